@@ -1,0 +1,1 @@
+"""Caffe's nets and solvers in JAX."""

@@ -1,0 +1,33 @@
+"""The engine's one family of errors. Each message stands alone: where, what was found, what is allowed, what to do."""
+
+
+class EngineError(Exception):
+    """Anything the user can put right. The command line prints it without a traceback and exits with status 2."""
+
+
+class PrototxtError(EngineError):
+    """A text or binary protobuf file that cannot be read: the message names file, line and field."""
+
+
+class NetError(EngineError):
+    """A net whose layers do not fit together."""
+
+
+class LayerError(NetError):
+    """A layer whose configuration or bottoms are wrong: the message names file, line, layer and type."""
+
+
+class DataError(EngineError):
+    """A database, list or picture that is missing, empty or damaged: the message names the source and the record."""
+
+
+class SnapshotError(EngineError):
+    """A model or solver state that cannot be read, written or applied to this net."""
+
+
+class SolverError(EngineError):
+    """A solver whose settings are missing, contradictory or unknown."""
+
+
+class DeviceError(EngineError):
+    """A device that was asked for and is not there."""
