@@ -1,0 +1,119 @@
+"""Initial values of parameters, by Caffe's definitions.
+
+Drawn on the host from one counter-based key (Philox): the same numbers on every device, and no compilation.
+"""
+
+import math
+from collections.abc import Callable
+from difflib import get_close_matches
+
+import numpy as np
+
+from engine.errors import NetError
+from engine.proto import caffe_pb2 as pb
+
+Shape = tuple[int, ...]
+Filler = Callable[[pb.FillerParameter, Shape, np.random.Generator], np.ndarray]
+
+
+def generator(seed: int, stream: int) -> np.random.Generator:
+    """The random numbers of parameter number `stream` in a net of this `seed` (any integer)."""
+    return np.random.Generator(np.random.Philox(np.random.SeedSequence([seed % 2**64, stream])))
+
+
+def check(filler: pb.FillerParameter, shape: Shape) -> None:
+    """Raises NetError where `fill` would; costs nothing."""
+    if filler.type not in FILLERS:
+        near = get_close_matches(filler.type, FILLERS, n=1)
+        meant = f' Did you mean "{near[0]}"?' if near else ""
+        raise NetError(f'unknown filler type "{filler.type}"; there are {", ".join(FILLERS)}.{meant}')
+    if filler.sparse != -1 and filler.type != "gaussian":
+        raise NetError(f'sparse is for the gaussian filler, not for "{filler.type}".')
+    if filler.type == "bilinear" and (len(shape) != 4 or shape[2] != shape[3]):
+        raise NetError(f"the bilinear filler is for square 4-dimensional weights, not for shape {list(shape)}.")
+
+
+def fill(filler: pb.FillerParameter, shape: Shape, rng: np.random.Generator) -> np.ndarray:
+    """A float32 array of `shape`. Raises NetError for a type that is not there or does not fit the shape."""
+    check(filler, shape)
+    return np.ascontiguousarray(FILLERS[filler.type](filler, shape, rng), dtype=np.float32)
+
+
+def _normal(shape: Shape, rng: np.random.Generator, mean: float, std: float) -> np.ndarray:
+    x = rng.standard_normal(shape, dtype=np.float32)
+    x *= np.float32(std)
+    x += np.float32(mean)
+    return x
+
+
+def _uniform_between(shape: Shape, rng: np.random.Generator, low: float, high: float) -> np.ndarray:
+    x = rng.random(shape, dtype=np.float32)
+    x *= np.float32(high - low)
+    x += np.float32(low)
+    return x
+
+
+def constant(f: pb.FillerParameter, shape: Shape, rng: np.random.Generator) -> np.ndarray:
+    """`value` everywhere."""
+    return np.full(shape, f.value, np.float32)
+
+
+def uniform(f: pb.FillerParameter, shape: Shape, rng: np.random.Generator) -> np.ndarray:
+    """U(min, max)."""
+    return _uniform_between(shape, rng, f.min, f.max)
+
+
+def gaussian(f: pb.FillerParameter, shape: Shape, rng: np.random.Generator) -> np.ndarray:
+    """N(mean, std²); with `sparse` s ≥ 0, each weight is kept with probability s / shape[0] and is else 0."""
+    x = _normal(shape, rng, f.mean, f.std)
+    if f.sparse >= 0:
+        x *= rng.random(shape, dtype=np.float32) < f.sparse / shape[0]
+    return x
+
+
+def positive_unitball(f: pb.FillerParameter, shape: Shape, rng: np.random.Generator) -> np.ndarray:
+    """U(0, 1), scaled so that the weights of each output (axis 0) sum to 1."""
+    x = rng.random(shape, dtype=np.float32)
+    return x / x.reshape(shape[0], -1).sum(axis=1).reshape(-1, *[1] * (len(shape) - 1))
+
+
+def xavier(f: pb.FillerParameter, shape: Shape, rng: np.random.Generator) -> np.ndarray:
+    """U(−a, a) with a = √(3/n), n by `variance_norm` (Glorot and Bengio 2010)."""
+    a = math.sqrt(3 / _fan(f, shape))
+    return _uniform_between(shape, rng, -a, a)
+
+
+def msra(f: pb.FillerParameter, shape: Shape, rng: np.random.Generator) -> np.ndarray:
+    """N(0, 2/n), n by `variance_norm` (He et al. 2015)."""
+    return _normal(shape, rng, 0.0, math.sqrt(2 / _fan(f, shape)))
+
+
+def bilinear(f: pb.FillerParameter, shape: Shape, rng: np.random.Generator) -> np.ndarray:
+    """Weights of bilinear interpolation for a Deconvolution that upsamples; the same for every channel."""
+    factor = math.ceil(shape[3] / 2)
+    centre = (2 * factor - 1 - factor % 2) / (2 * factor)
+    tent = 1 - np.abs(np.arange(shape[3]) / factor - centre)
+    return np.broadcast_to(np.outer(tent, tent), shape)
+
+
+def _fan(f: pb.FillerParameter, shape: Shape) -> float:
+    """Caffe's n: count / shape[0] inputs, count / shape[1] outputs, or the mean of both."""
+    count = math.prod(shape)
+    fan_in = count / shape[0]
+    fan_out = count / shape[1] if len(shape) > 1 else count
+    return {
+        pb.FillerParameter.FAN_IN: fan_in,
+        pb.FillerParameter.FAN_OUT: fan_out,
+        pb.FillerParameter.AVERAGE: (fan_in + fan_out) / 2,
+    }[f.variance_norm]
+
+
+FILLERS: dict[str, Filler] = {
+    "constant": constant,
+    "uniform": uniform,
+    "gaussian": gaussian,
+    "positive_unitball": positive_unitball,
+    "xavier": xavier,
+    "msra": msra,
+    "bilinear": bilinear,
+}

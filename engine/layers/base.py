@@ -1,0 +1,241 @@
+"""What every layer is: a configuration checked once in `setup`, and a pure `forward`.
+
+A layer is written as
+
+    @layer("Power")
+    class Power(Layer):
+        def setup(self, x):                      # shapes in, shapes out; declare parameters; check the configuration
+            return [x]
+
+        def forward(self, params, bottoms, ctx): # arrays in, arrays out; no state, no I/O
+            ...
+
+and is known to the net only through what this class declares. The gradient is JAX's derivative of `forward`; a layer
+whose gradient in Caffe is another one says so in `forward`, by a function with its own derivative.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from functools import cached_property
+from typing import Any, ClassVar
+
+import jax
+import numpy as np
+
+from engine import fillers
+from engine.errors import LayerError, NetError
+from engine.graph import Node
+from engine.proto import caffe_pb2 as pb
+
+Shape = tuple[int, ...]
+Array = jax.Array
+
+
+@dataclass(frozen=True)
+class ParamDecl:
+    """A parameter that a layer declared: `shape`, how it is filled, and whether the solver learns it.
+
+    `learned=False` marks state (BatchNorm's averages): never given a gradient or a decay, whatever its ParamSpec says.
+    """
+
+    name: str
+    shape: Shape
+    filler: pb.FillerParameter
+    learned: bool = True
+
+
+@dataclass(frozen=True)
+class LabelBounds:
+    """The integers that a bottom of labels may hold: 0 … classes − 1, and `ignore` where it is given."""
+
+    classes: int
+    ignore: int | None = None
+
+
+@dataclass(frozen=True)
+class Context:
+    """What a layer may use besides its parameters and bottoms: a random key, its own for every pass and every layer."""
+
+    net_key: Array | None = None
+    layer: int = 0
+
+    @cached_property
+    def key(self) -> Array:
+        if self.net_key is None:
+            raise NetError("this net draws random numbers: forward needs a key.")
+        return jax.random.fold_in(self.net_key, self.layer)
+
+
+class Layer:
+    """The base of all layers: configuration, declarations and the small tools that `setup` needs."""
+
+    type: ClassVar[str]
+    bottoms: ClassVar[tuple[int, int | None]] = (1, 1)
+    """Least and most bottoms; None: any number."""
+    tops: ClassVar[tuple[int, int | None]] = (1, 1)
+    loss: ClassVar[bool] = False
+    """Its first top has loss weight 1 unless told otherwise, and a top of its own where the net names none."""
+    copies: ClassVar[bool] = False
+    """Its tops are its bottom, unchanged (Split)."""
+    sink: ClassVar[bool] = False
+    """It hands its bottoms to the host (HDF5Output): `net.forward` returns them."""
+
+    def __init__(self, node: Node) -> None:
+        self.node = node
+        self.config = node.config
+        self.name = node.name
+        self.phase = node.config.phase
+        self.params: list[ParamDecl] = []
+
+    # What a layer writes
+
+    def setup(self, *bottoms: Shape) -> list[Shape]:
+        """Checks the configuration against the bottoms' shapes, declares the parameters, returns the tops' shapes."""
+        raise TypeError(f"{type(self).__name__} has no setup")
+
+    def forward(self, params: Sequence[Array], bottoms: Sequence[Array], ctx: Context) -> list[Array]:
+        """The tops. Pure: same arguments, same tops."""
+        raise TypeError(f"{type(self).__name__} has no forward")
+
+    def apply(
+        self, params: Sequence[Array], bottoms: Sequence[Array], ctx: Context
+    ) -> tuple[list[Array], dict[int, Any]]:
+        """`forward`, and new values of the layer's state by parameter index. Only layers with state override it."""
+        return self.forward(params, bottoms, ctx), {}
+
+    def propagates_to(self, bottom: int) -> bool:
+        """Whether `force_backward` may ask for this bottom's gradient; false for labels."""
+        return not (self.loss and bottom == 1)
+
+    def label_bounds(self) -> dict[int, LabelBounds]:
+        """Which bottoms hold class labels, and how many classes there are. Known after `setup`."""
+        return {}
+
+    # What a layer uses
+
+    def param(
+        self, name: str, shape: Shape, filler: pb.FillerParameter, *, default: float = 0.0, learned: bool = True
+    ) -> int:
+        """Declares a parameter and returns its index. An empty `filler` means the constant `default`."""
+        if not filler.ListFields():
+            filler = pb.FillerParameter(value=default)
+        try:
+            fillers.check(filler, shape)
+        except NetError as e:
+            raise self.error(str(e)) from e
+        self.params.append(ParamDecl(name, tuple(shape), filler, learned))
+        return len(self.params) - 1
+
+    def canonical_axis(self, axis: int, shape: Shape, what: str = "axis") -> int:
+        """`axis` counted from the front; negative ones count from the end."""
+        if not -len(shape) <= axis < len(shape):
+            raise self.error(
+                f"{what} {axis} is not one of its bottom of shape {list(shape)}; it has {len(shape)} axes."
+            )
+        return axis % len(shape)
+
+    def error(self, message: str) -> LayerError:
+        """An error that says where the layer was written, its name and its type."""
+        return self.node.error(message)
+
+    def bottom(self, index: int) -> str:
+        """How messages name a bottom: `bottom "conv1"`."""
+        return f'bottom "{self.config.bottom[index]}"'
+
+    def check_counts(self) -> None:
+        """Raises LayerError where there are too few or too many bottoms or tops."""
+        made = len(self.config.top) or (1 if self.loss else 0)
+        for what, found, (least, most) in (
+            ("bottom", len(self.config.bottom), self.bottoms),
+            ("top", made, self.tops),
+        ):
+            if found < least or (most is not None and found > most):
+                raise self.error(f"it has {found} {what}s and takes {_span(least, most)}.")
+
+
+class Source(Layer):
+    """A layer whose tops come from the host: `net.forward` takes them as inputs by their names."""
+
+    bottoms = (0, 0)
+    tops = (1, None)
+    reads_data: ClassVar[bool] = True
+    """Whether `open` gives the data; false for Input, whose tops the caller fills."""
+
+    def open(self, seed: int) -> Any:
+        """The host iterator that makes the tops (see `engine.data`)."""
+        raise TypeError(f"{type(self).__name__} opens nothing")
+
+
+def _span(least: int, most: int | None) -> str:
+    if most is None:
+        return f"at least {least}"
+    return str(least) if least == most else f"{least} to {most}"
+
+
+REGISTRY: dict[str, type[Layer]] = {}
+
+FORKS: dict[str, str] = {
+    "ROIPooling": "Fast R-CNN",
+    "SmoothL1Loss": "Fast R-CNN",
+    "PSROIPooling": "R-FCN",
+    "PriorBox": "SSD",
+    "Permute": "SSD",
+    "Normalize": "SSD",
+    "MultiBoxLoss": "SSD",
+    "DetectionOutput": "SSD",
+    "AnnotatedData": "SSD",
+    "Interp": "DeepLab and PSPNet",
+    "BN": "PSPNet and ENet",
+    "Upsample": "SegNet",
+    "DenseImageData": "SegNet",
+    "Axpy": "SENet",
+    "ConvolutionDepthwise": "MobileNet ports",
+    "DepthwiseConvolution": "MobileNet ports",
+    "ShuffleChannel": "ShuffleNet ports",
+    "ReLU6": "MobileNet ports",
+    "Correlation": "FlowNet",
+    "FlowWarp": "FlowNet 2",
+}
+"""Layer types that well-known forks of Caffe added, and the fork that did."""
+
+
+def layer(name: str) -> Callable[[type[Layer]], type[Layer]]:
+    """Registers a class as the layer type `name`."""
+
+    def register(cls: type[Layer]) -> type[Layer]:
+        cls.type = name
+        REGISTRY[name] = cls
+        return cls
+
+    return register
+
+
+def create(node: Node) -> Layer:
+    """The layer of a node. Raises LayerError for a type that is not there, with what is nearest."""
+    kind = node.config.type
+    if kind not in REGISTRY:
+        raise node.error(f'unknown layer type "{kind}". {_advice(kind)}')
+    made = REGISTRY[kind](node)
+    made.check_counts()
+    return made
+
+
+def _advice(kind: str) -> str:
+    if kind in FORKS:
+        return f"It belongs to a fork of Caffe ({FORKS[kind]}), not to Caffe itself."
+    folded = {name.lower(): name for name in (*REGISTRY, *FORKS)}
+    near = [folded[name] for name in get_close_matches(kind.lower(), folded, n=3)]
+    if near:
+        return f"Did you mean {' or '.join(near)}?"
+    return f"There are: {', '.join(sorted(REGISTRY))}."
+
+
+def along(s: Array, axis: int, ndim: int) -> Array:
+    """`s` with axes of size 1 added, so that it lies along axes `axis`, `axis` + 1, … of an array of `ndim` axes."""
+    return s.reshape((1,) * axis + s.shape + (1,) * (ndim - axis - s.ndim))
+
+
+def count(shape: Sequence[int]) -> int:
+    """The number of elements; 1 for no axes."""
+    return int(np.prod(shape, dtype=np.int64))

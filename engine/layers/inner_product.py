@@ -1,0 +1,34 @@
+"""InnerProduct: a fully connected layer."""
+
+import jax.numpy as jnp
+
+from engine.layers.base import Layer, Shape, count, layer
+
+
+@layer("InnerProduct")
+class InnerProduct(Layer):
+    """y = x Wᵀ + b, over the axes of x from `axis` on, flattened.
+
+    Bottom: x (d0, …, dn). Top: y (d0, …, d(axis−1), num_output).
+    Params: W (num_output, K), or (K, num_output) with `transpose`; b (num_output).
+    """
+
+    def setup(self, x: Shape) -> list[Shape]:
+        p = self.config.inner_product_param
+        if not p.num_output:
+            raise self.error("inner_product_param needs num_output of 1 or more.")
+        self.axis = self.canonical_axis(p.axis, x)
+        self.features = count(x[self.axis :])
+        shape = (self.features, p.num_output) if p.transpose else (p.num_output, self.features)
+        self.weight = self.param("weight", shape, p.weight_filler)
+        self.bias = self.param("bias", (p.num_output,), p.bias_filler) if p.bias_term else None
+        return [(*x[: self.axis], p.num_output)]
+
+    def forward(self, params, bottoms, ctx):
+        (x,) = bottoms
+        w = params[self.weight]
+        rows = x.reshape(-1, self.features)
+        y = jnp.matmul(rows, w if self.config.inner_product_param.transpose else w.T)
+        if self.bias is not None:
+            y = y + params[self.bias]
+        return [y.reshape(*x.shape[: self.axis], -1)]

@@ -1,0 +1,45 @@
+"""Layers that say how a net is joined and compute nothing: Input, Split, Silence."""
+
+from engine.layers.base import Layer, Shape, Source, layer
+
+
+@layer("Input")
+class Input(Source):
+    """Tops that the caller fills, of the shapes in `input_param` (one for all, or one a top)."""
+
+    reads_data = False
+
+    def setup(self) -> list[Shape]:
+        shapes = [tuple(s.dim) for s in self.config.input_param.shape]
+        tops = len(self.config.top)
+        if len(shapes) not in (1, tops):
+            raise self.error(f"{len(shapes)} shapes for {tops} tops; give one for all, or one a top.")
+        return shapes * tops if len(shapes) == 1 else shapes
+
+
+@layer("Split")
+class Split(Layer):
+    """The same blob for several readers; its gradient is the sum of theirs."""
+
+    tops = (1, None)
+    copies = True
+
+    def setup(self, x: Shape) -> list[Shape]:
+        return [x] * len(self.config.top)
+
+    def forward(self, params, bottoms, ctx):
+        return bottoms * len(self.config.top)
+
+
+@layer("Silence")
+class Silence(Layer):
+    """Reads blobs so that they are not printed as outputs."""
+
+    bottoms = (1, None)
+    tops = (0, 0)
+
+    def setup(self, *bottoms: Shape) -> list[Shape]:
+        return []
+
+    def forward(self, params, bottoms, ctx):
+        return []

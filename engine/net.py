@@ -1,0 +1,349 @@
+"""Graph → Net: shapes, parameters and one pure function `forward(params, inputs, key)`."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple, Self
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from engine import fillers, graph
+from engine.errors import SnapshotError
+from engine.graph import Graph, Node, Value
+from engine.layers.base import Array, Context, LabelBounds, Layer, ParamDecl, Shape, Source, count, create
+from engine.proto import binary
+from engine.proto import caffe_pb2 as pb
+
+
+@dataclass(frozen=True)
+class Param:
+    """One of the net's own parameters (shared ones stand once), in the order of Caffe's learnable_params.
+
+    `layer` and `index` say whose blob it is; lr_mult and decay_mult are its ParamSpec's, 0 for state.
+    """
+
+    layer: str
+    index: int
+    decl: ParamDecl
+    lr_mult: float
+    decay_mult: float
+
+    @property
+    def shape(self) -> Shape:
+        return self.decl.shape
+
+    @property
+    def learned(self) -> bool:
+        return self.decl.learned and self.lr_mult != 0
+
+
+class Forward(NamedTuple):
+    """What a pass computes.
+
+    loss: Σ loss_weight · Σ top, a float32 scalar. outputs: the blobs that no layer reads. updates: new values of state
+    parameters by their number. sinks: the bottoms of each layer that hands them to the host. values: with `keep`, every
+    version of every blob.
+    """
+
+    loss: Array
+    outputs: dict[str, Array]
+    updates: dict[int, Array]
+    sinks: dict[str, list[Array]]
+    values: dict[Value, Array]
+
+
+class Net:
+    """A net of known shapes. Holds no arrays: parameters are a flat list in the order of `params`, given to `forward`.
+
+    layers: the layers, splits included, in the file's order. shapes: the shape of every version of every blob.
+    param_ids: for each layer, the number in `params` of each of its parameters. loss_weights: for each layer, one
+    weight a top.
+    """
+
+    def __init__(self, graph: Graph, shapes: Mapping[str, Shape] | None = None) -> None:
+        """`shapes` overrides those of Input layers' tops, by blob. Raises LayerError where layers don't fit."""
+        self.graph = graph
+        self.layers: list[Layer] = []
+        self.shapes: dict[Value, Shape] = {}
+        self.params: list[Param] = []
+        self.param_ids: list[list[int]] = []
+        self.loss_weights: list[list[float]] = []
+        self.tops: list[tuple[Value, ...]] = []
+        for node in graph.nodes:
+            self._add(node, shapes or {})
+        self.output_names = list(graph.outputs)
+        self.backward = _Backward(self)
+
+    @classmethod
+    def from_param(
+        cls,
+        param: pb.NetParameter,
+        phase: int = pb.TRAIN,
+        level: int = 0,
+        stages: Sequence[str] = (),
+        path: str | Path | None = None,
+    ) -> Self:
+        """The net of an upgraded NetParameter in a phase."""
+        state = pb.NetState(phase=phase, level=level, stage=stages)  # type: ignore[arg-type]
+        return cls(graph.build(param, state, path))
+
+    # Building
+
+    def _add(self, node: Node, given: Mapping[str, Shape]) -> None:
+        layer = create(node)
+        bottoms = [self.shapes[v] for v in node.bottoms]
+        tops = self._tops_of(node, layer)
+        shapes = [tuple(int(d) for d in s) for s in layer.setup(*bottoms)]
+        if isinstance(layer, Source):
+            shapes = [tuple(given.get(v.blob, s)) for v, s in zip(tops, shapes, strict=True)]
+        if len(shapes) != len(tops):
+            raise layer.error(f"it makes {len(shapes)} tops and {len(tops)} are named.")
+        for value, shape in zip(tops, shapes, strict=True):
+            self.shapes[value] = shape
+        weights = list(node.config.loss_weight)
+        if weights and len(weights) != len(tops):
+            raise layer.error(f"{len(weights)} loss_weight for {len(tops)} tops; give one a top, or none.")
+        self.loss_weights.append(weights or [float(layer.loss)] * min(1, len(tops)) + [0.0] * (len(tops) - 1))
+        self.layers.append(layer)
+        self.tops.append(tops)
+        self.param_ids.append(self._declare(node, layer))
+
+    def _tops_of(self, node: Node, layer: Layer) -> tuple[Value, ...]:
+        """A loss that names no top gets Caffe's "(automatic)" one, which is no output."""
+        if layer.loss and not node.tops:
+            return (Value("(automatic)", len(self.layers)),)
+        return node.tops
+
+    def _declare(self, node: Node, layer: Layer) -> list[int]:
+        if len(node.config.param) > len(layer.params):
+            raise layer.error(f"it has {len(layer.params)} parameters and {len(node.config.param)} param blocks.")
+        ids: list[int] = []
+        for i, decl in enumerate(layer.params):
+            if i in node.owners:
+                ids.append(self._share(node, i, decl, ids))
+                continue
+            spec = node.config.param[i] if i < len(node.config.param) else pb.ParamSpec()
+            lr_mult, decay_mult = (spec.lr_mult, spec.decay_mult) if decl.learned else (0.0, 0.0)
+            ids.append(len(self.params))
+            self.params.append(Param(layer.name, i, decl, lr_mult, decay_mult))
+        return ids
+
+    def _share(self, node: Node, i: int, decl: ParamDecl, own: list[int]) -> int:
+        owner, index = node.owners[i]
+        spec = node.config.param[i]
+        shared = own[index] if owner == len(self.param_ids) else self.param_ids[owner][index]
+        there = self.params[shared].shape
+        permissive = spec.share_mode == pb.ParamSpec.PERMISSIVE
+        if (count(there) != count(decl.shape)) if permissive else (there != decl.shape):
+            raise node.error(
+                f'its {decl.name} of shape {list(decl.shape)} shares "{spec.name}" with layer '
+                f'"{self.params[shared].layer}", where it has shape {list(there)}'
+                + ("; even with share_mode: PERMISSIVE the counts must be equal." if permissive else ".")
+            )
+        return shared
+
+    # What it is
+
+    @property
+    def name(self) -> str:
+        return self.graph.param.name
+
+    @property
+    def phase(self) -> int:
+        return self.graph.param.state.phase
+
+    @property
+    def layer_names(self) -> list[str]:
+        return [layer.name for layer in self.layers]
+
+    @property
+    def blob_shapes(self) -> dict[str, Shape]:
+        """The shape of every blob (its last version), in the order in which they are made."""
+        last: dict[str, Shape] = {}
+        for value, shape in self.shapes.items():
+            last[value.blob] = shape
+        return last
+
+    @property
+    def input_names(self) -> list[str]:
+        """The tops of the sources that open nothing: what the caller has to give."""
+        return [v.blob for layer, tops in zip(self.layers, self.tops, strict=True) if _is_input(layer) for v in tops]
+
+    @property
+    def sources(self) -> list[Source]:
+        """The layers that read data themselves."""
+        return [layer for layer in self.layers if isinstance(layer, Source) and not _is_input(layer)]
+
+    @property
+    def output_weights(self) -> dict[str, float]:
+        """The loss weight of each output, 0 for those that are no loss."""
+        weights = {
+            v.blob: w
+            for tops, row in zip(self.tops, self.loss_weights, strict=True)
+            for v, w in zip(tops, row, strict=True)
+        }
+        return {name: weights[name] for name in self.output_names}
+
+    @property
+    def label_bounds(self) -> dict[str, LabelBounds]:
+        """For each blob from a source that some layer reads as class labels: what it may hold."""
+        made = {v: i for i, tops in enumerate(self.tops) for v in tops}
+        bounds: dict[str, LabelBounds] = {}
+        for layer, node in zip(self.layers, self.graph.nodes, strict=True):
+            for bottom, bound in layer.label_bounds().items():
+                value = node.bottoms[bottom]
+                while self.layers[made[value]].copies:
+                    value = self.graph.nodes[made[value]].bottoms[0]
+                if isinstance(self.layers[made[value]], Source):
+                    bounds[value.blob] = bound
+        return bounds
+
+    # What it does
+
+    def init(self, seed: int) -> list[np.ndarray]:
+        """Fresh values of `params`, float32, by their fillers: the same for the same seed on every machine."""
+        return [fillers.fill(p.decl.filler, p.shape, fillers.generator(seed, i)) for i, p in enumerate(self.params)]
+
+    def forward(
+        self, params: Sequence[Array], inputs: Mapping[str, Array], key: Array | None = None, *, keep: bool = False
+    ) -> Forward:
+        """One pass. Pure, for `jax.jit`. `inputs`: every top of every source by name; `key`: for random layers."""
+        values: dict[Value, Array] = {}
+        updates: dict[int, Array] = {}
+        sinks: dict[str, list[Array]] = {}
+        loss = jnp.zeros((), jnp.float32)
+        for i, layer in enumerate(self.layers):
+            ids = self.param_ids[i]
+            if isinstance(layer, Source):
+                tops = [inputs[v.blob] for v in self.tops[i]]
+            else:
+                bottoms = [self._read(values, i, j) for j in range(len(self.graph.nodes[i].bottoms))]
+                own = [self._shaped(params[k], layer, n) for n, k in enumerate(ids)]
+                with jax.named_scope(layer.name.replace("/", ".") or layer.type):
+                    tops, changed = layer.apply(own, bottoms, Context(key, i))
+                updates.update({ids[n]: value for n, value in changed.items()})
+                if layer.sink:
+                    sinks[layer.name] = bottoms
+            for value, top, weight in zip(self.tops[i], tops, self.loss_weights[i], strict=True):
+                values[value] = top
+                if weight:
+                    loss = loss + weight * jnp.sum(top)
+        outputs = {v.blob: top for v, top in values.items() if v.blob in self.output_names}
+        return Forward(loss, outputs, updates, sinks, values if keep else {})
+
+    def _read(self, values: Mapping[Value, Array], i: int, j: int) -> Array:
+        value = values[self.graph.nodes[i].bottoms[j]]
+        propagate = self.graph.nodes[i].config.propagate_down
+        return jax.lax.stop_gradient(value) if propagate and not propagate[j] else value
+
+    @staticmethod
+    def _shaped(value: Array, layer: Layer, n: int) -> Array:
+        """A parameter as this layer declared it: one shared permissively may have another shape at its owner."""
+        shape = layer.params[n].shape
+        return value if value.shape == shape else value.reshape(shape)
+
+    # Models
+
+    def load_blobs(
+        self, params: Sequence[Any], blobs: Mapping[str, Sequence[np.ndarray]], source: str = ""
+    ) -> list[Any]:
+        """`params` with those of the layers named in `blobs` replaced, as Caffe's CopyTrainedLayersFrom: by name.
+
+        Layers that only one side has are passed over. Raises SnapshotError where counts or shapes differ.
+        """
+        out = list(params)
+        for i, layer in enumerate(self.layers):
+            if layer.name not in blobs or not layer.params:
+                continue
+            given = blobs[layer.name]
+            if len(given) != len(layer.params):
+                raise SnapshotError(
+                    f"{source}: layer {layer.name!r} has {len(given)} parameters there and {len(layer.params)} here."
+                )
+            for n, (value, decl) in enumerate(zip(given, layer.params, strict=True)):
+                out[self.param_ids[i][n]] = _fitted(value, decl, layer, source)
+        return out
+
+    def load_params(self, params: Sequence[Any], model: pb.NetParameter, source: str = "") -> list[Any]:
+        """`load_blobs` from a NetParameter (already upgraded)."""
+        wanted = {layer.name for layer in self.layers if layer.params}
+        blobs = {
+            layer.name: [binary.to_array(blob) for blob in layer.blobs]
+            for layer in model.layer
+            if layer.name in wanted and layer.blobs
+        }
+        return self.load_blobs(params, blobs, source)
+
+    def to_param(self, params: Sequence[Any], diffs: Sequence[Any] | None = None) -> pb.NetParameter:
+        """The net with its parameters (and gradients, with `diffs`), as Caffe writes it into a .caffemodel."""
+        out = pb.NetParameter(name=self.name)
+        for i, layer in enumerate(self.layers):
+            copy = out.layer.add()
+            copy.CopyFrom(layer.config)
+            del copy.blobs[:]
+            for n, k in enumerate(self.param_ids[i]):
+                shape = layer.params[n].shape
+                diff = None if diffs is None else np.asarray(diffs[k]).reshape(shape)
+                copy.blobs.append(binary.from_array(np.asarray(params[k]).reshape(shape), diff))
+        return out
+
+
+class _Backward:
+    """Which layers, bottoms and blobs Caffe's backward pass reaches.
+
+    layers[i]: whether layer i runs backward. bottoms[i][j]: whether it computes the gradient of its j-th bottom.
+    The rule is BVLC Caffe's (net.cpp): a gradient is needed where a learnable parameter lies above it and a loss below,
+    unless propagate_down or force_backward says otherwise.
+    """
+
+    def __init__(self, net: Net) -> None:
+        self.layers: list[bool] = []
+        self.bottoms: list[list[bool]] = []
+        needs: dict[Value, bool] = {}
+        for i, node in enumerate(net.graph.nodes):
+            asked = list(node.config.propagate_down)
+            self.bottoms.append([asked[j] if asked else needs[v] for j, v in enumerate(node.bottoms)])
+            learns = any(net.params[k].learned for k in net.param_ids[i])
+            self.layers.append(learns or any(needs[v] for v in node.bottoms))
+            needs.update(dict.fromkeys(net.tops[i], self.layers[i]))
+        self._drop_what_no_loss_needs(net)
+        if net.graph.param.force_backward:
+            for i, layer in enumerate(net.layers):
+                self.layers[i] = True
+                row = self.bottoms[i]
+                self.bottoms[i] = [need or layer.propagates_to(j) for j, need in enumerate(row)]
+
+    def _drop_what_no_loss_needs(self, net: Net) -> None:
+        under_loss: set[Value] = set()
+        skipped: set[Value] = set()
+        for i in reversed(range(len(net.layers))):
+            tops, weights = net.tops[i], net.loss_weights[i]
+            contributes = any(w or v in under_loss for v, w in zip(tops, weights, strict=True))
+            reached = any(v not in skipped for v in tops)
+            if not contributes or not reached:
+                self.layers[i] = False
+            if not self.layers[i]:
+                self.bottoms[i] = [False] * len(self.bottoms[i])
+            for value, need in zip(net.graph.nodes[i].bottoms, self.bottoms[i], strict=True):
+                if contributes:
+                    under_loss.add(value)
+                if not need:
+                    skipped.add(value)
+
+
+def _is_input(layer: Layer) -> bool:
+    return isinstance(layer, Source) and not layer.reads_data
+
+
+def _fitted(value: np.ndarray, decl: ParamDecl, layer: Layer, source: str) -> np.ndarray:
+    """`value` in the declared shape; old models pad theirs to 4 axes with leading ones."""
+    if value.shape != decl.shape:
+        padded = (1,) * (4 - len(decl.shape)) + decl.shape
+        if value.shape != padded:
+            raise SnapshotError(
+                f"{source}: {decl.name} of layer {layer.name!r} has shape {list(value.shape)} there and "
+                f"{list(decl.shape)} in this net. To learn it anew, rename the layer."
+            )
+    return np.asarray(value, np.float32).reshape(decl.shape)
