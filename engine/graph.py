@@ -24,7 +24,7 @@ class Value:
 
 @dataclass(frozen=True)
 class Origin:
-    """Where a layer was written: the `occurrence`-th layer of its name in `path`, found again only when an error asks."""
+    """Where a layer was written: the `occurrence`-th of its name in `path`. Its line is looked up only for an error."""
 
     path: str | None
     name: str
