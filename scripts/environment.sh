@@ -12,7 +12,7 @@ unset PYTHONPATH PYTHONHOME PIP_USER PIP_TARGET PIP_PREFIX
 export PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore
 
 fail() {
-    printf '%s: %s\n' "${0##*/}" "$1" >&2
+    printf '%s: %s\n' "$0" "$1" >&2
     exit 1
 }
 
@@ -64,7 +64,8 @@ installed() {
 }
 
 install() {
-    recent .venv/bin/python >/dev/null || make_venv
+    # The scripts of a venv name its place: one that was moved with its checkout is made anew.
+    if ! recent .venv/bin/python >/dev/null || ! grep -qF "$root/.venv" .venv/bin/activate; then make_venv; fi
     .venv/bin/python -m pip --version >/dev/null 2>&1 || add_pip
     printf 'Installing hpcbrew and what it needs into .venv: some minutes, this once.\n'
     .venv/bin/python -m pip install --quiet --editable '.[test]' ||
