@@ -1,0 +1,125 @@
+"""Binary protobuf files: models, solver states, means; and blobs to and from numpy."""
+
+import math
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+from google.protobuf.message import DecodeError, Message
+
+from engine.errors import PrototxtError, SnapshotError
+from engine.proto import caffe_pb2 as pb
+from engine.proto import files, upgrade
+
+M = TypeVar("M", bound=Message)
+
+LIMIT = 2**31 - 1
+"""The largest message that protobuf reads or writes, in bytes."""
+
+_HDF5 = b"\x89HDF\r\n\x1a\n"
+
+
+def read(path: str | Path, message_class: type[M]) -> M:
+    """The message that the binary file `path` holds. Raises PrototxtError."""
+    what = message_class.DESCRIPTOR.name
+    try:
+        if (size := Path(path).stat().st_size) > LIMIT:
+            raise PrototxtError(
+                f"{path}: {size} bytes, and protobuf reads 2 GiB at most. "
+                "Keep a model of this size in HDF5 (snapshot_format: HDF5)."
+            )
+        data = Path(path).read_bytes()
+    except OSError as error:
+        raise PrototxtError(f"{path}: cannot be read: {error.strerror}.") from error
+    if not data:
+        raise PrototxtError(f"{path}: is empty.")
+    try:
+        message = message_class.FromString(data)
+    except DecodeError:
+        raise PrototxtError(f"{path}: {_mistaken(data, what)}") from None
+    if not message.ListFields():
+        raise PrototxtError(f"{path}: {_mistaken(data, what)}")
+    return message
+
+
+def write(path: str | Path, message: Message) -> None:
+    """Write `message` to `path`, whole or not at all. Raises SnapshotError."""
+    if (size := message.ByteSize()) > LIMIT:
+        raise SnapshotError(
+            f"{path}: the message has {size} bytes, and protobuf writes 2 GiB at most. Use snapshot_format: HDF5."
+        )
+    try:
+        files.replace(path, message.SerializeToString())
+    except OSError as error:
+        raise SnapshotError(f"{path}: cannot be written: {error.strerror}.") from error
+
+
+def read_net(path: str | Path) -> pb.NetParameter:
+    """The net, with its parameters, that the .caffemodel `path` holds, in today's form. Raises PrototxtError."""
+    net = read(path, pb.NetParameter)
+    try:
+        upgrade.upgrade_net(net)
+    except PrototxtError as error:
+        raise PrototxtError(f"{path}: {error}") from error
+    return net
+
+
+def to_array(blob: pb.BlobProto) -> np.ndarray:
+    """The values of `blob`, float32, in its shape: of `shape`, or of the older num × channels × height × width.
+
+    Raises SnapshotError where the number of values is not the shape's.
+    """
+    values = _packed(blob, "double_data" if blob.double_data else "data")
+    old = ("num", "channels", "height", "width")
+    shape = tuple(getattr(blob, name) for name in old) if any(map(blob.HasField, old)) else tuple(blob.shape.dim)
+    if min(shape, default=0) < 0 or math.prod(shape) != values.size:
+        raise SnapshotError(f"a blob of shape {shape} holds {values.size} values.")
+    return values.astype(np.float32, copy=False).reshape(shape)
+
+
+def from_array(array: np.ndarray, diff: np.ndarray | None = None) -> pb.BlobProto:
+    """A blob of `array`'s shape and values, as float32; `diff` is a gradient of that shape."""
+    blob = pb.BlobProto()
+    blob.shape.dim.extend(np.shape(array))
+    for name, values in (("data", array), ("diff", diff)):
+        if values is not None and np.size(values):
+            packed = np.ascontiguousarray(values, dtype="<f4").tobytes()
+            blob.MergeFromString(_tag(name) + _varint(len(packed)) + packed)
+    return blob
+
+
+# Python's protobuf hands out repeated numbers one object at a time: minutes for a large model. On the wire they are
+# one run of little-endian values, which numpy takes as it is. https://protobuf.dev/programming-guides/encoding/
+
+
+def _packed(blob: pb.BlobProto, name: str) -> np.ndarray:
+    alone = pb.BlobProto()
+    alone.CopyFrom(blob)
+    for field, _ in blob.ListFields():
+        if field.name != name:
+            alone.ClearField(field.name)
+    alone.DiscardUnknownFields()
+    kind, count = np.dtype("<f8" if name.startswith("double") else "<f4"), len(getattr(blob, name))
+    wire = alone.SerializeToString()
+    return np.frombuffer(wire, kind, count, len(wire) - count * kind.itemsize)
+
+
+def _tag(name: str) -> bytes:
+    return bytes([pb.BlobProto.DESCRIPTOR.fields_by_name[name].number << 3 | 2])
+
+
+def _varint(number: int) -> bytes:
+    out = bytearray()
+    while number > 127:
+        out.append(number & 127 | 128)
+        number >>= 7
+    return bytes([*out, number])
+
+
+def _mistaken(data: bytes, what: str) -> str:
+    """What the `data` of a file that is no binary `what` seems to be."""
+    if data.startswith(_HDF5):
+        return f"is HDF5, and a binary {what} is needed. Name HDF5 files .h5."
+    if all(32 <= byte < 127 or byte in b"\t\r\n" for byte in data[:512]):
+        return f"is text, and a binary {what} is needed. Is it the prototxt of the model?"
+    return f"is no binary {what}, or only a part of one: is it damaged, or not copied to the end?"

@@ -1,0 +1,182 @@
+"""What is wrong with a prototxt that does not parse: the first mistake, in words for the person who made it."""
+
+from typing import NamedTuple
+
+from google.protobuf.descriptor import Descriptor, FieldDescriptor
+from google.protobuf.message import Message
+
+from engine.proto import tokens, wording
+from engine.proto.tokens import Token
+
+
+class Problem(Exception):
+    """A mistake in words, and the line that it is in."""
+
+    def __init__(self, line: int, message: str) -> None:
+        super().__init__(message)
+        self.line = line
+
+
+class _Open(NamedTuple):
+    """A block that is not closed yet: its field's name, the type that it holds, and the token that opens it."""
+
+    name: str
+    holds: Descriptor
+    opener: Token | None
+
+
+def find(text: str, message_class: type[Message]) -> Problem | None:
+    """The first mistake in `text`, read as a `message_class`; None where there is none to be found."""
+    try:
+        _Walk(text, message_class).fields()
+    except Problem as problem:
+        return problem
+    return None
+
+
+class _Walk:
+    """One pass over the tokens, as the parser makes it."""
+
+    def __init__(self, text: str, message_class: type[Message]) -> None:
+        self.text = text
+        self.tokens = tokens.tokenize(text)
+        self.at = 0
+        self.open = [_Open("", message_class.DESCRIPTOR, None)]  # type: ignore[arg-type]
+
+    def peek(self) -> Token | None:
+        return self.tokens[self.at] if self.at < len(self.tokens) else None
+
+    def take(self, *texts: str) -> bool:
+        token = self.peek()
+        if token is None or token.text not in texts:
+            return False
+        self.at += 1
+        return True
+
+    def fields(self) -> None:
+        """The fields of the innermost open block, and what closes it."""
+        opener = self.open[-1].opener
+        given: set[str] = set()
+        while (token := self.peek()) is not None:
+            if opener and token.text in ("}", ">"):
+                if token.text != tokens.OPENERS[opener.text]:
+                    raise Problem(
+                        token.line, f'"{token.text}" cannot close what "{opener.text}" opened in line {opener.line}.'
+                    )
+                self.at += 1
+                return
+            self.field(given)
+            if not self.take(","):
+                self.take(";")
+        if opener:
+            raise self.unclosed()
+
+    def field(self, given: set[str]) -> None:
+        here = self.open[-1]
+        name = self.tokens[self.at]
+        self.at += 1
+        if name.kind != "word":
+            raise Problem(name.line, wording.stray(name))
+        field = here.holds.fields_by_name.get(name.text)
+        again = field is not None and not field.is_repeated and field.name in given
+        if (again or (field is None and any(name.text in outer.holds.fields_by_name for outer in self.open))) and (
+            here.opener and self.closers_missing()
+        ):
+            raise self.unclosed()
+        if field is None:
+            raise Problem(name.line, wording.unknown_field(name.text, here.holds, here.name))
+        if again:
+            where = f" in this {here.name} block" if here.name else ""
+            raise Problem(name.line, f'"{field.name}" is given a second time{where}, and takes one value.')
+        given.add(field.name)
+        if field.message_type is None:
+            self.scalars(name, field)
+        else:
+            self.message(name, field, field.message_type)
+
+    def message(self, name: Token, field: FieldDescriptor, holds: Descriptor) -> None:
+        self.take(":")
+        listed = field.is_repeated and self.take("[")
+        if listed and self.take("]"):
+            return
+        while True:
+            opener = self.peek()
+            if opener is None or opener.text not in tokens.OPENERS:
+                raise Problem(name.line, f'"{name.text}" is a block and needs braces: {name.text} {{ … }}.')
+            self.at += 1
+            self.open.append(_Open(name.text, holds, opener))
+            self.fields()
+            self.open.pop()
+            if not listed or self.take("]"):
+                return
+            self.comma(name)
+
+    def scalars(self, name: Token, field: FieldDescriptor) -> None:
+        if not self.take(":"):
+            found = self.peek()
+            instead = f', and "{found.text}" was found' if found else ""
+            example = wording.example(field)
+            raise Problem(name.line, f'"{name.text}" needs a colon and a value, {name.text}: {example}{instead}.')
+        if not (field.is_repeated and self.take("[")):
+            self.scalar(name, field)
+            return
+        if self.take("]"):
+            return
+        self.scalar(name, field)
+        while not self.take("]"):
+            self.comma(name)
+            self.scalar(name, field)
+
+    def scalar(self, name: Token, field: FieldDescriptor) -> None:
+        value = self.peek()
+        if value is None or value.text in ("}", ">", "]", ",", ";"):
+            raise Problem(name.line, f'"{name.text}" has no value. Write {name.text}: {wording.example(field)}.')
+        self.at += 1
+        complaint = wording.wrong_value(name.text, field, value)
+        if complaint:
+            raise Problem(value.line, complaint)
+        while value.kind == "string" and (more := self.peek()) is not None and more.kind == "string":
+            self.at += 1
+
+    def comma(self, name: Token) -> None:
+        if not self.take(","):
+            raise Problem(name.line, f'the list of "{name.text}" is not closed. Write {name.text}: [ …, … ].')
+
+    def closers_missing(self) -> bool:
+        marks = [token.text for token in self.tokens if token.kind == "mark"]
+        return sum(mark in "{<" for mark in marks) > sum(mark in "}>" for mark in marks)
+
+    def unclosed(self) -> Problem:
+        innermost = self.open[-1]
+        name, opener = self.dedented() or (innermost.name, innermost.opener)
+        assert opener is not None
+        return Problem(
+            opener.line, f'the "{name}" block that "{opener.text}" opens here is not closed: a "}}" is missing.'
+        )
+
+    def dedented(self) -> tuple[str, Token] | None:
+        """The first block whose closing brace stands further left than the block began: the brace that was meant for
+        an outer block, in a file that is indented."""
+        stack: list[tuple[str, Token]] = []
+        for i, token in enumerate(self.tokens):
+            if token.text in tokens.OPENERS:
+                before = [each.text for each in self.tokens[max(0, i - 2) : i] if each.kind == "word"]
+                stack.append((before[-1] if before else "", token))
+            elif token.text in ("}", ">") and stack:
+                name, opener = stack.pop()
+                if token.line > opener.line and self.first_in_line(token) and self.column(token) < self.indent(opener):
+                    return name, opener
+        return None
+
+    def first_in_line(self, token: Token) -> bool:
+        return not self.text[self.line_start(token) : token.start].strip()
+
+    def column(self, token: Token) -> int:
+        return token.start - self.line_start(token)
+
+    def indent(self, token: Token) -> int:
+        line = self.text[self.line_start(token) : token.start]
+        return len(line) - len(line.lstrip())
+
+    def line_start(self, token: Token) -> int:
+        return self.text.rfind("\n", 0, token.start) + 1

@@ -1,0 +1,193 @@
+"""Reading and printing prototxt: protobuf's text format, with errors that say where and what would do."""
+
+import difflib
+import logging
+import math
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+from google.protobuf import text_encoding, text_format
+from google.protobuf.descriptor import FieldDescriptor
+from google.protobuf.message import Message
+
+from engine.errors import PrototxtError
+from engine.proto import caffe_pb2 as pb
+from engine.proto import diagnose, mixed, tokens, upgrade
+
+log = logging.getLogger(__name__)
+
+M = TypeVar("M", bound=Message)
+
+
+def read(path: str | Path, message_class: type[M]) -> M:
+    """The message that the text file `path` holds. Raises PrototxtError naming the file, the line and the field."""
+    message, notices = _parse(load(path), message_class, str(path))
+    _log(path, notices)
+    return message
+
+
+def parse(text: str, message_class: type[M], name: str = "<string>") -> M:
+    """The message that `text` spells. `name` stands for the file in errors. Raises PrototxtError."""
+    message, notices = _parse(text, message_class, name)
+    _log(name, notices)
+    return message
+
+
+def read_net(path: str | Path) -> pb.NetParameter:
+    """The net that `path` defines, in today's form whatever the age of the file. Notices of what was changed go to
+    this module's log as warnings. Raises PrototxtError."""
+    net = read(path, pb.NetParameter)
+    try:
+        _log(path, upgrade.upgrade_net(net))
+    except PrototxtError as error:
+        raise PrototxtError(f"{path}: {error}") from error
+    return net
+
+
+def read_solver(path: str | Path) -> pb.SolverParameter:
+    """The solver that `path` defines, in today's form. Notices and errors as those of `read_net`."""
+    solver = read(path, pb.SolverParameter)
+    try:
+        _log(path, upgrade.upgrade_solver(solver))
+    except PrototxtError as error:
+        raise PrototxtError(f"{path}: {error}") from error
+    return solver
+
+
+def load(path: str | Path) -> str:
+    """The text in the file `path`. Raises PrototxtError where there is none or it is no text.
+
+    Bytes that are not UTF-8, as old files have in their comments, come back as lone surrogates.
+    """
+    file = Path(path)
+    try:
+        data = file.read_bytes()
+    except FileNotFoundError:
+        raise PrototxtError(f"{path}: no such file.{_beside(file)}") from None
+    except IsADirectoryError:
+        raise PrototxtError(f"{path}: is a folder, and a prototxt file is needed.{_beside(file / 'x')}") from None
+    except OSError as error:
+        raise PrototxtError(f"{path}: cannot be read: {error.strerror}.") from error
+    if not data.strip():
+        raise PrototxtError(f"{path}: is empty.")
+    if data.startswith((b"\xff\xfe", b"\xfe\xff")):
+        raise PrototxtError(f"{path}: is text in UTF-16. Save it as UTF-8.")
+    if b"\0" in data:
+        raise PrototxtError(
+            f"{path}: holds binary data, and text is needed. A .caffemodel or .solverstate goes where weights or "
+            "snapshots are asked for."
+        )
+    return data.decode("utf-8-sig", errors="surrogateescape")
+
+
+def layer_lines(path: str | Path) -> list[tuple[str, int]]:
+    """Name and line of each layer in the net file `path`, in the file's order; "" for a layer without a name."""
+    return _layer_lines(load(path))
+
+
+def format(message: Message) -> str:
+    """`message` in text format, as C++ protobuf prints it and Caffe logs it: fields by number, floats in 6 digits
+    where these give the same float32 again, else in 9."""
+    return "".join(_lines(message, ""))
+
+
+def _parse(text: str, message_class: type[M], name: str) -> tuple[M, list[str]]:
+    try:
+        return _checked(_merged(text, message_class), text, name), []
+    except text_format.ParseError as error:
+        first = error
+    if message_class is pb.NetParameter:
+        modern, notices = mixed.modernise(text)
+        try:
+            return _checked(_merged(modern, message_class), modern, name), notices
+        except text_format.ParseError as error:
+            first, text = error, modern
+    problem = diagnose.find(text, message_class)
+    if problem is None:
+        where = f"{name}:{first.GetLine()}" if first.GetLine() else name
+        raise PrototxtError(f"{where}: {first}") from first
+    raise PrototxtError(f"{name}:{problem.line}: {problem}") from None
+
+
+def _merged(text: str, message_class: type[M]) -> M:
+    message = message_class()
+    text_format.Parse(text, message)
+    return message
+
+
+def _checked(message: M, text: str, name: str) -> M:
+    missing = message.FindInitializationErrors()  # type: ignore[attr-defined]
+    if missing:
+        layer = re.match(r"layer\[(\d+)\]\.", missing[0])
+        where = f"{name}:{_layer_lines(text)[int(layer[1])][1]}" if layer else name
+        fields = " and ".join(path.rpartition("]")[2].lstrip(".") for path in missing)
+        raise PrototxtError(f"{where}: {fields} must be given.")
+    return message
+
+
+def _log(name: str | Path, notices: list[str]) -> None:
+    for notice in notices:
+        log.warning("%s: %s", name, notice)
+
+
+def _beside(file: Path) -> str:
+    """A hint about what `file`'s folder holds instead."""
+    if not file.parent.is_dir():
+        return f" Nor is there a folder {file.parent}."
+    there = sorted(path.name for path in file.parent.glob("*.prototxt"))
+    near = difflib.get_close_matches(file.name, there, n=3, cutoff=0.5) or there[:3]
+    folder = "the current folder" if file.parent == Path() else str(file.parent)
+    return f" In {folder}: {', '.join(near)}." if near else ""
+
+
+def _layer_lines(text: str) -> list[tuple[str, int]]:
+    found = tokens.tokenize(text)
+    return [
+        (_layer_name(found, *block), name.line)
+        for name, _, _, block in tokens.fields(found)
+        if name.text in ("layer", "layers") and block
+    ]
+
+
+def _layer_name(found: list[tokens.Token], start: int, stop: int) -> str:
+    for name, values, _, block in tokens.fields(found, start, stop):
+        if name.text == "name" and values:
+            return "".join(value.text[1:-1] for value in values)
+        if name.text == "layer" and block:
+            return _layer_name(found, *block)
+    return ""
+
+
+def _lines(message: Message, indent: str) -> Iterator[str]:
+    for field, value in message.ListFields():
+        for each in value if field.is_repeated else (value,):
+            if field.message_type is None:
+                yield f"{indent}{field.name}: {_scalar(field, each)}\n"
+            else:
+                yield f"{indent}{field.name} {{\n"
+                yield from _lines(each, indent + "  ")
+                yield f"{indent}}}\n"
+
+
+def _scalar(field: FieldDescriptor, value: Any) -> str:
+    if field.enum_type is not None:
+        known = field.enum_type.values_by_number.get(value)
+        return known.name if known else str(value)
+    match value:
+        case bool():
+            return "true" if value else "false"
+        case float():
+            return _shortest(value, field.type == FieldDescriptor.TYPE_DOUBLE)
+        case str() | bytes():
+            raw = value if isinstance(value, bytes) else value.encode()
+            return f'"{text_encoding.CEscape(raw, as_utf8=False)}"'
+    return str(value)
+
+
+def _shortest(value: float, double: bool) -> str:
+    kind, few, enough = (np.float64, 15, 17) if double else (np.float32, 6, 9)
+    short = f"{value:.{few}g}"
+    return short if math.isnan(value) or kind(short) == value else f"{value:.{enough}g}"

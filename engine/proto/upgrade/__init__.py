@@ -1,0 +1,54 @@
+"""Old nets and solvers brought to today's form, as Caffe does it, in the message itself.
+
+Each step turns one older form into the next: V0 layers (2013) into V1 layers (2014), V1 into today's, transformations
+inside data parameters into `transform_param`, `input` fields into an Input layer. Each returns notices for the user.
+"""
+
+from engine.errors import PrototxtError
+from engine.proto import caffe_pb2 as pb
+from engine.proto.upgrade import batch_norm, inputs, transform, v0, v1
+
+_SOLVER_TYPES = {
+    pb.SolverParameter.SGD: "SGD",
+    pb.SolverParameter.NESTEROV: "Nesterov",
+    pb.SolverParameter.ADAGRAD: "AdaGrad",
+    pb.SolverParameter.RMSPROP: "RMSProp",
+    pb.SolverParameter.ADADELTA: "AdaDelta",
+    pb.SolverParameter.ADAM: "Adam",
+}
+
+
+def upgrade_net(net: pb.NetParameter) -> list[str]:
+    """Bring `net` to today's form, in place; returns what the user should know. A modern net is left as it is.
+
+    Raises PrototxtError where an old form contradicts itself.
+    """
+    oldest = v0.upgrade(net)
+    old = v1.upgrade(net)
+    return [
+        *(oldest or old),
+        *transform.upgrade(net),
+        *inputs.upgrade(net),
+        *batch_norm.upgrade(net),
+    ]
+
+
+def upgrade_solver(solver: pb.SolverParameter) -> list[str]:
+    """Bring `solver`, and nets written inside it, to today's form, in place; returns what the user should know.
+
+    Raises PrototxtError where both the old `solver_type` and `type` are given.
+    """
+    notices = []
+    if solver.HasField("solver_type"):
+        if solver.HasField("type"):
+            old = pb.SolverParameter.SolverType.Name(solver.solver_type)
+            raise PrototxtError(
+                f'gives both type: "{solver.type}" and the old solver_type: {old}. Keep type and delete solver_type.'
+            )
+        solver.type = _SOLVER_TYPES[solver.solver_type]
+        solver.ClearField("solver_type")
+        notices.append(f'solver_type is an old field. It is taken as type: "{solver.type}"')
+    inline = [name for name in ("net_param", "train_net_param") if solver.HasField(name)]
+    for net in [*(getattr(solver, name) for name in inline), *solver.test_net_param]:
+        notices += upgrade_net(net)
+    return notices
