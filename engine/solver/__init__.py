@@ -1,0 +1,1 @@
+"""Training: learning-rate policies, update rules, the loop, snapshots."""

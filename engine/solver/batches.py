@@ -1,0 +1,37 @@
+"""The inputs of a net, batch by batch: what its data layers read, and what the caller set for its Input layers."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from engine.data.feed import Feed
+from engine.net import Net
+
+
+class Batches:
+    """`values`: the Input layers' tops by name, zeros at first; write into them, or replace them, between batches."""
+
+    def __init__(self, net: Net, seed: int) -> None:
+        self.values = {name: np.zeros(net.blob_shapes[name], np.float32) for name in net.input_names}
+        sources = {source.name: source.open(seed + i) for i, source in enumerate(net.sources)}
+        self.feed = Feed(sources, net.label_bounds) if sources else None
+
+    def next(self) -> Mapping[str, Any]:
+        """Every top of every source layer. The values are copied: the device may read them after they have changed."""
+        batch = dict(self.feed.next()) if self.feed else {}
+        return batch | {name: value.copy() for name, value in self.values.items()}
+
+    def state(self) -> dict[str, Any]:
+        """The position behind the batch last handed out, in JSON values."""
+        return self.feed.state() if self.feed else {}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Goes on behind the batch that `state` was taken at."""
+        if self.feed:
+            self.feed.restore(state)
+
+    def close(self) -> None:
+        """Ends the reading threads."""
+        if self.feed:
+            self.feed.close()

@@ -1,0 +1,57 @@
+"""What must be the same for a resumed run to be the continuation of the one that wrote the snapshot."""
+
+import hashlib
+from typing import Any
+
+from engine.errors import SnapshotError
+from engine.layers.base import Source
+from engine.net import Net
+from engine.proto import caffe_pb2 as pb
+
+
+def of(param: pb.SolverParameter, net: Net) -> dict[str, Any]:
+    """The solver's type, iter_size, the data's shapes, and a digest of each layer that computes; JSON values.
+
+    Where the data lies is left out: it may have moved.
+    """
+    return {
+        "type": param.type,
+        "iter_size": param.iter_size,
+        "data": {
+            v.blob: list(net.shapes[v])
+            for layer, tops in zip(net.layers, net.tops, strict=True)
+            if isinstance(layer, Source)
+            for v in tops
+        },
+        "layers": {layer.name: _digest(layer.config) for layer in net.layers if not isinstance(layer, Source)},
+    }
+
+
+def check(then: dict[str, Any], now: dict[str, Any], path: str) -> None:
+    """Raises SnapshotError that names every difference."""
+    found = list(differences(then, now))
+    if found:
+        raise SnapshotError(
+            f"{path}: the run was set up otherwise: {'; '.join(found)}. Set it up as it was, or pass -changed to go on "
+            "with what has changed (the parameters are kept where they fit)."
+        )
+
+
+def differences(then: dict[str, Any], now: dict[str, Any]) -> list[str]:
+    """One sentence's part for each difference, such as `type was "SGD" and is "Adam"`."""
+    parts = [f"{name} was {then[name]} and is {now[name]}" for name in ("type", "iter_size") if then[name] != now[name]]
+    for what in ("data", "layers"):
+        for name in then[what] | now[what]:
+            a, b = then[what].get(name), now[what].get(name)
+            thing = f'"{name}"' if what == "data" else f'layer "{name}"'
+            if a is None:
+                parts.append(f"{thing} is new")
+            elif b is None:
+                parts.append(f"{thing} is gone")
+            elif a != b:
+                parts.append(f"{thing} was of shape {a} and is {b}" if what == "data" else f"{thing} has changed")
+    return parts
+
+
+def _digest(config: pb.LayerParameter) -> str:
+    return hashlib.sha256(config.SerializeToString(deterministic=True)).hexdigest()[:16]

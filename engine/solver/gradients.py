@@ -1,0 +1,87 @@
+"""From the raw gradients to the new parameters, in Caffe's order: clip, normalise, decay, update."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from engine.errors import SolverError
+from engine.net import Param
+from engine.proto import caffe_pb2 as pb
+from engine.solver.updates import Scalar, Slots, Update
+
+Array = jax.Array
+
+
+class Applied(NamedTuple):
+    """steps: what was taken off each parameter. norm: the gradients' L2 norm before clipping, 0 without clipping."""
+
+    params: list[Array]
+    history: list[Slots]
+    steps: list[Array]
+    norm: Array
+
+
+class Rates(NamedTuple):
+    """What may change from one iteration to the next without compiling again; float32 scalars."""
+
+    rate: Scalar
+    momentum: Scalar
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How gradients are treated before the update rule sees them.
+
+    clip: the largest L2 norm of all gradients together, None for any. iter_size: passes summed in a gradient.
+    decay: weight_decay, multiplied by each parameter's decay_mult. l1: its kind, L1 or else L2.
+    """
+
+    clip: float | None
+    iter_size: int
+    decay: float
+    l1: bool
+
+    @classmethod
+    def from_solver(cls, p: pb.SolverParameter) -> "Settings":
+        """Raises SolverError for a regularization_type that is not L1 or L2, and for an iter_size below 1."""
+        if p.regularization_type not in ("L1", "L2"):
+            raise SolverError(f'unknown regularization_type "{p.regularization_type}"; there are L1 and L2.')
+        if p.iter_size < 1:
+            raise SolverError(f"iter_size is {p.iter_size}; it must be at least 1.")
+        clip = p.clip_gradients if p.clip_gradients >= 0 else None
+        return cls(clip, p.iter_size, p.weight_decay, p.regularization_type == "L1")
+
+
+def apply(
+    update: Update,
+    settings: Settings,
+    decls: Sequence[Param],
+    params: Sequence[Array],
+    grads: Sequence[Array],
+    history: Sequence[Slots],
+    rates: Rates,
+) -> Applied:
+    """The iteration's update. Caffe clips the sum over iter_size passes, not their mean, and decays after clipping."""
+    grads, norm = (grads, jnp.float32(0)) if settings.clip is None else clip_by_norm(grads, settings.clip)
+    applied = Applied([], [], [], norm)
+    for decl, w, raw, slots in zip(decls, params, grads, history, strict=True):
+        g = raw * np.float32(1 / settings.iter_size) if settings.iter_size > 1 else raw
+        decay = np.float32(settings.decay) * np.float32(decl.decay_mult)
+        if decay:
+            g = g + decay * (jnp.sign(w) if settings.l1 else w)
+        step, remembered = update.step(g, slots, rates.rate * np.float32(decl.lr_mult), rates.momentum)
+        applied.params.append(w - step)
+        applied.history.append(remembered)
+        applied.steps.append(step)
+    return applied
+
+
+def clip_by_norm(grads: Sequence[Array], limit: float) -> tuple[list[Array], Array]:
+    """The gradients scaled down together so that their L2 norm is at most `limit`, and the norm they had."""
+    norm = jnp.sqrt(sum(jnp.sum(g * g) for g in grads))
+    scale = jnp.where(norm > limit, limit / norm, jnp.float32(1))
+    return [g * scale for g in grads], norm

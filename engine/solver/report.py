@@ -1,0 +1,127 @@
+"""What a run tells: Caffe's log lines, and the records that a submitter and plots read."""
+
+import time
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+
+from engine import log
+from engine.net import Net
+from engine.proto import caffe_pb2 as pb
+from engine.proto import text
+from engine.solver.records import Records
+from engine.solver.testing import Scores
+
+
+class Report:
+    """Told what happens, says it in Caffe's words. `records` takes the same in figures, where there is one."""
+
+    def __init__(self, records: Records | None = None) -> None:
+        self.records = records or Records()
+        self._clock = time.monotonic()
+        self._shown = 0
+        self._clip = -1.0
+        self._display = 0
+        self._weights: dict[str, float] = {}
+
+    # Setting up
+
+    def settings(self, param: pb.SolverParameter) -> None:
+        """The solver's parameters, as it begins."""
+        log.info("solver.cpp:45", f"Initializing solver from parameters: \n{text.format(param).rstrip()}")
+
+    def net(self, net: Net, filtered: pb.NetParameter) -> None:
+        """A net that has been built from `filtered`: its text, then its layers, blobs and outputs."""
+        written = pb.NetParameter()
+        written.CopyFrom(filtered)
+        written.state.CopyFrom(net.graph.param.state)
+        log.info("net.cpp:53", f"Initializing net from parameters: \n{text.format(written).rstrip()}")
+        memory = 0
+        for i, layer in enumerate(net.layers):
+            log.info("net.cpp:86", f"Creating Layer {layer.name}")
+            bottoms = {v.blob for v in net.graph.nodes[i].bottoms}
+            for value in net.graph.nodes[i].bottoms:
+                log.info("net.cpp:408", f"{layer.name} <- {value.blob}")
+            for value in net.tops[i]:
+                log.info("net.cpp:382", f"{layer.name} -> {value.blob}{' (in-place)' if value.blob in bottoms else ''}")
+            log.info("net.cpp:124", f"Setting up {layer.name}")
+            for value, weight in zip(net.tops[i], net.loss_weights[i], strict=True):
+                shape = net.shapes[value]
+                count = int(np.prod(shape, dtype=np.int64))
+                memory += 4 * count
+                log.info("net.cpp:131", f"Top shape: {' '.join(map(str, (*shape, f'({count})')))}")
+                if weight:
+                    log.info("net.cpp:134", f"    with loss weight {log.number(weight)}")
+            log.info("net.cpp:139", f"Memory required for data: {memory}")
+        for layer, runs in reversed(list(zip(net.layers, net.backward.layers, strict=True))):
+            does = ("net.cpp:200", "needs") if runs else ("net.cpp:202", "does not need")
+            log.info(does[0], f"{layer.name} {does[1]} backward computation.")
+        for name in net.output_names:
+            log.info("net.cpp:244", f"This network produces output {name}")
+        log.info("net.cpp:257", "Network initialization done.")
+
+    # Running
+
+    def start(self, net: Net, param: pb.SolverParameter, iteration: int) -> None:
+        """Training begins, or goes on, at `iteration`."""
+        self._clock, self._shown = time.monotonic(), iteration
+        self._clip, self._display = param.clip_gradients, param.display
+        self._weights = net.output_weights
+        self.records.start(net, param, iteration)
+
+    def iteration(self, iteration: int, loss: float, outputs: Mapping[str, Any], rate: np.float32) -> None:
+        """An iteration that is shown: the averaged loss, the net's outputs, the learning rate."""
+        now = time.monotonic()
+        lapse, self._clock = now - self._clock, now
+        speed = (iteration - self._shown) / (lapse or 1)
+        self._shown = iteration
+        log.info(
+            "solver.cpp:239",
+            f"Iteration {iteration} ({log.number(speed)} iter/s, {log.number(int(lapse * 1000) / 1000)}s/"
+            f"{self._display} iters), loss = {log.number(loss)}",
+        )
+        found = _host(outputs)
+        for i, line in enumerate(_lines(found, self._weights)):
+            log.info("solver.cpp:258", f"    Train net output #{i}: {line}")
+        log.info("sgd_solver.cpp:112", f"Iteration {iteration}, lr = {log.number(rate)}")
+        self.records.trained(iteration, loss, float(rate), _figures(found))
+
+    def clipping(self, norm: float) -> None:
+        """The gradients' L2 norm of an iteration that is shown; said where it was clipped."""
+        if 0 <= self._clip < norm:
+            log.info(
+                "sgd_solver.cpp:127",
+                f"Gradient clipping: scaling down gradients (L2 norm {log.number(norm)} > {log.number(self._clip)}) by "
+                f"scale factor {log.number(self._clip / norm)}",
+            )
+
+    def progress(self, iteration: int, loss: Any, rate: np.float32) -> None:
+        """After every iteration; `loss`, of a few iterations ago, is ready on the device."""
+        self.records.progress(iteration, loss, float(rate))
+
+    def test(self, iteration: int, index: int, net: Net, scores: Scores, *, with_loss: bool) -> None:
+        """The means of a test."""
+        if with_loss:
+            log.info("solver.cpp:403", f"Test loss: {log.number(scores.loss)}")
+        for i, line in enumerate(_lines(scores.outputs, net.output_weights)):
+            log.info("solver.cpp:414", f"    Test net output #{i}: {line}")
+        self.records.tested(iteration, index, scores.loss, _figures(scores.outputs))
+
+
+def _host(outputs: Mapping[str, Any]) -> dict[str, np.ndarray]:
+    return {name: np.asarray(outputs[name], np.float32) for name in sorted(outputs)}
+
+
+def _lines(outputs: Mapping[str, np.ndarray], weights: Mapping[str, float]) -> Iterator[str]:
+    """`NAME = VALUE`, and for a loss its share of the whole, for each element of each output."""
+    for name, value in outputs.items():
+        weight = weights[name]
+        for x in value.flat:
+            share = f" (* {log.number(weight)} = {log.number(np.float32(weight) * x)} loss)" if weight else ""
+            yield f"{name} = {log.number(x)}{share}"
+
+
+def _figures(outputs: Mapping[str, np.ndarray]) -> dict[str, Any]:
+    """The outputs as JSON values: a number, or a flat list of them."""
+    return {name: float(v.flat[0]) if v.size == 1 else v.ravel().tolist() for name, v in outputs.items()}

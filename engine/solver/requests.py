@@ -1,0 +1,75 @@
+"""What a user or a scheduler asks of a run while it goes on: by signals, and by a deadline."""
+
+import enum
+import os
+import signal
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from types import FrameType
+
+
+class Request(enum.Enum):
+    """SNAPSHOT: write one and go on. STOP: write one and end. YIELD: the same, to be continued by a later job."""
+
+    SNAPSHOT = "snapshot"
+    STOP = "stop"
+    YIELD = "yield"
+
+
+EFFECTS: dict[str, Request | None] = {"stop": Request.STOP, "snapshot": Request.SNAPSHOT, "none": None}
+"""The values of Caffe's -sigint_effect and -sighup_effect."""
+
+
+class Requests:
+    """Collects requests; the training loop takes them one at a time between two batches.
+
+    `deadline`: the time.time() by which the process has to be gone. The loop tells how long its parts take, so that the
+    last snapshot still fits.
+    """
+
+    def __init__(self, deadline: float | None = None) -> None:
+        self.deadline = deadline
+        self._waiting: list[Request] = []
+        self._longest: dict[str, float] = {}
+
+    def add(self, request: Request) -> None:
+        self._waiting.append(request)
+
+    def take(self) -> Request | None:
+        """The next request, None when there is none."""
+        if self._waiting:
+            return self._waiting.pop(0)
+        if self.deadline is not None and time.time() + self.reserve() >= self.deadline:
+            self.deadline = None
+            return Request.YIELD
+        return None
+
+    def took(self, part: str, seconds: float) -> None:
+        """Notes how long a part of the loop ("iteration", "snapshot") took."""
+        self._longest[part] = max(seconds, self._longest.get(part, 0.0))
+
+    def reserve(self) -> float:
+        """Seconds to keep free before the deadline: two of the longest of each part, and 5 for the way out."""
+        return 5.0 + 2 * sum(self._longest.values())
+
+
+@contextmanager
+def signals(requests: Requests, effects: Mapping[signal.Signals, Request | None]) -> Iterator[None]:
+    """Turns signals into requests while the block runs. A second SIGINT ends the process at once."""
+
+    def on_signal(number: int, frame: FrameType | None) -> None:
+        request = effects[signal.Signals(number)]
+        if request is None:
+            return
+        requests.add(request)
+        if number == signal.SIGINT and request is Request.STOP:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+            os.write(2, b"\nStopping after this iteration, with a snapshot. Ctrl-C again stops at once, without one.\n")
+
+    before = {number: signal.signal(number, on_signal) for number in effects}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

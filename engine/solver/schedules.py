@@ -1,0 +1,102 @@
+"""Learning-rate policies: base_lr · f(iteration), by Caffe's formulas, in float32 as Caffe computes them."""
+
+from collections.abc import Callable
+from difflib import get_close_matches
+
+import numpy as np
+
+from engine.errors import SolverError
+from engine.proto import caffe_pb2 as pb
+
+Policy = Callable[[pb.SolverParameter, int, int], np.float32]
+
+
+def learning_rate(param: pb.SolverParameter, iteration: int, step: int) -> tuple[np.float32, int]:
+    """The rate at `iteration`, and the solver's current_step after it. `param` has passed `check`.
+
+    `step` counts the drops so far; it is kept in the solver state, and "multistep" takes one drop an iteration at most,
+    so a run that is resumed with other stepvalues goes on from the drops it has had.
+    """
+    if param.lr_policy == "step":
+        step = iteration // param.stepsize
+    elif param.lr_policy == "multistep" and step < len(param.stepvalue) and iteration >= param.stepvalue[step]:
+        step += 1
+    with np.errstate(over="ignore", under="ignore"):
+        return np.float32(param.base_lr) * POLICIES[param.lr_policy](param, iteration, step), step
+
+
+def check(param: pb.SolverParameter) -> None:
+    """Raises SolverError where a setting that the policy needs is missing or out of its range."""
+    name = param.lr_policy
+    if not name:
+        raise SolverError(f"lr_policy is missing; choose one of {', '.join(POLICIES)}.")
+    if name not in POLICIES:
+        near = get_close_matches(name.lower(), POLICIES, n=1)
+        meant = f' Did you mean "{near[0]}"?' if near else ""
+        raise SolverError(f'unknown lr_policy "{name}"; there are {", ".join(POLICIES)}.{meant}')
+    if not param.HasField("base_lr"):
+        raise SolverError("base_lr is missing.")
+    for field in NEEDS[name]:
+        if not param.HasField(field):
+            raise SolverError(f'lr_policy "{name}" needs {field}.')
+    if "gamma" in NEEDS[name] and param.gamma < 0:
+        raise SolverError(f"gamma is {param.gamma:g}; it may not be negative.")
+    if "stepsize" in NEEDS[name] and param.stepsize <= 0:
+        raise SolverError(f"stepsize is {param.stepsize}; it must be positive.")
+    if name == "multistep" and list(param.stepvalue) != sorted(param.stepvalue):
+        raise SolverError(f"the stepvalues {list(param.stepvalue)} must rise.")
+    if name == "poly" and param.max_iter <= 0:
+        raise SolverError(f'lr_policy "poly" needs a positive max_iter, and it is {param.max_iter}.')
+
+
+def fixed(p: pb.SolverParameter, iteration: int, step: int) -> np.float32:
+    """1"""
+    return np.float32(1)
+
+
+def drops(p: pb.SolverParameter, iteration: int, step: int) -> np.float32:
+    """γ^step. For "step", step = ⌊t / stepsize⌋; for "multistep", the number of stepvalues reached."""
+    return np.float32(p.gamma) ** np.float32(step)
+
+
+def exp(p: pb.SolverParameter, iteration: int, step: int) -> np.float32:
+    """γ^t"""
+    return np.float32(p.gamma) ** np.float32(iteration)
+
+
+def inv(p: pb.SolverParameter, iteration: int, step: int) -> np.float32:
+    """(1 + γ t)^−power"""
+    return (np.float32(1) + np.float32(p.gamma) * np.float32(iteration)) ** np.float32(-p.power)
+
+
+def poly(p: pb.SolverParameter, iteration: int, step: int) -> np.float32:
+    """(1 − t / max_iter)^power; 0 from max_iter on, where Caffe's formula has no value."""
+    left = np.float32(1) - np.float32(iteration) / np.float32(p.max_iter)
+    return max(left, np.float32(0)) ** np.float32(p.power)
+
+
+def sigmoid(p: pb.SolverParameter, iteration: int, step: int) -> np.float32:
+    """1 / (1 + exp(−γ (t − stepsize)))"""
+    return np.float32(1) / (np.float32(1) + np.exp(np.float32(-p.gamma) * np.float32(iteration - p.stepsize)))
+
+
+POLICIES: dict[str, Policy] = {
+    "fixed": fixed,
+    "step": drops,
+    "exp": exp,
+    "inv": inv,
+    "multistep": drops,
+    "poly": poly,
+    "sigmoid": sigmoid,
+}
+
+NEEDS: dict[str, tuple[str, ...]] = {
+    "fixed": (),
+    "step": ("gamma", "stepsize"),
+    "exp": ("gamma",),
+    "inv": ("gamma", "power"),
+    "multistep": ("gamma",),
+    "poly": ("power", "max_iter"),
+    "sigmoid": ("gamma", "stepsize"),
+}
+"""What a policy cannot do without. (Caffe takes a missing gamma or power for 0, and goes silently wrong.)"""

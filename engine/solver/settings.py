@@ -1,0 +1,113 @@
+"""What a solver's settings ask for: its nets, and whether all that they need is there. Reads files, runs nothing."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from engine.errors import SolverError
+from engine.proto import caffe_pb2 as pb
+from engine.proto import paths, text
+from engine.solver import schedules
+
+TRAIN_NETS = ("net", "net_param", "train_net", "train_net_param")
+
+
+@dataclass(frozen=True)
+class NetSpec:
+    """A net to build: upgraded, the state it is in, the file that errors name, and how the log calls its source."""
+
+    param: pb.NetParameter
+    state: pb.NetState
+    path: Path | None
+    source: str
+
+
+def read(path: str | Path) -> pb.SolverParameter:
+    """The solver in a file, upgraded. Its own name is the snapshot_prefix where it gives none, or gives a folder.
+
+    Raises PrototxtError.
+    """
+    solver = text.read_solver(path)
+    if not solver.snapshot_prefix:
+        solver.snapshot_prefix = str(Path(path).with_suffix(""))
+    elif Path(solver.snapshot_prefix).is_dir():
+        solver.snapshot_prefix = str(Path(solver.snapshot_prefix) / Path(path).stem)
+    return solver
+
+
+def check(p: pb.SolverParameter) -> None:
+    """Raises SolverError for settings that are missing, contradictory or out of range; update rules check their own."""
+    schedules.check(p)
+    given = [name for name in TRAIN_NETS if p.HasField(name)]
+    if len(given) != 1:
+        found = f"it has {' and '.join(given)}" if given else "it has none"
+        raise SolverError(
+            f"a solver needs one train net, by {', '.join(TRAIN_NETS[:-1])} or {TRAIN_NETS[-1]}; {found}."
+        )
+    for name in ("max_iter", "display", "test_interval", "snapshot"):
+        if getattr(p, name) < 0:
+            raise SolverError(f"{name} is {getattr(p, name)}; it may not be negative.")
+    if p.average_loss < 1:
+        raise SolverError(f"average_loss is {p.average_loss}; it must be at least 1.")
+    _check_tests(p)
+
+
+def _check_tests(p: pb.SolverParameter) -> None:
+    named = len(p.test_net) + len(p.test_net_param)
+    generic = p.HasField("net") or p.HasField("net_param")
+    if len(p.test_iter) < named or (len(p.test_iter) > named and not generic):
+        raise SolverError(
+            f"there are {named} test nets and {len(p.test_iter)} test_iter; give one test_iter for each"
+            + (", and one more for each test of the train net." if generic else ".")
+        )
+    if len(p.test_state) not in (0, len(p.test_iter)):
+        raise SolverError(
+            f"{len(p.test_state)} test_state for {len(p.test_iter)} test nets; give one for each, or none."
+        )
+    if p.test_iter and p.test_interval <= 0:
+        raise SolverError("test_iter without test_interval: say how many iterations lie between two tests.")
+    if any(n < 1 for n in p.test_iter):
+        raise SolverError(f"test_iter is {min(p.test_iter)}; a test takes at least 1 batch.")
+
+
+def train_net(p: pb.SolverParameter, path: str | Path | None) -> NetSpec:
+    """The net that is trained. Its state: phase TRAIN, then the net's own, then train_state. Raises PrototxtError."""
+    if p.HasField("train_net_param"):
+        spec = NetSpec(p.train_net_param, pb.NetState(), _path(path), "net specified in train_net_param.")
+    elif p.HasField("train_net"):
+        spec = _from_file(p.train_net, path, "net from train_net file: ")
+    elif p.HasField("net_param"):
+        spec = NetSpec(p.net_param, pb.NetState(), _path(path), "net specified in net_param.")
+    else:
+        spec = _from_file(p.net, path, "net from net file: ")
+    return _in_state(spec, pb.TRAIN, p.train_state)
+
+
+def test_nets(p: pb.SolverParameter, path: str | Path | None) -> list[NetSpec]:
+    """The nets that are tested, in Caffe's order: test_net_param, test_net, then the train net for the rest."""
+    here = _path(path)
+    specs = [NetSpec(net, pb.NetState(), here, "test_net_param") for net in p.test_net_param]
+    specs += [_from_file(name, path, "test_net file: ") for name in p.test_net]
+    left = len(p.test_iter) - len(specs)
+    if left and p.HasField("net_param"):
+        specs += [NetSpec(p.net_param, pb.NetState(), here, "net_param")] * left
+    elif left:
+        specs += [_from_file(p.net, path, "net file: ")] * left
+    states: Sequence[pb.NetState] = p.test_state or [pb.NetState()] * len(specs)
+    return [_in_state(spec, pb.TEST, state) for spec, state in zip(specs, states, strict=True)]
+
+
+def _path(path: str | Path | None) -> Path | None:
+    return None if path is None else Path(path)
+
+
+def _from_file(name: str, solver: str | Path | None, source: str) -> NetSpec:
+    found = paths.resolve(name, solver)
+    return NetSpec(text.read_net(found), pb.NetState(), found, f"{source}{name}")
+
+
+def _in_state(spec: NetSpec, phase: int, last: pb.NetState) -> NetSpec:
+    state = pb.NetState(phase=phase)  # type: ignore[arg-type]
+    state.MergeFrom(spec.param.state)
+    state.MergeFrom(last)
+    return NetSpec(spec.param, state, spec.path, spec.source)

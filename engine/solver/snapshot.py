@@ -1,0 +1,267 @@
+"""Snapshots: PREFIX_iter_N.caffemodel and .solverstate (or .h5) exactly as Caffe's, and PREFIX_iter_N.resume.json.
+
+A snapshot is there once its solver state is: model and resume file are written before it, each to a temporary name that
+is renamed when the bytes are on the disk, so that whatever stops a write leaves no file that looks whole.
+"""
+
+import io
+import json
+import os
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+
+from engine.errors import SnapshotError
+from engine.net import Net
+from engine.proto import binary
+from engine.proto import caffe_pb2 as pb
+from engine.proto.files import replace
+
+PROTOBUF_LIMIT = 2**31 - 1
+"""The most bytes that a protobuf message can hold."""
+
+RESUME_VERSION = 1
+
+
+@dataclass(frozen=True)
+class State:
+    """What Caffe keeps between runs.
+
+    history: the first arrays of the update rule in the order of the parameters, then all the second ones.
+    """
+
+    iteration: int
+    current_step: int
+    history: list[np.ndarray]
+    learned_net: str = ""
+
+
+@dataclass(frozen=True)
+class Files:
+    """The three files of one snapshot."""
+
+    model: Path
+    state: Path
+    resume: Path
+
+    @classmethod
+    def of(cls, prefix: str, iteration: int, hdf5: bool) -> "Files":
+        stem, suffix = f"{prefix}_iter_{iteration}", ".h5" if hdf5 else ""
+        return cls(Path(f"{stem}.caffemodel{suffix}"), Path(f"{stem}.solverstate{suffix}"), Path(f"{stem}.resume.json"))
+
+    def remove(self) -> None:
+        """Deletes them, the state first: what is left is never taken for a snapshot."""
+        for path in (self.state, self.resume, self.model):
+            path.unlink(missing_ok=True)
+
+
+# Writing
+
+
+def write(
+    files: Files, net: Net, params: Sequence[Any], steps: Sequence[Any] | None, state: State, resume: Mapping[str, Any]
+) -> None:
+    """Writes all three; `steps`, the last updates, go into the model as its diffs. Raises SnapshotError."""
+    try:
+        if files.model.suffix == ".h5":
+            _write_model_hdf5(files.model, net, params, steps)
+        else:
+            binary.write(files.model, net.to_param(params, steps))
+        replace(files.resume, json.dumps({"version": RESUME_VERSION, **resume}).encode())
+        if files.state.suffix == ".h5":
+            _write_state_hdf5(files.state, state)
+        else:
+            binary.write(files.state, _to_message(state))
+    except OSError as e:
+        raise SnapshotError(f"{files.state}: cannot be written: {e.strerror or e}.") from e
+
+
+def check_writable(prefix: str) -> None:
+    """Raises SnapshotError where no snapshot of this prefix could be written."""
+    probe = Path(f"{prefix}_iter_0.tempfile.{os.getpid()}")
+    try:
+        probe.touch()
+        probe.unlink()
+    except OSError as e:
+        raise SnapshotError(
+            f"snapshot_prefix {prefix!r}: {probe.parent}: {e.strerror}. Make that folder, or choose another prefix."
+        ) from e
+
+
+def check_size(params: Sequence[Any], *, hdf5: bool, diffs: bool) -> None:
+    """Raises SnapshotError where the model would be larger than a .caffemodel can be."""
+    size = sum(4 * int(np.prod(p.shape)) for p in params) * (2 if diffs else 1)
+    if not hdf5 and size > PROTOBUF_LIMIT:
+        raise SnapshotError(
+            f"the model has {size / 1e9:.1f} GB of parameters and a .caffemodel holds 2 GB; set snapshot_format: HDF5."
+        )
+
+
+def _to_message(state: State) -> pb.SolverState:
+    message = pb.SolverState(iter=state.iteration, learned_net=state.learned_net, current_step=state.current_step)
+    message.history.extend(binary.from_array(h) for h in state.history)
+    return message
+
+
+def _write_model_hdf5(path: Path, net: Net, params: Sequence[Any], steps: Sequence[Any] | None) -> None:
+    """/data/LAYER/INDEX for each parameter at its owner, /diff/LAYER/INDEX for all; every layer has its group."""
+    image = io.BytesIO()
+    with h5py.File(image, "w") as file:
+        for i, layer in enumerate(net.layers):
+            data = file.require_group(f"data/{layer.name}")
+            diff = file.require_group(f"diff/{layer.name}") if steps is not None else None
+            for n, k in enumerate(net.param_ids[i]):
+                shape = layer.params[n].shape
+                if (net.params[k].layer, net.params[k].index) == (layer.name, n):
+                    data[str(n)] = np.asarray(params[k], np.float32).reshape(shape)
+                if diff is not None and steps is not None:
+                    diff[str(n)] = np.asarray(steps[k], np.float32).reshape(shape)
+    replace(path, image.getvalue())
+
+
+def _write_state_hdf5(path: Path, state: State) -> None:
+    image = io.BytesIO()
+    with h5py.File(image, "w") as file:
+        file["iter"] = np.array([state.iteration], np.int32)
+        file["current_step"] = np.array([state.current_step], np.int32)
+        _write_c_string(file, "learned_net", state.learned_net)
+        history = file.create_group("history")
+        for i, h in enumerate(state.history):
+            history[str(i)] = h
+    replace(path, image.getvalue())
+
+
+def _write_c_string(file: h5py.File, name: str, value: str) -> None:
+    """A string with its terminating zero, which Caffe's reader relies on; h5py's own strings have none."""
+    kind = h5py.h5t.C_S1.copy()
+    kind.set_size(len(value.encode()) + 1)
+    kind.set_strpad(h5py.h5t.STR_NULLTERM)
+    dataset = h5py.h5d.create(file.id, name.encode(), kind, h5py.h5s.create(h5py.h5s.SCALAR))
+    dataset.write(h5py.h5s.ALL, h5py.h5s.ALL, np.array(value.encode() + b"\0"), kind)
+
+
+# Reading
+
+
+def load_model(path: str | Path, net: Net, params: Sequence[Any]) -> list[Any]:
+    """`params` with those in a .caffemodel or .h5 file, by layer name. Raises SnapshotError and PrototxtError."""
+    if not Path(path).is_file():
+        raise SnapshotError(f"{path}: no such model.")
+    if str(path).endswith(".h5"):
+        return net.load_blobs(params, _read_blobs_hdf5(Path(path), net, params), str(path))
+    return net.load_params(params, binary.read_net(path), str(path))
+
+
+def read_state(path: str | Path) -> State:
+    """A .solverstate, binary or .h5. Raises SnapshotError for a file that is missing, truncated or something else."""
+    path = Path(path)
+    if ".caffemodel" in path.name:
+        raise SnapshotError(
+            f"{path}: this is a model, and resuming takes a solver state: give -snapshot the .solverstate beside it, "
+            "or give the model to -weights to start anew from it."
+        )
+    if not path.is_file():
+        raise SnapshotError(f"{path}: no such solver state.")
+    if path.suffix == ".h5":
+        return _read_state_hdf5(path)
+    message = binary.read(path, pb.SolverState)
+    if not message.HasField("iter"):
+        raise SnapshotError(f"{path}: this is no solver state: it has no iteration.")
+    return State(
+        message.iter, message.current_step, [binary.to_array(blob) for blob in message.history], message.learned_net
+    )
+
+
+def find_model(state: State, path: str | Path) -> Path:
+    """The model that a state names: where it was written to, or beside the state file. Raises SnapshotError."""
+    written, beside = Path(state.learned_net), Path(path).parent / Path(state.learned_net).name
+    for candidate in (beside, written):
+        if candidate.is_file():
+            return candidate
+    raise SnapshotError(f"{path}: its model {state.learned_net} is neither there nor in {Path(path).parent}.")
+
+
+def read_resume(path: str | Path) -> dict[str, Any] | None:
+    """What lies beside a solver state for an exact resume; None where nothing does (a state that Caffe wrote)."""
+    stem = re.sub(r"\.solverstate(\.h5)?$", "", str(path))
+    resume = Path(f"{stem}.resume.json")
+    try:
+        found = json.loads(resume.read_text())
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError) as e:
+        raise SnapshotError(f"{resume}: cannot be read: {e}. Remove it to resume as Caffe does.") from e
+    if not isinstance(found, dict) or found.get("version") != RESUME_VERSION:
+        raise SnapshotError(
+            f"{resume}: not a resume file of version {RESUME_VERSION}. Remove it to resume as Caffe does."
+        )
+    return found
+
+
+def latest(prefix: str) -> Path | None:
+    """The solver state of this prefix with the highest iteration, None where there is none."""
+    name = re.compile(re.escape(Path(prefix).name) + r"_iter_(\d+)\.solverstate(\.h5)?")
+    folder = Path(prefix).parent
+    found = [(int(m[1]), p) for p in folder.glob("*") if (m := name.fullmatch(p.name))] if folder.is_dir() else []
+    return max(found)[1] if found else None
+
+
+def _read_blobs_hdf5(path: Path, net: Net, params: Sequence[Any]) -> dict[str, list[np.ndarray]]:
+    """/data's arrays by layer; one that a layer shares stands at its owner, or keeps its value in `params`."""
+    with _open(path) as file:
+        if "data" not in file:
+            raise SnapshotError(f"{path}: this is no model: it has no group /data.")
+        data, blobs = file["data"], {}
+        for i, layer in enumerate(net.layers):
+            if layer.name not in data or not layer.params:
+                continue
+            found = data[layer.name]
+            extra = sum(isinstance(d, h5py.Dataset) for d in found.values()) - len(layer.params)
+            if extra > 0:
+                raise SnapshotError(
+                    f"{path}: layer {layer.name!r} has {len(layer.params) + extra} parameters there and "
+                    f"{len(layer.params)} in this net."
+                )
+            blobs[layer.name] = [_one_blob(path, net, params, data, i, n) for n in range(len(layer.params))]
+        return blobs
+
+
+def _one_blob(path: Path, net: Net, params: Sequence[Any], data: h5py.Group, i: int, n: int) -> np.ndarray:
+    layer, k = net.layers[i], net.param_ids[i][n]
+    owner = net.params[k]
+    for name in (f"{layer.name}/{n}", f"{owner.layer}/{owner.index}"):
+        if name in data:
+            return np.asarray(data[name], np.float32)
+    if (owner.layer, owner.index) == (layer.name, n):
+        raise SnapshotError(f"{path}: layer {layer.name!r} has no parameter {n} there.")
+    return np.asarray(params[k]).reshape(layer.params[n].shape)
+
+
+def _read_state_hdf5(path: Path) -> State:
+    with _open(path) as file:
+        try:
+            history = file["history"]
+            return State(
+                int(file["iter"][0]),
+                int(file["current_step"][0]),
+                [np.asarray(history[str(i)], np.float32) for i in range(len(history))],
+                file["learned_net"][()].decode() if "learned_net" in file else "",
+            )
+        except KeyError as e:
+            raise SnapshotError(f"{path}: this is no solver state: {e.args[0]}.") from e
+
+
+@contextmanager
+def _open(path: Path) -> Iterator[h5py.File]:
+    try:
+        file = h5py.File(path, "r")
+    except OSError as e:
+        raise SnapshotError(f"{path}: not a whole HDF5 file: {e}.") from e
+    with file:
+        yield file

@@ -1,0 +1,74 @@
+"""A net in phase TEST: compiled once, run over its data with the parameters of the net that is trained."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from engine.errors import SolverError
+from engine.net import Net
+from engine.solver.batches import Batches
+
+Array = jax.Array
+
+
+class Scores(NamedTuple):
+    """Means over the batches of a test: the net's loss, and each output by name, in its own shape."""
+
+    loss: float
+    outputs: dict[str, np.ndarray]
+
+
+class TestNet:
+    """A net, its data, and where its parameters come from.
+
+    params: its own values, used for the layers that the trained net has not.
+    """
+
+    __test__ = False  # no test case, whatever pytest makes of the name
+
+    def __init__(self, net: Net, batches: Batches, seed: int) -> None:
+        self.net = net
+        self.batches = batches
+        self.params: list[Any] = net.init(seed)
+        self._key = jax.random.key(seed % 2**32)
+        self._shared: dict[int, int] = {}
+        self._forward = jax.jit(lambda params, inputs, key: net.forward(params, inputs, key)[:2])
+
+    def share(self, trained: Net) -> None:
+        """Takes the parameters of every layer that `trained` has by the same name from there. Raises SolverError."""
+        here = {layer.name: i for i, layer in enumerate(self.net.layers)}
+        for t, layer in enumerate(trained.layers):
+            i = here.get(layer.name)
+            if i is None:
+                continue
+            for mine, theirs in zip(self.net.param_ids[i], trained.param_ids[t], strict=False):
+                wanted, found = self.net.params[mine].shape, trained.params[theirs].shape
+                if wanted != found:
+                    raise SolverError(
+                        f'layer "{layer.name}" has a parameter of shape {list(found)} in the train net and of '
+                        f"{list(wanted)} in the test net; a test takes the parameters of the train net by layer name."
+                    )
+                self._shared[mine] = theirs
+
+    def values(self, trained: Sequence[Any]) -> list[Any]:
+        """Its parameters, given those of the trained net."""
+        return [trained[self._shared[k]] if k in self._shared else p for k, p in enumerate(self.params)]
+
+    def passes(self, trained: Sequence[Any], count: int) -> Iterator[tuple[Array, dict[str, Array]]]:
+        """Loss and outputs of `count` batches, on the device."""
+        params = self.values(trained)
+        for i in range(count):
+            yield self._forward(params, self.batches.next(), jax.random.fold_in(self._key, i))
+
+    def scores(self, passes: Iterator[tuple[Array, dict[str, Array]]]) -> Scores:
+        """The means of `passes`; their sums are made on the device and read once."""
+        count, loss, sums = 0, jnp.float32(0), dict[str, Array]()
+        for count, (batch_loss, outputs) in enumerate(passes, 1):  # noqa: B007
+            loss = loss + batch_loss
+            sums = {name: sums[name] + value if sums else value for name, value in outputs.items()}
+        return Scores(
+            float(loss) / count, {name: np.asarray(value) / np.float32(count) for name, value in sums.items()}
+        )
