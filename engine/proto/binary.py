@@ -56,12 +56,7 @@ def write(path: str | Path, message: Message) -> None:
 
 def read_net(path: str | Path) -> pb.NetParameter:
     """The net, with its parameters, that the .caffemodel `path` holds, in today's form. Raises PrototxtError."""
-    net = read(path, pb.NetParameter)
-    try:
-        upgrade.upgrade_net(net)
-    except PrototxtError as error:
-        raise PrototxtError(f"{path}: {error}") from error
-    return net
+    return upgrade.bring_up(read(path, pb.NetParameter), path)
 
 
 def to_array(blob: pb.BlobProto) -> np.ndarray:
@@ -78,7 +73,14 @@ def to_array(blob: pb.BlobProto) -> np.ndarray:
 
 
 def from_array(array: np.ndarray, diff: np.ndarray | None = None) -> pb.BlobProto:
-    """A blob of `array`'s shape and values, as float32; `diff` is a gradient of that shape."""
+    """A blob of `array`'s shape and values, as float32; `diff` is a gradient of that shape.
+
+    Raises SnapshotError where that is more than protobuf can hold.
+    """
+    if 4 * np.size(array) > LIMIT:
+        raise SnapshotError(
+            f"a blob of shape {np.shape(array)} is larger than the 2 GiB of protobuf. Use snapshot_format: HDF5."
+        )
     blob = pb.BlobProto()
     blob.shape.dim.extend(np.shape(array))
     for name, values in (("data", array), ("diff", diff)):

@@ -22,20 +22,18 @@ class _Edit(NamedTuple):
     text: str
 
 
-def modernise(text: str) -> tuple[str, list[str]]:
-    """`text` with every such block rewritten, and a notice for each. Other text stays as it is, lines included."""
+def modernise(text: str) -> tuple[str, list[tuple[int, str]]]:
+    """`text` with every such block rewritten, and for each its line and a notice. All else stays, lines included."""
     found = tokens.tokenize(text)
     edits: list[_Edit] = []
-    notices: list[str] = []
+    notices: list[tuple[int, str]] = []
     for field in tokens.fields(found):
         if field.name.text == "layer" and field.block:
             changes = _layer_edits(list(tokens.fields(found, *field.block)))
             if changes:
                 edits += changes
-                notices.append(
-                    f"line {field.name.line}: this layer mixes two forms of the format. It is taken as "
-                    + " ".join(change.text for change in sorted(changes) if change.text)
-                )
+                form = " ".join(change.text for change in sorted(changes) if change.text)
+                notices.append((field.name.line, f"this layer mixes an old form and today's; write {form}"))
     for edit in sorted(edits, reverse=True):
         lost_lines = "\n" * text.count("\n", edit.start, edit.end)
         text = text[: edit.start] + edit.text + lost_lines + text[edit.end :]

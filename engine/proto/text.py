@@ -1,5 +1,6 @@
 """Reading and printing prototxt: protobuf's text format, with errors that say where and what would do."""
 
+import ctypes
 import difflib
 import logging
 import math
@@ -8,14 +9,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
-import numpy as np
 from google.protobuf import text_encoding, text_format
 from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import Message
 
 from engine.errors import PrototxtError
 from engine.proto import caffe_pb2 as pb
-from engine.proto import diagnose, mixed, tokens, upgrade
+from engine.proto import diagnose, files, mixed, tokens, upgrade
 
 log = logging.getLogger(__name__)
 
@@ -24,37 +24,45 @@ M = TypeVar("M", bound=Message)
 
 def read(path: str | Path, message_class: type[M]) -> M:
     """The message that the text file `path` holds. Raises PrototxtError naming the file, the line and the field."""
-    message, notices = _parse(load(path), message_class, str(path))
-    _log(path, notices)
-    return message
+    return parse(load(path), message_class, str(path))
 
 
 def parse(text: str, message_class: type[M], name: str = "<string>") -> M:
     """The message that `text` spells. `name` stands for the file in errors. Raises PrototxtError."""
-    message, notices = _parse(text, message_class, name)
-    _log(name, notices)
-    return message
+    message = message_class()
+    try:
+        text_format.Parse(text, message)
+    except text_format.ParseError as error:
+        if message_class is pb.NetParameter:
+            modern, notices = mixed.modernise(text)
+            if modern != text:
+                message = parse(modern, message_class, name)
+                for line, notice in notices:
+                    log.warning("%s:%d: %s", name, line, notice)
+                return message
+        problem = diagnose.find(text, message_class)
+        what = f"{name}:{problem.line}: {problem}" if problem else f"{name}:{error}"
+        raise PrototxtError(what) from error
+    return _complete(message, text, name)
 
 
 def read_net(path: str | Path) -> pb.NetParameter:
-    """The net that `path` defines, in today's form whatever the age of the file. Notices of what was changed go to
-    this module's log as warnings. Raises PrototxtError."""
-    net = read(path, pb.NetParameter)
-    try:
-        _log(path, upgrade.upgrade_net(net))
-    except PrototxtError as error:
-        raise PrototxtError(f"{path}: {error}") from error
-    return net
+    """The net that `path` defines, in today's form whatever the age of the file. Notices of what was changed are
+    logged as warnings. Raises PrototxtError."""
+    return upgrade.bring_up(read(path, pb.NetParameter), path)
 
 
 def read_solver(path: str | Path) -> pb.SolverParameter:
     """The solver that `path` defines, in today's form. Notices and errors as those of `read_net`."""
-    solver = read(path, pb.SolverParameter)
+    return upgrade.bring_up(read(path, pb.SolverParameter), path)
+
+
+def write(path: str | Path, message: Message) -> None:
+    """Write `message` to `path` in text format, whole or not at all. Raises PrototxtError."""
     try:
-        _log(path, upgrade.upgrade_solver(solver))
-    except PrototxtError as error:
-        raise PrototxtError(f"{path}: {error}") from error
-    return solver
+        files.replace(path, format(message).encode())
+    except OSError as error:
+        raise PrototxtError(f"{path}: cannot be written: {error.strerror}.") from error
 
 
 def load(path: str | Path) -> str:
@@ -94,43 +102,13 @@ def format(message: Message) -> str:
     return "".join(_lines(message, ""))
 
 
-def _parse(text: str, message_class: type[M], name: str) -> tuple[M, list[str]]:
-    try:
-        return _checked(_merged(text, message_class), text, name), []
-    except text_format.ParseError as error:
-        first = error
-    if message_class is pb.NetParameter:
-        modern, notices = mixed.modernise(text)
-        try:
-            return _checked(_merged(modern, message_class), modern, name), notices
-        except text_format.ParseError as error:
-            first, text = error, modern
-    problem = diagnose.find(text, message_class)
-    if problem is None:
-        where = f"{name}:{first.GetLine()}" if first.GetLine() else name
-        raise PrototxtError(f"{where}: {first}") from first
-    raise PrototxtError(f"{name}:{problem.line}: {problem}") from None
-
-
-def _merged(text: str, message_class: type[M]) -> M:
-    message = message_class()
-    text_format.Parse(text, message)
-    return message
-
-
-def _checked(message: M, text: str, name: str) -> M:
+def _complete(message: M, text: str, name: str) -> M:
     missing = message.FindInitializationErrors()  # type: ignore[attr-defined]
     if missing:
         layer = re.match(r"layer\[(\d+)\]\.", missing[0])
         where = f"{name}:{_layer_lines(text)[int(layer[1])][1]}" if layer else name
-        fields = " and ".join(path.rpartition("]")[2].lstrip(".") for path in missing)
-        raise PrototxtError(f"{where}: {fields} must be given.")
+        raise PrototxtError(f"{where}: {missing[0].rpartition('].')[2]} must be given.")
     return message
-
-
-def _log(name: str | Path, notices: list[str]) -> None:
-    for notice in notices:
-        log.warning("%s: %s", name, notice)
 
 
 def _beside(file: Path) -> str:
@@ -188,6 +166,6 @@ def _scalar(field: FieldDescriptor, value: Any) -> str:
 
 
 def _shortest(value: float, double: bool) -> str:
-    kind, few, enough = (np.float64, 15, 17) if double else (np.float32, 6, 9)
+    rounded, few, enough = (ctypes.c_double, 15, 17) if double else (ctypes.c_float, 6, 9)
     short = f"{value:.{few}g}"
-    return short if math.isnan(value) or kind(short) == value else f"{value:.{enough}g}"
+    return short if math.isnan(value) or rounded(float(short)).value == value else f"{value:.{enough}g}"

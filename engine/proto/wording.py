@@ -2,6 +2,7 @@
 
 import difflib
 
+from google.protobuf import text_encoding
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 
 from engine.proto import caffe_pb2 as pb
@@ -104,6 +105,10 @@ def _wrong_string(name: str, value: Token) -> str | None:
     if any("\udc80" <= character <= "\udcff" for character in value.text):
         shown = value.text.encode("utf-8", "surrogateescape").decode("latin-1")
         return f'the value of "{name}" is not UTF-8 ({shown} in Latin-1). Save the file as UTF-8.'
+    try:
+        text_encoding.CUnescape(value.text[1:-1]).decode()
+    except ValueError:
+        return f'the value of "{name}", {value.text}, has a backslash sequence that is no text. A backslash is \\\\.'
     return None
 
 

@@ -4,9 +4,17 @@ Each step turns one older form into the next: V0 layers (2013) into V1 layers (2
 inside data parameters into `transform_param`, `input` fields into an Input layer. Each returns notices for the user.
 """
 
+import logging
+from pathlib import Path
+from typing import TypeVar
+
 from engine.errors import PrototxtError
 from engine.proto import caffe_pb2 as pb
 from engine.proto.upgrade import batch_norm, inputs, transform, v0, v1
+
+log = logging.getLogger(__name__)
+
+M = TypeVar("M", pb.NetParameter, pb.SolverParameter)
 
 _SOLVER_TYPES = {
     pb.SolverParameter.SGD: "SGD",
@@ -16,6 +24,17 @@ _SOLVER_TYPES = {
     pb.SolverParameter.ADADELTA: "AdaDelta",
     pb.SolverParameter.ADAM: "Adam",
 }
+
+
+def bring_up(message: M, path: str | Path) -> M:
+    """`message`, read from `path`, upgraded in place, its notices logged as warnings. Raises PrototxtError."""
+    try:
+        notices = upgrade_net(message) if isinstance(message, pb.NetParameter) else upgrade_solver(message)
+    except PrototxtError as error:
+        raise PrototxtError(f"{path}: {error}") from error
+    for notice in notices:
+        log.warning("%s: %s", path, notice)
+    return message
 
 
 def upgrade_net(net: pb.NetParameter) -> list[str]:
