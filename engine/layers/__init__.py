@@ -1,3 +1,3 @@
 """The layers, one class a type, grouped by family. Importing this package fills the registry."""
 
-from engine.layers import activation, convolution, inner_product, loss, structure  # noqa: F401
+from engine.layers import activation, convolution, data, inner_product, loss, structure  # noqa: F401

@@ -1,0 +1,62 @@
+"""Datum records: a picture with its label, raw or in an encoded picture format, to arrays and back."""
+
+import enum
+
+import cv2
+import numpy as np
+from google.protobuf.message import DecodeError
+
+from engine.errors import DataError
+from engine.proto import caffe_pb2 as pb
+
+
+class Colour(enum.IntEnum):
+    """How an encoded picture is decoded; the values are OpenCV's flags."""
+
+    AS_STORED = cv2.IMREAD_UNCHANGED
+    COLOUR = cv2.IMREAD_COLOR
+    GREY = cv2.IMREAD_GRAYSCALE
+
+
+def parse(value: bytes) -> pb.Datum:
+    """The message of a record. Raises DataError for bytes that are none."""
+    try:
+        return pb.Datum.FromString(value)
+    except DecodeError as e:
+        raise DataError(f"not a Datum record ({len(value):,} bytes)") from e
+
+
+def pixels(datum: pb.Datum, colour: Colour = Colour.AS_STORED) -> np.ndarray:
+    """The picture of shape (channels, height, width): uint8, or float32 for `float_data`. Colours are in BGR order.
+
+    Raises DataError for a record without pixels, of another size than it says, or that cannot be decoded.
+    """
+    if datum.encoded:
+        return decode(datum.data, colour)
+    shape = (datum.channels, datum.height, datum.width)
+    flat = (
+        np.frombuffer(datum.data, np.uint8)
+        if datum.data
+        else np.fromiter(datum.float_data, np.float32, len(datum.float_data))
+    )
+    if flat.size == 0 or flat.size != shape[0] * shape[1] * shape[2]:
+        raise DataError(
+            f"says {shape[0]}×{shape[1]}×{shape[2]} (channels × height × width) and holds {flat.size:,} values"
+        )
+    return flat.reshape(shape)
+
+
+def decode(data: bytes, colour: Colour) -> np.ndarray:
+    """The uint8 picture (channels, height, width) of an encoded one (PNG, JPEG, …), by OpenCV, as Caffe does."""
+    picture = cv2.imdecode(np.frombuffer(data, np.uint8), colour) if data else None
+    if picture is None:
+        raise DataError(f"holds {len(data):,} bytes that are no picture in a format that OpenCV reads")
+    if picture.dtype != np.uint8:
+        raise DataError(f"holds a picture of {picture.dtype} values; 8 bits a channel are allowed")
+    return picture[None] if picture.ndim == 2 else picture.transpose(2, 0, 1)
+
+
+def raw(picture: np.ndarray, label: int) -> pb.Datum:
+    """The record of a uint8 picture of shape (channels, height, width), pixels as they are."""
+    channels, height, width = picture.shape
+    return pb.Datum(channels=channels, height=height, width=width, data=picture.tobytes(), label=label)

@@ -1,0 +1,159 @@
+"""The feed: batches made ahead in host threads and put on the device while it works on earlier ones."""
+
+import threading
+from collections.abc import Callable, Mapping
+from queue import SimpleQueue
+from typing import Any, Self
+
+import jax
+import numpy as np
+
+from engine.data.source import Batch, Source, State
+from engine.errors import DataError
+from engine.layers.base import LabelBounds
+
+Place = Callable[[Batch], dict[str, jax.Array]]
+
+
+class Feed:
+    """Hands out the batches of several sources together, each source being read ahead by a thread of its own.
+
+    `sources`: by layer name. `bounds`: what the labels among the tops may hold (`Net.label_bounds`); a label outside is
+    a DataError, where Caffe computes with what lies behind the array. `place` puts a batch on the devices.
+    Threads start with the first `next`, so a feed costs nothing before it is used. The feed owns its sources.
+    """
+
+    def __init__(
+        self,
+        sources: Mapping[str, Source],
+        bounds: Mapping[str, LabelBounds] | None = None,
+        place: Place = jax.device_put,
+    ) -> None:
+        self._lanes = {name: _Lane(name, source, bounds or {}, place) for name, source in sources.items()}
+
+    def next(self) -> dict[str, jax.Array]:
+        """The tops of every source by name. Raises what a source raised, when its turn comes, and from then on."""
+        return {top: value for lane in self._lanes.values() for top, value in lane.next().items()}
+
+    def state(self) -> State:
+        """The position behind the batch handed out last, whatever has been read ahead: JSON values, by layer name."""
+        return {name: lane.state for name, lane in self._lanes.items()}
+
+    def restore(self, state: State) -> None:
+        """Goes to the position of a `state`; what was read ahead is dropped. Layers that it does not name stay."""
+        for name, lane in self._lanes.items():
+            if name in state:
+                lane.restore(state[name])
+
+    def close(self) -> None:
+        """Ends the threads and closes the sources."""
+        for lane in self._lanes.values():
+            lane.stop()
+        for lane in self._lanes.values():
+            lane.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+class _Lane:
+    """One source, its thread, and the batches between them."""
+
+    def __init__(self, name: str, source: Source, bounds: Mapping[str, LabelBounds], place: Place) -> None:
+        self.source = source
+        self.state = source.state()
+        self._name, self._bounds, self._place = name, bounds, place
+        self._run: _Run | None = None
+        self._closed = False
+
+    def next(self) -> dict[str, jax.Array]:
+        if self._closed:
+            raise RuntimeError("this feed is closed")
+        if self._run is None:
+            self._run = _Run(self._name, self._make, self.source.prefetch)
+        batch, self.state = self._run.take()
+        return batch
+
+    def _make(self) -> tuple[dict[str, jax.Array], State]:
+        batch = self.source.next()
+        for top in batch.keys() & self._bounds.keys():
+            _check(batch[top], top, self._bounds[top], self.source)
+        return self._place(batch), self.source.state()
+
+    def restore(self, state: State) -> None:
+        self.stop()
+        if self._run is not None:
+            self._run.thread.join()
+        self._run = None
+        self.source.restore(state)
+        self.state = self.source.state()
+
+    def stop(self) -> None:
+        if self._run is not None:
+            self._run.stop()
+
+    def close(self) -> None:
+        self._closed = True
+        if self._run is not None:
+            self._run.thread.join(_PATIENCE)
+            if self._run.thread.is_alive():
+                return  # a read that hangs (a lost file server): the thread is a daemon, and its source is still in use
+        self.source.close()
+
+
+_PATIENCE = 5.0
+"""Seconds that closing waits for a read under way."""
+
+
+class _Run:
+    """A thread that calls `make` again and again, at most `depth` results ahead of `take`."""
+
+    def __init__(self, name: str, make: Callable[[], tuple[Any, State]], depth: int) -> None:
+        self._make = make
+        self._room = threading.Semaphore(depth)
+        self._made: SimpleQueue[tuple[Any, State] | BaseException] = SimpleQueue()
+        self._stopped = False
+        self._failure: BaseException | None = None
+        self.thread = threading.Thread(target=self._work, name=f"feed {name}", daemon=True)
+        self.thread.start()
+
+    def _work(self) -> None:
+        while True:
+            self._room.acquire()
+            if self._stopped:
+                return
+            try:
+                self._made.put(self._make())
+            except BaseException as e:  # whatever it is, the thread that takes has to see it
+                self._made.put(e)
+                return
+
+    def take(self) -> tuple[Any, State]:
+        if self._failure is None:
+            made = self._made.get()
+            self._room.release()
+            if not isinstance(made, BaseException):
+                return made
+            self._failure = made
+        raise self._failure
+
+    def stop(self) -> None:
+        self._stopped = True
+        self._room.release()
+
+
+def _check(labels: np.ndarray, top: str, bounds: LabelBounds, source: Source) -> None:
+    flat = labels.reshape(len(labels), -1)
+    bad = (flat < 0) | (flat >= bounds.classes)
+    if bounds.ignore is not None:
+        bad &= flat != bounds.ignore
+    if bad.any():
+        index, place = np.argwhere(bad)[0]
+        ignored = "" if bounds.ignore is None else f", or {bounds.ignore} (ignore_label)"
+        raise DataError(
+            f'{source.record(int(index))}: label {flat[index, place]:g} in "{top}"; the net has {bounds.classes} '
+            f"classes, 0 to {bounds.classes - 1}{ignored}. Correct the labels, or num_output of the scoring layer."
+        )

@@ -1,0 +1,96 @@
+"""Batches from a database of Datum records: Caffe's Data layer."""
+
+from collections.abc import Generator, Sequence
+from functools import partial
+from itertools import islice
+
+import numpy as np
+
+from engine.data import datum
+from engine.data.databases import Database, name_key
+from engine.data.source import Batch, State, draws, transformed
+from engine.data.transform import Transform
+from engine.errors import DataError
+from engine.proto import caffe_pb2 as pb
+
+
+class DatumSource:
+    """Reads records in the order of their keys, round and round. Tops: pictures, and labels if there is a second.
+
+    Starts a random number below `rand_skip` of records in. Owns the database.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        tops: Sequence[str],
+        batch_size: int,
+        transform: Transform,
+        seed: int,
+        rand_skip: int = 0,
+        prefetch: int = 4,
+    ) -> None:
+        self.database = database
+        self.tops = tuple(tops)
+        self.batch_size = batch_size
+        self.transform = transform
+        self.prefetch = prefetch
+        self._seed = seed
+        self._batches = 0
+        self._after: bytes | None = None
+        self._keys: list[bytes] = []
+        self._records = self._round(None)
+        if rand_skip:
+            for _ in range(np.random.default_rng((seed, rand_skip)).integers(rand_skip)):
+                self._after, _ = next(self._records)
+
+    def shapes(self) -> list[tuple[int, ...]]:
+        key, value = next(self.database.records())
+        try:
+            shape = self.transform.shape(datum.pixels(datum.parse(value), self.transform.colour).shape)
+        except DataError as e:
+            raise DataError(f"{self._name(key)}: {e}") from e
+        return [(self.batch_size, *shape), (self.batch_size,)][: len(self.tops)]
+
+    def next(self) -> Batch:
+        read = list(islice(self._records, self.batch_size))
+        self._keys = [key for key, _ in read]
+        records = [self._parse(key, value) for key, value in read]
+        pictures = [partial(datum.pixels, record, self.transform.colour) for record in records]
+        random = draws(self._seed, self._batches, self.batch_size)
+        batch = {self.tops[0]: transformed(pictures, self.record, self.transform, random)}
+        if len(self.tops) > 1:
+            batch[self.tops[1]] = np.array([record.label for record in records], np.float32)
+        self._after = self._keys[-1]
+        self._batches += 1
+        return batch
+
+    def record(self, index: int) -> str:
+        return self._name(self._keys[index])
+
+    def state(self) -> State:
+        after = None if self._after is None else self._after.decode("latin-1")
+        return {"after": after, "batches": self._batches, "seed": self._seed}
+
+    def restore(self, state: State) -> None:
+        self._after = None if state["after"] is None else state["after"].encode("latin-1")
+        self._batches, self._seed = state["batches"], state["seed"]
+        self._records = self._round(self._after)
+
+    def close(self) -> None:
+        self._records.close()
+        self.database.close()
+
+    def _round(self, after: bytes | None) -> Generator[tuple[bytes, bytes], None, None]:
+        while True:
+            yield from self.database.records(after)
+            after = None
+
+    def _parse(self, key: bytes, value: bytes) -> pb.Datum:
+        try:
+            return datum.parse(value)
+        except DataError as e:
+            raise DataError(f"{self._name(key)}: {e}") from e
+
+    def _name(self, key: bytes) -> str:
+        return f'{self.database.path}: record "{name_key(key)}"'

@@ -1,0 +1,90 @@
+"""What `transform_param` asks for: crop, mirror, subtract the mean, scale."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from engine.data.datum import Colour
+from engine.errors import DataError, EngineError
+from engine.proto import binary
+from engine.proto import caffe_pb2 as pb
+
+
+class Transform:
+    """y = (crop(mirror(x)) − mean) · scale, in float32, the mean being cropped and mirrored as the picture is.
+
+    In TRAIN the crop lies anywhere, in TEST in the centre; `mirror` flips every second picture or so, in both phases.
+    Raises DataError for parameters that contradict each other and PrototxtError for a mean file that cannot be read.
+    """
+
+    def __init__(self, param: pb.TransformationParameter, phase: int, mean_file: Path | None = None) -> None:
+        if param.force_color and param.force_gray:
+            raise DataError("transform_param: force_color and force_gray exclude each other; keep one.")
+        if param.mean_value and mean_file is not None:
+            raise DataError("transform_param: mean_file and mean_value exclude each other; keep one.")
+        self.crop = param.crop_size
+        self.mirror = param.mirror
+        self.scale = np.float32(param.scale)
+        self.random_crop = bool(self.crop) and phase == pb.TRAIN
+        self.colour = Colour.COLOUR if param.force_color else Colour.GREY if param.force_gray else Colour.AS_STORED
+        self.values = np.array(param.mean_value, np.float32)
+        self.mean = None if mean_file is None else _read_mean(mean_file)
+
+    def shape(self, picture: tuple[int, ...]) -> tuple[int, int, int]:
+        """(channels, height, width) of what a picture becomes. Raises DataError where it does not fit."""
+        channels, height, width = picture
+        if self.crop and min(height, width) < self.crop:
+            raise DataError(f"is {height}×{width}, smaller than crop_size {self.crop}")
+        if self.values.size not in (0, 1, channels):
+            raise DataError(
+                f"has {channels} channels and transform_param {self.values.size} mean_value; give one, or one a channel"
+            )
+        if self.mean is not None and self.mean.shape != tuple(picture):
+            raise DataError(f"is {_by(picture)} and the mean of mean_file {_by(self.mean.shape)}; they must be equal")
+        return (channels, self.crop, self.crop) if self.crop else (channels, height, width)
+
+    def __call__(self, pictures: Sequence[np.ndarray], draws: np.ndarray, out: np.ndarray) -> None:
+        """Transforms pictures (channels, height, width) of any sizes into `out`, float32 (n, channels, height, width).
+
+        `draws`, (n, 3) uniform numbers in [0, 1), decide each picture's mirroring, and the top and left of its crop.
+        `out` must have the `shape` of every picture.
+        """
+        for row, picture, (flip, top, left) in zip(out, pictures, draws, strict=True):
+            window = self._window(picture.shape, top, left)
+            step = -1 if self.mirror and flip < 0.5 else 1
+            seen = picture[window][..., ::step]
+            if self.mean is None:
+                np.copyto(row, seen)
+            else:
+                np.subtract(seen, self.mean[window][..., ::step], out=row)
+        if self.values.size:
+            out -= self.values[:, None, None]
+        if self.scale != 1:
+            out *= self.scale
+
+    def _window(self, shape: tuple[int, ...], top: float, left: float) -> tuple[slice, slice, slice]:
+        if not self.crop:
+            return np.s_[:, :, :]
+        rows, columns = shape[1] - self.crop, shape[2] - self.crop
+        y, x = (int(top * (rows + 1)), int(left * (columns + 1))) if self.random_crop else (rows // 2, columns // 2)
+        return np.s_[:, y : y + self.crop, x : x + self.crop]
+
+
+def _read_mean(path: Path) -> np.ndarray:
+    blob = binary.read(path, pb.BlobProto)
+    try:
+        mean = binary.to_array(blob)
+    except EngineError as e:
+        raise DataError(f"mean_file {path}: {e}") from e
+    if mean.ndim == 4 and mean.shape[0] == 1:
+        mean = mean[0]
+    if mean.ndim != 3:
+        raise DataError(
+            f"mean_file {path}: has shape {list(mean.shape)}; one picture (channels, height, width) is needed."
+        )
+    return mean
+
+
+def _by(shape: Sequence[int]) -> str:
+    return "×".join(map(str, shape))

@@ -1,0 +1,160 @@
+import itertools
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from engine.data.databases import COMMIT_EVERY, LMDB, LMDBWriter
+from engine.errors import DataError
+
+PAIRS = [(b"%08d" % i, b"value %d" % i) for i in range(25)]
+
+
+def test_records_come_in_the_order_of_their_keys(make_lmdb):
+    assert list(LMDB(make_lmdb(reversed(PAIRS))).records()) == PAIRS
+
+
+def test_records_go_on_behind_a_key(make_lmdb):
+    db = LMDB(make_lmdb(PAIRS))
+    assert list(db.records(PAIRS[9][0])) == PAIRS[10:]
+    assert list(db.records(PAIRS[-1][0])) == []
+
+
+def test_a_position_of_another_database_is_an_error(make_lmdb):
+    with pytest.raises(DataError, match='no record "elsewhere"'):
+        next(LMDB(make_lmdb(PAIRS)).records(b"elsewhere"))
+
+
+def test_two_readers_share_a_database(make_lmdb):
+    path = make_lmdb(PAIRS)
+    first, second = LMDB(path), LMDB(path)
+    first.close()
+    assert len(list(second.records())) == second.entries == len(PAIRS)
+
+
+def test_a_read_only_folder_is_read_and_left_as_it_is(make_lmdb):
+    path = make_lmdb(PAIRS)
+    (path / "lock.mdb").unlink()
+    path.chmod(0o555)
+    assert len(list(LMDB(path).records())) == len(PAIRS)
+    assert [p.name for p in path.iterdir()] == ["data.mdb"]
+
+
+@pytest.mark.parametrize(
+    ("make", "says"),
+    [
+        (lambda p: None, "no such folder"),
+        (lambda p: p.write_bytes(b"x"), "a file, where an LMDB is a folder"),
+        (lambda p: p.mkdir(), "an empty folder"),
+        (lambda p: _with(p, "train.txt", b"a.png 1"), "no data.mdb among train.txt"),
+        (lambda p: _with(p, "CURRENT", b"MANIFEST-000007\n"), "backend: LEVELDB"),
+        (lambda p: _with(p, "data.mdb", b""), "not an LMDB that can be read"),
+        (lambda p: _with(p, "data.mdb", b"no database at all " * 1000), "not an LMDB that can be read"),
+        (lambda p: LMDBWriter(p).__enter__().__exit__(None, None, None), "without records"),
+    ],
+)
+def test_what_is_no_database_is_named(tmp_path, make, says):
+    path = tmp_path / "mnist_train_lmdb"
+    make(path)
+    with pytest.raises(DataError, match=f"mnist_train_lmdb.*{says}"):
+        LMDB(path)
+
+
+@pytest.mark.parametrize("kept", [100, 4096, 5000, 8192, 20_000])
+def test_a_file_cut_short_is_an_error_and_no_crash(make_lmdb, kept):
+    path = make_lmdb((key, bytes(500)) for key, _ in PAIRS)
+    os.truncate(path / "data.mdb", kept)
+    script = f"""
+from pathlib import Path
+from engine.data.databases import LMDB
+from engine.errors import DataError
+try:
+    list(LMDB(Path({str(path)!r})).records())
+except DataError as e:
+    print(e)
+"""
+    done = subprocess.run([sys.executable, "-c", script], check=False, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "data.mdb: " in done.stdout
+
+
+def _with(folder: Path, name: str, data: bytes) -> None:
+    folder.mkdir()
+    (folder / name).write_bytes(data)
+
+
+def test_the_map_grows_over_many_commits(tmp_path):
+    value = os.urandom(20_000)
+    with LMDBWriter(tmp_path / "db") as db:
+        for i in range(COMMIT_EVERY + 500):
+            db.put(b"%08d" % i, value)
+    keys = [key for key, _ in LMDB(tmp_path / "db").records()]
+    assert keys == [b"%08d" % i for i in range(COMMIT_EVERY + 500)]
+
+
+def test_an_existing_folder_stays_as_it_is(make_lmdb):
+    path = make_lmdb(PAIRS)
+    with pytest.raises(DataError, match="is there already"), LMDBWriter(path):
+        pass
+    assert list(LMDB(path).records()) == PAIRS
+
+
+@pytest.mark.parametrize("interrupt", [KeyboardInterrupt, ValueError])
+def test_an_interrupted_writer_leaves_nothing(tmp_path, interrupt):
+    def write() -> None:
+        with LMDBWriter(tmp_path / "db") as db:
+            db.put(b"a", b"b")
+            raise interrupt
+
+    with pytest.raises(interrupt):
+        write()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_loser_of_a_race_leaves_the_winner_alone(tmp_path):
+    path = tmp_path / "db"
+    slow = LMDBWriter(path).__enter__()
+    with LMDBWriter(path) as fast:
+        fast.put(b"key", b"fast")
+    slow.put(b"key", b"slow")
+    with pytest.raises(DataError, match="another process"):
+        slow.__exit__(None, None, None)
+    assert list(LMDB(path).records()) == [(b"key", b"fast")]
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_missing_parent_is_named(tmp_path):
+    with pytest.raises(DataError, match=r"nowhere.*No such file"), LMDBWriter(tmp_path / "nowhere" / "db"):
+        pass
+
+
+def test_a_full_disk_is_an_error_that_leaves_nothing(tmp_path):
+    # A limit on the size of files stands in for a full disk: writing beyond it fails with EFBIG.
+    script = f"""
+import os, resource, signal
+from pathlib import Path
+from engine.data.databases import LMDBWriter
+from engine.errors import DataError
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, 1 << 20))
+try:
+    with LMDBWriter(Path({str(tmp_path / "db")!r})) as db:
+        for i in range(3000):
+            db.put(b"%08d" % i, os.urandom(2000))
+except DataError as e:
+    print(e)
+"""
+    done = subprocess.run([sys.executable, "-c", script], check=False, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "cannot be written" in done.stdout
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_permissions_follow_the_umask(make_lmdb):
+    previous = os.umask(0o027)
+    try:
+        assert make_lmdb(itertools.islice(PAIRS, 1)).stat().st_mode & 0o777 == 0o750
+    finally:
+        os.umask(previous)

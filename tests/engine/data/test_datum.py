@@ -1,0 +1,65 @@
+import cv2
+import numpy as np
+import pytest
+
+from engine.data.datum import Colour, parse, pixels, raw
+from engine.errors import DataError
+from engine.proto import caffe_pb2 as pb
+
+PICTURE = np.arange(3 * 4 * 5, dtype=np.uint8).reshape(3, 4, 5)
+
+
+def test_raw_pixels_come_back():
+    datum = parse(raw(PICTURE, 7).SerializeToString())
+    assert datum.label == 7
+    assert np.array_equal(pixels(datum), PICTURE)
+
+
+def test_float_data():
+    datum = pb.Datum(channels=2, height=1, width=2, float_data=[0.5, -1, 2, 3])
+    assert pixels(datum).dtype == np.float32
+    assert pixels(datum).tolist() == [[[0.5, -1]], [[2, 3]]]
+
+
+@pytest.mark.parametrize(
+    ("colour", "channels"),
+    [(Colour.AS_STORED, 3), (Colour.COLOUR, 3), (Colour.GREY, 1)],
+    ids=lambda x: getattr(x, "name", x),
+)
+def test_an_encoded_picture_is_decoded_in_bgr_order(colour, channels):
+    stored = PICTURE.transpose(1, 2, 0)
+    datum = pb.Datum(data=cv2.imencode(".png", stored)[1].tobytes(), encoded=True)
+    got = pixels(datum, colour)
+    grey = cv2.cvtColor(stored, cv2.COLOR_BGR2GRAY)[None]  # the PNG library rounds another way
+    assert np.abs(got - np.float32(grey)).max() <= 1 if channels == 1 else np.array_equal(got, PICTURE)
+
+
+def test_a_grey_encoded_picture_keeps_its_one_channel():
+    data = cv2.imencode(".png", PICTURE[0])[1].tobytes()
+    assert pixels(pb.Datum(data=data, encoded=True)).shape == (1, 4, 5)
+    assert pixels(pb.Datum(data=data, encoded=True), Colour.COLOUR).shape == (3, 4, 5)
+
+
+def _encoded(data: bytes) -> pb.Datum:
+    return pb.Datum(encoded=True, data=data)
+
+
+@pytest.mark.parametrize(
+    ("datum", "says"),
+    [
+        (pb.Datum(), "0×0×0 .* holds 0 values"),
+        (pb.Datum(channels=3, height=2, width=2, data=b"short"), "3×2×2 .* holds 5 values"),
+        (pb.Datum(channels=1, height=2, width=2, float_data=[1, 2]), "1×2×2 .* holds 2 values"),
+        (_encoded(b""), "0 bytes that are no picture"),
+        (_encoded(b"no picture"), "10 bytes that are no picture"),
+        (_encoded(cv2.imencode(".png", np.zeros((4, 4), np.uint16))[1].tobytes()), "uint16 .* 8 bits"),
+    ],
+)
+def test_bad_pixels_are_an_error(datum, says):
+    with pytest.raises(DataError, match=says):
+        pixels(datum)
+
+
+def test_bytes_that_are_no_datum():
+    with pytest.raises(DataError, match=r"not a Datum record \(7 bytes\)"):
+        parse(b"garbage")

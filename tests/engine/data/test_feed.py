@@ -1,0 +1,179 @@
+import json
+import threading
+import time
+
+import jax
+import numpy as np
+import pytest
+
+from engine.data.databases import LMDB
+from engine.data.feed import Feed
+from engine.data.records import DatumSource
+from engine.data.transform import Transform
+from engine.errors import DataError
+from engine.layers.base import LabelBounds
+from engine.proto import caffe_pb2 as pb
+
+
+@pytest.fixture
+def path(make_lmdb, digits):
+    return make_lmdb(digits)
+
+
+def records(path, batch_size=4, tops=("data", "label"), prefetch=3):
+    transform = Transform(pb.TransformationParameter(crop_size=3, mirror=True), pb.TRAIN)
+    return DatumSource(LMDB(path), tops, batch_size, transform, seed=1, prefetch=prefetch)
+
+
+class Counting:
+    """A source of 0, 1, 2, … that tells how far it was read, and fails or hangs where it is told to."""
+
+    prefetch = 2
+
+    def __init__(self, fail_at=None, hang_at=None):
+        self.count, self.closed = 0, False
+        self.fail_at, self.hang_at, self.freed = fail_at, hang_at, threading.Event()
+
+    def shapes(self):
+        return [(1,)]
+
+    def next(self):
+        if self.count == self.fail_at:
+            raise DataError("record 00000004 is damaged")
+        if self.count == self.hang_at:
+            self.freed.wait()
+        self.count += 1
+        return {"n": np.full(1, self.count - 1, np.float32)}
+
+    def record(self, index):
+        return f"record {self.count - 1}"
+
+    def state(self):
+        return {"count": self.count}
+
+    def restore(self, state):
+        self.count = state["count"]
+
+    def close(self):
+        self.closed = True
+
+
+def until(condition):
+    for _ in range(1000):
+        if condition():
+            return
+        time.sleep(0.005)
+    raise AssertionError("it did not happen within 5 s")
+
+
+def test_batches_come_in_order_on_the_device(path):
+    plain = records(path)
+    with Feed({"mnist": records(path)}) as feed:
+        for _ in range(7):
+            want, got = plain.next(), feed.next()
+            assert isinstance(got["data"], jax.Array)
+            assert np.array_equal(got["data"], want["data"])
+            assert np.array_equal(got["label"], want["label"])
+
+
+def test_reading_ahead_stops_at_prefetch():
+    source = Counting()
+    with Feed({"n": source}) as feed:
+        feed.next()
+        until(lambda: source.count == 3)
+        time.sleep(0.05)
+        assert source.count == 3
+
+
+def test_nothing_is_read_before_the_first_batch_is_asked_for():
+    source = Counting()
+    Feed({"n": source}).close()
+    assert (source.count, source.closed) == (0, True)
+
+
+def test_the_state_is_that_of_the_batch_handed_out():
+    source = Counting()
+    with Feed({"n": source}) as feed:
+        assert feed.state() == {"n": {"count": 0}}
+        feed.next()
+        until(lambda: source.count == 3)
+        assert feed.state() == {"n": {"count": 1}}
+
+
+def test_a_restored_feed_goes_on_with_the_same_batches(path):
+    with Feed({"mnist": records(path)}) as feed, Feed({"mnist": records(path)}) as again:
+        for _ in range(3):
+            feed.next()
+        again.next()
+        again.restore(json.loads(json.dumps(feed.state())))
+        assert again.state() == feed.state()
+        for _ in range(4):
+            want, got = feed.next(), again.next()
+            assert np.array_equal(got["data"], want["data"])
+            assert np.array_equal(got["label"], want["label"])
+
+
+def test_several_sources_are_handed_out_together(path):
+    with Feed({"a": records(path), "b": records(path, 3, ("other",)), "n": Counting()}) as feed:
+        feed.next()
+        batch = feed.next()
+        assert {top: value.shape[0] for top, value in batch.items()} == {"data": 4, "label": 4, "other": 3, "n": 1}
+        assert batch["n"].tolist() == [1]
+        assert feed.state().keys() == {"a", "b", "n"}
+
+
+def test_a_failure_comes_at_its_turn_and_stays():
+    with Feed({"n": Counting(fail_at=2)}) as feed:
+        assert [feed.next()["n"].item() for _ in range(2)] == [0, 1]
+        for _ in range(2):
+            with pytest.raises(DataError, match="00000004 is damaged"):
+                feed.next()
+
+
+def test_a_feed_works_again_when_it_is_restored_after_a_failure():
+    source = Counting(fail_at=0)
+    with Feed({"n": source}) as feed:
+        with pytest.raises(DataError):
+            feed.next()
+        source.fail_at = None
+        feed.restore({"n": {"count": 5}})
+        assert feed.next()["n"].item() == 5
+
+
+def test_closing_ends_the_threads_and_the_sources():
+    before = threading.active_count()
+    source = Counting()
+    feed = Feed({"n": source})
+    feed.next()
+    feed.close()
+    assert source.closed
+    assert threading.active_count() == before
+    with pytest.raises(RuntimeError, match="closed"):
+        feed.next()
+
+
+def test_closing_does_not_wait_for_a_read_that_hangs(monkeypatch):
+    monkeypatch.setattr("engine.data.feed._PATIENCE", 0.05)
+    source = Counting(hang_at=1)
+    feed = Feed({"n": source})
+    feed.next()
+    feed.close()
+    assert not source.closed  # its thread is still in it
+    source.freed.set()
+
+
+def test_place_puts_the_batch():
+    with Feed({"n": Counting()}, place=lambda batch: {k: jax.numpy.asarray(v) + 100 for k, v in batch.items()}) as feed:
+        assert feed.next()["n"].item() == 100
+
+
+def test_a_label_that_is_no_class_names_its_record(path):
+    with Feed({"mnist": records(path)}, {"label": LabelBounds(classes=6)}) as feed:
+        feed.next()
+        with pytest.raises(DataError, match='db: record "00000006": label 6 in "label"; the net has 6 classes, 0 to 5'):
+            feed.next()
+
+
+def test_the_ignored_label_may_be_outside(path):
+    with Feed({"mnist": records(path, 10)}, {"label": LabelBounds(classes=9, ignore=9)}) as feed:
+        assert feed.next()["label"].shape == (10,)
