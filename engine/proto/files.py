@@ -12,10 +12,11 @@ def replace(path: str | Path, data: bytes) -> None:
     A reader sees the old file or the new one. Whatever goes wrong, the old file stays and the temporary one is removed.
     A device or a pipe (`/dev/stdout`) is written to directly. Raises OSError.
     """
-    target = Path(path).resolve()
-    if target.exists() and not target.is_file():
-        target.write_bytes(data)
+    path = Path(path)
+    if path.exists() and not path.is_file() and not path.is_dir():
+        path.write_bytes(data)
         return
+    target = path.resolve()
     temporary = target.with_name(f".{target.name}.{secrets.token_hex(4)}.tmp")
     try:
         with temporary.open("xb") as file:

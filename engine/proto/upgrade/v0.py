@@ -87,7 +87,7 @@ def upgrade(net: pb.NetParameter) -> list[str]:
     """Rewrite the V0 layers of `net` as V1 layers, padding layers folded into what they pad. Raises PrototxtError."""
     if not any(layer.HasField("layer") for layer in net.layers):
         return []
-    notices = ["written for Caffe of 2013 (V0 layers); upgraded. upgrade_net_proto_text saves the new form"]
+    notices = ["is in the form of 2013 (V0, a layer inside each of layers); read as today's"]
     _fold_padding(net)
     for layer in net.layers:
         if layer.HasField("layer"):

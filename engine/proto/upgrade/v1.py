@@ -67,7 +67,7 @@ def upgrade(net: pb.NetParameter) -> list[str]:
     for layer in net.layers:
         _upgrade_layer(layer, net.layer.add())
     net.ClearField("layers")
-    return ['written for Caffe of 2014 ("layers", V1); upgraded. upgrade_net_proto_text saves the new form']
+    return ['is in the form of 2014 (V1, "layers" with types in capitals); read as today\'s']
 
 
 def _upgrade_layer(old: pb.V1LayerParameter, new: pb.LayerParameter) -> None:

@@ -1,0 +1,18 @@
+"""`upgrade_net_proto_text IN OUT`: a net's prototxt in today's form."""
+
+import sys
+from collections.abc import Sequence
+
+from engine.proto import text
+from engine.tools import upgrading
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run with `argv`, or the process's arguments; returns the exit status."""
+    return upgrading.run(
+        argv, "upgrade_net_proto_text", "the definition of a net", "prototxt", text.read_net, text.write
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())
