@@ -14,6 +14,7 @@ from typing import SupportsFloat, TextIO
 _log = logging.getLogger("caffe")
 _log.propagate = False
 _log.addHandler(logging.NullHandler())
+_ALL = (_log, logging.getLogger("engine"))
 
 LEVELS = {"0": logging.INFO, "1": logging.WARNING, "2": logging.ERROR, "3": logging.CRITICAL}
 
@@ -32,14 +33,16 @@ def start(stream: TextIO | None = None) -> logging.Handler:
     """Sends the log to `stream` (stderr) from now on; the handler returned can be removed again by `stop`."""
     handler = logging.StreamHandler(stream or sys.stderr)
     handler.setFormatter(GlogFormatter())
-    _log.addHandler(handler)
-    _log.setLevel(LEVELS.get(os.environ.get("GLOG_minloglevel", "0"), logging.INFO))  # noqa: SIM112
+    for logger in _ALL:
+        logger.addHandler(handler)
+        logger.setLevel(LEVELS.get(os.environ.get("GLOG_minloglevel", "0"), logging.INFO))  # noqa: SIM112
     return handler
 
 
 def stop(handler: logging.Handler) -> None:
     """Ends what `start` began."""
-    _log.removeHandler(handler)
+    for logger in _ALL:
+        logger.removeHandler(handler)
 
 
 class GlogFormatter(logging.Formatter):

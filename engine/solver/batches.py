@@ -1,7 +1,7 @@
 """The inputs of a net, batch by batch: what its data layers read, and what the caller set for its Input layers."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
@@ -35,3 +35,9 @@ class Batches:
         """Ends the reading threads."""
         if self.feed:
             self.feed.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()

@@ -7,7 +7,7 @@ import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import jax
 import numpy as np
@@ -26,12 +26,12 @@ Figures = Mapping[str, Any]
 
 
 class Records:
-    """Keeps the two files in `folder` up to date, and the bar; with neither, does nothing."""
+    """Keeps the two files in `folder` up to date, and the bar on a terminal; with neither, does nothing."""
 
     def __init__(self, folder: Path | None = None, *, bar: bool = False) -> None:
         """Makes `folder`. Raises DataError where that cannot be done."""
         self.folder = folder
-        self.bar = _bar() if bar else None
+        self.bar = _bar() if bar and sys.stderr.isatty() else None
         self._tested: dict[str, Any] = {}
         self._written = -math.inf
         if folder is not None:
@@ -84,7 +84,10 @@ class Records:
             }
             replace(self.folder / "progress.json", _json(found).encode())
 
-    def close(self) -> None:
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
         """Takes the bar away."""
         if self.bar:
             self.bar.stop()

@@ -1,17 +1,18 @@
 """What a run tells: Caffe's log lines, and the records that a submitter and plots read."""
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
 
-from engine import log
+from engine import graph, log
 from engine.net import Net
 from engine.proto import caffe_pb2 as pb
 from engine.proto import text
 from engine.solver.records import Records
-from engine.solver.testing import Scores
+from engine.solver.settings import NetSpec
+from engine.solver.testing import Pass, Scores
 
 
 class Report:
@@ -31,12 +32,12 @@ class Report:
         """The solver's parameters, as it begins."""
         log.info("solver.cpp:45", f"Initializing solver from parameters: \n{text.format(param).rstrip()}")
 
-    def net(self, net: Net, filtered: pb.NetParameter) -> None:
-        """A net that has been built from `filtered`: its text, then its layers, blobs and outputs."""
-        written = pb.NetParameter()
-        written.CopyFrom(filtered)
-        written.state.CopyFrom(net.graph.param.state)
+    def built(self, spec: NetSpec) -> Net:
+        """Builds the net of `spec`, and says what it is made of: its text, then its layers, blobs and outputs."""
+        written = graph.filter_net(spec.param, spec.state, spec.path)
+        written.state.CopyFrom(spec.state)
         log.info("net.cpp:53", f"Initializing net from parameters: \n{text.format(written).rstrip()}")
+        net = Net(graph.build(spec.param, spec.state, spec.path))
         memory = 0
         for i, layer in enumerate(net.layers):
             log.info("net.cpp:86", f"Creating Layer {layer.name}")
@@ -60,6 +61,7 @@ class Report:
         for name in net.output_names:
             log.info("net.cpp:244", f"This network produces output {name}")
         log.info("net.cpp:257", "Network initialization done.")
+        return net
 
     # Running
 
@@ -107,6 +109,22 @@ class Report:
         for i, line in enumerate(_lines(scores.outputs, net.output_weights)):
             log.info("solver.cpp:414", f"    Test net output #{i}: {line}")
         self.records.tested(iteration, index, scores.loss, _figures(scores.outputs))
+
+    # `caffe test`
+
+    def batches(self, passes: Iterable[Pass]) -> Iterator[Pass]:
+        """`passes`, each output of each batch said on the way."""
+        for i, (loss, outputs) in enumerate(passes):
+            for name, value in _host(outputs).items():
+                for x in value.flat:
+                    log.info("caffe.cpp:304", f"Batch {i}, {name} = {log.number(x)}")
+            yield loss, outputs
+
+    def scores(self, net: Net, scores: Scores) -> None:
+        """The means over all batches."""
+        log.info("caffe.cpp:309", f"Loss: {log.number(scores.loss)}")
+        for line in _lines(scores.outputs, net.output_weights):
+            log.info("caffe.cpp:321", line)
 
 
 def _host(outputs: Mapping[str, Any]) -> dict[str, np.ndarray]:

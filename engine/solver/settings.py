@@ -97,6 +97,11 @@ def test_nets(p: pb.SolverParameter, path: str | Path | None) -> list[NetSpec]:
     return [_in_state(spec, pb.TEST, state) for spec, state in zip(specs, states, strict=True)]
 
 
+def read_net(path: str | Path, state: pb.NetState) -> NetSpec:
+    """The net in a file, in `state` over the net's own. Raises PrototxtError."""
+    return _in_state(_from_file(str(path), None, "net file: "), state.phase, state)
+
+
 def _path(path: str | Path | None) -> Path | None:
     return None if path is None else Path(path)
 

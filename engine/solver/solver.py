@@ -6,15 +6,14 @@ import time
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from engine import graph, log
+from engine import log
 from engine.errors import SnapshotError
-from engine.net import Net
 from engine.proto import caffe_pb2 as pb
 from engine.solver import fingerprint, schedules, settings, snapshot, step, updates
 from engine.solver.batches import Batches
@@ -65,7 +64,7 @@ class Solver:
         self.seed = param.random_seed if param.random_seed >= 0 else secrets.randbits(31)
         spec = settings.train_net(param, path)
         log.info("solver.cpp:102", f"Creating training {spec.source}")
-        self.net = _build(spec, self._report)
+        self.net = self._report.built(spec)
         snapshot.check_size(self.net.params, hdf5=self._hdf5, diffs=param.snapshot_diff)
         if param.snapshot or param.snapshot_after_train:
             snapshot.check_writable(param.snapshot_prefix)
@@ -87,7 +86,7 @@ class Solver:
 
     def _test_net(self, index: int, spec: NetSpec) -> TestNet:
         log.info("solver.cpp:190", f"Creating test net (#{index}) specified by {spec.source}")
-        net = _build(spec, self._report)
+        net = self._report.built(spec)
         test = TestNet(net, Batches(net, self.seed + index + 1), self.seed)
         test.share(self.net)
         return test
@@ -279,8 +278,8 @@ class Solver:
         for batches in (self.batches, *(test.batches for test in self.test_nets)):
             batches.close()
 
+    def __enter__(self) -> Self:
+        return self
 
-def _build(spec: NetSpec, report: Report) -> Net:
-    net = Net(graph.build(spec.param, spec.state, spec.path))
-    report.net(net, graph.filter_net(spec.param, spec.state, spec.path))
-    return net
+    def __exit__(self, *_: object) -> None:
+        self.close()

@@ -53,7 +53,7 @@ def _single(net: Net, update: Update, settings: Settings, keep_steps: bool) -> I
     def step(
         params: list[Array], history: list[Slots], rates: Rates, inputs: Inputs, key: Array, draw: Array
     ) -> Trained:
-        grads, out = _pass(net, params, inputs, jax.random.fold_in(key, draw))
+        grads, out = backward(net, params, inputs, jax.random.fold_in(key, draw))
         params = _with_state(params, out.updates)
         new = gradients.apply(update, settings, net.params, params, grads, history, rates)
         steps = new.steps if keep_steps else None
@@ -74,7 +74,7 @@ def _summed(net: Net, update: Update, settings: Settings, keep_steps: bool) -> I
     def accumulate(
         params: list[Array], sums: tuple[list[Array], Array], inputs: Inputs, key: Array, draw: Array
     ) -> tuple[list[Array], tuple[list[Array], Array], dict[str, Array], dict[str, list[Array]]]:
-        grads, out = _pass(net, params, inputs, jax.random.fold_in(key, draw))
+        grads, out = backward(net, params, inputs, jax.random.fold_in(key, draw))
         sums = ([a + g for a, g in zip(sums[0], grads, strict=True)], sums[1] + out.loss)
         return _with_state(params, out.updates), sums, out.outputs, out.sinks
 
@@ -95,7 +95,7 @@ def _summed(net: Net, update: Update, settings: Settings, keep_steps: bool) -> I
     return iterate
 
 
-def _pass(net: Net, params: Sequence[Array], inputs: Inputs, key: Array) -> tuple[list[Array], Forward]:
+def backward(net: Net, params: Sequence[Array], inputs: Inputs, key: Array) -> tuple[list[Array], Forward]:
     """The gradient of the loss by each parameter (zeros for one that is not learned), and the pass itself."""
     learned = [k for k, p in enumerate(net.params) if p.learned]
 

@@ -1,6 +1,6 @@
 """A net in phase TEST: compiled once, run over its data with the parameters of the net that is trained."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -12,6 +12,8 @@ from engine.net import Net
 from engine.solver.batches import Batches
 
 Array = jax.Array
+Pass = tuple[Array, dict[str, Array]]
+"""The loss and the outputs of one batch, on the device."""
 
 
 class Scores(NamedTuple):
@@ -57,13 +59,13 @@ class TestNet:
         """Its parameters, given those of the trained net."""
         return [trained[self._shared[k]] if k in self._shared else p for k, p in enumerate(self.params)]
 
-    def passes(self, trained: Sequence[Any], count: int) -> Iterator[tuple[Array, dict[str, Array]]]:
+    def passes(self, trained: Sequence[Any], count: int) -> Iterator[Pass]:
         """Loss and outputs of `count` batches, on the device."""
         params = self.values(trained)
         for i in range(count):
             yield self._forward(params, self.batches.next(), jax.random.fold_in(self._key, i))
 
-    def scores(self, passes: Iterator[tuple[Array, dict[str, Array]]]) -> Scores:
+    def scores(self, passes: Iterable[Pass]) -> Scores:
         """The means of `passes`; their sums are made on the device and read once."""
         count, loss, sums = 0, jnp.float32(0), dict[str, Array]()
         for count, (batch_loss, outputs) in enumerate(passes, 1):  # noqa: B007

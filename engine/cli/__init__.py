@@ -1,0 +1,55 @@
+"""`caffe COMMAND`: Caffe's command line, with Caffe's own flags.
+
+Exit status: 0 done, or stopped by Ctrl-C with a snapshot; 2 for what the user can put right; 75 left on SIGTERM or by
+the deadline with a snapshot, to be continued; 1 a fault of the program; 130 Ctrl-C twice.
+"""
+
+import sys
+from collections.abc import Sequence
+
+import click
+
+from engine.cli import convert_mnist, device_query, flags, test, timing, train
+from engine.errors import EngineError
+
+EPILOG = """\b
+Examples:
+  caffe train -solver solver.prototxt -gpu 0
+  caffe train -solver solver.prototxt -snapshot lenet_iter_5000.solverstate
+  caffe train -solver finetune.prototxt -weights pretrained.caffemodel
+  caffe test  -model train_val.prototxt -weights lenet_iter_10000.caffemodel -iterations 100
+  caffe time  -model train_val.prototxt -iterations 10
+"""
+
+
+@click.group(cls=flags.Group, epilog=EPILOG, context_settings={"help_option_names": ["--help", "-h"]})
+@click.version_option(package_name="hpcbrew", message="caffe of hpcbrew %(version)s")
+def caffe() -> None:
+    """Trains, tests and times Caffe nets, on a GPU or on a CPU.
+
+    Flags may be written as Caffe's users do: -flag value, -flag=value, --flag.
+    """
+
+
+for command in (train.train, test.test, timing.time, device_query.device_query, convert_mnist.convert_mnist):
+    caffe.add_command(command)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs one command and returns its exit status. What the user can put right is one message, without a traceback."""
+    try:
+        args = flags.command_first(list(sys.argv[1:] if argv is None else argv), caffe.commands)
+        status = caffe.main(args, prog_name="caffe", standalone_mode=False)
+    except click.ClickException as e:
+        return _fail(e.format_message())
+    except EngineError as e:
+        return _fail(str(e))
+    except (KeyboardInterrupt, click.Abort):
+        sys.stderr.write("caffe: interrupted\n")
+        return 130
+    return status if isinstance(status, int) else 0
+
+
+def _fail(message: str) -> int:
+    sys.stderr.write(f"caffe: error: {message}\n")
+    return 2

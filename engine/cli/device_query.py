@@ -1,0 +1,33 @@
+"""`caffe device_query`."""
+
+import click
+
+from engine.cli import flags
+
+EPILOG = """\b
+Examples:
+  caffe device_query
+  caffe device_query -gpu 0
+"""
+
+
+@click.command("device_query", cls=flags.Command, epilog=EPILOG)
+@click.option("--gpu", default="", metavar="N|all", help="Which GPUs to show; without it, every device that JAX finds.")
+def device_query(gpu: str) -> None:
+    """Shows the devices that nets can run on."""
+    from engine import log  # noqa: PLC0415
+    from engine.cli import runtime  # noqa: PLC0415
+
+    log.start()
+    if gpu:
+        log.info("caffe.cpp:138", f"Querying GPUs {gpu}")
+        runtime.prepare(gpu)
+    import jax  # noqa: PLC0415
+
+    for device in jax.devices():
+        memory = (device.memory_stats() or {}).get("bytes_limit")
+        log.info("common.cpp:178", f"Device id:                     {device.id}")
+        log.info("common.cpp:184", f"Name:                          {device.device_kind}")
+        log.info("common.cpp:185", f"Platform:                      {device.platform}")
+        if memory:
+            log.info("common.cpp:186", f"Total memory for nets:         {memory}")

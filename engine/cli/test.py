@@ -1,0 +1,42 @@
+"""`caffe test`."""
+
+import click
+
+from engine.cli import flags
+
+EPILOG = """\b
+Example:
+  caffe test -model train_val.prototxt -weights lenet_iter_10000.caffemodel -iterations 100
+"""
+
+
+@click.command(cls=flags.Command, epilog=EPILOG)
+@click.option("--model", required=True, metavar="FILE", help="The net, with its data layers.")
+@click.option("--weights", required=True, metavar="FILE,…", help="The .caffemodel or .caffemodel.h5 to test.")
+@click.option("--iterations", type=click.IntRange(1), default=50, show_default=True, help="Batches to run.")
+@click.option("--gpu", default="", metavar="N", help="The GPU to use; without it, the CPU.")
+@click.option("--level", type=int, default=0, show_default=True, help="The level of the net's state.")
+@click.option("--stage", default="", metavar="NAME,…", help="The stages of the net's state.")
+def test(model: str, weights: str, iterations: int, gpu: str, level: int, stage: str) -> None:
+    """Scores a trained model on the data of its net, in phase TEST."""
+    from engine import log  # noqa: PLC0415  what follows imports protobuf and JAX: --help does without
+    from engine.cli import runtime  # noqa: PLC0415
+    from engine.proto import caffe_pb2 as pb  # noqa: PLC0415
+
+    log.start()
+    runtime.prepare(gpu)
+    from engine.solver import snapshot  # noqa: PLC0415
+    from engine.solver.batches import Batches  # noqa: PLC0415
+    from engine.solver.report import Report  # noqa: PLC0415
+    from engine.solver.settings import read_net  # noqa: PLC0415
+    from engine.solver.testing import TestNet  # noqa: PLC0415
+
+    report = Report()
+    state = pb.NetState(phase=pb.TEST, level=level, stage=[name for name in stage.split(",") if name])
+    net = report.built(read_net(model, state))
+    tested = TestNet(net, Batches(net, seed=0), seed=0)
+    for name in weights.split(","):
+        tested.params = snapshot.load_model(name.strip(), net, tested.params)
+    log.info("caffe.cpp:281", f"Running for {iterations} iterations.")
+    with tested.batches:
+        report.scores(net, tested.scores(report.batches(tested.passes([], iterations))))

@@ -1,0 +1,44 @@
+"""`caffe time`."""
+
+import click
+
+from engine.cli import flags
+
+EPILOG = """\b
+Examples:
+  caffe time -model train_val.prototxt -iterations 10
+  caffe time -model deploy.prototxt -phase TEST -gpu 0
+"""
+
+
+@click.command("time", cls=flags.Command, epilog=EPILOG)
+@click.option("--model", required=True, metavar="FILE", help="The net, with data layers or with Input layers.")
+@click.option("--iterations", type=click.IntRange(1), default=50, show_default=True, help="Passes to time.")
+@click.option("--gpu", default="", metavar="N", help="The GPU to use; without it, the CPU.")
+@click.option("--phase", type=click.Choice(["TRAIN", "TEST"]), default="TRAIN", show_default=True)
+@click.option("--level", type=int, default=0, show_default=True, help="The level of the net's state.")
+@click.option("--stage", default="", metavar="NAME,…", help="The stages of the net's state.")
+@click.option("--weights", metavar="FILE,…", help="A model, where the time depends on its values.")
+def time(model: str, iterations: int, gpu: str, phase: str, level: int, stage: str, weights: str | None) -> None:
+    """Times a net's passes, forward and forward-backward, and each of its layers alone.
+
+    A compiled net fuses its layers: their times alone add up to more than the net takes.
+    """
+    from engine import log  # noqa: PLC0415  what follows imports protobuf and JAX: --help does without
+    from engine.cli import runtime  # noqa: PLC0415
+    from engine.proto import caffe_pb2 as pb  # noqa: PLC0415
+
+    log.start()
+    runtime.prepare(gpu)
+    from engine.solver import benchmark, snapshot  # noqa: PLC0415
+    from engine.solver.batches import Batches  # noqa: PLC0415
+    from engine.solver.report import Report  # noqa: PLC0415
+    from engine.solver.settings import read_net  # noqa: PLC0415
+
+    state = pb.NetState(phase=phase, level=level, stage=[name for name in stage.split(",") if name])
+    net = Report().built(read_net(model, state))
+    params = net.init(seed=0)
+    for name in weights.split(",") if weights else ():
+        params = snapshot.load_model(name.strip(), net, params)
+    with Batches(net, seed=0) as batches:
+        benchmark.run(net, params, batches.next(), iterations)

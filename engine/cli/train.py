@@ -1,0 +1,117 @@
+"""`caffe train`."""
+
+import os
+import signal
+import time
+from pathlib import Path
+
+import click
+
+from engine.cli import flags
+from engine.errors import SolverError
+
+EPILOG = """\b
+Examples:
+  caffe train -solver solver.prototxt
+  caffe train -solver solver.prototxt -gpu 0 -snapshot auto
+  caffe train -solver finetune.prototxt -weights a.caffemodel,b.caffemodel
+
+Ctrl-C stops after a snapshot, SIGHUP takes one and goes on. SIGTERM and the deadline take one and leave with status 75:
+run again with -snapshot auto, and the run goes on exactly where it stood.
+"""
+
+EFFECT = click.Choice(["stop", "snapshot", "none"])
+
+CONTINUES = 75
+"""EX_TEMPFAIL: the run is whole but not done, and asks to be started again."""
+
+
+@click.command(cls=flags.Command, epilog=EPILOG)
+@click.option("--solver", required=True, metavar="FILE", help="The solver definition.")
+@click.option("--gpu", default="", metavar="N|all", help="The GPU to use. Without it, the solver's solver_mode counts.")
+@click.option("--snapshot", metavar="FILE", help="A .solverstate to go on from; 'auto': the newest, if there is one.")
+@click.option("--weights", metavar="FILE,…", help="Models to take parameters from, by layer name.")
+@click.option("--iterations", type=click.IntRange(0), help="Train up to this iteration instead of max_iter.")
+@click.option("--phase", type=click.Choice(["TRAIN", "TEST"]), help="The phase of the net that is trained.")
+@click.option("--level", type=int, default=0, show_default=True, help="The level of the train net's state.")
+@click.option("--stage", default="", metavar="NAME,…", help="The stages of the train net's state.")
+@click.option("--sigint_effect", type=EFFECT, default="stop", show_default=True, help="What Ctrl-C does.")
+@click.option("--sighup_effect", type=EFFECT, default="snapshot", show_default=True, help="What SIGHUP does.")
+@click.option("--deadline", type=float, metavar="SECONDS", help="Leave with a snapshot before so long has passed.")
+@click.option("--changed", is_flag=True, help="Resume although the net, the solver's type or the data's shape changed.")
+@click.option("--precision", type=click.Choice(["float32", "tf32"]), default="float32", show_default=True)
+@click.option("--progress_dir", metavar="DIR", help="Where to keep progress.json and metrics.jsonl.")
+@click.option("--progress/--noprogress", default=True, help="The bar, on a terminal.")
+def train(
+    solver: str,
+    gpu: str,
+    snapshot: str | None,
+    weights: str | None,
+    iterations: int | None,
+    phase: str | None,
+    level: int,
+    stage: str,
+    sigint_effect: str,
+    sighup_effect: str,
+    deadline: float | None,
+    changed: bool,
+    precision: str,
+    progress_dir: str | None,
+    progress: bool,
+) -> int:
+    """Trains a net, or goes on training it."""
+    gone_by = _deadline(deadline)
+    if snapshot and snapshot != "auto" and weights:
+        raise SolverError("-snapshot and -weights: give a snapshot to resume from, or weights to finetune, not both.")
+    from engine import log  # noqa: PLC0415  what follows imports protobuf and JAX: --help does without
+    from engine.cli import runtime  # noqa: PLC0415
+    from engine.proto import caffe_pb2 as pb  # noqa: PLC0415
+    from engine.solver import settings  # noqa: PLC0415
+
+    log.start()
+    param = settings.read(solver)
+    if iterations is not None:
+        param.max_iter = iterations
+    if weights:
+        param.weights[:] = [weights]
+    param.train_state.level = level
+    param.train_state.stage.extend(name for name in stage.split(",") if name)
+    if phase:
+        param.train_state.phase = pb.Phase.Value(phase)  # type: ignore[assignment]
+    runtime.prepare(runtime.gpu_of(gpu, param), precision)
+
+    from engine.solver import requests as asked  # noqa: PLC0415
+    from engine.solver import snapshot as files  # noqa: PLC0415
+    from engine.solver.records import Records  # noqa: PLC0415
+    from engine.solver.report import Report  # noqa: PLC0415
+    from engine.solver.solver import Outcome, Solver  # noqa: PLC0415
+
+    state = str(files.latest(param.snapshot_prefix) or "") if snapshot == "auto" else snapshot
+    folder = progress_dir or os.environ.get("HPCBREW_RUN_DIR")
+    requests = asked.Requests(gone_by)
+    effects = {
+        signal.SIGINT: asked.EFFECTS[sigint_effect],
+        signal.SIGHUP: asked.EFFECTS[sighup_effect],
+        signal.SIGTERM: asked.Request.YIELD,
+    }
+    records = Records(Path(folder) if folder else None, bar=progress)
+    with asked.signals(requests, effects), records, Solver(param, solver, requests, Report(records)) as trained:
+        if state:
+            log.info("caffe.cpp:220", f"Resuming from {state}")
+            trained.restore(state, changed=changed)
+        log.info("caffe.cpp:239", "Starting Optimization")
+        outcome = trained.solve()
+    if outcome is Outcome.DONE:
+        log.info("caffe.cpp:250", "Optimization Done.")
+    return CONTINUES if outcome is Outcome.CONTINUES else 0
+
+
+def _deadline(seconds: float | None) -> float | None:
+    """The time.time() to be gone by: so many seconds from now, or HPCBREW_DEADLINE, which the job script sets."""
+    if seconds is not None:
+        return time.time() + seconds
+    given = os.environ.get("HPCBREW_DEADLINE")
+    try:
+        return float(given) if given else None
+    except ValueError:
+        raise SolverError(f"HPCBREW_DEADLINE is {given!r}; it takes a time in seconds since 1970.") from None

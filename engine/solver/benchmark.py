@@ -1,0 +1,92 @@
+"""How long a net's passes take, and each of its layers alone; said in the words of `caffe time`."""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from statistics import median
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from engine import log
+from engine.layers.base import Context, Source
+from engine.net import Net
+from engine.solver.step import backward
+
+Array = jax.Array
+SECONDS_A_LAYER = 0.2
+"""At most so long is spent on one direction of one layer, once it has run three times."""
+
+
+def run(net: Net, params: Sequence[Any], batch: Mapping[str, Any], iterations: int) -> None:
+    """Times and logs the passes over `batch`: means for the net, medians for its layers. Milliseconds."""
+    key = jax.random.key(0)
+    params, inputs = [jnp.asarray(p) for p in params], {name: jnp.asarray(v) for name, v in batch.items()}
+    forward = jax.jit(lambda p, x: net.forward(p, x, key)[:2])
+    both = jax.jit(lambda p, x: backward(net, p, x, key))
+    log.info("caffe.cpp:359", "Performing Forward")
+    started = time.perf_counter()
+    loss = jax.block_until_ready(forward(params, inputs))[0]
+    log.info("caffe.cpp:364", f"Initial loss: {log.number(loss)}")
+    log.info("caffe.cpp:365", f"Compiled in {_seconds(started)}")
+    log.info("caffe.cpp:366", "Performing Backward")
+    started = time.perf_counter()
+    jax.block_until_ready(both(params, inputs))
+    log.info("caffe.cpp:367", f"Compiled in {_seconds(started)}")
+    log.info("caffe.cpp:371", "*** Benchmark begins ***")
+    log.info("caffe.cpp:372", f"Testing for {iterations} iterations.")
+    ahead = _times(forward, (params, inputs), iterations)
+    total = []
+    for i in range(iterations):
+        total += _times(both, (params, inputs), 1)
+        log.info("caffe.cpp:401", f"Iteration: {i + 1} forward-backward time: {log.number(total[-1])} ms.")
+    log.info("caffe.cpp:404", "Average time per layer: ")
+    _layers(net, params, inputs, key)
+    forward_ms, both_ms = sum(ahead) / iterations, sum(total) / iterations
+    log.info("caffe.cpp:415", f"Average Forward pass: {log.number(forward_ms)} ms.")
+    log.info("caffe.cpp:417", f"Average Backward pass: {log.number(max(both_ms - forward_ms, 0))} ms.")
+    log.info("caffe.cpp:419", f"Average Forward-Backward: {log.number(both_ms)} ms.")
+    log.info("caffe.cpp:421", f"Total Time: {log.number(sum(total))} ms.")
+    log.info("caffe.cpp:422", "*** Benchmark ends ***")
+
+
+def _layers(net: Net, params: list[Array], inputs: Mapping[str, Array], key: Array) -> None:
+    """Each layer alone: what goes into it are the values of a pass, what comes back are ones."""
+    values = jax.jit(lambda p, x: net.forward(p, x, key, keep=True).values)(params, inputs)
+    for i, layer in enumerate(net.layers):
+        if isinstance(layer, Source):
+            continue
+        own = [params[k] for k in net.param_ids[i]]
+        bottoms = [values[v] for v in net.graph.nodes[i].bottoms]
+        ctx = Context(key, i)
+
+        def forward(p: list[Array], x: list[Array], layer: Any = layer, ctx: Context = ctx) -> list[Array]:
+            return layer.apply(p, x, ctx)[0]
+
+        times = {"forward": jax.jit(forward)}
+        if net.backward.layers[i]:
+            times["backward"] = jax.jit(lambda p, x, f=forward: _gradient(f, p, x))
+        for direction, function in times.items():
+            jax.block_until_ready(function(own, bottoms))
+            spent = _times(function, (own, bottoms), 3)
+            spent += _times(function, (own, bottoms), min(20, int(SECONDS_A_LAYER * 1e3 / max(*spent, 1e-3))))
+            log.info("caffe.cpp:407", f"{layer.name:>10}\t{direction}: {log.number(median(spent))} ms.")
+
+
+def _gradient(forward: Callable[..., list[Array]], params: list[Array], bottoms: list[Array]) -> Any:
+    tops, pull = jax.vjp(forward, params, bottoms)
+    return pull(jax.tree.map(jnp.ones_like, tops))
+
+
+def _times(function: Callable[..., Any], args: tuple[Any, ...], count: int) -> list[float]:
+    """Milliseconds that each of `count` calls takes."""
+    out = []
+    for _ in range(count):
+        started = time.perf_counter()
+        jax.block_until_ready(function(*args))
+        out.append((time.perf_counter() - started) * 1e3)
+    return out
+
+
+def _seconds(started: float) -> str:
+    return f"{time.perf_counter() - started:.2f} s."

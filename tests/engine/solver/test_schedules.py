@@ -1,0 +1,70 @@
+"""Learning-rate policies against their formulas in double precision, and a rate that Caffe logged."""
+
+import math
+
+import pytest
+
+from engine.errors import SolverError
+from engine.proto import caffe_pb2 as pb
+from engine.proto import text
+from engine.solver import schedules
+
+FORMULAS = [
+    ('lr_policy: "fixed"', lambda t: 1),
+    ('lr_policy: "step" gamma: 0.5 stepsize: 10', lambda t: 0.5 ** (t // 10)),
+    ('lr_policy: "exp" gamma: 0.99', lambda t: 0.99**t),
+    ('lr_policy: "inv" gamma: 1e-4 power: 0.75', lambda t: (1 + 1e-4 * t) ** -0.75),
+    ('lr_policy: "poly" power: 2 max_iter: 1000', lambda t: (1 - t / 1000) ** 2),
+    ('lr_policy: "sigmoid" gamma: 0.01 stepsize: 500', lambda t: 1 / (1 + math.exp(-0.01 * (t - 500)))),
+]
+
+
+def _param(settings: str) -> pb.SolverParameter:
+    return text.parse(f"base_lr: 0.02 {settings}", pb.SolverParameter)
+
+
+@pytest.mark.parametrize(("settings", "formula"), FORMULAS, ids=lambda x: x if isinstance(x, str) else "")
+@pytest.mark.parametrize("iteration", [0, 1, 9, 10, 11, 500, 999])
+def test_rate_follows_the_formula(settings, formula, iteration):
+    rate, _ = schedules.learning_rate(_param(settings), iteration, 0)
+    assert rate == pytest.approx(0.02 * formula(iteration), rel=2e-5)
+
+
+def test_rate_equals_the_one_that_caffe_logged():
+    param = text.parse('base_lr: 0.01 lr_policy: "inv" gamma: 0.0001 power: 0.75', pb.SolverParameter)
+    assert f"{schedules.learning_rate(param, 180, 0)[0]:g}" == "0.00986709"
+
+
+def test_multistep_drops_once_an_iteration():
+    """Caffe's current_step goes up by one at most, so a state without it catches up slowly."""
+    param = _param('lr_policy: "multistep" gamma: 0.1 stepvalue: 10 stepvalue: 20')
+    rates, step = [], 0
+    for iteration in (9, 10, 19, 20, 21):
+        rate, step = schedules.learning_rate(param, iteration, step)
+        rates.append(float(rate))
+    assert rates == pytest.approx([0.02, 0.002, 0.002, 0.0002, 0.0002])
+    assert schedules.learning_rate(param, 30, 0)[1] == 1
+
+
+def test_poly_is_zero_behind_its_end():
+    assert schedules.learning_rate(_param('lr_policy: "poly" power: 0.5 max_iter: 10'), 11, 0)[0] == 0
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ("base_lr: 1", "lr_policy is missing"),
+        ('base_lr: 1 lr_policy: "setp"', 'unknown lr_policy "setp".*fixed, step.*Did you mean "step"'),
+        ('lr_policy: "fixed"', "base_lr is missing"),
+        ('base_lr: 1 lr_policy: "step" gamma: 0.1', '"step" needs stepsize'),
+        ('base_lr: 1 lr_policy: "step" gamma: 0.1 stepsize: 0', "stepsize is 0; it must be positive"),
+        ('base_lr: 1 lr_policy: "exp"', '"exp" needs gamma'),
+        ('base_lr: 1 lr_policy: "exp" gamma: -1', "gamma is -1; it may not be negative"),
+        ('base_lr: 1 lr_policy: "inv" gamma: 1', '"inv" needs power'),
+        ('base_lr: 1 lr_policy: "poly" power: 1', '"poly" needs max_iter'),
+        ('base_lr: 1 lr_policy: "multistep" gamma: 1 stepvalue: 5 stepvalue: 3', r"stepvalues \[5, 3\] must rise"),
+    ],
+)
+def test_settings_that_cannot_work_are_refused(settings, message):
+    with pytest.raises(SolverError, match=message):
+        schedules.check(text.parse(settings, pb.SolverParameter))
