@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+import cv2
 import numpy as np
 
 from engine.data.datum import Colour
@@ -52,12 +53,13 @@ class Transform:
         """
         for row, picture, (flip, top, left) in zip(out, pictures, draws, strict=True):
             window = self._window(picture.shape, top, left)
-            step = -1 if self.mirror and flip < 0.5 else 1
-            seen = picture[window][..., ::step]
             if self.mean is None:
-                np.copyto(row, seen)
+                np.copyto(row, picture[window])
             else:
-                np.subtract(seen, self.mean[window][..., ::step], out=row)
+                np.subtract(picture[window], self.mean[window], out=row)
+            if self.mirror and flip < 0.5:
+                rows = row.reshape(-1, row.shape[-1])
+                cv2.flip(rows, 1, dst=rows)  # several times faster than numpy's negative strides
         if self.values.size:
             out -= self.values[:, None, None]
         if self.scale != 1:
