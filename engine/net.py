@@ -62,8 +62,13 @@ class Net:
     weight a top.
     """
 
-    def __init__(self, graph: Graph, shapes: Mapping[str, Shape] | None = None) -> None:
-        """`shapes` overrides those of Input layers' tops, by blob. Raises LayerError where layers don't fit."""
+    def __init__(
+        self, graph: Graph, shapes: Mapping[str, Shape] | None = None, layers: Sequence[Layer] | None = None
+    ) -> None:
+        """`shapes` overrides those of sources' tops, by blob; `layers` are set up instead of new ones.
+
+        Raises LayerError where layers don't fit.
+        """
         self.graph = graph
         self.layers: list[Layer] = []
         self.shapes: dict[Value, Shape] = {}
@@ -71,10 +76,12 @@ class Net:
         self.param_ids: list[list[int]] = []
         self.loss_weights: list[list[float]] = []
         self.tops: list[tuple[Value, ...]] = []
-        for node in graph.nodes:
-            self._add(node, shapes or {})
+        self._sizes: dict[tuple[tuple[str, Shape], ...], Net] = {}
+        for i, node in enumerate(graph.nodes):
+            self._add(node, layers[i] if layers else create(node), shapes or {})
         self.output_names = list(graph.outputs)
         self.backward = _Backward(self)
+        self._sizes[tuple(self._source_shapes().items())] = self
 
     @classmethod
     def from_param(
@@ -89,10 +96,36 @@ class Net:
         state = pb.NetState(phase=phase, level=level, stage=stages)  # type: ignore[arg-type]
         return cls(graph.build(param, state, path))
 
+    def resized(self, shapes: Mapping[str, Shape]) -> "Net":
+        """This net for other shapes of its sources' tops, by blob; itself where they are the same, else made once.
+
+        Raises LayerError where a layer does not fit, or a parameter would change.
+        """
+        wanted = {**self._source_shapes(), **shapes}
+        key = tuple(wanted.items())
+        if key not in self._sizes:
+            net = Net(self.graph, wanted, [layer.blank() for layer in self.layers])
+            self._check_same_params(net)
+            net._sizes = self._sizes
+            self._sizes[key] = net
+        return self._sizes[key]
+
+    def _source_shapes(self) -> dict[str, Shape]:
+        sources = (tops for layer, tops in zip(self.layers, self.tops, strict=True) if isinstance(layer, Source))
+        return {v.blob: self.shapes[v] for tops in sources for v in tops}
+
+    def _check_same_params(self, net: "Net") -> None:
+        for layer, before in zip(net.layers, self.layers, strict=True):
+            for now, then in zip(layer.params, before.params, strict=True):
+                if now.shape != then.shape:
+                    raise layer.error(
+                        f"its bottoms' new shapes ask for a {now.name} of shape {list(now.shape)}; "
+                        f"it has one of {list(then.shape)}."
+                    )
+
     # Building
 
-    def _add(self, node: Node, given: Mapping[str, Shape]) -> None:
-        layer = create(node)
+    def _add(self, node: Node, layer: Layer, given: Mapping[str, Shape]) -> None:
         bottoms = [self.shapes[v] for v in node.bottoms]
         tops = self._tops_of(node, layer)
         shapes = [tuple(int(d) for d in s) for s in layer.setup(*bottoms)]
@@ -209,21 +242,25 @@ class Net:
     def forward(
         self, params: Sequence[Array], inputs: Mapping[str, Array], key: Array | None = None, *, keep: bool = False
     ) -> Forward:
-        """One pass. Pure, for `jax.jit`. `inputs`: every top of every source by name; `key`: for random layers."""
+        """One pass. Pure, for `jax.jit`. `inputs`: every top of every source by name; `key`: for random layers.
+
+        Inputs of other shapes than the net was built for set its layers up anew, once for each set of shapes.
+        """
+        net = self.resized({name: tuple(value.shape) for name, value in inputs.items()})
+        return net._forward(params, inputs, key, keep)
+
+    def _forward(self, params: Sequence[Array], inputs: Mapping[str, Array], key: Array | None, keep: bool) -> Forward:
         values: dict[Value, Array] = {}
         updates: dict[int, Array] = {}
         sinks: dict[str, list[Array]] = {}
         loss = jnp.zeros((), jnp.float32)
         for i, layer in enumerate(self.layers):
-            ids = self.param_ids[i]
             if isinstance(layer, Source):
                 tops = [inputs[v.blob] for v in self.tops[i]]
             else:
                 bottoms = [self._read(values, i, j) for j in range(len(self.graph.nodes[i].bottoms))]
-                own = [self._shaped(params[k], layer, n) for n, k in enumerate(ids)]
-                with jax.named_scope(layer.name.replace("/", ".") or layer.type):
-                    tops, changed = layer.apply(own, bottoms, Context(key, i))
-                updates.update({ids[n]: value for n, value in changed.items()})
+                tops, changed = self.run(i, params, bottoms, key)
+                updates.update(changed)
                 if layer.sink:
                     sinks[layer.name] = bottoms
             for value, top, weight in zip(self.tops[i], tops, self.loss_weights[i], strict=True):
@@ -232,6 +269,16 @@ class Net:
                     loss = loss + weight * jnp.sum(top)
         outputs = {v.blob: top for v, top in values.items() if v.blob in self.output_names}
         return Forward(loss, outputs, updates, sinks, values if keep else {})
+
+    def run(
+        self, i: int, params: Sequence[Array] | Mapping[int, Array], bottoms: Sequence[Array], key: Array | None = None
+    ) -> tuple[list[Array], dict[int, Array]]:
+        """Layer `i` alone: its tops, and new values of state parameters by their number in `params`."""
+        layer, ids = self.layers[i], self.param_ids[i]
+        own = [self._shaped(params[k], layer, n) for n, k in enumerate(ids)]
+        with jax.named_scope(layer.name.replace("/", ".") or layer.type):
+            tops, changed = layer.apply(own, bottoms, Context(key, i))
+        return tops, {ids[n]: value for n, value in changed.items()}
 
     def _read(self, values: Mapping[Value, Array], i: int, j: int) -> Array:
         value = values[self.graph.nodes[i].bottoms[j]]

@@ -14,11 +14,12 @@ and is known to the net only through what this class declares. The gradient is J
 whose gradient in Caffe is another one says so in `forward`, by a function with its own derivative.
 """
 
+import copy
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import cached_property
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import jax
 import numpy as np
@@ -87,6 +88,12 @@ class Layer:
         self.name = node.name
         self.phase = node.config.phase
         self.params: list[ParamDecl] = []
+
+    def blank(self) -> Self:
+        """A copy that is not set up yet: `setup` again is Caffe's Reshape."""
+        other = copy.copy(self)
+        other.params = []
+        return other
 
     # What a layer writes
 
@@ -158,7 +165,7 @@ class Source(Layer):
     """A layer whose tops come from the host: `net.forward` takes them as inputs by their names."""
 
     bottoms = (0, 0)
-    tops = (1, None)
+    tops: ClassVar[tuple[int, int | None]] = (1, None)
     reads_data: ClassVar[bool] = True
     """Whether `open` gives the data; false for Input, whose tops the caller fills."""
 
