@@ -1,0 +1,88 @@
+"""A real OpenSSH server on loopback, for this user, with keys and configuration of its own."""
+
+import contextlib
+import getpass
+import shutil
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from hpcbrew.answer import Answer
+from hpcbrew.transports import ssh_host
+from hpcbrew.transports.ssh_host import SshHost
+
+SSHD = shutil.which("sshd", path="/usr/sbin:/usr/local/sbin:/sbin:/usr/bin")
+
+
+@dataclass(frozen=True)
+class Server:
+    """`config` is an ssh configuration in which it is called `cluster`, and `jumped` behind itself as a jump."""
+
+    port: int
+    folder: Path
+    process: "subprocess.Popen[bytes]"
+
+    @property
+    def config(self) -> Path:
+        return self.folder / "ssh_config"
+
+    @property
+    def known_hosts(self) -> Path:
+        return self.folder / "known_hosts"
+
+    def resolve(self, destination: str) -> SshHost:
+        command = ssh_host.resolve_command(destination)
+        done = subprocess.run(
+            [command[0], "-F", str(self.config), *command[1:]], capture_output=True, text=True, check=False
+        )
+        return ssh_host.parse(destination, Answer(done.returncode, done.stdout, done.stderr))
+
+    def cut(self) -> None:
+        """Kills every connection, as a failing network does; the server goes on listening."""
+        subprocess.run(["pkill", "-KILL", "-P", str(self.process.pid)], check=False)
+
+
+@contextlib.contextmanager
+def serve(folder: Path, *extra: str) -> Iterator[Server]:
+    """`extra`: further lines of sshd_config."""
+    assert SSHD is not None, "these tests need a real SSH server: apt install openssh-server"
+    for name in ("host_key", "user_key"):
+        subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(folder / name)], check=True)
+    (folder / "authorized_keys").write_text((folder / "user_key.pub").read_text())
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    key = " ".join((folder / "host_key.pub").read_text().split()[:2])
+    (folder / "known_hosts").write_text(f"[127.0.0.1]:{port} {key}\n")
+    (folder / "sshd_config").write_text(
+        f"Port {port}\nListenAddress 127.0.0.1\nHostKey {folder}/host_key\nPidFile none\nStrictModes no\n"
+        f"AuthorizedKeysFile {folder}/authorized_keys\nPasswordAuthentication no\nUsePAM no\nPermitRootLogin yes\n"
+        + "".join(f"{line}\n" for line in extra)
+    )
+    common = (
+        f"  User {getpass.getuser()}\n  HostName 127.0.0.1\n  Port {port}\n  IdentityFile {folder}/user_key\n"
+        f"  IdentitiesOnly yes\n  UserKnownHostsFile {folder}/known_hosts\n  GlobalKnownHostsFile /dev/null\n"
+    )
+    (folder / "ssh_config").write_text(f"Host cluster\n{common}\nHost jumped\n{common}  ProxyJump cluster\n")
+    if Path("/run").is_dir() and getpass.getuser() == "root":
+        Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)
+    with (folder / "sshd.log").open("wb") as log:
+        process = subprocess.Popen([SSHD, "-D", "-e", "-f", str(folder / "sshd_config")], stderr=log)
+    try:
+        _wait(port, folder / "sshd.log", process)
+        yield Server(port, folder, process)
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def _wait(port: int, log: Path, process: "subprocess.Popen[bytes]") -> None:
+    for _ in range(100):
+        assert process.poll() is None, log.read_text()
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
+            return
+        time.sleep(0.05)
+    raise AssertionError(f"sshd does not answer: {log.read_text()}")
