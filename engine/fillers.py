@@ -36,7 +36,7 @@ def check(filler: pb.FillerParameter, shape: Shape) -> None:
 def fill(filler: pb.FillerParameter, shape: Shape, rng: np.random.Generator) -> np.ndarray:
     """A float32 array of `shape`. Raises NetError for a type that is not there or does not fit the shape."""
     check(filler, shape)
-    return np.ascontiguousarray(FILLERS[filler.type](filler, shape, rng), dtype=np.float32)
+    return np.asarray(FILLERS[filler.type](filler, shape, rng), np.float32, order="C")
 
 
 def _normal(shape: Shape, rng: np.random.Generator, mean: float, std: float) -> np.ndarray:

@@ -1,8 +1,17 @@
-"""Element-wise non-linearities: y = f(x), of x's shape."""
+"""Element-wise functions: y = f(x), of x's shape. At a kink the gradient is the side that Caffe takes."""
 
+import logging
+import math
+from functools import partial
+from typing import Protocol
+
+import jax
 import jax.numpy as jnp
 
-from engine.layers.base import Layer, Shape, layer
+from engine.layers.base import Array, Layer, Shape, along, layer
+from engine.proto import caffe_pb2 as pb
+
+log = logging.getLogger(__name__)
 
 
 class Activation(Layer):
@@ -14,9 +23,220 @@ class Activation(Layer):
 
 @layer("ReLU")
 class ReLU(Activation):
-    """y = max(x, 0) + negative_slope · min(x, 0). The gradient at 0 is negative_slope, as Caffe's."""
+    """y = max(x, 0) + negative_slope · min(x, 0). The gradient at 0 is negative_slope."""
 
     def forward(self, params, bottoms, ctx):
         (x,) = bottoms
-        slope = self.config.relu_param.negative_slope
-        return [jnp.where(x > 0, x, slope * x)]
+        return [jnp.where(x > 0, x, self.config.relu_param.negative_slope * x)]
+
+
+@layer("PReLU")
+class PReLU(Layer):
+    """y = max(x, 0) + a · min(x, 0) with a learned. The gradient at 0 is a (He et al. 2015).
+
+    Bottom: x (d0, C, …). Param: a (C), or a scalar with `channel_shared`; 0.25 unless filled otherwise.
+    """
+
+    def setup(self, x: Shape) -> list[Shape]:
+        p = self.config.prelu_param
+        if len(x) < 2:
+            raise self.error(f"{self.bottom(0)} of shape {list(x)} has no axis of channels; 2 axes or more are needed.")
+        self.slope = self.param("slope", () if p.channel_shared else (x[1],), p.filler, default=0.25)
+        return [x]
+
+    def forward(self, params, bottoms, ctx):
+        (x,) = bottoms
+        a = along(params[self.slope], 1, x.ndim) if params[self.slope].ndim else params[self.slope]
+        return [jnp.where(x > 0, x, a * x)]
+
+
+@layer("ELU")
+class ELU(Activation):
+    """y = x for x > 0, else alpha · (eˣ − 1). The gradient at 0 is alpha (Clevert et al. 2015)."""
+
+    def forward(self, params, bottoms, ctx):
+        (x,) = bottoms
+        below = jnp.expm1(jnp.where(x > 0, 0, x))
+        return [jnp.where(x > 0, x, self.config.elu_param.alpha * below)]
+
+
+@layer("Sigmoid")
+class Sigmoid(Activation):
+    """y = 1 / (1 + e⁻ˣ)."""
+
+    def forward(self, params, bottoms, ctx):
+        return [jax.nn.sigmoid(bottoms[0])]
+
+
+@layer("TanH")
+class TanH(Activation):
+    """y = tanh x."""
+
+    def forward(self, params, bottoms, ctx):
+        return [jnp.tanh(bottoms[0])]
+
+
+@layer("Swish")
+class Swish(Activation):
+    """y = x · sigmoid(beta · x) (Ramachandran et al. 2017)."""
+
+    def forward(self, params, bottoms, ctx):
+        (x,) = bottoms
+        return [x * jax.nn.sigmoid(self.config.swish_param.beta * x)]
+
+
+@layer("BNLL")
+class BNLL(Activation):
+    """y = log(1 + eˣ), the binomial normal log likelihood."""
+
+    def forward(self, params, bottoms, ctx):
+        return [jax.nn.softplus(bottoms[0])]
+
+
+@layer("AbsVal")
+class AbsVal(Activation):
+    """y = |x|. The gradient at 0 is 0, where that of jnp.abs is 1."""
+
+    def forward(self, params, bottoms, ctx):
+        (x,) = bottoms
+        return [x * jnp.sign(x)]
+
+
+@layer("Clip")
+class Clip(Activation):
+    """y = x, kept between min and max. The gradient at both bounds is 1."""
+
+    def setup(self, x: Shape) -> list[Shape]:
+        p = self.config.clip_param
+        if not p.min <= p.max:
+            raise self.error(f"min {p.min:g} is above max {p.max:g}.")
+        return [x]
+
+    def forward(self, params, bottoms, ctx):
+        (x,) = bottoms
+        p = self.config.clip_param
+        return [jnp.where(x < p.min, p.min, jnp.where(x > p.max, p.max, x))]
+
+
+@layer("Threshold")
+class Threshold(Activation):
+    """y = 1 where x > threshold, else 0. It has no gradient."""
+
+    def forward(self, params, bottoms, ctx):
+        (x,) = bottoms
+        return [(x > self.config.threshold_param.threshold).astype(x.dtype)]
+
+
+class _Based(Protocol):
+    base: float
+
+
+def _log_of_base(layer: Layer, p: _Based) -> float:
+    """ln base; a base of −1 stands for e. Raises LayerError where there is no such logarithm."""
+    if p.base != -1 and not (p.base > 0 and math.isfinite(p.base)):
+        raise layer.error(f"base {p.base:g} is not above 0; −1 stands for e.")
+    return 1.0 if p.base == -1 else math.log(p.base)
+
+
+@layer("Exp")
+class Exp(Activation):
+    """y = base^(shift + scale · x)."""
+
+    def setup(self, x: Shape) -> list[Shape]:
+        self.log_base = _log_of_base(self, self.config.exp_param)
+        return [x]
+
+    def forward(self, params, bottoms, ctx):
+        (x,) = bottoms
+        p = self.config.exp_param
+        return [jnp.exp(self.log_base * (p.shift + p.scale * x))]
+
+
+@layer("Log")
+class Log(Activation):
+    """y = log(shift + scale · x) to the base `base`."""
+
+    def setup(self, x: Shape) -> list[Shape]:
+        self.log_base = _log_of_base(self, self.config.log_param)
+        if not self.log_base:
+            raise self.error("base 1 has no logarithm.")
+        return [x]
+
+    def forward(self, params, bottoms, ctx):
+        (x,) = bottoms
+        p = self.config.log_param
+        return [jnp.log(p.shift + p.scale * x) / self.log_base]
+
+
+@layer("Power")
+class Power(Activation):
+    """y = (shift + scale · x)^power. In place its gradient is Caffe's: see `_power_in_place`."""
+
+    def setup(self, x: Shape) -> list[Shape]:
+        p = self.config.power_param
+        self.constant = p.power == 0 or p.scale == 0  # where 0 · ∞ would be the derivative
+        self.in_place = self.config.top[0] == self.config.bottom[0]
+        if self.in_place and not self.constant:
+            log.warning("%s", self.error(IN_PLACE_POWER))
+        return [x]
+
+    def forward(self, params, bottoms, ctx):
+        (x,) = bottoms
+        p = self.config.power_param
+        if self.constant:
+            return [jnp.full_like(x, jnp.power(p.shift, p.power) if p.power else 1)]
+        return [(_power_in_place if self.in_place else _power)(x, p.power, p.scale, p.shift)]
+
+
+IN_PLACE_POWER = (
+    "in place it overwrites the gradient that comes from above, as in Caffe, and hands down the square of its own "
+    "derivative alone. To have the true gradient, give its top another name."
+)
+
+
+def _power(x: Array, power: float, scale: float, shift: float) -> Array:
+    return jnp.power(shift + scale * x, int(power) if power.is_integer() else power)
+
+
+@partial(jax.custom_vjp, nondiff_argnums=(1, 2, 3))
+def _power_in_place(x: Array, power: float, scale: float, shift: float) -> Array:
+    """`_power` with what Caffe computes where bottom and top are one blob: (dy/dx)², taken at y in place of x.
+
+    Caffe writes dy/dx over the gradient from above and multiplies it by itself. Nets trained so are reproduced so.
+    """
+    return _power(x, power, scale, shift)
+
+
+def _power_in_place_fwd(x, power, scale, shift):
+    y = _power(x, power, scale, shift)
+    return y, y
+
+
+def _power_in_place_bwd(power, scale, shift, y, _):
+    inner = shift + scale * y
+    slope = power * scale * (jnp.ones_like(y) if power == 1 else inner if power == 2 else y / inner)
+    return (jnp.square(slope),)
+
+
+_power_in_place.defvjp(_power_in_place_fwd, _power_in_place_bwd)
+
+
+@layer("Dropout")
+class Dropout(Activation):
+    """In TRAIN, zero with probability dropout_ratio and 1 / (1 − dropout_ratio) times x else; in TEST, x.
+
+    Hinton et al. 2012, scaled while training so that testing needs no change.
+    """
+
+    def setup(self, x: Shape) -> list[Shape]:
+        self.ratio = self.config.dropout_param.dropout_ratio
+        if not 0 <= self.ratio < 1:
+            raise self.error(f"dropout_ratio {self.ratio:g} is not a probability from 0 to below 1.")
+        return [x]
+
+    def forward(self, params, bottoms, ctx):
+        (x,) = bottoms
+        if self.phase == pb.TEST:
+            return [x]
+        kept = jax.random.bernoulli(ctx.key, 1 - self.ratio, x.shape)
+        return [jnp.where(kept, x / (1 - self.ratio), 0)]

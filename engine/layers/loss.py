@@ -1,17 +1,34 @@
-"""Losses, and Accuracy: layers that compare predictions with labels."""
+"""What losses share: their normalisation, and predictions that go with labels."""
+
+from functools import partial
 
 import jax
 import jax.numpy as jnp
 
-from engine.layers.base import Array, LabelBounds, Layer, Shape, count, layer
+from engine.layers.base import Array, LabelBounds, Layer, Shape, count
 from engine.proto import caffe_pb2 as pb
 
-FLT_MIN = 1.1754944e-38
-"""The smallest normal float32: Caffe's floor under a logarithm."""
+LOG_THRESHOLD = 1e-20
+"""Caffe's floor under the logarithm of a probability, in the losses older than SoftmaxWithLoss."""
+
+
+@partial(jax.custom_jvp, nondiff_argnums=(1,))
+def floored(y: Array, least: float) -> Array:
+    """max(y, least), with the gradient of y: Caffe's floors keep a value finite and leave the gradient as it is."""
+    return jnp.maximum(y, least)
+
+
+@floored.defjvp
+def _floored_jvp(least, primals, tangents):
+    return floored(primals[0], least), tangents[0]
 
 
 def normalizer(
-    p: pb.LossParameter, batch: int, full: int, valid: Array | int, default: pb.LossParameter.NormalizationMode
+    p: pb.LossParameter,
+    batch: int,
+    full: int,
+    valid: Array | int,
+    default: pb.LossParameter.NormalizationMode = pb.LossParameter.VALID,
 ) -> Array | float:
     """What a loss is divided by: FULL (all predictions), VALID (those not ignored), BATCH_SIZE, or NONE.
 
@@ -27,6 +44,22 @@ def normalizer(
     return jnp.maximum(jnp.asarray(n, jnp.float32), 1)
 
 
+class Loss(Layer):
+    """A first bottom that is judged by the others; the first top is a scalar, of loss weight 1."""
+
+    loss = True
+    bottoms = (2, 2)
+
+    def check_items(self, *bottoms: Shape) -> None:
+        """Raises LayerError where a bottom has another number of items than the first."""
+        for i, shape in enumerate(bottoms):
+            if shape[:1] != bottoms[0][:1] or not shape:
+                raise self.error(
+                    f"{self.bottom(0)} has shape {list(bottoms[0])} and {self.bottom(i)} {list(shape)}; both need the "
+                    "same first dimension, the batch."
+                )
+
+
 class Labelled(Layer):
     """Predictions x with classes along one axis, and a label for each of the rest.
 
@@ -35,7 +68,7 @@ class Labelled(Layer):
 
     bottoms = (2, 2)
 
-    def match(self, x: Shape, labels: Shape, axis: int, ignore: int | None) -> None:
+    def match(self, x: Shape, labels: Shape, axis: int, ignore: int | None = None) -> None:
         """Keeps where the classes lie. Raises LayerError where there is not one label a prediction."""
         self.axis = self.canonical_axis(axis, x)
         self.outer, self.classes, self.inner = count(x[: self.axis]), x[self.axis], count(x[self.axis + 1 :])
@@ -57,60 +90,11 @@ class Labelled(Layer):
         valid = jnp.ones(ids.shape, bool) if self.ignore is None else ids != self.ignore
         return rows, ids, valid
 
-
-@layer("SoftmaxWithLoss")
-class SoftmaxWithLoss(Labelled):
-    """−Σ log softmax(x)[label] / normalizer. An optional second top: the softmax itself, of x's shape."""
-
-    loss = True
-    tops = (1, 2)
-
-    def setup(self, x: Shape, labels: Shape) -> list[Shape]:
-        p = self.config.loss_param
-        ignore = p.ignore_label if p.HasField("ignore_label") else None
-        self.match(x, labels, self.config.softmax_param.axis, ignore)
-        return [(), x][: max(1, len(self.config.top))]
-
-    def forward(self, params, bottoms, ctx):
-        x, labels = bottoms
-        rows, ids, valid = self.aligned(x, labels)
-        log_p = jax.nn.log_softmax(rows, axis=1)
-        picked = jnp.take_along_axis(log_p, ids[:, None], axis=1, mode="clip")[:, 0]
-        # The floor keeps the value finite; the gradient stays softmax − one-hot, as Caffe's.
-        picked = picked + jax.lax.stop_gradient(jnp.maximum(picked, jnp.log(FLT_MIN)) - picked)
-        total = -jnp.sum(jnp.where(valid, picked, 0))
-        p = self.config.loss_param
-        n = normalizer(p, self.outer, self.outer * self.inner, jnp.sum(valid), p.VALID)
-        return [total / n, jnp.exp(log_p).reshape(x.shape)][: max(1, len(self.config.top))]
+    def of_label(self, rows: Array, ids: Array) -> Array:
+        """The value of each prediction's own label: (outer, C, inner) → (outer, inner)."""
+        return jnp.take_along_axis(rows, ids[:, None], axis=1, mode="clip")[:, 0]
 
 
-@layer("Accuracy")
-class Accuracy(Labelled):
-    """The share of predictions whose label is among the `top_k` largest. An optional second top: the same by class.
-
-    As in Caffe a label counts as found only where fewer than `top_k` values are at least as large as its own, itself
-    apart. Classes without a label have accuracy 0.
-    """
-
-    tops = (1, 2)
-
-    def setup(self, x: Shape, labels: Shape) -> list[Shape]:
-        p = self.config.accuracy_param
-        self.match(x, labels, p.axis, p.ignore_label if p.HasField("ignore_label") else None)
-        if p.top_k > self.classes:
-            raise self.error(f"top_k {p.top_k} is more than the {self.classes} classes of {self.bottom(0)}.")
-        return [(), (self.classes,)][: len(self.config.top)]
-
-    def propagates_to(self, bottom: int) -> bool:
-        return False
-
-    def forward(self, params, bottoms, ctx):
-        rows, ids, valid = self.aligned(*(jax.lax.stop_gradient(b) for b in bottoms))
-        own = jnp.take_along_axis(rows, ids[:, None], axis=1, mode="clip")
-        found = (jnp.sum(rows >= own, axis=1) <= self.config.accuracy_param.top_k) & valid
-        tops = [jnp.sum(found) / jnp.sum(valid)]
-        if len(self.config.top) == 2:
-            member = (ids[:, None] == jnp.arange(self.classes)[:, None]) & valid[:, None]
-            hits = jnp.sum(member & found[:, None], axis=(0, 2))
-            tops.append(hits / jnp.maximum(jnp.sum(member, axis=(0, 2)), 1))
-        return tops
+def ignored(p: pb.LossParameter | pb.AccuracyParameter) -> int | None:
+    """The label that does not count, if there is one."""
+    return p.ignore_label if p.HasField("ignore_label") else None

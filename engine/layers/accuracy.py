@@ -1,0 +1,41 @@
+"""Accuracy: how often predictions are right."""
+
+import jax
+import jax.numpy as jnp
+
+from engine.layers.base import Shape, layer
+from engine.layers.loss import Labelled, ignored
+
+
+@layer("Accuracy")
+class Accuracy(Labelled):
+    """The share of predictions whose label is among the `top_k` largest. An optional second top: the same by class.
+
+    A label counts as found where at most `top_k` values, its own included, are as large as its own: ties count against
+    it. Where no label counts the accuracy is 0. It has no gradient.
+    """
+
+    tops = (1, 2)
+
+    def setup(self, x: Shape, labels: Shape) -> list[Shape]:
+        p = self.config.accuracy_param
+        self.match(x, labels, p.axis, ignored(p))
+        if p.top_k > self.classes:
+            raise self.error(f"top_k {p.top_k} is more than the {self.classes} classes of {self.bottom(0)}.")
+        return [(), (self.classes,)][: len(self.config.top)]
+
+    def propagates_to(self, bottom: int) -> bool:
+        return False
+
+    def forward(self, params, bottoms, ctx):
+        x = jax.lax.stop_gradient(bottoms[0])
+        rows, ids, valid = self.aligned(x, bottoms[1])
+        rivals = jnp.sum(rows >= self.of_label(rows, ids)[:, None], axis=1)
+        found = (rivals <= self.config.accuracy_param.top_k) & valid
+        member = (ids[:, None] == jnp.arange(self.classes)[:, None]) & valid[:, None]
+        tops = [_share(found, valid, None), _share(member & found[:, None], member, (0, 2))]
+        return [top.astype(x.dtype) for top in tops[: len(self.config.top)]]
+
+
+def _share(part, whole, axes):
+    return jnp.sum(part, axes) / jnp.maximum(jnp.sum(whole, axes), 1)

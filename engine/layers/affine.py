@@ -1,0 +1,71 @@
+"""Layers that scale and shift by parameters laid along some axes: Scale and Bias."""
+
+from engine.layers.base import Layer, Shape, along, layer
+
+
+class _Along(Layer):
+    """What Scale and Bias share: an operand, learned or a second bottom, that lies along x's axes from `axis` on."""
+
+    bottoms = (1, 2)
+
+    def place(self, what: str, x: Shape, operand: Shape | None, axis: int, num_axes: int) -> Shape:
+        """The operand's shape, checked against x; keeps its first axis. A scalar fits any x."""
+        shape = operand
+        if shape is None:
+            if num_axes < -1:
+                raise self.error(f"num_axes {num_axes} is below −1, which stands for all axes from `axis` on.")
+            first = self.canonical_axis(axis, x) if num_axes else 0
+            if first + num_axes > len(x):
+                raise self.error(
+                    f"num_axes {num_axes} from axis {axis} on is more than {self.bottom(0)} of shape {list(x)} has."
+                )
+            shape = x[first:] if num_axes == -1 else x[first : first + num_axes]
+        self.axis = self.canonical_axis(axis, x) if shape else 0
+        if x[self.axis : self.axis + len(shape)] != shape:
+            raise self.error(
+                f"a {what} of shape {list(shape)} does not fit {self.bottom(0)} of shape {list(x)} from axis "
+                f"{self.axis} on; that is {list(x[self.axis :])}."
+            )
+        return shape
+
+
+@layer("Scale")
+class Scale(_Along):
+    """y = x · s (+ b), with s and b laid along x's axes from `axis` on.
+
+    Bottoms: x (d0, …, dn); s as a second bottom, or learned. Top: y, of x's shape.
+    Params: s (1 unless filled otherwise) and, with `bias_term`, b, both of shape x[axis : axis + num_axes].
+    """
+
+    def setup(self, x: Shape, s: Shape | None = None) -> list[Shape]:
+        p = self.config.scale_param
+        shape = self.place("scale", x, s, p.axis, p.num_axes)
+        self.scale = None if s is not None else self.param("scale", shape, p.filler, default=1.0)
+        self.bias = self.param("bias", shape, p.bias_filler) if p.bias_term else None
+        return [x]
+
+    def forward(self, params, bottoms, ctx):
+        x, *rest = bottoms
+        s = rest[0] if self.scale is None else params[self.scale]
+        y = x * along(s, self.axis, x.ndim)
+        return [y if self.bias is None else y + along(params[self.bias], self.axis, x.ndim)]
+
+
+@layer("Bias")
+class Bias(_Along):
+    """y = x + b, with b laid along x's axes from `axis` on.
+
+    Bottoms: x (d0, …, dn); b as a second bottom, or learned. Top: y, of x's shape.
+    Param: b, of shape x[axis : axis + num_axes].
+    """
+
+    def setup(self, x: Shape, b: Shape | None = None) -> list[Shape]:
+        p = self.config.bias_param
+        shape = self.place("bias", x, b, p.axis, p.num_axes)
+        self.bias = None if b is not None else self.param("bias", shape, p.filler)
+        return [x]
+
+    def forward(self, params, bottoms, ctx):
+        x, *rest = bottoms
+        b = rest[0] if self.bias is None else params[self.bias]
+        return [x + along(b, self.axis, x.ndim)]

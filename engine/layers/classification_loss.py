@@ -1,0 +1,115 @@
+"""Losses over class labels: SoftmaxWithLoss, InfogainLoss, MultinomialLogisticLoss, HingeLoss."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from engine.errors import EngineError
+from engine.layers.base import Shape, count, layer
+from engine.layers.loss import LOG_THRESHOLD, Labelled, Loss, floored, ignored, normalizer
+from engine.proto import binary, paths
+from engine.proto import caffe_pb2 as pb
+
+LOG_FLT_MIN = float(np.log(np.finfo(np.float32).tiny))
+"""Caffe's floor under a log-probability in SoftmaxWithLoss: the logarithm of the smallest normal float32."""
+
+
+@layer("SoftmaxWithLoss")
+class SoftmaxWithLoss(Labelled, Loss):
+    """−Σ log softmax(x)[label] / normalizer. An optional second top: the softmax itself, of x's shape."""
+
+    tops = (1, 2)
+
+    def setup(self, x: Shape, labels: Shape) -> list[Shape]:
+        self.check_items(x, labels)
+        self.match(x, labels, self.config.softmax_param.axis, ignored(self.config.loss_param))
+        return [(), x][: max(1, len(self.config.top))]
+
+    def forward(self, params, bottoms, ctx):
+        rows, ids, valid = self.aligned(*bottoms)
+        log_p = jax.nn.log_softmax(rows, axis=1)
+        total = -jnp.sum(jnp.where(valid, floored(self.of_label(log_p, ids), LOG_FLT_MIN), 0))
+        n = normalizer(self.config.loss_param, self.outer, valid.size, jnp.sum(valid))
+        return [total / n, jnp.exp(log_p).reshape(bottoms[0].shape)][: max(1, len(self.config.top))]
+
+
+@layer("InfogainLoss")
+class InfogainLoss(Labelled, Loss):
+    """−Σ Σ_c H[label, c] · log softmax(x)[c] / normalizer. An optional second top: the softmax itself, of x's shape.
+
+    H (C, C) is a third bottom, or comes from `source`, a binary BlobProto. The identity gives SoftmaxWithLoss.
+    """
+
+    bottoms = (2, 3)
+    tops = (1, 2)
+
+    def setup(self, x: Shape, labels: Shape, infogain: Shape | None = None) -> list[Shape]:
+        p = self.config.infogain_loss_param
+        if self.config.loss_param.HasField("normalize"):
+            raise self.error("it has no normalize: use normalization: VALID for true, BATCH_SIZE for false.")
+        self.check_items(x, labels)
+        self.match(x, labels, p.axis, ignored(self.config.loss_param))
+        self.matrix = None
+        if infogain is None:
+            self.matrix = self._read(p)
+            self._check(f'"{p.source}"', self.matrix.shape)
+        else:
+            self._check(self.bottom(2), infogain)
+        return [(), x][: max(1, len(self.config.top))]
+
+    def _read(self, p: pb.InfogainLossParameter) -> np.ndarray:
+        if not p.source:
+            raise self.error("it needs its matrix: as a third bottom, or from infogain_loss_param { source }.")
+        try:
+            return binary.to_array(binary.read(paths.resolve(p.source, self.node.origin.path), pb.BlobProto))
+        except EngineError as e:
+            raise self.error(str(e)) from e
+
+    def _check(self, where: str, shape: Shape) -> None:
+        if count(shape) != self.classes**2:
+            raise self.error(f"the matrix of {where} has shape {list(shape)}; {self.classes}×{self.classes} is needed.")
+
+    def propagates_to(self, bottom: int) -> bool:
+        return bottom == 0
+
+    def forward(self, params, bottoms, ctx):
+        rows, ids, valid = self.aligned(*bottoms[:2])
+        h = jax.lax.stop_gradient(bottoms[2] if self.matrix is None else jnp.asarray(self.matrix, rows.dtype))
+        gains = jnp.take(h.reshape(self.classes, self.classes), ids, axis=0, mode="clip")
+        log_p = jax.nn.log_softmax(rows, axis=1)
+        terms = gains.swapaxes(1, 2) * floored(log_p, float(np.log(LOG_THRESHOLD)))
+        total = -jnp.sum(jnp.where(valid[:, None], terms, 0))
+        n = normalizer(self.config.loss_param, self.outer, valid.size, jnp.sum(valid))
+        return [total / n, jnp.exp(log_p).reshape(bottoms[0].shape)][: max(1, len(self.config.top))]
+
+
+@layer("MultinomialLogisticLoss")
+class MultinomialLogisticLoss(Labelled, Loss):
+    """−Σ log x[label] / N, for probabilities x (N, C)."""
+
+    def setup(self, x: Shape, labels: Shape) -> list[Shape]:
+        self.check_items(x, labels)
+        self.match((x[0], count(x[1:])), labels, 1)
+        return [()]
+
+    def forward(self, params, bottoms, ctx):
+        rows, ids, _ = self.aligned(*bottoms)
+        return [-jnp.sum(jnp.log(floored(self.of_label(rows, ids), LOG_THRESHOLD))) / max(1, self.outer)]
+
+
+@layer("HingeLoss")
+class HingeLoss(Labelled, Loss):
+    """Σ max(0, 1 − δ x)^p / N for scores x (N, C), with δ = 1 for the label and −1 else; p = 1 (L1) or 2 (L2)."""
+
+    def setup(self, x: Shape, labels: Shape) -> list[Shape]:
+        self.check_items(x, labels)
+        self.match((x[0], count(x[1:])), labels, 1)
+        return [()]
+
+    def forward(self, params, bottoms, ctx):
+        rows, ids, _ = self.aligned(*bottoms)
+        delta = jnp.where(ids[:, None] == jnp.arange(self.classes)[:, None], 1, -1)
+        missing = 1 - delta * rows
+        missing = jnp.where(missing > 0, missing, 0)
+        p = self.config.hinge_loss_param
+        return [jnp.sum(missing if p.norm == p.L1 else jnp.square(missing)) / max(1, self.outer)]

@@ -1,0 +1,47 @@
+"""Eltwise: several blobs of one shape, combined element by element."""
+
+import math
+
+import jax.numpy as jnp
+
+from engine.layers.base import Layer, Shape, layer
+from engine.proto import caffe_pb2 as pb
+
+Op = pb.EltwiseParameter
+
+
+@layer("Eltwise")
+class Eltwise(Layer):
+    """y = Π xᵢ, Σ coeffᵢ · xᵢ or max xᵢ.
+
+    Bottoms: two or more, of one shape. Top: y, of that shape. The gradient of MAX goes to one bottom: where the first
+    two are equal and largest, to the second, else to the first of the largest, as in Caffe. The gradient of PROD is the
+    product of the others, which `stable_prod_grad: false` only computes another way.
+    """
+
+    bottoms = (2, None)
+
+    def setup(self, *xs: Shape) -> list[Shape]:
+        p = self.config.eltwise_param
+        for i, x in enumerate(xs):
+            if x != xs[0]:
+                raise self.error(
+                    f"{self.bottom(i)} has shape {list(x)} and {self.bottom(0)} {list(xs[0])}; they must be the same."
+                )
+        if p.coeff and p.operation != Op.SUM:
+            raise self.error(f"coeff is for operation SUM, not for {Op.EltwiseOp.Name(p.operation)}.")
+        if p.coeff and len(p.coeff) != len(xs):
+            raise self.error(f"{len(p.coeff)} coeff for {len(xs)} bottoms; give one each, or none.")
+        return [xs[0]]
+
+    def forward(self, params, bottoms, ctx):
+        p = self.config.eltwise_param
+        if p.operation == Op.PROD:
+            return [math.prod(bottoms[1:], start=bottoms[0])]
+        if p.operation == Op.SUM:
+            return [sum(c * x if c != 1 else x for c, x in zip(p.coeff or [1] * len(bottoms), bottoms, strict=True))]
+        first, second, *rest = bottoms
+        y = jnp.where(first > second, first, second)
+        for x in rest:
+            y = jnp.where(x > y, x, y)
+        return [y]

@@ -1,0 +1,97 @@
+"""Layers that give values a common scale: BatchNorm, MVN, Softmax."""
+
+import jax
+import jax.numpy as jnp
+from jax.lax import stop_gradient
+
+from engine.layers.base import Layer, Shape, along, layer
+from engine.proto import caffe_pb2 as pb
+
+
+@layer("BatchNorm")
+class BatchNorm(Layer):
+    """y = (x − μ) / √(σ² + eps), per channel (Ioffe and Szegedy 2015); follow it by a Scale to learn γ and β.
+
+    μ and σ² are the batch's, or with `use_global_stats` (TEST's default) the running averages. Those are state:
+    Params: Σ μ (C), Σ σ² · m/(m − 1) (C) and the number of terms (1), all decayed by `moving_average_fraction`, with m
+    values a channel. The average is the sum over that number.
+    Bottom: x (d0, C, …), or (d0), one channel. Top: y, of x's shape.
+    """
+
+    def setup(self, x: Shape) -> list[Shape]:
+        p = self.config.batch_norm_param
+        for i, spec in enumerate(self.config.param):
+            if spec.lr_mult:
+                raise self.error(
+                    f"param {i} has lr_mult {spec.lr_mult:g}, but it is a running average and not learned; "
+                    "give it lr_mult: 0, or no param at all."
+                )
+        if not x:
+            raise self.error(f"{self.bottom(0)} is a scalar; 1 axis or more is needed.")
+        self.global_stats = p.use_global_stats if p.HasField("use_global_stats") else self.phase == pb.TEST
+        channels = 1 if len(x) == 1 else x[1]
+        none = pb.FillerParameter()
+        self.mean = self.param("mean", (channels,), none, learned=False)
+        self.variance = self.param("variance", (channels,), none, learned=False)
+        self.terms = self.param("number of terms", (1,), none, learned=False)
+        return [x]
+
+    def apply(self, params, bottoms, ctx):
+        (x,) = bottoms
+        p = self.config.batch_norm_param
+        if self.global_stats:
+            n = params[self.terms][0]
+            weight = jnp.where(n == 0, 0, 1 / jnp.where(n == 0, 1, n))
+            mean, variance = weight * params[self.mean], weight * params[self.variance]
+            return [self._normalize(x, mean, variance)], {}
+        over = tuple(a for a in range(x.ndim) if a != 1)
+        mean, variance = jnp.mean(x, over).reshape(-1), jnp.var(x, over).reshape(-1)
+        m = x.size // max(1, mean.size)
+        decay, unbiased = p.moving_average_fraction, m / (m - 1) if m > 1 else 1
+        updates = {
+            self.mean: decay * params[self.mean] + mean,
+            self.variance: decay * params[self.variance] + unbiased * variance,
+            self.terms: decay * params[self.terms] + 1,
+        }
+        return [self._normalize(x, mean, variance)], stop_gradient(updates)
+
+    def _normalize(self, x, mean, variance):
+        axis = min(1, x.ndim - 1)
+        mean, variance = along(mean, axis, x.ndim), along(variance, axis, x.ndim)
+        return (x - mean) / jnp.sqrt(variance + self.config.batch_norm_param.eps)
+
+
+@layer("MVN")
+class MVN(Layer):
+    """y = (x − μ) / (σ + eps), or x − μ without `normalize_variance`; over each channel of each item.
+
+    With `across_channels`, over each item. Bottom: x (d0, C, …). Top: y, of x's shape.
+    """
+
+    def setup(self, x: Shape) -> list[Shape]:
+        self.over = tuple(range(1 if self.config.mvn_param.across_channels else 2, len(x)))
+        return [x]
+
+    def forward(self, params, bottoms, ctx):
+        (x,) = bottoms
+        p = self.config.mvn_param
+        centred = x - jnp.mean(x, self.over, keepdims=True)
+        if not p.normalize_variance:
+            return [centred]
+        value = jnp.sqrt(jnp.mean(jnp.square(centred), self.over, keepdims=True)) + p.eps
+        # Caffe takes mean(y · dx) for the derivative of σ, y's eps and all; it is finite where σ is 0.
+        y, value = stop_gradient(centred / value), stop_gradient(value)
+        slope = jnp.mean(y * centred, self.over, keepdims=True)
+        return [centred / (value + (slope - stop_gradient(slope)))]
+
+
+@layer("Softmax")
+class Softmax(Layer):
+    """y = eˣ / Σ eˣ, the sum along `axis`."""
+
+    def setup(self, x: Shape) -> list[Shape]:
+        self.axis = self.canonical_axis(self.config.softmax_param.axis, x)
+        return [x]
+
+    def forward(self, params, bottoms, ctx):
+        return [jax.nn.softmax(bottoms[0], axis=self.axis)]

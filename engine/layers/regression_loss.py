@@ -1,0 +1,96 @@
+"""Losses over values and pairs: EuclideanLoss, SigmoidCrossEntropyLoss, ContrastiveLoss."""
+
+import jax
+import jax.numpy as jnp
+from jax.lax import stop_gradient
+
+from engine.layers.base import Shape, count, layer
+from engine.layers.loss import Loss, ignored, normalizer
+
+
+@layer("EuclideanLoss")
+class EuclideanLoss(Loss):
+    """Σ (a − b)² / 2N. Bottoms: a and b, N items of as many values each; both have a gradient."""
+
+    def setup(self, a: Shape, b: Shape) -> list[Shape]:
+        self.check_items(a, b)
+        if count(a) != count(b):
+            raise self.error(
+                f"{self.bottom(0)} has shape {list(a)} and {self.bottom(1)} {list(b)}; they need as many values."
+            )
+        return [()]
+
+    def propagates_to(self, bottom: int) -> bool:
+        return True
+
+    def forward(self, params, bottoms, ctx):
+        a, b = bottoms
+        return [jnp.sum(jnp.square(a - b.reshape(a.shape))) / (2 * max(1, a.shape[0]))]
+
+
+@layer("SigmoidCrossEntropyLoss")
+class SigmoidCrossEntropyLoss(Loss):
+    """−Σ (t log σ(x) + (1 − t) log(1 − σ(x))) / normalizer, BATCH_SIZE by default.
+
+    Bottoms: scores x, and targets t of as many values, from 0 to 1. Those whose integer part is
+    ignore_label do not count.
+    """
+
+    def setup(self, x: Shape, targets: Shape) -> list[Shape]:
+        self.check_items(x, targets)
+        if count(x) != count(targets):
+            raise self.error(
+                f"{self.bottom(0)} has shape {list(x)} and {self.bottom(1)} {list(targets)}; they need as many values."
+            )
+        return [()]
+
+    def forward(self, params, bottoms, ctx):
+        x, t = bottoms[0], stop_gradient(bottoms[1]).reshape(bottoms[0].shape)
+        p = self.config.loss_param
+        valid = jnp.ones(t.shape, bool) if ignored(p) is None else t.astype(jnp.int32) != p.ignore_label
+        total = jnp.sum(jnp.where(valid, jax.nn.softplus(x) - x * t, 0))
+        return [total / normalizer(p, x.shape[0], x.size, jnp.sum(valid), p.BATCH_SIZE)]
+
+
+@layer("ContrastiveLoss")
+class ContrastiveLoss(Loss):
+    """Σ (y d² + (1 − y) max(margin − d, 0)²) / 2N with d = |a − b| (Hadsell et al. 2006).
+
+    With `legacy_version`, max(margin − d², 0) in place of the square. Bottoms: a and b (N, C), y (N), 1 for pairs that
+    are alike and 0 for others.
+    """
+
+    bottoms = (3, 3)
+
+    def setup(self, a: Shape, b: Shape, y: Shape) -> list[Shape]:
+        self.check_items(a, b, y)
+        if count(a) != count(b) or count(a[2:]) != 1 or count(b[2:]) != 1:
+            raise self.error(
+                f"{self.bottom(0)} has shape {list(a)} and {self.bottom(1)} {list(b)}; both must be (N, C), of the "
+                "same C."
+            )
+        if count(y) != a[0]:
+            raise self.error(f"{self.bottom(2)} of shape {list(y)} must hold one value for each of the {a[0]} pairs.")
+        return [()]
+
+    def propagates_to(self, bottom: int) -> bool:
+        return bottom != 2
+
+    def forward(self, params, bottoms, ctx):
+        a, b = (v.reshape(v.shape[0], -1) for v in bottoms[:2])
+        alike = bottoms[2].reshape(-1).astype(jnp.int32) != 0
+        diff, margin = a - b, self.config.contrastive_loss_param.margin
+        square = jnp.sum(jnp.square(diff), axis=1)
+        if self.config.contrastive_loss_param.legacy_version:
+            apart = jnp.where(square < margin, margin - square, 0)
+        else:
+            near = margin - self._distance(diff)
+            apart = jnp.square(jnp.where(near > 0, near, 0))
+        return [jnp.sum(jnp.where(alike, square, apart)) / (2 * max(1, a.shape[0]))]
+
+    @staticmethod
+    def _distance(diff):
+        """|diff| along axis 1, with Caffe's gradient diff / (|diff| + 10⁻⁴): 0 at 0, where |diff| has none."""
+        value = stop_gradient(jnp.sqrt(jnp.sum(jnp.square(diff), axis=1)))
+        slope = jnp.sum(stop_gradient(diff) / (value[:, None] + 1e-4) * diff, axis=1)
+        return value + (slope - stop_gradient(slope))

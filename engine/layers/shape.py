@@ -1,0 +1,145 @@
+"""Layers that move values and compute none: Concat, Slice, Flatten, Reshape, Tile."""
+
+from itertools import pairwise
+
+import jax.numpy as jnp
+
+from engine.layers.base import Layer, Shape, count, layer
+
+
+def _joined_axis(made: Layer, param, old: str, x: Shape) -> int:
+    """`axis`, or its old name (`concat_dim`, `slice_dim`), which counts from the front only."""
+    if not param.HasField(old):
+        return made.canonical_axis(param.axis, x)
+    if param.HasField("axis"):
+        raise made.error(f"it has axis and {old}, the old name of the same; give one of them.")
+    return made.canonical_axis(getattr(param, old), x, old)
+
+
+class _NewShape(Layer):
+    """The same values in another shape, which `setup` keeps."""
+
+    shape: Shape
+
+    def refuse_in_place(self) -> None:
+        if self.config.top[0] == self.config.bottom[0]:
+            raise self.error(f'it cannot be computed in place, as its top "{self.config.top[0]}" has another shape.')
+
+    def forward(self, params, bottoms, ctx):
+        return [bottoms[0].reshape(self.shape)]
+
+
+@layer("Concat")
+class Concat(Layer):
+    """The bottoms one after the other along `axis`. They have one shape, `axis` apart."""
+
+    bottoms = (1, None)
+
+    def setup(self, *xs: Shape) -> list[Shape]:
+        self.axis = a = _joined_axis(self, self.config.concat_param, "concat_dim", xs[0])
+        for i, x in enumerate(xs):
+            if len(x) != len(xs[0]) or x[:a] + x[a + 1 :] != xs[0][:a] + xs[0][a + 1 :]:
+                raise self.error(
+                    f"{self.bottom(i)} has shape {list(x)} and {self.bottom(0)} {list(xs[0])}; they may differ along "
+                    f"axis {a} only."
+                )
+        return [(*xs[0][:a], sum(x[a] for x in xs), *xs[0][a + 1 :])]
+
+    def forward(self, params, bottoms, ctx):
+        return [jnp.concatenate(bottoms, self.axis)]
+
+
+@layer("Slice")
+class Slice(Layer):
+    """The parts of the bottom along `axis`: between the slice_points, or as many equal ones as there are tops."""
+
+    tops = (1, None)
+
+    def setup(self, x: Shape) -> list[Shape]:
+        p = self.config.slice_param
+        self.axis = _joined_axis(self, p, "slice_dim", x)
+        size, parts = x[self.axis], len(self.config.top)
+        found = f"{self.bottom(0)} of shape {list(x)} along axis {self.axis}"
+        if not p.slice_point and size % parts:
+            raise self.error(f"{size} values of {found} do not make {parts} equal tops; give slice_points.")
+        if p.slice_point and len(p.slice_point) != parts - 1:
+            raise self.error(f"{len(p.slice_point)} slice_point for {parts} tops; {parts - 1} are needed.")
+        self.points = list(p.slice_point) or [size // parts * i for i in range(1, parts)]
+        ends = [0, *self.points, size]
+        if p.slice_point and any(b <= a for a, b in pairwise(ends)):
+            raise self.error(f"slice_point {list(p.slice_point)} must rise and stay between 0 and {size}, for {found}.")
+        return [(*x[: self.axis], b - a, *x[self.axis + 1 :]) for a, b in pairwise(ends)]
+
+    def forward(self, params, bottoms, ctx):
+        return jnp.split(bottoms[0], self.points, self.axis)
+
+
+@layer("Flatten")
+class Flatten(_NewShape):
+    """The axes from `axis` to `end_axis`, both included, as one."""
+
+    def setup(self, x: Shape) -> list[Shape]:
+        p = self.config.flatten_param
+        self.refuse_in_place()
+        first, last = self.canonical_axis(p.axis, x), self.canonical_axis(p.end_axis, x, "end_axis")
+        if last < first:
+            raise self.error(f"end_axis {p.end_axis} lies before axis {p.axis} of {self.bottom(0)} of shape {list(x)}.")
+        self.shape = (*x[:first], count(x[first : last + 1]), *x[last + 1 :])
+        return [self.shape]
+
+
+@layer("Reshape")
+class Reshape(_NewShape):
+    """`shape` in place of the `num_axes` axes from `axis` on: a 0 keeps the bottom's dim, one −1 takes the rest."""
+
+    def setup(self, x: Shape) -> list[Shape]:
+        p = self.config.reshape_param
+        self.refuse_in_place()
+        first = p.axis if p.axis >= 0 else len(x) + 1 + p.axis
+        if not 0 <= first <= len(x):
+            raise self.error(
+                f"axis {p.axis} is none of {self.bottom(0)} of shape {list(x)}, nor right behind its last."
+            )
+        last = len(x) if p.num_axes == -1 else first + p.num_axes
+        if not first <= last <= len(x):
+            raise self.error(
+                f"num_axes {p.num_axes} from axis {first} on does not fit {self.bottom(0)} of shape {list(x)}; "
+                f"0 to {len(x) - first} are left, −1 stands for all of them."
+            )
+        new = self._kept(list(p.shape.dim), x, first)
+        if -1 in new:
+            known = count(x[:first]) * count([d for d in new if d != -1]) * count(x[last:])
+            if not known or count(x) % known:
+                raise self.error(f"{self._told(x)}: {count(x)} values are no multiple of {known}, so −1 has no size.")
+            new[new.index(-1)] = count(x) // known
+        self.shape = (*x[:first], *new, *x[last:])
+        if count(self.shape) != count(x):
+            raise self.error(f"{self._told(x)}: {count(x)} values do not fit {list(self.shape)}, {count(self.shape)}.")
+        return [self.shape]
+
+    def _kept(self, dims: list[int], x: Shape, first: int) -> list[int]:
+        """`dims` with each 0 replaced by the bottom's."""
+        if dims.count(-1) > 1 or min(dims, default=0) < -1:
+            raise self.error(f"{self._told(x)}: a dim is 0 or more, and one at most is −1.")
+        for i, d in enumerate(dims):
+            if d == 0 and first + i >= len(x):
+                raise self.error(f"{self._told(x)}: dim {i} is 0, but there is no axis {first + i} to keep.")
+        return [x[first + i] if d == 0 else d for i, d in enumerate(dims)]
+
+    def _told(self, x: Shape) -> str:
+        return f"shape {list(self.config.reshape_param.shape.dim)} for {self.bottom(0)} of shape {list(x)}"
+
+
+@layer("Tile")
+class Tile(Layer):
+    """The bottom `tiles` times, one after the other along `axis`."""
+
+    def setup(self, x: Shape) -> list[Shape]:
+        p = self.config.tile_param
+        self.axis = self.canonical_axis(p.axis, x)
+        if p.tiles < 1:
+            raise self.error(f"tiles is {p.tiles if p.HasField('tiles') else 'not given'}; 1 or more is needed.")
+        return [(*x[: self.axis], x[self.axis] * p.tiles, *x[self.axis + 1 :])]
+
+    def forward(self, params, bottoms, ctx):
+        return [jnp.concatenate(bottoms * self.config.tile_param.tiles, self.axis)]
