@@ -1,0 +1,104 @@
+from pathlib import Path
+
+import pytest
+
+from engine.errors import PrototxtError
+from engine.proto import caffe_pb2 as pb
+from engine.proto import diagnose, text
+
+LAYER = """layer {
+  name: "conv"
+  type: "Convolution"
+  convolution_param {
+    %s
+  }
+}
+"""
+
+
+def said(written, message_class=pb.NetParameter):
+    with pytest.raises(PrototxtError) as caught:
+        text.parse(written, message_class, "net.prototxt")
+    return str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("written", "complaint"),
+    [
+        ("kernal_size: 3", '"kernal_size" is not a field of convolution_param. Nearest: kernel_size.'),
+        ("num_output: 10.5", '"num_output" is a whole number from 0 to 4294967295, and 10.5 was found.'),
+        ("pad: -1", '"pad" is a whole number from 0 to 4294967295, and -1 was found.'),
+        ("axis: 99999999999", '"axis" is a whole number from -2147483648 to 2147483647, and 99999999999 was found.'),
+        ("num_output: 08", '"num_output" is a whole number from 0 to 4294967295, and 08 was found.'),
+        ("bias_term: yes", '"bias_term" is true or false, and yes was found.'),
+        ("weight_filler { std: small }", '"std" is a number, and small was found.'),
+        ("weight_filler { std: '0.1' }", "\"std\" is a number, and '0.1' was found."),
+        ("weight_filler { type: xavier }", '"type" is text and needs quotation marks: type: "xavier".'),
+        ("weight_filler: 3", '"weight_filler" is a block and needs braces: weight_filler { … }.'),
+        ('weight_filler { type: "xavier }', "the quotation mark before xavier } is not closed in its line."),
+        ('weight_filler { type: "\\xff" }', '"type", "\\xff", has a backslash sequence that is no text.'),
+        ("num_output 3", '"num_output" needs a colon and a value, num_output: 1, and "3" was found.'),
+        ("num_output { }", '"num_output" needs a colon and a value, num_output: 1, and "{" was found.'),
+        ("num_output: { }", '"num_output" is no block. Write num_output: 1.'),
+        ("num_output:", '"num_output" has no value. Write num_output: 1.'),
+        ("num_output: 3 num_output: 4", '"num_output" is given a second time in this convolution_param block'),
+        ("kernel_size: [1 2]", 'the list of "kernel_size" is not closed. Write kernel_size: [ …, … ].'),
+        ("engine: CUDA", '"engine" is one of DEFAULT, CAFFE, CUDNN, and CUDA was found.'),
+        ('engine: "CUDNN"', '"engine" is CUDNN without quotation marks.'),
+        ('"three"', '"three" stands alone'),
+        ("@", '"@" was found where a field must begin.'),
+        ("{ }", '"{" opens a block that has no name.'),
+    ],
+)
+def test_the_message_names_file_line_and_field(written, complaint):
+    message = said(LAYER % written)
+    assert message.startswith("net.prototxt:5: ")
+    assert complaint in message
+
+
+@pytest.mark.parametrize(
+    ("written", "complaint"),
+    [
+        ("base_lr: 1", "It is one of a solver"),
+        (
+            'layer { roi_pooling_param { } name: "a" }',
+            "It belongs to Faster R-CNN (rbgirshick/caffe-fast-rcnn), a fork",
+        ),
+        ("layer { num_output: 3 }", "inside one of its blocks: convolution_param, embed_param, inner_product_param"),
+        ('layers { type: "ReLU" }', '"ReLU" is a type of "layer"; a "layers" block (old form) has types such as'),
+        ("layers { type: CONVOLUTIN }", "Nearest: CONVOLUTION."),
+        ("layers { batch_norm_param { } }", 'It is one of "layer": the two forms do not mix inside a block.'),
+        ("layer { dropout_param { ratio: 0.5 } }", "dropout_param, whose fields are: dropout_ratio."),
+        ("layer { droput_param { } }", "Nearest: dropout_param"),
+        ("layer { name: 'a' > }", '">" cannot close what "{" opened in line 1.'),
+        ("layer { } }", '"}" closes nothing: there is one too many, here or further up.'),
+    ],
+)
+def test_the_message_says_what_would_do(written, complaint):
+    assert complaint in said(written)
+
+
+def test_a_net_read_as_a_solver_is_suspected():
+    assert "is not a field of a solver. It is one of a net" in said('layer { name: "a" }', pb.SolverParameter)
+
+
+@pytest.mark.parametrize(
+    ("written", "line", "block"),
+    [
+        ('layer {\n  name: "a"\nlayer {\n  name: "b"\n}\n', 1, "layer"),
+        ('layer {\n  name: "a"\n}\nlayer {\n  name: "b"\n', 4, "layer"),
+        ("layer {\n  pooling_param {\n    stride: 1\n}\nlayer {\n}\n", 2, "pooling_param"),
+        ("layer {\n  pooling_param {\n    stride: 1\n  }\nlayer {\n}\n", 1, "layer"),
+        ('layer {\n  top: "a"\n  param { lr_mult: 1\n  param { lr_mult: 2 }\n}\n', 3, "param"),
+        ("layer { pooling_param { stride: 1 }", 1, "layer"),
+        ("layer: <\n  pooling_param <\n    stride: 1\n>\n", 2, "pooling_param"),
+    ],
+)
+def test_an_unclosed_block_is_named_with_the_line_that_opens_it(written, line, block):
+    assert said(written).startswith(f'net.prototxt:{line}: the "{block}" block that ')
+
+
+@pytest.mark.parametrize("file", sorted((Path(__file__).parent / "upgrade").iterdir()), ids=lambda file: file.name)
+def test_nothing_is_found_in_a_file_that_parses(file):
+    message_class = pb.SolverParameter if "solver" in file.name else pb.NetParameter
+    assert diagnose.find(file.read_text(encoding="utf-8"), message_class) is None
