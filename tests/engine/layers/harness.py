@@ -167,7 +167,7 @@ def check_recorded(name: str) -> None:
         v.blob for node, runs, needs in rows if runs for v, need in zip(node.bottoms, needs, strict=True) if need
     }
     wanted = {blob: given[blob] for blob in part("in_diff")}
-    (param_diffs, in_diffs), (blobs, updates) = jax.grad(run, (0, 1), has_aux=True)(values, wanted)
+    (param_diffs, in_diffs), (blobs, updates) = jax.jit(jax.grad(run, (0, 1), has_aux=True))(values, wanted)
     for blob, want in part("out").items():
         assert_close(blobs[blob], want, f"top {blob}")
     for key, want in part("param_after").items():
