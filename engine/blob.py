@@ -67,7 +67,7 @@ class Memory:
 
 
 class Blob:
-    """`data` and `diff`, float32 arrays of one shape. Blobs that share a parameter share the memory of both."""
+    """`data` and `diff`, float32 arrays of one shape."""
 
     def __init__(self, *shape: int, fill_diff: float = 0.0) -> None:
         self._shape = shape
@@ -101,9 +101,17 @@ class Blob:
             self._data.reshape(self._shape)
             self._diff.reshape(self._shape)
 
-    def share(self, other: "Blob") -> None:
-        """Uses the memory of `other`, which has as many values, from now on."""
-        self._data, self._diff = other._data, other._diff
+    def viewed(self, shape: Shape) -> "Blob":
+        """This blob, or where `shape` is another of the same count, one on the same memory."""
+        if shape == self._shape:
+            return self
+        other = Blob(*shape)
+        other._data, other._diff = self._data, self._diff
+        return other
+
+    def share_data(self, other: "Blob") -> None:
+        """Uses the values of `other`, which has as many, from now on; the gradient stays its own."""
+        self._data = other._data
 
     # The four axes of Caffe's first blobs; those that are not there have size 1.
 

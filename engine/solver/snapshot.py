@@ -70,7 +70,7 @@ def write(
     """Writes all three; `steps`, the last updates, go into the model as its diffs. Raises SnapshotError."""
     try:
         if files.model.suffix == ".h5":
-            _write_model_hdf5(files.model, net, params, steps)
+            write_model_hdf5(files.model, net, params, steps)
         else:
             binary.write(files.model, net.to_param(params, steps))
         replace(files.resume, json.dumps({"version": RESUME_VERSION, **resume}).encode())
@@ -109,7 +109,7 @@ def _to_message(state: State) -> pb.SolverState:
     return message
 
 
-def _write_model_hdf5(path: Path, net: Net, params: Sequence[Any], steps: Sequence[Any] | None) -> None:
+def write_model_hdf5(path: Path, net: Net, params: Sequence[Any], steps: Sequence[Any] | None) -> None:
     """/data/LAYER/INDEX for each parameter at its owner, /diff/LAYER/INDEX for all; every layer has its group."""
     image = io.BytesIO()
     with h5py.File(image, "w") as file:

@@ -1,0 +1,29 @@
+"""Caffe's Python interface on this project's engine. Put the folder above this one on PYTHONPATH and `import caffe`."""
+
+from engine.layers.base import REGISTRY
+from engine.proto.caffe_pb2 import TEST, TRAIN
+
+from . import proto
+from .mode import set_device, set_mode_cpu, set_mode_gpu, set_random_seed
+from .pycaffe import Net
+
+__version__ = "1.0.0"
+"""Caffe's, whose interface this is."""
+
+
+def layer_type_list() -> list[str]:
+    """The layer types that there are."""
+    return sorted(REGISTRY)
+
+
+__all__ = [
+    "TEST",
+    "TRAIN",
+    "Net",
+    "layer_type_list",
+    "proto",
+    "set_device",
+    "set_mode_cpu",
+    "set_mode_gpu",
+    "set_random_seed",
+]

@@ -1,0 +1,56 @@
+"""What Caffe keeps for the whole process: the device, and the seed of what is random."""
+
+import jax
+import numpy as np
+
+from engine.errors import DeviceError
+
+_device, _on_gpu = 0, False
+_random = np.random.default_rng()
+
+
+def set_mode_cpu() -> None:
+    """Computes on the CPU from now on. Without this or set_mode_gpu, JAX chooses: the first GPU where there is one."""
+    global _on_gpu  # noqa: PLW0603
+    jax.config.update("jax_default_device", jax.devices("cpu")[0])
+    _on_gpu = False
+
+
+def set_mode_gpu() -> None:
+    """Computes on the GPU that set_device names. Raises DeviceError where there is none."""
+    global _on_gpu  # noqa: PLW0603
+    gpus = _gpus()
+    if not gpus:
+        raise DeviceError("set_mode_gpu: JAX sees no GPU here. Install hpcbrew[cuda12] or [cuda13], or set_mode_cpu().")
+    if _device >= len(gpus):
+        raise DeviceError(f"set_device: there is no GPU {_device}; there are {len(gpus)}, from 0 on.")
+    jax.config.update("jax_default_device", gpus[_device])
+    _on_gpu = True
+
+
+def set_device(device: int) -> None:
+    """The number of the GPU that set_mode_gpu takes; the one in use changes at once. Raises DeviceError."""
+    global _device  # noqa: PLW0603  one device a process, as in Caffe
+    _device = int(device)
+    if _device < 0:
+        raise DeviceError(f"set_device: {device} is no device; they are counted from 0.")
+    if _on_gpu:
+        set_mode_gpu()
+
+
+def set_random_seed(seed: int) -> None:
+    """From here on nets are filled, and random layers draw, the same numbers in every run."""
+    global _random  # noqa: PLW0603  one stream a process, as in Caffe
+    _random = np.random.default_rng(seed % 2**64)
+
+
+def next_seed() -> int:
+    """The seed of the next net, or of the next pass."""
+    return int(_random.integers(2**32))
+
+
+def _gpus() -> list[jax.Device]:
+    try:
+        return jax.devices("gpu")
+    except RuntimeError:  # how JAX says that there are none
+        return []

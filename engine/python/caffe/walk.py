@@ -1,0 +1,104 @@
+"""Forward and backward over a range of layers, on values that are named by blob.
+
+Both are pure. Backward is Caffe's: each layer in turn takes its tops' gradients and gives its bottoms' and its
+parameters', so that a range of layers, or gradients that the caller wrote into `diff`, need nothing of their own. A
+layer is differentiated where it stood: what XLA does not need of its forward computation it leaves out.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from engine.graph import Value
+from engine.layers.base import Array, Source
+from engine.net import Net
+
+Params = Mapping[int, Array]
+"""Parameters by their number in `net.params`."""
+
+
+class Passed(NamedTuple):
+    """What a range of layers made: every version of every top but the sources', and new values of state parameters."""
+
+    values: dict[Value, Array]
+    updates: dict[int, Array]
+
+
+def reads(net: Net, start: int, end: int) -> list[Value]:
+    """The values that layers start … end take from outside: what sources hand in, and what earlier layers made."""
+    made: set[Value] = set()
+    wanted: dict[Value, None] = {}
+    for i in range(start, end + 1):
+        own = net.tops[i] if isinstance(net.layers[i], Source) else net.graph.nodes[i].bottoms
+        wanted.update(dict.fromkeys(v for v in own if v not in made))
+        made.update(net.tops[i])
+    return list(wanted)
+
+
+def forward(net: Net, start: int, end: int, params: Params, given: Mapping[Value, Array], seeds: Array) -> Passed:
+    """Layers start … end on the values that `reads` names; seeds[i] is layer i's."""
+    made: dict[Value, Array] = {}
+    updates: dict[int, Array] = {}
+    for i in range(start, end + 1):
+        if isinstance(net.layers[i], Source):
+            continue
+        bottoms = [made[v] if v in made else given[v] for v in net.graph.nodes[i].bottoms]
+        tops, changed = net.run(i, params, bottoms, jax.random.key(seeds[i]))
+        made.update(zip(net.tops[i], (top.astype(jnp.float32) for top in tops), strict=True))
+        updates.update(changed)
+    return Passed(made, updates)
+
+
+def needed(net: Net, i: int) -> tuple[list[int], list[int]]:
+    """Which parameters, by number, and which bottoms, by position, layer i computes the gradient of."""
+    if not net.backward.layers[i] or isinstance(net.layers[i], Source):
+        return [], []
+    forced = net.graph.param.force_backward
+    params = {k for k in net.param_ids[i] if net.params[k].learned or (forced and net.params[k].decl.learned)}
+    return sorted(params), [j for j, need in enumerate(net.backward.bottoms[i]) if need]
+
+
+def backward(
+    net: Net,
+    start: int,
+    end: int,
+    params: Params,
+    values: Mapping[Value, Array],
+    diffs: Mapping[str, Array],
+    param_diffs: Params,
+    seeds: Array,
+) -> tuple[dict[str, Array], dict[int, Array]]:
+    """Layers start, start − 1, … end. values: all bottoms, as forward read them. diffs: gradients by blob.
+
+    Returns the gradients that were written, and `param_diffs` with what this pass adds.
+    """
+    diffs, sums = dict(diffs), dict(param_diffs)
+    written: set[str] = set()
+    for i in range(start, end - 1, -1):
+        own, below = needed(net, i)
+        if not own and not below:
+            continue
+        bottoms = net.graph.nodes[i].bottoms
+        pull, tops = _differentiated(net, i, params, [values[v] for v in bottoms], own, below, seeds[i])
+        to_params, to_bottoms = pull([diffs[v.blob].astype(t.dtype) for v, t in zip(net.tops[i], tops, strict=True)])
+        sums.update({k: sums[k] + to_params[k] for k in own})
+        # An in-place layer has one name above and below: its top's gradient was read before its bottom's is written.
+        diffs.update({bottoms[j].blob: to_bottoms[j] for j in below})
+        written.update(bottoms[j].blob for j in below)
+    return {blob: diffs[blob] for blob in written}, sums
+
+
+def _differentiated(
+    net: Net, i: int, params: Params, bottoms: Sequence[Array], own: list[int], below: list[int], seed: Array
+) -> tuple[Callable[[list[Array]], tuple[Params, Params]], list[Array]]:
+    """Layer i's pullback, on some of its parameters and bottoms; and its tops."""
+
+    def run(some_params: Params, some_bottoms: Params) -> list[Array]:
+        every = {k: some_params.get(k, params[k]) for k in net.param_ids[i]}
+        inputs = [some_bottoms.get(j, bottom) for j, bottom in enumerate(bottoms)]
+        return net.run(i, every, inputs, jax.random.key(seed))[0]
+
+    tops, pull = jax.vjp(run, {k: params[k] for k in own}, {j: bottoms[j] for j in below})
+    return pull, tops
