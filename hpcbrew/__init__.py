@@ -1,0 +1,1 @@
+"""hpcbrew: submits Caffe training jobs to PBS clusters, and to a queue on this machine. Imports no JAX."""

@@ -1,0 +1,84 @@
+"""The command line: one file a command, loaded only when that command is called."""
+
+import os
+import sys
+from importlib import import_module
+
+import click
+
+from engine.errors import EngineError
+from hpcbrew.errors import HpcbrewError
+
+# Name → what `hpcbrew --help` says of it. The module of the same name holds the command, as `command`.
+COMMANDS = {
+    "submit": "Submit a solver as a job, and follow it if you like.",
+    "status": "Show your jobs: state, iteration, time left.",
+    "logs": "Show a job's log, or follow it while it grows.",
+    "cancel": "Cancel jobs.",
+    "cluster": "List clusters and show their profiles.",
+    "completion": "Print a script that completes commands and job names in your shell.",
+}
+
+EPILOG = """\b
+Examples:
+  hpcbrew submit solver.prototxt --cluster local --follow
+  hpcbrew submit solver.prototxt --cluster iitd --project ee --gpu --dry-run
+  hpcbrew status
+  hpcbrew logs -f lenet
+
+\b
+Exit status:
+  0    all went well
+  1    something unexpected; the message says what
+  2    bad input: nothing was submitted, nothing is left behind
+  130  interrupted by Ctrl-C
+  submit --follow ends as the job does: with its own exit status, 124 out of
+  walltime, 143 cancelled, 1 lost or never ran.
+"""
+
+
+class LazyGroup(click.Group):
+    """A group that imports a command's module when the command is used, and not to list it."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        if name not in COMMANDS:
+            return None
+        command: click.Command = import_module(f"hpcbrew.cli.{name}").command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
+@click.group(cls=LazyGroup, epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="hpcbrew")
+def group() -> None:
+    """Train Caffe networks on an HPC cluster: submit a solver, watch it train, get the model."""
+
+
+def main() -> None:
+    """The `hpcbrew` command. Errors of this project and of the engine's reading of nets end it with one message."""
+    color = False if os.environ.get("NO_COLOR") else None
+    try:
+        status = group.main(prog_name="hpcbrew", standalone_mode=False, color=color)
+    except click.exceptions.NoArgsIsHelpError as error:
+        error.show()
+        status = 2
+    except click.ClickException as error:
+        error.show()
+        status = error.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("hpcbrew: interrupted", err=True)
+        status = 130
+    except (HpcbrewError, EngineError) as error:
+        click.echo(f"hpcbrew: error: {error}", err=True)
+        status = getattr(error, "status", 2)
+    except BrokenPipeError:
+        # The reader of our output has gone, as `head` does. Python would complain once more while it shuts down.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        status = 141
+    sys.exit(status or 0)

@@ -1,0 +1,28 @@
+"""Arguments and options that several commands share, and their completion."""
+
+from typing import Any
+
+import click
+
+from hpcbrew.ledger import Ledger
+
+
+def complete_job(ctx: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
+    """Names and ids of the jobs in the ledger, newest first."""
+    words = [word for r in reversed(Ledger().all()) for word in (r.name, r.id) if word]
+    return [word for word in dict.fromkeys(words) if word.startswith(incomplete)]
+
+
+def complete_cluster(ctx: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
+    """Names of the clusters that have a profile."""
+    from hpcbrew import cluster  # noqa: PLC0415 - slow to import, and needed for completion only
+
+    return [name for name in cluster.available() if name.startswith(incomplete)]
+
+
+def job_argument(**more: Any) -> Any:
+    """JOB: an id, a name or a token."""
+    return click.argument("job", shell_complete=complete_job, **more)
+
+
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")

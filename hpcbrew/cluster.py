@@ -1,0 +1,238 @@
+"""Cluster: a site's profile, read from YAML and checked. Some ship in `configs/clusters`; the user's own come first."""
+
+import difflib
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+
+from hpcbrew import places, quantity
+from hpcbrew.errors import ProfileError
+
+
+def _one_line(text: str) -> str:
+    """Directives are lines of a script: a line break in a value would start another command."""
+    if any(not c.isprintable() for c in text):
+        raise ValueError("must be one line of printable characters")
+    return text
+
+
+Text = Annotated[str, AfterValidator(_one_line)]
+Word = Annotated[str, Field(pattern=r"^[\w.:@%+=/,*-]+$")]
+# A path that a shell may expand inside double quotes, and nothing that could do more than that.
+Scratch = Annotated[str, Field(pattern=r"^(~|/|\$\w+)(/|[\w.+-]|\$\w+)*$")]
+Seconds = Annotated[int, BeforeValidator(quantity.seconds)]
+Bytes = Annotated[int, BeforeValidator(quantity.size)]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Account(_Part):
+    """How a job names who pays: the directive, whether one must be named, and a default."""
+
+    flag: Literal["-P", "-A", "-W group_list="] = "-P"
+    required: bool = False
+    default: Word | None = None
+
+
+class Resources(_Part):
+    """How the site wants resources written, and what a chunk gets when the user names nothing.
+
+    `style`: `select` (PBS Pro, OpenPBS), `top` (Gadi: totals at the top level, no select) or `nodes` (Torque).
+    `chunk`: what one chunk of `select` stands for. `extra`: further `-l NAME=VALUE` that the site insists on.
+    """
+
+    style: Literal["select", "top", "nodes"] = "select"
+    chunk: Literal["node", "gpu"] = "node"
+    cpus: Annotated[int, Field(ge=1)] | Literal["detect"] = 1
+    cpus_per_gpu: Annotated[int, Field(ge=1)] | None = None
+    mem: Bytes | None = None
+    mem_per_gpu: Bytes | None = None
+    place: Word | None = None
+    select: dict[Word, Word] = {}
+    cpu_select: dict[Word, Word] = {}
+    extra: dict[Word, Word] = {}
+
+
+class GpuType(_Part):
+    """One kind of GPU: what `select` needs to get it."""
+
+    select: dict[Word, Word] = {}
+    queue: Word | None = None
+    description: Text = ""
+
+
+class Queue(_Part):
+    """What a queue allows. None means that the profile knows of no limit."""
+
+    walltime: Seconds | None = None
+    min_nodes: Annotated[int, Field(ge=1)] = 1
+    max_nodes: Annotated[int, Field(ge=1)] | None = None
+    max_gpus: Annotated[int, Field(ge=0)] | None = None
+    gpus: bool = True
+    description: Text = ""
+
+
+class Module(_Part):
+    """An environment module to load, and a command that must then be found: `module load` may fail without a word."""
+
+    load: Word
+    check: Word | None = None
+
+
+class Cluster(_Part):
+    """A site's profile."""
+
+    name: Word
+    description: Text = ""
+    transport: Literal["local", "ssh", "openssh"] = "ssh"
+    host: Word | None = None
+    scheduler: Literal["pbs", "local"] = "pbs"
+    scratch: Scratch | None = None
+    account: Account = Account()
+    resources: Resources = Resources()
+    max_nodes: Annotated[int, Field(ge=1)] | None = None
+    gpus_per_node: Annotated[int, Field(ge=0)] | Literal["detect"] = 0
+    gpu_types: dict[Word, GpuType] = {}
+    queues: dict[Word, Queue] = {}
+    queue: Word | None = None
+    server: Word | None = None
+    walltime: Seconds = 24 * 3600
+    name_length: Annotated[int, Field(ge=8)] = 230
+    modules: tuple[Module, ...] = ()
+    environment: dict[Annotated[str, Field(pattern=r"^[A-Za-z_]\w*$")], Text] = {}
+    proxy: Text | None = None
+    launcher: Text = "pbsdsh --"
+    template: Word = "job.pbs.j2"
+    slots: Annotated[int, Field(ge=1)] = 1
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> "Cluster":
+        if self.transport != "local" and not self.host:
+            raise ValueError("host: missing; a cluster reached over ssh has one")
+        if self.transport != "local" and not self.scratch:
+            raise ValueError("scratch: missing; name the folder for jobs and data, such as ~/scratch or $SCRATCH")
+        if self.queue is not None and self.queues and self.queue not in self.queues:
+            raise ValueError(f"queue: {self.queue!r} is not among queues ({', '.join(self.queues)})")
+        return self
+
+
+def folders() -> tuple[Path, Path]:
+    """Where profiles are looked for: the user's own first, then those that ship with hpcbrew."""
+    return places.config_home() / "clusters", places.shipped("configs") / "clusters"
+
+
+def available() -> dict[str, Path]:
+    """Every profile by name, in alphabetical order; the user's own wins over a shipped one."""
+    found: dict[str, Path] = {}
+    for folder in folders():
+        for path in folder.glob("*.yaml"):
+            found.setdefault(path.stem, path)
+    return dict(sorted(found.items()))
+
+
+def load(name: str) -> Cluster:
+    """The profile of that name. Raises ProfileError where there is none, or where it is wrong."""
+    path = _find(name)
+    values = _resolve(path, name, ())
+    try:
+        return Cluster.model_validate({**values, "name": name})
+    except ValidationError as error:
+        raise ProfileError(_explain(path, error)) from None
+
+
+def _find(name: str, *, not_in: Path | None = None) -> Path:
+    profiles = available() if not_in is None else {p.stem: p for p in folders()[1].glob("*.yaml")}
+    if name in profiles:
+        return profiles[name]
+    near = difflib.get_close_matches(name, profiles, n=1)
+    hint = f" Did you mean {near[0]!r}?" if near else ""
+    raise ProfileError(
+        f"no cluster {name!r}.{hint} There are: {', '.join(profiles) or 'none'}. "
+        f"Your own profiles belong in {folders()[0]}: one NAME.yaml each"
+    )
+
+
+def _resolve(path: Path, name: str, seen: tuple[Path, ...]) -> dict[str, Any]:
+    """The profile's values over those of the one that it extends, which may be the shipped one of its own name."""
+    if path in seen:
+        raise ProfileError(f"{path}: extends: goes round in a circle: {' → '.join(p.stem for p in (*seen, path))}")
+    values = _read(path)
+    base = values.pop("extends", None)
+    if base is None:
+        return values
+    if not isinstance(base, str):
+        raise ProfileError(f"{path}: extends: {base!r} is no name of a cluster. There are: {', '.join(available())}")
+    try:
+        parent = _find(base, not_in=path if base == name else None)
+    except ProfileError as error:
+        raise ProfileError(f"{path}: extends: {error}") from None
+    return _merge(_resolve(parent, base, (*seen, path)), values)
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ProfileError(f"{path}: {error.strerror}") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f"{path}:{mark.line + 1}" if mark else str(path)
+        raise ProfileError(f"{where}: not YAML: {getattr(error, 'problem', None) or error}") from None
+    if not isinstance(values, dict):
+        raise ProfileError(f"{path}: a profile is a list of `key: value`; this is {type(values).__name__}")
+    if "name" in values:
+        raise ProfileError(f"{path}: name: a cluster is called as its file is, {path.stem!r}; take this line out")
+    return values
+
+
+def _merge(base: dict[str, Any], own: dict[str, Any]) -> dict[str, Any]:
+    """Own values over the base's, mapping by mapping; a key set to null in a mapping of the base is taken out of it."""
+    merged = dict(base)
+    for key, value in own.items():
+        below = base.get(key)
+        if isinstance(below, dict) and isinstance(value, dict):
+            merged[key] = _merge(below, value)
+        elif value is None:
+            merged.pop(key, None)
+        else:
+            merged[key] = value
+    return merged
+
+
+def _explain(path: Path, error: ValidationError) -> str:
+    """One line a fault: file, key, value, and the choices where there are any."""
+    return "\n".join(f"{path}: {_fault(dict(fault))}" for fault in error.errors())
+
+
+def _fault(fault: dict[str, Any]) -> str:
+    where = [str(part) for part in fault["loc"] if part != "[key]"]
+    key = ".".join(where)
+    if fault["type"] == "extra_forbidden":
+        keys = _keys_at(where[:-1])
+        near = difflib.get_close_matches(where[-1], keys, n=1)
+        hint = f" Did you mean {near[0]!r}?" if near else ""
+        return f"{key}: no such key.{hint} There are: {', '.join(keys)}"
+    if fault["type"] == "missing":
+        return f"{key}: missing"
+    message = fault["msg"].removeprefix("Value error, ")
+    return f"{key}: {fault['input']!r}: {message}" if where else message
+
+
+def _keys_at(where: list[str]) -> list[str]:
+    """The keys of the part of a profile that `where` leads to."""
+    model: type[BaseModel] = Cluster
+    inner: dict[str, type[BaseModel]] = {
+        "account": Account,
+        "resources": Resources,
+        "gpu_types": GpuType,
+        "queues": Queue,
+        "modules": Module,
+    }
+    if where:
+        model = inner[where[0]]
+    keys = list(model.model_fields)
+    return keys if where else ["extends", *(k for k in keys if k != "name")]

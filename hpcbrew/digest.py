@@ -1,0 +1,70 @@
+"""Sizes and sha256 digests of what is shipped. Digests of large files are kept, so that a database is read once."""
+
+import hashlib
+import sqlite3
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from hpcbrew import places
+from hpcbrew.errors import ManifestError
+from hpcbrew.manifest import Item
+
+LARGE = 64 * 2**20
+
+
+@dataclass(frozen=True)
+class Measured:
+    """An item with the size and digest of each of its files, and one digest for all: the item's name on scratch."""
+
+    item: Item
+    sizes: tuple[int, ...]
+    digests: tuple[str, ...]
+    digest: str
+
+    @property
+    def size(self) -> int:
+        return sum(self.sizes)
+
+
+def measure(item: Item) -> Measured:
+    """Reads every file of the item. Raises ManifestError for one that cannot be read."""
+    try:
+        sizes = tuple(path.stat().st_size for path in item.files)
+        digests = tuple(_digest(path) for path in item.files)
+    except OSError as error:
+        raise ManifestError(f"{item.role}: {error.filename}: {error.strerror}") from None
+    if not item.members:
+        return Measured(item, sizes, digests, digests[0])
+    lines = "".join(f"{digest}  {name}\n" for digest, name in zip(digests, item.members, strict=True))
+    return Measured(item, sizes, digests, hashlib.sha256(lines.encode()).hexdigest())
+
+
+def place(measured: Measured) -> PurePosixPath:
+    """Where an item lies below a cluster's scratch folder: by its digest, so that what is there is not sent again."""
+    return PurePosixPath("data") / measured.digest[:32] / (measured.item.path.name or "files")
+
+
+def _digest(path: Path) -> str:
+    if path.stat().st_size < LARGE:
+        return _read(path)
+    status = path.stat()
+    key = (str(path.resolve()), status.st_size, status.st_mtime_ns, status.st_ino)
+    file = places.data_home() / "digests.db"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with closing(sqlite3.connect(file, timeout=30)) as db, db:
+        db.execute("CREATE TABLE IF NOT EXISTS digests(path PRIMARY KEY, size, mtime_ns, inode, sha256)")
+        row = db.execute(
+            "SELECT sha256 FROM digests WHERE path = ? AND size = ? AND mtime_ns = ? AND inode = ?", key
+        ).fetchone()
+    if row:
+        return str(row[0])
+    sha256 = _read(path)
+    with closing(sqlite3.connect(file, timeout=30)) as db, db:
+        db.execute("INSERT OR REPLACE INTO digests VALUES (?, ?, ?, ?, ?)", (*key, sha256))
+    return sha256
+
+
+def _read(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

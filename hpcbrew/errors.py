@@ -1,0 +1,35 @@
+"""The submitter's family of errors. Each message stands alone: where, what was found, what is allowed, what to do."""
+
+
+class HpcbrewError(Exception):
+    """Anything the user can put right. The command line prints it without a traceback and exits with `status`."""
+
+    status = 2
+
+
+class ProfileError(HpcbrewError):
+    """A cluster profile that is unknown or wrong: the message names file, key, value and choices."""
+
+
+class RequestError(HpcbrewError):
+    """A job that the cluster, or this machine, does not allow: the message says what would do."""
+
+
+class ManifestError(HpcbrewError):
+    """A file that a solver needs is missing or cannot be used: the message names it and where it is asked for."""
+
+
+class LedgerError(HpcbrewError):
+    """The record of submitted jobs cannot be read or written, or holds no such job."""
+
+
+class SchedulerError(HpcbrewError):
+    """The scheduler refused, in its own words."""
+
+
+class TransportError(HpcbrewError):
+    """A command could not be run or a file not be moved. `retryable` tells a dropped line from a refusal."""
+
+    def __init__(self, message: str, *, retryable: bool = False) -> None:
+        super().__init__(message)
+        self.retryable = retryable

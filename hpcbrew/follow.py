@@ -1,0 +1,192 @@
+"""Stays with a job until it ends: its training as a progress bar, or its log as it grows."""
+
+import json
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import PurePosixPath
+from typing import IO, Any, Self
+
+import click
+
+from hpcbrew import runfolder, watch
+from hpcbrew.job import JobRecord, JobState
+from hpcbrew.ledger import Ledger
+from hpcbrew.manifest import SNAPSHOTS
+from hpcbrew.quantity import clock
+from hpcbrew.watch import Site, Watched
+
+FAST, SLOW = 0.5, 10.0  # seconds between two looks: at first and for files of this machine, and at most
+DETACHED = 130
+
+
+def training(record: JobRecord, site: Site, ledger: Ledger, *, as_json: bool) -> int:
+    """Shows state, progress, test results and, at the end, where the model lies. Returns the job's exit status.
+
+    Ctrl-C leaves the job to itself, says so, and returns 130.
+    """
+    shown = _Bar(record) if sys.stdout.isatty() and not as_json else _Shown(record, as_json=as_json)
+    try:
+        with shown:
+            shown.begin()
+            for watched in _looks(record, site, ledger):
+                for test in _new_tests(site, watched.record, shown):
+                    shown.test(test)
+                shown.look(watched)
+        shown.end(watched.record, _model(site, watched.record))
+        return watched.record.standing.shell_status
+    except KeyboardInterrupt:
+        click.echo(
+            f"\nDetached. The job goes on: hpcbrew status {record.id}, hpcbrew logs -f {record.id}, "
+            f"hpcbrew cancel {record.id}",
+            err=True,
+        )
+        return DETACHED
+
+
+def log(record: JobRecord, site: Site, ledger: Ledger, path: PurePosixPath, start: int, out: IO[bytes]) -> int:
+    """Writes what the log grows by to `out` until the job ends. Returns the job's exit status."""
+    try:
+        for watched in _looks(record, site, ledger):  # noqa: B007 - the last one counts
+            data = site.transport.read(path, start)
+            if data:
+                out.write(data)
+                out.flush()
+                start += len(data)
+        return watched.record.standing.shell_status
+    except KeyboardInterrupt:
+        click.echo("\nThe job goes on.", err=True)
+        return DETACHED
+
+
+def last_lines(data: bytes, count: int) -> bytes:
+    """The last `count` lines of `data`."""
+    return b"".join(data.splitlines(keepends=True)[-count:]) if count else b""
+
+
+def _looks(record: JobRecord, site: Site, ledger: Ledger) -> Iterator[Watched]:
+    """The job again and again, the last time when it has ended; less often while its cluster does not answer."""
+    pause = FAST
+    while True:
+        watched = watch.look(site, [record], ledger)[0]
+        record = watched.record
+        yield watched
+        if record.standing.state.final:
+            return
+        pause = min(pause * 2, SLOW) if watched.trouble else FAST
+        time.sleep(pause)
+
+
+def _model(site: Site, record: JobRecord) -> PurePosixPath | None:
+    folder = record.run_folder / SNAPSHOTS
+    name = runfolder.newest_model(site.transport.names(folder))
+    return folder / name if name else None
+
+
+def _new_tests(site: Site, record: JobRecord, shown: "_Shown") -> Iterator[dict[str, Any]]:
+    """The tests in metrics.jsonl since the last look. A line that is not whole yet is left for the next."""
+    data = site.transport.read(record.run_folder / runfolder.METRICS, shown.metrics_read) or b""
+    whole = data[: data.rfind(b"\n") + 1]
+    shown.metrics_read += len(whole)
+    for line in whole.splitlines():
+        values = json.loads(line)
+        if values.get("phase") == "test":
+            yield values
+
+
+class _Shown:
+    """Lines of text: each new state, each test, the end. For pipes and files, and for --json an object a line."""
+
+    def __init__(self, record: JobRecord, *, as_json: bool) -> None:
+        self.record, self.as_json = record, as_json
+        self.metrics_read = 0
+        self.last: object = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None: ...
+
+    def begin(self) -> None:
+        if not self.as_json:
+            self.say(f"{self.record.id}  {self.record.name} on {self.record.cluster}, in {self.record.run_folder}")
+
+    def look(self, watched: Watched) -> None:
+        standing = watched.record.standing
+        now = (standing, watched.trouble)
+        if now == self.last:
+            return
+        self.last = now
+        if self.as_json:
+            self.say(json.dumps({**watched.record.as_json(), "trouble": watched.trouble or None}))
+        elif watched.trouble:
+            self.say(f"{self.record.cluster} cannot be asked for now: {watched.trouble}")
+        elif not standing.state.final:
+            self.say(f"{standing.state}{f': {standing.reason}' if standing.reason else ''}")
+
+    def test(self, values: dict[str, Any]) -> None:
+        if self.as_json:
+            self.say(json.dumps(values))
+            return
+        outputs = "  ".join(f"{name} {_figure(value)}" for name, value in values["outputs"].items())
+        self.say(f"Iteration {values['iteration']}: {outputs}")
+
+    def end(self, record: JobRecord, model: PurePosixPath | None) -> None:
+        if self.as_json:
+            self.say(json.dumps({**record.as_json(), "model": str(model) if model else None}))
+            return
+        standing = record.standing
+        self.say(f"{str(standing.state).capitalize()}{f': {standing.reason}' if standing.reason else ''}")
+        if standing.state is not JobState.DONE:
+            self.say(f"Its log: hpcbrew logs {record.id} ({record.run_folder / runfolder.LOG})")
+        if model:
+            self.say(f"Model: {model}")
+
+    def say(self, line: str) -> None:
+        click.echo(line)
+
+
+class _Bar(_Shown):
+    """The same lines on a terminal, above a bar that shows how far the training is."""
+
+    def __init__(self, record: JobRecord) -> None:
+        from rich.progress import (  # noqa: PLC0415 - slow to import, and needed on a terminal only
+            BarColumn,
+            MofNCompleteColumn,
+            Progress,
+            TextColumn,
+        )
+
+        super().__init__(record, as_json=False)
+        self.bar = Progress(
+            TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[said]}")
+        )
+        self.task = self.bar.add_task("training", total=None, said="", visible=False)
+
+    def __enter__(self) -> Self:
+        self.bar.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.bar.stop()
+
+    def look(self, watched: Watched) -> None:
+        super().look(watched)
+        going = watched.progress
+        if going is None:
+            return
+        said = [f"loss {_figure(going.loss)}"] if going.loss is not None else []
+        if going.images_per_second:
+            said.append(f"{going.images_per_second:.0f} images/s")
+        if going.seconds_left:
+            said.append(f"{clock(going.seconds_left)} left")
+        self.bar.update(self.task, completed=going.iteration, total=going.max_iter, said=", ".join(said), visible=True)
+
+    def say(self, line: str) -> None:
+        self.bar.console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+
+def _figure(value: Any) -> str:
+    if isinstance(value, list):
+        return f"[{', '.join(_figure(v) for v in value)}]"
+    return f"{value:.4g}" if isinstance(value, int | float) else "nan"  # JSON has no NaN: the engine writes null

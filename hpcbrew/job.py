@@ -1,0 +1,146 @@
+"""A job: what was asked (JobRequest), what was worked out (JobPlan), what was sent (JobRecord), and its state."""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path, PurePosixPath
+
+
+class JobState(StrEnum):
+    """What a job is doing, in words. The value is what `status` prints."""
+
+    SUBMITTING = "submitting"  # written down, and the scheduler has not been heard to accept it
+    QUEUED = "queued"
+    HELD = "held"
+    WAITING = "waiting"  # for its start time, or for another job
+    RUNNING = "running"
+    ENDING = "ending"
+    DONE = "done"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    OUT_OF_WALLTIME = "out of walltime"
+    OUT_OF_MEMORY = "out of memory"
+    NEVER_RAN = "never ran"
+    LOST = "lost"
+
+    @property
+    def final(self) -> bool:
+        """Nothing will change any more. A lost job may yet be found: its own exit record settles it."""
+        return self in FINAL
+
+
+FINAL = frozenset(
+    {
+        JobState.DONE,
+        JobState.FAILED,
+        JobState.CANCELLED,
+        JobState.OUT_OF_WALLTIME,
+        JobState.OUT_OF_MEMORY,
+        JobState.NEVER_RAN,
+        JobState.LOST,
+    }
+)
+
+
+@dataclass(frozen=True)
+class Standing:
+    """A job's state at some moment, why it is so, and the exit status for those that have one."""
+
+    state: JobState
+    reason: str = ""
+    exit_status: int | None = None
+
+    @property
+    def shell_status(self) -> int:
+        """What `submit --follow` ends with: the job's own exit status where it has one, as a shell would give it."""
+        if self.state is JobState.DONE:
+            return 0
+        if self.state is JobState.OUT_OF_WALLTIME:
+            return 124  # as timeout(1)
+        if self.state is JobState.CANCELLED:
+            return 143  # 128 + SIGTERM
+        status = self.exit_status or 1
+        if status > 256:
+            return 128 + status - 256
+        return status if 0 < status < 256 else 1
+
+
+@dataclass(frozen=True)
+class JobRequest:
+    """What the user asked for. None stands for the cluster's default. `walltime` in seconds, `mem` in bytes a node."""
+
+    solver: Path
+    nodes: int = 1
+    gpus_per_node: int = 0
+    gpu_type: str | None = None
+    cpus: int | None = None
+    mem: int | None = None
+    walltime: int | None = None
+    queue: str | None = None
+    project: str | None = None
+    name: str | None = None
+    weights: tuple[Path, ...] = ()
+    resume: Path | None = None
+    overrides: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True)
+class Upload:
+    """One file to ship. `target` is below the cluster's scratch folder; `text` is given where the file is made here."""
+
+    target: PurePosixPath
+    size: int
+    sha256: str
+    source: Path | None = None
+    content: bytes | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True)
+class JobPlan:
+    """All that will be done, worked out before anything is: what `--dry-run` prints and `submit` carries out.
+
+    `run_folder` and the uploads' targets are relative to the cluster's scratch folder, `scratch`, which may still hold
+    `~` or `$SCRATCH`: only the cluster can say what that means.
+    """
+
+    token: str
+    name: str
+    cluster: str
+    scratch: str
+    run_folder: PurePosixPath
+    script: str
+    definitions: tuple[Upload, ...]
+    data: tuple[Upload, ...]
+    commands: tuple[tuple[str, ...], ...]
+
+
+@dataclass(frozen=True)
+class JobRecord:
+    """A job in the ledger. `id` is the scheduler's, None until it has answered; times are Unix seconds.
+
+    `run_folder` is absolute, on the cluster.
+    """
+
+    token: str
+    name: str
+    cluster: str
+    solver: str
+    submitted: float
+    run_folder: PurePosixPath
+    standing: Standing
+    id: str | None = None
+    cancel_asked: bool = False
+
+    def as_json(self) -> dict[str, object]:
+        """The object that `--json` prints."""
+        return {
+            "id": self.id,
+            "name": self.name,
+            "cluster": self.cluster,
+            "state": str(self.standing.state),
+            "reason": self.standing.reason,
+            "exit_status": self.standing.exit_status,
+            "run_folder": str(self.run_folder),
+            "solver": self.solver,
+            "submitted": self.submitted,
+            "token": self.token,
+        }

@@ -1,0 +1,147 @@
+"""The ledger: every job submitted from this machine, in SQLite. An intent is written before anything is sent."""
+
+import re
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path, PurePosixPath
+
+from hpcbrew import places
+from hpcbrew.errors import LedgerError
+from hpcbrew.job import FINAL, JobRecord, JobState, Standing
+
+VERSION = 1
+SCHEMA = """
+CREATE TABLE jobs(
+    token TEXT PRIMARY KEY, name TEXT NOT NULL, cluster TEXT NOT NULL, solver TEXT NOT NULL, submitted REAL NOT NULL,
+    id TEXT, run_folder TEXT NOT NULL, state TEXT NOT NULL, reason TEXT NOT NULL, exit_status INTEGER,
+    cancel_asked INTEGER NOT NULL
+);
+CREATE INDEX jobs_by_state ON jobs(state);
+"""
+COLUMNS = "token, name, cluster, solver, submitted, id, run_folder, state, reason, exit_status, cancel_asked"
+ENDED = ", ".join(f"'{state}'" for state in sorted(FINAL))
+
+
+class Ledger:
+    """Safe with several processes at once: each change is one transaction, and waits up to 30 s for its turn."""
+
+    def __init__(self, path: Path | None = None) -> None:
+        self.path = path or places.data_home() / "ledger.db"
+
+    def intend(self, record: JobRecord) -> None:
+        """Writes a job down before it is sent."""
+        with self._open() as db:
+            row = (
+                record.token,
+                record.name,
+                record.cluster,
+                record.solver,
+                record.submitted,
+                record.id,
+                str(record.run_folder),
+                str(record.standing.state),
+                record.standing.reason,
+                record.standing.exit_status,
+                record.cancel_asked,
+            )
+            db.execute(f"INSERT INTO jobs({COLUMNS}) VALUES ({', '.join('?' * len(row))})", row)  # noqa: S608
+
+    def accepted(self, token: str, job_id: str) -> None:
+        """The scheduler has given the job an id."""
+        with self._open() as db:
+            db.execute(
+                "UPDATE jobs SET id = ?, state = CASE state WHEN ? THEN ? ELSE state END WHERE token = ?",
+                (job_id, str(JobState.SUBMITTING), str(JobState.QUEUED), token),
+            )
+
+    def withdraw(self, token: str) -> None:
+        """The job is known not to have been sent: it leaves no trace."""
+        with self._open() as db:
+            db.execute("DELETE FROM jobs WHERE token = ? AND id IS NULL", (token,))
+
+    def settle(self, token: str, standing: Standing) -> None:
+        """A job's state, as just learnt. One that has ended stays as it is, but a lost one may be found."""
+        with self._open() as db:
+            db.execute(
+                f"UPDATE jobs SET state = ?, reason = ?, exit_status = ? "  # noqa: S608
+                f"WHERE token = ? AND (state NOT IN ({ENDED}) OR state = 'lost')",
+                (str(standing.state), standing.reason, standing.exit_status, token),
+            )
+
+    def cancel_asked(self, token: str) -> None:
+        """The user has asked for the end of this job: its exit status alone could not tell."""
+        with self._open() as db:
+            db.execute("UPDATE jobs SET cancel_asked = 1 WHERE token = ?", (token,))
+
+    def live(self) -> list[JobRecord]:
+        """The jobs that have not ended, oldest first."""
+        return self._select(f"WHERE state NOT IN ({ENDED}) ORDER BY submitted, rowid")
+
+    def all(self) -> list[JobRecord]:
+        """Every job, oldest first."""
+        return self._select("ORDER BY submitted, rowid")
+
+    def find(self, job: str) -> JobRecord:
+        """The job of that id (`12.pbs01`, or `12` where that is one job only), name or token.
+
+        A name stands for the newest job of that name. Raises LedgerError where there is none, or several.
+        """
+        escaped = re.sub(r"([%_\\])", r"\\\1", job)
+        by_id = self._select("WHERE id = ? OR id LIKE ? ESCAPE '\\' ORDER BY submitted", (job, f"{escaped}.%"))
+        if len(by_id) > 1:
+            choices = ", ".join(f"{r.id} ({r.cluster}, token {r.token})" for r in by_id)
+            raise LedgerError(f"{job}: several jobs are called so: {choices}. Give one's token")
+        named = by_id or self._select("WHERE token = ? OR name = ? ORDER BY submitted DESC, rowid DESC", (job, job))
+        if not named:
+            raise LedgerError(f"no job {job!r} was submitted from here; hpcbrew status --all lists those that were")
+        return named[0]
+
+    def _select(self, where: str, values: tuple[object, ...] = ()) -> list[JobRecord]:
+        if not self.path.exists():
+            return []
+        with self._open() as db:
+            return [_record(row) for row in db.execute(f"SELECT {COLUMNS} FROM jobs {where}", values)]  # noqa: S608
+
+    @contextmanager
+    def _open(self) -> Iterator[sqlite3.Connection]:
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            db = sqlite3.connect(self.path, timeout=30, isolation_level="IMMEDIATE")
+            try:
+                _prepare(db, self.path)
+                with db:
+                    yield db
+            finally:
+                db.close()
+        except (sqlite3.Error, OSError) as error:
+            said = error.strerror if isinstance(error, OSError) else error
+            raise LedgerError(f"{self.path}: the ledger of jobs cannot be used: {said}") from None
+
+
+def _prepare(db: sqlite3.Connection, path: Path) -> None:
+    version = db.execute("PRAGMA user_version").fetchone()[0]
+    if version == 0:
+        db.execute("BEGIN IMMEDIATE")
+        if db.execute("PRAGMA user_version").fetchone()[0] == 0:  # another process may have been first
+            for statement in filter(str.strip, SCHEMA.split(";")):
+                db.execute(statement)
+            db.execute(f"PRAGMA user_version = {VERSION}")
+        db.commit()
+    elif version > VERSION:
+        raise LedgerError(f"{path}: written by a newer hpcbrew (version {version} of its form): update this one")
+
+
+def _record(row: tuple) -> JobRecord:
+    token, name, cluster, solver, submitted, job_id, folder, state, reason, exit_status, cancel_asked = row
+    return JobRecord(
+        token=token,
+        name=name,
+        cluster=cluster,
+        solver=solver,
+        submitted=submitted,
+        standing=Standing(JobState(state), reason, exit_status),
+        id=job_id,
+        run_folder=PurePosixPath(folder),
+        cancel_asked=bool(cancel_asked),
+    )

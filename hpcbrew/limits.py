@@ -1,0 +1,131 @@
+"""What a request comes to on a cluster: defaults filled in, and every limit that the profile knows of checked."""
+
+import difflib
+from dataclasses import dataclass
+
+from hpcbrew.cluster import Cluster, GpuType, Queue
+from hpcbrew.errors import RequestError
+from hpcbrew.job import JobRequest
+from hpcbrew.machine import Machine
+from hpcbrew.quantity import clock
+
+
+@dataclass(frozen=True)
+class Settled:
+    """The resources of a job, nothing left open. Per node: `gpus`, `cpus`, `mem` (bytes). `walltime` in seconds."""
+
+    nodes: int
+    gpus: int
+    cpus: int
+    mem: int | None
+    walltime: int
+    queue: str | None
+    project: str | None
+    select: dict[str, str]
+
+
+def settle(request: JobRequest, cluster: Cluster, here: Machine) -> Settled:
+    """`here` is this machine: it fills in where a profile says `detect`.
+
+    Raises RequestError with what was asked, what is allowed, and the flag that would do.
+    """
+    gpus = request.gpus_per_node
+    _check_nodes(request, cluster, gpus, here)
+    kind = _gpu_type(request, cluster, gpus)
+    queue = request.queue or (kind.queue if kind else None) or cluster.queue
+    rules = _queue(queue, cluster)
+    project = request.project or cluster.account.default
+    if cluster.account.required and not project:
+        raise RequestError(
+            f"{cluster.name}: a job needs a project to be charged to: hpcbrew submit … --project NAME "
+            f"(or account: {{default: NAME}} in your profile)"
+        )
+    walltime = request.walltime or min(cluster.walltime, rules.walltime or cluster.walltime)
+    if queue is not None:
+        _check_queue(queue, rules, cluster, request.nodes, gpus, walltime)
+    resources = cluster.resources
+    if request.cpus is not None:
+        cpus = request.cpus
+    elif gpus and resources.cpus_per_gpu:
+        cpus = gpus * resources.cpus_per_gpu
+    else:
+        cpus = here.cpus if resources.cpus == "detect" else resources.cpus
+    mem = request.mem or (gpus * resources.mem_per_gpu if gpus and resources.mem_per_gpu else resources.mem)
+    attributes = resources.select | (kind.select if kind else {} if gpus else resources.cpu_select)
+    return Settled(request.nodes, gpus, cpus, mem, walltime, queue, project, attributes)
+
+
+def _check_nodes(request: JobRequest, cluster: Cluster, gpus: int, here: Machine) -> None:
+    if cluster.max_nodes is not None and request.nodes > cluster.max_nodes:
+        raise RequestError(f"{cluster.name}: allows {_count(cluster.max_nodes, 'node')} and {request.nodes} were asked")
+    if cluster.gpus_per_node == "detect":
+        if gpus and not here.gpus:
+            raise RequestError(
+                f"{cluster.name}: a GPU was asked for and this machine has none (no /dev/nvidia*, and nvidia-smi shows "
+                f"none). Leave out --gpu to train on the CPU, or name a cluster that has some: --cluster NAME"
+            )
+        allowed = here.gpus
+    else:
+        allowed = cluster.gpus_per_node
+    if gpus > allowed:
+        hint = (
+            f": --nodes {-(-gpus // allowed)} --gpus-per-node {allowed}" if allowed and cluster.max_nodes != 1 else ""
+        )
+        raise RequestError(f"{cluster.name}: a node has {_count(allowed, 'GPU')} and {gpus} were asked{hint}")
+
+
+def _gpu_type(request: JobRequest, cluster: Cluster, gpus: int) -> GpuType | None:
+    if request.gpu_type is None:
+        only = list(cluster.gpu_types.values())
+        return only[0] if gpus and len(only) == 1 else None
+    if request.gpu_type not in cluster.gpu_types:
+        there = ", ".join(cluster.gpu_types) or "none: the profile names no types"
+        raise RequestError(f"{cluster.name}: no GPU type {request.gpu_type!r}. There are: {there}")
+    return cluster.gpu_types[request.gpu_type]
+
+
+def _queue(name: str | None, cluster: Cluster) -> Queue:
+    if name is None or (not cluster.queues):
+        return Queue()
+    if name not in cluster.queues:
+        near = difflib.get_close_matches(name, cluster.queues, n=1)
+        hint = f" Did you mean {near[0]!r}?" if near else ""
+        raise RequestError(
+            f"{cluster.name}: the profile has no queue {name!r}.{hint} It has: {', '.join(cluster.queues)}"
+        )
+    return cluster.queues[name]
+
+
+def _check_queue(name: str, rules: Queue, cluster: Cluster, nodes: int, gpus: int, walltime: int) -> None:
+    others = {n: q for n, q in cluster.queues.items() if n != name and _fits(q, nodes, gpus, walltime)}
+    if rules.walltime is not None and walltime > rules.walltime:
+        fault = f"allows {clock(rules.walltime)} and {clock(walltime)} was asked"
+        allows = next((clock(q.walltime) for q in others.values() if q.walltime), "as long as you like")
+    elif nodes < rules.min_nodes or (rules.max_nodes is not None and nodes > rules.max_nodes):
+        most = f" to {rules.max_nodes}" if rules.max_nodes else " or more"
+        fault = f"is for {rules.min_nodes}{most} nodes and {nodes} was asked"
+        allows = "that"
+    elif gpus and not rules.gpus:
+        fault, allows = "has no GPUs", "them"
+    elif rules.max_gpus is not None and nodes * gpus > rules.max_gpus:
+        fault = f"allows {_count(rules.max_gpus, 'GPU')} a job and {nodes * gpus} were asked"
+        allows = "that"
+    else:
+        return
+    better = next(iter(others), None)
+    hint = f' "{better}" allows {allows}: hpcbrew submit … --queue {better}' if better else ""
+    raise RequestError(f'{cluster.name}: queue "{name}" {fault}.{hint}')
+
+
+def _fits(queue: Queue, nodes: int, gpus: int, walltime: int) -> bool:
+    return (
+        (queue.walltime is None or walltime <= queue.walltime)
+        and nodes >= queue.min_nodes
+        and (queue.max_nodes is None or nodes <= queue.max_nodes)
+        and (not gpus or queue.gpus)
+        and (queue.max_gpus is None or nodes * gpus <= queue.max_gpus)
+    )
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"

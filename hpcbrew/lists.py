@@ -1,0 +1,65 @@
+"""The lists that data layers read: of images, of windows, of HDF5 files. Only the paths in them matter here."""
+
+from collections.abc import Iterable
+from pathlib import Path, PurePosixPath
+
+from hpcbrew.errors import ManifestError
+
+
+def read_hdf5(path: Path, asked: str) -> list[str]:
+    """The paths in an HDF5Data layer's list: one a line."""
+    return _some([line.strip() for line in _lines(path, asked) if line.strip()], path, asked)
+
+
+def read_images(path: Path, asked: str) -> list[str]:
+    """The names in an ImageData layer's list: `NAME LABEL`, where NAME may hold spaces."""
+    names = []
+    for number, line in enumerate(_lines(path, asked), 1):
+        if not line.strip():
+            continue
+        name, space, label = line.rstrip().rpartition(" ")
+        if not space or not label.lstrip("+-").isdigit():
+            raise ManifestError(f"{path}:{number}: {line.strip()!r} is no line of a list of images: write NAME LABEL")
+        names.append(name)
+    return _some(names, path, asked)
+
+
+def read_windows(path: Path, asked: str) -> list[str]:
+    """The names in a WindowData layer's list: the line after each `# INDEX`."""
+    lines = _lines(path, asked)
+    return _some([lines[i + 1].strip() for i, line in enumerate(lines[:-1]) if line.startswith("#")], path, asked)
+
+
+def root_and_members(
+    root_folder: str, names: Iterable[str], listing: Path, asked: str
+) -> tuple[Path, tuple[PurePosixPath, ...]]:
+    """The folder that the names are below, and the names from there, each once.
+
+    Caffe joins root_folder and name as they stand. Absolute names without a root folder are taken from `/`; relative
+    ones are looked for from the current directory, as in Caffe, and then from the list's own folder.
+    """
+    if root_folder and not root_folder.endswith("/"):
+        raise ManifestError(f"{asked}: root_folder {root_folder!r} is joined to each name as it stands: end it with /")
+    unique = list(dict.fromkeys(names))
+    absolute = [name.startswith("/") for name in unique]
+    if not root_folder and any(absolute):
+        if not all(absolute):
+            odd = unique[absolute.index(False)]
+            raise ManifestError(f"{asked}: {listing} lists absolute paths, and {odd!r}; give it one kind or the other")
+        return Path("/"), tuple(PurePosixPath(name).relative_to("/") for name in unique)
+    members = tuple(PurePosixPath(name.lstrip("/")) for name in unique)
+    here = Path.cwd() / root_folder
+    return (here if (here / members[0]).exists() else listing.parent / root_folder), members
+
+
+def _lines(path: Path, asked: str) -> list[str]:
+    try:
+        return path.read_text(encoding="utf-8").splitlines()
+    except UnicodeDecodeError as error:
+        raise ManifestError(f"{asked}: {path} is no text: {error.reason} at byte {error.start}") from None
+
+
+def _some(names: list[str], path: Path, asked: str) -> list[str]:
+    if not names:
+        raise ManifestError(f"{asked}: {path} lists nothing")
+    return names

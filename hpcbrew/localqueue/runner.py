@@ -1,0 +1,210 @@
+"""A runner: holds a slot, runs the queued jobs one after the other, and ends when there are none."""
+
+import contextlib
+import os
+import pwd
+import signal
+import socket
+import sqlite3
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import IO
+
+from hpcbrew.localqueue import store
+from hpcbrew.localqueue.store import Job
+
+KILL_DELAY = 10.0  # seconds from SIGTERM to SIGKILL: PBS's default
+TICK = 0.2  # seconds between two looks at whether the job was deleted
+
+WALLTIME, DELETED = -29, 256 + signal.SIGTERM
+
+
+def start(slots: int) -> None:
+    """Sees to it that somebody runs what is queued. A runner that finds no slot free ends at once."""
+    log = (store.folder() / "runner.log").open("ab")
+    with log:
+        subprocess.Popen(
+            [sys.executable, "-P", "-m", "hpcbrew.localqueue", "--slots", str(slots), "run"],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            cwd="/",
+            start_new_session=True,
+        )
+
+
+def run(slots: int) -> None:
+    """Runs queued jobs on the first free slot. After giving the slot up it looks once more: a job may have come between
+    the last look and then, while its own runner found the slot still taken."""
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    while True:
+        with store.transaction() as db:
+            store.mark_lost(db)
+            if _next(db) is None:
+                return
+            taken = next(((n, lock) for n in range(slots) if (lock := store.take_slot(n)) is not None), None)
+        if taken is None:
+            return
+        slot, lock = taken
+        with lock:
+            while (job := _claim(slot)) is not None:
+                _execute(job, lock)
+
+
+def _claim(slot: int) -> Job | None:
+    with store.transaction() as db:
+        job = _next(db)
+        if job is not None:
+            host = socket.gethostname()
+            comment = f"Job run at {time.strftime('%a %b %d at %H:%M')} on ({host}:ncpus={job.options['ncpus']})"
+            store.change(db, job.seq, state="R", substate=42, slot=slot, stime=time.time(), comment=comment)
+            job = store.jobs(db, "seq = ?", (job.seq,))[0]
+        return job
+
+
+def _next(db: sqlite3.Connection) -> Job | None:
+    """The oldest job that may run now. One whose dependency can no longer be met ends here, as in PBS."""
+    for job in store.jobs(db, "state = 'Q' OR (state = 'H' AND NOT held)"):
+        met = _dependency(db, job)
+        if met is True:
+            return job
+        if met is None and job.state == "Q":
+            store.change(db, job.seq, state="H", substate=22)
+        if met is False:
+            store.end(db, job.seq, substate=92, exit_status=None, comment="")
+    return None
+
+
+def _dependency(db: sqlite3.Connection, job: Job) -> bool | None:
+    """Whether the job may run (True), must wait (None), or never can (False)."""
+    outcome: bool | None = True
+    for clause in filter(None, job.options.get("depend", "").split(",")):
+        kind, *ids = clause.split(":")
+        for other in ids:
+            found = store.jobs(db, "seq = ?", (other.removesuffix(store.SUFFIX),))
+            if not found:
+                return False
+            if found[0].state != "F":
+                outcome = None
+            elif (kind == "afterok" and found[0].exit_status != 0) or (
+                kind == "afternotok" and found[0].exit_status == 0
+            ):
+                return False
+    return outcome
+
+
+def _execute(job: Job, lock: IO[bytes]) -> None:
+    """Runs one job to its end, and writes that down. What goes wrong with the job is the job's failure."""
+    temporary = tempfile.mkdtemp(prefix=f"pbs.{job.id}.")
+    try:
+        with _output(job) as output:
+            process = subprocess.Popen(
+                ["/bin/bash", "-l", str(store.script(job.seq))],
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                cwd=Path.home(),
+                env=_environment(job, temporary),
+                start_new_session=True,
+                pass_fds=(lock.fileno(),),
+            )
+            with store.transaction() as db:
+                store.change(db, job.seq, process_group=process.pid)
+            status = _wait(job, process, output)
+    except OSError as error:
+        with store.transaction() as db:
+            why = f"could not be started: {error.strerror} ({error.filename})"
+            store.end(db, job.seq, substate=93, exit_status=-1, comment=why)
+        return
+    finally:
+        subprocess.run(["rm", "-rf", "--", temporary], check=False)
+    with store.transaction() as db:
+        job = store.jobs(db, "seq = ?", (job.seq,))[0]
+        substate, how = 92, "finished"
+        if job.deleted_by:
+            substate, how = 91, f"terminated by {job.deleted_by}"
+        elif status == WALLTIME:
+            substate, how = 93, "exceeded resource walltime"
+        elif status != 0:
+            substate, how = 93, "failed"
+        store.end(db, job.seq, substate=substate, exit_status=status, comment=f"{job.comment} and {how}")
+
+
+def _wait(job: Job, process: subprocess.Popen[bytes], output: IO[bytes]) -> int:
+    """The job's Exit_status, as PBS counts it: 256 + N for signal N, and PBS's own number past the walltime."""
+    begun, limit = time.monotonic(), job.options.get("walltime")
+    asked: float | None = None
+    late = killed = False
+    while True:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(TICK)
+            break
+        now = time.monotonic()
+        if asked is None and limit is not None and now - begun > limit:
+            late, asked = True, now
+            output.write(f"=>> PBS: job killed: walltime {int(now - begun)} exceeded limit {limit}\n".encode())
+            output.flush()
+            signal_group(process.pid, signal.SIGTERM)
+        elif asked is None and _deleted(job):
+            asked = now
+            signal_group(process.pid, signal.SIGTERM)
+        elif asked is not None and not killed and now - asked > KILL_DELAY:
+            killed = True
+            signal_group(process.pid, signal.SIGKILL)
+    signal_group(process.pid, signal.SIGKILL)  # what the script left behind in its session
+    if late:
+        return WALLTIME
+    return process.returncode if process.returncode >= 0 else 256 - process.returncode
+
+
+def signal_group(process_group: int, number: signal.Signals) -> None:
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(process_group, number)
+
+
+def _deleted(job: Job) -> bool:
+    with store.transaction() as db:
+        return bool(store.jobs(db, "seq = ? AND deleted_by IS NOT NULL", (job.seq,)))
+
+
+def _output(job: Job) -> IO[bytes]:
+    default = f"{job.name}.o{job.seq}"
+    return (Path(job.workdir) / job.options.get("output", default)).open("wb")
+
+
+def _environment(job: Job, temporary: str) -> dict[str, str]:
+    """What PBS gives a job: little of the submitter's own environment, and the PBS variables."""
+    user = pwd.getpwuid(os.getuid())
+    host = socket.gethostname()
+    nodefile = Path(temporary) / "nodefile"
+    nodefile.write_text(f"{host}\n" * job.options["nodes"])
+    cores = str(job.options["ncpus"])
+    return {
+        "HOME": str(Path.home()),
+        "LOGNAME": user.pw_name,
+        "USER": user.pw_name,
+        "SHELL": "/bin/bash",
+        "PATH": "/usr/local/bin:/usr/bin:/bin",
+        **job.environment,
+        "NCPUS": cores,
+        "OMP_NUM_THREADS": cores,
+        "TMPDIR": temporary,
+        "PBS_ENVIRONMENT": "PBS_BATCH",
+        "PBS_JOBDIR": str(Path.home()),
+        "PBS_JOBID": job.id,
+        "PBS_JOBNAME": job.name,
+        "PBS_NODEFILE": str(nodefile),
+        "PBS_NODENUM": "0",
+        "PBS_O_HOME": str(Path.home()),
+        "PBS_O_HOST": host,
+        "PBS_O_LOGNAME": user.pw_name,
+        "PBS_O_QUEUE": job.options["queue"],
+        "PBS_O_SHELL": "/bin/bash",
+        "PBS_O_SYSTEM": "Linux",
+        "PBS_O_WORKDIR": job.workdir,
+        "PBS_QUEUE": job.options["queue"],
+        "PBS_TASKNUM": "1",
+    }

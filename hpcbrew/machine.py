@@ -1,0 +1,31 @@
+"""What this machine has to compute with."""
+
+import os
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Machine:
+    """Cores that this process may use, and NVIDIA GPUs."""
+
+    cpus: int
+    gpus: int
+
+
+def here() -> Machine:
+    """This machine. GPUs are counted by their device files, and by nvidia-smi where there are none (as under WSL)."""
+    return Machine(len(os.sched_getaffinity(0)), _device_files() or _nvidia_smi())
+
+
+def _device_files() -> int:
+    return sum(path.name.removeprefix("nvidia").isdigit() for path in Path("/dev").glob("nvidia*"))
+
+
+def _nvidia_smi() -> int:
+    try:
+        listed = subprocess.run(["nvidia-smi", "-L"], capture_output=True, text=True, timeout=20, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return 0
+    return sum(line.startswith("GPU ") for line in listed.stdout.splitlines()) if listed.returncode == 0 else 0

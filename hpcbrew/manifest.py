@@ -1,0 +1,319 @@
+"""Manifest: what a solver needs. Its nets, and the databases, lists, means and weights that they name."""
+
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from engine import graph
+from engine.proto import caffe_pb2 as pb
+from engine.proto import paths, text
+from hpcbrew import lists, overrides
+from hpcbrew.errors import ManifestError
+from hpcbrew.job import JobRequest
+
+SOLVER = "solver.prototxt"
+SNAPSHOTS = "snapshots"
+
+# Where a layer names something that must be there, and what that is.
+INPUTS = {
+    ("data_param", "source"): "database",
+    ("transform_param", "mean_file"): "mean",
+    ("image_data_param", "source"): "list of images",
+    ("window_data_param", "source"): "list of windows",
+    ("hdf5_data_param", "source"): "list of HDF5 files",
+    ("infogain_loss_param", "source"): "infogain matrix",
+}
+# A list names further files. Its folder of images is a field beside it.
+ROOT_FOLDER = {"list of images": "image_data_param", "list of windows": "window_data_param"}
+
+
+@dataclass(frozen=True)
+class Item:
+    """Something that is shipped, or used where it lies: a file, or a folder of which only `members` are meant.
+
+    `path` is absolute. `members` are relative to it; for a single file they are empty.
+    """
+
+    role: str
+    path: Path
+    members: tuple[PurePosixPath, ...] = ()
+
+    @cached_property
+    def files(self) -> tuple[Path, ...]:
+        return tuple(self.path / m for m in self.members) if self.members else (self.path,)
+
+
+@dataclass(frozen=True)
+class Reference:
+    """A field of one of the definitions that names an item: where to write the item's new place."""
+
+    definition: str
+    field: tuple[str | int, ...]
+    item: Item
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What a job takes along. `definitions` are by their names in the run folder; `lists` are HDF5 lists, by item."""
+
+    solver_path: Path
+    definitions: dict[str, pb.SolverParameter | pb.NetParameter]
+    references: tuple[Reference, ...]
+    extra: tuple[Item, ...]
+    hdf5: dict[Path, tuple[Item, ...]]
+    weights: tuple[Item, ...]
+    resume: Item | None
+
+    @property
+    def solver(self) -> pb.SolverParameter:
+        solver = self.definitions[SOLVER]
+        assert isinstance(solver, pb.SolverParameter)
+        return solver
+
+    @property
+    def items(self) -> tuple[Item, ...]:
+        """Everything but the definitions and the HDF5 lists (which are rewritten with them), each once."""
+        named = [r.item for r in self.references if r.item.path not in self.hdf5]
+        listed = [item for items in self.hdf5.values() for item in items]
+        resume = [self.resume] if self.resume else []
+        return tuple(dict.fromkeys([*named, *listed, *self.extra, *self.weights, *resume]))
+
+    def texts(self, place: Callable[[Item], str]) -> dict[str, str]:
+        """The definitions as they go into the run folder, each item named by its `place` there."""
+        rewritten = {name: type(message)() for name, message in self.definitions.items()}
+        for name, message in rewritten.items():
+            message.CopyFrom(self.definitions[name])  # type: ignore[arg-type]
+        made: dict[str, str] = {}
+        for reference in self.references:
+            where = self._hdf5_name(reference.item) if reference.item.path in self.hdf5 else place(reference.item)
+            if reference.item.role == "images":
+                where = where.rstrip("/") + "/"
+            _assign(rewritten[reference.definition], reference.field, where)
+            if reference.item.path in self.hdf5:
+                made[where] = "".join(f"{place(item)}\n" for item in self.hdf5[reference.item.path])
+        return {name: text.format(message) for name, message in rewritten.items()} | made
+
+    def _hdf5_name(self, item: Item) -> str:
+        lists_in_order = list(self.hdf5)
+        return f"hdf5-{lists_in_order.index(item.path)}-{item.path.name}"
+
+
+def collect(request: JobRequest) -> Manifest:
+    """Reads the solver and its nets, and finds every file that they need.
+
+    Raises PrototxtError and NetError (engine.errors) for definitions that cannot be used, ManifestError for a file that
+    is missing, RequestError for an override that a solver does not take.
+    """
+    return _Collector(request).collect()
+
+
+class _Collector:
+    """The walk from the solver outwards."""
+
+    def __init__(self, request: JobRequest) -> None:
+        self.request = request
+        self.path = request.solver.absolute()
+        self.solver = overrides.apply(text.read_solver(request.solver), request.overrides)
+        self.definitions: dict[str, pb.SolverParameter | pb.NetParameter] = {SOLVER: self.solver}
+        self.names: dict[Path, str] = {}
+        self.references: list[Reference] = []
+        self.extra: list[Item] = []
+        self.hdf5: dict[Path, tuple[Item, ...]] = {}
+
+    def collect(self) -> Manifest:
+        given = [Path(part) for w in self.request.weights for part in str(w).split(",")]
+        weights = [_file("weights", path, "--weights") for path in given]
+        for index, value in enumerate(self.solver.weights):
+            item = _file("weights", paths.resolve(value, self.path), f"{self.request.solver}: weights")
+            self.references.append(Reference(SOLVER, ("weights", index), item))
+        resume = _file("solver state", self.request.resume, "--resume") if self.request.resume else None
+        if resume is not None:
+            resume = _with_siblings(resume)
+        self._walk_nets()
+        self.solver.snapshot_prefix = f"{SNAPSHOTS}/{_prefix(self.solver, self.path)}"
+        return Manifest(
+            solver_path=self.path,
+            definitions=self.definitions,
+            references=tuple(self.references),
+            extra=tuple(self.extra),
+            hdf5=self.hdf5,
+            weights=tuple(weights),
+            resume=resume,
+        )
+
+    def _walk_nets(self) -> None:
+        solver = self.solver
+        trained = [f for f in ("train_net", "train_net_param", "net", "net_param") if solver.HasField(f)]
+        if len(trained) != 1:
+            said = ", ".join(trained) or "none"
+            raise ManifestError(
+                f"{self.request.solver}: a solver trains one net, named by exactly one of net, net_param, train_net, "
+                f"train_net_param; found: {said}"
+            )
+        train = _state(pb.TRAIN, solver.train_state)
+        tests = [_state(pb.TEST, s) for s in solver.test_state] or [_state(pb.TEST, pb.NetState())]
+        own_tests = len(solver.test_net) + len(solver.test_net_param)
+        common = trained[0] in ("net", "net_param") and solver.test_iter
+        self._net((trained[0],), [train, *(tests if common and own_tests < len(solver.test_iter) else [])])
+        for index in range(len(solver.test_net_param)):
+            self._net(("test_net_param", index), tests)
+        for index in range(len(solver.test_net)):
+            self._net(("test_net", index), tests)
+
+    def _net(self, field: tuple[str | int, ...], states: list[pb.NetState]) -> None:
+        """A net that the solver holds inline or names by path, in the states that it will be run in."""
+        value = self.solver
+        for step in field:
+            value = getattr(value, step) if isinstance(step, str) else value[step]  # type: ignore[index]
+        if isinstance(value, pb.NetParameter):
+            self._layers(SOLVER, field, value, states, None, self.path)
+            return
+        path = paths.resolve(str(value), self.path)
+        known = self.names.get(path.absolute())
+        if known is None:
+            net = text.read_net(path)
+            known = self.names[path.absolute()] = self._free_name(path.name)
+            self.definitions[known] = net
+        else:
+            net = self.definitions[known]  # type: ignore[assignment]
+        _assign(self.solver, field, known)
+        self._layers(known, (), net, states, path, path)
+
+    def _free_name(self, name: str) -> str:
+        stem, suffix, count = Path(name).stem, Path(name).suffix, 1
+        while name in self.definitions:
+            count += 1
+            name = f"{stem}-{count}{suffix}"
+        return name
+
+    def _layers(
+        self,
+        definition: str,
+        prefix: tuple[str | int, ...],
+        net: pb.NetParameter,
+        states: list[pb.NetState],
+        shown: Path | None,
+        named_in: Path,
+    ) -> None:
+        used: set[bytes] = set()
+        for state in states:
+            merged = pb.NetState()
+            merged.CopyFrom(net.state)
+            merged.MergeFrom(state)
+            graph.build(net, merged, shown)  # a net that cannot be built is refused now, not on the cluster
+            used |= {layer.SerializeToString() for layer in graph.filter_net(net, merged, shown).layer}
+        seen: dict[str, int] = {}
+        for index, layer in enumerate(net.layer):
+            origin = graph.Origin(str(shown) if shown else None, layer.name, seen.setdefault(layer.name, 0))
+            seen[layer.name] += 1
+            if layer.SerializeToString() in used:
+                self._inputs(definition, (*prefix, "layer", index), layer, origin, named_in)
+            if layer.hdf5_output_param.HasField("file_name"):
+                layer.hdf5_output_param.file_name = Path(layer.hdf5_output_param.file_name).name
+
+    def _inputs(
+        self,
+        definition: str,
+        prefix: tuple[str | int, ...],
+        layer: pb.LayerParameter,
+        origin: graph.Origin,
+        named_in: Path,
+    ) -> None:
+        for (part, name), role in INPUTS.items():
+            message = getattr(layer, part)
+            if not layer.HasField(part) or not message.HasField(name):
+                continue
+            asked = f'{origin}layer "{layer.name}" ({layer.type}): {part}.{name}'
+            path = paths.resolve(getattr(message, name), named_in)
+            item = _database(path, layer.data_param.backend, asked) if role == "database" else _file(role, path, asked)
+            reference = Reference(definition, (*prefix, part, name), item)
+            if reference in self.references:
+                continue
+            self.references.append(reference)
+            if role == "list of HDF5 files":
+                named = lists.read_hdf5(item.path, asked)
+                self.hdf5[item.path] = tuple(_file("HDF5 file", paths.resolve(p, item.path), asked) for p in named)
+            elif role in ROOT_FOLDER:
+                self._images((*prefix, part, "root_folder"), definition, item, message.root_folder, asked)
+
+    def _images(
+        self, field: tuple[str | int, ...], definition: str, listing: Item, root_folder: str, asked: str
+    ) -> None:
+        """Caffe joins root_folder and each name as they stand; so a root of `/` serves lists of absolute paths."""
+        read = lists.read_images if listing.role == "list of images" else lists.read_windows
+        root, members = lists.root_and_members(root_folder, read(listing.path, asked), listing.path, asked)
+        if not (root / members[0]).exists():
+            raise ManifestError(f"{asked}: {listing.path} lists {members[0]}, and {root / members[0]} is not there")
+        images = Item("images", root, members)
+        self.references.append(Reference(definition, field, images))
+
+
+def _state(phase: int, given: pb.NetState) -> pb.NetState:
+    state = pb.NetState(phase=phase)  # type: ignore[arg-type]
+    state.MergeFrom(given)
+    return state
+
+
+def _prefix(solver: pb.SolverParameter, path: Path) -> str:
+    """The file name part of snapshot_prefix. As in Caffe, a folder or nothing stands for the solver's own name in it."""
+    name = "" if solver.snapshot_prefix.endswith("/") else Path(solver.snapshot_prefix).name
+    return name or path.stem
+
+
+def _assign(message: Any, field: tuple[str | int, ...], value: str) -> None:
+    *way, last = field
+    for step in way:
+        message = getattr(message, step) if isinstance(step, str) else message[step]
+    if isinstance(last, str):
+        setattr(message, last, value)
+    else:
+        message[last] = value
+
+
+def _file(role: str, path: Path, asked: str) -> Item:
+    if not path.exists():
+        raise ManifestError(f"{asked}: no {role} at {path}{_looked(path)}")
+    if not path.is_file():
+        raise ManifestError(f"{asked}: {path} is no file, and a {role} is one")
+    if not os.access(path, os.R_OK):
+        raise ManifestError(f"{asked}: {path} may not be read: see its permissions")
+    return Item(role, path.absolute())
+
+
+def _database(path: Path, backend: int, asked: str) -> Item:
+    """An LMDB is data.mdb in its folder; a LevelDB is a folder with a CURRENT and all that lies beside it."""
+    kind, mark = ("LMDB", "data.mdb") if backend == pb.DataParameter.LMDB else ("LevelDB", "CURRENT")
+    if not path.exists():
+        raise ManifestError(f"{asked}: no {kind} at {path}{_looked(path)}")
+    if not (path / mark).is_file():
+        other = {"data.mdb": "CURRENT", "CURRENT": "data.mdb"}[mark]
+        hint = " (the other kind of database lies there: set data_param.backend)" if (path / other).is_file() else ""
+        raise ManifestError(f"{asked}: {path} is no {kind}: it holds no file {mark}{hint}")
+    if (path / mark).stat().st_size == 0:
+        raise ManifestError(f"{asked}: {path / mark} is empty: make the database again")
+    if mark == "data.mdb":
+        return Item("database", path.absolute(), (PurePosixPath(mark),))
+    names = sorted(p.name for p in path.iterdir() if p.is_file() and p.name not in ("LOCK", "LOG", "LOG.old"))
+    return Item("database", path.absolute(), tuple(map(PurePosixPath, names)))
+
+
+def _looked(path: Path) -> str:
+    return "" if path.is_absolute() else f" (looked in {Path.cwd()} and beside the file that names it)"
+
+
+def _with_siblings(state: Item) -> Item:
+    """A solver state, its model and what else was snapshot with it: all share the name up to the suffix."""
+    stem = state.path.name.removesuffix(".h5").removesuffix(".solverstate")
+    members = tuple(PurePosixPath(p.name) for p in _siblings(state.path.parent, stem))
+    if not any(".caffemodel" in m.name for m in members):
+        raise ManifestError(f"--resume: {state.path}: its model, {stem}.caffemodel, is not beside it")
+    return Item(state.role, state.path.parent, (PurePosixPath(state.path.name), *members))
+
+
+def _siblings(folder: Path, stem: str) -> Iterator[Path]:
+    for path in sorted(folder.iterdir()):
+        if path.name.startswith(f"{stem}.") and not path.name.removesuffix(".h5").endswith(".solverstate"):
+            yield path

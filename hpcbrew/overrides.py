@@ -1,0 +1,49 @@
+"""`--set KEY=VALUE`: a solver's field, set from the command line."""
+
+import difflib
+import json
+from collections.abc import Iterable
+
+from engine.errors import PrototxtError
+from engine.proto import caffe_pb2 as pb
+from engine.proto import text
+from hpcbrew.errors import RequestError
+
+_FIELDS = pb.SolverParameter.DESCRIPTOR.fields_by_name
+
+
+def split(assignment: str) -> tuple[str, str]:
+    """`KEY=VALUE` in two. Raises RequestError where there is no `=` or nothing before it."""
+    key, sign, value = assignment.partition("=")
+    if not sign or not key.strip():
+        raise RequestError(f"--set {assignment}: write KEY=VALUE, as in --set base_lr=0.001")
+    return key.strip(), value.strip()
+
+
+def apply(solver: pb.SolverParameter, assignments: Iterable[tuple[str, str]]) -> pb.SolverParameter:
+    """A copy of `solver` with each field set in turn; a repeated field takes values parted by commas.
+
+    Raises RequestError naming the key, the value and what is allowed.
+    """
+    changed = pb.SolverParameter()
+    changed.CopyFrom(solver)
+    for key, value in assignments:
+        field = _FIELDS.get(key)
+        if field is None:
+            near = difflib.get_close_matches(key, _FIELDS, n=1)
+            hint = f" Did you mean {near[0]!r}?" if near else ""
+            raise RequestError(f"--set {key}={value}: a solver has no field {key!r}.{hint}")
+        if field.message_type is not None:
+            raise RequestError(f"--set {key}={value}: {key} is a message, not a value; write it in the solver file")
+        values = value.split(",") if field.is_repeated else [value]
+        if field.cpp_type == field.CPPTYPE_STRING:
+            values = [json.dumps(v, ensure_ascii=False) for v in values]
+        try:
+            message = text.parse("\n".join(f"{key}: {v}" for v in values), pb.SolverParameter, f"--set {key}={value}")
+        except PrototxtError as error:
+            raise RequestError(str(error)) from None
+        if message.ListFields()[1:]:
+            raise RequestError(f"--set {key}={value}: that sets more than {key}")
+        changed.ClearField(key)
+        changed.MergeFrom(message)
+    return changed

@@ -1,0 +1,17 @@
+"""The last step before a plan: measures what is to be shipped, and gives the job its token."""
+
+import secrets
+
+from hpcbrew import plan as planning
+from hpcbrew.cluster import Cluster
+from hpcbrew.digest import measure
+from hpcbrew.job import JobPlan, JobRequest
+from hpcbrew.limits import Settled
+from hpcbrew.manifest import Manifest
+
+
+def plan(request: JobRequest, cluster: Cluster, manifest: Manifest, settled: Settled) -> JobPlan:
+    """A job on this machine uses its data where they lie; for any other cluster they are measured, to be shipped."""
+    items = () if cluster.transport == "local" else manifest.items
+    measured = {item: measure(item) for item in items}
+    return planning.plan(request, cluster, manifest, settled, measured, secrets.token_hex(4))

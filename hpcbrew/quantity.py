@@ -1,0 +1,57 @@
+"""Times and sizes as PBS and people write them."""
+
+import re
+
+_CLOCK = re.compile(r"\d+(:\d{1,2}){0,3}")
+_SPAN = re.compile(r"(?:(?P<d>\d+)d)?(?:(?P<h>\d+)h)?(?:(?P<m>\d+)m)?(?:(?P<s>\d+)s)?")
+_SIZE = re.compile(r"(?P<number>\d+)\s*(?P<unit>[kmgtp]?)(?P<word>[bw]?)", re.IGNORECASE)
+_POWERS = " kmgtp"
+
+
+def seconds(text: str | int) -> int:
+    """Seconds in `90` (seconds), `MM:SS`, `HH:MM:SS`, `DD:HH:MM:SS` (as PBS reads them), or `1d12h`, `30m`.
+
+    Raises ValueError for anything else, and for no time at all.
+    """
+    text = str(text).strip()
+    total = 0
+    if _CLOCK.fullmatch(text):
+        for part, base in zip(reversed(text.split(":")), (1, 60, 3600, 86400), strict=False):
+            total += int(part) * base
+    elif span := _SPAN.fullmatch(text.lower()):
+        total = sum(int(span[unit] or 0) * base for unit, base in (("d", 86400), ("h", 3600), ("m", 60), ("s", 1)))
+    if total <= 0:
+        raise ValueError(f"{text!r} is no length of time: write HH:MM:SS, or 12h, or 90m")
+    return total
+
+
+def clock(total: float) -> str:
+    """`HH:MM:SS` of a number of seconds; hours go past 24, as PBS writes them."""
+    minutes, secs = divmod(int(total), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours:02d}:{minutes:02d}:{secs:02d}"
+
+
+def size(text: str | int) -> int:
+    """Bytes in `24G`, `90GB`, `512mb`, `1024` (PBS's units: powers of 1024). Raises ValueError for anything else."""
+    match = _SIZE.fullmatch(str(text).strip())
+    if not match or match["word"].lower() == "w" or int(match["number"]) == 0:
+        raise ValueError(f"{str(text)!r} is no size: write 24G or 512mb")
+    return int(match["number"]) * 1024 ** _POWERS.index(match["unit"].lower() or " ")
+
+
+def pbs_size(number: int) -> str:
+    """A size in the largest of PBS's units that holds it exactly: `24gb`."""
+    power = 0
+    while number % 1024 == 0 and power < len(_POWERS) - 1 and number:
+        number, power = number // 1024, power + 1
+    return f"{number}{_POWERS[power].strip()}b"
+
+
+def short_size(number: float) -> str:
+    """A size for people: `5.0 GiB`."""
+    for unit in ("B", "KiB", "MiB", "GiB"):
+        if abs(number) < 1024:
+            return f"{number:.0f} {unit}" if unit == "B" else f"{number:.1f} {unit}"
+        number /= 1024
+    return f"{number:.1f} TiB"

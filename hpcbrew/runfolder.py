@@ -1,0 +1,92 @@
+"""The layout of a run folder on scratch. This is the one place that knows what its files are called.
+
+job.json          what the job is: enough for another machine to find it and read it
+job.pbs           the script, as submitted
+job.id            the scheduler's id, written as soon as it was given
+solver.prototxt   and the nets: the shipped copies, with paths rewritten
+snapshots/        .caffemodel and .solverstate
+train.log         all that the script and the engine print, live
+scheduler.log     what the scheduler itself had to say
+progress.json     where the training is (written by the engine)
+metrics.jsonl     one object a display or test (written by the engine)
+exit.json         the exit record: the script's last act
+"""
+
+import json
+import re
+from dataclasses import dataclass, field
+from pathlib import PurePosixPath
+from typing import Any
+
+RUNS = PurePosixPath("runs")
+JOB = "job.json"
+SCRIPT = "job.pbs"
+ID = "job.id"
+LOG = "train.log"
+SCHEDULER_LOG = "scheduler.log"
+PROGRESS = "progress.json"
+METRICS = "metrics.jsonl"
+EXIT = "exit.json"
+
+_SNAPSHOT = re.compile(r"_iter_(\d+)\.caffemodel(\.h5)?")
+
+
+def path(name: str, token: str) -> PurePosixPath:
+    """The run folder of a job, below the cluster's scratch folder."""
+    return RUNS / f"{name}-{token}"
+
+
+@dataclass(frozen=True)
+class ExitRecord:
+    """What the script wrote at its end: its exit status, the time (Unix seconds), the host."""
+
+    status: int
+    time: float
+    host: str = ""
+
+
+@dataclass(frozen=True)
+class Progress:
+    """What the engine says of itself while it trains. Rates a second, times in seconds; None where it has no say."""
+
+    iteration: int
+    max_iter: int
+    loss: float | None = None
+    lr: float | None = None
+    images_per_second: float | None = None
+    seconds_left: float | None = None
+    time: float | None = None
+    outputs: dict[str, Any] = field(default_factory=dict)
+
+
+def read_exit(data: bytes | None) -> ExitRecord | None:
+    """The exit record, or None where there is none yet."""
+    values = _object(data)
+    if values is None or not isinstance(values.get("status"), int):
+        return None
+    return ExitRecord(values["status"], float(values.get("time", 0)), str(values.get("host", "")))
+
+
+def read_progress(data: bytes | None) -> Progress | None:
+    """The progress record, or None where there is none yet. What a newer engine may add is left aside."""
+    values = _object(data)
+    if values is None or not isinstance(values.get("iteration"), int) or not isinstance(values.get("max_iter"), int):
+        return None
+    known = {key: values[key] for key in Progress.__dataclass_fields__ if values.get(key) is not None}
+    return Progress(**known)
+
+
+def newest_model(names: list[str]) -> str | None:
+    """Of the files in a snapshots folder, the model of the highest iteration."""
+    models = [(int(m[1]), name) for name in names if (m := _SNAPSHOT.search(name)) and m.end() == len(name)]
+    return max(models)[1] if models else None
+
+
+def _object(data: bytes | None) -> dict[str, Any] | None:
+    if not data:
+        return None
+    try:
+        values = json.loads(data)
+    except ValueError:
+        return None
+    return values if isinstance(values, dict) else None

@@ -1,0 +1,46 @@
+"""The #PBS lines of a job: what it asks of the cluster, in the style that the site wants."""
+
+from hpcbrew import runfolder
+from hpcbrew.cluster import Cluster
+from hpcbrew.limits import Settled
+from hpcbrew.quantity import clock, pbs_size
+
+
+def directives(name: str, settled: Settled, cluster: Cluster) -> list[str]:
+    """What follows `#PBS` on each line. -o is relative: qsub takes it from the folder that it is called in."""
+    lines = [f"-N {name}", *(f"-l {resource}" for resource in _resources(settled, cluster))]
+    lines.append(f"-l walltime={clock(settled.walltime)}")
+    lines += [f"-l {key}={value}" for key, value in cluster.resources.extra.items()]
+    if settled.queue or cluster.server:
+        lines.append(f"-q {settled.queue or ''}{f'@{cluster.server}' if cluster.server else ''}")
+    if settled.project:
+        flag = cluster.account.flag
+        lines.append(f"{flag}{settled.project}" if flag.endswith("=") else f"{flag} {settled.project}")
+    # PBS would run the script with the user's login shell; a job that is run again starts with a run folder in use.
+    return [*lines, "-S /bin/bash", "-r n", "-j oe", f"-o {runfolder.SCHEDULER_LOG}"]
+
+
+def _resources(settled: Settled, cluster: Cluster) -> list[str]:
+    if cluster.resources.style == "top":
+        resources = {"ncpus": settled.cpus * settled.nodes, "ngpus": settled.gpus * settled.nodes, **settled.select}
+        mem = [f"mem={pbs_size(settled.mem * settled.nodes)}"] if settled.mem else []
+        return [*(f"{key}={value}" for key, value in resources.items() if value), *mem]
+    if cluster.resources.style == "nodes":
+        gpus = f":gpus={settled.gpus}" if settled.gpus else ""
+        features = "".join(f":{value}" for value in settled.select.values())
+        mem = [f"mem={pbs_size(settled.mem * settled.nodes)}"] if settled.mem else []
+        return [f"nodes={settled.nodes}:ppn={settled.cpus}{gpus}{features}", *mem]
+    place = [f"place={cluster.resources.place}"] if cluster.resources.place else []
+    return [f"select={_select(settled, cluster)}", *place]
+
+
+def _select(settled: Settled, cluster: Cluster) -> str:
+    chunks, share = settled.nodes, 1
+    if cluster.resources.chunk == "gpu" and settled.gpus:
+        chunks, share = settled.nodes * settled.gpus, settled.gpus
+    parts = {"ncpus": str(max(1, settled.cpus // share))}
+    if settled.gpus:
+        parts["ngpus"] = str(settled.gpus // share)
+    if settled.mem:
+        parts["mem"] = pbs_size(settled.mem // share)
+    return ":".join([str(chunks), *(f"{key}={value}" for key, value in (parts | settled.select).items())])

@@ -1,0 +1,177 @@
+"""What `qstat -f` says of jobs, in its text and JSON forms, and what a job's attributes mean."""
+
+import json
+import re
+import signal
+from dataclasses import dataclass
+from typing import Any
+
+from hpcbrew.errors import SchedulerError
+from hpcbrew.job import JobState, Standing
+
+HEADER = re.compile(r"Job Id: (\S+)")
+ATTRIBUTE = re.compile(r" {4}([\w.]+) = (.*)")
+
+# job_state letters of PBS Pro, OpenPBS and Torque. F, C and X are final, and judged by their exit status.
+LETTERS = {
+    "B": JobState.RUNNING,  # an array that has begun
+    "E": JobState.ENDING,
+    "H": JobState.HELD,
+    "M": JobState.QUEUED,  # moved to another server
+    "Q": JobState.QUEUED,
+    "R": JobState.RUNNING,
+    "S": JobState.HELD,  # suspended by the server
+    "T": JobState.QUEUED,  # in transit
+    "U": JobState.HELD,  # suspended: its workstation is in use
+    "W": JobState.WAITING,
+}
+SUSPENDED = {"S": "suspended by the server or an operator", "U": "suspended: the node is in use by its owner"}
+
+DELETED = 91  # substate of a job that ended by qdel
+FAILED_OR_KILLED = 93
+
+# Exit_status below 0 is PBS's own word (JOB_EXEC_* in its job.h).
+PBS_ENDS = {
+    -1: (JobState.FAILED, "PBS could not start it: a file of the job was missing or in the way"),
+    -2: (JobState.FAILED, "PBS could not start it on the node: see scheduler.log"),
+    -3: (JobState.FAILED, "PBS could not start it and put it back in the queue"),
+    -11: (JobState.FAILED, "rerun"),
+    -14: (JobState.FAILED, "a node of the job was lost"),
+    -26: (JobState.OUT_OF_MEMORY, "used more virtual memory than it asked for"),
+    -27: (JobState.OUT_OF_MEMORY, "used more memory than it asked for"),
+    -28: (JobState.FAILED, "used more CPU time than it asked for"),
+    -29: (JobState.OUT_OF_WALLTIME, "ran longer than its walltime"),
+}
+
+
+@dataclass(frozen=True)
+class JobView:
+    """The attributes of one job that matter here, as the server shows them at one moment."""
+
+    id: str
+    attributes: dict[str, str]
+
+    def get(self, name: str) -> str:
+        return self.attributes.get(name, "")
+
+    def number(self, name: str) -> int | None:
+        value = self.get(name)
+        return int(value) if re.fullmatch(r"[+-]?\d+", value) else None
+
+    @property
+    def standing(self) -> Standing:
+        """The job's state and the reason for it."""
+        letter = self.get("job_state")
+        if letter in ("F", "C", "X"):
+            return _ended(self)
+        state = LETTERS.get(letter)
+        if state is None:
+            raise SchedulerError(f"job {self.id}: qstat shows state {letter!r}, which no PBS is known to have")
+        if letter == "H" and self.get("depend"):
+            return Standing(JobState.WAITING, f"for {_others(self.get('depend'))}")
+        if letter == "W":
+            return Standing(state, f"until {self.get('Execution_Time')}" if self.get("Execution_Time") else "")
+        reason = SUSPENDED.get(letter) or (self.get("comment") if state in (JobState.QUEUED, JobState.HELD) else "")
+        return Standing(state, reason)
+
+
+def parse(out: str) -> dict[str, JobView]:
+    """Each job in the answer, by id; what comes before is login noise. Raises SchedulerError for broken JSON."""
+    start = re.search(r"^\{", out, re.MULTILINE)
+    if start and not HEADER.search(out[: start.start()]):
+        return _parse_json(out[start.start() :])
+    return _parse_text(out)
+
+
+def _parse_json(out: str) -> dict[str, JobView]:
+    try:
+        answer, _ = json.JSONDecoder(strict=False).raw_decode(out)
+    except ValueError as error:
+        raise SchedulerError(f"qstat's JSON cannot be read: {error}") from None
+    jobs = answer.get("Jobs", {})
+    return {job_id: JobView(job_id, dict(_flat(values))) for job_id, values in jobs.items()}
+
+
+def _flat(values: dict[str, Any], prefix: str = "") -> list[tuple[str, str]]:
+    """Nested attributes by the names that the text form gives them: `Resource_List.walltime`."""
+    pairs: list[tuple[str, str]] = []
+    for key, value in values.items():
+        if isinstance(value, dict):
+            pairs += _flat(value, f"{prefix}{key}.")
+        else:
+            pairs.append((prefix + key, str(value)))
+    return pairs
+
+
+def _parse_text(out: str) -> dict[str, JobView]:
+    """`Job Id:` heads a job, `    name = value` is an attribute; any other line carries on the one before it.
+
+    The first attribute of a name counts: a later one may be the text of a variable with a line break in it.
+    """
+    jobs: dict[str, JobView] = {}
+    attributes: dict[str, str] = {}
+    last = ""
+    for line in out.splitlines():
+        if header := HEADER.fullmatch(line.rstrip()):
+            attributes, last = {}, ""
+            jobs[header[1]] = JobView(header[1], attributes)
+        elif match := ATTRIBUTE.fullmatch(line):
+            last = "" if match[1] in attributes else match[1]
+            if last:
+                attributes[last] = match[2]
+        elif last:
+            attributes[last] += line.removeprefix("\t")
+    for job in jobs.values():
+        if "exit_status" in job.attributes:  # Torque's spelling
+            job.attributes.setdefault("Exit_status", job.attributes["exit_status"])
+    return jobs
+
+
+def _ended(job: JobView) -> Standing:  # noqa: PLR0911 - one line an end, in the order of their weight
+    status, comment = job.number("Exit_status"), job.get("comment")
+    if "exceeded resource walltime" in comment:
+        return Standing(JobState.OUT_OF_WALLTIME, "ran longer than its walltime", status)
+    if re.search(r"exceeded resource (mem|vmem|pmem|pvmem)\b", comment):
+        return Standing(JobState.OUT_OF_MEMORY, "used more memory than it asked for", status)
+    if job.number("substate") == DELETED:
+        by = re.search(r"terminated by (\S+)", comment)
+        return Standing(JobState.CANCELLED, f"deleted by {by[1]}" if by else "deleted", status)
+    if status is None:
+        return _without_status(job)
+    if status == 0:
+        return _went_well(job)
+    if status < 0:
+        state, reason = PBS_ENDS.get(status, (JobState.FAILED, f"ended by PBS with status {status}"))
+        return Standing(state, reason, status)
+    return failed(status)
+
+
+def _without_status(job: JobView) -> Standing:
+    if job.get("depend") and not job.get("run_count"):
+        return Standing(JobState.NEVER_RAN, f"what it waited for never came: {_others(job.get('depend'))}")
+    return Standing(JobState.LOST, job.get("comment") or "the scheduler has no exit status for it")
+
+
+def _went_well(job: JobView) -> Standing:
+    """0 is also what an array gets of which a job failed, and a job whose output could not be delivered."""
+    if job.get("array") == "True" and job.number("substate") == FAILED_OR_KILLED:
+        return Standing(JobState.FAILED, "at least one job of the array failed", 1)
+    undelivered = job.get("Stageout_status") == "0"
+    return Standing(JobState.DONE, "its scheduler.log could not be delivered" if undelivered else "", 0)
+
+
+def failed(status: int) -> Standing:
+    """A job that ended by itself with an exit status other than 0: 128 + N or PBS's 256 + N stand for signal N."""
+    number = status - 256 if status > 256 else status - 128
+    if number in {s.value for s in signal.Signals}:
+        name = signal.Signals(number).name
+        hint = "; memory running out is the usual cause" if name == "SIGKILL" else ""
+        return Standing(JobState.FAILED, f"killed by {name}{hint}", status)
+    words = {126: "a command could not be run", 127: "a command was not found"}
+    known = words.get(status)
+    return Standing(JobState.FAILED, f"exit status {status}" + (f": {known}" if known else ""), status)
+
+
+def _others(depend: str) -> str:
+    """`afterok:15.pbs01@pbs01` as the user wrote it."""
+    return re.sub(r"@[\w.-]+", "", depend)

@@ -1,0 +1,39 @@
+"""What a job's state is, by everything that is known of it. Its own exit record comes first, the scheduler second."""
+
+import signal
+
+from hpcbrew.job import JobRecord, JobState, Standing
+from hpcbrew.runfolder import ExitRecord
+from hpcbrew.schedulers.pbs import Polled
+from hpcbrew.schedulers.pbs_jobs import failed
+
+TERMINATED = {128 + signal.SIGTERM, 256 + signal.SIGTERM, 128 + signal.SIGKILL, 256 + signal.SIGKILL}
+KINDER = {JobState.CANCELLED, JobState.OUT_OF_WALLTIME, JobState.OUT_OF_MEMORY, JobState.FAILED}
+
+
+def judge(record: JobRecord, exit_record: ExitRecord | None, polled: Polled | None) -> Standing:
+    """The state to write down. `polled` is None where the scheduler did not answer: then only an exit record counts.
+
+    The exit record has the job's own status; why it came to that (walltime, memory, qdel) only the scheduler knows.
+    """
+    if exit_record is not None and exit_record.status == 0:
+        return Standing(JobState.DONE, "", 0)
+    view = polled.jobs.get(record.id) if polled and record.id else None
+    by_scheduler = view.standing if view else None
+    if exit_record is not None:
+        if by_scheduler is not None and not by_scheduler.state.final:
+            return Standing(JobState.ENDING)
+        explained = by_scheduler is not None and by_scheduler.state in KINDER
+        return _cancelled(record, by_scheduler if by_scheduler and explained else failed(exit_record.status))
+    if by_scheduler is not None:
+        return _cancelled(record, by_scheduler)
+    if polled is not None and record.id in polled.unknown:
+        return Standing(JobState.LOST, "the scheduler does not know it any more, and it left no exit record")
+    return record.standing
+
+
+def _cancelled(record: JobRecord, standing: Standing) -> Standing:
+    """A job that died of a signal after `hpcbrew cancel` was cancelled, whatever the scheduler calls it."""
+    if record.cancel_asked and standing.state is JobState.FAILED and standing.exit_status in TERMINATED:
+        return Standing(JobState.CANCELLED, "by hpcbrew cancel", standing.exit_status)
+    return standing

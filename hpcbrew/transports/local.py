@@ -1,0 +1,82 @@
+"""This machine, as a cluster: commands are run, files are written."""
+
+import os
+import re
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path, PurePosixPath
+
+from hpcbrew import places
+from hpcbrew.answer import Answer
+from hpcbrew.errors import TransportError
+
+
+class Local:
+    """The transport of the `local` cluster."""
+
+    def root(self, pattern: str) -> PurePosixPath:
+        """Without a `scratch` in the profile: the user's own data folder."""
+        expanded = os.path.expandvars(os.path.expanduser(pattern)) if pattern else str(places.data_home())  # noqa: PTH111
+        if unset := re.search(r"\$\w+", expanded):
+            raise TransportError(f"scratch: {pattern}: {unset[0]} is not set")
+        return PurePosixPath(Path(expanded).absolute())
+
+    def run(self, command: Sequence[str], folder: PurePosixPath) -> Answer:
+        try:
+            done = subprocess.run(
+                command, cwd=folder, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
+            )
+        except OSError as error:
+            raise TransportError(f"{command[0]}: {error.strerror} ({error.filename})") from None
+        return Answer(done.returncode, done.stdout, done.stderr)
+
+    def make_folder(self, folder: PurePosixPath, files: Mapping[PurePosixPath, bytes]) -> None:
+        final = Path(folder)
+        try:
+            final.parent.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryDirectory(prefix=f".{final.name}.", dir=final.parent) as made:
+                for name, data in files.items():
+                    path = Path(made) / "new" / name
+                    path.parent.mkdir(parents=True, exist_ok=True)
+                    _write(path, data)
+                (Path(made) / "new").rename(final)
+        except OSError as error:
+            raise TransportError(f"{final}: cannot make this folder: {error.strerror} ({error.filename})") from None
+
+    def remove_folder(self, folder: PurePosixPath) -> None:
+        try:
+            shutil.rmtree(folder)
+        except FileNotFoundError:
+            pass
+        except OSError as error:
+            raise TransportError(f"{folder}: cannot take this folder away: {error.strerror}") from None
+
+    def read(self, path: PurePosixPath, start: int = 0) -> bytes | None:
+        try:
+            with Path(path).open("rb") as file:
+                file.seek(start)
+                return file.read()
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise TransportError(f"{path}: {error.strerror}") from None
+
+    def read_all(self, paths: Sequence[PurePosixPath]) -> list[bytes | None]:
+        return [self.read(path) for path in paths]
+
+    def names(self, folder: PurePosixPath) -> list[str]:
+        try:
+            return sorted(path.name for path in Path(folder).iterdir())
+        except FileNotFoundError:
+            return []
+        except OSError as error:
+            raise TransportError(f"{folder}: {error.strerror}") from None
+
+
+def _write(path: Path, data: bytes) -> None:
+    with path.open("wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
