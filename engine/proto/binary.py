@@ -16,6 +16,12 @@ M = TypeVar("M", bound=Message)
 LIMIT = 2**31 - 1
 """The largest message that protobuf reads or writes, in bytes."""
 
+_RECOGNISED = (
+    (pb.NetParameter, "layer", "a model (.caffemodel)"),
+    (pb.SolverState, "history", "a solver's state (.solverstate)"),
+)
+"""Messages, a field that none of another kind has, and what they are to a user."""
+
 _HDF5 = b"\x89HDF\r\n\x1a\n"
 
 
@@ -118,10 +124,20 @@ def _varint(number: int) -> bytes:
     return bytes([*out, number])
 
 
+def _has(data: bytes, message_class: type[Message], field: str) -> bool:
+    try:
+        return bool(getattr(message_class.FromString(data), field))
+    except DecodeError:
+        return False
+
+
 def _mistaken(data: bytes, what: str) -> str:
     """What the `data` of a file that is no binary `what` seems to be."""
     if data.startswith(_HDF5):
         return f"is HDF5, and a binary {what} is needed. Name HDF5 files .h5."
+    for other, field, kind in _RECOGNISED:
+        if other.DESCRIPTOR.name != what and _has(data, other, field):
+            return f"is {kind}, and a binary {what} is needed."
     if all(32 <= byte < 127 or byte in b"\t\r\n" for byte in data[:512]):
         return f"is text, and a binary {what} is needed. Is it the prototxt of the model?"
     return f"is no binary {what}, or only a part of one: is it damaged, or not copied to the end?"

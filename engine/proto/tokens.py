@@ -9,8 +9,8 @@ OPENERS = {"{": "}", "<": ">"}
 _TOKEN = re.compile(
     r"""
     (?P<skip> \s+ | \#[^\n]* )
-  | (?P<word> [A-Za-z_]\w* )
   | (?P<number> [-+]? (?: \.?\d (?: [\w.] | (?<=[eE])[-+] )* | inf(?:inity)?\b | nan\b ) )
+  | (?P<word> [A-Za-z_]\w* )
   | (?P<string> "(?:[^"\\\n]|\\.)*" | '(?:[^'\\\n]|\\.)*' )
   | (?P<quote> ["'] [^\n]* )
   | (?P<mark> [{}<>\[\]:,;] )

@@ -1,0 +1,43 @@
+from pathlib import Path
+
+import pytest
+
+from engine.proto import paths
+
+
+@pytest.fixture
+def model(tmp_path, monkeypatch):
+    """A model's folder beside the current one."""
+    (tmp_path / "here").mkdir()
+    (tmp_path / "model").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    return tmp_path / "model" / "solver.prototxt"
+
+
+def test_the_current_folder_comes_first(model):
+    Path("net.prototxt").touch()
+    model.with_name("net.prototxt").touch()
+    assert paths.resolve("net.prototxt", model) == Path("net.prototxt")
+
+
+def test_the_folder_of_the_file_that_names_it_comes_second(model):
+    model.with_name("net.prototxt").touch()
+    assert paths.resolve("net.prototxt", model) == model.with_name("net.prototxt")
+
+
+def test_folders_are_found_as_files_are(model):
+    model.with_name("train_lmdb").mkdir()
+    assert paths.resolve("train_lmdb", str(model)) == model.with_name("train_lmdb")
+
+
+def test_what_is_nowhere_comes_back_as_it_was_written(model):
+    assert paths.resolve("gone/net.prototxt", model) == Path("gone/net.prototxt")
+
+
+def test_an_absolute_path_stays(model):
+    model.with_name("net.prototxt").touch()
+    assert paths.resolve("/net.prototxt", model) == Path("/net.prototxt")
+
+
+def test_without_a_file_that_names_it_only_the_current_folder_counts(model):
+    assert paths.resolve("net.prototxt") == Path("net.prototxt")
