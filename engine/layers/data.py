@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from engine.data.databases import LMDB
+from engine.data.leveldb import LevelDB
 from engine.data.records import DatumSource
 from engine.data.source import Source as Batches
 from engine.data.transform import Transform
@@ -62,10 +63,9 @@ class Data(DataLayer):
 
     def batches(self, seed: int) -> Batches:
         p = self.config.data_param
-        if p.backend != pb.DataParameter.LMDB:
-            raise self.error("backend LEVELDB")
+        database = LMDB if p.backend == pb.DataParameter.LMDB else LevelDB
         return DatumSource(
-            LMDB(self.path("source", p.source)),
+            database(self.path("source", p.source)),
             self.config.top,
             self.batch_size(p.batch_size),
             self.transform(),

@@ -12,7 +12,7 @@ from engine.proto import text
 
 GOLDEN = Path(__file__).parents[1] / "data" / "golden"
 CASES = ["lmdb_plain", "lmdb_wraps", "lmdb_gray", "lmdb_encoded", "lmdb_encoded_force_gray"]
-CASES += ["lmdb_mean_values", "lmdb_mean_file_crop", "lmdb_scale_crop"]
+CASES += ["lmdb_mean_values", "lmdb_mean_file_crop", "lmdb_scale_crop", "leveldb_plain"]
 
 
 def shaped_net(prototxt: str, path: Path | None = None) -> Net:

@@ -1,0 +1,260 @@
+"""LevelDB databases, read and never written to: no lock, no log, no compaction, so a read-only folder will do.
+
+LevelDB's own library changes a database whenever it opens one, and its Python bindings lag behind Python. What reading
+needs of the format is small; it is described in LevelDB's doc/impl.md, doc/log_format.md and doc/table_format.md:
+
+    CURRENT → the manifest, a log of edits → the tables of each level, and the logs not yet made into tables;
+    a table → its index → blocks of sorted entries; a newer entry of a key hides the older ones.
+"""
+
+import heapq
+import struct
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import cramjam
+
+from engine.data.databases import missing_key
+from engine.errors import DataError
+
+MAGIC = 0xDB4775248B80FB57
+LOG_BLOCK = 32768
+DELETED, LIVE = 0, 1
+
+Entry = tuple[bytes, int, bytes]
+"""User key; −(sequence number · 256 + kind), so that the newest sorts first; value."""
+
+
+@dataclass(frozen=True)
+class _Table:
+    path: Path
+    size: int
+    smallest: bytes
+    largest: bytes
+
+
+@dataclass
+class _Version:
+    """What the manifest says: tables by (level, number), and the first log that is not in them."""
+
+    tables: dict[tuple[int, int], _Table] = field(default_factory=dict)
+    log: int = 0
+    previous_log: int = 0
+
+
+class LevelDB:
+    """A folder with CURRENT, a manifest, tables and logs. Nobody may write to it meanwhile.
+
+    Raises DataError for a folder that is missing, damaged, empty, incomplete, or not a LevelDB.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        if not (path / "CURRENT").is_file():
+            raise DataError(f"{path}: {_found_instead(path)}")
+        try:
+            self._version = self._read_manifest()
+            self._recent = self._read_logs()
+        except (struct.error, IndexError, ValueError) as e:
+            raise self._damaged(e) from e
+        if next(self.records(), None) is None:
+            raise DataError(f"{path}: a LevelDB without records. Make it again.")
+
+    def records(self, after: bytes | None = None) -> Iterator[tuple[bytes, bytes]]:
+        """The (key, value) pairs behind the key `after`, which must be there; from the first on for None."""
+        try:
+            live = _newest(heapq.merge(*self._runs(after or b"")))
+            if after is not None and next(live, (None,))[0] != after:
+                raise missing_key(self.path, after)
+            yield from live
+        except (struct.error, IndexError, ValueError, OSError, cramjam.DecompressionError) as e:
+            raise self._damaged(e) from e
+
+    def close(self) -> None:
+        """Nothing is held open between records."""
+
+    def _runs(self, start: bytes) -> Iterator[Iterable[Entry]]:
+        """Sorted runs that together hold every entry from `start` on. Tables of level 0 overlap, others do not."""
+        yield [entry for entry in self._recent if entry[0] >= start]
+        tables = sorted(self._version.tables.items(), key=lambda item: (item[0][0], item[1].smallest))
+        for (level, _), table in tables:
+            if level == 0:
+                yield _entries(table, start)
+        for level in sorted({level for level, _ in self._version.tables} - {0}):
+            run = [table for (at, _), table in tables if at == level and table.largest >= start]
+            yield (entry for table in run for entry in _entries(table, start))
+
+    def _read_manifest(self) -> _Version:
+        name = (self.path / "CURRENT").read_text(errors="replace").strip()
+        if not name.startswith("MANIFEST-") or "/" in name or not (self.path / name).is_file():
+            raise DataError(f'{self.path}: CURRENT names "{name}", which is not there. Copy the folder again.')
+        version = _Version()
+        for edit in _log_records((self.path / name).read_bytes(), whole=True):
+            self._apply(_Reader(edit), version)
+        for table in version.tables.values():
+            found = table.path.stat().st_size if table.path.exists() else None
+            if found != table.size:
+                is_ = "missing" if found is None else f"{found:,} bytes where the manifest says {table.size:,}"
+                raise DataError(f"{table.path}: {is_}. Copy the folder again, or make it again.")
+        return version
+
+    def _apply(self, edit: "_Reader", version: _Version) -> None:
+        while edit:
+            match edit.varint():
+                case 1:
+                    if (order := edit.bytes()) != b"leveldb.BytewiseComparator":
+                        raise DataError(f"{self.path}: sorted by {order.decode(errors='replace')}, not by bytes.")
+                case 2:
+                    version.log = edit.varint()
+                case 9:
+                    version.previous_log = edit.varint()
+                case 3 | 4:  # the next file's number, the last sequence number: a writer's concern
+                    edit.varint()
+                case 5:  # how far compaction got: a writer's concern
+                    edit.varint(), edit.bytes()
+                case 6:
+                    version.tables.pop((edit.varint(), edit.varint()), None)
+                case 7:
+                    level, number, size = edit.varint(), edit.varint(), edit.varint()
+                    smallest, largest = edit.bytes()[:-8], edit.bytes()[:-8]
+                    version.tables[level, number] = _Table(self._table(number), size, smallest, largest)
+                case tag:
+                    raise ValueError(f"unknown tag {tag} in the manifest")
+
+    def _table(self, number: int) -> Path:
+        old = self.path / f"{number:06}.sst"
+        return old if old.exists() else self.path / f"{number:06}.ldb"
+
+    def _read_logs(self) -> list[Entry]:
+        """What was written last and is in no table yet, sorted."""
+        logs = {int(p.stem): p for p in self.path.glob("*.log") if p.stem.isdigit()}
+        entries: list[Entry] = []
+        for number in sorted(logs):
+            if number >= self._version.log or number == self._version.previous_log:
+                for batch in _log_records(logs[number].read_bytes()):
+                    entries.extend(_batch(batch))
+        return sorted(entries)
+
+    def _damaged(self, error: Exception) -> DataError:
+        return DataError(f"{self.path}: damaged ({error}). Copy it again or make it again.")
+
+
+class _Reader:
+    """Takes numbers and strings off the front of some bytes. False at the end; IndexError beyond it."""
+
+    def __init__(self, data: bytes, at: int = 0) -> None:
+        self.data, self.at = data, at
+
+    def __bool__(self) -> bool:
+        return self.at < len(self.data)
+
+    def varint(self) -> int:
+        value = shift = 0
+        while True:
+            byte = self.data[self.at]
+            self.at += 1
+            value |= (byte & 127) << shift
+            if byte < 128:
+                return value
+            shift += 7
+
+    def take(self, size: int) -> bytes:
+        self.at += size
+        if self.at > len(self.data):
+            raise IndexError("cut short")
+        return self.data[self.at - size : self.at]
+
+    def bytes(self) -> bytes:
+        return self.take(self.varint())
+
+
+def _log_records(data: bytes, *, whole: bool = False) -> Iterator[bytes]:
+    """The records of a log, joined from their pieces.
+
+    One cut short at the end was never committed: it is left out, or an error if the log is to be `whole`.
+    """
+    parts: list[bytes] = []
+    at = 0
+    while at + 7 <= len(data):
+        left = LOG_BLOCK - at % LOG_BLOCK
+        if left < 7:
+            at += left
+            continue
+        length, kind = struct.unpack_from("<HB", data, at + 4)
+        piece = data[at + 7 : at + 7 + length]
+        if len(piece) < length:
+            if whole:
+                raise ValueError("the manifest is cut short")
+            return
+        at += 7 + length
+        if kind in (1, 2):
+            parts = []
+        parts.append(piece)
+        if kind in (1, 4):
+            yield b"".join(parts)
+
+
+def _batch(data: bytes) -> Iterator[Entry]:
+    """The entries of a write batch."""
+    sequence, count = struct.unpack_from("<QI", data)
+    reader = _Reader(data, 12)
+    for number in range(sequence, sequence + count):
+        kind = reader.take(1)[0]
+        key = reader.bytes()
+        yield key, -(number << 8 | kind), reader.bytes() if kind == LIVE else b""
+
+
+def _entries(table: _Table, start: bytes) -> Iterator[Entry]:
+    """The entries of a table from the key `start` on, sorted."""
+    with table.path.open("rb") as file:
+
+        def block(handle: _Reader) -> bytes:
+            offset, size = handle.varint(), handle.varint()
+            file.seek(offset)
+            data = file.read(size + 5)
+            if len(data) < size + 5:
+                raise IndexError(f"{table.path.name} is cut short")
+            return bytes(cramjam.snappy.decompress_raw(data[:size])) if data[size] == 1 else data[:size]
+
+        file.seek(-48, 2)
+        footer = _Reader(file.read(48))
+        if struct.unpack_from("<Q", footer.data, 40)[0] != MAGIC:
+            raise ValueError(f"{table.path.name} is no table")
+        footer.varint(), footer.varint()  # the index of filters
+        for last, handle in _pairs(block(footer)):
+            if last[:-8] < start:
+                continue
+            for key, value in _pairs(block(_Reader(handle))):
+                if key[:-8] >= start:
+                    yield key[:-8], -int.from_bytes(key[-8:], "little"), value
+
+
+def _pairs(block: bytes) -> Iterator[tuple[bytes, bytes]]:
+    """The keys and values of a block; each key leaves out what it shares with the one before."""
+    restarts = int.from_bytes(block[-4:], "little")
+    reader = _Reader(block[: len(block) - 4 * (restarts + 1)])
+    key = b""
+    while reader:
+        shared, own, size = reader.varint(), reader.varint(), reader.varint()
+        key = key[:shared] + reader.take(own)
+        yield key, reader.take(size)
+
+
+def _newest(entries: Iterable[Entry]) -> Iterator[tuple[bytes, bytes]]:
+    """The newest entry of each key, without those that mark it deleted."""
+    previous = None
+    for key, tag, value in entries:
+        if key != previous and -tag & 0xFF == LIVE:
+            yield key, value
+        previous = key
+
+
+def _found_instead(path: Path) -> str:
+    if not path.exists():
+        return "no such folder. Make the database first, or correct `source`."
+    if not path.is_dir():
+        return "a file, where a LevelDB is a folder with CURRENT and a manifest in it."
+    if (path / "data.mdb").exists():
+        return "an LMDB, not a LevelDB. Say `backend: LMDB` in data_param."
+    return "not a LevelDB: it has no file CURRENT."
