@@ -11,6 +11,7 @@ from engine.layers import (  # noqa: F401
     eltwise,
     inner_product,
     normalization,
+    pooling,
     reduction,
     regression_loss,
     shape,

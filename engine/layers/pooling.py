@@ -1,0 +1,97 @@
+"""Pooling."""
+
+from engine.layers.base import Array, Context, Layer, Shape, layer
+from engine.layers.windowed import by
+from engine.ops.pooling import Span, Windows, average_pool, first_maximum, max_pool, random_pool, weighted_pool
+from engine.proto import caffe_pb2 as pb
+
+CEIL = pb.PoolingParameter.CEIL
+
+
+class PoolsPlanes(Layer):
+    """Pools the rows and columns of x (N, C, H, W) by a method that PoolingParameter and SPPParameter name alike."""
+
+    def pool(self, x: Array, windows: Windows, method: int, ctx: Context) -> Array:
+        if method == pb.PoolingParameter.MAX:
+            return max_pool(x, windows)
+        if method == pb.PoolingParameter.AVE:
+            return average_pool(x, windows)
+        return random_pool(x, windows, ctx.key) if self.phase == pb.TRAIN else weighted_pool(x, windows)
+
+
+@layer("Pooling")
+class Pooling(PoolsPlanes):
+    """y = the maximum, the average or a random element of every window of x's rows and columns.
+
+    Bottom: x (N, C, H, W). Top: y (N, C, H', W'); for MAX a second one: where in its H · W plane each maximum lies,
+    which has no gradient.
+    H' = ⌈(H + 2 pad − kernel) / stride⌉ + 1, or ⌊…⌋ with `round_mode: FLOOR`; with a pad, a last window that would
+    start behind the image is dropped. AVE divides by the window's size within the padded image. STOCHASTIC draws
+    elements in proportion to their values in TRAIN and takes their mean, weighted by themselves, in TEST.
+    """
+
+    tops = (1, 2)
+
+    def setup(self, x: Shape) -> list[Shape]:
+        p = self.config.pooling_param
+        if len(x) != 4:
+            raise self.error(
+                f"{self.bottom(0)} has shape {list(x)}; Pooling takes 4 axes: num, channels, height, width."
+            )
+        if len(self.config.top) == 2 and p.pool != p.MAX:
+            raise self.error("it has 2 tops; only pool: MAX makes a second one.")
+        kernel, stride, pad = self._kernel(x), self._pair("stride", "stride"), self._pair("pad", "pad")
+        if p.global_pooling and (any(pad) or stride != (1, 1)):
+            raise self.error("global_pooling takes the whole plane: leave pad and stride out.")
+        if 0 in kernel or 0 in stride:
+            raise self.error(f"kernel {by(kernel)} and stride {by(stride)} must be 1 or more along both axes.")
+        if any(pad) and p.pool == p.STOCHASTIC:
+            raise self.error("STOCHASTIC pooling takes no pad; leave it out, or use MAX or AVE.")
+        if any(pad) and any(a >= k for a, k in zip(pad, kernel, strict=True)):
+            raise self.error(f"pad {by(pad)} must be smaller than the kernel {by(kernel)} along both axes.")
+        self.spans = spans(x[2:], kernel, stride, pad, p.round_mode)
+        if any(span.outputs < 1 for span in self.spans):
+            raise self.error(
+                f"a {by(kernel)} kernel does not fit its {self.bottom(0)} of {by(x[2:])} with pad {by(pad)}.\n"
+                "Give it a smaller kernel_size, or global_pooling: true for one window over all of it."
+            )
+        return [(x[0], x[1], *(span.outputs for span in self.spans))] * len(self.config.top)
+
+    def _kernel(self, x: Shape) -> tuple[int, int]:
+        p = self.config.pooling_param
+        given = [name for name in ("kernel_size", "kernel_h", "kernel_w") if p.HasField(name)]
+        if p.global_pooling:
+            if given:
+                raise self.error(f"global_pooling takes the whole plane: leave {given[0]} out.")
+            return x[2], x[3]
+        if given not in (["kernel_size"], ["kernel_h", "kernel_w"]):
+            raise self.error(
+                f"it has {', '.join(given) or 'no kernel_size'}; give kernel_size, or kernel_h and kernel_w."
+            )
+        return self._pair("kernel_size", "kernel")
+
+    def _pair(self, field: str, pair: str) -> tuple[int, int]:
+        """(rows, columns) from `pair`_h and `pair`_w, or twice `field`."""
+        p = self.config.pooling_param
+        given = [name for name in (f"{pair}_h", f"{pair}_w") if p.HasField(name)]
+        if given and (len(given) == 1 or p.HasField(field)):
+            raise self.error(f"{given[0]} stands alone or with {field}; give {field}, or {pair}_h and {pair}_w.")
+        h, w = given or (field, field)
+        return getattr(p, h), getattr(p, w)
+
+    def forward(self, params, bottoms, ctx):
+        (x,) = bottoms
+        tops = [self.pool(x, self.spans, self.config.pooling_param.pool, ctx)]
+        return tops if len(self.config.top) == 1 else [*tops, first_maximum(x, self.spans)]
+
+
+def spans(size: Shape, kernel: Shape, stride: Shape, pad: Shape, rounding: int = CEIL) -> Windows:
+    """The windows over rows and columns, axes 2 and 3, by Caffe's rule."""
+    made = []
+    for i in range(2):
+        room = size[i] + 2 * pad[i] - kernel[i]
+        outputs = (-(-room // stride[i]) if rounding == CEIL else room // stride[i]) + 1
+        if any(pad) and (outputs - 1) * stride[i] >= size[i] + pad[i]:
+            outputs -= 1
+        made.append(Span(2 + i, size[i], kernel[i], stride[i], pad[i], outputs))
+    return made[0], made[1]

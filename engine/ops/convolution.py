@@ -1,0 +1,98 @@
+"""Convolution and its transpose, for any number of spatial axes.
+
+Both are made of the same three products, as in Caffe: y from (x, w), the gradient of x from (dy, w), and the gradient
+of w from (x, dy). Deconvolution is the second of them; its gradients are the first and the third.
+
+Arrays: x (N, C, *in), w (M, C / groups, *kernel), y (N, M, *out).
+"""
+
+from dataclasses import dataclass
+from functools import partial
+
+import jax
+from jax import lax
+
+Array = jax.Array
+
+
+@dataclass(frozen=True)
+class Window:
+    """How a kernel moves over the spatial axes; one entry an axis, in elements."""
+
+    kernel: tuple[int, ...]
+    stride: tuple[int, ...]
+    pad: tuple[int, ...]
+    dilation: tuple[int, ...]
+
+    @property
+    def extent(self) -> tuple[int, ...]:
+        """The elements that a kernel spans, those between its taps included."""
+        return tuple(d * (k - 1) + 1 for k, d in zip(self.kernel, self.dilation, strict=True))
+
+    def outputs(self, inputs: tuple[int, ...]) -> tuple[int, ...]:
+        """The positions that the kernel takes in a padded input; less than 1 where it does not fit."""
+        sizes = zip(inputs, self.extent, self.stride, self.pad, strict=True)
+        return tuple((n + 2 * p - e) // s + 1 for n, e, s, p in sizes)
+
+    def inputs(self, outputs: tuple[int, ...]) -> tuple[int, ...]:
+        """The smallest input that has these outputs: what a deconvolution makes of them."""
+        sizes = zip(outputs, self.extent, self.stride, self.pad, strict=True)
+        return tuple(s * (n - 1) + e - 2 * p for n, e, s, p in sizes)
+
+
+@partial(jax.custom_vjp, nondiff_argnums=(2, 3))
+def convolve(x: Array, w: Array, window: Window, groups: int = 1) -> Array:
+    """y[n, m, o] = Σ over c, k of w[m, c, k] · x[n, c, o · stride − pad + k · dilation] (cross-correlation)."""
+    return forward(x, w, window, groups)
+
+
+def _convolve_fwd(x, w, window, groups):
+    return forward(x, w, window, groups), (x, w)
+
+
+def _convolve_bwd(window, groups, saved, dy):
+    x, w = saved
+    return input_gradient(dy, w, x.shape, window, groups), weight_gradient(x, dy, w.shape, window, groups)
+
+
+convolve.defvjp(_convolve_fwd, _convolve_bwd)
+
+
+@partial(jax.custom_vjp, nondiff_argnums=(2, 3))
+def deconvolve(y: Array, w: Array, window: Window, groups: int = 1) -> Array:
+    """The transpose of `convolve` in x: y (N, M, *out), w (M, C / groups, *kernel) → x (N, C, *in)."""
+    channels = w.shape[1] * groups
+    return input_gradient(y, w, (y.shape[0], channels, *window.inputs(y.shape[2:])), window, groups)
+
+
+def _deconvolve_fwd(y, w, window, groups):
+    return deconvolve(y, w, window, groups), (y, w)
+
+
+def _deconvolve_bwd(window, groups, saved, dx):
+    y, w = saved
+    return forward(dx, w, window, groups), weight_gradient(dx, y, w.shape, window, groups)
+
+
+deconvolve.defvjp(_deconvolve_fwd, _deconvolve_bwd)
+
+
+def forward(x: Array, w: Array, window: Window, groups: int) -> Array:
+    return lax.conv_general_dilated(
+        x,
+        w,
+        window_strides=window.stride,
+        padding=[(p, p) for p in window.pad],
+        rhs_dilation=window.dilation,
+        feature_group_count=groups,
+    )
+
+
+def input_gradient(dy: Array, w: Array, x_shape: tuple[int, ...], window: Window, groups: int) -> Array:
+    x = jax.ShapeDtypeStruct(x_shape, dy.dtype)
+    return jax.linear_transpose(lambda x: forward(x, w, window, groups), x)(dy)[0]
+
+
+def weight_gradient(x: Array, dy: Array, w_shape: tuple[int, ...], window: Window, groups: int) -> Array:
+    w = jax.ShapeDtypeStruct(w_shape, x.dtype)
+    return jax.linear_transpose(lambda w: forward(x, w, window, groups), w)(dy)[0]
