@@ -55,9 +55,10 @@ def _spelt_out(args: list[str], command: click.Command, ctx: click.Context) -> I
             yield f"--{name}" if _truth(name, value if given else "true") else f"--no{name}"
         elif given:
             yield f"--{name}={value}"
+        elif (following := next(rest, None)) is not None:
+            yield f"--{name}={following}"
         else:
             yield f"--{name}"
-            yield from (value for value, _ in zip(rest, range(1), strict=False))
 
 
 def _truth(name: str, value: str) -> bool:

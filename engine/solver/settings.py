@@ -1,6 +1,7 @@
 """What a solver's settings ask for: its nets, and whether all that they need is there. Reads files, runs nothing."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -33,6 +34,15 @@ def read(path: str | Path) -> pb.SolverParameter:
     elif Path(solver.snapshot_prefix).is_dir():
         solver.snapshot_prefix = str(Path(solver.snapshot_prefix) / Path(path).stem)
     return solver
+
+
+@contextmanager
+def named(path: str | Path | None) -> Iterator[None]:
+    """Puts the solver's file before the message of a SolverError."""
+    try:
+        yield
+    except SolverError as e:
+        raise (SolverError(f"{path}: {e}") if path else e) from e
 
 
 def check(p: pb.SolverParameter) -> None:

@@ -54,10 +54,11 @@ class Solver:
         report: Report | None = None,
     ) -> None:
         """`path`: the solver's file, beside which relative names are looked for too. Raises EngineError."""
-        settings.check(param)
+        with settings.named(path):
+            settings.check(param)
+            self._update = updates.from_solver(param)
+            treatment = Settings.from_solver(param)
         self.param = param
-        self._update = updates.from_solver(param)
-        treatment = Settings.from_solver(param)
         self.requests = requests or Requests()
         self._report = report or Report()
         self._report.settings(param)

@@ -18,7 +18,8 @@ layer { name: "in" type: "Input" top: "x" top: "t" input_param { shape { dim: 8 
 layer { name: "ip1" type: "InnerProduct" bottom: "x" top: "h" %s
   inner_product_param { num_output: 7 weight_filler { type: "gaussian" std: 0.5 } bias_filler { value: 0.1 } } }
 layer { name: "tanh" type: "TanH" bottom: "h" top: "h" }
-layer { name: "ip2" type: "InnerProduct" bottom: "h" top: "y" param { lr_mult: 1 decay_mult: 1 } param { lr_mult: 2 decay_mult: 0 }
+layer { name: "ip2" type: "InnerProduct" bottom: "h" top: "y"
+  param { lr_mult: 1 decay_mult: 1 } param { lr_mult: 2 decay_mult: 0 }
   inner_product_param { num_output: 4 weight_filler { type: "gaussian" std: 0.5 } bias_filler { value: 0.2 } } }
 layer { name: "loss" type: "SoftmaxWithLoss" bottom: "y" bottom: "t" top: "loss" }
 """

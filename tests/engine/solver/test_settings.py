@@ -1,0 +1,68 @@
+"""Which nets a solver asks for, in which states; and what it may not leave out."""
+
+from pathlib import Path
+
+import pytest
+
+from engine.errors import PrototxtError, SolverError
+from engine.proto import caffe_pb2 as pb
+from engine.proto import text
+from engine.solver import settings
+
+BASE = 'base_lr: 1 lr_policy: "fixed" '
+
+
+def _param(more: str) -> pb.SolverParameter:
+    return text.parse(BASE + more, pb.SolverParameter)
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        ("", "needs one train net, by net, net_param, train_net or train_net_param; it has none"),
+        ('net: "a" train_net: "b"', "it has net and train_net"),
+        ('net: "a" test_iter: 1', "test_iter without test_interval"),
+        ('net: "a" test_iter: 0 test_interval: 1', "test_iter is 0; a test takes at least 1 batch"),
+        ('train_net: "a" test_net: "b" test_net: "c" test_iter: 1 test_interval: 1', "2 test nets and 1 test_iter"),
+        ('net: "a" test_iter: 1 test_interval: 1 test_state {} test_state {}', "2 test_state for 1 test nets"),
+        ('net: "a" average_loss: 0', "average_loss is 0"),
+        ('net: "a" snapshot: -5', "snapshot is -5"),
+    ],
+)
+def test_settings_that_cannot_work_are_refused(more, message):
+    with pytest.raises(SolverError, match=message):
+        settings.check(_param(more))
+
+
+def test_train_state_goes_over_the_nets_own_state(tmp_path: Path):
+    (tmp_path / "net.prototxt").write_text('name: "n" state { level: 3 stage: "own" }')
+    param = _param('net: "net.prototxt" train_state { level: 5 stage: "asked" }')
+    state = settings.train_net(param, tmp_path / "solver.prototxt").state
+    assert (state.phase, state.level, list(state.stage)) == (pb.TRAIN, 5, ["own", "asked"])
+
+
+def test_test_nets_come_in_caffes_order(tmp_path: Path):
+    for name in ("net", "other"):
+        (tmp_path / name).write_text(f'name: "{name}"')
+    param = _param('net: "net" test_net: "other" test_net_param { name: "param" }')
+    param.test_iter.extend([1, 1, 1, 1])
+    param.test_state.extend([pb.NetState(stage=[str(i)]) for i in range(4)])
+    specs = settings.test_nets(param, tmp_path / "solver.prototxt")
+    assert [s.param.name for s in specs] == ["param", "other", "net", "net"]
+    assert [list(s.state.stage) for s in specs] == [["0"], ["1"], ["2"], ["3"]]
+    assert {s.state.phase for s in specs} == {pb.TEST}
+
+
+def test_a_net_file_that_is_not_there_is_named():
+    with pytest.raises(PrototxtError, match=r"nowhere\.prototxt: no such file"):
+        settings.train_net(_param('net: "nowhere.prototxt"'), None)
+
+
+@pytest.mark.parametrize(
+    ("prefix", "want"), [("", "solver"), ('snapshot_prefix: "folder"', "folder/solver"), ('snapshot_prefix: "a"', "a")]
+)
+def test_snapshot_prefix_is_completed_from_the_solvers_name(prefix, want, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "solver.prototxt").write_text(BASE + prefix)
+    assert settings.read("solver.prototxt").snapshot_prefix == want

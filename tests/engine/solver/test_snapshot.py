@@ -1,0 +1,166 @@
+"""Caffe's files: what we write is what Caffe wrote, and what is broken is refused."""
+
+import shutil
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+
+from engine.errors import EngineError, SnapshotError
+from engine.proto import caffe_pb2 as pb
+from engine.solver import snapshot
+
+from .conftest import GOLDEN, MakeSolver, train, values
+
+
+def _outline(path: Path) -> dict[str, tuple]:
+    """Every group and dataset of an HDF5 file, with shape, type and how strings end."""
+    found: dict[str, tuple] = {}
+
+    def note(name: str, item: h5py.Group | h5py.Dataset) -> None:
+        kind = item.id.get_type() if isinstance(item, h5py.Dataset) else None
+        string = (kind.get_size(), kind.get_strpad()) if isinstance(kind, h5py.h5t.TypeStringID) else None
+        found[name] = (getattr(item, "shape", None), getattr(item, "dtype", None), string)
+
+    with h5py.File(path) as file:
+        file.visititems(note)
+    return found
+
+
+def test_hdf5_files_are_laid_out_as_caffes(make_solver: MakeSolver):
+    solver = make_solver("momentum: 0.9 snapshot_format: HDF5")
+    train(solver, 8)
+    files = solver.snapshot()
+    assert files.state.name == "model_iter_8.solverstate.h5"
+    assert _outline(files.model) == _outline(GOLDEN / "sgd_hdf5/model.caffemodel.h5")
+    assert _outline(files.state) == _outline(GOLDEN / "sgd_hdf5/model.solverstate.h5")
+
+
+@pytest.mark.parametrize("case", ["sgd_fixed", "adam"])
+def test_binary_state_equals_caffes_but_for_the_values(case: str, make_solver: MakeSolver):
+    solver = make_solver("momentum: 0.9" if case == "sgd_fixed" else 'type: "Adam" momentum: 0.9')
+    train(solver, 8)
+    ours, caffes = pb.SolverState(), pb.SolverState()
+    ours.ParseFromString(solver.snapshot().state.read_bytes())
+    caffes.ParseFromString((GOLDEN / case / "model.solverstate").read_bytes())
+    for message in (ours, caffes):
+        for blob in message.history:
+            blob.data[:] = [0.0] * len(blob.data)
+    assert ours == caffes
+
+
+def test_binary_model_equals_caffes_but_for_the_values(make_solver: MakeSolver):
+    files = make_solver().snapshot()
+    ours, caffes = pb.NetParameter(), pb.NetParameter()
+    ours.ParseFromString(files.model.read_bytes())
+    caffes.ParseFromString((GOLDEN / "sgd_fixed/model.caffemodel").read_bytes())
+    shapes = [
+        [(layer.name, list(b.shape.dim), len(b.data)) for layer in m.layer for b in layer.blobs] for m in (ours, caffes)
+    ]
+    assert shapes[0] == shapes[1]
+    assert [layer.name for layer in ours.layer] == [layer.name for layer in caffes.layer]
+
+
+@pytest.mark.parametrize("kind", ["BINARYPROTO", "HDF5"])
+def test_a_snapshot_brings_back_everything(kind: str, make_solver: MakeSolver):
+    settings = f'type: "Adam" momentum: 0.9 snapshot_format: {kind}'
+    solver = make_solver(settings)
+    train(solver, 3)
+    files = solver.snapshot()
+    again = make_solver(settings)
+    again.restore(files.state)
+    assert (again.iter, again.seed) == (3, solver.seed)
+    for mine, theirs in zip(values(again), values(solver), strict=True):
+        np.testing.assert_array_equal(mine, theirs)
+    for mine, theirs in zip(again.history, solver.history, strict=True):
+        np.testing.assert_array_equal(mine, theirs)
+
+
+@pytest.mark.parametrize("kind", ["BINARYPROTO", "HDF5"])
+def test_snapshot_diff_keeps_the_last_updates(kind: str, make_solver: MakeSolver):
+    solver = make_solver(f"snapshot_diff: true snapshot_format: {kind}")
+    train(solver, 2)
+    before = values(solver)
+    train(solver, 3)
+    files = solver.snapshot()
+    if kind == "HDF5":
+        with h5py.File(files.model) as file:
+            diff = file["diff/ip1/0"][()]
+    else:
+        model = pb.NetParameter()
+        model.ParseFromString(files.model.read_bytes())
+        diff = np.array(next(m for m in model.layer if m.name == "ip1").blobs[0].diff).reshape(7, 6)
+    np.testing.assert_allclose(diff, before[0] - values(solver)[0], atol=1e-6)
+
+
+@pytest.mark.parametrize("kind", ["BINARYPROTO", "HDF5"])
+@pytest.mark.parametrize("part", ["model", "state"])
+@pytest.mark.parametrize("left", [0.0, 0.3, 0.9])
+def test_a_truncated_file_is_refused_and_changes_nothing(kind, part, left, make_solver: MakeSolver):
+    solver = make_solver(f"momentum: 0.9 snapshot_format: {kind}")
+    train(solver, 2)
+    files = solver.snapshot()
+    path = getattr(files, part)
+    path.write_bytes(path.read_bytes()[: int(left * path.stat().st_size)])
+    again = make_solver(f"momentum: 0.9 snapshot_format: {kind}")
+    before = values(again)
+    with pytest.raises(EngineError, match=path.name):
+        again.restore(files.state)
+    assert again.iter == 0
+    for mine, theirs in zip(values(again), before, strict=True):
+        np.testing.assert_array_equal(mine, theirs)
+
+
+def test_a_folder_that_is_not_there_is_found_at_the_start(make_solver: MakeSolver):
+    with pytest.raises(SnapshotError, match="'nowhere/model': nowhere: No such file or directory"):
+        make_solver('snapshot: 5 snapshot_prefix: "nowhere/model"')
+
+
+def test_a_model_given_as_a_state_is_told_apart(make_solver: MakeSolver):
+    solver = make_solver()
+    files = solver.snapshot()
+    with pytest.raises(SnapshotError, match=r"this is a model.*-weights"):
+        solver.restore(files.model)
+
+
+def test_a_failing_disk_leaves_no_state_behind(make_solver: MakeSolver, monkeypatch, tmp_path: Path):
+    solver = make_solver()
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(snapshot, "replace", full)
+    with pytest.raises(SnapshotError, match="No space left on device"):
+        solver.snapshot()
+    assert not list(tmp_path.glob("*.solverstate"))
+
+
+def test_a_model_too_large_for_protobuf_is_found_at_the_start(make_solver: MakeSolver, monkeypatch):
+    monkeypatch.setattr(snapshot, "PROTOBUF_LIMIT", 200)
+    with pytest.raises(SnapshotError, match="set snapshot_format: HDF5"):
+        make_solver()
+    make_solver("snapshot_format: HDF5")
+
+
+def test_latest_is_the_state_of_the_highest_iteration(tmp_path: Path):
+    for name in ("m_iter_9", "m_iter_10", "m_iter_100x", "other_iter_500"):
+        (tmp_path / f"{name}.solverstate").touch()
+    (tmp_path / "m_iter_11.caffemodel").touch()
+    assert snapshot.latest(str(tmp_path / "m")) == tmp_path / "m_iter_10.solverstate"
+    assert snapshot.latest(str(tmp_path / "none")) is None
+
+
+def test_a_model_is_found_beside_its_state_when_both_have_moved(make_solver: MakeSolver, tmp_path: Path):
+    solver = make_solver()
+    train(solver, 1)
+    files = solver.snapshot()
+    (tmp_path / "moved").mkdir()
+    for path in (files.model, files.state, files.resume):
+        shutil.move(path, tmp_path / "moved")
+    again = make_solver()
+    again.restore(tmp_path / "moved" / files.state.name)
+    assert again.iter == 1
+    (tmp_path / "moved" / files.model.name).unlink()
+    with pytest.raises(SnapshotError, match=r"its model model_iter_1\.caffemodel is neither there nor in"):
+        again.restore(tmp_path / "moved" / files.state.name)
