@@ -8,6 +8,7 @@ import yaml
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from hpcbrew import places, quantity
+from hpcbrew.address import Address
 from hpcbrew.errors import ProfileError
 
 
@@ -109,6 +110,12 @@ class Cluster(_Part):
     template: Word = "job.pbs.j2"
     slots: Annotated[int, Field(ge=1)] = 1
 
+    @property
+    def address(self) -> Address:
+        """What a job keeps of this profile."""
+        torque = self.resources.style == "nodes"
+        return Address(self.name, self.transport, self.scheduler, self.host, torque, self.slots)
+
     @model_validator(mode="after")
     def _fits_together(self) -> "Cluster":
         if self.transport != "local" and not self.host:
@@ -136,12 +143,15 @@ def available() -> dict[str, Path]:
 
 def load(name: str) -> Cluster:
     """The profile of that name. Raises ProfileError where there is none, or where it is wrong."""
-    path = _find(name)
-    values = _resolve(path, name, ())
     try:
-        return Cluster.model_validate({**values, "name": name})
+        return Cluster.model_validate({**values(name), "name": name})
     except ValidationError as error:
-        raise ProfileError(_explain(path, error)) from None
+        raise ProfileError(_explain(_find(name), error)) from None
+
+
+def values(name: str) -> dict[str, Any]:
+    """The keys and values of a profile as they are written, with those of the profile that it extends below them."""
+    return _resolve(_find(name), name, ())
 
 
 def _find(name: str, *, not_in: Path | None = None) -> Path:

@@ -4,6 +4,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path, PurePosixPath
 
+from hpcbrew.address import Address
+
 
 class JobState(StrEnum):
     """What a job is doing, in words. The value is what `status` prints."""
@@ -99,12 +101,14 @@ class JobPlan:
     """All that will be done, worked out before anything is: what `--dry-run` prints and `submit` carries out.
 
     `run_folder` and the uploads' targets are relative to the cluster's scratch folder, `scratch`, which may still hold
-    `~` or `$SCRATCH`: only the cluster can say what that means.
+    `~` or `$SCRATCH`: only the cluster can say what that means. `lacks` says what must be given before it can be
+    submitted, as a project; nothing, mostly.
     """
 
     token: str
     name: str
-    cluster: str
+    address: Address
+    lacks: str
     scratch: str
     run_folder: PurePosixPath
     script: str
@@ -122,13 +126,17 @@ class JobRecord:
 
     token: str
     name: str
-    cluster: str
+    address: Address
     solver: str
     submitted: float
     run_folder: PurePosixPath
     standing: Standing
     id: str | None = None
     cancel_asked: bool = False
+
+    @property
+    def cluster(self) -> str:
+        return self.address.cluster
 
     def as_json(self) -> dict[str, object]:
         """The object that `--json` prints."""

@@ -1,25 +1,28 @@
 """The ledger: every job submitted from this machine, in SQLite. An intent is written before anything is sent."""
 
+import json
 import re
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path, PurePosixPath
 
 from hpcbrew import places
+from hpcbrew.address import Address
 from hpcbrew.errors import LedgerError
 from hpcbrew.job import FINAL, JobRecord, JobState, Standing
 
 VERSION = 1
 SCHEMA = """
 CREATE TABLE jobs(
-    token TEXT PRIMARY KEY, name TEXT NOT NULL, cluster TEXT NOT NULL, solver TEXT NOT NULL, submitted REAL NOT NULL,
+    token TEXT PRIMARY KEY, name TEXT NOT NULL, address TEXT NOT NULL, solver TEXT NOT NULL, submitted REAL NOT NULL,
     id TEXT, run_folder TEXT NOT NULL, state TEXT NOT NULL, reason TEXT NOT NULL, exit_status INTEGER,
     cancel_asked INTEGER NOT NULL
 );
 CREATE INDEX jobs_by_state ON jobs(state);
 """
-COLUMNS = "token, name, cluster, solver, submitted, id, run_folder, state, reason, exit_status, cancel_asked"
+COLUMNS = "token, name, address, solver, submitted, id, run_folder, state, reason, exit_status, cancel_asked"
 ENDED = ", ".join(f"'{state}'" for state in sorted(FINAL))
 
 
@@ -35,7 +38,7 @@ class Ledger:
             row = (
                 record.token,
                 record.name,
-                record.cluster,
+                json.dumps(asdict(record.address)),
                 record.solver,
                 record.submitted,
                 record.id,
@@ -133,11 +136,11 @@ def _prepare(db: sqlite3.Connection, path: Path) -> None:
 
 
 def _record(row: tuple) -> JobRecord:
-    token, name, cluster, solver, submitted, job_id, folder, state, reason, exit_status, cancel_asked = row
+    token, name, address, solver, submitted, job_id, folder, state, reason, exit_status, cancel_asked = row
     return JobRecord(
         token=token,
         name=name,
-        cluster=cluster,
+        address=Address(**json.loads(address)),
         solver=solver,
         submitted=submitted,
         standing=Standing(JobState(state), reason, exit_status),

@@ -35,11 +35,6 @@ def settle(request: JobRequest, cluster: Cluster, here: Machine) -> Settled:
     queue = request.queue or (kind.queue if kind else None) or cluster.queue
     rules = _queue(queue, cluster)
     project = request.project or cluster.account.default
-    if cluster.account.required and not project:
-        raise RequestError(
-            f"{cluster.name}: a job needs a project to be charged to: hpcbrew submit … --project NAME "
-            f"(or account: {{default: NAME}} in your profile)"
-        )
     walltime = request.walltime or min(cluster.walltime, rules.walltime or cluster.walltime)
     if queue is not None:
         _check_queue(queue, rules, cluster, request.nodes, gpus, walltime)
@@ -53,6 +48,16 @@ def settle(request: JobRequest, cluster: Cluster, here: Machine) -> Settled:
     mem = request.mem or (gpus * resources.mem_per_gpu if gpus and resources.mem_per_gpu else resources.mem)
     attributes = resources.select | (kind.select if kind else {} if gpus else resources.cpu_select)
     return Settled(request.nodes, gpus, cpus, mem, walltime, queue, project, attributes)
+
+
+def lacks(settled: Settled, cluster: Cluster) -> str:
+    """What the user must still name before the job can be submitted; nothing, mostly."""
+    if cluster.account.required and not settled.project:
+        return (
+            f"{cluster.name}: a job needs a project to be charged to: hpcbrew submit … --project NAME "
+            f"(or `account: {{default: NAME}}` in a profile of your own that extends {cluster.name})"
+        )
+    return ""
 
 
 def _check_nodes(request: JobRequest, cluster: Cluster, gpus: int, here: Machine) -> None:

@@ -305,7 +305,7 @@ def _looked(path: Path) -> str:
 
 
 def _with_siblings(state: Item) -> Item:
-    """A solver state, its model and what else was snapshot with it: all share the name up to the suffix."""
+    """A solver state with its model, and whatever else bears its name up to the suffix."""
     stem = state.path.name.removesuffix(".h5").removesuffix(".solverstate")
     members = tuple(PurePosixPath(p.name) for p in _siblings(state.path.parent, stem))
     if not any(".caffemodel" in m.name for m in members):

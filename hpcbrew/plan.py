@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import PurePosixPath
 
-from hpcbrew import digest, runfolder, schedulers
+from hpcbrew import digest, limits, runfolder, schedulers
 from hpcbrew.cluster import Cluster
 from hpcbrew.digest import Measured
 from hpcbrew.errors import RequestError
@@ -60,13 +60,14 @@ def plan(
         arguments=_arguments(manifest, settled, where),
     )
     # The id is on scratch before anyone reads it: a connection that breaks here loses no job.
-    qsub = schedulers.of(cluster).submit_command(PurePosixPath(runfolder.SCRIPT))
+    qsub = schedulers.of(cluster.address).submit_command(PurePosixPath(runfolder.SCRIPT))
     described = _describe(request, cluster, manifest, settled, name, token)
     made = {runfolder.SCRIPT: script, runfolder.JOB: described, **texts}
     return JobPlan(
         token=token,
         name=name,
-        cluster=cluster.name,
+        address=cluster.address,
+        lacks=limits.lacks(settled, cluster),
         scratch=cluster.scratch or "",
         run_folder=folder,
         script=script,

@@ -21,7 +21,7 @@ def as_json(plan: JobPlan) -> dict[str, object]:
     return {
         "token": plan.token,
         "name": plan.name,
-        "cluster": plan.cluster,
+        "cluster": plan.address.cluster,
         "scratch": plan.scratch,
         "run_folder": str(plan.run_folder),
         "script": plan.script,
@@ -35,6 +35,7 @@ def as_json(plan: JobPlan) -> dict[str, object]:
             for upload in (*plan.definitions, *plan.data)
         ],
         "commands": commands(plan),
+        "lacks": plan.lacks or None,
     }
 
 
@@ -45,7 +46,7 @@ def as_text(plan: JobPlan) -> str:
     where = plan.scratch or "its data folder"
     return "\n".join(
         [
-            f"# Job script of {plan.name} on {plan.cluster}",
+            f"# Job script of {plan.name} on {plan.address.cluster}",
             plan.script,
             f"# Files to ship to {where}: {len(uploads)}, {total}; what is there already (by digest) is not sent again",
             *_files(uploads),
@@ -54,6 +55,7 @@ def as_text(plan: JobPlan) -> str:
             *commands(plan),
             "",
             "# Nothing was sent, nothing submitted.",
+            *([f"# To be submitted it lacks something. {plan.lacks}"] if plan.lacks else []),
         ]
     )
 

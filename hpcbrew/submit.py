@@ -4,7 +4,7 @@ import time
 from dataclasses import replace
 
 from hpcbrew.answer import Answer
-from hpcbrew.errors import HpcbrewError, SchedulerError, TransportError
+from hpcbrew.errors import HpcbrewError, RequestError, SchedulerError, TransportError
 from hpcbrew.job import JobPlan, JobRecord, JobState, Standing, Upload
 from hpcbrew.ledger import Ledger
 from hpcbrew.schedulers.pbs import Pbs
@@ -14,12 +14,15 @@ from hpcbrew.transports import Transport
 def submit(plan: JobPlan, solver: str, transport: Transport, scheduler: Pbs, ledger: Ledger) -> JobRecord:
     """Makes the run folder and hands the script to the scheduler.
 
-    Where that fails for certain, nothing is left behind, and SchedulerError or TransportError says why. Where nobody
-    can tell whether the scheduler has the job, it stays in the ledger as `submitting`, to be found by its token.
+    Raises RequestError where the plan lacks something. Where it fails for certain, nothing is left behind, and
+    SchedulerError or TransportError says why. Where nobody can tell whether the scheduler has the job, it stays in the
+    ledger as `submitting`, to be found by its token.
     """
+    if plan.lacks:
+        raise RequestError(plan.lacks)
     folder = transport.root(plan.scratch) / plan.run_folder
     standing = Standing(JobState.SUBMITTING, "not yet confirmed by the scheduler")
-    record = JobRecord(plan.token, plan.name, plan.cluster, solver, time.time(), folder, standing)
+    record = JobRecord(plan.token, plan.name, plan.address, solver, time.time(), folder, standing)
     ledger.intend(record)
     try:
         transport.make_folder(folder, {u.target.relative_to(plan.run_folder): _content(u) for u in plan.definitions})

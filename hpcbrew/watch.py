@@ -4,8 +4,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 
-from hpcbrew import cluster as clusters
 from hpcbrew import runfolder, schedulers, transports
+from hpcbrew.address import Address
 from hpcbrew.errors import HpcbrewError
 from hpcbrew.job import JobRecord
 from hpcbrew.ledger import Ledger
@@ -32,20 +32,19 @@ class Watched:
     trouble: str = ""
 
 
-def reach(name: str) -> Site:
-    """Connects to the cluster of that name."""
-    cluster = clusters.load(name)
-    return Site(transports.connect(cluster), schedulers.of(cluster))
+def reach(address: Address) -> Site:
+    """Connects to a cluster."""
+    return Site(transports.connect(address), schedulers.of(address))
 
 
 def refresh(records: Iterable[JobRecord], ledger: Ledger) -> list[Watched]:
     """Each job anew, in the order given. A cluster that cannot be asked changes nothing, and holds up no other."""
     records = list(records)
     seen: dict[str, Watched] = {}
-    for name in dict.fromkeys(r.cluster for r in records):
-        own = [r for r in records if r.cluster == name]
+    for address in dict.fromkeys(r.address for r in records):
+        own = [r for r in records if r.address == address]
         try:
-            watched = look(reach(name), own, ledger)
+            watched = look(reach(address), own, ledger)
         except HpcbrewError as error:
             watched = [Watched(r, trouble=str(error)) for r in own]
         seen |= {w.record.token: w for w in watched}

@@ -38,7 +38,7 @@ def command(jobs: tuple[str, ...]) -> None:
 def _cancel(record: JobRecord, ledger: Ledger) -> str:
     if record.standing.state.final:
         return f"has ended already: {record.standing.state}"
-    site = watch.reach(record.cluster)
+    site = watch.reach(record.address)
     record = watch.look(site, [record], ledger)[0].record
     if record.standing.state.final:
         return f"has ended already: {record.standing.state}"

@@ -45,7 +45,8 @@ def list_clusters(as_json: bool) -> None:
 @json_option
 def show(name: str, as_json: bool) -> None:
     """Show a cluster's profile as hpcbrew reads it, with what it extends merged in."""
-    values = cluster.load(name).model_dump(mode="json", exclude_defaults=True)
+    cluster.load(name)
+    values = cluster.values(name)
     if as_json:
         click.echo(json.dumps(values, indent=2))
         return

@@ -25,7 +25,7 @@ def command(job: str, follow: bool, lines: int | None, err: bool) -> None:
     """
     ledger = Ledger()
     record = ledger.find(job)
-    site = watch.reach(record.cluster)
+    site = watch.reach(record.address)
     log = record.run_folder / (runfolder.SCHEDULER_LOG if err else runfolder.LOG)
     data = site.transport.read(log)
     if data is None and not follow:

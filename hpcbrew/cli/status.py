@@ -80,7 +80,9 @@ def _table(rows: list[tuple[str, ...]]) -> None:
     rows = [("ID", "NAME", "CLUSTER", "STATE", ""), *rows]
     widths = [max(len(row[i]) for row in rows) for i in range(4)]
     for row in rows:
-        cells = [f"{cell:{width}}" for cell, width in zip(row, widths, strict=False)]
+        line = "  ".join([*(f"{cell:{width}}" for cell, width in zip(row, widths, strict=False)), row[4]]).rstrip()
         if row[3] in COLOURS:
-            cells[3] = click.style(cells[3], fg=COLOURS[JobState(row[3])])
-        click.echo("  ".join([*cells, row[4]]).rstrip())
+            start = sum(widths[:3]) + 6
+            end = start + len(row[3])
+            line = line[:start] + click.style(row[3], fg=COLOURS[JobState(row[3])]) + line[end:]
+        click.echo(line)

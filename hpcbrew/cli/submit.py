@@ -9,12 +9,11 @@ import click
 
 from hpcbrew import cluster as clusters
 from hpcbrew import follow as following
-from hpcbrew import limits, machine, manifest, overrides, prepare, preview, quantity, schedulers, transports
+from hpcbrew import limits, machine, manifest, overrides, prepare, preview, quantity, watch
 from hpcbrew.cli.arguments import complete_cluster, json_option
 from hpcbrew.job import JobRequest
 from hpcbrew.ledger import Ledger
 from hpcbrew.submit import submit
-from hpcbrew.watch import Site
 
 
 def _parsed(parse: Callable[[str], int]) -> Any:
@@ -74,10 +73,10 @@ def command(solver: Path, cluster: str, dry_run: bool, follow: bool, as_json: bo
     if dry_run:
         click.echo(json.dumps(preview.as_json(plan), indent=2) if as_json else preview.as_text(plan))
         return
-    transport, ledger = transports.connect(profile), Ledger()
-    record = submit(plan, str(solver), transport, schedulers.of(profile), ledger)
+    site, ledger = watch.reach(plan.address), Ledger()
+    record = submit(plan, str(solver.absolute()), site.transport, site.scheduler, ledger)
     if follow:
-        raise SystemExit(following.training(record, Site(transport, schedulers.of(profile)), ledger, as_json=as_json))
+        raise SystemExit(following.training(record, site, ledger, as_json=as_json))
     if as_json:
         click.echo(json.dumps(record.as_json(), indent=2))
         return

@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import PurePosixPath
 from typing import Protocol
 
+from hpcbrew.address import Address
 from hpcbrew.answer import Answer
-from hpcbrew.cluster import Cluster
 from hpcbrew.errors import RequestError
 from hpcbrew.transports.local import Local
 
@@ -36,8 +36,8 @@ class Transport(Protocol):
         """The names in a folder; none where there is no such folder."""
 
 
-def connect(cluster: Cluster) -> Transport:
-    """The transport that a cluster's profile names, connected."""
-    if cluster.transport == "local":
+def connect(address: Address) -> Transport:
+    """The transport to a cluster, connected."""
+    if address.transport == "local":
         return Local()
-    raise RequestError(f"{cluster.name}: transport {cluster.transport!r} is not there yet; see --dry-run")
+    raise RequestError(f"{address.cluster}: transport {address.transport!r} is not there yet; see --dry-run")
