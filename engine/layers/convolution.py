@@ -1,32 +1,41 @@
 """Convolution and Deconvolution."""
 
-from engine.layers.base import Array, Shape, along, layer
+from typing import ClassVar
+
+from engine.layers.base import Shape, along, layer
 from engine.layers.windowed import Windowed, by
 from engine.ops.convolution import convolve, deconvolve
 
 
 class Weighted(Windowed):
-    """Convolution and Deconvolution: weights of shape (from, to / group, *kernel), and a bias an output channel."""
+    """A kernel with weights (from, to / group, *kernel) and a bias an output channel, shared by all bottoms."""
 
-    def read_weights(self, transposed: bool) -> None:
+    bottoms = (1, None)
+    tops = (1, None)
+    transposed: ClassVar[bool]
+
+    def read_weights(self) -> None:
         """Declares W and b. Raises LayerError where channels cannot be split into groups."""
         p = self.config.convolution_param
         if not p.num_output:
             raise self.error("convolution_param needs num_output of 1 or more.")
         if not p.group:
             raise self.error("group is 0; it must be 1 or more.")
-        for what, n in (
-            (f"the {self.channels} channels of {self.bottom(0)}", self.channels),
-            (f"num_output {p.num_output}", p.num_output),
-        ):
-            if n % p.group:
-                raise self.error(f"{what} cannot be split into group: {p.group}; it must be a multiple of it.")
-        made, read = (self.channels, p.num_output) if transposed else (p.num_output, self.channels)
-        self.weight = self.param("weight", (made, read // p.group, *self.window.kernel), p.weight_filler)
+        if self.channels % p.group:
+            raise self.error(f"the {self.channels} channels of {self.bottom(0)} cannot be split into group: {p.group}.")
+        if p.num_output % p.group:
+            raise self.error(f"num_output {p.num_output} cannot be split into group: {p.group}; give a multiple of it.")
+        outer, inner = (self.channels, p.num_output) if self.transposed else (p.num_output, self.channels)
+        self.weight = self.param("weight", (outer, inner // p.group, *self.window.kernel), p.weight_filler)
         self.bias = self.param("bias", (p.num_output,), p.bias_filler) if p.bias_term else None
 
-    def add_bias(self, y: Array, params) -> Array:
-        return y if self.bias is None else y + along(params[self.bias], 1, y.ndim)
+    def forward(self, params, bottoms, ctx):
+        product = deconvolve if self.transposed else convolve
+        group = self.config.convolution_param.group
+        ys = [product(self.batched(x), params[self.weight], self.window, group) for x in bottoms]
+        if self.bias is not None:
+            ys = [y + along(params[self.bias], 1, y.ndim) for y in ys]
+        return [self.unbatched(y) for y in ys]
 
 
 @layer("Convolution")
@@ -38,31 +47,28 @@ class Convolution(Weighted):
     Params: W (num_output, C / group, *kernel); with `bias_term`, b (num_output).
     """
 
+    transposed = False
+
     def setup(self, *bottoms: Shape) -> list[Shape]:
         self.read_window(*bottoms)
-        self.read_weights(transposed=False)
-        return [(*self.lead, self.config.convolution_param.num_output, *self.check_fit())] * len(bottoms)
-
-    def forward(self, params, bottoms, ctx):
-        group = self.config.convolution_param.group
-        ys = [
-            self.add_bias(convolve(self.batched(x), params[self.weight], self.window, group), params) for x in bottoms
-        ]
-        return [y.reshape(*self.lead, *y.shape[1:]) for y in ys]
+        self.read_weights()
+        return [(*self.lead, self.config.convolution_param.num_output, *self.fitting_outputs())] * len(bottoms)
 
 
 @layer("Deconvolution")
 class Deconvolution(Weighted):
-    """The transpose of a Convolution from num_output to C channels: y = Wᵀ ∗ x + b for every bottom.
+    """y = Wᵀ ∗ x + b for every bottom: the transpose of a Convolution from num_output to C channels.
 
     Bottoms: x (d0, …, C, *in), all of one shape. Tops: y (d0, …, num_output, *out), one a bottom, with
     out = stride (in − 1) + dilation (kernel − 1) + 1 − 2 pad.
     Params: W (C, num_output / group, *kernel); with `bias_term`, b (num_output).
     """
 
+    transposed = True
+
     def setup(self, *bottoms: Shape) -> list[Shape]:
         self.read_window(*bottoms)
-        self.read_weights(transposed=True)
+        self.read_weights()
         made = self.window.inputs(self.spatial)
         if any(n < 1 for n in made):
             raise self.error(
@@ -70,10 +76,3 @@ class Deconvolution(Weighted):
                 f"{by(made)}. Give it less pad, or a larger kernel_size or stride."
             )
         return [(*self.lead, self.config.convolution_param.num_output, *made)] * len(bottoms)
-
-    def forward(self, params, bottoms, ctx):
-        group = self.config.convolution_param.group
-        ys = [
-            self.add_bias(deconvolve(self.batched(x), params[self.weight], self.window, group), params) for x in bottoms
-        ]
-        return [y.reshape(*self.lead, *y.shape[1:]) for y in ys]

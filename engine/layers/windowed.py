@@ -7,9 +7,6 @@ from engine.ops.convolution import Window
 class Windowed(Layer):
     """Reads `convolution_param`: where the channels are, and how the kernel moves over the axes behind them."""
 
-    bottoms = (1, None)
-    tops = (1, None)
-
     def read_window(self, *bottoms: Shape) -> None:
         """Keeps the channels' axis and the window. Raises LayerError where options contradict or bottoms differ."""
         for i, shape in enumerate(bottoms):
@@ -20,11 +17,8 @@ class Windowed(Layer):
                 )
         p = self.config.convolution_param
         self.axis = self.canonical_axis(p.axis, bottoms[0])
-        self.lead, self.channels, self.spatial = (
-            bottoms[0][: self.axis],
-            bottoms[0][self.axis],
-            bottoms[0][self.axis + 1 :],
-        )
+        self.lead, (self.channels, *rest) = bottoms[0][: self.axis], bottoms[0][self.axis :]
+        self.spatial = tuple(rest)
         self.window = Window(
             kernel=self._option("kernel_size", "kernel"),
             stride=self._option("stride", "stride", default=1),
@@ -42,7 +36,7 @@ class Windowed(Layer):
                 raise self.error(f"{field} and {hw[0]}, {hw[1]} are both given; keep one or the other.")
             if axes != 2:
                 raise self.error(f"{hw[0]} and {hw[1]} are for 2 spatial axes, here are {axes}; give {field} an axis.")
-            given = tuple(getattr(p, name) if p.HasField(name) else default or 0 for name in hw)
+            given = tuple(getattr(p, name) for name in hw)
         elif not given and default is not None:
             given = (default,)
         elif not given and axes:
@@ -55,7 +49,7 @@ class Windowed(Layer):
             raise self.error(f"{field} is {by(given)}; it must be {least} or more along every axis.")
         return given if len(given) == axes else given[:1] * axes
 
-    def check_fit(self) -> Shape:
+    def fitting_outputs(self) -> Shape:
         """The spatial shape of the outputs. Raises LayerError where the kernel is larger than the padded bottom."""
         extents = zip(self.window.extent, self.spatial, self.window.pad, strict=True)
         if any(extent > size + 2 * pad for extent, size, pad in extents):
@@ -71,8 +65,12 @@ class Windowed(Layer):
         return max((e - n + 1) // 2 for e, n in zip(self.window.extent, self.spatial, strict=True))
 
     def batched(self, x: Array) -> Array:
-        """x with the axes before the channels made one."""
+        """x (N, C, *in): the axes before the channels made one."""
         return x.reshape(count(self.lead), self.channels, *self.spatial)
+
+    def unbatched(self, y: Array) -> Array:
+        """y (N, …) with the axes before the channels as they were."""
+        return y.reshape(*self.lead, *y.shape[1:])
 
 
 def by(sizes: Shape) -> str:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from functools import partial
 
 import jax
+import jax.numpy as jnp
 from jax import lax
 
 Array = jax.Array
@@ -96,3 +97,14 @@ def input_gradient(dy: Array, w: Array, x_shape: tuple[int, ...], window: Window
 def weight_gradient(x: Array, dy: Array, w_shape: tuple[int, ...], window: Window, groups: int) -> Array:
     w = jax.ShapeDtypeStruct(w_shape, x.dtype)
     return jax.linear_transpose(lambda w: forward(x, w, window, groups), w)(dy)[0]
+
+
+def columns(x: Array, window: Window) -> Array:
+    """x (N, C, *in) → (N, C · count(kernel), *out): the elements under the kernel, channel by channel in scan order."""
+    x = lax.pad(x, jnp.zeros((), x.dtype), [(0, 0, 0)] * 2 + [(p, p, 0) for p in window.pad])
+    outputs = window.outputs(tuple(n - 2 * p for n, p in zip(x.shape[2:], window.pad, strict=True)))
+    for i, (kernel, stride, dilation) in enumerate(zip(window.kernel, window.stride, window.dilation, strict=True)):
+        axis, reach = 2 + 2 * i, (outputs[i] - 1) * stride + 1
+        taps = [lax.slice_in_dim(x, k * dilation, k * dilation + reach, stride, axis) for k in range(kernel)]
+        x = jnp.stack(taps, 2 + i)
+    return x.reshape(x.shape[0], -1, *outputs)
