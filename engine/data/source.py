@@ -3,7 +3,7 @@
 import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any, Protocol
 
 import numpy as np
@@ -47,9 +47,12 @@ def draws(seed: int, batch: int, size: int) -> np.ndarray:
     return np.random.default_rng((seed, batch)).random((size, 3))
 
 
+@lru_cache(maxsize=8)
 def shuffled(seed: int, epoch: int, size: int) -> np.ndarray:
     """The order of an epoch: a permutation of 0 … size − 1. A function of the seed and of the epoch's number."""
-    return np.random.default_rng((seed, epoch, size)).permutation(size)
+    order = np.random.default_rng((seed, epoch, size)).permutation(size)
+    order.flags.writeable = False
+    return order
 
 
 Picture = Callable[[], np.ndarray]

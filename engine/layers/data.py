@@ -3,7 +3,11 @@
 from pathlib import Path
 
 from engine.data.databases import LMDB
+from engine.data.datum import Colour
+from engine.data.hdf5 import HDF5Source
+from engine.data.images import ImageSource
 from engine.data.leveldb import LevelDB
+from engine.data.memory import MemorySource
 from engine.data.records import DatumSource
 from engine.data.source import Source as Batches
 from engine.data.transform import Transform
@@ -73,3 +77,59 @@ class Data(DataLayer):
             rand_skip=p.rand_skip,
             prefetch=p.prefetch,
         )
+
+
+@layer("ImageData")
+class ImageData(DataLayer):
+    """Pictures and their labels from files that a list names.
+
+    Tops: pictures (batch_size, channels, height, width), stretched to new_height × new_width if these are set, then of
+    `crop_size` if that is; labels (batch_size,).
+    """
+
+    tops = (1, 2)
+
+    def batches(self, seed: int) -> Batches:
+        p = self.config.image_data_param
+        if bool(p.new_height) != bool(p.new_width):
+            raise self.error(f"new_height {p.new_height} and new_width {p.new_width}; set both or none.")
+        return ImageSource(
+            self.path("source", p.source),
+            self.config.top,
+            self.batch_size(p.batch_size),
+            self.transform(),
+            seed,
+            root_folder=p.root_folder,
+            colour=Colour.COLOUR if p.is_color else Colour.GREY,
+            size=(p.new_height, p.new_width) if p.new_height else None,
+            shuffle=p.shuffle,
+            rand_skip=p.rand_skip,
+            prefetch=self.config.data_param.prefetch,
+        )
+
+
+@layer("HDF5Data")
+class HDF5Data(DataLayer):
+    """The datasets that the tops are named after, from the HDF5 files in a list. Tops: (batch_size, …), of any axes."""
+
+    def batches(self, seed: int) -> Batches:
+        p = self.config.hdf5_data_param
+        if self.config.HasField("transform_param"):
+            raise self.error("it does not transform its data; leave transform_param out.")
+        return HDF5Source(
+            self.path("source", p.source), self.config.top, self.batch_size(p.batch_size), seed, shuffle=p.shuffle
+        )
+
+
+@layer("MemoryData")
+class MemoryData(DataLayer):
+    """Arrays that the program sets. Tops: pictures (batch_size, channels, height, width); labels (batch_size,)."""
+
+    tops = (2, 2)
+
+    def batches(self, seed: int) -> Batches:
+        p = self.config.memory_data_param
+        shape = (p.batch_size, p.channels, p.height, p.width)
+        if not all(shape):
+            raise self.error(f"batch_size, channels, height and width are {shape}; each must be 1 or more.")
+        return MemorySource(self.config.top, shape)

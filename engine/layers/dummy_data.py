@@ -52,6 +52,8 @@ class DummyData(Source):
 class Dummies:
     """The batches: a function of the seed and of their number. Constant tops are made once."""
 
+    prefetch = 1
+
     def __init__(self, tops: list[str], made_by: list[pb.FillerParameter], shapes: list[Shape], seed: int) -> None:
         self._tops, self._fillers, self._shapes, self._seed = tops, made_by, shapes, seed
         self._made = 0

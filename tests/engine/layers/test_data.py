@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from engine.data.feed import Feed
 from engine.errors import LayerError
 from engine.net import Net
 from engine.proto import caffe_pb2 as pb
@@ -13,6 +14,7 @@ from engine.proto import text
 GOLDEN = Path(__file__).parents[1] / "data" / "golden"
 CASES = ["lmdb_plain", "lmdb_wraps", "lmdb_gray", "lmdb_encoded", "lmdb_encoded_force_gray"]
 CASES += ["lmdb_mean_values", "lmdb_mean_file_crop", "lmdb_scale_crop", "leveldb_plain"]
+CASES += ["image_resize", "image_gray", "image_crop_mean", "image_one_size_varies", "hdf5", "dummy"]
 
 
 def shaped_net(prototxt: str, path: Path | None = None) -> Net:
@@ -25,9 +27,9 @@ def test_batches_equal_caffe_s(name, monkeypatch):
     with np.load(f"batches/{name}.npz") as recorded:
         net = shaped_net(str(recorded["prototxt"]))
         (layer,) = net.sources
-        source = layer.open(seed=1)
+        feed = Feed({layer.name: layer.open(seed=1)})
         for k in range(1 + max(int(key.split("/")[1]) for key in recorded if key.startswith("batch/"))):
-            batch = source.next()
+            batch = feed.next()
             for top in layer.config.top:
                 want = recorded[f"batch/{k}/{top}"]
                 assert batch[top].dtype == np.float32
@@ -35,7 +37,7 @@ def test_batches_equal_caffe_s(name, monkeypatch):
                 np.testing.assert_allclose(batch[top], want, rtol=1e-6, atol=1e-6)
             if k == 0:
                 assert {top: batch[top].shape for top in batch} == net.blob_shapes
-        source.close()
+        feed.close()
 
 
 DATA = 'layer {{ name: "mnist" type: "Data" top: "data" top: "label" data_param {{ backend: LMDB {} }} {} }}'

@@ -1,0 +1,101 @@
+"""Batches from HDF5 files: Caffe's HDF5Data layer."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import h5py
+import numpy as np
+
+from engine.data.images import read_lines
+from engine.data.source import Batch, State, shuffled
+from engine.errors import DataError
+from engine.proto import paths
+
+
+class HDF5Source:
+    """Reads the rows of the files in a list, round and round; each top is the dataset of its name, in float32.
+
+    One file is in memory at a time. With `shuffle` the files, and the rows within each, come in a new random order in
+    every pass.
+    """
+
+    prefetch = 4
+
+    def __init__(self, source: Path, tops: Sequence[str], batch_size: int, seed: int, *, shuffle: bool = False) -> None:
+        self.source, self.tops, self.batch_size, self.shuffle = source, tuple(tops), batch_size, shuffle
+        self.files = [paths.resolve(line.strip(), source) for line in read_lines(source) if line.strip()]
+        if not self.files:
+            raise DataError(f"{source}: lists no HDF5 files; give one a line.")
+        self._seed = seed
+        self._opened = 0
+        self._row = 0
+        self._rows: list[tuple[int, int, int]] = []
+        self._data = self._load()
+
+    def shapes(self) -> list[tuple[int, ...]]:
+        return [(self.batch_size, *self._data[top].shape[1:]) for top in self.tops]
+
+    def next(self) -> Batch:
+        parts: list[Batch] = []
+        self._rows = []
+        while (wanted := self.batch_size - len(self._rows)) > 0:
+            rows = len(self._data[self.tops[0]])
+            if self._row == rows:
+                self._opened, self._row = self._opened + 1, 0
+                if len(self.files) > 1 or self.shuffle:
+                    self._data = self._load()
+                continue
+            end = min(self._row + wanted, rows)
+            parts.append({top: value[self._row : end] for top, value in self._data.items()})
+            self._rows += [(self._opened, row, rows) for row in range(self._row, end)]
+            self._row = end
+        return {top: np.concatenate([part[top] for part in parts]) for top in self.tops}
+
+    def record(self, index: int) -> str:
+        opened, row, rows = self._rows[index]
+        return f"{self._file(opened)}: row {shuffled(self._seed, opened, rows)[row] if self.shuffle else row}"
+
+    def state(self) -> State:
+        return {"opened": self._opened, "row": self._row, "seed": self._seed}
+
+    def restore(self, state: State) -> None:
+        self._opened, self._row, self._seed = state["opened"], state["row"], state["seed"]
+        self._data = self._load()
+        if self._row > len(self._data[self.tops[0]]):
+            raise DataError(
+                f"{self._file(self._opened)}: has fewer than the {self._row} rows that were read of it: another file?"
+            )
+
+    def close(self) -> None:
+        """Nothing is held open between files."""
+
+    def _file(self, opened: int) -> Path:
+        epoch, place = divmod(opened, len(self.files))
+        return self.files[shuffled(self._seed, epoch, len(self.files))[place] if self.shuffle else place]
+
+    def _load(self) -> dict[str, np.ndarray]:
+        path = self._file(self._opened)
+        try:
+            with h5py.File(path, "r") as file:
+                data = {top: _dataset(file, path, top) for top in self.tops}
+        except OSError as e:
+            raise DataError(f"{path}: cannot be read as HDF5 ({e}).") from e
+        rows = {top: len(value) for top, value in data.items()}
+        if len(set(rows.values())) > 1 or 0 in rows.values():
+            counts = ", ".join(f"{top} {n}" for top, n in rows.items())
+            raise DataError(f"{path}: its datasets need the same number of rows, 1 or more; they have: {counts}.")
+        if not self.shuffle:
+            return data
+        order = shuffled(self._seed, self._opened, len(data[self.tops[0]]))
+        return {top: value[order] for top, value in data.items()}
+
+
+def _dataset(file: h5py.File, path: Path, name: str) -> np.ndarray:
+    if not isinstance(file.get(name), h5py.Dataset):
+        raise DataError(f'{path}: has no dataset "{name}", a top of the layer; it has {", ".join(file) or "none"}.')
+    dataset = file[name]
+    if dataset.dtype.kind not in "fiu" or not dataset.shape:
+        raise DataError(
+            f'{path}: dataset "{name}" of {dataset.dtype} and shape {dataset.shape} is no array of numbers.'
+        )
+    return dataset[()].astype(np.float32)

@@ -1,0 +1,135 @@
+"""Batches from a list of picture files: Caffe's ImageData layer."""
+
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from engine.data import datum
+from engine.data.datum import Colour
+from engine.data.source import Batch, State, draws, shuffled, transformed
+from engine.data.transform import Transform
+from engine.errors import DataError
+from engine.proto import paths
+
+
+def read_list(path: Path) -> list[tuple[str, int]]:
+    """The (file name, label) pairs of a list, one a line, the label behind the last blank. Raises DataError."""
+    pairs = []
+    for number, line in enumerate(read_lines(path), start=1):
+        if not line.strip():
+            continue
+        name, _, label = line.strip().rpartition(" ")
+        try:
+            pairs.append((name.strip(), int(label)))
+        except ValueError:
+            name = ""
+        if not name:
+            raise DataError(f'{path}:{number}: "{line.strip()}" is not a file name, a blank and a label (an integer).')
+    if not pairs:
+        raise DataError(f"{path}: lists no pictures; each line holds a file name, a blank and a label.")
+    return pairs
+
+
+def read_lines(path: Path) -> list[str]:
+    """The lines of a text file. Raises DataError."""
+    try:
+        return path.read_text().splitlines()
+    except OSError as e:
+        raise DataError(f"{path}: cannot be read: {e.strerror}.") from e
+    except UnicodeDecodeError as e:
+        raise DataError(f"{path}: not a text file ({e.reason} at byte {e.start}).") from e
+
+
+def read_picture(path: Path, colour: Colour, size: tuple[int, int] | None = None) -> np.ndarray:
+    """The uint8 picture (channels, height, width), stretched to `size` (height, width) if that is given.
+
+    Raises DataError, whose message goes on from the picture's name.
+    """
+    try:
+        data = path.read_bytes()
+    except OSError as e:
+        raise DataError(f"cannot be read: {e.strerror}") from e
+    picture = datum.decode(data, colour)
+    if size is None:
+        return picture
+    resized = cv2.resize(picture.transpose(1, 2, 0), size[::-1])
+    return resized[None] if resized.ndim == 2 else resized.transpose(2, 0, 1)
+
+
+class ImageSource:
+    """Reads the pictures of a list, round and round, in a new random order each time if `shuffle`.
+
+    Starts a random number below `rand_skip` of lines in. Tops: the pictures, and their labels.
+    """
+
+    def __init__(
+        self,
+        source: Path,
+        tops: Sequence[str],
+        batch_size: int,
+        transform: Transform,
+        seed: int,
+        *,
+        root_folder: str = "",
+        colour: Colour = Colour.COLOUR,
+        size: tuple[int, int] | None = None,
+        shuffle: bool = False,
+        rand_skip: int = 0,
+        prefetch: int = 4,
+    ) -> None:
+        self.source, self.tops, self.batch_size, self.transform = source, tuple(tops), batch_size, transform
+        self.root_folder, self.colour, self.size, self.shuffle = root_folder, colour, size, shuffle
+        self.prefetch = prefetch
+        self.lines = read_list(source)
+        if rand_skip > len(self.lines):
+            raise DataError(f"{source}: lists {len(self.lines)} pictures, fewer than rand_skip {rand_skip}.")
+        self._seed = seed
+        self._batches = 0
+        self._first = int(np.random.default_rng((seed, rand_skip)).integers(rand_skip)) if rand_skip else 0
+        self._chosen: list[int] = []
+
+    def shapes(self) -> list[tuple[int, ...]]:
+        (index,) = self._indices(0, 1)
+        try:
+            shape = self.transform.shape(self._read(index).shape)
+        except DataError as e:
+            raise DataError(f"{self._name(index)}: {e}") from e
+        return [(self.batch_size, *shape), (self.batch_size,)][: len(self.tops)]
+
+    def next(self) -> Batch:
+        self._chosen = self._indices(self._batches, self.batch_size)
+        pictures = [partial(self._read, index) for index in self._chosen]
+        random = draws(self._seed, self._batches, self.batch_size)
+        labels = np.array([self.lines[index][1] for index in self._chosen], np.float32)
+        values = transformed(pictures, self.record, self.transform, random), labels
+        self._batches += 1
+        return dict(zip(self.tops, values, strict=False))
+
+    def record(self, index: int) -> str:
+        return self._name(self._chosen[index])
+
+    def state(self) -> State:
+        return {"batches": self._batches, "first": self._first, "seed": self._seed}
+
+    def restore(self, state: State) -> None:
+        self._batches, self._first, self._seed = state["batches"], state["first"], state["seed"]
+
+    def close(self) -> None:
+        """Nothing is held open between batches."""
+
+    def _indices(self, batch: int, size: int) -> list[int]:
+        """The lines of a batch."""
+        begin = self._first + batch * self.batch_size
+        places = [divmod(position, len(self.lines)) for position in range(begin, begin + size)]
+        if not self.shuffle:
+            return [place for _, place in places]
+        return [int(shuffled(self._seed, epoch, len(self.lines))[place]) for epoch, place in places]
+
+    def _read(self, index: int) -> np.ndarray:
+        return read_picture(paths.resolve(self.root_folder + self.lines[index][0], self.source), self.colour, self.size)
+
+    def _name(self, index: int) -> str:
+        return f"{self.source}: {self.root_folder}{self.lines[index][0]}"

@@ -1,0 +1,56 @@
+"""Batches from arrays that a program sets: Caffe's MemoryData layer."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from engine.data.source import Batch, State
+from engine.errors import DataError
+
+
+class MemorySource:
+    """Hands out the arrays that `set` was given, batch by batch, round and round; they are not transformed."""
+
+    prefetch = 1
+
+    def __init__(self, tops: Sequence[str], shape: tuple[int, int, int, int]) -> None:
+        self.tops, self.shape = tuple(tops), shape
+        self._data = np.empty((0, *shape[1:]), np.float32)
+        self._labels = np.empty(0, np.float32)
+        self._at = 0
+
+    def set(self, data: np.ndarray, labels: np.ndarray) -> None:
+        """Takes pictures (n, channels, height, width) and labels (n,), n a multiple of the batch size; copies them.
+
+        A feed that has read ahead goes on with the new ones after a `restore`. Raises DataError for other shapes.
+        """
+        batch = self.shape[0]
+        if data.shape[1:] != self.shape[1:] or not len(data) or len(data) % batch:
+            raise DataError(f"data of shape {data.shape}; {self.shape}, or a multiple of {batch} of them, is needed.")
+        if labels.size != len(data):
+            raise DataError(f"{labels.size} labels for {len(data)} items; one each is needed.")
+        self._data = np.array(data, np.float32)
+        self._labels = np.array(labels, np.float32).reshape(-1)
+        self._at = 0
+
+    def shapes(self) -> list[tuple[int, ...]]:
+        return [self.shape, self.shape[:1]]
+
+    def next(self) -> Batch:
+        if not len(self._data):
+            raise DataError("a MemoryData layer has no data yet: set it before the first forward (set_input_arrays).")
+        window = slice(self._at, self._at + self.shape[0])
+        self._at = window.stop % len(self._data)
+        return dict(zip(self.tops, (self._data[window].copy(), self._labels[window].copy()), strict=True))
+
+    def record(self, index: int) -> str:
+        return f"item {(self._at - self.shape[0]) % len(self._data) + index} in memory"
+
+    def state(self) -> State:
+        return {"at": self._at}
+
+    def restore(self, state: State) -> None:
+        self._at = state["at"] % max(1, len(self._data))
+
+    def close(self) -> None:
+        """Nothing is held open."""

@@ -1,0 +1,112 @@
+import json
+
+import h5py
+import numpy as np
+import pytest
+
+from engine.data.hdf5 import HDF5Source
+from engine.errors import DataError
+
+
+@pytest.fixture
+def listed(tmp_path):
+    """Three files of 3, 1 and 4 rows; `data` and `label` count on through all of them."""
+    begin = 0
+    for name, rows in (("a", 3), ("b", 1), ("c", 4)):
+        count = np.arange(begin, begin + rows)
+        with h5py.File(tmp_path / f"{name}.h5", "w") as file:
+            file["data"] = np.broadcast_to(count[:, None, None], (rows, 2, 5)).astype(np.float64)
+            file["label"] = count
+        begin += rows
+    (tmp_path / "list.txt").write_text("a.h5\nb.h5\nc.h5\n")
+    return tmp_path / "list.txt"
+
+
+def source(path, batch_size=3, tops=("data", "label"), seed=1, shuffle=False):
+    return HDF5Source(path, tops, batch_size, seed, shuffle=shuffle)
+
+
+def labels(s, batches):
+    return [int(label) for _ in range(batches) for label in s.next()["label"]]
+
+
+def test_rows_go_on_from_file_to_file_and_round(listed):
+    s = source(listed, batch_size=5)
+    assert s.shapes() == [(5, 2, 5), (5,)]
+    assert labels(s, 4) == [*range(8), *range(8), 0, 1, 2, 3]
+    batch = s.next()
+    assert batch["data"].dtype == batch["label"].dtype == np.float32
+    assert np.array_equal(batch["data"][:, 1, 4], batch["label"])
+
+
+def test_a_batch_larger_than_all_the_files(listed):
+    assert labels(source(listed, batch_size=20), 1) == [*range(8), *range(8), *range(4)]
+
+
+@pytest.mark.parametrize("alone", [True, False])
+def test_shuffling_mixes_files_and_rows_and_keeps_epochs_whole(listed, alone):
+    if alone:
+        listed.write_text("c.h5\n")
+    size = 4 if alone else 8
+    seen = labels(source(listed, batch_size=size, shuffle=True), 6)
+    epochs = [tuple(seen[i : i + size]) for i in range(0, len(seen), size)]
+    assert len({tuple(sorted(epoch)) for epoch in epochs}) == 1
+    assert len(set(epochs)) > 3
+    assert seen == labels(source(listed, batch_size=size, shuffle=True), 6)
+
+
+@pytest.mark.parametrize("shuffle", [False, True])
+@pytest.mark.parametrize("read", [0, 1, 2, 5])
+def test_a_restored_source_goes_on_with_the_same_rows(listed, shuffle, read):
+    s = source(listed, shuffle=shuffle)
+    labels(s, read)
+    again = source(listed, seed=5, shuffle=shuffle)
+    again.restore(json.loads(json.dumps(s.state())))
+    assert labels(again, 6) == labels(s, 6)
+
+
+def test_a_record_is_named_by_file_and_row(listed):
+    s = source(listed, batch_size=6)
+    s.next()
+    assert s.record(5).endswith("c.h5: row 1")
+    s = source(listed, batch_size=8, shuffle=True)
+    batch = s.next()
+    first = {"a": 0, "b": 3, "c": 4}
+    for i, label in enumerate(batch["label"]):
+        name, row = s.record(i).rsplit("/", 1)[1].split(".h5: row ")
+        assert first[name] + int(row) == label
+
+
+def _file(path, **datasets):
+    with h5py.File(path.parent / "a.h5", "w") as file:
+        for name, values in datasets.items():
+            file[name] = values
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (lambda p: p.unlink(), r"list\.txt: cannot be read"),
+        (lambda p: p.write_text("\n"), "lists no HDF5 files"),
+        (lambda p: p.write_text("gone.h5\n"), r"gone\.h5: cannot be read as HDF5"),
+        (lambda p: (p.parent / "a.h5").write_bytes(b"no HDF5"), r"a\.h5: cannot be read as HDF5"),
+        (lambda p: _file(p, data=[1.0]), r'a\.h5: has no dataset "label", a top of the layer; it has data'),
+        (lambda p: _file(p, data=[1.0, 2.0], label=[1]), "same number of rows, 1 or more; they have: data 2, label 1"),
+        (lambda p: _file(p, data=np.zeros((0, 3)), label=np.zeros(0)), "1 or more; they have: data 0, label 0"),
+        (lambda p: _file(p, data=["x"], label=[1]), 'dataset "data" of object'),
+        (lambda p: _file(p, data=1.0, label=[1]), r'dataset "data" of float64 and shape \(\)'),
+    ],
+)
+def test_what_cannot_be_read_is_named(listed, change, says):
+    change(listed)
+    with pytest.raises(DataError, match=says):
+        source(listed)
+
+
+def test_a_later_file_that_is_cut_short(listed):
+    path = listed.parent / "b.h5"
+    path.write_bytes(path.read_bytes()[:200])
+    s = source(listed)
+    s.next()
+    with pytest.raises(DataError, match=r"b\.h5: cannot be read as HDF5"):
+        s.next()

@@ -1,0 +1,128 @@
+import json
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from engine.data.datum import Colour
+from engine.data.images import ImageSource, read_list, read_picture
+from engine.data.transform import Transform
+from engine.errors import DataError
+from engine.proto import caffe_pb2 as pb
+
+COUNT = 7
+
+
+@pytest.fixture
+def listed(tmp_path) -> Path:
+    """A list of seven 4×5 pictures; the i-th is all i, and its label is i."""
+    for i in range(COUNT):
+        cv2.imwrite(str(tmp_path / f"a {i}.png"), np.full((4, 5, 3), i, np.uint8))
+    path = tmp_path / "list.txt"
+    path.write_text("".join(f"a {i}.png {i}\n" for i in range(COUNT)))
+    return path
+
+
+def source(path, batch_size=3, seed=1, **options):
+    return ImageSource(
+        path, ("data", "label"), batch_size, Transform(pb.TransformationParameter(), pb.TRAIN), seed, **options
+    )
+
+
+def labels(s, batches):
+    return [int(label) for _ in range(batches) for label in s.next()["label"]]
+
+
+def test_pictures_come_in_order_round_and_round_from_beside_the_list(listed):
+    s = source(listed)
+    assert s.shapes() == [(3, 3, 4, 5), (3,)]
+    assert labels(s, 3) == [0, 1, 2, 3, 4, 5, 6, 0, 1]
+    batch = s.next()
+    assert np.array_equal(batch["data"][:, 0, 0, 0], batch["label"])
+
+
+def test_shuffling_gives_each_epoch_whole_and_in_another_order(listed):
+    seen = labels(source(listed, shuffle=True), COUNT)
+    epochs = [seen[i : i + COUNT] for i in range(0, len(seen), COUNT)]
+    assert all(sorted(epoch) == list(range(COUNT)) for epoch in epochs)
+    assert len({tuple(epoch) for epoch in epochs}) == 3
+    assert seen == labels(source(listed, shuffle=True), COUNT)
+    assert seen != labels(source(listed, shuffle=True, seed=2), COUNT)
+
+
+def test_rand_skip_starts_inside(listed):
+    assert {labels(source(listed, seed=seed, rand_skip=3), 1)[0] for seed in range(30)} == {0, 1, 2}
+
+
+def test_a_restored_source_goes_on_with_the_same_pictures(listed):
+    s = source(listed, shuffle=True, rand_skip=5)
+    labels(s, 4)
+    again = source(listed, seed=9, shuffle=True)
+    again.restore(json.loads(json.dumps(s.state())))
+    assert labels(again, 5) == labels(s, 5)
+
+
+def test_grey_and_resized(listed):
+    s = source(listed, colour=Colour.GREY, size=(6, 8))
+    assert s.shapes() == [(3, 1, 6, 8), (3,)]
+    assert s.next()["data"].shape == (3, 1, 6, 8)
+
+
+def test_the_root_folder_is_put_before_the_names(listed, tmp_path):
+    elsewhere = tmp_path / "lists" / "list.txt"
+    elsewhere.parent.mkdir()
+    listed.rename(elsewhere)
+    assert labels(source(elsewhere, root_folder=f"{tmp_path}/"), 1) == [0, 1, 2]
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("", "lists no pictures"),
+        ("\n\n", "lists no pictures"),
+        ("a.png 1\nb.png\n", 'list.txt:2: "b.png" is not'),
+        ("a.png one\n", 'list.txt:1: "a.png one" is not'),
+        ("7\n", 'list.txt:1: "7" is not'),
+    ],
+)
+def test_a_bad_list_names_its_line(tmp_path, text, says):
+    path = tmp_path / "list.txt"
+    path.write_text(text)
+    with pytest.raises(DataError, match=says):
+        read_list(path)
+
+
+def test_a_list_that_is_no_text_or_not_there(tmp_path):
+    with pytest.raises(DataError, match="gone: cannot be read"):
+        read_list(tmp_path / "gone")
+    (tmp_path / "jpeg").write_bytes(b"\xff\xd8\xff")
+    with pytest.raises(DataError, match="jpeg: not a text file"):
+        read_list(tmp_path / "jpeg")
+
+
+def test_bad_pictures_are_named(listed):
+    (listed.parent / "a 4.png").write_bytes(b"no picture")
+    s = source(listed)
+    s.next()
+    with pytest.raises(DataError, match=r"list\.txt: a 4\.png: holds 10 bytes that are no picture"):
+        s.next()
+    (listed.parent / "a 4.png").unlink()
+    with pytest.raises(DataError, match=r"list\.txt: a 4\.png: cannot be read: No such file"):
+        s.next()
+
+
+def test_pictures_of_two_sizes_in_a_batch(listed):
+    cv2.imwrite(str(listed.parent / "a 2.png"), np.zeros((9, 9, 3), np.uint8))
+    with pytest.raises(DataError, match=r"a 2\.png: is 3×9×9 .* began with 3×4×5"):
+        source(listed).next()
+
+
+def test_a_rand_skip_beyond_the_list(listed):
+    with pytest.raises(DataError, match="lists 7 pictures, fewer than rand_skip 8"):
+        source(listed, rand_skip=8)
+
+
+def test_stretching_is_bilinear(tmp_path):
+    cv2.imwrite(str(tmp_path / "p.png"), np.array([[0, 100]], np.uint8))
+    assert read_picture(tmp_path / "p.png", Colour.GREY, (1, 4)).tolist() == [[[0, 25, 75, 100]]]

@@ -1,0 +1,48 @@
+import numpy as np
+import pytest
+
+from engine.data.memory import MemorySource
+from engine.errors import DataError
+
+DATA = np.arange(6 * 4, dtype=np.float64).reshape(6, 1, 2, 2)
+
+
+def source(*args):
+    s = MemorySource(("data", "label"), (2, 1, 2, 2))
+    s.set(*(args or (DATA, np.arange(6))))
+    return s
+
+
+def test_arrays_are_handed_out_batch_by_batch_and_round():
+    s = source()
+    assert s.shapes() == [(2, 1, 2, 2), (2,)]
+    batches = [s.next() for _ in range(4)]
+    assert [b["label"].tolist() for b in batches] == [[0, 1], [2, 3], [4, 5], [0, 1]]
+    assert np.array_equal(batches[1]["data"], DATA[2:4].astype(np.float32))
+    assert s.record(1) == "item 1 in memory"
+
+
+def test_a_restored_source_goes_on():
+    s, again = source(), source()
+    s.next()
+    again.restore(s.state())
+    assert again.next()["label"].tolist() == [2, 3]
+
+
+def test_without_data():
+    with pytest.raises(DataError, match="no data yet: set it"):
+        MemorySource(("data", "label"), (2, 1, 2, 2)).next()
+
+
+@pytest.mark.parametrize(
+    ("data", "labels", "says"),
+    [
+        (DATA[:5], np.arange(5), "multiple of 2"),
+        (DATA[:0], np.arange(0), "multiple of 2"),
+        (DATA.reshape(6, 2, 2, 1), np.arange(6), r"data of shape \(6, 2, 2, 1\)"),
+        (DATA, np.arange(5), "5 labels for 6 items"),
+    ],
+)
+def test_arrays_of_other_shapes(data, labels, says):
+    with pytest.raises(DataError, match=says):
+        source(data, labels)
