@@ -108,7 +108,7 @@ def check_formula(case: Case) -> None:
 
 
 def check_gradient(case: Case) -> None:
-    """The gradient of every bottom and parameter that has one is the numerical one, in float64."""
+    """The gradient of every bottom and parameter that has one is the numerical one, in float64; 0 where none has."""
     with jax.enable_x64(True):
         params, bottoms = case.values(np.float64)
         learned = {i: v for i, v in enumerate(params) if case.net.params[i].decl.learned}
@@ -118,6 +118,10 @@ def check_gradient(case: Case) -> None:
             return case.run([some_params.get(i, v) for i, v in enumerate(params)], {**bottoms, **some_bottoms})
 
         arguments = (learned, {name: bottoms[name] for name in case.differentiable()})
+        if not any(arguments):
+            pulled = jax.jit(jax.grad(lambda some: sum(jnp.sum(top) for top in run({}, some))))(bottoms)
+            assert not any(np.any(gradient) for gradient in pulled.values())
+            return
         check_grads(run, arguments, order=1, modes=["rev"], rtol=1e-5, atol=1e-7)
 
 
@@ -130,6 +134,19 @@ def check_export(case: Case) -> None:
 
     differentiable = {name: bottoms[name] for name in case.differentiable()}
     jax.export.export(jax.jit(jax.value_and_grad(step)), platforms=["cuda"])((params, differentiable))
+
+
+def slopes(layer: str, **bottoms: Any) -> list[np.ndarray]:
+    """The gradient of the sum of the tops for each bottom that has one; parameters as their fillers make them."""
+    case = Case("slopes", layer, {name: np.asarray(b, np.float32) for name, b in bottoms.items()})
+    values = case.values()[1]
+
+    def total(some: dict[str, Any]) -> jax.Array:
+        tops = case.run(case.net.init(seed=0), {**values, **some})
+        return sum((jnp.sum(top) for top in tops), jnp.zeros(()))
+
+    gradients = jax.jit(jax.grad(total))({name: values[name] for name in case.differentiable()})
+    return [np.asarray(gradients[name]) for name in case.differentiable()]
 
 
 def check_refused(layer: str, bottoms: Bottoms, message: str, tops: int = 1, phase: int = pb.TRAIN) -> None:

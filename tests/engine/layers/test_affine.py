@@ -1,0 +1,68 @@
+"""Scale and Bias."""
+
+import numpy as np
+import pytest
+from harness import Case, check_export, check_formula, check_gradient, check_refused
+
+X = {"x": (2, 3, 4, 5)}
+SCALE = 'type: "Scale" scale_param'
+BIAS = 'type: "Bias" bias_param'
+
+CASES = [
+    Case("scale", 'type: "Scale"', X, lambda x, s: x * s[:, None, None]),
+    Case(
+        "scale and bias", f"{SCALE} {{ bias_term: true }}", X, lambda x, s, b: x * s[:, None, None] + b[:, None, None]
+    ),
+    Case("scale 2 axes from the end", f"{SCALE} {{ axis: -2 num_axes: 2 }}", X, lambda x, s: x * s),
+    Case("scale all axes", f"{SCALE} {{ axis: 0 num_axes: -1 bias_term: true }}", X, lambda x, s, b: x * s + b),
+    Case("scale by a learned scalar", f"{SCALE} {{ num_axes: 0 bias_term: true }}", X, lambda x, s, b: x * s + b),
+    Case("scale by a bottom", f"{SCALE} {{ axis: 0 }}", {**X, "s": (2, 3)}, lambda x, s: x * s[:, :, None, None]),
+    Case(
+        "scale by a bottom, learn a bias",
+        f"{SCALE} {{ bias_term: true axis: 2 }}",
+        {**X, "s": (4, 5)},
+        lambda x, s, b: x * s + b,
+    ),
+    Case("scale by a scalar bottom", f"{SCALE} {{ axis: 3 }}", {**X, "s": ()}, lambda x, s: x * s),
+    Case("scale of size 1", 'type: "Scale"', {"x": (2, 1, 4)}, lambda x, s: x * s),
+    Case("scale of nothing", 'type: "Scale"', {"x": (0, 3)}, lambda x, s: x * s),
+    Case("bias", 'type: "Bias"', X, lambda x, b: x + b[:, None, None]),
+    Case("bias all axes", f"{BIAS} {{ axis: 1 num_axes: -1 }}", X, lambda x, b: x + b),
+    Case("bias scalar", f"{BIAS} {{ num_axes: 0 }}", X, lambda x, b: x + b),
+    Case("bias by a bottom", f"{BIAS} {{ axis: -1 }}", {**X, "b": (5,)}, lambda x, b: x + b),
+]
+
+
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_tops_equal_the_formula(case):
+    check_formula(case)
+
+
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_gradient_is_the_numerical_one(case):
+    check_gradient(case)
+
+
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_step_lowers_for_cuda(case):
+    check_export(case)
+
+
+REFUSED = [
+    (f"{SCALE} {{ axis: 4 }}", X, "axis 4 is not one of"),
+    (f"{SCALE} {{ axis: 2 num_axes: 3 }}", X, "num_axes 3 from axis 2 on is more"),
+    (f"{SCALE} {{ num_axes: -2 }}", X, "num_axes -2 is below −1"),
+    ('type: "Scale"', {**X, "s": (4,)}, r"scale of shape \[4\] does not fit .* \[2, 3, 4, 5\] from axis 1"),
+    (f"{BIAS} {{ axis: 3 }}", {**X, "b": (5, 1)}, r"bias of shape \[5, 1\] does not fit"),
+]
+
+
+@pytest.mark.parametrize(("layer", "bottoms", "message"), REFUSED)
+def test_wrong_configuration_is_refused(layer, bottoms, message):
+    check_refused(layer, bottoms, message)
+
+
+def test_scale_begins_as_the_identity():
+    net = Case("scale", f"{SCALE} {{ bias_term: true }}", X).net
+    scale, bias = net.init(seed=0)
+    np.testing.assert_array_equal((scale, bias), (np.ones(3), np.zeros(3)))

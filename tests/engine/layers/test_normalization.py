@@ -1,0 +1,142 @@
+"""BatchNorm, MVN and Softmax."""
+
+import jax
+import numpy as np
+import pytest
+from harness import Case, assert_close, check_export, check_formula, check_gradient, check_refused, slopes
+
+from engine.proto import caffe_pb2 as pb
+
+X = {"x": (4, 3, 2, 5)}
+
+
+def batchnorm(x, *state, over=(0, 2, 3), eps=1e-5):
+    return (x - x.mean(over, keepdims=True)) / np.sqrt(x.var(over, keepdims=True) + eps)
+
+
+def by_averages(x, mean, variance, n, eps=1e-5):
+    across = (slice(None), *[None] * (x.ndim - 2))
+    return (x - (mean / n)[across]) / np.sqrt((variance / n)[across] + eps)
+
+
+def mvn(x, over=(2, 3), eps=1e-9):
+    return (x - x.mean(over, keepdims=True)) / (x.std(over, keepdims=True) + eps)
+
+
+def softmax(x, axis=1):
+    e = np.exp(x - x.max(axis, keepdims=True))
+    return e / e.sum(axis, keepdims=True)
+
+
+CASES = [
+    Case("batchnorm", 'type: "BatchNorm"', X, batchnorm),
+    Case("batchnorm eps", 'type: "BatchNorm" batch_norm_param { eps: 0.1 }', X, lambda x, *s: batchnorm(x, eps=0.1)),
+    Case("batchnorm 2 axes", 'type: "BatchNorm"', {"x": (6, 3)}, lambda x, *s: batchnorm(x, over=0)),
+    Case("batchnorm 1 axis", 'type: "BatchNorm"', {"x": (6,)}, lambda x, *s: batchnorm(x, over=0)),
+    Case(
+        "batchnorm 5 axes", 'type: "BatchNorm"', {"x": (2, 3, 2, 1, 2)}, lambda x, *s: batchnorm(x, over=(0, 2, 3, 4))
+    ),
+    Case("batchnorm in test", 'type: "BatchNorm"', X, by_averages, phase=pb.TEST),
+    Case(
+        "batchnorm global 2 axes",
+        'type: "BatchNorm" batch_norm_param { use_global_stats: true eps: 0.3 }',
+        {"x": (4, 3)},
+        lambda *v: by_averages(*v, eps=0.3),
+    ),
+    Case(
+        "batchnorm of the batch in test",
+        'type: "BatchNorm" batch_norm_param { use_global_stats: false }',
+        X,
+        batchnorm,
+        phase=pb.TEST,
+    ),
+    Case("mvn", 'type: "MVN"', X, mvn),
+    Case("mvn across channels", 'type: "MVN" mvn_param { across_channels: true }', X, lambda x: mvn(x, over=(1, 2, 3))),
+    Case(
+        "mvn mean only",
+        'type: "MVN" mvn_param { normalize_variance: false }',
+        X,
+        lambda x: x - x.mean((2, 3), keepdims=True),
+    ),
+    Case("mvn 3 axes", 'type: "MVN"', {"x": (2, 3, 7)}, lambda x: mvn(x, over=2)),
+    Case("softmax", 'type: "Softmax"', X, softmax),
+    Case("softmax last axis", 'type: "Softmax" softmax_param { axis: -1 }', X, lambda x: softmax(x, -1)),
+    Case("softmax of size 1", 'type: "Softmax"', {"x": (3, 1)}, np.ones_like),
+    Case("softmax of nothing", 'type: "Softmax"', {"x": (0, 4)}, lambda x: x),
+    Case(
+        "softmax of large values",
+        'type: "Softmax"',
+        {"x": np.array([[1e4, 0.0, 1e4]])},
+        lambda x: np.array([[0.5, 0, 0.5]]),
+    ),
+]
+
+
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_tops_equal_the_formula(case):
+    check_formula(case)
+
+
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_gradient_is_the_numerical_one(case):
+    check_gradient(case)
+
+
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_step_lowers_for_cuda(case):
+    check_export(case)
+
+
+REFUSED = [
+    ('type: "BatchNorm" param { lr_mult: 0 } param { lr_mult: 2 }', X, "param 1 has lr_mult 2, but it is a running"),
+    ('type: "BatchNorm" param { }', X, "param 0 has lr_mult 1"),
+    ('type: "BatchNorm"', {"x": ()}, "is a scalar"),
+    ('type: "Softmax" softmax_param { axis: 4 }', X, "axis 4 is not one of"),
+]
+
+
+@pytest.mark.parametrize(("layer", "bottoms", "message"), REFUSED)
+def test_wrong_configuration_is_refused(layer, bottoms, message):
+    check_refused(layer, bottoms, message)
+
+
+@pytest.mark.parametrize("shape", [(4, 3, 2, 5), (6, 3), (1, 3)])
+def test_batchnorm_updates_its_averages(shape):
+    case = Case("averages", 'type: "BatchNorm" batch_norm_param { moving_average_fraction: 0.8 }', {"x": shape})
+    state, bottoms = case.values()
+    updates = case.net.forward(state, bottoms).updates
+    x, over = bottoms["x"], tuple(a for a in range(len(shape)) if a != 1)
+    m = x.size // shape[1]
+    assert_close(updates[0], 0.8 * state[0] + x.mean(over))
+    assert_close(updates[1], 0.8 * state[1] + x.var(over) * (m / (m - 1) if m > 1 else 1))
+    assert_close(updates[2], 0.8 * state[2] + 1)
+
+
+def test_batchnorm_without_a_term_uses_zeros():
+    case = Case("no terms", 'type: "BatchNorm"', X, phase=pb.TEST)
+    bottoms = case.values()[1]
+    forward = case.net.forward(case.net.init(seed=0), bottoms)
+    assert_close(forward.outputs["y0"], bottoms["x"] / np.sqrt(1e-5))
+    assert forward.updates == {}
+
+
+def test_batchnorm_averages_have_no_gradient():
+    case = Case("state", 'type: "BatchNorm"', X)
+    state, bottoms = case.values()
+    assert not any(p.learned for p in case.net.params)
+    gradient = jax.grad(lambda s: sum(u.sum() for u in case.net.forward(state, {"x": s}).updates.values()))
+    np.testing.assert_array_equal(gradient(bottoms["x"]), 0)
+
+
+def test_mvn_gradient_of_a_constant_channel_is_finite():
+    assert np.isfinite(slopes('type: "MVN"', x=np.ones((1, 2, 2, 2)))[0]).all()
+
+
+def test_mvn_gradient_counts_eps_as_caffe_does():
+    layer = 'type: "MVN" mvn_param { eps: 0.5 }'
+    case = Case("eps", layer, {"x": (1, 1, 1, 6)})
+    x = case.values()[1]["x"]
+    dy = np.arange(6, dtype=np.float32)
+    got = jax.grad(lambda v: (case.net.forward([], {"x": v}).outputs["y0"].reshape(-1) * dy).sum())(x).reshape(-1)
+    y = mvn(x, eps=0.5).reshape(-1)
+    assert_close(got, (dy - dy.mean() - y * (y * dy).mean()) / (x.std() + 0.5))
