@@ -11,6 +11,7 @@ from engine.data.memory import MemorySource
 from engine.data.records import DatumSource
 from engine.data.source import Source as Batches
 from engine.data.transform import Transform
+from engine.data.windows import WindowSource
 from engine.errors import DataError, PrototxtError
 from engine.layers.base import Shape, Source, layer
 from engine.proto import caffe_pb2 as pb
@@ -133,3 +134,26 @@ class MemoryData(DataLayer):
         if not all(shape):
             raise self.error(f"batch_size, channels, height and width are {shape}; each must be 1 or more.")
         return MemorySource(self.config.top, shape)
+
+
+@layer("WindowData")
+class WindowData(DataLayer):
+    """Windows cut from pictures and warped to `crop_size`, objects and background in a fixed share, drawn at random.
+
+    Tops: pictures (batch_size, channels, crop_size, crop_size); classes (batch_size,), 0 for background.
+    """
+
+    tops = (2, 2)
+
+    def batches(self, seed: int) -> Batches:
+        p = self.config.window_data_param
+        transform = self.transform()
+        self.batch_size(p.batch_size)
+        if not transform.crop:
+            raise self.error("transform_param's crop_size is 0; give the size that windows are warped to.")
+        if p.crop_mode not in ("warp", "square"):
+            raise self.error(f'crop_mode "{p.crop_mode}"; there are warp and square.')
+        if 2 * p.context_pad >= transform.crop:
+            raise self.error(f"context_pad {p.context_pad} leaves nothing of a crop of {transform.crop}.")
+        prefetch = self.config.data_param.prefetch
+        return WindowSource(self.path("source", p.source), self.config.top, p, transform, seed, prefetch)

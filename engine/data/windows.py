@@ -1,0 +1,189 @@
+"""Batches of windows cut from pictures, for R-CNN: Caffe's WindowData layer."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from engine.data.datum import Colour
+from engine.data.images import read_lines, read_picture
+from engine.data.source import Batch, State, draws
+from engine.data.transform import Transform
+from engine.errors import DataError
+from engine.proto import caffe_pb2 as pb
+from engine.proto import paths
+
+
+@dataclass(frozen=True)
+class Window:
+    """A box of a picture, corners included, and the class of what is in it; 0 is background."""
+
+    picture: str
+    label: int
+    overlap: float
+    x1: int
+    y1: int
+    x2: int
+    y2: int
+
+
+def read_windows(path: Path) -> tuple[int, list[Window]]:
+    """The pictures' channels, and all windows, of a window file. Raises DataError naming the line.
+
+    The file holds, for each picture: `# INDEX`, its path, its channels, height and width, the number of windows; and
+    for each window: class, overlap, x1, y1, x2, y2.
+    """
+    tokens = ((number, token) for number, line in enumerate(read_lines(path), start=1) for token in line.split())
+    at = 0
+
+    def take(kind: type, what: str) -> float:
+        nonlocal at
+        at, token = next(tokens, (at, ""))
+        try:
+            return kind(token)
+        except ValueError:
+            found = f'"{token}"' if token else "the end of the file"
+            raise DataError(f"{path}:{at}: {found} where {what} should be.") from None
+
+    channels, windows = 0, list[Window]()
+    for at, mark in tokens:
+        if mark != "#":
+            raise DataError(f'{path}:{at}: "{mark}" where a new picture, "# INDEX", should begin.')
+        take(int, "the picture's index")
+        picture = str(take(str, "the picture's path"))
+        channels, _, _ = (int(take(int, f"the picture's {what}")) for what in ("channels", "height", "width"))
+        for _ in range(int(take(int, "the number of windows"))):
+            label, overlap = int(take(int, "a window's class")), float(take(float, "a window's overlap"))
+            windows.append(
+                Window(picture, label, overlap, *(int(take(int, what)) for what in ("x1", "y1", "x2", "y2")))
+            )
+    if not windows:
+        raise DataError(f"{path}: lists no windows.")
+    return channels, windows
+
+
+class WindowSource:
+    """Draws windows at random: background, then `fg_fraction` of the batch objects. Tops: pictures and classes."""
+
+    def __init__(
+        self,
+        source: Path,
+        tops: Sequence[str],
+        param: pb.WindowDataParameter,
+        transform: Transform,
+        seed: int,
+        prefetch: int = 4,
+    ) -> None:
+        self.source, self.tops, self.param, self.transform = source, tuple(tops), param, transform
+        self.prefetch = prefetch
+        self.channels, windows = read_windows(source)
+        self.objects = [w for w in windows if w.overlap >= param.fg_threshold]
+        self.background = [w for w in windows if w.overlap < min(param.fg_threshold, param.bg_threshold)]
+        for window in self.objects:
+            if window.label <= 0:
+                raise DataError(f"{source}: an object of class {window.label} in {window.picture}; classes begin at 1.")
+        count = int(np.float32(param.batch_size) * np.float32(param.fg_fraction))
+        self._pools = [self.background] * (param.batch_size - count) + [self.objects] * count
+        for pool, what in ((self.background, "background"), (self.objects, "an object")):
+            if pool in self._pools and not pool:
+                raise DataError(f"{source}: no window counts as {what} by fg_threshold and bg_threshold.")
+        if self.channels != 3:
+            raise DataError(
+                f"{source}: pictures of {self.channels} channels; they are read in colour, so 3 are needed."
+            )
+        if transform.mean is not None and min(transform.mean.shape[1:]) < transform.crop:
+            raise DataError(
+                f"mean_file: a mean of shape {transform.mean.shape}, smaller than crop_size {transform.crop}."
+            )
+        self._seed, self._batches = seed, 0
+        self._chosen: list[Window] = []
+
+    def shapes(self) -> list[tuple[int, ...]]:
+        batch, crop = self.param.batch_size, self.transform.crop
+        return [(batch, self.channels, crop, crop), (batch,)]
+
+    def next(self) -> Batch:
+        random = draws(self._seed, self._batches, self.param.batch_size)
+        self._chosen = [pool[int(u * len(pool))] for pool, u in zip(self._pools, random[:, 0], strict=True)]
+        data = np.zeros(self.shapes()[0], np.float32)
+        for i, (window, flip) in enumerate(zip(self._chosen, random[:, 1] < 0.5, strict=True)):
+            self._cut(window, self.transform.mirror and bool(flip), data[i], i)
+        labels = [0 if pool is self.background else w.label for pool, w in zip(self._pools, self._chosen, strict=True)]
+        self._batches += 1
+        return dict(zip(self.tops, (data, np.array(labels, np.float32)), strict=True))
+
+    def record(self, index: int) -> str:
+        window = self._chosen[index]
+        return f"{self.source}: window {window.x1} {window.y1} {window.x2} {window.y2} of {window.picture}"
+
+    def state(self) -> State:
+        return {"batches": self._batches, "seed": self._seed}
+
+    def restore(self, state: State) -> None:
+        self._batches, self._seed = state["batches"], state["seed"]
+
+    def close(self) -> None:
+        """Nothing is held open between batches."""
+
+    def _cut(self, window: Window, flip: bool, out: np.ndarray, index: int) -> None:
+        """Warps a window and its context into `out` (channels, crop, crop); what lies outside the picture stays 0."""
+        try:
+            picture = read_picture(paths.resolve(self.param.root_folder + window.picture, self.source), Colour.COLOUR)
+            place = _place(window, self.param, self.transform.crop, picture.shape[1:], flip)
+            x1, y1, x2, y2, width, height, left, top = place
+            inside = 0 <= x1 <= x2 < picture.shape[2] and 0 <= y1 <= y2 < picture.shape[1]
+            if not (inside and width > 0 and height > 0):
+                raise DataError(f"lies outside its picture, {'×'.join(map(str, picture.shape))}")
+        except DataError as e:
+            raise DataError(f"{self.record(index)}: {e}") from e
+        seen = picture[:, y1 : y2 + 1, x1 : x2 + 1].transpose(1, 2, 0)
+        warped = cv2.resize(np.ascontiguousarray(seen), (width, height))
+        values = (cv2.flip(warped, 1) if flip else warped).transpose(2, 0, 1).astype(np.float32)
+        at = np.s_[:, top : top + height, left : left + width]
+        mean = self.transform.mean
+        if mean is not None:
+            off = (mean.shape[2] - self.transform.crop) // 2
+            values -= mean[:, off + top : off + top + height, off + left : off + left + width]
+        if self.transform.values.size:
+            values -= self.transform.values[:, None, None]
+        out[at] = values * self.transform.scale * np.float32(self.param.scale)
+
+
+def _place(
+    window: Window, param: pb.WindowDataParameter, crop: int, picture: tuple[int, ...], flip: bool
+) -> tuple[int, int, int, int, int, int, int, int]:
+    """x1, y1, x2, y2 of what is cut from a `picture` (height, width); the width and height it is warped to; and where
+    that goes in the crop, from the left and from the top.
+
+    With `context_pad` p the window grows so that it has p pixels of context on each side once it is warped to `crop`.
+    R. Girshick et al., "Rich feature hierarchies", 2014, appendix A.
+    """
+    x1, y1, x2, y2 = window.x1, window.y1, window.x2, window.y2
+    if not param.context_pad and param.crop_mode != "square":
+        return x1, y1, x2, y2, crop, crop, 0, 0
+    grown = crop / (crop - 2 * param.context_pad)
+    half_width, half_height = (x2 - x1 + 1) / 2, (y2 - y1 + 1) / 2
+    centre_x, centre_y = x1 + half_width, y1 + half_height
+    if param.crop_mode == "square":
+        half_width = half_height = max(half_width, half_height)
+    x1, x2, left, right, width = _clip(centre_x, half_width * grown, picture[1], crop)
+    y1, y2, top, _, height = _clip(centre_y, half_height * grown, picture[0], crop)
+    left = right if flip else left
+    return x1, y1, x2, y2, min(width, crop - left), min(height, crop - top), left, top
+
+
+def _clip(centre: float, half: float, size: int, crop: int) -> tuple[int, int, int, int, int]:
+    """Along one axis: first and last pixel inside the picture; padding before and behind, and length, once warped."""
+    first, last = _round(centre - half), _round(centre + half)
+    scale = crop / (last - first + 1)
+    before, behind = max(0, -first), max(0, last - size + 1)
+    inside = last - behind - (first + before) + 1
+    return first + before, last - behind, _round(before * scale), _round(behind * scale), _round(inside * scale)
+
+
+def _round(x: float) -> int:
+    """Halves away from zero, as C's round does."""
+    return math.floor(x + 0.5) if x >= 0 else math.ceil(x - 0.5)
