@@ -258,7 +258,7 @@ def _state(phase: int, given: pb.NetState) -> pb.NetState:
 
 
 def _prefix(solver: pb.SolverParameter, path: Path) -> str:
-    """The file name part of snapshot_prefix. As in Caffe, a folder or nothing stands for the solver's own name in it."""
+    """The file name part of snapshot_prefix. In Caffe, a folder alone stands for the solver's own name in it."""
     name = "" if solver.snapshot_prefix.endswith("/") else Path(solver.snapshot_prefix).name
     return name or path.stem
 

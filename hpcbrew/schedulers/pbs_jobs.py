@@ -27,6 +27,8 @@ LETTERS = {
 }
 SUSPENDED = {"S": "suspended by the server or an operator", "U": "suspended: the node is in use by its owner"}
 
+HOLDS = {"u": "held by its owner: qrls lets it go", "o": "held by an operator", "s": "held by the system"}
+
 DELETED = 91  # substate of a job that ended by qdel
 FAILED_OR_KILLED = 93
 
@@ -71,8 +73,7 @@ class JobView:
             return Standing(JobState.WAITING, f"for {_others(self.get('depend'))}")
         if letter == "W":
             return Standing(state, f"until {self.get('Execution_Time')}" if self.get("Execution_Time") else "")
-        reason = SUSPENDED.get(letter) or (self.get("comment") if state in (JobState.QUEUED, JobState.HELD) else "")
-        return Standing(state, reason)
+        return Standing(state, _why(self, state, letter))
 
 
 def parse(out: str) -> dict[str, JobView]:
@@ -125,6 +126,17 @@ def _parse_text(out: str) -> dict[str, JobView]:
         if "exit_status" in job.attributes:  # Torque's spelling
             job.attributes.setdefault("Exit_status", job.attributes["exit_status"])
     return jobs
+
+
+def _why(job: JobView, state: JobState, letter: str) -> str:
+    """Why a job does not run. A queued job of an array bears the comment of the array, which says nothing of it."""
+    if letter in SUSPENDED:
+        return SUSPENDED[letter]
+    if state is JobState.HELD:
+        return job.get("comment") or HOLDS.get(job.get("Hold_Types")[:1], "")
+    if state is JobState.QUEUED and not job.get("array_id"):
+        return job.get("comment")
+    return ""
 
 
 def _ended(job: JobView) -> Standing:  # noqa: PLR0911 - one line an end, in the order of their weight

@@ -1,0 +1,69 @@
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from hpcbrew import cluster, limits
+from hpcbrew.cluster import Cluster
+from hpcbrew.job import JobRequest
+from hpcbrew.machine import Machine
+from hpcbrew.schedulers.directives import directives
+
+REQUEST = JobRequest(Path("solver.prototxt"), project="ee", gpus_per_node=1)
+
+
+def lines(name: str, request: JobRequest = REQUEST, **changes: object) -> list[str]:
+    profile = Cluster.model_validate({**cluster.values(name), "name": name, **changes})
+    return directives("lenet", limits.settle(request, profile, Machine(2, 1)), profile)
+
+
+RESOURCES = {
+    "iitd": ["-l select=1:ncpus=4:ngpus=1:mem=24gb", "-l walltime=24:00:00", "-q standard", "-P ee"],
+    "gadi": ["-l ncpus=12", "-l ngpus=1", "-l mem=90gb", "-l walltime=24:00:00", "-q gpuvolta", "-P ee"],
+    "polaris": [
+        "-l select=1:ncpus=8:ngpus=1:system=polaris",
+        "-l place=scatter",
+        "-l walltime=1:00:00".replace("=1:", "=01:"),
+        "-l filesystems=home:eagle",
+        "-q preemptable",
+        "-A ee",
+    ],
+    "local": ["-l select=1:ncpus=2:ngpus=1", "-l walltime=168:00:00", "-P ee"],
+}
+
+
+@pytest.mark.parametrize("name", RESOURCES)
+def test_each_site_is_asked_in_its_own_style(name: str) -> None:
+    assert lines(name)[: 1 + len(RESOURCES[name])] == ["-N lenet", *RESOURCES[name]]
+
+
+def test_nodes_are_chunks() -> None:
+    asked = replace(REQUEST, nodes=3, gpus_per_node=2, gpu_type="A100-40")
+    assert lines("iitd", asked)[1] == "-l select=3:ncpus=8:ngpus=2:mem=48gb:centos=icelake"
+
+
+def test_totals_at_the_top_level_count_all_nodes() -> None:
+    assert lines("gadi", replace(REQUEST, nodes=2, gpus_per_node=4))[1:4] == [
+        "-l ncpus=96",
+        "-l ngpus=8",
+        "-l mem=720gb",
+    ]
+
+
+def test_where_a_chunk_is_a_gpu_there_are_as_many_chunks_as_gpus() -> None:
+    site = {"resources": {"chunk": "gpu", "cpus_per_gpu": 8}}
+    assert lines("openpbs", replace(REQUEST, nodes=2, gpus_per_node=4), **site)[1] == "-l select=8:ncpus=8:ngpus=1"
+
+
+def test_torque_counts_nodes_and_processors() -> None:
+    site = {"resources": {"style": "nodes", "cpus_per_gpu": 8, "mem": "8G"}}
+    assert lines("openpbs", REQUEST, **site)[1:3] == ["-l nodes=1:ppn=8:gpus=1", "-l mem=8gb"]
+
+
+@pytest.mark.parametrize(("flag", "line"), [("-P", "-P ee"), ("-A", "-A ee"), ("-W group_list=", "-W group_list=ee")])
+def test_the_account_is_named_as_the_site_wants(flag: str, line: str) -> None:
+    assert line in lines("openpbs", account={"flag": flag})
+
+
+def test_a_queue_of_another_server() -> None:
+    assert "-q gpu@pbspl4" in lines("openpbs", replace(REQUEST, queue="gpu"), server="pbspl4")

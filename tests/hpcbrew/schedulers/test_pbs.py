@@ -1,0 +1,228 @@
+"""Answers of a real OpenPBS 23.06, each with what it means. The oracle is the server's own record of what was done."""
+
+import csv
+from pathlib import Path, PurePosixPath
+
+import pytest
+
+from hpcbrew.answer import Answer
+from hpcbrew.errors import SchedulerError
+from hpcbrew.job import JobState
+from hpcbrew.schedulers.pbs import Pbs
+
+CAPTURES = Path(__file__).parents[1] / "captures"
+with (CAPTURES / "INDEX.tsv").open() as index:
+    INDEX = {row["name"]: row for row in csv.DictReader(index, delimiter="\t")}
+
+PBS = Pbs()
+
+
+def captured(name: str) -> Answer:
+    """The first line of a capture is the command; then come standard output and standard error."""
+    row, data = INDEX[name], (CAPTURES / f"{name}.txt").read_bytes()
+    out, err = int(row["stdout_bytes"]), int(row["stderr_bytes"])
+    body = data[len(data) - out - err :]
+    return Answer(int(row["status"]), body[:out].decode(), body[out:].decode())
+
+
+STATES = {
+    "after_server_restart_running_f_json": "52.pbs01 running",
+    "array_deleted_x_t_f_json": (
+        "24[].pbs01 cancelled, 24[1].pbs01 cancelled, 24[4].pbs01 cancelled, 24[7].pbs01 cancelled, "
+        "24[10].pbs01 cancelled"
+    ),
+    "array_finished_sub2_x_f_json": "23[2].pbs01 failed",
+    "array_finished_x_f_json": "23[].pbs01 failed",
+    "array_finished_x_t_f_json": "23[].pbs01 failed, 23[1].pbs01 done, 23[2].pbs01 failed, 23[3].pbs01 done",
+    "array_held_at_submit_t_f_json": "48[].pbs01 held, 48[1].pbs01 queued, 48[2].pbs01 queued",
+    "array_held_t_f_json": (
+        "47[].pbs01 held, 47[1].pbs01 running, 47[2].pbs01 running, 47[3].pbs01 running, 47[4].pbs01 running"
+    ),
+    "array_limited_t_f_json": (
+        "24[].pbs01 running, 24[1].pbs01 running, 24[4].pbs01 running, 24[7].pbs01 queued, 24[10].pbs01 queued"
+    ),
+    "array_running_f_json": "23[].pbs01 running",
+    "array_running_sub1_f_json": "23[1].pbs01 running",
+    "array_running_t_f_json": "23[].pbs01 running, 23[1].pbs01 running, 23[2].pbs01 running, 23[3].pbs01 running",
+    "array_sub_deleted_x_t_f_json": (
+        "24[].pbs01 running, 24[1].pbs01 cancelled, 24[4].pbs01 running, 24[7].pbs01 running, 24[10].pbs01 queued"
+    ),
+    "awkward_V_exported_function_f_json": "27.pbs01 running",
+    "awkward_newline_utf8_numeric_name_f_json": "26.pbs01 running",
+    "awkward_variables_f": "25.pbs01 running",
+    "awkward_variables_f_json": "25.pbs01 running",
+    "default_output_x_f_json": "51.pbs01 done",
+    "deleted_held_x_f_json": "5.pbs01 cancelled",
+    "deleted_queued_f_json": "",
+    "deleted_queued_x_f_json": "3.pbs01 cancelled",
+    "deleted_running_just_after_f_json": "13.pbs01 running",
+    "deleted_running_x_f": "13.pbs01 cancelled",
+    "deleted_running_x_f_json": "13.pbs01 cancelled",
+    "depend_afterany_of_failed_x_f_json": "19.pbs01 done",
+    "depend_afternotok_of_failed_x_f_json": "18.pbs01 done",
+    "depend_afterok_done_x_f_json": "16.pbs01 failed",
+    "depend_afterok_of_failed_x_f_json": "17.pbs01 never ran",
+    "depend_afterok_on_finished_failed_x_f_json": "20.pbs01 never ran",
+    "depend_afterok_on_finished_ok_x_f_json": "21.pbs01 done",
+    "depend_parent_f_json": "15.pbs01 running",
+    "depend_waiting_f_json": "16.pbs01 waiting",
+    "empty_qstat_f_json": "",
+    "error_depend_unknown_x_f_json": "22.pbs01 never ran",
+    "exiting_f_json": "50.pbs01 ending",
+    "finished_exit0_x_f": "7.pbs01 done",
+    "finished_exit0_x_f_json": "7.pbs01 done",
+    "finished_exit127_x_f_json": "12.pbs01 failed",
+    "finished_exit3_x_f": "8.pbs01 failed",
+    "finished_exit3_x_f_json": "8.pbs01 failed",
+    "finished_gpu_x_f_json": "1.pbs01 done",
+    "finished_sigkill_x_f_json": "10.pbs01 failed",
+    "finished_sigsegv_x_f_json": "11.pbs01 failed",
+    "finished_without_x_f_json": "",
+    "held_at_submit_f_json": "5.pbs01 held",
+    "held_f": "2.pbs01 held",
+    "held_f_json": "2.pbs01 held",
+    "job_env_x_f_json": "14.pbs01 done",
+    "mixed_all_f_json": "1.pbs01 running, 2.pbs01 queued, 3.pbs01 queued, 4.pbs01 queued",
+    "mixed_two_ids_x_f": "7.pbs01 done, 8.pbs01 failed",
+    "other_user_job_f_json": "41.pbs01 running",
+    "qhold_running_f_json": "46.pbs01 running",
+    "queue_stopped_f_json": "30.pbs01 queued",
+    "queued_f": "2.pbs01 queued",
+    "queued_f_json": "2.pbs01 queued",
+    "queued_never_f_json": "3.pbs01 queued",
+    "running_f": "1.pbs01 running",
+    "running_f_json": "1.pbs01 running",
+    "stageout_failed_x_f_json": "29.pbs01 done",
+    "suspended_f_json": "42.pbs01 held",
+    "system_held_after_qrerun_f_json": "42.pbs01 held",
+    "waiting_f_json": "6.pbs01 waiting",
+    "walltime_killed_x_f": "9.pbs01 out of walltime",
+    "walltime_killed_x_f_json": "9.pbs01 out of walltime",
+}
+
+REASONS = {
+    "array_finished_x_f_json": "at least one job of the array failed",
+    "deleted_running_x_f": "deleted by ee2110061@pbs01",
+    "depend_waiting_f_json": "for afterok:15.pbs01",
+    "error_depend_unknown_x_f_json": "what it waited for never came: afterok:999999.pbs01",
+    "finished_exit127_x_f_json": "exit status 127: a command was not found",
+    "finished_sigkill_x_f_json": "killed by SIGKILL; memory running out is the usual cause",
+    "held_at_submit_f_json": "held by its owner: qrls lets it go",
+    "queue_stopped_f_json": "Not Running: Queue not started.",
+    "queued_never_f_json": "Can Never Run: Insufficient amount of resource: ngpus (R: 3 A: 2 T: 2)",
+    "stageout_failed_x_f_json": "its scheduler.log could not be delivered",
+    "waiting_f_json": "until Sun Nov 22 20:32:00 2026",
+    "walltime_killed_x_f": "ran longer than its walltime",
+}
+
+
+@pytest.mark.parametrize("name", STATES)
+def test_status_gives_each_job_its_state(name: str) -> None:
+    jobs = PBS.parse_status(captured(name)).jobs
+    assert ", ".join(f"{job_id} {job.standing.state}" for job_id, job in jobs.items()) == STATES[name]
+
+
+@pytest.mark.parametrize("name", REASONS)
+def test_status_gives_the_reason(name: str) -> None:
+    (job,) = PBS.parse_status(captured(name)).jobs.values()
+    assert job.standing.reason == REASONS[name]
+
+
+def test_text_and_json_tell_the_same() -> None:
+    text, as_json = (PBS.parse_status(captured(f"running_f{form}")).jobs["1.pbs01"] for form in ("", "_json"))
+    assert text.get("Resource_List.select") == as_json.get("Resource_List.select") == "1:ncpus=1:ngpus=1"
+    assert text.get("Job_Name") == as_json.get("Job_Name") == "caffe_train"
+
+
+def test_folded_lines_are_joined() -> None:
+    job = PBS.parse_status(captured("running_f")).jobs["1.pbs01"]
+    assert "PBS_O_LOGNAME=ee2110061,PBS_O_PATH=/opt/pbs/bin:" in job.get("Variable_List")
+
+
+def test_an_unknown_job_does_not_hide_the_others() -> None:
+    polled = PBS.parse_status(captured("mixed_known_unknown_f_json"))
+    assert list(polled.jobs) == ["1.pbs01"]
+    assert polled.unknown == {"999999.pbs01"}
+
+
+def test_a_job_in_history_is_not_unknown() -> None:
+    assert PBS.parse_status(captured("finished_without_x_f_json")).unknown == frozenset()
+
+
+@pytest.mark.parametrize("name", ["server_down_qstat_f_json", "error_other_server_qstat"])
+def test_a_failed_poll_says_nothing_of_any_job(name: str) -> None:
+    with pytest.raises(SchedulerError, match="qstat failed"):
+        PBS.parse_status(captured(name))
+
+
+def test_broken_json_is_an_error_and_no_answer() -> None:
+    with pytest.raises(SchedulerError, match="cannot be read"):
+        PBS.parse_status(Answer(0, '{\n"Jobs": {"1.srv": {"job_state": 005}}}'))
+
+
+def test_login_noise_before_the_answer_is_left_aside() -> None:
+    quiet = captured("running_f")
+    noisy = Answer(0, f"Welcome!\n  {{maintenance = Friday}}\n{quiet.out}")
+    assert PBS.parse_status(noisy).jobs == PBS.parse_status(quiet).jobs
+
+
+def test_a_variable_with_a_line_break_cannot_pass_for_an_attribute() -> None:
+    out = "Job Id: 7.srv\n    job_state = R\n    Variable_List = A=x\n    job_state = F\n    comment = hello\n"
+    assert PBS.parse_status(Answer(0, out)).jobs["7.srv"].standing.state is JobState.RUNNING
+
+
+def test_a_state_letter_that_no_pbs_has_is_an_error() -> None:
+    job = PBS.parse_status(Answer(0, "Job Id: 7.srv\n    job_state = Y\n")).jobs["7.srv"]
+    with pytest.raises(SchedulerError, match="'Y'"):
+        _ = job.standing
+
+
+def test_torque_spells_the_exit_status_otherwise() -> None:
+    out = "Job Id: 7.srv.example.org\n    job_state = C\n    exit_status = 2\n"
+    standing = PBS.parse_status(Answer(0, out)).jobs["7.srv.example.org"].standing
+    assert (standing.state, standing.exit_status) == (JobState.FAILED, 2)
+
+
+@pytest.mark.parametrize(
+    ("name", "job_id"),
+    [("running_qsub", "1.pbs01"), ("array_qsub", "23[].pbs01"), ("error_depend_unknown_qsub", "22.pbs01")],
+)
+def test_submit_gives_the_id(name: str, job_id: str) -> None:
+    assert PBS.parse_submit(captured(name)) == job_id
+
+
+REFUSED = sorted(name for name, row in INDEX.items() if name.endswith("_qsub") and row["status"] != "0")
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_a_refused_submit_says_so_in_the_words_of_qsub(name: str) -> None:
+    answer = captured(name)
+    said = next(line for line in answer.err.splitlines() if "qsub:" in line)
+    with pytest.raises(SchedulerError) as error:
+        PBS.parse_submit(answer)
+    assert said.strip() in str(error.value)
+    assert "usage:" not in str(error.value)
+
+
+@pytest.mark.parametrize("name", ["deleted_running_qdel", "deleted_twice_qdel", "qhold_queued", "qrls_not_held"])
+def test_a_change_that_was_obeyed(name: str) -> None:
+    assert PBS.parse_change(captured(name)) is True
+
+
+@pytest.mark.parametrize(
+    "name", ["finished_qdel", "finished_qhold", "error_unknown_job_qdel", "array_no_brackets_qdel"]
+)
+def test_a_change_that_came_too_late(name: str) -> None:
+    assert PBS.parse_change(captured(name)) is False
+
+
+@pytest.mark.parametrize("name", ["error_no_permission_qdel", "server_down_qdel", "error_malformed_job_id_qdel"])
+def test_a_change_that_was_refused(name: str) -> None:
+    with pytest.raises(SchedulerError):
+        PBS.parse_change(captured(name))
+
+
+def test_one_question_for_all_jobs() -> None:
+    assert PBS.status_command(["1.srv", "2[].srv"]) == ("qstat", "-x", "-f", "1.srv", "2[].srv")
+    assert Pbs(torque=True).status_command(["1.srv"]) == ("qstat", "-f", "1.srv")
+    assert PBS.submit_command(PurePosixPath("job.pbs")) == ("qsub", "job.pbs")

@@ -1,0 +1,87 @@
+from pathlib import Path
+
+import pytest
+
+from hpcbrew import cluster
+from hpcbrew.errors import ProfileError
+
+
+@pytest.fixture
+def write(home: Path):
+    def write(name: str, text: str) -> Path:
+        path = home / "config" / "hpcbrew" / "clusters" / f"{name}.yaml"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+        return path
+
+    return write
+
+
+@pytest.mark.parametrize("name", [path.stem for path in cluster.folders()[1].glob("*.yaml")])
+def test_every_shipped_profile_is_sound(name: str) -> None:
+    assert cluster.load(name).name == name
+
+
+def test_a_profile_takes_what_it_does_not_say_from_the_one_it_extends(write) -> None:
+    write("mine", "extends: iitd\nhost: hpc\naccount: {default: ee}\nqueues: {low: {walltime: '12:00:00'}}\n")
+    mine, iitd = cluster.load("mine"), cluster.load("iitd")
+    assert (mine.host, mine.account.default, mine.account.required) == ("hpc", "ee", True)
+    assert mine.queues["low"].walltime == 12 * 3600
+    assert mine.queues["standard"] == iitd.queues["standard"]
+
+
+def test_null_takes_an_entry_out(write) -> None:
+    write("mine", "extends: iitd\nqueues: {test: null}\n")
+    assert "test" not in cluster.load("mine").queues
+
+
+def test_a_profile_may_extend_the_shipped_one_of_its_own_name(write) -> None:
+    write("iitd", "extends: iitd\nhost: me@hpc.iitd.ac.in\n")
+    assert cluster.load("iitd").host == "me@hpc.iitd.ac.in"
+    assert cluster.load("iitd").account.required
+
+
+FAULTS = {
+    "unknown key": ("extends: iitd\nhosts: x\n", "hosts: no such key. Did you mean 'host'?"),
+    "unknown key below": (
+        "extends: iitd\nqueues: {low: {waltime: 5}}\n",
+        "queues.low.waltime: no such key. Did you mean",
+    ),
+    "wrong choice": ("extends: iitd\nscheduler: slurm\n", "scheduler: 'slurm': Input should be 'pbs' or 'local'"),
+    "wrong time": (
+        "extends: iitd\nqueues: {low: {walltime: soon}}\n",
+        "queues.low.walltime: 'soon': 'soon' is no length",
+    ),
+    "wrong type": ("extends: iitd\nmax_nodes: many\n", "max_nodes: 'many': Input should be a valid integer"),
+    "line break": ('extends: iitd\nproxy: "a\\nb"\n', "must be one line"),
+    "scratch that runs a command": ("extends: iitd\nscratch: $(rm -rf ~)\n", "scratch: '$(rm -rf ~)'"),
+    "no host": ("scratch: ~/scratch\n", "host: missing"),
+    "queue not there": ("extends: iitd\nqueue: fast\n", "'fast' is not among queues"),
+    "not YAML": ("host: [a\n", ":2: not YAML"),
+    "not a mapping": ("- a\n", "this is list"),
+    "named": ("extends: iitd\nname: x\n", "name: a cluster is called as its file is"),
+    "extends nothing": ("extends: iit\n", "extends: no cluster 'iit'. Did you mean 'iitd'?"),
+    "extends itself": ("extends: mine\n", "extends: no cluster 'mine'"),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_wrong_profile_is_an_error_with_file_key_value_and_choices(write, fault: str) -> None:
+    text, said = FAULTS[fault]
+    path = write("mine", text)
+    with pytest.raises(ProfileError) as error:
+        cluster.load("mine")
+    assert str(error.value).startswith(str(path))
+    assert said in str(error.value)
+
+
+def test_profiles_that_extend_each_other_are_an_error(write) -> None:
+    write("a", "extends: b\n")
+    write("b", "extends: a\n")
+    with pytest.raises(ProfileError, match="round in a circle: a → b"):
+        cluster.load("a")
+
+
+def test_an_unknown_cluster_lists_those_that_are_there() -> None:
+    with pytest.raises(ProfileError, match=r"Did you mean 'iitd'\? There are: .*gadi, iitd, local"):
+        cluster.load("iitdd")

@@ -1,0 +1,72 @@
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from hpcbrew import cluster, limits
+from hpcbrew.errors import RequestError
+from hpcbrew.job import JobRequest
+from hpcbrew.machine import Machine
+
+HERE = Machine(cpus=2, gpus=0)
+REQUEST = JobRequest(Path("solver.prototxt"), project="ee")
+HOUR = 3600
+
+REFUSED = {
+    "walltime": (
+        "iitd",
+        {"queue": "low", "walltime": 168 * HOUR},
+        'queue "low" allows 96:00:00 and 168:00:00 was asked. '
+        '"standard" allows 168:00:00: hpcbrew submit … --queue standard',
+    ),
+    "walltime nowhere": ("iitd", {"walltime": 200 * HOUR}, '"standard" allows 168:00:00 and 200:00:00 was asked.'),
+    "unknown queue": ("iitd", {"queue": "lwo"}, "has no queue 'lwo'. Did you mean 'low'?"),
+    "GPUs of a node": ("iitd", {"gpus_per_node": 4}, "has 2 GPUs and 4 were asked: --nodes 2 --gpus-per-node 2"),
+    "GPU type": ("iitd", {"gpus_per_node": 1, "gpu_type": "H1"}, "no GPU type 'H1'. There are: K40, V100, A100-40"),
+    "queue without GPUs": (
+        "gadi",
+        {"gpus_per_node": 1, "queue": "normal"},
+        'queue "normal" has no GPUs. "gpuvolta" allows them',
+    ),
+    "too few nodes": ("polaris", {"queue": "prod", "nodes": 2}, '"prod" is for 10 to 496 nodes and 2 was asked'),
+    "nodes of this machine": ("local", {"nodes": 2}, "allows 1 node and 2 were asked"),
+    "GPU of this machine": ("local", {"gpus_per_node": 1}, "this machine has none"),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_a_request_beyond_the_limits_says_what_would_do(case: str) -> None:
+    name, asked, said = REFUSED[case]
+    with pytest.raises(RequestError, match=re.escape(said)):
+        limits.settle(replace(REQUEST, **asked), cluster.load(name), HERE)
+
+
+def test_what_is_not_asked_comes_from_the_profile() -> None:
+    settled = limits.settle(replace(REQUEST, gpus_per_node=2, gpu_type="V100"), cluster.load("iitd"), HERE)
+    assert (settled.cpus, settled.mem, settled.queue, settled.walltime) == (8, 48 * 2**30, "standard", 24 * HOUR)
+    assert settled.select == {"centos": "skylake"}
+
+
+def test_a_job_without_gpus_goes_to_the_cpu_nodes() -> None:
+    assert limits.settle(REQUEST, cluster.load("iitd"), HERE).select == {"centos": "genoa"}
+
+
+def test_the_only_gpu_type_and_its_queue_need_not_be_named() -> None:
+    assert limits.settle(replace(REQUEST, gpus_per_node=1), cluster.load("gadi"), HERE).queue == "gpuvolta"
+
+
+def test_the_default_walltime_is_cut_to_that_of_the_queue() -> None:
+    settled = limits.settle(replace(REQUEST, queue="debug"), cluster.load("polaris"), HERE)
+    assert settled.walltime == HOUR
+
+
+def test_this_machine_gives_all_its_cores_and_the_gpus_it_has() -> None:
+    settled = limits.settle(replace(REQUEST, gpus_per_node=1), cluster.load("local"), Machine(cpus=16, gpus=1))
+    assert (settled.cpus, settled.gpus) == (16, 1)
+
+
+def test_a_missing_project_is_told_apart() -> None:
+    iitd = cluster.load("iitd")
+    assert limits.lacks(limits.settle(REQUEST, iitd, HERE), iitd) == ""
+    assert "--project" in limits.lacks(limits.settle(replace(REQUEST, project=None), iitd, HERE), iitd)
