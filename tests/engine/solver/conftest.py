@@ -1,8 +1,9 @@
 """A net small enough to train in a test, and the solver that trains it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import jax
 import numpy as np
 import pytest
 
@@ -37,6 +38,21 @@ def parameter(settings: str = "momentum: 0.9", net: str = NET % LEARNED) -> pb.S
     if not any(param.HasField(name) for name in ("net", "train_net", "train_net_param")):
         param.net_param.CopyFrom(text.parse(net, pb.NetParameter))
     return param
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _compile_each_program_once(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Most tests train the same net; compiling it takes longer than all the rest."""
+    here = {
+        "jax_compilation_cache_dir": str(tmp_path_factory.mktemp("compiled")),
+        "jax_persistent_cache_min_compile_time_secs": 0.0,
+    }
+    before = {name: getattr(jax.config, name) for name in here}
+    for settings in (here, before):
+        for name, value in settings.items():
+            jax.config.update(name, value)
+        if settings is here:
+            yield
 
 
 @pytest.fixture
