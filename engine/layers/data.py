@@ -5,6 +5,7 @@ from pathlib import Path
 from engine.data.databases import LMDB
 from engine.data.datum import Colour
 from engine.data.hdf5 import HDF5Source
+from engine.data.hdf5_output import HDF5Sink
 from engine.data.images import ImageSource
 from engine.data.leveldb import LevelDB
 from engine.data.memory import MemorySource
@@ -13,7 +14,7 @@ from engine.data.source import Source as Batches
 from engine.data.transform import Transform
 from engine.data.windows import WindowSource
 from engine.errors import DataError, PrototxtError
-from engine.layers.base import Shape, Source, layer
+from engine.layers.base import Layer, Shape, Source, layer
 from engine.proto import caffe_pb2 as pb
 from engine.proto import paths
 
@@ -157,3 +158,31 @@ class WindowData(DataLayer):
             raise self.error(f"context_pad {p.context_pad} leaves nothing of a crop of {transform.crop}.")
         prefetch = self.config.data_param.prefetch
         return WindowSource(self.path("source", p.source), self.config.top, p, transform, seed, prefetch)
+
+
+@layer("HDF5Output")
+class HDF5Output(Layer):
+    """Hands its two bottoms, data and label, to an HDF5 file; they have equally many rows. No tops."""
+
+    bottoms = (2, 2)
+    tops = (0, 0)
+    sink = True
+
+    def setup(self, data: Shape, label: Shape) -> list[Shape]:
+        if not self.config.hdf5_output_param.file_name:
+            raise self.error("file_name names nothing.")
+        if not data or not label or data[0] != label[0]:
+            raise self.error(
+                f"{self.bottom(0)} of shape {list(data)} and {self.bottom(1)} of {list(label)}: as many rows?"
+            )
+        return []
+
+    def forward(self, params, bottoms, ctx):
+        return []
+
+    def open(self) -> HDF5Sink:
+        """The file: the host writes to it what `net.forward` returns for this layer."""
+        try:
+            return HDF5Sink(Path(self.config.hdf5_output_param.file_name))
+        except DataError as e:
+            raise self.error(str(e)) from e

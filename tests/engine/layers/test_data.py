@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
 
@@ -64,3 +65,50 @@ def test_a_source_beside_the_net_s_file_is_found(monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     net = shaped_net(DATA.format('batch_size: 2 source: "gray_lmdb"', ""), GOLDEN / "train_val.prototxt")
     assert net.blob_shapes["data"] == (2, 1, 28, 28)
+
+
+OUTPUT = """
+layer {{ name: "in" type: "Input" top: "a" top: "b"
+        input_param {{ shape {{ dim: 2 dim: 3 }} shape {{ dim: {rows} }} }} }}
+layer {{ name: "out" type: "HDF5Output" bottom: "a" bottom: "b" hdf5_output_param {{ file_name: "{file}" }} }}
+"""
+
+
+def test_hdf5_output_hands_its_bottoms_to_a_file(tmp_path):
+    net = shaped_net(OUTPUT.format(rows=2, file=tmp_path / "out.h5"))
+    a, b = np.arange(6, dtype=np.float32).reshape(2, 3), np.float32([1, 2])
+    result = net.forward([], {"a": a, "b": b})
+    sink = next(layer for layer in net.layers if layer.sink).open()
+    sink.write(result.sinks["out"])
+    sink.close()
+    with h5py.File(tmp_path / "out.h5") as file:
+        assert np.array_equal(file["data"][:, :, 0, 0], a)
+        assert np.array_equal(file["label"][:, 0, 0, 0], b)
+
+
+@pytest.mark.parametrize(("rows", "file", "says"), [(3, "out.h5", "as many rows"), (2, "", "file_name names nothing")])
+def test_hdf5_output_refuses(rows, file, says):
+    with pytest.raises(LayerError, match=rf'layer "out" \(HDF5Output\): .*{says}'):
+        shaped_net(OUTPUT.format(rows=rows, file=file))
+
+
+REFUSED = {
+    'type: "ImageData" top: "d" image_data_param { source: "list.txt" new_height: 3 }': "new_width 0; set both",
+    'type: "ImageData" top: "d" image_data_param { source: "gone.txt" }': r"gone\.txt: cannot be read",
+    'type: "HDF5Data" top: "data" hdf5_data_param { source: "h5list.txt" batch_size: 1 } '
+    "transform_param { scale: 2 }": "does not transform",
+    'type: "HDF5Data" top: "data" hdf5_data_param { source: "h5list.txt" }': "batch_size is 0",
+    'type: "MemoryData" top: "d" top: "l" memory_data_param { batch_size: 1 channels: 3 height: 2 }': "each must be 1",
+    'type: "WindowData" top: "d" top: "l" window_data_param { source: "w" batch_size: 1 }': "crop_size is 0",
+    'type: "WindowData" top: "d" top: "l" window_data_param { source: "w" batch_size: 1 context_pad: 4 } '
+    "transform_param { crop_size: 8 }": "context_pad 4 leaves nothing",
+    'type: "WindowData" top: "d" top: "l" window_data_param { source: "w" batch_size: 1 crop_mode: "round" } '
+    "transform_param { crop_size: 8 }": 'crop_mode "round"; there are warp and square',
+}
+
+
+@pytest.mark.parametrize("text", REFUSED)
+def test_wrong_configurations_are_refused(text, monkeypatch):
+    monkeypatch.chdir(GOLDEN)
+    with pytest.raises(LayerError, match=rf'layer "d" \(\w+\): .*{REFUSED[text]}'):
+        shaped_net(f'layer {{ name: "d" {text} }}')

@@ -1,0 +1,61 @@
+"""The file that Caffe's HDF5Output layer writes."""
+
+import contextlib
+import secrets
+from collections.abc import Sequence
+from pathlib import Path
+
+import h5py
+import numpy as np
+
+from engine.errors import DataError
+from engine.proto import files
+
+
+class HDF5Sink:
+    """Gathers batches in the datasets `data` and `label`, float32, one behind the other; the file appears on `close`.
+
+    Shapes are Caffe's: num × channels × height × width, with ones for the axes that a blob lacks; blobs of more axes
+    keep theirs. Raises DataError where the file cannot be written.
+    """
+
+    names = ("data", "label")
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+        try:
+            self._file = h5py.File(self._temporary, "x")
+        except OSError as e:
+            raise DataError(f"{path}: cannot be written ({e}).") from e
+
+    def write(self, blobs: Sequence[np.ndarray]) -> None:
+        """Appends a batch: the values of both bottoms, which have equally many rows."""
+        try:
+            for name, blob in zip(self.names, blobs, strict=True):
+                rows = np.asarray(blob, np.float32)
+                rows = rows.reshape(rows.shape + (1,) * (4 - rows.ndim))
+                if name not in self._file:
+                    self._file.create_dataset(name, data=rows, maxshape=(None, *rows.shape[1:]))
+                    continue
+                dataset = self._file[name]
+                dataset.resize(len(dataset) + len(rows), axis=0)
+                dataset[-len(rows) :] = rows
+        except OSError as e:
+            raise DataError(f"{self.path}: cannot be written ({e}).") from e
+
+    def close(self) -> None:
+        """Puts the file in its place; without a batch there is none."""
+        try:
+            empty = not len(self._file)
+            self._file.close()
+            if empty:
+                self._temporary.unlink()
+            else:
+                self._temporary.replace(self.path)
+                files.sync_folder(self.path.parent)
+        except OSError as e:
+            raise DataError(f"{self.path}: cannot be written ({e}).") from e
+        finally:
+            with contextlib.suppress(OSError):
+                self._temporary.unlink(missing_ok=True)
