@@ -66,7 +66,7 @@ def read_net(path: str | Path) -> pb.NetParameter:
 
 
 def to_array(blob: pb.BlobProto) -> np.ndarray:
-    """The values of `blob`, float32, in its shape: of `shape`, or of the older num × channels × height × width.
+    """The values of `blob`, float32 and read-only, shaped by `shape`, or by the older num × channels × height × width.
 
     Raises SnapshotError where the number of values is not the shape's.
     """
@@ -91,8 +91,8 @@ def from_array(array: np.ndarray, diff: np.ndarray | None = None) -> pb.BlobProt
     blob.shape.dim.extend(np.shape(array))
     for name, values in (("data", array), ("diff", diff)):
         if values is not None and np.size(values):
-            packed = np.ascontiguousarray(values, dtype="<f4").tobytes()
-            blob.MergeFromString(_tag(name) + _varint(len(packed)) + packed)
+            packed = np.ascontiguousarray(values, dtype="<f4")
+            blob.MergeFromString(b"".join((_varint(_tag(name)), _varint(packed.nbytes), packed.data)))
     return blob
 
 
@@ -101,19 +101,27 @@ def from_array(array: np.ndarray, diff: np.ndarray | None = None) -> pb.BlobProt
 
 
 def _packed(blob: pb.BlobProto, name: str) -> np.ndarray:
-    alone = pb.BlobProto()
-    alone.CopyFrom(blob)
-    for field, _ in blob.ListFields():
-        if field.name != name:
-            alone.ClearField(field.name)
-    alone.DiscardUnknownFields()
-    kind, count = np.dtype("<f8" if name.startswith("double") else "<f4"), len(getattr(blob, name))
-    wire = alone.SerializeToString()
-    return np.frombuffer(wire, kind, count, len(wire) - count * kind.itemsize)
+    kind = np.dtype("<f8" if name.startswith("double") else "<f4")
+    wire, at = blob.SerializeToString(), 0
+    while at < len(wire):
+        tag, at = _read_varint(wire, at)
+        match tag & 7:
+            case 0:
+                _, at = _read_varint(wire, at)
+            case 1:
+                at += 8
+            case 2:
+                length, at = _read_varint(wire, at)
+                if tag == _tag(name):
+                    return np.frombuffer(wire, kind, length // kind.itemsize, at)
+                at += length
+            case 5:
+                at += 4
+    return np.empty(0, kind)
 
 
-def _tag(name: str) -> bytes:
-    return bytes([pb.BlobProto.DESCRIPTOR.fields_by_name[name].number << 3 | 2])
+def _tag(name: str) -> int:
+    return pb.BlobProto.DESCRIPTOR.fields_by_name[name].number << 3 | 2
 
 
 def _varint(number: int) -> bytes:
@@ -122,6 +130,16 @@ def _varint(number: int) -> bytes:
         out.append(number & 127 | 128)
         number >>= 7
     return bytes([*out, number])
+
+
+def _read_varint(wire: bytes, at: int) -> tuple[int, int]:
+    """The number that begins at `at`, and where it ends."""
+    number = shift = 0
+    while wire[at] & 128:
+        number |= (wire[at] & 127) << shift
+        shift += 7
+        at += 1
+    return number | wire[at] << shift, at + 1
 
 
 def _has(data: bytes, message_class: type[Message], field: str) -> bool:

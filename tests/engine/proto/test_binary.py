@@ -52,7 +52,7 @@ def test_doubles_come_out_as_floats():
 
 def test_a_gradient_and_unknown_fields_beside_the_values_do_not_matter():
     blob = binary.from_array(np.ones((2, 2)), diff=np.zeros((2, 2)))
-    blob.MergeFromString(b"\xa2\x06\x03abc\xad\x06\0\0\0\0")
+    blob.MergeFromString(b"\xa0\x06\x81\x01\xa2\x06\x03abc\xad\x06\0\0\0\0\xa9\x06" + bytes(8))
     assert np.array_equal(binary.to_array(blob), np.ones((2, 2)))
 
 
