@@ -41,8 +41,8 @@ def parse(text: str, message_class: type[M], name: str = "<string>") -> M:
                     log.warning("%s:%d: %s", name, line, notice)
                 return message
         problem = diagnose.find(text, message_class)
-        what = f"{name}:{problem.line}: {problem}" if problem else f"{name}:{error}"
-        raise PrototxtError(what) from error
+        what = f"{problem.line}: {problem}" if problem else str(error)
+        raise PrototxtError(f"{name}:{_printable(what)}") from error
     return _complete(message, text, name)
 
 
@@ -109,6 +109,11 @@ def _complete(message: M, text: str, name: str) -> M:
         where = f"{name}:{_layer_lines(text)[int(layer[1])][1]}" if layer else name
         raise PrototxtError(f"{where}: {missing[0].rpartition('].')[2]} must be given.")
     return message
+
+
+def _printable(text: str) -> str:
+    """`text` without what a file could do to a terminal."""
+    return "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in text)
 
 
 def _beside(file: Path) -> str:

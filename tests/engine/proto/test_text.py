@@ -94,6 +94,12 @@ def test_a_file_that_is_no_text_is_refused(tmp_path, data, said):
         read_bytes(tmp_path, data)
 
 
+def test_control_characters_of_a_file_do_not_reach_the_terminal():
+    with pytest.raises(PrototxtError) as caught:
+        text.parse("layer { \x1b[31m", pb.NetParameter)
+    assert str(caught.value).isprintable()
+
+
 def test_a_missing_file_is_said_with_what_is_there(tmp_path):
     (tmp_path / "solver.prototxt").write_text("base_lr: 1")
     with pytest.raises(PrototxtError, match=r"solvr.prototxt: no such file\. In .*: solver\.prototxt"):
