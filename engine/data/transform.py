@@ -51,10 +51,10 @@ class Transform:
         `draws`, (n, 3) uniform numbers in [0, 1), decide each picture's mirroring, and the top and left of its crop.
         `out` must have the `shape` of every picture.
         """
-        for row, picture, (flip, top, left) in zip(out, pictures, draws, strict=True):
-            window = self._window(picture.shape, top, left)
+        for row, picture, (flip, top, left) in zip(out, pictures, draws.tolist(), strict=True):
+            window = self._window(picture.shape, top, left) if self.crop else ...
             if self.mean is None:
-                np.copyto(row, picture[window])
+                row[...] = picture[window]
             else:
                 np.subtract(picture[window], self.mean[window], out=row)
             if self.mirror and flip < 0.5:
@@ -66,8 +66,6 @@ class Transform:
             out *= self.scale
 
     def _window(self, shape: tuple[int, ...], top: float, left: float) -> tuple[slice, slice, slice]:
-        if not self.crop:
-            return np.s_[:, :, :]
         rows, columns = shape[1] - self.crop, shape[2] - self.crop
         y, x = (int(top * (rows + 1)), int(left * (columns + 1))) if self.random_crop else (rows // 2, columns // 2)
         return np.s_[:, y : y + self.crop, x : x + self.crop]
