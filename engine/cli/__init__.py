@@ -44,6 +44,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _fail(e.format_message())
     except EngineError as e:
         return _fail(str(e))
+    except ModuleNotFoundError as e:
+        if (e.name or "").startswith(("engine", "hpcbrew")):
+            raise
+        return _fail(f"{e.name} is not installed, and the engine needs it: pip install 'hpcbrew[engine]'")
     except (KeyboardInterrupt, click.Abort):
         sys.stderr.write("caffe: interrupted\n")
         return 130
