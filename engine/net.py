@@ -1,7 +1,8 @@
 """Graph → Net: shapes, parameters and one pure function `forward(params, inputs, key)`."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
@@ -74,14 +75,19 @@ class Net:
         self.shapes: dict[Value, Shape] = {}
         self.params: list[Param] = []
         self.param_ids: list[list[int]] = []
+        self.memory_ids: list[list[int]] = []
         self.loss_weights: list[list[float]] = []
         self.tops: list[tuple[Value, ...]] = []
+        self._given = dict(shapes or {})
         self._sizes: dict[tuple[tuple[str, Shape], ...], Net] = {}
         for i, node in enumerate(graph.nodes):
-            self._add(node, layers[i] if layers else create(node), shapes or {})
+            self._add(node, layers[i] if layers else create(node), self._given)
+        self.kept = len(self.params)
+        self._append_memories()
         self.output_names = list(graph.outputs)
         self.backward = _Backward(self)
-        self._sizes[tuple(self._source_shapes().items())] = self
+        self._given = {**self._source_shapes(), **self._given}
+        self._sizes[tuple(self._given.items())] = self
 
     @classmethod
     def from_param(
@@ -97,11 +103,11 @@ class Net:
         return cls(graph.build(param, state, path))
 
     def resized(self, shapes: Mapping[str, Shape]) -> "Net":
-        """This net for other shapes of its sources' tops, by blob; itself where they are the same, else made once.
+        """This net for other shapes of its sources' and dynamic layers' tops: itself where they are the same.
 
         Raises LayerError where a layer does not fit, or a parameter would change.
         """
-        wanted = {**self._source_shapes(), **shapes}
+        wanted = {**self._given, **shapes}
         key = tuple(wanted.items())
         if key not in self._sizes:
             net = Net(self.graph, wanted, [layer.blank() for layer in self.layers])
@@ -129,10 +135,11 @@ class Net:
         bottoms = [self.shapes[v] for v in node.bottoms]
         tops = self._tops_of(node, layer)
         shapes = [tuple(int(d) for d in s) for s in layer.setup(*bottoms)]
-        if isinstance(layer, Source):
+        if isinstance(layer, Source) or layer.dynamic:
             shapes = [tuple(given.get(v.blob, s)) for v, s in zip(tops, shapes, strict=True)]
         if len(shapes) != len(tops):
             raise layer.error(f"it makes {len(shapes)} tops and {len(tops)} are named.")
+        layer.top_shapes = shapes
         for value, shape in zip(tops, shapes, strict=True):
             self.shapes[value] = shape
         weights = list(node.config.loss_weight)
@@ -162,6 +169,13 @@ class Net:
             ids.append(len(self.params))
             self.params.append(Param(layer.name, i, decl, lr_mult, decay_mult))
         return ids
+
+    def _append_memories(self) -> None:
+        """Behind the parameters of all layers, so that these are numbered as Caffe numbers them."""
+        for layer in self.layers:
+            self.memory_ids.append([len(self.params) + n for n in range(len(layer.memories))])
+            first = len(layer.params)
+            self.params += [Param(layer.name, first + n, decl, 0.0, 0.0) for n, decl in enumerate(layer.memories)]
 
     def _share(self, node: Node, i: int, decl: ParamDecl, own: list[int]) -> int:
         owner, index = node.owners[i]
@@ -254,12 +268,14 @@ class Net:
         updates: dict[int, Array] = {}
         sinks: dict[str, list[Array]] = {}
         loss = jnp.zeros((), jnp.float32)
+        net = self
         for i, layer in enumerate(self.layers):
             if isinstance(layer, Source):
                 tops = [inputs[v.blob] for v in self.tops[i]]
             else:
                 bottoms = [self._read(values, i, j) for j in range(len(self.graph.nodes[i].bottoms))]
-                tops, changed = self.run(i, params, bottoms, key)
+                net = net.measured(i, bottoms)
+                tops, changed = net.run(i, params, bottoms, key)
                 updates.update(changed)
                 if layer.sink:
                     sinks[layer.name] = bottoms
@@ -274,22 +290,51 @@ class Net:
         self, i: int, params: Sequence[Array] | Mapping[int, Array], bottoms: Sequence[Array], key: Array | None = None
     ) -> tuple[list[Array], dict[int, Array]]:
         """Layer `i` alone: its tops, and new values of state parameters by their number in `params`."""
-        layer, ids = self.layers[i], self.param_ids[i]
-        own = [self._shaped(params[k], layer, n) for n, k in enumerate(ids)]
-        with jax.named_scope(layer.name.replace("/", ".") or layer.type):
-            tops, changed = layer.apply(own, bottoms, Context(key, i))
+        layer, ids = self.layers[i], self.param_ids[i] + self.memory_ids[i]
+        own = [_shaped(params[k], decl.shape) for decl, k in zip(layer.params, self.param_ids[i], strict=True)]
+        own += [_cleared(params[k], decl.shape) for decl, k in zip(layer.memories, self.memory_ids[i], strict=True)]
+        apply = self._apply_compiled if self.dynamic else self._apply
+        tops, changed = apply(i, own, bottoms, key)
         return tops, {ids[n]: value for n, value in changed.items()}
+
+    def _apply(
+        self, i: int, own: Sequence[Array], bottoms: Sequence[Array], key: Array | None
+    ) -> tuple[list[Array], dict[int, Array]]:
+        layer = self.layers[i]
+        with jax.named_scope(layer.name.replace("/", ".") or layer.type):
+            return layer.apply(own, bottoms, Context(key, i))
+
+    @cached_property
+    def _apply_compiled(self) -> Callable[..., Any]:
+        return jax.jit(self._apply, static_argnums=0)
+
+    def measured(self, i: int, bottoms: Sequence[Array]) -> "Net":
+        """This net with the tops of layer `i`, if it is dynamic, as large as `bottoms`, whose values are known, ask."""
+        layer = self.layers[i]
+        if not layer.dynamic:
+            return self
+        try:
+            shapes = layer.measure([jax.lax.stop_gradient(b) for b in bottoms])
+        except jax.errors.TracerArrayConversionError as e:
+            raise layer.error("the sizes of its tops depend on values; compile this net with Net.compile.") from e
+        return self.resized({v.blob: shape for v, shape in zip(self.tops[i], shapes, strict=True)})
+
+    @cached_property
+    def dynamic(self) -> bool:
+        """Whether sizes depend on values: such a net cannot be compiled as one."""
+        return any(layer.dynamic for layer in self.layers)
+
+    def compile(self, function: Callable[..., Any], **options: Any) -> Callable[..., Any]:
+        """`jax.jit` for a function that calls `forward`. A dynamic net's layers are compiled one by one instead.
+
+        Another size then compiles only what lies behind it.
+        """
+        return function if self.dynamic else jax.jit(function, **options)
 
     def _read(self, values: Mapping[Value, Array], i: int, j: int) -> Array:
         value = values[self.graph.nodes[i].bottoms[j]]
         propagate = self.graph.nodes[i].config.propagate_down
         return jax.lax.stop_gradient(value) if propagate and not propagate[j] else value
-
-    @staticmethod
-    def _shaped(value: Array, layer: Layer, n: int) -> Array:
-        """A parameter as this layer declared it: one shared permissively may have another shape at its owner."""
-        shape = layer.params[n].shape
-        return value if value.shape == shape else value.reshape(shape)
 
     # Models
 
@@ -378,6 +423,16 @@ class _Backward:
                     under_loss.add(value)
                 if not need:
                     skipped.add(value)
+
+
+def _shaped(value: Array, shape: Shape) -> Array:
+    """A parameter as a layer declared it: one shared permissively may have another shape at its owner."""
+    return value if value.shape == shape else value.reshape(shape)
+
+
+def _cleared(value: Array, shape: Shape) -> Array:
+    """A memory; zeros again where the pass before was over batches of another size."""
+    return value if value.shape == shape else jnp.zeros(shape, jnp.float32)
 
 
 def _is_input(layer: Layer) -> bool:

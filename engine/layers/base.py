@@ -17,14 +17,13 @@ whose gradient in Caffe is another one says so in `forward`, by a function with 
 import copy
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 from functools import cached_property
 from typing import Any, ClassVar, Self
 
 import jax
 import numpy as np
 
-from engine import fillers
+from engine import fillers, layer_types
 from engine.errors import LayerError, NetError
 from engine.graph import Node
 from engine.proto import caffe_pb2 as pb
@@ -81,6 +80,8 @@ class Layer:
     """Its tops are its bottom, unchanged (Split)."""
     sink: ClassVar[bool] = False
     """It hands its bottoms to the host (HDF5Output): `net.forward` returns them."""
+    dynamic: ClassVar[bool] = False
+    """How large its tops are depends on its bottoms' values (Filter): `measure` tells before each pass."""
 
     def __init__(self, node: Node) -> None:
         self.node = node
@@ -88,11 +89,13 @@ class Layer:
         self.name = node.name
         self.phase = node.config.phase
         self.params: list[ParamDecl] = []
+        self.memories: list[ParamDecl] = []
+        self.top_shapes: list[Shape] = []
 
     def blank(self) -> Self:
         """A copy that is not set up yet: `setup` again is Caffe's Reshape."""
         other = copy.copy(self)
-        other.params = []
+        other.params, other.memories = [], []
         return other
 
     # What a layer writes
@@ -105,10 +108,17 @@ class Layer:
         """The tops. Pure: same arguments, same tops."""
         raise TypeError(f"{type(self).__name__} has no forward")
 
+    def measure(self, bottoms: Sequence[Array]) -> list[Shape]:
+        """The shapes of a dynamic layer's tops for these bottoms, whose values are known."""
+        raise TypeError(f"{type(self).__name__} has no measure")
+
     def apply(
         self, params: Sequence[Array], bottoms: Sequence[Array], ctx: Context
     ) -> tuple[list[Array], dict[int, Any]]:
-        """`forward`, and new values of the layer's state by parameter index. Only layers with state override it."""
+        """`forward`, and new values of the layer's state by index in `params`. Only layers with state override it.
+
+        `params`: the layer's parameters, then its memories.
+        """
         return self.forward(params, bottoms, ctx), {}
 
     def propagates_to(self, bottom: int) -> bool:
@@ -133,6 +143,10 @@ class Layer:
             raise self.error(str(e)) from e
         self.params.append(ParamDecl(name, tuple(shape), filler, learned))
         return len(self.params) - 1
+
+    def memory(self, name: str, shape: Shape) -> None:
+        """Declares an array that one pass leaves for the next, zeros at first; it is in no model."""
+        self.memories.append(ParamDecl(name, shape, pb.FillerParameter(), learned=False))
 
     def canonical_axis(self, axis: int, shape: Shape, what: str = "axis") -> int:
         """`axis` counted from the front; negative ones count from the end."""
@@ -182,30 +196,6 @@ def _span(least: int, most: int | None) -> str:
 
 REGISTRY: dict[str, type[Layer]] = {}
 
-FORKS: dict[str, str] = {
-    "ROIPooling": "Fast R-CNN",
-    "SmoothL1Loss": "Fast R-CNN",
-    "PSROIPooling": "R-FCN",
-    "PriorBox": "SSD",
-    "Permute": "SSD",
-    "Normalize": "SSD",
-    "MultiBoxLoss": "SSD",
-    "DetectionOutput": "SSD",
-    "AnnotatedData": "SSD",
-    "Interp": "DeepLab and PSPNet",
-    "BN": "PSPNet and ENet",
-    "Upsample": "SegNet",
-    "DenseImageData": "SegNet",
-    "Axpy": "SENet",
-    "ConvolutionDepthwise": "MobileNet ports",
-    "DepthwiseConvolution": "MobileNet ports",
-    "ShuffleChannel": "ShuffleNet ports",
-    "ReLU6": "MobileNet ports",
-    "Correlation": "FlowNet",
-    "FlowWarp": "FlowNet 2",
-}
-"""Layer types that well-known forks of Caffe added, and the fork that did."""
-
 
 def layer(name: str) -> Callable[[type[Layer]], type[Layer]]:
     """Registers a class as the layer type `name`."""
@@ -222,20 +212,10 @@ def create(node: Node) -> Layer:
     """The layer of a node. Raises LayerError for a type that is not there, with what is nearest."""
     kind = node.config.type
     if kind not in REGISTRY:
-        raise node.error(f'unknown layer type "{kind}". {_advice(kind)}')
+        raise node.error(layer_types.unknown(kind))
     made = REGISTRY[kind](node)
     made.check_counts()
     return made
-
-
-def _advice(kind: str) -> str:
-    if kind in FORKS:
-        return f"It belongs to a fork of Caffe ({FORKS[kind]}), not to Caffe itself."
-    folded = {name.lower(): name for name in (*REGISTRY, *FORKS)}
-    near = [folded[name] for name in get_close_matches(kind.lower(), folded, n=3)]
-    if near:
-        return f"Did you mean {' or '.join(near)}?"
-    return f"There are: {', '.join(sorted(REGISTRY))}."
 
 
 def along(s: Array, axis: int, ndim: int) -> Array:

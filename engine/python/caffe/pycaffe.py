@@ -75,11 +75,12 @@ class Net:
         return made
 
     def _open(self, net: engine.net.Net, params: list[Blob]) -> None:
-        self._net = net
+        self._net = self._built = net
         self._owned = params
         self._feeds: dict[int, Feed] = {}
         self._seeds = np.zeros(len(net.layers), np.uint32)
         self._overwritten: dict[Value, Array] = {}
+        self._recalled: dict[int, Array] = {}
         self._compiled = lru_cache(KEPT)(_compile)
         self._last = {v.blob: v for v in net.shapes}
         self._layer_names = net.layer_names
@@ -163,7 +164,7 @@ class Net:
 
     def reshape(self) -> None:
         """Gives every blob the shape that follows from the inputs' present ones. Raises LayerError where none does."""
-        self._fit()
+        self._fit(len(self.layers))
         for name, shape in self._net.blob_shapes.items():
             self.blobs[name].reshape(*shape)
 
@@ -173,12 +174,23 @@ class Net:
             if isinstance(layer, Source) and layer.reads_data:
                 for name, value in self._feed(i, layer).next().items():
                     self.blobs[name].put(value)
-        self._fit()
+        self._fit(start)
+        self._seeds[start : end + 1] = mode.next_seed()
+        first = start
+        for i in range(start, end + 1):
+            if self._net.layers[i].dynamic:  # the layers behind it are of the sizes that it turns out to make
+                self._run(first, i - 1)
+                bottoms = [self.blobs[v.blob].value() for v in self._net.graph.nodes[i].bottoms]
+                self._net, first = self._net.measured(i, bottoms), i
+        self._run(first, end)
+
+    def _run(self, start: int, end: int) -> None:
         net = self._net
         given = {v: self.blobs[v.blob].value() for v in walk.reads(net, start, end)}
-        self._seeds[start : end + 1] = mode.next_seed()
         run = self._compiled(walk.forward, net, start, end)
-        passed = run(self._params(start, end), given, self._seeds)
+        params = self._params(start, end)
+        passed = run(params, given, self._seeds)
+        self._recalled.update((k, params[k]) for ids in net.memory_ids[start : end + 1] for k in ids)
         self._overwritten.update((v, x) for v, x in (given | passed.values).items() if v != self._last[v.blob])
         for blob, x in {v.blob: x for v, x in passed.values.items()}.items():
             self.blobs[blob].put(x)
@@ -198,21 +210,25 @@ class Net:
         ids = {k for i in range(end, start + 1) for k in walk.needed(net, i)[0]}
         sums = {k: self._owned[k].gradient() for k in ids}
         run = self._compiled(walk.backward, net, start, end)
-        below, sums = run(self._params(end, start), values, diffs, sums, self._seeds)
+        below, sums = run(self._params(end, start) | self._recalled, values, diffs, sums, self._seeds)
         for blob, x in below.items():
             self.blobs[blob].put_gradient(x)
         for k, x in sums.items():
             self._owned[k].put_gradient(x)
 
     def _params(self, start: int, end: int) -> dict[int, Array]:
-        return {k: self._owned[k].value() for ids in self._net.param_ids[start : end + 1] for k in ids}
+        rows = [*self._net.param_ids[start : end + 1], *self._net.memory_ids[start : end + 1]]
+        return {k: self._owned[k].value() for ids in rows for k in ids}
 
-    def _fit(self) -> None:
-        """Sets the layers up for the shapes that their sources' tops have now."""
-        sources = (
-            tops for layer, tops in zip(self._net.layers, self._net.tops, strict=True) if isinstance(layer, Source)
-        )
-        self._net = self._net.resized({v.blob: self.blobs[v.blob].shape for tops in sources for v in tops})
+    def _fit(self, start: int) -> None:
+        """Sets the layers up for the present shapes of sources' tops, and of dynamic layers' before layer `start`."""
+        wanted = {
+            v.blob: self.blobs[v.blob].shape
+            for i, (layer, tops) in enumerate(zip(self._net.layers, self._net.tops, strict=True))
+            if isinstance(layer, Source) or (layer.dynamic and i < start)
+            for v in tops
+        }
+        self._net = self._built.resized(wanted)
 
     def _feed(self, i: int, layer: Source) -> Feed:
         if i not in self._feeds:

@@ -96,9 +96,8 @@ def _differentiated(
     """Layer i's pullback, on some of its parameters and bottoms; and its tops."""
 
     def run(some_params: Params, some_bottoms: Params) -> list[Array]:
-        every = {k: some_params.get(k, params[k]) for k in net.param_ids[i]}
         inputs = [some_bottoms.get(j, bottom) for j, bottom in enumerate(bottoms)]
-        return net.run(i, every, inputs, jax.random.key(seed))[0]
+        return net.run(i, {**params, **some_params}, inputs, jax.random.key(seed))[0]
 
     tops, pull = jax.vjp(run, {k: params[k] for k in own}, {j: bottoms[j] for j in below})
     return pull, tops

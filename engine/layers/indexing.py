@@ -1,0 +1,105 @@
+"""Layers that pick rows by number: Embed, BatchReindex, Filter."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from engine.layers.base import Array, LabelBounds, Layer, Shape, count, layer
+
+
+def rows(x: Array, numbers: Array) -> Array:
+    """x[numbers]. A number that is no row gives NaN: an array in a compiled function cannot be checked."""
+    picked = jax.lax.stop_gradient(numbers).astype(jnp.int32)
+    return x.at[picked].get(mode="fill", fill_value=jnp.nan, wrap_negative_indices=False)
+
+
+@layer("Embed")
+class Embed(Layer):
+    """y = W[x] (+ b): for each number in x, 0 … input_dim − 1, that row of W.
+
+    Bottom: x (d0, …, dn). Top: y (d0, …, dn, num_output). Params: W (input_dim, num_output), b (num_output).
+    """
+
+    def setup(self, x: Shape) -> list[Shape]:
+        p = self.config.embed_param
+        if not p.num_output or not p.input_dim:
+            raise self.error("embed_param needs input_dim and num_output of 1 or more.")
+        self.weight = self.param("weight", (p.input_dim, p.num_output), p.weight_filler)
+        self.bias = self.param("bias", (p.num_output,), p.bias_filler) if p.bias_term else None
+        return [(*x, p.num_output)]
+
+    def forward(self, params, bottoms, ctx):
+        y = rows(params[self.weight], bottoms[0])
+        return [y if self.bias is None else y + params[self.bias]]
+
+    def propagates_to(self, bottom: int) -> bool:
+        return False
+
+    def label_bounds(self) -> dict[int, LabelBounds]:
+        return {0: LabelBounds(self.config.embed_param.input_dim)}
+
+
+@layer("BatchReindex")
+class BatchReindex(Layer):
+    """y = x[p]: the rows of x, as often and in the order that p names them.
+
+    Bottoms: x (N, …), p (M,). Top: y (M, …).
+    """
+
+    bottoms = (2, 2)
+
+    def setup(self, x: Shape, p: Shape) -> list[Shape]:
+        if not x or len(p) != 1:
+            raise self.error(f"{self.bottom(1)} of shape {list(p)} must be one row number after another: one axis.")
+        self.examples = x[0]
+        return [(*p, *x[1:])]
+
+    def forward(self, params, bottoms, ctx):
+        return [rows(*bottoms)]
+
+    def propagates_to(self, bottom: int) -> bool:
+        return bottom == 0
+
+    def label_bounds(self) -> dict[int, LabelBounds]:
+        return {1: LabelBounds(self.examples)}
+
+
+@layer("Filter")
+class Filter(Layer):
+    """The rows of each bottom where the last bottom, the selector, is not 0.
+
+    Bottoms: any number of (N, …), and the selector (N,) or (N, 1, …). Tops: (M, …) of each but the selector, M the
+    number of rows selected. M is known only from the selector's values: the layers behind a Filter are set up and
+    compiled again for each M that occurs, those before it are not.
+    """
+
+    bottoms = (2, None)
+    tops = (1, None)
+    dynamic = True
+
+    def setup(self, *bottoms: Shape) -> list[Shape]:
+        *blobs, selector = bottoms
+        if len(self.config.top) != len(blobs):
+            raise self.error(f"it has {len(self.config.top)} tops; it makes one of each bottom but the last.")
+        if not selector or count(selector) != selector[0]:
+            raise self.error(f"{self.bottom(-1)} of shape {list(selector)} must hold one number for each row.")
+        for j, shape in enumerate(blobs):
+            if shape[:1] != selector[:1]:
+                raise self.error(
+                    f"{self.bottom(j)} of shape {list(shape)} must have {selector[0]} rows, as the selector "
+                    f"{self.bottom(-1)} of shape {list(selector)} has."
+                )
+        return list(blobs)
+
+    def measure(self, bottoms):
+        *blobs, selector = bottoms
+        selected = int(np.count_nonzero(np.asarray(selector)))
+        return [(selected, *x.shape[1:]) for x in blobs]
+
+    def forward(self, params, bottoms, ctx):
+        *blobs, selector = bottoms
+        (picked,) = jnp.nonzero(jax.lax.stop_gradient(selector).ravel(), size=self.top_shapes[0][0])
+        return [x[picked] for x in blobs]
+
+    def propagates_to(self, bottom: int) -> bool:
+        return bottom != len(self.config.bottom) - 1
