@@ -7,7 +7,7 @@ from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from engine import graph
+from engine import graph, layer_types
 from engine.proto import caffe_pb2 as pb
 from engine.proto import paths, text
 from hpcbrew import lists, overrides
@@ -203,7 +203,8 @@ class _Collector:
             merged = pb.NetState()
             merged.CopyFrom(net.state)
             merged.MergeFrom(state)
-            graph.build(net, merged, shown)  # a net that cannot be built is refused now, not on the cluster
+            # What cannot be built is refused now, not on the cluster.
+            layer_types.check(graph.build(net, merged, shown))
             used |= {layer.SerializeToString() for layer in graph.filter_net(net, merged, shown).layer}
         seen: dict[str, int] = {}
         for index, layer in enumerate(net.layer):

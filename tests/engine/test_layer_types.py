@@ -1,0 +1,34 @@
+import subprocess
+import sys
+
+import pytest
+
+from engine import graph, layer_types
+from engine.errors import LayerError
+from engine.layers.base import REGISTRY
+from engine.proto import caffe_pb2 as pb
+
+
+def test_the_source_names_every_registered_type():
+    import engine.layers  # noqa: F401  fills the registry
+
+    assert layer_types.known() == set(REGISTRY)
+
+
+@pytest.mark.parametrize(
+    ("kind", "said"),
+    [
+        ("Convolutoin", "Did you mean Convolution"),
+        ("ROIPooling", "belongs to Faster R-CNN"),
+        ("Qqq", "There are: AbsVal"),
+    ],
+)
+def test_an_unknown_type_is_named_with_what_is_near(kind, said):
+    net = pb.NetParameter(layer=[pb.LayerParameter(name="a", type=kind)])
+    with pytest.raises(LayerError, match=f'layer "a".*{kind}.*{said}'):
+        layer_types.check(graph.build(net, pb.NetState()))
+
+
+def test_no_jax_is_needed():
+    code = "import sys, engine.layer_types as t; t.known(); assert 'jax' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True)
