@@ -11,6 +11,7 @@ from hpcbrew import cluster as clusters
 from hpcbrew import follow as following
 from hpcbrew import limits, machine, manifest, overrides, prepare, preview, quantity, watch
 from hpcbrew.cli.arguments import complete_cluster, json_option
+from hpcbrew.errors import RequestError
 from hpcbrew.job import JobRequest
 from hpcbrew.ledger import Ledger
 from hpcbrew.submit import submit
@@ -73,6 +74,8 @@ def command(solver: Path, cluster: str, dry_run: bool, follow: bool, as_json: bo
     if dry_run:
         click.echo(json.dumps(preview.as_json(plan), indent=2) if as_json else preview.as_text(plan))
         return
+    if plan.lacks:
+        raise RequestError(plan.lacks)
     site, ledger = watch.reach(plan.address), Ledger()
     record = submit(plan, str(solver.absolute()), site.transport, site.scheduler, ledger)
     if follow:

@@ -1,0 +1,114 @@
+import sqlite3
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path, PurePosixPath
+
+import pytest
+
+from hpcbrew.address import Address
+from hpcbrew.errors import LedgerError
+from hpcbrew.job import JobRecord, JobState, Standing
+from hpcbrew.ledger import Ledger
+
+LOCAL = Address("local", "local", "local")
+
+
+def record(token: str, name: str = "lenet", submitted: float = 1.0) -> JobRecord:
+    return JobRecord(token, name, LOCAL, "s.prototxt", submitted, PurePosixPath("/r"), Standing(JobState.SUBMITTING))
+
+
+@pytest.fixture
+def ledger(tmp_path: Path) -> Ledger:
+    return Ledger(tmp_path / "ledger.db")
+
+
+def test_a_job_is_there_before_the_scheduler_has_named_it(ledger: Ledger) -> None:
+    ledger.intend(record("a"))
+    assert ledger.live() == [record("a")]
+
+
+def test_an_accepted_job_is_queued(ledger: Ledger) -> None:
+    ledger.intend(record("a"))
+    ledger.accepted("a", "1.srv")
+    assert ledger.live() == [replace(record("a"), id="1.srv", standing=Standing(JobState.QUEUED))]
+
+
+def test_a_withdrawn_job_leaves_no_trace(ledger: Ledger) -> None:
+    ledger.intend(record("a"))
+    ledger.withdraw("a")
+    assert ledger.all() == []
+
+
+def test_a_job_that_the_scheduler_has_is_not_withdrawn(ledger: Ledger) -> None:
+    ledger.intend(record("a"))
+    ledger.accepted("a", "1.srv")
+    ledger.withdraw("a")
+    assert [r.token for r in ledger.all()] == ["a"]
+
+
+def test_an_ended_job_stays_ended(ledger: Ledger) -> None:
+    ledger.intend(record("a"))
+    ledger.settle("a", Standing(JobState.DONE, "", 0))
+    ledger.settle("a", Standing(JobState.RUNNING))
+    assert ledger.all()[0].standing == Standing(JobState.DONE, "", 0)
+    assert ledger.live() == []
+
+
+def test_a_lost_job_may_be_found(ledger: Ledger) -> None:
+    ledger.intend(record("a"))
+    ledger.settle("a", Standing(JobState.LOST))
+    ledger.settle("a", Standing(JobState.DONE, "", 0))
+    assert ledger.all()[0].standing.state is JobState.DONE
+
+
+def test_jobs_are_found_by_id_number_name_and_token(ledger: Ledger) -> None:
+    for token, submitted in (("a", 1.0), ("b", 2.0)):
+        ledger.intend(record(token, submitted=submitted))
+        ledger.accepted(token, f"1{token}".replace("a", "1").replace("b", "2") + ".srv")
+    assert ledger.find("11.srv").token == ledger.find("11").token == ledger.find("a").token == "a"
+    assert ledger.find("lenet").token == "b"
+
+
+def test_a_number_that_two_clusters_gave_is_not_guessed(ledger: Ledger) -> None:
+    for token in "ab":
+        ledger.intend(record(token))
+        ledger.accepted(token, f"1.{token}")
+    with pytest.raises(LedgerError, match=r"several jobs.*1\.a \(local, token a\), 1\.b"):
+        ledger.find("1")
+
+
+@pytest.mark.parametrize("job", ["nope", "%", "1_", ""])
+def test_a_job_that_is_not_there(ledger: Ledger, job: str) -> None:
+    ledger.intend(record("a"))
+    ledger.accepted("a", "11.srv")
+    with pytest.raises(LedgerError, match="no job"):
+        ledger.find(job)
+
+
+def test_two_processes_write_at_once(ledger: Ledger) -> None:
+    code = (
+        "import sys; from pathlib import Path, PurePosixPath; from hpcbrew.address import Address\n"
+        "from hpcbrew.job import *; from hpcbrew.ledger import Ledger\n"
+        "for i in range(20):\n"
+        "    Ledger(Path(sys.argv[1])).intend(JobRecord(f'{sys.argv[2]}{i}', 'n', Address('local', 'local', 'local'),\n"
+        "        's', 0.0, PurePosixPath('/r'), Standing(JobState.SUBMITTING)))\n"
+    )
+    writers = [subprocess.Popen([sys.executable, "-c", code, str(ledger.path), name]) for name in "ab"]
+    assert [writer.wait() for writer in writers] == [0, 0]
+    assert len(ledger.all()) == 40
+
+
+def test_a_damaged_ledger_is_an_error_that_names_the_file(ledger: Ledger) -> None:
+    ledger.path.write_text("this is no database, though it is long enough to be taken for one " * 20)
+    with pytest.raises(LedgerError, match=str(ledger.path)):
+        ledger.all()
+
+
+def test_a_ledger_of_a_newer_hpcbrew_is_left_alone(ledger: Ledger) -> None:
+    ledger.intend(record("a"))
+    with sqlite3.connect(ledger.path) as db:
+        db.execute("PRAGMA user_version = 99")
+    db.close()
+    with pytest.raises(LedgerError, match="newer hpcbrew"):
+        ledger.all()

@@ -1,0 +1,183 @@
+from dataclasses import replace
+from pathlib import Path
+
+import h5py
+import pytest
+
+from engine.errors import EngineError
+from hpcbrew.errors import ManifestError
+from hpcbrew.job import JobRequest
+from hpcbrew.manifest import Item, Manifest, collect
+
+
+def manifest(model: Path, solver: str | None = None, net: str | None = None, **request: object) -> Manifest:
+    """Of the model with its solver or net replaced."""
+    for name, content in (("solver", solver), ("net", net)):
+        if content is not None:
+            (model / f"{name}.prototxt").write_text(content)
+    return collect(replace(JobRequest(model / "solver.prototxt"), **request))  # type: ignore[arg-type]
+
+
+def place(item: Item) -> str:
+    return f"/there/{item.path.name}"
+
+
+def layer(kind: str, body: str) -> str:
+    return f'layer {{ name: "in" type: "{kind}" top: "data" top: "label" {body} }}'
+
+
+def test_the_net_and_its_database_are_found_beside_the_solver(model: Path) -> None:
+    found = manifest(model)
+    assert set(found.definitions) == {"solver.prototxt", "net.prototxt"}
+    assert [(item.role, item.path) for item in found.items] == [("database", model / "train_lmdb")]
+    assert [path.name for path in found.items[0].files] == ["data.mdb"]
+
+
+def test_paths_are_rewritten_in_the_copy_only(model: Path) -> None:
+    before = (model / "net.prototxt").read_text()
+    texts = manifest(model).texts(place)
+    assert texts["net.prototxt"].count('source: "/there/train_lmdb"') == 2
+    assert 'net: "net.prototxt"' in texts["solver.prototxt"]
+    assert (model / "net.prototxt").read_text() == before
+
+
+@pytest.mark.parametrize(
+    ("prefix", "shipped"),
+    [('"a/b/tiny"', "snapshots/tiny"), ('"a/b/"', "snapshots/solver"), ('""', "snapshots/solver")],
+)
+def test_snapshots_go_to_the_run_folder(model: Path, prefix: str, shipped: str) -> None:
+    found = manifest(model, f'net: "net.prototxt" snapshot_prefix: {prefix}')
+    assert found.solver.snapshot_prefix == shipped
+
+
+def test_only_layers_that_will_run_need_their_files(model: Path) -> None:
+    net = (model / "net.prototxt").read_text()
+    net += layer("Data", 'include { phase: TEST stage: "deploy" } data_param { source: "gone" backend: LMDB }')
+    assert len(manifest(model, net=net).items) == 1
+
+
+def test_train_and_test_nets_of_one_name_are_both_shipped(model: Path) -> None:
+    (model / "t").mkdir()
+    (model / "t" / "net.prototxt").write_text(
+        (model / "net.prototxt").read_text().replace("train_lmdb", "../train_lmdb")
+    )
+    solver = 'train_net: "net.prototxt" test_net: "t/net.prototxt" test_iter: 1 test_interval: 1'
+    found = manifest(model, solver)
+    assert set(found.definitions) == {"solver.prototxt", "net.prototxt", "net-2.prototxt"}
+    assert list(found.solver.test_net) == ["net-2.prototxt"]
+
+
+def test_a_net_written_into_the_solver(model: Path) -> None:
+    source = layer("Data", f'data_param {{ source: "{model}/train_lmdb" backend: LMDB batch_size: 1 }}')
+    found = manifest(model, f"net_param {{ {source} }}")
+    assert 'source: "/there/train_lmdb"' in found.texts(place)["solver.prototxt"]
+
+
+def test_means_weights_and_overrides(model: Path) -> None:
+    for name in ("mean.binaryproto", "a.caffemodel", "b.caffemodel"):
+        (model / name).write_bytes(b"x")
+    data = 'transform_param { mean_file: "mean.binaryproto" } data_param { source: "train_lmdb" backend: LMDB }'
+    found = manifest(
+        model,
+        'net: "net.prototxt" weights: "a.caffemodel"',
+        layer("Data", data),
+        weights=(model / "b.caffemodel",),
+        overrides=(("base_lr", "0.5"),),
+    )
+    assert [item.role for item in found.items] == ["weights", "database", "mean", "weights"]
+    assert 'weights: "/there/a.caffemodel"' in found.texts(place)["solver.prototxt"]
+    assert "base_lr: 0.5" in found.texts(place)["solver.prototxt"]
+
+
+def test_a_list_of_images_brings_its_images(model: Path) -> None:
+    (model / "pics").mkdir()
+    (model / "pics" / "a b.jpg").write_bytes(b"x")
+    (model / "list.txt").write_text("a b.jpg 0\n")
+    found = manifest(
+        model,
+        net=layer("ImageData", f'image_data_param {{ source: "list.txt" root_folder: "{model}/pics/" batch_size: 1 }}'),
+    )
+    images = found.items[1]
+    assert (images.path, [path.name for path in images.files]) == (model / "pics", ["a b.jpg"])
+    assert 'root_folder: "/there/pics/"' in found.texts(place)["net.prototxt"]
+
+
+def test_absolute_names_in_a_list_are_taken_from_the_root(model: Path) -> None:
+    (model / "a.jpg").write_bytes(b"x")
+    (model / "list.txt").write_text(f"{model}/a.jpg 0\n")
+    found = manifest(model, net=layer("ImageData", 'image_data_param { source: "list.txt" batch_size: 1 }'))
+    assert found.items[1].files == (model / "a.jpg",)
+
+
+def test_a_list_of_hdf5_files_is_rewritten_with_them(model: Path) -> None:
+    with h5py.File(model / "a.h5", "w") as file:
+        file["data"] = [1.0]
+    (model / "list.txt").write_text("a.h5\n")
+    found = manifest(model, net=layer("HDF5Data", 'hdf5_data_param { source: "list.txt" batch_size: 1 }'))
+    assert [item.path.name for item in found.items] == ["a.h5"]
+    texts = found.texts(place)
+    assert texts["hdf5-0-list.txt"] == "/there/a.h5\n"
+    assert 'source: "hdf5-0-list.txt"' in texts["net.prototxt"]
+
+
+def test_a_solver_state_brings_its_model(model: Path) -> None:
+    for name in ("tiny_iter_2.solverstate", "tiny_iter_2.caffemodel", "tiny_iter_4.caffemodel"):
+        (model / name).write_bytes(b"x")
+    found = manifest(model, resume=model / "tiny_iter_2.solverstate")
+    assert found.resume is not None
+    assert [path.name for path in found.resume.files] == ["tiny_iter_2.solverstate", "tiny_iter_2.caffemodel"]
+
+
+DATA = 'data_param { source: "db" backend: LMDB batch_size: 1 }'
+FAULTS = {
+    "no net": ("base_lr: 1", None, "found: none"),
+    "two nets": ('net: "net.prototxt" train_net: "net.prototxt"', None, "found: train_net, net"),
+    "no database": (None, layer("Data", DATA), r'net.prototxt:1: layer "in" \(Data\): data_param.source: no LMDB at'),
+    "no list": (None, layer("ImageData", 'image_data_param { source: "l" }'), "image_data_param.source: no list of"),
+    "no mean": (None, layer("DummyData", 'transform_param { mean_file: "m" }'), "mean_file: no mean at m"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_what_is_missing_is_named_with_the_line_that_asks_for_it(model: Path, fault: str) -> None:
+    solver, net, said = FAULTS[fault]
+    with pytest.raises(ManifestError, match=said):
+        manifest(model, solver, net)
+
+
+def test_an_empty_folder_is_no_database(model: Path) -> None:
+    (model / "db").mkdir()
+    with pytest.raises(ManifestError, match=r"is no LMDB: it holds no file data\.mdb"):
+        manifest(model, net=layer("Data", DATA))
+
+
+def test_an_empty_database_file(model: Path) -> None:
+    (model / "db").mkdir()
+    (model / "db" / "data.mdb").touch()
+    with pytest.raises(ManifestError, match="is empty"):
+        manifest(model, net=layer("Data", DATA))
+
+
+def test_the_other_kind_of_database_is_recognised(model: Path) -> None:
+    with pytest.raises(ManifestError, match="the other kind of database lies there"):
+        manifest(model, net=layer("Data", 'data_param { source: "train_lmdb" backend: LEVELDB }'))
+
+
+def test_a_solver_state_without_its_model(model: Path) -> None:
+    (model / "tiny_iter_2.solverstate").write_bytes(b"x")
+    with pytest.raises(ManifestError, match=r"tiny_iter_2\.caffemodel, is not beside it"):
+        manifest(model, resume=model / "tiny_iter_2.solverstate")
+
+
+def test_a_net_that_does_not_fit_together_is_refused_here(model: Path) -> None:
+    with pytest.raises(EngineError, match="bottom"):
+        manifest(model, net='layer { name: "ip" type: "InnerProduct" bottom: "nothing" top: "ip" }')
+
+
+@pytest.mark.parametrize(
+    ("content", "said"), [("", "lists nothing"), ("a.jpg cat\n", "list.txt:1:"), ("gone.jpg 0\n", "is not there")]
+)
+def test_a_list_of_images_that_cannot_be_used(model: Path, content: str, said: str) -> None:
+    (model / "list.txt").write_text(content)
+    with pytest.raises(ManifestError, match=said):
+        manifest(model, net=layer("ImageData", 'image_data_param { source: "list.txt" batch_size: 1 }'))

@@ -1,0 +1,115 @@
+from dataclasses import replace
+from pathlib import Path, PurePosixPath
+
+import pytest
+
+from hpcbrew import cluster, limits, prepare
+from hpcbrew.cluster import Cluster
+from hpcbrew.errors import ProfileError, RequestError
+from hpcbrew.job import JobPlan, JobRequest
+from hpcbrew.machine import Machine
+from hpcbrew.manifest import collect
+
+
+def plan(model: Path, name: str = "iitd", *, request: dict | None = None, **changes: object) -> JobPlan:
+    profile = Cluster.model_validate({**cluster.values(name), "name": name, **changes})
+    asked = replace(JobRequest(model / "solver.prototxt", project="ee"), **(request or {}))
+    return prepare.plan(asked, profile, collect(asked), limits.settle(asked, profile, Machine(2, 1)))
+
+
+def file(made: JobPlan, name: str) -> str:
+    (found,) = [u for u in made.definitions if u.target.name == name]
+    assert found.content is not None
+    return found.content.decode()
+
+
+def test_data_lie_by_their_digest_and_are_named_from_the_run_folder(model: Path) -> None:
+    made = plan(model)
+    (data,) = made.data
+    assert data.target.parts[0] == "data"
+    assert data.target.parts[2:] == ("train_lmdb", "data.mdb")
+    assert f'source: "../../{data.target.parent}"' in file(made, "net.prototxt")
+
+
+def test_the_same_data_have_the_same_place_for_every_job(model: Path) -> None:
+    first, second = plan(model), plan(model)
+    assert first.data == second.data
+    assert first.run_folder != second.run_folder
+
+
+def test_data_of_a_job_on_this_machine_stay_where_they_are(model: Path) -> None:
+    made = plan(model, "local")
+    assert made.data == ()
+    assert f'source: "{model}/train_lmdb"' in file(made, "net.prototxt")
+
+
+@pytest.mark.parametrize(
+    ("gpus", "flag"), [(0, "solver.prototxt\n"), (1, "solver.prototxt -gpu 0\n"), (2, "solver.prototxt -gpu all\n")]
+)
+def test_the_engine_is_given_the_gpus_that_were_asked_for(model: Path, gpus: int, flag: str) -> None:
+    assert plan(model, request={"gpus_per_node": gpus}).script.endswith(f"caffe train -solver {flag}")
+
+
+def test_weights_and_state_are_named_on_the_cluster(model: Path) -> None:
+    for name in ("a.caffemodel", "b.caffemodel", "t_iter_2.solverstate", "t_iter_2.caffemodel"):
+        (model / name).write_text(name)
+    weights = (model / "a.caffemodel", model / "b.caffemodel")
+    words = plan(model, request={"weights": weights}).script.split()
+    assert [PurePosixPath(w).name for w in words[-1].split(",")] == ["a.caffemodel", "b.caffemodel"]
+    assert words[-1].startswith("../../data/")
+    made = plan(model, request={"resume": model / "t_iter_2.solverstate"})
+    assert made.script.split()[-2] == "-snapshot"
+    shipped = {upload.target.name: upload.target.parent for upload in made.data}
+    assert shipped["t_iter_2.solverstate"] == shipped["t_iter_2.caffemodel"]
+
+
+def test_modules_are_loaded_and_looked_at(model: Path) -> None:
+    script = plan(model, modules=[{"load": "apps/anaconda/3", "check": "python3"}]).script
+    assert "module load apps/anaconda/3 || stop" in script
+    assert "command -v python3 >/dev/null || stop" in script
+
+
+def test_nothing_of_a_profile_is_run_by_the_shell(model: Path) -> None:
+    script = plan(model, environment={"NOTE": "it's $(reboot) `x`"}).script
+    assert "export NOTE='it'\"'\"'s $(reboot) `x`'\n" in script
+
+
+@pytest.mark.parametrize("name", ["two words", "1st", ".hidden", "a\nb", "x" * 231, ""])
+def test_a_name_that_pbs_would_refuse_is_refused_first(model: Path, name: str) -> None:
+    with pytest.raises(RequestError, match="a job's name starts with a letter"):
+        plan(model, request={"name": name})
+
+
+@pytest.mark.parametrize(("net", "name"), [("My Net!", "my-net"), ("7up", "job-7up"), ("", "model")])
+def test_a_job_is_called_as_its_net_or_else_as_its_folder(model: Path, net: str, name: str) -> None:
+    text = (model / "net.prototxt").read_text().replace("Tiny", net)
+    (model / "net.prototxt").write_text(text)
+    assert plan(model).name == name
+
+
+def test_a_template_of_the_users_own_changes_one_block(model: Path, home: Path) -> None:
+    templates = home / "config" / "hpcbrew" / "templates" / "pbs"
+    templates.mkdir(parents=True)
+    text = '{% extends "shipped/job.pbs.j2" %}{% block modules %}source /opt/site.sh\n{% endblock %}'
+    (templates / "job.pbs.j2").write_text(text)
+    script = plan(model).script
+    assert "source /opt/site.sh\n" in script
+    assert script.startswith("#!/bin/bash -l\n#PBS -N tiny\n")
+
+
+def test_a_template_with_a_fault_is_named(model: Path, home: Path) -> None:
+    templates = home / "config" / "hpcbrew" / "templates" / "pbs"
+    templates.mkdir(parents=True)
+    (templates / "job.pbs.j2").write_text("#!/bin/bash\n{{ nonsense }}\n")
+    with pytest.raises(ProfileError, match=r"job\.pbs\.j2.*'nonsense' is undefined"):
+        plan(model)
+
+
+def test_a_list_that_leaves_its_folder_is_not_shipped(model: Path) -> None:
+    (model / "a.jpg").write_bytes(b"x")
+    (model / "sub").mkdir()
+    (model / "list.txt").write_text("../a.jpg 0\n")
+    data = f'image_data_param {{ source: "list.txt" root_folder: "{model}/sub/" batch_size: 1 }}'
+    (model / "net.prototxt").write_text(f'layer {{ name: "in" type: "ImageData" top: "data" top: "label" {data} }}')
+    with pytest.raises(RequestError, match="outside of its folder"):
+        plan(model)

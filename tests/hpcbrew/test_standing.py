@@ -1,0 +1,60 @@
+from pathlib import PurePosixPath
+
+import pytest
+
+from hpcbrew.address import Address
+from hpcbrew.job import JobRecord, JobState, Standing
+from hpcbrew.runfolder import ExitRecord
+from hpcbrew.schedulers.pbs import Polled
+from hpcbrew.schedulers.pbs_jobs import JobView
+from hpcbrew.standing import judge
+
+RUNNING = Standing(JobState.RUNNING)
+
+
+def job(*, cancel_asked: bool = False) -> JobRecord:
+    address = Address("iitd", "ssh", "pbs")
+    return JobRecord("t", "n", address, "s", 0.0, PurePosixPath("/r"), RUNNING, "1.srv", cancel_asked)
+
+
+def seen(**attributes: str) -> Polled:
+    return Polled({"1.srv": JobView("1.srv", attributes)}, frozenset())
+
+
+UNKNOWN = Polled({}, frozenset({"1.srv"}))
+SILENT = Polled({}, frozenset())
+WALLTIME = seen(job_state="F", Exit_status="-29", comment="exceeded resource walltime")
+
+
+def ended(status: int) -> ExitRecord:
+    return ExitRecord(status, 0.0)
+
+
+CASES = {
+    "the scheduler's word, without an exit record": (job(), None, seen(job_state="Q"), JobState.QUEUED),
+    "its own record of success comes first": (job(), ended(0), seen(job_state="R"), JobState.DONE),
+    "success, though the scheduler is silent": (job(), ended(0), None, JobState.DONE),
+    "failure waits for the scheduler's reason": (job(), ended(143), seen(job_state="E"), JobState.ENDING),
+    "the reason is the scheduler's": (job(), ended(143), WALLTIME, JobState.OUT_OF_WALLTIME),
+    "failure, and the scheduler has forgotten it": (job(), ended(3), UNKNOWN, JobState.FAILED),
+    "failure, and the scheduler is silent": (job(), ended(3), None, JobState.FAILED),
+    "a failed poll changes nothing": (job(), None, None, JobState.RUNNING),
+    "missing from the answer is not gone": (job(), None, SILENT, JobState.RUNNING),
+    "unknown, and no record": (job(), None, UNKNOWN, JobState.LOST),
+    "a signal after cancel": (job(cancel_asked=True), ended(143), UNKNOWN, JobState.CANCELLED),
+    "a signal without cancel": (job(), ended(143), UNKNOWN, JobState.FAILED),
+    "an own failure after cancel": (job(cancel_asked=True), ended(3), UNKNOWN, JobState.FAILED),
+    "cancelled, by the scheduler's status": (
+        job(cancel_asked=True),
+        None,
+        seen(job_state="F", Exit_status="271", substate="93"),
+        JobState.CANCELLED,
+    ),
+    "lost by the scheduler, with a record": (job(), ended(3), seen(job_state="F", substate="93"), JobState.FAILED),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_the_state_is_judged_by_all_that_is_known(case: str) -> None:
+    record, exit_record, polled, state = CASES[case]
+    assert judge(record, exit_record, polled).state is state
