@@ -6,6 +6,15 @@ from engine.proto.caffe_pb2 import TEST, TRAIN
 from . import proto
 from .mode import set_device, set_mode_cpu, set_mode_gpu, set_random_seed
 from .pycaffe import Net
+from .solvers import (
+    AdaDeltaSolver,
+    AdaGradSolver,
+    AdamSolver,
+    NesterovSolver,
+    RMSPropSolver,
+    SGDSolver,
+    get_solver,
+)
 
 __version__ = "1.0.0"
 """Caffe's, whose interface this is."""
@@ -19,7 +28,14 @@ def layer_type_list() -> list[str]:
 __all__ = [
     "TEST",
     "TRAIN",
+    "AdaDeltaSolver",
+    "AdaGradSolver",
+    "AdamSolver",
+    "NesterovSolver",
     "Net",
+    "RMSPropSolver",
+    "SGDSolver",
+    "get_solver",
     "layer_type_list",
     "proto",
     "set_device",
