@@ -14,6 +14,9 @@ class Input(Source):
         tops = len(self.config.top)
         if len(shapes) not in (1, tops):
             raise self.error(f"{len(shapes)} shapes for {tops} tops; give one for all, or one a top.")
+        for shape in shapes:
+            if min(shape, default=0) < 0:
+                raise self.error(f"a dim of the shape {list(shape)} is negative.")
         return shapes * tops if len(shapes) == 1 else shapes
 
 

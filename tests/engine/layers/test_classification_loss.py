@@ -1,0 +1,193 @@
+"""SoftmaxWithLoss, InfogainLoss, MultinomialLogisticLoss, HingeLoss."""
+
+import numpy as np
+import pytest
+from harness import Case, assert_close, check_export, check_formula, check_gradient, check_refused, net_of, slopes
+
+from engine.layers.base import LabelBounds
+from engine.proto import binary
+from engine.proto import caffe_pb2 as pb
+
+LABELS = np.array([1, 0, 3, 2])
+XT = {"x": (4, 5), "t": LABELS}
+MAPS = np.random.default_rng(2).integers(0, 3, (2, 2, 2))
+MAPS[0, 0] = 9
+XM = {"x": (2, 3, 2, 2), "t": MAPS}
+P = np.random.default_rng(0).uniform(0.1, 0.9, (4, 5))
+H = np.random.default_rng(1).standard_normal((5, 5))
+SOFTMAX = 'type: "SoftmaxWithLoss" '
+INFOGAIN = 'type: "InfogainLoss" '
+HINGE = 'type: "HingeLoss" '
+
+
+def log_softmax(x, axis=1):
+    x = x - x.max(axis, keepdims=True)
+    return x - np.log(np.exp(x).sum(axis, keepdims=True))
+
+
+def softmax_loss(n, ignore=None, axis=1, infogain=None):
+    """Divided by n, or by the number of labels that count."""
+
+    def formula(x, t, *_):
+        rows, t = np.moveaxis(log_softmax(x, axis), axis, -1).reshape(-1, x.shape[axis]), t.reshape(-1).astype(int)
+        valid = t != ignore
+        gains = np.eye(x.shape[axis]) if infogain is None else infogain
+        return -np.sum(gains[t[valid]] * rows[valid]) / (n or max(1, valid.sum()))
+
+    return formula
+
+
+def hinge(power):
+    def formula(x, t):
+        own = np.arange(x[0].size) == t.reshape(-1, 1)
+        return np.sum(np.maximum(0, 1 + np.where(own, -1, 1) * x.reshape(len(t), -1)) ** power) / len(t)
+
+    return formula
+
+
+CASES = [
+    Case("softmax loss", SOFTMAX, XT, softmax_loss(4)),
+    Case("softmax loss, labels of 4 axes", SOFTMAX, {"x": (4, 5), "t": LABELS.reshape(4, 1, 1, 1)}, softmax_loss(4)),
+    Case("valid", SOFTMAX + "loss_param { ignore_label: 9 }", XM, softmax_loss(None, 9)),
+    Case("full", SOFTMAX + "loss_param { ignore_label: 9 normalization: FULL }", XM, softmax_loss(8, 9)),
+    Case("batch size", SOFTMAX + "loss_param { ignore_label: 9 normalization: BATCH_SIZE }", XM, softmax_loss(2, 9)),
+    Case("none", SOFTMAX + "loss_param { ignore_label: 9 normalization: NONE }", XM, softmax_loss(1, 9)),
+    Case("normalize true", SOFTMAX + "loss_param { ignore_label: 9 normalize: true }", XM, softmax_loss(None, 9)),
+    Case("normalize false", SOFTMAX + "loss_param { ignore_label: 9 normalize: false }", XM, softmax_loss(2, 9)),
+    Case("normalization wins", SOFTMAX + "loss_param { normalize: false normalization: NONE }", XT, softmax_loss(1)),
+    Case("a class ignored", SOFTMAX + "loss_param { ignore_label: 0 }", XT, softmax_loss(3, 0)),
+    Case(
+        "all ignored",
+        SOFTMAX + "loss_param { ignore_label: 7 }",
+        {"x": (2, 5), "t": np.array([7, 7])},
+        softmax_loss(1, 7),
+    ),
+    Case(
+        "last axis",
+        SOFTMAX + "softmax_param { axis: -1 }",
+        {"x": (2, 2, 5), "t": LABELS.reshape(2, 2)},
+        softmax_loss(None, axis=-1),
+    ),
+    Case("one class", SOFTMAX, {"x": (3, 1), "t": np.zeros(3)}, lambda x, t: 0.0),
+    Case("no items", SOFTMAX, {"x": (0, 3), "t": (0,)}, lambda x, t: 0.0),
+    Case("the softmax too", SOFTMAX, XT, lambda x, t: (softmax_loss(4)(x, t), np.exp(log_softmax(x))), tops=2),
+    Case("infogain by a bottom", INFOGAIN, {**XT, "H": H}, softmax_loss(4, infogain=H)),
+    Case("infogain of 4 axes", INFOGAIN, {**XT, "H": H.reshape(1, 1, 5, 5)}, softmax_loss(4, infogain=H)),
+    Case(
+        "infogain of maps",
+        INFOGAIN + "loss_param { ignore_label: 9 normalization: FULL }",
+        {**XM, "H": H[:3, :3]},
+        softmax_loss(8, 9, infogain=H[:3, :3]),
+    ),
+    Case(
+        "infogain, last axis",
+        INFOGAIN + "infogain_loss_param { axis: -1 }",
+        {"x": (2, 2, 5), "t": LABELS.reshape(2, 2), "H": H},
+        softmax_loss(4, axis=-1, infogain=H),
+    ),
+    Case(
+        "infogain and softmax",
+        INFOGAIN,
+        {**XT, "H": H},
+        lambda x, t, h: (softmax_loss(4, infogain=h)(x, t), np.exp(log_softmax(x))),
+        tops=2,
+    ),
+    Case(
+        "multinomial",
+        'type: "MultinomialLogisticLoss"',
+        {"x": P, "t": LABELS},
+        lambda x, t: -np.log(x[range(4), t.astype(int)]).mean(),
+    ),
+    Case(
+        "multinomial of 4 axes",
+        'type: "MultinomialLogisticLoss"',
+        {"x": P.reshape(4, 5, 1, 1), "t": LABELS.reshape(4, 1)},
+        lambda x, t: -np.log(x.reshape(4, 5)[range(4), t[:, 0].astype(int)]).mean(),
+    ),
+    Case("hinge", HINGE, XT, hinge(1)),
+    Case("hinge squared", HINGE + "hinge_loss_param { norm: L2 }", XT, hinge(2)),
+    Case("hinge of 3 axes", HINGE, {"x": (4, 2, 3), "t": LABELS}, hinge(1)),
+]
+
+
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_tops_equal_the_formula(case):
+    check_formula(case)
+
+
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_gradient_is_the_numerical_one(case):
+    check_gradient(case)
+
+
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_step_lowers_for_cuda(case):
+    check_export(case)
+
+
+TWO = {"x": (4, 5), "t": (3,)}
+REFUSED = [
+    (SOFTMAX, TWO, r'"x" has shape \[4, 5\] and bottom "t" \[3\].* first dimension'),
+    (SOFTMAX, {"x": (2, 5, 3), "t": (2, 2)}, r"\[2, 2\] has 4 labels and .*\[2, 5, 3\] has 6 predictions of 5 classes"),
+    (SOFTMAX + "softmax_param { axis: 2 }", XT, "axis 2 is not one of"),
+    (SOFTMAX + "loss_weight: 1 loss_weight: 1", XT, "2 loss_weight for 1 tops"),
+    (SOFTMAX, {"x": (4, 5)}, "1 bottoms and takes 2"),
+    (INFOGAIN, XT, "it needs its matrix"),
+    (INFOGAIN, {**XT, "H": (4, 4)}, r'"H" has shape \[4, 4\]; 5×5 is needed'),
+    (INFOGAIN + "loss_param { normalize: true }", {**XT, "H": H}, "use normalization"),
+    (INFOGAIN + 'infogain_loss_param { source: "nowhere.binaryproto" }', XT, "nowhere.binaryproto"),
+    ('type: "MultinomialLogisticLoss"', {"x": (4, 5), "t": (4, 2)}, "8 labels"),
+    (HINGE, {"x": (4, 5), "t": (4, 2)}, "8 labels"),
+]
+
+
+@pytest.mark.parametrize(("layer", "bottoms", "message"), REFUSED)
+def test_wrong_configuration_is_refused(layer, bottoms, message):
+    check_refused(layer, bottoms, message)
+
+
+def test_softmax_loss_is_finite_where_the_softmax_underflows():
+    layer, x = SOFTMAX, [[0.0, 2000.0]]
+    case = Case("far", layer, {"x": np.array(x), "t": np.zeros(1)})
+    assert_close(case.net.forward([], case.values()[1]).loss, -np.log(np.finfo(np.float32).tiny))
+    np.testing.assert_array_equal(slopes(layer, x=x, t=[0])[0], [[-1, 1]])
+
+
+def test_multinomial_loss_keeps_its_floor_in_the_gradient():
+    assert_close(slopes('type: "MultinomialLogisticLoss"', x=[[0.0, 1.0]], t=[0])[0], np.array([[-1e20, 0]]))
+
+
+def test_hinge_loss_has_no_gradient_at_its_kink():
+    np.testing.assert_array_equal(slopes(HINGE, x=[[1.0, -1.0]], t=[0])[0], [[0, 0]])
+
+
+def test_loss_weights_of_both_tops_of_softmax_loss_count():
+    net = net_of(SOFTMAX + "loss_weight: 2 loss_weight: 0.5", XT, tops=2)
+    x = np.random.default_rng(0).standard_normal((4, 5)).astype(np.float32)
+    assert_close(net.forward([], {"x": x, "t": LABELS}).loss, 2 * softmax_loss(4)(x, LABELS) + 0.5 * 4)
+
+
+def test_a_loss_may_name_no_top():
+    net = net_of(SOFTMAX, XT, tops=0)
+    assert net.output_names == []
+    assert np.isfinite(net.forward([], {"x": np.ones((4, 5), np.float32), "t": LABELS}).loss)
+
+
+def test_infogain_reads_its_matrix_from_a_file(tmp_path):
+    path = tmp_path / "H.binaryproto"
+    binary.write(path, binary.from_array(H.astype(np.float32).reshape(1, 1, 5, 5)))
+    layer = f'{INFOGAIN} infogain_loss_param {{ source: "{path}" }}'
+    check_formula(Case("infogain by a file", layer, XT, softmax_loss(4, infogain=H)))
+    check_refused(layer, {"x": (2, 3), "t": (2,)}, r"shape \[1, 1, 5, 5\]; 3×3 is needed")
+
+
+@pytest.mark.parametrize(
+    ("layer", "ignore"), [(SOFTMAX, None), (SOFTMAX + "loss_param { ignore_label: 255 }", 255), (HINGE, None)]
+)
+def test_labels_are_bounded_by_the_classes(layer, ignore):
+    assert net_of(layer, XT).label_bounds == {"t": LabelBounds(5, ignore)}
+
+
+def test_bounds_are_found_through_splits():
+    text = 'type: "Accuracy" top: "a"  } layer { name: "loss" type: "SoftmaxWithLoss" bottom: "x" bottom: "t" top: "l"'
+    assert net_of(text, XT, tops=0, phase=pb.TEST).label_bounds == {"t": LabelBounds(5, None)}

@@ -1,0 +1,65 @@
+"""Input, Split, Silence."""
+
+import jax
+import numpy as np
+import pytest
+from harness import Case, check_export, check_formula, check_gradient, check_refused, net_of
+
+from engine.net import Net
+from engine.proto import caffe_pb2 as pb
+from engine.proto import text
+
+X = {"x": (2, 3)}
+
+CASES = [
+    Case("split", 'type: "Split"', X, lambda x: (x, x, x), tops=3),
+    Case("silence", 'type: "Silence"', {**X, "z": (4,)}, lambda x, z: (), tops=0),
+]
+
+
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_tops_equal_the_formula(case):
+    check_formula(case)
+
+
+def test_gradient_of_split_is_the_sum():
+    check_gradient(CASES[0])
+
+
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_step_lowers_for_cuda(case):
+    check_export(case)
+
+
+def test_silence_hides_outputs():
+    assert net_of('type: "Silence"', X, tops=0).output_names == []
+
+
+@pytest.mark.parametrize(
+    ("shapes", "want"),
+    [("shape { dim: 2 dim: 3 }", [(2, 3), (2, 3)]), ("shape { dim: 2 } shape { }", [(2,), ()])],
+)
+def test_input_takes_one_shape_for_all_or_one_a_top(shapes, want):
+    source = f'layer {{ name: "in" type: "Input" top: "a" top: "b" input_param {{ {shapes} }} }}'
+    net = Net.from_param(text.parse(source, pb.NetParameter))
+    assert list(net.blob_shapes.values()) == want
+    assert net.input_names == ["a", "b"]
+
+
+REFUSED = [
+    ('type: "Input" input_param { shape { } shape { } shape { } }', {}, "3 shapes for 2 tops"),
+    ('type: "Input" input_param { shape { dim: 2 dim: -1 } }', {}, r"\[2, -1\]"),
+    ('type: "Split"', {"a": (1,), "b": (1,)}, "2 bottoms and takes 1"),
+    ('type: "Silence"', X, "2 tops and takes 0"),
+]
+
+
+@pytest.mark.parametrize(("layer", "bottoms", "message"), REFUSED)
+def test_wrong_configuration_is_refused(layer, bottoms, message):
+    check_refused(layer, bottoms, message, tops=2)
+
+
+def test_readers_of_a_blob_add_up_their_gradients():
+    net = net_of('type: "Eltwise" bottom: "x"', X)  # the harness names x, so x is read twice
+    gradient = jax.grad(lambda x: net.forward([], {"x": x}).outputs["y0"].sum())(np.ones((2, 3), np.float32))
+    np.testing.assert_array_equal(gradient, 2)
