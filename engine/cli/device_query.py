@@ -18,7 +18,6 @@ def device_query(gpu: str) -> None:
     from engine import log  # noqa: PLC0415
     from engine.cli import runtime  # noqa: PLC0415
 
-    log.start()
     if gpu:
         log.info("caffe.cpp:138", f"Querying GPUs {gpu}")
         runtime.prepare(gpu)

@@ -6,11 +6,20 @@ from typing import Any
 
 import click
 
+from engine import log
+
 TRUE, FALSE = ("true", "t", "yes", "y", "1"), ("false", "f", "no", "n", "0")
 
 
 class Command(click.Command):
-    """A command whose flags are gflags'; click sees them with two dashes."""
+    """A command whose flags are gflags', and click's with two dashes. Its log goes to stderr."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        handler = log.start()
+        try:
+            return super().invoke(ctx)
+        finally:
+            log.stop(handler)
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         return super().parse_args(ctx, list(_spelt_out(args, self, ctx)))
@@ -37,7 +46,7 @@ def _spelt_out(args: list[str], command: click.Command, ctx: click.Context) -> I
         if arg == "--":
             yield from (arg, *rest)
             return
-        if len(arg) < 2 or arg[0] != "-" or _is_number(arg):
+        if len(arg) < 2 or arg[0] != "-":
             yield arg
             continue
         name, given, value = arg.lstrip("-").partition("=")
@@ -71,11 +80,3 @@ def _unknown(arg: str, name: str, options: dict[str, Any], command: str) -> str:
     near = get_close_matches(name, options, n=3, cutoff=0.5)
     meant = f"did you mean {' or '.join(f'-{n}' for n in near)}? " if near else ""
     return f'unknown flag "{arg.partition("=")[0]}"; {meant}`{command} --help` lists them all.'
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True

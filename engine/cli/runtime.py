@@ -31,7 +31,7 @@ def prepare(gpu: str, precision: str = "float32") -> None:
         return
     if gpu != "all":
         jax.config.update("jax_cuda_visible_devices", _single(gpu))
-    found = _gpus()
+    found = _gpus(f"-gpu {gpu}: ")
     if gpu != "all" and not found:
         raise DeviceError(
             f"-gpu {gpu}: there is no GPU of that number here; `caffe device_query` lists those there are."
@@ -52,7 +52,7 @@ def gpu_of(flag: str, param: pb.SolverParameter) -> str:
     if flag or not param.HasField("solver_mode") or param.solver_mode != pb.SolverParameter.GPU:
         return flag
     try:
-        _gpus()
+        _gpus("")
     except DeviceError as e:
         log.warning("caffe.cpp:188", f"solver_mode is GPU, and the CPU is used: {e}")
         return ""
@@ -65,7 +65,8 @@ def _single(gpu: str) -> str:
     return gpu
 
 
-def _gpus() -> list:
+def _gpus(asked: str) -> list:
+    """The GPUs that JAX finds. Raises DeviceError, its message beginning with what was `asked`, where there are none."""
     import jax  # noqa: PLC0415  after mallopt
 
     try:
@@ -73,7 +74,7 @@ def _gpus() -> list:
     except RuntimeError as e:
         reason = str(e).splitlines()[0]
         raise DeviceError(
-            f"JAX finds no GPU on {platform.node()} ({reason}). On a cluster, is this a login node, or a job without a "
+            f"{asked}JAX finds no GPU on {platform.node()} ({reason}). On a cluster, is this a login node, or a job without a "
             "GPU? Is hpcbrew[cuda12] or hpcbrew[cuda13] installed? Without -gpu the CPU is used."
         ) from e
 

@@ -23,7 +23,6 @@ def test(model: str, weights: str, iterations: int, gpu: str, level: int, stage:
     from engine.cli import runtime  # noqa: PLC0415
     from engine.proto import caffe_pb2 as pb  # noqa: PLC0415
 
-    log.start()
     runtime.prepare(gpu)
     from engine.solver import snapshot  # noqa: PLC0415
     from engine.solver.batches import Batches  # noqa: PLC0415
@@ -39,4 +38,5 @@ def test(model: str, weights: str, iterations: int, gpu: str, level: int, stage:
         tested.params = snapshot.load_model(name.strip(), net, tested.params)
     log.info("caffe.cpp:281", f"Running for {iterations} iterations.")
     with tested.batches:
-        report.scores(net, tested.scores(report.batches(tested.passes([], iterations))))
+        if scores := tested.scores(report.batches(tested.passes([], iterations))):
+            report.scores(net, scores)

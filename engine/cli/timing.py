@@ -24,11 +24,9 @@ def time(model: str, iterations: int, gpu: str, phase: str, level: int, stage: s
 
     A compiled net fuses its layers: their times alone add up to more than the net takes.
     """
-    from engine import log  # noqa: PLC0415  what follows imports protobuf and JAX: --help does without
     from engine.cli import runtime  # noqa: PLC0415
     from engine.proto import caffe_pb2 as pb  # noqa: PLC0415
 
-    log.start()
     runtime.prepare(gpu)
     from engine.solver import benchmark, snapshot  # noqa: PLC0415
     from engine.solver.batches import Batches  # noqa: PLC0415

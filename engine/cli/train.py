@@ -39,6 +39,17 @@ CONTINUES = 75
 @click.option("--sighup_effect", type=EFFECT, default="snapshot", show_default=True, help="What SIGHUP does.")
 @click.option("--deadline", type=float, metavar="SECONDS", help="Leave with a snapshot before so long has passed.")
 @click.option("--changed", is_flag=True, help="Resume although the net, the solver's type or the data's shape changed.")
+@click.option("--keep", type=click.IntRange(0), default=0, help="Keep the last N snapshots and the best. 0: all.")
+@click.option("--watch", default="", metavar="OUTPUT", help="The test output that tells which parameters are best.")
+@click.option("--early_stop", type=click.IntRange(0), default=0, help="Stop after N tests without a better -watch.")
+@click.option("--warmup", type=click.IntRange(0), default=0, help="Let the learning rate rise for N iterations.")
+@click.option(
+    "--nan",
+    type=click.Choice(["ignore", "warn", "stop"]),
+    default="ignore",
+    show_default=True,
+    help="What to do when a number is not finite any more; names the layer.",
+)
 @click.option("--precision", type=click.Choice(["float32", "tf32"]), default="float32", show_default=True)
 @click.option("--progress_dir", metavar="DIR", help="Where to keep progress.json and metrics.jsonl.")
 @click.option("--progress/--noprogress", default=True, help="The bar, on a terminal.")
@@ -55,6 +66,11 @@ def train(
     sighup_effect: str,
     deadline: float | None,
     changed: bool,
+    keep: int,
+    watch: str,
+    early_stop: int,
+    warmup: int,
+    nan: str,
     precision: str,
     progress_dir: str | None,
     progress: bool,
@@ -68,7 +84,6 @@ def train(
     from engine.proto import caffe_pb2 as pb  # noqa: PLC0415
     from engine.solver import settings  # noqa: PLC0415
 
-    log.start()
     param = settings.read(solver)
     if iterations is not None:
         param.max_iter = iterations
@@ -82,6 +97,7 @@ def train(
 
     from engine.solver import requests as asked  # noqa: PLC0415
     from engine.solver import snapshot as files  # noqa: PLC0415
+    from engine.solver.extras import Extras  # noqa: PLC0415
     from engine.solver.records import Records  # noqa: PLC0415
     from engine.solver.report import Report  # noqa: PLC0415
     from engine.solver.solver import Outcome, Solver  # noqa: PLC0415
@@ -94,8 +110,9 @@ def train(
         signal.SIGHUP: asked.EFFECTS[sighup_effect],
         signal.SIGTERM: asked.Request.YIELD,
     }
-    records = Records(Path(folder) if folder else None, bar=progress)
-    with asked.signals(requests, effects), records, Solver(param, solver, requests, Report(records)) as trained:
+    extras = Extras(keep, watch, early_stop, warmup, nan)
+    report = Report(records := Records(Path(folder) if folder else None, bar=progress))
+    with asked.signals(requests, effects), records, Solver(param, solver, requests, report, extras) as trained:
         if state:
             log.info("caffe.cpp:220", f"Resuming from {state}")
             trained.restore(state, changed=changed)

@@ -21,7 +21,7 @@ class Applied(NamedTuple):
 
     params: list[Array]
     history: list[Slots]
-    steps: list[Array]
+    steps: list[Array] | None
     norm: Array
 
 
@@ -67,17 +67,17 @@ def apply(
 ) -> Applied:
     """The iteration's update. Caffe clips the sum over iter_size passes, not their mean, and decays after clipping."""
     grads, norm = (grads, jnp.float32(0)) if settings.clip is None else clip_by_norm(grads, settings.clip)
-    applied = Applied([], [], [], norm)
+    new_params, new_history, steps = [], [], []
     for decl, w, raw, slots in zip(decls, params, grads, history, strict=True):
         g = raw * np.float32(1 / settings.iter_size) if settings.iter_size > 1 else raw
         decay = np.float32(settings.decay) * np.float32(decl.decay_mult)
         if decay:
             g = g + decay * (jnp.sign(w) if settings.l1 else w)
         step, remembered = update.step(g, slots, rates.rate * np.float32(decl.lr_mult), rates.momentum)
-        applied.params.append(w - step)
-        applied.history.append(remembered)
-        applied.steps.append(step)
-    return applied
+        new_params.append(w - step)
+        new_history.append(remembered)
+        steps.append(step)
+    return Applied(new_params, new_history, steps, norm)
 
 
 def clip_by_norm(grads: Sequence[Array], limit: float) -> tuple[list[Array], Array]:

@@ -98,9 +98,9 @@ class Report:
                 f"scale factor {log.number(self._clip / norm)}",
             )
 
-    def progress(self, iteration: int, loss: Any, rate: np.float32) -> None:
-        """After every iteration; `loss`, of a few iterations ago, is ready on the device."""
-        self.records.progress(iteration, loss, float(rate))
+    def progress(self, iteration: int, loss: Any, rate: np.float32, *, last: bool) -> None:
+        """`iteration` iterations are done, and the loss of the last of them is ready on the device."""
+        self.records.progress(iteration, loss, float(rate), last=last)
 
     def test(self, iteration: int, index: int, net: Net, scores: Scores, *, with_loss: bool) -> None:
         """The means of a test."""

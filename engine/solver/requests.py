@@ -45,6 +45,14 @@ class Requests:
             return Request.YIELD
         return None
 
+    def ending(self) -> Request | None:
+        """The next request that ends the run; snapshots that were asked for go on waiting."""
+        waiting = [request for request in self._waiting if request is Request.SNAPSHOT]
+        self._waiting = [request for request in self._waiting if request is not Request.SNAPSHOT]
+        request = self.take()
+        self._waiting += waiting
+        return request
+
     def took(self, part: str, seconds: float) -> None:
         """Notes how long a part of the loop ("iteration", "snapshot") took."""
         self._longest[part] = max(seconds, self._longest.get(part, 0.0))

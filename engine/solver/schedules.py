@@ -1,4 +1,7 @@
-"""Learning-rate policies: base_lr · f(iteration), by Caffe's formulas, in float32 as Caffe computes them."""
+"""Learning-rate policies: base_lr · f(iteration), by Caffe's formulas, in float32 as Caffe computes them.
+
+"cosine" and "plateau" are ours. On a plateau (stepsize iterations without a better test) the solver counts a drop.
+"""
 
 from collections.abc import Callable
 from difflib import get_close_matches
@@ -45,8 +48,8 @@ def check(param: pb.SolverParameter) -> None:
         raise SolverError(f"stepsize is {param.stepsize}; it must be positive.")
     if name == "multistep" and list(param.stepvalue) != sorted(param.stepvalue):
         raise SolverError(f"the stepvalues {list(param.stepvalue)} must rise.")
-    if name == "poly" and param.max_iter <= 0:
-        raise SolverError(f'lr_policy "poly" needs a positive max_iter, and it is {param.max_iter}.')
+    if "max_iter" in NEEDS[name] and param.max_iter <= 0:
+        raise SolverError(f'lr_policy "{name}" needs a positive max_iter, and it is {param.max_iter}.')
 
 
 def fixed(p: pb.SolverParameter, iteration: int, step: int) -> np.float32:
@@ -55,7 +58,7 @@ def fixed(p: pb.SolverParameter, iteration: int, step: int) -> np.float32:
 
 
 def drops(p: pb.SolverParameter, iteration: int, step: int) -> np.float32:
-    """γ^step. For "step", step = ⌊t / stepsize⌋; for "multistep", the number of stepvalues reached."""
+    """γ^step. "step": step = ⌊t / stepsize⌋; "multistep": the stepvalues reached; "plateau": the plateaus met."""
     return np.float32(p.gamma) ** np.float32(step)
 
 
@@ -75,6 +78,12 @@ def poly(p: pb.SolverParameter, iteration: int, step: int) -> np.float32:
     return max(left, np.float32(0)) ** np.float32(p.power)
 
 
+def cosine(p: pb.SolverParameter, iteration: int, step: int) -> np.float32:
+    """(1 + cos(π t / max_iter)) / 2   (Loshchilov and Hutter 2017, without restarts); not in Caffe"""
+    part = np.float32(min(iteration / p.max_iter, 1))
+    return (np.float32(1) + np.cos(np.float32(np.pi) * part)) / np.float32(2)
+
+
 def sigmoid(p: pb.SolverParameter, iteration: int, step: int) -> np.float32:
     """1 / (1 + exp(−γ (t − stepsize)))"""
     return np.float32(1) / (np.float32(1) + np.exp(np.float32(-p.gamma) * np.float32(iteration - p.stepsize)))
@@ -88,6 +97,8 @@ POLICIES: dict[str, Policy] = {
     "multistep": drops,
     "poly": poly,
     "sigmoid": sigmoid,
+    "cosine": cosine,
+    "plateau": drops,
 }
 
 NEEDS: dict[str, tuple[str, ...]] = {
@@ -98,5 +109,7 @@ NEEDS: dict[str, tuple[str, ...]] = {
     "multistep": ("gamma",),
     "poly": ("power", "max_iter"),
     "sigmoid": ("gamma", "stepsize"),
+    "cosine": ("max_iter",),
+    "plateau": ("gamma", "stepsize"),
 }
 """What a policy cannot do without. (Caffe takes a missing gamma or power for 0, and goes silently wrong.)"""

@@ -18,7 +18,7 @@ import h5py
 import numpy as np
 
 from engine.errors import SnapshotError
-from engine.net import Net
+from engine.net import Net, Param
 from engine.proto import binary
 from engine.proto import caffe_pb2 as pb
 from engine.proto.files import replace
@@ -144,6 +144,33 @@ def _write_c_string(file: h5py.File, name: str, value: str) -> None:
     kind.set_strpad(h5py.h5t.STR_NULLTERM)
     dataset = h5py.h5d.create(file.id, name.encode(), kind, h5py.h5s.create(h5py.h5s.SCALAR))
     dataset.write(h5py.h5s.ALL, h5py.h5s.ALL, np.array(value.encode() + b"\0"), kind)
+
+
+# History: one tuple a parameter in the solver, one flat list in Caffe's files
+
+
+def flatten(history: Sequence[tuple[Any, ...]]) -> list[np.ndarray]:
+    """All first arrays in the parameters' order, then all second ones, on the host."""
+    return [np.asarray(slots[n]) for n in range(len(history[0]) if history else 0) for slots in history]
+
+
+def unflatten(flat: Sequence[np.ndarray], params: Sequence[Param], slots: int, source: str) -> list[tuple[Any, ...]]:
+    """What `flatten` was given, `slots` arrays a parameter. `source`, file and solver type, begins a SnapshotError."""
+    count = len(params)
+    if len(flat) != count * slots:
+        raise SnapshotError(
+            f"{source} keeps {count * slots} arrays of history for this net and there are {len(flat)}: the state was "
+            "written by another type of solver, or for another net."
+        )
+    for k, array in enumerate(flat):
+        p = params[k % count]
+        if array.size != np.prod(p.shape, dtype=int):
+            raise SnapshotError(
+                f"{source}: the history of parameter {p.index} of layer {p.layer!r} has shape {list(array.shape)} "
+                f"there and {list(p.shape)} in this net."
+            )
+    shaped = [array.reshape(params[k % count].shape) for k, array in enumerate(flat)]
+    return [tuple(shaped[k::count]) for k in range(count)]
 
 
 # Reading

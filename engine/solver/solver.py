@@ -13,16 +13,19 @@ import jax.numpy as jnp
 import numpy as np
 
 from engine import log
-from engine.errors import SnapshotError
+from engine.errors import SolverError
 from engine.proto import caffe_pb2 as pb
-from engine.solver import fingerprint, schedules, settings, snapshot, step, updates
+from engine.solver import fingerprint, nan, schedules, settings, snapshot, step, updates
 from engine.solver.batches import Batches
+from engine.solver.extras import Extras, Watch
 from engine.solver.gradients import Rates, Settings
 from engine.solver.report import Report
 from engine.solver.requests import Request, Requests
 from engine.solver.settings import NetSpec
+from engine.solver.shelf import Shelf
+from engine.solver.snapshot import Files
 from engine.solver.step import Trained
-from engine.solver.testing import Scores, TestNet
+from engine.solver.testing import Pass, Scores, TestNet
 
 Array = jax.Array
 
@@ -52,6 +55,7 @@ class Solver:
         path: str | Path | None = None,
         requests: Requests | None = None,
         report: Report | None = None,
+        extras: Extras | None = None,
     ) -> None:
         """`path`: the solver's file, beside which relative names are looked for too. Raises EngineError."""
         with settings.named(path):
@@ -59,10 +63,11 @@ class Solver:
             self._update = updates.from_solver(param)
             treatment = Settings.from_solver(param)
         self.param = param
+        self.extras = extras or Extras()
         self.requests = requests or Requests()
         self._report = report or Report()
         self._report.settings(param)
-        self.seed = param.random_seed if param.random_seed >= 0 else secrets.randbits(31)
+        self._seed(param.random_seed if param.random_seed >= 0 else secrets.randbits(31))
         spec = settings.train_net(param, path)
         log.info("solver.cpp:102", f"Creating training {spec.source}")
         self.net = self._report.built(spec)
@@ -78,10 +83,18 @@ class Solver:
                 self.load_weights(name.strip())
         self.iter = 0
         self.current_step = 0
-        self._iterate = step.compiled(self.net, self._update, treatment, keep_steps=param.snapshot_diff)
+        self.watch = self._watch()
+        self._iterate = step.compiled(
+            self.net,
+            self._update,
+            treatment,
+            keep_steps=param.snapshot_diff,
+            check_finite=self.extras.nan != "ignore",
+        )
         self._steps: Sequence[Array] | None = None
         self._losses: deque[Array | float] = deque(maxlen=param.average_loss)
-        self._in_flight: deque[Array] = deque()
+        self._in_flight: deque[tuple[int, Trained]] = deque()
+        self._shelf = Shelf(param.snapshot_prefix, hdf5=self._hdf5, keep=self.extras.keep)
         self._ended_by: Request | None = None
         log.info("solver.cpp:57", "Solver scaffolding done.")
 
@@ -91,6 +104,19 @@ class Solver:
         test = TestNet(net, Batches(net, self.seed + index + 1), self.seed)
         test.share(self.net)
         return test
+
+    def _watch(self) -> Watch | None:
+        if not self.extras.watch:
+            if self.param.lr_policy == "plateau":
+                raise SolverError('lr_policy "plateau" needs -watch: the test output that has to get better.')
+            return None
+        watch = Watch(self.extras.watch)
+        watch.check({name for test in self.test_nets for name in test.net.output_names})
+        return watch
+
+    def _seed(self, seed: int) -> None:
+        self.seed = seed
+        self._key = jax.random.key(seed % 2**32)
 
     @property
     def _hdf5(self) -> bool:
@@ -130,6 +156,7 @@ class Solver:
             if self._due(self.param.snapshot):
                 self.snapshot()
             self._listen()
+        self._wait(behind=0)
 
     def _due(self, interval: int) -> bool:
         return interval > 0 and self.iter % interval == 0
@@ -137,22 +164,34 @@ class Solver:
     def _one_iteration(self) -> None:
         started = time.monotonic()
         rate, self.current_step = schedules.learning_rate(self.param, self.iter, self.current_step)
-        done = self._advance(self.params, self.history, rate)
+        self.rate = rate * self.extras.warmed(self.iter)
+        done = self._advance(self.params, self.history, self.rate)
         self.params, self.history, self._steps = done.params, done.history, done.steps
         self._losses.append(done.loss)
         if self._due(self.param.display):
-            self._report.iteration(self.iter, self._smoothed_loss(), done.outputs, rate)
+            self._report.iteration(self.iter, self._smoothed_loss(), done.outputs, self.rate)
             self._report.clipping(float(done.norm))
+        self._in_flight.append((self.iter, done._replace(params=[], history=[], steps=None)))
         self.iter += 1
-        self._in_flight.append(done.loss)
-        if len(self._in_flight) > IN_FLIGHT:
-            self._report.progress(self.iter, self._in_flight.popleft().block_until_ready(), rate)
+        self._wait(behind=IN_FLIGHT)
         self.requests.took("iteration", time.monotonic() - started)
+
+    def _wait(self, behind: int) -> None:
+        """Until the device lies at most so many iterations behind. Raises SolverError for NaN, if so asked."""
+        while len(self._in_flight) > behind:
+            iteration, done = self._in_flight.popleft()
+            loss = done.loss.block_until_ready()
+            self._report.progress(iteration + 1, loss, self.rate, last=iteration + 1 == self.param.max_iter)
+            if done.finite is not None and not np.all(done.finite):
+                message = f"Iteration {iteration}: {nan.where(self.net, done.finite)} Its loss is {log.number(loss)}."
+                if self.extras.nan == "stop":
+                    raise SolverError(f"{message} Lower base_lr, or clip_gradients; go on from the last snapshot.")
+                log.warning("solver.cpp:230", message)
 
     def _advance(self, params: list[Array], history: list[updates.Slots], rate: np.float32) -> Trained:
         momentum = self.param.momentum
         rates = Rates(rate * self._update.correction(self.iter, momentum), np.float32(momentum))
-        return self._iterate(params, history, rates, self.batches.next, jax.random.key(self.seed % 2**32), self.iter)
+        return self._iterate(params, history, rates, self.batches.next, self._key, self.iter)
 
     def _smoothed_loss(self) -> float:
         return float(np.mean([np.float32(loss) for loss in self._losses]))
@@ -164,6 +203,7 @@ class Solver:
         return self._smoothed_loss()
 
     def _listen(self) -> None:
+        """Does what has been asked for; what ends the run is left to the loop."""
         while (request := self.requests.take()) is not None:
             if request is Request.SNAPSHOT:
                 self.snapshot()
@@ -173,29 +213,51 @@ class Solver:
     # Testing
 
     def test_all(self) -> None:
-        """Tests every test net on test_iter batches of its data."""
+        """Tests every test net on test_iter batches of its data. One that is interrupted is as if it had not begun."""
+        positions = [test.batches.state() for test in self.test_nets]
         for index in range(len(self.test_nets)):
-            if self._ended_by is None:
-                self.test(index)
+            self.test(index)
+            if self._ended_by is not None:
+                for test, position in zip(self.test_nets, positions, strict=True):
+                    test.batches.restore(position)
+                return
 
     def test(self, index: int) -> Scores | None:
         """Tests one; None where a request ended it."""
         log.info("solver.cpp:347", f"Iteration {self.iter}, Testing net (#{index})")
         test = self.test_nets[index]
         scores = test.scores(self._heard(test.passes(self.params, self.param.test_iter[index])))
-        if self._ended_by is not None:
+        if scores is None or self._ended_by is not None:
             log.info("solver.cpp:387", "Test interrupted.")
             return None
         self._report.test(self.iter, index, test.net, scores, with_loss=self.param.test_compute_loss)
+        if self.watch and self.watch.name in scores.outputs:
+            self._judge(self.watch, float(scores.outputs[self.watch.name]), test.net.output_weights[self.watch.name])
         return scores
 
-    def _heard(self, passes: Iterable[Any]) -> Iterator[Any]:
-        """`passes`, with requests heard before each of them; a request to stop ends them."""
+    def _heard(self, passes: Iterable[Pass]) -> Iterator[Pass]:
+        """`passes`, as long as nothing has been asked for that ends the run."""
         for one in passes:
-            self._listen()
+            self._ended_by = self._ended_by or self.requests.ending()
             if self._ended_by is not None:
                 return
             yield one
+
+    def _judge(self, watch: Watch, value: float, weight: float) -> None:
+        """Keeps the best parameters, lowers the rate on a plateau, stops where nothing gets better."""
+        if watch.see(self.iter, value, weight):
+            if self.extras.keep and self.iter not in self._shelf.iterations:
+                self.snapshot()
+        elif self.param.lr_policy == "plateau" and watch.is_plateau(self.iter, self.param.stepsize):
+            self.current_step += 1
+            log.info("sgd_solver.cpp:81", f"Plateau Status: Iteration {self.iter}, step = {self.current_step}")
+        if self.extras.early_stop and watch.tests_since >= self.extras.early_stop:
+            log.info(
+                "solver.cpp:230",
+                f"{watch.name} has not got better than {log.number(watch.best or 0)} (iteration {watch.iteration}) in "
+                f"{watch.tests_since} tests: stopping.",
+            )
+            self._ended_by = Request.STOP
 
     # Models and states
 
@@ -206,16 +268,19 @@ class Solver:
         for test in self.test_nets:
             test.params = snapshot.load_model(path, test.net, test.params)
 
-    def snapshot(self) -> snapshot.Files:
+    def snapshot(self) -> Files:
         """Writes model, solver state and resume file; returns their paths. Raises SnapshotError."""
+        self._wait(behind=0)
         started = time.monotonic()
-        files = snapshot.Files.of(self.param.snapshot_prefix, self.iter, self._hdf5)
+        files = self._shelf.files(self.iter)
         kind = "HDF5" if self._hdf5 else "binary proto"
         log.info("solver.cpp:464", f"Snapshotting to {kind} file {files.model}")
         log.info("sgd_solver.cpp:284", f"Snapshotting solver state to {kind} file {files.state}")
-        history = [np.asarray(slots[n]) for n in range(self._update.slots) for slots in self.history]
-        state = snapshot.State(self.iter, self.current_step, history, str(files.model))
+        state = snapshot.State(self.iter, self.current_step, snapshot.flatten(self.history), str(files.model))
+        surplus = self._shelf.put(self.iter, self.watch.iteration if self.watch else -1)
         snapshot.write(files, self.net, self.params, self._steps, state, self._resume())
+        for old in surplus:
+            old.remove()
         self.requests.took("snapshot", time.monotonic() - started)
         return files
 
@@ -226,6 +291,8 @@ class Solver:
             "data": self.batches.state(),
             "test_data": [test.batches.state() for test in self.test_nets],
             "losses": [float(loss) for loss in self._losses],
+            "kept": self._shelf.iterations,
+            "watch": self.watch.state() if self.watch else None,
             "run": fingerprint.of(self.param, self.net),
         }
 
@@ -239,11 +306,12 @@ class Solver:
         resume = snapshot.read_resume(path)
         if resume is not None and not changed:
             fingerprint.check(resume["run"], fingerprint.of(self.param, self.net), str(path))
-        history = self._unflattened(state.history, path)
+        history = snapshot.unflatten(state.history, self.net.params, self._update.slots, f"{path}: {self.param.type}")
         if state.learned_net:
             model = snapshot.find_model(state, path)
             self.params = [jnp.asarray(p) for p in snapshot.load_model(model, self.net, self.params)]
-        self.history, self.iter, self.current_step = history, state.iteration, state.current_step
+        self.history = [tuple(jnp.asarray(h) for h in slots) for slots in history]
+        self.iter, self.current_step = state.iteration, state.current_step
         if resume is None:
             log.warning(
                 "solver.cpp:296",
@@ -251,28 +319,14 @@ class Solver:
                 f"numbers, shuffling and the averaged loss start anew.",
             )
             return
-        self.seed = resume["seed"]
+        self._seed(resume["seed"])
         self._losses.extend(resume["losses"])
+        self._shelf.iterations = resume["kept"]
+        if self.watch and resume["watch"]:
+            self.watch.restore(resume["watch"])
         self.batches.restore(resume["data"])
         for test, position in zip(self.test_nets, resume["test_data"], strict=False):
             test.batches.restore(position)
-
-    def _unflattened(self, flat: Sequence[np.ndarray], path: str | Path) -> list[updates.Slots]:
-        count, slots = len(self.net.params), self._update.slots
-        if len(flat) != count * slots:
-            raise SnapshotError(
-                f"{path}: it has {len(flat)} arrays of history and {self.param.type} keeps {count * slots} for this "
-                "net; it was written by another type of solver, or for another net."
-            )
-        for k, array in enumerate(flat):
-            p = self.net.params[k % count]
-            if array.size != np.prod(p.shape, dtype=int):
-                raise SnapshotError(
-                    f"{path}: the history of parameter {p.index} of layer {p.layer!r} has shape {list(array.shape)} "
-                    f"there and {list(p.shape)} in this net."
-                )
-        shaped = [jnp.asarray(a.reshape(self.net.params[k % count].shape)) for k, a in enumerate(flat)]
-        return [tuple(shaped[k::count]) for k in range(count)]
 
     def close(self) -> None:
         """Ends the threads that read data."""

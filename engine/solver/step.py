@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from engine.net import Forward, Net
-from engine.solver import gradients
+from engine.solver import gradients, nan
 from engine.solver.gradients import Rates, Settings
 from engine.solver.updates import Slots, Update
 
@@ -20,7 +20,8 @@ class Trained(NamedTuple):
     """What an iteration leaves: values on the device, none of them waited for.
 
     steps: what was taken off each parameter, where it was asked for. loss: the mean over iter_size passes. outputs and
-    sinks: those of the last pass. norm: the gradients' L2 norm before clipping.
+    sinks: those of the last pass. norm: the gradients' L2 norm before clipping. finite: see `nan.finite`, where it was
+    asked for.
     """
 
     params: list[Array]
@@ -30,34 +31,54 @@ class Trained(NamedTuple):
     outputs: dict[str, Array]
     sinks: dict[str, list[Array]]
     norm: Array
+    finite: Array | None
+
+
+class Passed(NamedTuple):
+    """One pass: parameters with their state renewed, gradients (zeros for what is not learned), and the rest."""
+
+    params: list[Array]
+    grads: list[Array]
+    loss: Array
+    outputs: dict[str, Array]
+    sinks: dict[str, list[Array]]
+    finite: Array | None
 
 
 Iterate = Callable[[list[Array], list[Slots], Rates, Callable[[], Inputs], Array, int], Trained]
 """(params, history, rates, next batch, base key, iteration) → Trained. The arrays given are used up."""
 
 
-def compiled(net: Net, update: Update, settings: Settings, *, keep_steps: bool = False) -> Iterate:
+def compiled(
+    net: Net, update: Update, settings: Settings, *, keep_steps: bool = False, check_finite: bool = False
+) -> Iterate:
     """An iteration of `net`: one compiled call, or with iter_size n > 1 n calls of a pass and one of the update.
 
     Pass k of iteration t draws its random numbers from fold_in(base key, t · iter_size + k), in a resumed run too.
     """
-    return (
-        _single(net, update, settings, keep_steps)
-        if settings.iter_size == 1
-        else _summed(net, update, settings, keep_steps)
-    )
+
+    def one_pass(params: list[Array], inputs: Inputs, key: Array, draw: Array) -> Passed:
+        return backward(net, params, inputs, jax.random.fold_in(key, draw), check_finite=check_finite)
+
+    def updated(params: list[Array], history: list[Slots], grads: list[Array], rates: Rates) -> gradients.Applied:
+        new = gradients.apply(update, settings, net.params, params, grads, history, rates)
+        return new if keep_steps else new._replace(steps=None)
+
+    return _single(one_pass, updated) if settings.iter_size == 1 else _summed(one_pass, updated, settings.iter_size)
 
 
-def _single(net: Net, update: Update, settings: Settings, keep_steps: bool) -> Iterate:
+OnePass = Callable[[list[Array], Inputs, Array, Array], Passed]
+Updated = Callable[[list[Array], list[Slots], list[Array], Rates], gradients.Applied]
+
+
+def _single(one_pass: OnePass, updated: Updated) -> Iterate:
     @partial(jax.jit, donate_argnums=(0, 1))
     def step(
         params: list[Array], history: list[Slots], rates: Rates, inputs: Inputs, key: Array, draw: Array
     ) -> Trained:
-        grads, out = backward(net, params, inputs, jax.random.fold_in(key, draw))
-        params = _with_state(params, out.updates)
-        new = gradients.apply(update, settings, net.params, params, grads, history, rates)
-        steps = new.steps if keep_steps else None
-        return Trained(new.params, new.history, steps, out.loss, out.outputs, out.sinks, new.norm)
+        done = one_pass(params, inputs, key, draw)
+        new = updated(done.params, history, done.grads, rates)
+        return _trained(new, done.loss, done)
 
     def iterate(
         params: list[Array], history: list[Slots], rates: Rates, batch: Callable[[], Inputs], key: Array, t: int
@@ -67,51 +88,48 @@ def _single(net: Net, update: Update, settings: Settings, keep_steps: bool) -> I
     return iterate
 
 
-def _summed(net: Net, update: Update, settings: Settings, keep_steps: bool) -> Iterate:
-    n = settings.iter_size
+def _summed(one_pass: OnePass, updated: Updated, n: int) -> Iterate:
+    @partial(jax.jit, donate_argnums=(0, 1, 2))
+    def add(params: list[Array], grads: list[Array], loss: Array, inputs: Inputs, key: Array, draw: Array) -> Passed:
+        done = one_pass(params, inputs, key, draw)
+        return done._replace(grads=[a + g for a, g in zip(grads, done.grads, strict=True)], loss=loss + done.loss)
 
-    @partial(jax.jit, donate_argnums=(0, 1))
-    def accumulate(
-        params: list[Array], sums: tuple[list[Array], Array], inputs: Inputs, key: Array, draw: Array
-    ) -> tuple[list[Array], tuple[list[Array], Array], dict[str, Array], dict[str, list[Array]]]:
-        grads, out = backward(net, params, inputs, jax.random.fold_in(key, draw))
-        sums = ([a + g for a, g in zip(sums[0], grads, strict=True)], sums[1] + out.loss)
-        return _with_state(params, out.updates), sums, out.outputs, out.sinks
-
-    @partial(jax.jit, donate_argnums=(0, 1))
-    def apply(params: list[Array], history: list[Slots], grads: list[Array], rates: Rates) -> gradients.Applied:
-        new = gradients.apply(update, settings, net.params, params, grads, history, rates)
-        return new if keep_steps else new._replace(steps=[])
+    apply = jax.jit(updated, donate_argnums=(0, 1))
 
     def iterate(
         params: list[Array], history: list[Slots], rates: Rates, batch: Callable[[], Inputs], key: Array, t: int
     ) -> Trained:
-        sums = ([jnp.zeros(p.shape, jnp.float32) for p in params], jnp.float32(0))
+        done = Passed(params, [jnp.zeros(p.shape, jnp.float32) for p in params], jnp.float32(0), {}, {}, None)
+        finite = []
         for k in range(n):
-            params, sums, outputs, sinks = accumulate(params, sums, batch(), key, t * n + k)
-        new = apply(params, history, sums[0], rates)
-        return Trained(new.params, new.history, new.steps or None, sums[1] / n, outputs, sinks, new.norm)
+            done = add(done.params, done.grads, done.loss, batch(), key, t * n + k)
+            finite.append(done.finite)
+        new = apply(done.params, history, done.grads, rates)
+        every = None if done.finite is None else jnp.stack([f for f in finite if f is not None]).all(0)
+        return _trained(new, done.loss / n, done._replace(finite=every))
 
     return iterate
 
 
-def backward(net: Net, params: Sequence[Array], inputs: Inputs, key: Array) -> tuple[list[Array], Forward]:
-    """The gradient of the loss by each parameter (zeros for one that is not learned), and the pass itself."""
+def _trained(new: gradients.Applied, loss: Array, last: Passed) -> Trained:
+    return Trained(new.params, new.history, new.steps, loss, last.outputs, last.sinks, new.norm, last.finite)
+
+
+def backward(net: Net, params: Sequence[Array], inputs: Inputs, key: Array, *, check_finite: bool = False) -> Passed:
+    """A pass of `net` and the gradient of its loss by each parameter. Pure."""
     learned = [k for k, p in enumerate(net.params) if p.learned]
 
     def loss(values: list[Array]) -> tuple[Array, Forward]:
         every = list(params)
         for k, value in zip(learned, values, strict=True):
             every[k] = value
-        out = net.forward(every, inputs, key)
+        out = net.forward(every, inputs, key, keep=check_finite)
         return out.loss, out
 
     found, out = jax.grad(loss, has_aux=True)([params[k] for k in learned])
     grads = [jnp.zeros(p.shape, jnp.float32) for p in params]
     for k, g in zip(learned, found, strict=True):
         grads[k] = g
-    return grads, out
-
-
-def _with_state(params: Sequence[Array], updates: Mapping[int, Array]) -> list[Array]:
-    return [updates.get(k, p) for k, p in enumerate(params)]
+    renewed = [out.updates.get(k, p) for k, p in enumerate(params)]
+    finite = nan.finite(net, out.values, grads) if check_finite else None
+    return Passed(renewed, grads, out.loss, out.outputs, out.sinks, finite)

@@ -65,12 +65,11 @@ class TestNet:
         for i in range(count):
             yield self._forward(params, self.batches.next(), jax.random.fold_in(self._key, i))
 
-    def scores(self, passes: Iterable[Pass]) -> Scores:
-        """The means of `passes`; their sums are made on the device and read once."""
+    def scores(self, passes: Iterable[Pass]) -> Scores | None:
+        """The means of `passes`, None where there are none; their sums are made on the device and read once."""
         count, loss, sums = 0, jnp.float32(0), dict[str, Array]()
         for count, (batch_loss, outputs) in enumerate(passes, 1):  # noqa: B007
             loss = loss + batch_loss
             sums = {name: sums[name] + value if sums else value for name, value in outputs.items()}
-        return Scores(
-            float(loss) / count, {name: np.asarray(value) / np.float32(count) for name, value in sums.items()}
-        )
+        means = {name: np.asarray(value) / np.float32(count) for name, value in sums.items()}
+        return Scores(float(loss) / count, means) if count else None

@@ -1,0 +1,25 @@
+"""Which snapshots of a run there are, and which of them stay."""
+
+from engine.solver.snapshot import Files
+
+
+class Shelf:
+    """The snapshots that a run has written under one prefix, through all its resumptions.
+
+    keep: how many of the last stay besides the best one; 0: all. Files of other runs are never touched.
+    """
+
+    def __init__(self, prefix: str, *, hdf5: bool, keep: int) -> None:
+        self.prefix, self.hdf5, self.keep = prefix, hdf5, keep
+        self.iterations: list[int] = []
+
+    def files(self, iteration: int) -> Files:
+        """The names of the snapshot of an iteration."""
+        return Files.of(self.prefix, iteration, self.hdf5)
+
+    def put(self, iteration: int, best: int) -> list[Files]:
+        """Takes the snapshot of `iteration` in; returns those to be deleted once it is written."""
+        self.iterations = [*(i for i in self.iterations if i != iteration), iteration]
+        surplus = [i for i in self.iterations[: -self.keep] if i != best] if self.keep else []
+        self.iterations = [i for i in self.iterations if i not in surplus]
+        return [self.files(i) for i in surplus]

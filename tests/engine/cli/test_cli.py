@@ -1,0 +1,176 @@
+"""`caffe`: what it prints, leaves behind and returns; its processes and signals."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from engine.cli import main
+from engine.data.databases import LMDBWriter
+from engine.data.datum import raw
+from engine.proto import caffe_pb2 as pb
+
+ROOT = Path(__file__).parents[3]
+
+NET = """
+name: "tiny"
+layer { name: "d" type: "Data" top: "x" top: "t" data_param { source: "db" batch_size: 4 backend: LMDB } }
+layer { name: "ip" type: "InnerProduct" bottom: "x" top: "y" inner_product_param { num_output: 3 } }
+layer { name: "loss" type: "SoftmaxWithLoss" bottom: "y" bottom: "t" top: "loss" }
+layer { name: "accuracy" type: "Accuracy" bottom: "y" bottom: "t" top: "accuracy" include { phase: TEST } }
+"""
+SOLVER = """
+net: "net.prototxt" test_iter: 1 test_interval: 4 base_lr: 1e-5 lr_policy: "fixed" momentum: 0.9
+display: 2 max_iter: 8 snapshot: 4 snapshot_prefix: "tiny" solver_mode: CPU random_seed: 3
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A net, its solver and its database, in the current folder."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path.parent / "cache"))
+    (tmp_path / "net.prototxt").write_text(NET)
+    (tmp_path / "solver.prototxt").write_text(SOLVER)
+    rng = np.random.default_rng(0)
+    with LMDBWriter(tmp_path / "db") as db:
+        for i in range(10):
+            db.put(b"%08d" % i, raw(rng.integers(0, 256, (1, 3, 3), np.uint8), i % 3).SerializeToString())
+    return tmp_path
+
+
+def _start(*args: str, **env: str) -> subprocess.Popen[str]:
+    environment = os.environ | {"PYTHONPATH": str(ROOT)} | env
+    command = [sys.executable, "-m", "engine.cli", *args]
+    return subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment)
+
+
+def _run(*args: str, **env: str) -> tuple[int, str]:
+    process = _start(*args, **env)
+    _, said = process.communicate(timeout=120)
+    return process.returncode, said
+
+
+def test_train_then_test(folder: Path):
+    status, said = _run("train", "-solver=solver.prototxt", HPCBREW_RUN_DIR="run")
+    assert status == 0, said
+    assert all(re.match(r"[IW]\d{8} \d\d:\d\d:\d\d\.\d{6} +\d+ \S+\] |[a-z}\s]", line) for line in said.splitlines())
+    assert re.findall(r"Iteration (\d+) \(.* iter/s, .*s/2 iters\), loss = ", said) == ["0", "2", "4", "6"]
+    assert re.findall(r"Iteration (\d+), Testing net \(#0\)", said) == ["0", "4", "8"]
+    assert said.rstrip().endswith("Optimization Done.")
+    assert sorted(p.name for p in folder.glob("tiny*")) == sorted(
+        f"tiny_iter_{i}.{kind}" for i in (4, 8) for kind in ("caffemodel", "solverstate", "resume.json")
+    )
+    assert json.loads((folder / "run/progress.json").read_text())["iteration"] == 8
+
+    status, said = _run("test", "--model", "net.prototxt", "-weights=tiny_iter_8.caffemodel", "-iterations", "2")
+    assert status == 0, said
+    assert re.findall(r"Batch (\d), accuracy = ", said) == ["0", "1"]
+    assert re.search(r"\] accuracy = [\d.]+\n.*\] loss = \S+ \(\* 1 = \S+ loss\)\n$", said)
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 0), (signal.SIGTERM, 75)])
+def test_a_signal_stops_with_a_snapshot_from_which_the_run_goes_on(number, status, folder: Path):
+    solver = SOLVER.replace("max_iter: 8", "max_iter: 1000000").replace("display: 2", "display: 100")
+    (folder / "solver.prototxt").write_text(solver.replace("test_iter: 1 test_interval: 4", ""))
+    process = _start("train", "-solver", "solver.prototxt")
+    for line in process.stderr:
+        if "Iteration 100," in line:
+            process.send_signal(number)
+            break
+    _, said = process.communicate(timeout=120)
+    assert process.returncode == status, said
+    assert "Optimization stopped early." in said
+    assert "Traceback" not in said
+    last = max(int(p.name.split("_")[2].split(".")[0]) for p in folder.glob("*.solverstate"))
+    status, said = _run("train", "-solver", "solver.prototxt", "-snapshot", "auto", "-iterations", str(last + 2))
+    assert status == 0, said
+    assert f"Resuming from tiny_iter_{last}.solverstate" in said
+
+
+def test_the_deadline_is_kept(folder: Path):
+    (folder / "solver.prototxt").write_text(SOLVER.replace("max_iter: 8", "max_iter: 100000000"))
+    started = time.time()
+    status, said = _run("train", "-solver", "solver.prototxt", HPCBREW_DEADLINE=str(time.time() + 25))
+    assert status == 75, said
+    assert time.time() < started + 25
+
+
+BAD = [
+    (["train"], "Missing option '--solver'"),
+    (["train", "-solver", "none.prototxt"], "none.prototxt: no such file"),
+    (["train", "-solver", "solver.prototxt", "-gpu", "0"], "-gpu 0: JAX finds no GPU"),
+    (["train", "-solver", "solver.prototxt", "-gpu", "first"], "-gpu first: it takes the number of one GPU"),
+    (["train", "-solver", "solver.prototxt", "-snapshot", "a.solverstate", "-weights", "b"], "not both"),
+    (["train", "-solver", "solver.prototxt", "-snapshot", "a.solverstate"], "a.solverstate: no such solver state"),
+    (["train", "-solver", "solver.prototxt", "-weights", "a.caffemodel"], "a.caffemodel: no such model"),
+    (["test", "-model", "net.prototxt", "-weights", "net.prototxt"], "is text"),
+    (["tarin"], "No such command 'tarin'. Did you mean 'train'?"),
+    (["device_query", "-gpu", "all"], "-gpu all: JAX finds no GPU"),
+]
+
+
+@pytest.mark.parametrize(("args", "message"), BAD, ids=lambda x: " ".join(x) if isinstance(x, list) else "")
+def test_what_the_user_can_put_right_is_one_message_and_status_2(args, message, folder: Path, capsys):
+    before = set(folder.iterdir())
+    assert main(args) == 2
+    said = capsys.readouterr().err
+    assert f"caffe: error: {said.rpartition('caffe: error: ')[2]}" in said
+    assert message in said.rpartition("caffe: error: ")[2]
+    assert "Traceback" not in said
+    assert set(folder.iterdir()) == before
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("momentum", "momentom", r'solver\.prototxt:2: "momentom" is not a field'),
+        ('"fixed"', '"fixd"', r'solver\.prototxt: unknown lr_policy "fixd".*Did you mean "fixed"'),
+        ('"net.prototxt"', '"nets.prototxt"', r"nets\.prototxt: no such file"),
+        ('"tiny"', '"nowhere/tiny"', r"snapshot_prefix 'nowhere/tiny': nowhere: No such file or directory"),
+        ("solver_mode: CPU", "solver_mode: TPU", r"solver\.prototxt:3: .*TPU"),
+    ],
+)
+def test_a_wrong_solver_is_refused(old, new, message, folder: Path, capsys):
+    (folder / "solver.prototxt").write_text(SOLVER.replace(old, new))
+    assert main(["train", "-solver", "solver.prototxt"]) == 2
+    assert re.search(message, capsys.readouterr().err)
+
+
+def test_a_label_out_of_range_is_refused(folder: Path, capsys):
+    (folder / "net.prototxt").write_text(NET.replace("num_output: 3", "num_output: 2"))
+    assert main(["train", "-solver", "solver.prototxt"]) == 2
+    assert re.search(r"db.*00000002.*label 2 .*the net has 2 classes, 0 to 1", capsys.readouterr().err)
+
+
+def test_help_comes_without_jax():
+    code = "import sys; from engine.cli import main; main(['train', '--help']); sys.exit('jax' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert "caffe train -solver solver.prototxt" in done.stdout
+
+
+def test_solver_mode_gpu_is_a_wish_and_the_flag_an_order(folder: Path, capsys):
+    (folder / "solver.prototxt").write_text(SOLVER.replace("solver_mode: CPU", "solver_mode: GPU"))
+    assert main(["train", "-solver", "solver.prototxt", "-iterations", "1"]) == 0
+    assert "solver_mode is GPU, and the CPU is used" in capsys.readouterr().err
+
+
+def test_time_names_every_layer(folder: Path, capsys):
+    assert main(["time", "-model", "net.prototxt", "-iterations", "2"]) == 0
+    said = capsys.readouterr().err
+    assert re.findall(r"(\w+)\tforward: ", said) == ["ip", "loss"]
+    assert "Average Forward-Backward: " in said
+
+
+def test_model_files_load_with_the_schema_alone(folder: Path):
+    assert main(["train", "-solver", "solver.prototxt", "-iterations", "1"]) == 0
+    model = pb.NetParameter()
+    model.ParseFromString((folder / "tiny_iter_1.caffemodel").read_bytes())
+    assert [list(b.shape.dim) for layer in model.layer for b in layer.blobs] == [[3, 9], [3]]

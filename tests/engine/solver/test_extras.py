@@ -1,0 +1,125 @@
+"""What Caffe has not: watching a test output, keeping few snapshots, warm-up, plateaus, NaN."""
+
+import logging
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from engine.errors import SolverError
+from engine.solver.extras import Extras, Watch
+from engine.solver.shelf import Shelf
+from engine.solver.solver import Outcome, Solver
+
+from .conftest import feed, parameter
+
+TESTED = "test_iter: 1 test_interval: 1 momentum: 0.9 "
+
+
+def _solver(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, settings: str, **extras) -> Solver:
+    monkeypatch.chdir(tmp_path)
+    solver = Solver(parameter(settings), extras=Extras(**extras))
+    feed(solver, 0)
+    for test in solver.test_nets:
+        for name, value in solver.batches.values.items():
+            test.batches.values[name][...] = value
+    return solver
+
+
+@pytest.mark.parametrize(
+    ("name", "weight", "better", "worse"),
+    [("accuracy", 0.0, 0.9, 0.4), ("loss", 1.0, 0.4, 0.9), ("min:error", 0.0, 0.1, 0.2), ("max:loss", 1.0, 2.0, 1.0)],
+)
+def test_watch_knows_which_way_is_better(name, weight, better, worse):
+    watch = Watch(name)
+    assert watch.see(0, 0.5 if name != "min:error" else 0.15, weight)
+    assert watch.see(10, better, weight)
+    assert not watch.see(20, worse, weight)
+    assert not watch.see(30, float("nan"), weight)
+    assert (watch.best, watch.iteration, watch.tests_since) == (better, 10, 2)
+    again = Watch(name)
+    again.restore(watch.state())
+    assert again.state() == watch.state()
+
+
+def test_watching_nothing_that_is_there_is_refused(tmp_path, monkeypatch):
+    with pytest.raises(SolverError, match="-watch acuracy: no test net has that output; there are: loss"):
+        _solver(tmp_path, monkeypatch, TESTED, watch="acuracy")
+
+
+def test_early_stop_without_watch_is_refused():
+    with pytest.raises(SolverError, match="-early_stop needs -watch"):
+        Extras(early_stop=3)
+
+
+def test_the_shelf_keeps_the_last_and_the_best():
+    shelf = Shelf("p", hdf5=False, keep=2)
+    gone = [f.state.name for i in (10, 20, 30, 40, 50) for f in shelf.put(i, best=20)]
+    assert gone == ["p_iter_10.solverstate", "p_iter_30.solverstate"]
+    assert shelf.iterations == [20, 40, 50]
+
+
+def test_old_snapshots_go_and_the_best_stays(tmp_path, monkeypatch):
+    solver = _solver(tmp_path, monkeypatch, TESTED + "snapshot: 1 max_iter: 6", keep=2, watch="loss")
+    (tmp_path / "model_iter_999.solverstate").touch()  # of another run
+    solver.solve()
+    best = solver.watch.iteration
+    assert {p.name for p in tmp_path.glob("*.solverstate")} == {
+        f"model_iter_{i}.solverstate" for i in {best, 5, 6, 999}
+    }
+
+
+def test_training_stops_when_nothing_gets_better(tmp_path, monkeypatch):
+    solver = _solver(tmp_path, monkeypatch, TESTED + "base_lr: 0 max_iter: 50", watch="loss", early_stop=3)
+    assert solver.solve() is Outcome.STOPPED
+    assert solver.iter == 3
+
+
+def test_the_rate_drops_on_a_plateau(tmp_path, monkeypatch):
+    settings = TESTED + 'base_lr: 0 lr_policy: "plateau" gamma: 0.1 stepsize: 4'
+    solver = _solver(tmp_path, monkeypatch, settings, watch="loss")
+    solver.step(10)
+    assert solver.current_step == 2
+
+
+def test_plateau_needs_something_to_watch(tmp_path, monkeypatch):
+    with pytest.raises(SolverError, match='"plateau" needs -watch'):
+        _solver(tmp_path, monkeypatch, TESTED + 'lr_policy: "plateau" gamma: 0.1 stepsize: 4')
+
+
+def test_warmup_rises_linearly_to_the_policys_rate(tmp_path, monkeypatch):
+    solver = _solver(tmp_path, monkeypatch, "", warmup=4)
+    rates = []
+    for _ in range(6):
+        solver.step(1)
+        rates.append(float(solver.rate))
+    assert rates == pytest.approx([0.025, 0.05, 0.075, 0.1, 0.1, 0.1])
+
+
+def test_learning_rate_and_momentum_change_between_steps(tmp_path, monkeypatch):
+    solver = _solver(tmp_path, monkeypatch, "momentum: 0.9")
+    solver.step(1)
+    solver.param.base_lr, solver.param.momentum = 0.0, 0.0
+    before = [np.array(p) for p in solver.params]
+    solver.step(1)
+    for p, q in zip(before, solver.params, strict=True):
+        np.testing.assert_array_equal(p, q)
+
+
+@pytest.mark.parametrize("iter_size", [1, 2])
+def test_nan_names_the_layer_that_made_it_first(iter_size, tmp_path, monkeypatch):
+    solver = _solver(tmp_path, monkeypatch, f"iter_size: {iter_size} momentum: 0.9", nan="stop")
+    solver.step(2)
+    index = next(k for k, p in enumerate(solver.net.params) if (p.layer, p.index) == ("ip2", 1))
+    solver.params[index] = solver.params[index].at[1].set(np.inf)
+    with pytest.raises(SolverError, match=r'Iteration 2: layer "ip2" \(InnerProduct\) was the first.*Lower base_lr'):
+        solver.step(1)
+
+
+def test_nan_may_be_no_more_than_a_warning(tmp_path, monkeypatch, caplog):
+    monkeypatch.setattr(logging.getLogger("caffe"), "propagate", True)
+    solver = _solver(tmp_path, monkeypatch, "base_lr: 1e38 weight_decay: 1e38", nan="warn")
+    solver.step(3)
+    assert solver.iter == 3
+    assert re.search(r'Iteration 2: layer "ip1" .* Its loss is nan', caplog.text)

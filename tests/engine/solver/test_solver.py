@@ -1,0 +1,191 @@
+"""The loop: what is done when, and what the log says of it."""
+
+import json
+import logging
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from engine.errors import EngineError, SolverError
+from engine.solver import snapshot
+from engine.solver.records import Records
+from engine.solver.report import Report
+from engine.solver.requests import Request
+from engine.solver.solver import Outcome, Solver
+
+from .conftest import MakeSolver, feed, parameter, train, values
+
+TESTED = "momentum: 0.9 test_iter: 2 test_interval: 2 display: 2 max_iter: 4 snapshot: 2 "
+
+
+@pytest.fixture
+def log(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> pytest.LogCaptureFixture:
+    monkeypatch.setattr(logging.getLogger("caffe"), "propagate", True)
+    caplog.set_level(logging.INFO, "caffe")
+    return caplog
+
+
+def test_the_loop_goes_in_caffes_order(make_solver: MakeSolver, log):
+    solver = make_solver(TESTED)
+    log.clear()
+    assert solver.solve() is Outcome.DONE
+    told = [re.sub(r"[-+.\de]+ iter/s, [\d.]+s|(?<= = )[-+.\de]+(?=$| \()", "…", m) for m in log.messages]
+    assert [re.sub(r"\(\* 1 = .* loss\)", "(* 1 = … loss)", m) for m in told] == [
+        "Solving tiny",
+        "Learning Rate Policy: fixed",
+        "Iteration 0, Testing net (#0)",
+        "    Test net output #0: loss = … (* 1 = … loss)",
+        "Iteration 0 (…/2 iters), loss = …",
+        "    Train net output #0: loss = … (* 1 = … loss)",
+        "Iteration 0, lr = …",
+        "Snapshotting to binary proto file model_iter_2.caffemodel",
+        "Snapshotting solver state to binary proto file model_iter_2.solverstate",
+        "Iteration 2, Testing net (#0)",
+        "    Test net output #0: loss = … (* 1 = … loss)",
+        "Iteration 2 (…/2 iters), loss = …",
+        "    Train net output #0: loss = … (* 1 = … loss)",
+        "Iteration 2, lr = …",
+        "Snapshotting to binary proto file model_iter_4.caffemodel",
+        "Snapshotting solver state to binary proto file model_iter_4.solverstate",
+        "Iteration 4, loss = …",
+        "Iteration 4, Testing net (#0)",
+        "    Test net output #0: loss = … (* 1 = … loss)",
+        "Optimization Done.",
+    ]
+
+
+def test_the_test_at_the_start_can_be_left_out(make_solver: MakeSolver, log):
+    solver = make_solver(TESTED + "test_initialization: false")
+    log.clear()
+    solver.step(1)
+    assert not [m for m in log.messages if "Testing net" in m]
+
+
+def test_a_test_uses_the_parameters_of_the_moment(make_solver: MakeSolver):
+    solver = make_solver("momentum: 0.9 test_iter: 1 test_interval: 100 test_initialization: false")
+    train(solver, 3)
+    for name, value in solver.batches.values.items():
+        solver.test_nets[0].batches.values[name][...] = value
+    loss = solver.test(0).loss
+    solver.step(1)  # on the same batch: its loss is that of the parameters before it
+    assert loss == pytest.approx(float(solver._losses[-1]), rel=1e-6)
+
+
+def test_average_loss_is_the_mean_of_the_last_ones(make_solver: MakeSolver):
+    solver = make_solver("momentum: 0.9 average_loss: 3")
+    losses = []
+    for k in range(5):
+        feed(solver, k)
+        solver.step(1)
+        losses.append(float(solver._losses[-1]))
+    assert solver._smoothed_loss() == pytest.approx(np.mean(losses[-3:]))
+
+
+def test_iter_size_sums_several_batches(make_solver: MakeSolver):
+    """Two equal batches make the same step as one."""
+    once, twice = make_solver("momentum: 0.9"), make_solver("momentum: 0.9 iter_size: 2")
+    train(once, 2)
+    train(twice, 2)
+    for a, b in zip(values(once), values(twice), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-7)
+
+
+@pytest.mark.parametrize("seed", [7, 0, 2**40])
+def test_the_same_seed_gives_the_same_run(seed, make_solver: MakeSolver):
+    runs = [make_solver(f"momentum: 0.9 random_seed: {seed}") for _ in range(2)]
+    for run in runs:
+        train(run, 2)
+    for a, b in zip(values(runs[0]), values(runs[1]), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.parametrize(("request_", "outcome"), [(Request.STOP, Outcome.STOPPED), (Request.YIELD, Outcome.CONTINUES)])
+def test_a_request_ends_the_run_with_a_snapshot(request_, outcome, make_solver: MakeSolver, tmp_path: Path):
+    solver = make_solver("momentum: 0.9 test_iter: 3 test_interval: 1")
+    solver.requests.add(request_)
+    assert solver.solve() is outcome
+    assert (tmp_path / f"model_iter_{solver.iter}.solverstate").exists()
+
+
+def test_a_snapshot_can_be_asked_for(make_solver: MakeSolver, tmp_path: Path):
+    solver = make_solver()
+    solver.requests.add(Request.SNAPSHOT)
+    solver.step(2)
+    assert solver.iter == 2
+    assert snapshot.latest("model") == Path("model_iter_1.solverstate")
+
+
+def test_yielding_snapshots_even_where_nothing_else_does(make_solver: MakeSolver, tmp_path: Path):
+    solver = make_solver("snapshot_after_train: false")
+    solver.requests.add(Request.YIELD)
+    assert solver.solve() is Outcome.CONTINUES
+    assert (tmp_path / "model_iter_1.solverstate").exists()
+
+
+@pytest.mark.parametrize("stage", range(3))
+def test_dying_while_writing_leaves_the_snapshot_before(stage, make_solver: MakeSolver, monkeypatch, tmp_path: Path):
+    solver = make_solver()
+    train(solver, 1)
+    solver.snapshot()
+    train(solver, 2)
+    calls = iter(range(3))
+
+    def die(original):
+        def write(*args):
+            if next(calls) == stage:
+                raise KeyboardInterrupt
+            return original(*args)
+
+        return write
+
+    monkeypatch.setattr(snapshot.binary, "write", die(snapshot.binary.write))
+    monkeypatch.setattr(snapshot, "replace", die(snapshot.replace))
+    with pytest.raises(KeyboardInterrupt):
+        solver.snapshot()
+    assert snapshot.latest("model") == Path("model_iter_1.solverstate")
+    again = make_solver()
+    again.restore("model_iter_1.solverstate")
+
+
+def test_weights_come_from_several_models(make_solver: MakeSolver):
+    source = make_solver("random_seed: 1")
+    model = source.snapshot().model
+    solver = make_solver(f'weights: "{model}, {model}" test_iter: 1 test_interval: 5')
+    for a, b in zip(values(source), values(solver), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_records_hold_every_display_and_test(tmp_path: Path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    records = Records(tmp_path / "run")
+    Solver(parameter(TESTED), report=Report(records)).solve()
+    entries = [json.loads(line) for line in (tmp_path / "run/metrics.jsonl").read_text().splitlines()]
+    assert [(e["phase"], e["iteration"]) for e in entries] == [
+        ("test", 0), ("train", 0), ("test", 2), ("train", 2), ("test", 4),
+    ]  # fmt: skip
+    assert entries[1]["lr"] == pytest.approx(0.1)
+    assert entries[1]["outputs"] == {"loss": pytest.approx(entries[1]["loss"])}
+    progress = json.loads((tmp_path / "run/progress.json").read_text())
+    assert (progress["iteration"], progress["max_iter"]) == (4, 4)
+    assert progress["memory_bytes"] > 0
+    assert progress.keys() == {
+        "iteration", "max_iter", "loss", "lr", "images_per_second", "seconds_left", "memory_bytes", "time", "outputs",
+    }  # fmt: skip
+
+
+def test_errors_name_the_solvers_file():
+    with pytest.raises(SolverError, match=r'^some/solver\.prototxt: unknown solver type "Sgd"'):
+        Solver(parameter('type: "Sgd"'), "some/solver.prototxt")
+
+
+def test_a_test_net_of_other_shapes_is_refused(make_solver: MakeSolver):
+    other = (
+        'test_net_param { layer { name: "in" type: "Input" top: "x" input_param { shape { dim: 1 dim: 3 } } } layer {'
+    )
+    other += ' name: "ip1" type: "InnerProduct" bottom: "x" top: "y" inner_product_param { num_output: 7 } } }'
+    with pytest.raises(
+        EngineError, match=r'layer "ip1" has a parameter of shape \[7, 6\] in the train net and of \[7, 3\]'
+    ):
+        make_solver(other + " test_iter: 1 test_interval: 1")
