@@ -251,7 +251,10 @@ class Net:
 
     def init(self, seed: int) -> list[np.ndarray]:
         """Fresh values of `params`, float32, by their fillers: the same for the same seed on every machine."""
-        return [fillers.fill(p.decl.filler, p.shape, fillers.generator(seed, i)) for i, p in enumerate(self.params)]
+        return [
+            fillers.fill(p.decl.filler, p.shape, fillers.generator(seed, i)) if p.decl.value is None else p.decl.value
+            for i, p in enumerate(self.params)
+        ]
 
     def forward(
         self, params: Sequence[Array], inputs: Mapping[str, Array], key: Array | None = None, *, keep: bool = False

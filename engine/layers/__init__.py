@@ -17,6 +17,7 @@ from engine.layers import (  # noqa: F401
     normalization,
     parameter,
     pooling,
+    python,
     recurrent,
     reduction,
     regression_loss,

@@ -16,7 +16,7 @@ whose gradient in Caffe is another one says so in `forward`, by a function with 
 
 import copy
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, ClassVar, Self
 
@@ -37,12 +37,14 @@ class ParamDecl:
     """A parameter that a layer declared: `shape`, how it is filled, and whether the solver learns it.
 
     `learned=False` marks state (BatchNorm's averages): never given a gradient or a decay, whatever its ParamSpec says.
+    `value`, where a layer has one, stands instead of what the filler would draw.
     """
 
     name: str
     shape: Shape
     filler: pb.FillerParameter
     learned: bool = True
+    value: np.ndarray | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from engine.blob import Blob, BlobVec
 from engine.data.feed import Feed
 from engine.errors import NetError
 from engine.graph import Value
+from engine.layers import python
 from engine.layers.base import Array, Layer, Source
 from engine.proto import binary, text
 from engine.solver import snapshot
@@ -98,7 +99,7 @@ class Net:
             (blob, Blob(*shape, fill_diff=self.blob_loss_weights[blob])) for blob, shape in net.blob_shapes.items()
         )
         rows = [self._row(i) for i in range(len(net.layers))]
-        self.layers = [BoundLayer(layer, row) for layer, row in zip(net.layers, rows, strict=True)]
+        self.layers = [_bound(layer, row) for layer, row in zip(net.layers, rows, strict=True)]
         self.layer_dict = OrderedDict(zip(self._layer_names, self.layers, strict=True))
         self.params = OrderedDict((name, row) for name, row in zip(self._layer_names, rows, strict=True) if row)
 
@@ -189,7 +190,8 @@ class Net:
         given = {v: self.blobs[v.blob].value() for v in walk.reads(net, start, end)}
         run = self._compiled(walk.forward, net, start, end)
         params = self._params(start, end)
-        passed = run(params, given, self._seeds)
+        with python.surfaced():
+            passed = jax.block_until_ready(run(params, given, self._seeds))
         self._recalled.update((k, params[k]) for ids in net.memory_ids[start : end + 1] for k in ids)
         self._overwritten.update((v, x) for v, x in (given | passed.values).items() if v != self._last[v.blob])
         for blob, x in {v.blob: x for v, x in passed.values.items()}.items():
@@ -210,7 +212,9 @@ class Net:
         ids = {k for i in range(end, start + 1) for k in walk.needed(net, i)[0]}
         sums = {k: self._owned[k].gradient() for k in ids}
         run = self._compiled(walk.backward, net, start, end)
-        below, sums = run(self._params(end, start) | self._recalled, values, diffs, sums, self._seeds)
+        with python.surfaced():
+            arrays = self._params(end, start) | self._recalled, values, diffs, sums, self._seeds
+            below, sums = jax.block_until_ready(run(*arrays))
         for blob, x in below.items():
             self.blobs[blob].put_gradient(x)
         for k, x in sums.items():
@@ -273,8 +277,8 @@ class Net:
                 raise NetError(f'share_with: layer "{name}" has parameters of shapes {here} here and {there} there.')
             for k, blob in zip(self._net.param_ids[i], theirs, strict=True):
                 self._owned[k].share_data(blob)
-        for layer, ids in zip(self.layers, self._net.param_ids, strict=True):
-            for blob, k in zip(layer.blobs, ids, strict=True):
+        for name, ids in zip(self._layer_names, self._net.param_ids, strict=True):
+            for blob, k in zip(self.params.get(name, ()), ids, strict=True):
                 blob.share_data(self._owned[k])
 
     def clear_param_diffs(self) -> None:
@@ -322,6 +326,11 @@ class Net:
             piece = {name: np.asarray(value[start : start + size], np.float32) for name, value in arrays.items()}
             short = size - min(size, count - start)
             yield {name: np.pad(x, [(0, short)] + [(0, 0)] * (x.ndim - 1)) for name, x in piece.items()}
+
+
+def _bound(layer: Layer, blobs: BlobVec) -> BoundLayer | python.UserLayer:
+    """A Python layer is listed as the object that its user made, whose methods can be called."""
+    return layer.user if isinstance(layer, python.Python) else BoundLayer(layer, blobs)
 
 
 def _compile(run: Callable[..., Any], net: engine.net.Net, start: int, end: int) -> Callable[..., Any]:
