@@ -20,8 +20,8 @@ class Accuracy(Labelled):
     def setup(self, x: Shape, labels: Shape) -> list[Shape]:
         p = self.config.accuracy_param
         self.match(x, labels, p.axis, ignored(p))
-        if p.top_k > self.classes:
-            raise self.error(f"top_k {p.top_k} is more than the {self.classes} classes of {self.bottom(0)}.")
+        if not 1 <= p.top_k <= self.classes:
+            raise self.error(f"top_k {p.top_k} is not 1 to {self.classes}, the number of classes of {self.bottom(0)}.")
         return [(), (self.classes,)][: len(self.config.top)]
 
     def propagates_to(self, bottom: int) -> bool:

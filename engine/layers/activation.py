@@ -108,6 +108,8 @@ class Clip(Activation):
 
     def setup(self, x: Shape) -> list[Shape]:
         p = self.config.clip_param
+        if not (p.HasField("min") and p.HasField("max")):
+            raise self.error("clip_param needs min and max.")
         if not p.min <= p.max:
             raise self.error(f"min {p.min:g} is above max {p.max:g}.")
         return [x]

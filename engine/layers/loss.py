@@ -53,7 +53,9 @@ class Loss(Layer):
     def check_items(self, *bottoms: Shape) -> None:
         """Raises LayerError where a bottom has another number of items than the first."""
         for i, shape in enumerate(bottoms):
-            if shape[:1] != bottoms[0][:1] or not shape:
+            if not shape:
+                raise self.error(f"{self.bottom(i)} is a scalar; its first axis must be the batch.")
+            if shape[0] != bottoms[0][0]:
                 raise self.error(
                     f"{self.bottom(0)} has shape {list(bottoms[0])} and {self.bottom(i)} {list(shape)}; both need the "
                     "same first dimension, the batch."

@@ -38,6 +38,8 @@ class ArgMax(Layer):
 
     def setup(self, x: Shape) -> list[Shape]:
         p = self.config.argmax_param
+        if not x:
+            raise self.error(f"{self.bottom(0)} is a scalar; 1 axis or more is needed.")
         self.axis = self.canonical_axis(p.axis, x) if p.HasField("axis") else None
         most = count(x[1:]) if self.axis is None else x[self.axis]
         if not 1 <= p.top_k <= most:

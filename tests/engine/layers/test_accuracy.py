@@ -56,7 +56,8 @@ def test_step_lowers_for_cuda(case):
 
 
 REFUSED = [
-    (OF("top_k: 6"), XT, "top_k 6 is more than the 5 classes"),
+    (OF("top_k: 6"), XT, "top_k 6 is not 1 to 5"),
+    (OF("top_k: 0"), XT, "top_k 0 is not 1 to 5"),
     ('type: "Accuracy"', {"x": (6, 5), "t": (5,)}, r"\[5\] has 5 labels and .* \[6, 5\] has 6 predictions"),
     (OF("axis: 2"), XT, "axis 2 is not one of"),
 ]

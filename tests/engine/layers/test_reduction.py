@@ -58,6 +58,7 @@ def test_step_lowers_for_cuda(case):
 
 REFUSED = [
     (OF("axis: 3"), X, "axis 3 is not one of"),
+    (ARG("top_k: 1"), {"x": ()}, '"x" is a scalar'),
     (ARG("top_k: 0"), X, "top_k 0 is not 1 to 12"),
     (ARG("top_k: 13"), X, "top_k 13 is not 1 to 12"),
     (ARG("top_k: 4 axis: 1"), X, "top_k 4 is not 1 to 3"),

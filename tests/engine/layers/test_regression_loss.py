@@ -73,6 +73,7 @@ def test_step_lowers_for_cuda(case):
 
 
 REFUSED = [
+    ('type: "EuclideanLoss"', {"a": (), "b": ()}, '"a" is a scalar'),
     ('type: "EuclideanLoss"', {"a": (3, 4), "b": (4, 3)}, r'"a" has shape \[3, 4\] and bottom "b" \[4, 3\]'),
     ('type: "EuclideanLoss"', {"a": (3, 4), "b": (3, 5)}, "as many values"),
     (SIGMOID, {"x": (3, 4), "t": (3,)}, r'"x" has shape \[3, 4\] and bottom "t" \[3\]; they need as many'),
