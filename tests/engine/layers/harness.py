@@ -98,7 +98,7 @@ def check_formula(case: Case) -> None:
     assert case.formula is not None
     params, bottoms = case.values()
     want = case.formula(*(v.astype(np.float64) for v in (*bottoms.values(), *params)))
-    got = jax.jit(case.run)(params, bottoms)
+    got = case.net.compile(case.run)(params, bottoms)
     promised = [case.net.blob_shapes[f"y{j}"] for j in range(case.tops)]
     for j, (top, wanted) in enumerate(zip(got, want if isinstance(want, tuple) else (want,), strict=True)):
         assert top.dtype == jnp.float32
@@ -116,7 +116,7 @@ def check_gradient(case: Case, rtol: float = 1e-5) -> None:
         rng = np.random.default_rng(1)
         weights = [rng.standard_normal(case.net.blob_shapes[f"y{j}"]) for j in range(case.tops)]
 
-        @jax.jit
+        @case.net.compile
         @jax.value_and_grad
         def total(some: Any) -> jax.Array:
             tops = case.run([some[0].get(i, v) for i, v in enumerate(params)], {**bottoms, **some[1]})
@@ -156,7 +156,7 @@ def slopes(layer: str, **bottoms: Any) -> list[np.ndarray]:
         tops = case.run(case.net.init(seed=0), {**values, **some})
         return sum((jnp.sum(top) for top in tops), jnp.zeros(()))
 
-    gradients = jax.jit(jax.grad(total))({name: values[name] for name in case.differentiable()})
+    gradients = case.net.compile(jax.grad(total))({name: values[name] for name in case.differentiable()})
     return [np.asarray(gradients[name]) for name in case.differentiable()]
 
 
@@ -195,7 +195,7 @@ def check_recorded(name: str) -> None:
         v.blob for node, runs, needs in rows if runs for v, need in zip(node.bottoms, needs, strict=True) if need
     }
     wanted = {blob: given[blob] for blob in part("in_diff")}
-    (param_diffs, in_diffs), (blobs, updates) = jax.jit(jax.grad(run, (0, 1), has_aux=True))(values, wanted)
+    (param_diffs, in_diffs), (blobs, updates) = net.compile(jax.grad(run, (0, 1), has_aux=True))(values, wanted)
     for blob, want in part("out").items():
         assert_close(blobs[blob], want, f"top {blob}")
     for key, want in part("param_after").items():
