@@ -89,7 +89,7 @@ class Cluster(_Part):
 
     name: Word
     description: Text = ""
-    transport: Literal["local", "ssh", "openssh"] = "ssh"
+    transport: Literal["local", "ssh"] = "ssh"
     host: Word | None = None
     scheduler: Literal["pbs", "local"] = "pbs"
     scratch: Scratch | None = None

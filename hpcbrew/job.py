@@ -114,7 +114,7 @@ class JobPlan:
     script: str
     definitions: tuple[Upload, ...]
     data: tuple[Upload, ...]
-    commands: tuple[tuple[str, ...], ...]
+    command: tuple[str, ...]
 
 
 @dataclass(frozen=True)

@@ -54,8 +54,8 @@ class Ledger:
         """The scheduler has given the job an id."""
         with self._open() as db:
             db.execute(
-                "UPDATE jobs SET id = ?, state = CASE state WHEN ? THEN ? ELSE state END WHERE token = ?",
-                (job_id, str(JobState.SUBMITTING), str(JobState.QUEUED), token),
+                "UPDATE jobs SET id = ?, state = ?, reason = '' WHERE token = ? AND id IS NULL",
+                (job_id, str(JobState.QUEUED), token),
             )
 
     def withdraw(self, token: str) -> None:

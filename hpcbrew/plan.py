@@ -55,6 +55,7 @@ def plan(
         environment=cluster.environment,
         log=runfolder.LOG,
         exit=runfolder.EXIT,
+        id=runfolder.ID,
         engine=_engine(cluster, up),
         check_engine=cluster.scheduler != "local",
         arguments=_arguments(manifest, settled, where),
@@ -73,10 +74,7 @@ def plan(
         script=script,
         definitions=tuple(_made(folder / target, text) for target, text in made.items()),
         data=tuple(upload for m in measured.values() for upload in _uploads(m)),
-        commands=(
-            ("mkdir", "-p", "--", SNAPSHOTS),
-            ("sh", "-c", f"{shlex.join(qsub)} >{runfolder.ID} && cat {runfolder.ID}"),
-        ),
+        command=("sh", "-c", f"mkdir {SNAPSHOTS} && {shlex.join(qsub)} >{runfolder.ID} && cat {runfolder.ID}"),
     )
 
 

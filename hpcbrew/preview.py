@@ -13,7 +13,7 @@ SHOWN = 8  # files of one folder that are listed one by one
 def commands(plan: JobPlan) -> list[str]:
     """The commands as a shell on the cluster would be given them."""
     folder = _on_cluster(plan, str(plan.run_folder))
-    return [f"cd {folder} && {shlex.join(command)}" for command in plan.commands]
+    return [f"cd {folder} && {shlex.join(plan.command)}"]
 
 
 def as_json(plan: JobPlan) -> dict[str, object]:

@@ -14,6 +14,7 @@ from hpcbrew.cli.arguments import complete_cluster, json_option
 from hpcbrew.errors import RequestError
 from hpcbrew.job import JobRequest
 from hpcbrew.ledger import Ledger
+from hpcbrew.sending import sending
 from hpcbrew.submit import submit
 
 
@@ -77,7 +78,8 @@ def command(solver: Path, cluster: str, dry_run: bool, follow: bool, as_json: bo
     if plan.lacks:
         raise RequestError(plan.lacks)
     site, ledger = watch.reach(plan.address), Ledger()
-    record = submit(plan, str(solver.absolute()), site.transport, site.scheduler, ledger)
+    with sending(sum(upload.size for upload in plan.data)) as progress:
+        record = submit(plan, str(solver.absolute()), site.transport, site.scheduler, ledger, progress)
     if follow:
         raise SystemExit(following.training(record, site, ledger, as_json=as_json))
     if as_json:

@@ -1,12 +1,11 @@
 """Transports: run a command on a cluster, move files to and from it. They know nothing of jobs."""
 
-from collections.abc import Mapping, Sequence
-from pathlib import PurePosixPath
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path, PurePosixPath
 from typing import Protocol
 
 from hpcbrew.address import Address
 from hpcbrew.answer import Answer
-from hpcbrew.errors import RequestError
 from hpcbrew.transports.local import Local
 
 
@@ -32,12 +31,25 @@ class Transport(Protocol):
     def read_all(self, paths: Sequence[PurePosixPath]) -> list[bytes | None]:
         """What several small files hold, in one round trip."""
 
+    def add_files(self, folder: PurePosixPath, files: Mapping[PurePosixPath, bytes]) -> None:
+        """Puts files into a folder that is there; those of the same names are replaced."""
+
+    def append(self, source: Path, target: PurePosixPath, start: int, progress: Callable[[int], None]) -> None:
+        """Sends a file from byte `start` on, to be put at the end of the first `start` bytes of `target`."""
+
+    def sizes(self, folder: PurePosixPath) -> dict[PurePosixPath, int]:
+        """The files anywhere below a folder, relative to it, in bytes; none where there is no such folder."""
+
     def names(self, folder: PurePosixPath) -> list[str]:
         """The names in a folder; none where there is no such folder."""
 
 
 def connect(address: Address) -> Transport:
-    """The transport to a cluster, connected."""
+    """The transport to a cluster. It connects when first used."""
     if address.transport == "local":
         return Local()
-    raise RequestError(f"{address.cluster}: transport {address.transport!r} is not there yet; see --dry-run")
+    assert address.host is not None, address  # the profile was checked
+    from hpcbrew.prompt import prompter  # noqa: PLC0415 - paramiko is slow to import, and not needed for this machine
+    from hpcbrew.transports.ssh import Ssh  # noqa: PLC0415
+
+    return Ssh(address.host, prompter())

@@ -5,12 +5,14 @@ import re
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
 from hpcbrew import places
 from hpcbrew.answer import Answer
 from hpcbrew.errors import TransportError
+
+PIECE = 2**20  # bytes read and written at a time
 
 
 class Local:
@@ -65,6 +67,31 @@ class Local:
 
     def read_all(self, paths: Sequence[PurePosixPath]) -> list[bytes | None]:
         return [self.read(path) for path in paths]
+
+    def add_files(self, folder: PurePosixPath, files: Mapping[PurePosixPath, bytes]) -> None:
+        try:
+            for name, data in files.items():
+                path = Path(folder) / name
+                path.parent.mkdir(parents=True, exist_ok=True)
+                _write(path, data)
+        except OSError as error:
+            raise TransportError(f"{error.filename}: {error.strerror}") from None
+
+    def append(self, source: Path, target: PurePosixPath, start: int, progress: Callable[[int], None]) -> None:
+        try:
+            Path(target).parent.mkdir(parents=True, exist_ok=True)
+            with source.open("rb") as data, Path(target).open("ab") as file:
+                file.truncate(start)
+                data.seek(start)
+                while piece := data.read(PIECE):
+                    file.write(piece)
+                    progress(len(piece))
+        except OSError as error:
+            raise TransportError(f"{error.filename}: {error.strerror}") from None
+
+    def sizes(self, folder: PurePosixPath) -> dict[PurePosixPath, int]:
+        found = (path for path in Path(folder).rglob("*") if path.is_file())
+        return {PurePosixPath(path.relative_to(folder)): path.stat().st_size for path in found}
 
     def names(self, folder: PurePosixPath) -> list[str]:
         try:

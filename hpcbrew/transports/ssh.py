@@ -7,8 +7,8 @@ import shlex
 import subprocess
 import tarfile
 import threading
-from collections.abc import Callable, Mapping, Sequence
-from pathlib import PurePosixPath
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path, PurePosixPath
 
 import paramiko
 
@@ -20,6 +20,12 @@ from hpcbrew.transports.ssh_login import Prompter
 
 MISSING = 44
 """What our own scripts exit with where a file is not there: no command of theirs uses it."""
+
+PIECE = 2**20
+"""Bytes of a large file that are read and sent at a time."""
+
+Stream = bytes | Iterable[bytes]
+"""What a command is given to read."""
 
 VARIABLE = re.compile(r"\$(\w+|\{\w+\})")
 
@@ -107,6 +113,26 @@ class Ssh:
             ) from None
         return [found.get(str(path)) for path in paths]
 
+    def add_files(self, folder: PurePosixPath, files: Mapping[PurePosixPath, bytes]) -> None:
+        answer = self._shell(f"tar -xf - -C {shlex.quote(str(folder))}", stdin=_pack(files), again=True)
+        if answer.status != 0:
+            raise TransportError(f"{folder}: files cannot be put there on {self._destination}: {answer.words}")
+
+    def append(self, source: Path, target: PurePosixPath, start: int, progress: Callable[[int], None]) -> None:
+        name, parent = shlex.quote(str(target)), shlex.quote(str(target.parent))
+        script = f"mkdir -p -- {parent} && {{ [ ! -e {name} ] || truncate -s {start} -- {name}; }} && cat >>{name}"
+        answer = self._shell(script, stdin=_pieces(source, start, progress))
+        if answer.status != 0:
+            raise TransportError(f"{target}: cannot be written on {self._destination}: {answer.words}")
+
+    def sizes(self, folder: PurePosixPath) -> dict[PurePosixPath, int]:
+        name = shlex.quote(str(folder))
+        answer = self._shell(f"[ ! -d {name} ] || find {name}/ -type f -printf '%s %P\\0'", again=True)
+        if answer.status != 0:
+            raise TransportError(f"{folder}: {answer.words}")
+        rows = [row.split(" ", 1) for row in answer.out.split("\0") if row]
+        return {PurePosixPath(path): int(size) for size, path in rows}
+
     def names(self, folder: PurePosixPath) -> list[str]:
         name = shlex.quote(str(folder))
         status, out, err = self._bytes(
@@ -122,11 +148,11 @@ class Ssh:
 
     # The pipe
 
-    def _shell(self, script: str, *, stdin: bytes = b"", again: bool = False) -> Answer:
+    def _shell(self, script: str, *, stdin: Stream = b"", again: bool = False) -> Answer:
         status, out, err = self._bytes(script, stdin=stdin, again=again)
         return Answer(status, _text(out), _text(err))
 
-    def _bytes(self, script: str, *, stdin: bytes = b"", again: bool = False) -> tuple[int, bytes, bytes]:
+    def _bytes(self, script: str, *, stdin: Stream = b"", again: bool = False) -> tuple[int, bytes, bytes]:
         """Runs a script in a login shell, as the user's own commands are; `again`: it may be run twice.
 
         What the site's profile files print comes before a mark that is made anew for each command, and is dropped.
@@ -146,7 +172,7 @@ class Ssh:
             raise TransportError(f"{self._destination}: no bash answered there: {said}")
         return status, out.partition(line)[2], err.partition(line)[2]
 
-    def _channel(self, command: str, stdin: bytes) -> tuple[int, bytes, bytes]:
+    def _channel(self, command: str, stdin: Stream) -> tuple[int, bytes, bytes]:
         try:
             channel = self._transport().open_session(timeout=60)
             channel.exec_command(command)
@@ -175,10 +201,11 @@ class Ssh:
         return transport
 
 
-def _feed(channel: paramiko.Channel, data: bytes) -> None:
+def _feed(channel: paramiko.Channel, data: Stream) -> None:
     """A command may end without reading all that it is sent: its exit status says more than the broken pipe."""
     try:
-        channel.sendall(data)
+        for piece in [data] if isinstance(data, bytes) else data:
+            channel.sendall(piece)
         channel.shutdown_write()
     except (TimeoutError, OSError):
         return
@@ -227,6 +254,14 @@ def _pack(files: Mapping[PurePosixPath, bytes]) -> bytes:
             member.size, member.mode = len(data), 0o644
             archive.addfile(member, io.BytesIO(data))
     return packed.getvalue()
+
+
+def _pieces(source: Path, start: int, progress: Callable[[int], None]) -> Iterator[bytes]:
+    with source.open("rb") as file:
+        file.seek(start)
+        while piece := file.read(PIECE):
+            yield piece
+            progress(len(piece))
 
 
 def _text(data: bytes) -> str:

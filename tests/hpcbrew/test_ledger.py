@@ -12,10 +12,11 @@ from hpcbrew.job import JobRecord, JobState, Standing
 from hpcbrew.ledger import Ledger
 
 LOCAL = Address("local", "local", "local")
+SUBMITTING = Standing(JobState.SUBMITTING, "not yet confirmed")
 
 
 def record(token: str, name: str = "lenet", submitted: float = 1.0) -> JobRecord:
-    return JobRecord(token, name, LOCAL, "s.prototxt", submitted, PurePosixPath("/r"), Standing(JobState.SUBMITTING))
+    return JobRecord(token, name, LOCAL, "s.prototxt", submitted, PurePosixPath("/r"), SUBMITTING)
 
 
 @pytest.fixture

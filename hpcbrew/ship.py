@@ -1,0 +1,109 @@
+"""Ships data to a cluster's scratch: what is there is not sent again, what broke off goes on where it was.
+
+An item lies in `data/DIGEST/`, which is there in full or not at all. On the way it is `data/DIGEST.MACHINE.part`, with
+the digests of its files in it; only when they have been checked there does it get its name.
+"""
+
+import fcntl
+import re
+import socket
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from itertools import groupby
+from pathlib import PurePosixPath
+
+from hpcbrew import places
+from hpcbrew.errors import TransportError
+from hpcbrew.job import Upload
+from hpcbrew.transports import Transport
+
+SUMS = "SHA256SUMS"
+SMALL = 2**20  # bytes below which files travel together
+BATCH = 32 * 2**20
+
+Progress = Callable[[int], None]
+
+
+def ship(uploads: Iterable[Upload], root: PurePosixPath, transport: Transport, progress: Progress) -> None:
+    """Sends what is not there yet. `progress` is told the bytes of each piece, sent or found there.
+
+    Raises TransportError; whatever had arrived by then is kept for the next time.
+    """
+    items = [(folder, list(group)) for folder, group in groupby(uploads, key=lambda u: u.target.parents[-3])]
+    if not items:
+        return
+    there = set(transport.names(root / items[0][0].parent))
+    for folder, files in items:
+        if folder.name in there:
+            progress(sum(u.size for u in files))
+            continue
+        with _alone(folder.name) as waited:
+            if waited and folder.name in transport.names(root / folder.parent):
+                progress(sum(u.size for u in files))
+            else:
+                _send(folder, files, root, transport, progress)
+
+
+def _send(
+    folder: PurePosixPath, files: list[Upload], root: PurePosixPath, transport: Transport, progress: Progress
+) -> None:
+    machine = re.sub(r"[^A-Za-z0-9-]", "", socket.gethostname())
+    part, final = root / f"{folder}.{machine}.part", root / folder
+    names = {upload.target.relative_to(folder): upload for upload in files}
+    if SUMS not in transport.names(part):
+        sums = "".join(f"{_escaped(name)}{u.sha256}  {_plain(name)}\n" for name, u in names.items())
+        transport.make_folder(part, {PurePosixPath(SUMS): sums.encode()})
+    arrived = transport.sizes(part)
+    small: dict[PurePosixPath, bytes] = {}
+    for name, upload in names.items():
+        assert upload.source is not None, name
+        have = arrived.get(name, 0)
+        if have == upload.size and (have or name in arrived):
+            progress(upload.size)
+        elif upload.size < SMALL:
+            small[name] = upload.source.read_bytes()
+            if sum(map(len, small.values())) > BATCH:
+                _flush(small, part, transport, progress)
+        else:
+            have = have if have < upload.size else 0
+            progress(have)
+            transport.append(upload.source, part / name, have, progress)
+    _flush(small, part, transport, progress)
+    checked = transport.run(["sha256sum", "--check", "--quiet", SUMS], part)
+    if checked.status != 0:
+        transport.remove_folder(part)
+        raise TransportError(f"{final}: did not arrive as it was sent, and was taken away again: {checked.words}")
+    moved = transport.run(["mv", "-T", "--", str(part), str(final)], root)
+    if moved.status != 0 and folder.name not in transport.names(final.parent):
+        raise TransportError(f"{final}: {moved.words}")
+
+
+def _flush(small: dict[PurePosixPath, bytes], part: PurePosixPath, transport: Transport, progress: Progress) -> None:
+    if small:
+        transport.add_files(part, small)
+        progress(sum(map(len, small.values())))
+        small.clear()
+
+
+def _plain(name: PurePosixPath) -> str:
+    return str(name).replace("\\", "\\\\").replace("\n", "\\n")
+
+
+def _escaped(name: PurePosixPath) -> str:
+    """sha256sum marks a line whose name holds a backslash or a line break."""
+    return "\\" if re.search(r"[\\\n]", str(name)) else ""
+
+
+@contextmanager
+def _alone(digest: str) -> Iterator[bool]:
+    """Submissions of one machine send an item one after the other; gives whether another one was at it."""
+    folder = places.data_home() / "locks"
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / digest).open("wb") as lock:
+        waited = False
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            waited = True
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        yield waited

@@ -1,0 +1,151 @@
+"""A cluster behind a real SSH server: its qsub, qstat and qdel are the local queue's, in a home of their own."""
+
+import importlib.util
+import shlex
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+import pytest
+
+from hpcbrew import cluster, limits, prepare, watch
+from hpcbrew.answer import Answer
+from hpcbrew.cluster import Cluster
+from hpcbrew.errors import SchedulerError, TransportError
+from hpcbrew.job import JobRecord, JobRequest, JobState
+from hpcbrew.ledger import Ledger
+from hpcbrew.machine import Machine
+from hpcbrew.manifest import collect
+from hpcbrew.schedulers.pbs import Pbs
+from hpcbrew.submit import submit
+from hpcbrew.transports.ssh import Ssh
+from hpcbrew.transports.ssh_login import Unattended
+from hpcbrew.watch import Site, Watched
+
+_spec = importlib.util.spec_from_file_location("sshd", Path(__file__).parent / "transports" / "sshd.py")
+assert _spec is not None
+assert _spec.loader is not None
+sshd = importlib.util.module_from_spec(_spec)
+sys.modules["sshd"] = sshd
+_spec.loader.exec_module(sshd)
+
+
+class Counted(Ssh):
+    """Counts round trips. `cut_after` names a word: the connection breaks once a command with it has run."""
+
+    trips = 0
+    cut_after: str | None = None
+
+    def _channel(self, command, stdin):
+        self.trips += 1
+        answer = super()._channel(command, stdin)
+        if self.cut_after and self.cut_after in command:
+            self.cut_after = None
+            self.close()
+            raise TransportError("cluster: the connection was cut", retryable=True)
+        return answer
+
+
+@dataclass
+class There:
+    """The cluster: its home on this machine, and the way to it."""
+
+    home: Path
+    site: Site
+    transport: Counted
+    profile: Cluster
+    ledger: Ledger
+
+    def submit(self, model: Path, **request: object) -> JobRecord:
+        asked = JobRequest(model / "solver.prototxt", **request)  # type: ignore[arg-type]
+        plan = prepare.plan(asked, self.profile, collect(asked), limits.settle(asked, self.profile, Machine(1, 0)))
+        return submit(plan, "solver.prototxt", self.transport, Pbs(), self.ledger, lambda size: None)
+
+    def until(self, state: JobState) -> Watched:
+        """Looks until the newest job is in that state. The limit is for a test that fails."""
+        end = time.monotonic() + 120
+        while time.monotonic() < end:
+            (watched,) = watch.look(self.site, self.ledger.all()[-1:], self.ledger)
+            if watched.record.standing.state is state:
+                return watched
+            assert not watched.record.standing.state.final, watched
+            time.sleep(0.2)
+        raise AssertionError(watched)
+
+
+@pytest.fixture
+def there(tmp_path: Path) -> Iterator[There]:
+    home = tmp_path / "there"
+    (home / "bin").mkdir(parents=True)
+    (home / "scratch" / "engine" / "bin").mkdir(parents=True)
+    python = shlex.quote(sys.executable)
+    shims = {f"bin/{q}": f"{python} -P -m hpcbrew.localqueue {q}" for q in ("qsub", "qstat", "qdel")}
+    shims["scratch/engine/bin/caffe"] = f"{python} -P -m engine.cli"
+    for name, command in shims.items():
+        (home / name).write_text(f'#!/bin/sh\nexec {command} "$@"\n')
+        (home / name).chmod(0o755)
+    profile = f"export PATH={home}/bin:$PATH XDG_DATA_HOME={home}/data\necho Welcome to the cluster\n"
+    (home / ".bash_profile").write_text(profile)
+    (tmp_path / "sshd").mkdir()
+    with sshd.serve(tmp_path / "sshd", f'ForceCommand HOME={home} eval "$SSH_ORIGINAL_COMMAND"') as server:
+        transport = Counted("cluster", Unattended(), server.resolve)
+        values = {**cluster.values("openpbs"), "name": "there", "host": "cluster", "gpus_per_node": 0}
+        site = Site(transport, Pbs())
+        yield There(home, site, transport, Cluster.model_validate(values), Ledger(tmp_path / "ledger.db"))
+        transport.close()
+
+
+def test_a_solver_is_trained_on_the_cluster(there: There, model: Path) -> None:
+    record = there.submit(model)
+    there.until(JobState.DONE)
+    assert Path(record.run_folder).parent == there.home / "scratch" / "runs"
+    assert "tiny_iter_3.caffemodel" in there.transport.names(record.run_folder / "snapshots")
+    assert b"Optimization Done." in (there.transport.read(record.run_folder / "train.log") or b"")
+
+
+def test_a_submit_with_nothing_to_ship_takes_four_round_trips(there: There, model: Path) -> None:
+    there.submit(model)
+    there.transport.trips, there.transport._roots = 0, {}
+    there.submit(model, name="again")
+    assert there.transport.trips <= 4
+
+
+def test_a_refused_job_leaves_nothing_there(there: There, model: Path) -> None:
+    (there.home / "bin" / "qsub").write_text("#!/bin/sh\necho 'qsub: Unknown queue' >&2\nexit 170\n")
+    with pytest.raises(SchedulerError, match=r"qsub refused the job \(exit status 170\): qsub: Unknown queue"):
+        there.submit(model)
+    assert there.transport.names(PurePosixPath(there.home / "scratch" / "runs")) == []
+    assert there.ledger.all() == []
+
+
+def test_a_connection_cut_after_qsub_makes_no_second_job_and_loses_none(there: There, model: Path) -> None:
+    there.transport.cut_after = "qsub job.pbs"
+    record = there.submit(model)
+    assert record.id == "1.local"
+    queue = there.transport.run(["qstat"], PurePosixPath("/"))
+    assert queue.out.count("Job_Name") == 1
+
+
+def test_a_server_that_does_not_answer_changes_no_state(there: There, model: Path) -> None:
+    there.submit(model, overrides=(("max_iter", "100000"),))
+    before = there.ledger.all()
+    (there.home / "bin" / "qstat").write_text("#!/bin/sh\necho 'Connection refused' >&2\nexit 255\n")
+    (watched,) = watch.look(there.site, before, there.ledger)
+    assert watched.trouble == "qstat failed (exit status 255): Connection refused"
+    assert there.ledger.all() == before
+    there.transport.run(["qdel", "1.local"], PurePosixPath("/"))
+
+
+def test_one_question_for_all_jobs(there: There, model: Path) -> None:
+    for name in ("a", "b", "c"):
+        there.submit(model, name=name, overrides=(("max_iter", "100000"),))
+    asked: list[str] = []
+    run: Callable[..., Answer] = there.transport.run
+    there.transport.run = lambda command, folder: (asked.append(command[0]), run(command, folder))[1]  # type: ignore[method-assign]
+    watch.look(there.site, there.ledger.all(), there.ledger)
+    assert asked == ["qstat"]
+    for record in there.ledger.all():
+        assert record.id is not None
+        run(["qdel", record.id], PurePosixPath("/"))

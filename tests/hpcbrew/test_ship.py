@@ -1,0 +1,83 @@
+import hashlib
+from pathlib import Path, PurePosixPath
+
+import pytest
+
+from hpcbrew import digest
+from hpcbrew.errors import TransportError
+from hpcbrew.job import Upload
+from hpcbrew.manifest import Item
+from hpcbrew.ship import ship
+from hpcbrew.transports.local import Local
+
+
+class Faulty(Local):
+    """Breaks off after so many bytes of a large file, as a dropped connection does."""
+
+    left = 10**9
+    sent = 0
+
+    def append(self, source, target, start, progress):
+        def counted(size: int) -> None:
+            self.sent += size
+            progress(size)
+            if self.sent > self.left:
+                raise TransportError("cut", retryable=True)
+
+        super().append(source, target, start, counted)
+
+
+@pytest.fixture
+def uploads(tmp_path: Path) -> list[Upload]:
+    folder = tmp_path / "db"
+    folder.mkdir()
+    (folder / "large").write_bytes(bytes(range(256)) * 20000)
+    for i in range(3):
+        (folder / f"small {i}\\").write_bytes(b"x" * i)
+    names = tuple(PurePosixPath(p.name) for p in sorted(folder.iterdir()))
+    measured = digest.measure(Item("database", folder, names))
+    base = digest.place(measured)
+    return [
+        Upload(base / n, s, d, source=folder / n)
+        for n, s, d in zip(names, measured.sizes, measured.digests, strict=True)
+    ]
+
+
+def arrived(root: Path, uploads: list[Upload]) -> bool:
+    return all(hashlib.sha256((root / u.target).read_bytes()).hexdigest() == u.sha256 for u in uploads)
+
+
+def test_data_arrive_whole_and_leave_no_part_behind(tmp_path: Path, uploads: list[Upload]) -> None:
+    root, told = tmp_path / "scratch", []
+    ship(uploads, PurePosixPath(root), Local(), told.append)
+    assert arrived(root, uploads)
+    assert sum(told) == sum(u.size for u in uploads)
+    assert [p.name for p in (root / "data").iterdir()] == [uploads[0].target.parts[1]]
+
+
+def test_what_is_there_is_not_sent_again(tmp_path: Path, uploads: list[Upload]) -> None:
+    transport = Faulty()
+    for _ in range(2):
+        ship(uploads, PurePosixPath(tmp_path / "scratch"), transport, lambda size: None)
+    assert transport.sent == uploads[0].size
+
+
+def test_a_file_that_broke_off_goes_on_where_it_was(tmp_path: Path, uploads: list[Upload]) -> None:
+    root, transport = tmp_path / "scratch", Faulty()
+    transport.left = 2**20
+    with pytest.raises(TransportError, match="cut"):
+        ship(uploads, PurePosixPath(root), transport, lambda size: None)
+    assert uploads[0].target.parts[1] not in [p.name for p in (root / "data").iterdir()]
+    transport.left = 10**9
+    ship(uploads, PurePosixPath(root), transport, lambda size: None)
+    assert arrived(root, uploads)
+    assert transport.sent == uploads[0].size
+
+
+def test_a_file_that_changed_on_the_way_is_not_kept(tmp_path: Path, uploads: list[Upload]) -> None:
+    assert uploads[0].source is not None
+    uploads[0].source.write_bytes(b"y" * uploads[0].size)
+    root = tmp_path / "scratch"
+    with pytest.raises(TransportError, match="did not arrive as it was sent"):
+        ship(uploads, PurePosixPath(root), Local(), lambda size: None)
+    assert list((root / "data").iterdir()) == []
