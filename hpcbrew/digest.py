@@ -47,7 +47,7 @@ def place(measured: Measured) -> PurePosixPath:
 
 def _digest(path: Path) -> str:
     if path.stat().st_size < LARGE:
-        return _read(path)
+        return sha256(path)
     status = path.stat()
     key = (str(path.resolve()), status.st_size, status.st_mtime_ns, status.st_ino)
     file = places.data_home() / "digests.db"
@@ -59,12 +59,13 @@ def _digest(path: Path) -> str:
         ).fetchone()
     if row:
         return str(row[0])
-    sha256 = _read(path)
+    found = sha256(path)
     with closing(sqlite3.connect(file, timeout=30)) as db, db:
-        db.execute("INSERT OR REPLACE INTO digests VALUES (?, ?, ?, ?, ?)", (*key, sha256))
-    return sha256
+        db.execute("INSERT OR REPLACE INTO digests VALUES (?, ?, ?, ?, ?)", (*key, found))
+    return found
 
 
-def _read(path: Path) -> str:
+def sha256(path: Path) -> str:
+    """Of a file's bytes, in hexadecimal. Raises OSError."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

@@ -14,6 +14,7 @@ COMMANDS = {
     "submit": "Submit a solver as a job, and follow it if you like.",
     "status": "Show your jobs: state, iteration, time left.",
     "logs": "Show a job's log, or follow it while it grows.",
+    "fetch": "Bring a job's models, logs and metrics home.",
     "cancel": "Cancel jobs.",
     "cluster": "List clusters and show their profiles.",
     "completion": "Print a script that completes commands and job names in your shell.",

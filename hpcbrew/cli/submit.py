@@ -14,7 +14,7 @@ from hpcbrew.cli.arguments import complete_cluster, json_option
 from hpcbrew.errors import RequestError
 from hpcbrew.job import JobRequest
 from hpcbrew.ledger import Ledger
-from hpcbrew.sending import sending
+from hpcbrew.moving import moving
 from hpcbrew.submit import submit
 
 
@@ -78,7 +78,7 @@ def command(solver: Path, cluster: str, dry_run: bool, follow: bool, as_json: bo
     if plan.lacks:
         raise RequestError(plan.lacks)
     site, ledger = watch.reach(plan.address), Ledger()
-    with sending(sum(upload.size for upload in plan.data)) as progress:
+    with moving("sending", sum(upload.size for upload in plan.data)) as progress:
         record = submit(plan, str(solver.absolute()), site.transport, site.scheduler, ledger, progress)
     if follow:
         raise SystemExit(following.training(record, site, ledger, as_json=as_json))

@@ -25,8 +25,8 @@ class Transport(Protocol):
     def remove_folder(self, folder: PurePosixPath) -> None:
         """Takes away a folder that `make_folder` made."""
 
-    def read(self, path: PurePosixPath, start: int = 0) -> bytes | None:
-        """What a file holds from byte `start` on; None where there is no such file."""
+    def read(self, path: PurePosixPath, start: int = 0, size: int | None = None) -> bytes | None:
+        """What a file holds from byte `start` on, at most `size` bytes; None where there is no such file."""
 
     def read_all(self, paths: Sequence[PurePosixPath]) -> list[bytes | None]:
         """What several small files hold, in one round trip."""

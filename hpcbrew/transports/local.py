@@ -55,11 +55,11 @@ class Local:
         except OSError as error:
             raise TransportError(f"{folder}: cannot take this folder away: {error.strerror}") from None
 
-    def read(self, path: PurePosixPath, start: int = 0) -> bytes | None:
+    def read(self, path: PurePosixPath, start: int = 0, size: int | None = None) -> bytes | None:
         try:
             with Path(path).open("rb") as file:
                 file.seek(start)
-                return file.read()
+                return file.read(size)
         except FileNotFoundError:
             return None
         except OSError as error:

@@ -83,9 +83,11 @@ class Ssh:
         if answer.status != 0:
             raise TransportError(f"{folder}: cannot take this folder away: {answer.words}")
 
-    def read(self, path: PurePosixPath, start: int = 0) -> bytes | None:
-        name = shlex.quote(str(path))
-        status, out, err = self._bytes(f"[ -e {name} ] || exit {MISSING}; tail -c +{start + 1} -- {name}", again=True)
+    def read(self, path: PurePosixPath, start: int = 0, size: int | None = None) -> bytes | None:
+        name, end = shlex.quote(str(path)), "" if size is None else f" | head -c {size}"
+        status, out, err = self._bytes(
+            f"[ -e {name} ] || exit {MISSING}; tail -c +{start + 1} -- {name}{end}", again=True
+        )
         if status == MISSING:
             return None
         if status != 0:

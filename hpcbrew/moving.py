@@ -1,4 +1,4 @@
-"""The progress of what is sent, as a bar; on a terminal only."""
+"""The progress of what is sent or fetched, as a bar; on a terminal only."""
 
 import sys
 from collections.abc import Iterator
@@ -8,7 +8,7 @@ from hpcbrew.ship import Progress
 
 
 @contextmanager
-def sending(total: int) -> Iterator[Progress]:
+def moving(verb: str, total: int) -> Iterator[Progress]:
     """Gives a function that is to be told the bytes of each piece, of `total` in all."""
     if not total or not sys.stderr.isatty():
         yield lambda size: None
@@ -16,7 +16,7 @@ def sending(total: int) -> Iterator[Progress]:
     from rich.console import Console  # noqa: PLC0415 - slow to import, and needed on a terminal only
     from rich.progress import BarColumn, DownloadColumn, Progress, TimeRemainingColumn, TransferSpeedColumn  # noqa: PLC0415
 
-    columns = ("sending", BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
+    columns = (verb, BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task("", total=total)
         yield lambda size: bar.advance(task, size)

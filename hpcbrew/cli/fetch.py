@@ -1,0 +1,35 @@
+"""`hpcbrew fetch`."""
+
+from pathlib import Path
+
+import click
+
+from hpcbrew import fetch as fetching
+from hpcbrew import watch
+from hpcbrew.cli.arguments import job_argument
+from hpcbrew.ledger import Ledger
+from hpcbrew.moving import moving
+
+
+@click.command()
+@job_argument()
+@click.option(
+    "--into", type=click.Path(path_type=Path, file_okay=False), help="The folder. Without it: the job's name."
+)
+def command(job: str, into: Path | None) -> None:
+    """Bring the results of a JOB home: models, snapshots, logs, metrics, and the definitions that it ran with.
+
+    May be run while the job trains, and again: what has come already is not fetched again, and what broke off goes on.
+
+    \b
+    Examples:
+      hpcbrew fetch lenet
+      hpcbrew fetch 12.pbshpc --into results/lenet
+    """
+    record = Ledger().find(job)
+    transport = watch.reach(record.address).transport
+    files = fetching.wanted(record, transport)
+    folder = into or Path(record.name)
+    with moving("fetching", sum(files.values())) as said:
+        fetching.fetch(record, files, transport, folder, said)
+    click.echo(f"{len(files)} files in {folder}")

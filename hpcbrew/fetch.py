@@ -1,0 +1,82 @@
+"""Brings a job's results home: each file whole or not at all, and only what is not there yet."""
+
+import os
+from pathlib import Path, PurePosixPath
+
+from engine.proto.files import replace
+from hpcbrew import runfolder
+from hpcbrew.errors import TransportError
+from hpcbrew.job import JobRecord
+from hpcbrew.manifest import SNAPSHOTS
+from hpcbrew.ship import Progress
+from hpcbrew.transports import Transport
+
+PIECE = 8 * 2**20  # bytes of a large file that are asked for at a time
+GROWING = {runfolder.LOG, runfolder.SCHEDULER_LOG, runfolder.METRICS, runfolder.PROGRESS, runfolder.EXIT}
+
+
+def wanted(record: JobRecord, transport: Transport) -> dict[PurePosixPath, int]:
+    """The files of the run folder with their sizes: models, logs, metrics and the job's own description."""
+    sizes = transport.sizes(record.run_folder)
+    if not sizes:
+        raise TransportError(f"{record.run_folder}: is empty or gone: there is nothing to fetch of {record.name}")
+    return {name: size for name, size in sizes.items() if name.parts[0] == SNAPSHOTS or len(name.parts) == 1}
+
+
+def fetch(record: JobRecord, files: dict[PurePosixPath, int], transport: Transport, into: Path, said: Progress) -> None:
+    """Fetches `files` of the job into the folder `into`. A part that broke off is gone on with; `said` is told bytes.
+
+    Raises TransportError; what had arrived by then is kept.
+    """
+    for name, size in files.items():
+        target = into / name
+        if ".." in name.parts:
+            raise TransportError(f"{record.run_folder}: {name}: a name that leads out of its folder is not fetched")
+        if target.is_file() and target.stat().st_size == size and name.name not in GROWING:
+            said(size)
+            continue
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            _one(record.run_folder / name, size, transport, target, said)
+        except OSError as error:
+            raise TransportError(f"{error.filename or target}: {error.strerror}") from None
+
+
+def _one(source: PurePosixPath, size: int, transport: Transport, target: Path, said: Progress) -> None:
+    if size <= PIECE:
+        data = transport.read(source)
+        if data is None:
+            raise TransportError(f"{source}: went away while it was fetched")
+        replace(target, data)
+        said(size)
+        return
+    part = target.with_name(f".{target.name}.part")
+    with part.open("ab") as file:
+        have = file.tell()
+        if have > size:
+            file.truncate(0)
+            have = 0
+        said(have)
+        while have < size:
+            data = transport.read(source, have, min(PIECE, size - have))
+            if not data:
+                raise TransportError(f"{source}: ended at {have} of {size} bytes while it was fetched")
+            file.write(data)
+            have += len(data)
+            said(len(data))
+        file.flush()
+        os.fsync(file.fileno())
+    _check(source, part, transport)
+    part.replace(target)
+
+
+def _check(source: PurePosixPath, part: Path, transport: Transport) -> None:
+    """By sha256 on both sides."""
+    from hpcbrew.digest import sha256  # noqa: PLC0415 - reads nets' schema, which is slow to import
+
+    answer = transport.run(["sha256sum", "--", str(source)], source.parent)
+    if answer.status != 0:
+        raise TransportError(f"{source}: {answer.words}")
+    if answer.out.split()[0].lstrip("\\") != sha256(part):
+        part.unlink()
+        raise TransportError(f"{source}: did not arrive as it lies there, and was taken away again: fetch once more")
