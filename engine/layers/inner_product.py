@@ -22,13 +22,14 @@ class InnerProduct(Layer):
         shape = (self.features, p.num_output) if p.transpose else (p.num_output, self.features)
         self.weight = self.param("weight", shape, p.weight_filler)
         self.bias = self.param("bias", (p.num_output,), p.bias_filler) if p.bias_term else None
-        return [(*x[: self.axis], p.num_output)]
+        self.shape = (*x[: self.axis], p.num_output)
+        return [self.shape]
 
     def forward(self, params, bottoms, ctx):
         (x,) = bottoms
         w = params[self.weight]
-        rows = x.reshape(-1, self.features)
+        rows = x.reshape(count(self.shape[:-1]), self.features)
         y = jnp.matmul(rows, w if self.config.inner_product_param.transpose else w.T)
         if self.bias is not None:
             y = y + params[self.bias]
-        return [y.reshape(*x.shape[: self.axis], -1)]
+        return [y.reshape(self.shape)]
