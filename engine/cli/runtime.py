@@ -66,7 +66,7 @@ def _single(gpu: str) -> str:
 
 
 def _gpus(asked: str) -> list:
-    """The GPUs that JAX finds. Raises DeviceError, its message beginning with what was `asked`, where there are none."""
+    """The GPUs that JAX finds. Where there are none, DeviceError, its message beginning with what was `asked`."""
     import jax  # noqa: PLC0415  after mallopt
 
     try:
@@ -74,8 +74,8 @@ def _gpus(asked: str) -> list:
     except RuntimeError as e:
         reason = str(e).splitlines()[0]
         raise DeviceError(
-            f"{asked}JAX finds no GPU on {platform.node()} ({reason}). On a cluster, is this a login node, or a job without a "
-            "GPU? Is hpcbrew[cuda12] or hpcbrew[cuda13] installed? Without -gpu the CPU is used."
+            f"{asked}JAX finds no GPU on {platform.node()} ({reason}). On a cluster, is this a login node, or a job "
+            "without a GPU? Is hpcbrew[cuda12] or hpcbrew[cuda13] installed? Without -gpu the CPU is used."
         ) from e
 
 

@@ -1,5 +1,6 @@
 """The inputs of a net, batch by batch: what its data layers read, and what the caller set for its Input layers."""
 
+import weakref
 from collections.abc import Mapping
 from typing import Any, Self
 
@@ -16,6 +17,8 @@ class Batches:
         self.values = {name: np.zeros(net.blob_shapes[name], np.float32) for name in net.input_names}
         sources = {source.name: source.open(seed + i) for i, source in enumerate(net.sources)}
         self.feed = Feed(sources, net.label_bounds) if sources else None
+        if self.feed:
+            weakref.finalize(self, self.feed.close)  # threads that outlive the interpreter would abort it
 
     def next(self) -> Mapping[str, Any]:
         """Every top of every source layer. The values are copied: the device may read them after they have changed."""

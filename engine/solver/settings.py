@@ -46,7 +46,10 @@ def named(path: str | Path | None) -> Iterator[None]:
 
 
 def check(p: pb.SolverParameter) -> None:
-    """Raises SolverError for settings that are missing, contradictory or out of range; update rules check their own."""
+    """Raises SolverError for settings that are missing, contradictory or out of range; update rules check their own.
+
+    layer_wise_reduce is about how Caffe adds up the gradients of several GPUs, and has nothing to change here.
+    """
     schedules.check(p)
     given = [name for name in TRAIN_NETS if p.HasField(name)]
     if len(given) != 1:
@@ -57,6 +60,11 @@ def check(p: pb.SolverParameter) -> None:
     for name in ("max_iter", "display", "test_interval", "snapshot"):
         if getattr(p, name) < 0:
             raise SolverError(f"{name} is {getattr(p, name)}; it may not be negative.")
+    if p.debug_info:
+        raise SolverError(
+            "debug_info is true, and the figures of every blob that it asks for are not kept here; remove it. "
+            "`caffe train -nan stop` names the layer where numbers break down."
+        )
     if p.average_loss < 1:
         raise SolverError(f"average_loss is {p.average_loss}; it must be at least 1.")
     _check_tests(p)

@@ -26,6 +26,7 @@ layer { name: "ip" type: "InnerProduct" bottom: "x" top: "y" inner_product_param
 layer { name: "loss" type: "SoftmaxWithLoss" bottom: "y" bottom: "t" top: "loss" }
 layer { name: "accuracy" type: "Accuracy" bottom: "y" bottom: "t" top: "accuracy" include { phase: TEST } }
 """
+DROPOUT = 'layer { name: "drop" type: "Dropout" bottom: "y" top: "y" }'
 SOLVER = """
 net: "net.prototxt" test_iter: 1 test_interval: 4 base_lr: 1e-5 lr_policy: "fixed" momentum: 0.9
 display: 2 max_iter: 8 snapshot: 4 snapshot_prefix: "tiny" solver_mode: CPU random_seed: 3
@@ -93,6 +94,32 @@ def test_a_signal_stops_with_a_snapshot_from_which_the_run_goes_on(number, statu
     status, said = _run("train", "-solver", "solver.prototxt", "-snapshot", "auto", "-iterations", str(last + 2))
     assert status == 0, said
     assert f"Resuming from tiny_iter_{last}.solverstate" in said
+
+
+@pytest.mark.slow
+def test_killed_fifty_times_the_run_still_ends_the_same(folder: Path):
+    (folder / "net.prototxt").write_text(NET.replace('layer { name: "loss"', f'{DROPOUT} layer {{ name: "loss"'))
+    long = SOLVER.replace("max_iter: 8", "max_iter: 20000").replace("snapshot: 4", "snapshot: 200")
+    long = long.replace("display: 2", "display: 0").replace("test_iter: 1 test_interval: 4", "")
+    (folder / "solver.prototxt").write_text(long.replace("tiny", "through"))
+    assert _run("train", "-solver", "solver.prototxt")[0] == 0
+    (folder / "solver.prototxt").write_text(long)
+    rng, kills = np.random.default_rng(9), 0
+    while True:
+        process = _start("train", "-solver", "solver.prototxt", "-snapshot", "auto")
+        if kills < 50:
+            said = []
+            while (said or [""])[-1].find("Learning Rate Policy") < 0 and (line := process.stderr.readline()):
+                said.append(line)
+            time.sleep(rng.uniform(0, 2))
+            process.kill()
+            kills += process.wait() == -signal.SIGKILL
+        process.communicate(timeout=300)
+        assert process.returncode in (0, -signal.SIGKILL), "".join(said)
+        if process.returncode == 0:
+            break
+    want, found = ((folder / f"{name}_iter_20000.caffemodel").read_bytes() for name in ("through", "tiny"))
+    assert found == want
 
 
 def test_the_deadline_is_kept(folder: Path):
