@@ -59,8 +59,8 @@ class Net:
     """A net of known shapes. Holds no arrays: parameters are a flat list in the order of `params`, given to `forward`.
 
     layers: the layers, splits included, in the file's order. shapes: the shape of every version of every blob.
-    param_ids: for each layer, the number in `params` of each of its parameters. loss_weights: for each layer, one
-    weight a top.
+    param_ids: for each layer, the number in `params` of each of its parameters. kept, memories: the numbers of those
+    that models hold, and of what layers remember from pass to pass. loss_weights: for each layer, one weight a top.
     """
 
     def __init__(
@@ -82,8 +82,9 @@ class Net:
         self._sizes: dict[tuple[tuple[str, Shape], ...], Net] = {}
         for i, node in enumerate(graph.nodes):
             self._add(node, layers[i] if layers else create(node), self._given)
-        self.kept = len(self.params)
+        self.kept = range(len(self.params))
         self._append_memories()
+        self.memories = range(len(self.kept), len(self.params))
         self.output_names = list(graph.outputs)
         self.backward = _Backward(self)
         self._given = {**self._source_shapes(), **self._given}

@@ -4,7 +4,7 @@ import enum
 import secrets
 import time
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -14,6 +14,8 @@ import numpy as np
 
 from engine import log
 from engine.errors import SolverError
+from engine.graph import Value
+from engine.layers.python import surfaced
 from engine.proto import caffe_pb2 as pb
 from engine.solver import fingerprint, nan, schedules, settings, snapshot, step, updates
 from engine.solver.batches import Batches
@@ -46,7 +48,8 @@ class Solver:
 
     param: the settings; base_lr, momentum and gamma may be changed between steps. net: the net that is trained.
     params, history: for each of `net.params` an array, and a tuple of arrays of its shape. iter: updates made.
-    batches.values: what Input layers get. test_nets: the nets that are tested, with their own data.
+    batches.values: what Input layers get. test_nets: the nets that are tested, with their own data. values, steps: of
+    the last iteration, where they are kept: each blob's, and what was taken off each parameter.
     """
 
     def __init__(
@@ -56,8 +59,13 @@ class Solver:
         requests: Requests | None = None,
         report: Report | None = None,
         extras: Extras | None = None,
+        *,
+        keep_values: bool = False,
     ) -> None:
-        """`path`: the solver's file, beside which relative names are looked for too. Raises EngineError."""
+        """`path`: the solver's file, beside which relative names are looked for too. Raises EngineError.
+
+        `keep_values`: after an iteration `values` and `steps` hold what it computed.
+        """
         with settings.named(path):
             settings.check(param)
             self._update = updates.from_solver(param)
@@ -88,10 +96,12 @@ class Solver:
             self.net,
             self._update,
             treatment,
-            keep_steps=param.snapshot_diff,
+            keep_steps=param.snapshot_diff or keep_values,
+            keep_values=keep_values,
             check_finite=self.extras.nan != "ignore",
         )
-        self._steps: Sequence[Array] | None = None
+        self.steps: Sequence[Array] | None = None
+        self.values: Mapping[Value, Array] | None = None
         self._losses: deque[Array | float] = deque(maxlen=param.average_loss)
         self._in_flight: deque[tuple[int, Trained]] = deque()
         self._shelf = Shelf(param.snapshot_prefix, hdf5=self._hdf5, keep=self.extras.keep)
@@ -142,6 +152,7 @@ class Solver:
         log.info("solver.cpp:332", "Optimization Done.")
         return Outcome.DONE
 
+    @surfaced()
     def step(self, count: int) -> None:
         """`count` iterations, or fewer where a request ends them."""
         end = self.iter + count
@@ -166,12 +177,12 @@ class Solver:
         rate, self.current_step = schedules.learning_rate(self.param, self.iter, self.current_step)
         self.rate = rate * self.extras.warmed(self.iter)
         done = self._advance(self.params, self.history, self.rate)
-        self.params, self.history, self._steps = done.params, done.history, done.steps
+        self.params, self.history, self.steps, self.values = done.params, done.history, done.steps, done.values
         self._losses.append(done.loss)
         if self._due(self.param.display):
             self._report.iteration(self.iter, self._smoothed_loss(), done.outputs, self.rate)
             self._report.clipping(float(done.norm))
-        self._in_flight.append((self.iter, done._replace(params=[], history=[], steps=None)))
+        self._in_flight.append((self.iter, done._replace(params=[], history=[], steps=None, values=None)))
         self.iter += 1
         self._wait(behind=IN_FLIGHT)
         self.requests.took("iteration", time.monotonic() - started)
@@ -222,6 +233,7 @@ class Solver:
                     test.batches.restore(position)
                 return
 
+    @surfaced()
     def test(self, index: int) -> Scores | None:
         """Tests one; None where a request ended it."""
         log.info("solver.cpp:347", f"Iteration {self.iter}, Testing net (#{index})")
@@ -276,9 +288,11 @@ class Solver:
         kind = "HDF5" if self._hdf5 else "binary proto"
         log.info("solver.cpp:464", f"Snapshotting to {kind} file {files.model}")
         log.info("sgd_solver.cpp:284", f"Snapshotting solver state to {kind} file {files.state}")
-        state = snapshot.State(self.iter, self.current_step, snapshot.flatten(self.history), str(files.model))
+        history = snapshot.flatten([self.history[k] for k in self.net.kept])
+        state = snapshot.State(self.iter, self.current_step, history, str(files.model))
         surplus = self._shelf.put(self.iter, self.watch.iteration if self.watch else -1)
-        snapshot.write(files, self.net, self.params, self._steps, state, self._resume())
+        steps = self.steps if self.param.snapshot_diff else None
+        snapshot.write(files, self.net, self.params, steps, state, self._resume())
         for old in surplus:
             old.remove()
         self.requests.took("snapshot", time.monotonic() - started)
@@ -290,6 +304,7 @@ class Solver:
             "seed": self.seed,
             "data": self.batches.state(),
             "test_data": [test.batches.state() for test in self.test_nets],
+            "memories": [np.asarray(self.params[k]).tolist() for k in self.net.memories],
             "losses": [float(loss) for loss in self._losses],
             "kept": self._shelf.iterations,
             "watch": self.watch.state() if self.watch else None,
@@ -306,11 +321,13 @@ class Solver:
         resume = snapshot.read_resume(path)
         if resume is not None and not changed:
             fingerprint.check(resume["run"], fingerprint.of(self.param, self.net), str(path))
-        history = snapshot.unflatten(state.history, self.net.params, self._update.slots, f"{path}: {self.param.type}")
+        kept = [self.net.params[k] for k in self.net.kept]
+        history = snapshot.unflatten(state.history, kept, self._update.slots, f"{path}: {self.param.type}")
         if state.learned_net:
             model = snapshot.find_model(state, path)
             self.params = [jnp.asarray(p) for p in snapshot.load_model(model, self.net, self.params)]
         self.history = [tuple(jnp.asarray(h) for h in slots) for slots in history]
+        self.history += self._update.init([self.params[k] for k in self.net.memories])
         self.iter, self.current_step = state.iteration, state.current_step
         if resume is None:
             log.warning(
@@ -320,6 +337,8 @@ class Solver:
             )
             return
         self._seed(resume["seed"])
+        for k, value in zip(self.net.memories, resume["memories"], strict=False):
+            self.params[k] = jnp.asarray(value, jnp.float32)
         self._losses.extend(resume["losses"])
         self._shelf.iterations = resume["kept"]
         if self.watch and resume["watch"]:

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
+from engine.graph import Value
 from engine.net import Forward, Net
 from engine.solver import gradients, nan
 from engine.solver.gradients import Rates, Settings
@@ -21,7 +22,7 @@ class Trained(NamedTuple):
 
     steps: what was taken off each parameter, where it was asked for. loss: the mean over iter_size passes. outputs and
     sinks: those of the last pass. norm: the gradients' L2 norm before clipping. finite: see `nan.finite`, where it was
-    asked for.
+    asked for. values: every version of every blob in the last pass, where they were asked for.
     """
 
     params: list[Array]
@@ -32,6 +33,7 @@ class Trained(NamedTuple):
     sinks: dict[str, list[Array]]
     norm: Array
     finite: Array | None
+    values: dict[Value, Array] | None
 
 
 class Passed(NamedTuple):
@@ -43,6 +45,7 @@ class Passed(NamedTuple):
     outputs: dict[str, Array]
     sinks: dict[str, list[Array]]
     finite: Array | None
+    values: dict[Value, Array] | None
 
 
 Iterate = Callable[[list[Array], list[Slots], Rates, Callable[[], Inputs], Array, int], Trained]
@@ -50,7 +53,13 @@ Iterate = Callable[[list[Array], list[Slots], Rates, Callable[[], Inputs], Array
 
 
 def compiled(
-    net: Net, update: Update, settings: Settings, *, keep_steps: bool = False, check_finite: bool = False
+    net: Net,
+    update: Update,
+    settings: Settings,
+    *,
+    keep_steps: bool = False,
+    keep_values: bool = False,
+    check_finite: bool = False,
 ) -> Iterate:
     """An iteration of `net`: one compiled call, or with iter_size n > 1 n calls of a pass and one of the update.
 
@@ -58,21 +67,25 @@ def compiled(
     """
 
     def one_pass(params: list[Array], inputs: Inputs, key: Array, draw: Array) -> Passed:
-        return backward(net, params, inputs, jax.random.fold_in(key, draw), check_finite=check_finite)
+        drawn = jax.random.fold_in(key, draw)
+        return backward(net, params, inputs, drawn, keep=keep_values, check_finite=check_finite)
 
     def updated(params: list[Array], history: list[Slots], grads: list[Array], rates: Rates) -> gradients.Applied:
         new = gradients.apply(update, settings, net.params, params, grads, history, rates)
         return new if keep_steps else new._replace(steps=None)
 
-    return _single(one_pass, updated) if settings.iter_size == 1 else _summed(one_pass, updated, settings.iter_size)
+    if settings.iter_size == 1:
+        return _single(net.compile, one_pass, updated)
+    return _summed(net.compile, one_pass, updated, settings.iter_size)
 
 
 OnePass = Callable[[list[Array], Inputs, Array, Array], Passed]
+Compile = Callable[..., Callable[..., Any]]
 Updated = Callable[[list[Array], list[Slots], list[Array], Rates], gradients.Applied]
 
 
-def _single(one_pass: OnePass, updated: Updated) -> Iterate:
-    @partial(jax.jit, donate_argnums=(0, 1))
+def _single(compile: Compile, one_pass: OnePass, updated: Updated) -> Iterate:
+    @partial(compile, donate_argnums=(0, 1))
     def step(
         params: list[Array], history: list[Slots], rates: Rates, inputs: Inputs, key: Array, draw: Array
     ) -> Trained:
@@ -88,8 +101,8 @@ def _single(one_pass: OnePass, updated: Updated) -> Iterate:
     return iterate
 
 
-def _summed(one_pass: OnePass, updated: Updated, n: int) -> Iterate:
-    @partial(jax.jit, donate_argnums=(0, 1, 2))
+def _summed(compile: Compile, one_pass: OnePass, updated: Updated, n: int) -> Iterate:
+    @partial(compile, donate_argnums=(0, 1, 2))
     def add(params: list[Array], grads: list[Array], loss: Array, inputs: Inputs, key: Array, draw: Array) -> Passed:
         done = one_pass(params, inputs, key, draw)
         return done._replace(grads=[a + g for a, g in zip(grads, done.grads, strict=True)], loss=loss + done.loss)
@@ -99,7 +112,7 @@ def _summed(one_pass: OnePass, updated: Updated, n: int) -> Iterate:
     def iterate(
         params: list[Array], history: list[Slots], rates: Rates, batch: Callable[[], Inputs], key: Array, t: int
     ) -> Trained:
-        done = Passed(params, [jnp.zeros(p.shape, jnp.float32) for p in params], jnp.float32(0), {}, {}, None)
+        done = Passed(params, [jnp.zeros(p.shape, jnp.float32) for p in params], jnp.float32(0), {}, {}, None, None)
         finite = []
         for k in range(n):
             done = add(done.params, done.grads, done.loss, batch(), key, t * n + k)
@@ -112,10 +125,20 @@ def _summed(one_pass: OnePass, updated: Updated, n: int) -> Iterate:
 
 
 def _trained(new: gradients.Applied, loss: Array, last: Passed) -> Trained:
-    return Trained(new.params, new.history, new.steps, loss, last.outputs, last.sinks, new.norm, last.finite)
+    return Trained(
+        new.params, new.history, new.steps, loss, last.outputs, last.sinks, new.norm, last.finite, last.values
+    )
 
 
-def backward(net: Net, params: Sequence[Array], inputs: Inputs, key: Array, *, check_finite: bool = False) -> Passed:
+def backward(
+    net: Net,
+    params: Sequence[Array],
+    inputs: Inputs,
+    key: Array,
+    *,
+    keep: bool = False,
+    check_finite: bool = False,
+) -> Passed:
     """A pass of `net` and the gradient of its loss by each parameter. Pure."""
     learned = [k for k, p in enumerate(net.params) if p.learned]
 
@@ -123,7 +146,7 @@ def backward(net: Net, params: Sequence[Array], inputs: Inputs, key: Array, *, c
         every = list(params)
         for k, value in zip(learned, values, strict=True):
             every[k] = value
-        out = net.forward(every, inputs, key, keep=check_finite)
+        out = net.forward(every, inputs, key, keep=keep or check_finite)
         return out.loss, out
 
     found, out = jax.grad(loss, has_aux=True)([params[k] for k in learned])
@@ -132,4 +155,4 @@ def backward(net: Net, params: Sequence[Array], inputs: Inputs, key: Array, *, c
         grads[k] = g
     renewed = [out.updates.get(k, p) for k, p in enumerate(params)]
     finite = nan.finite(net, out.values, grads) if check_finite else None
-    return Passed(renewed, grads, out.loss, out.outputs, out.sinks, finite)
+    return Passed(renewed, grads, out.loss, out.outputs, out.sinks, finite, out.values if keep else None)

@@ -37,7 +37,12 @@ class TestNet:
         self.params: list[Any] = net.init(seed)
         self._key = jax.random.key(seed % 2**32)
         self._shared: dict[int, int] = {}
-        self._forward = jax.jit(lambda params, inputs, key: net.forward(params, inputs, key)[:2])
+        self._forward = net.compile(self._pass)
+
+    def _pass(self, params: Sequence[Array], inputs: Any, key: Array) -> tuple[Pass, list[Array]]:
+        """A pass, and the memories it leaves for the next."""
+        out = self.net.forward(params, inputs, key)
+        return (out.loss, out.outputs), [out.updates.get(k, params[k]) for k in self.net.memories]
 
     def share(self, trained: Net) -> None:
         """Takes the parameters of every layer that `trained` has by the same name from there. Raises SolverError."""
@@ -63,7 +68,10 @@ class TestNet:
         """Loss and outputs of `count` batches, on the device."""
         params = self.values(trained)
         for i in range(count):
-            yield self._forward(params, self.batches.next(), jax.random.fold_in(self._key, i))
+            done, remembered = self._forward(params, self.batches.next(), jax.random.fold_in(self._key, i))
+            for k, value in zip(self.net.memories, remembered, strict=True):
+                params[k] = self.params[k] = value
+            yield done
 
     def scores(self, passes: Iterable[Pass]) -> Scores | None:
         """The means of `passes`, None where there are none; their sums are made on the device and read once."""

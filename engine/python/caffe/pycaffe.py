@@ -193,11 +193,16 @@ class Net:
         with python.surfaced():
             passed = jax.block_until_ready(run(params, given, self._seeds))
         self._recalled.update((k, params[k]) for ids in net.memory_ids[start : end + 1] for k in ids)
-        self._overwritten.update((v, x) for v, x in (given | passed.values).items() if v != self._last[v.blob])
-        for blob, x in {v.blob: x for v, x in passed.values.items()}.items():
-            self.blobs[blob].put(x)
+        self._overwritten.update((v, x) for v, x in given.items() if v != self._last[v.blob])
+        self._put(passed.values)
         for k, x in passed.updates.items():
             self._owned[k].put(x)
+
+    def _put(self, values: Mapping[Value, Array]) -> None:
+        """Into each blob the last of its versions; those that it overwrites are kept for backward."""
+        self._overwritten.update((v, x) for v, x in values.items() if v != self._last[v.blob])
+        for blob, v in {v.blob: v for v in values}.items():
+            self.blobs[blob].put(values[v])
 
     def _backward(self, start: int, end: int) -> None:
         net = self._net

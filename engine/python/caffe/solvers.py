@@ -15,7 +15,8 @@ class Solver:
     """A solver file, opened.
 
     net: the net that is trained; test_nets: those that are tested, on its parameters. Fill the blobs of Input layers
-    and write into parameters between steps. param: the settings; base_lr, momentum and gamma may be changed too.
+    and write into parameters between steps. After a step the net's blobs hold what its last iteration computed, and the
+    diffs of parameters what it took off them. param: the settings; base_lr, momentum and gamma may be changed too.
     """
 
     type: ClassVar[str | None] = None
@@ -28,7 +29,7 @@ class Solver:
             self.param.type = self.type
         if self.param.random_seed < 0:
             self.param.random_seed = mode.next_seed() % 2**31
-        self._solver = engine.solver.solver.Solver(self.param, solver_file)
+        self._solver = engine.solver.solver.Solver(self.param, solver_file, keep_values=True)
         self.net = Net._around(self._solver.net, [Blob(*p.shape) for p in self._solver.net.params])
         self.test_nets = [self._test_net(i) for i in range(len(self._solver.test_nets))]
         self._show()
@@ -85,9 +86,13 @@ class Solver:
             batches.values.update({name: net.blobs[name].data for name in net.inputs})
 
     def _show(self) -> None:
-        """The net gets the solver's parameters."""
-        for blob, value in zip(self.net._owned, self._solver.params, strict=True):
+        """The net gets the solver's parameters, and what the last iteration computed."""
+        solver = self._solver
+        for blob, value in zip(self.net._owned, solver.params, strict=True):
             blob.put(value)
+        for blob, step in zip(self.net._owned, solver.steps or (), strict=False):
+            blob.put_gradient(step)
+        self.net._put(solver.values or {})
 
 
 class SGDSolver(Solver):
