@@ -3,7 +3,7 @@
 from typing import ClassVar
 
 from engine.layers.base import Shape, along, layer
-from engine.layers.windowed import Windowed, by
+from engine.layers.windowed import Windowed, by, same
 from engine.ops.convolution import convolve, deconvolve
 
 
@@ -72,7 +72,7 @@ class Deconvolution(Weighted):
         made = self.window.inputs(self.spatial)
         if any(n < 1 for n in made):
             raise self.error(
-                f"pad {by(self.window.pad)} leaves nothing of {self.bottom(0)} of {by(self.spatial)}: its top would be "
+                f"pad {same(self.window.pad)} leaves nothing of {self.bottom(0)} of {by(self.spatial)}: its top would be "
                 f"{by(made)}. Give it less pad, or a larger kernel_size or stride."
             )
         return [(*self.lead, self.config.convolution_param.num_output, *made)] * len(bottoms)

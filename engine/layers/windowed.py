@@ -1,7 +1,7 @@
 """What the layers that move a kernel over space have in common: `convolution_param`, read and checked."""
 
 from engine.layers.base import Array, Layer, Shape, count
-from engine.ops.convolution import Window
+from engine.ops.window import Window
 
 
 class Windowed(Layer):

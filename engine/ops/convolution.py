@@ -6,39 +6,16 @@ of w from (x, dy). Deconvolution is the second of them; its gradients are the fi
 Arrays: x (N, C, *in), w (M, C / groups, *kernel), y (N, M, *out).
 """
 
-from dataclasses import dataclass
 from functools import partial
 
 import jax
 import jax.numpy as jnp
 from jax import lax
 
+from engine.ops import convolution_cpu as cpu
+from engine.ops.window import Window
+
 Array = jax.Array
-
-
-@dataclass(frozen=True)
-class Window:
-    """How a kernel moves over the spatial axes; one entry an axis, in elements."""
-
-    kernel: tuple[int, ...]
-    stride: tuple[int, ...]
-    pad: tuple[int, ...]
-    dilation: tuple[int, ...]
-
-    @property
-    def extent(self) -> tuple[int, ...]:
-        """The elements that a kernel spans, those between its taps included."""
-        return tuple(d * (k - 1) + 1 for k, d in zip(self.kernel, self.dilation, strict=True))
-
-    def outputs(self, inputs: tuple[int, ...]) -> tuple[int, ...]:
-        """The positions that the kernel takes in a padded input; less than 1 where it does not fit."""
-        sizes = zip(inputs, self.extent, self.stride, self.pad, strict=True)
-        return tuple((n + 2 * p - e) // s + 1 for n, e, s, p in sizes)
-
-    def inputs(self, outputs: tuple[int, ...]) -> tuple[int, ...]:
-        """The smallest input that has these outputs: what a deconvolution makes of them."""
-        sizes = zip(outputs, self.extent, self.stride, self.pad, strict=True)
-        return tuple(s * (n - 1) + e - 2 * p for n, e, s, p in sizes)
 
 
 @partial(jax.custom_vjp, nondiff_argnums=(2, 3))
@@ -79,6 +56,38 @@ deconvolve.defvjp(_deconvolve_fwd, _deconvolve_bwd)
 
 
 def forward(x: Array, w: Array, window: Window, groups: int) -> Array:
+    """y from x and w."""
+    return lax.platform_dependent(
+        x,
+        w,
+        cpu=lambda x, w: cpu.forward(x, w, window, groups),
+        default=lambda x, w: _convolution(x, w, window, groups),
+    )
+
+
+def input_gradient(dy: Array, w: Array, x_shape: tuple[int, ...], window: Window, groups: int) -> Array:
+    """The gradient of x from dy and w."""
+    x = jax.ShapeDtypeStruct(x_shape, dy.dtype)
+    return lax.platform_dependent(
+        dy,
+        w,
+        cpu=lambda dy, w: cpu.input_gradient(dy, w, x_shape, window, groups),
+        default=lambda dy, w: jax.linear_transpose(lambda x: _convolution(x, w, window, groups), x)(dy)[0],
+    )
+
+
+def weight_gradient(x: Array, dy: Array, w_shape: tuple[int, ...], window: Window, groups: int) -> Array:
+    """The gradient of w from x and dy."""
+    w = jax.ShapeDtypeStruct(w_shape, x.dtype)
+    return lax.platform_dependent(
+        x,
+        dy,
+        cpu=lambda x, dy: cpu.weight_gradient(x, dy, w_shape, window, groups),
+        default=lambda x, dy: jax.linear_transpose(lambda w: _convolution(x, w, window, groups), w)(dy)[0],
+    )
+
+
+def _convolution(x: Array, w: Array, window: Window, groups: int) -> Array:
     return lax.conv_general_dilated(
         x,
         w,
@@ -87,16 +96,6 @@ def forward(x: Array, w: Array, window: Window, groups: int) -> Array:
         rhs_dilation=window.dilation,
         feature_group_count=groups,
     )
-
-
-def input_gradient(dy: Array, w: Array, x_shape: tuple[int, ...], window: Window, groups: int) -> Array:
-    x = jax.ShapeDtypeStruct(x_shape, dy.dtype)
-    return jax.linear_transpose(lambda x: forward(x, w, window, groups), x)(dy)[0]
-
-
-def weight_gradient(x: Array, dy: Array, w_shape: tuple[int, ...], window: Window, groups: int) -> Array:
-    w = jax.ShapeDtypeStruct(w_shape, x.dtype)
-    return jax.linear_transpose(lambda w: forward(x, w, window, groups), w)(dy)[0]
 
 
 def columns(x: Array, window: Window) -> Array:

@@ -1,0 +1,35 @@
+"""Window: how a kernel moves over the spatial axes of a convolution."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+
+@dataclass(frozen=True)
+class Window:
+    """One entry a spatial axis, in elements."""
+
+    kernel: tuple[int, ...]
+    stride: tuple[int, ...]
+    pad: tuple[int, ...]
+    dilation: tuple[int, ...]
+
+    @property
+    def extent(self) -> tuple[int, ...]:
+        """The elements that a kernel spans, those between its taps included."""
+        return tuple(d * (k - 1) + 1 for k, d in zip(self.kernel, self.dilation, strict=True))
+
+    @property
+    def dense(self) -> "Window":
+        """The same kernel at every position of an input that is padded already."""
+        ones = (1,) * len(self.kernel)
+        return replace(self, stride=ones, pad=(0,) * len(ones))
+
+    def outputs(self, inputs: Sequence[int]) -> tuple[int, ...]:
+        """The positions that the kernel takes in a padded input; less than 1 where it does not fit."""
+        sizes = zip(inputs, self.extent, self.stride, self.pad, strict=True)
+        return tuple((n + 2 * p - e) // s + 1 for n, e, s, p in sizes)
+
+    def inputs(self, outputs: Sequence[int]) -> tuple[int, ...]:
+        """The smallest input that has these outputs: what a deconvolution makes of them."""
+        sizes = zip(outputs, self.extent, self.stride, self.pad, strict=True)
+        return tuple(s * (n - 1) + e - 2 * p for n, e, s, p in sizes)

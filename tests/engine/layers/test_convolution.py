@@ -1,0 +1,253 @@
+"""Convolution and Deconvolution, against sums written out element by element."""
+
+from itertools import product
+
+import numpy as np
+import pytest
+from harness import Case, check_export, check_formula, check_gradient, check_refused
+
+from engine.proto import caffe_pb2 as pb
+from engine.proto import text
+
+
+def per_axis(values, axes, default):
+    given = list(values) or [default]
+    return given * axes if len(given) == 1 else given
+
+
+def geometry(options, axes):
+    """(kernel, stride, pad, dilation), one entry an axis."""
+    p = text.parse(options, pb.ConvolutionParameter)
+    kernel = [p.kernel_h, p.kernel_w] if p.HasField("kernel_h") else per_axis(p.kernel_size, axes, 1)
+    stride = [p.stride_h, p.stride_w] if p.HasField("stride_h") else per_axis(p.stride, axes, 1)
+    pad = [p.pad_h, p.pad_w] if p.HasField("pad_h") else per_axis(p.pad, axes, 0)
+    return kernel, stride, pad, per_axis(p.dilation, axes, 1), p
+
+
+def meetings(outputs, inputs, kernel, stride, pad, dilation):
+    """Every (output, tap, input) position that a kernel brings together."""
+    for o in product(*map(range, outputs)):
+        for k in product(*map(range, kernel)):
+            i = tuple(a * s - p + b * d for a, s, p, b, d in zip(o, stride, pad, k, dilation, strict=True))
+            if all(0 <= a < n for a, n in zip(i, inputs, strict=True)):
+                yield o, k, i
+
+
+def convolution(options):
+    def formula(*values):
+        axes = values[0].ndim - 2
+        kernel, stride, pad, dilation, p = geometry(options, axes)
+        *xs, w = values[: len(values) - p.bias_term]
+        inputs = xs[0].shape[2:]
+        outputs = [
+            (n + 2 * q - (d * (k - 1) + 1)) // s + 1
+            for n, q, d, k, s in zip(inputs, pad, dilation, kernel, stride, strict=True)
+        ]
+        ys = []
+        for x in xs:
+            y = np.zeros((x.shape[0], p.num_output, *outputs))
+            for o, k, i in meetings(outputs, inputs, kernel, stride, pad, dilation):
+                for m in range(p.num_output):
+                    group = m // (p.num_output // p.group)
+                    for c in range(w.shape[1]):
+                        y[:, m, *o] += w[m, c, *k] * x[:, group * w.shape[1] + c, *i]
+            ys.append(y + values[-1].reshape(-1, *[1] * axes) if p.bias_term else y)
+        return tuple(ys)
+
+    return formula
+
+
+def deconvolution(options):
+    def formula(*values):
+        axes = values[0].ndim - 2
+        kernel, stride, pad, dilation, p = geometry(options, axes)
+        *xs, w = values[: len(values) - p.bias_term]
+        outputs = xs[0].shape[2:]
+        inputs = [
+            s * (n - 1) + d * (k - 1) + 1 - 2 * q
+            for n, s, d, k, q in zip(outputs, stride, dilation, kernel, pad, strict=True)
+        ]
+        ys = []
+        for x in xs:
+            y = np.zeros((x.shape[0], p.num_output, *inputs))
+            for o, k, i in meetings(outputs, inputs, kernel, stride, pad, dilation):
+                for c in range(x.shape[1]):
+                    group = c // (x.shape[1] // p.group)
+                    for m in range(w.shape[1]):
+                        y[:, group * w.shape[1] + m, *i] += w[c, m, *k] * x[:, c, *o]
+            ys.append(y + values[-1].reshape(-1, *[1] * axes) if p.bias_term else y)
+        return tuple(ys)
+
+    return formula
+
+
+OPTIONS = {
+    "kernel 3": ("num_output: 3 kernel_size: 3", (2, 2, 5, 6)),
+    "without bias": ("num_output: 3 kernel_size: 3 bias_term: false", (2, 2, 5, 6)),
+    "stride and pad": ("num_output: 3 kernel_size: 3 stride: 2 pad: 1", (2, 2, 6, 5)),
+    "stride leaves a rest": ("num_output: 2 kernel_size: 2 stride: 3", (1, 2, 7, 6)),
+    "pad wider than the kernel": ("num_output: 2 kernel_size: 2 pad: 3 stride: 2", (1, 2, 4, 3)),
+    "_h and _w": ("num_output: 2 kernel_h: 2 kernel_w: 4 stride_h: 2 stride_w: 1 pad_h: 1 pad_w: 2", (1, 2, 5, 4)),
+    "only pad_h": ("num_output: 2 kernel_h: 1 kernel_w: 2 pad_h: 1", (1, 2, 3, 4)),
+    "one value an axis": (
+        "num_output: 2 kernel_size: [2, 3] stride: [1, 2] pad: [0, 1] dilation: [2, 1]",
+        (1, 2, 5, 6),
+    ),
+    "dilation": ("num_output: 2 kernel_size: 3 dilation: 2 pad: 2", (1, 2, 6, 5)),
+    "dilation and stride": ("num_output: 2 kernel_size: 2 dilation: 3 stride: 2 pad: 1", (1, 2, 6, 5)),
+    "2 groups": ("num_output: 4 kernel_size: 3 group: 2 pad: 1", (2, 6, 4, 4)),
+    "groups, stride 2": ("num_output: 6 kernel_size: 2 group: 3 stride: 2", (1, 6, 5, 4)),
+    "1×1": ("num_output: 3 kernel_size: 1", (2, 4, 3, 5)),
+    "1×1, stride 2": ("num_output: 3 kernel_size: 1 stride: 2", (2, 4, 4, 5)),
+    "1×1, stride and pad": ("num_output: 3 kernel_size: 1 stride: 2 pad: 1", (2, 2, 4, 5)),
+    "1×1, groups": ("num_output: 4 kernel_size: 1 group: 2", (2, 4, 3, 3)),
+    "depthwise": ("num_output: 3 kernel_size: 3 group: 3 pad: 1", (2, 3, 5, 4)),
+    "depthwise, stride 2": ("num_output: 3 kernel_size: 3 group: 3 stride: 2 pad: 1", (2, 3, 6, 5)),
+    "depthwise, 2 outputs a channel": ("num_output: 6 kernel_size: 2 group: 3 stride: 2", (2, 3, 5, 4)),
+    "depthwise, dilation": ("num_output: 2 kernel_size: 2 group: 2 dilation: 2 stride: 2 pad: 1", (1, 2, 6, 5)),
+    "1 axis": ("num_output: 2 kernel_size: 3 stride: 2 pad: 1", (2, 3, 7)),
+    "3 axes": ("num_output: 2 kernel_size: 2 stride: 2 pad: 1", (1, 2, 3, 4, 3)),
+    "3 axes, groups": ("num_output: 4 kernel_size: [1, 2, 3] group: 2 pad: [0, 1, 1]", (1, 2, 2, 3, 4)),
+    "no axis": ("num_output: 3 kernel_size: 1", (4, 5)),
+    "nd columns asked": ("num_output: 2 kernel_size: 3 force_nd_im2col: true", (1, 2, 5, 4)),
+    "engine CUDNN": ("num_output: 2 kernel_size: 2 engine: CUDNN", (1, 2, 3, 3)),
+    "kernel as large as the input": ("num_output: 3 kernel_size: 4", (2, 2, 4, 4)),
+    "size 1": ("num_output: 1 kernel_size: 3 pad: 1", (1, 1, 1, 1)),
+    "empty batch": ("num_output: 2 kernel_size: 2 stride: 2", (0, 2, 4, 4)),
+}
+CASES = [
+    Case(f"{kind}, {name}", f'type: "{kind}" convolution_param {{ {options} }}', {"x": shape}, formula(options))
+    for kind, formula in (("Convolution", convolution), ("Deconvolution", deconvolution))
+    for name, (options, shape) in OPTIONS.items()
+    if not (kind == "Deconvolution" and name in ("pad wider than the kernel", "size 1", "1×1, stride and pad"))
+] + [
+    Case(
+        "Convolution of two bottoms",
+        'type: "Convolution" convolution_param { num_output: 2 kernel_size: 2 }',
+        {"x": (1, 2, 3, 4), "z": (1, 2, 3, 4)},
+        convolution("num_output: 2 kernel_size: 2"),
+        tops=2,
+    ),
+    Case(
+        "Deconvolution of two bottoms",
+        'type: "Deconvolution" convolution_param { num_output: 2 kernel_size: 2 stride: 2 }',
+        {"x": (1, 2, 3, 4), "z": (1, 2, 3, 4)},
+        deconvolution("num_output: 2 kernel_size: 2 stride: 2"),
+        tops=2,
+    ),
+    Case(
+        "Convolution of axis 2",
+        'type: "Convolution" convolution_param { num_output: 2 kernel_size: 3 axis: 2 }',
+        {"x": (2, 3, 4, 7)},
+        lambda x, w, b: convolution("num_output: 2 kernel_size: 3")(x.reshape(6, 4, 7), w, b)[0].reshape(2, 3, 2, 5),
+    ),
+    Case(
+        "Deconvolution of axis -2",
+        'type: "Deconvolution" convolution_param { num_output: 2 kernel_size: 3 axis: -2 stride: 2 }',
+        {"x": (2, 3, 4, 5)},
+        lambda x, w, b: deconvolution("num_output: 2 kernel_size: 3 stride: 2")(x.reshape(6, 4, 5), w, b)[0].reshape(
+            2, 3, 2, 11
+        ),
+    ),
+    Case(
+        "Convolution of axis 0",
+        'type: "Convolution" convolution_param { num_output: 2 kernel_size: 2 axis: 0 }',
+        {"x": (3, 4, 5)},
+        lambda x, w, b: convolution("num_output: 2 kernel_size: 2")(x[None], w, b)[0][0],
+    ),
+]
+
+
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_tops_equal_the_sums(case):
+    check_formula(case)
+
+
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_gradient_is_the_numerical_one(case):
+    check_gradient(case)
+
+
+@pytest.mark.parametrize("case", CASES[::6], ids=str)
+def test_step_lowers_for_cuda(case):
+    check_export(case)
+
+
+@pytest.mark.parametrize(("kind", "shape"), [("Convolution", (6, 2, 3, 3)), ("Deconvolution", (4, 3, 3, 3))])
+def test_weights_have_caffes_shape(kind, shape):
+    case = Case(
+        "c", f'type: "{kind}" convolution_param {{ num_output: 6 kernel_size: 3 group: 2 }}', {"x": (1, 4, 5, 5)}
+    )
+    assert [p.shape for p in case.net.params] == [shape, (6,)]
+
+
+@pytest.mark.parametrize("kind", ["Convolution", "Deconvolution"])
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ("kernel_size: 3", "needs num_output of 1 or more"),
+        ("num_output: 2", "needs kernel_size, or kernel_h and kernel_w"),
+        ("num_output: 2 kernel_size: 0", "kernel_size is 0; it must be 1 or more"),
+        ("num_output: 2 kernel_h: 3", "kernel_size is 3×0; it must be 1 or more along every axis"),
+        ("num_output: 2 kernel_size: 3 kernel_h: 3 kernel_w: 3", "kernel_size and kernel_h, kernel_w are both given"),
+        ("num_output: 2 kernel_size: [3, 3, 3]", "3 values of kernel_size for 2 spatial axes"),
+        ("num_output: 2 kernel_size: 3 stride: 0", "stride is 0; it must be 1 or more"),
+        ("num_output: 2 kernel_size: 3 stride: 1 stride_h: 1 stride_w: 1", "stride and stride_h, stride_w are both"),
+        ("num_output: 2 kernel_size: 3 stride_h: 1", "stride is 1×0"),
+        ("num_output: 2 kernel_size: 3 pad: 1 pad_h: 1", "pad and pad_h, pad_w are both given"),
+        ("num_output: 2 kernel_size: 3 dilation: 0", "dilation is 0"),
+        ("num_output: 3 kernel_size: 3 group: 2", "num_output 3 cannot be split into group: 2"),
+        ("num_output: 3 kernel_size: 3 group: 3", 'the 4 channels of bottom "x" cannot be split into group: 3'),
+        ("num_output: 2 kernel_size: 3 group: 0", "group is 0"),
+        ("num_output: 2 kernel_size: 3 axis: 4", r"axis 4 is not one of its bottom of shape \[2, 4, 5, 5\]"),
+    ],
+)
+def test_wrong_configuration_is_refused(kind, options, message):
+    check_refused(f'type: "{kind}" convolution_param {{ {options} }}', {"x": (2, 4, 5, 5)}, message)
+
+
+def test_kernel_larger_than_the_padded_bottom_is_refused_with_what_would_do():
+    check_refused(
+        'type: "Convolution" convolution_param { num_output: 2 kernel_size: 5 }',
+        {"pool1": (1, 2, 3, 3)},
+        r'layer "layer" \(Convolution\): a 5×5 kernel does not fit its bottom "pool1" of 3×3 with pad 0\.\n'
+        r"Give it pad: 1, or a smaller kernel_size\.",
+    )
+    check_refused(
+        'type: "Convolution" convolution_param { num_output: 2 kernel_size: 3 dilation: 4 stride: 9 }',
+        {"x": (1, 2, 8, 8)},
+        "a 3×3 kernel with dilation 4 spans 9×9 and does not fit",
+    )
+
+
+def test_deconvolution_that_pads_everything_away_is_refused():
+    check_refused(
+        'type: "Deconvolution" convolution_param { num_output: 2 kernel_size: 2 pad: 2 }',
+        {"x": (1, 2, 3, 3)},
+        "pad 2 leaves nothing",
+    )
+
+
+def test_kernel_h_and_kernel_w_are_for_two_axes():
+    check_refused(
+        'type: "Convolution" convolution_param { num_output: 2 kernel_h: 2 kernel_w: 2 }',
+        {"x": (1, 2, 3, 3, 3)},
+        "kernel_h and kernel_w are for 2 spatial axes, here are 3",
+    )
+
+
+def test_bottoms_of_different_shapes_are_refused():
+    check_refused(
+        'type: "Convolution" convolution_param { num_output: 2 kernel_size: 1 }',
+        {"x": (1, 2, 3, 3), "z": (1, 2, 4, 3)},
+        "must have one shape",
+        tops=2,
+    )
+
+
+def test_each_bottom_has_a_top():
+    check_refused(
+        'type: "Convolution" convolution_param { num_output: 2 kernel_size: 1 }',
+        {"x": (1, 2, 3, 3), "z": (1, 2, 3, 3)},
+        "it makes 2 tops and 1 are named",
+    )

@@ -1,0 +1,206 @@
+"""Pooling, against windows written out one by one."""
+
+from collections import Counter
+
+import jax
+import numpy as np
+import pytest
+from harness import Case, check_export, check_formula, check_gradient, check_refused
+
+from engine.proto import caffe_pb2 as pb
+from engine.proto import text
+
+
+def windows(options, height, width):
+    """(rows, columns) of outputs, and for each output its window: rows, columns and size within the padded image."""
+    p = text.parse(options, pb.PoolingParameter)
+    axes = []
+    for size, hw in ((height, "h"), (width, "w")):
+        both = f"kernel_{hw}"
+        kernel = size if p.global_pooling else getattr(p, both) if p.HasField(both) else p.kernel_size
+        stride = getattr(p, f"stride_{hw}") if p.HasField("stride_h") else p.stride
+        pad = getattr(p, f"pad_{hw}") if p.HasField("pad_h") else p.pad
+        axes.append((size, kernel, stride, pad))
+    padded = any(pad for *_, pad in axes)
+    spans = []
+    for size, kernel, stride, pad in axes:
+        steps = (size + 2 * pad - kernel) / stride
+        outputs = int(np.floor(steps) if p.round_mode == p.FLOOR else np.ceil(steps)) + 1
+        if padded and (outputs - 1) * stride >= size + pad:
+            outputs -= 1
+        starts = [o * stride - pad for o in range(outputs)]
+        spans.append([(max(a, 0), min(a + kernel, size), min(a + kernel, size + pad) - a) for a in starts])
+    return spans
+
+
+def pooled(options, f):
+    """f(window (N, C, h, w), its size within the padded image, its first row, its first column) at every output."""
+
+    def formula(x):
+        rows, columns = windows(options, *x.shape[2:])
+        return np.array([[f(x[:, :, a:b, c:d], n * m, a, c) for c, d, m in columns] for a, b, n in rows]).transpose(
+            2, 3, 0, 1
+        )
+
+    return formula
+
+
+def maximum(window, size, row, column):
+    return window.max((2, 3), initial=-np.finfo(np.float32).max)
+
+
+def average(window, size, row, column):
+    return window.sum((2, 3)) / size
+
+
+def weighted(window, size, row, column):
+    total = window.sum((2, 3))
+    return np.where(total > 0, (window**2).sum((2, 3)) / np.where(total > 0, total, 1), 0)
+
+
+GEOMETRY = {
+    "3, stride 2": ("kernel_size: 3 stride: 2", (2, 3, 9, 8)),
+    "2, stride 2": ("kernel_size: 2 stride: 2", (2, 2, 7, 6)),
+    "stride 1": ("kernel_size: 3", (1, 2, 5, 6)),
+    "same size": ("kernel_size: 3 pad: 1", (1, 2, 5, 4)),
+    "padded": ("kernel_size: 3 stride: 2 pad: 1", (1, 2, 7, 8)),
+    "padded, last window clipped": ("kernel_size: 2 stride: 3 pad: 1", (1, 2, 5, 6)),
+    "padded, last window dropped": ("kernel_size: 2 stride: 2 pad: 1", (1, 2, 5, 5)),
+    "pad along one axis drops along both": ("kernel_size: 2 stride: 3 pad_h: 1 pad_w: 0", (1, 2, 6, 6)),
+    "FLOOR": ("kernel_size: 2 stride: 2 round_mode: FLOOR", (1, 2, 7, 6)),
+    "FLOOR, padded": ("kernel_size: 3 stride: 2 pad: 1 round_mode: FLOOR", (1, 2, 6, 7)),
+    "_h and _w": ("kernel_h: 2 kernel_w: 4 stride_h: 1 stride_w: 3 pad_h: 1 pad_w: 2", (1, 2, 5, 7)),
+    "stride longer than the kernel": ("kernel_size: 2 stride: 4", (1, 2, 6, 10)),
+    "kernel larger than the image": ("kernel_size: 5 stride: 3", (1, 2, 3, 4)),
+    "whole plane": ("kernel_size: 4", (2, 2, 4, 4)),
+    "global": ("global_pooling: true", (2, 3, 4, 5)),
+    "size 1": ("kernel_size: 1", (2, 3, 1, 1)),
+    "wide": ("kernel_h: 1 kernel_w: 9", (1, 2, 2, 10)),
+    "empty batch": ("kernel_size: 2 stride: 2", (0, 2, 4, 4)),
+}
+CASES = [
+    Case(f"{pool} {name}", f'type: "Pooling" pooling_param {{ pool: {pool} {options} }}', {"x": shape}, formula)
+    for name, (options, shape) in GEOMETRY.items()
+    for pool, formula in (("MAX", pooled(options, maximum)), ("AVE", pooled(options, average)))
+    if shape[0]
+] + [
+    Case(
+        f"STOCHASTIC in TEST {name}",
+        f'type: "Pooling" pooling_param {{ pool: STOCHASTIC {GEOMETRY[name][0]} }}',
+        {"x": np.abs(np.random.default_rng(0).standard_normal(GEOMETRY[name][1])) + 0.1},
+        pooled(GEOMETRY[name][0], weighted),
+        phase=pb.TEST,
+    )
+    for name in ("3, stride 2", "stride 1", "FLOOR", "global")
+]
+
+
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_tops_equal_the_windows(case):
+    check_formula(case)
+
+
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_gradient_is_the_numerical_one(case):
+    check_gradient(case)
+
+
+@pytest.mark.parametrize("case", [CASES[0], CASES[1], CASES[-1]], ids=str)
+def test_step_lowers_for_cuda(case):
+    check_export(case)
+
+
+def run(options, x, tops=1, phase=pb.TRAIN):
+    """The tops, and the gradient of x for a first top's gradient of ones."""
+    case = Case("run", f'type: "Pooling" pooling_param {{ {options} }}', {"x": x}, tops=tops, phase=phase)
+    y, pull = jax.vjp(lambda x: case.run([], {"x": x}), x.astype(np.float32))
+    dy = [np.ones(y[0].shape, np.float32)] + [np.zeros(t.shape, np.float32) for t in y[1:]]
+    return [np.asarray(t) for t in y], np.asarray(pull(dy)[0])
+
+
+@pytest.mark.parametrize("options", [options for options, shape in GEOMETRY.values() if shape[0]])
+def test_ties_give_the_gradient_and_the_mask_to_the_first_maximum_in_scan_order(options):
+    x = np.random.default_rng(1).integers(0, 3, (2, 3, 8, 9)).astype(np.float32)
+    if "kernel_size: 5 stride: 3" in options:
+        x = x[:, :, :3, :4]  # as large as that case's
+
+    def first(window, size, row, column):
+        flat = window.reshape(*window.shape[:2], -1)
+        if not flat.shape[-1]:
+            return np.full(flat.shape[:2], -1)
+        i, j = np.unravel_index(flat.argmax(-1), window.shape[2:])
+        return (row + i) * x.shape[3] + column + j
+
+    want_mask = pooled(options, first)(x)
+    want = np.zeros((2, 3, x.shape[2] * x.shape[3]))
+    for (n, c), hits in {(n, c): Counter(want_mask[n, c].ravel()) for n in range(2) for c in range(3)}.items():
+        for place, times in hits.items():
+            want[n, c, int(place)] += times if place >= 0 else 0
+    (_, mask), dx = run(options, x, tops=2)
+    np.testing.assert_array_equal(mask, want_mask)
+    np.testing.assert_array_equal(dx, want.reshape(x.shape))
+
+
+def test_empty_batch_gives_empty_tops():
+    (y, mask), dx = run("kernel_size: 2 stride: 2", np.zeros((0, 2, 4, 4)), tops=2)
+    assert y.shape == mask.shape == (0, 2, 2, 2)
+    assert dx.shape == (0, 2, 4, 4)
+
+
+def test_a_window_behind_the_image_holds_caffes_lowest_value():
+    (y,), dx = run("kernel_size: 1 stride: 2", np.ones((1, 1, 4, 4)))
+    assert y.shape == (1, 1, 3, 3)
+    assert y[0, 0, 2, 2] == -np.finfo(np.float32).max
+    assert dx.sum() == 4
+
+
+def test_stochastic_draws_in_proportion_to_the_values():
+    x = np.tile(np.array([[1.0, 0.0], [2.0, 5.0]]), (1, 1, 60, 60))
+    (y,), dx = run("pool: STOCHASTIC kernel_size: 2 stride: 2", x)
+    counts = Counter(y.ravel())
+    assert set(counts) == {1, 2, 5}
+    for value in (1, 2, 5):
+        assert counts[value] / y.size == pytest.approx(value / 8, abs=0.03)
+    np.testing.assert_array_equal((dx * x).sum(), y.sum())
+    assert dx.sum() == y.size
+
+
+def test_stochastic_of_zeros_takes_the_first():
+    (y,), dx = run("pool: STOCHASTIC kernel_size: 2 stride: 2", np.zeros((1, 1, 4, 4)))
+    assert not y.any()
+    np.testing.assert_array_equal(dx[0, 0], np.tile([[1, 0], [0, 0]], (2, 2)))
+    (y,), _ = run("pool: STOCHASTIC kernel_size: 2 stride: 2", np.zeros((1, 1, 4, 4)), phase=pb.TEST)
+    assert not y.any()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ("", "it has no kernel_size; give kernel_size, or kernel_h and kernel_w"),
+        ("kernel_h: 2", "it has kernel_h; give kernel_size"),
+        ("kernel_size: 2 kernel_h: 2 kernel_w: 2", "it has kernel_size, kernel_h, kernel_w"),
+        ("global_pooling: true kernel_size: 2", "leave kernel_size out"),
+        ("global_pooling: true stride: 2", "leave pad and stride out"),
+        ("global_pooling: true pad: 1", "leave pad and stride out"),
+        ("kernel_size: 0", "kernel 0×0 and stride 1×1 must be 1 or more"),
+        ("kernel_size: 2 stride: 0", "kernel 2×2 and stride 0×0 must be 1 or more"),
+        ("kernel_size: 2 stride: 1 stride_h: 1 stride_w: 1", "stride_h stands alone or with stride"),
+        ("kernel_size: 2 stride_h: 1", "stride_h stands alone or with stride"),
+        ("kernel_size: 2 pad_w: 1", "pad_w stands alone or with pad"),
+        ("kernel_size: 2 pad: 2", "pad 2×2 must be smaller than the kernel 2×2"),
+        ("kernel_size: 2 pad: 1 pool: STOCHASTIC", "STOCHASTIC pooling takes no pad"),
+        ("kernel_size: 7 stride: 2", 'a 7×7 kernel does not fit its bottom "x" of 5×4 with pad 0'),
+    ],
+)
+def test_wrong_configuration_is_refused(options, message):
+    check_refused(f'type: "Pooling" pooling_param {{ {options} }}', {"x": (1, 2, 5, 4)}, message)
+
+
+def test_four_axes_are_asked_for():
+    check_refused('type: "Pooling" pooling_param { kernel_size: 2 }', {"x": (2, 5, 4)}, "takes 4 axes")
+
+
+def test_only_maxima_have_a_mask():
+    check_refused(
+        'type: "Pooling" pooling_param { pool: AVE kernel_size: 2 }', {"x": (1, 2, 5, 4)}, "only pool: MAX", tops=2
+    )
