@@ -34,14 +34,17 @@ def test_a_solver_is_trained_through_the_queue(hpcbrew, model: Path) -> None:
 
 
 def test_a_job_that_fails_ends_follow_with_its_status(hpcbrew, model: Path) -> None:
-    """Pictures of a net that takes none of their labels: the submitter cannot know, the engine does."""
-    net = (model / "net.prototxt").read_text().replace("InnerProduct", "NoSuchLayer")
+    """A kernel larger than the pictures: only the engine, which opens the database, can know."""
+    net = (model / "net.prototxt").read_text()
+    net = net.replace("InnerProduct", "Convolution").replace(
+        "inner_product_param { num_output: 2 }", "convolution_param { num_output: 2 kernel_size: 9 }"
+    )
     (model / "net.prototxt").write_text(net)
     done = hpcbrew("submit", model / "solver.prototxt", "--cluster", "local", "--follow")
     assert done.returncode == 2, done.stdout + done.stderr
     assert "Failed: exit status 2" in done.stdout
     assert "Its log: hpcbrew logs 1.local" in done.stdout
-    assert "NoSuchLayer" in hpcbrew("logs", "1").stdout
+    assert 'layer "ip" (Convolution)' in hpcbrew("logs", "1").stdout
 
 
 def test_a_job_that_waits_is_cancelled(hpcbrew, model: Path) -> None:
@@ -82,7 +85,7 @@ def test_a_dry_run_shows_script_files_and_commands(hpcbrew, model: Path, home: P
     assert data["sha256"] == hashlib.sha256(database.read_bytes()).hexdigest()
     assert data["size"] == database.stat().st_size
     assert plan["commands"][-1].startswith('cd "$HOME/scratch"/runs/tiny-')
-    assert plan["commands"][-1].endswith("'qsub job.pbs >job.id && cat job.id'")
+    assert plan["commands"][-1].endswith("'mkdir snapshots && qsub job.pbs >job.id && cat job.id'")
     assert "--project" in plan["lacks"]
     assert left_behind(home) == []
 
@@ -112,6 +115,11 @@ BAD = {
     "misspelt field": (lambda m: write(m, "solver.prototxt", 'nett: "net.prototxt"'), [], "nett"),
     "unclosed brace": (lambda m: write(m, "net.prototxt", 'layer { name: "a"'), [], "net.prototxt"),
     "wrong enum": (lambda m: write(m, "solver.prototxt", 'net: "net.prototxt" solver_mode: TPU'), [], "TPU"),
+    "unknown layer type": (
+        lambda m: write(m, "net.prototxt", 'layer { name: "a" type: "Convolutoin" top: "a" }'),
+        [],
+        "Convolutoin",
+    ),
     "no net": (lambda m: (m / "net.prototxt").unlink(), [], "net.prototxt"),
     "no database": (lambda m: (m / "train_lmdb" / "data.mdb").unlink(), [], "holds no file data.mdb"),
     "unknown cluster": (None, ["--cluster", "iitdd"], "Did you mean 'iitd'?"),
