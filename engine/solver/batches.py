@@ -11,14 +11,17 @@ from engine.net import Net
 
 
 class Batches:
-    """`values`: the Input layers' tops by name, zeros at first; write into them, or replace them, between batches."""
+    """`values`: the Input layers' tops by name, zeros at first; write into them, or replace them, between batches.
+
+    `close()` ends the reading threads.
+    """
 
     def __init__(self, net: Net, seed: int) -> None:
         self.values = {name: np.zeros(net.blob_shapes[name], np.float32) for name in net.input_names}
         sources = {source.name: source.open(seed + i) for i, source in enumerate(net.sources)}
         self.feed = Feed(sources, net.label_bounds) if sources else None
-        if self.feed:
-            weakref.finalize(self, self.feed.close)  # threads that outlive the interpreter would abort it
+        # Once only, and at the latest when the interpreter ends: threads that outlived it would abort it.
+        self.close = weakref.finalize(self, self.feed.close if self.feed else tuple)
 
     def next(self) -> Mapping[str, Any]:
         """Every top of every source layer. The values are copied: the device may read them after they have changed."""
@@ -33,11 +36,6 @@ class Batches:
         """Goes on behind the batch that `state` was taken at."""
         if self.feed:
             self.feed.restore(state)
-
-    def close(self) -> None:
-        """Ends the reading threads."""
-        if self.feed:
-            self.feed.close()
 
     def __enter__(self) -> Self:
         return self
