@@ -141,7 +141,7 @@ class Net:
         return {name: self.blobs[name].diff for name in wanted}
 
     def forward_all(self, blobs: Iterable[str] | None = None, **inputs: Any) -> Arrays:
-        """`forward` on any number of examples, a batch at a time."""
+        """`forward` on any number of examples, a batch at a time; of a scalar (a loss) there is one value a batch."""
         extra = list(blobs or ())
         parts: list[Arrays] = []
         for batch in self._batch(inputs):
@@ -354,7 +354,7 @@ def _examples(arrays: Mapping[str, Any]) -> int:
 
 
 def _copied(arrays: Arrays) -> Arrays:
-    return {name: value.copy() for name, value in arrays.items()}
+    return {name: np.array(value, ndmin=1) for name, value in arrays.items()}
 
 
 def _joined(parts: Sequence[Arrays], examples: int) -> Arrays:

@@ -1,0 +1,180 @@
+"""Python layers in a compiled net: values, gradients, parameters, batches, and errors that name the layer."""
+
+import sys
+
+import jax
+import numpy as np
+import pytest
+from harness import assert_close, check_refused, net_of
+
+from engine.errors import LayerError
+from engine.layers.python import surfaced
+
+MODULE = '''
+import caffe
+import numpy as np
+
+
+class Scale(caffe.Layer):
+    """y = param_str · w · x"""
+
+    def setup(self, bottom, top):
+        self.factor = float(self.param_str)
+        self.blobs.add_blob(1)
+        self.blobs[0].data[...] = 3
+        self.asked = []
+
+    def reshape(self, bottom, top):
+        top[0].reshape(*bottom[0].data.shape)
+
+    def forward(self, bottom, top):
+        top[0].data[...] = self.factor * self.blobs[0].data * bottom[0].data
+
+    def backward(self, top, propagate_down, bottom):
+        self.asked.append(propagate_down)
+        self.blobs[0].diff[...] += self.factor * np.sum(top[0].diff * bottom[0].data)
+        bottom[0].diff[...] = self.factor * self.blobs[0].data * top[0].diff
+
+
+class Watch(caffe.Layer):
+    """No tops: it looks."""
+
+    def setup(self, bottom, top):
+        self.seen = []
+
+    def reshape(self, bottom, top):
+        pass
+
+    def forward(self, bottom, top):
+        self.seen.append(float(bottom[0].data.sum()))
+
+
+class Growing(caffe.Layer):
+    def setup(self, bottom, top):
+        self.made = 0
+
+    def reshape(self, bottom, top):
+        top[0].reshape(1 + self.made, 2)
+
+    def forward(self, bottom, top):
+        top[0].data[...] = self.made
+        self.made += 1
+
+
+class Raises(Scale):
+    def forward(self, bottom, top):
+        raise KeyError("mean")
+
+
+class RaisesInBackward(Scale):
+    def backward(self, top, propagate_down, bottom):
+        raise KeyError("slope")
+
+
+class Reshapes(Scale):
+    def forward(self, bottom, top):
+        top[0].reshape(7)
+
+
+class Refuses(Scale):
+    def setup(self, bottom, top):
+        raise ValueError("give param_str")
+'''
+
+
+@pytest.fixture(autouse=True)
+def module(tmp_path, monkeypatch):
+    (tmp_path / "user_layers.py").write_text(MODULE)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    yield
+    sys.modules.pop("user_layers", None)
+
+
+def layer(name, param_str="2"):
+    return f'type: "Python" python_param {{ module: "user_layers" layer: "{name}" param_str: "{param_str}" }}'
+
+
+X = np.arange(6, dtype=np.float32).reshape(2, 3)
+
+
+def test_tops_are_the_users_inside_a_compiled_net():
+    net = net_of(layer("Scale"), {"x": (2, 3)})
+    assert_close(jax.jit(net.forward)(net.init(0), {"x": X}).outputs["y0"], 6 * X)
+
+
+def test_gradients_are_the_users():
+    net = net_of(layer("Scale"), {"x": (2, 3)})
+    diff = np.float32([[1, 2, 3], [4, 5, 6]])
+
+    @jax.jit
+    def pulled(params, x):
+        return (diff * net.forward(params, {"x": x}).outputs["y0"]).sum()
+
+    (to_w,), to_x = jax.grad(pulled, (0, 1))([np.float32([3])], X)
+    assert_close(to_w, [2 * (diff * X).sum()])
+    assert_close(to_x, 6 * diff)
+
+
+@pytest.mark.parametrize("bottom", [True, False])
+def test_propagate_down_says_whose_gradient_is_asked_for(bottom):
+    net = net_of(layer("Scale"), {"x": (2, 3)})
+    jax.jit(jax.grad(lambda p, x: net.forward(p, {"x": x}).outputs["y0"].sum(), (0, 1) if bottom else 0))(
+        net.init(0), X
+    )
+    assert net.layers[-1].user.asked == [[bottom]]
+
+
+def test_setup_gives_the_parameters_their_first_values():
+    assert_close(net_of(layer("Scale"), {"x": (2, 3)}).init(0)[0], [3])
+
+
+def test_a_layer_without_tops_sees_every_pass():
+    net = net_of(layer("Watch"), {"x": (2, 3)}, tops=0)
+    forward = jax.jit(net.forward)
+    jax.block_until_ready([forward([], {"x": k * X}) for k in (1, 2)])
+    jax.effects_barrier()
+    assert net.layers[-1].user.seen == [15, 30]
+
+
+def test_without_bottoms_it_makes_batches_of_any_shape():
+    net = net_of(layer("Growing"), {})
+    (source,) = net.sources
+    batches = source.open(seed=0)
+    assert [batches.next()["y0"].shape for _ in range(3)] == [(1, 2), (2, 2), (3, 2)]
+
+
+def test_other_bottom_shapes_reshape_it():
+    net = net_of(layer("Scale"), {"x": (2, 3)})
+    assert_close(
+        jax.jit(net.forward)(net.init(0), {"x": np.ones((5, 1), np.float32)}).outputs["y0"], np.full((5, 1), 6)
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("Raises", r'layer "layer" \(Python\): KeyError: \'mean\' \(.*user_layers.py:\d+, in forward\)'),
+        ("RaisesInBackward", r'layer "layer" \(Python\): KeyError: \'slope\' .* in backward'),
+        ("Reshapes", r"tops of shapes \[\(7,\)\] where reshape had promised \[\(2, 3\)\]"),
+    ],
+)
+def test_an_error_in_a_pass_names_the_layer_and_the_line(name, message):
+    net = net_of(layer(name), {"x": (2, 3)})
+    step = jax.jit(jax.value_and_grad(lambda p: net.forward(p, {"x": X}).outputs["y0"].sum()))
+    with pytest.raises(LayerError, match=message), surfaced():
+        jax.block_until_ready(step(net.init(0)))
+
+
+@pytest.mark.parametrize(
+    ("config", "message"),
+    [
+        (layer("Refuses"), "ValueError: give param_str .* in setup"),
+        (layer("Scale", "two"), "could not convert string to float"),
+        (layer("Scala"), r'has no class "Scala"; it has .*Scale'),
+        (layer("Scale").replace("user_layers", "no_such"), "No module named 'no_such'"),
+        ('type: "Python"', "needs module and layer"),
+    ],
+)
+def test_refuses(config, message):
+    check_refused(config, {"x": (2, 3)}, message)

@@ -1,0 +1,266 @@
+"""caffe.Net: blobs that are numpy arrays, passes over ranges, shared and copied parameters, and its errors."""
+
+import caffe
+import numpy as np
+import pytest
+
+from engine.errors import EngineError, LayerError, NetError, SnapshotError
+from engine.proto import caffe_pb2
+
+IP = 'inner_product_param { num_output: %d weight_filler { type: "xavier" } bias_filler { value: 1 } }'
+NET = f"""
+name: "small" force_backward: true
+layer {{ name: "x" type: "Input" top: "x" input_param {{ shape {{ dim: 2 dim: 3 }} }} }}
+layer {{ name: "t" type: "Input" top: "t" input_param {{ shape {{ dim: 2 }} }} }}
+layer {{ name: "ip1" type: "InnerProduct" bottom: "x" top: "h" {IP % 4} }}
+layer {{ name: "relu" type: "ReLU" bottom: "h" top: "h" }}
+layer {{ name: "ip2" type: "InnerProduct" bottom: "h" top: "y" {IP % 3} }}
+layer {{ name: "loss" type: "SoftmaxWithLoss" bottom: "y" bottom: "t" top: "loss" loss_weight: 2 }}
+"""
+X = np.float32([[1, -2, 3], [0.5, 4, -1]])
+
+
+@pytest.fixture
+def path(tmp_path):
+    file = tmp_path / "net.prototxt"
+    file.write_text(NET)
+    return file
+
+
+@pytest.fixture
+def net(path):
+    caffe.set_random_seed(1)
+    return caffe.Net(str(path), caffe.TRAIN)
+
+
+def opened(tmp_path, text, phase=caffe.TEST, **options):
+    file = tmp_path / "other.prototxt"
+    file.write_text(text)
+    return caffe.Net(str(file), phase, **options)
+
+
+def test_names(net):
+    assert list(net.blobs) == ["x", "t", "h", "y", "loss"]
+    assert (net.inputs, net.outputs) == (["x", "t"], ["loss"])
+    assert net._layer_names == ["x", "t", "ip1", "relu", "ip2", "loss"]
+    assert [layer.type for layer in net.layers] == [
+        "Input", "Input", "InnerProduct", "ReLU", "InnerProduct", "SoftmaxWithLoss",
+    ]  # fmt: skip
+    assert net.layer_dict["ip1"].blobs[0] is net.params["ip1"][0]
+    assert (net.bottom_names["loss"], net.top_names["loss"]) == (["y", "t"], ["loss"])
+    assert net.blob_loss_weights["loss"] == 2
+    assert [list(b.shape) for b in net.params["ip1"]] == [[4, 3], [4]]
+
+
+def test_blobs_are_float32_and_contiguous(net):
+    blob = net.blobs["h"]
+    assert (blob.data.dtype, blob.data.flags.c_contiguous, blob.data.shape) == (np.float32, True, (2, 4))
+    assert (blob.num, blob.channels, blob.height, blob.width, blob.count) == (2, 4, 1, 1, 8)
+    assert net.blobs["loss"].data.shape == ()
+
+
+def test_forward_computes_with_what_was_written(net):
+    net.blobs["x"].data[...] = X
+    w, b = (p.data for p in net.params["ip1"])
+    w[...] = 2
+    net.forward()
+    np.testing.assert_allclose(net.blobs["h"].data, np.maximum(X @ w.T + b, 0), rtol=1e-5)
+    w[...] = -2
+    np.testing.assert_allclose(net.forward(end="relu")["h"], np.maximum(X @ w.T + b, 0), rtol=1e-5)
+
+
+def test_an_array_that_is_held_stays_true(net):
+    x, y, part = net.blobs["x"].data, net.blobs["y"].data, net.blobs["y"].data[0]
+    x[...] = X
+    net.forward()
+    before = y.copy()
+    x[...] = -X
+    net.forward()
+    assert not np.allclose(y, before)
+    assert np.shares_memory(y, part)
+    assert y is not net.blobs["y"].data or y.base is net.blobs["y"].data.base
+    np.testing.assert_array_equal(y, net.blobs["y"].data)
+
+
+def test_forward_from_a_layer_takes_the_blobs_as_they_are(net):
+    net.forward()
+    net.blobs["h"].data[...] = 5
+    w, b = (p.data for p in net.params["ip2"])
+    np.testing.assert_allclose(net.forward(start="ip2", end="ip2")["y"], np.full((2, 4), 5) @ w.T + b, rtol=1e-5)
+
+
+def test_forward_returns_outputs_and_what_is_asked_for(net):
+    assert set(net.forward(["h"], x=X, t=[0, 2])) == {"loss", "h"}
+    assert set(net.forward(end="ip1")) == {"h"}
+
+
+def test_backward_is_the_derivative(net):
+    net.forward(x=X, t=[0, 2])
+    net.clear_param_diffs()
+    net.backward()
+    w, step = net.params["ip1"][0], 1e-2
+    rng = np.random.default_rng(0).standard_normal(w.shape).astype("f")
+    slope = float((w.diff * rng).sum())
+    here = w.data.copy()
+    w.data[...] = here + step * rng
+    up = 2 * float(net.forward()["loss"])
+    w.data[...] = here - step * rng
+    down = 2 * float(net.forward()["loss"])
+    assert slope == pytest.approx((up - down) / (2 * step), rel=2e-2)
+
+
+def test_diffs_of_parameters_add_up(net):
+    net.forward(x=X, t=[0, 2])
+    net.backward()
+    once = net.params["ip1"][0].diff.copy()
+    net.backward()
+    np.testing.assert_allclose(net.params["ip1"][0].diff, 2 * once, rtol=1e-5)
+    net.clear_param_diffs()
+    assert not net.params["ip1"][0].diff.any()
+
+
+def test_the_loss_starts_with_its_weight_which_can_be_changed(net):
+    net.forward(x=X, t=[0, 2])
+    net.backward()
+    first = net.blobs["y"].diff.copy()
+    assert net.blobs["loss"].diff == 2
+    net.blobs["loss"].diff[...] = 1
+    net.backward()
+    np.testing.assert_allclose(net.blobs["y"].diff, first / 2, rtol=1e-5)
+
+
+def test_backward_over_a_range_takes_the_diff_above_it(net):
+    net.forward(x=X, t=[0, 2])
+    net.blobs["h"].diff[...] = 1
+    passed = net.blobs["h"].data > 0
+    diffs = net.backward(start="relu", end="ip1")
+    np.testing.assert_allclose(net.blobs["h"].diff, passed)
+    np.testing.assert_allclose(diffs["x"], passed @ net.params["ip1"][0].data, rtol=1e-5)
+
+
+def test_backward_skips_what_needs_none(tmp_path):
+    net = opened(tmp_path, NET.replace("force_backward: true", ""), caffe.TRAIN)
+    net.forward(x=X, t=[0, 2])
+    net.backward()
+    assert not net.blobs["x"].diff.any()
+    assert net.blobs["h"].diff.any()
+
+
+def test_dropout_goes_back_through_the_mask_of_its_pass(tmp_path):
+    net = opened(
+        tmp_path,
+        'force_backward: true layer { name: "x" type: "Input" top: "x" input_param { shape { dim: 1000 } } }'
+        'layer { name: "drop" type: "Dropout" bottom: "x" top: "y" }',
+        caffe.TRAIN,
+    )
+    y = net.forward(x=np.ones(1000))["y"].copy()
+    assert 0 < np.count_nonzero(y) < 1000
+    np.testing.assert_array_equal(net.backward(y=np.ones(1000))["x"], y)
+    assert not np.array_equal(net.forward()["y"], y)
+
+
+def test_a_seed_repeats_parameters_and_masks(path):
+    def filled():
+        caffe.set_random_seed(7)
+        return caffe.Net(str(path), caffe.TRAIN).params["ip1"][0].data
+
+    np.testing.assert_array_equal(filled(), filled())
+
+
+def test_shared_parameters_are_one_blob(tmp_path):
+    shared = f"""
+    layer {{ name: "x" type: "Input" top: "x" input_param {{ shape {{ dim: 2 dim: 3 }} }} }}
+    layer {{ name: "a" type: "InnerProduct" bottom: "x" top: "a" param {{ name: "w" }} {IP % 3} }}
+    layer {{ name: "b" type: "InnerProduct" bottom: "a" top: "b" param {{ name: "w" }} {IP % 3} }}
+    """
+    net = opened(tmp_path, shared)
+    net.params["a"][0].data[...] = 4
+    assert (net.params["b"][0].data == 4).all()
+    assert np.shares_memory(net.params["a"][0].data, net.params["b"][0].data)
+
+
+def test_inputs_may_be_reshaped(net):
+    net.blobs["x"].reshape(5, 3)
+    net.blobs["t"].reshape(5)
+    net.reshape()
+    assert net.blobs["y"].data.shape == (5, 3)
+    assert net.forward(x=np.ones((5, 3)), t=np.zeros(5))["loss"].shape == ()
+    net.blobs["x"].reshape(5, 4)
+    with pytest.raises(LayerError, match=r'"ip1" \(InnerProduct\).*weight of shape \[4, 4\].*\[4, 3\]'):
+        net.forward()
+
+
+def test_forward_all_cuts_into_batches(net):
+    x, t = np.random.default_rng(0).standard_normal((5, 3)), np.zeros(5)
+    got = net.forward_all(["y"], x=x, t=t)["y"]
+    w1, b1, w2, b2 = (p.data for name in ("ip1", "ip2") for p in net.params[name])
+    np.testing.assert_allclose(got, np.maximum(x @ w1.T + b1, 0) @ w2.T + b2, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("suffix", ["caffemodel", "caffemodel.h5"])
+def test_models_are_written_and_read(net, path, tmp_path, suffix):
+    model = str(tmp_path / f"small.{suffix}")
+    (net.save_hdf5 if suffix.endswith("h5") else net.save)(model)
+    for other in (caffe.Net(str(path), model, caffe.TEST), caffe.Net(str(path), caffe.TEST, weights=model)):
+        assert other.phase == caffe.TEST
+        np.testing.assert_array_equal(other.params["ip2"][0].data, net.params["ip2"][0].data)
+
+
+def test_share_with_shows_changes_in_both(net, path):
+    other = caffe.Net(str(path), caffe.TEST)
+    other.share_with(net)
+    net.params["ip1"][1].data[...] = 9
+    assert (other.params["ip1"][1].data == 9).all()
+
+
+def test_a_filter_has_its_true_size(tmp_path):
+    net = opened(
+        tmp_path,
+        'force_backward: true layer { name: "x" type: "Input" top: "x" input_param { shape { dim: 4 dim: 2 } } }'
+        'layer { name: "s" type: "Input" top: "s" input_param { shape { dim: 4 } } }'
+        'layer { name: "f" type: "Filter" bottom: "x" bottom: "s" top: "y" }'
+        'layer { name: "r" type: "Reduction" bottom: "y" top: "z" reduction_param { axis: 1 } }',
+    )
+    for chosen in ([1, 0, 1, 1], [0, 0, 0, 1], [0, 0, 0, 0]):
+        assert net.forward(x=np.ones((4, 2)), s=chosen)["z"].tolist() == [2] * sum(chosen)
+        net.blobs["z"].diff[...] = 3
+        np.testing.assert_array_equal(net.backward()["x"][:, 0], 3 * np.array(chosen))
+
+
+def test_stages_and_levels_choose_layers(tmp_path):
+    rule = 'layer { name: "d" type: "ReLU" bottom: "x" top: "d" include { stage: "deploy" min_level: 2 } }'
+    assert "d" not in opened(tmp_path, NET + rule).blobs
+    assert "d" in opened(tmp_path, NET + rule, level=2, stages=["deploy"]).blobs
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "message"),
+    [
+        (lambda n: n.forward(end="ip3"), NetError, 'no layer "ip3"; it has x, t, ip1'),
+        (lambda n: n.forward(["z"]), NetError, 'no blob "z"'),
+        (lambda n: n.forward(x=X), NetError, "inputs given: x; the net's inputs are x, t"),
+        (lambda n: n.forward(x=X[:1], t=[0]), NetError, r'input "x" has shape \[2, 3\] and was given \[1, 3\]'),
+        (lambda n: n.copy_from("no.caffemodel"), SnapshotError, "no such model"),
+        (lambda n: n.blobs["x"].reshape(-1), NetError, r"\[-1\]"),
+        (lambda n: caffe.Net("no.prototxt", caffe.TEST), EngineError, "no.prototxt"),
+        (lambda n: caffe.set_device(-1), EngineError, "counted from 0"),
+    ],
+)
+def test_errors_say_what_is_wrong(net, call, error, message):
+    with pytest.raises(error, match=message):
+        call(net)
+
+
+def test_a_wrong_shape_is_numpys_error(net):
+    with pytest.raises(ValueError, match="broadcast"):
+        net.blobs["x"].data[...] = np.ones((3, 3))
+
+
+def test_the_schema_is_the_engines():
+    from caffe.proto import caffe_pb2 as theirs
+
+    assert theirs is caffe_pb2
+
+
+def test_the_layer_types_are_caffes():
+    assert {"Convolution", "LSTM", "Python"} <= set(caffe.layer_type_list())
