@@ -5,7 +5,7 @@ Imports no JAX: the submitter reads nets through this module too. Shapes and num
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -24,11 +24,15 @@ class Value:
 
 @dataclass(frozen=True)
 class Origin:
-    """Where a layer was written: the `occurrence`-th of its name in `path`. Its line is looked up only for an error."""
+    """Where a layer was written: the `occurrence`-th of its name in `path`. Its line is looked up only for an error.
+
+    `bottoms`: their names there, which errors use; splits give a layer others.
+    """
 
     path: str | None
     name: str
     occurrence: int = 0
+    bottoms: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         """`FILE:LINE: `, `FILE: ` where the line cannot be told, or nothing for a net that came from no file."""
@@ -124,7 +128,7 @@ def _origins(net: pb.NetParameter, path: str | Path | None) -> Iterator[tuple[pb
     for layer in net.layer:
         copy = pb.LayerParameter()
         copy.CopyFrom(layer)
-        yield copy, Origin(str(path) if path is not None else None, layer.name, seen[layer.name])
+        yield copy, Origin(str(path) if path is not None else None, layer.name, seen[layer.name], tuple(layer.bottom))
         seen[layer.name] += 1
 
 
@@ -173,7 +177,7 @@ def _insert_splits(
         for j in range(len(layer.top)):
             if readers[i, j] > 1:
                 out.append(_split(layer, j, readers[i, j], weights.get((i, j), 0.0)))
-                origins.append(origin)
+                origins.append(replace(origin, bottoms=(layer.top[j],)))
                 if weights.get((i, j)):
                     layer.loss_weight[j] = 0  # the split's first top carries it from here on
     return out, origins
@@ -197,7 +201,8 @@ def _unknown_bottom(layer: pb.LayerParameter, origin: Origin, index: int, known:
 
     blob = layer.bottom[index]
     near = get_close_matches(blob, list(known), n=3)
-    advice = f"Did you mean {' or '.join(map(repr, near))}?" if near else "Layers read what layers above them make."
+    meant = " or ".join(f'"{name}"' for name in near)
+    advice = f"Did you mean {meant}?" if near else "Layers read what layers above them make."
     return LayerError(
         f'{origin}layer "{layer.name}" ({layer.type}): no layer before it makes its bottom "{blob}". {advice}'
     )
@@ -217,8 +222,6 @@ def _join(layers: list[pb.LayerParameter], origins: list[Origin]) -> Iterator[No
                 f"{len(layer.propagate_down)} propagate_down for {len(layer.bottom)} bottoms; give one each, or none."
             )
         bottoms = tuple(Value(blob, version[blob]) for blob in layer.bottom)
-        for blob in layer.bottom:
-            readers[blob].append(layer.name)
         tops = []
         for j, blob in enumerate(layer.top):
             in_place = j < len(layer.bottom) and layer.bottom[j] == blob
@@ -236,13 +239,16 @@ def _join(layers: list[pb.LayerParameter], origins: list[Origin]) -> Iterator[No
                 _merge_multipliers(node, spec, owned_spec[spec.name], layers[owner[spec.name][0]].name)
             else:
                 owner[spec.name], owned_spec[spec.name] = (i, j), spec
+        if layer.name == origin.name:  # not a split, which stands where the layer that it follows was written
+            for blob in origin.bottoms:
+                readers[blob].append(layer.name)
         yield Node(layer, bottoms, tuple(tops), origin, owners)
 
 
 def _made_twice(blob: str, maker: str, readers: list[str], layer: pb.LayerParameter) -> str:
     if any(bottom.startswith(f"{blob}_{maker}_") for bottom in layer.bottom):
-        others = ", ".join(f'"{r}"' for r in readers) or "another layer"
-        return f'it computes "{blob}" in place, but {others} reads "{blob}" as well; give it a top of another name.'
+        others = " and ".join(f'"{r}"' for r in readers) or "another layer"
+        return f'it computes "{blob}" in place, and {others} read "{blob}" as well; give it a top of another name.'
     return f'its top "{blob}" is made by layer "{maker}" already; give one of them another name.'
 
 

@@ -163,8 +163,8 @@ class Layer:
         return self.node.error(message)
 
     def bottom(self, index: int) -> str:
-        """How messages name a bottom: `bottom "conv1"`."""
-        return f'bottom "{self.config.bottom[index]}"'
+        """How messages name a bottom: `bottom "conv1"`, as in the file."""
+        return f'bottom "{self.node.origin.bottoms[index]}"'
 
     def check_counts(self) -> None:
         """Raises LayerError where there are too few or too many bottoms or tops."""
