@@ -36,7 +36,10 @@ def check(filler: pb.FillerParameter, shape: Shape) -> None:
 def fill(filler: pb.FillerParameter, shape: Shape, rng: np.random.Generator) -> np.ndarray:
     """A float32 array of `shape`. Raises NetError for a type that is not there or does not fit the shape."""
     check(filler, shape)
-    return np.asarray(FILLERS[filler.type](filler, shape, rng), np.float32, order="C")
+    if 0 in shape:
+        return np.zeros(shape, np.float32)
+    filled = FILLERS[filler.type](filler, shape or (1,), rng)  # a single number counts as one output of one input
+    return np.asarray(filled, np.float32, order="C").reshape(shape)
 
 
 def _normal(shape: Shape, rng: np.random.Generator, mean: float, std: float) -> np.ndarray:
