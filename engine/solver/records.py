@@ -5,7 +5,8 @@ import math
 import resource
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Self
 
@@ -26,10 +27,13 @@ Figures = Mapping[str, Any]
 
 
 class Records:
-    """Keeps the two files in `folder` up to date, and the bar on a terminal; with neither, does nothing."""
+    """Keeps the two files in `folder` up to date, and the bar on a terminal; with neither, does nothing.
+
+    Raises DataError where a file cannot be written.
+    """
 
     def __init__(self, folder: Path | None = None, *, bar: bool = False) -> None:
-        """Makes `folder`. Raises DataError where that cannot be done."""
+        """Makes `folder`."""
         self.folder = folder
         self.bar = _bar() if bar and sys.stderr.isatty() else None
         self._tested: dict[str, Any] = {}
@@ -82,7 +86,8 @@ class Records:
                 "time": time.time(),
                 "outputs": self._tested,
             }
-            replace(self.folder / "progress.json", _json(found).encode())
+            with _writing(path := self.folder / "progress.json"):
+                replace(path, _json(found).encode())
 
     def __enter__(self) -> Self:
         return self
@@ -98,8 +103,16 @@ class Records:
 
     def _append(self, entry: dict[str, Any]) -> None:
         if self.folder is not None:
-            with (self.folder / "metrics.jsonl").open("a") as file:
+            with _writing(path := self.folder / "metrics.jsonl"), path.open("a") as file:
                 file.write(_json({**entry, "time": time.time()}) + "\n")
+
+
+@contextmanager
+def _writing(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as e:
+        raise DataError(f"{path}: cannot be written: {e.strerror}.") from e
 
 
 def _bar() -> Progress:

@@ -67,19 +67,35 @@ class Files:
 def write(
     files: Files, net: Net, params: Sequence[Any], steps: Sequence[Any] | None, state: State, resume: Mapping[str, Any]
 ) -> None:
-    """Writes all three; `steps`, the last updates, go into the model as its diffs. Raises SnapshotError."""
-    try:
+    """Writes all three; `steps`, the last updates, go into the model as its diffs. Raises SnapshotError.
+
+    A model that is whole stays where its state cannot be written: it may be all that is left of the run.
+    """
+    with _writing(files.model):
         if files.model.suffix == ".h5":
             write_model_hdf5(files.model, net, params, steps)
         else:
             binary.write(files.model, net.to_param(params, steps))
-        replace(files.resume, json.dumps({"version": RESUME_VERSION, **resume}).encode())
-        if files.state.suffix == ".h5":
-            _write_state_hdf5(files.state, state)
-        else:
-            binary.write(files.state, _to_message(state))
+    try:
+        with _writing(files.resume):
+            replace(files.resume, json.dumps({"version": RESUME_VERSION, **resume}).encode())
+        with _writing(files.state):
+            if files.state.suffix == ".h5":
+                _write_state_hdf5(files.state, state)
+            else:
+                binary.write(files.state, _to_message(state))
+    except SnapshotError as e:
+        if not files.state.is_file():
+            files.resume.unlink(missing_ok=True)
+        raise SnapshotError(f"{e} The model is whole, and can be started from: -weights {files.model}") from e
+
+
+@contextmanager
+def _writing(path: Path) -> Iterator[None]:
+    try:
+        yield
     except OSError as e:
-        raise SnapshotError(f"{files.state}: cannot be written: {e.strerror or e}.") from e
+        raise SnapshotError(f"{path}: cannot be written: {e.strerror or e}.") from e
 
 
 def check_writable(prefix: str) -> None:

@@ -134,6 +134,13 @@ def test_a_failing_disk_leaves_no_state_behind(make_solver: MakeSolver, monkeypa
     assert not list(tmp_path.glob("*.solverstate"))
 
 
+def test_a_state_that_cannot_be_written_leaves_the_model_and_nothing_else(make_solver: MakeSolver, tmp_path: Path):
+    (tmp_path / "model_iter_0.solverstate").mkdir()
+    with pytest.raises(SnapshotError, match=r"solverstate: cannot be written.*-weights model_iter_0\.caffemodel"):
+        make_solver().snapshot()
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["model_iter_0.caffemodel", "model_iter_0.solverstate"]
+
+
 def test_a_model_too_large_for_protobuf_is_found_at_the_start(make_solver: MakeSolver, monkeypatch):
     monkeypatch.setattr(snapshot, "PROTOBUF_LIMIT", 200)
     with pytest.raises(SnapshotError, match="set snapshot_format: HDF5"):
