@@ -15,8 +15,11 @@ COMMANDS = {
     "status": "Show your jobs: state, iteration, time left.",
     "logs": "Show a job's log, or follow it while it grows.",
     "fetch": "Bring a job's models, logs and metrics home.",
+    "hold": "Keep jobs that wait from being started.",
+    "release": "Let held jobs go.",
     "cancel": "Cancel jobs.",
-    "cluster": "List clusters and show their profiles.",
+    "cluster": "List, show, add and check clusters.",
+    "config": "Set the cluster to use when none is named.",
     "completion": "Print a script that completes commands and job names in your shell.",
 }
 

@@ -25,4 +25,17 @@ def job_argument(**more: Any) -> Any:
     return click.argument("job", shell_complete=complete_job, **more)
 
 
+def _default_cluster(ctx: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
+    from hpcbrew import settings  # noqa: PLC0415 - beside its one use
+
+    return value if value is not None or ctx.resilient_parsing else settings.default_cluster()
+
+
+cluster_option = click.option(
+    "--cluster",
+    callback=_default_cluster,
+    shell_complete=complete_cluster,
+    help="Where to run: see hpcbrew cluster list. Without it: the one of hpcbrew config set cluster NAME.",
+)
+
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")

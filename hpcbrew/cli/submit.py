@@ -10,7 +10,7 @@ import click
 from hpcbrew import cluster as clusters
 from hpcbrew import follow as following
 from hpcbrew import limits, machine, manifest, overrides, prepare, preview, quantity, watch
-from hpcbrew.cli.arguments import complete_cluster, json_option
+from hpcbrew.cli.arguments import cluster_option, json_option
 from hpcbrew.errors import RequestError
 from hpcbrew.job import JobRequest
 from hpcbrew.ledger import Ledger
@@ -36,9 +36,7 @@ PATH = click.Path(path_type=Path)
 
 @click.command()
 @click.argument("solver", type=PATH)
-@click.option(
-    "--cluster", required=True, help="Where to run: see hpcbrew cluster list.", shell_complete=complete_cluster
-)
+@cluster_option
 @click.option("--name", help="The job's name. Without it: the net's.")
 @click.option("--nodes", type=POSITIVE, default=1, help="How many nodes.", show_default=True)
 @click.option("--gpu", is_flag=True, help="One GPU on each node.")

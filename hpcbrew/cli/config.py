@@ -1,0 +1,68 @@
+"""`hpcbrew config set | unset | show`."""
+
+import json
+
+import click
+
+from hpcbrew import settings
+from hpcbrew.cli.arguments import complete_cluster, json_option
+
+
+def complete_value(ctx: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
+    """Clusters, for the one key whose values can be listed."""
+
+    return complete_cluster(ctx, parameter, incomplete) if ctx.params.get("key") == "cluster" else []
+
+
+@click.group()
+def command() -> None:
+    """Set what commands use when an option is not given.
+
+    \b
+    Examples:
+      hpcbrew config set cluster iitd
+      hpcbrew config show
+      hpcbrew config unset cluster
+    """
+
+
+@command.command("set")
+@click.argument("key", type=click.Choice(list(settings.KEYS)))
+@click.argument("value", shell_complete=complete_value)
+def set_value(key: str, value: str) -> None:
+    """Set KEY to VALUE.
+
+    \b
+    Keys:
+      cluster  the cluster that commands use when --cluster is not given
+    """
+    from hpcbrew import cluster  # noqa: PLC0415 - slow to import, and not needed by the other commands here
+
+    if key == "cluster":
+        cluster.load(value)
+    settings.write({**settings.read(), key: value})
+    click.echo(f"{key}: {value}  ({settings.path()})")
+
+
+@command.command()
+@click.argument("key", type=click.Choice(list(settings.KEYS)))
+def unset(key: str) -> None:
+    """Take a setting back."""
+    values = settings.read()
+    if values.pop(key, None) is None:
+        click.echo(f"{key}: was not set")
+        return
+    settings.write(values)
+    click.echo(f"{key}: not set any more")
+
+
+@command.command()
+@json_option
+def show(as_json: bool) -> None:
+    """Show all settings."""
+    values = settings.read()
+    if as_json:
+        click.echo(json.dumps(values, indent=2))
+        return
+    for key, meaning in settings.KEYS.items():
+        click.echo(f"{key}: {values.get(key, 'not set')}  # {meaning}")

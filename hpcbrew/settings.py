@@ -1,0 +1,65 @@
+"""The user's own settings: `config.yaml` in the configuration folder, written by `hpcbrew config set`."""
+
+import difflib
+from pathlib import Path
+
+from engine.proto import files
+from hpcbrew import places
+from hpcbrew.errors import ProfileError
+
+KEYS = {"cluster": "the cluster that commands use when --cluster is not given"}
+
+
+def path() -> Path:
+    """Where the settings are written."""
+    return places.config_home() / "config.yaml"
+
+
+def read() -> dict[str, str]:
+    """Every setting by its key; none where nothing was set. Raises ProfileError naming file, key and what would do."""
+    import yaml  # noqa: PLC0415 - slow to import, and most people have no settings
+
+    try:
+        text = path().read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return {}
+    except (OSError, UnicodeDecodeError) as error:
+        raise ProfileError(f"{path()}: {error}") from None
+    try:
+        values = yaml.safe_load(text) or {}
+    except yaml.YAMLError as error:
+        raise ProfileError(f"{path()}: not YAML: {getattr(error, 'problem', None) or error}") from None
+    if not isinstance(values, dict):
+        raise ProfileError(f"{path()}: settings are a list of `key: value`; this is {type(values).__name__}")
+    for key, value in values.items():
+        check_key(str(key), f"{path()}: ")
+        if not isinstance(value, str):
+            raise ProfileError(f"{path()}: {key}: {value!r} is no text")
+    return values
+
+
+def check_key(key: str, where: str = "") -> None:
+    """Raises ProfileError for a setting that there is not."""
+    if key not in KEYS:
+        near = difflib.get_close_matches(key, KEYS, n=1)
+        hint = f" Did you mean {near[0]!r}?" if near else ""
+        raise ProfileError(f"{where}{key}: no such setting.{hint} There are: {', '.join(KEYS)}")
+
+
+def write(values: dict[str, str]) -> None:
+    """Replaces the settings, all or nothing."""
+    import yaml  # noqa: PLC0415 - as above
+
+    path().parent.mkdir(parents=True, exist_ok=True)
+    files.replace(path(), yaml.safe_dump(values, sort_keys=True).encode())
+
+
+def default_cluster() -> str:
+    """The cluster to use when none is named. Raises ProfileError, saying how to name one, where none was set."""
+    name = read().get("cluster")
+    if name is None:
+        raise ProfileError(
+            "no cluster is named. Name one with --cluster NAME (hpcbrew cluster list shows them; `local` is this "
+            "machine), or once and for all: hpcbrew config set cluster NAME"
+        )
+    return name
