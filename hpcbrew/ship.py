@@ -5,12 +5,16 @@ the digests of its files in it; only when they have been checked there does it g
 """
 
 import fcntl
+import hashlib
 import re
+import shlex
 import socket
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from itertools import groupby
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
+from typing import NamedTuple
 
 from hpcbrew import places
 from hpcbrew.errors import TransportError
@@ -20,8 +24,17 @@ from hpcbrew.transports import Transport
 SUMS = "SHA256SUMS"
 SMALL = 2**20  # bytes below which files travel together
 BATCH = 32 * 2**20
+CHUNK = 32 * 2**20  # bytes of a large file that travel as one: sent in full or again
+STREAMS = 4  # chunks under way at once: a single one is held up by the line's round trips
 
 Progress = Callable[[int], None]
+
+
+class Chunk(NamedTuple):
+    """A part of a file, in bytes."""
+
+    start: int
+    size: int
 
 
 def ship(uploads: Iterable[Upload], root: PurePosixPath, transport: Transport, progress: Progress) -> None:
@@ -55,27 +68,55 @@ def _send(
         transport.make_folder(part, {PurePosixPath(SUMS): sums.encode()})
     arrived = transport.sizes(part)
     small: dict[PurePosixPath, bytes] = {}
+    chunks: list[tuple[PurePosixPath, Path, Chunk]] = []
     for name, upload in names.items():
         assert upload.source is not None, name
-        have = arrived.get(name, 0)
-        if have == upload.size and (have or name in arrived):
+        if upload.size >= SMALL:
+            lacking = _lacking(upload, part / name, name in arrived, transport)
+            progress(upload.size - sum(chunk.size for chunk in lacking))
+            chunks += [(part / name, upload.source, chunk) for chunk in lacking]
+        elif arrived.get(name) == upload.size:
             progress(upload.size)
-        elif upload.size < SMALL:
+        else:
             small[name] = upload.source.read_bytes()
             if sum(map(len, small.values())) > BATCH:
                 _flush(small, part, transport, progress)
-        else:
-            have = have if have < upload.size else 0
-            progress(have)
-            transport.append(upload.source, part / name, have, progress)
     _flush(small, part, transport, progress)
-    checked = transport.run(["sha256sum", "--check", "--quiet", SUMS], part)
+    with ThreadPoolExecutor(STREAMS) as streams:
+        sent = [streams.submit(transport.write, source, to, *chunk, progress) for to, source, chunk in chunks]
+        try:
+            for each in sent:
+                each.result()
+        except BaseException:  # Ctrl-C as well: what is under way ends, what waits is not begun
+            streams.shutdown(wait=False, cancel_futures=True)
+            raise
+    checked = transport.run(["sha256sum", "--check", "--quiet", SUMS], part, again=True)
     if checked.status != 0:
         transport.remove_folder(part)
         raise TransportError(f"{final}: did not arrive as it was sent, and was taken away again: {checked.words}")
-    moved = transport.run(["mv", "-T", "--", str(part), str(final)], root)
+    moved = transport.run(["mv", "-T", "--", str(part), str(final)], root, again=True)
     if moved.status != 0 and folder.name not in transport.names(final.parent):
         raise TransportError(f"{final}: {moved.words}")
+
+
+def _lacking(upload: Upload, target: PurePosixPath, begun: bool, transport: Transport) -> list[Chunk]:
+    """The chunks of a large file that are still to be sent: of one that broke off, those whose digests differ."""
+    assert upload.source is not None
+    chunks = [Chunk(start, min(CHUNK, upload.size - start)) for start in range(0, upload.size, CHUNK)]
+    if not begun:
+        return chunks
+    name = shlex.quote(target.name)
+    command = (
+        f"i=0; while [ $i -lt {len(chunks)} ]; do "
+        f"dd if={name} bs={CHUNK} skip=$i count=1 iflag=fullblock status=none | sha256sum; i=$((i + 1)); done"
+    )
+    answer = transport.run(["sh", "-c", command], target.parent, again=True)
+    there = [line.split()[0] for line in answer.out.splitlines()]
+    if answer.status != 0 or len(there) != len(chunks):
+        raise TransportError(f"{target}: cannot be read: {answer.words}")
+    with upload.source.open("rb") as file:
+        own = [hashlib.sha256(file.read(chunk.size)).hexdigest() for chunk in chunks]
+    return [chunk for chunk, here, remote in zip(chunks, own, there, strict=True) if here != remote]
 
 
 def _flush(small: dict[PurePosixPath, bytes], part: PurePosixPath, transport: Transport, progress: Progress) -> None:

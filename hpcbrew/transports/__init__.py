@@ -16,8 +16,8 @@ class Transport(Protocol):
     def root(self, pattern: str) -> PurePosixPath:
         """The folder that a profile's `scratch` stands for."""
 
-    def run(self, command: Sequence[str], folder: PurePosixPath) -> Answer:
-        """Runs a command in a folder, with no input."""
+    def run(self, command: Sequence[str], folder: PurePosixPath, *, again: bool = False) -> Answer:
+        """Runs a command in a folder, with no input; `again`: after a cut it may be run once more."""
 
     def make_folder(self, folder: PurePosixPath, files: Mapping[PurePosixPath, bytes]) -> None:
         """Makes a folder that holds these files, named relative to it: all of them or none."""
@@ -34,8 +34,13 @@ class Transport(Protocol):
     def add_files(self, folder: PurePosixPath, files: Mapping[PurePosixPath, bytes]) -> None:
         """Puts files into a folder that is there; those of the same names are replaced."""
 
-    def append(self, source: Path, target: PurePosixPath, start: int, progress: Callable[[int], None]) -> None:
-        """Sends a file from byte `start` on, to be put at the end of the first `start` bytes of `target`."""
+    def write(
+        self, source: Path, target: PurePosixPath, start: int, size: int, progress: Callable[[int], None]
+    ) -> None:
+        """Sends `size` bytes of a file from byte `start` on, to the same place of `target`. Threads may do so at once.
+
+        `progress` is told the bytes of each piece, and a negative number where some have to be sent again.
+        """
 
     def sizes(self, folder: PurePosixPath) -> dict[PurePosixPath, int]:
         """The files anywhere below a folder, relative to it, in bytes; none where there is no such folder."""

@@ -25,7 +25,7 @@ class Local:
             raise TransportError(f"scratch: {pattern}: {unset[0]} is not set")
         return PurePosixPath(Path(expanded).absolute())
 
-    def run(self, command: Sequence[str], folder: PurePosixPath) -> Answer:
+    def run(self, command: Sequence[str], folder: PurePosixPath, *, again: bool = False) -> Answer:
         try:
             done = subprocess.run(
                 command, cwd=folder, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
@@ -77,14 +77,18 @@ class Local:
         except OSError as error:
             raise TransportError(f"{error.filename}: {error.strerror}") from None
 
-    def append(self, source: Path, target: PurePosixPath, start: int, progress: Callable[[int], None]) -> None:
+    def write(
+        self, source: Path, target: PurePosixPath, start: int, size: int, progress: Callable[[int], None]
+    ) -> None:
         try:
             Path(target).parent.mkdir(parents=True, exist_ok=True)
-            with source.open("rb") as data, Path(target).open("ab") as file:
-                file.truncate(start)
+            Path(target).touch()
+            with source.open("rb") as data, Path(target).open("r+b") as file:
+                file.seek(start)
                 data.seek(start)
-                while piece := data.read(PIECE):
+                while size and (piece := data.read(min(PIECE, size))):
                     file.write(piece)
+                    size -= len(piece)
                     progress(len(piece))
         except OSError as error:
             raise TransportError(f"{error.filename}: {error.strerror}") from None

@@ -16,6 +16,8 @@ from hpcbrew.errors import TransportError
 from hpcbrew.transports import ssh_host
 from hpcbrew.transports.ssh_host import SshHost
 
+KEEP_ALIVE, DEAD_AFTER = 30, 60  # seconds: between two signs of life, and until one that is not confirmed ends the line
+
 
 class Prompter(Protocol):
     """Who answers when the way in needs a person."""
@@ -103,7 +105,7 @@ def _connect_one(host: SshHost, through: paramiko.SSHClient | None, prompter: Pr
         raise TransportError(f"{where}: no connection: {said}", retryable=True) from None
     transport = client.get_transport()
     assert transport is not None
-    transport.set_keepalive(30)
+    transport.set_keepalive(KEEP_ALIVE)
     return client
 
 
@@ -118,7 +120,10 @@ def _socket(
         )
     if host.proxy_command:
         return paramiko.ProxyCommand(ssh_host.proxy_words(host))
-    return socket.create_connection((host.hostname, host.port), timeout=host.connect_timeout)
+    sock = socket.create_connection((host.hostname, host.port), timeout=host.connect_timeout)
+    if hasattr(socket, "TCP_USER_TIMEOUT"):  # a line that went dead without a word is given up, not waited for
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, DEAD_AFTER * 1000)
+    return sock
 
 
 class _NewKey(paramiko.MissingHostKeyPolicy):
