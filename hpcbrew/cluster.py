@@ -1,6 +1,8 @@
 """Cluster: a site's profile, read from YAML and checked. Some ship in `configs/clusters`; the user's own come first."""
 
 import difflib
+import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -19,7 +21,15 @@ def _one_line(text: str) -> str:
     return text
 
 
+def _without_password(url: str) -> str:
+    """A profile is no place for a secret: it is shown, copied, and handed on."""
+    if re.search(r"//[^/]*@", url):
+        raise ValueError("must hold no login, as http://proxy.example.org:3128")
+    return url
+
+
 Text = Annotated[str, AfterValidator(_one_line)]
+Host = Annotated[str, Field(pattern=r"^[\w.\[][\w.:@%\[\]+-]*$")]
 Word = Annotated[str, Field(pattern=r"^[\w.:@%+=/,*-]+$")]
 # A path that a shell may expand inside double quotes, and nothing that could do more than that.
 Scratch = Annotated[str, Field(pattern=r"^(~|/|\$\w+)(/|[\w.+-]|\$\w+)*$")]
@@ -85,12 +95,15 @@ class Module(_Part):
 
 
 class Cluster(_Part):
-    """A site's profile."""
+    """A site's profile.
+
+    `proxy`, `key` (the kind of SSH key), `python` (a command) and `python_module` (loaded first) are for `setup`.
+    """
 
     name: Word
     description: Text = ""
     transport: Literal["local", "ssh"] = "ssh"
-    host: Word | None = None
+    host: Host | None = None
     scheduler: Literal["pbs", "local"] = "pbs"
     scratch: Scratch | None = None
     account: Account = Account()
@@ -105,7 +118,10 @@ class Cluster(_Part):
     name_length: Annotated[int, Field(ge=8)] = 230
     modules: tuple[Module, ...] = ()
     environment: dict[Annotated[str, Field(pattern=r"^[A-Za-z_]\w*$")], Text] = {}
-    proxy: Text | None = None
+    proxy: Annotated[Text, AfterValidator(_without_password)] | None = None
+    key: Literal["ed25519", "rsa"] = "ed25519"
+    python: Word | None = None
+    python_module: Word | None = None
     launcher: Text = "pbsdsh --"
     template: Word = "job.pbs.j2"
     slots: Annotated[int, Field(ge=1)] = 1
@@ -143,15 +159,22 @@ def available() -> dict[str, Path]:
 
 def load(name: str) -> Cluster:
     """The profile of that name. Raises ProfileError where there is none, or where it is wrong."""
+    path = _find(name)
+    return check(_read(path), name, path)
+
+
+def check(own: Mapping[str, Any], name: str, path: Path) -> Cluster:
+    """The profile that these values make, which are those of `path` or are to become so. Raises ProfileError."""
     try:
-        return Cluster.model_validate({**values(name), "name": name})
+        return Cluster.model_validate({**resolve(own, path, name), "name": name})
     except ValidationError as error:
-        raise ProfileError(_explain(_find(name), error)) from None
+        raise ProfileError(_explain(path, error)) from None
 
 
 def values(name: str) -> dict[str, Any]:
     """The keys and values of a profile as they are written, with those of the profile that it extends below them."""
-    return _resolve(_find(name), name, ())
+    path = _find(name)
+    return resolve(_read(path), path, name)
 
 
 def _find(name: str, *, not_in: Path | None = None) -> Path:
@@ -166,11 +189,11 @@ def _find(name: str, *, not_in: Path | None = None) -> Path:
     )
 
 
-def _resolve(path: Path, name: str, seen: tuple[Path, ...]) -> dict[str, Any]:
-    """The profile's values over those of the one that it extends, which may be the shipped one of its own name."""
+def resolve(own: Mapping[str, Any], path: Path, name: str, seen: tuple[Path, ...] = ()) -> dict[str, Any]:
+    """A profile's own values over those of the one that it extends, which may be the shipped one of its own name."""
     if path in seen:
         raise ProfileError(f"{path}: extends: goes round in a circle: {' → '.join(p.stem for p in (*seen, path))}")
-    values = _read(path)
+    values = dict(own)
     base = values.pop("extends", None)
     if base is None:
         return values
@@ -180,7 +203,7 @@ def _resolve(path: Path, name: str, seen: tuple[Path, ...]) -> dict[str, Any]:
         parent = _find(base, not_in=path if base == name else None)
     except ProfileError as error:
         raise ProfileError(f"{path}: extends: {error}") from None
-    return _merge(_resolve(parent, base, (*seen, path)), values)
+    return _merge(resolve(_read(parent), parent, base, (*seen, path)), values)
 
 
 def _read(path: Path) -> dict[str, Any]:

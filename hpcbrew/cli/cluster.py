@@ -1,23 +1,25 @@
-"""`hpcbrew cluster list | show`."""
+"""`hpcbrew cluster list | show | add`."""
 
 import json
+import sys
 
 import click
 import yaml
 
-from hpcbrew import cluster
+from hpcbrew import cluster, profile_writer
 from hpcbrew.cli.arguments import complete_cluster, json_option
 from hpcbrew.errors import ProfileError
 
 
 @click.group()
 def command() -> None:
-    """List clusters and show their profiles.
+    """List clusters, show their profiles, add one of your own.
 
     \b
     Examples:
       hpcbrew cluster list
       hpcbrew cluster show iitd
+      hpcbrew cluster add mine --host me@login.example.org --scratch /scratch/me --extends iitd
     """
 
 
@@ -52,3 +54,50 @@ def show(name: str, as_json: bool) -> None:
         return
     click.echo(f"# {cluster.available()[name]}")
     click.echo(yaml.safe_dump(values, sort_keys=False, default_flow_style=None), nl=False)
+
+
+@command.command()
+@click.argument("name")
+@click.option("--host", help="What ssh takes: an alias of your ssh configuration, or [USER@]HOST.")
+@click.option("--scratch", metavar="PATTERN", help="The folder for jobs and data there, as ~/scratch or $SCRATCH.")
+@click.option("--scheduler", type=click.Choice(list(profile_writer.BASES)), default="pbs", show_default=True)
+@click.option("--extends", metavar="CLUSTER", shell_complete=complete_cluster, help="Take the rest from this profile.")
+@click.option("--transport", help="How to reach it, where that is not as in the profile extended.")
+@click.option("--queue", help="The queue of jobs that name none.")
+@click.option("--project", help="The project (account) of jobs that name none.")
+@click.option("--force", is_flag=True, help="Write over a profile of that name.")
+@click.option("-y", "--yes", is_flag=True, help="Ask nothing.")
+def add(name: str, scheduler: str, extends: str | None, force: bool, yes: bool, **given: str | None) -> None:
+    """Write a profile NAME to your own folder, once it has been checked.
+
+    On a terminal what is missing is asked for.
+
+    \b
+    Examples:
+      hpcbrew cluster add padum --host hpc --scratch ~/scratch --extends iitd --project ee
+      hpcbrew cluster add mine --host me@login.example.org --scratch '$SCRATCH' --queue gpu --yes
+    """
+    if not yes and sys.stdin.isatty() and sys.stderr.isatty():
+        given |= _ask(name, scheduler, given)
+    values = profile_writer.compose(name, scheduler, extends, given)
+    if values["extends"] == profile_writer.BASES["pbs"] and not given["host"]:  # its own host is but an example
+        raise ProfileError(
+            f"{name}: host: missing; name the login node: --host HOST (an alias of your ssh config will do)"
+        )
+    path = profile_writer.write(name, values, force=force)
+    click.echo(f"Wrote {path}")
+    for queue in values.get("queues", {}):
+        click.echo(f"{values['extends']} lists no queue {queue!r}: it was added, without limits; they may be put there")
+    click.echo(f"Next: hpcbrew setup {name}, hpcbrew cluster check {name}, hpcbrew config set cluster {name}")
+
+
+def _ask(name: str, scheduler: str, given: dict[str, str | None]) -> dict[str, str]:
+    """What was not given and must be: where the cluster is, and its scratch folder."""
+    asked: dict[str, str] = {}
+    if scheduler == "local":
+        return asked
+    if not given["host"]:
+        asked["host"] = click.prompt(f"Login node of {name} (an alias of your ssh config, or USER@HOST)", err=True)
+    if not given["scratch"]:
+        asked["scratch"] = click.prompt("Scratch folder there", default="~/scratch", err=True)
+    return asked

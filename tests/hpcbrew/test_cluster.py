@@ -55,6 +55,8 @@ FAULTS = {
     "wrong type": ("extends: iitd\nmax_nodes: many\n", "max_nodes: 'many': Input should be a valid integer"),
     "line break": ('extends: iitd\nproxy: "a\\nb"\n', "must be one line"),
     "scratch that runs a command": ("extends: iitd\nscratch: $(rm -rf ~)\n", "scratch: '$(rm -rf ~)'"),
+    "password of a proxy": ("extends: iitd\nproxy: http://me:secret@proxy:3128\n", "must hold no login"),
+    "host that is an option": ("extends: iitd\nhost: -oProxyCommand=id\n", "host: '-oProxyCommand=id'"),
     "no host": ("scratch: ~/scratch\n", "host: missing"),
     "queue not there": ("extends: iitd\nqueue: fast\n", "'fast' is not among queues"),
     "not YAML": ("host: [a\n", ":2: not YAML"),

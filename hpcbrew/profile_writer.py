@@ -1,0 +1,65 @@
+"""New profiles in the user's own folder: composed from a few values, checked whole, then written."""
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from engine.proto import files
+from hpcbrew import cluster
+from hpcbrew.errors import ProfileError
+
+NAME = re.compile(r"[A-Za-z0-9][\w.-]*")
+BASES = {"pbs": "openpbs", "local": "local"}
+
+
+def path(name: str) -> Path:
+    """Where the user's own profile of that name lies. Raises ProfileError for what is no name."""
+    if not NAME.fullmatch(name):
+        raise ProfileError(
+            f"{name!r} is no name for a cluster: letters, digits and _ . - only, a letter or digit first"
+        )
+    return cluster.folders()[0] / f"{name}.yaml"
+
+
+def compose(name: str, scheduler: str, extends: str | None, given: Mapping[str, str | None]) -> dict[str, Any]:
+    """The profile's own values, those that are None left out.
+
+    What is not said is taken from `extends`, else from the shipped profile of the same name, else from a plain one of
+    the scheduler. `given`: host, scratch, transport, queue, project. A queue that the base does not list is added to
+    its list, without limits.
+    """
+    shipped = cluster.folders()[1] / f"{name}.yaml"
+    base = extends or (name if shipped.exists() else BASES[scheduler])
+    below = cluster.resolve({"extends": base}, path(name), name)
+    values: dict[str, Any] = {"extends": base}
+    if scheduler != below.get("scheduler", "pbs"):
+        values["scheduler"] = scheduler
+    values |= {key: given[key] for key in ("transport", "host", "scratch", "queue") if given.get(key) is not None}
+    if values.get("transport", below.get("transport")) != "local" and "scratch" in values:
+        values["scratch"] = _unexpanded(values["scratch"])
+    if given.get("project") is not None:
+        values["account"] = {"default": given["project"]}
+    queues = below.get("queues", {})
+    if queues and values.get("queue") and values["queue"] not in queues:
+        values["queues"] = {values["queue"]: {}}
+    return values
+
+
+def _unexpanded(scratch: str) -> str:
+    """`--scratch ~/scratch` arrives with the home folder of this machine in it, which means nothing on the cluster."""
+    home = str(Path.home())
+    return f"~{scratch.removeprefix(home)}" if scratch == home or scratch.startswith(f"{home}/") else scratch
+
+
+def write(name: str, values: Mapping[str, Any], *, force: bool = False) -> Path:
+    """Raises ProfileError for values that make no sound profile, and for a profile that is there, without `force`."""
+    target = path(name)
+    cluster.check(values, name, target)
+    if target.exists() and not force:
+        raise ProfileError(f"{target}: there is a profile of that name. Edit it, or write it anew with --force")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    files.replace(target, yaml.safe_dump(dict(values), sort_keys=False).encode())
+    return target
