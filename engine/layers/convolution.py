@@ -72,7 +72,7 @@ class Deconvolution(Weighted):
         made = self.window.inputs(self.spatial)
         if any(n < 1 for n in made):
             raise self.error(
-                f"pad {same(self.window.pad)} leaves nothing of {self.bottom(0)} of {by(self.spatial)}: its top would be "
-                f"{by(made)}. Give it less pad, or a larger kernel_size or stride."
+                f"pad {same(self.window.pad)} leaves nothing of {self.bottom(0)} of {by(self.spatial)}: its top would "
+                f"be {by(made)}. Give it less pad, or a larger kernel_size or stride."
             )
         return [(*self.lead, self.config.convolution_param.num_output, *made)] * len(bottoms)

@@ -4,7 +4,7 @@ from itertools import product
 
 import numpy as np
 import pytest
-from harness import Case, check_export, check_formula, check_gradient, check_refused
+from harness import Case, check_export, check_formula, check_gradient, check_refused, net_of
 
 from engine.proto import caffe_pb2 as pb
 from engine.proto import text
@@ -175,10 +175,8 @@ def test_step_lowers_for_cuda(case):
 
 @pytest.mark.parametrize(("kind", "shape"), [("Convolution", (6, 2, 3, 3)), ("Deconvolution", (4, 3, 3, 3))])
 def test_weights_have_caffes_shape(kind, shape):
-    case = Case(
-        "c", f'type: "{kind}" convolution_param {{ num_output: 6 kernel_size: 3 group: 2 }}', {"x": (1, 4, 5, 5)}
-    )
-    assert [p.shape for p in case.net.params] == [shape, (6,)]
+    net = net_of(f'type: "{kind}" convolution_param {{ num_output: 6 kernel_size: 3 group: 2 }}', {"x": (1, 4, 5, 5)})
+    assert [p.shape for p in net.params] == [shape, (6,)]
 
 
 @pytest.mark.parametrize("kind", ["Convolution", "Deconvolution"])

@@ -5,44 +5,17 @@ from harness import Case, check_export, check_formula, check_gradient, check_ref
 
 X = (2, 3, 6, 5)
 CASES = [
-    Case("no offset", 'type: "Crop"', {"x": X, "like": (1, 1, 4, 2)}, lambda x, like: x[:, :, :4, :2]),
-    Case(
-        "one for all",
-        'type: "Crop" crop_param { offset: 2 }',
-        {"x": X, "like": (9, 9, 4, 2)},
-        lambda x, _: x[:, :, 2:, 2:4],
-    ),
-    Case(
-        "one an axis",
-        'type: "Crop" crop_param { axis: 1 offset: [1, 0, 3] }',
-        {"x": X, "like": (1, 2, 5, 2)},
-        lambda x, _: x[:, 1:3, 0:5, 3:5],
-    ),
-    Case(
-        "last axis",
-        'type: "Crop" crop_param { axis: -1 offset: 1 }',
-        {"x": X, "like": (1, 1, 1, 3)},
-        lambda x, _: x[..., 1:4],
-    ),
-    Case(
-        "all axes",
-        'type: "Crop" crop_param { axis: 0 offset: [1, 0, 2, 1] }',
-        {"x": X, "like": (1, 2, 3, 4)},
-        lambda x, _: x[1:, :2, 2:5, 1:],
-    ),
-    Case("whole", 'type: "Crop"', {"x": X, "like": X}, lambda x, _: x),
-    Case(
-        "5 axes",
-        'type: "Crop" crop_param { axis: 3 }',
-        {"x": (1, 2, 3, 4, 5), "like": (1, 1, 1, 2, 2)},
-        lambda x, _: x[..., :2, :2],
-    ),
-    Case(
-        "more axes in the second",
-        'type: "Crop" crop_param { axis: 1 }',
-        {"x": (2, 4), "like": (2, 3, 7)},
-        lambda x, _: x[:, :3],
-    ),
+    Case(name, f'type: "Crop" crop_param {{ {options} }}', {"x": x, "like": like}, formula)
+    for name, options, x, like, formula in [
+        ("no offset", "", X, (1, 1, 4, 2), lambda x, _: x[:, :, :4, :2]),
+        ("one for all", "offset: 2", X, (9, 9, 4, 2), lambda x, _: x[:, :, 2:, 2:4]),
+        ("one an axis", "axis: 1 offset: [1, 0, 3]", X, (1, 2, 5, 2), lambda x, _: x[:, 1:3, 0:5, 3:5]),
+        ("last axis", "axis: -1 offset: 1", X, (1, 1, 1, 3), lambda x, _: x[..., 1:4]),
+        ("all axes", "axis: 0 offset: [1, 0, 2, 1]", X, (1, 2, 3, 4), lambda x, _: x[1:, :2, 2:5, 1:]),
+        ("whole", "", X, X, lambda x, _: x),
+        ("5 axes", "axis: 3", (1, 2, 3, 4, 5), (1, 1, 1, 2, 2), lambda x, _: x[..., :2, :2]),
+        ("more axes in the second", "axis: 1", (2, 4), (2, 3, 7), lambda x, _: x[:, :3]),
+    ]
 ]
 
 

@@ -29,15 +29,13 @@ def within(size, alpha, beta):
 CASES = [
     Case("defaults", 'type: "LRN"', {"x": (2, 7, 3, 4)}, across(5, 1, 0.75, 1)),
     Case(
-        "beta 0.5, k 2",
+        "k 2",
         'type: "LRN" lrn_param { alpha: 0.3 beta: 0.5 k: 2 }',
         {"x": (2, 6, 2, 3)},
         across(5, 0.3, 0.5, 2),
     ),
     Case("size 1", 'type: "LRN" lrn_param { local_size: 1 }', {"x": (2, 3, 2, 2)}, across(1, 1, 0.75, 1)),
-    Case(
-        "more than the channels", 'type: "LRN" lrn_param { local_size: 9 }', {"x": (2, 3, 2, 2)}, across(9, 1, 0.75, 1)
-    ),
+    Case("beyond the channels", 'type: "LRN" lrn_param { local_size: 9 }', {"x": (2, 3, 2, 2)}, across(9, 1, 0.75, 1)),
     Case("one channel", 'type: "LRN"', {"x": (2, 1, 2, 2)}, across(5, 1, 0.75, 1)),
     Case("engine", 'type: "LRN" lrn_param { local_size: 3 engine: CUDNN }', {"x": (1, 4, 2, 2)}, across(3, 1, 0.75, 1)),
     Case(
@@ -79,9 +77,8 @@ def test_step_lowers_for_cuda(case):
 
 @pytest.mark.parametrize("size", [0, 4])
 def test_an_even_size_is_refused(size):
-    check_refused(
-        f'type: "LRN" lrn_param {{ local_size: {size} }}', {"x": (1, 2, 3, 3)}, f"local_size is {size}; it must be odd"
-    )
+    layer = f'type: "LRN" lrn_param {{ local_size: {size} }}'
+    check_refused(layer, {"x": (1, 2, 3, 3)}, f"local_size is {size}; it must be odd")
 
 
 def test_four_axes_are_asked_for():
