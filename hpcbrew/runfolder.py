@@ -2,7 +2,7 @@
 
 job.json          what the job is: enough for another machine to find it and read it
 job.pbs           the script, as submitted
-job.id            the scheduler's id, written as soon as it was given
+job.id            the scheduler's id, written as soon as it was given; of a chain, a line for each link
 solver.prototxt   and the nets: the shipped copies, with paths rewritten
 snapshots/        .caffemodel and .solverstate
 train.log         all that the script and the engine print, live
@@ -17,6 +17,8 @@ import re
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import Any
+
+from hpcbrew.schedulers.pbs import JOB_ID
 
 RUNS = PurePosixPath("runs")
 JOB = "job.json"
@@ -57,6 +59,12 @@ class Progress:
     seconds_left: float | None = None
     time: float | None = None
     outputs: dict[str, Any] = field(default_factory=dict)
+
+
+def read_ids(data: bytes | None) -> tuple[str, ...]:
+    """The scheduler's ids of the job, in the order of submission; none where there are none yet."""
+    lines = (line.strip() for line in (data or b"").decode(errors="replace").splitlines())
+    return tuple(dict.fromkeys(line for line in lines if JOB_ID.fullmatch(line)))
 
 
 def read_exit(data: bytes | None) -> ExitRecord | None:

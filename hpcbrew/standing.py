@@ -1,6 +1,7 @@
 """What a job's state is, by everything that is known of it. Its own exit record comes first, the scheduler second."""
 
 import signal
+from dataclasses import replace
 
 from hpcbrew.job import JobRecord, JobState, Standing
 from hpcbrew.runfolder import ExitRecord
@@ -11,15 +12,18 @@ TERMINATED = {128 + signal.SIGTERM, 256 + signal.SIGTERM, 128 + signal.SIGKILL, 
 KINDER = {JobState.CANCELLED, JobState.OUT_OF_WALLTIME, JobState.OUT_OF_MEMORY, JobState.FAILED}
 
 
-def judge(record: JobRecord, exit_record: ExitRecord | None, polled: Polled | None) -> Standing:
+def judge(
+    record: JobRecord, exit_record: ExitRecord | None, polled: Polled | None, ids: tuple[str, ...] = ()
+) -> Standing:
     """The state to write down. `polled` is None where the scheduler did not answer: then only an exit record counts.
 
-    The exit record has the job's own status; why it came to that (walltime, memory, qdel) only the scheduler knows.
+    `ids`: of a chain, those of all its links. The exit record has the job's own status; why it came to that (walltime,
+    memory, qdel) only the scheduler knows.
     """
     if exit_record is not None and exit_record.status == 0:
         return Standing(JobState.DONE, "", 0)
-    view = polled.jobs.get(record.id) if polled and record.id else None
-    by_scheduler = view.standing if view else None
+    ids = ids or ((record.id,) if record.id else ())
+    by_scheduler = _of_links(ids, polled) if polled else None
     if exit_record is not None:
         if by_scheduler is not None and not by_scheduler.state.final:
             return Standing(JobState.ENDING)
@@ -27,9 +31,24 @@ def judge(record: JobRecord, exit_record: ExitRecord | None, polled: Polled | No
         return _cancelled(record, by_scheduler if by_scheduler and explained else failed(exit_record.status))
     if by_scheduler is not None:
         return _cancelled(record, by_scheduler)
-    if polled is not None and record.id in polled.unknown:
+    if polled is not None and ids and polled.unknown.issuperset(ids):
         return Standing(JobState.LOST, "the scheduler does not know it any more, and it left no exit record")
     return record.standing
+
+
+def _of_links(ids: tuple[str, ...], polled: Polled) -> Standing | None:
+    """The link of a chain that tells how the chain stands: one that runs; or the next; or the last that ran."""
+    seen = [(n, polled.jobs[job_id].standing) for n, job_id in enumerate(ids, 1) if job_id in polled.jobs]
+    live = [link for link in seen if not link[1].state.final]
+    ran = [link for link in seen if link[1].state not in (JobState.CANCELLED, JobState.NEVER_RAN)]
+    running = [link for link in live if link[1].state in (JobState.RUNNING, JobState.ENDING)]
+    chosen = next(iter([*running, *live, *reversed(ran), *reversed(seen)]), None)
+    if chosen is None:
+        return None
+    number, standing = chosen
+    if len(ids) == 1:
+        return standing
+    return replace(standing, reason=": ".join(filter(None, (f"link {number} of {len(ids)}", standing.reason))))
 
 
 def _cancelled(record: JobRecord, standing: Standing) -> Standing:

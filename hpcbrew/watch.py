@@ -25,11 +25,15 @@ class Site:
 
 @dataclass(frozen=True)
 class Watched:
-    """A job as it stands, and how far its training is. `trouble` is why its cluster could not be asked."""
+    """A job as it stands, and how far its training is. `trouble` is why its cluster could not be asked.
+
+    `live`: the scheduler's ids of it that are not known to have ended; several where it is a chain.
+    """
 
     record: JobRecord
     progress: Progress | None = None
     trouble: str = ""
+    live: tuple[str, ...] = ()
 
 
 def reach(address: Address) -> Site:
@@ -53,27 +57,29 @@ def refresh(records: Iterable[JobRecord], ledger: Ledger) -> list[Watched]:
 
 def look(site: Site, records: list[JobRecord], ledger: Ledger) -> list[Watched]:
     """The jobs of one cluster anew."""
-    found = [_find(site, record, ledger) for record in records]
-    folders = [r.run_folder for r in found]
-    files = site.transport.read_all(
-        [f / runfolder.EXIT for f in folders] + [f / runfolder.PROGRESS for f in folders],
-    )
-    exits = [runfolder.read_exit(data) for data in files[: len(found)]]
-    progress = [runfolder.read_progress(data) for data in files[len(found) :]]
+    names = (runfolder.EXIT, runfolder.PROGRESS, runfolder.ID)
+    files = site.transport.read_all([r.run_folder / name for name in names for r in records])
+    count = len(records)
+    exits = [runfolder.read_exit(data) for data in files[:count]]
+    progress = [runfolder.read_progress(data) for data in files[count : 2 * count]]
+    ids = [runfolder.read_ids(data) for data in files[2 * count :]]
+    found = [_confirmed(record, known, ledger) for record, known in zip(records, ids, strict=True)]
+    ids = [known or ((r.id,) if r.id else ()) for r, known in zip(found, ids, strict=True)]
     trouble, polled = "", None
     # A job that says itself that it went well need not be asked after.
-    asked = [r.id for r, e in zip(found, exits, strict=True) if r.id and not (e and e.status == 0)]
+    asked = [i for known, e in zip(ids, exits, strict=True) if not (e and e.status == 0) for i in known]
     if asked:
         try:
             polled = poll(site, asked)
         except HpcbrewError as error:
             trouble = str(error)
     watched = []
-    for record, exit_record, going in zip(found, exits, progress, strict=True):
-        standing = judge(record, exit_record, polled)
+    for record, known, exit_record, going in zip(found, ids, exits, progress, strict=True):
+        standing = judge(record, exit_record, polled, known)
         if standing != record.standing:
             ledger.settle(record.token, standing)
-        watched.append(Watched(replace(record, standing=standing), going, trouble))
+        live = () if standing.state.final else tuple(i for i in known if not _over(i, polled))
+        watched.append(Watched(replace(record, standing=standing), going, trouble, live))
     return watched
 
 
@@ -83,13 +89,14 @@ def poll(site: Site, ids: list[str]) -> Polled:
     return site.scheduler.parse_status(answer)
 
 
-def _find(site: Site, record: JobRecord, ledger: Ledger) -> JobRecord:
+def _confirmed(record: JobRecord, ids: tuple[str, ...], ledger: Ledger) -> JobRecord:
     """A job whose submission broke off: the id lies in its run folder, if the scheduler ever gave one."""
-    if record.id is not None:
+    if record.id is not None or not ids:
         return record
-    data = site.transport.read(record.run_folder / runfolder.ID)
-    if not data or not data.strip():
-        return record
-    job_id = data.decode(errors="replace").strip().splitlines()[-1]
-    ledger.accepted(record.token, job_id)
-    return replace(record, id=job_id)
+    ledger.accepted(record.token, ids[0])
+    return replace(record, id=ids[0])
+
+
+def _over(job_id: str, polled: Polled | None) -> bool:
+    view = polled.jobs.get(job_id) if polled else None
+    return view is not None and view.standing.state.final

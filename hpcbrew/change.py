@@ -1,0 +1,63 @@
+"""What is done to a job that is in the queue or runs: cancelled, held, released."""
+
+from collections.abc import Callable
+from pathlib import PurePosixPath
+
+from hpcbrew import watch
+from hpcbrew.errors import RequestError
+from hpcbrew.job import JobRecord, JobState, Standing
+from hpcbrew.ledger import Ledger
+from hpcbrew.schedulers.pbs import Pbs
+from hpcbrew.watch import Site, Watched
+
+Command = Callable[[Pbs], Callable[[str], tuple[str, ...]]]
+
+
+def cancel(record: JobRecord, ledger: Ledger) -> str:
+    """Asks for the end of a job, of all its links where it is a chain. Returns what came of it, in words."""
+    site, seen = _seen(record, ledger)
+    if seen.record.standing.state.final:
+        return f"has ended already: {seen.record.standing.state}"
+    if not seen.live:
+        ledger.settle(record.token, Standing(JobState.CANCELLED, "before the scheduler had confirmed it"))
+        return "was never confirmed by the scheduler; it is off the list"
+    ledger.cancel_asked(record.token)
+    return "cancelled" if _each(site, seen, lambda s: s.delete_command) else "had ended before it could be cancelled"
+
+
+def hold(record: JobRecord, ledger: Ledger) -> str:
+    """Keeps a job that waits from being started. Raises RequestError for one that runs, or has ended."""
+    site, seen = _seen(record, ledger)
+    _check(seen, "held")
+    if seen.record.standing.state in (JobState.RUNNING, JobState.ENDING) and len(seen.live) == 1:
+        raise RequestError("runs already, and only a job that waits can be held")
+    return "held" if _each(site, seen, lambda s: s.hold_command) else "had ended before it could be held"
+
+
+def release(record: JobRecord, ledger: Ledger) -> str:
+    """Lets a held job go. Raises RequestError for one that has ended."""
+    site, seen = _seen(record, ledger)
+    _check(seen, "released")
+    return "released" if _each(site, seen, lambda s: s.release_command) else "had ended before it could be released"
+
+
+def _seen(record: JobRecord, ledger: Ledger) -> tuple[Site, Watched]:
+    site = watch.reach(record.address)
+    return site, watch.look(site, [record], ledger)[0]
+
+
+def _check(seen: Watched, verb: str) -> None:
+    standing = seen.record.standing
+    if standing.state.final:
+        raise RequestError(f"has ended already ({standing.state}), and cannot be {verb}")
+    if not seen.live:
+        raise RequestError(f"was not yet confirmed by the scheduler, and cannot be {verb}; hpcbrew status looks again")
+
+
+def _each(site: Site, seen: Watched, command: Command) -> bool:
+    """Later links of a chain first: the end of one would let the next begin. Whether any of them was still there."""
+    there = False
+    for job_id in reversed(seen.live):
+        answer = site.transport.run(command(site.scheduler)(job_id), PurePosixPath("/"))
+        there |= site.scheduler.parse_change(answer)
+    return there

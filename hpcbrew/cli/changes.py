@@ -1,0 +1,34 @@
+"""What `cancel`, `hold` and `release` have in common: several jobs, one outcome each."""
+
+import json
+from collections.abc import Callable
+
+import click
+
+from hpcbrew.errors import HpcbrewError
+from hpcbrew.job import JobRecord
+from hpcbrew.ledger import Ledger
+
+Change = Callable[[JobRecord, Ledger], str]
+
+
+def change(jobs: tuple[str, ...], action: Change, *, as_json: bool) -> None:
+    """Does `action` to each job, and says what came of it. One that fails holds up no other; the exit status is 2."""
+    ledger = Ledger()
+    troubles = 0
+    outcomes: list[dict[str, object]] = []
+    for record in [ledger.find(job) for job in jobs]:
+        outcome = error = None
+        try:
+            outcome = action(record, ledger)
+        except HpcbrewError as refused:
+            error = str(refused)
+            troubles += 1
+            click.echo(f"hpcbrew: error: {record.name} ({record.id or record.token}): {error}", err=True)
+        outcomes.append({**ledger.find(record.token).as_json(), "outcome": outcome, "error": error})
+        if outcome and not as_json:
+            click.echo(f"{record.name} ({record.id or record.token}): {outcome}")
+    if as_json:
+        click.echo(json.dumps(outcomes, indent=2))
+    if troubles:
+        raise SystemExit(2)

@@ -1,0 +1,21 @@
+"""`hpcbrew hold`."""
+
+import click
+
+from hpcbrew import change
+from hpcbrew.cli import changes
+from hpcbrew.cli.arguments import complete_job, json_option
+
+
+@click.command()
+@click.argument("jobs", nargs=-1, required=True, metavar="JOB...", shell_complete=complete_job)
+@json_option
+def command(jobs: tuple[str, ...], as_json: bool) -> None:
+    """Hold jobs that wait in the queue: they are not started before `hpcbrew release`.
+
+    \b
+    Examples:
+      hpcbrew hold lenet
+      hpcbrew release lenet
+    """
+    changes.change(jobs, change.hold, as_json=as_json)

@@ -1,0 +1,21 @@
+"""`hpcbrew release`."""
+
+import click
+
+from hpcbrew import change
+from hpcbrew.cli import changes
+from hpcbrew.cli.arguments import complete_job, json_option
+
+
+@click.command()
+@click.argument("jobs", nargs=-1, required=True, metavar="JOB...", shell_complete=complete_job)
+@json_option
+def command(jobs: tuple[str, ...], as_json: bool) -> None:
+    """Release jobs that were held: they take their turn in the queue again.
+
+    \b
+    Examples:
+      hpcbrew release lenet
+      hpcbrew release 12.pbshpc 13.pbshpc
+    """
+    changes.change(jobs, change.release, as_json=as_json)
