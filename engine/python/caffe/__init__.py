@@ -4,7 +4,7 @@ from engine.layers.base import REGISTRY
 from engine.layers.python import UserLayer as Layer
 from engine.proto.caffe_pb2 import TEST, TRAIN
 
-from . import proto
+from . import io, proto
 from .mode import set_device, set_mode_cpu, set_mode_gpu, set_random_seed
 from .pycaffe import Net
 from .solvers import (
@@ -38,6 +38,7 @@ __all__ = [
     "RMSPropSolver",
     "SGDSolver",
     "get_solver",
+    "io",
     "layer_type_list",
     "proto",
     "set_device",

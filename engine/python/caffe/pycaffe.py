@@ -14,10 +14,12 @@ import numpy as np
 import engine.net
 from engine.blob import Blob, BlobVec
 from engine.data.feed import Feed
+from engine.data.hdf5_output import HDF5Sink
 from engine.errors import NetError
 from engine.graph import Value
 from engine.layers import python
 from engine.layers.base import Array, Layer, Source
+from engine.layers.data import HDF5Output, MemoryData
 from engine.proto import binary, text
 from engine.solver import snapshot
 
@@ -78,7 +80,9 @@ class Net:
     def _open(self, net: engine.net.Net, params: list[Blob]) -> None:
         self._net = self._built = net
         self._owned = params
+        self._sources: dict[int, Any] = {}
         self._feeds: dict[int, Feed] = {}
+        self._sinks: dict[int, HDF5Sink] = {}
         self._seeds = np.zeros(len(net.layers), np.uint32)
         self._overwritten: dict[Value, Array] = {}
         self._recalled: dict[int, Array] = {}
@@ -192,11 +196,15 @@ class Net:
         params = self._params(start, end)
         with python.surfaced():
             passed = jax.block_until_ready(run(params, given, self._seeds))
+            jax.effects_barrier()  # layers without tops leave nothing else to wait for
         self._recalled.update((k, params[k]) for ids in net.memory_ids[start : end + 1] for k in ids)
         self._overwritten.update((v, x) for v, x in given.items() if v != self._last[v.blob])
         self._put(passed.values)
         for k, x in passed.updates.items():
             self._owned[k].put(x)
+        for i in range(start, end + 1):
+            if net.layers[i].sink:
+                self._sink(i).write([self.blobs[v.blob].data for v in net.graph.nodes[i].bottoms])
 
     def _put(self, values: Mapping[Value, Array]) -> None:
         """Into each blob the last of its versions; those that it overwrites are kept for backward."""
@@ -241,10 +249,32 @@ class Net:
 
     def _feed(self, i: int, layer: Source) -> Feed:
         if i not in self._feeds:
-            feed = Feed({layer.name: layer.open(mode.next_seed())}, self._net.label_bounds)
-            weakref.finalize(self, feed.close)
-            self._feeds[i] = feed
+            self._sources[i] = layer.open(mode.next_seed())
+            self._feeds[i] = Feed({layer.name: self._sources[i]}, self._net.label_bounds)
+            weakref.finalize(self, self._feeds[i].close)
         return self._feeds[i]
+
+    def _sink(self, i: int) -> HDF5Sink:
+        """The file of an HDF5Output layer; it is complete when the net is gone, or the program ends."""
+        if i not in self._sinks:
+            layer = self._net.layers[i]
+            assert isinstance(layer, HDF5Output)
+            self._sinks[i] = layer.open()
+            weakref.finalize(self, self._sinks[i].close)
+        return self._sinks[i]
+
+    def set_input_arrays(self, data: np.ndarray, labels: np.ndarray) -> None:
+        """What the net's MemoryData layer hands out: data (n, channels, height, width), labels (n,), round and round.
+
+        n is a multiple of the batch size. Raises NetError without such a layer, DataError for arrays that do not fit.
+        """
+        for i, layer in enumerate(self._net.layers):
+            if isinstance(layer, MemoryData):
+                feed = self._feed(i, layer)
+                self._sources[i].set(data, labels)
+                feed.restore({layer.name: {"at": 0}})
+                return
+        raise NetError("set_input_arrays: this net has no MemoryData layer.")
 
     # Parameters
 

@@ -1,6 +1,7 @@
 """caffe.Net: blobs that are numpy arrays, passes over ranges, shared and copied parameters, and its errors."""
 
 import caffe
+import h5py
 import numpy as np
 import pytest
 
@@ -225,6 +226,38 @@ def test_a_filter_has_its_true_size(tmp_path):
         assert net.forward(x=np.ones((4, 2)), s=chosen)["z"].tolist() == [2] * sum(chosen)
         net.blobs["z"].diff[...] = 3
         np.testing.assert_array_equal(net.backward()["x"][:, 0], 3 * np.array(chosen))
+
+
+MEMORY = """layer { name: "m" type: "MemoryData" top: "data" top: "label"
+                  memory_data_param { batch_size: 2 channels: 1 height: 1 width: 3 } }"""
+
+
+def test_arrays_in_memory_are_handed_out_round_and_round(tmp_path):
+    net = opened(tmp_path, MEMORY)
+    data = np.arange(12, dtype=np.float32).reshape(4, 1, 1, 3)
+    for arrays in (data, -data):
+        net.set_input_arrays(arrays, np.arange(4, dtype=np.float32))
+        seen = [net.forward()["data"].copy() for _ in range(3)]
+        np.testing.assert_array_equal(seen, [arrays[:2], arrays[2:], arrays[:2]])
+
+
+def test_set_input_arrays_needs_its_layer(net):
+    with pytest.raises(NetError, match="no MemoryData"):
+        net.set_input_arrays(X, X)
+
+
+def test_an_output_file_is_complete_when_the_net_is_gone(tmp_path):
+    path = tmp_path / "out.h5"
+    sink = (
+        f'layer {{ name: "o" type: "HDF5Output" bottom: "x" bottom: "t" hdf5_output_param {{ file_name: "{path}" }} }}'
+    )
+    net = opened(tmp_path, "".join(line for line in NET.splitlines(True)[2:4]) + sink)
+    for k in (1, 2):
+        net.forward(x=k * X, t=[0, k])
+    del net
+    with h5py.File(path) as file:
+        np.testing.assert_array_equal(file["data"][:, :, 0, 0], np.concatenate([X, 2 * X]))
+        np.testing.assert_array_equal(file["label"][:, 0, 0, 0], [0, 1, 0, 2])
 
 
 def test_stages_and_levels_choose_layers(tmp_path):
