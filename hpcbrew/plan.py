@@ -3,19 +3,18 @@
 import hashlib
 import json
 import re
-import shlex
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import PurePosixPath
 
-from hpcbrew import digest, limits, runfolder, schedulers
+from hpcbrew import digest, handover, limits, runfolder, schedulers
 from hpcbrew.cluster import Cluster
 from hpcbrew.digest import Measured
 from hpcbrew.errors import RequestError
 from hpcbrew.job import JobPlan, JobRequest, Upload
 from hpcbrew.limits import Settled
-from hpcbrew.manifest import SNAPSHOTS, SOLVER, Item, Manifest
+from hpcbrew.manifest import SOLVER, Item, Manifest
 from hpcbrew.render import render
 from hpcbrew.schedulers.directives import directives
 
@@ -60,7 +59,6 @@ def plan(
         check_engine=cluster.scheduler != "local",
         arguments=_arguments(manifest, settled, where),
     )
-    # The id is on scratch before anyone reads it: a connection that breaks here loses no job.
     qsub = schedulers.of(cluster.address).submit_command(PurePosixPath(runfolder.SCRIPT))
     described = _describe(request, cluster, manifest, settled, name, token)
     made = {runfolder.SCRIPT: script, runfolder.JOB: described, **texts}
@@ -74,7 +72,7 @@ def plan(
         script=script,
         definitions=tuple(_made(folder / target, text) for target, text in made.items()),
         data=tuple(upload for m in measured.values() for upload in _uploads(m)),
-        command=("sh", "-c", f"mkdir {SNAPSHOTS} && {shlex.join(qsub)} >{runfolder.ID} && cat {runfolder.ID}"),
+        command=handover.command(qsub),
     )
 
 

@@ -1,0 +1,25 @@
+"""Hands a script to the scheduler exactly once, however often the connection breaks and the command is repeated.
+
+Whoever makes the folder for snapshots calls qsub; the id is on scratch before anyone reads it. A repeated command finds
+the id there, or that another is at it, or, where qsub refused, asks anew.
+"""
+
+import shlex
+from collections.abc import Sequence
+
+from hpcbrew import runfolder
+from hpcbrew.manifest import SNAPSHOTS
+
+BEGUN = "begun"
+"""The answer where an earlier attempt has gone to qsub, and its id is not there yet."""
+
+
+def command(qsub: Sequence[str]) -> tuple[str, ...]:
+    """To be run in the run folder as often as needed: prints the id, or `BEGUN`, or ends as a refusing qsub does."""
+    script = (
+        f"[ ! -s {runfolder.ID} ] || exec cat {runfolder.ID}; "
+        f"mkdir {SNAPSHOTS} 2>/dev/null || {{ [ -d {SNAPSHOTS} ] || exec mkdir {SNAPSHOTS}; echo {BEGUN}; exit; }}; "
+        f'if id=$({shlex.join(qsub)}); then printf "%s\\n" "$id" >{runfolder.ID}; printf "%s\\n" "$id"; '
+        f"else status=$?; rmdir {SNAPSHOTS}; exit $status; fi"
+    )
+    return ("sh", "-c", script)
