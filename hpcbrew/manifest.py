@@ -10,6 +10,7 @@ from typing import Any
 from engine import graph, layer_types
 from engine.proto import caffe_pb2 as pb
 from engine.proto import paths, text
+from engine.solver import settings
 from hpcbrew import lists, overrides
 from hpcbrew.errors import ManifestError
 from hpcbrew.job import JobRequest
@@ -104,8 +105,8 @@ class Manifest:
 def collect(request: JobRequest) -> Manifest:
     """Reads the solver and its nets, and finds every file that they need.
 
-    Raises PrototxtError and NetError (engine.errors) for definitions that cannot be used, ManifestError for a file that
-    is missing, RequestError for an override that a solver does not take.
+    Raises PrototxtError, SolverError and NetError (engine.errors) for definitions that cannot be used, ManifestError
+    for a file that is missing, RequestError for an override that a solver does not take.
     """
     return _Collector(request).collect()
 
@@ -117,6 +118,8 @@ class _Collector:
         self.request = request
         self.path = request.solver.absolute()
         self.solver = overrides.apply(text.read_solver(request.solver), request.overrides)
+        with settings.named(request.solver):
+            settings.check(self.solver)
         self.definitions: dict[str, pb.SolverParameter | pb.NetParameter] = {SOLVER: self.solver}
         self.names: dict[Path, str] = {}
         self.references: list[Reference] = []
@@ -146,13 +149,7 @@ class _Collector:
 
     def _walk_nets(self) -> None:
         solver = self.solver
-        trained = [f for f in ("train_net", "train_net_param", "net", "net_param") if solver.HasField(f)]
-        if len(trained) != 1:
-            said = ", ".join(trained) or "none"
-            raise ManifestError(
-                f"{self.request.solver}: a solver trains one net, named by exactly one of net, net_param, train_net, "
-                f"train_net_param; found: {said}"
-            )
+        trained = [name for name in settings.TRAIN_NETS if solver.HasField(name)]
         train = _state(pb.TRAIN, solver.train_state)
         tests = [_state(pb.TEST, s) for s in solver.test_state] or [_state(pb.TEST, pb.NetState())]
         own_tests = len(solver.test_net) + len(solver.test_net_param)

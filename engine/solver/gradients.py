@@ -8,7 +8,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from engine.errors import SolverError
 from engine.net import Param
 from engine.proto import caffe_pb2 as pb
 from engine.solver.updates import Scalar, Slots, Update
@@ -47,11 +46,7 @@ class Settings:
 
     @classmethod
     def from_solver(cls, p: pb.SolverParameter) -> "Settings":
-        """Raises SolverError for a regularization_type that is not L1 or L2, and for an iter_size below 1."""
-        if p.regularization_type not in ("L1", "L2"):
-            raise SolverError(f'unknown regularization_type "{p.regularization_type}"; there are L1 and L2.')
-        if p.iter_size < 1:
-            raise SolverError(f"iter_size is {p.iter_size}; it must be at least 1.")
+        """Of settings that `settings.check` has passed."""
         clip = p.clip_gradients if p.clip_gradients >= 0 else None
         return cls(clip, p.iter_size, p.weight_decay, p.regularization_type == "L1")
 

@@ -1,16 +1,30 @@
-"""What a solver's settings ask for: its nets, and whether all that they need is there. Reads files, runs nothing."""
+"""What a solver's settings ask for: its nets, and whether all that they need is there. Reads files, runs nothing.
+
+Imports no JAX: the submitter checks solvers through this module too.
+"""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from difflib import get_close_matches
 from pathlib import Path
 
-from engine.errors import SolverError
+from engine.errors import SnapshotError, SolverError
 from engine.proto import caffe_pb2 as pb
 from engine.proto import paths, text
 from engine.solver import schedules
 
 TRAIN_NETS = ("net", "net_param", "train_net", "train_net_param")
+
+DECAYS: dict[str, tuple[str, ...]] = {
+    "SGD": (),
+    "Nesterov": (),
+    "AdaGrad": (),
+    "RMSProp": ("rms_decay",),
+    "AdaDelta": ("momentum",),
+    "Adam": ("momentum", "momentum2"),
+}
+"""The solver types, each with the fields that are decays of a running mean and lie in [0, 1)."""
 
 
 @dataclass(frozen=True)
@@ -38,15 +52,15 @@ def read(path: str | Path) -> pb.SolverParameter:
 
 @contextmanager
 def named(path: str | Path | None) -> Iterator[None]:
-    """Puts the solver's file before the message of a SolverError."""
+    """Puts the solver's file before the message of an error in its settings."""
     try:
         yield
-    except SolverError as e:
-        raise (SolverError(f"{path}: {e}") if path else e) from e
+    except (SolverError, SnapshotError) as e:
+        raise (type(e)(f"{path}: {e}") if path else e) from e
 
 
 def check(p: pb.SolverParameter) -> None:
-    """Raises SolverError for settings that are missing, contradictory or out of range; update rules check their own.
+    """Raises SolverError for settings that are missing, contradictory or out of range.
 
     layer_wise_reduce is about how Caffe adds up the gradients of several GPUs, and has nothing to change here.
     """
@@ -65,9 +79,27 @@ def check(p: pb.SolverParameter) -> None:
             "debug_info is true, and the figures of every blob that it asks for are not kept here; remove it. "
             "`caffe train -nan stop` names the layer where numbers break down."
         )
-    if p.average_loss < 1:
-        raise SolverError(f"average_loss is {p.average_loss}; it must be at least 1.")
+    for name in ("average_loss", "iter_size"):
+        if getattr(p, name) < 1:
+            raise SolverError(f"{name} is {getattr(p, name)}; it must be at least 1.")
+    _check_rule(p)
     _check_tests(p)
+
+
+def _check_rule(p: pb.SolverParameter) -> None:
+    """The settings of the update rule and of the decay."""
+    if p.type not in DECAYS:
+        known = {name.lower(): name for name in DECAYS}
+        near = get_close_matches(p.type.lower(), known, n=1)
+        meant = f' Did you mean "{known[near[0]]}"?' if near else ""
+        raise SolverError(f'unknown solver type "{p.type}"; there are {", ".join(DECAYS)}.{meant}')
+    if p.type in ("AdaGrad", "RMSProp") and p.momentum:
+        raise SolverError(f"{p.type} has no momentum, and momentum is {p.momentum:g}; remove it.")
+    for name in DECAYS[p.type]:
+        if not 0 <= getattr(p, name) < 1:
+            raise SolverError(f"{name} is {getattr(p, name):g}; for {p.type} it must lie in [0, 1).")
+    if p.regularization_type not in ("L1", "L2"):
+        raise SolverError(f'unknown regularization_type "{p.regularization_type}"; there are L1 and L2.')
 
 
 def _check_tests(p: pb.SolverParameter) -> None:

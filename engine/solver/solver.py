@@ -81,7 +81,8 @@ class Solver:
         self.net = self._report.built(spec)
         snapshot.check_size(self.net.params, hdf5=self._hdf5, diffs=param.snapshot_diff)
         if param.snapshot or param.snapshot_after_train:
-            snapshot.check_writable(param.snapshot_prefix)
+            with settings.named(path):
+                snapshot.check_writable(param.snapshot_prefix)
         self.batches = Batches(self.net, self.seed)
         self.params: list[Array] = [jnp.asarray(value) for value in self.net.init(self.seed)]
         self.history = self._update.init(self.params)

@@ -130,8 +130,6 @@ def test_a_solver_state_brings_its_model(model: Path) -> None:
 
 DATA = 'data_param { source: "db" backend: LMDB batch_size: 1 }'
 FAULTS = {
-    "no net": ("base_lr: 1", None, "found: none"),
-    "two nets": ('net: "net.prototxt" train_net: "net.prototxt"', None, "found: train_net, net"),
     "no database": (None, layer("Data", DATA), r'net.prototxt:1: layer "in" \(Data\): data_param.source: no LMDB at'),
     "no list": (None, layer("ImageData", 'image_data_param { source: "l" }'), "image_data_param.source: no list of"),
     "no mean": (None, layer("DummyData", 'transform_param { mean_file: "m" }'), "mean_file: no mean at m"),
@@ -167,6 +165,19 @@ def test_a_solver_state_without_its_model(model: Path) -> None:
     (model / "tiny_iter_2.solverstate").write_bytes(b"x")
     with pytest.raises(ManifestError, match=r"tiny_iter_2\.caffemodel, is not beside it"):
         manifest(model, resume=model / "tiny_iter_2.solverstate")
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ('base_lr: 1 lr_policy: "fixed"', r"solver\.prototxt: a solver needs one train net"),
+        ('net: "net.prototxt" base_lr: 1 lr_policy: "fixd"', r'solver\.prototxt: unknown lr_policy "fixd"'),
+        ('net: "net.prototxt" base_lr: 1 lr_policy: "fixed" type: "SGDD"', 'unknown solver type "SGDD"'),
+    ],
+)
+def test_a_solver_whose_settings_cannot_work_is_refused_here(model: Path, settings: str, said: str) -> None:
+    with pytest.raises(EngineError, match=said):
+        manifest(model, settings)
 
 
 def test_a_net_that_does_not_fit_together_is_refused_here(model: Path) -> None:

@@ -161,7 +161,11 @@ def test_what_the_user_can_put_right_is_one_message_and_status_2(args, message, 
         ("momentum", "momentom", r'solver\.prototxt:2: "momentom" is not a field'),
         ('"fixed"', '"fixd"', r'solver\.prototxt: unknown lr_policy "fixd".*Did you mean "fixed"'),
         ('"net.prototxt"', '"nets.prototxt"', r"nets\.prototxt: no such file"),
-        ('"tiny"', '"nowhere/tiny"', r"snapshot_prefix 'nowhere/tiny': nowhere: No such file or directory"),
+        (
+            '"tiny"',
+            '"nowhere/tiny"',
+            r"solver\.prototxt: snapshot_prefix 'nowhere/tiny': nowhere: No such file or directory",
+        ),
         ("solver_mode: CPU", "solver_mode: TPU", r"solver\.prototxt:3: .*TPU"),
     ],
 )

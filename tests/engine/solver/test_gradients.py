@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 
-from engine.errors import SolverError
 from engine.net import Net
 from engine.proto import caffe_pb2 as pb
 from engine.proto import text
@@ -62,12 +61,3 @@ def test_the_sum_over_iter_size_is_clipped_before_it_is_divided():
 def test_decay_is_added_after_clipping():
     w, _ = _steps(clip_gradients=6.5, weight_decay=0.5)
     np.testing.assert_allclose(w, 0.5 * GW + W)
-
-
-@pytest.mark.parametrize(
-    ("settings", "message"),
-    [({"regularization_type": "l2"}, 'unknown regularization_type "l2"'), ({"iter_size": 0}, "iter_size is 0")],
-)
-def test_settings_that_cannot_work_are_refused(settings, message):
-    with pytest.raises(SolverError, match=message):
-        Settings.from_solver(pb.SolverParameter(**settings))

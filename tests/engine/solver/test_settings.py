@@ -1,5 +1,7 @@
 """Which nets a solver asks for, in which states; and what it may not leave out."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -7,7 +9,7 @@ import pytest
 from engine.errors import PrototxtError, SolverError
 from engine.proto import caffe_pb2 as pb
 from engine.proto import text
-from engine.solver import settings
+from engine.solver import settings, updates
 
 BASE = 'base_lr: 1 lr_policy: "fixed" '
 
@@ -28,11 +30,30 @@ def _param(more: str) -> pb.SolverParameter:
         ('net: "a" average_loss: 0', "average_loss is 0"),
         ('net: "a" debug_info: true', "debug_info is true.*-nan stop"),
         ('net: "a" snapshot: -5', "snapshot is -5"),
+        ('net: "a" iter_size: 0', "iter_size is 0"),
+        ('net: "a" regularization_type: "l2"', 'unknown regularization_type "l2"; there are L1 and L2'),
+        ('net: "a" type: "sgd"', 'unknown solver type "sgd"; there are SGD, .*Did you mean "SGD"'),
+        ('net: "a" type: "Adamax"', 'unknown solver type "Adamax".*Did you mean "Adam"'),
+        ('net: "a" type: "AdaGrad" momentum: 0.9', "AdaGrad has no momentum"),
+        ('net: "a" type: "RMSProp" momentum: 0.9', "RMSProp has no momentum"),
+        ('net: "a" type: "RMSProp" rms_decay: 1', r"rms_decay is 1; for RMSProp it must lie in \[0, 1\)"),
+        ('net: "a" type: "Adam" momentum: 1', r"momentum is 1; for Adam it must lie in \[0, 1\)"),
+        ('net: "a" type: "Adam" momentum2: -0.5', "momentum2 is -0.5; for Adam"),
+        ('net: "a" type: "AdaDelta" momentum: 1.5', "momentum is 1.5; for AdaDelta"),
     ],
 )
 def test_settings_that_cannot_work_are_refused(more, message):
     with pytest.raises(SolverError, match=message):
         settings.check(_param(more))
+
+
+def test_every_type_that_passes_has_its_rule():
+    assert set(settings.DECAYS) == set(updates.UPDATES)
+
+
+def test_no_jax_is_needed():
+    code = "import sys, engine.solver.settings; assert 'jax' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 def test_train_state_goes_over_the_nets_own_state(tmp_path: Path):
