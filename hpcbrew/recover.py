@@ -1,13 +1,24 @@
 """Finds jobs whose submission broke off: by their run folder, which bears their token, in the scheduler's own list."""
 
+import time
 from pathlib import PurePosixPath
 
 from hpcbrew import runfolder
+from hpcbrew.job import JobRecord, JobState, Standing
 from hpcbrew.schedulers.pbs import Pbs
 from hpcbrew.transports import Transport
 
 GRACE = 15 * 60
 """Seconds after which a job that the scheduler does not list was never given to it."""
+
+NEVER_ARRIVED = Standing(
+    JobState.LOST, "the connection broke while it was submitted, and the scheduler does not list it: submit it again"
+)
+
+
+def overdue(record: JobRecord) -> bool:
+    """Whether a job that nobody has confirmed was sent so long ago that it would be listed by now."""
+    return record.id is None and time.time() - record.submitted > GRACE
 
 
 def ids_by_folder(transport: Transport, scheduler: Pbs) -> dict[str, tuple[str, ...]]:

@@ -5,7 +5,7 @@ import shlex
 import sys
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
 import pytest
@@ -14,7 +14,7 @@ from hpcbrew import cluster, limits, prepare, watch
 from hpcbrew.answer import Answer
 from hpcbrew.cluster import Cluster
 from hpcbrew.errors import SchedulerError, TransportError
-from hpcbrew.job import JobRecord, JobRequest, JobState
+from hpcbrew.job import JobRecord, JobRequest, JobState, Standing
 from hpcbrew.ledger import Ledger
 from hpcbrew.machine import Machine
 from hpcbrew.manifest import collect
@@ -128,6 +128,27 @@ def test_a_connection_cut_after_qsub_makes_no_second_job_and_loses_none(there: T
     assert queue.out.count("Job_Name") == 1
 
 
+def test_a_job_whose_id_was_never_written_is_found_by_its_folder(there: There, model: Path) -> None:
+    record = there.submit(model, overrides=(("max_iter", "100000"),))
+    (Path(record.run_folder) / "job.id").unlink()
+    lost = replace(record, token="other", id=None, standing=Standing(JobState.SUBMITTING))
+    there.ledger.intend(lost)
+    (watched,) = watch.look(there.site, [lost], there.ledger)
+    assert watched.record.id == there.ledger.find("other").id == record.id
+    assert watched.record.standing.state in (JobState.QUEUED, JobState.RUNNING)
+    there.transport.run(["qdel", "1.local"], PurePosixPath("/"))
+
+
+def test_a_job_that_never_reached_the_scheduler_is_lost_after_a_while(there: There, model: Path) -> None:
+    folder = PurePosixPath(there.home / "scratch" / "runs" / "tiny-t")
+    address = there.profile.address
+    for token, age in (("young", 60.0), ("old", 3600.0)):
+        sent = JobRecord(token, "tiny", address, "s", time.time() - age, folder, Standing(JobState.SUBMITTING))
+        there.ledger.intend(sent)
+    states = [str(w.record.standing.state) for w in watch.look(there.site, there.ledger.all(), there.ledger)]
+    assert states == ["submitting", "lost"]
+
+
 def test_a_server_that_does_not_answer_changes_no_state(there: There, model: Path) -> None:
     there.submit(model, overrides=(("max_iter", "100000"),))
     before = there.ledger.all()
@@ -143,7 +164,7 @@ def test_one_question_for_all_jobs(there: There, model: Path) -> None:
         there.submit(model, name=name, overrides=(("max_iter", "100000"),))
     asked: list[str] = []
     run: Callable[..., Answer] = there.transport.run
-    there.transport.run = lambda command, folder: (asked.append(command[0]), run(command, folder))[1]  # type: ignore[method-assign]
+    there.transport.run = lambda command, folder, **how: (asked.append(command[0]), run(command, folder, **how))[1]  # type: ignore[method-assign]
     watch.look(there.site, there.ledger.all(), there.ledger)
     assert asked == ["qstat"]
     for record in there.ledger.all():
