@@ -10,6 +10,9 @@ from hpcbrew.job import JobRequest
 from hpcbrew.manifest import Item, Manifest, collect
 
 
+RATE = 'base_lr: 0.1 lr_policy: "fixed" '
+
+
 def manifest(model: Path, solver: str | None = None, net: str | None = None, **request: object) -> Manifest:
     """Of the model with its solver or net replaced."""
     for name, content in (("solver", solver), ("net", net)):
@@ -46,7 +49,7 @@ def test_paths_are_rewritten_in_the_copy_only(model: Path) -> None:
     [('"a/b/tiny"', "snapshots/tiny"), ('"a/b/"', "snapshots/solver"), ('""', "snapshots/solver")],
 )
 def test_snapshots_go_to_the_run_folder(model: Path, prefix: str, shipped: str) -> None:
-    found = manifest(model, f'net: "net.prototxt" snapshot_prefix: {prefix}')
+    found = manifest(model, f'{RATE} net: "net.prototxt" snapshot_prefix: {prefix}')
     assert found.solver.snapshot_prefix == shipped
 
 
@@ -61,7 +64,7 @@ def test_train_and_test_nets_of_one_name_are_both_shipped(model: Path) -> None:
     (model / "t" / "net.prototxt").write_text(
         (model / "net.prototxt").read_text().replace("train_lmdb", "../train_lmdb")
     )
-    solver = 'train_net: "net.prototxt" test_net: "t/net.prototxt" test_iter: 1 test_interval: 1'
+    solver = RATE + 'train_net: "net.prototxt" test_net: "t/net.prototxt" test_iter: 1 test_interval: 1'
     found = manifest(model, solver)
     assert set(found.definitions) == {"solver.prototxt", "net.prototxt", "net-2.prototxt"}
     assert list(found.solver.test_net) == ["net-2.prototxt"]
@@ -69,7 +72,7 @@ def test_train_and_test_nets_of_one_name_are_both_shipped(model: Path) -> None:
 
 def test_a_net_written_into_the_solver(model: Path) -> None:
     source = layer("Data", f'data_param {{ source: "{model}/train_lmdb" backend: LMDB batch_size: 1 }}')
-    found = manifest(model, f"net_param {{ {source} }}")
+    found = manifest(model, f"{RATE} net_param {{ {source} }}")
     assert 'source: "/there/train_lmdb"' in found.texts(place)["solver.prototxt"]
 
 
@@ -79,7 +82,7 @@ def test_means_weights_and_overrides(model: Path) -> None:
     data = 'transform_param { mean_file: "mean.binaryproto" } data_param { source: "train_lmdb" backend: LMDB }'
     found = manifest(
         model,
-        'net: "net.prototxt" weights: "a.caffemodel"',
+        RATE + 'net: "net.prototxt" weights: "a.caffemodel"',
         layer("Data", data),
         weights=(model / "b.caffemodel",),
         overrides=(("base_lr", "0.5"),),
@@ -170,9 +173,9 @@ def test_a_solver_state_without_its_model(model: Path) -> None:
 @pytest.mark.parametrize(
     ("settings", "said"),
     [
-        ('base_lr: 1 lr_policy: "fixed"', r"solver\.prototxt: a solver needs one train net"),
+        (RATE, r"solver\.prototxt: a solver needs one train net"),
         ('net: "net.prototxt" base_lr: 1 lr_policy: "fixd"', r'solver\.prototxt: unknown lr_policy "fixd"'),
-        ('net: "net.prototxt" base_lr: 1 lr_policy: "fixed" type: "SGDD"', 'unknown solver type "SGDD"'),
+        (RATE + 'net: "net.prototxt" type: "SGDD"', 'unknown solver type "SGDD"'),
     ],
 )
 def test_a_solver_whose_settings_cannot_work_is_refused_here(model: Path, settings: str, said: str) -> None:
