@@ -102,7 +102,7 @@ class Cluster(_Part):
 
     name: Word
     description: Text = ""
-    transport: Literal["local", "ssh"] = "ssh"
+    transport: Literal["local", "ssh", "openssh"] = "ssh"
     host: Host | None = None
     scheduler: Literal["pbs", "local"] = "pbs"
     scratch: Scratch | None = None

@@ -54,6 +54,10 @@ def connect(address: Address) -> Transport:
     if address.transport == "local":
         return Local()
     assert address.host is not None, address  # the profile was checked
+    if address.transport == "openssh":
+        from hpcbrew.transports import openssh  # noqa: PLC0415
+
+        return openssh.OpenSsh(address.host, attended=openssh.attended())
     from hpcbrew.prompt import prompter  # noqa: PLC0415 - paramiko is slow to import, and not needed for this machine
     from hpcbrew.transports.ssh import Ssh  # noqa: PLC0415
 

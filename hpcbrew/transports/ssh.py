@@ -42,6 +42,9 @@ class Ssh(Shell):
             ssh_login.close(self._clients)
             self._clients = []
 
+    def disconnect(self) -> None:
+        self.close()
+
     def _connect(self) -> None:
         with self._lock:
             transport = self._clients[-1].get_transport() if self._clients else None

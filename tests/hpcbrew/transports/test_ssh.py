@@ -1,20 +1,41 @@
+import tempfile
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path, PurePosixPath
 
 import pytest
 import sshd
 
 from hpcbrew.errors import TransportError
+from hpcbrew.transports import shell
+from hpcbrew.transports.openssh import OpenSsh
 from hpcbrew.transports.ssh import Ssh
 from hpcbrew.transports.ssh_login import Unattended
 
 
+def by_paramiko(server, destination="cluster"):
+    return Ssh(destination, Unattended(), server.resolve)
+
+
+def by_openssh(server, destination="cluster"):
+    return OpenSsh(destination, attended=False, config=server.config)
+
+
+@pytest.fixture(params=[by_paramiko, by_openssh], ids=["ssh", "openssh"])
+def connect(request, monkeypatch):
+    """A function that gives a transport of one kind to a server; ended with the test."""
+    made = []
+    with tempfile.TemporaryDirectory() as folder:
+        monkeypatch.setenv("XDG_RUNTIME_DIR", folder)
+        yield lambda *where: made.append(request.param(*where)) or made[-1]
+        for transport in made:
+            transport.disconnect()
+
+
 @pytest.fixture
-def cluster(server):
-    transport = Ssh("cluster", Unattended(), server.resolve)
-    yield transport
-    transport.close()
+def cluster(server, connect):
+    return connect(server)
 
 
 def test_a_command_runs_in_its_folder(cluster, tmp_path):
@@ -28,19 +49,15 @@ def test_arguments_reach_the_command_as_they_are(cluster, tmp_path):
     assert answer.out == "".join(f"{w}|" for w in words)
 
 
-def test_what_the_site_prints_at_login_is_dropped(tmp_path):
+def test_what_the_site_prints_at_login_is_dropped(tmp_path, connect):
     noise = 'ForceCommand echo "Welcome!"; echo "quota exceeded" >&2; eval "$SSH_ORIGINAL_COMMAND"'
     with sshd.serve(tmp_path, noise) as server:
-        transport = Ssh("cluster", Unattended(), server.resolve)
-        answer = transport.run(["sh", "-c", "echo 12.pbs; echo mine >&2"], PurePosixPath("/"))
-        transport.close()
+        answer = connect(server).run(["sh", "-c", "echo 12.pbs; echo mine >&2"], PurePosixPath("/"))
     assert (answer.out, answer.err) == ("12.pbs\n", "mine\n")
 
 
-def test_a_jump_host_is_passed_through(server):
-    transport = Ssh("jumped", Unattended(), server.resolve)
-    assert transport.run(["echo", "there"], PurePosixPath("/")).out == "there\n"
-    transport.close()
+def test_a_jump_host_is_passed_through(server, connect):
+    assert connect(server, "jumped").run(["echo", "there"], PurePosixPath("/")).out == "there\n"
 
 
 def test_root_expands_the_home_folder_and_variables_there_and_nothing_else(cluster):
@@ -105,3 +122,56 @@ def test_reading_survives_a_cut(cluster, server, tmp_path):
     cluster.run(["true"], PurePosixPath("/"))
     server.cut()
     assert cluster.read(PurePosixPath(tmp_path / "log")) == b"x"
+
+
+def test_parts_of_a_file_are_written_side_by_side_and_may_be_written_again(cluster, tmp_path):
+    source, target = tmp_path / "source", PurePosixPath(tmp_path) / "new folder" / "target"
+    source.write_bytes(bytes(range(256)) * 20_000)
+    half, told = source.stat().st_size // 2, []
+    with ThreadPoolExecutor() as streams:
+        for start in (half, 0, half):
+            streams.submit(cluster.write, source, target, start, half, told.append).result()
+    assert Path(target).read_bytes() == source.read_bytes()
+    assert sum(told) == 3 * half
+
+
+def test_a_part_that_a_cut_broke_off_is_sent_again(cluster, server, tmp_path):
+    source, target = tmp_path / "source", PurePosixPath(tmp_path) / "target"
+    source.write_bytes(bytes(range(256)) * 20_000)
+    cuts, told = [server.cut], []
+
+    def progress(count):
+        told.append(count)
+        if cuts and sum(told) > 1_000_000:
+            cuts.pop()()
+
+    cluster.write(source, target, 0, source.stat().st_size, progress)
+    assert Path(target).read_bytes() == source.read_bytes()
+    assert not cuts
+    assert sum(told) == source.stat().st_size
+
+
+def test_a_refused_login_is_not_tried_again(tmp_path, connect):
+    with sshd.serve(tmp_path) as server:
+        (tmp_path / "authorized_keys").write_text("")
+        with pytest.raises(TransportError) as raised:
+            connect(server).run(["true"], PurePosixPath("/"))
+    assert not raised.value.retryable
+
+
+def test_a_server_that_is_not_there_is_tried_with_longer_and_longer_pauses(connect, tmp_path, monkeypatch):
+    pauses = []
+    with sshd.serve(tmp_path) as server:
+        pass
+    monkeypatch.setattr(shell.time, "sleep", pauses.append)
+    with pytest.raises(TransportError, match="no connection") as raised:
+        connect(server).run(["true"], PurePosixPath("/"))
+    assert raised.value.retryable
+    assert pauses == list(shell.PAUSES)
+
+
+def test_a_folder_for_sockets_that_others_can_enter_is_not_used(server, tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    (tmp_path / "hpcbrew").mkdir(mode=0o755)
+    with pytest.raises(TransportError, match="yours alone"):
+        by_openssh(server).run(["true"], PurePosixPath("/"))

@@ -1,0 +1,127 @@
+"""A cluster behind SSH, by the system's own client: one connection behind a control socket, a session a command.
+
+For what paramiko cannot do: Kerberos, hardware keys, a site's own ssh. Whatever `ssh HOST` asks, it asks here.
+"""
+
+import contextlib
+import os
+import re
+import stat
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Iterable
+from pathlib import Path
+
+from hpcbrew.errors import TransportError
+from hpcbrew.transports.shell import Shell
+from hpcbrew.transports.ssh_host import resolve_command
+
+PERSIST = "10m"
+"""How long the connection is kept for further commands: a second factor is asked for once, not at every command."""
+
+REFUSED = re.compile(
+    "Permission denied|Host key verification failed|IDENTIFICATION HAS CHANGED|Bad configuration|"
+    "Too many authentication failures"
+)
+"""What ssh says where trying again would bring nothing, or lock an account."""
+
+
+class OpenSsh(Shell):
+    """Connects when first needed, and again after a cut. Several threads may use it at once."""
+
+    def __init__(self, destination: str, *, attended: bool, config: Path | None = None) -> None:
+        super().__init__(destination)
+        self._attended = attended
+        self._config = ("-F", str(config)) if config else ()
+        self._lock = threading.Lock()
+
+    def close(self) -> None:
+        """Leaves the connection to later commands, as `PERSIST` says."""
+
+    def disconnect(self) -> None:
+        """Ends the connection."""
+        self._control("exit")
+
+    def _connect(self) -> None:
+        with self._lock:
+            if self._control("check"):
+                return
+            batch = () if self._attended else ("-o", "BatchMode=yes")
+            # With -f it goes to the background once it is connected: what it has to ask is asked before.
+            command = self._ssh("-M", "-N", "-f", "-o", f"ControlPersist={PERSIST}", *batch)
+            with tempfile.TemporaryFile() as said:  # a pipe would stay open for as long as the connection
+                done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=said, stderr=said, check=False)
+                said.seek(0)
+                words = said.read().decode(errors="replace").strip()
+        if done.returncode != 0 and not self._control("check"):  # another process may have been first
+            fatal = REFUSED.search(words)
+            advice = f". `ssh {self._destination}` shows more" if fatal else ""
+            raise TransportError(f"{self._destination}: no connection: {words}{advice}", retryable=not fatal)
+
+    def _channel(self, command: str, stdin: Iterable[bytes]) -> tuple[int, bytes, bytes]:
+        ssh = self._ssh("-T", "-o", "ControlMaster=no", "-o", "BatchMode=yes", tail=(command,))
+        with subprocess.Popen(ssh, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+            feeder = threading.Thread(target=_feed, args=(process, stdin), daemon=True)
+            feeder.start()
+            out, err = _drain(process)
+            feeder.join()
+        # 255 is ssh's own; where the command ended so, its marks are there and say more.
+        return (-1 if process.returncode == 255 else process.returncode), out, err
+
+    def _control(self, request: str) -> bool:
+        done = subprocess.run(self._ssh("-O", request), stdin=subprocess.DEVNULL, capture_output=True, check=False)
+        return done.returncode == 0
+
+    def _ssh(self, *options: str, tail: tuple[str, ...] = ()) -> tuple[str, ...]:
+        alive = ("-o", "ServerAliveInterval=30", "-o", "ServerAliveCountMax=2")
+        socket = ("-o", f"ControlPath={_folder()}/%C")
+        ssh, _, *where = resolve_command(self._destination)
+        return (ssh, *self._config, *socket, *alive, *options, *where, *tail)
+
+
+def _folder() -> Path:
+    """The user's own folder for control sockets: whoever can open one is logged in. Their paths must be short."""
+    base = os.environ.get("XDG_RUNTIME_DIR")
+    folder = Path(base) / "hpcbrew" if base else Path(tempfile.gettempdir()) / f"hpcbrew-{os.getuid()}"
+    try:
+        folder.mkdir(mode=0o700, exist_ok=True)
+        found = folder.lstat()
+    except OSError as error:
+        raise TransportError(f"{folder}: no folder for ssh's control sockets: {error.strerror}") from None
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or stat.S_IMODE(found.st_mode) & 0o077:
+        raise TransportError(
+            f"{folder}: is not a folder that is yours alone (chmod 700), so no control socket is put there: "
+            "take it away, or set XDG_RUNTIME_DIR"
+        )
+    return folder
+
+
+def _feed(process: "subprocess.Popen[bytes]", data: Iterable[bytes]) -> None:
+    """A command may end without reading all that it is sent: its exit status says more than the broken pipe."""
+    assert process.stdin is not None
+    try:
+        with contextlib.suppress(OSError):
+            for piece in data:
+                process.stdin.write(piece)
+    finally:
+        with contextlib.suppress(OSError):
+            process.stdin.close()
+
+
+def _drain(process: "subprocess.Popen[bytes]") -> tuple[bytes, bytes]:
+    """Both streams to their ends; each has its reader, as a full one would hold up the other."""
+    assert process.stdout is not None
+    assert process.stderr is not None
+    err: list[bytes] = []
+    reader = threading.Thread(target=lambda stream: err.append(stream.read()), args=(process.stderr,), daemon=True)
+    reader.start()
+    out = process.stdout.read()
+    reader.join()
+    return out, err[0]
+
+
+def attended() -> bool:
+    """Whether a person sits at the terminal, whom ssh may ask."""
+    return sys.stdin.isatty() and sys.stderr.isatty()
