@@ -33,7 +33,7 @@ def training(record: JobRecord, site: Site, ledger: Ledger, *, as_json: bool) ->
                 for test in _new_tests(site, watched.record, shown):
                     shown.test(test)
                 shown.look(watched)
-        shown.end(watched.record, _model(site, watched.record))
+        shown.end(watched.record, _model(site, watched.record), _complaint(site, watched.record))
         return watched.record.standing.shell_status
     except KeyboardInterrupt:
         click.echo(
@@ -81,6 +81,15 @@ def _model(site: Site, record: JobRecord) -> PurePosixPath | None:
     folder = record.run_folder / SNAPSHOTS
     name = runfolder.newest_model(site.transport.names(folder))
     return folder / name if name else None
+
+
+def _complaint(site: Site, record: JobRecord) -> str | None:
+    """Why the engine refused, in its own words; None where it did not."""
+    if record.standing.state is not JobState.FAILED:
+        return None
+    log = (site.transport.read(record.run_folder / runfolder.LOG) or b"").decode(errors="replace")
+    _, refused, words = log.rpartition("caffe: error: ")
+    return words.strip() if refused else None
 
 
 def _new_tests(site: Site, record: JobRecord, shown: "_Shown") -> Iterator[dict[str, Any]]:
@@ -131,12 +140,14 @@ class _Shown:
         outputs = "  ".join(f"{name} {_figure(value)}" for name, value in values["outputs"].items())
         self.say(f"Iteration {values['iteration']}: {outputs}")
 
-    def end(self, record: JobRecord, model: PurePosixPath | None) -> None:
+    def end(self, record: JobRecord, model: PurePosixPath | None, complaint: str | None) -> None:
         if self.as_json:
-            self.say(json.dumps({**record.as_json(), "model": str(model) if model else None}))
+            self.say(json.dumps({**record.as_json(), "model": str(model) if model else None, "error": complaint}))
             return
         standing = record.standing
         self.say(f"{str(standing.state).capitalize()}{f': {standing.reason}' if standing.reason else ''}")
+        if complaint:
+            self.say(complaint)
         if standing.state is not JobState.DONE:
             self.say(f"Its log: hpcbrew logs {record.id} ({record.run_folder / runfolder.LOG})")
         if model:

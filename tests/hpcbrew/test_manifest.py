@@ -9,7 +9,6 @@ from hpcbrew.errors import ManifestError
 from hpcbrew.job import JobRequest
 from hpcbrew.manifest import Item, Manifest, collect
 
-
 RATE = 'base_lr: 0.1 lr_policy: "fixed" '
 
 
