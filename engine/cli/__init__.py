@@ -40,6 +40,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         args = flags.command_first(list(sys.argv[1:] if argv is None else argv), caffe.commands)
         status = caffe.main(args, prog_name="caffe", standalone_mode=False)
+    except click.exceptions.NoArgsIsHelpError as e:
+        e.show()
+        return 2
     except click.ClickException as e:
         return _fail(e.format_message())
     except EngineError as e:

@@ -9,6 +9,7 @@ import sys
 import time
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
 
@@ -181,6 +182,11 @@ def test_a_label_out_of_range_is_refused(folder: Path, capsys):
     assert re.search(r"db.*00000002.*label 2 .*the net has 2 classes, 0 to 1", capsys.readouterr().err)
 
 
+def test_no_command_is_answered_with_the_help(capsys):
+    assert main([]) == 2
+    assert capsys.readouterr().err.startswith("Usage: caffe")
+
+
 def test_help_comes_without_jax():
     code = "import sys; from engine.cli import main; main(['train', '--help']); sys.exit('jax' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
@@ -191,6 +197,21 @@ def test_solver_mode_gpu_is_a_wish_and_the_flag_an_order(folder: Path, capsys):
     (folder / "solver.prototxt").write_text(SOLVER.replace("solver_mode: CPU", "solver_mode: GPU"))
     assert main(["train", "-solver", "solver.prototxt", "-iterations", "1"]) == 0
     assert "solver_mode is GPU, and the CPU is used" in capsys.readouterr().err
+
+
+def test_train_and_test_write_what_sinks_get(folder: Path):
+    sink = 'layer { name: "out" type: "HDF5Output" bottom: "y" bottom: "t" hdf5_output_param { file_name: "out.h5" } }'
+    (folder / "net.prototxt").write_text(
+        NET + sink.replace("out.h5", "train.h5").replace("{ n", "{ include { phase: TRAIN } n")
+    )
+    assert main(["train", "-solver", "solver.prototxt", "-iterations", "3"]) == 0
+    (folder / "net.prototxt").write_text(NET + sink)
+    assert main(["test", "-model", "net.prototxt", "-weights", "tiny_iter_3.caffemodel", "-iterations", "2"]) == 0
+    for name, batches in (("train.h5", 3), ("out.h5", 2)):
+        with h5py.File(folder / name) as file:
+            assert file["data"].shape == (4 * batches, 3, 1, 1)
+            labels = np.arange(4 * batches) % 10 % 3
+            np.testing.assert_array_equal(file["label"][:, 0, 0, 0], labels)
 
 
 def test_time_names_every_layer(folder: Path, capsys):
