@@ -23,7 +23,8 @@ class HDF5Sink:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+        self._target = path.absolute()  # the current folder may be another one when it is closed
+        self._temporary = self._target.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
         try:
             self._file = h5py.File(self._temporary, "x")
         except OSError as e:
@@ -44,6 +45,13 @@ class HDF5Sink:
         except OSError as e:
             raise DataError(f"{self.path}: cannot be written ({e}).") from e
 
+    def discard(self) -> None:
+        """Leaves no file, or the one that was there before."""
+        with contextlib.suppress(OSError):
+            self._file.close()
+        with contextlib.suppress(OSError):
+            self._temporary.unlink(missing_ok=True)
+
     def close(self) -> None:
         """Puts the file in its place; without a batch there is none."""
         try:
@@ -52,8 +60,8 @@ class HDF5Sink:
             if empty:
                 self._temporary.unlink()
             else:
-                self._temporary.replace(self.path)
-                files.sync_folder(self.path.parent)
+                self._temporary.replace(self._target)
+                files.sync_folder(self._target.parent)
         except OSError as e:
             raise DataError(f"{self.path}: cannot be written ({e}).") from e
         finally:

@@ -25,6 +25,7 @@ from engine.solver.report import Report
 from engine.solver.requests import Request, Requests
 from engine.solver.settings import NetSpec
 from engine.solver.shelf import Shelf
+from engine.solver.sinks import Sinks
 from engine.solver.snapshot import Files
 from engine.solver.step import Trained
 from engine.solver.testing import Pass, Scores, TestNet
@@ -84,6 +85,7 @@ class Solver:
             with settings.named(path):
                 snapshot.check_writable(param.snapshot_prefix)
         self.batches = Batches(self.net, self.seed)
+        self._sinks = Sinks(self.net)
         self.params: list[Array] = [jnp.asarray(value) for value in self.net.init(self.seed)]
         self.history = self._update.init(self.params)
         self.test_nets = [self._test_net(i, s) for i, s in enumerate(settings.test_nets(param, path))]
@@ -193,6 +195,8 @@ class Solver:
         while len(self._in_flight) > behind:
             iteration, done = self._in_flight.popleft()
             loss = done.loss.block_until_ready()
+            for batch in done.sinks:
+                self._sinks.write(batch)
             self._report.progress(iteration + 1, loss, self.rate, last=iteration + 1 == self.param.max_iter)
             if done.finite is not None and not np.all(done.finite):
                 message = f"Iteration {iteration}: {nan.where(self.net, done.finite)} Its loss is {log.number(loss)}."
@@ -349,7 +353,8 @@ class Solver:
             test.batches.restore(position)
 
     def close(self) -> None:
-        """Ends the threads that read data."""
+        """Ends the threads that read data, and puts the files of sinks in place."""
+        self._sinks.close()
         for batches in (self.batches, *(test.batches for test in self.test_nets)):
             batches.close()
 

@@ -20,9 +20,10 @@ Inputs = Mapping[str, Any]
 class Trained(NamedTuple):
     """What an iteration leaves: values on the device, none of them waited for.
 
-    steps: what was taken off each parameter, where it was asked for. loss: the mean over iter_size passes. outputs and
-    sinks: those of the last pass. norm: the gradients' L2 norm before clipping. finite: see `nan.finite`, where it was
-    asked for. values: every version of every blob in the last pass, where they were asked for.
+    steps: what was taken off each parameter, where it was asked for. loss: the mean over iter_size passes. outputs:
+    those of the last pass. sinks: those of each pass. norm: the gradients' L2 norm before clipping. finite: see
+    `nan.finite`, where it was asked for. values: every version of every blob in the last pass, where they were asked
+    for.
     """
 
     params: list[Array]
@@ -30,7 +31,7 @@ class Trained(NamedTuple):
     steps: list[Array] | None
     loss: Array
     outputs: dict[str, Array]
-    sinks: dict[str, list[Array]]
+    sinks: list[dict[str, list[Array]]]
     norm: Array
     finite: Array | None
     values: dict[Value, Array] | None
@@ -63,6 +64,8 @@ def compiled(
 ) -> Iterate:
     """An iteration of `net`: one compiled call, or with iter_size n > 1 n calls of a pass and one of the update.
 
+    A dynamic net's passes are compiled layer by layer (`Net.compile`), and the update apart from them.
+
     Pass k of iteration t draws its random numbers from fold_in(base key, t · iter_size + k), in a resumed run too.
     """
 
@@ -74,7 +77,7 @@ def compiled(
         new = gradients.apply(update, settings, net.params, params, grads, history, rates)
         return new if keep_steps else new._replace(steps=None)
 
-    if settings.iter_size == 1:
+    if settings.iter_size == 1 and not net.dynamic:
         return _single(net.compile, one_pass, updated)
     return _summed(net.compile, one_pass, updated, settings.iter_size)
 
@@ -91,7 +94,7 @@ def _single(compile: Compile, one_pass: OnePass, updated: Updated) -> Iterate:
     ) -> Trained:
         done = one_pass(params, inputs, key, draw)
         new = updated(done.params, history, done.grads, rates)
-        return _trained(new, done.loss, done)
+        return _trained(new, done.loss, [done.sinks], done)
 
     def iterate(
         params: list[Array], history: list[Slots], rates: Rates, batch: Callable[[], Inputs], key: Array, t: int
@@ -113,21 +116,20 @@ def _summed(compile: Compile, one_pass: OnePass, updated: Updated, n: int) -> It
         params: list[Array], history: list[Slots], rates: Rates, batch: Callable[[], Inputs], key: Array, t: int
     ) -> Trained:
         done = Passed(params, [jnp.zeros(p.shape, jnp.float32) for p in params], jnp.float32(0), {}, {}, None, None)
-        finite = []
+        finite, sinks = [], []
         for k in range(n):
             done = add(done.params, done.grads, done.loss, batch(), key, t * n + k)
             finite.append(done.finite)
+            sinks.append(done.sinks)
         new = apply(done.params, history, done.grads, rates)
         every = None if done.finite is None else jnp.stack([f for f in finite if f is not None]).all(0)
-        return _trained(new, done.loss / n, done._replace(finite=every))
+        return _trained(new, done.loss / n, sinks, done._replace(finite=every))
 
     return iterate
 
 
-def _trained(new: gradients.Applied, loss: Array, last: Passed) -> Trained:
-    return Trained(
-        new.params, new.history, new.steps, loss, last.outputs, last.sinks, new.norm, last.finite, last.values
-    )
+def _trained(new: gradients.Applied, loss: Array, sinks: list[dict[str, list[Array]]], last: Passed) -> Trained:
+    return Trained(new.params, new.history, new.steps, loss, last.outputs, sinks, new.norm, last.finite, last.values)
 
 
 def backward(

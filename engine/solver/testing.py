@@ -10,6 +10,7 @@ import numpy as np
 from engine.errors import SolverError
 from engine.net import Net
 from engine.solver.batches import Batches
+from engine.solver.sinks import Sinks
 
 Array = jax.Array
 Pass = tuple[Array, dict[str, Array]]
@@ -39,10 +40,10 @@ class TestNet:
         self._shared: dict[int, int] = {}
         self._forward = net.compile(self._pass)
 
-    def _pass(self, params: Sequence[Array], inputs: Any, key: Array) -> tuple[Pass, list[Array]]:
-        """A pass, and the memories it leaves for the next."""
+    def _pass(self, params: Sequence[Array], inputs: Any, key: Array) -> tuple[Pass, list[Array], dict[str, Any]]:
+        """A pass, the memories it leaves for the next, and what sinks get."""
         out = self.net.forward(params, inputs, key)
-        return (out.loss, out.outputs), [out.updates.get(k, params[k]) for k in self.net.memories]
+        return (out.loss, out.outputs), [out.updates.get(k, params[k]) for k in self.net.memories], out.sinks
 
     def share(self, trained: Net) -> None:
         """Takes the parameters of every layer that `trained` has by the same name from there. Raises SolverError."""
@@ -65,13 +66,15 @@ class TestNet:
         return [trained[self._shared[k]] if k in self._shared else p for k, p in enumerate(self.params)]
 
     def passes(self, trained: Sequence[Any], count: int) -> Iterator[Pass]:
-        """Loss and outputs of `count` batches, on the device."""
+        """Loss and outputs of `count` batches, on the device. The files of sinks are there after the last one."""
         params = self.values(trained)
-        for i in range(count):
-            done, remembered = self._forward(params, self.batches.next(), jax.random.fold_in(self._key, i))
-            for k, value in zip(self.net.memories, remembered, strict=True):
-                params[k] = self.params[k] = value
-            yield done
+        with Sinks(self.net) as sinks:
+            for i in range(count):
+                done, remembered, sunk = self._forward(params, self.batches.next(), jax.random.fold_in(self._key, i))
+                for k, value in zip(self.net.memories, remembered, strict=True):
+                    params[k] = self.params[k] = value
+                sinks.write(sunk)
+                yield done
 
     def scores(self, passes: Iterable[Pass]) -> Scores | None:
         """The means of `passes`, None where there are none; their sums are made on the device and read once."""
