@@ -48,9 +48,8 @@ class LMDB:
             self._env = _environment(file)
         except (lmdb.Error, OSError) as e:
             size = file.stat().st_size
-            raise DataError(
-                f"{file}: not an LMDB that can be read ({_reason(e)}; {size:,} bytes). Make it again."
-            ) from e
+            found = f"not an LMDB that can be read ({_reason(e)}; {size:,} bytes)" if size else "an empty file"
+            raise DataError(f"{file}: {found}. Make it again.") from e
         self.entries: int = self._env.stat()["entries"]
         try:
             self._check_length(file)

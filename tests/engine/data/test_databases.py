@@ -50,7 +50,7 @@ def test_a_read_only_folder_is_read_and_left_as_it_is(make_lmdb):
         (lambda p: p.mkdir(), "an empty folder"),
         (lambda p: _with(p, "train.txt", b"a.png 1"), "no data.mdb among train.txt"),
         (lambda p: _with(p, "CURRENT", b"MANIFEST-000007\n"), "backend: LEVELDB"),
-        (lambda p: _with(p, "data.mdb", b""), "not an LMDB that can be read"),
+        (lambda p: _with(p, "data.mdb", b""), "data.mdb: an empty file"),
         (lambda p: _with(p, "data.mdb", b"no database at all " * 1000), "not an LMDB that can be read"),
         (lambda p: LMDBWriter(p).__enter__().__exit__(None, None, None), "without records"),
     ],
