@@ -20,6 +20,9 @@ Array = jax.Array
 FEW = 121
 """Kernels of more elements are left to XLA: every one of them would be an operation to compile."""
 
+MIDDLING = range(5, 48)
+"""Input channels for which XLA's weight gradient is the faster (0.4 to 0.7 of the time of products, 2 cores, AVX2)."""
+
 
 def forward(x: Array, w: Array, window: Window, groups: int) -> Array:
     if _depthwise(x.shape[1], w, groups):
@@ -71,7 +74,7 @@ def weight_gradient(x: Array, dy: Array, w_shape: Sequence[int], window: Window,
         return jnp.concatenate([weight_gradient(a, b, shape, window, 1) for a, b in pairs])
     if _pointwise(window):
         return jnp.einsum("ncp,nmp->mc", _flat(_thin(x, window)), _flat(dy)).reshape(w_shape)
-    if prod(window.kernel) > FEW:
+    if prod(window.kernel) > FEW or x.shape[1] in MIDDLING:
         return _transposed(x, dy, w_shape, window)
     return _row_products(x, dy, window)
 

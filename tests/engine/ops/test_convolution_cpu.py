@@ -9,6 +9,7 @@ from engine.ops import convolution_cpu as cpu
 from engine.ops.window import Window
 
 CASES = {
+    "3×3, 48 channels": ((1, 48, 5, 6), 6, Window((3, 3), (1, 1), (1, 1), (1, 1)), 1),
     "3×3": ((2, 8, 9, 10), 6, Window((3, 3), (1, 1), (1, 1), (1, 1)), 1),
     "7×7, stride 2": ((2, 3, 20, 23), 5, Window((7, 7), (2, 2), (3, 3), (1, 1)), 1),
     "dilated": ((2, 4, 12, 11), 6, Window((3, 2), (2, 1), (2, 1), (2, 3)), 1),
