@@ -33,3 +33,11 @@ class TransportError(HpcbrewError):
     def __init__(self, message: str, *, retryable: bool = False) -> None:
         super().__init__(message)
         self.retryable = retryable
+
+
+class LoginRefused(TransportError):
+    """The server was reached and would not let the user in. `offered`: the ways of logging in that were left to try."""
+
+    def __init__(self, message: str, offered: frozenset[str] = frozenset()) -> None:
+        super().__init__(message)
+        self.offered = offered

@@ -18,6 +18,7 @@ COMMANDS = {
     "hold": "Keep jobs that wait from being started.",
     "release": "Let held jobs go.",
     "cancel": "Cancel jobs.",
+    "setup": "Make a cluster ready: a login without a password, scratch, the engine.",
     "cluster": "List, show, add and check clusters.",
     "config": "Set the cluster to use when none is named.",
     "completion": "Print a script that completes commands and job names in your shell.",

@@ -12,7 +12,7 @@ from typing import Protocol
 import paramiko
 from paramiko.auth_strategy import AuthResult, AuthSource, AuthStrategy
 
-from hpcbrew.errors import TransportError
+from hpcbrew.errors import LoginRefused, TransportError
 from hpcbrew.transports import ssh_host
 from hpcbrew.transports.ssh_host import SshHost
 
@@ -37,6 +37,20 @@ class Unattended:
 
     def answer(self, prompt: str, *, secret: bool) -> str | None:
         return None
+
+
+class Expected:
+    """Takes the one host key whose fingerprint the user gave beforehand; all else is up to the person, if any."""
+
+    def __init__(self, fingerprint: str, prompter: Prompter) -> None:
+        self._fingerprint = fingerprint
+        self._prompter = prompter
+
+    def confirm_host_key(self, host: str, kind: str, fingerprint: str) -> bool:
+        return fingerprint == self._fingerprint
+
+    def answer(self, prompt: str, *, secret: bool) -> str | None:
+        return self._prompter.answer(prompt, secret=secret)
 
 
 def fingerprint(key: paramiko.PKey) -> str:
@@ -95,9 +109,10 @@ def _connect_one(host: SshHost, through: paramiko.SSHClient | None, prompter: Pr
         ) from None
     except paramiko.AuthenticationException as error:
         client.close()
-        raise TransportError(
+        raise LoginRefused(
             f"{where}: the login was refused: {error}. `ssh {host.alias}` shows more; "
-            f"hpcbrew setup CLUSTER installs a key"
+            f"hpcbrew setup CLUSTER installs a key",
+            frozenset(error.offered if isinstance(error, _NoWayIn) else ()),
         ) from None
     except (OSError, EOFError, paramiko.SSHException) as error:
         client.close()
@@ -162,6 +177,14 @@ def _remember(host: SshHost, key: paramiko.PKey) -> None:
         file.write(joined + f"{name} {key.get_name()} {key.get_base64()}\n".encode())
 
 
+class _NoWayIn(paramiko.AuthenticationException):
+    """All that the server takes was tried, as far as the user could offer it."""
+
+    def __init__(self, offered: list[str]) -> None:
+        super().__init__(f"it takes {', '.join(sorted(offered))}, and none of these worked")
+        self.offered = offered
+
+
 class _Factors(AuthStrategy):
     """Key, password and one-time code, in the order in which the server asks: each may be one of several."""
 
@@ -189,8 +212,7 @@ class _Factors(AuthStrategy):
                         allowed = further
                         break
             else:
-                offered = ", ".join(sorted(allowed))
-                raise paramiko.AuthenticationException(f"it takes {offered}, and none of these worked")
+                raise _NoWayIn(allowed)
         return AuthResult(strategy=self)
 
     def _allowed(self, transport: paramiko.Transport) -> list[str]:

@@ -1,0 +1,73 @@
+"""`hpcbrew setup`."""
+
+import sys
+
+import click
+
+from hpcbrew import cluster as clusters
+from hpcbrew import setup as preparing
+from hpcbrew.cli.arguments import complete_cluster
+from hpcbrew.moving import moving
+from hpcbrew.prompt import Terminal
+from hpcbrew.setup import trial
+from hpcbrew.setup.engine import Wanted
+from hpcbrew.transports.ssh_login import Expected, Unattended
+
+
+@click.command()
+@click.argument("cluster", shell_complete=complete_cluster)
+@click.option("--project", help="The project (account) that pays for the trial job.")
+@click.option("--queue", help="The queue of the trial job. Without it: the cluster's default.")
+@click.option("--cpu", is_flag=True, help="Install no CUDA libraries, though the cluster has GPUs.")
+@click.option("--gpu", is_flag=True, help="Let the trial job ask for a GPU.")
+@click.option("--offline", is_flag=True, help="Collect the engine's wheels here, whatever the cluster can reach.")
+@click.option("--no-job", is_flag=True, help="Submit no trial job.")
+@click.option("--fingerprint", metavar="SHA256:…", help="The host key's fingerprint, as the site publishes it.")
+@click.option("-y", "--yes", is_flag=True, help="Ask nothing: make what is missing, log in with keys only.")
+def command(
+    cluster: str,
+    project: str | None,
+    queue: str | None,
+    cpu: bool,
+    gpu: bool,
+    offline: bool,
+    no_job: bool,
+    fingerprint: str | None,
+    yes: bool,
+) -> None:
+    """Make CLUSTER ready for jobs, from a login with a password or a second factor on.
+
+    Four steps: a key of yours is made, or found, and installed there; the scratch folder and the link ~/scratch are
+    found, or made; the engine is installed on scratch in a virtual environment of its own; a job of a minute runs.
+    No password is written down. It may be run again at any time, also to bring the engine up to date: it says what it
+    finds done, and takes nothing of yours away.
+
+    A host that is not known yet has to be confirmed by its key's fingerprint; with --yes, give that with --fingerprint.
+
+    \b
+    Examples:
+      hpcbrew setup iitd --project ee
+      hpcbrew setup mine --yes --fingerprint SHA256:uNiVztksCsDhcc0u9e8BrqZJGIMqmPXmwoP6kkFUs7c
+      hpcbrew setup gadi --offline --no-job
+    """
+    profile = clusters.load(cluster)
+    asks = not yes and sys.stdin.isatty() and sys.stderr.isatty()
+    prompter = Terminal() if asks else Unattended()
+    person = preparing.Person(
+        asks=asks,
+        prompter=Expected(fingerprint, prompter) if fingerprint else prompter,
+        confirm=lambda question: not asks or click.confirm(question, default=True, err=True),
+    )
+    extra = "cuda12" if profile.gpus_per_node and not cpu else "engine"
+    steps = preparing.setup(profile, person, Wanted(extra, offline), moving)
+    while True:
+        try:
+            click.echo(next(steps))
+        except StopIteration as end:
+            transport = end.value
+            break
+    if no_job:
+        click.echo(f"{cluster} is ready; no trial job was run")
+        return
+    trial.run(transport, profile, gpu=gpu, queue=queue, project=project)
+    click.echo(f"{cluster} is ready: hpcbrew submit SOLVER --cluster {cluster}")

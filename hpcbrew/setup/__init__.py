@@ -1,0 +1,69 @@
+"""From a first login to a working account on a cluster, in four steps. Each may be run again: it finds what is there.
+
+login    the host's key confirmed, a key of the user's own known there
+scratch  the folder for jobs and data, and the link ~/scratch
+engine   a virtual environment with the engine, on scratch
+trial    a job of a minute
+"""
+
+from collections.abc import Callable, Generator
+from dataclasses import dataclass
+from typing import TypeVar
+
+from hpcbrew import transports
+from hpcbrew.cluster import Cluster
+from hpcbrew.errors import HpcbrewError
+from hpcbrew.setup import engine, scratch
+from hpcbrew.setup.engine import Moving, Wanted
+from hpcbrew.transports import Transport
+from hpcbrew.transports.ssh_login import Prompter
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Person:
+    """Who is at the terminal. `asks`: whether anything is asked at all; `prompter` answers what the login needs."""
+
+    asks: bool
+    prompter: Prompter
+    confirm: Callable[[str], bool]
+
+
+def setup(cluster: Cluster, person: Person, wanted: Wanted, moving: Moving) -> Generator[str, None, Transport]:
+    """The first three steps. Says what each did, line by line, and returns the way to the cluster.
+
+    Raises HpcbrewError, which names the step; those before it are done, and found done when it is run again.
+    """
+    transport = yield from _step("login", _login(cluster, person))
+    if cluster.scheduler == "local":
+        yield "engine: jobs on this machine run in the Python that hpcbrew runs in: nothing to install"
+        return transport
+    root = yield from _step("scratch", scratch.prepare(transport, cluster.scratch or "", person.confirm))
+    yield from _step("engine", engine.install(transport, cluster, root, wanted, moving))
+    return transport
+
+
+def _login(cluster: Cluster, person: Person) -> Generator[str, None, Transport]:
+    if cluster.transport != "ssh":
+        yield "this machine" if cluster.transport == "local" else "by the system's ssh, with its own keys"
+        return transports.connect(cluster.address)
+    from hpcbrew.setup.login import login  # noqa: PLC0415 - paramiko is slow to import, and not needed for this machine
+    from hpcbrew.transports.ssh import resolve  # noqa: PLC0415
+
+    assert cluster.host is not None, cluster.name  # the profile was checked
+    return (yield from login(cluster.host, resolve, person.prompter, cluster.key, ask=person.asks))
+
+
+def _step(name: str, lines: Generator[str, None, T]) -> Generator[str, None, T]:
+    """The lines of a step, each with its name before it, as in an error."""
+    while True:
+        try:
+            line = next(lines)
+        except StopIteration as end:
+            result: T = end.value
+            return result
+        except HpcbrewError as error:
+            error.args = (f"{name}: {error}", *error.args[1:])
+            raise
+        yield f"{name}: {line}"

@@ -1,0 +1,193 @@
+"""The engine on a cluster's scratch: a virtual environment of its own, put in use once it is whole.
+
+engines/VERSION-TOKEN/   one installation, never changed once it is in use: running jobs keep theirs
+engines/…/engine.json    what it was made from
+engine                   a link to the one in use
+wheels/DIGEST/           what was sent for an installation; taken away after it
+"""
+
+import hashlib
+import json
+import secrets
+import tempfile
+from collections.abc import Callable, Generator, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from hpcbrew.answer import Answer
+from hpcbrew.cluster import Cluster
+from hpcbrew.errors import TransportError
+from hpcbrew.job import Upload
+from hpcbrew.plan import ENGINE
+from hpcbrew.setup import python as pythons
+from hpcbrew.setup import wheel as wheels
+from hpcbrew.setup.python import Python
+from hpcbrew.ship import Progress, ship
+from hpcbrew.transports import Transport
+
+ENGINES = PurePosixPath("engines")
+WHEELS = PurePosixPath("wheels")
+FACTS = "engine.json"
+
+# In a login shell, with the module of its Python loaded. pip's cache would fill the home folder; the node's /tmp may
+# be too small for what is unpacked.
+RUN = r"""
+module=$1 proxy=$2 tmp=$3
+shift 3
+[ "$module" = - ] || module load "$module" || exit 1
+[ -z "$proxy" ] || export http_proxy="$proxy" https_proxy="$proxy" HTTP_PROXY="$proxy" HTTPS_PROXY="$proxy"
+export TMPDIR="$tmp" PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_INPUT=1 PYTHONNOUSERSITE=1
+unset PYTHONPATH PYTHONHOME
+mkdir -p -- "$tmp" && exec "$@"
+"""
+# Something small that hpcbrew needs anyway: if that comes, all comes.
+PROBE = ["download", "--quiet", "--no-deps", "--retries", "0", "--timeout", "10", "click"]
+
+Moving = Callable[[str, int], AbstractContextManager[Progress]]
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """`extra`: which of the distribution's extras; `offline`: wheels are collected here, whatever is reached there."""
+
+    extra: str
+    offline: bool = False
+
+
+def install(
+    transport: Transport, cluster: Cluster, root: PurePosixPath, wanted: Wanted, moving: Moving
+) -> Generator[str, None, None]:
+    """Says what was done. Raises TransportError or RequestError: then the engine that was in use still is."""
+    with tempfile.TemporaryDirectory() as made:
+        wheel = wheels.make(Path(made))
+        facts = {"wheel": wheel.name, "sha256": _sha256(wheel), "extra": wanted.extra}
+        if _in_use(transport, root) == facts and _works(transport, root / ENGINE):
+            yield f"{wheel.name} [{wanted.extra}] is installed already, in {root / ENGINE}"
+            return
+        python = pythons.find(transport, cluster)
+        yield f"found {python.words}"
+        folder = root / ENGINES / f"{wheel.name.split('-')[1]}-{secrets.token_hex(4)}"
+        installation = _Installation(transport, cluster, python, folder)
+        try:
+            yield from _fill(installation, root, wheel, wanted, moving, Path(made))
+            if not _works(transport, folder):
+                raise TransportError(
+                    f"{folder}/bin/caffe was installed and does not start: {installation.version().words}"
+                )
+            transport.add_files(folder, {PurePosixPath(FACTS): json.dumps(facts).encode()})
+            before = _use(transport, root, folder)
+        except BaseException:
+            transport.remove_folder(folder)
+            raise
+    yield f"installed {wheel.name} [{wanted.extra}] in {folder}; {root / ENGINE} leads to it"
+    if before:
+        yield f"the one before it is still in {before}: take it away when no job of yours runs with it"
+
+
+@dataclass(frozen=True)
+class _Installation:
+    """A virtual environment in the making."""
+
+    transport: Transport
+    cluster: Cluster
+    python: Python
+    folder: PurePosixPath
+
+    def run(self, *command: str) -> Answer:
+        given = (self.python.module or "-", self.cluster.proxy or "", str(self.folder / "tmp"))
+        return self.transport.run(("bash", "-l", "-c", RUN, "bash", *given, *command), PurePosixPath("/"))
+
+    def pip(self, *arguments: str) -> Answer:
+        return self.run(str(self.folder / "bin" / "python"), "-m", "pip", *arguments)
+
+    def version(self) -> Answer:
+        return self.run(str(self.folder / "bin" / "caffe"), "--version")
+
+
+def _fill(
+    new: _Installation, root: PurePosixPath, wheel: Path, wanted: Wanted, moving: Moving, made: Path
+) -> Generator[str, None, None]:
+    _done(new.run(new.python.path, "-m", "venv", str(new.folder)), "the virtual environment could not be made")
+    online = not wanted.offline and new.pip(*PROBE, "--dest", str(new.folder / "tmp")).status == 0
+    if online:
+        files, source = [wheel], []
+        yield "the cluster reaches the package index" + (f" through {new.cluster.proxy}" if new.cluster.proxy else "")
+    else:
+        yield (
+            "the cluster is not asked to reach the package index"
+            if wanted.offline
+            else ("the cluster reaches no package index: wheels are collected here and sent")
+        )
+        house = made / "wheelhouse"
+        wheels.pip(download_arguments(wheel, wanted.extra, new.python, house), "collecting the engine's wheels")
+        files = sorted({wheel.name: wheel, **{path.name: path for path in house.iterdir()}}.values())
+        source = ["--no-index", "--find-links"]
+    uploads = _uploads(files)
+    there = root / uploads[0].target.parent
+    with moving("sending", sum(upload.size for upload in uploads)) as progress:
+        ship(uploads, root, new.transport, progress)
+    yield f"sent {len(uploads)} wheel{'' if len(uploads) == 1 else 's'}"
+    where = [*source, str(there)] if source else []
+    asked = f"{there / wheel.name}[{wanted.extra}]"
+    _done(new.pip("install", "--quiet", "--only-binary=:all:", *where, asked), "pip could not install the engine")
+    new.transport.remove_folder(there)
+    new.transport.remove_folder(new.folder / "tmp")
+
+
+def download_arguments(wheel: Path, extra: str, python: Python, into: Path) -> list[str]:
+    """What pip on this machine is to be told, to collect what a Python of another machine needs."""
+    version = f"{python.version[0]}.{python.version[1]}"
+    platforms = [argument for tag in python.platforms for argument in ("--platform", tag)]
+    return [
+        "download",
+        *("--dest", str(into), "--only-binary=:all:", "--implementation", "cp", "--python-version", version),
+        *platforms,
+        f"{wheel}[{extra}]",
+    ]
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _uploads(files: Sequence[Path]) -> list[Upload]:
+    """All in one folder, which is named by what is in it."""
+    digests = [_sha256(path) for path in files]
+    name = hashlib.sha256("".join(digests).encode()).hexdigest()[:32]
+    rows = zip(files, digests, strict=True)
+    return [Upload(WHEELS / name / path.name, path.stat().st_size, sha256, source=path) for path, sha256 in rows]
+
+
+def _in_use(transport: Transport, root: PurePosixPath) -> dict[str, str] | None:
+    data = transport.read(root / ENGINE / FACTS)
+    try:
+        return json.loads(data) if data else None
+    except ValueError:
+        return None
+
+
+def _works(transport: Transport, folder: PurePosixPath) -> bool:
+    """As a job starts it: in a login shell, without the module that Python may have come from."""
+    command = ["bash", "-l", "-c", 'test -x "$1" && exec "$1" --version', "bash", str(folder / "bin" / "caffe")]
+    return transport.run(command, PurePosixPath("/")).status == 0
+
+
+def _use(transport: Transport, root: PurePosixPath, folder: PurePosixPath) -> str:
+    """Puts an installation in use, at once for all; gives the one that was. A folder in the place of the link stays."""
+    target, link = folder.relative_to(root), f".engine.{folder.name}"
+    script = (
+        "if [ -e engine ] && [ ! -L engine ]; then "
+        'echo "$PWD/engine is there, and setup did not make it: move it away" >&2; exit 1; fi; '
+        '[ ! -e engine ] || readlink -f engine; ln -sT -- "$1" "$2" && mv -T -- "$2" engine'
+    )
+    answer = transport.run(["bash", "-c", script, "bash", str(target), link], root)
+    _done(answer, f"{root / ENGINE} could not be put in place")
+    return answer.out.strip()
+
+
+def _done(answer: Answer, fault: str) -> None:
+    if answer.status != 0:
+        said = "\n".join(answer.words.splitlines()[-8:])
+        raise TransportError(f"{fault} (exit status {answer.status}):\n{said}")

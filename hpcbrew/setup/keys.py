@@ -1,0 +1,120 @@
+"""A login without a password: the user's own key, made where there is none, and known on the cluster."""
+
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
+
+from hpcbrew.errors import LoginRefused, TransportError
+from hpcbrew.transports import Transport
+from hpcbrew.transports.ssh import Ssh
+from hpcbrew.transports.ssh_host import SshHost
+from hpcbrew.transports.ssh_login import Prompter
+
+# Prints `there` or `added`. A line that a # has taken out of use is not the key; what is there is never rewritten.
+INSTALL = r"""
+umask 077
+mkdir -p -- "$HOME/.ssh" && cd -- "$HOME/.ssh" || exit 1
+if [ -e authorized_keys ] && grep -v '^[[:space:]]*#' authorized_keys | grep -qF -- "$1"; then
+    echo there
+    exit
+fi
+{
+    [ ! -s authorized_keys ] || [ -z "$(tail -c 1 authorized_keys)" ] || echo
+    printf '%s\n' "$2"
+} >>authorized_keys && echo added
+"""
+
+
+class KeysOnly:
+    """Lets a key be unlocked, and no other way in be tried."""
+
+    def __init__(self, prompter: Prompter) -> None:
+        self._prompter = prompter
+
+    def confirm_host_key(self, host: str, kind: str, fingerprint: str) -> bool:
+        return False  # by now it is known
+
+    def answer(self, prompt: str, *, secret: bool) -> str | None:
+        return self._prompter.answer(prompt, secret=secret) if prompt.startswith("Passphrase of") else None
+
+
+def choose(host: SshHost, kind: str) -> Path:
+    """The private key for this host, there or to be made: where ssh looks for it, so that `ssh HOST` finds it too.
+
+    One of the wanted kind (`ed25519`, `rsa`) comes first, then a new one of that kind, then whatever the user's ssh
+    configuration names. Raises TransportError where ssh would use no key at all.
+    """
+    there = [path for path in host.identities if path.exists()]
+    missing = [path for path in host.identities if not path.exists()]
+    ours = [path for path in there if public_key(path).startswith(f"ssh-{kind} ")]
+    new = [path for path in missing if path.name == f"id_{kind}"]
+    named = [path for path in missing if not path.name.startswith("id_")]
+    usable = [path for path in there if public_key(path)]
+    for found in (ours, new, named, usable):
+        if found:
+            return found[0]
+    raise TransportError(
+        f"ssh uses no key for {host.alias} that could be read or made. Put `IdentityFile ~/.ssh/id_{kind}` for it into "
+        f"~/.ssh/config, and run this again"
+    )
+
+
+def public_key(path: Path) -> str:
+    """The line for authorized_keys of a private key: from its .pub file, or from itself; empty where neither is one."""
+    try:
+        return path.with_name(f"{path.name}.pub").read_text().strip()
+    except (OSError, UnicodeDecodeError):
+        command = ["ssh-keygen", "-y", "-P", "", "-f", str(path)]
+        done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+        return done.stdout.strip() if done.returncode == 0 else ""
+
+
+def make(path: Path, kind: str, *, ask: bool) -> None:
+    """Makes a key pair. With `ask`, ssh-keygen itself asks for a passphrase; without, the key has none."""
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    bits = ["-b", "4096"] if kind == "rsa" else []
+    phrase = [] if ask else ["-N", ""]
+    done = subprocess.run(["ssh-keygen", "-q", "-t", kind, *bits, *phrase, "-f", str(path)], check=False)
+    if done.returncode != 0:
+        raise TransportError(f"{path}: ssh-keygen made no key (exit status {done.returncode})")
+
+
+def install(transport: Transport, public: str) -> bool:
+    """Puts a public key into ~/.ssh/authorized_keys there; False where it was in it. Raises TransportError."""
+    blob = " ".join(public.split()[:2])
+    answer = transport.run(["bash", "-c", INSTALL, "bash", blob, public], PurePosixPath("/"))
+    if answer.status != 0 or answer.out.split()[-1:] not in (["there"], ["added"]):
+        raise TransportError(f"~/.ssh/authorized_keys could not be written there: {answer.words}")
+    return answer.out.split()[-1] == "added"
+
+
+def prepare(host: SshHost, kind: str, session: Ssh, again: Ssh, *, ask: bool) -> Iterator[str]:
+    """`session` is logged in somehow; `again` is to try the key alone. Says what was done, line by line."""
+    path = choose(host, kind)
+    if path.exists():
+        yield f"found your key {path}"
+    else:
+        make(path, kind, ask=ask)
+        yield f"made a key: {path}" + ("" if ask else " (without a passphrase; ssh-keygen -p gives it one)")
+    public = public_key(path)
+    if not public:
+        raise TransportError(f"{path}: its public key cannot be read. Make it: ssh-keygen -y -f {path} >{path}.pub")
+    added = install(session, public)
+    yield f"{'added it to' if added else 'it is in'} ~/.ssh/authorized_keys on {host.alias}"
+    yield _tried(again, host)
+
+
+def _tried(again: Ssh, host: SshHost) -> str:
+    try:
+        again.run(["true"], PurePosixPath("/"))
+    except LoginRefused as error:
+        if "publickey" in error.offered:
+            return (
+                "but the server does not take the key. If it is not a site where keys are registered elsewhere, nobody "
+                f"else may be able to write to your folders there: ssh {host.alias} chmod go-w . .ssh "
+                ".ssh/authorized_keys"
+            )
+        return f"the site asks for more than a key at each login: {', '.join(sorted(error.offered))}"
+    finally:
+        again.close()
+    return "it opens the door: no password from now on"

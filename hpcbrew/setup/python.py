@@ -1,0 +1,111 @@
+"""A cluster's Python: found on its PATH or in its modules, and what it takes to collect wheels for it."""
+
+import re
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+
+from hpcbrew.cluster import Cluster
+from hpcbrew.errors import TransportError
+from hpcbrew.transports import Transport
+
+OLDEST, NEWEST = (3, 11), (3, 14)
+NAMES = ("python3.14", "python3.13", "python3.12", "python3.11", "python3", "python")
+MODULES = r"(^|/)(python|anaconda|miniconda|miniforge|conda)[^/]*(/|$)"
+TRIED = 12  # modules that are looked into, newest first: each takes a second or so
+
+# Without venv and ensurepip, as on a bare Debian, it is of no use here.
+_ABOUT = (
+    "import sys, platform, venv, ensurepip; print('@python', '%d.%d' % sys.version_info[:2], platform.machine(), "
+    "'-'.join(platform.libc_ver()), sys.executable, sys.argv[1], sep='\\t')"
+)
+# $1: that program; $2: a pattern of modules to look into, or nothing; $3: one module, or nothing; the rest: commands.
+SURVEY = rf"""
+about=$1 pattern=$2 module=$3
+shift 3
+look() {{
+    for name in "$@"; do command -v "$name" >/dev/null && "$name" -c "$about" "$loaded" 2>/dev/null; done
+}}
+if [ -n "$module" ]; then
+    loaded=$module
+    module load "$module" && look "$@"
+elif [ -n "$pattern" ]; then
+    module -t avail 2>&1 | sed 's/(.*)$//' | grep -E -i -- "$pattern" | sort -rVu | head -n {TRIED} |
+        while read -r loaded; do
+            ( module load "$loaded" >/dev/null 2>&1 && look "$@" )
+        done
+else
+    loaded=-
+    look "$@"
+fi
+exit 0
+"""
+
+
+@dataclass(frozen=True)
+class Python:
+    """`libc` as platform.libc_ver gives it, `glibc-2.28`; `module` is what was loaded to find it, None for nothing."""
+
+    version: tuple[int, int]
+    machine: str
+    libc: str
+    path: str
+    module: str | None
+
+    @property
+    def words(self) -> str:
+        loaded = f" (module {self.module})" if self.module else ""
+        return f"Python {self.version[0]}.{self.version[1]}, {self.path}{loaded}"
+
+    @property
+    def platforms(self) -> list[str]:
+        """The platform tags whose wheels it takes, by pip's names (PEP 600), newest first."""
+        match = re.fullmatch(r"glibc-2\.(\d+)", self.libc)
+        if match is None:
+            raise TransportError(
+                f"{self.path} was built with {self.libc or 'an unknown libc'}: wheels for it cannot be collected here"
+            )
+        minor = int(match[1])
+        modern = [f"manylinux_2_{n}_{self.machine}" for n in range(minor, 4, -1)]
+        old = {17: "manylinux2014", 12: "manylinux2010", 5: "manylinux1"}
+        return modern + [f"{name}_{self.machine}" for least, name in old.items() if minor >= least]
+
+
+def survey_command(names: tuple[str, ...], *, module: str = "", pattern: str = "") -> tuple[str, ...]:
+    return ("bash", "-l", "-c", SURVEY, "bash", _ABOUT, pattern, module, *names)
+
+
+def parse(out: str) -> list[Python]:
+    """Each Python once, in the order found; other lines are login noise."""
+    rows = [line.split("\t") for line in out.splitlines() if line.startswith("@python\t")]
+    found = {
+        path: Python((int(v.split(".")[0]), int(v.split(".")[1])), machine, libc, path, None if m == "-" else m)
+        for _, v, machine, libc, path, m in reversed(rows)
+    }
+    return list(reversed(found.values()))
+
+
+def best(found: list[Python]) -> Python | None:
+    """The newest that hpcbrew and its libraries run on."""
+    usable = [python for python in found if OLDEST <= python.version <= NEWEST]
+    return max(usable, key=lambda python: python.version) if usable else None
+
+
+def find(transport: Transport, cluster: Cluster) -> Python:
+    """As the profile says; else on the PATH; else in the site's modules. Raises TransportError with what was found."""
+    names = (cluster.python,) if cluster.python else NAMES
+    if cluster.python_module:
+        looks = [survey_command(names, module=cluster.python_module)]
+    else:
+        looks = [survey_command(names), survey_command(names, pattern=MODULES)]
+    seen: list[Python] = []
+    for command in looks:
+        answer = transport.run(command, PurePosixPath("/"))
+        seen += parse(answer.out)
+        python = best(seen)
+        if python is not None:
+            return python
+    there = "; ".join(python.words for python in seen) or "none with venv and ensurepip"
+    raise TransportError(
+        f"{cluster.name}: no Python from {OLDEST[0]}.{OLDEST[1]} to {NEWEST[0]}.{NEWEST[1]} was found there: {there}. "
+        f"Name one in your profile: `python: /path/to/python3.11`, or `python_module: NAME` (module avail python)"
+    )

@@ -1,0 +1,114 @@
+"""The scratch folder of a cluster and the link `~/scratch`: found, or made."""
+
+from collections.abc import Callable, Generator
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+
+from hpcbrew.errors import TransportError
+from hpcbrew.transports import Transport
+
+LINK = "~/scratch"
+
+# One `@key<TAB>value` a line. Sites put scratch folders under the home's own path, the user's name, or $SCRATCH.
+SURVEY = r"""
+printf '@home\t%s\n' "$HOME"
+link=$HOME/scratch
+if [ -d "$link" ]; then printf '@link\tthere\t%s\n' "$(readlink -f -- "$link")"
+elif [ -L "$link" ]; then printf '@link\tdangling\t%s\n' "$(readlink -m -- "$link")"
+elif [ -e "$link" ]; then printf '@link\tfile\t%s\n' "$link"
+fi
+for folder in "${SCRATCH:-}" "/scratch${HOME#/home}" "/scratch/$(id -un)"; do
+    case $folder in '' | /scratch/) continue ;; esac
+    above=$folder
+    while [ ! -e "$above" ]; do above=$(dirname -- "$above"); done
+    [ "$above" != / ] && [ -d "$above" ] && [ -w "$above" ] && printf '@folder\t%s\n' "$folder"
+done
+exit 0
+"""
+# Writing is the only sure proof that one may.
+TRY = 'mkdir -p -- "$1" && part=$(mktemp -- "$1/.hpcbrew.XXXXXX") && rm -f -- "$part"'
+
+
+@dataclass(frozen=True)
+class Survey:
+    """What is there: the home folder, what `~/scratch` is (`there`, `dangling`, `file` or nothing) and leads to, and
+    folders that are writable or can be made, best first."""
+
+    home: str
+    link: str
+    leads_to: str
+    folders: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Decision:
+    """Folders to make, then what `~/scratch` is to lead to, if it is to be made; and that in words."""
+
+    make: tuple[str, ...]
+    link_to: str | None
+    words: str
+
+
+def parse(out: str) -> Survey:
+    """Reads the survey's answer; other lines are login noise."""
+    rows = [line[1:].split("\t") for line in out.splitlines() if line.startswith("@")]
+    home = next((row[1] for row in rows if row[0] == "home"), "")
+    link = next((row for row in rows if row[0] == "link"), ["", "", ""])
+    return Survey(home, link[1], link[2], tuple(row[1] for row in rows if row[0] == "folder"))
+
+
+def decide(pattern: str, survey: Survey) -> Decision:
+    """What to do for a profile's `scratch`. Raises TransportError where a file is in the way."""
+    by_link = pattern == LINK or pattern.startswith(f"{LINK}/")
+    if survey.link == "there":
+        return Decision((), None, f"found {LINK}, which is {survey.leads_to}")
+    if survey.link == "dangling":
+        return Decision(
+            (survey.leads_to,), None, f"made {survey.leads_to}, which {LINK} led to though it was not there"
+        )
+    if survey.link == "file":
+        if by_link:
+            raise TransportError(f"{survey.leads_to} is a file where the scratch folder should be: move it away")
+        return Decision((), None, f"left {LINK} alone: it is a file of yours")
+    if not by_link:
+        return Decision((), pattern, f"made the link {LINK}")
+    if survey.folders:
+        return Decision((survey.folders[0],), survey.folders[0], f"made the link {LINK} to {survey.folders[0]}")
+    made = f"{survey.home}/scratch"
+    return Decision(
+        (made,), None, f"made {made}: no scratch file system was found, so mind the quota of your home folder"
+    )
+
+
+def prepare(transport: Transport, pattern: str, confirm: Callable[[str], bool]) -> Generator[str, None, PurePosixPath]:
+    """Says what was done, and returns the scratch folder. Raises TransportError where it cannot be written to."""
+    top = PurePosixPath("/")
+    answer = transport.run(["bash", "-l", "-c", SURVEY], top)
+    if answer.status != 0:
+        raise TransportError(f"the home folder there could not be looked at: {answer.words}")
+    survey = parse(answer.out)
+    decision = decide(pattern, survey)
+    for folder in decision.make:
+        _done(transport, ["mkdir", "-p", "--", folder], folder)
+    if decision.link_to is not None:
+        target = str(transport.root(pattern)) if decision.link_to == pattern else decision.link_to
+        if not confirm(f"Make {LINK} there a link to {target}?"):
+            if decision.link_to != pattern:
+                raise TransportError(f"the profile's scratch folder is {pattern}, and it was not to be made")
+            yield f"made no link {LINK}"
+        else:
+            _done(transport, ["mkdir", "-p", "--", target], target)
+            _done(transport, ["ln", "-sT", "--", target, f"{survey.home}/scratch"], LINK)
+            yield decision.words
+    else:
+        yield decision.words
+    root = transport.root(pattern)
+    _done(transport, ["bash", "-c", TRY, "bash", str(root)], str(root))
+    yield f"{root} can be written to"
+    return root
+
+
+def _done(transport: Transport, command: list[str], what: str) -> None:
+    answer = transport.run(command, PurePosixPath("/"))
+    if answer.status != 0:
+        raise TransportError(f"{what}: cannot be made or written to: {answer.words}")

@@ -1,0 +1,84 @@
+"""A job of a minute, sent the way of every other: it proves queue, project, folders and engine at one go."""
+
+import tempfile
+from pathlib import Path
+
+from hpcbrew import follow, limits, machine, manifest, prepare, watch
+from hpcbrew.cluster import Cluster
+from hpcbrew.errors import RequestError, TransportError
+from hpcbrew.job import JobRequest
+from hpcbrew.ledger import Ledger
+from hpcbrew.submit import submit
+from hpcbrew.transports import Transport
+from hpcbrew.watch import Site
+
+NAME = "hpcbrew-setup"
+WALLTIME = 10 * 60  # the training takes seconds; the rest is for a slow file system to load the libraries from
+MEMORY = 4 * 2**30
+
+# Numbers made on the spot: nothing is shipped.
+NET = """\
+name: "setup"
+layer {
+  name: "data"
+  type: "DummyData"
+  top: "data"
+  top: "label"
+  dummy_data_param {
+    shape { dim: 16 dim: 8 }
+    shape { dim: 16 }
+    data_filler { type: "gaussian" }
+    data_filler { type: "constant" }
+  }
+}
+layer {
+  name: "ip"
+  type: "InnerProduct"
+  bottom: "data"
+  top: "ip"
+  inner_product_param { num_output: 2 weight_filler { type: "xavier" } }
+}
+layer { name: "loss" type: "SoftmaxWithLoss" bottom: "ip" bottom: "label" top: "loss" }
+"""
+SOLVER = """\
+net: "net.prototxt"
+base_lr: 0.1
+lr_policy: "fixed"
+display: 10
+max_iter: 50
+snapshot_prefix: "setup"
+"""
+
+
+def run(transport: Transport, cluster: Cluster, *, gpu: bool, queue: str | None, project: str | None) -> None:
+    """Submits it and stays until it ends, showing how it goes.
+
+    Raises RequestError where the profile does not allow it or a project is missing, SchedulerError where the scheduler
+    refuses it, TransportError where it ended badly.
+    """
+    with tempfile.TemporaryDirectory() as made:
+        solver = Path(made) / "solver.prototxt"
+        solver.write_text(SOLVER)
+        (Path(made) / "net.prototxt").write_text(NET)
+        request = JobRequest(
+            solver,
+            gpus_per_node=int(gpu),
+            cpus=1,
+            mem=MEMORY,
+            walltime=WALLTIME,
+            queue=queue,
+            project=project,
+            name=NAME,
+        )
+        settled = limits.settle(request, cluster, machine.here())
+        plan = prepare.plan(request, cluster, manifest.collect(request), settled)
+    if plan.lacks:
+        raise RequestError(plan.lacks.replace("submit …", f"setup {cluster.name}"))
+    site, ledger = Site(transport, watch.reach(plan.address).scheduler), Ledger()
+    record = submit(plan, NAME, transport, site.scheduler, ledger, lambda size: None)
+    status = follow.training(record, site, ledger, as_json=False)
+    if status != 0:
+        raise TransportError(
+            f"the trial job {record.id} did not end well (exit status {status}): hpcbrew logs {record.id}; "
+            f"its run folder is {record.run_folder}"
+        )

@@ -1,0 +1,52 @@
+"""hpcbrew itself as a wheel: built from the checkout, or packed again from what is installed."""
+
+import subprocess
+import sys
+import zipfile
+from importlib import metadata
+from pathlib import Path
+
+from hpcbrew import places
+from hpcbrew.errors import RequestError
+
+DISTRIBUTION = "hpcbrew"
+
+
+def make(folder: Path) -> Path:
+    """The wheel, in `folder`. Raises RequestError where it cannot be made."""
+    checkout = places.shipped("configs").parent
+    if (checkout / "pyproject.toml").is_file():
+        pip(["wheel", "--no-deps", "--wheel-dir", str(folder), str(checkout)], "building hpcbrew's wheel")
+        return next(folder.glob("*.whl"))
+    return repack(metadata.distribution(DISTRIBUTION), folder)
+
+
+def pip(arguments: list[str], doing: str) -> None:
+    """Runs pip on this machine. Raises RequestError with its last words."""
+    command = [sys.executable, "-P", "-m", "pip", "--quiet", "--disable-pip-version-check", *arguments]
+    done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        said = "\n".join((done.stderr or done.stdout).strip().splitlines()[-8:])
+        raise RequestError(f"{doing} failed on this machine (pip, exit status {done.returncode}):\n{said}")
+
+
+def repack(distribution: metadata.Distribution, folder: Path) -> Path:
+    """The wheel that a distribution was installed from: its files without compiled ones and scripts, which the
+    installation there makes anew. A wheel is a zip of them (PyPA, binary distribution format)."""
+    files = [f for f in distribution.files or [] if ".." not in f.parts and "__pycache__" not in f.parts]
+    tag = (distribution.read_text("WHEEL") or "").partition("Tag: ")[2].split("\n")[0].strip()
+    if not files or not tag:
+        raise RequestError(f"{distribution.name} was not installed from a wheel: install it with pip, and try again")
+    path = folder / f"{distribution.name.replace('-', '_')}-{distribution.version}-{tag}.whl"
+    dropped = {"INSTALLER", "REQUESTED", "direct_url.json", "RECORD"}
+    kept = sorted((f for f in files if f.name not in dropped), key=str)
+    record = next(f for f in files if f.name == "RECORD")
+    rows = [f"{f},{f'{f.hash.mode}={f.hash.value}' if f.hash else ''},{f.size or ''}" for f in kept]
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for file in kept:
+            # A fixed time: the same files make the same wheel, and a wheel that is there is not sent again.
+            info = zipfile.ZipInfo(str(file))
+            info.compress_type, info.external_attr = zipfile.ZIP_DEFLATED, 0o644 << 16
+            archive.writestr(info, file.read_binary())
+        archive.writestr(zipfile.ZipInfo(str(record)), "\n".join([*rows, f"{record},,"]) + "\n")
+    return path
