@@ -68,7 +68,11 @@ class Standing:
 
 @dataclass(frozen=True)
 class JobRequest:
-    """What the user asked for. None stands for the cluster's default. `walltime` in seconds, `mem` in bytes a node."""
+    """What the user asked for. None stands for the cluster's default. `walltime` in seconds, `mem` in bytes a node.
+
+    `links`: how many jobs may follow each other until the training is done; None is as many as it takes. `after`: the
+    scheduler's id of a job that must have ended well before. `mail`: where PBS writes to when the job ends.
+    """
 
     solver: Path
     nodes: int = 1
@@ -82,6 +86,9 @@ class JobRequest:
     name: str | None = None
     weights: tuple[Path, ...] = ()
     resume: Path | None = None
+    links: int | None = 1
+    after: str | None = None
+    mail: str | None = None
     overrides: tuple[tuple[str, str], ...] = ()
 
 

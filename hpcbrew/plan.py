@@ -4,8 +4,8 @@ import hashlib
 import json
 import re
 import sys
-from collections.abc import Callable, Mapping
-from dataclasses import asdict
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import PurePosixPath
 
 from hpcbrew import digest, handover, limits, runfolder, schedulers
@@ -14,7 +14,7 @@ from hpcbrew.digest import Measured
 from hpcbrew.errors import RequestError
 from hpcbrew.job import JobPlan, JobRequest, Upload
 from hpcbrew.limits import Settled
-from hpcbrew.manifest import SOLVER, Item, Manifest
+from hpcbrew.manifest import SNAPSHOTS, SOLVER, Item, Manifest
 from hpcbrew.render import render
 from hpcbrew.schedulers.directives import directives
 
@@ -37,19 +37,62 @@ def plan(
     Raises RequestError for a name that the scheduler does not take.
     """
     name = _name(request, manifest, cluster)
-    folder = runfolder.path(name, token)
-    up = PurePosixPath(*[".."] * len(folder.parts))
+    up = _up(runfolder.path(name, token))
 
     def where(item: Item) -> PurePosixPath:
         return up / digest.place(measured[item]) if item in measured else PurePosixPath(item.path)
 
-    texts = manifest.texts(lambda item: str(where(item)))
+    weights = ["-weights", ",".join(str(where(item)) for item in manifest.weights)] if manifest.weights else []
+    return assemble(
+        Job(name, token, str(manifest.solver_path), manifest.solver.max_iter, request),
+        cluster,
+        settled,
+        texts=manifest.texts(lambda item: str(where(item))),
+        data=tuple(upload for m in measured.values() for upload in _uploads(m)),
+        weights=weights,
+        snapshot=str(where(manifest.resume) / manifest.resume.members[0]) if manifest.resume else None,
+    )
+
+
+@dataclass(frozen=True)
+class Job:
+    """What a job is, apart from what it takes along. `solver`: the user's own file; `points`: of a sweep."""
+
+    name: str
+    token: str
+    solver: str
+    max_iter: int
+    request: JobRequest
+    points: tuple[dict[str, str], ...] = ()
+
+
+def assemble(
+    job: Job,
+    cluster: Cluster,
+    settled: Settled,
+    *,
+    texts: Mapping[str, str],
+    data: tuple[Upload, ...] = (),
+    weights: Sequence[str] = (),
+    snapshot: str | None = None,
+) -> JobPlan:
+    """Script, description and definitions of a job, and how it is submitted. `texts` are the definitions by their
+    names in the run folder; `snapshot` is the solver state to go on from, as seen from there.
+    """
+    request, folder = job.request, runfolder.path(job.name, job.token)
+    up = _up(folder / runfolder.point(1) if job.points else folder)
+    chain = request.links != 1
+    scheduler = schedulers.of(cluster.address)
+    state = ["-snapshot", snapshot] if snapshot else ["-snapshot", "auto"] if job.points else []
     script = render(
         cluster.template,
-        name=name,
-        token=token,
+        name=job.name,
+        token=job.token,
         cluster=cluster.name,
-        directives=directives(name, settled, cluster),
+        directives=directives(
+            job.name, settled, cluster, after=request.after, mail=request.mail, array=len(job.points)
+        ),
+        points=runfolder.POINTS if job.points else None,
         modules=cluster.modules,
         environment=cluster.environment,
         log=runfolder.LOG,
@@ -57,23 +100,36 @@ def plan(
         id=runfolder.ID,
         engine=_engine(cluster, up),
         check_engine=cluster.scheduler != "local",
-        arguments=_arguments(manifest, settled, where),
+        arguments=["train", "-solver", SOLVER, *_gpus(settled), *weights, *([] if chain else state)],
+        walltime=settled.walltime,
+        margin=min(60, settled.walltime // 10),
+        chain=chain,
+        at_most=request.links,
+        snapshot=state,
+        snapshots=SNAPSHOTS,
+        links=runfolder.LINKS,
+        link_ids=runfolder.LINK_IDS,
+        qsub=(*scheduler.prefix, "qsub"),
+        qdel=(*scheduler.prefix, "qdel"),
+        script=runfolder.SCRIPT,
     )
-    qsub = schedulers.of(cluster.address).submit_command(PurePosixPath(runfolder.SCRIPT))
-    described = _describe(request, cluster, manifest, settled, name, token)
-    made = {runfolder.SCRIPT: script, runfolder.JOB: described, **texts}
+    made = {runfolder.SCRIPT: script, runfolder.JOB: _describe(job, cluster, settled), **texts}
     return JobPlan(
-        token=token,
-        name=name,
+        token=job.token,
+        name=job.name,
         address=cluster.address,
         lacks=limits.lacks(settled, cluster),
         scratch=cluster.scratch or "",
         run_folder=folder,
         script=script,
         definitions=tuple(_made(folder / target, text) for target, text in made.items()),
-        data=tuple(upload for m in measured.values() for upload in _uploads(m)),
-        command=handover.command(qsub),
+        data=data,
+        command=handover.command(scheduler.submit_command(PurePosixPath(runfolder.SCRIPT))),
     )
+
+
+def _up(folder: PurePosixPath) -> PurePosixPath:
+    return PurePosixPath(*[".."] * len(folder.parts))
 
 
 def _name(request: JobRequest, manifest: Manifest, cluster: Cluster) -> str:
@@ -97,29 +153,21 @@ def _engine(cluster: Cluster, up: PurePosixPath) -> list[str]:
     return [str(up / ENGINE / "bin" / "caffe")]
 
 
-def _arguments(manifest: Manifest, settled: Settled, where: Callable[[Item], PurePosixPath]) -> list[str]:
-    arguments = ["train", "-solver", SOLVER]
-    if settled.gpus:
-        arguments += ["-gpu", "0" if settled.gpus == 1 else "all"]
-    if manifest.weights:
-        arguments += ["-weights", ",".join(str(where(item)) for item in manifest.weights)]
-    if manifest.resume:
-        arguments += ["-snapshot", str(where(manifest.resume) / manifest.resume.members[0])]
-    return arguments
+def _gpus(settled: Settled) -> list[str]:
+    return ["-gpu", "0" if settled.gpus == 1 else "all"] if settled.gpus else []
 
 
-def _describe(
-    request: JobRequest, cluster: Cluster, manifest: Manifest, settled: Settled, name: str, token: str
-) -> str:
+def _describe(job: Job, cluster: Cluster, settled: Settled) -> str:
     """job.json: what another machine needs to know of this run folder."""
     values = {
-        "name": name,
-        "token": token,
+        "name": job.name,
+        "token": job.token,
         "cluster": cluster.name,
-        "solver": str(manifest.solver_path),
-        "max_iter": manifest.solver.max_iter,
-        "set": dict(request.overrides),
+        "solver": job.solver,
+        "max_iter": job.max_iter,
+        "set": dict(job.request.overrides),
         "resources": asdict(settled),
+        **({"points": job.points} if job.points else {}),
     }
     return json.dumps(values, indent=2) + "\n"
 

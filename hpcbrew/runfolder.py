@@ -2,7 +2,9 @@
 
 job.json          what the job is: enough for another machine to find it and read it
 job.pbs           the script, as submitted
-job.id            the scheduler's id, written as soon as it was given; of a chain, a line for each link
+job.id            the scheduler's id, written as soon as it was given
+links.id          of a chain: the ids of the jobs that followed it
+links.log         of a chain: each job's id, its exit status, the newest snapshot
 solver.prototxt   and the nets: the shipped copies, with paths rewritten
 snapshots/        .caffemodel and .solverstate
 train.log         all that the script and the engine print, live
@@ -10,6 +12,7 @@ scheduler.log     what the scheduler itself had to say
 progress.json     where the training is (written by the engine)
 metrics.jsonl     one object a display or test (written by the engine)
 exit.json         the exit record: the script's last act
+points/N/         of a sweep: all of this for point N, but for job.json and job.pbs
 """
 
 import json
@@ -24,11 +27,14 @@ RUNS = PurePosixPath("runs")
 JOB = "job.json"
 SCRIPT = "job.pbs"
 ID = "job.id"
+LINK_IDS = "links.id"
+LINKS = "links.log"
 LOG = "train.log"
 SCHEDULER_LOG = "scheduler.log"
 PROGRESS = "progress.json"
 METRICS = "metrics.jsonl"
 EXIT = "exit.json"
+POINTS = "points"
 
 _SNAPSHOT = re.compile(r"_iter_(\d+)\.caffemodel(\.h5)?")
 
@@ -36,6 +42,11 @@ _SNAPSHOT = re.compile(r"_iter_(\d+)\.caffemodel(\.h5)?")
 def path(name: str, token: str) -> PurePosixPath:
     """The run folder of a job, below the cluster's scratch folder."""
     return RUNS / f"{name}-{token}"
+
+
+def point(index: int) -> PurePosixPath:
+    """The folder of one point of a sweep, counted from 1, below the run folder."""
+    return PurePosixPath(POINTS, str(index))
 
 
 @dataclass(frozen=True)

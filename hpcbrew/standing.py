@@ -29,11 +29,11 @@ def judge(
             return Standing(JobState.ENDING)
         explained = by_scheduler is not None and by_scheduler.state in KINDER
         return _cancelled(record, by_scheduler if by_scheduler and explained else failed(exit_record.status))
+    if polled is None or not ids or not {*polled.jobs, *polled.unknown}.issuperset(ids):
+        return record.standing  # not all was answered for; of a chain, a further link may just have been submitted
     if by_scheduler is not None:
         return _cancelled(record, by_scheduler)
-    if polled is not None and ids and polled.unknown.issuperset(ids):
-        return Standing(JobState.LOST, "the scheduler does not know it any more, and it left no exit record")
-    return record.standing
+    return Standing(JobState.LOST, "the scheduler does not know it any more, and it left no exit record")
 
 
 def _of_links(ids: tuple[str, ...], polled: Polled) -> Standing | None:

@@ -7,9 +7,9 @@ from pathlib import PurePosixPath
 from hpcbrew import recover, runfolder, schedulers, transports
 from hpcbrew.address import Address
 from hpcbrew.errors import HpcbrewError
-from hpcbrew.job import JobRecord
+from hpcbrew.job import JobRecord, Standing
 from hpcbrew.ledger import Ledger
-from hpcbrew.runfolder import Progress
+from hpcbrew.runfolder import ExitRecord, Progress
 from hpcbrew.schedulers.pbs import Pbs, Polled
 from hpcbrew.standing import judge
 from hpcbrew.transports import Transport
@@ -58,54 +58,81 @@ def refresh(records: Iterable[JobRecord], ledger: Ledger) -> list[Watched]:
 
 def look(site: Site, records: list[JobRecord], ledger: Ledger) -> list[Watched]:
     """The jobs of one cluster anew."""
-    names = (runfolder.EXIT, runfolder.PROGRESS, runfolder.ID, runfolder.LINK_IDS)
-    files = site.transport.read_all([r.run_folder / name for name in names for r in records])
-    count = len(records)
-    exits = [runfolder.read_exit(data) for data in files[:count]]
-    progress = [runfolder.read_progress(data) for data in files[count : 2 * count]]
-    first, others = files[2 * count : 3 * count], files[3 * count :]
-    ids = [runfolder.read_ids(a) + runfolder.read_ids(b) for a, b in zip(first, others, strict=True)]
-    found = [_confirmed(record, known, ledger) for record, known in zip(records, ids, strict=True)]
-    ids = [known or ((r.id,) if r.id else ()) for r, known in zip(found, ids, strict=True)]
-    trouble, polled, listed = "", None, None
-    if not all(ids):
+    told, trouble, listed, polled = _read(site, records), "", None, None
+    if not all(said.ids for said in told):
         try:
             listed = recover.ids_by_folder(site.transport, site.scheduler)
         except HpcbrewError as error:
             trouble = str(error)
-        ids = [known or (listed or {}).get(r.run_folder.name, ()) for r, known in zip(found, ids, strict=True)]
-        found = [_confirmed(record, known, ledger) for record, known in zip(found, ids, strict=True)]
+        told = [
+            said if said.ids else replace(said, ids=(listed or {}).get(record.run_folder.name, ()))
+            for record, said in zip(records, told, strict=True)
+        ]
     # A job that says itself that it went well need not be asked after.
-    asked = [i for known, e in zip(ids, exits, strict=True) if not (e and e.status == 0) for i in known]
+    asked = [i for t in told for i in t.ids if not (t.exit and t.exit.status == 0)]
     if asked:
         try:
             polled = poll(site, asked)
         except HpcbrewError as error:
             trouble = str(error)
+    told = _settled(site, records, told, polled)
     watched = []
-    for record, known, exit_record, going in zip(found, ids, exits, progress, strict=True):
-        standing = judge(record, exit_record, polled, known)
-        if not known and listed is not None and recover.overdue(record):
-            standing = recover.NEVER_ARRIVED
-        if standing != record.standing:
-            ledger.settle(record.token, standing)
-        live = () if standing.state.final else tuple(i for i in known if not _over(i, polled))
-        watched.append(Watched(replace(record, standing=standing), going, trouble, live, chain=len(known) > 1))
+    for record, said in zip(records, told, strict=True):
+        gone = not said.ids and listed is not None and recover.overdue(record)
+        standing = recover.NEVER_ARRIVED if gone else judge(record, said.exit, polled, said.ids)
+        live = () if standing.state.final else tuple(i for i in said.ids if not _over(i, polled))
+        now = _written(record, said.ids, standing, ledger)
+        watched.append(Watched(now, said.progress, trouble, live, chain=len(said.ids) > 1))
     return watched
+
+
+@dataclass(frozen=True)
+class _Told:
+    """What a job's run folder says: its exit record, its progress, the scheduler's ids of it."""
+
+    exit: ExitRecord | None
+    progress: Progress | None
+    ids: tuple[str, ...]
+
+
+def _read(site: Site, records: list[JobRecord]) -> list[_Told]:
+    """The run folders of all jobs, in one round trip."""
+    names = (runfolder.EXIT, runfolder.PROGRESS, runfolder.ID, runfolder.LINK_IDS)
+    files = iter(site.transport.read_all([r.run_folder / name for r in records for name in names]))
+    told = []
+    for record in records:
+        exit_data, progress, first, others = (next(files) for _ in names)
+        ids = runfolder.read_ids(first) + runfolder.read_ids(others)
+        ids = ids or ((record.id,) if record.id else ())
+        told.append(_Told(runfolder.read_exit(exit_data), runfolder.read_progress(progress), ids))
+    return told
+
+
+def _settled(site: Site, records: list[JobRecord], told: list[_Told], polled: Polled | None) -> list[_Told]:
+    """A job that ended between the reading of its folder and the question to the scheduler is read again."""
+    late = [
+        n
+        for n, (record, said) in enumerate(zip(records, told, strict=True))
+        if said.exit is None and judge(record, None, polled, said.ids).state.final
+    ]
+    again = dict(zip(late, _read(site, [records[n] for n in late]) if late else [], strict=True))
+    return [again.get(n, said) for n, said in enumerate(told)]
+
+
+def _written(record: JobRecord, ids: tuple[str, ...], standing: Standing, ledger: Ledger) -> JobRecord:
+    """The job with what is new of it, its state and an id that was not known; the ledger learns it too."""
+    if record.id is None and ids:
+        ledger.accepted(record.token, ids[0])
+        record = replace(record, id=ids[0])
+    if standing != record.standing:
+        ledger.settle(record.token, standing)
+    return replace(record, standing=standing)
 
 
 def poll(site: Site, ids: list[str]) -> Polled:
     """One question for all. Raises SchedulerError or TransportError where no answer came."""
     answer = site.transport.run(site.scheduler.status_command(ids), PurePosixPath("/"), again=True)
     return site.scheduler.parse_status(answer)
-
-
-def _confirmed(record: JobRecord, ids: tuple[str, ...], ledger: Ledger) -> JobRecord:
-    """A job whose submission broke off: the id lies in its run folder, if the scheduler ever gave one."""
-    if record.id is not None or not ids:
-        return record
-    ledger.accepted(record.token, ids[0])
-    return replace(record, id=ids[0])
 
 
 def _over(job_id: str, polled: Polled | None) -> bool:

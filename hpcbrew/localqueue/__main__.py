@@ -1,4 +1,4 @@
-"""`python -m hpcbrew.localqueue [--slots N] qsub SCRIPT | qstat [-x] [-f] [ID …] | qdel | qhold | qrls ID | run`.
+"""`python -m hpcbrew.localqueue [--slots N] qsub [FLAGS] SCRIPT | qstat [-x] [-f] [ID …] | qdel|qhold|qrls ID | run`.
 
 Exit statuses and words are PBS's: 153 for an unknown job, 35 for one that has finished.
 """
@@ -18,7 +18,8 @@ from hpcbrew.localqueue.store import Job
 UNKNOWN, FINISHED = 153, 35
 
 # What a job may need of the submitter's environment to run at all; PBS sites set these up in module files.
-KEPT = ("CUDA_VISIBLE_DEVICES", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "TZ")
+# Its data folder is where a job finds this queue.
+KEPT = ("CUDA_VISIBLE_DEVICES", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "TZ", "XDG_DATA_HOME")
 
 
 def main(arguments: list[str]) -> int:
@@ -32,7 +33,7 @@ def main(arguments: list[str]) -> int:
             runner.run(slots)
             return 0
         if command == "qsub":
-            return qsub(Path(operands[0]), slots)
+            return qsub(Path(rest[-1]), rest[:-1], slots)
         if command == "qstat":
             return qstat(operands, slots)
         if command in CHANGES:
@@ -45,10 +46,10 @@ def main(arguments: list[str]) -> int:
     return 2
 
 
-def qsub(path: Path, slots: int) -> int:
+def qsub(path: Path, flags: list[str], slots: int) -> int:
     try:
         text = path.read_bytes()
-        options = directives.parse(text.decode())
+        options = directives.parse(text.decode(), flags)
     except FileNotFoundError:
         print("qsub: script file:: No such file or directory", file=sys.stderr)
         return 1

@@ -2,6 +2,7 @@
 
 import re
 import shlex
+from collections.abc import Sequence
 from typing import Any
 
 from hpcbrew.quantity import seconds
@@ -11,8 +12,9 @@ class BadDirective(ValueError):
     """A directive that qsub would refuse. The message is in qsub's words."""
 
 
-def parse(script: str) -> dict[str, Any]:
-    """name, walltime (seconds), ncpus, ngpus, nodes, queue, project, output, join, hold, depend, variables."""
+def parse(script: str, flags: Sequence[str] = ()) -> dict[str, Any]:
+    """`flags` are those of qsub's own command line, which win over the script's lines. Gives
+    name, walltime (seconds), ncpus, ngpus, nodes, queue, project, output, join, hold, depend, variables."""
     if "\r" in script:
         raise BadDirective("script contains cr, lf")
     options: dict[str, Any] = {"queue": "local", "ncpus": 1, "ngpus": 0, "nodes": 1}
@@ -23,6 +25,8 @@ def parse(script: str) -> dict[str, Any]:
                 _apply(options, flag, value)
         elif line.strip() and not line.startswith("#"):
             break
+    for flag, value in zip(flags[::2], flags[1::2], strict=False):
+        _apply(options, flag, value)
     return options
 
 

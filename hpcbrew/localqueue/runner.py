@@ -201,6 +201,7 @@ def _environment(job: Job, temporary: str) -> dict[str, str]:
         "PBS_O_HOME": str(Path.home()),
         "PBS_O_HOST": host,
         "PBS_O_LOGNAME": user.pw_name,
+        "PBS_O_PATH": os.environ.get("PATH", ""),
         "PBS_O_QUEUE": job.options["queue"],
         "PBS_O_SHELL": "/bin/bash",
         "PBS_O_SYSTEM": "Linux",

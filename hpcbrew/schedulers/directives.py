@@ -6,8 +6,12 @@ from hpcbrew.limits import Settled
 from hpcbrew.quantity import clock, pbs_size
 
 
-def directives(name: str, settled: Settled, cluster: Cluster) -> list[str]:
-    """What follows `#PBS` on each line. -o is relative: qsub takes it from the folder that it is called in."""
+def directives(
+    name: str, settled: Settled, cluster: Cluster, *, after: str | None = None, mail: str | None = None, array: int = 0
+) -> list[str]:
+    """What follows `#PBS` on each line. `after` is another job's id; `array` the number of jobs, where it is an array.
+
+    -o is relative: qsub takes it from the folder that it is called in."""
     lines = [f"-N {name}", *(f"-l {resource}" for resource in _resources(settled, cluster))]
     lines.append(f"-l walltime={clock(settled.walltime)}")
     lines += [f"-l {key}={value}" for key, value in cluster.resources.extra.items()]
@@ -16,8 +20,14 @@ def directives(name: str, settled: Settled, cluster: Cluster) -> list[str]:
     if settled.project:
         flag = cluster.account.flag
         lines.append(f"{flag}{settled.project}" if flag.endswith("=") else f"{flag} {settled.project}")
+    if after:
+        lines.append(f"-W depend=afterok:{after}")
+    if mail:
+        lines += ["-m ae", f"-M {mail}"]
     # PBS would run the script with the user's login shell; a job that is run again starts with a run folder in use.
-    return [*lines, "-S /bin/bash", "-r n", "-j oe", f"-o {runfolder.SCHEDULER_LOG}"]
+    # PBS takes no array that may not be run again.
+    again = [f"{'-t' if cluster.resources.style == 'nodes' else '-J'} 1-{array}", "-r y"] if array else ["-r n"]
+    return [*lines, "-S /bin/bash", *again, "-j oe", f"-o {runfolder.SCHEDULER_LOG}"]
 
 
 def _resources(settled: Settled, cluster: Cluster) -> list[str]:

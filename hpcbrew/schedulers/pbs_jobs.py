@@ -27,8 +27,11 @@ LETTERS = {
 }
 SUSPENDED = {"S": "suspended by the server or an operator", "U": "suspended: the node is in use by its owner"}
 
+WAITS = {"after": "to start", "afterok": "to end well", "afternotok": "to fail", "afterany": "to end"}
+
 HOLDS = {"u": "held by its owner: qrls lets it go", "o": "held by an operator", "s": "held by the system"}
 
+CONTINUES = 75  # what the engine leaves with when its time is up and its training is not done
 DELETED = 91  # substate of a job that ended by qdel
 FAILED_OR_KILLED = 93
 
@@ -174,6 +177,10 @@ def _went_well(job: JobView) -> Standing:
 
 def failed(status: int) -> Standing:
     """A job that ended by itself with an exit status other than 0: 128 + N or PBS's 256 + N stand for signal N."""
+    if status == CONTINUES:
+        return Standing(
+            JobState.OUT_OF_WALLTIME, "left in time, with a snapshot: hpcbrew resume goes on from it", status
+        )
     number = status - 256 if status > 256 else status - 128
     if number in {s.value for s in signal.Signals}:
         name = signal.Signals(number).name
@@ -185,5 +192,9 @@ def failed(status: int) -> Standing:
 
 
 def _others(depend: str) -> str:
-    """`afterok:15.pbs01@pbs01` as the user wrote it."""
-    return re.sub(r"@[\w.-]+", "", depend)
+    """`afterok:15.pbs01@pbs01` in words: `15.pbs01 to end well`."""
+    clauses = []
+    for clause in re.sub(r"@[\w.-]+", "", depend).split(","):
+        kind, *ids = clause.split(":")
+        clauses.append(f"{' and '.join(ids)} {WAITS[kind]}" if kind in WAITS else clause)
+    return ", and for ".join(clauses)

@@ -103,8 +103,8 @@ STATES = {
 REASONS = {
     "array_finished_x_f_json": "at least one job of the array failed",
     "deleted_running_x_f": "deleted by ee2110061@pbs01",
-    "depend_waiting_f_json": "for afterok:15.pbs01",
-    "error_depend_unknown_x_f_json": "what it waited for never came: afterok:999999.pbs01",
+    "depend_waiting_f_json": "for 15.pbs01 to end well",
+    "error_depend_unknown_x_f_json": "what it waited for never came: 999999.pbs01 to end well",
     "finished_exit127_x_f_json": "exit status 127: a command was not found",
     "finished_sigkill_x_f_json": "killed by SIGKILL; memory running out is the usual cause",
     "held_at_submit_f_json": "held by its owner: qrls lets it go",

@@ -1,0 +1,120 @@
+"""What `submit`, `resume` and `sweep` have in common: their options, and the way of a plan to the cluster."""
+
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from hpcbrew import dependency, overrides, preview, quantity, watch
+from hpcbrew import follow as following
+from hpcbrew.cli.arguments import complete_job, json_option
+from hpcbrew.cluster import Cluster
+from hpcbrew.errors import RequestError
+from hpcbrew.job import JobPlan, JobRequest
+from hpcbrew.ledger import Ledger
+from hpcbrew.moving import moving
+from hpcbrew.submit import submit
+
+POSITIVE = click.IntRange(min=1)
+PATH = click.Path(path_type=Path)
+ADDRESS = re.compile(r"[\w.+%-]+(@[\w.-]+)?(,[\w.+%-]+(@[\w.-]+)?)*")
+
+
+def _parsed(parse: Callable[[str], int]) -> Any:
+    """A callback for click that reads a time or a size."""
+
+    def callback(ctx: click.Context, parameter: click.Parameter, value: str | None) -> int | None:
+        try:
+            return None if value is None else parse(value)
+        except ValueError as error:
+            raise click.BadParameter(str(error)) from None
+
+    return callback
+
+
+def _all(*options: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """Several options as one decorator, shown in this order."""
+
+    def decorate(function: Any) -> Any:
+        for option in reversed(options):
+            function = option(function)
+        return function
+
+    return decorate
+
+
+resource_options = _all(
+    click.option("--name", help="The job's name. Without it: the net's."),
+    click.option("--nodes", type=POSITIVE, default=1, help="How many nodes.", show_default=True),
+    click.option("--gpu", is_flag=True, help="One GPU on each node."),
+    click.option("--gpus-per-node", type=POSITIVE, metavar="N", help="N GPUs on each node."),
+    click.option("--gpu-type", metavar="TYPE", help="Which kind of GPU: see hpcbrew cluster show."),
+    click.option("--cpus", type=POSITIVE, metavar="N", help="N cores on each node."),
+    click.option("--mem", callback=_parsed(quantity.size), metavar="SIZE", help="Memory of each node, as 24G."),
+    click.option(
+        "--weights", type=PATH, multiple=True, help="Start from this .caffemodel. May be given several times."
+    ),
+)
+
+queue_options = _all(
+    click.option("--walltime", callback=_parsed(quantity.seconds), metavar="TIME", help="HH:MM:SS, or 12h, or 90m."),
+    click.option("--queue", help="The queue. Without it: the cluster's default."),
+    click.option("--project", help="The project (account) that pays."),
+    click.option("--after", metavar="JOB", shell_complete=complete_job, help="Start when that job has ended well."),
+    click.option("--mail", metavar="ADDRESS", help="Let PBS write there when the job ends."),
+)
+
+chain_options = _all(
+    click.option("--chain", type=click.IntRange(min=2), metavar="N", help="Go on in up to N jobs, from snapshots."),
+    click.option("--until-done", is_flag=True, help="Go on in as many jobs as it takes."),
+)
+
+sending_options = _all(
+    click.option("--dry-run", is_flag=True, help="Show script, files and commands; submit nothing."),
+    click.option("--follow", is_flag=True, help="Stay and show the training until it ends. Ctrl-C lets it go on."),
+    json_option,
+)
+
+
+def request(solver: Path, profile: Cluster, options: dict[str, Any]) -> JobRequest:
+    """What the options of this module ask for. Raises RequestError."""
+    chain, until_done = options.pop("chain", None), options.pop("until_done", False)
+    if chain and until_done:
+        raise RequestError("--chain and --until-done: give one of them")
+    mail, after = options.pop("mail"), options.pop("after")
+    if mail and (profile.scheduler == "local" or not ADDRESS.fullmatch(mail)):
+        why = "the queue on this machine sends no mail" if profile.scheduler == "local" else "is no address of mail"
+        raise RequestError(f"--mail {mail}: {why}")
+    gpu, gpus = options.pop("gpu", False), options.pop("gpus_per_node", None)
+    return JobRequest(
+        solver=solver,
+        gpus_per_node=gpus or (1 if gpu or options.get("gpu_type") else 0),
+        overrides=tuple(overrides.split(a) for a in options.pop("assignments", ())),
+        links=None if until_done else chain or 1,
+        mail=mail,
+        after=dependency.after(after, profile.address, Ledger()) if after else None,
+        **options,
+    )
+
+
+def send(plan: JobPlan, solver: str, *, dry_run: bool, follow: bool, as_json: bool) -> None:
+    """Shows a plan, or carries it out; then follows the job, or says what there is to do next."""
+    if dry_run:
+        click.echo(json.dumps(preview.as_json(plan), indent=2) if as_json else preview.as_text(plan))
+        return
+    if plan.lacks:
+        raise RequestError(plan.lacks)
+    site, ledger = watch.reach(plan.address), Ledger()
+    with moving("sending", sum(upload.size for upload in plan.data)) as progress:
+        record = submit(plan, solver, site.transport, site.scheduler, ledger, progress)
+    if follow:
+        raise SystemExit(following.training(record, site, ledger, as_json=as_json))
+    if as_json:
+        click.echo(json.dumps(record.as_json(), indent=2))
+        return
+    click.echo(f"{record.id}  {record.name}, queued on {record.cluster}")
+    click.echo(f"Run folder: {record.run_folder}")
+    click.echo(f"Next: hpcbrew status, hpcbrew logs -f {record.id}, hpcbrew cancel {record.id}")
