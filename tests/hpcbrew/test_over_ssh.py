@@ -154,7 +154,7 @@ def test_a_job_that_never_reached_the_scheduler_is_lost_after_a_while(there: The
         sent = JobRecord(token, "tiny", address, "s", time.time() - age, folder, Standing(JobState.SUBMITTING))
         there.ledger.intend(sent)
     states = [str(w.record.standing.state) for w in watch.look(there.site, there.ledger.all(), there.ledger)]
-    assert states == ["submitting", "lost"]
+    assert states == ["lost", "submitting"]
 
 
 def test_a_server_that_does_not_answer_changes_no_state(there: There, model: Path) -> None:
