@@ -113,7 +113,7 @@ def assemble(
         qdel=(*scheduler.prefix, "qdel"),
         script=runfolder.SCRIPT,
     )
-    made = {runfolder.SCRIPT: script, runfolder.JOB: _describe(job, cluster, settled), **texts}
+    made = {runfolder.SCRIPT: script, runfolder.JOB: _describe(job, cluster, settled, texts), **texts}
     return JobPlan(
         token=job.token,
         name=job.name,
@@ -157,7 +157,7 @@ def _gpus(settled: Settled) -> list[str]:
     return ["-gpu", "0" if settled.gpus == 1 else "all"] if settled.gpus else []
 
 
-def _describe(job: Job, cluster: Cluster, settled: Settled) -> str:
+def _describe(job: Job, cluster: Cluster, settled: Settled, texts: Mapping[str, str]) -> str:
     """job.json: what another machine needs to know of this run folder."""
     values = {
         "name": job.name,
@@ -167,6 +167,7 @@ def _describe(job: Job, cluster: Cluster, settled: Settled) -> str:
         "max_iter": job.max_iter,
         "set": dict(job.request.overrides),
         "resources": asdict(settled),
+        "definitions": list(texts),
         **({"points": job.points} if job.points else {}),
     }
     return json.dumps(values, indent=2) + "\n"

@@ -17,6 +17,7 @@ points/N/         of a sweep: all of this for point N, but for job.json and job.
 
 import json
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import Any
@@ -36,6 +37,7 @@ METRICS = "metrics.jsonl"
 EXIT = "exit.json"
 POINTS = "points"
 
+_STATE = re.compile(r"(?P<stem>.*_iter_(?P<iteration>\d+))\.solverstate(\.h5)?")
 _SNAPSHOT = re.compile(r"_iter_(\d+)\.caffemodel(\.h5)?")
 
 
@@ -80,7 +82,7 @@ def read_ids(data: bytes | None) -> tuple[str, ...]:
 
 def read_exit(data: bytes | None) -> ExitRecord | None:
     """The exit record, or None where there is none yet."""
-    values = _object(data)
+    values = read_object(data)
     if values is None or not isinstance(values.get("status"), int):
         return None
     return ExitRecord(values["status"], float(values.get("time", 0)), str(values.get("host", "")))
@@ -88,7 +90,7 @@ def read_exit(data: bytes | None) -> ExitRecord | None:
 
 def read_progress(data: bytes | None) -> Progress | None:
     """The progress record, or None where there is none yet. What a newer engine may add is left aside."""
-    values = _object(data)
+    values = read_object(data)
     if values is None or not isinstance(values.get("iteration"), int) or not isinstance(values.get("max_iter"), int):
         return None
     known = {key: values[key] for key in Progress.__dataclass_fields__ if values.get(key) is not None}
@@ -101,7 +103,20 @@ def newest_model(names: list[str]) -> str | None:
     return max(models)[1] if models else None
 
 
-def _object(data: bytes | None) -> dict[str, Any] | None:
+def newest_state(sizes: Mapping[str, int]) -> tuple[str, int] | None:
+    """Of the files in a snapshots folder, the solver state of the highest iteration whose model is there too; and that
+    iteration. The engine writes the model first, and each file whole or not at all.
+    """
+    found = [
+        (int(m["iteration"]), name)
+        for name, size in sizes.items()
+        if (m := _STATE.fullmatch(name)) and size and any(sizes.get(f"{m['stem']}.caffemodel{h}") for h in ("", ".h5"))
+    ]
+    return max(found)[::-1] if found else None
+
+
+def read_object(data: bytes | None) -> dict[str, Any] | None:
+    """What a JSON file holds, or None where there is none, or it is not whole."""
     if not data:
         return None
     try:

@@ -15,6 +15,7 @@ COMMANDS = {
     "status": "Show your jobs: state, iteration, time left.",
     "logs": "Show a job's log, or follow it while it grows.",
     "fetch": "Bring a job's models, logs and metrics home.",
+    "resume": "Go on with a job from its last snapshot.",
     "hold": "Keep jobs that wait from being started.",
     "release": "Let held jobs go.",
     "cancel": "Cancel jobs.",

@@ -1,0 +1,84 @@
+"""A new job from another's run folder: its definitions as they lie there, its resources, its last good snapshot."""
+
+import secrets
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import PurePosixPath
+from typing import Any
+
+from engine.proto import caffe_pb2 as pb
+from engine.proto import text
+from hpcbrew import limits, machine, overrides, runfolder
+from hpcbrew.cluster import Cluster
+from hpcbrew.errors import RequestError, TransportError
+from hpcbrew.job import JobPlan, JobRecord, JobRequest
+from hpcbrew.manifest import SNAPSHOTS, SOLVER
+from hpcbrew.plan import Job, assemble
+from hpcbrew.transports import Transport
+
+
+def described(record: JobRecord, transport: Transport) -> dict[str, Any]:
+    """A run folder's job.json. Raises TransportError where it is gone or is none."""
+    path = record.run_folder / runfolder.JOB
+    values = runfolder.read_object(transport.read(path))
+    if values is None or not {"resources", "definitions", "set"} <= values.keys():
+        raise TransportError(f"{path}: the description of {record.name} is gone or cannot be read")
+    return values
+
+
+def plan(record: JobRecord, request: JobRequest, cluster: Cluster, transport: Transport) -> JobPlan:
+    """`request` says what is to be different: walltime, queue, project, overrides, links, mail, after.
+
+    Raises RequestError where there is no snapshot to go on from, or nothing left to do; TransportError where the run
+    folder is gone.
+    """
+    values = described(record, transport)
+    if values.get("points"):
+        raise RequestError(f"{record.name} is a sweep: resume goes on with one job; submit it again with its --set")
+    snapshots = transport.sizes(record.run_folder / SNAPSHOTS)
+    newest = runfolder.newest_state({str(path): size for path, size in snapshots.items()})
+    if newest is None:
+        raise RequestError(
+            f"{record.name}: has left no snapshot in {record.run_folder / SNAPSHOTS}: submit it again from its start"
+        )
+    state, iteration = newest
+    texts = _definitions(record, values["definitions"], transport)
+    solver = overrides.apply(text.parse(texts[SOLVER], pb.SolverParameter, SOLVER), request.overrides)
+    if iteration >= solver.max_iter:
+        raise RequestError(
+            f"{record.name}: all of its {solver.max_iter} iterations are done. To train on, give it more: "
+            f"hpcbrew resume {record.id or record.token} --set max_iter={2 * solver.max_iter}"
+        )
+    request = replace(request, overrides=tuple({**values["set"], **dict(request.overrides)}.items()))
+    return assemble(
+        Job(record.name, secrets.token_hex(4), record.solver, solver.max_iter, request),
+        cluster,
+        _settled(values["resources"], request, cluster),
+        texts={**texts, SOLVER: text.format(solver)},
+        snapshot=str(PurePosixPath("..") / record.run_folder.name / SNAPSHOTS / state),
+    )
+
+
+def _definitions(record: JobRecord, names: list[str], transport: Transport) -> dict[str, str]:
+    """Their paths to data are relative, or absolute on this machine: they hold in any run folder beside that one."""
+    found = transport.read_all([record.run_folder / name for name in names])
+    lost = [name for name, data in zip(names, found, strict=True) if data is None]
+    if lost:
+        raise TransportError(f"{record.run_folder / lost[0]}: is gone: {record.name} cannot be gone on with")
+    return {name: (data or b"").decode() for name, data in zip(names, found, strict=True)}
+
+
+def _settled(resources: Mapping[str, Any], request: JobRequest, cluster: Cluster) -> limits.Settled:
+    """The resources of before, but for what is asked for anew; checked against the profile of today."""
+    before = limits.Settled(**resources)
+    wanted = replace(
+        request,
+        nodes=before.nodes,
+        gpus_per_node=before.gpus,
+        cpus=before.cpus,
+        mem=before.mem,
+        walltime=request.walltime or before.walltime,
+        queue=request.queue or before.queue,
+        project=request.project or before.project,
+    )
+    return replace(limits.settle(wanted, cluster, machine.here()), select=before.select)

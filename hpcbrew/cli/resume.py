@@ -1,0 +1,43 @@
+"""`hpcbrew resume`."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from hpcbrew import again, watch
+from hpcbrew import cluster as clusters
+from hpcbrew.cli import sending
+from hpcbrew.cli.arguments import job_argument
+from hpcbrew.errors import RequestError
+from hpcbrew.ledger import Ledger
+
+
+@click.command()
+@job_argument()
+@sending.queue_options
+@sending.chain_options
+@click.option("--set", "assignments", multiple=True, metavar="KEY=VALUE", help="Change a solver's field from now on.")
+@sending.sending_options
+def command(job: str, dry_run: bool, follow: bool, as_json: bool, **options: Any) -> None:
+    """Go on with a JOB that has ended, in a new job, exactly from its last snapshot.
+
+    The new job has a run folder of its own, the definitions and the resources of the old one, and its data where they
+    lie on the cluster already: nothing is sent again.
+
+    \b
+    Examples:
+      hpcbrew resume lenet
+      hpcbrew resume 12.pbshpc --walltime 24h --until-done
+      hpcbrew resume lenet --set max_iter=20000
+    """
+    ledger = Ledger()
+    record = ledger.find(job)
+    site = watch.reach(record.address)
+    standing = watch.look(site, [record], ledger)[0].record.standing
+    if not standing.state.final:
+        raise RequestError(f"{record.name} ({record.id}) is {standing.state}: only what has ended can be resumed")
+    profile = clusters.load(record.cluster)
+    request = sending.request(Path(record.solver), profile, options)
+    plan = again.plan(record, request, profile, site.transport)
+    sending.send(plan, record.solver, dry_run=dry_run, follow=follow, as_json=as_json)

@@ -1,0 +1,83 @@
+import json
+from pathlib import Path, PurePosixPath
+
+import pytest
+
+from engine.proto import caffe_pb2 as pb
+from engine.proto import text
+from hpcbrew import again, cluster, limits, prepare
+from hpcbrew.errors import RequestError, TransportError
+from hpcbrew.job import JobPlan, JobRecord, JobRequest, JobState, Standing
+from hpcbrew.machine import Machine
+from hpcbrew.manifest import collect
+from hpcbrew.transports.local import Local
+
+IITD = cluster.load("iitd")
+
+
+@pytest.fixture
+def before(tmp_path: Path, model: Path) -> JobRecord:
+    """A job's run folder as it is on a cluster, with three snapshots, of which the last is not whole."""
+    asked = JobRequest(model / "solver.prototxt", gpus_per_node=1, gpu_type="V100", project="ee", walltime=7200)
+    made = prepare.plan(asked, IITD, collect(asked), limits.settle(asked, IITD, Machine(1, 0)))
+    folder = PurePosixPath(tmp_path) / made.run_folder
+    files = {upload.target.relative_to(made.run_folder): upload.content or b"" for upload in made.definitions}
+    names = ("t_iter_1.solverstate", "t_iter_1.caffemodel", "t_iter_2.solverstate", "t_iter_2.caffemodel",
+             "t_iter_10.solverstate")  # fmt: skip
+    Local().make_folder(folder, files | {PurePosixPath("snapshots", name): b"x" for name in names})
+    standing = Standing(JobState.OUT_OF_WALLTIME)
+    return JobRecord(made.token, made.name, made.address, "s.prototxt", 0.0, folder, standing, "1.pbs")
+
+
+def resumed(before: JobRecord, **request: object) -> JobPlan:
+    return again.plan(before, JobRequest(Path("s.prototxt"), **request), IITD, Local())  # type: ignore[arg-type]
+
+
+def test_a_job_goes_on_from_the_last_whole_snapshot(before: JobRecord) -> None:
+    made = resumed(before)
+    state = f"../{before.run_folder.name}/snapshots/t_iter_2.solverstate"
+    assert made.script.splitlines()[-1].endswith(f"caffe train -solver solver.prototxt -gpu 0 -snapshot {state}")
+    assert made.token != before.token
+    assert made.run_folder.parent.name == before.run_folder.parent.name
+
+
+def test_definitions_and_resources_are_those_of_before(before: JobRecord) -> None:
+    made = resumed(before)
+    for upload in made.definitions:
+        if upload.target.suffix == ".prototxt":
+            assert upload.content == Path(before.run_folder / upload.target.name).read_bytes()
+    assert made.data == ()
+    first = Path(before.run_folder / "job.pbs").read_text()
+    assert [line for line in made.script.splitlines() if line.startswith("#PBS")] == [
+        line for line in first.splitlines() if line.startswith("#PBS")
+    ]
+
+
+def test_what_is_asked_for_anew_wins(before: JobRecord) -> None:
+    made = resumed(before, walltime=3600, overrides=(("max_iter", "50"),))
+    assert "#PBS -l walltime=01:00:00" in made.script
+    (solver,) = [u.content for u in made.definitions if u.target.name == "solver.prototxt"]
+    assert text.parse((solver or b"").decode(), pb.SolverParameter).max_iter == 50
+    (described,) = [u.content for u in made.definitions if u.target.name == "job.json"]
+    assert json.loads(described or b"")["set"] == {"max_iter": "50"}
+
+
+def test_what_is_done_is_not_resumed(before: JobRecord) -> None:
+    Path(before.run_folder / "snapshots" / "t_iter_10.caffemodel").write_bytes(b"x")
+    with pytest.raises(RequestError, match=r"all of its 3 iterations are done.*--set max_iter=6"):
+        resumed(before)
+    assert resumed(before, overrides=(("max_iter", "11"),)).script.rstrip().endswith("t_iter_10.solverstate")
+
+
+def test_without_a_snapshot_there_is_nothing_to_go_on_from(before: JobRecord) -> None:
+    for path in Path(before.run_folder / "snapshots").iterdir():
+        path.unlink()
+    with pytest.raises(RequestError, match="has left no snapshot"):
+        resumed(before)
+
+
+@pytest.mark.parametrize("name", ["job.json", "net.prototxt"])
+def test_a_run_folder_that_is_not_whole_is_named(before: JobRecord, name: str) -> None:
+    Path(before.run_folder / name).unlink()
+    with pytest.raises(TransportError, match=name):
+        resumed(before)
