@@ -1,0 +1,205 @@
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
+
+import login_server
+import pytest
+from login_server import CODE, PASSWORD, LoginServer
+
+from hpcbrew.errors import LoginRefused, TransportError
+from hpcbrew.setup import keys
+from hpcbrew.setup.login import login
+from hpcbrew.transports.ssh import Ssh
+from hpcbrew.transports.ssh_host import SshHost
+from hpcbrew.transports.ssh_login import Expected, Unattended, fingerprint
+
+
+class Person(Unattended):
+    """Knows the host's fingerprint, and answers each prompt by its first word."""
+
+    def __init__(self, server: LoginServer, **answers: object) -> None:
+        self.trusted = fingerprint(server.key)
+        self.answers = {word: list(a) if isinstance(a, list) else [a] for word, a in answers.items()}
+        self.asked: list[tuple[str, bool]] = []
+
+    def confirm_host_key(self, host: str, kind: str, fingerprint: str) -> bool:
+        return fingerprint == self.trusted
+
+    def answer(self, prompt: str, *, secret: bool) -> str | None:
+        word = prompt.split(maxsplit=1)[0].strip(":").lower()
+        self.asked.append((word, secret))
+        answers = self.answers[word]
+        return str(answers.pop(0) if len(answers) > 1 else answers[0])
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[LoginServer]:
+    with login_server.serve(tmp_path) as running:
+        yield running
+
+
+@pytest.fixture(autouse=True)
+def nobody_is_asked_for_a_passphrase(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = keys.make
+    monkeypatch.setattr(keys, "make", lambda path, kind, *, ask: made(path, kind, ask=False))
+    monkeypatch.delenv("SSH_AUTH_SOCK", raising=False)
+
+
+def run(server: LoginServer, person: object, kind: str = "ed25519", *, ask: bool = True) -> tuple[list[str], Ssh]:
+    steps = login("cluster", server.resolve, person, kind, ask=ask)  # type: ignore[arg-type]
+    said = []
+    while True:
+        try:
+            said.append(next(steps))
+        except StopIteration as end:
+            end.value.close()
+            return said, end.value
+
+
+def authorized(server: LoginServer) -> str:
+    return (server.home / ".ssh" / "authorized_keys").read_text()
+
+
+def test_from_a_password_to_a_key(server: LoginServer) -> None:
+    person = Person(server, password=PASSWORD)
+    said, _ = run(server, person)
+    assert person.asked == [("password", True)]
+    assert said[-1] == "it opens the door: no password from now on"
+    public = (server.laptop / ".ssh" / "id_ed25519.pub").read_text()
+    assert authorized(server) == public
+    Ssh("cluster", Unattended(), server.resolve).run(["true"], PurePosixPath("/"))
+
+
+def test_the_second_time_nothing_is_asked_and_nothing_changes(server: LoginServer) -> None:
+    run(server, Person(server, password=PASSWORD))
+    before = authorized(server)
+    said, _ = run(server, Unattended(), ask=False)
+    assert said == ["cluster lets you in without a password already"]
+    assert authorized(server) == before
+
+
+def test_no_secret_is_written_down(server: LoginServer, home: Path) -> None:
+    run(server, Person(server, password=PASSWORD))
+    written = [
+        path.read_bytes() for top in (server.home, server.laptop, home) for path in top.rglob("*") if path.is_file()
+    ]
+    assert len(written) >= 3
+    assert not [data for data in written if PASSWORD.encode() in data]
+
+
+def test_a_mistyped_password_may_be_tried_again(server: LoginServer) -> None:
+    said, _ = run(server, Person(server, password=["wrong", PASSWORD]))
+    assert said[-1].startswith("it opens the door")
+
+
+def test_three_wrong_passwords_end_it(server: LoginServer) -> None:
+    with pytest.raises(LoginRefused, match="password"):
+        run(server, Person(server, password="wrong"))
+    assert [way for way, _ in server.log].count("password") == 3
+
+
+def test_a_second_factor_is_asked_for_and_said_to_stay(tmp_path: Path) -> None:
+    with login_server.serve(tmp_path, second_factor=True) as server:
+        person = Person(server, password=PASSWORD, code=CODE)
+        said, _ = run(server, person)
+        assert person.asked == [("password", True), ("code", True)]
+        assert said[-1] == "the site asks for more than a key at each login: keyboard-interactive"
+        assert authorized(server).startswith("ssh-ed25519 ")
+
+
+def test_a_site_without_keys_is_told_from_one_that_refuses_this_key(tmp_path: Path) -> None:
+    with login_server.serve(tmp_path, takes_keys=False) as server:
+        said, _ = run(server, Person(server, password=PASSWORD))
+        assert said[-1] == "the site asks for more than a key at each login: password"
+
+
+def test_a_key_that_the_server_does_not_take_gets_a_remedy(
+    server: LoginServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(keys, "INSTALL", "echo added")
+    said, _ = run(server, Person(server, password=PASSWORD))
+    assert "chmod go-w . .ssh .ssh/authorized_keys" in said[-1]
+
+
+def test_where_the_site_wants_rsa_the_key_is_rsa(server: LoginServer) -> None:
+    run(server, Person(server, password=PASSWORD), "rsa")
+    assert authorized(server).startswith("ssh-rsa ")
+
+
+def test_a_host_key_that_is_not_the_expected_one_stops_it_before_any_password(server: LoginServer) -> None:
+    with pytest.raises(TransportError, match="host key is not known"):
+        run(server, Expected("SHA256:other", Person(server, password=PASSWORD)))
+    assert server.log == []
+    assert not (server.laptop / ".ssh" / "known_hosts").exists()
+
+
+def test_the_expected_fingerprint_is_taken_and_written_down(server: LoginServer) -> None:
+    person = Expected(fingerprint(server.key), Person(server, password=PASSWORD))
+    run(server, person)
+    assert server.key.get_base64() in (server.laptop / ".ssh" / "known_hosts").read_text()
+
+
+def test_nobody_is_asked_where_nobody_may_be(server: LoginServer) -> None:
+    with pytest.raises(LoginRefused):
+        run(server, Expected(fingerprint(server.key), Unattended()), ask=False)
+    assert server.log == []
+
+
+class TestInstall:
+    """What becomes of the file, by itself."""
+
+    PUBLIC = "ssh-ed25519 AAAAC3 me@laptop"
+
+    def test_other_keys_stay_though_their_last_line_has_no_end(self, there) -> None:
+        path = there.home / ".ssh" / "authorized_keys"
+        path.parent.mkdir()
+        path.write_text("ssh-rsa AAAAB3 other")
+        assert keys.install(there.transport, self.PUBLIC)
+        assert path.read_text() == f"ssh-rsa AAAAB3 other\n{self.PUBLIC}\n"
+
+    def test_a_key_that_is_there_is_not_added_though_its_comment_differs(self, there) -> None:
+        assert keys.install(there.transport, self.PUBLIC)
+        assert not keys.install(there.transport, "ssh-ed25519 AAAAC3 me@elsewhere")
+
+    def test_one_that_was_taken_out_of_use_is_not_there(self, there) -> None:
+        path = there.home / ".ssh" / "authorized_keys"
+        path.parent.mkdir()
+        path.write_text(f"# {self.PUBLIC}\n")
+        assert keys.install(there.transport, self.PUBLIC)
+
+    def test_new_ones_are_the_users_alone(self, there) -> None:
+        keys.install(there.transport, self.PUBLIC)
+        modes = [path.stat().st_mode & 0o777 for path in (there.home / ".ssh", there.home / ".ssh" / "authorized_keys")]
+        assert modes == [0o700, 0o600]
+
+
+class TestChoose:
+    """Which key: ssh must find it as well."""
+
+    @staticmethod
+    def host(folder: Path, *names: str) -> SshHost:
+        return SshHost("cluster", "login", 22, "me", tuple(folder / name for name in names))
+
+    @staticmethod
+    def key(path: Path, kind: str) -> Path:
+        subprocess.run(["ssh-keygen", "-q", "-t", kind, "-N", "", "-f", path], check=True)
+        return path
+
+    def test_one_of_the_wanted_kind_before_all_others(self, tmp_path: Path) -> None:
+        self.key(tmp_path / "id_rsa", "rsa")
+        mine = self.key(tmp_path / "mine", "ed25519")
+        assert keys.choose(self.host(tmp_path, "id_rsa", "id_ed25519", "mine"), "ed25519") == mine
+
+    def test_else_a_new_one_where_ssh_looks_for_it(self, tmp_path: Path) -> None:
+        self.key(tmp_path / "id_rsa", "rsa")
+        assert keys.choose(self.host(tmp_path, "id_rsa", "id_ed25519"), "ed25519") == tmp_path / "id_ed25519"
+        assert keys.choose(self.host(tmp_path, "id_rsa", "hpc"), "ed25519") == tmp_path / "hpc"
+
+    def test_else_the_only_one_that_is_configured(self, tmp_path: Path) -> None:
+        only = self.key(tmp_path / "work", "rsa")
+        only.with_name("work.pub").unlink()
+        assert keys.choose(self.host(tmp_path, "work"), "ed25519") == only
+
+    def test_without_any_the_error_says_what_to_configure(self, tmp_path: Path) -> None:
+        with pytest.raises(TransportError, match="IdentityFile"):
+            keys.choose(self.host(tmp_path), "ed25519")
