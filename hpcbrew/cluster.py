@@ -117,6 +117,7 @@ class Cluster(_Part):
     walltime: Seconds = 24 * 3600
     name_length: Annotated[int, Field(ge=8)] = 230
     modules: tuple[Module, ...] = ()
+    caffe_module: Module | None = None
     environment: dict[Annotated[str, Field(pattern=r"^[A-Za-z_]\w*$")], Text] = {}
     proxy: Annotated[Text, AfterValidator(_without_password)] | None = None
     key: Literal["ed25519", "rsa"] = "ed25519"
@@ -264,6 +265,7 @@ def _keys_at(where: list[str]) -> list[str]:
         "gpu_types": GpuType,
         "queues": Queue,
         "modules": Module,
+        "caffe_module": Module,
     }
     if where:
         model = inner[where[0]]

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path, PurePosixPath
+from typing import Literal
 
 from hpcbrew.address import Address
 
@@ -86,6 +87,7 @@ class JobRequest:
     name: str | None = None
     weights: tuple[Path, ...] = ()
     resume: Path | None = None
+    engine: Literal["own", "module"] = "own"
     links: int | None = 1
     after: str | None = None
     mail: str | None = None

@@ -50,8 +50,13 @@ def settle(request: JobRequest, cluster: Cluster, here: Machine) -> Settled:
     return Settled(request.nodes, gpus, cpus, mem, walltime, queue, project, attributes)
 
 
-def lacks(settled: Settled, cluster: Cluster) -> str:
-    """What the user must still name before the job can be submitted; nothing, mostly."""
+def lacks(settled: Settled, cluster: Cluster, engine: str = "own") -> str:
+    """What must change before the job can be submitted; nothing, mostly. `engine`: `own`, or the site's `module`."""
+    idle = f"{cluster.name}: a net is trained on one {{}} so far, and the other {{}} would stand idle: leave out {{}}"
+    if settled.nodes > 1:
+        return idle.format("node", settled.nodes - 1, "--nodes")
+    if settled.gpus > 1 and engine == "own":  # Caffe itself can use several
+        return idle.format("GPU", settled.gpus - 1, "--gpus-per-node, or take --gpu")
     if cluster.account.required and not settled.project:
         return (
             f"{cluster.name}: a job needs a project to be charged to: hpcbrew submit … --project NAME "

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import PurePosixPath
 
 from hpcbrew import digest, handover, limits, runfolder, schedulers
-from hpcbrew.cluster import Cluster
+from hpcbrew.cluster import Cluster, Module
 from hpcbrew.digest import Measured
 from hpcbrew.errors import RequestError
 from hpcbrew.job import JobPlan, JobRequest, Upload
@@ -83,6 +83,7 @@ def assemble(
     up = _up(folder / runfolder.point(1) if job.points else folder)
     chain = request.links != 1
     scheduler = schedulers.of(cluster.address)
+    site_caffe = _site_caffe(request, cluster)
     state = ["-snapshot", snapshot] if snapshot else ["-snapshot", "auto"] if job.points else []
     script = render(
         cluster.template,
@@ -93,8 +94,12 @@ def assemble(
             job.name, settled, cluster, after=request.after, mail=request.mail, array=len(job.points)
         ),
         points=runfolder.POINTS if job.points else None,
-        modules=cluster.modules,
-        environment=cluster.environment,
+        modules=(site_caffe,) if site_caffe else cluster.modules,
+        environment=_proxies(cluster) | cluster.environment,
+        site_caffe=site_caffe.load if site_caffe else None,
+        max_iter=job.max_iter,
+        metrics=runfolder.METRICS,
+        progress=runfolder.PROGRESS,
         log=runfolder.LOG,
         exit=runfolder.EXIT,
         id=runfolder.ID,
@@ -118,7 +123,7 @@ def assemble(
         token=job.token,
         name=job.name,
         address=cluster.address,
-        lacks=limits.lacks(settled, cluster),
+        lacks=limits.lacks(settled, cluster, request.engine),
         scratch=cluster.scratch or "",
         run_folder=folder,
         script=script,
@@ -151,6 +156,29 @@ def _engine(cluster: Cluster, up: PurePosixPath) -> list[str]:
     if cluster.scheduler == "local":
         return [sys.executable, "-P", "-m", "engine.cli"]
     return [str(up / ENGINE / "bin" / "caffe")]
+
+
+def _site_caffe(request: JobRequest, cluster: Cluster) -> Module | None:
+    """The site's own Caffe, where it was asked for. Raises RequestError for what it does not do."""
+    if request.engine != "module":
+        return None
+    if cluster.caffe_module is None:
+        raise RequestError(
+            f"--engine module: the profile of {cluster.name} names no module of a Caffe; put one into yours: "
+            "caffe_module: {load: apps/Caffe}"
+        )
+    if request.links != 1:
+        raise RequestError(
+            "--engine module: the site's Caffe takes no snapshot before the walltime is up, so its jobs cannot be "
+            "chained. Leave out --engine, or --chain and --until-done"
+        )
+    return cluster.caffe_module
+
+
+def _proxies(cluster: Cluster) -> dict[str, str]:
+    """What programs look for, each in the case that it knows."""
+    names = ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY")
+    return dict.fromkeys(names, cluster.proxy) if cluster.proxy else {}
 
 
 def _gpus(settled: Settled) -> list[str]:

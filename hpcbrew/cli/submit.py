@@ -17,6 +17,12 @@ from hpcbrew.cli.arguments import cluster_option
 @sending.resource_options
 @sending.queue_options
 @sending.chain_options
+@click.option(
+    "--engine",
+    type=click.Choice(["own", "module"]),
+    default="own",
+    help="hpcbrew's engine, or the site's Caffe module.",
+)
 @click.option("--resume", type=sending.PATH, help="Go on from this .solverstate.")
 @click.option("--set", "assignments", multiple=True, metavar="KEY=VALUE", help="Change a solver's field for this job.")
 @sending.sending_options
@@ -37,6 +43,7 @@ def command(solver: Path, cluster: str, dry_run: bool, follow: bool, as_json: bo
       hpcbrew submit solver.prototxt --cluster iitd --project ee --gpu --dry-run
       hpcbrew submit solver.prototxt --cluster local --set base_lr=0.001 --set max_iter=500
       hpcbrew submit solver.prototxt --cluster iitd --project ee --gpu --walltime 24h --until-done
+      hpcbrew submit solver.prototxt --cluster iitd --project ee --gpu --engine module
       hpcbrew submit finetune.prototxt --cluster iitd --project ee --gpu --after lenet
     """
     profile = clusters.load(cluster)

@@ -70,3 +70,14 @@ def test_a_missing_project_is_told_apart() -> None:
     iitd = cluster.load("iitd")
     assert limits.lacks(limits.settle(REQUEST, iitd, HERE), iitd) == ""
     assert "--project" in limits.lacks(limits.settle(replace(REQUEST, project=None), iitd, HERE), iitd)
+
+
+@pytest.mark.parametrize(
+    ("asked", "engine", "said"),
+    [({"nodes": 2}, "own", "the other 1 would stand idle"), ({"nodes": 3}, "module", "the other 2 would"),
+     ({"gpus_per_node": 2}, "own", "one GPU so far"), ({"gpus_per_node": 2}, "module", None)],
+)  # fmt: skip
+def test_what_would_stand_idle_is_not_asked_for(asked, engine, said) -> None:
+    iitd = cluster.load("iitd")
+    lacks = limits.lacks(limits.settle(replace(REQUEST, **asked), iitd, HERE), iitd, engine)
+    assert said in lacks if said else not lacks

@@ -1,9 +1,12 @@
+import json
+import os
+import subprocess
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 import pytest
 
-from hpcbrew import cluster, limits, prepare
+from hpcbrew import cluster, limits, prepare, runfolder
 from hpcbrew.cluster import Cluster
 from hpcbrew.errors import ProfileError, RequestError
 from hpcbrew.job import JobPlan, JobRequest
@@ -113,3 +116,62 @@ def test_a_list_that_leaves_its_folder_is_not_shipped(model: Path) -> None:
     (model / "net.prototxt").write_text(f'layer {{ name: "in" type: "ImageData" top: "data" top: "label" {data} }}')
     with pytest.raises(RequestError, match="outside of its folder"):
         plan(model)
+
+
+def test_a_proxy_is_known_to_the_job(model: Path) -> None:
+    script = plan(model, proxy="http://proxy62.example.org:3128").script
+    assert "export https_proxy=http://proxy62.example.org:3128\n" in script
+
+
+def test_the_site_s_own_caffe_is_loaded_checked_and_run(model: Path) -> None:
+    script = plan(model, request={"engine": "module", "gpus_per_node": 1}).script
+    assert "module load apps/Caffe || stop" in script
+    assert '"$CAFFE_ROOT"/bin/caffe train -solver solver.prototxt -gpu 0\n' in script
+    assert "engine/bin/caffe" not in script
+
+
+@pytest.mark.parametrize(
+    ("cluster", "more", "said"), [("openpbs", {}, "names no module"), ("iitd", {"links": 2}, "cannot be")]
+)
+def test_what_the_site_s_caffe_cannot_do_is_refused(model: Path, cluster: str, more: dict, said: str) -> None:
+    with pytest.raises(RequestError, match=said):
+        plan(model, cluster, request={"engine": "module", **more})
+
+
+CAFFE_SAYS = """\
+I1122 19:31:51.123456 77 solver.cpp:330] Iteration 0, Testing net (#0)
+I1122 19:31:51.223456 77 solver.cpp:397]     Test net output #0: accuracy = 0.125
+I1122 19:31:51.223456 77 solver.cpp:397]     Test net output #1: prob = 0.5
+I1122 19:31:51.223456 77 solver.cpp:397]     Test net output #2: prob = 0.25
+I1122 19:31:52.123456 77 solver.cpp:218] Iteration 0 (0 iter/s, 0.1s/1 iters), loss = 2.5
+I1122 19:31:52.123456 77 solver.cpp:237]     Train net output #0: loss = nan (* 1 = nan loss)
+I1122 19:31:52.123456 77 sgd_solver.cpp:105] Iteration 0, lr = 0.01
+I1122 19:31:53.123456 77 solver.cpp:218] Iteration 2 (2 iter/s, 1s/2 iters), loss = 1e-05
+I1122 19:31:53.123456 77 solver.cpp:237]     Train net output #0: loss = 1e-05 (* 1 = 1e-05 loss)
+I1122 19:31:53.123456 77 sgd_solver.cpp:105] Iteration 2, lr = 0.001
+I1122 19:31:54.123456 77 solver.cpp:330] Iteration 3, Testing net (#0)
+I1122 19:31:54.223456 77 solver.cpp:397]     Test net output #0: accuracy = 1
+"""
+
+
+def test_the_log_of_the_site_s_caffe_becomes_records(model: Path, tmp_path: Path) -> None:
+    root = tmp_path / "caffe"
+    (root / "bin").mkdir(parents=True)
+    (root / "bin" / "caffe").write_text(f"#!/bin/sh\ncat <<'E'\n{CAFFE_SAYS}E\nexit 3\n")
+    (root / "bin" / "caffe").chmod(0o755)
+    run = tmp_path / "run"
+    run.mkdir()
+    script = "module() { true; }\n" + plan(model, request={"engine": "module"}).script
+    environment = os.environ | {"PBS_O_WORKDIR": str(run), "PBS_JOBID": "1.x", "CAFFE_ROOT": str(root)}
+    assert subprocess.run(["bash", "-c", script], env=environment, check=False).returncode == 3
+    going = runfolder.read_progress((run / "progress.json").read_bytes())
+    assert going is not None
+    assert (going.iteration, going.loss, going.lr, going.seconds_left) == (3, 1e-05, 0.001, 0)
+    lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    assert [(line["phase"], line["iteration"], line["outputs"]) for line in lines] == [
+        ("test", 0, {"accuracy": 0.125, "prob": [0.5, 0.25]}),
+        ("train", 0, {"loss": None}),
+        ("train", 2, {"loss": 1e-05}),
+        ("test", 3, {"accuracy": 1}),
+    ]
+    assert runfolder.read_exit((run / "exit.json").read_bytes()).status == 3  # type: ignore[union-attr]
