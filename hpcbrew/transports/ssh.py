@@ -1,6 +1,7 @@
 """A cluster behind SSH, by paramiko: one connection, a channel a command."""
 
 import contextlib
+import logging
 import subprocess
 import threading
 from collections.abc import Callable, Iterable
@@ -13,6 +14,9 @@ from hpcbrew.transports import ssh_host, ssh_login
 from hpcbrew.transports.shell import Shell
 from hpcbrew.transports.ssh_host import SshHost
 from hpcbrew.transports.ssh_login import Prompter
+
+# What it logs is raised as well: without a handler Python would print it between the lines of the user's terminal.
+logging.getLogger("paramiko").addHandler(logging.NullHandler())
 
 
 def resolve(destination: str) -> SshHost:
