@@ -1,8 +1,11 @@
 """The engine's one family of errors. Each message stands alone: where, what was found, what is allowed, what to do."""
 
 
-class EngineError(Exception):
-    """Anything the user can put right. The command line prints it without a traceback and exits with status 2."""
+class EngineError(RuntimeError):
+    """Anything the user can put right. The command line prints it without a traceback and exits with status 2.
+
+    A RuntimeError, because that is what programs written for pycaffe catch.
+    """
 
 
 class PrototxtError(EngineError):
