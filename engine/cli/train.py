@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from engine import login_node
 from engine.cli import flags
 from engine.errors import SolverError
 
@@ -76,6 +77,7 @@ def train(
     progress: bool,
 ) -> int:
     """Trains a net, or goes on training it."""
+    login_node.refuse()
     gone_by = _deadline(deadline)
     if snapshot and snapshot != "auto" and weights:
         raise SolverError("-snapshot and -weights: give a snapshot to resume from, or weights to finetune, not both.")

@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from engine import login_node
 from hpcbrew import dependency, overrides, preview, quantity, watch
 from hpcbrew import follow as following
 from hpcbrew.cli.arguments import complete_job, json_option
@@ -107,6 +108,8 @@ def send(plan: JobPlan, solver: str, *, dry_run: bool, follow: bool, as_json: bo
         return
     if plan.lacks:
         raise RequestError(plan.lacks)
+    if plan.address.scheduler == "local":
+        login_node.refuse()
     site, ledger = watch.reach(plan.address), Ledger()
     with moving("sending", sum(upload.size for upload in plan.data)) as progress:
         record = submit(plan, solver, site.transport, site.scheduler, ledger, progress)
