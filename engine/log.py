@@ -29,6 +29,11 @@ def warning(where: str, message: str) -> None:
     _log.warning(message, extra={"where": where})
 
 
+def error(where: str, message: str) -> None:
+    """As `info`, with glog's E."""
+    _log.error(message, extra={"where": where})
+
+
 def start(stream: TextIO | None = None) -> logging.Handler:
     """Sends the log to `stream` (stderr) from now on; the handler returned can be removed again by `stop`."""
     handler = logging.StreamHandler(stream or sys.stderr)

@@ -259,16 +259,30 @@ class Net:
         ]
 
     def forward(
-        self, params: Sequence[Array], inputs: Mapping[str, Array], key: Array | None = None, *, keep: bool = False
+        self,
+        params: Sequence[Array],
+        inputs: Mapping[str, Array],
+        key: Array | None = None,
+        *,
+        keep: bool = False,
+        probes: Mapping[tuple[int, int], Array] | None = None,
     ) -> Forward:
         """One pass. Pure, for `jax.jit`. `inputs`: every top of every source by name; `key`: for random layers.
 
+        probes[i, j] is added to bottom j of layer i: zeros, by which the gradient of that bottom can be had.
         Inputs of other shapes than the net was built for set its layers up anew, once for each set of shapes.
         """
         net = self.resized({name: tuple(value.shape) for name, value in inputs.items()})
-        return net._forward(params, inputs, key, keep)
+        return net._forward(params, inputs, key, keep, probes or {})
 
-    def _forward(self, params: Sequence[Array], inputs: Mapping[str, Array], key: Array | None, keep: bool) -> Forward:
+    def _forward(
+        self,
+        params: Sequence[Array],
+        inputs: Mapping[str, Array],
+        key: Array | None,
+        keep: bool,
+        probes: Mapping[tuple[int, int], Array],
+    ) -> Forward:
         values: dict[Value, Array] = {}
         updates: dict[int, Array] = {}
         sinks: dict[str, list[Array]] = {}
@@ -279,6 +293,7 @@ class Net:
                 tops = [inputs[v.blob] for v in self.tops[i]]
             else:
                 bottoms = [self._read(values, i, j) for j in range(len(self.graph.nodes[i].bottoms))]
+                bottoms = [b + probes[i, j].astype(b.dtype) if (i, j) in probes else b for j, b in enumerate(bottoms)]
                 net = net.measured(i, bottoms)
                 tops, changed = net.run(i, params, bottoms, key)
                 updates.update(changed)

@@ -10,6 +10,7 @@ from engine import graph, log
 from engine.net import Net
 from engine.proto import caffe_pb2 as pb
 from engine.proto import text
+from engine.solver import debug
 from engine.solver.records import Records
 from engine.solver.settings import NetSpec
 from engine.solver.testing import Pass, Scores
@@ -88,6 +89,15 @@ class Report:
             log.info("solver.cpp:258", f"    Train net output #{i}: {line}")
         log.info("sgd_solver.cpp:112", f"Iteration {iteration}, lr = {log.number(rate)}")
         self.records.trained(iteration, loss, float(rate), _figures(found))
+
+    def magnitudes(self, net: Net, found: debug.Debug) -> None:
+        """How large an iteration's numbers are, for debug_info."""
+        for blobs, params in found.passes:
+            for where, message in (*debug.forward(net, blobs, params), *debug.backward(net, blobs, params)):
+                log.info(where, message)
+            log.error(*debug.norms(params))
+        for where, message in debug.update(net, found.update):
+            log.info(where, message)
 
     def clipping(self, norm: float) -> None:
         """The gradients' L2 norm of an iteration that is shown; said where it was clipped."""

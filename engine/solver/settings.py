@@ -74,11 +74,6 @@ def check(p: pb.SolverParameter) -> None:
     for name in ("max_iter", "display", "test_interval", "snapshot"):
         if getattr(p, name) < 0:
             raise SolverError(f"{name} is {getattr(p, name)}; it may not be negative.")
-    if p.debug_info:
-        raise SolverError(
-            "debug_info is true, and the figures of every blob that it asks for are not kept here; remove it. "
-            "`caffe train -nan stop` names the layer where numbers break down."
-        )
     for name in ("average_loss", "iter_size"):
         if getattr(p, name) < 1:
             raise SolverError(f"{name} is {getattr(p, name)}; it must be at least 1.")

@@ -102,6 +102,7 @@ class Solver:
             keep_steps=param.snapshot_diff or keep_values,
             keep_values=keep_values,
             check_finite=self.extras.nan != "ignore",
+            debug_info=param.debug_info,
         )
         self.steps: Sequence[Array] | None = None
         self.values: Mapping[Value, Array] | None = None
@@ -183,9 +184,11 @@ class Solver:
         self.params, self.history, self.steps, self.values = done.params, done.history, done.steps, done.values
         self._losses.append(done.loss)
         if self._due(self.param.display):
+            if done.debug:
+                self._report.magnitudes(self.net, done.debug)
             self._report.iteration(self.iter, self._smoothed_loss(), done.outputs, self.rate)
             self._report.clipping(float(done.norm))
-        self._in_flight.append((self.iter, done._replace(params=[], history=[], steps=None, values=None)))
+        self._in_flight.append((self.iter, done._replace(params=[], history=[], steps=None, values=None, debug=None)))
         self.iter += 1
         self._wait(behind=IN_FLIGHT)
         self.requests.took("iteration", time.monotonic() - started)

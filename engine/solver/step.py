@@ -9,7 +9,7 @@ import jax.numpy as jnp
 
 from engine.graph import Value
 from engine.net import Forward, Net
-from engine.solver import gradients, nan
+from engine.solver import debug, gradients, nan
 from engine.solver.gradients import Rates, Settings
 from engine.solver.updates import Slots, Update
 
@@ -23,7 +23,7 @@ class Trained(NamedTuple):
     steps: what was taken off each parameter, where it was asked for. loss: the mean over iter_size passes. outputs:
     those of the last pass. sinks: those of each pass. norm: the gradients' L2 norm before clipping. finite: see
     `nan.finite`, where it was asked for. values: every version of every blob in the last pass, where they were asked
-    for.
+    for. debug: see `debug`, where it was asked for.
     """
 
     params: list[Array]
@@ -35,6 +35,7 @@ class Trained(NamedTuple):
     norm: Array
     finite: Array | None
     values: dict[Value, Array] | None
+    debug: debug.Debug | None
 
 
 class Passed(NamedTuple):
@@ -47,6 +48,7 @@ class Passed(NamedTuple):
     sinks: dict[str, list[Array]]
     finite: Array | None
     values: dict[Value, Array] | None
+    debug: tuple[debug.Blobs, debug.Parameters] | None
 
 
 Iterate = Callable[[list[Array], list[Slots], Rates, Callable[[], Inputs], Array, int], Trained]
@@ -61,6 +63,7 @@ def compiled(
     keep_steps: bool = False,
     keep_values: bool = False,
     check_finite: bool = False,
+    debug_info: bool = False,
 ) -> Iterate:
     """An iteration of `net`: one compiled call, or with iter_size n > 1 n calls of a pass and one of the update.
 
@@ -71,30 +74,31 @@ def compiled(
 
     def one_pass(params: list[Array], inputs: Inputs, key: Array, draw: Array) -> Passed:
         drawn = jax.random.fold_in(key, draw)
-        return backward(net, params, inputs, drawn, keep=keep_values, check_finite=check_finite)
+        asked = {"keep": keep_values, "check_finite": check_finite, "debug_info": debug_info}
+        return backward(net, params, inputs, drawn, **asked)
 
-    def updated(params: list[Array], history: list[Slots], grads: list[Array], rates: Rates) -> gradients.Applied:
+    def updated(params: list[Array], history: list[Slots], grads: list[Array], rates: Rates) -> Updated:
         new = gradients.apply(update, settings, net.params, params, grads, history, rates)
-        return new if keep_steps else new._replace(steps=None)
+        told = debug.parameters(net, params, new.steps or []) if debug_info else None
+        return (new if keep_steps else new._replace(steps=None)), told
 
     if settings.iter_size == 1 and not net.dynamic:
-        return _single(net.compile, one_pass, updated)
-    return _summed(net.compile, one_pass, updated, settings.iter_size)
+        return _single(one_pass, updated)
+    return _summed(net, one_pass, updated, settings.iter_size)
 
 
 OnePass = Callable[[list[Array], Inputs, Array, Array], Passed]
-Compile = Callable[..., Callable[..., Any]]
-Updated = Callable[[list[Array], list[Slots], list[Array], Rates], gradients.Applied]
+Updated = tuple[gradients.Applied, debug.Parameters | None]
+Updating = Callable[[list[Array], list[Slots], list[Array], Rates], Updated]
 
 
-def _single(compile: Compile, one_pass: OnePass, updated: Updated) -> Iterate:
-    @partial(compile, donate_argnums=(0, 1))
+def _single(one_pass: OnePass, updated: Updating) -> Iterate:
+    @partial(jax.jit, donate_argnums=(0, 1))
     def step(
         params: list[Array], history: list[Slots], rates: Rates, inputs: Inputs, key: Array, draw: Array
     ) -> Trained:
         done = one_pass(params, inputs, key, draw)
-        new = updated(done.params, history, done.grads, rates)
-        return _trained(new, done.loss, [done.sinks], done)
+        return _trained(updated(done.params, history, done.grads, rates), done.loss, [done], done)
 
     def iterate(
         params: list[Array], history: list[Slots], rates: Rates, batch: Callable[[], Inputs], key: Array, t: int
@@ -104,32 +108,45 @@ def _single(compile: Compile, one_pass: OnePass, updated: Updated) -> Iterate:
     return iterate
 
 
-def _summed(compile: Compile, one_pass: OnePass, updated: Updated, n: int) -> Iterate:
-    @partial(compile, donate_argnums=(0, 1, 2))
+def _summed(net: Net, one_pass: OnePass, updated: Updating, n: int) -> Iterate:
+    @partial(net.compile, donate_argnums=(0, 1, 2))
     def add(params: list[Array], grads: list[Array], loss: Array, inputs: Inputs, key: Array, draw: Array) -> Passed:
         done = one_pass(params, inputs, key, draw)
-        return done._replace(grads=[a + g for a, g in zip(grads, done.grads, strict=True)], loss=loss + done.loss)
+        sums = [a + g for a, g in zip(grads, done.grads, strict=True)]
+        told = done.debug and (done.debug[0], debug.parameters(net, done.params, sums))
+        return done._replace(grads=sums, loss=loss + done.loss, debug=told)
 
     apply = jax.jit(updated, donate_argnums=(0, 1))
 
     def iterate(
         params: list[Array], history: list[Slots], rates: Rates, batch: Callable[[], Inputs], key: Array, t: int
     ) -> Trained:
-        done = Passed(params, [jnp.zeros(p.shape, jnp.float32) for p in params], jnp.float32(0), {}, {}, None, None)
-        finite, sinks = [], []
+        grads, loss = [jnp.zeros(p.shape, jnp.float32) for p in params], jnp.float32(0)
+        passes: list[Passed] = []
         for k in range(n):
-            done = add(done.params, done.grads, done.loss, batch(), key, t * n + k)
-            finite.append(done.finite)
-            sinks.append(done.sinks)
-        new = apply(done.params, history, done.grads, rates)
-        every = None if done.finite is None else jnp.stack([f for f in finite if f is not None]).all(0)
-        return _trained(new, done.loss / n, sinks, done._replace(finite=every))
+            done = add(params, grads, loss, batch(), key, t * n + k)
+            params, grads, loss = done.params, done.grads, done.loss
+            passes.append(done._replace(params=[], grads=[], values=None))
+        every = None if done.finite is None else jnp.stack([p.finite for p in passes if p.finite is not None]).all(0)
+        return _trained(apply(params, history, grads, rates), loss / n, passes, done._replace(finite=every))
 
     return iterate
 
 
-def _trained(new: gradients.Applied, loss: Array, sinks: list[dict[str, list[Array]]], last: Passed) -> Trained:
-    return Trained(new.params, new.history, new.steps, loss, last.outputs, sinks, new.norm, last.finite, last.values)
+def _trained(updated: Updated, loss: Array, passes: list[Passed], last: Passed) -> Trained:
+    new, told = updated
+    return Trained(
+        new.params,
+        new.history,
+        new.steps,
+        loss,
+        last.outputs,
+        [p.sinks for p in passes],
+        new.norm,
+        last.finite,
+        last.values,
+        told and debug.Debug([p.debug for p in passes if p.debug], told),
+    )
 
 
 def backward(
@@ -140,21 +157,35 @@ def backward(
     *,
     keep: bool = False,
     check_finite: bool = False,
+    debug_info: bool = False,
 ) -> Passed:
     """A pass of `net` and the gradient of its loss by each parameter. Pure."""
     learned = [k for k, p in enumerate(net.params) if p.learned]
+    keep_all = keep or check_finite or debug_info
 
-    def loss(values: list[Array]) -> tuple[Array, Forward]:
+    def loss(values: list[Array], probes: Mapping[debug.Bottom, Array]) -> tuple[Array, Forward]:
         every = list(params)
         for k, value in zip(learned, values, strict=True):
             every[k] = value
-        out = net.forward(every, inputs, key, keep=keep or check_finite)
+        out = net.forward(every, inputs, key, keep=keep_all, probes=probes)
         return out.loss, out
 
-    found, out = jax.grad(loss, has_aux=True)([params[k] for k in learned])
+    probes = {}
+    if debug_info:
+        shaped = (lambda f, *args: f(*args)) if net.dynamic else jax.eval_shape
+        probes = debug.probes(net, shaped(lambda p, x: net.forward(p, x, key, keep=True).values, params, inputs))
+    (found, below), out = jax.grad(loss, (0, 1), has_aux=True)([params[k] for k in learned], probes)
     grads = [jnp.zeros(p.shape, jnp.float32) for p in params]
     for k, g in zip(learned, found, strict=True):
         grads[k] = g
     renewed = [out.updates.get(k, p) for k, p in enumerate(params)]
-    finite = nan.finite(net, out.values, grads) if check_finite else None
-    return Passed(renewed, grads, out.loss, out.outputs, out.sinks, finite, out.values if keep else None)
+    return Passed(
+        renewed,
+        grads,
+        out.loss,
+        out.outputs,
+        out.sinks,
+        nan.finite(net, out.values, grads) if check_finite else None,
+        out.values if keep else None,
+        (debug.blobs(net, out.values, below), debug.parameters(net, renewed, grads)) if debug_info else None,
+    )

@@ -28,7 +28,6 @@ def _param(more: str) -> pb.SolverParameter:
         ('train_net: "a" test_net: "b" test_net: "c" test_iter: 1 test_interval: 1', "2 test nets and 1 test_iter"),
         ('net: "a" test_iter: 1 test_interval: 1 test_state {} test_state {}', "2 test_state for 1 test nets"),
         ('net: "a" average_loss: 0', "average_loss is 0"),
-        ('net: "a" debug_info: true', "debug_info is true.*-nan stop"),
         ('net: "a" snapshot: -5', "snapshot is -5"),
         ('net: "a" iter_size: 0', "iter_size is 0"),
         ('net: "a" regularization_type: "l2"', 'unknown regularization_type "l2"; there are L1 and L2'),

@@ -1,0 +1,120 @@
+"""`debug_info`: how large the numbers are in every blob, parameter and gradient of an iteration, in Caffe's words."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from engine.graph import Value
+from engine.layers.base import Source
+from engine.net import Net
+
+Array = jax.Array
+Bottom = tuple[int, int]
+"""A layer's number, and a bottom's among its bottoms."""
+
+
+class Blobs(NamedTuple):
+    """Means of |x|: of each top of each layer, and of the gradients of the bottoms that `probed` lists."""
+
+    tops: Array
+    gradients: Array
+
+
+class Parameters(NamedTuple):
+    """Means of |x| for each parameter and for its gradient or step; norms: L1 and L2 of both, over all parameters."""
+
+    data: Array
+    diff: Array
+    norms: Array
+
+
+class Debug(NamedTuple):
+    """What an iteration has to tell: of each pass, gradients being sums over passes; and of the update."""
+
+    passes: list[tuple[Blobs, Parameters]]
+    update: Parameters
+
+
+def probed(net: Net) -> list[Bottom]:
+    """The bottoms whose gradients the backward pass computes, in its order: from the last layer to the first."""
+    rows = reversed(list(enumerate(net.backward.bottoms)))
+    return [(i, j) for i, row in rows if net.backward.layers[i] for j, need in enumerate(row) if need]
+
+
+def probes(net: Net, values: Mapping[Value, Array]) -> dict[Bottom, Array]:
+    """Zeros to be added to those bottoms: their gradients are the bottoms'."""
+    return {(i, j): jnp.zeros(values[net.graph.nodes[i].bottoms[j]].shape) for i, j in probed(net)}
+
+
+def blobs(net: Net, values: Mapping[Value, Array], gradients: Mapping[Bottom, Array]) -> Blobs:
+    """Of a pass: `values` of every blob, `gradients` of the probes."""
+    return Blobs(_means(values[v] for tops in net.tops for v in tops), _means(gradients[b] for b in probed(net)))
+
+
+def parameters(net: Net, params: Sequence[Array], diffs: Sequence[Array]) -> Parameters:
+    """Of the net's parameters and what lies in their diffs, as Caffe would say."""
+    sets = [[xs[k] for k in net.kept] for xs in (params, diffs)]
+    l1 = [jnp.sum(jnp.stack([jnp.sum(jnp.abs(x)) for x in xs] or [jnp.zeros(())])) for xs in sets]
+    l2 = [jnp.sqrt(jnp.sum(jnp.stack([jnp.sum(x * x) for x in xs] or [jnp.zeros(())]))) for xs in sets]
+    return Parameters(_means(sets[0]), _means(sets[1]), jnp.stack(l1 + l2))
+
+
+def _means(arrays: Iterator[Array] | Sequence[Array]) -> Array:
+    return jnp.stack([jnp.sum(jnp.abs(x.astype(jnp.float32))) / max(1, x.size) for x in arrays] or [jnp.zeros(())])
+
+
+# In words: (Caffe's file and line, message)
+
+Line = tuple[str, str]
+
+
+def forward(net: Net, found: Blobs, params: Parameters) -> Iterator[Line]:
+    """Every layer's tops and parameters."""
+    tops = iter(np.asarray(found.tops))
+    for i, layer in enumerate(net.layers):
+        for v in net.tops[i]:
+            yield "net.cpp:591", f"    [Forward] Layer {layer.name}, top blob {v.blob} data: {next(tops):g}"
+        for n, k in enumerate(net.param_ids[i]):
+            said = f"param blob {_display(net, i, n)} data: {params.data[k]:g}"
+            yield "net.cpp:602", f"    [Forward] Layer {layer.name}, {said}"
+
+
+def backward(net: Net, found: Blobs, params: Parameters) -> Iterator[Line]:
+    """The gradients of every layer's bottoms and parameters, as far as they are computed."""
+    gradients = dict(zip(probed(net), np.asarray(found.gradients), strict=False))
+    for i, layer in reversed(list(enumerate(net.layers))):
+        if not net.backward.layers[i] or isinstance(layer, Source):
+            continue
+        for j, v in enumerate(net.graph.nodes[i].bottoms):
+            if (i, j) in gradients:
+                said = f"bottom blob {v.blob} diff: {gradients[i, j]:g}"
+                yield "net.cpp:619", f"    [Backward] Layer {layer.name}, {said}"
+        for n, k in enumerate(net.param_ids[i]):
+            if net.params[k].learned:
+                yield "net.cpp:630", f"    [Backward] Layer {layer.name}, param blob {n} diff: {params.diff[k]:g}"
+
+
+def norms(params: Parameters) -> Line:
+    """Of all parameters together."""
+    a, b, c, d = (f"{x:g}" for x in np.asarray(params.norms))
+    said = f"L1 norm = ({a}, {b}); L2 norm = ({c}, {d})"
+    return "net.cpp:671", f"    [Backward] All net params (data, diff): {said}"
+
+
+def update(net: Net, params: Parameters) -> Iterator[Line]:
+    """Each parameter, and what is taken off it."""
+    numbers = {layer.name: i for i, layer in enumerate(net.layers)}
+    for k in net.kept:
+        p = net.params[k]
+        name = _display(net, numbers[p.layer], p.index)
+        said = f"param {name} data: {params.data[k]:g}; diff: {params.diff[k]:g}"
+        yield "net.cpp:645", f"    [Update] Layer {p.layer}, {said}"
+
+
+def _display(net: Net, i: int, n: int) -> str:
+    """The name that a parameter is shared by, or else its number."""
+    specs = net.layers[i].config.param
+    return (specs[n].name if n < len(specs) else "") or str(n)
