@@ -1,0 +1,138 @@
+import subprocess
+from contextlib import nullcontext
+from pathlib import Path, PurePosixPath
+
+import pip
+import pytest
+from test_wheel import stub
+
+from hpcbrew import cluster
+from hpcbrew.cluster import Cluster
+from hpcbrew.errors import HpcbrewError, TransportError
+from hpcbrew.setup import engine
+from hpcbrew.setup import wheel as wheels
+from hpcbrew.setup.engine import Wanted
+from hpcbrew.setup.python import Python
+
+# A Python whose virtual environments find pip instead of installing it: that takes ten times as long as all the rest.
+QUICK = """
+if [ "$2" != venv ]; then /usr/bin/python3 "$@" | sed "s#/usr/bin/python[0-9.]*#$0#"; exit; fi
+/usr/bin/python3 -m venv --without-pip "$3"
+for site in "$3"/lib/python*/site-packages; do echo {pip} >"$site/pip.pth"; done
+"""
+SOUND = "def main(): print('caffe of a stub')\n"
+
+
+@pytest.fixture
+def site(there, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Cluster:
+    """A cluster whose pip finds nothing but a small wheel that the distribution's extra asks for: no index is asked.
+
+    The laptop is this machine too, so the platform of its Python is one that wheels can be collected for.
+    """
+    (tmp_path / "index").mkdir()
+    stub(tmp_path / "index", "click", {"click.py": ""})
+    stub(tmp_path / "index", "small", {"small.py": ""})
+    monkeypatch.setenv("PIP_CONFIG_FILE", "/dev/null")
+    for variable in ("PIP_EXTRA_INDEX_URL", "PIP_CONSTRAINT", "PIP_INDEX_URL"):
+        monkeypatch.delenv(variable, raising=False)
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path / "index"))
+    distribute(monkeypatch, SOUND)
+    (tmp_path / "pip").mkdir()
+    (tmp_path / "pip" / "pip").symlink_to(Path(pip.__file__).parent)
+    there.script("bin/quick", QUICK.format(pip=tmp_path / "pip"))
+    return profile("quick")
+
+
+def profile(python: str) -> Cluster:
+    return Cluster.model_validate({**cluster.values("openpbs"), "name": "there", "python": python})
+
+
+def distribute(monkeypatch: pytest.MonkeyPatch, code: str) -> None:
+    """What hpcbrew is distributed as: a program and one requirement."""
+    requires = 'Provides-Extra: engine\nRequires-Dist: small; extra == "engine"\n'
+    files = {"stub_engine.py": code}
+    monkeypatch.setattr(
+        wheels, "make", lambda folder: stub(folder, "hpcbrew", files, requires, "caffe = stub_engine:main")
+    )
+
+
+def install(there, site: Cluster, *, offline: bool = False) -> list[str]:
+    root = PurePosixPath(there.home / "scratch")
+    Path(root).mkdir(exist_ok=True)
+    moving = lambda verb, total: nullcontext(lambda size: None)  # noqa: E731
+    return list(engine.install(there.transport, site, root, Wanted("engine", offline), moving))
+
+
+def caffe(there) -> str:
+    program = there.home / "scratch" / "engine" / "bin" / "caffe"
+    return subprocess.run([program, "--version"], capture_output=True, text=True, check=True).stdout
+
+
+def test_online_and_the_second_time_it_is_found(there, site: Cluster) -> None:
+    site = profile("/usr/bin/python3")
+    said = install(there, site)
+    assert "the cluster reaches the package index" in said
+    assert caffe(there) == "caffe of a stub\n"
+    assert list((there.home / "scratch" / "engine" / "lib").rglob("small.py"))
+    assert "is installed already" in install(there, site)[-1]
+    assert len(list((there.home / "scratch" / "engines").iterdir())) == 1
+    assert not list((there.home / "scratch" / "wheels").iterdir())
+
+
+def test_offline_the_wheels_are_collected_here_and_sent(there, site: Cluster) -> None:
+    there.profile("export PIP_FIND_LINKS=/nowhere")
+    said = install(there, site)
+    assert "the cluster reaches no package index: wheels are collected here and sent" in said
+    assert "sent 2 wheels" in said
+    assert caffe(there) == "caffe of a stub\n"
+
+
+def test_a_new_version_is_put_in_use_and_the_old_one_stays(
+    there, site: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    install(there, site)
+    before = (there.home / "scratch" / "engine").resolve()
+    distribute(monkeypatch, "def main(): print('another')\n")
+    said = install(there, site)
+    assert str(before) in said[-1]
+    assert (before / "bin" / "caffe").exists()
+    assert caffe(there) == "another\n"
+
+
+@pytest.mark.parametrize("code", ["import nothing_of_that_name\n", "def main(): raise SystemExit(3)\n"])
+def test_an_engine_that_does_not_start_is_not_put_in_use(
+    there, site: Cluster, monkeypatch: pytest.MonkeyPatch, code: str
+) -> None:
+    install(there, site)
+    distribute(monkeypatch, code)
+    with pytest.raises(TransportError, match="does not start"):
+        install(there, site)
+    assert caffe(there) == "caffe of a stub\n"
+    assert len(list((there.home / "scratch" / "engines").iterdir())) == 1
+
+
+def test_what_cannot_be_collected_is_named_and_nothing_is_left_there(
+    there, site: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PIP_FIND_LINKS", "/nowhere")
+    with pytest.raises(HpcbrewError, match=r"(?s)collecting the engine's wheels failed on this machine.*small"):
+        install(there, site)
+    assert not list((there.home / "scratch" / "engines").iterdir())
+
+
+def test_a_folder_that_setup_did_not_make_stays(there, site: Cluster) -> None:
+    mine = there.home / "scratch" / "engine" / "mine"
+    mine.parent.mkdir(parents=True)
+    mine.write_text("kept")
+    with pytest.raises(TransportError, match="setup did not make it: move it away"):
+        install(there, site)
+    assert mine.read_text() == "kept"
+
+
+def test_what_pip_is_told_to_collect() -> None:
+    python = Python((3, 11), "x86_64", "glibc-2.28", "/usr/bin/python3.11", None)
+    arguments = engine.download_arguments(Path("hpcbrew.whl"), "cuda12", python, Path("house"))
+    assert arguments[-1] == "hpcbrew.whl[cuda12]"
+    assert arguments[arguments.index("--python-version") + 1] == "3.11"
+    assert "manylinux_2_28_x86_64" in arguments
