@@ -3,21 +3,24 @@
 import json
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import PurePosixPath
-from typing import IO, Any, Self
+from typing import IO, Any, Self, TypeVar
 
 import click
 
 from hpcbrew import runfolder, watch
+from hpcbrew.errors import TransportError
 from hpcbrew.job import JobRecord, JobState
 from hpcbrew.ledger import Ledger
 from hpcbrew.manifest import SNAPSHOTS
 from hpcbrew.quantity import clock
 from hpcbrew.watch import Site, Watched
 
-FAST, SLOW = 0.5, 10.0  # seconds between two looks: at first and for files of this machine, and at most
+FAST, STEADY, SLOW = 0.5, 5.0, 60.0  # seconds between two looks: at this machine; at a cluster; where it is silent
 DETACHED = 130
+
+Seen = TypeVar("Seen")
 
 
 def training(record: JobRecord, site: Site, ledger: Ledger, *, as_json: bool) -> int:
@@ -30,7 +33,7 @@ def training(record: JobRecord, site: Site, ledger: Ledger, *, as_json: bool) ->
         with shown:
             shown.begin()
             for watched in _looks(record, site, ledger):
-                for test in _new_tests(site, watched.record, shown):
+                for test in _lasting(lambda: list(_new_tests(site, record, shown))):
                     shown.test(test)
                 shown.look(watched)
         shown.end(watched.record, _model(site, watched.record), _complaint(site, watched.record))
@@ -48,7 +51,7 @@ def log(record: JobRecord, site: Site, ledger: Ledger, path: PurePosixPath, star
     """Writes what the log grows by to `out` until the job ends. Returns the job's exit status."""
     try:
         for watched in _looks(record, site, ledger):  # noqa: B007 - the last one counts
-            data = site.transport.read(path, start)
+            data = _lasting(lambda: site.transport.read(path, start))  # noqa: B023 - called at once
             if data:
                 out.write(data)
                 out.flush()
@@ -66,15 +69,29 @@ def last_lines(data: bytes, count: int) -> bytes:
 
 def _looks(record: JobRecord, site: Site, ledger: Ledger) -> Iterator[Watched]:
     """The job again and again, the last time when it has ended; less often while its cluster does not answer."""
-    pause = FAST
+    pause = steady = FAST if record.address.transport == "local" else STEADY
     while True:
-        watched = watch.look(site, [record], ledger)[0]
+        watched = _lasting(lambda: watch.look(site, [record], ledger)[0])  # noqa: B023 - called at once
         record = watched.record
         yield watched
         if record.standing.state.final:
             return
-        pause = min(pause * 2, SLOW) if watched.trouble else FAST
+        pause = min(pause * 2, SLOW) if watched.trouble else steady
         time.sleep(pause)
+
+
+def _lasting(step: Callable[[], Seen]) -> Seen:
+    """Does `step` again and again, as long as the connection drops; each time it is made anew."""
+    pause = FAST
+    while True:
+        try:
+            return step()
+        except TransportError as error:
+            if not error.retryable:
+                raise
+            click.echo(f"hpcbrew: {error}; connecting again", err=True)
+            time.sleep(pause)
+            pause = min(pause * 2, SLOW)
 
 
 def _model(site: Site, record: JobRecord) -> PurePosixPath | None:

@@ -8,6 +8,7 @@ links.log         of a chain: each job's id, its exit status, the newest snapsho
 solver.prototxt   and the nets: the shipped copies, with paths rewritten
 snapshots/        .caffemodel and .solverstate
 train.log         all that the script and the engine print, live
+rank-K.log        of a job on several nodes: what the engine prints on node K; node 0 prints to train.log
 scheduler.log     what the scheduler itself had to say
 progress.json     where the training is (written by the engine)
 metrics.jsonl     one object a display or test (written by the engine)
@@ -44,6 +45,11 @@ _SNAPSHOT = re.compile(r"_iter_(\d+)\.caffemodel(\.h5)?")
 def path(name: str, token: str) -> PurePosixPath:
     """The run folder of a job, below the cluster's scratch folder."""
     return RUNS / f"{name}-{token}"
+
+
+def rank_log(rank: int) -> str:
+    """The log of one process of a job on several nodes, counted from 0."""
+    return f"rank-{rank}.log" if rank else LOG
 
 
 def point(index: int) -> PurePosixPath:

@@ -42,14 +42,19 @@ def reach(address: Address) -> Site:
     return Site(transports.connect(address), schedulers.of(address))
 
 
-def refresh(records: Iterable[JobRecord], ledger: Ledger) -> list[Watched]:
-    """Each job anew, in the order given. A cluster that cannot be asked changes nothing, and holds up no other."""
-    records = list(records)
+def refresh(records: Iterable[JobRecord], ledger: Ledger, sites: dict[Address, Site] | None = None) -> list[Watched]:
+    """Each job anew, in the order given. A cluster that cannot be asked changes nothing, and holds up no other.
+
+    `sites`: connections that stand, to which new ones are added.
+    """
+    records, sites = list(records), {} if sites is None else sites
     seen: dict[str, Watched] = {}
     for address in dict.fromkeys(r.address for r in records):
         own = [r for r in records if r.address == address]
         try:
-            watched = look(reach(address), own, ledger)
+            if address not in sites:
+                sites[address] = reach(address)
+            watched = look(sites[address], own, ledger)
         except HpcbrewError as error:
             watched = [Watched(r, trouble=str(error)) for r in own]
         seen |= {w.record.token: w for w in watched}
@@ -77,12 +82,13 @@ def look(site: Site, records: list[JobRecord], ledger: Ledger) -> list[Watched]:
             trouble = str(error)
     told = _settled(site, records, told, polled)
     watched = []
-    for record, said in zip(records, told, strict=True):
-        gone = not said.ids and listed is not None and recover.overdue(record)
-        standing = recover.NEVER_ARRIVED if gone else judge(record, said.exit, polled, said.ids)
-        live = () if standing.state.final else tuple(i for i in said.ids if not _over(i, polled))
-        now = _written(record, said.ids, standing, ledger)
-        watched.append(Watched(now, said.progress, trouble, live, chain=len(said.ids) > 1))
+    with ledger.together():
+        for record, said in zip(records, told, strict=True):
+            gone = not said.ids and listed is not None and recover.overdue(record)
+            standing = recover.NEVER_ARRIVED if gone else judge(record, said.exit, polled, said.ids)
+            live = () if standing.state.final else tuple(i for i in said.ids if not _over(i, polled))
+            now = _written(record, said.ids, standing, ledger)
+            watched.append(Watched(now, said.progress, trouble, live, chain=len(said.ids) > 1))
     return watched
 
 

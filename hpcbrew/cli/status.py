@@ -1,17 +1,20 @@
 """`hpcbrew status`."""
 
 import json
+import sys
 import time
 
 import click
 
+from hpcbrew.address import Address
 from hpcbrew.cli.arguments import complete_job, json_option
 from hpcbrew.job import JobRecord, JobState
 from hpcbrew.ledger import Ledger
 from hpcbrew.quantity import clock
 from hpcbrew.runfolder import Progress
-from hpcbrew.watch import refresh
+from hpcbrew.watch import Site, Watched, refresh
 
+HERE, AWAY = 2, 15  # seconds between two looks of --watch: at this machine alone; at clusters
 RECENT = 7 * 24 * 3600  # seconds for which an ended job is shown without --all
 
 COLOURS = {
@@ -29,51 +32,66 @@ COLOURS = {
 @click.command()
 @click.argument("jobs", nargs=-1, metavar="[JOB]...", shell_complete=complete_job)
 @click.option("--all", "show_all", is_flag=True, help="Show jobs that ended more than a week ago too.")
+@click.option("--watch", is_flag=True, help="Show them again and again, until all have ended.")
 @json_option
-def command(jobs: tuple[str, ...], show_all: bool, as_json: bool) -> None:
+def command(jobs: tuple[str, ...], show_all: bool, watch: bool, as_json: bool) -> None:
     """Show your jobs: those named (by id, name or token), or all that run and those of the last week.
 
     Each cluster is asked once for all its jobs. One that does not answer changes nothing: its jobs are shown as last
-    known, with a warning, and the exit status is 1.
+    known, with a warning, and the exit status is 1. A job of a sweep is named by its number: '13[4]'.
 
     \b
     Examples:
       hpcbrew status
-      hpcbrew status lenet --json
+      hpcbrew status --watch
+      hpcbrew status lenet '13[4]' --json
     """
-    ledger = Ledger()
-    records = [ledger.find(job) for job in jobs] or ledger.all()
-    if not jobs and not show_all:
-        records = [r for r in records if not r.standing.state.final or r.submitted > time.time() - RECENT]
-    live = [r for r in records if not r.standing.state.final]
-    fresh = {}
-    if live:
-        fresh = {w.record.token: w for w in refresh(live, ledger)}
-    rows = []
-    for record in records:
-        seen = fresh.get(record.token)
-        rows.append((seen.record if seen else record, seen.progress if seen else None))
-    if as_json:
-        click.echo(json.dumps([{**r.as_json(), "progress": p.__dict__ if p else None} for r, p in rows], indent=2))
-    elif rows:
-        _table([_row(record, progress) for record, progress in rows])
-    else:
-        click.echo("No jobs. Submit one: hpcbrew submit SOLVER --cluster NAME")
-    troubles = {w.record.cluster: w.trouble for w in fresh.values() if w.trouble}
-    for cluster, trouble in troubles.items():
-        click.echo(f"hpcbrew: {cluster} could not be asked, its jobs are shown as last known: {trouble}", err=True)
+    ledger, sites = Ledger(), dict[Address, Site]()
+    while True:
+        records = _chosen(ledger, jobs, show_all=show_all)
+        fresh = {w.record.token: w for w in refresh([r for r in records if not r.standing.state.final], ledger, sites)}
+        rows = [fresh.get(record.token) or Watched(record) for record in records]
+        if watch and not as_json and sys.stdout.isatty():
+            click.clear()
+        _show(rows, as_json=as_json, indent=None if watch else 2)
+        troubles = {w.record.cluster: w.trouble for w in rows if w.trouble}
+        for cluster, trouble in troubles.items():
+            click.echo(f"hpcbrew: {cluster} could not be asked, its jobs are shown as last known: {trouble}", err=True)
+        if not watch or all(row.record.standing.state.final for row in rows):
+            break
+        time.sleep(HERE if all(address.transport == "local" for address in sites) else AWAY)
     if troubles:
         raise SystemExit(1)
 
 
+def _chosen(ledger: Ledger, jobs: tuple[str, ...], *, show_all: bool) -> list[JobRecord]:
+    if jobs:
+        return [ledger.find(job) for job in jobs]
+    recent = time.time() - RECENT
+    return [r for r in ledger.all() if show_all or not r.standing.state.final or r.submitted > recent]
+
+
+def _show(rows: list[Watched], *, as_json: bool, indent: int | None) -> None:
+    if as_json:
+        shown = [{**w.record.as_json(), "progress": w.progress.__dict__ if w.progress else None} for w in rows]
+        click.echo(json.dumps(shown, indent=indent))
+    elif rows:
+        _table([_row(row.record, row.progress) for row in rows])
+    else:
+        click.echo("No jobs. Submit one: hpcbrew submit SOLVER --cluster NAME")
+
+
 def _row(record: JobRecord, progress: Progress | None) -> tuple[str, ...]:
-    going = ""
+    """Iteration, loss and time left of a job that runs; else, or after them, why it stands as it does."""
+    said = []
     if progress and record.standing.state is JobState.RUNNING:
-        going = f"{progress.iteration}/{progress.max_iter}"
+        said.append(f"{progress.iteration}/{progress.max_iter}")
+        if progress.loss is not None:
+            said.append(f"loss {progress.loss:.4g}")
         if progress.seconds_left is not None:
-            going += f", {clock(progress.seconds_left)} left"
-    reason = record.standing.reason or going
-    return record.id or "-", record.name, record.cluster, str(record.standing.state), reason
+            said.append(f"{clock(progress.seconds_left)} left")
+    said += [record.standing.reason] if record.standing.reason else []
+    return record.id or "-", record.name, record.cluster, str(record.standing.state), ", ".join(said)
 
 
 def _table(rows: list[tuple[str, ...]]) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 from hpcbrew.errors import SchedulerError
 from hpcbrew.job import JobState, Standing
+from hpcbrew.schedulers.pbs_comments import in_words
 
 HEADER = re.compile(r"Job Id: (\S+)")
 ATTRIBUTE = re.compile(r" {4}([\w.]+) = (.*)")
@@ -136,10 +137,19 @@ def _why(job: JobView, state: JobState, letter: str) -> str:
     if letter in SUSPENDED:
         return SUSPENDED[letter]
     if state is JobState.HELD:
-        return job.get("comment") or HOLDS.get(job.get("Hold_Types")[:1], "")
+        return in_words(job.get("comment")) or HOLDS.get(job.get("Hold_Types")[:1], "")
     if state is JobState.QUEUED and not job.get("array_id"):
-        return job.get("comment")
+        return in_words(job.get("comment"))
+    if job.get("array_state_count") and state is JobState.RUNNING:
+        return _points(job)
     return ""
+
+
+def _points(job: JobView) -> str:
+    """How many jobs of an array are where: `Queued:0 Running:3 Exiting:0 Expired:1` in words."""
+    counts = {key: int(number) for key, number in re.findall(r"(\w+):(\d+)", job.get("array_state_count"))}
+    words = {"Running": "running", "Queued": "queued", "Exiting": "ending", "Expired": "ended"}
+    return ", ".join(f"{counts[key]} {word}" for key, word in words.items() if counts.get(key))
 
 
 def _ended(job: JobView) -> Standing:  # noqa: PLR0911 - one line an end, in the order of their weight

@@ -101,6 +101,7 @@ STATES = {
 }
 
 REASONS = {
+    "array_running_f_json": "3 running",
     "array_finished_x_f_json": "at least one job of the array failed",
     "deleted_running_x_f": "deleted by ee2110061@pbs01",
     "depend_waiting_f_json": "for 15.pbs01 to end well",
@@ -108,8 +109,8 @@ REASONS = {
     "finished_exit127_x_f_json": "exit status 127: a command was not found",
     "finished_sigkill_x_f_json": "killed by SIGKILL; memory running out is the usual cause",
     "held_at_submit_f_json": "held by its owner: qrls lets it go",
-    "queue_stopped_f_json": "Not Running: Queue not started.",
-    "queued_never_f_json": "Can Never Run: Insufficient amount of resource: ngpus (R: 3 A: 2 T: 2)",
+    "queue_stopped_f_json": "its queue is stopped for now",
+    "queued_never_f_json": "can never run: it asks for 3 GPUs, and there are 2 in all: cancel it, and ask for less",
     "stageout_failed_x_f_json": "its scheduler.log could not be delivered",
     "waiting_f_json": "until Sun Nov 22 20:32:00 2026",
     "walltime_killed_x_f": "ran longer than its walltime",

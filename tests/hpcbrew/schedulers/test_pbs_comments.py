@@ -1,0 +1,21 @@
+import pytest
+
+from hpcbrew.schedulers.pbs_comments import in_words
+
+COMMENTS = {
+    "Not Running: Insufficient amount of resource: ngpus (R: 2 A: 1 T: 2)": (
+        "waits for GPUs: it asks for 2, and 1 of 2 are free"
+    ),
+    "Can Never Run: Insufficient amount of resource: ncpus (R: 99 A: 8 T: 8) and terminated": (
+        "can never run: it asks for 99 cores, and there are 8 in all: cancel it, and ask for less"
+    ),
+    "Not Running: Queue not started.": "its queue is stopped for now",
+    "Job held by ee2110061 on Sun Nov 22 19:38:42 2026": "held by ee2110061 since Sun Nov 22 19:38:42 2026",
+    "Not Running: Something of the site's own": "Not Running: Something of the site's own",
+    "": "",
+}
+
+
+@pytest.mark.parametrize("comment", COMMENTS)
+def test_a_comment_is_put_in_words(comment: str) -> None:
+    assert in_words(comment) == COMMENTS[comment]
