@@ -5,10 +5,10 @@ import re
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path, PurePosixPath
 
-from hpcbrew import places
+from hpcbrew import places, runfolder
 from hpcbrew.address import Address
 from hpcbrew.errors import LedgerError
 from hpcbrew.job import FINAL, JobRecord, JobState, Standing
@@ -25,12 +25,26 @@ CREATE INDEX jobs_by_state ON jobs(state);
 COLUMNS = "token, name, address, solver, submitted, id, run_folder, state, reason, exit_status, cancel_asked"
 ENDED = ", ".join(f"'{state}'" for state in sorted(FINAL))
 
+# `13[4]`, `13[4].pbs01`, `lenet[4]`
+ONE_OF_ARRAY = re.compile(r"(?P<array>.+)\[(?P<index>\d+)\](?P<rest>\..*)?")
+
 
 class Ledger:
     """Safe with several processes at once: each change is one transaction, and waits up to 30 s for its turn."""
 
     def __init__(self, path: Path | None = None) -> None:
         self.path = path or places.data_home() / "ledger.db"
+        self._within: sqlite3.Connection | None = None
+
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """All changes made inside are one transaction: what hundreds of jobs have become is written at once."""
+        with self._open() as db:
+            self._within = db
+            try:
+                yield
+            finally:
+                self._within = None
 
     def intend(self, record: JobRecord) -> None:
         """Writes a job down before it is sent."""
@@ -86,12 +100,14 @@ class Ledger:
         return self._select("ORDER BY submitted, rowid")
 
     def find(self, job: str) -> JobRecord:
-        """The job of that id (`12.pbs01`, or `12` where that is one job only), name or token.
+        """The job of that id (`12.pbs01`, or `12` where that is one job only), name or token; `…[4]` is job 4 of an array.
 
         A name stands for the newest job of that name. Raises LedgerError where there is none, or several.
         """
+        if one := ONE_OF_ARRAY.fullmatch(job):
+            return _of_array(self.find(one["array"] + (one["rest"] or "")), int(one["index"]), job)
         escaped = re.sub(r"([%_\\])", r"\\\1", job)
-        by_id = self._select("WHERE id = ? OR id LIKE ? ESCAPE '\\' ORDER BY submitted", (job, f"{escaped}.%"))
+        by_id = self._select("WHERE id = ? OR id LIKE ? ESCAPE '\\' OR id LIKE ? ESCAPE '\\' ORDER BY submitted", (job, f"{escaped}.%", f"{escaped}[]%"))
         if len(by_id) > 1:
             choices = ", ".join(f"{r.id} ({r.cluster}, token {r.token})" for r in by_id)
             raise LedgerError(f"{job}: several jobs are called so: {choices}. Give one's token")
@@ -108,6 +124,9 @@ class Ledger:
 
     @contextmanager
     def _open(self) -> Iterator[sqlite3.Connection]:
+        if self._within is not None:
+            yield self._within
+            return
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             db = sqlite3.connect(self.path, timeout=30, isolation_level="IMMEDIATE")
@@ -120,6 +139,20 @@ class Ledger:
         except (sqlite3.Error, OSError) as error:
             said = error.strerror if isinstance(error, OSError) else error
             raise LedgerError(f"{self.path}: the ledger of jobs cannot be used: {said}") from None
+
+
+def _of_array(array: JobRecord, index: int, asked: str) -> JobRecord:
+    """One job of an array. It has no row of its own: each look at it starts anew."""
+    if not array.id or "[]" not in array.id:
+        raise LedgerError(f"{asked}: {array.name} ({array.id}) is one job and no array of jobs")
+    return replace(
+        array,
+        token=f"{array.token}[{index}]",
+        id=array.id.replace("[]", f"[{index}]"),
+        name=f"{array.name}[{index}]",
+        run_folder=array.run_folder / runfolder.point(index),
+        standing=Standing(JobState.QUEUED),
+    )
 
 
 def _prepare(db: sqlite3.Connection, path: Path) -> None:

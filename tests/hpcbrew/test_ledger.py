@@ -113,3 +113,15 @@ def test_a_ledger_of_a_newer_hpcbrew_is_left_alone(ledger: Ledger) -> None:
     db.close()
     with pytest.raises(LedgerError, match="newer hpcbrew"):
         ledger.all()
+
+
+def test_changes_made_together_are_all_there_or_none(ledger: Ledger) -> None:
+    for token in ("a", "b"):
+        ledger.intend(record(token))
+    with ledger.together():
+        ledger.settle("a", Standing(JobState.RUNNING))
+        ledger.accepted("b", "2.srv")
+    with pytest.raises(KeyboardInterrupt), ledger.together():
+        ledger.settle("a", Standing(JobState.DONE, "", 0))
+        raise KeyboardInterrupt
+    assert [(r.id, r.standing.state) for r in ledger.all()] == [(None, JobState.RUNNING), ("2.srv", JobState.QUEUED)]
