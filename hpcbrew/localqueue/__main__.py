@@ -6,13 +6,13 @@ Exit statuses and words are PBS's: 153 for an unknown job, 35 for one that has f
 import os
 import pwd
 import signal
-import socket
 import sqlite3
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 
-from hpcbrew.localqueue import answers, directives, runner, store
+from hpcbrew.localqueue import answers, directives, store
 from hpcbrew.localqueue.store import Job
 
 UNKNOWN, FINISHED = 153, 35
@@ -30,7 +30,7 @@ def main(arguments: list[str]) -> int:
     operands = [word for word in rest if not word.startswith("-") and word != "json"]
     try:
         if command == "run":
-            runner.run(slots)
+            _runner().run(slots)
             return 0
         if command == "qsub":
             return qsub(Path(rest[-1]), rest[:-1], slots)
@@ -46,6 +46,13 @@ def main(arguments: list[str]) -> int:
     return 2
 
 
+def _runner() -> ModuleType:
+    """Loaded where it is needed: qstat, which is asked often, starts in two thirds of the time without it."""
+    from hpcbrew.localqueue import runner  # noqa: PLC0415
+
+    return runner
+
+
 def qsub(path: Path, flags: list[str], slots: int) -> int:
     try:
         text = path.read_bytes()
@@ -59,10 +66,12 @@ def qsub(path: Path, flags: list[str], slots: int) -> int:
     environment = {name: os.environ[name] for name in KEPT if name in os.environ}
     with store.transaction() as db:
         store.forget(db)
-        seq = store.add(db, options.get("name", path.name), str(Path.cwd()), options, environment)
+        add = store.add_array if "array" in options else store.add
+        seq = add(db, options.get("name", path.name), str(Path.cwd()), options, environment)
         store.script(seq).write_bytes(text)
-    print(f"{seq}{store.SUFFIX}", flush=True)
-    runner.start(slots)
+        (job,) = store.jobs(db, "seq = ?", (seq,))
+    print(job.id, flush=True)
+    _runner().start(slots)
     return 0
 
 
@@ -72,22 +81,23 @@ def qstat(ids: list[str], slots: int) -> int:
     with store.transaction() as db:
         store.mark_lost(db)
         if not ids:
-            found = store.jobs(db)
+            found = store.jobs(db, store.LISTED)
         else:
             found = []
             for job_id in ids:
-                jobs = _lookup(db, job_id)
-                found += jobs
-                if not jobs:
+                job = store.find(db, job_id)
+                found += [job] if job else []
+                if job is None:
                     print(f"qstat: Unknown Job Id {job_id}", file=sys.stderr)
                     status = UNKNOWN
-        waiting = store.jobs(db, "state = 'Q'")
+        waiting = store.jobs(db, f"{store.RUNNABLE} AND state = 'Q'")
+        members = {job.seq: store.members(db, job.seq) for job in found if job.is_array}
         free = [lock for n in range(slots) if (lock := store.take_slot(n)) is not None]
         for lock in free:
             lock.close()
     if waiting and free:
-        runner.start(slots)
-    print(answers.show(found))
+        _runner().start(slots)
+    print(answers.show(found, members))
     return status
 
 
@@ -96,24 +106,28 @@ def change(command: str, ids: list[str], slots: int) -> int:
     for job_id in ids:
         with store.transaction() as db:
             store.mark_lost(db)
-            jobs = _lookup(db, job_id)
-            if not jobs or jobs[0].state == "F":
-                status, words = (FINISHED, "Job has finished") if jobs else (UNKNOWN, "Unknown Job Id")
+            job = store.find(db, job_id)
+            if job is None or job.state == "F":
+                status, words = (FINISHED, "Job has finished") if job else (UNKNOWN, "Unknown Job Id")
                 print(f"{command}: {words} {job_id}", file=sys.stderr)
                 continue
-            CHANGES[command](db, jobs[0])
-    runner.start(slots)
+            if job.is_array and command == "qdel":
+                store.change(db, job.seq, deleted_by=_who())
+            for one in store.members(db, job.seq) if job.is_array else [job]:
+                if one.state != "F":
+                    CHANGES[command](db, one)
+    _runner().start(slots)
     return status
 
 
 def _delete(db: sqlite3.Connection, job: Job) -> None:
-    who = f"{pwd.getpwuid(os.getuid()).pw_name}@{socket.gethostname()}"
+    who = f"{pwd.getpwuid(os.getuid()).pw_name}@{os.uname().nodename}"
     if job.state in ("Q", "H"):
         store.end(db, job.seq, substate=91, exit_status=None, comment=f"{job.comment} and terminated by {who}".lstrip())
         return
     store.change(db, job.seq, deleted_by=who)
     if job.process_group:  # the runner does the same, and follows it up; but it may be gone
-        runner.signal_group(job.process_group, signal.SIGTERM)
+        _runner().signal_group(job.process_group, signal.SIGTERM)
 
 
 def _hold(db: sqlite3.Connection, job: Job) -> None:
@@ -127,11 +141,6 @@ def _release(db: sqlite3.Connection, job: Job) -> None:
 
 
 CHANGES: dict[str, Callable[[sqlite3.Connection, Job], None]] = {"qdel": _delete, "qhold": _hold, "qrls": _release}
-
-
-def _lookup(db: sqlite3.Connection, job_id: str) -> list[Job]:
-    number = job_id.removesuffix(store.SUFFIX)
-    return store.jobs(db, "seq = ?", (int(number),)) if number.isdigit() else []
 
 
 if __name__ == "__main__":
