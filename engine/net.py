@@ -65,13 +65,20 @@ class Net:
     """
 
     def __init__(
-        self, graph: Graph, shapes: Mapping[str, Shape] | None = None, layers: Sequence[Layer] | None = None
+        self,
+        graph: Graph,
+        shapes: Mapping[str, Shape] | None = None,
+        layers: Sequence[Layer] | None = None,
+        precision: str = "float32",
     ) -> None:
         """`shapes` overrides those of sources' tops, by blob; `layers` are set up instead of new ones.
 
+        `precision`: "float32", or the lower one ("bfloat16") that layers compute in which declare it; parameters,
+        gradients, losses and outputs stay float32.
         Raises LayerError where layers don't fit.
         """
         self.graph = graph
+        self.precision = precision
         self.layers: list[Layer] = []
         self.shapes: dict[Value, Shape] = {}
         self.params: list[Param] = []
@@ -112,7 +119,7 @@ class Net:
         wanted = {**self._given, **shapes}
         key = tuple(wanted.items())
         if key not in self._sizes:
-            net = Net(self.graph, wanted, [layer.blank() for layer in self.layers])
+            net = Net(self.graph, wanted, [layer.blank() for layer in self.layers], self.precision)
             self._check_same_params(net)
             net._sizes = self._sizes
             self._sizes[key] = net
@@ -302,8 +309,8 @@ class Net:
             for value, top, weight in zip(self.tops[i], tops, self.loss_weights[i], strict=True):
                 values[value] = top
                 if weight:
-                    loss = loss + weight * jnp.sum(top)
-        outputs = {v.blob: top for v, top in values.items() if v.blob in self.output_names}
+                    loss = loss + weight * jnp.sum(_full(top))
+        outputs = {v.blob: _full(top) for v, top in values.items() if v.blob in self.output_names}
         return Forward(loss, outputs, updates, sinks, values if keep else {})
 
     def run(
@@ -314,8 +321,14 @@ class Net:
         own = [_shaped(params[k], decl.shape) for decl, k in zip(layer.params, self.param_ids[i], strict=True)]
         own += [_cleared(params[k], decl.shape) for decl, k in zip(layer.memories, self.memory_ids[i], strict=True)]
         apply = self._apply_compiled if self.dynamic else self._apply
-        tops, changed = apply(i, own, bottoms, key)
+        tops, changed = apply(i, self._converted(layer, own), self._converted(layer, bottoms), key)
         return tops, {ids[n]: value for n, value in changed.items()}
+
+    def _converted(self, layer: Layer, arrays: Sequence[Array]) -> Sequence[Array]:
+        """What goes into a layer, in the precision that it computes in."""
+        if self.precision == "float32" or layer.precision == "given":
+            return arrays
+        return [x.astype(self.precision if layer.precision == "low" else "float32") for x in arrays]
 
     def _apply(
         self, i: int, own: Sequence[Array], bottoms: Sequence[Array], key: Array | None
@@ -400,6 +413,11 @@ class Net:
                 diff = None if diffs is None else np.asarray(diffs[k]).reshape(shape)
                 copy.blobs.append(binary.from_array(np.asarray(params[k]).reshape(shape), diff))
         return out
+
+
+def _full(value: Array) -> Array:
+    """A value of low precision as float32."""
+    return value.astype(jnp.promote_types(value.dtype, jnp.float32))
 
 
 def _shaped(value: Array, shape: Shape) -> Array:

@@ -11,6 +11,15 @@ from engine import log
 TRUE, FALSE = ("true", "t", "yes", "y", "1"), ("false", "f", "no", "n", "0")
 
 
+precision = click.option(
+    "--precision",
+    type=click.Choice(["float32", "tf32", "bfloat16"]),
+    default="float32",
+    show_default=True,
+    help="tf32: products in TF32, on GPUs. bfloat16: convolutions and inner products. Parameters stay float32.",
+)
+
+
 class Command(click.Command):
     """A command whose flags are gflags', and click's with two dashes. Its log goes to stderr."""
 

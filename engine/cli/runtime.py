@@ -11,8 +11,8 @@ from engine import log
 from engine.errors import DeviceError
 from engine.proto import caffe_pb2 as pb
 
-PRECISION = {"float32": "highest", "tf32": "tensorfloat32"}
-"""Names of -precision, and JAX's. JAX's own default is TF32 on GPUs that have it."""
+PRECISION = {"float32": "highest", "tf32": "tensorfloat32", "bfloat16": "default"}
+"""Names of -precision, and JAX's for products of float32. JAX's own default is TF32 on GPUs that have it."""
 
 
 def prepare(gpu: str, precision: str = "float32") -> None:

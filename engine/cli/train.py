@@ -16,6 +16,7 @@ Examples:
   caffe train -solver solver.prototxt
   caffe train -solver solver.prototxt -gpu 0 -snapshot auto
   caffe train -solver finetune.prototxt -weights a.caffemodel,b.caffemodel
+  caffe train -solver solver.prototxt -class_weights 1,1,4 -precision bfloat16
 
 Ctrl-C stops after a snapshot, SIGHUP takes one and goes on. SIGTERM and the deadline take one and leave with status 75:
 run again with -snapshot auto, and the run goes on exactly where it stood.
@@ -51,7 +52,13 @@ CONTINUES = 75
     show_default=True,
     help="What to do when a number is not finite any more; names the layer.",
 )
-@click.option("--precision", type=click.Choice(["float32", "tf32"]), default="float32", show_default=True)
+@click.option(
+    "--class_weights",
+    default="",
+    metavar="W,W,…|FILE",
+    help="How much each class counts in the trained net's SoftmaxWithLoss; tests weigh all alike.",
+)
+@flags.precision
 @click.option("--progress_dir", metavar="DIR", help="Where to keep progress.json and metrics.jsonl.")
 @click.option("--progress/--noprogress", default=True, help="The bar, on a terminal.")
 def train(
@@ -72,6 +79,7 @@ def train(
     early_stop: int,
     warmup: int,
     nan: str,
+    class_weights: str,
     precision: str,
     progress_dir: str | None,
     progress: bool,
@@ -99,7 +107,7 @@ def train(
 
     from engine.solver import requests as asked  # noqa: PLC0415
     from engine.solver import snapshot as files  # noqa: PLC0415
-    from engine.solver.extras import Extras  # noqa: PLC0415
+    from engine.solver.extras import Extras, read_class_weights  # noqa: PLC0415
     from engine.solver.records import Records  # noqa: PLC0415
     from engine.solver.report import Report  # noqa: PLC0415
     from engine.solver.solver import Outcome, Solver  # noqa: PLC0415
@@ -112,7 +120,8 @@ def train(
         signal.SIGHUP: asked.EFFECTS[sighup_effect],
         signal.SIGTERM: asked.Request.YIELD,
     }
-    extras = Extras(keep, watch, early_stop, warmup, nan)
+    low = "float32" if precision == "tf32" else precision
+    extras = Extras(keep, watch, early_stop, warmup, nan, read_class_weights(class_weights), low)
     report = Report(records := Records(Path(folder) if folder else None, bar=progress))
     with asked.signals(requests, effects), records, Solver(param, solver, requests, report, extras) as trained:
         if state:

@@ -25,6 +25,8 @@ class Activation(Layer):
 class ReLU(Activation):
     """y = max(x, 0) + negative_slope · min(x, 0). The gradient at 0 is negative_slope."""
 
+    precision = "given"
+
     def forward(self, params, bottoms, ctx):
         (x,) = bottoms
         return [jnp.where(x > 0, x, self.config.relu_param.negative_slope * x)]
@@ -229,6 +231,8 @@ class Dropout(Activation):
 
     Hinton et al. 2012, scaled while training so that testing needs no change.
     """
+
+    precision = "given"
 
     def setup(self, x: Shape) -> list[Shape]:
         self.ratio = self.config.dropout_param.dropout_ratio

@@ -18,7 +18,7 @@ import copy
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Literal, Self
 
 import jax
 import numpy as np
@@ -85,6 +85,12 @@ class Layer:
     dynamic: ClassVar[bool] = False
     """How large its tops are depends on its bottoms' values (Filter): `measure` tells before each pass."""
 
+    precision: Literal["float32", "low", "given"] = "float32"
+    """What a net of low precision has it compute in: the low one, which pays for products of matrices; whatever its
+    bottoms come in, where no sum is made; else float32, its bottoms and parameters being converted."""
+    class_weights: np.ndarray | None = None
+    """How much the items of each class count, where `weigh_classes` has said so."""
+
     def __init__(self, node: Node) -> None:
         self.node = node
         self.config = node.config
@@ -126,6 +132,13 @@ class Layer:
     def propagates_to(self, bottom: int) -> bool:
         """Whether `force_backward` may ask for this bottom's gradient; false for labels."""
         return not (self.loss and bottom == 1)
+
+    def weigh_classes(self, weights: np.ndarray) -> bool:
+        """From now on an item counts as much as weights[its class]; false where the layer has nothing to weigh.
+
+        Raises LayerError for another number of classes.
+        """
+        return False
 
     def label_bounds(self) -> dict[int, LabelBounds]:
         """Which bottoms hold class labels, and how many classes there are. Known after `setup`."""

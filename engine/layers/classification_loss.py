@@ -16,7 +16,10 @@ LOG_FLT_MIN = float(np.log(np.finfo(np.float32).tiny))
 
 @layer("SoftmaxWithLoss")
 class SoftmaxWithLoss(Labelled, Loss):
-    """−Σ log softmax(x)[label] / normalizer. An optional second top: the softmax itself, of x's shape."""
+    """−Σ w[label] · log softmax(x)[label] / normalizer. An optional second top: the softmax itself, of x's shape.
+
+    w is 1, or the class weights. They are no part of the normalizer: the loss is InfogainLoss's with w on H's diagonal.
+    """
 
     tops = (1, 2)
 
@@ -25,10 +28,19 @@ class SoftmaxWithLoss(Labelled, Loss):
         self.match(x, labels, self.config.softmax_param.axis, ignored(self.config.loss_param))
         return [(), x][: max(1, len(self.config.top))]
 
+    def weigh_classes(self, weights: np.ndarray) -> bool:
+        if len(weights) != self.classes:
+            raise self.error(f"{len(weights)} class weights for its {self.classes} classes; give one each.")
+        self.class_weights = weights
+        return True
+
     def forward(self, params, bottoms, ctx):
         rows, ids, valid = self.aligned(*bottoms)
         log_p = jax.nn.log_softmax(rows, axis=1)
-        total = -jnp.sum(jnp.where(valid, floored(self.of_label(log_p, ids), LOG_FLT_MIN), 0))
+        found = floored(self.of_label(log_p, ids), LOG_FLT_MIN)
+        if self.class_weights is not None:
+            found = found * jnp.take(jnp.asarray(self.class_weights), ids, mode="clip")
+        total = -jnp.sum(jnp.where(valid, found, 0))
         n = normalizer(self.config.loss_param, self.outer, valid.size, jnp.sum(valid))
         return [total / n, jnp.exp(log_p).reshape(bottoms[0].shape)][: max(1, len(self.config.top))]
 

@@ -12,6 +12,7 @@ class Weighted(Windowed):
 
     bottoms = (1, None)
     tops = (1, None)
+    precision = "low"
     transposed: ClassVar[bool]
 
     def read_weights(self) -> None:

@@ -20,6 +20,7 @@ class Eltwise(Layer):
     """
 
     bottoms = (2, None)
+    precision = "given"
 
     def setup(self, *xs: Shape) -> list[Shape]:
         p = self.config.eltwise_param

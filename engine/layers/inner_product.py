@@ -13,6 +13,8 @@ class InnerProduct(Layer):
     Params: W (num_output, K), or (K, num_output) with `transpose`; b (num_output).
     """
 
+    precision = "low"
+
     def setup(self, x: Shape) -> list[Shape]:
         p = self.config.inner_product_param
         if not p.num_output:

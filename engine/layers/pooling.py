@@ -55,6 +55,8 @@ class Pooling(PoolsPlanes):
                 f"a {by(kernel)} kernel does not fit its {self.bottom(0)} of {by(x[2:])} with pad {by(pad)}.\n"
                 "Give it a smaller kernel_size, or global_pooling: true for one window over all of it."
             )
+        if p.pool == p.MAX and len(self.config.top) == 1:
+            self.precision = "given"
         return [(x[0], x[1], *(span.outputs for span in self.spans))] * len(self.config.top)
 
     def _kernel(self, x: Shape) -> tuple[int, int]:

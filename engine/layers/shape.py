@@ -19,6 +19,7 @@ def _joined_axis(made: Layer, param, old: str, x: Shape) -> int:
 class _NewShape(Layer):
     """The same values in another shape, which `setup` keeps."""
 
+    precision = "given"
     shape: Shape
 
     def refuse_in_place(self) -> None:
@@ -34,6 +35,7 @@ class Concat(Layer):
     """The bottoms one after the other along `axis`. They have one shape, `axis` apart."""
 
     bottoms = (1, None)
+    precision = "given"
 
     def setup(self, *xs: Shape) -> list[Shape]:
         self.axis = a = _joined_axis(self, self.config.concat_param, "concat_dim", xs[0])
@@ -54,6 +56,7 @@ class Slice(Layer):
     """The parts of the bottom along `axis`: between the slice_points, or as many equal ones as there are tops."""
 
     tops = (1, None)
+    precision = "given"
 
     def setup(self, x: Shape) -> list[Shape]:
         p = self.config.slice_param

@@ -26,6 +26,7 @@ class Split(Layer):
 
     tops = (1, None)
     copies = True
+    precision = "given"
 
     def setup(self, x: Shape) -> list[Shape]:
         return [x] * len(self.config.top)

@@ -4,7 +4,7 @@ import hashlib
 from typing import Any
 
 from engine.errors import SnapshotError
-from engine.layers.base import Source
+from engine.layers.base import Layer, Source
 from engine.net import Net
 from engine.proto import caffe_pb2 as pb
 
@@ -23,7 +23,7 @@ def of(param: pb.SolverParameter, net: Net) -> dict[str, Any]:
             if isinstance(layer, Source)
             for v in tops
         },
-        "layers": {layer.name: _digest(layer.config) for layer in net.layers if not isinstance(layer, Source)},
+        "layers": {layer.name: _digest(layer) for layer in net.layers if not isinstance(layer, Source)},
     }
 
 
@@ -53,5 +53,6 @@ def differences(then: dict[str, Any], now: dict[str, Any]) -> list[str]:
     return parts
 
 
-def _digest(config: pb.LayerParameter) -> str:
-    return hashlib.sha256(config.SerializeToString(deterministic=True)).hexdigest()[:16]
+def _digest(layer: Layer) -> str:
+    weights = b"" if layer.class_weights is None else layer.class_weights.tobytes()
+    return hashlib.sha256(layer.config.SerializeToString(deterministic=True) + weights).hexdigest()[:16]

@@ -33,12 +33,12 @@ class Report:
         """The solver's parameters, as it begins."""
         log.info("solver.cpp:45", f"Initializing solver from parameters: \n{text.format(param).rstrip()}")
 
-    def built(self, spec: NetSpec) -> Net:
+    def built(self, spec: NetSpec, precision: str = "float32") -> Net:
         """Builds the net of `spec`, and says what it is made of: its text, then its layers, blobs and outputs."""
         written = graph.filter_net(spec.param, spec.state, spec.path)
         written.state.CopyFrom(spec.state)
         log.info("net.cpp:53", f"Initializing net from parameters: \n{text.format(written).rstrip()}")
-        net = Net(graph.build(spec.param, spec.state, spec.path))
+        net = Net(graph.build(spec.param, spec.state, spec.path), precision=precision)
         memory = 0
         for i, layer in enumerate(net.layers):
             log.info("net.cpp:86", f"Creating Layer {layer.name}")

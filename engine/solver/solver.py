@@ -79,7 +79,8 @@ class Solver:
         self._seed(param.random_seed if param.random_seed >= 0 else secrets.randbits(31))
         spec = settings.train_net(param, path)
         log.info("solver.cpp:102", f"Creating training {spec.source}")
-        self.net = self._report.built(spec)
+        self.net = self._report.built(spec, self.extras.precision)
+        self.extras.weigh(self.net)
         snapshot.check_size(self.net.params, hdf5=self._hdf5, diffs=param.snapshot_diff)
         if param.snapshot or param.snapshot_after_train:
             with settings.named(path):
@@ -114,7 +115,7 @@ class Solver:
 
     def _test_net(self, index: int, spec: NetSpec) -> TestNet:
         log.info("solver.cpp:190", f"Creating test net (#{index}) specified by {spec.source}")
-        net = self._report.built(spec)
+        net = self._report.built(spec, self.extras.precision)
         test = TestNet(net, Batches(net, self.seed + index + 1), self.seed)
         test.share(self.net)
         return test

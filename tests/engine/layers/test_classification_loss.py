@@ -1,9 +1,11 @@
 """SoftmaxWithLoss, InfogainLoss, MultinomialLogisticLoss, HingeLoss."""
 
+import jax
 import numpy as np
 import pytest
 from harness import Case, assert_close, check_export, check_formula, check_gradient, check_refused, net_of, slopes
 
+from engine.errors import LayerError
 from engine.layers.base import LabelBounds
 from engine.proto import binary
 from engine.proto import caffe_pb2 as pb
@@ -191,3 +193,23 @@ def test_labels_are_bounded_by_the_classes(layer, ignore):
 def test_bounds_are_found_through_splits():
     text = 'type: "Accuracy" top: "a"  } layer { name: "loss" type: "SoftmaxWithLoss" bottom: "x" bottom: "t" top: "l"'
     assert net_of(text, XT, tops=0, phase=pb.TEST).label_bounds == {"t": LabelBounds(5, None)}
+
+
+@pytest.mark.parametrize("ignore", [None, 1])
+def test_class_weights_make_softmax_loss_infogain_loss_with_a_diagonal(ignore):
+    """Value and gradient; the weights are no part of the normalizer."""
+    rng = np.random.default_rng(3)
+    x, t, w = rng.standard_normal((4, 5)).astype(np.float32), LABELS.astype(np.float32), np.float32([3, 0.5, 2, 0, 1])
+    net = net_of(SOFTMAX + (f"loss_param {{ ignore_label: {ignore} }}" if ignore else ""), {"x": x.shape, "t": t.shape})
+    assert [layer.weigh_classes(w) for layer in net.layers] == [False] * (len(net.layers) - 1) + [True]
+    loss, gradient = jax.value_and_grad(lambda x: net.forward([], {"x": x, "t": t}).loss)(x)
+    valid = t != ignore
+    assert_close(loss, softmax_loss(None, ignore, infogain=np.diag(w))(x, t))
+    own = np.where(valid, w[LABELS], 0)[:, None]
+    assert_close(gradient, own * (np.exp(log_softmax(x)) - np.eye(5)[LABELS]) / valid.sum())
+
+
+def test_class_weights_of_another_number_are_refused():
+    loss = net_of(SOFTMAX, XT).layers[-1]
+    with pytest.raises(LayerError, match=r"\(SoftmaxWithLoss\): 3 class weights for its 5 classes; give one each"):
+        loss.weigh_classes(np.ones(3, np.float32))

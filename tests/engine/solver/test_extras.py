@@ -7,12 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from engine.errors import SolverError
-from engine.solver.extras import Extras, Watch
+from engine.errors import SnapshotError, SolverError
+from engine.solver.extras import Extras, Watch, read_class_weights
 from engine.solver.shelf import Shelf
 from engine.solver.solver import Outcome, Solver
 
-from .conftest import feed, parameter
+from .conftest import LEARNED, NET, feed, parameter
 
 TESTED = "test_iter: 1 test_interval: 1 momentum: 0.9 "
 
@@ -123,3 +123,51 @@ def test_nan_may_be_no_more_than_a_warning(tmp_path, monkeypatch, caplog):
     solver.step(3)
     assert solver.iter == 3
     assert re.search(r'Iteration 2: layer "ip1" .* Its loss is nan', caplog.text)
+
+
+@pytest.mark.parametrize("as_file", [False, True])
+def test_class_weights_come_from_the_flag_or_a_file(as_file, tmp_path):
+    given = "1,2.5 0\n"
+    if as_file:
+        (tmp_path / "weights.txt").write_text(given)
+        given = str(tmp_path / "weights.txt")
+    assert read_class_weights(given) == (1, 2.5, 0)
+
+
+@pytest.mark.parametrize("given", ["1,two,3", "none.txt"])
+def test_class_weights_that_are_no_numbers_are_refused(given):
+    with pytest.raises(SolverError, match=f"-class_weights {given}: .*It takes one number a class"):
+        read_class_weights(given)
+
+
+@pytest.mark.parametrize("weight", [-1.0, float("nan"), float("inf")])
+def test_class_weights_that_weigh_nothing_are_refused(weight):
+    with pytest.raises(SolverError, match="each must be a number of 0 or more"):
+        Extras(class_weights=(1.0, weight))
+
+
+def test_class_weights_need_a_loss_that_takes_them(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    net = NET.replace('"SoftmaxWithLoss"', '"HingeLoss"') % LEARNED
+    with pytest.raises(SolverError, match="-class_weights: the net has no SoftmaxWithLoss"):
+        Solver(parameter(net=net), extras=Extras(class_weights=(1, 1, 1, 1)))
+
+
+def test_training_counts_classes_by_their_weights_and_tests_do_not(tmp_path, monkeypatch):
+    weighed = _solver(tmp_path, monkeypatch, "test_iter: 1 test_interval: 9", class_weights=(1, 0, 2, 3))
+    plain = _solver(tmp_path, monkeypatch, "test_iter: 1 test_interval: 9")
+    labels = weighed.batches.values["t"].astype(int)
+    weighed.step(1)
+    assert weighed.test_nets[0].net.layers[-1].class_weights is None
+    bias = next(k for k, p in enumerate(plain.net.params) if (p.layer, p.index) == ("ip2", 1))
+    fresh = [np.array(p) for p in plain.params]
+    h = np.tanh(plain.batches.values["x"] @ fresh[0].T + fresh[1])
+    e = np.exp(h @ fresh[2].T + fresh[3])
+    slope = (np.array([1, 0, 2, 3])[labels][:, None] * (e / e.sum(1, keepdims=True) - np.eye(4)[labels])).sum(0) / 8
+    np.testing.assert_allclose(weighed.params[bias], fresh[bias] - 0.1 * 2 * slope, rtol=1e-4)
+
+
+def test_a_resume_with_other_class_weights_is_refused(tmp_path, monkeypatch):
+    state = _solver(tmp_path, monkeypatch, "", class_weights=(1, 0, 2, 3)).snapshot().state
+    with pytest.raises(SnapshotError, match='layer "loss" has changed'):
+        _solver(tmp_path, monkeypatch, "").restore(state)
