@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
@@ -49,6 +50,19 @@ def _databases(tmp_path: Path) -> None:
                 db.put(b"%08d" % i, raw(picture, i % 4).SerializeToString())
 
 
+IMAGES = """
+layer { name: "d" type: "ImageData" top: "x" top: "t" transform_param { crop_size: 5 mirror: true scale: 0.00390625 }
+  image_data_param { source: "list.txt" batch_size: 3 shuffle: true rand_skip: 5 is_color: false new_height: 8
+    new_width: 9 } }
+layer { name: "conv" type: "Convolution" bottom: "x" top: "c"
+  convolution_param { num_output: 3 kernel_size: 3 weight_filler { type: "xavier" } } }
+layer { name: "drop" type: "Dropout" bottom: "c" top: "c" }
+layer { name: "ip" type: "InnerProduct" bottom: "c" top: "y"
+  inner_product_param { num_output: 4 weight_filler { type: "xavier" } } }
+layer { name: "loss" type: "SoftmaxWithLoss" bottom: "y" bottom: "t" top: "loss" }
+"""
+
+
 def _settings(kind: str) -> str:
     return SEEDLESS + f'type: "{kind}" {TYPES[kind]} lr_policy: "step" gamma: 0.5 stepsize: 4 '
 
@@ -78,6 +92,23 @@ def test_resumed_run_equals_the_one_that_went_on(kind: str, iter_size: int, make
         state = through.snapshot().state
         through.step(4)
     _assert_same(_run(make_solver, settings, 9, state), through)
+
+
+@pytest.mark.parametrize("stop", [1, 4])  # within an epoch of 7 pictures, and in the next but one
+def test_shuffled_pictures_random_crops_and_iter_size_go_on_exactly(stop: int, make_solver: MakeSolver, tmp_path: Path):
+    rng = np.random.default_rng(2)
+    for i in range(7):
+        cv2.imwrite(str(tmp_path / f"{i}.png"), rng.integers(0, 256, (10, 12), np.uint8))
+    (tmp_path / "list.txt").write_text("".join(f"{i}.png {i % 4}\n" for i in range(7)))
+    settings = _settings("Nesterov") + "iter_size: 2"
+    with make_solver(settings, IMAGES) as through:
+        through.step(stop)
+        state = through.snapshot().state
+        through.step(4)
+    with make_solver(settings, IMAGES) as resumed:
+        resumed.restore(state)
+        resumed.step(4)
+    _assert_same(resumed, through)
 
 
 def test_tests_and_averaged_loss_go_on_too(make_solver: MakeSolver):
