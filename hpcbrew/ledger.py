@@ -100,14 +100,19 @@ class Ledger:
         return self._select("ORDER BY submitted, rowid")
 
     def find(self, job: str) -> JobRecord:
-        """The job of that id (`12.pbs01`, or `12` where that is one job only), name or token; `…[4]` is job 4 of an array.
+        """The job of that id (`12.pbs01`, or `12` where that is one job only), name or token.
 
-        A name stands for the newest job of that name. Raises LedgerError where there is none, or several.
+        `…[4]` is job 4 of an array. A name stands for the newest job of that name.
+        Raises LedgerError where there is none, or several.
         """
         if one := ONE_OF_ARRAY.fullmatch(job):
-            return _of_array(self.find(one["array"] + (one["rest"] or "")), int(one["index"]), job)
+            array = f"{one['array']}[]{one['rest']}" if one["rest"] else one["array"]
+            return _of_array(self.find(array), int(one["index"]), job)
         escaped = re.sub(r"([%_\\])", r"\\\1", job)
-        by_id = self._select("WHERE id = ? OR id LIKE ? ESCAPE '\\' OR id LIKE ? ESCAPE '\\' ORDER BY submitted", (job, f"{escaped}.%", f"{escaped}[]%"))
+        by_id = self._select(
+            "WHERE id = ? OR id LIKE ? ESCAPE '\\' OR id LIKE ? ESCAPE '\\' ORDER BY submitted",
+            (job, f"{escaped}.%", f"{escaped}[]%"),
+        )
         if len(by_id) > 1:
             choices = ", ".join(f"{r.id} ({r.cluster}, token {r.token})" for r in by_id)
             raise LedgerError(f"{job}: several jobs are called so: {choices}. Give one's token")

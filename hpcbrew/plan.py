@@ -36,7 +36,7 @@ def plan(
 
     Raises RequestError for a name that the scheduler does not take.
     """
-    name = _name(request, manifest, cluster)
+    name = job_name(request, manifest, cluster)
     up = _up(runfolder.path(name, token))
 
     def where(item: Item) -> PurePosixPath:
@@ -48,7 +48,7 @@ def plan(
         cluster,
         settled,
         texts=manifest.texts(lambda item: str(where(item))),
-        data=tuple(upload for m in measured.values() for upload in _uploads(m)),
+        data=tuple(upload for m in measured.values() for upload in uploads(m)),
         weights=weights,
         snapshot=str(where(manifest.resume) / manifest.resume.members[0]) if manifest.resume else None,
     )
@@ -137,7 +137,8 @@ def _up(folder: PurePosixPath) -> PurePosixPath:
     return PurePosixPath(*[".."] * len(folder.parts))
 
 
-def _name(request: JobRequest, manifest: Manifest, cluster: Cluster) -> str:
+def job_name(request: JobRequest, manifest: Manifest, cluster: Cluster) -> str:
+    """The job's name: as asked, or else the net's. Raises RequestError for one that the scheduler does not take."""
     if request.name is not None:
         if not NAME.fullmatch(request.name) or len(request.name) > cluster.name_length:
             raise RequestError(
@@ -206,7 +207,8 @@ def _made(target: PurePosixPath, text: str) -> Upload:
     return Upload(target, len(data), hashlib.sha256(data).hexdigest(), content=data)
 
 
-def _uploads(measured: Measured) -> list[Upload]:
+def uploads(measured: Measured) -> list[Upload]:
+    """The files of an item, each with its place below scratch. Raises RequestError for one that would lie outside."""
     base, item = digest.place(measured), measured.item
     if any(".." in member.parts for member in item.members):
         raise RequestError(f"{item.path}: a list names files outside of its folder (with ..): they cannot be shipped")

@@ -103,6 +103,12 @@ def read_progress(data: bytes | None) -> Progress | None:
     return Progress(**known)
 
 
+def read_metrics(data: bytes | None) -> list[dict[str, Any]]:
+    """The objects of metrics.jsonl; a line that is not whole yet is left out."""
+    whole = (data or b"")[: (data or b"").rfind(b"\n") + 1]
+    return [values for line in whole.splitlines() if (values := read_object(line)) is not None]
+
+
 def newest_model(names: list[str]) -> str | None:
     """Of the files in a snapshots folder, the model of the highest iteration."""
     models = [(int(m[1]), name) for name in names if (m := _SNAPSHOT.search(name)) and m.end() == len(name)]

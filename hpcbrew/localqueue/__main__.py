@@ -120,8 +120,12 @@ def change(command: str, ids: list[str], slots: int) -> int:
     return status
 
 
+def _who() -> str:
+    return f"{pwd.getpwuid(os.getuid()).pw_name}@{os.uname().nodename}"
+
+
 def _delete(db: sqlite3.Connection, job: Job) -> None:
-    who = f"{pwd.getpwuid(os.getuid()).pw_name}@{os.uname().nodename}"
+    who = _who()
     if job.state in ("Q", "H"):
         store.end(db, job.seq, substate=91, exit_status=None, comment=f"{job.comment} and terminated by {who}".lstrip())
         return

@@ -2,16 +2,18 @@
 
 import json
 import time
+from collections import Counter
+from collections.abc import Mapping
 
-from hpcbrew.localqueue.store import Job
+from hpcbrew.localqueue.store import SUFFIX, Job
 from hpcbrew.quantity import clock
 
 
-def show(jobs: list[Job]) -> str:
-    """The JSON that qstat prints; without jobs it has no "Jobs"."""
+def show(jobs: list[Job], members: Mapping[int, list[Job]]) -> str:
+    """The JSON that qstat prints; without jobs it has no "Jobs". `members`: of each array, its jobs."""
     answer: dict[str, object] = {"timestamp": int(time.time()), "pbs_version": "hpcbrew", "pbs_server": "local"}
     if jobs:
-        answer["Jobs"] = {job.id: _attributes(job) for job in jobs}
+        answer["Jobs"] = {job.id: _attributes(job) | _of_array(job, members.get(job.seq, [])) for job in jobs}
     return json.dumps(answer, indent=4)
 
 
@@ -39,3 +41,16 @@ def _attributes(job: Job) -> dict[str, object]:
     if job.exit_status is not None:
         shown["Exit_status"] = job.exit_status
     return shown
+
+
+def _of_array(job: Job, members: list[Job]) -> dict[str, object]:
+    """What an array shows besides: how many of its jobs are where. It has begun once one of them has."""
+    if job.array_of is not None:
+        return {"array_id": f"{job.array_of}[]{SUFFIX}", "array_index": job.options["array_index"]}
+    if not job.is_array:
+        return {}
+    count = Counter(member.state for member in members)
+    held = {"job_state": "H"} if count["H"] == len(members) else {}
+    state = {"job_state": "B"} if job.state != "F" and count["R"] + count["F"] else held
+    counts = f"Queued:{count['Q'] + count['H']} Running:{count['R']} Exiting:0 Expired:{count['F']}"
+    return {**state, "array": "True", "array_state_count": counts}

@@ -14,7 +14,8 @@ class BadDirective(ValueError):
 
 def parse(script: str, flags: Sequence[str] = ()) -> dict[str, Any]:
     """`flags` are those of qsub's own command line, which win over the script's lines. Gives
-    name, walltime (seconds), ncpus, ngpus, nodes, queue, project, output, join, hold, depend, variables."""
+    name, walltime (seconds), ncpus, ngpus, nodes, queue, project, output, join, hold, depend, variables,
+    array (first and last index)."""
     if "\r" in script:
         raise BadDirective("script contains cr, lf")
     options: dict[str, Any] = {"queue": "local", "ncpus": 1, "ngpus": 0, "nodes": 1}
@@ -41,6 +42,11 @@ def _apply(options: dict[str, Any], flag: str, value: str) -> None:
         key, _, setting = value.partition("=")
         if key == "depend":
             options["depend"] = setting
+    elif flag == "-J":
+        match = re.fullmatch(r"(\d+)-(\d+)", value)
+        if match is None or int(match[1]) >= int(match[2]):
+            raise BadDirective("illegal -J value")
+        options["array"] = [int(match[1]), int(match[2])]
     elif flag not in ("-S", "-r", "-k", "-m", "-M", "-A"):
         raise BadDirective(f"invalid option -- '{flag.lstrip('-')}'")
 

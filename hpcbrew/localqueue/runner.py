@@ -67,7 +67,7 @@ def _claim(slot: int) -> Job | None:
 
 def _next(db: sqlite3.Connection) -> Job | None:
     """The oldest job that may run now. One whose dependency can no longer be met ends here, as in PBS."""
-    for job in store.jobs(db, "state = 'Q' OR (state = 'H' AND NOT held)"):
+    for job in store.jobs(db, f"{store.RUNNABLE} AND (state = 'Q' OR (state = 'H' AND NOT held))"):
         met = _dependency(db, job)
         if met is True:
             return job
@@ -84,14 +84,13 @@ def _dependency(db: sqlite3.Connection, job: Job) -> bool | None:
     for clause in filter(None, job.options.get("depend", "").split(",")):
         kind, *ids = clause.split(":")
         for other in ids:
-            found = store.jobs(db, "seq = ?", (other.removesuffix(store.SUFFIX),))
-            if not found:
+            found = store.find(db, other)
+            if found is None:
                 return False
-            if found[0].state != "F":
+            well = found.exit_status == 0 and found.substate == 92
+            if found.state != "F":
                 outcome = None
-            elif (kind == "afterok" and found[0].exit_status != 0) or (
-                kind == "afternotok" and found[0].exit_status == 0
-            ):
+            elif (kind == "afterok" and not well) or (kind == "afternotok" and well):
                 return False
     return outcome
 
@@ -102,7 +101,7 @@ def _execute(job: Job, lock: IO[bytes]) -> None:
     try:
         with _output(job) as output:
             process = subprocess.Popen(
-                ["/bin/bash", "-l", str(store.script(job.seq))],
+                ["/bin/bash", "-l", str(store.script(job.seq if job.array_of is None else job.array_of))],
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
@@ -192,6 +191,7 @@ def _environment(job: Job, temporary: str) -> dict[str, str]:
         "NCPUS": cores,
         "OMP_NUM_THREADS": cores,
         "TMPDIR": temporary,
+        **({"PBS_ARRAY_INDEX": str(job.options["array_index"])} if job.array_of is not None else {}),
         "PBS_ENVIRONMENT": "PBS_BATCH",
         "PBS_JOBDIR": str(Path.home()),
         "PBS_JOBID": job.id,

@@ -3,6 +3,7 @@
 import fcntl
 import json
 import os
+import re
 import sqlite3
 import time
 from collections.abc import Iterator
@@ -15,6 +16,9 @@ from hpcbrew import places
 
 HISTORY = 14 * 24 * 3600  # seconds that a finished job is shown for: PBS's default
 SUFFIX = ".local"
+ID = re.compile(r"(?P<seq>\d+)(?P<brackets>\[(?P<index>\d*)\])?")
+RUNNABLE = "json_extract(options, '$.array') IS NULL"
+LISTED = "json_extract(options, '$.array_of') IS NULL"
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS jobs(
@@ -48,7 +52,19 @@ class Job:
 
     @property
     def id(self) -> str:
-        return f"{self.seq}{SUFFIX}"
+        """`12.local`; `12[].local` for an array; `12[4].local` for one of its jobs."""
+        if self.array_of is not None:
+            return f"{self.array_of}[{self.options['array_index']}]{SUFFIX}"
+        return f"{self.seq}{'[]' if self.is_array else ''}{SUFFIX}"
+
+    @property
+    def is_array(self) -> bool:
+        return "array" in self.options
+
+    @property
+    def array_of(self) -> int | None:
+        """The number of the array that it is a job of."""
+        return self.options.get("array_of")
 
 
 def folder() -> Path:
@@ -57,6 +73,7 @@ def folder() -> Path:
 
 
 def script(seq: int) -> Path:
+    """The script of a job, or of the array that it is a job of."""
     return folder() / "scripts" / f"{seq}.pbs"
 
 
@@ -92,13 +109,54 @@ def jobs(db: sqlite3.Connection, where: str = "1", values: tuple[Any, ...] = ())
     return [_job(dict(zip(names, row, strict=True))) for row in cursor]
 
 
+def add_array(
+    db: sqlite3.Connection, name: str, workdir: str, options: dict[str, Any], environment: dict[str, str]
+) -> int:
+    """An array is a row that is never run itself, and one for each of its jobs."""
+    seq = add(db, name, workdir, options, environment)
+    first, last = options["array"]
+    plain = {key: value for key, value in options.items() if key != "array"}
+    for index in range(first, last + 1):
+        add(db, name, workdir, {**plain, "array_of": seq, "array_index": index}, environment)
+    return seq
+
+
+def find(db: sqlite3.Connection, job_id: str) -> Job | None:
+    """The job of that id, with or without the queue's own suffix. An array is known by its brackets only."""
+    match = ID.fullmatch(job_id.removesuffix(SUFFIX))
+    if match is None:
+        return None
+    seq, brackets, index = int(match["seq"]), match["brackets"], match["index"]
+    if index:
+        of_array = "json_extract(options, '$.array_of') = ? AND json_extract(options, '$.array_index') = ?"
+        found = jobs(db, of_array, (seq, int(index)))
+    else:
+        found = [job for job in jobs(db, "seq = ?", (seq,)) if job.is_array == bool(brackets) and job.array_of is None]
+    return found[0] if found else None
+
+
+def members(db: sqlite3.Connection, array: int) -> list[Job]:
+    """The jobs of an array, by their index."""
+    return jobs(db, "json_extract(options, '$.array_of') = ?", (array,))
+
+
 def change(db: sqlite3.Connection, seq: int, **values: Any) -> None:
     sets = ", ".join(f"{name} = ?" for name in values)
     db.execute(f"UPDATE jobs SET {sets} WHERE seq = ?", (*values.values(), seq))  # noqa: S608
 
 
 def end(db: sqlite3.Connection, seq: int, *, substate: int, exit_status: int | None, comment: str) -> None:
+    """A job's end, and that of its array where it was the last."""
     change(db, seq, state="F", substate=substate, exit_status=exit_status, comment=comment, etime=time.time())
+    (job,) = jobs(db, "seq = ?", (seq,))
+    if job.array_of is None:
+        return
+    others = members(db, job.array_of)
+    if all(other.state == "F" for other in others):
+        (array,) = jobs(db, "seq = ?", (job.array_of,))
+        failed = any(other.exit_status != 0 for other in others)
+        substate, how = (91, "terminated") if array.deleted_by else (93, "failed") if failed else (92, "finished")
+        end(db, array.seq, substate=substate, exit_status=0, comment=f"Job Array {how}")
 
 
 def forget(db: sqlite3.Connection) -> None:

@@ -63,6 +63,22 @@ def test_a_lost_job_may_be_found(ledger: Ledger) -> None:
     assert ledger.all()[0].standing.state is JobState.DONE
 
 
+@pytest.mark.parametrize("asked", ["13[2]", "13[2].srv", "lenet[2]", "a[2]"])
+def test_one_job_of_an_array_is_found(ledger: Ledger, asked: str) -> None:
+    ledger.intend(record("a"))
+    ledger.accepted("a", "13[].srv")
+    found = ledger.find(asked)
+    assert (found.id, found.token, found.run_folder) == ("13[2].srv", "a[2]", PurePosixPath("/r/points/2"))
+    assert ledger.find(found.token) == found
+
+
+def test_a_job_that_is_no_array_has_none_in_it(ledger: Ledger) -> None:
+    ledger.intend(record("a"))
+    ledger.accepted("a", "13.srv")
+    with pytest.raises(LedgerError, match=r"lenet \(13\.srv\) is one job and no array"):
+        ledger.find("lenet[2]")
+
+
 def test_jobs_are_found_by_id_number_name_and_token(ledger: Ledger) -> None:
     for token, submitted in (("a", 1.0), ("b", 2.0)):
         ledger.intend(record(token, submitted=submitted))

@@ -157,6 +157,28 @@ def test_a_dependency_that_cannot_be_met_ends_the_job_unrun(submit) -> None:
     assert shown[0]["substate"] == 92
 
 
+def test_an_array_runs_its_jobs_and_ends_with_the_last(submit, tmp_path: Path) -> None:
+    array = submit('echo "$PBS_JOBID" >>ran; exit $((PBS_ARRAY_INDEX - 1))', "-J 1-2", "-r y")
+    assert array.endswith("[].local")
+    number = array.removesuffix("[].local")
+    found = ended(array)
+    assert (found["Exit_status"], found["substate"], found["array"]) == (0, 93, "True")
+    assert found["array_state_count"] == "Queued:0 Running:0 Exiting:0 Expired:2"
+    assert (tmp_path / "ran").read_text().split() == [f"{number}[1].local", f"{number}[2].local"]
+    assert [job(f"{number}[{i}].local")["Exit_status"] for i in (1, 2)] == [0, 1]
+    assert queue("qstat", number).returncode == 153  # as PBS: an array is known by its brackets only
+
+
+def test_one_job_of_an_array_is_deleted_and_then_all(submit, tmp_path: Path) -> None:
+    array = submit("touch ready; sleep 600", "-J 1-3")
+    number = array.removesuffix("[].local")
+    until((tmp_path / "ready").exists)
+    assert queue("qdel", f"{number}[2].local").returncode == 0
+    assert (job(f"{number}[2].local")["job_state"], job(array)["job_state"]) == ("F", "B")
+    assert queue("qdel", array).returncode == 0
+    assert ended(array)["substate"] == 91
+
+
 def test_no_process_is_left_when_the_queue_is_empty(submit, home: Path) -> None:
     ended(submit("true"))
     until(lambda: not _runners(home))
@@ -207,7 +229,7 @@ def test_a_finished_job_cannot_be_deleted(submit) -> None:
     assert (done.returncode, done.stderr) == (35, f"qdel: Job has finished {job_id}\n")
 
 
-@pytest.mark.parametrize("directive", ["-l walltime=soon", "-Z x"])
+@pytest.mark.parametrize("directive", ["-l walltime=soon", "-Z x", "-J 1-1"])
 def test_a_bad_directive_is_refused(tmp_path: Path, directive: str) -> None:
     (tmp_path / "bad.pbs").write_text(f"#PBS {directive}\ntrue\n")
     assert queue("qsub", tmp_path / "bad.pbs").returncode == 166

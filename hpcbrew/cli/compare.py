@@ -1,0 +1,66 @@
+"""`hpcbrew compare`."""
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+import click
+
+from hpcbrew import compare as comparing
+from hpcbrew.cli.arguments import complete_job, json_option
+from hpcbrew.compare import Row
+from hpcbrew.errors import RequestError
+from hpcbrew.ledger import Ledger
+
+
+@click.command()
+@click.argument("jobs", nargs=-1, required=True, metavar="JOB...", shell_complete=complete_job)
+@click.option("--plot", type=click.Path(path_type=Path, dir_okay=False), help="Draw the losses: a .png, .svg or .pdf.")
+@json_option
+def command(jobs: tuple[str, ...], plot: Path | None, as_json: bool) -> None:
+    """Show the points of a sweep side by side, or several jobs: settings, state, loss and the last test's outputs.
+
+    May be used while they train. The plot has a line for each job's loss, and needs
+    matplotlib: pip install 'hpcbrew[plot]'.
+
+    \b
+    Examples:
+      hpcbrew compare lenet
+      hpcbrew compare 13 14 --plot losses.png
+    """
+    ledger = Ledger()
+    rows = comparing.rows([ledger.find(job) for job in jobs], ledger)
+    if plot is not None:
+        _plot(rows, plot)
+    if as_json:
+        click.echo(json.dumps([asdict(row) for row in rows], indent=2))
+    else:
+        _table(rows)
+
+
+def _plot(rows: list[Row], path: Path) -> None:
+    try:
+        comparing.plot(rows, path)
+    except ImportError:
+        raise RequestError("--plot needs matplotlib: pip install 'hpcbrew[plot]'") from None
+    except (OSError, ValueError) as error:
+        raise RequestError(f"--plot {path}: cannot be written: {error}") from None
+
+
+def _table(rows: list[Row]) -> None:
+    settings = list(dict.fromkeys(key for row in rows for key in row.settings))
+    outputs = list(dict.fromkeys(key for row in rows for key in row.outputs))
+    table = [["ID", *settings, "STATE", "ITERATION", "LOSS", *outputs]]
+    for row in rows:
+        iteration = "-" if row.iteration is None else f"{row.iteration}/{row.max_iter}"
+        figures = [_figure(row.loss), *(_figure(row.outputs.get(key)) for key in outputs)]
+        table.append([row.id, *(row.settings.get(k, "-") for k in settings), str(row.state), iteration, *figures])
+    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
+    for line in table:
+        click.echo("  ".join(f"{cell:{width}}" for cell, width in zip(line, widths, strict=True)).rstrip())
+
+
+def _figure(value: object) -> str:
+    if isinstance(value, list):
+        return f"[{', '.join(map(_figure, value))}]"
+    return f"{value:.4g}" if isinstance(value, int | float) else "-"

@@ -1,0 +1,42 @@
+"""`hpcbrew open`."""
+
+import os
+import shlex
+
+import click
+
+from hpcbrew.cli.arguments import job_argument
+from hpcbrew.errors import TransportError
+from hpcbrew.job import JobRecord
+from hpcbrew.ledger import Ledger
+
+
+@click.command("open")
+@job_argument()
+def command(job: str) -> None:
+    """Open a shell in the run folder of a JOB: on this machine, or on the cluster's login node.
+
+    It is the OpenSSH client that connects, with your own configuration. The shell's exit status is returned.
+
+    \b
+    Examples:
+      hpcbrew open lenet
+      hpcbrew open 12.pbshpc
+    """
+    record = Ledger().find(job)
+    words = shell(record)
+    try:
+        if record.address.host is None:
+            os.chdir(record.run_folder)
+        os.execvp(words[0], words)  # noqa: S606 - an argument list, and a shell is what was asked for
+    except OSError as error:
+        at = words[0] if error.filename is None else error.filename
+        raise TransportError(f"{at}: {error.strerror}: no shell could be opened for {record.name}") from None
+
+
+def shell(record: JobRecord) -> list[str]:
+    """The command that gives a shell in the job's run folder; on this machine it is to be run from there."""
+    if record.address.host is None:
+        return [os.environ.get("SHELL") or "/bin/sh"]
+    folder = shlex.quote(str(record.run_folder))
+    return ["ssh", "-t", "--", record.address.host, f'cd -- {folder} && exec "${{SHELL:-/bin/sh}}" -l']

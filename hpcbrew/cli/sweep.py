@@ -1,0 +1,41 @@
+"""`hpcbrew sweep`."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from hpcbrew import cluster as clusters
+from hpcbrew import digest, limits, machine
+from hpcbrew import sweep as sweeping
+from hpcbrew.cli import sending
+from hpcbrew.cli.arguments import cluster_option
+
+
+@click.command()
+@click.argument("solver", type=sending.PATH)
+@click.option("--set", "axes", multiple=True, required=True, metavar="KEY=A,B,…", help="A solver's field, its values.")
+@cluster_option
+@sending.resource_options
+@sending.queue_options
+@sending.sending_options
+def command(
+    solver: Path, axes: tuple[str, ...], cluster: str, dry_run: bool, follow: bool, as_json: bool, **options: Any
+) -> None:
+    """Train SOLVER with every combination of some settings, as one array job.
+
+    Each combination is a job of the array, `ID[1]` and so on, with the resources that are asked for and a folder of its
+    own. hpcbrew compare shows them side by side.
+
+    \b
+    Examples:
+      hpcbrew sweep solver.prototxt --cluster iitd --project ee --gpu --set base_lr=0.1,0.01 --set type=SGD,Nesterov
+      hpcbrew compare lenet --plot sweep.png
+      hpcbrew logs -f '13[4]'
+    """
+    points = sweeping.points(axes)
+    profile = clusters.load(cluster)
+    request = sending.request(solver, profile, options)
+    settled = limits.settle(request, profile, machine.here())
+    plan = sweeping.plan(request, profile, settled, points, digest.measure)
+    sending.send(plan, str(solver.absolute()), dry_run=dry_run, follow=follow, as_json=as_json)

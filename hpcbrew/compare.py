@@ -1,0 +1,79 @@
+"""Jobs side by side: the points of a sweep, or jobs of any kind, with their settings, figures and losses over time."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from hpcbrew import again, runfolder, watch
+from hpcbrew.job import JobRecord, JobState
+from hpcbrew.ledger import Ledger
+from hpcbrew.watch import Watched
+
+
+@dataclass(frozen=True)
+class Row:
+    """One job. `outputs` are of its last test; `losses` are (iteration, loss) of all that was displayed."""
+
+    id: str
+    settings: dict[str, str]
+    state: JobState
+    iteration: int | None
+    max_iter: int | None
+    loss: float | None
+    outputs: dict[str, float]
+    losses: list[tuple[int, float]]
+
+    @property
+    def label(self) -> str:
+        return ", ".join(f"{key} {value}" for key, value in self.settings.items()) or self.id
+
+
+def rows(records: Sequence[JobRecord], ledger: Ledger) -> list[Row]:
+    """A row for each job; for a sweep, one for each of its points. Raises TransportError where a folder is gone."""
+    return [row for record in records for row in _rows(record, ledger)]
+
+
+def _rows(record: JobRecord, ledger: Ledger) -> Iterator[Row]:
+    site = watch.reach(record.address)
+    values = again.described(record, site.transport)
+    points = values.get("points")
+    settings = points or [values["set"]]
+    jobs = [ledger.find(f"{record.token}[{n}]") for n in range(1, len(points) + 1)] if points else [record]
+    metrics = site.transport.read_all([job.run_folder / runfolder.METRICS for job in jobs])
+    for watched, data, own in zip(watch.look(site, jobs, ledger), metrics, settings, strict=True):
+        yield _row(watched, runfolder.read_metrics(data), own)
+
+
+def _row(watched: Watched, metrics: list[dict], settings: dict[str, str]) -> Row:
+    record, going = watched.record, watched.progress
+    tests = [m for m in metrics if m.get("phase") == "test"]
+    trained = [m for m in metrics if m.get("phase") == "train" and m.get("loss") is not None]
+    return Row(
+        id=record.id or record.token,
+        settings=settings,
+        state=record.standing.state,
+        iteration=going.iteration if going else None,
+        max_iter=going.max_iter if going else None,
+        loss=going.loss if going else None,
+        outputs=dict(tests[-1]["outputs"]) if tests else {},
+        losses=[(m["iteration"], m["loss"]) for m in trained],
+    )
+
+
+def plot(compared: Sequence[Row], path: Path) -> None:
+    """The losses over the iterations, a line a job; the file's suffix says in which form.
+
+    Raises ImportError without matplotlib, OSError and ValueError for a file that cannot be written.
+    """
+    from matplotlib.figure import Figure  # noqa: PLC0415 - an optional extra, and slow to import
+
+    figure = Figure(figsize=(8, 5), layout="constrained")
+    axes = figure.subplots()
+    for row in compared:
+        if row.losses:
+            axes.plot(*zip(*row.losses, strict=True), label=row.label)
+    axes.set_xlabel("Iteration")
+    axes.set_ylabel("Training loss")
+    if any(row.losses for row in compared):
+        axes.legend()
+    figure.savefig(path)

@@ -1,0 +1,65 @@
+"""Sweeps: every combination of some solver fields' values, each a point of its own, all of them one array job."""
+
+import secrets
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from itertools import product
+from pathlib import PurePosixPath
+
+from hpcbrew import digest, overrides, runfolder
+from hpcbrew.cluster import Cluster
+from hpcbrew.digest import Measured
+from hpcbrew.errors import RequestError
+from hpcbrew.job import JobPlan, JobRequest
+from hpcbrew.limits import Settled
+from hpcbrew.manifest import Item, Manifest, collect
+from hpcbrew.plan import Job, assemble, job_name, uploads
+
+Point = tuple[tuple[str, str], ...]
+
+
+def points(assignments: Sequence[str]) -> list[Point]:
+    """Every combination of `KEY=A,B,…`, the last key changing fastest. Raises RequestError for fewer than two."""
+    axes: dict[str, list[str]] = {}
+    for assignment in assignments:
+        key, values = overrides.split(assignment)
+        if key in axes:
+            raise RequestError(f"--set {assignment}: {key} is given twice; write its values as {key}=A,B")
+        axes[key] = [value.strip() for value in values.split(",")]
+        if "" in axes[key] or len(set(axes[key])) < len(axes[key]):
+            raise RequestError(f"--set {assignment}: write different values parted by commas, as in base_lr=0.1,0.01")
+    combined = [tuple(zip(axes, values, strict=True)) for values in product(*axes.values())]
+    if len(combined) < 2:
+        raise RequestError("a sweep has two points at least, as in --set base_lr=0.1,0.01; hpcbrew submit runs one")
+    return combined
+
+
+def plan(
+    request: JobRequest,
+    cluster: Cluster,
+    settled: Settled,
+    wanted: Sequence[Point],
+    measure: Callable[[Item], Measured],
+) -> JobPlan:
+    """One job array, a folder for each point. Each point is checked as a solver of its own."""
+    manifests = [collect(replace(request, overrides=point)) for point in wanted]
+    items = {} if cluster.transport == "local" else {i: measure(i) for m in manifests for i in m.items}
+    first = manifests[0]
+    token, name = secrets.token_hex(4), job_name(request, first, cluster)
+    folder = runfolder.path(name, token)
+    up = PurePosixPath(*[".."] * len((folder / runfolder.point(1)).parts))
+
+    def where(item: Item) -> str:
+        return str(up / digest.place(items[item]) if item in items else item.path)
+
+    texts: dict[str, str] = {}
+    for index, manifest in enumerate(manifests, 1):
+        texts |= {str(runfolder.point(index) / path): text for path, text in manifest.texts(where).items()}
+    weights = ["-weights", ",".join(where(item) for item in first.weights)] if first.weights else []
+    job = Job(name, token, str(first.solver_path), _iterations(manifests), request, tuple(dict(p) for p in wanted))
+    data = tuple(dict.fromkeys(upload for m in items.values() for upload in uploads(m)))
+    return assemble(job, cluster, settled, texts=texts, data=data, weights=weights)
+
+
+def _iterations(manifests: Sequence[Manifest]) -> int:
+    return max(manifest.solver.max_iter for manifest in manifests)

@@ -1,0 +1,44 @@
+import os
+from pathlib import Path, PurePosixPath
+
+import pytest
+
+from hpcbrew.address import Address
+from hpcbrew.cli.open import shell
+from hpcbrew.job import JobRecord, JobState, Standing
+from hpcbrew.ledger import Ledger
+
+STANDING = Standing(JobState.RUNNING)
+
+
+@pytest.fixture
+def here(tmp_path: Path) -> JobRecord:
+    folder = tmp_path / "run"
+    folder.mkdir()
+    record = JobRecord(
+        "t", "n", Address("local", "local", "local"), "s", 0.0, PurePosixPath(folder), STANDING, "1.local"
+    )
+    Ledger().intend(record)
+    return record
+
+
+def test_a_shell_here_starts_in_the_run_folder(here: JobRecord, hpcbrew, tmp_path: Path) -> None:
+    own = tmp_path / "shell"
+    own.write_text("#!/bin/sh\npwd\nexit 7\n")
+    own.chmod(0o755)
+    done = hpcbrew("open", "n", env={**os.environ, "SHELL": str(own)})
+    assert (done.returncode, done.stdout) == (7, f"{here.run_folder}\n")
+
+
+def test_a_run_folder_that_is_gone_is_named(here: JobRecord, hpcbrew) -> None:
+    Path(here.run_folder).rmdir()
+    done = hpcbrew("open", "n")
+    assert (done.returncode, str(here.run_folder) in done.stderr) == (2, True)
+
+
+def test_a_shell_on_a_cluster_quotes_the_folder() -> None:
+    folder = PurePosixPath("/scratch/it's $(x)")
+    record = JobRecord("t", "n", Address("iitd", "ssh", "pbs", host="hpc"), "s", 0.0, folder, STANDING, "1.pbs")
+    assert shell(record) == [
+        "ssh", "-t", "--", "hpc", "cd -- '/scratch/it'\"'\"'s $(x)' && exec \"${SHELL:-/bin/sh}\" -l"
+    ]  # fmt: skip

@@ -1,0 +1,100 @@
+import json
+import time
+from pathlib import Path
+
+import pytest
+
+from engine.proto import caffe_pb2 as pb
+from engine.proto import text
+from hpcbrew import cluster, compare, digest, limits, plan, sweep, watch
+from hpcbrew.cluster import Cluster
+from hpcbrew.errors import RequestError
+from hpcbrew.job import JobPlan, JobRequest, JobState
+from hpcbrew.ledger import Ledger
+from hpcbrew.machine import Machine
+from hpcbrew.submit import submit
+
+ENGINE = """#!/bin/bash
+rate=$(sed -n 's/base_lr: //p' solver.prototxt)
+for i in 1 2 3; do
+    echo "{\\"phase\\": \\"train\\", \\"iteration\\": $i, \\"loss\\": $rate, \\"outputs\\": {}}" >>metrics.jsonl
+done
+echo '{"phase": "test", "net": 0, "iteration": 3, "loss": 1, "outputs": {"accuracy": 0.5}}' >>metrics.jsonl
+echo "{\\"iteration\\": 3, \\"max_iter\\": 3, \\"loss\\": $rate}" >progress.json
+[[ $rate != 0.5 ]]
+"""
+
+
+def planned(model: Path, profile: Cluster, *axes: str) -> JobPlan:
+    request = JobRequest(model / "solver.prototxt", project="ee")
+    settled = limits.settle(request, profile, Machine(1, 0))
+    return sweep.plan(request, profile, settled, sweep.points(axes), digest.measure)
+
+
+def test_the_points_are_all_combinations() -> None:
+    assert sweep.points(["base_lr=0.1,0.01", "type=SGD,Nesterov"]) == [
+        (("base_lr", "0.1"), ("type", "SGD")),
+        (("base_lr", "0.1"), ("type", "Nesterov")),
+        (("base_lr", "0.01"), ("type", "SGD")),
+        (("base_lr", "0.01"), ("type", "Nesterov")),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("axes", "said"),
+    [
+        (["base_lr=0.1"], "a sweep has two points at least"),
+        (["base_lr=0.1,"], "different values"),
+        (["base_lr=0.1,0.1"], "different values"),
+        (["base_lr=1,2", "base_lr=3"], "given twice"),
+    ],
+)
+def test_what_is_no_sweep_is_refused(axes: list[str], said: str) -> None:
+    with pytest.raises(RequestError, match=said):
+        sweep.points(axes)
+
+
+def test_a_point_that_a_solver_does_not_take_is_refused(model: Path) -> None:
+    with pytest.raises(RequestError, match="base_rl"):
+        planned(model, cluster.load("iitd"), "base_rl=1,2")
+
+
+def test_a_sweep_is_one_array_and_ships_its_data_once(model: Path) -> None:
+    made = planned(model, cluster.load("iitd"), "base_lr=0.1,0.01", "max_iter=5,6")
+    assert "#PBS -J 1-4\n#PBS -r y\n" in made.script
+    assert len(made.data) == 1
+    files = {str(u.target.relative_to(made.run_folder)): (u.content or b"").decode() for u in made.definitions}
+    solver = text.parse(files["points/3/solver.prototxt"], pb.SolverParameter)
+    assert (round(solver.base_lr, 6), solver.max_iter) == (0.01, 5)
+    assert f'source: "../../../../{made.data[0].target.parent}"' in files["points/3/net.prototxt"]
+    assert json.loads(files["job.json"])["points"][2] == {"base_lr": "0.01", "max_iter": "5"}
+
+
+def test_a_sweep_runs_and_is_compared(
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, hpcbrew
+) -> None:  # one test, as each array takes seconds
+    engine = tmp_path / "caffe"
+    engine.write_text(ENGINE)
+    engine.chmod(0o755)
+    monkeypatch.setattr(plan, "_engine", lambda *_: [str(engine)])
+    made, ledger = planned(model, cluster.load("local"), "base_lr=0.25,0.5"), Ledger()
+    site = watch.reach(made.address)
+    record = submit(made, "solver.prototxt", site.transport, site.scheduler, ledger, lambda size: None)
+    assert record.id == "1[].local"
+    end = time.monotonic() + 60
+    while not record.standing.state.final and time.monotonic() < end:
+        record = watch.look(site, [record], ledger)[0].record
+    assert (record.standing.state, record.standing.reason) == (JobState.FAILED, "at least one job of the array failed")
+    first, second = compare.rows([record], ledger)
+    assert (first.id, first.settings, first.state) == ("1[1].local", {"base_lr": "0.25"}, JobState.DONE)
+    assert (first.iteration, first.loss, first.outputs) == (3, 0.25, {"accuracy": 0.5})
+    assert (second.state, second.losses) == (JobState.FAILED, [(1, 0.5), (2, 0.5), (3, 0.5)])
+    shown = hpcbrew("compare", "1", "--plot", tmp_path / "sweep.png")
+    assert shown.stdout.splitlines()[:2] == [
+        "ID          base_lr  STATE   ITERATION  LOSS  accuracy",
+        "1[1].local  0.25     done    3/3        0.25  0.5",
+    ]
+    assert (tmp_path / "sweep.png").read_bytes().startswith(b"\x89PNG")
+    (one,) = json.loads(hpcbrew("status", "1[2]", "--json").stdout)
+    assert (one["id"], one["state"], one["exit_status"]) == ("1[2].local", "failed", 1)
+    assert "hpcbrew: job 1[2].local" in hpcbrew("logs", "tiny[2]").stdout
