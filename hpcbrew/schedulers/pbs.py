@@ -20,6 +20,7 @@ UNKNOWN_JOB = 153
 FINISHED = 35
 
 ADVICE = {
+    127: "PBS's commands are not on your PATH there: `hpcbrew cluster check` looks for them.",
     159: "Your account may not do that here: another queue, or another project, may be open to you.",
     160: "The server name in the profile (`server`) is not known there.",
     162: "The PBS server does not answer. Nothing was submitted; try again later.",
@@ -71,10 +72,13 @@ class Pbs:
         return (*self.prefix, "qstat", *history, "-f", *form, *ids)
 
     def parse_status(self, answer: Answer) -> Polled:
-        """Raises SchedulerError where the answer is none: then nothing is known, and nothing may change."""
+        """Raises SchedulerError where the answer is none: then nothing is known, and nothing may change.
+
+        One id that the server cannot make sense of does not take away what it says of the others.
+        """
         jobs = pbs_jobs.parse(answer.out)
         unknown = frozenset(m["id"] for m in UNKNOWN.finditer(answer.err))
-        if answer.status == 0 or (answer.status in (UNKNOWN_JOB, FINISHED) and (jobs or unknown or answer.err)):
+        if answer.status == 0 or jobs or (answer.status in (UNKNOWN_JOB, FINISHED) and answer.err):
             return Polled(jobs, unknown)
         raise SchedulerError(f"qstat failed (exit status {answer.status}): {answer.words}")
 

@@ -1,6 +1,7 @@
 """Answers of a real OpenPBS 23.06, each with what it means. The oracle is the server's own record of what was done."""
 
 import csv
+from collections import Counter
 from pathlib import Path, PurePosixPath
 
 import pytest
@@ -89,9 +90,15 @@ STATES = {
     "queue_stopped_f_json": "30.pbs01 queued",
     "queued_f": "2.pbs01 queued",
     "queued_f_json": "2.pbs01 queued",
+    "queued_low_queue_project_f_json": "4.pbs01 queued",
     "queued_never_f_json": "3.pbs01 queued",
+    "qalter_f_json": "2.pbs01 queued",
+    "qmove_f_json": "2.pbs01 queued",
+    "qrls_running_f_json": "46.pbs01 running",
+    "released_f_json": "2.pbs01 running",
     "running_f": "1.pbs01 running",
     "running_f_json": "1.pbs01 running",
+    "running_fw": "1.pbs01 running",
     "stageout_failed_x_f_json": "29.pbs01 done",
     "suspended_f_json": "42.pbs01 held",
     "system_held_after_qrerun_f_json": "42.pbs01 held",
@@ -129,6 +136,12 @@ def test_status_gives_the_reason(name: str) -> None:
     assert job.standing.reason == REASONS[name]
 
 
+def test_a_whole_history_is_read_in_one_answer() -> None:
+    jobs = PBS.parse_status(captured("history_final_x_f_json")).jobs
+    states = Counter(str(job.standing.state) for job in jobs.values())
+    assert states == {"done": 10, "cancelled": 13, "failed": 7, "out of walltime": 1, "never ran": 3}
+
+
 def test_text_and_json_tell_the_same() -> None:
     text, as_json = (PBS.parse_status(captured(f"running_f{form}")).jobs["1.pbs01"] for form in ("", "_json"))
     assert text.get("Resource_List.select") == as_json.get("Resource_List.select") == "1:ncpus=1:ngpus=1"
@@ -154,6 +167,17 @@ def test_a_job_in_history_is_not_unknown() -> None:
 def test_a_failed_poll_says_nothing_of_any_job(name: str) -> None:
     with pytest.raises(SchedulerError, match="qstat failed"):
         PBS.parse_status(captured(name))
+
+
+def test_an_id_that_the_server_cannot_make_sense_of_does_not_hide_the_others() -> None:
+    known, other = captured("running_f"), captured("error_other_server_qstat")
+    polled = PBS.parse_status(Answer(other.status, known.out, other.err))
+    assert (list(polled.jobs), polled.unknown) == (["1.pbs01"], frozenset())
+
+
+def test_a_login_shell_that_does_not_find_qsub_is_told() -> None:
+    with pytest.raises(SchedulerError, match=r"command not found\. PBS's commands are not on your PATH there"):
+        PBS.parse_submit(captured("loginonly_nonlogin_qsub_not_found"))
 
 
 def test_broken_json_is_an_error_and_no_answer() -> None:
