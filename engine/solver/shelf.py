@@ -17,9 +17,16 @@ class Shelf:
         """The names of the snapshot of an iteration."""
         return Files.of(self.prefix, iteration, self.hdf5)
 
-    def put(self, iteration: int, best: int) -> list[Files]:
-        """Takes the snapshot of `iteration` in; returns those to be deleted once it is written."""
+    def put(self, iteration: int, best: int) -> list[int]:
+        """Takes the snapshot of `iteration` in; returns those to `remove` once it is written.
+
+        They are listed until then, in its resume file too: the next snapshot takes care of what a killed process left.
+        """
         self.iterations = [*(i for i in self.iterations if i != iteration), iteration]
-        surplus = [i for i in self.iterations[: -self.keep] if i != best] if self.keep else []
-        self.iterations = [i for i in self.iterations if i not in surplus]
-        return [self.files(i) for i in surplus]
+        return [i for i in self.iterations[: -self.keep] if i != best] if self.keep else []
+
+    def remove(self, iterations: list[int]) -> None:
+        """Deletes the snapshots of these iterations."""
+        for i in iterations:
+            self.files(i).remove()
+        self.iterations = [i for i in self.iterations if i not in iterations]

@@ -6,7 +6,7 @@ import time
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 import jax
 import jax.numpy as jnp
@@ -17,7 +17,7 @@ from engine.errors import SolverError
 from engine.graph import Value
 from engine.layers.python import surfaced
 from engine.proto import caffe_pb2 as pb
-from engine.solver import fingerprint, nan, schedules, settings, snapshot, step, updates
+from engine.solver import checkpoint, nan, schedules, settings, snapshot, step, updates
 from engine.solver.batches import Batches
 from engine.solver.extras import Extras, Watch
 from engine.solver.gradients import Rates, Settings
@@ -69,26 +69,29 @@ class Solver:
         """
         with settings.named(path):
             settings.check(param)
-            self._update = updates.from_solver(param)
+            self.update = updates.from_solver(param)
             treatment = Settings.from_solver(param)
         self.param = param
         self.extras = extras or Extras()
         self.requests = requests or Requests()
         self._report = report or Report()
         self._report.settings(param)
-        self._seed(param.random_seed if param.random_seed >= 0 else secrets.randbits(31))
+        self.reseed(param.random_seed if param.random_seed >= 0 else secrets.randbits(31))
         spec = settings.train_net(param, path)
         log.info("solver.cpp:102", f"Creating training {spec.source}")
         self.net = self._report.built(spec, self.extras.precision)
         self.extras.weigh(self.net)
-        snapshot.check_size(self.net.params, hdf5=self._hdf5, diffs=param.snapshot_diff)
+        self.shelf = Shelf(
+            param.snapshot_prefix, hdf5=param.snapshot_format == pb.SolverParameter.HDF5, keep=self.extras.keep
+        )
+        snapshot.check_size(self.net.params, hdf5=self.shelf.hdf5, diffs=param.snapshot_diff)
         if param.snapshot or param.snapshot_after_train:
             with settings.named(path):
                 snapshot.check_writable(param.snapshot_prefix)
         self.batches = Batches(self.net, self.seed)
         self._sinks = Sinks(self.net)
         self.params: list[Array] = [jnp.asarray(value) for value in self.net.init(self.seed)]
-        self.history = self._update.init(self.params)
+        self.history = self.update.init(self.params)
         self.test_nets = [self._test_net(i, s) for i, s in enumerate(settings.test_nets(param, path))]
         for entry in param.weights:
             for name in entry.split(","):
@@ -98,7 +101,7 @@ class Solver:
         self.watch = self._watch()
         self._iterate = step.compiled(
             self.net,
-            self._update,
+            self.update,
             treatment,
             keep_steps=param.snapshot_diff or keep_values,
             keep_values=keep_values,
@@ -107,9 +110,8 @@ class Solver:
         )
         self.steps: Sequence[Array] | None = None
         self.values: Mapping[Value, Array] | None = None
-        self._losses: deque[Array | float] = deque(maxlen=param.average_loss)
+        self.losses: deque[Array | float] = deque(maxlen=param.average_loss)
         self._in_flight: deque[tuple[int, Trained]] = deque()
-        self._shelf = Shelf(param.snapshot_prefix, hdf5=self._hdf5, keep=self.extras.keep)
         self._ended_by: Request | None = None
         log.info("solver.cpp:57", "Solver scaffolding done.")
 
@@ -129,13 +131,10 @@ class Solver:
         watch.check({name for test in self.test_nets for name in test.net.output_names})
         return watch
 
-    def _seed(self, seed: int) -> None:
+    def reseed(self, seed: int) -> None:
+        """From here on random layers draw what they draw in a run of this seed."""
         self.seed = seed
         self._key = jax.random.key(seed % 2**32)
-
-    @property
-    def _hdf5(self) -> bool:
-        return self.param.snapshot_format == pb.SolverParameter.HDF5
 
     # Training
 
@@ -183,7 +182,7 @@ class Solver:
         self.rate = rate * self.extras.warmed(self.iter)
         done = self._advance(self.params, self.history, self.rate)
         self.params, self.history, self.steps, self.values = done.params, done.history, done.steps, done.values
-        self._losses.append(done.loss)
+        self.losses.append(done.loss)
         if self._due(self.param.display):
             if done.debug:
                 self._report.magnitudes(self.net, done.debug)
@@ -210,16 +209,16 @@ class Solver:
 
     def _advance(self, params: list[Array], history: list[updates.Slots], rate: np.float32) -> Trained:
         momentum = self.param.momentum
-        rates = Rates(rate * self._update.correction(self.iter, momentum), np.float32(momentum))
+        rates = Rates(rate * self.update.correction(self.iter, momentum), np.float32(momentum))
         return self._iterate(params, history, rates, self.batches.next, self._key, self.iter)
 
     def _smoothed_loss(self) -> float:
-        return float(np.mean([np.float32(loss) for loss in self._losses]))
+        return float(np.mean([np.float32(loss) for loss in self.losses]))
 
     def _loss_after_training(self) -> float:
         """The loss of one more batch, by the step that is compiled already, on copies of what it would use up."""
         params, history = jax.tree.map(jnp.copy, (self.params, self.history))
-        self._losses.append(self._advance(params, history, np.float32(0)).loss)
+        self.losses.append(self._advance(params, history, np.float32(0)).loss)
         return self._smoothed_loss()
 
     def _listen(self) -> None:
@@ -267,7 +266,7 @@ class Solver:
     def _judge(self, watch: Watch, value: float, weight: float) -> None:
         """Keeps the best parameters, lowers the rate on a plateau, stops where nothing gets better."""
         if watch.see(self.iter, value, weight):
-            if self.extras.keep and self.iter not in self._shelf.iterations:
+            if self.extras.keep and self.iter not in self.shelf.iterations:
                 self.snapshot()
         elif self.param.lr_policy == "plateau" and watch.is_plateau(self.iter, self.param.stepsize):
             self.current_step += 1
@@ -293,68 +292,16 @@ class Solver:
         """Writes model, solver state and resume file; returns their paths. Raises SnapshotError."""
         self._wait(behind=0)
         started = time.monotonic()
-        files = self._shelf.files(self.iter)
-        kind = "HDF5" if self._hdf5 else "binary proto"
-        log.info("solver.cpp:464", f"Snapshotting to {kind} file {files.model}")
-        log.info("sgd_solver.cpp:284", f"Snapshotting solver state to {kind} file {files.state}")
-        history = snapshot.flatten([self.history[k] for k in self.net.kept])
-        state = snapshot.State(self.iter, self.current_step, history, str(files.model))
-        surplus = self._shelf.put(self.iter, self.watch.iteration if self.watch else -1)
-        steps = self.steps if self.param.snapshot_diff else None
-        snapshot.write(files, self.net, self.params, steps, state, self._resume())
-        for old in surplus:
-            old.remove()
+        files = checkpoint.save(self)
         self.requests.took("snapshot", time.monotonic() - started)
         return files
-
-    def _resume(self) -> dict[str, Any]:
-        """What a resumed run needs besides Caffe's state to go on as if it had never stopped."""
-        return {
-            "seed": self.seed,
-            "data": self.batches.state(),
-            "test_data": [test.batches.state() for test in self.test_nets],
-            "memories": [np.asarray(self.params[k]).tolist() for k in self.net.memories],
-            "losses": [float(loss) for loss in self._losses],
-            "kept": self._shelf.iterations,
-            "watch": self.watch.state() if self.watch else None,
-            "run": fingerprint.of(self.param, self.net),
-        }
 
     def restore(self, path: str | Path, *, changed: bool = False) -> None:
         """Goes on from a solver state, ours or Caffe's. `changed` allows one of another net, solver type or batch size.
 
         Raises SnapshotError where the state cannot be read, does not fit, or is of a run that was set up otherwise.
         """
-        log.info("solver.cpp:295", f"Restoring previous solver status from {path}")
-        state = snapshot.read_state(path)
-        resume = snapshot.read_resume(path)
-        if resume is not None and not changed:
-            fingerprint.check(resume["run"], fingerprint.of(self.param, self.net), str(path))
-        kept = [self.net.params[k] for k in self.net.kept]
-        history = snapshot.unflatten(state.history, kept, self._update.slots, f"{path}: {self.param.type}")
-        if state.learned_net:
-            model = snapshot.find_model(state, path)
-            self.params = [jnp.asarray(p) for p in snapshot.load_model(model, self.net, self.params)]
-        self.history = [tuple(jnp.asarray(h) for h in slots) for slots in history]
-        self.history += self._update.init([self.params[k] for k in self.net.memories])
-        self.iter, self.current_step = state.iteration, state.current_step
-        if resume is None:
-            log.warning(
-                "solver.cpp:296",
-                f"{path} has no .resume.json beside it: the data is read from its first record again, and random "
-                f"numbers, shuffling and the averaged loss start anew.",
-            )
-            return
-        self._seed(resume["seed"])
-        for k, value in zip(self.net.memories, resume["memories"], strict=False):
-            self.params[k] = jnp.asarray(value, jnp.float32)
-        self._losses.extend(resume["losses"])
-        self._shelf.iterations = resume["kept"]
-        if self.watch and resume["watch"]:
-            self.watch.restore(resume["watch"])
-        self.batches.restore(resume["data"])
-        for test, position in zip(self.test_nets, resume["test_data"], strict=False):
-            test.batches.restore(position)
+        checkpoint.restore(self, path, changed=changed)
 
     def close(self) -> None:
         """Ends the threads that read data, and puts the files of sinks in place."""

@@ -53,11 +53,34 @@ def test_early_stop_without_watch_is_refused():
         Extras(early_stop=3)
 
 
-def test_the_shelf_keeps_the_last_and_the_best():
-    shelf = Shelf("p", hdf5=False, keep=2)
-    gone = [f.state.name for i in (10, 20, 30, 40, 50) for f in shelf.put(i, best=20)]
-    assert gone == ["p_iter_10.solverstate", "p_iter_30.solverstate"]
+def test_the_shelf_keeps_the_last_and_the_best(tmp_path):
+    shelf = Shelf(str(tmp_path / "p"), hdf5=False, keep=2)
+    gone = []
+    for iteration in (10, 20, 30, 40, 50):
+        shelf.files(iteration).state.touch()
+        gone += (surplus := shelf.put(iteration, best=20))
+        shelf.remove(surplus)
+    assert gone == [10, 30]
     assert shelf.iterations == [20, 40, 50]
+    assert {p.name for p in tmp_path.iterdir()} == {f"p_iter_{i}.solverstate" for i in (20, 40, 50)}
+
+
+def test_what_a_killed_process_did_not_remove_goes_with_the_next_snapshot(tmp_path, monkeypatch):
+    def die(*_):
+        raise KeyboardInterrupt
+
+    first = _solver(tmp_path, monkeypatch, "", keep=1)
+    first.snapshot()
+    first.step(1)
+    with monkeypatch.context() as patch:
+        patch.setattr(Shelf, "remove", die)
+        with pytest.raises(KeyboardInterrupt):
+            first.snapshot()
+    second = _solver(tmp_path, monkeypatch, "", keep=1)
+    second.restore("model_iter_1.solverstate")
+    second.step(1)
+    second.snapshot()
+    assert [p.name for p in tmp_path.glob("*.solverstate")] == ["model_iter_2.solverstate"]
 
 
 def test_old_snapshots_go_and_the_best_stays(tmp_path, monkeypatch):

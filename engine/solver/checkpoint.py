@@ -1,0 +1,82 @@
+"""From a solver to the files of a snapshot, and back: all that a run is made of when it is not running."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import jax.numpy as jnp
+import numpy as np
+
+from engine import log
+from engine.solver import fingerprint, snapshot
+from engine.solver.snapshot import Files
+
+if TYPE_CHECKING:
+    from engine.solver.solver import Solver
+
+
+def save(solver: "Solver") -> Files:
+    """Writes model, solver state and resume file, and deletes the snapshots that are not kept any longer.
+
+    Raises SnapshotError.
+    """
+    shelf = solver.shelf
+    files = shelf.files(solver.iter)
+    kind = "HDF5" if shelf.hdf5 else "binary proto"
+    log.info("solver.cpp:464", f"Snapshotting to {kind} file {files.model}")
+    log.info("sgd_solver.cpp:284", f"Snapshotting solver state to {kind} file {files.state}")
+    history = snapshot.flatten([solver.history[k] for k in solver.net.kept])
+    state = snapshot.State(solver.iter, solver.current_step, history, str(files.model))
+    surplus = shelf.put(solver.iter, solver.watch.iteration if solver.watch else -1)
+    steps = solver.steps if solver.param.snapshot_diff else None
+    snapshot.write(files, solver.net, solver.params, steps, state, _resume(solver))
+    shelf.remove(surplus)
+    return files
+
+
+def _resume(solver: "Solver") -> dict[str, Any]:
+    """What a resumed run needs besides Caffe's state to go on as if it had never stopped."""
+    return {
+        "seed": solver.seed,
+        "data": solver.batches.state(),
+        "test_data": [test.batches.state() for test in solver.test_nets],
+        "memories": [np.asarray(solver.params[k]).tolist() for k in solver.net.memories],
+        "losses": [float(loss) for loss in solver.losses],
+        "kept": solver.shelf.iterations,
+        "watch": solver.watch.state() if solver.watch else None,
+        "run": fingerprint.of(solver.param, solver.net),
+    }
+
+
+def restore(solver: "Solver", path: str | Path, *, changed: bool) -> None:
+    """Puts a solver where the run stood that wrote the state `path`. See `Solver.restore`."""
+    log.info("solver.cpp:295", f"Restoring previous solver status from {path}")
+    state = snapshot.read_state(path)
+    resume = snapshot.read_resume(path)
+    if resume is not None and not changed:
+        fingerprint.check(resume["run"], fingerprint.of(solver.param, solver.net), str(path))
+    kept = [solver.net.params[k] for k in solver.net.kept]
+    history = snapshot.unflatten(state.history, kept, solver.update.slots, f"{path}: {solver.param.type}")
+    if state.learned_net:
+        model = snapshot.find_model(state, path)
+        solver.params = [jnp.asarray(p) for p in snapshot.load_model(model, solver.net, solver.params)]
+    solver.history = [tuple(jnp.asarray(h) for h in slots) for slots in history]
+    solver.history += solver.update.init([solver.params[k] for k in solver.net.memories])
+    solver.iter, solver.current_step = state.iteration, state.current_step
+    if resume is None:
+        log.warning(
+            "solver.cpp:296",
+            f"{path} has no .resume.json beside it: the data is read from its first record again, and random "
+            f"numbers, shuffling and the averaged loss start anew.",
+        )
+        return
+    solver.reseed(resume["seed"])
+    for k, value in zip(solver.net.memories, resume["memories"], strict=False):
+        solver.params[k] = jnp.asarray(value, jnp.float32)
+    solver.losses.clear()
+    solver.losses.extend(resume["losses"])
+    solver.shelf.iterations = resume["kept"]
+    if solver.watch and resume["watch"]:
+        solver.watch.restore(resume["watch"])
+    solver.batches.restore(resume["data"])
+    for test, position in zip(solver.test_nets, resume["test_data"], strict=False):
+        test.batches.restore(position)
