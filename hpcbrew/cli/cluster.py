@@ -1,7 +1,8 @@
-"""`hpcbrew cluster list | show | add`."""
+"""`hpcbrew cluster list | show | add | check`."""
 
 import json
 import sys
+from dataclasses import asdict
 
 import click
 import yaml
@@ -13,13 +14,14 @@ from hpcbrew.errors import ProfileError
 
 @click.group()
 def command() -> None:
-    """List clusters, show their profiles, add one of your own.
+    """List clusters, show their profiles, add one of your own, check whether one is fit for jobs.
 
     \b
     Examples:
       hpcbrew cluster list
       hpcbrew cluster show iitd
       hpcbrew cluster add mine --host me@login.example.org --scratch /scratch/me --extends iitd
+      hpcbrew cluster check mine
     """
 
 
@@ -101,3 +103,35 @@ def _ask(name: str, scheduler: str, given: dict[str, str | None]) -> dict[str, s
     if not given["scratch"]:
         asked["scratch"] = click.prompt("Scratch folder there", default="~/scratch", err=True)
     return asked
+
+
+COLOURS = {"✓": "green", "!": "yellow", "✗": "red"}
+
+
+@command.command("check")
+@click.argument("name", required=False, shell_complete=complete_cluster)
+@json_option
+def check_cluster(name: str | None, as_json: bool) -> None:
+    """Check whether cluster NAME is fit for jobs, and say what to do where it is not.
+
+    Connection, login shells, clock, scheduler, queues and their limits, project, GPUs, modules, room, Python, engine.
+    Without NAME: the cluster of `hpcbrew config set cluster`. The exit status is 1 where something is ✗.
+
+    \b
+    Examples:
+      hpcbrew cluster check iitd
+      hpcbrew cluster check --json
+    """
+    from hpcbrew import check, settings  # noqa: PLC0415 - for this command alone
+
+    findings = []
+    for finding in check.check(cluster.load(name or settings.default_cluster())):
+        findings.append(finding)
+        if not as_json:
+            click.echo(f"{click.style(finding.mark, fg=COLOURS[finding.mark])} {finding.what:16} {finding.found}")
+            if finding.remedy:
+                click.echo(f"  {'':16} → {finding.remedy}")
+    if as_json:
+        click.echo(json.dumps([asdict(finding) for finding in findings], indent=2, ensure_ascii=False))
+    if any(finding.mark is check.Mark.BAD for finding in findings):
+        raise SystemExit(1)

@@ -53,6 +53,12 @@ class Shell(ABC):
     def close(self) -> None:
         """Lets the line go. It is made again when next needed."""
 
+    def plain(self, command: str) -> Answer:
+        """What `ssh HOST COMMAND` answers: from the shell that sshd starts, with all that this prints of itself."""
+        self._connect()
+        status, out, err = self._channel(command, ())
+        return Answer(status, _text(out), _text(err))
+
     # The contract
 
     def root(self, pattern: str) -> PurePosixPath:

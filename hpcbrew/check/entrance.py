@@ -1,0 +1,70 @@
+"""Getting in: connection, what shells print, which commands they find, the clock."""
+
+import time
+from collections.abc import Iterator
+from pathlib import PurePosixPath
+
+from hpcbrew.check.finding import Checked, Finding, Mark
+from hpcbrew.transports.shell import Shell
+
+TOP = PurePosixPath("/")
+NEEDED = ("qsub", "qstat", "qdel")
+LISTED = 'for name in "$@"; do command -v "$name" >/dev/null || echo "$name"; done'
+SKEW = 60.0  # seconds from which times in logs and of files mislead
+
+
+def connection(site: Checked) -> Iterator[Finding]:
+    answer = site.transport.run(["sh", "-c", "id -un; uname -nsm"], TOP)
+    user, _, machine = answer.out.strip().partition("\n")
+    yield Finding("connection", Mark.OK, f"{user} on {machine}")
+
+
+def noise(site: Checked) -> Iterator[Finding]:
+    """What a shell without a terminal prints of itself. Scripts cope; scp, SFTP and rsync do not."""
+    if isinstance(site.transport, Shell):
+        said = site.transport.plain("true")
+        text = " ".join(f"{said.out} {said.err}".split())
+        if text:
+            remedy = "put what prints it in ~/.bashrc there below: [[ $- == *i* ]] || return"
+            yield Finding("spurious output", Mark.WARN, f"a plain `ssh HOST true` prints {text[:60]!r}", remedy)
+        else:
+            yield Finding("spurious output", Mark.OK, "none")
+
+
+def path(site: Checked) -> Iterator[Finding]:
+    """Login shells read more profile files than those that sshd starts for a command; hpcbrew uses login shells."""
+    if site.cluster.scheduler != "pbs":
+        return
+    missing = _listed(site.transport.run(["bash", "-l", "-c", LISTED, "bash", *NEEDED], TOP).out)
+    if missing:
+        remedy = "load PBS in ~/.bash_profile there, as: export PATH=/opt/pbs/bin:$PATH"
+        yield Finding("PATH", Mark.BAD, f"a login shell does not find {', '.join(missing)}", remedy)
+        return
+    if isinstance(site.transport, Shell):
+        plain = site.transport.plain(f"sh -c '{LISTED}' sh {' '.join(NEEDED)}")
+        if _listed(plain.out):
+            yield Finding("PATH", Mark.OK, "PBS is found by login shells only, which is what hpcbrew uses")
+            return
+    yield Finding("PATH", Mark.OK, "PBS is found, by login shells and others")
+
+
+def _listed(out: str) -> list[str]:
+    """The commands among the words of an answer; the others are login noise."""
+    return [word for word in out.split() if word in NEEDED]
+
+
+def clock(site: Checked) -> Iterator[Finding]:
+    """The answer was given somewhere between asking and hearing."""
+    asked = time.time()
+    there = site.transport.run(["date", "+%s"], TOP).out.split()
+    heard = time.time()
+    if not there or not there[-1].isdigit():
+        yield Finding("clock", Mark.WARN, "could not be read", "see what `date +%s` prints there")
+        return
+    skew = min(int(there[-1]) + 1 - asked, 0.0) or max(int(there[-1]) - heard, 0.0)
+    if abs(skew) > SKEW:
+        way = "ahead of" if skew > 0 else "behind"
+        remedy = "set this machine by a time server, or tell the site: times in logs will mislead"
+        yield Finding("clock", Mark.WARN, f"{abs(skew):.0f} s {way} this machine's", remedy)
+        return
+    yield Finding("clock", Mark.OK, "as this machine's")

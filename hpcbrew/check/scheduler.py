@@ -1,0 +1,154 @@
+"""The scheduler: its version, its server, its queues beside the profile's, the project, the GPUs."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import PurePosixPath
+
+from hpcbrew.answer import Answer
+from hpcbrew.check.finding import Checked, Finding, Mark
+from hpcbrew.cluster import Cluster
+from hpcbrew.quantity import clock
+from hpcbrew.schedulers import pbs_site
+from hpcbrew.schedulers.pbs_site import Node, Queue
+
+
+def _ask(site: Checked, command: Sequence[str]) -> Answer:
+    return site.transport.run(command, PurePosixPath("/"))
+
+
+def version(site: Checked) -> Iterator[Finding]:
+    """Its flavour, and whether the profile writes resources the way that it reads them."""
+    if site.cluster.scheduler != "pbs":
+        return
+    product = pbs_site.parse_version(_ask(site, pbs_site.VERSION))
+    torque, style = product.name == "Torque", site.cluster.resources.style
+    if torque != (style == "nodes"):
+        fitting = "nodes" if torque else "select"
+        found = f"{product.name} {product.version} does not read the profile's resources.style: {style}"
+        yield Finding("scheduler", Mark.BAD, found, f"resources: {{style: {fitting}}} in the profile")
+    else:
+        yield Finding("scheduler", Mark.OK, f"{product.name} {product.version}")
+    server = pbs_site.parse_server(_ask(site, pbs_site.SERVER))
+    if server.state not in ("Active", "Idle", "Scheduling"):
+        remedy = "jobs wait until the site lets it schedule again"
+        yield Finding("server", Mark.WARN, f"{server.name} is {server.state}", remedy)
+    else:
+        queue = f"; jobs go to {server.default_queue} by default" if server.default_queue else ""
+        yield Finding("server", Mark.OK, f"{server.name} is {server.state}{queue}")
+
+
+def queues(site: Checked) -> Iterator[Finding]:
+    """What the site allows, and where the profile says otherwise. A queue that is not used may be wrong: a warning."""
+    if site.cluster.scheduler != "pbs":
+        return
+    there = pbs_site.parse_queues(_ask(site, pbs_site.QUEUES))
+    yield from compare(site.cluster, there)
+
+
+def compare(cluster: Cluster, there: dict[str, Queue]) -> Iterator[Finding]:
+    """`there`: the queues of the site, by name."""
+    names = list(cluster.queues) or ([cluster.queue] if cluster.queue else list(there))
+    if cluster.queue and cluster.queue not in names:
+        names.append(cluster.queue)
+    for name in names:
+        mine = cluster.queue == name
+        if name not in there:
+            remedy = (
+                f"{'queue: NAME' if mine else f'queues: {{{name}: null}}'} in the profile; it has {', '.join(there)}"
+            )
+            yield Finding(f"queue {name}", Mark.BAD if mine else Mark.WARN, "is not there", remedy)
+            continue
+        queue = there[name]
+        wrong = list(_differences(cluster, queue))
+        if not queue.open:
+            state = "takes no jobs" if not queue.enabled else "starts no jobs"
+            remedy = "choose another with --queue" + (", or with queue: NAME in the profile" if mine else "")
+            yield Finding(f"queue {name}", Mark.BAD if mine else Mark.WARN, f"{state} for now", remedy)
+        elif wrong:
+            differences, remedies, contrary = zip(*wrong, strict=True)
+            remedy = f"queues: {{{name}: {{{', '.join(remedies)}}}}} in the profile"
+            mark = Mark.BAD if mine and any(contrary) else Mark.WARN
+            yield Finding(f"queue {name}", mark, "; ".join(differences), remedy)
+        else:
+            yield Finding(f"queue {name}", Mark.OK, limits(queue))
+
+
+def _differences(cluster: Cluster, queue: Queue) -> Iterator[tuple[str, str, bool]]:
+    """What differs, the key and value that would not, and whether the profile says so or only says nothing.
+
+    Only where it lets through what the site refuses: a profile may be stricter, and need not list queues at all.
+    """
+    rules = cluster.queues.get(queue.name)
+    if rules is None:
+        return
+    said = (rules.walltime, rules.max_nodes, rules.max_gpus)
+    allowed = (queue.walltime, queue.max_nodes, queue.max_gpus)
+    for key, site, profile in zip(("walltime", "max_nodes", "max_gpus"), allowed, said, strict=True):
+        if site is None or (profile is not None and profile <= site):
+            continue
+        shown = clock if key == "walltime" else str
+        value = f'"{clock(site)}"' if key == "walltime" else str(site)
+        has = "no limit" if profile is None else shown(profile)
+        yield f"{key} is {shown(site)}, and the profile says {has}", f"{key}: {value}", profile is not None
+
+
+def limits(queue: Queue) -> str:
+    """A queue's limits in words."""
+    words = [
+        f"up to {clock(queue.walltime)}" if queue.walltime else "any walltime",
+        *([f"{queue.max_nodes} nodes"] if queue.max_nodes else []),
+        *([f"{queue.max_gpus} GPUs a job"] if queue.max_gpus is not None else []),
+        *([f"for {queue.members} only"] if queue.members else []),
+    ]
+    return ", ".join(words)
+
+
+def project(site: Checked) -> Iterator[Finding]:
+    """Only qsub can tell whether a project may be charged; here, whether one is named where one must be."""
+    account = site.cluster.account
+    if account.default:
+        yield Finding("project", Mark.OK, f"{account.default} ({account.flag})")
+    elif account.required:
+        remedy = "--project NAME with each submit, or account: {default: NAME} in the profile"
+        yield Finding("project", Mark.WARN, "a job must name one, and the profile has none", remedy)
+    else:
+        yield Finding("project", Mark.OK, "none is needed")
+
+
+def gpus(site: Checked) -> Iterator[Finding]:
+    """Those of nodes that are up, free and in all, by the profile's types."""
+    if site.cluster.scheduler != "pbs":
+        return
+    yield from count(site.cluster, pbs_site.parse_nodes(_ask(site, pbs_site.NODES)))
+
+
+def count(cluster: Cluster, nodes: list[Node]) -> Iterator[Finding]:
+    """`nodes`: all of the site's, also those without GPUs."""
+    having = [node for node in nodes if node.up and node.gpus]
+    total = sum(node.gpus for node in having)
+    if not total:
+        if cluster.gpus_per_node:
+            remedy = "gpus_per_node: 0 in the profile, or ask the site when its GPU nodes are back"
+            yield Finding("GPUs", Mark.WARN, "no node that is up has any", remedy)
+        else:
+            yield Finding("GPUs", Mark.OK, "none, as the profile says")
+        return
+    kinds = [
+        f"{name} {_free(matching)}"
+        for name, kind in cluster.gpu_types.items()
+        if kind.select
+        and (matching := [n for n in having if all(n.resources.get(k) == v for k, v in kind.select.items())])
+    ]
+    found = _free(having) + (f": {', '.join(kinds)}" if kinds else "")
+    most = max(node.gpus for node in having)
+    if cluster.gpus_per_node != "detect" and most < cluster.gpus_per_node:
+        found += f"; a node has {most} at most, and the profile says {cluster.gpus_per_node}"
+        yield Finding("GPUs", Mark.WARN, found, f"gpus_per_node: {most} in the profile")
+    else:
+        yield Finding("GPUs", Mark.OK, found)
+
+
+def _free(nodes: list[Node]) -> str:
+    total = sum(node.gpus for node in nodes)
+    if any(node.used is None for node in nodes):
+        return f"{total} in all"
+    return f"{total - sum(node.used or 0 for node in nodes)} of {total} free"

@@ -1,0 +1,58 @@
+"""What jobs run with: modules, Python, the engine."""
+
+import sys
+from collections.abc import Iterator
+from importlib import metadata
+from pathlib import PurePosixPath
+
+from hpcbrew.check.finding import Checked, Finding, Mark
+from hpcbrew.plan import ENGINE
+from hpcbrew.setup import python as pythons
+
+TOP = PurePosixPath("/")
+LOAD = r"""
+command -v module >/dev/null || { echo 'there is no `module` in a login shell' >&2; exit 1; }
+module load "$1" || exit 1
+[ -z "$2" ] || command -v "$2" >/dev/null || { echo "it was loaded, and $2 is not there" >&2; exit 1; }
+"""
+
+
+def modules(site: Checked) -> Iterator[Finding]:
+    """Each module of the profile, loaded as a job does."""
+    for module in site.cluster.modules:
+        answer = site.transport.run(["bash", "-l", "-c", LOAD, "bash", module.load, module.check or ""], TOP)
+        if answer.status != 0:
+            said = answer.words.splitlines()[-1]
+            yield Finding(f"module {module.load}", Mark.BAD, said, "module avail there; modules: in the profile")
+        else:
+            yield Finding(f"module {module.load}", Mark.OK, "is loaded")
+    if not site.cluster.modules:
+        yield Finding("modules", Mark.OK, "the profile needs none")
+
+
+def python(site: Checked) -> Iterator[Finding]:
+    """The one that setup would install the engine with."""
+    if site.cluster.scheduler == "local":
+        yield Finding("Python", Mark.OK, f"{sys.version.split()[0]}, {sys.executable}")
+        return
+    yield Finding("Python", Mark.OK, pythons.find(site.transport, site.cluster).words)
+
+
+def engine(site: Checked) -> Iterator[Finding]:
+    """Started as a job starts it."""
+    own = metadata.version("hpcbrew")
+    if site.cluster.scheduler == "local":
+        command = [sys.executable, "-P", "-m", "engine.cli", "--version"]
+    else:
+        program = site.transport.root(site.cluster.scratch or "") / ENGINE / "bin" / "caffe"
+        command = ["bash", "-l", "-c", 'exec "$1" --version', "bash", str(program)]
+    answer = site.transport.run(command, TOP)
+    remedy = f"hpcbrew setup {site.cluster.name}"
+    if answer.status != 0:
+        yield Finding("engine", Mark.BAD, answer.words.splitlines()[-1], remedy)
+        return
+    version = answer.out.split()[-1]
+    if version != own:
+        yield Finding("engine", Mark.WARN, f"{version} there, {own} here", f"{remedy} brings it up to date")
+    else:
+        yield Finding("engine", Mark.OK, version)

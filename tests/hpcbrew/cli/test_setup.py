@@ -1,0 +1,153 @@
+"""The whole way to a cluster behind a real SSH server, by the commands that a user types."""
+
+import importlib.util
+import json
+import os
+import shlex
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+import pip
+import pytest
+
+from hpcbrew.cli import cluster as cluster_command
+from hpcbrew.cli import setup as setup_command
+from hpcbrew.errors import TransportError
+from hpcbrew.setup import wheel as wheels
+
+CAPTURES = Path(__file__).parents[1] / "captures"
+
+
+def _module(name: str, path: Path):
+    spec = importlib.util.spec_from_file_location(name, path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+sshd = _module("sshd", Path(__file__).parents[1] / "transports" / "sshd.py")
+stub = _module("wheel_stub", Path(__file__).parents[1] / "setup" / "test_wheel.py").stub
+
+# Shows what was recorded of a real site where the local queue has no answer, and else hands on to it.
+QSTAT = """
+case "$*" in
+--version) tail -n +2 {captures}/version_qstat.txt ;;
+*-B*) tail -n +2 {captures}/server_qstat_B_f.txt ;;
+*-Q*) tail -n +2 {captures}/queues_busy_qstat_Q_f_json.txt ;;
+*) exec {queue} qstat "$@" ;;
+esac"""
+# A Python whose virtual environments find pip instead of installing it: that takes ten times as long as all the rest.
+PYTHON = """
+if [ "$2" != venv ]; then /usr/bin/python3 "$@" | sed "s#/usr/bin/python[0-9.]*#$0#"; exit; fi
+/usr/bin/python3 -m venv --without-pip "$3"
+for site in "$3"/lib/python*/site-packages; do echo {pip} >"$site/pip.pth"; done"""
+ENGINE = """
+import os
+def main(): os.execv({python!r}, [{python!r}, "-P", "-m", "engine.cli", *__import__("sys").argv[1:]])
+"""
+
+
+@dataclass(frozen=True)
+class Site:
+    home: Path
+    server: Any
+
+    def script(self, name: str, text: str) -> None:
+        path = self.home / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(f"#!/bin/bash\n{text}\n")
+        path.chmod(0o755)
+
+
+@pytest.fixture
+def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, home: Path) -> Iterator[Site]:
+    (tmp_path / "sshd").mkdir()
+    there = tmp_path / "there"
+    here = tmp_path / "bin"
+    here.mkdir()
+    queue = f"{shlex.quote(sys.executable)} -P -m hpcbrew.localqueue"
+    with sshd.serve(tmp_path / "sshd", f'ForceCommand HOME={there} bash -c "$SSH_ORIGINAL_COMMAND"') as server:
+        made = Site(there, server)
+        made.script("bin/qsub", f'exec {queue} qsub "$@"')
+        made.script("bin/qdel", f'exec {queue} qdel "$@"')
+        made.script("bin/qstat", QSTAT.format(captures=CAPTURES, queue=queue))
+        made.script("bin/pbsnodes", f"tail -n +2 {CAPTURES}/nodes_busy_a.txt")
+        (tmp_path / "pip").mkdir()
+        (tmp_path / "pip" / "pip").symlink_to(Path(pip.__file__).parent)
+        made.script("bin/python3.14", PYTHON.format(pip=tmp_path / "pip"))
+        stub(tmp_path, "click", {"click.py": ""})
+        (there / ".bash_profile").write_text(
+            f"export PATH={there}/bin:/usr/bin:/bin XDG_DATA_HOME={there}/data PIP_CONFIG_FILE=/dev/null "
+            f"PIP_NO_INDEX=1 PIP_FIND_LINKS={tmp_path}\necho Welcome to the cluster\n"
+        )
+        code = {"stub_engine.py": ENGINE.format(python=sys.executable)}
+        extra = "Provides-Extra: engine\n"
+        monkeypatch.setattr(wheels, "make", lambda at: stub(at, "hpcbrew", code, extra, "caffe = stub_engine:main"))
+        ssh = shutil.which("ssh")
+        (here / "ssh").write_text(f'#!/bin/sh\nexec {ssh} -F {server.config} "$@"\n')
+        (here / "ssh").chmod(0o755)
+        monkeypatch.setenv("PATH", f"{here}:{os.environ['PATH']}")
+        monkeypatch.delenv("SSH_AUTH_SOCK", raising=False)
+        yield made
+
+
+def call(command: click.Command, *arguments: str) -> int:
+    """The exit status of a command in this process, where the wheel is a small one."""
+    try:
+        command.main([*arguments], standalone_mode=False)
+    except SystemExit as end:
+        return int(end.code or 0)
+    return 0
+
+
+def test_added_set_up_checked_and_ready(site: Site, capsys: pytest.CaptureFixture[str]) -> None:
+    add = ["--host", "cluster", "--scratch", "~/scratch", "--queue", "gpu", "--yes"]
+    call(cluster_command.command, "add", "mine", *add)
+    assert call(cluster_command.command, "check", "mine", "--json") == 1
+    found = {f["what"]: f for f in json.loads("[" + capsys.readouterr().out.partition("\n[")[2])}
+    assert found["scheduler"]["found"] == "OpenPBS 23.06.06"
+    assert found["PATH"]["found"] == "PBS is found by login shells only, which is what hpcbrew uses"
+    assert found["queue gpu"]["found"] == "up to 168:00:00, 2 GPUs a job"
+    assert (found["engine"]["mark"], found["engine"]["remedy"]) == ("✗", "hpcbrew setup mine")
+
+    assert call(setup_command.command, "mine", "--cpu", "--yes") == 0
+    said = capsys.readouterr().out
+    assert "login: cluster lets you in without a password already" in said
+    assert "Done" in said
+    assert said.splitlines()[-1] == "mine is ready: hpcbrew submit SOLVER --cluster mine"
+    (run,) = (site.home / "scratch" / "runs").iterdir()
+    assert (run / "snapshots" / "setup_iter_50.caffemodel").exists()
+
+    assert call(cluster_command.command, "check", "mine") == 0
+    checked = capsys.readouterr().out
+    assert "✗" not in checked
+    assert "1 of 2 free" in checked
+
+
+def test_a_host_that_is_not_known_needs_its_fingerprint(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    call(cluster_command.command, "add", "mine", "--host", "cluster", "--scratch", "~/scratch", "--yes")
+    site.server.known_hosts.write_text("")
+    with pytest.raises(TransportError, match=r"login: .* host key is not known"):
+        call(setup_command.command, "mine", "--yes", "--no-job")
+    shown = ["ssh-keygen", "-lf", site.server.folder / "host_key.pub"]
+    fingerprint = subprocess.run(shown, capture_output=True, text=True, check=True).stdout.split()[1]
+    call(setup_command.command, "mine", "--yes", "--no-job", "--cpu", "--fingerprint", fingerprint)
+    assert (site.home / "scratch" / "engine" / "bin" / "caffe").exists()
+
+
+def test_a_cluster_out_of_reach_is_one_finding(hpcbrew, site: Site) -> None:
+    hpcbrew("cluster", "add", "mine", "--host", "cluster", "--scratch", "~/scratch", "--yes")
+    site.server.known_hosts.write_text("")
+    done = hpcbrew("cluster", "check", "mine", "--json")
+    (finding,) = json.loads(done.stdout)
+    assert (done.returncode, finding["what"], finding["mark"]) == (1, "connection", "✗")
+    assert "hpcbrew setup mine" in finding["remedy"]
