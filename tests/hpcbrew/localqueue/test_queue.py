@@ -111,7 +111,7 @@ def test_the_exit_status_is_counted_as_pbs_does(submit, body: str, status: int) 
 
 
 def test_a_job_past_its_walltime_is_killed_with_all_its_processes(submit, tmp_path: Path) -> None:
-    found = ended(submit("sleep 600 & echo $! >pid; sleep 600", "-l walltime=1"))
+    found = ended(submit("sleep 600 & echo $! >pid; sleep 600", "-l walltime=5"))
     assert found["Exit_status"] == -29
     assert "exceeded resource walltime" in found["comment"]
     assert "=>> PBS: job killed: walltime" in (tmp_path / "out").read_text()
