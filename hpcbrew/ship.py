@@ -9,6 +9,7 @@ import hashlib
 import re
 import shlex
 import socket
+import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -82,14 +83,7 @@ def _send(
             if sum(map(len, small.values())) > BATCH:
                 _flush(small, part, transport, progress)
     _flush(small, part, transport, progress)
-    with ThreadPoolExecutor(STREAMS) as streams:
-        sent = [streams.submit(transport.write, source, to, *chunk, progress) for to, source, chunk in chunks]
-        try:
-            for each in sent:
-                each.result()
-        except BaseException:  # Ctrl-C as well: what is under way ends, what waits is not begun
-            streams.shutdown(wait=False, cancel_futures=True)
-            raise
+    _send_chunks(chunks, transport, progress)
     checked = transport.run(["sha256sum", "--check", "--quiet", SUMS], part, again=True)
     if checked.status != 0:
         transport.remove_folder(part)
@@ -97,6 +91,25 @@ def _send(
     moved = transport.run(["mv", "-T", "--", str(part), str(final)], root, again=True)
     if moved.status != 0 and folder.name not in transport.names(final.parent):
         raise TransportError(f"{final}: {moved.words}")
+
+
+def _send_chunks(chunks: list[tuple[PurePosixPath, Path, Chunk]], transport: Transport, progress: Progress) -> None:
+    stopped = threading.Event()
+
+    def told(count: int) -> None:
+        if stopped.is_set():
+            raise InterruptedError
+        progress(count)
+
+    with ThreadPoolExecutor(STREAMS) as streams:
+        sent = [streams.submit(transport.write, source, to, *chunk, told) for to, source, chunk in chunks]
+        try:
+            for each in sent:
+                each.result()
+        except BaseException:  # Ctrl-C as well: what is under way stops at its next piece, what waits is not begun
+            stopped.set()
+            streams.shutdown(wait=False, cancel_futures=True)
+            raise
 
 
 def _lacking(upload: Upload, target: PurePosixPath, begun: bool, transport: Transport) -> list[Chunk]:

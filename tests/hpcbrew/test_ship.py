@@ -1,4 +1,6 @@
+import contextlib
 import hashlib
+import threading
 from pathlib import Path, PurePosixPath
 
 import pytest
@@ -84,3 +86,23 @@ def test_a_file_that_changed_on_the_way_is_not_kept(tmp_path: Path, uploads: lis
     with pytest.raises(TransportError, match="did not arrive as it was sent"):
         ship(uploads, PurePosixPath(root), Local(), lambda size: None)
     assert list((root / "data").iterdir()) == []
+
+
+def test_ctrl_c_ends_all_streams_at_once(tmp_path: Path, uploads: list[Upload], monkeypatch) -> None:
+    monkeypatch.setattr(shipping, "CHUNK", 2**20)
+    stopped = threading.Event()
+
+    class Slow(Local):
+        """One stream ends by Ctrl-C; the others would send for ever."""
+
+        def write(self, source, target, start, size, progress):
+            if start == 0:
+                raise KeyboardInterrupt
+            with contextlib.suppress(InterruptedError):
+                while True:
+                    progress(1)
+            stopped.set()
+
+    with pytest.raises(KeyboardInterrupt):
+        ship(uploads, PurePosixPath(tmp_path / "scratch"), Slow(), lambda size: None)
+    assert stopped.is_set()
