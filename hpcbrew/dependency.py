@@ -1,6 +1,6 @@
 """`--after JOB`: which of the scheduler's jobs a new one has to wait for."""
 
-from hpcbrew import watch
+from hpcbrew import again, watch
 from hpcbrew.address import Address
 from hpcbrew.errors import RequestError
 from hpcbrew.job import JobState
@@ -15,7 +15,8 @@ def after(job: str, address: Address, ledger: Ledger) -> str | None:
     record = ledger.find(job)
     if (record.address.cluster, record.address.host) != (address.cluster, address.host):
         raise RequestError(f"--after {job}: runs on {record.cluster}, and a job waits only for one of its own cluster")
-    seen = watch.look(watch.reach(record.address), [record], ledger)[0]
+    site = watch.reach(record.address)
+    seen = watch.look(site, [record], ledger)[0]
     standing = seen.record.standing
     if standing.state is JobState.DONE:
         return None
@@ -24,7 +25,7 @@ def after(job: str, address: Address, ledger: Ledger) -> str | None:
         raise RequestError(f"--after {job}: ended and is not done ({standing.state}{why}); hpcbrew resume {job} first")
     if seen.record.id is None:
         raise RequestError(f"--after {job}: is not yet confirmed by the scheduler; hpcbrew status looks again")
-    if seen.chain:
+    if again.described(record, site.transport)["links"] != 1:
         raise RequestError(
             f"--after {job}: is a chain of jobs, and PBS can wait for one job only: submit this one when it is done"
         )

@@ -196,6 +196,7 @@ def _describe(job: Job, cluster: Cluster, settled: Settled, texts: Mapping[str, 
         "max_iter": job.max_iter,
         "set": dict(job.request.overrides),
         "resources": asdict(settled),
+        "links": job.request.links,
         "definitions": list(texts),
         **({"points": job.points} if job.points else {}),
     }

@@ -27,14 +27,13 @@ class Site:
 class Watched:
     """A job as it stands, and how far its training is. `trouble` is why its cluster could not be asked.
 
-    `live`: the scheduler's ids of it that are not known to have ended; several where it is a `chain`.
+    `live`: the scheduler's ids of it that are not known to have ended; several where it is a chain.
     """
 
     record: JobRecord
     progress: Progress | None = None
     trouble: str = ""
     live: tuple[str, ...] = ()
-    chain: bool = False
 
 
 def reach(address: Address) -> Site:
@@ -88,7 +87,7 @@ def look(site: Site, records: list[JobRecord], ledger: Ledger) -> list[Watched]:
             standing = recover.NEVER_ARRIVED if gone else judge(record, said.exit, polled, said.ids)
             live = () if standing.state.final else tuple(i for i in said.ids if not _over(i, polled))
             now = _written(record, said.ids, standing, ledger)
-            watched.append(Watched(now, said.progress, trouble, live, chain=len(said.ids) > 1))
+            watched.append(Watched(now, said.progress, trouble, live))
     return watched
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from hpcbrew import change, cluster, limits, plan, prepare, watch
+from hpcbrew import change, cluster, dependency, limits, plan, prepare, watch
 from hpcbrew.errors import RequestError
 from hpcbrew.job import JobRecord, JobRequest, JobState
 from hpcbrew.ledger import Ledger
@@ -111,6 +111,8 @@ def test_a_cancelled_chain_starts_no_further_link(chains: Chains) -> None:
     chains.until(record, JobState.RUNNING)
     while not (chains.folder / "calls").exists():
         time.sleep(0.1)
+    with pytest.raises(RequestError, match="is a chain of jobs"):
+        dependency.after(record.token, record.address, chains.ledger)
     seen = chains.look(record)
     assert (len(seen.live), seen.record.standing.reason) == (2, "link 1 of 2")
     assert change.cancel(record, chains.ledger) == "cancelled"
@@ -119,8 +121,6 @@ def test_a_cancelled_chain_starts_no_further_link(chains: Chains) -> None:
 
 
 def test_a_job_after_another_waits_for_it(chains: Chains) -> None:
-    from hpcbrew import dependency
-
     first = chains.submit("sleep")
     assert first.id is not None
     assert dependency.after(first.token, first.address, chains.ledger) == first.id

@@ -17,9 +17,10 @@ from typing import Any
 import lmdb
 import pytest
 
-from hpcbrew import cluster, fetch, limits, prepare, ship, watch
+from hpcbrew import cluster, fetch, limits, prepare, ship, sweep, watch
 from hpcbrew.answer import Answer
 from hpcbrew.cluster import Cluster
+from hpcbrew.digest import measure
 from hpcbrew.errors import SchedulerError, TransportError
 from hpcbrew.job import JobRecord, JobRequest, JobState, Standing
 from hpcbrew.ledger import Ledger
@@ -253,3 +254,32 @@ def test_no_job_is_lost_or_doubled_and_no_file_broken_by_cuts_at_any_moment(ther
     for folder in (there.home / "scratch" / "data").iterdir():
         for path in (p for p in folder.rglob("*") if p.is_file() and p.name != "SHA256SUMS"):
             assert hashlib.sha256(path.read_bytes()).hexdigest() in (folder / "SHA256SUMS").read_text()
+
+
+def engine(there: There, body: str) -> None:
+    """In place of the engine: what is tested here is the script around it."""
+    caffe = there.home / "scratch" / "engine" / "bin" / "caffe"
+    caffe.write_text(f"#!/bin/bash\n{body}\n")
+    caffe.chmod(0o755)
+
+
+def test_a_chain_goes_on_by_itself_until_it_is_done(there: There, model: Path) -> None:
+    engine(there, 'echo "$*" >>calls; touch "snapshots/tiny_iter_$(wc -l <calls).solverstate"; '
+                  "[[ $(wc -l <calls) -ge 3 ]] || exit 75")  # fmt: skip
+    record = there.submit(model, links=None)
+    there.until(JobState.DONE)
+    calls = (Path(record.run_folder) / "calls").read_text().splitlines()
+    assert calls == ["train -solver solver.prototxt"] + ["train -solver solver.prototxt -snapshot auto"] * 2
+
+
+def test_a_sweep_is_an_array_whose_jobs_can_be_asked_for(there: There, model: Path) -> None:
+    engine(there, 'grep -q "base_lr: 0.1" solver.prototxt')
+    asked = JobRequest(model / "solver.prototxt")
+    settled = limits.settle(asked, there.profile, Machine(1, 0))
+    plan = sweep.plan(asked, there.profile, settled, sweep.points(["base_lr=0.1,0.2"]), measure)
+    record = submit(plan, "solver.prototxt", there.transport, Pbs(), there.ledger, lambda size: None)
+    assert record.id == "1[].local"
+    while not watch.look(there.site, there.ledger.all(), there.ledger)[0].record.standing.state.final:
+        time.sleep(0.2)
+    both = watch.look(there.site, [there.ledger.find(f"1[{n}]") for n in (1, 2)], there.ledger)
+    assert [w.record.standing.state for w in both] == [JobState.DONE, JobState.FAILED]
