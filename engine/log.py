@@ -61,7 +61,7 @@ class GlogFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         when = time.strftime(self.date, time.localtime(record.created))
         micros = int(record.created % 1 * 1e6)
-        where = getattr(record, "where", f"{record.filename}:{record.lineno}")
+        where = getattr(record, "where", f"{record.name.rpartition('.')[2]}.py:{record.lineno}")
         return f"{record.levelname[0]}{when}.{micros:06d} {record.process} {where}] {record.getMessage()}"
 
 

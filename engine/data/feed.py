@@ -46,7 +46,7 @@ class Feed:
                 lane.restore(state[name])
 
     def close(self) -> None:
-        """Ends the threads and closes the sources."""
+        """Ends the threads and closes the sources; once."""
         for lane in self._lanes.values():
             lane.stop()
         for lane in self._lanes.values():
@@ -96,6 +96,8 @@ class _Lane:
             self._run.stop()
 
     def close(self) -> None:
+        if self._closed:
+            return
         self._closed = True
         if self._run is not None:
             self._run.thread.join(_PATIENCE)

@@ -4,6 +4,7 @@ A snapshot is there once its solver state is: model and resume file are written 
 is renamed when the bytes are on the disk, so that whatever stops a write leaves no file that looks whole.
 """
 
+import glob
 import io
 import json
 import os
@@ -69,8 +70,12 @@ def write(
 ) -> None:
     """Writes all three; `steps`, the last updates, go into the model as its diffs. Raises SnapshotError.
 
-    A model that is whole stays where its state cannot be written: it may be all that is left of the run.
+    A model that is whole stays where its state cannot be written: it may be all that is left of the run. What a killed
+    process left half written of this very snapshot is deleted.
     """
+    for path in (files.model, files.resume, files.state):
+        for left in path.parent.glob(f".{glob.escape(path.name)}.*.tmp"):
+            left.unlink(missing_ok=True)
     with _writing(files.model):
         if files.model.suffix == ".h5":
             write_model_hdf5(files.model, net, params, steps)

@@ -126,6 +126,7 @@ def test_killed_fifty_times_the_run_still_ends_the_same(folder: Path):
         assert (folder / "tiny_iter_2000.caffemodel").read_bytes() == want
         states = {path.name for path in folder.glob("tiny*.solverstate")}
         assert states == {"tiny_iter_1990.solverstate", "tiny_iter_2000.solverstate"}
+        assert not list(folder.glob(".tiny*"))
         for path in folder.glob("tiny*"):
             path.unlink()
 

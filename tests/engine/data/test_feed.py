@@ -55,6 +55,7 @@ class Counting:
         self.count = state["count"]
 
     def close(self):
+        assert not self.closed
         self.closed = True
 
 
@@ -145,6 +146,7 @@ def test_closing_ends_the_threads_and_the_sources():
     source = Counting()
     feed = Feed({"n": source})
     feed.next()
+    feed.close()
     feed.close()
     assert source.closed
     assert threading.active_count() == before

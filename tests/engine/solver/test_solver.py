@@ -149,6 +149,15 @@ def test_dying_while_writing_leaves_the_snapshot_before(stage, make_solver: Make
     again.restore("model_iter_1.solverstate")
 
 
+def test_what_a_killed_process_left_half_written_goes(make_solver: MakeSolver, tmp_path: Path):
+    left = tmp_path / ".model_iter_0.caffemodel.0123abcd.tmp"
+    others = tmp_path / ".model_iter_10.caffemodel.0123abcd.tmp"
+    left.touch()
+    others.touch()
+    make_solver().snapshot()
+    assert (left.exists(), others.exists()) == (False, True)
+
+
 def test_weights_come_from_several_models(make_solver: MakeSolver):
     source = make_solver("random_seed: 1")
     model = source.snapshot().model
