@@ -45,13 +45,17 @@ def setup(cluster: Cluster, person: Person, wanted: Wanted, moving: Moving) -> G
 
 
 def _login(cluster: Cluster, person: Person) -> Generator[str, None, Transport]:
-    if cluster.transport != "ssh":
-        yield "this machine" if cluster.transport == "local" else "by the system's ssh, with its own keys"
+    if cluster.transport == "local":
+        yield "this machine: nothing to do"
         return transports.connect(cluster.address)
-    from hpcbrew.setup.login import login  # noqa: PLC0415 - paramiko is slow to import, and not needed for this machine
+    from hpcbrew.setup.login import login, login_by_client  # noqa: PLC0415 - paramiko is slow to import
+    from hpcbrew.transports.openssh import OpenSsh  # noqa: PLC0415
     from hpcbrew.transports.ssh import resolve  # noqa: PLC0415
 
     assert cluster.host is not None, cluster.name  # the profile was checked
+    if cluster.transport == "openssh":
+        session = OpenSsh(cluster.host, attended=person.asks)
+        return (yield from login_by_client(cluster.host, resolve, session, cluster.key, ask=person.asks))
     return (yield from login(cluster.host, resolve, person.prompter, cluster.key, ask=person.asks))
 
 

@@ -88,8 +88,8 @@ def install(transport: Transport, public: str) -> bool:
     return answer.out.split()[-1] == "added"
 
 
-def prepare(host: SshHost, kind: str, session: Ssh, again: Ssh, *, ask: bool) -> Iterator[str]:
-    """`session` is logged in somehow; `again` is to try the key alone. Says what was done, line by line."""
+def prepare(host: SshHost, kind: str, session: Transport, *, ask: bool) -> Iterator[str]:
+    """Over a `session` that is logged in somehow. Says what was done, line by line. Raises TransportError."""
     path = choose(host, kind)
     if path.exists():
         yield f"found your key {path}"
@@ -101,10 +101,10 @@ def prepare(host: SshHost, kind: str, session: Ssh, again: Ssh, *, ask: bool) ->
         raise TransportError(f"{path}: its public key cannot be read. Make it: ssh-keygen -y -f {path} >{path}.pub")
     added = install(session, public)
     yield f"{'added it to' if added else 'it is in'} ~/.ssh/authorized_keys on {host.alias}"
-    yield _tried(again, host)
 
 
-def _tried(again: Ssh, host: SshHost) -> str:
+def proven(again: Ssh, host: SshHost) -> str:
+    """Whether the key opens the door: `again` has nothing else to offer."""
     try:
         again.run(["true"], PurePosixPath("/"))
     except LoginRefused as error:

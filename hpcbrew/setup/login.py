@@ -1,12 +1,14 @@
 """The first login: the host's key confirmed, then as many factors as the site asks for."""
 
+import subprocess
 from collections.abc import Callable, Generator
 from pathlib import PurePosixPath
 
 from hpcbrew.errors import LoginRefused, TransportError
 from hpcbrew.setup import keys
+from hpcbrew.transports import Transport
 from hpcbrew.transports.ssh import Ssh
-from hpcbrew.transports.ssh_host import SshHost
+from hpcbrew.transports.ssh_host import SshHost, resolve_command
 from hpcbrew.transports.ssh_login import Prompter, Unattended
 
 TRIES = 3  # as OpenSSH lets a user mistype a password
@@ -31,8 +33,24 @@ def login(
     session = Ssh(destination, prompter, resolve)
     _enter(session, TRIES if ask else 1)
     yield f"logged in to {destination}"
-    again = Ssh(destination, keys.KeysOnly(prompter), resolve)
-    yield from keys.prepare(resolve(destination), kind, session, again, ask=ask)
+    host = resolve(destination)
+    yield from keys.prepare(host, kind, session, ask=ask)
+    yield keys.proven(Ssh(destination, keys.KeysOnly(prompter), resolve), host)
+    return session
+
+
+def login_by_client(
+    destination: str, resolve: Callable[[str], SshHost], session: Transport, kind: str, *, ask: bool
+) -> Generator[str, None, Transport]:
+    """The same by the system's own ssh, which asks by itself what it has to ask: the host's key, passwords, codes."""
+    program, _, *options = resolve_command(destination)  # as `ssh -G` is called, without the -G
+    alone = [program, "-o", "BatchMode=yes", "-o", "ControlPath=none", *options, "true"]
+    if subprocess.run(alone, stdin=subprocess.DEVNULL, capture_output=True, check=False).returncode == 0:
+        yield f"{destination} lets you in without a password already"
+        return session
+    session.run(["true"], PurePosixPath("/"))
+    yield f"logged in to {destination}"
+    yield from keys.prepare(resolve(destination), kind, session, ask=ask)
     return session
 
 

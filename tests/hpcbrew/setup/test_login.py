@@ -1,14 +1,19 @@
+import os
+import shutil
 import subprocess
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 import login_server
 import pytest
+import sshd
 from login_server import CODE, PASSWORD, LoginServer
 
 from hpcbrew.errors import LoginRefused, TransportError
 from hpcbrew.setup import keys
-from hpcbrew.setup.login import login
+from hpcbrew.setup.login import login, login_by_client
+from hpcbrew.transports.openssh import OpenSsh
 from hpcbrew.transports.ssh import Ssh
 from hpcbrew.transports.ssh_host import SshHost
 from hpcbrew.transports.ssh_login import Expected, Unattended, fingerprint
@@ -143,6 +148,33 @@ def test_nobody_is_asked_where_nobody_may_be(server: LoginServer) -> None:
     with pytest.raises(LoginRefused):
         run(server, Expected(fingerprint(server.key), Unattended()), ask=False)
     assert server.log == []
+
+
+def test_the_systems_client_lets_a_key_be_installed_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its own way in stands for a password here: a key that only the connection in use knows of."""
+    home = tmp_path / "there"
+    home.mkdir()
+    with sshd.serve(tmp_path, f'ForceCommand HOME={home} bash -c "$SSH_ORIGINAL_COMMAND"') as server:
+        bare = tmp_path / "bare"
+        bare.write_text(server.config.read_text().replace("user_key", "new_key"))
+        (tmp_path / "bin").mkdir()
+        (tmp_path / "bin" / "ssh").write_text(f'#!/bin/sh\nexec {shutil.which("ssh")} -F {bare} "$@"\n')
+        (tmp_path / "bin" / "ssh").chmod(0o755)
+        session = OpenSsh("cluster", attended=False, config=server.config)
+        monkeypatch.setenv("PATH", f"{tmp_path}/bin:{os.environ['PATH']}")
+
+        def resolve(destination: str) -> SshHost:
+            return replace(server.resolve(destination), identities=(tmp_path / "new_key",))
+
+        said = list(login_by_client("cluster", resolve, session, "ed25519", ask=False))
+        assert said[0] == "logged in to cluster"
+        public = (tmp_path / "new_key.pub").read_text()
+        assert (home / ".ssh" / "authorized_keys").read_text() == public
+        with (tmp_path / "authorized_keys").open("a") as file:  # where this server looks
+            file.write(public)
+        again = list(login_by_client("cluster", resolve, session, "ed25519", ask=False))
+        assert again == ["cluster lets you in without a password already"]
+        session.disconnect()
 
 
 class TestInstall:
