@@ -75,10 +75,12 @@ class OpenSsh(Shell):
         return done.returncode == 0
 
     def _ssh(self, *options: str, tail: tuple[str, ...] = ()) -> tuple[str, ...]:
+        # What the user's configuration may hold for logins by hand is left aside: commands and ports of its own.
+        own = ("-o", "RemoteCommand=none", "-o", "ClearAllForwardings=yes")
         alive = ("-o", "ServerAliveInterval=30", "-o", "ServerAliveCountMax=2")
         socket = ("-o", f"ControlPath={_folder()}/%C")
         ssh, _, *where = resolve_command(self._destination)
-        return (ssh, *self._config, *socket, *alive, *options, *where, *tail)
+        return (ssh, *self._config, *socket, *alive, *own, *options, *where, *tail)
 
 
 def _folder() -> Path:

@@ -80,7 +80,7 @@ class Ssh(Shell):
 
 def _feed(channel: paramiko.Channel, data: Iterable[bytes]) -> None:
     """A command may end without reading all that it is sent: its exit status says more than the broken pipe."""
-    with contextlib.suppress(OSError):
+    with contextlib.suppress(OSError, EOFError, paramiko.SSHException):  # a cut is told by the reading side
         try:
             for piece in data:
                 channel.sendall(piece)

@@ -9,6 +9,7 @@ from pathlib import Path, PurePosixPath
 import pytest
 import sshd
 
+from hpcbrew.answer import Answer
 from hpcbrew.errors import TransportError
 from hpcbrew.transports import shell
 from hpcbrew.transports.openssh import OpenSsh
@@ -177,3 +178,11 @@ def test_a_folder_for_sockets_that_others_can_enter_is_not_used(server, tmp_path
     (tmp_path / "hpcbrew").mkdir(mode=0o755)
     with pytest.raises(TransportError, match="yours alone"):
         by_openssh(server).run(["true"], PurePosixPath("/"))
+
+
+def test_what_the_user_s_configuration_has_for_logins_by_hand_is_left_aside(tmp_path, connect):
+    with sshd.serve(tmp_path) as server:
+        server.config.write_text(
+            f"RemoteCommand tmux attach\nLocalForward {server.port} x:1\n" + server.config.read_text()
+        )
+        assert connect(server).run(["echo", "there"], PurePosixPath("/")) == Answer(0, "there\n", "")
