@@ -13,7 +13,15 @@ from hpcbrew.ship import Progress
 from hpcbrew.transports import Transport
 
 PIECE = 8 * 2**20  # bytes of a large file that are asked for at a time
-GROWING = {runfolder.LOG, runfolder.SCHEDULER_LOG, runfolder.METRICS, runfolder.PROGRESS, runfolder.EXIT}
+GROWING = {
+    runfolder.LOG,
+    runfolder.SCHEDULER_LOG,
+    runfolder.METRICS,
+    runfolder.PROGRESS,
+    runfolder.EXIT,
+    runfolder.LINKS,
+    runfolder.LINK_IDS,
+}
 
 
 def wanted(record: JobRecord, transport: Transport) -> dict[PurePosixPath, int]:
@@ -21,7 +29,11 @@ def wanted(record: JobRecord, transport: Transport) -> dict[PurePosixPath, int]:
     sizes = transport.sizes(record.run_folder)
     if not sizes:
         raise TransportError(f"{record.run_folder}: is empty or gone: there is nothing to fetch of {record.name}")
-    return {name: size for name, size in sizes.items() if name.parts[0] == SNAPSHOTS or len(name.parts) == 1}
+    return {
+        name: size
+        for name, size in sizes.items()
+        if name.parts[0] in (SNAPSHOTS, runfolder.POINTS) or len(name.parts) == 1
+    }
 
 
 def fetch(record: JobRecord, files: dict[PurePosixPath, int], transport: Transport, into: Path, said: Progress) -> None:

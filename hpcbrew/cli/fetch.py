@@ -1,12 +1,13 @@
 """`hpcbrew fetch`."""
 
+import json
 from pathlib import Path
 
 import click
 
 from hpcbrew import fetch as fetching
 from hpcbrew import watch
-from hpcbrew.cli.arguments import job_argument
+from hpcbrew.cli.arguments import job_argument, json_option
 from hpcbrew.ledger import Ledger
 from hpcbrew.moving import moving
 
@@ -16,7 +17,8 @@ from hpcbrew.moving import moving
 @click.option(
     "--into", type=click.Path(path_type=Path, file_okay=False), help="The folder. Without it: the job's name."
 )
-def command(job: str, into: Path | None) -> None:
+@json_option
+def command(job: str, into: Path | None, as_json: bool) -> None:
     """Bring the results of a JOB home: models, snapshots, logs, metrics, and the definitions that it ran with.
 
     May be run while the job trains, and again: what has come already is not fetched again, and what broke off goes on.
@@ -32,4 +34,7 @@ def command(job: str, into: Path | None) -> None:
     folder = into or Path(record.name)
     with moving("fetching", sum(files.values())) as said:
         fetching.fetch(record, files, transport, folder, said)
+    if as_json:
+        click.echo(json.dumps({**record.as_json(), "into": str(folder), "files": sorted(map(str, files))}, indent=2))
+        return
     click.echo(f"{len(files)} files in {folder}")

@@ -49,6 +49,14 @@ def test_results_come_home_whole(record: JobRecord, tmp_path: Path) -> None:
     assert files(tmp_path / "into") == {"train.log": b"one\n", "snapshots/lenet_iter_5.caffemodel": LARGE}
 
 
+def test_the_points_of_a_sweep_come_along(record: JobRecord, tmp_path: Path) -> None:
+    point = Path(record.run_folder) / "points" / "2"
+    point.mkdir(parents=True)
+    (point / "train.log").write_text("two\n")
+    fetch(record, Local(), tmp_path / "into")
+    assert files(tmp_path / "into")["points/2/train.log"] == b"two\n"
+
+
 def test_a_model_is_fetched_once_and_a_log_that_grew_again(record: JobRecord, tmp_path: Path) -> None:
     fetch(record, Local(), tmp_path / "into")
     (Path(record.run_folder) / "train.log").write_text("one\ntwo\n")
