@@ -14,6 +14,9 @@ from engine.proto import caffe_pb2 as pb
 PRECISION = {"float32": "highest", "tf32": "tensorfloat32", "bfloat16": "default"}
 """Names of -precision, and JAX's for products of float32. JAX's own default is TF32 on GPUs that have it."""
 
+LOW = {"float32": "float32", "tf32": "float32", "bfloat16": "bfloat16"}
+"""What a net is told of -precision: TF32 is the device's way with float32, and no type of its own."""
+
 
 def prepare(gpu: str, precision: str = "float32") -> None:
     """Selects the device, "" being the CPU and "all" the only GPU, and sets JAX up. Before any computation.

@@ -33,7 +33,7 @@ def test(model: str, weights: str, iterations: int, gpu: str, level: int, stage:
 
     report = Report()
     state = pb.NetState(phase=pb.TEST, level=level, stage=[name for name in stage.split(",") if name])
-    net = report.built(read_net(model, state), "float32" if precision == "tf32" else precision)
+    net = report.built(read_net(model, state), runtime.LOW[precision])
     tested = TestNet(net, Batches(net, seed=0), seed=0)
     for name in weights.split(","):
         tested.params = snapshot.load_model(name.strip(), net, tested.params)

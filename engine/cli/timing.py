@@ -19,7 +19,10 @@ Examples:
 @click.option("--level", type=int, default=0, show_default=True, help="The level of the net's state.")
 @click.option("--stage", default="", metavar="NAME,…", help="The stages of the net's state.")
 @click.option("--weights", metavar="FILE,…", help="A model, where the time depends on its values.")
-def time(model: str, iterations: int, gpu: str, phase: str, level: int, stage: str, weights: str | None) -> None:
+@flags.precision
+def time(
+    model: str, iterations: int, gpu: str, phase: str, level: int, stage: str, weights: str | None, precision: str
+) -> None:
     """Times a net's passes, forward and forward-backward, and each of its layers alone.
 
     A compiled net fuses its layers: their times alone add up to more than the net takes.
@@ -27,14 +30,14 @@ def time(model: str, iterations: int, gpu: str, phase: str, level: int, stage: s
     from engine.cli import runtime  # noqa: PLC0415
     from engine.proto import caffe_pb2 as pb  # noqa: PLC0415
 
-    runtime.prepare(gpu)
+    runtime.prepare(gpu, precision)
     from engine.solver import benchmark, snapshot  # noqa: PLC0415
     from engine.solver.batches import Batches  # noqa: PLC0415
     from engine.solver.report import Report  # noqa: PLC0415
     from engine.solver.settings import read_net  # noqa: PLC0415
 
     state = pb.NetState(phase=phase, level=level, stage=[name for name in stage.split(",") if name])
-    net = Report().built(read_net(model, state))
+    net = Report().built(read_net(model, state), runtime.LOW[precision])
     params = net.init(seed=0)
     for name in weights.split(",") if weights else ():
         params = snapshot.load_model(name.strip(), net, params)

@@ -120,8 +120,8 @@ def train(
         signal.SIGHUP: asked.EFFECTS[sighup_effect],
         signal.SIGTERM: asked.Request.YIELD,
     }
-    low = "float32" if precision == "tf32" else precision
-    extras = Extras(keep, watch, early_stop, warmup, nan, read_class_weights(class_weights), low)
+    weights_of_classes = read_class_weights(class_weights)
+    extras = Extras(keep, watch, early_stop, warmup, nan, weights_of_classes, runtime.LOW[precision])
     report = Report(records := Records(Path(folder) if folder else None, bar=progress))
     with asked.signals(requests, effects), records, Solver(param, solver, requests, report, extras) as trained:
         if state:

@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 
 from engine import log
-from engine.layers.base import Context, Source
+from engine.layers.base import Source
 from engine.net import Net
 from engine.solver.step import backward
 
@@ -22,8 +22,8 @@ def run(net: Net, params: Sequence[Any], batch: Mapping[str, Any], iterations: i
     """Times and logs the passes over `batch`: means for the net, medians for its layers. Milliseconds."""
     key = jax.random.key(0)
     params, inputs = [jnp.asarray(p) for p in params], {name: jnp.asarray(v) for name, v in batch.items()}
-    forward = jax.jit(lambda p, x: net.forward(p, x, key)[:2])
-    both = jax.jit(lambda p, x: backward(net, p, x, key))
+    forward = net.compile(lambda p, x: net.forward(p, x, key)[:2])
+    both = net.compile(lambda p, x: backward(net, p, x, key))
     log.info("caffe.cpp:359", "Performing Forward")
     started = time.perf_counter()
     loss = jax.block_until_ready(forward(params, inputs))[0]
@@ -52,16 +52,17 @@ def run(net: Net, params: Sequence[Any], batch: Mapping[str, Any], iterations: i
 
 def _layers(net: Net, params: list[Array], inputs: Mapping[str, Array], key: Array) -> None:
     """Each layer alone: what goes into it are the values of a pass, what comes back are ones."""
-    values = jax.jit(lambda p, x: net.forward(p, x, key, keep=True).values)(params, inputs)
+    values = net.compile(lambda p, x: net.forward(p, x, key, keep=True).values)(params, inputs)
+    tops = (v for layer, tops in zip(net.layers, net.tops, strict=True) if layer.dynamic for v in tops)
+    net = net.resized({v.blob: values[v].shape for v in tops})
     for i, layer in enumerate(net.layers):
         if isinstance(layer, Source):
             continue
-        own = [params[k] for k in net.param_ids[i]]
+        own = {k: params[k] for k in (*net.param_ids[i], *net.memory_ids[i])}
         bottoms = [values[v] for v in net.graph.nodes[i].bottoms]
-        ctx = Context(key, i)
 
-        def forward(p: list[Array], x: list[Array], layer: Any = layer, ctx: Context = ctx) -> list[Array]:
-            return layer.apply(p, x, ctx)[0]
+        def forward(p: dict[int, Array], x: list[Array], i: int = i) -> list[Array]:
+            return net.run(i, p, x, key)[0]
 
         times = {"forward": jax.jit(forward)}
         if net.backward.layers[i]:
@@ -73,7 +74,7 @@ def _layers(net: Net, params: list[Array], inputs: Mapping[str, Array], key: Arr
             log.info("caffe.cpp:407", f"{layer.name:>10}\t{direction}: {log.number(median(spent))} ms.")
 
 
-def _gradient(forward: Callable[..., list[Array]], params: list[Array], bottoms: list[Array]) -> Any:
+def _gradient(forward: Callable[..., list[Array]], params: dict[int, Array], bottoms: list[Array]) -> Any:
     tops, pull = jax.vjp(forward, params, bottoms)
     return pull(jax.tree.map(jnp.ones_like, tops))
 

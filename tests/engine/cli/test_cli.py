@@ -147,6 +147,12 @@ BAD = [
     (["train", "-solver", "solver.prototxt", "-snapshot", "a.solverstate", "-weights", "b"], "not both"),
     (["train", "-solver", "solver.prototxt", "-snapshot", "a.solverstate"], "a.solverstate: no such solver state"),
     (["train", "-solver", "solver.prototxt", "-weights", "a.caffemodel"], "a.caffemodel: no such model"),
+    (["train", "-solver", "solver.prototxt", "-class_weights", "1,2"], "2 class weights for its 3 classes"),
+    (["train", "-solver", "solver.prototxt", "-class_weights", "1,2,x"], "-class_weights 1,2,x: could not convert"),
+    (
+        ["train", "-solver", "solver.prototxt", "-precision", "half"],
+        "'half' is not one of 'float32', 'tf32', 'bfloat16'",
+    ),
     (["test", "-model", "net.prototxt", "-weights", "net.prototxt"], "is text"),
     (["tarin"], "No such command 'tarin'. Did you mean 'train'?"),
     (["device_query", "-gpu", "all"], "-gpu all: JAX finds no GPU"),
@@ -207,6 +213,16 @@ def test_solver_mode_gpu_is_a_wish_and_the_flag_an_order(folder: Path, capsys):
     assert "solver_mode is GPU, and the CPU is used" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("extra", [["-precision", "bfloat16"], ["-class_weights", "1,2,0"], ["-precision", "tf32"]])
+def test_what_caffe_has_not_is_asked_for_by_flags(extra, folder: Path):
+    models = []
+    for flags in ([], extra):
+        assert main(["train", "-solver", "solver.prototxt", "-iterations", "2", *flags]) == 0
+        models.append((folder / "tiny_iter_2.caffemodel").read_bytes())
+        assert main(["test", "-model", "net.prototxt", "-weights", "tiny_iter_2.caffemodel", "-iterations", "1"]) == 0
+    assert (models[0] == models[1]) == ("tf32" in extra)  # a CPU has no TF32
+
+
 def test_train_and_test_write_what_sinks_get(folder: Path):
     sink = 'layer { name: "out" type: "HDF5Output" bottom: "y" bottom: "t" hdf5_output_param { file_name: "out.h5" } }'
     (folder / "net.prototxt").write_text(
@@ -222,10 +238,26 @@ def test_train_and_test_write_what_sinks_get(folder: Path):
             np.testing.assert_array_equal(file["label"][:, 0, 0, 0], labels)
 
 
-def test_time_names_every_layer(folder: Path, capsys):
-    assert main(["time", "-model", "net.prototxt", "-iterations", "2"]) == 0
+FILTERED = """
+layer { name: "d" type: "Data" top: "x" top: "t" data_param { source: "db" batch_size: 4 backend: LMDB } }
+layer { name: "pick" type: "Filter" bottom: "x" bottom: "t" bottom: "t" top: "some" top: "labels" }
+layer { name: "ip" type: "InnerProduct" bottom: "some" top: "y" inner_product_param { num_output: 3 } }
+layer { name: "loss" type: "SoftmaxWithLoss" bottom: "y" bottom: "labels" top: "loss" }
+"""
+
+
+@pytest.mark.parametrize(
+    ("net", "layers", "precision"),
+    [
+        (NET, ["ip", "loss"], "bfloat16"),
+        (FILTERED, ["pick", "ip", "loss"], "float32"),
+    ],
+)
+def test_time_names_every_layer(net, layers, precision, folder: Path, capsys):
+    (folder / "net.prototxt").write_text(net)
+    assert main(["time", "-model", "net.prototxt", "-iterations", "2", "-precision", precision]) == 0
     said = capsys.readouterr().err
-    assert re.findall(r"(\w+)\tforward: ", said) == ["ip", "loss"]
+    assert [name for name in re.findall(r"(\S+)\tforward: ", said) if "_split" not in name] == layers
     assert "Average Forward-Backward: " in said
 
 
