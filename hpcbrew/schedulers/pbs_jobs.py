@@ -1,17 +1,13 @@
 """What `qstat -f` says of jobs, in its text and JSON forms, and what a job's attributes mean."""
 
-import json
 import re
 import signal
 from dataclasses import dataclass
-from typing import Any
 
 from hpcbrew.errors import SchedulerError
 from hpcbrew.job import JobState, Standing
+from hpcbrew.schedulers import pbs_attributes
 from hpcbrew.schedulers.pbs_comments import in_words
-
-HEADER = re.compile(r"Job Id: (\S+)")
-ATTRIBUTE = re.compile(r" {4}([\w.]+) = (.*)")
 
 # job_state letters of PBS Pro, OpenPBS and Torque. F, C and X are final, and judged by their exit status.
 LETTERS = {
@@ -82,50 +78,9 @@ class JobView:
 
 def parse(out: str) -> dict[str, JobView]:
     """Each job in the answer, by id; what comes before is login noise. Raises SchedulerError for broken JSON."""
-    start = re.search(r"^\{", out, re.MULTILINE)
-    if start and not HEADER.search(out[: start.start()]):
-        return _parse_json(out[start.start() :])
-    return _parse_text(out)
-
-
-def _parse_json(out: str) -> dict[str, JobView]:
-    try:
-        answer, _ = json.JSONDecoder(strict=False).raw_decode(out)
-    except ValueError as error:
-        raise SchedulerError(f"qstat's JSON cannot be read: {error}") from None
-    jobs = answer.get("Jobs", {})
-    return {job_id: JobView(job_id, dict(_flat(values))) for job_id, values in jobs.items()}
-
-
-def _flat(values: dict[str, Any], prefix: str = "") -> list[tuple[str, str]]:
-    """Nested attributes by the names that the text form gives them: `Resource_List.walltime`."""
-    pairs: list[tuple[str, str]] = []
-    for key, value in values.items():
-        if isinstance(value, dict):
-            pairs += _flat(value, f"{prefix}{key}.")
-        else:
-            pairs.append((prefix + key, str(value)))
-    return pairs
-
-
-def _parse_text(out: str) -> dict[str, JobView]:
-    """`Job Id:` heads a job, `    name = value` is an attribute; any other line carries on the one before it.
-
-    The first attribute of a name counts: a later one may be the text of a variable with a line break in it.
-    """
-    jobs: dict[str, JobView] = {}
-    attributes: dict[str, str] = {}
-    last = ""
-    for line in out.splitlines():
-        if header := HEADER.fullmatch(line.rstrip()):
-            attributes, last = {}, ""
-            jobs[header[1]] = JobView(header[1], attributes)
-        elif match := ATTRIBUTE.fullmatch(line):
-            last = "" if match[1] in attributes else match[1]
-            if last:
-                attributes[last] = match[2]
-        elif last:
-            attributes[last] += line.removeprefix("\t")
+    jobs = {
+        job_id: JobView(job_id, values) for job_id, values in pbs_attributes.parse(out, pbs_attributes.JOBS).items()
+    }
     for job in jobs.values():
         if "exit_status" in job.attributes:  # Torque's spelling
             job.attributes.setdefault("Exit_status", job.attributes["exit_status"])
