@@ -50,7 +50,7 @@ def _plot(rows: list[Row], path: Path) -> None:
 def _table(rows: list[Row]) -> None:
     settings = list(dict.fromkeys(key for row in rows for key in row.settings))
     outputs = list(dict.fromkeys(key for row in rows for key in row.outputs))
-    table = [["ID", *settings, "STATE", "ITERATION", "LOSS", *outputs]]
+    table = [["ID", *settings, "STATE", "ITERATION", "LOSS", *(f"test {key}" for key in outputs)]]
     for row in rows:
         iteration = "-" if row.iteration is None else f"{row.iteration}/{row.max_iter}"
         figures = [_figure(row.loss), *(_figure(row.outputs.get(key)) for key in outputs)]

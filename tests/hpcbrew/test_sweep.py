@@ -91,7 +91,7 @@ def test_a_sweep_runs_and_is_compared(
     assert (second.state, second.losses) == (JobState.FAILED, [(1, 0.5), (2, 0.5), (3, 0.5)])
     shown = hpcbrew("compare", "1", "--plot", tmp_path / "sweep.png")
     assert shown.stdout.splitlines()[:2] == [
-        "ID          base_lr  STATE   ITERATION  LOSS  accuracy",
+        "ID          base_lr  STATE   ITERATION  LOSS  test accuracy",
         "1[1].local  0.25     done    3/3        0.25  0.5",
     ]
     assert (tmp_path / "sweep.png").read_bytes().startswith(b"\x89PNG")
