@@ -137,7 +137,12 @@ def test_changes_made_together_are_all_there_or_none(ledger: Ledger) -> None:
     with ledger.together():
         ledger.settle("a", Standing(JobState.RUNNING))
         ledger.accepted("b", "2.srv")
-    with pytest.raises(KeyboardInterrupt), ledger.together():
-        ledger.settle("a", Standing(JobState.DONE, "", 0))
-        raise KeyboardInterrupt
+
+    def interrupted() -> None:
+        with ledger.together():
+            ledger.settle("a", Standing(JobState.DONE, "", 0))
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
     assert [(r.id, r.standing.state) for r in ledger.all()] == [(None, JobState.RUNNING), ("2.srv", JobState.QUEUED)]
