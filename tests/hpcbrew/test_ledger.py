@@ -1,3 +1,4 @@
+import contextlib
 import sqlite3
 import subprocess
 import sys
