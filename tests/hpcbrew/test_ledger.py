@@ -1,4 +1,3 @@
-import contextlib
 import sqlite3
 import subprocess
 import sys
