@@ -2,18 +2,17 @@
 
     CASES = [Case("power", 'type: "Power" power_param { power: 3 }', {"x": (2, 5)}, lambda x: x**3)]
 
-    @pytest.mark.parametrize("case", CASES, ids=str)
-    def test_tops_equal_the_formula(case):
-        check_formula(case)
+    class TestCases(Cases):
+        cases = CASES
 
-and so on with check_gradient and check_export; check_refused takes a configuration that must not pass.
+gives three tests a case; check_refused takes a configuration that must not pass.
 """
 
 import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -205,3 +204,21 @@ def check_recorded(name: str) -> None:
     for key, want in part("param_diff").items():
         runs = net.backward.layers[net.layer_names.index(key.rsplit("/", 1)[0])]
         assert_close(param_diffs[number(key)] if runs else 0 * want, want, f"gradient of parameter {key}")
+
+
+class Cases:
+    """What every case of a table must show: its formula, the numerical gradient, and a step that lowers for CUDA."""
+
+    cases: ClassVar[Sequence[Case]]
+
+    def pytest_generate_tests(self, metafunc):
+        metafunc.parametrize("case", self.cases, ids=str)
+
+    def test_tops_equal_the_formula(self, case):
+        check_formula(case)
+
+    def test_gradient_is_the_numerical_one(self, case):
+        check_gradient(case)
+
+    def test_step_lowers_for_cuda(self, case):
+        check_export(case)

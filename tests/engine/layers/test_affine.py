@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from harness import Case, check_export, check_formula, check_gradient, check_refused
+from harness import Case, Cases, check_refused
 
 X = {"x": (2, 3, 4, 5)}
 SCALE = 'type: "Scale" scale_param'
@@ -33,19 +33,8 @@ CASES = [
 ]
 
 
-@pytest.mark.parametrize("case", CASES, ids=str)
-def test_tops_equal_the_formula(case):
-    check_formula(case)
-
-
-@pytest.mark.parametrize("case", CASES, ids=str)
-def test_gradient_is_the_numerical_one(case):
-    check_gradient(case)
-
-
-@pytest.mark.parametrize("case", CASES, ids=str)
-def test_step_lowers_for_cuda(case):
-    check_export(case)
+class TestCases(Cases):
+    cases = CASES
 
 
 REFUSED = [

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from harness import Case, check_export, check_formula, check_gradient, check_refused, slopes
+from harness import Case, Cases, check_refused, slopes
 
 TWO = {"a": (2, 3, 4), "b": (2, 3, 4)}
 THREE = {**TWO, "c": (2, 3, 4)}
@@ -19,19 +19,8 @@ CASES = [
 ]
 
 
-@pytest.mark.parametrize("case", CASES, ids=str)
-def test_tops_equal_the_formula(case):
-    check_formula(case)
-
-
-@pytest.mark.parametrize("case", CASES, ids=str)
-def test_gradient_is_the_numerical_one(case):
-    check_gradient(case)
-
-
-@pytest.mark.parametrize("case", CASES, ids=str)
-def test_step_lowers_for_cuda(case):
-    check_export(case)
+class TestCases(Cases):
+    cases = CASES
 
 
 REFUSED = [

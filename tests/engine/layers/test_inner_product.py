@@ -1,7 +1,7 @@
 """InnerProduct."""
 
 import pytest
-from harness import Case, check_export, check_formula, check_gradient, check_refused
+from harness import Case, Cases, check_refused
 
 X = {"x": (2, 3, 4)}
 OF = 'type: "InnerProduct" inner_product_param {{ {} }}'.format
@@ -18,19 +18,8 @@ CASES = [
 ]
 
 
-@pytest.mark.parametrize("case", CASES, ids=str)
-def test_tops_equal_the_formula(case):
-    check_formula(case)
-
-
-@pytest.mark.parametrize("case", CASES, ids=str)
-def test_gradient_is_the_numerical_one(case):
-    check_gradient(case)
-
-
-@pytest.mark.parametrize("case", CASES, ids=str)
-def test_step_lowers_for_cuda(case):
-    check_export(case)
+class TestCases(Cases):
+    cases = CASES
 
 
 REFUSED = [
