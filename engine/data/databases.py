@@ -16,6 +16,7 @@ from weakref import WeakValueDictionary
 import lmdb
 
 from engine.errors import DataError
+from engine.proto import files
 
 COMMIT_EVERY = 1000
 """Records in one transaction, as in Caffe's converters."""
@@ -165,11 +166,7 @@ class LMDBWriter:
         if self.path.exists():
             raise DataError(f"{self.path}: another process made it meanwhile; its version stays.")
         self._folder.rename(self.path)
-        parent = os.open(self.path.parent, os.O_RDONLY)
-        try:
-            os.fsync(parent)
-        finally:
-            os.close(parent)
+        files.sync_folder(self.path.parent)
 
 
 def missing_key(path: Path, key: bytes) -> DataError:
