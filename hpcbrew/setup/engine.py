@@ -6,6 +6,7 @@ engine                   a link to the one in use
 wheels/DIGEST/           what was sent for an installation; taken away after it
 """
 
+import contextlib
 import hashlib
 import json
 import secrets
@@ -20,6 +21,7 @@ from hpcbrew.cluster import Cluster
 from hpcbrew.errors import TransportError
 from hpcbrew.job import Upload
 from hpcbrew.plan import ENGINE
+from hpcbrew.setup import leftovers, wheelhouse
 from hpcbrew.setup import python as pythons
 from hpcbrew.setup import wheel as wheels
 from hpcbrew.setup.python import Python
@@ -59,6 +61,8 @@ def install(
     transport: Transport, cluster: Cluster, root: PurePosixPath, wanted: Wanted, moving: Moving
 ) -> Generator[str, None, None]:
     """Says what was done. Raises TransportError or RequestError: then the engine that was in use still is."""
+    for unfinished in (ENGINES, WHEELS):
+        yield from leftovers.clear(transport, root / unfinished, FACTS)
     with tempfile.TemporaryDirectory() as made:
         wheel = wheels.make(Path(made))
         facts = {"wheel": wheel.name, "sha256": _sha256(wheel), "extra": wanted.extra}
@@ -78,7 +82,8 @@ def install(
             transport.add_files(folder, {PurePosixPath(FACTS): json.dumps(facts).encode()})
             before = _use(transport, root, folder)
         except BaseException:
-            transport.remove_folder(folder)
+            with contextlib.suppress(TransportError):  # after a cut the next setup does it
+                leftovers.remove(transport, folder)
             raise
     yield f"installed {wheel.name} [{wanted.extra}] in {folder}; {root / ENGINE} leads to it"
     if before:
@@ -108,6 +113,7 @@ class _Installation:
 def _fill(
     new: _Installation, root: PurePosixPath, wheel: Path, wanted: Wanted, moving: Moving, made: Path
 ) -> Generator[str, None, None]:
+    new.transport.make_folder(new.folder, {PurePosixPath(leftovers.MAKER): leftovers.maker().encode()})
     _done(new.run(new.python.path, "-m", "venv", str(new.folder)), "the virtual environment could not be made")
     online = not wanted.offline and new.pip(*PROBE, "--dest", str(new.folder / "tmp")).status == 0
     if online:
@@ -120,7 +126,8 @@ def _fill(
             else ("the cluster reaches no package index: wheels are collected here and sent")
         )
         house = made / "wheelhouse"
-        wheels.pip(download_arguments(wheel, wanted.extra, new.python, house), "collecting the engine's wheels")
+        target = wheelhouse.parse(new.run(str(new.folder / "bin" / "python"), "-c", wheelhouse.ASK))
+        wheelhouse.collect(wheel, wanted.extra, target, house)
         files = sorted({wheel.name: wheel, **{path.name: path for path in house.iterdir()}}.values())
         source = ["--no-index", "--find-links"]
     uploads = _uploads(files)
@@ -128,23 +135,12 @@ def _fill(
     with moving("sending", sum(upload.size for upload in uploads)) as progress:
         ship(uploads, root, new.transport, progress)
     yield f"sent {len(uploads)} wheel{'' if len(uploads) == 1 else 's'}"
+    yield "installing it, which takes some minutes"
     where = [*source, str(there)] if source else []
     asked = f"{there / wheel.name}[{wanted.extra}]"
     _done(new.pip("install", "--quiet", "--only-binary=:all:", *where, asked), "pip could not install the engine")
     new.transport.remove_folder(there)
     new.transport.remove_folder(new.folder / "tmp")
-
-
-def download_arguments(wheel: Path, extra: str, python: Python, into: Path) -> list[str]:
-    """What pip on this machine is to be told, to collect what a Python of another machine needs."""
-    version = f"{python.version[0]}.{python.version[1]}"
-    platforms = [argument for tag in python.platforms for argument in ("--platform", tag)]
-    return [
-        "download",
-        *("--dest", str(into), "--only-binary=:all:", "--implementation", "cp", "--python-version", version),
-        *platforms,
-        f"{wheel}[{extra}]",
-    ]
 
 
 def _sha256(path: Path) -> str:

@@ -1,6 +1,5 @@
-"""A cluster's Python: found on its PATH or in its modules, and what it takes to collect wheels for it."""
+"""A cluster's Python: found on its PATH or in its modules."""
 
-import re
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
@@ -15,8 +14,8 @@ TRIED = 12  # modules that are looked into, newest first: each takes a second or
 
 # Without venv and ensurepip, as on a bare Debian, it is of no use here.
 _ABOUT = (
-    "import sys, platform, venv, ensurepip; print('@python', '%d.%d' % sys.version_info[:2], platform.machine(), "
-    "'-'.join(platform.libc_ver()), sys.executable, sys.argv[1], sep='\\t')"
+    "import sys, venv, ensurepip; print('@python', '%d.%d' % sys.version_info[:2], sys.executable, sys.argv[1], "
+    "sep='\\t')"
 )
 # $1: that program; $2: a pattern of modules to look into, or nothing; $3: one module, or nothing; the rest: commands.
 SURVEY = rf"""
@@ -43,11 +42,9 @@ exit 0
 
 @dataclass(frozen=True)
 class Python:
-    """`libc` as platform.libc_ver gives it, `glibc-2.28`; `module` is what was loaded to find it, None for nothing."""
+    """`module` is what was loaded to find it, None for nothing."""
 
     version: tuple[int, int]
-    machine: str
-    libc: str
     path: str
     module: str | None
 
@@ -55,19 +52,6 @@ class Python:
     def words(self) -> str:
         loaded = f" (module {self.module})" if self.module else ""
         return f"Python {self.version[0]}.{self.version[1]}, {self.path}{loaded}"
-
-    @property
-    def platforms(self) -> list[str]:
-        """The platform tags whose wheels it takes, by pip's names (PEP 600), newest first."""
-        match = re.fullmatch(r"glibc-2\.(\d+)", self.libc)
-        if match is None:
-            raise TransportError(
-                f"{self.path} was built with {self.libc or 'an unknown libc'}: wheels for it cannot be collected here"
-            )
-        minor = int(match[1])
-        modern = [f"manylinux_2_{n}_{self.machine}" for n in range(minor, 4, -1)]
-        old = {17: "manylinux2014", 12: "manylinux2010", 5: "manylinux1"}
-        return modern + [f"{name}_{self.machine}" for least, name in old.items() if minor >= least]
 
 
 def survey_command(names: tuple[str, ...], *, module: str = "", pattern: str = "") -> tuple[str, ...]:
@@ -78,8 +62,8 @@ def parse(out: str) -> list[Python]:
     """Each Python once, in the order found; other lines are login noise."""
     rows = [line.split("\t") for line in out.splitlines() if line.startswith("@python\t")]
     found = {
-        path: Python((int(v.split(".")[0]), int(v.split(".")[1])), machine, libc, path, None if m == "-" else m)
-        for _, v, machine, libc, path, m in reversed(rows)
+        path: Python((int(v.split(".")[0]), int(v.split(".")[1])), path, None if m == "-" else m)
+        for _, v, path, m in reversed(rows)
     }
     return list(reversed(found.values()))
 

@@ -3,6 +3,7 @@
 import subprocess
 import sys
 import zipfile
+from collections.abc import Sequence
 from importlib import metadata
 from pathlib import Path
 
@@ -21,9 +22,9 @@ def make(folder: Path) -> Path:
     return repack(metadata.distribution(DISTRIBUTION), folder)
 
 
-def pip(arguments: list[str], doing: str) -> None:
-    """Runs pip on this machine. Raises RequestError with its last words."""
-    command = [sys.executable, "-P", "-m", "pip", "--quiet", "--disable-pip-version-check", *arguments]
+def pip(arguments: list[str], doing: str, start: Sequence[str] = ("-m", "pip")) -> None:
+    """Runs pip on this machine, as Python is told to `start` it. Raises RequestError with its last words."""
+    command = [sys.executable, "-P", *start, "--quiet", "--disable-pip-version-check", *arguments]
     done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         said = "\n".join((done.stderr or done.stdout).strip().splitlines()[-8:])

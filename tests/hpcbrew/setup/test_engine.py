@@ -1,3 +1,5 @@
+import os
+import socket
 import subprocess
 from contextlib import nullcontext
 from pathlib import Path, PurePosixPath
@@ -9,10 +11,9 @@ from test_wheel import stub
 from hpcbrew import cluster
 from hpcbrew.cluster import Cluster
 from hpcbrew.errors import HpcbrewError, TransportError
-from hpcbrew.setup import engine
+from hpcbrew.setup import engine, leftovers
 from hpcbrew.setup import wheel as wheels
 from hpcbrew.setup.engine import Wanted
-from hpcbrew.setup.python import Python
 
 # A Python whose virtual environments find pip instead of installing it: that takes ten times as long as all the rest.
 QUICK = """
@@ -130,9 +131,22 @@ def test_a_folder_that_setup_did_not_make_stays(there, site: Cluster) -> None:
     assert mine.read_text() == "kept"
 
 
-def test_what_pip_is_told_to_collect() -> None:
-    python = Python((3, 11), "x86_64", "glibc-2.28", "/usr/bin/python3.11", None)
-    arguments = engine.download_arguments(Path("hpcbrew.whl"), "cuda12", python, Path("house"))
-    assert arguments[-1] == "hpcbrew.whl[cuda12]"
-    assert arguments[arguments.index("--python-version") + 1] == "3.11"
-    assert "manylinux_2_28_x86_64" in arguments
+def test_what_was_cut_off_is_taken_away_and_what_another_makes_is_left(there, site: Cluster) -> None:
+    makers = {
+        "cut": f"{socket.gethostname()} {2**22 + 1}",
+        "mine": leftovers.maker(),
+        "other": "elsewhere 1",
+        "old": "",
+    }
+    for name, maker in makers.items():
+        folder = there.home / "scratch" / "engines" / name
+        folder.mkdir(parents=True)
+        (folder / leftovers.MAKER).write_text(maker)
+    for path in (folder / leftovers.MAKER, folder):
+        os.utime(path, (0, 0))
+    said = install(there, site)
+    assert [line.split("/")[-1] for line in said[:2]] == [
+        f"{name}, which was never finished" for name in ("cut", "old")
+    ]
+    assert {"mine", "other"} < {path.name for path in (there.home / "scratch" / "engines").iterdir()}
+    assert len(list((there.home / "scratch" / "engines").iterdir())) == 3

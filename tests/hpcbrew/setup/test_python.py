@@ -8,8 +8,8 @@ from hpcbrew.errors import TransportError
 from hpcbrew.setup import python
 from hpcbrew.setup.python import Python
 
-OLD = Python((3, 9), "x86_64", "glibc-2.28", "/usr/bin/python3.9", None)
-NEW = Python((3, 12), "x86_64", "glibc-2.28", "/apps/3.12/bin/python3", "python/3.12")
+OLD = Python((3, 9), "/usr/bin/python3.9", None)
+NEW = Python((3, 12), "/apps/3.12/bin/python3", "python/3.12")
 HERE = sys.version_info[:2]
 
 
@@ -19,33 +19,19 @@ def site(**values: str) -> Cluster:
 
 def says(version: str, path: str) -> str:
     """A Python of another version, as the survey's program would make it speak."""
-    return f"printf '@python\\t{version}\\tx86_64\\tglibc-2.28\\t{path}\\t%s\\n' \"$3\""
+    return f"printf '@python\\t{version}\\t{path}\\t%s\\n' \"$3\""
 
 
 def test_the_newest_that_will_do_is_taken() -> None:
     assert python.best([OLD, NEW]) == NEW
     assert python.best([OLD]) is None
-    assert python.best([Python((3, 99), "x86_64", "glibc-2.28", "/future", None)]) is None
-
-
-def test_platform_tags_are_those_of_its_glibc_and_older() -> None:
-    tags = NEW.platforms
-    assert tags[0] == "manylinux_2_28_x86_64"
-    assert {"manylinux_2_17_x86_64", "manylinux2014_x86_64"} <= set(tags)
-    assert "manylinux_2_34_x86_64" not in tags
-
-
-def test_wheels_for_another_libc_cannot_be_collected() -> None:
-    with pytest.raises(TransportError, match="unknown libc"):
-        _ = Python((3, 12), "x86_64", "", "/usr/bin/python3", None).platforms
+    assert python.best([Python((3, 99), "/future", None)]) is None
 
 
 def test_a_real_python_on_the_path_is_found(there) -> None:
     (there.bin / f"python{HERE[0]}.{HERE[1]}").symlink_to(sys.executable)
     found = python.find(there.transport, site())
     assert (found.version, found.module) == (HERE, None)
-    assert found.machine
-    assert found.platforms
 
 
 def test_one_that_is_too_old_is_passed_over_for_a_module(there) -> None:

@@ -1,0 +1,65 @@
+"""Installations that were never finished: a line that was cut, a laptop that was shut. The next setup takes them away.
+
+Another setup may be at work at the same time, on this machine or another: its folder is left alone.
+"""
+
+import contextlib
+import os
+import socket
+from collections.abc import Iterator
+from pathlib import PurePosixPath
+
+from hpcbrew.answer import Answer
+from hpcbrew.transports import Transport
+
+MAKER = "engine.maker"
+"""Says in a folder which process makes it; of no use once it is whole."""
+
+# $1: a folder of folders; $2: a file that a finished one has; $3: MAKER. Prints of each that has it not: its name, its
+# maker, and something in it that has changed within a day.
+SURVEY = r"""
+cd -- "$1" 2>/dev/null || exit 0
+for one in */; do
+    one=${one%/}
+    [ -d "$one" ] && [ ! -e "$one/$2" ] || continue
+    maker=$(head -n 1 -- "$one/$3" 2>/dev/null)
+    printf '@left\t%s\t%s\t%s\n' "$one" "$maker" "$(find "./$one" -mmin -1440 -print -quit)"
+done
+"""
+# What was cut off may go on there for a while, and writes into the folder that is being taken away.
+REMOVE = 'rm -rf -- "$1" 2>/dev/null || { sleep 2; rm -rf -- "$1"; }'
+
+
+def maker() -> str:
+    """This process, as `MAKER` names it."""
+    return f"{socket.gethostname()} {os.getpid()}"
+
+
+def clear(transport: Transport, folder: PurePosixPath, finished: str) -> Iterator[str]:
+    """Takes away what is in `folder`, lacks the file `finished`, and nobody works on. Says what was taken away."""
+    command = ["bash", "-c", SURVEY, "bash", str(folder), finished, MAKER]
+    for line in transport.run(command, PurePosixPath("/")).out.splitlines():
+        if not line.startswith("@left\t"):
+            continue
+        _, name, made_by, changed = line.split("\t")
+        if _dead(made_by) or not changed:
+            remove(transport, folder / name)
+            yield f"took away {folder / name}, which was never finished"
+
+
+def remove(transport: Transport, folder: PurePosixPath) -> Answer:
+    """Takes a folder away though something may still write into it."""
+    return transport.run(["bash", "-c", REMOVE, "bash", str(folder)], PurePosixPath("/"))
+
+
+def _dead(made_by: str) -> bool:
+    """Whether it was a process of this machine that is no more."""
+    host, _, pid = made_by.partition(" ")
+    if host != socket.gethostname() or not pid.isdigit():
+        return False
+    with contextlib.suppress(PermissionError):
+        try:
+            os.kill(int(pid), 0)
+        except ProcessLookupError:
+            return True
+    return False

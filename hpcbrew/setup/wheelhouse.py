@@ -1,0 +1,69 @@
+"""The wheels of an installation, collected on this machine for the Python of another.
+
+The Python there says what it is, by pip's own words for it. pip here is told the platforms; that it takes markers, as
+`; python_version < "3.12"`, for this machine's whatever it is told (pypa/pip#11664), is put right around it.
+"""
+
+import json
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from hpcbrew.answer import Answer
+from hpcbrew.errors import TransportError
+from hpcbrew.setup import wheel as wheels
+
+MARK = "@target\t"
+
+# For the new environment's Python there.
+ASK = f"""
+import json
+from pip._vendor.packaging import markers, tags
+platforms = list(dict.fromkeys(tag.platform for tag in tags.sys_tags() if tag.platform != "any"))
+print({MARK!r} + json.dumps({{"environment": markers.default_environment(), "platforms": platforms}}))
+"""
+
+# For the Python here. What it changes is pip's own, so it looks whether pip heeds it.
+COLLECT = """
+import json, sys
+from pip._internal.cli.main import main
+from pip._vendor.packaging import markers
+environment = json.loads(sys.argv.pop(1))
+markers.default_environment = lambda: dict(environment)
+environment["platform_release"], release = "heeded", environment["platform_release"]
+if not markers.Marker("platform_release == 'heeded'").evaluate():
+    sys.exit("this pip cannot be told of another machine's markers; another version may: pip install --upgrade pip")
+environment["platform_release"] = release
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+@dataclass(frozen=True)
+class Target:
+    """A Python elsewhere: the values of its markers (PEP 508), and its platform tags, best first."""
+
+    environment: dict[str, str]
+    platforms: tuple[str, ...]
+
+
+def parse(answer: Answer) -> Target:
+    """Reads what `ASK` prints; other lines are login noise. Raises TransportError."""
+    said = next((line for line in answer.out.splitlines() if line.startswith(MARK)), None)
+    if said is None:
+        raise TransportError(f"the new environment's pip there does not say what wheels it takes: {answer.words}")
+    found = json.loads(said.removeprefix(MARK))
+    return Target(found["environment"], tuple(found["platforms"]))
+
+
+def collect(wheel: Path, extra: str, target: Target, into: Path) -> None:
+    """Raises RequestError with pip's last words."""
+    version = re.match(r"\d+(\.\d+)*", target.environment["python_full_version"])
+    assert version is not None, target
+    arguments = [
+        "download",
+        *("--dest", str(into), "--only-binary=:all:", "--implementation", "cp", "--python-version", version[0]),
+        *(argument for tag in target.platforms for argument in ("--platform", tag)),
+        f"{wheel}[{extra}]",
+    ]
+    start = ("-c", COLLECT, json.dumps(target.environment))
+    wheels.pip(arguments, "collecting the engine's wheels", start)
