@@ -46,7 +46,7 @@ def collected(index: Path, target: Target) -> set[str]:
 def test_a_python_says_its_markers_and_platforms() -> None:
     target = ask()
     assert target.environment["python_version"] == f"{sys.version_info[0]}.{sys.version_info[1]}"
-    assert target.platforms[-1].startswith("linux_")
+    assert any(tag.startswith("linux_") for tag in target.platforms)
     assert "any" not in target.platforms
 
 
