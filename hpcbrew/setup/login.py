@@ -1,7 +1,7 @@
 """The first login: the host's key confirmed, then as many factors as the site asks for."""
 
 import subprocess
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import PurePosixPath
 
 from hpcbrew.errors import LoginRefused, TransportError
@@ -31,7 +31,7 @@ def login(
         yield f"{destination} lets you in without a password already"
         return session
     session = Ssh(destination, prompter, resolve)
-    _enter(session, TRIES if ask else 1)
+    yield from _enter(session, TRIES if ask else 1)
     yield f"logged in to {destination}"
     host = resolve(destination)
     yield from keys.prepare(host, kind, session, ask=ask)
@@ -54,12 +54,13 @@ def login_by_client(
     return session
 
 
-def _enter(session: Ssh, tries: int) -> None:
+def _enter(session: Ssh, tries: int) -> Iterator[str]:
     for left in reversed(range(tries)):
         try:
             session.run(["true"], PurePosixPath("/"))
         except LoginRefused:
             if not left:
                 raise
+            yield f"that was refused; {left} more {'try' if left == 1 else 'tries'}"
         else:
             return

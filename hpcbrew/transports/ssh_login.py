@@ -256,9 +256,12 @@ class _Factors(AuthStrategy):
 
     def _interactive(self, transport: paramiko.Transport) -> list[str] | None:
         def handler(title: str, instructions: str, prompts: list[tuple[str, bool]]) -> list[str]:
-            lead = " ".join(part for part in (title, instructions) if part)
+            lead = " ".join(part for part in (f"({self.host.user}@{self.host.hostname})", title, instructions) if part)
             answers = [self.prompter.answer(f"{lead} {text}".strip() + " ", secret=not echo) for text, echo in prompts]
-            return [answer or "" for answer in answers]
+            given = [answer for answer in answers if answer is not None]
+            if len(given) < len(answers):  # an empty answer would count as a failed login, and some sites lock accounts
+                raise paramiko.AuthenticationException("nobody is there to be asked")
+            return given
 
         try:
             return list(transport.auth_interactive(self.host.user, handler))

@@ -31,7 +31,7 @@ class Person(Unattended):
         return fingerprint == self.trusted
 
     def answer(self, prompt: str, *, secret: bool) -> str | None:
-        word = prompt.split(maxsplit=1)[0].strip(":").lower()
+        word = prompt.removeprefix("(me@127.0.0.1) ").split(maxsplit=1)[0].strip(":").lower()
         self.asked.append((word, secret))
         answers = self.answers[word]
         return str(answers.pop(0) if len(answers) > 1 else answers[0])
@@ -94,6 +94,7 @@ def test_no_secret_is_written_down(server: LoginServer, home: Path) -> None:
 
 def test_a_mistyped_password_may_be_tried_again(server: LoginServer) -> None:
     said, _ = run(server, Person(server, password=["wrong", PASSWORD]))
+    assert said[0] == "that was refused; 2 more tries"
     assert said[-1].startswith("it opens the door")
 
 
@@ -110,6 +111,13 @@ def test_a_second_factor_is_asked_for_and_said_to_stay(tmp_path: Path) -> None:
         assert person.asked == [("password", True), ("code", True)]
         assert said[-1] == "the site asks for more than a key at each login: keyboard-interactive"
         assert authorized(server).startswith("ssh-ed25519 ")
+
+
+def test_no_empty_code_is_sent_where_nobody_is_asked(tmp_path: Path) -> None:
+    """It would count as a failed login, and some sites lock accounts."""
+    with login_server.serve(tmp_path, second_factor=True) as server:
+        run(server, Person(server, password=PASSWORD, code=CODE))
+        assert ("code", False) not in server.log
 
 
 def test_a_site_without_keys_is_told_from_one_that_refuses_this_key(tmp_path: Path) -> None:
