@@ -43,6 +43,12 @@ export TMPDIR="$tmp" PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_I
 unset PYTHONPATH PYTHONHOME
 mkdir -p -- "$tmp" && exec "$@"
 """
+# Where a module's Python finds its own library by the module alone, as EasyBuild's: jobs start it without. $1: the
+# environment's Python, a link; the name by which it is called leads it to the environment, so that is handed on.
+STAND_ALONE = r"""
+real=$(readlink -f -- "$1") && rm -- "$1" && printf '#!/bin/bash\nexport LD_LIBRARY_PATH=%q%s\nexec -a "$0" %q "$@"\n' \
+    "$LD_LIBRARY_PATH" '${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}' "$real" >"$1" && chmod +x -- "$1"
+"""
 # Something small that hpcbrew needs anyway: if that comes, all comes.
 PROBE = ["download", "--quiet", "--no-deps", "--retries", "0", "--timeout", "10", "click"]
 
@@ -103,8 +109,12 @@ class _Installation:
         given = (self.python.module or "-", self.cluster.proxy or "", str(self.folder / "tmp"))
         return self.transport.run(("bash", "-l", "-c", RUN, "bash", *given, *command), PurePosixPath("/"))
 
+    @property
+    def python_there(self) -> PurePosixPath:
+        return self.folder / "bin" / "python"
+
     def pip(self, *arguments: str) -> Answer:
-        return self.run(str(self.folder / "bin" / "python"), "-m", "pip", *arguments)
+        return self.run(str(self.python_there), "-m", "pip", *arguments)
 
     def version(self) -> Answer:
         return self.run(str(self.folder / "bin" / "caffe"), "--version")
@@ -115,6 +125,10 @@ def _fill(
 ) -> Generator[str, None, None]:
     new.transport.make_folder(new.folder, {PurePosixPath(leftovers.MAKER): leftovers.maker().encode()})
     _done(new.run(new.python.path, "-m", "venv", str(new.folder)), "the virtual environment could not be made")
+    if not _starts(new.transport, new.python_there, "-c", ""):
+        _done(
+            new.run("bash", "-c", STAND_ALONE, "bash", str(new.python_there)), "its Python could not be made to start"
+        )
     online = not wanted.offline and new.pip(*PROBE, "--dest", str(new.folder / "tmp")).status == 0
     if online:
         files, source = [wheel], []
@@ -126,7 +140,7 @@ def _fill(
             else ("the cluster reaches no package index: wheels are collected here and sent")
         )
         house = made / "wheelhouse"
-        target = wheelhouse.parse(new.run(str(new.folder / "bin" / "python"), "-c", wheelhouse.ASK))
+        target = wheelhouse.parse(new.run(str(new.python_there), "-c", wheelhouse.ASK))
         wheelhouse.collect(wheel, wanted.extra, target, house)
         files = sorted({wheel.name: wheel, **{path.name: path for path in house.iterdir()}}.values())
         source = ["--no-index", "--find-links"]
@@ -165,8 +179,13 @@ def _in_use(transport: Transport, root: PurePosixPath) -> dict[str, str] | None:
 
 
 def _works(transport: Transport, folder: PurePosixPath) -> bool:
+    return _starts(transport, folder / "bin" / "caffe", "--version")
+
+
+def _starts(transport: Transport, program: PurePosixPath, *arguments: str) -> bool:
     """As a job starts it: in a login shell, without the module that Python may have come from."""
-    command = ["bash", "-l", "-c", 'test -x "$1" && exec "$1" --version', "bash", str(folder / "bin" / "caffe")]
+    script = 'test -x "$1" && exec "$@"'
+    command = ["bash", "-l", "-c", script, "bash", str(program), *arguments]
     return transport.run(command, PurePosixPath("/")).status == 0
 
 

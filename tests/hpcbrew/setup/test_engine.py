@@ -89,6 +89,19 @@ def test_offline_the_wheels_are_collected_here_and_sent(there, site: Cluster) ->
     assert caffe(there) == "caffe of a stub\n"
 
 
+def test_a_python_that_needs_its_modules_libraries_brings_them(tmp_path: Path) -> None:
+    environment = tmp_path / "environment"
+    subprocess.run(["/usr/bin/python3", "-m", "venv", "--without-pip", environment], check=True)
+    python = environment / "bin" / "python"
+    loaded = os.environ | {"LD_LIBRARY_PATH": "/lib of it"}
+    subprocess.run(["bash", "-c", engine.STAND_ALONE, "bash", python], env=loaded, check=True)
+    script = environment / "bin" / "script"
+    script.write_text(f"#!{python}\nimport os, sys; print(sys.prefix, os.environ['LD_LIBRARY_PATH'])")
+    script.chmod(0o755)
+    done = subprocess.run([script], capture_output=True, text=True, check=True, env={"LD_LIBRARY_PATH": "/old"})
+    assert done.stdout == f"{environment} /lib of it:/old\n"
+
+
 def test_a_new_version_is_put_in_use_and_the_old_one_stays(
     there, site: Cluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:

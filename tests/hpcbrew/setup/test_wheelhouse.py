@@ -60,7 +60,7 @@ def test_requirements_are_those_of_the_python_there_not_of_this_one(index: Path)
 
 
 def test_wheels_of_another_platform_are_none_of_its(index: Path) -> None:
-    next(index.glob("older-*")).rename(index / "older-1-py3-none-manylinux_2_39_riscv64.whl")
+    next(index.glob("older-*")).rename(index / "older-0.1.0-py3-none-manylinux_2_39_riscv64.whl")
     with pytest.raises(RequestError, match="older"):
         collected(index, ask())
     assert "older" in collected(index, replace(ask(), platforms=("manylinux_2_39_riscv64",)))
