@@ -13,6 +13,9 @@ from hpcbrew import places, quantity
 from hpcbrew.address import Address
 from hpcbrew.errors import ProfileError
 
+LOGIN = re.compile(r"//[^/]*@")
+"""In a URL: what may hold a password."""
+
 
 def _one_line(text: str) -> str:
     """Directives are lines of a script: a line break in a value would start another command."""
@@ -23,16 +26,37 @@ def _one_line(text: str) -> str:
 
 def _without_password(url: str) -> str:
     """A profile is no place for a secret: it is shown, copied, and handed on."""
-    if re.search(r"//[^/]*@", url):
+    if LOGIN.search(url):
         raise ValueError("must hold no login, as http://proxy.example.org:3128")
     return url
 
 
+def _matching(pattern: str, allowed: str) -> AfterValidator:
+    """What a user reads of a pattern is what it allows, in words."""
+
+    def check(text: str) -> str:
+        if not re.fullmatch(pattern, text):
+            raise ValueError(f"must be {allowed}")
+        return text
+
+    return AfterValidator(check)
+
+
 Text = Annotated[str, AfterValidator(_one_line)]
-Host = Annotated[str, Field(pattern=r"^[\w.\[][\w.:@%\[\]+-]*$")]
-Word = Annotated[str, Field(pattern=r"^[\w.:@%+=/,*-]+$")]
+Host = Annotated[
+    str,
+    _matching(r"[\w.\[][\w.:@%\[\]+-]*", "what ssh takes, in one word: an alias, HOST, USER@HOST or USER@HOST:PORT"),
+]
+Word = Annotated[str, _matching(r"[\w.:@%+=/,*-]+", "one word of letters, digits and . _ : @ % + = / , * -")]
+Variable = Annotated[str, _matching(r"[A-Za-z_]\w*", "the name of a variable: letters, digits and _, no digit first")]
 # A path that a shell may expand inside double quotes, and nothing that could do more than that.
-Scratch = Annotated[str, Field(pattern=r"^(~|/|\$\w+)(/|[\w.+-]|\$\w+)*$")]
+Scratch = Annotated[
+    str,
+    _matching(
+        r"(~|/|\$\w+)(/|[\w.+-]|\$\w+)*",
+        "a path that starts with ~, / or $VARIABLE, of letters, digits and . _ + - and $VARIABLES",
+    ),
+]
 Seconds = Annotated[int, BeforeValidator(quantity.seconds)]
 Bytes = Annotated[int, BeforeValidator(quantity.size)]
 
@@ -118,7 +142,7 @@ class Cluster(_Part):
     name_length: Annotated[int, Field(ge=8)] = 230
     modules: tuple[Module, ...] = ()
     caffe_module: Module | None = None
-    environment: dict[Annotated[str, Field(pattern=r"^[A-Za-z_]\w*$")], Text] = {}
+    environment: dict[Variable, Text] = {}
     proxy: Annotated[Text, AfterValidator(_without_password)] | None = None
     key: Literal["ed25519", "rsa"] = "ed25519"
     python: Word | None = None
@@ -217,7 +241,8 @@ def _read(path: Path) -> dict[str, Any]:
         where = f"{path}:{mark.line + 1}" if mark else str(path)
         raise ProfileError(f"{where}: not YAML: {getattr(error, 'problem', None) or error}") from None
     if not isinstance(values, dict):
-        raise ProfileError(f"{path}: a profile is a list of `key: value`; this is {type(values).__name__}")
+        found = "empty" if values is None else type(values).__name__
+        raise ProfileError(f"{path}: a profile is a list of `key: value`; this is {found}")
     if "name" in values:
         raise ProfileError(f"{path}: name: a cluster is called as its file is, {path.stem!r}; take this line out")
     return values
@@ -239,21 +264,39 @@ def _merge(base: dict[str, Any], own: dict[str, Any]) -> dict[str, Any]:
 
 def _explain(path: Path, error: ValidationError) -> str:
     """One line a fault: file, key, value, and the choices where there are any."""
-    return "\n".join(f"{path}: {_fault(dict(fault))}" for fault in error.errors())
+    faults: dict[str, list[str]] = {}
+    for fault in error.errors():
+        value, message = _fault(dict(fault))
+        faults.setdefault(value, []).append(message)
+    return "\n".join(f"{path}: {value}{', or '.join(messages)}" for value, messages in faults.items())
 
 
-def _fault(fault: dict[str, Any]) -> str:
-    where = [str(part) for part in fault["loc"] if part != "[key]"]
+# What pydantic says of a part of a profile that is of the wrong kind, for a reader of YAML.
+KINDS = {
+    "model_type": "must be a list of `key: value`",
+    "dict_type": "must be a list of `key: value`",
+    "tuple_type": "must be a list, each of its entries with a - before it",
+    "string_type": "must be text: put it in quotes",
+}
+# How pydantic names the alternatives of a value, among the keys that lead to it.
+ALTERNATIVE = re.compile(r"\[key\]|constrained-int|literal\[.*\]")
+
+
+def _fault(fault: dict[str, Any]) -> tuple[str, str]:
+    """Where it is with what is there, and what is wrong with that: alternatives have the first in common."""
+    where = [str(part) for part in fault["loc"] if not ALTERNATIVE.fullmatch(str(part))]
     key = ".".join(where)
     if fault["type"] == "extra_forbidden":
         keys = _keys_at(where[:-1])
         near = difflib.get_close_matches(where[-1], keys, n=1)
         hint = f" Did you mean {near[0]!r}?" if near else ""
-        return f"{key}: no such key.{hint} There are: {', '.join(keys)}"
+        return f"{key}: ", f"no such key.{hint} There are: {', '.join(keys)}"
     if fault["type"] == "missing":
-        return f"{key}: missing"
-    message = fault["msg"].removeprefix("Value error, ")
-    return f"{key}: {fault['input']!r}: {message}" if where else message
+        return f"{key}: ", "missing"
+    message = KINDS.get(fault["type"], fault["msg"])
+    message = message.removeprefix("Value error, ").replace("Input should be", "must be")
+    shown = LOGIN.sub("//…@", repr(fault["input"]))
+    return (f"{key}: {shown}: " if where else ""), message
 
 
 def _keys_at(where: list[str]) -> list[str]:

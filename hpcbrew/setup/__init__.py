@@ -68,6 +68,6 @@ def _step(name: str, lines: Generator[str, None, T]) -> Generator[str, None, T]:
             result: T = end.value
             return result
         except HpcbrewError as error:
-            error.args = (f"{name}: {error}", *error.args[1:])
+            error.args = (f"{name}: {str(error).removeprefix(f'{name}: ')}", *error.args[1:])
             raise
         yield f"{name}: {line}"

@@ -84,7 +84,10 @@ def install(transport: Transport, public: str) -> bool:
     blob = " ".join(public.split()[:2])
     answer = transport.run(["bash", "-c", INSTALL, "bash", blob, public], PurePosixPath("/"))
     if answer.status != 0 or answer.out.split()[-1:] not in (["there"], ["added"]):
-        raise TransportError(f"~/.ssh/authorized_keys could not be written there: {answer.words}")
+        raise TransportError(
+            f"~/.ssh/authorized_keys could not be written there: {answer.words}. Make it yours to write to; or, where "
+            f"the site has keys registered elsewhere, register this one there and try again: {public}"
+        )
     return answer.out.split()[-1] == "added"
 
 

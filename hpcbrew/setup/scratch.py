@@ -61,7 +61,13 @@ def decide(pattern: str, survey: Survey) -> Decision:
     """What to do for a profile's `scratch`. Raises TransportError where a file is in the way."""
     by_link = pattern == LINK or pattern.startswith(f"{LINK}/")
     if survey.link == "there":
-        return Decision((), None, f"found {LINK}, which is {survey.leads_to}")
+        found = f"found {LINK}, which is {survey.leads_to}"
+        elsewhere = next((folder for folder in survey.folders if folder != survey.leads_to), None)
+        if by_link and elsewhere and survey.leads_to == f"{survey.home}/scratch":
+            found += (
+                f", a folder in your home, whose quota jobs may fill: `scratch: {elsewhere}` in the profile would do"
+            )
+        return Decision((), None, found)
     if survey.link == "dangling":
         return Decision(
             (survey.leads_to,), None, f"made {survey.leads_to}, which {LINK} led to though it was not there"
@@ -94,7 +100,10 @@ def prepare(transport: Transport, pattern: str, confirm: Callable[[str], bool]) 
         target = str(transport.root(pattern)) if decision.link_to == pattern else decision.link_to
         if not confirm(f"Make {LINK} there a link to {target}?"):
             if decision.link_to != pattern:
-                raise TransportError(f"the profile's scratch folder is {pattern}, and it was not to be made")
+                raise TransportError(
+                    f"the profile's scratch folder is {pattern}, and it was not to be made. Name another, as "
+                    "`scratch: /path/of/yours` in the profile, and run this again"
+                )
             yield f"made no link {LINK}"
         else:
             _done(transport, ["mkdir", "-p", "--", target], target)

@@ -66,7 +66,11 @@ class Shell(ABC):
             answer = self._shell(f"printf '%s\\n' {_expansion(pattern)}", again=True)
             path = answer.out.strip()
             if answer.status != 0 or not path.startswith("/"):
-                raise TransportError(f"scratch: {pattern}: on {self._destination} this is no folder: {answer.words}")
+                said = answer.words.rpartition(": line ")[2].partition(": ")[2] or answer.words
+                raise TransportError(
+                    f"scratch: {pattern}: on {self._destination} this is no folder: {said}. "
+                    "Put another `scratch:` into the profile"
+                )
             self._roots[pattern] = PurePosixPath(path)
         return self._roots[pattern]
 

@@ -41,6 +41,13 @@ def test_without_one_it_is_a_folder_in_the_home_with_a_warning(there) -> None:
     assert "quota" in decision.words
 
 
+def test_a_folder_in_the_home_is_kept_and_a_better_place_named() -> None:
+    survey = Survey("/home/me", "there", "/home/me/scratch", ("/scratch/me",))
+    decision = scratch.decide("~/scratch", survey)
+    assert (decision.make, decision.link_to) == ((), None)
+    assert "`scratch: /scratch/me`" in decision.words
+
+
 def test_another_pattern_gets_its_folder_and_the_link(there) -> None:
     _, root = prepare(there, "~/work/jobs")
     assert Path(root).is_dir()
@@ -80,6 +87,12 @@ def test_who_says_no_gets_no_link(there) -> None:
     _, root = prepare(there, "~/work", answer=False)
     assert not (there.home / "scratch").exists()
     assert Path(root).is_dir()
+
+
+def test_who_says_no_to_the_scratch_folder_itself_is_told_what_to_write(there) -> None:
+    there.profile(f"export SCRATCH={there.home}/big")
+    with pytest.raises(TransportError, match="`scratch: /path"):
+        prepare(there, "~/scratch", answer=False)
 
 
 def test_a_folder_that_cannot_be_made_is_an_error(there) -> None:
