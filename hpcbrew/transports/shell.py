@@ -3,6 +3,7 @@
 How a script gets there is left to those who extend `Shell`: paramiko (`ssh`), or the system's client (`openssh`).
 """
 
+import base64
 import io
 import re
 import secrets
@@ -214,7 +215,7 @@ class Shell(ABC):
             f"printf '%s %s' {mark} $status >&2"
         )
         given = iter([stdin]) if isinstance(stdin, bytes) else stdin()
-        status, out, err = self._channel(f"exec bash -l -c {shlex.quote(marked)}", given)
+        status, out, err = self._channel(f"exec bash -l -c {_quoted(marked)}", given)
         line = f"{mark}\n".encode()
         if line not in out and status == -1:
             raise TransportError(f"{self._destination}: the connection was cut", retryable=True)
@@ -226,6 +227,14 @@ class Shell(ABC):
         if not (whole and ended):
             raise TransportError(f"{self._destination}: the connection was cut", retryable=True)
         return int(own.split()[0]), out, err
+
+
+def _quoted(script: str) -> str:
+    """One word for whatever login shell the user has there: csh takes no line breaks in quotes, and reads ! in them."""
+    if not re.search(r"[\n!]", script):
+        return shlex.quote(script)
+    encoded = base64.b64encode(script.encode()).decode()
+    return shlex.quote(f'eval "$(echo {encoded} | base64 -d)"')
 
 
 def _expansion(pattern: str) -> str:
