@@ -128,7 +128,8 @@ def check_cluster(name: str | None, as_json: bool) -> None:
     for finding in check.check(cluster.load(name or settings.default_cluster())):
         findings.append(finding)
         if not as_json:
-            click.echo(f"{click.style(finding.mark, fg=COLOURS[finding.mark])} {finding.what:16} {finding.found}")
+            mark, found = click.style(finding.mark, fg=COLOURS[finding.mark]), "; ".join(finding.found.splitlines())
+            click.echo(f"{mark} {finding.what:16} {found}")
             if finding.remedy:
                 click.echo(f"  {'':16} → {finding.remedy}")
     if as_json:
