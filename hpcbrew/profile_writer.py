@@ -54,12 +54,18 @@ def _unexpanded(scratch: str) -> str:
     return f"~{scratch.removeprefix(home)}" if scratch == home or scratch.startswith(f"{home}/") else scratch
 
 
+def target(name: str, *, force: bool) -> Path:
+    """Where a profile of that name may be written. Raises ProfileError where there is one, without `force`."""
+    own = path(name)
+    if own.exists() and not force:
+        raise ProfileError(f"{own}: there is a profile of that name. Edit it, or write it anew with --force")
+    return own
+
+
 def write(name: str, values: Mapping[str, Any], *, force: bool = False) -> Path:
     """Raises ProfileError for values that make no sound profile, and for a profile that is there, without `force`."""
-    target = path(name)
-    cluster.check(values, name, target)
-    if target.exists() and not force:
-        raise ProfileError(f"{target}: there is a profile of that name. Edit it, or write it anew with --force")
-    target.parent.mkdir(parents=True, exist_ok=True)
-    files.replace(target, yaml.safe_dump(dict(values), sort_keys=False).encode())
-    return target
+    own = target(name, force=force)
+    cluster.check(values, name, own)
+    own.parent.mkdir(parents=True, exist_ok=True)
+    files.replace(own, yaml.safe_dump(dict(values), sort_keys=False).encode())
+    return own

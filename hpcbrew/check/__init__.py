@@ -22,15 +22,15 @@ CHECKS: tuple[tuple[str, Check, str], ...] = (
     (
         "scheduler",
         scheduler.version,
-        "log in and try `qstat -B`: where it says the same, only the site can put it right",
+        "try `qstat -B` there: where it says the same, the site has to put it right",
     ),
     (
         "queues",
         scheduler.queues,
-        "log in and try `qstat -Q -f`: where it says the same, only the site can put it right",
+        "try `qstat -Q -f` there: where it says the same, the site has to put it right",
     ),
     ("project", scheduler.project, ""),
-    ("GPUs", scheduler.gpus, "log in and try `pbsnodes -a`: where it says the same, only the site can put it right"),
+    ("GPUs", scheduler.gpus, "try `pbsnodes -a` there: where it says the same, the site has to put it right"),
     ("modules", software.modules, "try again"),
     ("scratch", storage.quotas, SCRATCH),
     ("scratch", storage.writable, SCRATCH),

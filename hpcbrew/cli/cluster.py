@@ -32,16 +32,17 @@ def list_clusters(as_json: bool) -> None:
     rows = []
     for name, path in cluster.available().items():
         try:
-            description = cluster.load(name).description
+            profile = cluster.load(name)
+            host, description = profile.host or "", profile.description
         except ProfileError as error:
-            description = f"error: {error}"
-        rows.append({"name": name, "description": description, "profile": str(path)})
+            host, description = "", f"error: {error}"
+        rows.append({"name": name, "host": host, "description": description, "profile": str(path)})
     if as_json:
         click.echo(json.dumps(rows, indent=2))
         return
-    width = max((len(row["name"]) for row in rows), default=0)
+    width, further = (max((len(row[key]) for row in rows), default=0) for key in ("name", "host"))
     for row in rows:
-        click.echo(f"{row['name']:{width}}  {row['description']}")
+        click.echo(f"{row['name']:{width}}  {row['host']:{further}}  {row['description']}")
 
 
 @command.command()
@@ -79,6 +80,7 @@ def add(name: str, scheduler: str, extends: str | None, force: bool, yes: bool, 
       hpcbrew cluster add padum --host hpc --scratch ~/scratch --extends iitd --project ee
       hpcbrew cluster add mine --host me@login.example.org --scratch '$SCRATCH' --queue gpu --yes
     """
+    profile_writer.target(name, force=force)  # before anything is asked
     if not yes and sys.stdin.isatty() and sys.stderr.isatty():
         given |= _ask(name, scheduler, given)
     values = profile_writer.compose(name, scheduler, extends, given)
