@@ -5,6 +5,7 @@ Another setup may be at work at the same time, on this machine or another: its f
 
 import contextlib
 import os
+import re
 import socket
 from collections.abc import Iterator
 from pathlib import PurePosixPath
@@ -14,6 +15,9 @@ from hpcbrew.transports import Transport
 
 MAKER = "engine.maker"
 """Says in a folder which process makes it; of no use once it is whole."""
+
+# What setup calls its folders: others are the user's.
+OURS = re.compile(r".+-[0-9a-f]{8}|[0-9a-f]{32}")
 
 # $1: a folder of folders; $2: a file that a finished one has; $3: MAKER. Prints of each that has it not: its name, its
 # maker, and something in it that has changed within a day.
@@ -42,7 +46,7 @@ def clear(transport: Transport, folder: PurePosixPath, finished: str) -> Iterato
         if not line.startswith("@left\t"):
             continue
         _, name, made_by, changed = line.split("\t")
-        if _dead(made_by) or not changed:
+        if OURS.fullmatch(name) and (_dead(made_by) or not changed):
             remove(transport, folder / name)
             yield f"took away {folder / name}, which was never finished"
 

@@ -145,21 +145,18 @@ def test_a_folder_that_setup_did_not_make_stays(there, site: Cluster) -> None:
 
 
 def test_what_was_cut_off_is_taken_away_and_what_another_makes_is_left(there, site: Cluster) -> None:
-    makers = {
-        "cut": f"{socket.gethostname()} {2**22 + 1}",
-        "mine": leftovers.maker(),
-        "other": "elsewhere 1",
-        "old": "",
-    }
+    gone_maker, live_maker, far_maker = f"{socket.gethostname()} {2**22 + 1}", leftovers.maker(), "elsewhere 1"
+    makers = {"1-c0c0c0c0": gone_maker, "1-aaaaaaaa": live_maker, "1-bbbbbbbb": far_maker, "1-dddddddd": "", "mine": ""}
+    engines = there.home / "scratch" / "engines"
     for name, maker in makers.items():
-        folder = there.home / "scratch" / "engines" / name
-        folder.mkdir(parents=True)
-        (folder / leftovers.MAKER).write_text(maker)
-    for path in (folder / leftovers.MAKER, folder):
-        os.utime(path, (0, 0))
+        (engines / name).mkdir(parents=True)
+        (engines / name / leftovers.MAKER).write_text(maker)
+    for name in ("1-dddddddd", "mine"):  # for long unchanged, by nobody known
+        for path in (engines / name / leftovers.MAKER, engines / name):
+            os.utime(path, (0, 0))
     said = install(there, site)
-    assert [line.split("/")[-1] for line in said[:2]] == [
-        f"{name}, which was never finished" for name in ("cut", "old")
-    ]
-    assert {"mine", "other"} < {path.name for path in (there.home / "scratch" / "engines").iterdir()}
-    assert len(list((there.home / "scratch" / "engines").iterdir())) == 3
+    gone = [line.split("/")[-1] for line in said[:2]]
+    assert gone == ["1-c0c0c0c0, which was never finished", "1-dddddddd, which was never finished"]
+    left = {path.name for path in engines.iterdir()}
+    assert {"1-aaaaaaaa", "1-bbbbbbbb", "mine"} < left
+    assert len(left) == 4
