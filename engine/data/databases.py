@@ -7,16 +7,18 @@ import os
 import shutil
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import Protocol, Self
+from typing import Any, Protocol, Self, TypeVar
 from weakref import WeakValueDictionary
 
 import lmdb
 
 from engine.errors import DataError
 from engine.proto import files
+
+Read = TypeVar("Read")
 
 COMMIT_EVERY = 1000
 """Records in one transaction, as in Caffe's converters."""
@@ -29,6 +31,9 @@ class Database(Protocol):
 
     def records(self, after: bytes | None = None) -> Iterator[tuple[bytes, bytes]]:
         """The (key, value) pairs behind the key `after`, which must be there; from the first on for None."""
+
+    def keys(self, after: bytes | None = None) -> Iterator[bytes]:
+        """Their keys alone: the values are not read."""
 
     def close(self) -> None: ...
 
@@ -71,6 +76,12 @@ class LMDB:
             raise DataError(f"{self.path}: an LMDB without records. Make it again.")
 
     def records(self, after: bytes | None = None) -> Iterator[tuple[bytes, bytes]]:
+        return self._walk(after, lambda cursor: cursor.iternext())
+
+    def keys(self, after: bytes | None = None) -> Iterator[bytes]:
+        return self._walk(after, lambda cursor: cursor.iternext(values=False))
+
+    def _walk(self, after: bytes | None, rest: Callable[[Any], Iterator[Read]]) -> Iterator[Read]:
         try:
             with self._env.begin() as txn, txn.cursor() as cursor:
                 if after is not None:
@@ -78,7 +89,7 @@ class LMDB:
                         raise missing_key(self.path, after)
                     if not cursor.next():
                         return
-                yield from cursor.iternext()
+                yield from rest(cursor)
         except lmdb.Error as e:
             raise DataError(f"{self.path}: damaged ({_reason(e)}). Copy it again or make it again.") from e
 

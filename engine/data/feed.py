@@ -1,7 +1,8 @@
 """The feed: batches made ahead in host threads and put on the device while it works on earlier ones."""
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from queue import SimpleQueue
 from typing import Any, Self
 
@@ -12,14 +13,23 @@ from engine.data.source import Batch, Source, State
 from engine.errors import DataError
 from engine.layers.base import LabelBounds
 
-Place = Callable[[Batch], dict[str, jax.Array]]
+Place = Callable[[Sequence[Batch]], dict[str, jax.Array]]
+
+
+@dataclass(frozen=True)
+class Share:
+    """The batches that a feed reads of every `of` that follow one another: `count` of them from `first` on."""
+
+    first: int = 0
+    count: int = 1
+    of: int = 1
 
 
 class Feed:
     """Hands out the batches of several sources together, each source being read ahead by a thread of its own.
 
     `sources`: by layer name. `bounds`: what the labels among the tops may hold (`Net.label_bounds`); a label outside is
-    a DataError, where Caffe computes with what lies behind the array. `place` puts a batch on the devices.
+    a DataError, where Caffe computes with what lies behind the array. `place` puts a share's batches on the devices.
     Threads start with the first `next`, so a feed costs nothing before it is used. The feed owns its sources.
     """
 
@@ -27,9 +37,10 @@ class Feed:
         self,
         sources: Mapping[str, Source],
         bounds: Mapping[str, LabelBounds] | None = None,
-        place: Place = jax.device_put,
+        place: Place = lambda batches: jax.device_put(batches[0]),
+        share: Share = Share(),
     ) -> None:
-        self._lanes = {name: _Lane(name, source, bounds or {}, place) for name, source in sources.items()}
+        self._lanes = {name: _Lane(name, source, bounds or {}, place, share) for name, source in sources.items()}
 
     def next(self) -> dict[str, jax.Array]:
         """The tops of every source by name. Raises what a source raised, when its turn comes, and from then on."""
@@ -62,10 +73,12 @@ class Feed:
 class _Lane:
     """One source, its thread, and the batches between them."""
 
-    def __init__(self, name: str, source: Source, bounds: Mapping[str, LabelBounds], place: Place) -> None:
+    def __init__(
+        self, name: str, source: Source, bounds: Mapping[str, LabelBounds], place: Place, share: Share
+    ) -> None:
         self.source = source
         self.state = source.state()
-        self._name, self._bounds, self._place = name, bounds, place
+        self._name, self._bounds, self._place, self._share = name, bounds, place, share
         self._run: _Run | None = None
         self._closed = False
 
@@ -78,10 +91,17 @@ class _Lane:
         return batch
 
     def _make(self) -> tuple[dict[str, jax.Array], State]:
+        share = self._share
+        self.source.skip(share.first)
+        batches = [self._checked() for _ in range(share.count)]
+        self.source.skip(share.of - share.first - share.count)
+        return self._place(batches), self.source.state()
+
+    def _checked(self) -> Batch:
         batch = self.source.next()
         for top in batch.keys() & self._bounds.keys():
             _check(batch[top], top, self._bounds[top], self.source)
-        return self._place(batch), self.source.state()
+        return batch
 
     def restore(self, state: State) -> None:
         self.stop()

@@ -1,6 +1,6 @@
 """Batches from HDF5 files: Caffe's HDF5Data layer."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import h5py
@@ -38,18 +38,28 @@ class HDF5Source:
     def next(self) -> Batch:
         parts: list[Batch] = []
         self._rows = []
-        while (wanted := self.batch_size - len(self._rows)) > 0:
+        for rows in self._runs(self.batch_size):
+            parts.append({top: value[rows.start : rows.stop] for top, value in self._data.items()})
+            self._rows += [(self._opened, row, len(self._data[self.tops[0]])) for row in rows]
+        return {top: np.concatenate([part[top] for part in parts]) for top in self.tops}
+
+    def skip(self, batches: int) -> None:
+        for _ in self._runs(batches * self.batch_size):
+            pass
+
+    def _runs(self, wanted: int) -> Iterator[range]:
+        """The next rows, as many as wanted: those of the file in memory, then of the next one, and so on."""
+        while wanted:
             rows = len(self._data[self.tops[0]])
             if self._row == rows:
                 self._opened, self._row = self._opened + 1, 0
                 if len(self.files) > 1 or self.shuffle:
                     self._data = self._load()
                 continue
-            end = min(self._row + wanted, rows)
-            parts.append({top: value[self._row : end] for top, value in self._data.items()})
-            self._rows += [(self._opened, row, rows) for row in range(self._row, end)]
-            self._row = end
-        return {top: np.concatenate([part[top] for part in parts]) for top in self.tops}
+            run = range(self._row, min(self._row + wanted, rows))
+            wanted -= len(run)
+            self._row = run.stop
+            yield run
 
     def record(self, index: int) -> str:
         opened, row, rows = self._rows[index]

@@ -108,6 +108,9 @@ class ImageSource:
         self._batches += 1
         return dict(zip(self.tops, values, strict=False))
 
+    def skip(self, batches: int) -> None:
+        self._batches += batches
+
     def record(self, index: int) -> str:
         return self._name(self._chosen[index])
 

@@ -71,6 +71,10 @@ class LevelDB:
         except (struct.error, IndexError, ValueError, OSError, cramjam.DecompressionError) as e:
             raise self._damaged(e) from e
 
+    def keys(self, after: bytes | None = None) -> Iterator[bytes]:
+        """Their keys; a table's blocks hold both, so that the values are read on the way."""
+        return (key for key, _ in self.records(after))
+
     def close(self) -> None:
         """Nothing is held open between records."""
 

@@ -40,8 +40,11 @@ class MemorySource:
         if not len(self._data):
             raise DataError("a MemoryData layer has no data yet: set it before the first forward (set_input_arrays).")
         window = slice(self._at, self._at + self.shape[0])
-        self._at = window.stop % len(self._data)
+        self.skip(1)
         return dict(zip(self.tops, (self._data[window].copy(), self._labels[window].copy()), strict=True))
+
+    def skip(self, batches: int) -> None:
+        self._at = (self._at + batches * self.shape[0]) % max(1, len(self._data))
 
     def record(self, index: int) -> str:
         return f"item {(self._at - self.shape[0]) % len(self._data) + index} in memory"

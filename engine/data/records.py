@@ -41,8 +41,7 @@ class DatumSource:
         self._keys: list[bytes] = []
         self._records = self._round(None)
         if rand_skip:
-            for _ in range(np.random.default_rng((seed, rand_skip)).integers(rand_skip)):
-                self._after, _ = next(self._records)
+            self._pass(int(np.random.default_rng((seed, rand_skip)).integers(rand_skip)))
 
     def shapes(self) -> list[tuple[int, ...]]:
         key, value = next(self.database.records())
@@ -64,6 +63,22 @@ class DatumSource:
         self._after = self._keys[-1]
         self._batches += 1
         return batch
+
+    def skip(self, batches: int) -> None:
+        if batches:
+            self._pass(batches * self.batch_size)
+            self._batches += batches
+
+    def _pass(self, records: int) -> None:
+        """Goes past so many records, by their keys."""
+        keys = self.database.keys(self._after)
+        for _ in range(records):
+            key = next(keys, None)
+            if key is None:
+                keys = self.database.keys()
+                key = next(keys)
+            self._after = key
+        self._records = self._round(self._after)
 
     def record(self, index: int) -> str:
         return self._name(self._keys[index])

@@ -30,6 +30,9 @@ class Source(Protocol):
     def next(self) -> Batch:
         """The next batch; arrays are the caller's. Raises DataError for a bad record."""
 
+    def skip(self, batches: int) -> None:
+        """To where as many calls of `next` lead; without making the batches, wherever that can be done."""
+
     def record(self, index: int) -> str:
         """How messages name the record at `index` of the last batch: where it lies, and its key."""
 

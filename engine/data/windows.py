@@ -115,6 +115,9 @@ class WindowSource:
         self._batches += 1
         return dict(zip(self.tops, (data, np.array(labels, np.float32)), strict=True))
 
+    def skip(self, batches: int) -> None:
+        self._batches += batches
+
     def record(self, index: int) -> str:
         window = self._chosen[index]
         return f"{self.source}: window {window.x1} {window.y1} {window.x2} {window.y2} of {window.picture}"

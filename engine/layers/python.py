@@ -67,6 +67,7 @@ class Python(Layer):
 
     bottoms: ClassVar[tuple[int, int | None]] = (0, None)
     tops: ClassVar[tuple[int, int | None]] = (0, None)
+    alone = "is one Python object in a process"
     user: UserLayer
 
     def __new__(cls, node: Node | None = None) -> Self:
@@ -186,6 +187,7 @@ class PythonSource(Python, Source):
 
     bottoms = Source.bottoms
     tops = Source.tops
+    alone = Source.alone
     prefetch = 1
 
     def setup(self) -> list[Shape]:
@@ -207,6 +209,10 @@ class PythonSource(Python, Source):
             self.user.reshape(self.below, self.above)  # type: ignore[attr-defined]
             self.user.forward(self.below, self.above)  # type: ignore[attr-defined]
         return {top: blob.data.copy() for top, blob in zip(self.config.top, self.above, strict=True)}
+
+    def skip(self, batches: int) -> None:
+        for _ in range(batches):
+            self.next()
 
     def record(self, index: int) -> str:
         return f"item {index} of a batch of {self.config.python_param.module}.{self.config.python_param.layer}"

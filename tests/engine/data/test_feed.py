@@ -45,6 +45,9 @@ class Counting:
         self.count += 1
         return {"n": np.full(1, self.count - 1, np.float32)}
 
+    def skip(self, batches):
+        self.count += batches
+
     def record(self, index):
         return f"record {self.count - 1}"
 
@@ -165,7 +168,9 @@ def test_closing_does_not_wait_for_a_read_that_hangs(monkeypatch):
 
 
 def test_place_puts_the_batch():
-    with Feed({"n": Counting()}, place=lambda batch: {k: jax.numpy.asarray(v) + 100 for k, v in batch.items()}) as feed:
+    with Feed(
+        {"n": Counting()}, place=lambda given: {k: jax.numpy.asarray(v) + 100 for k, v in given[0].items()}
+    ) as feed:
         assert feed.next()["n"].item() == 100
 
 

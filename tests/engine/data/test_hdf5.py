@@ -65,6 +65,15 @@ def test_a_restored_source_goes_on_with_the_same_rows(listed, shuffle, read):
     assert labels(again, 6) == labels(s, 6)
 
 
+@pytest.mark.parametrize("shuffle", [False, True])
+@pytest.mark.parametrize("skipped", [0, 1, 2, 9])
+def test_skipping_leads_to_where_reading_does(listed, shuffle, skipped):
+    one, other = source(listed, shuffle=shuffle), source(listed, shuffle=shuffle)
+    one.skip(skipped)
+    labels(other, skipped)
+    assert labels(one, 6) == labels(other, 6)
+
+
 def test_a_record_is_named_by_file_and_row(listed):
     s = source(listed, batch_size=6)
     s.next()

@@ -63,6 +63,13 @@ def test_a_restored_source_goes_on_with_the_same_pictures(listed):
     assert labels(again, 5) == labels(s, 5)
 
 
+def test_skipping_leads_to_where_reading_does(listed):
+    one, other = source(listed, shuffle=True), source(listed, shuffle=True)
+    one.skip(4)
+    labels(other, 4)
+    assert labels(one, 5) == labels(other, 5)
+
+
 def test_grey_and_resized(listed):
     s = source(listed, colour=Colour.GREY, size=(6, 8))
     assert s.shapes() == [(3, 1, 6, 8), (3,)]

@@ -29,6 +29,12 @@ def test_a_restored_source_goes_on():
     assert again.next()["label"].tolist() == [2, 3]
 
 
+def test_skipping_leads_to_where_reading_does():
+    s = source()
+    s.skip(4)
+    assert s.next()["label"].tolist() == [2, 3]
+
+
 def test_without_data():
     with pytest.raises(DataError, match="no data yet: set it"):
         MemorySource(("data", "label"), (2, 1, 2, 2)).next()

@@ -54,6 +54,20 @@ def test_a_restored_source_goes_on_with_the_same_batches(make_lmdb, digits, read
         assert np.array_equal(got["label"], want["label"])
 
 
+@pytest.mark.parametrize(("read", "skipped"), [(0, 0), (0, 1), (1, 2), (2, 7)])
+def test_skipping_leads_to_where_reading_does(make_lmdb, digits, read, skipped):
+    path = make_lmdb(digits)
+    one, other = (source(path, crop_size=3, mirror=True) for _ in range(2))
+    for _ in range(read):
+        one.next()
+        other.next()
+    one.skip(skipped)
+    for _ in range(skipped):
+        other.next()
+    assert one.state() == other.state()
+    assert np.array_equal(one.next()["data"], other.next()["data"])
+
+
 def test_rand_skip_starts_inside_and_a_restored_source_there_too(make_lmdb, digits):
     path = make_lmdb(digits)
     first = [source(path, batch_size=1, rand_skip=5, seed=seed).next()["label"][0] for seed in range(40)]

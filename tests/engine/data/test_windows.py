@@ -92,6 +92,14 @@ def test_a_restored_source_goes_on_with_the_same_windows(listed):
         assert np.array_equal(again.next()["data"], s.next()["data"])
 
 
+def test_skipping_leads_to_where_reading_does(listed):
+    one, other = source(listed), source(listed)
+    one.skip(2)
+    for _ in range(2):
+        other.next()
+    assert np.array_equal(one.next()["data"], other.next()["data"])
+
+
 @pytest.mark.parametrize(
     ("text", "says"),
     [
