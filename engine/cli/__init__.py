@@ -4,7 +4,9 @@ Exit status: 0 done, or stopped by Ctrl-C with a snapshot; 2 for what the user c
 the deadline with a snapshot, to be continued; 1 a fault of the program; 130 Ctrl-C twice.
 """
 
+import os
 import sys
+import traceback
 from collections.abc import Sequence
 
 import click
@@ -20,6 +22,8 @@ Examples:
   caffe test  -model train_val.prototxt -weights lenet_iter_10000.caffemodel -iterations 100
   caffe time  -model train_val.prototxt -iterations 10
 """
+
+FAULT, WRONG, INTERRUPTED = 1, 2, 130
 
 
 @click.group(cls=flags.Group, epilog=EPILOG, context_settings={"help_option_names": ["--help", "-h"]})
@@ -37,12 +41,28 @@ for command in (train.train, test.test, timing.time, device_query.device_query, 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command and returns its exit status. What the user can put right is one message, without a traceback."""
+    if "HPCBREW_COORDINATOR" not in os.environ:
+        return _run(argv)
+    try:
+        status = _run(argv)
+    except Exception:
+        traceback.print_exc()
+        status = FAULT
+    if status in (FAULT, WRONG, INTERRUPTED):
+        # The end of a Python process would wait for the other nodes of the job, and they wait for this one.
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(status)
+    return status
+
+
+def _run(argv: Sequence[str] | None) -> int:
     try:
         args = flags.command_first(list(sys.argv[1:] if argv is None else argv), caffe.commands)
         status = caffe.main(args, prog_name="caffe", standalone_mode=False)
     except click.exceptions.NoArgsIsHelpError as e:
         e.show()
-        return 2
+        return WRONG
     except click.ClickException as e:
         return _fail(e.format_message())
     except EngineError as e:
@@ -53,10 +73,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _fail(f"{e.name} is not installed, and the engine needs it: pip install 'hpcbrew[engine]'")
     except (KeyboardInterrupt, click.Abort):
         sys.stderr.write("caffe: interrupted\n")
-        return 130
+        return INTERRUPTED
     return status if isinstance(status, int) else 0
 
 
 def _fail(message: str) -> int:
     sys.stderr.write(f"caffe: error: {message}\n")
-    return 2
+    return WRONG

@@ -18,10 +18,18 @@ LOW = {"float32": "float32", "tf32": "float32", "bfloat16": "bfloat16"}
 """What a net is told of -precision: TF32 is the device's way with float32, and no type of its own."""
 
 
-def prepare(gpu: str, precision: str = "float32") -> None:
-    """Selects the device, "" being the CPU and "all" the only GPU, and sets JAX up. Before any computation.
+def join() -> None:
+    """Joins the other nodes of a job, where there are any. Before all else. Raises DeviceError."""
+    _keep_freed_memory()
+    from engine import parallel  # noqa: PLC0415  after mallopt
 
-    Raises DeviceError where that GPU is not there.
+    parallel.join()
+
+
+def prepare(gpu: str, precision: str = "float32") -> None:
+    """Selects the devices, "" being the CPU and "all" every GPU, and sets JAX up. Before any computation.
+
+    Raises DeviceError where a GPU is not there.
     """
     _keep_freed_memory()
     import jax  # noqa: PLC0415  after mallopt
@@ -33,18 +41,15 @@ def prepare(gpu: str, precision: str = "float32") -> None:
         log.info("caffe.cpp:197", "Use CPU.")
         return
     if gpu != "all":
-        jax.config.update("jax_cuda_visible_devices", _single(gpu))
-    found = _gpus(f"-gpu {gpu}: ")
-    if gpu != "all" and not found:
-        raise DeviceError(
-            f"-gpu {gpu}: there is no GPU of that number here; `caffe device_query` lists those there are."
-        )
-    if len(found) > 1:
-        raise DeviceError(
-            f"-gpu {gpu}: there are {len(found)} GPUs, and a net is trained on one: choose it by its number, -gpu 0."
-        )
-    log.info("caffe.cpp:204", f"Using GPUs {gpu}")
-    log.info("caffe.cpp:209", f"GPU {gpu}: {found[0].device_kind}")
+        jax.config.update("jax_cuda_visible_devices", ",".join(numbers := _numbers(gpu)))
+    here = _gpus(f"-gpu {gpu}: ")
+    if gpu != "all" and len(here) < len(numbers):
+        there = f"JAX finds {len(here)} of them" if here else "there is no GPU of that number here"
+        raise DeviceError(f"-gpu {gpu}: {there}; `caffe device_query` lists those there are.")
+    named = [str(i) for i in range(len(here))] if gpu == "all" else numbers
+    log.info("caffe.cpp:204", f"Using GPUs {', '.join(named)}")
+    for name, device in zip(named, here, strict=True):
+        log.info("caffe.cpp:209", f"GPU {name}: {device.device_kind}")
 
 
 def gpu_of(flag: str, param: pb.SolverParameter) -> str:
@@ -62,18 +67,19 @@ def gpu_of(flag: str, param: pb.SolverParameter) -> str:
     return str(param.device_id)
 
 
-def _single(gpu: str) -> str:
-    if not gpu.isdecimal():
-        raise DeviceError(f"-gpu {gpu}: it takes the number of one GPU, as -gpu 0, or all.")
-    return gpu
+def _numbers(gpu: str) -> list[str]:
+    numbers = gpu.split(",")
+    if not all(number.isdecimal() for number in numbers) or len(set(numbers)) < len(numbers):
+        raise DeviceError(f"-gpu {gpu}: it takes the numbers of GPUs, as -gpu 0 or -gpu 0,1, or all.")
+    return numbers
 
 
 def _gpus(asked: str) -> list:
-    """The GPUs that JAX finds. Where there are none, DeviceError, its message beginning with what was `asked`."""
+    """The GPUs that JAX finds on this node. Where there are none, DeviceError, whose message begins with `asked`."""
     import jax  # noqa: PLC0415  after mallopt
 
     try:
-        return jax.devices("gpu")
+        return jax.local_devices(backend="gpu")
     except RuntimeError as e:
         reason = str(e).splitlines()[0]
         raise DeviceError(

@@ -15,6 +15,7 @@ EPILOG = """\b
 Examples:
   caffe train -solver solver.prototxt
   caffe train -solver solver.prototxt -gpu 0 -snapshot auto
+  caffe train -solver solver.prototxt -gpu 0,1
   caffe train -solver finetune.prototxt -weights a.caffemodel,b.caffemodel
   caffe train -solver solver.prototxt -class_weights 1,1,4 -precision bfloat16
 
@@ -30,7 +31,12 @@ CONTINUES = 75
 
 @click.command(cls=flags.Command, epilog=EPILOG)
 @click.option("--solver", required=True, metavar="FILE", help="The solver definition.")
-@click.option("--gpu", default="", metavar="N|all", help="The GPU to use. Without it, the solver's solver_mode counts.")
+@click.option(
+    "--gpu",
+    default="",
+    metavar="N,…|all",
+    help="The GPUs to train on, each with a batch of its own. Without it, solver_mode counts.",
+)
 @click.option("--snapshot", metavar="FILE", help="A .solverstate to go on from; 'auto': the newest, if there is one.")
 @click.option("--weights", metavar="FILE,…", help="Models to take parameters from, by layer name.")
 @click.option("--iterations", type=click.IntRange(0), help="Train up to this iteration instead of max_iter.")
@@ -103,8 +109,12 @@ def train(
     param.train_state.stage.extend(name for name in stage.split(",") if name)
     if phase:
         param.train_state.phase = pb.Phase.Value(phase)  # type: ignore[assignment]
+    runtime.join()
     runtime.prepare(runtime.gpu_of(gpu, param), precision)
 
+    import jax  # noqa: PLC0415
+
+    from engine import parallel  # noqa: PLC0415
     from engine.solver import requests as asked  # noqa: PLC0415
     from engine.solver import snapshot as files  # noqa: PLC0415
     from engine.solver.extras import Extras, read_class_weights  # noqa: PLC0415
@@ -112,8 +122,9 @@ def train(
     from engine.solver.report import Report  # noqa: PLC0415
     from engine.solver.solver import Outcome, Solver  # noqa: PLC0415
 
+    team = parallel.Team(jax.devices())
     state = str(files.latest(param.snapshot_prefix) or "") if snapshot == "auto" else snapshot
-    folder = progress_dir or os.environ.get("HPCBREW_RUN_DIR")
+    folder = (progress_dir or os.environ.get("HPCBREW_RUN_DIR")) if team.root else None
     requests = asked.Requests(gone_by)
     effects = {
         signal.SIGINT: asked.EFFECTS[sigint_effect],
@@ -123,12 +134,13 @@ def train(
     weights_of_classes = read_class_weights(class_weights)
     extras = Extras(keep, watch, early_stop, warmup, nan, weights_of_classes, runtime.LOW[precision])
     report = Report(records := Records(Path(folder) if folder else None, bar=progress))
-    with asked.signals(requests, effects), records, Solver(param, solver, requests, report, extras) as trained:
+    with asked.signals(requests, effects), records, Solver(param, solver, requests, report, extras, team) as trained:
         if state:
             log.info("caffe.cpp:220", f"Resuming from {state}")
             trained.restore(state, changed=changed)
         log.info("caffe.cpp:239", "Starting Optimization")
-        outcome = trained.solve()
+        with team.losses_named():
+            outcome = trained.solve()
     if outcome is Outcome.DONE:
         log.info("caffe.cpp:250", "Optimization Done.")
     return CONTINUES if outcome is Outcome.CONTINUES else 0

@@ -85,6 +85,9 @@ class Layer:
     dynamic: ClassVar[bool] = False
     """How large its tops are depends on its bottoms' values (Filter): `measure` tells before each pass."""
 
+    alone: ClassVar[str] = ""
+    """What it does that cannot be done on several devices at a time; nothing, mostly."""
+
     precision: Literal["float32", "low", "given"] = "float32"
     """What a net of low precision has it compute in: the low one, which pays for products of matrices; whatever its
     bottoms come in, where no sum is made; else float32, its bottoms and parameters being converted."""

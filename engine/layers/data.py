@@ -167,6 +167,7 @@ class HDF5Output(Layer):
     bottoms = (2, 2)
     tops = (0, 0)
     sink = True
+    alone = "writes one file"
 
     def setup(self, data: Shape, label: Shape) -> list[Shape]:
         if not self.config.hdf5_output_param.file_name:

@@ -76,6 +76,7 @@ class Filter(Layer):
     bottoms = (2, None)
     tops = (1, None)
     dynamic = True
+    alone = "makes tops whose sizes depend on values"
 
     def setup(self, *bottoms: Shape) -> list[Shape]:
         *blobs, selector = bottoms

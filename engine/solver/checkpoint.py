@@ -3,7 +3,6 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import jax.numpy as jnp
 import numpy as np
 
 from engine import log
@@ -17,10 +16,13 @@ if TYPE_CHECKING:
 def save(solver: "Solver") -> Files:
     """Writes model, solver state and resume file, and deletes the snapshots that are not kept any longer.
 
-    Raises SnapshotError.
+    The root writes; the processes of other nodes call this too. Raises SnapshotError.
     """
     shelf = solver.shelf
     files = shelf.files(solver.iter)
+    memories = [solver.team.gathered(solver.params[k]).tolist() for k in solver.net.memories]
+    if not solver.team.root:
+        return files
     kind = "HDF5" if shelf.hdf5 else "binary proto"
     log.info("solver.cpp:464", f"Snapshotting to {kind} file {files.model}")
     log.info("sgd_solver.cpp:284", f"Snapshotting solver state to {kind} file {files.state}")
@@ -28,22 +30,22 @@ def save(solver: "Solver") -> Files:
     state = snapshot.State(solver.iter, solver.current_step, history, str(files.model))
     surplus = shelf.put(solver.iter, solver.watch.iteration if solver.watch else -1)
     steps = solver.steps if solver.param.snapshot_diff else None
-    snapshot.write(files, solver.net, solver.params, steps, state, _resume(solver))
+    snapshot.write(files, solver.net, solver.params, steps, state, _resume(solver, memories))
     shelf.remove(surplus)
     return files
 
 
-def _resume(solver: "Solver") -> dict[str, Any]:
+def _resume(solver: "Solver", memories: list[Any]) -> dict[str, Any]:
     """What a resumed run needs besides Caffe's state to go on as if it had never stopped."""
     return {
         "seed": solver.seed,
         "data": solver.batches.state(),
         "test_data": [test.batches.state() for test in solver.test_nets],
-        "memories": [np.asarray(solver.params[k]).tolist() for k in solver.net.memories],
+        "memories": memories,
         "losses": [float(loss) for loss in solver.losses],
         "kept": solver.shelf.iterations,
         "watch": solver.watch.state() if solver.watch else None,
-        "run": fingerprint.of(solver.param, solver.net),
+        "run": fingerprint.of(solver.param, solver.net, solver.team.count),
     }
 
 
@@ -53,14 +55,14 @@ def restore(solver: "Solver", path: str | Path, *, changed: bool) -> None:
     state = snapshot.read_state(path)
     resume = snapshot.read_resume(path)
     if resume is not None and not changed:
-        fingerprint.check(resume["run"], fingerprint.of(solver.param, solver.net), str(path))
+        fingerprint.check(resume["run"], fingerprint.of(solver.param, solver.net, solver.team.count), str(path))
     kept = [solver.net.params[k] for k in solver.net.kept]
     history = snapshot.unflatten(state.history, kept, solver.update.slots, f"{path}: {solver.param.type}")
     if state.learned_net:
         model = snapshot.find_model(state, path)
-        solver.params = [jnp.asarray(p) for p in snapshot.load_model(model, solver.net, solver.params)]
-    solver.history = [tuple(jnp.asarray(h) for h in slots) for slots in history]
-    solver.history += solver.update.init([solver.params[k] for k in solver.net.memories])
+        solver.params = solver.team.params(solver.net, snapshot.load_model(model, solver.net, solver.params))
+    history += solver.update.init([solver.params[k] for k in solver.net.memories])
+    solver.history = solver.team.history(solver.net, history)
     solver.iter, solver.current_step = state.iteration, state.current_step
     if resume is None:
         log.warning(
@@ -71,7 +73,7 @@ def restore(solver: "Solver", path: str | Path, *, changed: bool) -> None:
         return
     solver.reseed(resume["seed"])
     for k, value in zip(solver.net.memories, resume["memories"], strict=False):
-        solver.params[k] = jnp.asarray(value, jnp.float32)
+        solver.params[k] = solver.team.memory(np.asarray(value, np.float32), solver.net.params[k].shape)
     solver.losses.clear()
     solver.losses.extend(resume["losses"])
     solver.shelf.iterations = resume["kept"]

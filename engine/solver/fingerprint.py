@@ -9,14 +9,15 @@ from engine.net import Net
 from engine.proto import caffe_pb2 as pb
 
 
-def of(param: pb.SolverParameter, net: Net) -> dict[str, Any]:
-    """The solver's type, iter_size, the data's shapes, and a digest of each layer that computes; JSON values.
+def of(param: pb.SolverParameter, net: Net, devices: int = 1) -> dict[str, Any]:
+    """The solver's type, iter_size, the devices, the data's shapes, and a digest of each layer that computes; as JSON.
 
     Where the data lies is left out: it may have moved.
     """
     return {
         "type": param.type,
         "iter_size": param.iter_size,
+        "devices": devices,
         "data": {
             v.blob: list(net.shapes[v])
             for layer, tops in zip(net.layers, net.tops, strict=True)
@@ -39,7 +40,9 @@ def check(then: dict[str, Any], now: dict[str, Any], path: str) -> None:
 
 def differences(then: dict[str, Any], now: dict[str, Any]) -> list[str]:
     """One sentence's part for each difference, such as `type was "SGD" and is "Adam"`."""
-    parts = [f"{name} was {then[name]} and is {now[name]}" for name in ("type", "iter_size") if then[name] != now[name]]
+    then = {"devices": 1, **then}  # earlier versions had one, and did not say so
+    names = ("type", "iter_size", "devices")
+    parts = [f"{name} was {then[name]} and is {now[name]}" for name in names if then[name] != now[name]]
     for what in ("data", "layers"):
         for name in then[what] | now[what]:
             a, b = then[what].get(name), now[what].get(name)

@@ -44,10 +44,10 @@ class Records:
             except OSError as e:
                 raise DataError(f"{folder}: the folder for progress.json cannot be made: {e.strerror}.") from e
 
-    def start(self, net: Net, param: pb.SolverParameter, iteration: int) -> None:
-        """Training begins, or goes on, at `iteration`."""
+    def start(self, net: Net, param: pb.SolverParameter, iteration: int, devices: int = 1) -> None:
+        """Training begins, or goes on, at `iteration`, with a batch for each of so many devices."""
         self._max_iter = param.max_iter
-        self._pictures = param.iter_size * _batch_size(net)
+        self._pictures = param.iter_size * _batch_size(net) * devices
         self._begin: tuple[float, int] | None = None
         if self.bar and not self.bar.tasks:
             self.bar.add_task("", total=param.max_iter, completed=iteration, said="compiling")

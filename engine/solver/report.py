@@ -66,12 +66,12 @@ class Report:
 
     # Running
 
-    def start(self, net: Net, param: pb.SolverParameter, iteration: int) -> None:
-        """Training begins, or goes on, at `iteration`."""
+    def start(self, net: Net, param: pb.SolverParameter, iteration: int, devices: int) -> None:
+        """Training begins, or goes on, at `iteration`, with a batch for each of so many devices."""
         self._clock, self._shown = time.monotonic(), iteration
         self._clip, self._display = param.clip_gradients, param.display
         self._weights = net.output_weights
-        self.records.start(net, param, iteration)
+        self.records.start(net, param, iteration, devices)
 
     def iteration(self, iteration: int, loss: float, outputs: Mapping[str, Any], rate: np.float32) -> None:
         """An iteration that is shown: the averaged loss, the net's outputs, the learning rate."""

@@ -16,8 +16,10 @@ from engine import log
 from engine.errors import SolverError
 from engine.graph import Value
 from engine.layers.python import surfaced
+from engine.parallel import Team
 from engine.proto import caffe_pb2 as pb
 from engine.solver import checkpoint, nan, schedules, settings, snapshot, step, updates
+from engine.solver.agreement import agreed
 from engine.solver.batches import Batches
 from engine.solver.extras import Extras, Watch
 from engine.solver.gradients import Rates, Settings
@@ -34,6 +36,10 @@ Array = jax.Array
 
 IN_FLIGHT = 2
 """Iterations that the device may lie behind: enough to keep it busy; few, to stop at once and to hold few batches."""
+
+
+ENDS = (None, Request.STOP, Request.YIELD)
+"""What may end a run, numbered for the processes of several nodes to tell each other."""
 
 
 class Outcome(enum.Enum):
@@ -60,38 +66,42 @@ class Solver:
         requests: Requests | None = None,
         report: Report | None = None,
         extras: Extras | None = None,
+        team: Team | None = None,
         *,
         keep_values: bool = False,
     ) -> None:
         """`path`: the solver's file, beside which relative names are looked for too. Raises EngineError.
 
-        `keep_values`: after an iteration `values` and `steps` hold what it computed.
+        `team`: the devices that train; the default one without. `keep_values`: after an iteration `values` and `steps`
+        hold what it computed.
         """
+        self.team = team or Team()
         with settings.named(path):
             settings.check(param)
             self.update = updates.from_solver(param)
             treatment = Settings.from_solver(param)
         self.param = param
         self.extras = extras or Extras()
-        self.requests = requests or Requests()
+        self.requests = agreed(requests or Requests(), self.team)
         self._report = report or Report()
         self._report.settings(param)
-        self.reseed(param.random_seed if param.random_seed >= 0 else secrets.randbits(31))
+        self.reseed(*self.team.root_says(param.random_seed if param.random_seed >= 0 else secrets.randbits(31)))
         spec = settings.train_net(param, path)
         log.info("solver.cpp:102", f"Creating training {spec.source}")
         self.net = self._report.built(spec, self.extras.precision)
+        self.team.check(self.net)
         self.extras.weigh(self.net)
         self.shelf = Shelf(
             param.snapshot_prefix, hdf5=param.snapshot_format == pb.SolverParameter.HDF5, keep=self.extras.keep
         )
         snapshot.check_size(self.net.params, hdf5=self.shelf.hdf5, diffs=param.snapshot_diff)
-        if param.snapshot or param.snapshot_after_train:
+        if self.team.root and (param.snapshot or param.snapshot_after_train):
             with settings.named(path):
                 snapshot.check_writable(param.snapshot_prefix)
-        self.batches = Batches(self.net, self.seed)
+        self.batches = Batches(self.net, self.seed, self.team)
         self._sinks = Sinks(self.net)
-        self.params: list[Array] = [jnp.asarray(value) for value in self.net.init(self.seed)]
-        self.history = self.update.init(self.params)
+        self.params: list[Array] = self.team.params(self.net, self.net.init(self.seed))
+        self.history = self.team.history(self.net, self.update.init(self.params))
         self.test_nets = [self._test_net(i, s) for i, s in enumerate(settings.test_nets(param, path))]
         for entry in param.weights:
             for name in entry.split(","):
@@ -107,6 +117,7 @@ class Solver:
             keep_values=keep_values,
             check_finite=self.extras.nan != "ignore",
             debug_info=param.debug_info,
+            team=self.team,
         )
         self.steps: Sequence[Array] | None = None
         self.values: Mapping[Value, Array] | None = None
@@ -142,6 +153,12 @@ class Solver:
         """Trains up to max_iter, with the tests and snapshots that the settings ask for."""
         log.info("solver.cpp:289", f"Solving {self.net.name}")
         log.info("solver.cpp:290", f"Learning Rate Policy: {self.param.lr_policy}")
+        (begun,) = self.team.root_says(self.iter)
+        if begun != self.iter:
+            raise SolverError(
+                f"this node begins at iteration {self.iter} and the first one at {begun}: they see other snapshots. "
+                f"snapshot_prefix {self.param.snapshot_prefix!r} has to lie on a file system that all nodes share."
+            )
         self.step(self.param.max_iter - self.iter)
         wanted = self.param.snapshot_after_train or self._ended_by is Request.YIELD
         if wanted and not (self.param.snapshot and self.iter % self.param.snapshot == 0):
@@ -161,7 +178,7 @@ class Solver:
         """`count` iterations, or fewer where a request ends them."""
         end = self.iter + count
         self._ended_by = None
-        self._report.start(self.net, self.param, self.iter)
+        self._report.start(self.net, self.param, self.iter, self.team.count)
         while self.iter < end and self._ended_by is None:
             if self._due(self.param.test_interval) and (self.iter > 0 or self.param.test_initialization):
                 self.test_all()
@@ -186,7 +203,7 @@ class Solver:
         if self._due(self.param.display):
             if done.debug:
                 self._report.magnitudes(self.net, done.debug)
-            self._report.iteration(self.iter, self._smoothed_loss(), done.outputs, self.rate)
+            self._report.iteration(self.iter, self._smoothed_loss(), self.team.first(done.outputs), self.rate)
             self._report.clipping(float(done.norm))
         self._in_flight.append((self.iter, done._replace(params=[], history=[], steps=None, values=None, debug=None)))
         self.iter += 1
@@ -232,7 +249,15 @@ class Solver:
     # Testing
 
     def test_all(self) -> None:
-        """Tests every test net on test_iter batches of its data. One that is interrupted is as if it had not begun."""
+        """Tests every test net, on the root; what comes of it counts for all."""
+        if self.team.root:
+            self._test_all()
+        ended = ENDS.index(self._ended_by)
+        self.current_step, ended = self.team.root_says(self.current_step, ended)
+        self._ended_by = ENDS[ended]
+
+    def _test_all(self) -> None:
+        """On test_iter batches of each net's data. A test that is interrupted is as if it had not begun."""
         positions = [test.batches.state() for test in self.test_nets]
         for index in range(len(self.test_nets)):
             self.test(index)
@@ -246,7 +271,7 @@ class Solver:
         """Tests one; None where a request ended it."""
         log.info("solver.cpp:347", f"Iteration {self.iter}, Testing net (#{index})")
         test = self.test_nets[index]
-        scores = test.scores(self._heard(test.passes(self.params, self.param.test_iter[index])))
+        scores = test.scores(self._heard(test.passes(self.team.own(self.params), self.param.test_iter[index])))
         if scores is None or self._ended_by is not None:
             log.info("solver.cpp:387", "Test interrupted.")
             return None
@@ -284,7 +309,7 @@ class Solver:
     def load_weights(self, path: str | Path) -> None:
         """Takes the parameters of the layers that a model has by the same names, to finetune. Raises SnapshotError."""
         log.info("caffe.cpp:150", f"Finetuning from {path}")
-        self.params = [jnp.asarray(p) for p in snapshot.load_model(path, self.net, self.params)]
+        self.params = self.team.params(self.net, snapshot.load_model(path, self.net, self.params))
         for test in self.test_nets:
             test.params = snapshot.load_model(path, test.net, test.params)
 

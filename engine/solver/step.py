@@ -1,14 +1,15 @@
 """One training iteration as compiled functions: forward, gradients, update; parameters and history donated."""
 
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from engine.graph import Value
 from engine.net import Forward, Net
+from engine.parallel import EACH, SAME, Team
 from engine.solver import debug, gradients, nan
 from engine.solver.gradients import Rates, Settings
 from engine.solver.updates import Slots, Update
@@ -64,27 +65,39 @@ def compiled(
     keep_values: bool = False,
     check_finite: bool = False,
     debug_info: bool = False,
+    team: Team | None = None,
 ) -> Iterate:
     """An iteration of `net`: one compiled call, or with iter_size n > 1 n calls of a pass and one of the update.
 
     A dynamic net's passes are compiled layer by layer (`Net.compile`), and the update apart from them.
 
-    Pass k of iteration t draws its random numbers from fold_in(base key, t · iter_size + k), in a resumed run too.
+    Pass k of iteration t draws its random numbers from fold_in(base key, t · iter_size + k), in a resumed run too; each
+    device of a `team` from a key of its own that this one gives. On a team, the outputs have its axis in front, and
+    loss, state and debug are its root's.
     """
+    team = team or Team()
+    state = {k for k in net.kept if not net.params[k].decl.learned}
 
     def one_pass(params: list[Array], inputs: Inputs, key: Array, draw: Array) -> Passed:
-        drawn = jax.random.fold_in(key, draw)
+        drawn = team.key(jax.random.fold_in(key, draw))
         asked = {"keep": keep_values, "check_finite": check_finite, "debug_info": debug_info}
-        return backward(net, params, inputs, drawn, **asked)
+        done = backward(net, params, inputs, drawn, **asked)
+        return done._replace(
+            params=[team.root_has(p) if k in state else p for k, p in enumerate(done.params)],
+            loss=team.root_has(done.loss),
+            finite=None if done.finite is None else team.everywhere(done.finite),
+            debug=team.root_has(done.debug),
+        )
 
     def updated(params: list[Array], history: list[Slots], grads: list[Array], rates: Rates) -> Updated:
+        grads = [team.mean(g) if p.learned else g for p, g in zip(net.params, grads, strict=True)]
         new = gradients.apply(update, settings, net.params, params, grads, history, rates)
         told = debug.parameters(net, params, new.steps or []) if debug_info else None
         return (new if keep_steps else new._replace(steps=None)), told
 
     if settings.iter_size == 1 and not net.dynamic:
-        return _single(one_pass, updated)
-    return _summed(net, one_pass, updated, settings.iter_size)
+        return _single(net, one_pass, updated, team, keep_steps=keep_steps)
+    return _summed(net, one_pass, updated, team, settings.iter_size, keep_steps=keep_steps)
 
 
 OnePass = Callable[[list[Array], Inputs, Array, Array], Passed]
@@ -92,13 +105,16 @@ Updated = tuple[gradients.Applied, debug.Parameters | None]
 Updating = Callable[[list[Array], list[Slots], list[Array], Rates], Updated]
 
 
-def _single(one_pass: OnePass, updated: Updating) -> Iterate:
-    @partial(jax.jit, donate_argnums=(0, 1))
-    def step(
+def _single(net: Net, one_pass: OnePass, updated: Updating, team: Team, *, keep_steps: bool) -> Iterate:
+    def on_device(
         params: list[Array], history: list[Slots], rates: Rates, inputs: Inputs, key: Array, draw: Array
     ) -> Trained:
         done = one_pass(params, inputs, key, draw)
         return _trained(updated(done.params, history, done.grads, rates), done.loss, [done], done)
+
+    lie = team.lies(net)
+    trained = Trained(lie, lie, lie if keep_steps else SAME, SAME, EACH, SAME, SAME, SAME, SAME, SAME)
+    step = jax.jit(team.mapped(on_device, (lie, lie, SAME, EACH, SAME, SAME), trained), donate_argnums=(0, 1))
 
     def iterate(
         params: list[Array], history: list[Slots], rates: Rates, batch: Callable[[], Inputs], key: Array, t: int
@@ -108,20 +124,25 @@ def _single(one_pass: OnePass, updated: Updating) -> Iterate:
     return iterate
 
 
-def _summed(net: Net, one_pass: OnePass, updated: Updating, n: int) -> Iterate:
-    @partial(net.compile, donate_argnums=(0, 1, 2))
-    def add(params: list[Array], grads: list[Array], loss: Array, inputs: Inputs, key: Array, draw: Array) -> Passed:
+def _summed(net: Net, one_pass: OnePass, updated: Updating, team: Team, n: int, *, keep_steps: bool) -> Iterate:
+    def on_device(
+        params: list[Array], grads: list[Array], loss: Array, inputs: Inputs, key: Array, draw: Array
+    ) -> Passed:
         done = one_pass(params, inputs, key, draw)
         sums = [a + g for a, g in zip(grads, done.grads, strict=True)]
         told = done.debug and (done.debug[0], debug.parameters(net, done.params, sums))
         return done._replace(grads=sums, loss=loss + done.loss, debug=told)
 
-    apply = jax.jit(updated, donate_argnums=(0, 1))
+    lie = team.lies(net)
+    passed = Passed(lie, EACH, SAME, EACH, SAME, SAME, SAME, SAME)
+    add = net.compile(team.mapped(on_device, (lie, EACH, SAME, EACH, SAME, SAME), passed), donate_argnums=(0, 1, 2))
+    applied = (gradients.Applied(lie, lie, lie if keep_steps else SAME, SAME), SAME)
+    apply = jax.jit(team.mapped(updated, (lie, lie, EACH, SAME), applied), donate_argnums=(0, 1))
 
     def iterate(
         params: list[Array], history: list[Slots], rates: Rates, batch: Callable[[], Inputs], key: Array, t: int
     ) -> Trained:
-        grads, loss = [jnp.zeros(p.shape, jnp.float32) for p in params], jnp.float32(0)
+        grads, loss = team.zeros([p.shape for p in net.params]), team.same(np.float32(0))
         passes: list[Passed] = []
         for k in range(n):
             done = add(params, grads, loss, batch(), key, t * n + k)

@@ -1,0 +1,255 @@
+"""Several devices that train one net, on one node or on several.
+
+Caffe's semantics (docs/multigpu.md): each device has a batch of its own, of the size that the net says; statistics are
+those of that batch; gradients are averaged. Tests, snapshots and what is shown are the first device's, the root's.
+On several nodes a process runs on each, and is told by HPCBREW_COORDINATOR (host:port of the first), HPCBREW_NODES (how
+many there are) and HPCBREW_RANK (which this is).
+"""
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.sharding import NamedSharding
+from jax.sharding import PartitionSpec as Spec
+
+from engine.data.feed import Share
+from engine.data.source import Batch
+from engine.errors import DeviceError
+from engine.layers.base import Shape
+from engine.net import Net
+
+Array = jax.Array
+
+AXIS = "device"
+EACH: Any = Spec(AXIS)
+SAME: Any = Spec()
+"""How values lie on the devices: one for each, in an array with one more axis in front; or the same for all."""
+
+PATIENCE = 30
+"""Seconds after which a node that is not heard of is lost."""
+
+
+def join() -> None:
+    """Joins the other nodes of a job, where the environment tells of several. Before any computation.
+
+    Raises DeviceError where the environment makes no sense, and where the nodes don't find each other.
+    """
+    coordinator = os.environ.get("HPCBREW_COORDINATOR")
+    if not coordinator:
+        return
+    nodes, rank = (_number(name) for name in ("HPCBREW_NODES", "HPCBREW_RANK"))
+    if not rank < nodes:
+        raise DeviceError(f"HPCBREW_RANK is {rank} and HPCBREW_NODES {nodes}: ranks count from 0.")
+    try:
+        with _without_proxies():
+            jax.distributed.initialize(
+                coordinator,
+                nodes,
+                rank,
+                cluster_detection_method="deactivate",  # found, a launcher would give each process one device
+                heartbeat_timeout_seconds=PATIENCE,
+                shutdown_timeout_seconds=PATIENCE,
+            )
+    except (RuntimeError, ValueError) as e:
+        raise DeviceError(
+            f"node {rank} of {nodes} has not found the others at {coordinator}: {str(e).splitlines()[0]}"
+        ) from e
+
+
+@contextmanager
+def _without_proxies() -> Iterator[None]:
+    """A proxy is for the way out of the cluster; the nodes would look for each other behind it."""
+    names = [name for name in os.environ if name.lower() in ("http_proxy", "https_proxy", "grpc_proxy", "all_proxy")]
+    taken = {name: os.environ.pop(name) for name in names}
+    try:
+        yield
+    finally:
+        os.environ.update(taken)
+
+
+def _number(name: str) -> int:
+    value = os.environ.get(name, "")
+    if not value.isdecimal():
+        raise DeviceError(f"HPCBREW_COORDINATOR is set and {name} is {value!r}; it takes a number.")
+    return int(value)
+
+
+class Team:
+    """The devices that train together. One alone needs no communication, and nothing here changes what it computes.
+
+    count: how many there are. root: whether this process has the first. nodes: how many processes there are.
+    share: which batches this process reads.
+    """
+
+    def __init__(self, devices: Sequence[jax.Device] = ()) -> None:
+        self.count = max(1, len(devices))
+        self.share, self.root, self.nodes = Share(), True, 1
+        if self.count == 1:
+            return
+        devices = sorted(devices, key=lambda d: (d.process_index, d.id))
+        here = jax.process_index()
+        ours = [i for i, device in enumerate(devices) if device.process_index == here]
+        self.share = Share(ours[0], len(ours), self.count)
+        self.root, self.nodes = ours[0] == 0, len({device.process_index for device in devices})
+        self._local = [devices[i] for i in ours]
+        self._mesh = jax.sharding.Mesh(np.asarray(devices), (AXIS,))
+        self._max = jax.jit(self.mapped(lambda x: jax.lax.pmax(x, AXIS), (EACH,), SAME))
+        self._sum = jax.jit(self.mapped(lambda x: jax.lax.psum(x, AXIS), (EACH,), SAME))
+        self._everywhere = jax.jit(self.mapped(lambda x: jax.lax.all_gather(x, AXIS), (EACH,), SAME))
+
+    def check(self, net: Net) -> None:
+        """Raises LayerError for a layer that cannot be on several devices."""
+        for layer in net.layers if self.count > 1 else ():
+            if layer.alone:
+                raise layer.error(f"it {layer.alone}, and {self.count} devices would train it: take one, -gpu 0.")
+
+    @contextmanager
+    def losses_named(self) -> Iterator[None]:
+        """Raises DeviceError where another node was lost, and with it what all were to compute together."""
+        try:
+            yield
+        except jax.errors.JaxRuntimeError as e:
+            if self.nodes == 1:
+                raise
+            raise DeviceError(
+                f"another of the {self.nodes} nodes ended or was lost, and this one cannot go on without it: its own "
+                f"log may say why. Go on from the last snapshot. ({str(e).splitlines()[0]})"
+            ) from e
+
+    # Onto the devices, and back
+
+    def place(self, batches: Sequence[Batch]) -> dict[str, Array]:
+        """One batch for each device of this process, in their order, put there."""
+        if self.count == 1:
+            return jax.device_put(batches[0])
+        return {top: self._dealt([batch[top] for batch in batches]) for top in batches[0]}
+
+    def params(self, net: Net, values: Sequence[Any]) -> list[Array]:
+        """Values of the net's parameters, the same on every device; of its memories, each device's own.
+
+        A memory is given for all devices together, or once for each.
+        """
+        if self.count == 1:
+            return [jnp.asarray(value) for value in values]
+        return [
+            self.memory(value, param.shape) if k in net.memories else self.same(value)
+            for k, (param, value) in enumerate(zip(net.params, values, strict=True))
+        ]
+
+    def history(self, net: Net, slots: Sequence[Sequence[Any]]) -> list[tuple[Array, ...]]:
+        """What an update rule keeps of each parameter, where that parameter is."""
+        return list(zip(*(self.params(net, values) for values in zip(*slots, strict=True)), strict=True))
+
+    def same(self, value: Any) -> Array:
+        """`value` on every device."""
+        if self.count == 1 or _placed(value):
+            return jnp.asarray(value)
+        value = np.asarray(value)
+        return jax.make_array_from_callback(value.shape, NamedSharding(self._mesh, SAME), lambda index: value[index])
+
+    def memory(self, value: Any, shape: Shape) -> Array:
+        """A memory of that shape on every device: `value` is one for all or one for each; other sizes are forgotten."""
+        if self.count == 1 or _placed(value):
+            return jnp.asarray(value)
+        value = np.asarray(value, np.float32)
+        if value.shape != (self.count, *shape):
+            value = np.broadcast_to(value if value.shape == shape else np.float32(0), (self.count, *shape))
+        return jax.make_array_from_callback(value.shape, NamedSharding(self._mesh, EACH), lambda index: value[index])
+
+    def zeros(self, shapes: Sequence[Shape]) -> list[Array]:
+        """For each shape zeros, on every device its own."""
+        if self.count == 1:
+            return [jnp.zeros(shape, jnp.float32) for shape in shapes]
+        return [self.memory(0, shape) for shape in shapes]
+
+    def own(self, values: Any) -> Any:
+        """Arrays that are the same on every device, on this process's first one alone."""
+        return jax.tree.map(lambda x: x.addressable_data(0), values) if self.count > 1 else values
+
+    def first(self, values: Any) -> Any:
+        """Arrays of which each device has its own: that of this process's first one."""
+        return jax.tree.map(lambda x: x.addressable_data(0)[0], values) if self.count > 1 else values
+
+    def gathered(self, value: Array) -> np.ndarray:
+        """A memory of every device, here. All processes call this together."""
+        if self.nodes > 1:
+            value = self._everywhere(value)
+        return np.asarray(value)
+
+    # What processes agree on: all of them call these together
+
+    def root_says(self, *numbers: int) -> list[int]:
+        """The numbers that the root's process gave."""
+        if self.nodes == 1:
+            return list(numbers)
+        return np.asarray(self._sum(self._flags([n if self.root else 0 for n in numbers]))).tolist()
+
+    def largest(self, number: int) -> Array:
+        """The largest of the numbers that the processes gave; not waited for."""
+        return self._max(self._flags([number]))[0]
+
+    def _flags(self, numbers: Sequence[int]) -> Array:
+        """The numbers with this process's first device, zeros with its others."""
+        rows = [np.asarray(numbers, np.int32), *[np.zeros(len(numbers), np.int32)] * (self.share.count - 1)]
+        return self._dealt(rows)
+
+    def _dealt(self, parts: Sequence[np.ndarray]) -> Array:
+        """One part for each device of this process: an array with the devices' axis in front."""
+        placed = [jax.device_put(part[None], device) for part, device in zip(parts, self._local, strict=True)]
+        shape = (self.count, *parts[0].shape)
+        return jax.make_array_from_single_device_arrays(shape, NamedSharding(self._mesh, EACH), placed)
+
+    # In compiled functions
+
+    def mapped(self, function: Callable[..., Any], given: Any, returned: Any) -> Callable[..., Any]:
+        """`function`, to run on every device. `given` and `returned` say for each argument and value: EACH or SAME."""
+        if self.count == 1:
+            return function
+
+        def on_device(*args: Any) -> Any:
+            values = function(*_each(given, args, lambda x: x[0]))
+            return _each(returned, values, lambda x: x[None])
+
+        # Gradients are averaged where this file says so, and nowhere else: hence no check_vma.
+        return jax.shard_map(on_device, mesh=self._mesh, in_specs=given, out_specs=returned, check_vma=False)
+
+    def lies(self, net: Net) -> list[Any]:
+        """How the net's parameters lie on the devices."""
+        return [EACH if k in net.memories else SAME for k in range(len(net.params))]
+
+    def key(self, key: Array) -> Array:
+        """A random key of the device's own."""
+        return jax.random.fold_in(key, jax.lax.axis_index(AXIS)) if self.count > 1 else key
+
+    def mean(self, value: Array) -> Array:
+        """The mean over the devices."""
+        return jax.lax.pmean(value, AXIS) if self.count > 1 else value
+
+    def root_has(self, values: Any) -> Any:
+        """Arrays as the root has them."""
+        if self.count == 1:
+            return values
+        root = jax.lax.axis_index(AXIS) == 0
+        return jax.tree.map(lambda x: jax.lax.psum(jnp.where(root, x, jnp.zeros_like(x)), AXIS), values)
+
+    def everywhere(self, value: Array) -> Array:
+        """Whether it is so on every device."""
+        return jax.lax.pmin(value.astype(jnp.int32), AXIS) == 1 if self.count > 1 else value
+
+
+def _placed(value: Any) -> bool:
+    return isinstance(value, Array) and isinstance(value.sharding, NamedSharding)
+
+
+def _each(lies: Any, values: Any, change: Callable[[Array], Array]) -> Any:
+    """`values`, those changed of which each device has its own."""
+
+    def part(spec: Spec, below: Any) -> Any:
+        return jax.tree.map(change, below) if spec == EACH else below
+
+    return jax.tree.map(part, lies, values, is_leaf=lambda x: isinstance(x, Spec))
