@@ -57,6 +57,14 @@ Scratch = Annotated[
         "a path that starts with ~, / or $VARIABLE, of letters, digits and . _ + - and $VARIABLES",
     ),
 ]
+Launcher = Annotated[
+    Text,
+    _matching(
+        r".*\{(index|host)\}.*",
+        "a command with {index} or {host} in it, which starts another one on that node of the job, "
+        "as pbsdsh -n {index} -- or ssh {host}",
+    ),
+]
 Seconds = Annotated[int, BeforeValidator(quantity.seconds)]
 Bytes = Annotated[int, BeforeValidator(quantity.size)]
 
@@ -122,6 +130,8 @@ class Cluster(_Part):
     """A site's profile.
 
     `proxy`, `key` (the kind of SSH key), `python` (a command) and `python_module` (loaded first) are for `setup`.
+    `launcher` starts a job's engine on its further nodes: `{index}` is the node's place in the node file, `{host}` its
+    name.
     """
 
     name: Word
@@ -147,7 +157,7 @@ class Cluster(_Part):
     key: Literal["ed25519", "rsa"] = "ed25519"
     python: Word | None = None
     python_module: Word | None = None
-    launcher: Text = "pbsdsh --"
+    launcher: Launcher = "pbsdsh -n {index} --"
     template: Word = "job.pbs.j2"
     slots: Annotated[int, Field(ge=1)] = 1
 

@@ -52,11 +52,11 @@ def settle(request: JobRequest, cluster: Cluster, here: Machine) -> Settled:
 
 def lacks(settled: Settled, cluster: Cluster, engine: str = "own") -> str:
     """What must change before the job can be submitted; nothing, mostly. `engine`: `own`, or the site's `module`."""
-    idle = f"{cluster.name}: a net is trained on one {{}} so far, and the other {{}} would stand idle: leave out {{}}"
-    if settled.nodes > 1:
-        return idle.format("node", settled.nodes - 1, "--nodes")
-    if settled.gpus > 1 and engine == "own":  # Caffe itself can use several
-        return idle.format("GPU", settled.gpus - 1, "--gpus-per-node, or take --gpu")
+    if settled.nodes > 1 and engine == "module":
+        return (
+            f"{cluster.name}: the site's Caffe trains on one node, and the other {settled.nodes - 1} would stand idle: "
+            "leave out --nodes, or --engine module"
+        )
     if cluster.account.required and not settled.project:
         return (
             f"{cluster.name}: a job needs a project to be charged to: hpcbrew submit … --project NAME "

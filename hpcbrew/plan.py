@@ -105,6 +105,11 @@ def assemble(
         id=runfolder.ID,
         engine=_engine(cluster, up),
         check_engine=cluster.scheduler != "local",
+        python=str(up / ENGINE / "bin" / "python"),
+        nodes=settled.nodes,
+        gpus=settled.gpus,
+        launcher=cluster.launcher,
+        rank_log=runfolder.rank_log("$rank"),
         arguments=["train", "-solver", SOLVER, *_gpus(settled), *weights, *([] if chain else state)],
         walltime=settled.walltime,
         margin=min(60, settled.walltime // 10),
@@ -183,7 +188,8 @@ def _proxies(cluster: Cluster) -> dict[str, str]:
 
 
 def _gpus(settled: Settled) -> list[str]:
-    return ["-gpu", "0" if settled.gpus == 1 else "all"] if settled.gpus else []
+    """On several nodes the script tells each its own."""
+    return ["-gpu", "0" if settled.gpus == 1 else "all"] if settled.gpus and settled.nodes == 1 else []
 
 
 def _describe(job: Job, cluster: Cluster, settled: Settled, texts: Mapping[str, str]) -> str:

@@ -1,5 +1,6 @@
 """Plan → job script: Jinja2, with every value named and every word quoted."""
 
+import re
 import shlex
 from typing import Any
 
@@ -24,12 +25,19 @@ def render(template: str, **values: Any) -> str:
         autoescape=False,  # noqa: S701 - the output is a shell script: values go through the `quote` filter
     )
     environment.filters["quote"] = lambda value: shlex.quote(str(value))
+    environment.filters["launch"] = _launch
     try:
         return environment.get_template(template).render(**values)
     except TemplateError as error:
         line = getattr(error, "lineno", None)
         where = f"{getattr(error, 'filename', None) or template}{f':{line}' if line else ''}"
         raise ProfileError(f"{where}: {type(error).__name__}: {error.message}") from None
+
+
+def _launch(launcher: str) -> str:
+    """A profile's launcher for the shell: `{index}` and `{host}` in it become variables of the script's."""
+    words = [re.split(r"\{(index|host)\}", word) for word in shlex.split(launcher)]
+    return " ".join("".join(f'"${p}"' if n % 2 else p and shlex.quote(p) for n, p in enumerate(word)) for word in words)
 
 
 class _Prefixed(FileSystemLoader):

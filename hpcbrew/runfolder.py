@@ -47,8 +47,8 @@ def path(name: str, token: str) -> PurePosixPath:
     return RUNS / f"{name}-{token}"
 
 
-def rank_log(rank: int) -> str:
-    """The log of one process of a job on several nodes, counted from 0."""
+def rank_log(rank: int | str) -> str:
+    """The log of one process of a job on several nodes, counted from 0; or named by a shell's variable."""
     return f"rank-{rank}.log" if rank else LOG
 
 
