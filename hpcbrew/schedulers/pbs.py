@@ -97,4 +97,7 @@ class Pbs:
             return True
         if answer.status == FINISHED or (answer.status == UNKNOWN_JOB and UNKNOWN.search(answer.err)):
             return False
-        raise SchedulerError(f"PBS refused (exit status {answer.status}): {answer.words}")
+        said = " ".join(answer.words.split())
+        if answer.status in NO_SERVER:
+            raise SchedulerError(f"the PBS server does not answer, and nothing was changed: {said}. Try again later")
+        raise SchedulerError(f"PBS refused (exit status {answer.status}): {said}")

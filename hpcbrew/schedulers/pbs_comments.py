@@ -23,6 +23,8 @@ def in_words(comment: str) -> str:
         return _short_of(match)
     if match := HELD.match(comment):
         return f"held by {match['who']} since {match['when']}"
+    if comment.startswith("Job Array Began"):  # of the array, and its jobs that still wait bear it too
+        return ""
     plain = comment.removeprefix("Not Running: ").rstrip(".")
     return KNOWN.get(plain, comment)
 

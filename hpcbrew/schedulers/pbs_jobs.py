@@ -26,7 +26,7 @@ SUSPENDED = {"S": "suspended by the server or an operator", "U": "suspended: the
 
 WAITS = {"after": "to start", "afterok": "to end well", "afternotok": "to fail", "afterany": "to end"}
 
-HOLDS = {"u": "held by its owner: qrls lets it go", "o": "held by an operator", "s": "held by the system"}
+HOLDS = {"u": "held by its owner: hpcbrew release lets it go", "o": "held by an operator", "s": "held by the system"}
 
 CONTINUES = 75  # what the engine leaves with when its time is up and its training is not done
 DELETED = 91  # substate of a job that ended by qdel

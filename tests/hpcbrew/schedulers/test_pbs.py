@@ -1,6 +1,7 @@
 """Answers of a real OpenPBS 23.06, each with what it means. The oracle is the server's own record of what was done."""
 
 import csv
+import re
 from collections import Counter
 from pathlib import Path, PurePosixPath
 
@@ -115,7 +116,7 @@ REASONS = {
     "error_depend_unknown_x_f_json": "what it waited for never came: 999999.pbs01 to end well",
     "finished_exit127_x_f_json": "exit status 127: a command was not found",
     "finished_sigkill_x_f_json": "killed by SIGKILL; memory running out is the usual cause",
-    "held_at_submit_f_json": "held by its owner: qrls lets it go",
+    "held_at_submit_f_json": "held by its owner: hpcbrew release lets it go",
     "queue_stopped_f_json": "its queue is stopped for now",
     "queued_never_f_json": "can never run: it asks for 3 GPUs, and there are 2 in all: cancel it, and ask for less",
     "stageout_failed_x_f_json": "its scheduler.log could not be delivered",
@@ -241,9 +242,16 @@ def test_a_change_that_came_too_late(name: str) -> None:
     assert PBS.parse_change(captured(name)) is False
 
 
-@pytest.mark.parametrize("name", ["error_no_permission_qdel", "server_down_qdel", "error_malformed_job_id_qdel"])
+REFUSED = {
+    "error_no_permission_qdel": "PBS refused (exit status 159): qdel: Unauthorized Request 41.pbs01",
+    "error_malformed_job_id_qdel": "PBS refused (exit status 1): qdel: illegally formed job identifier: 12abc",
+    "server_down_qdel": "the PBS server does not answer, and nothing was changed: Connection refused",
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
 def test_a_change_that_was_refused(name: str) -> None:
-    with pytest.raises(SchedulerError):
+    with pytest.raises(SchedulerError, match=re.escape(REFUSED[name])):
         PBS.parse_change(captured(name))
 
 
