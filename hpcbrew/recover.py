@@ -31,5 +31,7 @@ def ids_by_folder(transport: Transport, scheduler: Pbs) -> dict[str, tuple[str, 
     for job_id, job in scheduler.parse_status(answer).jobs.items():
         output = PurePosixPath(job.get("Output_Path"))
         if output.name == runfolder.SCHEDULER_LOG:
-            found[output.parent.name] = (*found.get(output.parent.name, ()), job_id)
+            of_array = output.parent.parent.name == runfolder.POINTS
+            folder = output.parents[2 if of_array else 0].name
+            found[folder] = (*found.get(folder, ()), job_id)
     return found

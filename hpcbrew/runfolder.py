@@ -52,8 +52,8 @@ def rank_log(rank: int | str) -> str:
     return f"rank-{rank}.log" if rank else LOG
 
 
-def point(index: int) -> PurePosixPath:
-    """The folder of one point of a sweep, counted from 1, below the run folder."""
+def point(index: int | str) -> PurePosixPath:
+    """The folder of one point of a sweep, counted from 1, below the run folder; or as the scheduler fills it in."""
     return PurePosixPath(POINTS, str(index))
 
 

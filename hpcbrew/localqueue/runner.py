@@ -171,7 +171,8 @@ def _deleted(job: Job) -> bool:
 
 def _output(job: Job) -> IO[bytes]:
     default = f"{job.name}.o{job.seq}"
-    return (Path(job.workdir) / job.options.get("output", default)).open("wb")
+    name = job.options.get("output", default).replace("^array_index^", str(job.options.get("array_index")))
+    return (Path(job.workdir) / name).open("wb")
 
 
 def _environment(job: Job, temporary: str) -> dict[str, str]:

@@ -1,5 +1,7 @@
 """The #PBS lines of a job: what it asks of the cluster, in the style that the site wants."""
 
+from pathlib import PurePosixPath
+
 from hpcbrew import runfolder
 from hpcbrew.cluster import Cluster
 from hpcbrew.limits import Settled
@@ -26,8 +28,11 @@ def directives(
         lines += ["-m ae", f"-M {mail}"]
     # PBS would run the script with the user's login shell; a job that is run again starts with a run folder in use.
     # PBS takes no array that may not be run again.
-    again = [f"{'-t' if cluster.resources.style == 'nodes' else '-J'} 1-{array}", "-r y"] if array else ["-r n"]
-    return [*lines, "-S /bin/bash", *again, "-j oe", f"-o {runfolder.SCHEDULER_LOG}"]
+    torque = cluster.resources.style == "nodes"
+    again = [f"{'-t' if torque else '-J'} 1-{array}", "-r y"] if array else ["-r n"]
+    # Without its index, the jobs of an array would write over one file.
+    output = runfolder.point("^array_index^") if array and not torque else PurePosixPath()
+    return [*lines, "-S /bin/bash", *again, "-j oe", f"-o {output / runfolder.SCHEDULER_LOG}"]
 
 
 def _resources(settled: Settled, cluster: Cluster) -> list[str]:

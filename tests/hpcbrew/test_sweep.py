@@ -61,7 +61,7 @@ def test_a_point_that_a_solver_does_not_take_is_refused(model: Path) -> None:
 
 def test_a_sweep_is_one_array_and_ships_its_data_once(model: Path) -> None:
     made = planned(model, cluster.load("iitd"), "base_lr=0.1,0.01", "max_iter=5,6")
-    assert "#PBS -J 1-4\n#PBS -r y\n" in made.script
+    assert "#PBS -J 1-4\n#PBS -r y\n#PBS -j oe\n#PBS -o points/^array_index^/scheduler.log\n" in made.script
     assert len(made.data) == 1
     files = {str(u.target.relative_to(made.run_folder)): (u.content or b"").decode() for u in made.definitions}
     solver = text.parse(files["points/3/solver.prototxt"], pb.SolverParameter)

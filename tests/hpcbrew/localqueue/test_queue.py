@@ -158,13 +158,15 @@ def test_a_dependency_that_cannot_be_met_ends_the_job_unrun(submit) -> None:
 
 
 def test_an_array_runs_its_jobs_and_ends_with_the_last(submit, tmp_path: Path) -> None:
-    array = submit('echo "$PBS_JOBID" >>ran; exit $((PBS_ARRAY_INDEX - 1))', "-J 1-2", "-r y")
+    script = 'echo "$PBS_JOBID" | tee -a ran; exit $((PBS_ARRAY_INDEX - 1))'
+    array = submit(script, "-J 1-2", "-r y", "-o ^array_index^.out")
     assert array.endswith("[].local")
     number = array.removesuffix("[].local")
     found = ended(array)
     assert (found["Exit_status"], found["substate"], found["array"]) == (0, 93, "True")
     assert found["array_state_count"] == "Queued:0 Running:0 Exiting:0 Expired:2"
     assert (tmp_path / "ran").read_text().split() == [f"{number}[1].local", f"{number}[2].local"]
+    assert (tmp_path / "2.out").read_text() == f"{number}[2].local\n"
     assert [job(f"{number}[{i}].local")["Exit_status"] for i in (1, 2)] == [0, 1]
     assert queue("qstat", number).returncode == 153  # as PBS: an array is known by its brackets only
 
