@@ -255,12 +255,13 @@ def _expansion(pattern: str) -> str:
 
 
 def _pack(files: Mapping[PurePosixPath, bytes]) -> bytes:
-    """A tar of these files: readable by their owner's group and others as the umask there allows."""
+    """A tar of these files: readable by their owner's group and others as the umask there allows; and new, as sites
+    clear what is old away from scratch."""
     packed = io.BytesIO()
     with tarfile.open(fileobj=packed, mode="w") as archive:
         for name, data in files.items():
             member = tarfile.TarInfo(str(name))
-            member.size, member.mode = len(data), 0o644
+            member.size, member.mode, member.mtime = len(data), 0o644, int(time.time())
             archive.addfile(member, io.BytesIO(data))
     return packed.getvalue()
 
