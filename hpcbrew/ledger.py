@@ -118,7 +118,10 @@ class Ledger:
             raise LedgerError(f"{job}: several jobs are called so: {choices}. Give one's token")
         named = by_id or self._select("WHERE token = ? OR name = ? ORDER BY submitted DESC, rowid DESC", (job, job))
         if not named:
-            raise LedgerError(f"no job {job!r} was submitted from here; hpcbrew status --all lists those that were")
+            raise LedgerError(
+                f"no job {job!r} was submitted from here; hpcbrew status --all lists those that were, "
+                "and hpcbrew adopt takes up those of another machine"
+            )
         return named[0]
 
     def _select(self, where: str, values: tuple[object, ...] = ()) -> list[JobRecord]:

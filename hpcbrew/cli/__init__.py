@@ -18,6 +18,7 @@ COMMANDS = {
     "resume": "Go on with a job from its last snapshot.",
     "sweep": "Train with every combination of some settings, as one array job.",
     "compare": "Show the jobs of a sweep, or several jobs, side by side.",
+    "adopt": "Take up jobs that were submitted from another machine.",
     "open": "Open a shell in a job's run folder.",
     "hold": "Keep jobs that wait from being started.",
     "release": "Let held jobs go.",

@@ -1,0 +1,33 @@
+"""`hpcbrew adopt`."""
+
+import json
+
+import click
+
+from hpcbrew import adopt as adopting
+from hpcbrew import cluster as clusters
+from hpcbrew.cli.arguments import cluster_option, json_option
+from hpcbrew.ledger import Ledger
+
+
+@click.command()
+@cluster_option
+@json_option
+def command(cluster: str, as_json: bool) -> None:
+    """Take up the jobs on a cluster that were submitted from another machine.
+
+    Each run folder there says what its job is. From then on status, logs, fetch, cancel and resume work here too.
+
+    \b
+    Examples:
+      hpcbrew adopt --cluster iitd
+      hpcbrew status --all
+    """
+    found = [watched.record for watched in adopting.adopt(clusters.load(cluster), Ledger())]
+    if as_json:
+        click.echo(json.dumps([record.as_json() for record in found], indent=2))
+        return
+    for record in found:
+        click.echo(f"{record.id}  {record.name}, {record.standing.state} on {record.cluster}")
+    if not found:
+        click.echo(f"{cluster} has no jobs of yours that are not known here already")
