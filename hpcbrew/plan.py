@@ -188,8 +188,9 @@ def _proxies(cluster: Cluster) -> dict[str, str]:
 
 
 def _gpus(settled: Settled) -> list[str]:
-    """On several nodes the script tells each its own."""
-    return ["-gpu", "0" if settled.gpus == 1 else "all"] if settled.gpus and settled.nodes == 1 else []
+    """By number: where a site does not hide other jobs' GPUs, `all` would take those too. On several nodes the script
+    tells each its own."""
+    return ["-gpu", ",".join(map(str, range(settled.gpus)))] if settled.gpus and settled.nodes == 1 else []
 
 
 def _describe(job: Job, cluster: Cluster, settled: Settled, texts: Mapping[str, str]) -> str:

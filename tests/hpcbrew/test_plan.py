@@ -47,7 +47,7 @@ def test_data_of_a_job_on_this_machine_stay_where_they_are(model: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("gpus", "flag"), [(0, "solver.prototxt\n"), (1, "solver.prototxt -gpu 0\n"), (2, "solver.prototxt -gpu all\n")]
+    ("gpus", "flag"), [(0, "solver.prototxt\n"), (1, "solver.prototxt -gpu 0\n"), (2, "solver.prototxt -gpu 0,1\n")]
 )
 def test_the_engine_is_given_the_gpus_that_were_asked_for(model: Path, gpus: int, flag: str) -> None:
     assert plan(model, request={"gpus_per_node": gpus}).script.endswith(f"caffe train -solver {flag}")
