@@ -124,11 +124,20 @@ def _fill(
     new: _Installation, root: PurePosixPath, wheel: Path, wanted: Wanted, moving: Moving, made: Path
 ) -> Generator[str, None, None]:
     new.transport.make_folder(new.folder, {PurePosixPath(leftovers.MAKER): leftovers.maker().encode()})
-    _done(new.run(new.python.path, "-m", "venv", str(new.folder)), "the virtual environment could not be made")
+    alone = [] if new.python.pip else ["--without-pip"]
+    _done(new.run(new.python.path, "-m", "venv", *alone, str(new.folder)), "the virtual environment could not be made")
     if not _starts(new.transport, new.python_there, "-c", ""):
         _done(
             new.run("bash", "-c", STAND_ALONE, "bash", str(new.python_there)), "its Python could not be made to start"
         )
+    if not new.python.pip:
+        wheel_of_pip = wheelhouse.pip(new.python.version, made / "pip")
+        sent = _sent(new, root, [wheel_of_pip], moving)
+        # A wheel of pip can be run as it lies.
+        itself = (f"{sent / wheel_of_pip.name}/pip", "install", "--quiet", "--no-index", str(sent / wheel_of_pip.name))
+        _done(new.run(str(new.python_there), *itself), "pip could not be put into the virtual environment")
+        new.transport.remove_folder(sent)
+        yield "that Python brings no pip: sent one"
     online = not wanted.offline and new.pip(*PROBE, "--dest", str(new.folder / "tmp")).status == 0
     if online:
         files, source = [wheel], []
@@ -144,17 +153,22 @@ def _fill(
         wheelhouse.collect(wheel, wanted.extra, target, house)
         files = sorted({wheel.name: wheel, **{path.name: path for path in house.iterdir()}}.values())
         source = ["--no-index", "--find-links"]
-    uploads = _uploads(files)
-    there = root / uploads[0].target.parent
-    with moving("sending", sum(upload.size for upload in uploads)) as progress:
-        ship(uploads, root, new.transport, progress)
-    yield f"sent {len(uploads)} wheel{'' if len(uploads) == 1 else 's'}"
+    there = _sent(new, root, files, moving)
+    yield f"sent {len(files)} wheel{'' if len(files) == 1 else 's'}"
     yield "installing it, which takes some minutes"
     where = [*source, str(there)] if source else []
     asked = f"{there / wheel.name}[{wanted.extra}]"
     _done(new.pip("install", "--quiet", "--only-binary=:all:", *where, asked), "pip could not install the engine")
     new.transport.remove_folder(there)
     new.transport.remove_folder(new.folder / "tmp")
+
+
+def _sent(new: _Installation, root: PurePosixPath, files: Sequence[Path], moving: Moving) -> PurePosixPath:
+    """The folder on the cluster that holds these files."""
+    uploads = _uploads(files)
+    with moving("sending", sum(upload.size for upload in uploads)) as progress:
+        ship(uploads, root, new.transport, progress)
+    return root / uploads[0].target.parent
 
 
 def _sha256(path: Path) -> str:

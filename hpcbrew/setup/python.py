@@ -12,10 +12,10 @@ NAMES = ("python3.14", "python3.13", "python3.12", "python3.11", "python3", "pyt
 MODULES = r"(^|/)(python|anaconda|miniconda|miniforge|conda)[^/]*(/|$)"
 TRIED = 12  # modules that are looked into, newest first: each takes a second or so
 
-# Without venv and ensurepip, as on a bare Debian, it is of no use here.
+# Without venv it is of no use here; ensurepip, which a bare Debian has not, can be done without.
 _ABOUT = (
-    "import sys, venv, ensurepip; print('@python', '%d.%d' % sys.version_info[:2], sys.executable, sys.argv[1], "
-    "sep='\\t')"
+    "import sys, venv, importlib.util as u; print('@python', '%d.%d' % sys.version_info[:2], sys.executable, "
+    "sys.argv[1], 'pip' if u.find_spec('ensurepip') else '-', sep='\\t')"
 )
 # $1: that program; $2: a pattern of modules to look into, or nothing; $3: one module, or nothing; the rest: commands.
 SURVEY = rf"""
@@ -42,11 +42,12 @@ exit 0
 
 @dataclass(frozen=True)
 class Python:
-    """`module` is what was loaded to find it, None for nothing."""
+    """`module` is what was loaded to find it, None for nothing; `pip`: whether it brings one for its environments."""
 
     version: tuple[int, int]
     path: str
     module: str | None
+    pip: bool = True
 
     @property
     def words(self) -> str:
@@ -62,8 +63,8 @@ def parse(out: str) -> list[Python]:
     """Each Python once, in the order found; other lines are login noise."""
     rows = [line.split("\t") for line in out.splitlines() if line.startswith("@python\t")]
     found = {
-        path: Python((int(v.split(".")[0]), int(v.split(".")[1])), path, None if m == "-" else m)
-        for _, v, path, m in reversed(rows)
+        path: Python((int(v.split(".")[0]), int(v.split(".")[1])), path, None if m == "-" else m, p == "pip")
+        for _, v, path, m, p in reversed(rows)
     }
     return list(reversed(found.values()))
 
@@ -88,7 +89,7 @@ def find(transport: Transport, cluster: Cluster) -> Python:
         python = best(seen)
         if python is not None:
             return python
-    there = "; ".join(python.words for python in seen) or f"no {' or '.join(names)} with venv and ensurepip"
+    there = "; ".join(python.words for python in seen) or f"no {' or '.join(names)} with venv"
     raise TransportError(
         f"{cluster.name}: no Python from {OLDEST[0]}.{OLDEST[1]} to {NEWEST[0]}.{NEWEST[1]} was found there: {there}. "
         f"Name one in your profile: `python: /path/to/python3.11`, or `python_module: NAME` (module avail python)"

@@ -55,6 +55,13 @@ def parse(answer: Answer) -> Target:
     return Target(found["environment"], tuple(found["platforms"]))
 
 
+def pip(version: tuple[int, int], into: Path) -> Path:
+    """The wheel of a pip for that Python, which is good for every platform. Raises RequestError."""
+    wanted = ("--only-binary=:all:", "--python-version", f"{version[0]}.{version[1]}")
+    wheels.pip(["download", "--no-deps", "--dest", str(into), *wanted, "pip"], "getting pip's own wheel")
+    return next(into.glob("pip-*.whl"))
+
+
 def collect(wheel: Path, extra: str, target: Target, into: Path) -> None:
     """Raises RequestError with pip's last words."""
     version = re.match(r"\d+(\.\d+)*", target.environment["python_full_version"])

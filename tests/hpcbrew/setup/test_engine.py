@@ -2,6 +2,7 @@ import os
 import socket
 import subprocess
 from contextlib import nullcontext
+from importlib import metadata
 from pathlib import Path, PurePosixPath
 
 import pip
@@ -20,6 +21,11 @@ QUICK = """
 if [ "$2" != venv ]; then /usr/bin/python3 "$@" | sed "s#/usr/bin/python[0-9.]*#$0#"; exit; fi
 /usr/bin/python3 -m venv --without-pip "$3"
 for site in "$3"/lib/python*/site-packages; do echo {pip} >"$site/pip.pth"; done
+"""
+# A Python as Debian's without python3-venv: it makes environments, and has no pip to put into them.
+BARE = """
+if [ "$2" = venv ]; then [ "$3" = --without-pip ] && exec /usr/bin/python3 "$@"; exit 1; fi
+/usr/bin/python3 "$@" | sed "s#/usr/bin/python[0-9.]*#$0#" | sed "s/pip$/-/"
 """
 SOUND = "def main(): print('caffe of a stub')\n"
 
@@ -87,6 +93,14 @@ def test_offline_the_wheels_are_collected_here_and_sent(there, site: Cluster) ->
     assert "the cluster reaches no package index: wheels are collected here and sent" in said
     assert "sent 2 wheels" in said
     assert caffe(there) == "caffe of a stub\n"
+
+
+def test_a_python_without_pip_is_sent_one(there, site: Cluster, tmp_path: Path) -> None:
+    wheels.repack(metadata.distribution("pip"), tmp_path / "index")
+    there.script("bin/bare", BARE)
+    assert "that Python brings no pip: sent one" in install(there, profile("bare"))
+    assert caffe(there) == "caffe of a stub\n"
+    assert not list((there.home / "scratch" / "wheels").iterdir())
 
 
 def test_a_python_that_needs_its_modules_libraries_brings_them(tmp_path: Path) -> None:

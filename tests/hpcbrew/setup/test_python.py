@@ -19,7 +19,7 @@ def site(**values: str) -> Cluster:
 
 def says(version: str, path: str) -> str:
     """A Python of another version, as the survey's program would make it speak."""
-    return f"printf '@python\\t{version}\\t{path}\\t%s\\n' \"$3\""
+    return f"printf '@python\\t{version}\\t{path}\\t%s\\tpip\\n' \"$3\""
 
 
 def test_the_newest_that_will_do_is_taken() -> None:
@@ -32,6 +32,11 @@ def test_a_real_python_on_the_path_is_found(there) -> None:
     (there.bin / f"python{HERE[0]}.{HERE[1]}").symlink_to(sys.executable)
     found = python.find(there.transport, site())
     assert (found.version, found.module) == (HERE, None)
+
+
+def test_a_python_may_have_no_pip_for_its_environments(there) -> None:
+    there.script("bin/python3.12", "printf '@python\\t3.12\\t/usr/bin/python3.12\\t-\\t-\\n'")
+    assert python.find(there.transport, site(python="python3.12")).pip is False
 
 
 def test_one_that_is_too_old_is_passed_over_for_a_module(there) -> None:
