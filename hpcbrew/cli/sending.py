@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -49,7 +50,7 @@ def _all(*options: Callable[[Any], Any]) -> Callable[[Any], Any]:
 
 resource_options = _all(
     click.option("--name", help="The job's name. Without it: the net's."),
-    click.option("--nodes", type=POSITIVE, default=1, help="How many nodes.", show_default=True),
+    click.option("--nodes", type=POSITIVE, default=1, metavar="N", help="How many nodes.", show_default=True),
     click.option("--gpu", is_flag=True, help="One GPU on each node."),
     click.option("--gpus-per-node", type=POSITIVE, metavar="N", help="N GPUs on each node."),
     click.option("--gpu-type", metavar="TYPE", help="Which kind of GPU: see hpcbrew cluster show."),
@@ -110,6 +111,10 @@ def send(plan: JobPlan, solver: str, *, dry_run: bool, follow: bool, as_json: bo
         raise RequestError(plan.lacks)
     if plan.address.scheduler == "local":
         login_node.refuse()
+        if find_spec("jax") is None:
+            raise RequestError(
+                "jobs on this machine run in this Python, and it has no JAX: pip install 'hpcbrew[engine]'"
+            )
     site, ledger = watch.reach(plan.address), Ledger()
     with moving("sending", sum(upload.size for upload in plan.data)) as progress:
         record = submit(plan, solver, site.transport, site.scheduler, ledger, progress)

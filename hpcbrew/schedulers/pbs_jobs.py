@@ -151,7 +151,11 @@ def failed(status: int) -> Standing:
         name = signal.Signals(number).name
         hint = "; memory running out is the usual cause" if name == "SIGKILL" else ""
         return Standing(JobState.FAILED, f"killed by {name}{hint}", status)
-    words = {126: "a command could not be run", 127: "a command was not found"}
+    words = {
+        2: "the engine refused it; hpcbrew logs has its words",
+        126: "a command could not be run",
+        127: "a command was not found",
+    }
     known = words.get(status)
     return Standing(JobState.FAILED, f"exit status {status}" + (f": {known}" if known else ""), status)
 

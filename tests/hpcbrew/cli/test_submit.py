@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 
 from engine.proto import caffe_pb2 as pb
+from hpcbrew.cli import group, sending
+from hpcbrew.errors import RequestError
 
 
 def left_behind(home: Path) -> list[str]:
@@ -42,9 +44,16 @@ def test_a_job_that_fails_ends_follow_with_its_status(hpcbrew, model: Path) -> N
     (model / "net.prototxt").write_text(net)
     done = hpcbrew("submit", model / "solver.prototxt", "--cluster", "local", "--follow")
     assert done.returncode == 2, done.stdout + done.stderr
-    assert "Failed: exit status 2" in done.stdout
+    assert "Failed: exit status 2: the engine refused it" in done.stdout
     assert "Its log: hpcbrew logs 1.local" in done.stdout
     assert 'layer "ip" (Convolution)' in hpcbrew("logs", "1").stdout
+
+
+def test_without_the_engine_this_machine_takes_no_job(model: Path, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sending, "find_spec", lambda name: None)
+    with pytest.raises(RequestError, match=r"it has no JAX: pip install 'hpcbrew\[engine\]'"):
+        group.main(["submit", str(model / "solver.prototxt"), "--cluster", "local"], standalone_mode=False)
+    assert not left_behind(home)
 
 
 def test_a_job_that_waits_is_cancelled(hpcbrew, model: Path) -> None:
