@@ -5,6 +5,7 @@ from pathlib import PurePosixPath
 
 from hpcbrew import runfolder
 from hpcbrew.job import JobRecord, JobState, Standing
+from hpcbrew.poll import poll
 from hpcbrew.schedulers.pbs import Pbs
 from hpcbrew.transports import Transport
 
@@ -26,9 +27,8 @@ def ids_by_folder(transport: Transport, scheduler: Pbs) -> dict[str, tuple[str, 
 
     Raises SchedulerError or TransportError where no answer came.
     """
-    answer = transport.run(scheduler.status_command([]), PurePosixPath("/"), again=True)
     found: dict[str, tuple[str, ...]] = {}
-    for job_id, job in scheduler.parse_status(answer).jobs.items():
+    for job_id, job in poll(transport, scheduler).jobs.items():
         output = PurePosixPath(job.get("Output_Path"))
         if output.name == runfolder.SCHEDULER_LOG:
             of_array = output.parent.parent.name == runfolder.POINTS

@@ -2,13 +2,13 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from pathlib import PurePosixPath
 
 from hpcbrew import recover, runfolder, schedulers, transports
 from hpcbrew.address import Address
 from hpcbrew.errors import HpcbrewError
 from hpcbrew.job import JobRecord, Standing
 from hpcbrew.ledger import Ledger
+from hpcbrew.poll import poll
 from hpcbrew.runfolder import ExitRecord, Progress
 from hpcbrew.schedulers.pbs import Pbs, Polled
 from hpcbrew.standing import judge
@@ -76,7 +76,7 @@ def look(site: Site, records: list[JobRecord], ledger: Ledger) -> list[Watched]:
     asked = [i for t in told for i in t.ids if not (t.exit and t.exit.status == 0)]
     if asked:
         try:
-            polled = poll(site, asked)
+            polled = poll(site.transport, site.scheduler, asked)
         except HpcbrewError as error:
             trouble = str(error)
     told = _settled(site, records, told, polled)
@@ -132,12 +132,6 @@ def _written(record: JobRecord, ids: tuple[str, ...], standing: Standing, ledger
     if standing != record.standing:
         ledger.settle(record.token, standing)
     return replace(record, standing=standing)
-
-
-def poll(site: Site, ids: list[str]) -> Polled:
-    """One question for all. Raises SchedulerError or TransportError where no answer came."""
-    answer = site.transport.run(site.scheduler.status_command(ids), PurePosixPath("/"), again=True)
-    return site.scheduler.parse_status(answer)
 
 
 def _over(job_id: str, polled: Polled | None) -> bool:

@@ -18,6 +18,7 @@ UNKNOWN = re.compile(r"Unknown Job Id (?P<id>\S+)")
 NO_SERVER = {160, 162, 255}
 UNKNOWN_JOB = 153
 FINISHED = 35
+NO_HISTORY = 36
 
 ADVICE = {
     127: "PBS's commands are not on your PATH there: `hpcbrew cluster check` looks for them.",
@@ -65,11 +66,15 @@ class Pbs:
         said = next((w for w in words if w.startswith("qsub:")), words[0])  # usage text follows the fault
         raise SchedulerError(f"qsub refused the job (exit status {answer.status}): {said}. {advice}".rstrip())
 
-    def status_command(self, ids: Sequence[str]) -> tuple[str, ...]:
+    def status_command(self, ids: Sequence[str], *, history: bool = True) -> tuple[str, ...]:
         """All jobs in one question, history included. Torque keeps its own history in the same form."""
-        history = () if self.torque else ("-x",)
+        ended = ("-x",) if history and not self.torque else ()
         form = ("-F", "json") if self.form == "json" else ()
-        return (*self.prefix, "qstat", *history, "-f", *form, *ids)
+        return (*self.prefix, "qstat", *ended, "-f", *form, *ids)
+
+    def keeps_no_history(self, answer: Answer) -> bool:
+        """Whether qstat was refused only because it was asked for history, and the site keeps none."""
+        return answer.status == NO_HISTORY or "maintain job history" in answer.err
 
     def parse_status(self, answer: Answer) -> Polled:
         """Raises SchedulerError where the answer is none: then nothing is known, and nothing may change.

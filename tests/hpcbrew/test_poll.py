@@ -1,0 +1,37 @@
+from collections.abc import Sequence
+from pathlib import Path, PurePosixPath
+
+import pytest
+
+from hpcbrew.answer import Answer
+from hpcbrew.errors import SchedulerError
+from hpcbrew.poll import poll
+from hpcbrew.schedulers.pbs import Pbs
+
+RUNNING = (Path(__file__).parent / "captures" / "running_f.txt").read_text()
+NO_HISTORY = Answer(36, err="qstat: PBS is not configured to maintain job history\n")
+DOWN = Answer(255, err="qstat: cannot connect to server pbs01 (errno=15010)\n")
+
+
+class Scripted:
+    """A transport whose commands answer what they are told to, in turn."""
+
+    def __init__(self, *answers: Answer) -> None:
+        self.answers, self.asked = list(answers), list[tuple[str, ...]]()
+
+    def run(self, command: Sequence[str], folder: PurePosixPath, *, again: bool = False) -> Answer:
+        self.asked.append(tuple(command))
+        return self.answers.pop(0)
+
+
+def test_a_site_without_history_is_asked_again_without_it() -> None:
+    there = Scripted(NO_HISTORY, Answer(0, RUNNING))
+    assert list(poll(there, Pbs(), ["1.pbs01"]).jobs) == ["1.pbs01"]  # type: ignore[arg-type]
+    assert there.asked == [("qstat", "-x", "-f", "1.pbs01"), ("qstat", "-f", "1.pbs01")]
+
+
+def test_another_refusal_is_not_asked_about_twice() -> None:
+    there = Scripted(DOWN)
+    with pytest.raises(SchedulerError, match="cannot connect"):
+        poll(there, Pbs())  # type: ignore[arg-type]
+    assert there.asked == [("qstat", "-x", "-f")]
