@@ -33,7 +33,7 @@ def judge(
         return record.standing  # not all was answered for; of a chain, a further link may just have been submitted
     if by_scheduler is not None:
         return _cancelled(record, by_scheduler)
-    return Standing(JobState.LOST, "the scheduler does not know it any more, and it left no exit record")
+    return _forgotten(record)
 
 
 def _of_links(ids: tuple[str, ...], polled: Polled) -> Standing | None:
@@ -56,3 +56,10 @@ def _cancelled(record: JobRecord, standing: Standing) -> Standing:
     if record.cancel_asked and standing.state is JobState.FAILED and standing.exit_status in TERMINATED:
         return Standing(JobState.CANCELLED, "by hpcbrew cancel", standing.exit_status)
     return standing
+
+
+def _forgotten(record: JobRecord) -> Standing:
+    """A job that nothing is known of any more: a site that keeps no history forgets what was cancelled at once."""
+    if record.cancel_asked:
+        return Standing(JobState.CANCELLED, "by hpcbrew cancel")
+    return Standing(JobState.LOST, "the scheduler does not know it any more, and it left no exit record")

@@ -41,6 +41,7 @@ CASES = {
     "a failed poll changes nothing": (job(), None, None, JobState.RUNNING),
     "missing from the answer is not gone": (job(), None, SILENT, JobState.RUNNING),
     "unknown, and no record": (job(), None, UNKNOWN, JobState.LOST),
+    "unknown, and no record, after cancel": (job(cancel_asked=True), None, UNKNOWN, JobState.CANCELLED),
     "a signal after cancel": (job(cancel_asked=True), ended(143), UNKNOWN, JobState.CANCELLED),
     "a signal without cancel": (job(), ended(143), UNKNOWN, JobState.FAILED),
     "an own failure after cancel": (job(cancel_asked=True), ended(3), UNKNOWN, JobState.FAILED),
