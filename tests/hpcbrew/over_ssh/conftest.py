@@ -1,0 +1,29 @@
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+sys.path[:0] = [str(Path(__file__).parents[1] / "transports"), str(Path(__file__).parents[1] / "pbs")]
+sys.path.insert(0, str(Path(__file__).parent))
+pytest.register_assert_rewrite("there")
+
+from there import There, serve  # noqa: E402 - rewritten first
+
+
+@pytest.fixture
+def there(tmp_path: Path) -> Iterator[There]:
+    with serve(tmp_path) as cluster:
+        yield cluster
+
+
+@pytest.fixture
+def named(there: There, home: Path, monkeypatch: pytest.MonkeyPatch) -> There:
+    """The cluster as users know it: by a profile `there`, and by the host name `cluster` in their ssh configuration."""
+    monkeypatch.setenv("PATH", f"{there.ssh}:{os.environ['PATH']}")
+    monkeypatch.delenv("SSH_AUTH_SOCK", raising=False)
+    profiles = home / "config" / "hpcbrew" / "clusters"
+    profiles.mkdir(parents=True)
+    (profiles / "there.yaml").write_text("extends: openpbs\nhost: cluster\ngpus_per_node: 0\n")
+    return there
