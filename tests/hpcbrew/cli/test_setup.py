@@ -3,7 +3,6 @@
 import importlib.util
 import json
 import os
-import shlex
 import shutil
 import subprocess
 import sys
@@ -21,8 +20,6 @@ from hpcbrew.cli import setup as setup_command
 from hpcbrew.errors import TransportError
 from hpcbrew.setup import wheel as wheels
 
-CAPTURES = Path(__file__).parents[1] / "captures"
-
 
 def _module(name: str, path: Path):
     spec = importlib.util.spec_from_file_location(name, path)
@@ -35,16 +32,9 @@ def _module(name: str, path: Path):
 
 
 sshd = _module("sshd", Path(__file__).parents[1] / "transports" / "sshd.py")
+standin = _module("standin", Path(__file__).parents[1] / "pbs" / "standin.py")
 stub = _module("wheel_stub", Path(__file__).parents[1] / "setup" / "test_wheel.py").stub
 
-# Shows what was recorded of a real site where the local queue has no answer, and else hands on to it.
-QSTAT = """
-case "$*" in
---version) tail -n +2 {captures}/version_qstat.txt ;;
-*-B*) tail -n +2 {captures}/server_qstat_B_f.txt ;;
-*-Q*) tail -n +2 {captures}/queues_busy_qstat_Q_f_json.txt ;;
-*) exec {queue} qstat "$@" ;;
-esac"""
 # A Python whose virtual environments find pip instead of installing it: that takes ten times as long as all the rest.
 PYTHON = """
 if [ "$2" != venv ]; then /usr/bin/python3 "$@" | sed "s#/usr/bin/python[0-9.]*#$0#"; exit; fi
@@ -60,6 +50,7 @@ def main(): os.execv({python!r}, [{python!r}, "-P", "-m", "engine.cli", *__impor
 class Site:
     home: Path
     server: Any
+    pbs: Any
 
     def script(self, name: str, text: str) -> None:
         path = self.home / name
@@ -74,19 +65,15 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, home: Path) -> Iterato
     there = tmp_path / "there"
     here = tmp_path / "bin"
     here.mkdir()
-    queue = f"{shlex.quote(sys.executable)} -P -m hpcbrew.localqueue"
-    with sshd.serve(tmp_path / "sshd", f'ForceCommand HOME={there} bash -c "$SSH_ORIGINAL_COMMAND"') as server:
-        made = Site(there, server)
-        made.script("bin/qsub", f'exec {queue} qsub "$@"')
-        made.script("bin/qdel", f'exec {queue} qdel "$@"')
-        made.script("bin/qstat", QSTAT.format(captures=CAPTURES, queue=queue))
-        made.script("bin/pbsnodes", f"tail -n +2 {CAPTURES}/nodes_busy_a.txt")
+    command = f'ForceCommand HOME={there} bash -c "$SSH_ORIGINAL_COMMAND"'
+    with sshd.serve(tmp_path / "sshd", command) as server, standin.installed(there / "bin", tmp_path / "pbs") as pbs:
+        made = Site(there, server, pbs)
         (tmp_path / "pip").mkdir()
         (tmp_path / "pip" / "pip").symlink_to(Path(pip.__file__).parent)
         made.script("bin/python3.14", PYTHON.format(pip=tmp_path / "pip"))
         stub(tmp_path, "click", {"click.py": ""})
         (there / ".bash_profile").write_text(
-            f"export PATH={there}/bin:/usr/bin:/bin XDG_DATA_HOME={there}/data PIP_CONFIG_FILE=/dev/null "
+            f"export PATH={there}/bin:/usr/bin:/bin PIP_CONFIG_FILE=/dev/null "
             f"PIP_NO_INDEX=1 PIP_FIND_LINKS={tmp_path}\necho Welcome to the cluster\n"
         )
         code = {"stub_engine.py": ENGINE.format(python=sys.executable)}
@@ -110,6 +97,7 @@ def call(command: click.Command, *arguments: str) -> int:
 
 
 def test_added_set_up_checked_and_ready(site: Site, capsys: pytest.CaptureFixture[str]) -> None:
+    site.pbs.run("qsub", "-l", "select=1:ngpus=1", "--", "/bin/sleep", "600")
     add = ["--host", "cluster", "--scratch", "~/scratch", "--queue", "gpu", "--yes"]
     call(cluster_command.command, "add", "mine", *add)
     assert call(cluster_command.command, "check", "mine", "--json") == 1

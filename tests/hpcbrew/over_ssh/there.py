@@ -105,7 +105,7 @@ def serve(folder: Path) -> Iterator[There]:
         transport = Counted("cluster", Unattended(), server.resolve)
         values = {**cluster.values("openpbs"), "name": "there", "host": "cluster", "gpus_per_node": 0}
         profile = Cluster.model_validate(values)
-        there = There(home, pbs, transport, profile, Ledger(folder / "ledger.db"), server.cut, here)
+        there = There(home, pbs, transport, profile, Ledger(), server.cut, here)
         there.engine(f'exec {shlex.quote(sys.executable)} -P -m engine.cli "$@"')
         yield there
         transport.close()

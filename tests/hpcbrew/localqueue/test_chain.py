@@ -1,0 +1,41 @@
+"""A chain in the queue on this machine; tests/hpcbrew/over_ssh has what else may become of one."""
+
+import time
+from pathlib import Path
+
+import pytest
+
+from hpcbrew import cluster, limits, plan, prepare, watch
+from hpcbrew.job import JobRequest, JobState
+from hpcbrew.ledger import Ledger
+from hpcbrew.machine import Machine
+from hpcbrew.manifest import collect
+from hpcbrew.submit import submit
+
+# Leaves a snapshot and goes on the first time, and is done the second.
+ENGINE = """#!/bin/bash
+printf '%s\\n' "$*" >>calls
+touch "snapshots/tiny_iter_$(wc -l <calls).solverstate"
+[[ $(wc -l <calls) -ge 2 ]] || exit 75
+"""
+
+
+def test_a_chain_goes_on_by_itself_until_it_is_done(
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = tmp_path / "caffe"
+    engine.write_text(ENGINE)
+    engine.chmod(0o755)
+    monkeypatch.setattr(plan, "_engine", lambda *_: [str(engine)])
+    profile, asked, ledger = cluster.load("local"), JobRequest(model / "solver.prototxt", links=None), Ledger()
+    made = prepare.plan(asked, profile, collect(asked), limits.settle(asked, profile, Machine(1, 0)))
+    site = watch.reach(made.address)
+    record = submit(made, "solver.prototxt", site.transport, site.scheduler, ledger, lambda size: None)
+    end = time.monotonic() + 60
+    while not record.standing.state.final and time.monotonic() < end:
+        record = watch.look(site, [record], ledger)[0].record
+    assert record.standing.state is JobState.DONE
+    assert (Path(record.run_folder) / "calls").read_text().splitlines() == [
+        "train -solver solver.prototxt",
+        "train -solver solver.prototxt -snapshot auto",
+    ]
