@@ -94,6 +94,17 @@ def test_a_chain_that_has_ended_leaves_no_job_behind(chains: Chains) -> None:
     assert len(chains.calls) == 2
 
 
+def test_noise_on_qsub_s_output_breaks_no_chain(chains: Chains) -> None:
+    chains.there.pbs.configure(noise={"qsub": "Checking your budget ...\n"})
+    record = chains.submit("75 10", "0 20", links=None)
+    assert record.id == "1.pbs01"
+    assert chains.ended(record).standing.state is JobState.DONE
+    end = time.monotonic() + 30
+    while chains.there.pbs.run("qstat").stdout:
+        assert time.monotonic() < end
+    assert chains.there.pbs.shown("3")["substate"] == "91"  # the link that was no longer needed was deleted
+
+
 def test_a_cancelled_chain_starts_no_further_link(chains: Chains) -> None:
     record = chains.submit("sleep", "0", links=None)
     chains.there.until(JobState.RUNNING, record=record)
