@@ -65,8 +65,10 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, home: Path) -> Iterato
     there = tmp_path / "there"
     here = tmp_path / "bin"
     here.mkdir()
-    command = f'ForceCommand HOME={there} bash -c "$SSH_ORIGINAL_COMMAND"'
-    with sshd.serve(tmp_path / "sshd", command) as server, standin.installed(there / "bin", tmp_path / "pbs") as pbs:
+    with (
+        sshd.serve(tmp_path / "sshd", f"SetEnv HOME={there}") as server,
+        standin.installed(there / "bin", tmp_path / "pbs") as pbs,
+    ):
         made = Site(there, server, pbs)
         (tmp_path / "pip").mkdir()
         (tmp_path / "pip" / "pip").symlink_to(Path(pip.__file__).parent)

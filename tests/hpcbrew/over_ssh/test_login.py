@@ -17,8 +17,7 @@ def shown(hpcbrew, *arguments: object) -> dict[str, object]:
 @pytest.fixture
 def noisy(named: There) -> There:
     """Every shell there prints something, on both of its outputs, also one that sshd starts for a command."""
-    with (named.home / ".bashrc").open("a") as file:
-        file.write(f"{NOISE}\n")
+    (named.home / ".bashrc").write_text(f"{NOISE}\n")
     with (named.home / ".bash_profile").open("a") as file:
         file.write(f". ~/.bashrc\n{NOISE}\n")
     return named

@@ -96,10 +96,10 @@ def serve(folder: Path) -> Iterator[There]:
     (home / ".bash_profile").write_text(f"export PATH={home}/bin:$PATH\necho Welcome to the cluster\n")
     (folder / "sshd").mkdir()
     here.mkdir()
-    # As bash does that sshd starts: it reads .bashrc.
-    command = f'ForceCommand HOME={home} BASH_ENV={home}/.bashrc bash -c "$SSH_ORIGINAL_COMMAND"'
-    (home / ".bashrc").write_text("unset BASH_ENV\n")
-    with sshd.serve(folder / "sshd", command) as server, standin.installed(home / "bin", folder / "pbs") as pbs:
+    with (
+        sshd.serve(folder / "sshd", f"SetEnv HOME={home}") as server,
+        standin.installed(home / "bin", folder / "pbs") as pbs,
+    ):
         (here / "ssh").write_text(f'#!/bin/sh\nexec {shutil.which("ssh")} -F {server.config} "$@"\n')
         (here / "ssh").chmod(0o755)
         transport = Counted("cluster", Unattended(), server.resolve)

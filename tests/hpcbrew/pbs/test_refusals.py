@@ -1,4 +1,6 @@
-"""What the stand-in refuses, and how it answers where there is nothing to show: as recorded."""
+"""What the stand-in refuses, and how it answers where there is nothing to show: as recorded. And its oddities."""
+
+import subprocess
 
 import pytest
 from captures import Replay
@@ -81,3 +83,12 @@ def test_a_server_that_is_down(replay: Replay, name: str) -> None:
     replay.job("ok", "true")
     replay.site.configure(down=True)
     replay.holds(name)
+
+
+def test_a_command_that_never_answers_and_one_that_says_more_than_asked(replay: Replay) -> None:
+    replay.site.configure(hang=["qstat"], noise={"pbsnodes": "Welcome\n"}, slow={"qsub": 0.2})
+    with pytest.raises(subprocess.TimeoutExpired):
+        replay.site.run("qstat", timeout=1)
+    assert replay.type("pbsnodes -a")[1].startswith("Welcome\npbs01\n")
+    replay.job("ok", "true")
+    assert replay.type("qsub ok.pbs") == (0, "1.pbs01\n", "")
