@@ -16,7 +16,8 @@ USER, HOME, CAP = "ee2110061", "/home/ee/btech/ee2110061", "/scratch/ee/btech/ee
 LEVELLED = [
     (r"\w{3} \w{3} [ \d]\d \d\d:\d\d:\d\d \d{4}", "<time>"),
     (r"\w{3} \w{3} \d\d at \d\d:\d\d", "<minute>"),
-    (r'((?:history_)?timestamp|session_id|last_\w+_time)(":\t| = )\d+', r"\1\2<n>"),
+    (r'\n[ \t]+"?session_id[^\n]*', ""),  # shown of jobs that live long enough: a matter of the machine's load
+    (r'((?:history_)?timestamp|last_\w+_time)(":\t| = )\d+', r"\1\2<n>"),
     (r'((?:resources_used\.|\t{4}"cp|\t{4}"mem|\t{4}"vmem)[^\n]*?(?:":\t| = ))[^,\n]+', r"\1<used>"),
     (r'("resources_used":\t\{[^}]*"walltime":\t)"[^"]*"', r"\1<used>"),
     (r'(exec_host(?:":\t"| = )pbs01/)\d(?!\*)', r"\1<slot>"),

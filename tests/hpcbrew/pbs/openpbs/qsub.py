@@ -3,7 +3,6 @@
 import getpass
 import os
 import re
-import shutil
 import sys
 import time
 from pathlib import Path
@@ -133,12 +132,3 @@ def _output(config: Config, asked: str) -> str:
     """Where output goes: relative to the folder that qsub is called in."""
     path = os.path.normpath(Path.cwd() / asked)
     return f"{config.server}:{path}{'/' if asked.endswith('/') else ''}"
-
-
-def copy_script(folder: Path, seq: int, job_id: str) -> Path:
-    """The script of a job under its own name, ready to be run."""
-    scripts = folder / "mom_priv" / "jobs"
-    path = scripts / f"{job_id}.SC"
-    shutil.copyfile(scripts / f"{seq}.SC", path)
-    path.chmod(0o700)
-    return path

@@ -31,6 +31,7 @@ class Runner:
             self.job = state.jobs[job_id]
         self.aux, self.temporary = folder / "aux" / job_id, folder / "tmp" / f"pbs.{job_id}"
         self.tasks = folder / "aux" / f"{job_id}.tasks"
+        self.script = folder / "mom_priv" / "jobs" / f"{job_id}.SC"
 
     def run(self) -> None:
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
@@ -39,6 +40,8 @@ class Runner:
         self.aux.parent.mkdir(exist_ok=True)
         lines = (self.config.node for chunk in self.job.own["chunks"] for _ in range(chunk.get("mpiprocs", 1)))
         self.aux.write_text("".join(f"{line}\n" for line in lines))
+        shutil.copyfile(self.script.with_name(f"{self.job.own['seq']}.SC"), self.script)
+        self.script.chmod(0o700)
         spooled = spool(self.folder, self.job)
         process = self._begin(*spooled)
         status = self._attend(process, spooled[-1])
@@ -66,7 +69,7 @@ class Runner:
         assert process.stdin is not None
         self.tasks.write_text(f"{process.pid}\n")
         with contextlib.suppress(BrokenPipeError), process.stdin as stdin:
-            stdin.write(f"{self.job.own['script']}\n".encode())
+            stdin.write(f"{self.script}\n".encode())
         return process
 
     def _attend(self, process: subprocess.Popen[bytes], err: Path) -> int:
@@ -140,7 +143,7 @@ class Runner:
         for path in failed:
             path.rename(self.folder / "undelivered" / path.name)
         shutil.rmtree(self.temporary, ignore_errors=True)
-        for path in (self.aux, self.tasks, Path(self.job.own["script"])):
+        for path in (self.aux, self.tasks, self.script):
             path.unlink(missing_ok=True)
         return not failed
 

@@ -6,7 +6,7 @@ import sys
 import time
 from typing import Any
 
-from openpbs import depend, qsub
+from openpbs import depend
 from openpbs.resources import kilobytes
 from openpbs.store import OF_ARRAYS, Job, State, waiting
 
@@ -96,7 +96,6 @@ def _start(state: State, job: Job) -> None:
     where = "+".join(vnodes)
     job.set(job_state="R", substate=41, stime=now, run_count=1, exec_host="+".join(hosts), exec_vnode=where)
     job.attributes["comment"] = f"Job run at {_minute(now)} on {where}"
-    script = qsub.copy_script(state.folder, job.own["seq"], job.id)
     command = [sys.executable, "-S", "-P", "-m", "openpbs", str(state.folder), "run", job.id]
     # Inherited: a qdel that comes before the new process is ready for it waits.
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
@@ -110,7 +109,7 @@ def _start(state: State, job: Job) -> None:
             start_new_session=True,
         )
     signal.pthread_sigmask(signal.SIG_SETMASK, before)
-    job.own |= {"runner": runner.pid, "script": str(script)}
+    job.own["runner"] = runner.pid
 
 
 def _slots(state: State, job: Job) -> list[list[int]]:
