@@ -35,6 +35,21 @@ class TransportError(HpcbrewError):
         self.retryable = retryable
 
 
+class Unanswered(TransportError):
+    """A command was begun and said nothing for so long that it was given up: nobody can tell what became of it.
+
+    `retryable`: another time it may answer. It is not run again without being asked for.
+    """
+
+    def __init__(self, where: str, what: str, seconds: float) -> None:
+        super().__init__(
+            f"{where}: {what} gave no answer within {seconds:.0f} s: the scheduler or a file system there may hang. "
+            "Try it there by hand, or later again",
+            retryable=True,
+        )
+        self.where, self.what, self.seconds = where, what, seconds
+
+
 class LoginRefused(TransportError):
     """The server was reached and would not let the user in. `offered`: the ways of logging in that were left to try."""
 

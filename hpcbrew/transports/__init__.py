@@ -16,8 +16,14 @@ class Transport(Protocol):
     def root(self, pattern: str) -> PurePosixPath:
         """The folder that a profile's `scratch` stands for."""
 
-    def run(self, command: Sequence[str], folder: PurePosixPath, *, again: bool = False) -> Answer:
-        """Runs a command in a folder, with no input; `again`: after a cut it may be run once more."""
+    def run(
+        self, command: Sequence[str], folder: PurePosixPath, *, again: bool = False, patience: float | None = None
+    ) -> Answer:
+        """Runs a command in a folder, with no input; `again`: after a cut it may be run once more.
+
+        One that has said nothing for `patience` seconds (None: for as long as most commands get) is given up and, as
+        far as that can be, ended; then Unanswered is raised. The other methods that talk to a cluster do the same.
+        """
 
     def make_folder(self, folder: PurePosixPath, files: Mapping[PurePosixPath, bytes]) -> None:
         """Makes a folder that holds these files, named relative to it: all of them or none."""

@@ -3,14 +3,15 @@
 import os
 import re
 import shutil
-import subprocess
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
 from hpcbrew import places
 from hpcbrew.answer import Answer
-from hpcbrew.errors import TransportError
+from hpcbrew.errors import TransportError, Unanswered
+from hpcbrew.transports import talk
+from hpcbrew.transports.talk import Heard
 
 PIECE = 2**20  # bytes read and written at a time
 
@@ -25,14 +26,22 @@ class Local:
             raise TransportError(f"scratch: {pattern}: {unset[0]} is not set")
         return PurePosixPath(Path(expanded).absolute())
 
-    def run(self, command: Sequence[str], folder: PurePosixPath, *, again: bool = False) -> Answer:
+    def run(
+        self,
+        command: Sequence[str],
+        folder: PurePosixPath,
+        *,
+        again: bool = False,
+        patience: float | None = None,
+    ) -> Answer:
+        heard, patience = Heard(), talk.PATIENCE if patience is None else patience
         try:
-            done = subprocess.run(
-                command, cwd=folder, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
-            )
+            status = talk.with_process(command, (), heard, patience, folder)
         except OSError as error:
             raise TransportError(f"{command[0]}: {error.strerror} ({error.filename})") from None
-        return Answer(done.returncode, done.stdout, done.stderr)
+        if status == talk.SILENT:
+            raise Unanswered("this machine", talk.named(command), patience)
+        return Answer(status, heard.out.decode(errors="replace"), heard.err.decode(errors="replace"))
 
     def make_folder(self, folder: PurePosixPath, files: Mapping[PurePosixPath, bytes]) -> None:
         final = Path(folder)

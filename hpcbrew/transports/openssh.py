@@ -14,12 +14,17 @@ import threading
 from collections.abc import Iterable
 from pathlib import Path
 
-from hpcbrew.errors import TransportError
+from hpcbrew.errors import TransportError, Unanswered
+from hpcbrew.transports import talk
 from hpcbrew.transports.shell import Shell
 from hpcbrew.transports.ssh_host import resolve_command
+from hpcbrew.transports.talk import Heard
 
 PERSIST = "10m"
 """How long the connection is kept for further commands: a second factor is asked for once, not at every command."""
+
+LOGIN, CONTROL = 300, 20
+"""Seconds for a login, in which a person may have to type, and for a word with the connection that stands."""
 
 REFUSED = re.compile(
     "Permission denied|Host key verification failed|IDENTIFICATION HAS CHANGED|Bad configuration|"
@@ -52,7 +57,12 @@ class OpenSsh(Shell):
             # With -f it goes to the background once it is connected: what it has to ask is asked before.
             command = self._ssh("-M", "-N", "-f", "-o", f"ControlPersist={PERSIST}", *batch)
             with tempfile.TemporaryFile() as said:  # a pipe would stay open for as long as the connection
-                done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=said, stderr=said, check=False)
+                try:
+                    done = subprocess.run(
+                        command, stdin=subprocess.DEVNULL, stdout=said, stderr=said, check=False, timeout=LOGIN
+                    )
+                except subprocess.TimeoutExpired:
+                    raise Unanswered(self._destination, "the login", LOGIN) from None
                 said.seek(0)
                 words = said.read().decode(errors="replace").strip()
         if done.returncode != 0 and not self._control("check"):  # another process may have been first
@@ -60,19 +70,18 @@ class OpenSsh(Shell):
             advice = f". `ssh {self._destination}` shows more" if fatal else ""
             raise TransportError(f"{self._destination}: no connection: {words}{advice}", retryable=not fatal)
 
-    def _channel(self, command: str, stdin: Iterable[bytes]) -> tuple[int, bytes, bytes]:
+    def _channel(self, command: str, stdin: Iterable[bytes], heard: Heard, patience: float) -> int:
         ssh = self._ssh("-T", "-o", "ControlMaster=no", "-o", "BatchMode=yes", tail=(command,))
-        with subprocess.Popen(ssh, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
-            feeder = threading.Thread(target=_feed, args=(process, stdin), daemon=True)
-            feeder.start()
-            out, err = _drain(process)
-            feeder.join()
+        status = talk.with_process(ssh, stdin, heard, patience)
         # 255 is ssh's own; where the command ended so, its marks are there and say more.
-        return (-1 if process.returncode == 255 else process.returncode), out, err
+        return -1 if status == 255 else status
 
     def _control(self, request: str) -> bool:
-        done = subprocess.run(self._ssh("-O", request), stdin=subprocess.DEVNULL, capture_output=True, check=False)
-        return done.returncode == 0
+        command = self._ssh("-O", request)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, check=False, timeout=CONTROL)
+            return done.returncode == 0
+        return False
 
     def _ssh(self, *options: str, tail: tuple[str, ...] = ()) -> tuple[str, ...]:
         # What the user's configuration may hold for logins by hand is left aside: commands and ports of its own.
@@ -98,30 +107,6 @@ def _folder() -> Path:
             "take it away, or set XDG_RUNTIME_DIR"
         )
     return folder
-
-
-def _feed(process: "subprocess.Popen[bytes]", data: Iterable[bytes]) -> None:
-    """A command may end without reading all that it is sent: its exit status says more than the broken pipe."""
-    assert process.stdin is not None
-    try:
-        with contextlib.suppress(OSError):
-            for piece in data:
-                process.stdin.write(piece)
-    finally:
-        with contextlib.suppress(OSError):
-            process.stdin.close()
-
-
-def _drain(process: "subprocess.Popen[bytes]") -> tuple[bytes, bytes]:
-    """Both streams to their ends; each has its reader, as a full one would hold up the other."""
-    assert process.stdout is not None
-    assert process.stderr is not None
-    err: list[bytes] = []
-    reader = threading.Thread(target=lambda stream: err.append(stream.read()), args=(process.stderr,), daemon=True)
-    reader.start()
-    out = process.stdout.read()
-    reader.join()
-    return out, err[0]
 
 
 def attended() -> bool:

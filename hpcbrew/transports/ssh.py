@@ -1,6 +1,5 @@
 """A cluster behind SSH, by paramiko: one connection, a channel a command."""
 
-import contextlib
 import logging
 import subprocess
 import threading
@@ -10,10 +9,11 @@ import paramiko
 
 from hpcbrew.answer import Answer
 from hpcbrew.errors import TransportError
-from hpcbrew.transports import ssh_host, ssh_login
+from hpcbrew.transports import ssh_host, ssh_login, talk
 from hpcbrew.transports.shell import Shell
 from hpcbrew.transports.ssh_host import SshHost
 from hpcbrew.transports.ssh_login import Prompter
+from hpcbrew.transports.talk import Heard
 
 # What it logs is raised as well: without a handler Python would print it between the lines of the user's terminal.
 logging.getLogger("paramiko").addHandler(logging.NullHandler())
@@ -56,19 +56,19 @@ class Ssh(Shell):
                 ssh_login.close(self._clients)
                 self._clients = ssh_login.connect(self._destination, self._resolve, self._prompter)
 
-    def _channel(self, command: str, stdin: Iterable[bytes]) -> tuple[int, bytes, bytes]:
+    def _channel(self, command: str, stdin: Iterable[bytes], heard: Heard, patience: float) -> int:
         clients = self._clients
         transport = clients[-1].get_transport() if clients else None
         try:
             if transport is None:
                 raise EOFError("it broke for another command")
             channel = transport.open_session(timeout=60)
-            channel.exec_command(command)
-            feeder = threading.Thread(target=_feed, args=(channel, stdin), daemon=True)
-            feeder.start()
-            out, err = _drain(channel)
-            feeder.join()
-            return channel.recv_exit_status(), out, err
+            try:
+                channel.exec_command(command)
+                ended = talk.talk(_line(channel), stdin, heard, patience) and channel.status_event.wait(patience)
+                return channel.recv_exit_status() if ended else talk.SILENT
+            finally:
+                channel.close()
         except paramiko.ChannelException as error:  # the line stands: the server takes no further session
             raise TransportError(f"{self._destination}: no further session: {error}", retryable=True) from None
         except (OSError, EOFError, paramiko.SSHException) as error:
@@ -78,28 +78,11 @@ class Ssh(Shell):
             raise TransportError(f"{self._destination}: the connection was cut: {said}", retryable=True) from None
 
 
-def _feed(channel: paramiko.Channel, data: Iterable[bytes]) -> None:
-    """A command may end without reading all that it is sent: its exit status says more than the broken pipe."""
-    with contextlib.suppress(OSError, EOFError, paramiko.SSHException):  # a cut is told by the reading side
+def _line(channel: paramiko.Channel) -> talk.Line:
+    def send(data: bytes) -> int:
         try:
-            for piece in data:
-                channel.sendall(piece)
-        finally:
-            channel.shutdown_write()
+            return channel.send(data)
+        except paramiko.SSHException as error:  # a cut is told by the reading side
+            raise EOFError(str(error)) from None
 
-
-def _drain(channel: paramiko.Channel) -> tuple[bytes, bytes]:
-    """Both streams to their ends; each has its reader, as a full one would hold up the other."""
-    err = bytearray()
-
-    def drain_err() -> None:
-        while chunk := channel.recv_stderr(1 << 16):
-            err.extend(chunk)
-
-    reader = threading.Thread(target=drain_err, daemon=True)
-    reader.start()
-    out = bytearray()
-    while chunk := channel.recv(1 << 16):
-        out.extend(chunk)
-    reader.join()
-    return bytes(out), bytes(err)
+    return talk.Line(send, channel.shutdown_write, lambda: channel.recv(1 << 16), lambda: channel.recv_stderr(1 << 16))

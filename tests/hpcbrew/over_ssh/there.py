@@ -31,12 +31,17 @@ class Counted(Ssh):
 
     trips = 0
     cut_after: str | None = None
+    cut_now = False
 
-    def _channel(self, command, stdin):
+    def run(self, command, folder, **how):
+        self.cut_now = bool(self.cut_after) and self.cut_after in " ".join(command)
+        return super().run(command, folder, **how)
+
+    def _channel(self, command, *how):
         self.trips += 1
-        answer = super()._channel(command, stdin)
-        if self.cut_after and self.cut_after in command:
-            self.cut_after = None
+        answer = super()._channel(command, *how)
+        if self.cut_now:
+            self.cut_now, self.cut_after = False, None
             self.close()
             raise TransportError("cluster: the connection was cut", retryable=True)
         return answer

@@ -87,6 +87,18 @@ def serve(folder: Path, *extra: str) -> Iterator[Server]:
         process.wait()
 
 
+def ended(number: str) -> bool:
+    """Whether a process of this machine has ended; a little while is given to it."""
+    for _ in range(100):
+        try:
+            if Path(f"/proc/{number.strip()}/stat").read_text().rpartition(")")[2].split()[0] == "Z":
+                return True
+        except (FileNotFoundError, ProcessLookupError):
+            return True
+        time.sleep(0.1)
+    return False
+
+
 def _wait(port: int, log: Path, process: "subprocess.Popen[bytes]") -> None:
     for _ in range(100):
         assert process.poll() is None, log.read_text()

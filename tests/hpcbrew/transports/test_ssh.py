@@ -1,17 +1,19 @@
 import os
 import pwd
+import signal
 import tempfile
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path, PurePosixPath
+from types import SimpleNamespace
 
 import pytest
 import sshd
 
 from hpcbrew.answer import Answer
-from hpcbrew.errors import TransportError
-from hpcbrew.transports import shell
+from hpcbrew.errors import TransportError, Unanswered
+from hpcbrew.transports import pipe, shell, talk
 from hpcbrew.transports.openssh import OpenSsh
 from hpcbrew.transports.ssh import Ssh
 from hpcbrew.transports.ssh_login import Unattended
@@ -167,11 +169,11 @@ def test_a_server_that_is_not_there_is_tried_with_longer_and_longer_pauses(conne
     pauses = []
     with sshd.serve(tmp_path) as server:
         pass
-    monkeypatch.setattr(shell.time, "sleep", pauses.append)
+    monkeypatch.setattr(pipe, "time", SimpleNamespace(sleep=pauses.append))
     with pytest.raises(TransportError, match="no connection") as raised:
         connect(server).run(["true"], PurePosixPath("/"))
     assert raised.value.retryable
-    assert pauses == list(shell.PAUSES)
+    assert pauses == list(pipe.PAUSES)
 
 
 def test_a_folder_for_sockets_that_others_can_enter_is_not_used(server, tmp_path, monkeypatch):
@@ -187,3 +189,52 @@ def test_what_the_user_s_configuration_has_for_logins_by_hand_is_left_aside(tmp_
             f"RemoteCommand tmux attach\nLocalForward {server.port} x:1\n" + server.config.read_text()
         )
         assert connect(server).run(["echo", "there"], PurePosixPath("/")) == Answer(0, "there\n", "")
+
+
+SLEEPS = "echo $$ >>pids; sleep 300"
+
+
+def test_what_says_nothing_is_given_up_ended_and_not_run_again(cluster, tmp_path):
+    with pytest.raises(
+        Unanswered, match=r"cluster: `sh -c .*sleep 300'` gave no answer within 1 s: .*by hand"
+    ) as raised:
+        cluster.run(["sh", "-c", SLEEPS], PurePosixPath(tmp_path), again=True, patience=1)
+    assert raised.value.retryable
+    (number,) = (tmp_path / "pids").read_text().split()
+    assert sshd.ended(number)
+    assert cluster.run(["echo", "the line stands"], PurePosixPath("/")).out == "the line stands\n"
+
+
+def test_a_word_now_and_then_is_enough(cluster):
+    words = "for word in one two three four five; do sleep 0.4; echo $word; done"
+    assert len(cluster.run(["sh", "-c", words], PurePosixPath("/"), patience=1.2).out.split()) == 5
+
+
+def test_a_file_that_goes_slowly_is_not_given_up(cluster, tmp_path, monkeypatch):
+    monkeypatch.setattr(shell, "SENDING", 1.2)
+    monkeypatch.setattr(shell, "PIECE", 1000)
+    source = tmp_path / "source"
+    source.write_bytes(b"x" * 5000)
+    cluster.write(source, PurePosixPath(tmp_path) / "target", 0, 5000, lambda size: time.sleep(0.4))
+    assert (tmp_path / "target").read_bytes() == source.read_bytes()
+
+
+def test_a_file_that_cannot_be_read_to_its_end_is_named(cluster, tmp_path, monkeypatch):
+    monkeypatch.setattr(talk, "PATIENCE", 1)
+    os.mkfifo(tmp_path / "log")
+    with pytest.raises(Unanswered, match=f"reading {tmp_path}/log gave no answer within 1 s"):
+        cluster.read(PurePosixPath(tmp_path) / "log")
+
+
+def test_ctrl_c_ends_what_runs_there(cluster, tmp_path):
+    cluster.run(["true"], PurePosixPath("/"))
+
+    def interrupt():
+        while not (tmp_path / "pids").exists():
+            time.sleep(0.05)
+        signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
+
+    threading.Thread(target=interrupt).start()
+    with pytest.raises(KeyboardInterrupt):
+        cluster.run(["sh", "-c", SLEEPS], PurePosixPath(tmp_path))
+    assert sshd.ended((tmp_path / "pids").read_text())
