@@ -13,7 +13,7 @@ GRACE = 15 * 60
 """Seconds after which a job that the scheduler does not list was never given to it."""
 
 NEVER_ARRIVED = Standing(
-    JobState.LOST, "the connection broke while it was submitted, and the scheduler does not list it: submit it again"
+    JobState.LOST, "its submission was never confirmed, and the scheduler does not list it: submit it again"
 )
 
 

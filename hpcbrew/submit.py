@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import PurePosixPath
 
 from hpcbrew import handover, recover
-from hpcbrew.errors import SchedulerError, TransportError
+from hpcbrew.errors import SchedulerError, TransportError, Unanswered
 from hpcbrew.job import JobPlan, JobRecord, JobState, Standing, Upload
 from hpcbrew.ledger import Ledger
 from hpcbrew.schedulers.pbs import Pbs
@@ -58,11 +58,17 @@ def submit(
 def _hand_over(command: Sequence[str], folder: PurePosixPath, transport: Transport, scheduler: Pbs) -> str:
     """The scheduler's id of the job. Raises SchedulerError where it refused, TransportError where nobody can tell."""
     for pause in PAUSES:
-        answer = transport.run(command, folder, again=True)
+        try:
+            answer = transport.run(command, folder, again=True)
+        except Unanswered as error:
+            raise Unanswered(error.where, "qsub", error.seconds) from None
         if answer.out.strip() != handover.BEGUN:
             return scheduler.parse_submit(answer)
         time.sleep(pause)
-    found = recover.ids_by_folder(transport, scheduler).get(folder.name)
+    try:
+        found = recover.ids_by_folder(transport, scheduler).get(folder.name)
+    except SchedulerError as error:  # that it cannot say which jobs it has is no refusal of this one
+        raise TransportError(str(error), retryable=True) from None
     if found is None:
         raise TransportError("the connection broke while the job was submitted", retryable=True)
     return found[0]

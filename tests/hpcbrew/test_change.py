@@ -7,9 +7,10 @@ import pytest
 
 from hpcbrew import change, watch
 from hpcbrew.address import Address
-from hpcbrew.errors import RequestError
+from hpcbrew.errors import RequestError, TransportError
 from hpcbrew.job import JobRecord, JobState, Standing
 from hpcbrew.ledger import Ledger
+from hpcbrew.transports import talk
 
 HERE = Address("local", "local", "local")
 
@@ -52,3 +53,19 @@ def test_a_job_is_held_released_and_cancelled(tmp_path: Path) -> None:
         change.hold(second, ledger)
     assert change.cancel(ledger.find("second"), ledger) == "has ended already: cancelled"
     assert state(first, ledger, until=JobState.CANCELLED) is JobState.CANCELLED
+
+
+def test_a_qdel_that_never_answers_is_told_with_what_will_tell_more(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, text in (("qdel", "exec sleep 300"), ("qstat", "printf 'Job Id: 1.pbs01\\n    job_state = R\\n'")):
+        (tmp_path / name).write_text(f"#!/bin/sh\n{text}\n")
+        (tmp_path / name).chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    monkeypatch.setattr(talk, "PATIENCE", 1)
+    ledger, running = Ledger(), Standing(JobState.RUNNING)
+    record = JobRecord("a", "n", Address("here", "local", "pbs"), "s", 0.0, PurePosixPath(tmp_path), running, "1.pbs01")
+    ledger.intend(record)
+    with pytest.raises(TransportError, match=r"`qdel 1\.pbs01` gave no answer within 1 s.*hpcbrew status 1\.pbs01"):
+        change.cancel(record, ledger)
+    assert ledger.all()[0].standing == running

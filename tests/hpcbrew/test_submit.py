@@ -1,0 +1,93 @@
+"""A plan carried out behind a real SSH server whose qsub and qstat are scripts."""
+
+import importlib.util
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+import pytest
+
+from hpcbrew import handover, runfolder, watch
+from hpcbrew.address import Address
+from hpcbrew.errors import TransportError
+from hpcbrew.job import JobPlan, JobRecord, JobState, Upload
+from hpcbrew.ledger import Ledger
+from hpcbrew.schedulers.pbs import Pbs
+from hpcbrew.submit import submit
+from hpcbrew.transports import talk
+from hpcbrew.transports.ssh import Ssh
+from hpcbrew.transports.ssh_login import Unattended
+from hpcbrew.watch import Site
+
+_spec = importlib.util.spec_from_file_location("sshd", Path(__file__).parent / "transports" / "sshd.py")
+assert _spec is not None
+assert _spec.loader is not None
+sshd = importlib.util.module_from_spec(_spec)
+sys.modules["sshd"] = sshd
+_spec.loader.exec_module(sshd)
+
+SLEEP = "echo $$ >>~/asked; exec sleep 300"
+
+
+@dataclass(frozen=True)
+class There:
+    home: Path
+    site: Site
+    ledger: Ledger
+
+    def script(self, name: str, text: str) -> None:
+        (self.home / name).write_text(f"#!/bin/bash\n{text}\n")
+        (self.home / name).chmod(0o755)
+
+    def submit(self) -> JobRecord:
+        folder = runfolder.path("tiny", "abcd1234")
+        script = Upload(folder / runfolder.SCRIPT, 0, "", content=b"#!/bin/bash\n")
+        command = handover.command(Pbs().submit_command(PurePosixPath(runfolder.SCRIPT)))
+        address = Address("there", "ssh", "pbs", "cluster")
+        plan = JobPlan("abcd1234", "tiny", address, "", "~/scratch", folder, "", (script,), (), command)
+        return submit(plan, "s.prototxt", self.site.transport, self.site.scheduler, self.ledger, lambda size: None)
+
+
+@pytest.fixture
+def there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[There]:
+    monkeypatch.setattr(talk, "PATIENCE", 1.5)
+    (tmp_path / "sshd").mkdir()
+    home = tmp_path / "there"
+    home.mkdir()
+    (home / ".bash_profile").write_text(f"export PATH={home}:/usr/bin:/bin\n")
+    with sshd.serve(tmp_path / "sshd", f'ForceCommand HOME={home} bash -c "$SSH_ORIGINAL_COMMAND"') as server:
+        transport = Ssh("cluster", Unattended(), server.resolve)
+        transport.run(["true"], PurePosixPath("/"))
+        yield There(home, Site(transport, Pbs()), Ledger(tmp_path / "ledger.db"))
+        transport.close()
+
+
+def test_a_qsub_that_never_answers_leaves_a_job_of_which_nobody_can_tell(there: There) -> None:
+    there.script("qsub", SLEEP)
+    with pytest.raises(TransportError, match=r"cluster: qsub gave no answer within 2 s: .*Do not submit it again"):
+        there.submit()
+    (record,) = there.ledger.all()
+    assert (record.id, record.standing.state) == (None, JobState.SUBMITTING)
+    (asked,) = (there.home / "asked").read_text().split()  # once
+    assert sshd.ended(asked)
+
+
+def test_it_is_found_later_by_its_folder_in_the_schedulers_list(there: There) -> None:
+    there.script("qsub", SLEEP)
+    with pytest.raises(TransportError):
+        there.submit()
+    (record,) = there.ledger.all()
+    listed = f"Job Id: 7.pbs01\\n    job_state = Q\\n    Output_Path = pbs01:{record.run_folder}/scheduler.log\\n"
+    there.script("qstat", f"printf '{listed}'")
+    (seen,) = watch.look(there.site, [record], there.ledger)
+    assert (seen.record.id, seen.record.standing.state) == ("7.pbs01", JobState.QUEUED)
+
+
+def test_a_scheduler_that_cannot_say_what_it_has_is_no_refusal(there: There, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("hpcbrew.submit.PAUSES", (0,))
+    there.script("qstat", "echo 'qstat: cannot connect to server' >&2; exit 255")
+    monkeypatch.setattr(handover, "command", lambda qsub: ("echo", handover.BEGUN))
+    with pytest.raises(TransportError, match=r"cannot connect to server.*Do not submit it again"):
+        there.submit()
+    assert [record.standing.state for record in there.ledger.all()] == [JobState.SUBMITTING]
