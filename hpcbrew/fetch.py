@@ -10,7 +10,7 @@ from hpcbrew.errors import TransportError
 from hpcbrew.job import JobRecord
 from hpcbrew.manifest import SNAPSHOTS
 from hpcbrew.ship import Progress
-from hpcbrew.transports import Transport
+from hpcbrew.transports import Transport, talk
 
 PIECE = 8 * 2**20  # bytes of a large file that are asked for at a time
 GROWING = {
@@ -88,7 +88,7 @@ def _check(source: PurePosixPath, size: int, part: Path, transport: Transport) -
     from hpcbrew.digest import sha256  # noqa: PLC0415 - reads nets' schema, which is slow to import
 
     command = f"head -c {size} -- {shlex.quote(str(source))} | sha256sum"
-    answer = transport.run(["sh", "-c", command], source.parent, again=True)
+    answer = transport.run(["sh", "-c", command], source.parent, again=True, patience=talk.patience_to_read(size))
     if answer.status != 0 or answer.err:
         raise TransportError(f"{source}: {answer.words}")
     if answer.out.split()[0] != sha256(part):

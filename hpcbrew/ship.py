@@ -20,7 +20,7 @@ from typing import NamedTuple
 from hpcbrew import places
 from hpcbrew.errors import TransportError
 from hpcbrew.job import Upload
-from hpcbrew.transports import Transport
+from hpcbrew.transports import Transport, talk
 
 SUMS = "SHA256SUMS"
 SMALL = 2**20  # bytes below which files travel together
@@ -84,7 +84,8 @@ def _send(
                 _flush(small, part, transport, progress)
     _flush(small, part, transport, progress)
     _send_chunks(chunks, transport, progress)
-    checked = transport.run(["sha256sum", "--check", "--quiet", SUMS], part, again=True)
+    patience = talk.patience_to_read(sum(upload.size for upload in files))
+    checked = transport.run(["sha256sum", "--check", "--quiet", SUMS], part, again=True, patience=patience)
     if checked.status != 0:
         transport.remove_folder(part)
         raise TransportError(f"{final}: did not arrive as it was sent, and was taken away again: {checked.words}")

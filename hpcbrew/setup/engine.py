@@ -18,7 +18,7 @@ from pathlib import Path, PurePosixPath
 
 from hpcbrew.answer import Answer
 from hpcbrew.cluster import Cluster
-from hpcbrew.errors import TransportError
+from hpcbrew.errors import TransportError, Unanswered
 from hpcbrew.job import Upload
 from hpcbrew.plan import ENGINE
 from hpcbrew.setup import leftovers, wheelhouse
@@ -26,7 +26,10 @@ from hpcbrew.setup import python as pythons
 from hpcbrew.setup import wheel as wheels
 from hpcbrew.setup.python import Python
 from hpcbrew.ship import Progress, ship
-from hpcbrew.transports import Transport
+from hpcbrew.transports import Transport, talk
+
+PATIENCE = 30 * 60.0
+"""Seconds that pip and a first start may say nothing: tens of thousands of small files on a slow file system."""
 
 ENGINES = PurePosixPath("engines")
 WHEELS = PurePosixPath("wheels")
@@ -107,7 +110,11 @@ class _Installation:
 
     def run(self, *command: str) -> Answer:
         given = (self.python.module or "-", self.cluster.proxy or "", str(self.folder / "tmp"))
-        return self.transport.run(("bash", "-l", "-c", RUN, "bash", *given, *command), PurePosixPath("/"))
+        words = ("bash", "-l", "-c", RUN, "bash", *given, *command)
+        try:
+            return self.transport.run(words, PurePosixPath("/"), patience=PATIENCE)
+        except Unanswered as error:
+            raise Unanswered(error.where, talk.named(command), error.seconds) from None
 
     @property
     def python_there(self) -> PurePosixPath:
@@ -200,7 +207,7 @@ def _starts(transport: Transport, program: PurePosixPath, *arguments: str) -> bo
     """As a job starts it: in a login shell, without the module that Python may have come from."""
     script = 'test -x "$1" && exec "$@"'
     command = ["bash", "-l", "-c", script, "bash", str(program), *arguments]
-    return transport.run(command, PurePosixPath("/")).status == 0
+    return transport.run(command, PurePosixPath("/"), patience=PATIENCE).status == 0
 
 
 def _use(transport: Transport, root: PurePosixPath, folder: PurePosixPath) -> str:

@@ -13,6 +13,9 @@ from pathlib import PurePosixPath
 from hpcbrew.answer import Answer
 from hpcbrew.transports import Transport
 
+PATIENCE = 10 * 60.0
+"""Seconds for one step through an installation: tens of thousands of files."""
+
 MAKER = "engine.maker"
 """Says in a folder which process makes it; of no use once it is whole."""
 
@@ -42,7 +45,7 @@ def maker() -> str:
 def clear(transport: Transport, folder: PurePosixPath, finished: str) -> Iterator[str]:
     """Takes away what is in `folder`, lacks the file `finished`, and nobody works on. Says what was taken away."""
     command = ["bash", "-c", SURVEY, "bash", str(folder), finished, MAKER]
-    for line in transport.run(command, PurePosixPath("/")).out.splitlines():
+    for line in transport.run(command, PurePosixPath("/"), patience=PATIENCE).out.splitlines():
         if not line.startswith("@left\t"):
             continue
         _, name, made_by, changed = line.split("\t")
@@ -53,7 +56,7 @@ def clear(transport: Transport, folder: PurePosixPath, finished: str) -> Iterato
 
 def remove(transport: Transport, folder: PurePosixPath) -> Answer:
     """Takes a folder away though something may still write into it."""
-    return transport.run(["bash", "-c", REMOVE, "bash", str(folder)], PurePosixPath("/"))
+    return transport.run(["bash", "-c", REMOVE, "bash", str(folder)], PurePosixPath("/"), patience=PATIENCE)
 
 
 def _dead(made_by: str) -> bool:

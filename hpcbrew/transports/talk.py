@@ -22,7 +22,7 @@ SILENT = -2
 """In place of the exit status of a command that was given up."""
 
 PIECE = 2**15  # bytes that are sent at a time: each is a sign of life, on a slow line too
-NAMED = 80  # letters of a command that a message shows
+NAMED = 120  # letters of a command that a message shows
 GRACE = 2.0  # seconds from SIGTERM to SIGKILL
 
 

@@ -1,23 +1,29 @@
-import time
+from pathlib import Path
 
 import pytest
 
 from hpcbrew import check, cluster
+from hpcbrew.check import scheduler
 from hpcbrew.check.finding import Checked, Finding, Mark
+from hpcbrew.cluster import Cluster
+from hpcbrew.transports import talk
 
 
-def test_what_never_answers_is_a_finding_and_holds_up_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    def hang(site: Checked):
-        yield Finding("first", Mark.OK, "said before")
-        time.sleep(60)
+def test_what_never_answers_is_a_finding_and_holds_up_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "qstat").write_text("#!/bin/sh\nexec sleep 300\n")
+    (tmp_path / "qstat").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    monkeypatch.setattr(talk, "PATIENCE", 1)
 
     def answer(site: Checked):
         yield Finding("next", Mark.OK, "fine")
 
-    monkeypatch.setattr(check, "CHECKS", (("slow", hang, "wait"), ("next", answer, "")))
-    monkeypatch.setattr(check, "LIMIT", 0.2)
-    found = [(f.what, f.mark, f.remedy) for f in check.check(cluster.load("local"))]
-    assert found[1:] == [("first", Mark.OK, ""), ("slow", Mark.BAD, "wait"), ("next", Mark.OK, "")]
+    monkeypatch.setattr(check, "CHECKS", (("slow", scheduler.version, "wait"), ("next", answer, "")))
+    here = Cluster.model_validate({**cluster.values("openpbs"), "name": "here", "transport": "local"})
+    _, slow, after = check.check(here)
+    assert (slow.what, slow.mark, slow.remedy) == ("slow", Mark.BAD, "wait")
+    assert "`qstat --version` gave no answer within 1 s" in slow.found
+    assert after.what == "next"
 
 
 def test_what_a_check_does_not_expect_is_not_hidden(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -128,6 +128,18 @@ def test_a_new_version_is_put_in_use_and_the_old_one_stays(
     assert caffe(there) == "another\n"
 
 
+def test_an_installation_has_a_patience_of_its_own_and_what_hangs_is_taken_away(
+    there, site: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    there.script(
+        "bin/slow", '[ "$2" != venv ] || exec sleep 300\n/usr/bin/python3 "$@" | sed "s#/usr/bin/python[0-9.]*#$0#"'
+    )
+    monkeypatch.setattr(engine, "PATIENCE", 1)
+    with pytest.raises(TransportError, match=r"bin/slow -m.* gave no answer within 1 s"):
+        install(there, profile("slow"))
+    assert not list((there.home / "scratch" / "engines").iterdir())
+
+
 @pytest.mark.parametrize("code", ["import nothing_of_that_name\n", "def main(): raise SystemExit(3)\n"])
 def test_an_engine_that_does_not_start_is_not_put_in_use(
     there, site: Cluster, monkeypatch: pytest.MonkeyPatch, code: str
