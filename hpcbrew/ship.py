@@ -17,7 +17,7 @@ from itertools import groupby
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
-from hpcbrew import places
+from hpcbrew import places, room
 from hpcbrew.errors import TransportError
 from hpcbrew.job import Upload
 from hpcbrew.transports import Transport, talk
@@ -26,6 +26,7 @@ SUMS = "SHA256SUMS"
 SMALL = 2**20  # bytes below which files travel together
 BATCH = 32 * 2**20
 CHUNK = 32 * 2**20  # bytes of a large file that travel as one: sent in full or again
+BLOCK = 2**12  # bytes that a file takes at least
 STREAMS = 4  # chunks under way at once: a single one is held up by the line's round trips
 
 Progress = Callable[[int], None]
@@ -38,19 +39,30 @@ class Chunk(NamedTuple):
     size: int
 
 
-def ship(uploads: Iterable[Upload], root: PurePosixPath, transport: Transport, progress: Progress) -> None:
-    """Sends what is not there yet. `progress` is told the bytes of each piece, sent or found there.
+def ship(
+    uploads: Iterable[Upload],
+    root: PurePosixPath,
+    transport: Transport,
+    progress: Progress,
+    warn: Callable[[str], object] = lambda words: None,
+) -> None:
+    """Sends what is not there yet. `progress` is told the bytes of each piece, sent or found there; `warn` of little
+    room, before anything is sent.
 
-    Raises TransportError; whatever had arrived by then is kept for the next time.
+    Raises RequestError where there is too little room, and TransportError; whatever had arrived by then is kept for the
+    next time.
     """
     items = [(folder, list(group)) for folder, group in groupby(uploads, key=lambda u: u.target.parents[-3])]
     if not items:
         return
     there = set(transport.names(root / items[0][0].parent))
-    for folder, files in items:
-        if folder.name in there:
-            progress(sum(u.size for u in files))
-            continue
+    progress(sum(u.size for folder, files in items if folder.name in there for u in files))
+    lacking = [(folder, files) for folder, files in items if folder.name not in there]
+    if lacking:
+        needed = sum(_needed(folder, files, root, transport, there) for folder, files in lacking)
+        if warning := room.judge(needed, str(root), room.ask(transport, [str(root)]).get(str(root))):
+            warn(warning)
+    for folder, files in lacking:
         with _alone(folder.name) as waited:
             if waited and folder.name in transport.names(root / folder.parent):
                 progress(sum(u.size for u in files))
@@ -58,11 +70,25 @@ def ship(uploads: Iterable[Upload], root: PurePosixPath, transport: Transport, p
                 _send(folder, files, root, transport, progress)
 
 
+def _needed(
+    folder: PurePosixPath, files: list[Upload], root: PurePosixPath, transport: Transport, there: set[str]
+) -> int:
+    """What an item takes there, in whole blocks, beyond what has arrived of it before."""
+    part = _part(folder)
+    arrived = transport.sizes(root / part) if part.name in there else {}
+    sizes = (upload.size - min(upload.size, arrived.get(upload.target.relative_to(folder), 0)) for upload in files)
+    return sum(-(-size // BLOCK) * BLOCK for size in sizes)
+
+
+def _part(folder: PurePosixPath) -> PurePosixPath:
+    machine = re.sub(r"[^A-Za-z0-9-]", "", socket.gethostname())
+    return folder.with_name(f"{folder.name}.{machine}.part")
+
+
 def _send(
     folder: PurePosixPath, files: list[Upload], root: PurePosixPath, transport: Transport, progress: Progress
 ) -> None:
-    machine = re.sub(r"[^A-Za-z0-9-]", "", socket.gethostname())
-    part, final = root / f"{folder}.{machine}.part", root / folder
+    part, final = root / _part(folder), root / folder
     names = {upload.target.relative_to(folder): upload for upload in files}
     if SUMS not in transport.names(part):
         sums = "".join(f"{_escaped(name)}{u.sha256}  {_plain(name)}\n" for name, u in names.items())

@@ -1,7 +1,7 @@
 """Carries a plan out. The ledger knows the job before the scheduler does: none is sent twice, none forgotten."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import PurePosixPath
 
@@ -22,11 +22,18 @@ UNSURE = (
 
 
 def submit(
-    plan: JobPlan, solver: str, transport: Transport, scheduler: Pbs, ledger: Ledger, progress: Progress
+    plan: JobPlan,
+    solver: str,
+    transport: Transport,
+    scheduler: Pbs,
+    ledger: Ledger,
+    progress: Progress,
+    warn: Callable[[str], object] = lambda words: None,
 ) -> JobRecord:
-    """Ships what the cluster lacks, makes the run folder and hands the script to the scheduler.
+    """Ships what the cluster lacks, makes the run folder and hands the script to the scheduler. `progress` and `warn`:
+    as for `ship`.
 
-    Where that fails for certain, nothing is left behind, and SchedulerError or TransportError says why. Where nobody
+    Where that fails for certain, nothing is left behind, and an HpcbrewError says why. Where nobody
     can tell whether the scheduler has the job, it stays in the ledger as `submitting`, to be found by its token.
     """
     root = transport.root(plan.scratch)
@@ -35,7 +42,7 @@ def submit(
     record = JobRecord(plan.token, plan.name, plan.address, solver, time.time(), folder, standing)
     ledger.intend(record)
     try:
-        ship(plan.data, root, transport, progress)
+        ship(plan.data, root, transport, progress, warn)
         transport.make_folder(folder, {u.target.relative_to(plan.run_folder): _content(u) for u in plan.definitions})
     except BaseException:
         ledger.withdraw(plan.token)  # also for Ctrl-C: the scheduler has not been asked yet

@@ -102,6 +102,10 @@ def request(solver: Path, profile: Cluster, options: dict[str, Any]) -> JobReque
     )
 
 
+def _warn(words: str) -> None:
+    click.echo(f"hpcbrew: {words}", err=True)
+
+
 def send(plan: JobPlan, solver: str, *, dry_run: bool, follow: bool, as_json: bool) -> None:
     """Shows a plan, or carries it out; then follows the job, or says what there is to do next."""
     if dry_run:
@@ -117,7 +121,7 @@ def send(plan: JobPlan, solver: str, *, dry_run: bool, follow: bool, as_json: bo
             )
     site, ledger = watch.reach(plan.address), Ledger()
     with moving("sending", sum(upload.size for upload in plan.data)) as progress:
-        record = submit(plan, solver, site.transport, site.scheduler, ledger, progress)
+        record = submit(plan, solver, site.transport, site.scheduler, ledger, progress, _warn)
     if follow:
         raise SystemExit(following.training(record, site, ledger, as_json=as_json))
     if as_json:

@@ -139,7 +139,7 @@ def _fill(
         )
     if not new.python.pip:
         wheel_of_pip = wheelhouse.pip(new.python.version, made / "pip")
-        sent = _sent(new, root, [wheel_of_pip], moving)
+        sent = yield from _sent(new, root, [wheel_of_pip], moving)
         # A wheel of pip can be run as it lies.
         itself = (f"{sent / wheel_of_pip.name}/pip", "install", "--quiet", "--no-index", str(sent / wheel_of_pip.name))
         _done(new.run(str(new.python_there), *itself), "pip could not be put into the virtual environment")
@@ -160,7 +160,7 @@ def _fill(
         wheelhouse.collect(wheel, wanted.extra, target, house)
         files = sorted({wheel.name: wheel, **{path.name: path for path in house.iterdir()}}.values())
         source = ["--no-index", "--find-links"]
-    there = _sent(new, root, files, moving)
+    there = yield from _sent(new, root, files, moving)
     yield f"sent {len(files)} wheel{'' if len(files) == 1 else 's'}"
     yield "installing it, which takes some minutes"
     where = [*source, str(there)] if source else []
@@ -170,11 +170,15 @@ def _fill(
     new.transport.remove_folder(new.folder / "tmp")
 
 
-def _sent(new: _Installation, root: PurePosixPath, files: Sequence[Path], moving: Moving) -> PurePosixPath:
-    """The folder on the cluster that holds these files."""
+def _sent(
+    new: _Installation, root: PurePosixPath, files: Sequence[Path], moving: Moving
+) -> Generator[str, None, PurePosixPath]:
+    """Says what there is to warn of, and returns the folder on the cluster that holds these files."""
     uploads = _uploads(files)
+    warnings: list[str] = []
     with moving("sending", sum(upload.size for upload in uploads)) as progress:
-        ship(uploads, root, new.transport, progress)
+        ship(uploads, root, new.transport, progress, warnings.append)
+    yield from warnings
     return root / uploads[0].target.parent
 
 

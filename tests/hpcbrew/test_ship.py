@@ -5,11 +5,12 @@ from pathlib import Path, PurePosixPath
 
 import pytest
 
-from hpcbrew import digest
+from hpcbrew import digest, room
 from hpcbrew import ship as shipping
-from hpcbrew.errors import TransportError
+from hpcbrew.errors import RequestError, TransportError
 from hpcbrew.job import Upload
 from hpcbrew.manifest import Item
+from hpcbrew.room import Room
 from hpcbrew.ship import ship
 from hpcbrew.transports.local import Local
 
@@ -77,6 +78,47 @@ def test_a_file_that_broke_off_goes_on_where_it_was(tmp_path, uploads, monkeypat
     ship(uploads, PurePosixPath(root), transport, lambda size: None)
     assert arrived(root, uploads)
     assert transport.sent <= uploads[0].size + shipping.CHUNK
+
+
+ROOM = Room(10**9, 5_119_999, "quota")  # a byte less than the large file has
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Each folder whose room was asked for: it has `ROOM`."""
+    folders: list[str] = []
+    monkeypatch.setattr(room, "ask", lambda transport, them: folders.extend(them) or dict.fromkeys(them, ROOM))
+    return folders
+
+
+def test_data_that_do_not_fit_are_refused_before_anything_is_sent(
+    tmp_path: Path, uploads: list[Upload], asked: list[str]
+) -> None:
+    root, transport = tmp_path / "scratch", Faulty()
+    with pytest.raises(RequestError, match=r"4\.9 MiB are to be sent.*nothing was sent"):
+        ship(uploads, PurePosixPath(root), transport, lambda size: None)
+    assert (asked, transport.sent, root.exists()) == ([str(root)], 0, False)
+
+
+def test_what_has_arrived_already_needs_no_room(tmp_path, uploads, asked, monkeypatch) -> None:
+    monkeypatch.setattr(shipping, "CHUNK", 2**20)
+    monkeypatch.setattr(shipping, "STREAMS", 1)
+    root, transport, warned = tmp_path / "scratch", Faulty(), []
+    transport.left = 2**20
+    with monkeypatch.context() as roomy:
+        roomy.setattr(room, "ask", lambda transport, folders: {})
+        with pytest.raises(TransportError, match="cut"):
+            ship(uploads, PurePosixPath(root), transport, lambda size: None)
+    transport.left = 10**9
+    ship(uploads, PurePosixPath(root), transport, lambda size: None, warned.append)
+    assert arrived(root, uploads)
+    assert len(warned) == 1
+
+
+def test_room_is_not_asked_for_where_nothing_is_sent(tmp_path: Path, uploads: list[Upload], monkeypatch) -> None:
+    ship(uploads, PurePosixPath(tmp_path), Local(), lambda size: None)
+    monkeypatch.delattr(room, "ask")
+    ship(uploads, PurePosixPath(tmp_path), Local(), lambda size: None)
 
 
 def test_a_file_that_changed_on_the_way_is_not_kept(tmp_path: Path, uploads: list[Upload]) -> None:

@@ -1,0 +1,89 @@
+"""Room on a cluster: what the file systems have left, what quotas leave of it, and whether that is enough."""
+
+import re
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+
+from hpcbrew.errors import RequestError
+from hpcbrew.quantity import short_size
+from hpcbrew.transports import Transport
+
+KIB, GIB = 2**10, 2**30
+LITTLE = 10 * GIB
+"""On scratch: a job writes snapshots there, and the engine with CUDA takes about 6 GiB."""
+
+# For each folder: df's row; Lustre's quota, or else that of the file system that df names. A server of quotas may be
+# out of reach, and then keeps one waiting.
+ASK = r"""
+me=$(id -un)
+for folder in "$@"; do
+    row=$(df -Pk -- "$folder" 2>/dev/null | tail -n 1)
+    printf '@df\t%s\t%s\n' "$folder" "$row"
+    command -v lfs >/dev/null && printf '@quota\t%s\t%s\n' "$folder" \
+        "$(timeout 10 lfs quota -q -u "$me" "$folder" 2>/dev/null | xargs)"
+    command -v quota >/dev/null && printf '@quota\t%s\t%s\n' "$folder" \
+        "$(timeout 10 quota -w 2>/dev/null | grep -F -- "${row%% *} " | xargs)"
+done
+exit 0
+"""
+_DF = re.compile(r"(\d+)\s+\d+\s+(\d+)\s+\d+%\s+/")
+# File system, blocks used (starred where over), soft limit, hard limit: quota(1) and lfs-quota(1) write the same.
+_QUOTA = re.compile(r"\S+\s+(\d+)\*?\s+(\d+)\s+(\d+)\b")
+
+
+@dataclass(frozen=True)
+class Room:
+    """Bytes in all and left to the user, by the tightest bound; `bound` names it."""
+
+    total: int
+    free: int
+    bound: str
+
+
+def ask(transport: Transport, folders: list[str]) -> dict[str, Room]:
+    """What there is in each folder, where that can be told."""
+    return parse(transport.run(["bash", "-c", ASK, "bash", *folders], PurePosixPath("/"), again=True).out)
+
+
+def parse(out: str) -> dict[str, Room]:
+    """What each folder has; other lines are login noise."""
+    found: dict[str, Room] = {}
+    for line in out.splitlines():
+        kind, _, rest = line.partition("\t")
+        folder, _, row = rest.partition("\t")
+        room = {"@df": _file_system, "@quota": _quota}.get(kind, lambda row: None)(row)
+        if room is not None and (folder not in found or room.free < found[folder].free):
+            found[folder] = room
+    return found
+
+
+def judge(size: int, folder: str, there: Room | None) -> str:
+    """A warning where `size` bytes more would leave little in that folder, and nothing where there is room.
+
+    Raises RequestError where they do not fit.
+    """
+    if there is None:
+        return ""
+    free = f"{short_size(there.free)} of {short_size(there.total)} are free there ({there.bound})"
+    if size > there.free:
+        raise RequestError(
+            f"{folder}: {short_size(size)} are to be sent, and {free}: nothing was sent. Make room there: "
+            "hpcbrew fetch what you need, then take old folders below runs/ and data/ away; or put another scratch: "
+            "into the profile"
+        )
+    if there.free - size < LITTLE:
+        left = short_size(there.free - size)
+        return f"{folder}: {free}, and {short_size(size)} are to be sent: {left} are left for what jobs write"
+    return ""
+
+
+def _file_system(row: str) -> Room | None:
+    match = _DF.search(row)
+    return Room(int(match[1]) * KIB, int(match[2]) * KIB, "file system") if match else None
+
+
+def _quota(row: str) -> Room | None:
+    """The hard limit bounds; where there is none, the soft one. 0 is no limit."""
+    match = _QUOTA.match(row)
+    limit = (int(match[3]) or int(match[2])) if match else 0
+    return Room(limit * KIB, max(0, limit - int(match[1])) * KIB, "quota") if match and limit else None
