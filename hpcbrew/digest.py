@@ -1,8 +1,9 @@
 """Sizes and sha256 digests of what is shipped. Digests of large files are kept, so that a database is read once."""
 
+import contextlib
 import hashlib
 import sqlite3
-from contextlib import closing
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -46,23 +47,30 @@ def place(measured: Measured) -> PurePosixPath:
 
 
 def _digest(path: Path) -> str:
-    if path.stat().st_size < LARGE:
-        return sha256(path)
+    """Of a large file, as it was found before; it is read where that cannot be looked up or kept, as on a full disk."""
     status = path.stat()
+    if status.st_size < LARGE:
+        return sha256(path)
     key = (str(path.resolve()), status.st_size, status.st_mtime_ns, status.st_ino)
-    file = places.data_home() / "digests.db"
-    file.parent.mkdir(parents=True, exist_ok=True)
-    with closing(sqlite3.connect(file, timeout=30)) as db, db:
-        db.execute("CREATE TABLE IF NOT EXISTS digests(path PRIMARY KEY, size, mtime_ns, inode, sha256)")
+    with contextlib.suppress(sqlite3.Error, OSError), _kept() as db:
         row = db.execute(
             "SELECT sha256 FROM digests WHERE path = ? AND size = ? AND mtime_ns = ? AND inode = ?", key
         ).fetchone()
-    if row:
-        return str(row[0])
+        if row:
+            return str(row[0])
     found = sha256(path)
-    with closing(sqlite3.connect(file, timeout=30)) as db, db:
+    with contextlib.suppress(sqlite3.Error, OSError), _kept() as db:
         db.execute("INSERT OR REPLACE INTO digests VALUES (?, ?, ?, ?, ?)", (*key, found))
     return found
+
+
+@contextlib.contextmanager
+def _kept() -> Iterator[sqlite3.Connection]:
+    file = places.data_home() / "digests.db"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with contextlib.closing(sqlite3.connect(file, timeout=30)) as db, db:
+        db.execute("CREATE TABLE IF NOT EXISTS digests(path PRIMARY KEY, size, mtime_ns, inode, sha256)")
+        yield db
 
 
 def sha256(path: Path) -> str:

@@ -5,7 +5,7 @@ import shlex
 from pathlib import Path, PurePosixPath
 
 from engine.proto.files import replace
-from hpcbrew import runfolder
+from hpcbrew import full, runfolder
 from hpcbrew.errors import TransportError
 from hpcbrew.job import JobRecord
 from hpcbrew.manifest import SNAPSHOTS
@@ -52,7 +52,8 @@ def fetch(record: JobRecord, files: dict[PurePosixPath, int], transport: Transpo
             target.parent.mkdir(parents=True, exist_ok=True)
             _one(record.run_folder / name, size, transport, target, said)
         except OSError as error:
-            raise TransportError(f"{error.filename or target}: {error.strerror}") from None
+            again = full.remedy(error.strerror, "Make room on this machine, and fetch again: it goes on where it was")
+            raise TransportError(f"{error.filename or target}: {error.strerror}{again}") from None
 
 
 def _one(source: PurePosixPath, size: int, transport: Transport, target: Path, said: Progress) -> None:

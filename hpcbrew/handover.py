@@ -13,12 +13,16 @@ from hpcbrew.manifest import SNAPSHOTS
 BEGUN = "begun"
 """The answer where an earlier attempt has gone to qsub, and its id is not there yet."""
 
+NO_FOLDER = "no folder"
+"""The answer where the run folder cannot be written to, as on a full disk: qsub was not called."""
+
 
 def command(qsub: Sequence[str]) -> tuple[str, ...]:
     """To be run in the run folder as often as needed: prints the id, or `BEGUN`, or ends as a refusing qsub does."""
     script = (
         f"[ ! -s {runfolder.ID} ] || exec cat {runfolder.ID}; "
-        f"mkdir {SNAPSHOTS} 2>/dev/null || {{ [ -d {SNAPSHOTS} ] || exec mkdir {SNAPSHOTS}; echo {BEGUN}; exit; }}; "
+        f"mkdir {SNAPSHOTS} 2>/dev/null || {{ [ -d {SNAPSHOTS} ] || mkdir {SNAPSHOTS} || {{ echo {NO_FOLDER}; "
+        f"exit 1; }}; echo {BEGUN}; exit; }}; "
         f'if id=$({shlex.join(qsub)}); then printf "%s\\n" "$id" >{runfolder.ID}; printf "%s\\n" "$id"; '
         f"else status=$?; rmdir {SNAPSHOTS}; exit $status; fi"
     )

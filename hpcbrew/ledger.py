@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path, PurePosixPath
 
-from hpcbrew import places, runfolder
+from hpcbrew import full, places, runfolder
 from hpcbrew.address import Address
 from hpcbrew.errors import LedgerError
 from hpcbrew.job import FINAL, JobRecord, JobState, Standing
@@ -146,7 +146,8 @@ class Ledger:
                 db.close()
         except (sqlite3.Error, OSError) as error:
             said = error.strerror if isinstance(error, OSError) else error
-            raise LedgerError(f"{self.path}: the ledger of jobs cannot be used: {said}") from None
+            remedy = full.remedy(str(said), full.HERE)
+            raise LedgerError(f"{self.path}: the ledger of jobs cannot be used: {said}{remedy}") from None
 
 
 def _of_array(array: JobRecord, index: int, asked: str) -> JobRecord:

@@ -4,6 +4,7 @@ import re
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
+from hpcbrew import full
 from hpcbrew.errors import RequestError
 from hpcbrew.quantity import short_size
 from hpcbrew.transports import Transport
@@ -67,9 +68,8 @@ def judge(size: int, folder: str, there: Room | None) -> str:
     free = f"{short_size(there.free)} of {short_size(there.total)} are free there ({there.bound})"
     if size > there.free:
         raise RequestError(
-            f"{folder}: {short_size(size)} are to be sent, and {free}: nothing was sent. Make room there: "
-            "hpcbrew fetch what you need, then take old folders below runs/ and data/ away; or put another scratch: "
-            "into the profile"
+            f"{folder}: {short_size(size)} are to be sent, and {free}: nothing was sent. {full.THERE}; or put another "
+            "scratch: into the profile"
         )
     if there.free - size < LITTLE:
         left = short_size(there.free - size)

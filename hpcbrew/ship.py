@@ -4,20 +4,19 @@ An item lies in `data/DIGEST/`, which is there in full or not at all. On the way
 the digests of its files in it; only when they have been checked there does it get its name.
 """
 
-import fcntl
 import hashlib
 import re
 import shlex
 import socket
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from itertools import groupby
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
-from hpcbrew import places, room
+from hpcbrew import full, room
+from hpcbrew.alone import alone
 from hpcbrew.errors import TransportError
 from hpcbrew.job import Upload
 from hpcbrew.transports import Transport, talk
@@ -63,7 +62,7 @@ def ship(
         if warning := room.judge(needed, str(root), room.ask(transport, [str(root)]).get(str(root))):
             warn(warning)
     for folder, files in lacking:
-        with _alone(folder.name) as waited:
+        with alone(folder.name) as waited:
             if waited and folder.name in transport.names(root / folder.parent):
                 progress(sum(u.size for u in files))
             else:
@@ -117,7 +116,7 @@ def _send(
         raise TransportError(f"{final}: did not arrive as it was sent, and was taken away again: {checked.words}")
     moved = transport.run(["mv", "-T", "--", str(part), str(final)], root, again=True)
     if moved.status != 0 and folder.name not in transport.names(final.parent):
-        raise TransportError(f"{final}: {moved.words}")
+        raise TransportError(f"{final}: {moved.words}{full.remedy(moved.words)}")
 
 
 def _send_chunks(chunks: list[tuple[PurePosixPath, Path, Chunk]], transport: Transport, progress: Progress) -> None:
@@ -173,18 +172,3 @@ def _plain(name: PurePosixPath) -> str:
 def _escaped(name: PurePosixPath) -> str:
     """sha256sum marks a line whose name holds a backslash or a line break."""
     return "\\" if re.search(r"[\\\n]", str(name)) else ""
-
-
-@contextmanager
-def _alone(digest: str) -> Iterator[bool]:
-    """Submissions of one machine send an item one after the other; gives whether another one was at it."""
-    folder = places.data_home() / "locks"
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / digest).open("wb") as lock:
-        waited = False
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            waited = True
-            fcntl.flock(lock, fcntl.LOCK_EX)
-        yield waited

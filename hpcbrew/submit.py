@@ -1,12 +1,13 @@
 """Carries a plan out. The ledger knows the job before the scheduler does: none is sent twice, none forgotten."""
 
+import contextlib
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import PurePosixPath
 
-from hpcbrew import handover, recover
-from hpcbrew.errors import SchedulerError, TransportError, Unanswered
+from hpcbrew import full, handover, recover
+from hpcbrew.errors import LedgerError, SchedulerError, TransportError, Unanswered
 from hpcbrew.job import JobPlan, JobRecord, JobState, Standing, Upload
 from hpcbrew.ledger import Ledger
 from hpcbrew.schedulers.pbs import Pbs
@@ -52,14 +53,25 @@ def submit(
     except TransportError as error:
         if error.retryable:
             raise TransportError(f"{error}. {UNSURE}", retryable=True) from None
-        ledger.withdraw(plan.token)
+        _take_back(plan, folder, transport, ledger)
         raise
     except SchedulerError:
-        ledger.withdraw(plan.token)
-        transport.remove_folder(folder)
+        _take_back(plan, folder, transport, ledger)
         raise
-    ledger.accepted(plan.token, job_id)
+    try:
+        ledger.accepted(plan.token, job_id)
+    except LedgerError as error:
+        raise LedgerError(
+            f"{error}. The job was submitted as {job_id}: hpcbrew status will know it too. Do not submit it again"
+        ) from None
     return replace(record, id=job_id, standing=Standing(JobState.QUEUED))
+
+
+def _take_back(plan: JobPlan, folder: PurePosixPath, transport: Transport, ledger: Ledger) -> None:
+    """The scheduler has not got it. Where the folder cannot be taken away, the reason for all this says more."""
+    ledger.withdraw(plan.token)
+    with contextlib.suppress(TransportError):
+        transport.remove_folder(folder)
 
 
 def _hand_over(command: Sequence[str], folder: PurePosixPath, transport: Transport, scheduler: Pbs) -> str:
@@ -69,6 +81,8 @@ def _hand_over(command: Sequence[str], folder: PurePosixPath, transport: Transpo
             answer = transport.run(command, folder, again=True)
         except Unanswered as error:
             raise Unanswered(error.where, "qsub", error.seconds) from None
+        if answer.out.strip() == handover.NO_FOLDER:
+            raise TransportError(f"{folder}: cannot be written to: {answer.err.strip()}{full.remedy(answer.err)}")
         if answer.out.strip() != handover.BEGUN:
             return scheduler.parse_submit(answer)
         time.sleep(pause)

@@ -7,7 +7,8 @@ import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
-from hpcbrew import places
+from engine.proto.files import replace
+from hpcbrew import full, places
 from hpcbrew.answer import Answer
 from hpcbrew.errors import TransportError, Unanswered
 from hpcbrew.transports import talk
@@ -54,7 +55,7 @@ class Local:
                     _write(path, data)
                 (Path(made) / "new").rename(final)
         except OSError as error:
-            raise TransportError(f"{final}: cannot make this folder: {error.strerror} ({error.filename})") from None
+            raise TransportError(f"{final}: cannot make this folder: {_words(error, final)}") from None
 
     def remove_folder(self, folder: PurePosixPath) -> None:
         try:
@@ -82,9 +83,9 @@ class Local:
             for name, data in files.items():
                 path = Path(folder) / name
                 path.parent.mkdir(parents=True, exist_ok=True)
-                _write(path, data)
+                replace(path, data)
         except OSError as error:
-            raise TransportError(f"{error.filename}: {error.strerror}") from None
+            raise TransportError(f"{folder}: files cannot be put there: {_words(error, path)}") from None
 
     def write(
         self, source: Path, target: PurePosixPath, start: int, size: int, progress: Callable[[int], None]
@@ -100,7 +101,7 @@ class Local:
                     size -= len(piece)
                     progress(len(piece))
         except OSError as error:
-            raise TransportError(f"{error.filename}: {error.strerror}") from None
+            raise TransportError(f"{target}: cannot be written: {_words(error, Path(target))}") from None
 
     def sizes(self, folder: PurePosixPath) -> dict[PurePosixPath, int]:
         found = (path for path in Path(folder).rglob("*") if path.is_file())
@@ -113,6 +114,11 @@ class Local:
             return []
         except OSError as error:
             raise TransportError(f"{folder}: {error.strerror}") from None
+
+
+def _words(error: OSError, path: Path) -> str:
+    """What the system said, and of which file: `path` where it does not say so itself."""
+    return f"{error.strerror} ({error.filename or path}){full.remedy(error.strerror)}"
 
 
 def _write(path: Path, data: bytes) -> None:

@@ -9,6 +9,7 @@ from abc import abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
+from hpcbrew import full
 from hpcbrew.answer import Answer
 from hpcbrew.errors import TransportError, Unanswered
 from hpcbrew.transports import talk
@@ -97,7 +98,7 @@ class Shell(Pipe):
 
         answer = self._answer(self._attempts(script, f"making {folder}", stdin=packed, again=True, patience=SENDING))
         if answer.status != 0:
-            raise TransportError(f"{folder}: cannot make this folder on {self._destination}: {answer.words}")
+            raise TransportError(f"{folder}: cannot make this folder on {self._destination}: {_words(answer)}")
 
     def remove_folder(self, folder: PurePosixPath) -> None:
         script = f"rm -rf -- {shlex.quote(str(folder))}"
@@ -144,7 +145,7 @@ class Shell(Pipe):
         script = f"tar -xf - -C {shlex.quote(str(folder))}"
         answer = self._shell(script, f"writing into {folder}", stdin=_pack(files), again=True, patience=SENDING)
         if answer.status != 0:
-            raise TransportError(f"{folder}: files cannot be put there on {self._destination}: {answer.words}")
+            raise TransportError(f"{folder}: files cannot be put there on {self._destination}: {_words(answer)}")
 
     def write(
         self, source: Path, target: PurePosixPath, start: int, size: int, progress: Callable[[int], None]
@@ -164,7 +165,7 @@ class Shell(Pipe):
         script = f"mkdir -p -- {parent} && dd of={name} bs=1M seek={start} oflag=seek_bytes conv=notrunc status=none"
         answer = self._shell(script, f"writing {target}", stdin=pieces, again=True, patience=SENDING)
         if answer.status != 0:
-            raise TransportError(f"{target}: cannot be written on {self._destination}: {answer.words}")
+            raise TransportError(f"{target}: cannot be written on {self._destination}: {_words(answer)}")
 
     def sizes(self, folder: PurePosixPath) -> dict[PurePosixPath, int]:
         name = shlex.quote(str(folder))
@@ -185,6 +186,10 @@ class Shell(Pipe):
         if status not in (0, MISSING):
             raise TransportError(f"{folder}: {as_text(err).strip()}")
         return sorted(as_text(name) for name in out.split(b"\0") if name) if status == 0 else []
+
+
+def _words(answer: Answer) -> str:
+    return answer.words + full.remedy(answer.words)
 
 
 def _expansion(pattern: str) -> str:

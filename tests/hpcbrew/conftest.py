@@ -1,7 +1,7 @@
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import lmdb
@@ -44,6 +44,20 @@ def model(tmp_path: Path) -> Path:
             datum = pb.Datum(channels=1, height=2, width=2, data=bytes([i * 200] * 4), label=i)
             txn.put(f"{i:08}".encode(), datum.SerializeToString())
     return folder
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of two megabytes."""
+    folder = tmp_path / "small disk"
+    folder.mkdir()
+    made = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", folder], capture_output=True, text=True, check=False
+    )
+    if made.returncode != 0:
+        pytest.skip(f"makes a small file system, which only root may: {made.stderr}")
+    yield folder
+    subprocess.run(["umount", folder], check=True)
 
 
 Run = Callable[..., subprocess.CompletedProcess[str]]

@@ -56,7 +56,7 @@ def test_the_id_is_told_also_where_it_cannot_be_written(ask, tmp_path: Path) -> 
 
 def test_a_folder_that_cannot_be_written_to_reaches_no_qsub(ask, tmp_path: Path) -> None:
     (tmp_path / "snapshots").touch()
-    status, _, said = ask()
-    assert status != 0
+    status, out, said = ask()
+    assert (status, out) == (1, f"{handover.NO_FOLDER}\n")
     assert "snapshots" in said
     assert not (tmp_path / "calls").exists()

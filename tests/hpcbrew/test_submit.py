@@ -10,7 +10,7 @@ import pytest
 
 from hpcbrew import handover, runfolder, watch
 from hpcbrew.address import Address
-from hpcbrew.errors import TransportError
+from hpcbrew.errors import LedgerError, TransportError
 from hpcbrew.job import JobPlan, JobRecord, JobState, Upload
 from hpcbrew.ledger import Ledger
 from hpcbrew.schedulers.pbs import Pbs
@@ -82,6 +82,30 @@ def test_it_is_found_later_by_its_folder_in_the_schedulers_list(there: There) ->
     there.script("qstat", f"printf '{listed}'")
     (seen,) = watch.look(there.site, [record], there.ledger)
     assert (seen.record.id, seen.record.standing.state) == ("7.pbs01", JobState.QUEUED)
+
+
+def test_a_ledger_that_cannot_take_the_id_says_that_the_job_was_submitted(
+    there: There, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(self: Ledger, token: str, job_id: str) -> None:
+        raise LedgerError("ledger.db: database or disk is full")
+
+    there.script("qsub", "echo 12.pbs01")
+    with monkeypatch.context() as full:
+        full.setattr(Ledger, "accepted", fail)
+        with pytest.raises(LedgerError, match=r"disk is full\. The job was submitted as 12\.pbs01"):
+            there.submit()
+    there.script("qstat", "printf 'Job Id: 12.pbs01\\n    job_state = R\\n'")
+    (seen,) = watch.look(there.site, there.ledger.all(), there.ledger)
+    assert (seen.record.id, seen.record.standing.state) == ("12.pbs01", JobState.RUNNING)
+
+
+def test_a_run_folder_that_cannot_be_written_to_is_no_refusal_of_qsub(there: There, monkeypatch) -> None:
+    monkeypatch.setattr(handover, "command", lambda qsub: ("sh", "-c", "echo no folder; ls /gone"))
+    with pytest.raises(TransportError, match=r"runs/tiny-abcd1234: cannot be written to: ls: .*/gone"):
+        there.submit()
+    assert there.ledger.all() == []
+    assert list((there.home / "scratch" / "runs").iterdir()) == []
 
 
 def test_a_scheduler_that_cannot_say_what_it_has_is_no_refusal(there: There, monkeypatch: pytest.MonkeyPatch) -> None:

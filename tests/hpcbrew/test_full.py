@@ -1,0 +1,154 @@
+"""A disk that is full in the middle of things: on the cluster, and here."""
+
+import importlib.util
+import os
+import subprocess
+import sys
+from pathlib import Path, PurePosixPath
+
+import pytest
+
+from hpcbrew import cluster, digest, fetch, full, handover, limits, prepare, room
+from hpcbrew import ship as shipping
+from hpcbrew.address import Address
+from hpcbrew.errors import LedgerError, TransportError
+from hpcbrew.job import JobRecord, JobRequest, JobState, Standing
+from hpcbrew.ledger import Ledger
+from hpcbrew.machine import Machine
+from hpcbrew.manifest import Item, collect
+from hpcbrew.plan import uploads
+from hpcbrew.transports.local import Local
+from hpcbrew.transports.ssh import Ssh
+from hpcbrew.transports.ssh_login import Unattended
+
+_spec = importlib.util.spec_from_file_location("sshd", Path(__file__).parent / "transports" / "sshd.py")
+assert _spec is not None
+assert _spec.loader is not None
+sshd = importlib.util.module_from_spec(_spec)
+sys.modules["sshd"] = sshd
+_spec.loader.exec_module(sshd)
+
+
+def fill(disk: Path) -> None:
+    subprocess.run(["dd", "if=/dev/zero", f"of={disk}/filled", "bs=1k"], capture_output=True, check=False)
+    assert (disk / "filled").stat().st_size <= 2**21
+
+
+def grow(disk: Path) -> None:
+    subprocess.run(["mount", "-o", "remount,size=50m", disk], check=True)
+
+
+def running(folder: Path) -> JobRecord:
+    address, standing = Address("here", "local", "pbs"), Standing(JobState.RUNNING)
+    return JobRecord("t", "n", address, "s", 0.0, PurePosixPath(folder), standing, "1.pbs")
+
+
+@pytest.fixture(params=["ssh", "local"])
+def transport(request, tmp_path: Path):
+    if request.param == "local":
+        yield Local()
+        return
+    (tmp_path / "sshd").mkdir()
+    with sshd.serve(tmp_path / "sshd") as server:
+        way = Ssh("cluster", Unattended(), server.resolve)
+        yield way
+        way.close()
+
+
+def test_data_break_off_with_what_to_do_and_go_on_when_there_is_room(
+    transport, small_disk: Path, tmp_path, monkeypatch
+):
+    """Room that was there when it was asked for, and that another job has filled since."""
+    monkeypatch.setattr(room, "ask", lambda transport, folders: {})
+    monkeypatch.setattr(shipping, "CHUNK", 2**20)
+    source = tmp_path / "data.mdb"
+    source.write_bytes(os.urandom(5_000_000))
+    files, root = uploads(digest.measure(Item("database", source))), PurePosixPath(small_disk)
+    with pytest.raises(TransportError, match=r"small disk/data/.*No space left on device.*Make room there"):
+        shipping.ship(files, root, transport, lambda size: None)
+    assert [path.suffix for path in (small_disk / "data").iterdir()] == [".part"]
+    grow(small_disk)
+    shipping.ship(files, root, transport, lambda size: None)
+    assert (small_disk / files[0].target).read_bytes() == source.read_bytes()
+    assert len(list((small_disk / "data").iterdir())) == 1
+
+
+def test_a_run_folder_is_not_made_in_part(transport, small_disk: Path) -> None:
+    fill(small_disk)
+    with pytest.raises(TransportError, match=r"(?s)small disk/runs/a: .*No space left on device.*Make room there"):
+        transport.make_folder(PurePosixPath(small_disk, "runs", "a"), {PurePosixPath("job.pbs"): b"x" * 10_000})
+    assert list((small_disk / "runs").iterdir()) == []
+
+
+def test_a_job_whose_id_has_no_room_is_handed_over_all_the_same(transport, small_disk: Path) -> None:
+    fill(small_disk)
+    answer = transport.run(handover.command(("echo", "12.pbs01")), PurePosixPath(small_disk))
+    assert answer.out == "12.pbs01\n"
+
+
+@pytest.mark.parametrize("links", [1, None])
+@pytest.mark.parametrize("status", [0, 3])
+def test_a_job_without_room_for_its_records_ends_as_its_engine_did_and_no_chain_goes_on(
+    small_disk: Path, model: Path, tmp_path: Path, status: int, links: int | None
+) -> None:
+    profile = cluster.load("openpbs")
+    asked = JobRequest(model / "solver.prototxt", links=links)
+    plan = prepare.plan(asked, profile, collect(asked), limits.settle(asked, profile, Machine(1, 0)))
+    run = small_disk / "runs" / "x"
+    (run / "snapshots").mkdir(parents=True)
+    for path, text in (
+        (small_disk / "engine" / "bin" / "caffe", f"exit {status}"),
+        (tmp_path / "bin" / "qsub", f"touch {tmp_path}/submitted"),
+    ):
+        path.parent.mkdir(parents=True)
+        path.write_text(f"#!/bin/sh\n{text}\n")
+        path.chmod(0o755)
+    (run / "job.id").write_text("1.pbs01\n")
+    fill(small_disk)
+    given = {"PBS_O_WORKDIR": str(run), "PBS_JOBID": "1.pbs01", "PATH": f"{tmp_path}/bin:/usr/bin:/bin"}
+    done = subprocess.run(["bash", "-c", plan.script], env=given, check=False)
+    assert done.returncode == status
+    assert not (run / "exit.json").exists()
+    assert not (tmp_path / "submitted").exists()
+
+
+def test_results_break_off_with_what_to_do_and_go_on_when_there_is_room(small_disk: Path, tmp_path: Path) -> None:
+    record, model = running(tmp_path / "run"), tmp_path / "run" / "snapshots" / "n_iter_5.caffemodel"
+    model.parent.mkdir(parents=True)
+    model.write_bytes(os.urandom(2 * fetch.PIECE))
+    files = fetch.wanted(record, Local())
+    with pytest.raises(TransportError, match=r"small disk/.*No space left on device. Make room on this machine"):
+        fetch.fetch(record, files, Local(), small_disk, lambda size: None)
+    assert [path.name for path in small_disk.rglob("*") if path.is_file()] == [f".{model.name}.part"]
+    grow(small_disk)
+    fetch.fetch(record, files, Local(), small_disk, lambda size: None)
+    assert (small_disk / "snapshots" / model.name).read_bytes() == model.read_bytes()
+
+
+def test_a_ledger_without_room_says_so_and_keeps_what_it_has(small_disk: Path) -> None:
+    ledger = Ledger(small_disk / "ledger.db")
+    ledger.intend(running(small_disk))
+    fill(small_disk)
+    with pytest.raises(LedgerError, match=r"ledger\.db: .*full.*Make room on this machine"):
+        ledger.intend(JobRecord("large", "n" * 100_000, *_rest(small_disk)))
+    (small_disk / "filled").unlink()
+    assert ledger.all()[0] == running(small_disk)
+    ledger.intend(JobRecord("after", "n", *_rest(small_disk)))
+
+
+def _rest(folder: Path):
+    before = running(folder)
+    return before.address, before.solver, before.submitted, before.run_folder, before.standing
+
+
+def test_digests_that_cannot_be_kept_are_found_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(digest, "LARGE", 1)
+    (tmp_path / "file").write_bytes(b"x")
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "file"))
+    assert digest.measure(Item("mean", tmp_path / "file")).digest == digest.sha256(tmp_path / "file")
+
+
+def test_other_troubles_get_no_remedy_for_full_disks() -> None:
+    assert full.remedy("dd: writing 'x': Disk quota exceeded")
+    assert not full.remedy("Permission denied")
+    assert not full.remedy(None)
