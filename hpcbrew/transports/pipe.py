@@ -66,7 +66,10 @@ class Pipe(ABC):
 
         Connecting is tried again in any case: nothing has been asked for by then. What gave no answer is not: it may
         be at work still, and the next might be as silent. `what` names the script in an error.
+
+        Once an attempt has been cut off, every error is retryable: the script may have done its work.
         """
+        begun = False
         for attempt, pause in enumerate((*PAUSES, None)):
             connected = False
             try:
@@ -77,7 +80,9 @@ class Pipe(ABC):
                 raise
             except TransportError as error:
                 if not error.retryable or (connected and not again) or pause is None:
+                    error.retryable |= begun
                     raise
+                begun |= connected
                 time.sleep(pause)
         raise AssertionError("the last attempt returns or raises")
 

@@ -10,7 +10,7 @@ import pytest
 
 from hpcbrew import handover, runfolder, watch
 from hpcbrew.address import Address
-from hpcbrew.errors import LedgerError, TransportError
+from hpcbrew.errors import LedgerError, LoginRefused, TransportError
 from hpcbrew.job import JobPlan, JobRecord, JobState, Upload
 from hpcbrew.ledger import Ledger
 from hpcbrew.schedulers.pbs import Pbs
@@ -51,7 +51,7 @@ class There:
 
 @pytest.fixture
 def there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[There]:
-    monkeypatch.setattr(talk, "PATIENCE", 1.5)
+    monkeypatch.setattr(talk, "PATIENCE", 3)
     (tmp_path / "sshd").mkdir()
     home = tmp_path / "there"
     home.mkdir()
@@ -65,7 +65,7 @@ def there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[There]:
 
 def test_a_qsub_that_never_answers_leaves_a_job_of_which_nobody_can_tell(there: There) -> None:
     there.script("qsub", SLEEP)
-    with pytest.raises(TransportError, match=r"cluster: qsub gave no answer within 2 s: .*Do not submit it again"):
+    with pytest.raises(TransportError, match=r"cluster: qsub gave no answer within 3 s: .*Do not submit it again"):
         there.submit()
     (record,) = there.ledger.all()
     assert (record.id, record.standing.state) == (None, JobState.SUBMITTING)
@@ -82,6 +82,29 @@ def test_it_is_found_later_by_its_folder_in_the_schedulers_list(there: There) ->
     there.script("qstat", f"printf '{listed}'")
     (seen,) = watch.look(there.site, [record], there.ledger)
     assert (seen.record.id, seen.record.standing.state) == ("7.pbs01", JobState.QUEUED)
+
+
+def test_a_login_that_is_refused_after_a_cut_is_no_refusal_of_the_job(there: There, monkeypatch) -> None:
+    """As where the agent with the key is gone by then."""
+    there.script("qsub", "echo 12.pbs01")
+    connect, once = there.site.transport._connect, there.site.transport._once
+
+    def refused() -> None:
+        if (there.home / "scratch" / "runs" / "tiny-abcd1234" / "job.id").exists():
+            raise LoginRefused("cluster: the login was refused")
+        connect()
+
+    def cut(script, *how):
+        answer = once(script, *how)
+        if "qsub" in script:
+            raise TransportError("cluster: the connection was cut", retryable=True)
+        return answer
+
+    monkeypatch.setattr(there.site.transport, "_connect", refused)
+    monkeypatch.setattr(there.site.transport, "_once", cut)
+    with pytest.raises(TransportError, match=r"login was refused\. .*Do not submit it again"):
+        there.submit()
+    assert [record.standing.state for record in there.ledger.all()] == [JobState.SUBMITTING]
 
 
 def test_a_ledger_that_cannot_take_the_id_says_that_the_job_was_submitted(

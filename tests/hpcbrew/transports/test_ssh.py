@@ -206,16 +206,16 @@ def test_what_says_nothing_is_given_up_ended_and_not_run_again(cluster, tmp_path
 
 
 def test_a_word_now_and_then_is_enough(cluster):
-    words = "for word in one two three four five; do sleep 0.4; echo $word; done"
-    assert len(cluster.run(["sh", "-c", words], PurePosixPath("/"), patience=1.2).out.split()) == 5
+    words = "for word in one two three four five; do sleep 0.8; echo $word; done"
+    assert len(cluster.run(["sh", "-c", words], PurePosixPath("/"), patience=3).out.split()) == 5
 
 
 def test_a_file_that_goes_slowly_is_not_given_up(cluster, tmp_path, monkeypatch):
-    monkeypatch.setattr(shell, "SENDING", 1.2)
+    monkeypatch.setattr(shell, "SENDING", 3)
     monkeypatch.setattr(shell, "PIECE", 1000)
     source = tmp_path / "source"
     source.write_bytes(b"x" * 5000)
-    cluster.write(source, PurePosixPath(tmp_path) / "target", 0, 5000, lambda size: time.sleep(0.4))
+    cluster.write(source, PurePosixPath(tmp_path) / "target", 0, 5000, lambda size: time.sleep(0.8))
     assert (tmp_path / "target").read_bytes() == source.read_bytes()
 
 
