@@ -7,10 +7,10 @@ import click
 from hpcbrew import cluster as clusters
 from hpcbrew import setup as preparing
 from hpcbrew.cli.arguments import complete_cluster
+from hpcbrew.errors import RequestError
 from hpcbrew.moving import moving
 from hpcbrew.prompt import Terminal
 from hpcbrew.setup import trial
-from hpcbrew.setup.engine import Wanted
 from hpcbrew.transports.ssh_login import Expected, Unattended
 
 
@@ -18,8 +18,8 @@ from hpcbrew.transports.ssh_login import Expected, Unattended
 @click.argument("cluster", shell_complete=complete_cluster)
 @click.option("--project", help="The project (account) that pays for the trial job.")
 @click.option("--queue", help="The queue of the trial job. Without it: the cluster's default.")
-@click.option("--cpu", is_flag=True, help="Install no CUDA libraries, though the cluster has GPUs.")
-@click.option("--gpu", is_flag=True, help="Let the trial job ask for a GPU.")
+@click.option("--cpu", is_flag=True, help="Install the engine without CUDA, though the cluster has GPUs.")
+@click.option("--gpu", is_flag=True, help="Install the engine for GPUs, and let the trial job ask for one.")
 @click.option("--offline", is_flag=True, help="Collect the engine's wheels here, whatever the cluster can reach.")
 @click.option("--no-job", is_flag=True, help="Submit no trial job.")
 @click.option("--fingerprint", metavar="SHA256:…", help="The host key's fingerprint, as the site publishes it.")
@@ -39,6 +39,7 @@ def command(
 
     Four steps: a key of yours is made, or found, and installed there; the scratch folder and the link ~/scratch are
     found, or made; the engine is installed on scratch in a virtual environment of its own; a job of a minute runs.
+    Where no node has a GPU, the engine is the one without CUDA; --cpu and --gpu choose by hand.
     No password is written down. It may be run again at any time, also to bring the engine up to date: it says what it
     finds done, and takes nothing of yours away.
 
@@ -50,7 +51,14 @@ def command(
       hpcbrew setup mine --yes --fingerprint SHA256:uNiVztksCsDhcc0u9e8BrqZJGIMqmPXmwoP6kkFUs7c
       hpcbrew setup gadi --offline --no-job
     """
+    if cpu and gpu:
+        raise click.UsageError("--cpu leaves out what --gpu needs: give one of them")
     profile = clusters.load(cluster)
+    if gpu and not profile.gpus_per_node:
+        raise RequestError(
+            f"{cluster}: --gpu: the profile says that no node has a GPU (gpus_per_node: 0): put there how many one "
+            "has, or leave out --gpu"
+        )
     asks = not yes and sys.stdin.isatty() and sys.stderr.isatty()
     prompter = Terminal() if asks else Unattended()
     person = preparing.Person(
@@ -58,8 +66,7 @@ def command(
         prompter=Expected(fingerprint, prompter) if fingerprint else prompter,
         confirm=lambda question: not asks or click.confirm(question, default=True, err=True),
     )
-    extra = "cuda12" if profile.gpus_per_node and not cpu else "engine"
-    steps = preparing.setup(profile, person, Wanted(extra, offline), moving)
+    steps = preparing.setup(profile, person, moving, gpus=True if gpu else False if cpu else None, offline=offline)
     while True:
         try:
             click.echo(next(steps))

@@ -13,7 +13,7 @@ from typing import TypeVar
 from hpcbrew import transports
 from hpcbrew.cluster import Cluster
 from hpcbrew.errors import HpcbrewError
-from hpcbrew.setup import engine, scratch
+from hpcbrew.setup import engine, kind, scratch
 from hpcbrew.setup.engine import Moving, Wanted
 from hpcbrew.transports import Transport
 from hpcbrew.transports.ssh_login import Prompter
@@ -30,9 +30,12 @@ class Person:
     confirm: Callable[[str], bool]
 
 
-def setup(cluster: Cluster, person: Person, wanted: Wanted, moving: Moving) -> Generator[str, None, Transport]:
+def setup(
+    cluster: Cluster, person: Person, moving: Moving, *, gpus: bool | None = None, offline: bool = False
+) -> Generator[str, None, Transport]:
     """The first three steps. Says what each did, line by line, and returns the way to the cluster.
 
+    `gpus`: whether the engine is to be the one for GPUs; None where the site tells. `offline`: as `Wanted` has it.
     Raises HpcbrewError, which names the step; those before it are done, and found done when it is run again.
     """
     transport = yield from _step("login", _login(cluster, person))
@@ -40,7 +43,8 @@ def setup(cluster: Cluster, person: Person, wanted: Wanted, moving: Moving) -> G
         yield "engine: jobs on this machine run in the Python that hpcbrew runs in: nothing to install"
         return transport
     root = yield from _step("scratch", scratch.prepare(transport, cluster.scratch or "", person.confirm))
-    yield from _step("engine", engine.install(transport, cluster, root, wanted, moving))
+    extra = yield from _step("engine", kind.choose(transport, cluster, gpus))
+    yield from _step("engine", engine.install(transport, cluster, root, Wanted(extra, offline), moving))
     return transport
 
 

@@ -123,6 +123,17 @@ def test_added_set_up_checked_and_ready(site: Site, capsys: pytest.CaptureFixtur
     assert "1 of 2 free" in checked
 
 
+def test_the_engine_for_gpus_is_not_had_without_any(hpcbrew, home: Path) -> None:
+    both = hpcbrew("setup", "openpbs", "--cpu", "--gpu")
+    assert (both.returncode, "give one of them" in both.stderr) == (2, True)
+    add = ["--host", "nowhere", "--scratch", "~/scratch", "--yes"]
+    hpcbrew("cluster", "add", "mine", *add)
+    profile = home / "config" / "hpcbrew" / "clusters" / "mine.yaml"
+    profile.write_text(profile.read_text() + "gpus_per_node: 0\n")
+    none = hpcbrew("setup", "mine", "--gpu")
+    assert (none.returncode, "gpus_per_node: 0" in none.stderr) == (2, True)
+
+
 def test_a_host_that_is_not_known_needs_its_fingerprint(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     call(cluster_command.command, "add", "mine", "--host", "cluster", "--scratch", "~/scratch", "--yes")
     site.server.known_hosts.write_text("")
