@@ -51,8 +51,17 @@ class Unanswered(TransportError):
 
 
 class LoginRefused(TransportError):
-    """The server was reached and would not let the user in. `offered`: the ways of logging in that were left to try."""
+    """The server was reached and would not let the user in. `offered`: the ways of logging in that were left to try;
+    `fault`: the message without its advice."""
 
-    def __init__(self, message: str, offered: frozenset[str] = frozenset()) -> None:
-        super().__init__(message)
-        self.offered = offered
+    def __init__(self, fault: str, offered: frozenset[str] = frozenset(), advice: str = "") -> None:
+        super().__init__(f"{fault}. {advice}" if advice else fault)
+        self.fault, self.offered = fault, offered
+
+
+class HostUnknown(TransportError):
+    """The server shows a key that is not known here, and nobody has confirmed it. `fault`: without the advice."""
+
+    def __init__(self, fault: str, fingerprint: str, advice: str) -> None:
+        super().__init__(f"{fault}. {advice}")
+        self.fault, self.fingerprint = fault, fingerprint

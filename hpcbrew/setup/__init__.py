@@ -12,7 +12,7 @@ from typing import TypeVar
 
 from hpcbrew import transports
 from hpcbrew.cluster import Cluster
-from hpcbrew.errors import HpcbrewError
+from hpcbrew.errors import HostUnknown, HpcbrewError, LoginRefused, TransportError
 from hpcbrew.setup import engine, kind, scratch
 from hpcbrew.setup.engine import Moving, Wanted
 from hpcbrew.transports import Transport
@@ -49,6 +49,26 @@ def setup(
 
 
 def _login(cluster: Cluster, person: Person) -> Generator[str, None, Transport]:
+    """Where it takes a person and nobody is asked, the error says how to go on."""
+    try:
+        return (yield from _entered(cluster, person))
+    except HostUnknown as error:
+        if person.asks:
+            raise
+        raise TransportError(
+            f"{error.fault}. Compare it with what the site publishes; if it is the same: "
+            f"hpcbrew setup {cluster.name} --yes --fingerprint {error.fingerprint}"
+        ) from None
+    except LoginRefused as error:
+        if person.asks:
+            raise
+        raise TransportError(
+            f"{error.fault}. Nobody was asked for a password or a code. Once, on a terminal and without --yes: "
+            f"hpcbrew setup {cluster.name}. It asks for them, and installs a key where the site takes keys"
+        ) from None
+
+
+def _entered(cluster: Cluster, person: Person) -> Generator[str, None, Transport]:
     if cluster.transport == "local":
         yield "this machine: nothing to do"
         return transports.connect(cluster.address)

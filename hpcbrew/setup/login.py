@@ -1,12 +1,13 @@
 """The first login: the host's key confirmed, then as many factors as the site asks for."""
 
+import contextlib
 import subprocess
 from collections.abc import Callable, Generator, Iterator
 from pathlib import PurePosixPath
 
 from hpcbrew.errors import LoginRefused, TransportError
 from hpcbrew.setup import keys
-from hpcbrew.transports import Transport
+from hpcbrew.transports import Transport, talk
 from hpcbrew.transports.ssh import Ssh
 from hpcbrew.transports.ssh_host import SshHost, resolve_command
 from hpcbrew.transports.ssh_login import Prompter, Unattended
@@ -45,10 +46,17 @@ def login_by_client(
     """The same by the system's own ssh, which asks by itself what it has to ask: the host's key, passwords, codes."""
     program, _, *options = resolve_command(destination)  # as `ssh -G` is called, without the -G
     alone = [program, "-o", "BatchMode=yes", "-o", "ControlPath=none", *options, "true"]
-    if subprocess.run(alone, stdin=subprocess.DEVNULL, capture_output=True, check=False).returncode == 0:
-        yield f"{destination} lets you in without a password already"
-        return session
-    session.run(["true"], PurePosixPath("/"))
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        done = subprocess.run(alone, stdin=subprocess.DEVNULL, capture_output=True, check=False, timeout=talk.PATIENCE)
+        if done.returncode == 0:
+            yield f"{destination} lets you in without a password already"
+            return session
+    try:
+        session.run(["true"], PurePosixPath("/"))
+    except TransportError as error:
+        if ask or error.retryable:
+            raise
+        raise TransportError(f"{error}. Nobody was asked anything: log in once by hand, `ssh {destination}`") from None
     yield f"logged in to {destination}"
     yield from keys.prepare(resolve(destination), kind, session, ask=ask)
     return session

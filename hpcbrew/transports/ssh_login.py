@@ -12,7 +12,7 @@ from typing import Protocol
 import paramiko
 from paramiko.auth_strategy import AuthResult, AuthSource, AuthStrategy
 
-from hpcbrew.errors import LoginRefused, TransportError
+from hpcbrew.errors import HostUnknown, LoginRefused, TransportError
 from hpcbrew.transports import ssh_host
 from hpcbrew.transports.ssh_host import SshHost
 
@@ -47,7 +47,13 @@ class Expected:
         self._prompter = prompter
 
     def confirm_host_key(self, host: str, kind: str, fingerprint: str) -> bool:
-        return fingerprint == self._fingerprint
+        if fingerprint != self._fingerprint:
+            raise TransportError(
+                f"{host}: its {kind} key has the fingerprint {fingerprint}, and {self._fingerprint} was given. Unless "
+                f"the one given is of a key of another kind, someone may be listening in: compare with what the site "
+                f"publishes for {kind}"
+            )
+        return True
 
     def answer(self, prompt: str, *, secret: bool) -> str | None:
         return self._prompter.answer(prompt, secret=secret)
@@ -110,10 +116,13 @@ def _connect_one(host: SshHost, through: paramiko.SSHClient | None, prompter: Pr
     except paramiko.AuthenticationException as error:
         client.close()
         raise LoginRefused(
-            f"{where}: the login was refused: {error}. `ssh {host.alias}` shows more; "
-            f"hpcbrew setup CLUSTER installs a key",
+            f"{where}: the login was refused: {error}",
             frozenset(error.offered if isinstance(error, _NoWayIn) else ()),
+            f"`ssh {host.alias}` shows more; hpcbrew setup CLUSTER installs a key",
         ) from None
+    except TransportError:
+        client.close()
+        raise
     except (OSError, EOFError, paramiko.SSHException) as error:
         client.close()
         said = str(error) or type(error).__name__
@@ -154,9 +163,11 @@ class _NewKey(paramiko.MissingHostKeyPolicy):
             self.host.new_keys == "ask" and self.prompter.confirm_host_key(self.host.known_as, key.get_name(), shown)
         )
         if not taken:
-            raise TransportError(
-                f"{self.host.known_as}: its host key is not known here: {key.get_name()} {shown}. Compare it with what "
-                f"the site publishes, then log in once with `ssh {self.host.alias}`, or run hpcbrew setup CLUSTER"
+            raise HostUnknown(
+                f"{self.host.known_as}: its host key is not known here: {key.get_name()} {shown}",
+                shown,
+                f"Compare it with what the site publishes, then log in once with `ssh {self.host.alias}`, "
+                "or run hpcbrew setup CLUSTER",
             )
         if self.host.known_hosts:
             _remember(self.host, key)

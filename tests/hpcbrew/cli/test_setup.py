@@ -3,6 +3,7 @@
 import importlib.util
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -137,12 +138,20 @@ def test_the_engine_for_gpus_is_not_had_without_any(hpcbrew, home: Path) -> None
 def test_a_host_that_is_not_known_needs_its_fingerprint(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     call(cluster_command.command, "add", "mine", "--host", "cluster", "--scratch", "~/scratch", "--yes")
     site.server.known_hosts.write_text("")
-    with pytest.raises(TransportError, match=r"login: .* host key is not known"):
-        call(setup_command.command, "mine", "--yes", "--no-job")
     shown = ["ssh-keygen", "-lf", site.server.folder / "host_key.pub"]
     fingerprint = subprocess.run(shown, capture_output=True, text=True, check=True).stdout.split()[1]
+    again = re.escape(f"hpcbrew setup mine --yes --fingerprint {fingerprint}")
+    with pytest.raises(TransportError, match=rf"login: .* host key is not known here: ssh-ed25519 SHA256.* {again}"):
+        call(setup_command.command, "mine", "--yes", "--no-job")
     call(setup_command.command, "mine", "--yes", "--no-job", "--cpu", "--fingerprint", fingerprint)
     assert (site.home / "scratch" / "engine" / "bin" / "caffe").exists()
+
+
+def test_a_password_that_nobody_may_be_asked_for_ends_it_at_once(site: Site) -> None:
+    call(cluster_command.command, "add", "mine", "--host", "cluster", "--scratch", "~/scratch", "--yes")
+    (site.server.folder / "authorized_keys").write_text("")
+    with pytest.raises(TransportError, match=r"login: .* was refused: it takes .*without --yes: hpcbrew setup mine\."):
+        call(setup_command.command, "mine", "--yes")
 
 
 def test_a_cluster_out_of_reach_is_one_finding(hpcbrew, site: Site) -> None:

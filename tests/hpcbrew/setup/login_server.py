@@ -109,5 +109,5 @@ def _accept(listener: socket.socket, server: LoginServer) -> None:
             return
         transport = paramiko.Transport(line)
         transport.add_server_key(server.key)
-        with contextlib.suppress(paramiko.SSHException, EOFError):  # a client that hangs up early
+        with contextlib.suppress(paramiko.SSHException, EOFError, OSError):  # a client that hangs up early
             transport.start_server(server=_Session(server))

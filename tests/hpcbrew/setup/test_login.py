@@ -140,7 +140,7 @@ def test_where_the_site_wants_rsa_the_key_is_rsa(server: LoginServer) -> None:
 
 
 def test_a_host_key_that_is_not_the_expected_one_stops_it_before_any_password(server: LoginServer) -> None:
-    with pytest.raises(TransportError, match="host key is not known"):
+    with pytest.raises(TransportError, match=r"fingerprint SHA256:\S+, and SHA256:other was given"):
         run(server, Expected("SHA256:other", Person(server, password=PASSWORD)))
     assert server.log == []
     assert not (server.laptop / ".ssh" / "known_hosts").exists()
@@ -183,6 +183,15 @@ def test_the_systems_client_lets_a_key_be_installed_too(tmp_path: Path, monkeypa
         again = list(login_by_client("cluster", resolve, session, "ed25519", ask=False))
         assert again == ["cluster lets you in without a password already"]
         session.disconnect()
+
+
+def test_the_systems_client_asks_nobody_either(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    with sshd.serve(tmp_path) as server:
+        server.known_hosts.write_text("")
+        session = OpenSsh("cluster", attended=False, config=server.config)
+        with pytest.raises(TransportError, match=r"Host key verification failed.*by hand, `ssh cluster`"):
+            list(login_by_client("cluster", server.resolve, session, "ed25519", ask=False))
 
 
 class TestInstall:
