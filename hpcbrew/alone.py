@@ -3,6 +3,7 @@
 import fcntl
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import IO
 
 from hpcbrew import full, places
 from hpcbrew.errors import TransportError
@@ -11,18 +12,32 @@ from hpcbrew.errors import TransportError
 @contextmanager
 def alone(what: str) -> Iterator[bool]:
     """Waits until no other process is at `what`; gives whether there was one. Raises TransportError."""
+    with _lock(what) as lock:
+        waited = not _take(lock)
+        if waited:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        yield waited
+
+
+def busy(what: str) -> bool:
+    """Whether another process is at `what`: one would wait. Raises TransportError."""
+    with _lock(what) as lock:
+        return not _take(lock)
+
+
+def _lock(what: str) -> IO[bytes]:
     path = places.data_home() / "locks" / what
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        lock = path.open("wb")
+        return path.open("wb")
     except OSError as error:
         words = f"{error.strerror}{full.remedy(error.strerror, full.HERE)}"
         raise TransportError(f"{path}: no lock can be put there: {words}") from None
-    with lock:
-        waited = False
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            waited = True
-            fcntl.flock(lock, fcntl.LOCK_EX)
-        yield waited
+
+
+def _take(lock: IO[bytes]) -> bool:
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from hpcbrew import transports
+from hpcbrew.alone import alone, busy
 from hpcbrew.cluster import Cluster
 from hpcbrew.errors import HostUnknown, HpcbrewError, LoginRefused, TransportError
 from hpcbrew.setup import engine, kind, scratch
@@ -43,8 +44,13 @@ def setup(
         yield "engine: jobs on this machine run in the Python that hpcbrew runs in: nothing to install"
         return transport
     root = yield from _step("scratch", scratch.prepare(transport, cluster.scratch or "", person.confirm))
-    extra = yield from _step("engine", kind.choose(transport, cluster, gpus))
-    yield from _step("engine", engine.install(transport, cluster, root, Wanted(extra, offline), moving))
+    # Another one, which has come first, would take away the wheels when it is done.
+    work = f"setup-{cluster.name}"
+    if busy(work):
+        yield f"engine: another setup of {cluster.name} is at work on this machine: waiting for it to end"
+    with alone(work):
+        extra = yield from _step("engine", kind.choose(transport, cluster, gpus))
+        yield from _step("engine", engine.install(transport, cluster, root, Wanted(extra, offline), moving))
     return transport
 
 

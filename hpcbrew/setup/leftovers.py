@@ -33,8 +33,9 @@ for one in */; do
     printf '@left\t%s\t%s\t%s\n' "$one" "$maker" "$(find "./$one" -mmin -1440 -print -quit)"
 done
 """
-# What was cut off may go on there for a while, and writes into the folder that is being taken away.
-REMOVE = 'rm -rf -- "$1" 2>/dev/null || { sleep 2; rm -rf -- "$1"; }'
+# What was cut off goes on there, and writes into the folder that is being taken away: it is ended first. The folder
+# comes in two words, $1 and $2, so that this command is not one of those that name it.
+REMOVE = 'pkill -f -- "$1/$2/" 2>/dev/null; rm -rf -- "$1/$2" 2>/dev/null || { sleep 2; rm -rf -- "$1/$2"; }'
 
 
 def maker() -> str:
@@ -56,7 +57,8 @@ def clear(transport: Transport, folder: PurePosixPath, finished: str) -> Iterato
 
 def remove(transport: Transport, folder: PurePosixPath) -> Answer:
     """Takes a folder away though something may still write into it."""
-    return transport.run(["bash", "-c", REMOVE, "bash", str(folder)], PurePosixPath("/"), patience=PATIENCE)
+    command = ["bash", "-c", REMOVE, "bash", str(folder.parent), folder.name]
+    return transport.run(command, PurePosixPath("/"), patience=PATIENCE)
 
 
 def _dead(made_by: str) -> bool:

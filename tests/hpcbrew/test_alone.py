@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from hpcbrew.alone import alone
+from hpcbrew.alone import alone, busy
 from hpcbrew.errors import TransportError
 
 
@@ -15,7 +15,9 @@ def test_the_second_waits_and_knows_that_it_did() -> None:
         with alone("it") as had_to:
             waited.append(had_to)
 
+    assert not busy("it")
     with alone("it") as had_to:
+        assert busy("it")
         other = threading.Thread(target=second)
         other.start()
         begun.wait()

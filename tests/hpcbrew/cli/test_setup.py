@@ -5,9 +5,12 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+import threading
+import time
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +22,7 @@ import pytest
 from hpcbrew.cli import cluster as cluster_command
 from hpcbrew.cli import setup as setup_command
 from hpcbrew.errors import TransportError
+from hpcbrew.setup import engine
 from hpcbrew.setup import wheel as wheels
 
 
@@ -145,6 +149,88 @@ def test_a_host_that_is_not_known_needs_its_fingerprint(site: Site, monkeypatch:
         call(setup_command.command, "mine", "--yes", "--no-job")
     call(setup_command.command, "mine", "--yes", "--no-job", "--cpu", "--fingerprint", fingerprint)
     assert (site.home / "scratch" / "engine" / "bin" / "caffe").exists()
+
+
+# Before pip installs anything: it waits, as one does that has to fetch gigabytes.
+STALL = """
+case "$*" in
+*"pip install"*)
+    [ ! -e ~/stall ] || { echo $$ >~/part; mv ~/part ~/stalled; }
+    while [ -e ~/stall ]; do sleep 0.2; done ;;
+esac
+mkdir -p"""
+
+
+@pytest.fixture
+def stalled(site: Site, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A file with the number of the process that installs, and waits; it waits for as long as `stall` is there."""
+    call(cluster_command.command, "add", "mine", "--host", "cluster", "--scratch", "~/scratch", "--yes")
+    monkeypatch.setattr(engine, "RUN", engine.RUN.replace("mkdir -p", STALL))
+    (site.home / "stall").touch()
+    return site.home / "stalled"
+
+
+def once_stalled(stalled: Path, do: Callable[[], object]) -> threading.Thread:
+    """Does something once the installation waits. The limit is for a test that fails."""
+
+    def work() -> None:
+        for _ in range(600):
+            if stalled.exists():
+                do()
+                return
+            time.sleep(0.1)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    return thread
+
+
+SETUP = ("mine", "--yes", "--no-job", "--cpu")
+
+
+def test_ctrl_c_in_the_middle_ends_what_was_begun_and_the_next_one_finishes(site: Site, stalled: Path) -> None:
+    interrupt = once_stalled(stalled, lambda: signal.pthread_kill(threading.main_thread().ident, signal.SIGINT))
+    with pytest.raises(click.Abort):
+        call(setup_command.command, *SETUP)
+    interrupt.join()
+    assert sshd.ended(stalled.read_text())
+    assert list((site.home / "scratch" / "engines").iterdir()) == []
+    (site.home / "stall").unlink()
+    call(setup_command.command, *SETUP)
+    assert (site.home / "scratch" / "engine" / "bin" / "caffe").exists()
+
+
+def test_a_cut_in_the_middle_is_told_and_the_next_one_finishes(site: Site, stalled: Path) -> None:
+    cut = once_stalled(stalled, site.server.cut)
+    with pytest.raises(TransportError, match=r"engine: .*connection was cut"):
+        call(setup_command.command, *SETUP)
+    cut.join()
+    assert sshd.ended(stalled.read_text())
+    (site.home / "stall").unlink()
+    call(setup_command.command, *SETUP)
+    assert (site.home / "scratch" / "engine" / "bin" / "caffe").exists()
+    assert len(list((site.home / "scratch" / "engines").iterdir())) == 1
+
+
+def test_of_two_at_once_the_second_waits_and_finds_it_done(
+    site: Site, stalled: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first = threading.Thread(target=call, args=(setup_command.command, *SETUP))
+    first.start()
+    begun = once_stalled(stalled, lambda: None)
+    begun.join()
+    assert stalled.exists()
+    second = threading.Thread(target=call, args=(setup_command.command, *SETUP))
+    second.start()
+    said = ""
+    while "another setup of mine is at work" not in said and second.is_alive():
+        said += capsys.readouterr().out
+        time.sleep(0.1)
+    (site.home / "stall").unlink()
+    first.join()
+    second.join()
+    assert "another setup of mine is at work" in said
+    assert len(list((site.home / "scratch" / "engines").iterdir())) == 1
 
 
 def test_a_password_that_nobody_may_be_asked_for_ends_it_at_once(site: Site) -> None:
