@@ -34,8 +34,8 @@ def submit(
     """Ships what the cluster lacks, makes the run folder and hands the script to the scheduler. `progress` and `warn`:
     as for `ship`.
 
-    Where that fails for certain, nothing is left behind, and an HpcbrewError says why. Where nobody
-    can tell whether the scheduler has the job, it stays in the ledger as `submitting`, to be found by its token.
+    Where that fails for certain, nothing is left behind, and an HpcbrewError says why. Where nobody can tell whether
+    the scheduler has the job, it stays in the ledger as `submitting`, to be found by its token.
     """
     root = transport.root(plan.scratch)
     folder = root / plan.run_folder

@@ -125,7 +125,7 @@ class Pipe(ABC):
 
         sshd gives each command a process group of its own.
         """
-        if shell := re.search(rb"^(\d+) " + re.escape(line), heard.out, re.MULTILINE):
+        if shell := re.search(rb"^(\d+) " + re.escape(line), bytes(heard.out), re.MULTILINE):
             kill = f"group=$(ps -o pgid= -p {int(shell[1])}) && kill -s TERM -- -$((group))"
             with contextlib.suppress(TransportError):
                 self._channel(f"exec sh -c {shlex.quote(kill)}", (), Heard(), FAREWELL)

@@ -81,8 +81,11 @@ class Ssh(Shell):
 def _line(channel: paramiko.Channel) -> talk.Line:
     def send(data: bytes) -> int:
         try:
-            return channel.send(data)
+            sent = channel.send(data)
         except paramiko.SSHException as error:  # a cut is told by the reading side
             raise EOFError(str(error)) from None
+        if not sent:
+            raise EOFError("the channel is closed")
+        return sent
 
     return talk.Line(send, channel.shutdown_write, lambda: channel.recv(1 << 16), lambda: channel.recv_stderr(1 << 16))

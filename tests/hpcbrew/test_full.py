@@ -11,7 +11,7 @@ import pytest
 from hpcbrew import cluster, digest, fetch, full, handover, limits, prepare, room
 from hpcbrew import ship as shipping
 from hpcbrew.address import Address
-from hpcbrew.errors import LedgerError, TransportError
+from hpcbrew.errors import LedgerError, RequestError, TransportError
 from hpcbrew.job import JobRecord, JobRequest, JobState, Standing
 from hpcbrew.ledger import Ledger
 from hpcbrew.machine import Machine
@@ -53,6 +53,15 @@ def transport(request, tmp_path: Path):
         way = Ssh("cluster", Unattended(), server.resolve)
         yield way
         way.close()
+
+
+def test_data_that_a_disk_has_no_room_for_are_not_sent(transport, small_disk: Path, tmp_path: Path) -> None:
+    source = tmp_path / "data.mdb"
+    source.write_bytes(b"x" * 3_000_000)
+    files = uploads(digest.measure(Item("database", source)))
+    with pytest.raises(RequestError, match=r"2\.9 MiB are to be sent, and 2\.0 MiB of 2\.0 MiB are free there"):
+        shipping.ship(files, PurePosixPath(small_disk), transport, lambda size: None)
+    assert list(small_disk.iterdir()) == []
 
 
 def test_data_break_off_with_what_to_do_and_go_on_when_there_is_room(
