@@ -4,7 +4,7 @@ from collections.abc import Callable
 from pathlib import PurePosixPath
 
 from hpcbrew import watch
-from hpcbrew.errors import RequestError, TransportError, Unanswered
+from hpcbrew.errors import RequestError, Unanswered
 from hpcbrew.job import JobRecord, JobState, Standing
 from hpcbrew.ledger import Ledger
 from hpcbrew.schedulers.pbs import Pbs
@@ -57,13 +57,14 @@ def _check(seen: Watched, verb: str) -> None:
 def _each(site: Site, seen: Watched, command: Command) -> bool:
     """Later links of a chain first: the end of one would let the next begin. Whether any of them was still there.
 
-    Raises TransportError where nobody can tell what came of it.
+    Raises Unanswered where nobody can tell what came of it.
     """
     there = False
     for job_id in reversed(seen.live):
         try:
             answer = site.transport.run(command(site.scheduler)(job_id), PurePosixPath("/"))
         except Unanswered as error:
-            raise TransportError(f"{error}. Whether it was obeyed, hpcbrew status {job_id} will tell") from None
+            advice = f"Whether it was obeyed, hpcbrew status {job_id} will tell"
+            raise Unanswered(error.where, error.what, error.seconds, advice) from None
         there |= site.scheduler.parse_change(answer)
     return there

@@ -41,12 +41,11 @@ class Unanswered(TransportError):
     `retryable`: another time it may answer. It is not run again without being asked for.
     """
 
-    def __init__(self, where: str, what: str, seconds: float) -> None:
-        super().__init__(
-            f"{where}: {what} gave no answer within {seconds:.0f} s: the scheduler or a file system there may hang. "
-            "Try it there by hand, or later again",
-            retryable=True,
-        )
+    def __init__(
+        self, where: str, what: str, seconds: float, advice: str = "Try it there by hand, or later again"
+    ) -> None:
+        fault = f"{where}: {what} gave no answer within {seconds:.0f} s: the scheduler or a file system there may hang"
+        super().__init__(f"{fault}. {advice}", retryable=True)
         self.where, self.what, self.seconds = where, what, seconds
 
 

@@ -50,6 +50,8 @@ def submit(
         raise
     try:
         job_id = _hand_over(plan.command, folder, transport, scheduler)
+    except Unanswered as error:
+        raise Unanswered(error.where, "qsub", error.seconds, UNSURE) from None
     except TransportError as error:
         if error.retryable:
             raise TransportError(f"{error}. {UNSURE}", retryable=True) from None
@@ -77,10 +79,7 @@ def _take_back(plan: JobPlan, folder: PurePosixPath, transport: Transport, ledge
 def _hand_over(command: Sequence[str], folder: PurePosixPath, transport: Transport, scheduler: Pbs) -> str:
     """The scheduler's id of the job. Raises SchedulerError where it refused, TransportError where nobody can tell."""
     for pause in PAUSES:
-        try:
-            answer = transport.run(command, folder, again=True)
-        except Unanswered as error:
-            raise Unanswered(error.where, "qsub", error.seconds) from None
+        answer = transport.run(command, folder, again=True)
         if answer.out.strip() == handover.NO_FOLDER:
             raise TransportError(f"{folder}: cannot be written to: {answer.err.strip()}{full.remedy(answer.err)}")
         if answer.out.strip() != handover.BEGUN:
