@@ -1,10 +1,11 @@
 """What is done to a job that is in the queue or runs: cancelled, held, released."""
 
+import contextlib
 from collections.abc import Callable
 from pathlib import PurePosixPath
 
-from hpcbrew import watch
-from hpcbrew.errors import RequestError, Unanswered
+from hpcbrew import runfolder, watch
+from hpcbrew.errors import RequestError, TransportError, Unanswered
 from hpcbrew.job import JobRecord, JobState, Standing
 from hpcbrew.ledger import Ledger
 from hpcbrew.schedulers.pbs import Pbs
@@ -22,6 +23,8 @@ def cancel(record: JobRecord, ledger: Ledger) -> str:
         ledger.settle(record.token, Standing(JobState.CANCELLED, "before the scheduler had confirmed it"))
         return "was never confirmed by the scheduler; it is off the list"
     ledger.cancel_asked(record.token)
+    with contextlib.suppress(TransportError):  # it is for a further job of a chain that is being submitted just now
+        site.transport.add_files(record.run_folder, {PurePosixPath(runfolder.CANCELLED): b""})
     return "cancelled" if _each(site, seen, lambda s: s.delete_command) else "had ended before it could be cancelled"
 
 

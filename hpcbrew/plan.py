@@ -16,6 +16,7 @@ from hpcbrew.job import JobPlan, JobRequest, Upload
 from hpcbrew.limits import Settled
 from hpcbrew.manifest import SNAPSHOTS, SOLVER, Item, Manifest
 from hpcbrew.render import render
+from hpcbrew.schedulers import pbs_jobs
 from hpcbrew.schedulers.directives import directives
 
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.+-]*")
@@ -85,6 +86,7 @@ def assemble(
     scheduler = schedulers.of(cluster.address)
     site_caffe = _site_caffe(request, cluster)
     state = ["-snapshot", snapshot] if snapshot else ["-snapshot", "auto"] if job.points else []
+    start = [*weights, *state]
     script = render(
         cluster.template,
         name=job.name,
@@ -110,15 +112,17 @@ def assemble(
         gpus=settled.gpus,
         launcher=cluster.launcher,
         rank_log=runfolder.rank_log("$rank"),
-        arguments=["train", "-solver", SOLVER, *_gpus(settled), *weights, *([] if chain else state)],
+        arguments=["train", "-solver", SOLVER, *_gpus(settled), *([] if chain else start)],
         walltime=settled.walltime,
         margin=min(60, settled.walltime // 10),
         chain=chain,
         at_most=request.links,
-        snapshot=state,
+        start=start,
         snapshots=SNAPSHOTS,
         links=runfolder.LINKS,
         link_ids=runfolder.LINK_IDS,
+        cancelled=runfolder.CANCELLED,
+        no_room=pbs_jobs.NO_ROOM,
         qsub=(*scheduler.prefix, "qsub"),
         qdel=(*scheduler.prefix, "qdel"),
         script=runfolder.SCRIPT,

@@ -5,6 +5,7 @@ job.pbs           the script, as submitted
 job.id            the scheduler's id, written as soon as it was given
 links.id          of a chain: the ids of the jobs that followed it
 links.log         of a chain: each job's id, its exit status, the newest snapshot
+cancelled         hpcbrew cancel was called: no further job of it does anything
 solver.prototxt   and the nets: the shipped copies, with paths rewritten
 snapshots/        .caffemodel and .solverstate
 train.log         all that the script and the engine print, live
@@ -31,6 +32,7 @@ SCRIPT = "job.pbs"
 ID = "job.id"
 LINK_IDS = "links.id"
 LINKS = "links.log"
+CANCELLED = "cancelled"
 LOG = "train.log"
 SCHEDULER_LOG = "scheduler.log"
 PROGRESS = "progress.json"
@@ -59,11 +61,12 @@ def point(index: int | str) -> PurePosixPath:
 
 @dataclass(frozen=True)
 class ExitRecord:
-    """What the script wrote at its end: its exit status, the time (Unix seconds), the host."""
+    """What the script wrote at its end: its exit status, the time (Unix seconds), the host, and why, where it knows."""
 
     status: int
     time: float
     host: str = ""
+    reason: str = ""
 
 
 @dataclass(frozen=True)
@@ -91,7 +94,8 @@ def read_exit(data: bytes | None) -> ExitRecord | None:
     values = read_object(data)
     if values is None or not isinstance(values.get("status"), int):
         return None
-    return ExitRecord(values["status"], float(values.get("time", 0)), str(values.get("host", "")))
+    time, host, reason = values.get("time", 0), values.get("host", ""), values.get("reason", "")
+    return ExitRecord(values["status"], float(time), str(host), str(reason))
 
 
 def read_progress(data: bytes | None) -> Progress | None:

@@ -28,7 +28,9 @@ def judge(
         if by_scheduler is not None and not by_scheduler.state.final:
             return Standing(JobState.ENDING)
         explained = by_scheduler is not None and by_scheduler.state in KINDER
-        return _cancelled(record, by_scheduler if by_scheduler and explained else failed(exit_record.status))
+        standing = _cancelled(record, by_scheduler if by_scheduler and explained else failed(exit_record.status))
+        known = exit_record.reason and standing.state is not JobState.CANCELLED
+        return replace(standing, reason=exit_record.reason) if known else standing
     if polled is None or not ids or not {*polled.jobs, *polled.unknown}.issuperset(ids):
         return record.standing  # not all was answered for; of a chain, a further link may just have been submitted
     if by_scheduler is not None:

@@ -29,6 +29,7 @@ WAITS = {"after": "to start", "afterok": "to end well", "afternotok": "to fail",
 HOLDS = {"u": "held by its owner: hpcbrew release lets it go", "o": "held by an operator", "s": "held by the system"}
 
 CONTINUES = 75  # what the engine leaves with when its time is up and its training is not done
+NO_ROOM = 73  # what the script leaves with where it cannot write into its run folder: EX_CANTCREAT
 DELETED = 91  # substate of a job that ended by qdel
 FAILED_OR_KILLED = 93
 
@@ -153,6 +154,7 @@ def failed(status: int) -> Standing:
         return Standing(JobState.FAILED, f"killed by {name}{hint}", status)
     words = {
         2: "the engine refused it; hpcbrew logs has its words",
+        NO_ROOM: "its run folder cannot be written to: the disk may be full, or a quota used up",
         126: "a command could not be run",
         127: "a command was not found",
     }

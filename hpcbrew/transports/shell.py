@@ -5,6 +5,7 @@ import re
 import secrets
 import shlex
 import tarfile
+import time
 from abc import abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath

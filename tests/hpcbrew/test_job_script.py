@@ -1,0 +1,183 @@
+"""The job script as a node runs it: bash, between a qsub and an engine that do as their test says."""
+
+import os
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+import pytest
+
+from hpcbrew import cluster, limits, prepare
+from hpcbrew.address import Address
+from hpcbrew.cluster import Cluster
+from hpcbrew.job import JobRecord, JobRequest, JobState, Standing
+from hpcbrew.machine import Machine
+from hpcbrew.manifest import collect
+from hpcbrew.runfolder import ExitRecord, read_exit
+from hpcbrew.schedulers.pbs import Polled
+from hpcbrew.standing import judge
+
+QSUB = 'echo "$*" >>{called}; echo Charged to ee; echo $((20 + $(wc -l <{called}))).pbs01; echo Be quick >&2'
+REFUSED = 'echo "$*" >>{called}; echo "qsub: Bad UID for job execution" >&2; exit 23'
+NOBODY = Polled({}, frozenset({"11.pbs01"}))
+
+
+@dataclass
+class Node:
+    """A run folder on scratch, with an engine beside it, and PBS's commands in a folder that PATH need not hold."""
+
+    folder: Path
+    model: Path
+
+    @property
+    def pbs(self) -> Path:
+        return self.folder / "pbs"
+
+    @property
+    def run_folder(self) -> Path:
+        return self.folder / "runs" / "tiny-1"
+
+    def command(self, path: Path, body: str) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(f"#!/bin/bash\n{body.format(called=self.folder / path.name)}\n")
+        path.chmod(0o755)
+
+    def run(self, job_id: str = "11.pbs01", *, engine: str = "exit 75", path: str = "", **request: object) -> int:
+        profile = Cluster.model_validate({**cluster.values("openpbs"), "name": "there", "host": "there"})
+        asked = JobRequest(self.model / "solver.prototxt", **request)  # type: ignore[arg-type]
+        made = prepare.plan(asked, profile, collect(asked), limits.settle(asked, profile, Machine(1, 0)))
+        self.command(self.folder / "engine" / "bin" / "caffe", engine)
+        (self.run_folder / "snapshots").mkdir(parents=True, exist_ok=True)
+        (self.run_folder / "job.pbs").write_text(made.script)
+        found = {"PATH": f"{path or self.pbs}:/usr/bin:/bin", "PBS_O_PATH": f"{self.pbs}:/usr/bin:/bin"}
+        seen = {**os.environ, **found, "PBS_O_WORKDIR": str(self.run_folder), "PBS_JOBID": job_id}
+        return subprocess.run(["bash", self.run_folder / "job.pbs"], env=seen, check=False).returncode
+
+    def called(self, command: str) -> list[str]:
+        path = self.folder / command
+        return path.read_text().splitlines() if path.exists() else []
+
+    def lines(self, name: str) -> list[str]:
+        path = self.run_folder / name
+        return path.read_text().splitlines() if path.exists() else []
+
+    @property
+    def exit(self) -> ExitRecord | None:
+        path = self.run_folder / "exit.json"
+        return read_exit(path.read_bytes()) if path.exists() else None
+
+    @property
+    def standing(self) -> Standing:
+        """As status shows it once PBS has forgotten the job."""
+        running = Standing(JobState.RUNNING)
+        folder = PurePosixPath(self.run_folder)
+        record = JobRecord("1", "tiny", Address("there", "ssh", "pbs"), "s", 0.0, folder, running, "11.pbs01")
+        return judge(record, self.exit, NOBODY)
+
+
+@pytest.fixture
+def node(tmp_path: Path, model: Path) -> Node:
+    node = Node(tmp_path / "scratch", model)
+    node.command(node.pbs / "qsub", QSUB)
+    node.command(node.pbs / "qdel", 'echo "$*" >>{called}')
+    return node
+
+
+def test_of_all_that_qsub_prints_the_id_is_noted(node: Node) -> None:
+    assert node.run(links=None) == 75
+    assert node.called("qsub") == ["-W depend=afterany:11.pbs01 job.pbs"]
+    assert (node.lines("job.id"), node.lines("links.id"), node.exit) == (["11.pbs01"], ["21.pbs01"], None)
+
+
+def test_pbs_s_commands_are_found_where_the_submitting_shell_found_them(node: Node) -> None:
+    assert node.run(engine="exit 0", path="/nonexistent", links=None) == 0
+    assert node.lines("links.id") == node.called("qdel") == ["21.pbs01"]
+
+
+def test_a_site_whose_nodes_may_not_submit_is_told_of(node: Node) -> None:
+    node.command(node.pbs / "qsub", REFUSED)
+    assert node.run(links=None) == 75
+    assert (
+        "no further job of the chain could be submitted: qsub: Bad UID for job execution" in node.lines("train.log")[0]
+    )
+    assert node.standing.state is JobState.OUT_OF_WALLTIME
+    assert node.standing.reason == (
+        "no further job could be submitted from the node (qsub: Bad UID for job execution): hpcbrew resume goes on"
+    )
+
+
+def test_a_node_without_qsub_is_told_of(node: Node) -> None:
+    (node.pbs / "qsub").unlink()
+    assert node.run(links=None) == 75
+    assert "qsub: command not found" in node.standing.reason
+
+
+def test_the_last_job_that_was_asked_for_is_no_fault(node: Node) -> None:
+    node.command(node.pbs / "qsub", REFUSED)
+    (node.run_folder).mkdir(parents=True)
+    (node.run_folder / "links.log").write_text("10.pbs01 75 \n")
+    (node.run_folder / "job.id").write_text("10.pbs01\n")
+    assert node.run(engine="touch snapshots/t_iter_1.solverstate; exit 75", links=2) == 75
+    assert node.called("qsub") == []
+    assert node.standing.reason.startswith("left in time, with a snapshot: hpcbrew resume")
+
+
+def test_a_chain_that_comes_no_further_says_so(node: Node) -> None:
+    assert node.run(engine="exit 3", links=None) == 3
+    assert node.exit is None
+    assert node.run("21.pbs01", engine="exit 3", links=None) == 3
+    said = "two of its jobs ended with exit status 3, and the second came no further than the first"
+    assert node.lines("train.log")[-1] == f"hpcbrew: the chain stops: {said}"
+    assert (node.standing.state, node.standing.reason) == (JobState.FAILED, said)
+    assert node.called("qdel") == ["22.pbs01"]
+
+
+def test_a_chain_does_not_run_on_where_nothing_can_be_written(node: Node) -> None:
+    node.run_folder.mkdir(parents=True)
+    (node.run_folder / "links.log").symlink_to("/dev/full")
+    assert node.run(links=None) == 73
+    assert node.called("qsub") == []
+    assert "the disk may be full" in node.standing.reason
+
+
+def test_a_job_that_cannot_be_noted_is_deleted_again(node: Node) -> None:
+    (node.run_folder / "links.id").mkdir(parents=True)
+    assert node.run(links=None) == 75
+    assert node.called("qdel") == ["21.pbs01"]
+    assert "links.id cannot be written to" in node.standing.reason
+
+
+def test_a_job_that_pbs_runs_again_submits_no_second_follower(node: Node) -> None:
+    assert node.run(links=None, engine="kill -9 $PPID") == -9
+    assert node.run(links=None) == 75
+    assert len(node.called("qsub")) == 1
+    assert node.run(links=None, engine="exit 0") == 0
+    assert node.called("qdel") == ["21.pbs01"]
+
+
+def test_a_link_that_nobody_noted_notes_itself(node: Node) -> None:
+    """The link before was killed when qsub had just given it an id."""
+    node.run_folder.mkdir(parents=True)
+    (node.run_folder / "job.id").write_text("10.pbs01\n")
+    (node.run_folder / "links.log").write_text("10.pbs01")
+    assert node.run(links=None) == 75
+    assert node.lines("links.id") == ["11.pbs01", "21.pbs01"]
+
+
+def test_a_link_that_was_submitted_while_its_chain_was_cancelled_does_nothing(node: Node) -> None:
+    node.run_folder.mkdir(parents=True)
+    (node.run_folder / "cancelled").touch()
+    assert node.run(links=None, engine="touch ran") == 143
+    assert (node.called("qsub"), node.lines("ran"), node.exit and node.exit.status) == ([], [], 143)
+
+
+def test_what_a_reason_holds_does_no_harm_to_the_exit_record(node: Node) -> None:
+    node.command(node.pbs / "qsub", r"""printf 'qsub: "a\\b" \303\251\t\351\n' >&2; exit 1""")
+    node.run(links=None)
+    assert node.exit is not None
+    assert "(qsub: 'a'b'" in node.exit.reason
+
+
+def test_a_plain_script_knows_nothing_of_chains(node: Node) -> None:
+    assert node.run(engine="exit 0") == 0
+    assert "qsub" not in (node.run_folder / "job.pbs").read_text()
