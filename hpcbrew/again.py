@@ -21,7 +21,7 @@ def described(record: JobRecord, transport: Transport) -> dict[str, Any]:
     """A run folder's job.json. Raises TransportError where it is gone or is none."""
     path = record.run_folder / runfolder.JOB
     values = runfolder.read_object(transport.read(path))
-    if values is None or not {"resources", "definitions", "set", "links"} <= values.keys():
+    if values is None or not {"resources", "definitions", "set", "links", "after"} <= values.keys():
         raise TransportError(f"{path}: the description of {record.name} is gone or cannot be read")
     return values
 

@@ -1,18 +1,23 @@
-"""`--after JOB`: which of the scheduler's jobs a new one has to wait for."""
+"""`--after JOB`: which of the scheduler's jobs a new one has to wait for, and where it is seen whether JOB is done."""
+
+from collections.abc import Mapping
+from typing import Any
 
 from hpcbrew import again, watch
 from hpcbrew.address import Address
 from hpcbrew.errors import RequestError
-from hpcbrew.job import JobState
+from hpcbrew.job import After, JobState
 from hpcbrew.ledger import Ledger
 
 
-def after(job: str, address: Address, ledger: Ledger) -> str | None:
-    """The id to depend on; None where that job is done already: the scheduler may have forgotten it.
+def after(job: str, address: Address, ledger: Ledger) -> After | None:
+    """What to wait for; None where that job is done already: the scheduler may have forgotten it.
 
     Raises RequestError where it can never end well, or runs elsewhere.
     """
     record = ledger.find(job)
+    if "[" in record.token:
+        raise RequestError(f"--after {job}: is one job of an array, and PBS can wait for a whole array only")
     if (record.address.cluster, record.address.host) != (address.cluster, address.host):
         raise RequestError(f"--after {job}: runs on {record.cluster}, and a job waits only for one of its own cluster")
     site = watch.reach(record.address)
@@ -25,8 +30,12 @@ def after(job: str, address: Address, ledger: Ledger) -> str | None:
         raise RequestError(f"--after {job}: ended and is not done ({standing.state}{why}); hpcbrew resume {job} first")
     if seen.record.id is None:
         raise RequestError(f"--after {job}: is not yet confirmed by the scheduler; hpcbrew status looks again")
-    if again.described(record, site.transport)["links"] != 1:
-        raise RequestError(
-            f"--after {job}: is a chain of jobs, and PBS can wait for one job only: submit this one when it is done"
-        )
-    return seen.record.id
+    if _several(again.described(record, site.transport)):
+        # The one at work: that which waits behind it may be deleted, and is noted in the run folder anyway.
+        return After(seen.live[0] if seen.live else seen.record.id, record.name, str(record.run_folder))
+    return After(seen.record.id, record.name)
+
+
+def _several(described: Mapping[str, Any]) -> bool:
+    """Whether a job is several of the scheduler's, one after the other: a chain, or one that itself waits for such."""
+    return described["links"] != 1 or bool(described["after"] and described["after"]["folder"])

@@ -68,11 +68,24 @@ class Standing:
 
 
 @dataclass(frozen=True)
+class After:
+    """A job that must be done before another begins. `id`: the scheduler's job to wait for.
+
+    `folder`: the run folder of one that is several of the scheduler's jobs, one after the other, such as a chain. There
+    it can be seen whether it is done once that of this id has ended.
+    """
+
+    id: str
+    name: str
+    folder: str | None = None
+
+
+@dataclass(frozen=True)
 class JobRequest:
     """What the user asked for. None stands for the cluster's default. `walltime` in seconds, `mem` in bytes a node.
 
-    `links`: how many jobs may follow each other until the training is done; None is as many as it takes. `after`: the
-    scheduler's id of a job that must have ended well before. `mail`: where PBS writes to when the job ends.
+    `links`: how many jobs may follow each other until the training is done; None is as many as it takes. `mail`: where
+    PBS writes to when the job ends.
     """
 
     solver: Path
@@ -89,7 +102,7 @@ class JobRequest:
     resume: Path | None = None
     engine: Literal["own", "module"] = "own"
     links: int | None = 1
-    after: str | None = None
+    after: After | None = None
     mail: str | None = None
     overrides: tuple[tuple[str, str], ...] = ()
 

@@ -2,9 +2,10 @@
 
 job.json          what the job is: enough for another machine to find it and read it
 job.pbs           the script, as submitted
-job.id            the scheduler's id, written as soon as it was given
+job.id            the scheduler's id, written as soon as it was given; of a job that waits for a chain: its newest
 links.id          of a chain: the ids of the jobs that followed it
 links.log         of a chain: each job's id, its exit status, the newest snapshot
+after.id          of a job that begins after a chain: those of the chain's jobs that it waited for, but for the first
 cancelled         hpcbrew cancel was called: no further job of it does anything
 solver.prototxt   and the nets: the shipped copies, with paths rewritten
 snapshots/        .caffemodel and .solverstate
@@ -32,6 +33,7 @@ SCRIPT = "job.pbs"
 ID = "job.id"
 LINK_IDS = "links.id"
 LINKS = "links.log"
+WAITED = "after.id"
 CANCELLED = "cancelled"
 LOG = "train.log"
 SCHEDULER_LOG = "scheduler.log"

@@ -42,6 +42,11 @@ def plan(
     measure: Callable[[Item], Measured],
 ) -> JobPlan:
     """One job array, a folder for each point. Each point is checked as a solver of its own."""
+    if request.after and request.after.folder:
+        raise RequestError(
+            f"--after {request.after.name}: is a chain of jobs, and an array cannot wait for one: "
+            "submit the sweep when it is done"
+        )
     manifests = [collect(replace(request, overrides=point)) for point in wanted]
     items = {} if cluster.transport == "local" else {i: measure(i) for m in manifests for i in m.items}
     first = manifests[0]

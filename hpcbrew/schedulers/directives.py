@@ -4,14 +4,21 @@ from pathlib import PurePosixPath
 
 from hpcbrew import runfolder
 from hpcbrew.cluster import Cluster
+from hpcbrew.job import After
 from hpcbrew.limits import Settled
 from hpcbrew.quantity import clock, pbs_size
 
 
 def directives(
-    name: str, settled: Settled, cluster: Cluster, *, after: str | None = None, mail: str | None = None, array: int = 0
+    name: str,
+    settled: Settled,
+    cluster: Cluster,
+    *,
+    after: After | None = None,
+    mail: str | None = None,
+    array: int = 0,
 ) -> list[str]:
-    """What follows `#PBS` on each line. `after` is another job's id; `array` the number of jobs, where it is an array.
+    """What follows `#PBS` on each line. `array`: the number of jobs, where it is an array.
 
     -o is relative: qsub takes it from the folder that it is called in."""
     lines = [f"-N {name}", *(f"-l {resource}" for resource in _resources(settled, cluster))]
@@ -23,7 +30,7 @@ def directives(
         flag = cluster.account.flag
         lines.append(f"{flag}{settled.project}" if flag.endswith("=") else f"{flag} {settled.project}")
     if after:
-        lines.append(f"-W depend=afterok:{after}")
+        lines.append(f"-W depend={'afterany' if after.folder else 'afterok'}:{after.id}")
     if mail:
         lines += ["-m ae", f"-M {mail}"]
     # PBS would run the script with the user's login shell; a job that is run again starts with a run folder in use.

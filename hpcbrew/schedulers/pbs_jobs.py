@@ -29,7 +29,8 @@ WAITS = {"after": "to start", "afterok": "to end well", "afternotok": "to fail",
 HOLDS = {"u": "held by its owner: hpcbrew release lets it go", "o": "held by an operator", "s": "held by the system"}
 
 CONTINUES = 75  # what the engine leaves with when its time is up and its training is not done
-NO_ROOM = 73  # what the script leaves with where it cannot write into its run folder: EX_CANTCREAT
+NEVER_BEGAN = 69  # what the script leaves with where the job that it waited for is not done: EX_UNAVAILABLE
+NO_ROOM = 73  # where it cannot write into its run folder: EX_CANTCREAT
 DELETED = 91  # substate of a job that ended by qdel
 FAILED_OR_KILLED = 93
 
@@ -147,6 +148,8 @@ def failed(status: int) -> Standing:
         return Standing(
             JobState.OUT_OF_WALLTIME, "left in time, with a snapshot: hpcbrew resume goes on from it", status
         )
+    if status == NEVER_BEGAN:
+        return Standing(JobState.NEVER_RAN, "what it waited for ended and is not done")
     number = status - 256 if status > 256 else status - 128
     if number in {s.value for s in signal.Signals}:
         name = signal.Signals(number).name

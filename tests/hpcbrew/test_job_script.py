@@ -10,7 +10,7 @@ import pytest
 from hpcbrew import cluster, limits, prepare
 from hpcbrew.address import Address
 from hpcbrew.cluster import Cluster
-from hpcbrew.job import JobRecord, JobRequest, JobState, Standing
+from hpcbrew.job import After, JobRecord, JobRequest, JobState, Standing
 from hpcbrew.machine import Machine
 from hpcbrew.manifest import collect
 from hpcbrew.runfolder import ExitRecord, read_exit
@@ -176,6 +176,43 @@ def test_what_a_reason_holds_does_no_harm_to_the_exit_record(node: Node) -> None
     node.run(links=None)
     assert node.exit is not None
     assert "(qsub: 'a'b'" in node.exit.reason
+
+
+@pytest.fixture
+def chain(node: Node) -> After:
+    """Another chain, whose second link is at work and whose third waits behind it."""
+    folder = node.folder / "runs" / "chain-2"
+    folder.mkdir(parents=True)
+    (folder / "job.id").write_text("1.pbs01\n")
+    (folder / "links.id").write_text("2.pbs01\n3.pbs01\n")
+    (folder / "links.log").write_text("1.pbs01 75 x\n2.pbs01")
+    return After("1.pbs01", "chain", str(folder))
+
+
+def test_a_job_waits_for_the_link_at_work_and_not_for_one_that_may_be_deleted(node: Node, chain: After) -> None:
+    assert node.run(after=chain, engine="touch ran") == 0
+    assert node.called("qsub") == ["-W depend=afterany:2.pbs01 job.pbs"]
+    assert (node.lines("job.id"), node.exit, node.lines("ran")) == (["21.pbs01"], None, [])
+    assert node.run("21.pbs01", after=chain) == 0  # killed while at work, and the third has not begun
+    assert node.called("qsub")[1:] == ["-W depend=afterany:3.pbs01 job.pbs"]
+    assert node.run("22.pbs01", after=chain) == 69
+    assert node.standing == Standing(JobState.NEVER_RAN, "chain broke off: the last of its jobs ended without a word")
+
+
+def test_a_job_that_cannot_wait_any_longer_says_so(node: Node, chain: After) -> None:
+    node.command(node.pbs / "qsub", REFUSED)
+    assert node.run(after=chain) == 69
+    assert node.standing == Standing(
+        JobState.NEVER_RAN,
+        "chain goes on, and no further job could be submitted to wait for it (qsub: Bad UID for job execution)",
+    )
+
+
+def test_a_chain_waits_once_and_not_with_each_of_its_links(node: Node, chain: After) -> None:
+    (Path(chain.folder or "") / "exit.json").write_text('{"status": 0, "time": 1}')
+    assert node.run(after=chain, links=None) == 75
+    (Path(chain.folder or "") / "exit.json").unlink()
+    assert node.run("21.pbs01", after=chain, links=None, engine="exit 0") == 0
 
 
 def test_a_plain_script_knows_nothing_of_chains(node: Node) -> None:

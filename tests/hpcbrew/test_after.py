@@ -1,0 +1,198 @@
+"""`--after` a chain: the scripts as submitted, in the queue on this machine, around an engine that does as told."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import pytest
+
+from hpcbrew import change, cluster, dependency, limits, plan, prepare, sweep, watch
+from hpcbrew.digest import measure
+from hpcbrew.errors import RequestError
+from hpcbrew.job import After, JobRecord, JobRequest, JobState
+from hpcbrew.ledger import Ledger
+from hpcbrew.machine import Machine
+from hpcbrew.manifest import collect
+from hpcbrew.submit import submit
+from hpcbrew.watch import Watched
+
+# Each run takes a line of the file that is called as its job: an exit status, the snapshot that it leaves, and whether
+# it waits to be let go.
+ENGINE = """#!/bin/bash
+name=${{PWD##*/}} name=${{name%-*}}
+read -r status iteration wait <"{folder}/$name"
+sed -i 1d "{folder}/$name"
+[[ -z $iteration ]] || touch "snapshots/tiny_iter_$iteration.solverstate"
+while [[ $wait && ! -e "{folder}/go" ]]; do sleep 0.05; done
+[[ $status != killed ]] || kill -9 $PPID
+echo "$name" >>"{folder}/ran"
+exit "$status"
+"""
+ENDED = (JobState.DONE, JobState.FAILED, JobState.OUT_OF_WALLTIME, JobState.CANCELLED, JobState.NEVER_RAN)
+
+
+@dataclass
+class Queue:
+    folder: Path
+    model: Path
+    ledger: Ledger
+
+    def submit(self, name: str, *runs: str, after: JobRecord | None = None, links: int | None = 1) -> JobRecord:
+        (self.folder / name).write_text("".join(f"{run}\n" for run in runs))
+        profile = cluster.load("local")
+        waits = dependency.after(after.token, profile.address, self.ledger) if after else None
+        asked = JobRequest(self.model / "solver.prototxt", name=name, links=links, after=waits)
+        made = prepare.plan(asked, profile, collect(asked), limits.settle(asked, profile, Machine(1, 0)))
+        site = watch.reach(made.address)
+        return submit(made, "solver.prototxt", site.transport, site.scheduler, self.ledger, lambda size: None)
+
+    def look(self, record: JobRecord) -> Watched:
+        return watch.look(watch.reach(record.address), [record], self.ledger)[0]
+
+    def until(self, record: JobRecord, *states: JobState) -> Watched:
+        return until(lambda: (seen := self.look(record)).record.standing.state in states and seen)
+
+    def go(self) -> None:
+        (self.folder / "go").touch()
+
+    @property
+    def ran(self) -> list[str]:
+        return (self.folder / "ran").read_text().split()
+
+
+@pytest.fixture
+def queue(tmp_path: Path, model: Path, monkeypatch: pytest.MonkeyPatch) -> Queue:
+    folder = tmp_path / "engine"
+    folder.mkdir()
+    engine = folder / "caffe"
+    engine.write_text(ENGINE.format(folder=folder))
+    engine.chmod(0o755)
+    monkeypatch.setattr(plan, "_engine", lambda *_: [str(engine)])
+    return Queue(folder, model, Ledger())
+
+
+def until(look: Callable[[], Any]) -> Any:
+    """Looks until it sees something. The limit is for a test that fails."""
+    end = time.monotonic() + 60
+    while not (seen := look()):
+        assert time.monotonic() < end
+        time.sleep(0.1)
+    return seen
+
+
+def log(record: JobRecord) -> str:
+    return Path(record.run_folder / "train.log").read_text()
+
+
+def test_a_job_begins_when_the_chain_is_done(queue: Queue) -> None:
+    """The queue runs the job after the second link: it finds that the chain goes on, and waits for the third."""
+    chain = queue.submit("chain", "75 10 wait", "75 20", "0 30", links=None)
+    after = queue.submit("after", "0", after=chain)
+    seen = queue.until(after, JobState.WAITING)
+    assert seen.record.standing.reason == f"for {chain.id} to end"
+    queue.go()
+    assert queue.until(after, *ENDED).record.standing.state is JobState.DONE
+    assert queue.ran == ["chain", "chain", "chain", "after"]
+    assert "hpcbrew: chain goes on in " in log(after)
+
+
+def test_a_job_after_a_chain_that_is_not_done_never_runs_and_says_why(queue: Queue) -> None:
+    queue.submit("first", "0 1 wait")
+    chain = queue.submit("chain", "75 10", "75 20", links=2)
+    after = queue.submit("after", "0", after=chain)
+    queue.go()
+    standing = queue.until(after, *ENDED).record.standing
+    assert (standing.state, standing.reason) == (JobState.NEVER_RAN, "chain ended and is not done (exit status 75)")
+    assert log(after).splitlines()[-1] == "hpcbrew: it never begins: chain ended and is not done (exit status 75)"
+    assert queue.ran == ["first", "chain", "chain"]
+
+
+def test_a_job_after_a_chain_that_is_cancelled_never_runs(queue: Queue) -> None:
+    chain = queue.submit("chain", "0 10 wait", links=None)
+    queue.until(chain, JobState.RUNNING)
+    after = queue.submit("after", "0", after=chain)
+    change.cancel(chain, queue.ledger)
+    standing = queue.until(after, *ENDED).record.standing
+    assert (standing.state, standing.reason) == (JobState.NEVER_RAN, "chain was cancelled")
+
+
+def test_a_chain_that_broke_off_is_not_waited_for(queue: Queue) -> None:
+    """Both of its jobs are deleted behind hpcbrew's back: there is no exit record, and none will come."""
+    chain = queue.submit("chain", "0 10 wait", links=None)
+    until(lambda: len(queue.look(chain).live) == 2)
+    after = queue.submit("after", "0", after=chain)
+    site = watch.reach(chain.address)
+    for job_id in reversed(queue.look(chain).live):
+        site.transport.run(site.scheduler.delete_command(job_id), PurePosixPath("/"))
+    standing = queue.until(after, *ENDED).record.standing
+    assert (standing.state, "chain broke off" in standing.reason) == (JobState.NEVER_RAN, True)
+
+
+def test_a_chain_after_a_chain_and_a_job_after_both(queue: Queue) -> None:
+    queue.submit("first", "0 1 wait")
+    one = queue.submit("one", "75 10", "75 20", "0 30", links=None)
+    two = queue.submit("two", "75 10", "0 20", after=one, links=None)
+    three = queue.submit("three", "0", after=two)
+    queue.go()
+    assert queue.until(three, *ENDED).record.standing.state is JobState.DONE
+    assert queue.ran == ["first", "one", "one", "one", "two", "two", "three"]
+
+
+def test_a_job_that_waits_for_a_chain_waits_for_those_that_come_after_it_too(queue: Queue) -> None:
+    """`two` is one job to its user, and several to the queue: the end of the first is not its end."""
+    queue.submit("first", "0 1 wait")
+    one = queue.submit("one", "75 10", "75 20", "0 30", links=None)
+    two = queue.submit("two", "3", after=one)
+    three = queue.submit("three", "0", after=two)
+    queue.go()
+    assert queue.until(three, *ENDED).record.standing.state is JobState.NEVER_RAN
+    assert queue.ran == ["first", "one", "one", "one", "two"]
+
+
+def test_a_chain_that_ends_between_the_question_and_qsub(queue: Queue, monkeypatch: pytest.MonkeyPatch) -> None:
+    chain = queue.submit("chain", "0 10 wait", links=None)
+    queue.until(chain, JobState.RUNNING)
+    asked = dependency.after(chain.token, chain.address, queue.ledger)
+    queue.go()
+    queue.until(chain, JobState.DONE)
+    monkeypatch.setattr(dependency, "after", lambda *_: asked)
+    assert queue.until(queue.submit("after", "0", after=chain), *ENDED).record.standing.state is JobState.DONE
+
+
+def test_a_job_that_waits_is_held_released_and_cancelled(queue: Queue) -> None:
+    queue.submit("first", "0 1 wait")
+    chain = queue.submit("chain", "75 10", "75 20", "0 30", links=None)
+    after = queue.submit("after", "0", after=chain)
+    assert change.hold(after, queue.ledger) == "held"
+    queue.go()
+    queue.until(chain, JobState.DONE)
+    assert queue.look(after).record.standing.state in (JobState.HELD, JobState.WAITING)
+    assert change.release(after, queue.ledger) == "released"
+    assert queue.until(after, *ENDED).record.standing.state is JobState.DONE
+
+
+def test_a_job_that_was_submitted_again_is_cancelled(queue: Queue) -> None:
+    chain = queue.submit("chain", "75 10", "75 20", "0 30 wait", links=None)
+    after = queue.submit("after", "0", after=chain)
+    until(lambda: queue.look(after).live[0] != after.id)
+    assert change.cancel(after, queue.ledger) == "cancelled"
+    assert queue.until(after, *ENDED).record.standing.state is JobState.CANCELLED
+    queue.go()
+    queue.until(chain, JobState.DONE)
+    assert queue.ran == ["chain", "chain", "chain"]
+
+
+def test_a_chain_that_is_done_is_not_waited_for(queue: Queue) -> None:
+    chain = queue.submit("chain", "0", links=None)
+    queue.until(chain, JobState.DONE)
+    assert dependency.after(chain.token, chain.address, queue.ledger) is None
+
+
+def test_a_sweep_cannot_wait_for_a_chain(model: Path) -> None:
+    profile = cluster.load("local")
+    asked = JobRequest(model / "solver.prototxt", after=After("1.local", "chain", "/runs/chain-1"))
+    settled = limits.settle(asked, profile, Machine(1, 0))
+    with pytest.raises(RequestError, match="--after chain: is a chain of jobs, and an array cannot wait for one"):
+        sweep.plan(asked, profile, settled, sweep.points(["base_lr=1,2"]), measure)
