@@ -1,11 +1,12 @@
-"""Stays with a job until it ends: its training as a progress bar, or its log as it grows."""
+"""Stays with a job until it ends, and shows its training: as a progress bar, lines, or JSON."""
 
 import json
+import select
 import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import PurePosixPath
-from typing import IO, Any, Self, TypeVar
+from typing import Any, Self, TypeVar
 
 import click
 
@@ -32,8 +33,8 @@ def training(record: JobRecord, site: Site, ledger: Ledger, *, as_json: bool) ->
     try:
         with shown:
             shown.begin()
-            for watched in _looks(record, site, ledger):
-                for test in _lasting(lambda: list(_new_tests(site, record, shown))):
+            for watched in looks(record, site, ledger):
+                for test in lasting(lambda: list(_new_tests(site, record, shown))):
                     shown.test(test)
                 shown.look(watched)
         shown.end(watched.record, _model(site, watched.record), _complaint(site, watched.record))
@@ -47,40 +48,35 @@ def training(record: JobRecord, site: Site, ledger: Ledger, *, as_json: bool) ->
         return DETACHED
 
 
-def log(record: JobRecord, site: Site, ledger: Ledger, path: PurePosixPath, start: int, out: IO[bytes]) -> int:
-    """Writes what the log grows by to `out` until the job ends. Returns the job's exit status."""
-    try:
-        for watched in _looks(record, site, ledger):  # noqa: B007 - the last one counts
-            data = _lasting(lambda: site.transport.read(path, start))  # noqa: B023 - called at once
-            if data:
-                out.write(data)
-                out.flush()
-                start += len(data)
-        return watched.record.standing.shell_status
-    except KeyboardInterrupt:
-        click.echo("\nThe job goes on.", err=True)
-        return DETACHED
-
-
-def last_lines(data: bytes, count: int) -> bytes:
-    """The last `count` lines of `data`."""
-    return b"".join(data.splitlines(keepends=True)[-count:]) if count else b""
-
-
-def _looks(record: JobRecord, site: Site, ledger: Ledger) -> Iterator[Watched]:
+def looks(record: JobRecord, site: Site, ledger: Ledger) -> Iterator[Watched]:
     """The job again and again, the last time when it has ended; less often while its cluster does not answer."""
+    if record.standing.state.final and record.standing.state is not JobState.LOST:
+        yield Watched(record)  # the scheduler may have forgotten it
+        return
     pause = steady = FAST if record.address.transport == "local" else STEADY
     while True:
-        watched = _lasting(lambda: watch.look(site, [record], ledger)[0])  # noqa: B023 - called at once
+        watched = lasting(lambda: watch.look(site, [record], ledger)[0])  # noqa: B023 - called at once
         record = watched.record
         yield watched
         if record.standing.state.final:
             return
         pause = min(pause * 2, SLOW) if watched.trouble else steady
-        time.sleep(pause)
+        _wait(pause)
 
 
-def _lasting(step: Callable[[], Seen]) -> Seen:
+def _wait(seconds: float) -> None:
+    """Ends at once, as a write would, where nobody reads any more what is printed: `| head` has seen enough."""
+    output = select.poll()
+    try:
+        output.register(sys.stdout, 0)
+    except (OSError, TypeError, ValueError):  # it is no file
+        time.sleep(seconds)
+        return
+    if output.poll(seconds * 1000):
+        raise BrokenPipeError
+
+
+def lasting(step: Callable[[], Seen]) -> Seen:
     """Does `step` again and again, as long as the connection drops; each time it is made anew."""
     pause = FAST
     while True:

@@ -35,6 +35,10 @@ class Watched:
     trouble: str = ""
     live: tuple[str, ...] = ()
 
+    def as_json(self) -> dict[str, object]:
+        """The object that `status --json` prints."""
+        return {**self.record.as_json(), "progress": self.progress.__dict__ if self.progress else None}
+
 
 def reach(address: Address) -> Site:
     """Connects to a cluster."""

@@ -5,8 +5,7 @@ import sys
 
 import click
 
-from hpcbrew import follow as following
-from hpcbrew import runfolder, watch
+from hpcbrew import runfolder, tail, watch
 from hpcbrew.cli.arguments import job_argument, json_option
 from hpcbrew.ledger import Ledger
 
@@ -21,7 +20,8 @@ from hpcbrew.ledger import Ledger
 def command(job: str, follow: bool, lines: int | None, err: bool, rank: int | None, as_json: bool) -> None:
     """Show the log of a JOB, named by id, name or token.
 
-    With -f it goes on through dropped connections, until the job ends, and ends with the job's exit status.
+    With -f it goes on through dropped connections, until the job ends, and ends with the job's exit status. With --json
+    besides, it prints an object for each line as it comes, {"line": …}, and at the end the job as status --json does.
 
     \b
     Examples:
@@ -29,26 +29,22 @@ def command(job: str, follow: bool, lines: int | None, err: bool, rank: int | No
       hpcbrew logs -f -n 20 12.pbshpc
       hpcbrew logs '13[4]' --rank 1
     """
-    if as_json and follow:
-        raise click.UsageError("--json shows a log as it is, and -f as it grows: give one of them")
     ledger = Ledger()
     record = ledger.find(job)
     site = watch.reach(record.address)
     log = record.run_folder / (runfolder.SCHEDULER_LOG if err else runfolder.rank_log(rank or 0))
+    out = sys.stdout.buffer
+    if follow:
+        raise SystemExit(tail.follow(record, site, ledger, log, out, lines=lines, as_json=as_json))
     data = site.transport.read(log)
-    if data is None and not follow and not as_json:
-        standing = watch.look(site, [record], ledger)[0].record.standing
-        reason = f" ({standing.reason})" if standing.reason else ""
-        click.echo(f"hpcbrew: {record.name} has written no {log.name} yet; it is {standing.state}{reason}", err=True)
+    if data is None and not as_json:
+        click.echo(f"hpcbrew: {tail.missing(watch.look(site, [record], ledger)[0].record, log)}", err=True)
         return
     data = data or b""
     if as_json:
-        text = following.last_lines(data, lines) if lines is not None else data
+        text = tail.last_lines(data, lines) if lines is not None else data
         shown = {**record.as_json(), "log": str(log), "lines": text.decode(errors="replace").splitlines()}
         click.echo(json.dumps(shown, indent=2))
         return
-    out = sys.stdout.buffer
-    out.write(data if lines is None else following.last_lines(data, lines))
+    out.write(data if lines is None else tail.last_lines(data, lines))
     out.flush()
-    if follow:
-        raise SystemExit(following.log(record, site, ledger, log, len(data), out))

@@ -73,8 +73,7 @@ def _chosen(ledger: Ledger, jobs: tuple[str, ...], *, show_all: bool) -> list[Jo
 
 def _show(rows: list[Watched], *, as_json: bool, indent: int | None) -> None:
     if as_json:
-        shown = [{**w.record.as_json(), "progress": w.progress.__dict__ if w.progress else None} for w in rows]
-        click.echo(json.dumps(shown, indent=indent))
+        click.echo(json.dumps([row.as_json() for row in rows], indent=indent))
     elif rows:
         _table([_row(row.record, row.progress) for row in rows])
     else:
