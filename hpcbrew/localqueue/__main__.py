@@ -131,7 +131,7 @@ def _delete(db: sqlite3.Connection, job: Job) -> None:
         return
     store.change(db, job.seq, deleted_by=who)
     if job.process_group:  # the runner does the same, and follows it up; but it may be gone
-        _runner().signal_group(job.process_group, signal.SIGTERM)
+        _runner().signal_session(job.process_group, signal.SIGTERM)
 
 
 def _hold(db: sqlite3.Connection, job: Job) -> None:

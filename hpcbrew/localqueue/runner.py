@@ -146,22 +146,25 @@ def _wait(job: Job, process: subprocess.Popen[bytes], output: IO[bytes]) -> int:
             late, asked = True, now
             output.write(f"=>> PBS: job killed: walltime {int(now - begun)} exceeded limit {limit}\n".encode())
             output.flush()
-            signal_group(process.pid, signal.SIGTERM)
+            signal_session(process.pid, signal.SIGTERM)
         elif asked is None and _deleted(job):
             asked = now
-            signal_group(process.pid, signal.SIGTERM)
+            signal_session(process.pid, signal.SIGTERM)
         elif asked is not None and not killed and now - asked > KILL_DELAY:
             killed = True
-            signal_group(process.pid, signal.SIGKILL)
-    signal_group(process.pid, signal.SIGKILL)  # what the script left behind in its session
+            signal_session(process.pid, signal.SIGKILL)
+    signal_session(process.pid, signal.SIGKILL)  # what the script left behind in its session
     if late:
         return WALLTIME
     return process.returncode if process.returncode >= 0 else 256 - process.returncode
 
 
-def signal_group(process_group: int, number: signal.Signals) -> None:
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.killpg(process_group, number)
+def signal_session(session: int, number: signal.Signals) -> None:
+    """To all processes of a job, as PBS does it: those that have left its process group too."""
+    for process in filter(str.isdecimal, os.listdir("/proc")):  # noqa: PTH208 - names are all that is needed
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            if os.getsid(int(process)) == session:
+                os.kill(int(process), number)
 
 
 def _deleted(job: Job) -> bool:
