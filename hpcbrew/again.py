@@ -21,7 +21,7 @@ def described(record: JobRecord, transport: Transport) -> dict[str, Any]:
     """A run folder's job.json. Raises TransportError where it is gone or is none."""
     path = record.run_folder / runfolder.JOB
     values = runfolder.read_object(transport.read(path))
-    if values is None or not {"resources", "definitions", "set", "links", "after"} <= values.keys():
+    if values is None or not {"resources", "definitions", "set", "links", "after", "engine"} <= values.keys():
         raise TransportError(f"{path}: the description of {record.name} is gone or cannot be read")
     return values
 
@@ -49,7 +49,8 @@ def plan(record: JobRecord, request: JobRequest, cluster: Cluster, transport: Tr
             f"{record.name}: all of its {solver.max_iter} iterations are done. To train on, give it more: "
             f"hpcbrew resume {record.id or record.token} --set max_iter={2 * solver.max_iter}"
         )
-    request = replace(request, overrides=tuple({**values["set"], **dict(request.overrides)}.items()))
+    overridden = tuple({**values["set"], **dict(request.overrides)}.items())
+    request = replace(request, overrides=overridden, engine=values["engine"])
     return assemble(
         Job(record.name, secrets.token_hex(4), record.solver, solver.max_iter, request),
         cluster,

@@ -118,6 +118,8 @@ def assemble(
         chain=chain,
         at_most=request.links,
         start=start,
+        snapshot=snapshot,
+        continues=pbs_jobs.CONTINUES,
         snapshots=SNAPSHOTS,
         links=runfolder.LINKS,
         link_ids=runfolder.LINK_IDS,
@@ -172,18 +174,13 @@ def _engine(cluster: Cluster, up: PurePosixPath) -> list[str]:
 
 
 def _site_caffe(request: JobRequest, cluster: Cluster) -> Module | None:
-    """The site's own Caffe, where it was asked for. Raises RequestError for what it does not do."""
+    """The site's own Caffe, where it was asked for. Raises RequestError where there is none."""
     if request.engine != "module":
         return None
     if cluster.caffe_module is None:
         raise RequestError(
             f"--engine module: the profile of {cluster.name} names no module of a Caffe; put one into yours: "
             "caffe_module: {load: apps/Caffe}"
-        )
-    if request.links != 1:
-        raise RequestError(
-            "--engine module: the site's Caffe takes no snapshot before the walltime is up, so its jobs cannot be "
-            "chained. Leave out --engine, or --chain and --until-done"
         )
     return cluster.caffe_module
 
@@ -211,6 +208,7 @@ def _describe(job: Job, cluster: Cluster, settled: Settled, texts: Mapping[str, 
         "set": dict(job.request.overrides),
         "resources": asdict(settled),
         "links": job.request.links,
+        "engine": job.request.engine,
         "after": asdict(job.request.after) if job.request.after else None,
         "definitions": list(texts),
         **({"points": job.points} if job.points else {}),

@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+import sys
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -213,6 +214,14 @@ def test_a_chain_waits_once_and_not_with_each_of_its_links(node: Node, chain: Af
     assert node.run(after=chain, links=None) == 75
     (Path(chain.folder or "") / "exit.json").unlink()
     assert node.run("21.pbs01", after=chain, links=None, engine="exit 0") == 0
+
+
+def test_shellcheck_finds_nothing_in_the_scripts_of_chains(node: Node, chain: After) -> None:
+    node.run(after=chain, links=2)
+    script = str(node.run_folder / "job.pbs")
+    command = [str(Path(sys.executable).with_name("shellcheck")), "--severity=warning", "--shell=bash", script]
+    checked = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (checked.returncode, checked.stdout) == (0, "")
 
 
 def test_a_plain_script_knows_nothing_of_chains(node: Node) -> None:
