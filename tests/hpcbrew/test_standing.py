@@ -51,6 +51,12 @@ CASES = {
         seen(job_state="F", Exit_status="271", substate="93"),
         JobState.CANCELLED,
     ),
+    "what it waited for is not done, and its record is lost": (
+        job(),
+        None,
+        seen(job_state="F", Exit_status="69", substate="93"),
+        JobState.NEVER_RAN,
+    ),
     "lost by the scheduler, with a record": (job(), ended(3), seen(job_state="F", substate="93"), JobState.FAILED),
 }
 
@@ -59,3 +65,16 @@ CASES = {
 def test_the_state_is_judged_by_all_that_is_known(case: str) -> None:
     record, exit_record, polled, state = CASES[case]
     assert judge(record, exit_record, polled).state is state
+
+
+@pytest.mark.parametrize(
+    ("polled", "reason"),
+    [
+        (WALLTIME, "no room"),
+        (seen(job_state="F", substate="91", comment="terminated by me@pbs01"), "deleted by me@pbs01"),
+    ],
+)
+def test_a_reason_that_the_job_gives_itself_comes_first_but_for_one_that_was_deleted(
+    polled: Polled, reason: str
+) -> None:
+    assert judge(job(), ExitRecord(143, 0.0, reason="no room"), polled).reason == reason
