@@ -5,8 +5,9 @@ import sys
 
 import click
 
-from hpcbrew import runfolder, tail, watch
+from hpcbrew import again, runfolder, tail, watch
 from hpcbrew.cli.arguments import job_argument, json_option
+from hpcbrew.errors import RequestError
 from hpcbrew.ledger import Ledger
 
 
@@ -32,6 +33,11 @@ def command(job: str, follow: bool, lines: int | None, err: bool, rank: int | No
     ledger = Ledger()
     record = ledger.find(job)
     site = watch.reach(record.address)
+    nodes = again.described(record, site.transport)["resources"]["nodes"] if rank else 1
+    if rank and rank >= nodes:
+        raise RequestError(
+            f"--rank {rank}: {record.name} runs on {nodes} node{'s' if nodes > 1 else ''}, counted from 0"
+        )
     log = record.run_folder / (runfolder.SCHEDULER_LOG if err else runfolder.rank_log(rank or 0))
     out = sys.stdout.buffer
     if follow:

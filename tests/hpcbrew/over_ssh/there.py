@@ -98,6 +98,7 @@ def serve(folder: Path) -> Iterator[There]:
     """PBS is found by login shells only, and they print a greeting."""
     home, here = folder / "there", folder / "ssh"
     (home / "scratch" / "engine" / "bin").mkdir(parents=True)
+    (home / "scratch" / "engine" / "bin" / "python").symlink_to(sys.executable)
     (home / ".bash_profile").write_text(f"export PATH={home}/bin:$PATH\necho Welcome to the cluster\n")
     (folder / "sshd").mkdir()
     here.mkdir()
