@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import PurePosixPath
 
 from hpcbrew import runfolder, watch
-from hpcbrew.errors import RequestError, TransportError, Unanswered
+from hpcbrew.errors import RequestError, SchedulerError, TransportError, Unanswered
 from hpcbrew.job import JobRecord, JobState, Standing
 from hpcbrew.ledger import Ledger
 from hpcbrew.schedulers.pbs import Pbs
@@ -22,10 +22,17 @@ def cancel(record: JobRecord, ledger: Ledger) -> str:
     if not seen.live:
         ledger.settle(record.token, Standing(JobState.CANCELLED, "before the scheduler had confirmed it"))
         return "was never confirmed by the scheduler; it is off the list"
-    ledger.cancel_asked(record.token)
+    ledger.cancel_asked(record.token, asked=True)
     with contextlib.suppress(TransportError):  # it is for a further job of a chain that is being submitted just now
         site.transport.add_files(record.run_folder, {PurePosixPath(runfolder.CANCELLED): b""})
-    return "cancelled" if _each(site, seen, lambda s: s.delete_command) else "had ended before it could be cancelled"
+    try:
+        there = _each(site, seen, lambda s: s.delete_command)
+    except SchedulerError:  # refused: the job goes on as if nothing had been asked
+        ledger.cancel_asked(record.token, asked=False)
+        with contextlib.suppress(TransportError):
+            site.transport.run(["rm", "-f", "--", runfolder.CANCELLED], record.run_folder, again=True)
+        raise
+    return "cancelled" if there else "had ended before it could be cancelled"
 
 
 def hold(record: JobRecord, ledger: Ledger) -> str:

@@ -86,10 +86,10 @@ class Ledger:
                 (str(standing.state), standing.reason, standing.exit_status, token),
             )
 
-    def cancel_asked(self, token: str) -> None:
-        """The user has asked for the end of this job: its exit status alone could not tell."""
+    def cancel_asked(self, token: str, *, asked: bool) -> None:
+        """Whether the user has asked for the end of this job: its exit status alone could not tell."""
         with self._open() as db:
-            db.execute("UPDATE jobs SET cancel_asked = 1 WHERE token = ?", (token,))
+            db.execute("UPDATE jobs SET cancel_asked = ? WHERE token = ?", (asked, token))
 
     def live(self) -> list[JobRecord]:
         """The jobs that have not ended, oldest first."""

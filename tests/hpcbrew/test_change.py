@@ -7,7 +7,7 @@ import pytest
 
 from hpcbrew import change, watch
 from hpcbrew.address import Address
-from hpcbrew.errors import RequestError, TransportError
+from hpcbrew.errors import RequestError, SchedulerError, TransportError
 from hpcbrew.job import JobRecord, JobState, Standing
 from hpcbrew.ledger import Ledger
 from hpcbrew.transports import talk
@@ -55,17 +55,37 @@ def test_a_job_is_held_released_and_cancelled(tmp_path: Path) -> None:
     assert state(first, ledger, until=JobState.CANCELLED) is JobState.CANCELLED
 
 
+def running(folder: Path, monkeypatch: pytest.MonkeyPatch, ledger: Ledger, qdel: str) -> JobRecord:
+    """A job of a PBS here whose qdel is what the test says."""
+    commands = folder / "commands"
+    commands.mkdir()
+    for name, text in (("qdel", qdel), ("qstat", "printf 'Job Id: 1.pbs01\\n    job_state = R\\n'")):
+        (commands / name).write_text(f"#!/bin/sh\n{text}\n")
+        (commands / name).chmod(0o755)
+    monkeypatch.setenv("PATH", f"{commands}:/usr/bin:/bin")
+    (folder / "run").mkdir()
+    where, runs = Address("here", "local", "pbs"), Standing(JobState.RUNNING)
+    record = JobRecord("a", "n", where, "s", 0.0, PurePosixPath(folder / "run"), runs, "1.pbs01")
+    ledger.intend(record)
+    return record
+
+
+def test_a_cancellation_that_was_refused_leaves_no_trace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else the next job of a chain would end, and a job that fails later be called cancelled."""
+    ledger = Ledger()
+    record = running(tmp_path, monkeypatch, ledger, "echo 'qdel: cannot connect to server' >&2; exit 162")
+    with pytest.raises(SchedulerError, match="the PBS server does not answer, and nothing was changed"):
+        change.cancel(record, ledger)
+    assert ledger.all() == [record]
+    assert list(Path(record.run_folder).iterdir()) == []
+
+
 def test_a_qdel_that_never_answers_is_told_with_what_will_tell_more(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name, text in (("qdel", "exec sleep 300"), ("qstat", "printf 'Job Id: 1.pbs01\\n    job_state = R\\n'")):
-        (tmp_path / name).write_text(f"#!/bin/sh\n{text}\n")
-        (tmp_path / name).chmod(0o755)
-    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
     monkeypatch.setattr(talk, "PATIENCE", 1)
-    ledger, running = Ledger(), Standing(JobState.RUNNING)
-    record = JobRecord("a", "n", Address("here", "local", "pbs"), "s", 0.0, PurePosixPath(tmp_path), running, "1.pbs01")
-    ledger.intend(record)
+    ledger = Ledger()
+    record = running(tmp_path, monkeypatch, ledger, "exec sleep 300")
     with pytest.raises(TransportError, match=r"`qdel 1\.pbs01` gave no answer within 1 s.*hpcbrew status 1\.pbs01"):
         change.cancel(record, ledger)
-    assert ledger.all()[0].standing == running
+    assert ledger.all()[0].standing == record.standing
