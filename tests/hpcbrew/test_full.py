@@ -17,6 +17,7 @@ from hpcbrew.ledger import Ledger
 from hpcbrew.machine import Machine
 from hpcbrew.manifest import Item, collect
 from hpcbrew.plan import uploads
+from hpcbrew.schedulers import pbs_jobs
 from hpcbrew.transports.local import Local
 from hpcbrew.transports.ssh import Ssh
 from hpcbrew.transports.ssh_login import Unattended
@@ -95,10 +96,11 @@ def test_a_job_whose_id_has_no_room_is_handed_over_all_the_same(transport, small
     assert answer.out == "12.pbs01\n"
 
 
-@pytest.mark.parametrize("links", [1, None])
-@pytest.mark.parametrize("status", [0, 3])
-def test_a_job_without_room_for_its_records_ends_as_its_engine_did_and_no_chain_goes_on(
-    small_disk: Path, model: Path, tmp_path: Path, status: int, links: int | None
+@pytest.mark.parametrize(
+    ("links", "status", "ends"), [(1, 0, 0), (1, 3, 3), (None, 0, pbs_jobs.NO_ROOM)], ids=["done", "failed", "chain"]
+)
+def test_a_job_without_room_for_its_records_ends_as_its_engine_did_and_no_chain_begins(
+    small_disk: Path, model: Path, tmp_path: Path, links: int | None, status: int, ends: int
 ) -> None:
     profile = cluster.load("openpbs")
     asked = JobRequest(model / "solver.prototxt", links=links)
@@ -116,7 +118,7 @@ def test_a_job_without_room_for_its_records_ends_as_its_engine_did_and_no_chain_
     fill(small_disk)
     given = {"PBS_O_WORKDIR": str(run), "PBS_JOBID": "1.pbs01", "PATH": f"{tmp_path}/bin:/usr/bin:/bin"}
     done = subprocess.run(["bash", "-c", plan.script], env=given, check=False)
-    assert done.returncode == status
+    assert done.returncode == ends
     assert not (run / "exit.json").exists()
     assert not (tmp_path / "submitted").exists()
 

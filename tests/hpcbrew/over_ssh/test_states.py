@@ -7,7 +7,7 @@ from there import There
 
 from hpcbrew import change, dependency, watch
 from hpcbrew.errors import RequestError
-from hpcbrew.job import JobRecord, JobState
+from hpcbrew.job import After, JobRecord, JobState
 
 RUNS = "touch started; for i in $(seq 600); do sleep 0.1; [[ ! -e go ]] || exit 0; done"
 
@@ -86,8 +86,9 @@ def test_a_job_that_ignores_its_deadline_is_killed_at_its_walltime(there: There,
 def test_a_job_waits_for_another_and_never_runs_where_that_fails(named: There, model: Path) -> None:
     named.engine(f"{RUNS}; exit 3".replace("exit 0", "exit 3"))
     first = named.submit(model, name="first")
-    assert dependency.after(first.token, first.address, named.ledger) == first.id
-    second = named.submit(model, name="second", after=first.id)
+    after = dependency.after(first.token, first.address, named.ledger)
+    assert after == After(first.id or "", "first")
+    second = named.submit(model, name="second", after=after)
     waiting = named.look(second).record.standing
     assert (waiting.state, waiting.reason) == (JobState.WAITING, f"for {first.id} to end well")
     started(named, first)
