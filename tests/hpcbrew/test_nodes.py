@@ -24,7 +24,7 @@ exec env -i HOME="$HOME" PATH=/usr/bin:/bin PBS_ENVIRONMENT=PBS_BATCH "$@"
 # Says how it was called instead of training. The first node ends last, as the engine's does.
 ENGINE = """\
 #!/bin/bash
-echo "rank $HPCBREW_RANK of $HPCBREW_NODES at ${HPCBREW_COORDINATOR%%:*}: $*"
+echo "rank $HPCBREW_RANK of $HPCBREW_NODES at ${HPCBREW_COORDINATOR%%:*}, $NPROC cores: $*"
 ((HPCBREW_RANK)) || until grep -q '^rank 1' rank-1.log; do sleep 0.05; done 2>/dev/null
 """
 
@@ -53,6 +53,7 @@ class Nodes:
             "HOME": str(folder),
             "PATH": "/usr/bin:/bin",
             "PBS_O_PATH": str(folder / "bin"),
+            "NCPUS": "3",
             "PBS_JOBID": "7.pbs01",
             "PBS_O_WORKDIR": str(self.folder),
             "PBS_NODEFILE": str(folder / "nodefile"),
@@ -104,13 +105,13 @@ def test_two_nodes_train_one_net(nodes) -> None:
     [(("a", "b"), 1), (("a.x", "a.x", "a.x", "b.x", "b.x", "b.x"), 3), (("a", "b", "a", "b"), 1)],
     ids=["a line a node", "a line a core", "cores in turn"],
 )
-def test_each_node_is_started_once(nodes, lines, index) -> None:
+def test_each_node_is_started_once_and_takes_the_cores_that_it_has(nodes, lines, index) -> None:
     there = nodes()
     assert there.run(*lines) == 0
     (call,) = there.calls.read_text().splitlines()
     assert call.startswith(f"-n {index} -- ")
-    assert f"rank 0 of 2 at {lines[0]}: train -solver solver.prototxt" in there.log()
-    assert f"rank 1 of 2 at {lines[0]}: train -solver solver.prototxt" in there.log(1)
+    assert f"rank 0 of 2 at {lines[0]}, 3 cores: train -solver solver.prototxt" in there.log()
+    assert f"rank 1 of 2 at {lines[0]}, 3 cores: train -solver solver.prototxt" in there.log(1)
 
 
 @pytest.mark.parametrize(("lines", "second"), [(("a", "b"), "0,1"), (("a", "a"), "2,3")], ids=["two hosts", "one host"])
