@@ -7,6 +7,7 @@ many there are) and HPCBREW_RANK (which this is).
 """
 
 import os
+import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -29,6 +30,9 @@ AXIS = "device"
 EACH: Any = Spec(AXIS)
 SAME: Any = Spec()
 """How values lie on the devices: one for each, in an array with one more axis in front; or the same for all."""
+
+TRANSPORT = re.compile("gloo|nccl|coordination service", re.IGNORECASE)
+"""Who speaks where processes compute something together and fail."""
 
 PATIENCE = 30
 """Seconds after which a node that is not heard of is lost."""
@@ -113,8 +117,8 @@ class Team:
         """Raises DeviceError where another node was lost, and with it what all were to compute together."""
         try:
             yield
-        except jax.errors.JaxRuntimeError as e:
-            if self.nodes == 1:
+        except (jax.errors.JaxRuntimeError, ValueError) as e:  # JAX makes either of what the transport says
+            if self.nodes == 1 or not TRANSPORT.search(str(e)):
                 raise
             raise DeviceError(
                 f"another of the {self.nodes} nodes ended or was lost, and this one cannot go on without it: its own "
