@@ -18,7 +18,13 @@ from hpcbrew.manifest import SNAPSHOTS
 from hpcbrew.quantity import clock
 from hpcbrew.watch import Site, Watched
 
-FAST, STEADY, SLOW = 0.5, 5.0, 60.0  # seconds between two looks: at this machine; at a cluster; where it is silent
+HERE, THERE = (0.5, 2.0), (5.0, 30.0)
+"""Seconds between two looks at a run folder, and between two questions to the scheduler: on this machine; on a cluster,
+whose scheduler others ask too."""
+
+SLOW = 60.0
+"""Seconds between two looks at a cluster that does not answer."""
+
 DETACHED = 130
 
 Seen = TypeVar("Seen")
@@ -49,16 +55,25 @@ def training(record: JobRecord, site: Site, ledger: Ledger, *, as_json: bool) ->
 
 
 def looks(record: JobRecord, site: Site, ledger: Ledger) -> Iterator[Watched]:
-    """The job again and again, the last time when it has ended; less often while its cluster does not answer."""
+    """The job again and again, the last time when it has ended; less often while its cluster does not answer.
+
+    Where it is in its run folder is looked at more often than the scheduler is asked.
+    """
     if record.standing.state.final and record.standing.state is not JobState.LOST:
         yield Watched(record)  # the scheduler may have forgotten it
         return
-    pause = steady = FAST if record.address.transport == "local" else STEADY
+    steady, asking = HERE if record.address.transport == "local" else THERE
+    watched, asked, pause = Watched(record), -asking, steady
     while True:
-        watched = lasting(lambda: watch.look(site, [record], ledger)[0])  # noqa: B023 - called at once
-        record = watched.record
+        seen = None
+        if not watched.trouble and time.monotonic() - asked < asking:
+            seen = lasting(lambda: watch.glance(site, watched))  # noqa: B023 - called at once
+        if seen is None:
+            seen = lasting(lambda: watch.look(site, [watched.record], ledger)[0])  # noqa: B023
+            asked = time.monotonic()
+        watched = seen
         yield watched
-        if record.standing.state.final:
+        if watched.record.standing.state.final:
             return
         pause = min(pause * 2, SLOW) if watched.trouble else steady
         _wait(pause)
@@ -78,7 +93,7 @@ def _wait(seconds: float) -> None:
 
 def lasting(step: Callable[[], Seen]) -> Seen:
     """Does `step` again and again, as long as the connection drops; each time it is made anew."""
-    pause = FAST
+    pause, _ = HERE
     while True:
         try:
             return step()

@@ -95,6 +95,15 @@ def look(site: Site, records: list[JobRecord], ledger: Ledger) -> list[Watched]:
     return watched
 
 
+def glance(site: Site, watched: Watched) -> Watched | None:
+    """The job by its run folder alone: how far it is. None where the folder says that it has begun, or has ended: then
+    the scheduler is to be asked, which may be none too often."""
+    (said,) = _read(site, [watched.record])
+    if said.exit or (said.progress and not watched.progress):
+        return None
+    return replace(watched, progress=said.progress)
+
+
 @dataclass(frozen=True)
 class _Told:
     """What a job's run folder says: its exit record, its progress, the scheduler's ids of it."""

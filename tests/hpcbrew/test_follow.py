@@ -1,5 +1,13 @@
 import json
-from pathlib import Path
+import time
+from pathlib import Path, PurePosixPath
+
+import pytest
+
+from hpcbrew import follow, watch
+from hpcbrew.address import Address
+from hpcbrew.job import JobRecord, JobState, Standing
+from hpcbrew.ledger import Ledger
 
 
 def test_a_job_that_fails_ends_with_the_engines_own_words(model: Path, hpcbrew) -> None:
@@ -9,3 +17,29 @@ def test_a_job_that_fails_ends_with_the_engines_own_words(model: Path, hpcbrew) 
     last = json.loads(done.stdout.splitlines()[-1])
     assert (done.returncode, last["state"]) == (2, "failed")
     assert last["error"].endswith('layer "in" (Data): batch_size is 0 or not given; 1 or more is needed.')
+
+
+def test_the_scheduler_is_asked_when_the_folder_says_something_new(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    qstat = tmp_path / "qstat"
+    qstat.write_text(f"#!/bin/sh\necho >>{tmp_path}/asked\nprintf 'Job Id: 1.pbs01\\n    job_state = R\\n'\n")
+    qstat.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    monkeypatch.setattr(follow, "HERE", (0.01, 600.0))
+    address, ledger = Address("here", "local", "pbs"), Ledger()
+    (tmp_path / "run").mkdir()
+    folder = PurePosixPath(tmp_path / "run")
+    record = JobRecord("a", "n", address, "s", time.time(), folder, Standing(JobState.QUEUED), "1.pbs01")
+    ledger.intend(record)
+    looks = follow.looks(record, watch.reach(address), ledger)
+    seen = [next(looks) for _ in range(3)]
+    (Path(folder) / "progress.json").write_text('{"iteration": 1, "max_iter": 9}')
+    seen += [next(looks) for _ in range(3)]
+    (Path(folder) / "progress.json").write_text('{"iteration": 2, "max_iter": 9}')
+    seen += [next(looks) for _ in range(3)]
+    (Path(folder) / "exit.json").write_text('{"status": 0, "time": 1}')
+    seen += list(looks)
+    assert [s.progress and s.progress.iteration for s in seen] == [None] * 3 + [1] * 3 + [2] * 4
+    assert seen[-1].record.standing.state is JobState.DONE
+    assert (tmp_path / "asked").read_text().count("\n") == 2  # at first, and when it had begun; the rest it says itself

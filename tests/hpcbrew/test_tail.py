@@ -58,7 +58,7 @@ def record(tmp_path: Path) -> JobRecord:
 def test_a_log_is_followed_through_dropped_connections_to_the_jobs_end(
     record: JobRecord, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(follow, "FAST", 0.01)
+    monkeypatch.setattr(follow, "HERE", (0.01, 0.01))
     out, ledger = io.BytesIO(), Ledger(tmp_path / "ledger.db")
     ledger.intend(record)
     site = Site(Dropping(tmp_path), Pbs())
@@ -106,7 +106,7 @@ Followed = Callable[..., bytes]
 @pytest.fixture
 def followed(record: JobRecord, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Followed:
     """What is written of a log that holds these bytes at each look."""
-    monkeypatch.setattr(follow, "FAST", 0.01)
+    monkeypatch.setattr(follow, "HERE", (0.01, 0.01))
 
     def followed(*steps: bytes | None, **options: object) -> bytes:
         out, ledger = io.BytesIO(), Ledger(tmp_path / "ledger.db")
