@@ -1,9 +1,10 @@
 """What this machine has to compute with."""
 
-import os
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
+
+from engine import cores
 
 
 @dataclass(frozen=True)
@@ -16,7 +17,7 @@ class Machine:
 
 def here() -> Machine:
     """This machine. GPUs are counted by their device files, and by nvidia-smi where there are none (as under WSL)."""
-    return Machine(len(os.sched_getaffinity(0)), _device_files() or _nvidia_smi())
+    return Machine(cores.usable(), _device_files() or _nvidia_smi())
 
 
 def _device_files() -> int:

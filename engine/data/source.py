@@ -1,6 +1,5 @@
 """What every source of batches is, and the pieces that several of them use."""
 
-import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache, lru_cache
@@ -8,6 +7,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from engine import cores
 from engine.data.transform import Transform
 from engine.errors import DataError
 
@@ -90,7 +90,7 @@ def transformed(
 
     first = ready(0)
     out = np.empty((len(pictures), *transform.shape(first.shape)), np.float32)
-    workers = _workers() if out[0].size >= _WORTH_A_THREAD else 1
+    workers = cores.usable() if out[0].size >= _WORTH_A_THREAD else 1
     size = -(-len(pictures) // workers)
     parts = [range(i, min(i + size, len(pictures))) for i in range(0, len(pictures), size)]
     if len(parts) == 1:
@@ -104,13 +104,9 @@ _WORTH_A_THREAD = 10_000
 """Values of a picture from which on several threads are faster than one."""
 
 
-def _workers() -> int:
-    return len(os.sched_getaffinity(0))
-
-
 @cache
 def _pool() -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(_workers(), thread_name_prefix="decode")
+    return ThreadPoolExecutor(cores.usable(), thread_name_prefix="decode")
 
 
 def _by(shape: Sequence[int]) -> str:

@@ -161,10 +161,19 @@ def _wait(job: Job, process: subprocess.Popen[bytes], output: IO[bytes]) -> int:
 
 def signal_session(session: int, number: signal.Signals) -> None:
     """To all processes of a job, as PBS does it: those that have left its process group too."""
-    for process in filter(str.isdecimal, os.listdir("/proc")):  # noqa: PTH208 - names are all that is needed
+    for process in _processes():
         with contextlib.suppress(ProcessLookupError, PermissionError):
-            if os.getsid(int(process)) == session:
-                os.kill(int(process), number)
+            if os.getsid(process) == session:
+                os.kill(process, number)
+
+
+def _processes() -> list[int]:
+    """Every process of this machine. Where there is no /proc (macOS) there is a ps."""
+    try:
+        names = os.listdir("/proc")  # noqa: PTH208 - names are all that is needed
+    except FileNotFoundError:
+        names = subprocess.run(["ps", "-A", "-o", "pid="], capture_output=True, text=True, check=True).stdout.split()
+    return [int(name) for name in names if name.isdecimal()]
 
 
 def _deleted(job: Job) -> bool:

@@ -93,9 +93,10 @@ class OpenSsh(Shell):
 
 
 def _folder() -> Path:
-    """The user's own folder for control sockets: whoever can open one is logged in. Their paths must be short."""
+    """The user's own folder for control sockets: whoever can open one is logged in. Their paths must be short, and
+    TMPDIR may be long."""
     base = os.environ.get("XDG_RUNTIME_DIR")
-    folder = Path(base) / "hpcbrew" if base else Path(tempfile.gettempdir()) / f"hpcbrew-{os.getuid()}"
+    folder = Path(base) / "hpcbrew" if base else Path("/tmp") / f"hpcbrew-{os.getuid()}"  # noqa: S108 - looked at below
     try:
         folder.mkdir(mode=0o700, exist_ok=True)
         found = folder.lstat()
