@@ -47,7 +47,8 @@ Host = Annotated[
     str,
     _matching(r"[\w.\[][\w.:@%\[\]+-]*", "what ssh takes, in one word: an alias, HOST, USER@HOST or USER@HOST:PORT"),
 ]
-Word = Annotated[str, _matching(r"[\w.:@%+=/,*-]+", "one word of letters, digits and . _ : @ % + = / , * -")]
+WORD, WORDS = r"[\w.:@%+=/,*-]+", "one word of letters, digits and . _ : @ % + = / , * -"
+Word = Annotated[str, _matching(WORD, WORDS)]
 Variable = Annotated[str, _matching(r"[A-Za-z_]\w*", "the name of a variable: letters, digits and _, no digit first")]
 # A path that a shell may expand inside double quotes, and nothing that could do more than that.
 Scratch = Annotated[

@@ -1,9 +1,10 @@
 """What a request comes to on a cluster: defaults filled in, and every limit that the profile knows of checked."""
 
 import difflib
+import re
 from dataclasses import dataclass
 
-from hpcbrew.cluster import Cluster, GpuType, Queue
+from hpcbrew.cluster import WORD, WORDS, Cluster, GpuType, Queue
 from hpcbrew.errors import RequestError
 from hpcbrew.job import JobRequest
 from hpcbrew.machine import Machine
@@ -30,6 +31,7 @@ def settle(request: JobRequest, cluster: Cluster, here: Machine) -> Settled:
     Raises RequestError with what was asked, what is allowed, and the flag that would do.
     """
     gpus = request.gpus_per_node
+    _check_words(request)
     _check_nodes(request, cluster, gpus, here)
     kind = _gpu_type(request, cluster, gpus)
     queue = request.queue or (kind.queue if kind else None) or cluster.queue
@@ -63,6 +65,13 @@ def lacks(settled: Settled, cluster: Cluster, engine: str = "own") -> str:
             f"(or `account: {{default: NAME}}` in a profile of your own that extends {cluster.name})"
         )
     return ""
+
+
+def _check_words(request: JobRequest) -> None:
+    """What goes into a directive as it stands: a blank would start another option, a line break another command."""
+    for flag, value in (("--queue", request.queue), ("--project", request.project)):
+        if value is not None and not re.fullmatch(WORD, value):
+            raise RequestError(f"{flag} {value!r}: must be {WORDS}")
 
 
 def _check_nodes(request: JobRequest, cluster: Cluster, gpus: int, here: Machine) -> None:

@@ -22,6 +22,8 @@ REFUSED = {
     ),
     "walltime nowhere": ("iitd", {"walltime": 200 * HOUR}, '"standard" allows 168:00:00 and 200:00:00 was asked.'),
     "unknown queue": ("iitd", {"queue": "lwo"}, "has no queue 'lwo'. Did you mean 'low'?"),
+    "two words for a queue": ("openpbs", {"queue": "gpu -h"}, "--queue 'gpu -h': must be one word"),
+    "a line break in a project": ("iitd", {"project": "ee\nrm -r x"}, r"--project 'ee\nrm -r x': must be one word"),
     "GPUs of a node": ("iitd", {"gpus_per_node": 4}, "has 2 GPUs and 4 were asked: --nodes 2 --gpus-per-node 2"),
     "GPU type": ("iitd", {"gpus_per_node": 1, "gpu_type": "H1"}, "no GPU type 'H1'. There are: K40, V100, A100-40"),
     "queue without GPUs": (
