@@ -9,6 +9,7 @@ from hpcbrew.cli.arguments import job_argument
 from hpcbrew.errors import TransportError
 from hpcbrew.job import JobRecord
 from hpcbrew.ledger import Ledger
+from hpcbrew.transports.ssh_host import resolve_command
 
 
 @click.command("open")
@@ -39,4 +40,5 @@ def shell(record: JobRecord) -> list[str]:
     if record.address.host is None:
         return [os.environ.get("SHELL") or "/bin/sh"]
     folder = shlex.quote(str(record.run_folder))
-    return ["ssh", "-t", "--", record.address.host, f'cd -- {folder} && exec "${{SHELL:-/bin/sh}}" -l']
+    ssh, _, *where = resolve_command(record.address.host)
+    return [ssh, "-t", *where, f'cd -- {folder} && exec "${{SHELL:-/bin/sh}}" -l']

@@ -42,3 +42,9 @@ def test_a_shell_on_a_cluster_quotes_the_folder() -> None:
     assert shell(record) == [
         "ssh", "-t", "--", "hpc", "cd -- '/scratch/it'\"'\"'s $(x)' && exec \"${SHELL:-/bin/sh}\" -l"
     ]  # fmt: skip
+
+
+def test_a_host_with_a_port_is_given_as_ssh_takes_it() -> None:
+    address = Address("mine", "ssh", "pbs", host="me@hpc:2222")
+    record = JobRecord("t", "n", address, "s", 0.0, PurePosixPath("/run"), STANDING, "1.pbs")
+    assert shell(record)[:7] == ["ssh", "-t", "-l", "me", "-p", "2222", "--"]
