@@ -1,18 +1,21 @@
 """Brings a job's results home: each file whole or not at all, and only what is not there yet."""
 
+import contextlib
 import os
 import shlex
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path, PurePosixPath
 
 from engine.proto.files import replace
 from hpcbrew import full, runfolder
-from hpcbrew.errors import TransportError
+from hpcbrew.errors import RequestError, TransportError
 from hpcbrew.job import JobRecord
 from hpcbrew.manifest import SNAPSHOTS
 from hpcbrew.ship import Progress
 from hpcbrew.transports import Transport, talk
 
 PIECE = 8 * 2**20  # bytes of a large file that are asked for at a time
+OWNER = ".hpcbrew"  # in a folder on this machine: the token of the job that was fetched into it
 GROWING = {
     runfolder.LOG,
     runfolder.SCHEDULER_LOG,
@@ -39,21 +42,63 @@ def wanted(record: JobRecord, transport: Transport) -> dict[PurePosixPath, int]:
 def fetch(record: JobRecord, files: dict[PurePosixPath, int], transport: Transport, into: Path, said: Progress) -> None:
     """Fetches `files` of the job into the folder `into`. A part that broke off is gone on with; `said` is told bytes.
 
-    Raises TransportError; what had arrived by then is kept.
+    Raises RequestError where that would overwrite what is not of this job, and TransportError; what had arrived by then
+    is kept.
     """
+    if odd := next((name for name in files if ".." in name.parts), None):
+        raise TransportError(f"{record.run_folder}: {odd}: a name that leads out of its folder is not fetched")
+    with _written(into):
+        _claim(record, files, into)
+    have = _unchanged(record, files, transport, into)
     for name, size in files.items():
-        target = into / name
-        if ".." in name.parts:
-            raise TransportError(f"{record.run_folder}: {name}: a name that leads out of its folder is not fetched")
-        if target.is_file() and target.stat().st_size == size and name.name not in GROWING:
+        if name in have:
             said(size)
             continue
-        try:
-            target.parent.mkdir(parents=True, exist_ok=True)
-            _one(record.run_folder / name, size, transport, target, said)
-        except OSError as error:
-            again = full.remedy(error.strerror, "Make room on this machine, and fetch again: it goes on where it was")
-            raise TransportError(f"{error.filename or target}: {error.strerror}{again}") from None
+        with _written(into / name):
+            (into / name).parent.mkdir(parents=True, exist_ok=True)
+            _one(record.run_folder / name, size, transport, into / name, said)
+
+
+@contextlib.contextmanager
+def _written(target: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        again = full.remedy(error.strerror, "Make room on this machine, and fetch again: it goes on where it was")
+        raise TransportError(f"{target}: cannot be written: {error.strerror}{again}") from None
+
+
+def _claim(record: JobRecord, files: Iterable[PurePosixPath], into: Path) -> None:
+    """The files of all jobs are called alike, and the definitions as the user's own."""
+    owner = into / OWNER
+    if owner.is_file() and owner.read_text() == record.token:
+        return
+    if others := [str(name) for name in files if (into / name).exists()]:
+        raise RequestError(
+            f"{into}: has {', '.join(others[:3])}{', …' if others[3:] else ''}, which this job has too, and they were "
+            "not fetched of it. They are left as they are: name another folder with --into"
+        )
+    into.mkdir(parents=True, exist_ok=True)
+    replace(owner, record.token.encode())
+
+
+def _unchanged(
+    record: JobRecord, files: Mapping[PurePosixPath, int], transport: Transport, into: Path
+) -> set[PurePosixPath]:
+    """The files that are here as they lie there, by size and digest. Those that may grow are not looked at."""
+    from hpcbrew.digest import sha256  # noqa: PLC0415 - reads nets' schema, which is slow to import
+
+    here = [name for name in files if name.name not in GROWING and (into / name).is_file()]
+    here = [name for name in here if (into / name).stat().st_size == files[name]]
+    if not here:
+        return set()
+    patience = talk.patience_to_read(sum(files[name] for name in here))
+    command = ["sha256sum", "--", *map(str, here)]
+    answer = transport.run(command, record.run_folder, again=True, patience=patience)
+    there = [line.removeprefix("\\").split(" ")[0] for line in answer.out.splitlines()]
+    if answer.status != 0:
+        raise TransportError(f"{record.run_folder}: {answer.words}")
+    return {name for name, digest in zip(here, there, strict=True) if digest == sha256(into / name)}
 
 
 def _one(source: PurePosixPath, size: int, transport: Transport, target: Path, said: Progress) -> None:

@@ -22,6 +22,7 @@ def command(job: str, into: Path | None, as_json: bool) -> None:
     """Bring the results of a JOB home: models, snapshots, logs, metrics, and the definitions that it ran with.
 
     May be run while the job trains, and again: what has come already is not fetched again, and what broke off goes on.
+    A folder takes the results of one job: files of yours, or of another job, are never overwritten.
 
     \b
     Examples:

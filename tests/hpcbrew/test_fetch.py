@@ -1,10 +1,11 @@
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 import pytest
 
 from hpcbrew import fetch as fetching
 from hpcbrew.address import Address
-from hpcbrew.errors import TransportError
+from hpcbrew.errors import RequestError, TransportError
 from hpcbrew.job import JobRecord, JobState, Standing
 from hpcbrew.transports.local import Local
 
@@ -41,7 +42,8 @@ def fetch(record: JobRecord, transport: Local, into: Path) -> None:
 
 
 def files(folder: Path) -> dict[str, bytes]:
-    return {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+    found = {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+    return {name: data for name, data in found.items() if name != fetching.OWNER}
 
 
 def test_results_come_home_whole(record: JobRecord, tmp_path: Path) -> None:
@@ -64,6 +66,27 @@ def test_a_model_is_fetched_once_and_a_log_that_grew_again(record: JobRecord, tm
     fetch(record, transport, tmp_path / "into")
     assert transport.got == len("one\ntwo\n")
     assert (tmp_path / "into" / "train.log").read_text() == "one\ntwo\n"
+
+
+def test_a_model_that_is_another_by_now_is_fetched_again(record: JobRecord, tmp_path: Path) -> None:
+    fetch(record, Local(), tmp_path / "into")
+    (tmp_path / "into" / "snapshots" / "lenet_iter_5.caffemodel").write_bytes(LARGE[::-1])
+    fetch(record, Local(), tmp_path / "into")
+    assert files(tmp_path / "into")["snapshots/lenet_iter_5.caffemodel"] == LARGE
+
+
+def test_files_of_the_same_names_are_the_users_own(record: JobRecord, tmp_path: Path) -> None:
+    (tmp_path / "into").mkdir()
+    (tmp_path / "into" / "train.log").write_text("mine\n")
+    with pytest.raises(RequestError, match=r"into: has train.log, which .* name another folder with --into"):
+        fetch(record, Local(), tmp_path / "into")
+    assert files(tmp_path / "into") == {"train.log": b"mine\n"}
+
+
+def test_a_folder_is_of_one_job(record: JobRecord, tmp_path: Path) -> None:
+    fetch(record, Local(), tmp_path / "into")
+    with pytest.raises(RequestError, match="were not fetched of it"):
+        fetch(replace(record, token="u"), Local(), tmp_path / "into")
 
 
 def test_a_model_that_broke_off_goes_on_where_it_was(record: JobRecord, tmp_path: Path) -> None:
