@@ -18,8 +18,8 @@ from hpcbrew.transports import Transport
 
 
 def described(record: JobRecord, transport: Transport) -> dict[str, Any]:
-    """A run folder's job.json. Raises TransportError where it is gone or is none."""
-    path = record.run_folder / runfolder.JOB
+    """A run folder's job.json; for one job of an array, that of the array. Raises TransportError where it is gone."""
+    path = (record.run_folder.parents[1] if "[" in record.token else record.run_folder) / runfolder.JOB
     values = runfolder.read_object(transport.read(path))
     if values is None or not {"resources", "definitions", "set", "links", "after", "engine"} <= values.keys():
         raise TransportError(f"{path}: the description of {record.name} is gone or cannot be read")
@@ -34,7 +34,10 @@ def plan(record: JobRecord, request: JobRequest, cluster: Cluster, transport: Tr
     """
     values = described(record, transport)
     if values.get("points"):
-        raise RequestError(f"{record.name} is a sweep: resume goes on with one job; submit it again with its --set")
+        raise RequestError(
+            f"{record.name}: resume does not go on with a sweep, or a job of one. Fetch it, and submit each that is "
+            f"not done by itself: hpcbrew submit {record.solver} --set … --resume FOLDER/{SNAPSHOTS}/….solverstate"
+        )
     snapshots = transport.sizes(record.run_folder / SNAPSHOTS)
     newest = runfolder.newest_state({str(path): size for path, size in snapshots.items()})
     if newest is None:

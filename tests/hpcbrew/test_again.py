@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 import pytest
@@ -81,3 +82,15 @@ def test_a_run_folder_that_is_not_whole_is_named(before: JobRecord, name: str) -
     Path(before.run_folder / name).unlink()
     with pytest.raises(TransportError, match=name):
         resumed(before)
+
+
+def test_a_job_of_a_sweep_is_described_by_the_sweep_and_not_resumed(before: JobRecord) -> None:
+    values = {**again.described(before, Local()), "points": [{}, {}]}
+    Local().add_files(before.run_folder, {PurePosixPath("job.json"): json.dumps(values).encode()})
+    point = replace(before, token=f"{before.token}[2]", name="n[2]", run_folder=before.run_folder / "points" / "2")
+    assert again.described(point, Local()) == values
+    for record in (before, point):
+        with pytest.raises(
+            RequestError, match=r"does not go on with a sweep.* hpcbrew submit s.prototxt --set … --res"
+        ):
+            resumed(record)
