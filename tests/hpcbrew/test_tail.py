@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 import pytest
@@ -217,3 +218,8 @@ def test_ctrl_c_leaves_the_job_alone(running: JobRecord) -> None:
     _, err = process.communicate(timeout=60)
     assert (process.returncode, err) == (130, "\nThe job goes on.\n")
     assert watch.look(watch.reach(HERE), [running], Ledger())[0].record.standing.state is JobState.RUNNING
+
+
+def test_an_array_has_a_log_for_each_of_its_jobs(record: JobRecord) -> None:
+    array = replace(record, id="13[].srv")
+    assert tail.missing(array, PurePosixPath("train.log")).endswith("each with its own log, as hpcbrew logs 'n[1]'")
