@@ -52,6 +52,9 @@ def submit(
         job_id = _hand_over(plan.command, folder, transport, scheduler)
     except Unanswered as error:
         raise Unanswered(error.where, "qsub", error.seconds, UNSURE) from None
+    except KeyboardInterrupt:
+        warn(UNSURE)
+        raise
     except TransportError as error:
         if error.retryable:
             raise TransportError(f"{error}. {UNSURE}", retryable=True) from None

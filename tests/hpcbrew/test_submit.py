@@ -40,13 +40,15 @@ class There:
         (self.home / name).write_text(f"#!/bin/bash\n{text}\n")
         (self.home / name).chmod(0o755)
 
-    def submit(self) -> JobRecord:
+    def submit(self, warn=print) -> JobRecord:
         folder = runfolder.path("tiny", "abcd1234")
         script = Upload(folder / runfolder.SCRIPT, 0, "", content=b"#!/bin/bash\n")
         command = handover.command(Pbs().submit_command(PurePosixPath(runfolder.SCRIPT)))
         address = Address("there", "ssh", "pbs", "cluster")
         plan = JobPlan("abcd1234", "tiny", address, "", "~/scratch", folder, "", (script,), (), command)
-        return submit(plan, "s.prototxt", self.site.transport, self.site.scheduler, self.ledger, lambda size: None)
+        return submit(
+            plan, "s.prototxt", self.site.transport, self.site.scheduler, self.ledger, lambda size: None, warn
+        )
 
 
 @pytest.fixture
@@ -82,6 +84,18 @@ def test_it_is_found_later_by_its_folder_in_the_schedulers_list(there: There) ->
     there.script("qstat", f"printf '{listed}'")
     (seen,) = watch.look(there.site, [record], there.ledger)
     assert (seen.record.id, seen.record.standing.state) == ("7.pbs01", JobState.QUEUED)
+
+
+def test_an_interruption_while_qsub_is_at_work_says_that_there_may_be_a_job(there: There, monkeypatch) -> None:
+    def interrupted(command, folder, **how):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(there.site.transport, "run", interrupted)
+    said: list[str] = []
+    with pytest.raises(KeyboardInterrupt):
+        there.submit(said.append)
+    assert ["Nobody can tell yet whether the scheduler has the job" in words for words in said] == [True]
+    assert [record.standing.state for record in there.ledger.all()] == [JobState.SUBMITTING]
 
 
 def test_a_login_that_is_refused_after_a_cut_is_no_refusal_of_the_job(there: There, monkeypatch) -> None:
