@@ -42,8 +42,14 @@ def measure(item: Item) -> Measured:
 
 
 def place(measured: Measured) -> PurePosixPath:
-    """Where an item lies below a cluster's scratch folder: by its digest, so that what is there is not sent again."""
-    return PurePosixPath("data") / measured.digest[:32] / (measured.item.path.name or "files")
+    """Where an item lies below a cluster's scratch folder: by its digest, so that what is there is not sent again.
+
+    What it is called here plays no part, or it would be missed there under another name. A file keeps its suffix, which
+    tells an HDF5 file from others.
+    """
+    item = measured.item
+    suffix = "" if item.members else item.path.suffix
+    return PurePosixPath("data") / f"{measured.digest[:32]}{suffix}" / f"{'files' if item.members else 'file'}{suffix}"
 
 
 def _digest(path: Path) -> str:

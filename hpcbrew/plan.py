@@ -4,7 +4,7 @@ import hashlib
 import json
 import re
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import PurePosixPath
 
@@ -49,7 +49,7 @@ def plan(
         cluster,
         settled,
         texts=manifest.texts(lambda item: str(where(item))),
-        data=tuple(upload for m in measured.values() for upload in uploads(m)),
+        data=uploads(measured.values()),
         weights=weights,
         snapshot=str(where(manifest.resume) / manifest.resume.members[0]) if manifest.resume else None,
     )
@@ -221,11 +221,18 @@ def _made(target: PurePosixPath, text: str) -> Upload:
     return Upload(target, len(data), hashlib.sha256(data).hexdigest(), content=data)
 
 
-def uploads(measured: Measured) -> list[Upload]:
-    """The files of an item, each with its place below scratch. Raises RequestError for one that would lie outside."""
+def uploads(items: Iterable[Measured]) -> tuple[Upload, ...]:
+    """The files of all items with their places below scratch, each once: two items may be the same by their digests.
+
+    Raises RequestError for one that would lie outside.
+    """
+    return tuple({upload.target: upload for measured in items for upload in _files(measured)}.values())
+
+
+def _files(measured: Measured) -> Iterator[Upload]:
     base, item = digest.place(measured), measured.item
     if any(".." in member.parts for member in item.members):
         raise RequestError(f"{item.path}: a list names files outside of its folder (with ..): they cannot be shipped")
     targets = [base / member for member in item.members] or [base]
-    rows = zip(targets, measured.sizes, measured.digests, item.files, strict=True)
-    return [Upload(target, size, sha256, source=path) for target, size, sha256, path in rows]
+    for target, size, sha256, path in zip(targets, measured.sizes, measured.digests, item.files, strict=True):
+        yield Upload(target, size, sha256, source=path)

@@ -62,8 +62,7 @@ def plan(
         texts |= {str(runfolder.point(index) / path): text for path, text in manifest.texts(where).items()}
     weights = ["-weights", ",".join(where(item) for item in first.weights)] if first.weights else []
     job = Job(name, token, str(first.solver_path), _iterations(manifests), request, tuple(dict(p) for p in wanted))
-    data = tuple(dict.fromkeys(upload for m in items.values() for upload in uploads(m)))
-    return assemble(job, cluster, settled, texts=texts, data=data, weights=weights)
+    return assemble(job, cluster, settled, texts=texts, data=uploads(items.values()), weights=weights)
 
 
 def _iterations(manifests: Sequence[Manifest]) -> int:

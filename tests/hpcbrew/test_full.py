@@ -59,7 +59,7 @@ def transport(request, tmp_path: Path):
 def test_data_that_a_disk_has_no_room_for_are_not_sent(transport, small_disk: Path, tmp_path: Path) -> None:
     source = tmp_path / "data.mdb"
     source.write_bytes(b"x" * 3_000_000)
-    files = uploads(digest.measure(Item("database", source)))
+    files = uploads([digest.measure(Item("database", source))])
     with pytest.raises(RequestError, match=r"2\.9 MiB are to be sent, and 2\.0 MiB of 2\.0 MiB are free there"):
         shipping.ship(files, PurePosixPath(small_disk), transport, lambda size: None)
     assert list(small_disk.iterdir()) == []
@@ -73,7 +73,7 @@ def test_data_break_off_with_what_to_do_and_go_on_when_there_is_room(
     monkeypatch.setattr(shipping, "CHUNK", 2**20)
     source = tmp_path / "data.mdb"
     source.write_bytes(os.urandom(5_000_000))
-    files, root = uploads(digest.measure(Item("database", source))), PurePosixPath(small_disk)
+    files, root = uploads([digest.measure(Item("database", source))]), PurePosixPath(small_disk)
     with pytest.raises(TransportError, match=r"small disk/data/.*No space left on device.*Make room there"):
         shipping.ship(files, root, transport, lambda size: None)
     assert [path.suffix for path in (small_disk / "data").iterdir()] == [".part"]

@@ -30,7 +30,7 @@ def test_data_lie_by_their_digest_and_are_named_from_the_run_folder(model: Path)
     made = plan(model)
     (data,) = made.data
     assert data.target.parts[0] == "data"
-    assert data.target.parts[2:] == ("train_lmdb", "data.mdb")
+    assert data.target.parts[2:] == ("files", "data.mdb")
     assert f'source: "../../{data.target.parent}"' in file(made, "net.prototxt")
 
 
@@ -38,6 +38,19 @@ def test_the_same_data_have_the_same_place_for_every_job(model: Path) -> None:
     first, second = plan(model), plan(model)
     assert first.data == second.data
     assert first.run_folder != second.run_folder
+
+
+def test_the_same_data_under_another_name_have_the_same_place_and_are_sent_once(model: Path) -> None:
+    for name in ("a.caffemodel", "b.caffemodel"):
+        (model / name).write_text("the same")
+    before = plan(model, request={"weights": (model / "a.caffemodel",)}).data
+    both = plan(model, request={"weights": (model / "a.caffemodel", model / "b.caffemodel")}).data
+    assert [upload.target for upload in both] == [upload.target for upload in before]
+    (model / "train_lmdb").rename(model / "renamed")
+    net = model / "net.prototxt"
+    net.write_text(net.read_text().replace("train_lmdb", "renamed"))
+    after = plan(model, request={"weights": (model / "b.caffemodel",)}).data
+    assert [upload.target for upload in after] == [upload.target for upload in before]
 
 
 def test_data_of_a_job_on_this_machine_stay_where_they_are(model: Path) -> None:
@@ -58,7 +71,7 @@ def test_weights_and_state_are_named_on_the_cluster(model: Path) -> None:
         (model / name).write_text(name)
     weights = (model / "a.caffemodel", model / "b.caffemodel")
     words = plan(model, request={"weights": weights}).script.split()
-    assert [PurePosixPath(w).name for w in words[-1].split(",")] == ["a.caffemodel", "b.caffemodel"]
+    assert [PurePosixPath(w).name for w in words[-1].split(",")] == ["file.caffemodel", "file.caffemodel"]
     assert words[-1].startswith("../../data/")
     made = plan(model, request={"resume": model / "t_iter_2.solverstate"})
     assert made.script.split()[-2] == "-snapshot"
