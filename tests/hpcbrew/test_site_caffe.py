@@ -169,6 +169,13 @@ def test_a_failure_is_caffe_s_own(site: Site) -> None:
     assert site.run(seconds=100) == 3
 
 
+def test_what_the_script_itself_stops_for_is_in_the_exit_record(site: Site) -> None:
+    assert site.run(before="module() { false; }") == 1
+    ended = read_exit((site.run_folder / "exit.json").read_bytes())
+    assert ended is not None
+    assert ended.reason == "module load apps/Caffe failed; module avail lists what there is"
+
+
 def test_a_chain_goes_on_from_the_newest_state_whose_model_is_there(site: Site) -> None:
     for iteration in (9, 10):
         site.snapshot(iteration)
