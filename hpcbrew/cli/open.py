@@ -9,6 +9,7 @@ from hpcbrew.cli.arguments import job_argument
 from hpcbrew.errors import TransportError
 from hpcbrew.job import JobRecord
 from hpcbrew.ledger import Ledger
+from hpcbrew.transports.pipe import quoted
 from hpcbrew.transports.ssh_host import resolve_command
 
 
@@ -39,6 +40,6 @@ def shell(record: JobRecord) -> list[str]:
     """The command that gives a shell in the job's run folder; on this machine it is to be run from there."""
     if record.address.host is None:
         return [os.environ.get("SHELL") or "/bin/sh"]
-    folder = shlex.quote(str(record.run_folder))
+    script = f'cd -- {shlex.quote(str(record.run_folder))} && exec "${{SHELL:-/bin/sh}}" -l'
     ssh, _, *where = resolve_command(record.address.host)
-    return [ssh, "-t", *where, f'cd -- {folder} && exec "${{SHELL:-/bin/sh}}" -l']
+    return [ssh, "-t", *where, f"exec sh -c {quoted(script)}"]

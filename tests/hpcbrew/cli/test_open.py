@@ -1,4 +1,5 @@
 import os
+import subprocess
 from pathlib import Path, PurePosixPath
 
 import pytest
@@ -36,12 +37,18 @@ def test_a_run_folder_that_is_gone_is_named(here: JobRecord, hpcbrew) -> None:
     assert (done.returncode, str(here.run_folder) in done.stderr) == (2, True)
 
 
-def test_a_shell_on_a_cluster_quotes_the_folder() -> None:
-    folder = PurePosixPath("/scratch/it's $(x)")
-    record = JobRecord("t", "n", Address("iitd", "ssh", "pbs", host="hpc"), "s", 0.0, folder, STANDING, "1.pbs")
-    assert shell(record) == [
-        "ssh", "-t", "--", "hpc", "cd -- '/scratch/it'\"'\"'s $(x)' && exec \"${SHELL:-/bin/sh}\" -l"
-    ]  # fmt: skip
+def test_a_shell_on_a_cluster_starts_in_the_run_folder_whatever_its_login_shell(tmp_path: Path) -> None:
+    folder = tmp_path / "it's $(x)!"
+    folder.mkdir()
+    record = JobRecord("t", "n", Address("iitd", "ssh", "pbs", host="hpc"), "s", 0.0, PurePosixPath(folder), STANDING)
+    *ssh, command = shell(record)
+    assert ssh == ["ssh", "-t", "--", "hpc"]
+    assert command.startswith("exec sh -c '")  # csh knows no ${SHELL:-/bin/sh}, and reads ! in quotes
+    own = tmp_path / "shell"
+    own.write_text("#!/bin/sh\npwd\n")
+    own.chmod(0o755)
+    done = subprocess.run(["sh", "-c", command], env={**os.environ, "SHELL": str(own)}, capture_output=True, check=True)
+    assert done.stdout.decode() == f"{folder}\n"
 
 
 def test_a_host_with_a_port_is_given_as_ssh_takes_it() -> None:
