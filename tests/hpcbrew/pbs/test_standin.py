@@ -80,6 +80,8 @@ def test_a_job_that_is_held_while_it_runs_goes_on(replay: Replay, until) -> None
     replay.holds("qhold_running_f_json")
     replay.holds("qrls_running")
     replay.holds("qrls_running_f_json")
+    replay.type("qdel 46.pbs01")  # which has no comment any more, to which its end is added else
+    until(lambda: replay.site.shown("46")["job_state"] == "F")
 
 
 def test_a_job_that_is_deleted_while_it_runs(replay: Replay, until) -> None:

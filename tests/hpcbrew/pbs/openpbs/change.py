@@ -62,7 +62,8 @@ def _terminate(state: State, job: Job) -> None:
         return
     by = f"{getpass.getuser()}@{state.config.server}"
     job.own["deleted_by"] = by
-    job.set(comment=f"{job.attributes['comment']} and terminated by {by}")
+    if comment := job.attributes.get("comment"):  # qrls takes it away
+        job.set(comment=f"{comment} and terminated by {by}")
     os.kill(job.own["runner"], signal.SIGTERM)
 
 

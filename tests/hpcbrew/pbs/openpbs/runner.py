@@ -165,13 +165,13 @@ class Runner:
                 how = "exceeded resource walltime"
             if by := job.own.get("deleted_by"):
                 substate, how = DELETED, f"terminated by {by}"
-            # qdel has put its word there already.
-            comment = job.attributes["comment"].removesuffix(f" and {how}")
+            # qdel has put its word there already, and qrls takes away what is there.
+            said = str(job.attributes.get("comment", "")).removesuffix(f" and {how}")
             now = time.time()
             job.set(
                 job_state="X" if job.own.get("array") else "F",
                 substate=substate,
-                comment=f"{comment} and {how}",
+                **({"comment": f"{said} and {how}"} if said else {}),
                 obittime=now,
                 Stageout_status=int(delivered),
                 history_timestamp=int(now),
