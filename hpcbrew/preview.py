@@ -64,8 +64,8 @@ def _files(uploads: tuple[Upload, ...]) -> Iterator[str]:
     for folder, group in groupby(uploads, key=lambda upload: upload.target.parts[:2]):
         several = list(group)
         for upload in several[:SHOWN]:
-            made = "" if upload.source else "  (made here)"
-            yield f"{upload.sha256}  {short_size(upload.size):>10}  {upload.target}{made}"
+            origin = f"← {upload.source}" if upload.source else "(made here)"
+            yield f"{upload.sha256}  {short_size(upload.size):>10}  {upload.target}  {origin}"
         if rest := several[SHOWN:]:
             size = short_size(sum(u.size for u in rest))
             yield f"… and {len(rest)} more files, {size}, below {'/'.join(folder)} (all of them: --json)"

@@ -103,6 +103,7 @@ def test_a_dry_run_as_text_ends_with_what_is_lacking(hpcbrew, model: Path) -> No
     done = hpcbrew("submit", model / "solver.prototxt", "--gpu", "--dry-run", "--cluster", "iitd")
     assert done.returncode == 0
     assert "#PBS -q standard" in done.stdout
+    assert f"/files/data.mdb  ← {model / 'train_lmdb' / 'data.mdb'}\n" in done.stdout
     assert done.stdout.splitlines()[-1].startswith("# To be submitted it lacks something. iitd: a job needs a project")
 
 
