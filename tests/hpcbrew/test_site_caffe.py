@@ -176,6 +176,14 @@ def test_what_the_script_itself_stops_for_is_in_the_exit_record(site: Site) -> N
     assert ended.reason == "module load apps/Caffe failed; module avail lists what there is"
 
 
+def test_what_stops_a_chain_twice_is_in_its_exit_record(site: Site) -> None:
+    for _ in range(2):
+        assert site.run(before="module() { false; }", links=None) == 1
+    ended = read_exit((site.run_folder / "exit.json").read_bytes())
+    assert ended is not None
+    assert ended.reason.startswith("two of its jobs ended with exit status 1 (module load apps/Caffe failed; ")
+
+
 def test_a_chain_goes_on_from_the_newest_state_whose_model_is_there(site: Site) -> None:
     for iteration in (9, 10):
         site.snapshot(iteration)
