@@ -29,7 +29,7 @@ def compose(name: str, scheduler: str, extends: str | None, given: Mapping[str, 
 
     What is not said is taken from `extends`, else from the shipped profile of the same name, else from a plain one of
     the scheduler. `given`: host, scratch, transport, queue, project. A queue that the base does not list is added to
-    its list, without limits.
+    its list, without limits. Raises ProfileError for a host where the cluster is this machine.
     """
     shipped = cluster.folders()[1] / f"{name}.yaml"
     base = extends or (name if shipped.exists() else BASES[scheduler])
@@ -38,7 +38,13 @@ def compose(name: str, scheduler: str, extends: str | None, given: Mapping[str, 
     if scheduler != below.get("scheduler", "pbs"):
         values["scheduler"] = scheduler
     values |= {key: given[key] for key in ("transport", "host", "scratch", "queue") if given.get(key) is not None}
-    if values.get("transport", below.get("transport")) != "local" and "scratch" in values:
+    here = values.get("transport", below.get("transport")) == "local"
+    if here and "host" in values:
+        raise ProfileError(
+            f"{name}: host: {values['host']!r}: a cluster of this machine has none; leave --host out, or give another "
+            "--scheduler or --transport"
+        )
+    if not here and "scratch" in values:
         values["scratch"] = _unexpanded(values["scratch"])
     if given.get("project") is not None:
         values["account"] = {"default": given["project"]}

@@ -26,6 +26,11 @@ def test_without_a_base_it_is_a_plain_pbs() -> None:
     assert cluster.values("mine")["resources"] == cluster.values("openpbs")["resources"]
 
 
+def test_a_cluster_of_this_machine_has_no_host() -> None:
+    with pytest.raises(ProfileError, match=r"host: 'login': a cluster of this machine has none"):
+        add("here", extends="local", host="login")
+
+
 def test_a_queue_that_the_base_does_not_list_is_added() -> None:
     add("mine", extends="iitd", host="hpc", queue="workq")
     assert {"workq", "standard"} <= set(cluster.load("mine").queues)
