@@ -19,7 +19,7 @@ from hpcbrew.transports import Transport
 
 def described(record: JobRecord, transport: Transport) -> dict[str, Any]:
     """A run folder's job.json; for one job of an array, that of the array. Raises TransportError where it is gone."""
-    path = (record.run_folder.parents[1] if "[" in record.token else record.run_folder) / runfolder.JOB
+    path = (record.run_folder if record.point is None else record.run_folder.parents[1]) / runfolder.JOB
     values = runfolder.read_object(transport.read(path))
     if values is None or not {"resources", "definitions", "set", "links", "after", "engine"} <= values.keys():
         raise TransportError(f"{path}: the description of {record.name} is gone or cannot be read")
@@ -29,14 +29,14 @@ def described(record: JobRecord, transport: Transport) -> dict[str, Any]:
 def plan(record: JobRecord, request: JobRequest, cluster: Cluster, transport: Transport) -> JobPlan:
     """`request` says what is to be different: walltime, queue, project, overrides, links, mail, after.
 
+    One job of a sweep goes on as a job by itself.
     Raises RequestError where there is no snapshot to go on from, or nothing left to do; TransportError where the run
     folder is gone.
     """
     values = described(record, transport)
-    if values.get("points"):
+    if values.get("points") and record.point is None:
         raise RequestError(
-            f"{record.name}: resume does not go on with a sweep, or a job of one. Fetch it, and submit each that is "
-            f"not done by itself: hpcbrew submit {record.solver} --set … --resume FOLDER/{SNAPSHOTS}/….solverstate"
+            f"{record.name} is a sweep, and resume goes on with one job of it: hpcbrew resume '{record.name}[1]'"
         )
     snapshots = transport.sizes(record.run_folder / SNAPSHOTS)
     newest = runfolder.newest_state({str(path): size for path, size in snapshots.items()})
@@ -45,31 +45,42 @@ def plan(record: JobRecord, request: JobRequest, cluster: Cluster, transport: Tr
             f"{record.name}: has left no snapshot in {record.run_folder / SNAPSHOTS}: submit it again from its start"
         )
     state, iteration = newest
-    texts = _definitions(record, values["definitions"], transport)
+    texts = _definitions(record, values, transport)
     solver = overrides.apply(text.parse(texts[SOLVER], pb.SolverParameter, SOLVER), request.overrides)
     if iteration >= solver.max_iter:
         raise RequestError(
             f"{record.name}: all of its {solver.max_iter} iterations are done. To train on, give it more: "
             f"hpcbrew resume {record.id or record.token} --set max_iter={2 * solver.max_iter}"
         )
-    overridden = tuple({**values["set"], **dict(request.overrides)}.items())
+    name, own, folder = record.name, {}, record.run_folder.relative_to(record.run_folder.parent)
+    if record.point is not None:
+        name, own = f"{values['name']}-{record.point}"[: cluster.name_length], values["points"][record.point - 1]
+        folder = record.run_folder.relative_to(record.run_folder.parents[2])
+    overridden = tuple({**values["set"], **own, **dict(request.overrides)}.items())
     request = replace(request, overrides=overridden, engine=values["engine"])
     return assemble(
-        Job(record.name, secrets.token_hex(4), record.solver, solver.max_iter, request),
+        Job(name, secrets.token_hex(4), record.solver, solver.max_iter, request),
         cluster,
         _settled(values["resources"], request, cluster),
         texts={**texts, SOLVER: text.format(solver)},
-        snapshot=str(PurePosixPath("..") / record.run_folder.name / SNAPSHOTS / state),
+        snapshot=str(PurePosixPath("..") / folder / SNAPSHOTS / state),
     )
 
 
-def _definitions(record: JobRecord, names: list[str], transport: Transport) -> dict[str, str]:
-    """Their paths to data are relative, or absolute on this machine: they hold in any run folder beside that one."""
+def _definitions(record: JobRecord, values: Mapping[str, Any], transport: Transport) -> dict[str, str]:
+    """Their paths to data are relative, or absolute on this machine: they hold in any run folder beside that one.
+
+    The folder of a point lies deeper, by as much as `runfolder.point` has it.
+    """
+    within = "" if record.point is None else f"{runfolder.point(record.point)}/"
+    names = [name.removeprefix(within) for name in values["definitions"] if name.startswith(within)]
     found = transport.read_all([record.run_folder / name for name in names])
     lost = [name for name, data in zip(names, found, strict=True) if data is None]
     if lost:
         raise TransportError(f"{record.run_folder / lost[0]}: is gone: {record.name} cannot be gone on with")
-    return {name: (data or b"").decode() for name, data in zip(names, found, strict=True)}
+    deeper = "../" * within.count("/")
+    texts = {name: (data or b"").decode() for name, data in zip(names, found, strict=True)}
+    return {name: written.replace(f"../../{deeper}data/", "../../data/") for name, written in texts.items()}
 
 
 def _settled(resources: Mapping[str, Any], request: JobRequest, cluster: Cluster) -> limits.Settled:

@@ -16,7 +16,7 @@ def after(job: str, address: Address, ledger: Ledger) -> After | None:
     Raises RequestError where it can never end well, or runs elsewhere.
     """
     record = ledger.find(job)
-    if "[" in record.token:
+    if record.point is not None:
         raise RequestError(f"--after {job}: is one job of an array, and PBS can wait for a whole array only")
     if (record.address.cluster, record.address.host) != (address.cluster, address.host):
         raise RequestError(f"--after {job}: runs on {record.cluster}, and a job waits only for one of its own cluster")

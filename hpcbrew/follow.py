@@ -176,7 +176,9 @@ class _Shown:
         self.say(f"{str(standing.state).capitalize()}{f': {standing.reason}' if standing.reason else ''}")
         if complaint:
             self.say(complaint)
-        if standing.state is not JobState.DONE:
+        if record.is_array:
+            self.say(f"Its jobs: hpcbrew compare {record.name}, hpcbrew logs '{record.name}[1]'")
+        elif standing.state is not JobState.DONE:
             self.say(f"Its log: hpcbrew logs {record.id} ({record.run_folder / runfolder.LOG})")
         if model:
             self.say(f"Model: {model}")

@@ -1,5 +1,6 @@
 """A job: what was asked (JobRequest), what was worked out (JobPlan), what was sent (JobRecord), and its state."""
 
+import re
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path, PurePosixPath
@@ -159,6 +160,16 @@ class JobRecord:
     @property
     def cluster(self) -> str:
         return self.address.cluster
+
+    @property
+    def is_array(self) -> bool:
+        return self.id is not None and "[]" in self.id
+
+    @property
+    def point(self) -> int | None:
+        """Its number, where it is one job of an array: of a sweep's points."""
+        match = re.search(r"\[(\d+)\]$", self.token)
+        return int(match[1]) if match else None
 
     def as_json(self) -> dict[str, object]:
         """The object that `--json` prints."""

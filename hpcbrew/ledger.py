@@ -152,7 +152,7 @@ class Ledger:
 
 def _of_array(array: JobRecord, index: int, asked: str) -> JobRecord:
     """One job of an array. It has no row of its own: each look at it starts anew."""
-    if not array.id or "[]" not in array.id:
+    if array.id is None or not array.is_array:
         raise LedgerError(f"{asked}: {array.name} ({array.id}) is one job and no array of jobs")
     return replace(
         array,

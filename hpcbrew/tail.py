@@ -59,7 +59,7 @@ def last_lines(data: bytes, count: int) -> bytes:
 def missing(record: JobRecord, path: PurePosixPath) -> str:
     """What to say of a log that is not there."""
     standing = record.standing
-    if record.id and "[]" in record.id:
+    if record.is_array:
         return f"{record.name} is an array of jobs, each with its own log, as hpcbrew logs '{record.name}[1]'"
     yet, reason = "" if standing.state.final else " yet", f" ({standing.reason})" if standing.reason else ""
     return f"{record.name} has written no {path.name}{yet}; it is {standing.state}{reason}"

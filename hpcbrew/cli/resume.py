@@ -30,6 +30,7 @@ def command(job: str, dry_run: bool, follow: bool, as_json: bool, **options: Any
       hpcbrew resume lenet
       hpcbrew resume 12.pbshpc --walltime 24h --until-done
       hpcbrew resume lenet --set max_iter=20000
+      hpcbrew resume 'lenet[2]'
     """
     ledger = Ledger()
     record = ledger.find(job)

@@ -6,7 +6,8 @@ import pytest
 
 from engine.proto import caffe_pb2 as pb
 from engine.proto import text
-from hpcbrew import again, cluster, limits, prepare
+from hpcbrew import again, cluster, limits, prepare, sweep
+from hpcbrew.digest import measure
 from hpcbrew.errors import RequestError, TransportError
 from hpcbrew.job import JobPlan, JobRecord, JobRequest, JobState, Standing
 from hpcbrew.machine import Machine
@@ -84,13 +85,23 @@ def test_a_run_folder_that_is_not_whole_is_named(before: JobRecord, name: str) -
         resumed(before)
 
 
-def test_a_job_of_a_sweep_is_described_by_the_sweep_and_not_resumed(before: JobRecord) -> None:
-    values = {**again.described(before, Local()), "points": [{}, {}]}
-    Local().add_files(before.run_folder, {PurePosixPath("job.json"): json.dumps(values).encode()})
-    point = replace(before, token=f"{before.token}[2]", name="n[2]", run_folder=before.run_folder / "points" / "2")
-    assert again.described(point, Local()) == values
-    for record in (before, point):
-        with pytest.raises(
-            RequestError, match=r"does not go on with a sweep.* hpcbrew submit s.prototxt --set … --res"
-        ):
-            resumed(record)
+def test_one_job_of_a_sweep_goes_on_by_itself(tmp_path: Path, model: Path) -> None:
+    asked = JobRequest(model / "solver.prototxt", project="ee")
+    settled = limits.settle(asked, IITD, Machine(1, 0))
+    made = sweep.plan(asked, IITD, settled, sweep.points(["base_lr=0.1,0.2", "max_iter=5,6"]), measure)
+    folder = PurePosixPath(tmp_path) / made.run_folder
+    files = {upload.target.relative_to(made.run_folder): upload.content or b"" for upload in made.definitions}
+    left = [PurePosixPath("points/3/snapshots", f"t_iter_2.{kind}") for kind in ("solverstate", "caffemodel")]
+    Local().make_folder(folder, files | dict.fromkeys(left, b"x"))
+    whole = JobRecord(made.token, made.name, made.address, "s", 0.0, folder, Standing(JobState.FAILED), "1[].pbs")
+    with pytest.raises(RequestError, match=r"goes on with one job of it: hpcbrew resume 'tiny\[1\]'"):
+        resumed(whole)
+    third = replace(whole, token=f"{made.token}[3]", name="tiny[3]", id="1[3].pbs", run_folder=folder / "points" / "3")
+    again_made = resumed(third)
+    assert again_made.name == "tiny-3"
+    assert f"-snapshot ../{folder.name}/points/3/snapshots/t_iter_2.solverstate\n" in again_made.script
+    texts = {u.target.name: (u.content or b"").decode() for u in again_made.definitions}
+    solver = text.parse(texts["solver.prototxt"], pb.SolverParameter)
+    assert (round(solver.base_lr, 6), solver.max_iter) == (0.2, 5)
+    assert f'source: "../../{made.data[0].target.parent}"' in texts["net.prototxt"]
+    assert json.loads(texts["job.json"])["set"] == {"base_lr": "0.2", "max_iter": "5"}

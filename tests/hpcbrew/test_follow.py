@@ -43,3 +43,14 @@ def test_the_scheduler_is_asked_when_the_folder_says_something_new(
     assert [s.progress and s.progress.iteration for s in seen] == [None] * 3 + [1] * 3 + [2] * 4
     assert seen[-1].record.standing.state is JobState.DONE
     assert (tmp_path / "asked").read_text().count("\n") == 2  # at first, and when it had begun; the rest it says itself
+
+
+def test_the_end_of_an_array_names_where_its_jobs_are_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    failed = Standing(JobState.FAILED, "at least one job of the array failed", 1)
+    record = JobRecord(
+        "a", "lenet", Address("here", "local", "pbs"), "s", 0.0, PurePosixPath("/r"), failed, "1[].pbs01"
+    )
+    follow._Shown(record, as_json=False).end(record, None, None)
+    assert capsys.readouterr().out == (
+        "Failed: at least one job of the array failed\nIts jobs: hpcbrew compare lenet, hpcbrew logs 'lenet[1]'\n"
+    )
