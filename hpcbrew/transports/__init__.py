@@ -1,5 +1,6 @@
 """Transports: run a command on a cluster, move files to and from it. They know nothing of jobs."""
 
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Protocol
@@ -63,8 +64,18 @@ def connect(address: Address) -> Transport:
     if address.transport == "openssh":
         from hpcbrew.transports import openssh  # noqa: PLC0415
 
-        return openssh.OpenSsh(address.host, attended=openssh.attended())
+        by_client = openssh.OpenSsh(address.host, attended=openssh.attended())
+        by_client.say = _say
+        return by_client
     from hpcbrew.prompt import prompter  # noqa: PLC0415 - paramiko is slow to import, and not needed for this machine
     from hpcbrew.transports.ssh import Ssh  # noqa: PLC0415
 
-    return Ssh(address.host, prompter())
+    transport = Ssh(address.host, prompter())
+    transport.say = _say
+    return transport
+
+
+def _say(words: str) -> None:
+    """To a person who waits; a program is told of the end alone."""
+    if sys.stderr.isatty():
+        print(f"hpcbrew: {words}", file=sys.stderr)

@@ -30,7 +30,9 @@ Stream = bytes | Callable[[], Iterable[bytes]]
 
 
 class Pipe(ABC):
-    """A line that carries one script at a time, or several at once."""
+    """A line that carries one script at a time, or several at once. `say` is told why one waits."""
+
+    say: Callable[[str], object] = staticmethod(lambda words: None)
 
     def __init__(self, destination: str) -> None:
         self._destination = destination
@@ -83,6 +85,8 @@ class Pipe(ABC):
                     error.retryable |= begun
                     raise
                 begun |= connected
+                if pause:
+                    self.say(f"{error}; trying again")
                 time.sleep(pause)
         raise AssertionError("the last attempt returns or raises")
 

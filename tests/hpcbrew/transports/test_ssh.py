@@ -166,14 +166,18 @@ def test_a_refused_login_is_not_tried_again(tmp_path, connect):
 
 
 def test_a_server_that_is_not_there_is_tried_with_longer_and_longer_pauses(connect, tmp_path, monkeypatch):
-    pauses = []
+    pauses, said = [], []
     with sshd.serve(tmp_path) as server:
         pass
     monkeypatch.setattr(pipe, "time", SimpleNamespace(sleep=pauses.append))
+    transport = connect(server)
+    transport.say = said.append
     with pytest.raises(TransportError, match="no connection") as raised:
-        connect(server).run(["true"], PurePosixPath("/"))
+        transport.run(["true"], PurePosixPath("/"))
     assert raised.value.retryable
     assert pauses == list(pipe.PAUSES)
+    assert len(said) == len(pauses) - 1  # the first further attempt is made at once
+    assert all("no connection" in words and words.endswith("; trying again") for words in said)
 
 
 def test_a_folder_for_sockets_that_others_can_enter_is_not_used(server, tmp_path, monkeypatch):
