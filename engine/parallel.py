@@ -18,6 +18,7 @@ import numpy as np
 from jax.sharding import NamedSharding
 from jax.sharding import PartitionSpec as Spec
 
+from engine import rollcall
 from engine.data.feed import Share
 from engine.data.source import Batch
 from engine.errors import DeviceError
@@ -49,6 +50,7 @@ def join() -> None:
     nodes, rank = (_number(name) for name in ("HPCBREW_NODES", "HPCBREW_RANK"))
     if not rank < nodes:
         raise DeviceError(f"HPCBREW_RANK is {rank} and HPCBREW_NODES {nodes}: ranks count from 0.")
+    rollcall.meet(coordinator, nodes, rank)
     try:
         with _without_proxies():
             jax.distributed.initialize(

@@ -1,0 +1,64 @@
+"""The nodes of a job meet, before JAX makes them one: a process that waits in vain it would end with a stack trace.
+
+The first one listens where JAX will; the others tell it their ranks, and go on when it has heard of all.
+"""
+
+import contextlib
+import socket
+import time
+
+from engine.errors import DeviceError
+
+PATIENCE = 300.0
+"""Seconds that nodes wait for each other: the first to begin may be far ahead where modules are slow to load."""
+
+GO = b"go"
+WORD = 5.0  # seconds that a connection may take to say its rank: what else comes to that port is not waited for
+
+
+def meet(coordinator: str, nodes: int, rank: int, patience: float = PATIENCE) -> None:
+    """Returns, in every node, once all are there. `coordinator`: host:port of the first one.
+
+    Raises DeviceError, which names who is missing.
+    """
+    host, _, port = coordinator.rpartition(":")
+    end = time.monotonic() + patience
+    if rank:
+        _report(host.strip("[]"), int(port), nodes, rank, end)
+    else:
+        _gather(int(port), nodes, end)
+
+
+def _gather(port: int, nodes: int, end: float) -> None:
+    both = socket.has_dualstack_ipv6()
+    family = socket.AF_INET6 if both else socket.AF_INET
+    there: dict[int, socket.socket] = {}
+    with contextlib.ExitStack() as opened:
+        server = opened.enter_context(socket.create_server(("", port), family=family, dualstack_ipv6=both))
+        while missing := sorted({*range(1, nodes)} - there.keys()):
+            server.settimeout(max(0.001, end - time.monotonic()))
+            try:
+                connection = opened.enter_context(server.accept()[0])
+            except TimeoutError:
+                who = f"node{'s' if missing[1:] else ''} {', '.join(map(str, missing))} of {nodes} did"
+                raise DeviceError(f"{who} not come to train with: their logs, rank-K.log, may say why.") from None
+            with contextlib.suppress(OSError, ValueError):
+                connection.settimeout(WORD)
+                there[int(connection.recv(16))] = connection
+        for connection in there.values():
+            with contextlib.suppress(OSError):  # one that has gone meanwhile is missed by JAX
+                connection.sendall(GO)
+
+
+def _report(host: str, port: int, nodes: int, rank: int, end: float) -> None:
+    while (left := end - time.monotonic()) > 0:
+        try:
+            with socket.create_connection((host, port), timeout=left) as connection:
+                connection.sendall(b"%d" % rank)
+                connection.settimeout(max(0.001, end - time.monotonic()))
+                if connection.recv(len(GO)) == GO:
+                    return
+                raise DeviceError(f"the first of {nodes} nodes, {host}, ended before all were there: see train.log.")
+        except OSError:
+            time.sleep(0.2)
+    raise DeviceError(f"node {rank} of {nodes} has not found the first one at {host}:{port}, or not all came there.")
