@@ -8,7 +8,7 @@ from typing import Any
 
 from engine.proto import caffe_pb2 as pb
 from engine.proto import text
-from hpcbrew import limits, machine, overrides, runfolder
+from hpcbrew import digest, limits, machine, overrides, runfolder
 from hpcbrew.cluster import Cluster
 from hpcbrew.errors import RequestError, TransportError
 from hpcbrew.job import JobPlan, JobRecord, JobRequest
@@ -19,11 +19,16 @@ from hpcbrew.transports import Transport
 
 def described(record: JobRecord, transport: Transport) -> dict[str, Any]:
     """A run folder's job.json; for one job of an array, that of the array. Raises TransportError where it is gone."""
-    path = (record.run_folder if record.point is None else record.run_folder.parents[1]) / runfolder.JOB
+    path = _described_in(record) / runfolder.JOB
     values = runfolder.read_object(transport.read(path))
     if values is None or not {"resources", "definitions", "set", "links", "after", "engine"} <= values.keys():
         raise TransportError(f"{path}: the description of {record.name} is gone or cannot be read")
     return values
+
+
+def _described_in(record: JobRecord) -> PurePosixPath:
+    """The folder of a job's description: its own, or for one job of an array that of the array."""
+    return record.run_folder if record.point is None else record.run_folder.parents[1]
 
 
 def plan(record: JobRecord, request: JobRequest, cluster: Cluster, transport: Transport) -> JobPlan:
@@ -52,10 +57,10 @@ def plan(record: JobRecord, request: JobRequest, cluster: Cluster, transport: Tr
             f"{record.name}: all of its {solver.max_iter} iterations are done. To train on, give it more: "
             f"hpcbrew resume {record.id or record.token} --set max_iter={2 * solver.max_iter}"
         )
-    name, own, folder = record.name, {}, record.run_folder.relative_to(record.run_folder.parent)
+    name, own = record.name, {}
     if record.point is not None:
         name, own = f"{values['name']}-{record.point}"[: cluster.name_length], values["points"][record.point - 1]
-        folder = record.run_folder.relative_to(record.run_folder.parents[2])
+    folder = record.run_folder.relative_to(_described_in(record).parent)
     overridden = tuple({**values["set"], **own, **dict(request.overrides)}.items())
     request = replace(request, overrides=overridden, engine=values["engine"])
     return assemble(
@@ -80,7 +85,8 @@ def _definitions(record: JobRecord, values: Mapping[str, Any], transport: Transp
         raise TransportError(f"{record.run_folder / lost[0]}: is gone: {record.name} cannot be gone on with")
     deeper = "../" * within.count("/")
     texts = {name: (data or b"").decode() for name, data in zip(names, found, strict=True)}
-    return {name: written.replace(f"../../{deeper}data/", "../../data/") for name, written in texts.items()}
+    before, now = f"../../{deeper}{digest.DATA}/", f"../../{digest.DATA}/"
+    return {name: written.replace(before, now) for name, written in texts.items()}
 
 
 def _settled(resources: Mapping[str, Any], request: JobRequest, cluster: Cluster) -> limits.Settled:

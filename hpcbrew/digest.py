@@ -12,6 +12,8 @@ from hpcbrew.errors import ManifestError
 from hpcbrew.manifest import Item
 
 LARGE = 64 * 2**20
+DATA = PurePosixPath("data")
+"""Where all that is shipped lies, below a cluster's scratch folder."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +51,7 @@ def place(measured: Measured) -> PurePosixPath:
     """
     item = measured.item
     suffix = "" if item.members else item.path.suffix
-    return PurePosixPath("data") / f"{measured.digest[:32]}{suffix}" / f"{'files' if item.members else 'file'}{suffix}"
+    return DATA / f"{measured.digest[:32]}{suffix}" / f"{'files' if item.members else 'file'}{suffix}"
 
 
 def _digest(path: Path) -> str:

@@ -19,7 +19,7 @@ from engine.layers.python import surfaced
 from engine.parallel import Team
 from engine.proto import caffe_pb2 as pb
 from engine.solver import checkpoint, nan, schedules, settings, snapshot, step, updates
-from engine.solver.agreement import agreed
+from engine.solver.agreement import NUMBERED, agreed
 from engine.solver.batches import Batches
 from engine.solver.extras import Extras, Watch
 from engine.solver.gradients import Rates, Settings
@@ -36,10 +36,6 @@ Array = jax.Array
 
 IN_FLIGHT = 2
 """Iterations that the device may lie behind: enough to keep it busy; few, to stop at once and to hold few batches."""
-
-
-ENDS = (None, Request.STOP, Request.YIELD)
-"""What may end a run, numbered for the processes of several nodes to tell each other."""
 
 
 class Outcome(enum.Enum):
@@ -252,9 +248,9 @@ class Solver:
         """Tests every test net, on the root; what comes of it counts for all."""
         if self.team.root:
             self._test_all()
-        ended = ENDS.index(self._ended_by)
+        ended = NUMBERED.index(self._ended_by)
         self.current_step, ended = self.team.root_says(self.current_step, ended)
-        self._ended_by = ENDS[ended]
+        self._ended_by = NUMBERED[ended]
 
     def _test_all(self) -> None:
         """On test_iter batches of each net's data. A test that is interrupted is as if it had not begun."""
