@@ -9,6 +9,8 @@ import pytest
 
 from engine.proto import caffe_pb2 as pb
 
+sys.path.insert(0, str(Path(__file__).parent / "transports"))  # sshd.py, a real server, serves tests of all folders
+
 NET = """
 name: "Tiny"
 layer { name: "in" type: "Data" top: "data" top: "label" include { phase: TRAIN }

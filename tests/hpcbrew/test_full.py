@@ -1,12 +1,11 @@
 """A disk that is full in the middle of things: on the cluster, and here."""
 
-import importlib.util
 import os
 import subprocess
-import sys
 from pathlib import Path, PurePosixPath
 
 import pytest
+import sshd
 
 from hpcbrew import cluster, digest, fetch, full, handover, limits, prepare, room
 from hpcbrew import ship as shipping
@@ -21,13 +20,6 @@ from hpcbrew.schedulers import pbs_jobs
 from hpcbrew.transports.local import Local
 from hpcbrew.transports.ssh import Ssh
 from hpcbrew.transports.ssh_login import Unattended
-
-_spec = importlib.util.spec_from_file_location("sshd", Path(__file__).parent / "transports" / "sshd.py")
-assert _spec is not None
-assert _spec.loader is not None
-sshd = importlib.util.module_from_spec(_spec)
-sys.modules["sshd"] = sshd
-_spec.loader.exec_module(sshd)
 
 
 def fill(disk: Path) -> None:

@@ -1,12 +1,11 @@
 """A plan carried out behind a real SSH server whose qsub and qstat are scripts."""
 
-import importlib.util
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 import pytest
+import sshd
 
 from hpcbrew import handover, runfolder, watch
 from hpcbrew.address import Address
@@ -19,13 +18,6 @@ from hpcbrew.transports import talk
 from hpcbrew.transports.ssh import Ssh
 from hpcbrew.transports.ssh_login import Unattended
 from hpcbrew.watch import Site
-
-_spec = importlib.util.spec_from_file_location("sshd", Path(__file__).parent / "transports" / "sshd.py")
-assert _spec is not None
-assert _spec.loader is not None
-sshd = importlib.util.module_from_spec(_spec)
-sys.modules["sshd"] = sshd
-_spec.loader.exec_module(sshd)
 
 SLEEP = "echo $$ >>~/asked; exec sleep 300"
 

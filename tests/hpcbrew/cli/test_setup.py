@@ -18,6 +18,7 @@ from typing import Any
 import click
 import pip
 import pytest
+import sshd
 
 from hpcbrew.cli import cluster as cluster_command
 from hpcbrew.cli import setup as setup_command
@@ -36,7 +37,6 @@ def _module(name: str, path: Path):
     return module
 
 
-sshd = _module("sshd", Path(__file__).parents[1] / "transports" / "sshd.py")
 standin = _module("standin", Path(__file__).parents[1] / "pbs" / "standin.py")
 stub = _module("wheel_stub", Path(__file__).parents[1] / "setup" / "test_wheel.py").stub
 

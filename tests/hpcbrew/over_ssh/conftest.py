@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-sys.path[:0] = [str(Path(__file__).parents[1] / "transports"), str(Path(__file__).parents[1] / "pbs")]
+sys.path.insert(0, str(Path(__file__).parents[1] / "pbs"))
 sys.path.insert(0, str(Path(__file__).parent))
 pytest.register_assert_rewrite("there")
 

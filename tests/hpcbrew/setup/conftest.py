@@ -6,7 +6,6 @@ import pytest
 
 from hpcbrew.transports.local import Local
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "transports"))
 sys.path.insert(0, str(Path(__file__).parent))
 
 
