@@ -5,7 +5,7 @@ import subprocess
 from pathlib import Path, PurePosixPath
 
 import pytest
-import sshd
+from support import sshd
 
 from hpcbrew import cluster, digest, fetch, full, handover, limits, prepare, room
 from hpcbrew import ship as shipping

@@ -1,14 +1,15 @@
 from collections.abc import Sequence
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 
 import pytest
+from support.captures import FOLDER as CAPTURES
 
 from hpcbrew.answer import Answer
 from hpcbrew.errors import SchedulerError
 from hpcbrew.poll import poll
 from hpcbrew.schedulers.pbs import Pbs
 
-RUNNING = (Path(__file__).parent / "captures" / "running_f.txt").read_text()
+RUNNING = (CAPTURES / "running_f.txt").read_text()
 NO_HISTORY = Answer(36, err="qstat: PBS is not configured to maintain job history\n")
 DOWN = Answer(255, err="qstat: cannot connect to server pbs01 (errno=15010)\n")
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 import pytest
-import sshd
+from support import sshd
 
 from hpcbrew import handover, runfolder, watch
 from hpcbrew.address import Address

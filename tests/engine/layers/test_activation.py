@@ -5,7 +5,7 @@ import logging
 import jax
 import numpy as np
 import pytest
-from harness import Case, Cases, check_refused, net_of, slopes
+from support.layer_cases import Case, Cases, check_refused, net_of, slopes
 
 from engine.proto import caffe_pb2 as pb
 

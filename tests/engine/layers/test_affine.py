@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from harness import Case, Cases, check_refused
+from support.layer_cases import Case, Cases, check_refused
 
 X = {"x": (2, 3, 4, 5)}
 SCALE = 'type: "Scale" scale_param'

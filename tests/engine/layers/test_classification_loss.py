@@ -3,7 +3,7 @@
 import jax
 import numpy as np
 import pytest
-from harness import Case, Cases, assert_close, check_formula, check_refused, net_of, slopes
+from support.layer_cases import Case, Cases, assert_close, check_formula, check_refused, net_of, slopes
 
 from engine.errors import LayerError
 from engine.layers.base import LabelBounds

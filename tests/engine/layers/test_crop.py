@@ -1,7 +1,7 @@
 """Crop, against slices."""
 
 import pytest
-from harness import Case, check_export, check_formula, check_gradient, check_refused
+from support.layer_cases import Case, check_export, check_formula, check_gradient, check_refused
 
 X = (2, 3, 6, 5)
 CASES = [

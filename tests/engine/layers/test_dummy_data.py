@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from harness import check_refused
+from support.layer_cases import check_refused
 
 from engine.net import Net
 from engine.proto import caffe_pb2 as pb

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from harness import Case, Cases, check_refused, slopes
+from support.layer_cases import Case, Cases, check_refused, slopes
 
 TWO = {"a": (2, 3, 4), "b": (2, 3, 4)}
 THREE = {**TWO, "c": (2, 3, 4)}

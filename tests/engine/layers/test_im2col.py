@@ -4,7 +4,7 @@ from itertools import product
 
 import numpy as np
 import pytest
-from harness import Case, check_export, check_formula, check_gradient, check_refused
+from support.layer_cases import Case, check_export, check_formula, check_gradient, check_refused
 
 
 def columns(kernel, stride, pad, dilation):

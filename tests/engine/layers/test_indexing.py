@@ -3,7 +3,7 @@
 import jax
 import numpy as np
 import pytest
-from harness import Case, assert_close, check_export, check_formula, check_gradient, check_refused, net_of
+from support.layer_cases import Case, assert_close, check_export, check_formula, check_gradient, check_refused, net_of
 
 from engine.errors import LayerError
 

@@ -1,7 +1,7 @@
 """InnerProduct."""
 
 import pytest
-from harness import Case, Cases, check_refused
+from support.layer_cases import Case, Cases, check_refused
 
 X = {"x": (2, 3, 4)}
 OF = 'type: "InnerProduct" inner_product_param {{ {} }}'.format

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from harness import Case, check_export, check_formula, check_gradient, check_refused
+from support.layer_cases import Case, check_export, check_formula, check_gradient, check_refused
 
 
 def across(size, alpha, beta, k):

@@ -3,7 +3,7 @@
 import jax
 import numpy as np
 import pytest
-from harness import Case, Cases, assert_close, check_refused, slopes
+from support.layer_cases import Case, Cases, assert_close, check_refused, slopes
 
 from engine.proto import caffe_pb2 as pb
 

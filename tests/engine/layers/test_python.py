@@ -5,7 +5,7 @@ import sys
 import jax
 import numpy as np
 import pytest
-from harness import assert_close, check_refused, net_of
+from support.layer_cases import assert_close, check_refused, net_of
 
 from engine.errors import LayerError
 from engine.layers.python import surfaced

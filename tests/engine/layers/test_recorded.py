@@ -1,7 +1,7 @@
 """Every recorded case: tops, state and gradients as BVLC Caffe 1.0 computed them."""
 
 import pytest
-from harness import GOLDEN, check_recorded
+from support.layer_cases import GOLDEN, check_recorded
 
 
 @pytest.mark.parametrize("name", sorted(path.stem for path in GOLDEN.glob("*.npz")))

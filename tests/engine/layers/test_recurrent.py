@@ -3,7 +3,7 @@
 import jax
 import numpy as np
 import pytest
-from harness import Case, assert_close, check_export, check_formula, check_gradient, check_refused, net_of
+from support.layer_cases import Case, assert_close, check_export, check_formula, check_gradient, check_refused, net_of
 
 T, N, F, S, D = 4, 2, 3, 6, 5
 CONT = np.array([[0, 1], [1, 1], [1, 0], [1, 1]], float)

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from harness import Case, Cases, check_refused, slopes
+from support.layer_cases import Case, Cases, check_refused, slopes
 
 X = {"x": (2, 3, 4)}
 TIES = np.array([[1.0, 3, 3, 0], [2, 2, 2, 2]])

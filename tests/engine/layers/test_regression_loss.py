@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from harness import Case, assert_close, check_export, check_formula, check_gradient, check_refused, slopes
+from support.layer_cases import Case, assert_close, check_export, check_formula, check_gradient, check_refused, slopes
 
 AB = {"a": (3, 4), "b": (3, 4)}
 TARGETS = np.array([[0, 1, 0.3], [9, 1, 0]])

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from harness import Case, Cases, check_refused, net_of
+from support.layer_cases import Case, Cases, check_refused, net_of
 
 from engine.errors import LayerError
 

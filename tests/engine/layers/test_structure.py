@@ -3,7 +3,7 @@
 import jax
 import numpy as np
 import pytest
-from harness import Case, check_export, check_formula, check_gradient, check_refused, net_of
+from support.layer_cases import Case, check_export, check_formula, check_gradient, check_refused, net_of
 
 from engine.net import Net
 from engine.proto import caffe_pb2 as pb

@@ -1,6 +1,5 @@
 """The whole way to a cluster behind a real SSH server, by the commands that a user types."""
 
-import importlib.util
 import json
 import os
 import re
@@ -18,27 +17,14 @@ from typing import Any
 import click
 import pip
 import pytest
-import sshd
+from support import sshd, standin
+from support.wheels import stub
 
 from hpcbrew.cli import cluster as cluster_command
 from hpcbrew.cli import setup as setup_command
 from hpcbrew.errors import TransportError
 from hpcbrew.setup import engine
 from hpcbrew.setup import wheel as wheels
-
-
-def _module(name: str, path: Path):
-    spec = importlib.util.spec_from_file_location(name, path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-standin = _module("standin", Path(__file__).parents[1] / "pbs" / "standin.py")
-stub = _module("wheel_stub", Path(__file__).parents[1] / "setup" / "test_wheel.py").stub
 
 # A Python whose virtual environments find pip instead of installing it: that takes ten times as long as all the rest.
 PYTHON = """

@@ -3,16 +3,16 @@
 import csv
 import re
 from collections import Counter
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 
 import pytest
+from support.captures import FOLDER as CAPTURES
 
 from hpcbrew.answer import Answer
 from hpcbrew.errors import SchedulerError
 from hpcbrew.job import JobState
 from hpcbrew.schedulers.pbs import Pbs
 
-CAPTURES = Path(__file__).parents[1] / "captures"
 with (CAPTURES / "INDEX.tsv").open() as index:
     INDEX = {row["name"]: row for row in csv.DictReader(index, delimiter="\t")}
 

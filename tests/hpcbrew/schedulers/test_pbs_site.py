@@ -1,16 +1,15 @@
 """What a real OpenPBS 23.06 says of itself, and what other versions are known to say."""
 
 import csv
-from pathlib import Path
 
 import pytest
+from support.captures import FOLDER as CAPTURES
 
 from hpcbrew.answer import Answer
 from hpcbrew.errors import SchedulerError
 from hpcbrew.schedulers import pbs_site
 from hpcbrew.schedulers.pbs_site import Node, Product
 
-CAPTURES = Path(__file__).parents[1] / "captures"
 with (CAPTURES / "INDEX.tsv").open() as index:
     INDEX = {row["name"]: row for row in csv.DictReader(index, delimiter="\t")}
 

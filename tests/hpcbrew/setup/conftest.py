@@ -1,12 +1,9 @@
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from hpcbrew.transports.local import Local
-
-sys.path.insert(0, str(Path(__file__).parent))
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from pathlib import Path, PurePosixPath
 
 import pip
 import pytest
-from test_wheel import stub
+from support.wheels import stub
 
 from hpcbrew import cluster
 from hpcbrew.cluster import Cluster

@@ -1,11 +1,9 @@
-from pathlib import Path
-
 import pytest
+from support.captures import FOLDER as CAPTURES
 
 from hpcbrew import cluster
 from hpcbrew.setup import kind
 
-CAPTURES = Path(__file__).parents[1] / "captures"
 GENERIC = cluster.load("openpbs")
 WITHOUT = """pbs02
      state = free

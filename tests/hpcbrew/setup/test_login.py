@@ -5,10 +5,9 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
-import login_server
 import pytest
-import sshd
-from login_server import CODE, PASSWORD, LoginServer
+from support import login_server, sshd
+from support.login_server import CODE, PASSWORD, LoginServer
 
 from hpcbrew.errors import LoginRefused, TransportError
 from hpcbrew.setup import keys

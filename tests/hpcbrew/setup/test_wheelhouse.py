@@ -4,7 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from test_wheel import stub
+from support.wheels import stub
 
 from hpcbrew.answer import Answer
 from hpcbrew.errors import RequestError, TransportError

@@ -1,7 +1,7 @@
 from collections.abc import Iterator
 
 import pytest
-import sshd
+from support import sshd
 
 
 @pytest.fixture(scope="module")

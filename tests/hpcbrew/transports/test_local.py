@@ -1,7 +1,7 @@
 from pathlib import Path, PurePosixPath
 
 import pytest
-import sshd
+from support import sshd
 
 from hpcbrew.errors import TransportError, Unanswered
 from hpcbrew.transports.local import Local

@@ -9,7 +9,7 @@ from pathlib import Path, PurePosixPath
 from types import SimpleNamespace
 
 import pytest
-import sshd
+from support import sshd
 
 from hpcbrew.answer import Answer
 from hpcbrew.errors import TransportError, Unanswered

@@ -1,7 +1,7 @@
 import subprocess
 
 import pytest
-import sshd
+from support import sshd
 
 from hpcbrew.errors import TransportError
 from hpcbrew.transports import ssh_login

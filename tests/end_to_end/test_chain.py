@@ -1,0 +1,132 @@
+"""Chains: the script as submitted, around an engine that does as its test says."""
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from support.remote import There
+
+from hpcbrew import change, dependency
+from hpcbrew.errors import RequestError
+from hpcbrew.job import After, JobRecord, JobState
+
+# Each run takes a line of `runs`: an exit status and the snapshot that it leaves; it notes how it was called.
+ENGINE = """
+cd "{folder}"
+read -r status iteration <runs
+sed -i 1d runs
+printf '%s\\n' "$*" >>calls
+[[ -z $iteration ]] || touch "$OLDPWD/snapshots/tiny_iter_$iteration.solverstate"
+[[ $status != killed ]] || kill -9 $PPID
+[[ $status != sleep ]] || sleep 600
+exit "$status"
+"""
+
+
+@dataclass
+class Chains:
+    """Submits chains of the model; `runs` says how each run of the engine ends."""
+
+    there: There
+    folder: Path
+    model: Path
+
+    def submit(self, *runs: str, **request: object) -> JobRecord:
+        (self.folder / "runs").write_text("".join(f"{run}\n" for run in runs))
+        return self.there.submit(self.model, **request)
+
+    def ended(self, record: JobRecord) -> JobRecord:
+        states = (JobState.DONE, JobState.FAILED, JobState.OUT_OF_WALLTIME, JobState.CANCELLED, JobState.LOST)
+        return self.there.until(*states, record=record).record
+
+    @property
+    def calls(self) -> list[str]:
+        path = self.folder / "calls"
+        return path.read_text().splitlines() if path.exists() else []
+
+
+@pytest.fixture
+def chains(named: There, tmp_path: Path, model: Path) -> Chains:
+    folder = tmp_path / "engine"
+    folder.mkdir()
+    named.engine(ENGINE.format(folder=folder))
+    return Chains(named, folder, model)
+
+
+FIRST, AGAIN = "train -solver solver.prototxt", "train -solver solver.prototxt -snapshot auto"
+
+
+def test_each_link_goes_on_from_the_last_snapshot_until_one_has_finished(chains: Chains) -> None:
+    record = chains.submit("75 10", "75 20", "0 30", links=None)
+    assert chains.ended(record).standing.state is JobState.DONE
+    assert chains.calls == [FIRST, AGAIN, AGAIN]
+    log = (Path(record.run_folder) / "links.log").read_text().splitlines()
+    assert [line.split(" ", 1)[1] for line in log] == [
+        "75 tiny_iter_10.solverstate", "75 tiny_iter_20.solverstate", "0 tiny_iter_30.solverstate"
+    ]  # fmt: skip
+
+
+def test_a_chain_of_two_stops_after_two(chains: Chains) -> None:
+    record = chains.ended(chains.submit("75 10", "75 20", "0 30", links=2))
+    assert record.standing.state is JobState.OUT_OF_WALLTIME
+    assert "hpcbrew resume" in record.standing.reason
+    assert len(chains.calls) == 2
+
+
+@pytest.mark.parametrize("end", ["3", "killed"])
+def test_a_link_that_fails_twice_at_the_same_place_stops_the_chain(chains: Chains, end: str) -> None:
+    record = chains.ended(chains.submit("75 10", end, end, "0 30", links=None))
+    assert record.standing.state is JobState.FAILED
+    assert len(chains.calls) == 3
+
+
+def test_a_failure_that_does_not_come_again_is_got_over(chains: Chains) -> None:
+    record = chains.submit("3 10", "3 20", "0 30", links=None)
+    assert chains.ended(record).standing.state is JobState.DONE
+
+
+def test_a_chain_that_has_ended_leaves_no_job_behind(chains: Chains) -> None:
+    chains.ended(chains.submit("75 10", "0 20", links=None))
+    end = time.monotonic() + 30
+    while chains.there.pbs.run("qstat").stdout:
+        assert time.monotonic() < end
+    assert len(chains.calls) == 2
+
+
+def test_noise_on_qsub_s_output_breaks_no_chain(chains: Chains) -> None:
+    chains.there.pbs.configure(noise={"qsub": "Checking your budget ...\n"})
+    record = chains.submit("75 10", "0 20", links=None)
+    assert record.id == "1.pbs01"
+    assert chains.ended(record).standing.state is JobState.DONE
+    end = time.monotonic() + 30
+    while chains.there.pbs.run("qstat").stdout:
+        assert time.monotonic() < end
+    assert chains.there.pbs.shown("3")["substate"] == "91"  # the link that was no longer needed was deleted
+
+
+def test_a_cancelled_chain_starts_no_further_link(chains: Chains) -> None:
+    record = chains.submit("sleep", "0", links=None)
+    chains.there.until(JobState.RUNNING, record=record)
+    while not chains.calls:
+        time.sleep(0.1)
+    seen = chains.there.look(record)
+    assert (len(seen.live), seen.record.standing.reason) == (2, "link 1 of 2")
+    assert change.cancel(record, chains.there.ledger) == "cancelled"
+    assert chains.ended(chains.there.ledger.find(record.token)).standing.state is JobState.CANCELLED
+    assert len(chains.calls) == 1
+
+
+def test_a_job_after_another_waits_for_it(chains: Chains) -> None:
+    there = chains.there
+    first = chains.submit("sleep")
+    after = dependency.after(first.token, first.address, there.ledger)
+    assert after == After(first.id or "", "tiny")
+    second = chains.submit("sleep", after=after, name="second")
+    seen = there.until(JobState.WAITING, record=second)
+    assert seen.record.standing.reason == f"for {first.id} to end well"
+    change.cancel(first, there.ledger)
+    there.until(JobState.NEVER_RAN, record=second)
+    there.until(JobState.CANCELLED, record=there.ledger.find(first.token))
+    with pytest.raises(RequestError, match="ended and is not done"):
+        dependency.after(first.token, first.address, there.ledger)

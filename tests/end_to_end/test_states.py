@@ -1,0 +1,137 @@
+"""What becomes of a job, as hpcbrew tells it: by the text form of qstat, over a real SSH connection."""
+
+from pathlib import Path
+
+import pytest
+from support.remote import There
+
+from hpcbrew import change, dependency, watch
+from hpcbrew.errors import RequestError
+from hpcbrew.job import After, JobRecord, JobState
+
+RUNS = "touch started; for i in $(seq 600); do sleep 0.1; [[ ! -e go ]] || exit 0; done"
+
+
+def started(there: There, record: JobRecord) -> None:
+    """Until its engine is at work, as no scheduler can tell."""
+    while not (Path(record.run_folder) / "started").exists():
+        there.look(record)
+
+
+def test_a_job_is_queued_held_released_runs_and_is_done(named: There, model: Path) -> None:
+    named.engine(RUNS)
+    named.pbs.configure(ncpus=4)
+    first, second = named.submit(model, name="first"), named.submit(model, name="second")
+    named.until(JobState.RUNNING, record=first)
+    queued = named.look(second).record.standing
+    assert (queued.state, queued.reason) == (JobState.QUEUED, "waits for cores: it asks for 4, and 0 of 4 are free")
+
+    assert change.hold(second, named.ledger) == "held"
+    held = named.look(second).record.standing
+    assert held.state is JobState.HELD
+    assert held.reason.startswith("held by ")
+    with pytest.raises(RequestError, match="only a job that waits can be held"):
+        change.hold(first, named.ledger)
+
+    started(named, first)
+    (Path(first.run_folder) / "go").touch()
+    named.until(JobState.DONE, record=first)
+    assert named.look(second).record.standing.state is JobState.HELD
+    assert change.release(second, named.ledger) == "released"
+    named.until(JobState.RUNNING, record=second)
+    (Path(second.run_folder) / "go").touch()
+    named.until(JobState.DONE, record=second)
+
+
+@pytest.mark.parametrize("when", ["queued", "held", "running"])
+def test_a_job_is_cancelled(named: There, model: Path, when: str) -> None:
+    named.engine(RUNS)
+    named.pbs.configure(ncpus=8 if when == "running" else 1)
+    record = named.submit(model)
+    if when == "running":
+        named.until(JobState.RUNNING)
+        started(named, record)
+    elif when == "held":
+        change.hold(record, named.ledger)
+    assert change.cancel(record, named.ledger) == "cancelled"
+    ended = named.until(JobState.CANCELLED).record
+    assert change.cancel(ended, named.ledger) == "has ended already: cancelled"
+
+
+@pytest.mark.parametrize(
+    ("body", "reason", "status"),
+    [
+        ("exit 3", "exit status 3", 3),
+        ("kill -9 $$", "killed by SIGKILL; memory running out is the usual cause", 137),
+        ("kill -9 $PPID", "killed by SIGKILL; memory running out is the usual cause", 137),
+        ("no_such_command", "exit status 127: a command was not found", 127),
+    ],
+)
+def test_a_job_fails(there: There, model: Path, body: str, reason: str, status: int) -> None:
+    there.engine(body)
+    there.submit(model)
+    standing = there.until(JobState.FAILED).record.standing
+    assert (standing.reason, standing.exit_status) == (reason, status)
+
+
+def test_a_job_that_ignores_its_deadline_is_killed_at_its_walltime(there: There, model: Path) -> None:
+    there.engine("trap '' TERM; sleep 60; sleep 60")
+    record = there.submit(model, walltime=1)
+    standing = there.until(JobState.OUT_OF_WALLTIME).record.standing
+    assert standing.reason == "ran longer than its walltime"
+    said = there.transport.read(record.run_folder / "scheduler.log") or b""
+    assert b"=>> PBS: job killed: walltime 2 exceeded limit 1" in said
+
+
+def test_a_job_waits_for_another_and_never_runs_where_that_fails(named: There, model: Path) -> None:
+    named.engine(f"{RUNS}; exit 3".replace("exit 0", "exit 3"))
+    first = named.submit(model, name="first")
+    after = dependency.after(first.token, first.address, named.ledger)
+    assert after == After(first.id or "", "first")
+    second = named.submit(model, name="second", after=after)
+    waiting = named.look(second).record.standing
+    assert (waiting.state, waiting.reason) == (JobState.WAITING, f"for {first.id} to end well")
+    started(named, first)
+    (Path(first.run_folder) / "go").touch()
+    never = named.until(JobState.NEVER_RAN, record=second).record.standing
+    assert never.reason == f"what it waited for never came: {first.id} to end well"
+
+
+def test_a_job_that_the_scheduler_has_forgotten_is_known_by_its_exit_record(there: There, model: Path) -> None:
+    there.engine("[[ $PWD == */well-* ]] || exit 3")
+    well, badly, gone = (there.submit(model, name=name) for name in ("well", "badly", "gone"))
+    for record in (well, badly, gone):
+        while not (Path(record.run_folder) / "exit.json").exists():
+            there.pbs.run("qstat")
+    while there.pbs.run("qstat").stdout:
+        pass
+    (Path(gone.run_folder) / "exit.json").unlink()
+    there.pbs.run("qdel", "-x", *(str(record.id) for record in (well, badly, gone)))
+    states = [there.look(record).record.standing for record in (well, badly, gone)]
+    assert [s.state for s in states] == [JobState.DONE, JobState.FAILED, JobState.LOST]
+    assert states[1].exit_status == 3
+
+
+def test_jobs_are_followed_where_the_site_keeps_no_history(named: There, model: Path) -> None:
+    named.pbs.configure(history=False)
+    named.engine(RUNS)
+    first, second = named.submit(model, name="first"), named.submit(model, name="second")
+    for record in (first, second):
+        named.until(JobState.RUNNING, record=record)
+        started(named, record)
+    (Path(first.run_folder) / "go").touch()
+    named.until(JobState.DONE, record=first)
+    change.cancel(second, named.ledger)
+    named.until(JobState.CANCELLED, record=named.ledger.find("second"))
+
+
+def test_one_unknown_job_hides_none_of_the_others(there: There, model: Path) -> None:
+    there.engine(RUNS)
+    gone, here = there.submit(model, name="gone"), there.submit(model, name="here")
+    there.pbs.run("qdel", str(gone.id))
+    while gone.id in there.pbs.run("qstat").stdout:
+        pass
+    there.pbs.run("qdel", "-x", str(gone.id))
+    seen = watch.look(there.site, [gone, here], there.ledger)
+    assert [w.record.standing.state for w in seen][1] is JobState.RUNNING
+    assert [w.trouble for w in seen] == ["", ""]

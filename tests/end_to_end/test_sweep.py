@@ -1,0 +1,76 @@
+"""A sweep is an array of jobs, each of which can be asked for; one that fails takes none of the others along."""
+
+import json
+from pathlib import Path
+
+from support.remote import There
+
+from hpcbrew import compare, limits, sweep
+from hpcbrew.digest import measure
+from hpcbrew.job import JobPlan, JobRecord, JobRequest, JobState
+from hpcbrew.machine import Machine
+
+ENGINE = """
+rate=$(sed -n 's/base_lr: //p' solver.prototxt)
+for i in 1 2 3; do
+    echo "{\\"phase\\": \\"train\\", \\"iteration\\": $i, \\"loss\\": $rate, \\"outputs\\": {}}" >>metrics.jsonl
+done
+echo '{"phase": "test", "net": 0, "iteration": 3, "loss": 1, "outputs": {"accuracy": 0.5}}' >>metrics.jsonl
+echo "{\\"iteration\\": 3, \\"max_iter\\": 3, \\"loss\\": $rate}" >progress.json
+[[ $rate != 0.5 ]]
+"""
+
+
+def planned(there: There, model: Path, *axes: str) -> JobPlan:
+    asked = JobRequest(model / "solver.prototxt", cpus=1)
+    settled = limits.settle(asked, there.profile, Machine(1, 0))
+    return sweep.plan(asked, there.profile, settled, sweep.points(axes), measure)
+
+
+def ended(there: There, record: JobRecord) -> JobRecord:
+    while not (record := there.look(record).record).standing.state.final:
+        pass
+    return record
+
+
+def test_a_sweep_is_an_array_whose_jobs_can_be_asked_for(there: There, model: Path) -> None:
+    there.engine("touch begun; while [ ! -e ../../go ]; do sleep 0.1; done; grep -q 'base_lr: 0.1' solver.prototxt")
+    record = there.send(planned(there, model, "base_lr=0.1,0.2"))
+    assert record.id == "1[].pbs01"
+    assert there.until(JobState.RUNNING).record.standing.reason == "2 running"
+    (Path(record.run_folder) / "go").touch()
+    ended(there, record)
+    both = [there.look(there.ledger.find(f"1[{n}]")).record.standing for n in (1, 2)]
+    assert [standing.state for standing in both] == [JobState.DONE, JobState.FAILED]
+    assert both[1].exit_status == 1
+
+
+def test_one_point_of_a_sweep_is_cancelled_and_the_others_go_on(there: There, model: Path) -> None:
+    there.engine("touch begun; while [ ! -e ../../go ]; do sleep 0.1; done")
+    record = there.send(planned(there, model, "base_lr=0.1,0.2"))
+    there.until(JobState.RUNNING)
+    there.pbs.run("qdel", "1[2]")
+    second = there.until(JobState.CANCELLED, record=there.ledger.find("1[2]")).record.standing
+    assert second.reason.startswith("deleted by ")
+    assert there.look(there.ledger.find("1[1]")).record.standing.state is JobState.RUNNING
+    (Path(record.run_folder) / "go").touch()
+    there.until(JobState.DONE, record=there.ledger.find("1[1]"))
+
+
+def test_a_sweep_runs_and_is_compared(named: There, model: Path, tmp_path: Path, hpcbrew) -> None:
+    named.engine(ENGINE)
+    record = ended(named, named.send(planned(named, model, "base_lr=0.25,0.5")))
+    assert (record.standing.state, record.standing.reason) == (JobState.FAILED, "at least one job of the array failed")
+    first, second = compare.rows([record], named.ledger)
+    assert (first.id, first.settings, first.state) == ("1[1].pbs01", {"base_lr": "0.25"}, JobState.DONE)
+    assert (first.iteration, first.loss, first.outputs) == (3, 0.25, {"accuracy": 0.5})
+    assert (second.state, second.losses) == (JobState.FAILED, [(1, 0.5), (2, 0.5), (3, 0.5)])
+    shown = hpcbrew("compare", "1", "--plot", tmp_path / "sweep.png")
+    assert shown.stdout.splitlines()[:2] == [
+        "ID          base_lr  STATE   ITERATION  LOSS  test accuracy",
+        "1[1].pbs01  0.25     done    3/3        0.25  0.5",
+    ]
+    assert (tmp_path / "sweep.png").read_bytes().startswith(b"\x89PNG")
+    (one,) = json.loads(hpcbrew("status", "1[2]", "--json").stdout)
+    assert (one["id"], one["state"], one["exit_status"]) == ("1[2].pbs01", "failed", 1)
+    assert "hpcbrew: job 1[2].pbs01" in hpcbrew("logs", "tiny[2]").stdout

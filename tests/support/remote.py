@@ -1,0 +1,115 @@
+"""A cluster behind a real SSH server, with a PBS of its own: the stand-in of tests/hpcbrew/pbs."""
+
+import contextlib
+import shlex
+import shutil
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from hpcbrew import cluster, limits, prepare, watch
+from hpcbrew.cluster import Cluster
+from hpcbrew.errors import TransportError
+from hpcbrew.job import JobPlan, JobRecord, JobRequest, JobState
+from hpcbrew.ledger import Ledger
+from hpcbrew.machine import Machine
+from hpcbrew.manifest import collect
+from hpcbrew.schedulers.pbs import Pbs
+from hpcbrew.submit import submit
+from hpcbrew.transports.ssh import Ssh
+from hpcbrew.transports.ssh_login import Unattended
+from hpcbrew.watch import Site, Watched
+from support import sshd, standin
+
+
+class Counted(Ssh):
+    """Counts round trips. `cut_after` names a word: the connection breaks once a command with it has run."""
+
+    trips = 0
+    cut_after: str | None = None
+    cut_now = False
+
+    def run(self, command, folder, **how):
+        self.cut_now = bool(self.cut_after) and self.cut_after in " ".join(command)
+        return super().run(command, folder, **how)
+
+    def _channel(self, command, *how):
+        self.trips += 1
+        answer = super()._channel(command, *how)
+        if self.cut_now:
+            self.cut_now, self.cut_after = False, None
+            self.close()
+            raise TransportError("cluster: the connection was cut", retryable=True)
+        return answer
+
+
+@dataclass
+class There:
+    """The cluster: its home on this machine, its PBS, and the way to it. `ssh` is a folder for PATH, with an ssh that
+    knows the cluster by name, for what connects by itself."""
+
+    home: Path
+    pbs: standin.Standin
+    transport: Counted
+    profile: Cluster
+    ledger: Ledger
+    cut: Callable[[], None]
+    ssh: Path
+
+    @property
+    def site(self) -> Site:
+        return Site(self.transport, Pbs())
+
+    def engine(self, body: str) -> None:
+        """In place of the engine, where the script around it is what is tested."""
+        caffe = self.home / "scratch" / "engine" / "bin" / "caffe"
+        caffe.write_text(f"#!/bin/bash\n{body}\n")
+        caffe.chmod(0o755)
+
+    def submit(self, model: Path, **request: object) -> JobRecord:
+        asked = JobRequest(model / "solver.prototxt", **request)  # type: ignore[arg-type]
+        plan = prepare.plan(asked, self.profile, collect(asked), limits.settle(asked, self.profile, Machine(1, 0)))
+        return self.send(plan)
+
+    def send(self, plan: JobPlan) -> JobRecord:
+        return submit(plan, "solver.prototxt", self.transport, Pbs(), self.ledger, lambda size: None)
+
+    def look(self, record: JobRecord) -> Watched:
+        return watch.look(self.site, [record], self.ledger)[0]
+
+    def until(self, *states: JobState, record: JobRecord | None = None) -> Watched:
+        """Looks until that job, or the newest, is in one of those states. The limit is for a test that fails."""
+        end = time.monotonic() + 120
+        while time.monotonic() < end:
+            watched = self.look(record or self.ledger.all()[-1])
+            if watched.record.standing.state in states:
+                return watched
+            assert not watched.record.standing.state.final, watched
+            time.sleep(0.1)
+        raise AssertionError(watched)
+
+
+@contextlib.contextmanager
+def serve(folder: Path) -> Iterator[There]:
+    """PBS is found by login shells only, and they print a greeting."""
+    home, here = folder / "there", folder / "ssh"
+    (home / "scratch" / "engine" / "bin").mkdir(parents=True)
+    (home / "scratch" / "engine" / "bin" / "python").symlink_to(sys.executable)
+    (home / ".bash_profile").write_text(f"export PATH={home}/bin:$PATH\necho Welcome to the cluster\n")
+    (folder / "sshd").mkdir()
+    here.mkdir()
+    with (
+        sshd.serve(folder / "sshd", f"SetEnv HOME={home}") as server,
+        standin.installed(home / "bin", folder / "pbs") as pbs,
+    ):
+        (here / "ssh").write_text(f'#!/bin/sh\nexec {shutil.which("ssh")} -F {server.config} "$@"\n')
+        (here / "ssh").chmod(0o755)
+        transport = Counted("cluster", Unattended(), server.resolve)
+        values = {**cluster.values("openpbs"), "name": "there", "host": "cluster", "gpus_per_node": 0}
+        profile = Cluster.model_validate(values)
+        there = There(home, pbs, transport, profile, Ledger(), server.cut, here)
+        there.engine(f'exec {shlex.quote(sys.executable)} -P -m engine.cli "$@"')
+        yield there
+        transport.close()
