@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
-from hpcbrew import places, quantity
+from hpcbrew import paths, units
 from hpcbrew.address import Address
 from hpcbrew.errors import ProfileError
 
@@ -66,8 +66,8 @@ Launcher = Annotated[
         "as pbsdsh -n {index} -- or ssh {host}",
     ),
 ]
-Seconds = Annotated[int, BeforeValidator(quantity.seconds)]
-Bytes = Annotated[int, BeforeValidator(quantity.size)]
+Seconds = Annotated[int, BeforeValidator(units.seconds)]
+Bytes = Annotated[int, BeforeValidator(units.size)]
 
 
 class _Part(BaseModel):
@@ -181,7 +181,7 @@ class Cluster(_Part):
 
 def folders() -> tuple[Path, Path]:
     """Where profiles are looked for: the user's own first, then those that ship with hpcbrew."""
-    return places.config_home() / "clusters", places.shipped("configs") / "clusters"
+    return paths.config_home() / "clusters", paths.shipped("configs") / "clusters"
 
 
 def available() -> dict[str, Path]:

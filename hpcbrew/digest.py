@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from hpcbrew import places
+from hpcbrew import paths
 from hpcbrew.errors import ManifestError
 from hpcbrew.manifest import Item
 
@@ -74,7 +74,7 @@ def _digest(path: Path) -> str:
 
 @contextlib.contextmanager
 def _kept() -> Iterator[sqlite3.Connection]:
-    file = places.data_home() / "digests.db"
+    file = paths.data_home() / "digests.db"
     file.parent.mkdir(parents=True, exist_ok=True)
     with contextlib.closing(sqlite3.connect(file, timeout=30)) as db, db:
         db.execute("CREATE TABLE IF NOT EXISTS digests(path PRIMARY KEY, size, mtime_ns, inode, sha256)")

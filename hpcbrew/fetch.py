@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path, PurePosixPath
 
 from engine.proto.files import replace
-from hpcbrew import full, runfolder
+from hpcbrew import full_disk, runfolder
 from hpcbrew.errors import RequestError, TransportError
 from hpcbrew.job import JobRecord
 from hpcbrew.manifest import SNAPSHOTS
@@ -64,7 +64,7 @@ def _written(target: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        again = full.remedy(error.strerror, "Make room on this machine, and fetch again: it goes on where it was")
+        again = full_disk.remedy(error.strerror, "Make room on this machine, and fetch again: it goes on where it was")
         raise TransportError(f"{target}: cannot be written: {error.strerror}{again}") from None
 
 

@@ -15,7 +15,7 @@ from hpcbrew.errors import TransportError
 from hpcbrew.job import JobRecord, JobState
 from hpcbrew.ledger import Ledger
 from hpcbrew.manifest import SNAPSHOTS
-from hpcbrew.quantity import clock
+from hpcbrew.units import clock
 from hpcbrew.watch import Site, Watched
 
 HERE, THERE = (0.5, 2.0), (5.0, 30.0)

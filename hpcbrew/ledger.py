@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path, PurePosixPath
 
-from hpcbrew import full, places, runfolder
+from hpcbrew import full_disk, paths, runfolder
 from hpcbrew.address import Address
 from hpcbrew.errors import LedgerError
 from hpcbrew.job import FINAL, JobRecord, JobState, Standing
@@ -33,7 +33,7 @@ class Ledger:
     """Safe with several processes at once: each change is one transaction, and waits up to 30 s for its turn."""
 
     def __init__(self, path: Path | None = None) -> None:
-        self.path = path or places.data_home() / "ledger.db"
+        self.path = path or paths.data_home() / "ledger.db"
         self._within: sqlite3.Connection | None = None
 
     @contextmanager
@@ -146,7 +146,7 @@ class Ledger:
                 db.close()
         except (sqlite3.Error, OSError) as error:
             said = error.strerror if isinstance(error, OSError) else error
-            remedy = full.remedy(str(said), full.HERE)
+            remedy = full_disk.remedy(str(said), full_disk.HERE)
             raise LedgerError(f"{self.path}: the ledger of jobs cannot be used: {said}{remedy}") from None
 
 

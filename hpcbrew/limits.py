@@ -8,7 +8,7 @@ from hpcbrew.cluster import WORD, WORDS, Cluster, GpuType, Queue
 from hpcbrew.errors import RequestError
 from hpcbrew.job import JobRequest
 from hpcbrew.machine import Machine
-from hpcbrew.quantity import clock
+from hpcbrew.units import clock
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from itertools import groupby
 
 from hpcbrew.job import JobPlan, Upload
-from hpcbrew.quantity import short_size
+from hpcbrew.units import short_size
 
 SHOWN = 8  # files of one folder that are listed one by one
 

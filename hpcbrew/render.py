@@ -6,7 +6,7 @@ from typing import Any
 
 from jinja2 import ChoiceLoader, Environment, FileSystemLoader, StrictUndefined, TemplateError
 
-from hpcbrew import places
+from hpcbrew import paths
 from hpcbrew.errors import ProfileError
 
 
@@ -14,10 +14,10 @@ def render(template: str, **values: Any) -> str:
     """The script that `template` gives. A template in the user's `templates/pbs` folder wins over a shipped one, and
     may extend it: `{% extends "shipped/job.pbs.j2" %}`. Raises ProfileError naming the template and its fault.
     """
-    shipped = FileSystemLoader(places.shipped("templates") / "pbs")
-    own = FileSystemLoader(places.config_home() / "templates" / "pbs")
+    shipped = FileSystemLoader(paths.shipped("templates") / "pbs")
+    own = FileSystemLoader(paths.config_home() / "templates" / "pbs")
     environment = Environment(
-        loader=ChoiceLoader([own, shipped, _Prefixed(places.shipped("templates") / "pbs")]),
+        loader=ChoiceLoader([own, shipped, _Prefixed(paths.shipped("templates") / "pbs")]),
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,

@@ -4,10 +4,10 @@ import re
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
-from hpcbrew import full
+from hpcbrew import full_disk
 from hpcbrew.errors import RequestError
-from hpcbrew.quantity import short_size
 from hpcbrew.transports import Transport
+from hpcbrew.units import short_size
 
 KIB, GIB = 2**10, 2**30
 LITTLE = 10 * GIB
@@ -68,8 +68,8 @@ def judge(size: int, folder: str, there: Room | None) -> str:
     free = f"{short_size(there.free)} of {short_size(there.total)} are free there ({there.bound})"
     if size > there.free:
         raise RequestError(
-            f"{folder}: {short_size(size)} are to be sent, and {free}: nothing was sent. {full.THERE}; or put another "
-            "scratch: into the profile"
+            f"{folder}: {short_size(size)} are to be sent, and {free}: nothing was sent. {full_disk.THERE}; or put "
+            "another scratch: into the profile"
         )
     if there.free - size < LITTLE:
         left = short_size(there.free - size)

@@ -4,7 +4,7 @@ import difflib
 from pathlib import Path
 
 from engine.proto import files
-from hpcbrew import places
+from hpcbrew import paths
 from hpcbrew.errors import ProfileError
 
 KEYS = {"cluster": "the cluster that commands use when --cluster is not given"}
@@ -12,7 +12,7 @@ KEYS = {"cluster": "the cluster that commands use when --cluster is not given"}
 
 def path() -> Path:
     """Where the settings are written."""
-    return places.config_home() / "config.yaml"
+    return paths.config_home() / "config.yaml"
 
 
 def read() -> dict[str, str]:

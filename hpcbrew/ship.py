@@ -15,9 +15,9 @@ from itertools import groupby
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
-from hpcbrew import full, room
-from hpcbrew.alone import alone
+from hpcbrew import full_disk, room
 from hpcbrew.errors import TransportError
+from hpcbrew.file_lock import exclusive
 from hpcbrew.job import Upload
 from hpcbrew.transports import Transport, talk
 
@@ -62,7 +62,7 @@ def ship(
         if warning := room.judge(needed, str(root), room.ask(transport, [str(root)]).get(str(root))):
             warn(warning)
     for folder, files in lacking:
-        with alone(folder.name) as waited:
+        with exclusive(folder.name) as waited:
             if waited and folder.name in transport.names(root / folder.parent):
                 progress(sum(u.size for u in files))
             else:
@@ -116,7 +116,7 @@ def _send(
         raise TransportError(f"{final}: did not arrive as it was sent, and was taken away again: {checked.words}")
     moved = transport.run(["mv", "-T", "--", str(part), str(final)], root, again=True)
     if moved.status != 0 and folder.name not in transport.names(final.parent):
-        raise TransportError(f"{final}: {moved.words}{full.remedy(moved.words)}")
+        raise TransportError(f"{final}: {moved.words}{full_disk.remedy(moved.words)}")
 
 
 def _send_chunks(chunks: list[tuple[PurePosixPath, Path, Chunk]], transport: Transport, progress: Progress) -> None:

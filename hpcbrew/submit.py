@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import PurePosixPath
 
-from hpcbrew import full, handover, recover
+from hpcbrew import full_disk, handover, recover
 from hpcbrew.errors import LedgerError, SchedulerError, TransportError, Unanswered
 from hpcbrew.job import JobPlan, JobRecord, JobState, Standing, Upload
 from hpcbrew.ledger import Ledger
@@ -84,7 +84,7 @@ def _hand_over(command: Sequence[str], folder: PurePosixPath, transport: Transpo
     for pause in PAUSES:
         answer = transport.run(command, folder, again=True)
         if answer.out.strip() == handover.NO_FOLDER:
-            raise TransportError(f"{folder}: cannot be written to: {answer.err.strip()}{full.remedy(answer.err)}")
+            raise TransportError(f"{folder}: cannot be written to: {answer.err.strip()}{full_disk.remedy(answer.err)}")
         if answer.out.strip() != handover.BEGUN:
             return scheduler.parse_submit(answer)
         time.sleep(pause)

@@ -3,12 +3,12 @@
 from collections.abc import Iterator, Sequence
 from pathlib import PurePosixPath
 
-from hpcbrew.answer import Answer
 from hpcbrew.check.finding import Checked, Finding, Mark
 from hpcbrew.cluster import Cluster
-from hpcbrew.quantity import clock
+from hpcbrew.command_result import Answer
 from hpcbrew.schedulers import pbs_site
 from hpcbrew.schedulers.pbs_site import Node, Queue
+from hpcbrew.units import clock
 
 
 def _ask(site: Checked, command: Sequence[str]) -> Answer:

@@ -6,8 +6,8 @@ from pathlib import PurePosixPath
 from hpcbrew import room
 from hpcbrew.check.finding import Checked, Finding, Mark
 from hpcbrew.errors import TransportError
-from hpcbrew.quantity import short_size
 from hpcbrew.room import GIB, Room
+from hpcbrew.units import short_size
 
 LITTLE = {"home": 1 * GIB, "scratch": room.LITTLE}  # a home folder only has to take a key and settings
 

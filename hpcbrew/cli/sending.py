@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from engine import login_node
-from hpcbrew import dependency, overrides, preview, quantity, watch
+from hpcbrew import dependency, overrides, preview, units, watch
 from hpcbrew import follow as following
 from hpcbrew.cli.arguments import complete_job, json_option
 from hpcbrew.cluster import Cluster
@@ -55,14 +55,14 @@ resource_options = _all(
     click.option("--gpus-per-node", type=POSITIVE, metavar="N", help="N GPUs on each node."),
     click.option("--gpu-type", metavar="TYPE", help="Which kind of GPU: see hpcbrew cluster show."),
     click.option("--cpus", type=POSITIVE, metavar="N", help="N cores on each node."),
-    click.option("--mem", callback=_parsed(quantity.size), metavar="SIZE", help="Memory of each node, as 24G."),
+    click.option("--mem", callback=_parsed(units.size), metavar="SIZE", help="Memory of each node, as 24G."),
     click.option(
         "--weights", type=PATH, multiple=True, help="Start from this .caffemodel. May be given several times."
     ),
 )
 
 queue_options = _all(
-    click.option("--walltime", callback=_parsed(quantity.seconds), metavar="TIME", help="HH:MM:SS, or 12h, or 90m."),
+    click.option("--walltime", callback=_parsed(units.seconds), metavar="TIME", help="HH:MM:SS, or 12h, or 90m."),
     click.option("--queue", help="The queue. Without it: the cluster's default."),
     click.option("--project", help="The project (account) that pays."),
     click.option("--after", metavar="JOB", shell_complete=complete_job, help="Start when that job has ended well."),

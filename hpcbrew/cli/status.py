@@ -10,8 +10,8 @@ from hpcbrew.address import Address
 from hpcbrew.cli.arguments import complete_job, json_option
 from hpcbrew.job import JobRecord, JobState
 from hpcbrew.ledger import Ledger
-from hpcbrew.quantity import clock
 from hpcbrew.runfolder import Progress
+from hpcbrew.units import clock
 from hpcbrew.watch import Site, Watched, refresh
 
 HERE, AWAY = 2, 15  # seconds between two looks of --watch: at this machine alone; at clusters

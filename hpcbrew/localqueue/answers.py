@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping
 
 from hpcbrew.localqueue.store import SUFFIX, Job
-from hpcbrew.quantity import clock
+from hpcbrew.units import clock
 
 
 def show(jobs: list[Job], members: Mapping[int, list[Job]]) -> str:

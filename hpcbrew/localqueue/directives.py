@@ -5,7 +5,7 @@ import shlex
 from collections.abc import Sequence
 from typing import Any
 
-from hpcbrew.quantity import seconds
+from hpcbrew.units import seconds
 
 
 class BadDirective(ValueError):

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
-from hpcbrew import places
+from hpcbrew import paths
 
 HISTORY = 14 * 24 * 3600  # seconds that a finished job is shown for: PBS's default
 SUFFIX = ".local"
@@ -69,7 +69,7 @@ class Job:
 
 def folder() -> Path:
     """Where the queue keeps its database, its locks and the scripts that were handed in."""
-    return places.data_home() / "queue"
+    return paths.data_home() / "queue"
 
 
 def script(seq: int) -> Path:

@@ -6,7 +6,7 @@ from hpcbrew import runfolder
 from hpcbrew.cluster import Cluster
 from hpcbrew.job import After
 from hpcbrew.limits import Settled
-from hpcbrew.quantity import clock, pbs_size
+from hpcbrew.units import clock, pbs_size
 
 
 def directives(

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Literal
 
-from hpcbrew.answer import Answer
+from hpcbrew.command_result import Answer
 from hpcbrew.errors import SchedulerError
 from hpcbrew.schedulers import pbs_jobs
 from hpcbrew.schedulers.pbs_jobs import JobView

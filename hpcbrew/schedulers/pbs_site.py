@@ -3,8 +3,8 @@
 import re
 from dataclasses import dataclass
 
-from hpcbrew import quantity
-from hpcbrew.answer import Answer
+from hpcbrew import units
+from hpcbrew.command_result import Answer
 from hpcbrew.errors import SchedulerError
 from hpcbrew.schedulers import pbs_attributes
 from hpcbrew.schedulers.pbs_attributes import Form
@@ -106,7 +106,7 @@ def _queue(name: str, values: dict[str, str]) -> Queue:
         name,
         values.get("enabled") == "True",
         values.get("started") == "True",
-        quantity.seconds(walltime) if walltime else None,
+        units.seconds(walltime) if walltime else None,
         _number(values.get("resources_max.nodect")),
         _number(values.get("resources_max.ngpus")),
         "; ".join(f"{kind} {values.get(f'acl_{kind}', 'none')}" for kind in kinds),

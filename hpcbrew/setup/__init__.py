@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from hpcbrew import transports
-from hpcbrew.alone import alone, busy
 from hpcbrew.cluster import Cluster
 from hpcbrew.errors import HostUnknown, HpcbrewError, LoginRefused, TransportError
+from hpcbrew.file_lock import busy, exclusive
 from hpcbrew.setup import engine, kind, scratch
 from hpcbrew.setup.engine import Moving, Wanted
 from hpcbrew.transports import Transport
@@ -48,7 +48,7 @@ def setup(
     work = f"setup-{cluster.name}"
     if busy(work):
         yield f"engine: another setup of {cluster.name} is at work on this machine: waiting for it to end"
-    with alone(work):
+    with exclusive(work):
         extra = yield from _step("engine", kind.choose(transport, cluster, gpus))
         yield from _step("engine", engine.install(transport, cluster, root, Wanted(extra, offline), moving))
     return transport

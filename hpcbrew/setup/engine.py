@@ -16,8 +16,8 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from hpcbrew.answer import Answer
 from hpcbrew.cluster import Cluster
+from hpcbrew.command_result import Answer
 from hpcbrew.errors import TransportError, Unanswered
 from hpcbrew.job import Upload
 from hpcbrew.plan import ENGINE

@@ -10,7 +10,7 @@ import socket
 from collections.abc import Iterator
 from pathlib import PurePosixPath
 
-from hpcbrew.answer import Answer
+from hpcbrew.command_result import Answer
 from hpcbrew.transports import Transport
 
 PATIENCE = 10 * 60.0

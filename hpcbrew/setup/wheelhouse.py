@@ -9,7 +9,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from hpcbrew.answer import Answer
+from hpcbrew.command_result import Answer
 from hpcbrew.errors import TransportError
 from hpcbrew.setup import wheel as wheels
 

@@ -6,7 +6,7 @@ from pathlib import Path, PurePosixPath
 from typing import Protocol
 
 from hpcbrew.address import Address
-from hpcbrew.answer import Answer
+from hpcbrew.command_result import Answer
 from hpcbrew.transports.local import Local
 
 

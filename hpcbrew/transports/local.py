@@ -8,9 +8,10 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
 from engine.proto.files import replace
-from hpcbrew import full, places
-from hpcbrew.answer import Answer
+from hpcbrew import full_disk
+from hpcbrew.command_result import Answer
 from hpcbrew.errors import TransportError, Unanswered
+from hpcbrew.paths import data_home
 from hpcbrew.transports import talk
 from hpcbrew.transports.talk import Heard
 
@@ -22,7 +23,7 @@ class Local:
 
     def root(self, pattern: str) -> PurePosixPath:
         """Without a `scratch` in the profile: the user's own data folder."""
-        expanded = os.path.expandvars(os.path.expanduser(pattern)) if pattern else str(places.data_home())  # noqa: PTH111
+        expanded = os.path.expandvars(os.path.expanduser(pattern)) if pattern else str(data_home())  # noqa: PTH111
         if unset := re.search(r"\$\w+", expanded):
             raise TransportError(f"scratch: {pattern}: {unset[0]} is not set")
         return PurePosixPath(Path(expanded).absolute())
@@ -118,7 +119,7 @@ class Local:
 
 def _words(error: OSError, path: Path) -> str:
     """What the system said, and of which file: `path` where it does not say so itself."""
-    return f"{error.strerror} ({error.filename or path}){full.remedy(error.strerror)}"
+    return f"{error.strerror} ({error.filename or path}){full_disk.remedy(error.strerror)}"
 
 
 def _write(path: Path, data: bytes) -> None:

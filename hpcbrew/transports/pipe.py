@@ -14,7 +14,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from hpcbrew.answer import Answer
+from hpcbrew.command_result import Answer
 from hpcbrew.errors import TransportError, Unanswered
 from hpcbrew.transports import talk
 from hpcbrew.transports.talk import Heard

@@ -10,8 +10,8 @@ from abc import abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
-from hpcbrew import full
-from hpcbrew.answer import Answer
+from hpcbrew import full_disk
+from hpcbrew.command_result import Answer
 from hpcbrew.errors import TransportError, Unanswered
 from hpcbrew.transports import talk
 from hpcbrew.transports.pipe import Pipe, as_text
@@ -190,7 +190,7 @@ class Shell(Pipe):
 
 
 def _words(answer: Answer) -> str:
-    return answer.words + full.remedy(answer.words)
+    return answer.words + full_disk.remedy(answer.words)
 
 
 def _expansion(pattern: str) -> str:

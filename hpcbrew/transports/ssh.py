@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 
 import paramiko
 
-from hpcbrew.answer import Answer
+from hpcbrew.command_result import Answer
 from hpcbrew.errors import TransportError
 from hpcbrew.transports import ssh_host, ssh_login, talk
 from hpcbrew.transports.shell import Shell

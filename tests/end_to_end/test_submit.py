@@ -9,7 +9,7 @@ import pytest
 from support.remote import There
 
 from hpcbrew import watch
-from hpcbrew.answer import Answer
+from hpcbrew.command_result import Answer
 from hpcbrew.errors import SchedulerError
 from hpcbrew.job import JobRecord, JobState, Standing
 

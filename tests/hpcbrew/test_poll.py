@@ -4,7 +4,7 @@ from pathlib import PurePosixPath
 import pytest
 from support.captures import FOLDER as CAPTURES
 
-from hpcbrew.answer import Answer
+from hpcbrew.command_result import Answer
 from hpcbrew.errors import SchedulerError
 from hpcbrew.poll import poll
 from hpcbrew.schedulers.pbs import Pbs

@@ -5,7 +5,7 @@ from pathlib import PurePosixPath
 import pytest
 
 from hpcbrew import recover
-from hpcbrew.answer import Answer
+from hpcbrew.command_result import Answer
 from hpcbrew.schedulers.pbs import Pbs
 
 

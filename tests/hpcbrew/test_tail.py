@@ -13,7 +13,7 @@ import pytest
 
 from hpcbrew import follow, tail, watch
 from hpcbrew.address import Address
-from hpcbrew.answer import Answer
+from hpcbrew.command_result import Answer
 from hpcbrew.errors import TransportError
 from hpcbrew.job import JobRecord, JobState, Standing
 from hpcbrew.ledger import Ledger

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from hpcbrew.answer import Answer
+from hpcbrew.command_result import Answer
 from hpcbrew.transports import ssh_host
 from hpcbrew.transports.ssh_host import SshHost
 

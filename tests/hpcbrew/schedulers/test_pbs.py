@@ -8,7 +8,7 @@ from pathlib import PurePosixPath
 import pytest
 from support.captures import FOLDER as CAPTURES
 
-from hpcbrew.answer import Answer
+from hpcbrew.command_result import Answer
 from hpcbrew.errors import SchedulerError
 from hpcbrew.job import JobState
 from hpcbrew.schedulers.pbs import Pbs

@@ -5,7 +5,7 @@ import csv
 import pytest
 from support.captures import FOLDER as CAPTURES
 
-from hpcbrew.answer import Answer
+from hpcbrew.command_result import Answer
 from hpcbrew.errors import SchedulerError
 from hpcbrew.schedulers import pbs_site
 from hpcbrew.schedulers.pbs_site import Node, Product

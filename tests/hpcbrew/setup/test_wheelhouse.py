@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from support.wheels import stub
 
-from hpcbrew.answer import Answer
+from hpcbrew.command_result import Answer
 from hpcbrew.errors import RequestError, TransportError
 from hpcbrew.setup import wheelhouse
 from hpcbrew.setup.wheelhouse import Target

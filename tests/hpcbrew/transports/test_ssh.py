@@ -11,7 +11,7 @@ from types import SimpleNamespace
 import pytest
 from support import sshd
 
-from hpcbrew.answer import Answer
+from hpcbrew.command_result import Answer
 from hpcbrew.errors import TransportError, Unanswered
 from hpcbrew.transports import pipe, shell, talk
 from hpcbrew.transports.openssh import OpenSsh

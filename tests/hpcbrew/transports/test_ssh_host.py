@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from hpcbrew.answer import Answer
+from hpcbrew.command_result import Answer
 from hpcbrew.errors import TransportError
 from hpcbrew.transports import ssh_host
 

@@ -5,12 +5,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import IO
 
-from hpcbrew import full, places
+from hpcbrew import full_disk, paths
 from hpcbrew.errors import TransportError
 
 
 @contextmanager
-def alone(what: str) -> Iterator[bool]:
+def exclusive(what: str) -> Iterator[bool]:
     """Waits until no other process is at `what`; gives whether there was one. Raises TransportError."""
     with _lock(what) as lock:
         waited = not _take(lock)
@@ -26,12 +26,12 @@ def busy(what: str) -> bool:
 
 
 def _lock(what: str) -> IO[bytes]:
-    path = places.data_home() / "locks" / what
+    path = paths.data_home() / "locks" / what
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         return path.open("wb")
     except OSError as error:
-        words = f"{error.strerror}{full.remedy(error.strerror, full.HERE)}"
+        words = f"{error.strerror}{full_disk.remedy(error.strerror, full_disk.HERE)}"
         raise TransportError(f"{path}: no lock can be put there: {words}") from None
 
 

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hpcbrew import quantity
+from hpcbrew import units
 
 
 @pytest.mark.parametrize(
@@ -18,33 +18,33 @@ from hpcbrew import quantity
     ],
 )
 def test_lengths_of_time_are_read_as_pbs_reads_them(text: str | int, expected: int) -> None:
-    assert quantity.seconds(text) == expected
+    assert units.seconds(text) == expected
 
 
 @pytest.mark.parametrize("text", ["", "abc", "0", "00:00:00", "-5", "1:2:3:4:5", "12h30", "1.5h"])
 def test_what_is_no_length_of_time_is_refused_by_name(text: str) -> None:
     with pytest.raises(ValueError, match="is no length of time"):
-        quantity.seconds(text)
+        units.seconds(text)
 
 
 @given(st.integers(1, 10**8))
 def test_a_clock_is_read_back(total: int) -> None:
-    assert quantity.seconds(quantity.clock(total)) == total
+    assert units.seconds(units.clock(total)) == total
 
 
 @pytest.mark.parametrize(
     ("text", "expected"), [("24G", 24 * 2**30), ("512mb", 512 * 2**20), ("90GB", 90 * 2**30), ("7", 7)]
 )
 def test_sizes(text: str, expected: int) -> None:
-    assert quantity.size(text) == expected
+    assert units.size(text) == expected
 
 
 @pytest.mark.parametrize("text", ["", "0", "24X", "lots", "8w", "-1G", "1.5G"])
 def test_what_is_no_size_is_refused_by_name(text: str) -> None:
     with pytest.raises(ValueError, match="is no size"):
-        quantity.size(text)
+        units.size(text)
 
 
 @given(st.integers(1, 2**50))
 def test_a_pbs_size_is_read_back(number: int) -> None:
-    assert quantity.size(quantity.pbs_size(number)) == number
+    assert units.size(units.pbs_size(number)) == number

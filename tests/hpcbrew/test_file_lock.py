@@ -3,8 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from hpcbrew.alone import alone, busy
 from hpcbrew.errors import TransportError
+from hpcbrew.file_lock import busy, exclusive
 
 
 def test_the_second_waits_and_knows_that_it_did() -> None:
@@ -12,11 +12,11 @@ def test_the_second_waits_and_knows_that_it_did() -> None:
 
     def second() -> None:
         begun.set()
-        with alone("it") as had_to:
+        with exclusive("it") as had_to:
             waited.append(had_to)
 
     assert not busy("it")
-    with alone("it") as had_to:
+    with exclusive("it") as had_to:
         assert busy("it")
         other = threading.Thread(target=second)
         other.start()
@@ -30,5 +30,5 @@ def test_the_second_waits_and_knows_that_it_did() -> None:
 def test_a_lock_that_cannot_be_put_anywhere_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "file").touch()
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "file"))
-    with pytest.raises(TransportError, match=f"{tmp_path}/file.*no lock can be put there"), alone("it"):
+    with pytest.raises(TransportError, match=f"{tmp_path}/file.*no lock can be put there"), exclusive("it"):
         pass

@@ -7,7 +7,7 @@ from pathlib import Path, PurePosixPath
 import pytest
 from support import sshd
 
-from hpcbrew import cluster, digest, fetch, full, handover, limits, prepare, room
+from hpcbrew import cluster, digest, fetch, full_disk, handover, limits, prepare, room
 from hpcbrew import ship as shipping
 from hpcbrew.address import Address
 from hpcbrew.errors import LedgerError, RequestError, TransportError
@@ -152,6 +152,6 @@ def test_digests_that_cannot_be_kept_are_found_anew(tmp_path: Path, monkeypatch:
 
 
 def test_other_troubles_get_no_remedy_for_full_disks() -> None:
-    assert full.remedy("dd: writing 'x': Disk quota exceeded")
-    assert not full.remedy("Permission denied")
-    assert not full.remedy(None)
+    assert full_disk.remedy("dd: writing 'x': Disk quota exceeded")
+    assert not full_disk.remedy("Permission denied")
+    assert not full_disk.remedy(None)
