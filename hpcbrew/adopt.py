@@ -4,7 +4,7 @@ import re
 from pathlib import PurePosixPath
 
 from hpcbrew import runfolder, watch
-from hpcbrew.cluster import Cluster
+from hpcbrew.clusters.profiles import Cluster
 from hpcbrew.errors import TransportError
 from hpcbrew.job import JobRecord, JobState, Standing
 from hpcbrew.ledger import Ledger

@@ -9,7 +9,7 @@ from typing import Any
 from engine.proto import caffe_pb2 as pb
 from engine.proto import text
 from hpcbrew import digest, limits, machine, overrides, runfolder
-from hpcbrew.cluster import Cluster
+from hpcbrew.clusters.profiles import Cluster
 from hpcbrew.errors import RequestError, TransportError
 from hpcbrew.job import JobPlan, JobRecord, JobRequest
 from hpcbrew.manifest import SNAPSHOTS, SOLVER

@@ -4,7 +4,7 @@ import difflib
 import re
 from dataclasses import dataclass
 
-from hpcbrew.cluster import WORD, WORDS, Cluster, GpuType, Queue
+from hpcbrew.clusters.profiles import WORD, WORDS, Cluster, GpuType, Queue
 from hpcbrew.errors import RequestError
 from hpcbrew.job import JobRequest
 from hpcbrew.machine import Machine

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import PurePosixPath
 
 from hpcbrew import digest, handover, limits, runfolder, schedulers
-from hpcbrew.cluster import Cluster, Module
+from hpcbrew.clusters.profiles import Cluster, Module
 from hpcbrew.digest import Measured
 from hpcbrew.errors import RequestError
 from hpcbrew.job import JobPlan, JobRequest, Upload

@@ -3,7 +3,7 @@
 import secrets
 
 from hpcbrew import plan as planning
-from hpcbrew.cluster import Cluster
+from hpcbrew.clusters.profiles import Cluster
 from hpcbrew.digest import measure
 from hpcbrew.job import JobPlan, JobRequest
 from hpcbrew.limits import Settled

@@ -7,7 +7,7 @@ from itertools import product
 from pathlib import PurePosixPath
 
 from hpcbrew import digest, overrides, runfolder
-from hpcbrew.cluster import Cluster
+from hpcbrew.clusters.profiles import Cluster
 from hpcbrew.digest import Measured
 from hpcbrew.errors import RequestError
 from hpcbrew.job import JobPlan, JobRequest

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from hpcbrew import transports
 from hpcbrew.check import entrance, scheduler, software, storage
 from hpcbrew.check.finding import Checked, Finding, Mark
-from hpcbrew.cluster import Cluster
+from hpcbrew.clusters.profiles import Cluster
 from hpcbrew.errors import HpcbrewError
 
 Check = Callable[[Checked], Iterator[Finding]]

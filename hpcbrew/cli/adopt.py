@@ -5,8 +5,8 @@ import json
 import click
 
 from hpcbrew import adopt as adopting
-from hpcbrew import cluster as clusters
 from hpcbrew.cli.arguments import cluster_option, json_option
+from hpcbrew.clusters import profiles
 from hpcbrew.ledger import Ledger
 
 
@@ -23,7 +23,7 @@ def command(cluster: str, as_json: bool) -> None:
       hpcbrew adopt --cluster iitd
       hpcbrew status --all
     """
-    found = [watched.record for watched in adopting.adopt(clusters.load(cluster), Ledger())]
+    found = [watched.record for watched in adopting.adopt(profiles.load(cluster), Ledger())]
     if as_json:
         click.echo(json.dumps([record.as_json() for record in found], indent=2))
         return

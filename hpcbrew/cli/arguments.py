@@ -15,9 +15,9 @@ def complete_job(ctx: click.Context, parameter: click.Parameter, incomplete: str
 
 def complete_cluster(ctx: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
     """Names of the clusters that have a profile."""
-    from hpcbrew import cluster  # noqa: PLC0415 - slow to import, and needed for completion only
+    from hpcbrew.clusters import profiles  # noqa: PLC0415 - slow to import, and needed for completion only
 
-    return [name for name in cluster.available() if name.startswith(incomplete)]
+    return [name for name in profiles.available() if name.startswith(incomplete)]
 
 
 def job_argument(**more: Any) -> Any:
@@ -26,9 +26,9 @@ def job_argument(**more: Any) -> Any:
 
 
 def _default_cluster(ctx: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
-    from hpcbrew import settings  # noqa: PLC0415 - beside its one use
+    from hpcbrew.clusters import user_settings  # noqa: PLC0415 - beside its one use
 
-    return value if value is not None or ctx.resilient_parsing else settings.default_cluster()
+    return value if value is not None or ctx.resilient_parsing else user_settings.default_cluster()
 
 
 cluster_option = click.option(

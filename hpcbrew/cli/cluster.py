@@ -7,8 +7,8 @@ from dataclasses import asdict
 import click
 import yaml
 
-from hpcbrew import cluster, profile_writer
 from hpcbrew.cli.arguments import complete_cluster, json_option
+from hpcbrew.clusters import profile_writer, profiles
 from hpcbrew.errors import ProfileError
 
 
@@ -30,9 +30,9 @@ def command() -> None:
 def list_clusters(as_json: bool) -> None:
     """List the clusters that have a profile: your own, and those that ship with hpcbrew."""
     rows = []
-    for name, path in cluster.available().items():
+    for name, path in profiles.available().items():
         try:
-            profile = cluster.load(name)
+            profile = profiles.load(name)
             host, description = profile.host or "", profile.description
         except ProfileError as error:
             host, description = "", f"error: {error}"
@@ -50,12 +50,12 @@ def list_clusters(as_json: bool) -> None:
 @json_option
 def show(name: str, as_json: bool) -> None:
     """Show a cluster's profile as hpcbrew reads it, with what it extends merged in."""
-    cluster.load(name)
-    values = cluster.values(name)
+    profiles.load(name)
+    values = profiles.values(name)
     if as_json:
         click.echo(json.dumps(values, indent=2))
         return
-    click.echo(f"# {cluster.available()[name]}")
+    click.echo(f"# {profiles.available()[name]}")
     click.echo(yaml.safe_dump(values, sort_keys=False, default_flow_style=None), nl=False)
 
 
@@ -124,10 +124,11 @@ def check_cluster(name: str | None, as_json: bool) -> None:
       hpcbrew cluster check iitd
       hpcbrew cluster check --json
     """
-    from hpcbrew import check, settings  # noqa: PLC0415 - for this command alone
+    from hpcbrew import check  # noqa: PLC0415 - for this command alone
+    from hpcbrew.clusters import user_settings  # noqa: PLC0415 - for this command alone
 
     findings = []
-    for finding in check.check(cluster.load(name or settings.default_cluster())):
+    for finding in check.check(profiles.load(name or user_settings.default_cluster())):
         findings.append(finding)
         if not as_json:
             mark, found = click.style(finding.mark, fg=COLOURS[finding.mark]), "; ".join(finding.found.splitlines())

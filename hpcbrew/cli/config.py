@@ -4,8 +4,8 @@ import json
 
 import click
 
-from hpcbrew import settings
 from hpcbrew.cli.arguments import complete_cluster, json_option
+from hpcbrew.clusters import user_settings
 
 
 def complete_value(ctx: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
@@ -27,7 +27,7 @@ def command() -> None:
 
 
 @command.command("set")
-@click.argument("key", type=click.Choice(list(settings.KEYS)))
+@click.argument("key", type=click.Choice(list(user_settings.KEYS)))
 @click.argument("value", shell_complete=complete_value)
 def set_value(key: str, value: str) -> None:
     """Set KEY to VALUE.
@@ -36,23 +36,23 @@ def set_value(key: str, value: str) -> None:
     Keys:
       cluster  the cluster that commands use when --cluster is not given
     """
-    from hpcbrew import cluster  # noqa: PLC0415 - slow to import, and not needed by the other commands here
+    from hpcbrew.clusters import profiles  # noqa: PLC0415 - slow to import, and not needed by the other commands here
 
     if key == "cluster":
-        cluster.load(value)
-    settings.write({**settings.read(), key: value})
-    click.echo(f"{key}: {value}  ({settings.path()})")
+        profiles.load(value)
+    user_settings.write({**user_settings.read(), key: value})
+    click.echo(f"{key}: {value}  ({user_settings.path()})")
 
 
 @command.command()
-@click.argument("key", type=click.Choice(list(settings.KEYS)))
+@click.argument("key", type=click.Choice(list(user_settings.KEYS)))
 def unset(key: str) -> None:
     """Take a setting back."""
-    values = settings.read()
+    values = user_settings.read()
     if values.pop(key, None) is None:
         click.echo(f"{key}: was not set")
         return
-    settings.write(values)
+    user_settings.write(values)
     click.echo(f"{key}: not set any more")
 
 
@@ -60,9 +60,9 @@ def unset(key: str) -> None:
 @json_option
 def show(as_json: bool) -> None:
     """Show all settings."""
-    values = settings.read()
+    values = user_settings.read()
     if as_json:
         click.echo(json.dumps(values, indent=2))
         return
-    for key, meaning in settings.KEYS.items():
+    for key, meaning in user_settings.KEYS.items():
         click.echo(f"{key}: {values.get(key, 'not set')}  # {meaning}")

@@ -6,9 +6,9 @@ from typing import Any
 import click
 
 from hpcbrew import again, watch
-from hpcbrew import cluster as clusters
 from hpcbrew.cli import sending
 from hpcbrew.cli.arguments import job_argument
+from hpcbrew.clusters import profiles
 from hpcbrew.errors import RequestError
 from hpcbrew.ledger import Ledger
 
@@ -38,7 +38,7 @@ def command(job: str, dry_run: bool, follow: bool, as_json: bool, **options: Any
     standing = watch.look(site, [record], ledger)[0].record.standing
     if not standing.state.final:
         raise RequestError(f"{record.name} ({record.id}) is {standing.state}: only what has ended can be resumed")
-    profile = clusters.load(record.cluster)
+    profile = profiles.load(record.cluster)
     request = sending.request(Path(record.solver), profile, options)
     plan = again.plan(record, request, profile, site.transport)
     sending.send(plan, record.solver, dry_run=dry_run, follow=follow, as_json=as_json)

@@ -13,7 +13,7 @@ from engine import login_node
 from hpcbrew import dependency, overrides, preview, units, watch
 from hpcbrew import follow as following
 from hpcbrew.cli.arguments import complete_job, json_option
-from hpcbrew.cluster import Cluster
+from hpcbrew.clusters.profiles import Cluster
 from hpcbrew.errors import RequestError
 from hpcbrew.job import JobPlan, JobRequest
 from hpcbrew.ledger import Ledger

@@ -4,9 +4,9 @@ import sys
 
 import click
 
-from hpcbrew import cluster as clusters
 from hpcbrew import setup as preparing
 from hpcbrew.cli.arguments import complete_cluster
+from hpcbrew.clusters import profiles
 from hpcbrew.errors import RequestError
 from hpcbrew.moving import moving
 from hpcbrew.prompt import Terminal
@@ -53,7 +53,7 @@ def command(
     """
     if cpu and gpu:
         raise click.UsageError("--cpu leaves out what --gpu needs: give one of them")
-    profile = clusters.load(cluster)
+    profile = profiles.load(cluster)
     if gpu and not profile.gpus_per_node:
         raise RequestError(
             f"{cluster}: --gpu: the profile says that no node has a GPU (gpus_per_node: 0): put there how many one "

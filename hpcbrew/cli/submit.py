@@ -5,10 +5,10 @@ from typing import Any
 
 import click
 
-from hpcbrew import cluster as clusters
 from hpcbrew import limits, machine, manifest, prepare
 from hpcbrew.cli import sending
 from hpcbrew.cli.arguments import cluster_option
+from hpcbrew.clusters import profiles
 
 
 @click.command()
@@ -46,7 +46,7 @@ def command(solver: Path, cluster: str, dry_run: bool, follow: bool, as_json: bo
       hpcbrew submit solver.prototxt --cluster iitd --project ee --gpu --engine module
       hpcbrew submit finetune.prototxt --cluster iitd --project ee --gpu --after lenet
     """
-    profile = clusters.load(cluster)
+    profile = profiles.load(cluster)
     request = sending.request(solver, profile, options)
     settled = limits.settle(request, profile, machine.here())
     plan = prepare.plan(request, profile, manifest.collect(request), settled)

@@ -5,11 +5,11 @@ from typing import Any
 
 import click
 
-from hpcbrew import cluster as clusters
 from hpcbrew import digest, limits, machine
 from hpcbrew import sweep as sweeping
 from hpcbrew.cli import sending
 from hpcbrew.cli.arguments import cluster_option
+from hpcbrew.clusters import profiles
 
 
 @click.command()
@@ -34,7 +34,7 @@ def command(
       hpcbrew logs -f '13[4]'
     """
     points = sweeping.points(axes)
-    profile = clusters.load(cluster)
+    profile = profiles.load(cluster)
     request = sending.request(solver, profile, options)
     settled = limits.settle(request, profile, machine.here())
     plan = sweeping.plan(request, profile, settled, points, digest.measure)

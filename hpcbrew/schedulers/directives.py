@@ -3,7 +3,7 @@
 from pathlib import PurePosixPath
 
 from hpcbrew import runfolder
-from hpcbrew.cluster import Cluster
+from hpcbrew.clusters.profiles import Cluster
 from hpcbrew.job import After
 from hpcbrew.limits import Settled
 from hpcbrew.units import clock, pbs_size

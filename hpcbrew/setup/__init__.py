@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from hpcbrew import transports
-from hpcbrew.cluster import Cluster
+from hpcbrew.clusters.profiles import Cluster
 from hpcbrew.errors import HostUnknown, HpcbrewError, LoginRefused, TransportError
 from hpcbrew.file_lock import busy, exclusive
 from hpcbrew.setup import engine, kind, scratch

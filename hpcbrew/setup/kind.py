@@ -3,7 +3,7 @@
 from collections.abc import Generator
 from pathlib import PurePosixPath
 
-from hpcbrew.cluster import Cluster
+from hpcbrew.clusters.profiles import Cluster
 from hpcbrew.errors import HpcbrewError
 from hpcbrew.schedulers import pbs_site
 from hpcbrew.transports import Transport

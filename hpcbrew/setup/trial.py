@@ -4,7 +4,7 @@ import tempfile
 from pathlib import Path
 
 from hpcbrew import follow, limits, machine, manifest, prepare, watch
-from hpcbrew.cluster import Cluster
+from hpcbrew.clusters.profiles import Cluster
 from hpcbrew.errors import RequestError, TransportError
 from hpcbrew.job import JobRequest
 from hpcbrew.ledger import Ledger

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from hpcbrew import adopt, cluster
+from hpcbrew import adopt
+from hpcbrew.clusters import profiles
 from hpcbrew.job import JobState
 from hpcbrew.ledger import Ledger
 
@@ -29,7 +30,7 @@ def folder(runs: Path, name: str, token: str, job_id: str | None = "7.local", *,
 
 
 def taken() -> list[str]:
-    return [w.record.name for w in adopt.adopt(cluster.load("local"), Ledger())]
+    return [w.record.name for w in adopt.adopt(profiles.load("local"), Ledger())]
 
 
 def test_jobs_of_another_machine_are_taken_up_once_and_in_their_order(runs: Path) -> None:

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from hpcbrew import change, cluster, dependency, limits, plan, prepare, sweep, watch
+from hpcbrew import change, dependency, limits, plan, prepare, sweep, watch
+from hpcbrew.clusters import profiles
 from hpcbrew.digest import measure
 from hpcbrew.errors import RequestError
 from hpcbrew.job import After, JobRecord, JobRequest, JobState
@@ -41,7 +42,7 @@ class Queue:
 
     def submit(self, name: str, *runs: str, after: JobRecord | None = None, links: int | None = 1) -> JobRecord:
         (self.folder / name).write_text("".join(f"{run}\n" for run in runs))
-        profile = cluster.load("local")
+        profile = profiles.load("local")
         waits = dependency.after(after.token, profile.address, self.ledger) if after else None
         asked = JobRequest(self.model / "solver.prototxt", name=name, links=links, after=waits)
         made = prepare.plan(asked, profile, collect(asked), limits.settle(asked, profile, Machine(1, 0)))
@@ -191,7 +192,7 @@ def test_a_chain_that_is_done_is_not_waited_for(queue: Queue) -> None:
 
 
 def test_a_sweep_cannot_wait_for_a_chain(model: Path) -> None:
-    profile = cluster.load("local")
+    profile = profiles.load("local")
     asked = JobRequest(model / "solver.prototxt", after=After("1.local", "chain", "/runs/chain-1"))
     settled = limits.settle(asked, profile, Machine(1, 0))
     with pytest.raises(RequestError, match="--after chain: is a chain of jobs, and an array cannot wait for one"):

@@ -6,7 +6,8 @@ import pytest
 
 from engine.proto import caffe_pb2 as pb
 from engine.proto import text
-from hpcbrew import again, cluster, limits, prepare, sweep
+from hpcbrew import again, limits, prepare, sweep
+from hpcbrew.clusters import profiles
 from hpcbrew.digest import measure
 from hpcbrew.errors import RequestError, TransportError
 from hpcbrew.job import JobPlan, JobRecord, JobRequest, JobState, Standing
@@ -14,7 +15,7 @@ from hpcbrew.machine import Machine
 from hpcbrew.manifest import collect
 from hpcbrew.transports.local import Local
 
-IITD = cluster.load("iitd")
+IITD = profiles.load("iitd")
 
 
 @pytest.fixture

@@ -7,9 +7,10 @@ from pathlib import Path, PurePosixPath
 import pytest
 from support import sshd
 
-from hpcbrew import cluster, digest, fetch, full_disk, handover, limits, prepare, room
+from hpcbrew import digest, fetch, full_disk, handover, limits, prepare, room
 from hpcbrew import ship as shipping
 from hpcbrew.address import Address
+from hpcbrew.clusters import profiles
 from hpcbrew.errors import LedgerError, RequestError, TransportError
 from hpcbrew.job import JobRecord, JobRequest, JobState, Standing
 from hpcbrew.ledger import Ledger
@@ -94,7 +95,7 @@ def test_a_job_whose_id_has_no_room_is_handed_over_all_the_same(transport, small
 def test_a_job_without_room_for_its_records_ends_as_its_engine_did_and_no_chain_begins(
     small_disk: Path, model: Path, tmp_path: Path, links: int | None, status: int, ends: int
 ) -> None:
-    profile = cluster.load("openpbs")
+    profile = profiles.load("openpbs")
     asked = JobRequest(model / "solver.prototxt", links=links)
     plan = prepare.plan(asked, profile, collect(asked), limits.settle(asked, profile, Machine(1, 0)))
     run = small_disk / "runs" / "x"

@@ -8,9 +8,10 @@ from pathlib import Path, PurePosixPath
 
 import pytest
 
-from hpcbrew import cluster, limits, prepare
+from hpcbrew import limits, prepare
 from hpcbrew.address import Address
-from hpcbrew.cluster import Cluster
+from hpcbrew.clusters import profiles
+from hpcbrew.clusters.profiles import Cluster
 from hpcbrew.job import After, JobRecord, JobRequest, JobState, Standing
 from hpcbrew.machine import Machine
 from hpcbrew.manifest import collect
@@ -44,7 +45,7 @@ class Node:
         path.chmod(0o755)
 
     def run(self, job_id: str = "11.pbs01", *, engine: str = "exit 75", path: str = "", **request: object) -> int:
-        profile = Cluster.model_validate({**cluster.values("openpbs"), "name": "there", "host": "there"})
+        profile = Cluster.model_validate({**profiles.values("openpbs"), "name": "there", "host": "there"})
         asked = JobRequest(self.model / "solver.prototxt", **request)  # type: ignore[arg-type]
         made = prepare.plan(asked, profile, collect(asked), limits.settle(asked, profile, Machine(1, 0)))
         self.command(self.folder / "engine" / "bin" / "caffe", engine)

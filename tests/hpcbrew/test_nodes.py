@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from hpcbrew import cluster, limits, prepare, runfolder
-from hpcbrew.cluster import Cluster
+from hpcbrew import limits, prepare, runfolder
+from hpcbrew.clusters import profiles
+from hpcbrew.clusters.profiles import Cluster
 from hpcbrew.job import JobRequest
 from hpcbrew.machine import Machine
 from hpcbrew.manifest import collect
@@ -39,7 +40,7 @@ class Nodes:
         self.engine = folder / "scratch" / "engine" / "bin"
         self.engine.mkdir(parents=True)
         (self.engine / "python").symlink_to(sys.executable)
-        site = Cluster.model_validate({**cluster.values("openpbs"), "name": "there", **profile})
+        site = Cluster.model_validate({**profiles.values("openpbs"), "name": "there", **profile})
         asked = JobRequest(model / "solver.prototxt", **{"nodes": 2, "cpus": 1, **request})
         settled = limits.settle(asked, site, Machine(1, 0))
         plan = prepare.plan(asked, site, collect(asked), settled)

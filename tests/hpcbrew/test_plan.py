@@ -6,8 +6,9 @@ from pathlib import Path, PurePosixPath
 
 import pytest
 
-from hpcbrew import cluster, limits, prepare, runfolder
-from hpcbrew.cluster import Cluster
+from hpcbrew import limits, prepare, runfolder
+from hpcbrew.clusters import profiles
+from hpcbrew.clusters.profiles import Cluster
 from hpcbrew.errors import ProfileError, RequestError
 from hpcbrew.job import JobPlan, JobRequest
 from hpcbrew.machine import Machine
@@ -15,7 +16,7 @@ from hpcbrew.manifest import collect
 
 
 def plan(model: Path, name: str = "iitd", *, request: dict | None = None, **changes: object) -> JobPlan:
-    profile = Cluster.model_validate({**cluster.values(name), "name": name, **changes})
+    profile = Cluster.model_validate({**profiles.values(name), "name": name, **changes})
     asked = replace(JobRequest(model / "solver.prototxt", project="ee"), **(request or {}))
     return prepare.plan(asked, profile, collect(asked), limits.settle(asked, profile, Machine(2, 1)))
 

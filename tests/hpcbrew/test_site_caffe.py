@@ -11,8 +11,9 @@ from typing import Any
 
 import pytest
 
-from hpcbrew import again, change, cluster, limits, prepare, watch
-from hpcbrew.cluster import Cluster
+from hpcbrew import again, change, limits, prepare, watch
+from hpcbrew.clusters import profiles
+from hpcbrew.clusters.profiles import Cluster
 from hpcbrew.job import JobPlan, JobRecord, JobRequest, JobState
 from hpcbrew.ledger import Ledger
 from hpcbrew.machine import Machine
@@ -74,7 +75,7 @@ class Site:
 
     def plan(self, name: str = "openpbs", **request: object) -> JobPlan:
         module = {"caffe_module": {"load": "apps/Caffe"}}
-        profile = Cluster.model_validate({**cluster.values(name), **module, "name": name})
+        profile = Cluster.model_validate({**profiles.values(name), **module, "name": name})
         asked = JobRequest(self.model / "solver.prototxt", engine="module", **request)  # type: ignore[arg-type]
         return prepare.plan(asked, profile, collect(asked), limits.settle(asked, profile, Machine(1, 0)))
 
@@ -254,7 +255,7 @@ def test_a_job_is_resumed_by_the_same_caffe_which_finds_the_model(here: Here) ->
     here.site.ways("fails")
     first = here.submit(here.site.plan("local", overrides=(("max_iter", "20"),)))
     assert here.until(first, *ENDED).standing.state is JobState.FAILED
-    values = {**cluster.values("local"), "name": "local", "caffe_module": {"load": "apps/Caffe"}}
+    values = {**profiles.values("local"), "name": "local", "caffe_module": {"load": "apps/Caffe"}}
     profile = Cluster.model_validate(values)
     request = JobRequest(here.site.model / "solver.prototxt")
     second = here.submit(again.plan(first, request, profile, watch.reach(first.address).transport))

@@ -6,8 +6,9 @@ import pytest
 
 from engine.proto import caffe_pb2 as pb
 from engine.proto import text
-from hpcbrew import cluster, digest, limits, plan, sweep, watch
-from hpcbrew.cluster import Cluster
+from hpcbrew import digest, limits, plan, sweep, watch
+from hpcbrew.clusters import profiles
+from hpcbrew.clusters.profiles import Cluster
 from hpcbrew.errors import RequestError
 from hpcbrew.job import JobPlan, JobRequest, JobState
 from hpcbrew.ledger import Ledger
@@ -46,11 +47,11 @@ def test_what_is_no_sweep_is_refused(axes: list[str], said: str) -> None:
 
 def test_a_point_that_a_solver_does_not_take_is_refused(model: Path) -> None:
     with pytest.raises(RequestError, match="base_rl"):
-        planned(model, cluster.load("iitd"), "base_rl=1,2")
+        planned(model, profiles.load("iitd"), "base_rl=1,2")
 
 
 def test_a_sweep_is_one_array_and_ships_its_data_once(model: Path) -> None:
-    made = planned(model, cluster.load("iitd"), "base_lr=0.1,0.01", "max_iter=5,6")
+    made = planned(model, profiles.load("iitd"), "base_lr=0.1,0.01", "max_iter=5,6")
     assert "#PBS -J 1-4\n#PBS -r y\n#PBS -j oe\n#PBS -o points/^array_index^/scheduler.log\n" in made.script
     assert len(made.data) == 1
     files = {str(u.target.relative_to(made.run_folder)): (u.content or b"").decode() for u in made.definitions}
@@ -67,7 +68,7 @@ def test_a_sweep_runs_in_the_queue_on_this_machine(
     engine.write_text('#!/bin/bash\ngrep -q "base_lr: 0.25" solver.prototxt\n')
     engine.chmod(0o755)
     monkeypatch.setattr(plan, "_engine", lambda *_: [str(engine)])
-    made, ledger = planned(model, cluster.load("local"), "base_lr=0.25,0.5"), Ledger()
+    made, ledger = planned(model, profiles.load("local"), "base_lr=0.25,0.5"), Ledger()
     site = watch.reach(made.address)
     record = submit(made, "solver.prototxt", site.transport, site.scheduler, ledger, lambda size: None)
     assert record.id == "1[].local"

@@ -9,8 +9,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from hpcbrew import cluster, limits, prepare, watch
-from hpcbrew.cluster import Cluster
+from hpcbrew import limits, prepare, watch
+from hpcbrew.clusters import profiles
+from hpcbrew.clusters.profiles import Cluster
 from hpcbrew.errors import TransportError
 from hpcbrew.job import JobPlan, JobRecord, JobRequest, JobState
 from hpcbrew.ledger import Ledger
@@ -107,7 +108,7 @@ def serve(folder: Path) -> Iterator[There]:
         (here / "ssh").write_text(f'#!/bin/sh\nexec {shutil.which("ssh")} -F {server.config} "$@"\n')
         (here / "ssh").chmod(0o755)
         transport = Counted("cluster", Unattended(), server.resolve)
-        values = {**cluster.values("openpbs"), "name": "there", "host": "cluster", "gpus_per_node": 0}
+        values = {**profiles.values("openpbs"), "name": "there", "host": "cluster", "gpus_per_node": 0}
         profile = Cluster.model_validate(values)
         there = There(home, pbs, transport, profile, Ledger(), server.cut, here)
         there.engine(f'exec {shlex.quote(sys.executable)} -P -m engine.cli "$@"')

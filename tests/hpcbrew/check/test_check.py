@@ -2,10 +2,11 @@ from pathlib import Path
 
 import pytest
 
-from hpcbrew import check, cluster
+from hpcbrew import check
 from hpcbrew.check import scheduler
 from hpcbrew.check.finding import Checked, Finding, Mark
-from hpcbrew.cluster import Cluster
+from hpcbrew.clusters import profiles
+from hpcbrew.clusters.profiles import Cluster
 from hpcbrew.transports import talk
 
 
@@ -19,7 +20,7 @@ def test_what_never_answers_is_a_finding_and_holds_up_nothing(tmp_path: Path, mo
         yield Finding("next", Mark.OK, "fine")
 
     monkeypatch.setattr(check, "CHECKS", (("slow", scheduler.version, "wait"), ("next", answer, "")))
-    here = Cluster.model_validate({**cluster.values("openpbs"), "name": "here", "transport": "local"})
+    here = Cluster.model_validate({**profiles.values("openpbs"), "name": "here", "transport": "local"})
     _, slow, after = check.check(here)
     assert (slow.what, slow.mark, slow.remedy) == ("slow", Mark.BAD, "wait")
     assert "`qstat --version` gave no answer within 1 s" in slow.found
@@ -32,4 +33,4 @@ def test_what_a_check_does_not_expect_is_not_hidden(monkeypatch: pytest.MonkeyPa
 
     monkeypatch.setattr(check, "CHECKS", (("broken", broken, ""),))
     with pytest.raises(ZeroDivisionError):
-        list(check.check(cluster.load("local")))
+        list(check.check(profiles.load("local")))

@@ -1,7 +1,7 @@
-from hpcbrew import cluster
 from hpcbrew.check import scheduler
 from hpcbrew.check.finding import Mark
-from hpcbrew.cluster import Cluster
+from hpcbrew.clusters import profiles
+from hpcbrew.clusters.profiles import Cluster
 from hpcbrew.schedulers.pbs_site import Node, Queue
 
 HOUR = 3600
@@ -9,7 +9,7 @@ GPU = Queue("gpu", True, True, 48 * HOUR, None, 2, "")
 
 
 def site(**values: object) -> Cluster:
-    return Cluster.model_validate({**cluster.values("openpbs"), "name": "there", **values})
+    return Cluster.model_validate({**profiles.values("openpbs"), "name": "there", **values})
 
 
 def compare(profile: Cluster, *there: Queue) -> list[tuple[str, Mark, str, str]]:
@@ -66,7 +66,7 @@ NODES = [
 
 
 def test_free_gpus_are_counted_by_type_on_nodes_that_are_up() -> None:
-    (finding,) = scheduler.count(cluster.load("iitd"), NODES)
+    (finding,) = scheduler.count(profiles.load("iitd"), NODES)
     assert (finding.mark, finding.found) == (Mark.OK, "3 of 4 free: V100 1 of 2 free, A100-40 2 of 2 free")
 
 

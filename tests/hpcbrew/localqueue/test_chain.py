@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from hpcbrew import cluster, limits, plan, prepare, watch
+from hpcbrew import limits, plan, prepare, watch
+from hpcbrew.clusters import profiles
 from hpcbrew.job import JobRequest, JobState
 from hpcbrew.ledger import Ledger
 from hpcbrew.machine import Machine
@@ -27,7 +28,7 @@ def test_a_chain_goes_on_by_itself_until_it_is_done(
     engine.write_text(ENGINE)
     engine.chmod(0o755)
     monkeypatch.setattr(plan, "_engine", lambda *_: [str(engine)])
-    profile, asked, ledger = cluster.load("local"), JobRequest(model / "solver.prototxt", links=None), Ledger()
+    profile, asked, ledger = profiles.load("local"), JobRequest(model / "solver.prototxt", links=None), Ledger()
     made = prepare.plan(asked, profile, collect(asked), limits.settle(asked, profile, Machine(1, 0)))
     site = watch.reach(made.address)
     record = submit(made, "solver.prototxt", site.transport, site.scheduler, ledger, lambda size: None)

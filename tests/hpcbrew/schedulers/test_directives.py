@@ -3,8 +3,9 @@ from pathlib import Path
 
 import pytest
 
-from hpcbrew import cluster, limits
-from hpcbrew.cluster import Cluster
+from hpcbrew import limits
+from hpcbrew.clusters import profiles
+from hpcbrew.clusters.profiles import Cluster
 from hpcbrew.job import JobRequest
 from hpcbrew.machine import Machine
 from hpcbrew.schedulers.directives import directives
@@ -13,7 +14,7 @@ REQUEST = JobRequest(Path("solver.prototxt"), project="ee", gpus_per_node=1)
 
 
 def lines(name: str, request: JobRequest = REQUEST, **changes: object) -> list[str]:
-    profile = Cluster.model_validate({**cluster.values(name), "name": name, **changes})
+    profile = Cluster.model_validate({**profiles.values(name), "name": name, **changes})
     return directives("lenet", limits.settle(request, profile, Machine(2, 1)), profile)
 
 

@@ -9,8 +9,8 @@ import pip
 import pytest
 from support.wheels import stub
 
-from hpcbrew import cluster
-from hpcbrew.cluster import Cluster
+from hpcbrew.clusters import profiles
+from hpcbrew.clusters.profiles import Cluster
 from hpcbrew.errors import HpcbrewError, TransportError
 from hpcbrew.setup import engine, leftovers
 from hpcbrew.setup import wheel as wheels
@@ -52,7 +52,7 @@ def site(there, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Cluster:
 
 
 def profile(python: str) -> Cluster:
-    return Cluster.model_validate({**cluster.values("openpbs"), "name": "there", "python": python})
+    return Cluster.model_validate({**profiles.values("openpbs"), "name": "there", "python": python})
 
 
 def distribute(monkeypatch: pytest.MonkeyPatch, code: str) -> None:

@@ -1,10 +1,10 @@
 import pytest
 from support.captures import FOLDER as CAPTURES
 
-from hpcbrew import cluster
+from hpcbrew.clusters import profiles
 from hpcbrew.setup import kind
 
-GENERIC = cluster.load("openpbs")
+GENERIC = profiles.load("openpbs")
 WITHOUT = """pbs02
      state = free
      resources_available.ncpus = 8

@@ -2,8 +2,8 @@ import sys
 
 import pytest
 
-from hpcbrew import cluster
-from hpcbrew.cluster import Cluster
+from hpcbrew.clusters import profiles
+from hpcbrew.clusters.profiles import Cluster
 from hpcbrew.errors import TransportError
 from hpcbrew.setup import python
 from hpcbrew.setup.python import Python
@@ -14,7 +14,7 @@ HERE = sys.version_info[:2]
 
 
 def site(**values: str) -> Cluster:
-    return Cluster.model_validate({**cluster.values("openpbs"), "name": "there", **values})
+    return Cluster.model_validate({**profiles.values("openpbs"), "name": "there", **values})
 
 
 def says(version: str, path: str) -> str:

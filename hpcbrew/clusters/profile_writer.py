@@ -8,7 +8,7 @@ from typing import Any
 import yaml
 
 from engine.proto import files
-from hpcbrew import cluster
+from hpcbrew.clusters import profiles
 from hpcbrew.errors import ProfileError
 
 NAME = re.compile(r"[A-Za-z0-9][\w.-]*")
@@ -21,7 +21,7 @@ def path(name: str) -> Path:
         raise ProfileError(
             f"{name!r} is no name for a cluster: letters, digits and _ . - only, a letter or digit first"
         )
-    return cluster.folders()[0] / f"{name}.yaml"
+    return profiles.folders()[0] / f"{name}.yaml"
 
 
 def compose(name: str, scheduler: str, extends: str | None, given: Mapping[str, str | None]) -> dict[str, Any]:
@@ -31,9 +31,9 @@ def compose(name: str, scheduler: str, extends: str | None, given: Mapping[str, 
     the scheduler. `given`: host, scratch, transport, queue, project. A queue that the base does not list is added to
     its list, without limits. Raises ProfileError for a host where the cluster is this machine.
     """
-    shipped = cluster.folders()[1] / f"{name}.yaml"
+    shipped = profiles.folders()[1] / f"{name}.yaml"
     base = extends or (name if shipped.exists() else BASES[scheduler])
-    below = cluster.resolve({"extends": base}, path(name), name)
+    below = profiles.resolve({"extends": base}, path(name), name)
     values: dict[str, Any] = {"extends": base}
     if scheduler != below.get("scheduler", "pbs"):
         values["scheduler"] = scheduler
@@ -71,7 +71,7 @@ def target(name: str, *, force: bool) -> Path:
 def write(name: str, values: Mapping[str, Any], *, force: bool = False) -> Path:
     """Raises ProfileError for values that make no sound profile, and for a profile that is there, without `force`."""
     own = target(name, force=force)
-    cluster.check(values, name, own)
+    profiles.check(values, name, own)
     own.parent.mkdir(parents=True, exist_ok=True)
     files.replace(own, yaml.safe_dump(dict(values), sort_keys=False).encode())
     return own

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from hpcbrew import cluster
+from hpcbrew.clusters import profiles
 from hpcbrew.errors import ProfileError
 
 
@@ -17,14 +17,14 @@ def write(home: Path):
     return write
 
 
-@pytest.mark.parametrize("name", [path.stem for path in cluster.folders()[1].glob("*.yaml")])
+@pytest.mark.parametrize("name", [path.stem for path in profiles.folders()[1].glob("*.yaml")])
 def test_every_shipped_profile_is_sound(name: str) -> None:
-    assert cluster.load(name).name == name
+    assert profiles.load(name).name == name
 
 
 def test_a_profile_takes_what_it_does_not_say_from_the_one_it_extends(write) -> None:
     write("mine", "extends: iitd\nhost: hpc\naccount: {default: ee}\nqueues: {low: {walltime: '12:00:00'}}\n")
-    mine, iitd = cluster.load("mine"), cluster.load("iitd")
+    mine, iitd = profiles.load("mine"), profiles.load("iitd")
     assert (mine.host, mine.account.default, mine.account.required) == ("hpc", "ee", True)
     assert mine.queues["low"].walltime == 12 * 3600
     assert mine.queues["standard"] == iitd.queues["standard"]
@@ -32,13 +32,13 @@ def test_a_profile_takes_what_it_does_not_say_from_the_one_it_extends(write) -> 
 
 def test_null_takes_an_entry_out(write) -> None:
     write("mine", "extends: iitd\nqueues: {test: null}\n")
-    assert "test" not in cluster.load("mine").queues
+    assert "test" not in profiles.load("mine").queues
 
 
 def test_a_profile_may_extend_the_shipped_one_of_its_own_name(write) -> None:
     write("iitd", "extends: iitd\nhost: me@hpc.iitd.ac.in\n")
-    assert cluster.load("iitd").host == "me@hpc.iitd.ac.in"
-    assert cluster.load("iitd").account.required
+    assert profiles.load("iitd").host == "me@hpc.iitd.ac.in"
+    assert profiles.load("iitd").account.required
 
 
 FAULTS = {
@@ -82,7 +82,7 @@ def test_a_wrong_profile_is_an_error_with_file_key_value_and_choices(write, faul
     text, said = FAULTS[fault]
     path = write("mine", text)
     with pytest.raises(ProfileError) as error:
-        cluster.load("mine")
+        profiles.load("mine")
     assert str(error.value).startswith(str(path))
     assert said in str(error.value)
 
@@ -91,9 +91,9 @@ def test_profiles_that_extend_each_other_are_an_error(write) -> None:
     write("a", "extends: b\n")
     write("b", "extends: a\n")
     with pytest.raises(ProfileError, match="round in a circle: a → b"):
-        cluster.load("a")
+        profiles.load("a")
 
 
 def test_an_unknown_cluster_lists_those_that_are_there() -> None:
     with pytest.raises(ProfileError, match=r"Did you mean 'iitd'\? There are: .*gadi, iitd, .*local"):
-        cluster.load("iitdd")
+        profiles.load("iitdd")

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from hpcbrew import cluster, profile_writer
+from hpcbrew.clusters import profile_writer, profiles
 from hpcbrew.errors import ProfileError
 
 NOTHING = dict.fromkeys(("transport", "host", "scratch", "queue", "project"))
@@ -15,15 +15,15 @@ def add(name: str, *, scheduler: str = "pbs", extends: str | None = None, force:
 
 def test_a_profile_is_what_was_given_over_what_it_extends() -> None:
     add("mine", extends="iitd", host="hpc", scratch="$SCRATCH", project="ee", queue="high")
-    mine = cluster.load("mine")
+    mine = profiles.load("mine")
     assert (mine.host, mine.scratch, mine.queue, mine.account.default) == ("hpc", "$SCRATCH", "high", "ee")
-    assert mine.queues == cluster.load("iitd").queues
+    assert mine.queues == profiles.load("iitd").queues
     assert mine.account.required
 
 
 def test_without_a_base_it_is_a_plain_pbs() -> None:
     add("mine", host="me@login")
-    assert cluster.values("mine")["resources"] == cluster.values("openpbs")["resources"]
+    assert profiles.values("mine")["resources"] == profiles.values("openpbs")["resources"]
 
 
 def test_a_cluster_of_this_machine_has_no_host() -> None:
@@ -33,22 +33,22 @@ def test_a_cluster_of_this_machine_has_no_host() -> None:
 
 def test_a_queue_that_the_base_does_not_list_is_added() -> None:
     add("mine", extends="iitd", host="hpc", queue="workq")
-    assert {"workq", "standard"} <= set(cluster.load("mine").queues)
+    assert {"workq", "standard"} <= set(profiles.load("mine").queues)
 
 
 def test_a_profile_of_a_shipped_name_extends_that_one_also_when_written_again() -> None:
     add("iitd", host="me@hpc", queue="workq")
     add("iitd", host="you@hpc", queue="workq", force=True)
-    assert (cluster.load("iitd").host, cluster.load("iitd").queue) == ("you@hpc", "workq")
-    assert "standard" in cluster.load("iitd").queues
+    assert (profiles.load("iitd").host, profiles.load("iitd").queue) == ("you@hpc", "workq")
+    assert "standard" in profiles.load("iitd").queues
 
 
 def test_the_home_of_this_machine_becomes_a_tilde_again(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", "/home/me")
     add("mine", host="login", scratch="/home/me/scratch")
     add("other", host="login", scratch="/home/mel/scratch")
-    assert cluster.load("mine").scratch == "~/scratch"
-    assert cluster.load("other").scratch == "/home/mel/scratch"
+    assert profiles.load("mine").scratch == "~/scratch"
+    assert profiles.load("other").scratch == "/home/mel/scratch"
 
 
 def test_a_profile_that_is_there_stays_unless_forced() -> None:
@@ -58,7 +58,7 @@ def test_a_profile_that_is_there_stays_unless_forced() -> None:
         add("mine", host="b")
     assert path.read_text() == before
     add("mine", host="b", force=True)
-    assert cluster.load("mine").host == "b"
+    assert profiles.load("mine").host == "b"
 
 
 FAULTS = {

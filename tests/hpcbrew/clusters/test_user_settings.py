@@ -2,25 +2,25 @@ from pathlib import Path
 
 import pytest
 
-from hpcbrew import settings
+from hpcbrew.clusters import user_settings
 from hpcbrew.errors import ProfileError
 
 
 def write(text: str) -> Path:
-    settings.path().parent.mkdir(parents=True, exist_ok=True)
-    settings.path().write_text(text)
-    return settings.path()
+    user_settings.path().parent.mkdir(parents=True, exist_ok=True)
+    user_settings.path().write_text(text)
+    return user_settings.path()
 
 
 def test_what_is_written_is_read() -> None:
-    settings.write({"cluster": "iitd"})
-    assert settings.default_cluster() == "iitd"
+    user_settings.write({"cluster": "iitd"})
+    assert user_settings.default_cluster() == "iitd"
 
 
 def test_without_a_setting_the_error_says_how_to_make_one() -> None:
-    assert settings.read() == {}
+    assert user_settings.read() == {}
     with pytest.raises(ProfileError, match="hpcbrew config set cluster NAME"):
-        settings.default_cluster()
+        user_settings.default_cluster()
 
 
 FAULTS = {
@@ -36,6 +36,6 @@ def test_a_wrong_file_is_named(fault: str) -> None:
     text, said = FAULTS[fault]
     path = write(text)
     with pytest.raises(ProfileError) as error:
-        settings.read()
+        user_settings.read()
     assert str(error.value).startswith(str(path))
     assert said in str(error.value)
