@@ -16,7 +16,7 @@ from hpcbrew.job import JobPlan, JobRequest, Upload
 from hpcbrew.limits import Settled
 from hpcbrew.manifest import SNAPSHOTS, SOLVER, Item, Manifest
 from hpcbrew.render import render
-from hpcbrew.schedulers import pbs_jobs
+from hpcbrew.schedulers import pbs_status
 from hpcbrew.schedulers.directives import directives
 
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.+-]*")
@@ -119,15 +119,15 @@ def assemble(
         at_most=request.links,
         start=start,
         snapshot=snapshot,
-        continues=pbs_jobs.CONTINUES,
+        continues=pbs_status.CONTINUES,
         snapshots=SNAPSHOTS,
         links=runfolder.LINKS,
         link_ids=runfolder.LINK_IDS,
         cancelled=runfolder.CANCELLED,
-        no_room=pbs_jobs.NO_ROOM,
+        no_room=pbs_status.NO_ROOM,
         after=request.after if request.after and request.after.folder else None,
         waited=runfolder.WAITED,
-        never_began=pbs_jobs.NEVER_BEGAN,
+        never_began=pbs_status.NEVER_BEGAN,
         qsub=(*scheduler.prefix, "qsub"),
         qdel=(*scheduler.prefix, "qdel"),
         script=runfolder.SCRIPT,

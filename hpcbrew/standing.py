@@ -6,7 +6,7 @@ from dataclasses import replace
 from hpcbrew.job import JobRecord, JobState, Standing
 from hpcbrew.runfolder import ExitRecord
 from hpcbrew.schedulers.pbs import Polled
-from hpcbrew.schedulers.pbs_jobs import failed
+from hpcbrew.schedulers.pbs_status import failed
 
 TERMINATED = {128 + signal.SIGTERM, 256 + signal.SIGTERM, 128 + signal.SIGKILL, 256 + signal.SIGKILL}
 KINDER = {JobState.CANCELLED, JobState.OUT_OF_WALLTIME, JobState.OUT_OF_MEMORY, JobState.FAILED}

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
-from hpcbrew.localqueue import answers, directives, store
+from hpcbrew.localqueue import directives, qstat_json, store
 from hpcbrew.localqueue.store import Job
 
 UNKNOWN, FINISHED = 153, 35
@@ -97,7 +97,7 @@ def qstat(ids: list[str], slots: int) -> int:
             lock.close()
     if waiting and free:
         _runner().start(slots)
-    print(answers.show(found, members))
+    print(qstat_json.show(found, members))
     return status
 
 

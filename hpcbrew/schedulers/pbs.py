@@ -8,8 +8,8 @@ from typing import Literal
 
 from hpcbrew.command_result import Answer
 from hpcbrew.errors import SchedulerError
-from hpcbrew.schedulers import pbs_jobs
-from hpcbrew.schedulers.pbs_jobs import JobView
+from hpcbrew.schedulers import pbs_status
+from hpcbrew.schedulers.pbs_status import JobView
 
 JOB_ID = re.compile(r"\d+(\[\d*\])?(\.[\w.-]+)?")
 UNKNOWN = re.compile(r"Unknown Job Id (?P<id>\S+)")
@@ -81,7 +81,7 @@ class Pbs:
 
         One id that the server cannot make sense of does not take away what it says of the others.
         """
-        jobs = pbs_jobs.parse(answer.out)
+        jobs = pbs_status.parse(answer.out)
         unknown = frozenset(m["id"] for m in UNKNOWN.finditer(answer.err))
         if answer.status == 0 or jobs or (answer.status in (UNKNOWN_JOB, FINISHED) and answer.err):
             return Polled(jobs, unknown)

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from hpcbrew import units
 from hpcbrew.command_result import Answer
 from hpcbrew.errors import SchedulerError
-from hpcbrew.schedulers import pbs_attributes
-from hpcbrew.schedulers.pbs_attributes import Form
+from hpcbrew.schedulers import pbs_output
+from hpcbrew.schedulers.pbs_output import Form
 
 VERSION = ("qstat", "--version")
 SERVER = ("qstat", "-B", "-f")
@@ -79,21 +79,21 @@ def parse_version(answer: Answer) -> Product:
 
 
 def parse_server(answer: Answer) -> Server:
-    name, values = next(iter(_entries(answer, pbs_attributes.SERVERS, SERVER).items()))
+    name, values = next(iter(_entries(answer, pbs_output.SERVERS, SERVER).items()))
     return Server(name, values.get("server_state", "unknown"), values.get("default_queue"))
 
 
 def parse_queues(answer: Answer) -> dict[str, Queue]:
-    return {name: _queue(name, v) for name, v in _entries(answer, pbs_attributes.QUEUES, QUEUES).items()}
+    return {name: _queue(name, v) for name, v in _entries(answer, pbs_output.QUEUES, QUEUES).items()}
 
 
 def parse_nodes(answer: Answer) -> list[Node]:
-    found = _entries(answer, pbs_attributes.NODES, NODES)
+    found = _entries(answer, pbs_output.NODES, NODES)
     return [_node(name, values) for name, values in found.items() if "state" in values]
 
 
 def _entries(answer: Answer, form: Form, command: tuple[str, ...]) -> dict[str, dict[str, str]]:
-    found = pbs_attributes.parse(answer.out, form)
+    found = pbs_output.parse(answer.out, form)
     if answer.status != 0 or not found:
         raise SchedulerError(f"{' '.join(command)} (exit status {answer.status}): {answer.words}")
     return found

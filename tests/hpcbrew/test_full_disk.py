@@ -17,7 +17,7 @@ from hpcbrew.ledger import Ledger
 from hpcbrew.machine import Machine
 from hpcbrew.manifest import Item, collect
 from hpcbrew.plan import uploads
-from hpcbrew.schedulers import pbs_jobs
+from hpcbrew.schedulers import pbs_status
 from hpcbrew.transports.local import Local
 from hpcbrew.transports.ssh import Ssh
 from hpcbrew.transports.ssh_login import Unattended
@@ -90,7 +90,7 @@ def test_a_job_whose_id_has_no_room_is_handed_over_all_the_same(transport, small
 
 
 @pytest.mark.parametrize(
-    ("links", "status", "ends"), [(1, 0, 0), (1, 3, 3), (None, 0, pbs_jobs.NO_ROOM)], ids=["done", "failed", "chain"]
+    ("links", "status", "ends"), [(1, 0, 0), (1, 3, 3), (None, 0, pbs_status.NO_ROOM)], ids=["done", "failed", "chain"]
 )
 def test_a_job_without_room_for_its_records_ends_as_its_engine_did_and_no_chain_begins(
     small_disk: Path, model: Path, tmp_path: Path, links: int | None, status: int, ends: int

@@ -6,7 +6,7 @@ from hpcbrew.address import Address
 from hpcbrew.job import JobRecord, JobState, Standing
 from hpcbrew.runfolder import ExitRecord
 from hpcbrew.schedulers.pbs import Polled
-from hpcbrew.schedulers.pbs_jobs import JobView
+from hpcbrew.schedulers.pbs_status import JobView
 from hpcbrew.standing import judge
 
 RUNNING = Standing(JobState.RUNNING)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from hpcbrew.errors import SchedulerError
 from hpcbrew.job import JobState, Standing
-from hpcbrew.schedulers import pbs_attributes
+from hpcbrew.schedulers import pbs_output
 from hpcbrew.schedulers.pbs_comments import in_words
 
 # job_state letters of PBS Pro, OpenPBS and Torque. F, C and X are final, and judged by their exit status.
@@ -80,9 +80,7 @@ class JobView:
 
 def parse(out: str) -> dict[str, JobView]:
     """Each job in the answer, by id; what comes before is login noise. Raises SchedulerError for broken JSON."""
-    jobs = {
-        job_id: JobView(job_id, values) for job_id, values in pbs_attributes.parse(out, pbs_attributes.JOBS).items()
-    }
+    jobs = {job_id: JobView(job_id, values) for job_id, values in pbs_output.parse(out, pbs_output.JOBS).items()}
     for job in jobs.values():
         if "exit_status" in job.attributes:  # Torque's spelling
             job.attributes.setdefault("Exit_status", job.attributes["exit_status"])
