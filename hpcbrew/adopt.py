@@ -9,7 +9,7 @@ from hpcbrew.errors import TransportError
 from hpcbrew.job import JobRecord, JobState, Standing
 from hpcbrew.ledger import Ledger
 from hpcbrew.plan import NAME
-from hpcbrew.transports import Transport
+from hpcbrew.transports.base import Transport
 from hpcbrew.watch import Watched
 
 TOKEN = re.compile(r"[0-9a-f]{8}")

@@ -14,7 +14,7 @@ from hpcbrew.errors import RequestError, TransportError
 from hpcbrew.job import JobPlan, JobRecord, JobRequest
 from hpcbrew.manifest import SNAPSHOTS, SOLVER
 from hpcbrew.plan import Job, assemble
-from hpcbrew.transports import Transport
+from hpcbrew.transports.base import Transport
 
 
 def described(record: JobRecord, transport: Transport) -> dict[str, Any]:

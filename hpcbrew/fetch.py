@@ -12,7 +12,8 @@ from hpcbrew.errors import RequestError, TransportError
 from hpcbrew.job import JobRecord
 from hpcbrew.manifest import SNAPSHOTS
 from hpcbrew.ship import Progress
-from hpcbrew.transports import Transport, talk
+from hpcbrew.transports import process
+from hpcbrew.transports.base import Transport
 
 PIECE = 8 * 2**20  # bytes of a large file that are asked for at a time
 OWNER = ".hpcbrew"  # in a folder on this machine: the token of the job that was fetched into it
@@ -92,7 +93,7 @@ def _unchanged(
     here = [name for name in here if (into / name).stat().st_size == files[name]]
     if not here:
         return set()
-    patience = talk.patience_to_read(sum(files[name] for name in here))
+    patience = process.patience_to_read(sum(files[name] for name in here))
     command = ["sha256sum", "--", *map(str, here)]
     answer = transport.run(command, record.run_folder, again=True, patience=patience)
     there = [line.removeprefix("\\").split(" ")[0] for line in answer.out.splitlines()]
@@ -134,7 +135,7 @@ def _check(source: PurePosixPath, size: int, part: Path, transport: Transport) -
     from hpcbrew.digest import sha256  # noqa: PLC0415 - reads nets' schema, which is slow to import
 
     command = f"head -c {size} -- {shlex.quote(str(source))} | sha256sum"
-    answer = transport.run(["sh", "-c", command], source.parent, again=True, patience=talk.patience_to_read(size))
+    answer = transport.run(["sh", "-c", command], source.parent, again=True, patience=process.patience_to_read(size))
     if answer.status != 0 or answer.err:
         raise TransportError(f"{source}: {answer.words}")
     if answer.out.split()[0] != sha256(part):

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import PurePosixPath
 
 from hpcbrew.schedulers.pbs import Pbs, Polled
-from hpcbrew.transports import Transport
+from hpcbrew.transports.base import Transport
 
 TOP = PurePosixPath("/")
 

@@ -7,7 +7,7 @@ from hpcbrew import runfolder
 from hpcbrew.job import JobRecord, JobState, Standing
 from hpcbrew.poll import poll
 from hpcbrew.schedulers.pbs import Pbs
-from hpcbrew.transports import Transport
+from hpcbrew.transports.base import Transport
 
 GRACE = 15 * 60
 """Seconds after which a job that the scheduler does not list was never given to it."""

@@ -6,7 +6,7 @@ from pathlib import PurePosixPath
 
 from hpcbrew import full_disk
 from hpcbrew.errors import RequestError
-from hpcbrew.transports import Transport
+from hpcbrew.transports.base import Transport
 from hpcbrew.units import short_size
 
 KIB, GIB = 2**10, 2**30

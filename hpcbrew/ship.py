@@ -19,7 +19,8 @@ from hpcbrew import full_disk, room
 from hpcbrew.errors import TransportError
 from hpcbrew.file_lock import exclusive
 from hpcbrew.job import Upload
-from hpcbrew.transports import Transport, talk
+from hpcbrew.transports import process
+from hpcbrew.transports.base import Transport
 
 SUMS = "SHA256SUMS"
 SMALL = 2**20  # bytes below which files travel together
@@ -109,7 +110,7 @@ def _send(
                 _flush(small, part, transport, progress)
     _flush(small, part, transport, progress)
     _send_chunks(chunks, transport, progress)
-    patience = talk.patience_to_read(sum(upload.size for upload in files))
+    patience = process.patience_to_read(sum(upload.size for upload in files))
     checked = transport.run(["sha256sum", "--check", "--quiet", SUMS], part, again=True, patience=patience)
     if checked.status != 0:
         transport.remove_folder(part)

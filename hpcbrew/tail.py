@@ -9,7 +9,7 @@ import click
 from hpcbrew.follow import DETACHED, lasting, looks
 from hpcbrew.job import JobRecord
 from hpcbrew.ledger import Ledger
-from hpcbrew.transports import Transport
+from hpcbrew.transports.base import Transport
 from hpcbrew.watch import Site, Watched
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from hpcbrew import recover, runfolder, schedulers, transports
+from hpcbrew import recover, runfolder, schedulers
 from hpcbrew.address import Address
 from hpcbrew.errors import HpcbrewError
 from hpcbrew.job import JobRecord, Standing
@@ -12,7 +12,8 @@ from hpcbrew.poll import poll
 from hpcbrew.runfolder import ExitRecord, Progress
 from hpcbrew.schedulers.pbs import Pbs, Polled
 from hpcbrew.standing import judge
-from hpcbrew.transports import Transport
+from hpcbrew.transports.base import Transport
+from hpcbrew.transports.connect import connect
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,7 @@ class Watched:
 
 def reach(address: Address) -> Site:
     """Connects to a cluster."""
-    return Site(transports.connect(address), schedulers.of(address))
+    return Site(connect(address), schedulers.of(address))
 
 
 def refresh(records: Iterable[JobRecord], ledger: Ledger, sites: dict[Address, Site] | None = None) -> list[Watched]:

@@ -2,11 +2,11 @@
 
 from collections.abc import Callable, Iterator
 
-from hpcbrew import transports
 from hpcbrew.check import entrance, scheduler, software, storage
 from hpcbrew.check.finding import Checked, Finding, Mark
 from hpcbrew.clusters.profiles import Cluster
 from hpcbrew.errors import HpcbrewError
+from hpcbrew.transports.connect import connect
 
 Check = Callable[[Checked], Iterator[Finding]]
 
@@ -38,7 +38,7 @@ CHECKS: tuple[tuple[str, Check, str], ...] = (
 
 def check(cluster: Cluster) -> Iterator[Finding]:
     """Findings, as they are made. Without a connection there is but one."""
-    site = Checked(cluster, transports.connect(cluster.address))
+    site = Checked(cluster, connect(cluster.address))
     try:
         yield from entrance.connection(site)
     except HpcbrewError as error:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import PurePosixPath
 
 from hpcbrew.check.finding import Checked, Finding, Mark
-from hpcbrew.transports.shell import Shell
+from hpcbrew.transports.remote_shell import Shell
 
 TOP = PurePosixPath("/")
 NEEDED = ("qsub", "qstat", "qdel")

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from hpcbrew.clusters.profiles import Cluster
-from hpcbrew.transports import Transport
+from hpcbrew.transports.base import Transport
 
 
 class Mark(StrEnum):

@@ -10,7 +10,7 @@ from hpcbrew.errors import TransportError
 from hpcbrew.job import JobRecord
 from hpcbrew.ledger import Ledger
 from hpcbrew.transports.pipe import quoted
-from hpcbrew.transports.ssh_host import resolve_command
+from hpcbrew.transports.ssh_config import resolve_command
 
 
 @click.command("open")

@@ -9,9 +9,9 @@ from hpcbrew.cli.arguments import complete_cluster
 from hpcbrew.clusters import profiles
 from hpcbrew.errors import RequestError
 from hpcbrew.moving import moving
-from hpcbrew.prompt import Terminal
 from hpcbrew.setup import trial
-from hpcbrew.transports.ssh_login import Expected, Unattended
+from hpcbrew.transports.prompt import Terminal
+from hpcbrew.transports.ssh_auth import Expected, Unattended
 
 
 @click.command()

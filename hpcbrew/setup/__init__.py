@@ -10,14 +10,14 @@ from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from typing import TypeVar
 
-from hpcbrew import transports
 from hpcbrew.clusters.profiles import Cluster
 from hpcbrew.errors import HostUnknown, HpcbrewError, LoginRefused, TransportError
 from hpcbrew.file_lock import busy, exclusive
 from hpcbrew.setup import engine, kind, scratch
 from hpcbrew.setup.engine import Moving, Wanted
-from hpcbrew.transports import Transport
-from hpcbrew.transports.ssh_login import Prompter
+from hpcbrew.transports.base import Transport
+from hpcbrew.transports.connect import connect
+from hpcbrew.transports.ssh_auth import Prompter
 
 T = TypeVar("T")
 
@@ -77,10 +77,10 @@ def _login(cluster: Cluster, person: Person) -> Generator[str, None, Transport]:
 def _entered(cluster: Cluster, person: Person) -> Generator[str, None, Transport]:
     if cluster.transport == "local":
         yield "this machine: nothing to do"
-        return transports.connect(cluster.address)
+        return connect(cluster.address)
     from hpcbrew.setup.login import login, login_by_client  # noqa: PLC0415 - paramiko is slow to import
     from hpcbrew.transports.openssh import OpenSsh  # noqa: PLC0415
-    from hpcbrew.transports.ssh import resolve  # noqa: PLC0415
+    from hpcbrew.transports.paramiko_ssh import resolve  # noqa: PLC0415
 
     assert cluster.host is not None, cluster.name  # the profile was checked
     if cluster.transport == "openssh":

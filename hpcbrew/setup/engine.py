@@ -26,7 +26,8 @@ from hpcbrew.setup import python as pythons
 from hpcbrew.setup import wheel as wheels
 from hpcbrew.setup.python import Python
 from hpcbrew.ship import Progress, ship
-from hpcbrew.transports import Transport, talk
+from hpcbrew.transports import process
+from hpcbrew.transports.base import Transport
 
 PATIENCE = 30 * 60.0
 """Seconds that pip and a first start may say nothing: tens of thousands of small files on a slow file system."""
@@ -114,7 +115,7 @@ class _Installation:
         try:
             return self.transport.run(words, PurePosixPath("/"), patience=PATIENCE)
         except Unanswered as error:
-            raise Unanswered(error.where, talk.named(command), error.seconds) from None
+            raise Unanswered(error.where, process.named(command), error.seconds) from None
 
     @property
     def python_there(self) -> PurePosixPath:

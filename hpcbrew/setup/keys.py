@@ -5,10 +5,10 @@ from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
 from hpcbrew.errors import LoginRefused, TransportError
-from hpcbrew.transports import Transport
-from hpcbrew.transports.ssh import Ssh
-from hpcbrew.transports.ssh_host import SshHost
-from hpcbrew.transports.ssh_login import Prompter
+from hpcbrew.transports.base import Transport
+from hpcbrew.transports.paramiko_ssh import Ssh
+from hpcbrew.transports.ssh_auth import Prompter
+from hpcbrew.transports.ssh_config import SshHost
 
 # Prints `there` or `added`. A line that a # has taken out of use is not the key; what is there is never rewritten.
 INSTALL = r"""

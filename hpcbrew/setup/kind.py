@@ -6,7 +6,7 @@ from pathlib import PurePosixPath
 from hpcbrew.clusters.profiles import Cluster
 from hpcbrew.errors import HpcbrewError
 from hpcbrew.schedulers import pbs_site
-from hpcbrew.transports import Transport
+from hpcbrew.transports.base import Transport
 
 GPUS, CPUS = "cuda12", "engine"
 """The distribution's extras."""

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import PurePosixPath
 
 from hpcbrew.command_result import Answer
-from hpcbrew.transports import Transport
+from hpcbrew.transports.base import Transport
 
 PATIENCE = 10 * 60.0
 """Seconds for one step through an installation: tens of thousands of files."""

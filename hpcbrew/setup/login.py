@@ -7,10 +7,11 @@ from pathlib import PurePosixPath
 
 from hpcbrew.errors import LoginRefused, TransportError
 from hpcbrew.setup import keys
-from hpcbrew.transports import Transport, talk
-from hpcbrew.transports.ssh import Ssh
-from hpcbrew.transports.ssh_host import SshHost, resolve_command
-from hpcbrew.transports.ssh_login import Prompter, Unattended
+from hpcbrew.transports import process
+from hpcbrew.transports.base import Transport
+from hpcbrew.transports.paramiko_ssh import Ssh
+from hpcbrew.transports.ssh_auth import Prompter, Unattended
+from hpcbrew.transports.ssh_config import SshHost, resolve_command
 
 TRIES = 3  # as OpenSSH lets a user mistype a password
 
@@ -47,7 +48,9 @@ def login_by_client(
     program, _, *options = resolve_command(destination)  # as `ssh -G` is called, without the -G
     alone = [program, "-o", "BatchMode=yes", "-o", "ControlPath=none", *options, "true"]
     with contextlib.suppress(subprocess.TimeoutExpired):
-        done = subprocess.run(alone, stdin=subprocess.DEVNULL, capture_output=True, check=False, timeout=talk.PATIENCE)
+        done = subprocess.run(
+            alone, stdin=subprocess.DEVNULL, capture_output=True, check=False, timeout=process.PATIENCE
+        )
         if done.returncode == 0:
             yield f"{destination} lets you in without a password already"
             return session

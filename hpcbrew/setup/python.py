@@ -5,7 +5,7 @@ from pathlib import PurePosixPath
 
 from hpcbrew.clusters.profiles import Cluster
 from hpcbrew.errors import TransportError
-from hpcbrew.transports import Transport
+from hpcbrew.transports.base import Transport
 
 OLDEST, NEWEST = (3, 11), (3, 14)
 NAMES = ("python3.14", "python3.13", "python3.12", "python3.11", "python3", "python")

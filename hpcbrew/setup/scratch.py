@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from hpcbrew.errors import TransportError
-from hpcbrew.transports import Transport
+from hpcbrew.transports.base import Transport
 
 LINK = "~/scratch"
 

@@ -9,7 +9,7 @@ from hpcbrew.errors import RequestError, TransportError
 from hpcbrew.job import JobRequest
 from hpcbrew.ledger import Ledger
 from hpcbrew.submit import submit
-from hpcbrew.transports import Transport
+from hpcbrew.transports.base import Transport
 from hpcbrew.watch import Site
 
 NAME = "hpcbrew-setup"

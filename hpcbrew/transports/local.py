@@ -12,8 +12,8 @@ from hpcbrew import full_disk
 from hpcbrew.command_result import Answer
 from hpcbrew.errors import TransportError, Unanswered
 from hpcbrew.paths import data_home
-from hpcbrew.transports import talk
-from hpcbrew.transports.talk import Heard
+from hpcbrew.transports import process
+from hpcbrew.transports.process import Heard
 
 PIECE = 2**20  # bytes read and written at a time
 
@@ -36,13 +36,13 @@ class Local:
         again: bool = False,
         patience: float | None = None,
     ) -> Answer:
-        heard, patience = Heard(), talk.PATIENCE if patience is None else patience
+        heard, patience = Heard(), process.PATIENCE if patience is None else patience
         try:
-            status = talk.with_process(command, (), heard, patience, folder)
+            status = process.with_process(command, (), heard, patience, folder)
         except OSError as error:
             raise TransportError(f"{command[0]}: {error.strerror} ({error.filename})") from None
-        if status == talk.SILENT:
-            raise Unanswered("this machine", talk.named(command), patience)
+        if status == process.SILENT:
+            raise Unanswered("this machine", process.named(command), patience)
         return Answer(status, heard.out.decode(errors="replace"), heard.err.decode(errors="replace"))
 
     def make_folder(self, folder: PurePosixPath, files: Mapping[PurePosixPath, bytes]) -> None:

@@ -15,10 +15,10 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from hpcbrew.errors import TransportError, Unanswered
-from hpcbrew.transports import talk
-from hpcbrew.transports.shell import Shell
-from hpcbrew.transports.ssh_host import resolve_command
-from hpcbrew.transports.talk import Heard
+from hpcbrew.transports import process
+from hpcbrew.transports.process import Heard
+from hpcbrew.transports.remote_shell import Shell
+from hpcbrew.transports.ssh_config import resolve_command
 
 PERSIST = "10m"
 """How long the connection is kept for further commands: a second factor is asked for once, not at every command."""
@@ -72,7 +72,7 @@ class OpenSsh(Shell):
 
     def _channel(self, command: str, stdin: Iterable[bytes], heard: Heard, patience: float) -> int:
         ssh = self._ssh("-T", "-o", "ControlMaster=no", "-o", "BatchMode=yes", tail=(command,))
-        status = talk.with_process(ssh, stdin, heard, patience)
+        status = process.with_process(ssh, stdin, heard, patience)
         # 255 is ssh's own; where the command ended so, its marks are there and say more.
         return -1 if status == 255 else status
 

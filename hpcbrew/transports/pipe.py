@@ -16,8 +16,8 @@ from typing import Any
 
 from hpcbrew.command_result import Answer
 from hpcbrew.errors import TransportError, Unanswered
-from hpcbrew.transports import talk
-from hpcbrew.transports.talk import Heard
+from hpcbrew.transports import process
+from hpcbrew.transports.process import Heard
 
 PAUSES = (0.0, 1.0, 2.0, 4.0, 8.0)
 """Seconds before each further attempt, where one broke off that may be repeated."""
@@ -77,7 +77,7 @@ class Pipe(ABC):
             try:
                 self._connect()
                 connected = True
-                return self._once(script(attempt), what, stdin, talk.PATIENCE if patience is None else patience)
+                return self._once(script(attempt), what, stdin, process.PATIENCE if patience is None else patience)
             except Unanswered:
                 raise
             except TransportError as error:
@@ -109,7 +109,7 @@ class Pipe(ABC):
             if not isinstance(error, TransportError):  # Ctrl-C: what was begun there is not left to itself
                 self._end(heard, line)
             raise
-        if status == talk.SILENT:
+        if status == process.SILENT:
             self._end(heard, line)
             raise Unanswered(self._destination, what, patience)
         out, err = bytes(heard.out), bytes(heard.err)

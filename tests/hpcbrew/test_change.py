@@ -10,7 +10,7 @@ from hpcbrew.address import Address
 from hpcbrew.errors import RequestError, SchedulerError, TransportError
 from hpcbrew.job import JobRecord, JobState, Standing
 from hpcbrew.ledger import Ledger
-from hpcbrew.transports import talk
+from hpcbrew.transports import process
 
 HERE = Address("local", "local", "local")
 
@@ -83,7 +83,7 @@ def test_a_cancellation_that_was_refused_leaves_no_trace(tmp_path: Path, monkeyp
 def test_a_qdel_that_never_answers_is_told_with_what_will_tell_more(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(talk, "PATIENCE", 1)
+    monkeypatch.setattr(process, "PATIENCE", 1)
     ledger = Ledger()
     record = running(tmp_path, monkeypatch, ledger, "exec sleep 300")
     with pytest.raises(TransportError, match=r"`qdel 1\.pbs01` gave no answer within 1 s.*hpcbrew status 1\.pbs01"):

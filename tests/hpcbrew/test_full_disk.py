@@ -19,8 +19,8 @@ from hpcbrew.manifest import Item, collect
 from hpcbrew.plan import uploads
 from hpcbrew.schedulers import pbs_status
 from hpcbrew.transports.local import Local
-from hpcbrew.transports.ssh import Ssh
-from hpcbrew.transports.ssh_login import Unattended
+from hpcbrew.transports.paramiko_ssh import Ssh
+from hpcbrew.transports.ssh_auth import Unattended
 
 
 def fill(disk: Path) -> None:

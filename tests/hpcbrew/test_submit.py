@@ -14,9 +14,9 @@ from hpcbrew.job import JobPlan, JobRecord, JobState, Upload
 from hpcbrew.ledger import Ledger
 from hpcbrew.schedulers.pbs import Pbs
 from hpcbrew.submit import submit
-from hpcbrew.transports import talk
-from hpcbrew.transports.ssh import Ssh
-from hpcbrew.transports.ssh_login import Unattended
+from hpcbrew.transports import process
+from hpcbrew.transports.paramiko_ssh import Ssh
+from hpcbrew.transports.ssh_auth import Unattended
 from hpcbrew.watch import Site
 
 SLEEP = "echo $$ >>~/asked; exec sleep 300"
@@ -45,7 +45,7 @@ class There:
 
 @pytest.fixture
 def there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[There]:
-    monkeypatch.setattr(talk, "PATIENCE", 3)
+    monkeypatch.setattr(process, "PATIENCE", 3)
     (tmp_path / "sshd").mkdir()
     home = tmp_path / "there"
     home.mkdir()

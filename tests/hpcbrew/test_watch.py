@@ -6,7 +6,7 @@ from hpcbrew import watch
 from hpcbrew.address import Address
 from hpcbrew.job import JobRecord, JobState, Standing
 from hpcbrew.ledger import Ledger
-from hpcbrew.transports import talk
+from hpcbrew.transports import process
 
 HERE = Address("here", "local", "pbs")
 
@@ -17,7 +17,7 @@ def test_a_poll_that_never_ends_changes_no_state_and_is_a_trouble(
     (tmp_path / "qstat").write_text("#!/bin/sh\nexec sleep 300\n")
     (tmp_path / "qstat").chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
-    monkeypatch.setattr(talk, "PATIENCE", 1)
+    monkeypatch.setattr(process, "PATIENCE", 1)
     ledger = Ledger(tmp_path / "ledger.db")
     ledger.intend(JobRecord("a", "n", HERE, "s", 0.0, PurePosixPath(tmp_path), Standing(JobState.RUNNING), "1.pbs01"))
     before = ledger.all()

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import paramiko
 
-from hpcbrew.transports.ssh_host import SshHost
+from hpcbrew.transports.ssh_config import SshHost
 
 PASSWORD, CODE = "correct horse", "492816"
 

@@ -19,8 +19,8 @@ from hpcbrew.machine import Machine
 from hpcbrew.manifest import collect
 from hpcbrew.schedulers.pbs import Pbs
 from hpcbrew.submit import submit
-from hpcbrew.transports.ssh import Ssh
-from hpcbrew.transports.ssh_login import Unattended
+from hpcbrew.transports.paramiko_ssh import Ssh
+from hpcbrew.transports.ssh_auth import Unattended
 from hpcbrew.watch import Site, Watched
 from support import sshd, standin
 

@@ -15,8 +15,8 @@ from pathlib import Path
 import pytest
 
 from hpcbrew.command_result import Answer
-from hpcbrew.transports import ssh_host
-from hpcbrew.transports.ssh_host import SshHost
+from hpcbrew.transports import ssh_config
+from hpcbrew.transports.ssh_config import SshHost
 
 SSHD = shutil.which("sshd", path="/usr/sbin:/usr/local/sbin:/sbin:/usr/bin")
 
@@ -38,11 +38,11 @@ class Server:
         return self.folder / "known_hosts"
 
     def resolve(self, destination: str) -> SshHost:
-        command = ssh_host.resolve_command(destination)
+        command = ssh_config.resolve_command(destination)
         done = subprocess.run(
             [command[0], "-F", str(self.config), *command[1:]], capture_output=True, text=True, check=False
         )
-        return ssh_host.parse(destination, Answer(done.returncode, done.stdout, done.stderr))
+        return ssh_config.parse(destination, Answer(done.returncode, done.stdout, done.stderr))
 
     def cut(self) -> None:
         """Kills every connection, as a failing network does; the server goes on listening."""

@@ -7,14 +7,14 @@ from hpcbrew.check import scheduler
 from hpcbrew.check.finding import Checked, Finding, Mark
 from hpcbrew.clusters import profiles
 from hpcbrew.clusters.profiles import Cluster
-from hpcbrew.transports import talk
+from hpcbrew.transports import process
 
 
 def test_what_never_answers_is_a_finding_and_holds_up_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "qstat").write_text("#!/bin/sh\nexec sleep 300\n")
     (tmp_path / "qstat").chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
-    monkeypatch.setattr(talk, "PATIENCE", 1)
+    monkeypatch.setattr(process, "PATIENCE", 1)
 
     def answer(site: Checked):
         yield Finding("next", Mark.OK, "fine")

@@ -13,9 +13,9 @@ from hpcbrew.errors import LoginRefused, TransportError
 from hpcbrew.setup import keys
 from hpcbrew.setup.login import login, login_by_client
 from hpcbrew.transports.openssh import OpenSsh
-from hpcbrew.transports.ssh import Ssh
-from hpcbrew.transports.ssh_host import SshHost
-from hpcbrew.transports.ssh_login import Expected, Unattended, fingerprint
+from hpcbrew.transports.paramiko_ssh import Ssh
+from hpcbrew.transports.ssh_auth import Expected, Unattended, fingerprint
+from hpcbrew.transports.ssh_config import SshHost
 
 
 class Person(Unattended):

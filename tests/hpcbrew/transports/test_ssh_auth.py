@@ -4,10 +4,10 @@ import pytest
 from support import sshd
 
 from hpcbrew.errors import TransportError
-from hpcbrew.transports import ssh_login
+from hpcbrew.transports import ssh_auth
 
 
-class Person(ssh_login.Unattended):
+class Person(ssh_auth.Unattended):
     """Somebody at the terminal, who says yes or no to a host key and has these answers ready."""
 
     def __init__(self, *answers, trusts=False):
@@ -25,8 +25,8 @@ class Person(ssh_login.Unattended):
 
 
 def login(server, person, destination="cluster"):
-    clients = ssh_login.connect(destination, server.resolve, person)
-    ssh_login.close(clients)
+    clients = ssh_auth.connect(destination, server.resolve, person)
+    ssh_auth.close(clients)
     return len(clients)
 
 

@@ -13,9 +13,9 @@ from pathlib import Path, PurePosixPath
 from hpcbrew import full_disk
 from hpcbrew.command_result import Answer
 from hpcbrew.errors import TransportError, Unanswered
-from hpcbrew.transports import talk
+from hpcbrew.transports import process
 from hpcbrew.transports.pipe import Pipe, as_text
-from hpcbrew.transports.talk import Heard
+from hpcbrew.transports.process import Heard
 
 MISSING = 44
 """What our own scripts exit with where a file is not there: no command of theirs uses it."""
@@ -50,9 +50,9 @@ class Shell(Pipe):
         """What `ssh HOST COMMAND` answers: from the shell that sshd starts, with all that this prints of itself."""
         self._connect()
         heard = Heard()
-        status = self._channel(command, (), heard, talk.PATIENCE)
-        if status == talk.SILENT:
-            raise Unanswered(self._destination, f"`{command}`", talk.PATIENCE)
+        status = self._channel(command, (), heard, process.PATIENCE)
+        if status == process.SILENT:
+            raise Unanswered(self._destination, f"`{command}`", process.PATIENCE)
         return Answer(status, as_text(heard.out), as_text(heard.err))
 
     # The contract
@@ -81,7 +81,7 @@ class Shell(Pipe):
         patience: float | None = None,
     ) -> Answer:
         script = f"cd -- {shlex.quote(str(folder))} && {shlex.join(command)}"
-        return self._shell(script, talk.named(command), again=again, patience=patience)
+        return self._shell(script, process.named(command), again=again, patience=patience)
 
     def make_folder(self, folder: PurePosixPath, files: Mapping[PurePosixPath, bytes]) -> None:
         final, parent = shlex.quote(str(folder)), shlex.quote(str(folder.parent))

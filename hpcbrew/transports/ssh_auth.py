@@ -13,8 +13,8 @@ import paramiko
 from paramiko.auth_strategy import AuthResult, AuthSource, AuthStrategy
 
 from hpcbrew.errors import HostUnknown, LoginRefused, TransportError
-from hpcbrew.transports import ssh_host
-from hpcbrew.transports.ssh_host import SshHost
+from hpcbrew.transports import ssh_config
+from hpcbrew.transports.ssh_config import SshHost
 
 KEEP_ALIVE, DEAD_AFTER = 30, 60  # seconds: between two signs of life, and until one that is not confirmed ends the line
 
@@ -143,7 +143,7 @@ def _socket(
             "direct-tcpip", (host.hostname, host.port), ("127.0.0.1", 0), timeout=host.connect_timeout
         )
     if host.proxy_command:
-        return paramiko.ProxyCommand(ssh_host.proxy_words(host))
+        return paramiko.ProxyCommand(ssh_config.proxy_words(host))
     sock = socket.create_connection((host.hostname, host.port), timeout=host.connect_timeout)
     if hasattr(socket, "TCP_USER_TIMEOUT"):  # a line that went dead without a word is given up, not waited for
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, DEAD_AFTER * 1000)

@@ -9,11 +9,11 @@ import paramiko
 
 from hpcbrew.command_result import Answer
 from hpcbrew.errors import TransportError
-from hpcbrew.transports import ssh_host, ssh_login, talk
-from hpcbrew.transports.shell import Shell
-from hpcbrew.transports.ssh_host import SshHost
-from hpcbrew.transports.ssh_login import Prompter
-from hpcbrew.transports.talk import Heard
+from hpcbrew.transports import process, ssh_auth, ssh_config
+from hpcbrew.transports.process import Heard
+from hpcbrew.transports.remote_shell import Shell
+from hpcbrew.transports.ssh_auth import Prompter
+from hpcbrew.transports.ssh_config import SshHost
 
 # What it logs is raised as well: without a handler Python would print it between the lines of the user's terminal.
 logging.getLogger("paramiko").addHandler(logging.NullHandler())
@@ -21,14 +21,14 @@ logging.getLogger("paramiko").addHandler(logging.NullHandler())
 
 def resolve(destination: str) -> SshHost:
     """What `ssh destination` would do. Raises TransportError where there is no ssh to ask."""
-    command = ssh_host.resolve_command(destination)
+    command = ssh_config.resolve_command(destination)
     try:
         done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
     except FileNotFoundError:
         raise TransportError(
             "the OpenSSH client `ssh` is not installed; it is needed to read your ssh configuration"
         ) from None
-    return ssh_host.parse(destination, Answer(done.returncode, done.stdout, done.stderr))
+    return ssh_config.parse(destination, Answer(done.returncode, done.stdout, done.stderr))
 
 
 class Ssh(Shell):
@@ -43,7 +43,7 @@ class Ssh(Shell):
 
     def close(self) -> None:
         with self._lock:
-            ssh_login.close(self._clients)
+            ssh_auth.close(self._clients)
             self._clients = []
 
     def disconnect(self) -> None:
@@ -53,8 +53,8 @@ class Ssh(Shell):
         with self._lock:
             transport = self._clients[-1].get_transport() if self._clients else None
             if transport is None or not transport.is_active():
-                ssh_login.close(self._clients)
-                self._clients = ssh_login.connect(self._destination, self._resolve, self._prompter)
+                ssh_auth.close(self._clients)
+                self._clients = ssh_auth.connect(self._destination, self._resolve, self._prompter)
 
     def _channel(self, command: str, stdin: Iterable[bytes], heard: Heard, patience: float) -> int:
         clients = self._clients
@@ -65,8 +65,8 @@ class Ssh(Shell):
             channel = transport.open_session(timeout=60)
             try:
                 channel.exec_command(command)
-                ended = talk.talk(_line(channel), stdin, heard, patience) and channel.status_event.wait(patience)
-                return channel.recv_exit_status() if ended else talk.SILENT
+                ended = process.talk(_line(channel), stdin, heard, patience) and channel.status_event.wait(patience)
+                return channel.recv_exit_status() if ended else process.SILENT
             finally:
                 channel.close()
         except paramiko.ChannelException as error:  # the line stands: the server takes no further session
@@ -78,7 +78,7 @@ class Ssh(Shell):
             raise TransportError(f"{self._destination}: the connection was cut: {said}", retryable=True) from None
 
 
-def _line(channel: paramiko.Channel) -> talk.Line:
+def _line(channel: paramiko.Channel) -> process.Line:
     def send(data: bytes) -> int:
         try:
             sent = channel.send(data)
@@ -88,4 +88,6 @@ def _line(channel: paramiko.Channel) -> talk.Line:
             raise EOFError("the channel is closed")
         return sent
 
-    return talk.Line(send, channel.shutdown_write, lambda: channel.recv(1 << 16), lambda: channel.recv_stderr(1 << 16))
+    return process.Line(
+        send, channel.shutdown_write, lambda: channel.recv(1 << 16), lambda: channel.recv_stderr(1 << 16)
+    )

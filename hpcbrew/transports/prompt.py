@@ -4,7 +4,7 @@ import sys
 
 import click
 
-from hpcbrew.transports.ssh_login import Prompter, Unattended
+from hpcbrew.transports.ssh_auth import Prompter, Unattended
 
 
 class Terminal:

@@ -13,10 +13,10 @@ from support import sshd
 
 from hpcbrew.command_result import Answer
 from hpcbrew.errors import TransportError, Unanswered
-from hpcbrew.transports import pipe, shell, talk
+from hpcbrew.transports import pipe, process, remote_shell
 from hpcbrew.transports.openssh import OpenSsh
-from hpcbrew.transports.ssh import Ssh
-from hpcbrew.transports.ssh_login import Unattended
+from hpcbrew.transports.paramiko_ssh import Ssh
+from hpcbrew.transports.ssh_auth import Unattended
 
 
 def by_paramiko(server, destination="cluster"):
@@ -215,8 +215,8 @@ def test_a_word_now_and_then_is_enough(cluster):
 
 
 def test_a_file_that_goes_slowly_is_not_given_up(cluster, tmp_path, monkeypatch):
-    monkeypatch.setattr(shell, "SENDING", 3)
-    monkeypatch.setattr(shell, "PIECE", 1000)
+    monkeypatch.setattr(remote_shell, "SENDING", 3)
+    monkeypatch.setattr(remote_shell, "PIECE", 1000)
     source = tmp_path / "source"
     source.write_bytes(b"x" * 5000)
     cluster.write(source, PurePosixPath(tmp_path) / "target", 0, 5000, lambda size: time.sleep(0.8))
@@ -224,7 +224,7 @@ def test_a_file_that_goes_slowly_is_not_given_up(cluster, tmp_path, monkeypatch)
 
 
 def test_a_file_that_cannot_be_read_to_its_end_is_named(cluster, tmp_path, monkeypatch):
-    monkeypatch.setattr(talk, "PATIENCE", 1)
+    monkeypatch.setattr(process, "PATIENCE", 1)
     os.mkfifo(tmp_path / "log")
     with pytest.raises(Unanswered, match=f"reading {tmp_path}/log gave no answer within 1 s"):
         cluster.read(PurePosixPath(tmp_path) / "log")

@@ -1,0 +1,53 @@
+"""What every transport does."""
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path, PurePosixPath
+from typing import Protocol
+
+from hpcbrew.command_result import Answer
+
+
+class Transport(Protocol):
+    """All paths are absolute. Each method raises TransportError for what it could not do, but not for a command that
+    ran and failed: that is an Answer."""
+
+    def root(self, pattern: str) -> PurePosixPath:
+        """The folder that a profile's `scratch` stands for."""
+
+    def run(
+        self, command: Sequence[str], folder: PurePosixPath, *, again: bool = False, patience: float | None = None
+    ) -> Answer:
+        """Runs a command in a folder, with no input; `again`: after a cut it may be run once more.
+
+        One that has said nothing for `patience` seconds (None: for as long as most commands get) is given up and, as
+        far as that can be, ended; then Unanswered is raised. The other methods that talk to a cluster do the same.
+        """
+
+    def make_folder(self, folder: PurePosixPath, files: Mapping[PurePosixPath, bytes]) -> None:
+        """Makes a folder that holds these files, named relative to it: all of them or none."""
+
+    def remove_folder(self, folder: PurePosixPath) -> None:
+        """Takes away a folder that `make_folder` made."""
+
+    def read(self, path: PurePosixPath, start: int = 0, size: int | None = None) -> bytes | None:
+        """What a file holds from byte `start` on, at most `size` bytes; None where there is no such file."""
+
+    def read_all(self, paths: Sequence[PurePosixPath]) -> list[bytes | None]:
+        """What several small files hold, in one round trip."""
+
+    def add_files(self, folder: PurePosixPath, files: Mapping[PurePosixPath, bytes]) -> None:
+        """Puts files into a folder that is there; those of the same names are replaced."""
+
+    def write(
+        self, source: Path, target: PurePosixPath, start: int, size: int, progress: Callable[[int], None]
+    ) -> None:
+        """Sends `size` bytes of a file from byte `start` on, to the same place of `target`. Threads may do so at once.
+
+        `progress` is told the bytes of each piece, and a negative number where some have to be sent again.
+        """
+
+    def sizes(self, folder: PurePosixPath) -> dict[PurePosixPath, int]:
+        """The files anywhere below a folder, relative to it, in bytes; none where there is no such folder."""
+
+    def names(self, folder: PurePosixPath) -> list[str]:
+        """The names in a folder; none where there is no such folder."""

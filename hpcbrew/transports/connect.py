@@ -1,0 +1,32 @@
+"""The transport to a cluster, by its address."""
+
+import sys
+
+from hpcbrew.address import Address
+from hpcbrew.transports.base import Transport
+from hpcbrew.transports.local import Local
+
+
+def connect(address: Address) -> Transport:
+    """The transport to a cluster. It connects when first used."""
+    if address.transport == "local":
+        return Local()
+    assert address.host is not None, address  # the profile was checked
+    if address.transport == "openssh":
+        from hpcbrew.transports import openssh  # noqa: PLC0415
+
+        by_client = openssh.OpenSsh(address.host, attended=openssh.attended())
+        by_client.say = _say
+        return by_client
+    from hpcbrew.transports.paramiko_ssh import Ssh  # noqa: PLC0415
+    from hpcbrew.transports.prompt import prompter  # noqa: PLC0415 - paramiko is slow to import, and not needed for this machine
+
+    transport = Ssh(address.host, prompter())
+    transport.say = _say
+    return transport
+
+
+def _say(words: str) -> None:
+    """To a person who waits; a program is told of the end alone."""
+    if sys.stderr.isatty():
+        print(f"hpcbrew: {words}", file=sys.stderr)
