@@ -8,7 +8,7 @@ from hpcbrew.clusters.profiles import Cluster
 from hpcbrew.errors import TransportError
 from hpcbrew.job import JobRecord, JobState, Standing
 from hpcbrew.ledger import Ledger
-from hpcbrew.plan import NAME
+from hpcbrew.plan.build import NAME
 from hpcbrew.transports.base import Transport
 from hpcbrew.watch import Watched
 

@@ -8,12 +8,13 @@ from typing import Any
 
 from engine.proto import caffe_pb2 as pb
 from engine.proto import text
-from hpcbrew import digest, limits, machine, overrides, runfolder
+from hpcbrew import runfolder
 from hpcbrew.clusters.profiles import Cluster
 from hpcbrew.errors import RequestError, TransportError
 from hpcbrew.job import JobPlan, JobRecord, JobRequest
-from hpcbrew.manifest import SNAPSHOTS, SOLVER
-from hpcbrew.plan import Job, assemble
+from hpcbrew.plan import digests, hardware, overrides, resources
+from hpcbrew.plan.build import Job, assemble
+from hpcbrew.plan.manifest import SNAPSHOTS, SOLVER
 from hpcbrew.transports.base import Transport
 
 
@@ -85,13 +86,13 @@ def _definitions(record: JobRecord, values: Mapping[str, Any], transport: Transp
         raise TransportError(f"{record.run_folder / lost[0]}: is gone: {record.name} cannot be gone on with")
     deeper = "../" * within.count("/")
     texts = {name: (data or b"").decode() for name, data in zip(names, found, strict=True)}
-    before, now = f"../../{deeper}{digest.DATA}/", f"../../{digest.DATA}/"
+    before, now = f"../../{deeper}{digests.DATA}/", f"../../{digests.DATA}/"
     return {name: written.replace(before, now) for name, written in texts.items()}
 
 
-def _settled(resources: Mapping[str, Any], request: JobRequest, cluster: Cluster) -> limits.Settled:
+def _settled(described: Mapping[str, Any], request: JobRequest, cluster: Cluster) -> resources.Settled:
     """The resources of before, but for what is asked for anew; checked against the profile of today."""
-    before = limits.Settled(**resources)
+    before = resources.Settled(**described)
     wanted = replace(
         request,
         nodes=before.nodes,
@@ -102,4 +103,4 @@ def _settled(resources: Mapping[str, Any], request: JobRequest, cluster: Cluster
         queue=request.queue or before.queue,
         project=request.project or before.project,
     )
-    return replace(limits.settle(wanted, cluster, machine.here()), select=before.select)
+    return replace(resources.settle(wanted, cluster, hardware.here()), select=before.select)

@@ -10,7 +10,7 @@ from engine.proto.files import replace
 from hpcbrew import full_disk, runfolder
 from hpcbrew.errors import RequestError, TransportError
 from hpcbrew.job import JobRecord
-from hpcbrew.manifest import SNAPSHOTS
+from hpcbrew.plan.manifest import SNAPSHOTS
 from hpcbrew.ship import Progress
 from hpcbrew.transports import process
 from hpcbrew.transports.base import Transport
@@ -87,7 +87,7 @@ def _unchanged(
     record: JobRecord, files: Mapping[PurePosixPath, int], transport: Transport, into: Path
 ) -> set[PurePosixPath]:
     """The files that are here as they lie there, by size and digest. Those that may grow are not looked at."""
-    from hpcbrew.digest import sha256  # noqa: PLC0415 - reads nets' schema, which is slow to import
+    from hpcbrew.plan.digests import sha256  # noqa: PLC0415 - reads nets' schema, which is slow to import
 
     here = [name for name in files if name.name not in GROWING and (into / name).is_file()]
     here = [name for name in here if (into / name).stat().st_size == files[name]]
@@ -132,7 +132,7 @@ def _one(source: PurePosixPath, size: int, transport: Transport, target: Path, s
 
 def _check(source: PurePosixPath, size: int, part: Path, transport: Transport) -> None:
     """By sha256 on both sides, of the first `size` bytes: a log may have grown since."""
-    from hpcbrew.digest import sha256  # noqa: PLC0415 - reads nets' schema, which is slow to import
+    from hpcbrew.plan.digests import sha256  # noqa: PLC0415 - reads nets' schema, which is slow to import
 
     command = f"head -c {size} -- {shlex.quote(str(source))} | sha256sum"
     answer = transport.run(["sh", "-c", command], source.parent, again=True, patience=process.patience_to_read(size))

@@ -14,7 +14,7 @@ from hpcbrew import runfolder, watch
 from hpcbrew.errors import TransportError
 from hpcbrew.job import JobRecord, JobState
 from hpcbrew.ledger import Ledger
-from hpcbrew.manifest import SNAPSHOTS
+from hpcbrew.plan.manifest import SNAPSHOTS
 from hpcbrew.units import clock
 from hpcbrew.watch import Site, Watched
 

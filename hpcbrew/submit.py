@@ -6,10 +6,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import PurePosixPath
 
-from hpcbrew import full_disk, handover, recover
+from hpcbrew import full_disk, recover
 from hpcbrew.errors import LedgerError, SchedulerError, TransportError, Unanswered
 from hpcbrew.job import JobPlan, JobRecord, JobState, Standing, Upload
 from hpcbrew.ledger import Ledger
+from hpcbrew.plan import once
 from hpcbrew.schedulers.pbs import Pbs
 from hpcbrew.ship import Progress, ship
 from hpcbrew.transports.base import Transport
@@ -83,9 +84,9 @@ def _hand_over(command: Sequence[str], folder: PurePosixPath, transport: Transpo
     """The scheduler's id of the job. Raises SchedulerError where it refused, TransportError where nobody can tell."""
     for pause in PAUSES:
         answer = transport.run(command, folder, again=True)
-        if answer.out.strip() == handover.NO_FOLDER:
+        if answer.out.strip() == once.NO_FOLDER:
             raise TransportError(f"{folder}: cannot be written to: {answer.err.strip()}{full_disk.remedy(answer.err)}")
-        if answer.out.strip() != handover.BEGUN:
+        if answer.out.strip() != once.BEGUN:
             return scheduler.parse_submit(answer)
         time.sleep(pause)
     try:

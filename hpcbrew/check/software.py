@@ -6,7 +6,7 @@ from importlib import metadata
 from pathlib import PurePosixPath
 
 from hpcbrew.check.finding import Checked, Finding, Mark
-from hpcbrew.plan import ENGINE
+from hpcbrew.plan.build import ENGINE
 from hpcbrew.setup import python as pythons
 
 TOP = PurePosixPath("/")

@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from engine import login_node
-from hpcbrew import dependency, overrides, preview, units, watch
+from hpcbrew import dependency, preview, units, watch
 from hpcbrew import follow as following
 from hpcbrew.cli.arguments import complete_job, json_option
 from hpcbrew.clusters.profiles import Cluster
@@ -18,6 +18,7 @@ from hpcbrew.errors import RequestError
 from hpcbrew.job import JobPlan, JobRequest
 from hpcbrew.ledger import Ledger
 from hpcbrew.moving import moving
+from hpcbrew.plan import overrides
 from hpcbrew.submit import submit
 
 POSITIVE = click.IntRange(min=1)

@@ -5,10 +5,10 @@ from typing import Any
 
 import click
 
-from hpcbrew import limits, machine, manifest, prepare
 from hpcbrew.cli import sending
 from hpcbrew.cli.arguments import cluster_option
 from hpcbrew.clusters import profiles
+from hpcbrew.plan import hardware, manifest, prepare, resources
 
 
 @click.command()
@@ -48,6 +48,6 @@ def command(solver: Path, cluster: str, dry_run: bool, follow: bool, as_json: bo
     """
     profile = profiles.load(cluster)
     request = sending.request(solver, profile, options)
-    settled = limits.settle(request, profile, machine.here())
+    settled = resources.settle(request, profile, hardware.here())
     plan = prepare.plan(request, profile, manifest.collect(request), settled)
     sending.send(plan, str(solver.absolute()), dry_run=dry_run, follow=follow, as_json=as_json)

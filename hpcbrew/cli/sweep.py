@@ -5,11 +5,11 @@ from typing import Any
 
 import click
 
-from hpcbrew import digest, limits, machine
-from hpcbrew import sweep as sweeping
 from hpcbrew.cli import sending
 from hpcbrew.cli.arguments import cluster_option
 from hpcbrew.clusters import profiles
+from hpcbrew.plan import digests, hardware, resources
+from hpcbrew.plan import sweep as sweeping
 
 
 @click.command()
@@ -36,6 +36,6 @@ def command(
     points = sweeping.points(axes)
     profile = profiles.load(cluster)
     request = sending.request(solver, profile, options)
-    settled = limits.settle(request, profile, machine.here())
-    plan = sweeping.plan(request, profile, settled, points, digest.measure)
+    settled = resources.settle(request, profile, hardware.here())
+    plan = sweeping.plan(request, profile, settled, points, digests.measure)
     sending.send(plan, str(solver.absolute()), dry_run=dry_run, follow=follow, as_json=as_json)

@@ -20,7 +20,7 @@ from hpcbrew.clusters.profiles import Cluster
 from hpcbrew.command_result import Answer
 from hpcbrew.errors import TransportError, Unanswered
 from hpcbrew.job import Upload
-from hpcbrew.plan import ENGINE
+from hpcbrew.plan.build import ENGINE
 from hpcbrew.setup import leftovers, wheelhouse
 from hpcbrew.setup import python as pythons
 from hpcbrew.setup import wheel as wheels

@@ -3,11 +3,12 @@
 import tempfile
 from pathlib import Path
 
-from hpcbrew import follow, limits, machine, manifest, prepare, watch
+from hpcbrew import follow, watch
 from hpcbrew.clusters.profiles import Cluster
 from hpcbrew.errors import RequestError, TransportError
 from hpcbrew.job import JobRequest
 from hpcbrew.ledger import Ledger
+from hpcbrew.plan import hardware, manifest, prepare, resources
 from hpcbrew.submit import submit
 from hpcbrew.transports.base import Transport
 from hpcbrew.watch import Site
@@ -70,7 +71,7 @@ def run(transport: Transport, cluster: Cluster, *, gpu: bool, queue: str | None,
             project=project,
             name=NAME,
         )
-        settled = limits.settle(request, cluster, machine.here())
+        settled = resources.settle(request, cluster, hardware.here())
         plan = prepare.plan(request, cluster, manifest.collect(request), settled)
     if plan.lacks:
         raise RequestError(plan.lacks.replace("submit …", f"setup {cluster.name}"))

@@ -5,10 +5,11 @@ from pathlib import Path
 
 from support.remote import There
 
-from hpcbrew import compare, limits, sweep
-from hpcbrew.digest import measure
+from hpcbrew import compare
 from hpcbrew.job import JobPlan, JobRecord, JobRequest, JobState
-from hpcbrew.machine import Machine
+from hpcbrew.plan import resources, sweep
+from hpcbrew.plan.digests import measure
+from hpcbrew.plan.hardware import Machine
 
 ENGINE = """
 rate=$(sed -n 's/base_lr: //p' solver.prototxt)
@@ -23,7 +24,7 @@ echo "{\\"iteration\\": 3, \\"max_iter\\": 3, \\"loss\\": $rate}" >progress.json
 
 def planned(there: There, model: Path, *axes: str) -> JobPlan:
     asked = JobRequest(model / "solver.prototxt", cpus=1)
-    settled = limits.settle(asked, there.profile, Machine(1, 0))
+    settled = resources.settle(asked, there.profile, Machine(1, 0))
     return sweep.plan(asked, there.profile, settled, sweep.points(axes), measure)
 
 

@@ -8,14 +8,15 @@ from typing import Any
 
 import pytest
 
-from hpcbrew import change, dependency, limits, plan, prepare, sweep, watch
+from hpcbrew import change, dependency, watch
 from hpcbrew.clusters import profiles
-from hpcbrew.digest import measure
 from hpcbrew.errors import RequestError
 from hpcbrew.job import After, JobRecord, JobRequest, JobState
 from hpcbrew.ledger import Ledger
-from hpcbrew.machine import Machine
-from hpcbrew.manifest import collect
+from hpcbrew.plan import build, prepare, resources, sweep
+from hpcbrew.plan.digests import measure
+from hpcbrew.plan.hardware import Machine
+from hpcbrew.plan.manifest import collect
 from hpcbrew.submit import submit
 from hpcbrew.watch import Watched
 
@@ -45,7 +46,7 @@ class Queue:
         profile = profiles.load("local")
         waits = dependency.after(after.token, profile.address, self.ledger) if after else None
         asked = JobRequest(self.model / "solver.prototxt", name=name, links=links, after=waits)
-        made = prepare.plan(asked, profile, collect(asked), limits.settle(asked, profile, Machine(1, 0)))
+        made = prepare.plan(asked, profile, collect(asked), resources.settle(asked, profile, Machine(1, 0)))
         site = watch.reach(made.address)
         return submit(made, "solver.prototxt", site.transport, site.scheduler, self.ledger, lambda size: None)
 
@@ -70,7 +71,7 @@ def queue(tmp_path: Path, model: Path, monkeypatch: pytest.MonkeyPatch) -> Queue
     engine = folder / "caffe"
     engine.write_text(ENGINE.format(folder=folder))
     engine.chmod(0o755)
-    monkeypatch.setattr(plan, "_engine", lambda *_: [str(engine)])
+    monkeypatch.setattr(build, "_engine", lambda *_: [str(engine)])
     return Queue(folder, model, Ledger())
 
 
@@ -194,6 +195,6 @@ def test_a_chain_that_is_done_is_not_waited_for(queue: Queue) -> None:
 def test_a_sweep_cannot_wait_for_a_chain(model: Path) -> None:
     profile = profiles.load("local")
     asked = JobRequest(model / "solver.prototxt", after=After("1.local", "chain", "/runs/chain-1"))
-    settled = limits.settle(asked, profile, Machine(1, 0))
+    settled = resources.settle(asked, profile, Machine(1, 0))
     with pytest.raises(RequestError, match="--after chain: is a chain of jobs, and an array cannot wait for one"):
         sweep.plan(asked, profile, settled, sweep.points(["base_lr=1,2"]), measure)

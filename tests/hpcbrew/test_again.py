@@ -6,13 +6,14 @@ import pytest
 
 from engine.proto import caffe_pb2 as pb
 from engine.proto import text
-from hpcbrew import again, limits, prepare, sweep
+from hpcbrew import again
 from hpcbrew.clusters import profiles
-from hpcbrew.digest import measure
 from hpcbrew.errors import RequestError, TransportError
 from hpcbrew.job import JobPlan, JobRecord, JobRequest, JobState, Standing
-from hpcbrew.machine import Machine
-from hpcbrew.manifest import collect
+from hpcbrew.plan import prepare, resources, sweep
+from hpcbrew.plan.digests import measure
+from hpcbrew.plan.hardware import Machine
+from hpcbrew.plan.manifest import collect
 from hpcbrew.transports.local import Local
 
 IITD = profiles.load("iitd")
@@ -22,7 +23,7 @@ IITD = profiles.load("iitd")
 def before(tmp_path: Path, model: Path) -> JobRecord:
     """A job's run folder as it is on a cluster, with three snapshots, of which the last is not whole."""
     asked = JobRequest(model / "solver.prototxt", gpus_per_node=1, gpu_type="V100", project="ee", walltime=7200)
-    made = prepare.plan(asked, IITD, collect(asked), limits.settle(asked, IITD, Machine(1, 0)))
+    made = prepare.plan(asked, IITD, collect(asked), resources.settle(asked, IITD, Machine(1, 0)))
     folder = PurePosixPath(tmp_path) / made.run_folder
     files = {upload.target.relative_to(made.run_folder): upload.content or b"" for upload in made.definitions}
     names = ("t_iter_1.solverstate", "t_iter_1.caffemodel", "t_iter_2.solverstate", "t_iter_2.caffemodel",
@@ -88,7 +89,7 @@ def test_a_run_folder_that_is_not_whole_is_named(before: JobRecord, name: str) -
 
 def test_one_job_of_a_sweep_goes_on_by_itself(tmp_path: Path, model: Path) -> None:
     asked = JobRequest(model / "solver.prototxt", project="ee")
-    settled = limits.settle(asked, IITD, Machine(1, 0))
+    settled = resources.settle(asked, IITD, Machine(1, 0))
     made = sweep.plan(asked, IITD, settled, sweep.points(["base_lr=0.1,0.2", "max_iter=5,6"]), measure)
     folder = PurePosixPath(tmp_path) / made.run_folder
     files = {upload.target.relative_to(made.run_folder): upload.content or b"" for upload in made.definitions}

@@ -7,16 +7,17 @@ from pathlib import Path, PurePosixPath
 import pytest
 from support import sshd
 
-from hpcbrew import digest, fetch, full_disk, handover, limits, prepare, room
+from hpcbrew import fetch, full_disk, room
 from hpcbrew import ship as shipping
 from hpcbrew.address import Address
 from hpcbrew.clusters import profiles
 from hpcbrew.errors import LedgerError, RequestError, TransportError
 from hpcbrew.job import JobRecord, JobRequest, JobState, Standing
 from hpcbrew.ledger import Ledger
-from hpcbrew.machine import Machine
-from hpcbrew.manifest import Item, collect
-from hpcbrew.plan import uploads
+from hpcbrew.plan import digests, once, prepare, resources
+from hpcbrew.plan.build import uploads
+from hpcbrew.plan.hardware import Machine
+from hpcbrew.plan.manifest import Item, collect
 from hpcbrew.schedulers import pbs_status
 from hpcbrew.transports.local import Local
 from hpcbrew.transports.paramiko_ssh import Ssh
@@ -52,7 +53,7 @@ def transport(request, tmp_path: Path):
 def test_data_that_a_disk_has_no_room_for_are_not_sent(transport, small_disk: Path, tmp_path: Path) -> None:
     source = tmp_path / "data.mdb"
     source.write_bytes(b"x" * 3_000_000)
-    files = uploads([digest.measure(Item("database", source))])
+    files = uploads([digests.measure(Item("database", source))])
     with pytest.raises(RequestError, match=r"2\.9 MiB are to be sent, and 2\.0 MiB of 2\.0 MiB are free there"):
         shipping.ship(files, PurePosixPath(small_disk), transport, lambda size: None)
     assert list(small_disk.iterdir()) == []
@@ -66,7 +67,7 @@ def test_data_break_off_with_what_to_do_and_go_on_when_there_is_room(
     monkeypatch.setattr(shipping, "CHUNK", 2**20)
     source = tmp_path / "data.mdb"
     source.write_bytes(os.urandom(5_000_000))
-    files, root = uploads([digest.measure(Item("database", source))]), PurePosixPath(small_disk)
+    files, root = uploads([digests.measure(Item("database", source))]), PurePosixPath(small_disk)
     with pytest.raises(TransportError, match=r"small disk/data/.*No space left on device.*Make room there"):
         shipping.ship(files, root, transport, lambda size: None)
     assert [path.suffix for path in (small_disk / "data").iterdir()] == [".part"]
@@ -85,7 +86,7 @@ def test_a_run_folder_is_not_made_in_part(transport, small_disk: Path) -> None:
 
 def test_a_job_whose_id_has_no_room_is_handed_over_all_the_same(transport, small_disk: Path) -> None:
     fill(small_disk)
-    answer = transport.run(handover.command(("echo", "12.pbs01")), PurePosixPath(small_disk))
+    answer = transport.run(once.command(("echo", "12.pbs01")), PurePosixPath(small_disk))
     assert answer.out == "12.pbs01\n"
 
 
@@ -97,7 +98,7 @@ def test_a_job_without_room_for_its_records_ends_as_its_engine_did_and_no_chain_
 ) -> None:
     profile = profiles.load("openpbs")
     asked = JobRequest(model / "solver.prototxt", links=links)
-    plan = prepare.plan(asked, profile, collect(asked), limits.settle(asked, profile, Machine(1, 0)))
+    plan = prepare.plan(asked, profile, collect(asked), resources.settle(asked, profile, Machine(1, 0)))
     run = small_disk / "runs" / "x"
     (run / "snapshots").mkdir(parents=True)
     for path, text in (
@@ -146,10 +147,10 @@ def _rest(folder: Path):
 
 
 def test_digests_that_cannot_be_kept_are_found_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(digest, "LARGE", 1)
+    monkeypatch.setattr(digests, "LARGE", 1)
     (tmp_path / "file").write_bytes(b"x")
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "file"))
-    assert digest.measure(Item("mean", tmp_path / "file")).digest == digest.sha256(tmp_path / "file")
+    assert digests.measure(Item("mean", tmp_path / "file")).digest == digests.sha256(tmp_path / "file")
 
 
 def test_other_troubles_get_no_remedy_for_full_disks() -> None:

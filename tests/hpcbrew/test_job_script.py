@@ -8,13 +8,13 @@ from pathlib import Path, PurePosixPath
 
 import pytest
 
-from hpcbrew import limits, prepare
 from hpcbrew.address import Address
 from hpcbrew.clusters import profiles
 from hpcbrew.clusters.profiles import Cluster
 from hpcbrew.job import After, JobRecord, JobRequest, JobState, Standing
-from hpcbrew.machine import Machine
-from hpcbrew.manifest import collect
+from hpcbrew.plan import prepare, resources
+from hpcbrew.plan.hardware import Machine
+from hpcbrew.plan.manifest import collect
 from hpcbrew.runfolder import ExitRecord, read_exit
 from hpcbrew.schedulers.pbs import Polled
 from hpcbrew.standing import judge
@@ -47,7 +47,7 @@ class Node:
     def run(self, job_id: str = "11.pbs01", *, engine: str = "exit 75", path: str = "", **request: object) -> int:
         profile = Cluster.model_validate({**profiles.values("openpbs"), "name": "there", "host": "there"})
         asked = JobRequest(self.model / "solver.prototxt", **request)  # type: ignore[arg-type]
-        made = prepare.plan(asked, profile, collect(asked), limits.settle(asked, profile, Machine(1, 0)))
+        made = prepare.plan(asked, profile, collect(asked), resources.settle(asked, profile, Machine(1, 0)))
         self.command(self.folder / "engine" / "bin" / "caffe", engine)
         (self.run_folder / "snapshots").mkdir(parents=True, exist_ok=True)
         (self.run_folder / "job.pbs").write_text(made.script)

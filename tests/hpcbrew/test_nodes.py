@@ -8,12 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from hpcbrew import limits, prepare, runfolder
+from hpcbrew import runfolder
 from hpcbrew.clusters import profiles
 from hpcbrew.clusters.profiles import Cluster
 from hpcbrew.job import JobRequest
-from hpcbrew.machine import Machine
-from hpcbrew.manifest import collect
+from hpcbrew.plan import prepare, resources
+from hpcbrew.plan.hardware import Machine
+from hpcbrew.plan.manifest import collect
 
 # As PBS's own: the environment of the job's script is not handed on.
 LAUNCHER = """\
@@ -42,7 +43,7 @@ class Nodes:
         (self.engine / "python").symlink_to(sys.executable)
         site = Cluster.model_validate({**profiles.values("openpbs"), "name": "there", **profile})
         asked = JobRequest(model / "solver.prototxt", **{"nodes": 2, "cpus": 1, **request})
-        settled = limits.settle(asked, site, Machine(1, 0))
+        settled = resources.settle(asked, site, Machine(1, 0))
         plan = prepare.plan(asked, site, collect(asked), settled)
         self.folder = folder / "scratch" / plan.run_folder
         for upload in (*plan.definitions, *plan.data):

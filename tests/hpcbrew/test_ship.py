@@ -5,11 +5,12 @@ from pathlib import Path, PurePosixPath
 
 import pytest
 
-from hpcbrew import digest, room
+from hpcbrew import room
 from hpcbrew import ship as shipping
 from hpcbrew.errors import RequestError, TransportError
 from hpcbrew.job import Upload
-from hpcbrew.manifest import Item
+from hpcbrew.plan import digests
+from hpcbrew.plan.manifest import Item
 from hpcbrew.room import Room
 from hpcbrew.ship import ship
 from hpcbrew.transports.local import Local
@@ -39,8 +40,8 @@ def uploads(tmp_path: Path) -> list[Upload]:
     for i in range(3):
         (folder / f"small {i}\\").write_bytes(b"x" * i)
     names = tuple(PurePosixPath(p.name) for p in sorted(folder.iterdir()))
-    measured = digest.measure(Item("database", folder, names))
-    base = digest.place(measured)
+    measured = digests.measure(Item("database", folder, names))
+    base = digests.place(measured)
     return [
         Upload(base / n, s, d, source=folder / n)
         for n, s, d in zip(names, measured.sizes, measured.digests, strict=True)

@@ -11,13 +11,14 @@ from typing import Any
 
 import pytest
 
-from hpcbrew import again, change, limits, prepare, watch
+from hpcbrew import again, change, watch
 from hpcbrew.clusters import profiles
 from hpcbrew.clusters.profiles import Cluster
 from hpcbrew.job import JobPlan, JobRecord, JobRequest, JobState
 from hpcbrew.ledger import Ledger
-from hpcbrew.machine import Machine
-from hpcbrew.manifest import collect
+from hpcbrew.plan import prepare, resources
+from hpcbrew.plan.hardware import Machine
+from hpcbrew.plan.manifest import collect
 from hpcbrew.runfolder import read_exit
 from hpcbrew.submit import submit
 
@@ -77,7 +78,7 @@ class Site:
         module = {"caffe_module": {"load": "apps/Caffe"}}
         profile = Cluster.model_validate({**profiles.values(name), **module, "name": name})
         asked = JobRequest(self.model / "solver.prototxt", engine="module", **request)  # type: ignore[arg-type]
-        return prepare.plan(asked, profile, collect(asked), limits.settle(asked, profile, Machine(1, 0)))
+        return prepare.plan(asked, profile, collect(asked), resources.settle(asked, profile, Machine(1, 0)))
 
     def run(self, *, before: str = "", seconds: int = 2, max_iter: int = 2000, **request: Any) -> int:
         """Runs the script as a node does, with the deadline in so many seconds."""

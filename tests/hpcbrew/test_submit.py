@@ -7,11 +7,12 @@ from pathlib import Path, PurePosixPath
 import pytest
 from support import sshd
 
-from hpcbrew import handover, runfolder, watch
+from hpcbrew import runfolder, watch
 from hpcbrew.address import Address
 from hpcbrew.errors import LedgerError, LoginRefused, TransportError
 from hpcbrew.job import JobPlan, JobRecord, JobState, Upload
 from hpcbrew.ledger import Ledger
+from hpcbrew.plan import once
 from hpcbrew.schedulers.pbs import Pbs
 from hpcbrew.submit import submit
 from hpcbrew.transports import process
@@ -35,7 +36,7 @@ class There:
     def submit(self, warn=print) -> JobRecord:
         folder = runfolder.path("tiny", "abcd1234")
         script = Upload(folder / runfolder.SCRIPT, 0, "", content=b"#!/bin/bash\n")
-        command = handover.command(Pbs().submit_command(PurePosixPath(runfolder.SCRIPT)))
+        command = once.command(Pbs().submit_command(PurePosixPath(runfolder.SCRIPT)))
         address = Address("there", "ssh", "pbs", "cluster")
         plan = JobPlan("abcd1234", "tiny", address, "", "~/scratch", folder, "", (script,), (), command)
         return submit(
@@ -130,7 +131,7 @@ def test_a_ledger_that_cannot_take_the_id_says_that_the_job_was_submitted(
 
 
 def test_a_run_folder_that_cannot_be_written_to_is_no_refusal_of_qsub(there: There, monkeypatch) -> None:
-    monkeypatch.setattr(handover, "command", lambda qsub: ("sh", "-c", "echo no folder; ls /gone"))
+    monkeypatch.setattr(once, "command", lambda qsub: ("sh", "-c", "echo no folder; ls /gone"))
     with pytest.raises(TransportError, match=r"runs/tiny-abcd1234: cannot be written to: ls: .*/gone"):
         there.submit()
     assert there.ledger.all() == []
@@ -140,7 +141,7 @@ def test_a_run_folder_that_cannot_be_written_to_is_no_refusal_of_qsub(there: The
 def test_a_scheduler_that_cannot_say_what_it_has_is_no_refusal(there: There, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("hpcbrew.submit.PAUSES", (0,))
     there.script("qstat", "echo 'qstat: cannot connect to server' >&2; exit 255")
-    monkeypatch.setattr(handover, "command", lambda qsub: ("echo", handover.BEGUN))
+    monkeypatch.setattr(once, "command", lambda qsub: ("echo", once.BEGUN))
     with pytest.raises(TransportError, match=r"cannot connect to server.*Do not submit it again"):
         there.submit()
     assert [record.standing.state for record in there.ledger.all()] == [JobState.SUBMITTING]

@@ -9,14 +9,15 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from hpcbrew import limits, prepare, watch
+from hpcbrew import watch
 from hpcbrew.clusters import profiles
 from hpcbrew.clusters.profiles import Cluster
 from hpcbrew.errors import TransportError
 from hpcbrew.job import JobPlan, JobRecord, JobRequest, JobState
 from hpcbrew.ledger import Ledger
-from hpcbrew.machine import Machine
-from hpcbrew.manifest import collect
+from hpcbrew.plan import prepare, resources
+from hpcbrew.plan.hardware import Machine
+from hpcbrew.plan.manifest import collect
 from hpcbrew.schedulers.pbs import Pbs
 from hpcbrew.submit import submit
 from hpcbrew.transports.paramiko_ssh import Ssh
@@ -71,7 +72,7 @@ class There:
 
     def submit(self, model: Path, **request: object) -> JobRecord:
         asked = JobRequest(model / "solver.prototxt", **request)  # type: ignore[arg-type]
-        plan = prepare.plan(asked, self.profile, collect(asked), limits.settle(asked, self.profile, Machine(1, 0)))
+        plan = prepare.plan(asked, self.profile, collect(asked), resources.settle(asked, self.profile, Machine(1, 0)))
         return self.send(plan)
 
     def send(self, plan: JobPlan) -> JobRecord:

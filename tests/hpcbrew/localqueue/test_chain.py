@@ -5,12 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from hpcbrew import limits, plan, prepare, watch
+from hpcbrew import watch
 from hpcbrew.clusters import profiles
 from hpcbrew.job import JobRequest, JobState
 from hpcbrew.ledger import Ledger
-from hpcbrew.machine import Machine
-from hpcbrew.manifest import collect
+from hpcbrew.plan import build, prepare, resources
+from hpcbrew.plan.hardware import Machine
+from hpcbrew.plan.manifest import collect
 from hpcbrew.submit import submit
 
 # Leaves a snapshot and goes on the first time, and is done the second.
@@ -27,9 +28,9 @@ def test_a_chain_goes_on_by_itself_until_it_is_done(
     engine = tmp_path / "caffe"
     engine.write_text(ENGINE)
     engine.chmod(0o755)
-    monkeypatch.setattr(plan, "_engine", lambda *_: [str(engine)])
+    monkeypatch.setattr(build, "_engine", lambda *_: [str(engine)])
     profile, asked, ledger = profiles.load("local"), JobRequest(model / "solver.prototxt", links=None), Ledger()
-    made = prepare.plan(asked, profile, collect(asked), limits.settle(asked, profile, Machine(1, 0)))
+    made = prepare.plan(asked, profile, collect(asked), resources.settle(asked, profile, Machine(1, 0)))
     site = watch.reach(made.address)
     record = submit(made, "solver.prototxt", site.transport, site.scheduler, ledger, lambda size: None)
     end = time.monotonic() + 60

@@ -3,19 +3,19 @@ from pathlib import Path
 
 import pytest
 
-from hpcbrew import limits
 from hpcbrew.clusters import profiles
 from hpcbrew.clusters.profiles import Cluster
 from hpcbrew.job import JobRequest
-from hpcbrew.machine import Machine
-from hpcbrew.schedulers.directives import directives
+from hpcbrew.plan import resources
+from hpcbrew.plan.directives import directives
+from hpcbrew.plan.hardware import Machine
 
 REQUEST = JobRequest(Path("solver.prototxt"), project="ee", gpus_per_node=1)
 
 
 def lines(name: str, request: JobRequest = REQUEST, **changes: object) -> list[str]:
     profile = Cluster.model_validate({**profiles.values(name), "name": name, **changes})
-    return directives("lenet", limits.settle(request, profile, Machine(2, 1)), profile)
+    return directives("lenet", resources.settle(request, profile, Machine(2, 1)), profile)
 
 
 RESOURCES = {

@@ -7,7 +7,7 @@ import pytest
 from engine.errors import EngineError
 from hpcbrew.errors import ManifestError
 from hpcbrew.job import JobRequest
-from hpcbrew.manifest import Item, Manifest, collect
+from hpcbrew.plan.manifest import Item, Manifest, collect
 
 RATE = 'base_lr: 0.1 lr_policy: "fixed" '
 

@@ -8,16 +8,17 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import PurePosixPath
 
-from hpcbrew import digest, handover, limits, runfolder, schedulers
+from hpcbrew import runfolder, schedulers
 from hpcbrew.clusters.profiles import Cluster, Module
-from hpcbrew.digest import Measured
 from hpcbrew.errors import RequestError
 from hpcbrew.job import JobPlan, JobRequest, Upload
-from hpcbrew.limits import Settled
-from hpcbrew.manifest import SNAPSHOTS, SOLVER, Item, Manifest
-from hpcbrew.render import render
+from hpcbrew.plan import digests, once, resources
+from hpcbrew.plan.digests import Measured
+from hpcbrew.plan.directives import directives
+from hpcbrew.plan.manifest import SNAPSHOTS, SOLVER, Item, Manifest
+from hpcbrew.plan.resources import Settled
+from hpcbrew.plan.script import render
 from hpcbrew.schedulers import pbs_status
-from hpcbrew.schedulers.directives import directives
 
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.+-]*")
 
@@ -41,7 +42,7 @@ def plan(
     up = _up(runfolder.path(name, token))
 
     def where(item: Item) -> PurePosixPath:
-        return up / digest.place(measured[item]) if item in measured else PurePosixPath(item.path)
+        return up / digests.place(measured[item]) if item in measured else PurePosixPath(item.path)
 
     weights = ["-weights", ",".join(str(where(item)) for item in manifest.weights)] if manifest.weights else []
     return assemble(
@@ -137,13 +138,13 @@ def assemble(
         token=job.token,
         name=job.name,
         address=cluster.address,
-        lacks=limits.lacks(settled, cluster, request.engine),
+        lacks=resources.lacks(settled, cluster, request.engine),
         scratch=cluster.scratch or "",
         run_folder=folder,
         script=script,
         definitions=tuple(_made(folder / target, text) for target, text in made.items()),
         data=data,
-        command=handover.command(scheduler.submit_command(PurePosixPath(runfolder.SCRIPT))),
+        command=once.command(scheduler.submit_command(PurePosixPath(runfolder.SCRIPT))),
     )
 
 
@@ -230,7 +231,7 @@ def uploads(items: Iterable[Measured]) -> tuple[Upload, ...]:
 
 
 def _files(measured: Measured) -> Iterator[Upload]:
-    base, item = digest.place(measured), measured.item
+    base, item = digests.place(measured), measured.item
     if any(".." in member.parts for member in item.members):
         raise RequestError(f"{item.path}: a list names files outside of its folder (with ..): they cannot be shipped")
     targets = [base / member for member in item.members] or [base]

@@ -5,7 +5,7 @@ from pathlib import PurePosixPath
 from hpcbrew import runfolder
 from hpcbrew.clusters.profiles import Cluster
 from hpcbrew.job import After
-from hpcbrew.limits import Settled
+from hpcbrew.plan.resources import Settled
 from hpcbrew.units import clock, pbs_size
 
 

@@ -8,7 +8,7 @@ import shlex
 from collections.abc import Sequence
 
 from hpcbrew import runfolder
-from hpcbrew.manifest import SNAPSHOTS
+from hpcbrew.plan.manifest import SNAPSHOTS
 
 BEGUN = "begun"
 """The answer where an earlier attempt has gone to qsub, and its id is not there yet."""

@@ -6,20 +6,21 @@ import pytest
 
 from engine.proto import caffe_pb2 as pb
 from engine.proto import text
-from hpcbrew import digest, limits, plan, sweep, watch
+from hpcbrew import watch
 from hpcbrew.clusters import profiles
 from hpcbrew.clusters.profiles import Cluster
 from hpcbrew.errors import RequestError
 from hpcbrew.job import JobPlan, JobRequest, JobState
 from hpcbrew.ledger import Ledger
-from hpcbrew.machine import Machine
+from hpcbrew.plan import build, digests, resources, sweep
+from hpcbrew.plan.hardware import Machine
 from hpcbrew.submit import submit
 
 
 def planned(model: Path, profile: Cluster, *axes: str) -> JobPlan:
     request = JobRequest(model / "solver.prototxt", project="ee")
-    settled = limits.settle(request, profile, Machine(1, 0))
-    return sweep.plan(request, profile, settled, sweep.points(axes), digest.measure)
+    settled = resources.settle(request, profile, Machine(1, 0))
+    return sweep.plan(request, profile, settled, sweep.points(axes), digests.measure)
 
 
 def test_the_points_are_all_combinations() -> None:
@@ -67,7 +68,7 @@ def test_a_sweep_runs_in_the_queue_on_this_machine(
     engine = tmp_path / "caffe"
     engine.write_text('#!/bin/bash\ngrep -q "base_lr: 0.25" solver.prototxt\n')
     engine.chmod(0o755)
-    monkeypatch.setattr(plan, "_engine", lambda *_: [str(engine)])
+    monkeypatch.setattr(build, "_engine", lambda *_: [str(engine)])
     made, ledger = planned(model, profiles.load("local"), "base_lr=0.25,0.5"), Ledger()
     site = watch.reach(made.address)
     record = submit(made, "solver.prototxt", site.transport, site.scheduler, ledger, lambda size: None)

@@ -9,7 +9,7 @@ from pathlib import Path, PurePosixPath
 
 from hpcbrew import paths
 from hpcbrew.errors import ManifestError
-from hpcbrew.manifest import Item
+from hpcbrew.plan.manifest import Item
 
 LARGE = 64 * 2**20
 DATA = PurePosixPath("data")

@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from hpcbrew import limits
 from hpcbrew.clusters import profiles
 from hpcbrew.errors import RequestError
 from hpcbrew.job import JobRequest
-from hpcbrew.machine import Machine
+from hpcbrew.plan import resources
+from hpcbrew.plan.hardware import Machine
 
 HERE = Machine(cpus=2, gpus=0)
 REQUEST = JobRequest(Path("solver.prototxt"), project="ee")
@@ -42,37 +42,37 @@ REFUSED = {
 def test_a_request_beyond_the_limits_says_what_would_do(case: str) -> None:
     name, asked, said = REFUSED[case]
     with pytest.raises(RequestError, match=re.escape(said)):
-        limits.settle(replace(REQUEST, **asked), profiles.load(name), HERE)
+        resources.settle(replace(REQUEST, **asked), profiles.load(name), HERE)
 
 
 def test_what_is_not_asked_comes_from_the_profile() -> None:
-    settled = limits.settle(replace(REQUEST, gpus_per_node=2, gpu_type="V100"), profiles.load("iitd"), HERE)
+    settled = resources.settle(replace(REQUEST, gpus_per_node=2, gpu_type="V100"), profiles.load("iitd"), HERE)
     assert (settled.cpus, settled.mem, settled.queue, settled.walltime) == (8, 48 * 2**30, "standard", 24 * HOUR)
     assert settled.select == {"centos": "skylake"}
 
 
 def test_a_job_without_gpus_goes_to_the_cpu_nodes() -> None:
-    assert limits.settle(REQUEST, profiles.load("iitd"), HERE).select == {"centos": "genoa"}
+    assert resources.settle(REQUEST, profiles.load("iitd"), HERE).select == {"centos": "genoa"}
 
 
 def test_the_only_gpu_type_and_its_queue_need_not_be_named() -> None:
-    assert limits.settle(replace(REQUEST, gpus_per_node=1), profiles.load("gadi"), HERE).queue == "gpuvolta"
+    assert resources.settle(replace(REQUEST, gpus_per_node=1), profiles.load("gadi"), HERE).queue == "gpuvolta"
 
 
 def test_the_default_walltime_is_cut_to_that_of_the_queue() -> None:
-    settled = limits.settle(replace(REQUEST, queue="debug"), profiles.load("polaris"), HERE)
+    settled = resources.settle(replace(REQUEST, queue="debug"), profiles.load("polaris"), HERE)
     assert settled.walltime == HOUR
 
 
 def test_this_machine_gives_all_its_cores_and_the_gpus_it_has() -> None:
-    settled = limits.settle(replace(REQUEST, gpus_per_node=1), profiles.load("local"), Machine(cpus=16, gpus=1))
+    settled = resources.settle(replace(REQUEST, gpus_per_node=1), profiles.load("local"), Machine(cpus=16, gpus=1))
     assert (settled.cpus, settled.gpus) == (16, 1)
 
 
 def test_a_missing_project_is_told_apart() -> None:
     iitd = profiles.load("iitd")
-    assert limits.lacks(limits.settle(REQUEST, iitd, HERE), iitd) == ""
-    assert "--project" in limits.lacks(limits.settle(replace(REQUEST, project=None), iitd, HERE), iitd)
+    assert resources.lacks(resources.settle(REQUEST, iitd, HERE), iitd) == ""
+    assert "--project" in resources.lacks(resources.settle(replace(REQUEST, project=None), iitd, HERE), iitd)
 
 
 @pytest.mark.parametrize(
@@ -82,5 +82,5 @@ def test_a_missing_project_is_told_apart() -> None:
 )  # fmt: skip
 def test_what_would_stand_idle_is_not_asked_for(asked, engine, said) -> None:
     iitd = profiles.load("iitd")
-    lacks = limits.lacks(limits.settle(replace(REQUEST, **asked), iitd, HERE), iitd, engine)
+    lacks = resources.lacks(resources.settle(replace(REQUEST, **asked), iitd, HERE), iitd, engine)
     assert said in lacks if said else not lacks

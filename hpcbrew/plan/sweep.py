@@ -6,14 +6,15 @@ from dataclasses import replace
 from itertools import product
 from pathlib import PurePosixPath
 
-from hpcbrew import digest, overrides, runfolder
+from hpcbrew import runfolder
 from hpcbrew.clusters.profiles import Cluster
-from hpcbrew.digest import Measured
 from hpcbrew.errors import RequestError
 from hpcbrew.job import JobPlan, JobRequest
-from hpcbrew.limits import Settled
-from hpcbrew.manifest import Item, Manifest, collect
-from hpcbrew.plan import Job, assemble, job_name, uploads
+from hpcbrew.plan import digests, overrides
+from hpcbrew.plan.build import Job, assemble, job_name, uploads
+from hpcbrew.plan.digests import Measured
+from hpcbrew.plan.manifest import Item, Manifest, collect
+from hpcbrew.plan.resources import Settled
 
 Point = tuple[tuple[str, str], ...]
 
@@ -55,7 +56,7 @@ def plan(
     up = PurePosixPath(*[".."] * len((folder / runfolder.point(1)).parts))
 
     def where(item: Item) -> str:
-        return str(up / digest.place(items[item]) if item in items else item.path)
+        return str(up / digests.place(items[item]) if item in items else item.path)
 
     texts: dict[str, str] = {}
     for index, manifest in enumerate(manifests, 1):

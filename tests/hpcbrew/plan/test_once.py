@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from hpcbrew import handover
+from hpcbrew.plan import once
 
 
 @pytest.fixture
@@ -13,7 +13,7 @@ def ask(tmp_path: Path):
     def run(qsub: str = "echo 12.pbs01") -> tuple[int, str, str]:
         (tmp_path / "qsub").write_text(f"#!/bin/sh\necho x >>calls\n{qsub}\n")
         (tmp_path / "qsub").chmod(0o755)
-        command = handover.command(["./qsub", "job.pbs"])
+        command = once.command(["./qsub", "job.pbs"])
         done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
         return done.returncode, done.stdout, done.stderr
 
@@ -57,6 +57,6 @@ def test_the_id_is_told_also_where_it_cannot_be_written(ask, tmp_path: Path) -> 
 def test_a_folder_that_cannot_be_written_to_reaches_no_qsub(ask, tmp_path: Path) -> None:
     (tmp_path / "snapshots").touch()
     status, out, said = ask()
-    assert (status, out) == (1, f"{handover.NO_FOLDER}\n")
+    assert (status, out) == (1, f"{once.NO_FOLDER}\n")
     assert "snapshots" in said
     assert not (tmp_path / "calls").exists()

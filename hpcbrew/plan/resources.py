@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from hpcbrew.clusters.profiles import WORD, WORDS, Cluster, GpuType, Queue
 from hpcbrew.errors import RequestError
 from hpcbrew.job import JobRequest
-from hpcbrew.machine import Machine
+from hpcbrew.plan.hardware import Machine
 from hpcbrew.units import clock
 
 

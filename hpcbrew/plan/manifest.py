@@ -11,9 +11,9 @@ from engine import graph, layer_types
 from engine.proto import caffe_pb2 as pb
 from engine.proto import paths, text
 from engine.solver import settings
-from hpcbrew import lists, overrides
 from hpcbrew.errors import ManifestError
 from hpcbrew.job import JobRequest
+from hpcbrew.plan import file_lists, overrides
 
 SOLVER = "solver.prototxt"
 SNAPSHOTS = "snapshots"
@@ -232,7 +232,7 @@ class _Collector:
                 continue
             self.references.append(reference)
             if role == "list of HDF5 files":
-                named = lists.read_hdf5(item.path, asked)
+                named = file_lists.read_hdf5(item.path, asked)
                 self.hdf5[item.path] = tuple(_file("HDF5 file", paths.resolve(p, item.path), asked) for p in named)
             elif role in ROOT_FOLDER:
                 self._images((*prefix, part, "root_folder"), definition, item, message.root_folder, asked)
@@ -241,8 +241,8 @@ class _Collector:
         self, field: tuple[str | int, ...], definition: str, listing: Item, root_folder: str, asked: str
     ) -> None:
         """Caffe joins root_folder and each name as they stand; so a root of `/` serves lists of absolute paths."""
-        read = lists.read_images if listing.role == "list of images" else lists.read_windows
-        root, members = lists.root_and_members(root_folder, read(listing.path, asked), listing.path, asked)
+        read = file_lists.read_images if listing.role == "list of images" else file_lists.read_windows
+        root, members = file_lists.root_and_members(root_folder, read(listing.path, asked), listing.path, asked)
         if not (root / members[0]).exists():
             raise ManifestError(f"{asked}: {listing.path} lists {members[0]}, and {root / members[0]} is not there")
         images = Item("images", root, members)

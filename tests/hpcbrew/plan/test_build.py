@@ -6,19 +6,20 @@ from pathlib import Path, PurePosixPath
 
 import pytest
 
-from hpcbrew import limits, prepare, runfolder
+from hpcbrew import runfolder
 from hpcbrew.clusters import profiles
 from hpcbrew.clusters.profiles import Cluster
 from hpcbrew.errors import ProfileError, RequestError
 from hpcbrew.job import JobPlan, JobRequest
-from hpcbrew.machine import Machine
-from hpcbrew.manifest import collect
+from hpcbrew.plan import prepare, resources
+from hpcbrew.plan.hardware import Machine
+from hpcbrew.plan.manifest import collect
 
 
 def plan(model: Path, name: str = "iitd", *, request: dict | None = None, **changes: object) -> JobPlan:
     profile = Cluster.model_validate({**profiles.values(name), "name": name, **changes})
     asked = replace(JobRequest(model / "solver.prototxt", project="ee"), **(request or {}))
-    return prepare.plan(asked, profile, collect(asked), limits.settle(asked, profile, Machine(2, 1)))
+    return prepare.plan(asked, profile, collect(asked), resources.settle(asked, profile, Machine(2, 1)))
 
 
 def file(made: JobPlan, name: str) -> str:

@@ -2,12 +2,12 @@
 
 import secrets
 
-from hpcbrew import plan as planning
 from hpcbrew.clusters.profiles import Cluster
-from hpcbrew.digest import measure
 from hpcbrew.job import JobPlan, JobRequest
-from hpcbrew.limits import Settled
-from hpcbrew.manifest import Manifest
+from hpcbrew.plan import build as planning
+from hpcbrew.plan.digests import measure
+from hpcbrew.plan.manifest import Manifest
+from hpcbrew.plan.resources import Settled
 
 
 def plan(request: JobRequest, cluster: Cluster, manifest: Manifest, settled: Settled) -> JobPlan:

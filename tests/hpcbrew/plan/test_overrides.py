@@ -1,8 +1,8 @@
 import pytest
 
 from engine.proto import caffe_pb2 as pb
-from hpcbrew import overrides
 from hpcbrew.errors import RequestError
+from hpcbrew.plan import overrides
 
 SOLVER = pb.SolverParameter(base_lr=0.01, test_iter=[10], type="SGD")
 
