@@ -4,7 +4,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from hpcbrew.ship import Progress
+from hpcbrew.transfer.upload import Progress
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from hpcbrew.job import JobPlan, JobRecord, JobState, Standing, Upload
 from hpcbrew.ledger import Ledger
 from hpcbrew.plan import once
 from hpcbrew.schedulers.pbs import Pbs
-from hpcbrew.ship import Progress, ship
+from hpcbrew.transfer.upload import Progress, ship
 from hpcbrew.transports.base import Transport
 
 PAUSES = (1, 2, 4, 8)  # seconds between two questions whether an earlier attempt has its id by now

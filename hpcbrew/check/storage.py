@@ -3,19 +3,19 @@
 from collections.abc import Iterator
 from pathlib import PurePosixPath
 
-from hpcbrew import room
 from hpcbrew.check.finding import Checked, Finding, Mark
 from hpcbrew.errors import TransportError
-from hpcbrew.room import GIB, Room
+from hpcbrew.transfer import disk_space
+from hpcbrew.transfer.disk_space import GIB, Room
 from hpcbrew.units import short_size
 
-LITTLE = {"home": 1 * GIB, "scratch": room.LITTLE}  # a home folder only has to take a key and settings
+LITTLE = {"home": 1 * GIB, "scratch": disk_space.LITTLE}  # a home folder only has to take a key and settings
 
 
 def quotas(site: Checked) -> Iterator[Finding]:
     """Home and scratch, before a job fills them."""
     places = {"home": site.transport.root("~"), "scratch": site.transport.root(site.cluster.scratch or "")}
-    rooms = room.ask(site.transport, [str(path) for path in places.values()])
+    rooms = disk_space.ask(site.transport, [str(path) for path in places.values()])
     for what, path in places.items():
         yield judge(what, str(path), rooms.get(str(path)))
 

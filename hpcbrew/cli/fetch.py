@@ -5,11 +5,11 @@ from pathlib import Path
 
 import click
 
-from hpcbrew import fetch as fetching
 from hpcbrew import watch
 from hpcbrew.cli.arguments import job_argument, json_option
 from hpcbrew.ledger import Ledger
 from hpcbrew.moving import moving
+from hpcbrew.transfer import download as fetching
 
 
 @click.command()

@@ -25,7 +25,7 @@ from hpcbrew.setup import leftovers, wheelhouse
 from hpcbrew.setup import python as pythons
 from hpcbrew.setup import wheel as wheels
 from hpcbrew.setup.python import Python
-from hpcbrew.ship import Progress, ship
+from hpcbrew.transfer.upload import Progress, ship
 from hpcbrew.transports import process
 from hpcbrew.transports.base import Transport
 

@@ -13,9 +13,9 @@ import lmdb
 import pytest
 from support.remote import There
 
-from hpcbrew import fetch, ship
 from hpcbrew.errors import TransportError
 from hpcbrew.job import JobState
+from hpcbrew.transfer import download, upload
 
 ENGINE = """
 for i in 1 2 3; do echo "Iteration $i, loss = 0.$i"; done
@@ -69,15 +69,15 @@ def there_and_back(there: There, model: Path, name: str, into: Path) -> None:
     folder = there.until(JobState.DONE).record.run_folder
     assert b"Iteration 3, loss = 0.3" in (persist(there.transport.read, folder / "train.log") or b"")
     record = there.ledger.find(name)
-    files = persist(fetch.wanted, record, there.transport)
-    persist(fetch.fetch, record, files, there.transport, into, lambda size: None)
+    files = persist(download.wanted, record, there.transport)
+    persist(download.fetch, record, files, there.transport, into, lambda size: None)
     assert {p for p in files if (into / p).read_bytes() != Path(folder / p).read_bytes()} == set()
 
 
 @pytest.mark.parametrize("cuts", [10, pytest.param(200, marks=pytest.mark.slow)])
 def test_no_job_is_lost_or_doubled_and_no_file_broken_by_cuts_at_any_moment(there, model, cuts, monkeypatch, tmp_path):
-    monkeypatch.setattr(ship, "CHUNK", 2**19)
-    monkeypatch.setattr(fetch, "PIECE", 2**20)
+    monkeypatch.setattr(upload, "CHUNK", 2**19)
+    monkeypatch.setattr(download, "PIECE", 2**20)
     there.engine(ENGINE)
     asked = 0
     with cutting(there.cut, cuts) as enough:

@@ -7,8 +7,7 @@ from pathlib import Path, PurePosixPath
 import pytest
 from support import sshd
 
-from hpcbrew import fetch, full_disk, room
-from hpcbrew import ship as shipping
+from hpcbrew import full_disk
 from hpcbrew.address import Address
 from hpcbrew.clusters import profiles
 from hpcbrew.errors import LedgerError, RequestError, TransportError
@@ -19,6 +18,8 @@ from hpcbrew.plan.build import uploads
 from hpcbrew.plan.hardware import Machine
 from hpcbrew.plan.manifest import Item, collect
 from hpcbrew.schedulers import pbs_status
+from hpcbrew.transfer import disk_space, download
+from hpcbrew.transfer import upload as shipping
 from hpcbrew.transports.local import Local
 from hpcbrew.transports.paramiko_ssh import Ssh
 from hpcbrew.transports.ssh_auth import Unattended
@@ -63,7 +64,7 @@ def test_data_break_off_with_what_to_do_and_go_on_when_there_is_room(
     transport, small_disk: Path, tmp_path, monkeypatch
 ):
     """Room that was there when it was asked for, and that another job has filled since."""
-    monkeypatch.setattr(room, "ask", lambda transport, folders: {})
+    monkeypatch.setattr(disk_space, "ask", lambda transport, folders: {})
     monkeypatch.setattr(shipping, "CHUNK", 2**20)
     source = tmp_path / "data.mdb"
     source.write_bytes(os.urandom(5_000_000))
@@ -120,13 +121,13 @@ def test_a_job_without_room_for_its_records_ends_as_its_engine_did_and_no_chain_
 def test_results_break_off_with_what_to_do_and_go_on_when_there_is_room(small_disk: Path, tmp_path: Path) -> None:
     record, model = running(tmp_path / "run"), tmp_path / "run" / "snapshots" / "n_iter_5.caffemodel"
     model.parent.mkdir(parents=True)
-    model.write_bytes(os.urandom(2 * fetch.PIECE))
-    files = fetch.wanted(record, Local())
+    model.write_bytes(os.urandom(2 * download.PIECE))
+    files = download.wanted(record, Local())
     with pytest.raises(TransportError, match=r"small disk/.*No space left on device. Make room on this machine"):
-        fetch.fetch(record, files, Local(), small_disk, lambda size: None)
+        download.fetch(record, files, Local(), small_disk, lambda size: None)
     assert [path.name for path in (small_disk / "snapshots").iterdir()] == [f".{model.name}.part"]
     grow(small_disk)
-    fetch.fetch(record, files, Local(), small_disk, lambda size: None)
+    download.fetch(record, files, Local(), small_disk, lambda size: None)
     assert (small_disk / "snapshots" / model.name).read_bytes() == model.read_bytes()
 
 

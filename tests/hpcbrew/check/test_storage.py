@@ -2,7 +2,7 @@ import pytest
 
 from hpcbrew.check import storage
 from hpcbrew.check.finding import Mark
-from hpcbrew.room import GIB, Room
+from hpcbrew.transfer.disk_space import GIB, Room
 
 
 @pytest.mark.parametrize(

@@ -3,10 +3,10 @@ from pathlib import Path, PurePosixPath
 
 import pytest
 
-from hpcbrew import fetch as fetching
 from hpcbrew.address import Address
 from hpcbrew.errors import RequestError, TransportError
 from hpcbrew.job import JobRecord, JobState, Standing
+from hpcbrew.transfer import download as fetching
 from hpcbrew.transports.local import Local
 
 LARGE = bytes(range(256)) * 80_000

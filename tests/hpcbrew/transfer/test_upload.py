@@ -5,14 +5,14 @@ from pathlib import Path, PurePosixPath
 
 import pytest
 
-from hpcbrew import room
-from hpcbrew import ship as shipping
 from hpcbrew.errors import RequestError, TransportError
 from hpcbrew.job import Upload
 from hpcbrew.plan import digests
 from hpcbrew.plan.manifest import Item
-from hpcbrew.room import Room
-from hpcbrew.ship import ship
+from hpcbrew.transfer import disk_space
+from hpcbrew.transfer import upload as shipping
+from hpcbrew.transfer.disk_space import Room
+from hpcbrew.transfer.upload import ship
 from hpcbrew.transports.local import Local
 
 
@@ -88,7 +88,7 @@ ROOM = Room(10**9, 5_119_999, "quota")  # a byte less than the large file has
 def asked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Each folder whose room was asked for: it has `ROOM`."""
     folders: list[str] = []
-    monkeypatch.setattr(room, "ask", lambda transport, them: folders.extend(them) or dict.fromkeys(them, ROOM))
+    monkeypatch.setattr(disk_space, "ask", lambda transport, them: folders.extend(them) or dict.fromkeys(them, ROOM))
     return folders
 
 
@@ -107,7 +107,7 @@ def test_what_has_arrived_already_needs_no_room(tmp_path, uploads, asked, monkey
     root, transport, warned = tmp_path / "scratch", Faulty(), []
     transport.left = 2**20
     with monkeypatch.context() as roomy:
-        roomy.setattr(room, "ask", lambda transport, folders: {})
+        roomy.setattr(disk_space, "ask", lambda transport, folders: {})
         with pytest.raises(TransportError, match="cut"):
             ship(uploads, PurePosixPath(root), transport, lambda size: None)
     transport.left = 10**9
@@ -118,7 +118,7 @@ def test_what_has_arrived_already_needs_no_room(tmp_path, uploads, asked, monkey
 
 def test_room_is_not_asked_for_where_nothing_is_sent(tmp_path: Path, uploads: list[Upload], monkeypatch) -> None:
     ship(uploads, PurePosixPath(tmp_path), Local(), lambda size: None)
-    monkeypatch.delattr(room, "ask")
+    monkeypatch.delattr(disk_space, "ask")
     ship(uploads, PurePosixPath(tmp_path), Local(), lambda size: None)
 
 

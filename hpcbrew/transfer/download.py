@@ -11,7 +11,7 @@ from hpcbrew import full_disk, runfolder
 from hpcbrew.errors import RequestError, TransportError
 from hpcbrew.job import JobRecord
 from hpcbrew.plan.manifest import SNAPSHOTS
-from hpcbrew.ship import Progress
+from hpcbrew.transfer.upload import Progress
 from hpcbrew.transports import process
 from hpcbrew.transports.base import Transport
 

@@ -2,9 +2,9 @@ from pathlib import Path
 
 import pytest
 
-from hpcbrew import room
 from hpcbrew.errors import RequestError
-from hpcbrew.room import GIB, Room
+from hpcbrew.transfer import disk_space
+from hpcbrew.transfer.disk_space import GIB, Room
 from hpcbrew.transports.local import Local
 
 DF = "@df\t/home/me\t/dev/sda1 104857600 52428800 52428800 50% /home"
@@ -22,25 +22,25 @@ DF = "@df\t/home/me\t/dev/sda1 104857600 52428800 52428800 50% /home"
     ],
 )
 def test_the_tightest_bound_counts(quota: str, bound: Room) -> None:
-    assert room.parse(f"Welcome\n{DF}\n{quota}\n") == {"/home/me": bound}
+    assert disk_space.parse(f"Welcome\n{DF}\n{quota}\n") == {"/home/me": bound}
 
 
 def test_real_folders_have_room_and_one_that_is_not_there_has_none(tmp_path: Path) -> None:
     folders = [str(tmp_path), str(tmp_path / "gone")]
-    rooms = room.ask(Local(), folders)
+    rooms = disk_space.ask(Local(), folders)
     assert 0 < rooms[folders[0]].free <= rooms[folders[0]].total
     assert folders[1] not in rooms
 
 
 def test_what_does_not_fit_is_refused_with_the_bound_and_what_to_do() -> None:
     with pytest.raises(RequestError, match=r"/there: 6\.0 GiB are to be sent, and 5\.0 GiB of 100\.0 GiB .*\(quota\)"):
-        room.judge(6 * GIB, "/there", Room(100 * GIB, 5 * GIB, "quota"))
+        disk_space.judge(6 * GIB, "/there", Room(100 * GIB, 5 * GIB, "quota"))
 
 
 @pytest.mark.parametrize(("size", "warned"), [(30 * GIB, False), (45 * GIB, True)])
 def test_what_leaves_little_is_a_warning(size: int, warned: bool) -> None:
-    assert bool(room.judge(size, "/there", Room(100 * GIB, 50 * GIB, "file system"))) is warned
+    assert bool(disk_space.judge(size, "/there", Room(100 * GIB, 50 * GIB, "file system"))) is warned
 
 
 def test_a_room_that_cannot_be_told_hinders_nothing() -> None:
-    assert room.judge(10**15, "/there", None) == ""
+    assert disk_space.judge(10**15, "/there", None) == ""

@@ -15,10 +15,11 @@ from itertools import groupby
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
-from hpcbrew import full_disk, room
+from hpcbrew import full_disk
 from hpcbrew.errors import TransportError
 from hpcbrew.file_lock import exclusive
 from hpcbrew.job import Upload
+from hpcbrew.transfer import disk_space
 from hpcbrew.transports import process
 from hpcbrew.transports.base import Transport
 
@@ -60,7 +61,7 @@ def ship(
     lacking = [(folder, files) for folder, files in items if folder.name not in there]
     if lacking:
         needed = sum(_needed(folder, files, root, transport, there) for folder, files in lacking)
-        if warning := room.judge(needed, str(root), room.ask(transport, [str(root)]).get(str(root))):
+        if warning := disk_space.judge(needed, str(root), disk_space.ask(transport, [str(root)]).get(str(root))):
             warn(warning)
     for folder, files in lacking:
         with exclusive(folder.name) as waited:

@@ -1,0 +1,1 @@
+"""Data on their way: to a cluster's scratch, and home from it."""
