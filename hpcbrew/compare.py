@@ -4,9 +4,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from hpcbrew import again, runfolder, watch
+from hpcbrew import runfolder, watch
 from hpcbrew.job import JobRecord, JobState
 from hpcbrew.ledger import Ledger
+from hpcbrew.submit import resume
 from hpcbrew.watch import Watched
 
 
@@ -35,7 +36,7 @@ def rows(records: Sequence[JobRecord], ledger: Ledger) -> list[Row]:
 
 def _rows(record: JobRecord, ledger: Ledger) -> Iterator[Row]:
     site = watch.reach(record.address)
-    values = again.described(record, site.transport)
+    values = resume.described(record, site.transport)
     points = values.get("points")
     settings = points or [values["set"]]
     jobs = [ledger.find(f"{record.token}[{n}]") for n in range(1, len(points) + 1)] if points else [record]

@@ -5,10 +5,11 @@ import sys
 
 import click
 
-from hpcbrew import again, runfolder, tail, watch
+from hpcbrew import runfolder, tail, watch
 from hpcbrew.cli.arguments import job_argument, json_option
 from hpcbrew.errors import RequestError
 from hpcbrew.ledger import Ledger
+from hpcbrew.submit import resume
 
 
 @click.command()
@@ -33,7 +34,7 @@ def command(job: str, follow: bool, lines: int | None, err: bool, rank: int | No
     ledger = Ledger()
     record = ledger.find(job)
     site = watch.reach(record.address)
-    nodes = again.described(record, site.transport)["resources"]["nodes"] if rank else 1
+    nodes = resume.described(record, site.transport)["resources"]["nodes"] if rank else 1
     if rank and rank >= nodes:
         raise RequestError(
             f"--rank {rank}: {record.name} runs on {nodes} node{'s' if nodes > 1 else ''}, counted from 0"

@@ -5,12 +5,13 @@ from typing import Any
 
 import click
 
-from hpcbrew import again, watch
+from hpcbrew import watch
 from hpcbrew.cli import sending
 from hpcbrew.cli.arguments import job_argument
 from hpcbrew.clusters import profiles
 from hpcbrew.errors import RequestError
 from hpcbrew.ledger import Ledger
+from hpcbrew.submit import resume
 
 
 @click.command()
@@ -40,5 +41,5 @@ def command(job: str, dry_run: bool, follow: bool, as_json: bool, **options: Any
         raise RequestError(f"{record.name} ({record.id}) is {standing.state}: only what has ended can be resumed")
     profile = profiles.load(record.cluster)
     request = sending.request(Path(record.solver), profile, options)
-    plan = again.plan(record, request, profile, site.transport)
+    plan = resume.plan(record, request, profile, site.transport)
     sending.send(plan, record.solver, dry_run=dry_run, follow=follow, as_json=as_json)

@@ -10,8 +10,8 @@ from typing import Any
 import click
 
 from engine import login_node
-from hpcbrew import dependency, preview, units, watch
 from hpcbrew import follow as following
+from hpcbrew import preview, units, watch
 from hpcbrew.cli.arguments import complete_job, json_option
 from hpcbrew.clusters.profiles import Cluster
 from hpcbrew.errors import RequestError
@@ -19,7 +19,8 @@ from hpcbrew.job import JobPlan, JobRequest
 from hpcbrew.ledger import Ledger
 from hpcbrew.moving import moving
 from hpcbrew.plan import overrides
-from hpcbrew.submit import submit
+from hpcbrew.submit import dependency
+from hpcbrew.submit.submit import submit
 
 POSITIVE = click.IntRange(min=1)
 PATH = click.Path(path_type=Path)

@@ -9,7 +9,7 @@ from hpcbrew.errors import RequestError, TransportError
 from hpcbrew.job import JobRequest
 from hpcbrew.ledger import Ledger
 from hpcbrew.plan import hardware, manifest, prepare, resources
-from hpcbrew.submit import submit
+from hpcbrew.submit.submit import submit
 from hpcbrew.transports.base import Transport
 from hpcbrew.watch import Site
 

@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 from support.remote import There
 
-from hpcbrew import change, dependency
+from hpcbrew import change
 from hpcbrew.errors import RequestError
 from hpcbrew.job import After, JobRecord, JobState
+from hpcbrew.submit import dependency
 
 # Each run takes a line of `runs`: an exit status and the snapshot that it leaves; it notes how it was called.
 ENGINE = """

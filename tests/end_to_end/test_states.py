@@ -5,9 +5,10 @@ from pathlib import Path
 import pytest
 from support.remote import There
 
-from hpcbrew import change, dependency, watch
+from hpcbrew import change, watch
 from hpcbrew.errors import RequestError
 from hpcbrew.job import After, JobRecord, JobState
+from hpcbrew.submit import dependency
 
 RUNS = "touch started; for i in $(seq 600); do sleep 0.1; [[ ! -e go ]] || exit 0; done"
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from hpcbrew import change, dependency, watch
+from hpcbrew import change, watch
 from hpcbrew.clusters import profiles
 from hpcbrew.errors import RequestError
 from hpcbrew.job import After, JobRecord, JobRequest, JobState
@@ -17,7 +17,8 @@ from hpcbrew.plan import build, prepare, resources, sweep
 from hpcbrew.plan.digests import measure
 from hpcbrew.plan.hardware import Machine
 from hpcbrew.plan.manifest import collect
-from hpcbrew.submit import submit
+from hpcbrew.submit import dependency
+from hpcbrew.submit.submit import submit
 from hpcbrew.watch import Watched
 
 # Each run takes a line of the file that is called as its job: an exit status, the snapshot that it leaves, and whether

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from hpcbrew import again, change, watch
+from hpcbrew import change, watch
 from hpcbrew.clusters import profiles
 from hpcbrew.clusters.profiles import Cluster
 from hpcbrew.job import JobPlan, JobRecord, JobRequest, JobState
@@ -20,7 +20,8 @@ from hpcbrew.plan import prepare, resources
 from hpcbrew.plan.hardware import Machine
 from hpcbrew.plan.manifest import collect
 from hpcbrew.runfolder import read_exit
-from hpcbrew.submit import submit
+from hpcbrew.submit import resume
+from hpcbrew.submit.submit import submit
 
 # A state holds the name of its model, as learned_net does. A file `ways` beside it has it go other ways than Caffe's.
 CAFFE = """#!{python} -IS
@@ -259,7 +260,7 @@ def test_a_job_is_resumed_by_the_same_caffe_which_finds_the_model(here: Here) ->
     values = {**profiles.values("local"), "name": "local", "caffe_module": {"load": "apps/Caffe"}}
     profile = Cluster.model_validate(values)
     request = JobRequest(here.site.model / "solver.prototxt")
-    second = here.submit(again.plan(first, request, profile, watch.reach(first.address).transport))
+    second = here.submit(resume.plan(first, request, profile, watch.reach(first.address).transport))
     assert here.until(second, *ENDED).standing.state is JobState.DONE
     state = f"../{first.run_folder.name}/snapshots/tiny_iter_10.solverstate"
     assert here.site.calls[1] == f"train -solver solver.prototxt -snapshot {state}"

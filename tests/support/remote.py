@@ -19,7 +19,7 @@ from hpcbrew.plan import prepare, resources
 from hpcbrew.plan.hardware import Machine
 from hpcbrew.plan.manifest import collect
 from hpcbrew.schedulers.pbs import Pbs
-from hpcbrew.submit import submit
+from hpcbrew.submit.submit import submit
 from hpcbrew.transports.paramiko_ssh import Ssh
 from hpcbrew.transports.ssh_auth import Unattended
 from hpcbrew.watch import Site, Watched

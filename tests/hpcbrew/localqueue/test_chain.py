@@ -12,7 +12,7 @@ from hpcbrew.ledger import Ledger
 from hpcbrew.plan import build, prepare, resources
 from hpcbrew.plan.hardware import Machine
 from hpcbrew.plan.manifest import collect
-from hpcbrew.submit import submit
+from hpcbrew.submit.submit import submit
 
 # Leaves a snapshot and goes on the first time, and is done the second.
 ENGINE = """#!/bin/bash

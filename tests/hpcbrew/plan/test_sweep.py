@@ -14,7 +14,7 @@ from hpcbrew.job import JobPlan, JobRequest, JobState
 from hpcbrew.ledger import Ledger
 from hpcbrew.plan import build, digests, resources, sweep
 from hpcbrew.plan.hardware import Machine
-from hpcbrew.submit import submit
+from hpcbrew.submit.submit import submit
 
 
 def planned(model: Path, profile: Cluster, *axes: str) -> JobPlan:

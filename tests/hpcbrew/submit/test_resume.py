@@ -6,7 +6,6 @@ import pytest
 
 from engine.proto import caffe_pb2 as pb
 from engine.proto import text
-from hpcbrew import again
 from hpcbrew.clusters import profiles
 from hpcbrew.errors import RequestError, TransportError
 from hpcbrew.job import JobPlan, JobRecord, JobRequest, JobState, Standing
@@ -14,6 +13,7 @@ from hpcbrew.plan import prepare, resources, sweep
 from hpcbrew.plan.digests import measure
 from hpcbrew.plan.hardware import Machine
 from hpcbrew.plan.manifest import collect
+from hpcbrew.submit import resume
 from hpcbrew.transports.local import Local
 
 IITD = profiles.load("iitd")
@@ -34,7 +34,7 @@ def before(tmp_path: Path, model: Path) -> JobRecord:
 
 
 def resumed(before: JobRecord, **request: object) -> JobPlan:
-    return again.plan(before, JobRequest(Path("s.prototxt"), **request), IITD, Local())  # type: ignore[arg-type]
+    return resume.plan(before, JobRequest(Path("s.prototxt"), **request), IITD, Local())  # type: ignore[arg-type]
 
 
 def test_a_job_goes_on_from_the_last_whole_snapshot(before: JobRecord) -> None:

@@ -14,7 +14,7 @@ from hpcbrew.job import JobPlan, JobRecord, JobState, Upload
 from hpcbrew.ledger import Ledger
 from hpcbrew.plan import once
 from hpcbrew.schedulers.pbs import Pbs
-from hpcbrew.submit import submit
+from hpcbrew.submit.submit import submit
 from hpcbrew.transports import process
 from hpcbrew.transports.paramiko_ssh import Ssh
 from hpcbrew.transports.ssh_auth import Unattended

@@ -3,11 +3,12 @@
 from collections.abc import Mapping
 from typing import Any
 
-from hpcbrew import again, watch
+from hpcbrew import watch
 from hpcbrew.address import Address
 from hpcbrew.errors import RequestError
 from hpcbrew.job import After, JobState
 from hpcbrew.ledger import Ledger
+from hpcbrew.submit import resume
 
 
 def after(job: str, address: Address, ledger: Ledger) -> After | None:
@@ -30,7 +31,7 @@ def after(job: str, address: Address, ledger: Ledger) -> After | None:
         raise RequestError(f"--after {job}: ended and is not done ({standing.state}{why}); hpcbrew resume {job} first")
     if seen.record.id is None:
         raise RequestError(f"--after {job}: is not yet confirmed by the scheduler; hpcbrew status looks again")
-    if _several(again.described(record, site.transport)):
+    if _several(resume.described(record, site.transport)):
         # The one at work: that which waits behind it may be deleted, and is noted in the run folder anyway.
         return After(seen.live[0] if seen.live else seen.record.id, record.name, str(record.run_folder))
     return After(seen.record.id, record.name)

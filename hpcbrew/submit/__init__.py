@@ -1,0 +1,1 @@
+"""Carries plans out: a new job, one that resumes another, one that waits for another."""
