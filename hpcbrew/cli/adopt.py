@@ -4,10 +4,10 @@ import json
 
 import click
 
-from hpcbrew import adopt as adopting
 from hpcbrew.cli.arguments import cluster_option, json_option
 from hpcbrew.clusters import profiles
-from hpcbrew.ledger import Ledger
+from hpcbrew.track import adopt as adopting
+from hpcbrew.track.ledger import Ledger
 
 
 @click.command()

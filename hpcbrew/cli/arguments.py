@@ -4,7 +4,7 @@ from typing import Any
 
 import click
 
-from hpcbrew.ledger import Ledger
+from hpcbrew.track.ledger import Ledger
 
 
 def complete_job(ctx: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:

@@ -2,9 +2,9 @@
 
 import click
 
-from hpcbrew import change
 from hpcbrew.cli import changes
 from hpcbrew.cli.arguments import complete_job, json_option
+from hpcbrew.track import control
 
 
 @click.command()
@@ -20,4 +20,4 @@ def command(jobs: tuple[str, ...], as_json: bool) -> None:
       hpcbrew cancel lenet
       hpcbrew cancel 12.pbshpc '13[4]'
     """
-    changes.change(jobs, change.cancel, as_json=as_json)
+    changes.change(jobs, control.cancel, as_json=as_json)

@@ -7,7 +7,7 @@ import click
 
 from hpcbrew.errors import HpcbrewError
 from hpcbrew.job import JobRecord
-from hpcbrew.ledger import Ledger
+from hpcbrew.track.ledger import Ledger
 
 Change = Callable[[JobRecord, Ledger], str]
 

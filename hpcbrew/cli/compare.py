@@ -6,11 +6,11 @@ from pathlib import Path
 
 import click
 
-from hpcbrew import compare as comparing
 from hpcbrew.cli.arguments import complete_job, json_option
-from hpcbrew.compare import Row
 from hpcbrew.errors import RequestError
-from hpcbrew.ledger import Ledger
+from hpcbrew.track import compare as comparing
+from hpcbrew.track.compare import Row
+from hpcbrew.track.ledger import Ledger
 
 
 @click.command()

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import click
 
-from hpcbrew import watch
 from hpcbrew.cli.arguments import job_argument, json_option
-from hpcbrew.ledger import Ledger
 from hpcbrew.moving import moving
+from hpcbrew.track import refresh
+from hpcbrew.track.ledger import Ledger
 from hpcbrew.transfer import download as fetching
 
 
@@ -30,7 +30,7 @@ def command(job: str, into: Path | None, as_json: bool) -> None:
       hpcbrew fetch 12.pbshpc --into results/lenet
     """
     record = Ledger().find(job)
-    transport = watch.reach(record.address).transport
+    transport = refresh.reach(record.address).transport
     files = fetching.wanted(record, transport)
     folder = into or Path(record.name)
     with moving("fetching", sum(files.values())) as said:

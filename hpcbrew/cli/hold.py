@@ -2,9 +2,9 @@
 
 import click
 
-from hpcbrew import change
 from hpcbrew.cli import changes
 from hpcbrew.cli.arguments import complete_job, json_option
+from hpcbrew.track import control
 
 
 @click.command()
@@ -18,4 +18,4 @@ def command(jobs: tuple[str, ...], as_json: bool) -> None:
       hpcbrew hold lenet
       hpcbrew release lenet
     """
-    changes.change(jobs, change.hold, as_json=as_json)
+    changes.change(jobs, control.hold, as_json=as_json)

@@ -5,11 +5,11 @@ import sys
 
 import click
 
-from hpcbrew import runfolder, tail, watch
 from hpcbrew.cli.arguments import job_argument, json_option
 from hpcbrew.errors import RequestError
-from hpcbrew.ledger import Ledger
 from hpcbrew.submit import resume
+from hpcbrew.track import log_tail, refresh, run_folder
+from hpcbrew.track.ledger import Ledger
 
 
 @click.command()
@@ -33,25 +33,25 @@ def command(job: str, follow: bool, lines: int | None, err: bool, rank: int | No
     """
     ledger = Ledger()
     record = ledger.find(job)
-    site = watch.reach(record.address)
+    site = refresh.reach(record.address)
     nodes = resume.described(record, site.transport)["resources"]["nodes"] if rank else 1
     if rank and rank >= nodes:
         raise RequestError(
             f"--rank {rank}: {record.name} runs on {nodes} node{'s' if nodes > 1 else ''}, counted from 0"
         )
-    log = record.run_folder / (runfolder.SCHEDULER_LOG if err else runfolder.rank_log(rank or 0))
+    log = record.run_folder / (run_folder.SCHEDULER_LOG if err else run_folder.rank_log(rank or 0))
     out = sys.stdout.buffer
     if follow:
-        raise SystemExit(tail.follow(record, site, ledger, log, out, lines=lines, as_json=as_json))
+        raise SystemExit(log_tail.follow(record, site, ledger, log, out, lines=lines, as_json=as_json))
     data = site.transport.read(log)
     if data is None and not as_json:
-        click.echo(f"hpcbrew: {tail.missing(watch.look(site, [record], ledger)[0].record, log)}", err=True)
+        click.echo(f"hpcbrew: {log_tail.missing(refresh.look(site, [record], ledger)[0].record, log)}", err=True)
         return
     data = data or b""
     if as_json:
-        text = tail.last_lines(data, lines) if lines is not None else data
+        text = log_tail.last_lines(data, lines) if lines is not None else data
         shown = {**record.as_json(), "log": str(log), "lines": text.decode(errors="replace").splitlines()}
         click.echo(json.dumps(shown, indent=2))
         return
-    out.write(data if lines is None else tail.last_lines(data, lines))
+    out.write(data if lines is None else log_tail.last_lines(data, lines))
     out.flush()

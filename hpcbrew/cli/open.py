@@ -8,7 +8,7 @@ import click
 from hpcbrew.cli.arguments import job_argument
 from hpcbrew.errors import TransportError
 from hpcbrew.job import JobRecord
-from hpcbrew.ledger import Ledger
+from hpcbrew.track.ledger import Ledger
 from hpcbrew.transports.pipe import quoted
 from hpcbrew.transports.ssh_config import resolve_command
 

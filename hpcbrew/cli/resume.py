@@ -5,13 +5,13 @@ from typing import Any
 
 import click
 
-from hpcbrew import watch
 from hpcbrew.cli import sending
 from hpcbrew.cli.arguments import job_argument
 from hpcbrew.clusters import profiles
 from hpcbrew.errors import RequestError
-from hpcbrew.ledger import Ledger
 from hpcbrew.submit import resume
+from hpcbrew.track import refresh
+from hpcbrew.track.ledger import Ledger
 
 
 @click.command()
@@ -35,8 +35,8 @@ def command(job: str, dry_run: bool, follow: bool, as_json: bool, **options: Any
     """
     ledger = Ledger()
     record = ledger.find(job)
-    site = watch.reach(record.address)
-    standing = watch.look(site, [record], ledger)[0].record.standing
+    site = refresh.reach(record.address)
+    standing = refresh.look(site, [record], ledger)[0].record.standing
     if not standing.state.final:
         raise RequestError(f"{record.name} ({record.id}) is {standing.state}: only what has ended can be resumed")
     profile = profiles.load(record.cluster)

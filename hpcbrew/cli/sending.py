@@ -10,17 +10,18 @@ from typing import Any
 import click
 
 from engine import login_node
-from hpcbrew import follow as following
-from hpcbrew import preview, units, watch
+from hpcbrew import preview, units
 from hpcbrew.cli.arguments import complete_job, json_option
 from hpcbrew.clusters.profiles import Cluster
 from hpcbrew.errors import RequestError
 from hpcbrew.job import JobPlan, JobRequest
-from hpcbrew.ledger import Ledger
 from hpcbrew.moving import moving
 from hpcbrew.plan import overrides
 from hpcbrew.submit import dependency
 from hpcbrew.submit.submit import submit
+from hpcbrew.track import follow as following
+from hpcbrew.track import refresh
+from hpcbrew.track.ledger import Ledger
 
 POSITIVE = click.IntRange(min=1)
 PATH = click.Path(path_type=Path)
@@ -121,7 +122,7 @@ def send(plan: JobPlan, solver: str, *, dry_run: bool, follow: bool, as_json: bo
             raise RequestError(
                 "jobs on this machine run in this Python, and it has no JAX: pip install 'hpcbrew[engine]'"
             )
-    site, ledger = watch.reach(plan.address), Ledger()
+    site, ledger = refresh.reach(plan.address), Ledger()
     with moving("sending", sum(upload.size for upload in plan.data)) as progress:
         record = submit(plan, solver, site.transport, site.scheduler, ledger, progress, _warn)
     if follow:

@@ -9,10 +9,10 @@ import click
 from hpcbrew.address import Address
 from hpcbrew.cli.arguments import complete_job, json_option
 from hpcbrew.job import JobRecord, JobState
-from hpcbrew.ledger import Ledger
-from hpcbrew.runfolder import Progress
+from hpcbrew.track.ledger import Ledger
+from hpcbrew.track.refresh import Site, Watched, refresh
+from hpcbrew.track.run_folder import Progress
 from hpcbrew.units import clock
-from hpcbrew.watch import Site, Watched, refresh
 
 HERE, AWAY = 2, 15  # seconds between two looks of --watch: at this machine alone; at clusters
 RECENT = 7 * 24 * 3600  # seconds for which an ended job is shown without --all

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import PurePosixPath
 
-from hpcbrew import runfolder, schedulers
+from hpcbrew import schedulers
 from hpcbrew.clusters.profiles import Cluster, Module
 from hpcbrew.errors import RequestError
 from hpcbrew.job import JobPlan, JobRequest, Upload
@@ -19,6 +19,7 @@ from hpcbrew.plan.manifest import SNAPSHOTS, SOLVER, Item, Manifest
 from hpcbrew.plan.resources import Settled
 from hpcbrew.plan.script import render
 from hpcbrew.schedulers import pbs_status
+from hpcbrew.track import run_folder
 
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.+-]*")
 
@@ -39,7 +40,7 @@ def plan(
     Raises RequestError for a name that the scheduler does not take.
     """
     name = job_name(request, manifest, cluster)
-    up = _up(runfolder.path(name, token))
+    up = _up(run_folder.path(name, token))
 
     def where(item: Item) -> PurePosixPath:
         return up / digests.place(measured[item]) if item in measured else PurePosixPath(item.path)
@@ -81,8 +82,8 @@ def assemble(
     """Script, description and definitions of a job, and how it is submitted. `texts` are the definitions by their
     names in the run folder; `snapshot` is the solver state to go on from, as seen from there.
     """
-    request, folder = job.request, runfolder.path(job.name, job.token)
-    up = _up(folder / runfolder.point(1) if job.points else folder)
+    request, folder = job.request, run_folder.path(job.name, job.token)
+    up = _up(folder / run_folder.point(1) if job.points else folder)
     chain = request.links != 1
     scheduler = schedulers.of(cluster.address)
     site_caffe = _site_caffe(request, cluster)
@@ -96,23 +97,23 @@ def assemble(
         directives=directives(
             job.name, settled, cluster, after=request.after, mail=request.mail, array=len(job.points)
         ),
-        points=runfolder.POINTS if job.points else None,
+        points=run_folder.POINTS if job.points else None,
         modules=(site_caffe,) if site_caffe else cluster.modules,
         environment=_proxies(cluster) | cluster.environment,
         site_caffe=site_caffe.load if site_caffe else None,
         max_iter=job.max_iter,
-        metrics=runfolder.METRICS,
-        progress=runfolder.PROGRESS,
-        log=runfolder.LOG,
-        exit=runfolder.EXIT,
-        id=runfolder.ID,
+        metrics=run_folder.METRICS,
+        progress=run_folder.PROGRESS,
+        log=run_folder.LOG,
+        exit=run_folder.EXIT,
+        id=run_folder.ID,
         engine=_engine(cluster, up),
         check_engine=cluster.scheduler != "local",
         python=str(up / ENGINE / "bin" / "python"),
         nodes=settled.nodes,
         gpus=settled.gpus,
         launcher=cluster.launcher,
-        rank_log=runfolder.rank_log("$rank"),
+        rank_log=run_folder.rank_log("$rank"),
         arguments=["train", "-solver", SOLVER, *_gpus(settled), *([] if chain else start)],
         walltime=settled.walltime,
         margin=min(60, settled.walltime // 10),
@@ -122,18 +123,18 @@ def assemble(
         snapshot=snapshot,
         continues=pbs_status.CONTINUES,
         snapshots=SNAPSHOTS,
-        links=runfolder.LINKS,
-        link_ids=runfolder.LINK_IDS,
-        cancelled=runfolder.CANCELLED,
+        links=run_folder.LINKS,
+        link_ids=run_folder.LINK_IDS,
+        cancelled=run_folder.CANCELLED,
         no_room=pbs_status.NO_ROOM,
         after=request.after if request.after and request.after.folder else None,
-        waited=runfolder.WAITED,
+        waited=run_folder.WAITED,
         never_began=pbs_status.NEVER_BEGAN,
         qsub=(*scheduler.prefix, "qsub"),
         qdel=(*scheduler.prefix, "qdel"),
-        script=runfolder.SCRIPT,
+        script=run_folder.SCRIPT,
     )
-    made = {runfolder.SCRIPT: script, runfolder.JOB: _describe(job, cluster, settled, texts), **texts}
+    made = {run_folder.SCRIPT: script, run_folder.JOB: _describe(job, cluster, settled, texts), **texts}
     return JobPlan(
         token=job.token,
         name=job.name,
@@ -144,7 +145,7 @@ def assemble(
         script=script,
         definitions=tuple(_made(folder / target, text) for target, text in made.items()),
         data=data,
-        command=once.command(scheduler.submit_command(PurePosixPath(runfolder.SCRIPT))),
+        command=once.command(scheduler.submit_command(PurePosixPath(run_folder.SCRIPT))),
     )
 
 

@@ -3,15 +3,15 @@
 import tempfile
 from pathlib import Path
 
-from hpcbrew import follow, watch
 from hpcbrew.clusters.profiles import Cluster
 from hpcbrew.errors import RequestError, TransportError
 from hpcbrew.job import JobRequest
-from hpcbrew.ledger import Ledger
 from hpcbrew.plan import hardware, manifest, prepare, resources
 from hpcbrew.submit.submit import submit
+from hpcbrew.track import follow, refresh
+from hpcbrew.track.ledger import Ledger
+from hpcbrew.track.refresh import Site
 from hpcbrew.transports.base import Transport
-from hpcbrew.watch import Site
 
 NAME = "hpcbrew-setup"
 WALLTIME = 10 * 60  # the training takes seconds; the rest is for a slow file system to load the libraries from
@@ -75,7 +75,7 @@ def run(transport: Transport, cluster: Cluster, *, gpu: bool, queue: str | None,
         plan = prepare.plan(request, cluster, manifest.collect(request), settled)
     if plan.lacks:
         raise RequestError(plan.lacks.replace("submit …", f"setup {cluster.name}"))
-    site, ledger = Site(transport, watch.reach(plan.address).scheduler), Ledger()
+    site, ledger = Site(transport, refresh.reach(plan.address).scheduler), Ledger()
     record = submit(plan, NAME, transport, site.scheduler, ledger, lambda size: None)
     status = follow.training(record, site, ledger, as_json=False)
     if status != 0:

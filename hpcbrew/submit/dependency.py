@@ -3,12 +3,12 @@
 from collections.abc import Mapping
 from typing import Any
 
-from hpcbrew import watch
 from hpcbrew.address import Address
 from hpcbrew.errors import RequestError
 from hpcbrew.job import After, JobState
-from hpcbrew.ledger import Ledger
 from hpcbrew.submit import resume
+from hpcbrew.track import refresh
+from hpcbrew.track.ledger import Ledger
 
 
 def after(job: str, address: Address, ledger: Ledger) -> After | None:
@@ -21,8 +21,8 @@ def after(job: str, address: Address, ledger: Ledger) -> After | None:
         raise RequestError(f"--after {job}: is one job of an array, and PBS can wait for a whole array only")
     if (record.address.cluster, record.address.host) != (address.cluster, address.host):
         raise RequestError(f"--after {job}: runs on {record.cluster}, and a job waits only for one of its own cluster")
-    site = watch.reach(record.address)
-    seen = watch.look(site, [record], ledger)[0]
+    site = refresh.reach(record.address)
+    seen = refresh.look(site, [record], ledger)[0]
     standing = seen.record.standing
     if standing.state is JobState.DONE:
         return None

@@ -8,20 +8,20 @@ from typing import Any
 
 from engine.proto import caffe_pb2 as pb
 from engine.proto import text
-from hpcbrew import runfolder
 from hpcbrew.clusters.profiles import Cluster
 from hpcbrew.errors import RequestError, TransportError
 from hpcbrew.job import JobPlan, JobRecord, JobRequest
 from hpcbrew.plan import digests, hardware, overrides, resources
 from hpcbrew.plan.build import Job, assemble
 from hpcbrew.plan.manifest import SNAPSHOTS, SOLVER
+from hpcbrew.track import run_folder
 from hpcbrew.transports.base import Transport
 
 
 def described(record: JobRecord, transport: Transport) -> dict[str, Any]:
     """A run folder's job.json; for one job of an array, that of the array. Raises TransportError where it is gone."""
-    path = _described_in(record) / runfolder.JOB
-    values = runfolder.read_object(transport.read(path))
+    path = _described_in(record) / run_folder.JOB
+    values = run_folder.read_object(transport.read(path))
     if values is None or not {"resources", "definitions", "set", "links", "after", "engine"} <= values.keys():
         raise TransportError(f"{path}: the description of {record.name} is gone or cannot be read")
     return values
@@ -45,7 +45,7 @@ def plan(record: JobRecord, request: JobRequest, cluster: Cluster, transport: Tr
             f"{record.name} is a sweep, and resume goes on with one job of it: hpcbrew resume '{record.name}[1]'"
         )
     snapshots = transport.sizes(record.run_folder / SNAPSHOTS)
-    newest = runfolder.newest_state({str(path): size for path, size in snapshots.items()})
+    newest = run_folder.newest_state({str(path): size for path, size in snapshots.items()})
     if newest is None:
         raise RequestError(
             f"{record.name}: has left no snapshot in {record.run_folder / SNAPSHOTS}: submit it again from its start"
@@ -78,7 +78,7 @@ def _definitions(record: JobRecord, values: Mapping[str, Any], transport: Transp
 
     The folder of a point lies deeper, by as much as `runfolder.point` has it.
     """
-    within = "" if record.point is None else f"{runfolder.point(record.point)}/"
+    within = "" if record.point is None else f"{run_folder.point(record.point)}/"
     names = [name.removeprefix(within) for name in values["definitions"] if name.startswith(within)]
     found = transport.read_all([record.run_folder / name for name in names])
     lost = [name for name, data in zip(names, found, strict=True) if data is None]

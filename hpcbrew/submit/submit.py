@@ -6,12 +6,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import PurePosixPath
 
-from hpcbrew import full_disk, recover
+from hpcbrew import full_disk
 from hpcbrew.errors import LedgerError, SchedulerError, TransportError, Unanswered
 from hpcbrew.job import JobPlan, JobRecord, JobState, Standing, Upload
-from hpcbrew.ledger import Ledger
 from hpcbrew.plan import once
 from hpcbrew.schedulers.pbs import Pbs
+from hpcbrew.track import recover
+from hpcbrew.track.ledger import Ledger
 from hpcbrew.transfer.upload import Progress, ship
 from hpcbrew.transports.base import Transport
 

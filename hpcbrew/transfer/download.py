@@ -7,10 +7,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path, PurePosixPath
 
 from engine.proto.files import replace
-from hpcbrew import full_disk, runfolder
+from hpcbrew import full_disk
 from hpcbrew.errors import RequestError, TransportError
 from hpcbrew.job import JobRecord
 from hpcbrew.plan.manifest import SNAPSHOTS
+from hpcbrew.track import run_folder
 from hpcbrew.transfer.upload import Progress
 from hpcbrew.transports import process
 from hpcbrew.transports.base import Transport
@@ -18,13 +19,13 @@ from hpcbrew.transports.base import Transport
 PIECE = 8 * 2**20  # bytes of a large file that are asked for at a time
 OWNER = ".hpcbrew"  # in a folder on this machine: the token of the job that was fetched into it
 GROWING = {
-    runfolder.LOG,
-    runfolder.SCHEDULER_LOG,
-    runfolder.METRICS,
-    runfolder.PROGRESS,
-    runfolder.EXIT,
-    runfolder.LINKS,
-    runfolder.LINK_IDS,
+    run_folder.LOG,
+    run_folder.SCHEDULER_LOG,
+    run_folder.METRICS,
+    run_folder.PROGRESS,
+    run_folder.EXIT,
+    run_folder.LINKS,
+    run_folder.LINK_IDS,
 }
 
 
@@ -36,7 +37,7 @@ def wanted(record: JobRecord, transport: Transport) -> dict[PurePosixPath, int]:
     return {
         name: size
         for name, size in sizes.items()
-        if name.parts[0] in (SNAPSHOTS, runfolder.POINTS) or len(name.parts) == 1
+        if name.parts[0] in (SNAPSHOTS, run_folder.POINTS) or len(name.parts) == 1
     }
 
 

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 from support.remote import There
 
-from hpcbrew import change
 from hpcbrew.errors import RequestError
 from hpcbrew.job import After, JobRecord, JobState
 from hpcbrew.submit import dependency
+from hpcbrew.track import control
 
 # Each run takes a line of `runs`: an exit status and the snapshot that it leaves; it notes how it was called.
 ENGINE = """
@@ -113,7 +113,7 @@ def test_a_cancelled_chain_starts_no_further_link(chains: Chains) -> None:
         time.sleep(0.1)
     seen = chains.there.look(record)
     assert (len(seen.live), seen.record.standing.reason) == (2, "link 1 of 2")
-    assert change.cancel(record, chains.there.ledger) == "cancelled"
+    assert control.cancel(record, chains.there.ledger) == "cancelled"
     assert chains.ended(chains.there.ledger.find(record.token)).standing.state is JobState.CANCELLED
     assert len(chains.calls) == 1
 
@@ -126,7 +126,7 @@ def test_a_job_after_another_waits_for_it(chains: Chains) -> None:
     second = chains.submit("sleep", after=after, name="second")
     seen = there.until(JobState.WAITING, record=second)
     assert seen.record.standing.reason == f"for {first.id} to end well"
-    change.cancel(first, there.ledger)
+    control.cancel(first, there.ledger)
     there.until(JobState.NEVER_RAN, record=second)
     there.until(JobState.CANCELLED, record=there.ledger.find(first.token))
     with pytest.raises(RequestError, match="ended and is not done"):

@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 from support.remote import There
 
-from hpcbrew import change, watch
 from hpcbrew.errors import RequestError
 from hpcbrew.job import After, JobRecord, JobState
 from hpcbrew.submit import dependency
+from hpcbrew.track import control, refresh
 
 RUNS = "touch started; for i in $(seq 600); do sleep 0.1; [[ ! -e go ]] || exit 0; done"
 
@@ -27,18 +27,18 @@ def test_a_job_is_queued_held_released_runs_and_is_done(named: There, model: Pat
     queued = named.look(second).record.standing
     assert (queued.state, queued.reason) == (JobState.QUEUED, "waits for cores: it asks for 4, and 0 of 4 are free")
 
-    assert change.hold(second, named.ledger) == "held"
+    assert control.hold(second, named.ledger) == "held"
     held = named.look(second).record.standing
     assert held.state is JobState.HELD
     assert held.reason.startswith("held by ")
     with pytest.raises(RequestError, match="only a job that waits can be held"):
-        change.hold(first, named.ledger)
+        control.hold(first, named.ledger)
 
     started(named, first)
     (Path(first.run_folder) / "go").touch()
     named.until(JobState.DONE, record=first)
     assert named.look(second).record.standing.state is JobState.HELD
-    assert change.release(second, named.ledger) == "released"
+    assert control.release(second, named.ledger) == "released"
     named.until(JobState.RUNNING, record=second)
     (Path(second.run_folder) / "go").touch()
     named.until(JobState.DONE, record=second)
@@ -53,10 +53,10 @@ def test_a_job_is_cancelled(named: There, model: Path, when: str) -> None:
         named.until(JobState.RUNNING)
         started(named, record)
     elif when == "held":
-        change.hold(record, named.ledger)
-    assert change.cancel(record, named.ledger) == "cancelled"
+        control.hold(record, named.ledger)
+    assert control.cancel(record, named.ledger) == "cancelled"
     ended = named.until(JobState.CANCELLED).record
-    assert change.cancel(ended, named.ledger) == "has ended already: cancelled"
+    assert control.cancel(ended, named.ledger) == "has ended already: cancelled"
 
 
 @pytest.mark.parametrize(
@@ -122,7 +122,7 @@ def test_jobs_are_followed_where_the_site_keeps_no_history(named: There, model: 
         started(named, record)
     (Path(first.run_folder) / "go").touch()
     named.until(JobState.DONE, record=first)
-    change.cancel(second, named.ledger)
+    control.cancel(second, named.ledger)
     named.until(JobState.CANCELLED, record=named.ledger.find("second"))
 
 
@@ -133,6 +133,6 @@ def test_one_unknown_job_hides_none_of_the_others(there: There, model: Path) -> 
     while gone.id in there.pbs.run("qstat").stdout:
         pass
     there.pbs.run("qdel", "-x", str(gone.id))
-    seen = watch.look(there.site, [gone, here], there.ledger)
+    seen = refresh.look(there.site, [gone, here], there.ledger)
     assert [w.record.standing.state for w in seen][1] is JobState.RUNNING
     assert [w.trouble for w in seen] == ["", ""]

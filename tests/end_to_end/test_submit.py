@@ -8,10 +8,10 @@ from pathlib import Path, PurePosixPath
 import pytest
 from support.remote import There
 
-from hpcbrew import watch
 from hpcbrew.command_result import Answer
 from hpcbrew.errors import SchedulerError
 from hpcbrew.job import JobRecord, JobState, Standing
+from hpcbrew.track import refresh
 
 
 def test_a_solver_is_trained_on_the_cluster(there: There, model: Path) -> None:
@@ -51,7 +51,7 @@ def test_a_job_whose_id_was_never_written_is_found_by_its_folder(there: There, m
     (Path(record.run_folder) / "job.id").unlink()
     lost = replace(record, token="other", id=None, standing=Standing(JobState.SUBMITTING))
     there.ledger.intend(lost)
-    (watched,) = watch.look(there.site, [lost], there.ledger)
+    (watched,) = refresh.look(there.site, [lost], there.ledger)
     assert watched.record.id == there.ledger.find("other").id == record.id
     assert watched.record.standing.state in (JobState.QUEUED, JobState.RUNNING)
 
@@ -62,7 +62,7 @@ def test_a_job_that_never_reached_the_scheduler_is_lost_after_a_while(there: The
     for token, age in (("young", 60.0), ("old", 3600.0)):
         sent = JobRecord(token, "tiny", address, "s", time.time() - age, folder, Standing(JobState.SUBMITTING))
         there.ledger.intend(sent)
-    states = [str(w.record.standing.state) for w in watch.look(there.site, there.ledger.all(), there.ledger)]
+    states = [str(w.record.standing.state) for w in refresh.look(there.site, there.ledger.all(), there.ledger)]
     assert states == ["lost", "submitting"]
 
 
@@ -71,7 +71,7 @@ def test_a_server_that_does_not_answer_changes_no_state(there: There, model: Pat
     there.submit(model)
     before = there.ledger.all()
     there.pbs.configure(down=True)
-    (watched,) = watch.look(there.site, before, there.ledger)
+    (watched,) = refresh.look(there.site, before, there.ledger)
     said = "Connection refused\nqstat: cannot connect to server pbs01 (errno=15010)"
     assert watched.trouble == f"qstat failed (exit status 255): {said}"
     assert there.ledger.all() == before
@@ -84,5 +84,5 @@ def test_one_question_for_all_jobs(there: There, model: Path) -> None:
     asked: list[str] = []
     run: Callable[..., Answer] = there.transport.run
     there.transport.run = lambda command, folder, **how: (asked.append(command[0]), run(command, folder, **how))[1]  # type: ignore[method-assign]
-    watch.look(there.site, there.ledger.all(), there.ledger)
+    refresh.look(there.site, there.ledger.all(), there.ledger)
     assert asked == ["qstat"]

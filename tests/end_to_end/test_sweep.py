@@ -5,11 +5,11 @@ from pathlib import Path
 
 from support.remote import There
 
-from hpcbrew import compare
 from hpcbrew.job import JobPlan, JobRecord, JobRequest, JobState
 from hpcbrew.plan import resources, sweep
 from hpcbrew.plan.digests import measure
 from hpcbrew.plan.hardware import Machine
+from hpcbrew.track import compare
 
 ENGINE = """
 rate=$(sed -n 's/base_lr: //p' solver.prototxt)

@@ -8,18 +8,18 @@ from typing import Any
 
 import pytest
 
-from hpcbrew import change, watch
 from hpcbrew.clusters import profiles
 from hpcbrew.errors import RequestError
 from hpcbrew.job import After, JobRecord, JobRequest, JobState
-from hpcbrew.ledger import Ledger
 from hpcbrew.plan import build, prepare, resources, sweep
 from hpcbrew.plan.digests import measure
 from hpcbrew.plan.hardware import Machine
 from hpcbrew.plan.manifest import collect
 from hpcbrew.submit import dependency
 from hpcbrew.submit.submit import submit
-from hpcbrew.watch import Watched
+from hpcbrew.track import control, refresh
+from hpcbrew.track.ledger import Ledger
+from hpcbrew.track.refresh import Watched
 
 # Each run takes a line of the file that is called as its job: an exit status, the snapshot that it leaves, and whether
 # it waits to be let go.
@@ -48,11 +48,11 @@ class Queue:
         waits = dependency.after(after.token, profile.address, self.ledger) if after else None
         asked = JobRequest(self.model / "solver.prototxt", name=name, links=links, after=waits)
         made = prepare.plan(asked, profile, collect(asked), resources.settle(asked, profile, Machine(1, 0)))
-        site = watch.reach(made.address)
+        site = refresh.reach(made.address)
         return submit(made, "solver.prototxt", site.transport, site.scheduler, self.ledger, lambda size: None)
 
     def look(self, record: JobRecord) -> Watched:
-        return watch.look(watch.reach(record.address), [record], self.ledger)[0]
+        return refresh.look(refresh.reach(record.address), [record], self.ledger)[0]
 
     def until(self, record: JobRecord, *states: JobState) -> Watched:
         return until(lambda: (seen := self.look(record)).record.standing.state in states and seen)
@@ -116,7 +116,7 @@ def test_a_job_after_a_chain_that_is_cancelled_never_runs(queue: Queue) -> None:
     chain = queue.submit("chain", "0 10 wait", links=None)
     queue.until(chain, JobState.RUNNING)
     after = queue.submit("after", "0", after=chain)
-    change.cancel(chain, queue.ledger)
+    control.cancel(chain, queue.ledger)
     standing = queue.until(after, *ENDED).record.standing
     assert (standing.state, standing.reason) == (JobState.NEVER_RAN, "chain was cancelled")
 
@@ -126,7 +126,7 @@ def test_a_chain_that_broke_off_is_not_waited_for(queue: Queue) -> None:
     chain = queue.submit("chain", "0 10 wait", links=None)
     until(lambda: len(queue.look(chain).live) == 2)
     after = queue.submit("after", "0", after=chain)
-    site = watch.reach(chain.address)
+    site = refresh.reach(chain.address)
     for job_id in reversed(queue.look(chain).live):
         site.transport.run(site.scheduler.delete_command(job_id), PurePosixPath("/"))
     standing = queue.until(after, *ENDED).record.standing
@@ -168,11 +168,11 @@ def test_a_job_that_waits_is_held_released_and_cancelled(queue: Queue) -> None:
     queue.submit("first", "0 1 wait")
     chain = queue.submit("chain", "75 10", "75 20", "0 30", links=None)
     after = queue.submit("after", "0", after=chain)
-    assert change.hold(after, queue.ledger) == "held"
+    assert control.hold(after, queue.ledger) == "held"
     queue.go()
     queue.until(chain, JobState.DONE)
     assert queue.look(after).record.standing.state in (JobState.HELD, JobState.WAITING)
-    assert change.release(after, queue.ledger) == "released"
+    assert control.release(after, queue.ledger) == "released"
     assert queue.until(after, *ENDED).record.standing.state is JobState.DONE
 
 
@@ -180,7 +180,7 @@ def test_a_job_that_was_submitted_again_is_cancelled(queue: Queue) -> None:
     chain = queue.submit("chain", "75 10", "75 20", "0 30 wait", links=None)
     after = queue.submit("after", "0", after=chain)
     until(lambda: queue.look(after).live[0] != after.id)
-    assert change.cancel(after, queue.ledger) == "cancelled"
+    assert control.cancel(after, queue.ledger) == "cancelled"
     assert queue.until(after, *ENDED).record.standing.state is JobState.CANCELLED
     queue.go()
     queue.until(chain, JobState.DONE)

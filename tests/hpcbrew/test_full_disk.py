@@ -12,12 +12,12 @@ from hpcbrew.address import Address
 from hpcbrew.clusters import profiles
 from hpcbrew.errors import LedgerError, RequestError, TransportError
 from hpcbrew.job import JobRecord, JobRequest, JobState, Standing
-from hpcbrew.ledger import Ledger
 from hpcbrew.plan import digests, once, prepare, resources
 from hpcbrew.plan.build import uploads
 from hpcbrew.plan.hardware import Machine
 from hpcbrew.plan.manifest import Item, collect
 from hpcbrew.schedulers import pbs_status
+from hpcbrew.track.ledger import Ledger
 from hpcbrew.transfer import disk_space, download
 from hpcbrew.transfer import upload as shipping
 from hpcbrew.transports.local import Local

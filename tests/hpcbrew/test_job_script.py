@@ -15,9 +15,9 @@ from hpcbrew.job import After, JobRecord, JobRequest, JobState, Standing
 from hpcbrew.plan import prepare, resources
 from hpcbrew.plan.hardware import Machine
 from hpcbrew.plan.manifest import collect
-from hpcbrew.runfolder import ExitRecord, read_exit
 from hpcbrew.schedulers.pbs import Polled
-from hpcbrew.standing import judge
+from hpcbrew.track.run_folder import ExitRecord, read_exit
+from hpcbrew.track.status import judge
 
 QSUB = 'echo "$*" >>{called}; echo Charged to ee; echo $((20 + $(wc -l <{called}))).pbs01; echo Be quick >&2'
 REFUSED = 'echo "$*" >>{called}; echo "qsub: Bad UID for job execution" >&2; exit 23'

@@ -11,17 +11,17 @@ from typing import Any
 
 import pytest
 
-from hpcbrew import change, watch
 from hpcbrew.clusters import profiles
 from hpcbrew.clusters.profiles import Cluster
 from hpcbrew.job import JobPlan, JobRecord, JobRequest, JobState
-from hpcbrew.ledger import Ledger
 from hpcbrew.plan import prepare, resources
 from hpcbrew.plan.hardware import Machine
 from hpcbrew.plan.manifest import collect
-from hpcbrew.runfolder import read_exit
 from hpcbrew.submit import resume
 from hpcbrew.submit.submit import submit
+from hpcbrew.track import control, refresh
+from hpcbrew.track.ledger import Ledger
+from hpcbrew.track.run_folder import read_exit
 
 # A state holds the name of its model, as learned_net does. A file `ways` beside it has it go other ways than Caffe's.
 CAFFE = """#!{python} -IS
@@ -210,12 +210,12 @@ class Here:
     ledger: Ledger
 
     def submit(self, made: JobPlan) -> JobRecord:
-        reached = watch.reach(made.address)
+        reached = refresh.reach(made.address)
         return submit(made, "solver.prototxt", reached.transport, reached.scheduler, self.ledger, lambda size: None)
 
     def until(self, record: JobRecord, *states: JobState) -> JobRecord:
         def look() -> JobRecord | None:
-            (seen,) = watch.look(watch.reach(record.address), [record], self.ledger)
+            (seen,) = refresh.look(refresh.reach(record.address), [record], self.ledger)
             return seen.record if seen.record.standing.state in states else None
 
         return until(look)  # type: ignore[no-any-return]
@@ -260,7 +260,7 @@ def test_a_job_is_resumed_by_the_same_caffe_which_finds_the_model(here: Here) ->
     values = {**profiles.values("local"), "name": "local", "caffe_module": {"load": "apps/Caffe"}}
     profile = Cluster.model_validate(values)
     request = JobRequest(here.site.model / "solver.prototxt")
-    second = here.submit(resume.plan(first, request, profile, watch.reach(first.address).transport))
+    second = here.submit(resume.plan(first, request, profile, refresh.reach(first.address).transport))
     assert here.until(second, *ENDED).standing.state is JobState.DONE
     state = f"../{first.run_folder.name}/snapshots/tiny_iter_10.solverstate"
     assert here.site.calls[1] == f"train -solver solver.prototxt -snapshot {state}"
@@ -270,7 +270,7 @@ def test_a_job_that_is_cancelled_leaves_no_caffe_behind(here: Here) -> None:
     record = here.submit(here.site.plan("local", overrides=(("max_iter", "100000"),)))
     until((here.site.folder / "calls").exists)
     assert _caffes(here.site)
-    assert change.cancel(record, here.ledger) == "cancelled"
+    assert control.cancel(record, here.ledger) == "cancelled"
     assert here.until(record, *ENDED).standing.state is JobState.CANCELLED
     assert not _caffes(here.site)
 

@@ -9,20 +9,20 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from hpcbrew import watch
 from hpcbrew.clusters import profiles
 from hpcbrew.clusters.profiles import Cluster
 from hpcbrew.errors import TransportError
 from hpcbrew.job import JobPlan, JobRecord, JobRequest, JobState
-from hpcbrew.ledger import Ledger
 from hpcbrew.plan import prepare, resources
 from hpcbrew.plan.hardware import Machine
 from hpcbrew.plan.manifest import collect
 from hpcbrew.schedulers.pbs import Pbs
 from hpcbrew.submit.submit import submit
+from hpcbrew.track import refresh
+from hpcbrew.track.ledger import Ledger
+from hpcbrew.track.refresh import Site, Watched
 from hpcbrew.transports.paramiko_ssh import Ssh
 from hpcbrew.transports.ssh_auth import Unattended
-from hpcbrew.watch import Site, Watched
 from support import sshd, standin
 
 
@@ -79,7 +79,7 @@ class There:
         return submit(plan, "solver.prototxt", self.transport, Pbs(), self.ledger, lambda size: None)
 
     def look(self, record: JobRecord) -> Watched:
-        return watch.look(self.site, [record], self.ledger)[0]
+        return refresh.look(self.site, [record], self.ledger)[0]
 
     def until(self, *states: JobState, record: JobRecord | None = None) -> Watched:
         """Looks until that job, or the newest, is in one of those states. The limit is for a test that fails."""

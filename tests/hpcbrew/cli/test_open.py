@@ -7,7 +7,7 @@ import pytest
 from hpcbrew.address import Address
 from hpcbrew.cli.open import shell
 from hpcbrew.job import JobRecord, JobState, Standing
-from hpcbrew.ledger import Ledger
+from hpcbrew.track.ledger import Ledger
 
 STANDING = Standing(JobState.RUNNING)
 

@@ -6,7 +6,7 @@ import pytest
 
 from hpcbrew.address import Address
 from hpcbrew.job import JobRecord, JobState, Standing
-from hpcbrew.ledger import Ledger
+from hpcbrew.track.ledger import Ledger
 
 HERE = Address("local", "local", "local")
 OLD = 8 * 24 * 3600

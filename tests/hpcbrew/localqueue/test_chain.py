@@ -5,14 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from hpcbrew import watch
 from hpcbrew.clusters import profiles
 from hpcbrew.job import JobRequest, JobState
-from hpcbrew.ledger import Ledger
 from hpcbrew.plan import build, prepare, resources
 from hpcbrew.plan.hardware import Machine
 from hpcbrew.plan.manifest import collect
 from hpcbrew.submit.submit import submit
+from hpcbrew.track import refresh
+from hpcbrew.track.ledger import Ledger
 
 # Leaves a snapshot and goes on the first time, and is done the second.
 ENGINE = """#!/bin/bash
@@ -31,11 +31,11 @@ def test_a_chain_goes_on_by_itself_until_it_is_done(
     monkeypatch.setattr(build, "_engine", lambda *_: [str(engine)])
     profile, asked, ledger = profiles.load("local"), JobRequest(model / "solver.prototxt", links=None), Ledger()
     made = prepare.plan(asked, profile, collect(asked), resources.settle(asked, profile, Machine(1, 0)))
-    site = watch.reach(made.address)
+    site = refresh.reach(made.address)
     record = submit(made, "solver.prototxt", site.transport, site.scheduler, ledger, lambda size: None)
     end = time.monotonic() + 60
     while not record.standing.state.final and time.monotonic() < end:
-        record = watch.look(site, [record], ledger)[0].record
+        record = refresh.look(site, [record], ledger)[0].record
     assert record.standing.state is JobState.DONE
     assert (Path(record.run_folder) / "calls").read_text().splitlines() == [
         "train -solver solver.prototxt",

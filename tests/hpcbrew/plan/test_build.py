@@ -6,7 +6,6 @@ from pathlib import Path, PurePosixPath
 
 import pytest
 
-from hpcbrew import runfolder
 from hpcbrew.clusters import profiles
 from hpcbrew.clusters.profiles import Cluster
 from hpcbrew.errors import ProfileError, RequestError
@@ -14,6 +13,7 @@ from hpcbrew.job import JobPlan, JobRequest
 from hpcbrew.plan import prepare, resources
 from hpcbrew.plan.hardware import Machine
 from hpcbrew.plan.manifest import collect
+from hpcbrew.track import run_folder
 
 
 def plan(model: Path, name: str = "iitd", *, request: dict | None = None, **changes: object) -> JobPlan:
@@ -176,7 +176,7 @@ def test_the_log_of_the_site_s_caffe_becomes_records(model: Path, tmp_path: Path
     script = "module() { true; }\n" + plan(model, request={"engine": "module"}).script
     environment = os.environ | {"PBS_O_WORKDIR": str(run), "PBS_JOBID": "1.x", "CAFFE_ROOT": str(root)}
     assert subprocess.run(["bash", "-c", script], env=environment, check=False).returncode == 3
-    going = runfolder.read_progress((run / "progress.json").read_bytes())
+    going = run_folder.read_progress((run / "progress.json").read_bytes())
     assert going is not None
     assert (going.iteration, going.loss, going.lr, going.seconds_left) == (3, 1e-05, 0.001, 0)
     lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
@@ -186,4 +186,4 @@ def test_the_log_of_the_site_s_caffe_becomes_records(model: Path, tmp_path: Path
         ("train", 2, {"loss": 1e-05}),
         ("test", 3, {"accuracy": 1}),
     ]
-    assert runfolder.read_exit((run / "exit.json").read_bytes()).status == 3  # type: ignore[union-attr]
+    assert run_folder.read_exit((run / "exit.json").read_bytes()).status == 3  # type: ignore[union-attr]

@@ -6,15 +6,15 @@ import pytest
 
 from engine.proto import caffe_pb2 as pb
 from engine.proto import text
-from hpcbrew import watch
 from hpcbrew.clusters import profiles
 from hpcbrew.clusters.profiles import Cluster
 from hpcbrew.errors import RequestError
 from hpcbrew.job import JobPlan, JobRequest, JobState
-from hpcbrew.ledger import Ledger
 from hpcbrew.plan import build, digests, resources, sweep
 from hpcbrew.plan.hardware import Machine
 from hpcbrew.submit.submit import submit
+from hpcbrew.track import refresh
+from hpcbrew.track.ledger import Ledger
 
 
 def planned(model: Path, profile: Cluster, *axes: str) -> JobPlan:
@@ -70,12 +70,12 @@ def test_a_sweep_runs_in_the_queue_on_this_machine(
     engine.chmod(0o755)
     monkeypatch.setattr(build, "_engine", lambda *_: [str(engine)])
     made, ledger = planned(model, profiles.load("local"), "base_lr=0.25,0.5"), Ledger()
-    site = watch.reach(made.address)
+    site = refresh.reach(made.address)
     record = submit(made, "solver.prototxt", site.transport, site.scheduler, ledger, lambda size: None)
     assert record.id == "1[].local"
     end = time.monotonic() + 60
     while not record.standing.state.final and time.monotonic() < end:
-        record = watch.look(site, [record], ledger)[0].record
+        record = refresh.look(site, [record], ledger)[0].record
     assert (record.standing.state, record.standing.reason) == (JobState.FAILED, "at least one job of the array failed")
-    points = watch.look(site, [ledger.find(f"1[{n}]") for n in (1, 2)], ledger)
+    points = refresh.look(site, [ledger.find(f"1[{n}]") for n in (1, 2)], ledger)
     assert [point.record.standing.state for point in points] == [JobState.DONE, JobState.FAILED]

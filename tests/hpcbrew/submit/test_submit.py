@@ -7,18 +7,18 @@ from pathlib import Path, PurePosixPath
 import pytest
 from support import sshd
 
-from hpcbrew import runfolder, watch
 from hpcbrew.address import Address
 from hpcbrew.errors import LedgerError, LoginRefused, TransportError
 from hpcbrew.job import JobPlan, JobRecord, JobState, Upload
-from hpcbrew.ledger import Ledger
 from hpcbrew.plan import once
 from hpcbrew.schedulers.pbs import Pbs
 from hpcbrew.submit.submit import submit
+from hpcbrew.track import refresh, run_folder
+from hpcbrew.track.ledger import Ledger
+from hpcbrew.track.refresh import Site
 from hpcbrew.transports import process
 from hpcbrew.transports.paramiko_ssh import Ssh
 from hpcbrew.transports.ssh_auth import Unattended
-from hpcbrew.watch import Site
 
 SLEEP = "echo $$ >>~/asked; exec sleep 300"
 
@@ -34,9 +34,9 @@ class There:
         (self.home / name).chmod(0o755)
 
     def submit(self, warn=print) -> JobRecord:
-        folder = runfolder.path("tiny", "abcd1234")
-        script = Upload(folder / runfolder.SCRIPT, 0, "", content=b"#!/bin/bash\n")
-        command = once.command(Pbs().submit_command(PurePosixPath(runfolder.SCRIPT)))
+        folder = run_folder.path("tiny", "abcd1234")
+        script = Upload(folder / run_folder.SCRIPT, 0, "", content=b"#!/bin/bash\n")
+        command = once.command(Pbs().submit_command(PurePosixPath(run_folder.SCRIPT)))
         address = Address("there", "ssh", "pbs", "cluster")
         plan = JobPlan("abcd1234", "tiny", address, "", "~/scratch", folder, "", (script,), (), command)
         return submit(
@@ -75,7 +75,7 @@ def test_it_is_found_later_by_its_folder_in_the_schedulers_list(there: There) ->
     (record,) = there.ledger.all()
     listed = f"Job Id: 7.pbs01\\n    job_state = Q\\n    Output_Path = pbs01:{record.run_folder}/scheduler.log\\n"
     there.script("qstat", f"printf '{listed}'")
-    (seen,) = watch.look(there.site, [record], there.ledger)
+    (seen,) = refresh.look(there.site, [record], there.ledger)
     assert (seen.record.id, seen.record.standing.state) == ("7.pbs01", JobState.QUEUED)
 
 
@@ -126,7 +126,7 @@ def test_a_ledger_that_cannot_take_the_id_says_that_the_job_was_submitted(
         with pytest.raises(LedgerError, match=r"disk is full\. The job was submitted as 12\.pbs01"):
             there.submit()
     there.script("qstat", "printf 'Job Id: 12.pbs01\\n    job_state = R\\n'")
-    (seen,) = watch.look(there.site, there.ledger.all(), there.ledger)
+    (seen,) = refresh.look(there.site, there.ledger.all(), there.ledger)
     assert (seen.record.id, seen.record.standing.state) == ("12.pbs01", JobState.RUNNING)
 
 
@@ -139,7 +139,7 @@ def test_a_run_folder_that_cannot_be_written_to_is_no_refusal_of_qsub(there: The
 
 
 def test_a_scheduler_that_cannot_say_what_it_has_is_no_refusal(there: There, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("hpcbrew.submit.PAUSES", (0,))
+    monkeypatch.setattr("hpcbrew.submit.submit.PAUSES", (0,))
     there.script("qstat", "echo 'qstat: cannot connect to server' >&2; exit 255")
     monkeypatch.setattr(once, "command", lambda qsub: ("echo", once.BEGUN))
     with pytest.raises(TransportError, match=r"cannot connect to server.*Do not submit it again"):

@@ -8,10 +8,11 @@ from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path, PurePosixPath
 
-from hpcbrew import full_disk, paths, runfolder
+from hpcbrew import full_disk, paths
 from hpcbrew.address import Address
 from hpcbrew.errors import LedgerError
 from hpcbrew.job import FINAL, JobRecord, JobState, Standing
+from hpcbrew.track import run_folder
 
 VERSION = 1
 SCHEMA = """
@@ -159,7 +160,7 @@ def _of_array(array: JobRecord, index: int, asked: str) -> JobRecord:
         token=f"{array.token}[{index}]",
         id=array.id.replace("[]", f"[{index}]"),
         name=f"{array.name}[{index}]",
-        run_folder=array.run_folder / runfolder.point(index),
+        run_folder=array.run_folder / run_folder.point(index),
         standing=Standing(JobState.QUEUED),
     )
 

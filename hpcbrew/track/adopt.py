@@ -3,14 +3,14 @@
 import re
 from pathlib import PurePosixPath
 
-from hpcbrew import runfolder, watch
 from hpcbrew.clusters.profiles import Cluster
 from hpcbrew.errors import TransportError
 from hpcbrew.job import JobRecord, JobState, Standing
-from hpcbrew.ledger import Ledger
 from hpcbrew.plan.build import NAME
+from hpcbrew.track import refresh, run_folder
+from hpcbrew.track.ledger import Ledger
+from hpcbrew.track.refresh import Watched
 from hpcbrew.transports.base import Transport
-from hpcbrew.watch import Watched
 
 TOKEN = re.compile(r"[0-9a-f]{8}")
 TOP = PurePosixPath("/")
@@ -21,23 +21,25 @@ def adopt(cluster: Cluster, ledger: Ledger) -> list[Watched]:
 
     Raises TransportError where the cluster cannot be reached.
     """
-    site = watch.reach(cluster.address)
+    site = refresh.reach(cluster.address)
     root = site.transport.root(cluster.scratch or "")
     known = {record.token for record in ledger.all()}
     found = [record for record in _jobs(site.transport, root, cluster) if record.token not in known]
     with ledger.together():
         for record in found:
             ledger.intend(record)
-    return watch.look(site, found, ledger) if found else []
+    return refresh.look(site, found, ledger) if found else []
 
 
 def _jobs(transport: Transport, root: PurePosixPath, cluster: Cluster) -> list[JobRecord]:
     """Every run folder that has an id and describes itself. What else lies there is left aside."""
-    submitted = _submitted(transport, root / runfolder.RUNS)
-    files = iter(transport.read_all([folder / name for folder in submitted for name in (runfolder.JOB, runfolder.ID)]))
+    submitted = _submitted(transport, root / run_folder.RUNS)
+    files = iter(
+        transport.read_all([folder / name for folder in submitted for name in (run_folder.JOB, run_folder.ID)])
+    )
     records = []
     for folder, time in submitted.items():
-        values, ids = runfolder.read_object(next(files)) or {}, runfolder.read_ids(next(files))
+        values, ids = run_folder.read_object(next(files)) or {}, run_folder.read_ids(next(files))
         name, token, solver = (str(values.get(key, "")) for key in ("name", "token", "solver"))
         # Names and tokens go into file names here: what is none is not taken for one.
         if ids and NAME.fullmatch(name) and TOKEN.fullmatch(token) and folder.name == f"{name}-{token}":
@@ -49,7 +51,7 @@ def _jobs(transport: Transport, root: PurePosixPath, cluster: Cluster) -> list[J
 def _submitted(transport: Transport, runs: PurePosixPath) -> dict[PurePosixPath, float]:
     """The run folders below `runs`, and when their jobs were given ids (Unix seconds)."""
     script = '[ ! -d "$1" ] || exec find "$1" -mindepth 2 -maxdepth 2 -name "$2" -printf "%T@\\t%h\\0"'
-    answer = transport.run(["bash", "-c", script, "bash", str(runs), runfolder.ID], TOP, again=True)
+    answer = transport.run(["bash", "-c", script, "bash", str(runs), run_folder.ID], TOP, again=True)
     if answer.status != 0:
         raise TransportError(f"{runs}: cannot be looked through: {answer.words}")
     rows = [row.split("\t", 1) for row in answer.out.split("\0") if row]

@@ -4,9 +4,9 @@ import signal
 from dataclasses import replace
 
 from hpcbrew.job import JobRecord, JobState, Standing
-from hpcbrew.runfolder import ExitRecord
 from hpcbrew.schedulers.pbs import Polled
 from hpcbrew.schedulers.pbs_status import failed
+from hpcbrew.track.run_folder import ExitRecord
 
 TERMINATED = {128 + signal.SIGTERM, 256 + signal.SIGTERM, 128 + signal.SIGKILL, 256 + signal.SIGKILL}
 KINDER = {JobState.CANCELLED, JobState.OUT_OF_WALLTIME, JobState.OUT_OF_MEMORY, JobState.FAILED}

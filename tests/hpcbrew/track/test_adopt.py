@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from hpcbrew import adopt
 from hpcbrew.clusters import profiles
 from hpcbrew.job import JobState
-from hpcbrew.ledger import Ledger
+from hpcbrew.track import adopt
+from hpcbrew.track.ledger import Ledger
 
 
 @pytest.fixture

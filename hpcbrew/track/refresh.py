@@ -3,15 +3,16 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from hpcbrew import recover, runfolder, schedulers
+from hpcbrew import schedulers
 from hpcbrew.address import Address
 from hpcbrew.errors import HpcbrewError
 from hpcbrew.job import JobRecord, Standing
-from hpcbrew.ledger import Ledger
-from hpcbrew.poll import poll
-from hpcbrew.runfolder import ExitRecord, Progress
 from hpcbrew.schedulers.pbs import Pbs, Polled
-from hpcbrew.standing import judge
+from hpcbrew.track import recover, run_folder
+from hpcbrew.track.ledger import Ledger
+from hpcbrew.track.query import poll
+from hpcbrew.track.run_folder import ExitRecord, Progress
+from hpcbrew.track.status import judge
 from hpcbrew.transports.base import Transport
 from hpcbrew.transports.connect import connect
 
@@ -116,14 +117,14 @@ class _Told:
 
 def _read(site: Site, records: list[JobRecord]) -> list[_Told]:
     """The run folders of all jobs, in one round trip."""
-    names = (runfolder.EXIT, runfolder.PROGRESS, runfolder.ID, runfolder.LINK_IDS)
+    names = (run_folder.EXIT, run_folder.PROGRESS, run_folder.ID, run_folder.LINK_IDS)
     files = iter(site.transport.read_all([r.run_folder / name for r in records for name in names]))
     told = []
     for record in records:
         exit_data, progress, first, others = (next(files) for _ in names)
-        ids = runfolder.read_ids(first) + runfolder.read_ids(others)
+        ids = run_folder.read_ids(first) + run_folder.read_ids(others)
         ids = ids or ((record.id,) if record.id else ())
-        told.append(_Told(runfolder.read_exit(exit_data), runfolder.read_progress(progress), ids))
+        told.append(_Told(run_folder.read_exit(exit_data), run_folder.read_progress(progress), ids))
     return told
 
 

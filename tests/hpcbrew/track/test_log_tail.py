@@ -11,15 +11,15 @@ from pathlib import Path, PurePosixPath
 
 import pytest
 
-from hpcbrew import follow, tail, watch
 from hpcbrew.address import Address
 from hpcbrew.command_result import Answer
 from hpcbrew.errors import TransportError
 from hpcbrew.job import JobRecord, JobState, Standing
-from hpcbrew.ledger import Ledger
 from hpcbrew.schedulers.pbs import Pbs
+from hpcbrew.track import follow, log_tail, refresh
+from hpcbrew.track.ledger import Ledger
+from hpcbrew.track.refresh import Site
 from hpcbrew.transports.local import Local
-from hpcbrew.watch import Site
 
 
 class Dropping(Local):
@@ -63,7 +63,7 @@ def test_a_log_is_followed_through_dropped_connections_to_the_jobs_end(
     out, ledger = io.BytesIO(), Ledger(tmp_path / "ledger.db")
     ledger.intend(record)
     site = Site(Dropping(tmp_path), Pbs())
-    assert tail.follow(record, site, ledger, record.run_folder / "train.log", out) == 3
+    assert log_tail.follow(record, site, ledger, record.run_folder / "train.log", out) == 3
     assert out.getvalue() == b"line 1\nline 2\nline 3\n"
     assert "the connection was cut; connecting again" in capsys.readouterr().err
 
@@ -74,7 +74,7 @@ def test_what_is_no_dropped_connection_ends_it(record: JobRecord, tmp_path: Path
             raise TransportError("no such host")
 
     with pytest.raises(TransportError, match="no such host"):
-        tail.follow(record, Site(Refused(), Pbs()), Ledger(tmp_path / "l"), record.run_folder / "x", io.BytesIO())
+        log_tail.follow(record, Site(Refused(), Pbs()), Ledger(tmp_path / "l"), record.run_folder / "x", io.BytesIO())
 
 
 class Scripted(Local):
@@ -114,7 +114,7 @@ def followed(record: JobRecord, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
         ledger.intend(record)
         site = Site(Scripted(tmp_path, *steps), Pbs())
         path = record.run_folder / "train.log"
-        assert tail.follow(record, site, ledger, path, out, **options) == 0  # type: ignore[arg-type]
+        assert log_tail.follow(record, site, ledger, path, out, **options) == 0  # type: ignore[arg-type]
         return out.getvalue()
 
     return followed
@@ -161,7 +161,7 @@ def test_what_the_scheduler_has_forgotten_ends_as_the_ledger_knows(record: JobRe
 
     cancelled = JobRecord(**{**record.__dict__, "standing": Standing(JobState.CANCELLED)})
     ledger, path = Ledger(tmp_path / "ledger.db"), record.run_folder / "train.log"
-    assert tail.follow(cancelled, Site(Silent(), Pbs()), ledger, path, io.BytesIO()) == 143
+    assert log_tail.follow(cancelled, Site(Silent(), Pbs()), ledger, path, io.BytesIO()) == 143
 
 
 HERE = Address("local", "local", "local")
@@ -175,7 +175,7 @@ def running(tmp_path: Path) -> Iterator[JobRecord]:
     folder.mkdir()
     script = "#PBS -o out\ncd $PBS_O_WORKDIR; printf '1\\n2\\n3\\n' >train.log; while [ ! -e go ]; do sleep 0.1; done\n"
     (folder / "job.pbs").write_text(f"{script}echo 4 >>train.log; exit 3\n")
-    site, ledger = watch.reach(HERE), Ledger()
+    site, ledger = refresh.reach(HERE), Ledger()
     answer = site.transport.run(site.scheduler.submit_command(PurePosixPath("job.pbs")), PurePosixPath(folder))
     job_id = site.scheduler.parse_submit(answer)
     record = JobRecord("t", "sleeper", HERE, "s", time.time(), PurePosixPath(folder), Standing(JobState.QUEUED), job_id)
@@ -217,9 +217,9 @@ def test_ctrl_c_leaves_the_job_alone(running: JobRecord) -> None:
     os.kill(process.pid, signal.SIGINT)
     _, err = process.communicate(timeout=60)
     assert (process.returncode, err) == (130, "\nThe job goes on.\n")
-    assert watch.look(watch.reach(HERE), [running], Ledger())[0].record.standing.state is JobState.RUNNING
+    assert refresh.look(refresh.reach(HERE), [running], Ledger())[0].record.standing.state is JobState.RUNNING
 
 
 def test_an_array_has_a_log_for_each_of_its_jobs(record: JobRecord) -> None:
     array = replace(record, id="13[].srv")
-    assert tail.missing(array, PurePosixPath("train.log")).endswith("each with its own log, as hpcbrew logs 'n[1]'")
+    assert log_tail.missing(array, PurePosixPath("train.log")).endswith("each with its own log, as hpcbrew logs 'n[1]'")

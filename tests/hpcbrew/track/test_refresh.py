@@ -2,10 +2,10 @@ from pathlib import Path, PurePosixPath
 
 import pytest
 
-from hpcbrew import watch
 from hpcbrew.address import Address
 from hpcbrew.job import JobRecord, JobState, Standing
-from hpcbrew.ledger import Ledger
+from hpcbrew.track import refresh
+from hpcbrew.track.ledger import Ledger
 from hpcbrew.transports import process
 
 HERE = Address("here", "local", "pbs")
@@ -21,6 +21,6 @@ def test_a_poll_that_never_ends_changes_no_state_and_is_a_trouble(
     ledger = Ledger(tmp_path / "ledger.db")
     ledger.intend(JobRecord("a", "n", HERE, "s", 0.0, PurePosixPath(tmp_path), Standing(JobState.RUNNING), "1.pbs01"))
     before = ledger.all()
-    (seen,) = watch.refresh(before, ledger)
+    (seen,) = refresh.refresh(before, ledger)
     assert "`qstat -x -f 1.pbs01` gave no answer within 1 s" in seen.trouble
     assert [seen.record] == ledger.all() == before

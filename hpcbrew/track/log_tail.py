@@ -6,11 +6,11 @@ from typing import IO
 
 import click
 
-from hpcbrew.follow import DETACHED, lasting, looks
 from hpcbrew.job import JobRecord
-from hpcbrew.ledger import Ledger
+from hpcbrew.track.follow import DETACHED, lasting, looks
+from hpcbrew.track.ledger import Ledger
+from hpcbrew.track.refresh import Site, Watched
 from hpcbrew.transports.base import Transport
-from hpcbrew.watch import Site, Watched
 
 
 def follow(

@@ -10,13 +10,13 @@ from typing import Any, Self, TypeVar
 
 import click
 
-from hpcbrew import runfolder, watch
 from hpcbrew.errors import TransportError
 from hpcbrew.job import JobRecord, JobState
-from hpcbrew.ledger import Ledger
 from hpcbrew.plan.manifest import SNAPSHOTS
+from hpcbrew.track import refresh, run_folder
+from hpcbrew.track.ledger import Ledger
+from hpcbrew.track.refresh import Site, Watched
 from hpcbrew.units import clock
-from hpcbrew.watch import Site, Watched
 
 HERE, THERE = (0.5, 2.0), (5.0, 30.0)
 """Seconds between two looks at a run folder, and between two questions to the scheduler: on this machine; on a cluster,
@@ -67,9 +67,9 @@ def looks(record: JobRecord, site: Site, ledger: Ledger) -> Iterator[Watched]:
     while True:
         seen = None
         if not watched.trouble and time.monotonic() - asked < asking:
-            seen = lasting(lambda: watch.glance(site, watched))  # noqa: B023 - called at once
+            seen = lasting(lambda: refresh.glance(site, watched))  # noqa: B023 - called at once
         if seen is None:
-            seen = lasting(lambda: watch.look(site, [watched.record], ledger)[0])  # noqa: B023
+            seen = lasting(lambda: refresh.look(site, [watched.record], ledger)[0])  # noqa: B023
             asked = time.monotonic()
         watched = seen
         yield watched
@@ -107,7 +107,7 @@ def lasting(step: Callable[[], Seen]) -> Seen:
 
 def _model(site: Site, record: JobRecord) -> PurePosixPath | None:
     folder = record.run_folder / SNAPSHOTS
-    name = runfolder.newest_model(site.transport.names(folder))
+    name = run_folder.newest_model(site.transport.names(folder))
     return folder / name if name else None
 
 
@@ -115,14 +115,14 @@ def _complaint(site: Site, record: JobRecord) -> str | None:
     """Why the engine refused, in its own words; None where it did not."""
     if record.standing.state is not JobState.FAILED:
         return None
-    log = (site.transport.read(record.run_folder / runfolder.LOG) or b"").decode(errors="replace")
+    log = (site.transport.read(record.run_folder / run_folder.LOG) or b"").decode(errors="replace")
     _, refused, words = log.rpartition("caffe: error: ")
     return words.strip() if refused else None
 
 
 def _new_tests(site: Site, record: JobRecord, shown: "_Shown") -> Iterator[dict[str, Any]]:
     """The tests in metrics.jsonl since the last look. A line that is not whole yet is left for the next."""
-    data = site.transport.read(record.run_folder / runfolder.METRICS, shown.metrics_read) or b""
+    data = site.transport.read(record.run_folder / run_folder.METRICS, shown.metrics_read) or b""
     whole = data[: data.rfind(b"\n") + 1]
     shown.metrics_read += len(whole)
     for line in whole.splitlines():
@@ -179,7 +179,7 @@ class _Shown:
         if record.is_array:
             self.say(f"Its jobs: hpcbrew compare {record.name}, hpcbrew logs '{record.name}[1]'")
         elif standing.state is not JobState.DONE:
-            self.say(f"Its log: hpcbrew logs {record.id} ({record.run_folder / runfolder.LOG})")
+            self.say(f"Its log: hpcbrew logs {record.id} ({record.run_folder / run_folder.LOG})")
         if model:
             self.say(f"Model: {model}")
 

@@ -4,10 +4,10 @@ import pytest
 
 from hpcbrew.address import Address
 from hpcbrew.job import JobRecord, JobState, Standing
-from hpcbrew.runfolder import ExitRecord
 from hpcbrew.schedulers.pbs import Polled
 from hpcbrew.schedulers.pbs_status import JobView
-from hpcbrew.standing import judge
+from hpcbrew.track.run_folder import ExitRecord
+from hpcbrew.track.status import judge
 
 RUNNING = Standing(JobState.RUNNING)
 

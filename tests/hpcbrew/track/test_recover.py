@@ -4,9 +4,9 @@ from pathlib import PurePosixPath
 
 import pytest
 
-from hpcbrew import recover
 from hpcbrew.command_result import Answer
 from hpcbrew.schedulers.pbs import Pbs
+from hpcbrew.track import recover
 
 
 class Answering:

@@ -5,11 +5,11 @@ from pathlib import Path, PurePosixPath
 
 import pytest
 
-from hpcbrew import change, watch
 from hpcbrew.address import Address
 from hpcbrew.errors import RequestError, SchedulerError, TransportError
 from hpcbrew.job import JobRecord, JobState, Standing
-from hpcbrew.ledger import Ledger
+from hpcbrew.track import control, refresh
+from hpcbrew.track.ledger import Ledger
 from hpcbrew.transports import process
 
 HERE = Address("local", "local", "local")
@@ -18,7 +18,7 @@ HERE = Address("local", "local", "local")
 def submitted(folder: Path, ledger: Ledger, body: str = "sleep 600") -> JobRecord:
     folder.mkdir()
     (folder / "job.pbs").write_text(f"#PBS -N {folder.name}\n#PBS -o out\n{body}\n")
-    site = watch.reach(HERE)
+    site = refresh.reach(HERE)
     job_id = site.scheduler.parse_submit(
         site.transport.run(site.scheduler.submit_command(PurePosixPath("job.pbs")), PurePosixPath(folder))
     )
@@ -31,7 +31,7 @@ def submitted(folder: Path, ledger: Ledger, body: str = "sleep 600") -> JobRecor
 def state(record: JobRecord, ledger: Ledger, *, until: JobState | None = None) -> JobState:
     end = time.monotonic() + 60
     while True:
-        found = watch.look(watch.reach(HERE), [record], ledger)[0].record.standing.state
+        found = refresh.look(refresh.reach(HERE), [record], ledger)[0].record.standing.state
         if until in (None, found) or time.monotonic() > end:
             return found
         time.sleep(0.1)
@@ -41,17 +41,17 @@ def test_a_job_is_held_released_and_cancelled(tmp_path: Path) -> None:
     ledger = Ledger()
     first, second = submitted(tmp_path / "first", ledger), submitted(tmp_path / "second", ledger)
     assert state(first, ledger, until=JobState.RUNNING) is JobState.RUNNING
-    assert change.hold(second, ledger) == "held"
+    assert control.hold(second, ledger) == "held"
     assert state(second, ledger) is JobState.HELD
     with pytest.raises(RequestError, match="runs already"):
-        change.hold(first, ledger)
-    assert change.release(second, ledger) == "released"
+        control.hold(first, ledger)
+    assert control.release(second, ledger) == "released"
     assert state(second, ledger) is JobState.QUEUED
-    assert [change.cancel(r, ledger) for r in (second, first)] == ["cancelled", "cancelled"]
+    assert [control.cancel(r, ledger) for r in (second, first)] == ["cancelled", "cancelled"]
     assert state(second, ledger) is JobState.CANCELLED
     with pytest.raises(RequestError, match=r"has ended already \(cancelled\), and cannot be held"):
-        change.hold(second, ledger)
-    assert change.cancel(ledger.find("second"), ledger) == "has ended already: cancelled"
+        control.hold(second, ledger)
+    assert control.cancel(ledger.find("second"), ledger) == "has ended already: cancelled"
     assert state(first, ledger, until=JobState.CANCELLED) is JobState.CANCELLED
 
 
@@ -75,7 +75,7 @@ def test_a_cancellation_that_was_refused_leaves_no_trace(tmp_path: Path, monkeyp
     ledger = Ledger()
     record = running(tmp_path, monkeypatch, ledger, "echo 'qdel: cannot connect to server' >&2; exit 162")
     with pytest.raises(SchedulerError, match="the PBS server does not answer, and nothing was changed"):
-        change.cancel(record, ledger)
+        control.cancel(record, ledger)
     assert ledger.all() == [record]
     assert list(Path(record.run_folder).iterdir()) == []
 
@@ -87,5 +87,5 @@ def test_a_qdel_that_never_answers_is_told_with_what_will_tell_more(
     ledger = Ledger()
     record = running(tmp_path, monkeypatch, ledger, "exec sleep 300")
     with pytest.raises(TransportError, match=r"`qdel 1\.pbs01` gave no answer within 1 s.*hpcbrew status 1\.pbs01"):
-        change.cancel(record, ledger)
+        control.cancel(record, ledger)
     assert ledger.all()[0].standing == record.standing

@@ -4,10 +4,10 @@ from pathlib import Path, PurePosixPath
 
 import pytest
 
-from hpcbrew import follow, watch
 from hpcbrew.address import Address
 from hpcbrew.job import JobRecord, JobState, Standing
-from hpcbrew.ledger import Ledger
+from hpcbrew.track import follow, refresh
+from hpcbrew.track.ledger import Ledger
 
 
 def test_a_job_that_fails_ends_with_the_engines_own_words(model: Path, hpcbrew) -> None:
@@ -32,7 +32,7 @@ def test_the_scheduler_is_asked_when_the_folder_says_something_new(
     folder = PurePosixPath(tmp_path / "run")
     record = JobRecord("a", "n", address, "s", time.time(), folder, Standing(JobState.QUEUED), "1.pbs01")
     ledger.intend(record)
-    looks = follow.looks(record, watch.reach(address), ledger)
+    looks = follow.looks(record, refresh.reach(address), ledger)
     seen = [next(looks) for _ in range(3)]
     (Path(folder) / "progress.json").write_text('{"iteration": 1, "max_iter": 9}')
     seen += [next(looks) for _ in range(3)]

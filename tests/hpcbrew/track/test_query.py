@@ -6,8 +6,8 @@ from support.captures import FOLDER as CAPTURES
 
 from hpcbrew.command_result import Answer
 from hpcbrew.errors import SchedulerError
-from hpcbrew.poll import poll
 from hpcbrew.schedulers.pbs import Pbs
+from hpcbrew.track.query import poll
 
 RUNNING = (CAPTURES / "running_f.txt").read_text()
 NO_HISTORY = Answer(36, err="qstat: PBS is not configured to maintain job history\n")

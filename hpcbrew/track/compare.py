@@ -4,11 +4,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from hpcbrew import runfolder, watch
 from hpcbrew.job import JobRecord, JobState
-from hpcbrew.ledger import Ledger
 from hpcbrew.submit import resume
-from hpcbrew.watch import Watched
+from hpcbrew.track import refresh, run_folder
+from hpcbrew.track.ledger import Ledger
+from hpcbrew.track.refresh import Watched
 
 
 @dataclass(frozen=True)
@@ -35,14 +35,14 @@ def rows(records: Sequence[JobRecord], ledger: Ledger) -> list[Row]:
 
 
 def _rows(record: JobRecord, ledger: Ledger) -> Iterator[Row]:
-    site = watch.reach(record.address)
+    site = refresh.reach(record.address)
     values = resume.described(record, site.transport)
     points = values.get("points")
     settings = points or [values["set"]]
     jobs = [ledger.find(f"{record.token}[{n}]") for n in range(1, len(points) + 1)] if points else [record]
-    metrics = site.transport.read_all([job.run_folder / runfolder.METRICS for job in jobs])
-    for watched, data, own in zip(watch.look(site, jobs, ledger), metrics, settings, strict=True):
-        yield _row(watched, runfolder.read_metrics(data), own)
+    metrics = site.transport.read_all([job.run_folder / run_folder.METRICS for job in jobs])
+    for watched, data, own in zip(refresh.look(site, jobs, ledger), metrics, settings, strict=True):
+        yield _row(watched, run_folder.read_metrics(data), own)
 
 
 def _row(watched: Watched, metrics: list[dict], settings: dict[str, str]) -> Row:

@@ -9,7 +9,7 @@ import pytest
 from hpcbrew.address import Address
 from hpcbrew.errors import LedgerError
 from hpcbrew.job import JobRecord, JobState, Standing
-from hpcbrew.ledger import Ledger
+from hpcbrew.track.ledger import Ledger
 
 LOCAL = Address("local", "local", "local")
 SUBMITTING = Standing(JobState.SUBMITTING, "not yet confirmed")

@@ -1,0 +1,1 @@
+"""What became of jobs: the ledger, the scheduler's answers and the run folders, brought together."""
