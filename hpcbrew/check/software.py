@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from importlib import metadata
 from pathlib import PurePosixPath
 
+from hpcbrew import layout
 from hpcbrew.check.finding import Checked, Finding, Mark
-from hpcbrew.plan.build import ENGINE
 from hpcbrew.setup import python as pythons
 
 TOP = PurePosixPath("/")
@@ -44,7 +44,7 @@ def engine(site: Checked) -> Iterator[Finding]:
     if site.cluster.scheduler == "local":
         command = [sys.executable, "-P", "-m", "engine.cli", "--version"]
     else:
-        program = site.transport.root(site.cluster.scratch or "") / ENGINE / "bin" / "caffe"
+        program = site.transport.root(site.cluster.scratch or "") / layout.ENGINE / "bin" / "caffe"
         command = ["bash", "-l", "-c", 'exec "$1" --version', "bash", str(program)]
     answer = site.transport.run(command, TOP)
     remedy = f"hpcbrew setup {site.cluster.name}"

@@ -5,10 +5,11 @@ import sys
 
 import click
 
+from hpcbrew import layout
 from hpcbrew.cli.arguments import job_argument, json_option
 from hpcbrew.errors import RequestError
 from hpcbrew.submit import resume
-from hpcbrew.track import log_tail, refresh, run_folder
+from hpcbrew.track import log_tail, refresh
 from hpcbrew.track.ledger import Ledger
 
 
@@ -39,7 +40,7 @@ def command(job: str, follow: bool, lines: int | None, err: bool, rank: int | No
         raise RequestError(
             f"--rank {rank}: {record.name} runs on {nodes} node{'s' if nodes > 1 else ''}, counted from 0"
         )
-    log = record.run_folder / (run_folder.SCHEDULER_LOG if err else run_folder.rank_log(rank or 0))
+    log = record.run_folder / (layout.SCHEDULER_LOG if err else layout.rank_log(rank or 0))
     out = sys.stdout.buffer
     if follow:
         raise SystemExit(log_tail.follow(record, site, ledger, log, out, lines=lines, as_json=as_json))

@@ -8,23 +8,19 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import PurePosixPath
 
-from hpcbrew import schedulers
+from hpcbrew import layout, schedulers
 from hpcbrew.clusters.profiles import Cluster, Module
 from hpcbrew.errors import RequestError
 from hpcbrew.job import JobPlan, JobRequest, Upload
 from hpcbrew.plan import digests, once, resources
 from hpcbrew.plan.digests import Measured
 from hpcbrew.plan.directives import directives
-from hpcbrew.plan.manifest import SNAPSHOTS, SOLVER, Item, Manifest
+from hpcbrew.plan.manifest import Item, Manifest
 from hpcbrew.plan.resources import Settled
 from hpcbrew.plan.script import render
 from hpcbrew.schedulers import pbs_status
-from hpcbrew.track import run_folder
 
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.+-]*")
-
-# Where `hpcbrew setup` puts the engine, below a cluster's scratch folder.
-ENGINE = PurePosixPath("engine")
 
 
 def plan(
@@ -40,7 +36,7 @@ def plan(
     Raises RequestError for a name that the scheduler does not take.
     """
     name = job_name(request, manifest, cluster)
-    up = _up(run_folder.path(name, token))
+    up = _up(layout.run_folder(name, token))
 
     def where(item: Item) -> PurePosixPath:
         return up / digests.place(measured[item]) if item in measured else PurePosixPath(item.path)
@@ -82,8 +78,8 @@ def assemble(
     """Script, description and definitions of a job, and how it is submitted. `texts` are the definitions by their
     names in the run folder; `snapshot` is the solver state to go on from, as seen from there.
     """
-    request, folder = job.request, run_folder.path(job.name, job.token)
-    up = _up(folder / run_folder.point(1) if job.points else folder)
+    request, folder = job.request, layout.run_folder(job.name, job.token)
+    up = _up(folder / layout.point(1) if job.points else folder)
     chain = request.links != 1
     scheduler = schedulers.of(cluster.address)
     site_caffe = _site_caffe(request, cluster)
@@ -97,24 +93,24 @@ def assemble(
         directives=directives(
             job.name, settled, cluster, after=request.after, mail=request.mail, array=len(job.points)
         ),
-        points=run_folder.POINTS if job.points else None,
+        points=layout.POINTS if job.points else None,
         modules=(site_caffe,) if site_caffe else cluster.modules,
         environment=_proxies(cluster) | cluster.environment,
         site_caffe=site_caffe.load if site_caffe else None,
         max_iter=job.max_iter,
-        metrics=run_folder.METRICS,
-        progress=run_folder.PROGRESS,
-        log=run_folder.LOG,
-        exit=run_folder.EXIT,
-        id=run_folder.ID,
+        metrics=layout.METRICS,
+        progress=layout.PROGRESS,
+        log=layout.LOG,
+        exit=layout.EXIT,
+        id=layout.ID,
         engine=_engine(cluster, up),
         check_engine=cluster.scheduler != "local",
-        python=str(up / ENGINE / "bin" / "python"),
+        python=str(up / layout.ENGINE / "bin" / "python"),
         nodes=settled.nodes,
         gpus=settled.gpus,
         launcher=cluster.launcher,
-        rank_log=run_folder.rank_log("$rank"),
-        arguments=["train", "-solver", SOLVER, *_gpus(settled), *([] if chain else start)],
+        rank_log=layout.rank_log("$rank"),
+        arguments=["train", "-solver", layout.SOLVER, *_gpus(settled), *([] if chain else start)],
         walltime=settled.walltime,
         margin=min(60, settled.walltime // 10),
         chain=chain,
@@ -122,19 +118,19 @@ def assemble(
         start=start,
         snapshot=snapshot,
         continues=pbs_status.CONTINUES,
-        snapshots=SNAPSHOTS,
-        links=run_folder.LINKS,
-        link_ids=run_folder.LINK_IDS,
-        cancelled=run_folder.CANCELLED,
+        snapshots=layout.SNAPSHOTS,
+        links=layout.LINKS,
+        link_ids=layout.LINK_IDS,
+        cancelled=layout.CANCELLED,
         no_room=pbs_status.NO_ROOM,
         after=request.after if request.after and request.after.folder else None,
-        waited=run_folder.WAITED,
+        waited=layout.WAITED,
         never_began=pbs_status.NEVER_BEGAN,
         qsub=(*scheduler.prefix, "qsub"),
         qdel=(*scheduler.prefix, "qdel"),
-        script=run_folder.SCRIPT,
+        script=layout.SCRIPT,
     )
-    made = {run_folder.SCRIPT: script, run_folder.JOB: _describe(job, cluster, settled, texts), **texts}
+    made = {layout.SCRIPT: script, layout.JOB: _describe(job, cluster, settled, texts), **texts}
     return JobPlan(
         token=job.token,
         name=job.name,
@@ -145,7 +141,7 @@ def assemble(
         script=script,
         definitions=tuple(_made(folder / target, text) for target, text in made.items()),
         data=data,
-        command=once.command(scheduler.submit_command(PurePosixPath(run_folder.SCRIPT))),
+        command=once.command(scheduler.submit_command(PurePosixPath(layout.SCRIPT))),
     )
 
 
@@ -162,7 +158,7 @@ def job_name(request: JobRequest, manifest: Manifest, cluster: Cluster) -> str:
                 f"and has at most {cluster.name_length} characters on {cluster.name}"
             )
         return request.name
-    nets = [message.name for key, message in manifest.definitions.items() if key != SOLVER and message.name]  # type: ignore[union-attr]
+    nets = [message.name for key, message in manifest.definitions.items() if key != layout.SOLVER and message.name]  # type: ignore[union-attr]
     words = nets[0] if nets else manifest.solver_path.parent.name
     clean = re.sub(r"[^A-Za-z0-9_.+-]+", "-", words).strip("-.").lower()
     return (clean if NAME.fullmatch(clean) else f"job-{clean}".rstrip("-"))[: min(cluster.name_length, 40)]
@@ -172,7 +168,7 @@ def _engine(cluster: Cluster, up: PurePosixPath) -> list[str]:
     """On this machine the engine runs in the Python that hpcbrew runs in; -P keeps run folders off its path."""
     if cluster.scheduler == "local":
         return [sys.executable, "-P", "-m", "engine.cli"]
-    return [str(up / ENGINE / "bin" / "caffe")]
+    return [str(up / layout.ENGINE / "bin" / "caffe")]
 
 
 def _site_caffe(request: JobRequest, cluster: Cluster) -> Module | None:

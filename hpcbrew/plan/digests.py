@@ -7,13 +7,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from hpcbrew import paths
+from hpcbrew import layout, paths
 from hpcbrew.errors import ManifestError
 from hpcbrew.plan.manifest import Item
 
 LARGE = 64 * 2**20
-DATA = PurePosixPath("data")
-"""Where all that is shipped lies, below a cluster's scratch folder."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +49,7 @@ def place(measured: Measured) -> PurePosixPath:
     """
     item = measured.item
     suffix = "" if item.members else item.path.suffix
-    return DATA / f"{measured.digest[:32]}{suffix}" / f"{'files' if item.members else 'file'}{suffix}"
+    return layout.DATA / f"{measured.digest[:32]}{suffix}" / f"{'files' if item.members else 'file'}{suffix}"
 
 
 def _digest(path: Path) -> str:

@@ -2,10 +2,10 @@
 
 from pathlib import PurePosixPath
 
+from hpcbrew import layout
 from hpcbrew.clusters.profiles import Cluster
 from hpcbrew.job import After
 from hpcbrew.plan.resources import Settled
-from hpcbrew.track import run_folder
 from hpcbrew.units import clock, pbs_size
 
 
@@ -38,8 +38,8 @@ def directives(
     torque = cluster.resources.style == "nodes"
     again = [f"{'-t' if torque else '-J'} 1-{array}", "-r y"] if array else ["-r n"]
     # Without its index, the jobs of an array would write over one file.
-    output = run_folder.point("^array_index^") if array and not torque else PurePosixPath()
-    return [*lines, "-S /bin/bash", *again, "-j oe", f"-o {output / run_folder.SCHEDULER_LOG}"]
+    output = layout.point("^array_index^") if array and not torque else PurePosixPath()
+    return [*lines, "-S /bin/bash", *again, "-j oe", f"-o {output / layout.SCHEDULER_LOG}"]
 
 
 def _resources(settled: Settled, cluster: Cluster) -> list[str]:

@@ -11,12 +11,10 @@ from engine import graph, layer_types
 from engine.proto import caffe_pb2 as pb
 from engine.proto import paths, text
 from engine.solver import settings
+from hpcbrew import layout
 from hpcbrew.errors import ManifestError
 from hpcbrew.job import JobRequest
 from hpcbrew.plan import file_lists, overrides
-
-SOLVER = "solver.prototxt"
-SNAPSHOTS = "snapshots"
 
 # Where a layer names something that must be there, and what that is.
 INPUTS = {
@@ -70,7 +68,7 @@ class Manifest:
 
     @property
     def solver(self) -> pb.SolverParameter:
-        solver = self.definitions[SOLVER]
+        solver = self.definitions[layout.SOLVER]
         assert isinstance(solver, pb.SolverParameter)
         return solver
 
@@ -120,7 +118,7 @@ class _Collector:
         self.solver = overrides.apply(text.read_solver(request.solver), request.overrides)
         with settings.named(request.solver):
             settings.check(self.solver)
-        self.definitions: dict[str, pb.SolverParameter | pb.NetParameter] = {SOLVER: self.solver}
+        self.definitions: dict[str, pb.SolverParameter | pb.NetParameter] = {layout.SOLVER: self.solver}
         self.names: dict[Path, str] = {}
         self.references: list[Reference] = []
         self.extra: list[Item] = []
@@ -131,12 +129,12 @@ class _Collector:
         weights = [_file("weights", path, "--weights") for path in given]
         for index, value in enumerate(self.solver.weights):
             item = _file("weights", paths.resolve(value, self.path), f"{self.request.solver}: weights")
-            self.references.append(Reference(SOLVER, ("weights", index), item))
+            self.references.append(Reference(layout.SOLVER, ("weights", index), item))
         resume = _file("solver state", self.request.resume, "--resume") if self.request.resume else None
         if resume is not None:
             resume = _with_siblings(resume)
         self._walk_nets()
-        self.solver.snapshot_prefix = f"{SNAPSHOTS}/{_prefix(self.solver, self.path)}"
+        self.solver.snapshot_prefix = f"{layout.SNAPSHOTS}/{_prefix(self.solver, self.path)}"
         return Manifest(
             solver_path=self.path,
             definitions=self.definitions,
@@ -166,7 +164,7 @@ class _Collector:
         for step in field:
             value = getattr(value, step) if isinstance(step, str) else value[step]  # type: ignore[index]
         if isinstance(value, pb.NetParameter):
-            self._layers(SOLVER, field, value, states, None, self.path)
+            self._layers(layout.SOLVER, field, value, states, None, self.path)
             return
         path = paths.resolve(str(value), self.path)
         known = self.names.get(path.absolute())

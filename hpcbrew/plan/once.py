@@ -7,8 +7,7 @@ the id there, or that another is at it, or, where qsub refused, asks anew.
 import shlex
 from collections.abc import Sequence
 
-from hpcbrew.plan.manifest import SNAPSHOTS
-from hpcbrew.track import run_folder
+from hpcbrew import layout
 
 BEGUN = "begun"
 """The answer where an earlier attempt has gone to qsub, and its id is not there yet."""
@@ -19,11 +18,12 @@ NO_FOLDER = "no folder"
 
 def command(qsub: Sequence[str]) -> tuple[str, ...]:
     """To be run in the run folder as often as needed: prints the id, or `BEGUN`, or ends as a refusing qsub does."""
+    snapshots = layout.SNAPSHOTS
     script = (
-        f"[ ! -s {run_folder.ID} ] || exec cat {run_folder.ID}; "
-        f"mkdir {SNAPSHOTS} 2>/dev/null || {{ [ -d {SNAPSHOTS} ] || mkdir {SNAPSHOTS} || {{ echo {NO_FOLDER}; "
+        f"[ ! -s {layout.ID} ] || exec cat {layout.ID}; "
+        f"mkdir {snapshots} 2>/dev/null || {{ [ -d {snapshots} ] || mkdir {snapshots} || {{ echo {NO_FOLDER}; "
         f"exit 1; }}; echo {BEGUN}; exit; }}; "
-        f'if id=$({shlex.join(qsub)}); then printf "%s\\n" "$id" >{run_folder.ID}; printf "%s\\n" "$id"; '
-        f"else status=$?; rmdir {SNAPSHOTS}; exit $status; fi"
+        f'if id=$({shlex.join(qsub)}); then printf "%s\\n" "$id" >{layout.ID}; printf "%s\\n" "$id"; '
+        f"else status=$?; rmdir {snapshots}; exit $status; fi"
     )
     return ("sh", "-c", script)

@@ -6,6 +6,7 @@ from dataclasses import replace
 from itertools import product
 from pathlib import PurePosixPath
 
+from hpcbrew import layout
 from hpcbrew.clusters.profiles import Cluster
 from hpcbrew.errors import RequestError
 from hpcbrew.job import JobPlan, JobRequest
@@ -14,7 +15,6 @@ from hpcbrew.plan.build import Job, assemble, job_name, uploads
 from hpcbrew.plan.digests import Measured
 from hpcbrew.plan.manifest import Item, Manifest, collect
 from hpcbrew.plan.resources import Settled
-from hpcbrew.track import run_folder
 
 Point = tuple[tuple[str, str], ...]
 
@@ -52,15 +52,15 @@ def plan(
     items = {} if cluster.transport == "local" else {i: measure(i) for m in manifests for i in m.items}
     first = manifests[0]
     token, name = secrets.token_hex(4), job_name(request, first, cluster)
-    folder = run_folder.path(name, token)
-    up = PurePosixPath(*[".."] * len((folder / run_folder.point(1)).parts))
+    folder = layout.run_folder(name, token)
+    up = PurePosixPath(*[".."] * len((folder / layout.point(1)).parts))
 
     def where(item: Item) -> str:
         return str(up / digests.place(items[item]) if item in items else item.path)
 
     texts: dict[str, str] = {}
     for index, manifest in enumerate(manifests, 1):
-        texts |= {str(run_folder.point(index) / path): text for path, text in manifest.texts(where).items()}
+        texts |= {str(layout.point(index) / path): text for path, text in manifest.texts(where).items()}
     weights = ["-weights", ",".join(where(item) for item in first.weights)] if first.weights else []
     job = Job(name, token, str(first.solver_path), _iterations(manifests), request, tuple(dict(p) for p in wanted))
     return assemble(job, cluster, settled, texts=texts, data=uploads(items.values()), weights=weights)

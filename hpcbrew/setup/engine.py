@@ -16,11 +16,11 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from hpcbrew import layout
 from hpcbrew.clusters.profiles import Cluster
 from hpcbrew.command_result import Answer
 from hpcbrew.errors import TransportError, Unanswered
 from hpcbrew.job import Upload
-from hpcbrew.plan.build import ENGINE
 from hpcbrew.setup import leftovers, wheelhouse
 from hpcbrew.setup import python as pythons
 from hpcbrew.setup import wheel as wheels
@@ -32,8 +32,6 @@ from hpcbrew.transports.base import Transport
 PATIENCE = 30 * 60.0
 """Seconds that pip and a first start may say nothing: tens of thousands of small files on a slow file system."""
 
-ENGINES = PurePosixPath("engines")
-WHEELS = PurePosixPath("wheels")
 FACTS = "engine.json"
 
 # In a login shell, with the module of its Python loaded. pip's cache would fill the home folder; the node's /tmp may
@@ -71,17 +69,17 @@ def install(
     transport: Transport, cluster: Cluster, root: PurePosixPath, wanted: Wanted, moving: Moving
 ) -> Generator[str, None, None]:
     """Says what was done. Raises TransportError or RequestError: then the engine that was in use still is."""
-    for unfinished in (ENGINES, WHEELS):
+    for unfinished in (layout.ENGINES, layout.WHEELS):
         yield from leftovers.clear(transport, root / unfinished, FACTS)
     with tempfile.TemporaryDirectory() as made:
         wheel = wheels.make(Path(made))
         facts = {"wheel": wheel.name, "sha256": _sha256(wheel), "extra": wanted.extra}
-        if _in_use(transport, root) == facts and _works(transport, root / ENGINE):
-            yield f"{wheel.name} [{wanted.extra}] is installed already, in {root / ENGINE}"
+        if _in_use(transport, root) == facts and _works(transport, root / layout.ENGINE):
+            yield f"{wheel.name} [{wanted.extra}] is installed already, in {root / layout.ENGINE}"
             return
         python = pythons.find(transport, cluster)
         yield f"found {python.words}"
-        folder = root / ENGINES / f"{wheel.name.split('-')[1]}-{secrets.token_hex(4)}"
+        folder = root / layout.ENGINES / f"{wheel.name.split('-')[1]}-{secrets.token_hex(4)}"
         installation = _Installation(transport, cluster, python, folder)
         try:
             yield from _fill(installation, root, wheel, wanted, moving, Path(made))
@@ -95,7 +93,7 @@ def install(
             with contextlib.suppress(TransportError):  # after a cut the next setup does it
                 leftovers.remove(transport, folder)
             raise
-    yield f"installed {wheel.name} [{wanted.extra}] in {folder}; {root / ENGINE} leads to it"
+    yield f"installed {wheel.name} [{wanted.extra}] in {folder}; {root / layout.ENGINE} leads to it"
     if before:
         yield f"the one before it is still in {before}: take it away when no job of yours runs with it"
 
@@ -193,11 +191,11 @@ def _uploads(files: Sequence[Path]) -> list[Upload]:
     digests = [_sha256(path) for path in files]
     name = hashlib.sha256("".join(digests).encode()).hexdigest()[:32]
     rows = zip(files, digests, strict=True)
-    return [Upload(WHEELS / name / path.name, path.stat().st_size, sha256, source=path) for path, sha256 in rows]
+    return [Upload(layout.WHEELS / name / path.name, path.stat().st_size, sha256, source=path) for path, sha256 in rows]
 
 
 def _in_use(transport: Transport, root: PurePosixPath) -> dict[str, str] | None:
-    data = transport.read(root / ENGINE / FACTS)
+    data = transport.read(root / layout.ENGINE / FACTS)
     try:
         return json.loads(data) if data else None
     except ValueError:
@@ -224,7 +222,7 @@ def _use(transport: Transport, root: PurePosixPath, folder: PurePosixPath) -> st
         '[ ! -e engine ] || readlink -f engine; ln -sT -- "$1" "$2" && mv -T -- "$2" engine'
     )
     answer = transport.run(["bash", "-c", script, "bash", str(target), link], root)
-    _done(answer, f"{root / ENGINE} could not be put in place")
+    _done(answer, f"{root / layout.ENGINE} could not be put in place")
     return answer.out.strip()
 
 

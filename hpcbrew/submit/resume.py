@@ -8,19 +8,19 @@ from typing import Any
 
 from engine.proto import caffe_pb2 as pb
 from engine.proto import text
+from hpcbrew import layout
 from hpcbrew.clusters.profiles import Cluster
 from hpcbrew.errors import RequestError, TransportError
 from hpcbrew.job import JobPlan, JobRecord, JobRequest
-from hpcbrew.plan import digests, hardware, overrides, resources
+from hpcbrew.plan import hardware, overrides, resources
 from hpcbrew.plan.build import Job, assemble
-from hpcbrew.plan.manifest import SNAPSHOTS, SOLVER
 from hpcbrew.track import run_folder
 from hpcbrew.transports.base import Transport
 
 
 def described(record: JobRecord, transport: Transport) -> dict[str, Any]:
     """A run folder's job.json; for one job of an array, that of the array. Raises TransportError where it is gone."""
-    path = _described_in(record) / run_folder.JOB
+    path = _described_in(record) / layout.JOB
     values = run_folder.read_object(transport.read(path))
     if values is None or not {"resources", "definitions", "set", "links", "after", "engine"} <= values.keys():
         raise TransportError(f"{path}: the description of {record.name} is gone or cannot be read")
@@ -44,15 +44,16 @@ def plan(record: JobRecord, request: JobRequest, cluster: Cluster, transport: Tr
         raise RequestError(
             f"{record.name} is a sweep, and resume goes on with one job of it: hpcbrew resume '{record.name}[1]'"
         )
-    snapshots = transport.sizes(record.run_folder / SNAPSHOTS)
+    snapshots = transport.sizes(record.run_folder / layout.SNAPSHOTS)
     newest = run_folder.newest_state({str(path): size for path, size in snapshots.items()})
     if newest is None:
         raise RequestError(
-            f"{record.name}: has left no snapshot in {record.run_folder / SNAPSHOTS}: submit it again from its start"
+            f"{record.name}: has left no snapshot in {record.run_folder / layout.SNAPSHOTS}: submit it again "
+            "from its start"
         )
     state, iteration = newest
     texts = _definitions(record, values, transport)
-    solver = overrides.apply(text.parse(texts[SOLVER], pb.SolverParameter, SOLVER), request.overrides)
+    solver = overrides.apply(text.parse(texts[layout.SOLVER], pb.SolverParameter, layout.SOLVER), request.overrides)
     if iteration >= solver.max_iter:
         raise RequestError(
             f"{record.name}: all of its {solver.max_iter} iterations are done. To train on, give it more: "
@@ -68,8 +69,8 @@ def plan(record: JobRecord, request: JobRequest, cluster: Cluster, transport: Tr
         Job(name, secrets.token_hex(4), record.solver, solver.max_iter, request),
         cluster,
         _settled(values["resources"], request, cluster),
-        texts={**texts, SOLVER: text.format(solver)},
-        snapshot=str(PurePosixPath("..") / folder / SNAPSHOTS / state),
+        texts={**texts, layout.SOLVER: text.format(solver)},
+        snapshot=str(PurePosixPath("..") / folder / layout.SNAPSHOTS / state),
     )
 
 
@@ -78,7 +79,7 @@ def _definitions(record: JobRecord, values: Mapping[str, Any], transport: Transp
 
     The folder of a point lies deeper, by as much as `runfolder.point` has it.
     """
-    within = "" if record.point is None else f"{run_folder.point(record.point)}/"
+    within = "" if record.point is None else f"{layout.point(record.point)}/"
     names = [name.removeprefix(within) for name in values["definitions"] if name.startswith(within)]
     found = transport.read_all([record.run_folder / name for name in names])
     lost = [name for name, data in zip(names, found, strict=True) if data is None]
@@ -86,7 +87,7 @@ def _definitions(record: JobRecord, values: Mapping[str, Any], transport: Transp
         raise TransportError(f"{record.run_folder / lost[0]}: is gone: {record.name} cannot be gone on with")
     deeper = "../" * within.count("/")
     texts = {name: (data or b"").decode() for name, data in zip(names, found, strict=True)}
-    before, now = f"../../{deeper}{digests.DATA}/", f"../../{digests.DATA}/"
+    before, now = f"../../{deeper}{layout.DATA}/", f"../../{layout.DATA}/"
     return {name: written.replace(before, now) for name, written in texts.items()}
 
 

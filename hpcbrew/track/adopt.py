@@ -3,6 +3,7 @@
 import re
 from pathlib import PurePosixPath
 
+from hpcbrew import layout
 from hpcbrew.clusters.profiles import Cluster
 from hpcbrew.errors import TransportError
 from hpcbrew.job import JobRecord, JobState, Standing
@@ -33,10 +34,8 @@ def adopt(cluster: Cluster, ledger: Ledger) -> list[Watched]:
 
 def _jobs(transport: Transport, root: PurePosixPath, cluster: Cluster) -> list[JobRecord]:
     """Every run folder that has an id and describes itself. What else lies there is left aside."""
-    submitted = _submitted(transport, root / run_folder.RUNS)
-    files = iter(
-        transport.read_all([folder / name for folder in submitted for name in (run_folder.JOB, run_folder.ID)])
-    )
+    submitted = _submitted(transport, root / layout.RUNS)
+    files = iter(transport.read_all([folder / name for folder in submitted for name in (layout.JOB, layout.ID)]))
     records = []
     for folder, time in submitted.items():
         values, ids = run_folder.read_object(next(files)) or {}, run_folder.read_ids(next(files))
@@ -51,7 +50,7 @@ def _jobs(transport: Transport, root: PurePosixPath, cluster: Cluster) -> list[J
 def _submitted(transport: Transport, runs: PurePosixPath) -> dict[PurePosixPath, float]:
     """The run folders below `runs`, and when their jobs were given ids (Unix seconds)."""
     script = '[ ! -d "$1" ] || exec find "$1" -mindepth 2 -maxdepth 2 -name "$2" -printf "%T@\\t%h\\0"'
-    answer = transport.run(["bash", "-c", script, "bash", str(runs), run_folder.ID], TOP, again=True)
+    answer = transport.run(["bash", "-c", script, "bash", str(runs), layout.ID], TOP, again=True)
     if answer.status != 0:
         raise TransportError(f"{runs}: cannot be looked through: {answer.words}")
     rows = [row.split("\t", 1) for row in answer.out.split("\0") if row]

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from hpcbrew import layout
 from hpcbrew.job import JobRecord, JobState
 from hpcbrew.submit import resume
 from hpcbrew.track import refresh, run_folder
@@ -40,7 +41,7 @@ def _rows(record: JobRecord, ledger: Ledger) -> Iterator[Row]:
     points = values.get("points")
     settings = points or [values["set"]]
     jobs = [ledger.find(f"{record.token}[{n}]") for n in range(1, len(points) + 1)] if points else [record]
-    metrics = site.transport.read_all([job.run_folder / run_folder.METRICS for job in jobs])
+    metrics = site.transport.read_all([job.run_folder / layout.METRICS for job in jobs])
     for watched, data, own in zip(refresh.look(site, jobs, ledger), metrics, settings, strict=True):
         yield _row(watched, run_folder.read_metrics(data), own)
 

@@ -4,10 +4,11 @@ import contextlib
 from collections.abc import Callable
 from pathlib import PurePosixPath
 
+from hpcbrew import layout
 from hpcbrew.errors import RequestError, SchedulerError, TransportError, Unanswered
 from hpcbrew.job import JobRecord, JobState, Standing
 from hpcbrew.schedulers.pbs import Pbs
-from hpcbrew.track import refresh, run_folder
+from hpcbrew.track import refresh
 from hpcbrew.track.ledger import Ledger
 from hpcbrew.track.refresh import Site, Watched
 
@@ -24,13 +25,13 @@ def cancel(record: JobRecord, ledger: Ledger) -> str:
         return "was never confirmed by the scheduler; it is off the list"
     ledger.cancel_asked(record.token, asked=True)
     with contextlib.suppress(TransportError):  # it is for a further job of a chain that is being submitted just now
-        site.transport.add_files(record.run_folder, {PurePosixPath(run_folder.CANCELLED): b""})
+        site.transport.add_files(record.run_folder, {PurePosixPath(layout.CANCELLED): b""})
     try:
         there = _each(site, seen, lambda s: s.delete_command)
     except SchedulerError:  # refused: the job goes on as if nothing had been asked
         ledger.cancel_asked(record.token, asked=False)
         with contextlib.suppress(TransportError):
-            site.transport.run(["rm", "-f", "--", run_folder.CANCELLED], record.run_folder, again=True)
+            site.transport.run(["rm", "-f", "--", layout.CANCELLED], record.run_folder, again=True)
         raise
     return "cancelled" if there else "had ended before it could be cancelled"
 

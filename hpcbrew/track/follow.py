@@ -10,9 +10,9 @@ from typing import Any, Self, TypeVar
 
 import click
 
+from hpcbrew import layout
 from hpcbrew.errors import TransportError
 from hpcbrew.job import JobRecord, JobState
-from hpcbrew.plan.manifest import SNAPSHOTS
 from hpcbrew.track import refresh, run_folder
 from hpcbrew.track.ledger import Ledger
 from hpcbrew.track.refresh import Site, Watched
@@ -106,7 +106,7 @@ def lasting(step: Callable[[], Seen]) -> Seen:
 
 
 def _model(site: Site, record: JobRecord) -> PurePosixPath | None:
-    folder = record.run_folder / SNAPSHOTS
+    folder = record.run_folder / layout.SNAPSHOTS
     name = run_folder.newest_model(site.transport.names(folder))
     return folder / name if name else None
 
@@ -115,14 +115,14 @@ def _complaint(site: Site, record: JobRecord) -> str | None:
     """Why the engine refused, in its own words; None where it did not."""
     if record.standing.state is not JobState.FAILED:
         return None
-    log = (site.transport.read(record.run_folder / run_folder.LOG) or b"").decode(errors="replace")
+    log = (site.transport.read(record.run_folder / layout.LOG) or b"").decode(errors="replace")
     _, refused, words = log.rpartition("caffe: error: ")
     return words.strip() if refused else None
 
 
 def _new_tests(site: Site, record: JobRecord, shown: "_Shown") -> Iterator[dict[str, Any]]:
     """The tests in metrics.jsonl since the last look. A line that is not whole yet is left for the next."""
-    data = site.transport.read(record.run_folder / run_folder.METRICS, shown.metrics_read) or b""
+    data = site.transport.read(record.run_folder / layout.METRICS, shown.metrics_read) or b""
     whole = data[: data.rfind(b"\n") + 1]
     shown.metrics_read += len(whole)
     for line in whole.splitlines():
@@ -179,7 +179,7 @@ class _Shown:
         if record.is_array:
             self.say(f"Its jobs: hpcbrew compare {record.name}, hpcbrew logs '{record.name}[1]'")
         elif standing.state is not JobState.DONE:
-            self.say(f"Its log: hpcbrew logs {record.id} ({record.run_folder / run_folder.LOG})")
+            self.say(f"Its log: hpcbrew logs {record.id} ({record.run_folder / layout.LOG})")
         if model:
             self.say(f"Model: {model}")
 

@@ -8,11 +8,10 @@ from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path, PurePosixPath
 
-from hpcbrew import full_disk, paths
+from hpcbrew import full_disk, layout, paths
 from hpcbrew.address import Address
 from hpcbrew.errors import LedgerError
 from hpcbrew.job import FINAL, JobRecord, JobState, Standing
-from hpcbrew.track import run_folder
 
 VERSION = 1
 SCHEMA = """
@@ -160,7 +159,7 @@ def _of_array(array: JobRecord, index: int, asked: str) -> JobRecord:
         token=f"{array.token}[{index}]",
         id=array.id.replace("[]", f"[{index}]"),
         name=f"{array.name}[{index}]",
-        run_folder=array.run_folder / run_folder.point(index),
+        run_folder=array.run_folder / layout.point(index),
         standing=Standing(JobState.QUEUED),
     )
 

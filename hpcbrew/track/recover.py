@@ -3,9 +3,9 @@
 import time
 from pathlib import PurePosixPath
 
+from hpcbrew import layout
 from hpcbrew.job import JobRecord, JobState, Standing
 from hpcbrew.schedulers.pbs import Pbs
-from hpcbrew.track import run_folder
 from hpcbrew.track.query import poll
 from hpcbrew.transports.base import Transport
 
@@ -30,8 +30,8 @@ def ids_by_folder(transport: Transport, scheduler: Pbs) -> dict[str, tuple[str, 
     found: dict[str, tuple[str, ...]] = {}
     for job_id, job in poll(transport, scheduler).jobs.items():
         output = PurePosixPath(job.get("Output_Path"))
-        if output.name == run_folder.SCHEDULER_LOG:
-            of_array = output.parent.parent.name == run_folder.POINTS
+        if output.name == layout.SCHEDULER_LOG:
+            of_array = output.parent.parent.name == layout.POINTS
             folder = output.parents[2 if of_array else 0].name
             found[folder] = (*found.get(folder, ()), job_id)
     return found

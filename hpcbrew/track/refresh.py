@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from hpcbrew import schedulers
+from hpcbrew import layout, schedulers
 from hpcbrew.address import Address
 from hpcbrew.errors import HpcbrewError
 from hpcbrew.job import JobRecord, Standing
@@ -117,7 +117,7 @@ class _Told:
 
 def _read(site: Site, records: list[JobRecord]) -> list[_Told]:
     """The run folders of all jobs, in one round trip."""
-    names = (run_folder.EXIT, run_folder.PROGRESS, run_folder.ID, run_folder.LINK_IDS)
+    names = (layout.EXIT, layout.PROGRESS, layout.ID, layout.LINK_IDS)
     files = iter(site.transport.read_all([r.run_folder / name for r in records for name in names]))
     told = []
     for record in records:

@@ -7,11 +7,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path, PurePosixPath
 
 from engine.proto.files import replace
-from hpcbrew import full_disk
+from hpcbrew import full_disk, layout
 from hpcbrew.errors import RequestError, TransportError
 from hpcbrew.job import JobRecord
-from hpcbrew.plan.manifest import SNAPSHOTS
-from hpcbrew.track import run_folder
 from hpcbrew.transfer.upload import Progress
 from hpcbrew.transports import process
 from hpcbrew.transports.base import Transport
@@ -19,13 +17,13 @@ from hpcbrew.transports.base import Transport
 PIECE = 8 * 2**20  # bytes of a large file that are asked for at a time
 OWNER = ".hpcbrew"  # in a folder on this machine: the token of the job that was fetched into it
 GROWING = {
-    run_folder.LOG,
-    run_folder.SCHEDULER_LOG,
-    run_folder.METRICS,
-    run_folder.PROGRESS,
-    run_folder.EXIT,
-    run_folder.LINKS,
-    run_folder.LINK_IDS,
+    layout.LOG,
+    layout.SCHEDULER_LOG,
+    layout.METRICS,
+    layout.PROGRESS,
+    layout.EXIT,
+    layout.LINKS,
+    layout.LINK_IDS,
 }
 
 
@@ -37,7 +35,7 @@ def wanted(record: JobRecord, transport: Transport) -> dict[PurePosixPath, int]:
     return {
         name: size
         for name, size in sizes.items()
-        if name.parts[0] in (SNAPSHOTS, run_folder.POINTS) or len(name.parts) == 1
+        if name.parts[0] in (layout.SNAPSHOTS, layout.POINTS) or len(name.parts) == 1
     }
 
 

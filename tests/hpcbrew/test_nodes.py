@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from hpcbrew import layout
 from hpcbrew.clusters import profiles
 from hpcbrew.clusters.profiles import Cluster
 from hpcbrew.job import JobRequest
@@ -69,14 +70,14 @@ class Nodes:
     def run(self, *lines: str) -> int:
         """`lines` are those of the node file. Gives the script's exit status."""
         Path(self.environment["PBS_NODEFILE"]).write_text("".join(f"{line}\n" for line in lines))
-        command = ["/bin/bash", "-l", str(self.folder / run_folder.SCRIPT)]
+        command = ["/bin/bash", "-l", str(self.folder / layout.SCRIPT)]
         return subprocess.run(command, env=self.environment, cwd="/", check=False, timeout=180).returncode
 
     def log(self, rank: int = 0) -> str:
-        return (self.folder / run_folder.rank_log(rank)).read_text()
+        return (self.folder / layout.rank_log(rank)).read_text()
 
     def exit(self) -> int:
-        record = run_folder.read_exit((self.folder / run_folder.EXIT).read_bytes())
+        record = run_folder.read_exit((self.folder / layout.EXIT).read_bytes())
         assert record is not None
         return record.status
 
@@ -150,4 +151,4 @@ def test_further_links_tell_all_nodes_to_go_on(nodes) -> None:
     assert there.run("a", "b") == 0
     assert "-snapshot auto" in there.log()
     assert "-snapshot auto" in there.log(1)
-    assert (there.folder / run_folder.LINKS).read_text().count("\n") == 1
+    assert (there.folder / layout.LINKS).read_text().count("\n") == 1

@@ -7,13 +7,14 @@ from pathlib import Path, PurePosixPath
 import pytest
 from support import sshd
 
+from hpcbrew import layout
 from hpcbrew.address import Address
 from hpcbrew.errors import LedgerError, LoginRefused, TransportError
 from hpcbrew.job import JobPlan, JobRecord, JobState, Upload
 from hpcbrew.plan import once
 from hpcbrew.schedulers.pbs import Pbs
 from hpcbrew.submit.submit import submit
-from hpcbrew.track import refresh, run_folder
+from hpcbrew.track import refresh
 from hpcbrew.track.ledger import Ledger
 from hpcbrew.track.refresh import Site
 from hpcbrew.transports import process
@@ -34,9 +35,9 @@ class There:
         (self.home / name).chmod(0o755)
 
     def submit(self, warn=print) -> JobRecord:
-        folder = run_folder.path("tiny", "abcd1234")
-        script = Upload(folder / run_folder.SCRIPT, 0, "", content=b"#!/bin/bash\n")
-        command = once.command(Pbs().submit_command(PurePosixPath(run_folder.SCRIPT)))
+        folder = layout.run_folder("tiny", "abcd1234")
+        script = Upload(folder / layout.SCRIPT, 0, "", content=b"#!/bin/bash\n")
+        command = once.command(Pbs().submit_command(PurePosixPath(layout.SCRIPT)))
         address = Address("there", "ssh", "pbs", "cluster")
         plan = JobPlan("abcd1234", "tiny", address, "", "~/scratch", folder, "", (script,), (), command)
         return submit(
