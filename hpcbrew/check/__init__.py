@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 
-from hpcbrew.check import entrance, scheduler, software, storage
+from hpcbrew.check import access, scheduler, software, storage
 from hpcbrew.check.finding import Checked, Finding, Mark
 from hpcbrew.clusters.profiles import Cluster
 from hpcbrew.errors import HpcbrewError
@@ -13,9 +13,9 @@ Check = Callable[[Checked], Iterator[Finding]]
 SCRATCH = "hpcbrew setup makes it; where it cannot, put another folder as scratch: into the profile"
 # In the order of the table, each with what to do where it cannot even be asked.
 CHECKS: tuple[tuple[str, Check, str], ...] = (
-    ("spurious output", entrance.noise, "try again"),
-    ("PATH", entrance.path, "try again"),
-    ("clock", entrance.clock, "try again"),
+    ("spurious output", access.noise, "try again"),
+    ("PATH", access.path, "try again"),
+    ("clock", access.clock, "try again"),
     (
         "scheduler",
         scheduler.version,
@@ -40,7 +40,7 @@ def check(cluster: Cluster) -> Iterator[Finding]:
     """Findings, as they are made. Without a connection there is but one."""
     site = Checked(cluster, connect(cluster.address))
     try:
-        yield from entrance.connection(site)
+        yield from access.connection(site)
     except HpcbrewError as error:
         remedy = f"hpcbrew setup {cluster.name}; `ssh {cluster.host}` must work, from this network"
         yield Finding("connection", Mark.BAD, str(error), remedy)

@@ -7,7 +7,7 @@ from pathlib import PurePosixPath
 
 from hpcbrew import layout
 from hpcbrew.check.finding import Checked, Finding, Mark
-from hpcbrew.setup import python as pythons
+from hpcbrew.setup import find_python as pythons
 
 TOP = PurePosixPath("/")
 LOAD = r"""

@@ -4,7 +4,7 @@ import json
 
 import click
 
-from hpcbrew.cli.arguments import cluster_option, json_option
+from hpcbrew.cli.options import cluster_option, json_option
 from hpcbrew.clusters import profiles
 from hpcbrew.track import adopt as adopting
 from hpcbrew.track.ledger import Ledger

@@ -7,7 +7,7 @@ from dataclasses import asdict
 import click
 import yaml
 
-from hpcbrew.cli.arguments import complete_cluster, json_option
+from hpcbrew.cli.options import complete_cluster, json_option
 from hpcbrew.clusters import profile_writer, profiles
 from hpcbrew.errors import ProfileError
 

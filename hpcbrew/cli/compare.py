@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from hpcbrew.cli.arguments import complete_job, json_option
+from hpcbrew.cli.options import complete_job, json_option
 from hpcbrew.errors import RequestError
 from hpcbrew.track import compare as comparing
 from hpcbrew.track.compare import Row

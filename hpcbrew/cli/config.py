@@ -4,7 +4,7 @@ import json
 
 import click
 
-from hpcbrew.cli.arguments import complete_cluster, json_option
+from hpcbrew.cli.options import complete_cluster, json_option
 from hpcbrew.clusters import user_settings
 
 

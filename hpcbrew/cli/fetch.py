@@ -5,8 +5,8 @@ from pathlib import Path
 
 import click
 
-from hpcbrew.cli.arguments import job_argument, json_option
-from hpcbrew.moving import moving
+from hpcbrew.cli.options import job_argument, json_option
+from hpcbrew.cli.transfer_bar import moving
 from hpcbrew.track import refresh
 from hpcbrew.track.ledger import Ledger
 from hpcbrew.transfer import download as fetching

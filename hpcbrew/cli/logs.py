@@ -6,7 +6,7 @@ import sys
 import click
 
 from hpcbrew import layout
-from hpcbrew.cli.arguments import job_argument, json_option
+from hpcbrew.cli.options import job_argument, json_option
 from hpcbrew.errors import RequestError
 from hpcbrew.submit import resume
 from hpcbrew.track import log_tail, refresh

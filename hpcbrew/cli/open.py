@@ -5,7 +5,7 @@ import shlex
 
 import click
 
-from hpcbrew.cli.arguments import job_argument
+from hpcbrew.cli.options import job_argument
 from hpcbrew.errors import TransportError
 from hpcbrew.job import JobRecord
 from hpcbrew.track.ledger import Ledger

@@ -3,7 +3,7 @@
 import click
 
 from hpcbrew.cli import changes
-from hpcbrew.cli.arguments import complete_job, json_option
+from hpcbrew.cli.options import complete_job, json_option
 from hpcbrew.track import control
 
 

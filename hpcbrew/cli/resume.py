@@ -5,8 +5,8 @@ from typing import Any
 
 import click
 
-from hpcbrew.cli import sending
-from hpcbrew.cli.arguments import job_argument
+from hpcbrew.cli import submission
+from hpcbrew.cli.options import job_argument
 from hpcbrew.clusters import profiles
 from hpcbrew.errors import RequestError
 from hpcbrew.submit import resume
@@ -16,10 +16,10 @@ from hpcbrew.track.ledger import Ledger
 
 @click.command()
 @job_argument()
-@sending.queue_options
-@sending.chain_options
+@submission.queue_options
+@submission.chain_options
 @click.option("--set", "assignments", multiple=True, metavar="KEY=VALUE", help="Change a solver's field from now on.")
-@sending.sending_options
+@submission.sending_options
 def command(job: str, dry_run: bool, follow: bool, as_json: bool, **options: Any) -> None:
     """Go on with a JOB that has ended, in a new job, exactly from its last snapshot.
 
@@ -40,6 +40,6 @@ def command(job: str, dry_run: bool, follow: bool, as_json: bool, **options: Any
     if not standing.state.final:
         raise RequestError(f"{record.name} ({record.id}) is {standing.state}: only what has ended can be resumed")
     profile = profiles.load(record.cluster)
-    request = sending.request(Path(record.solver), profile, options)
+    request = submission.request(Path(record.solver), profile, options)
     plan = resume.plan(record, request, profile, site.transport)
-    sending.send(plan, record.solver, dry_run=dry_run, follow=follow, as_json=as_json)
+    submission.send(plan, record.solver, dry_run=dry_run, follow=follow, as_json=as_json)

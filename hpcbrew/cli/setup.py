@@ -5,11 +5,11 @@ import sys
 import click
 
 from hpcbrew import setup as preparing
-from hpcbrew.cli.arguments import complete_cluster
+from hpcbrew.cli.options import complete_cluster
+from hpcbrew.cli.transfer_bar import moving
 from hpcbrew.clusters import profiles
 from hpcbrew.errors import RequestError
-from hpcbrew.moving import moving
-from hpcbrew.setup import trial
+from hpcbrew.setup import trial_job
 from hpcbrew.transports.prompt import Terminal
 from hpcbrew.transports.ssh_auth import Expected, Unattended
 
@@ -76,5 +76,5 @@ def command(
     if no_job:
         click.echo(f"{cluster} is ready; no trial job was run")
         return
-    trial.run(transport, profile, gpu=gpu, queue=queue, project=project)
+    trial_job.run(transport, profile, gpu=gpu, queue=queue, project=project)
     click.echo(f"{cluster} is ready: hpcbrew submit SOLVER --cluster {cluster}")

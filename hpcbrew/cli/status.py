@@ -7,7 +7,7 @@ import time
 import click
 
 from hpcbrew.address import Address
-from hpcbrew.cli.arguments import complete_job, json_option
+from hpcbrew.cli.options import complete_job, json_option
 from hpcbrew.job import JobRecord, JobState
 from hpcbrew.track.ledger import Ledger
 from hpcbrew.track.refresh import Site, Watched, refresh

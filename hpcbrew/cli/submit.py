@@ -5,27 +5,27 @@ from typing import Any
 
 import click
 
-from hpcbrew.cli import sending
-from hpcbrew.cli.arguments import cluster_option
+from hpcbrew.cli import submission
+from hpcbrew.cli.options import cluster_option
 from hpcbrew.clusters import profiles
 from hpcbrew.plan import hardware, manifest, prepare, resources
 
 
 @click.command()
-@click.argument("solver", type=sending.PATH)
+@click.argument("solver", type=submission.PATH)
 @cluster_option
-@sending.resource_options
-@sending.queue_options
-@sending.chain_options
+@submission.resource_options
+@submission.queue_options
+@submission.chain_options
 @click.option(
     "--engine",
     type=click.Choice(["own", "module"]),
     default="own",
     help="hpcbrew's engine, or the site's Caffe module.",
 )
-@click.option("--resume", type=sending.PATH, help="Go on from this .solverstate.")
+@click.option("--resume", type=submission.PATH, help="Go on from this .solverstate.")
 @click.option("--set", "assignments", multiple=True, metavar="KEY=VALUE", help="Change a solver's field for this job.")
-@sending.sending_options
+@submission.sending_options
 def command(solver: Path, cluster: str, dry_run: bool, follow: bool, as_json: bool, **options: Any) -> None:
     """Submit SOLVER, a Caffe solver prototxt, as a job.
 
@@ -47,7 +47,7 @@ def command(solver: Path, cluster: str, dry_run: bool, follow: bool, as_json: bo
       hpcbrew submit finetune.prototxt --cluster iitd --project ee --gpu --after lenet
     """
     profile = profiles.load(cluster)
-    request = sending.request(solver, profile, options)
+    request = submission.request(solver, profile, options)
     settled = resources.settle(request, profile, hardware.here())
     plan = prepare.plan(request, profile, manifest.collect(request), settled)
-    sending.send(plan, str(solver.absolute()), dry_run=dry_run, follow=follow, as_json=as_json)
+    submission.send(plan, str(solver.absolute()), dry_run=dry_run, follow=follow, as_json=as_json)

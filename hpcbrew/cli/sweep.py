@@ -5,20 +5,20 @@ from typing import Any
 
 import click
 
-from hpcbrew.cli import sending
-from hpcbrew.cli.arguments import cluster_option
+from hpcbrew.cli import submission
+from hpcbrew.cli.options import cluster_option
 from hpcbrew.clusters import profiles
 from hpcbrew.plan import digests, hardware, resources
 from hpcbrew.plan import sweep as sweeping
 
 
 @click.command()
-@click.argument("solver", type=sending.PATH)
+@click.argument("solver", type=submission.PATH)
 @click.option("--set", "axes", multiple=True, required=True, metavar="KEY=A,B,…", help="A solver's field, its values.")
 @cluster_option
-@sending.resource_options
-@sending.queue_options
-@sending.sending_options
+@submission.resource_options
+@submission.queue_options
+@submission.sending_options
 def command(
     solver: Path, axes: tuple[str, ...], cluster: str, dry_run: bool, follow: bool, as_json: bool, **options: Any
 ) -> None:
@@ -35,7 +35,7 @@ def command(
     """
     points = sweeping.points(axes)
     profile = profiles.load(cluster)
-    request = sending.request(solver, profile, options)
+    request = submission.request(solver, profile, options)
     settled = resources.settle(request, profile, hardware.here())
     plan = sweeping.plan(request, profile, settled, points, digests.measure)
-    sending.send(plan, str(solver.absolute()), dry_run=dry_run, follow=follow, as_json=as_json)
+    submission.send(plan, str(solver.absolute()), dry_run=dry_run, follow=follow, as_json=as_json)

@@ -13,8 +13,8 @@ from typing import TypeVar
 from hpcbrew.clusters.profiles import Cluster
 from hpcbrew.errors import HostUnknown, HpcbrewError, LoginRefused, TransportError
 from hpcbrew.file_lock import busy, exclusive
-from hpcbrew.setup import engine, kind, scratch
-from hpcbrew.setup.engine import Moving, Wanted
+from hpcbrew.setup import engine_variant, install_engine, scratch
+from hpcbrew.setup.install_engine import Moving, Wanted
 from hpcbrew.transports.base import Transport
 from hpcbrew.transports.connect import connect
 from hpcbrew.transports.ssh_auth import Prompter
@@ -49,8 +49,8 @@ def setup(
     if busy(work):
         yield f"engine: another setup of {cluster.name} is at work on this machine: waiting for it to end"
     with exclusive(work):
-        extra = yield from _step("engine", kind.choose(transport, cluster, gpus))
-        yield from _step("engine", engine.install(transport, cluster, root, Wanted(extra, offline), moving))
+        extra = yield from _step("engine", engine_variant.choose(transport, cluster, gpus))
+        yield from _step("engine", install_engine.install(transport, cluster, root, Wanted(extra, offline), moving))
     return transport
 
 

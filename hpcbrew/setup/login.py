@@ -6,7 +6,7 @@ from collections.abc import Callable, Generator, Iterator
 from pathlib import PurePosixPath
 
 from hpcbrew.errors import LoginRefused, TransportError
-from hpcbrew.setup import keys
+from hpcbrew.setup import ssh_keys
 from hpcbrew.transports import process
 from hpcbrew.transports.base import Transport
 from hpcbrew.transports.paramiko_ssh import Ssh
@@ -36,8 +36,8 @@ def login(
     yield from _enter(session, TRIES if ask else 1)
     yield f"logged in to {destination}"
     host = resolve(destination)
-    yield from keys.prepare(host, kind, session, ask=ask)
-    yield keys.proven(Ssh(destination, keys.KeysOnly(prompter), resolve), host)
+    yield from ssh_keys.prepare(host, kind, session, ask=ask)
+    yield ssh_keys.proven(Ssh(destination, ssh_keys.KeysOnly(prompter), resolve), host)
     return session
 
 
@@ -61,7 +61,7 @@ def login_by_client(
             raise
         raise TransportError(f"{error}. Nobody was asked anything: log in once by hand, `ssh {destination}`") from None
     yield f"logged in to {destination}"
-    yield from keys.prepare(resolve(destination), kind, session, ask=ask)
+    yield from ssh_keys.prepare(resolve(destination), kind, session, ask=ask)
     return session
 
 

@@ -23,7 +23,7 @@ from support.wheels import stub
 from hpcbrew.cli import cluster as cluster_command
 from hpcbrew.cli import setup as setup_command
 from hpcbrew.errors import TransportError
-from hpcbrew.setup import engine
+from hpcbrew.setup import install_engine
 from hpcbrew.setup import wheel as wheels
 
 # A Python whose virtual environments find pip instead of installing it: that takes ten times as long as all the rest.
@@ -151,7 +151,7 @@ mkdir -p"""
 def stalled(site: Site, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A file with the number of the process that installs, and waits; it waits for as long as `stall` is there."""
     call(cluster_command.command, "add", "mine", "--host", "cluster", "--scratch", "~/scratch", "--yes")
-    monkeypatch.setattr(engine, "RUN", engine.RUN.replace("mkdir -p", STALL))
+    monkeypatch.setattr(install_engine, "RUN", install_engine.RUN.replace("mkdir -p", STALL))
     (site.home / "stall").touch()
     return site.home / "stalled"
 

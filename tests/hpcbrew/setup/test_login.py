@@ -10,7 +10,7 @@ from support import login_server, sshd
 from support.login_server import CODE, PASSWORD, LoginServer
 
 from hpcbrew.errors import LoginRefused, TransportError
-from hpcbrew.setup import keys
+from hpcbrew.setup import ssh_keys
 from hpcbrew.setup.login import login, login_by_client
 from hpcbrew.transports.openssh import OpenSsh
 from hpcbrew.transports.paramiko_ssh import Ssh
@@ -44,8 +44,8 @@ def server(tmp_path: Path) -> Iterator[LoginServer]:
 
 @pytest.fixture(autouse=True)
 def nobody_is_asked_for_a_passphrase(monkeypatch: pytest.MonkeyPatch) -> None:
-    made = keys.make
-    monkeypatch.setattr(keys, "make", lambda path, kind, *, ask: made(path, kind, ask=False))
+    made = ssh_keys.make
+    monkeypatch.setattr(ssh_keys, "make", lambda path, kind, *, ask: made(path, kind, ask=False))
     monkeypatch.delenv("SSH_AUTH_SOCK", raising=False)
 
 
@@ -128,7 +128,7 @@ def test_a_site_without_keys_is_told_from_one_that_refuses_this_key(tmp_path: Pa
 def test_a_key_that_the_server_does_not_take_gets_a_remedy(
     server: LoginServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(keys, "INSTALL", "echo added")
+    monkeypatch.setattr(ssh_keys, "INSTALL", "echo added")
     said, _ = run(server, Person(server, password=PASSWORD))
     assert "chmod go-w . .ssh .ssh/authorized_keys" in said[-1]
 
@@ -202,21 +202,21 @@ class TestInstall:
         path = there.home / ".ssh" / "authorized_keys"
         path.parent.mkdir()
         path.write_text("ssh-rsa AAAAB3 other")
-        assert keys.install(there.transport, self.PUBLIC)
+        assert ssh_keys.install(there.transport, self.PUBLIC)
         assert path.read_text() == f"ssh-rsa AAAAB3 other\n{self.PUBLIC}\n"
 
     def test_a_key_that_is_there_is_not_added_though_its_comment_differs(self, there) -> None:
-        assert keys.install(there.transport, self.PUBLIC)
-        assert not keys.install(there.transport, "ssh-ed25519 AAAAC3 me@elsewhere")
+        assert ssh_keys.install(there.transport, self.PUBLIC)
+        assert not ssh_keys.install(there.transport, "ssh-ed25519 AAAAC3 me@elsewhere")
 
     def test_one_that_was_taken_out_of_use_is_not_there(self, there) -> None:
         path = there.home / ".ssh" / "authorized_keys"
         path.parent.mkdir()
         path.write_text(f"# {self.PUBLIC}\n")
-        assert keys.install(there.transport, self.PUBLIC)
+        assert ssh_keys.install(there.transport, self.PUBLIC)
 
     def test_new_ones_are_the_users_alone(self, there) -> None:
-        keys.install(there.transport, self.PUBLIC)
+        ssh_keys.install(there.transport, self.PUBLIC)
         modes = [path.stat().st_mode & 0o777 for path in (there.home / ".ssh", there.home / ".ssh" / "authorized_keys")]
         assert modes == [0o700, 0o600]
 
@@ -236,18 +236,18 @@ class TestChoose:
     def test_one_of_the_wanted_kind_before_all_others(self, tmp_path: Path) -> None:
         self.key(tmp_path / "id_rsa", "rsa")
         mine = self.key(tmp_path / "mine", "ed25519")
-        assert keys.choose(self.host(tmp_path, "id_rsa", "id_ed25519", "mine"), "ed25519") == mine
+        assert ssh_keys.choose(self.host(tmp_path, "id_rsa", "id_ed25519", "mine"), "ed25519") == mine
 
     def test_else_a_new_one_where_ssh_looks_for_it(self, tmp_path: Path) -> None:
         self.key(tmp_path / "id_rsa", "rsa")
-        assert keys.choose(self.host(tmp_path, "id_rsa", "id_ed25519"), "ed25519") == tmp_path / "id_ed25519"
-        assert keys.choose(self.host(tmp_path, "id_rsa", "hpc"), "ed25519") == tmp_path / "hpc"
+        assert ssh_keys.choose(self.host(tmp_path, "id_rsa", "id_ed25519"), "ed25519") == tmp_path / "id_ed25519"
+        assert ssh_keys.choose(self.host(tmp_path, "id_rsa", "hpc"), "ed25519") == tmp_path / "hpc"
 
     def test_else_the_only_one_that_is_configured(self, tmp_path: Path) -> None:
         only = self.key(tmp_path / "work", "rsa")
         only.with_name("work.pub").unlink()
-        assert keys.choose(self.host(tmp_path, "work"), "ed25519") == only
+        assert ssh_keys.choose(self.host(tmp_path, "work"), "ed25519") == only
 
     def test_without_any_the_error_says_what_to_configure(self, tmp_path: Path) -> None:
         with pytest.raises(TransportError, match="IdentityFile"):
-            keys.choose(self.host(tmp_path), "ed25519")
+            ssh_keys.choose(self.host(tmp_path), "ed25519")

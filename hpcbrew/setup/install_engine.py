@@ -21,10 +21,10 @@ from hpcbrew.clusters.profiles import Cluster
 from hpcbrew.command_result import Answer
 from hpcbrew.errors import TransportError, Unanswered
 from hpcbrew.job import Upload
-from hpcbrew.setup import leftovers, wheelhouse
-from hpcbrew.setup import python as pythons
+from hpcbrew.setup import cleanup, wheelhouse
+from hpcbrew.setup import find_python as pythons
 from hpcbrew.setup import wheel as wheels
-from hpcbrew.setup.python import Python
+from hpcbrew.setup.find_python import Python
 from hpcbrew.transfer.upload import Progress, ship
 from hpcbrew.transports import process
 from hpcbrew.transports.base import Transport
@@ -70,7 +70,7 @@ def install(
 ) -> Generator[str, None, None]:
     """Says what was done. Raises TransportError or RequestError: then the engine that was in use still is."""
     for unfinished in (layout.ENGINES, layout.WHEELS):
-        yield from leftovers.clear(transport, root / unfinished, FACTS)
+        yield from cleanup.clear(transport, root / unfinished, FACTS)
     with tempfile.TemporaryDirectory() as made:
         wheel = wheels.make(Path(made))
         facts = {"wheel": wheel.name, "sha256": _sha256(wheel), "extra": wanted.extra}
@@ -91,7 +91,7 @@ def install(
             before = _use(transport, root, folder)
         except BaseException:
             with contextlib.suppress(TransportError):  # after a cut the next setup does it
-                leftovers.remove(transport, folder)
+                cleanup.remove(transport, folder)
             raise
     yield f"installed {wheel.name} [{wanted.extra}] in {folder}; {root / layout.ENGINE} leads to it"
     if before:
@@ -129,7 +129,7 @@ class _Installation:
 def _fill(
     new: _Installation, root: PurePosixPath, wheel: Path, wanted: Wanted, moving: Moving, made: Path
 ) -> Generator[str, None, None]:
-    new.transport.make_folder(new.folder, {PurePosixPath(leftovers.MAKER): leftovers.maker().encode()})
+    new.transport.make_folder(new.folder, {PurePosixPath(cleanup.MAKER): cleanup.maker().encode()})
     alone = [] if new.python.pip else ["--without-pip"]
     _done(new.run(new.python.path, "-m", "venv", *alone, str(new.folder)), "the virtual environment could not be made")
     if not _starts(new.transport, new.python_there, "-c", ""):

@@ -2,7 +2,7 @@ import pytest
 from support.captures import FOLDER as CAPTURES
 
 from hpcbrew.clusters import profiles
-from hpcbrew.setup import kind
+from hpcbrew.setup import engine_variant
 
 GENERIC = profiles.load("openpbs")
 WITHOUT = """pbs02
@@ -13,7 +13,7 @@ WITHOUT = """pbs02
 
 
 def choose(there, profile=GENERIC, wanted: bool | None = None) -> tuple[str, list[str]]:
-    steps, said = kind.choose(there.transport, profile, wanted), []
+    steps, said = engine_variant.choose(there.transport, profile, wanted), []
     while True:
         try:
             said.append(next(steps))

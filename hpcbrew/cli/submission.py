@@ -10,12 +10,13 @@ from typing import Any
 import click
 
 from engine import login_node
-from hpcbrew import preview, units
-from hpcbrew.cli.arguments import complete_job, json_option
+from hpcbrew import units
+from hpcbrew.cli import preview
+from hpcbrew.cli.options import complete_job, json_option
+from hpcbrew.cli.transfer_bar import moving
 from hpcbrew.clusters.profiles import Cluster
 from hpcbrew.errors import RequestError
 from hpcbrew.job import JobPlan, JobRequest
-from hpcbrew.moving import moving
 from hpcbrew.plan import overrides
 from hpcbrew.submit import dependency
 from hpcbrew.submit.submit import submit

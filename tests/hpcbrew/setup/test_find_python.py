@@ -5,8 +5,8 @@ import pytest
 from hpcbrew.clusters import profiles
 from hpcbrew.clusters.profiles import Cluster
 from hpcbrew.errors import TransportError
-from hpcbrew.setup import python
-from hpcbrew.setup.python import Python
+from hpcbrew.setup import find_python
+from hpcbrew.setup.find_python import Python
 
 OLD = Python((3, 9), "/usr/bin/python3.9", None)
 NEW = Python((3, 12), "/apps/3.12/bin/python3", "python/3.12")
@@ -23,41 +23,41 @@ def says(version: str, path: str) -> str:
 
 
 def test_the_newest_that_will_do_is_taken() -> None:
-    assert python.best([OLD, NEW]) == NEW
-    assert python.best([OLD]) is None
-    assert python.best([Python((3, 99), "/future", None)]) is None
+    assert find_python.best([OLD, NEW]) == NEW
+    assert find_python.best([OLD]) is None
+    assert find_python.best([Python((3, 99), "/future", None)]) is None
 
 
 def test_a_real_python_on_the_path_is_found(there) -> None:
     (there.bin / f"python{HERE[0]}.{HERE[1]}").symlink_to(sys.executable)
-    found = python.find(there.transport, site())
+    found = find_python.find(there.transport, site())
     assert (found.version, found.module) == (HERE, None)
 
 
 def test_a_python_may_have_no_pip_for_its_environments(there) -> None:
     there.script("bin/python3.12", "printf '@python\\t3.12\\t/usr/bin/python3.12\\t-\\t-\\n'")
-    assert python.find(there.transport, site(python="python3.12")).pip is False
+    assert find_python.find(there.transport, site(python="python3.12")).pip is False
 
 
 def test_one_that_is_too_old_is_passed_over_for_a_module(there) -> None:
-    for name in python.NAMES:
+    for name in find_python.NAMES:
         there.script(f"bin/{name}", says("3.9", "/usr/bin/python3.9"))
     there.script("apps/python/3.12/python3.12", says("3.12", "/apps/3.12/bin/python3"))
     there.profile(
         'module() { case "$1" in -t) printf "gcc/13\\npython/3.12\\npython/3.8(default)\\n" >&2 ;;\n'
         f'load) PATH="{there.home}/apps/$2:$PATH" ;; esac; }}'
     )
-    assert python.find(there.transport, site()) == NEW
+    assert find_python.find(there.transport, site()) == NEW
 
 
 def test_the_module_of_the_profile_is_the_only_one_looked_into(there) -> None:
     there.script("apps/conda/python3.12", says("3.12", "/conda/bin/python3"))
     there.profile(f'module() {{ [ "$1 $2" = "load conda" ] && PATH="{there.home}/apps/$2:$PATH"; }}')
-    assert python.find(there.transport, site(python_module="conda", python="python3.12")).module == "conda"
+    assert find_python.find(there.transport, site(python_module="conda", python="python3.12")).module == "conda"
 
 
 def test_without_one_the_error_names_those_seen_and_what_to_write(there) -> None:
-    for name in python.NAMES:
+    for name in find_python.NAMES:
         there.script(f"bin/{name}", says("3.9", "/usr/bin/python3.9"))
     with pytest.raises(TransportError, match=r"Python 3\.9, /usr/bin/python3\.9.*python_module: NAME"):
-        python.find(there.transport, site())
+        find_python.find(there.transport, site())

@@ -12,9 +12,9 @@ from support.wheels import stub
 from hpcbrew.clusters import profiles
 from hpcbrew.clusters.profiles import Cluster
 from hpcbrew.errors import HpcbrewError, TransportError
-from hpcbrew.setup import engine, leftovers
+from hpcbrew.setup import cleanup, install_engine
 from hpcbrew.setup import wheel as wheels
-from hpcbrew.setup.engine import Wanted
+from hpcbrew.setup.install_engine import Wanted
 
 # A Python whose virtual environments find pip instead of installing it: that takes ten times as long as all the rest.
 QUICK = """
@@ -68,7 +68,7 @@ def install(there, site: Cluster, *, offline: bool = False) -> list[str]:
     root = PurePosixPath(there.home / "scratch")
     Path(root).mkdir(exist_ok=True)
     moving = lambda verb, total: nullcontext(lambda size: None)  # noqa: E731
-    return list(engine.install(there.transport, site, root, Wanted("engine", offline), moving))
+    return list(install_engine.install(there.transport, site, root, Wanted("engine", offline), moving))
 
 
 def caffe(there) -> str:
@@ -108,7 +108,7 @@ def test_a_python_that_needs_its_modules_libraries_brings_them(tmp_path: Path) -
     subprocess.run(["/usr/bin/python3", "-m", "venv", "--without-pip", environment], check=True)
     python = environment / "bin" / "python"
     loaded = os.environ | {"LD_LIBRARY_PATH": "/lib of it"}
-    subprocess.run(["bash", "-c", engine.STAND_ALONE, "bash", python], env=loaded, check=True)
+    subprocess.run(["bash", "-c", install_engine.STAND_ALONE, "bash", python], env=loaded, check=True)
     script = environment / "bin" / "script"
     script.write_text(f"#!{python}\nimport os, sys; print(sys.prefix, os.environ['LD_LIBRARY_PATH'])")
     script.chmod(0o755)
@@ -134,7 +134,7 @@ def test_an_installation_has_a_patience_of_its_own_and_what_hangs_is_taken_away(
     there.script(
         "bin/slow", '[ "$2" != venv ] || exec sleep 300\n/usr/bin/python3 "$@" | sed "s#/usr/bin/python[0-9.]*#$0#"'
     )
-    monkeypatch.setattr(engine, "PATIENCE", 1)
+    monkeypatch.setattr(install_engine, "PATIENCE", 1)
     with pytest.raises(TransportError, match=r"bin/slow -m.* gave no answer within 1 s"):
         install(there, profile("slow"))
     assert not list((there.home / "scratch" / "engines").iterdir())
@@ -171,14 +171,14 @@ def test_a_folder_that_setup_did_not_make_stays(there, site: Cluster) -> None:
 
 
 def test_what_was_cut_off_is_taken_away_and_what_another_makes_is_left(there, site: Cluster) -> None:
-    gone_maker, live_maker, far_maker = f"{socket.gethostname()} {2**22 + 1}", leftovers.maker(), "elsewhere 1"
+    gone_maker, live_maker, far_maker = f"{socket.gethostname()} {2**22 + 1}", cleanup.maker(), "elsewhere 1"
     makers = {"1-c0c0c0c0": gone_maker, "1-aaaaaaaa": live_maker, "1-bbbbbbbb": far_maker, "1-dddddddd": "", "mine": ""}
     engines = there.home / "scratch" / "engines"
     for name, maker in makers.items():
         (engines / name).mkdir(parents=True)
-        (engines / name / leftovers.MAKER).write_text(maker)
+        (engines / name / cleanup.MAKER).write_text(maker)
     for name in ("1-dddddddd", "mine"):  # for long unchanged, by nobody known
-        for path in (engines / name / leftovers.MAKER, engines / name):
+        for path in (engines / name / cleanup.MAKER, engines / name):
             os.utime(path, (0, 0))
     said = install(there, site)
     gone = [line.split("/")[-1] for line in said[:2]]
