@@ -7,9 +7,9 @@ from pathlib import Path
 
 import click
 
-from engine import login_node
 from engine.cli import flags
 from engine.errors import SolverError
+from engine.host import login_node
 
 EPILOG = """\b
 Examples:

@@ -16,7 +16,7 @@ from weakref import WeakValueDictionary
 import lmdb
 
 from engine.errors import DataError
-from engine.proto import files
+from engine.host import atomic_file
 
 Read = TypeVar("Read")
 
@@ -177,7 +177,7 @@ class LMDBWriter:
         if self.path.exists():
             raise DataError(f"{self.path}: another process made it meanwhile; its version stays.")
         self._folder.rename(self.path)
-        files.sync_folder(self.path.parent)
+        atomic_file.sync_folder(self.path.parent)
 
 
 def missing_key(path: Path, key: bytes) -> DataError:

@@ -9,7 +9,7 @@ import h5py
 import numpy as np
 
 from engine.errors import DataError
-from engine.proto import files
+from engine.host import atomic_file
 
 
 class HDF5Sink:
@@ -61,7 +61,7 @@ class HDF5Sink:
                 self._temporary.unlink()
             else:
                 self._temporary.replace(self._target)
-                files.sync_folder(self._target.parent)
+                atomic_file.sync_folder(self._target.parent)
         except OSError as e:
             raise DataError(f"{self.path}: cannot be written ({e}).") from e
         finally:

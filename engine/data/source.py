@@ -7,9 +7,9 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from engine import cores
 from engine.data.transform import Transform
 from engine.errors import DataError
+from engine.host import cpu_count
 
 Batch = dict[str, np.ndarray]
 State = dict[str, Any]
@@ -90,7 +90,7 @@ def transformed(
 
     first = ready(0)
     out = np.empty((len(pictures), *transform.shape(first.shape)), np.float32)
-    workers = cores.usable() if out[0].size >= _WORTH_A_THREAD else 1
+    workers = cpu_count.usable() if out[0].size >= _WORTH_A_THREAD else 1
     size = -(-len(pictures) // workers)
     parts = [range(i, min(i + size, len(pictures))) for i in range(0, len(pictures), size)]
     if len(parts) == 1:
@@ -106,7 +106,7 @@ _WORTH_A_THREAD = 10_000
 
 @cache
 def _pool() -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(cores.usable(), thread_name_prefix="decode")
+    return ThreadPoolExecutor(cpu_count.usable(), thread_name_prefix="decode")
 
 
 def _by(shape: Sequence[int]) -> str:

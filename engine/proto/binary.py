@@ -8,8 +8,9 @@ import numpy as np
 from google.protobuf.message import DecodeError, Message
 
 from engine.errors import PrototxtError, SnapshotError
+from engine.host import atomic_file
 from engine.proto import caffe_pb2 as pb
-from engine.proto import files, upgrade
+from engine.proto import upgrade
 
 M = TypeVar("M", bound=Message)
 
@@ -55,7 +56,7 @@ def write(path: str | Path, message: Message) -> None:
             f"{path}: the message has {size} bytes, and protobuf writes 2 GiB at most. Use snapshot_format: HDF5."
         )
     try:
-        files.replace(path, message.SerializeToString())
+        atomic_file.replace(path, message.SerializeToString())
     except OSError as error:
         raise SnapshotError(f"{path}: cannot be written: {error.strerror}.") from error
 

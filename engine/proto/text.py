@@ -14,8 +14,9 @@ from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import Message
 
 from engine.errors import PrototxtError
+from engine.host import atomic_file
 from engine.proto import caffe_pb2 as pb
-from engine.proto import diagnose, files, mixed, tokens, upgrade
+from engine.proto import diagnose, mixed, tokens, upgrade
 
 log = logging.getLogger(__name__)
 
@@ -60,7 +61,7 @@ def read_solver(path: str | Path) -> pb.SolverParameter:
 def write(path: str | Path, message: Message) -> None:
     """Write `message` to `path` in text format, whole or not at all. Raises PrototxtError."""
     try:
-        files.replace(path, format(message).encode())
+        atomic_file.replace(path, format(message).encode())
     except OSError as error:
         raise PrototxtError(f"{path}: cannot be written: {error.strerror}.") from error
 

@@ -16,9 +16,9 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from engine.errors import DataError
+from engine.host.atomic_file import replace
 from engine.net import Net
 from engine.proto import caffe_pb2 as pb
-from engine.proto.files import replace
 
 PERIOD = 2.0
 """Seconds between two writings of progress.json, and between two updates of the bar's text."""

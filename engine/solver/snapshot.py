@@ -19,10 +19,10 @@ import h5py
 import numpy as np
 
 from engine.errors import SnapshotError
+from engine.host.atomic_file import replace
 from engine.net import Net, Param
 from engine.proto import binary
 from engine.proto import caffe_pb2 as pb
-from engine.proto.files import replace
 
 PROTOBUF_LIMIT = 2**31 - 1
 """The most bytes that a protobuf message can hold."""

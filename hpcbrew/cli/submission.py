@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from engine import login_node
+from engine.host import login_node
 from hpcbrew import units
 from hpcbrew.cli import preview
 from hpcbrew.cli.options import complete_job, json_option

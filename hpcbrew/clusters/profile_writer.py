@@ -7,7 +7,7 @@ from typing import Any
 
 import yaml
 
-from engine.proto import files
+from engine.host import atomic_file
 from hpcbrew.clusters import profiles
 from hpcbrew.errors import ProfileError
 
@@ -73,5 +73,5 @@ def write(name: str, values: Mapping[str, Any], *, force: bool = False) -> Path:
     own = target(name, force=force)
     profiles.check(values, name, own)
     own.parent.mkdir(parents=True, exist_ok=True)
-    files.replace(own, yaml.safe_dump(dict(values), sort_keys=False).encode())
+    atomic_file.replace(own, yaml.safe_dump(dict(values), sort_keys=False).encode())
     return own

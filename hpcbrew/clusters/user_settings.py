@@ -3,7 +3,7 @@
 import difflib
 from pathlib import Path
 
-from engine.proto import files
+from engine.host import atomic_file
 from hpcbrew import paths
 from hpcbrew.errors import ProfileError
 
@@ -51,7 +51,7 @@ def write(values: dict[str, str]) -> None:
     import yaml  # noqa: PLC0415 - as above
 
     path().parent.mkdir(parents=True, exist_ok=True)
-    files.replace(path(), yaml.safe_dump(values, sort_keys=True).encode())
+    atomic_file.replace(path(), yaml.safe_dump(values, sort_keys=True).encode())
 
 
 def default_cluster() -> str:

@@ -4,7 +4,7 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-from engine import cores
+from engine.host import cpu_count
 
 
 @dataclass(frozen=True)
@@ -17,7 +17,7 @@ class Machine:
 
 def here() -> Machine:
     """This machine. GPUs are counted by their device files, and by nvidia-smi where there are none (as under WSL)."""
-    return Machine(cores.usable(), _device_files() or _nvidia_smi())
+    return Machine(cpu_count.usable(), _device_files() or _nvidia_smi())
 
 
 def _device_files() -> int:

@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path, PurePosixPath
 
-from engine.proto.files import replace
+from engine.host.atomic_file import replace
 from hpcbrew import full_disk, layout
 from hpcbrew.errors import RequestError, TransportError
 from hpcbrew.job import JobRecord

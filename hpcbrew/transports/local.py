@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
-from engine.proto.files import replace
+from engine.host.atomic_file import replace
 from hpcbrew import full_disk
 from hpcbrew.command_result import Answer
 from hpcbrew.errors import TransportError, Unanswered

@@ -5,13 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from engine.proto import files
+from engine.host import atomic_file
 
 
 def test_a_file_is_replaced_and_nothing_else_left(tmp_path):
     file = tmp_path / "a"
     file.write_bytes(b"old")
-    files.replace(file, b"new")
+    atomic_file.replace(file, b"new")
     assert file.read_bytes() == b"new"
     assert list(tmp_path.iterdir()) == [file]
 
@@ -25,7 +25,7 @@ def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(tmp_path, monke
 
     monkeypatch.setattr(os, "fsync", disk_is_full)
     with pytest.raises(OSError, match="No space"):
-        files.replace(file, b"new")
+        atomic_file.replace(file, b"new")
     assert file.read_bytes() == b"old"
     assert list(tmp_path.iterdir()) == [file]
 
@@ -50,7 +50,7 @@ def test_a_link_keeps_pointing_to_the_file(tmp_path):
     (tmp_path / "real").write_bytes(b"old")
     link = tmp_path / "link"
     link.symlink_to("real")
-    files.replace(link, b"new")
+    atomic_file.replace(link, b"new")
     assert link.is_symlink()
     assert (tmp_path / "real").read_bytes() == b"new"
 
@@ -58,18 +58,18 @@ def test_a_link_keeps_pointing_to_the_file(tmp_path):
 def test_a_new_file_has_the_mode_that_the_umask_gives(tmp_path):
     old = os.umask(0o027)
     try:
-        files.replace(tmp_path / "a", b"")
+        atomic_file.replace(tmp_path / "a", b"")
     finally:
         os.umask(old)
     assert (tmp_path / "a").stat().st_mode & 0o777 == 0o640
 
 
 def test_a_device_is_written_to():
-    files.replace("/dev/null", b"gone")
+    atomic_file.replace("/dev/null", b"gone")
     assert Path("/dev/null").is_char_device()
 
 
 def test_a_folder_is_refused(tmp_path):
     with pytest.raises(IsADirectoryError):
-        files.replace(tmp_path, b"")
+        atomic_file.replace(tmp_path, b"")
     assert list(tmp_path.iterdir()) == []

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from engine import login_node
 from engine.errors import DeviceError
+from engine.host import login_node
 
 
 @pytest.fixture(autouse=True)
