@@ -23,7 +23,7 @@ from engine.data.feed import Share
 from engine.data.source import Batch
 from engine.errors import DeviceError
 from engine.layers.base import Shape
-from engine.net import Net
+from engine.net.net import Net
 
 Array = jax.Array
 

@@ -60,7 +60,7 @@ def infer(path: Path, gpu: str) -> Callable[[int], None]:
     runtime.prepare(gpu)
     import jax  # noqa: PLC0415
 
-    from engine.net import Net  # noqa: PLC0415
+    from engine.net.net import Net  # noqa: PLC0415
     from engine.proto import caffe_pb2 as pb  # noqa: PLC0415
     from engine.proto import text  # noqa: PLC0415
 

@@ -23,9 +23,10 @@ from typing import Any, ClassVar, Literal, Self
 import jax
 import numpy as np
 
-from engine import fillers, layer_types
 from engine.errors import LayerError, NetError
-from engine.graph import Node
+from engine.graph import layer_names
+from engine.graph.graph import Node
+from engine.layers import fillers
 from engine.proto import caffe_pb2 as pb
 
 Shape = tuple[int, ...]
@@ -230,7 +231,7 @@ def create(node: Node) -> Layer:
     """The layer of a node. Raises LayerError for a type that is not there, with what is nearest."""
     kind = node.config.type
     if kind not in REGISTRY:
-        raise node.error(layer_types.unknown(kind))
+        raise node.error(layer_names.unknown(kind))
     made = REGISTRY[kind](node)
     made.check_counts()
     return made

@@ -4,8 +4,8 @@ from typing import Any
 
 import numpy as np
 
-from engine import fillers
 from engine.errors import NetError
+from engine.layers import fillers
 from engine.layers.base import Shape, Source, layer
 from engine.proto import caffe_pb2 as pb
 

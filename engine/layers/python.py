@@ -17,7 +17,7 @@ from jax.custom_derivatives import SymbolicZero
 from engine import log
 from engine.blob import Blob, BlobVec
 from engine.errors import LayerError
-from engine.graph import Node
+from engine.graph.graph import Node
 from engine.layers.base import Array, Layer, ParamDecl, Shape, Source, layer
 from engine.proto import caffe_pb2 as pb
 

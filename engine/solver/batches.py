@@ -7,7 +7,7 @@ from typing import Any, Self
 import numpy as np
 
 from engine.data.feed import Feed
-from engine.net import Net
+from engine.net.net import Net
 from engine.parallel import Team
 
 

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 
 from engine import log
 from engine.layers.base import Source
-from engine.net import Net
+from engine.net.net import Net
 from engine.solver.step import backward
 
 Array = jax.Array

@@ -7,9 +7,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from engine.graph import Value
+from engine.graph.graph import Value
 from engine.layers.base import Source
-from engine.net import Net
+from engine.net.net import Net
 
 Array = jax.Array
 Bottom = tuple[int, int]

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from engine.errors import SolverError
-from engine.net import Net
+from engine.net.net import Net
 
 
 @dataclass(frozen=True)

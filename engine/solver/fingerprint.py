@@ -5,7 +5,7 @@ from typing import Any
 
 from engine.errors import SnapshotError
 from engine.layers.base import Layer, Source
-from engine.net import Net
+from engine.net.net import Net
 from engine.proto import caffe_pb2 as pb
 
 

@@ -6,8 +6,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from engine.graph import Value
-from engine.net import Net
+from engine.graph.graph import Value
+from engine.net.net import Net
 
 Array = jax.Array
 

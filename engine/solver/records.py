@@ -17,7 +17,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from engine.errors import DataError
 from engine.host.atomic_file import replace
-from engine.net import Net
+from engine.net.net import Net
 from engine.proto import caffe_pb2 as pb
 
 PERIOD = 2.0

@@ -6,8 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from engine import graph, log
-from engine.net import Net
+from engine import log
+from engine.graph import graph
+from engine.net.net import Net
 from engine.proto import caffe_pb2 as pb
 from engine.proto import text
 from engine.solver import debug

@@ -7,7 +7,7 @@ from typing import Any, Self
 import numpy as np
 
 from engine.data.hdf5_output import HDF5Sink
-from engine.net import Net
+from engine.net.net import Net
 
 
 class Sinks:

@@ -20,7 +20,7 @@ import numpy as np
 
 from engine.errors import SnapshotError
 from engine.host.atomic_file import replace
-from engine.net import Net, Param
+from engine.net.net import Net, Param
 from engine.proto import binary
 from engine.proto import caffe_pb2 as pb
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from engine import log
 from engine.errors import SolverError
-from engine.graph import Value
+from engine.graph.graph import Value
 from engine.layers.python import surfaced
 from engine.parallel import Team
 from engine.proto import caffe_pb2 as pb

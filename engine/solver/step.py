@@ -7,8 +7,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from engine.graph import Value
-from engine.net import Forward, Net
+from engine.graph.graph import Value
+from engine.net.net import Forward, Net
 from engine.parallel import EACH, SAME, Team
 from engine.solver import debug, gradients, nan
 from engine.solver.gradients import Rates, Settings

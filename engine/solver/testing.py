@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from engine.errors import SolverError
-from engine.net import Net
+from engine.net.net import Net
 from engine.solver.batches import Batches
 from engine.solver.sinks import Sinks
 

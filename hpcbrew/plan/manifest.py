@@ -7,7 +7,7 @@ from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from engine import graph, layer_types
+from engine.graph import graph, layer_names
 from engine.proto import caffe_pb2 as pb
 from engine.proto import paths, text
 from engine.solver import settings
@@ -199,7 +199,7 @@ class _Collector:
             merged.CopyFrom(net.state)
             merged.MergeFrom(state)
             # What cannot be built is refused now, not on the cluster.
-            layer_types.check(graph.build(net, merged, shown))
+            layer_names.check(graph.build(net, merged, shown))
             used |= {layer.SerializeToString() for layer in graph.filter_net(net, merged, shown).layer}
         seen: dict[str, int] = {}
         for index, layer in enumerate(net.layer):

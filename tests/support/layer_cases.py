@@ -20,7 +20,7 @@ import numpy as np
 import pytest
 
 from engine.errors import LayerError
-from engine.net import Net
+from engine.net.net import Net
 from engine.proto import caffe_pb2 as pb
 from engine.proto import text
 

@@ -11,12 +11,12 @@ from typing import Any, Self
 import jax
 import numpy as np
 
-import engine.net
+import engine.net.net
 from engine.blob import Blob, BlobVec
 from engine.data.feed import Feed
 from engine.data.hdf5_output import HDF5Sink
 from engine.errors import NetError
-from engine.graph import Value
+from engine.graph.graph import Value
 from engine.layers import python
 from engine.layers.base import Array, Layer, Source
 from engine.layers.data import HDF5Output, MemoryData
@@ -62,7 +62,7 @@ class Net:
         if not isinstance(phase, int):
             phase, level, weights = level, 0, str(phase)
         param = text.read_net(network_file)
-        net = engine.net.Net.from_param(param, phase, level, list(stages or ()), network_file)
+        net = engine.net.net.Net.from_param(param, phase, level, list(stages or ()), network_file)
         params = [Blob(*p.shape) for p in net.params]
         for blob, value in zip(params, net.init(mode.next_seed()), strict=True):
             blob.data[...] = value
@@ -71,13 +71,13 @@ class Net:
             self.copy_from(weights)
 
     @classmethod
-    def _around(cls, net: engine.net.Net, params: list[Blob]) -> Self:
+    def _around(cls, net: engine.net.net.Net, params: list[Blob]) -> Self:
         """A view of `net` on parameters that someone else owns too."""
         made = cls.__new__(cls)
         made._open(net, params)
         return made
 
-    def _open(self, net: engine.net.Net, params: list[Blob]) -> None:
+    def _open(self, net: engine.net.net.Net, params: list[Blob]) -> None:
         self._net = self._built = net
         self._owned = params
         self._sources: dict[int, Any] = {}
@@ -368,7 +368,7 @@ def _bound(layer: Layer, blobs: BlobVec) -> BoundLayer | python.UserLayer:
     return layer.user if isinstance(layer, python.Python) else BoundLayer(layer, blobs)
 
 
-def _compile(run: Callable[..., Any], net: engine.net.Net, start: int, end: int) -> Callable[..., Any]:
+def _compile(run: Callable[..., Any], net: engine.net.net.Net, start: int, end: int) -> Callable[..., Any]:
     def exact(*arrays: Any) -> Any:
         with jax.default_matmul_precision("highest"):  # float32 as Caffe has it: GPUs would round to TF32
             return run(net, start, end, *arrays)

@@ -11,9 +11,9 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from engine.graph import Value
+from engine.graph.graph import Value
 from engine.layers.base import Array, Source
-from engine.net import Net
+from engine.net.net import Net
 
 Params = Mapping[int, Array]
 """Parameters by their number in `net.params`."""

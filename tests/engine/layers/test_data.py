@@ -8,7 +8,7 @@ import pytest
 
 from engine.data.feed import Feed
 from engine.errors import LayerError
-from engine.net import Net
+from engine.net.net import Net
 from engine.proto import caffe_pb2 as pb
 from engine.proto import text
 

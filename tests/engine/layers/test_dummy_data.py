@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from support.layer_cases import check_refused
 
-from engine.net import Net
+from engine.net.net import Net
 from engine.proto import caffe_pb2 as pb
 from engine.proto import text
 

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from support.layer_cases import Case, check_export, check_formula, check_gradient, check_refused, net_of
 
-from engine.net import Net
+from engine.net.net import Net
 from engine.proto import caffe_pb2 as pb
 from engine.proto import text
 

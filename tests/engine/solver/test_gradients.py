@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from engine.net import Net
+from engine.net.net import Net
 from engine.proto import caffe_pb2 as pb
 from engine.proto import text
 from engine.solver import gradients, updates

@@ -2,8 +2,8 @@
 
 import pytest
 
-from engine import graph
 from engine.errors import LayerError, NetError
+from engine.graph import graph
 from engine.proto import caffe_pb2 as pb
 from engine.proto import text
 

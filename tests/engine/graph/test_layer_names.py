@@ -3,8 +3,8 @@ import sys
 
 import pytest
 
-from engine import graph, layer_types
 from engine.errors import LayerError
+from engine.graph import graph, layer_names
 from engine.layers.base import REGISTRY
 from engine.proto import caffe_pb2 as pb
 
@@ -12,7 +12,7 @@ from engine.proto import caffe_pb2 as pb
 def test_the_source_names_every_registered_type():
     import engine.layers  # noqa: F401  fills the registry
 
-    assert layer_types.known() == set(REGISTRY)
+    assert layer_names.known() == set(REGISTRY)
 
 
 @pytest.mark.parametrize(
@@ -26,7 +26,7 @@ def test_the_source_names_every_registered_type():
 def test_an_unknown_type_is_named_with_what_is_near(kind, said):
     net = pb.NetParameter(layer=[pb.LayerParameter(name="a", type=kind)])
     with pytest.raises(LayerError, match=f'layer "a".*{kind}.*{said}'):
-        layer_types.check(graph.build(net, pb.NetState()))
+        layer_names.check(graph.build(net, pb.NetState()))
 
 
 def test_no_jax_is_needed():

@@ -2,10 +2,10 @@
 
 from typing import TYPE_CHECKING
 
-from engine.graph import Value
+from engine.graph.graph import Value
 
 if TYPE_CHECKING:
-    from engine.net import Net
+    from engine.net.net import Net
 
 
 class Backward:

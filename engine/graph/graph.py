@@ -1,6 +1,6 @@
 """NetParameter + phase, level and stages → Graph: which layers there are, how they join, which parameters they share.
 
-Imports no JAX: the submitter reads nets through this module too. Shapes and numbers come later, in `engine.net`.
+Imports no JAX: the submitter reads nets through this module too. Shapes and numbers come later, in `engine.net.net`.
 """
 
 from collections import Counter, defaultdict

@@ -10,11 +10,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from engine import fillers, graph
-from engine.backward import Backward
 from engine.errors import SnapshotError
-from engine.graph import Graph, Node, Value
+from engine.graph import graph
+from engine.graph.graph import Graph, Node, Value
+from engine.layers import fillers
 from engine.layers.base import Array, Context, LabelBounds, Layer, ParamDecl, Shape, Source, count, create
+from engine.net.needs_backward import Backward
 from engine.proto import binary
 from engine.proto import caffe_pb2 as pb
 

@@ -5,8 +5,8 @@ import math
 import numpy as np
 import pytest
 
-from engine import fillers
 from engine.errors import NetError
+from engine.layers import fillers
 from engine.proto import caffe_pb2 as pb
 from engine.proto import text
 

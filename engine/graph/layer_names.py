@@ -5,7 +5,7 @@ from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
 
-from engine.graph import Graph
+from engine.graph.graph import Graph
 from engine.proto import forks
 
 _REGISTERED = re.compile(r'^@layer\("(\w+)"\)', re.MULTILINE)
@@ -14,7 +14,7 @@ _REGISTERED = re.compile(r'^@layer\("(\w+)"\)', re.MULTILINE)
 @cache
 def known() -> frozenset[str]:
     """The types that `engine.layers` registers."""
-    folder = Path(__file__).parent / "layers"
+    folder = Path(__file__).parents[1] / "layers"
     return frozenset(name for file in folder.glob("*.py") for name in _REGISTERED.findall(file.read_text("utf-8")))
 
 

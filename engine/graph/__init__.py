@@ -1,0 +1,1 @@
+"""Which layers a net has and how they join. Imports no JAX: the submitter reads nets through it too."""

@@ -1,0 +1,1 @@
+"""The net: a graph with shapes and parameters, and one pure forward pass."""
