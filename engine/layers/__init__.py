@@ -1,13 +1,12 @@
 """The layers, one class a type, grouped by family. Importing this package fills the registry."""
 
-from engine.layers import (  # noqa: F401
+from engine.layers import (
     accuracy,
     activation,
     affine,
     classification_loss,
     convolution,
     crop,
-    data,
     dummy_data,
     eltwise,
     im2col,
@@ -22,6 +21,7 @@ from engine.layers import (  # noqa: F401
     reduction,
     regression_loss,
     shape,
+    sources,
     spp,
     structure,
 )

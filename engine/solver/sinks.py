@@ -6,7 +6,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from engine.data.hdf5_output import HDF5Sink
+from engine.data.hdf5_sink import HDF5Sink
 from engine.net.net import Net
 
 

@@ -14,12 +14,12 @@ import numpy as np
 import engine.net.net
 from engine.blob import Blob, BlobVec
 from engine.data.feed import Feed
-from engine.data.hdf5_output import HDF5Sink
+from engine.data.hdf5_sink import HDF5Sink
 from engine.errors import NetError
 from engine.graph.graph import Value
 from engine.layers import python
 from engine.layers.base import Array, Layer, Source
-from engine.layers.data import HDF5Output, MemoryData
+from engine.layers.sources import HDF5Output, MemoryData
 from engine.proto import binary, text
 from engine.solver import snapshot
 

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from engine.data.databases import LMDB
+from engine.data.datum_source import DatumSource
 from engine.data.feed import Feed
-from engine.data.records import DatumSource
 from engine.data.transform import Transform
 from engine.errors import DataError
 from engine.layers.base import LabelBounds

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 
 from engine.data.datum import Colour
-from engine.data.images import read_lines, read_picture
+from engine.data.image_source import read_lines, read_picture
 from engine.data.source import Batch, State, draws
 from engine.data.transform import Transform
 from engine.errors import DataError

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from engine.data.memory import MemorySource
+from engine.data.memory_source import MemorySource
 from engine.errors import DataError
 
 DATA = np.arange(6 * 4, dtype=np.float64).reshape(6, 1, 2, 2)

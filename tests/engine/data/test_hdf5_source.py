@@ -4,7 +4,7 @@ import h5py
 import numpy as np
 import pytest
 
-from engine.data.hdf5 import HDF5Source
+from engine.data.hdf5_source import HDF5Source
 from engine.errors import DataError
 
 

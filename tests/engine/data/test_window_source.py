@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 from engine.data.transform import Transform
-from engine.data.windows import WindowSource, read_windows
+from engine.data.window_source import WindowSource, read_windows
 from engine.errors import DataError
 from engine.proto import caffe_pb2 as pb
 

@@ -2,7 +2,7 @@ import h5py
 import numpy as np
 import pytest
 
-from engine.data.hdf5_output import HDF5Sink
+from engine.data.hdf5_sink import HDF5Sink
 from engine.errors import DataError
 
 DATA = np.arange(2 * 3 * 4 * 5, dtype=np.float32).reshape(2, 3, 4, 5)

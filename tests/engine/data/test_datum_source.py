@@ -6,7 +6,7 @@ import pytest
 
 from engine.data.databases import LMDB
 from engine.data.datum import raw
-from engine.data.records import DatumSource
+from engine.data.datum_source import DatumSource
 from engine.data.transform import Transform
 from engine.errors import DataError
 from engine.proto import caffe_pb2 as pb

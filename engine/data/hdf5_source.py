@@ -6,7 +6,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from engine.data.images import read_lines
+from engine.data.image_source import read_lines
 from engine.data.source import Batch, State, shuffled
 from engine.errors import DataError
 from engine.proto import paths

@@ -4,15 +4,15 @@ from pathlib import Path
 
 from engine.data.databases import LMDB
 from engine.data.datum import Colour
-from engine.data.hdf5 import HDF5Source
-from engine.data.hdf5_output import HDF5Sink
-from engine.data.images import ImageSource
+from engine.data.datum_source import DatumSource
+from engine.data.hdf5_sink import HDF5Sink
+from engine.data.hdf5_source import HDF5Source
+from engine.data.image_source import ImageSource
 from engine.data.leveldb import LevelDB
-from engine.data.memory import MemorySource
-from engine.data.records import DatumSource
+from engine.data.memory_source import MemorySource
 from engine.data.source import Source as Batches
 from engine.data.transform import Transform
-from engine.data.windows import WindowSource
+from engine.data.window_source import WindowSource
 from engine.errors import DataError, PrototxtError
 from engine.layers.base import Layer, Shape, Source, layer
 from engine.proto import caffe_pb2 as pb

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from engine.data.datum import Colour
-from engine.data.images import ImageSource, read_list, read_picture
+from engine.data.image_source import ImageSource, read_list, read_picture
 from engine.data.transform import Transform
 from engine.errors import DataError
 from engine.proto import caffe_pb2 as pb
