@@ -34,9 +34,9 @@ EPILOG = """examples:
 
 def train(path: Path, gpu: str) -> Callable[[int], None]:
     """n iterations of the solver, reading of data included; no tests, no snapshots, no display."""
-    from engine.cli import runtime  # noqa: PLC0415  JAX only where something is timed
+    from engine.devices import jax_setup  # noqa: PLC0415  JAX only where something is timed
 
-    runtime.prepare(gpu)
+    jax_setup.prepare(gpu)
     from engine.proto import text  # noqa: PLC0415
     from engine.solver.solver import Solver  # noqa: PLC0415
 
@@ -55,9 +55,9 @@ def train(path: Path, gpu: str) -> Callable[[int], None]:
 
 def infer(path: Path, gpu: str) -> Callable[[int], None]:
     """n forward passes in the TEST phase, one after the other."""
-    from engine.cli import runtime  # noqa: PLC0415
+    from engine.devices import jax_setup  # noqa: PLC0415
 
-    runtime.prepare(gpu)
+    jax_setup.prepare(gpu)
     import jax  # noqa: PLC0415
 
     from engine.net.net import Net  # noqa: PLC0415

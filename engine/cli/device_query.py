@@ -16,11 +16,11 @@ Examples:
 def device_query(gpu: str) -> None:
     """Shows the devices that nets can run on."""
     from engine import log  # noqa: PLC0415
-    from engine.cli import runtime  # noqa: PLC0415
+    from engine.devices import jax_setup  # noqa: PLC0415
 
     if gpu:
         log.info("caffe.cpp:138", f"Querying GPUs {gpu}")
-        runtime.prepare(gpu)
+        jax_setup.prepare(gpu)
     import jax  # noqa: PLC0415
 
     for device in jax.devices():

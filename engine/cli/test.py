@@ -21,10 +21,10 @@ Example:
 def test(model: str, weights: str, iterations: int, gpu: str, level: int, stage: str, precision: str) -> None:
     """Scores a trained model on the data of its net, in phase TEST."""
     from engine import log  # noqa: PLC0415  what follows imports protobuf and JAX: --help does without
-    from engine.cli import runtime  # noqa: PLC0415
+    from engine.devices import jax_setup  # noqa: PLC0415
     from engine.proto import caffe_pb2 as pb  # noqa: PLC0415
 
-    runtime.prepare(gpu, precision)
+    jax_setup.prepare(gpu, precision)
     from engine.solver import snapshot  # noqa: PLC0415
     from engine.solver.batches import Batches  # noqa: PLC0415
     from engine.solver.report import Report  # noqa: PLC0415
@@ -33,7 +33,7 @@ def test(model: str, weights: str, iterations: int, gpu: str, level: int, stage:
 
     report = Report()
     state = pb.NetState(phase=pb.TEST, level=level, stage=[name for name in stage.split(",") if name])
-    net = report.built(read_net(model, state), runtime.LOW[precision])
+    net = report.built(read_net(model, state), jax_setup.LOW[precision])
     tested = TestNet(net, Batches(net, seed=0), seed=0)
     for name in weights.split(","):
         tested.params = snapshot.load_model(name.strip(), net, tested.params)

@@ -27,17 +27,17 @@ def time(
 
     A compiled net fuses its layers: their times alone add up to more than the net takes.
     """
-    from engine.cli import runtime  # noqa: PLC0415
+    from engine.devices import jax_setup  # noqa: PLC0415
     from engine.proto import caffe_pb2 as pb  # noqa: PLC0415
 
-    runtime.prepare(gpu, precision)
+    jax_setup.prepare(gpu, precision)
     from engine.solver import benchmark, snapshot  # noqa: PLC0415
     from engine.solver.batches import Batches  # noqa: PLC0415
     from engine.solver.report import Report  # noqa: PLC0415
     from engine.solver.settings import read_net  # noqa: PLC0415
 
     state = pb.NetState(phase=phase, level=level, stage=[name for name in stage.split(",") if name])
-    net = Report().built(read_net(model, state), runtime.LOW[precision])
+    net = Report().built(read_net(model, state), jax_setup.LOW[precision])
     params = net.init(seed=0)
     for name in weights.split(",") if weights else ():
         params = snapshot.load_model(name.strip(), net, params)

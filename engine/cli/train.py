@@ -96,7 +96,7 @@ def train(
     if snapshot and snapshot != "auto" and weights:
         raise SolverError("-snapshot and -weights: give a snapshot to resume from, or weights to finetune, not both.")
     from engine import log  # noqa: PLC0415  what follows imports protobuf and JAX: --help does without
-    from engine.cli import runtime  # noqa: PLC0415
+    from engine.devices import jax_setup  # noqa: PLC0415
     from engine.proto import caffe_pb2 as pb  # noqa: PLC0415
     from engine.solver import settings  # noqa: PLC0415
 
@@ -109,12 +109,12 @@ def train(
     param.train_state.stage.extend(name for name in stage.split(",") if name)
     if phase:
         param.train_state.phase = pb.Phase.Value(phase)  # type: ignore[assignment]
-    runtime.join()
-    runtime.prepare(runtime.gpu_of(gpu, param), precision)
+    jax_setup.join()
+    jax_setup.prepare(jax_setup.gpu_of(gpu, param), precision)
 
     import jax  # noqa: PLC0415
 
-    from engine import parallel  # noqa: PLC0415
+    from engine.devices import data_parallel  # noqa: PLC0415
     from engine.solver import requests as asked  # noqa: PLC0415
     from engine.solver import snapshot as files  # noqa: PLC0415
     from engine.solver.extras import Extras, read_class_weights  # noqa: PLC0415
@@ -122,7 +122,7 @@ def train(
     from engine.solver.report import Report  # noqa: PLC0415
     from engine.solver.solver import Outcome, Solver  # noqa: PLC0415
 
-    team = parallel.Team(jax.devices())
+    team = data_parallel.Team(jax.devices())
     state = str(files.latest(param.snapshot_prefix) or "") if snapshot == "auto" else snapshot
     folder = (progress_dir or os.environ.get("HPCBREW_RUN_DIR")) if team.root else None
     requests = asked.Requests(gone_by)
@@ -132,7 +132,7 @@ def train(
         signal.SIGTERM: asked.Request.YIELD,
     }
     weights_of_classes = read_class_weights(class_weights)
-    extras = Extras(keep, watch, early_stop, warmup, nan, weights_of_classes, runtime.LOW[precision])
+    extras = Extras(keep, watch, early_stop, warmup, nan, weights_of_classes, jax_setup.LOW[precision])
     report = Report(records := Records(Path(folder) if folder else None, bar=progress))
     with asked.signals(requests, effects), records, Solver(param, solver, requests, report, extras, team) as trained:
         if state:

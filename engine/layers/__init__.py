@@ -1,6 +1,6 @@
 """The layers, one class a type, grouped by family. Importing this package fills the registry."""
 
-from engine.layers import (
+from engine.layers import (  # noqa: F401
     accuracy,
     activation,
     affine,

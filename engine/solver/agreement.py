@@ -4,7 +4,7 @@ from collections import deque
 
 import numpy as np
 
-from engine.parallel import Team
+from engine.devices.data_parallel import Team
 from engine.solver.requests import Request, Requests
 
 NUMBERED = (None, Request.SNAPSHOT, Request.STOP, Request.YIELD)

@@ -7,8 +7,8 @@ from typing import Any, Self
 import numpy as np
 
 from engine.data.feed import Feed
+from engine.devices.data_parallel import Team
 from engine.net.net import Net
-from engine.parallel import Team
 
 
 class Batches:

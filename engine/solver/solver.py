@@ -13,10 +13,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from engine import log
+from engine.devices.data_parallel import Team
 from engine.errors import SolverError
 from engine.graph.graph import Value
 from engine.layers.python import surfaced
-from engine.parallel import Team
 from engine.proto import caffe_pb2 as pb
 from engine.solver import checkpoint, nan, schedules, settings, snapshot, step, updates
 from engine.solver.agreement import NUMBERED, agreed

@@ -7,9 +7,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from engine.devices.data_parallel import EACH, SAME, Team
 from engine.graph.graph import Value
 from engine.net.net import Forward, Net
-from engine.parallel import EACH, SAME, Team
 from engine.solver import debug, gradients, nan
 from engine.solver.gradients import Rates, Settings
 from engine.solver.updates import Slots, Update

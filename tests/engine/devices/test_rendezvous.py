@@ -3,7 +3,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from engine import rollcall
+from engine.devices import rendezvous
 from engine.errors import DeviceError
 
 
@@ -16,13 +16,13 @@ def coordinator() -> str:
 
 def test_all_go_on_when_all_are_there(coordinator: str) -> None:
     with ThreadPoolExecutor() as nodes:
-        met = [nodes.submit(rollcall.meet, coordinator, 3, rank, 60) for rank in (2, 0, 1)]
+        met = [nodes.submit(rendezvous.meet, coordinator, 3, rank, 60) for rank in (2, 0, 1)]
     assert [one.result() for one in met] == [None] * 3
 
 
 def test_who_does_not_come_is_named_by_all_that_came(coordinator: str) -> None:
     with ThreadPoolExecutor() as nodes:
-        first, second = (nodes.submit(rollcall.meet, coordinator, 4, rank, 2) for rank in (0, 1))
+        first, second = (nodes.submit(rendezvous.meet, coordinator, 4, rank, 2) for rank in (0, 1))
     with pytest.raises(DeviceError, match=r"nodes 2, 3 of 4 did not come to train with: their logs, rank-K\.log"):
         first.result()
     with pytest.raises(DeviceError, match=r"the first of 4 nodes.* ended before|node 1 of 4 .*or not all came there"):
@@ -31,14 +31,14 @@ def test_who_does_not_come_is_named_by_all_that_came(coordinator: str) -> None:
 
 def test_without_the_first_the_others_give_up(coordinator: str) -> None:
     with pytest.raises(DeviceError, match=rf"node 1 of 2 has not found the first one at {coordinator}"):
-        rollcall.meet(coordinator, 2, 1, 1)
+        rendezvous.meet(coordinator, 2, 1, 1)
 
 
 def test_what_else_comes_to_the_port_counts_for_nothing(coordinator: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rollcall, "WORD", 0.1)
+    monkeypatch.setattr(rendezvous, "WORD", 0.1)
     host, _, port = coordinator.rpartition(":")
     with ThreadPoolExecutor() as nodes:
-        first = nodes.submit(rollcall.meet, coordinator, 2, 0, 60)
+        first = nodes.submit(rendezvous.meet, coordinator, 2, 0, 60)
         for said in (b"GET / HTTP/1.1\r\n", b""):
             while True:
                 try:
@@ -48,5 +48,5 @@ def test_what_else_comes_to_the_port_counts_for_nothing(coordinator: str, monkey
                     continue
             with stranger:
                 stranger.sendall(said)
-        second = nodes.submit(rollcall.meet, coordinator, 2, 1, 60)
+        second = nodes.submit(rendezvous.meet, coordinator, 2, 1, 60)
     assert (first.result(), second.result()) == (None, None)

@@ -21,9 +21,9 @@ LOW = {"float32": "float32", "tf32": "float32", "bfloat16": "bfloat16"}
 def join() -> None:
     """Joins the other nodes of a job, where there are any. Before all else. Raises DeviceError."""
     _keep_freed_memory()
-    from engine import parallel  # noqa: PLC0415  after mallopt
+    from engine.devices import data_parallel  # noqa: PLC0415  after mallopt
 
-    parallel.join()
+    data_parallel.join()
 
 
 def prepare(gpu: str, precision: str = "float32") -> None:

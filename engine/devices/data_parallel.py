@@ -18,9 +18,9 @@ import numpy as np
 from jax.sharding import NamedSharding
 from jax.sharding import PartitionSpec as Spec
 
-from engine import rollcall
 from engine.data.feed import Share
 from engine.data.source import Batch
+from engine.devices import rendezvous
 from engine.errors import DeviceError
 from engine.layers.base import Shape
 from engine.net.net import Net
@@ -50,7 +50,7 @@ def join() -> None:
     nodes, rank = (_number(name) for name in ("HPCBREW_NODES", "HPCBREW_RANK"))
     if not rank < nodes:
         raise DeviceError(f"HPCBREW_RANK is {rank} and HPCBREW_NODES {nodes}: ranks count from 0.")
-    rollcall.meet(coordinator, nodes, rank)
+    rendezvous.meet(coordinator, nodes, rank)
     try:
         with _without_proxies():
             jax.distributed.initialize(
