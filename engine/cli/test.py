@@ -25,18 +25,18 @@ def test(model: str, weights: str, iterations: int, gpu: str, level: int, stage:
     from engine.proto import caffe_pb2 as pb  # noqa: PLC0415
 
     jax_setup.prepare(gpu, precision)
-    from engine.solver import snapshot  # noqa: PLC0415
-    from engine.solver.batches import Batches  # noqa: PLC0415
-    from engine.solver.report import Report  # noqa: PLC0415
+    from engine.solver.evaluation import TestNet  # noqa: PLC0415
+    from engine.solver.inputs import Batches  # noqa: PLC0415
+    from engine.solver.report.caffe_log import Report  # noqa: PLC0415
     from engine.solver.settings import read_net  # noqa: PLC0415
-    from engine.solver.testing import TestNet  # noqa: PLC0415
+    from engine.solver.snapshot import formats  # noqa: PLC0415
 
     report = Report()
     state = pb.NetState(phase=pb.TEST, level=level, stage=[name for name in stage.split(",") if name])
     net = report.built(read_net(model, state), jax_setup.LOW[precision])
     tested = TestNet(net, Batches(net, seed=0), seed=0)
     for name in weights.split(","):
-        tested.params = snapshot.load_model(name.strip(), net, tested.params)
+        tested.params = formats.load_model(name.strip(), net, tested.params)
     log.info("caffe.cpp:281", f"Running for {iterations} iterations.")
     with tested.batches:
         if scores := tested.scores(report.batches(tested.passes([], iterations))):

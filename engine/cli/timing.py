@@ -31,15 +31,16 @@ def time(
     from engine.proto import caffe_pb2 as pb  # noqa: PLC0415
 
     jax_setup.prepare(gpu, precision)
-    from engine.solver import benchmark, snapshot  # noqa: PLC0415
-    from engine.solver.batches import Batches  # noqa: PLC0415
-    from engine.solver.report import Report  # noqa: PLC0415
+    from engine.solver import benchmark  # noqa: PLC0415
+    from engine.solver.inputs import Batches  # noqa: PLC0415
+    from engine.solver.report.caffe_log import Report  # noqa: PLC0415
     from engine.solver.settings import read_net  # noqa: PLC0415
+    from engine.solver.snapshot import formats  # noqa: PLC0415
 
     state = pb.NetState(phase=phase, level=level, stage=[name for name in stage.split(",") if name])
     net = Report().built(read_net(model, state), jax_setup.LOW[precision])
     params = net.init(seed=0)
     for name in weights.split(",") if weights else ():
-        params = snapshot.load_model(name.strip(), net, params)
+        params = formats.load_model(name.strip(), net, params)
     with Batches(net, seed=0) as batches:
         benchmark.run(net, params, batches.next(), iterations)

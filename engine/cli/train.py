@@ -115,11 +115,11 @@ def train(
     import jax  # noqa: PLC0415
 
     from engine.devices import data_parallel  # noqa: PLC0415
-    from engine.solver import requests as asked  # noqa: PLC0415
-    from engine.solver import snapshot as files  # noqa: PLC0415
-    from engine.solver.extras import Extras, read_class_weights  # noqa: PLC0415
-    from engine.solver.records import Records  # noqa: PLC0415
-    from engine.solver.report import Report  # noqa: PLC0415
+    from engine.solver.control import requests as asked  # noqa: PLC0415
+    from engine.solver.options import Extras, read_class_weights  # noqa: PLC0415
+    from engine.solver.report.caffe_log import Report  # noqa: PLC0415
+    from engine.solver.report.progress_files import Records  # noqa: PLC0415
+    from engine.solver.snapshot import formats as files  # noqa: PLC0415
     from engine.solver.solver import Outcome, Solver  # noqa: PLC0415
 
     team = data_parallel.Team(jax.devices())

@@ -18,19 +18,21 @@ from engine.errors import SolverError
 from engine.graph.graph import Value
 from engine.layers.python import surfaced
 from engine.proto import caffe_pb2 as pb
-from engine.solver import checkpoint, nan, schedules, settings, snapshot, step, updates
-from engine.solver.agreement import NUMBERED, agreed
-from engine.solver.batches import Batches
-from engine.solver.extras import Extras, Watch
+from engine.solver import schedules, settings, step, updates
+from engine.solver.control.consensus import NUMBERED, agreed
+from engine.solver.control.requests import Request, Requests
+from engine.solver.evaluation import Pass, Scores, TestNet
 from engine.solver.gradients import Rates, Settings
-from engine.solver.report import Report
-from engine.solver.requests import Request, Requests
+from engine.solver.inputs import Batches
+from engine.solver.options import Extras, Watch
+from engine.solver.report import nan
+from engine.solver.report.caffe_log import Report
 from engine.solver.settings import NetSpec
-from engine.solver.shelf import Shelf
 from engine.solver.sinks import Sinks
-from engine.solver.snapshot import Files
+from engine.solver.snapshot import checkpoint, formats
+from engine.solver.snapshot.formats import Files
+from engine.solver.snapshot.retention import Shelf
 from engine.solver.step import Trained
-from engine.solver.testing import Pass, Scores, TestNet
 
 Array = jax.Array
 
@@ -90,10 +92,10 @@ class Solver:
         self.shelf = Shelf(
             param.snapshot_prefix, hdf5=param.snapshot_format == pb.SolverParameter.HDF5, keep=self.extras.keep
         )
-        snapshot.check_size(self.net.params, hdf5=self.shelf.hdf5, diffs=param.snapshot_diff)
+        formats.check_size(self.net.params, hdf5=self.shelf.hdf5, diffs=param.snapshot_diff)
         if self.team.root and (param.snapshot or param.snapshot_after_train):
             with settings.named(path):
-                snapshot.check_writable(param.snapshot_prefix)
+                formats.check_writable(param.snapshot_prefix)
         self.batches = Batches(self.net, self.seed, self.team)
         self._sinks = Sinks(self.net)
         self.params: list[Array] = self.team.params(self.net, self.net.init(self.seed))
@@ -305,9 +307,9 @@ class Solver:
     def load_weights(self, path: str | Path) -> None:
         """Takes the parameters of the layers that a model has by the same names, to finetune. Raises SnapshotError."""
         log.info("caffe.cpp:150", f"Finetuning from {path}")
-        self.params = self.team.params(self.net, snapshot.load_model(path, self.net, self.params))
+        self.params = self.team.params(self.net, formats.load_model(path, self.net, self.params))
         for test in self.test_nets:
-            test.params = snapshot.load_model(path, test.net, test.params)
+            test.params = formats.load_model(path, test.net, test.params)
 
     def snapshot(self) -> Files:
         """Writes model, solver state and resume file; returns their paths. Raises SnapshotError."""

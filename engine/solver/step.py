@@ -10,8 +10,9 @@ import numpy as np
 from engine.devices.data_parallel import EACH, SAME, Team
 from engine.graph.graph import Value
 from engine.net.net import Forward, Net
-from engine.solver import debug, gradients, nan
+from engine.solver import gradients
 from engine.solver.gradients import Rates, Settings
+from engine.solver.report import magnitudes, nan
 from engine.solver.updates import Slots, Update
 
 Array = jax.Array
@@ -36,7 +37,7 @@ class Trained(NamedTuple):
     norm: Array
     finite: Array | None
     values: dict[Value, Array] | None
-    debug: debug.Debug | None
+    debug: magnitudes.Debug | None
 
 
 class Passed(NamedTuple):
@@ -49,7 +50,7 @@ class Passed(NamedTuple):
     sinks: dict[str, list[Array]]
     finite: Array | None
     values: dict[Value, Array] | None
-    debug: tuple[debug.Blobs, debug.Parameters] | None
+    debug: tuple[magnitudes.Blobs, magnitudes.Parameters] | None
 
 
 Iterate = Callable[[list[Array], list[Slots], Rates, Callable[[], Inputs], Array, int], Trained]
@@ -92,7 +93,7 @@ def compiled(
     def updated(params: list[Array], history: list[Slots], grads: list[Array], rates: Rates) -> Updated:
         grads = [team.mean(g) if p.learned else g for p, g in zip(net.params, grads, strict=True)]
         new = gradients.apply(update, settings, net.params, params, grads, history, rates)
-        told = debug.parameters(net, params, new.steps or []) if debug_info else None
+        told = magnitudes.parameters(net, params, new.steps or []) if debug_info else None
         return (new if keep_steps else new._replace(steps=None)), told
 
     if settings.iter_size == 1 and not net.dynamic:
@@ -101,7 +102,7 @@ def compiled(
 
 
 OnePass = Callable[[list[Array], Inputs, Array, Array], Passed]
-Updated = tuple[gradients.Applied, debug.Parameters | None]
+Updated = tuple[gradients.Applied, magnitudes.Parameters | None]
 Updating = Callable[[list[Array], list[Slots], list[Array], Rates], Updated]
 
 
@@ -130,7 +131,7 @@ def _summed(net: Net, one_pass: OnePass, updated: Updating, team: Team, n: int, 
     ) -> Passed:
         done = one_pass(params, inputs, key, draw)
         sums = [a + g for a, g in zip(grads, done.grads, strict=True)]
-        told = done.debug and (done.debug[0], debug.parameters(net, done.params, sums))
+        told = done.debug and (done.debug[0], magnitudes.parameters(net, done.params, sums))
         return done._replace(grads=sums, loss=loss + done.loss, debug=told)
 
     lie = team.lies(net)
@@ -166,7 +167,7 @@ def _trained(updated: Updated, loss: Array, passes: list[Passed], last: Passed) 
         new.norm,
         last.finite,
         last.values,
-        told and debug.Debug([p.debug for p in passes if p.debug], told),
+        told and magnitudes.Debug([p.debug for p in passes if p.debug], told),
     )
 
 
@@ -184,7 +185,7 @@ def backward(
     learned = [k for k, p in enumerate(net.params) if p.learned]
     keep_all = keep or check_finite or debug_info
 
-    def loss(values: list[Array], probes: Mapping[debug.Bottom, Array]) -> tuple[Array, Forward]:
+    def loss(values: list[Array], probes: Mapping[magnitudes.Bottom, Array]) -> tuple[Array, Forward]:
         every = list(params)
         for k, value in zip(learned, values, strict=True):
             every[k] = value
@@ -194,7 +195,7 @@ def backward(
     probes = {}
     if debug_info:
         shaped = (lambda f, *args: f(*args)) if net.dynamic else jax.eval_shape
-        probes = debug.probes(net, shaped(lambda p, x: net.forward(p, x, key, keep=True).values, params, inputs))
+        probes = magnitudes.probes(net, shaped(lambda p, x: net.forward(p, x, key, keep=True).values, params, inputs))
     (found, below), out = jax.grad(loss, (0, 1), has_aux=True)([params[k] for k in learned], probes)
     grads = [jnp.zeros(p.shape, jnp.float32) for p in params]
     for k, g in zip(learned, found, strict=True):
@@ -208,5 +209,5 @@ def backward(
         out.sinks,
         nan.finite(net, out.values, grads) if check_finite else None,
         out.values if keep else None,
-        (debug.blobs(net, out.values, below), debug.parameters(net, renewed, grads)) if debug_info else None,
+        (magnitudes.blobs(net, out.values, below), magnitudes.parameters(net, renewed, grads)) if debug_info else None,
     )

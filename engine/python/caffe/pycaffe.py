@@ -21,7 +21,7 @@ from engine.layers import python
 from engine.layers.base import Array, Layer, Source
 from engine.layers.sources import HDF5Output, MemoryData
 from engine.proto import binary, text
-from engine.solver import snapshot
+from engine.solver.snapshot import formats
 
 from . import mode, walk
 
@@ -284,7 +284,7 @@ class Net:
         Raises SnapshotError where it cannot be read or a shape differs; the parameters are then as they were.
         """
         before = [blob.data for blob in self._owned]
-        for blob, value in zip(before, snapshot.load_model(weights, self._net, before), strict=True):
+        for blob, value in zip(before, formats.load_model(weights, self._net, before), strict=True):
             blob[...] = value
 
     load_hdf5 = copy_from
@@ -296,7 +296,7 @@ class Net:
     def save_hdf5(self, path: str | Path, write_diff: bool = False) -> None:
         """Writes the parameters, and with `write_diff` their diffs, as Caffe's HDF5 models. Raises SnapshotError."""
         diffs = [blob.diff for blob in self._owned] if write_diff else None
-        snapshot.write_model_hdf5(Path(path), self._net, [blob.data for blob in self._owned], diffs)
+        formats.write_model_hdf5(Path(path), self._net, [blob.data for blob in self._owned], diffs)
 
     def share_with(self, other: "Net") -> None:
         """Uses the parameters of the layers that `other` has by the same names: a change in one shows in both.

@@ -4,15 +4,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from support.tiny_solver import parameter
 
 from engine.net.net import Net
 from engine.proto import caffe_pb2 as pb
 from engine.proto import text
 from engine.solver import step
-from engine.solver.extras import Extras
+from engine.solver.options import Extras
 from engine.solver.solver import Solver
-
-from .conftest import parameter
 
 LENET = """
 layer { name: "in" type: "Input" top: "x" top: "t"

@@ -6,10 +6,9 @@ from pathlib import Path
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from support.tiny_solver import FROZEN, GOLDEN, LEARNED, NET, MakeSolver
 
 from engine.solver.solver import Solver
-
-from .conftest import FROZEN, GOLDEN, LEARNED, NET, MakeSolver
 
 CASES = {
     "adadelta": 'type: "AdaDelta" momentum: 0.95 delta: 1e-4 weight_decay: 0.001',

@@ -5,14 +5,13 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from support.tiny_solver import MakeSolver, values
 
 from engine.data.databases import LMDBWriter
 from engine.data.datum import raw
 from engine.errors import SnapshotError
-from engine.solver.requests import Request
+from engine.solver.control.requests import Request
 from engine.solver.solver import Outcome, Solver
-
-from .conftest import MakeSolver, values
 
 NET = """
 name: "random"

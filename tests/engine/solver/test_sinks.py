@@ -5,11 +5,10 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
+from support.tiny_solver import LEARNED, NET, MakeSolver, feed, train, values
 
 from engine.errors import LayerError
-from engine.solver.requests import Request
-
-from .conftest import LEARNED, NET, MakeSolver, feed, train, values
+from engine.solver.control.requests import Request
 
 SUNK = (
     NET % LEARNED

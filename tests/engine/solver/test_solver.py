@@ -7,15 +7,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from support.tiny_solver import MakeSolver, feed, parameter, train, values
 
 from engine.errors import EngineError, SolverError
-from engine.solver import snapshot
-from engine.solver.records import Records
-from engine.solver.report import Report
-from engine.solver.requests import Request
+from engine.solver.control.requests import Request
+from engine.solver.report.caffe_log import Report
+from engine.solver.report.progress_files import Records
+from engine.solver.snapshot import formats
 from engine.solver.solver import Outcome, Solver
-
-from .conftest import MakeSolver, feed, parameter, train, values
 
 TESTED = "momentum: 0.9 test_iter: 2 test_interval: 2 display: 2 max_iter: 4 snapshot: 2 "
 
@@ -114,7 +113,7 @@ def test_a_snapshot_can_be_asked_for(make_solver: MakeSolver, tmp_path: Path):
     solver.requests.add(Request.SNAPSHOT)
     solver.step(2)
     assert solver.iter == 2
-    assert snapshot.latest("model") == Path("model_iter_1.solverstate")
+    assert formats.latest("model") == Path("model_iter_1.solverstate")
 
 
 def test_yielding_snapshots_even_where_nothing_else_does(make_solver: MakeSolver, tmp_path: Path):
@@ -140,11 +139,11 @@ def test_dying_while_writing_leaves_the_snapshot_before(stage, make_solver: Make
 
         return write
 
-    monkeypatch.setattr(snapshot.binary, "write", die(snapshot.binary.write))
-    monkeypatch.setattr(snapshot, "replace", die(snapshot.replace))
+    monkeypatch.setattr(formats.binary, "write", die(formats.binary.write))
+    monkeypatch.setattr(formats, "replace", die(formats.replace))
     with pytest.raises(KeyboardInterrupt):
         solver.snapshot()
-    assert snapshot.latest("model") == Path("model_iter_1.solverstate")
+    assert formats.latest("model") == Path("model_iter_1.solverstate")
     again = make_solver()
     again.restore("model_iter_1.solverstate")
 

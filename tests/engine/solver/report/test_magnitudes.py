@@ -5,9 +5,9 @@ import re
 
 import numpy as np
 import pytest
+from support.tiny_solver import MakeSolver, feed, train, values
 
-from .conftest import MakeSolver, feed, train, values
-from .test_sinks import FILTERED
+from ..test_sinks import FILTERED
 
 SETTINGS = "debug_info: true momentum: 0.9 display: 2 "
 

@@ -11,10 +11,10 @@ from engine.graph import graph
 from engine.net.net import Net
 from engine.proto import caffe_pb2 as pb
 from engine.proto import text
-from engine.solver import debug
-from engine.solver.records import Records
+from engine.solver.evaluation import Pass, Scores
+from engine.solver.report import magnitudes
+from engine.solver.report.progress_files import Records
 from engine.solver.settings import NetSpec
-from engine.solver.testing import Pass, Scores
 
 
 class Report:
@@ -91,13 +91,13 @@ class Report:
         log.info("sgd_solver.cpp:112", f"Iteration {iteration}, lr = {log.number(rate)}")
         self.records.trained(iteration, loss, float(rate), _figures(found))
 
-    def magnitudes(self, net: Net, found: debug.Debug) -> None:
+    def magnitudes(self, net: Net, found: magnitudes.Debug) -> None:
         """How large an iteration's numbers are, for debug_info."""
         for blobs, params in found.passes:
-            for where, message in (*debug.forward(net, blobs, params), *debug.backward(net, blobs, params)):
+            for where, message in (*magnitudes.forward(net, blobs, params), *magnitudes.backward(net, blobs, params)):
                 log.info(where, message)
-            log.error(*debug.norms(params))
-        for where, message in debug.update(net, found.update):
+            log.error(*magnitudes.norms(params))
+        for where, message in magnitudes.update(net, found.update):
             log.info(where, message)
 
     def clipping(self, norm: float) -> None:

@@ -6,13 +6,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from support.tiny_solver import LEARNED, NET, feed, parameter
 
 from engine.errors import SnapshotError, SolverError
-from engine.solver.extras import Extras, Watch, read_class_weights
-from engine.solver.shelf import Shelf
+from engine.solver.options import Extras, Watch, read_class_weights
+from engine.solver.snapshot.retention import Shelf
 from engine.solver.solver import Outcome, Solver
-
-from .conftest import LEARNED, NET, feed, parameter
 
 TESTED = "test_iter: 1 test_interval: 1 momentum: 0.9 "
 

@@ -1,6 +1,6 @@
 """Which snapshots of a run there are, and which of them stay."""
 
-from engine.solver.snapshot import Files
+from engine.solver.snapshot.formats import Files
 
 
 class Shelf:

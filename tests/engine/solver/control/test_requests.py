@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from engine.solver.requests import EFFECTS, Request, Requests, signals
+from engine.solver.control.requests import EFFECTS, Request, Requests, signals
 
 
 @pytest.mark.parametrize(

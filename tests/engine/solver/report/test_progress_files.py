@@ -4,13 +4,12 @@ import json
 from pathlib import Path
 
 import pytest
+from support.tiny_solver import parameter, train
 
 from engine.errors import DataError
-from engine.solver.records import Records
-from engine.solver.report import Report
+from engine.solver.report.caffe_log import Report
+from engine.solver.report.progress_files import Records
 from engine.solver.solver import Solver
-
-from .conftest import parameter, train
 
 
 def _train(folder: Path, settings: str) -> None:

@@ -5,7 +5,7 @@ from collections import deque
 import numpy as np
 
 from engine.devices.data_parallel import Team
-from engine.solver.requests import Request, Requests
+from engine.solver.control.requests import Request, Requests
 
 NUMBERED = (None, Request.SNAPSHOT, Request.STOP, Request.YIELD)
 """What nodes tell each other, by its number: the larger one counts."""

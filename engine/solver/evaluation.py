@@ -9,7 +9,7 @@ import numpy as np
 
 from engine.errors import SolverError
 from engine.net.net import Net
-from engine.solver.batches import Batches
+from engine.solver.inputs import Batches
 from engine.solver.sinks import Sinks
 
 Array = jax.Array

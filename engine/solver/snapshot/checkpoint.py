@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from engine import log
-from engine.solver import fingerprint, snapshot
-from engine.solver.snapshot import Files
+from engine.solver.snapshot import fingerprint, formats
+from engine.solver.snapshot.formats import Files
 
 if TYPE_CHECKING:
     from engine.solver.solver import Solver
@@ -26,11 +26,11 @@ def save(solver: "Solver") -> Files:
     kind = "HDF5" if shelf.hdf5 else "binary proto"
     log.info("solver.cpp:464", f"Snapshotting to {kind} file {files.model}")
     log.info("sgd_solver.cpp:284", f"Snapshotting solver state to {kind} file {files.state}")
-    history = snapshot.flatten([solver.history[k] for k in solver.net.kept])
-    state = snapshot.State(solver.iter, solver.current_step, history, str(files.model))
+    history = formats.flatten([solver.history[k] for k in solver.net.kept])
+    state = formats.State(solver.iter, solver.current_step, history, str(files.model))
     surplus = shelf.put(solver.iter, solver.watch.iteration if solver.watch else -1)
     steps = solver.steps if solver.param.snapshot_diff else None
-    snapshot.write(files, solver.net, solver.params, steps, state, _resume(solver, memories))
+    formats.write(files, solver.net, solver.params, steps, state, _resume(solver, memories))
     shelf.remove(surplus)
     return files
 
@@ -52,15 +52,15 @@ def _resume(solver: "Solver", memories: list[Any]) -> dict[str, Any]:
 def restore(solver: "Solver", path: str | Path, *, changed: bool) -> None:
     """Puts a solver where the run stood that wrote the state `path`. See `Solver.restore`."""
     log.info("solver.cpp:295", f"Restoring previous solver status from {path}")
-    state = snapshot.read_state(path)
-    resume = snapshot.read_resume(path)
+    state = formats.read_state(path)
+    resume = formats.read_resume(path)
     if resume is not None and not changed:
         fingerprint.check(resume["run"], fingerprint.of(solver.param, solver.net, solver.team.count), str(path))
     kept = [solver.net.params[k] for k in solver.net.kept]
-    history = snapshot.unflatten(state.history, kept, solver.update.slots, f"{path}: {solver.param.type}")
+    history = formats.unflatten(state.history, kept, solver.update.slots, f"{path}: {solver.param.type}")
     if state.learned_net:
-        model = snapshot.find_model(state, path)
-        solver.params = solver.team.params(solver.net, snapshot.load_model(model, solver.net, solver.params))
+        model = formats.find_model(state, path)
+        solver.params = solver.team.params(solver.net, formats.load_model(model, solver.net, solver.params))
     history += solver.update.init([solver.params[k] for k in solver.net.memories])
     solver.history = solver.team.history(solver.net, history)
     solver.iter, solver.current_step = state.iteration, state.current_step

@@ -6,12 +6,11 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
+from support.tiny_solver import GOLDEN, MakeSolver, train, values
 
 from engine.errors import EngineError, SnapshotError
 from engine.proto import caffe_pb2 as pb
-from engine.solver import snapshot
-
-from .conftest import GOLDEN, MakeSolver, train, values
+from engine.solver.snapshot import formats
 
 
 def _outline(path: Path) -> dict[str, tuple]:
@@ -128,7 +127,7 @@ def test_a_failing_disk_leaves_no_state_behind(make_solver: MakeSolver, monkeypa
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(snapshot, "replace", full)
+    monkeypatch.setattr(formats, "replace", full)
     with pytest.raises(SnapshotError, match="No space left on device"):
         solver.snapshot()
     assert not list(tmp_path.glob("*.solverstate"))
@@ -142,7 +141,7 @@ def test_a_state_that_cannot_be_written_leaves_the_model_and_nothing_else(make_s
 
 
 def test_a_model_too_large_for_protobuf_is_found_at_the_start(make_solver: MakeSolver, monkeypatch):
-    monkeypatch.setattr(snapshot, "PROTOBUF_LIMIT", 200)
+    monkeypatch.setattr(formats, "PROTOBUF_LIMIT", 200)
     with pytest.raises(SnapshotError, match="set snapshot_format: HDF5"):
         make_solver()
     make_solver("snapshot_format: HDF5")
@@ -152,8 +151,8 @@ def test_latest_is_the_state_of_the_highest_iteration(tmp_path: Path):
     for name in ("m_iter_9", "m_iter_10", "m_iter_100x", "other_iter_500"):
         (tmp_path / f"{name}.solverstate").touch()
     (tmp_path / "m_iter_11.caffemodel").touch()
-    assert snapshot.latest(str(tmp_path / "m")) == tmp_path / "m_iter_10.solverstate"
-    assert snapshot.latest(str(tmp_path / "none")) is None
+    assert formats.latest(str(tmp_path / "m")) == tmp_path / "m_iter_10.solverstate"
+    assert formats.latest(str(tmp_path / "none")) is None
 
 
 def test_a_model_is_found_beside_its_state_when_both_have_moved(make_solver: MakeSolver, tmp_path: Path):
