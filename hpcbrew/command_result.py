@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
-class Answer:
+class CommandResult:
     """Exit status, standard output and standard error, as text."""
 
     status: int

@@ -46,7 +46,7 @@ FINAL = frozenset(
 
 
 @dataclass(frozen=True)
-class Standing:
+class JobStatus:
     """A job's state at some moment, why it is so, and the exit status for those that have one."""
 
     state: JobState
@@ -124,14 +124,14 @@ class JobPlan:
     """All that will be done, worked out before anything is: what `--dry-run` prints and `submit` carries out.
 
     `run_folder` and the uploads' targets are relative to the cluster's scratch folder, `scratch`, which may still hold
-    `~` or `$SCRATCH`: only the cluster can say what that means. `lacks` says what must be given before it can be
+    `~` or `$SCRATCH`: only the cluster can say what that means. `missing` says what must be given before it can be
     submitted, as a project; nothing, mostly.
     """
 
     token: str
     name: str
     address: Address
-    lacks: str
+    missing: str
     scratch: str
     run_folder: PurePosixPath
     script: str
@@ -153,7 +153,7 @@ class JobRecord:
     solver: str
     submitted: float
     run_folder: PurePosixPath
-    standing: Standing
+    status: JobStatus
     id: str | None = None
     cancel_asked: bool = False
 
@@ -177,9 +177,9 @@ class JobRecord:
             "id": self.id,
             "name": self.name,
             "cluster": self.cluster,
-            "state": str(self.standing.state),
-            "reason": self.standing.reason,
-            "exit_status": self.standing.exit_status,
+            "state": str(self.status.state),
+            "reason": self.status.reason,
+            "exit_status": self.status.exit_status,
             "run_folder": str(self.run_folder),
             "solver": self.solver,
             "submitted": self.submitted,

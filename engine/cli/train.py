@@ -116,15 +116,15 @@ def train(
 
     from engine.devices import data_parallel  # noqa: PLC0415
     from engine.solver.control import requests as asked  # noqa: PLC0415
-    from engine.solver.options import Extras, read_class_weights  # noqa: PLC0415
+    from engine.solver.options import TrainOptions, read_class_weights  # noqa: PLC0415
     from engine.solver.report.caffe_log import Report  # noqa: PLC0415
     from engine.solver.report.progress_files import Records  # noqa: PLC0415
     from engine.solver.snapshot import formats as files  # noqa: PLC0415
     from engine.solver.solver import Outcome, Solver  # noqa: PLC0415
 
-    team = data_parallel.Team(jax.devices())
+    parallel = data_parallel.DataParallel(jax.devices())
     state = str(files.latest(param.snapshot_prefix) or "") if snapshot == "auto" else snapshot
-    folder = (progress_dir or os.environ.get("HPCBREW_RUN_DIR")) if team.root else None
+    folder = (progress_dir or os.environ.get("HPCBREW_RUN_DIR")) if parallel.root else None
     requests = asked.Requests(gone_by)
     effects = {
         signal.SIGINT: asked.EFFECTS[sigint_effect],
@@ -132,14 +132,18 @@ def train(
         signal.SIGTERM: asked.Request.YIELD,
     }
     weights_of_classes = read_class_weights(class_weights)
-    extras = Extras(keep, watch, early_stop, warmup, nan, weights_of_classes, jax_setup.LOW[precision])
+    options = TrainOptions(keep, watch, early_stop, warmup, nan, weights_of_classes, jax_setup.LOW[precision])
     report = Report(records := Records(Path(folder) if folder else None, bar=progress))
-    with asked.signals(requests, effects), records, Solver(param, solver, requests, report, extras, team) as trained:
+    with (
+        asked.signals(requests, effects),
+        records,
+        Solver(param, solver, requests, report, options, parallel) as trained,
+    ):
         if state:
             log.info("caffe.cpp:220", f"Resuming from {state}")
             trained.restore(state, changed=changed)
         log.info("caffe.cpp:239", "Starting Optimization")
-        with team.losses_named():
+        with parallel.losses_named():
             outcome = trained.solve()
     if outcome is Outcome.DONE:
         log.info("caffe.cpp:250", "Optimization Done.")

@@ -85,7 +85,7 @@ def _number(name: str) -> int:
     return int(value)
 
 
-class Team:
+class DataParallel:
     """The devices that train together. One alone needs no communication, and nothing here changes what it computes.
 
     count: how many there are. root: whether this process has the first. nodes: how many processes there are.
@@ -136,14 +136,14 @@ class Team:
         return {top: self._dealt([batch[top] for batch in batches]) for top in batches[0]}
 
     def params(self, net: Net, values: Sequence[Any]) -> list[Array]:
-        """Values of the net's parameters, the same on every device; of its memories, each device's own.
+        """Values of the net's parameters, the same on every device; of recurrent state, each device's own.
 
-        A memory is given for all devices together, or once for each.
+        That is given for all devices together, or once for each.
         """
         if self.count == 1:
             return [jnp.asarray(value) for value in values]
         return [
-            self.memory(value, param.shape) if k in net.memories else self.same(value)
+            self.each_own(value, param.shape) if k in net.recurrent_state else self.same(value)
             for k, (param, value) in enumerate(zip(net.params, values, strict=True))
         ]
 
@@ -158,8 +158,8 @@ class Team:
         value = np.asarray(value)
         return jax.make_array_from_callback(value.shape, NamedSharding(self._mesh, SAME), lambda index: value[index])
 
-    def memory(self, value: Any, shape: Shape) -> Array:
-        """A memory of that shape on every device: `value` is one for all or one for each; other sizes are forgotten."""
+    def each_own(self, value: Any, shape: Shape) -> Array:
+        """Recurrent state of that shape on every device. `value`: one for all or each; other sizes are forgotten."""
         if self.count == 1 or _placed(value):
             return jnp.asarray(value)
         value = np.asarray(value, np.float32)
@@ -171,7 +171,7 @@ class Team:
         """For each shape zeros, on every device its own."""
         if self.count == 1:
             return [jnp.zeros(shape, jnp.float32) for shape in shapes]
-        return [self.memory(0, shape) for shape in shapes]
+        return [self.each_own(0, shape) for shape in shapes]
 
     def own(self, values: Any) -> Any:
         """Arrays that are the same on every device, on this process's first one alone."""
@@ -182,20 +182,20 @@ class Team:
         return jax.tree.map(lambda x: x.addressable_data(0)[0], values) if self.count > 1 else values
 
     def gathered(self, value: Array) -> np.ndarray:
-        """A memory of every device, here. All processes call this together."""
+        """Recurrent state of every device, here. All processes call this together."""
         if self.nodes > 1:
             value = self._everywhere(value)
         return np.asarray(value)
 
     # What processes agree on: all of them call these together
 
-    def root_says(self, *numbers: int) -> list[int]:
+    def broadcast(self, *numbers: int) -> list[int]:
         """The numbers that the root's process gave."""
         if self.nodes == 1:
             return list(numbers)
         return np.asarray(self._sum(self._flags([n if self.root else 0 for n in numbers]))).tolist()
 
-    def largest(self, number: int) -> Array:
+    def all_reduce_max(self, number: int) -> Array:
         """The largest of the numbers that the processes gave; not waited for."""
         return self._max(self._flags([number]))[0]
 
@@ -224,9 +224,9 @@ class Team:
         # Gradients are averaged where this file says so, and nowhere else: hence no check_vma.
         return jax.shard_map(on_device, mesh=self._mesh, in_specs=given, out_specs=returned, check_vma=False)
 
-    def lies(self, net: Net) -> list[Any]:
+    def partition_specs(self, net: Net) -> list[Any]:
         """How the net's parameters lie on the devices."""
-        return [EACH if k in net.memories else SAME for k in range(len(net.params))]
+        return [EACH if k in net.recurrent_state else SAME for k in range(len(net.params))]
 
     def key(self, key: Array) -> Array:
         """A random key of the device's own."""
@@ -252,10 +252,10 @@ def _placed(value: Any) -> bool:
     return isinstance(value, Array) and isinstance(value.sharding, NamedSharding)
 
 
-def _each(lies: Any, values: Any, change: Callable[[Array], Array]) -> Any:
+def _each(partition_specs: Any, values: Any, change: Callable[[Array], Array]) -> Any:
     """`values`, those changed of which each device has its own."""
 
     def part(spec: Spec, below: Any) -> Any:
         return jax.tree.map(change, below) if spec == EACH else below
 
-    return jax.tree.map(part, lies, values, is_leaf=lambda x: isinstance(x, Spec))
+    return jax.tree.map(part, partition_specs, values, is_leaf=lambda x: isinstance(x, Spec))

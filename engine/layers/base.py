@@ -101,13 +101,13 @@ class Layer:
         self.name = node.name
         self.phase = node.config.phase
         self.params: list[ParamDecl] = []
-        self.memories: list[ParamDecl] = []
+        self.recurrent_state: list[ParamDecl] = []
         self.top_shapes: list[Shape] = []
 
     def blank(self) -> Self:
         """A copy that is not set up yet: `setup` again is Caffe's Reshape."""
         other = copy.copy(self)
-        other.params, other.memories = [], []
+        other.params, other.recurrent_state = [], []
         return other
 
     # What a layer writes
@@ -129,7 +129,7 @@ class Layer:
     ) -> tuple[list[Array], dict[int, Any]]:
         """`forward`, and new values of the layer's state by index in `params`. Only layers with state override it.
 
-        `params`: the layer's parameters, then its memories.
+        `params`: the layer's parameters, then its recurrent state.
         """
         return self.forward(params, bottoms, ctx), {}
 
@@ -163,9 +163,9 @@ class Layer:
         self.params.append(ParamDecl(name, tuple(shape), filler, learned))
         return len(self.params) - 1
 
-    def memory(self, name: str, shape: Shape) -> None:
+    def remember(self, name: str, shape: Shape) -> None:
         """Declares an array that one pass leaves for the next, zeros at first; it is in no model."""
-        self.memories.append(ParamDecl(name, shape, pb.FillerParameter(), learned=False))
+        self.recurrent_state.append(ParamDecl(name, shape, pb.FillerParameter(), learned=False))
 
     def canonical_axis(self, axis: int, shape: Shape, what: str = "axis") -> int:
         """`axis` counted from the front; negative ones count from the end."""

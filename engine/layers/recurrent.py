@@ -54,7 +54,7 @@ class Recurrent(Layer):
             self.static_weight = self.param("static weight", (rows, count(rest[0][1:])), p.weight_filler)
         self.declare_steps(d)
         for n in range(0 if exposed else self.states):
-            self.memory(f"state {n}", (streams, d))
+            self.remember(f"state {n}", (streams, d))
         return [(steps, streams, d), *[(1, streams, d)] * exposed]
 
     def check_hidden(self, rest: int, exposed: int) -> None:

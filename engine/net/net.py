@@ -61,8 +61,9 @@ class Net:
     """A net of known shapes. Holds no arrays: parameters are a flat list in the order of `params`, given to `forward`.
 
     layers: the layers, splits included, in the file's order. shapes: the shape of every version of every blob.
-    param_ids: for each layer, the number in `params` of each of its parameters. kept, memories: the numbers of those
-    that models hold, and of what layers remember from pass to pass. loss_weights: for each layer, one weight a top.
+    param_ids: for each layer, the number in `params` of each of its parameters. kept, recurrent_state: the numbers of
+    those that models hold, and of what layers remember from pass to pass. loss_weights: for each layer, one weight a
+    top.
     """
 
     def __init__(
@@ -84,7 +85,7 @@ class Net:
         self.shapes: dict[Value, Shape] = {}
         self.params: list[Param] = []
         self.param_ids: list[list[int]] = []
-        self.memory_ids: list[list[int]] = []
+        self.recurrent_ids: list[list[int]] = []
         self.loss_weights: list[list[float]] = []
         self.tops: list[tuple[Value, ...]] = []
         self._given = dict(shapes or {})
@@ -93,7 +94,7 @@ class Net:
             self._add(node, layers[i] if layers else create(node), self._given)
         self.kept = range(len(self.params))
         self._append_memories()
-        self.memories = range(len(self.kept), len(self.params))
+        self.recurrent_state = range(len(self.kept), len(self.params))
         self.output_names = list(graph.outputs)
         self.backward = Backward(self)
         self._given = {**self._source_shapes(), **self._given}
@@ -183,9 +184,11 @@ class Net:
     def _append_memories(self) -> None:
         """Behind the parameters of all layers, so that these are numbered as Caffe numbers them."""
         for layer in self.layers:
-            self.memory_ids.append([len(self.params) + n for n in range(len(layer.memories))])
+            self.recurrent_ids.append([len(self.params) + n for n in range(len(layer.recurrent_state))])
             first = len(layer.params)
-            self.params += [Param(layer.name, first + n, decl, 0.0, 0.0) for n, decl in enumerate(layer.memories)]
+            self.params += [
+                Param(layer.name, first + n, decl, 0.0, 0.0) for n, decl in enumerate(layer.recurrent_state)
+            ]
 
     def _share(self, node: Node, i: int, decl: ParamDecl, own: list[int]) -> int:
         owner, index = node.owners[i]
@@ -318,9 +321,12 @@ class Net:
         self, i: int, params: Sequence[Array] | Mapping[int, Array], bottoms: Sequence[Array], key: Array | None = None
     ) -> tuple[list[Array], dict[int, Array]]:
         """Layer `i` alone: its tops, and new values of state parameters by their number in `params`."""
-        layer, ids = self.layers[i], self.param_ids[i] + self.memory_ids[i]
+        layer, ids = self.layers[i], self.param_ids[i] + self.recurrent_ids[i]
         own = [_shaped(params[k], decl.shape) for decl, k in zip(layer.params, self.param_ids[i], strict=True)]
-        own += [_cleared(params[k], decl.shape) for decl, k in zip(layer.memories, self.memory_ids[i], strict=True)]
+        own += [
+            _cleared(params[k], decl.shape)
+            for decl, k in zip(layer.recurrent_state, self.recurrent_ids[i], strict=True)
+        ]
         apply = self._apply_compiled if self.dynamic else self._apply
         tops, changed = apply(i, self._converted(layer, own), self._converted(layer, bottoms), key)
         return tops, {ids[n]: value for n, value in changed.items()}
@@ -427,7 +433,7 @@ def _shaped(value: Array, shape: Shape) -> Array:
 
 
 def _cleared(value: Array, shape: Shape) -> Array:
-    """A memory; zeros again where the pass before was over batches of another size."""
+    """Recurrent state; zeros again where the pass before was over batches of another size."""
     return value if value.shape == shape else jnp.zeros(shape, jnp.float32)
 
 

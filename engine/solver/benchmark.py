@@ -58,7 +58,7 @@ def _layers(net: Net, params: list[Array], inputs: Mapping[str, Array], key: Arr
     for i, layer in enumerate(net.layers):
         if isinstance(layer, Source):
             continue
-        own = {k: params[k] for k in (*net.param_ids[i], *net.memory_ids[i])}
+        own = {k: params[k] for k in (*net.param_ids[i], *net.recurrent_ids[i])}
         bottoms = [values[v] for v in net.graph.nodes[i].bottoms]
 
         def forward(p: dict[int, Array], x: list[Array], i: int = i) -> list[Array]:

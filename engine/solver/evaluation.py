@@ -41,9 +41,9 @@ class TestNet:
         self._forward = net.compile(self._pass)
 
     def _pass(self, params: Sequence[Array], inputs: Any, key: Array) -> tuple[Pass, list[Array], dict[str, Any]]:
-        """A pass, the memories it leaves for the next, and what sinks get."""
+        """A pass, the recurrent state that it leaves for the next, and what sinks get."""
         out = self.net.forward(params, inputs, key)
-        return (out.loss, out.outputs), [out.updates.get(k, params[k]) for k in self.net.memories], out.sinks
+        return (out.loss, out.outputs), [out.updates.get(k, params[k]) for k in self.net.recurrent_state], out.sinks
 
     def share(self, trained: Net) -> None:
         """Takes the parameters of every layer that `trained` has by the same name from there. Raises SolverError."""
@@ -71,7 +71,7 @@ class TestNet:
         with Sinks(self.net) as sinks:
             for i in range(count):
                 done, remembered, sunk = self._forward(params, self.batches.next(), jax.random.fold_in(self._key, i))
-                for k, value in zip(self.net.memories, remembered, strict=True):
+                for k, value in zip(self.net.recurrent_state, remembered, strict=True):
                     params[k] = self.params[k] = value
                 sinks.write(sunk)
                 yield done

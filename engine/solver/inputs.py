@@ -7,22 +7,22 @@ from typing import Any, Self
 import numpy as np
 
 from engine.data.feed import Feed
-from engine.devices.data_parallel import Team
+from engine.devices.data_parallel import DataParallel
 from engine.net.net import Net
 
 
 class Batches:
     """`values`: the Input layers' tops by name, zeros at first; write into them, or replace them, between batches.
-    `team`: the devices that get a batch each, and the same values.
+    `parallel`: the devices that get a batch each, and the same values.
 
     `close()` ends the reading threads.
     """
 
-    def __init__(self, net: Net, seed: int, team: Team | None = None) -> None:
-        self._team = team or Team()
+    def __init__(self, net: Net, seed: int, parallel: DataParallel | None = None) -> None:
+        self._parallel = parallel or DataParallel()
         self.values = {name: np.zeros(net.blob_shapes[name], np.float32) for name in net.input_names}
         sources = {source.name: source.open(seed + i) for i, source in enumerate(net.sources)}
-        self.feed = Feed(sources, net.label_bounds, self._team.place, self._team.share) if sources else None
+        self.feed = Feed(sources, net.label_bounds, self._parallel.place, self._parallel.share) if sources else None
         # Once only, and at the latest when the interpreter ends: threads that outlived it would abort it.
         self.close = weakref.finalize(self, self.feed.close if self.feed else tuple)
 
@@ -30,7 +30,9 @@ class Batches:
         """Every top of every source layer. The values are copied: the device may read them after they have changed."""
         batch = dict(self.feed.next()) if self.feed else {}
         values = {name: value.copy() for name, value in self.values.items()}
-        return batch | (self._team.place([values] * self._team.share.count) if self._team.count > 1 else values)
+        return batch | (
+            self._parallel.place([values] * self._parallel.share.count) if self._parallel.count > 1 else values
+        )
 
     def state(self) -> dict[str, Any]:
         """The position behind the batch last handed out, in JSON values."""

@@ -12,7 +12,7 @@ from engine.net.net import Net
 
 
 @dataclass(frozen=True)
-class Extras:
+class TrainOptions:
     """keep: how many of the run's snapshots stay, 0 for all. watch: the test output that tells the best parameters.
 
     early_stop: tests without a better `watch` after which training stops, 0 for never. warmup: iterations in which the

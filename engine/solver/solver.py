@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from engine import log
-from engine.devices.data_parallel import Team
+from engine.devices.data_parallel import DataParallel
 from engine.errors import SolverError
 from engine.graph.graph import Value
 from engine.layers.python import surfaced
@@ -24,7 +24,7 @@ from engine.solver.control.requests import Request, Requests
 from engine.solver.evaluation import Pass, Scores, TestNet
 from engine.solver.gradients import Rates, Settings
 from engine.solver.inputs import Batches
-from engine.solver.options import Extras, Watch
+from engine.solver.options import TrainOptions, Watch
 from engine.solver.report import nan
 from engine.solver.report.caffe_log import Report
 from engine.solver.settings import NetSpec
@@ -32,7 +32,7 @@ from engine.solver.sinks import Sinks
 from engine.solver.snapshot import checkpoint, formats
 from engine.solver.snapshot.formats import Files
 from engine.solver.snapshot.retention import Shelf
-from engine.solver.step import Trained
+from engine.solver.step import StepResult
 
 Array = jax.Array
 
@@ -63,43 +63,43 @@ class Solver:
         path: str | Path | None = None,
         requests: Requests | None = None,
         report: Report | None = None,
-        extras: Extras | None = None,
-        team: Team | None = None,
+        options: TrainOptions | None = None,
+        parallel: DataParallel | None = None,
         *,
         keep_values: bool = False,
     ) -> None:
         """`path`: the solver's file, beside which relative names are looked for too. Raises EngineError.
 
-        `team`: the devices that train; the default one without. `keep_values`: after an iteration `values` and `steps`
-        hold what it computed.
+        `parallel`: the devices that train; the default one without. `keep_values`: after an iteration `values` and
+        `steps` hold what it computed.
         """
-        self.team = team or Team()
+        self.parallel = parallel or DataParallel()
         with settings.named(path):
             settings.check(param)
             self.update = updates.from_solver(param)
             treatment = Settings.from_solver(param)
         self.param = param
-        self.extras = extras or Extras()
-        self.requests = agreed(requests or Requests(), self.team)
+        self.options = options or TrainOptions()
+        self.requests = agreed(requests or Requests(), self.parallel)
         self._report = report or Report()
         self._report.settings(param)
-        self.reseed(*self.team.root_says(param.random_seed if param.random_seed >= 0 else secrets.randbits(31)))
+        self.reseed(*self.parallel.broadcast(param.random_seed if param.random_seed >= 0 else secrets.randbits(31)))
         spec = settings.train_net(param, path)
         log.info("solver.cpp:102", f"Creating training {spec.source}")
-        self.net = self._report.built(spec, self.extras.precision)
-        self.team.check(self.net)
-        self.extras.weigh(self.net)
+        self.net = self._report.built(spec, self.options.precision)
+        self.parallel.check(self.net)
+        self.options.weigh(self.net)
         self.shelf = Shelf(
-            param.snapshot_prefix, hdf5=param.snapshot_format == pb.SolverParameter.HDF5, keep=self.extras.keep
+            param.snapshot_prefix, hdf5=param.snapshot_format == pb.SolverParameter.HDF5, keep=self.options.keep
         )
         formats.check_size(self.net.params, hdf5=self.shelf.hdf5, diffs=param.snapshot_diff)
-        if self.team.root and (param.snapshot or param.snapshot_after_train):
+        if self.parallel.root and (param.snapshot or param.snapshot_after_train):
             with settings.named(path):
                 formats.check_writable(param.snapshot_prefix)
-        self.batches = Batches(self.net, self.seed, self.team)
+        self.batches = Batches(self.net, self.seed, self.parallel)
         self._sinks = Sinks(self.net)
-        self.params: list[Array] = self.team.params(self.net, self.net.init(self.seed))
-        self.history = self.team.history(self.net, self.update.init(self.params))
+        self.params: list[Array] = self.parallel.params(self.net, self.net.init(self.seed))
+        self.history = self.parallel.history(self.net, self.update.init(self.params))
         self.test_nets = [self._test_net(i, s) for i, s in enumerate(settings.test_nets(param, path))]
         for entry in param.weights:
             for name in entry.split(","):
@@ -113,30 +113,30 @@ class Solver:
             treatment,
             keep_steps=param.snapshot_diff or keep_values,
             keep_values=keep_values,
-            check_finite=self.extras.nan != "ignore",
+            check_finite=self.options.nan != "ignore",
             debug_info=param.debug_info,
-            team=self.team,
+            parallel=self.parallel,
         )
         self.steps: Sequence[Array] | None = None
         self.values: Mapping[Value, Array] | None = None
         self.losses: deque[Array | float] = deque(maxlen=param.average_loss)
-        self._in_flight: deque[tuple[int, Trained]] = deque()
+        self._in_flight: deque[tuple[int, StepResult]] = deque()
         self._ended_by: Request | None = None
         log.info("solver.cpp:57", "Solver scaffolding done.")
 
     def _test_net(self, index: int, spec: NetSpec) -> TestNet:
         log.info("solver.cpp:190", f"Creating test net (#{index}) specified by {spec.source}")
-        net = self._report.built(spec, self.extras.precision)
+        net = self._report.built(spec, self.options.precision)
         test = TestNet(net, Batches(net, self.seed + index + 1), self.seed)
         test.share(self.net)
         return test
 
     def _watch(self) -> Watch | None:
-        if not self.extras.watch:
+        if not self.options.watch:
             if self.param.lr_policy == "plateau":
                 raise SolverError('lr_policy "plateau" needs -watch: the test output that has to get better.')
             return None
-        watch = Watch(self.extras.watch)
+        watch = Watch(self.options.watch)
         watch.check({name for test in self.test_nets for name in test.net.output_names})
         return watch
 
@@ -151,7 +151,7 @@ class Solver:
         """Trains up to max_iter, with the tests and snapshots that the settings ask for."""
         log.info("solver.cpp:289", f"Solving {self.net.name}")
         log.info("solver.cpp:290", f"Learning Rate Policy: {self.param.lr_policy}")
-        (begun,) = self.team.root_says(self.iter)
+        (begun,) = self.parallel.broadcast(self.iter)
         if begun != self.iter:
             raise SolverError(
                 f"this node begins at iteration {self.iter} and the first one at {begun}: they see other snapshots. "
@@ -176,7 +176,7 @@ class Solver:
         """`count` iterations, or fewer where a request ends them."""
         end = self.iter + count
         self._ended_by = None
-        self._report.start(self.net, self.param, self.iter, self.team.count)
+        self._report.start(self.net, self.param, self.iter, self.parallel.count)
         while self.iter < end and self._ended_by is None:
             if self._due(self.param.test_interval) and (self.iter > 0 or self.param.test_initialization):
                 self.test_all()
@@ -194,14 +194,14 @@ class Solver:
     def _one_iteration(self) -> None:
         started = time.monotonic()
         rate, self.current_step = schedules.learning_rate(self.param, self.iter, self.current_step)
-        self.rate = rate * self.extras.warmed(self.iter)
+        self.rate = rate * self.options.warmed(self.iter)
         done = self._advance(self.params, self.history, self.rate)
         self.params, self.history, self.steps, self.values = done.params, done.history, done.steps, done.values
         self.losses.append(done.loss)
         if self._due(self.param.display):
             if done.debug:
                 self._report.magnitudes(self.net, done.debug)
-            self._report.iteration(self.iter, self._smoothed_loss(), self.team.first(done.outputs), self.rate)
+            self._report.iteration(self.iter, self._smoothed_loss(), self.parallel.first(done.outputs), self.rate)
             self._report.clipping(float(done.norm))
         self._in_flight.append((self.iter, done._replace(params=[], history=[], steps=None, values=None, debug=None)))
         self.iter += 1
@@ -218,11 +218,11 @@ class Solver:
             self._report.progress(iteration + 1, loss, self.rate, last=iteration + 1 == self.param.max_iter)
             if done.finite is not None and not np.all(done.finite):
                 message = f"Iteration {iteration}: {nan.where(self.net, done.finite)} Its loss is {log.number(loss)}."
-                if self.extras.nan == "stop":
+                if self.options.nan == "stop":
                     raise SolverError(f"{message} Lower base_lr, or clip_gradients; go on from the last snapshot.")
                 log.warning("solver.cpp:230", message)
 
-    def _advance(self, params: list[Array], history: list[updates.Slots], rate: np.float32) -> Trained:
+    def _advance(self, params: list[Array], history: list[updates.Slots], rate: np.float32) -> StepResult:
         momentum = self.param.momentum
         rates = Rates(rate * self.update.correction(self.iter, momentum), np.float32(momentum))
         return self._iterate(params, history, rates, self.batches.next, self._key, self.iter)
@@ -248,10 +248,10 @@ class Solver:
 
     def test_all(self) -> None:
         """Tests every test net, on the root; what comes of it counts for all."""
-        if self.team.root:
+        if self.parallel.root:
             self._test_all()
         ended = NUMBERED.index(self._ended_by)
-        self.current_step, ended = self.team.root_says(self.current_step, ended)
+        self.current_step, ended = self.parallel.broadcast(self.current_step, ended)
         self._ended_by = NUMBERED[ended]
 
     def _test_all(self) -> None:
@@ -269,7 +269,7 @@ class Solver:
         """Tests one; None where a request ended it."""
         log.info("solver.cpp:347", f"Iteration {self.iter}, Testing net (#{index})")
         test = self.test_nets[index]
-        scores = test.scores(self._heard(test.passes(self.team.own(self.params), self.param.test_iter[index])))
+        scores = test.scores(self._heard(test.passes(self.parallel.own(self.params), self.param.test_iter[index])))
         if scores is None or self._ended_by is not None:
             log.info("solver.cpp:387", "Test interrupted.")
             return None
@@ -289,12 +289,12 @@ class Solver:
     def _judge(self, watch: Watch, value: float, weight: float) -> None:
         """Keeps the best parameters, lowers the rate on a plateau, stops where nothing gets better."""
         if watch.see(self.iter, value, weight):
-            if self.extras.keep and self.iter not in self.shelf.iterations:
+            if self.options.keep and self.iter not in self.shelf.iterations:
                 self.snapshot()
         elif self.param.lr_policy == "plateau" and watch.is_plateau(self.iter, self.param.stepsize):
             self.current_step += 1
             log.info("sgd_solver.cpp:81", f"Plateau Status: Iteration {self.iter}, step = {self.current_step}")
-        if self.extras.early_stop and watch.tests_since >= self.extras.early_stop:
+        if self.options.early_stop and watch.tests_since >= self.options.early_stop:
             log.info(
                 "solver.cpp:230",
                 f"{watch.name} has not got better than {log.number(watch.best or 0)} (iteration {watch.iteration}) in "
@@ -307,7 +307,7 @@ class Solver:
     def load_weights(self, path: str | Path) -> None:
         """Takes the parameters of the layers that a model has by the same names, to finetune. Raises SnapshotError."""
         log.info("caffe.cpp:150", f"Finetuning from {path}")
-        self.params = self.team.params(self.net, formats.load_model(path, self.net, self.params))
+        self.params = self.parallel.params(self.net, formats.load_model(path, self.net, self.params))
         for test in self.test_nets:
             test.params = formats.load_model(path, test.net, test.params)
 

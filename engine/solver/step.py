@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from engine.devices.data_parallel import EACH, SAME, Team
+from engine.devices.data_parallel import EACH, SAME, DataParallel
 from engine.graph.graph import Value
 from engine.net.net import Forward, Net
 from engine.solver import gradients
@@ -19,7 +19,7 @@ Array = jax.Array
 Inputs = Mapping[str, Any]
 
 
-class Trained(NamedTuple):
+class StepResult(NamedTuple):
     """What an iteration leaves: values on the device, none of them waited for.
 
     steps: what was taken off each parameter, where it was asked for. loss: the mean over iter_size passes. outputs:
@@ -53,8 +53,8 @@ class Passed(NamedTuple):
     debug: tuple[magnitudes.Blobs, magnitudes.Parameters] | None
 
 
-Iterate = Callable[[list[Array], list[Slots], Rates, Callable[[], Inputs], Array, int], Trained]
-"""(params, history, rates, next batch, base key, iteration) → Trained. The arrays given are used up."""
+Iterate = Callable[[list[Array], list[Slots], Rates, Callable[[], Inputs], Array, int], StepResult]
+"""(params, history, rates, next batch, base key, iteration) → StepResult. The arrays given are used up."""
 
 
 def compiled(
@@ -66,39 +66,39 @@ def compiled(
     keep_values: bool = False,
     check_finite: bool = False,
     debug_info: bool = False,
-    team: Team | None = None,
+    parallel: DataParallel | None = None,
 ) -> Iterate:
     """An iteration of `net`: one compiled call, or with iter_size n > 1 n calls of a pass and one of the update.
 
     A dynamic net's passes are compiled layer by layer (`Net.compile`), and the update apart from them.
 
     Pass k of iteration t draws its random numbers from fold_in(base key, t · iter_size + k), in a resumed run too; each
-    device of a `team` from a key of its own that this one gives. On a team, the outputs have its axis in front, and
+    device of `parallel` from a key of its own that this one gives. On several, the outputs have its axis in front, and
     loss, state and debug are its root's.
     """
-    team = team or Team()
+    parallel = parallel or DataParallel()
     state = {k for k in net.kept if not net.params[k].decl.learned}
 
     def one_pass(params: list[Array], inputs: Inputs, key: Array, draw: Array) -> Passed:
-        drawn = team.key(jax.random.fold_in(key, draw))
+        drawn = parallel.key(jax.random.fold_in(key, draw))
         asked = {"keep": keep_values, "check_finite": check_finite, "debug_info": debug_info}
         done = backward(net, params, inputs, drawn, **asked)
         return done._replace(
-            params=[team.root_has(p) if k in state else p for k, p in enumerate(done.params)],
-            loss=team.root_has(done.loss),
-            finite=None if done.finite is None else team.everywhere(done.finite),
-            debug=team.root_has(done.debug),
+            params=[parallel.root_has(p) if k in state else p for k, p in enumerate(done.params)],
+            loss=parallel.root_has(done.loss),
+            finite=None if done.finite is None else parallel.everywhere(done.finite),
+            debug=parallel.root_has(done.debug),
         )
 
     def updated(params: list[Array], history: list[Slots], grads: list[Array], rates: Rates) -> Updated:
-        grads = [team.mean(g) if p.learned else g for p, g in zip(net.params, grads, strict=True)]
+        grads = [parallel.mean(g) if p.learned else g for p, g in zip(net.params, grads, strict=True)]
         new = gradients.apply(update, settings, net.params, params, grads, history, rates)
         told = magnitudes.parameters(net, params, new.steps or []) if debug_info else None
         return (new if keep_steps else new._replace(steps=None)), told
 
     if settings.iter_size == 1 and not net.dynamic:
-        return _single(net, one_pass, updated, team, keep_steps=keep_steps)
-    return _summed(net, one_pass, updated, team, settings.iter_size, keep_steps=keep_steps)
+        return _single(net, one_pass, updated, parallel, keep_steps=keep_steps)
+    return _summed(net, one_pass, updated, parallel, settings.iter_size, keep_steps=keep_steps)
 
 
 OnePass = Callable[[list[Array], Inputs, Array, Array], Passed]
@@ -106,26 +106,28 @@ Updated = tuple[gradients.Applied, magnitudes.Parameters | None]
 Updating = Callable[[list[Array], list[Slots], list[Array], Rates], Updated]
 
 
-def _single(net: Net, one_pass: OnePass, updated: Updating, team: Team, *, keep_steps: bool) -> Iterate:
+def _single(net: Net, one_pass: OnePass, updated: Updating, parallel: DataParallel, *, keep_steps: bool) -> Iterate:
     def on_device(
         params: list[Array], history: list[Slots], rates: Rates, inputs: Inputs, key: Array, draw: Array
-    ) -> Trained:
+    ) -> StepResult:
         done = one_pass(params, inputs, key, draw)
         return _trained(updated(done.params, history, done.grads, rates), done.loss, [done], done)
 
-    lie = team.lies(net)
-    trained = Trained(lie, lie, lie if keep_steps else SAME, SAME, EACH, SAME, SAME, SAME, SAME, SAME)
-    step = jax.jit(team.mapped(on_device, (lie, lie, SAME, EACH, SAME, SAME), trained), donate_argnums=(0, 1))
+    lie = parallel.partition_specs(net)
+    trained = StepResult(lie, lie, lie if keep_steps else SAME, SAME, EACH, SAME, SAME, SAME, SAME, SAME)
+    step = jax.jit(parallel.mapped(on_device, (lie, lie, SAME, EACH, SAME, SAME), trained), donate_argnums=(0, 1))
 
     def iterate(
         params: list[Array], history: list[Slots], rates: Rates, batch: Callable[[], Inputs], key: Array, t: int
-    ) -> Trained:
+    ) -> StepResult:
         return step(params, history, rates, batch(), key, t)
 
     return iterate
 
 
-def _summed(net: Net, one_pass: OnePass, updated: Updating, team: Team, n: int, *, keep_steps: bool) -> Iterate:
+def _summed(
+    net: Net, one_pass: OnePass, updated: Updating, parallel: DataParallel, n: int, *, keep_steps: bool
+) -> Iterate:
     def on_device(
         params: list[Array], grads: list[Array], loss: Array, inputs: Inputs, key: Array, draw: Array
     ) -> Passed:
@@ -134,16 +136,16 @@ def _summed(net: Net, one_pass: OnePass, updated: Updating, team: Team, n: int, 
         told = done.debug and (done.debug[0], magnitudes.parameters(net, done.params, sums))
         return done._replace(grads=sums, loss=loss + done.loss, debug=told)
 
-    lie = team.lies(net)
+    lie = parallel.partition_specs(net)
     passed = Passed(lie, EACH, SAME, EACH, SAME, SAME, SAME, SAME)
-    add = net.compile(team.mapped(on_device, (lie, EACH, SAME, EACH, SAME, SAME), passed), donate_argnums=(0, 1, 2))
+    add = net.compile(parallel.mapped(on_device, (lie, EACH, SAME, EACH, SAME, SAME), passed), donate_argnums=(0, 1, 2))
     applied = (gradients.Applied(lie, lie, lie if keep_steps else SAME, SAME), SAME)
-    apply = jax.jit(team.mapped(updated, (lie, lie, EACH, SAME), applied), donate_argnums=(0, 1))
+    apply = jax.jit(parallel.mapped(updated, (lie, lie, EACH, SAME), applied), donate_argnums=(0, 1))
 
     def iterate(
         params: list[Array], history: list[Slots], rates: Rates, batch: Callable[[], Inputs], key: Array, t: int
-    ) -> Trained:
-        grads, loss = team.zeros([p.shape for p in net.params]), team.same(np.float32(0))
+    ) -> StepResult:
+        grads, loss = parallel.zeros([p.shape for p in net.params]), parallel.same(np.float32(0))
         passes: list[Passed] = []
         for k in range(n):
             done = add(params, grads, loss, batch(), key, t * n + k)
@@ -155,9 +157,9 @@ def _summed(net: Net, one_pass: OnePass, updated: Updating, team: Team, n: int, 
     return iterate
 
 
-def _trained(updated: Updated, loss: Array, passes: list[Passed], last: Passed) -> Trained:
+def _trained(updated: Updated, loss: Array, passes: list[Passed], last: Passed) -> StepResult:
     new, told = updated
-    return Trained(
+    return StepResult(
         new.params,
         new.history,
         new.steps,

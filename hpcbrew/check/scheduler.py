@@ -5,13 +5,13 @@ from pathlib import PurePosixPath
 
 from hpcbrew.check.finding import Checked, Finding, Mark
 from hpcbrew.clusters.profiles import Cluster
-from hpcbrew.command_result import Answer
+from hpcbrew.command_result import CommandResult
 from hpcbrew.schedulers import pbs_site
 from hpcbrew.schedulers.pbs_site import Node, Queue
 from hpcbrew.units import clock
 
 
-def _ask(site: Checked, command: Sequence[str]) -> Answer:
+def _ask(site: Checked, command: Sequence[str]) -> CommandResult:
     return site.transport.run(command, PurePosixPath("/"))
 
 

@@ -23,11 +23,11 @@ def command(cluster: str, as_json: bool) -> None:
       hpcbrew adopt --cluster iitd
       hpcbrew status --all
     """
-    found = [watched.record for watched in adopting.adopt(profiles.load(cluster), Ledger())]
+    found = [tracked.record for tracked in adopting.adopt(profiles.load(cluster), Ledger())]
     if as_json:
         click.echo(json.dumps([record.as_json() for record in found], indent=2))
         return
     for record in found:
-        click.echo(f"{record.id}  {record.name}, {record.standing.state} on {record.cluster}")
+        click.echo(f"{record.id}  {record.name}, {record.status.state} on {record.cluster}")
     if not found:
         click.echo(f"{cluster} has no jobs of yours that are not known here already")

@@ -35,7 +35,7 @@ def as_json(plan: JobPlan) -> dict[str, object]:
             for upload in (*plan.definitions, *plan.data)
         ],
         "commands": commands(plan),
-        "lacks": plan.lacks or None,
+        "lacks": plan.missing or None,
     }
 
 
@@ -55,7 +55,7 @@ def as_text(plan: JobPlan) -> str:
             *commands(plan),
             "",
             "# Nothing was sent, nothing submitted.",
-            *([f"# To be submitted it lacks something. {plan.lacks}"] if plan.lacks else []),
+            *([f"# To be submitted it lacks something. {plan.missing}"] if plan.missing else []),
         ]
     )
 

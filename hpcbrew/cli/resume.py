@@ -36,9 +36,9 @@ def command(job: str, dry_run: bool, follow: bool, as_json: bool, **options: Any
     ledger = Ledger()
     record = ledger.find(job)
     site = refresh.reach(record.address)
-    standing = refresh.look(site, [record], ledger)[0].record.standing
-    if not standing.state.final:
-        raise RequestError(f"{record.name} ({record.id}) is {standing.state}: only what has ended can be resumed")
+    status = refresh.look(site, [record], ledger)[0].record.status
+    if not status.state.final:
+        raise RequestError(f"{record.name} ({record.id}) is {status.state}: only what has ended can be resumed")
     profile = profiles.load(record.cluster)
     request = submission.request(Path(record.solver), profile, options)
     plan = resume.plan(record, request, profile, site.transport)

@@ -10,7 +10,7 @@ from hpcbrew.address import Address
 from hpcbrew.cli.options import complete_job, json_option
 from hpcbrew.job import JobRecord, JobState
 from hpcbrew.track.ledger import Ledger
-from hpcbrew.track.refresh import Site, Watched, refresh
+from hpcbrew.track.refresh import Site, TrackedJob, refresh
 from hpcbrew.track.run_folder import Progress
 from hpcbrew.units import clock
 
@@ -49,15 +49,15 @@ def command(jobs: tuple[str, ...], show_all: bool, watch: bool, as_json: bool) -
     ledger, sites = Ledger(), dict[Address, Site]()
     while True:
         records = _chosen(ledger, jobs, show_all=show_all)
-        fresh = {w.record.token: w for w in refresh([r for r in records if not r.standing.state.final], ledger, sites)}
-        rows = [fresh.get(record.token) or Watched(record) for record in records]
+        fresh = {w.record.token: w for w in refresh([r for r in records if not r.status.state.final], ledger, sites)}
+        rows = [fresh.get(record.token) or TrackedJob(record) for record in records]
         if watch and not as_json and sys.stdout.isatty():
             click.clear()
         _show(rows, as_json=as_json, indent=None if watch else 2)
         troubles = {w.record.cluster: w.trouble for w in rows if w.trouble}
         for cluster, trouble in troubles.items():
             click.echo(f"hpcbrew: {cluster} could not be asked, its jobs are shown as last known: {trouble}", err=True)
-        if not watch or all(row.record.standing.state.final for row in rows):
+        if not watch or all(row.record.status.state.final for row in rows):
             break
         time.sleep(HERE if all(address.transport == "local" for address in sites) else AWAY)
     if troubles:
@@ -68,10 +68,10 @@ def _chosen(ledger: Ledger, jobs: tuple[str, ...], *, show_all: bool) -> list[Jo
     if jobs:
         return [ledger.find(job) for job in jobs]
     recent = time.time() - RECENT
-    return [r for r in ledger.all() if show_all or not r.standing.state.final or r.submitted > recent]
+    return [r for r in ledger.all() if show_all or not r.status.state.final or r.submitted > recent]
 
 
-def _show(rows: list[Watched], *, as_json: bool, indent: int | None) -> None:
+def _show(rows: list[TrackedJob], *, as_json: bool, indent: int | None) -> None:
     if as_json:
         click.echo(json.dumps([row.as_json() for row in rows], indent=indent))
     elif rows:
@@ -83,14 +83,14 @@ def _show(rows: list[Watched], *, as_json: bool, indent: int | None) -> None:
 def _row(record: JobRecord, progress: Progress | None) -> tuple[str, ...]:
     """Iteration, loss and time left of a job that runs; else, or after them, why it stands as it does."""
     said = []
-    if progress and record.standing.state is JobState.RUNNING:
+    if progress and record.status.state is JobState.RUNNING:
         said.append(f"{progress.iteration}/{progress.max_iter}")
         if progress.loss is not None:
             said.append(f"loss {progress.loss:.4g}")
         if progress.seconds_left is not None:
             said.append(f"{clock(progress.seconds_left)} left")
-    said += [record.standing.reason] if record.standing.reason else []
-    return record.id or "-", record.name, record.cluster, str(record.standing.state), ", ".join(said)
+    said += [record.status.reason] if record.status.reason else []
+    return record.id or "-", record.name, record.cluster, str(record.status.state), ", ".join(said)
 
 
 def _table(rows: list[tuple[str, ...]]) -> None:

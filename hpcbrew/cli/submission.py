@@ -115,8 +115,8 @@ def send(plan: JobPlan, solver: str, *, dry_run: bool, follow: bool, as_json: bo
     if dry_run:
         click.echo(json.dumps(preview.as_json(plan), indent=2) if as_json else preview.as_text(plan))
         return
-    if plan.lacks:
-        raise RequestError(plan.lacks)
+    if plan.missing:
+        raise RequestError(plan.missing)
     if plan.address.scheduler == "local":
         login_node.refuse()
         if find_spec("jax") is None:

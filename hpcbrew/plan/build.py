@@ -16,7 +16,7 @@ from hpcbrew.plan import digests, once, resources
 from hpcbrew.plan.digests import Measured
 from hpcbrew.plan.directives import directives
 from hpcbrew.plan.manifest import Item, Manifest
-from hpcbrew.plan.resources import Settled
+from hpcbrew.plan.resources import Resources
 from hpcbrew.plan.script import render
 from hpcbrew.schedulers import pbs_status
 
@@ -27,7 +27,7 @@ def plan(
     request: JobRequest,
     cluster: Cluster,
     manifest: Manifest,
-    settled: Settled,
+    settled: Resources,
     measured: Mapping[Item, Measured],
     token: str,
 ) -> JobPlan:
@@ -68,7 +68,7 @@ class Job:
 def assemble(
     job: Job,
     cluster: Cluster,
-    settled: Settled,
+    settled: Resources,
     *,
     texts: Mapping[str, str],
     data: tuple[Upload, ...] = (),
@@ -135,7 +135,7 @@ def assemble(
         token=job.token,
         name=job.name,
         address=cluster.address,
-        lacks=resources.lacks(settled, cluster, request.engine),
+        missing=resources.missing(settled, cluster, request.engine),
         scratch=cluster.scratch or "",
         run_folder=folder,
         script=script,
@@ -189,13 +189,13 @@ def _proxies(cluster: Cluster) -> dict[str, str]:
     return dict.fromkeys(names, cluster.proxy) if cluster.proxy else {}
 
 
-def _gpus(settled: Settled) -> list[str]:
+def _gpus(settled: Resources) -> list[str]:
     """By number: where a site does not hide other jobs' GPUs, `all` would take those too. On several nodes the script
     tells each its own."""
     return ["-gpu", ",".join(map(str, range(settled.gpus)))] if settled.gpus and settled.nodes == 1 else []
 
 
-def _describe(job: Job, cluster: Cluster, settled: Settled, texts: Mapping[str, str]) -> str:
+def _describe(job: Job, cluster: Cluster, settled: Resources, texts: Mapping[str, str]) -> str:
     """job.json: what another machine needs to know of this run folder."""
     values = {
         "name": job.name,

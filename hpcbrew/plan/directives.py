@@ -5,13 +5,13 @@ from pathlib import PurePosixPath
 from hpcbrew import layout
 from hpcbrew.clusters.profiles import Cluster
 from hpcbrew.job import After
-from hpcbrew.plan.resources import Settled
+from hpcbrew.plan.resources import Resources
 from hpcbrew.units import clock, pbs_size
 
 
 def directives(
     name: str,
-    settled: Settled,
+    settled: Resources,
     cluster: Cluster,
     *,
     after: After | None = None,
@@ -42,7 +42,7 @@ def directives(
     return [*lines, "-S /bin/bash", *again, "-j oe", f"-o {output / layout.SCHEDULER_LOG}"]
 
 
-def _resources(settled: Settled, cluster: Cluster) -> list[str]:
+def _resources(settled: Resources, cluster: Cluster) -> list[str]:
     if cluster.resources.style == "top":
         resources = {"ncpus": settled.cpus * settled.nodes, "ngpus": settled.gpus * settled.nodes, **settled.select}
         mem = [f"mem={pbs_size(settled.mem * settled.nodes)}"] if settled.mem else []
@@ -56,7 +56,7 @@ def _resources(settled: Settled, cluster: Cluster) -> list[str]:
     return [f"select={_select(settled, cluster)}", *place]
 
 
-def _select(settled: Settled, cluster: Cluster) -> str:
+def _select(settled: Resources, cluster: Cluster) -> str:
     chunks, share = settled.nodes, 1
     if cluster.resources.chunk == "gpu" and settled.gpus:
         chunks, share = settled.nodes * settled.gpus, settled.gpus

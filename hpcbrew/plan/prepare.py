@@ -7,10 +7,10 @@ from hpcbrew.job import JobPlan, JobRequest
 from hpcbrew.plan import build as planning
 from hpcbrew.plan.digests import measure
 from hpcbrew.plan.manifest import Manifest
-from hpcbrew.plan.resources import Settled
+from hpcbrew.plan.resources import Resources
 
 
-def plan(request: JobRequest, cluster: Cluster, manifest: Manifest, settled: Settled) -> JobPlan:
+def plan(request: JobRequest, cluster: Cluster, manifest: Manifest, settled: Resources) -> JobPlan:
     """A job on this machine uses its data where they lie; for any other cluster they are measured, to be shipped."""
     items = () if cluster.transport == "local" else manifest.items
     measured = {item: measure(item) for item in items}

@@ -12,7 +12,7 @@ from hpcbrew.units import clock
 
 
 @dataclass(frozen=True)
-class Settled:
+class Resources:
     """The resources of a job, nothing left open. Per node: `gpus`, `cpus`, `mem` (bytes). `walltime` in seconds."""
 
     nodes: int
@@ -25,7 +25,7 @@ class Settled:
     select: dict[str, str]
 
 
-def settle(request: JobRequest, cluster: Cluster, here: Machine) -> Settled:
+def settle(request: JobRequest, cluster: Cluster, here: Machine) -> Resources:
     """`here` is this machine: it fills in where a profile says `detect`.
 
     Raises RequestError with what was asked, what is allowed, and the flag that would do.
@@ -49,10 +49,10 @@ def settle(request: JobRequest, cluster: Cluster, here: Machine) -> Settled:
         cpus = here.cpus if resources.cpus == "detect" else resources.cpus
     mem = request.mem or (gpus * resources.mem_per_gpu if gpus and resources.mem_per_gpu else resources.mem)
     attributes = resources.select | (kind.select if kind else {} if gpus else resources.cpu_select)
-    return Settled(request.nodes, gpus, cpus, mem, walltime, queue, project, attributes)
+    return Resources(request.nodes, gpus, cpus, mem, walltime, queue, project, attributes)
 
 
-def lacks(settled: Settled, cluster: Cluster, engine: str = "own") -> str:
+def missing(settled: Resources, cluster: Cluster, engine: str = "own") -> str:
     """What must change before the job can be submitted; nothing, mostly. `engine`: `own`, or the site's `module`."""
     if settled.nodes > 1 and engine == "module":
         return (

@@ -14,7 +14,7 @@ from hpcbrew.plan import digests, overrides
 from hpcbrew.plan.build import Job, assemble, job_name, uploads
 from hpcbrew.plan.digests import Measured
 from hpcbrew.plan.manifest import Item, Manifest, collect
-from hpcbrew.plan.resources import Settled
+from hpcbrew.plan.resources import Resources
 
 Point = tuple[tuple[str, str], ...]
 
@@ -38,7 +38,7 @@ def points(assignments: Sequence[str]) -> list[Point]:
 def plan(
     request: JobRequest,
     cluster: Cluster,
-    settled: Settled,
+    settled: Resources,
     wanted: Sequence[Point],
     measure: Callable[[Item], Measured],
 ) -> JobPlan:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Literal
 
-from hpcbrew.command_result import Answer
+from hpcbrew.command_result import CommandResult
 from hpcbrew.errors import SchedulerError
 from hpcbrew.schedulers import pbs_status
 from hpcbrew.schedulers.pbs_status import JobView
@@ -34,7 +34,7 @@ ADVICE = {
 
 
 @dataclass(frozen=True)
-class Polled:
+class QstatReport:
     """What one question about several jobs brought: those that the server knows, and those that it says it does not."""
 
     jobs: dict[str, JobView]
@@ -56,7 +56,7 @@ class Pbs:
     def submit_command(self, script: PurePosixPath) -> tuple[str, ...]:
         return (*self.prefix, "qsub", str(script))
 
-    def parse_submit(self, answer: Answer) -> str:
+    def parse_submit(self, answer: CommandResult) -> str:
         """The id in qsub's last line: login noise may come first. Raises SchedulerError in qsub's words."""
         lines = answer.out.strip().splitlines()
         if answer.status == 0 and lines and JOB_ID.fullmatch(lines[-1].strip()):
@@ -72,11 +72,11 @@ class Pbs:
         form = ("-F", "json") if self.form == "json" else ()
         return (*self.prefix, "qstat", *ended, "-f", *form, *ids)
 
-    def keeps_no_history(self, answer: Answer) -> bool:
+    def keeps_no_history(self, answer: CommandResult) -> bool:
         """Whether qstat was refused only because it was asked for history, and the site keeps none."""
         return answer.status == NO_HISTORY or "maintain job history" in answer.err
 
-    def parse_status(self, answer: Answer) -> Polled:
+    def parse_status(self, answer: CommandResult) -> QstatReport:
         """Raises SchedulerError where the answer is none: then nothing is known, and nothing may change.
 
         One id that the server cannot make sense of does not take away what it says of the others.
@@ -84,7 +84,7 @@ class Pbs:
         jobs = pbs_status.parse(answer.out)
         unknown = frozenset(m["id"] for m in UNKNOWN.finditer(answer.err))
         if answer.status == 0 or jobs or (answer.status in (UNKNOWN_JOB, FINISHED) and answer.err):
-            return Polled(jobs, unknown)
+            return QstatReport(jobs, unknown)
         raise SchedulerError(f"qstat failed (exit status {answer.status}): {answer.words}")
 
     def delete_command(self, job_id: str) -> tuple[str, ...]:
@@ -96,7 +96,7 @@ class Pbs:
     def release_command(self, job_id: str) -> tuple[str, ...]:
         return (*self.prefix, "qrls", job_id)
 
-    def parse_change(self, answer: Answer) -> bool:
+    def parse_change(self, answer: CommandResult) -> bool:
         """Whether qdel, qhold or qrls was obeyed; False for an ended job. Raises SchedulerError for a refusal."""
         if answer.status == 0:
             return True

@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 
 from hpcbrew import units
-from hpcbrew.command_result import Answer
+from hpcbrew.command_result import CommandResult
 from hpcbrew.errors import SchedulerError
 from hpcbrew.schedulers import pbs_output
 from hpcbrew.schedulers.pbs_output import Form
@@ -65,7 +65,7 @@ class Node:
     resources: dict[str, str]
 
 
-def parse_version(answer: Answer) -> Product:
+def parse_version(answer: CommandResult) -> Product:
     """PBS Pro numbers its releases by year or says its name; OpenPBS has numbers from 20 on; Torque says `Version:`."""
     said = f"{answer.out}\n{answer.err}"
     if match := re.search(r"pbs_version = (\S+)", said):
@@ -78,21 +78,21 @@ def parse_version(answer: Answer) -> Product:
     raise SchedulerError(f"qstat --version (exit status {answer.status}): {answer.words}")
 
 
-def parse_server(answer: Answer) -> Server:
+def parse_server(answer: CommandResult) -> Server:
     name, values = next(iter(_entries(answer, pbs_output.SERVERS, SERVER).items()))
     return Server(name, values.get("server_state", "unknown"), values.get("default_queue"))
 
 
-def parse_queues(answer: Answer) -> dict[str, Queue]:
+def parse_queues(answer: CommandResult) -> dict[str, Queue]:
     return {name: _queue(name, v) for name, v in _entries(answer, pbs_output.QUEUES, QUEUES).items()}
 
 
-def parse_nodes(answer: Answer) -> list[Node]:
+def parse_nodes(answer: CommandResult) -> list[Node]:
     found = _entries(answer, pbs_output.NODES, NODES)
     return [_node(name, values) for name, values in found.items() if "state" in values]
 
 
-def _entries(answer: Answer, form: Form, command: tuple[str, ...]) -> dict[str, dict[str, str]]:
+def _entries(answer: CommandResult, form: Form, command: tuple[str, ...]) -> dict[str, dict[str, str]]:
     found = pbs_output.parse(answer.out, form)
     if answer.status != 0 or not found:
         raise SchedulerError(f"{' '.join(command)} (exit status {answer.status}): {answer.words}")

@@ -5,7 +5,7 @@ import signal
 from dataclasses import dataclass
 
 from hpcbrew.errors import SchedulerError
-from hpcbrew.job import JobState, Standing
+from hpcbrew.job import JobState, JobStatus
 from hpcbrew.schedulers import pbs_output
 from hpcbrew.schedulers.pbs_comments import in_words
 
@@ -63,7 +63,7 @@ class JobView:
         return int(value) if re.fullmatch(r"[+-]?\d+", value) else None
 
     @property
-    def standing(self) -> Standing:
+    def status(self) -> JobStatus:
         """The job's state and the reason for it."""
         letter = self.get("job_state")
         if letter in ("F", "C", "X"):
@@ -72,10 +72,10 @@ class JobView:
         if state is None:
             raise SchedulerError(f"job {self.id}: qstat shows state {letter!r}, which no PBS is known to have")
         if letter == "H" and self.get("depend"):
-            return Standing(JobState.WAITING, f"for {_others(self.get('depend'))}")
+            return JobStatus(JobState.WAITING, f"for {_others(self.get('depend'))}")
         if letter == "W":
-            return Standing(state, f"until {self.get('Execution_Time')}" if self.get("Execution_Time") else "")
-        return Standing(state, _why(self, state, letter))
+            return JobStatus(state, f"until {self.get('Execution_Time')}" if self.get("Execution_Time") else "")
+        return JobStatus(state, _why(self, state, letter))
 
 
 def parse(out: str) -> dict[str, JobView]:
@@ -107,52 +107,52 @@ def _points(job: JobView) -> str:
     return ", ".join(f"{counts[key]} {word}" for key, word in words.items() if counts.get(key))
 
 
-def _ended(job: JobView) -> Standing:  # noqa: PLR0911 - one line an end, in the order of their weight
+def _ended(job: JobView) -> JobStatus:  # noqa: PLR0911 - one line an end, in the order of their weight
     status, comment = job.number("Exit_status"), job.get("comment")
     if "exceeded resource walltime" in comment:
-        return Standing(JobState.OUT_OF_WALLTIME, "ran longer than its walltime", status)
+        return JobStatus(JobState.OUT_OF_WALLTIME, "ran longer than its walltime", status)
     if re.search(r"exceeded resource (mem|vmem|pmem|pvmem)\b", comment):
-        return Standing(JobState.OUT_OF_MEMORY, "used more memory than it asked for", status)
+        return JobStatus(JobState.OUT_OF_MEMORY, "used more memory than it asked for", status)
     if job.number("substate") == DELETED:
         by = re.search(r"terminated by (\S+)", comment)
-        return Standing(JobState.CANCELLED, f"deleted by {by[1]}" if by else "deleted", status)
+        return JobStatus(JobState.CANCELLED, f"deleted by {by[1]}" if by else "deleted", status)
     if status is None:
         return _without_status(job)
     if status == 0:
         return _went_well(job)
     if status < 0:
         state, reason = PBS_ENDS.get(status, (JobState.FAILED, f"ended by PBS with status {status}"))
-        return Standing(state, reason, status)
+        return JobStatus(state, reason, status)
     return failed(status)
 
 
-def _without_status(job: JobView) -> Standing:
+def _without_status(job: JobView) -> JobStatus:
     if job.get("depend") and not job.get("run_count"):
-        return Standing(JobState.NEVER_RAN, f"what it waited for never came: {_others(job.get('depend'))}")
-    return Standing(JobState.LOST, job.get("comment") or "the scheduler has no exit status for it")
+        return JobStatus(JobState.NEVER_RAN, f"what it waited for never came: {_others(job.get('depend'))}")
+    return JobStatus(JobState.LOST, job.get("comment") or "the scheduler has no exit status for it")
 
 
-def _went_well(job: JobView) -> Standing:
+def _went_well(job: JobView) -> JobStatus:
     """0 is also what an array gets of which a job failed, and a job whose output could not be delivered."""
     if job.get("array") == "True" and job.number("substate") == FAILED_OR_KILLED:
-        return Standing(JobState.FAILED, "at least one job of the array failed", 1)
+        return JobStatus(JobState.FAILED, "at least one job of the array failed", 1)
     undelivered = job.get("Stageout_status") == "0"
-    return Standing(JobState.DONE, "its scheduler.log could not be delivered" if undelivered else "", 0)
+    return JobStatus(JobState.DONE, "its scheduler.log could not be delivered" if undelivered else "", 0)
 
 
-def failed(status: int) -> Standing:
+def failed(status: int) -> JobStatus:
     """A job that ended by itself with an exit status other than 0: 128 + N or PBS's 256 + N stand for signal N."""
     if status == CONTINUES:
-        return Standing(
+        return JobStatus(
             JobState.OUT_OF_WALLTIME, "left in time, with a snapshot: hpcbrew resume goes on from it", status
         )
     if status == NEVER_BEGAN:
-        return Standing(JobState.NEVER_RAN, "what it waited for ended and is not done")
+        return JobStatus(JobState.NEVER_RAN, "what it waited for ended and is not done")
     number = status - 256 if status > 256 else status - 128
     if number in {s.value for s in signal.Signals}:
         name = signal.Signals(number).name
         hint = "; memory running out is the usual cause" if name == "SIGKILL" else ""
-        return Standing(JobState.FAILED, f"killed by {name}{hint}", status)
+        return JobStatus(JobState.FAILED, f"killed by {name}{hint}", status)
     words = {
         2: "the engine refused it; hpcbrew logs has its words",
         NO_ROOM: "its run folder cannot be written to: the disk may be full, or a quota used up",
@@ -160,7 +160,7 @@ def failed(status: int) -> Standing:
         127: "a command was not found",
     }
     known = words.get(status)
-    return Standing(JobState.FAILED, f"exit status {status}" + (f": {known}" if known else ""), status)
+    return JobStatus(JobState.FAILED, f"exit status {status}" + (f": {known}" if known else ""), status)
 
 
 def _others(depend: str) -> str:

@@ -10,10 +10,10 @@ import socket
 from collections.abc import Iterator
 from pathlib import PurePosixPath
 
-from hpcbrew.command_result import Answer
+from hpcbrew.command_result import CommandResult
 from hpcbrew.transports.base import Transport
 
-PATIENCE = 10 * 60.0
+IDLE_TIMEOUT = 10 * 60.0
 """Seconds for one step through an installation: tens of thousands of files."""
 
 MAKER = "engine.maker"
@@ -46,7 +46,7 @@ def maker() -> str:
 def clear(transport: Transport, folder: PurePosixPath, finished: str) -> Iterator[str]:
     """Takes away what is in `folder`, lacks the file `finished`, and nobody works on. Says what was taken away."""
     command = ["bash", "-c", SURVEY, "bash", str(folder), finished, MAKER]
-    for line in transport.run(command, PurePosixPath("/"), patience=PATIENCE).out.splitlines():
+    for line in transport.run(command, PurePosixPath("/"), idle_timeout=IDLE_TIMEOUT).out.splitlines():
         if not line.startswith("@left\t"):
             continue
         _, name, made_by, changed = line.split("\t")
@@ -55,10 +55,10 @@ def clear(transport: Transport, folder: PurePosixPath, finished: str) -> Iterato
             yield f"took away {folder / name}, which was never finished"
 
 
-def remove(transport: Transport, folder: PurePosixPath) -> Answer:
+def remove(transport: Transport, folder: PurePosixPath) -> CommandResult:
     """Takes a folder away though something may still write into it."""
     command = ["bash", "-c", REMOVE, "bash", str(folder.parent), folder.name]
-    return transport.run(command, PurePosixPath("/"), patience=PATIENCE)
+    return transport.run(command, PurePosixPath("/"), idle_timeout=IDLE_TIMEOUT)
 
 
 def _dead(made_by: str) -> bool:

@@ -24,7 +24,7 @@ def choose(transport: Transport, cluster: Cluster, wanted: bool | None) -> Gener
         yield "the profile knows of no GPUs (gpus_per_node): it is installed for CPUs, without CUDA"
         return CPUS
     try:
-        nodes = pbs_site.parse_nodes(transport.run(pbs_site.NODES, PurePosixPath("/"), again=True))
+        nodes = pbs_site.parse_nodes(transport.run(pbs_site.NODES, PurePosixPath("/"), idempotent=True))
     except HpcbrewError as error:
         said = str(error).splitlines()[0]
         yield f"it is installed for GPUs, as the profile has them; the nodes cannot be asked ({said})"

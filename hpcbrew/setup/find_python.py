@@ -11,7 +11,7 @@ OLDEST, NEWEST = (3, 11), (3, 14)
 NAMES = ("python3.14", "python3.13", "python3.12", "python3.11", "python3", "python")
 MODULES = r"(^|/)(python|anaconda|miniconda|miniforge|conda)[^/]*(/|$)"
 TRIED = 12  # modules that are looked into, newest first: each takes a second or so
-PATIENCE = 5 * 60.0  # seconds: `module avail` alone may take a minute
+IDLE_TIMEOUT = 5 * 60.0  # seconds: `module avail` alone may take a minute
 
 # Without venv it is of no use here; ensurepip, which a bare Debian has not, can be done without.
 _ABOUT = (
@@ -85,7 +85,7 @@ def find(transport: Transport, cluster: Cluster) -> Python:
         looks = [survey_command(names), survey_command(names, pattern=MODULES)]
     seen: list[Python] = []
     for command in looks:
-        answer = transport.run(command, PurePosixPath("/"), patience=PATIENCE)
+        answer = transport.run(command, PurePosixPath("/"), idle_timeout=IDLE_TIMEOUT)
         seen += parse(answer.out)
         python = best(seen)
         if python is not None:

@@ -18,7 +18,7 @@ from pathlib import Path, PurePosixPath
 
 from hpcbrew import layout
 from hpcbrew.clusters.profiles import Cluster
-from hpcbrew.command_result import Answer
+from hpcbrew.command_result import CommandResult
 from hpcbrew.errors import TransportError, Unanswered
 from hpcbrew.job import Upload
 from hpcbrew.setup import cleanup, wheelhouse
@@ -29,7 +29,7 @@ from hpcbrew.transfer.upload import Progress, ship
 from hpcbrew.transports import process
 from hpcbrew.transports.base import Transport
 
-PATIENCE = 30 * 60.0
+IDLE_TIMEOUT = 30 * 60.0
 """Seconds that pip and a first start may say nothing: tens of thousands of small files on a slow file system."""
 
 FACTS = "engine.json"
@@ -107,11 +107,11 @@ class _Installation:
     python: Python
     folder: PurePosixPath
 
-    def run(self, *command: str) -> Answer:
+    def run(self, *command: str) -> CommandResult:
         given = (self.python.module or "-", self.cluster.proxy or "", str(self.folder / "tmp"))
         words = ("bash", "-l", "-c", RUN, "bash", *given, *command)
         try:
-            return self.transport.run(words, PurePosixPath("/"), patience=PATIENCE)
+            return self.transport.run(words, PurePosixPath("/"), idle_timeout=IDLE_TIMEOUT)
         except Unanswered as error:
             raise Unanswered(error.where, process.named(command), error.seconds) from None
 
@@ -119,10 +119,10 @@ class _Installation:
     def python_there(self) -> PurePosixPath:
         return self.folder / "bin" / "python"
 
-    def pip(self, *arguments: str) -> Answer:
+    def pip(self, *arguments: str) -> CommandResult:
         return self.run(str(self.python_there), "-m", "pip", *arguments)
 
-    def version(self) -> Answer:
+    def version(self) -> CommandResult:
         return self.run(str(self.folder / "bin" / "caffe"), "--version")
 
 
@@ -210,7 +210,7 @@ def _starts(transport: Transport, program: PurePosixPath, *arguments: str) -> bo
     """As a job starts it: in a login shell, without the module that Python may have come from."""
     script = 'test -x "$1" && exec "$@"'
     command = ["bash", "-l", "-c", script, "bash", str(program), *arguments]
-    return transport.run(command, PurePosixPath("/"), patience=PATIENCE).status == 0
+    return transport.run(command, PurePosixPath("/"), idle_timeout=IDLE_TIMEOUT).status == 0
 
 
 def _use(transport: Transport, root: PurePosixPath, folder: PurePosixPath) -> str:
@@ -226,7 +226,7 @@ def _use(transport: Transport, root: PurePosixPath, folder: PurePosixPath) -> st
     return answer.out.strip()
 
 
-def _done(answer: Answer, fault: str) -> None:
+def _done(answer: CommandResult, fault: str) -> None:
     if answer.status != 0:
         said = "\n".join(answer.words.splitlines()[-8:])
         raise TransportError(f"{fault} (exit status {answer.status}):\n{said}")

@@ -49,7 +49,7 @@ def login_by_client(
     alone = [program, "-o", "BatchMode=yes", "-o", "ControlPath=none", *options, "true"]
     with contextlib.suppress(subprocess.TimeoutExpired):
         done = subprocess.run(
-            alone, stdin=subprocess.DEVNULL, capture_output=True, check=False, timeout=process.PATIENCE
+            alone, stdin=subprocess.DEVNULL, capture_output=True, check=False, timeout=process.IDLE_TIMEOUT
         )
         if done.returncode == 0:
             yield f"{destination} lets you in without a password already"

@@ -73,8 +73,8 @@ def run(transport: Transport, cluster: Cluster, *, gpu: bool, queue: str | None,
         )
         settled = resources.settle(request, cluster, hardware.here())
         plan = prepare.plan(request, cluster, manifest.collect(request), settled)
-    if plan.lacks:
-        raise RequestError(plan.lacks.replace("submit …", f"setup {cluster.name}"))
+    if plan.missing:
+        raise RequestError(plan.missing.replace("submit …", f"setup {cluster.name}"))
     site, ledger = Site(transport, refresh.reach(plan.address).scheduler), Ledger()
     record = submit(plan, NAME, transport, site.scheduler, ledger, lambda size: None)
     status = follow.training(record, site, ledger, as_json=False)

@@ -9,7 +9,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from hpcbrew.command_result import Answer
+from hpcbrew.command_result import CommandResult
 from hpcbrew.errors import TransportError
 from hpcbrew.setup import wheel as wheels
 
@@ -46,7 +46,7 @@ class Target:
     platforms: tuple[str, ...]
 
 
-def parse(answer: Answer) -> Target:
+def parse(answer: CommandResult) -> Target:
     """Reads what `ASK` prints; other lines are login noise. Raises TransportError."""
     said = next((line for line in answer.out.splitlines() if line.startswith(MARK)), None)
     if said is None:

@@ -23,12 +23,12 @@ def after(job: str, address: Address, ledger: Ledger) -> After | None:
         raise RequestError(f"--after {job}: runs on {record.cluster}, and a job waits only for one of its own cluster")
     site = refresh.reach(record.address)
     seen = refresh.look(site, [record], ledger)[0]
-    standing = seen.record.standing
-    if standing.state is JobState.DONE:
+    status = seen.record.status
+    if status.state is JobState.DONE:
         return None
-    if standing.state.final:
-        why = f": {standing.reason}" if standing.reason else ""
-        raise RequestError(f"--after {job}: ended and is not done ({standing.state}{why}); hpcbrew resume {job} first")
+    if status.state.final:
+        why = f": {status.reason}" if status.reason else ""
+        raise RequestError(f"--after {job}: ended and is not done ({status.state}{why}); hpcbrew resume {job} first")
     if seen.record.id is None:
         raise RequestError(f"--after {job}: is not yet confirmed by the scheduler; hpcbrew status looks again")
     if _several(resume.described(record, site.transport)):

@@ -91,9 +91,9 @@ def _definitions(record: JobRecord, values: Mapping[str, Any], transport: Transp
     return {name: written.replace(before, now) for name, written in texts.items()}
 
 
-def _settled(described: Mapping[str, Any], request: JobRequest, cluster: Cluster) -> resources.Settled:
+def _settled(described: Mapping[str, Any], request: JobRequest, cluster: Cluster) -> resources.Resources:
     """The resources of before, but for what is asked for anew; checked against the profile of today."""
-    before = resources.Settled(**described)
+    before = resources.Resources(**described)
     wanted = replace(
         request,
         nodes=before.nodes,

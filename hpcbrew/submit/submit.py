@@ -8,7 +8,7 @@ from pathlib import PurePosixPath
 
 from hpcbrew import full_disk
 from hpcbrew.errors import LedgerError, SchedulerError, TransportError, Unanswered
-from hpcbrew.job import JobPlan, JobRecord, JobState, Standing, Upload
+from hpcbrew.job import JobPlan, JobRecord, JobState, JobStatus, Upload
 from hpcbrew.plan import once
 from hpcbrew.schedulers.pbs import Pbs
 from hpcbrew.track import recover
@@ -41,8 +41,8 @@ def submit(
     """
     root = transport.root(plan.scratch)
     folder = root / plan.run_folder
-    standing = Standing(JobState.SUBMITTING, "not yet confirmed by the scheduler")
-    record = JobRecord(plan.token, plan.name, plan.address, solver, time.time(), folder, standing)
+    status = JobStatus(JobState.SUBMITTING, "not yet confirmed by the scheduler")
+    record = JobRecord(plan.token, plan.name, plan.address, solver, time.time(), folder, status)
     ledger.intend(record)
     try:
         ship(plan.data, root, transport, progress, warn)
@@ -71,7 +71,7 @@ def submit(
         raise LedgerError(
             f"{error}. The job was submitted as {job_id}: hpcbrew status will know it too. Do not submit it again"
         ) from None
-    return replace(record, id=job_id, standing=Standing(JobState.QUEUED))
+    return replace(record, id=job_id, status=JobStatus(JobState.QUEUED))
 
 
 def _take_back(plan: JobPlan, folder: PurePosixPath, transport: Transport, ledger: Ledger) -> None:
@@ -84,7 +84,7 @@ def _take_back(plan: JobPlan, folder: PurePosixPath, transport: Transport, ledge
 def _hand_over(command: Sequence[str], folder: PurePosixPath, transport: Transport, scheduler: Pbs) -> str:
     """The scheduler's id of the job. Raises SchedulerError where it refused, TransportError where nobody can tell."""
     for pause in PAUSES:
-        answer = transport.run(command, folder, again=True)
+        answer = transport.run(command, folder, idempotent=True)
         if answer.out.strip() == once.NO_FOLDER:
             raise TransportError(f"{folder}: cannot be written to: {answer.err.strip()}{full_disk.remedy(answer.err)}")
         if answer.out.strip() != once.BEGUN:

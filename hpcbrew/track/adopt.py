@@ -6,18 +6,18 @@ from pathlib import PurePosixPath
 from hpcbrew import layout
 from hpcbrew.clusters.profiles import Cluster
 from hpcbrew.errors import TransportError
-from hpcbrew.job import JobRecord, JobState, Standing
+from hpcbrew.job import JobRecord, JobState, JobStatus
 from hpcbrew.plan.build import NAME
 from hpcbrew.track import refresh, run_folder
 from hpcbrew.track.ledger import Ledger
-from hpcbrew.track.refresh import Watched
+from hpcbrew.track.refresh import TrackedJob
 from hpcbrew.transports.base import Transport
 
 TOKEN = re.compile(r"[0-9a-f]{8}")
 TOP = PurePosixPath("/")
 
 
-def adopt(cluster: Cluster, ledger: Ledger) -> list[Watched]:
+def adopt(cluster: Cluster, ledger: Ledger) -> list[TrackedJob]:
     """Writes the cluster's jobs that the ledger does not know into it, oldest first, each as it stands now.
 
     Raises TransportError where the cluster cannot be reached.
@@ -42,15 +42,15 @@ def _jobs(transport: Transport, root: PurePosixPath, cluster: Cluster) -> list[J
         name, token, solver = (str(values.get(key, "")) for key in ("name", "token", "solver"))
         # Names and tokens go into file names here: what is none is not taken for one.
         if ids and NAME.fullmatch(name) and TOKEN.fullmatch(token) and folder.name == f"{name}-{token}":
-            standing = Standing(JobState.QUEUED)
-            records.append(JobRecord(token, name, cluster.address, solver, time, folder, standing, ids[0]))
+            status = JobStatus(JobState.QUEUED)
+            records.append(JobRecord(token, name, cluster.address, solver, time, folder, status, ids[0]))
     return sorted(records, key=lambda record: record.submitted)
 
 
 def _submitted(transport: Transport, runs: PurePosixPath) -> dict[PurePosixPath, float]:
     """The run folders below `runs`, and when their jobs were given ids (Unix seconds)."""
     script = '[ ! -d "$1" ] || exec find "$1" -mindepth 2 -maxdepth 2 -name "$2" -printf "%T@\\t%h\\0"'
-    answer = transport.run(["bash", "-c", script, "bash", str(runs), layout.ID], TOP, again=True)
+    answer = transport.run(["bash", "-c", script, "bash", str(runs), layout.ID], TOP, idempotent=True)
     if answer.status != 0:
         raise TransportError(f"{runs}: cannot be looked through: {answer.words}")
     rows = [row.split("\t", 1) for row in answer.out.split("\0") if row]

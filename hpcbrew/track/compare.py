@@ -9,7 +9,7 @@ from hpcbrew.job import JobRecord, JobState
 from hpcbrew.submit import resume
 from hpcbrew.track import refresh, run_folder
 from hpcbrew.track.ledger import Ledger
-from hpcbrew.track.refresh import Watched
+from hpcbrew.track.refresh import TrackedJob
 
 
 @dataclass(frozen=True)
@@ -42,18 +42,18 @@ def _rows(record: JobRecord, ledger: Ledger) -> Iterator[Row]:
     settings = points or [values["set"]]
     jobs = [ledger.find(f"{record.token}[{n}]") for n in range(1, len(points) + 1)] if points else [record]
     metrics = site.transport.read_all([job.run_folder / layout.METRICS for job in jobs])
-    for watched, data, own in zip(refresh.look(site, jobs, ledger), metrics, settings, strict=True):
-        yield _row(watched, run_folder.read_metrics(data), own)
+    for tracked, data, own in zip(refresh.look(site, jobs, ledger), metrics, settings, strict=True):
+        yield _row(tracked, run_folder.read_metrics(data), own)
 
 
-def _row(watched: Watched, metrics: list[dict], settings: dict[str, str]) -> Row:
-    record, going = watched.record, watched.progress
+def _row(tracked: TrackedJob, metrics: list[dict], settings: dict[str, str]) -> Row:
+    record, going = tracked.record, tracked.progress
     tests = [m for m in metrics if m.get("phase") == "test"]
     trained = [m for m in metrics if m.get("phase") == "train" and m.get("loss") is not None]
     return Row(
         id=record.id or record.token,
         settings=settings,
-        state=record.standing.state,
+        state=record.status.state,
         iteration=going.iteration if going else None,
         max_iter=going.max_iter if going else None,
         loss=going.loss if going else None,

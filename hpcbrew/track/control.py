@@ -6,11 +6,11 @@ from pathlib import PurePosixPath
 
 from hpcbrew import layout
 from hpcbrew.errors import RequestError, SchedulerError, TransportError, Unanswered
-from hpcbrew.job import JobRecord, JobState, Standing
+from hpcbrew.job import JobRecord, JobState, JobStatus
 from hpcbrew.schedulers.pbs import Pbs
 from hpcbrew.track import refresh
 from hpcbrew.track.ledger import Ledger
-from hpcbrew.track.refresh import Site, Watched
+from hpcbrew.track.refresh import Site, TrackedJob
 
 Command = Callable[[Pbs], Callable[[str], tuple[str, ...]]]
 
@@ -18,10 +18,10 @@ Command = Callable[[Pbs], Callable[[str], tuple[str, ...]]]
 def cancel(record: JobRecord, ledger: Ledger) -> str:
     """Asks for the end of a job, of all its links where it is a chain. Returns what came of it, in words."""
     site, seen = _seen(record, ledger)
-    if seen.record.standing.state.final:
-        return f"has ended already: {seen.record.standing.state}"
+    if seen.record.status.state.final:
+        return f"has ended already: {seen.record.status.state}"
     if not seen.live:
-        ledger.settle(record.token, Standing(JobState.CANCELLED, "before the scheduler had confirmed it"))
+        ledger.settle(record.token, JobStatus(JobState.CANCELLED, "before the scheduler had confirmed it"))
         return "was never confirmed by the scheduler; it is off the list"
     ledger.cancel_asked(record.token, asked=True)
     with contextlib.suppress(TransportError):  # it is for a further job of a chain that is being submitted just now
@@ -31,7 +31,7 @@ def cancel(record: JobRecord, ledger: Ledger) -> str:
     except SchedulerError:  # refused: the job goes on as if nothing had been asked
         ledger.cancel_asked(record.token, asked=False)
         with contextlib.suppress(TransportError):
-            site.transport.run(["rm", "-f", "--", layout.CANCELLED], record.run_folder, again=True)
+            site.transport.run(["rm", "-f", "--", layout.CANCELLED], record.run_folder, idempotent=True)
         raise
     return "cancelled" if there else "had ended before it could be cancelled"
 
@@ -40,7 +40,7 @@ def hold(record: JobRecord, ledger: Ledger) -> str:
     """Keeps a job that waits from being started. Raises RequestError for one that runs, or has ended."""
     site, seen = _seen(record, ledger)
     _check(seen, "held")
-    if seen.record.standing.state in (JobState.RUNNING, JobState.ENDING) and len(seen.live) == 1:
+    if seen.record.status.state in (JobState.RUNNING, JobState.ENDING) and len(seen.live) == 1:
         raise RequestError("runs already, and only a job that waits can be held")
     return "held" if _each(site, seen, lambda s: s.hold_command) else "had ended before it could be held"
 
@@ -52,20 +52,20 @@ def release(record: JobRecord, ledger: Ledger) -> str:
     return "released" if _each(site, seen, lambda s: s.release_command) else "had ended before it could be released"
 
 
-def _seen(record: JobRecord, ledger: Ledger) -> tuple[Site, Watched]:
+def _seen(record: JobRecord, ledger: Ledger) -> tuple[Site, TrackedJob]:
     site = refresh.reach(record.address)
     return site, refresh.look(site, [record], ledger)[0]
 
 
-def _check(seen: Watched, verb: str) -> None:
-    standing = seen.record.standing
-    if standing.state.final:
-        raise RequestError(f"has ended already ({standing.state}), and cannot be {verb}")
+def _check(seen: TrackedJob, verb: str) -> None:
+    status = seen.record.status
+    if status.state.final:
+        raise RequestError(f"has ended already ({status.state}), and cannot be {verb}")
     if not seen.live:
         raise RequestError(f"was not yet confirmed by the scheduler, and cannot be {verb}; hpcbrew status looks again")
 
 
-def _each(site: Site, seen: Watched, command: Command) -> bool:
+def _each(site: Site, seen: TrackedJob, command: Command) -> bool:
     """Later links of a chain first: the end of one would let the next begin. Whether any of them was still there.
 
     Raises Unanswered where nobody can tell what came of it.

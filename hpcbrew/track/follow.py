@@ -15,7 +15,7 @@ from hpcbrew.errors import TransportError
 from hpcbrew.job import JobRecord, JobState
 from hpcbrew.track import refresh, run_folder
 from hpcbrew.track.ledger import Ledger
-from hpcbrew.track.refresh import Site, Watched
+from hpcbrew.track.refresh import Site, TrackedJob
 from hpcbrew.units import clock
 
 HERE, THERE = (0.5, 2.0), (5.0, 30.0)
@@ -39,12 +39,12 @@ def training(record: JobRecord, site: Site, ledger: Ledger, *, as_json: bool) ->
     try:
         with shown:
             shown.begin()
-            for watched in looks(record, site, ledger):
+            for tracked in looks(record, site, ledger):
                 for test in lasting(lambda: list(_new_tests(site, record, shown))):
                     shown.test(test)
-                shown.look(watched)
-        shown.end(watched.record, _model(site, watched.record), _complaint(site, watched.record))
-        return watched.record.standing.shell_status
+                shown.look(tracked)
+        shown.end(tracked.record, _model(site, tracked.record), _complaint(site, tracked.record))
+        return tracked.record.status.shell_status
     except KeyboardInterrupt:
         click.echo(
             f"\nDetached. The job goes on: hpcbrew status {record.id}, hpcbrew logs -f {record.id}, "
@@ -54,28 +54,28 @@ def training(record: JobRecord, site: Site, ledger: Ledger, *, as_json: bool) ->
         return DETACHED
 
 
-def looks(record: JobRecord, site: Site, ledger: Ledger) -> Iterator[Watched]:
+def looks(record: JobRecord, site: Site, ledger: Ledger) -> Iterator[TrackedJob]:
     """The job again and again, the last time when it has ended; less often while its cluster does not answer.
 
     Where it is in its run folder is looked at more often than the scheduler is asked.
     """
-    if record.standing.state.final and record.standing.state is not JobState.LOST:
-        yield Watched(record)  # the scheduler may have forgotten it
+    if record.status.state.final and record.status.state is not JobState.LOST:
+        yield TrackedJob(record)  # the scheduler may have forgotten it
         return
     steady, asking = HERE if record.address.transport == "local" else THERE
-    watched, asked, pause = Watched(record), -asking, steady
+    tracked, asked, pause = TrackedJob(record), -asking, steady
     while True:
         seen = None
-        if not watched.trouble and time.monotonic() - asked < asking:
-            seen = lasting(lambda: refresh.glance(site, watched))  # noqa: B023 - called at once
+        if not tracked.trouble and time.monotonic() - asked < asking:
+            seen = lasting(lambda: refresh.glance(site, tracked))  # noqa: B023 - called at once
         if seen is None:
-            seen = lasting(lambda: refresh.look(site, [watched.record], ledger)[0])  # noqa: B023
+            seen = lasting(lambda: refresh.look(site, [tracked.record], ledger)[0])  # noqa: B023
             asked = time.monotonic()
-        watched = seen
-        yield watched
-        if watched.record.standing.state.final:
+        tracked = seen
+        yield tracked
+        if tracked.record.status.state.final:
             return
-        pause = min(pause * 2, SLOW) if watched.trouble else steady
+        pause = min(pause * 2, SLOW) if tracked.trouble else steady
         _wait(pause)
 
 
@@ -113,7 +113,7 @@ def _model(site: Site, record: JobRecord) -> PurePosixPath | None:
 
 def _complaint(site: Site, record: JobRecord) -> str | None:
     """Why the engine refused, in its own words; None where it did not."""
-    if record.standing.state is not JobState.FAILED:
+    if record.status.state is not JobState.FAILED:
         return None
     log = (site.transport.read(record.run_folder / layout.LOG) or b"").decode(errors="replace")
     _, refused, words = log.rpartition("caffe: error: ")
@@ -148,18 +148,18 @@ class _Shown:
         if not self.as_json:
             self.say(f"{self.record.id}  {self.record.name} on {self.record.cluster}, in {self.record.run_folder}")
 
-    def look(self, watched: Watched) -> None:
-        standing = watched.record.standing
-        now = (standing, watched.trouble)
+    def look(self, tracked: TrackedJob) -> None:
+        status = tracked.record.status
+        now = (status, tracked.trouble)
         if now == self.last:
             return
         self.last = now
         if self.as_json:
-            self.say(json.dumps({**watched.record.as_json(), "trouble": watched.trouble or None}))
-        elif watched.trouble:
-            self.say(f"{self.record.cluster} cannot be asked for now: {watched.trouble}")
-        elif not standing.state.final:
-            self.say(f"{standing.state}{f': {standing.reason}' if standing.reason else ''}")
+            self.say(json.dumps({**tracked.record.as_json(), "trouble": tracked.trouble or None}))
+        elif tracked.trouble:
+            self.say(f"{self.record.cluster} cannot be asked for now: {tracked.trouble}")
+        elif not status.state.final:
+            self.say(f"{status.state}{f': {status.reason}' if status.reason else ''}")
 
     def test(self, values: dict[str, Any]) -> None:
         if self.as_json:
@@ -172,13 +172,13 @@ class _Shown:
         if self.as_json:
             self.say(json.dumps({**record.as_json(), "model": str(model) if model else None, "error": complaint}))
             return
-        standing = record.standing
-        self.say(f"{str(standing.state).capitalize()}{f': {standing.reason}' if standing.reason else ''}")
+        status = record.status
+        self.say(f"{str(status.state).capitalize()}{f': {status.reason}' if status.reason else ''}")
         if complaint:
             self.say(complaint)
         if record.is_array:
             self.say(f"Its jobs: hpcbrew compare {record.name}, hpcbrew logs '{record.name}[1]'")
-        elif standing.state is not JobState.DONE:
+        elif status.state is not JobState.DONE:
             self.say(f"Its log: hpcbrew logs {record.id} ({record.run_folder / layout.LOG})")
         if model:
             self.say(f"Model: {model}")
@@ -211,9 +211,9 @@ class _Bar(_Shown):
     def __exit__(self, *_: object) -> None:
         self.bar.stop()
 
-    def look(self, watched: Watched) -> None:
-        super().look(watched)
-        going = watched.progress
+    def look(self, tracked: TrackedJob) -> None:
+        super().look(tracked)
+        going = tracked.progress
         if going is None:
             return
         said = [f"loss {_figure(going.loss)}"] if going.loss is not None else []

@@ -11,7 +11,7 @@ from pathlib import Path, PurePosixPath
 from hpcbrew import full_disk, layout, paths
 from hpcbrew.address import Address
 from hpcbrew.errors import LedgerError
-from hpcbrew.job import FINAL, JobRecord, JobState, Standing
+from hpcbrew.job import FINAL, JobRecord, JobState, JobStatus
 
 VERSION = 1
 SCHEMA = """
@@ -57,9 +57,9 @@ class Ledger:
                 record.submitted,
                 record.id,
                 str(record.run_folder),
-                str(record.standing.state),
-                record.standing.reason,
-                record.standing.exit_status,
+                str(record.status.state),
+                record.status.reason,
+                record.status.exit_status,
                 record.cancel_asked,
             )
             db.execute(f"INSERT INTO jobs({COLUMNS}) VALUES ({', '.join('?' * len(row))})", row)  # noqa: S608
@@ -77,13 +77,13 @@ class Ledger:
         with self._open() as db:
             db.execute("DELETE FROM jobs WHERE token = ? AND id IS NULL", (token,))
 
-    def settle(self, token: str, standing: Standing) -> None:
+    def settle(self, token: str, status: JobStatus) -> None:
         """A job's state, as just learnt. One that has ended stays as it is, but a lost one may be found."""
         with self._open() as db:
             db.execute(
                 f"UPDATE jobs SET state = ?, reason = ?, exit_status = ? "  # noqa: S608
                 f"WHERE token = ? AND (state NOT IN ({ENDED}) OR state = 'lost')",
-                (str(standing.state), standing.reason, standing.exit_status, token),
+                (str(status.state), status.reason, status.exit_status, token),
             )
 
     def cancel_asked(self, token: str, *, asked: bool) -> None:
@@ -160,7 +160,7 @@ def _of_array(array: JobRecord, index: int, asked: str) -> JobRecord:
         id=array.id.replace("[]", f"[{index}]"),
         name=f"{array.name}[{index}]",
         run_folder=array.run_folder / layout.point(index),
-        standing=Standing(JobState.QUEUED),
+        status=JobStatus(JobState.QUEUED),
     )
 
 
@@ -185,7 +185,7 @@ def _record(row: tuple) -> JobRecord:
         address=Address(**json.loads(address)),
         solver=solver,
         submitted=submitted,
-        standing=Standing(JobState(state), reason, exit_status),
+        status=JobStatus(JobState(state), reason, exit_status),
         id=job_id,
         run_folder=PurePosixPath(folder),
         cancel_asked=bool(cancel_asked),

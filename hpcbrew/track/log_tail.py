@@ -9,7 +9,7 @@ import click
 from hpcbrew.job import JobRecord
 from hpcbrew.track.follow import DETACHED, lasting, looks
 from hpcbrew.track.ledger import Ledger
-from hpcbrew.track.refresh import Site, Watched
+from hpcbrew.track.refresh import Site, TrackedJob
 from hpcbrew.transports.base import Transport
 
 
@@ -38,14 +38,14 @@ def follow(
     try:
         data = log.grown()
         shown.write(data if lines is None else last_lines(data, lines))
-        for watched in looks(record, site, ledger):
+        for tracked in looks(record, site, ledger):
             shown.write(log.grown())
-            if watched.trouble:
-                tell(watched.trouble, f"{record.cluster} could not be asked: {watched.trouble}")
+            if tracked.trouble:
+                tell(tracked.trouble, f"{record.cluster} could not be asked: {tracked.trouble}")
             if not log.there:
-                tell(watched.record.standing.state.final, missing(watched.record, path))
-        shown.end(watched)
-        return watched.record.standing.shell_status
+                tell(tracked.record.status.state.final, missing(tracked.record, path))
+        shown.end(tracked)
+        return tracked.record.status.shell_status
     except KeyboardInterrupt:
         click.echo("\nThe job goes on.", err=True)
         return DETACHED
@@ -58,11 +58,11 @@ def last_lines(data: bytes, count: int) -> bytes:
 
 def missing(record: JobRecord, path: PurePosixPath) -> str:
     """What to say of a log that is not there."""
-    standing = record.standing
+    status = record.status
     if record.is_array:
         return f"{record.name} is an array of jobs, each with its own log, as hpcbrew logs '{record.name}[1]'"
-    yet, reason = "" if standing.state.final else " yet", f" ({standing.reason})" if standing.reason else ""
-    return f"{record.name} has written no {path.name}{yet}; it is {standing.state}{reason}"
+    yet, reason = "" if status.state.final else " yet", f" ({status.reason})" if status.reason else ""
+    return f"{record.name} has written no {path.name}{yet}; it is {status.state}{reason}"
 
 
 class _Log:
@@ -97,7 +97,7 @@ class _Bytes:
         self.out.write(data)
         self.out.flush()
 
-    def end(self, watched: Watched) -> None: ...
+    def end(self, tracked: TrackedJob) -> None: ...
 
 
 class _Objects(_Bytes):
@@ -111,9 +111,9 @@ class _Objects(_Bytes):
         *whole, self.begun = (self.begun + data).split(b"\n")
         super().write(b"".join(map(_object, whole)))
 
-    def end(self, watched: Watched) -> None:
+    def end(self, tracked: TrackedJob) -> None:
         rest = _object(self.begun) if self.begun else b""
-        super().write(rest + json.dumps(watched.as_json()).encode() + b"\n")
+        super().write(rest + json.dumps(tracked.as_json()).encode() + b"\n")
 
 
 def _object(line: bytes) -> bytes:

@@ -4,7 +4,7 @@ import time
 from pathlib import PurePosixPath
 
 from hpcbrew import layout
-from hpcbrew.job import JobRecord, JobState, Standing
+from hpcbrew.job import JobRecord, JobState, JobStatus
 from hpcbrew.schedulers.pbs import Pbs
 from hpcbrew.track.query import poll
 from hpcbrew.transports.base import Transport
@@ -12,7 +12,7 @@ from hpcbrew.transports.base import Transport
 GRACE = 15 * 60
 """Seconds after which a job that the scheduler does not list was never given to it."""
 
-NEVER_ARRIVED = Standing(
+NEVER_ARRIVED = JobStatus(
     JobState.LOST, "its submission was never confirmed, and the scheduler does not list it: submit it again"
 )
 

@@ -3,8 +3,8 @@
 import signal
 from dataclasses import replace
 
-from hpcbrew.job import JobRecord, JobState, Standing
-from hpcbrew.schedulers.pbs import Polled
+from hpcbrew.job import JobRecord, JobState, JobStatus
+from hpcbrew.schedulers.pbs import QstatReport
 from hpcbrew.schedulers.pbs_status import failed
 from hpcbrew.track.run_folder import ExitRecord
 
@@ -13,55 +13,55 @@ KINDER = {JobState.CANCELLED, JobState.OUT_OF_WALLTIME, JobState.OUT_OF_MEMORY, 
 
 
 def judge(
-    record: JobRecord, exit_record: ExitRecord | None, polled: Polled | None, ids: tuple[str, ...] = ()
-) -> Standing:
-    """The state to write down. `polled` is None where the scheduler did not answer: then only an exit record counts.
+    record: JobRecord, exit_record: ExitRecord | None, report: QstatReport | None, ids: tuple[str, ...] = ()
+) -> JobStatus:
+    """The state to write down. `report` is None where the scheduler did not answer: then only an exit record counts.
 
     `ids`: of a chain, those of all its links. The exit record has the job's own status; why it came to that (walltime,
     memory, qdel) only the scheduler knows.
     """
     if exit_record is not None and exit_record.status == 0:
-        return Standing(JobState.DONE, "", 0)
+        return JobStatus(JobState.DONE, "", 0)
     ids = ids or ((record.id,) if record.id else ())
-    by_scheduler = _of_links(ids, polled) if polled else None
+    by_scheduler = _of_links(ids, report) if report else None
     if exit_record is not None:
         if by_scheduler is not None and not by_scheduler.state.final:
-            return Standing(JobState.ENDING)
+            return JobStatus(JobState.ENDING)
         explained = by_scheduler is not None and by_scheduler.state in KINDER
-        standing = _cancelled(record, by_scheduler if by_scheduler and explained else failed(exit_record.status))
-        known = exit_record.reason and standing.state is not JobState.CANCELLED
-        return replace(standing, reason=exit_record.reason) if known else standing
-    if polled is None or not ids or not {*polled.jobs, *polled.unknown}.issuperset(ids):
-        return record.standing  # not all was answered for; of a chain, a further link may just have been submitted
+        status = _cancelled(record, by_scheduler if by_scheduler and explained else failed(exit_record.status))
+        known = exit_record.reason and status.state is not JobState.CANCELLED
+        return replace(status, reason=exit_record.reason) if known else status
+    if report is None or not ids or not {*report.jobs, *report.unknown}.issuperset(ids):
+        return record.status  # not all was answered for; of a chain, a further link may just have been submitted
     if by_scheduler is not None:
         return _cancelled(record, by_scheduler)
     return _forgotten(record)
 
 
-def _of_links(ids: tuple[str, ...], polled: Polled) -> Standing | None:
+def _of_links(ids: tuple[str, ...], report: QstatReport) -> JobStatus | None:
     """The link of a chain that tells how the chain stands: one that runs; or the next; or the last that ran."""
-    seen = [(n, polled.jobs[job_id].standing) for n, job_id in enumerate(ids, 1) if job_id in polled.jobs]
+    seen = [(n, report.jobs[job_id].status) for n, job_id in enumerate(ids, 1) if job_id in report.jobs]
     live = [link for link in seen if not link[1].state.final]
     ran = [link for link in seen if link[1].state not in (JobState.CANCELLED, JobState.NEVER_RAN)]
     running = [link for link in live if link[1].state in (JobState.RUNNING, JobState.ENDING)]
     chosen = next(iter([*running, *live, *reversed(ran), *reversed(seen)]), None)
     if chosen is None:
         return None
-    number, standing = chosen
+    number, status = chosen
     if len(ids) == 1:
-        return standing
-    return replace(standing, reason=": ".join(filter(None, (f"link {number} of {len(ids)}", standing.reason))))
+        return status
+    return replace(status, reason=": ".join(filter(None, (f"link {number} of {len(ids)}", status.reason))))
 
 
-def _cancelled(record: JobRecord, standing: Standing) -> Standing:
+def _cancelled(record: JobRecord, status: JobStatus) -> JobStatus:
     """A job that died of a signal after `hpcbrew cancel` was cancelled, whatever the scheduler calls it."""
-    if record.cancel_asked and standing.state is JobState.FAILED and standing.exit_status in TERMINATED:
-        return Standing(JobState.CANCELLED, "by hpcbrew cancel", standing.exit_status)
-    return standing
+    if record.cancel_asked and status.state is JobState.FAILED and status.exit_status in TERMINATED:
+        return JobStatus(JobState.CANCELLED, "by hpcbrew cancel", status.exit_status)
+    return status
 
 
-def _forgotten(record: JobRecord) -> Standing:
+def _forgotten(record: JobRecord) -> JobStatus:
     """A job that nothing is known of any more: a site that keeps no history forgets what was cancelled at once."""
     if record.cancel_asked:
-        return Standing(JobState.CANCELLED, "by hpcbrew cancel")
-    return Standing(JobState.LOST, "the scheduler does not know it any more, and it left no exit record")
+        return JobStatus(JobState.CANCELLED, "by hpcbrew cancel")
+    return JobStatus(JobState.LOST, "the scheduler does not know it any more, and it left no exit record")

@@ -43,7 +43,7 @@ class Room:
 
 def ask(transport: Transport, folders: list[str]) -> dict[str, Room]:
     """What there is in each folder, where that can be told."""
-    return parse(transport.run(["bash", "-c", ASK, "bash", *folders], PurePosixPath("/"), again=True).out)
+    return parse(transport.run(["bash", "-c", ASK, "bash", *folders], PurePosixPath("/"), idempotent=True).out)
 
 
 def parse(out: str) -> dict[str, Room]:

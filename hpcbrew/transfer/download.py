@@ -92,9 +92,9 @@ def _unchanged(
     here = [name for name in here if (into / name).stat().st_size == files[name]]
     if not here:
         return set()
-    patience = process.patience_to_read(sum(files[name] for name in here))
+    idle_timeout = process.read_timeout(sum(files[name] for name in here))
     command = ["sha256sum", "--", *map(str, here)]
-    answer = transport.run(command, record.run_folder, again=True, patience=patience)
+    answer = transport.run(command, record.run_folder, idempotent=True, idle_timeout=idle_timeout)
     there = [line.removeprefix("\\").split(" ")[0] for line in answer.out.splitlines()]
     if answer.status != 0:
         raise TransportError(f"{record.run_folder}: {answer.words}")
@@ -134,7 +134,9 @@ def _check(source: PurePosixPath, size: int, part: Path, transport: Transport) -
     from hpcbrew.plan.digests import sha256  # noqa: PLC0415 - reads nets' schema, which is slow to import
 
     command = f"head -c {size} -- {shlex.quote(str(source))} | sha256sum"
-    answer = transport.run(["sh", "-c", command], source.parent, again=True, patience=process.patience_to_read(size))
+    answer = transport.run(
+        ["sh", "-c", command], source.parent, idempotent=True, idle_timeout=process.read_timeout(size)
+    )
     if answer.status != 0 or answer.err:
         raise TransportError(f"{source}: {answer.words}")
     if answer.out.split()[0] != sha256(part):

@@ -111,12 +111,12 @@ def _send(
                 _flush(small, part, transport, progress)
     _flush(small, part, transport, progress)
     _send_chunks(chunks, transport, progress)
-    patience = process.patience_to_read(sum(upload.size for upload in files))
-    checked = transport.run(["sha256sum", "--check", "--quiet", SUMS], part, again=True, patience=patience)
+    idle_timeout = process.read_timeout(sum(upload.size for upload in files))
+    checked = transport.run(["sha256sum", "--check", "--quiet", SUMS], part, idempotent=True, idle_timeout=idle_timeout)
     if checked.status != 0:
         transport.remove_folder(part)
         raise TransportError(f"{final}: did not arrive as it was sent, and was taken away again: {checked.words}")
-    moved = transport.run(["mv", "-T", "--", str(part), str(final)], root, again=True)
+    moved = transport.run(["mv", "-T", "--", str(part), str(final)], root, idempotent=True)
     if moved.status != 0 and folder.name not in transport.names(final.parent):
         raise TransportError(f"{final}: {moved.words}{full_disk.remedy(moved.words)}")
 
@@ -151,7 +151,7 @@ def _lacking(upload: Upload, target: PurePosixPath, begun: bool, transport: Tran
         f"i=0; while [ $i -lt {len(chunks)} ]; do "
         f"dd if={name} bs={CHUNK} skip=$i count=1 iflag=fullblock status=none | sha256sum; i=$((i + 1)); done"
     )
-    answer = transport.run(["sh", "-c", command], target.parent, again=True)
+    answer = transport.run(["sh", "-c", command], target.parent, idempotent=True)
     there = [line.split()[0] for line in answer.out.splitlines()]
     if answer.status != 0 or len(there) != len(chunks):
         raise TransportError(f"{target}: cannot be read: {answer.words}")

@@ -4,23 +4,28 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Protocol
 
-from hpcbrew.command_result import Answer
+from hpcbrew.command_result import CommandResult
 
 
 class Transport(Protocol):
     """All paths are absolute. Each method raises TransportError for what it could not do, but not for a command that
-    ran and failed: that is an Answer."""
+    ran and failed: that is a CommandResult."""
 
     def root(self, pattern: str) -> PurePosixPath:
         """The folder that a profile's `scratch` stands for."""
 
     def run(
-        self, command: Sequence[str], folder: PurePosixPath, *, again: bool = False, patience: float | None = None
-    ) -> Answer:
-        """Runs a command in a folder, with no input; `again`: after a cut it may be run once more.
+        self,
+        command: Sequence[str],
+        folder: PurePosixPath,
+        *,
+        idempotent: bool = False,
+        idle_timeout: float | None = None,
+    ) -> CommandResult:
+        """Runs a command in a folder, with no input; `idempotent`: after a cut it may be run once more.
 
-        One that has said nothing for `patience` seconds (None: for as long as most commands get) is given up and, as
-        far as that can be, ended; then Unanswered is raised. The other methods that talk to a cluster do the same.
+        One that has said nothing for `idle_timeout` seconds (None: for as long as most commands get) is given up and,
+        as far as that can be, ended; then Unanswered is raised. The other methods that talk to a cluster do the same.
         """
 
     def make_folder(self, folder: PurePosixPath, files: Mapping[PurePosixPath, bytes]) -> None:

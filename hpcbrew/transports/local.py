@@ -9,11 +9,11 @@ from pathlib import Path, PurePosixPath
 
 from engine.host.atomic_file import replace
 from hpcbrew import full_disk
-from hpcbrew.command_result import Answer
+from hpcbrew.command_result import CommandResult
 from hpcbrew.errors import TransportError, Unanswered
 from hpcbrew.paths import data_home
 from hpcbrew.transports import process
-from hpcbrew.transports.process import Heard
+from hpcbrew.transports.process import CommandOutput
 
 PIECE = 2**20  # bytes read and written at a time
 
@@ -33,17 +33,17 @@ class Local:
         command: Sequence[str],
         folder: PurePosixPath,
         *,
-        again: bool = False,
-        patience: float | None = None,
-    ) -> Answer:
-        heard, patience = Heard(), process.PATIENCE if patience is None else patience
+        idempotent: bool = False,
+        idle_timeout: float | None = None,
+    ) -> CommandResult:
+        output, idle_timeout = CommandOutput(), process.IDLE_TIMEOUT if idle_timeout is None else idle_timeout
         try:
-            status = process.with_process(command, (), heard, patience, folder)
+            status = process.with_process(command, (), output, idle_timeout, folder)
         except OSError as error:
             raise TransportError(f"{command[0]}: {error.strerror} ({error.filename})") from None
         if status == process.SILENT:
-            raise Unanswered("this machine", process.named(command), patience)
-        return Answer(status, heard.out.decode(errors="replace"), heard.err.decode(errors="replace"))
+            raise Unanswered("this machine", process.named(command), idle_timeout)
+        return CommandResult(status, output.out.decode(errors="replace"), output.err.decode(errors="replace"))
 
     def make_folder(self, folder: PurePosixPath, files: Mapping[PurePosixPath, bytes]) -> None:
         final = Path(folder)

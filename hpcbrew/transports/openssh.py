@@ -16,7 +16,7 @@ from pathlib import Path
 
 from hpcbrew.errors import TransportError, Unanswered
 from hpcbrew.transports import process
-from hpcbrew.transports.process import Heard
+from hpcbrew.transports.process import CommandOutput
 from hpcbrew.transports.remote_shell import Shell
 from hpcbrew.transports.ssh_config import resolve_command
 
@@ -70,9 +70,9 @@ class OpenSsh(Shell):
             advice = f". `ssh {self._destination}` shows more" if fatal else ""
             raise TransportError(f"{self._destination}: no connection: {words}{advice}", retryable=not fatal)
 
-    def _channel(self, command: str, stdin: Iterable[bytes], heard: Heard, patience: float) -> int:
+    def _channel(self, command: str, stdin: Iterable[bytes], output: CommandOutput, idle_timeout: float) -> int:
         ssh = self._ssh("-T", "-o", "ControlMaster=no", "-o", "BatchMode=yes", tail=(command,))
-        status = process.with_process(ssh, stdin, heard, patience)
+        status = process.with_process(ssh, stdin, output, idle_timeout)
         # 255 is ssh's own; where the command ended so, its marks are there and say more.
         return -1 if status == 255 else status
 

@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterable
 
 import paramiko
 
-from hpcbrew.command_result import Answer
+from hpcbrew.command_result import CommandResult
 from hpcbrew.errors import TransportError
 from hpcbrew.transports import process, ssh_auth, ssh_config
-from hpcbrew.transports.process import Heard
+from hpcbrew.transports.process import CommandOutput
 from hpcbrew.transports.remote_shell import Shell
 from hpcbrew.transports.ssh_auth import Prompter
 from hpcbrew.transports.ssh_config import SshHost
@@ -28,7 +28,7 @@ def resolve(destination: str) -> SshHost:
         raise TransportError(
             "the OpenSSH client `ssh` is not installed; it is needed to read your ssh configuration"
         ) from None
-    return ssh_config.parse(destination, Answer(done.returncode, done.stdout, done.stderr))
+    return ssh_config.parse(destination, CommandResult(done.returncode, done.stdout, done.stderr))
 
 
 class Ssh(Shell):
@@ -56,7 +56,7 @@ class Ssh(Shell):
                 ssh_auth.close(self._clients)
                 self._clients = ssh_auth.connect(self._destination, self._resolve, self._prompter)
 
-    def _channel(self, command: str, stdin: Iterable[bytes], heard: Heard, patience: float) -> int:
+    def _channel(self, command: str, stdin: Iterable[bytes], output: CommandOutput, idle_timeout: float) -> int:
         clients = self._clients
         transport = clients[-1].get_transport() if clients else None
         try:
@@ -65,7 +65,9 @@ class Ssh(Shell):
             channel = transport.open_session(timeout=60)
             try:
                 channel.exec_command(command)
-                ended = process.talk(_line(channel), stdin, heard, patience) and channel.status_event.wait(patience)
+                ended = process.talk(_line(channel), stdin, output, idle_timeout) and channel.status_event.wait(
+                    idle_timeout
+                )
                 return channel.recv_exit_status() if ended else process.SILENT
             finally:
                 channel.close()

@@ -14,10 +14,10 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from hpcbrew.command_result import Answer
+from hpcbrew.command_result import CommandResult
 from hpcbrew.errors import TransportError, Unanswered
 from hpcbrew.transports import process
-from hpcbrew.transports.process import Heard
+from hpcbrew.transports.process import CommandOutput
 
 PAUSES = (0.0, 1.0, 2.0, 4.0, 8.0)
 """Seconds before each further attempt, where one broke off that may be repeated."""
@@ -42,15 +42,15 @@ class Pipe(ABC):
         """Sees to it that the line stands. Raises TransportError, `retryable` where the login was not refused."""
 
     @abstractmethod
-    def _channel(self, command: str, stdin: Iterable[bytes], heard: Heard, patience: float) -> int:
+    def _channel(self, command: str, stdin: Iterable[bytes], output: CommandOutput, idle_timeout: float) -> int:
         """Runs a command there: its exit status, -1 where the line broke, `talk.SILENT` where it said nothing for
-        `patience` seconds and was given up. Raises TransportError, `retryable`, after a cut."""
+        `idle_timeout` seconds and was given up. Raises TransportError, `retryable`, after a cut."""
 
-    def _shell(self, script: str, what: str, **how: Any) -> Answer:
+    def _shell(self, script: str, what: str, **how: Any) -> CommandResult:
         return self._answer(self._bytes(script, what, **how))
 
-    def _answer(self, raw: tuple[int, bytes, bytes]) -> Answer:
-        return Answer(raw[0], as_text(raw[1]), as_text(raw[2]))
+    def _answer(self, raw: tuple[int, bytes, bytes]) -> CommandResult:
+        return CommandResult(raw[0], as_text(raw[1]), as_text(raw[2]))
 
     def _bytes(self, script: str, what: str, **how: Any) -> tuple[int, bytes, bytes]:
         return self._attempts(lambda attempt: script, what, **how)
@@ -61,10 +61,10 @@ class Pipe(ABC):
         what: str,
         *,
         stdin: Stream = b"",
-        again: bool = False,
-        patience: float | None = None,
+        idempotent: bool = False,
+        idle_timeout: float | None = None,
     ) -> tuple[int, bytes, bytes]:
-        """Runs a script, which may depend on how often it was tried; `again`: it may be run more than once.
+        """Runs a script, which may depend on how often it was tried; `idempotent`: it may be run more than once.
 
         Connecting is tried again in any case: nothing has been asked for by then. What gave no answer is not: it may
         be at work still, and the next might be as silent. `what` names the script in an error.
@@ -77,11 +77,13 @@ class Pipe(ABC):
             try:
                 self._connect()
                 connected = True
-                return self._once(script(attempt), what, stdin, process.PATIENCE if patience is None else patience)
+                return self._once(
+                    script(attempt), what, stdin, process.IDLE_TIMEOUT if idle_timeout is None else idle_timeout
+                )
             except Unanswered:
                 raise
             except TransportError as error:
-                if not error.retryable or (connected and not again) or pause is None:
+                if not error.retryable or (connected and not idempotent) or pause is None:
                     error.retryable |= begun
                     raise
                 begun |= connected
@@ -90,7 +92,7 @@ class Pipe(ABC):
                 time.sleep(pause)
         raise AssertionError("the last attempt returns or raises")
 
-    def _once(self, script: str, what: str, stdin: Stream, patience: float) -> tuple[int, bytes, bytes]:
+    def _once(self, script: str, what: str, stdin: Stream, idle_timeout: float) -> tuple[int, bytes, bytes]:
         """Runs a script in a login shell, as the user's own commands are.
 
         Its output lies between marks made anew for each command: what the site's profile files print is dropped, and
@@ -102,17 +104,17 @@ class Pipe(ABC):
             f"printf '%s %s' {mark} $status >&2"
         )
         given = iter([stdin]) if isinstance(stdin, bytes) else stdin()
-        heard, line = Heard(), f"{mark}\n".encode()
+        output, line = CommandOutput(), f"{mark}\n".encode()
         try:
-            status = self._channel(f"exec bash -l -c {quoted(marked)}", given, heard, patience)
+            status = self._channel(f"exec bash -l -c {quoted(marked)}", given, output, idle_timeout)
         except BaseException as error:
             if not isinstance(error, TransportError):  # Ctrl-C: what was begun there is not left to itself
-                self._end(heard, line)
+                self._end(output, line)
             raise
         if status == process.SILENT:
-            self._end(heard, line)
-            raise Unanswered(self._destination, what, patience)
-        out, err = bytes(heard.out), bytes(heard.err)
+            self._end(output, line)
+            raise Unanswered(self._destination, what, idle_timeout)
+        out, err = bytes(output.out), bytes(output.err)
         if line not in out and status == -1:
             raise TransportError(f"{self._destination}: the connection was cut", retryable=True)
         if line not in out:
@@ -124,15 +126,15 @@ class Pipe(ABC):
             raise TransportError(f"{self._destination}: the connection was cut", retryable=True)
         return int(own.split()[0]), out, err
 
-    def _end(self, heard: Heard, line: bytes) -> None:
+    def _end(self, output: CommandOutput, line: bytes) -> None:
         """Ends what a script has begun there, as far as that can be: sshd leaves it to itself when its line is closed.
 
         sshd gives each command a process group of its own.
         """
-        if shell := re.search(rb"^(\d+) " + re.escape(line), bytes(heard.out), re.MULTILINE):
+        if shell := re.search(rb"^(\d+) " + re.escape(line), bytes(output.out), re.MULTILINE):
             kill = f"group=$(ps -o pgid= -p {int(shell[1])}) && kill -s TERM -- -$((group))"
             with contextlib.suppress(TransportError):
-                self._channel(f"exec sh -c {shlex.quote(kill)}", (), Heard(), FAREWELL)
+                self._channel(f"exec sh -c {shlex.quote(kill)}", (), CommandOutput(), FAREWELL)
 
 
 def quoted(script: str) -> str:

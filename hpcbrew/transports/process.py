@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
-PATIENCE = 60.0
+IDLE_TIMEOUT = 60.0
 """Seconds of silence after which most commands are given up: with a scheduler or a file system that hangs they would
 never answer."""
 
@@ -26,9 +26,9 @@ NAMED = 120  # letters of a command that a message shows
 GRACE = 2.0  # seconds from SIGTERM to SIGKILL
 
 
-def patience_to_read(size: int) -> float:
+def read_timeout(size: int) -> float:
     """For a command that reads so many bytes before it says a word, as sha256sum."""
-    return PATIENCE + size / SLOWEST
+    return IDLE_TIMEOUT + size / SLOWEST
 
 
 def named(command: Sequence[str]) -> str:
@@ -38,7 +38,7 @@ def named(command: Sequence[str]) -> str:
 
 
 @dataclass(frozen=True)
-class Heard:
+class CommandOutput:
     """What a command has said so far."""
 
     out: bytearray = field(default_factory=bytearray)
@@ -59,8 +59,8 @@ class Line:
 class _Silence:
     """How long nothing has gone either way."""
 
-    def __init__(self, patience: float) -> None:
-        self._patience = patience
+    def __init__(self, idle_timeout: float) -> None:
+        self._patience = idle_timeout
         self.broken()
 
     def broken(self) -> None:
@@ -71,12 +71,12 @@ class _Silence:
         return self._since + self._patience - time.monotonic()
 
 
-def talk(line: Line, stdin: Iterable[bytes], heard: Heard, patience: float) -> bool:
-    """Feeds and hears a command to its end; False where nothing went either way for `patience` seconds.
+def talk(line: Line, stdin: Iterable[bytes], output: CommandOutput, idle_timeout: float) -> bool:
+    """Feeds and hears a command to its end; False where nothing went either way for `idle_timeout` seconds.
 
     Each stream has a thread of its own, as a full one would hold up the others.
     """
-    silence = _Silence(patience)
+    silence = _Silence(idle_timeout)
 
     def hear(stream: Callable[[], bytes], said: bytearray) -> None:
         while piece := stream():
@@ -95,7 +95,7 @@ def talk(line: Line, stdin: Iterable[bytes], heard: Heard, patience: float) -> b
             finally:
                 line.end()
 
-    work = ((hear, line.out, heard.out), (hear, line.err, heard.err), (feed,))
+    work = ((hear, line.out, output.out), (hear, line.err, output.err), (feed,))
     threads = [threading.Thread(target=what, args=how, daemon=True) for what, *how in work]
     for thread in threads:
         thread.start()
@@ -110,8 +110,8 @@ def talk(line: Line, stdin: Iterable[bytes], heard: Heard, patience: float) -> b
 def with_process(
     command: Sequence[str],
     stdin: Iterable[bytes],
-    heard: Heard,
-    patience: float,
+    output: CommandOutput,
+    idle_timeout: float,
     folder: PurePosixPath | None = None,
 ) -> int:
     """Runs a command on this machine, and gives its exit status, or `SILENT`. What is given up is ended, with all that
@@ -129,8 +129,8 @@ def with_process(
         lambda: os.read(err.fileno(), PIECE),
     )
     try:
-        if talk(line, stdin, heard, patience):
-            status = process.wait(patience)
+        if talk(line, stdin, output, idle_timeout):
+            status = process.wait(idle_timeout)
             out.close()
             err.close()
             return status

@@ -11,11 +11,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
 from hpcbrew import full_disk
-from hpcbrew.command_result import Answer
+from hpcbrew.command_result import CommandResult
 from hpcbrew.errors import TransportError, Unanswered
 from hpcbrew.transports import process
 from hpcbrew.transports.pipe import Pipe, as_text
-from hpcbrew.transports.process import Heard
+from hpcbrew.transports.process import CommandOutput
 
 MISSING = 44
 """What our own scripts exit with where a file is not there: no command of theirs uses it."""
@@ -46,21 +46,21 @@ class Shell(Pipe):
     def close(self) -> None:
         """Lets the line go. It is made again when next needed."""
 
-    def plain(self, command: str) -> Answer:
+    def plain(self, command: str) -> CommandResult:
         """What `ssh HOST COMMAND` answers: from the shell that sshd starts, with all that this prints of itself."""
         self._connect()
-        heard = Heard()
-        status = self._channel(command, (), heard, process.PATIENCE)
+        output = CommandOutput()
+        status = self._channel(command, (), output, process.IDLE_TIMEOUT)
         if status == process.SILENT:
-            raise Unanswered(self._destination, f"`{command}`", process.PATIENCE)
-        return Answer(status, as_text(heard.out), as_text(heard.err))
+            raise Unanswered(self._destination, f"`{command}`", process.IDLE_TIMEOUT)
+        return CommandResult(status, as_text(output.out), as_text(output.err))
 
     # The contract
 
     def root(self, pattern: str) -> PurePosixPath:
         if pattern not in self._roots:
             answer = self._shell(
-                f"printf '%s\\n' {_expansion(pattern)}", f"a shell that looks for {pattern}", again=True
+                f"printf '%s\\n' {_expansion(pattern)}", f"a shell that looks for {pattern}", idempotent=True
             )
             path = answer.out.strip()
             if answer.status != 0 or not path.startswith("/"):
@@ -77,11 +77,11 @@ class Shell(Pipe):
         command: Sequence[str],
         folder: PurePosixPath,
         *,
-        again: bool = False,
-        patience: float | None = None,
-    ) -> Answer:
+        idempotent: bool = False,
+        idle_timeout: float | None = None,
+    ) -> CommandResult:
         script = f"cd -- {shlex.quote(str(folder))} && {shlex.join(command)}"
-        return self._shell(script, process.named(command), again=again, patience=patience)
+        return self._shell(script, process.named(command), idempotent=idempotent, idle_timeout=idle_timeout)
 
     def make_folder(self, folder: PurePosixPath, files: Mapping[PurePosixPath, bytes]) -> None:
         final, parent = shlex.quote(str(folder)), shlex.quote(str(folder.parent))
@@ -97,20 +97,22 @@ class Shell(Pipe):
                 f"|| {{ rm -rf -- {new}; exit 1; }}"
             )
 
-        answer = self._answer(self._attempts(script, f"making {folder}", stdin=packed, again=True, patience=SENDING))
+        answer = self._answer(
+            self._attempts(script, f"making {folder}", stdin=packed, idempotent=True, idle_timeout=SENDING)
+        )
         if answer.status != 0:
             raise TransportError(f"{folder}: cannot make this folder on {self._destination}: {_words(answer)}")
 
     def remove_folder(self, folder: PurePosixPath) -> None:
         script = f"rm -rf -- {shlex.quote(str(folder))}"
-        answer = self._shell(script, f"removing {folder}", again=True, patience=CLEARING)
+        answer = self._shell(script, f"removing {folder}", idempotent=True, idle_timeout=CLEARING)
         if answer.status != 0:
             raise TransportError(f"{folder}: cannot take this folder away: {answer.words}")
 
     def read(self, path: PurePosixPath, start: int = 0, size: int | None = None) -> bytes | None:
         name, end = shlex.quote(str(path)), "" if size is None else f" | head -c {size}"
         status, out, err = self._bytes(
-            f"[ -e {name} ] || exit {MISSING}; tail -c +{start + 1} -- {name}{end}", f"reading {path}", again=True
+            f"[ -e {name} ] || exit {MISSING}; tail -c +{start + 1} -- {name}{end}", f"reading {path}", idempotent=True
         )
         if status == MISSING:
             return None
@@ -127,7 +129,7 @@ class Shell(Pipe):
             "tar --create --absolute-names --ignore-failed-read --null --files-from=- --file=-",
             f"reading {paths[0]}" + (f" and {len(paths) - 1} more files" if len(paths) > 1 else ""),
             stdin=names,
-            again=True,
+            idempotent=True,
         )
         found: dict[str, bytes] = {}
         try:
@@ -144,7 +146,9 @@ class Shell(Pipe):
 
     def add_files(self, folder: PurePosixPath, files: Mapping[PurePosixPath, bytes]) -> None:
         script = f"tar -xf - -C {shlex.quote(str(folder))}"
-        answer = self._shell(script, f"writing into {folder}", stdin=_pack(files), again=True, patience=SENDING)
+        answer = self._shell(
+            script, f"writing into {folder}", stdin=_pack(files), idempotent=True, idle_timeout=SENDING
+        )
         if answer.status != 0:
             raise TransportError(f"{folder}: files cannot be put there on {self._destination}: {_words(answer)}")
 
@@ -164,14 +168,14 @@ class Shell(Pipe):
             return _pieces(source, start, size, counted)
 
         script = f"mkdir -p -- {parent} && dd of={name} bs=1M seek={start} oflag=seek_bytes conv=notrunc status=none"
-        answer = self._shell(script, f"writing {target}", stdin=pieces, again=True, patience=SENDING)
+        answer = self._shell(script, f"writing {target}", stdin=pieces, idempotent=True, idle_timeout=SENDING)
         if answer.status != 0:
             raise TransportError(f"{target}: cannot be written on {self._destination}: {_words(answer)}")
 
     def sizes(self, folder: PurePosixPath) -> dict[PurePosixPath, int]:
         name = shlex.quote(str(folder))
         script = f"[ ! -d {name} ] || find {name}/ -type f -printf '%s %P\\0'"
-        answer = self._shell(script, f"looking into {folder}", again=True)
+        answer = self._shell(script, f"looking into {folder}", idempotent=True)
         if answer.status != 0:
             raise TransportError(f"{folder}: {answer.words}")
         rows = [row.split(" ", 1) for row in answer.out.split("\0") if row]
@@ -182,14 +186,14 @@ class Shell(Pipe):
         status, out, err = self._bytes(
             f"[ -d {name} ] || exit {MISSING}; find {name}/ -mindepth 1 -maxdepth 1 -printf '%f\\0'",
             f"looking into {folder}",
-            again=True,
+            idempotent=True,
         )
         if status not in (0, MISSING):
             raise TransportError(f"{folder}: {as_text(err).strip()}")
         return sorted(as_text(name) for name in out.split(b"\0") if name) if status == 0 else []
 
 
-def _words(answer: Answer) -> str:
+def _words(answer: CommandResult) -> str:
     return answer.words + full_disk.remedy(answer.words)
 
 

@@ -4,7 +4,7 @@ from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
 
-from hpcbrew.command_result import Answer
+from hpcbrew.command_result import CommandResult
 from hpcbrew.errors import TransportError
 
 
@@ -46,7 +46,7 @@ def resolve_command(destination: str) -> tuple[str, ...]:
     return ("ssh", "-G", *options, "--", host.strip("[]"))
 
 
-def parse(destination: str, answer: Answer) -> SshHost:
+def parse(destination: str, answer: CommandResult) -> SshHost:
     """Raises TransportError in ssh's own words, for a configuration that it cannot read."""
     if answer.status != 0:
         raise TransportError(f"ssh cannot resolve {destination!r}: {answer.words}")

@@ -60,7 +60,7 @@ FIRST, AGAIN = "train -solver solver.prototxt", "train -solver solver.prototxt -
 
 def test_each_link_goes_on_from_the_last_snapshot_until_one_has_finished(chains: Chains) -> None:
     record = chains.submit("75 10", "75 20", "0 30", links=None)
-    assert chains.ended(record).standing.state is JobState.DONE
+    assert chains.ended(record).status.state is JobState.DONE
     assert chains.calls == [FIRST, AGAIN, AGAIN]
     log = (Path(record.run_folder) / "links.log").read_text().splitlines()
     assert [line.split(" ", 1)[1] for line in log] == [
@@ -70,21 +70,21 @@ def test_each_link_goes_on_from_the_last_snapshot_until_one_has_finished(chains:
 
 def test_a_chain_of_two_stops_after_two(chains: Chains) -> None:
     record = chains.ended(chains.submit("75 10", "75 20", "0 30", links=2))
-    assert record.standing.state is JobState.OUT_OF_WALLTIME
-    assert "hpcbrew resume" in record.standing.reason
+    assert record.status.state is JobState.OUT_OF_WALLTIME
+    assert "hpcbrew resume" in record.status.reason
     assert len(chains.calls) == 2
 
 
 @pytest.mark.parametrize("end", ["3", "killed"])
 def test_a_link_that_fails_twice_at_the_same_place_stops_the_chain(chains: Chains, end: str) -> None:
     record = chains.ended(chains.submit("75 10", end, end, "0 30", links=None))
-    assert record.standing.state is JobState.FAILED
+    assert record.status.state is JobState.FAILED
     assert len(chains.calls) == 3
 
 
 def test_a_failure_that_does_not_come_again_is_got_over(chains: Chains) -> None:
     record = chains.submit("3 10", "3 20", "0 30", links=None)
-    assert chains.ended(record).standing.state is JobState.DONE
+    assert chains.ended(record).status.state is JobState.DONE
 
 
 def test_a_chain_that_has_ended_leaves_no_job_behind(chains: Chains) -> None:
@@ -99,7 +99,7 @@ def test_noise_on_qsub_s_output_breaks_no_chain(chains: Chains) -> None:
     chains.there.pbs.configure(noise={"qsub": "Checking your budget ...\n"})
     record = chains.submit("75 10", "0 20", links=None)
     assert record.id == "1.pbs01"
-    assert chains.ended(record).standing.state is JobState.DONE
+    assert chains.ended(record).status.state is JobState.DONE
     end = time.monotonic() + 30
     while chains.there.pbs.run("qstat").stdout:
         assert time.monotonic() < end
@@ -112,9 +112,9 @@ def test_a_cancelled_chain_starts_no_further_link(chains: Chains) -> None:
     while not chains.calls:
         time.sleep(0.1)
     seen = chains.there.look(record)
-    assert (len(seen.live), seen.record.standing.reason) == (2, "link 1 of 2")
+    assert (len(seen.live), seen.record.status.reason) == (2, "link 1 of 2")
     assert control.cancel(record, chains.there.ledger) == "cancelled"
-    assert chains.ended(chains.there.ledger.find(record.token)).standing.state is JobState.CANCELLED
+    assert chains.ended(chains.there.ledger.find(record.token)).status.state is JobState.CANCELLED
     assert len(chains.calls) == 1
 
 
@@ -125,7 +125,7 @@ def test_a_job_after_another_waits_for_it(chains: Chains) -> None:
     assert after == After(first.id or "", "tiny")
     second = chains.submit("sleep", after=after, name="second")
     seen = there.until(JobState.WAITING, record=second)
-    assert seen.record.standing.reason == f"for {first.id} to end well"
+    assert seen.record.status.reason == f"for {first.id} to end well"
     control.cancel(first, there.ledger)
     there.until(JobState.NEVER_RAN, record=second)
     there.until(JobState.CANCELLED, record=there.ledger.find(first.token))

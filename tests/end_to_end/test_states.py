@@ -24,11 +24,11 @@ def test_a_job_is_queued_held_released_runs_and_is_done(named: There, model: Pat
     named.pbs.configure(ncpus=4)
     first, second = named.submit(model, name="first"), named.submit(model, name="second")
     named.until(JobState.RUNNING, record=first)
-    queued = named.look(second).record.standing
+    queued = named.look(second).record.status
     assert (queued.state, queued.reason) == (JobState.QUEUED, "waits for cores: it asks for 4, and 0 of 4 are free")
 
     assert control.hold(second, named.ledger) == "held"
-    held = named.look(second).record.standing
+    held = named.look(second).record.status
     assert held.state is JobState.HELD
     assert held.reason.startswith("held by ")
     with pytest.raises(RequestError, match="only a job that waits can be held"):
@@ -37,7 +37,7 @@ def test_a_job_is_queued_held_released_runs_and_is_done(named: There, model: Pat
     started(named, first)
     (Path(first.run_folder) / "go").touch()
     named.until(JobState.DONE, record=first)
-    assert named.look(second).record.standing.state is JobState.HELD
+    assert named.look(second).record.status.state is JobState.HELD
     assert control.release(second, named.ledger) == "released"
     named.until(JobState.RUNNING, record=second)
     (Path(second.run_folder) / "go").touch()
@@ -60,7 +60,7 @@ def test_a_job_is_cancelled(named: There, model: Path, when: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("body", "reason", "status"),
+    ("body", "reason", "exit_status"),
     [
         ("exit 3", "exit status 3", 3),
         ("kill -9 $$", "killed by SIGKILL; memory running out is the usual cause", 137),
@@ -68,18 +68,18 @@ def test_a_job_is_cancelled(named: There, model: Path, when: str) -> None:
         ("no_such_command", "exit status 127: a command was not found", 127),
     ],
 )
-def test_a_job_fails(there: There, model: Path, body: str, reason: str, status: int) -> None:
+def test_a_job_fails(there: There, model: Path, body: str, reason: str, exit_status: int) -> None:
     there.engine(body)
     there.submit(model)
-    standing = there.until(JobState.FAILED).record.standing
-    assert (standing.reason, standing.exit_status) == (reason, status)
+    status = there.until(JobState.FAILED).record.status
+    assert (status.reason, status.exit_status) == (reason, exit_status)
 
 
 def test_a_job_that_ignores_its_deadline_is_killed_at_its_walltime(there: There, model: Path) -> None:
     there.engine("trap '' TERM; sleep 60; sleep 60")
     record = there.submit(model, walltime=1)
-    standing = there.until(JobState.OUT_OF_WALLTIME).record.standing
-    assert standing.reason == "ran longer than its walltime"
+    status = there.until(JobState.OUT_OF_WALLTIME).record.status
+    assert status.reason == "ran longer than its walltime"
     said = there.transport.read(record.run_folder / "scheduler.log") or b""
     assert b"=>> PBS: job killed: walltime 2 exceeded limit 1" in said
 
@@ -90,11 +90,11 @@ def test_a_job_waits_for_another_and_never_runs_where_that_fails(named: There, m
     after = dependency.after(first.token, first.address, named.ledger)
     assert after == After(first.id or "", "first")
     second = named.submit(model, name="second", after=after)
-    waiting = named.look(second).record.standing
+    waiting = named.look(second).record.status
     assert (waiting.state, waiting.reason) == (JobState.WAITING, f"for {first.id} to end well")
     started(named, first)
     (Path(first.run_folder) / "go").touch()
-    never = named.until(JobState.NEVER_RAN, record=second).record.standing
+    never = named.until(JobState.NEVER_RAN, record=second).record.status
     assert never.reason == f"what it waited for never came: {first.id} to end well"
 
 
@@ -108,7 +108,7 @@ def test_a_job_that_the_scheduler_has_forgotten_is_known_by_its_exit_record(ther
         pass
     (Path(gone.run_folder) / "exit.json").unlink()
     there.pbs.run("qdel", "-x", *(str(record.id) for record in (well, badly, gone)))
-    states = [there.look(record).record.standing for record in (well, badly, gone)]
+    states = [there.look(record).record.status for record in (well, badly, gone)]
     assert [s.state for s in states] == [JobState.DONE, JobState.FAILED, JobState.LOST]
     assert states[1].exit_status == 3
 
@@ -134,5 +134,5 @@ def test_one_unknown_job_hides_none_of_the_others(there: There, model: Path) -> 
         pass
     there.pbs.run("qdel", "-x", str(gone.id))
     seen = refresh.look(there.site, [gone, here], there.ledger)
-    assert [w.record.standing.state for w in seen][1] is JobState.RUNNING
+    assert [w.record.status.state for w in seen][1] is JobState.RUNNING
     assert [w.trouble for w in seen] == ["", ""]

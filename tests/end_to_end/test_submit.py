@@ -8,9 +8,9 @@ from pathlib import Path, PurePosixPath
 import pytest
 from support.remote import There
 
-from hpcbrew.command_result import Answer
+from hpcbrew.command_result import CommandResult
 from hpcbrew.errors import SchedulerError
-from hpcbrew.job import JobRecord, JobState, Standing
+from hpcbrew.job import JobRecord, JobState, JobStatus
 from hpcbrew.track import refresh
 
 
@@ -49,20 +49,20 @@ def test_a_job_whose_id_was_never_written_is_found_by_its_folder(there: There, m
     there.engine("sleep 60")
     record = there.submit(model)
     (Path(record.run_folder) / "job.id").unlink()
-    lost = replace(record, token="other", id=None, standing=Standing(JobState.SUBMITTING))
+    lost = replace(record, token="other", id=None, status=JobStatus(JobState.SUBMITTING))
     there.ledger.intend(lost)
-    (watched,) = refresh.look(there.site, [lost], there.ledger)
-    assert watched.record.id == there.ledger.find("other").id == record.id
-    assert watched.record.standing.state in (JobState.QUEUED, JobState.RUNNING)
+    (tracked,) = refresh.look(there.site, [lost], there.ledger)
+    assert tracked.record.id == there.ledger.find("other").id == record.id
+    assert tracked.record.status.state in (JobState.QUEUED, JobState.RUNNING)
 
 
 def test_a_job_that_never_reached_the_scheduler_is_lost_after_a_while(there: There, model: Path) -> None:
     folder = PurePosixPath(there.home / "scratch" / "runs" / "tiny-t")
     address = there.profile.address
     for token, age in (("young", 60.0), ("old", 3600.0)):
-        sent = JobRecord(token, "tiny", address, "s", time.time() - age, folder, Standing(JobState.SUBMITTING))
+        sent = JobRecord(token, "tiny", address, "s", time.time() - age, folder, JobStatus(JobState.SUBMITTING))
         there.ledger.intend(sent)
-    states = [str(w.record.standing.state) for w in refresh.look(there.site, there.ledger.all(), there.ledger)]
+    states = [str(w.record.status.state) for w in refresh.look(there.site, there.ledger.all(), there.ledger)]
     assert states == ["lost", "submitting"]
 
 
@@ -71,9 +71,9 @@ def test_a_server_that_does_not_answer_changes_no_state(there: There, model: Pat
     there.submit(model)
     before = there.ledger.all()
     there.pbs.configure(down=True)
-    (watched,) = refresh.look(there.site, before, there.ledger)
+    (tracked,) = refresh.look(there.site, before, there.ledger)
     said = "Connection refused\nqstat: cannot connect to server pbs01 (errno=15010)"
-    assert watched.trouble == f"qstat failed (exit status 255): {said}"
+    assert tracked.trouble == f"qstat failed (exit status 255): {said}"
     assert there.ledger.all() == before
 
 
@@ -82,7 +82,7 @@ def test_one_question_for_all_jobs(there: There, model: Path) -> None:
     for name in ("a", "b", "c"):
         there.submit(model, name=name)
     asked: list[str] = []
-    run: Callable[..., Answer] = there.transport.run
+    run: Callable[..., CommandResult] = there.transport.run
     there.transport.run = lambda command, folder, **how: (asked.append(command[0]), run(command, folder, **how))[1]  # type: ignore[method-assign]
     refresh.look(there.site, there.ledger.all(), there.ledger)
     assert asked == ["qstat"]

@@ -29,7 +29,7 @@ def planned(there: There, model: Path, *axes: str) -> JobPlan:
 
 
 def ended(there: There, record: JobRecord) -> JobRecord:
-    while not (record := there.look(record).record).standing.state.final:
+    while not (record := there.look(record).record).status.state.final:
         pass
     return record
 
@@ -38,11 +38,11 @@ def test_a_sweep_is_an_array_whose_jobs_can_be_asked_for(there: There, model: Pa
     there.engine("touch begun; while [ ! -e ../../go ]; do sleep 0.1; done; grep -q 'base_lr: 0.1' solver.prototxt")
     record = there.send(planned(there, model, "base_lr=0.1,0.2"))
     assert record.id == "1[].pbs01"
-    assert there.until(JobState.RUNNING).record.standing.reason == "2 running"
+    assert there.until(JobState.RUNNING).record.status.reason == "2 running"
     (Path(record.run_folder) / "go").touch()
     ended(there, record)
-    both = [there.look(there.ledger.find(f"1[{n}]")).record.standing for n in (1, 2)]
-    assert [standing.state for standing in both] == [JobState.DONE, JobState.FAILED]
+    both = [there.look(there.ledger.find(f"1[{n}]")).record.status for n in (1, 2)]
+    assert [status.state for status in both] == [JobState.DONE, JobState.FAILED]
     assert both[1].exit_status == 1
 
 
@@ -51,9 +51,9 @@ def test_one_point_of_a_sweep_is_cancelled_and_the_others_go_on(there: There, mo
     record = there.send(planned(there, model, "base_lr=0.1,0.2"))
     there.until(JobState.RUNNING)
     there.pbs.run("qdel", "1[2]")
-    second = there.until(JobState.CANCELLED, record=there.ledger.find("1[2]")).record.standing
+    second = there.until(JobState.CANCELLED, record=there.ledger.find("1[2]")).record.status
     assert second.reason.startswith("deleted by ")
-    assert there.look(there.ledger.find("1[1]")).record.standing.state is JobState.RUNNING
+    assert there.look(there.ledger.find("1[1]")).record.status.state is JobState.RUNNING
     (Path(record.run_folder) / "go").touch()
     there.until(JobState.DONE, record=there.ledger.find("1[1]"))
 
@@ -61,7 +61,7 @@ def test_one_point_of_a_sweep_is_cancelled_and_the_others_go_on(there: There, mo
 def test_a_sweep_runs_and_is_compared(named: There, model: Path, tmp_path: Path, hpcbrew) -> None:
     named.engine(ENGINE)
     record = ended(named, named.send(planned(named, model, "base_lr=0.25,0.5")))
-    assert (record.standing.state, record.standing.reason) == (JobState.FAILED, "at least one job of the array failed")
+    assert (record.status.state, record.status.reason) == (JobState.FAILED, "at least one job of the array failed")
     first, second = compare.rows([record], named.ledger)
     assert (first.id, first.settings, first.state) == ("1[1].pbs01", {"base_lr": "0.25"}, JobState.DONE)
     assert (first.iteration, first.loss, first.outputs) == (3, 0.25, {"accuracy": 0.5})

@@ -19,7 +19,7 @@ from hpcbrew.submit import dependency
 from hpcbrew.submit.submit import submit
 from hpcbrew.track import control, refresh
 from hpcbrew.track.ledger import Ledger
-from hpcbrew.track.refresh import Watched
+from hpcbrew.track.refresh import TrackedJob
 
 # Each run takes a line of the file that is called as its job: an exit status, the snapshot that it leaves, and whether
 # it waits to be let go.
@@ -51,11 +51,11 @@ class Queue:
         site = refresh.reach(made.address)
         return submit(made, "solver.prototxt", site.transport, site.scheduler, self.ledger, lambda size: None)
 
-    def look(self, record: JobRecord) -> Watched:
+    def look(self, record: JobRecord) -> TrackedJob:
         return refresh.look(refresh.reach(record.address), [record], self.ledger)[0]
 
-    def until(self, record: JobRecord, *states: JobState) -> Watched:
-        return until(lambda: (seen := self.look(record)).record.standing.state in states and seen)
+    def until(self, record: JobRecord, *states: JobState) -> TrackedJob:
+        return until(lambda: (seen := self.look(record)).record.status.state in states and seen)
 
     def go(self) -> None:
         (self.folder / "go").touch()
@@ -94,9 +94,9 @@ def test_a_job_begins_when_the_chain_is_done(queue: Queue) -> None:
     chain = queue.submit("chain", "75 10 wait", "75 20", "0 30", links=None)
     after = queue.submit("after", "0", after=chain)
     seen = queue.until(after, JobState.WAITING)
-    assert seen.record.standing.reason == f"for {chain.id} to end"
+    assert seen.record.status.reason == f"for {chain.id} to end"
     queue.go()
-    assert queue.until(after, *ENDED).record.standing.state is JobState.DONE
+    assert queue.until(after, *ENDED).record.status.state is JobState.DONE
     assert queue.ran == ["chain", "chain", "chain", "after"]
     assert "hpcbrew: chain goes on in " in log(after)
 
@@ -106,8 +106,8 @@ def test_a_job_after_a_chain_that_is_not_done_never_runs_and_says_why(queue: Que
     chain = queue.submit("chain", "75 10", "75 20", links=2)
     after = queue.submit("after", "0", after=chain)
     queue.go()
-    standing = queue.until(after, *ENDED).record.standing
-    assert (standing.state, standing.reason) == (JobState.NEVER_RAN, "chain ended and is not done (exit status 75)")
+    status = queue.until(after, *ENDED).record.status
+    assert (status.state, status.reason) == (JobState.NEVER_RAN, "chain ended and is not done (exit status 75)")
     assert log(after).splitlines()[-1] == "hpcbrew: it never begins: chain ended and is not done (exit status 75)"
     assert queue.ran == ["first", "chain", "chain"]
 
@@ -117,8 +117,8 @@ def test_a_job_after_a_chain_that_is_cancelled_never_runs(queue: Queue) -> None:
     queue.until(chain, JobState.RUNNING)
     after = queue.submit("after", "0", after=chain)
     control.cancel(chain, queue.ledger)
-    standing = queue.until(after, *ENDED).record.standing
-    assert (standing.state, standing.reason) == (JobState.NEVER_RAN, "chain was cancelled")
+    status = queue.until(after, *ENDED).record.status
+    assert (status.state, status.reason) == (JobState.NEVER_RAN, "chain was cancelled")
 
 
 def test_a_chain_that_broke_off_is_not_waited_for(queue: Queue) -> None:
@@ -129,8 +129,8 @@ def test_a_chain_that_broke_off_is_not_waited_for(queue: Queue) -> None:
     site = refresh.reach(chain.address)
     for job_id in reversed(queue.look(chain).live):
         site.transport.run(site.scheduler.delete_command(job_id), PurePosixPath("/"))
-    standing = queue.until(after, *ENDED).record.standing
-    assert (standing.state, "chain broke off" in standing.reason) == (JobState.NEVER_RAN, True)
+    status = queue.until(after, *ENDED).record.status
+    assert (status.state, "chain broke off" in status.reason) == (JobState.NEVER_RAN, True)
 
 
 def test_a_chain_after_a_chain_and_a_job_after_both(queue: Queue) -> None:
@@ -139,7 +139,7 @@ def test_a_chain_after_a_chain_and_a_job_after_both(queue: Queue) -> None:
     two = queue.submit("two", "75 10", "0 20", after=one, links=None)
     three = queue.submit("three", "0", after=two)
     queue.go()
-    assert queue.until(three, *ENDED).record.standing.state is JobState.DONE
+    assert queue.until(three, *ENDED).record.status.state is JobState.DONE
     assert queue.ran == ["first", "one", "one", "one", "two", "two", "three"]
 
 
@@ -150,7 +150,7 @@ def test_a_job_that_waits_for_a_chain_waits_for_those_that_come_after_it_too(que
     two = queue.submit("two", "3", after=one)
     three = queue.submit("three", "0", after=two)
     queue.go()
-    assert queue.until(three, *ENDED).record.standing.state is JobState.NEVER_RAN
+    assert queue.until(three, *ENDED).record.status.state is JobState.NEVER_RAN
     assert queue.ran == ["first", "one", "one", "one", "two"]
 
 
@@ -161,7 +161,7 @@ def test_a_chain_that_ends_between_the_question_and_qsub(queue: Queue, monkeypat
     queue.go()
     queue.until(chain, JobState.DONE)
     monkeypatch.setattr(dependency, "after", lambda *_: asked)
-    assert queue.until(queue.submit("after", "0", after=chain), *ENDED).record.standing.state is JobState.DONE
+    assert queue.until(queue.submit("after", "0", after=chain), *ENDED).record.status.state is JobState.DONE
 
 
 def test_a_job_that_waits_is_held_released_and_cancelled(queue: Queue) -> None:
@@ -171,9 +171,9 @@ def test_a_job_that_waits_is_held_released_and_cancelled(queue: Queue) -> None:
     assert control.hold(after, queue.ledger) == "held"
     queue.go()
     queue.until(chain, JobState.DONE)
-    assert queue.look(after).record.standing.state in (JobState.HELD, JobState.WAITING)
+    assert queue.look(after).record.status.state in (JobState.HELD, JobState.WAITING)
     assert control.release(after, queue.ledger) == "released"
-    assert queue.until(after, *ENDED).record.standing.state is JobState.DONE
+    assert queue.until(after, *ENDED).record.status.state is JobState.DONE
 
 
 def test_a_job_that_was_submitted_again_is_cancelled(queue: Queue) -> None:
@@ -181,7 +181,7 @@ def test_a_job_that_was_submitted_again_is_cancelled(queue: Queue) -> None:
     after = queue.submit("after", "0", after=chain)
     until(lambda: queue.look(after).live[0] != after.id)
     assert control.cancel(after, queue.ledger) == "cancelled"
-    assert queue.until(after, *ENDED).record.standing.state is JobState.CANCELLED
+    assert queue.until(after, *ENDED).record.status.state is JobState.CANCELLED
     queue.go()
     queue.until(chain, JobState.DONE)
     assert queue.ran == ["chain", "chain", "chain"]

@@ -11,7 +11,7 @@ from hpcbrew import full_disk
 from hpcbrew.address import Address
 from hpcbrew.clusters import profiles
 from hpcbrew.errors import LedgerError, RequestError, TransportError
-from hpcbrew.job import JobRecord, JobRequest, JobState, Standing
+from hpcbrew.job import JobRecord, JobRequest, JobState, JobStatus
 from hpcbrew.plan import digests, once, prepare, resources
 from hpcbrew.plan.build import uploads
 from hpcbrew.plan.hardware import Machine
@@ -35,8 +35,8 @@ def grow(disk: Path) -> None:
 
 
 def running(folder: Path) -> JobRecord:
-    address, standing = Address("here", "local", "pbs"), Standing(JobState.RUNNING)
-    return JobRecord("t", "n", address, "s", 0.0, PurePosixPath(folder), standing, "1.pbs")
+    address, status = Address("here", "local", "pbs"), JobStatus(JobState.RUNNING)
+    return JobRecord("t", "n", address, "s", 0.0, PurePosixPath(folder), status, "1.pbs")
 
 
 @pytest.fixture(params=["ssh", "local"])
@@ -144,7 +144,7 @@ def test_a_ledger_without_room_says_so_and_keeps_what_it_has(small_disk: Path) -
 
 def _rest(folder: Path):
     before = running(folder)
-    return before.address, before.solver, before.submitted, before.run_folder, before.standing
+    return before.address, before.solver, before.submitted, before.run_folder, before.status
 
 
 def test_digests_that_cannot_be_kept_are_found_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

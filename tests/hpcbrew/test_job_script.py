@@ -11,17 +11,17 @@ import pytest
 from hpcbrew.address import Address
 from hpcbrew.clusters import profiles
 from hpcbrew.clusters.profiles import Cluster
-from hpcbrew.job import After, JobRecord, JobRequest, JobState, Standing
+from hpcbrew.job import After, JobRecord, JobRequest, JobState, JobStatus
 from hpcbrew.plan import prepare, resources
 from hpcbrew.plan.hardware import Machine
 from hpcbrew.plan.manifest import collect
-from hpcbrew.schedulers.pbs import Polled
+from hpcbrew.schedulers.pbs import QstatReport
 from hpcbrew.track.run_folder import ExitRecord, read_exit
 from hpcbrew.track.status import judge
 
 QSUB = 'echo "$*" >>{called}; echo Charged to ee; echo $((20 + $(wc -l <{called}))).pbs01; echo Be quick >&2'
 REFUSED = 'echo "$*" >>{called}; echo "qsub: Bad UID for job execution" >&2; exit 23'
-NOBODY = Polled({}, frozenset({"11.pbs01"}))
+NOBODY = QstatReport({}, frozenset({"11.pbs01"}))
 
 
 @dataclass
@@ -69,9 +69,9 @@ class Node:
         return read_exit(path.read_bytes()) if path.exists() else None
 
     @property
-    def standing(self) -> Standing:
+    def status(self) -> JobStatus:
         """As status shows it once PBS has forgotten the job."""
-        running = Standing(JobState.RUNNING)
+        running = JobStatus(JobState.RUNNING)
         folder = PurePosixPath(self.run_folder)
         record = JobRecord("1", "tiny", Address("there", "ssh", "pbs"), "s", 0.0, folder, running, "11.pbs01")
         return judge(record, self.exit, NOBODY)
@@ -102,8 +102,8 @@ def test_a_site_whose_nodes_may_not_submit_is_told_of(node: Node) -> None:
     assert (
         "no further job of the chain could be submitted: qsub: Bad UID for job execution" in node.lines("train.log")[0]
     )
-    assert node.standing.state is JobState.OUT_OF_WALLTIME
-    assert node.standing.reason == (
+    assert node.status.state is JobState.OUT_OF_WALLTIME
+    assert node.status.reason == (
         "no further job could be submitted from the node (qsub: Bad UID for job execution): hpcbrew resume goes on"
     )
 
@@ -111,7 +111,7 @@ def test_a_site_whose_nodes_may_not_submit_is_told_of(node: Node) -> None:
 def test_a_node_without_qsub_is_told_of(node: Node) -> None:
     (node.pbs / "qsub").unlink()
     assert node.run(links=None) == 75
-    assert "qsub: command not found" in node.standing.reason
+    assert "qsub: command not found" in node.status.reason
 
 
 def test_the_last_job_that_was_asked_for_is_no_fault(node: Node) -> None:
@@ -121,7 +121,7 @@ def test_the_last_job_that_was_asked_for_is_no_fault(node: Node) -> None:
     (node.run_folder / "job.id").write_text("10.pbs01\n")
     assert node.run(engine="touch snapshots/t_iter_1.solverstate; exit 75", links=2) == 75
     assert node.called("qsub") == []
-    assert node.standing.reason.startswith("left in time, with a snapshot: hpcbrew resume")
+    assert node.status.reason.startswith("left in time, with a snapshot: hpcbrew resume")
 
 
 def test_a_chain_that_comes_no_further_says_so(node: Node) -> None:
@@ -130,7 +130,7 @@ def test_a_chain_that_comes_no_further_says_so(node: Node) -> None:
     assert node.run("21.pbs01", engine="exit 3", links=None) == 3
     said = "two of its jobs ended with exit status 3, and the second came no further than the first"
     assert node.lines("train.log")[-1] == f"hpcbrew: the chain stops: {said}"
-    assert (node.standing.state, node.standing.reason) == (JobState.FAILED, said)
+    assert (node.status.state, node.status.reason) == (JobState.FAILED, said)
     assert node.called("qdel") == ["22.pbs01"]
 
 
@@ -139,14 +139,14 @@ def test_a_chain_does_not_run_on_where_nothing_can_be_written(node: Node) -> Non
     (node.run_folder / "links.log").symlink_to("/dev/full")
     assert node.run(links=None) == 73
     assert node.called("qsub") == []
-    assert "the disk may be full" in node.standing.reason
+    assert "the disk may be full" in node.status.reason
 
 
 def test_a_job_that_cannot_be_noted_is_deleted_again(node: Node) -> None:
     (node.run_folder / "links.id").mkdir(parents=True)
     assert node.run(links=None) == 75
     assert node.called("qdel") == ["21.pbs01"]
-    assert "links.id cannot be written to" in node.standing.reason
+    assert "links.id cannot be written to" in node.status.reason
 
 
 def test_a_job_that_pbs_runs_again_submits_no_second_follower(node: Node) -> None:
@@ -198,13 +198,13 @@ def test_a_job_waits_for_the_link_at_work_and_not_for_one_that_may_be_deleted(no
     assert node.run("21.pbs01", after=chain) == 0  # killed while at work, and the third has not begun
     assert node.called("qsub")[1:] == ["-W depend=afterany:3.pbs01 job.pbs"]
     assert node.run("22.pbs01", after=chain) == 69
-    assert node.standing == Standing(JobState.NEVER_RAN, "chain broke off: the last of its jobs ended without a word")
+    assert node.status == JobStatus(JobState.NEVER_RAN, "chain broke off: the last of its jobs ended without a word")
 
 
 def test_a_job_that_cannot_wait_any_longer_says_so(node: Node, chain: After) -> None:
     node.command(node.pbs / "qsub", REFUSED)
     assert node.run(after=chain) == 69
-    assert node.standing == Standing(
+    assert node.status == JobStatus(
         JobState.NEVER_RAN,
         "chain goes on, and no further job could be submitted to wait for it (qsub: Bad UID for job execution)",
     )

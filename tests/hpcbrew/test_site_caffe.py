@@ -216,7 +216,7 @@ class Here:
     def until(self, record: JobRecord, *states: JobState) -> JobRecord:
         def look() -> JobRecord | None:
             (seen,) = refresh.look(refresh.reach(record.address), [record], self.ledger)
-            return seen.record if seen.record.standing.state in states else None
+            return seen.record if seen.record.status.state in states else None
 
         return until(look)  # type: ignore[no-any-return]
 
@@ -246,7 +246,7 @@ ENDED = (JobState.DONE, JobState.FAILED, JobState.CANCELLED, JobState.LOST)
 def test_a_chain_is_trained_through_the_queue(here: Here) -> None:
     here.site.ways("fails")
     record = here.submit(here.site.plan("local", links=None, overrides=(("max_iter", "20"),)))
-    assert here.until(record, *ENDED).standing.state is JobState.DONE
+    assert here.until(record, *ENDED).status.state is JobState.DONE
     assert here.site.calls == [
         "train -solver solver.prototxt",
         "train -solver solver.prototxt -snapshot snapshots/tiny_iter_10.solverstate",
@@ -256,12 +256,12 @@ def test_a_chain_is_trained_through_the_queue(here: Here) -> None:
 def test_a_job_is_resumed_by_the_same_caffe_which_finds_the_model(here: Here) -> None:
     here.site.ways("fails")
     first = here.submit(here.site.plan("local", overrides=(("max_iter", "20"),)))
-    assert here.until(first, *ENDED).standing.state is JobState.FAILED
+    assert here.until(first, *ENDED).status.state is JobState.FAILED
     values = {**profiles.values("local"), "name": "local", "caffe_module": {"load": "apps/Caffe"}}
     profile = Cluster.model_validate(values)
     request = JobRequest(here.site.model / "solver.prototxt")
     second = here.submit(resume.plan(first, request, profile, refresh.reach(first.address).transport))
-    assert here.until(second, *ENDED).standing.state is JobState.DONE
+    assert here.until(second, *ENDED).status.state is JobState.DONE
     state = f"../{first.run_folder.name}/snapshots/tiny_iter_10.solverstate"
     assert here.site.calls[1] == f"train -solver solver.prototxt -snapshot {state}"
 
@@ -271,7 +271,7 @@ def test_a_job_that_is_cancelled_leaves_no_caffe_behind(here: Here) -> None:
     until((here.site.folder / "calls").exists)
     assert _caffes(here.site)
     assert control.cancel(record, here.ledger) == "cancelled"
-    assert here.until(record, *ENDED).standing.state is JobState.CANCELLED
+    assert here.until(record, *ENDED).status.state is JobState.CANCELLED
     assert not _caffes(here.site)
 
 

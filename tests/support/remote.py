@@ -20,7 +20,7 @@ from hpcbrew.schedulers.pbs import Pbs
 from hpcbrew.submit.submit import submit
 from hpcbrew.track import refresh
 from hpcbrew.track.ledger import Ledger
-from hpcbrew.track.refresh import Site, Watched
+from hpcbrew.track.refresh import Site, TrackedJob
 from hpcbrew.transports.paramiko_ssh import Ssh
 from hpcbrew.transports.ssh_auth import Unattended
 from support import sshd, standin
@@ -78,19 +78,19 @@ class There:
     def send(self, plan: JobPlan) -> JobRecord:
         return submit(plan, "solver.prototxt", self.transport, Pbs(), self.ledger, lambda size: None)
 
-    def look(self, record: JobRecord) -> Watched:
+    def look(self, record: JobRecord) -> TrackedJob:
         return refresh.look(self.site, [record], self.ledger)[0]
 
-    def until(self, *states: JobState, record: JobRecord | None = None) -> Watched:
+    def until(self, *states: JobState, record: JobRecord | None = None) -> TrackedJob:
         """Looks until that job, or the newest, is in one of those states. The limit is for a test that fails."""
         end = time.monotonic() + 120
         while time.monotonic() < end:
-            watched = self.look(record or self.ledger.all()[-1])
-            if watched.record.standing.state in states:
-                return watched
-            assert not watched.record.standing.state.final, watched
+            tracked = self.look(record or self.ledger.all()[-1])
+            if tracked.record.status.state in states:
+                return tracked
+            assert not tracked.record.status.state.final, tracked
             time.sleep(0.1)
-        raise AssertionError(watched)
+        raise AssertionError(tracked)
 
 
 @contextlib.contextmanager

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from hpcbrew.command_result import Answer
+from hpcbrew.command_result import CommandResult
 from hpcbrew.transports import ssh_config
 from hpcbrew.transports.ssh_config import SshHost
 
@@ -42,7 +42,7 @@ class Server:
         done = subprocess.run(
             [command[0], "-F", str(self.config), *command[1:]], capture_output=True, text=True, check=False
         )
-        return ssh_config.parse(destination, Answer(done.returncode, done.stdout, done.stderr))
+        return ssh_config.parse(destination, CommandResult(done.returncode, done.stdout, done.stderr))
 
     def cut(self) -> None:
         """Kills every connection, as a failing network does; the server goes on listening."""

@@ -197,7 +197,7 @@ class Net:
         with python.surfaced():
             passed = jax.block_until_ready(run(params, given, self._seeds))
             jax.effects_barrier()  # layers without tops leave nothing else to wait for
-        self._recalled.update((k, params[k]) for ids in net.memory_ids[start : end + 1] for k in ids)
+        self._recalled.update((k, params[k]) for ids in net.recurrent_ids[start : end + 1] for k in ids)
         self._overwritten.update((v, x) for v, x in given.items() if v != self._last[v.blob])
         self._put(passed.values)
         for k, x in passed.updates.items():
@@ -234,7 +234,7 @@ class Net:
             self._owned[k].put_gradient(x)
 
     def _params(self, start: int, end: int) -> dict[int, Array]:
-        rows = [*self._net.param_ids[start : end + 1], *self._net.memory_ids[start : end + 1]]
+        rows = [*self._net.param_ids[start : end + 1], *self._net.recurrent_ids[start : end + 1]]
         return {k: self._owned[k].value() for ids in rows for k in ids}
 
     def _fit(self, start: int) -> None:

@@ -4,7 +4,7 @@ from collections import deque
 
 import numpy as np
 
-from engine.devices.data_parallel import Team
+from engine.devices.data_parallel import DataParallel
 from engine.solver.control.requests import Request, Requests
 
 NUMBERED = (None, Request.SNAPSHOT, Request.STOP, Request.YIELD)
@@ -17,14 +17,14 @@ LAG = 2
 class Agreed(Requests):
     """The requests of all nodes. Each process takes as many as the others do, after the same iterations."""
 
-    def __init__(self, own: Requests, team: Team) -> None:
+    def __init__(self, own: Requests, parallel: DataParallel) -> None:
         super().__init__(own.deadline)
-        self._own, self._team = own, team
+        self._own, self._parallel = own, parallel
         self._asked: deque[object] = deque()
 
     def take(self) -> Request | None:
         """What a node asked for LAG calls ago."""
-        self._asked.append(self._team.largest(NUMBERED.index(self._own.take())))
+        self._asked.append(self._parallel.all_reduce_max(NUMBERED.index(self._own.take())))
         return NUMBERED[int(np.asarray(self._asked.popleft()))] if len(self._asked) > LAG else None
 
     def ending(self) -> Request | None:
@@ -35,6 +35,6 @@ class Agreed(Requests):
         self._own.took(part, seconds)
 
 
-def agreed(own: Requests, team: Team) -> Requests:
+def agreed(own: Requests, parallel: DataParallel) -> Requests:
     """`own`, or on several nodes those of all."""
-    return Agreed(own, team) if team.nodes > 1 else own
+    return Agreed(own, parallel) if parallel.nodes > 1 else own

@@ -20,8 +20,8 @@ def save(solver: "Solver") -> Files:
     """
     shelf = solver.shelf
     files = shelf.files(solver.iter)
-    memories = [solver.team.gathered(solver.params[k]).tolist() for k in solver.net.memories]
-    if not solver.team.root:
+    recurrent_state = [solver.parallel.gathered(solver.params[k]).tolist() for k in solver.net.recurrent_state]
+    if not solver.parallel.root:
         return files
     kind = "HDF5" if shelf.hdf5 else "binary proto"
     log.info("solver.cpp:464", f"Snapshotting to {kind} file {files.model}")
@@ -30,22 +30,22 @@ def save(solver: "Solver") -> Files:
     state = formats.State(solver.iter, solver.current_step, history, str(files.model))
     surplus = shelf.put(solver.iter, solver.watch.iteration if solver.watch else -1)
     steps = solver.steps if solver.param.snapshot_diff else None
-    formats.write(files, solver.net, solver.params, steps, state, _resume(solver, memories))
+    formats.write(files, solver.net, solver.params, steps, state, _resume(solver, recurrent_state))
     shelf.remove(surplus)
     return files
 
 
-def _resume(solver: "Solver", memories: list[Any]) -> dict[str, Any]:
+def _resume(solver: "Solver", recurrent_state: list[Any]) -> dict[str, Any]:
     """What a resumed run needs besides Caffe's state to go on as if it had never stopped."""
     return {
         "seed": solver.seed,
         "data": solver.batches.state(),
         "test_data": [test.batches.state() for test in solver.test_nets],
-        "memories": memories,
+        "memories": recurrent_state,
         "losses": [float(loss) for loss in solver.losses],
         "kept": solver.shelf.iterations,
         "watch": solver.watch.state() if solver.watch else None,
-        "run": fingerprint.of(solver.param, solver.net, solver.team.count),
+        "run": fingerprint.of(solver.param, solver.net, solver.parallel.count),
     }
 
 
@@ -55,14 +55,14 @@ def restore(solver: "Solver", path: str | Path, *, changed: bool) -> None:
     state = formats.read_state(path)
     resume = formats.read_resume(path)
     if resume is not None and not changed:
-        fingerprint.check(resume["run"], fingerprint.of(solver.param, solver.net, solver.team.count), str(path))
+        fingerprint.check(resume["run"], fingerprint.of(solver.param, solver.net, solver.parallel.count), str(path))
     kept = [solver.net.params[k] for k in solver.net.kept]
     history = formats.unflatten(state.history, kept, solver.update.slots, f"{path}: {solver.param.type}")
     if state.learned_net:
         model = formats.find_model(state, path)
-        solver.params = solver.team.params(solver.net, formats.load_model(model, solver.net, solver.params))
-    history += solver.update.init([solver.params[k] for k in solver.net.memories])
-    solver.history = solver.team.history(solver.net, history)
+        solver.params = solver.parallel.params(solver.net, formats.load_model(model, solver.net, solver.params))
+    history += solver.update.init([solver.params[k] for k in solver.net.recurrent_state])
+    solver.history = solver.parallel.history(solver.net, history)
     solver.iter, solver.current_step = state.iteration, state.current_step
     if resume is None:
         log.warning(
@@ -72,8 +72,8 @@ def restore(solver: "Solver", path: str | Path, *, changed: bool) -> None:
         )
         return
     solver.reseed(resume["seed"])
-    for k, value in zip(solver.net.memories, resume["memories"], strict=False):
-        solver.params[k] = solver.team.memory(np.asarray(value, np.float32), solver.net.params[k].shape)
+    for k, value in zip(solver.net.recurrent_state, resume["memories"], strict=False):
+        solver.params[k] = solver.parallel.each_own(np.asarray(value, np.float32), solver.net.params[k].shape)
     solver.losses.clear()
     solver.losses.extend(resume["losses"])
     solver.shelf.iterations = resume["kept"]

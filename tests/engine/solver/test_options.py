@@ -9,16 +9,16 @@ import pytest
 from support.tiny_solver import LEARNED, NET, feed, parameter
 
 from engine.errors import SnapshotError, SolverError
-from engine.solver.options import Extras, Watch, read_class_weights
+from engine.solver.options import TrainOptions, Watch, read_class_weights
 from engine.solver.snapshot.retention import Shelf
 from engine.solver.solver import Outcome, Solver
 
 TESTED = "test_iter: 1 test_interval: 1 momentum: 0.9 "
 
 
-def _solver(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, settings: str, **extras) -> Solver:
+def _solver(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, settings: str, **options) -> Solver:
     monkeypatch.chdir(tmp_path)
-    solver = Solver(parameter(settings), extras=Extras(**extras))
+    solver = Solver(parameter(settings), options=TrainOptions(**options))
     feed(solver, 0)
     for test in solver.test_nets:
         for name, value in solver.batches.values.items():
@@ -49,7 +49,7 @@ def test_watching_nothing_that_is_there_is_refused(tmp_path, monkeypatch):
 
 def test_early_stop_without_watch_is_refused():
     with pytest.raises(SolverError, match="-early_stop needs -watch"):
-        Extras(early_stop=3)
+        TrainOptions(early_stop=3)
 
 
 def test_the_shelf_keeps_the_last_and_the_best(tmp_path):
@@ -165,14 +165,14 @@ def test_class_weights_that_are_no_numbers_are_refused(given):
 @pytest.mark.parametrize("weight", [-1.0, float("nan"), float("inf")])
 def test_class_weights_that_weigh_nothing_are_refused(weight):
     with pytest.raises(SolverError, match="each must be a number of 0 or more"):
-        Extras(class_weights=(1.0, weight))
+        TrainOptions(class_weights=(1.0, weight))
 
 
 def test_class_weights_need_a_loss_that_takes_them(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     net = NET.replace('"SoftmaxWithLoss"', '"HingeLoss"') % LEARNED
     with pytest.raises(SolverError, match="-class_weights: the net has no SoftmaxWithLoss"):
-        Solver(parameter(net=net), extras=Extras(class_weights=(1, 1, 1, 1)))
+        Solver(parameter(net=net), options=TrainOptions(class_weights=(1, 1, 1, 1)))
 
 
 def test_training_counts_classes_by_their_weights_and_tests_do_not(tmp_path, monkeypatch):

@@ -10,7 +10,7 @@ from engine.net.net import Net
 from engine.proto import caffe_pb2 as pb
 from engine.proto import text
 from engine.solver import step
-from engine.solver.options import Extras
+from engine.solver.options import TrainOptions
 from engine.solver.solver import Solver
 
 LENET = """
@@ -81,7 +81,7 @@ def test_gradients_are_those_of_float32_within_what_bfloat16_holds(passed):
 def test_a_net_learns(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     param = parameter("base_lr: 0.05 momentum: 0.9", LENET)
-    solver = Solver(param, extras=Extras(precision="bfloat16"))
+    solver = Solver(param, options=TrainOptions(precision="bfloat16"))
     solver.batches.values.update(_batch())
     solver.step(1)
     before = float(solver.losses[-1])

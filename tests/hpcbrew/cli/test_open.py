@@ -6,10 +6,10 @@ import pytest
 
 from hpcbrew.address import Address
 from hpcbrew.cli.open import shell
-from hpcbrew.job import JobRecord, JobState, Standing
+from hpcbrew.job import JobRecord, JobState, JobStatus
 from hpcbrew.track.ledger import Ledger
 
-STANDING = Standing(JobState.RUNNING)
+STANDING = JobStatus(JobState.RUNNING)
 
 
 @pytest.fixture

@@ -34,9 +34,9 @@ def test_a_chain_goes_on_by_itself_until_it_is_done(
     site = refresh.reach(made.address)
     record = submit(made, "solver.prototxt", site.transport, site.scheduler, ledger, lambda size: None)
     end = time.monotonic() + 60
-    while not record.standing.state.final and time.monotonic() < end:
+    while not record.status.state.final and time.monotonic() < end:
         record = refresh.look(site, [record], ledger)[0].record
-    assert record.standing.state is JobState.DONE
+    assert record.status.state is JobState.DONE
     assert (Path(record.run_folder) / "calls").read_text().splitlines() == [
         "train -solver solver.prototxt",
         "train -solver solver.prototxt -snapshot auto",

@@ -71,8 +71,8 @@ def test_this_machine_gives_all_its_cores_and_the_gpus_it_has() -> None:
 
 def test_a_missing_project_is_told_apart() -> None:
     iitd = profiles.load("iitd")
-    assert resources.lacks(resources.settle(REQUEST, iitd, HERE), iitd) == ""
-    assert "--project" in resources.lacks(resources.settle(replace(REQUEST, project=None), iitd, HERE), iitd)
+    assert resources.missing(resources.settle(REQUEST, iitd, HERE), iitd) == ""
+    assert "--project" in resources.missing(resources.settle(replace(REQUEST, project=None), iitd, HERE), iitd)
 
 
 @pytest.mark.parametrize(
@@ -82,5 +82,5 @@ def test_a_missing_project_is_told_apart() -> None:
 )  # fmt: skip
 def test_what_would_stand_idle_is_not_asked_for(asked, engine, said) -> None:
     iitd = profiles.load("iitd")
-    lacks = resources.lacks(resources.settle(replace(REQUEST, **asked), iitd, HERE), iitd, engine)
-    assert said in lacks if said else not lacks
+    missing = resources.missing(resources.settle(replace(REQUEST, **asked), iitd, HERE), iitd, engine)
+    assert said in missing if said else not missing

@@ -74,8 +74,8 @@ def test_a_sweep_runs_in_the_queue_on_this_machine(
     record = submit(made, "solver.prototxt", site.transport, site.scheduler, ledger, lambda size: None)
     assert record.id == "1[].local"
     end = time.monotonic() + 60
-    while not record.standing.state.final and time.monotonic() < end:
+    while not record.status.state.final and time.monotonic() < end:
         record = refresh.look(site, [record], ledger)[0].record
-    assert (record.standing.state, record.standing.reason) == (JobState.FAILED, "at least one job of the array failed")
+    assert (record.status.state, record.status.reason) == (JobState.FAILED, "at least one job of the array failed")
     points = refresh.look(site, [ledger.find(f"1[{n}]") for n in (1, 2)], ledger)
-    assert [point.record.standing.state for point in points] == [JobState.DONE, JobState.FAILED]
+    assert [point.record.status.state for point in points] == [JobState.DONE, JobState.FAILED]

@@ -8,7 +8,7 @@ from pathlib import PurePosixPath
 import pytest
 from support.captures import FOLDER as CAPTURES
 
-from hpcbrew.command_result import Answer
+from hpcbrew.command_result import CommandResult
 from hpcbrew.errors import SchedulerError
 from hpcbrew.job import JobState
 from hpcbrew.schedulers.pbs import Pbs
@@ -19,12 +19,12 @@ with (CAPTURES / "INDEX.tsv").open() as index:
 PBS = Pbs()
 
 
-def captured(name: str) -> Answer:
+def captured(name: str) -> CommandResult:
     """The first line of a capture is the command; then come standard output and standard error."""
     row, data = INDEX[name], (CAPTURES / f"{name}.txt").read_bytes()
     out, err = int(row["stdout_bytes"]), int(row["stderr_bytes"])
     body = data[len(data) - out - err :]
-    return Answer(int(row["status"]), body[:out].decode(), body[out:].decode())
+    return CommandResult(int(row["status"]), body[:out].decode(), body[out:].decode())
 
 
 STATES = {
@@ -128,18 +128,18 @@ REASONS = {
 @pytest.mark.parametrize("name", STATES)
 def test_status_gives_each_job_its_state(name: str) -> None:
     jobs = PBS.parse_status(captured(name)).jobs
-    assert ", ".join(f"{job_id} {job.standing.state}" for job_id, job in jobs.items()) == STATES[name]
+    assert ", ".join(f"{job_id} {job.status.state}" for job_id, job in jobs.items()) == STATES[name]
 
 
 @pytest.mark.parametrize("name", REASONS)
 def test_status_gives_the_reason(name: str) -> None:
     (job,) = PBS.parse_status(captured(name)).jobs.values()
-    assert job.standing.reason == REASONS[name]
+    assert job.status.reason == REASONS[name]
 
 
 def test_a_whole_history_is_read_in_one_answer() -> None:
     jobs = PBS.parse_status(captured("history_final_x_f_json")).jobs
-    states = Counter(str(job.standing.state) for job in jobs.values())
+    states = Counter(str(job.status.state) for job in jobs.values())
     assert states == {"done": 10, "cancelled": 13, "failed": 7, "out of walltime": 1, "never ran": 3}
 
 
@@ -155,9 +155,9 @@ def test_folded_lines_are_joined() -> None:
 
 
 def test_an_unknown_job_does_not_hide_the_others() -> None:
-    polled = PBS.parse_status(captured("mixed_known_unknown_f_json"))
-    assert list(polled.jobs) == ["1.pbs01"]
-    assert polled.unknown == {"999999.pbs01"}
+    report = PBS.parse_status(captured("mixed_known_unknown_f_json"))
+    assert list(report.jobs) == ["1.pbs01"]
+    assert report.unknown == {"999999.pbs01"}
 
 
 def test_a_job_in_history_is_not_unknown() -> None:
@@ -172,8 +172,8 @@ def test_a_failed_poll_says_nothing_of_any_job(name: str) -> None:
 
 def test_an_id_that_the_server_cannot_make_sense_of_does_not_hide_the_others() -> None:
     known, other = captured("running_f"), captured("error_other_server_qstat")
-    polled = PBS.parse_status(Answer(other.status, known.out, other.err))
-    assert (list(polled.jobs), polled.unknown) == (["1.pbs01"], frozenset())
+    report = PBS.parse_status(CommandResult(other.status, known.out, other.err))
+    assert (list(report.jobs), report.unknown) == (["1.pbs01"], frozenset())
 
 
 def test_a_login_shell_that_does_not_find_qsub_is_told() -> None:
@@ -183,30 +183,30 @@ def test_a_login_shell_that_does_not_find_qsub_is_told() -> None:
 
 def test_broken_json_is_an_error_and_no_answer() -> None:
     with pytest.raises(SchedulerError, match="cannot be read"):
-        PBS.parse_status(Answer(0, '{\n"Jobs": {"1.srv": {"job_state": 005}}}'))
+        PBS.parse_status(CommandResult(0, '{\n"Jobs": {"1.srv": {"job_state": 005}}}'))
 
 
 def test_login_noise_before_the_answer_is_left_aside() -> None:
     quiet = captured("running_f")
-    noisy = Answer(0, f"Welcome!\n  {{maintenance = Friday}}\n{quiet.out}")
+    noisy = CommandResult(0, f"Welcome!\n  {{maintenance = Friday}}\n{quiet.out}")
     assert PBS.parse_status(noisy).jobs == PBS.parse_status(quiet).jobs
 
 
 def test_a_variable_with_a_line_break_cannot_pass_for_an_attribute() -> None:
     out = "Job Id: 7.srv\n    job_state = R\n    Variable_List = A=x\n    job_state = F\n    comment = hello\n"
-    assert PBS.parse_status(Answer(0, out)).jobs["7.srv"].standing.state is JobState.RUNNING
+    assert PBS.parse_status(CommandResult(0, out)).jobs["7.srv"].status.state is JobState.RUNNING
 
 
 def test_a_state_letter_that_no_pbs_has_is_an_error() -> None:
-    job = PBS.parse_status(Answer(0, "Job Id: 7.srv\n    job_state = Y\n")).jobs["7.srv"]
+    job = PBS.parse_status(CommandResult(0, "Job Id: 7.srv\n    job_state = Y\n")).jobs["7.srv"]
     with pytest.raises(SchedulerError, match="'Y'"):
-        _ = job.standing
+        _ = job.status
 
 
 def test_torque_spells_the_exit_status_otherwise() -> None:
     out = "Job Id: 7.srv.example.org\n    job_state = C\n    exit_status = 2\n"
-    standing = PBS.parse_status(Answer(0, out)).jobs["7.srv.example.org"].standing
-    assert (standing.state, standing.exit_status) == (JobState.FAILED, 2)
+    status = PBS.parse_status(CommandResult(0, out)).jobs["7.srv.example.org"].status
+    assert (status.state, status.exit_status) == (JobState.FAILED, 2)
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ import csv
 import pytest
 from support.captures import FOLDER as CAPTURES
 
-from hpcbrew.command_result import Answer
+from hpcbrew.command_result import CommandResult
 from hpcbrew.errors import SchedulerError
 from hpcbrew.schedulers import pbs_site
 from hpcbrew.schedulers.pbs_site import Node, Product
@@ -14,11 +14,11 @@ with (CAPTURES / "INDEX.tsv").open() as index:
     INDEX = {row["name"]: row for row in csv.DictReader(index, delimiter="\t")}
 
 
-def captured(name: str) -> Answer:
+def captured(name: str) -> CommandResult:
     row, data = INDEX[name], (CAPTURES / f"{name}.txt").read_bytes()
     out, err = int(row["stdout_bytes"]), int(row["stderr_bytes"])
     body = data[len(data) - out - err :]
-    return Answer(int(row["status"]), body[:out].decode(), body[out:].decode())
+    return CommandResult(int(row["status"]), body[:out].decode(), body[out:].decode())
 
 
 def test_the_version_that_was_captured() -> None:
@@ -36,13 +36,13 @@ def test_the_version_that_was_captured() -> None:
     ],
 )
 def test_other_versions(said: str, product: Product) -> None:
-    assert pbs_site.parse_version(Answer(0, said)) == product
-    assert pbs_site.parse_version(Answer(0, "", said)) == product  # Torque says it on standard error
+    assert pbs_site.parse_version(CommandResult(0, said)) == product
+    assert pbs_site.parse_version(CommandResult(0, "", said)) == product  # Torque says it on standard error
 
 
 def test_no_qstat_is_an_error_in_the_shells_words() -> None:
     with pytest.raises(SchedulerError, match="command not found"):
-        pbs_site.parse_version(Answer(127, "", "bash: line 1: qstat: command not found"))
+        pbs_site.parse_version(CommandResult(127, "", "bash: line 1: qstat: command not found"))
 
 
 @pytest.mark.parametrize("name", ["server_qstat_B_f", "server_busy_qstat_B_f_json"])
@@ -74,7 +74,7 @@ def test_queues_in_text() -> None:
         "    resources_max.walltime = 168:00:00\n    acl_group_enable = True\n    acl_groups = ee,\n\tcs\n"
         "    enabled = True\n    started = True\n\n"
     )
-    (queue,) = pbs_site.parse_queues(Answer(0, text)).values()
+    (queue,) = pbs_site.parse_queues(CommandResult(0, text)).values()
     assert (queue.walltime, queue.max_gpus, queue.members, queue.open) == (168 * 3600, 2, "groups ee,cs", True)
 
 
@@ -87,4 +87,7 @@ def test_gpus_of_nodes(name: str, used: int) -> None:
 
 def test_a_node_that_is_down_or_set_aside_is_not_up() -> None:
     text = "Hello\nn1\n     state = down,offline\n     np = 8\n     gpus = 4\nn2\n     state = job-busy\n     np = 8\n"
-    assert pbs_site.parse_nodes(Answer(0, text)) == [Node("n1", False, 4, None, {}), Node("n2", True, 0, None, {})]
+    assert pbs_site.parse_nodes(CommandResult(0, text)) == [
+        Node("n1", False, 4, None, {}),
+        Node("n2", True, 0, None, {}),
+    ]

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from support.wheels import stub
 
-from hpcbrew.command_result import Answer
+from hpcbrew.command_result import CommandResult
 from hpcbrew.errors import RequestError, TransportError
 from hpcbrew.setup import wheelhouse
 from hpcbrew.setup.wheelhouse import Target
@@ -14,7 +14,7 @@ from hpcbrew.setup.wheelhouse import Target
 
 def ask(python: str = sys.executable) -> Target:
     done = subprocess.run([python, "-c", wheelhouse.ASK], capture_output=True, text=True, check=False)
-    return wheelhouse.parse(Answer(done.returncode, f"Welcome\n{done.stdout}", done.stderr))
+    return wheelhouse.parse(CommandResult(done.returncode, f"Welcome\n{done.stdout}", done.stderr))
 
 
 @pytest.fixture
@@ -68,4 +68,4 @@ def test_wheels_of_another_platform_are_none_of_its(index: Path) -> None:
 
 def test_a_pip_that_does_not_say_is_an_error() -> None:
     with pytest.raises(TransportError, match="No module named"):
-        wheelhouse.parse(Answer(1, "Welcome\n", "No module named 'pip'"))
+        wheelhouse.parse(CommandResult(1, "Welcome\n", "No module named 'pip'"))

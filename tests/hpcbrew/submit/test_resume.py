@@ -8,7 +8,7 @@ from engine.proto import caffe_pb2 as pb
 from engine.proto import text
 from hpcbrew.clusters import profiles
 from hpcbrew.errors import RequestError, TransportError
-from hpcbrew.job import JobPlan, JobRecord, JobRequest, JobState, Standing
+from hpcbrew.job import JobPlan, JobRecord, JobRequest, JobState, JobStatus
 from hpcbrew.plan import prepare, resources, sweep
 from hpcbrew.plan.digests import measure
 from hpcbrew.plan.hardware import Machine
@@ -29,8 +29,8 @@ def before(tmp_path: Path, model: Path) -> JobRecord:
     names = ("t_iter_1.solverstate", "t_iter_1.caffemodel", "t_iter_2.solverstate", "t_iter_2.caffemodel",
              "t_iter_10.solverstate")  # fmt: skip
     Local().make_folder(folder, files | {PurePosixPath("snapshots", name): b"x" for name in names})
-    standing = Standing(JobState.OUT_OF_WALLTIME)
-    return JobRecord(made.token, made.name, made.address, "s.prototxt", 0.0, folder, standing, "1.pbs")
+    status = JobStatus(JobState.OUT_OF_WALLTIME)
+    return JobRecord(made.token, made.name, made.address, "s.prototxt", 0.0, folder, status, "1.pbs")
 
 
 def resumed(before: JobRecord, **request: object) -> JobPlan:
@@ -95,7 +95,7 @@ def test_one_job_of_a_sweep_goes_on_by_itself(tmp_path: Path, model: Path) -> No
     files = {upload.target.relative_to(made.run_folder): upload.content or b"" for upload in made.definitions}
     left = [PurePosixPath("points/3/snapshots", f"t_iter_2.{kind}") for kind in ("solverstate", "caffemodel")]
     Local().make_folder(folder, files | dict.fromkeys(left, b"x"))
-    whole = JobRecord(made.token, made.name, made.address, "s", 0.0, folder, Standing(JobState.FAILED), "1[].pbs")
+    whole = JobRecord(made.token, made.name, made.address, "s", 0.0, folder, JobStatus(JobState.FAILED), "1[].pbs")
     with pytest.raises(RequestError, match=r"goes on with one job of it: hpcbrew resume 'tiny\[1\]'"):
         resumed(whole)
     third = replace(whole, token=f"{made.token}[3]", name="tiny[3]", id="1[3].pbs", run_folder=folder / "points" / "3")

@@ -64,7 +64,7 @@ def test_a_qsub_that_never_answers_leaves_a_job_of_which_nobody_can_tell(there: 
     with pytest.raises(TransportError, match=r"qsub gave no answer within 3 s: .* may hang\. Nobody can tell yet"):
         there.submit()
     (record,) = there.ledger.all()
-    assert (record.id, record.standing.state) == (None, JobState.SUBMITTING)
+    assert (record.id, record.status.state) == (None, JobState.SUBMITTING)
     (asked,) = (there.home / "asked").read_text().split()  # once
     assert sshd.ended(asked)
 
@@ -77,7 +77,7 @@ def test_it_is_found_later_by_its_folder_in_the_schedulers_list(there: There) ->
     listed = f"Job Id: 7.pbs01\\n    job_state = Q\\n    Output_Path = pbs01:{record.run_folder}/scheduler.log\\n"
     there.script("qstat", f"printf '{listed}'")
     (seen,) = refresh.look(there.site, [record], there.ledger)
-    assert (seen.record.id, seen.record.standing.state) == ("7.pbs01", JobState.QUEUED)
+    assert (seen.record.id, seen.record.status.state) == ("7.pbs01", JobState.QUEUED)
 
 
 def test_an_interruption_while_qsub_is_at_work_says_that_there_may_be_a_job(there: There, monkeypatch) -> None:
@@ -89,7 +89,7 @@ def test_an_interruption_while_qsub_is_at_work_says_that_there_may_be_a_job(ther
     with pytest.raises(KeyboardInterrupt):
         there.submit(said.append)
     assert ["Nobody can tell yet whether the scheduler has the job" in words for words in said] == [True]
-    assert [record.standing.state for record in there.ledger.all()] == [JobState.SUBMITTING]
+    assert [record.status.state for record in there.ledger.all()] == [JobState.SUBMITTING]
 
 
 def test_a_login_that_is_refused_after_a_cut_is_no_refusal_of_the_job(there: There, monkeypatch) -> None:
@@ -112,7 +112,7 @@ def test_a_login_that_is_refused_after_a_cut_is_no_refusal_of_the_job(there: The
     monkeypatch.setattr(there.site.transport, "_once", cut)
     with pytest.raises(TransportError, match=r"login was refused\. .*Do not submit it again"):
         there.submit()
-    assert [record.standing.state for record in there.ledger.all()] == [JobState.SUBMITTING]
+    assert [record.status.state for record in there.ledger.all()] == [JobState.SUBMITTING]
 
 
 def test_a_ledger_that_cannot_take_the_id_says_that_the_job_was_submitted(
@@ -128,7 +128,7 @@ def test_a_ledger_that_cannot_take_the_id_says_that_the_job_was_submitted(
             there.submit()
     there.script("qstat", "printf 'Job Id: 12.pbs01\\n    job_state = R\\n'")
     (seen,) = refresh.look(there.site, there.ledger.all(), there.ledger)
-    assert (seen.record.id, seen.record.standing.state) == ("12.pbs01", JobState.RUNNING)
+    assert (seen.record.id, seen.record.status.state) == ("12.pbs01", JobState.RUNNING)
 
 
 def test_a_run_folder_that_cannot_be_written_to_is_no_refusal_of_qsub(there: There, monkeypatch) -> None:
@@ -145,4 +145,4 @@ def test_a_scheduler_that_cannot_say_what_it_has_is_no_refusal(there: There, mon
     monkeypatch.setattr(once, "command", lambda qsub: ("echo", once.BEGUN))
     with pytest.raises(TransportError, match=r"cannot connect to server.*Do not submit it again"):
         there.submit()
-    assert [record.standing.state for record in there.ledger.all()] == [JobState.SUBMITTING]
+    assert [record.status.state for record in there.ledger.all()] == [JobState.SUBMITTING]

@@ -40,7 +40,7 @@ def test_jobs_of_another_machine_are_taken_up_once_and_in_their_order(runs: Path
     assert taken() == ["older", "newer"]
     assert taken() == []
     older, newer = Ledger().all()
-    assert (older.id, older.standing.state, older.submitted) == ("7.local", JobState.DONE, 1e9 - 2)
+    assert (older.id, older.status.state, older.submitted) == ("7.local", JobState.DONE, 1e9 - 2)
     assert (newer.id, newer.run_folder.name) == ("8[].local", "newer-00000001")
 
 

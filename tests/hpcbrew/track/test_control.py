@@ -7,7 +7,7 @@ import pytest
 
 from hpcbrew.address import Address
 from hpcbrew.errors import RequestError, SchedulerError, TransportError
-from hpcbrew.job import JobRecord, JobState, Standing
+from hpcbrew.job import JobRecord, JobState, JobStatus
 from hpcbrew.track import control, refresh
 from hpcbrew.track.ledger import Ledger
 from hpcbrew.transports import process
@@ -22,7 +22,7 @@ def submitted(folder: Path, ledger: Ledger, body: str = "sleep 600") -> JobRecor
     job_id = site.scheduler.parse_submit(
         site.transport.run(site.scheduler.submit_command(PurePosixPath("job.pbs")), PurePosixPath(folder))
     )
-    queued = Standing(JobState.QUEUED)
+    queued = JobStatus(JobState.QUEUED)
     record = JobRecord(folder.name, folder.name, HERE, "s", time.time(), PurePosixPath(folder), queued, job_id)
     ledger.intend(record)
     return record
@@ -31,7 +31,7 @@ def submitted(folder: Path, ledger: Ledger, body: str = "sleep 600") -> JobRecor
 def state(record: JobRecord, ledger: Ledger, *, until: JobState | None = None) -> JobState:
     end = time.monotonic() + 60
     while True:
-        found = refresh.look(refresh.reach(HERE), [record], ledger)[0].record.standing.state
+        found = refresh.look(refresh.reach(HERE), [record], ledger)[0].record.status.state
         if until in (None, found) or time.monotonic() > end:
             return found
         time.sleep(0.1)
@@ -64,7 +64,7 @@ def running(folder: Path, monkeypatch: pytest.MonkeyPatch, ledger: Ledger, qdel:
         (commands / name).chmod(0o755)
     monkeypatch.setenv("PATH", f"{commands}:/usr/bin:/bin")
     (folder / "run").mkdir()
-    where, runs = Address("here", "local", "pbs"), Standing(JobState.RUNNING)
+    where, runs = Address("here", "local", "pbs"), JobStatus(JobState.RUNNING)
     record = JobRecord("a", "n", where, "s", 0.0, PurePosixPath(folder / "run"), runs, "1.pbs01")
     ledger.intend(record)
     return record
@@ -88,4 +88,4 @@ def test_a_qdel_that_never_answers_is_told_with_what_will_tell_more(
     record = running(tmp_path, monkeypatch, ledger, "exec sleep 300")
     with pytest.raises(TransportError, match=r"`qdel 1\.pbs01` gave no answer within 1 s.*hpcbrew status 1\.pbs01"):
         control.cancel(record, ledger)
-    assert ledger.all()[0].standing == record.standing
+    assert ledger.all()[0].status == record.status

@@ -5,7 +5,7 @@ from pathlib import Path, PurePosixPath
 import pytest
 
 from hpcbrew.address import Address
-from hpcbrew.job import JobRecord, JobState, Standing
+from hpcbrew.job import JobRecord, JobState, JobStatus
 from hpcbrew.track import follow, refresh
 from hpcbrew.track.ledger import Ledger
 
@@ -30,7 +30,7 @@ def test_the_scheduler_is_asked_when_the_folder_says_something_new(
     address, ledger = Address("here", "local", "pbs"), Ledger()
     (tmp_path / "run").mkdir()
     folder = PurePosixPath(tmp_path / "run")
-    record = JobRecord("a", "n", address, "s", time.time(), folder, Standing(JobState.QUEUED), "1.pbs01")
+    record = JobRecord("a", "n", address, "s", time.time(), folder, JobStatus(JobState.QUEUED), "1.pbs01")
     ledger.intend(record)
     looks = follow.looks(record, refresh.reach(address), ledger)
     seen = [next(looks) for _ in range(3)]
@@ -41,12 +41,12 @@ def test_the_scheduler_is_asked_when_the_folder_says_something_new(
     (Path(folder) / "exit.json").write_text('{"status": 0, "time": 1}')
     seen += list(looks)
     assert [s.progress and s.progress.iteration for s in seen] == [None] * 3 + [1] * 3 + [2] * 4
-    assert seen[-1].record.standing.state is JobState.DONE
+    assert seen[-1].record.status.state is JobState.DONE
     assert (tmp_path / "asked").read_text().count("\n") == 2  # at first, and when it had begun; the rest it says itself
 
 
 def test_the_end_of_an_array_names_where_its_jobs_are_shown(capsys: pytest.CaptureFixture[str]) -> None:
-    failed = Standing(JobState.FAILED, "at least one job of the array failed", 1)
+    failed = JobStatus(JobState.FAILED, "at least one job of the array failed", 1)
     record = JobRecord(
         "a", "lenet", Address("here", "local", "pbs"), "s", 0.0, PurePosixPath("/r"), failed, "1[].pbs01"
     )

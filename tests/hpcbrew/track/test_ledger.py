@@ -8,11 +8,11 @@ import pytest
 
 from hpcbrew.address import Address
 from hpcbrew.errors import LedgerError
-from hpcbrew.job import JobRecord, JobState, Standing
+from hpcbrew.job import JobRecord, JobState, JobStatus
 from hpcbrew.track.ledger import Ledger
 
 LOCAL = Address("local", "local", "local")
-SUBMITTING = Standing(JobState.SUBMITTING, "not yet confirmed")
+SUBMITTING = JobStatus(JobState.SUBMITTING, "not yet confirmed")
 
 
 def record(token: str, name: str = "lenet", submitted: float = 1.0) -> JobRecord:
@@ -32,7 +32,7 @@ def test_a_job_is_there_before_the_scheduler_has_named_it(ledger: Ledger) -> Non
 def test_an_accepted_job_is_queued(ledger: Ledger) -> None:
     ledger.intend(record("a"))
     ledger.accepted("a", "1.srv")
-    assert ledger.live() == [replace(record("a"), id="1.srv", standing=Standing(JobState.QUEUED))]
+    assert ledger.live() == [replace(record("a"), id="1.srv", status=JobStatus(JobState.QUEUED))]
 
 
 def test_a_withdrawn_job_leaves_no_trace(ledger: Ledger) -> None:
@@ -50,17 +50,17 @@ def test_a_job_that_the_scheduler_has_is_not_withdrawn(ledger: Ledger) -> None:
 
 def test_an_ended_job_stays_ended(ledger: Ledger) -> None:
     ledger.intend(record("a"))
-    ledger.settle("a", Standing(JobState.DONE, "", 0))
-    ledger.settle("a", Standing(JobState.RUNNING))
-    assert ledger.all()[0].standing == Standing(JobState.DONE, "", 0)
+    ledger.settle("a", JobStatus(JobState.DONE, "", 0))
+    ledger.settle("a", JobStatus(JobState.RUNNING))
+    assert ledger.all()[0].status == JobStatus(JobState.DONE, "", 0)
     assert ledger.live() == []
 
 
 def test_a_lost_job_may_be_found(ledger: Ledger) -> None:
     ledger.intend(record("a"))
-    ledger.settle("a", Standing(JobState.LOST))
-    ledger.settle("a", Standing(JobState.DONE, "", 0))
-    assert ledger.all()[0].standing.state is JobState.DONE
+    ledger.settle("a", JobStatus(JobState.LOST))
+    ledger.settle("a", JobStatus(JobState.DONE, "", 0))
+    assert ledger.all()[0].status.state is JobState.DONE
 
 
 @pytest.mark.parametrize("asked", ["13[2]", "13[2].srv", "lenet[2]", "a[2]"])
@@ -109,7 +109,7 @@ def test_two_processes_write_at_once(ledger: Ledger) -> None:
         "from hpcbrew.job import *; from hpcbrew.ledger import Ledger\n"
         "for i in range(20):\n"
         "    Ledger(Path(sys.argv[1])).intend(JobRecord(f'{sys.argv[2]}{i}', 'n', Address('local', 'local', 'local'),\n"
-        "        's', 0.0, PurePosixPath('/r'), Standing(JobState.SUBMITTING)))\n"
+        "        's', 0.0, PurePosixPath('/r'), JobStatus(JobState.SUBMITTING)))\n"
     )
     writers = [subprocess.Popen([sys.executable, "-c", code, str(ledger.path), name]) for name in "ab"]
     assert [writer.wait() for writer in writers] == [0, 0]
@@ -135,14 +135,14 @@ def test_changes_made_together_are_all_there_or_none(ledger: Ledger) -> None:
     for token in ("a", "b"):
         ledger.intend(record(token))
     with ledger.together():
-        ledger.settle("a", Standing(JobState.RUNNING))
+        ledger.settle("a", JobStatus(JobState.RUNNING))
         ledger.accepted("b", "2.srv")
 
     def interrupted() -> None:
         with ledger.together():
-            ledger.settle("a", Standing(JobState.DONE, "", 0))
+            ledger.settle("a", JobStatus(JobState.DONE, "", 0))
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
         interrupted()
-    assert [(r.id, r.standing.state) for r in ledger.all()] == [(None, JobState.RUNNING), ("2.srv", JobState.QUEUED)]
+    assert [(r.id, r.status.state) for r in ledger.all()] == [(None, JobState.RUNNING), ("2.srv", JobState.QUEUED)]

@@ -12,9 +12,9 @@ from pathlib import Path, PurePosixPath
 import pytest
 
 from hpcbrew.address import Address
-from hpcbrew.command_result import Answer
+from hpcbrew.command_result import CommandResult
 from hpcbrew.errors import TransportError
-from hpcbrew.job import JobRecord, JobState, Standing
+from hpcbrew.job import JobRecord, JobState, JobStatus
 from hpcbrew.schedulers.pbs import Pbs
 from hpcbrew.track import follow, log_tail, refresh
 from hpcbrew.track.ledger import Ledger
@@ -47,13 +47,13 @@ class Dropping(Local):
         return Local().read_all(paths)
 
     def run(self, command, folder, **_):
-        return Answer(0, "Job Id: 1.srv\n    job_state = R\n" if self.looks < 3 else "", "")
+        return CommandResult(0, "Job Id: 1.srv\n    job_state = R\n" if self.looks < 3 else "", "")
 
 
 @pytest.fixture
 def record(tmp_path: Path) -> JobRecord:
     folder = PurePosixPath(tmp_path)
-    return JobRecord("t", "n", Address("x", "local", "pbs"), "s", 0.0, folder, Standing(JobState.QUEUED), "1.srv")
+    return JobRecord("t", "n", Address("x", "local", "pbs"), "s", 0.0, folder, JobStatus(JobState.QUEUED), "1.srv")
 
 
 def test_a_log_is_followed_through_dropped_connections_to_the_jobs_end(
@@ -98,7 +98,7 @@ class Scripted(Local):
         return super().read_all(paths)
 
     def run(self, command, folder, **_):
-        return Answer(0, "Job Id: 1.srv\n    job_state = Q\n", "")
+        return CommandResult(0, "Job Id: 1.srv\n    job_state = Q\n", "")
 
 
 Followed = Callable[..., bytes]
@@ -159,7 +159,7 @@ def test_what_the_scheduler_has_forgotten_ends_as_the_ledger_knows(record: JobRe
         def run(self, command, folder, **_):
             raise AssertionError("asked")
 
-    cancelled = JobRecord(**{**record.__dict__, "standing": Standing(JobState.CANCELLED)})
+    cancelled = JobRecord(**{**record.__dict__, "status": JobStatus(JobState.CANCELLED)})
     ledger, path = Ledger(tmp_path / "ledger.db"), record.run_folder / "train.log"
     assert log_tail.follow(cancelled, Site(Silent(), Pbs()), ledger, path, io.BytesIO()) == 143
 
@@ -178,7 +178,9 @@ def running(tmp_path: Path) -> Iterator[JobRecord]:
     site, ledger = refresh.reach(HERE), Ledger()
     answer = site.transport.run(site.scheduler.submit_command(PurePosixPath("job.pbs")), PurePosixPath(folder))
     job_id = site.scheduler.parse_submit(answer)
-    record = JobRecord("t", "sleeper", HERE, "s", time.time(), PurePosixPath(folder), Standing(JobState.QUEUED), job_id)
+    record = JobRecord(
+        "t", "sleeper", HERE, "s", time.time(), PurePosixPath(folder), JobStatus(JobState.QUEUED), job_id
+    )
     ledger.intend(record)
     while not (folder / "train.log").exists() or (folder / "train.log").stat().st_size < 6:
         time.sleep(0.05)
@@ -217,7 +219,7 @@ def test_ctrl_c_leaves_the_job_alone(running: JobRecord) -> None:
     os.kill(process.pid, signal.SIGINT)
     _, err = process.communicate(timeout=60)
     assert (process.returncode, err) == (130, "\nThe job goes on.\n")
-    assert refresh.look(refresh.reach(HERE), [running], Ledger())[0].record.standing.state is JobState.RUNNING
+    assert refresh.look(refresh.reach(HERE), [running], Ledger())[0].record.status.state is JobState.RUNNING
 
 
 def test_an_array_has_a_log_for_each_of_its_jobs(record: JobRecord) -> None:

@@ -4,29 +4,29 @@ from pathlib import PurePosixPath
 import pytest
 from support.captures import FOLDER as CAPTURES
 
-from hpcbrew.command_result import Answer
+from hpcbrew.command_result import CommandResult
 from hpcbrew.errors import SchedulerError
 from hpcbrew.schedulers.pbs import Pbs
 from hpcbrew.track.query import poll
 
 RUNNING = (CAPTURES / "running_f.txt").read_text()
-NO_HISTORY = Answer(36, err="qstat: PBS is not configured to maintain job history\n")
-DOWN = Answer(255, err="qstat: cannot connect to server pbs01 (errno=15010)\n")
+NO_HISTORY = CommandResult(36, err="qstat: PBS is not configured to maintain job history\n")
+DOWN = CommandResult(255, err="qstat: cannot connect to server pbs01 (errno=15010)\n")
 
 
 class Scripted:
     """A transport whose commands answer what they are told to, in turn."""
 
-    def __init__(self, *answers: Answer) -> None:
+    def __init__(self, *answers: CommandResult) -> None:
         self.answers, self.asked = list(answers), list[tuple[str, ...]]()
 
-    def run(self, command: Sequence[str], folder: PurePosixPath, *, again: bool = False) -> Answer:
+    def run(self, command: Sequence[str], folder: PurePosixPath, *, again: bool = False) -> CommandResult:
         self.asked.append(tuple(command))
         return self.answers.pop(0)
 
 
 def test_a_site_without_history_is_asked_again_without_it() -> None:
-    there = Scripted(NO_HISTORY, Answer(0, RUNNING))
+    there = Scripted(NO_HISTORY, CommandResult(0, RUNNING))
     assert list(poll(there, Pbs(), ["1.pbs01"]).jobs) == ["1.pbs01"]  # type: ignore[arg-type]
     assert there.asked == [("qstat", "-x", "-f", "1.pbs01"), ("qstat", "-f", "1.pbs01")]
 

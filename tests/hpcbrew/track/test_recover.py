@@ -4,7 +4,7 @@ from pathlib import PurePosixPath
 
 import pytest
 
-from hpcbrew.command_result import Answer
+from hpcbrew.command_result import CommandResult
 from hpcbrew.schedulers.pbs import Pbs
 from hpcbrew.track import recover
 
@@ -15,8 +15,8 @@ class Answering:
     def __init__(self, out: str) -> None:
         self.out = out
 
-    def run(self, command, folder: PurePosixPath, *, again: bool = False) -> Answer:
-        return Answer(0, self.out)
+    def run(self, command, folder: PurePosixPath, *, again: bool = False) -> CommandResult:
+        return CommandResult(0, self.out)
 
 
 @pytest.mark.parametrize(

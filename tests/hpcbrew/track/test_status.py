@@ -3,13 +3,13 @@ from pathlib import PurePosixPath
 import pytest
 
 from hpcbrew.address import Address
-from hpcbrew.job import JobRecord, JobState, Standing
-from hpcbrew.schedulers.pbs import Polled
+from hpcbrew.job import JobRecord, JobState, JobStatus
+from hpcbrew.schedulers.pbs import QstatReport
 from hpcbrew.schedulers.pbs_status import JobView
 from hpcbrew.track.run_folder import ExitRecord
 from hpcbrew.track.status import judge
 
-RUNNING = Standing(JobState.RUNNING)
+RUNNING = JobStatus(JobState.RUNNING)
 
 
 def job(*, cancel_asked: bool = False) -> JobRecord:
@@ -17,12 +17,12 @@ def job(*, cancel_asked: bool = False) -> JobRecord:
     return JobRecord("t", "n", address, "s", 0.0, PurePosixPath("/r"), RUNNING, "1.srv", cancel_asked)
 
 
-def seen(**attributes: str) -> Polled:
-    return Polled({"1.srv": JobView("1.srv", attributes)}, frozenset())
+def seen(**attributes: str) -> QstatReport:
+    return QstatReport({"1.srv": JobView("1.srv", attributes)}, frozenset())
 
 
-UNKNOWN = Polled({}, frozenset({"1.srv"}))
-SILENT = Polled({}, frozenset())
+UNKNOWN = QstatReport({}, frozenset({"1.srv"}))
+SILENT = QstatReport({}, frozenset())
 WALLTIME = seen(job_state="F", Exit_status="-29", comment="exceeded resource walltime")
 
 
@@ -63,18 +63,18 @@ CASES = {
 
 @pytest.mark.parametrize("case", CASES)
 def test_the_state_is_judged_by_all_that_is_known(case: str) -> None:
-    record, exit_record, polled, state = CASES[case]
-    assert judge(record, exit_record, polled).state is state
+    record, exit_record, report, state = CASES[case]
+    assert judge(record, exit_record, report).state is state
 
 
 @pytest.mark.parametrize(
-    ("polled", "reason"),
+    ("report", "reason"),
     [
         (WALLTIME, "no room"),
         (seen(job_state="F", substate="91", comment="terminated by me@pbs01"), "deleted by me@pbs01"),
     ],
 )
 def test_a_reason_that_the_job_gives_itself_comes_first_but_for_one_that_was_deleted(
-    polled: Polled, reason: str
+    report: QstatReport, reason: str
 ) -> None:
-    assert judge(job(), ExitRecord(143, 0.0, reason="no room"), polled).reason == reason
+    assert judge(job(), ExitRecord(143, 0.0, reason="no room"), report).reason == reason

@@ -5,7 +5,7 @@ import pytest
 
 from hpcbrew.address import Address
 from hpcbrew.errors import RequestError, TransportError
-from hpcbrew.job import JobRecord, JobState, Standing
+from hpcbrew.job import JobRecord, JobState, JobStatus
 from hpcbrew.transfer import download as fetching
 from hpcbrew.transports.local import Local
 
@@ -34,7 +34,7 @@ def record(tmp_path: Path) -> JobRecord:
     (run / "other" / "file").write_text("not ours")
     (run / "snapshots" / "lenet_iter_5.caffemodel").write_bytes(LARGE)
     address = Address("local", "local", "local")
-    return JobRecord("t", "lenet", address, "s", 0.0, PurePosixPath(run), Standing(JobState.RUNNING))
+    return JobRecord("t", "lenet", address, "s", 0.0, PurePosixPath(run), JobStatus(JobState.RUNNING))
 
 
 def fetch(record: JobRecord, transport: Local, into: Path) -> None:
@@ -118,6 +118,6 @@ def test_a_name_that_leads_out_of_the_folder_is_refused(record: JobRecord, tmp_p
 
 
 def test_a_run_folder_that_is_gone(record: JobRecord, tmp_path: Path) -> None:
-    gone = JobRecord("t", "lenet", record.address, "s", 0.0, PurePosixPath(tmp_path / "gone"), record.standing)
+    gone = JobRecord("t", "lenet", record.address, "s", 0.0, PurePosixPath(tmp_path / "gone"), record.status)
     with pytest.raises(TransportError, match="is empty or gone"):
         fetch(gone, Local(), tmp_path / "into")

@@ -11,7 +11,7 @@ from types import SimpleNamespace
 import pytest
 from support import sshd
 
-from hpcbrew.command_result import Answer
+from hpcbrew.command_result import CommandResult
 from hpcbrew.errors import TransportError, Unanswered
 from hpcbrew.transports import pipe, process, remote_shell
 from hpcbrew.transports.openssh import OpenSsh
@@ -192,7 +192,7 @@ def test_what_the_user_s_configuration_has_for_logins_by_hand_is_left_aside(tmp_
         server.config.write_text(
             f"RemoteCommand tmux attach\nLocalForward {server.port} x:1\n" + server.config.read_text()
         )
-        assert connect(server).run(["echo", "there"], PurePosixPath("/")) == Answer(0, "there\n", "")
+        assert connect(server).run(["echo", "there"], PurePosixPath("/")) == CommandResult(0, "there\n", "")
 
 
 SLEEPS = "echo $$ >>pids; sleep 300"
@@ -202,7 +202,7 @@ def test_what_says_nothing_is_given_up_ended_and_not_run_again(cluster, tmp_path
     with pytest.raises(
         Unanswered, match=r"cluster: `sh -c .*sleep 300'` gave no answer within 1 s: .*by hand"
     ) as raised:
-        cluster.run(["sh", "-c", SLEEPS], PurePosixPath(tmp_path), again=True, patience=1)
+        cluster.run(["sh", "-c", SLEEPS], PurePosixPath(tmp_path), idempotent=True, idle_timeout=1)
     assert raised.value.retryable
     (number,) = (tmp_path / "pids").read_text().split()
     assert sshd.ended(number)
@@ -211,7 +211,7 @@ def test_what_says_nothing_is_given_up_ended_and_not_run_again(cluster, tmp_path
 
 def test_a_word_now_and_then_is_enough(cluster):
     words = "for word in one two three four five; do sleep 0.8; echo $word; done"
-    assert len(cluster.run(["sh", "-c", words], PurePosixPath("/"), patience=3).out.split()) == 5
+    assert len(cluster.run(["sh", "-c", words], PurePosixPath("/"), idle_timeout=3).out.split()) == 5
 
 
 def test_a_file_that_goes_slowly_is_not_given_up(cluster, tmp_path, monkeypatch):

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from hpcbrew.command_result import Answer
+from hpcbrew.command_result import CommandResult
 from hpcbrew.errors import TransportError
 from hpcbrew.transports import ssh_config
 
@@ -23,7 +23,7 @@ connecttimeout none
 
 
 def test_what_ssh_g_says_is_taken():
-    host = ssh_config.parse("iitd", Answer(0, ANSWER))
+    host = ssh_config.parse("iitd", CommandResult(0, ANSWER))
     assert (host.user, host.hostname, host.port) == ("asha", "hpc.iitd.ac.in", 2222)
     assert host.identities == (Path.home() / ".ssh/id_ed25519", Path("/keys/site"))
     assert host.known_hosts[0] == Path("/home/asha/.ssh/known_hosts")
@@ -35,7 +35,7 @@ def test_what_ssh_g_says_is_taken():
 
 def test_a_configuration_that_ssh_cannot_read_is_told_in_its_words():
     with pytest.raises(TransportError, match="Bad configuration option: frob"):
-        ssh_config.parse("iitd", Answer(255, "", "config: line 3: Bad configuration option: frob"))
+        ssh_config.parse("iitd", CommandResult(255, "", "config: line 3: Bad configuration option: frob"))
 
 
 @pytest.mark.parametrize(
@@ -52,5 +52,5 @@ def test_a_destination_becomes_arguments_of_ssh(destination, command):
 
 
 def test_the_tokens_of_a_proxy_command_are_filled_in():
-    answer = Answer(0, "user u\nhostname h\nport 23\nproxycommand exec nc -X %% %h %p %r")
+    answer = CommandResult(0, "user u\nhostname h\nport 23\nproxycommand exec nc -X %% %h %p %r")
     assert ssh_config.proxy_words(ssh_config.parse("x", answer)) == "nc -X % h 23 u"
