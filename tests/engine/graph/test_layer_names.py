@@ -30,5 +30,5 @@ def test_an_unknown_type_is_named_with_what_is_near(kind, said):
 
 
 def test_no_jax_is_needed():
-    code = "import sys, engine.layer_types as t; t.known(); assert 'jax' not in sys.modules"
+    code = "import sys, engine.graph.layer_names as t; t.known(); assert 'jax' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)

@@ -33,8 +33,8 @@ def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(tmp_path, monke
 def test_a_name_that_is_taken_while_writing_is_no_half_file(tmp_path):
     """Many processes write one name at once: a reader sees one of their contents, whole."""
     file = tmp_path / "a"
-    write = "files.replace(sys.argv[1], sys.argv[2].encode() * 50000)"
-    code = f"import sys; from engine.proto import files; [{write} for _ in range(20)]"
+    write = "atomic_file.replace(sys.argv[1], sys.argv[2].encode() * 50000)"
+    code = f"import sys; from engine.host import atomic_file; [{write} for _ in range(20)]"
     writers = [subprocess.Popen([sys.executable, "-c", code, file, digit]) for digit in "123"]
     seen = set()
     while any(writer.poll() is None for writer in writers):

@@ -14,7 +14,7 @@ def test_what_never_answers_is_a_finding_and_holds_up_nothing(tmp_path: Path, mo
     (tmp_path / "qstat").write_text("#!/bin/sh\nexec sleep 300\n")
     (tmp_path / "qstat").chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
-    monkeypatch.setattr(process, "PATIENCE", 1)
+    monkeypatch.setattr(process, "IDLE_TIMEOUT", 1)
 
     def answer(site: Checked):
         yield Finding("next", Mark.OK, "fine")

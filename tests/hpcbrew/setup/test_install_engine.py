@@ -134,7 +134,7 @@ def test_an_installation_has_a_patience_of_its_own_and_what_hangs_is_taken_away(
     there.script(
         "bin/slow", '[ "$2" != venv ] || exec sleep 300\n/usr/bin/python3 "$@" | sed "s#/usr/bin/python[0-9.]*#$0#"'
     )
-    monkeypatch.setattr(install_engine, "PATIENCE", 1)
+    monkeypatch.setattr(install_engine, "IDLE_TIMEOUT", 1)
     with pytest.raises(TransportError, match=r"bin/slow -m.* gave no answer within 1 s"):
         install(there, profile("slow"))
     assert not list((there.home / "scratch" / "engines").iterdir())

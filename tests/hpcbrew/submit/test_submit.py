@@ -47,7 +47,7 @@ class There:
 
 @pytest.fixture
 def there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[There]:
-    monkeypatch.setattr(process, "PATIENCE", 3)
+    monkeypatch.setattr(process, "IDLE_TIMEOUT", 3)
     (tmp_path / "sshd").mkdir()
     home = tmp_path / "there"
     home.mkdir()

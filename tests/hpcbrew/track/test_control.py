@@ -83,7 +83,7 @@ def test_a_cancellation_that_was_refused_leaves_no_trace(tmp_path: Path, monkeyp
 def test_a_qdel_that_never_answers_is_told_with_what_will_tell_more(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(process, "PATIENCE", 1)
+    monkeypatch.setattr(process, "IDLE_TIMEOUT", 1)
     ledger = Ledger()
     record = running(tmp_path, monkeypatch, ledger, "exec sleep 300")
     with pytest.raises(TransportError, match=r"`qdel 1\.pbs01` gave no answer within 1 s.*hpcbrew status 1\.pbs01"):

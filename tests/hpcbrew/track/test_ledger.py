@@ -106,7 +106,7 @@ def test_a_job_that_is_not_there(ledger: Ledger, job: str) -> None:
 def test_two_processes_write_at_once(ledger: Ledger) -> None:
     code = (
         "import sys; from pathlib import Path, PurePosixPath; from hpcbrew.address import Address\n"
-        "from hpcbrew.job import *; from hpcbrew.ledger import Ledger\n"
+        "from hpcbrew.job import *; from hpcbrew.track.ledger import Ledger\n"
         "for i in range(20):\n"
         "    Ledger(Path(sys.argv[1])).intend(JobRecord(f'{sys.argv[2]}{i}', 'n', Address('local', 'local', 'local'),\n"
         "        's', 0.0, PurePosixPath('/r'), JobStatus(JobState.SUBMITTING)))\n"

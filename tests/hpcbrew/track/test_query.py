@@ -20,7 +20,7 @@ class Scripted:
     def __init__(self, *answers: CommandResult) -> None:
         self.answers, self.asked = list(answers), list[tuple[str, ...]]()
 
-    def run(self, command: Sequence[str], folder: PurePosixPath, *, again: bool = False) -> CommandResult:
+    def run(self, command: Sequence[str], folder: PurePosixPath, *, idempotent: bool = False) -> CommandResult:
         self.asked.append(tuple(command))
         return self.answers.pop(0)
 

@@ -15,7 +15,7 @@ class Answering:
     def __init__(self, out: str) -> None:
         self.out = out
 
-    def run(self, command, folder: PurePosixPath, *, again: bool = False) -> CommandResult:
+    def run(self, command, folder: PurePosixPath, *, idempotent: bool = False) -> CommandResult:
         return CommandResult(0, self.out)
 
 

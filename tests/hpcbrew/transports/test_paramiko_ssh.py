@@ -224,7 +224,7 @@ def test_a_file_that_goes_slowly_is_not_given_up(cluster, tmp_path, monkeypatch)
 
 
 def test_a_file_that_cannot_be_read_to_its_end_is_named(cluster, tmp_path, monkeypatch):
-    monkeypatch.setattr(process, "PATIENCE", 1)
+    monkeypatch.setattr(process, "IDLE_TIMEOUT", 1)
     os.mkfifo(tmp_path / "log")
     with pytest.raises(Unanswered, match=f"reading {tmp_path}/log gave no answer within 1 s"):
         cluster.read(PurePosixPath(tmp_path) / "log")
