@@ -1,0 +1,30 @@
+"""What the pages for users and newcomers name is there."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PAGES = ("README.md", "CONTRIBUTING.md", "hpcbrew/README.md", "engine/README.md")
+PLACES = re.compile(r"`((?:hpcbrew|engine|tests|templates|configs|scripts)/[\w./*-]*)`")
+LINKS = re.compile(r"\]\(([^)#:]+)\)")
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_file_and_folder_that_a_page_names_is_there(page: str) -> None:
+    named = PLACES.findall((ROOT / page).read_text())
+    assert [place for place in named if not list(ROOT.glob(place.rstrip("/")))] == []
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_link_of_a_page_leads_somewhere(page: str) -> None:
+    links = LINKS.findall((ROOT / page).read_text())
+    assert [link for link in links if not ((ROOT / page).parent / link).exists()] == []
+
+
+@pytest.mark.parametrize("package", ["hpcbrew", "engine"])
+def test_a_package_s_page_names_every_room(package: str) -> None:
+    page = (ROOT / package / "README.md").read_text()
+    rooms = sorted(path.parent.name for path in (ROOT / package).glob("*/__init__.py"))
+    assert [room for room in rooms if f"`{room}`" not in page] == []
