@@ -1,12 +1,11 @@
 """gflags' syntax over click: one dash or two, `=` or a blank, `-flag` and `-noflag` for booleans."""
 
 from collections.abc import Container, Iterator
-from difflib import get_close_matches
 from typing import Any
 
 import click
 
-from engine import log
+from engine import log, suggest
 
 TRUE, FALSE = ("true", "t", "yes", "y", "1"), ("false", "f", "no", "n", "0")
 
@@ -86,6 +85,6 @@ def _truth(name: str, value: str) -> bool:
 
 
 def _unknown(arg: str, name: str, options: dict[str, Any], command: str) -> str:
-    near = get_close_matches(name, options, n=3, cutoff=0.5)
+    near = suggest.closest(name, options, 3, cutoff=0.5)
     meant = f"did you mean {' or '.join(f'-{n}' for n in near)}? " if near else ""
     return f'unknown flag "{arg.partition("=")[0]}"; {meant}`{command} --help` lists them all.'

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
+from engine import suggest
 from engine.errors import LayerError, NetError
 from engine.proto import caffe_pb2 as pb
 from engine.proto import text
@@ -197,10 +198,8 @@ def _split(maker: pb.LayerParameter, top: int, copies: int, loss_weight: float) 
 
 
 def _unknown_bottom(layer: pb.LayerParameter, origin: Origin, index: int, known: Iterable[str]) -> LayerError:
-    from difflib import get_close_matches  # noqa: PLC0415  only for the message
-
     blob = layer.bottom[index]
-    near = get_close_matches(blob, list(known), n=3)
+    near = suggest.closest(blob, known, 3)
     meant = " or ".join(f'"{name}"' for name in near)
     advice = f"Did you mean {meant}?" if near else "Layers read what layers above them make."
     return LayerError(

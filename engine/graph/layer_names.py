@@ -1,10 +1,10 @@
 """The names of the layer types, read off the layers' source: a laptop without JAX can tell a misspelt one too."""
 
 import re
-from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
 
+from engine import suggest
 from engine.graph.graph import Graph
 from engine.proto import forks
 
@@ -29,7 +29,6 @@ def unknown(kind: str) -> str:
     """What to say of a type that is not there: whose it is, or what is nearest to it."""
     if kind in forks.TYPES:
         return f'layer type "{kind}" is not one of Caffe\'s: it belongs to {forks.TYPES[kind]}.'
-    folded = {name.lower(): name for name in (*known(), *forks.TYPES)}
-    near = [folded[name] for name in get_close_matches(kind.lower(), sorted(folded), n=3)]
+    near = suggest.closest(kind, (*known(), *forks.TYPES), 3, ignore_case=True)
     advice = f"Did you mean {' or '.join(near)}?" if near else f"There are: {', '.join(sorted(known()))}."
     return f'unknown layer type "{kind}". {advice}'

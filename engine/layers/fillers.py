@@ -5,10 +5,10 @@ Drawn on the host from one counter-based key (Philox): the same numbers on every
 
 import math
 from collections.abc import Callable
-from difflib import get_close_matches
 
 import numpy as np
 
+from engine import suggest
 from engine.errors import NetError
 from engine.proto import caffe_pb2 as pb
 
@@ -24,8 +24,7 @@ def generator(seed: int, stream: int) -> np.random.Generator:
 def check(filler: pb.FillerParameter, shape: Shape) -> None:
     """Raises NetError where `fill` would; costs nothing."""
     if filler.type not in FILLERS:
-        near = get_close_matches(filler.type, FILLERS, n=1)
-        meant = f' Did you mean "{near[0]}"?' if near else ""
+        meant = suggest.did_you_mean(filler.type, FILLERS)
         raise NetError(f'unknown filler type "{filler.type}"; there are {", ".join(FILLERS)}.{meant}')
     if filler.sparse != -1 and filler.type != "gaussian":
         raise NetError(f'sparse is for the gaussian filler, not for "{filler.type}".')

@@ -1,7 +1,6 @@
 """Reading and printing prototxt: protobuf's text format, with errors that say where and what would do."""
 
 import ctypes
-import difflib
 import logging
 import math
 import re
@@ -13,6 +12,7 @@ from google.protobuf import text_encoding, text_format
 from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import Message
 
+from engine import suggest
 from engine.errors import PrototxtError
 from engine.host import atomic_file
 from engine.proto import caffe_pb2 as pb
@@ -122,7 +122,7 @@ def _beside(file: Path) -> str:
     if not file.parent.is_dir():
         return f" Nor is there a folder {file.parent}."
     there = sorted(path.name for path in file.parent.glob("*.prototxt"))
-    near = difflib.get_close_matches(file.name, there, n=3, cutoff=0.5) or there[:3]
+    near = suggest.closest(file.name, there, 3, cutoff=0.5) or there[:3]
     folder = "the current folder" if file.parent == Path() else str(file.parent)
     return f" In {folder}: {', '.join(near)}." if near else ""
 

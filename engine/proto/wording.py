@@ -1,10 +1,9 @@
 """The words for each kind of mistake in a prototxt: what was found, what is allowed, what to write."""
 
-import difflib
-
 from google.protobuf import text_encoding
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 
+from engine import suggest
 from engine.proto import caffe_pb2 as pb
 from engine.proto import forks
 from engine.proto.tokens import OPENERS, Token
@@ -76,7 +75,7 @@ def _instead(name: str, descriptor: Descriptor) -> str:
     forms = [form for each, form in _LAYERS.items() if name in each.fields_by_name]
     if descriptor in _LAYERS and forms:
         return f'. It is one of "{forms[0]}": the two forms do not mix inside a block'
-    if near := difflib.get_close_matches(name, descriptor.fields_by_name, n=3, cutoff=0.7):
+    if near := suggest.closest(name, descriptor.fields_by_name, 3, cutoff=0.7):
         return f". Nearest: {', '.join(near)}"
     blocks = {field.name: field.message_type for field in descriptor.fields if field.message_type}
     if inside := [block for block, holds in blocks.items() if name in holds.fields_by_name]:
@@ -94,7 +93,7 @@ def _wrong_enum(name: str, field: FieldDescriptor, value: Token) -> str | None:
         return f'"{name}" is {bare} without quotation marks.'
     if field.containing_type is pb.V1LayerParameter.DESCRIPTOR and value.kind == "string":
         return f'{value.text} is a type of "layer"; a "layers" block (old form) has types such as CONVOLUTION.'
-    near = difflib.get_close_matches(bare.upper(), allowed, n=1) if len(allowed) > 4 else []
+    near = suggest.closest(bare.upper(), allowed) if len(allowed) > 4 else []
     hint = f" Nearest: {near[0]}." if near else ""
     return f'"{name}" is one of {", ".join(allowed)}, and {value.text} was found.{hint}'
 

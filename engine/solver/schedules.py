@@ -4,10 +4,10 @@
 """
 
 from collections.abc import Callable
-from difflib import get_close_matches
 
 import numpy as np
 
+from engine import suggest
 from engine.errors import SolverError
 from engine.proto import caffe_pb2 as pb
 
@@ -34,8 +34,7 @@ def check(param: pb.SolverParameter) -> None:
     if not name:
         raise SolverError(f"lr_policy is missing; choose one of {', '.join(POLICIES)}.")
     if name not in POLICIES:
-        near = get_close_matches(name.lower(), POLICIES, n=1)
-        meant = f' Did you mean "{near[0]}"?' if near else ""
+        meant = suggest.did_you_mean(name, POLICIES, ignore_case=True)
         raise SolverError(f'unknown lr_policy "{name}"; there are {", ".join(POLICIES)}.{meant}')
     if not param.HasField("base_lr"):
         raise SolverError("base_lr is missing.")

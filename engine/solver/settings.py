@@ -6,9 +6,9 @@ Imports no JAX: the submitter checks solvers through this module too.
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from difflib import get_close_matches
 from pathlib import Path
 
+from engine import suggest
 from engine.errors import SnapshotError, SolverError
 from engine.proto import caffe_pb2 as pb
 from engine.proto import paths, text
@@ -84,9 +84,7 @@ def check(p: pb.SolverParameter) -> None:
 def _check_rule(p: pb.SolverParameter) -> None:
     """The settings of the update rule and of the decay."""
     if p.type not in DECAYS:
-        known = {name.lower(): name for name in DECAYS}
-        near = get_close_matches(p.type.lower(), known, n=1)
-        meant = f' Did you mean "{known[near[0]]}"?' if near else ""
+        meant = suggest.did_you_mean(p.type, DECAYS, ignore_case=True)
         raise SolverError(f'unknown solver type "{p.type}"; there are {", ".join(DECAYS)}.{meant}')
     if p.type in ("AdaGrad", "RMSProp") and p.momentum:
         raise SolverError(f"{p.type} has no momentum, and momentum is {p.momentum:g}; remove it.")
