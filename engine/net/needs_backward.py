@@ -1,51 +1,71 @@
-"""Which layers, bottoms and blobs a backward pass reaches, by Caffe's rule."""
+"""Which layers and bottoms a backward pass reaches, by Caffe's rule."""
 
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from dataclasses import dataclass
 
-from engine.graph.graph import Value
-
-if TYPE_CHECKING:
-    from engine.net.net import Net
+from engine.graph.graph import Node, Value
 
 
-class Backward:
-    """Which layers, bottoms and blobs Caffe's backward pass reaches.
+@dataclass(frozen=True)
+class NeedsBackward:
+    """layers[i]: whether layer i runs backward. bottoms[i][j]: whether it computes the gradient of its j-th bottom."""
 
-    layers[i]: whether layer i runs backward. bottoms[i][j]: whether it computes the gradient of its j-th bottom.
-    The rule is BVLC Caffe's (net.cpp): a gradient is needed where a learnable parameter lies above it and a loss below,
+    layers: tuple[bool, ...]
+    bottoms: tuple[tuple[bool, ...], ...]
+
+
+def needs_backward(
+    nodes: Sequence[Node],
+    tops: Sequence[Sequence[Value]],
+    learns: Sequence[bool],
+    loss_weights: Sequence[Sequence[float]],
+    forced: Sequence[Sequence[bool]] | None = None,
+) -> NeedsBackward:
+    """BVLC Caffe's rule (net.cpp): a gradient is needed where a learnable parameter lies above it and a loss below,
     unless propagate_down or force_backward says otherwise.
+
+    For each layer: its node, the values that it makes, whether it has a parameter that is learned, and one loss weight
+    a top. `forced`, with force_backward only: for each of its bottoms, whether that may ask for the gradient.
     """
+    above = _above(nodes, tops, learns)
+    needed = _and_below(above, nodes, tops, loss_weights)
+    if forced is None:
+        return needed
+    bottoms = zip(needed.bottoms, forced, strict=True)
+    return NeedsBackward(
+        (True,) * len(nodes), tuple(tuple(a or b for a, b in zip(*rows, strict=True)) for rows in bottoms)
+    )
 
-    def __init__(self, net: "Net") -> None:
-        self.layers: list[bool] = []
-        self.bottoms: list[list[bool]] = []
-        needs: dict[Value, bool] = {}
-        for i, node in enumerate(net.graph.nodes):
-            asked = list(node.config.propagate_down)
-            self.bottoms.append([asked[j] if asked else needs[v] for j, v in enumerate(node.bottoms)])
-            learns = any(net.params[k].learned for k in net.param_ids[i])
-            self.layers.append(learns or any(needs[v] for v in node.bottoms))
-            needs.update(dict.fromkeys(net.tops[i], self.layers[i]))
-        self._drop_what_no_loss_needs(net)
-        if net.graph.param.force_backward:
-            for i, layer in enumerate(net.layers):
-                self.layers[i] = True
-                row = self.bottoms[i]
-                self.bottoms[i] = [need or layer.propagates_to(j) for j, need in enumerate(row)]
 
-    def _drop_what_no_loss_needs(self, net: "Net") -> None:
-        under_loss: set[Value] = set()
-        skipped: set[Value] = set()
-        for i in reversed(range(len(net.layers))):
-            tops, weights = net.tops[i], net.loss_weights[i]
-            contributes = any(w or v in under_loss for v, w in zip(tops, weights, strict=True))
-            reached = any(v not in skipped for v in tops)
-            if not contributes or not reached:
-                self.layers[i] = False
-            if not self.layers[i]:
-                self.bottoms[i] = [False] * len(self.bottoms[i])
-            for value, need in zip(net.graph.nodes[i].bottoms, self.bottoms[i], strict=True):
-                if contributes:
-                    under_loss.add(value)
-                if not need:
-                    skipped.add(value)
+def _above(nodes: Sequence[Node], tops: Sequence[Sequence[Value]], learns: Sequence[bool]) -> NeedsBackward:
+    """What lies under a learnable parameter, from the first layer down."""
+    needs: dict[Value, bool] = {}
+    layers, bottoms = [], []
+    for node, made, learned in zip(nodes, tops, learns, strict=True):
+        found = [needs[v] for v in node.bottoms]
+        layers.append(learned or any(found))
+        bottoms.append(tuple(node.config.propagate_down or found))
+        needs.update(dict.fromkeys(made, layers[-1]))
+    return NeedsBackward(tuple(layers), tuple(bottoms))
+
+
+def _and_below(
+    above: NeedsBackward,
+    nodes: Sequence[Node],
+    tops: Sequence[Sequence[Value]],
+    loss_weights: Sequence[Sequence[float]],
+) -> NeedsBackward:
+    """What of that lies over a loss too, from the last layer up."""
+    layers, bottoms = list(above.layers), list(above.bottoms)
+    under_loss: set[Value] = set()
+    skipped: set[Value] = set()
+    for i in reversed(range(len(nodes))):
+        contributes = any(w or v in under_loss for v, w in zip(tops[i], loss_weights[i], strict=True))
+        reached = any(v not in skipped for v in tops[i])
+        layers[i] = layers[i] and contributes and reached
+        if not layers[i]:
+            bottoms[i] = (False,) * len(bottoms[i])
+        if contributes:
+            under_loss.update(nodes[i].bottoms)
+        skipped.update(v for v, need in zip(nodes[i].bottoms, bottoms[i], strict=True) if not need)
+    return NeedsBackward(tuple(layers), tuple(bottoms))

@@ -1,7 +1,6 @@
 """Graph → Net: shapes, parameters and one pure function `forward(params, inputs, key)`."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple, Self
@@ -10,36 +9,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from engine.errors import SnapshotError
 from engine.graph import graph
 from engine.graph.graph import Graph, Node, Value
 from engine.layers import fillers
-from engine.layers.base import Array, Context, LabelBounds, Layer, ParamDecl, Shape, Source, count, create
-from engine.net.needs_backward import Backward
-from engine.proto import binary
+from engine.layers.base import Array, Context, LabelBounds, Layer, Shape, Source, create
+from engine.net import parameters
+from engine.net.needs_backward import NeedsBackward, needs_backward
 from engine.proto import caffe_pb2 as pb
-
-
-@dataclass(frozen=True)
-class Param:
-    """One of the net's own parameters (shared ones stand once), in the order of Caffe's learnable_params.
-
-    `layer` and `index` say whose blob it is; lr_mult and decay_mult are its ParamSpec's, 0 for state.
-    """
-
-    layer: str
-    index: int
-    decl: ParamDecl
-    lr_mult: float
-    decay_mult: float
-
-    @property
-    def shape(self) -> Shape:
-        return self.decl.shape
-
-    @property
-    def learned(self) -> bool:
-        return self.decl.learned and self.lr_mult != 0
 
 
 class Forward(NamedTuple):
@@ -83,20 +59,19 @@ class Net:
         self.precision = precision
         self.layers: list[Layer] = []
         self.shapes: dict[Value, Shape] = {}
-        self.params: list[Param] = []
-        self.param_ids: list[list[int]] = []
-        self.recurrent_ids: list[list[int]] = []
         self.loss_weights: list[list[float]] = []
         self.tops: list[tuple[Value, ...]] = []
         self._given = dict(shapes or {})
         self._sizes: dict[tuple[tuple[str, Shape], ...], Net] = {}
         for i, node in enumerate(graph.nodes):
             self._add(node, layers[i] if layers else create(node), self._given)
-        self.kept = range(len(self.params))
-        self._append_memories()
-        self.recurrent_state = range(len(self.kept), len(self.params))
+        declared, self.param_ids = parameters.declared(graph.nodes, self.layers)
+        recurrent, self.recurrent_ids = parameters.recurrent(self.layers, len(declared))
+        self.params = declared + recurrent
+        self.kept = range(len(declared))
+        self.recurrent_state = range(len(declared), len(self.params))
         self.output_names = list(graph.outputs)
-        self.backward = Backward(self)
+        self.needs_backward = self._needs_backward()
         self._given = {**self._source_shapes(), **self._given}
         self._sizes[tuple(self._given.items())] = self
 
@@ -159,7 +134,6 @@ class Net:
         self.loss_weights.append(weights or [float(layer.loss)] * min(1, len(tops)) + [0.0] * (len(tops) - 1))
         self.layers.append(layer)
         self.tops.append(tops)
-        self.param_ids.append(self._declare(node, layer))
 
     def _tops_of(self, node: Node, layer: Layer) -> tuple[Value, ...]:
         """A loss that names no top gets Caffe's "(automatic)" one, which is no output."""
@@ -167,42 +141,13 @@ class Net:
             return (Value("(automatic)", len(self.layers)),)
         return node.tops
 
-    def _declare(self, node: Node, layer: Layer) -> list[int]:
-        if len(node.config.param) > len(layer.params):
-            raise layer.error(f"it has {len(layer.params)} parameters and {len(node.config.param)} param blocks.")
-        ids: list[int] = []
-        for i, decl in enumerate(layer.params):
-            if i in node.owners:
-                ids.append(self._share(node, i, decl, ids))
-                continue
-            spec = node.config.param[i] if i < len(node.config.param) else pb.ParamSpec()
-            lr_mult, decay_mult = (spec.lr_mult, spec.decay_mult) if decl.learned else (0.0, 0.0)
-            ids.append(len(self.params))
-            self.params.append(Param(layer.name, i, decl, lr_mult, decay_mult))
-        return ids
-
-    def _append_memories(self) -> None:
-        """Behind the parameters of all layers, so that these are numbered as Caffe numbers them."""
-        for layer in self.layers:
-            self.recurrent_ids.append([len(self.params) + n for n in range(len(layer.recurrent_state))])
-            first = len(layer.params)
-            self.params += [
-                Param(layer.name, first + n, decl, 0.0, 0.0) for n, decl in enumerate(layer.recurrent_state)
-            ]
-
-    def _share(self, node: Node, i: int, decl: ParamDecl, own: list[int]) -> int:
-        owner, index = node.owners[i]
-        spec = node.config.param[i]
-        shared = own[index] if owner == len(self.param_ids) else self.param_ids[owner][index]
-        there = self.params[shared].shape
-        permissive = spec.share_mode == pb.ParamSpec.PERMISSIVE
-        if (count(there) != count(decl.shape)) if permissive else (there != decl.shape):
-            raise node.error(
-                f'its {decl.name} of shape {list(decl.shape)} shares "{spec.name}" with layer '
-                f'"{self.params[shared].layer}", where it has shape {list(there)}'
-                + ("; even with share_mode: PERMISSIVE the counts must be equal." if permissive else ".")
-            )
-        return shared
+    def _needs_backward(self) -> NeedsBackward:
+        learns = [any(self.params[k].learned for k in ids) for ids in self.param_ids]
+        forced = None
+        if self.graph.param.force_backward:
+            rows = zip(self.layers, self.graph.nodes, strict=True)
+            forced = [[layer.propagates_to(j) for j in range(len(node.bottoms))] for layer, node in rows]
+        return needs_backward(self.graph.nodes, self.tops, learns, self.loss_weights, forced)
 
     # What it is
 
@@ -376,51 +321,6 @@ class Net:
         propagate = self.graph.nodes[i].config.propagate_down
         return jax.lax.stop_gradient(value) if propagate and not propagate[j] else value
 
-    # Models
-
-    def load_blobs(
-        self, params: Sequence[Any], blobs: Mapping[str, Sequence[np.ndarray]], source: str = ""
-    ) -> list[Any]:
-        """`params` with those of the layers named in `blobs` replaced, as Caffe's CopyTrainedLayersFrom: by name.
-
-        Layers that only one side has are passed over. Raises SnapshotError where counts or shapes differ.
-        """
-        out = list(params)
-        for i, layer in enumerate(self.layers):
-            if layer.name not in blobs or not layer.params:
-                continue
-            given = blobs[layer.name]
-            if len(given) != len(layer.params):
-                raise SnapshotError(
-                    f"{source}: layer {layer.name!r} has {len(given)} parameters there and {len(layer.params)} here."
-                )
-            for n, (value, decl) in enumerate(zip(given, layer.params, strict=True)):
-                out[self.param_ids[i][n]] = _fitted(value, decl, layer, source)
-        return out
-
-    def load_params(self, params: Sequence[Any], model: pb.NetParameter, source: str = "") -> list[Any]:
-        """`load_blobs` from a NetParameter (already upgraded)."""
-        wanted = {layer.name for layer in self.layers if layer.params}
-        blobs = {
-            layer.name: [binary.to_array(blob) for blob in layer.blobs]
-            for layer in model.layer
-            if layer.name in wanted and layer.blobs
-        }
-        return self.load_blobs(params, blobs, source)
-
-    def to_param(self, params: Sequence[Any], diffs: Sequence[Any] | None = None) -> pb.NetParameter:
-        """The net with its parameters (and gradients, with `diffs`), as Caffe writes it into a .caffemodel."""
-        out = pb.NetParameter(name=self.name)
-        for i, layer in enumerate(self.layers):
-            copy = out.layer.add()
-            copy.CopyFrom(layer.config)
-            del copy.blobs[:]
-            for n, k in enumerate(self.param_ids[i]):
-                shape = layer.params[n].shape
-                diff = None if diffs is None else np.asarray(diffs[k]).reshape(shape)
-                copy.blobs.append(binary.from_array(np.asarray(params[k]).reshape(shape), diff))
-        return out
-
 
 def _full(value: Array) -> Array:
     """A value of low precision as float32."""
@@ -439,15 +339,3 @@ def _cleared(value: Array, shape: Shape) -> Array:
 
 def _is_input(layer: Layer) -> bool:
     return isinstance(layer, Source) and not layer.reads_data
-
-
-def _fitted(value: np.ndarray, decl: ParamDecl, layer: Layer, source: str) -> np.ndarray:
-    """`value` in the declared shape; old models pad theirs to 4 axes with leading ones."""
-    if value.shape != decl.shape:
-        padded = (1,) * (4 - len(decl.shape)) + decl.shape
-        if value.shape != padded:
-            raise SnapshotError(
-                f"{source}: {decl.name} of layer {layer.name!r} has shape {list(value.shape)} there and "
-                f"{list(decl.shape)} in this net. To learn it anew, rename the layer."
-            )
-    return np.asarray(value, np.float32).reshape(decl.shape)

@@ -65,7 +65,7 @@ def _layers(net: Net, params: list[Array], inputs: Mapping[str, Array], key: Arr
             return net.run(i, p, x, key)[0]
 
         times = {"forward": jax.jit(forward)}
-        if net.backward.layers[i]:
+        if net.needs_backward.layers[i]:
             times["backward"] = jax.jit(lambda p, x, f=forward: _gradient(f, p, x))
         for direction, function in times.items():
             jax.block_until_ready(function(own, bottoms))

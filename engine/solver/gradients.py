@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from engine.net.net import Param
+from engine.net.parameters import Param
 from engine.proto import caffe_pb2 as pb
 from engine.solver.updates import Scalar, Slots, Update
 

@@ -64,7 +64,7 @@ class Case:
 
     def differentiable(self) -> list[str]:
         """The bottoms whose gradient Caffe computes."""
-        needs = self.net.backward.bottoms[self.net.layer_names.index("layer")]
+        needs = self.net.needs_backward.bottoms[self.net.layer_names.index("layer")]
         return [name for name, need in zip(self.bottoms, needs, strict=True) if need]
 
     def run(self, params: Sequence[Any], bottoms: Mapping[str, Any]) -> list[jax.Array]:
@@ -189,7 +189,7 @@ def check_recorded(name: str) -> None:
     for key, value in part("param").items():
         assert values[number(key)].shape == value.shape
         values[number(key)] = value
-    rows = zip(net.graph.nodes, net.backward.layers, net.backward.bottoms, strict=True)
+    rows = zip(net.graph.nodes, net.needs_backward.layers, net.needs_backward.bottoms, strict=True)
     reached = {
         v.blob for node, runs, needs in rows if runs for v, need in zip(node.bottoms, needs, strict=True) if need
     }
@@ -202,7 +202,7 @@ def check_recorded(name: str) -> None:
     for blob, want in part("in_diff").items():
         assert_close(in_diffs[blob] if blob in reached else 0 * want, want, f"gradient of {blob}")
     for key, want in part("param_diff").items():
-        runs = net.backward.layers[net.layer_names.index(key.rsplit("/", 1)[0])]
+        runs = net.needs_backward.layers[net.layer_names.index(key.rsplit("/", 1)[0])]
         assert_close(param_diffs[number(key)] if runs else 0 * want, want, f"gradient of parameter {key}")
 
 

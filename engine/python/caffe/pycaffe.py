@@ -20,6 +20,7 @@ from engine.graph.graph import Value
 from engine.layers import python
 from engine.layers.base import Array, Layer, Source
 from engine.layers.sources import HDF5Output, MemoryData
+from engine.net.weights import to_model
 from engine.proto import binary, text
 from engine.solver.snapshot import formats
 
@@ -291,7 +292,7 @@ class Net:
 
     def save(self, path: str | Path) -> None:
         """Writes the net and its parameters as a .caffemodel. Raises SnapshotError."""
-        binary.write(path, self._net.to_param([blob.data for blob in self._owned]))
+        binary.write(path, to_model(self._net, [blob.data for blob in self._owned]))
 
     def save_hdf5(self, path: str | Path, write_diff: bool = False) -> None:
         """Writes the parameters, and with `write_diff` their diffs, as Caffe's HDF5 models. Raises SnapshotError."""

@@ -53,11 +53,11 @@ def forward(net: Net, start: int, end: int, params: Params, given: Mapping[Value
 
 def needed(net: Net, i: int) -> tuple[list[int], list[int]]:
     """Which parameters, by number, and which bottoms, by position, layer i computes the gradient of."""
-    if not net.backward.layers[i] or isinstance(net.layers[i], Source):
+    if not net.needs_backward.layers[i] or isinstance(net.layers[i], Source):
         return [], []
     forced = net.graph.param.force_backward
     params = {k for k in net.param_ids[i] if net.params[k].learned or (forced and net.params[k].decl.learned)}
-    return sorted(params), [j for j, need in enumerate(net.backward.bottoms[i]) if need]
+    return sorted(params), [j for j, need in enumerate(net.needs_backward.bottoms[i]) if need]
 
 
 def backward(

@@ -57,7 +57,7 @@ class Report:
                 if weight:
                     log.info("net.cpp:134", f"    with loss weight {log.number(weight)}")
             log.info("net.cpp:139", f"Memory required for data: {memory}")
-        for layer, runs in reversed(list(zip(net.layers, net.backward.layers, strict=True))):
+        for layer, runs in reversed(list(zip(net.layers, net.needs_backward.layers, strict=True))):
             does = ("net.cpp:200", "needs") if runs else ("net.cpp:202", "does not need")
             log.info(does[0], f"{layer.name} {does[1]} backward computation.")
         for name in net.output_names:

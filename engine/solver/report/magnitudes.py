@@ -40,8 +40,8 @@ class Debug(NamedTuple):
 
 def probed(net: Net) -> list[Bottom]:
     """The bottoms whose gradients the backward pass computes, in its order: from the last layer to the first."""
-    rows = reversed(list(enumerate(net.backward.bottoms)))
-    return [(i, j) for i, row in rows if net.backward.layers[i] for j, need in enumerate(row) if need]
+    rows = reversed(list(enumerate(net.needs_backward.bottoms)))
+    return [(i, j) for i, row in rows if net.needs_backward.layers[i] for j, need in enumerate(row) if need]
 
 
 def probes(net: Net, values: Mapping[Value, Array]) -> dict[Bottom, Array]:
@@ -86,7 +86,7 @@ def backward(net: Net, found: Blobs, params: Parameters) -> Iterator[Line]:
     """The gradients of every layer's bottoms and parameters, as far as they are computed."""
     gradients = dict(zip(probed(net), np.asarray(found.gradients), strict=False))
     for i, layer in reversed(list(enumerate(net.layers))):
-        if not net.backward.layers[i] or isinstance(layer, Source):
+        if not net.needs_backward.layers[i] or isinstance(layer, Source):
             continue
         for j, v in enumerate(net.graph.nodes[i].bottoms):
             if (i, j) in gradients:

@@ -20,7 +20,9 @@ import numpy as np
 
 from engine.errors import SnapshotError
 from engine.host.atomic_file import replace
-from engine.net.net import Net, Param
+from engine.net import weights
+from engine.net.net import Net
+from engine.net.parameters import Param
 from engine.proto import binary
 from engine.proto import caffe_pb2 as pb
 
@@ -80,7 +82,7 @@ def write(
         if files.model.suffix == ".h5":
             write_model_hdf5(files.model, net, params, steps)
         else:
-            binary.write(files.model, net.to_param(params, steps))
+            binary.write(files.model, weights.to_model(net, params, steps))
     try:
         with _writing(files.resume):
             replace(files.resume, json.dumps({"version": RESUME_VERSION, **resume}).encode())
@@ -202,8 +204,8 @@ def load_model(path: str | Path, net: Net, params: Sequence[Any]) -> list[Any]:
     if not Path(path).is_file():
         raise SnapshotError(f"{path}: no such model.")
     if str(path).endswith(".h5"):
-        return net.load_blobs(params, _read_blobs_hdf5(Path(path), net, params), str(path))
-    return net.load_params(params, binary.read_net(path), str(path))
+        return weights.load_blobs(net, params, _read_blobs_hdf5(Path(path), net, params), str(path))
+    return weights.load_model(net, params, binary.read_net(path), str(path))
 
 
 def read_state(path: str | Path) -> State:

@@ -5,6 +5,8 @@ import numpy as np
 import pytest
 from support.layer_cases import Case, assert_close, check_export, check_formula, check_gradient, check_refused, net_of
 
+from engine.net import weights
+
 T, N, F, S, D = 4, 2, 3, 6, 5
 CONT = np.array([[0, 1], [1, 1], [1, 0], [1, 1]], float)
 SEQUENCE = {"x": (T, N, F), "cont": CONT}
@@ -101,7 +103,7 @@ def test_a_pass_goes_on_from_where_the_last_one_ended():
 
 def test_the_state_is_in_no_model():
     net = net_of(LSTM, SEQUENCE)
-    (layer,) = [layer for layer in net.to_param(net.init(0)).layer if layer.name == "layer"]
+    (layer,) = [layer for layer in weights.to_model(net, net.init(0)).layer if layer.name == "layer"]
     assert [list(blob.shape.dim) for blob in layer.blobs] == [[20, 3], [20], [20, 5]]
 
 

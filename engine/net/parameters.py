@@ -1,0 +1,80 @@
+"""A net's parameters: in which order they are numbered, whose each is, and which of them layers share."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from engine.graph.graph import Node
+from engine.layers.base import Layer, ParamDecl, Shape, count
+from engine.proto import caffe_pb2 as pb
+
+
+@dataclass(frozen=True)
+class Param:
+    """One of the net's own parameters (shared ones stand once), in the order of Caffe's learnable_params.
+
+    `layer` and `index` say whose blob it is; lr_mult and decay_mult are its ParamSpec's, 0 for state.
+    """
+
+    layer: str
+    index: int
+    decl: ParamDecl
+    lr_mult: float
+    decay_mult: float
+
+    @property
+    def shape(self) -> Shape:
+        return self.decl.shape
+
+    @property
+    def learned(self) -> bool:
+        return self.decl.learned and self.lr_mult != 0
+
+
+def declared(nodes: Sequence[Node], layers: Sequence[Layer]) -> tuple[list[Param], list[list[int]]]:
+    """The parameters that the layers, all set up, declare, and for each layer the numbers of its own among them.
+
+    Raises LayerError where layers share one and ask for different shapes.
+    """
+    params: list[Param] = []
+    ids: list[list[int]] = []
+    for node, layer in zip(nodes, layers, strict=True):
+        if len(node.config.param) > len(layer.params):
+            raise layer.error(f"it has {len(layer.params)} parameters and {len(node.config.param)} param blocks.")
+        ids.append([])
+        for i, decl in enumerate(layer.params):
+            if i in node.owners:
+                owner, index = node.owners[i]
+                shared = ids[owner][index]
+                _check_shared(node, i, decl, params[shared])
+                ids[-1].append(shared)
+                continue
+            spec = node.config.param[i] if i < len(node.config.param) else pb.ParamSpec()
+            lr_mult, decay_mult = (spec.lr_mult, spec.decay_mult) if decl.learned else (0.0, 0.0)
+            ids[-1].append(len(params))
+            params.append(Param(layer.name, i, decl, lr_mult, decay_mult))
+    return params, ids
+
+
+def recurrent(layers: Sequence[Layer], first: int) -> tuple[list[Param], list[list[int]]]:
+    """The same of what layers remember from pass to pass, numbered from `first` on: behind the parameters of all
+    layers, so that these are numbered as Caffe numbers them."""
+    params: list[Param] = []
+    ids: list[list[int]] = []
+    for layer in layers:
+        ids.append([first + len(params) + n for n in range(len(layer.recurrent_state))])
+        params += [
+            Param(layer.name, index, decl, 0.0, 0.0)
+            for index, decl in enumerate(layer.recurrent_state, start=len(layer.params))
+        ]
+    return params, ids
+
+
+def _check_shared(node: Node, i: int, decl: ParamDecl, shared: Param) -> None:
+    spec, there = node.config.param[i], shared.shape
+    permissive = spec.share_mode == pb.ParamSpec.PERMISSIVE
+    if (count(there) != count(decl.shape)) if permissive else (there != decl.shape):
+        raise node.error(
+            f'its {decl.name} of shape {list(decl.shape)} shares "{spec.name}" with layer '
+            f'"{shared.layer}", where it has shape {list(there)}'
+            + ("; even with share_mode: PERMISSIVE the counts must be equal." if permissive else ".")
+        )

@@ -1,0 +1,70 @@
+"""A net's parameters out of models and into them, layer by layer, by name."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from engine.errors import SnapshotError
+from engine.layers.base import Layer, ParamDecl
+from engine.net.net import Net
+from engine.proto import binary
+from engine.proto import caffe_pb2 as pb
+
+
+def load_blobs(
+    net: Net, params: Sequence[Any], blobs: Mapping[str, Sequence[np.ndarray]], source: str = ""
+) -> list[Any]:
+    """`params` with those of the layers named in `blobs` replaced, as Caffe's CopyTrainedLayersFrom: by name.
+
+    Layers that only one side has are passed over. Raises SnapshotError, which names `source`, where counts or shapes
+    differ.
+    """
+    out = list(params)
+    for layer, ids in zip(net.layers, net.param_ids, strict=True):
+        if layer.name not in blobs or not layer.params:
+            continue
+        given = blobs[layer.name]
+        if len(given) != len(layer.params):
+            raise SnapshotError(
+                f"{source}: layer {layer.name!r} has {len(given)} parameters there and {len(layer.params)} here."
+            )
+        for k, value, decl in zip(ids, given, layer.params, strict=True):
+            out[k] = _fitted(value, decl, layer, source)
+    return out
+
+
+def load_model(net: Net, params: Sequence[Any], model: pb.NetParameter, source: str = "") -> list[Any]:
+    """`load_blobs` from a NetParameter (already upgraded)."""
+    wanted = {layer.name for layer in net.layers if layer.params}
+    blobs = {
+        layer.name: [binary.to_array(blob) for blob in layer.blobs]
+        for layer in model.layer
+        if layer.name in wanted and layer.blobs
+    }
+    return load_blobs(net, params, blobs, source)
+
+
+def to_model(net: Net, params: Sequence[Any], diffs: Sequence[Any] | None = None) -> pb.NetParameter:
+    """The net with its parameters (and gradients, with `diffs`), as Caffe writes it into a .caffemodel."""
+    out = pb.NetParameter(name=net.name)
+    for layer, ids in zip(net.layers, net.param_ids, strict=True):
+        copy = out.layer.add()
+        copy.CopyFrom(layer.config)
+        del copy.blobs[:]
+        for k, decl in zip(ids, layer.params, strict=True):
+            diff = None if diffs is None else np.asarray(diffs[k]).reshape(decl.shape)
+            copy.blobs.append(binary.from_array(np.asarray(params[k]).reshape(decl.shape), diff))
+    return out
+
+
+def _fitted(value: np.ndarray, decl: ParamDecl, layer: Layer, source: str) -> np.ndarray:
+    """`value` in the declared shape; old models pad theirs to 4 axes with leading ones."""
+    if value.shape != decl.shape:
+        padded = (1,) * (4 - len(decl.shape)) + decl.shape
+        if value.shape != padded:
+            raise SnapshotError(
+                f"{source}: {decl.name} of layer {layer.name!r} has shape {list(value.shape)} there and "
+                f"{list(decl.shape)} in this net. To learn it anew, rename the layer."
+            )
+    return np.asarray(value, np.float32).reshape(decl.shape)

@@ -1,0 +1,46 @@
+"""Models: out of a net and back, by name, and what does not fit."""
+
+import numpy as np
+import pytest
+from support.small_nets import INPUT, SMALL, ip, made
+
+from engine.errors import SnapshotError
+from engine.net import weights
+
+
+def test_a_model_goes_out_and_comes_back():
+    net = made(SMALL)
+    params = net.init(0)
+    model = weights.to_model(net, params, [p + 1 for p in params])
+    back = weights.load_model(net, net.init(1), model)
+    assert all((a == b).all() for a, b in zip(back, params, strict=True))
+    (layer,) = [layer for layer in model.layer if layer.name == "a"]
+    np.testing.assert_allclose(layer.blobs[1].diff, params[1] + 1)
+
+
+def test_layers_that_one_side_has_alone_are_passed_over():
+    net, other = made(SMALL), made(INPUT + ip("a", "x", "a", 4) + ip("z", "a", "z", 9))
+    params, theirs = net.init(0), other.init(1)
+    got = weights.load_model(net, params, weights.to_model(other, theirs))
+    np.testing.assert_array_equal(got[0], theirs[0])
+    np.testing.assert_array_equal(got[2], params[2])
+
+
+def test_old_models_pad_shapes_with_ones():
+    net = made(INPUT + ip("a", "x", "a", 4))
+    value = np.arange(12, dtype=np.float32)
+    got = weights.load_blobs(net, net.init(0), {"a": [value.reshape(1, 1, 4, 3), np.zeros((1, 1, 1, 4), np.float32)]})
+    np.testing.assert_array_equal(got[0], value.reshape(4, 3))
+
+
+@pytest.mark.parametrize(
+    ("blobs", "message"),
+    [
+        ([np.zeros((5, 3)), np.zeros(4)], r"m: weight of layer 'a' has shape \[5, 3\] there and \[4, 3\] in this net"),
+        ([np.zeros((4, 3))], "m: layer 'a' has 1 parameters there and 2 here"),
+    ],
+)
+def test_a_model_that_does_not_fit_is_refused(blobs, message):
+    net = made(INPUT + ip("a", "x", "a", 4))
+    with pytest.raises(SnapshotError, match=message):
+        weights.load_blobs(net, net.init(0), {"a": blobs}, "m")
