@@ -4,7 +4,7 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from queue import SimpleQueue
-from typing import Any, Self
+from typing import Self
 
 import jax
 import numpy as np
@@ -13,7 +13,8 @@ from engine.data.source import Batch, Source, State
 from engine.errors import DataError
 from engine.layers.base import LabelBounds
 
-Place = Callable[[Sequence[Batch]], dict[str, jax.Array]]
+Placed = dict[str, jax.Array]
+Place = Callable[[Sequence[Batch]], Placed]
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,7 @@ class Feed:
     ) -> None:
         self._lanes = {name: _Lane(name, source, bounds or {}, place, share) for name, source in sources.items()}
 
-    def next(self) -> dict[str, jax.Array]:
+    def next(self) -> Placed:
         """The tops of every source by name. Raises what a source raised, when its turn comes, and from then on."""
         return {top: value for lane in self._lanes.values() for top, value in lane.next().items()}
 
@@ -82,7 +83,7 @@ class _Lane:
         self._run: _Run | None = None
         self._closed = False
 
-    def next(self) -> dict[str, jax.Array]:
+    def next(self) -> Placed:
         if self._closed:
             raise RuntimeError("this feed is closed")
         if self._run is None:
@@ -90,7 +91,7 @@ class _Lane:
         batch, self.state = self._run.take()
         return batch
 
-    def _make(self) -> tuple[dict[str, jax.Array], State]:
+    def _make(self) -> tuple[Placed, State]:
         share = self._share
         self.source.skip(share.first)
         batches = [self._checked() for _ in range(share.count)]
@@ -120,23 +121,23 @@ class _Lane:
             return
         self._closed = True
         if self._run is not None:
-            self._run.thread.join(_PATIENCE)
+            self._run.thread.join(_CLOSE_TIMEOUT)
             if self._run.thread.is_alive():
                 return  # a read that hangs (a lost file server): the thread is a daemon, and its source is still in use
         self.source.close()
 
 
-_PATIENCE = 5.0
+_CLOSE_TIMEOUT = 5.0
 """Seconds that closing waits for a read under way."""
 
 
 class _Run:
     """A thread that calls `make` again and again, at most `depth` results ahead of `take`."""
 
-    def __init__(self, name: str, make: Callable[[], tuple[Any, State]], depth: int) -> None:
+    def __init__(self, name: str, make: Callable[[], tuple[Placed, State]], depth: int) -> None:
         self._make = make
         self._room = threading.Semaphore(depth)
-        self._made: SimpleQueue[tuple[Any, State] | BaseException] = SimpleQueue()
+        self._made: SimpleQueue[tuple[Placed, State] | BaseException] = SimpleQueue()
         self._stopped = False
         self._failure: BaseException | None = None
         self.thread = threading.Thread(target=self._work, name=f"feed {name}", daemon=True)
@@ -153,7 +154,7 @@ class _Run:
                 self._made.put(e)
                 return
 
-    def take(self) -> tuple[Any, State]:
+    def take(self) -> tuple[Placed, State]:
         if self._failure is None:
             made = self._made.get()
             self._room.release()

@@ -108,4 +108,4 @@ def _dataset(file: h5py.File, path: Path, name: str) -> np.ndarray:
         raise DataError(
             f'{path}: dataset "{name}" of {dataset.dtype} and shape {dataset.shape} is no array of numbers.'
         )
-    return dataset[()].astype(np.float32)
+    return np.asarray(dataset[()], np.float32)

@@ -1,9 +1,10 @@
 """Batches of windows cut from pictures, for R-CNN: Caffe's WindowData layer."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import cv2
 import numpy as np
@@ -15,6 +16,8 @@ from engine.data.transform import Transform
 from engine.errors import DataError
 from engine.proto import caffe_pb2 as pb
 from engine.proto import paths
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -39,7 +42,7 @@ def read_windows(path: Path) -> tuple[int, list[Window]]:
     tokens = ((number, token) for number, line in enumerate(read_lines(path), start=1) for token in line.split())
     at = 0
 
-    def take(kind: type, what: str) -> float:
+    def take(kind: Callable[[str], T], what: str) -> T:
         nonlocal at
         at, token = next(tokens, (at, ""))
         try:
@@ -53,13 +56,11 @@ def read_windows(path: Path) -> tuple[int, list[Window]]:
         if mark != "#":
             raise DataError(f'{path}:{at}: "{mark}" where a new picture, "# INDEX", should begin.')
         take(int, "the picture's index")
-        picture = str(take(str, "the picture's path"))
-        channels, _, _ = (int(take(int, f"the picture's {what}")) for what in ("channels", "height", "width"))
-        for _ in range(int(take(int, "the number of windows"))):
-            label, overlap = int(take(int, "a window's class")), float(take(float, "a window's overlap"))
-            windows.append(
-                Window(picture, label, overlap, *(int(take(int, what)) for what in ("x1", "y1", "x2", "y2")))
-            )
+        picture = take(str, "the picture's path")
+        channels, _, _ = (take(int, f"the picture's {what}") for what in ("channels", "height", "width"))
+        for _ in range(take(int, "the number of windows")):
+            label, overlap = take(int, "a window's class"), take(float, "a window's overlap")
+            windows.append(Window(picture, label, overlap, *(take(int, what) for what in ("x1", "y1", "x2", "y2"))))
     if not windows:
         raise DataError(f"{path}: lists no windows.")
     return channels, windows

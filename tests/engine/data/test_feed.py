@@ -158,7 +158,7 @@ def test_closing_ends_the_threads_and_the_sources():
 
 
 def test_closing_does_not_wait_for_a_read_that_hangs(monkeypatch):
-    monkeypatch.setattr("engine.data.feed._PATIENCE", 0.05)
+    monkeypatch.setattr("engine.data.feed._CLOSE_TIMEOUT", 0.05)
     source = Counting(hang_at=1)
     feed = Feed({"n": source})
     feed.next()
