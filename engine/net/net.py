@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from engine.graph import graph
+from engine.graph.build import build_graph
 from engine.graph.graph import Graph, Node, Value
 from engine.layers import fillers
 from engine.layers.base import Array, Context, LabelBounds, Layer, Shape, Source, create
@@ -86,7 +86,7 @@ class Net:
     ) -> Self:
         """The net of an upgraded NetParameter in a phase."""
         state = pb.NetState(phase=phase, level=level, stage=stages)  # type: ignore[arg-type]
-        return cls(graph.build(param, state, path))
+        return cls(build_graph(param, state, path))
 
     def resized(self, shapes: Mapping[str, Shape]) -> "Net":
         """This net for other shapes of its sources' and dynamic layers' tops: itself where they are the same.

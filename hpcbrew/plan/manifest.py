@@ -7,7 +7,9 @@ from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from engine.graph import graph, layer_names
+from engine.graph import layer_names
+from engine.graph.build import build_graph, filter_net
+from engine.graph.graph import Origin
 from engine.proto import caffe_pb2 as pb
 from engine.proto import paths, text
 from engine.solver import settings
@@ -199,11 +201,11 @@ class _Collector:
             merged.CopyFrom(net.state)
             merged.MergeFrom(state)
             # What cannot be built is refused now, not on the cluster.
-            layer_names.check(graph.build(net, merged, shown))
-            used |= {layer.SerializeToString() for layer in graph.filter_net(net, merged, shown).layer}
+            layer_names.check(build_graph(net, merged, shown))
+            used |= {layer.SerializeToString() for layer in filter_net(net, merged, shown).layer}
         seen: dict[str, int] = {}
         for index, layer in enumerate(net.layer):
-            origin = graph.Origin(str(shown) if shown else None, layer.name, seen.setdefault(layer.name, 0))
+            origin = Origin(str(shown) if shown else None, layer.name, seen.setdefault(layer.name, 0))
             seen[layer.name] += 1
             if layer.SerializeToString() in used:
                 self._inputs(definition, (*prefix, "layer", index), layer, origin, named_in)
@@ -215,7 +217,7 @@ class _Collector:
         definition: str,
         prefix: tuple[str | int, ...],
         layer: pb.LayerParameter,
-        origin: graph.Origin,
+        origin: Origin,
         named_in: Path,
     ) -> None:
         for (part, name), role in INPUTS.items():

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from engine import log
-from engine.graph import graph
+from engine.graph.build import build_graph, filter_net
 from engine.net.net import Net
 from engine.proto import caffe_pb2 as pb
 from engine.proto import text
@@ -36,10 +36,10 @@ class Report:
 
     def built(self, spec: NetSpec, precision: str = "float32") -> Net:
         """Builds the net of `spec`, and says what it is made of: its text, then its layers, blobs and outputs."""
-        written = graph.filter_net(spec.param, spec.state, spec.path)
+        written = filter_net(spec.param, spec.state, spec.path)
         written.state.CopyFrom(spec.state)
         log.info("net.cpp:53", f"Initializing net from parameters: \n{text.format(written).rstrip()}")
-        net = Net(graph.build(spec.param, spec.state, spec.path), precision=precision)
+        net = Net(build_graph(spec.param, spec.state, spec.path), precision=precision)
         memory = 0
         for i, layer in enumerate(net.layers):
             log.info("net.cpp:86", f"Creating Layer {layer.name}")

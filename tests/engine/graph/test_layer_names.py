@@ -4,7 +4,8 @@ import sys
 import pytest
 
 from engine.errors import LayerError
-from engine.graph import graph, layer_names
+from engine.graph import layer_names
+from engine.graph.build import build_graph
 from engine.layers.base import REGISTRY
 from engine.proto import caffe_pb2 as pb
 
@@ -26,7 +27,7 @@ def test_the_source_names_every_registered_type():
 def test_an_unknown_type_is_named_with_what_is_near(kind, said):
     net = pb.NetParameter(layer=[pb.LayerParameter(name="a", type=kind)])
     with pytest.raises(LayerError, match=f'layer "a".*{kind}.*{said}'):
-        layer_names.check(graph.build(net, pb.NetState()))
+        layer_names.check(build_graph(net, pb.NetState()))
 
 
 def test_no_jax_is_needed():

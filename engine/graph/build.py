@@ -1,0 +1,131 @@
+"""NetParameter + phase, level and stages → Graph: which layers there are, how they join, which parameters they share.
+
+Shapes and numbers come later, in `engine.net`.
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+
+from engine.errors import LayerError, NetError
+from engine.graph import splits
+from engine.graph.graph import Graph, Node, Origin, Value
+from engine.proto import caffe_pb2 as pb
+
+
+def build_graph(net: pb.NetParameter, state: pb.NetState, path: str | Path | None = None) -> Graph:
+    """The graph of `net` (already upgraded) in `state`; `path` is the file that errors name.
+
+    Raises NetError and LayerError for rules that contradict, unknown bottoms, tops made twice and sharing that
+    cannot be.
+    """
+    kept = [(layer, origin) for layer, origin in _origins(net, path) if _included(layer, origin, state)]
+    if not kept:
+        phase = pb.Phase.Name(state.phase)
+        raise NetError(f"{path or net.name}: no layer is left in phase {phase}; look at the include and exclude rules.")
+    param = pb.NetParameter()
+    param.CopyFrom(net)
+    param.state.CopyFrom(state)
+    for layer, _ in kept:
+        layer.phase = layer.phase if layer.HasField("phase") else state.phase
+    layers, origins = splits.insert(kept)
+    del param.layer[:]
+    param.layer.extend(layers)
+    return Graph(param, tuple(_join(list(param.layer), origins)))
+
+
+def filter_net(net: pb.NetParameter, state: pb.NetState, path: str | Path | None = None) -> pb.NetParameter:
+    """`net` with only the layers that its include and exclude rules keep in `state`."""
+    kept = [layer for layer, origin in _origins(net, path) if _included(layer, origin, state)]
+    out = pb.NetParameter()
+    out.CopyFrom(net)
+    del out.layer[:]
+    out.layer.extend(kept)
+    return out
+
+
+def _rule_met(rule: pb.NetStateRule, state: pb.NetState) -> bool:
+    """Whether `state` has the phase, level and stages that `rule` names."""
+    stages = set(state.stage)
+    return (
+        (not rule.HasField("phase") or rule.phase == state.phase)
+        and (not rule.HasField("min_level") or state.level >= rule.min_level)
+        and (not rule.HasField("max_level") or state.level <= rule.max_level)
+        and all(stage in stages for stage in rule.stage)
+        and not any(stage in stages for stage in rule.not_stage)
+    )
+
+
+def _origins(net: pb.NetParameter, path: str | Path | None) -> Iterator[tuple[pb.LayerParameter, Origin]]:
+    seen: Counter[str] = Counter()
+    for layer in net.layer:
+        copy = pb.LayerParameter()
+        copy.CopyFrom(layer)
+        yield copy, Origin(str(path) if path is not None else None, layer.name, seen[layer.name], tuple(layer.bottom))
+        seen[layer.name] += 1
+
+
+def _included(layer: pb.LayerParameter, origin: Origin, state: pb.NetState) -> bool:
+    if layer.include and layer.exclude:
+        raise LayerError(f'{origin}layer "{layer.name}" has include and exclude rules; give it one kind or the other.')
+    if layer.include:
+        return any(_rule_met(rule, state) for rule in layer.include)
+    return not any(_rule_met(rule, state) for rule in layer.exclude)
+
+
+def _join(layers: list[pb.LayerParameter], origins: list[Origin]) -> Iterator[Node]:
+    """Versions of blobs and owners of shared parameters, layer by layer."""
+    version: dict[str, int] = {}
+    maker: dict[str, str] = {}
+    owner: dict[str, tuple[int, int]] = {}
+    owned_spec: dict[str, pb.ParamSpec] = {}
+    readers: defaultdict[str, list[str]] = defaultdict(list)
+    for i, (layer, origin) in enumerate(zip(layers, origins, strict=True)):
+        node = Node(layer, (), (), origin)
+        if layer.propagate_down and len(layer.propagate_down) != len(layer.bottom):
+            raise node.error(
+                f"{len(layer.propagate_down)} propagate_down for {len(layer.bottom)} bottoms; give one each, or none."
+            )
+        bottoms = tuple(Value(blob, version[blob]) for blob in layer.bottom)
+        tops = []
+        for j, blob in enumerate(layer.top):
+            in_place = j < len(layer.bottom) and layer.bottom[j] == blob
+            if blob in version and not in_place:
+                raise node.error(_made_twice(blob, maker[blob], readers[blob], layer))
+            version[blob] = version.get(blob, -1) + 1
+            maker.setdefault(blob, layer.name)
+            tops.append(Value(blob, version[blob]))
+        owners = {}
+        for j, spec in enumerate(layer.param):
+            if not spec.name:
+                continue
+            if spec.name in owner:
+                owners[j] = owner[spec.name]
+                _merge_multipliers(node, spec, owned_spec[spec.name], layers[owner[spec.name][0]].name)
+            else:
+                owner[spec.name], owned_spec[spec.name] = (i, j), spec
+        if layer.name == origin.name:  # not a split, which stands where the layer that it follows was written
+            for blob in origin.bottoms:
+                readers[blob].append(layer.name)
+        yield Node(layer, bottoms, tuple(tops), origin, owners)
+
+
+def _made_twice(blob: str, maker: str, readers: list[str], layer: pb.LayerParameter) -> str:
+    if any(bottom.startswith(f"{blob}_{maker}_") for bottom in layer.bottom):
+        others = " and ".join(f'"{r}"' for r in readers) or "another layer"
+        return f'it computes "{blob}" in place, and {others} read "{blob}" as well; give it a top of another name.'
+    return f'its top "{blob}" is made by layer "{maker}" already; give one of them another name.'
+
+
+def _merge_multipliers(node: Node, spec: pb.ParamSpec, owned: pb.ParamSpec, owner: str) -> None:
+    """A shared parameter has one lr_mult and one decay_mult: whichever sharer gives it, gives it for all."""
+    for what in ("lr_mult", "decay_mult"):
+        if not spec.HasField(what):
+            continue
+        here, there = getattr(spec, what), getattr(owned, what)
+        if owned.HasField(what) and here != there:
+            raise node.error(
+                f'the shared parameter "{spec.name}" has {what} {here:g} here and {there:g} in layer "{owner}"; '
+                "give it once, or the same."
+            )
+        setattr(owned, what, here)
