@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from engine.data.transform import Transform
+from engine.data.transform import Transform, by
 from engine.errors import DataError
 from engine.host import cpu_count
 
@@ -79,8 +79,8 @@ def transformed(
             raise DataError(f"{names(index)}: {e}") from e
         if index and shape != out.shape[1:]:
             raise DataError(
-                f"{names(index)}: is {_by(shape)} (channels × height × width) and its batch began with "
-                f"{_by(out.shape[1:])}. Resize them all to one size, or set crop_size, or batch_size: 1."
+                f"{names(index)}: is {by(shape)} (channels × height × width) and its batch began with "
+                f"{by(out.shape[1:])}. Resize them all to one size, or set crop_size, or batch_size: 1."
             )
         return picture
 
@@ -107,7 +107,3 @@ _WORTH_A_THREAD = 10_000
 @cache
 def _pool() -> ThreadPoolExecutor:
     return ThreadPoolExecutor(cpu_count.usable(), thread_name_prefix="decode")
-
-
-def _by(shape: Sequence[int]) -> str:
-    return "×".join(map(str, shape))

@@ -42,7 +42,7 @@ class Transform:
                 f"has {channels} channels and transform_param {self.values.size} mean_value; give one, or one a channel"
             )
         if self.mean is not None and self.mean.shape != tuple(picture):
-            raise DataError(f"is {_by(picture)} and the mean of mean_file {_by(self.mean.shape)}; they must be equal")
+            raise DataError(f"is {by(picture)} and the mean of mean_file {by(self.mean.shape)}; they must be equal")
         return (channels, self.crop, self.crop) if self.crop else (channels, height, width)
 
     def __call__(self, pictures: Sequence[np.ndarray], draws: np.ndarray, out: np.ndarray) -> None:
@@ -86,5 +86,6 @@ def _read_mean(path: Path) -> np.ndarray:
     return mean
 
 
-def _by(shape: Sequence[int]) -> str:
+def by(shape: Sequence[int]) -> str:
+    """A shape as messages say it: 3×20×30."""
     return "×".join(map(str, shape))
