@@ -1,7 +1,6 @@
 """What was perhaps meant: the names there are that a misspelt one resembles."""
 
 from collections.abc import Iterable
-from difflib import get_close_matches
 
 
 def closest(
@@ -11,6 +10,8 @@ def closest(
 
     `cutoff`: how much they must have in common, from 0, nothing, to 1, everything (difflib's ratio).
     """
+    from difflib import get_close_matches  # noqa: PLC0415  for a message alone
+
     if not ignore_case:
         return get_close_matches(word, list(known), n, cutoff)
     folded = {name.lower(): name for name in known}
