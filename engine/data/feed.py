@@ -9,9 +9,9 @@ from typing import Self
 import jax
 import numpy as np
 
+from engine.data.label_bounds import LabelBounds
 from engine.data.source import Batch, Source, State
 from engine.errors import DataError
-from engine.layers.base import LabelBounds
 
 Placed = dict[str, jax.Array]
 Place = Callable[[Sequence[Batch]], Placed]

@@ -3,8 +3,9 @@
 import jax
 import jax.numpy as jnp
 
-from engine.layers.base import Shape, layer
+from engine.layers.base import Shape
 from engine.layers.loss import Labelled, ignored
+from engine.layers.registry import layer
 
 
 @layer("Accuracy")

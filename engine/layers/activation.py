@@ -8,7 +8,8 @@ from typing import Protocol
 import jax
 import jax.numpy as jnp
 
-from engine.layers.base import Array, Layer, Shape, along, layer
+from engine.layers.base import Array, Layer, Shape, along
+from engine.layers.registry import layer
 from engine.proto import caffe_pb2 as pb
 
 log = logging.getLogger(__name__)

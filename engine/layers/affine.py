@@ -1,6 +1,7 @@
 """Layers that scale and shift by parameters laid along some axes: Scale and Bias."""
 
-from engine.layers.base import Layer, Shape, along, layer
+from engine.layers.base import Layer, Shape, along
+from engine.layers.registry import layer
 
 
 class _Along(Layer):

@@ -15,7 +15,7 @@ whose gradient in Caffe is another one says so in `forward`, by a function with 
 """
 
 import copy
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, ClassVar, Literal, Self
@@ -23,8 +23,8 @@ from typing import Any, ClassVar, Literal, Self
 import jax
 import numpy as np
 
+from engine.data.label_bounds import LabelBounds
 from engine.errors import LayerError, NetError
-from engine.graph import layer_names
 from engine.graph.graph import Node
 from engine.layers import fillers
 from engine.proto import caffe_pb2 as pb
@@ -46,14 +46,6 @@ class ParamDecl:
     filler: pb.FillerParameter
     learned: bool = True
     value: np.ndarray | None = field(default=None, compare=False)
-
-
-@dataclass(frozen=True)
-class LabelBounds:
-    """The integers that a bottom of labels may hold: 0 … classes − 1, and `ignore` where it is given."""
-
-    classes: int
-    ignore: int | None = None
 
 
 @dataclass(frozen=True)
@@ -194,7 +186,7 @@ class Layer:
                 raise self.error(f"it has {found} {what}s and takes {_span(least, most)}.")
 
 
-class Source(Layer):
+class SourceLayer(Layer):
     """A layer whose tops come from the host: `net.forward` takes them as inputs by their names."""
 
     bottoms = (0, 0)
@@ -211,30 +203,6 @@ def _span(least: int, most: int | None) -> str:
     if most is None:
         return f"at least {least}"
     return str(least) if least == most else f"{least} to {most}"
-
-
-REGISTRY: dict[str, type[Layer]] = {}
-
-
-def layer(name: str) -> Callable[[type[Layer]], type[Layer]]:
-    """Registers a class as the layer type `name`."""
-
-    def register(cls: type[Layer]) -> type[Layer]:
-        cls.type = name
-        REGISTRY[name] = cls
-        return cls
-
-    return register
-
-
-def create(node: Node) -> Layer:
-    """The layer of a node. Raises LayerError for a type that is not there, with what is nearest."""
-    kind = node.config.type
-    if kind not in REGISTRY:
-        raise node.error(layer_names.unknown(kind))
-    made = REGISTRY[kind](node)
-    made.check_counts()
-    return made
 
 
 def along(s: Array, axis: int, ndim: int) -> Array:

@@ -5,8 +5,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from engine.errors import EngineError
-from engine.layers.base import Shape, count, layer
+from engine.layers.base import Shape, count
 from engine.layers.loss import LOG_THRESHOLD, Labelled, Loss, floored, ignored, normalizer
+from engine.layers.registry import layer
 from engine.proto import binary, paths
 from engine.proto import caffe_pb2 as pb
 

@@ -2,7 +2,8 @@
 
 from typing import ClassVar
 
-from engine.layers.base import Shape, along, layer
+from engine.layers.base import Shape, along
+from engine.layers.registry import layer
 from engine.layers.windowed import Windowed, by, same
 from engine.ops.convolution import convolve, deconvolve
 

@@ -2,7 +2,8 @@
 
 from jax import lax
 
-from engine.layers.base import Layer, Shape, layer
+from engine.layers.base import Layer, Shape
+from engine.layers.registry import layer
 
 
 @layer("Crop")

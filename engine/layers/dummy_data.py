@@ -6,7 +6,8 @@ import numpy as np
 
 from engine.errors import NetError
 from engine.layers import fillers
-from engine.layers.base import Shape, Source, layer
+from engine.layers.base import Shape, SourceLayer
+from engine.layers.registry import layer
 from engine.proto import caffe_pb2 as pb
 
 LEGACY = ("num", "channels", "height", "width")
@@ -16,7 +17,7 @@ FIRST_STREAM = 2**32
 
 
 @layer("DummyData")
-class DummyData(Source):
+class DummyData(SourceLayer):
     """Tops filled by `data_filler` (one for all, or one a top; the constant 0 without), of the shapes in `shape`.
 
     `shape` too is one for all, or one a top; the old num, channels, height and width give it in four parts.

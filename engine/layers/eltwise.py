@@ -4,7 +4,8 @@ import math
 
 import jax.numpy as jnp
 
-from engine.layers.base import Layer, Shape, layer
+from engine.layers.base import Layer, Shape
+from engine.layers.registry import layer
 from engine.proto import caffe_pb2 as pb
 
 Op = pb.EltwiseParameter

@@ -1,6 +1,7 @@
 """Im2col: what a convolution multiplies its weights with."""
 
-from engine.layers.base import Shape, count, layer
+from engine.layers.base import Shape, count
+from engine.layers.registry import layer
 from engine.layers.windowed import Windowed
 from engine.ops.convolution import columns
 

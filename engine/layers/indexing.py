@@ -4,7 +4,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from engine.layers.base import Array, LabelBounds, Layer, Shape, count, layer
+from engine.data.label_bounds import LabelBounds
+from engine.layers.base import Array, Layer, Shape, count
+from engine.layers.registry import layer
 
 
 def rows(x: Array, numbers: Array) -> Array:

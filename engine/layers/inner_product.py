@@ -2,7 +2,8 @@
 
 import jax.numpy as jnp
 
-from engine.layers.base import Layer, Shape, count, layer
+from engine.layers.base import Layer, Shape, count
+from engine.layers.registry import layer
 
 
 @layer("InnerProduct")

@@ -5,7 +5,8 @@ from functools import partial
 import jax
 import jax.numpy as jnp
 
-from engine.layers.base import Array, LabelBounds, Layer, Shape, count
+from engine.data.label_bounds import LabelBounds
+from engine.layers.base import Array, Layer, Shape, count
 from engine.proto import caffe_pb2 as pb
 
 LOG_THRESHOLD = 1e-20

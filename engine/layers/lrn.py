@@ -1,6 +1,7 @@
 """LRN: local response normalisation."""
 
-from engine.layers.base import Layer, Shape, layer
+from engine.layers.base import Layer, Shape
+from engine.layers.registry import layer
 from engine.ops.lrn import normalize_across, normalize_within
 
 

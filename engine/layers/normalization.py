@@ -4,7 +4,8 @@ import jax
 import jax.numpy as jnp
 from jax.lax import stop_gradient
 
-from engine.layers.base import Layer, Shape, along, layer
+from engine.layers.base import Layer, Shape, along
+from engine.layers.registry import layer
 from engine.proto import caffe_pb2 as pb
 
 

@@ -1,6 +1,7 @@
 """Parameter: a learned blob as a top."""
 
-from engine.layers.base import Layer, Shape, layer
+from engine.layers.base import Layer, Shape
+from engine.layers.registry import layer
 from engine.proto import caffe_pb2 as pb
 
 

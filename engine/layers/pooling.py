@@ -1,6 +1,7 @@
 """Pooling."""
 
-from engine.layers.base import Array, Context, Layer, Shape, layer
+from engine.layers.base import Array, Context, Layer, Shape
+from engine.layers.registry import layer
 from engine.layers.windowed import by
 from engine.ops.pooling import Span, Windows, average_pool, first_maximum, max_pool, random_pool, weighted_pool
 from engine.proto import caffe_pb2 as pb

@@ -18,7 +18,8 @@ from engine import log
 from engine.blob import Blob, BlobVec
 from engine.errors import LayerError
 from engine.graph.graph import Node
-from engine.layers.base import Array, Layer, ParamDecl, Shape, Source, layer
+from engine.layers.base import Array, Layer, ParamDecl, Shape, SourceLayer
+from engine.layers.registry import layer
 from engine.proto import caffe_pb2 as pb
 
 BINDINGS = Path(__file__).parent.parent / "python"
@@ -182,12 +183,12 @@ class Python(Layer):
             raise
 
 
-class PythonSource(Python, Source):
+class PythonSource(Python, SourceLayer):
     """A Python layer without bottoms: it makes batches, of any shapes, ahead of the device like all data layers."""
 
-    bottoms = Source.bottoms
-    tops = Source.tops
-    alone = Source.alone
+    bottoms = SourceLayer.bottoms
+    tops = SourceLayer.tops
+    alone = SourceLayer.alone
     prefetch = 1
 
     def setup(self) -> list[Shape]:

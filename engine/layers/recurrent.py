@@ -6,7 +6,8 @@ from typing import Any, ClassVar
 import jax
 import jax.numpy as jnp
 
-from engine.layers.base import Array, Context, Layer, Shape, count, layer
+from engine.layers.base import Array, Context, Layer, Shape, count
+from engine.layers.registry import layer
 
 States = tuple[Array, ...]
 

@@ -3,7 +3,8 @@
 import jax
 import jax.numpy as jnp
 
-from engine.layers.base import Layer, Shape, count, layer
+from engine.layers.base import Layer, Shape, count
+from engine.layers.registry import layer
 from engine.proto import caffe_pb2 as pb
 
 Op = pb.ReductionParameter

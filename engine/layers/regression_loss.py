@@ -4,8 +4,9 @@ import jax
 import jax.numpy as jnp
 from jax.lax import stop_gradient
 
-from engine.layers.base import Shape, count, layer
+from engine.layers.base import Shape, count
 from engine.layers.loss import Loss, ignored, normalizer
+from engine.layers.registry import layer
 
 
 @layer("EuclideanLoss")

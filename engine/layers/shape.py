@@ -4,7 +4,8 @@ from itertools import pairwise
 
 import jax.numpy as jnp
 
-from engine.layers.base import Layer, Shape, count, layer
+from engine.layers.base import Layer, Shape, count
+from engine.layers.registry import layer
 
 
 def _joined_axis(made: Layer, param, old: str, x: Shape) -> int:

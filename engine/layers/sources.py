@@ -10,16 +10,17 @@ from engine.data.hdf5_source import HDF5Source
 from engine.data.image_source import ImageSource
 from engine.data.leveldb import LevelDB
 from engine.data.memory_source import MemorySource
-from engine.data.source import Source as Batches
+from engine.data.source import Source
 from engine.data.transform import Transform
 from engine.data.window_source import WindowSource
 from engine.errors import DataError, PrototxtError
-from engine.layers.base import Layer, Shape, Source, layer
+from engine.layers.base import Layer, Shape, SourceLayer
+from engine.layers.registry import layer
 from engine.proto import caffe_pb2 as pb
 from engine.proto import paths
 
 
-class DataLayer(Source):
+class DataLayer(SourceLayer):
     """A source layer whose tops have the shapes of its first batch."""
 
     def setup(self) -> list[Shape]:
@@ -31,13 +32,13 @@ class DataLayer(Source):
         finally:
             batches.close()
 
-    def open(self, seed: int) -> Batches:
+    def open(self, seed: int) -> Source:
         try:
             return self.batches(seed)
         except (DataError, PrototxtError) as e:
             raise self.error(str(e)) from e
 
-    def batches(self, seed: int) -> Batches:
+    def batches(self, seed: int) -> Source:
         """What a data layer writes: its source of batches, opened. Raises DataError."""
         raise TypeError(f"{type(self).__name__} has no batches")
 
@@ -67,7 +68,7 @@ class Data(DataLayer):
 
     tops = (1, 2)
 
-    def batches(self, seed: int) -> Batches:
+    def batches(self, seed: int) -> Source:
         p = self.config.data_param
         database = LMDB if p.backend == pb.DataParameter.LMDB else LevelDB
         return DatumSource(
@@ -91,7 +92,7 @@ class ImageData(DataLayer):
 
     tops = (1, 2)
 
-    def batches(self, seed: int) -> Batches:
+    def batches(self, seed: int) -> Source:
         p = self.config.image_data_param
         if bool(p.new_height) != bool(p.new_width):
             raise self.error(f"new_height {p.new_height} and new_width {p.new_width}; set both or none.")
@@ -114,7 +115,7 @@ class ImageData(DataLayer):
 class HDF5Data(DataLayer):
     """The datasets that the tops are named after, from the HDF5 files in a list. Tops: (batch_size, …), of any axes."""
 
-    def batches(self, seed: int) -> Batches:
+    def batches(self, seed: int) -> Source:
         p = self.config.hdf5_data_param
         if self.config.HasField("transform_param"):
             raise self.error("it does not transform its data; leave transform_param out.")
@@ -129,7 +130,7 @@ class MemoryData(DataLayer):
 
     tops = (2, 2)
 
-    def batches(self, seed: int) -> Batches:
+    def batches(self, seed: int) -> Source:
         p = self.config.memory_data_param
         shape = (p.batch_size, p.channels, p.height, p.width)
         if not all(shape):
@@ -146,7 +147,7 @@ class WindowData(DataLayer):
 
     tops = (2, 2)
 
-    def batches(self, seed: int) -> Batches:
+    def batches(self, seed: int) -> Source:
         p = self.config.window_data_param
         transform = self.transform()
         self.batch_size(p.batch_size)

@@ -2,8 +2,9 @@
 
 import jax.numpy as jnp
 
-from engine.layers.base import Shape, layer
+from engine.layers.base import Shape
 from engine.layers.pooling import PoolsPlanes, spans
+from engine.layers.registry import layer
 from engine.layers.windowed import by
 from engine.ops.pooling import Windows
 

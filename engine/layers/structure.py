@@ -1,10 +1,11 @@
 """Layers that say how a net is joined and compute nothing: Input, Split, Silence."""
 
-from engine.layers.base import Layer, Shape, Source, layer
+from engine.layers.base import Layer, Shape, SourceLayer
+from engine.layers.registry import layer
 
 
 @layer("Input")
-class Input(Source):
+class Input(SourceLayer):
     """Tops that the caller fills, of the shapes in `input_param` (one for all, or one a top)."""
 
     reads_data = False

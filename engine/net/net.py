@@ -9,10 +9,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from engine.data.label_bounds import LabelBounds
 from engine.graph.build import build_graph
 from engine.graph.graph import Graph, Node, Value
 from engine.layers import fillers
-from engine.layers.base import Array, Context, LabelBounds, Layer, Shape, Source, create
+from engine.layers.base import Array, Context, Layer, Shape, SourceLayer
+from engine.layers.registry import create
 from engine.net import parameters
 from engine.net.needs_backward import NeedsBackward, needs_backward
 from engine.proto import caffe_pb2 as pb
@@ -103,7 +105,7 @@ class Net:
         return self._sizes[key]
 
     def _source_shapes(self) -> dict[str, Shape]:
-        sources = (tops for layer, tops in zip(self.layers, self.tops, strict=True) if isinstance(layer, Source))
+        sources = (tops for layer, tops in zip(self.layers, self.tops, strict=True) if isinstance(layer, SourceLayer))
         return {v.blob: self.shapes[v] for tops in sources for v in tops}
 
     def _check_same_params(self, net: "Net") -> None:
@@ -121,7 +123,7 @@ class Net:
         bottoms = [self.shapes[v] for v in node.bottoms]
         tops = self._tops_of(node, layer)
         shapes = [tuple(int(d) for d in s) for s in layer.setup(*bottoms)]
-        if isinstance(layer, Source) or layer.dynamic:
+        if isinstance(layer, SourceLayer) or layer.dynamic:
             shapes = [tuple(given.get(v.blob, s)) for v, s in zip(tops, shapes, strict=True)]
         if len(shapes) != len(tops):
             raise layer.error(f"it makes {len(shapes)} tops and {len(tops)} are named.")
@@ -177,9 +179,9 @@ class Net:
         return [v.blob for layer, tops in zip(self.layers, self.tops, strict=True) if _is_input(layer) for v in tops]
 
     @property
-    def sources(self) -> list[Source]:
+    def sources(self) -> list[SourceLayer]:
         """The layers that read data themselves."""
-        return [layer for layer in self.layers if isinstance(layer, Source) and not _is_input(layer)]
+        return [layer for layer in self.layers if isinstance(layer, SourceLayer) and not _is_input(layer)]
 
     @property
     def output_weights(self) -> dict[str, float]:
@@ -201,7 +203,7 @@ class Net:
                 value = node.bottoms[bottom]
                 while self.layers[made[value]].copies:
                     value = self.graph.nodes[made[value]].bottoms[0]
-                if isinstance(self.layers[made[value]], Source):
+                if isinstance(self.layers[made[value]], SourceLayer):
                     bounds[value.blob] = bound
         return bounds
 
@@ -245,7 +247,7 @@ class Net:
         loss = jnp.zeros((), jnp.float32)
         net = self
         for i, layer in enumerate(self.layers):
-            if isinstance(layer, Source):
+            if isinstance(layer, SourceLayer):
                 tops = [inputs[v.blob] for v in self.tops[i]]
             else:
                 bottoms = [self._read(values, i, j) for j in range(len(self.graph.nodes[i].bottoms))]
@@ -338,4 +340,4 @@ def _cleared(value: Array, shape: Shape) -> Array:
 
 
 def _is_input(layer: Layer) -> bool:
-    return isinstance(layer, Source) and not layer.reads_data
+    return isinstance(layer, SourceLayer) and not layer.reads_data

@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 
 from engine import log
-from engine.layers.base import Source
+from engine.layers.base import SourceLayer
 from engine.net.net import Net
 from engine.solver.step import backward
 
@@ -56,7 +56,7 @@ def _layers(net: Net, params: list[Array], inputs: Mapping[str, Array], key: Arr
     tops = (v for layer, tops in zip(net.layers, net.tops, strict=True) if layer.dynamic for v in tops)
     net = net.resized({v.blob: values[v].shape for v in tops})
     for i, layer in enumerate(net.layers):
-        if isinstance(layer, Source):
+        if isinstance(layer, SourceLayer):
             continue
         own = {k: params[k] for k in (*net.param_ids[i], *net.recurrent_ids[i])}
         bottoms = [values[v] for v in net.graph.nodes[i].bottoms]

@@ -1,7 +1,7 @@
 """Caffe's Python interface on this project's engine. Put the folder above this one on PYTHONPATH and `import caffe`."""
 
-from engine.layers.base import REGISTRY
 from engine.layers.python import UserLayer as Layer
+from engine.layers.registry import REGISTRY
 from engine.proto.caffe_pb2 import TEST, TRAIN
 
 from . import io, proto

@@ -18,7 +18,7 @@ from engine.data.hdf5_sink import HDF5Sink
 from engine.errors import NetError
 from engine.graph.graph import Value
 from engine.layers import python
-from engine.layers.base import Array, Layer, Source
+from engine.layers.base import Array, Layer, SourceLayer
 from engine.layers.sources import HDF5Output, MemoryData
 from engine.net.weights import to_model
 from engine.proto import binary, text
@@ -177,7 +177,7 @@ class Net:
     def _forward(self, start: int, end: int) -> None:
         for i in range(start, end + 1):
             layer = self._net.layers[i]
-            if isinstance(layer, Source) and layer.reads_data:
+            if isinstance(layer, SourceLayer) and layer.reads_data:
                 for name, value in self._feed(i, layer).next().items():
                     self.blobs[name].put(value)
         self._fit(start)
@@ -243,12 +243,12 @@ class Net:
         wanted = {
             v.blob: self.blobs[v.blob].shape
             for i, (layer, tops) in enumerate(zip(self._net.layers, self._net.tops, strict=True))
-            if isinstance(layer, Source) or (layer.dynamic and i < start)
+            if isinstance(layer, SourceLayer) or (layer.dynamic and i < start)
             for v in tops
         }
         self._net = self._built.resized(wanted)
 
-    def _feed(self, i: int, layer: Source) -> Feed:
+    def _feed(self, i: int, layer: SourceLayer) -> Feed:
         if i not in self._feeds:
             self._sources[i] = layer.open(mode.next_seed())
             self._feeds[i] = Feed({layer.name: self._sources[i]}, self._net.label_bounds)

@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 
 from engine.graph.graph import Value
-from engine.layers.base import Array, Source
+from engine.layers.base import Array, SourceLayer
 from engine.net.net import Net
 
 Params = Mapping[int, Array]
@@ -31,7 +31,7 @@ def reads(net: Net, start: int, end: int) -> list[Value]:
     made: set[Value] = set()
     wanted: dict[Value, None] = {}
     for i in range(start, end + 1):
-        own = net.tops[i] if isinstance(net.layers[i], Source) else net.graph.nodes[i].bottoms
+        own = net.tops[i] if isinstance(net.layers[i], SourceLayer) else net.graph.nodes[i].bottoms
         wanted.update(dict.fromkeys(v for v in own if v not in made))
         made.update(net.tops[i])
     return list(wanted)
@@ -42,7 +42,7 @@ def forward(net: Net, start: int, end: int, params: Params, given: Mapping[Value
     made: dict[Value, Array] = {}
     updates: dict[int, Array] = {}
     for i in range(start, end + 1):
-        if isinstance(net.layers[i], Source):
+        if isinstance(net.layers[i], SourceLayer):
             continue
         bottoms = [made[v] if v in made else given[v] for v in net.graph.nodes[i].bottoms]
         tops, changed = net.run(i, params, bottoms, jax.random.key(seeds[i]))
@@ -53,7 +53,7 @@ def forward(net: Net, start: int, end: int, params: Params, given: Mapping[Value
 
 def needed(net: Net, i: int) -> tuple[list[int], list[int]]:
     """Which parameters, by number, and which bottoms, by position, layer i computes the gradient of."""
-    if not net.needs_backward.layers[i] or isinstance(net.layers[i], Source):
+    if not net.needs_backward.layers[i] or isinstance(net.layers[i], SourceLayer):
         return [], []
     forced = net.graph.param.force_backward
     params = {k for k in net.param_ids[i] if net.params[k].learned or (forced and net.params[k].decl.learned)}

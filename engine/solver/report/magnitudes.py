@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from engine.graph.graph import Value
-from engine.layers.base import Source
+from engine.layers.base import SourceLayer
 from engine.net.net import Net
 
 Array = jax.Array
@@ -86,7 +86,7 @@ def backward(net: Net, found: Blobs, params: Parameters) -> Iterator[Line]:
     """The gradients of every layer's bottoms and parameters, as far as they are computed."""
     gradients = dict(zip(probed(net), np.asarray(found.gradients), strict=False))
     for i, layer in reversed(list(enumerate(net.layers))):
-        if not net.needs_backward.layers[i] or isinstance(layer, Source):
+        if not net.needs_backward.layers[i] or isinstance(layer, SourceLayer):
             continue
         for j, v in enumerate(net.graph.nodes[i].bottoms):
             if (i, j) in gradients:

@@ -4,7 +4,7 @@ import hashlib
 from typing import Any
 
 from engine.errors import SnapshotError
-from engine.layers.base import Layer, Source
+from engine.layers.base import Layer, SourceLayer
 from engine.net.net import Net
 from engine.proto import caffe_pb2 as pb
 
@@ -21,10 +21,10 @@ def of(param: pb.SolverParameter, net: Net, devices: int = 1) -> dict[str, Any]:
         "data": {
             v.blob: list(net.shapes[v])
             for layer, tops in zip(net.layers, net.tops, strict=True)
-            if isinstance(layer, Source)
+            if isinstance(layer, SourceLayer)
             for v in tops
         },
-        "layers": {layer.name: _digest(layer) for layer in net.layers if not isinstance(layer, Source)},
+        "layers": {layer.name: _digest(layer) for layer in net.layers if not isinstance(layer, SourceLayer)},
     }
 
 

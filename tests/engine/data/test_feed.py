@@ -9,9 +9,9 @@ import pytest
 from engine.data.databases import LMDB
 from engine.data.datum_source import DatumSource
 from engine.data.feed import Feed
+from engine.data.label_bounds import LabelBounds
 from engine.data.transform import Transform
 from engine.errors import DataError
-from engine.layers.base import LabelBounds
 from engine.proto import caffe_pb2 as pb
 
 

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 from support.layer_cases import Case, Cases, assert_close, check_formula, check_refused, net_of, slopes
 
+from engine.data.label_bounds import LabelBounds
 from engine.errors import LayerError
-from engine.layers.base import LabelBounds
 from engine.proto import binary
 from engine.proto import caffe_pb2 as pb
 
