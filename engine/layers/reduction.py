@@ -1,6 +1,5 @@
-"""Layers that make few values of many: Reduction, ArgMax."""
+"""Reduction: sums and means."""
 
-import jax
 import jax.numpy as jnp
 
 from engine.layers.base import Layer, Shape, count
@@ -26,41 +25,3 @@ class Reduction(Layer):
         (x,) = bottoms
         terms = TERM[self.config.reduction_param.operation](x)
         return [self.coeff * jnp.sum(terms, tuple(range(self.axis, x.ndim)))]
-
-
-@layer("ArgMax")
-class ArgMax(Layer):
-    """The indices of the `top_k` largest values, largest first; of equal ones the later goes first, as in Caffe.
-
-    With `axis`, along that axis: top (…, top_k, …), with `out_max_val` the values in place of the indices. Without,
-    of each item: top (d0, 1, top_k, 1, …), of x's axes and 3 at least; with `out_max_val` (d0, 2, top_k, 1, …), indices
-    and values.
-    """
-
-    def setup(self, x: Shape) -> list[Shape]:
-        p = self.config.argmax_param
-        if not x:
-            raise self.error(f"{self.bottom(0)} is a scalar; 1 axis or more is needed.")
-        self.axis = self.canonical_axis(p.axis, x) if p.HasField("axis") else None
-        most = count(x[1:]) if self.axis is None else x[self.axis]
-        if not 1 <= p.top_k <= most:
-            raise self.error(f"top_k {p.top_k} is not 1 to {most}, for {self.bottom(0)} of shape {list(x)}.")
-        if self.axis is not None:
-            self.shape = (*x[: self.axis], p.top_k, *x[self.axis + 1 :])
-        else:
-            self.shape = (x[0], 1 + p.out_max_val, p.top_k) + (1,) * (len(x) - 3)
-        return [self.shape]
-
-    def propagates_to(self, bottom: int) -> bool:
-        return False
-
-    def forward(self, params, bottoms, ctx):
-        p = self.config.argmax_param
-        x = jax.lax.stop_gradient(bottoms[0])
-        rows = x.reshape(x.shape[0], -1) if self.axis is None else jnp.moveaxis(x, self.axis, -1)
-        # top_k puts the earlier of equal values first; of the reversed row that is the later.
-        values, places = jax.lax.top_k(rows[..., ::-1], p.top_k)
-        indices = (rows.shape[-1] - 1 - places).astype(x.dtype)
-        if self.axis is not None:
-            return [jnp.moveaxis(values if p.out_max_val else indices, -1, self.axis)]
-        return [(jnp.stack([indices, values], 1) if p.out_max_val else indices).reshape(self.shape)]

@@ -1,7 +1,8 @@
-"""Layers that say how a net is joined and compute nothing: Input, Split, Silence."""
+"""Layers that say how a net is joined and compute nothing: Input, Parameter, Split, Silence."""
 
 from engine.layers.base import Layer, Shape, SourceLayer
 from engine.layers.registry import layer
+from engine.proto import caffe_pb2 as pb
 
 
 @layer("Input")
@@ -19,6 +20,23 @@ class Input(SourceLayer):
             if min(shape, default=0) < 0:
                 raise self.error(f"a dim of the shape {list(shape)} is negative.")
         return shapes * tops if len(shapes) == 1 else shapes
+
+
+@layer("Parameter")
+class Parameter(Layer):
+    """Top: the layer's one parameter, of `parameter_param.shape`; zeros at first."""
+
+    bottoms = (0, 0)
+
+    def setup(self) -> list[Shape]:
+        shape = tuple(self.config.parameter_param.shape.dim)
+        if min(shape, default=0) < 0:
+            raise self.error(f"a dim of the shape {list(shape)} is negative.")
+        self.value = self.param("value", shape, pb.FillerParameter())
+        return [shape]
+
+    def forward(self, params, bottoms, ctx):
+        return [params[self.value]]
 
 
 @layer("Split")

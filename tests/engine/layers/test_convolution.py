@@ -1,4 +1,4 @@
-"""Convolution and Deconvolution, against sums written out element by element."""
+"""Convolution, Deconvolution and Im2col, against sums and columns written out element by element."""
 
 from itertools import product
 
@@ -20,8 +20,16 @@ def geometry(options, axes):
     p = text.parse(options, pb.ConvolutionParameter)
     kernel = [p.kernel_h, p.kernel_w] if p.HasField("kernel_h") else per_axis(p.kernel_size, axes, 1)
     stride = [p.stride_h, p.stride_w] if p.HasField("stride_h") else per_axis(p.stride, axes, 1)
-    pad = [p.pad_h, p.pad_w] if p.HasField("pad_h") else per_axis(p.pad, axes, 0)
+    pad = [p.pad_h, p.pad_w] if p.HasField("pad_h") or p.HasField("pad_w") else per_axis(p.pad, axes, 0)
     return kernel, stride, pad, per_axis(p.dilation, axes, 1), p
+
+
+def positions(inputs, kernel, stride, pad, dilation):
+    """How many a kernel takes along each axis."""
+    return [
+        (n + 2 * q - (d * (k - 1) + 1)) // s + 1
+        for n, q, d, k, s in zip(inputs, pad, dilation, kernel, stride, strict=True)
+    ]
 
 
 def meetings(outputs, inputs, kernel, stride, pad, dilation):
@@ -39,10 +47,7 @@ def convolution(options):
         kernel, stride, pad, dilation, p = geometry(options, axes)
         *xs, w = values[: len(values) - p.bias_term]
         inputs = xs[0].shape[2:]
-        outputs = [
-            (n + 2 * q - (d * (k - 1) + 1)) // s + 1
-            for n, q, d, k, s in zip(inputs, pad, dilation, kernel, stride, strict=True)
-        ]
+        outputs = positions(inputs, kernel, stride, pad, dilation)
         ys = []
         for x in xs:
             y = np.zeros((x.shape[0], p.num_output, *outputs))
@@ -77,6 +82,19 @@ def deconvolution(options):
                         y[:, group * w.shape[1] + m, *i] += w[c, m, *k] * x[:, c, *o]
             ys.append(y + values[-1].reshape(-1, *[1] * axes) if p.bias_term else y)
         return tuple(ys)
+
+    return formula
+
+
+def im2col(options):
+    def formula(x):
+        kernel, stride, pad, dilation, _ = geometry(options, x.ndim - 2)
+        inputs = x.shape[2:]
+        outputs = positions(inputs, kernel, stride, pad, dilation)
+        y = np.zeros((*x.shape[:2], int(np.prod(kernel)), *outputs))
+        for o, k, i in meetings(outputs, inputs, kernel, stride, pad, dilation):
+            y[:, :, np.ravel_multi_index(k, kernel), *o] = x[:, :, *i]
+        return y.reshape(len(x), -1, *outputs)
 
     return formula
 
@@ -157,18 +175,36 @@ CASES = [
     ),
 ]
 
+IM2COL = [
+    Case(f"Im2col, {name}", f'type: "Im2col" convolution_param {{ {options} }}', {"x": shape}, im2col(options))
+    for name, options, shape in [
+        ("stride and pad", "kernel_size: 3 stride: 2 pad: 1", (2, 3, 6, 5)),
+        ("dilation", "kernel_size: 2 dilation: 2", (1, 2, 5, 4)),
+        ("_h and _w", "kernel_h: 1 kernel_w: 3 pad_w: 2", (1, 2, 3, 4)),
+        ("1 axis", "kernel_size: 3", (2, 2, 6)),
+        ("3 axes", "kernel_size: [1, 2, 2] force_nd_im2col: true", (1, 2, 2, 3, 3)),
+    ]
+] + [
+    Case(
+        "Im2col of axis 2",
+        'type: "Im2col" convolution_param { kernel_size: 2 axis: 2 }',
+        {"x": (2, 3, 2, 4)},
+        lambda x: im2col("kernel_size: 2")(x.reshape(6, 2, 4)).reshape(2, 3, 4, 3),
+    )
+]
 
-@pytest.mark.parametrize("case", CASES, ids=str)
+
+@pytest.mark.parametrize("case", CASES + IM2COL, ids=str)
 def test_tops_equal_the_sums(case):
     check_formula(case)
 
 
-@pytest.mark.parametrize("case", CASES, ids=str)
+@pytest.mark.parametrize("case", CASES + IM2COL, ids=str)
 def test_gradient_is_the_numerical_one(case):
     check_gradient(case)
 
 
-@pytest.mark.parametrize("case", CASES[::6], ids=str)
+@pytest.mark.parametrize("case", CASES[::6] + IM2COL[:1], ids=str)
 def test_step_lowers_for_cuda(case):
     check_export(case)
 
@@ -249,3 +285,15 @@ def test_each_bottom_has_a_top():
         {"x": (1, 2, 3, 3), "z": (1, 2, 3, 3)},
         "it makes 2 tops and 1 are named",
     )
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ("", "needs kernel_size"),
+        ("kernel_size: 5", "a 5×5 kernel does not fit"),
+        ("kernel_size: 1 axis: 3", "has no axis behind axis 3"),
+    ],
+)
+def test_wrong_im2col_is_refused(options, message):
+    check_refused(f'type: "Im2col" convolution_param {{ {options} }}', {"x": (1, 2, 4, 4)}, message)

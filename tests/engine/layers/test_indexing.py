@@ -17,7 +17,6 @@ CASES = [
         "reindex", 'type: "BatchReindex"', {"x": (3, 2), "p": np.array([2.0, 0, 2, 2])}, lambda x, p: x[p.astype(int)]
     ),
     Case("reindex to nothing", 'type: "BatchReindex"', {"x": (3, 2), "p": np.zeros(0)}, lambda x, p: x[:0]),
-    Case("parameter", 'type: "Parameter" parameter_param { shape { dim: 2 dim: 3 } }', {}, lambda w: w),
 ]
 FILTER = 'type: "Filter"'
 
@@ -88,7 +87,6 @@ def test_a_net_with_a_filter_is_not_compiled_as_one():
         (FILTER, {"x": (4, 2), "s": (4, 2)}, "one number for each row"),
         (FILTER, {"x": (3, 2), "s": (4,)}, r'bottom "x" of shape \[3, 2\] must have 4 rows'),
         (FILTER, {"x": (4, 2), "z": (4,), "s": (4,)}, "1 tops; it makes one of each bottom"),
-        ('type: "Parameter" parameter_param { shape { dim: -2 } }', {}, "negative"),
     ],
 )
 def test_refuses(layer, bottoms, message):

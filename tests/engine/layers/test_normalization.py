@@ -1,4 +1,4 @@
-"""BatchNorm, MVN and Softmax."""
+"""BatchNorm, MVN, LRN and Softmax."""
 
 import jax
 import numpy as np
@@ -21,6 +21,27 @@ def by_averages(x, mean, variance, n, eps=1e-5):
 
 def mvn(x, over=(2, 3), eps=1e-9):
     return (x - x.mean(over, keepdims=True)) / (x.std(over, keepdims=True) + eps)
+
+
+def across(size, alpha, beta, k):
+    def formula(x):
+        reach, channels = size // 2, x.shape[1]
+        squares = [np.sum(x[:, max(c - reach, 0) : c + reach + 1] ** 2, 1) for c in range(channels)]
+        return x * (k + alpha / size * np.stack(squares, 1)) ** -beta
+
+    return formula
+
+
+def within(size, alpha, beta):
+    def formula(x):
+        reach, y = size // 2, np.empty_like(x)
+        for i in range(x.shape[2]):
+            for j in range(x.shape[3]):
+                around = x[:, :, max(i - reach, 0) : i + reach + 1, max(j - reach, 0) : j + reach + 1]
+                y[:, :, i, j] = x[:, :, i, j] * (1 + alpha / size**2 * np.sum(around**2, (2, 3))) ** -beta
+        return y
+
+    return formula
 
 
 def softmax(x, axis=1):
@@ -59,6 +80,43 @@ CASES = [
         lambda x: x - x.mean((2, 3), keepdims=True),
     ),
     Case("mvn 3 axes", 'type: "MVN"', {"x": (2, 3, 7)}, lambda x: mvn(x, over=2)),
+    Case("lrn defaults", 'type: "LRN"', {"x": (2, 7, 3, 4)}, across(5, 1, 0.75, 1)),
+    Case(
+        "lrn k 2",
+        'type: "LRN" lrn_param { alpha: 0.3 beta: 0.5 k: 2 }',
+        {"x": (2, 6, 2, 3)},
+        across(5, 0.3, 0.5, 2),
+    ),
+    Case("lrn size 1", 'type: "LRN" lrn_param { local_size: 1 }', {"x": (2, 3, 2, 2)}, across(1, 1, 0.75, 1)),
+    Case(
+        "lrn beyond the channels", 'type: "LRN" lrn_param { local_size: 9 }', {"x": (2, 3, 2, 2)}, across(9, 1, 0.75, 1)
+    ),
+    Case("lrn one channel", 'type: "LRN"', {"x": (2, 1, 2, 2)}, across(5, 1, 0.75, 1)),
+    Case(
+        "lrn engine",
+        'type: "LRN" lrn_param { local_size: 3 engine: CUDNN }',
+        {"x": (1, 4, 2, 2)},
+        across(3, 1, 0.75, 1),
+    ),
+    Case(
+        "lrn within",
+        'type: "LRN" lrn_param { norm_region: WITHIN_CHANNEL local_size: 3 alpha: 0.5 }',
+        {"x": (2, 3, 6, 5)},
+        within(3, 0.5, 0.75),
+    ),
+    Case(
+        "lrn within, whatever k",
+        'type: "LRN" lrn_param { norm_region: WITHIN_CHANNEL local_size: 5 beta: 0.9 k: 7 }',
+        {"x": (1, 2, 4, 7)},
+        within(5, 1, 0.9),
+    ),
+    Case(
+        "lrn within more than the plane",
+        'type: "LRN" lrn_param { norm_region: WITHIN_CHANNEL local_size: 7 }',
+        {"x": (1, 2, 2, 3)},
+        within(7, 1, 0.75),
+    ),
+    Case("lrn empty batch", 'type: "LRN"', {"x": (0, 3, 2, 2)}, across(5, 1, 0.75, 1)),
     Case("softmax", 'type: "Softmax"', X, softmax),
     Case("softmax last axis", 'type: "Softmax" softmax_param { axis: -1 }', X, lambda x: softmax(x, -1)),
     Case("softmax of size 1", 'type: "Softmax"', {"x": (3, 1)}, np.ones_like),
@@ -80,6 +138,9 @@ REFUSED = [
     ('type: "BatchNorm" param { lr_mult: 0 } param { lr_mult: 2 }', X, "param 1 has lr_mult 2, but it is a running"),
     ('type: "BatchNorm" param { }', X, "param 0 has lr_mult 1"),
     ('type: "BatchNorm"', {"x": ()}, "is a scalar"),
+    ('type: "LRN" lrn_param { local_size: 0 }', X, "local_size is 0; it must be odd"),
+    ('type: "LRN" lrn_param { local_size: 4 }', X, "local_size is 4; it must be odd"),
+    ('type: "LRN"', {"x": (2, 3)}, "takes 4 axes"),
     ('type: "Softmax" softmax_param { axis: 4 }', X, "axis 4 is not one of"),
 ]
 

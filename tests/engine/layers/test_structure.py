@@ -1,4 +1,4 @@
-"""Input, Split, Silence."""
+"""Input, Parameter, Split, Silence."""
 
 import jax
 import numpy as np
@@ -12,6 +12,7 @@ from engine.proto import text
 X = {"x": (2, 3)}
 
 CASES = [
+    Case("parameter", 'type: "Parameter" parameter_param { shape { dim: 2 dim: 3 } }', {}, lambda w: w),
     Case("split", 'type: "Split"', X, lambda x: (x, x, x), tops=3),
     Case("silence", 'type: "Silence"', {**X, "z": (4,)}, lambda x, z: (), tops=0),
 ]
@@ -22,8 +23,9 @@ def test_tops_equal_the_formula(case):
     check_formula(case)
 
 
-def test_gradient_of_split_is_the_sum():
-    check_gradient(CASES[0])
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_gradient_is_the_numerical_one(case):
+    check_gradient(case)
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)
@@ -57,6 +59,10 @@ REFUSED = [
 @pytest.mark.parametrize(("layer", "bottoms", "message"), REFUSED)
 def test_wrong_configuration_is_refused(layer, bottoms, message):
     check_refused(layer, bottoms, message, tops=2)
+
+
+def test_a_parameter_of_a_negative_dim_is_refused():
+    check_refused('type: "Parameter" parameter_param { shape { dim: -2 } }', {}, "negative")
 
 
 def test_readers_of_a_blob_add_up_their_gradients():
