@@ -3,7 +3,7 @@
 import jax
 import jax.numpy as jnp
 
-from engine.layers.base import Shape
+from engine.layers.base import Array, Arrays, Context, Shape
 from engine.layers.loss import Labelled, ignored
 from engine.layers.registry import layer
 
@@ -23,20 +23,21 @@ class Accuracy(Labelled):
         self.match(x, labels, p.axis, ignored(p))
         if not 1 <= p.top_k <= self.classes:
             raise self.error(f"top_k {p.top_k} is not 1 to {self.classes}, the number of classes of {self.bottom(0)}.")
+        self.top_k = p.top_k
         return [(), (self.classes,)][: len(self.config.top)]
 
     def propagates_to(self, bottom: int) -> bool:
         return False
 
-    def forward(self, params, bottoms, ctx):
+    def forward(self, params: Arrays, bottoms: Arrays, ctx: Context) -> list[Array]:
         x = jax.lax.stop_gradient(bottoms[0])
         rows, ids, valid = self.aligned(x, bottoms[1])
         rivals = jnp.sum(rows >= self.of_label(rows, ids)[:, None], axis=1)
-        found = (rivals <= self.config.accuracy_param.top_k) & valid
+        found = (rivals <= self.top_k) & valid
         member = (ids[:, None] == jnp.arange(self.classes)[:, None]) & valid[:, None]
         tops = [_share(found, valid, None), _share(member & found[:, None], member, (0, 2))]
-        return [top.astype(x.dtype) for top in tops[: len(self.config.top)]]
+        return [top.astype(x.dtype) for top in tops[: len(self.top_shapes)]]
 
 
-def _share(part, whole, axes):
+def _share(part: Array, whole: Array, axes: tuple[int, ...] | None) -> Array:
     return jnp.sum(part, axes) / jnp.maximum(jnp.sum(whole, axes), 1)

@@ -8,7 +8,7 @@ from typing import Protocol
 import jax
 import jax.numpy as jnp
 
-from engine.layers.base import Array, Layer, Shape, along
+from engine.layers.base import Array, Arrays, Context, Layer, Shape, along
 from engine.layers.registry import layer
 from engine.proto import caffe_pb2 as pb
 
@@ -28,9 +28,13 @@ class ReLU(Activation):
 
     precision = "given"
 
-    def forward(self, params, bottoms, ctx):
+    def setup(self, x: Shape) -> list[Shape]:
+        self.negative_slope = self.config.relu_param.negative_slope
+        return [x]
+
+    def forward(self, params: Arrays, bottoms: Arrays, ctx: Context) -> list[Array]:
         (x,) = bottoms
-        return [jnp.where(x > 0, x, self.config.relu_param.negative_slope * x)]
+        return [jnp.where(x > 0, x, self.negative_slope * x)]
 
 
 @layer("PReLU")
@@ -47,7 +51,7 @@ class PReLU(Layer):
         self.slope = self.param("slope", () if p.channel_shared else (x[1],), p.filler, default=0.25)
         return [x]
 
-    def forward(self, params, bottoms, ctx):
+    def forward(self, params: Arrays, bottoms: Arrays, ctx: Context) -> list[Array]:
         (x,) = bottoms
         a = along(params[self.slope], 1, x.ndim) if params[self.slope].ndim else params[self.slope]
         return [jnp.where(x > 0, x, a * x)]
@@ -57,17 +61,21 @@ class PReLU(Layer):
 class ELU(Activation):
     """y = x for x > 0, else alpha · (eˣ − 1). The gradient at 0 is alpha (Clevert et al. 2015)."""
 
-    def forward(self, params, bottoms, ctx):
+    def setup(self, x: Shape) -> list[Shape]:
+        self.alpha = self.config.elu_param.alpha
+        return [x]
+
+    def forward(self, params: Arrays, bottoms: Arrays, ctx: Context) -> list[Array]:
         (x,) = bottoms
         below = jnp.expm1(jnp.where(x > 0, 0, x))
-        return [jnp.where(x > 0, x, self.config.elu_param.alpha * below)]
+        return [jnp.where(x > 0, x, self.alpha * below)]
 
 
 @layer("Sigmoid")
 class Sigmoid(Activation):
     """y = 1 / (1 + e⁻ˣ)."""
 
-    def forward(self, params, bottoms, ctx):
+    def forward(self, params: Arrays, bottoms: Arrays, ctx: Context) -> list[Array]:
         return [jax.nn.sigmoid(bottoms[0])]
 
 
@@ -75,7 +83,7 @@ class Sigmoid(Activation):
 class TanH(Activation):
     """y = tanh x."""
 
-    def forward(self, params, bottoms, ctx):
+    def forward(self, params: Arrays, bottoms: Arrays, ctx: Context) -> list[Array]:
         return [jnp.tanh(bottoms[0])]
 
 
@@ -83,16 +91,20 @@ class TanH(Activation):
 class Swish(Activation):
     """y = x · sigmoid(beta · x) (Ramachandran et al. 2017)."""
 
-    def forward(self, params, bottoms, ctx):
+    def setup(self, x: Shape) -> list[Shape]:
+        self.beta = self.config.swish_param.beta
+        return [x]
+
+    def forward(self, params: Arrays, bottoms: Arrays, ctx: Context) -> list[Array]:
         (x,) = bottoms
-        return [x * jax.nn.sigmoid(self.config.swish_param.beta * x)]
+        return [x * jax.nn.sigmoid(self.beta * x)]
 
 
 @layer("BNLL")
 class BNLL(Activation):
     """y = log(1 + eˣ), the binomial normal log likelihood."""
 
-    def forward(self, params, bottoms, ctx):
+    def forward(self, params: Arrays, bottoms: Arrays, ctx: Context) -> list[Array]:
         return [jax.nn.softplus(bottoms[0])]
 
 
@@ -100,7 +112,7 @@ class BNLL(Activation):
 class AbsVal(Activation):
     """y = |x|. The gradient at 0 is 0, where that of jnp.abs is 1."""
 
-    def forward(self, params, bottoms, ctx):
+    def forward(self, params: Arrays, bottoms: Arrays, ctx: Context) -> list[Array]:
         (x,) = bottoms
         return [x * jnp.sign(x)]
 
@@ -115,21 +127,25 @@ class Clip(Activation):
             raise self.error("clip_param needs min and max.")
         if not p.min <= p.max:
             raise self.error(f"min {p.min:g} is above max {p.max:g}.")
+        self.min, self.max = p.min, p.max
         return [x]
 
-    def forward(self, params, bottoms, ctx):
+    def forward(self, params: Arrays, bottoms: Arrays, ctx: Context) -> list[Array]:
         (x,) = bottoms
-        p = self.config.clip_param
-        return [jnp.where(x < p.min, p.min, jnp.where(x > p.max, p.max, x))]
+        return [jnp.where(x < self.min, self.min, jnp.where(x > self.max, self.max, x))]
 
 
 @layer("Threshold")
 class Threshold(Activation):
     """y = 1 where x > threshold, else 0. It has no gradient."""
 
-    def forward(self, params, bottoms, ctx):
+    def setup(self, x: Shape) -> list[Shape]:
+        self.threshold = self.config.threshold_param.threshold
+        return [x]
+
+    def forward(self, params: Arrays, bottoms: Arrays, ctx: Context) -> list[Array]:
         (x,) = bottoms
-        return [(x > self.config.threshold_param.threshold).astype(x.dtype)]
+        return [(x > self.threshold).astype(x.dtype)]
 
 
 class _Based(Protocol):
@@ -148,13 +164,14 @@ class Exp(Activation):
     """y = base^(shift + scale · x)."""
 
     def setup(self, x: Shape) -> list[Shape]:
-        self.log_base = _log_of_base(self, self.config.exp_param)
+        p = self.config.exp_param
+        self.log_base = _log_of_base(self, p)
+        self.scale, self.shift = p.scale, p.shift
         return [x]
 
-    def forward(self, params, bottoms, ctx):
+    def forward(self, params: Arrays, bottoms: Arrays, ctx: Context) -> list[Array]:
         (x,) = bottoms
-        p = self.config.exp_param
-        return [jnp.exp(self.log_base * (p.shift + p.scale * x))]
+        return [jnp.exp(self.log_base * (self.shift + self.scale * x))]
 
 
 @layer("Log")
@@ -162,15 +179,16 @@ class Log(Activation):
     """y = log(shift + scale · x) to the base `base`."""
 
     def setup(self, x: Shape) -> list[Shape]:
-        self.log_base = _log_of_base(self, self.config.log_param)
+        p = self.config.log_param
+        self.log_base = _log_of_base(self, p)
         if not self.log_base:
             raise self.error("base 1 has no logarithm.")
+        self.scale, self.shift = p.scale, p.shift
         return [x]
 
-    def forward(self, params, bottoms, ctx):
+    def forward(self, params: Arrays, bottoms: Arrays, ctx: Context) -> list[Array]:
         (x,) = bottoms
-        p = self.config.log_param
-        return [jnp.log(p.shift + p.scale * x) / self.log_base]
+        return [jnp.log(self.shift + self.scale * x) / self.log_base]
 
 
 @layer("Power")
@@ -179,18 +197,18 @@ class Power(Activation):
 
     def setup(self, x: Shape) -> list[Shape]:
         p = self.config.power_param
+        self.power, self.scale, self.shift = p.power, p.scale, p.shift
         self.constant = p.power == 0 or p.scale == 0  # where 0 · ∞ would be the derivative
         self.in_place = self.config.top[0] == self.config.bottom[0]
         if self.in_place and not self.constant:
             log.warning("%s", self.error(IN_PLACE_POWER))
         return [x]
 
-    def forward(self, params, bottoms, ctx):
+    def forward(self, params: Arrays, bottoms: Arrays, ctx: Context) -> list[Array]:
         (x,) = bottoms
-        p = self.config.power_param
         if self.constant:
-            return [jnp.full_like(x, jnp.power(p.shift, p.power) if p.power else 1)]
-        return [(_power_in_place if self.in_place else _power)(x, p.power, p.scale, p.shift)]
+            return [jnp.full_like(x, jnp.power(self.shift, self.power) if self.power else 1)]
+        return [(_power_in_place if self.in_place else _power)(x, self.power, self.scale, self.shift)]
 
 
 IN_PLACE_POWER = (
@@ -212,12 +230,12 @@ def _power_in_place(x: Array, power: float, scale: float, shift: float) -> Array
     return _power(x, power, scale, shift)
 
 
-def _power_in_place_fwd(x, power, scale, shift):
+def _power_in_place_fwd(x: Array, power: float, scale: float, shift: float) -> tuple[Array, Array]:
     y = _power(x, power, scale, shift)
     return y, y
 
 
-def _power_in_place_bwd(power, scale, shift, y, _):
+def _power_in_place_bwd(power: float, scale: float, shift: float, y: Array, _: Array) -> tuple[Array]:
     inner = shift + scale * y
     slope = power * scale * (jnp.ones_like(y) if power == 1 else inner if power == 2 else y / inner)
     return (jnp.square(slope),)
@@ -241,7 +259,7 @@ class Dropout(Activation):
             raise self.error(f"dropout_ratio {self.ratio:g} is not a probability from 0 to below 1.")
         return [x]
 
-    def forward(self, params, bottoms, ctx):
+    def forward(self, params: Arrays, bottoms: Arrays, ctx: Context) -> list[Array]:
         (x,) = bottoms
         if self.phase == pb.TEST:
             return [x]

@@ -1,6 +1,6 @@
 """Layers that scale and shift by parameters laid along some axes: Scale and Bias."""
 
-from engine.layers.base import Layer, Shape, along
+from engine.layers.base import Array, Arrays, Context, Layer, Shape, along
 from engine.layers.registry import layer
 
 
@@ -45,7 +45,7 @@ class Scale(_Along):
         self.bias = self.param("bias", shape, p.bias_filler) if p.bias_term else None
         return [x]
 
-    def forward(self, params, bottoms, ctx):
+    def forward(self, params: Arrays, bottoms: Arrays, ctx: Context) -> list[Array]:
         x, *rest = bottoms
         s = rest[0] if self.scale is None else params[self.scale]
         y = x * along(s, self.axis, x.ndim)
@@ -66,7 +66,7 @@ class Bias(_Along):
         self.bias = None if b is not None else self.param("bias", shape, p.filler)
         return [x]
 
-    def forward(self, params, bottoms, ctx):
+    def forward(self, params: Arrays, bottoms: Arrays, ctx: Context) -> list[Array]:
         x, *rest = bottoms
         b = rest[0] if self.bias is None else params[self.bias]
         return [x + along(b, self.axis, x.ndim)]

@@ -3,7 +3,7 @@
 import jax
 import jax.numpy as jnp
 
-from engine.layers.base import Layer, Shape, count
+from engine.layers.base import Array, Arrays, Context, Layer, Shape, count
 from engine.layers.registry import layer
 
 
@@ -28,18 +28,18 @@ class ArgMax(Layer):
             self.shape = (*x[: self.axis], p.top_k, *x[self.axis + 1 :])
         else:
             self.shape = (x[0], 1 + p.out_max_val, p.top_k) + (1,) * (len(x) - 3)
+        self.top_k, self.out_max_val = p.top_k, p.out_max_val
         return [self.shape]
 
     def propagates_to(self, bottom: int) -> bool:
         return False
 
-    def forward(self, params, bottoms, ctx):
-        p = self.config.argmax_param
+    def forward(self, params: Arrays, bottoms: Arrays, ctx: Context) -> list[Array]:
         x = jax.lax.stop_gradient(bottoms[0])
         rows = x.reshape(x.shape[0], -1) if self.axis is None else jnp.moveaxis(x, self.axis, -1)
         # top_k puts the earlier of equal values first; of the reversed row that is the later.
-        values, places = jax.lax.top_k(rows[..., ::-1], p.top_k)
+        values, places = jax.lax.top_k(rows[..., ::-1], self.top_k)
         indices = (rows.shape[-1] - 1 - places).astype(x.dtype)
         if self.axis is not None:
-            return [jnp.moveaxis(values if p.out_max_val else indices, -1, self.axis)]
-        return [(jnp.stack([indices, values], 1) if p.out_max_val else indices).reshape(self.shape)]
+            return [jnp.moveaxis(values if self.out_max_val else indices, -1, self.axis)]
+        return [(jnp.stack([indices, values], 1) if self.out_max_val else indices).reshape(self.shape)]

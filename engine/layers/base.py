@@ -4,11 +4,11 @@ A layer is written as
 
     @layer("Power")
     class Power(Layer):
-        def setup(self, x):                      # shapes in, shapes out; declare parameters; check the configuration
-            return [x]
+        def setup(self, x: Shape) -> list[Shape]:
+            # Shapes in, shapes out: reads the configuration, checks it, declares parameters.
 
-        def forward(self, params, bottoms, ctx): # arrays in, arrays out; no state, no I/O
-            ...
+        def forward(self, params: Arrays, bottoms: Arrays, ctx: Context) -> list[Array]:
+            # Arrays in, arrays out, from what `setup` kept: no configuration, no state, no I/O.
 
 and is known to the net only through what this class declares. The gradient is JAX's derivative of `forward`; a layer
 whose gradient in Caffe is another one says so in `forward`, by a function with its own derivative.
@@ -18,12 +18,13 @@ import copy
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, ClassVar, Literal, Self
+from typing import ClassVar, Literal, Self
 
 import jax
 import numpy as np
 
 from engine.data.label_bounds import LabelBounds
+from engine.data.source import Source
 from engine.errors import LayerError, NetError
 from engine.graph.graph import Node
 from engine.layers import fillers
@@ -31,6 +32,7 @@ from engine.proto import caffe_pb2 as pb
 
 Shape = tuple[int, ...]
 Array = jax.Array
+Arrays = Sequence[Array]
 
 
 @dataclass(frozen=True)
@@ -96,29 +98,24 @@ class Layer:
         self.recurrent_state: list[ParamDecl] = []
         self.top_shapes: list[Shape] = []
 
-    def blank(self) -> Self:
-        """A copy that is not set up yet: `setup` again is Caffe's Reshape."""
-        other = copy.copy(self)
-        other.params, other.recurrent_state = [], []
-        return other
-
     # What a layer writes
 
     def setup(self, *bottoms: Shape) -> list[Shape]:
-        """Checks the configuration against the bottoms' shapes, declares the parameters, returns the tops' shapes."""
+        """Reads the configuration, checks it against the bottoms' shapes, declares the parameters.
+
+        Returns the tops' shapes. What `forward` needs of the configuration is kept here.
+        """
         raise TypeError(f"{type(self).__name__} has no setup")
 
-    def forward(self, params: Sequence[Array], bottoms: Sequence[Array], ctx: Context) -> list[Array]:
+    def forward(self, params: Arrays, bottoms: Arrays, ctx: Context) -> list[Array]:
         """The tops. Pure: same arguments, same tops."""
         raise TypeError(f"{type(self).__name__} has no forward")
 
-    def measure(self, bottoms: Sequence[Array]) -> list[Shape]:
+    def measure(self, bottoms: Arrays) -> list[Shape]:
         """The shapes of a dynamic layer's tops for these bottoms, whose values are known."""
         raise TypeError(f"{type(self).__name__} has no measure")
 
-    def apply(
-        self, params: Sequence[Array], bottoms: Sequence[Array], ctx: Context
-    ) -> tuple[list[Array], dict[int, Any]]:
+    def apply(self, params: Arrays, bottoms: Arrays, ctx: Context) -> tuple[list[Array], dict[int, Array]]:
         """`forward`, and new values of the layer's state by index in `params`. Only layers with state override it.
 
         `params`: the layer's parameters, then its recurrent state.
@@ -140,6 +137,36 @@ class Layer:
         """Which bottoms hold class labels, and how many classes there are. Known after `setup`."""
         return {}
 
+    # What the net calls
+
+    def check_counts(self) -> None:
+        """Raises LayerError where there are too few or too many bottoms or tops."""
+        made = len(self.config.top) or (1 if self.loss else 0)
+        for what, found, (least, most) in (
+            ("bottom", len(self.config.bottom), self.bottoms),
+            ("top", made, self.tops),
+        ):
+            if found < least or (most is not None and found > most):
+                raise self.error(f"it has {found} {what}s and takes {_span(least, most)}.")
+
+    def build(self, bottoms: Sequence[Shape], told: Sequence[Shape | None]) -> list[Shape]:
+        """Sets the layer up for bottoms of these shapes, keeps its tops' shapes and returns them.
+
+        `told`: one entry a top that the net names, with its shape where that is known better than by `setup` (the tops
+        of sources and of dynamic layers). Raises LayerError where the layer makes another number of tops.
+        """
+        made = self.setup(*bottoms)
+        if len(made) != len(told):
+            raise self.error(f"it makes {len(made)} tops and {len(told)} are named.")
+        self.top_shapes = [tuple(int(d) for d in (s if t is None else t)) for t, s in zip(told, made, strict=True)]
+        return self.top_shapes
+
+    def blank(self) -> Self:
+        """A copy that is not set up yet: `setup` again is Caffe's Reshape."""
+        other = copy.copy(self)
+        other.params, other.recurrent_state = [], []
+        return other
+
     # What a layer uses
 
     def param(
@@ -148,12 +175,16 @@ class Layer:
         """Declares a parameter and returns its index. An empty `filler` means the constant `default`."""
         if not filler.ListFields():
             filler = pb.FillerParameter(value=default)
+        self.check_filler(filler, shape)
+        self.params.append(ParamDecl(name, tuple(shape), filler, learned))
+        return len(self.params) - 1
+
+    def check_filler(self, filler: pb.FillerParameter, shape: Shape) -> None:
+        """Raises LayerError for a filler that is not there or does not fit `shape`."""
         try:
             fillers.check(filler, shape)
         except NetError as e:
             raise self.error(str(e)) from e
-        self.params.append(ParamDecl(name, tuple(shape), filler, learned))
-        return len(self.params) - 1
 
     def remember(self, name: str, shape: Shape) -> None:
         """Declares an array that one pass leaves for the next, zeros at first; it is in no model."""
@@ -175,16 +206,6 @@ class Layer:
         """How messages name a bottom: `bottom "conv1"`, as in the file."""
         return f'bottom "{self.node.origin.bottoms[index]}"'
 
-    def check_counts(self) -> None:
-        """Raises LayerError where there are too few or too many bottoms or tops."""
-        made = len(self.config.top) or (1 if self.loss else 0)
-        for what, found, (least, most) in (
-            ("bottom", len(self.config.bottom), self.bottoms),
-            ("top", made, self.tops),
-        ):
-            if found < least or (most is not None and found > most):
-                raise self.error(f"it has {found} {what}s and takes {_span(least, most)}.")
-
 
 class SourceLayer(Layer):
     """A layer whose tops come from the host: `net.forward` takes them as inputs by their names."""
@@ -194,8 +215,8 @@ class SourceLayer(Layer):
     reads_data: ClassVar[bool] = True
     """Whether `open` gives the data; false for Input, whose tops the caller fills."""
 
-    def open(self, seed: int) -> Any:
-        """The host iterator that makes the tops (see `engine.data`)."""
+    def open(self, seed: int) -> Source:
+        """The host iterator that makes the tops."""
         raise TypeError(f"{type(self).__name__} opens nothing")
 
 

@@ -5,8 +5,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from engine.errors import EngineError
-from engine.layers.base import Shape, count
-from engine.layers.loss import LOG_THRESHOLD, Labelled, Loss, floored, ignored, normalizer
+from engine.layers.base import Array, Arrays, Context, Shape, count
+from engine.layers.loss import LOG_THRESHOLD, Labelled, Loss, floored, ignored, normalization, normalizer
 from engine.layers.registry import layer
 from engine.proto import binary, paths
 from engine.proto import caffe_pb2 as pb
@@ -15,19 +15,43 @@ LOG_FLT_MIN = float(np.log(np.finfo(np.float32).tiny))
 """Caffe's floor under a log-probability in SoftmaxWithLoss: the logarithm of the smallest normal float32."""
 
 
+class _SoftmaxLoss(Labelled, Loss):
+    """A loss of log softmax(x). An optional second top: the softmax itself, of x's shape."""
+
+    tops = (1, 2)
+
+    def match_scores(self, x: Shape, labels: Shape, axis: int) -> list[Shape]:
+        """Keeps where the classes lie and how the loss is normalised; returns the tops' shapes."""
+        p = self.config.loss_param
+        self.check_items(x, labels)
+        self.match(x, labels, axis, ignored(p))
+        self.normalization = normalization(p)
+        return [(), x][: max(1, len(self.config.top))]
+
+    def normalized(self, total: Array, valid: Array, log_p: Array, shape: Shape) -> list[Array]:
+        """The tops, from the sum over all predictions that count and log softmax(x)."""
+        n = normalizer(self.normalization, self.outer, valid.size, jnp.sum(valid))
+        return [total / n, jnp.exp(log_p).reshape(shape)][: len(self.top_shapes)]
+
+
+class _RowLoss(Labelled, Loss):
+    """A loss of x (N, C): one label an item, whose classes are all of its values. It is averaged over the items."""
+
+    def setup(self, x: Shape, labels: Shape) -> list[Shape]:
+        self.check_items(x, labels)
+        self.match((x[0], count(x[1:])), labels, 1)
+        return [()]
+
+
 @layer("SoftmaxWithLoss")
-class SoftmaxWithLoss(Labelled, Loss):
+class SoftmaxWithLoss(_SoftmaxLoss):
     """−Σ w[label] · log softmax(x)[label] / normalizer. An optional second top: the softmax itself, of x's shape.
 
     w is 1, or the class weights. They are no part of the normalizer: the loss is InfogainLoss's with w on H's diagonal.
     """
 
-    tops = (1, 2)
-
     def setup(self, x: Shape, labels: Shape) -> list[Shape]:
-        self.check_items(x, labels)
-        self.match(x, labels, self.config.softmax_param.axis, ignored(self.config.loss_param))
-        return [(), x][: max(1, len(self.config.top))]
+        return self.match_scores(x, labels, self.config.softmax_param.axis)
 
     def weigh_classes(self, weights: np.ndarray) -> bool:
         if len(weights) != self.classes:
@@ -35,40 +59,36 @@ class SoftmaxWithLoss(Labelled, Loss):
         self.class_weights = weights
         return True
 
-    def forward(self, params, bottoms, ctx):
+    def forward(self, params: Arrays, bottoms: Arrays, ctx: Context) -> list[Array]:
         rows, ids, valid = self.aligned(*bottoms)
         log_p = jax.nn.log_softmax(rows, axis=1)
         found = floored(self.of_label(log_p, ids), LOG_FLT_MIN)
         if self.class_weights is not None:
             found = found * jnp.take(jnp.asarray(self.class_weights), ids, mode="clip")
-        total = -jnp.sum(jnp.where(valid, found, 0))
-        n = normalizer(self.config.loss_param, self.outer, valid.size, jnp.sum(valid))
-        return [total / n, jnp.exp(log_p).reshape(bottoms[0].shape)][: max(1, len(self.config.top))]
+        return self.normalized(-jnp.sum(jnp.where(valid, found, 0)), valid, log_p, bottoms[0].shape)
 
 
 @layer("InfogainLoss")
-class InfogainLoss(Labelled, Loss):
+class InfogainLoss(_SoftmaxLoss):
     """−Σ Σ_c H[label, c] · log softmax(x)[c] / normalizer. An optional second top: the softmax itself, of x's shape.
 
     H (C, C) is a third bottom, or comes from `source`, a binary BlobProto. The identity gives SoftmaxWithLoss.
     """
 
     bottoms = (2, 3)
-    tops = (1, 2)
 
     def setup(self, x: Shape, labels: Shape, infogain: Shape | None = None) -> list[Shape]:
         p = self.config.infogain_loss_param
         if self.config.loss_param.HasField("normalize"):
             raise self.error("it has no normalize: use normalization: VALID for true, BATCH_SIZE for false.")
-        self.check_items(x, labels)
-        self.match(x, labels, p.axis, ignored(self.config.loss_param))
+        tops = self.match_scores(x, labels, p.axis)
         self.matrix = None
         if infogain is None:
             self.matrix = self._read(p)
             self._check(f'"{p.source}"', self.matrix.shape)
         else:
             self._check(self.bottom(2), infogain)
-        return [(), x][: max(1, len(self.config.top))]
+        return tops
 
     def _read(self, p: pb.InfogainLossParameter) -> np.ndarray:
         if not p.source:
@@ -85,44 +105,36 @@ class InfogainLoss(Labelled, Loss):
     def propagates_to(self, bottom: int) -> bool:
         return bottom == 0
 
-    def forward(self, params, bottoms, ctx):
+    def forward(self, params: Arrays, bottoms: Arrays, ctx: Context) -> list[Array]:
         rows, ids, valid = self.aligned(*bottoms[:2])
         h = jax.lax.stop_gradient(bottoms[2] if self.matrix is None else jnp.asarray(self.matrix, rows.dtype))
         gains = jnp.take(h.reshape(self.classes, self.classes), ids, axis=0, mode="clip")
         log_p = jax.nn.log_softmax(rows, axis=1)
         terms = gains.swapaxes(1, 2) * floored(log_p, float(np.log(LOG_THRESHOLD)))
-        total = -jnp.sum(jnp.where(valid[:, None], terms, 0))
-        n = normalizer(self.config.loss_param, self.outer, valid.size, jnp.sum(valid))
-        return [total / n, jnp.exp(log_p).reshape(bottoms[0].shape)][: max(1, len(self.config.top))]
+        return self.normalized(-jnp.sum(jnp.where(valid[:, None], terms, 0)), valid, log_p, bottoms[0].shape)
 
 
 @layer("MultinomialLogisticLoss")
-class MultinomialLogisticLoss(Labelled, Loss):
+class MultinomialLogisticLoss(_RowLoss):
     """−Σ log x[label] / N, for probabilities x (N, C)."""
 
-    def setup(self, x: Shape, labels: Shape) -> list[Shape]:
-        self.check_items(x, labels)
-        self.match((x[0], count(x[1:])), labels, 1)
-        return [()]
-
-    def forward(self, params, bottoms, ctx):
+    def forward(self, params: Arrays, bottoms: Arrays, ctx: Context) -> list[Array]:
         rows, ids, _ = self.aligned(*bottoms)
         return [-jnp.sum(jnp.log(floored(self.of_label(rows, ids), LOG_THRESHOLD))) / max(1, self.outer)]
 
 
 @layer("HingeLoss")
-class HingeLoss(Labelled, Loss):
+class HingeLoss(_RowLoss):
     """Σ max(0, 1 − δ x)^p / N for scores x (N, C), with δ = 1 for the label and −1 else; p = 1 (L1) or 2 (L2)."""
 
     def setup(self, x: Shape, labels: Shape) -> list[Shape]:
-        self.check_items(x, labels)
-        self.match((x[0], count(x[1:])), labels, 1)
-        return [()]
+        p = self.config.hinge_loss_param
+        self.squared = p.norm == p.L2
+        return super().setup(x, labels)
 
-    def forward(self, params, bottoms, ctx):
+    def forward(self, params: Arrays, bottoms: Arrays, ctx: Context) -> list[Array]:
         rows, ids, _ = self.aligned(*bottoms)
         delta = jnp.where(ids[:, None] == jnp.arange(self.classes)[:, None], 1, -1)
         missing = 1 - delta * rows
         missing = jnp.where(missing > 0, missing, 0)
-        p = self.config.hinge_loss_param
-        return [jnp.sum(missing if p.norm == p.L1 else jnp.square(missing)) / max(1, self.outer)]
+        return [jnp.sum(jnp.square(missing) if self.squared else missing) / max(1, self.outer)]

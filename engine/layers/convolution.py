@@ -2,7 +2,7 @@
 
 from typing import ClassVar
 
-from engine.layers.base import Shape, along, count
+from engine.layers.base import Array, Arrays, Context, Shape, along, count
 from engine.layers.registry import layer
 from engine.layers.windowed import Windowed, by, same
 from engine.ops.convolution import columns, convolve, deconvolve
@@ -17,7 +17,7 @@ class Weighted(Windowed):
     transposed: ClassVar[bool]
 
     def read_weights(self) -> None:
-        """Declares W and b. Raises LayerError where channels cannot be split into groups."""
+        """Declares W and b, keeps the groups. Raises LayerError where channels cannot be split into groups."""
         p = self.config.convolution_param
         if not p.num_output:
             raise self.error("convolution_param needs num_output of 1 or more.")
@@ -27,14 +27,14 @@ class Weighted(Windowed):
             raise self.error(f"the {self.channels} channels of {self.bottom(0)} cannot be split into group: {p.group}.")
         if p.num_output % p.group:
             raise self.error(f"num_output {p.num_output} cannot be split into group: {p.group}; give a multiple of it.")
+        self.num_output, self.group = p.num_output, p.group
         outer, inner = (self.channels, p.num_output) if self.transposed else (p.num_output, self.channels)
         self.weight = self.param("weight", (outer, inner // p.group, *self.window.kernel), p.weight_filler)
         self.bias = self.param("bias", (p.num_output,), p.bias_filler) if p.bias_term else None
 
-    def forward(self, params, bottoms, ctx):
+    def forward(self, params: Arrays, bottoms: Arrays, ctx: Context) -> list[Array]:
         product = deconvolve if self.transposed else convolve
-        group = self.config.convolution_param.group
-        ys = [product(self.batched(x), params[self.weight], self.window, group) for x in bottoms]
+        ys = [product(self.batched(x), params[self.weight], self.window, self.group) for x in bottoms]
         if self.bias is not None:
             ys = [y + along(params[self.bias], 1, y.ndim) for y in ys]
         return [self.unbatched(y) for y in ys]
@@ -54,7 +54,7 @@ class Convolution(Weighted):
     def setup(self, *bottoms: Shape) -> list[Shape]:
         self.read_window(*bottoms)
         self.read_weights()
-        return [(*self.lead, self.config.convolution_param.num_output, *self.fitting_outputs())] * len(bottoms)
+        return [(*self.lead, self.num_output, *self.fitting_outputs())] * len(bottoms)
 
 
 @layer("Deconvolution")
@@ -77,7 +77,7 @@ class Deconvolution(Weighted):
                 f"pad {same(self.window.pad)} leaves nothing of {self.bottom(0)} of {by(self.spatial)}: its top would "
                 f"be {by(made)}. Give it less pad, or a larger kernel_size or stride."
             )
-        return [(*self.lead, self.config.convolution_param.num_output, *made)] * len(bottoms)
+        return [(*self.lead, self.num_output, *made)] * len(bottoms)
 
 
 @layer("Im2col")
@@ -93,6 +93,6 @@ class Im2col(Windowed):
             raise self.error(f"{self.bottom(0)} of shape {list(x)} has no axis behind axis {self.axis}, the channels'.")
         return [(*self.lead, self.channels * count(self.window.kernel), *self.fitting_outputs())]
 
-    def forward(self, params, bottoms, ctx):
+    def forward(self, params: Arrays, bottoms: Arrays, ctx: Context) -> list[Array]:
         (x,) = bottoms
         return [self.unbatched(columns(self.batched(x), self.window))]

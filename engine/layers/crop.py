@@ -2,7 +2,7 @@
 
 from jax import lax
 
-from engine.layers.base import Layer, Shape
+from engine.layers.base import Array, Arrays, Context, Layer, Shape
 from engine.layers.registry import layer
 
 
@@ -43,6 +43,6 @@ class Crop(Layer):
     def propagates_to(self, bottom: int) -> bool:
         return bottom == 0
 
-    def forward(self, params, bottoms, ctx):
+    def forward(self, params: Arrays, bottoms: Arrays, ctx: Context) -> list[Array]:
         x, _ = bottoms
         return [lax.slice(x, self.start, self.stop)]

@@ -4,7 +4,7 @@ import math
 
 import jax.numpy as jnp
 
-from engine.layers.base import Layer, Shape
+from engine.layers.base import Array, Arrays, Context, Layer, Shape
 from engine.layers.registry import layer
 from engine.proto import caffe_pb2 as pb
 
@@ -34,14 +34,16 @@ class Eltwise(Layer):
             raise self.error(f"coeff is for operation SUM, not for {Op.EltwiseOp.Name(p.operation)}.")
         if p.coeff and len(p.coeff) != len(xs):
             raise self.error(f"{len(p.coeff)} coeff for {len(xs)} bottoms; give one each, or none.")
+        self.operation = p.operation
+        self.coeff = list(p.coeff) or [1] * len(xs)
         return [xs[0]]
 
-    def forward(self, params, bottoms, ctx):
-        p = self.config.eltwise_param
-        if p.operation == Op.PROD:
+    def forward(self, params: Arrays, bottoms: Arrays, ctx: Context) -> list[Array]:
+        if self.operation == Op.PROD:
             return [math.prod(bottoms[1:], start=bottoms[0])]
-        if p.operation == Op.SUM:
-            return [sum(c * x if c != 1 else x for c, x in zip(p.coeff or [1] * len(bottoms), bottoms, strict=True))]
+        if self.operation == Op.SUM:
+            terms = (c * x if c != 1 else x for c, x in zip(self.coeff, bottoms, strict=True))
+            return [sum(terms, jnp.zeros_like(bottoms[0]))]
         first, second, *rest = bottoms
         y = jnp.where(first > second, first, second)
         for x in rest:

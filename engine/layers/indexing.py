@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from engine.data.label_bounds import LabelBounds
-from engine.layers.base import Array, Layer, Shape, count
+from engine.layers.base import Array, Arrays, Context, Layer, Shape, count
 from engine.layers.registry import layer
 
 
@@ -26,11 +26,12 @@ class Embed(Layer):
         p = self.config.embed_param
         if not p.num_output or not p.input_dim:
             raise self.error("embed_param needs input_dim and num_output of 1 or more.")
+        self.input_dim = p.input_dim
         self.weight = self.param("weight", (p.input_dim, p.num_output), p.weight_filler)
         self.bias = self.param("bias", (p.num_output,), p.bias_filler) if p.bias_term else None
         return [(*x, p.num_output)]
 
-    def forward(self, params, bottoms, ctx):
+    def forward(self, params: Arrays, bottoms: Arrays, ctx: Context) -> list[Array]:
         y = rows(params[self.weight], bottoms[0])
         return [y if self.bias is None else y + params[self.bias]]
 
@@ -38,7 +39,7 @@ class Embed(Layer):
         return False
 
     def label_bounds(self) -> dict[int, LabelBounds]:
-        return {0: LabelBounds(self.config.embed_param.input_dim)}
+        return {0: LabelBounds(self.input_dim)}
 
 
 @layer("BatchReindex")
@@ -56,7 +57,7 @@ class BatchReindex(Layer):
         self.examples = x[0]
         return [(*p, *x[1:])]
 
-    def forward(self, params, bottoms, ctx):
+    def forward(self, params: Arrays, bottoms: Arrays, ctx: Context) -> list[Array]:
         return [rows(*bottoms)]
 
     def propagates_to(self, bottom: int) -> bool:
@@ -94,12 +95,12 @@ class Filter(Layer):
                 )
         return list(blobs)
 
-    def measure(self, bottoms):
+    def measure(self, bottoms: Arrays) -> list[Shape]:
         *blobs, selector = bottoms
         selected = int(np.count_nonzero(np.asarray(selector)))
         return [(selected, *x.shape[1:]) for x in blobs]
 
-    def forward(self, params, bottoms, ctx):
+    def forward(self, params: Arrays, bottoms: Arrays, ctx: Context) -> list[Array]:
         *blobs, selector = bottoms
         (picked,) = jnp.nonzero(jax.lax.stop_gradient(selector).ravel(), size=self.top_shapes[0][0])
         return [x[picked] for x in blobs]

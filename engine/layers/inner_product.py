@@ -2,7 +2,7 @@
 
 import jax.numpy as jnp
 
-from engine.layers.base import Layer, Shape, count
+from engine.layers.base import Array, Arrays, Context, Layer, Shape, count
 from engine.layers.registry import layer
 
 
@@ -20,19 +20,20 @@ class InnerProduct(Layer):
         p = self.config.inner_product_param
         if not p.num_output:
             raise self.error("inner_product_param needs num_output of 1 or more.")
-        self.axis = self.canonical_axis(p.axis, x)
-        self.features = count(x[self.axis :])
+        axis = self.canonical_axis(p.axis, x)
+        self.features = count(x[axis:])
+        self.transpose = p.transpose
         shape = (self.features, p.num_output) if p.transpose else (p.num_output, self.features)
         self.weight = self.param("weight", shape, p.weight_filler)
         self.bias = self.param("bias", (p.num_output,), p.bias_filler) if p.bias_term else None
-        self.shape = (*x[: self.axis], p.num_output)
+        self.shape = (*x[:axis], p.num_output)
         return [self.shape]
 
-    def forward(self, params, bottoms, ctx):
+    def forward(self, params: Arrays, bottoms: Arrays, ctx: Context) -> list[Array]:
         (x,) = bottoms
         w = params[self.weight]
         rows = x.reshape(count(self.shape[:-1]), self.features)
-        y = jnp.matmul(rows, w if self.config.inner_product_param.transpose else w.T)
+        y = jnp.matmul(rows, w if self.transpose else w.T)
         if self.bias is not None:
             y = y + params[self.bias]
         return [y.reshape(self.shape)]

@@ -20,27 +20,28 @@ def floored(y: Array, least: float) -> Array:
 
 
 @floored.defjvp
-def _floored_jvp(least, primals, tangents):
+def _floored_jvp(least: float, primals: tuple[Array], tangents: tuple[Array]) -> tuple[Array, Array]:
     return floored(primals[0], least), tangents[0]
 
 
-def normalizer(
-    p: pb.LossParameter,
-    batch: int,
-    full: int,
-    valid: Array | int,
-    default: pb.LossParameter.NormalizationMode = pb.LossParameter.VALID,
-) -> Array | float:
+Mode = pb.LossParameter.NormalizationMode
+
+
+def normalization(p: pb.LossParameter, default: Mode = pb.LossParameter.VALID) -> Mode:
+    """How a loss is normalised; the old `normalize` stands where `normalization` is absent: VALID or BATCH_SIZE."""
+    if p.HasField("normalization"):
+        return p.normalization
+    if p.HasField("normalize"):
+        return p.VALID if p.normalize else p.BATCH_SIZE
+    return default
+
+
+def normalizer(mode: Mode, batch: int, full: int, valid: Array) -> Array:
     """What a loss is divided by: FULL (all predictions), VALID (those not ignored), BATCH_SIZE, or NONE.
 
-    The old `normalize` field stands where `normalization` is absent: true means VALID, false BATCH_SIZE. Never under 1,
-    so that a batch without one valid label has loss 0.
+    Never under 1, so that a batch without one valid label has loss 0.
     """
-    mode = default
-    if p.HasField("normalization"):
-        mode = p.normalization
-    elif p.HasField("normalize"):
-        mode = p.VALID if p.normalize else p.BATCH_SIZE
+    p = pb.LossParameter
     n = {p.FULL: full, p.VALID: valid, p.BATCH_SIZE: batch, p.NONE: 1}[mode]
     return jnp.maximum(jnp.asarray(n, jnp.float32), 1)
 
@@ -61,6 +62,14 @@ class Loss(Layer):
                     f"{self.bottom(0)} has shape {list(bottoms[0])} and {self.bottom(i)} {list(shape)}; both need the "
                     "same first dimension, the batch."
                 )
+
+    def check_pair(self, a: Shape, b: Shape) -> None:
+        """Raises LayerError where the first two bottoms differ in their items or in how many values they hold."""
+        self.check_items(a, b)
+        if count(a) != count(b):
+            raise self.error(
+                f"{self.bottom(0)} has shape {list(a)} and {self.bottom(1)} {list(b)}; they need as many values."
+            )
 
 
 class Labelled(Layer):

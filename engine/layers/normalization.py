@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 from jax.lax import stop_gradient
 
-from engine.layers.base import Layer, Shape, along
+from engine.layers.base import Array, Arrays, Context, Layer, Shape, along
 from engine.layers.registry import layer
 from engine.ops.lrn import normalize_across, normalize_within
 from engine.proto import caffe_pb2 as pb
@@ -30,6 +30,7 @@ class BatchNorm(Layer):
                 )
         if not x:
             raise self.error(f"{self.bottom(0)} is a scalar; 1 axis or more is needed.")
+        self.eps, self.decay = p.eps, p.moving_average_fraction
         self.global_stats = p.use_global_stats if p.HasField("use_global_stats") else self.phase == pb.TEST
         channels = 1 if len(x) == 1 else x[1]
         none = pb.FillerParameter()
@@ -38,9 +39,8 @@ class BatchNorm(Layer):
         self.terms = self.param("number of terms", (1,), none, learned=False)
         return [x]
 
-    def apply(self, params, bottoms, ctx):
+    def apply(self, params: Arrays, bottoms: Arrays, ctx: Context) -> tuple[list[Array], dict[int, Array]]:
         (x,) = bottoms
-        p = self.config.batch_norm_param
         if self.global_stats:
             n = params[self.terms][0]
             weight = jnp.where(n == 0, 0, 1 / jnp.where(n == 0, 1, n))
@@ -49,18 +49,18 @@ class BatchNorm(Layer):
         over = tuple(a for a in range(x.ndim) if a != 1)
         mean, variance = jnp.mean(x, over).reshape(-1), jnp.var(x, over).reshape(-1)
         m = x.size // max(1, mean.size)
-        decay, unbiased = p.moving_average_fraction, m / (m - 1) if m > 1 else 1
+        unbiased = m / (m - 1) if m > 1 else 1
         updates = {
-            self.mean: decay * params[self.mean] + mean,
-            self.variance: decay * params[self.variance] + unbiased * variance,
-            self.terms: decay * params[self.terms] + 1,
+            self.mean: self.decay * params[self.mean] + mean,
+            self.variance: self.decay * params[self.variance] + unbiased * variance,
+            self.terms: self.decay * params[self.terms] + 1,
         }
         return [self._normalize(x, mean, variance)], stop_gradient(updates)
 
-    def _normalize(self, x, mean, variance):
+    def _normalize(self, x: Array, mean: Array, variance: Array) -> Array:
         axis = min(1, x.ndim - 1)
         mean, variance = along(mean, axis, x.ndim), along(variance, axis, x.ndim)
-        return (x - mean) / jnp.sqrt(variance + self.config.batch_norm_param.eps)
+        return (x - mean) / jnp.sqrt(variance + self.eps)
 
 
 @layer("MVN")
@@ -71,16 +71,17 @@ class MVN(Layer):
     """
 
     def setup(self, x: Shape) -> list[Shape]:
-        self.over = tuple(range(1 if self.config.mvn_param.across_channels else 2, len(x)))
+        p = self.config.mvn_param
+        self.over = tuple(range(1 if p.across_channels else 2, len(x)))
+        self.normalize_variance, self.eps = p.normalize_variance, p.eps
         return [x]
 
-    def forward(self, params, bottoms, ctx):
+    def forward(self, params: Arrays, bottoms: Arrays, ctx: Context) -> list[Array]:
         (x,) = bottoms
-        p = self.config.mvn_param
         centred = x - jnp.mean(x, self.over, keepdims=True)
-        if not p.normalize_variance:
+        if not self.normalize_variance:
             return [centred]
-        value = jnp.sqrt(jnp.mean(jnp.square(centred), self.over, keepdims=True)) + p.eps
+        value = jnp.sqrt(jnp.mean(jnp.square(centred), self.over, keepdims=True)) + self.eps
         # Caffe takes mean(y · dx) for the derivative of σ, y's eps and all; it is finite where σ is 0.
         y, value = stop_gradient(centred / value), stop_gradient(value)
         slope = jnp.mean(y * centred, self.over, keepdims=True)
@@ -102,14 +103,15 @@ class LRN(Layer):
             raise self.error(f"{self.bottom(0)} has shape {list(x)}; LRN takes 4 axes: num, channels, height, width.")
         if p.local_size % 2 == 0:
             raise self.error(f"local_size is {p.local_size}; it must be odd.")
+        self.across = p.norm_region == p.ACROSS_CHANNELS
+        self.size, self.alpha, self.beta, self.k = p.local_size, p.alpha, p.beta, p.k
         return [x]
 
-    def forward(self, params, bottoms, ctx):
+    def forward(self, params: Arrays, bottoms: Arrays, ctx: Context) -> list[Array]:
         (x,) = bottoms
-        p = self.config.lrn_param
-        if p.norm_region == p.ACROSS_CHANNELS:
-            return [normalize_across(x, p.local_size, p.alpha, p.beta, p.k)]
-        return [normalize_within(x, p.local_size, p.alpha, p.beta)]
+        if self.across:
+            return [normalize_across(x, self.size, self.alpha, self.beta, self.k)]
+        return [normalize_within(x, self.size, self.alpha, self.beta)]
 
 
 @layer("Softmax")
@@ -120,5 +122,5 @@ class Softmax(Layer):
         self.axis = self.canonical_axis(self.config.softmax_param.axis, x)
         return [x]
 
-    def forward(self, params, bottoms, ctx):
+    def forward(self, params: Arrays, bottoms: Arrays, ctx: Context) -> list[Array]:
         return [jax.nn.softmax(bottoms[0], axis=self.axis)]

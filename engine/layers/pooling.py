@@ -2,7 +2,7 @@
 
 import jax.numpy as jnp
 
-from engine.layers.base import Array, Context, Layer, Shape
+from engine.layers.base import Array, Arrays, Context, Layer, Shape
 from engine.layers.registry import layer
 from engine.layers.windowed import by
 from engine.ops.pooling import Span, Windows, average_pool, first_maximum, max_pool, random_pool, weighted_pool
@@ -14,10 +14,12 @@ CEIL = pb.PoolingParameter.CEIL
 class PoolsPlanes(Layer):
     """Pools the rows and columns of x (N, C, H, W) by a method that PoolingParameter and SPPParameter name alike."""
 
-    def pool(self, x: Array, windows: Windows, method: int, ctx: Context) -> Array:
-        if method == pb.PoolingParameter.MAX:
+    method: int
+
+    def pool(self, x: Array, windows: Windows, ctx: Context) -> Array:
+        if self.method == pb.PoolingParameter.MAX:
             return max_pool(x, windows)
-        if method == pb.PoolingParameter.AVE:
+        if self.method == pb.PoolingParameter.AVE:
             return average_pool(x, windows)
         return random_pool(x, windows, ctx.key) if self.phase == pb.TRAIN else weighted_pool(x, windows)
 
@@ -58,6 +60,7 @@ class Pooling(PoolsPlanes):
                 f"a {by(kernel)} kernel does not fit its {self.bottom(0)} of {by(x[2:])} with pad {by(pad)}.\n"
                 "Give it a smaller kernel_size, or global_pooling: true for one window over all of it."
             )
+        self.method = p.pool
         if p.pool == p.MAX and len(self.config.top) == 1:
             self.precision = "given"
         return [(x[0], x[1], *(span.outputs for span in self.spans))] * len(self.config.top)
@@ -84,10 +87,10 @@ class Pooling(PoolsPlanes):
         h, w = given or (field, field)
         return getattr(p, h), getattr(p, w)
 
-    def forward(self, params, bottoms, ctx):
+    def forward(self, params: Arrays, bottoms: Arrays, ctx: Context) -> list[Array]:
         (x,) = bottoms
-        tops = [self.pool(x, self.spans, self.config.pooling_param.pool, ctx)]
-        return tops if len(self.config.top) == 1 else [*tops, first_maximum(x, self.spans)]
+        tops = [self.pool(x, self.spans, ctx)]
+        return tops if len(self.top_shapes) == 1 else [*tops, first_maximum(x, self.spans)]
 
 
 @layer("SPP")
@@ -99,7 +102,8 @@ class SPP(PoolsPlanes):
     """
 
     def setup(self, x: Shape) -> list[Shape]:
-        height = self.config.spp_param.pyramid_height
+        p = self.config.spp_param
+        self.method, height = p.pool, p.pyramid_height
         if not height:
             raise self.error("spp_param needs pyramid_height of 1 or more.")
         if len(x) != 4 or 0 in x[2:]:
@@ -110,7 +114,6 @@ class SPP(PoolsPlanes):
         return [(x[0], x[1] * sum(rows.outputs * columns.outputs for rows, columns in self.levels))]
 
     def _level(self, x: Shape, level: int) -> Windows:
-        p = self.config.spp_param
         bins = 2**level
         kernel = tuple(-(-size // bins) for size in x[2:])
         pad = tuple((k * bins - size + 1) // 2 for k, size in zip(kernel, x[2:], strict=True))
@@ -119,13 +122,13 @@ class SPP(PoolsPlanes):
                 f"{self.bottom(0)} of {by(x[2:])} cannot be pooled into {bins} × {bins} bins: kernel {by(kernel)} "
                 f"would need pad {by(pad)}. Give pyramid_height: {level}."
             )
-        if any(pad) and p.pool == p.STOCHASTIC:
+        if any(pad) and self.method == pb.SPPParameter.STOCHASTIC:
             raise self.error(f"STOCHASTIC pooling takes no pad, which {bins} × {bins} bins of {by(x[2:])} need.")
         return spans(x[2:], kernel, kernel, pad)
 
-    def forward(self, params, bottoms, ctx):
+    def forward(self, params: Arrays, bottoms: Arrays, ctx: Context) -> list[Array]:
         (x,) = bottoms
-        pooled = [self.pool(x, windows, self.config.spp_param.pool, ctx) for windows in self.levels]
+        pooled = [self.pool(x, windows, ctx) for windows in self.levels]
         if len(pooled) == 1:
             return pooled
         return [jnp.concatenate([level.reshape(x.shape[0], -1) for level in pooled], axis=1)]

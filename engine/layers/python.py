@@ -18,7 +18,7 @@ from engine import log
 from engine.blob import Blob, BlobVec
 from engine.errors import LayerError
 from engine.graph.graph import Node
-from engine.layers.base import Array, Layer, ParamDecl, Shape, SourceLayer
+from engine.layers.base import Array, Arrays, Context, Layer, ParamDecl, Shape, SourceLayer
 from engine.layers.registry import layer
 from engine.proto import caffe_pb2 as pb
 
@@ -117,7 +117,7 @@ class Python(Layer):
             where = traceback.extract_tb(e.__traceback__)[-1]
             raise self.error(f"{type(e).__name__}: {e} ({where.filename}:{where.lineno}, in {where.name})") from e
 
-    def forward(self, params: Sequence[Array], bottoms: Sequence[Array], ctx: Any) -> list[Array]:
+    def forward(self, params: Arrays, bottoms: Arrays, ctx: Context) -> list[Array]:
         return list(self.called(list(params), list(bottoms)))
 
     def called(self, params: list[Array], bottoms: list[Array]) -> list[Array]:

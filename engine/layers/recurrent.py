@@ -1,12 +1,11 @@
 """Recurrent layers: RNN, LSTM, and LSTMUnit, one step of an LSTM."""
 
-from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import jax
 import jax.numpy as jnp
 
-from engine.layers.base import Array, Context, Layer, Shape, count
+from engine.layers.base import Array, Arrays, Context, Layer, Shape, count
 from engine.layers.registry import layer
 
 States = tuple[Array, ...]
@@ -71,13 +70,11 @@ class Recurrent(Layer):
         """Declares the parameters of `step`."""
         raise TypeError(f"{type(self).__name__} has no steps")
 
-    def step(self, params: Sequence[Array], states: States, x: Array, cont: Array) -> tuple[States, Array]:
+    def step(self, params: Arrays, states: States, x: Array, cont: Array) -> tuple[States, Array]:
         """One step: x (N, gates · D) holds what the inputs give, cont is (N, 1). Returns new states, and h."""
         raise TypeError(f"{type(self).__name__} has no steps")
 
-    def apply(
-        self, params: Sequence[Array], bottoms: Sequence[Array], ctx: Context
-    ) -> tuple[list[Array], dict[int, Any]]:
+    def apply(self, params: Arrays, bottoms: Arrays, ctx: Context) -> tuple[list[Array], dict[int, Array]]:
         x, cont, *rest = bottoms
         steps, streams = cont.shape
         driven = x.reshape(steps * streams, -1) @ params[self.weight].T + params[self.bias]
@@ -113,7 +110,7 @@ class RNN(Recurrent):
         self.out = self.param("output weight", (d, d), p.weight_filler)
         self.out_bias = self.param("output bias", (d,), p.bias_filler)
 
-    def step(self, params: Sequence[Array], states: States, x: Array, cont: Array) -> tuple[States, Array]:
+    def step(self, params: Arrays, states: States, x: Array, cont: Array) -> tuple[States, Array]:
         (h,) = states
         h = jnp.tanh((cont * h) @ params[self.hidden].T + x)
         return (h,), jnp.tanh(h @ params[self.out].T + params[self.out_bias])
@@ -131,7 +128,7 @@ class LSTM(Recurrent):
     def declare_steps(self, d: int) -> None:
         self.hidden = self.param("hidden weight", (4 * d, d), self.config.recurrent_param.weight_filler)
 
-    def step(self, params: Sequence[Array], states: States, x: Array, cont: Array) -> tuple[States, Array]:
+    def step(self, params: Arrays, states: States, x: Array, cont: Array) -> tuple[States, Array]:
         h, c = states
         c, h = lstm_unit(c, x + (cont * h) @ params[self.hidden].T, cont)
         return (h, c), h
@@ -156,7 +153,7 @@ class LSTMUnit(Layer):
             )
         return [c, c]
 
-    def forward(self, params, bottoms, ctx):
+    def forward(self, params: Arrays, bottoms: Arrays, ctx: Context) -> list[Array]:
         c, gates, cont = bottoms
         return list(lstm_unit(c, gates, jax.lax.stop_gradient(cont)[..., None]))
 

@@ -1,14 +1,21 @@
 """Reduction: sums and means."""
 
+from collections.abc import Callable
+
 import jax.numpy as jnp
 
-from engine.layers.base import Layer, Shape, count
+from engine.layers.base import Array, Arrays, Context, Layer, Shape, count
 from engine.layers.registry import layer
 from engine.proto import caffe_pb2 as pb
 
 Op = pb.ReductionParameter
 
-TERM = {Op.SUM: lambda x: x, Op.ASUM: lambda x: x * jnp.sign(x), Op.SUMSQ: jnp.square, Op.MEAN: lambda x: x}
+TERM: dict[int, Callable[[Array], Array]] = {
+    Op.SUM: lambda x: x,
+    Op.ASUM: lambda x: x * jnp.sign(x),
+    Op.SUMSQ: jnp.square,
+    Op.MEAN: lambda x: x,
+}
 
 
 @layer("Reduction")
@@ -18,10 +25,10 @@ class Reduction(Layer):
     def setup(self, x: Shape) -> list[Shape]:
         p = self.config.reduction_param
         self.axis = self.canonical_axis(p.axis, x)
+        self.term = TERM[p.operation]
         self.coeff = p.coeff / max(1, count(x[self.axis :])) if p.operation == Op.MEAN else p.coeff
         return [x[: self.axis]]
 
-    def forward(self, params, bottoms, ctx):
+    def forward(self, params: Arrays, bottoms: Arrays, ctx: Context) -> list[Array]:
         (x,) = bottoms
-        terms = TERM[self.config.reduction_param.operation](x)
-        return [self.coeff * jnp.sum(terms, tuple(range(self.axis, x.ndim)))]
+        return [self.coeff * jnp.sum(self.term(x), tuple(range(self.axis, x.ndim)))]

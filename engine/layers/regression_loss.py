@@ -4,8 +4,8 @@ import jax
 import jax.numpy as jnp
 from jax.lax import stop_gradient
 
-from engine.layers.base import Shape, count
-from engine.layers.loss import Loss, ignored, normalizer
+from engine.layers.base import Array, Arrays, Context, Shape, count
+from engine.layers.loss import Loss, ignored, normalization, normalizer
 from engine.layers.registry import layer
 
 
@@ -14,17 +14,13 @@ class EuclideanLoss(Loss):
     """Σ (a − b)² / 2N. Bottoms: a and b, N items of as many values each; both have a gradient."""
 
     def setup(self, a: Shape, b: Shape) -> list[Shape]:
-        self.check_items(a, b)
-        if count(a) != count(b):
-            raise self.error(
-                f"{self.bottom(0)} has shape {list(a)} and {self.bottom(1)} {list(b)}; they need as many values."
-            )
+        self.check_pair(a, b)
         return [()]
 
     def propagates_to(self, bottom: int) -> bool:
         return True
 
-    def forward(self, params, bottoms, ctx):
+    def forward(self, params: Arrays, bottoms: Arrays, ctx: Context) -> list[Array]:
         a, b = bottoms
         return [jnp.sum(jnp.square(a - b.reshape(a.shape))) / (2 * max(1, a.shape[0]))]
 
@@ -38,19 +34,16 @@ class SigmoidCrossEntropyLoss(Loss):
     """
 
     def setup(self, x: Shape, targets: Shape) -> list[Shape]:
-        self.check_items(x, targets)
-        if count(x) != count(targets):
-            raise self.error(
-                f"{self.bottom(0)} has shape {list(x)} and {self.bottom(1)} {list(targets)}; they need as many values."
-            )
+        self.check_pair(x, targets)
+        p = self.config.loss_param
+        self.ignore, self.normalization = ignored(p), normalization(p, p.BATCH_SIZE)
         return [()]
 
-    def forward(self, params, bottoms, ctx):
+    def forward(self, params: Arrays, bottoms: Arrays, ctx: Context) -> list[Array]:
         x, t = bottoms[0], stop_gradient(bottoms[1]).reshape(bottoms[0].shape)
-        p = self.config.loss_param
-        valid = jnp.ones(t.shape, bool) if ignored(p) is None else t.astype(jnp.int32) != p.ignore_label
+        valid = jnp.ones(t.shape, bool) if self.ignore is None else t.astype(jnp.int32) != self.ignore
         total = jnp.sum(jnp.where(valid, jax.nn.softplus(x) - x * t, 0))
-        return [total / normalizer(p, x.shape[0], x.size, jnp.sum(valid), p.BATCH_SIZE)]
+        return [total / normalizer(self.normalization, x.shape[0], x.size, jnp.sum(valid))]
 
 
 @layer("ContrastiveLoss")
@@ -72,25 +65,27 @@ class ContrastiveLoss(Loss):
             )
         if count(y) != a[0]:
             raise self.error(f"{self.bottom(2)} of shape {list(y)} must hold one value for each of the {a[0]} pairs.")
+        p = self.config.contrastive_loss_param
+        self.margin, self.legacy = p.margin, p.legacy_version
         return [()]
 
     def propagates_to(self, bottom: int) -> bool:
         return bottom != 2
 
-    def forward(self, params, bottoms, ctx):
+    def forward(self, params: Arrays, bottoms: Arrays, ctx: Context) -> list[Array]:
         a, b = (v.reshape(v.shape[0], -1) for v in bottoms[:2])
         alike = bottoms[2].reshape(-1).astype(jnp.int32) != 0
-        diff, margin = a - b, self.config.contrastive_loss_param.margin
+        diff = a - b
         square = jnp.sum(jnp.square(diff), axis=1)
-        if self.config.contrastive_loss_param.legacy_version:
-            apart = jnp.where(square < margin, margin - square, 0)
+        if self.legacy:
+            apart = jnp.where(square < self.margin, self.margin - square, 0)
         else:
-            near = margin - self._distance(diff)
+            near = self.margin - self._distance(diff)
             apart = jnp.square(jnp.where(near > 0, near, 0))
         return [jnp.sum(jnp.where(alike, square, apart)) / (2 * max(1, a.shape[0]))]
 
     @staticmethod
-    def _distance(diff):
+    def _distance(diff: Array) -> Array:
         """|diff| along axis 1, with Caffe's gradient diff / (|diff| + 10⁻⁴): 0 at 0, where |diff| has none."""
         value = stop_gradient(jnp.sqrt(jnp.sum(jnp.square(diff), axis=1)))
         slope = jnp.sum(stop_gradient(diff) / (value[:, None] + 1e-4) * diff, axis=1)

@@ -4,11 +4,12 @@ from itertools import pairwise
 
 import jax.numpy as jnp
 
-from engine.layers.base import Layer, Shape, count
+from engine.layers.base import Array, Arrays, Context, Layer, Shape, count
 from engine.layers.registry import layer
+from engine.proto import caffe_pb2 as pb
 
 
-def _joined_axis(made: Layer, param, old: str, x: Shape) -> int:
+def _joined_axis(made: Layer, param: pb.ConcatParameter | pb.SliceParameter, old: str, x: Shape) -> int:
     """`axis`, or its old name (`concat_dim`, `slice_dim`), which counts from the front only."""
     if not param.HasField(old):
         return made.canonical_axis(param.axis, x)
@@ -27,7 +28,7 @@ class _NewShape(Layer):
         if self.config.top[0] == self.config.bottom[0]:
             raise self.error(f'it cannot be computed in place, as its top "{self.config.top[0]}" has another shape.')
 
-    def forward(self, params, bottoms, ctx):
+    def forward(self, params: Arrays, bottoms: Arrays, ctx: Context) -> list[Array]:
         return [bottoms[0].reshape(self.shape)]
 
 
@@ -48,7 +49,7 @@ class Concat(Layer):
                 )
         return [(*xs[0][:a], sum(x[a] for x in xs), *xs[0][a + 1 :])]
 
-    def forward(self, params, bottoms, ctx):
+    def forward(self, params: Arrays, bottoms: Arrays, ctx: Context) -> list[Array]:
         return [jnp.concatenate(bottoms, self.axis)]
 
 
@@ -74,7 +75,7 @@ class Slice(Layer):
             raise self.error(f"slice_point {list(p.slice_point)} must rise and stay between 0 and {size}, for {found}.")
         return [(*x[: self.axis], b - a, *x[self.axis + 1 :]) for a, b in pairwise(ends)]
 
-    def forward(self, params, bottoms, ctx):
+    def forward(self, params: Arrays, bottoms: Arrays, ctx: Context) -> list[Array]:
         return jnp.split(bottoms[0], self.points, self.axis)
 
 
@@ -143,7 +144,8 @@ class Tile(Layer):
         self.axis = self.canonical_axis(p.axis, x)
         if p.tiles < 1:
             raise self.error(f"tiles is {p.tiles if p.HasField('tiles') else 'not given'}; 1 or more is needed.")
+        self.tiles = p.tiles
         return [(*x[: self.axis], x[self.axis] * p.tiles, *x[self.axis + 1 :])]
 
-    def forward(self, params, bottoms, ctx):
-        return [jnp.concatenate(bottoms * self.config.tile_param.tiles, self.axis)]
+    def forward(self, params: Arrays, bottoms: Arrays, ctx: Context) -> list[Array]:
+        return [jnp.concatenate([bottoms[0]] * self.tiles, self.axis)]

@@ -1,4 +1,4 @@
-"""The layers that read data themselves. What they read, and how, is in `engine.data`."""
+"""The layers that make batches themselves, and HDF5Output, which takes them. How data is read is in `engine.data`."""
 
 from pathlib import Path
 from typing import Any
@@ -16,9 +16,9 @@ from engine.data.memory_source import MemorySource
 from engine.data.source import Source
 from engine.data.transform import Transform
 from engine.data.window_source import WindowSource
-from engine.errors import DataError, NetError, PrototxtError
+from engine.errors import DataError, PrototxtError
 from engine.layers import fillers
-from engine.layers.base import Layer, Shape, SourceLayer
+from engine.layers.base import Array, Arrays, Context, Layer, Shape, SourceLayer
 from engine.layers.registry import layer
 from engine.proto import caffe_pb2 as pb
 from engine.proto import paths
@@ -188,10 +188,7 @@ class DummyData(SourceLayer):
         else:
             self.shapes = [tuple(s.dim) for s in self.each("shape", p.shape)]
         for filler, shape in zip(self.fillers, self.shapes, strict=True):
-            try:
-                fillers.check(filler, shape)
-            except NetError as e:
-                raise self.error(str(e)) from e
+            self.check_filler(filler, shape)
         return self.shapes[:tops]
 
     def each(self, what: str, given: Any) -> list[Any]:
@@ -268,7 +265,7 @@ class HDF5Output(Layer):
             )
         return []
 
-    def forward(self, params, bottoms, ctx):
+    def forward(self, params: Arrays, bottoms: Arrays, ctx: Context) -> list[Array]:
         return []
 
     def open(self) -> HDF5Sink:

@@ -1,6 +1,6 @@
 """Layers that say how a net is joined and compute nothing: Input, Parameter, Split, Silence."""
 
-from engine.layers.base import Layer, Shape, SourceLayer
+from engine.layers.base import Array, Arrays, Context, Layer, Shape, SourceLayer
 from engine.layers.registry import layer
 from engine.proto import caffe_pb2 as pb
 
@@ -35,7 +35,7 @@ class Parameter(Layer):
         self.value = self.param("value", shape, pb.FillerParameter())
         return [shape]
 
-    def forward(self, params, bottoms, ctx):
+    def forward(self, params: Arrays, bottoms: Arrays, ctx: Context) -> list[Array]:
         return [params[self.value]]
 
 
@@ -50,8 +50,8 @@ class Split(Layer):
     def setup(self, x: Shape) -> list[Shape]:
         return [x] * len(self.config.top)
 
-    def forward(self, params, bottoms, ctx):
-        return bottoms * len(self.config.top)
+    def forward(self, params: Arrays, bottoms: Arrays, ctx: Context) -> list[Array]:
+        return [bottoms[0]] * len(self.top_shapes)
 
 
 @layer("Silence")
@@ -64,5 +64,5 @@ class Silence(Layer):
     def setup(self, *bottoms: Shape) -> list[Shape]:
         return []
 
-    def forward(self, params, bottoms, ctx):
+    def forward(self, params: Arrays, bottoms: Arrays, ctx: Context) -> list[Array]:
         return []

@@ -122,12 +122,8 @@ class Net:
     def _add(self, node: Node, layer: Layer, given: Mapping[str, Shape]) -> None:
         bottoms = [self.shapes[v] for v in node.bottoms]
         tops = self._tops_of(node, layer)
-        shapes = [tuple(int(d) for d in s) for s in layer.setup(*bottoms)]
-        if isinstance(layer, SourceLayer) or layer.dynamic:
-            shapes = [tuple(given.get(v.blob, s)) for v, s in zip(tops, shapes, strict=True)]
-        if len(shapes) != len(tops):
-            raise layer.error(f"it makes {len(shapes)} tops and {len(tops)} are named.")
-        layer.top_shapes = shapes
+        told = given if isinstance(layer, SourceLayer) or layer.dynamic else {}
+        shapes = layer.build(bottoms, [told.get(v.blob) for v in tops])
         for value, shape in zip(tops, shapes, strict=True):
             self.shapes[value] = shape
         weights = list(node.config.loss_weight)

@@ -16,6 +16,7 @@ from engine.ops import convolution_cpu as cpu
 from engine.ops.window import Window
 
 Array = jax.Array
+Pair = tuple[Array, Array]
 
 
 @partial(jax.custom_vjp, nondiff_argnums=(2, 3))
@@ -24,11 +25,11 @@ def convolve(x: Array, w: Array, window: Window, groups: int = 1) -> Array:
     return forward(x, w, window, groups)
 
 
-def _convolve_fwd(x, w, window, groups):
+def _convolve_fwd(x: Array, w: Array, window: Window, groups: int) -> tuple[Array, Pair]:
     return forward(x, w, window, groups), (x, w)
 
 
-def _convolve_bwd(window, groups, saved, dy):
+def _convolve_bwd(window: Window, groups: int, saved: Pair, dy: Array) -> Pair:
     x, w = saved
     return input_gradient(dy, w, x.shape, window, groups), weight_gradient(x, dy, w.shape, window, groups)
 
@@ -43,11 +44,11 @@ def deconvolve(y: Array, w: Array, window: Window, groups: int = 1) -> Array:
     return input_gradient(y, w, (y.shape[0], channels, *window.inputs(y.shape[2:])), window, groups)
 
 
-def _deconvolve_fwd(y, w, window, groups):
+def _deconvolve_fwd(y: Array, w: Array, window: Window, groups: int) -> tuple[Array, Pair]:
     return deconvolve(y, w, window, groups), (y, w)
 
 
-def _deconvolve_bwd(window, groups, saved, dx):
+def _deconvolve_bwd(window: Window, groups: int, saved: Pair, dx: Array) -> Pair:
     y, w = saved
     return forward(dx, w, window, groups), weight_gradient(dx, y, w.shape, window, groups)
 
@@ -57,34 +58,30 @@ deconvolve.defvjp(_deconvolve_fwd, _deconvolve_bwd)
 
 def forward(x: Array, w: Array, window: Window, groups: int) -> Array:
     """y from x and w."""
-    return lax.platform_dependent(
-        x,
-        w,
-        cpu=lambda x, w: cpu.forward(x, w, window, groups),
-        default=lambda x, w: _convolution(x, w, window, groups),
-    )
+    on_cpu = partial(cpu.forward, window=window, groups=groups)
+    return lax.platform_dependent(x, w, cpu=on_cpu, default=partial(_convolution, window=window, groups=groups))
 
 
 def input_gradient(dy: Array, w: Array, x_shape: tuple[int, ...], window: Window, groups: int) -> Array:
     """The gradient of x from dy and w."""
     x = jax.ShapeDtypeStruct(x_shape, dy.dtype)
-    return lax.platform_dependent(
-        dy,
-        w,
-        cpu=lambda dy, w: cpu.input_gradient(dy, w, x_shape, window, groups),
-        default=lambda dy, w: jax.linear_transpose(lambda x: _convolution(x, w, window, groups), x)(dy)[0],
-    )
+
+    def transposed(dy: Array, w: Array) -> Array:
+        return jax.linear_transpose(lambda x: _convolution(x, w, window, groups), x)(dy)[0]
+
+    on_cpu = partial(cpu.input_gradient, x_shape=x_shape, window=window, groups=groups)
+    return lax.platform_dependent(dy, w, cpu=on_cpu, default=transposed)
 
 
 def weight_gradient(x: Array, dy: Array, w_shape: tuple[int, ...], window: Window, groups: int) -> Array:
     """The gradient of w from x and dy."""
     w = jax.ShapeDtypeStruct(w_shape, x.dtype)
-    return lax.platform_dependent(
-        x,
-        dy,
-        cpu=lambda x, dy: cpu.weight_gradient(x, dy, w_shape, window, groups),
-        default=lambda x, dy: jax.linear_transpose(lambda w: _convolution(x, w, window, groups), w)(dy)[0],
-    )
+
+    def transposed(x: Array, dy: Array) -> Array:
+        return jax.linear_transpose(lambda w: _convolution(x, w, window, groups), w)(dy)[0]
+
+    on_cpu = partial(cpu.weight_gradient, w_shape=w_shape, window=window, groups=groups)
+    return lax.platform_dependent(x, dy, cpu=on_cpu, default=transposed)
 
 
 def _convolution(x: Array, w: Array, window: Window, groups: int) -> Array:

@@ -24,11 +24,15 @@ def _normalize(x: Array, axes: tuple[int, ...], size: int, alpha: float, beta: f
     return x * _power(k + alpha * _neighbours(x * x, axes, size), -beta)
 
 
-def _normalize_fwd(x, axes, size, alpha, beta, k):
+def _normalize_fwd(
+    x: Array, axes: tuple[int, ...], size: int, alpha: float, beta: float, k: float
+) -> tuple[Array, Array]:
     return _normalize(x, axes, size, alpha, beta, k), x
 
 
-def _normalize_bwd(axes, size, alpha, beta, k, x, dy):
+def _normalize_bwd(
+    axes: tuple[int, ...], size: int, alpha: float, beta: float, k: float, x: Array, dy: Array
+) -> tuple[Array]:
     """dx = dy · s^−β − 2 α β x · Σ (dy · x · s^(−β−1)), the sum over the same neighbours."""
     s = k + alpha * _neighbours(x * x, axes, size)
     scale = _power(s, -beta)

@@ -93,12 +93,12 @@ def _max_along(x: Array, span: Span) -> Array:
     return y
 
 
-def _max_fwd(x, span):
+def _max_fwd(x: Array, span: Span) -> tuple[Array, tuple[Array, Array]]:
     y = _max_along(x, span)
     return y, (x, y)
 
 
-def _max_bwd(span, saved, dy):
+def _max_bwd(span: Span, saved: tuple[Array, Array], dy: Array) -> tuple[Array]:
     x, y = saved
     fitted = span.fit(x, _lowest(x))
     taps, free = [], jnp.ones(y.shape, bool)
@@ -169,11 +169,11 @@ def _sum_along(x: Array, span: Span) -> Array:
     return sum((span.tap(fitted, k) for k in range(1, span.kernel)), span.tap(fitted, 0))
 
 
-def _sum_fwd(x, span):
+def _sum_fwd(x: Array, span: Span) -> tuple[Array, None]:
     return _sum_along(x, span), None
 
 
-def _sum_bwd(span, _, dy):
+def _sum_bwd(span: Span, _: None, dy: Array) -> tuple[Array]:
     return (span.spread([dy] * span.kernel),)
 
 
