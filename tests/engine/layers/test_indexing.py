@@ -3,7 +3,7 @@
 import jax
 import numpy as np
 import pytest
-from support.layer_cases import Case, assert_close, check_export, check_formula, check_gradient, check_refused, net_of
+from support.layer_cases import Case, Cases, assert_close, check_refused, net_of
 
 from engine.errors import LayerError
 
@@ -21,19 +21,8 @@ CASES = [
 FILTER = 'type: "Filter"'
 
 
-@pytest.mark.parametrize("case", CASES, ids=str)
-def test_tops_equal_the_formula(case):
-    check_formula(case)
-
-
-@pytest.mark.parametrize("case", CASES, ids=str)
-def test_gradient_is_the_numerical_one(case):
-    check_gradient(case)
-
-
-@pytest.mark.parametrize("case", CASES, ids=str)
-def test_lowers_for_cuda(case):
-    check_export(case)
+class TestCases(Cases):
+    cases = CASES
 
 
 @pytest.mark.parametrize("number", [-1.0, 3.0])

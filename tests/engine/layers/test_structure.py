@@ -3,7 +3,7 @@
 import jax
 import numpy as np
 import pytest
-from support.layer_cases import Case, check_export, check_formula, check_gradient, check_refused, net_of
+from support.layer_cases import Case, Cases, check_refused, net_of
 
 from engine.net.net import Net
 from engine.proto import caffe_pb2 as pb
@@ -18,19 +18,8 @@ CASES = [
 ]
 
 
-@pytest.mark.parametrize("case", CASES, ids=str)
-def test_tops_equal_the_formula(case):
-    check_formula(case)
-
-
-@pytest.mark.parametrize("case", CASES, ids=str)
-def test_gradient_is_the_numerical_one(case):
-    check_gradient(case)
-
-
-@pytest.mark.parametrize("case", CASES, ids=str)
-def test_step_lowers_for_cuda(case):
-    check_export(case)
+class TestCases(Cases):
+    cases = CASES
 
 
 def test_silence_hides_outputs():
