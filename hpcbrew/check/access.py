@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import PurePosixPath
 
 from hpcbrew.check.finding import Checked, Finding, Mark
-from hpcbrew.transports.remote_shell import Shell
+from hpcbrew.transports.remote_shell import RemoteShell
 
 TOP = PurePosixPath("/")
 NEEDED = ("qsub", "qstat", "qdel")
@@ -21,7 +21,7 @@ def connection(site: Checked) -> Iterator[Finding]:
 
 def noise(site: Checked) -> Iterator[Finding]:
     """What a shell without a terminal prints of itself. Scripts cope; scp, SFTP and rsync do not."""
-    if isinstance(site.transport, Shell):
+    if isinstance(site.transport, RemoteShell):
         said = site.transport.plain("true")
         text = " ".join(f"{said.out} {said.err}".split())
         if text:
@@ -40,7 +40,7 @@ def path(site: Checked) -> Iterator[Finding]:
         remedy = "load PBS in ~/.bash_profile there, as: export PATH=/opt/pbs/bin:$PATH"
         yield Finding("PATH", Mark.BAD, f"a login shell does not find {', '.join(missing)}", remedy)
         return
-    if isinstance(site.transport, Shell):
+    if isinstance(site.transport, RemoteShell):
         plain = site.transport.plain(f"sh -c '{LISTED}' sh {' '.join(NEEDED)}")
         if _listed(plain.out):
             yield Finding("PATH", Mark.OK, "PBS is found by login shells only, which is what hpcbrew uses")

@@ -9,7 +9,7 @@ from hpcbrew.cli.options import job_argument
 from hpcbrew.errors import TransportError
 from hpcbrew.job import JobRecord
 from hpcbrew.track.ledger import Ledger
-from hpcbrew.transports.pipe import quoted
+from hpcbrew.transports.login_shell import quoted
 from hpcbrew.transports.ssh_config import resolve_command
 
 

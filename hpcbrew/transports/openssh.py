@@ -17,7 +17,7 @@ from pathlib import Path
 from hpcbrew.errors import TransportError, Unanswered
 from hpcbrew.transports import process
 from hpcbrew.transports.process import CommandOutput
-from hpcbrew.transports.remote_shell import Shell
+from hpcbrew.transports.remote_shell import RemoteShell
 from hpcbrew.transports.ssh_config import resolve_command
 
 PERSIST = "10m"
@@ -26,6 +26,9 @@ PERSIST = "10m"
 LOGIN, CONTROL = 300, 20
 """Seconds for a login, in which a person may have to type, and for a word with the connection that stands."""
 
+SSH_FAILED = 255
+"""The exit status of ssh's own."""
+
 REFUSED = re.compile(
     "Permission denied|Host key verification failed|IDENTIFICATION HAS CHANGED|Bad configuration|"
     "Too many authentication failures"
@@ -33,7 +36,7 @@ REFUSED = re.compile(
 """What ssh says where trying again would bring nothing, or lock an account."""
 
 
-class OpenSsh(Shell):
+class OpenSsh(RemoteShell):
     """Connects when first needed, and again after a cut. Several threads may use it at once."""
 
     def __init__(self, destination: str, *, attended: bool, config: Path | None = None) -> None:
@@ -73,8 +76,8 @@ class OpenSsh(Shell):
     def _channel(self, command: str, stdin: Iterable[bytes], output: CommandOutput, idle_timeout: float) -> int:
         ssh = self._ssh("-T", "-o", "ControlMaster=no", "-o", "BatchMode=yes", tail=(command,))
         status = process.with_process(ssh, stdin, output, idle_timeout)
-        # 255 is ssh's own; where the command ended so, its marks are there and say more.
-        return -1 if status == 255 else status
+        # Where the command itself ended so, its marks are there and say more.
+        return process.CUT if status == SSH_FAILED else status
 
     def _control(self, request: str) -> bool:
         command = self._ssh("-O", request)

@@ -11,7 +11,7 @@ from hpcbrew.command_result import CommandResult
 from hpcbrew.errors import TransportError
 from hpcbrew.transports import process, ssh_auth, ssh_config
 from hpcbrew.transports.process import CommandOutput
-from hpcbrew.transports.remote_shell import Shell
+from hpcbrew.transports.remote_shell import RemoteShell
 from hpcbrew.transports.ssh_auth import Prompter
 from hpcbrew.transports.ssh_config import SshHost
 
@@ -31,7 +31,7 @@ def resolve(destination: str) -> SshHost:
     return ssh_config.parse(destination, CommandResult(done.returncode, done.stdout, done.stderr))
 
 
-class Ssh(Shell):
+class Ssh(RemoteShell):
     """Connects when first needed, and again after a cut. Several threads may use it at once."""
 
     def __init__(self, destination: str, prompter: Prompter, resolve: Callable[[str], SshHost] = resolve) -> None:

@@ -18,8 +18,8 @@ never answer."""
 SLOWEST = 10 * 2**20
 """Bytes a second that a file system is read with at least."""
 
-SILENT = -2
-"""In place of the exit status of a command that was given up."""
+CUT, SILENT = -1, -2
+"""In place of the exit status of a command whose line broke, and of one that was given up."""
 
 PIECE = 2**15  # bytes that are sent at a time: each is a sign of life, on a slow line too
 NAMED = 120  # letters of a command that a message shows
@@ -60,7 +60,7 @@ class _Silence:
     """How long nothing has gone either way."""
 
     def __init__(self, idle_timeout: float) -> None:
-        self._patience = idle_timeout
+        self._idle_timeout = idle_timeout
         self.broken()
 
     def broken(self) -> None:
@@ -68,7 +68,7 @@ class _Silence:
 
     @property
     def left(self) -> float:
-        return self._since + self._patience - time.monotonic()
+        return self._since + self._idle_timeout - time.monotonic()
 
 
 def talk(line: Line, stdin: Iterable[bytes], output: CommandOutput, idle_timeout: float) -> bool:

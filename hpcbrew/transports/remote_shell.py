@@ -1,20 +1,25 @@
-"""What a transport does, as scripts for a shell on the other side: files go through a pipe, many in one round trip."""
+"""What a transport does, as scripts for a shell on the other side: files go through a pipe, many in one round trip.
 
+How a script gets there is left to those who extend `RemoteShell`: paramiko (`paramiko_ssh`), or the system's client
+(`openssh`).
+"""
+
+import contextlib
 import io
 import re
 import secrets
 import shlex
 import tarfile
 import time
-from abc import abstractmethod
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
 from hpcbrew import full_disk
 from hpcbrew.command_result import CommandResult
 from hpcbrew.errors import TransportError, Unanswered
-from hpcbrew.transports import process
-from hpcbrew.transports.pipe import Pipe, as_text
+from hpcbrew.transports import process, retry
+from hpcbrew.transports.login_shell import MarkedScript, ScriptResult, as_text
 from hpcbrew.transports.process import CommandOutput
 
 MISSING = 44
@@ -24,23 +29,45 @@ PIECE = 2**18
 """Bytes of a large file that are read and sent at a time."""
 
 SENDING = 300.0
-"""Seconds of silence that files under way are allowed: what was sent may lie between here and there for a while."""
+"""Seconds of silence that files under way are allowed: what was sent may lie between the two machines for a while."""
 
 CLEARING = 600.0
 """The same for a folder that is taken away, which may hold tens of thousands of files."""
+
+FAREWELL = 10.0
+"""Seconds for the ending of a command that was given up."""
 
 VARIABLE = re.compile(r"\$(\w+|\{\w+\})")
 
 WHOLE = PurePosixPath(".hpcbrew-whole")
 """The last file of a tar that makes a folder: GNU tar takes one that was cut between two files for a whole one."""
 
+Input = bytes | Callable[[], Iterable[bytes]]
+"""What a script is given to read: as it is, or a function that begins it anew for each attempt."""
 
-class Shell(Pipe):
-    """The contract of a transport, over a pipe for scripts."""
+
+class RemoteShell(ABC):
+    """The contract of a transport, over a line that carries one script at a time, or several at once.
+
+    `say` is told why one waits.
+    """
+
+    say: Callable[[str], object] = staticmethod(lambda words: None)
 
     def __init__(self, destination: str) -> None:
-        super().__init__(destination)
+        self._destination = destination
         self._roots: dict[str, PurePosixPath] = {}
+
+    # The line
+
+    @abstractmethod
+    def _connect(self) -> None:
+        """Sees to it that the line stands. Raises TransportError, `retryable` where the login was not refused."""
+
+    @abstractmethod
+    def _channel(self, command: str, stdin: Iterable[bytes], output: CommandOutput, idle_timeout: float) -> int:
+        """Runs a command there: its exit status, `process.CUT` where the line broke, `process.SILENT` where it said
+        nothing for `idle_timeout` seconds and was given up. Raises TransportError, `retryable`, after a cut."""
 
     @abstractmethod
     def close(self) -> None:
@@ -55,13 +82,55 @@ class Shell(Pipe):
             raise Unanswered(self._destination, f"`{command}`", process.IDLE_TIMEOUT)
         return CommandResult(status, as_text(output.out), as_text(output.err))
 
+    def _script(
+        self,
+        script: str | Callable[[int], str],
+        what: str,
+        *,
+        stdin: Input = b"",
+        idempotent: bool = False,
+        idle_timeout: float | None = None,
+    ) -> ScriptResult:
+        """Runs a script, which may depend on how often it was tried; `idempotent`: it may be run more than once.
+
+        `what` names it in an error.
+        """
+        silence = process.IDLE_TIMEOUT if idle_timeout is None else idle_timeout
+
+        def once(attempt: int) -> ScriptResult:
+            text = script if isinstance(script, str) else script(attempt)
+            return self._once(MarkedScript(text), what, stdin, silence)
+
+        return retry.attempts(self._connect, once, idempotent=idempotent, say=self.say)
+
+    def _once(self, marked: MarkedScript, what: str, stdin: Input, idle_timeout: float) -> ScriptResult:
+        """Runs a script in a login shell, as the user's own commands are."""
+        given = iter([stdin]) if isinstance(stdin, bytes) else stdin()
+        output = CommandOutput()
+        try:
+            status = self._channel(marked.command, given, output, idle_timeout)
+        except TransportError:
+            raise
+        except BaseException:  # Ctrl-C: what was begun there is not left to itself
+            self._end(marked, output)
+            raise
+        if status == process.SILENT:
+            self._end(marked, output)
+            raise Unanswered(self._destination, what, idle_timeout)
+        return marked.result(output, status, self._destination)
+
+    def _end(self, marked: MarkedScript, output: CommandOutput) -> None:
+        """Ends what a script has begun there, as far as that can be."""
+        if command := marked.ending(output):
+            with contextlib.suppress(TransportError):
+                self._channel(command, (), CommandOutput(), FAREWELL)
+
     # The contract
 
     def root(self, pattern: str) -> PurePosixPath:
         if pattern not in self._roots:
-            answer = self._shell(
-                f"printf '%s\\n' {_expansion(pattern)}", f"a shell that looks for {pattern}", idempotent=True
-            )
+            script = f"printf '%s\\n' {_expansion(pattern)}"
+            answer = self._script(script, f"a shell that looks for {pattern}", idempotent=True).text
             path = answer.out.strip()
             if answer.status != 0 or not path.startswith("/"):
                 said = answer.words.rpartition(": line ")[2].partition(": ")[2] or answer.words
@@ -81,7 +150,7 @@ class Shell(Pipe):
         idle_timeout: float | None = None,
     ) -> CommandResult:
         script = f"cd -- {shlex.quote(str(folder))} && {shlex.join(command)}"
-        return self._shell(script, process.named(command), idempotent=idempotent, idle_timeout=idle_timeout)
+        return self._script(script, process.named(command), idempotent=idempotent, idle_timeout=idle_timeout).text
 
     def make_folder(self, folder: PurePosixPath, files: Mapping[PurePosixPath, bytes]) -> None:
         final, parent = shlex.quote(str(folder)), shlex.quote(str(folder.parent))
@@ -89,43 +158,40 @@ class Shell(Pipe):
 
         def script(attempt: int) -> str:
             # After a cut it may be there: it gets its name in one step, so it is whole then.
-            there = "exit 0" if attempt else "echo 'it is there already' >&2; exit 1"
+            found = "exit 0" if attempt else "echo 'it is there already' >&2; exit 1"
             new = shlex.quote(f"{folder.parent}/.{folder.name}.{secrets.token_hex(4)}")
             return (
-                f"[ ! -e {final} ] || {{ {there}; }}; mkdir -p -- {parent} && mkdir -- {new} && tar -xf - -C {new} "
+                f"[ ! -e {final} ] || {{ {found}; }}; mkdir -p -- {parent} && mkdir -- {new} && tar -xf - -C {new} "
                 f"&& rm -- {new}/{WHOLE} && mv -nT -- {new} {final} && [ ! -e {new} ] "
                 f"|| {{ rm -rf -- {new}; exit 1; }}"
             )
 
-        answer = self._answer(
-            self._attempts(script, f"making {folder}", stdin=packed, idempotent=True, idle_timeout=SENDING)
-        )
+        answer = self._script(script, f"making {folder}", stdin=packed, idempotent=True, idle_timeout=SENDING).text
         if answer.status != 0:
             raise TransportError(f"{folder}: cannot make this folder on {self._destination}: {_words(answer)}")
 
     def remove_folder(self, folder: PurePosixPath) -> None:
         script = f"rm -rf -- {shlex.quote(str(folder))}"
-        answer = self._shell(script, f"removing {folder}", idempotent=True, idle_timeout=CLEARING)
+        answer = self._script(script, f"removing {folder}", idempotent=True, idle_timeout=CLEARING).text
         if answer.status != 0:
             raise TransportError(f"{folder}: cannot take this folder away: {answer.words}")
 
     def read(self, path: PurePosixPath, start: int = 0, size: int | None = None) -> bytes | None:
         name, end = shlex.quote(str(path)), "" if size is None else f" | head -c {size}"
-        status, out, err = self._bytes(
-            f"[ -e {name} ] || exit {MISSING}; tail -c +{start + 1} -- {name}{end}", f"reading {path}", idempotent=True
-        )
-        if status == MISSING:
+        script = f"[ -e {name} ] || exit {MISSING}; tail -c +{start + 1} -- {name}{end}"
+        answer = self._script(script, f"reading {path}", idempotent=True)
+        if answer.status == MISSING:
             return None
-        if status != 0:
-            raise TransportError(f"{path}: {as_text(err).strip()}")
-        return out
+        if answer.status != 0:
+            raise TransportError(f"{path}: {as_text(answer.err).strip()}")
+        return answer.out
 
     def read_all(self, paths: Sequence[PurePosixPath]) -> list[bytes | None]:
         """One tar of those that are there: their names go in through the pipe, however many they are."""
         if not paths:
             return []
         names = b"".join(f"{path}\0".encode() for path in paths)
-        _, out, err = self._bytes(
+        answer = self._script(
             "tar --create --absolute-names --ignore-failed-read --null --files-from=- --file=-",
             f"reading {paths[0]}" + (f" and {len(paths) - 1} more files" if len(paths) > 1 else ""),
             stdin=names,
@@ -133,22 +199,21 @@ class Shell(Pipe):
         )
         found: dict[str, bytes] = {}
         try:
-            with tarfile.open(fileobj=io.BytesIO(out)) as archive:
+            with tarfile.open(fileobj=io.BytesIO(answer.out)) as archive:
                 for member in archive:
                     file = archive.extractfile(member)
                     if file is not None:
                         found[member.name] = file.read()
         except tarfile.TarError as error:
-            raise TransportError(
-                f"{self._destination}: files could not be read: {as_text(err).strip() or error}"
-            ) from None
+            said = as_text(answer.err).strip() or error
+            raise TransportError(f"{self._destination}: files could not be read: {said}") from None
         return [found.get(str(path)) for path in paths]
 
     def add_files(self, folder: PurePosixPath, files: Mapping[PurePosixPath, bytes]) -> None:
         script = f"tar -xf - -C {shlex.quote(str(folder))}"
-        answer = self._shell(
+        answer = self._script(
             script, f"writing into {folder}", stdin=_pack(files), idempotent=True, idle_timeout=SENDING
-        )
+        ).text
         if answer.status != 0:
             raise TransportError(f"{folder}: files cannot be put there on {self._destination}: {_words(answer)}")
 
@@ -168,14 +233,14 @@ class Shell(Pipe):
             return _pieces(source, start, size, counted)
 
         script = f"mkdir -p -- {parent} && dd of={name} bs=1M seek={start} oflag=seek_bytes conv=notrunc status=none"
-        answer = self._shell(script, f"writing {target}", stdin=pieces, idempotent=True, idle_timeout=SENDING)
+        answer = self._script(script, f"writing {target}", stdin=pieces, idempotent=True, idle_timeout=SENDING).text
         if answer.status != 0:
             raise TransportError(f"{target}: cannot be written on {self._destination}: {_words(answer)}")
 
     def sizes(self, folder: PurePosixPath) -> dict[PurePosixPath, int]:
         name = shlex.quote(str(folder))
         script = f"[ ! -d {name} ] || find {name}/ -type f -printf '%s %P\\0'"
-        answer = self._shell(script, f"looking into {folder}", idempotent=True)
+        answer = self._script(script, f"looking into {folder}", idempotent=True).text
         if answer.status != 0:
             raise TransportError(f"{folder}: {answer.words}")
         rows = [row.split(" ", 1) for row in answer.out.split("\0") if row]
@@ -183,14 +248,13 @@ class Shell(Pipe):
 
     def names(self, folder: PurePosixPath) -> list[str]:
         name = shlex.quote(str(folder))
-        status, out, err = self._bytes(
-            f"[ -d {name} ] || exit {MISSING}; find {name}/ -mindepth 1 -maxdepth 1 -printf '%f\\0'",
-            f"looking into {folder}",
-            idempotent=True,
-        )
-        if status not in (0, MISSING):
-            raise TransportError(f"{folder}: {as_text(err).strip()}")
-        return sorted(as_text(name) for name in out.split(b"\0") if name) if status == 0 else []
+        script = f"[ -d {name} ] || exit {MISSING}; find {name}/ -mindepth 1 -maxdepth 1 -printf '%f\\0'"
+        answer = self._script(script, f"looking into {folder}", idempotent=True)
+        if answer.status == MISSING:
+            return []
+        if answer.status != 0:
+            raise TransportError(f"{folder}: {as_text(answer.err).strip()}")
+        return sorted(as_text(found) for found in answer.out.split(b"\0") if found)
 
 
 def _words(answer: CommandResult) -> str:

@@ -13,7 +13,7 @@ from support import sshd
 
 from hpcbrew.command_result import CommandResult
 from hpcbrew.errors import TransportError, Unanswered
-from hpcbrew.transports import pipe, process, remote_shell
+from hpcbrew.transports import process, remote_shell, retry
 from hpcbrew.transports.openssh import OpenSsh
 from hpcbrew.transports.paramiko_ssh import Ssh
 from hpcbrew.transports.ssh_auth import Unattended
@@ -169,13 +169,13 @@ def test_a_server_that_is_not_there_is_tried_with_longer_and_longer_pauses(conne
     pauses, said = [], []
     with sshd.serve(tmp_path) as server:
         pass
-    monkeypatch.setattr(pipe, "time", SimpleNamespace(sleep=pauses.append))
+    monkeypatch.setattr(retry, "time", SimpleNamespace(sleep=pauses.append))
     transport = connect(server)
     transport.say = said.append
     with pytest.raises(TransportError, match="no connection") as raised:
         transport.run(["true"], PurePosixPath("/"))
     assert raised.value.retryable
-    assert pauses == list(pipe.PAUSES)
+    assert pauses == list(retry.PAUSES)
     assert len(said) == len(pauses) - 1  # the first further attempt is made at once
     assert all("no connection" in words and words.endswith("; trying again") for words in said)
 

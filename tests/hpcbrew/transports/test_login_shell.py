@@ -1,0 +1,64 @@
+import subprocess
+
+import pytest
+
+from hpcbrew.command_result import CommandResult
+from hpcbrew.errors import TransportError
+from hpcbrew.transports import process
+from hpcbrew.transports.login_shell import MarkedScript, quoted
+from hpcbrew.transports.process import CommandOutput
+
+MARKED = MarkedScript("true", mark="--m--")
+
+
+def output(out: bytes, err: bytes) -> CommandOutput:
+    return CommandOutput(bytearray(out), bytearray(err))
+
+
+def test_scripts_are_quoted_for_csh_too() -> None:
+    """It takes no line break in quotes, and reads ! in them; bash sees the script as it was."""
+    script = "[ ! -e /gone ] &&\nprintf '%s' \"it's\"; exit 3"
+    word = quoted(script)
+    assert not {"\n", "!"} & set(word)
+    done = subprocess.run(f"bash -c {word}", shell=True, capture_output=True, text=True, check=False)
+    assert (done.stdout, done.returncode) == ("it's", 3)
+
+
+def test_what_a_real_shell_prints_is_read_back() -> None:
+    marked = MarkedScript("printf out; printf err >&2; exit 7")
+    done = subprocess.run(["sh", "-c", marked.command], capture_output=True, check=False)
+    result = marked.result(output(done.stdout, done.stderr), done.returncode, "cluster")
+    assert result.text == CommandResult(7, "out", "err")
+
+
+def test_what_the_site_prints_around_the_marks_is_dropped() -> None:
+    said = output(b"Welcome!\n12 --m--\nout--m--Goodbye", b"quota: fine\n--m--\nerr--m-- 3\nlogged out")
+    assert MARKED.result(said, 0, "cluster").text == CommandResult(3, "out", "err")
+
+
+@pytest.mark.parametrize(
+    ("out", "err", "status"),
+    [
+        (b"", b"", process.CUT),
+        (b"12 --m--\nhalf", b"--m--\n", process.CUT),
+        (b"12 --m--\nwhole--m--", b"--m--\nhalf", 0),
+    ],
+    ids=["before it began", "in its output", "before its exit status"],
+)
+def test_an_answer_that_is_not_whole_is_a_cut(out: bytes, err: bytes, status: int) -> None:
+    with pytest.raises(TransportError, match="cluster: the connection was cut") as raised:
+        MARKED.result(output(out, err), status, "cluster")
+    assert raised.value.retryable
+
+
+def test_a_host_without_bash_is_told_in_its_own_words() -> None:
+    with pytest.raises(TransportError, match="no bash answered there: exec: bash: not found") as raised:
+        MARKED.result(output(b"", b"exec: bash: not found\n"), 127, "cluster")
+    assert not raised.value.retryable
+
+
+def test_only_what_has_begun_is_ended() -> None:
+    assert MARKED.ending(output(b"Welcome!\n", b"")) is None
+    ending = MARKED.ending(output(b"Welcome!\n1234 --m--\n", b""))
+    assert ending is not None
+    assert "-p 1234" in ending
