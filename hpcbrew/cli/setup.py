@@ -10,8 +10,7 @@ from hpcbrew.cli.transfer_bar import moving
 from hpcbrew.clusters import profiles
 from hpcbrew.errors import RequestError
 from hpcbrew.setup import trial_job
-from hpcbrew.transports.prompt import Terminal
-from hpcbrew.transports.ssh_auth import Expected, Unattended
+from hpcbrew.transports.prompt import Expected, Terminal, Unattended
 
 
 @click.command()

@@ -17,7 +17,7 @@ from hpcbrew.setup import engine_variant, install_engine, scratch
 from hpcbrew.setup.install_engine import Moving, Wanted
 from hpcbrew.transports.base import Transport
 from hpcbrew.transports.connect import connect
-from hpcbrew.transports.ssh_auth import Prompter
+from hpcbrew.transports.prompt import Prompter
 
 T = TypeVar("T")
 

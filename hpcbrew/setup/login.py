@@ -10,7 +10,7 @@ from hpcbrew.setup import ssh_keys
 from hpcbrew.transports import process
 from hpcbrew.transports.base import Transport
 from hpcbrew.transports.paramiko_ssh import Ssh
-from hpcbrew.transports.ssh_auth import Prompter, Unattended
+from hpcbrew.transports.prompt import Prompter, Unattended
 from hpcbrew.transports.ssh_config import SshHost, resolve_command
 
 TRIES = 3  # as OpenSSH lets a user mistype a password

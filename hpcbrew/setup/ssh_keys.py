@@ -7,7 +7,7 @@ from pathlib import Path, PurePosixPath
 from hpcbrew.errors import LoginRefused, TransportError
 from hpcbrew.transports.base import Transport
 from hpcbrew.transports.paramiko_ssh import Ssh
-from hpcbrew.transports.ssh_auth import Prompter
+from hpcbrew.transports.prompt import Prompter
 from hpcbrew.transports.ssh_config import SshHost
 
 # Prints `there` or `added`. A line that a # has taken out of use is not the key; what is there is never rewritten.

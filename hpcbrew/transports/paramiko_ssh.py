@@ -11,8 +11,8 @@ from hpcbrew.command_result import CommandResult
 from hpcbrew.errors import TransportError
 from hpcbrew.transports import process, ssh_auth, ssh_config
 from hpcbrew.transports.process import CommandOutput
+from hpcbrew.transports.prompt import Prompter
 from hpcbrew.transports.remote_shell import RemoteShell
-from hpcbrew.transports.ssh_auth import Prompter
 from hpcbrew.transports.ssh_config import SshHost
 
 # What it logs is raised as well: without a handler Python would print it between the lines of the user's terminal.

@@ -1,67 +1,19 @@
-"""Logging in: the way to a host through its jumps, its key checked, and as many factors as it asks for."""
+"""Logging in: the way to a host through its jumps, and as many factors as it asks for."""
 
-import base64
 import contextlib
-import hashlib
-import os
 import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Protocol
 
 import paramiko
 from paramiko.auth_strategy import AuthResult, AuthSource, AuthStrategy
 
-from hpcbrew.errors import HostUnknown, LoginRefused, TransportError
-from hpcbrew.transports import ssh_config
+from hpcbrew.errors import LoginRefused, TransportError
+from hpcbrew.transports import host_keys, ssh_config
+from hpcbrew.transports.prompt import Prompter
 from hpcbrew.transports.ssh_config import SshHost
 
 KEEP_ALIVE, DEAD_AFTER = 30, 60  # seconds: between two signs of life, and until one that is not confirmed ends the line
-
-
-class Prompter(Protocol):
-    """Who answers when the way in needs a person."""
-
-    def confirm_host_key(self, host: str, kind: str, fingerprint: str) -> bool:
-        """Whether this is the key of that host: shown as `ssh-ed25519` and `SHA256:…`."""
-
-    def answer(self, prompt: str, *, secret: bool) -> str | None:
-        """What the user types; None where there is nobody to ask."""
-
-
-class Unattended:
-    """Nobody is there: keys and agents only, and no host that is not known."""
-
-    def confirm_host_key(self, host: str, kind: str, fingerprint: str) -> bool:
-        return False
-
-    def answer(self, prompt: str, *, secret: bool) -> str | None:
-        return None
-
-
-class Expected:
-    """Takes the one host key whose fingerprint the user gave beforehand; all else is up to the person, if any."""
-
-    def __init__(self, fingerprint: str, prompter: Prompter) -> None:
-        self._fingerprint = fingerprint
-        self._prompter = prompter
-
-    def confirm_host_key(self, host: str, kind: str, fingerprint: str) -> bool:
-        if fingerprint != self._fingerprint:
-            raise TransportError(
-                f"{host}: its {kind} key has the fingerprint {fingerprint}, and {self._fingerprint} was given. Unless "
-                f"the one given is of a key of another kind, someone may be listening in: compare with what the site "
-                f"publishes for {kind}"
-            )
-        return True
-
-    def answer(self, prompt: str, *, secret: bool) -> str | None:
-        return self._prompter.answer(prompt, secret=secret)
-
-
-def fingerprint(key: paramiko.PKey) -> str:
-    """As ssh-keygen prints it: `SHA256:` and the digest in base64 without padding."""
-    return "SHA256:" + base64.b64encode(hashlib.sha256(key.asbytes()).digest()).decode().rstrip("=")
 
 
 def connect(destination: str, resolve: Callable[[str], SshHost], prompter: Prompter) -> list[paramiko.SSHClient]:
@@ -88,49 +40,42 @@ def close(clients: list[paramiko.SSHClient]) -> None:
 
 def _connect_one(host: SshHost, through: paramiko.SSHClient | None, prompter: Prompter) -> paramiko.SSHClient:
     client = paramiko.SSHClient()
-    for path in host.known_hosts:
-        with contextlib.suppress(OSError):  # a file that is not there knows no hosts
-            client.load_system_host_keys(str(path))
-    client.set_missing_host_key_policy(_NewKey(host, prompter))
-    where = f"{host.user}@{host.hostname}:{host.port}"
-    sock: socket.socket | paramiko.Channel | paramiko.ProxyCommand
     try:
-        sock = _socket(host, through)
+        _log_in(client, host, through, prompter)
+    except BaseException:
+        client.close()
+        raise
+    return client
+
+
+def _log_in(client: paramiko.SSHClient, host: SshHost, through: paramiko.SSHClient | None, prompter: Prompter) -> None:
+    host_keys.check(client, host, prompter)
+    where = f"{host.user}@{host.hostname}:{host.port}"
+    try:
         client.connect(
             host.host_key_alias or host.hostname,
             port=22 if host.host_key_alias else host.port,
             username=host.user,
-            sock=sock,
+            sock=_socket(host, through),
             timeout=host.connect_timeout,
             banner_timeout=host.connect_timeout,
             auth_timeout=120,
             auth_strategy=_Factors(host, prompter),
         )
     except paramiko.BadHostKeyException as error:
-        client.close()
-        raise TransportError(
-            f"{where}: the host key has CHANGED. Known: {error.expected_key.get_name()} "
-            f"{fingerprint(error.expected_key)}; offered: {error.key.get_name()} {fingerprint(error.key)}. Someone may "
-            f"be listening in. If the site says that it has new keys: ssh-keygen -R {host.known_as!r}, then try again"
-        ) from None
+        raise host_keys.changed(where, host, error) from None
     except paramiko.AuthenticationException as error:
-        client.close()
         raise LoginRefused(
             f"{where}: the login was refused: {error}",
             frozenset(error.offered if isinstance(error, _NoWayIn) else ()),
             f"`ssh {host.alias}` shows more; hpcbrew setup CLUSTER installs a key",
         ) from None
-    except TransportError:
-        client.close()
-        raise
     except (OSError, EOFError, paramiko.SSHException) as error:
-        client.close()
         said = str(error) or type(error).__name__
         raise TransportError(f"{where}: no connection: {said}", retryable=True) from None
     transport = client.get_transport()
     assert transport is not None
     transport.set_keepalive(KEEP_ALIVE)
-    return client
 
 
 def _socket(
@@ -148,44 +93,6 @@ def _socket(
     if hasattr(socket, "TCP_USER_TIMEOUT"):  # a line that went dead without a word is given up, not waited for
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, DEAD_AFTER * 1000)
     return sock
-
-
-class _NewKey(paramiko.MissingHostKeyPolicy):
-    """A host that no known_hosts file has: as StrictHostKeyChecking says, and its key is written down if taken."""
-
-    def __init__(self, host: SshHost, prompter: Prompter) -> None:
-        self.host = host
-        self.prompter = prompter
-
-    def missing_host_key(self, client: paramiko.SSHClient, hostname: str, key: paramiko.PKey) -> None:
-        shown = fingerprint(key)
-        taken = self.host.new_keys == "accept" or (
-            self.host.new_keys == "ask" and self.prompter.confirm_host_key(self.host.known_as, key.get_name(), shown)
-        )
-        if not taken:
-            raise HostUnknown(
-                f"{self.host.known_as}: its host key is not known here: {key.get_name()} {shown}",
-                shown,
-                f"Compare it with what the site publishes, then log in once with `ssh {self.host.alias}`, "
-                "or run hpcbrew setup CLUSTER",
-            )
-        if self.host.known_hosts:
-            _remember(self.host, key)
-
-
-def _remember(host: SshHost, key: paramiko.PKey) -> None:
-    """One line more in the user's first known_hosts file, which else stays as it is."""
-    path = host.known_hosts[0]
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    name = paramiko.HostKeys.hash_host(host.known_as) if host.hash_known_hosts else host.known_as
-    with path.open("a+b") as file:
-        file.seek(0, os.SEEK_END)
-        if file.tell():
-            file.seek(-1, os.SEEK_END)
-            joined = b"" if file.read(1) == b"\n" else b"\n"
-        else:
-            joined = b""
-        file.write(joined + f"{name} {key.get_name()} {key.get_base64()}\n".encode())
 
 
 class _NoWayIn(paramiko.AuthenticationException):

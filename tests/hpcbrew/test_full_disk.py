@@ -22,7 +22,7 @@ from hpcbrew.transfer import disk_space, download
 from hpcbrew.transfer import upload as shipping
 from hpcbrew.transports.local import Local
 from hpcbrew.transports.paramiko_ssh import Ssh
-from hpcbrew.transports.ssh_auth import Unattended
+from hpcbrew.transports.prompt import Unattended
 
 
 def fill(disk: Path) -> None:

@@ -22,7 +22,7 @@ from hpcbrew.track import refresh
 from hpcbrew.track.ledger import Ledger
 from hpcbrew.track.refresh import Site, TrackedJob
 from hpcbrew.transports.paramiko_ssh import Ssh
-from hpcbrew.transports.ssh_auth import Unattended
+from hpcbrew.transports.prompt import Unattended
 from support import sshd, standin
 
 

@@ -12,9 +12,10 @@ from support.login_server import CODE, PASSWORD, LoginServer
 from hpcbrew.errors import LoginRefused, TransportError
 from hpcbrew.setup import ssh_keys
 from hpcbrew.setup.login import login, login_by_client
+from hpcbrew.transports.host_keys import fingerprint
 from hpcbrew.transports.openssh import OpenSsh
 from hpcbrew.transports.paramiko_ssh import Ssh
-from hpcbrew.transports.ssh_auth import Expected, Unattended, fingerprint
+from hpcbrew.transports.prompt import Expected, Unattended
 from hpcbrew.transports.ssh_config import SshHost
 
 

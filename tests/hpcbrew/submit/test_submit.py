@@ -19,7 +19,7 @@ from hpcbrew.track.ledger import Ledger
 from hpcbrew.track.refresh import Site
 from hpcbrew.transports import process
 from hpcbrew.transports.paramiko_ssh import Ssh
-from hpcbrew.transports.ssh_auth import Unattended
+from hpcbrew.transports.prompt import Unattended
 
 SLEEP = "echo $$ >>~/asked; exec sleep 300"
 

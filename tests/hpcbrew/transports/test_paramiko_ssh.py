@@ -16,7 +16,7 @@ from hpcbrew.errors import TransportError, Unanswered
 from hpcbrew.transports import process, remote_shell, retry
 from hpcbrew.transports.openssh import OpenSsh
 from hpcbrew.transports.paramiko_ssh import Ssh
-from hpcbrew.transports.ssh_auth import Unattended
+from hpcbrew.transports.prompt import Unattended
 
 
 def by_paramiko(server, destination="cluster"):
