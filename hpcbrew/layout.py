@@ -46,6 +46,11 @@ ENGINE, ENGINES, WHEELS = PurePosixPath("engine"), PurePosixPath("engines"), Pur
 """Where `hpcbrew setup` puts the engine: a link to the one in use, all of them, and what they were made of."""
 
 
+def item(target: PurePosixPath) -> PurePosixPath:
+    """The folder of a shipped file that is sent and checked as one: `data/DIGEST` or `wheels/DIGEST`."""
+    return PurePosixPath(*target.parts[:2])
+
+
 def run_folder(name: str, token: str) -> PurePosixPath:
     """The run folder of a job, below the cluster's scratch folder."""
     return RUNS / f"{name}-{token}"

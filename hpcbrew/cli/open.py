@@ -9,8 +9,8 @@ from hpcbrew.cli.options import job_argument
 from hpcbrew.errors import TransportError
 from hpcbrew.job import JobRecord
 from hpcbrew.track.ledger import Ledger
+from hpcbrew.transports import ssh_config
 from hpcbrew.transports.login_shell import quoted
-from hpcbrew.transports.ssh_config import resolve_command
 
 
 @click.command("open")
@@ -41,5 +41,4 @@ def shell(record: JobRecord) -> list[str]:
     if record.address.host is None:
         return [os.environ.get("SHELL") or "/bin/sh"]
     script = f'cd -- {shlex.quote(str(record.run_folder))} && exec "${{SHELL:-/bin/sh}}" -l'
-    ssh, _, *where = resolve_command(record.address.host)
-    return [ssh, "-t", *where, f"exec sh -c {quoted(script)}"]
+    return ["ssh", "-t", *ssh_config.arguments(record.address.host), f"exec sh -c {quoted(script)}"]

@@ -4,11 +4,11 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from hpcbrew.transfer.upload import Progress
+from hpcbrew.transports.base import OnBytes
 
 
 @contextmanager
-def moving(verb: str, total: int) -> Iterator[Progress]:
+def moving(verb: str, total: int) -> Iterator[OnBytes]:
     """Gives a function that is to be told the bytes of each piece, of `total` in all."""
     if not total or not sys.stderr.isatty():
         yield lambda size: None

@@ -25,9 +25,9 @@ from hpcbrew.setup import cleanup, wheelhouse
 from hpcbrew.setup import find_python as pythons
 from hpcbrew.setup import wheel as wheels
 from hpcbrew.setup.find_python import Python
-from hpcbrew.transfer.upload import Progress, ship
+from hpcbrew.transfer.upload import ship
 from hpcbrew.transports import process
-from hpcbrew.transports.base import Transport
+from hpcbrew.transports.base import OnBytes, Transport
 
 IDLE_TIMEOUT = 30 * 60.0
 """Seconds that pip and a first start may say nothing: tens of thousands of small files on a slow file system."""
@@ -54,7 +54,7 @@ real=$(readlink -f -- "$1") && rm -- "$1" && printf '#!/bin/bash\nexport LD_LIBR
 # Something small that hpcbrew needs anyway: if that comes, all comes.
 PROBE = ["download", "--quiet", "--no-deps", "--retries", "0", "--timeout", "10", "click"]
 
-Moving = Callable[[str, int], AbstractContextManager[Progress]]
+Moving = Callable[[str, int], AbstractContextManager[OnBytes]]
 
 
 @dataclass(frozen=True)
@@ -175,8 +175,8 @@ def _sent(
     """Says what there is to warn of, and returns the folder on the cluster that holds these files."""
     uploads = _uploads(files)
     warnings: list[str] = []
-    with moving("sending", sum(upload.size for upload in uploads)) as progress:
-        ship(uploads, root, new.transport, progress, warnings.append)
+    with moving("sending", sum(upload.size for upload in uploads)) as on_bytes:
+        ship(uploads, root, new.transport, on_bytes, warnings.append)
     yield from warnings
     return root / uploads[0].target.parent
 

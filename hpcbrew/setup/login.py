@@ -7,11 +7,11 @@ from pathlib import PurePosixPath
 
 from hpcbrew.errors import LoginRefused, TransportError
 from hpcbrew.setup import ssh_keys
-from hpcbrew.transports import process
+from hpcbrew.transports import process, ssh_config
 from hpcbrew.transports.base import Transport
 from hpcbrew.transports.paramiko_ssh import Ssh
 from hpcbrew.transports.prompt import Prompter, Unattended
-from hpcbrew.transports.ssh_config import SshHost, resolve_command
+from hpcbrew.transports.ssh_config import SshHost
 
 TRIES = 3  # as OpenSSH lets a user mistype a password
 
@@ -45,8 +45,7 @@ def login_by_client(
     destination: str, resolve: Callable[[str], SshHost], session: Transport, kind: str, *, ask: bool
 ) -> Generator[str, None, Transport]:
     """The same by the system's own ssh, which asks by itself what it has to ask: the host's key, passwords, codes."""
-    program, _, *options = resolve_command(destination)  # as `ssh -G` is called, without the -G
-    alone = [program, "-o", "BatchMode=yes", "-o", "ControlPath=none", *options, "true"]
+    alone = ["ssh", "-o", "BatchMode=yes", "-o", "ControlPath=none", *ssh_config.arguments(destination), "true"]
     with contextlib.suppress(subprocess.TimeoutExpired):
         done = subprocess.run(
             alone, stdin=subprocess.DEVNULL, capture_output=True, check=False, timeout=process.IDLE_TIMEOUT

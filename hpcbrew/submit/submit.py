@@ -13,8 +13,8 @@ from hpcbrew.plan import once
 from hpcbrew.schedulers.pbs import Pbs
 from hpcbrew.track import recover
 from hpcbrew.track.ledger import Ledger
-from hpcbrew.transfer.upload import Progress, ship
-from hpcbrew.transports.base import Transport
+from hpcbrew.transfer.upload import ship
+from hpcbrew.transports.base import OnBytes, Transport
 
 PAUSES = (1, 2, 4, 8)  # seconds between two questions whether an earlier attempt has its id by now
 
@@ -30,10 +30,10 @@ def submit(
     transport: Transport,
     scheduler: Pbs,
     ledger: Ledger,
-    progress: Progress,
+    on_bytes: OnBytes,
     warn: Callable[[str], object] = lambda words: None,
 ) -> JobRecord:
-    """Ships what the cluster lacks, makes the run folder and hands the script to the scheduler. `progress` and `warn`:
+    """Ships what the cluster lacks, makes the run folder and hands the script to the scheduler. `on_bytes` and `warn`:
     as for `ship`.
 
     Where that fails for certain, nothing is left behind, and an HpcbrewError says why. Where nobody can tell whether
@@ -45,7 +45,7 @@ def submit(
     record = JobRecord(plan.token, plan.name, plan.address, solver, time.time(), folder, status)
     ledger.intend(record)
     try:
-        ship(plan.data, root, transport, progress, warn)
+        ship(plan.data, root, transport, on_bytes, warn)
         transport.make_folder(folder, {u.target.relative_to(plan.run_folder): _content(u) for u in plan.definitions})
     except BaseException:
         ledger.withdraw(plan.token)  # also for Ctrl-C: the scheduler has not been asked yet

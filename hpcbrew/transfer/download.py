@@ -10,9 +10,8 @@ from engine.host.atomic_file import replace
 from hpcbrew import full_disk, layout
 from hpcbrew.errors import RequestError, TransportError
 from hpcbrew.job import JobRecord
-from hpcbrew.transfer.upload import Progress
 from hpcbrew.transports import process
-from hpcbrew.transports.base import Transport
+from hpcbrew.transports.base import OnBytes, Transport
 
 PIECE = 8 * 2**20  # bytes of a large file that are asked for at a time
 OWNER = ".hpcbrew"  # in a folder on this machine: the token of the job that was fetched into it
@@ -39,8 +38,10 @@ def wanted(record: JobRecord, transport: Transport) -> dict[PurePosixPath, int]:
     }
 
 
-def fetch(record: JobRecord, files: dict[PurePosixPath, int], transport: Transport, into: Path, said: Progress) -> None:
-    """Fetches `files` of the job into the folder `into`. A part that broke off is gone on with; `said` is told bytes.
+def fetch(
+    record: JobRecord, files: dict[PurePosixPath, int], transport: Transport, into: Path, on_bytes: OnBytes
+) -> None:
+    """Fetches `files` of the job into the folder `into`. A part that broke off is gone on with.
 
     Raises RequestError where that would overwrite what is not of this job, and TransportError; what had arrived by then
     is kept.
@@ -52,11 +53,11 @@ def fetch(record: JobRecord, files: dict[PurePosixPath, int], transport: Transpo
     have = _unchanged(record, files, transport, into)
     for name, size in files.items():
         if name in have:
-            said(size)
+            on_bytes(size)
             continue
         with _written(into / name):
             (into / name).parent.mkdir(parents=True, exist_ok=True)
-            _one(record.run_folder / name, size, transport, into / name, said)
+            _one(record.run_folder / name, size, transport, into / name, on_bytes)
 
 
 @contextlib.contextmanager
@@ -101,13 +102,13 @@ def _unchanged(
     return {name for name, digest in zip(here, there, strict=True) if digest == sha256(into / name)}
 
 
-def _one(source: PurePosixPath, size: int, transport: Transport, target: Path, said: Progress) -> None:
+def _one(source: PurePosixPath, size: int, transport: Transport, target: Path, on_bytes: OnBytes) -> None:
     if size <= PIECE:
         data = transport.read(source)
         if data is None:
             raise TransportError(f"{source}: went away while it was fetched")
         replace(target, data)
-        said(size)
+        on_bytes(size)
         return
     part = target.with_name(f".{target.name}.part")
     with part.open("ab") as file:
@@ -115,14 +116,14 @@ def _one(source: PurePosixPath, size: int, transport: Transport, target: Path, s
         if have > size:
             file.truncate(0)
             have = 0
-        said(have)
+        on_bytes(have)
         while have < size:
             data = transport.read(source, have, min(PIECE, size - have))
             if not data:
                 raise TransportError(f"{source}: ended at {have} of {size} bytes while it was fetched")
             file.write(data)
             have += len(data)
-            said(len(data))
+            on_bytes(len(data))
         file.flush()
         os.fsync(file.fileno())
     _check(source, size, part, transport)

@@ -15,13 +15,13 @@ from itertools import groupby
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
-from hpcbrew import full_disk
+from hpcbrew import full_disk, layout
 from hpcbrew.errors import TransportError
 from hpcbrew.file_lock import exclusive
 from hpcbrew.job import Upload
 from hpcbrew.transfer import disk_space
 from hpcbrew.transports import process
-from hpcbrew.transports.base import Transport
+from hpcbrew.transports.base import OnBytes, Transport
 
 SUMS = "SHA256SUMS"
 SMALL = 2**20  # bytes below which files travel together
@@ -29,8 +29,6 @@ BATCH = 32 * 2**20
 CHUNK = 32 * 2**20  # bytes of a large file that travel as one: sent in full or again
 BLOCK = 2**12  # bytes that a file takes at least
 STREAMS = 4  # chunks under way at once: a single one is held up by the line's round trips
-
-Progress = Callable[[int], None]
 
 
 class Chunk(NamedTuple):
@@ -44,20 +42,20 @@ def ship(
     uploads: Iterable[Upload],
     root: PurePosixPath,
     transport: Transport,
-    progress: Progress,
+    on_bytes: OnBytes,
     warn: Callable[[str], object] = lambda words: None,
 ) -> None:
-    """Sends what is not there yet. `progress` is told the bytes of each piece, sent or found there; `warn` of little
+    """Sends what is not there yet. `on_bytes` is told the bytes of each piece, sent or found there; `warn` of little
     room, before anything is sent.
 
     Raises RequestError where there is too little room, and TransportError; whatever had arrived by then is kept for the
     next time.
     """
-    items = [(folder, list(group)) for folder, group in groupby(uploads, key=lambda u: u.target.parents[-3])]
+    items = [(folder, list(group)) for folder, group in groupby(uploads, key=lambda u: layout.item(u.target))]
     if not items:
         return
     there = set(transport.names(root / items[0][0].parent))
-    progress(sum(u.size for folder, files in items if folder.name in there for u in files))
+    on_bytes(sum(u.size for folder, files in items if folder.name in there for u in files))
     lacking = [(folder, files) for folder, files in items if folder.name not in there]
     if lacking:
         needed = sum(_needed(folder, files, root, transport, there) for folder, files in lacking)
@@ -66,9 +64,9 @@ def ship(
     for folder, files in lacking:
         with exclusive(folder.name) as waited:
             if waited and folder.name in transport.names(root / folder.parent):
-                progress(sum(u.size for u in files))
+                on_bytes(sum(u.size for u in files))
             else:
-                _send(folder, files, root, transport, progress)
+                _send(folder, files, root, transport, on_bytes)
 
 
 def _needed(
@@ -87,7 +85,7 @@ def _part(folder: PurePosixPath) -> PurePosixPath:
 
 
 def _send(
-    folder: PurePosixPath, files: list[Upload], root: PurePosixPath, transport: Transport, progress: Progress
+    folder: PurePosixPath, files: list[Upload], root: PurePosixPath, transport: Transport, on_bytes: OnBytes
 ) -> None:
     part, final = root / _part(folder), root / folder
     names = {upload.target.relative_to(folder): upload for upload in files}
@@ -101,16 +99,16 @@ def _send(
         assert upload.source is not None, name
         if upload.size >= SMALL:
             lacking = _lacking(upload, part / name, name in arrived, transport)
-            progress(upload.size - sum(chunk.size for chunk in lacking))
+            on_bytes(upload.size - sum(chunk.size for chunk in lacking))
             chunks += [(part / name, upload.source, chunk) for chunk in lacking]
         elif arrived.get(name) == upload.size:
-            progress(upload.size)
+            on_bytes(upload.size)
         else:
             small[name] = upload.source.read_bytes()
             if sum(map(len, small.values())) > BATCH:
-                _flush(small, part, transport, progress)
-    _flush(small, part, transport, progress)
-    _send_chunks(chunks, transport, progress)
+                _flush(small, part, transport, on_bytes)
+    _flush(small, part, transport, on_bytes)
+    _send_chunks(chunks, transport, on_bytes)
     idle_timeout = process.read_timeout(sum(upload.size for upload in files))
     checked = transport.run(["sha256sum", "--check", "--quiet", SUMS], part, idempotent=True, idle_timeout=idle_timeout)
     if checked.status != 0:
@@ -121,13 +119,13 @@ def _send(
         raise TransportError(f"{final}: {moved.words}{full_disk.remedy(moved.words)}")
 
 
-def _send_chunks(chunks: list[tuple[PurePosixPath, Path, Chunk]], transport: Transport, progress: Progress) -> None:
+def _send_chunks(chunks: list[tuple[PurePosixPath, Path, Chunk]], transport: Transport, on_bytes: OnBytes) -> None:
     stopped = threading.Event()
 
     def told(count: int) -> None:
         if stopped.is_set():
             raise InterruptedError
-        progress(count)
+        on_bytes(count)
 
     with ThreadPoolExecutor(STREAMS) as streams:
         sent = [streams.submit(transport.write, source, to, *chunk, told) for to, source, chunk in chunks]
@@ -160,10 +158,10 @@ def _lacking(upload: Upload, target: PurePosixPath, begun: bool, transport: Tran
     return [chunk for chunk, here, remote in zip(chunks, own, there, strict=True) if here != remote]
 
 
-def _flush(small: dict[PurePosixPath, bytes], part: PurePosixPath, transport: Transport, progress: Progress) -> None:
+def _flush(small: dict[PurePosixPath, bytes], part: PurePosixPath, transport: Transport, on_bytes: OnBytes) -> None:
     if small:
         transport.add_files(part, small)
-        progress(sum(map(len, small.values())))
+        on_bytes(sum(map(len, small.values())))
         small.clear()
 
 

@@ -6,6 +6,9 @@ from typing import Protocol
 
 from hpcbrew.command_result import CommandResult
 
+OnBytes = Callable[[int], object]
+"""Is told the bytes of each piece that has moved, and a negative number where some have to be moved again."""
+
 
 class Transport(Protocol):
     """All paths are absolute. Each method raises TransportError for what it could not do, but not for a command that
@@ -43,12 +46,10 @@ class Transport(Protocol):
     def add_files(self, folder: PurePosixPath, files: Mapping[PurePosixPath, bytes]) -> None:
         """Puts files into a folder that is there; those of the same names are replaced."""
 
-    def write(
-        self, source: Path, target: PurePosixPath, start: int, size: int, progress: Callable[[int], None]
-    ) -> None:
-        """Sends `size` bytes of a file from byte `start` on, to the same place of `target`. Threads may do so at once.
+    def write(self, source: Path, target: PurePosixPath, start: int, size: int, on_bytes: OnBytes) -> None:
+        """Sends `size` bytes of a file from byte `start` on, to the same place of `target`.
 
-        `progress` is told the bytes of each piece, and a negative number where some have to be sent again.
+        Threads may do so at once.
         """
 
     def sizes(self, folder: PurePosixPath) -> dict[PurePosixPath, int]:

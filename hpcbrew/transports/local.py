@@ -4,7 +4,7 @@ import os
 import re
 import shutil
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
 from engine.host.atomic_file import replace
@@ -13,6 +13,7 @@ from hpcbrew.command_result import CommandResult
 from hpcbrew.errors import TransportError, Unanswered
 from hpcbrew.paths import data_home
 from hpcbrew.transports import process
+from hpcbrew.transports.base import OnBytes
 from hpcbrew.transports.process import CommandOutput
 
 PIECE = 2**20  # bytes read and written at a time
@@ -88,9 +89,7 @@ class Local:
         except OSError as error:
             raise TransportError(f"{folder}: files cannot be put there: {_words(error, path)}") from None
 
-    def write(
-        self, source: Path, target: PurePosixPath, start: int, size: int, progress: Callable[[int], None]
-    ) -> None:
+    def write(self, source: Path, target: PurePosixPath, start: int, size: int, on_bytes: OnBytes) -> None:
         try:
             Path(target).parent.mkdir(parents=True, exist_ok=True)
             Path(target).touch()
@@ -100,7 +99,7 @@ class Local:
                 while size and (piece := data.read(min(PIECE, size))):
                     file.write(piece)
                     size -= len(piece)
-                    progress(len(piece))
+                    on_bytes(len(piece))
         except OSError as error:
             raise TransportError(f"{target}: cannot be written: {_words(error, Path(target))}") from None
 

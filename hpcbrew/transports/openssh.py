@@ -15,10 +15,9 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from hpcbrew.errors import TransportError, Unanswered
-from hpcbrew.transports import process
+from hpcbrew.transports import process, ssh_config
 from hpcbrew.transports.process import CommandOutput
 from hpcbrew.transports.remote_shell import RemoteShell
-from hpcbrew.transports.ssh_config import resolve_command
 
 PERSIST = "10m"
 """How long the connection is kept for further commands: a second factor is asked for once, not at every command."""
@@ -91,8 +90,8 @@ class OpenSsh(RemoteShell):
         own = ("-o", "RemoteCommand=none", "-o", "ClearAllForwardings=yes")
         alive = ("-o", "ServerAliveInterval=30", "-o", "ServerAliveCountMax=2")
         socket = ("-o", f"ControlPath={_folder()}/%C")
-        ssh, _, *where = resolve_command(self._destination)
-        return (ssh, *self._config, *socket, *alive, *own, *options, *where, *tail)
+        where = ssh_config.arguments(self._destination)
+        return ("ssh", *self._config, *socket, *alive, *own, *options, *where, *tail)
 
 
 def _folder() -> Path:

@@ -19,6 +19,7 @@ from hpcbrew import full_disk
 from hpcbrew.command_result import CommandResult
 from hpcbrew.errors import TransportError, Unanswered
 from hpcbrew.transports import process, retry
+from hpcbrew.transports.base import OnBytes
 from hpcbrew.transports.login_shell import MarkedScript, ScriptResult, as_text
 from hpcbrew.transports.process import CommandOutput
 
@@ -99,14 +100,14 @@ class RemoteShell(ABC):
 
         def once(attempt: int) -> ScriptResult:
             text = script if isinstance(script, str) else script(attempt)
-            return self._once(MarkedScript(text), what, stdin, silence)
+            return self._once(text, what, stdin, silence)
 
         return retry.attempts(self._connect, once, idempotent=idempotent, say=self.say)
 
-    def _once(self, marked: MarkedScript, what: str, stdin: Input, idle_timeout: float) -> ScriptResult:
+    def _once(self, script: str, what: str, stdin: Input, idle_timeout: float) -> ScriptResult:
         """Runs a script in a login shell, as the user's own commands are."""
         given = iter([stdin]) if isinstance(stdin, bytes) else stdin()
-        output = CommandOutput()
+        marked, output = MarkedScript(script), CommandOutput()
         try:
             status = self._channel(marked.command, given, output, idle_timeout)
         except TransportError:
@@ -217,16 +218,14 @@ class RemoteShell(ABC):
         if answer.status != 0:
             raise TransportError(f"{folder}: files cannot be put there on {self._destination}: {_words(answer)}")
 
-    def write(
-        self, source: Path, target: PurePosixPath, start: int, size: int, progress: Callable[[int], None]
-    ) -> None:
+    def write(self, source: Path, target: PurePosixPath, start: int, size: int, on_bytes: OnBytes) -> None:
         name, parent = shlex.quote(str(target)), shlex.quote(str(target.parent))
         told = 0
 
         def counted(count: int) -> None:
             nonlocal told
             told += count
-            progress(count)
+            on_bytes(count)
 
         def pieces() -> Iterator[bytes]:
             counted(-told)  # what was sent before a cut is sent again
@@ -290,10 +289,10 @@ def _pack(files: Mapping[PurePosixPath, bytes]) -> bytes:
     return packed.getvalue()
 
 
-def _pieces(source: Path, start: int, size: int, progress: Callable[[int], None]) -> Iterator[bytes]:
+def _pieces(source: Path, start: int, size: int, on_bytes: OnBytes) -> Iterator[bytes]:
     with source.open("rb") as file:
         file.seek(start)
         while size and (piece := file.read(min(PIECE, size))):
             yield piece
             size -= len(piece)
-            progress(len(piece))
+            on_bytes(len(piece))

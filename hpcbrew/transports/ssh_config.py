@@ -36,14 +36,19 @@ class SshHost:
         return name if self.port == 22 or self.host_key_alias else f"[{name}]:{self.port}"
 
 
-def resolve_command(destination: str) -> tuple[str, ...]:
-    """`destination`: an alias or `[user@]host[:port]`, as in a ProxyJump."""
+def arguments(destination: str) -> tuple[str, ...]:
+    """What names a host to ssh, options and all. `destination`: an alias or `[user@]host[:port]`, as in a ProxyJump."""
     user, _, rest = destination.rpartition("@")
     host, colon, port = rest.rpartition(":")
     if not colon or not port.isdigit() or host.endswith(":"):
         host, port = rest, ""
     options = (*(("-l", user) if user else ()), *(("-p", port) if port else ()))
-    return ("ssh", "-G", *options, "--", host.strip("[]"))
+    return (*options, "--", host.strip("[]"))
+
+
+def resolve_command(destination: str) -> tuple[str, ...]:
+    """Prints what ssh would do for that destination: see `parse`."""
+    return ("ssh", "-G", *arguments(destination))
 
 
 def parse(destination: str, answer: CommandResult) -> SshHost:
