@@ -124,11 +124,12 @@ def check_cluster(name: str | None, as_json: bool) -> None:
       hpcbrew cluster check iitd
       hpcbrew cluster check --json
     """
-    from hpcbrew import check  # noqa: PLC0415 - for this command alone
+    from hpcbrew.check import checks  # noqa: PLC0415 - for this command alone
+    from hpcbrew.check.finding import Mark  # noqa: PLC0415 - for this command alone
     from hpcbrew.clusters import user_settings  # noqa: PLC0415 - for this command alone
 
     findings = []
-    for finding in check.check(profiles.load(name or user_settings.default_cluster())):
+    for finding in checks.run(profiles.load(name or user_settings.default_cluster())):
         findings.append(finding)
         if not as_json:
             mark, found = click.style(finding.mark, fg=COLOURS[finding.mark]), "; ".join(finding.found.splitlines())
@@ -137,5 +138,5 @@ def check_cluster(name: str | None, as_json: bool) -> None:
                 click.echo(f"  {'':16} → {finding.remedy}")
     if as_json:
         click.echo(json.dumps([asdict(finding) for finding in findings], indent=2, ensure_ascii=False))
-    if any(finding.mark is check.Mark.BAD for finding in findings):
+    if any(finding.mark is Mark.BAD for finding in findings):
         raise SystemExit(1)

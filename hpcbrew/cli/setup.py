@@ -1,15 +1,17 @@
 """`hpcbrew setup`."""
 
 import sys
+from functools import partial
 
 import click
 
-from hpcbrew import setup as preparing
 from hpcbrew.cli.options import complete_cluster
 from hpcbrew.cli.transfer_bar import moving
 from hpcbrew.clusters import profiles
 from hpcbrew.errors import RequestError
-from hpcbrew.setup import trial_job
+from hpcbrew.setup import steps, trial_job
+from hpcbrew.setup.steps import Person
+from hpcbrew.track import follow
 from hpcbrew.transports.prompt import Expected, Terminal, Unattended
 
 
@@ -60,20 +62,17 @@ def command(
         )
     asks = not yes and sys.stdin.isatty() and sys.stderr.isatty()
     prompter = Terminal() if asks else Unattended()
-    person = preparing.Person(
+    person = Person(
         asks=asks,
         prompter=Expected(fingerprint, prompter) if fingerprint else prompter,
         confirm=lambda question: not asks or click.confirm(question, default=True, err=True),
     )
-    steps = preparing.setup(profile, person, moving, gpus=True if gpu else False if cpu else None, offline=offline)
-    while True:
-        try:
-            click.echo(next(steps))
-        except StopIteration as end:
-            transport = end.value
-            break
+    gpus = True if gpu else False if cpu else None
+    transport = steps.run(profile, person, moving, click.echo, gpus=gpus, offline=offline)
     if no_job:
         click.echo(f"{cluster} is ready; no trial job was run")
         return
-    trial_job.run(transport, profile, gpu=gpu, queue=queue, project=project)
+    trial_job.run(
+        transport, profile, gpu=gpu, queue=queue, project=project, follow=partial(follow.training, as_json=False)
+    )
     click.echo(f"{cluster} is ready: hpcbrew submit SOLVER --cluster {cluster}")

@@ -183,7 +183,7 @@ def _deleted(job: Job) -> bool:
 
 def _output(job: Job) -> IO[bytes]:
     default = f"{job.name}.o{job.seq}"
-    name = job.options.get("output", default).replace("^array_index^", str(job.options.get("array_index")))
+    name = str(job.options.get("output", default)).replace("^array_index^", str(job.options.get("array_index")))
     return (Path(job.workdir) / name).open("wb")
 
 

@@ -7,10 +7,10 @@ import contextlib
 import os
 import re
 import socket
-from collections.abc import Iterator
 from pathlib import PurePosixPath
 
 from hpcbrew.command_result import CommandResult
+from hpcbrew.setup.report import Report
 from hpcbrew.transports.base import Transport
 
 IDLE_TIMEOUT = 10 * 60.0
@@ -43,8 +43,8 @@ def maker() -> str:
     return f"{socket.gethostname()} {os.getpid()}"
 
 
-def clear(transport: Transport, folder: PurePosixPath, finished: str) -> Iterator[str]:
-    """Takes away what is in `folder`, lacks the file `finished`, and nobody works on. Says what was taken away."""
+def clear(transport: Transport, folder: PurePosixPath, finished: str, report: Report) -> None:
+    """Takes away what is in `folder`, lacks the file `finished`, and nobody works on. Reports what was taken away."""
     command = ["bash", "-c", SURVEY, "bash", str(folder), finished, MAKER]
     for line in transport.run(command, PurePosixPath("/"), idle_timeout=IDLE_TIMEOUT).out.splitlines():
         if not line.startswith("@left\t"):
@@ -52,7 +52,7 @@ def clear(transport: Transport, folder: PurePosixPath, finished: str) -> Iterato
         _, name, made_by, changed = line.split("\t")
         if OURS.fullmatch(name) and (_dead(made_by) or not changed):
             remove(transport, folder / name)
-            yield f"took away {folder / name}, which was never finished"
+            report(f"took away {folder / name}, which was never finished")
 
 
 def remove(transport: Transport, folder: PurePosixPath) -> CommandResult:

@@ -1,19 +1,19 @@
 """Which engine a cluster gets: the one for GPUs brings some 3 GB of CUDA libraries along."""
 
-from collections.abc import Generator
 from pathlib import PurePosixPath
 
 from hpcbrew.clusters.profiles import Cluster
 from hpcbrew.errors import HpcbrewError
 from hpcbrew.schedulers import pbs_site
+from hpcbrew.setup.report import Report
 from hpcbrew.transports.base import Transport
 
 GPUS, CPUS = "cuda12", "engine"
 """The distribution's extras."""
 
 
-def choose(transport: Transport, cluster: Cluster, wanted: bool | None) -> Generator[str, None, str]:
-    """The extra to install, and why. `wanted`: for GPUs or not, as the user says; None where the site is to tell.
+def choose(transport: Transport, cluster: Cluster, wanted: bool | None, report: Report) -> str:
+    """The extra to install; reports why. `wanted`: for GPUs or not, as the user says; None where the site is to tell.
 
     A profile knows of GPUs what its author knew; `pbsnodes` knows of each node. Where it cannot be asked, the profile
     counts.
@@ -21,19 +21,19 @@ def choose(transport: Transport, cluster: Cluster, wanted: bool | None) -> Gener
     if wanted is not None:
         return GPUS if wanted else CPUS
     if not cluster.gpus_per_node:
-        yield "the profile knows of no GPUs (gpus_per_node): it is installed for CPUs, without CUDA"
+        report("the profile knows of no GPUs (gpus_per_node): it is installed for CPUs, without CUDA")
         return CPUS
     try:
         nodes = pbs_site.parse_nodes(transport.run(pbs_site.NODES, PurePosixPath("/"), idempotent=True))
     except HpcbrewError as error:
         said = str(error).splitlines()[0]
-        yield f"it is installed for GPUs, as the profile has them; the nodes cannot be asked ({said})"
+        report(f"it is installed for GPUs, as the profile has them; the nodes cannot be asked ({said})")
         return GPUS
     having = sum(node.gpus > 0 for node in nodes)
     if having:
-        yield f"{having} of {len(nodes)} nodes have GPUs: it is installed for them"
+        report(f"{having} of {len(nodes)} nodes have GPUs: it is installed for them")
         return GPUS
-    yield (
+    report(
         f"none of the {len(nodes)} nodes has a GPU (pbsnodes -a): it is installed for CPUs, without CUDA; "
         "hpcbrew setup --gpu installs it for GPUs"
     )

@@ -11,7 +11,7 @@ import hashlib
 import json
 import secrets
 import tempfile
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -25,6 +25,7 @@ from hpcbrew.setup import cleanup, wheelhouse
 from hpcbrew.setup import find_python as pythons
 from hpcbrew.setup import wheel as wheels
 from hpcbrew.setup.find_python import Python
+from hpcbrew.setup.report import Report
 from hpcbrew.transfer.upload import ship
 from hpcbrew.transports import process
 from hpcbrew.transports.base import OnBytes, Transport
@@ -66,46 +67,52 @@ class Wanted:
 
 
 def install(
-    transport: Transport, cluster: Cluster, root: PurePosixPath, wanted: Wanted, moving: Moving
-) -> Generator[str, None, None]:
-    """Says what was done. Raises TransportError or RequestError: then the engine that was in use still is."""
+    transport: Transport, cluster: Cluster, root: PurePosixPath, wanted: Wanted, moving: Moving, report: Report
+) -> None:
+    """Reports what was done. Raises TransportError or RequestError: then the engine that was in use still is."""
     for unfinished in (layout.ENGINES, layout.WHEELS):
-        yield from cleanup.clear(transport, root / unfinished, FACTS)
+        cleanup.clear(transport, root / unfinished, FACTS, report)
     with tempfile.TemporaryDirectory() as made:
         wheel = wheels.make(Path(made))
         facts = {"wheel": wheel.name, "sha256": _sha256(wheel), "extra": wanted.extra}
         if _in_use(transport, root) == facts and _works(transport, root / layout.ENGINE):
-            yield f"{wheel.name} [{wanted.extra}] is installed already, in {root / layout.ENGINE}"
+            report(f"{wheel.name} [{wanted.extra}] is installed already, in {root / layout.ENGINE}")
             return
         python = pythons.find(transport, cluster)
-        yield f"found {python.words}"
+        report(f"found {python.words}")
         folder = root / layout.ENGINES / f"{wheel.name.split('-')[1]}-{secrets.token_hex(4)}"
-        installation = _Installation(transport, cluster, python, folder)
+        new = _Installation(transport, cluster, root, python, folder, Path(made), moving, report)
         try:
-            yield from _fill(installation, root, wheel, wanted, moving, Path(made))
+            _make_environment(new)
+            _install_wheel(new, wheel, wanted)
             if not _works(transport, folder):
-                raise TransportError(
-                    f"{folder}/bin/caffe was installed and does not start: {installation.version().words}"
-                )
+                raise TransportError(f"{folder}/bin/caffe was installed and does not start: {new.version().words}")
             transport.add_files(folder, {PurePosixPath(FACTS): json.dumps(facts).encode()})
             before = _use(transport, root, folder)
         except BaseException:
             with contextlib.suppress(TransportError):  # after a cut the next setup does it
                 cleanup.remove(transport, folder)
             raise
-    yield f"installed {wheel.name} [{wanted.extra}] in {folder}; {root / layout.ENGINE} leads to it"
+    report(f"installed {wheel.name} [{wanted.extra}] in {folder}; {root / layout.ENGINE} leads to it")
     if before:
-        yield f"the one before it is still in {before}: take it away when no job of yours runs with it"
+        report(f"the one before it is still in {before}: take it away when no job of yours runs with it")
 
 
 @dataclass(frozen=True)
 class _Installation:
-    """A virtual environment in the making."""
+    """A virtual environment in the making: `folder`, below the cluster's scratch folder `root`.
+
+    `made`: a folder on this machine for what is collected and sent.
+    """
 
     transport: Transport
     cluster: Cluster
+    root: PurePosixPath
     python: Python
     folder: PurePosixPath
+    made: Path
+    moving: Moving
+    report: Report
 
     def run(self, *command: str) -> CommandResult:
         given = (self.python.module or "-", self.cluster.proxy or "", str(self.folder / "tmp"))
@@ -116,69 +123,68 @@ class _Installation:
             raise Unanswered(error.where, process.named(command), error.seconds) from None
 
     @property
-    def python_there(self) -> PurePosixPath:
+    def own_python(self) -> PurePosixPath:
         return self.folder / "bin" / "python"
 
     def pip(self, *arguments: str) -> CommandResult:
-        return self.run(str(self.python_there), "-m", "pip", *arguments)
+        return self.run(str(self.own_python), "-m", "pip", *arguments)
 
     def version(self) -> CommandResult:
         return self.run(str(self.folder / "bin" / "caffe"), "--version")
 
+    def send(self, files: Sequence[Path]) -> PurePosixPath:
+        """The folder on the cluster that holds these files afterwards."""
+        uploads = _uploads(files)
+        warnings: list[str] = []
+        with self.moving("sending", sum(upload.size for upload in uploads)) as on_bytes:
+            ship(uploads, self.root, self.transport, on_bytes, warnings.append)
+        for warning in warnings:  # not across the bar
+            self.report(warning)
+        return self.root / uploads[0].target.parent
 
-def _fill(
-    new: _Installation, root: PurePosixPath, wheel: Path, wanted: Wanted, moving: Moving, made: Path
-) -> Generator[str, None, None]:
+
+def _make_environment(new: _Installation) -> None:
+    """A virtual environment whose Python starts by itself, and has pip."""
     new.transport.make_folder(new.folder, {PurePosixPath(cleanup.MAKER): cleanup.maker().encode()})
     alone = [] if new.python.pip else ["--without-pip"]
     _done(new.run(new.python.path, "-m", "venv", *alone, str(new.folder)), "the virtual environment could not be made")
-    if not _starts(new.transport, new.python_there, "-c", ""):
-        _done(
-            new.run("bash", "-c", STAND_ALONE, "bash", str(new.python_there)), "its Python could not be made to start"
-        )
+    if not _starts(new.transport, new.own_python, "-c", ""):
+        _done(new.run("bash", "-c", STAND_ALONE, "bash", str(new.own_python)), "its Python could not be made to start")
     if not new.python.pip:
-        wheel_of_pip = wheelhouse.pip(new.python.version, made / "pip")
-        sent = yield from _sent(new, root, [wheel_of_pip], moving)
+        pip = wheelhouse.pip(new.python.version, new.made / "pip")
+        sent = new.send([pip])
         # A wheel of pip can be run as it lies.
-        itself = (f"{sent / wheel_of_pip.name}/pip", "install", "--quiet", "--no-index", str(sent / wheel_of_pip.name))
-        _done(new.run(str(new.python_there), *itself), "pip could not be put into the virtual environment")
+        itself = (f"{sent / pip.name}/pip", "install", "--quiet", "--no-index", str(sent / pip.name))
+        _done(new.run(str(new.own_python), *itself), "pip could not be put into the virtual environment")
         new.transport.remove_folder(sent)
-        yield "that Python brings no pip: sent one"
+        new.report("that Python brings no pip: sent one")
+
+
+def _install_wheel(new: _Installation, wheel: Path, wanted: Wanted) -> None:
+    """hpcbrew's own wheel, and what it needs: from the package index, or from wheels that are sent with it."""
     online = not wanted.offline and new.pip(*PROBE, "--dest", str(new.folder / "tmp")).status == 0
     if online:
-        files, source = [wheel], []
-        yield "the cluster reaches the package index" + (f" through {new.cluster.proxy}" if new.cluster.proxy else "")
+        files = [wheel]
+        through = f" through {new.cluster.proxy}" if new.cluster.proxy else ""
+        new.report(f"the cluster reaches the package index{through}")
     else:
-        yield (
+        new.report(
             "the cluster is not asked to reach the package index"
             if wanted.offline
-            else ("the cluster reaches no package index: wheels are collected here and sent")
+            else "the cluster reaches no package index: wheels are collected here and sent"
         )
-        house = made / "wheelhouse"
-        target = wheelhouse.parse(new.run(str(new.python_there), "-c", wheelhouse.ASK))
+        house = new.made / "wheelhouse"
+        target = wheelhouse.parse(new.run(str(new.own_python), "-c", wheelhouse.ASK))
         wheelhouse.collect(wheel, wanted.extra, target, house)
         files = sorted({wheel.name: wheel, **{path.name: path for path in house.iterdir()}}.values())
-        source = ["--no-index", "--find-links"]
-    there = yield from _sent(new, root, files, moving)
-    yield f"sent {len(files)} wheel{'' if len(files) == 1 else 's'}"
-    yield "installing it, which takes some minutes"
-    where = [*source, str(there)] if source else []
-    asked = f"{there / wheel.name}[{wanted.extra}]"
-    _done(new.pip("install", "--quiet", "--only-binary=:all:", *where, asked), "pip could not install the engine")
-    new.transport.remove_folder(there)
+    sent = new.send(files)
+    new.report(f"sent {len(files)} wheel{'' if len(files) == 1 else 's'}")
+    new.report("installing it, which takes some minutes")
+    source = [] if online else ["--no-index", "--find-links", str(sent)]
+    asked = f"{sent / wheel.name}[{wanted.extra}]"
+    _done(new.pip("install", "--quiet", "--only-binary=:all:", *source, asked), "pip could not install the engine")
+    new.transport.remove_folder(sent)
     new.transport.remove_folder(new.folder / "tmp")
-
-
-def _sent(
-    new: _Installation, root: PurePosixPath, files: Sequence[Path], moving: Moving
-) -> Generator[str, None, PurePosixPath]:
-    """Says what there is to warn of, and returns the folder on the cluster that holds these files."""
-    uploads = _uploads(files)
-    warnings: list[str] = []
-    with moving("sending", sum(upload.size for upload in uploads)) as on_bytes:
-        ship(uploads, root, new.transport, on_bytes, warnings.append)
-    yield from warnings
-    return root / uploads[0].target.parent
 
 
 def _sha256(path: Path) -> str:

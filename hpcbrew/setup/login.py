@@ -2,11 +2,12 @@
 
 import contextlib
 import subprocess
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable
 from pathlib import PurePosixPath
 
 from hpcbrew.errors import LoginRefused, TransportError
 from hpcbrew.setup import ssh_keys
+from hpcbrew.setup.report import Report
 from hpcbrew.transports import process, ssh_config
 from hpcbrew.transports.base import Transport
 from hpcbrew.transports.paramiko_ssh import Ssh
@@ -17,9 +18,15 @@ TRIES = 3  # as OpenSSH lets a user mistype a password
 
 
 def login(
-    destination: str, resolve: Callable[[str], SshHost], prompter: Prompter, kind: str, *, ask: bool
-) -> Generator[str, None, Ssh]:
-    """Says what it does, and returns the connection. Raises TransportError.
+    destination: str,
+    resolve: Callable[[str], SshHost],
+    prompter: Prompter,
+    kind: str,
+    report: Report,
+    *,
+    ask: bool,
+) -> Ssh:
+    """Reports what it does, and returns the connection. Raises TransportError.
 
     Nothing is done where a key opens the door already; a mistyped password may be tried again where somebody is asked.
     """
@@ -30,20 +37,26 @@ def login(
         if error.retryable:
             raise
     else:
-        yield f"{destination} lets you in without a password already"
+        report(f"{destination} lets you in without a password already")
         return session
     session = Ssh(destination, prompter, resolve)
-    yield from _enter(session, TRIES if ask else 1)
-    yield f"logged in to {destination}"
+    _enter(session, TRIES if ask else 1, report)
+    report(f"logged in to {destination}")
     host = resolve(destination)
-    yield from ssh_keys.prepare(host, kind, session, ask=ask)
-    yield ssh_keys.proven(Ssh(destination, ssh_keys.KeysOnly(prompter), resolve), host)
+    ssh_keys.prepare(host, kind, session, report, ask=ask)
+    report(ssh_keys.proven(Ssh(destination, ssh_keys.KeysOnly(prompter), resolve), host))
     return session
 
 
 def login_by_client(
-    destination: str, resolve: Callable[[str], SshHost], session: Transport, kind: str, *, ask: bool
-) -> Generator[str, None, Transport]:
+    destination: str,
+    resolve: Callable[[str], SshHost],
+    session: Transport,
+    kind: str,
+    report: Report,
+    *,
+    ask: bool,
+) -> Transport:
     """The same by the system's own ssh, which asks by itself what it has to ask: the host's key, passwords, codes."""
     alone = ["ssh", "-o", "BatchMode=yes", "-o", "ControlPath=none", *ssh_config.arguments(destination), "true"]
     with contextlib.suppress(subprocess.TimeoutExpired):
@@ -51,7 +64,7 @@ def login_by_client(
             alone, stdin=subprocess.DEVNULL, capture_output=True, check=False, timeout=process.IDLE_TIMEOUT
         )
         if done.returncode == 0:
-            yield f"{destination} lets you in without a password already"
+            report(f"{destination} lets you in without a password already")
             return session
     try:
         session.run(["true"], PurePosixPath("/"))
@@ -59,18 +72,18 @@ def login_by_client(
         if ask or error.retryable:
             raise
         raise TransportError(f"{error}. Nobody was asked anything: log in once by hand, `ssh {destination}`") from None
-    yield f"logged in to {destination}"
-    yield from ssh_keys.prepare(resolve(destination), kind, session, ask=ask)
+    report(f"logged in to {destination}")
+    ssh_keys.prepare(resolve(destination), kind, session, report, ask=ask)
     return session
 
 
-def _enter(session: Ssh, tries: int) -> Iterator[str]:
+def _enter(session: Ssh, tries: int, report: Report) -> None:
     for left in reversed(range(tries)):
         try:
             session.run(["true"], PurePosixPath("/"))
         except LoginRefused:
             if not left:
                 raise
-            yield f"that was refused; {left} more {'try' if left == 1 else 'tries'}"
+            report(f"that was refused; {left} more {'try' if left == 1 else 'tries'}")
         else:
             return

@@ -1,10 +1,11 @@
 """The scratch folder of a cluster and the link `~/scratch`: found, or made."""
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from hpcbrew.errors import TransportError
+from hpcbrew.setup.report import Report
 from hpcbrew.transports.base import Transport
 
 LINK = "~/scratch"
@@ -86,8 +87,8 @@ def decide(pattern: str, survey: Survey) -> Decision:
     )
 
 
-def prepare(transport: Transport, pattern: str, confirm: Callable[[str], bool]) -> Generator[str, None, PurePosixPath]:
-    """Says what was done, and returns the scratch folder. Raises TransportError where it cannot be written to."""
+def prepare(transport: Transport, pattern: str, confirm: Callable[[str], bool], report: Report) -> PurePosixPath:
+    """Reports what was done, and returns the scratch folder. Raises TransportError where it cannot be written to."""
     top = PurePosixPath("/")
     answer = transport.run(["bash", "-l", "-c", SURVEY], top)
     if answer.status != 0:
@@ -104,16 +105,16 @@ def prepare(transport: Transport, pattern: str, confirm: Callable[[str], bool]) 
                     f"the profile's scratch folder is {pattern}, and it was not to be made. Name another, as "
                     "`scratch: /path/of/yours` in the profile, and run this again"
                 )
-            yield f"made no link {LINK}"
+            report(f"made no link {LINK}")
         else:
             _done(transport, ["mkdir", "-p", "--", target], target)
             _done(transport, ["ln", "-sT", "--", target, f"{survey.home}/scratch"], LINK)
-            yield decision.words
+            report(decision.words)
     else:
-        yield decision.words
+        report(decision.words)
     root = transport.root(pattern)
     _done(transport, ["bash", "-c", TRY, "bash", str(root)], str(root))
-    yield f"{root} can be written to"
+    report(f"{root} can be written to")
     return root
 
 

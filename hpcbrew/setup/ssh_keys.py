@@ -1,10 +1,10 @@
 """A login without a password: the user's own key, made where there is none, and known on the cluster."""
 
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
 from hpcbrew.errors import LoginRefused, TransportError
+from hpcbrew.setup.report import Report
 from hpcbrew.transports.base import Transport
 from hpcbrew.transports.paramiko_ssh import Ssh
 from hpcbrew.transports.prompt import Prompter
@@ -91,19 +91,19 @@ def install(transport: Transport, public: str) -> bool:
     return answer.out.split()[-1] == "added"
 
 
-def prepare(host: SshHost, kind: str, session: Transport, *, ask: bool) -> Iterator[str]:
-    """Over a `session` that is logged in somehow. Says what was done, line by line. Raises TransportError."""
+def prepare(host: SshHost, kind: str, session: Transport, report: Report, *, ask: bool) -> None:
+    """Over a `session` that is logged in somehow. Reports what was done. Raises TransportError."""
     path = choose(host, kind)
     if path.exists():
-        yield f"found your key {path}"
+        report(f"found your key {path}")
     else:
         make(path, kind, ask=ask)
-        yield f"made a key: {path}" + ("" if ask else " (without a passphrase; ssh-keygen -p gives it one)")
+        report(f"made a key: {path}" + ("" if ask else " (without a passphrase; ssh-keygen -p gives it one)"))
     public = public_key(path)
     if not public:
         raise TransportError(f"{path}: its public key cannot be read. Make it: ssh-keygen -y -f {path} >{path}.pub")
     added = install(session, public)
-    yield f"{'added it to' if added else 'it is in'} ~/.ssh/authorized_keys on {host.alias}"
+    report(f"{'added it to' if added else 'it is in'} ~/.ssh/authorized_keys on {host.alias}")
 
 
 def proven(again: Ssh, host: SshHost) -> str:

@@ -1,14 +1,15 @@
 """A job of a minute, sent the way of every other: it proves queue, project, folders and engine at one go."""
 
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 from hpcbrew.clusters.profiles import Cluster
 from hpcbrew.errors import RequestError, TransportError
-from hpcbrew.job import JobRequest
+from hpcbrew.job import JobRecord, JobRequest
 from hpcbrew.plan import hardware, manifest, prepare, resources
 from hpcbrew.submit.submit import submit
-from hpcbrew.track import follow, refresh
+from hpcbrew.track import refresh
 from hpcbrew.track.ledger import Ledger
 from hpcbrew.track.refresh import Site
 from hpcbrew.transports.base import Transport
@@ -51,8 +52,14 @@ snapshot_prefix: "setup"
 """
 
 
-def run(transport: Transport, cluster: Cluster, *, gpu: bool, queue: str | None, project: str | None) -> None:
-    """Submits it and stays until it ends, showing how it goes.
+Follow = Callable[[JobRecord, Site, Ledger], int]
+"""Stays with a job until it ends, and gives its exit status."""
+
+
+def run(
+    transport: Transport, cluster: Cluster, *, gpu: bool, queue: str | None, project: str | None, follow: Follow
+) -> None:
+    """Submits it and stays until it ends, as `follow` does.
 
     Raises RequestError where the profile does not allow it or a project is missing, SchedulerError where the scheduler
     refuses it, TransportError where it ended badly.
@@ -77,7 +84,7 @@ def run(transport: Transport, cluster: Cluster, *, gpu: bool, queue: str | None,
         raise RequestError(plan.missing.replace("submit …", f"setup {cluster.name}"))
     site, ledger = Site(transport, refresh.reach(plan.address).scheduler), Ledger()
     record = submit(plan, NAME, transport, site.scheduler, ledger, lambda size: None)
-    status = follow.training(record, site, ledger, as_json=False)
+    status = follow(record, site, ledger)
     if status != 0:
         raise TransportError(
             f"the trial job {record.id} did not end well (exit status {status}): hpcbrew logs {record.id}; "

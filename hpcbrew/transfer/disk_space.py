@@ -1,6 +1,7 @@
 """Room on a cluster: what the file systems have left, what quotas leave of it, and whether that is enough."""
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
@@ -52,7 +53,8 @@ def parse(out: str) -> dict[str, Room]:
     for line in out.splitlines():
         kind, _, rest = line.partition("\t")
         folder, _, row = rest.partition("\t")
-        room = {"@df": _file_system, "@quota": _quota}.get(kind, lambda row: None)(row)
+        read = READERS.get(kind)
+        room = read(row) if read is not None else None
         if room is not None and (folder not in found or room.free < found[folder].free):
             found[folder] = room
     return found
@@ -87,3 +89,6 @@ def _quota(row: str) -> Room | None:
     match = _QUOTA.match(row)
     limit = (int(match[3]) or int(match[2])) if match else 0
     return Room(limit * KIB, max(0, limit - int(match[1])) * KIB, "quota") if match and limit else None
+
+
+READERS: dict[str, Callable[[str], Room | None]] = {"@df": _file_system, "@quota": _quota}

@@ -9,11 +9,11 @@ GPU = Queue("gpu", True, True, 48 * HOUR, None, 2, "")
 
 
 def site(**values: object) -> Cluster:
-    return Cluster.model_validate({**profiles.values("openpbs"), "name": "there", **values})
+    return Cluster.model_validate({**profiles.values("openpbs"), "name": "remote", **values})
 
 
-def compare(profile: Cluster, *there: Queue) -> list[tuple[str, Mark, str, str]]:
-    findings = scheduler.compare(profile, {queue.name: queue for queue in there})
+def compare(profile: Cluster, *found: Queue) -> list[tuple[str, Mark, str, str]]:
+    findings = scheduler.compare(profile, {queue.name: queue for queue in found})
     return [(f.what, f.mark, f.found, f.remedy) for f in findings]
 
 

@@ -7,8 +7,11 @@ from hpcbrew.transports.local import Local
 
 
 @dataclass(frozen=True)
-class There:
-    """A home folder that login shells on this machine take for theirs, noise and all; `bin` is first on its PATH."""
+class LoginHome:
+    """A home folder that login shells on this machine take for theirs, noise and all; `bin` is first on its PATH.
+
+    It stands for the one on a cluster.
+    """
 
     home: Path
     transport: Local
@@ -30,11 +33,11 @@ class There:
 
 
 @pytest.fixture
-def there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> There:
-    home = tmp_path / "there"
+def login_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> LoginHome:
+    home = tmp_path / "remote"
     (home / "bin").mkdir(parents=True)
     monkeypatch.setenv("HOME", str(home))
     monkeypatch.delenv("SCRATCH", raising=False)
-    made = There(home, Local())
+    made = LoginHome(home, Local())
     made.profile(f"export PATH={home}/bin:/usr/bin:/bin\necho Welcome; echo 'quota: fine' >&2")
     return made

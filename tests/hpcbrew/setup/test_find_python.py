@@ -10,11 +10,11 @@ from hpcbrew.setup.find_python import Python
 
 OLD = Python((3, 9), "/usr/bin/python3.9", None)
 NEW = Python((3, 12), "/apps/3.12/bin/python3", "python/3.12")
-HERE = sys.version_info[:2]
+LOCAL = sys.version_info[:2]
 
 
 def site(**values: str) -> Cluster:
-    return Cluster.model_validate({**profiles.values("openpbs"), "name": "there", **values})
+    return Cluster.model_validate({**profiles.values("openpbs"), "name": "remote", **values})
 
 
 def says(version: str, path: str) -> str:
@@ -28,36 +28,36 @@ def test_the_newest_that_will_do_is_taken() -> None:
     assert find_python.best([Python((3, 99), "/future", None)]) is None
 
 
-def test_a_real_python_on_the_path_is_found(there) -> None:
-    (there.bin / f"python{HERE[0]}.{HERE[1]}").symlink_to(sys.executable)
-    found = find_python.find(there.transport, site())
-    assert (found.version, found.module) == (HERE, None)
+def test_a_real_python_on_the_path_is_found(login_home) -> None:
+    (login_home.bin / f"python{LOCAL[0]}.{LOCAL[1]}").symlink_to(sys.executable)
+    found = find_python.find(login_home.transport, site())
+    assert (found.version, found.module) == (LOCAL, None)
 
 
-def test_a_python_may_have_no_pip_for_its_environments(there) -> None:
-    there.script("bin/python3.12", "printf '@python\\t3.12\\t/usr/bin/python3.12\\t-\\t-\\n'")
-    assert find_python.find(there.transport, site(python="python3.12")).pip is False
+def test_a_python_may_have_no_pip_for_its_environments(login_home) -> None:
+    login_home.script("bin/python3.12", "printf '@python\\t3.12\\t/usr/bin/python3.12\\t-\\t-\\n'")
+    assert find_python.find(login_home.transport, site(python="python3.12")).pip is False
 
 
-def test_one_that_is_too_old_is_passed_over_for_a_module(there) -> None:
+def test_one_that_is_too_old_is_passed_over_for_a_module(login_home) -> None:
     for name in find_python.NAMES:
-        there.script(f"bin/{name}", says("3.9", "/usr/bin/python3.9"))
-    there.script("apps/python/3.12/python3.12", says("3.12", "/apps/3.12/bin/python3"))
-    there.profile(
+        login_home.script(f"bin/{name}", says("3.9", "/usr/bin/python3.9"))
+    login_home.script("apps/python/3.12/python3.12", says("3.12", "/apps/3.12/bin/python3"))
+    login_home.profile(
         'module() { case "$1" in -t) printf "gcc/13\\npython/3.12\\npython/3.8(default)\\n" >&2 ;;\n'
-        f'load) PATH="{there.home}/apps/$2:$PATH" ;; esac; }}'
+        f'load) PATH="{login_home.home}/apps/$2:$PATH" ;; esac; }}'
     )
-    assert find_python.find(there.transport, site()) == NEW
+    assert find_python.find(login_home.transport, site()) == NEW
 
 
-def test_the_module_of_the_profile_is_the_only_one_looked_into(there) -> None:
-    there.script("apps/conda/python3.12", says("3.12", "/conda/bin/python3"))
-    there.profile(f'module() {{ [ "$1 $2" = "load conda" ] && PATH="{there.home}/apps/$2:$PATH"; }}')
-    assert find_python.find(there.transport, site(python_module="conda", python="python3.12")).module == "conda"
+def test_the_module_of_the_profile_is_the_only_one_looked_into(login_home) -> None:
+    login_home.script("apps/conda/python3.12", says("3.12", "/conda/bin/python3"))
+    login_home.profile(f'module() {{ [ "$1 $2" = "load conda" ] && PATH="{login_home.home}/apps/$2:$PATH"; }}')
+    assert find_python.find(login_home.transport, site(python_module="conda", python="python3.12")).module == "conda"
 
 
-def test_without_one_the_error_names_those_seen_and_what_to_write(there) -> None:
+def test_without_one_the_error_names_those_seen_and_what_to_write(login_home) -> None:
     for name in find_python.NAMES:
-        there.script(f"bin/{name}", says("3.9", "/usr/bin/python3.9"))
+        login_home.script(f"bin/{name}", says("3.9", "/usr/bin/python3.9"))
     with pytest.raises(TransportError, match=r"Python 3\.9, /usr/bin/python3\.9.*python_module: NAME"):
-        find_python.find(there.transport, site())
+        find_python.find(login_home.transport, site())

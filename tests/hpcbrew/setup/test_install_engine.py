@@ -31,7 +31,7 @@ SOUND = "def main(): print('caffe of a stub')\n"
 
 
 @pytest.fixture
-def site(there, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Cluster:
+def site(login_home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Cluster:
     """A cluster whose pip finds nothing but a small wheel that the distribution's extra asks for: no index is asked.
 
     The laptop is this machine too, so the platform of its Python is one that wheels can be collected for.
@@ -47,12 +47,12 @@ def site(there, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Cluster:
     distribute(monkeypatch, SOUND)
     (tmp_path / "pip").mkdir()
     (tmp_path / "pip" / "pip").symlink_to(Path(pip.__file__).parent)
-    there.script("bin/quick", QUICK.format(pip=tmp_path / "pip"))
+    login_home.script("bin/quick", QUICK.format(pip=tmp_path / "pip"))
     return profile("quick")
 
 
 def profile(python: str) -> Cluster:
-    return Cluster.model_validate({**profiles.values("openpbs"), "name": "there", "python": python})
+    return Cluster.model_validate({**profiles.values("openpbs"), "name": "remote", "python": python})
 
 
 def distribute(monkeypatch: pytest.MonkeyPatch, code: str) -> None:
@@ -64,43 +64,45 @@ def distribute(monkeypatch: pytest.MonkeyPatch, code: str) -> None:
     )
 
 
-def install(there, site: Cluster, *, offline: bool = False) -> list[str]:
-    root = PurePosixPath(there.home / "scratch")
+def install(login_home, site: Cluster, *, offline: bool = False) -> list[str]:
+    root = PurePosixPath(login_home.home / "scratch")
     Path(root).mkdir(exist_ok=True)
     moving = lambda verb, total: nullcontext(lambda size: None)  # noqa: E731
-    return list(install_engine.install(there.transport, site, root, Wanted("engine", offline), moving))
+    said: list[str] = []
+    install_engine.install(login_home.transport, site, root, Wanted("engine", offline), moving, said.append)
+    return said
 
 
-def caffe(there) -> str:
-    program = there.home / "scratch" / "engine" / "bin" / "caffe"
+def caffe(login_home) -> str:
+    program = login_home.home / "scratch" / "engine" / "bin" / "caffe"
     return subprocess.run([program, "--version"], capture_output=True, text=True, check=True).stdout
 
 
-def test_online_and_the_second_time_it_is_found(there, site: Cluster) -> None:
+def test_online_and_the_second_time_it_is_found(login_home, site: Cluster) -> None:
     site = profile("/usr/bin/python3")
-    said = install(there, site)
+    said = install(login_home, site)
     assert "the cluster reaches the package index" in said
-    assert caffe(there) == "caffe of a stub\n"
-    assert list((there.home / "scratch" / "engine" / "lib").rglob("small.py"))
-    assert "is installed already" in install(there, site)[-1]
-    assert len(list((there.home / "scratch" / "engines").iterdir())) == 1
-    assert not list((there.home / "scratch" / "wheels").iterdir())
+    assert caffe(login_home) == "caffe of a stub\n"
+    assert list((login_home.home / "scratch" / "engine" / "lib").rglob("small.py"))
+    assert "is installed already" in install(login_home, site)[-1]
+    assert len(list((login_home.home / "scratch" / "engines").iterdir())) == 1
+    assert not list((login_home.home / "scratch" / "wheels").iterdir())
 
 
-def test_offline_the_wheels_are_collected_here_and_sent(there, site: Cluster) -> None:
-    there.profile("export PIP_FIND_LINKS=/nowhere")
-    said = install(there, site)
+def test_offline_the_wheels_are_collected_here_and_sent(login_home, site: Cluster) -> None:
+    login_home.profile("export PIP_FIND_LINKS=/nowhere")
+    said = install(login_home, site)
     assert "the cluster reaches no package index: wheels are collected here and sent" in said
     assert "sent 2 wheels" in said
-    assert caffe(there) == "caffe of a stub\n"
+    assert caffe(login_home) == "caffe of a stub\n"
 
 
-def test_a_python_without_pip_is_sent_one(there, site: Cluster, tmp_path: Path) -> None:
+def test_a_python_without_pip_is_sent_one(login_home, site: Cluster, tmp_path: Path) -> None:
     wheels.repack(metadata.distribution("pip"), tmp_path / "index")
-    there.script("bin/bare", BARE)
-    assert "that Python brings no pip: sent one" in install(there, profile("bare"))
-    assert caffe(there) == "caffe of a stub\n"
-    assert not list((there.home / "scratch" / "wheels").iterdir())
+    login_home.script("bin/bare", BARE)
+    assert "that Python brings no pip: sent one" in install(login_home, profile("bare"))
+    assert caffe(login_home) == "caffe of a stub\n"
+    assert not list((login_home.home / "scratch" / "wheels").iterdir())
 
 
 def test_a_python_that_needs_its_modules_libraries_brings_them(tmp_path: Path) -> None:
@@ -117,70 +119,70 @@ def test_a_python_that_needs_its_modules_libraries_brings_them(tmp_path: Path) -
 
 
 def test_a_new_version_is_put_in_use_and_the_old_one_stays(
-    there, site: Cluster, monkeypatch: pytest.MonkeyPatch
+    login_home, site: Cluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    install(there, site)
-    before = (there.home / "scratch" / "engine").resolve()
+    install(login_home, site)
+    before = (login_home.home / "scratch" / "engine").resolve()
     distribute(monkeypatch, "def main(): print('another')\n")
-    said = install(there, site)
+    said = install(login_home, site)
     assert str(before) in said[-1]
     assert (before / "bin" / "caffe").exists()
-    assert caffe(there) == "another\n"
+    assert caffe(login_home) == "another\n"
 
 
 def test_an_installation_has_a_patience_of_its_own_and_what_hangs_is_taken_away(
-    there, site: Cluster, monkeypatch: pytest.MonkeyPatch
+    login_home, site: Cluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    there.script(
+    login_home.script(
         "bin/slow", '[ "$2" != venv ] || exec sleep 300\n/usr/bin/python3 "$@" | sed "s#/usr/bin/python[0-9.]*#$0#"'
     )
     monkeypatch.setattr(install_engine, "IDLE_TIMEOUT", 1)
     with pytest.raises(TransportError, match=r"bin/slow -m.* gave no answer within 1 s"):
-        install(there, profile("slow"))
-    assert not list((there.home / "scratch" / "engines").iterdir())
+        install(login_home, profile("slow"))
+    assert not list((login_home.home / "scratch" / "engines").iterdir())
 
 
 @pytest.mark.parametrize("code", ["import nothing_of_that_name\n", "def main(): raise SystemExit(3)\n"])
 def test_an_engine_that_does_not_start_is_not_put_in_use(
-    there, site: Cluster, monkeypatch: pytest.MonkeyPatch, code: str
+    login_home, site: Cluster, monkeypatch: pytest.MonkeyPatch, code: str
 ) -> None:
-    install(there, site)
+    install(login_home, site)
     distribute(monkeypatch, code)
     with pytest.raises(TransportError, match="does not start"):
-        install(there, site)
-    assert caffe(there) == "caffe of a stub\n"
-    assert len(list((there.home / "scratch" / "engines").iterdir())) == 1
+        install(login_home, site)
+    assert caffe(login_home) == "caffe of a stub\n"
+    assert len(list((login_home.home / "scratch" / "engines").iterdir())) == 1
 
 
 def test_what_cannot_be_collected_is_named_and_nothing_is_left_there(
-    there, site: Cluster, monkeypatch: pytest.MonkeyPatch
+    login_home, site: Cluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PIP_FIND_LINKS", "/nowhere")
     with pytest.raises(HpcbrewError, match=r"(?s)collecting the engine's wheels failed on this machine.*small"):
-        install(there, site)
-    assert not list((there.home / "scratch" / "engines").iterdir())
+        install(login_home, site)
+    assert not list((login_home.home / "scratch" / "engines").iterdir())
 
 
-def test_a_folder_that_setup_did_not_make_stays(there, site: Cluster) -> None:
-    mine = there.home / "scratch" / "engine" / "mine"
+def test_a_folder_that_setup_did_not_make_stays(login_home, site: Cluster) -> None:
+    mine = login_home.home / "scratch" / "engine" / "mine"
     mine.parent.mkdir(parents=True)
     mine.write_text("kept")
     with pytest.raises(TransportError, match="setup did not make it: move it away"):
-        install(there, site)
+        install(login_home, site)
     assert mine.read_text() == "kept"
 
 
-def test_what_was_cut_off_is_taken_away_and_what_another_makes_is_left(there, site: Cluster) -> None:
+def test_what_was_cut_off_is_taken_away_and_what_another_makes_is_left(login_home, site: Cluster) -> None:
     gone_maker, live_maker, far_maker = f"{socket.gethostname()} {2**22 + 1}", cleanup.maker(), "elsewhere 1"
     makers = {"1-c0c0c0c0": gone_maker, "1-aaaaaaaa": live_maker, "1-bbbbbbbb": far_maker, "1-dddddddd": "", "mine": ""}
-    engines = there.home / "scratch" / "engines"
+    engines = login_home.home / "scratch" / "engines"
     for name, maker in makers.items():
         (engines / name).mkdir(parents=True)
         (engines / name / cleanup.MAKER).write_text(maker)
     for name in ("1-dddddddd", "mine"):  # for long unchanged, by nobody known
         for path in (engines / name / cleanup.MAKER, engines / name):
             os.utime(path, (0, 0))
-    said = install(there, site)
+    said = install(login_home, site)
     gone = [line.split("/")[-1] for line in said[:2]]
     assert gone == ["1-c0c0c0c0, which was never finished", "1-dddddddd, which was never finished"]
     left = {path.name for path in engines.iterdir()}

@@ -1,6 +1,5 @@
 import os
 import shutil
-import subprocess
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
@@ -15,7 +14,7 @@ from hpcbrew.setup.login import login, login_by_client
 from hpcbrew.transports.host_keys import fingerprint
 from hpcbrew.transports.openssh import OpenSsh
 from hpcbrew.transports.paramiko_ssh import Ssh
-from hpcbrew.transports.prompt import Expected, Unattended
+from hpcbrew.transports.prompt import Expected, Prompter, Unattended
 from hpcbrew.transports.ssh_config import SshHost
 
 
@@ -50,15 +49,11 @@ def nobody_is_asked_for_a_passphrase(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("SSH_AUTH_SOCK", raising=False)
 
 
-def run(server: LoginServer, person: object, kind: str = "ed25519", *, ask: bool = True) -> tuple[list[str], Ssh]:
-    steps = login("cluster", server.resolve, person, kind, ask=ask)  # type: ignore[arg-type]
-    said = []
-    while True:
-        try:
-            said.append(next(steps))
-        except StopIteration as end:
-            end.value.close()
-            return said, end.value
+def run(server: LoginServer, person: Prompter, kind: str = "ed25519", *, ask: bool = True) -> tuple[list[str], Ssh]:
+    said: list[str] = []
+    session = login("cluster", server.resolve, person, kind, said.append, ask=ask)
+    session.close()
+    return said, session
 
 
 def authorized(server: LoginServer) -> str:
@@ -160,7 +155,7 @@ def test_nobody_is_asked_where_nobody_may_be(server: LoginServer) -> None:
 
 def test_the_systems_client_lets_a_key_be_installed_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its own way in stands for a password here: a key that only the connection in use knows of."""
-    home = tmp_path / "there"
+    home = tmp_path / "remote"
     home.mkdir()
     with sshd.serve(tmp_path, f'ForceCommand HOME={home} bash -c "$SSH_ORIGINAL_COMMAND"') as server:
         bare = tmp_path / "bare"
@@ -174,13 +169,15 @@ def test_the_systems_client_lets_a_key_be_installed_too(tmp_path: Path, monkeypa
         def resolve(destination: str) -> SshHost:
             return replace(server.resolve(destination), identities=(tmp_path / "new_key",))
 
-        said = list(login_by_client("cluster", resolve, session, "ed25519", ask=False))
+        said: list[str] = []
+        login_by_client("cluster", resolve, session, "ed25519", said.append, ask=False)
         assert said[0] == "logged in to cluster"
         public = (tmp_path / "new_key.pub").read_text()
         assert (home / ".ssh" / "authorized_keys").read_text() == public
         with (tmp_path / "authorized_keys").open("a") as file:  # where this server looks
             file.write(public)
-        again = list(login_by_client("cluster", resolve, session, "ed25519", ask=False))
+        again: list[str] = []
+        login_by_client("cluster", resolve, session, "ed25519", again.append, ask=False)
         assert again == ["cluster lets you in without a password already"]
         session.disconnect()
 
@@ -191,64 +188,4 @@ def test_the_systems_client_asks_nobody_either(tmp_path: Path, monkeypatch: pyte
         server.known_hosts.write_text("")
         session = OpenSsh("cluster", attended=False, config=server.config)
         with pytest.raises(TransportError, match=r"Host key verification failed.*by hand, `ssh cluster`"):
-            list(login_by_client("cluster", server.resolve, session, "ed25519", ask=False))
-
-
-class TestInstall:
-    """What becomes of the file, by itself."""
-
-    PUBLIC = "ssh-ed25519 AAAAC3 me@laptop"
-
-    def test_other_keys_stay_though_their_last_line_has_no_end(self, there) -> None:
-        path = there.home / ".ssh" / "authorized_keys"
-        path.parent.mkdir()
-        path.write_text("ssh-rsa AAAAB3 other")
-        assert ssh_keys.install(there.transport, self.PUBLIC)
-        assert path.read_text() == f"ssh-rsa AAAAB3 other\n{self.PUBLIC}\n"
-
-    def test_a_key_that_is_there_is_not_added_though_its_comment_differs(self, there) -> None:
-        assert ssh_keys.install(there.transport, self.PUBLIC)
-        assert not ssh_keys.install(there.transport, "ssh-ed25519 AAAAC3 me@elsewhere")
-
-    def test_one_that_was_taken_out_of_use_is_not_there(self, there) -> None:
-        path = there.home / ".ssh" / "authorized_keys"
-        path.parent.mkdir()
-        path.write_text(f"# {self.PUBLIC}\n")
-        assert ssh_keys.install(there.transport, self.PUBLIC)
-
-    def test_new_ones_are_the_users_alone(self, there) -> None:
-        ssh_keys.install(there.transport, self.PUBLIC)
-        modes = [path.stat().st_mode & 0o777 for path in (there.home / ".ssh", there.home / ".ssh" / "authorized_keys")]
-        assert modes == [0o700, 0o600]
-
-
-class TestChoose:
-    """Which key: ssh must find it as well."""
-
-    @staticmethod
-    def host(folder: Path, *names: str) -> SshHost:
-        return SshHost("cluster", "login", 22, "me", tuple(folder / name for name in names))
-
-    @staticmethod
-    def key(path: Path, kind: str) -> Path:
-        subprocess.run(["ssh-keygen", "-q", "-t", kind, "-N", "", "-f", path], check=True)
-        return path
-
-    def test_one_of_the_wanted_kind_before_all_others(self, tmp_path: Path) -> None:
-        self.key(tmp_path / "id_rsa", "rsa")
-        mine = self.key(tmp_path / "mine", "ed25519")
-        assert ssh_keys.choose(self.host(tmp_path, "id_rsa", "id_ed25519", "mine"), "ed25519") == mine
-
-    def test_else_a_new_one_where_ssh_looks_for_it(self, tmp_path: Path) -> None:
-        self.key(tmp_path / "id_rsa", "rsa")
-        assert ssh_keys.choose(self.host(tmp_path, "id_rsa", "id_ed25519"), "ed25519") == tmp_path / "id_ed25519"
-        assert ssh_keys.choose(self.host(tmp_path, "id_rsa", "hpc"), "ed25519") == tmp_path / "hpc"
-
-    def test_else_the_only_one_that_is_configured(self, tmp_path: Path) -> None:
-        only = self.key(tmp_path / "work", "rsa")
-        only.with_name("work.pub").unlink()
-        assert ssh_keys.choose(self.host(tmp_path, "work"), "ed25519") == only
-
-    def test_without_any_the_error_says_what_to_configure(self, tmp_path: Path) -> None:
-        with pytest.raises(TransportError, match="IdentityFile"):
-            ssh_keys.choose(self.host(tmp_path), "ed25519")
+            login_by_client("cluster", server.resolve, session, "ed25519", [].append, ask=False)

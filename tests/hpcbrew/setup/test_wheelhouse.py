@@ -53,8 +53,8 @@ def test_a_python_says_its_markers_and_platforms() -> None:
 def test_requirements_are_those_of_the_python_there_not_of_this_one(index: Path) -> None:
     target = ask()
     assert collected(index, target) == {"top", "older"}
-    there = {"python_version": "3.99", "python_full_version": "3.99.1+", "platform_machine": "of-another-kind"}
-    target = replace(target, environment=target.environment | there)
+    remote = {"python_version": "3.99", "python_full_version": "3.99.1+", "platform_machine": "of-another-kind"}
+    target = replace(target, environment=target.environment | remote)
     (index.parent / "house").rename(index.parent / "before")
     assert collected(index, target) == {"top", "newer", "arm"}
 

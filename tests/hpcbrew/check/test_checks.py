@@ -2,8 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from hpcbrew import check
-from hpcbrew.check import scheduler
+from hpcbrew.check import checks, scheduler
 from hpcbrew.check.finding import Checked, Finding, Mark
 from hpcbrew.clusters import profiles
 from hpcbrew.clusters.profiles import Cluster
@@ -19,9 +18,9 @@ def test_what_never_answers_is_a_finding_and_holds_up_nothing(tmp_path: Path, mo
     def answer(site: Checked):
         yield Finding("next", Mark.OK, "fine")
 
-    monkeypatch.setattr(check, "CHECKS", (("slow", scheduler.version, "wait"), ("next", answer, "")))
-    here = Cluster.model_validate({**profiles.values("openpbs"), "name": "here", "transport": "local"})
-    _, slow, after = check.check(here)
+    monkeypatch.setattr(checks, "CHECKS", (("slow", scheduler.version, "wait"), ("next", answer, "")))
+    local = Cluster.model_validate({**profiles.values("openpbs"), "name": "local", "transport": "local"})
+    _, slow, after = checks.run(local)
     assert (slow.what, slow.mark, slow.remedy) == ("slow", Mark.BAD, "wait")
     assert "`qstat --version` gave no answer within 1 s" in slow.found
     assert after.what == "next"
@@ -31,6 +30,6 @@ def test_what_a_check_does_not_expect_is_not_hidden(monkeypatch: pytest.MonkeyPa
     def broken(site: Checked):
         yield Finding("first", Mark.OK, str(1 // 0))
 
-    monkeypatch.setattr(check, "CHECKS", (("broken", broken, ""),))
+    monkeypatch.setattr(checks, "CHECKS", (("broken", broken, ""),))
     with pytest.raises(ZeroDivisionError):
-        list(check.check(profiles.load("local")))
+        list(checks.run(profiles.load("local")))

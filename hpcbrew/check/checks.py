@@ -1,0 +1,52 @@
+"""Goes through all checks of a cluster, one after the other; what is wrong with one holds up no other."""
+
+from collections.abc import Callable, Iterator
+
+from hpcbrew.check import access, scheduler, software, storage
+from hpcbrew.check.finding import Checked, Finding, Mark
+from hpcbrew.clusters.profiles import Cluster
+from hpcbrew.errors import HpcbrewError
+from hpcbrew.transports.connect import connect
+
+Check = Callable[[Checked], Iterator[Finding]]
+
+SCRATCH = "hpcbrew setup makes it; where it cannot, put another folder as scratch: into the profile"
+# In the order of the table, each with what to do where it cannot even be asked.
+CHECKS: tuple[tuple[str, Check, str], ...] = (
+    ("spurious output", access.noise, "try again"),
+    ("PATH", access.path, "try again"),
+    ("clock", access.clock, "try again"),
+    (
+        "scheduler",
+        scheduler.version,
+        "try `qstat -B` there: where it says the same, the site has to put it right",
+    ),
+    (
+        "queues",
+        scheduler.queues,
+        "try `qstat -Q -f` there: where it says the same, the site has to put it right",
+    ),
+    ("project", scheduler.project, ""),
+    ("GPUs", scheduler.gpus, "try `pbsnodes -a` there: where it says the same, the site has to put it right"),
+    ("modules", software.modules, "try again"),
+    ("scratch", storage.quotas, SCRATCH),
+    ("scratch", storage.writable, SCRATCH),
+    ("Python", software.python, "put python: or python_module: into the profile: `module avail python` there"),
+    ("engine", software.engine, "hpcbrew setup"),
+)
+
+
+def run(cluster: Cluster) -> Iterator[Finding]:
+    """Findings, as they are made. Without a connection there is but one."""
+    site = Checked(cluster, connect(cluster.address))
+    try:
+        yield from access.connection(site)
+    except HpcbrewError as error:
+        remedy = f"hpcbrew setup {cluster.name}; `ssh {cluster.host}` must work, from this network"
+        yield Finding("connection", Mark.BAD, str(error), remedy)
+        return
+    for what, find, remedy in CHECKS:
+        try:
+            yield from find(site)
+        except HpcbrewError as error:
+            yield Finding(what, Mark.BAD, str(error), remedy)
