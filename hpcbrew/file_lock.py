@@ -31,7 +31,7 @@ def _lock(what: str) -> IO[bytes]:
         path.parent.mkdir(parents=True, exist_ok=True)
         return path.open("wb")
     except OSError as error:
-        words = f"{error.strerror}{full_disk.remedy(error.strerror, full_disk.HERE)}"
+        words = f"{error.strerror}{full_disk.remedy(error.strerror, full_disk.LOCAL)}"
         raise TransportError(f"{path}: no lock can be put there: {words}") from None
 
 

@@ -56,12 +56,12 @@ def _listed(out: str) -> list[str]:
 def clock(site: Checked) -> Iterator[Finding]:
     """The answer was given somewhere between asking and hearing."""
     asked = time.time()
-    there = site.transport.run(["date", "+%s"], TOP).out.split()
-    output = time.time()
-    if not there or not there[-1].isdigit():
+    words = site.transport.run(["date", "+%s"], TOP).out.split()
+    answered = time.time()
+    if not words or not words[-1].isdigit():
         yield Finding("clock", Mark.WARN, "could not be read", "see what `date +%s` prints there")
         return
-    skew = min(int(there[-1]) + 1 - asked, 0.0) or max(int(there[-1]) - output, 0.0)
+    skew = min(int(words[-1]) + 1 - asked, 0.0) or max(int(words[-1]) - answered, 0.0)
     if abs(skew) > SKEW:
         way = "ahead of" if skew > 0 else "behind"
         remedy = "set this machine by a time server, or tell the site: times in logs will mislead"

@@ -40,24 +40,23 @@ def queues(site: Checked) -> Iterator[Finding]:
     """What the site allows, and where the profile says otherwise. A queue that is not used may be wrong: a warning."""
     if site.cluster.scheduler != "pbs":
         return
-    there = pbs_site.parse_queues(_ask(site, pbs_site.QUEUES))
-    yield from compare(site.cluster, there)
+    site_queues = pbs_site.parse_queues(_ask(site, pbs_site.QUEUES))
+    yield from compare(site.cluster, site_queues)
 
 
-def compare(cluster: Cluster, there: dict[str, Queue]) -> Iterator[Finding]:
-    """`there`: the queues of the site, by name."""
-    names = list(cluster.queues) or ([cluster.queue] if cluster.queue else list(there))
+def compare(cluster: Cluster, site_queues: dict[str, Queue]) -> Iterator[Finding]:
+    """`site_queues`: the queues of the site, by name."""
+    names = list(cluster.queues) or ([cluster.queue] if cluster.queue else list(site_queues))
     if cluster.queue and cluster.queue not in names:
         names.append(cluster.queue)
     for name in names:
         mine = cluster.queue == name
-        if name not in there:
-            remedy = (
-                f"{'queue: NAME' if mine else f'queues: {{{name}: null}}'} in the profile; it has {', '.join(there)}"
-            )
+        if name not in site_queues:
+            key = "queue: NAME" if mine else f"queues: {{{name}: null}}"
+            remedy = f"{key} in the profile; it has {', '.join(site_queues)}"
             yield Finding(f"queue {name}", Mark.BAD if mine else Mark.WARN, "is not there", remedy)
             continue
-        queue = there[name]
+        queue = site_queues[name]
         wrong = list(_differences(cluster, queue))
         if not queue.open:
             state = "takes no jobs" if not queue.enabled else "starts no jobs"

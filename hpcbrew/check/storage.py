@@ -20,15 +20,15 @@ def quotas(site: Checked) -> Iterator[Finding]:
         yield judge(what, str(path), rooms.get(str(path)))
 
 
-def judge(what: str, path: str, here: Room | None) -> Finding:
+def judge(what: str, path: str, room: Room | None) -> Finding:
     """`what`: home or scratch."""
-    if here is None:
+    if room is None:
         remedy = "hpcbrew setup makes it" if what == "scratch" else "see what `df -Pk` prints there"
         return Finding(what, Mark.BAD, f"{path} is not there", remedy)
-    found = f"{short_size(here.free)} of {short_size(here.total)} free ({here.bound}), {path}"
-    if here.free < LITTLE[what] or here.free < here.total / 50:
+    found = f"{short_size(room.free)} of {short_size(room.total)} free ({room.bound}), {path}"
+    if room.free < LITTLE[what] or room.free < room.total / 50:
         remedy = "fetch what you need and take old runs away" if what == "scratch" else "move large files to scratch"
-        return Finding(what, Mark.BAD if here.free < GIB // 16 else Mark.WARN, found, remedy)
+        return Finding(what, Mark.BAD if room.free < GIB // 16 else Mark.WARN, found, remedy)
     return Finding(what, Mark.OK, found)
 
 

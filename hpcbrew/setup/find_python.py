@@ -90,8 +90,8 @@ def find(transport: Transport, cluster: Cluster) -> Python:
         python = best(seen)
         if python is not None:
             return python
-    there = "; ".join(python.words for python in seen) or f"no {' or '.join(names)} with venv"
+    found = "; ".join(python.words for python in seen) or f"no {' or '.join(names)} with venv"
     raise TransportError(
-        f"{cluster.name}: no Python from {OLDEST[0]}.{OLDEST[1]} to {NEWEST[0]}.{NEWEST[1]} was found there: {there}. "
+        f"{cluster.name}: no Python from {OLDEST[0]}.{OLDEST[1]} to {NEWEST[0]}.{NEWEST[1]} was found there: {found}. "
         f"Name one in your profile: `python: /path/to/python3.11`, or `python_module: NAME` (module avail python)"
     )

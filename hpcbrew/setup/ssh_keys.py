@@ -44,12 +44,12 @@ def choose(host: SshHost, kind: str) -> Path:
     One of the wanted kind (`ed25519`, `rsa`) comes first, then a new one of that kind, then whatever the user's ssh
     configuration names. Raises TransportError where ssh would use no key at all.
     """
-    there = [path for path in host.identities if path.exists()]
+    existing = [path for path in host.identities if path.exists()]
     missing = [path for path in host.identities if not path.exists()]
-    ours = [path for path in there if public_key(path).startswith(f"ssh-{kind} ")]
+    ours = [path for path in existing if public_key(path).startswith(f"ssh-{kind} ")]
     new = [path for path in missing if path.name == f"id_{kind}"]
     named = [path for path in missing if not path.name.startswith("id_")]
-    usable = [path for path in there if public_key(path)]
+    usable = [path for path in existing if public_key(path)]
     for found in (ours, new, named, usable):
         if found:
             return found[0]

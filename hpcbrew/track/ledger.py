@@ -146,7 +146,7 @@ class Ledger:
                 db.close()
         except (sqlite3.Error, OSError) as error:
             said = error.strerror if isinstance(error, OSError) else error
-            remedy = full_disk.remedy(str(said), full_disk.HERE)
+            remedy = full_disk.remedy(str(said), full_disk.LOCAL)
             raise LedgerError(f"{self.path}: the ledger of jobs cannot be used: {said}{remedy}") from None
 
 

@@ -60,21 +60,21 @@ def parse(out: str) -> dict[str, Room]:
     return found
 
 
-def judge(size: int, folder: str, there: Room | None) -> str:
+def judge(size: int, folder: str, room: Room | None) -> str:
     """A warning where `size` bytes more would leave little in that folder, and nothing where there is room.
 
     Raises RequestError where they do not fit.
     """
-    if there is None:
+    if room is None:
         return ""
-    free = f"{short_size(there.free)} of {short_size(there.total)} are free there ({there.bound})"
-    if size > there.free:
+    free = f"{short_size(room.free)} of {short_size(room.total)} are free there ({room.bound})"
+    if size > room.free:
         raise RequestError(
-            f"{folder}: {short_size(size)} are to be sent, and {free}: nothing was sent. {full_disk.THERE}; or put "
+            f"{folder}: {short_size(size)} are to be sent, and {free}: nothing was sent. {full_disk.REMOTE}; or put "
             "another scratch: into the profile"
         )
-    if there.free - size < LITTLE:
-        left = short_size(there.free - size)
+    if room.free - size < LITTLE:
+        left = short_size(room.free - size)
         return f"{folder}: {free}, and {short_size(size)} are to be sent: {left} are left for what jobs write"
     return ""
 

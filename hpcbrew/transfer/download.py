@@ -89,17 +89,17 @@ def _unchanged(
     """The files that are here as they lie there, by size and digest. Those that may grow are not looked at."""
     from hpcbrew.plan.digests import sha256  # noqa: PLC0415 - reads nets' schema, which is slow to import
 
-    here = [name for name in files if name.name not in GROWING and (into / name).is_file()]
-    here = [name for name in here if (into / name).stat().st_size == files[name]]
-    if not here:
+    local = [name for name in files if name.name not in GROWING and (into / name).is_file()]
+    local = [name for name in local if (into / name).stat().st_size == files[name]]
+    if not local:
         return set()
-    idle_timeout = process.read_timeout(sum(files[name] for name in here))
-    command = ["sha256sum", "--", *map(str, here)]
+    idle_timeout = process.read_timeout(sum(files[name] for name in local))
+    command = ["sha256sum", "--", *map(str, local)]
     answer = transport.run(command, record.run_folder, idempotent=True, idle_timeout=idle_timeout)
-    there = [line.removeprefix("\\").split(" ")[0] for line in answer.out.splitlines()]
+    remote_digests = [line.removeprefix("\\").split(" ")[0] for line in answer.out.splitlines()]
     if answer.status != 0:
         raise TransportError(f"{record.run_folder}: {answer.words}")
-    return {name for name, digest in zip(here, there, strict=True) if digest == sha256(into / name)}
+    return {name for name, digest in zip(local, remote_digests, strict=True) if digest == sha256(into / name)}
 
 
 def _one(source: PurePosixPath, size: int, transport: Transport, target: Path, on_bytes: OnBytes) -> None:

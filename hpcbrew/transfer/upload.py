@@ -11,6 +11,7 @@ import socket
 import threading
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
@@ -38,6 +39,37 @@ class Chunk(NamedTuple):
     size: int
 
 
+class Piece(NamedTuple):
+    """A chunk of one file, and the file on the cluster that it becomes a part of."""
+
+    source: Path
+    target: PurePosixPath
+    chunk: Chunk
+
+
+@dataclass(frozen=True)
+class Item:
+    """Files that are sent and checked as one, into one folder below the cluster's scratch folder."""
+
+    folder: PurePosixPath
+    files: tuple[Upload, ...]
+
+    @property
+    def size(self) -> int:
+        return sum(upload.size for upload in self.files)
+
+    @property
+    def by_name(self) -> dict[PurePosixPath, Upload]:
+        """Each file by its name in the folder."""
+        return {upload.target.relative_to(self.folder): upload for upload in self.files}
+
+    @property
+    def part(self) -> PurePosixPath:
+        """The folder while it is on its way."""
+        machine = re.sub(r"[^A-Za-z0-9-]", "", socket.gethostname())
+        return self.folder.with_name(f"{self.folder.name}.{machine}.part")
+
+
 def ship(
     uploads: Iterable[Upload],
     root: PurePosixPath,
@@ -51,56 +83,60 @@ def ship(
     Raises RequestError where there is too little room, and TransportError; whatever had arrived by then is kept for the
     next time.
     """
-    items = [(folder, list(group)) for folder, group in groupby(uploads, key=lambda u: layout.item(u.target))]
+    groups = groupby(uploads, key=lambda upload: layout.item(upload.target))
+    items = [Item(folder, tuple(files)) for folder, files in groups]
     if not items:
         return
-    there = set(transport.names(root / items[0][0].parent))
-    on_bytes(sum(u.size for folder, files in items if folder.name in there for u in files))
-    lacking = [(folder, files) for folder, files in items if folder.name not in there]
-    if lacking:
-        needed = sum(_needed(folder, files, root, transport, there) for folder, files in lacking)
+    present = set(transport.names(root / items[0].folder.parent))
+    on_bytes(sum(item.size for item in items if item.folder.name in present))
+    missing = [item for item in items if item.folder.name not in present]
+    if missing:
+        needed = sum(_needed(item, root, transport, present) for item in missing)
         if warning := disk_space.judge(needed, str(root), disk_space.ask(transport, [str(root)]).get(str(root))):
             warn(warning)
-    for folder, files in lacking:
-        with exclusive(folder.name) as waited:
-            if waited and folder.name in transport.names(root / folder.parent):
-                on_bytes(sum(u.size for u in files))
+    for item in missing:
+        with exclusive(item.folder.name) as waited:
+            if waited and item.folder.name in transport.names(root / item.folder.parent):
+                on_bytes(item.size)
             else:
-                _send(folder, files, root, transport, on_bytes)
+                _send(item, root, transport, on_bytes)
 
 
-def _needed(
-    folder: PurePosixPath, files: list[Upload], root: PurePosixPath, transport: Transport, there: set[str]
-) -> int:
+def _needed(item: Item, root: PurePosixPath, transport: Transport, present: set[str]) -> int:
     """What an item takes there, in whole blocks, beyond what has arrived of it before."""
-    part = _part(folder)
-    arrived = transport.sizes(root / part) if part.name in there else {}
-    sizes = (upload.size - min(upload.size, arrived.get(upload.target.relative_to(folder), 0)) for upload in files)
+    arrived = transport.sizes(root / item.part) if item.part.name in present else {}
+    sizes = (upload.size - min(upload.size, arrived.get(name, 0)) for name, upload in item.by_name.items())
     return sum(-(-size // BLOCK) * BLOCK for size in sizes)
 
 
-def _part(folder: PurePosixPath) -> PurePosixPath:
-    machine = re.sub(r"[^A-Za-z0-9-]", "", socket.gethostname())
-    return folder.with_name(f"{folder.name}.{machine}.part")
-
-
-def _send(
-    folder: PurePosixPath, files: list[Upload], root: PurePosixPath, transport: Transport, on_bytes: OnBytes
-) -> None:
-    part, final = root / _part(folder), root / folder
-    names = {upload.target.relative_to(folder): upload for upload in files}
+def _send(item: Item, root: PurePosixPath, transport: Transport, on_bytes: OnBytes) -> None:
+    """Sends what has not arrived of an item, checks all of it there, and gives it its name."""
+    part, final = root / item.part, root / item.folder
     if SUMS not in transport.names(part):
-        sums = "".join(f"{_escaped(name)}{u.sha256}  {_plain(name)}\n" for name, u in names.items())
+        sums = "".join(f"{_escaped(name)}{u.sha256}  {_plain(name)}\n" for name, u in item.by_name.items())
         transport.make_folder(part, {PurePosixPath(SUMS): sums.encode()})
+    _send_files(item, part, transport, on_bytes)
+    idle_timeout = process.read_timeout(item.size)
+    checked = transport.run(["sha256sum", "--check", "--quiet", SUMS], part, idempotent=True, idle_timeout=idle_timeout)
+    if checked.status != 0:
+        transport.remove_folder(part)
+        raise TransportError(f"{final}: did not arrive as it was sent, and was taken away again: {checked.words}")
+    moved = transport.run(["mv", "-T", "--", str(part), str(final)], root, idempotent=True)
+    if moved.status != 0 and final.name not in transport.names(final.parent):
+        raise TransportError(f"{final}: {moved.words}{full_disk.remedy(moved.words)}")
+
+
+def _send_files(item: Item, part: PurePosixPath, transport: Transport, on_bytes: OnBytes) -> None:
+    """Small files travel many at a time, large ones in chunks."""
     arrived = transport.sizes(part)
     small: dict[PurePosixPath, bytes] = {}
-    chunks: list[tuple[PurePosixPath, Path, Chunk]] = []
-    for name, upload in names.items():
+    pieces: list[Piece] = []
+    for name, upload in item.by_name.items():
         assert upload.source is not None, name
         if upload.size >= SMALL:
-            lacking = _lacking(upload, part / name, name in arrived, transport)
-            on_bytes(upload.size - sum(chunk.size for chunk in lacking))
-            chunks += [(part / name, upload.source, chunk) for chunk in lacking]
+            missing = _missing(upload.source, upload.size, part / name, name in arrived, transport)
+            on_bytes(upload.size - sum(chunk.size for chunk in missing))
+            pieces += [Piece(upload.source, part / name, chunk) for chunk in missing]
         elif arrived.get(name) == upload.size:
             on_bytes(upload.size)
         else:
@@ -108,18 +144,10 @@ def _send(
             if sum(map(len, small.values())) > BATCH:
                 _flush(small, part, transport, on_bytes)
     _flush(small, part, transport, on_bytes)
-    _send_chunks(chunks, transport, on_bytes)
-    idle_timeout = process.read_timeout(sum(upload.size for upload in files))
-    checked = transport.run(["sha256sum", "--check", "--quiet", SUMS], part, idempotent=True, idle_timeout=idle_timeout)
-    if checked.status != 0:
-        transport.remove_folder(part)
-        raise TransportError(f"{final}: did not arrive as it was sent, and was taken away again: {checked.words}")
-    moved = transport.run(["mv", "-T", "--", str(part), str(final)], root, idempotent=True)
-    if moved.status != 0 and folder.name not in transport.names(final.parent):
-        raise TransportError(f"{final}: {moved.words}{full_disk.remedy(moved.words)}")
+    _send_pieces(pieces, transport, on_bytes)
 
 
-def _send_chunks(chunks: list[tuple[PurePosixPath, Path, Chunk]], transport: Transport, on_bytes: OnBytes) -> None:
+def _send_pieces(pieces: list[Piece], transport: Transport, on_bytes: OnBytes) -> None:
     stopped = threading.Event()
 
     def told(count: int) -> None:
@@ -128,7 +156,7 @@ def _send_chunks(chunks: list[tuple[PurePosixPath, Path, Chunk]], transport: Tra
         on_bytes(count)
 
     with ThreadPoolExecutor(STREAMS) as streams:
-        sent = [streams.submit(transport.write, source, to, *chunk, told) for to, source, chunk in chunks]
+        sent = [streams.submit(transport.write, p.source, p.target, *p.chunk, told) for p in pieces]
         try:
             for each in sent:
                 each.result()
@@ -138,10 +166,9 @@ def _send_chunks(chunks: list[tuple[PurePosixPath, Path, Chunk]], transport: Tra
             raise
 
 
-def _lacking(upload: Upload, target: PurePosixPath, begun: bool, transport: Transport) -> list[Chunk]:
+def _missing(source: Path, size: int, target: PurePosixPath, begun: bool, transport: Transport) -> list[Chunk]:
     """The chunks of a large file that are still to be sent: of one that broke off, those whose digests differ."""
-    assert upload.source is not None
-    chunks = [Chunk(start, min(CHUNK, upload.size - start)) for start in range(0, upload.size, CHUNK)]
+    chunks = [Chunk(start, min(CHUNK, size - start)) for start in range(0, size, CHUNK)]
     if not begun:
         return chunks
     name = shlex.quote(target.name)
@@ -150,12 +177,12 @@ def _lacking(upload: Upload, target: PurePosixPath, begun: bool, transport: Tran
         f"dd if={name} bs={CHUNK} skip=$i count=1 iflag=fullblock status=none | sha256sum; i=$((i + 1)); done"
     )
     answer = transport.run(["sh", "-c", command], target.parent, idempotent=True)
-    there = [line.split()[0] for line in answer.out.splitlines()]
-    if answer.status != 0 or len(there) != len(chunks):
+    remote = [line.split()[0] for line in answer.out.splitlines()]
+    if answer.status != 0 or len(remote) != len(chunks):
         raise TransportError(f"{target}: cannot be read: {answer.words}")
-    with upload.source.open("rb") as file:
-        own = [hashlib.sha256(file.read(chunk.size)).hexdigest() for chunk in chunks]
-    return [chunk for chunk, here, remote in zip(chunks, own, there, strict=True) if here != remote]
+    with source.open("rb") as file:
+        local = [hashlib.sha256(file.read(chunk.size)).hexdigest() for chunk in chunks]
+    return [chunk for chunk, digest, found in zip(chunks, local, remote, strict=True) if digest != found]
 
 
 def _flush(small: dict[PurePosixPath, bytes], part: PurePosixPath, transport: Transport, on_bytes: OnBytes) -> None:
