@@ -1,0 +1,37 @@
+import sys
+from importlib import metadata
+
+from hpcbrew.check import software
+from hpcbrew.check.finding import Checked, Mark
+from hpcbrew.clusters import profiles
+from hpcbrew.clusters.profiles import Cluster
+from hpcbrew.transports.local import Local
+
+
+def site(**values: object) -> Checked:
+    given = {**profiles.values("openpbs"), "name": "local", "transport": "local", **values}
+    return Checked(Cluster.model_validate(given), Local())
+
+
+def test_jobs_on_this_machine_run_in_this_python_and_engine() -> None:
+    here = Checked(profiles.load("local"), Local())
+    (python,), (engine,) = software.python(here), software.engine(here)
+    assert python.found.endswith(sys.executable)
+    assert (engine.mark, engine.found) == (Mark.OK, metadata.version("hpcbrew"))
+
+
+def test_an_engine_that_is_not_there_is_installed_by_setup(tmp_path, monkeypatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (found,) = software.engine(site(scratch=str(tmp_path)))
+    assert (found.mark, found.remedy) == (Mark.BAD, "hpcbrew setup local")
+
+
+def test_an_older_engine_is_a_warning(tmp_path, monkeypatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    caffe = tmp_path / "engine" / "bin" / "caffe"
+    caffe.parent.mkdir(parents=True)
+    caffe.write_text("#!/bin/sh\necho caffe 0.0.1\n")
+    caffe.chmod(0o755)
+    (found,) = software.engine(site(scratch=str(tmp_path)))
+    assert found.mark is Mark.WARN
+    assert found.found.startswith("0.0.1 there, ")

@@ -1,0 +1,45 @@
+from collections.abc import Iterable
+
+import pytest
+from support import sshd
+
+from hpcbrew.transports import process
+from hpcbrew.transports.process import CommandOutput
+
+
+def run(script: str, stdin: Iterable[bytes] = (), idle_timeout: float = 30) -> tuple[int, CommandOutput]:
+    output = CommandOutput()
+    return process.with_process(["sh", "-c", script], stdin, output, idle_timeout), output
+
+
+def test_both_streams_are_heard_and_the_input_is_fed() -> None:
+    status, output = run("cat; echo oops >&2; exit 3", [b"a", b"b" * 200_000])
+    assert (status, output.out, output.err) == (3, b"a" + b"b" * 200_000, b"oops\n")
+
+
+def test_a_command_may_end_without_reading_what_it_is_sent() -> None:
+    status, output = run("echo enough", [b"x" * 2**20])
+    assert (status, output.out) == (0, b"enough\n")
+
+
+def test_one_that_closes_its_streams_and_stays_is_given_up_too() -> None:
+    status, output = run("echo $$; exec >&- 2>&-; sleep 300", idle_timeout=0.5)
+    assert status == process.SILENT
+    assert sshd.ended(output.out.decode())
+
+
+@pytest.mark.parametrize(
+    ("command", "shown"),
+    [
+        (["sh", "-c", "echo\n  two  words"], "`sh -c 'echo two words'`"),
+        (["echo", "x" * 200], f"`echo {'x' * 114}…`"),
+    ],
+    ids=["on one line", "not too long"],
+)
+def test_a_command_is_named_so_that_a_message_can_hold_it(command: list[str], shown: str) -> None:
+    assert process.named(command) == shown
+
+
+def test_a_large_file_is_waited_for_longer_than_a_small_one() -> None:
+    assert process.read_timeout(0) == process.IDLE_TIMEOUT
+    assert process.read_timeout(10 * process.SLOWEST) == process.IDLE_TIMEOUT + 10

@@ -1,0 +1,23 @@
+import io
+
+import pytest
+
+from hpcbrew.errors import TransportError
+from hpcbrew.transports.prompt import Expected, Unattended, prompter
+
+
+def test_where_no_terminal_is_nobody_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO())
+    assert isinstance(prompter(), Unattended)
+
+
+def test_nobody_trusts_no_host_and_answers_nothing() -> None:
+    assert not Unattended().confirm_host_key("login", "ssh-ed25519", "SHA256:any")
+    assert Unattended().answer("Password: ", secret=True) is None
+
+
+def test_only_the_key_that_was_given_is_taken() -> None:
+    expected = Expected("SHA256:given", Unattended())
+    assert expected.confirm_host_key("login", "ssh-ed25519", "SHA256:given")
+    with pytest.raises(TransportError, match=r"login: its ssh-rsa key has the fingerprint SHA256:other"):
+        expected.confirm_host_key("login", "ssh-rsa", "SHA256:other")
