@@ -25,6 +25,7 @@ class JobState(StrEnum):
     OUT_OF_MEMORY = "out of memory"
     NEVER_RAN = "never ran"
     LOST = "lost"
+    UNKNOWN = "unknown"  # the scheduler knows the job, and calls its state by a name that means nothing to us
 
     @property
     def final(self) -> bool:

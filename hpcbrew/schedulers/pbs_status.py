@@ -4,7 +4,6 @@ import re
 import signal
 from dataclasses import dataclass
 
-from hpcbrew.errors import SchedulerError
 from hpcbrew.job import JobState, JobStatus
 from hpcbrew.schedulers import pbs_output
 from hpcbrew.schedulers.pbs_comments import in_words
@@ -64,13 +63,13 @@ class JobView:
 
     @property
     def status(self) -> JobStatus:
-        """The job's state and the reason for it."""
+        """The job's state and the reason for it. A letter that no PBS is known to have tells of this job alone."""
         letter = self.get("job_state")
         if letter in ("F", "C", "X"):
             return _ended(self)
         state = LETTERS.get(letter)
         if state is None:
-            raise SchedulerError(f"job {self.id}: qstat shows state {letter!r}, which no PBS is known to have")
+            return JobStatus(JobState.UNKNOWN, f"qstat shows state {letter!r}, which no PBS is known to have")
         if letter == "H" and self.get("depend"):
             return JobStatus(JobState.WAITING, f"for {_others(self.get('depend'))}")
         if letter == "W":

@@ -25,7 +25,7 @@ def judge(
     ids = ids or ((record.id,) if record.id else ())
     by_scheduler = _of_links(ids, report) if report else None
     if exit_record is not None:
-        if by_scheduler is not None and not by_scheduler.state.final:
+        if by_scheduler is not None and not by_scheduler.state.final and by_scheduler.state is not JobState.UNKNOWN:
             return JobStatus(JobState.ENDING)
         explained = by_scheduler is not None and by_scheduler.state in KINDER
         status = _cancelled(record, by_scheduler if by_scheduler and explained else failed(exit_record.status))

@@ -197,10 +197,22 @@ def test_a_variable_with_a_line_break_cannot_pass_for_an_attribute() -> None:
     assert PBS.parse_status(CommandResult(0, out)).jobs["7.srv"].status.state is JobState.RUNNING
 
 
-def test_a_state_letter_that_no_pbs_has_is_an_error() -> None:
-    job = PBS.parse_status(CommandResult(0, "Job Id: 7.srv\n    job_state = Y\n")).jobs["7.srv"]
-    with pytest.raises(SchedulerError, match="'Y'"):
-        _ = job.status
+ONE_UNKNOWN = {
+    "text": "".join(f"Job Id: {n}.srv\n    job_state = {letter}\n\n" for n, letter in ((6, "R"), (7, "Y"), (8, "Q"))),
+    "json": '{"Jobs": {"6.srv": {"job_state": "R"}, "7.srv": {"job_state": "Y"}, "8.srv": {"job_state": "Q"}}}',
+}
+
+
+@pytest.mark.parametrize("form", ONE_UNKNOWN)
+def test_a_state_letter_that_no_pbs_has_is_told_of_that_job_alone(form: str) -> None:
+    jobs = PBS.parse_status(CommandResult(0, ONE_UNKNOWN[form])).jobs
+    assert {job_id: job.status.state for job_id, job in jobs.items()} == {
+        "6.srv": JobState.RUNNING,
+        "7.srv": JobState.UNKNOWN,
+        "8.srv": JobState.QUEUED,
+    }
+    assert jobs["7.srv"].status.reason == "qstat shows state 'Y', which no PBS is known to have"
+    assert not JobState.UNKNOWN.final
 
 
 def test_torque_spells_the_exit_status_otherwise() -> None:

@@ -34,6 +34,8 @@ CASES = {
     "the scheduler's word, without an exit record": (job(), None, seen(job_state="Q"), JobState.QUEUED),
     "its own record of success comes first": (job(), ended(0), seen(job_state="R"), JobState.DONE),
     "success, though the scheduler is silent": (job(), ended(0), None, JobState.DONE),
+    "its own record says more than a letter that nobody knows": (job(), ended(3), seen(job_state="Y"), JobState.FAILED),
+    "a letter that nobody knows": (job(), None, seen(job_state="Y"), JobState.UNKNOWN),
     "failure waits for the scheduler's reason": (job(), ended(143), seen(job_state="E"), JobState.ENDING),
     "the reason is the scheduler's": (job(), ended(143), WALLTIME, JobState.OUT_OF_WALLTIME),
     "failure, and the scheduler has forgotten it": (job(), ended(3), UNKNOWN, JobState.FAILED),
