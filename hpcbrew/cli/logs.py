@@ -8,8 +8,7 @@ import click
 from hpcbrew import layout
 from hpcbrew.cli.options import job_argument, json_option
 from hpcbrew.errors import RequestError
-from hpcbrew.submit import resume
-from hpcbrew.track import log_tail, refresh
+from hpcbrew.track import log_tail, refresh, run_folder
 from hpcbrew.track.ledger import Ledger
 
 
@@ -35,7 +34,7 @@ def command(job: str, follow: bool, lines: int | None, err: bool, rank: int | No
     ledger = Ledger()
     record = ledger.find(job)
     site = refresh.reach(record.address)
-    nodes = resume.described(record, site.transport)["resources"]["nodes"] if rank else 1
+    nodes = run_folder.describe(record, site.transport).nodes if rank else 1
     if rank and rank >= nodes:
         raise RequestError(
             f"--rank {rank}: {record.name} runs on {nodes} node{'s' if nodes > 1 else ''}, counted from 0"

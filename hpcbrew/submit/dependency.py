@@ -1,13 +1,9 @@
 """`--after JOB`: which of the scheduler's jobs a new one has to wait for, and where it is seen whether JOB is done."""
 
-from collections.abc import Mapping
-from typing import Any
-
 from hpcbrew.address import Address
 from hpcbrew.errors import RequestError
 from hpcbrew.job import After, JobState
-from hpcbrew.submit import resume
-from hpcbrew.track import refresh
+from hpcbrew.track import refresh, run_folder
 from hpcbrew.track.ledger import Ledger
 
 
@@ -31,12 +27,7 @@ def after(job: str, address: Address, ledger: Ledger) -> After | None:
         raise RequestError(f"--after {job}: ended and is not done ({status.state}{why}); hpcbrew resume {job} first")
     if seen.record.id is None:
         raise RequestError(f"--after {job}: is not yet confirmed by the scheduler; hpcbrew status looks again")
-    if _several(resume.described(record, site.transport)):
+    if run_folder.describe(record, site.transport).is_sequence:
         # The one at work: that which waits behind it may be deleted, and is noted in the run folder anyway.
         return After(seen.live[0] if seen.live else seen.record.id, record.name, str(record.run_folder))
     return After(seen.record.id, record.name)
-
-
-def _several(described: Mapping[str, Any]) -> bool:
-    """Whether a job is several of the scheduler's, one after the other: a chain, or one that itself waits for such."""
-    return described["links"] != 1 or bool(described["after"] and described["after"]["folder"])

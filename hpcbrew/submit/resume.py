@@ -1,7 +1,7 @@
 """A new job from another's run folder: its definitions as they lie there, its resources, its last good snapshot."""
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import PurePosixPath
 from typing import Any
@@ -18,20 +18,6 @@ from hpcbrew.track import run_folder
 from hpcbrew.transports.base import Transport
 
 
-def described(record: JobRecord, transport: Transport) -> dict[str, Any]:
-    """A run folder's job.json; for one job of an array, that of the array. Raises TransportError where it is gone."""
-    path = _described_in(record) / layout.JOB
-    values = run_folder.read_object(transport.read(path))
-    if values is None or not {"resources", "definitions", "set", "links", "after", "engine"} <= values.keys():
-        raise TransportError(f"{path}: the description of {record.name} is gone or cannot be read")
-    return values
-
-
-def _described_in(record: JobRecord) -> PurePosixPath:
-    """The folder of a job's description: its own, or for one job of an array that of the array."""
-    return record.run_folder if record.point is None else record.run_folder.parents[1]
-
-
 def plan(record: JobRecord, request: JobRequest, cluster: Cluster, transport: Transport) -> JobPlan:
     """`request` says what is to be different: walltime, queue, project, overrides, links, mail, after.
 
@@ -39,8 +25,8 @@ def plan(record: JobRecord, request: JobRequest, cluster: Cluster, transport: Tr
     Raises RequestError where there is no snapshot to go on from, or nothing left to do; TransportError where the run
     folder is gone.
     """
-    values = described(record, transport)
-    if values.get("points") and record.point is None:
+    described = run_folder.describe(record, transport)
+    if described.points and record.point is None:
         raise RequestError(
             f"{record.name} is a sweep, and resume goes on with one job of it: hpcbrew resume '{record.name}[1]'"
         )
@@ -52,7 +38,7 @@ def plan(record: JobRecord, request: JobRequest, cluster: Cluster, transport: Tr
             "from its start"
         )
     state, iteration = newest
-    texts = _definitions(record, values, transport)
+    texts = _definitions(record, described.definitions, transport)
     solver = overrides.apply(text.parse(texts[layout.SOLVER], pb.SolverParameter, layout.SOLVER), request.overrides)
     if iteration >= solver.max_iter:
         raise RequestError(
@@ -61,26 +47,26 @@ def plan(record: JobRecord, request: JobRequest, cluster: Cluster, transport: Tr
         )
     name, own = record.name, {}
     if record.point is not None:
-        name, own = f"{values['name']}-{record.point}"[: cluster.name_length], values["points"][record.point - 1]
-    folder = record.run_folder.relative_to(_described_in(record).parent)
-    overridden = tuple({**values["set"], **own, **dict(request.overrides)}.items())
-    request = replace(request, overrides=overridden, engine=values["engine"])
+        name, own = f"{described.name}-{record.point}"[: cluster.name_length], described.points[record.point - 1]
+    folder = record.run_folder.relative_to(run_folder.described_in(record).parent)
+    overridden = tuple({**described.overrides, **own, **dict(request.overrides)}.items())
+    request = replace(request, overrides=overridden, engine=described.engine)
     return assemble(
         Job(name, secrets.token_hex(4), record.solver, solver.max_iter, request),
         cluster,
-        _settled(values["resources"], request, cluster),
+        _settled(described.resources, request, cluster),
         texts={**texts, layout.SOLVER: text.format(solver)},
         snapshot=str(PurePosixPath("..") / folder / layout.SNAPSHOTS / state),
     )
 
 
-def _definitions(record: JobRecord, values: Mapping[str, Any], transport: Transport) -> dict[str, str]:
+def _definitions(record: JobRecord, definitions: Sequence[str], transport: Transport) -> dict[str, str]:
     """Their paths to data are relative, or absolute on this machine: they hold in any run folder beside that one.
 
     The folder of a point lies deeper, by as much as `runfolder.point` has it.
     """
     within = "" if record.point is None else f"{layout.point(record.point)}/"
-    names = [name.removeprefix(within) for name in values["definitions"] if name.startswith(within)]
+    names = [name.removeprefix(within) for name in definitions if name.startswith(within)]
     found = transport.read_all([record.run_folder / name for name in names])
     lost = [name for name, data in zip(names, found, strict=True) if data is None]
     if lost:

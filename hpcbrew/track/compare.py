@@ -6,7 +6,6 @@ from pathlib import Path
 
 from hpcbrew import layout
 from hpcbrew.job import JobRecord, JobState
-from hpcbrew.submit import resume
 from hpcbrew.track import refresh, run_folder
 from hpcbrew.track.ledger import Ledger
 from hpcbrew.track.refresh import TrackedJob
@@ -37,9 +36,9 @@ def rows(records: Sequence[JobRecord], ledger: Ledger) -> list[Row]:
 
 def _rows(record: JobRecord, ledger: Ledger) -> Iterator[Row]:
     site = refresh.reach(record.address)
-    values = resume.described(record, site.transport)
-    points = values.get("points")
-    settings = points or [values["set"]]
+    described = run_folder.describe(record, site.transport)
+    points = described.points
+    settings = points or (described.overrides,)
     jobs = [ledger.find(f"{record.token}[{n}]") for n in range(1, len(points) + 1)] if points else [record]
     metrics = site.transport.read_all([job.run_folder / layout.METRICS for job in jobs])
     for tracked, data, own in zip(refresh.look(site, jobs, ledger), metrics, settings, strict=True):

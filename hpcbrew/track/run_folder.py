@@ -1,15 +1,47 @@
-"""What lies in a run folder on scratch, read: its exit record, its progress, its snapshots."""
+"""What lies in a run folder on scratch, read: what the job is, its exit record, its progress, its snapshots."""
 
 import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from pathlib import PurePosixPath
+from typing import Any, Literal
 
+from hpcbrew import layout
+from hpcbrew.errors import TransportError
+from hpcbrew.job import After, JobRecord
 from hpcbrew.schedulers.pbs import JOB_ID
+from hpcbrew.transports.base import Transport
 
 _STATE = re.compile(r"(?P<stem>.*_iter_(?P<iteration>\d+))\.solverstate(\.h5)?")
 _SNAPSHOT = re.compile(r"_iter_(\d+)\.caffemodel(\.h5)?")
+
+
+@dataclass(frozen=True)
+class JobDescription:
+    """What a job is, as it was written down with it; of one job of an array, what the array is.
+
+    `overrides`: what --set changed, by its name in the solver; `points`: of a sweep, those of each of its points.
+    `resources`: the fields of plan.resources.Resources. `definitions`: the names of the prototxt files in the folder.
+    """
+
+    name: str
+    overrides: dict[str, str]
+    resources: dict[str, Any]
+    links: int | None
+    engine: Literal["own", "module"]
+    after: After | None
+    definitions: tuple[str, ...]
+    points: tuple[dict[str, str], ...] = ()
+
+    @property
+    def nodes(self) -> int:
+        return int(self.resources["nodes"])
+
+    @property
+    def is_sequence(self) -> bool:
+        """Whether it is several of the scheduler's jobs, one after the other: a chain, or one that waits for such."""
+        return self.links != 1 or bool(self.after and self.after.folder)
 
 
 @dataclass(frozen=True)
@@ -34,6 +66,37 @@ class Progress:
     seconds_left: float | None = None
     time: float | None = None
     outputs: dict[str, Any] = field(default_factory=dict)
+
+
+def describe(record: JobRecord, transport: Transport) -> JobDescription:
+    """What a job is, by its run folder. Raises TransportError where that is gone, or cannot be read."""
+    path = described_in(record) / layout.JOB
+    description = read_description(transport.read(path))
+    if description is None:
+        raise TransportError(f"{path}: the description of {record.name} is gone or cannot be read")
+    return description
+
+
+def described_in(record: JobRecord) -> PurePosixPath:
+    """The folder of a job's description: its own, or for one job of an array that of the array."""
+    return record.run_folder if record.point is None else record.run_folder.parents[1]
+
+
+def read_description(data: bytes | None) -> JobDescription | None:
+    """What job.json says, or None where there is none, or something of it is missing."""
+    values = read_object(data)
+    if values is None or not {"resources", "definitions", "set", "links", "after", "engine"} <= values.keys():
+        return None
+    return JobDescription(
+        name=values.get("name", ""),
+        overrides=values["set"],
+        resources=values["resources"],
+        links=values["links"],
+        engine=values["engine"],
+        after=After(**values["after"]) if values["after"] else None,
+        definitions=tuple(values["definitions"]),
+        points=tuple(values.get("points") or ()),
+    )
 
 
 def read_ids(data: bytes | None) -> tuple[str, ...]:
