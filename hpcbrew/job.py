@@ -8,6 +8,9 @@ from typing import Literal
 
 from hpcbrew.address import Address
 
+NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.+-]*")
+"""What a job may be called: PBS takes these."""
+
 
 class JobState(StrEnum):
     """What a job is doing, in words. The value is what `status` prints."""

@@ -5,6 +5,7 @@ import sys
 from importlib import import_module
 
 import click
+from click.shell_completion import CompletionItem
 
 from engine.errors import EngineError
 from hpcbrew.errors import HpcbrewError
@@ -58,6 +59,10 @@ class LazyGroup(click.Group):
             return None
         command: click.Command = import_module(f"hpcbrew.cli.{name}").command
         return command
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        commands = [CompletionItem(name, help=help) for name, help in COMMANDS.items() if name.startswith(incomplete)]
+        return commands + click.Command.shell_complete(self, ctx, incomplete)  # a group's own would load every command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):

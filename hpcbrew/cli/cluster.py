@@ -8,7 +8,7 @@ import click
 import yaml
 
 from hpcbrew.cli.options import complete_cluster, json_option
-from hpcbrew.clusters import profile_writer, profiles
+from hpcbrew.clusters import profile_files, profile_writer, profiles
 from hpcbrew.errors import ProfileError
 
 
@@ -30,7 +30,7 @@ def command() -> None:
 def list_clusters(as_json: bool) -> None:
     """List the clusters that have a profile: your own, and those that ship with hpcbrew."""
     rows = []
-    for name, path in profiles.available().items():
+    for name, path in profile_files.available().items():
         try:
             profile = profiles.load(name)
             host, description = profile.host or "", profile.description
@@ -55,7 +55,7 @@ def show(name: str, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(values, indent=2))
         return
-    click.echo(f"# {profiles.available()[name]}")
+    click.echo(f"# {profile_files.available()[name]}")
     click.echo(yaml.safe_dump(values, sort_keys=False, default_flow_style=None), nl=False)
 
 

@@ -4,6 +4,7 @@ from typing import Any
 
 import click
 
+from hpcbrew.clusters import profile_files
 from hpcbrew.track.ledger import Ledger
 
 
@@ -15,9 +16,7 @@ def complete_job(ctx: click.Context, parameter: click.Parameter, incomplete: str
 
 def complete_cluster(ctx: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
     """Names of the clusters that have a profile."""
-    from hpcbrew.clusters import profiles  # noqa: PLC0415 - slow to import, and needed for completion only
-
-    return [name for name in profiles.available() if name.startswith(incomplete)]
+    return [name for name in profile_files.available() if name.startswith(incomplete)]
 
 
 def job_argument(**more: Any) -> Any:

@@ -8,7 +8,7 @@ from typing import Any
 import yaml
 
 from engine.host import atomic_file
-from hpcbrew.clusters import profiles
+from hpcbrew.clusters import profile_files, profiles
 from hpcbrew.errors import ProfileError
 
 NAME = re.compile(r"[A-Za-z0-9][\w.-]*")
@@ -21,7 +21,7 @@ def path(name: str) -> Path:
         raise ProfileError(
             f"{name!r} is no name for a cluster: letters, digits and _ . - only, a letter or digit first"
         )
-    return profiles.folders()[0] / f"{name}.yaml"
+    return profile_files.folders()[0] / f"{name}.yaml"
 
 
 def compose(name: str, scheduler: str, extends: str | None, given: Mapping[str, str | None]) -> dict[str, Any]:
@@ -31,7 +31,7 @@ def compose(name: str, scheduler: str, extends: str | None, given: Mapping[str, 
     the scheduler. `given`: host, scratch, transport, queue, project. A queue that the base does not list is added to
     its list, without limits. Raises ProfileError for a host where the cluster is this machine.
     """
-    shipped = profiles.folders()[1] / f"{name}.yaml"
+    shipped = profile_files.folders()[1] / f"{name}.yaml"
     base = extends or (name if shipped.exists() else BASES[scheduler])
     below = profiles.resolve({"extends": base}, path(name), name)
     values: dict[str, Any] = {"extends": base}

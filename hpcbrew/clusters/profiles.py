@@ -9,8 +9,9 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
-from hpcbrew import paths, units
+from hpcbrew import units
 from hpcbrew.address import Address
+from hpcbrew.clusters.profile_files import available, folders
 from hpcbrew.errors import ProfileError
 
 LOGIN = re.compile(r"//[^/]*@")
@@ -177,20 +178,6 @@ class Cluster(_Part):
         if self.queue is not None and self.queues and self.queue not in self.queues:
             raise ValueError(f"queue: {self.queue!r} is not among queues ({', '.join(self.queues)})")
         return self
-
-
-def folders() -> tuple[Path, Path]:
-    """Where profiles are looked for: the user's own first, then those that ship with hpcbrew."""
-    return paths.config_home() / "clusters", paths.shipped("configs") / "clusters"
-
-
-def available() -> dict[str, Path]:
-    """Every profile by name, in alphabetical order; the user's own wins over a shipped one."""
-    found: dict[str, Path] = {}
-    for folder in folders():
-        for path in folder.glob("*.yaml"):
-            found.setdefault(path.stem, path)
-    return dict(sorted(found.items()))
 
 
 def load(name: str) -> Cluster:

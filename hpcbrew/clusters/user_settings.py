@@ -17,14 +17,14 @@ def path() -> Path:
 
 def read() -> dict[str, str]:
     """Every setting by its key; none where nothing was set. Raises ProfileError naming file, key and what would do."""
-    import yaml  # noqa: PLC0415 - slow to import, and most people have no settings
-
     try:
         text = path().read_text(encoding="utf-8")
     except FileNotFoundError:
         return {}
     except (OSError, UnicodeDecodeError) as error:
         raise ProfileError(f"{path()}: {error}") from None
+    import yaml  # noqa: PLC0415 - slow to import, and most people have no settings
+
     try:
         values = yaml.safe_load(text) or {}
     except yaml.YAMLError as error:

@@ -11,7 +11,7 @@ from pathlib import PurePosixPath
 from hpcbrew import layout, schedulers
 from hpcbrew.clusters.profiles import Cluster, Module
 from hpcbrew.errors import RequestError
-from hpcbrew.job import JobPlan, JobRequest, Upload
+from hpcbrew.job import NAME, JobPlan, JobRequest, Upload
 from hpcbrew.plan import digests, once, resources
 from hpcbrew.plan.digests import Measured
 from hpcbrew.plan.directives import directives
@@ -19,8 +19,6 @@ from hpcbrew.plan.manifest import Item, Manifest
 from hpcbrew.plan.resources import Resources
 from hpcbrew.plan.script import render
 from hpcbrew.schedulers import pbs_status
-
-NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.+-]*")
 
 
 def plan(

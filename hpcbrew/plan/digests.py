@@ -9,6 +9,7 @@ from pathlib import Path, PurePosixPath
 
 from hpcbrew import layout, paths
 from hpcbrew.errors import ManifestError
+from hpcbrew.hashing import sha256
 from hpcbrew.plan.manifest import Item
 
 LARGE = 64 * 2**20
@@ -77,9 +78,3 @@ def _kept() -> Iterator[sqlite3.Connection]:
     with contextlib.closing(sqlite3.connect(file, timeout=30)) as db, db:
         db.execute("CREATE TABLE IF NOT EXISTS digests(path PRIMARY KEY, size, mtime_ns, inode, sha256)")
         yield db
-
-
-def sha256(path: Path) -> str:
-    """Of a file's bytes, in hexadecimal. Raises OSError."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -16,7 +16,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from hpcbrew import layout
+from hpcbrew import hashing, layout
 from hpcbrew.clusters.profiles import Cluster
 from hpcbrew.command_result import CommandResult
 from hpcbrew.errors import TransportError, Unanswered
@@ -74,7 +74,7 @@ def install(
         cleanup.clear(transport, root / unfinished, FACTS, report)
     with tempfile.TemporaryDirectory() as made:
         wheel = wheels.make(Path(made))
-        facts = {"wheel": wheel.name, "sha256": _sha256(wheel), "extra": wanted.extra}
+        facts = {"wheel": wheel.name, "sha256": hashing.sha256(wheel), "extra": wanted.extra}
         if _in_use(transport, root) == facts and _works(transport, root / layout.ENGINE):
             report(f"{wheel.name} [{wanted.extra}] is installed already, in {root / layout.ENGINE}")
             return
@@ -187,14 +187,9 @@ def _install_wheel(new: _Installation, wheel: Path, wanted: Wanted) -> None:
     new.transport.remove_folder(new.folder / "tmp")
 
 
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 def _uploads(files: Sequence[Path]) -> list[Upload]:
     """All in one folder, which is named by what is in it."""
-    digests = [_sha256(path) for path in files]
+    digests = [hashing.sha256(path) for path in files]
     name = hashlib.sha256("".join(digests).encode()).hexdigest()[:32]
     rows = zip(files, digests, strict=True)
     return [Upload(layout.WHEELS / name / path.name, path.stat().st_size, sha256, source=path) for path, sha256 in rows]

@@ -6,8 +6,7 @@ from pathlib import PurePosixPath
 from hpcbrew import layout
 from hpcbrew.clusters.profiles import Cluster
 from hpcbrew.errors import TransportError
-from hpcbrew.job import JobRecord, JobState, JobStatus
-from hpcbrew.plan.build import NAME
+from hpcbrew.job import NAME, JobRecord, JobState, JobStatus
 from hpcbrew.track import refresh, run_folder
 from hpcbrew.track.ledger import Ledger
 from hpcbrew.track.refresh import TrackedJob

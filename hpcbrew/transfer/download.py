@@ -9,6 +9,7 @@ from pathlib import Path, PurePosixPath
 from engine.host.atomic_file import replace
 from hpcbrew import full_disk, layout
 from hpcbrew.errors import RequestError, TransportError
+from hpcbrew.hashing import sha256
 from hpcbrew.job import JobRecord
 from hpcbrew.transports import process
 from hpcbrew.transports.base import OnBytes, Transport
@@ -87,8 +88,6 @@ def _unchanged(
     record: JobRecord, files: Mapping[PurePosixPath, int], transport: Transport, into: Path
 ) -> set[PurePosixPath]:
     """The files that are here as they lie there, by size and digest. Those that may grow are not looked at."""
-    from hpcbrew.plan.digests import sha256  # noqa: PLC0415 - reads nets' schema, which is slow to import
-
     local = [name for name in files if name.name not in GROWING and (into / name).is_file()]
     local = [name for name in local if (into / name).stat().st_size == files[name]]
     if not local:
@@ -132,8 +131,6 @@ def _one(source: PurePosixPath, size: int, transport: Transport, target: Path, o
 
 def _check(source: PurePosixPath, size: int, part: Path, transport: Transport) -> None:
     """By sha256 on both sides, of the first `size` bytes: a log may have grown since."""
-    from hpcbrew.plan.digests import sha256  # noqa: PLC0415 - reads nets' schema, which is slow to import
-
     command = f"head -c {size} -- {shlex.quote(str(source))} | sha256sum"
     answer = transport.run(
         ["sh", "-c", command], source.parent, idempotent=True, idle_timeout=process.read_timeout(size)

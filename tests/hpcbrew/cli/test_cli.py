@@ -1,11 +1,57 @@
 import json
+import os
 import subprocess
 import sys
-from pathlib import Path
+import time
+from pathlib import Path, PurePosixPath
 
 import pytest
 
+from hpcbrew.address import Address
 from hpcbrew.cli import COMMANDS
+from hpcbrew.job import JobRecord, JobState, JobStatus
+from hpcbrew.track.ledger import Ledger
+
+HEAVY = {
+    "jax",
+    "numpy",
+    "paramiko",
+    "pydantic",
+    "jinja2",
+    "google.protobuf",
+    "rich",
+    "yaml",
+    "hpcbrew.plan",
+    "engine.net",
+}
+"""What takes long to import, each of it longer than all that most commands do."""
+
+PROFILES = {"pydantic", "yaml"}
+PLANNING = PROFILES | {"google.protobuf", "jinja2", "numpy", "hpcbrew.plan"}
+NEEDS: dict[str, set[str]] = {
+    "--help": set(),
+    "status": set(),
+    "status --all --json": set(),
+    "status lenet": set(),
+    "logs lenet": set(),
+    "logs -f lenet": set(),
+    "logs lenet --rank 1": set(),
+    "fetch lenet": set(),
+    "compare lenet": set(),
+    "cancel lenet": set(),
+    "hold lenet": set(),
+    "release lenet": set(),
+    "open --help": set(),
+    "completion bash": set(),
+    "config show": set(),
+    "config set cluster local": PROFILES,
+    "cluster list": PROFILES,
+    "adopt --cluster local": PROFILES,
+    "submit --help": PLANNING,
+    "resume --help": PLANNING,
+    "sweep --help": PLANNING,
+    "setup --help": PLANNING | {"paramiko"},
+}
 
 
 def imported(*arguments: str) -> set[str]:
@@ -13,15 +59,35 @@ def imported(*arguments: str) -> set[str]:
     code = (
         "import sys; from hpcbrew.cli import group\n"
         "try: group.main(sys.argv[1:], standalone_mode=False)\n"
+        "except SystemExit: pass\n"
         "finally: print(*sys.modules, file=sys.stderr)"
     )
-    done = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=True)
-    return set(done.stderr.split())
+    done = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=False)
+    return set(done.stderr.splitlines()[-1].split())
 
 
-def test_help_and_status_import_nothing_heavy() -> None:
-    for arguments in (["--help"], ["status"]):
-        assert imported(*arguments).isdisjoint({"jax", "numpy", "paramiko", "pydantic", "jinja2", "google.protobuf"})
+@pytest.fixture
+def lenet(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> JobRecord:
+    """A job of this machine that has ended well, on two nodes."""
+    monkeypatch.chdir(tmp_path)
+    folder = tmp_path / "run"
+    (folder / "snapshots").mkdir(parents=True)
+    (folder / "job.id").write_text("1.local\n")
+    (folder / "train.log").write_text("Iteration 1\n")
+    (folder / "exit.json").write_text('{"status": 0, "time": 1}')
+    description = {"set": {}, "resources": {"nodes": 2}, "links": 1, "after": None, "engine": "own", "definitions": []}
+    (folder / "job.json").write_text(json.dumps(description))
+    local, done = Address("local", "local", "local"), JobStatus(JobState.DONE, "", 0)
+    record = JobRecord("0123abcd", "lenet", local, "/s.prototxt", time.time(), PurePosixPath(folder), done, "1.local")
+    Ledger().intend(record)
+    return record
+
+
+@pytest.mark.parametrize("command", NEEDS)
+def test_a_command_loads_what_it_needs(lenet: JobRecord, command: str) -> None:
+    modules = imported(*command.split())
+    assert "hpcbrew.cli" in modules
+    assert modules & HEAVY <= NEEDS[command]
 
 
 def test_a_submit_imports_no_jax(model: Path) -> None:
@@ -72,3 +138,28 @@ def test_a_closed_pipe_is_no_traceback(hpcbrew, tmp_path: Path) -> None:
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
 def test_completion_scripts(hpcbrew, shell: str) -> None:
     assert "_HPCBREW_COMPLETE" in hpcbrew("completion", shell).stdout
+
+
+def completed(hpcbrew, *words: str) -> list[str]:
+    """What the shell is offered for the last of these words."""
+    asked = {"_HPCBREW_COMPLETE": "bash_complete", "COMP_WORDS": " ".join(words), "COMP_CWORD": str(len(words) - 1)}
+    done = hpcbrew(env={**os.environ, **asked})
+    return [line.removeprefix("plain,") for line in done.stdout.splitlines()]
+
+
+def test_commands_jobs_clusters_and_options_are_completed(hpcbrew, lenet: JobRecord) -> None:
+    assert completed(hpcbrew, "hpcbrew", "s") == ["submit", "status", "sweep", "setup"]
+    assert completed(hpcbrew, "hpcbrew", "logs", "l") == ["lenet"]
+    assert completed(hpcbrew, "hpcbrew", "adopt", "--cluster", "ii") == ["iitd"]
+    assert completed(hpcbrew, "hpcbrew", "--v") == ["--version"]
+
+
+def test_completing_a_command_loads_none() -> None:
+    code = (
+        "import sys; from hpcbrew.cli import group\n"
+        "context = group.make_context('hpcbrew', [], resilient_parsing=True)\n"
+        "names = [item.value for item in group.shell_complete(context, '')]\n"
+        "assert 'submit' in names, names\n"
+        "print(*(name for name in sys.modules if name.startswith('hpcbrew.cli.')))"
+    )
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "\n"

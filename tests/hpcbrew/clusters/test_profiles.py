@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from hpcbrew.clusters import profiles
+from hpcbrew.clusters import profile_files, profiles
 from hpcbrew.errors import ProfileError
 
 
@@ -17,7 +17,7 @@ def write(home: Path):
     return write
 
 
-@pytest.mark.parametrize("name", [path.stem for path in profiles.folders()[1].glob("*.yaml")])
+@pytest.mark.parametrize("name", [path.stem for path in profile_files.folders()[1].glob("*.yaml")])
 def test_every_shipped_profile_is_sound(name: str) -> None:
     assert profiles.load(name).name == name
 
