@@ -1,6 +1,5 @@
 """Cluster: a site's profile, read from YAML and checked. Some ship in `configs/clusters`; the user's own come first."""
 
-import difflib
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,6 +12,7 @@ from hpcbrew import units
 from hpcbrew.address import Address
 from hpcbrew.clusters.profile_files import available, folders
 from hpcbrew.errors import ProfileError
+from hpcbrew.suggest import did_you_mean
 
 LOGIN = re.compile(r"//[^/]*@")
 """In a URL: what may hold a password."""
@@ -204,10 +204,8 @@ def _find(name: str, *, not_in: Path | None = None) -> Path:
     profiles = available() if not_in is None else {p.stem: p for p in folders()[1].glob("*.yaml")}
     if name in profiles:
         return profiles[name]
-    near = difflib.get_close_matches(name, profiles, n=1)
-    hint = f" Did you mean {near[0]!r}?" if near else ""
     raise ProfileError(
-        f"no cluster {name!r}.{hint} There are: {', '.join(profiles) or 'none'}. "
+        f"no cluster {name!r}.{did_you_mean(name, profiles)} There are: {', '.join(profiles) or 'none'}. "
         f"Your own profiles belong in {folders()[0]}: one NAME.yaml each"
     )
 
@@ -286,9 +284,7 @@ def _fault(fault: dict[str, Any]) -> tuple[str, str]:
     key = ".".join(where)
     if fault["type"] == "extra_forbidden":
         keys = _keys_at(where[:-1])
-        near = difflib.get_close_matches(where[-1], keys, n=1)
-        hint = f" Did you mean {near[0]!r}?" if near else ""
-        return f"{key}: ", f"no such key.{hint} There are: {', '.join(keys)}"
+        return f"{key}: ", f"no such key.{did_you_mean(where[-1], keys)} There are: {', '.join(keys)}"
     if fault["type"] == "missing":
         return f"{key}: ", "missing"
     message = KINDS.get(fault["type"], fault["msg"])

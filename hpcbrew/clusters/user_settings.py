@@ -1,11 +1,11 @@
 """The user's own settings: `config.yaml` in the configuration folder, written by `hpcbrew config set`."""
 
-import difflib
 from pathlib import Path
 
 from engine.host import atomic_file
 from hpcbrew import paths
 from hpcbrew.errors import ProfileError
+from hpcbrew.suggest import did_you_mean
 
 KEYS = {"cluster": "the cluster that commands use when --cluster is not given"}
 
@@ -41,9 +41,7 @@ def read() -> dict[str, str]:
 def check_key(key: str, where: str = "") -> None:
     """Raises ProfileError for a setting that there is not."""
     if key not in KEYS:
-        near = difflib.get_close_matches(key, KEYS, n=1)
-        hint = f" Did you mean {near[0]!r}?" if near else ""
-        raise ProfileError(f"{where}{key}: no such setting.{hint} There are: {', '.join(KEYS)}")
+        raise ProfileError(f"{where}{key}: no such setting.{did_you_mean(key, KEYS)} There are: {', '.join(KEYS)}")
 
 
 def write(values: dict[str, str]) -> None:

@@ -1,6 +1,5 @@
 """`--set KEY=VALUE`: a solver's field, set from the command line."""
 
-import difflib
 import json
 from collections.abc import Iterable
 
@@ -8,6 +7,7 @@ from engine.errors import PrototxtError
 from engine.proto import caffe_pb2 as pb
 from engine.proto import text
 from hpcbrew.errors import RequestError
+from hpcbrew.suggest import did_you_mean
 
 _FIELDS = pb.SolverParameter.DESCRIPTOR.fields_by_name
 
@@ -30,9 +30,7 @@ def apply(solver: pb.SolverParameter, assignments: Iterable[tuple[str, str]]) ->
     for key, value in assignments:
         field = _FIELDS.get(key)
         if field is None:
-            near = difflib.get_close_matches(key, _FIELDS, n=1)
-            hint = f" Did you mean {near[0]!r}?" if near else ""
-            raise RequestError(f"--set {key}={value}: a solver has no field {key!r}.{hint}")
+            raise RequestError(f"--set {key}={value}: a solver has no field {key!r}.{did_you_mean(key, _FIELDS)}")
         if field.message_type is not None:
             raise RequestError(f"--set {key}={value}: {key} is a message, not a value; write it in the solver file")
         values = value.split(",") if field.is_repeated else [value]

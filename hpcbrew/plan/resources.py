@@ -1,6 +1,5 @@
 """What a request comes to on a cluster: defaults filled in, and every limit that the profile knows of checked."""
 
-import difflib
 import re
 from dataclasses import dataclass
 
@@ -8,6 +7,7 @@ from hpcbrew.clusters.profiles import WORD, WORDS, Cluster, GpuType, Queue
 from hpcbrew.errors import RequestError
 from hpcbrew.job import JobRequest
 from hpcbrew.plan.hardware import Machine
+from hpcbrew.suggest import did_you_mean
 from hpcbrew.units import clock
 
 
@@ -107,10 +107,9 @@ def _queue(name: str | None, cluster: Cluster) -> Queue:
     if name is None or (not cluster.queues):
         return Queue()
     if name not in cluster.queues:
-        near = difflib.get_close_matches(name, cluster.queues, n=1)
-        hint = f" Did you mean {near[0]!r}?" if near else ""
         raise RequestError(
-            f"{cluster.name}: the profile has no queue {name!r}.{hint} It has: {', '.join(cluster.queues)}"
+            f"{cluster.name}: the profile has no queue {name!r}.{did_you_mean(name, cluster.queues)} "
+            f"It has: {', '.join(cluster.queues)}"
         )
     return cluster.queues[name]
 
