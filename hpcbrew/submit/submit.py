@@ -11,7 +11,7 @@ from hpcbrew.errors import LedgerError, SchedulerError, TransportError, Unanswer
 from hpcbrew.job import JobPlan, JobRecord, JobState, JobStatus, Upload
 from hpcbrew.plan import once
 from hpcbrew.schedulers.pbs import Pbs
-from hpcbrew.track import recover
+from hpcbrew.track import query
 from hpcbrew.track.ledger import Ledger
 from hpcbrew.transfer.upload import ship
 from hpcbrew.transports.base import OnBytes, Transport
@@ -91,7 +91,7 @@ def _hand_over(command: Sequence[str], folder: PurePosixPath, transport: Transpo
             return scheduler.parse_submit(answer)
         time.sleep(pause)
     try:
-        found = recover.ids_by_folder(transport, scheduler).get(folder.name)
+        found = query.ids_by_folder(transport, scheduler).get(folder.name)
     except SchedulerError as error:  # that it cannot say which jobs it has is no refusal of this one
         raise TransportError(str(error), retryable=True) from None
     if found is None:

@@ -1,20 +1,27 @@
 """Brings the ledger up to date: exit records from the run folders, and one question to each cluster's scheduler."""
 
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from hpcbrew import layout, schedulers
 from hpcbrew.address import Address
 from hpcbrew.errors import HpcbrewError
-from hpcbrew.job import JobRecord, JobStatus
+from hpcbrew.job import JobRecord, JobState, JobStatus
 from hpcbrew.schedulers.pbs import Pbs, QstatReport
-from hpcbrew.track import recover, run_folder
+from hpcbrew.track import query, run_folder
 from hpcbrew.track.ledger import Ledger
-from hpcbrew.track.query import poll
 from hpcbrew.track.run_folder import ExitRecord, Progress
 from hpcbrew.track.status import judge
 from hpcbrew.transports.base import Transport
 from hpcbrew.transports.connect import connect
+
+GRACE = 15 * 60
+"""Seconds after which a job that the scheduler does not list was never given to it."""
+
+NEVER_ARRIVED = JobStatus(
+    JobState.LOST, "its submission was never confirmed, and the scheduler does not list it: submit it again"
+)
 
 
 @dataclass(frozen=True)
@@ -67,88 +74,136 @@ def refresh(records: Iterable[JobRecord], ledger: Ledger, sites: dict[Address, S
 
 
 def look(site: Site, records: list[JobRecord], ledger: Ledger) -> list[TrackedJob]:
-    """The jobs of one cluster anew."""
-    told, trouble, listed, report = _read(site, records), "", None, None
-    if not all(said.ids for said in told):
-        try:
-            listed = recover.ids_by_folder(site.transport, site.scheduler)
-        except HpcbrewError as error:
-            trouble = str(error)
-        told = [
-            said if said.ids else replace(said, ids=(listed or {}).get(record.run_folder.name, ()))
-            for record, said in zip(records, told, strict=True)
-        ]
-    # A job that says itself that it went well need not be asked after.
-    asked = [i for t in told for i in t.ids if not (t.exit and t.exit.status == 0)]
-    if asked:
-        try:
-            report = poll(site.transport, site.scheduler, asked)
-        except HpcbrewError as error:
-            trouble = str(error)
-    told = _settled(site, records, told, report)
-    tracked = []
+    """The jobs of one cluster anew: their run folders read, the scheduler asked, what is new written down."""
+    folders = _read(site, records)
+    listing = _list(site, folders)
+    folders = _with_ids(records, folders, listing)
+    answer = _ask(site, folders)
+    folders = _read_again(site, records, folders, answer.report)
+    tracked = [_decide(*both, listing, answer) for both in zip(records, folders, strict=True)]
     with ledger.together():
-        for record, said in zip(records, told, strict=True):
-            gone = not said.ids and listed is not None and recover.overdue(record)
-            status = recover.NEVER_ARRIVED if gone else judge(record, said.exit, report, said.ids)
-            live = () if status.state.final else tuple(i for i in said.ids if not _over(i, report))
-            now = _written(record, said.ids, status, ledger)
-            tracked.append(TrackedJob(now, said.progress, trouble, live))
-    return tracked
+        return [_record(before, now, ledger) for before, now in zip(records, tracked, strict=True)]
 
 
 def glance(site: Site, tracked: TrackedJob) -> TrackedJob | None:
     """The job by its run folder alone: how far it is. None where the folder says that it has begun, or has ended: then
     the scheduler is to be asked, which may be none too often."""
-    (said,) = _read(site, [tracked.record])
-    if said.exit or (said.progress and not tracked.progress):
+    (folder,) = _read(site, [tracked.record])
+    if folder.exit or (folder.progress and not tracked.progress):
         return None
-    return replace(tracked, progress=said.progress)
+    return replace(tracked, progress=folder.progress)
 
 
 @dataclass(frozen=True)
-class _Told:
+class _Folder:
     """What a job's run folder says: its exit record, its progress, the scheduler's ids of it."""
 
     exit: ExitRecord | None
     progress: Progress | None
     ids: tuple[str, ...]
 
+    @property
+    def went_well(self) -> bool:
+        return self.exit is not None and self.exit.status == 0
 
-def _read(site: Site, records: list[JobRecord]) -> list[_Told]:
+
+@dataclass(frozen=True)
+class _Listing:
+    """The ids of the scheduler's jobs by their run folders' names; None where it was not asked, or did not answer."""
+
+    ids: dict[str, tuple[str, ...]] | None = None
+    trouble: str = ""
+
+
+@dataclass(frozen=True)
+class _Answer:
+    """What the scheduler says of the jobs; None where it was not asked, or did not answer."""
+
+    report: QstatReport | None = None
+    trouble: str = ""
+
+
+def _read(site: Site, records: list[JobRecord]) -> list[_Folder]:
     """The run folders of all jobs, in one round trip."""
     names = (layout.EXIT, layout.PROGRESS, layout.ID, layout.LINK_IDS)
     files = iter(site.transport.read_all([r.run_folder / name for r in records for name in names]))
-    told = []
+    folders = []
     for record in records:
         exit_data, progress, first, others = (next(files) for _ in names)
         ids = run_folder.read_ids(first) + run_folder.read_ids(others)
         ids = ids or ((record.id,) if record.id else ())
-        told.append(_Told(run_folder.read_exit(exit_data), run_folder.read_progress(progress), ids))
-    return told
+        folders.append(_Folder(run_folder.read_exit(exit_data), run_folder.read_progress(progress), ids))
+    return folders
 
 
-def _settled(site: Site, records: list[JobRecord], told: list[_Told], report: QstatReport | None) -> list[_Told]:
+def _list(site: Site, folders: list[_Folder]) -> _Listing:
+    """All that the scheduler lists, where the id of a job is not known."""
+    if all(folder.ids for folder in folders):
+        return _Listing()
+    try:
+        return _Listing(query.ids_by_folder(site.transport, site.scheduler))
+    except HpcbrewError as error:
+        return _Listing(trouble=str(error))
+
+
+def _with_ids(records: list[JobRecord], folders: list[_Folder], listing: _Listing) -> list[_Folder]:
+    """Jobs whose ids were not known get those that the scheduler lists for their run folders."""
+    listed = listing.ids or {}
+    return [
+        folder if folder.ids else replace(folder, ids=listed.get(record.run_folder.name, ()))
+        for record, folder in zip(records, folders, strict=True)
+    ]
+
+
+def _ask(site: Site, folders: list[_Folder]) -> _Answer:
+    """How the scheduler sees the jobs. One that says itself that it went well need not be asked after."""
+    ids = [job_id for folder in folders if not folder.went_well for job_id in folder.ids]
+    if not ids:
+        return _Answer()
+    try:
+        return _Answer(query.poll(site.transport, site.scheduler, ids))
+    except HpcbrewError as error:
+        return _Answer(trouble=str(error))
+
+
+def _read_again(
+    site: Site, records: list[JobRecord], folders: list[_Folder], report: QstatReport | None
+) -> list[_Folder]:
     """A job that ended between the reading of its folder and the question to the scheduler is read again."""
     late = [
         n
-        for n, (record, said) in enumerate(zip(records, told, strict=True))
-        if said.exit is None and judge(record, None, report, said.ids).state.final
+        for n, (record, folder) in enumerate(zip(records, folders, strict=True))
+        if folder.exit is None and judge(record, None, report, folder.ids).state.final
     ]
     again = dict(zip(late, _read(site, [records[n] for n in late]) if late else [], strict=True))
-    return [again.get(n, said) for n, said in enumerate(told)]
+    return [again.get(n, folder) for n, folder in enumerate(folders)]
 
 
-def _written(record: JobRecord, ids: tuple[str, ...], status: JobStatus, ledger: Ledger) -> JobRecord:
-    """The job with what is new of it, its state and an id that was not known; the ledger learns it too."""
-    if record.id is None and ids:
-        ledger.accepted(record.token, ids[0])
-        record = replace(record, id=ids[0])
-    if status != record.status:
-        ledger.settle(record.token, status)
-    return replace(record, status=status)
+def _decide(record: JobRecord, folder: _Folder, listing: _Listing, answer: _Answer) -> TrackedJob:
+    """What has become of a job, by all that is known of it."""
+    never_arrived = not folder.ids and listing.ids is not None and _overdue(record)
+    status = NEVER_ARRIVED if never_arrived else judge(record, folder.exit, answer.report, folder.ids)
+    live = () if status.state.final else tuple(i for i in folder.ids if not _ended(i, answer.report))
+    known = record.id or next(iter(folder.ids), None)
+    now = replace(record, id=known, status=status)
+    return TrackedJob(now, folder.progress, answer.trouble or listing.trouble, live)
 
 
-def _over(job_id: str, report: QstatReport | None) -> bool:
+def _overdue(record: JobRecord) -> bool:
+    """Whether a job that nobody has confirmed was sent so long ago that it would be listed by now."""
+    return record.id is None and time.time() - record.submitted > GRACE
+
+
+def _ended(job_id: str, report: QstatReport | None) -> bool:
     view = report.jobs.get(job_id) if report else None
     return view is not None and view.status.state.final
+
+
+def _record(before: JobRecord, tracked: TrackedJob, ledger: Ledger) -> TrackedJob:
+    """The ledger learns what is new of a job: an id that was not known, and its state."""
+    now = tracked.record
+    if before.id is None and now.id is not None:
+        ledger.accepted(now.token, now.id)
+    if now.status != before.status:
+        ledger.settle(now.token, now.status)
+    return tracked

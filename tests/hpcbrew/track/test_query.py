@@ -7,7 +7,7 @@ from support.captures import FOLDER as CAPTURES
 from hpcbrew.command_result import CommandResult
 from hpcbrew.errors import SchedulerError
 from hpcbrew.schedulers.pbs import Pbs
-from hpcbrew.track.query import poll
+from hpcbrew.track.query import ids_by_folder, poll
 
 RUNNING = (CAPTURES / "running_f.txt").read_text()
 NO_HISTORY = CommandResult(36, err="qstat: PBS is not configured to maintain job history\n")
@@ -36,3 +36,36 @@ def test_another_refusal_is_not_asked_about_twice() -> None:
     with pytest.raises(SchedulerError, match="cannot connect"):
         poll(there, Pbs())  # type: ignore[arg-type]
     assert there.asked == [("qstat", "-x", "-f")]
+
+
+class Answering:
+    """A transport whose every command gives the same answer."""
+
+    def __init__(self, out: str) -> None:
+        self.out = out
+
+    def run(self, command, folder: PurePosixPath, *, idempotent: bool = False) -> CommandResult:
+        return CommandResult(0, self.out)
+
+
+@pytest.mark.parametrize(
+    ("output", "found"),
+    [
+        ("pbs01:/scratch/me/runs/lenet-ab12/scheduler.log", "lenet-ab12"),
+        ("pbs01:/scratch/me/runs/lenet-ab12/points/^array_index^/scheduler.log", "lenet-ab12"),
+        ("pbs01:/home/me/other.out", None),
+    ],
+)
+def test_a_job_belongs_to_the_run_folder_of_its_log(output: str, found: str | None) -> None:
+    said = f"Job Id: 7.pbs01\n    Job_Name = lenet\n    job_state = Q\n    Output_Path = {output}\n"
+    ids = ids_by_folder(Answering(said), Pbs())  # type: ignore[arg-type]
+    assert ids == ({found: ("7.pbs01",)} if found else {})
+
+
+def test_the_links_of_a_chain_come_in_the_scheduler_s_order() -> None:
+    said = "".join(
+        f"Job Id: {n}.pbs01\n    job_state = Q\n    Output_Path = pbs01:/s/runs/lenet-ab12/scheduler.log\n"
+        for n in (7, 9)
+    )
+    ids = ids_by_folder(Answering(said), Pbs())  # type: ignore[arg-type]
+    assert ids == {"lenet-ab12": ("7.pbs01", "9.pbs01")}
