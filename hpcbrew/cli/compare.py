@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from hpcbrew.cli.options import complete_job, json_option
+from hpcbrew.cli.output import figure
 from hpcbrew.errors import RequestError
 from hpcbrew.track import compare as comparing
 from hpcbrew.track.compare import Row
@@ -53,14 +54,8 @@ def _table(rows: list[Row]) -> None:
     table = [["ID", *settings, "STATE", "ITERATION", "LOSS", *(f"test {key}" for key in outputs)]]
     for row in rows:
         iteration = "-" if row.iteration is None else f"{row.iteration}/{row.max_iter}"
-        figures = [_figure(row.loss), *(_figure(row.outputs.get(key)) for key in outputs)]
+        figures = [figure(row.loss, "-"), *(figure(row.outputs.get(key), "-") for key in outputs)]
         table.append([row.id, *(row.settings.get(k, "-") for k in settings), str(row.state), iteration, *figures])
     widths = [max(map(len, column)) for column in zip(*table, strict=True)]
     for line in table:
         click.echo("  ".join(f"{cell:{width}}" for cell, width in zip(line, widths, strict=True)).rstrip())
-
-
-def _figure(value: object) -> str:
-    if isinstance(value, list):
-        return f"[{', '.join(map(_figure, value))}]"
-    return f"{value:.4g}" if isinstance(value, int | float) else "-"

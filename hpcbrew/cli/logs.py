@@ -6,10 +6,13 @@ import sys
 import click
 
 from hpcbrew import layout
+from hpcbrew.cli import log_view
 from hpcbrew.cli.options import job_argument, json_option
+from hpcbrew.cli.output import warn
 from hpcbrew.errors import RequestError
-from hpcbrew.track import log_tail, refresh, run_folder
+from hpcbrew.track import refresh, run_folder
 from hpcbrew.track.ledger import Ledger
+from hpcbrew.track.log_tail import last_lines
 
 
 @click.command()
@@ -42,16 +45,17 @@ def command(job: str, follow: bool, lines: int | None, err: bool, rank: int | No
     log = record.run_folder / (layout.SCHEDULER_LOG if err else layout.rank_log(rank or 0))
     out = sys.stdout.buffer
     if follow:
-        raise SystemExit(log_tail.follow(record, site, ledger, log, out, lines=lines, as_json=as_json))
+        raise SystemExit(log_view.follow(record, site, ledger, log, out, lines=lines, as_json=as_json))
     data = site.transport.read(log)
     if data is None and not as_json:
-        click.echo(f"hpcbrew: {log_tail.missing(refresh.look(site, [record], ledger)[0].record, log)}", err=True)
+        warn(log_view.missing(refresh.look(site, [record], ledger)[0].record, log))
         return
     data = data or b""
+    if lines is not None:
+        data = last_lines(data, lines)
     if as_json:
-        text = log_tail.last_lines(data, lines) if lines is not None else data
-        shown = {**record.as_json(), "log": str(log), "lines": text.decode(errors="replace").splitlines()}
+        shown = {**record.as_json(), "log": str(log), "lines": data.decode(errors="replace").splitlines()}
         click.echo(json.dumps(shown, indent=2))
         return
-    out.write(data if lines is None else log_tail.last_lines(data, lines))
+    out.write(data)
     out.flush()

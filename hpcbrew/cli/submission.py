@@ -13,6 +13,7 @@ from engine.host import login_node
 from hpcbrew import units
 from hpcbrew.cli import preview
 from hpcbrew.cli.options import complete_job, json_option
+from hpcbrew.cli.training_view import training
 from hpcbrew.cli.transfer_bar import moving
 from hpcbrew.clusters.profiles import Cluster
 from hpcbrew.errors import RequestError
@@ -20,7 +21,6 @@ from hpcbrew.job import JobPlan, JobRequest
 from hpcbrew.plan import overrides
 from hpcbrew.submit import dependency
 from hpcbrew.submit.submit import submit
-from hpcbrew.track import follow as following
 from hpcbrew.track import refresh
 from hpcbrew.track.ledger import Ledger
 
@@ -127,7 +127,7 @@ def send(plan: JobPlan, solver: str, *, dry_run: bool, follow: bool, as_json: bo
     with moving("sending", sum(upload.size for upload in plan.data)) as progress:
         record = submit(plan, solver, site.transport, site.scheduler, ledger, progress, _warn)
     if follow:
-        raise SystemExit(following.training(record, site, ledger, as_json=as_json))
+        raise SystemExit(training(record, site, ledger, as_json=as_json))
     if as_json:
         click.echo(json.dumps(record.as_json(), indent=2))
         return

@@ -1,120 +1,36 @@
-"""A job's log as it grows, until the job ends: as it is, or an object a line."""
+"""A job's log as it grows, in bytes."""
 
-import json
 from pathlib import PurePosixPath
-from typing import IO
 
-import click
-
-from hpcbrew.job import JobRecord
-from hpcbrew.track.follow import DETACHED, lasting, looks
-from hpcbrew.track.ledger import Ledger
-from hpcbrew.track.refresh import Site, TrackedJob
+from hpcbrew.track.follow import Say, lasting
 from hpcbrew.transports.base import Transport
 
 
-def follow(
-    record: JobRecord,
-    site: Site,
-    ledger: Ledger,
-    path: PurePosixPath,
-    out: IO[bytes],
-    *,
-    lines: int | None = None,
-    as_json: bool = False,
-) -> int:
-    """Writes what the log holds, or its last `lines`, and what it grows by. Returns the job's exit status.
+class LogTail:
+    """What has been read of a log. PBS writes its own anew for each job of a chain: that is read from its start.
 
-    As JSON, each line is an object as it comes, and the last is the job. Ctrl-C leaves the job to itself: 130.
+    `found`: whether there is such a log by now. `say` is told of each connection that drops.
     """
-    log, shown = _Log(site.transport, path), _Objects(out) if as_json else _Bytes(out)
-    told: set[object] = set()
 
-    def tell(what: object, note: str) -> None:
-        if what not in told:
-            click.echo(f"hpcbrew: {note}", err=True)
-            told.add(what)
+    def __init__(self, transport: Transport, path: PurePosixPath, say: Say) -> None:
+        self.found = False
+        self._transport, self._path, self._say = transport, path, say
+        self._size, self._last = 0, b""
 
-    try:
-        data = log.grown()
-        shown.write(data if lines is None else last_lines(data, lines))
-        for tracked in looks(record, site, ledger):
-            shown.write(log.grown())
-            if tracked.trouble:
-                tell(tracked.trouble, f"{record.cluster} could not be asked: {tracked.trouble}")
-            if not log.there:
-                tell(tracked.record.status.state.final, missing(tracked.record, path))
-        shown.end(tracked)
-        return tracked.record.status.shell_status
-    except KeyboardInterrupt:
-        click.echo("\nThe job goes on.", err=True)
-        return DETACHED
+    def grown(self) -> bytes:
+        """What is new. The last byte that is known is read once more: it tells a log that goes on from another."""
+        data = lasting(lambda: self._transport.read(self._path, max(self._size - 1, 0)), self._say)
+        if data is None:
+            return b""
+        if data[:1] != self._last and self._size:
+            data, self._size = lasting(lambda: self._transport.read(self._path), self._say) or b"", 0
+        elif self._size:
+            data = data[1:]
+        self.found = True
+        self._size, self._last = self._size + len(data), data[-1:] or self._last
+        return data
 
 
 def last_lines(data: bytes, count: int) -> bytes:
     """The last `count` lines of `data`."""
     return b"".join(data.splitlines(keepends=True)[-count:]) if count else b""
-
-
-def missing(record: JobRecord, path: PurePosixPath) -> str:
-    """What to say of a log that is not there."""
-    status = record.status
-    if record.is_array:
-        return f"{record.name} is an array of jobs, each with its own log, as hpcbrew logs '{record.name}[1]'"
-    yet, reason = "" if status.state.final else " yet", f" ({status.reason})" if status.reason else ""
-    return f"{record.name} has written no {path.name}{yet}; it is {status.state}{reason}"
-
-
-class _Log:
-    """What has been read of a log. PBS writes its own anew for each job of a chain: that is read from its start."""
-
-    def __init__(self, transport: Transport, path: PurePosixPath) -> None:
-        self.transport, self.path = transport, path
-        self.size, self.last = 0, b""
-        self.there = False
-
-    def grown(self) -> bytes:
-        """What is new. The last byte that is known is read once more: it tells a log that goes on from another."""
-        data = lasting(lambda: self.transport.read(self.path, max(self.size - 1, 0)))
-        if data is None:
-            return b""
-        if data[:1] != self.last and self.size:
-            data, self.size = lasting(lambda: self.transport.read(self.path)) or b"", 0
-        elif self.size:
-            data = data[1:]
-        self.there = True
-        self.size, self.last = self.size + len(data), data[-1:] or self.last
-        return data
-
-
-class _Bytes:
-    """The log as it is."""
-
-    def __init__(self, out: IO[bytes]) -> None:
-        self.out = out
-
-    def write(self, data: bytes) -> None:
-        self.out.write(data)
-        self.out.flush()
-
-    def end(self, tracked: TrackedJob) -> None: ...
-
-
-class _Objects(_Bytes):
-    """An object a line. A line that is not whole yet, which may end within a character, waits for its end."""
-
-    def __init__(self, out: IO[bytes]) -> None:
-        super().__init__(out)
-        self.begun = b""
-
-    def write(self, data: bytes) -> None:
-        *whole, self.begun = (self.begun + data).split(b"\n")
-        super().write(b"".join(map(_object, whole)))
-
-    def end(self, tracked: TrackedJob) -> None:
-        rest = _object(self.begun) if self.begun else b""
-        super().write(rest + json.dumps(tracked.as_json()).encode() + b"\n")
-
-
-def _object(line: bytes) -> bytes:
-    return json.dumps({"line": line.decode(errors="replace")}).encode() + b"\n"

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from hpcbrew import layout
 from hpcbrew.errors import TransportError
-from hpcbrew.job import After, JobRecord
+from hpcbrew.job import After, JobRecord, JobState
 from hpcbrew.schedulers.pbs import JOB_ID
 from hpcbrew.transports.base import Transport
 
@@ -97,6 +97,22 @@ def read_description(data: bytes | None) -> JobDescription | None:
         definitions=tuple(values["definitions"]),
         points=tuple(values.get("points") or ()),
     )
+
+
+def model(record: JobRecord, transport: Transport) -> PurePosixPath | None:
+    """The job's newest model; None where there is none yet."""
+    folder = record.run_folder / layout.SNAPSHOTS
+    name = newest_model(transport.names(folder))
+    return folder / name if name else None
+
+
+def complaint(record: JobRecord, transport: Transport) -> str | None:
+    """Why the engine refused, in its own words; None where it did not."""
+    if record.status.state is not JobState.FAILED:
+        return None
+    log = (transport.read(record.run_folder / layout.LOG) or b"").decode(errors="replace")
+    _, refused, words = log.rpartition("caffe: error: ")
+    return words.strip() if refused else None
 
 
 def read_ids(data: bytes | None) -> tuple[str, ...]:

@@ -1,4 +1,3 @@
-import json
 import time
 from pathlib import Path, PurePosixPath
 
@@ -10,15 +9,6 @@ from hpcbrew.track import follow, refresh
 from hpcbrew.track.ledger import Ledger
 
 
-def test_a_job_that_fails_ends_with_the_engines_own_words(model: Path, hpcbrew) -> None:
-    net = (model / "net.prototxt").read_text()
-    (model / "net.prototxt").write_text(net.replace("batch_size: 2", "batch_size: 0"))
-    done = hpcbrew("submit", model / "solver.prototxt", "--cluster", "local", "--follow", "--json")
-    last = json.loads(done.stdout.splitlines()[-1])
-    assert (done.returncode, last["state"]) == (2, "failed")
-    assert last["error"].endswith('layer "in" (Data): batch_size is 0 or not given; 1 or more is needed.')
-
-
 def test_the_scheduler_is_asked_when_the_folder_says_something_new(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -26,13 +16,13 @@ def test_the_scheduler_is_asked_when_the_folder_says_something_new(
     qstat.write_text(f"#!/bin/sh\necho >>{tmp_path}/asked\nprintf 'Job Id: 1.pbs01\\n    job_state = R\\n'\n")
     qstat.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
-    monkeypatch.setattr(follow, "HERE", (0.01, 600.0))
+    monkeypatch.setattr(follow, "LOCAL", (0.01, 600.0))
     address, ledger = Address("here", "local", "pbs"), Ledger()
     (tmp_path / "run").mkdir()
     folder = PurePosixPath(tmp_path / "run")
     record = JobRecord("a", "n", address, "s", time.time(), folder, JobStatus(JobState.QUEUED), "1.pbs01")
     ledger.intend(record)
-    looks = follow.looks(record, refresh.reach(address), ledger)
+    looks = follow.looks(record, refresh.reach(address), ledger, pytest.fail)
     seen = [next(looks) for _ in range(3)]
     (Path(folder) / "progress.json").write_text('{"iteration": 1, "max_iter": 9}')
     seen += [next(looks) for _ in range(3)]
@@ -43,14 +33,3 @@ def test_the_scheduler_is_asked_when_the_folder_says_something_new(
     assert [s.progress and s.progress.iteration for s in seen] == [None] * 3 + [1] * 3 + [2] * 4
     assert seen[-1].record.status.state is JobState.DONE
     assert (tmp_path / "asked").read_text().count("\n") == 2  # at first, and when it had begun; the rest it says itself
-
-
-def test_the_end_of_an_array_names_where_its_jobs_are_shown(capsys: pytest.CaptureFixture[str]) -> None:
-    failed = JobStatus(JobState.FAILED, "at least one job of the array failed", 1)
-    record = JobRecord(
-        "a", "lenet", Address("here", "local", "pbs"), "s", 0.0, PurePosixPath("/r"), failed, "1[].pbs01"
-    )
-    follow._Shown(record, as_json=False).end(record, None, None)
-    assert capsys.readouterr().out == (
-        "Failed: at least one job of the array failed\nIts jobs: hpcbrew compare lenet, hpcbrew logs 'lenet[1]'\n"
-    )

@@ -1,0 +1,146 @@
+"""How a job's training is shown until it ends: as lines of text, below a bar on a terminal, or as JSON."""
+
+import json
+import sys
+from pathlib import PurePosixPath
+from typing import Any, Self
+
+import click
+
+from hpcbrew import layout
+from hpcbrew.cli.output import DETACHED, figure, warn
+from hpcbrew.job import JobRecord, JobState
+from hpcbrew.track import follow, run_folder
+from hpcbrew.track.ledger import Ledger
+from hpcbrew.track.refresh import Site, TrackedJob
+from hpcbrew.units import clock
+
+
+def training(record: JobRecord, site: Site, ledger: Ledger, *, as_json: bool) -> int:
+    """Shows state, progress, test results and, at the end, where the model lies. Returns the job's exit status.
+
+    Ctrl-C leaves the job to itself, says so, and returns 130.
+    """
+    shown = Objects(record) if as_json else Bar(record) if sys.stdout.isatty() else Lines(record)
+    try:
+        with shown:
+            shown.begin()
+            for look in follow.training(record, site, ledger, warn):
+                for test in look.tests:
+                    shown.test(test)
+                shown.look(look.tracked)
+        ended = look.tracked.record
+        shown.end(ended, run_folder.model(ended, site.transport), run_folder.complaint(ended, site.transport))
+        return ended.status.shell_status
+    except KeyboardInterrupt:
+        click.echo(
+            f"\nDetached. The job goes on: hpcbrew status {record.id}, hpcbrew logs -f {record.id}, "
+            f"hpcbrew cancel {record.id}",
+            err=True,
+        )
+        return DETACHED
+
+
+class Lines:
+    """Lines of text: each new state, each test, the end. For pipes and files."""
+
+    def __init__(self, record: JobRecord) -> None:
+        self.record = record
+        self._last: object = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None: ...
+
+    def begin(self) -> None:
+        self.say(f"{self.record.id}  {self.record.name} on {self.record.cluster}, in {self.record.run_folder}")
+
+    def look(self, tracked: TrackedJob) -> None:
+        now = (tracked.record.status, tracked.trouble)
+        if now != self._last:
+            self._last = now
+            self.changed(tracked)
+
+    def changed(self, tracked: TrackedJob) -> None:
+        status = tracked.record.status
+        if tracked.trouble:
+            self.say(f"{self.record.cluster} cannot be asked for now: {tracked.trouble}")
+        elif not status.state.final:
+            self.say(f"{status.state}{f': {status.reason}' if status.reason else ''}")
+
+    def test(self, values: dict[str, Any]) -> None:
+        outputs = "  ".join(f"{name} {figure(value, 'nan')}" for name, value in values["outputs"].items())
+        self.say(f"Iteration {values['iteration']}: {outputs}")
+
+    def end(self, record: JobRecord, model: PurePosixPath | None, complaint: str | None) -> None:
+        status = record.status
+        self.say(f"{str(status.state).capitalize()}{f': {status.reason}' if status.reason else ''}")
+        if complaint:
+            self.say(complaint)
+        if record.is_array:
+            self.say(f"Its jobs: hpcbrew compare {record.name}, hpcbrew logs '{record.name}[1]'")
+        elif status.state is not JobState.DONE:
+            self.say(f"Its log: hpcbrew logs {record.id} ({record.run_folder / layout.LOG})")
+        if model:
+            self.say(f"Model: {model}")
+
+    def say(self, line: str) -> None:
+        click.echo(line)
+
+
+class Objects(Lines):
+    """An object a line, for programs: the job at each new state, each test as the engine wrote it, the job's end."""
+
+    def begin(self) -> None: ...
+
+    def changed(self, tracked: TrackedJob) -> None:
+        self.say(json.dumps({**tracked.record.as_json(), "trouble": tracked.trouble or None}))
+
+    def test(self, values: dict[str, Any]) -> None:
+        self.say(json.dumps(values))
+
+    def end(self, record: JobRecord, model: PurePosixPath | None, complaint: str | None) -> None:
+        self.say(json.dumps({**record.as_json(), "model": str(model) if model else None, "error": complaint}))
+
+
+class Bar(Lines):
+    """The same lines on a terminal, above a bar that shows how far the training is."""
+
+    def __init__(self, record: JobRecord) -> None:
+        from rich.progress import (  # noqa: PLC0415 - slow to import, and needed on a terminal only
+            BarColumn,
+            MofNCompleteColumn,
+            Progress,
+            TextColumn,
+        )
+
+        super().__init__(record)
+        self._bar = Progress(
+            TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[said]}")
+        )
+        self._task = self._bar.add_task("training", total=None, said="", visible=False)
+
+    def __enter__(self) -> Self:
+        self._bar.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bar.stop()
+
+    def look(self, tracked: TrackedJob) -> None:
+        super().look(tracked)
+        going = tracked.progress
+        if going is None:
+            return
+        said = [f"loss {figure(going.loss, 'nan')}"] if going.loss is not None else []
+        if going.images_per_second:
+            said.append(f"{going.images_per_second:.0f} images/s")
+        if going.seconds_left:
+            said.append(f"{clock(going.seconds_left)} left")
+        self._bar.update(
+            self._task, completed=going.iteration, total=going.max_iter, said=", ".join(said), visible=True
+        )
+
+    def say(self, line: str) -> None:
+        self._bar.console.print(line, markup=False, highlight=False, soft_wrap=True)

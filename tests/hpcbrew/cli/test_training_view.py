@@ -1,0 +1,28 @@
+import json
+from pathlib import Path, PurePosixPath
+
+import pytest
+
+from hpcbrew.address import Address
+from hpcbrew.cli.training_view import Lines
+from hpcbrew.job import JobRecord, JobState, JobStatus
+
+
+def test_a_job_that_fails_ends_with_the_engines_own_words(model: Path, hpcbrew) -> None:
+    net = (model / "net.prototxt").read_text()
+    (model / "net.prototxt").write_text(net.replace("batch_size: 2", "batch_size: 0"))
+    done = hpcbrew("submit", model / "solver.prototxt", "--cluster", "local", "--follow", "--json")
+    last = json.loads(done.stdout.splitlines()[-1])
+    assert (done.returncode, last["state"]) == (2, "failed")
+    assert last["error"].endswith('layer "in" (Data): batch_size is 0 or not given; 1 or more is needed.')
+
+
+def test_the_end_of_an_array_names_where_its_jobs_are_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    failed = JobStatus(JobState.FAILED, "at least one job of the array failed", 1)
+    record = JobRecord(
+        "a", "lenet", Address("here", "local", "pbs"), "s", 0.0, PurePosixPath("/r"), failed, "1[].pbs01"
+    )
+    Lines(record).end(record, None, None)
+    assert capsys.readouterr().out == (
+        "Failed: at least one job of the array failed\nIts jobs: hpcbrew compare lenet, hpcbrew logs 'lenet[1]'\n"
+    )
