@@ -37,7 +37,7 @@ def size(text: str | int) -> int:
     match = _SIZE.fullmatch(str(text).strip())
     if not match or match["word"].lower() == "w" or int(match["number"]) == 0:
         raise ValueError(f"{str(text)!r} is no size: write 24G or 512mb")
-    return int(match["number"]) * 1024 ** _POWERS.index(match["unit"].lower() or " ")
+    return int(match["number"]) << 10 * _POWERS.index(match["unit"].lower() or " ")
 
 
 def pbs_size(number: int) -> str:

@@ -1,11 +1,14 @@
 """Arguments and options that several commands share, and their completion."""
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 import click
 
 from hpcbrew.clusters import profile_files
 from hpcbrew.track.ledger import Ledger
+
+Command = TypeVar("Command", bound=Callable[..., Any])
 
 
 def complete_job(ctx: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
@@ -19,9 +22,9 @@ def complete_cluster(ctx: click.Context, parameter: click.Parameter, incomplete:
     return [name for name in profile_files.available() if name.startswith(incomplete)]
 
 
-def job_argument(**more: Any) -> Any:
+def job_argument() -> Callable[[Command], Command]:
     """JOB: an id, a name or a token."""
-    return click.argument("job", shell_complete=complete_job, **more)
+    return click.argument("job", shell_complete=complete_job)
 
 
 def _default_cluster(ctx: click.Context, parameter: click.Parameter, value: str | None) -> str | None:

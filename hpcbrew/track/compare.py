@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from hpcbrew import layout
 from hpcbrew.job import JobRecord, JobState
@@ -45,7 +46,7 @@ def _rows(record: JobRecord, ledger: Ledger) -> Iterator[Row]:
         yield _row(tracked, run_folder.read_metrics(data), own)
 
 
-def _row(tracked: TrackedJob, metrics: list[dict], settings: dict[str, str]) -> Row:
+def _row(tracked: TrackedJob, metrics: list[dict[str, Any]], settings: dict[str, str]) -> Row:
     record, going = tracked.record, tracked.progress
     tests = [m for m in metrics if m.get("phase") == "test"]
     trained = [m for m in metrics if m.get("phase") == "train" and m.get("loss") is not None]

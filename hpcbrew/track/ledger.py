@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 from hpcbrew import full_disk, layout, paths
 from hpcbrew.address import Address
@@ -177,7 +178,7 @@ def _prepare(db: sqlite3.Connection, path: Path) -> None:
         raise LedgerError(f"{path}: written by a newer hpcbrew (version {version} of its form): update this one")
 
 
-def _record(row: tuple) -> JobRecord:
+def _record(row: tuple[Any, ...]) -> JobRecord:
     token, name, address, solver, submitted, job_id, folder, state, reason, exit_status, cancel_asked = row
     return JobRecord(
         token=token,
