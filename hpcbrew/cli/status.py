@@ -14,7 +14,7 @@ from hpcbrew.track.refresh import Site, TrackedJob, refresh
 from hpcbrew.track.run_folder import Progress
 from hpcbrew.units import clock
 
-HERE, AWAY = 2, 15  # seconds between two looks of --watch: at this machine alone; at clusters
+LOCAL, REMOTE = 2, 15  # seconds between two looks of --watch: at this machine alone; at clusters
 RECENT = 7 * 24 * 3600  # seconds for which an ended job is shown without --all
 
 COLOURS = {
@@ -59,7 +59,7 @@ def command(jobs: tuple[str, ...], show_all: bool, watch: bool, as_json: bool) -
             click.echo(f"hpcbrew: {cluster} could not be asked, its jobs are shown as last known: {trouble}", err=True)
         if not watch or all(row.record.status.state.final for row in rows):
             break
-        time.sleep(HERE if all(address.transport == "local" for address in sites) else AWAY)
+        time.sleep(LOCAL if all(address.transport == "local" for address in sites) else REMOTE)
     if troubles:
         raise SystemExit(1)
 

@@ -27,13 +27,13 @@ def cancel(record: JobRecord, ledger: Ledger) -> str:
     with contextlib.suppress(TransportError):  # it is for a further job of a chain that is being submitted just now
         site.transport.add_files(record.run_folder, {PurePosixPath(layout.CANCELLED): b""})
     try:
-        there = _each(site, seen, lambda s: s.delete_command)
+        found = _each(site, seen, lambda s: s.delete_command)
     except SchedulerError:  # refused: the job goes on as if nothing had been asked
         ledger.cancel_asked(record.token, asked=False)
         with contextlib.suppress(TransportError):
             site.transport.run(["rm", "-f", "--", layout.CANCELLED], record.run_folder, idempotent=True)
         raise
-    return "cancelled" if there else "had ended before it could be cancelled"
+    return "cancelled" if found else "had ended before it could be cancelled"
 
 
 def hold(record: JobRecord, ledger: Ledger) -> str:
@@ -70,12 +70,12 @@ def _each(site: Site, seen: TrackedJob, command: Command) -> bool:
 
     Raises Unanswered where nobody can tell what came of it.
     """
-    there = False
+    found = False
     for job_id in reversed(seen.live):
         try:
             answer = site.transport.run(command(site.scheduler)(job_id), PurePosixPath("/"))
         except Unanswered as error:
             advice = f"Whether it was obeyed, hpcbrew status {job_id} will tell"
             raise Unanswered(error.where, error.what, error.seconds, advice) from None
-        there |= site.scheduler.parse_change(answer)
-    return there
+        found |= site.scheduler.parse_change(answer)
+    return found

@@ -165,7 +165,7 @@ def test_what_the_scheduler_has_forgotten_ends_as_the_ledger_knows(record: JobRe
     assert log_view.follow(cancelled, Site(Silent(), Pbs()), ledger, path, io.BytesIO()) == 143
 
 
-HERE = Address("local", "local", "local")
+LOCAL = Address("local", "local", "local")
 LOGS = [sys.executable, "-P", "-m", "hpcbrew", "logs", "-f"]
 
 
@@ -176,11 +176,11 @@ def running(tmp_path: Path) -> Iterator[JobRecord]:
     folder.mkdir()
     script = "#PBS -o out\ncd $PBS_O_WORKDIR; printf '1\\n2\\n3\\n' >train.log; while [ ! -e go ]; do sleep 0.1; done\n"
     (folder / "job.pbs").write_text(f"{script}echo 4 >>train.log; exit 3\n")
-    site, ledger = refresh.reach(HERE), Ledger()
+    site, ledger = refresh.reach(LOCAL), Ledger()
     answer = site.transport.run(site.scheduler.submit_command(PurePosixPath("job.pbs")), PurePosixPath(folder))
     job_id = site.scheduler.parse_submit(answer)
     record = JobRecord(
-        "t", "sleeper", HERE, "s", time.time(), PurePosixPath(folder), JobStatus(JobState.QUEUED), job_id
+        "t", "sleeper", LOCAL, "s", time.time(), PurePosixPath(folder), JobStatus(JobState.QUEUED), job_id
     )
     ledger.intend(record)
     while not (folder / "train.log").exists() or (folder / "train.log").stat().st_size < 6:
@@ -220,7 +220,7 @@ def test_ctrl_c_leaves_the_job_alone(running: JobRecord) -> None:
     os.kill(process.pid, signal.SIGINT)
     _, err = process.communicate(timeout=60)
     assert (process.returncode, err) == (130, "\nThe job goes on.\n")
-    assert refresh.look(refresh.reach(HERE), [running], Ledger())[0].record.status.state is JobState.RUNNING
+    assert refresh.look(refresh.reach(LOCAL), [running], Ledger())[0].record.status.state is JobState.RUNNING
 
 
 def test_an_array_has_a_log_for_each_of_its_jobs(record: JobRecord) -> None:

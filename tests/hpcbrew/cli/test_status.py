@@ -8,7 +8,7 @@ from hpcbrew.address import Address
 from hpcbrew.job import JobRecord, JobState, JobStatus
 from hpcbrew.track.ledger import Ledger
 
-HERE = Address("local", "local", "local")
+LOCAL = Address("local", "local", "local")
 OLD = 8 * 24 * 3600
 
 
@@ -25,7 +25,7 @@ def folder(tmp_path: Path) -> Path:
 def job(folder: Path, name: str, state: JobState, *, age: float = 0.0) -> None:
     submitted = time.time() - age
     Ledger().intend(
-        JobRecord(name, name, HERE, "s", submitted, PurePosixPath(folder), JobStatus(state), f"{name}.local")
+        JobRecord(name, name, LOCAL, "s", submitted, PurePosixPath(folder), JobStatus(state), f"{name}.local")
     )
 
 

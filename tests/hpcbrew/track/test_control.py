@@ -12,18 +12,18 @@ from hpcbrew.track import control, refresh
 from hpcbrew.track.ledger import Ledger
 from hpcbrew.transports import process
 
-HERE = Address("local", "local", "local")
+LOCAL = Address("local", "local", "local")
 
 
 def submitted(folder: Path, ledger: Ledger, body: str = "sleep 600") -> JobRecord:
     folder.mkdir()
     (folder / "job.pbs").write_text(f"#PBS -N {folder.name}\n#PBS -o out\n{body}\n")
-    site = refresh.reach(HERE)
+    site = refresh.reach(LOCAL)
     job_id = site.scheduler.parse_submit(
         site.transport.run(site.scheduler.submit_command(PurePosixPath("job.pbs")), PurePosixPath(folder))
     )
     queued = JobStatus(JobState.QUEUED)
-    record = JobRecord(folder.name, folder.name, HERE, "s", time.time(), PurePosixPath(folder), queued, job_id)
+    record = JobRecord(folder.name, folder.name, LOCAL, "s", time.time(), PurePosixPath(folder), queued, job_id)
     ledger.intend(record)
     return record
 
@@ -31,7 +31,7 @@ def submitted(folder: Path, ledger: Ledger, body: str = "sleep 600") -> JobRecor
 def state(record: JobRecord, ledger: Ledger, *, until: JobState | None = None) -> JobState:
     end = time.monotonic() + 60
     while True:
-        found = refresh.look(refresh.reach(HERE), [record], ledger)[0].record.status.state
+        found = refresh.look(refresh.reach(LOCAL), [record], ledger)[0].record.status.state
         if until in (None, found) or time.monotonic() > end:
             return found
         time.sleep(0.1)

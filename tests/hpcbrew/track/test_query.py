@@ -26,16 +26,16 @@ class Scripted:
 
 
 def test_a_site_without_history_is_asked_again_without_it() -> None:
-    there = Scripted(NO_HISTORY, CommandResult(0, RUNNING))
-    assert list(poll(there, Pbs(), ["1.pbs01"]).jobs) == ["1.pbs01"]  # type: ignore[arg-type]
-    assert there.asked == [("qstat", "-x", "-f", "1.pbs01"), ("qstat", "-f", "1.pbs01")]
+    site = Scripted(NO_HISTORY, CommandResult(0, RUNNING))
+    assert list(poll(site, Pbs(), ["1.pbs01"]).jobs) == ["1.pbs01"]  # type: ignore[arg-type]
+    assert site.asked == [("qstat", "-x", "-f", "1.pbs01"), ("qstat", "-f", "1.pbs01")]
 
 
 def test_another_refusal_is_not_asked_about_twice() -> None:
-    there = Scripted(DOWN)
+    site = Scripted(DOWN)
     with pytest.raises(SchedulerError, match="cannot connect"):
-        poll(there, Pbs())  # type: ignore[arg-type]
-    assert there.asked == [("qstat", "-x", "-f")]
+        poll(site, Pbs())  # type: ignore[arg-type]
+    assert site.asked == [("qstat", "-x", "-f")]
 
 
 class Answering:

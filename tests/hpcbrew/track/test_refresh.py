@@ -8,7 +8,7 @@ from hpcbrew.track import refresh
 from hpcbrew.track.ledger import Ledger
 from hpcbrew.transports import process
 
-HERE = Address("here", "local", "pbs")
+LOCAL = Address("here", "local", "pbs")
 
 
 def test_a_poll_that_never_ends_changes_no_state_and_is_a_trouble(
@@ -19,7 +19,7 @@ def test_a_poll_that_never_ends_changes_no_state_and_is_a_trouble(
     monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
     monkeypatch.setattr(process, "IDLE_TIMEOUT", 1)
     ledger = Ledger(tmp_path / "ledger.db")
-    ledger.intend(JobRecord("a", "n", HERE, "s", 0.0, PurePosixPath(tmp_path), JobStatus(JobState.RUNNING), "1.pbs01"))
+    ledger.intend(JobRecord("a", "n", LOCAL, "s", 0.0, PurePosixPath(tmp_path), JobStatus(JobState.RUNNING), "1.pbs01"))
     before = ledger.all()
     (seen,) = refresh.refresh(before, ledger)
     assert "`qstat -x -f 1.pbs01` gave no answer within 1 s" in seen.trouble
@@ -41,7 +41,7 @@ def test_a_state_that_is_not_known_hides_no_other_job(
     ledger, queued = Ledger(tmp_path / "ledger.db"), JobStatus(JobState.QUEUED)
     for n in (1, 2):
         folder = PurePosixPath(tmp_path, str(n))
-        ledger.intend(JobRecord(f"t{n}", "n", HERE, "s", float(n), folder, queued, f"{n}.pbs01"))
+        ledger.intend(JobRecord(f"t{n}", "n", LOCAL, "s", float(n), folder, queued, f"{n}.pbs01"))
     odd, other = refresh.refresh(ledger.all(), ledger)
     assert odd.record.status == JobStatus(JobState.UNKNOWN, "qstat shows state 'Y', which no PBS is known to have")
     assert other.record.status == JobStatus(JobState.RUNNING)
