@@ -2,15 +2,12 @@ import json
 import os
 import subprocess
 import sys
-import time
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 import pytest
 
-from hpcbrew.address import Address
 from hpcbrew.cli import COMMANDS
-from hpcbrew.job import JobRecord, JobState, JobStatus
-from hpcbrew.track.ledger import Ledger
+from hpcbrew.job import JobRecord
 
 HEAVY = {
     "jax",
@@ -64,23 +61,6 @@ def imported(*arguments: str) -> set[str]:
     )
     done = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=False)
     return set(done.stderr.splitlines()[-1].split())
-
-
-@pytest.fixture
-def lenet(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> JobRecord:
-    """A job of this machine that has ended well, on two nodes."""
-    monkeypatch.chdir(tmp_path)
-    folder = tmp_path / "run"
-    (folder / "snapshots").mkdir(parents=True)
-    (folder / "job.id").write_text("1.local\n")
-    (folder / "train.log").write_text("Iteration 1\n")
-    (folder / "exit.json").write_text('{"status": 0, "time": 1}')
-    description = {"set": {}, "resources": {"nodes": 2}, "links": 1, "after": None, "engine": "own", "definitions": []}
-    (folder / "job.json").write_text(json.dumps(description))
-    local, done = Address("local", "local", "local"), JobStatus(JobState.DONE, "", 0)
-    record = JobRecord("0123abcd", "lenet", local, "/s.prototxt", time.time(), PurePosixPath(folder), done, "1.local")
-    Ledger().intend(record)
-    return record
 
 
 @pytest.mark.parametrize("command", NEEDS)
