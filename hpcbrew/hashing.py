@@ -1,10 +1,10 @@
-"""Digests of files: what tells whether one is here, or there, as it was sent."""
+"""Digests of files: the names of what lies on scratch, and the proof that it arrived whole."""
 
 import hashlib
 from pathlib import Path
 
 
-def sha256(path: Path) -> str:
-    """Of a file's bytes, in hexadecimal. Raises OSError."""
+def file_sha256(path: Path) -> str:
+    """The sha256 of a file's bytes, in hexadecimal. Raises OSError."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

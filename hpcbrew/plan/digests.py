@@ -9,7 +9,7 @@ from pathlib import Path, PurePosixPath
 
 from hpcbrew import layout, paths
 from hpcbrew.errors import ManifestError
-from hpcbrew.hashing import sha256
+from hpcbrew.hashing import file_sha256
 from hpcbrew.plan.manifest import Item
 
 LARGE = 64 * 2**20
@@ -57,7 +57,7 @@ def _digest(path: Path) -> str:
     """Of a large file, as it was found before; it is read where that cannot be looked up or kept, as on a full disk."""
     status = path.stat()
     if status.st_size < LARGE:
-        return sha256(path)
+        return file_sha256(path)
     key = (str(path.resolve()), status.st_size, status.st_mtime_ns, status.st_ino)
     with contextlib.suppress(sqlite3.Error, OSError), _kept() as db:
         row = db.execute(
@@ -65,7 +65,7 @@ def _digest(path: Path) -> str:
         ).fetchone()
         if row:
             return str(row[0])
-    found = sha256(path)
+    found = file_sha256(path)
     with contextlib.suppress(sqlite3.Error, OSError), _kept() as db:
         db.execute("INSERT OR REPLACE INTO digests VALUES (?, ?, ?, ?, ?)", (*key, found))
     return found

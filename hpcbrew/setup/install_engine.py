@@ -74,7 +74,7 @@ def install(
         cleanup.clear(transport, root / unfinished, FACTS, report)
     with tempfile.TemporaryDirectory() as made:
         wheel = wheels.make(Path(made))
-        facts = {"wheel": wheel.name, "sha256": hashing.sha256(wheel), "extra": wanted.extra}
+        facts = {"wheel": wheel.name, "sha256": hashing.file_sha256(wheel), "extra": wanted.extra}
         if _in_use(transport, root) == facts and _works(transport, root / layout.ENGINE):
             report(f"{wheel.name} [{wanted.extra}] is installed already, in {root / layout.ENGINE}")
             return
@@ -189,7 +189,7 @@ def _install_wheel(new: _Installation, wheel: Path, wanted: Wanted) -> None:
 
 def _uploads(files: Sequence[Path]) -> list[Upload]:
     """All in one folder, which is named by what is in it."""
-    digests = [hashing.sha256(path) for path in files]
+    digests = [hashing.file_sha256(path) for path in files]
     name = hashlib.sha256("".join(digests).encode()).hexdigest()[:32]
     rows = zip(files, digests, strict=True)
     return [Upload(layout.WHEELS / name / path.name, path.stat().st_size, sha256, source=path) for path, sha256 in rows]

@@ -9,7 +9,7 @@ from pathlib import Path, PurePosixPath
 from engine.host.atomic_file import replace
 from hpcbrew import full_disk, layout
 from hpcbrew.errors import RequestError, TransportError
-from hpcbrew.hashing import sha256
+from hpcbrew.hashing import file_sha256
 from hpcbrew.job import JobRecord
 from hpcbrew.transports import process
 from hpcbrew.transports.base import OnBytes, Transport
@@ -98,7 +98,7 @@ def _unchanged(
     remote_digests = [line.removeprefix("\\").split(" ")[0] for line in answer.out.splitlines()]
     if answer.status != 0:
         raise TransportError(f"{record.run_folder}: {answer.words}")
-    return {name for name, digest in zip(local, remote_digests, strict=True) if digest == sha256(into / name)}
+    return {name for name, digest in zip(local, remote_digests, strict=True) if digest == file_sha256(into / name)}
 
 
 def _one(source: PurePosixPath, size: int, transport: Transport, target: Path, on_bytes: OnBytes) -> None:
@@ -137,6 +137,6 @@ def _check(source: PurePosixPath, size: int, part: Path, transport: Transport) -
     )
     if answer.status != 0 or answer.err:
         raise TransportError(f"{source}: {answer.words}")
-    if answer.out.split()[0] != sha256(part):
+    if answer.out.split()[0] != file_sha256(part):
         part.unlink()
         raise TransportError(f"{source}: did not arrive as it lies there, and was taken away again: fetch once more")

@@ -11,7 +11,7 @@ from hpcbrew import full_disk
 from hpcbrew.address import Address
 from hpcbrew.clusters import profiles
 from hpcbrew.errors import LedgerError, RequestError, TransportError
-from hpcbrew.hashing import sha256
+from hpcbrew.hashing import file_sha256
 from hpcbrew.job import JobRecord, JobRequest, JobState, JobStatus
 from hpcbrew.plan import digests, once, prepare, resources
 from hpcbrew.plan.build import uploads
@@ -152,7 +152,7 @@ def test_digests_that_cannot_be_kept_are_found_anew(tmp_path: Path, monkeypatch:
     monkeypatch.setattr(digests, "LARGE", 1)
     (tmp_path / "file").write_bytes(b"x")
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "file"))
-    assert digests.measure(Item("mean", tmp_path / "file")).digest == sha256(tmp_path / "file")
+    assert digests.measure(Item("mean", tmp_path / "file")).digest == file_sha256(tmp_path / "file")
 
 
 def test_other_troubles_get_no_remedy_for_full_disks() -> None:
