@@ -1,6 +1,6 @@
 """What was perhaps meant: the names there are that a misspelt one resembles."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 
 def closest(
@@ -18,7 +18,9 @@ def closest(
     return [folded[name] for name in get_close_matches(word.lower(), list(folded), n, cutoff)]
 
 
-def did_you_mean(word: str, known: Iterable[str], quote: str = '"', *, ignore_case: bool = False) -> str:
+def did_you_mean(
+    word: str, known: Iterable[str], quote: Callable[[str], str] = '"{}"'.format, *, ignore_case: bool = False
+) -> str:
     """` Did you mean "NAME"?`, to stand behind a sentence; nothing where no name of `known` is near."""
     near = closest(word, known, ignore_case=ignore_case)
-    return f" Did you mean {quote}{near[0]}{quote}?" if near else ""
+    return f" Did you mean {quote(near[0])}?" if near else ""

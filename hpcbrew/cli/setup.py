@@ -6,12 +6,12 @@ from functools import partial
 import click
 
 from hpcbrew.cli.options import complete_cluster
+from hpcbrew.cli.training_view import training
 from hpcbrew.cli.transfer_bar import moving
 from hpcbrew.clusters import profiles
 from hpcbrew.errors import RequestError
 from hpcbrew.setup import steps, trial_job
 from hpcbrew.setup.steps import Person
-from hpcbrew.track import follow
 from hpcbrew.transports.prompt import Expected, Terminal, Unattended
 
 
@@ -72,7 +72,5 @@ def command(
     if no_job:
         click.echo(f"{cluster} is ready; no trial job was run")
         return
-    trial_job.run(
-        transport, profile, gpu=gpu, queue=queue, project=project, follow=partial(follow.training, as_json=False)
-    )
+    trial_job.run(transport, profile, gpu=gpu, queue=queue, project=project, follow=partial(training, as_json=False))
     click.echo(f"{cluster} is ready: hpcbrew submit SOLVER --cluster {cluster}")

@@ -8,11 +8,11 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
+from engine.suggest import did_you_mean
 from hpcbrew import units
 from hpcbrew.address import Address
 from hpcbrew.clusters.profile_files import available, folders
 from hpcbrew.errors import ProfileError
-from hpcbrew.suggest import did_you_mean
 
 LOGIN = re.compile(r"//[^/]*@")
 """In a URL: what may hold a password."""
@@ -205,7 +205,7 @@ def _find(name: str, *, not_in: Path | None = None) -> Path:
     if name in profiles:
         return profiles[name]
     raise ProfileError(
-        f"no cluster {name!r}.{did_you_mean(name, profiles)} There are: {', '.join(profiles) or 'none'}. "
+        f"no cluster {name!r}.{did_you_mean(name, profiles, repr)} There are: {', '.join(profiles) or 'none'}. "
         f"Your own profiles belong in {folders()[0]}: one NAME.yaml each"
     )
 
@@ -284,7 +284,7 @@ def _fault(fault: dict[str, Any]) -> tuple[str, str]:
     key = ".".join(where)
     if fault["type"] == "extra_forbidden":
         keys = _keys_at(where[:-1])
-        return f"{key}: ", f"no such key.{did_you_mean(where[-1], keys)} There are: {', '.join(keys)}"
+        return f"{key}: ", f"no such key.{did_you_mean(where[-1], keys, repr)} There are: {', '.join(keys)}"
     if fault["type"] == "missing":
         return f"{key}: ", "missing"
     message = KINDS.get(fault["type"], fault["msg"])

@@ -3,9 +3,9 @@
 from pathlib import Path
 
 from engine.host import atomic_file
+from engine.suggest import did_you_mean
 from hpcbrew import paths
 from hpcbrew.errors import ProfileError
-from hpcbrew.suggest import did_you_mean
 
 KEYS = {"cluster": "the cluster that commands use when --cluster is not given"}
 
@@ -41,7 +41,9 @@ def read() -> dict[str, str]:
 def check_key(key: str, where: str = "") -> None:
     """Raises ProfileError for a setting that there is not."""
     if key not in KEYS:
-        raise ProfileError(f"{where}{key}: no such setting.{did_you_mean(key, KEYS)} There are: {', '.join(KEYS)}")
+        raise ProfileError(
+            f"{where}{key}: no such setting.{did_you_mean(key, KEYS, repr)} There are: {', '.join(KEYS)}"
+        )
 
 
 def write(values: dict[str, str]) -> None:

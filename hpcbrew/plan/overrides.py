@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from engine.errors import PrototxtError
 from engine.proto import caffe_pb2 as pb
 from engine.proto import text
+from engine.suggest import did_you_mean
 from hpcbrew.errors import RequestError
-from hpcbrew.suggest import did_you_mean
 
 _FIELDS = pb.SolverParameter.DESCRIPTOR.fields_by_name
 
@@ -30,7 +30,7 @@ def apply(solver: pb.SolverParameter, assignments: Iterable[tuple[str, str]]) ->
     for key, value in assignments:
         field = _FIELDS.get(key)
         if field is None:
-            raise RequestError(f"--set {key}={value}: a solver has no field {key!r}.{did_you_mean(key, _FIELDS)}")
+            raise RequestError(f"--set {key}={value}: a solver has no field {key!r}.{did_you_mean(key, _FIELDS, repr)}")
         if field.message_type is not None:
             raise RequestError(f"--set {key}={value}: {key} is a message, not a value; write it in the solver file")
         values = value.split(",") if field.is_repeated else [value]

@@ -3,11 +3,11 @@
 import re
 from dataclasses import dataclass
 
+from engine.suggest import did_you_mean
 from hpcbrew.clusters.profiles import WORD, WORDS, Cluster, GpuType, Queue
 from hpcbrew.errors import RequestError
 from hpcbrew.job import JobRequest
 from hpcbrew.plan.hardware import Machine
-from hpcbrew.suggest import did_you_mean
 from hpcbrew.units import clock
 
 
@@ -108,7 +108,7 @@ def _queue(name: str | None, cluster: Cluster) -> Queue:
         return Queue()
     if name not in cluster.queues:
         raise RequestError(
-            f"{cluster.name}: the profile has no queue {name!r}.{did_you_mean(name, cluster.queues)} "
+            f"{cluster.name}: the profile has no queue {name!r}.{did_you_mean(name, cluster.queues, repr)} "
             f"It has: {', '.join(cluster.queues)}"
         )
     return cluster.queues[name]

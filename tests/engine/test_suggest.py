@@ -18,6 +18,6 @@ def test_case_counts_unless_told_otherwise():
 
 def test_the_question_stands_behind_a_sentence_or_is_nothing():
     assert f"no such rule.{suggest.did_you_mean('Adm', KNOWN)}" == 'no such rule. Did you mean "Adam"?'
-    assert suggest.did_you_mean("Adm", KNOWN, "'") == " Did you mean 'Adam'?"
+    assert suggest.did_you_mean("Adm", KNOWN, repr) == " Did you mean 'Adam'?"
     assert suggest.did_you_mean("sgd", KNOWN, ignore_case=True) == ' Did you mean "SGD"?'
     assert suggest.did_you_mean("pooling", KNOWN) == ""
