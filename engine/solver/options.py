@@ -1,9 +1,7 @@
 """What Caffe has not and its users missed. All off unless asked for; kept out of Caffe's schema."""
 
-from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -62,52 +60,3 @@ def read_class_weights(given: str) -> tuple[float, ...]:
         raise SolverError(
             f"-class_weights {given}: {e}. It takes one number a class, as 1,2.5,1, or a file of them."
         ) from e
-
-
-class Watch:
-    """The best value so far of one test output, and how many tests ago that was.
-
-    `name` is the output's; losses are best when least, other outputs when greatest, unless it is written "min:NAME" or
-    "max:NAME".
-    """
-
-    _STATE = ("best", "iteration", "tests_since", "plateau")
-
-    def __init__(self, name: str) -> None:
-        order, _, rest = name.partition(":")
-        self.name, self.order = (rest, order) if order in ("min", "max") and rest else (name, "")
-        self.best: float | None = None
-        self.iteration = -1
-        self.tests_since = 0
-        self.plateau = -1
-
-    def check(self, outputs: Iterable[str]) -> None:
-        """`outputs`: those of all test nets. Raises SolverError where the one to watch is not among them."""
-        if self.name not in outputs:
-            there = ", ".join(sorted(outputs)) or "none"
-            raise SolverError(f"-watch {self.name}: no test net has that output; there are: {there}.")
-
-    def see(self, iteration: int, value: float, weight: float) -> bool:
-        """Takes the output's mean in a test; whether it is the best so far. NaN never is."""
-        down = self.order == "min" or (not self.order and weight != 0)
-        if np.isfinite(value) and (self.best is None or (value < self.best if down else value > self.best)):
-            self.best, self.iteration, self.tests_since = value, iteration, 0
-            return True
-        self.tests_since += 1
-        return False
-
-    def is_plateau(self, iteration: int, patience: int) -> bool:
-        """Whether `patience` iterations have passed since the best one, or since the last time that this was so."""
-        if iteration - max(self.iteration, self.plateau) < patience:
-            return False
-        self.plateau = iteration
-        return True
-
-    def state(self) -> dict[str, Any]:
-        """For the resume file, in JSON values."""
-        return {name: getattr(self, name) for name in self._STATE}
-
-    def restore(self, state: Mapping[str, Any]) -> None:
-        """Goes on from a `state`."""
-        for name in self._STATE:
-            setattr(self, name, state[name])

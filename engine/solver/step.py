@@ -53,7 +53,7 @@ class Passed(NamedTuple):
     debug: tuple[magnitudes.Blobs, magnitudes.Parameters] | None
 
 
-Iterate = Callable[[list[Array], list[Slots], Rates, Callable[[], Inputs], Array, int], StepResult]
+Iterate = Callable[[Sequence[Array], Sequence[Slots], Rates, Callable[[], Inputs], Array, int], StepResult]
 """(params, history, rates, next batch, base key, iteration) → StepResult. The arrays given are used up."""
 
 
@@ -118,7 +118,7 @@ def _single(net: Net, one_pass: OnePass, updated: Updating, parallel: DataParall
     step = jax.jit(parallel.mapped(on_device, (lie, lie, SAME, EACH, SAME, SAME), trained), donate_argnums=(0, 1))
 
     def iterate(
-        params: list[Array], history: list[Slots], rates: Rates, batch: Callable[[], Inputs], key: Array, t: int
+        params: Sequence[Array], history: Sequence[Slots], rates: Rates, batch: Callable[[], Inputs], key: Array, t: int
     ) -> StepResult:
         return step(params, history, rates, batch(), key, t)
 
@@ -143,7 +143,7 @@ def _summed(
     apply = jax.jit(parallel.mapped(updated, (lie, lie, EACH, SAME), applied), donate_argnums=(0, 1))
 
     def iterate(
-        params: list[Array], history: list[Slots], rates: Rates, batch: Callable[[], Inputs], key: Array, t: int
+        params: Sequence[Array], history: Sequence[Slots], rates: Rates, batch: Callable[[], Inputs], key: Array, t: int
     ) -> StepResult:
         grads, loss = parallel.zeros([p.shape for p in net.params]), parallel.same(np.float32(0))
         passes: list[Passed] = []

@@ -1,84 +1,134 @@
-"""From a solver to the files of a snapshot, and back: all that a run is made of when it is not running."""
+"""From where a run stands to the files of a snapshot, and back."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import jax
 import numpy as np
 
 from engine import log
+from engine.devices.data_parallel import DataParallel
+from engine.net.net import Net
+from engine.proto import caffe_pb2 as pb
+from engine.solver.best_tracker import Best
 from engine.solver.snapshot import fingerprint, formats
 from engine.solver.snapshot.formats import Files
+from engine.solver.snapshot.retention import SnapshotSeries
+from engine.solver.state import DataPositions, TrainState
+from engine.solver.updates import Update
 
-if TYPE_CHECKING:
-    from engine.solver.solver import Solver
+Array = jax.Array
 
 
-def save(solver: "Solver") -> Files:
-    """Writes model, solver state and resume file, and deletes the snapshots that are not kept any longer.
+@dataclass(frozen=True)
+class Checkpointer:
+    """Saves and restores the states of a run: of `net` on the devices of `parallel`, by `param` and its rule `update`.
 
-    The root writes; the processes of other nodes call this too. Raises SnapshotError.
+    series: where its snapshots go.
     """
-    shelf = solver.shelf
-    files = shelf.files(solver.iter)
-    recurrent_state = [solver.parallel.gathered(solver.params[k]).tolist() for k in solver.net.recurrent_state]
-    if not solver.parallel.root:
-        return files
-    kind = "HDF5" if shelf.hdf5 else "binary proto"
-    log.info("solver.cpp:464", f"Snapshotting to {kind} file {files.model}")
-    log.info("sgd_solver.cpp:284", f"Snapshotting solver state to {kind} file {files.state}")
-    history = formats.flatten([solver.history[k] for k in solver.net.kept])
-    state = formats.State(solver.iter, solver.current_step, history, str(files.model))
-    surplus = shelf.put(solver.iter, solver.watch.iteration if solver.watch else -1)
-    steps = solver.steps if solver.param.snapshot_diff else None
-    formats.write(files, solver.net, solver.params, steps, state, _resume(solver, recurrent_state))
-    shelf.remove(surplus)
-    return files
+
+    param: pb.SolverParameter
+    net: Net
+    update: Update
+    parallel: DataParallel
+    series: SnapshotSeries
+
+    def save(self, state: TrainState, steps: Sequence[Array] | None) -> tuple[Files, TrainState]:
+        """Writes model, solver state and resume file, and deletes the snapshots that are not kept any longer.
+
+        The root writes; the processes of other nodes call this too. `steps`: what was taken off each parameter last.
+        Returns the files, and the state with its snapshots as they are now. Raises SnapshotError.
+        """
+        files = self.series.files(state.iteration)
+        recurrent_state = [self.parallel.gathered(state.params[k]).tolist() for k in self.net.recurrent_state]
+        if not self.parallel.root:
+            return files, state
+        kind = "HDF5" if self.series.hdf5 else "binary proto"
+        log.info("solver.cpp:464", f"Snapshotting to {kind} file {files.model}")
+        log.info("sgd_solver.cpp:284", f"Snapshotting solver state to {kind} file {files.state}")
+        # Those to be deleted are listed until they are, in the resume file too: the next snapshot takes care of what a
+        # killed process left.
+        listed = [*(i for i in state.snapshots if i != state.iteration), state.iteration]
+        surplus = self.series.surplus(listed, state.best.iteration if state.best else -1)
+        history = formats.flatten([state.history[k] for k in self.net.kept])
+        written = formats.State(state.iteration, state.current_step, history, str(files.model))
+        resume = self._resume(replace(state, snapshots=listed), recurrent_state)
+        formats.write(files, self.net, state.params, steps if self.param.snapshot_diff else None, written, resume)
+        self.series.remove(surplus)
+        return files, replace(state, snapshots=[i for i in listed if i not in surplus])
+
+    def _resume(self, state: TrainState, recurrent_state: list[Any]) -> dict[str, Any]:
+        """What a resumed run needs besides Caffe's state to go on as if it had never stopped."""
+        return {
+            "seed": state.seed,
+            "data": state.data.train,
+            "test_data": state.data.tests,
+            "memories": recurrent_state,
+            "losses": [float(loss) for loss in state.losses],
+            "kept": state.snapshots,
+            "watch": _to_json(state.best) if state.best else None,
+            "run": self._fingerprint(),
+        }
+
+    def _fingerprint(self) -> dict[str, Any]:
+        return fingerprint.of(self.param, self.net, self.parallel.count)
+
+    def restore(self, path: str | Path, state: TrainState, *, changed: bool) -> TrainState:
+        """`state`, and in place of its parts those that the solver state in `path` has. See `Solver.restore`."""
+        log.info("solver.cpp:295", f"Restoring previous solver status from {path}")
+        found = formats.read_state(path)
+        resume = formats.read_resume(path)
+        if resume is not None and not changed:
+            fingerprint.check(resume["run"], self._fingerprint(), str(path))
+        state = self._with_caffes(state, found, path)
+        if resume is None:
+            log.warning(
+                "solver.cpp:296",
+                f"{path} has no .resume.json beside it: the data is read from its first record again, and random "
+                f"numbers, shuffling and the averaged loss start anew.",
+            )
+            return state
+        params = list(state.params)
+        for k, value in zip(self.net.recurrent_state, resume["memories"], strict=False):
+            params[k] = self.parallel.each_own(np.asarray(value, np.float32), self.net.params[k].shape)
+        return replace(
+            state,
+            params=params,
+            seed=resume["seed"],
+            losses=resume["losses"][-self.param.average_loss :],
+            data=DataPositions(resume["data"], resume["test_data"]),
+            best=_from_json(resume["watch"]) if state.best and resume["watch"] else state.best,
+            snapshots=resume["kept"],
+        )
+
+    def _with_caffes(self, state: TrainState, found: formats.State, path: str | Path) -> TrainState:
+        """`state` with what Caffe keeps: parameters, history, iteration, current step."""
+        kept = [self.net.params[k] for k in self.net.kept]
+        history = formats.unflatten(found.history, kept, self.update.slots, f"{path}: {self.param.type}")
+        params = state.params
+        if found.learned_net:
+            model = formats.find_model(found, path)
+            params = self.parallel.params(self.net, formats.load_model(model, self.net, params))
+        history += self.update.init([params[k] for k in self.net.recurrent_state])
+        return replace(
+            state,
+            params=params,
+            history=self.parallel.history(self.net, history),
+            iteration=found.iteration,
+            current_step=found.current_step,
+        )
 
 
-def _resume(solver: "Solver", recurrent_state: list[Any]) -> dict[str, Any]:
-    """What a resumed run needs besides Caffe's state to go on as if it had never stopped."""
+def _to_json(best: Best) -> dict[str, Any]:
     return {
-        "seed": solver.seed,
-        "data": solver.batches.state(),
-        "test_data": [test.batches.state() for test in solver.test_nets],
-        "memories": recurrent_state,
-        "losses": [float(loss) for loss in solver.losses],
-        "kept": solver.shelf.iterations,
-        "watch": solver.watch.state() if solver.watch else None,
-        "run": fingerprint.of(solver.param, solver.net, solver.parallel.count),
+        "best": best.value,
+        "iteration": best.iteration,
+        "tests_since": best.tests_since,
+        "plateau": best.plateau,
     }
 
 
-def restore(solver: "Solver", path: str | Path, *, changed: bool) -> None:
-    """Puts a solver where the run stood that wrote the state `path`. See `Solver.restore`."""
-    log.info("solver.cpp:295", f"Restoring previous solver status from {path}")
-    state = formats.read_state(path)
-    resume = formats.read_resume(path)
-    if resume is not None and not changed:
-        fingerprint.check(resume["run"], fingerprint.of(solver.param, solver.net, solver.parallel.count), str(path))
-    kept = [solver.net.params[k] for k in solver.net.kept]
-    history = formats.unflatten(state.history, kept, solver.update.slots, f"{path}: {solver.param.type}")
-    if state.learned_net:
-        model = formats.find_model(state, path)
-        solver.params = solver.parallel.params(solver.net, formats.load_model(model, solver.net, solver.params))
-    history += solver.update.init([solver.params[k] for k in solver.net.recurrent_state])
-    solver.history = solver.parallel.history(solver.net, history)
-    solver.iter, solver.current_step = state.iteration, state.current_step
-    if resume is None:
-        log.warning(
-            "solver.cpp:296",
-            f"{path} has no .resume.json beside it: the data is read from its first record again, and random "
-            f"numbers, shuffling and the averaged loss start anew.",
-        )
-        return
-    solver.reseed(resume["seed"])
-    for k, value in zip(solver.net.recurrent_state, resume["memories"], strict=False):
-        solver.params[k] = solver.parallel.each_own(np.asarray(value, np.float32), solver.net.params[k].shape)
-    solver.losses.clear()
-    solver.losses.extend(resume["losses"])
-    solver.shelf.iterations = resume["kept"]
-    if solver.watch and resume["watch"]:
-        solver.watch.restore(resume["watch"])
-    solver.batches.restore(resume["data"])
-    for test, position in zip(solver.test_nets, resume["test_data"], strict=False):
-        test.batches.restore(position)
+def _from_json(found: dict[str, Any]) -> Best:
+    return Best(found["best"], found["iteration"], found["tests_since"], found["plateau"])

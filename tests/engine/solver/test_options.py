@@ -9,8 +9,7 @@ import pytest
 from support.tiny_solver import LEARNED, NET, feed, parameter
 
 from engine.errors import SnapshotError, SolverError
-from engine.solver.options import TrainOptions, Watch, read_class_weights
-from engine.solver.snapshot.retention import Shelf
+from engine.solver.options import TrainOptions, read_class_weights
 from engine.solver.solver import Outcome, Solver
 
 TESTED = "test_iter: 1 test_interval: 1 momentum: 0.9 "
@@ -26,22 +25,6 @@ def _solver(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, settings: str, **op
     return solver
 
 
-@pytest.mark.parametrize(
-    ("name", "weight", "better", "worse"),
-    [("accuracy", 0.0, 0.9, 0.4), ("loss", 1.0, 0.4, 0.9), ("min:error", 0.0, 0.1, 0.2), ("max:loss", 1.0, 2.0, 1.0)],
-)
-def test_watch_knows_which_way_is_better(name, weight, better, worse):
-    watch = Watch(name)
-    assert watch.see(0, 0.5 if name != "min:error" else 0.15, weight)
-    assert watch.see(10, better, weight)
-    assert not watch.see(20, worse, weight)
-    assert not watch.see(30, float("nan"), weight)
-    assert (watch.best, watch.iteration, watch.tests_since) == (better, 10, 2)
-    again = Watch(name)
-    again.restore(watch.state())
-    assert again.state() == watch.state()
-
-
 def test_watching_nothing_that_is_there_is_refused(tmp_path, monkeypatch):
     with pytest.raises(SolverError, match="-watch acuracy: no test net has that output; there are: loss"):
         _solver(tmp_path, monkeypatch, TESTED, watch="acuracy")
@@ -52,41 +35,11 @@ def test_early_stop_without_watch_is_refused():
         TrainOptions(early_stop=3)
 
 
-def test_the_shelf_keeps_the_last_and_the_best(tmp_path):
-    shelf = Shelf(str(tmp_path / "p"), hdf5=False, keep=2)
-    gone = []
-    for iteration in (10, 20, 30, 40, 50):
-        shelf.files(iteration).state.touch()
-        gone += (surplus := shelf.put(iteration, best=20))
-        shelf.remove(surplus)
-    assert gone == [10, 30]
-    assert shelf.iterations == [20, 40, 50]
-    assert {p.name for p in tmp_path.iterdir()} == {f"p_iter_{i}.solverstate" for i in (20, 40, 50)}
-
-
-def test_what_a_killed_process_did_not_remove_goes_with_the_next_snapshot(tmp_path, monkeypatch):
-    def die(*_):
-        raise KeyboardInterrupt
-
-    first = _solver(tmp_path, monkeypatch, "", keep=1)
-    first.snapshot()
-    first.step(1)
-    with monkeypatch.context() as patch:
-        patch.setattr(Shelf, "remove", die)
-        with pytest.raises(KeyboardInterrupt):
-            first.snapshot()
-    second = _solver(tmp_path, monkeypatch, "", keep=1)
-    second.restore("model_iter_1.solverstate")
-    second.step(1)
-    second.snapshot()
-    assert [p.name for p in tmp_path.glob("*.solverstate")] == ["model_iter_2.solverstate"]
-
-
 def test_old_snapshots_go_and_the_best_stays(tmp_path, monkeypatch):
     solver = _solver(tmp_path, monkeypatch, TESTED + "snapshot: 1 max_iter: 6", keep=2, watch="loss")
     (tmp_path / "model_iter_999.solverstate").touch()  # of another run
     solver.solve()
-    best = solver.watch.iteration
+    best = solver.state.best.iteration
     assert {p.name for p in tmp_path.glob("*.solverstate")} == {
         f"model_iter_{i}.solverstate" for i in {best, 5, 6, 999}
     }
@@ -102,7 +55,7 @@ def test_the_rate_drops_on_a_plateau(tmp_path, monkeypatch):
     settings = TESTED + 'base_lr: 0 lr_policy: "plateau" gamma: 0.1 stepsize: 4'
     solver = _solver(tmp_path, monkeypatch, settings, watch="loss")
     solver.step(10)
-    assert solver.current_step == 2
+    assert solver.state.current_step == 2
 
 
 def test_plateau_needs_something_to_watch(tmp_path, monkeypatch):
@@ -134,7 +87,7 @@ def test_nan_names_the_layer_that_made_it_first(iter_size, tmp_path, monkeypatch
     solver = _solver(tmp_path, monkeypatch, f"iter_size: {iter_size} momentum: 0.9", nan="stop")
     solver.step(2)
     index = next(k for k, p in enumerate(solver.net.params) if (p.layer, p.index) == ("ip2", 1))
-    solver.params[index] = solver.params[index].at[1].set(np.inf)
+    solver.params = [p.at[1].set(np.inf) if k == index else p for k, p in enumerate(solver.params)]
     with pytest.raises(SolverError, match=r'Iteration 2: layer "ip2" \(InnerProduct\) was the first.*Lower base_lr'):
         solver.step(1)
 

@@ -84,9 +84,9 @@ def test_a_net_learns(tmp_path, monkeypatch):
     solver = Solver(param, options=TrainOptions(precision="bfloat16"))
     solver.batches.values.update(_batch())
     solver.step(1)
-    before = float(solver.losses[-1])
+    before = float(solver.state.losses[-1])
     solver.step(30)
-    assert float(solver.losses[-1]) < 0.1 * before
+    assert float(solver.state.losses[-1]) < 0.1 * before
     model = pb.NetParameter()
     model.ParseFromString(solver.snapshot().model.read_bytes())
     assert all(isinstance(x, float) for layer in model.layer for blob in layer.blobs for x in blob.data[:1])

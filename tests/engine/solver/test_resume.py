@@ -78,7 +78,7 @@ def _run(make_solver: MakeSolver, settings: str, until: int, state: Path | None 
 def _assert_same(mine: Solver, theirs: Solver) -> None:
     for a, b in zip(values(mine), values(theirs), strict=True):
         np.testing.assert_array_equal(a, b)
-    for a, b in zip(mine.history, theirs.history, strict=True):
+    for a, b in zip(mine.state.history, theirs.state.history, strict=True):
         np.testing.assert_array_equal(a, b)
 
 
@@ -117,17 +117,17 @@ def test_tests_and_averaged_loss_go_on_too(make_solver: MakeSolver):
         through.test_all()
         state = through.snapshot().state
         through.step(1)
-        want = through.test(0), through._smoothed_loss()
+        want = through.test(0), through.smoothed_loss()
     with make_solver(settings, NET) as resumed:
         resumed.restore(state)
         resumed.step(1)
-        assert (resumed.test(0), resumed._smoothed_loss()) == want
+        assert (resumed.test(0), resumed.smoothed_loss()) == want
 
 
 def test_a_run_that_yields_is_continued_to_the_same_end(make_solver: MakeSolver):
     settings = _settings("SGD") + "max_iter: 8 test_iter: 2 test_interval: 2"
     with make_solver(settings, NET) as through:
-        seed = through.seed
+        seed = through.state.seed
         assert through.solve() is Outcome.DONE
     settings = settings.replace(SEEDLESS, f"random_seed: {seed} ")
     with make_solver(settings, NET) as first:

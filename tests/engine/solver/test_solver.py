@@ -69,7 +69,7 @@ def test_a_test_uses_the_parameters_of_the_moment(make_solver: MakeSolver):
         solver.test_nets[0].batches.values[name][...] = value
     loss = solver.test(0).loss
     solver.step(1)  # on the same batch: its loss is that of the parameters before it
-    assert loss == pytest.approx(float(solver.losses[-1]), rel=1e-6)
+    assert loss == pytest.approx(float(solver.state.losses[-1]), rel=1e-6)
 
 
 def test_average_loss_is_the_mean_of_the_last_ones(make_solver: MakeSolver):
@@ -78,8 +78,8 @@ def test_average_loss_is_the_mean_of_the_last_ones(make_solver: MakeSolver):
     for k in range(5):
         feed(solver, k)
         solver.step(1)
-        losses.append(float(solver.losses[-1]))
-    assert solver._smoothed_loss() == pytest.approx(np.mean(losses[-3:]))
+        losses.append(float(solver.state.losses[-1]))
+    assert solver.smoothed_loss() == pytest.approx(np.mean(losses[-3:]))
 
 
 def test_iter_size_sums_several_batches(make_solver: MakeSolver):

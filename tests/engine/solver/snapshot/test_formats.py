@@ -69,10 +69,10 @@ def test_a_snapshot_brings_back_everything(kind: str, make_solver: MakeSolver):
     files = solver.snapshot()
     again = make_solver(settings)
     again.restore(files.state)
-    assert (again.iter, again.seed) == (3, solver.seed)
+    assert (again.iter, again.state.seed) == (3, solver.state.seed)
     for mine, theirs in zip(values(again), values(solver), strict=True):
         np.testing.assert_array_equal(mine, theirs)
-    for mine, theirs in zip(again.history, solver.history, strict=True):
+    for mine, theirs in zip(again.state.history, solver.state.history, strict=True):
         np.testing.assert_array_equal(mine, theirs)
 
 

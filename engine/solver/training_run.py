@@ -1,0 +1,172 @@
+"""Builds what a run works with, in Caffe's order and words: the nets, their data, the compiled iteration."""
+
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import jax
+
+from engine import log
+from engine.devices.data_parallel import DataParallel
+from engine.errors import SolverError
+from engine.net.net import Net
+from engine.proto import caffe_pb2 as pb
+from engine.solver import settings, step, updates
+from engine.solver.best_tracker import Best, BestTracker
+from engine.solver.evaluation import TestNet
+from engine.solver.gradients import Settings
+from engine.solver.inputs import Batches
+from engine.solver.options import TrainOptions
+from engine.solver.report.caffe_log import Report
+from engine.solver.settings import NetSpec
+from engine.solver.snapshot import formats
+from engine.solver.snapshot.checkpoint import Checkpointer
+from engine.solver.snapshot.retention import SnapshotSeries
+from engine.solver.state import DataPositions, TrainState
+from engine.solver.step import Iterate
+from engine.solver.updates import Update
+
+Array = jax.Array
+
+
+@dataclass(frozen=True)
+class TrainingRun:
+    """What a run works with, and what stays the same while it goes on.
+
+    param: the settings; base_lr, momentum and gamma may be changed between steps. net: the net that is trained, and
+    batches its inputs. test_nets: the nets that are tested, with their own data. tracker: None where no test output is
+    watched. initial: where the run begins.
+    """
+
+    param: pb.SolverParameter
+    options: TrainOptions
+    parallel: DataParallel
+    report: Report
+    net: Net
+    update: Update
+    iterate: Iterate
+    batches: Batches
+    test_nets: Sequence[TestNet]
+    tracker: BestTracker | None
+    checkpointer: Checkpointer
+    initial: TrainState
+
+
+def build(
+    param: pb.SolverParameter,
+    path: str | Path | None,
+    report: Report,
+    options: TrainOptions,
+    parallel: DataParallel,
+    *,
+    keep_values: bool,
+) -> TrainingRun:
+    """`path`: the solver's file, beside which relative names are looked for too. `keep_values`: see `Solver`.
+
+    Raises EngineError.
+    """
+    with settings.named(path):
+        settings.check(param)
+        update = updates.from_solver(param)
+        treatment = Settings.from_solver(param)
+    report.settings(param)
+    (seed,) = parallel.broadcast(param.random_seed if param.random_seed >= 0 else secrets.randbits(31))
+    net = _train_net(settings.train_net(param, path), report, options, parallel)
+    series = _series(param, path, net, options, parallel)
+    batches = Batches(net, seed, parallel)
+    params = parallel.params(net, net.init(seed))
+    test_nets = [
+        _test_net(index, spec, net, seed, report, options) for index, spec in enumerate(settings.test_nets(param, path))
+    ]
+    for entry in param.weights:
+        for name in entry.split(","):
+            params = _load_weights(name.strip(), net, params, test_nets, parallel)
+    tracker = _tracker(param, options, test_nets)
+    iterate = step.compiled(
+        net,
+        update,
+        treatment,
+        keep_steps=param.snapshot_diff or keep_values,
+        keep_values=keep_values,
+        check_finite=options.nan != "ignore",
+        debug_info=param.debug_info,
+        parallel=parallel,
+    )
+    log.info("solver.cpp:57", "Solver scaffolding done.")
+    return TrainingRun(
+        param=param,
+        options=options,
+        parallel=parallel,
+        report=report,
+        net=net,
+        update=update,
+        iterate=iterate,
+        batches=batches,
+        test_nets=test_nets,
+        tracker=tracker,
+        checkpointer=Checkpointer(param, net, update, parallel, series),
+        initial=TrainState(
+            params=params,
+            history=parallel.history(net, update.init(params)),
+            iteration=0,
+            current_step=0,
+            seed=seed,
+            losses=(),
+            data=DataPositions(batches.state(), [test.batches.state() for test in test_nets]),
+            best=Best() if tracker else None,
+            snapshots=(),
+        ),
+    )
+
+
+def _train_net(spec: NetSpec, report: Report, options: TrainOptions, parallel: DataParallel) -> Net:
+    log.info("solver.cpp:102", f"Creating training {spec.source}")
+    net = report.built(spec, options.precision)
+    parallel.check(net)
+    options.weigh(net)
+    return net
+
+
+def _test_net(index: int, spec: NetSpec, trained: Net, seed: int, report: Report, options: TrainOptions) -> TestNet:
+    log.info("solver.cpp:190", f"Creating test net (#{index}) specified by {spec.source}")
+    net = report.built(spec, options.precision)
+    test = TestNet(net, Batches(net, seed + index + 1), seed)
+    test.share(trained)
+    return test
+
+
+def _series(
+    param: pb.SolverParameter, path: str | Path | None, net: Net, options: TrainOptions, parallel: DataParallel
+) -> SnapshotSeries:
+    """Where snapshots go. Raises SnapshotError where they could not be written."""
+    hdf5 = param.snapshot_format == pb.SolverParameter.HDF5
+    formats.check_size(net.params, hdf5=hdf5, diffs=param.snapshot_diff)
+    if parallel.root and (param.snapshot or param.snapshot_after_train):
+        with settings.named(path):
+            formats.check_writable(param.snapshot_prefix)
+    return SnapshotSeries(param.snapshot_prefix, hdf5, options.keep)
+
+
+def _load_weights(
+    path: str, net: Net, params: Sequence[Array], test_nets: Sequence[TestNet], parallel: DataParallel
+) -> list[Array]:
+    """`params`, but of the layers that a model has by the same names its own, to finetune; test nets get theirs too.
+
+    Raises SnapshotError.
+    """
+    log.info("caffe.cpp:150", f"Finetuning from {path}")
+    for test in test_nets:
+        test.params = formats.load_model(path, test.net, test.params)
+    return parallel.params(net, formats.load_model(path, net, params))
+
+
+def _tracker(param: pb.SolverParameter, options: TrainOptions, test_nets: Sequence[TestNet]) -> BestTracker | None:
+    """Raises SolverError where the output to watch is missing."""
+    if not options.watch:
+        if param.lr_policy == "plateau":
+            raise SolverError('lr_policy "plateau" needs -watch: the test output that has to get better.')
+        return None
+    tracker = BestTracker.of(options.watch)
+    tracker.check({name for test in test_nets for name in test.net.output_names})
+    return tracker
