@@ -10,7 +10,8 @@ import os
 import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from functools import partial
+from typing import Any, TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -26,6 +27,8 @@ from engine.layers.base import Shape
 from engine.net.net import Net
 
 Array = jax.Array
+
+S = TypeVar("S")
 
 AXIS = "device"
 EACH: Any = Spec(AXIS)
@@ -140,16 +143,15 @@ class DataParallel:
 
         That is given for all devices together, or once for each.
         """
-        if self.count == 1:
-            return [jnp.asarray(value) for value in values]
-        return [
-            self.each_own(value, param.shape) if k in net.recurrent_state else self.same(value)
-            for k, (param, value) in enumerate(zip(net.params, values, strict=True))
-        ]
+        return [self._param(net, k, value) for k, value in enumerate(values)]
 
-    def history(self, net: Net, slots: Sequence[Sequence[Any]]) -> list[tuple[Array, ...]]:
-        """What an update rule keeps of each parameter, where that parameter is."""
-        return list(zip(*(self.params(net, values) for values in zip(*slots, strict=True)), strict=True))
+    def history(self, net: Net, states: Sequence[S]) -> list[S]:
+        """What an update rule remembers of each parameter, a pytree, where that parameter is."""
+        return [jax.tree.map(partial(self._param, net, k), state) for k, state in enumerate(states)]
+
+    def _param(self, net: Net, k: int, value: Any) -> Array:
+        """A value of the net's parameter number `k`, or of what is remembered of it."""
+        return self.each_own(value, net.params[k].shape) if k in net.recurrent_state else self.same(value)
 
     def same(self, value: Any) -> Array:
         """`value` on every device."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -52,7 +52,7 @@ class Settings:
 
 
 def apply(
-    update: Update,
+    update: Update[Any],
     settings: Settings,
     decls: Sequence[Param],
     params: Sequence[Array],

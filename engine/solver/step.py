@@ -59,7 +59,7 @@ Iterate = Callable[[Sequence[Array], Sequence[Slots], Rates, Callable[[], Inputs
 
 def compiled(
     net: Net,
-    update: Update,
+    update: Update[Any],
     settings: Settings,
     *,
     keep_steps: bool = False,

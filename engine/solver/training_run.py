@@ -4,6 +4,7 @@ import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import jax
 
@@ -44,7 +45,7 @@ class TrainingRun:
     parallel: DataParallel
     report: Report
     net: Net
-    update: Update
+    update: Update[Any]
     iterate: Iterate
     batches: Batches
     test_nets: Sequence[TestNet]

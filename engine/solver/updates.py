@@ -7,6 +7,7 @@ the parameter's lr_mult; μ momentum; h the history; all element by element.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any, Generic, NamedTuple, TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -15,106 +16,143 @@ import numpy as np
 from engine.proto import caffe_pb2 as pb
 
 Array = jax.Array
-Slots = tuple[Array, ...]
 Scalar = Array | np.float32
-Step = Callable[[Array, Slots, Scalar, Scalar], tuple[Array, Slots]]
-"""(g, history, η, μ) → (what to take off the parameter, the new history)."""
+Slots = tuple[Array, ...]
+"""What is remembered of one parameter, arrays of its shape: one of the states below. Their order is Caffe's in files."""
+
+
+class MomentumState(NamedTuple):
+    """Of SGD and Nesterov: the steps before, fading."""
+
+    momentum: Array
+
+
+class SquaresState(NamedTuple):
+    """Of AdaGrad and RMSProp: the squared gradients' sum, or their running mean."""
+
+    squares: Array
+
+
+class AdaDeltaState(NamedTuple):
+    """Running means of the squared gradients, and of the squared steps before the learning rate."""
+
+    squares: Array
+    squared_steps: Array
+
+
+class AdamState(NamedTuple):
+    """Running means of the gradients and of their squares."""
+
+    momentum: Array
+    squares: Array
+
+
+S = TypeVar("S", bound=NamedTuple)
 
 
 @dataclass(frozen=True)
-class Update:
-    """A rule. `slots`: arrays of history a parameter, of its shape; `correction`(t, μ) scales η at iteration t."""
+class Update(Generic[S]):
+    """A rule.
 
-    slots: int
-    step: Step
+    state: the type of what it remembers. step: (g, state, η, μ) → what to take off the parameter, and the new state.
+    correction(t, μ): scales η at iteration t.
+    """
+
+    state: type[S]
+    step: Callable[[Array, S, Scalar, Scalar], tuple[Array, S]]
     correction: Callable[[int, float], np.float32] = lambda iteration, momentum: np.float32(1)
 
-    def init(self, params: Sequence[Array]) -> list[Slots]:
-        """The history before the first iteration: zeros."""
-        return [tuple(jnp.zeros(p.shape, p.dtype) for _ in range(self.slots)) for p in params]
+    @property
+    def slots(self) -> int:
+        """Arrays of a state."""
+        return len(self.state._fields)
+
+    def init(self, params: Sequence[Array]) -> list[S]:
+        """The states before the first iteration: zeros."""
+        return [self.state._make(jnp.zeros(p.shape, p.dtype) for _ in self.state._fields) for p in params]
 
 
-def from_solver(param: pb.SolverParameter) -> Update:
+def from_solver(param: pb.SolverParameter) -> Update[Any]:
     """The rule that `type` names, of settings that `settings.check` has passed."""
     return UPDATES[param.type](param)
 
 
-def sgd(p: pb.SolverParameter) -> Update:
+def sgd(p: pb.SolverParameter) -> Update[MomentumState]:
     """h ← η g + μ h;  w ← w − h"""
 
-    def step(g: Array, history: Slots, rate: Scalar, momentum: Scalar) -> tuple[Array, Slots]:
-        h = rate * g + momentum * history[0]
-        return h, (h,)
+    def step(g: Array, state: MomentumState, rate: Scalar, momentum: Scalar) -> tuple[Array, MomentumState]:
+        h = rate * g + momentum * state.momentum
+        return h, MomentumState(h)
 
-    return Update(1, step)
+    return Update(MomentumState, step)
 
 
-def nesterov(p: pb.SolverParameter) -> Update:
+def nesterov(p: pb.SolverParameter) -> Update[MomentumState]:
     """h' = η g + μ h;  w ← w − ((1 + μ) h' − μ h)   (Nesterov 1983, as Sutskever et al. 2013 write it)"""
 
-    def step(g: Array, history: Slots, rate: Scalar, momentum: Scalar) -> tuple[Array, Slots]:
-        h = rate * g + momentum * history[0]
-        return (1 + momentum) * h - momentum * history[0], (h,)
+    def step(g: Array, state: MomentumState, rate: Scalar, momentum: Scalar) -> tuple[Array, MomentumState]:
+        h = rate * g + momentum * state.momentum
+        return (1 + momentum) * h - momentum * state.momentum, MomentumState(h)
 
-    return Update(1, step)
+    return Update(MomentumState, step)
 
 
-def adagrad(p: pb.SolverParameter) -> Update:
+def adagrad(p: pb.SolverParameter) -> Update[SquaresState]:
     """h ← h + g²;  w ← w − η g / (√h + δ)   (Duchi et al. 2011)"""
     delta = np.float32(p.delta)
 
-    def step(g: Array, history: Slots, rate: Scalar, momentum: Scalar) -> tuple[Array, Slots]:
-        h = history[0] + g * g
-        return rate * (g / (jnp.sqrt(h) + delta)), (h,)
+    def step(g: Array, state: SquaresState, rate: Scalar, momentum: Scalar) -> tuple[Array, SquaresState]:
+        h = state.squares + g * g
+        return rate * (g / (jnp.sqrt(h) + delta)), SquaresState(h)
 
-    return Update(1, step)
+    return Update(SquaresState, step)
 
 
-def rmsprop(p: pb.SolverParameter) -> Update:
+def rmsprop(p: pb.SolverParameter) -> Update[SquaresState]:
     """h ← ρ h + (1 − ρ) g²;  w ← w − η g / (√h + δ), ρ = rms_decay   (Tieleman and Hinton 2012)"""
     decay, delta = np.float32(p.rms_decay), np.float32(p.delta)
 
-    def step(g: Array, history: Slots, rate: Scalar, momentum: Scalar) -> tuple[Array, Slots]:
-        h = decay * history[0] + (1 - decay) * (g * g)
-        return rate * (g / (jnp.sqrt(h) + delta)), (h,)
+    def step(g: Array, state: SquaresState, rate: Scalar, momentum: Scalar) -> tuple[Array, SquaresState]:
+        h = decay * state.squares + (1 - decay) * (g * g)
+        return rate * (g / (jnp.sqrt(h) + delta)), SquaresState(h)
 
-    return Update(1, step)
+    return Update(SquaresState, step)
 
 
-def adadelta(p: pb.SolverParameter) -> Update:
+def adadelta(p: pb.SolverParameter) -> Update[AdaDeltaState]:
     """h ← μ h + (1 − μ) g²;  u = g √((δ + s) / (δ + h));  s ← μ s + (1 − μ) u²;  w ← w − η u   (Zeiler 2012)"""
     delta = np.float32(p.delta)
 
-    def step(g: Array, history: Slots, rate: Scalar, momentum: Scalar) -> tuple[Array, Slots]:
-        h = momentum * history[0] + (1 - momentum) * (g * g)
-        u = g * jnp.sqrt((delta + history[1]) / (delta + h))
-        s = momentum * history[1] + (1 - momentum) * (u * u)
-        return rate * u, (h, s)
+    def step(g: Array, state: AdaDeltaState, rate: Scalar, momentum: Scalar) -> tuple[Array, AdaDeltaState]:
+        h = momentum * state.squares + (1 - momentum) * (g * g)
+        u = g * jnp.sqrt((delta + state.squared_steps) / (delta + h))
+        s = momentum * state.squared_steps + (1 - momentum) * (u * u)
+        return rate * u, AdaDeltaState(h, s)
 
-    return Update(2, step)
+    return Update(AdaDeltaState, step)
 
 
-def adam(p: pb.SolverParameter) -> Update:
+def adam(p: pb.SolverParameter) -> Update[AdamState]:
     """m ← β₁ m + (1 − β₁) g;  v ← β₂ v + (1 − β₂) g²;  w ← w − η c m / (√v + δ)   (Kingma and Ba 2015)
 
     β₁ = momentum, β₂ = momentum2, c = √(1 − β₂^(t+1)) / (1 − β₁^(t+1)).
     """
     beta2, delta = np.float32(p.momentum2), np.float32(p.delta)
 
-    def step(g: Array, history: Slots, rate: Scalar, momentum: Scalar) -> tuple[Array, Slots]:
-        m = momentum * history[0] + (1 - momentum) * g
-        v = beta2 * history[1] + (1 - beta2) * (g * g)
-        return rate * (m / (jnp.sqrt(v) + delta)), (m, v)
+    def step(g: Array, state: AdamState, rate: Scalar, momentum: Scalar) -> tuple[Array, AdamState]:
+        m = momentum * state.momentum + (1 - momentum) * g
+        v = beta2 * state.squares + (1 - beta2) * (g * g)
+        return rate * (m / (jnp.sqrt(v) + delta)), AdamState(m, v)
 
     def correction(iteration: int, momentum: float) -> np.float32:
         # On the host: 1 − β^t loses most of its digits near t = 1, and a device's pow has fewer to lose than libm's.
         t = np.float32(iteration + 1)
         return np.sqrt(1 - beta2**t) / (1 - np.float32(momentum) ** t)
 
-    return Update(2, step, correction)
+    return Update(AdamState, step, correction)
 
 
-UPDATES: dict[str, Callable[[pb.SolverParameter], Update]] = {
+UPDATES: dict[str, Callable[[pb.SolverParameter], Update[Any]]] = {
     "SGD": sgd,
     "Nesterov": nesterov,
     "AdaGrad": adagrad,

@@ -31,7 +31,7 @@ class Checkpointer:
 
     param: pb.SolverParameter
     net: Net
-    update: Update
+    update: Update[Any]
     parallel: DataParallel
     series: SnapshotSeries
 
@@ -106,7 +106,8 @@ class Checkpointer:
     def _with_caffes(self, state: TrainState, found: formats.State, path: str | Path) -> TrainState:
         """`state` with what Caffe keeps: parameters, history, iteration, current step."""
         kept = [self.net.params[k] for k in self.net.kept]
-        history = formats.unflatten(found.history, kept, self.update.slots, f"{path}: {self.param.type}")
+        arrays = formats.unflatten(found.history, kept, self.update.slots, f"{path}: {self.param.type}")
+        history = [self.update.state._make(slots) for slots in arrays]
         params = state.params
         if found.learned_net:
             model = formats.find_model(found, path)
