@@ -30,8 +30,7 @@ from engine.solver.report.caffe_log import Report
 from engine.solver.sinks import Sinks
 from engine.solver.snapshot.formats import Files
 from engine.solver.state import DataPositions
-from engine.solver.step import StepResult
-from engine.solver.updates import Slots
+from engine.solver.step import Carry, StepResult
 
 Array = jax.Array
 
@@ -155,7 +154,7 @@ class Solver:
         iteration, shown = self.iter, self._due(self.param.display)
         rate, current_step = schedules.learning_rate(self.param, iteration, self.state.current_step)
         self.rate = rate * self._run.options.warmed(iteration)
-        done = self._advance(self.state.params, self.state.history, self.rate)
+        done = self._advance(Carry(self.state.params, self.state.history), self.rate)
         self.steps, self.values = done.steps, done.values
         self.state = replace(
             self.state,
@@ -172,11 +171,11 @@ class Solver:
         self._wait(behind=IN_FLIGHT)
         self.requests.took("iteration", time.monotonic() - started)
 
-    def _advance(self, params: Sequence[Array], history: Sequence[Slots], rate: np.float32) -> StepResult:
-        """The next iteration, of the state's number, from these parameters and history: they are used up."""
+    def _advance(self, carry: Carry, rate: np.float32) -> StepResult:
+        """The iteration that is next, which uses `carry` up."""
         momentum = self.param.momentum
         rates = Rates(rate * self._run.update.correction(self.iter, momentum), np.float32(momentum))
-        return self._run.iterate(params, history, rates, self.batches.next, self._key, self.iter)
+        return self._run.iterate(carry, rates, next_batch=self.batches.next, key=self._key, iteration=self.iter)
 
     def _show(self, iteration: int, done: StepResult) -> None:
         report = self._run.report
@@ -209,8 +208,8 @@ class Solver:
 
     def _loss_after_training(self) -> float:
         """The loss of one more batch, by the step that is compiled already, on copies of what it would use up."""
-        params, history = jax.tree.map(jnp.copy, (self.state.params, self.state.history))
-        loss = self._advance(params, history, np.float32(0)).loss
+        carry = jax.tree.map(jnp.copy, Carry(self.state.params, self.state.history))
+        loss = self._advance(carry, np.float32(0)).loss
         self.state = replace(self.state, losses=self._last_losses(loss), data=self._data_positions())
         return self.smoothed_loss()
 

@@ -30,8 +30,8 @@ class TrainState:
     iteration that begins with them.
     """
 
-    params: Sequence[Array]
-    history: Sequence[Slots]
+    params: list[Array]
+    history: list[Slots]
     iteration: int
     current_step: int
     seed: int

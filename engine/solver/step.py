@@ -1,7 +1,8 @@
 """One training iteration as compiled functions: forward, gradients, update; parameters and history donated."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Protocol
 
 import jax
 import jax.numpy as jnp
@@ -11,12 +12,23 @@ from engine.devices.data_parallel import EACH, SAME, DataParallel
 from engine.graph.graph import Value
 from engine.net.net import Forward, Net
 from engine.solver import gradients
-from engine.solver.gradients import Rates, Settings
+from engine.solver.gradients import Applied, Rates, Settings
 from engine.solver.report import magnitudes, nan
+from engine.solver.report.magnitudes import Debug, PassMagnitudes
 from engine.solver.updates import Slots, Update
 
 Array = jax.Array
 Inputs = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Keep:
+    """What is kept of an iteration besides what training needs; see `StepResult`."""
+
+    steps: bool = False
+    values: bool = False
+    finite: bool = False
+    debug: bool = False
 
 
 class StepResult(NamedTuple):
@@ -25,7 +37,7 @@ class StepResult(NamedTuple):
     steps: what was taken off each parameter, where it was asked for. loss: the mean over iter_size passes. outputs:
     those of the last pass. sinks: those of each pass. norm: the gradients' L2 norm before clipping. finite: see
     `nan.finite`, where it was asked for. values: every version of every blob in the last pass, where they were asked
-    for. debug: see `debug`, where it was asked for.
+    for. debug: see `magnitudes`, where it was asked for.
     """
 
     params: list[Array]
@@ -37,7 +49,33 @@ class StepResult(NamedTuple):
     norm: Array
     finite: Array | None
     values: dict[Value, Array] | None
-    debug: magnitudes.Debug | None
+    debug: Debug | None
+
+
+# What the compiled functions take and return: the device's values, or in the same places how they lie on the devices
+
+
+class Carry(NamedTuple):
+    """What an iteration hands to the next, which uses it up."""
+
+    params: list[Array]
+    history: list[Slots]
+
+
+class Sums(NamedTuple):
+    """What a pass of several hands to the next, which uses it up: gradients and loss are sums over the passes."""
+
+    params: list[Array]
+    grads: list[Array]
+    loss: Array
+
+
+class Drawn(NamedTuple):
+    """What differs from pass to pass: the batch, and the number that with the base key gives the pass its own."""
+
+    inputs: Inputs
+    key: Array
+    number: int
 
 
 class Passed(NamedTuple):
@@ -50,23 +88,29 @@ class Passed(NamedTuple):
     sinks: dict[str, list[Array]]
     finite: Array | None
     values: dict[Value, Array] | None
-    debug: tuple[magnitudes.Blobs, magnitudes.Parameters] | None
+    debug: PassMagnitudes | None
 
 
-Iterate = Callable[[Sequence[Array], Sequence[Slots], Rates, Callable[[], Inputs], Array, int], StepResult]
-"""(params, history, rates, next batch, base key, iteration) → StepResult. The arrays given are used up."""
+class Updated(NamedTuple):
+    """The update, and how large it was, where that was asked for."""
+
+    applied: Applied
+    debug: magnitudes.Parameters | None
+
+
+DRAWN: Any = Drawn(inputs=EACH, key=SAME, number=SAME)
+
+
+class Iterate(Protocol):
+    """One iteration; `next_batch` is called once a pass."""
+
+    def __call__(
+        self, carry: Carry, rates: Rates, *, next_batch: Callable[[], Inputs], key: Array, iteration: int
+    ) -> StepResult: ...
 
 
 def compiled(
-    net: Net,
-    update: Update[Any],
-    settings: Settings,
-    *,
-    keep_steps: bool = False,
-    keep_values: bool = False,
-    check_finite: bool = False,
-    debug_info: bool = False,
-    parallel: DataParallel | None = None,
+    net: Net, update: Update[Any], settings: Settings, keep: Keep = Keep(), parallel: DataParallel | None = None
 ) -> Iterate:
     """An iteration of `net`: one compiled call, or with iter_size n > 1 n calls of a pass and one of the update.
 
@@ -76,13 +120,26 @@ def compiled(
     device of `parallel` from a key of its own that this one gives. On several, the outputs have its axis in front, and
     loss, state and debug are its root's.
     """
-    parallel = parallel or DataParallel()
-    state = {k for k in net.kept if not net.params[k].decl.learned}
+    parts = _Parts(net, update, settings, keep, parallel or DataParallel())
+    return _single(parts) if settings.iter_size == 1 and not net.dynamic else _summed(parts)
 
-    def one_pass(params: list[Array], inputs: Inputs, key: Array, draw: Array) -> Passed:
-        drawn = parallel.key(jax.random.fold_in(key, draw))
-        asked = {"keep": keep_values, "check_finite": check_finite, "debug_info": debug_info}
-        done = backward(net, params, inputs, drawn, **asked)
+
+@dataclass(frozen=True)
+class _Parts:
+    """What an iteration is put together of, on one device or on each of several."""
+
+    net: Net
+    update: Update[Any]
+    settings: Settings
+    keep: Keep
+    parallel: DataParallel
+
+    def run_pass(self, params: Sequence[Array], drawn: Drawn) -> Passed:
+        """A pass over the device's own batch; its loss, state and magnitudes are the root's."""
+        net, parallel = self.net, self.parallel
+        key = parallel.key(jax.random.fold_in(drawn.key, drawn.number))
+        done = backward(net, params, drawn.inputs, key, self.keep)
+        state = {k for k in net.kept if not net.params[k].decl.learned}
         return done._replace(
             params=[parallel.root_has(p) if k in state else p for k, p in enumerate(done.params)],
             loss=parallel.root_has(done.loss),
@@ -90,102 +147,121 @@ def compiled(
             debug=parallel.root_has(done.debug),
         )
 
-    def updated(params: list[Array], history: list[Slots], grads: list[Array], rates: Rates) -> Updated:
-        grads = [parallel.mean(g) if p.learned else g for p, g in zip(net.params, grads, strict=True)]
-        new = gradients.apply(update, settings, net.params, params, grads, history, rates)
-        told = magnitudes.parameters(net, params, new.steps or []) if debug_info else None
-        return (new if keep_steps else new._replace(steps=None)), told
+    def run_update(self, carry: Carry, grads: Sequence[Array], rates: Rates) -> Updated:
+        """The update by the mean of the devices' gradients."""
+        net = self.net
+        grads = [self.parallel.mean(g) if p.learned else g for p, g in zip(net.params, grads, strict=True)]
+        new = gradients.apply(self.update, self.settings, net.params, carry.params, grads, carry.history, rates)
+        told = magnitudes.parameters(net, carry.params, new.steps or []) if self.keep.debug else None
+        return Updated(new if self.keep.steps else new._replace(steps=None), told)
 
-    if settings.iter_size == 1 and not net.dynamic:
-        return _single(net, one_pass, updated, parallel, keep_steps=keep_steps)
-    return _summed(net, one_pass, updated, parallel, settings.iter_size, keep_steps=keep_steps)
+    # How values lie on the devices
+
+    @property
+    def params(self) -> Any:
+        return self.parallel.partition_specs(self.net)
+
+    @property
+    def carry(self) -> Any:
+        return Carry(params=self.params, history=self.params)
+
+    @property
+    def steps(self) -> Any:
+        return self.params if self.keep.steps else SAME
 
 
-OnePass = Callable[[list[Array], Inputs, Array, Array], Passed]
-Updated = tuple[gradients.Applied, magnitudes.Parameters | None]
-Updating = Callable[[list[Array], list[Slots], list[Array], Rates], Updated]
+def _single(parts: _Parts) -> Iterate:
+    def on_device(carry: Carry, rates: Rates, drawn: Drawn) -> StepResult:
+        done = parts.run_pass(carry.params, drawn)
+        updated = parts.run_update(carry._replace(params=done.params), done.grads, rates)
+        return _result(updated, done.loss, [done], done)
 
-
-def _single(net: Net, one_pass: OnePass, updated: Updating, parallel: DataParallel, *, keep_steps: bool) -> Iterate:
-    def on_device(
-        params: list[Array], history: list[Slots], rates: Rates, inputs: Inputs, key: Array, draw: Array
-    ) -> StepResult:
-        done = one_pass(params, inputs, key, draw)
-        return _trained(updated(done.params, history, done.grads, rates), done.loss, [done], done)
-
-    lie = parallel.partition_specs(net)
-    trained = StepResult(lie, lie, lie if keep_steps else SAME, SAME, EACH, SAME, SAME, SAME, SAME, SAME)
-    step = jax.jit(parallel.mapped(on_device, (lie, lie, SAME, EACH, SAME, SAME), trained), donate_argnums=(0, 1))
+    returned: Any = StepResult(
+        params=parts.params,
+        history=parts.params,
+        steps=parts.steps,
+        loss=SAME,
+        outputs=EACH,
+        sinks=SAME,
+        norm=SAME,
+        finite=SAME,
+        values=SAME,
+        debug=SAME,
+    )
+    step = jax.jit(parts.parallel.mapped(on_device, (parts.carry, SAME, DRAWN), returned), donate_argnums=0)
 
     def iterate(
-        params: Sequence[Array], history: Sequence[Slots], rates: Rates, batch: Callable[[], Inputs], key: Array, t: int
+        carry: Carry, rates: Rates, *, next_batch: Callable[[], Inputs], key: Array, iteration: int
     ) -> StepResult:
-        return step(params, history, rates, batch(), key, t)
+        return step(carry, rates, Drawn(next_batch(), key, iteration))
 
     return iterate
 
 
-def _summed(
-    net: Net, one_pass: OnePass, updated: Updating, parallel: DataParallel, n: int, *, keep_steps: bool
-) -> Iterate:
-    def on_device(
-        params: list[Array], grads: list[Array], loss: Array, inputs: Inputs, key: Array, draw: Array
-    ) -> Passed:
-        done = one_pass(params, inputs, key, draw)
-        sums = [a + g for a, g in zip(grads, done.grads, strict=True)]
-        told = done.debug and (done.debug[0], magnitudes.parameters(net, done.params, sums))
-        return done._replace(grads=sums, loss=loss + done.loss, debug=told)
-
-    lie = parallel.partition_specs(net)
-    passed = Passed(lie, EACH, SAME, EACH, SAME, SAME, SAME, SAME)
-    add = net.compile(parallel.mapped(on_device, (lie, EACH, SAME, EACH, SAME, SAME), passed), donate_argnums=(0, 1, 2))
-    applied = (gradients.Applied(lie, lie, lie if keep_steps else SAME, SAME), SAME)
-    apply = jax.jit(parallel.mapped(updated, (lie, lie, EACH, SAME), applied), donate_argnums=(0, 1))
+def _summed(parts: _Parts) -> Iterate:
+    net, n = parts.net, parts.settings.iter_size
+    add, apply = _compiled_pass(parts), _compiled_update(parts)
 
     def iterate(
-        params: Sequence[Array], history: Sequence[Slots], rates: Rates, batch: Callable[[], Inputs], key: Array, t: int
+        carry: Carry, rates: Rates, *, next_batch: Callable[[], Inputs], key: Array, iteration: int
     ) -> StepResult:
-        grads, loss = parallel.zeros([p.shape for p in net.params]), parallel.same(np.float32(0))
+        zeros = parts.parallel.zeros([p.shape for p in net.params])
+        sums = Sums(carry.params, zeros, parts.parallel.same(np.float32(0)))
         passes: list[Passed] = []
         for k in range(n):
-            done = add(params, grads, loss, batch(), key, t * n + k)
-            params, grads, loss = done.params, done.grads, done.loss
+            done = add(sums, Drawn(next_batch(), key, iteration * n + k))
+            sums = Sums(done.params, done.grads, done.loss)
             passes.append(done._replace(params=[], grads=[], values=None))
         every = None if done.finite is None else jnp.stack([p.finite for p in passes if p.finite is not None]).all(0)
-        return _trained(apply(params, history, grads, rates), loss / n, passes, done._replace(finite=every))
+        updated = apply(carry._replace(params=sums.params), sums.grads, rates)
+        return _result(updated, sums.loss / n, passes, done._replace(finite=every))
 
     return iterate
 
 
-def _trained(updated: Updated, loss: Array, passes: list[Passed], last: Passed) -> StepResult:
-    new, told = updated
+def _compiled_pass(parts: _Parts) -> Callable[[Sums, Drawn], Passed]:
+    """A pass whose gradients and loss are added to those of the passes before."""
+
+    def on_device(sums: Sums, drawn: Drawn) -> Passed:
+        done = parts.run_pass(sums.params, drawn)
+        grads = [a + g for a, g in zip(sums.grads, done.grads, strict=True)]
+        told = done.debug and done.debug._replace(params=magnitudes.parameters(parts.net, done.params, grads))
+        return done._replace(grads=grads, loss=sums.loss + done.loss, debug=told)
+
+    given: Any = Sums(params=parts.params, grads=EACH, loss=SAME)
+    returned: Any = Passed(
+        params=parts.params, grads=EACH, loss=SAME, outputs=EACH, sinks=SAME, finite=SAME, values=SAME, debug=SAME
+    )
+    return parts.net.compile(parts.parallel.mapped(on_device, (given, DRAWN), returned), donate_argnums=0)
+
+
+def _compiled_update(parts: _Parts) -> Callable[[Carry, list[Array], Rates], Updated]:
+    applied: Any = Applied(params=parts.params, history=parts.params, steps=parts.steps, norm=SAME)
+    returned = Updated(applied=applied, debug=SAME)
+    return jax.jit(parts.parallel.mapped(parts.run_update, (parts.carry, EACH, SAME), returned), donate_argnums=0)
+
+
+def _result(updated: Updated, loss: Array, passes: list[Passed], last: Passed) -> StepResult:
+    new = updated.applied
+    told = [p.debug for p in passes if p.debug]
     return StepResult(
-        new.params,
-        new.history,
-        new.steps,
-        loss,
-        last.outputs,
-        [p.sinks for p in passes],
-        new.norm,
-        last.finite,
-        last.values,
-        told and magnitudes.Debug([p.debug for p in passes if p.debug], told),
+        params=new.params,
+        history=new.history,
+        steps=new.steps,
+        loss=loss,
+        outputs=last.outputs,
+        sinks=[p.sinks for p in passes],
+        norm=new.norm,
+        finite=last.finite,
+        values=last.values,
+        debug=updated.debug and Debug(passes=told, update=updated.debug),
     )
 
 
-def backward(
-    net: Net,
-    params: Sequence[Array],
-    inputs: Inputs,
-    key: Array,
-    *,
-    keep: bool = False,
-    check_finite: bool = False,
-    debug_info: bool = False,
-) -> Passed:
+def backward(net: Net, params: Sequence[Array], inputs: Inputs, key: Array, keep: Keep = Keep()) -> Passed:
     """A pass of `net` and the gradient of its loss by each parameter. Pure."""
     learned = [k for k, p in enumerate(net.params) if p.learned]
-    keep_all = keep or check_finite or debug_info
+    keep_all = keep.values or keep.finite or keep.debug
 
     def loss(values: list[Array], probes: Mapping[magnitudes.Bottom, Array]) -> tuple[Array, Forward]:
         every = list(params)
@@ -194,22 +270,29 @@ def backward(
         out = net.forward(every, inputs, key, keep=keep_all, probes=probes)
         return out.loss, out
 
-    probes = {}
-    if debug_info:
-        shaped = (lambda f, *args: f(*args)) if net.dynamic else jax.eval_shape
-        probes = magnitudes.probes(net, shaped(lambda p, x: net.forward(p, x, key, keep=True).values, params, inputs))
+    probes = _probes(net, params, inputs, key) if keep.debug else {}
     (found, below), out = jax.grad(loss, (0, 1), has_aux=True)([params[k] for k in learned], probes)
     grads = [jnp.zeros(p.shape, jnp.float32) for p in params]
     for k, g in zip(learned, found, strict=True):
         grads[k] = g
     renewed = [out.updates.get(k, p) for k, p in enumerate(params)]
+    told = None
+    if keep.debug:
+        blobs = magnitudes.blobs(net, out.values, below)
+        told = PassMagnitudes(blobs, magnitudes.parameters(net, renewed, grads))
     return Passed(
-        renewed,
-        grads,
-        out.loss,
-        out.outputs,
-        out.sinks,
-        nan.finite(net, out.values, grads) if check_finite else None,
-        out.values if keep else None,
-        (magnitudes.blobs(net, out.values, below), magnitudes.parameters(net, renewed, grads)) if debug_info else None,
+        params=renewed,
+        grads=grads,
+        loss=out.loss,
+        outputs=out.outputs,
+        sinks=out.sinks,
+        finite=nan.finite(net, out.values, grads) if keep.finite else None,
+        values=out.values if keep.values else None,
+        debug=told,
     )
+
+
+def _probes(net: Net, params: Sequence[Array], inputs: Inputs, key: Array) -> dict[magnitudes.Bottom, Array]:
+    """See `magnitudes.probes`. A dynamic net has to be run to know its shapes."""
+    shaped = (lambda f, *args: f(*args)) if net.dynamic else jax.eval_shape
+    return magnitudes.probes(net, shaped(lambda p, x: net.forward(p, x, key, keep=True).values, params, inputs))

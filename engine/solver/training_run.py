@@ -25,7 +25,7 @@ from engine.solver.snapshot import formats
 from engine.solver.snapshot.checkpoint import Checkpointer
 from engine.solver.snapshot.retention import SnapshotSeries
 from engine.solver.state import DataPositions, TrainState
-from engine.solver.step import Iterate
+from engine.solver.step import Iterate, Keep
 from engine.solver.updates import Update
 
 Array = jax.Array
@@ -84,15 +84,11 @@ def build(
         for name in entry.split(","):
             params = _load_weights(name.strip(), net, params, test_nets, parallel)
     tracker = _tracker(param, options, test_nets)
-    iterate = step.compiled(
-        net,
-        update,
-        treatment,
-        keep_steps=param.snapshot_diff or keep_values,
-        keep_values=keep_values,
-        check_finite=options.nan != "ignore",
-        debug_info=param.debug_info,
-        parallel=parallel,
+    keep = Keep(
+        steps=param.snapshot_diff or keep_values,
+        values=keep_values,
+        finite=options.nan != "ignore",
+        debug=param.debug_info,
     )
     log.info("solver.cpp:57", "Solver scaffolding done.")
     return TrainingRun(
@@ -102,7 +98,7 @@ def build(
         report=report,
         net=net,
         update=update,
-        iterate=iterate,
+        iterate=step.compiled(net, update, treatment, keep, parallel),
         batches=batches,
         test_nets=test_nets,
         tracker=tracker,

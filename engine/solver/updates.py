@@ -18,7 +18,7 @@ from engine.proto import caffe_pb2 as pb
 Array = jax.Array
 Scalar = Array | np.float32
 Slots = tuple[Array, ...]
-"""What is remembered of one parameter, arrays of its shape: one of the states below. Their order is Caffe's in files."""
+"""What is remembered of one parameter: one of the states below, arrays of its shape in the order of Caffe's files."""
 
 
 class MomentumState(NamedTuple):

@@ -31,10 +31,17 @@ class Parameters(NamedTuple):
     norms: Array
 
 
-class Debug(NamedTuple):
-    """What an iteration has to tell: of each pass, gradients being sums over passes; and of the update."""
+class PassMagnitudes(NamedTuple):
+    """What a pass has to tell. The gradients of parameters are sums over the iteration's passes so far."""
 
-    passes: list[tuple[Blobs, Parameters]]
+    blobs: Blobs
+    params: Parameters
+
+
+class Debug(NamedTuple):
+    """What an iteration has to tell: of each pass, and of the update."""
+
+    passes: list[PassMagnitudes]
     update: Parameters
 
 

@@ -49,7 +49,7 @@ def passed() -> dict[str, step.Passed]:
         net = Net.from_param(text.parse(LENET, pb.NetParameter))
         net = Net(net.graph, precision=precision)
         params = [jnp.asarray(p) for p in net.init(3)]
-        run = jax.jit(lambda p, x, net=net: step.backward(net, p, x, jax.random.key(0), keep=True))
+        run = jax.jit(lambda p, x, net=net: step.backward(net, p, x, jax.random.key(0), step.Keep(values=True)))
         done[precision] = run(params, _batch())
     return done
 
