@@ -135,7 +135,8 @@ class DataParallel:
     def place(self, batches: Sequence[Batch]) -> dict[str, Array]:
         """One batch for each device of this process, in their order, put there."""
         if self.count == 1:
-            return jax.device_put(batches[0])
+            batch: dict[str, Array] = jax.device_put(batches[0])
+            return batch
         return {top: self._dealt([batch[top] for batch in batches]) for top in batches[0]}
 
     def params(self, net: Net, values: Sequence[Any]) -> list[Array]:
@@ -195,11 +196,12 @@ class DataParallel:
         """The numbers that the root's process gave."""
         if self.nodes == 1:
             return list(numbers)
-        return np.asarray(self._sum(self._flags([n if self.root else 0 for n in numbers]))).tolist()
+        return [int(n) for n in np.asarray(self._sum(self._flags([n if self.root else 0 for n in numbers])))]
 
     def all_reduce_max(self, number: int) -> Array:
         """The largest of the numbers that the processes gave; not waited for."""
-        return self._max(self._flags([number]))[0]
+        largest: Array = self._max(self._flags([number]))
+        return largest[0]
 
     def _flags(self, numbers: Sequence[int]) -> Array:
         """The numbers with this process's first device, zeros with its others."""

@@ -6,10 +6,14 @@ import os
 import platform
 import stat
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from engine import log
 from engine.errors import DeviceError
 from engine.proto import caffe_pb2 as pb
+
+if TYPE_CHECKING:
+    from jax import Device
 
 PRECISION = {"float32": "highest", "tf32": "tensorfloat32", "bfloat16": "default"}
 """Names of -precision, and JAX's for products of float32. JAX's own default is TF32 on GPUs that have it."""
@@ -74,18 +78,19 @@ def _numbers(gpu: str) -> list[str]:
     return numbers
 
 
-def _gpus(asked: str) -> list:
+def _gpus(asked: str) -> "list[Device]":
     """The GPUs that JAX finds on this node. Where there are none, DeviceError, whose message begins with `asked`."""
     import jax  # noqa: PLC0415  after mallopt
 
     try:
-        return jax.local_devices(backend="gpu")
+        found: list[Device] = jax.local_devices(backend="gpu")
     except RuntimeError as e:
         reason = str(e).splitlines()[0]
         raise DeviceError(
             f"{asked}JAX finds no GPU on {platform.node()} ({reason}). On a cluster, is this a login node, or a job "
             "without a GPU? Is hpcbrew[cuda12] or hpcbrew[cuda13] installed? Without -gpu the CPU is used."
         ) from e
+    return found
 
 
 def _keep_freed_memory() -> None:

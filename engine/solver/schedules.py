@@ -80,12 +80,14 @@ def poly(p: pb.SolverParameter, iteration: int, step: int) -> np.float32:
 def cosine(p: pb.SolverParameter, iteration: int, step: int) -> np.float32:
     """(1 + cos(π t / max_iter)) / 2   (Loshchilov and Hutter 2017, without restarts); not in Caffe"""
     part = np.float32(min(iteration / p.max_iter, 1))
-    return (np.float32(1) + np.cos(np.float32(np.pi) * part)) / np.float32(2)
+    cos: np.float32 = np.cos(np.float32(np.pi) * part)
+    return (np.float32(1) + cos) / np.float32(2)
 
 
 def sigmoid(p: pb.SolverParameter, iteration: int, step: int) -> np.float32:
     """1 / (1 + exp(−γ (t − stepsize)))"""
-    return np.float32(1) / (np.float32(1) + np.exp(np.float32(-p.gamma) * np.float32(iteration - p.stepsize)))
+    e: np.float32 = np.exp(np.float32(-p.gamma) * np.float32(iteration - p.stepsize))
+    return np.float32(1) / (np.float32(1) + e)
 
 
 POLICIES: dict[str, Policy] = {

@@ -188,7 +188,9 @@ def _single(parts: _Parts) -> Iterate:
         values=SAME,
         debug=SAME,
     )
-    step = jax.jit(parts.parallel.mapped(on_device, (parts.carry, SAME, DRAWN), returned), donate_argnums=0)
+    step: Callable[[Carry, Rates, Drawn], StepResult] = jax.jit(
+        parts.parallel.mapped(on_device, (parts.carry, SAME, DRAWN), returned), donate_argnums=0
+    )
 
     def iterate(
         carry: Carry, rates: Rates, *, next_batch: Callable[[], Inputs], key: Array, iteration: int

@@ -147,7 +147,8 @@ def adam(p: pb.SolverParameter) -> Update[AdamState]:
     def correction(iteration: int, momentum: float) -> np.float32:
         # On the host: 1 − β^t loses most of its digits near t = 1, and a device's pow has fewer to lose than libm's.
         t = np.float32(iteration + 1)
-        return np.sqrt(1 - beta2**t) / (1 - np.float32(momentum) ** t)
+        root: np.float32 = np.sqrt(1 - beta2**t)
+        return root / (1 - np.float32(momentum) ** t)
 
     return Update(AdamState, step, correction)
 
