@@ -3,13 +3,21 @@
 import os
 import signal
 import time
+from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
+from engine import log
 from engine.cli import flags
 from engine.errors import SolverError
 from engine.host import login_node
+from engine.solver.control.requests import EFFECTS, Request, Requests, signals
+
+if TYPE_CHECKING:
+    from engine.proto import caffe_pb2 as pb
+    from engine.solver.options import TrainOptions
 
 EPILOG = """\b
 Examples:
@@ -23,7 +31,7 @@ Ctrl-C stops after a snapshot, SIGHUP takes one and goes on. SIGTERM and the dea
 run again with -snapshot auto, and the run goes on exactly where it stood.
 """
 
-EFFECT = click.Choice(["stop", "snapshot", "none"])
+EFFECT = click.Choice(list(EFFECTS))
 
 CONTINUES = 75
 """EX_TEMPFAIL: the run is whole but not done, and asks to be started again."""
@@ -92,12 +100,48 @@ def train(
 ) -> int:
     """Trains a net, or goes on training it."""
     login_node.refuse()
-    gone_by = _deadline(deadline)
+    requests = Requests(_deadline(deadline))
     if snapshot and snapshot != "auto" and weights:
         raise SolverError("-snapshot and -weights: give a snapshot to resume from, or weights to finetune, not both.")
-    from engine import log  # noqa: PLC0415  what follows imports protobuf and JAX: --help does without
-    from engine.devices import jax_setup  # noqa: PLC0415
-    from engine.proto import caffe_pb2 as pb  # noqa: PLC0415
+    param = _settings(solver, iterations, weights, phase, level, stage)
+    from engine.devices import jax_setup  # noqa: PLC0415  what follows imports JAX: --help does without
+
+    jax_setup.join()
+    jax_setup.prepare(jax_setup.gpu_of(gpu, param), precision)
+    from engine.solver.options import TrainOptions, read_class_weights  # noqa: PLC0415
+
+    options = TrainOptions(
+        keep=keep,
+        watch=watch,
+        early_stop=early_stop,
+        warmup=warmup,
+        nan=nan,
+        class_weights=read_class_weights(class_weights),
+        precision=jax_setup.LOW[precision],
+    )
+    effects = {
+        signal.SIGINT: EFFECTS[sigint_effect],
+        signal.SIGHUP: EFFECTS[sighup_effect],
+        signal.SIGTERM: Request.YIELD,
+    }
+    return _train(
+        param,
+        solver,
+        requests,
+        effects,
+        options,
+        snapshot=snapshot,
+        changed=changed,
+        progress_dir=progress_dir,
+        bar=progress,
+    )
+
+
+def _settings(
+    solver: str, iterations: int | None, weights: str | None, phase: str | None, level: int, stage: str
+) -> "pb.SolverParameter":
+    """The solver in the file, as the flags have it."""
+    from engine.proto import caffe_pb2 as pb  # noqa: PLC0415  imports protobuf: --help does without
     from engine.solver import settings  # noqa: PLC0415
 
     param = settings.read(solver)
@@ -109,35 +153,37 @@ def train(
     param.train_state.stage.extend(name for name in stage.split(",") if name)
     if phase:
         param.train_state.phase = pb.Phase.Value(phase)  # type: ignore[assignment]
-    jax_setup.join()
-    jax_setup.prepare(jax_setup.gpu_of(gpu, param), precision)
+    return param
 
-    import jax  # noqa: PLC0415
 
-    from engine.devices import data_parallel  # noqa: PLC0415
-    from engine.solver.control import requests as asked  # noqa: PLC0415
-    from engine.solver.options import TrainOptions, read_class_weights  # noqa: PLC0415
+def _train(
+    param: "pb.SolverParameter",
+    path: str,
+    requests: Requests,
+    effects: Mapping[signal.Signals, Request | None],
+    options: "TrainOptions",
+    *,
+    snapshot: str | None,
+    changed: bool,
+    progress_dir: str | None,
+    bar: bool,
+) -> int:
+    """On all devices that JAX has been given. Returns the exit status."""
+    import jax  # noqa: PLC0415  takes long: --help does without
+
+    from engine.devices.data_parallel import DataParallel  # noqa: PLC0415
     from engine.solver.report.caffe_log import Report  # noqa: PLC0415
     from engine.solver.report.progress_files import Records  # noqa: PLC0415
-    from engine.solver.snapshot import formats as files  # noqa: PLC0415
+    from engine.solver.snapshot import formats  # noqa: PLC0415
     from engine.solver.solver import Outcome, Solver  # noqa: PLC0415
 
-    parallel = data_parallel.DataParallel(jax.devices())
-    state = str(files.latest(param.snapshot_prefix) or "") if snapshot == "auto" else snapshot
+    parallel = DataParallel(jax.devices())
+    state = formats.latest(param.snapshot_prefix) if snapshot == "auto" else snapshot
     folder = (progress_dir or os.environ.get("HPCBREW_RUN_DIR")) if parallel.root else None
-    requests = asked.Requests(gone_by)
-    effects = {
-        signal.SIGINT: asked.EFFECTS[sigint_effect],
-        signal.SIGHUP: asked.EFFECTS[sighup_effect],
-        signal.SIGTERM: asked.Request.YIELD,
-    }
-    weights_of_classes = read_class_weights(class_weights)
-    options = TrainOptions(keep, watch, early_stop, warmup, nan, weights_of_classes, jax_setup.LOW[precision])
-    report = Report(records := Records(Path(folder) if folder else None, bar=progress))
     with (
-        asked.signals(requests, effects),
-        records,
-        Solver(param, solver, requests, report, options, parallel) as trained,
+        signals(requests, effects),
+        Records(Path(folder) if folder else None, bar=bar) as records,
+        Solver(param, path, requests, Report(records), options, parallel) as trained,
     ):
         if state:
             log.info("caffe.cpp:220", f"Resuming from {state}")

@@ -21,21 +21,20 @@ class DataPositions(NamedTuple):
 
 @dataclass(frozen=True)
 class TrainState:
-    """Where a run stands between two iterations.
+    """Where a run stands between two iterations; by default, before the first.
 
-    params: an array for each of `net.params`, on the device. history: what the update rule keeps of each, of its shape.
-    iteration: updates made. current_step: the drops of the learning rate so far. seed: what all random draws come from.
-    losses: those of the last iterations that `average_loss` asks for; not waited for. best: of the output that is
-    watched, None where none is. snapshots: the iterations of those that are kept. The arrays are used up by the
-    iteration that begins with them.
+    params: an array for each of `net.params`, on the device. history: what the update rule remembers of each. Both are
+    used up by the iteration that begins with them. seed: what all random draws come from. best: of the output that is
+    watched, None where none is. iteration: updates made. current_step: the drops of the learning rate so far. losses:
+    those of the last iterations that `average_loss` asks for; not waited for. snapshots: the iterations of those kept.
     """
 
     params: list[Array]
     history: list[Slots]
-    iteration: int
-    current_step: int
     seed: int
-    losses: Sequence[Array | float]
     data: DataPositions
     best: Best | None
-    snapshots: Sequence[int]
+    iteration: int = 0
+    current_step: int = 0
+    losses: Sequence[Array | float] = ()
+    snapshots: Sequence[int] = ()

@@ -106,13 +106,9 @@ def build(
         initial=TrainState(
             params=params,
             history=parallel.history(net, update.init(params)),
-            iteration=0,
-            current_step=0,
             seed=seed,
-            losses=(),
             data=DataPositions(batches.state(), [test.batches.state() for test in test_nets]),
             best=Best() if tracker else None,
-            snapshots=(),
         ),
     )
 
