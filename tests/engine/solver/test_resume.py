@@ -174,25 +174,6 @@ def test_another_run_is_refused_with_every_difference_or_allowed(change, message
         other.restore(state, changed=True)
 
 
-def test_another_kind_of_history_is_refused(make_solver: MakeSolver):
-    with make_solver(_settings("SGD"), NET) as solver:
-        state = solver.snapshot().state
-    with (
-        make_solver(_settings("Adam"), NET) as other,
-        pytest.raises(SnapshotError, match="Adam keeps 8 arrays of history for this net and there are 4"),
-    ):
-        other.restore(state, changed=True)
-
-
-@pytest.mark.parametrize("content", ["", "{", '{"version": 99}', "[]"])
-def test_a_damaged_resume_file_is_refused(content: str, make_solver: MakeSolver):
-    with make_solver(_settings("SGD"), NET) as solver:
-        files = solver.snapshot()
-        files.resume.write_text(content)
-        with pytest.raises(SnapshotError, match=r"model_iter_0\.resume\.json.*Remove it to resume as Caffe does"):
-            solver.restore(files.state)
-
-
 def test_the_data_may_have_moved(make_solver: MakeSolver, tmp_path: Path):
     with make_solver(_settings("SGD"), NET) as solver:
         solver.step(2)

@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 from support.tiny_solver import MakeSolver, feed, parameter, train, values
 
-from engine.errors import EngineError, SolverError
 from engine.solver.control.requests import Request
 from engine.solver.report.caffe_log import Report
 from engine.solver.report.progress_files import Records
@@ -60,16 +59,6 @@ def test_the_test_at_the_start_can_be_left_out(make_solver: MakeSolver, log):
     log.clear()
     solver.step(1)
     assert not [m for m in log.messages if "Testing net" in m]
-
-
-def test_a_test_uses_the_parameters_of_the_moment(make_solver: MakeSolver):
-    solver = make_solver("momentum: 0.9 test_iter: 1 test_interval: 100 test_initialization: false")
-    train(solver, 3)
-    for name, value in solver.batches.values.items():
-        solver.test_nets[0].batches.values[name][...] = value
-    loss = solver.test(0).loss
-    solver.step(1)  # on the same batch: its loss is that of the parameters before it
-    assert loss == pytest.approx(float(solver.state.losses[-1]), rel=1e-6)
 
 
 def test_average_loss_is_the_mean_of_the_last_ones(make_solver: MakeSolver):
@@ -157,14 +146,6 @@ def test_what_a_killed_process_left_half_written_goes(make_solver: MakeSolver, t
     assert (left.exists(), others.exists()) == (False, True)
 
 
-def test_weights_come_from_several_models(make_solver: MakeSolver):
-    source = make_solver("random_seed: 1")
-    model = source.snapshot().model
-    solver = make_solver(f'weights: "{model}, {model}" test_iter: 1 test_interval: 5')
-    for a, b in zip(values(source), values(solver), strict=True):
-        np.testing.assert_array_equal(a, b)
-
-
 def test_records_hold_every_display_and_test(tmp_path: Path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     records = Records(tmp_path / "run")
@@ -181,19 +162,3 @@ def test_records_hold_every_display_and_test(tmp_path: Path, monkeypatch):
     assert progress.keys() == {
         "iteration", "max_iter", "loss", "lr", "images_per_second", "seconds_left", "memory_bytes", "time", "outputs",
     }  # fmt: skip
-
-
-def test_errors_name_the_solvers_file():
-    with pytest.raises(SolverError, match=r'^some/solver\.prototxt: unknown solver type "Sgd"'):
-        Solver(parameter('type: "Sgd"'), "some/solver.prototxt")
-
-
-def test_a_test_net_of_other_shapes_is_refused(make_solver: MakeSolver):
-    other = (
-        'test_net_param { layer { name: "in" type: "Input" top: "x" input_param { shape { dim: 1 dim: 3 } } } layer {'
-    )
-    other += ' name: "ip1" type: "InnerProduct" bottom: "x" top: "y" inner_product_param { num_output: 7 } } }'
-    with pytest.raises(
-        EngineError, match=r'layer "ip1" has a parameter of shape \[7, 6\] in the train net and of \[7, 3\]'
-    ):
-        make_solver(other + " test_iter: 1 test_interval: 1")

@@ -1,0 +1,86 @@
+"""Which devices are asked for, and what is said where they are not there. No GPU is needed."""
+
+from pathlib import Path
+
+import jax
+import pytest
+
+from engine.devices import jax_setup
+from engine.errors import DeviceError
+from engine.proto import caffe_pb2 as pb
+
+
+@pytest.fixture
+def no_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    def none(**_: object) -> list[jax.Device]:
+        raise RuntimeError("Unknown backend: 'gpu'\nmore lines")
+
+    monkeypatch.setattr(jax, "local_devices", none)
+
+
+@pytest.mark.parametrize(
+    ("flag", "param", "wanted"),
+    [
+        ("0,1", pb.SolverParameter(), "0,1"),
+        ("0,1", pb.SolverParameter(solver_mode=pb.SolverParameter.CPU), "0,1"),
+        ("", pb.SolverParameter(), ""),
+        ("", pb.SolverParameter(solver_mode=pb.SolverParameter.CPU), ""),
+        ("", pb.SolverParameter(solver_mode=pb.SolverParameter.GPU, device_id=2), "2"),
+    ],
+)
+def test_the_flag_goes_before_the_solvers_own_device(flag, param, wanted, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(jax, "local_devices", lambda backend: ["a GPU"])
+    assert jax_setup.gpu_of(flag, param) == wanted
+
+
+@pytest.mark.usefixtures("no_gpu")
+def test_solver_mode_without_a_gpu_is_said_and_the_cpu_taken(monkeypatch: pytest.MonkeyPatch):
+    said: list[str] = []
+    monkeypatch.setattr(jax_setup.log, "warning", lambda where, message: said.append(message))
+    assert jax_setup.gpu_of("", pb.SolverParameter(solver_mode=pb.SolverParameter.GPU)) == ""
+    assert len(said) == 1
+    assert said[0].startswith("solver_mode is GPU, and the CPU is used: JAX finds no GPU on ")
+
+
+@pytest.mark.parametrize("gpu", ["one", "0,", "-1", "0,0", "0;1"])
+def test_what_is_no_list_of_numbers_is_refused(gpu: str):
+    with pytest.raises(DeviceError, match=rf"-gpu {gpu}: it takes the numbers of GPUs, as -gpu 0 or -gpu 0,1, or all"):
+        jax_setup._numbers(gpu)
+
+
+@pytest.mark.usefixtures("no_gpu")
+def test_a_node_without_a_gpu_is_named_with_the_first_line_of_the_reason():
+    with pytest.raises(DeviceError, match=r"-gpu 0: JAX finds no GPU on \S+ \(Unknown backend: 'gpu'\)\. On a cluster"):
+        jax_setup._gpus("-gpu 0: ")
+
+
+@pytest.fixture
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, object]:
+    """What is configured of JAX."""
+    configured: dict[str, object] = {}
+    monkeypatch.setattr(jax.config, "update", configured.__setitem__)
+    monkeypatch.delenv("JAX_COMPILATION_CACHE_DIR", raising=False)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    return configured
+
+
+def test_compiled_programs_are_kept_in_a_folder_of_the_users_own(cache, tmp_path: Path):
+    jax_setup._cache_compiled()
+    (folder,) = (tmp_path / "hpcbrew").iterdir()
+    assert cache["jax_compilation_cache_dir"] == str(folder)
+    assert folder.stat().st_mode & 0o777 == 0o700
+
+
+def test_a_folder_that_others_can_write_to_is_not_used(cache, tmp_path: Path):
+    jax_setup._cache_compiled()
+    (folder,) = (tmp_path / "hpcbrew").iterdir()
+    folder.chmod(0o777)
+    cache.clear()
+    jax_setup._cache_compiled()
+    assert not cache
+
+
+def test_a_folder_of_the_users_own_choice_stays(cache, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("JAX_COMPILATION_CACHE_DIR", "/elsewhere")
+    jax_setup._cache_compiled()
+    assert not cache

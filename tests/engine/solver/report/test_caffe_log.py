@@ -1,0 +1,85 @@
+"""The lines that tools which read Caffe's logs look for."""
+
+import logging
+
+import numpy as np
+import pytest
+from support.small_nets import SMALL, made
+from support.tiny_solver import parameter
+
+from engine.proto import caffe_pb2 as pb
+from engine.proto import text
+from engine.solver.evaluation import Scores
+from engine.solver.report.caffe_log import Report
+from engine.solver.settings import NetSpec
+
+
+@pytest.fixture
+def log(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> pytest.LogCaptureFixture:
+    monkeypatch.setattr(logging.getLogger("caffe"), "propagate", True)
+    caplog.set_level(logging.INFO, "caffe")
+    return caplog
+
+
+@pytest.fixture
+def report(log: pytest.LogCaptureFixture) -> Report:
+    report = Report()
+    report.start(made(SMALL), parameter("clip_gradients: 2 display: 10"), 0, devices=1)
+    log.clear()
+    return report
+
+
+def test_a_net_is_told_layer_by_layer(log: pytest.LogCaptureFixture):
+    spec = NetSpec(text.parse(SMALL, pb.NetParameter), pb.NetState(phase=pb.TRAIN), None, "a test")
+    assert [layer.name for layer in Report().built(spec).layers] == ["x", "t", "a", "b", "loss"]
+    assert log.messages[0].startswith("Initializing net from parameters: \n")
+    at = log.messages.index("Creating Layer loss")
+    assert log.messages[at:] == [
+        "Creating Layer loss",
+        "loss <- b",
+        "loss <- t",
+        "loss -> loss",
+        "Setting up loss",
+        "Top shape: (1)",
+        "    with loss weight 1",
+        "Memory required for data: 92",  # 4 bytes each of x 6, t 2, a 8, b 6, loss 1
+        "loss needs backward computation.",
+        "b needs backward computation.",
+        "a needs backward computation.",
+        "t does not need backward computation.",
+        "x does not need backward computation.",
+        "This network produces output loss",
+        "Network initialization done.",
+    ]
+
+
+def test_an_iteration_tells_its_loss_its_outputs_and_its_rate(report: Report, log: pytest.LogCaptureFixture):
+    report.iteration(10, 0.5, {"loss": np.float32(0.25)}, np.float32(0.1))
+    first, *rest = log.messages
+    assert first.startswith("Iteration 10 (")
+    assert first.endswith("s/10 iters), loss = 0.5")
+    assert rest == ["    Train net output #0: loss = 0.25 (* 1 = 0.25 loss)", "Iteration 10, lr = 0.1"]
+
+
+@pytest.mark.parametrize(("norm", "said"), [(1.5, []), (2.0, []), (4.0, ["(L2 norm 4 > 2) by scale factor 0.5"])])
+def test_only_gradients_that_were_clipped_are_told(norm: float, said: list[str], report: Report, log):
+    report.clipping(norm)
+    assert log.messages == [f"Gradient clipping: scaling down gradients {part}" for part in said]
+
+
+@pytest.mark.parametrize("with_loss", [False, True])
+def test_a_test_numbers_every_element_of_every_output(with_loss: bool, report: Report, log):
+    net = made(SMALL.replace('top: "loss"', 'top: "loss" top: "p"'))
+    scores = Scores(0.75, {"loss": np.float32(0.75), "p": np.float32([0.5, 0.25])})
+    report.test(10, 0, net, scores, with_loss=with_loss)
+    assert log.messages == ["Test loss: 0.75"] * with_loss + [
+        "    Test net output #0: loss = 0.75 (* 1 = 0.75 loss)",
+        "    Test net output #1: p = 0.5",
+        "    Test net output #2: p = 0.25",
+    ]
+
+
+def test_caffe_test_tells_every_batch_on_the_way(log: pytest.LogCaptureFixture):
+    passes = [(np.float32(1), {"b": np.float32(2), "a": np.float32([3, 4])})] * 2
+    assert list(Report().batches(passes)) == passes
+    assert log.messages == [f"Batch {i}, {said}" for i in (0, 1) for said in ("a = 3", "a = 4", "b = 2")]

@@ -1,0 +1,57 @@
+"""What a net is given, batch by batch."""
+
+import numpy as np
+from support.small_nets import SMALL, X, made
+
+from engine.proto import caffe_pb2 as pb
+from engine.solver.inputs import Batches
+
+DUMMY = """
+layer { name: "d" type: "DummyData" top: "d" dummy_data_param { shape { dim: 2 dim: 3 }
+  data_filler { type: "uniform" } } }
+"""
+
+
+def test_input_layers_get_zeros_until_their_values_are_set():
+    with Batches(made(SMALL), seed=0) as batches:
+        assert {name: (value.shape, value.any()) for name, value in batches.next().items()} == {
+            "x": ((2, 3), False),
+            "t": ((2,), False),
+        }
+        batches.values["x"][...] = X
+        np.testing.assert_array_equal(batches.next()["x"], X)
+
+
+def test_a_batch_that_was_handed_out_does_not_change_any_more():
+    with Batches(made(SMALL), seed=0) as batches:
+        batch = batches.next()
+        batches.values["x"][...] = X
+        assert not batch["x"].any()
+
+
+def test_a_net_without_sources_has_no_position_in_data():
+    with Batches(made(SMALL, pb.TEST), seed=0) as batches:
+        assert batches.state() == {}
+        batches.restore({"gone": {}})
+
+
+def test_the_position_in_the_data_is_kept_and_gone_back_to():
+    with Batches(made(DUMMY), seed=3) as batches:
+        batches.next()
+        position = batches.state()
+        second = np.array(batches.next()["d"])
+        batches.next()
+        batches.restore(position)
+        np.testing.assert_array_equal(batches.next()["d"], second)
+
+
+def test_two_seeds_draw_different_batches():
+    with Batches(made(DUMMY), seed=3) as a, Batches(made(DUMMY), seed=4) as b:
+        assert (np.array(a.next()["d"]) != np.array(b.next()["d"])).any()
+
+
+def test_it_may_be_closed_twice():
+    batches = Batches(made(DUMMY), seed=0)
+    batches.next()
+    batches.close()
+    batches.close()
