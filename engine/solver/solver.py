@@ -49,9 +49,9 @@ class Outcome(enum.Enum):
 class Solver:
     """A run, and where it stands.
 
-    param, net, batches, test_nets: see `TrainingRun`; batches.values: what Input layers get. state: where the run
-    stands; nothing else assigns it. rate: the last iteration's learning rate. values, steps: of the last iteration,
-    where they are kept: each blob's, and what was taken off each parameter.
+    run: what it works with; param, net, batches and test_nets are its. batches.values: what Input layers get. state:
+    where the run stands; nothing else assigns it. rate: the last iteration's learning rate. values, steps: of the last
+    iteration, where they are kept: each blob's, and what was taken off each parameter.
     """
 
     def __init__(
@@ -70,7 +70,7 @@ class Solver:
         `parallel`: the devices that train; the default one without. `keep_values`: after an iteration `values` and
         `steps` hold what it computed.
         """
-        self._run = training_run.build(
+        self.run, self.state = training_run.build(
             param,
             path,
             report or Report(),
@@ -78,10 +78,9 @@ class Solver:
             parallel or DataParallel(),
             keep_values=keep_values,
         )
-        self.param, self.net = param, self._run.net
-        self.batches, self.test_nets = self._run.batches, self._run.test_nets
-        self.requests = agreed(requests or Requests(), self._run.parallel)
-        self.state = self._run.initial
+        self.param, self.net = param, self.run.net
+        self.batches, self.test_nets = self.run.batches, self.run.test_nets
+        self.requests = agreed(requests or Requests(), self.run.parallel)
         self._key = _key(self.state.seed)
         self.steps: Sequence[Array] | None = None
         self.values: Mapping[Value, Array] | None = None
@@ -109,7 +108,7 @@ class Solver:
         """Trains up to max_iter, with the tests and snapshots that the settings ask for."""
         log.info("solver.cpp:289", f"Solving {self.net.name}")
         log.info("solver.cpp:290", f"Learning Rate Policy: {self.param.lr_policy}")
-        (begun,) = self._run.parallel.broadcast(self.iter)
+        (begun,) = self.run.parallel.broadcast(self.iter)
         if begun != self.iter:
             raise SolverError(
                 f"this node begins at iteration {self.iter} and the first one at {begun}: they see other snapshots. "
@@ -134,7 +133,7 @@ class Solver:
         """`count` iterations, or fewer where a request ends them."""
         end = self.iter + count
         self._ended_by = None
-        self._run.report.start(self.net, self.param, self.iter, self._run.parallel.count)
+        self.run.report.start(self.net, self.param, self.iter, self.run.parallel.count)
         while self.iter < end and self._ended_by is None:
             if self._due(self.param.test_interval) and (self.iter > 0 or self.param.test_initialization):
                 self.test_all()
@@ -153,7 +152,7 @@ class Solver:
         started = time.monotonic()
         iteration, shown = self.iter, self._due(self.param.display)
         rate, current_step = schedules.learning_rate(self.param, iteration, self.state.current_step)
-        self.rate = rate * self._run.options.warmed(iteration)
+        self.rate = rate * self.run.options.warmed(iteration)
         done = self._advance(Carry(self.state.params, self.state.history), self.rate)
         self.steps, self.values = done.steps, done.values
         self.state = replace(
@@ -174,14 +173,14 @@ class Solver:
     def _advance(self, carry: Carry, rate: np.float32) -> StepResult:
         """The iteration that is next, which uses `carry` up."""
         momentum = self.param.momentum
-        rates = Rates(rate * self._run.update.correction(self.iter, momentum), np.float32(momentum))
-        return self._run.iterate(carry, rates, next_batch=self.batches.next, key=self._key, iteration=self.iter)
+        rates = Rates(rate * self.run.update.correction(self.iter, momentum), np.float32(momentum))
+        return self.run.iterate(carry, rates, next_batch=self.batches.next, key=self._key, iteration=self.iter)
 
     def _show(self, iteration: int, done: StepResult) -> None:
-        report = self._run.report
+        report = self.run.report
         if done.debug:
             report.magnitudes(self.net, done.debug)
-        report.iteration(iteration, self.smoothed_loss(), self._run.parallel.first(done.outputs), self.rate)
+        report.iteration(iteration, self.smoothed_loss(), self.run.parallel.first(done.outputs), self.rate)
         report.clipping(float(done.norm))
 
     def _wait(self, behind: int) -> None:
@@ -191,10 +190,10 @@ class Solver:
             loss = done.loss.block_until_ready()
             for batch in done.sinks:
                 self._sinks.write(batch)
-            self._run.report.progress(iteration + 1, loss, self.rate, last=iteration + 1 == self.param.max_iter)
+            self.run.report.progress(iteration + 1, loss, self.rate, last=iteration + 1 == self.param.max_iter)
             if done.finite is not None and not np.all(done.finite):
                 message = f"Iteration {iteration}: {nan.where(self.net, done.finite)} Its loss is {log.number(loss)}."
-                if self._run.options.nan == "stop":
+                if self.run.options.nan == "stop":
                     raise SolverError(f"{message} Lower base_lr, or clip_gradients; go on from the last snapshot.")
                 log.warning("solver.cpp:230", message)
 
@@ -225,7 +224,7 @@ class Solver:
 
     def test_all(self) -> None:
         """Tests every test net, on the root; what comes of it counts for all."""
-        parallel = self._run.parallel
+        parallel = self.run.parallel
         if parallel.root:
             self._test_all()
         ended = NUMBERED.index(self._ended_by)
@@ -246,7 +245,7 @@ class Solver:
     def test(self, index: int) -> Scores | None:
         """Tests one; None where a request ended it."""
         log.info("solver.cpp:347", f"Iteration {self.iter}, Testing net (#{index})")
-        test, run = self.test_nets[index], self._run
+        test, run = self.test_nets[index], self.run
         scores = test.scores(self._heard(test.passes(run.parallel.own(self.params), self.param.test_iter[index])))
         self.state = replace(self.state, data=self._data_positions())
         if scores is None or self._ended_by is not None:
@@ -268,7 +267,7 @@ class Solver:
 
     def _judge(self, tracker: BestTracker, value: float, weight: float) -> None:
         """Keeps the best parameters, lowers the rate on a plateau, stops where nothing gets better."""
-        options = self._run.options
+        options = self.run.options
         best = tracker.after(self.state.best or Best(), self.iter, value, weight)
         self.state = replace(self.state, best=best)
         if best.is_new:
@@ -292,7 +291,7 @@ class Solver:
         """Writes model, solver state and resume file; returns their paths. Raises SnapshotError."""
         self._wait(behind=0)
         started = time.monotonic()
-        files, self.state = self._run.checkpointer.save(self.state, self.steps)
+        files, self.state = self.run.checkpointer.save(self.state, self.steps)
         self.requests.took("snapshot", time.monotonic() - started)
         return files
 
@@ -301,12 +300,13 @@ class Solver:
 
         Raises SnapshotError where the state cannot be read, does not fit, or is of a run that was set up otherwise.
         """
-        before, self.state = self.state, self._run.checkpointer.restore(path, self.state, changed=changed)
+        here = self.state.data
+        self.state = self.run.checkpointer.restore(path, self.state, changed=changed)
         self._key = _key(self.state.seed)
-        if self.state.data is not before.data:  # a state that Caffe wrote has none, and the data stays where it is
-            found = self.state.data
-            self.batches.restore(found.train)
-            self._restore_test_data(found.tests)
+        if self.state.data is not here:  # a state that Caffe wrote has no positions, and the data stays where it is
+            positions = self.state.data
+            self.batches.restore(positions.train)
+            self._restore_test_data(positions.tests)
 
     def _data_positions(self) -> DataPositions:
         return DataPositions(self.batches.state(), [test.batches.state() for test in self.test_nets])

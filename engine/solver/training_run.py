@@ -37,7 +37,7 @@ class TrainingRun:
 
     param: the settings; base_lr, momentum and gamma may be changed between steps. net: the net that is trained, and
     batches its inputs. test_nets: the nets that are tested, with their own data. tracker: None where no test output is
-    watched. initial: where the run begins.
+    watched.
     """
 
     param: pb.SolverParameter
@@ -51,7 +51,6 @@ class TrainingRun:
     test_nets: Sequence[TestNet]
     tracker: BestTracker | None
     checkpointer: Checkpointer
-    initial: TrainState
 
 
 def build(
@@ -62,7 +61,7 @@ def build(
     parallel: DataParallel,
     *,
     keep_values: bool,
-) -> TrainingRun:
+) -> tuple[TrainingRun, TrainState]:
     """`path`: the solver's file, beside which relative names are looked for too. `keep_values`: see `Solver`.
 
     Raises EngineError.
@@ -90,8 +89,7 @@ def build(
         finite=options.nan != "ignore",
         debug=param.debug_info,
     )
-    log.info("solver.cpp:57", "Solver scaffolding done.")
-    return TrainingRun(
+    run = TrainingRun(
         param=param,
         options=options,
         parallel=parallel,
@@ -103,14 +101,16 @@ def build(
         test_nets=test_nets,
         tracker=tracker,
         checkpointer=Checkpointer(param, net, update, parallel, series),
-        initial=TrainState(
-            params=params,
-            history=parallel.history(net, update.init(params)),
-            seed=seed,
-            data=DataPositions(batches.state(), [test.batches.state() for test in test_nets]),
-            best=Best() if tracker else None,
-        ),
     )
+    state = TrainState(
+        params=params,
+        history=parallel.history(net, update.init(params)),
+        seed=seed,
+        data=DataPositions(batches.state(), [test.batches.state() for test in test_nets]),
+        best=Best() if tracker else None,
+    )
+    log.info("solver.cpp:57", "Solver scaffolding done.")
+    return run, state
 
 
 def _train_net(spec: NetSpec, report: Report, options: TrainOptions, parallel: DataParallel) -> Net:
@@ -149,9 +149,10 @@ def _load_weights(
     Raises SnapshotError.
     """
     log.info("caffe.cpp:150", f"Finetuning from {path}")
+    found = parallel.params(net, formats.load_model(path, net, params))
     for test in test_nets:
         test.params = formats.load_model(path, test.net, test.params)
-    return parallel.params(net, formats.load_model(path, net, params))
+    return found
 
 
 def _tracker(param: pb.SolverParameter, options: TrainOptions, test_nets: Sequence[TestNet]) -> BestTracker | None:

@@ -70,7 +70,7 @@ def test_a_state_that_is_saved_changes_in_its_list_of_snapshots_alone(make_solve
     solver = make_solver()
     train(solver, 2)
     before = solver.state
-    files, after = solver._run.checkpointer.save(before, None)
+    files, after = solver.run.checkpointer.save(before, None)
     assert (before.snapshots, after.snapshots) == ((), [2])
     assert dataclasses.replace(after, snapshots=()) == before
     assert all(path.is_file() for path in (files.model, files.state, files.resume))
@@ -82,7 +82,7 @@ def test_restoring_leaves_the_state_that_it_begins_with_alone(make_solver: MakeS
     saved, state = solver.snapshot(), solver.state
     other = make_solver("momentum: 0.9 average_loss: 3 random_seed: 8")
     before = other.state
-    found = other._run.checkpointer.restore(saved.state, before, changed=False)
+    found = other.run.checkpointer.restore(saved.state, before, changed=False)
     assert other.state is before
     assert before.iteration == 0
     _assert_same(dataclasses.replace(found, losses=[np.float32(loss) for loss in found.losses]), state)
