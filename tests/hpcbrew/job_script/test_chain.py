@@ -1,4 +1,4 @@
-"""A chain in the queue on this machine; tests/hpcbrew/over_ssh has what else may become of one."""
+"""A chain in the queue on this machine; tests/end_to_end has what else may become of one."""
 
 import time
 from pathlib import Path
