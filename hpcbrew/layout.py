@@ -22,6 +22,8 @@ points/N/         of a sweep: all of this for point N, but for job.json and job.
 
 from pathlib import PurePosixPath
 
+from engine import job_contract
+
 RUNS = PurePosixPath("runs")
 JOB = "job.json"
 SCRIPT = "job.pbs"
@@ -32,9 +34,9 @@ WAITED = "after.id"
 CANCELLED = "cancelled"
 LOG = "train.log"
 SCHEDULER_LOG = "scheduler.log"
-PROGRESS = "progress.json"
-METRICS = "metrics.jsonl"
-EXIT = "exit.json"
+PROGRESS = job_contract.PROGRESS
+METRICS = job_contract.METRICS
+EXIT = job_contract.EXIT
 POINTS = "points"
 SOLVER = "solver.prototxt"
 SNAPSHOTS = "snapshots"

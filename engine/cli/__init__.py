@@ -13,6 +13,7 @@ import click
 
 from engine.cli import convert_mnist, device_query, flags, test, timing, train
 from engine.errors import EngineError
+from engine.job_contract import ERROR_PREFIX, ExitCode, Variable
 
 EPILOG = """\b
 Examples:
@@ -22,8 +23,6 @@ Examples:
   caffe test  -model train_val.prototxt -weights lenet_iter_10000.caffemodel -iterations 100
   caffe time  -model train_val.prototxt -iterations 10
 """
-
-FAULT, WRONG, INTERRUPTED = 1, 2, 130
 
 
 @click.group(cls=flags.Group, epilog=EPILOG, context_settings={"help_option_names": ["--help", "-h"]})
@@ -41,14 +40,14 @@ for command in (train.train, test.test, timing.time, device_query.device_query, 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command and returns its exit status. What the user can put right is one message, without a traceback."""
-    if "HPCBREW_COORDINATOR" not in os.environ:
+    if Variable.COORDINATOR not in os.environ:
         return _run(argv)
     try:
         status = _run(argv)
     except Exception:
         traceback.print_exc()
-        status = FAULT
-    if status in (FAULT, WRONG, INTERRUPTED):
+        status = ExitCode.FAULT
+    if status in (ExitCode.FAULT, ExitCode.WRONG, ExitCode.INTERRUPTED):
         # The end of a Python process would wait for the other nodes of the job, and they wait for this one.
         sys.stdout.flush()
         sys.stderr.flush()
@@ -62,7 +61,7 @@ def _run(argv: Sequence[str] | None) -> int:
         status = caffe.main(args, prog_name="caffe", standalone_mode=False)
     except click.exceptions.NoArgsIsHelpError as e:
         e.show()
-        return WRONG
+        return ExitCode.WRONG
     except click.ClickException as e:
         return _fail(e.format_message())
     except EngineError as e:
@@ -73,10 +72,10 @@ def _run(argv: Sequence[str] | None) -> int:
         return _fail(f"{e.name} is not installed, and the engine needs it: pip install 'hpcbrew[engine]'")
     except (KeyboardInterrupt, click.Abort):
         sys.stderr.write("caffe: interrupted\n")
-        return INTERRUPTED
-    return status if isinstance(status, int) else 0
+        return ExitCode.INTERRUPTED
+    return status if isinstance(status, int) else ExitCode.DONE
 
 
 def _fail(message: str) -> int:
-    sys.stderr.write(f"caffe: error: {message}\n")
-    return WRONG
+    sys.stderr.write(f"{ERROR_PREFIX}{message}\n")
+    return ExitCode.WRONG

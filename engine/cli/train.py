@@ -13,6 +13,7 @@ from engine import log
 from engine.cli import flags
 from engine.errors import SolverError
 from engine.host import login_node
+from engine.job_contract import ExitCode, Variable
 from engine.solver.control.requests import EFFECTS, Request, Requests, signals
 
 if TYPE_CHECKING:
@@ -32,9 +33,6 @@ run again with -snapshot auto, and the run goes on exactly where it stood.
 """
 
 EFFECT = click.Choice(list(EFFECTS))
-
-CONTINUES = 75
-"""EX_TEMPFAIL: the run is whole but not done, and asks to be started again."""
 
 
 @click.command(cls=flags.Command, epilog=EPILOG)
@@ -179,7 +177,7 @@ def _train(
 
     parallel = DataParallel(jax.devices())
     state = formats.latest(param.snapshot_prefix) if snapshot == "auto" else snapshot
-    folder = (progress_dir or os.environ.get("HPCBREW_RUN_DIR")) if parallel.root else None
+    folder = (progress_dir or os.environ.get(Variable.RUN_DIR)) if parallel.root else None
     with (
         signals(requests, effects),
         Records(Path(folder) if folder else None, bar=bar) as records,
@@ -193,15 +191,15 @@ def _train(
             outcome = trained.solve()
     if outcome is Outcome.DONE:
         log.info("caffe.cpp:250", "Optimization Done.")
-    return CONTINUES if outcome is Outcome.CONTINUES else 0
+    return ExitCode.CONTINUES if outcome is Outcome.CONTINUES else ExitCode.DONE
 
 
 def _deadline(seconds: float | None) -> float | None:
     """The time.time() to be gone by: so many seconds from now, or HPCBREW_DEADLINE, which the job script sets."""
     if seconds is not None:
         return time.time() + seconds
-    given = os.environ.get("HPCBREW_DEADLINE")
+    given = os.environ.get(Variable.DEADLINE)
     try:
         return float(given) if given else None
     except ValueError:
-        raise SolverError(f"HPCBREW_DEADLINE is {given!r}; it takes a time in seconds since 1970.") from None
+        raise SolverError(f"{Variable.DEADLINE} is {given!r}; it takes a time in seconds since 1970.") from None

@@ -23,6 +23,7 @@ from engine.data.feed import Share
 from engine.data.source import Batch
 from engine.devices import rendezvous
 from engine.errors import DeviceError
+from engine.job_contract import Variable
 from engine.layers.base import Shape
 from engine.net.net import Net
 
@@ -47,12 +48,12 @@ def join() -> None:
 
     Raises DeviceError where the environment makes no sense, and where the nodes don't find each other.
     """
-    coordinator = os.environ.get("HPCBREW_COORDINATOR")
+    coordinator = os.environ.get(Variable.COORDINATOR)
     if not coordinator:
         return
-    nodes, rank = (_number(name) for name in ("HPCBREW_NODES", "HPCBREW_RANK"))
+    nodes, rank = (_number(name) for name in (Variable.NODES, Variable.RANK))
     if not rank < nodes:
-        raise DeviceError(f"HPCBREW_RANK is {rank} and HPCBREW_NODES {nodes}: ranks count from 0.")
+        raise DeviceError(f"{Variable.RANK} is {rank} and {Variable.NODES} {nodes}: ranks count from 0.")
     rendezvous.meet(coordinator, nodes, rank)
     try:
         with _without_proxies():
@@ -84,7 +85,7 @@ def _without_proxies() -> Iterator[None]:
 def _number(name: str) -> int:
     value = os.environ.get(name, "")
     if not value.isdecimal():
-        raise DeviceError(f"HPCBREW_COORDINATOR is set and {name} is {value!r}; it takes a number.")
+        raise DeviceError(f"{Variable.COORDINATOR} is set and {name} is {value!r}; it takes a number.")
     return int(value)
 
 

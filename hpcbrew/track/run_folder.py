@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import Any, Literal
 
+from engine.job_contract import ERROR_PREFIX
 from hpcbrew import layout
 from hpcbrew.errors import TransportError
 from hpcbrew.job import After, JobRecord, JobState
@@ -111,7 +112,7 @@ def complaint(record: JobRecord, transport: Transport) -> str | None:
     if record.status.state is not JobState.FAILED:
         return None
     log = (transport.read(record.run_folder / layout.LOG) or b"").decode(errors="replace")
-    _, refused, words = log.rpartition("caffe: error: ")
+    _, refused, words = log.rpartition(ERROR_PREFIX)
     return words.strip() if refused else None
 
 

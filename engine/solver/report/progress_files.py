@@ -17,6 +17,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from engine.errors import DataError
 from engine.host.atomic_file import replace
+from engine.job_contract import METRICS, PROGRESS, ProgressRecord, TestMetrics, TrainMetrics
 from engine.net.net import Net
 from engine.proto import caffe_pb2 as pb
 
@@ -42,7 +43,7 @@ class Records:
             try:
                 folder.mkdir(parents=True, exist_ok=True)
             except OSError as e:
-                raise DataError(f"{folder}: the folder for progress.json cannot be made: {e.strerror}.") from e
+                raise DataError(f"{folder}: the folder for {PROGRESS} cannot be made: {e.strerror}.") from e
 
     def start(self, net: Net, param: pb.SolverParameter, iteration: int, devices: int = 1) -> None:
         """Training begins, or goes on, at `iteration`, with a batch for each of so many devices."""
@@ -55,12 +56,12 @@ class Records:
 
     def trained(self, iteration: int, loss: float, rate: float, outputs: Figures) -> None:
         """An iteration that is shown in the log."""
-        self._append({"phase": "train", "iteration": iteration, "loss": loss, "lr": rate, "outputs": outputs})
+        self._append({"phase": "train", "iteration": iteration, "loss": loss, "lr": rate, "outputs": dict(outputs)})
 
     def tested(self, iteration: int, net: int, loss: float, outputs: Figures) -> None:
         """The means of a test of test net number `net`."""
         self._tested = dict(outputs)
-        self._append({"phase": "test", "net": net, "iteration": iteration, "loss": loss, "outputs": outputs})
+        self._append({"phase": "test", "net": net, "iteration": iteration, "loss": loss, "outputs": dict(outputs)})
         self._written = -math.inf
 
     def progress(self, iteration: int, loss: Any, rate: float, *, last: bool = False) -> None:
@@ -75,7 +76,7 @@ class Records:
         if self.bar:
             self.bar.update(self.bar.tasks[0].id, completed=iteration, said=self._said(float(loss), speed))
         if self.folder is not None:
-            found = {
+            found: ProgressRecord = {
                 "iteration": iteration,
                 "max_iter": self._max_iter,
                 "loss": float(loss),
@@ -86,7 +87,7 @@ class Records:
                 "time": time.time(),
                 "outputs": self._tested,
             }
-            with _writing(path := self.folder / "progress.json"):
+            with _writing(path := self.folder / PROGRESS):
                 replace(path, _json(found).encode())
 
     def __enter__(self) -> Self:
@@ -101,9 +102,9 @@ class Records:
         tested = "".join(f"  {name} {v:.4g}" for name, v in self._tested.items() if isinstance(v, float))
         return f"loss {loss:.4g}{tested}  {speed * self._pictures:.0f} images/s"
 
-    def _append(self, entry: dict[str, Any]) -> None:
+    def _append(self, entry: TrainMetrics | TestMetrics) -> None:
         if self.folder is not None:
-            with _writing(path := self.folder / "metrics.jsonl"), path.open("a") as file:
+            with _writing(path := self.folder / METRICS), path.open("a") as file:
                 file.write(_json({**entry, "time": time.time()}) + "\n")
 
 

@@ -7,12 +7,13 @@ import pytest
 
 from engine.errors import DeviceError
 from engine.host import login_node
+from engine.job_contract import Variable
 
 
 @pytest.fixture(autouse=True)
 def machine(monkeypatch, tmp_path):
     """One without a scheduler, outside of any job; its PATH leads to `tmp_path` alone."""
-    for name in (*login_node.JOBS, login_node.ALLOW):
+    for name in (*login_node.JOBS, Variable.TRAIN_HERE):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setattr(login_node, "PBS", (tmp_path / "pbs.conf",))
@@ -28,7 +29,7 @@ def test_a_machine_without_a_scheduler_may_train():
     login_node.refuse()
 
 
-@pytest.mark.parametrize("variable", [*login_node.JOBS, login_node.ALLOW])
+@pytest.mark.parametrize("variable", [*login_node.JOBS, Variable.TRAIN_HERE])
 def test_a_job_may_train_and_so_may_who_says_so(machine, monkeypatch, variable):
     put_qsub(machine)
     monkeypatch.setenv(variable, "1")
