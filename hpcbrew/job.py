@@ -1,6 +1,7 @@
 """A job: what was asked (JobRequest), what was worked out (JobPlan), what was sent (JobRecord), and its state."""
 
 import re
+import secrets
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path, PurePosixPath
@@ -85,6 +86,15 @@ class After:
     folder: str | None = None
 
 
+Overrides = tuple[tuple[str, str], ...]
+"""Fields of a solver, each with the value that takes its place."""
+
+
+def new_token() -> str:
+    """What tells a job from every other, wherever it was submitted: eight hexadecimal digits."""
+    return secrets.token_hex(4)
+
+
 @dataclass(frozen=True)
 class JobRequest:
     """What the user asked for. None stands for the cluster's default. `walltime` in seconds, `mem` in bytes a node.
@@ -109,7 +119,7 @@ class JobRequest:
     links: int | None = 1
     after: After | None = None
     mail: str | None = None
-    overrides: tuple[tuple[str, str], ...] = ()
+    overrides: Overrides = ()
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,9 @@ import click
 from hpcbrew.cli import submission
 from hpcbrew.cli.options import cluster_option
 from hpcbrew.clusters import profiles
-from hpcbrew.plan import hardware, manifest, prepare, resources
+from hpcbrew.job import new_token
+from hpcbrew.plan import hardware
+from hpcbrew.plan.build import plan_job
 
 
 @click.command()
@@ -48,6 +50,5 @@ def command(solver: Path, cluster: str, dry_run: bool, follow: bool, as_json: bo
     """
     profile = profiles.load(cluster)
     request = submission.request(solver, profile, options)
-    settled = resources.settle(request, profile, hardware.here())
-    plan = prepare.plan(request, profile, manifest.collect(request), settled)
+    plan = plan_job(request, profile, hardware.here(), new_token())
     submission.send(plan, str(solver.absolute()), dry_run=dry_run, follow=follow, as_json=as_json)

@@ -8,7 +8,8 @@ import click
 from hpcbrew.cli import submission
 from hpcbrew.cli.options import cluster_option
 from hpcbrew.clusters import profiles
-from hpcbrew.plan import digests, hardware, resources
+from hpcbrew.job import new_token
+from hpcbrew.plan import hardware
 from hpcbrew.plan import sweep as sweeping
 
 
@@ -36,6 +37,5 @@ def command(
     points = sweeping.points(axes)
     profile = profiles.load(cluster)
     request = submission.request(solver, profile, options)
-    settled = resources.settle(request, profile, hardware.here())
-    plan = sweeping.plan(request, profile, settled, points, digests.measure)
+    plan = sweeping.plan(request, profile, points, hardware.here(), new_token())
     submission.send(plan, str(solver.absolute()), dry_run=dry_run, follow=follow, as_json=as_json)

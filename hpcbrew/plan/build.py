@@ -1,53 +1,79 @@
-"""JobRequest + Cluster + Manifest → JobPlan. Pure: `--dry-run` prints what comes out, `submit` carries it out."""
+"""JobRequest + Cluster → JobPlan: `--dry-run` prints what comes out, `submit` carries it out.
+
+`plan_job` reads what the user's files say, and how large they are. From there on all is worked out, and nothing read.
+"""
 
 import hashlib
 import json
 import re
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import PurePosixPath
 
 from hpcbrew import layout, schedulers
 from hpcbrew.clusters.profiles import Cluster, Module
 from hpcbrew.errors import RequestError
-from hpcbrew.job import NAME, JobPlan, JobRequest, Upload
-from hpcbrew.plan import digests, once, resources
+from hpcbrew.job import NAME, JobPlan, JobRequest, Overrides, Upload
+from hpcbrew.plan import digests, once
 from hpcbrew.plan.digests import Measured
 from hpcbrew.plan.directives import directives
-from hpcbrew.plan.manifest import Item, Manifest
-from hpcbrew.plan.resources import Resources
-from hpcbrew.plan.script import render
-from hpcbrew.schedulers import pbs_status
+from hpcbrew.plan.hardware import Machine
+from hpcbrew.plan.manifest import Item, Manifest, collect
+from hpcbrew.plan.resources import Resources, missing, resolve
+from hpcbrew.plan.script import Chain, PbsCommands, ScriptContext, Training, render
 
 
-def plan(
+def plan_job(
+    request: JobRequest, cluster: Cluster, machine: Machine, token: str, points: Sequence[Overrides] = ()
+) -> JobPlan:
+    """What a job comes to. `points`: of a sweep, the overrides of each; each is checked as a solver of its own.
+
+    `machine` is this one: it fills in where a profile says `detect`. `token` names the job: see `job.new_token`.
+    A job on this machine uses its data where they lie; for any other cluster they are measured, to be shipped.
+
+    Raises RequestError for what the cluster does not allow or its scheduler does not take, ManifestError for a file
+    that is missing, and EngineError for definitions that cannot be used.
+    """
+    resources = resolve(request, cluster, machine)
+    manifests = [collect(replace(request, overrides=point)) for point in points] or [collect(request)]
+    shipped = () if cluster.transport == "local" else dict.fromkeys(item for m in manifests for item in m.items)
+    measured = {item: digests.measure(item) for item in shipped}
+    return _plan(request, cluster, resources, manifests, measured, token, points)
+
+
+def _plan(
     request: JobRequest,
     cluster: Cluster,
-    manifest: Manifest,
-    settled: Resources,
+    resources: Resources,
+    manifests: Sequence[Manifest],
     measured: Mapping[Item, Measured],
     token: str,
+    points: Sequence[Overrides],
 ) -> JobPlan:
-    """`measured` holds every item of the manifest that is to be shipped; a local job uses them where they lie.
+    """`measured` holds every item that is to be shipped; the others are used where they lie."""
+    first = manifests[0]
+    name = job_name(request, first, cluster)
+    folders = [layout.point(index) for index, _ in enumerate(points, 1)] or [PurePosixPath()]
+    up = _up(layout.run_folder(name, token) / folders[0])
 
-    Raises RequestError for a name that the scheduler does not take.
-    """
-    name = job_name(request, manifest, cluster)
-    up = _up(layout.run_folder(name, token))
-
-    def where(item: Item) -> PurePosixPath:
+    def place(item: Item) -> PurePosixPath:
         return up / digests.place(measured[item]) if item in measured else PurePosixPath(item.path)
 
-    weights = ["-weights", ",".join(str(where(item)) for item in manifest.weights)] if manifest.weights else []
+    texts = {
+        str(folder / path): text
+        for folder, manifest in zip(folders, manifests, strict=True)
+        for path, text in manifest.texts(lambda item: str(place(item))).items()
+    }
+    max_iter = max(manifest.solver.max_iter for manifest in manifests)
     return assemble(
-        Job(name, token, str(manifest.solver_path), manifest.solver.max_iter, request),
+        Job(name, token, str(first.solver_path), max_iter, request, tuple(dict(point) for point in points)),
         cluster,
-        settled,
-        texts=manifest.texts(lambda item: str(where(item))),
+        resources,
+        texts=texts,
         data=uploads(measured.values()),
-        weights=weights,
-        snapshot=str(where(manifest.resume) / manifest.resume.members[0]) if manifest.resume else None,
+        weights=["-weights", ",".join(str(place(item)) for item in first.weights)] if first.weights else [],
+        snapshot=str(place(first.resume) / first.resume.members[0]) if first.resume else None,
     )
 
 
@@ -66,7 +92,7 @@ class Job:
 def assemble(
     job: Job,
     cluster: Cluster,
-    settled: Resources,
+    resources: Resources,
     *,
     texts: Mapping[str, str],
     data: tuple[Upload, ...] = (),
@@ -76,70 +102,67 @@ def assemble(
     """Script, description and definitions of a job, and how it is submitted. `texts` are the definitions by their
     names in the run folder; `snapshot` is the solver state to go on from, as seen from there.
     """
-    request, folder = job.request, layout.run_folder(job.name, job.token)
-    up = _up(folder / layout.point(1) if job.points else folder)
-    chain = request.links != 1
-    scheduler = schedulers.of(cluster.address)
-    site_caffe = _site_caffe(request, cluster)
-    state = ["-snapshot", snapshot] if snapshot else ["-snapshot", "auto"] if job.points else []
-    start = [*weights, *state]
-    script = render(
-        cluster.template,
-        name=job.name,
-        token=job.token,
-        cluster=cluster.name,
-        directives=directives(
-            job.name, settled, cluster, after=request.after, mail=request.mail, array=len(job.points)
-        ),
-        points=layout.POINTS if job.points else None,
-        modules=(site_caffe,) if site_caffe else cluster.modules,
-        environment=_proxies(cluster) | cluster.environment,
-        site_caffe=site_caffe.load if site_caffe else None,
-        max_iter=job.max_iter,
-        metrics=layout.METRICS,
-        progress=layout.PROGRESS,
-        log=layout.LOG,
-        exit=layout.EXIT,
-        id=layout.ID,
-        engine=_engine(cluster, up),
-        check_engine=cluster.scheduler != "local",
-        python=str(up / layout.ENGINE / "bin" / "python"),
-        nodes=settled.nodes,
-        gpus=settled.gpus,
-        launcher=cluster.launcher,
-        rank_log=layout.rank_log("$rank"),
-        arguments=["train", "-solver", layout.SOLVER, *_gpus(settled), *([] if chain else start)],
-        walltime=settled.walltime,
-        margin=min(60, settled.walltime // 10),
-        chain=chain,
-        at_most=request.links,
-        start=start,
-        snapshot=snapshot,
-        continues=pbs_status.CONTINUES,
-        snapshots=layout.SNAPSHOTS,
-        links=layout.LINKS,
-        link_ids=layout.LINK_IDS,
-        cancelled=layout.CANCELLED,
-        no_room=pbs_status.NO_ROOM,
-        after=request.after if request.after and request.after.folder else None,
-        waited=layout.WAITED,
-        never_began=pbs_status.NEVER_BEGAN,
-        qsub=(*scheduler.prefix, "qsub"),
-        qdel=(*scheduler.prefix, "qdel"),
-        script=layout.SCRIPT,
-    )
-    made = {layout.SCRIPT: script, layout.JOB: _describe(job, cluster, settled, texts), **texts}
+    folder = layout.run_folder(job.name, job.token)
+    script = render(cluster.template, _context(job, cluster, resources, weights, snapshot))
+    made = {layout.SCRIPT: script, layout.JOB: _describe(job, cluster, resources, texts), **texts}
+    submit = schedulers.of(cluster.address).submit_command(PurePosixPath(layout.SCRIPT))
     return JobPlan(
         token=job.token,
         name=job.name,
         address=cluster.address,
-        missing=resources.missing(settled, cluster, request.engine),
+        missing=missing(resources, cluster, job.request.engine),
         scratch=cluster.scratch or "",
         run_folder=folder,
         script=script,
         definitions=tuple(_made(folder / target, text) for target, text in made.items()),
         data=data,
-        command=once.command(scheduler.submit_command(PurePosixPath(layout.SCRIPT))),
+        command=once.command(submit),
+    )
+
+
+def _context(
+    job: Job, cluster: Cluster, resources: Resources, weights: Sequence[str], snapshot: str | None
+) -> ScriptContext:
+    """What the script is made of."""
+    request, prefix = job.request, schedulers.of(cluster.address).prefix
+    site_caffe = _site_caffe(request, cluster)
+    after = request.after if request.after and request.after.folder else None
+    return ScriptContext(
+        name=job.name,
+        token=job.token,
+        cluster=cluster.name,
+        directives=directives(
+            job.name, resources, cluster, after=request.after, mail=request.mail, array=len(job.points)
+        ),
+        modules=(site_caffe,) if site_caffe else cluster.modules,
+        environment=_proxies(cluster) | cluster.environment,
+        points=bool(job.points),
+        nodes=resources.nodes,
+        gpus=resources.gpus,
+        training=_training(job, cluster, resources, weights, snapshot),
+        pbs=PbsCommands((*prefix, "qsub"), (*prefix, "qdel"), cluster.launcher),
+        chain=Chain(request.links) if request.links != 1 else None,
+        after=after,
+    )
+
+
+def _training(
+    job: Job, cluster: Cluster, resources: Resources, weights: Sequence[str], snapshot: str | None
+) -> Training:
+    up = _up(layout.run_folder(job.name, job.token) / (layout.point(1) if job.points else ""))
+    site_caffe = _site_caffe(job.request, cluster)
+    state = ("-snapshot", snapshot) if snapshot else ("-snapshot", "auto") if job.points else ()
+    start = (*weights, *state)
+    return Training(
+        command=_engine(cluster, up),
+        arguments=("train", "-solver", layout.SOLVER, *_gpus(resources), *(start if job.request.links == 1 else ())),
+        start=start,
+        snapshot=snapshot,
+        max_iter=job.max_iter,
+        seconds=resources.walltime - min(60, resources.walltime // 10),
+        python=str(up / layout.ENGINE / "bin" / "python"),
+        checked=cluster.scheduler != "local",
+        site_module=site_caffe.load if site_caffe else None,
     )
 
 
@@ -162,11 +185,11 @@ def job_name(request: JobRequest, manifest: Manifest, cluster: Cluster) -> str:
     return (clean if NAME.fullmatch(clean) else f"job-{clean}".rstrip("-"))[: min(cluster.name_length, 40)]
 
 
-def _engine(cluster: Cluster, up: PurePosixPath) -> list[str]:
+def _engine(cluster: Cluster, up: PurePosixPath) -> tuple[str, ...]:
     """On this machine the engine runs in the Python that hpcbrew runs in; -P keeps run folders off its path."""
     if cluster.scheduler == "local":
-        return [sys.executable, "-P", "-m", "engine.cli"]
-    return [str(up / layout.ENGINE / "bin" / "caffe")]
+        return (sys.executable, "-P", "-m", "engine.cli")
+    return (str(up / layout.ENGINE / "bin" / "caffe"),)
 
 
 def _site_caffe(request: JobRequest, cluster: Cluster) -> Module | None:
@@ -187,13 +210,15 @@ def _proxies(cluster: Cluster) -> dict[str, str]:
     return dict.fromkeys(names, cluster.proxy) if cluster.proxy else {}
 
 
-def _gpus(settled: Resources) -> list[str]:
+def _gpus(resources: Resources) -> list[str]:
     """By number: where a site does not hide other jobs' GPUs, `all` would take those too. On several nodes the script
     tells each its own."""
-    return ["-gpu", ",".join(map(str, range(settled.gpus)))] if settled.gpus and settled.nodes == 1 else []
+    if not resources.gpus or resources.nodes > 1:
+        return []
+    return ["-gpu", ",".join(map(str, range(resources.gpus)))]
 
 
-def _describe(job: Job, cluster: Cluster, settled: Resources, texts: Mapping[str, str]) -> str:
+def _describe(job: Job, cluster: Cluster, resources: Resources, texts: Mapping[str, str]) -> str:
     """job.json: what another machine needs to know of this run folder."""
     values = {
         "name": job.name,
@@ -202,7 +227,7 @@ def _describe(job: Job, cluster: Cluster, settled: Resources, texts: Mapping[str
         "solver": job.solver,
         "max_iter": job.max_iter,
         "set": dict(job.request.overrides),
-        "resources": asdict(settled),
+        "resources": asdict(resources),
         "links": job.request.links,
         "engine": job.request.engine,
         "after": asdict(job.request.after) if job.request.after else None,

@@ -11,7 +11,7 @@ from hpcbrew.units import clock, pbs_size
 
 def directives(
     name: str,
-    settled: Resources,
+    resources: Resources,
     cluster: Cluster,
     *,
     after: After | None = None,
@@ -21,14 +21,14 @@ def directives(
     """What follows `#PBS` on each line. `array`: the number of jobs, where it is an array.
 
     -o is relative: qsub takes it from the folder that it is called in."""
-    lines = [f"-N {name}", *(f"-l {resource}" for resource in _resources(settled, cluster))]
-    lines.append(f"-l walltime={clock(settled.walltime)}")
+    lines = [f"-N {name}", *(f"-l {resource}" for resource in _resources(resources, cluster))]
+    lines.append(f"-l walltime={clock(resources.walltime)}")
     lines += [f"-l {key}={value}" for key, value in cluster.resources.extra.items()]
-    if settled.queue or cluster.server:
-        lines.append(f"-q {settled.queue or ''}{f'@{cluster.server}' if cluster.server else ''}")
-    if settled.project:
+    if resources.queue or cluster.server:
+        lines.append(f"-q {resources.queue or ''}{f'@{cluster.server}' if cluster.server else ''}")
+    if resources.project:
         flag = cluster.account.flag
-        lines.append(f"{flag}{settled.project}" if flag.endswith("=") else f"{flag} {settled.project}")
+        lines.append(f"{flag}{resources.project}" if flag.endswith("=") else f"{flag} {resources.project}")
     if after:
         lines.append(f"-W depend={'afterany' if after.folder else 'afterok'}:{after.id}")
     if mail:
@@ -42,27 +42,27 @@ def directives(
     return [*lines, "-S /bin/bash", *again, "-j oe", f"-o {output / layout.SCHEDULER_LOG}"]
 
 
-def _resources(settled: Resources, cluster: Cluster) -> list[str]:
+def _resources(resources: Resources, cluster: Cluster) -> list[str]:
     if cluster.resources.style == "top":
-        resources = {"ncpus": settled.cpus * settled.nodes, "ngpus": settled.gpus * settled.nodes, **settled.select}
-        mem = [f"mem={pbs_size(settled.mem * settled.nodes)}"] if settled.mem else []
-        return [*(f"{key}={value}" for key, value in resources.items() if value), *mem]
+        counts = {"ncpus": resources.cpus * resources.nodes, "ngpus": resources.gpus * resources.nodes}
+        mem = [f"mem={pbs_size(resources.mem * resources.nodes)}"] if resources.mem else []
+        return [*(f"{key}={value}" for key, value in (counts | resources.select).items() if value), *mem]
     if cluster.resources.style == "nodes":
-        gpus = f":gpus={settled.gpus}" if settled.gpus else ""
-        features = "".join(f":{value}" for value in settled.select.values())
-        mem = [f"mem={pbs_size(settled.mem * settled.nodes)}"] if settled.mem else []
-        return [f"nodes={settled.nodes}:ppn={settled.cpus}{gpus}{features}", *mem]
+        gpus = f":gpus={resources.gpus}" if resources.gpus else ""
+        features = "".join(f":{value}" for value in resources.select.values())
+        mem = [f"mem={pbs_size(resources.mem * resources.nodes)}"] if resources.mem else []
+        return [f"nodes={resources.nodes}:ppn={resources.cpus}{gpus}{features}", *mem]
     place = [f"place={cluster.resources.place}"] if cluster.resources.place else []
-    return [f"select={_select(settled, cluster)}", *place]
+    return [f"select={_select(resources, cluster)}", *place]
 
 
-def _select(settled: Resources, cluster: Cluster) -> str:
-    chunks, share = settled.nodes, 1
-    if cluster.resources.chunk == "gpu" and settled.gpus:
-        chunks, share = settled.nodes * settled.gpus, settled.gpus
-    parts = {"ncpus": str(max(1, settled.cpus // share))}
-    if settled.gpus:
-        parts["ngpus"] = str(settled.gpus // share)
-    if settled.mem:
-        parts["mem"] = pbs_size(settled.mem // share)
-    return ":".join([str(chunks), *(f"{key}={value}" for key, value in (parts | settled.select).items())])
+def _select(resources: Resources, cluster: Cluster) -> str:
+    chunks, share = resources.nodes, 1
+    if cluster.resources.chunk == "gpu" and resources.gpus:
+        chunks, share = resources.nodes * resources.gpus, resources.gpus
+    parts = {"ncpus": str(max(1, resources.cpus // share))}
+    if resources.gpus:
+        parts["ngpus"] = str(resources.gpus // share)
+    if resources.mem:
+        parts["mem"] = pbs_size(resources.mem // share)
+    return ":".join([str(chunks), *(f"{key}={value}" for key, value in (parts | resources.select).items())])

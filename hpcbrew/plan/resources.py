@@ -25,7 +25,7 @@ class Resources:
     select: dict[str, str]
 
 
-def settle(request: JobRequest, cluster: Cluster, here: Machine) -> Resources:
+def resolve(request: JobRequest, cluster: Cluster, here: Machine) -> Resources:
     """`here` is this machine: it fills in where a profile says `detect`.
 
     Raises RequestError with what was asked, what is allowed, and the flag that would do.
@@ -52,14 +52,14 @@ def settle(request: JobRequest, cluster: Cluster, here: Machine) -> Resources:
     return Resources(request.nodes, gpus, cpus, mem, walltime, queue, project, attributes)
 
 
-def missing(settled: Resources, cluster: Cluster, engine: str = "own") -> str:
+def missing(resources: Resources, cluster: Cluster, engine: str = "own") -> str:
     """What must change before the job can be submitted; nothing, mostly. `engine`: `own`, or the site's `module`."""
-    if settled.nodes > 1 and engine == "module":
+    if resources.nodes > 1 and engine == "module":
         return (
-            f"{cluster.name}: the site's Caffe trains on one node, and the other {settled.nodes - 1} would stand idle: "
-            "leave out --nodes, or --engine module"
+            f"{cluster.name}: the site's Caffe trains on one node, and the other {resources.nodes - 1} would stand "
+            "idle: leave out --nodes, or --engine module"
         )
-    if cluster.account.required and not settled.project:
+    if cluster.account.required and not resources.project:
         return (
             f"{cluster.name}: a job needs a project to be charged to: hpcbrew submit … --project NAME "
             f"(or `account: {{default: NAME}}` in a profile of your own that extends {cluster.name})"

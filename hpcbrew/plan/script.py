@@ -1,16 +1,86 @@
-"""Plan → job script: Jinja2, with every value named and every word quoted."""
+"""ScriptContext → job script: Jinja2, with every value named and every word quoted."""
 
 import re
 import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from types import ModuleType
 from typing import Any
 
 from jinja2 import ChoiceLoader, Environment, FileSystemLoader, StrictUndefined, TemplateError
 
-from hpcbrew import paths
+from engine.job_contract import ExitCode, Variable
+from hpcbrew import layout, paths
+from hpcbrew.clusters.profiles import Module
 from hpcbrew.errors import ProfileError
+from hpcbrew.job import After
 
 
-def render(template: str, **values: Any) -> str:
+@dataclass(frozen=True)
+class Training:
+    """How the engine is called, or the site's own Caffe.
+
+    `command`: the engine's; `arguments`: to either. `start`: where a chain's first link begins; a job that is no chain
+    has that among its arguments. `snapshot`: the solver state among them. `seconds`: how long it may take, from the
+    script's beginning. `python`: the engine's own. `checked`: the script looks whether the engine is there.
+    `site_module`: the module of the site's Caffe, where that is to train.
+    """
+
+    command: tuple[str, ...]
+    arguments: tuple[str, ...]
+    start: tuple[str, ...]
+    snapshot: str | None
+    max_iter: int
+    seconds: int
+    python: str
+    checked: bool
+    site_module: str | None
+
+
+@dataclass(frozen=True)
+class Chain:
+    """Jobs that follow each other. `at_most`: so many of them; None is as many as it takes."""
+
+    at_most: int | None
+
+
+@dataclass(frozen=True)
+class PbsCommands:
+    """What the script itself calls. `launcher`: as in a cluster's profile."""
+
+    qsub: tuple[str, ...]
+    qdel: tuple[str, ...]
+    launcher: str
+
+
+@dataclass(frozen=True)
+class ScriptContext:
+    """All that a template may name, a site's own too. `modules` and `environment` are what the job's shell gets.
+
+    `points`: it is a sweep, and each job of the array has a folder of its own. `gpus`: of each node. `chain`, `after`:
+    None where it is none; `after` is a job of several jobs. `files`, `exit_codes` and `variables` are as hpcbrew and
+    the engine call them.
+    """
+
+    name: str
+    token: str
+    cluster: str
+    directives: Sequence[str]
+    modules: Sequence[Module]
+    environment: Mapping[str, str]
+    points: bool
+    nodes: int
+    gpus: int
+    training: Training
+    pbs: PbsCommands
+    chain: Chain | None = None
+    after: After | None = None
+    files: ModuleType = layout
+    exit_codes: type[ExitCode] = ExitCode
+    variables: type[Variable] = Variable
+
+
+def render(template: str, context: ScriptContext) -> str:
     """The script that `template` gives. A template in the user's `templates/pbs` folder wins over a shipped one, and
     may extend it: `{% extends "shipped/job.pbs.j2" %}`. Raises ProfileError naming the template and its fault.
     """
@@ -26,12 +96,18 @@ def render(template: str, **values: Any) -> str:
     )
     environment.filters["quote"] = lambda value: shlex.quote(str(value))
     environment.filters["launch"] = _launch
+    environment.filters["value_or"] = _value_or
     try:
-        return environment.get_template(template).render(**values)
+        return environment.get_template(template).render(vars(context))
     except TemplateError as error:
         line = getattr(error, "lineno", None)
         where = f"{getattr(error, 'filename', None) or template}{f':{line}' if line else ''}"
         raise ProfileError(f"{where}: {type(error).__name__}: {error.message}") from None
+
+
+def _value_or(variable: str, default: object = "") -> str:
+    """The value of a variable of the shell's, or else `default`."""
+    return f"${{{variable}:-{default}}}"
 
 
 def _launch(launcher: str) -> str:

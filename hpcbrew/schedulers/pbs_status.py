@@ -4,6 +4,7 @@ import re
 import signal
 from dataclasses import dataclass
 
+from engine.job_contract import ExitCode
 from hpcbrew.job import JobState, JobStatus
 from hpcbrew.schedulers import pbs_output
 from hpcbrew.schedulers.pbs_comments import in_words
@@ -27,9 +28,6 @@ WAITS = {"after": "to start", "afterok": "to end well", "afternotok": "to fail",
 
 HOLDS = {"u": "held by its owner: hpcbrew release lets it go", "o": "held by an operator", "s": "held by the system"}
 
-CONTINUES = 75  # what the engine leaves with when its time is up and its training is not done
-NEVER_BEGAN = 69  # what the script leaves with where the job that it waited for is not done: EX_UNAVAILABLE
-NO_ROOM = 73  # where it cannot write into its run folder: EX_CANTCREAT
 DELETED = 91  # substate of a job that ended by qdel
 FAILED_OR_KILLED = 93
 
@@ -141,11 +139,11 @@ def _went_well(job: JobView) -> JobStatus:
 
 def failed(status: int) -> JobStatus:
     """A job that ended by itself with an exit status other than 0: 128 + N or PBS's 256 + N stand for signal N."""
-    if status == CONTINUES:
+    if status == ExitCode.CONTINUES:
         return JobStatus(
             JobState.OUT_OF_WALLTIME, "left in time, with a snapshot: hpcbrew resume goes on from it", status
         )
-    if status == NEVER_BEGAN:
+    if status == ExitCode.NEVER_BEGAN:
         return JobStatus(JobState.NEVER_RAN, "what it waited for ended and is not done")
     number = status - 256 if status > 256 else status - 128
     if number in {s.value for s in signal.Signals}:
@@ -153,8 +151,8 @@ def failed(status: int) -> JobStatus:
         hint = "; memory running out is the usual cause" if name == "SIGKILL" else ""
         return JobStatus(JobState.FAILED, f"killed by {name}{hint}", status)
     words = {
-        2: "the engine refused it; hpcbrew logs has its words",
-        NO_ROOM: "its run folder cannot be written to: the disk may be full, or a quota used up",
+        ExitCode.WRONG: "the engine refused it; hpcbrew logs has its words",
+        ExitCode.NO_ROOM: "its run folder cannot be written to: the disk may be full, or a quota used up",
         126: "a command could not be run",
         127: "a command was not found",
     }

@@ -6,8 +6,9 @@ from pathlib import Path
 
 from hpcbrew.clusters.profiles import Cluster
 from hpcbrew.errors import RequestError, TransportError
-from hpcbrew.job import JobRecord, JobRequest
-from hpcbrew.plan import hardware, manifest, prepare, resources
+from hpcbrew.job import JobRecord, JobRequest, new_token
+from hpcbrew.plan import hardware
+from hpcbrew.plan.build import plan_job
 from hpcbrew.submit.submit import submit
 from hpcbrew.track import refresh
 from hpcbrew.track.ledger import Ledger
@@ -78,8 +79,7 @@ def run(
             project=project,
             name=NAME,
         )
-        settled = resources.settle(request, cluster, hardware.here())
-        plan = prepare.plan(request, cluster, manifest.collect(request), settled)
+        plan = plan_job(request, cluster, hardware.here(), new_token())
     if plan.missing:
         raise RequestError(plan.missing.replace("submit …", f"setup {cluster.name}"))
     site, ledger = Site(transport, refresh.reach(plan.address).scheduler), Ledger()

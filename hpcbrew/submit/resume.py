@@ -1,6 +1,5 @@
 """A new job from another's run folder: its definitions as they lie there, its resources, its last good snapshot."""
 
-import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import PurePosixPath
@@ -12,16 +11,20 @@ from hpcbrew import layout
 from hpcbrew.clusters.profiles import Cluster
 from hpcbrew.errors import RequestError, TransportError
 from hpcbrew.job import JobPlan, JobRecord, JobRequest
-from hpcbrew.plan import hardware, overrides, resources
+from hpcbrew.plan import overrides
 from hpcbrew.plan.build import Job, assemble
+from hpcbrew.plan.hardware import Machine
+from hpcbrew.plan.resources import Resources, resolve
 from hpcbrew.track import run_folder
 from hpcbrew.transports.base import Transport
 
 
-def plan(record: JobRecord, request: JobRequest, cluster: Cluster, transport: Transport) -> JobPlan:
+def plan(
+    record: JobRecord, request: JobRequest, cluster: Cluster, transport: Transport, machine: Machine, token: str
+) -> JobPlan:
     """`request` says what is to be different: walltime, queue, project, overrides, links, mail, after.
 
-    One job of a sweep goes on as a job by itself.
+    One job of a sweep goes on as a job by itself. `machine` and `token`: as for `plan_job`.
     Raises RequestError where there is no snapshot to go on from, or nothing left to do; TransportError where the run
     folder is gone.
     """
@@ -52,9 +55,9 @@ def plan(record: JobRecord, request: JobRequest, cluster: Cluster, transport: Tr
     overridden = tuple({**described.overrides, **own, **dict(request.overrides)}.items())
     request = replace(request, overrides=overridden, engine=described.engine)
     return assemble(
-        Job(name, secrets.token_hex(4), record.solver, solver.max_iter, request),
+        Job(name, token, record.solver, solver.max_iter, request),
         cluster,
-        _settled(described.resources, request, cluster),
+        _resources(described.resources, request, cluster, machine),
         texts={**texts, layout.SOLVER: text.format(solver)},
         snapshot=str(PurePosixPath("..") / folder / layout.SNAPSHOTS / state),
     )
@@ -77,9 +80,9 @@ def _definitions(record: JobRecord, definitions: Sequence[str], transport: Trans
     return {name: written.replace(before, now) for name, written in texts.items()}
 
 
-def _settled(described: Mapping[str, Any], request: JobRequest, cluster: Cluster) -> resources.Resources:
+def _resources(described: Mapping[str, Any], request: JobRequest, cluster: Cluster, machine: Machine) -> Resources:
     """The resources of before, but for what is asked for anew; checked against the profile of today."""
-    before = resources.Resources(**described)
+    before = Resources(**described)
     wanted = replace(
         request,
         nodes=before.nodes,
@@ -90,4 +93,4 @@ def _settled(described: Mapping[str, Any], request: JobRequest, cluster: Cluster
         queue=request.queue or before.queue,
         project=request.project or before.project,
     )
-    return replace(resources.settle(wanted, cluster, hardware.here()), select=before.select)
+    return replace(resolve(wanted, cluster, machine), select=before.select)

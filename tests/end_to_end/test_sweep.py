@@ -5,9 +5,8 @@ from pathlib import Path
 
 from support.remote import There
 
-from hpcbrew.job import JobPlan, JobRecord, JobRequest, JobState
-from hpcbrew.plan import resources, sweep
-from hpcbrew.plan.digests import measure
+from hpcbrew.job import JobPlan, JobRecord, JobRequest, JobState, new_token
+from hpcbrew.plan import sweep
 from hpcbrew.plan.hardware import Machine
 from hpcbrew.track import compare
 
@@ -24,8 +23,7 @@ echo "{\\"iteration\\": 3, \\"max_iter\\": 3, \\"loss\\": $rate}" >progress.json
 
 def planned(there: There, model: Path, *axes: str) -> JobPlan:
     asked = JobRequest(model / "solver.prototxt", cpus=1)
-    settled = resources.settle(asked, there.profile, Machine(1, 0))
-    return sweep.plan(asked, there.profile, settled, sweep.points(axes), measure)
+    return sweep.plan(asked, there.profile, sweep.points(axes), Machine(1, 0), new_token())
 
 
 def ended(there: There, record: JobRecord) -> JobRecord:

@@ -7,17 +7,17 @@ from pathlib import Path, PurePosixPath
 import pytest
 from support import sshd
 
+from engine.job_contract import ExitCode
 from hpcbrew import full_disk
 from hpcbrew.address import Address
 from hpcbrew.clusters import profiles
 from hpcbrew.errors import LedgerError, RequestError, TransportError
 from hpcbrew.hashing import file_sha256
-from hpcbrew.job import JobRecord, JobRequest, JobState, JobStatus
-from hpcbrew.plan import digests, once, prepare, resources
-from hpcbrew.plan.build import uploads
+from hpcbrew.job import JobRecord, JobRequest, JobState, JobStatus, new_token
+from hpcbrew.plan import digests, once
+from hpcbrew.plan.build import plan_job, uploads
 from hpcbrew.plan.hardware import Machine
-from hpcbrew.plan.manifest import Item, collect
-from hpcbrew.schedulers import pbs_status
+from hpcbrew.plan.manifest import Item
 from hpcbrew.track.ledger import Ledger
 from hpcbrew.transfer import disk_space, download
 from hpcbrew.transfer import upload as shipping
@@ -93,14 +93,14 @@ def test_a_job_whose_id_has_no_room_is_handed_over_all_the_same(transport, small
 
 
 @pytest.mark.parametrize(
-    ("links", "status", "ends"), [(1, 0, 0), (1, 3, 3), (None, 0, pbs_status.NO_ROOM)], ids=["done", "failed", "chain"]
+    ("links", "status", "ends"), [(1, 0, 0), (1, 3, 3), (None, 0, ExitCode.NO_ROOM)], ids=["done", "failed", "chain"]
 )
 def test_a_job_without_room_for_its_records_ends_as_its_engine_did_and_no_chain_begins(
     small_disk: Path, model: Path, tmp_path: Path, links: int | None, status: int, ends: int
 ) -> None:
     profile = profiles.load("openpbs")
     asked = JobRequest(model / "solver.prototxt", links=links)
-    plan = prepare.plan(asked, profile, collect(asked), resources.settle(asked, profile, Machine(1, 0)))
+    plan = plan_job(asked, profile, Machine(1, 0), new_token())
     run = small_disk / "runs" / "x"
     (run / "snapshots").mkdir(parents=True)
     for path, text in (

@@ -12,10 +12,9 @@ from pathlib import Path
 from hpcbrew.clusters import profiles
 from hpcbrew.clusters.profiles import Cluster
 from hpcbrew.errors import TransportError
-from hpcbrew.job import JobPlan, JobRecord, JobRequest, JobState
-from hpcbrew.plan import prepare, resources
+from hpcbrew.job import JobPlan, JobRecord, JobRequest, JobState, new_token
+from hpcbrew.plan.build import plan_job
 from hpcbrew.plan.hardware import Machine
-from hpcbrew.plan.manifest import collect
 from hpcbrew.schedulers.pbs import Pbs
 from hpcbrew.submit.submit import submit
 from hpcbrew.track import refresh
@@ -72,7 +71,7 @@ class There:
 
     def submit(self, model: Path, **request: object) -> JobRecord:
         asked = JobRequest(model / "solver.prototxt", **request)  # type: ignore[arg-type]
-        plan = prepare.plan(asked, self.profile, collect(asked), resources.settle(asked, self.profile, Machine(1, 0)))
+        plan = plan_job(asked, self.profile, Machine(1, 0), new_token())
         return self.send(plan)
 
     def send(self, plan: JobPlan) -> JobRecord:

@@ -10,11 +10,10 @@ import pytest
 
 from hpcbrew.clusters import profiles
 from hpcbrew.errors import RequestError
-from hpcbrew.job import After, JobRecord, JobRequest, JobState
-from hpcbrew.plan import build, prepare, resources, sweep
-from hpcbrew.plan.digests import measure
+from hpcbrew.job import After, JobRecord, JobRequest, JobState, new_token
+from hpcbrew.plan import build, sweep
+from hpcbrew.plan.build import plan_job
 from hpcbrew.plan.hardware import Machine
-from hpcbrew.plan.manifest import collect
 from hpcbrew.submit import dependency
 from hpcbrew.submit.submit import submit
 from hpcbrew.track import control, refresh
@@ -47,7 +46,7 @@ class Queue:
         profile = profiles.load("local")
         waits = dependency.after(after.token, profile.address, self.ledger) if after else None
         asked = JobRequest(self.model / "solver.prototxt", name=name, links=links, after=waits)
-        made = prepare.plan(asked, profile, collect(asked), resources.settle(asked, profile, Machine(1, 0)))
+        made = plan_job(asked, profile, Machine(1, 0), new_token())
         site = refresh.reach(made.address)
         return submit(made, "solver.prototxt", site.transport, site.scheduler, self.ledger, lambda size: None)
 
@@ -72,7 +71,7 @@ def queue(tmp_path: Path, model: Path, monkeypatch: pytest.MonkeyPatch) -> Queue
     engine = folder / "caffe"
     engine.write_text(ENGINE.format(folder=folder))
     engine.chmod(0o755)
-    monkeypatch.setattr(build, "_engine", lambda *_: [str(engine)])
+    monkeypatch.setattr(build, "_engine", lambda *_: (str(engine),))
     return Queue(folder, model, Ledger())
 
 
@@ -196,6 +195,5 @@ def test_a_chain_that_is_done_is_not_waited_for(queue: Queue) -> None:
 def test_a_sweep_cannot_wait_for_a_chain(model: Path) -> None:
     profile = profiles.load("local")
     asked = JobRequest(model / "solver.prototxt", after=After("1.local", "chain", "/runs/chain-1"))
-    settled = resources.settle(asked, profile, Machine(1, 0))
     with pytest.raises(RequestError, match="--after chain: is a chain of jobs, and an array cannot wait for one"):
-        sweep.plan(asked, profile, settled, sweep.points(["base_lr=1,2"]), measure)
+        sweep.plan(asked, profile, sweep.points(["base_lr=1,2"]), Machine(1, 0), new_token())

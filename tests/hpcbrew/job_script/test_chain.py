@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 
 from hpcbrew.clusters import profiles
-from hpcbrew.job import JobRequest, JobState
-from hpcbrew.plan import build, prepare, resources
+from hpcbrew.job import JobRequest, JobState, new_token
+from hpcbrew.plan import build
+from hpcbrew.plan.build import plan_job
 from hpcbrew.plan.hardware import Machine
-from hpcbrew.plan.manifest import collect
 from hpcbrew.submit.submit import submit
 from hpcbrew.track import refresh
 from hpcbrew.track.ledger import Ledger
@@ -28,9 +28,9 @@ def test_a_chain_goes_on_by_itself_until_it_is_done(
     engine = tmp_path / "caffe"
     engine.write_text(ENGINE)
     engine.chmod(0o755)
-    monkeypatch.setattr(build, "_engine", lambda *_: [str(engine)])
+    monkeypatch.setattr(build, "_engine", lambda *_: (str(engine),))
     profile, asked, ledger = profiles.load("local"), JobRequest(model / "solver.prototxt", links=None), Ledger()
-    made = prepare.plan(asked, profile, collect(asked), resources.settle(asked, profile, Machine(1, 0)))
+    made = plan_job(asked, profile, Machine(1, 0), new_token())
     site = refresh.reach(made.address)
     record = submit(made, "solver.prototxt", site.transport, site.scheduler, ledger, lambda size: None)
     end = time.monotonic() + 60

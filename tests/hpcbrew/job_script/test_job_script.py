@@ -11,10 +11,9 @@ import pytest
 from hpcbrew.address import Address
 from hpcbrew.clusters import profiles
 from hpcbrew.clusters.profiles import Cluster
-from hpcbrew.job import After, JobRecord, JobRequest, JobState, JobStatus
-from hpcbrew.plan import prepare, resources
+from hpcbrew.job import After, JobRecord, JobRequest, JobState, JobStatus, new_token
+from hpcbrew.plan.build import plan_job
 from hpcbrew.plan.hardware import Machine
-from hpcbrew.plan.manifest import collect
 from hpcbrew.schedulers.pbs import QstatReport
 from hpcbrew.track.run_folder import ExitRecord, read_exit
 from hpcbrew.track.status import judge
@@ -47,7 +46,7 @@ class Node:
     def run(self, job_id: str = "11.pbs01", *, engine: str = "exit 75", path: str = "", **request: object) -> int:
         profile = Cluster.model_validate({**profiles.values("openpbs"), "name": "there", "host": "there"})
         asked = JobRequest(self.model / "solver.prototxt", **request)  # type: ignore[arg-type]
-        made = prepare.plan(asked, profile, collect(asked), resources.settle(asked, profile, Machine(1, 0)))
+        made = plan_job(asked, profile, Machine(1, 0), new_token())
         self.command(self.folder / "engine" / "bin" / "caffe", engine)
         (self.run_folder / "snapshots").mkdir(parents=True, exist_ok=True)
         (self.run_folder / "job.pbs").write_text(made.script)

@@ -11,10 +11,9 @@ import pytest
 from hpcbrew import layout
 from hpcbrew.clusters import profiles
 from hpcbrew.clusters.profiles import Cluster
-from hpcbrew.job import JobRequest
-from hpcbrew.plan import prepare, resources
+from hpcbrew.job import JobRequest, new_token
+from hpcbrew.plan.build import plan_job
 from hpcbrew.plan.hardware import Machine
-from hpcbrew.plan.manifest import collect
 from hpcbrew.track import run_folder
 
 # As PBS's own: the environment of the job's script is not handed on.
@@ -44,8 +43,7 @@ class Nodes:
         (self.engine / "python").symlink_to(sys.executable)
         site = Cluster.model_validate({**profiles.values("openpbs"), "name": "there", **profile})
         asked = JobRequest(model / "solver.prototxt", **{"nodes": 2, "cpus": 1, **request})
-        settled = resources.settle(asked, site, Machine(1, 0))
-        plan = prepare.plan(asked, site, collect(asked), settled)
+        plan = plan_job(asked, site, Machine(1, 0), new_token())
         self.folder = folder / "scratch" / plan.run_folder
         for upload in (*plan.definitions, *plan.data):
             path = folder / "scratch" / upload.target

@@ -13,10 +13,9 @@ import pytest
 
 from hpcbrew.clusters import profiles
 from hpcbrew.clusters.profiles import Cluster
-from hpcbrew.job import JobPlan, JobRecord, JobRequest, JobState
-from hpcbrew.plan import prepare, resources
+from hpcbrew.job import JobPlan, JobRecord, JobRequest, JobState, new_token
+from hpcbrew.plan.build import plan_job
 from hpcbrew.plan.hardware import Machine
-from hpcbrew.plan.manifest import collect
 from hpcbrew.submit import resume
 from hpcbrew.submit.submit import submit
 from hpcbrew.track import control, refresh
@@ -79,7 +78,7 @@ class Site:
         module = {"caffe_module": {"load": "apps/Caffe"}}
         profile = Cluster.model_validate({**profiles.values(name), **module, "name": name})
         asked = JobRequest(self.model / "solver.prototxt", engine="module", **request)  # type: ignore[arg-type]
-        return prepare.plan(asked, profile, collect(asked), resources.settle(asked, profile, Machine(1, 0)))
+        return plan_job(asked, profile, Machine(1, 0), new_token())
 
     def run(self, *, before: str = "", seconds: int = 2, max_iter: int = 2000, **request: Any) -> int:
         """Runs the script as a node does, with the deadline in so many seconds."""
@@ -260,7 +259,9 @@ def test_a_job_is_resumed_by_the_same_caffe_which_finds_the_model(here: Here) ->
     values = {**profiles.values("local"), "name": "local", "caffe_module": {"load": "apps/Caffe"}}
     profile = Cluster.model_validate(values)
     request = JobRequest(here.site.model / "solver.prototxt")
-    second = here.submit(resume.plan(first, request, profile, refresh.reach(first.address).transport))
+    second = here.submit(
+        resume.plan(first, request, profile, refresh.reach(first.address).transport, Machine(1, 0), new_token())
+    )
     assert here.until(second, *ENDED).status.state is JobState.DONE
     state = f"../{first.run_folder.name}/snapshots/tiny_iter_10.solverstate"
     assert here.site.calls[1] == f"train -solver solver.prototxt -snapshot {state}"

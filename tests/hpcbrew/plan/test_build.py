@@ -9,17 +9,16 @@ import pytest
 from hpcbrew.clusters import profiles
 from hpcbrew.clusters.profiles import Cluster
 from hpcbrew.errors import ProfileError, RequestError
-from hpcbrew.job import JobPlan, JobRequest
-from hpcbrew.plan import prepare, resources
+from hpcbrew.job import JobPlan, JobRequest, new_token
+from hpcbrew.plan.build import plan_job
 from hpcbrew.plan.hardware import Machine
-from hpcbrew.plan.manifest import collect
 from hpcbrew.track import run_folder
 
 
 def plan(model: Path, name: str = "iitd", *, request: dict | None = None, **changes: object) -> JobPlan:
     profile = Cluster.model_validate({**profiles.values(name), "name": name, **changes})
     asked = replace(JobRequest(model / "solver.prototxt", project="ee"), **(request or {}))
-    return prepare.plan(asked, profile, collect(asked), resources.settle(asked, profile, Machine(2, 1)))
+    return plan_job(asked, profile, Machine(2, 1), new_token())
 
 
 def file(made: JobPlan, name: str) -> str:

@@ -15,7 +15,7 @@ REQUEST = JobRequest(Path("solver.prototxt"), project="ee", gpus_per_node=1)
 
 def lines(name: str, request: JobRequest = REQUEST, **changes: object) -> list[str]:
     profile = Cluster.model_validate({**profiles.values(name), "name": name, **changes})
-    return directives("lenet", resources.settle(request, profile, Machine(2, 1)), profile)
+    return directives("lenet", resources.resolve(request, profile, Machine(2, 1)), profile)
 
 
 RESOURCES = {

@@ -42,37 +42,37 @@ REFUSED = {
 def test_a_request_beyond_the_limits_says_what_would_do(case: str) -> None:
     name, asked, said = REFUSED[case]
     with pytest.raises(RequestError, match=re.escape(said)):
-        resources.settle(replace(REQUEST, **asked), profiles.load(name), HERE)
+        resources.resolve(replace(REQUEST, **asked), profiles.load(name), HERE)
 
 
 def test_what_is_not_asked_comes_from_the_profile() -> None:
-    settled = resources.settle(replace(REQUEST, gpus_per_node=2, gpu_type="V100"), profiles.load("iitd"), HERE)
-    assert (settled.cpus, settled.mem, settled.queue, settled.walltime) == (8, 48 * 2**30, "standard", 24 * HOUR)
-    assert settled.select == {"centos": "skylake"}
+    found = resources.resolve(replace(REQUEST, gpus_per_node=2, gpu_type="V100"), profiles.load("iitd"), HERE)
+    assert (found.cpus, found.mem, found.queue, found.walltime) == (8, 48 * 2**30, "standard", 24 * HOUR)
+    assert found.select == {"centos": "skylake"}
 
 
 def test_a_job_without_gpus_goes_to_the_cpu_nodes() -> None:
-    assert resources.settle(REQUEST, profiles.load("iitd"), HERE).select == {"centos": "genoa"}
+    assert resources.resolve(REQUEST, profiles.load("iitd"), HERE).select == {"centos": "genoa"}
 
 
 def test_the_only_gpu_type_and_its_queue_need_not_be_named() -> None:
-    assert resources.settle(replace(REQUEST, gpus_per_node=1), profiles.load("gadi"), HERE).queue == "gpuvolta"
+    assert resources.resolve(replace(REQUEST, gpus_per_node=1), profiles.load("gadi"), HERE).queue == "gpuvolta"
 
 
 def test_the_default_walltime_is_cut_to_that_of_the_queue() -> None:
-    settled = resources.settle(replace(REQUEST, queue="debug"), profiles.load("polaris"), HERE)
-    assert settled.walltime == HOUR
+    found = resources.resolve(replace(REQUEST, queue="debug"), profiles.load("polaris"), HERE)
+    assert found.walltime == HOUR
 
 
 def test_this_machine_gives_all_its_cores_and_the_gpus_it_has() -> None:
-    settled = resources.settle(replace(REQUEST, gpus_per_node=1), profiles.load("local"), Machine(cpus=16, gpus=1))
-    assert (settled.cpus, settled.gpus) == (16, 1)
+    found = resources.resolve(replace(REQUEST, gpus_per_node=1), profiles.load("local"), Machine(cpus=16, gpus=1))
+    assert (found.cpus, found.gpus) == (16, 1)
 
 
 def test_a_missing_project_is_told_apart() -> None:
     iitd = profiles.load("iitd")
-    assert resources.missing(resources.settle(REQUEST, iitd, HERE), iitd) == ""
-    assert "--project" in resources.missing(resources.settle(replace(REQUEST, project=None), iitd, HERE), iitd)
+    assert resources.missing(resources.resolve(REQUEST, iitd, HERE), iitd) == ""
+    assert "--project" in resources.missing(resources.resolve(replace(REQUEST, project=None), iitd, HERE), iitd)
 
 
 @pytest.mark.parametrize(
@@ -82,5 +82,5 @@ def test_a_missing_project_is_told_apart() -> None:
 )  # fmt: skip
 def test_what_would_stand_idle_is_not_asked_for(asked, engine, said) -> None:
     iitd = profiles.load("iitd")
-    missing = resources.missing(resources.settle(replace(REQUEST, **asked), iitd, HERE), iitd, engine)
+    missing = resources.missing(resources.resolve(replace(REQUEST, **asked), iitd, HERE), iitd, engine)
     assert said in missing if said else not missing

@@ -9,8 +9,8 @@ from engine.proto import text
 from hpcbrew.clusters import profiles
 from hpcbrew.clusters.profiles import Cluster
 from hpcbrew.errors import RequestError
-from hpcbrew.job import JobPlan, JobRequest, JobState
-from hpcbrew.plan import build, digests, resources, sweep
+from hpcbrew.job import JobPlan, JobRequest, JobState, new_token
+from hpcbrew.plan import build, sweep
 from hpcbrew.plan.hardware import Machine
 from hpcbrew.submit.submit import submit
 from hpcbrew.track import refresh
@@ -19,8 +19,7 @@ from hpcbrew.track.ledger import Ledger
 
 def planned(model: Path, profile: Cluster, *axes: str) -> JobPlan:
     request = JobRequest(model / "solver.prototxt", project="ee")
-    settled = resources.settle(request, profile, Machine(1, 0))
-    return sweep.plan(request, profile, settled, sweep.points(axes), digests.measure)
+    return sweep.plan(request, profile, sweep.points(axes), Machine(1, 0), new_token())
 
 
 def test_the_points_are_all_combinations() -> None:
@@ -68,7 +67,7 @@ def test_a_sweep_runs_in_the_queue_on_this_machine(
     engine = tmp_path / "caffe"
     engine.write_text('#!/bin/bash\ngrep -q "base_lr: 0.25" solver.prototxt\n')
     engine.chmod(0o755)
-    monkeypatch.setattr(build, "_engine", lambda *_: [str(engine)])
+    monkeypatch.setattr(build, "_engine", lambda *_: (str(engine),))
     made, ledger = planned(model, profiles.load("local"), "base_lr=0.25,0.5"), Ledger()
     site = refresh.reach(made.address)
     record = submit(made, "solver.prototxt", site.transport, site.scheduler, ledger, lambda size: None)

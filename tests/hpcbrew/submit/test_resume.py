@@ -8,11 +8,10 @@ from engine.proto import caffe_pb2 as pb
 from engine.proto import text
 from hpcbrew.clusters import profiles
 from hpcbrew.errors import RequestError, TransportError
-from hpcbrew.job import JobPlan, JobRecord, JobRequest, JobState, JobStatus
-from hpcbrew.plan import prepare, resources, sweep
-from hpcbrew.plan.digests import measure
+from hpcbrew.job import JobPlan, JobRecord, JobRequest, JobState, JobStatus, new_token
+from hpcbrew.plan import sweep
+from hpcbrew.plan.build import plan_job
 from hpcbrew.plan.hardware import Machine
-from hpcbrew.plan.manifest import collect
 from hpcbrew.submit import resume
 from hpcbrew.transports.local import Local
 
@@ -23,7 +22,7 @@ IITD = profiles.load("iitd")
 def before(tmp_path: Path, model: Path) -> JobRecord:
     """A job's run folder as it is on a cluster, with three snapshots, of which the last is not whole."""
     asked = JobRequest(model / "solver.prototxt", gpus_per_node=1, gpu_type="V100", project="ee", walltime=7200)
-    made = prepare.plan(asked, IITD, collect(asked), resources.settle(asked, IITD, Machine(1, 0)))
+    made = plan_job(asked, IITD, Machine(1, 0), new_token())
     folder = PurePosixPath(tmp_path) / made.run_folder
     files = {upload.target.relative_to(made.run_folder): upload.content or b"" for upload in made.definitions}
     names = ("t_iter_1.solverstate", "t_iter_1.caffemodel", "t_iter_2.solverstate", "t_iter_2.caffemodel",
@@ -34,7 +33,7 @@ def before(tmp_path: Path, model: Path) -> JobRecord:
 
 
 def resumed(before: JobRecord, **request: object) -> JobPlan:
-    return resume.plan(before, JobRequest(Path("s.prototxt"), **request), IITD, Local())  # type: ignore[arg-type]
+    return resume.plan(before, JobRequest(Path("s.prototxt"), **request), IITD, Local(), Machine(1, 0), new_token())  # type: ignore[arg-type]
 
 
 def test_a_job_goes_on_from_the_last_whole_snapshot(before: JobRecord) -> None:
@@ -89,8 +88,7 @@ def test_a_run_folder_that_is_not_whole_is_named(before: JobRecord, name: str) -
 
 def test_one_job_of_a_sweep_goes_on_by_itself(tmp_path: Path, model: Path) -> None:
     asked = JobRequest(model / "solver.prototxt", project="ee")
-    settled = resources.settle(asked, IITD, Machine(1, 0))
-    made = sweep.plan(asked, IITD, settled, sweep.points(["base_lr=0.1,0.2", "max_iter=5,6"]), measure)
+    made = sweep.plan(asked, IITD, sweep.points(["base_lr=0.1,0.2", "max_iter=5,6"]), Machine(1, 0), new_token())
     folder = PurePosixPath(tmp_path) / made.run_folder
     files = {upload.target.relative_to(made.run_folder): upload.content or b"" for upload in made.definitions}
     left = [PurePosixPath("points/3/snapshots", f"t_iter_2.{kind}") for kind in ("solverstate", "caffemodel")]
