@@ -100,7 +100,7 @@ class JobRequest:
     """What the user asked for. None stands for the cluster's default. `walltime` in seconds, `mem` in bytes a node.
 
     `links`: how many jobs may follow each other until the training is done; None is as many as it takes. `mail`: where
-    PBS writes to when the job ends.
+    PBS writes to when the job ends. `unknown`: of a dry run, what was not asked of the cluster, in words.
     """
 
     solver: Path
@@ -120,6 +120,7 @@ class JobRequest:
     after: After | None = None
     mail: str | None = None
     overrides: Overrides = ()
+    unknown: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -139,7 +140,7 @@ class JobPlan:
 
     `run_folder` and the uploads' targets are relative to the cluster's scratch folder, `scratch`, which may still hold
     `~` or `$SCRATCH`: only the cluster can say what that means. `missing` says what must be given before it can be
-    submitted, as a project; nothing, mostly.
+    submitted, as a project; nothing, mostly. `unknown`: as in the request.
     """
 
     token: str
@@ -152,6 +153,7 @@ class JobPlan:
     definitions: tuple[Upload, ...]
     data: tuple[Upload, ...]
     command: tuple[str, ...]
+    unknown: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

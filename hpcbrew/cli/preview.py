@@ -36,6 +36,7 @@ def as_json(plan: JobPlan) -> dict[str, object]:
         ],
         "commands": commands(plan),
         "lacks": plan.missing or None,
+        **({"unknown": list(plan.unknown)} if plan.unknown else {}),
     }
 
 
@@ -55,6 +56,7 @@ def as_text(plan: JobPlan) -> str:
             *commands(plan),
             "",
             "# Nothing was sent, nothing submitted.",
+            *(f"# Not known: {words}" for words in plan.unknown),
             *([f"# To be submitted it lacks something. {plan.missing}"] if plan.missing else []),
         ]
     )

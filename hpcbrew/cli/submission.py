@@ -17,7 +17,7 @@ from hpcbrew.cli.training_view import training
 from hpcbrew.cli.transfer_bar import moving
 from hpcbrew.clusters.profiles import Cluster
 from hpcbrew.errors import RequestError
-from hpcbrew.job import JobPlan, JobRequest
+from hpcbrew.job import After, JobPlan, JobRequest
 from hpcbrew.plan import overrides
 from hpcbrew.submit import dependency
 from hpcbrew.submit.submit import submit
@@ -85,8 +85,11 @@ sending_options = _all(
 )
 
 
-def request(solver: Path, profile: Cluster, options: dict[str, Any]) -> JobRequest:
-    """What the options of this module ask for. Raises RequestError."""
+def request(solver: Path, profile: Cluster, options: dict[str, Any], *, ask: bool = True) -> JobRequest:
+    """What the options of this module ask for. `ask`: whether the cluster may be asked, as a dry run does not.
+
+    Raises RequestError.
+    """
     chain, until_done = options.pop("chain", None), options.pop("until_done", False)
     if chain and until_done:
         raise RequestError("--chain and --until-done: give one of them")
@@ -94,6 +97,7 @@ def request(solver: Path, profile: Cluster, options: dict[str, Any]) -> JobReque
     if mail and (profile.scheduler == "local" or not ADDRESS.fullmatch(mail)):
         why = "the queue on this machine sends no mail" if profile.scheduler == "local" else "is no address of mail"
         raise RequestError(f"--mail {mail}: {why}")
+    waits_for, unknown = _dependency(after, profile, ask=ask) if after else (None, "")
     gpu, gpus = options.pop("gpu", False), options.pop("gpus_per_node", None)
     return JobRequest(
         solver=solver,
@@ -101,9 +105,16 @@ def request(solver: Path, profile: Cluster, options: dict[str, Any]) -> JobReque
         overrides=tuple(overrides.split(a) for a in options.pop("assignments", ())),
         links=None if until_done else chain or 1,
         mail=mail,
-        after=dependency.after(after, profile.address, Ledger()) if after else None,
+        after=waits_for,
+        unknown=(unknown,) if unknown else (),
         **options,
     )
+
+
+def _dependency(job: str, profile: Cluster, *, ask: bool) -> tuple[After | None, str]:
+    if ask:
+        return dependency.after(job, profile.address, Ledger()), ""
+    return dependency.as_last_heard(job, profile.address, Ledger())
 
 
 def _warn(words: str) -> None:

@@ -49,6 +49,6 @@ def command(solver: Path, cluster: str, dry_run: bool, follow: bool, as_json: bo
       hpcbrew submit finetune.prototxt --cluster iitd --project ee --gpu --after lenet
     """
     profile = profiles.load(cluster)
-    request = submission.request(solver, profile, options)
+    request = submission.request(solver, profile, options, ask=not dry_run)
     plan = plan_job(request, profile, hardware.here(), new_token())
     submission.send(plan, str(solver.absolute()), dry_run=dry_run, follow=follow, as_json=as_json)

@@ -36,6 +36,6 @@ def command(
     """
     points = sweeping.points(axes)
     profile = profiles.load(cluster)
-    request = submission.request(solver, profile, options)
+    request = submission.request(solver, profile, options, ask=not dry_run)
     plan = sweeping.plan(request, profile, points, hardware.here(), new_token())
     submission.send(plan, str(solver.absolute()), dry_run=dry_run, follow=follow, as_json=as_json)

@@ -117,6 +117,7 @@ def assemble(
         definitions=tuple(_made(folder / target, text) for target, text in made.items()),
         data=data,
         command=once.command(submit),
+        unknown=job.request.unknown,
     )
 
 

@@ -4,13 +4,18 @@ import os
 import signal
 import subprocess
 import sys
-from pathlib import Path
+from dataclasses import replace
+from pathlib import Path, PurePosixPath
 
 import pytest
 
 from engine.proto import caffe_pb2 as pb
+from hpcbrew import paths
 from hpcbrew.cli import group, submission
+from hpcbrew.clusters import profiles
 from hpcbrew.errors import RequestError
+from hpcbrew.job import JobRecord, JobState, JobStatus
+from hpcbrew.track.ledger import Ledger
 
 
 def left_behind(home: Path) -> list[str]:
@@ -105,6 +110,26 @@ def test_a_dry_run_as_text_ends_with_what_is_lacking(hpcbrew, model: Path) -> No
     assert "#PBS -q standard" in done.stdout
     assert f"/files/data.mdb  ← {model / 'train_lmdb' / 'data.mdb'}\n" in done.stdout
     assert done.stdout.splitlines()[-1].startswith("# To be submitted it lacks something. iitd: a job needs a project")
+
+
+@pytest.mark.parametrize("command", [["submit"], ["sweep", "--set", "base_lr=1,2"]], ids=["submit", "sweep"])
+def test_a_dry_run_after_another_job_asks_nobody(hpcbrew, model: Path, command: list[str]) -> None:
+    """No host is called so: to ask would fail."""
+    address = replace(profiles.load("iitd").address, host="nobody.invalid")
+    ledger, waiting = Ledger(), JobStatus(JobState.QUEUED)
+    ledger.intend(JobRecord("ab12", "first", address, "s", 0.0, PurePosixPath("/r"), waiting, "12.pbs01"))
+    before = ledger.path.read_bytes()
+    profile = paths.config_home() / "clusters" / "iitd.yaml"
+    profile.parent.mkdir(parents=True)
+    profile.write_text("extends: iitd\nhost: nobody.invalid\n")
+    options = ["--project", "ee", "--cluster", "iitd", "--after", "first", "--dry-run"]
+    done = hpcbrew(*command, model / "solver.prototxt", *options)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "#PBS -W depend=afterok:12.pbs01\n" in done.stdout
+    assert "# Not known: --after first: iitd was not asked." in done.stdout.splitlines()[-1]
+    (unknown,) = json.loads(hpcbrew(*command, model / "solver.prototxt", *options, "--json").stdout)["unknown"]
+    assert "was last heard of as queued" in unknown
+    assert ledger.path.read_bytes() == before
 
 
 def test_the_script_is_bash(hpcbrew, model: Path) -> None:
