@@ -21,7 +21,7 @@ def seconds(text: str | int) -> int:
     elif span := _SPAN.fullmatch(text.lower()):
         total = sum(int(span[unit] or 0) * base for unit, base in (("d", 86400), ("h", 3600), ("m", 60), ("s", 1)))
     if total <= 0:
-        raise ValueError(f"{text!r} is no length of time: write HH:MM:SS, or 12h, or 90m")
+        raise ValueError(f"{text!r} is not a valid length of time: write HH:MM:SS, or 12h, or 90m")
     return total
 
 
@@ -36,7 +36,7 @@ def size(text: str | int) -> int:
     """Bytes in `24G`, `90GB`, `512mb`, `1024` (PBS's units: powers of 1024). Raises ValueError for anything else."""
     match = _SIZE.fullmatch(str(text).strip())
     if not match or match["word"].lower() == "w" or int(match["number"]) == 0:
-        raise ValueError(f"{str(text)!r} is no size: write 24G or 512mb")
+        raise ValueError(f"{str(text)!r} is not a valid size: write 24G or 512mb")
     return int(match["number"]) << 10 * _POWERS.index(match["unit"].lower() or " ")
 
 

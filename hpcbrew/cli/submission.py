@@ -95,7 +95,8 @@ def request(solver: Path, profile: Cluster, options: dict[str, Any], *, ask: boo
         raise RequestError("--chain and --until-done: give one of them")
     mail, after = options.pop("mail"), options.pop("after")
     if mail and (profile.scheduler == "local" or not ADDRESS.fullmatch(mail)):
-        why = "the queue on this machine sends no mail" if profile.scheduler == "local" else "is no address of mail"
+        local = profile.scheduler == "local"
+        why = "the queue on this machine sends no mail" if local else "is not a valid address of mail"
         raise RequestError(f"--mail {mail}: {why}")
     waits_for, unknown = _dependency(after, profile, ask=ask) if after else (None, "")
     gpu, gpus = options.pop("gpu", False), options.pop("gpus_per_node", None)

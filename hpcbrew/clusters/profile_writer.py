@@ -19,7 +19,7 @@ def path(name: str) -> Path:
     """Where the user's own profile of that name lies. Raises ProfileError for what is no name."""
     if not NAME.fullmatch(name):
         raise ProfileError(
-            f"{name!r} is no name for a cluster: letters, digits and _ . - only, a letter or digit first"
+            f"{name!r} is not a valid name for a cluster: letters, digits and _ . - only, a letter or digit first"
         )
     return profile_files.folders()[0] / f"{name}.yaml"
 

@@ -219,7 +219,8 @@ def resolve(own: Mapping[str, Any], path: Path, name: str, seen: tuple[Path, ...
     if base is None:
         return values
     if not isinstance(base, str):
-        raise ProfileError(f"{path}: extends: {base!r} is no name of a cluster. There are: {', '.join(available())}")
+        there = ", ".join(available())
+        raise ProfileError(f"{path}: extends: {base!r} is not a valid name of a cluster. There are: {there}")
     try:
         parent = _find(base, not_in=path if base == name else None)
     except ProfileError as error:

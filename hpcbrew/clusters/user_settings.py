@@ -34,7 +34,7 @@ def read() -> dict[str, str]:
     for key, value in values.items():
         check_key(str(key), f"{path()}: ")
         if not isinstance(value, str):
-            raise ProfileError(f"{path()}: {key}: {value!r} is no text")
+            raise ProfileError(f"{path()}: {key}: {value!r} is not valid text")
     return values
 
 

@@ -19,7 +19,9 @@ def read_images(path: Path, asked: str) -> list[str]:
             continue
         name, space, label = line.rstrip().rpartition(" ")
         if not space or not label.lstrip("+-").isdigit():
-            raise ManifestError(f"{path}:{number}: {line.strip()!r} is no line of a list of images: write NAME LABEL")
+            raise ManifestError(
+                f"{path}:{number}: {line.strip()!r} is not a valid line of a list of images: write NAME LABEL"
+            )
         names.append(name)
     return _some(names, path, asked)
 
@@ -56,7 +58,7 @@ def _lines(path: Path, asked: str) -> list[str]:
     try:
         return path.read_text(encoding="utf-8").splitlines()
     except UnicodeDecodeError as error:
-        raise ManifestError(f"{asked}: {path} is no text: {error.reason} at byte {error.start}") from None
+        raise ManifestError(f"{asked}: {path} is not valid text: {error.reason} at byte {error.start}") from None
 
 
 def _some(names: list[str], path: Path, asked: str) -> list[str]:

@@ -23,7 +23,7 @@ def test_lengths_of_time_are_read_as_pbs_reads_them(text: str | int, expected: i
 
 @pytest.mark.parametrize("text", ["", "abc", "0", "00:00:00", "-5", "1:2:3:4:5", "12h30", "1.5h"])
 def test_what_is_no_length_of_time_is_refused_by_name(text: str) -> None:
-    with pytest.raises(ValueError, match="is no length of time"):
+    with pytest.raises(ValueError, match="is not a valid length of time"):
         units.seconds(text)
 
 
@@ -41,7 +41,7 @@ def test_sizes(text: str, expected: int) -> None:
 
 @pytest.mark.parametrize("text", ["", "0", "24X", "lots", "8w", "-1G", "1.5G"])
 def test_what_is_no_size_is_refused_by_name(text: str) -> None:
-    with pytest.raises(ValueError, match="is no size"):
+    with pytest.raises(ValueError, match="is not a valid size"):
         units.size(text)
 
 

@@ -158,7 +158,7 @@ BAD = {
     "no net": (lambda m: (m / "net.prototxt").unlink(), [], "net.prototxt"),
     "no database": (lambda m: (m / "train_lmdb" / "data.mdb").unlink(), [], "holds no file data.mdb"),
     "unknown cluster": (None, ["--cluster", "iitdd"], "Did you mean 'iitd'?"),
-    "bad walltime": (None, ["--walltime", "soon"], "is no length of time"),
+    "bad walltime": (None, ["--walltime", "soon"], "is not a valid length of time"),
     "bad override": (None, ["--set", "base_rl=1"], "Did you mean 'base_lr'?"),
     "bad name": (None, ["--name", "two words"], "a job's name starts with a letter"),
     "no weights": (None, ["--weights", "w.caffemodel"], "no weights at w.caffemodel"),

@@ -62,7 +62,7 @@ def test_a_profile_that_is_there_stays_unless_forced() -> None:
 
 
 FAULTS = {
-    "no name": ("../mine", {"host": "a"}, "is no name for a cluster"),
+    "no name": ("../mine", {"host": "a"}, "is not a valid name for a cluster"),
     "wrong transport": ("mine", {"host": "a", "transport": "telnet"}, "transport: 'telnet'"),
     "empty scratch": ("mine", {"host": "a", "scratch": ""}, "scratch: ''"),
     "scratch that runs a command": ("mine", {"host": "a", "scratch": "$(id)"}, "scratch: '$(id)'"),

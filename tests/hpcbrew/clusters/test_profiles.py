@@ -50,7 +50,7 @@ FAULTS = {
     "wrong choice": ("extends: iitd\nscheduler: slurm\n", "scheduler: 'slurm': must be 'pbs' or 'local'"),
     "wrong time": (
         "extends: iitd\nqueues: {low: {walltime: soon}}\n",
-        "queues.low.walltime: 'soon': 'soon' is no length",
+        "queues.low.walltime: 'soon': 'soon' is not a valid length",
     ),
     "wrong type": ("extends: iitd\nmax_nodes: many\n", "max_nodes: 'many': must be a valid integer"),
     "neither of two": (

@@ -27,7 +27,7 @@ FAULTS = {
     "not YAML": ("cluster: [a\n", "not YAML"),
     "not a mapping": ("- iitd\n", "this is list"),
     "unknown key": ("clutser: iitd\n", "clutser: no such setting. Did you mean 'cluster'"),
-    "not text": ("cluster: 5\n", "cluster: 5 is no text"),
+    "not text": ("cluster: 5\n", "cluster: 5 is not valid text"),
 }
 
 
