@@ -3,7 +3,7 @@ from pathlib import PurePosixPath
 import pytest
 
 from hpcbrew.address import Address
-from hpcbrew.job import FINAL, JobRecord, JobState, JobStatus
+from hpcbrew.job import FINAL, JobRecord, JobState, JobStatus, new_token
 
 
 def record(token: str = "0123abcd", job_id: str | None = "7.pbs01") -> JobRecord:
@@ -53,3 +53,7 @@ def test_the_object_that_json_prints() -> None:
         "submitted": 1.0,
         "token": "0123abcd",
     }
+
+
+def test_every_job_has_a_token_of_its_own() -> None:
+    assert len({new_token() for _ in range(100)}) == 100

@@ -1,0 +1,82 @@
+from collections.abc import Callable
+from pathlib import Path, PurePosixPath
+
+import pytest
+
+from hpcbrew.errors import ManifestError
+from hpcbrew.plan import file_lists
+
+ASKED = 'net.prototxt:3: layer "in" (ImageData): image_data_param.source'
+
+
+@pytest.fixture
+def listing(tmp_path: Path) -> Callable[[str], Path]:
+    def write(text: str) -> Path:
+        path = tmp_path / "list.txt"
+        path.write_text(text)
+        return path
+
+    return write
+
+
+def test_an_hdf5_list_has_a_path_a_line(listing) -> None:
+    assert file_lists.read_hdf5(listing("a.h5\n\n  b c.h5 \n"), ASKED) == ["a.h5", "b c.h5"]
+
+
+def test_names_of_images_may_hold_spaces(listing) -> None:
+    assert file_lists.read_images(listing("a.jpg 0\n\ntwo words.jpg -1\n"), ASKED) == ["a.jpg", "two words.jpg"]
+
+
+@pytest.mark.parametrize("line", ["a.jpg", "a.jpg one", "a.jpg 1.5"])
+def test_a_line_without_a_label_is_named(listing, line: str) -> None:
+    with pytest.raises(ManifestError, match=r"list\.txt:2: 'a\.jpg.*write NAME LABEL"):
+        file_lists.read_images(listing(f"b.jpg 0\n{line}\n"), ASKED)
+
+
+def test_the_image_of_a_window_list_is_the_line_after_its_number(listing) -> None:
+    text = "# 0\na.jpg\n3\n4\n4\n1\n1 0.7 0 0 1 1\n# 1\nb.jpg\n3\n4\n4\n0\n"
+    assert file_lists.read_windows(listing(text), ASKED) == ["a.jpg", "b.jpg"]
+
+
+@pytest.mark.parametrize("read", [file_lists.read_hdf5, file_lists.read_images, file_lists.read_windows])
+def test_a_list_of_nothing_is_refused(listing, read) -> None:
+    with pytest.raises(ManifestError, match=r"layer \"in\" .*list\.txt lists nothing"):
+        read(listing("\n"), ASKED)
+
+
+def test_what_is_not_text_is_named_with_the_byte(tmp_path: Path) -> None:
+    (tmp_path / "list.txt").write_bytes(b"a.jpg 0\n\xff")
+    with pytest.raises(ManifestError, match=r"list\.txt is not valid text: invalid start byte at byte 8"):
+        file_lists.read_images(tmp_path / "list.txt", ASKED)
+
+
+def test_each_name_is_a_member_once(listing) -> None:
+    found = file_lists.root_and_members("/data/", ["b.jpg", "a.jpg", "b.jpg"], listing(""), ASKED)
+    assert found == (Path("/data"), (PurePosixPath("b.jpg"), PurePosixPath("a.jpg")))
+
+
+def test_absolute_names_are_taken_from_the_root(listing) -> None:
+    found = file_lists.root_and_members("", ["/data/a.jpg"], listing(""), ASKED)
+    assert found == (Path("/"), (PurePosixPath("data/a.jpg"),))
+
+
+def test_names_are_looked_for_here_and_then_beside_the_list(
+    listing, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    assert file_lists.root_and_members("", ["a.jpg"], listing(""), ASKED)[0] == tmp_path
+    (tmp_path / "here" / "a.jpg").touch()
+    assert file_lists.root_and_members("", ["a.jpg"], listing(""), ASKED)[0] == tmp_path / "here"
+
+
+@pytest.mark.parametrize(
+    ("root", "names", "said"),
+    [
+        ("/data", ["a.jpg"], "is joined to each name as it stands: end it with /"),
+        ("", ["/data/a.jpg", "b.jpg"], r"lists absolute paths, and 'b\.jpg'"),
+    ],
+)
+def test_what_caffe_would_join_wrongly_is_refused(listing, root: str, names: list[str], said: str) -> None:
+    with pytest.raises(ManifestError, match=said):
+        file_lists.root_and_members(root, names, listing(""), ASKED)
