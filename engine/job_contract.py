@@ -1,7 +1,7 @@
 """What the engine, the job script and the submitter tell each other, written down once.
 
 The engine and `hpcbrew` import these names, and the templates of the job script are given them as objects:
-`exit_codes.NO_ROOM`, `variables.DEADLINE`. Nothing here computes, and nothing is imported that takes time.
+`exit_codes.NO_ROOM`, `variables.DEADLINE`. Nothing is imported that takes time.
 """
 
 from enum import IntEnum, StrEnum
@@ -54,6 +54,15 @@ PROGRESS = "progress.json"
 METRICS = "metrics.jsonl"
 EXIT = "exit.json"
 """The records in a run folder: the engine keeps the first two, and the script ends with the third."""
+
+LOG = "train.log"
+"""What the script and the engine print; of several nodes, what the first one does."""
+
+
+def rank_log(rank: int | str) -> str:
+    """What a further node prints. `rank` counts from 0; or the name of a shell's variable; or K, where any is meant."""
+    return f"rank-{rank}.log"
+
 
 ERROR_PREFIX = "caffe: error: "
 """Before the engine's message, the last of its log, where it ends with `ExitCode.WRONG`."""

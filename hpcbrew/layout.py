@@ -1,4 +1,5 @@
-"""What files and folders on scratch are called. This is the one place that knows.
+"""What files and folders on scratch are called. This is the one place that knows; what the engine names too has its name
+from engine.job_contract.
 
 runs/NAME-TOKEN/   the run folder of a job:
 
@@ -32,7 +33,7 @@ LINK_IDS = "links.id"
 LINKS = "links.log"
 WAITED = "after.id"
 CANCELLED = "cancelled"
-LOG = "train.log"
+LOG = job_contract.LOG
 SCHEDULER_LOG = "scheduler.log"
 PROGRESS = job_contract.PROGRESS
 METRICS = job_contract.METRICS
@@ -60,7 +61,7 @@ def run_folder(name: str, token: str) -> PurePosixPath:
 
 def rank_log(rank: int | str) -> str:
     """The log of one process of a job on several nodes, counted from 0; or named by a shell's variable."""
-    return f"rank-{rank}.log" if rank else LOG
+    return job_contract.rank_log(rank) if rank else LOG
 
 
 def point(index: int | str) -> PurePosixPath:

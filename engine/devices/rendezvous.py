@@ -8,6 +8,7 @@ import socket
 import time
 
 from engine.errors import DeviceError
+from engine.job_contract import LOG, rank_log
 
 PATIENCE = 300.0
 """Seconds that nodes wait for each other: the first to begin may be far ahead where modules are slow to load."""
@@ -41,7 +42,7 @@ def _gather(port: int, nodes: int, end: float) -> None:
                 connection = opened.enter_context(server.accept()[0])
             except TimeoutError:
                 who = f"node{'s' if missing[1:] else ''} {', '.join(map(str, missing))} of {nodes} did"
-                raise DeviceError(f"{who} not come to train with: their logs, rank-K.log, may say why.") from None
+                raise DeviceError(f"{who} not come to train with: their logs, {rank_log('K')}, may say why.") from None
             with contextlib.suppress(OSError, ValueError):
                 connection.settimeout(WORD)
                 there[int(connection.recv(16))] = connection
@@ -58,7 +59,7 @@ def _report(host: str, port: int, nodes: int, rank: int, end: float) -> None:
                 connection.settimeout(max(0.001, end - time.monotonic()))
                 if connection.recv(len(GO)) == GO:
                     return
-                raise DeviceError(f"the first of {nodes} nodes, {host}, ended before all were there: see train.log.")
+                raise DeviceError(f"the first of {nodes} nodes, {host}, ended before all were there: see {LOG}.")
         except OSError:
             time.sleep(0.2)
     raise DeviceError(f"node {rank} of {nodes} has not found the first one at {host}:{port}, or not all came there.")

@@ -43,5 +43,5 @@ def command(job: str, dry_run: bool, follow: bool, as_json: bool, **options: Any
         raise RequestError(f"{record.name} ({record.id}) is {status.state}: only what has ended can be resumed")
     profile = profiles.load(record.cluster)
     request = submission.request(Path(record.solver), profile, options)
-    plan = resume.plan(record, request, profile, site.transport, hardware.here(), new_token())
+    plan = resume.plan(resume.read(record, site.transport), request, profile, hardware.here(), new_token())
     submission.send(plan, record.solver, dry_run=dry_run, follow=follow, as_json=as_json)

@@ -1,7 +1,7 @@
 """A new job from another's run folder: its definitions as they lie there, its resources, its last good snapshot."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -16,33 +16,51 @@ from hpcbrew.plan.build import Job, assemble
 from hpcbrew.plan.hardware import Machine
 from hpcbrew.plan.resources import Resources, resolve
 from hpcbrew.track import run_folder
+from hpcbrew.track.run_folder import JobDescription
 from hpcbrew.transports.base import Transport
 
 
-def plan(
-    record: JobRecord, request: JobRequest, cluster: Cluster, transport: Transport, machine: Machine, token: str
-) -> JobPlan:
-    """`request` says what is to be different: walltime, queue, project, overrides, links, mail, after.
+@dataclass(frozen=True)
+class Previous:
+    """A job to go on from, as its run folder tells.
 
-    One job of a sweep goes on as a job by itself. `machine` and `token`: as for `plan_job`.
-    Raises RequestError where there is no snapshot to go on from, or nothing left to do; TransportError where the run
-    folder is gone.
+    `newest`: the name of its last solver state that is whole, and that one's iteration.
+    `texts`: its definitions by their names, with paths that hold in a run folder beside it.
     """
-    described = run_folder.describe(record, transport)
-    if described.points and record.point is None:
+
+    record: JobRecord
+    description: JobDescription
+    newest: tuple[str, int] | None
+    texts: Mapping[str, str]
+
+
+def read(record: JobRecord, transport: Transport) -> Previous:
+    """Raises RequestError for a sweep as a whole, TransportError where the run folder is gone, or part of it."""
+    description = run_folder.describe(record, transport)
+    if description.points and record.point is None:
         raise RequestError(
             f"{record.name} is a sweep, and resume goes on with one job of it: hpcbrew resume '{record.name}[1]'"
         )
     snapshots = transport.sizes(record.run_folder / layout.SNAPSHOTS)
     newest = run_folder.newest_state({str(path): size for path, size in snapshots.items()})
-    if newest is None:
+    return Previous(record, description, newest, _definitions(record, description.definitions, transport))
+
+
+def plan(previous: Previous, request: JobRequest, cluster: Cluster, machine: Machine, token: str) -> JobPlan:
+    """`request` says what is to be different: walltime, queue, project, overrides, links, mail, after. `machine` and
+    `token`: as for `plan_job`. One job of a sweep goes on as a job by itself.
+
+    Raises RequestError where there is no snapshot to go on from, or nothing left to do.
+    """
+    record, description = previous.record, previous.description
+    if previous.newest is None:
         raise RequestError(
             f"{record.name}: has left no snapshot in {record.run_folder / layout.SNAPSHOTS}: submit it again "
             "from its start"
         )
-    state, iteration = newest
-    texts = _definitions(record, described.definitions, transport)
-    solver = overrides.apply(text.parse(texts[layout.SOLVER], pb.SolverParameter, layout.SOLVER), request.overrides)
+    state, iteration = previous.newest
+    before = text.parse(previous.texts[layout.SOLVER], pb.SolverParameter, layout.SOLVER)
+    solver = overrides.apply(before, request.overrides)
     if iteration >= solver.max_iter:
         raise RequestError(
             f"{record.name}: all of its {solver.max_iter} iterations are done. To train on, give it more: "
@@ -50,15 +68,16 @@ def plan(
         )
     name, own = record.name, {}
     if record.point is not None:
-        name, own = f"{described.name}-{record.point}"[: cluster.name_length], described.points[record.point - 1]
+        name = f"{description.name}-{record.point}"[: cluster.name_length]
+        own = description.points[record.point - 1]
+    overridden = tuple({**description.overrides, **own, **dict(request.overrides)}.items())
+    request = replace(request, overrides=overridden, engine=description.engine)
     folder = record.run_folder.relative_to(run_folder.described_in(record).parent)
-    overridden = tuple({**described.overrides, **own, **dict(request.overrides)}.items())
-    request = replace(request, overrides=overridden, engine=described.engine)
     return assemble(
         Job(name, token, record.solver, solver.max_iter, request),
         cluster,
-        _resources(described.resources, request, cluster, machine),
-        texts={**texts, layout.SOLVER: text.format(solver)},
+        _resources(description.resources, request, cluster, machine),
+        texts={**previous.texts, layout.SOLVER: text.format(solver)},
         snapshot=str(PurePosixPath("..") / folder / layout.SNAPSHOTS / state),
     )
 
@@ -66,7 +85,7 @@ def plan(
 def _definitions(record: JobRecord, definitions: Sequence[str], transport: Transport) -> dict[str, str]:
     """Their paths to data are relative, or absolute on this machine: they hold in any run folder beside that one.
 
-    The folder of a point lies deeper, by as much as `runfolder.point` has it.
+    The folder of a point lies deeper, by as much as `layout.point` has it.
     """
     within = "" if record.point is None else f"{layout.point(record.point)}/"
     names = [name.removeprefix(within) for name in definitions if name.startswith(within)]

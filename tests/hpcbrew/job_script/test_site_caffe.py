@@ -259,9 +259,8 @@ def test_a_job_is_resumed_by_the_same_caffe_which_finds_the_model(here: Here) ->
     values = {**profiles.values("local"), "name": "local", "caffe_module": {"load": "apps/Caffe"}}
     profile = Cluster.model_validate(values)
     request = JobRequest(here.site.model / "solver.prototxt")
-    second = here.submit(
-        resume.plan(first, request, profile, refresh.reach(first.address).transport, Machine(1, 0), new_token())
-    )
+    previous = resume.read(first, refresh.reach(first.address).transport)
+    second = here.submit(resume.plan(previous, request, profile, Machine(1, 0), new_token()))
     assert here.until(second, *ENDED).status.state is JobState.DONE
     state = f"../{first.run_folder.name}/snapshots/tiny_iter_10.solverstate"
     assert here.site.calls[1] == f"train -solver solver.prototxt -snapshot {state}"

@@ -33,7 +33,8 @@ def before(tmp_path: Path, model: Path) -> JobRecord:
 
 
 def resumed(before: JobRecord, **request: object) -> JobPlan:
-    return resume.plan(before, JobRequest(Path("s.prototxt"), **request), IITD, Local(), Machine(1, 0), new_token())  # type: ignore[arg-type]
+    asked = JobRequest(Path("s.prototxt"), **request)  # type: ignore[arg-type]
+    return resume.plan(resume.read(before, Local()), asked, IITD, Machine(1, 0), new_token())
 
 
 def test_a_job_goes_on_from_the_last_whole_snapshot(before: JobRecord) -> None:
