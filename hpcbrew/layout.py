@@ -1,5 +1,6 @@
-"""What files and folders on scratch are called. This is the one place that knows; what the engine names too has its name
-from engine.job_contract.
+"""What files and folders on scratch are called. This is the one place that knows.
+
+What the engine names too is called as in engine.job_contract.
 
 runs/NAME-TOKEN/   the run folder of a job:
 
