@@ -5,6 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 from support import tiny_solver
 
 from engine import job_contract
@@ -21,7 +22,8 @@ def test_the_contract_loads_nothing_but_the_standard_library() -> None:
     assert {name for name in loaded if name.startswith("engine.")} == {"engine.job_contract"}
 
 
-def test_what_the_engine_writes_has_the_contract_s_fields(tmp_path: Path) -> None:
+def test_what_the_engine_writes_has_the_contract_s_fields(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
     settings = "display: 1 test_iter: 1 test_interval: 1 max_iter: 1"
     with Records(tmp_path) as records, Solver(tiny_solver.parameter(settings), report=Report(records)) as solver:
         tiny_solver.train(solver, 1)
