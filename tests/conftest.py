@@ -1,4 +1,33 @@
+"""The session of tests: its environment, how many share it, and the programs that are compiled once for all."""
+
+import os
+import tempfile
+from pathlib import Path
+
 import pytest
 
-pytest.register_assert_rewrite("support")  # before any test imports it
+pytest.register_assert_rewrite("support")  # before anything imports it
+from support import surroundings  # noqa: E402
+
 pytest_plugins = ["support.fixtures"]
+
+surroundings.clear(os.environ)  # before JAX reads it
+
+
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """Two for folders; none for files alone, which are done before a worker has started."""
+    return 2 if any(Path(argument.partition("::")[0]).is_dir() for argument in config.args) else 0
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """What one worker, or a process that a test starts, has compiled, the others read. XLA's threads would only take
+    turns on the cores that the workers share."""
+    if hasattr(config, "workerinput"):
+        return  # it has the environment of the process that started it
+    folder = tempfile.TemporaryDirectory(prefix="hpcbrew-tests-compiled-")
+    config.add_cleanup(folder.cleanup)
+    os.environ |= {
+        "JAX_COMPILATION_CACHE_DIR": folder.name,
+        "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
+        "NPROC": "1",
+    }
