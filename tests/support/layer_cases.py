@@ -9,7 +9,7 @@ gives three tests a case; check_refused takes a configuration that must not pass
 """
 
 import zlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
@@ -206,13 +206,25 @@ def check_recorded(name: str) -> None:
         assert_close(param_diffs[number(key)] if runs else 0 * want, want, f"gradient of parameter {key}")
 
 
+def _once_a_type(cases: Sequence[Case]) -> Iterator[Any]:
+    """The first case of each layer type as it is, and the further ones, which take the same way, as slow ones."""
+    seen: set[str] = set()
+    for case in cases:
+        kind = case.net.graph.nodes[case.net.layer_names.index("layer")].config.type
+        yield pytest.param(case, marks=[pytest.mark.slow] if kind in seen else [])
+        seen.add(kind)
+
+
 class Cases:
     """What every case of a table must show: its formula, the numerical gradient, and a step that lowers for CUDA."""
 
     cases: ClassVar[Sequence[Case]]
 
     def pytest_generate_tests(self, metafunc):
-        metafunc.parametrize("case", self.cases, ids=str)
+        cases = self.cases
+        if metafunc.function.__name__ == "test_step_lowers_for_cuda":
+            cases = list(_once_a_type(cases))
+        metafunc.parametrize("case", cases, ids=str)
 
     def test_tops_equal_the_formula(self, case):
         check_formula(case)
