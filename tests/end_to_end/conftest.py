@@ -3,7 +3,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from support.remote import There, serve
+from support.remote import RemoteCluster, serve
 
 
 @pytest.fixture(autouse=True)
@@ -11,17 +11,17 @@ def _own_home(home: Path) -> None: ...
 
 
 @pytest.fixture
-def there(tmp_path: Path) -> Iterator[There]:
+def remote(tmp_path: Path) -> Iterator[RemoteCluster]:
     with serve(tmp_path) as cluster:
         yield cluster
 
 
 @pytest.fixture
-def named(there: There, home: Path, monkeypatch: pytest.MonkeyPatch) -> There:
+def named(remote: RemoteCluster, home: Path, monkeypatch: pytest.MonkeyPatch) -> RemoteCluster:
     """The cluster as users know it: by a profile `there`, and by the host name `cluster` in their ssh configuration."""
-    monkeypatch.setenv("PATH", f"{there.ssh}:{os.environ['PATH']}")
+    monkeypatch.setenv("PATH", f"{remote.ssh}:{os.environ['PATH']}")
     monkeypatch.delenv("SSH_AUTH_SOCK", raising=False)
     profiles = home / "config" / "hpcbrew" / "clusters"
     profiles.mkdir(parents=True)
     (profiles / "there.yaml").write_text("extends: openpbs\nhost: cluster\ngpus_per_node: 0\n")
-    return there
+    return remote

@@ -1,11 +1,11 @@
 """Chains: the script as submitted, around an engine that does as its test says."""
 
-import time
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from support.remote import There
+from support.remote import RemoteCluster
+from support.until import until
 
 from hpcbrew.errors import RequestError
 from hpcbrew.job import After, JobRecord, JobState
@@ -29,17 +29,17 @@ exit "$status"
 class Chains:
     """Submits chains of the model; `runs` says how each run of the engine ends."""
 
-    there: There
+    remote: RemoteCluster
     folder: Path
     model: Path
 
     def submit(self, *runs: str, **request: object) -> JobRecord:
         (self.folder / "runs").write_text("".join(f"{run}\n" for run in runs))
-        return self.there.submit(self.model, **request)
+        return self.remote.submit(self.model, **request)
 
     def ended(self, record: JobRecord) -> JobRecord:
         states = (JobState.DONE, JobState.FAILED, JobState.OUT_OF_WALLTIME, JobState.CANCELLED, JobState.LOST)
-        return self.there.until(*states, record=record).record
+        return self.remote.until(*states, record=record).record
 
     @property
     def calls(self) -> list[str]:
@@ -48,7 +48,7 @@ class Chains:
 
 
 @pytest.fixture
-def chains(named: There, tmp_path: Path, model: Path) -> Chains:
+def chains(named: RemoteCluster, tmp_path: Path, model: Path) -> Chains:
     folder = tmp_path / "engine"
     folder.mkdir()
     named.engine(ENGINE.format(folder=folder))
@@ -89,45 +89,40 @@ def test_a_failure_that_does_not_come_again_is_got_over(chains: Chains) -> None:
 
 def test_a_chain_that_has_ended_leaves_no_job_behind(chains: Chains) -> None:
     chains.ended(chains.submit("75 10", "0 20", links=None))
-    end = time.monotonic() + 30
-    while chains.there.pbs.run("qstat").stdout:
-        assert time.monotonic() < end
+    until(lambda: not chains.remote.pbs.run("qstat").stdout)
     assert len(chains.calls) == 2
 
 
 def test_noise_on_qsub_s_output_breaks_no_chain(chains: Chains) -> None:
-    chains.there.pbs.configure(noise={"qsub": "Checking your budget ...\n"})
+    chains.remote.pbs.configure(noise={"qsub": "Checking your budget ...\n"})
     record = chains.submit("75 10", "0 20", links=None)
     assert record.id == "1.pbs01"
     assert chains.ended(record).status.state is JobState.DONE
-    end = time.monotonic() + 30
-    while chains.there.pbs.run("qstat").stdout:
-        assert time.monotonic() < end
-    assert chains.there.pbs.shown("3")["substate"] == "91"  # the link that was no longer needed was deleted
+    until(lambda: not chains.remote.pbs.run("qstat").stdout)
+    assert chains.remote.pbs.shown("3")["substate"] == "91"  # the link that was no longer needed was deleted
 
 
 def test_a_cancelled_chain_starts_no_further_link(chains: Chains) -> None:
     record = chains.submit("sleep", "0", links=None)
-    chains.there.until(JobState.RUNNING, record=record)
-    while not chains.calls:
-        time.sleep(0.1)
-    seen = chains.there.look(record)
+    chains.remote.until(JobState.RUNNING, record=record)
+    until(lambda: chains.calls)
+    seen = chains.remote.look(record)
     assert (len(seen.live), seen.record.status.reason) == (2, "link 1 of 2")
-    assert control.cancel(record, chains.there.ledger) == "cancelled"
-    assert chains.ended(chains.there.ledger.find(record.token)).status.state is JobState.CANCELLED
+    assert control.cancel(record, chains.remote.ledger) == "cancelled"
+    assert chains.ended(chains.remote.ledger.find(record.token)).status.state is JobState.CANCELLED
     assert len(chains.calls) == 1
 
 
 def test_a_job_after_another_waits_for_it(chains: Chains) -> None:
-    there = chains.there
+    remote = chains.remote
     first = chains.submit("sleep")
-    after = dependency.after(first.token, first.address, there.ledger)
+    after = dependency.after(first.token, first.address, remote.ledger)
     assert after == After(first.id or "", "tiny")
     second = chains.submit("sleep", after=after, name="second")
-    seen = there.until(JobState.WAITING, record=second)
+    seen = remote.until(JobState.WAITING, record=second)
     assert seen.record.status.reason == f"for {first.id} to end well"
-    control.cancel(first, there.ledger)
-    there.until(JobState.NEVER_RAN, record=second)
-    there.until(JobState.CANCELLED, record=there.ledger.find(first.token))
+    control.cancel(first, remote.ledger)
+    remote.until(JobState.NEVER_RAN, record=second)
+    remote.until(JobState.CANCELLED, record=remote.ledger.find(first.token))
     with pytest.raises(RequestError, match="ended and is not done"):
-        dependency.after(first.token, first.address, there.ledger)
+        dependency.after(first.token, first.address, remote.ledger)

@@ -11,7 +11,7 @@ from typing import Any
 
 import lmdb
 import pytest
-from support.remote import There
+from support.remote import RemoteCluster
 
 from hpcbrew.errors import TransportError
 from hpcbrew.job import JobState
@@ -37,7 +37,7 @@ def cutting(cut: Callable[[], None], times: int) -> Iterator[threading.Event]:
 
     def work() -> None:
         for _ in range(times):
-            if stop.wait(chance.uniform(0.1, 3.0)):
+            if stop.wait(chance.uniform(0.1, 1.5)):
                 return
             cut()
         enough.set()
@@ -59,33 +59,33 @@ def persist(step: Callable[..., Any], *arguments: Any) -> Any:
     return step(*arguments)
 
 
-def there_and_back(there: There, model: Path, name: str, into: Path) -> None:
+def there_and_back(remote: RemoteCluster, model: Path, name: str, into: Path) -> None:
     """A job from new data to fetched results."""
     fill(model / "train_lmdb")
-    before = len(there.ledger.all())
-    while len(there.ledger.all()) == before:  # a submission that was given up for certain left no trace
+    before = len(remote.ledger.all())
+    while len(remote.ledger.all()) == before:  # a submission that was given up for certain left no trace
         with contextlib.suppress(TransportError):
-            there.submit(model, name=name)
-    folder = there.until(JobState.DONE).record.run_folder
-    assert b"Iteration 3, loss = 0.3" in (persist(there.transport.read, folder / "train.log") or b"")
-    record = there.ledger.find(name)
-    files = persist(download.wanted, record, there.transport)
-    persist(download.fetch, record, files, there.transport, into, lambda size: None)
+            remote.submit(model, name=name)
+    folder = remote.until(JobState.DONE).record.run_folder
+    assert b"Iteration 3, loss = 0.3" in (persist(remote.transport.read, folder / "train.log") or b"")
+    record = remote.ledger.find(name)
+    files = persist(download.wanted, record, remote.transport)
+    persist(download.fetch, record, files, remote.transport, into, lambda size: None)
     assert {p for p in files if (into / p).read_bytes() != Path(folder / p).read_bytes()} == set()
 
 
 @pytest.mark.parametrize("cuts", [10, pytest.param(200, marks=pytest.mark.slow)])
-def test_no_job_is_lost_or_doubled_and_no_file_broken_by_cuts_at_any_moment(there, model, cuts, monkeypatch, tmp_path):
+def test_no_job_is_lost_or_doubled_and_no_file_broken_by_cuts_at_any_moment(remote, model, cuts, monkeypatch, tmp_path):
     monkeypatch.setattr(upload, "CHUNK", 2**19)
     monkeypatch.setattr(download, "PIECE", 2**20)
-    there.engine(ENGINE)
+    remote.engine(ENGINE)
     asked = 0
-    with cutting(there.cut, cuts) as enough:
+    with cutting(remote.cut, cuts) as enough:
         while not enough.is_set():
-            there_and_back(there, model, f"job{asked}", tmp_path / f"fetched{asked}")
+            there_and_back(remote, model, f"job{asked}", tmp_path / f"fetched{asked}")
             asked += 1
-    assert there.pbs.run("qstat", "-x", "-f").stdout.count("Job_Name") == asked
-    assert sorted(r.name for r in there.ledger.all()) == sorted(f"job{i}" for i in range(asked))
-    for folder in (there.home / "scratch" / "data").iterdir():
+    assert remote.pbs.run("qstat", "-x", "-f").stdout.count("Job_Name") == asked
+    assert sorted(r.name for r in remote.ledger.all()) == sorted(f"job{i}" for i in range(asked))
+    for folder in (remote.home / "scratch" / "data").iterdir():
         for path in (p for p in folder.rglob("*") if p.is_file() and p.name != "SHA256SUMS"):
             assert hashlib.sha256(path.read_bytes()).hexdigest() in (folder / "SHA256SUMS").read_text()

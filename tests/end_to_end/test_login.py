@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
-from support.remote import There
+from support.remote import RemoteCluster
 
 NOISE = "echo You have 3 new messages; echo quota: fine >&2"
 
@@ -15,7 +15,7 @@ def shown(hpcbrew, *arguments: object) -> dict[str, object]:
 
 
 @pytest.fixture
-def noisy(named: There) -> There:
+def noisy(named: RemoteCluster) -> RemoteCluster:
     """Every shell there prints something, on both of its outputs, also one that sshd starts for a command."""
     (named.home / ".bashrc").write_text(f"{NOISE}\n")
     with (named.home / ".bash_profile").open("a") as file:
@@ -23,12 +23,12 @@ def noisy(named: There) -> There:
     return named
 
 
-def test_pbs_is_found_by_login_shells_only(there: There) -> None:
-    assert there.transport.plain("qsub --version").status == 127
-    assert there.transport.run(["qsub", "--version"], there.home).out == "pbs_version = 23.06.06\n"
+def test_pbs_is_found_by_login_shells_only(remote: RemoteCluster) -> None:
+    assert remote.transport.plain("qsub --version").status == 127
+    assert remote.transport.run(["qsub", "--version"], remote.home).out == "pbs_version = 23.06.06\n"
 
 
-def test_a_job_goes_its_way_past_shells_that_print(noisy: There, model: Path, hpcbrew) -> None:
+def test_a_job_goes_its_way_past_shells_that_print(noisy: RemoteCluster, model: Path, hpcbrew) -> None:
     assert "3 new messages" in noisy.transport.plain("true").out
     noisy.engine('echo "Iteration 1, loss = 0.5"; touch begun; while [ ! -e go ]; do sleep 0.1; done')
     noisy.pbs.configure(noise={"qsub": "Checking your budget ...\n", "qstat": "Maintenance on Monday\n\n"})
@@ -45,7 +45,7 @@ def test_a_job_goes_its_way_past_shells_that_print(noisy: There, model: Path, hp
     assert shown(hpcbrew, "1")["state"] == "done"
 
 
-def test_a_server_that_is_down_is_a_warning_and_changes_nothing(named: There, model: Path, hpcbrew) -> None:
+def test_a_server_that_is_down_is_a_warning_and_changes_nothing(named: RemoteCluster, model: Path, hpcbrew) -> None:
     named.engine("touch begun; sleep 60")
     record = named.submit(model)
     while not (Path(record.run_folder) / "begun").exists():

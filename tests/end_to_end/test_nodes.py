@@ -2,12 +2,12 @@
 
 from pathlib import Path
 
-from support.remote import There
+from support.remote import RemoteCluster
 
 from hpcbrew.job import JobState
 
 
-def test_two_nodes_train_and_each_has_its_log(named: There, model: Path, hpcbrew) -> None:
+def test_two_nodes_train_and_each_has_its_log(named: RemoteCluster, model: Path, hpcbrew) -> None:
     record = named.submit(model, nodes=2, cpus=1)
     assert named.until(JobState.DONE, record=record).progress.iteration == 3
     first, second = hpcbrew("logs", "tiny"), hpcbrew("logs", "tiny", "--rank", "1")

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from support.remote import There
+from support.remote import RemoteCluster
 
 from hpcbrew.errors import RequestError
 from hpcbrew.job import After, JobRecord, JobState
@@ -13,13 +13,13 @@ from hpcbrew.track import control, refresh
 RUNS = "touch started; for i in $(seq 600); do sleep 0.1; [[ ! -e go ]] || exit 0; done"
 
 
-def started(there: There, record: JobRecord) -> None:
+def started(remote: RemoteCluster, record: JobRecord) -> None:
     """Until its engine is at work, as no scheduler can tell."""
     while not (Path(record.run_folder) / "started").exists():
-        there.look(record)
+        remote.look(record)
 
 
-def test_a_job_is_queued_held_released_runs_and_is_done(named: There, model: Path) -> None:
+def test_a_job_is_queued_held_released_runs_and_is_done(named: RemoteCluster, model: Path) -> None:
     named.engine(RUNS)
     named.pbs.configure(ncpus=4)
     first, second = named.submit(model, name="first"), named.submit(model, name="second")
@@ -45,7 +45,7 @@ def test_a_job_is_queued_held_released_runs_and_is_done(named: There, model: Pat
 
 
 @pytest.mark.parametrize("when", ["queued", "held", "running"])
-def test_a_job_is_cancelled(named: There, model: Path, when: str) -> None:
+def test_a_job_is_cancelled(named: RemoteCluster, model: Path, when: str) -> None:
     named.engine(RUNS)
     named.pbs.configure(ncpus=8 if when == "running" else 1)
     record = named.submit(model)
@@ -68,23 +68,23 @@ def test_a_job_is_cancelled(named: There, model: Path, when: str) -> None:
         ("no_such_command", "exit status 127: a command was not found", 127),
     ],
 )
-def test_a_job_fails(there: There, model: Path, body: str, reason: str, exit_status: int) -> None:
-    there.engine(body)
-    there.submit(model)
-    status = there.until(JobState.FAILED).record.status
+def test_a_job_fails(remote: RemoteCluster, model: Path, body: str, reason: str, exit_status: int) -> None:
+    remote.engine(body)
+    remote.submit(model)
+    status = remote.until(JobState.FAILED).record.status
     assert (status.reason, status.exit_status) == (reason, exit_status)
 
 
-def test_a_job_that_ignores_its_deadline_is_killed_at_its_walltime(there: There, model: Path) -> None:
-    there.engine("trap '' TERM; sleep 60; sleep 60")
-    record = there.submit(model, walltime=1)
-    status = there.until(JobState.OUT_OF_WALLTIME).record.status
+def test_a_job_that_ignores_its_deadline_is_killed_at_its_walltime(remote: RemoteCluster, model: Path) -> None:
+    remote.engine("trap '' TERM; sleep 60; sleep 60")
+    record = remote.submit(model, walltime=1)
+    status = remote.until(JobState.OUT_OF_WALLTIME).record.status
     assert status.reason == "ran longer than its walltime"
-    said = there.transport.read(record.run_folder / "scheduler.log") or b""
+    said = remote.transport.read(record.run_folder / "scheduler.log") or b""
     assert b"=>> PBS: job killed: walltime 2 exceeded limit 1" in said
 
 
-def test_a_job_waits_for_another_and_never_runs_where_that_fails(named: There, model: Path) -> None:
+def test_a_job_waits_for_another_and_never_runs_where_that_fails(named: RemoteCluster, model: Path) -> None:
     named.engine(f"{RUNS}; exit 3".replace("exit 0", "exit 3"))
     first = named.submit(model, name="first")
     after = dependency.after(first.token, first.address, named.ledger)
@@ -98,22 +98,22 @@ def test_a_job_waits_for_another_and_never_runs_where_that_fails(named: There, m
     assert never.reason == f"what it waited for never came: {first.id} to end well"
 
 
-def test_a_job_that_the_scheduler_has_forgotten_is_known_by_its_exit_record(there: There, model: Path) -> None:
-    there.engine("[[ $PWD == */well-* ]] || exit 3")
-    well, badly, gone = (there.submit(model, name=name) for name in ("well", "badly", "gone"))
+def test_a_job_that_the_scheduler_has_forgotten_is_known_by_its_exit_record(remote: RemoteCluster, model: Path) -> None:
+    remote.engine("[[ $PWD == */well-* ]] || exit 3")
+    well, badly, gone = (remote.submit(model, name=name) for name in ("well", "badly", "gone"))
     for record in (well, badly, gone):
         while not (Path(record.run_folder) / "exit.json").exists():
-            there.pbs.run("qstat")
-    while there.pbs.run("qstat").stdout:
+            remote.pbs.run("qstat")
+    while remote.pbs.run("qstat").stdout:
         pass
     (Path(gone.run_folder) / "exit.json").unlink()
-    there.pbs.run("qdel", "-x", *(str(record.id) for record in (well, badly, gone)))
-    states = [there.look(record).record.status for record in (well, badly, gone)]
+    remote.pbs.run("qdel", "-x", *(str(record.id) for record in (well, badly, gone)))
+    states = [remote.look(record).record.status for record in (well, badly, gone)]
     assert [s.state for s in states] == [JobState.DONE, JobState.FAILED, JobState.LOST]
     assert states[1].exit_status == 3
 
 
-def test_jobs_are_followed_where_the_site_keeps_no_history(named: There, model: Path) -> None:
+def test_jobs_are_followed_where_the_site_keeps_no_history(named: RemoteCluster, model: Path) -> None:
     named.pbs.configure(history=False)
     named.engine(RUNS)
     first, second = named.submit(model, name="first"), named.submit(model, name="second")
@@ -126,13 +126,13 @@ def test_jobs_are_followed_where_the_site_keeps_no_history(named: There, model: 
     named.until(JobState.CANCELLED, record=named.ledger.find("second"))
 
 
-def test_one_unknown_job_hides_none_of_the_others(there: There, model: Path) -> None:
-    there.engine(RUNS)
-    gone, here = there.submit(model, name="gone"), there.submit(model, name="here")
-    there.pbs.run("qdel", str(gone.id))
-    while gone.id in there.pbs.run("qstat").stdout:
+def test_one_unknown_job_hides_none_of_the_others(remote: RemoteCluster, model: Path) -> None:
+    remote.engine(RUNS)
+    gone, here = remote.submit(model, name="gone"), remote.submit(model, name="here")
+    remote.pbs.run("qdel", str(gone.id))
+    while gone.id in remote.pbs.run("qstat").stdout:
         pass
-    there.pbs.run("qdel", "-x", str(gone.id))
-    seen = refresh.look(there.site, [gone, here], there.ledger)
+    remote.pbs.run("qdel", "-x", str(gone.id))
+    seen = refresh.look(remote.site, [gone, here], remote.ledger)
     assert [w.record.status.state for w in seen][1] is JobState.RUNNING
     assert [w.trouble for w in seen] == ["", ""]

@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from support.remote import There
+from support.remote import RemoteCluster
 
 from hpcbrew.job import JobPlan, JobRecord, JobRequest, JobState, new_token
 from hpcbrew.plan import sweep
@@ -21,42 +21,42 @@ echo "{\\"iteration\\": 3, \\"max_iter\\": 3, \\"loss\\": $rate}" >progress.json
 """
 
 
-def planned(there: There, model: Path, *axes: str) -> JobPlan:
+def planned(remote: RemoteCluster, model: Path, *axes: str) -> JobPlan:
     asked = JobRequest(model / "solver.prototxt", cpus=1)
-    return sweep.plan(asked, there.profile, sweep.points(axes), Machine(1, 0), new_token())
+    return sweep.plan(asked, remote.profile, sweep.points(axes), Machine(1, 0), new_token())
 
 
-def ended(there: There, record: JobRecord) -> JobRecord:
-    while not (record := there.look(record).record).status.state.final:
+def ended(remote: RemoteCluster, record: JobRecord) -> JobRecord:
+    while not (record := remote.look(record).record).status.state.final:
         pass
     return record
 
 
-def test_a_sweep_is_an_array_whose_jobs_can_be_asked_for(there: There, model: Path) -> None:
-    there.engine("touch begun; while [ ! -e ../../go ]; do sleep 0.1; done; grep -q 'base_lr: 0.1' solver.prototxt")
-    record = there.send(planned(there, model, "base_lr=0.1,0.2"))
+def test_a_sweep_is_an_array_whose_jobs_can_be_asked_for(remote: RemoteCluster, model: Path) -> None:
+    remote.engine("touch begun; while [ ! -e ../../go ]; do sleep 0.1; done; grep -q 'base_lr: 0.1' solver.prototxt")
+    record = remote.send(planned(remote, model, "base_lr=0.1,0.2"))
     assert record.id == "1[].pbs01"
-    assert there.until(JobState.RUNNING).record.status.reason == "2 running"
+    assert remote.until(JobState.RUNNING).record.status.reason == "2 running"
     (Path(record.run_folder) / "go").touch()
-    ended(there, record)
-    both = [there.look(there.ledger.find(f"1[{n}]")).record.status for n in (1, 2)]
+    ended(remote, record)
+    both = [remote.look(remote.ledger.find(f"1[{n}]")).record.status for n in (1, 2)]
     assert [status.state for status in both] == [JobState.DONE, JobState.FAILED]
     assert both[1].exit_status == 1
 
 
-def test_one_point_of_a_sweep_is_cancelled_and_the_others_go_on(there: There, model: Path) -> None:
-    there.engine("touch begun; while [ ! -e ../../go ]; do sleep 0.1; done")
-    record = there.send(planned(there, model, "base_lr=0.1,0.2"))
-    there.until(JobState.RUNNING)
-    there.pbs.run("qdel", "1[2]")
-    second = there.until(JobState.CANCELLED, record=there.ledger.find("1[2]")).record.status
+def test_one_point_of_a_sweep_is_cancelled_and_the_others_go_on(remote: RemoteCluster, model: Path) -> None:
+    remote.engine("touch begun; while [ ! -e ../../go ]; do sleep 0.1; done")
+    record = remote.send(planned(remote, model, "base_lr=0.1,0.2"))
+    remote.until(JobState.RUNNING)
+    remote.pbs.run("qdel", "1[2]")
+    second = remote.until(JobState.CANCELLED, record=remote.ledger.find("1[2]")).record.status
     assert second.reason.startswith("deleted by ")
-    assert there.look(there.ledger.find("1[1]")).record.status.state is JobState.RUNNING
+    assert remote.look(remote.ledger.find("1[1]")).record.status.state is JobState.RUNNING
     (Path(record.run_folder) / "go").touch()
-    there.until(JobState.DONE, record=there.ledger.find("1[1]"))
+    remote.until(JobState.DONE, record=remote.ledger.find("1[1]"))
 
 
-def test_a_sweep_runs_and_is_compared(named: There, model: Path, tmp_path: Path, hpcbrew) -> None:
+def test_a_sweep_runs_and_is_compared(named: RemoteCluster, model: Path, tmp_path: Path, hpcbrew) -> None:
     named.engine(ENGINE)
     record = ended(named, named.send(planned(named, model, "base_lr=0.25,0.5")))
     assert (record.status.state, record.status.reason) == (JobState.FAILED, "at least one job of the array failed")

@@ -1,5 +1,4 @@
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,16 +13,3 @@ def replay(tmp_path: Path) -> Iterator[captures.Replay]:
     (tmp_path / "cap").mkdir()
     with standin.installed(tmp_path / "bin", tmp_path / "state", node="pbs01") as site:
         yield captures.Replay(site, home)
-
-
-@pytest.fixture
-def until() -> Callable[[Callable[[], object]], None]:
-    """Waits for something to be so. The limit is for a test that fails."""
-
-    def wait(so: Callable[[], object]) -> None:
-        end = time.monotonic() + 30
-        while not so():
-            assert time.monotonic() < end
-            time.sleep(0.05)
-
-    return wait

@@ -1,6 +1,7 @@
 """Arrays on the stand-in, held to what was recorded."""
 
 from support.captures import Replay
+from support.until import until
 
 
 def sweep(replay: Replay) -> None:
@@ -17,7 +18,7 @@ def running(replay: Replay, *jobs: str) -> bool:
     return all("session_id" in replay.site.shown(job) for job in jobs)
 
 
-def test_an_array_that_runs_and_of_which_one_fails(replay: Replay, until) -> None:
+def test_an_array_that_runs_and_of_which_one_fails(replay: Replay) -> None:
     sweep(replay)
     replay.holds("array_qsub")
     until(lambda: running(replay, "23[1]", "23[2]", "23[3]"))
@@ -33,7 +34,7 @@ def test_an_array_that_runs_and_of_which_one_fails(replay: Replay, until) -> Non
     replay.holds("array_sub1_stdout")
 
 
-def test_an_array_of_which_two_may_run_at_once(replay: Replay, until) -> None:
+def test_an_array_of_which_two_may_run_at_once(replay: Replay) -> None:
     replay.site.configure(first=24, poll=0.1)
     replay.job("sleeper", "sleep 60")
     replay.type("qsub -J 1-10:3%2 -N stride sleeper.pbs")
@@ -55,7 +56,7 @@ def test_an_array_of_which_two_may_run_at_once(replay: Replay, until) -> None:
     replay.holds("array_qhold_unquoted_base")
 
 
-def test_an_array_that_is_held(replay: Replay, until) -> None:
+def test_an_array_that_is_held(replay: Replay) -> None:
     replay.site.configure(first=47)
     replay.job("hold", "sleep 60")
     replay.job("ok", "true")

@@ -1,6 +1,7 @@
 """depend= on the stand-in, held to what was recorded."""
 
 from support.captures import Replay
+from support.until import until
 
 
 def parent(replay: Replay) -> None:
@@ -20,7 +21,7 @@ def state(replay: Replay, job: int) -> str:
     return replay.site.shown(str(job))["job_state"]
 
 
-def test_a_job_that_waits_for_another(replay: Replay, until) -> None:
+def test_a_job_that_waits_for_another(replay: Replay) -> None:
     parent(replay)
     replay.holds("depend_afterok_qsub")
     replay.holds("depend_waiting_f_json")
@@ -37,7 +38,7 @@ def test_a_job_that_waits_for_another(replay: Replay, until) -> None:
     assert (shown["Exit_status"], "depend" in shown) == ("0", False)
 
 
-def test_a_job_that_waits_for_one_that_has_ended_or_never_was(replay: Replay, until) -> None:
+def test_a_job_that_waits_for_one_that_has_ended_or_never_was(replay: Replay) -> None:
     parent(replay)
     go_on(replay)
     replay.type("qsub exit3.pbs")
@@ -53,7 +54,7 @@ def test_a_job_that_waits_for_one_that_has_ended_or_never_was(replay: Replay, un
         assert shown.keys().isdisjoint({"Exit_status", "comment", "etime", "run_count"})
 
 
-def test_a_held_job_whose_dependency_is_met_stays_held(replay: Replay, until) -> None:
+def test_a_held_job_whose_dependency_is_met_stays_held(replay: Replay) -> None:
     parent(replay)
     replay.type("qsub -W depend=afterok:15.pbs01 ok.pbs")
     replay.type("qhold 16.pbs01")

@@ -2,6 +2,7 @@
 
 from support import captures
 from support.captures import Replay
+from support.until import until
 
 
 def gpu(replay: Replay) -> None:
@@ -18,7 +19,7 @@ def hog(replay: Replay) -> None:
     assert replay.type("qsub gpu2.pbs") == (0, "2.pbs01\n", "")
 
 
-def test_a_job_that_runs(replay: Replay, until) -> None:
+def test_a_job_that_runs(replay: Replay) -> None:
     gpu(replay)
     until(lambda: "session_id" in replay.site.shown("1"))
     for name in ("running_f", "running_f_json", "running_fw", "running_x_f_json", "running_default"):
@@ -38,7 +39,7 @@ def test_jobs_that_wait_and_one_that_waits_in_vain(replay: Replay) -> None:
     replay.holds("deleted_queued_f_json")
 
 
-def test_of_several_jobs_json_has_the_first_only(replay: Replay, until) -> None:
+def test_of_several_jobs_json_has_the_first_only(replay: Replay) -> None:
     hog(replay)
     until(lambda: "session_id" in replay.site.shown("1"))
     replay.holds("mixed_two_ids_f_json")
@@ -71,7 +72,7 @@ def test_a_job_that_is_submitted_held(replay: Replay) -> None:
     replay.holds("deleted_held_x_f_json")
 
 
-def test_a_job_that_is_held_while_it_runs_goes_on(replay: Replay, until) -> None:
+def test_a_job_that_is_held_while_it_runs_goes_on(replay: Replay) -> None:
     replay.site.configure(first=46)
     replay.job("hold", "sleep 60")
     replay.type("qsub hold.pbs")
@@ -84,7 +85,7 @@ def test_a_job_that_is_held_while_it_runs_goes_on(replay: Replay, until) -> None
     until(lambda: replay.site.shown("46")["job_state"] == "F")
 
 
-def test_a_job_that_is_deleted_while_it_runs(replay: Replay, until) -> None:
+def test_a_job_that_is_deleted_while_it_runs(replay: Replay) -> None:
     replay.site.configure(first=13, poll=2)
     replay.job("sleeper", "sleep 60; echo never")
     replay.type("qsub sleeper.pbs")
@@ -98,7 +99,7 @@ def test_a_job_that_is_deleted_while_it_runs(replay: Replay, until) -> None:
     assert (replay.cap / "sleeper.out").read_text() == ""
 
 
-def test_jobs_that_end_by_themselves(replay: Replay, until) -> None:
+def test_jobs_that_end_by_themselves(replay: Replay) -> None:
     replay.site.configure(first=7)
     replay.job("ok", "sleep 1; echo hello stdout; echo hello stderr >&2")
     replay.job("exit3", "exit 3")
@@ -123,7 +124,7 @@ def test_jobs_that_end_by_themselves(replay: Replay, until) -> None:
     assert said.endswith("/mom_priv/jobs/9.pbs01.SC: line 7: no_such_command_xyz: command not found\n")
 
 
-def test_a_job_that_outlasts_its_walltime(replay: Replay, until) -> None:
+def test_a_job_that_outlasts_its_walltime(replay: Replay) -> None:
     replay.site.configure(first=9)
     replay.script("slow.pbs", "echo start; trap '' TERM; sleep 60 & wait; sleep 60", "-N slow_walltime", *SLOW)
     replay.type("qsub slow.pbs")
@@ -138,7 +139,7 @@ def test_a_job_that_outlasts_its_walltime(replay: Replay, until) -> None:
 SLOW = ("-l select=1:ncpus=1", "-l walltime=1", "-o slow.out", "-e slow.err")
 
 
-def test_the_environment_of_a_job(replay: Replay, until) -> None:
+def test_the_environment_of_a_job(replay: Replay) -> None:
     replay.site.configure(first=14)
     select = "-l select=2:ncpus=2:mpiprocs=2:ngpus=1"
     body = 'echo == nodefile; cat "$PBS_NODEFILE"; echo == env; env | sort; echo "== pwd $PWD"'
@@ -157,7 +158,7 @@ def test_the_environment_of_a_job(replay: Replay, until) -> None:
     assert names(shown) == names(recorded) | {"FROM_PROFILE"}
 
 
-def test_output_that_cannot_be_delivered(replay: Replay, until) -> None:
+def test_output_that_cannot_be_delivered(replay: Replay) -> None:
     replay.site.configure(first=50, stageout=2.0)
     (replay.home / "file").write_text("")
     replay.job("ok", "sleep 1; echo hello stdout")
@@ -171,14 +172,14 @@ def test_output_that_cannot_be_delivered(replay: Replay, until) -> None:
     assert (replay.site.state / "undelivered" / "50.pbs01.OU").read_text() == "hello stdout\n"
 
 
-def test_a_script_from_stdin_with_its_output_joined(replay: Replay, until) -> None:
+def test_a_script_from_stdin_with_its_output_joined(replay: Replay) -> None:
     replay.site.configure(first=28)
     replay.holds("qsub_stdin")
     until(lambda: replay.site.shown("28")["job_state"] == "F")
     replay.holds("qsub_stdin_joined_out")
 
 
-def test_history_that_is_switched_off(replay: Replay, until) -> None:
+def test_history_that_is_switched_off(replay: Replay) -> None:
     replay.site.configure(history=False)
     replay.job("ok", "true")
     replay.type("qsub ok.pbs")
@@ -187,7 +188,7 @@ def test_history_that_is_switched_off(replay: Replay, until) -> None:
     assert replay.type("qstat -x 1.pbs01") == (36, "", said)
 
 
-def test_a_task_of_pbsdsh_has_pbs_s_environment_and_no_more(replay: Replay, until) -> None:
+def test_a_task_of_pbsdsh_has_pbs_s_environment_and_no_more(replay: Replay) -> None:
     task = "sh -c 'echo $PBS_NODENUM $PBS_JOBID ${PBS_O_WORKDIR-none} $PWD; exit 3'"
     replay.job("dsh", f"export MINE=1; {replay.site.bin}/pbsdsh -n 1 -- {task}; echo $?", "-l select=2:ncpus=1")
     replay.type("qsub dsh.pbs")

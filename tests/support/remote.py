@@ -1,10 +1,9 @@
-"""A cluster behind a real SSH server, with a PBS of its own: the stand-in of tests/hpcbrew/pbs."""
+"""A cluster behind a real SSH server, with a PBS of its own: the stand-in of support/openpbs."""
 
 import contextlib
 import shlex
 import shutil
 import sys
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +22,7 @@ from hpcbrew.track.refresh import Site, TrackedJob
 from hpcbrew.transports.paramiko_ssh import Ssh
 from hpcbrew.transports.prompt import Unattended
 from support import sshd, standin
+from support.until import until
 
 
 class Counted(Ssh):
@@ -47,8 +47,8 @@ class Counted(Ssh):
 
 
 @dataclass
-class There:
-    """The cluster: its home on this machine, its PBS, and the way to it. `ssh` is a folder for PATH, with an ssh that
+class RemoteCluster:
+    """Its home on this machine, its PBS, and the way to it. `ssh` is a folder for PATH, with an ssh that
     knows the cluster by name, for what connects by itself."""
 
     home: Path
@@ -81,19 +81,20 @@ class There:
         return refresh.look(self.site, [record], self.ledger)[0]
 
     def until(self, *states: JobState, record: JobRecord | None = None) -> TrackedJob:
-        """Looks until that job, or the newest, is in one of those states. The limit is for a test that fails."""
-        end = time.monotonic() + 120
-        while time.monotonic() < end:
+        """Looks until that job, or the newest, is in one of those states."""
+
+        def look() -> TrackedJob | None:
             tracked = self.look(record or self.ledger.all()[-1])
             if tracked.record.status.state in states:
                 return tracked
             assert not tracked.record.status.state.final, tracked
-            time.sleep(0.1)
-        raise AssertionError(tracked)
+            return None
+
+        return until(look, 120)  # type: ignore[return-value]
 
 
 @contextlib.contextmanager
-def serve(folder: Path) -> Iterator[There]:
+def serve(folder: Path) -> Iterator[RemoteCluster]:
     """PBS is found by login shells only, and they print a greeting."""
     home, here = folder / "there", folder / "ssh"
     (home / "scratch" / "engine" / "bin").mkdir(parents=True)
@@ -110,7 +111,7 @@ def serve(folder: Path) -> Iterator[There]:
         transport = Counted("cluster", Unattended(), server.resolve)
         values = {**profiles.values("openpbs"), "name": "there", "host": "cluster", "gpus_per_node": 0}
         profile = Cluster.model_validate(values)
-        there = There(home, pbs, transport, profile, Ledger(), server.cut, here)
-        there.engine(f'exec {shlex.quote(sys.executable)} -P -m engine.cli "$@"')
-        yield there
+        remote = RemoteCluster(home, pbs, transport, profile, Ledger(), server.cut, here)
+        remote.engine(f'exec {shlex.quote(sys.executable)} -P -m engine.cli "$@"')
+        yield remote
         transport.close()

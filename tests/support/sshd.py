@@ -7,7 +7,6 @@ import shutil
 import signal
 import socket
 import subprocess
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +16,7 @@ import pytest
 from hpcbrew.command_result import CommandResult
 from hpcbrew.transports import ssh_config
 from hpcbrew.transports.ssh_config import SshHost
+from support.until import until
 
 SSHD = shutil.which("sshd", path="/usr/sbin:/usr/local/sbin:/sbin:/usr/bin")
 
@@ -80,7 +80,7 @@ def serve(folder: Path, *extra: str) -> Iterator[Server]:
     with (folder / "sshd.log").open("wb") as log:
         process = subprocess.Popen([SSHD, "-D", "-e", "-f", str(folder / "sshd_config")], stderr=log)
     try:
-        _wait(port, folder / "sshd.log", process)
+        until(lambda: _answers(port, folder / "sshd.log", process))
         yield Server(port, folder, process)
     finally:
         process.terminate()
@@ -88,21 +88,19 @@ def serve(folder: Path, *extra: str) -> Iterator[Server]:
 
 
 def ended(number: str) -> bool:
-    """Whether a process of this machine has ended; a little while is given to it."""
-    for _ in range(100):
-        try:
-            if Path(f"/proc/{number.strip()}/stat").read_text().rpartition(")")[2].split()[0] == "Z":
-                return True
-        except (FileNotFoundError, ProcessLookupError):
-            return True
-        time.sleep(0.1)
+    """Waits until a process of this machine has ended. Raises AssertionError where it does not."""
+    return until(lambda: _has_ended(number.strip()), 10)
+
+
+def _has_ended(number: str) -> bool:
+    try:
+        return Path(f"/proc/{number}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return True
+
+
+def _answers(port: int, log: Path, process: "subprocess.Popen[bytes]") -> bool:
+    assert process.poll() is None, log.read_text()
+    with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
+        return True
     return False
-
-
-def _wait(port: int, log: Path, process: "subprocess.Popen[bytes]") -> None:
-    for _ in range(100):
-        assert process.poll() is None, log.read_text()
-        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
-            return
-        time.sleep(0.05)
-    raise AssertionError(f"sshd does not answer: {log.read_text()}")

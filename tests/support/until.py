@@ -7,10 +7,10 @@ from typing import TypeVar
 T = TypeVar("T")
 
 
-def until(condition: Callable[[], T], seconds: float = 30) -> T:
+def until(condition: Callable[[], T], seconds: float = 60) -> T:
     """What `condition` returns, once that is true. The limit is for a test that fails, and measures nothing."""
     end = time.monotonic() + seconds
     while not (result := condition()):
         assert time.monotonic() < end, f"it did not come true within {seconds} s"
-        time.sleep(0.02)
+        time.sleep(0.05)
     return result

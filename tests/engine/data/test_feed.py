@@ -5,6 +5,7 @@ import time
 import jax
 import numpy as np
 import pytest
+from support.until import until
 
 from engine.data.databases import LMDB
 from engine.data.datum_source import DatumSource
@@ -60,14 +61,6 @@ class Counting:
     def close(self):
         assert not self.closed
         self.closed = True
-
-
-def until(condition):
-    for _ in range(1000):
-        if condition():
-            return
-        time.sleep(0.005)
-    raise AssertionError("it did not happen within 5 s")
 
 
 def test_batches_come_in_order_on_the_device(path):

@@ -5,12 +5,12 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
+from support.until import until
 
 from engine.data.databases import LMDBWriter
 from engine.data.datum import raw
@@ -100,14 +100,6 @@ def equal(a: list[np.ndarray], b: list[np.ndarray]) -> bool:
     return all(np.array_equal(x, y) for x, y in zip(a, b, strict=True))
 
 
-def until(condition: Callable[[], object]) -> None:
-    """The limit is for a test that fails."""
-    end = time.monotonic() + 120
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.1)
-
-
 def test_two_devices_average_the_gradients_of_two_batches(start: Start, two_nodes, tmp_path: Path):
     """That is what one device does with iter_size 2."""
     assert ended(start("summed", PLAIN, "iter_size: 2"), start("devices", PLAIN, **DEVICES)) == [0, 0]
@@ -129,7 +121,7 @@ def test_stopped_and_resumed_they_come_to_the_same(start: Start, two_nodes, tmp_
 
 def test_what_one_node_is_asked_all_do(two_nodes, tmp_path: Path):
     nodes = two_nodes("asked", PLAIN, "display: 1", "-iterations", "1000000")
-    until(lambda: "Iteration 3 " in (tmp_path / "asked1.log").read_text())
+    until(lambda: "Iteration 3 " in (tmp_path / "asked1.log").read_text(), 120)
     nodes[1].send_signal(signal.SIGTERM)
     assert ended(*nodes) == [75, 75]
     assert len(list(tmp_path.glob("asked_iter_*.solverstate"))) == 1
@@ -137,7 +129,7 @@ def test_what_one_node_is_asked_all_do(two_nodes, tmp_path: Path):
 
 def test_a_node_that_loses_another_says_so(two_nodes, tmp_path: Path):
     root, other = two_nodes("lost", PLAIN, "display: 1", "-iterations", "1000000")
-    until(lambda: "Iteration 3 " in (tmp_path / "lost0.log").read_text())
+    until(lambda: "Iteration 3 " in (tmp_path / "lost0.log").read_text(), 120)
     other.kill()
     assert ended(root) == [2]
     assert "caffe: error: another of the 2 nodes ended or was lost" in (tmp_path / "lost0.log").read_text()

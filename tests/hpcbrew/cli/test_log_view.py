@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 import pytest
+from support.until import until
 
 from hpcbrew.address import Address
 from hpcbrew.cli import log_view
@@ -183,8 +184,7 @@ def running(tmp_path: Path) -> Iterator[JobRecord]:
         "t", "sleeper", LOCAL, "s", time.time(), PurePosixPath(folder), JobStatus(JobState.QUEUED), job_id
     )
     ledger.intend(record)
-    while not (folder / "train.log").exists() or (folder / "train.log").stat().st_size < 6:
-        time.sleep(0.05)
+    until(lambda: (folder / "train.log").exists() and (folder / "train.log").stat().st_size >= 6)
     yield record
     site.transport.run(site.scheduler.delete_command(job_id), PurePosixPath("/"))
 

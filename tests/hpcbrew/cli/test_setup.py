@@ -8,7 +8,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +17,7 @@ import click
 import pip
 import pytest
 from support import sshd, standin
+from support.until import until
 from support.wheels import stub
 
 from hpcbrew.cli import cluster as cluster_command
@@ -142,7 +142,7 @@ STALL = """
 case "$*" in
 *"pip install"*)
     [ ! -e ~/stall ] || { echo $$ >~/part; mv ~/part ~/stalled; }
-    while [ -e ~/stall ]; do sleep 0.2; done ;;
+    while [ -e ~/stall ]; do sleep 0.05; done ;;
 esac
 mkdir -p"""
 
@@ -157,14 +157,11 @@ def stalled(site: Site, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def once_stalled(stalled: Path, do: Callable[[], object]) -> threading.Thread:
-    """Does something once the installation waits. The limit is for a test that fails."""
+    """Does something once the installation waits."""
 
     def work() -> None:
-        for _ in range(600):
-            if stalled.exists():
-                do()
-                return
-            time.sleep(0.1)
+        until(stalled.exists)
+        do()
 
     thread = threading.Thread(target=work)
     thread.start()
@@ -208,14 +205,13 @@ def test_of_two_at_once_the_second_waits_and_finds_it_done(
     assert stalled.exists()
     second = threading.Thread(target=call, args=(setup_command.command, *SETUP))
     second.start()
-    said = ""
-    while "another setup of mine is at work" not in said and second.is_alive():
-        said += capsys.readouterr().out
-        time.sleep(0.1)
-    (site.home / "stall").unlink()
+    said: list[str] = []
+    try:
+        until(lambda: said.append(capsys.readouterr().out) or "another setup of mine is at work" in "".join(said))
+    finally:
+        (site.home / "stall").unlink()
     first.join()
     second.join()
-    assert "another setup of mine is at work" in said
     assert len(list((site.home / "scratch" / "engines").iterdir())) == 1
 
 

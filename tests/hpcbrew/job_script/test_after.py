@@ -1,12 +1,10 @@
 """`--after` a chain: the scripts as submitted, in the queue on this machine, around an engine that does as told."""
 
-import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Any
 
 import pytest
+from support.until import until
 
 from hpcbrew.clusters import profiles
 from hpcbrew.errors import RequestError
@@ -73,15 +71,6 @@ def queue(tmp_path: Path, model: Path, monkeypatch: pytest.MonkeyPatch) -> Queue
     engine.chmod(0o755)
     monkeypatch.setattr(build, "_engine", lambda *_: (str(engine),))
     return Queue(folder, model, Ledger())
-
-
-def until(look: Callable[[], Any]) -> Any:
-    """Looks until it sees something. The limit is for a test that fails."""
-    end = time.monotonic() + 60
-    while not (seen := look()):
-        assert time.monotonic() < end
-        time.sleep(0.1)
-    return seen
 
 
 def log(record: JobRecord) -> str:

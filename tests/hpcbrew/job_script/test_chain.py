@@ -1,9 +1,9 @@
 """A chain in the queue on this machine; tests/end_to_end has what else may become of one."""
 
-import time
 from pathlib import Path
 
 import pytest
+from support.until import until
 
 from hpcbrew.clusters import profiles
 from hpcbrew.job import JobRequest, JobState, new_token
@@ -33,9 +33,8 @@ def test_a_chain_goes_on_by_itself_until_it_is_done(
     made = plan_job(asked, profile, Machine(1, 0), new_token())
     site = refresh.reach(made.address)
     record = submit(made, "solver.prototxt", site.transport, site.scheduler, ledger, lambda size: None)
-    end = time.monotonic() + 60
-    while not record.status.state.final and time.monotonic() < end:
-        record = refresh.look(site, [record], ledger)[0].record
+    until(lambda: refresh.look(site, [record], ledger)[0].record.status.state.final)
+    record = ledger.find(record.token)
     assert record.status.state is JobState.DONE
     assert (Path(record.run_folder) / "calls").read_text().splitlines() == [
         "train -solver solver.prototxt",

@@ -3,13 +3,12 @@
 import os
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
+from support.until import until
 
 from hpcbrew.clusters import profiles
 from hpcbrew.clusters.profiles import Cluster
@@ -218,15 +217,6 @@ class Here:
             return seen.record if seen.record.status.state in states else None
 
         return until(look)  # type: ignore[no-any-return]
-
-
-def until(look: Callable[[], Any]) -> Any:
-    """Looks until it sees something. The limit is for a test that fails."""
-    end = time.monotonic() + 60
-    while not (seen := look()):
-        assert time.monotonic() < end
-        time.sleep(0.1)
-    return seen
 
 
 @pytest.fixture

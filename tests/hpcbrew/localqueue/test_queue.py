@@ -7,12 +7,12 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from support.until import until
 
 from hpcbrew.localqueue.__main__ import main
 
@@ -45,16 +45,6 @@ def job(job_id: str, slots: int = 1) -> dict[str, Any]:
     with contextlib.redirect_stdout(shown):
         assert main(["--slots", str(slots), "qstat", "-x", "-f", job_id]) == 0
     return json.loads(shown.getvalue())["Jobs"][job_id]
-
-
-def until(condition: Callable[[], Any], seconds: float = 30) -> Any:
-    """Waits for a condition to come true. The limit is for a test that fails, and measures nothing."""
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        if result := condition():
-            return result
-        time.sleep(0.05)
-    raise AssertionError("did not come true")
 
 
 def ended(job_id: str) -> dict[str, Any]:
@@ -111,7 +101,7 @@ def test_the_exit_status_is_counted_as_pbs_does(submit, body: str, status: int) 
 
 
 def test_a_job_past_its_walltime_is_killed_with_all_its_processes(submit, tmp_path: Path) -> None:
-    found = ended(submit("sleep 600 & echo $! >pid; sleep 600", "-l walltime=5"))
+    found = ended(submit("sleep 600 & echo $! >pid; sleep 600", "-l walltime=2"))
     assert found["Exit_status"] == -29
     assert "exceeded resource walltime" in found["comment"]
     assert "=>> PBS: job killed: walltime" in (tmp_path / "out").read_text()

@@ -1,8 +1,8 @@
 import json
-import time
 from pathlib import Path
 
 import pytest
+from support.until import until
 
 from engine.proto import caffe_pb2 as pb
 from engine.proto import text
@@ -72,9 +72,8 @@ def test_a_sweep_runs_in_the_queue_on_this_machine(
     site = refresh.reach(made.address)
     record = submit(made, "solver.prototxt", site.transport, site.scheduler, ledger, lambda size: None)
     assert record.id == "1[].local"
-    end = time.monotonic() + 60
-    while not record.status.state.final and time.monotonic() < end:
-        record = refresh.look(site, [record], ledger)[0].record
+    until(lambda: refresh.look(site, [record], ledger)[0].record.status.state.final)
+    record = ledger.find(record.token)
     assert (record.status.state, record.status.reason) == (JobState.FAILED, "at least one job of the array failed")
     points = refresh.look(site, [ledger.find(f"1[{n}]") for n in (1, 2)], ledger)
     assert [point.record.status.state for point in points] == [JobState.DONE, JobState.FAILED]

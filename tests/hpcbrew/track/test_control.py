@@ -4,6 +4,7 @@ import time
 from pathlib import Path, PurePosixPath
 
 import pytest
+from support.until import until
 
 from hpcbrew.address import Address
 from hpcbrew.errors import RequestError, SchedulerError, TransportError
@@ -28,19 +29,14 @@ def submitted(folder: Path, ledger: Ledger, body: str = "sleep 600") -> JobRecor
     return record
 
 
-def state(record: JobRecord, ledger: Ledger, *, until: JobState | None = None) -> JobState:
-    end = time.monotonic() + 60
-    while True:
-        found = refresh.look(refresh.reach(LOCAL), [record], ledger)[0].record.status.state
-        if until in (None, found) or time.monotonic() > end:
-            return found
-        time.sleep(0.1)
+def state(record: JobRecord, ledger: Ledger) -> JobState:
+    return refresh.look(refresh.reach(LOCAL), [record], ledger)[0].record.status.state
 
 
 def test_a_job_is_held_released_and_cancelled(tmp_path: Path) -> None:
     ledger = Ledger()
     first, second = submitted(tmp_path / "first", ledger), submitted(tmp_path / "second", ledger)
-    assert state(first, ledger, until=JobState.RUNNING) is JobState.RUNNING
+    until(lambda: state(first, ledger) is JobState.RUNNING)
     assert control.hold(second, ledger) == "held"
     assert state(second, ledger) is JobState.HELD
     with pytest.raises(RequestError, match="runs already"):
@@ -52,7 +48,7 @@ def test_a_job_is_held_released_and_cancelled(tmp_path: Path) -> None:
     with pytest.raises(RequestError, match=r"has ended already \(cancelled\), and cannot be held"):
         control.hold(second, ledger)
     assert control.cancel(ledger.find("second"), ledger) == "has ended already: cancelled"
-    assert state(first, ledger, until=JobState.CANCELLED) is JobState.CANCELLED
+    until(lambda: state(first, ledger) is JobState.CANCELLED)
 
 
 def running(folder: Path, monkeypatch: pytest.MonkeyPatch, ledger: Ledger, qdel: str) -> JobRecord:

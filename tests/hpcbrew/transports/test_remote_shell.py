@@ -12,6 +12,7 @@ from types import SimpleNamespace
 
 import pytest
 from support import sshd
+from support.until import until
 
 from hpcbrew.command_result import CommandResult
 from hpcbrew.errors import TransportError, Unanswered
@@ -205,16 +206,16 @@ def test_what_says_nothing_is_given_up_ended_and_not_run_again(cluster, tmp_path
 
 
 def test_a_word_now_and_then_is_enough(cluster):
-    words = "for word in one two three four five; do sleep 0.8; echo $word; done"
-    assert len(cluster.run(["sh", "-c", words], PurePosixPath("/"), idle_timeout=3).out.split()) == 5
+    words = "for word in one two three four five; do sleep 0.3; echo $word; done"
+    assert len(cluster.run(["sh", "-c", words], PurePosixPath("/"), idle_timeout=1.2).out.split()) == 5
 
 
 def test_a_file_that_goes_slowly_is_not_given_up(cluster, tmp_path, monkeypatch):
-    monkeypatch.setattr(remote_shell, "SENDING", 3)
+    monkeypatch.setattr(remote_shell, "SENDING", 1.2)
     monkeypatch.setattr(remote_shell, "PIECE", 1000)
     source = tmp_path / "source"
     source.write_bytes(b"x" * 5000)
-    cluster.write(source, PurePosixPath(tmp_path) / "target", 0, 5000, lambda size: time.sleep(0.8))
+    cluster.write(source, PurePosixPath(tmp_path) / "target", 0, 5000, lambda size: time.sleep(0.3))
     assert (tmp_path / "target").read_bytes() == source.read_bytes()
 
 
@@ -229,8 +230,7 @@ def test_ctrl_c_ends_what_runs_there(cluster, tmp_path):
     cluster.run(["true"], PurePosixPath("/"))
 
     def interrupt():
-        while not (tmp_path / "pids").exists():
-            time.sleep(0.05)
+        until((tmp_path / "pids").exists)
         signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
 
     threading.Thread(target=interrupt).start()
