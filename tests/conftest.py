@@ -12,6 +12,7 @@ from support import surroundings  # noqa: E402
 pytest_plugins = ["support.fixtures"]
 
 surroundings.clear(os.environ)  # before JAX reads it
+surroundings.take_interrupts()
 
 
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:

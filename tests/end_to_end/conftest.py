@@ -1,19 +1,12 @@
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from support.remote import RemoteCluster, serve
+from support.remote import RemoteCluster
 
 
 @pytest.fixture(autouse=True)
 def _own_home(home: Path) -> None: ...
-
-
-@pytest.fixture
-def remote(tmp_path: Path) -> Iterator[RemoteCluster]:
-    with serve(tmp_path) as cluster:
-        yield cluster
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ import lmdb
 import pytest
 
 from engine.proto import caffe_pb2 as pb
+from support.remote import RemoteCluster, serve
 
 NET = """
 name: "Tiny"
@@ -60,6 +61,13 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
         pytest.skip(f"makes a small file system, which only root may: {made.stderr}")
     yield folder
     subprocess.run(["umount", folder], check=True)
+
+
+@pytest.fixture
+def remote(tmp_path: Path, home: Path) -> Iterator[RemoteCluster]:
+    """A cluster behind a real SSH server, with a PBS."""
+    with serve(tmp_path) as cluster:
+        yield cluster
 
 
 Run = Callable[..., subprocess.CompletedProcess[str]]

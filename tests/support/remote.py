@@ -1,8 +1,8 @@
 """A cluster behind a real SSH server, with a PBS of its own: the stand-in of support/openpbs."""
 
 import contextlib
+import os
 import shlex
-import shutil
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -65,9 +65,13 @@ class RemoteCluster:
 
     def engine(self, body: str) -> None:
         """In place of the engine, where the script around it is what is tested."""
-        caffe = self.home / "scratch" / "engine" / "bin" / "caffe"
-        caffe.write_text(f"#!/bin/bash\n{body}\n")
-        caffe.chmod(0o755)
+        self.script("scratch/engine/bin/caffe", body)
+
+    def script(self, name: str, body: str) -> None:
+        """In its home; those in bin are on its PATH."""
+        path = self.home / name
+        path.write_text(f"#!/bin/bash\n{body}\n")
+        path.chmod(0o755)
 
     def submit(self, model: Path, **request: object) -> JobRecord:
         asked = JobRequest(model / "solver.prototxt", **request)  # type: ignore[arg-type]
@@ -95,23 +99,23 @@ class RemoteCluster:
 
 @contextlib.contextmanager
 def serve(folder: Path) -> Iterator[RemoteCluster]:
-    """PBS is found by login shells only, and they print a greeting."""
-    home, here = folder / "there", folder / "ssh"
+    """PBS is found by login shells only, and they print a greeting. What the engine compiles, all tests share."""
+    home = folder / "there"
     (home / "scratch" / "engine" / "bin").mkdir(parents=True)
     (home / "scratch" / "engine" / "bin" / "python").symlink_to(sys.executable)
-    (home / ".bash_profile").write_text(f"export PATH={home}/bin:$PATH\necho Welcome to the cluster\n")
+    cache = {name: value for name, value in os.environ.items() if name.startswith("JAX_")}
+    compiled = "".join(f"export {name}={shlex.quote(value)}\n" for name, value in cache.items())
+    (home / ".bash_profile").write_text(f"export PATH={home}/bin:$PATH\n{compiled}echo Welcome to the cluster\n")
     (folder / "sshd").mkdir()
-    here.mkdir()
     with (
         sshd.serve(folder / "sshd", f"SetEnv HOME={home}") as server,
         standin.installed(home / "bin", folder / "pbs") as pbs,
     ):
-        (here / "ssh").write_text(f'#!/bin/sh\nexec {shutil.which("ssh")} -F {server.config} "$@"\n')
-        (here / "ssh").chmod(0o755)
+        server.put_client(folder / "ssh")
         transport = Counted("cluster", Unattended(), server.resolve)
         values = {**profiles.values("openpbs"), "name": "there", "host": "cluster", "gpus_per_node": 0}
         profile = Cluster.model_validate(values)
-        remote = RemoteCluster(home, pbs, transport, profile, Ledger(), server.cut, here)
+        remote = RemoteCluster(home, pbs, transport, profile, Ledger(), server.cut, folder / "ssh")
         remote.engine(f'exec {shlex.quote(sys.executable)} -P -m engine.cli "$@"')
         yield remote
         transport.close()

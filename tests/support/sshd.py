@@ -44,6 +44,13 @@ class Server:
         )
         return ssh_config.parse(destination, CommandResult(done.returncode, done.stdout, done.stderr))
 
+    def put_client(self, folder: Path) -> None:
+        """An `ssh` in `folder` that knows this server by name, for a PATH of those that connect by themselves."""
+        folder.mkdir(exist_ok=True)
+        client = folder / "ssh"
+        client.write_text(f'#!/bin/sh\nexec {shutil.which("ssh")} -F {self.config} "$@"\n')
+        client.chmod(0o755)
+
     def cut(self) -> None:
         """Kills every connection, as a failing network does; the server goes on listening."""
         children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()

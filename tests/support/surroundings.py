@@ -1,5 +1,6 @@
 """What a test inherits: neither the scheduler of the machine that it runs on nor what a site or user has set there."""
 
+import signal
 from collections.abc import MutableMapping
 from pathlib import Path
 
@@ -20,6 +21,11 @@ def clear(environment: MutableMapping[str, str]) -> None:
     folders = environment["PATH"].split(":")
     environment["PATH"] = ":".join(folder for folder in folders if not _is_schedulers(Path(folder)))
     environment["HPCBREW_TRAIN_HERE"] = "1"
+
+
+def take_interrupts() -> None:
+    """Has Ctrl-C arrive where a script in the background had it ignored, and in what the tests start."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def _is_schedulers(folder: Path) -> bool:
