@@ -3,7 +3,6 @@
 import json
 import os
 import re
-import shutil
 import signal
 import subprocess
 import sys
@@ -54,8 +53,6 @@ class Site:
 def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, home: Path) -> Iterator[Site]:
     (tmp_path / "sshd").mkdir()
     there = tmp_path / "there"
-    here = tmp_path / "bin"
-    here.mkdir()
     with (
         sshd.serve(tmp_path / "sshd", f"SetEnv HOME={there}") as server,
         standin.installed(there / "bin", tmp_path / "pbs") as pbs,
@@ -72,10 +69,8 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, home: Path) -> Iterato
         code = {"stub_engine.py": ENGINE.format(python=sys.executable)}
         extra = "Provides-Extra: engine\n"
         monkeypatch.setattr(wheels, "make", lambda at: stub(at, "hpcbrew", code, extra, "caffe = stub_engine:main"))
-        ssh = shutil.which("ssh")
-        (here / "ssh").write_text(f'#!/bin/sh\nexec {ssh} -F {server.config} "$@"\n')
-        (here / "ssh").chmod(0o755)
-        monkeypatch.setenv("PATH", f"{here}:{os.environ['PATH']}")
+        server.put_client(tmp_path / "bin")
+        monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:{os.environ['PATH']}")
         monkeypatch.delenv("SSH_AUTH_SOCK", raising=False)
         yield made
 
