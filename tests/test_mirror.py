@@ -1,0 +1,84 @@
+"""Every module has its tests where one looks for them: hpcbrew/plan/build.py in tests/hpcbrew/plan/test_build.py."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+ELSEWHERE = {
+    "hpcbrew/cli/adopt.py": "hpcbrew/track/test_adopt.py",
+    "hpcbrew/cli/cancel.py": "hpcbrew/cli/test_changes.py",
+    "hpcbrew/cli/compare.py": "end_to_end/test_sweep.py",
+    "hpcbrew/cli/completion.py": "hpcbrew/cli/test_cli.py",
+    "hpcbrew/cli/hold.py": "hpcbrew/cli/test_changes.py",
+    "hpcbrew/cli/options.py": "hpcbrew/cli/test_submit.py",
+    "hpcbrew/cli/preview.py": "hpcbrew/cli/test_submit.py",
+    "hpcbrew/cli/release.py": "hpcbrew/cli/test_changes.py",
+    "hpcbrew/cli/resume.py": "hpcbrew/submit/test_resume.py",
+    "hpcbrew/cli/submission.py": "hpcbrew/cli/test_submit.py",
+    "hpcbrew/cli/sweep.py": "hpcbrew/cli/test_submit.py",
+    "hpcbrew/localqueue/runner.py": "hpcbrew/localqueue/test_queue.py",
+    "hpcbrew/localqueue/store.py": "hpcbrew/localqueue/test_queue.py",
+    "hpcbrew/schedulers/local.py": "hpcbrew/cli/test_submit.py",
+    "hpcbrew/schedulers/pbs_output.py": "hpcbrew/schedulers/test_pbs.py",
+    "hpcbrew/schedulers/pbs_status.py": "hpcbrew/schedulers/test_pbs.py",
+    "hpcbrew/setup/trial_job.py": "hpcbrew/cli/test_setup.py",
+    "engine/blob.py": "engine/python/caffe/test_pycaffe.py",
+    "engine/cli/test.py": "engine/cli/test_cli.py",
+    "engine/cli/timing.py": "engine/cli/test_cli.py",
+    "engine/cli/train.py": "engine/cli/test_cli.py",
+    "engine/data/label_bounds.py": "engine/data/test_feed.py",
+    "engine/layers/loss.py": "engine/layers/test_classification_loss.py",
+    "engine/layers/registry.py": "engine/graph/test_layer_names.py",
+    "engine/layers/windowed.py": "engine/layers/test_pooling.py",
+    "engine/ops/convolution.py": "engine/layers/test_convolution.py",
+    "engine/ops/lrn.py": "engine/layers/test_normalization.py",
+    "engine/ops/pooling.py": "engine/layers/test_pooling.py",
+    "engine/ops/window.py": "engine/layers/test_pooling.py",
+    "engine/python/caffe/solvers.py": "engine/python/test_solvers.py",
+    "engine/solver/benchmark.py": "engine/cli/test_cli.py",
+    "engine/solver/state.py": "engine/solver/test_resume.py",
+    "engine/tools/upgrade_net_proto_binary.py": "engine/tools/test_upgrading.py",
+    "engine/tools/upgrade_net_proto_text.py": "engine/tools/test_upgrading.py",
+    "engine/tools/upgrade_solver_proto_text.py": "engine/tools/test_upgrading.py",
+}
+"""The modules that are tested with others, and where, below tests."""
+
+NAMES_ONLY = {
+    "hpcbrew/address.py",
+    "hpcbrew/check/finding.py",
+    "hpcbrew/errors.py",
+    "hpcbrew/layout.py",
+    "hpcbrew/setup/report.py",
+    "hpcbrew/transports/base.py",
+    "engine/errors.py",
+}
+"""The modules that say what things are called, and do nothing."""
+
+
+def modules() -> Iterator[str]:
+    for package in ("hpcbrew", "engine"):
+        for path in sorted((ROOT / package).rglob("*.py")):
+            if not path.name.startswith("__") and not path.name.endswith("_pb2.py"):
+                yield str(path.relative_to(ROOT))
+
+
+def own(module: str) -> Path:
+    path = Path("tests") / module
+    return path.with_name(f"test_{path.name}")
+
+
+@pytest.mark.parametrize("module", [*modules()])
+def test_a_module_has_its_tests_and_they_are_where_one_looks(module: str) -> None:
+    listed = module in ELSEWHERE or module in NAMES_ONLY
+    if (ROOT / own(module)).exists():
+        assert not listed, f"{module} has a test file of its own by now: take it off the lists of {__file__}"
+    else:
+        assert listed, f"{own(module)} is missing; where its tests are elsewhere, list it in {__file__}"
+
+
+def test_no_module_and_no_test_that_is_listed_has_gone() -> None:
+    listed = {*ELSEWHERE, *NAMES_ONLY, *(f"tests/{path}" for path in ELSEWHERE.values())}
+    assert {path for path in listed if not (ROOT / path).exists()} == set()
