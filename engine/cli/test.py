@@ -25,6 +25,7 @@ def test(model: str, weights: str, iterations: int, gpu: str, level: int, stage:
     from engine.proto import caffe_pb2 as pb  # noqa: PLC0415
 
     jax_setup.prepare(gpu, precision)
+    from engine.layers.python import surfaced  # noqa: PLC0415
     from engine.solver.evaluation import TestNet  # noqa: PLC0415
     from engine.solver.inputs import Batches  # noqa: PLC0415
     from engine.solver.report.caffe_log import Report  # noqa: PLC0415
@@ -38,6 +39,6 @@ def test(model: str, weights: str, iterations: int, gpu: str, level: int, stage:
     for name in weights.split(","):
         tested.params = formats.load_model(name.strip(), net, tested.params)
     log.info("caffe.cpp:281", f"Running for {iterations} iterations.")
-    with tested.batches:
+    with tested.batches, surfaced():
         if scores := tested.scores(report.batches(tested.passes([], iterations))):
             report.scores(net, scores)

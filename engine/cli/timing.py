@@ -31,6 +31,7 @@ def time(
     from engine.proto import caffe_pb2 as pb  # noqa: PLC0415
 
     jax_setup.prepare(gpu, precision)
+    from engine.layers.python import surfaced  # noqa: PLC0415
     from engine.solver import benchmark  # noqa: PLC0415
     from engine.solver.inputs import Batches  # noqa: PLC0415
     from engine.solver.report.caffe_log import Report  # noqa: PLC0415
@@ -42,5 +43,5 @@ def time(
     params = net.init(seed=0)
     for name in weights.split(",") if weights else ():
         params = formats.load_model(name.strip(), net, params)
-    with Batches(net, seed=0) as batches:
+    with Batches(net, seed=0) as batches, surfaced():
         benchmark.run(net, params, batches.next(), iterations)

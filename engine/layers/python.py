@@ -1,9 +1,9 @@
 """Python: a layer that the user wrote in Python, on numpy blobs, inside a compiled net."""
 
 import importlib
+import importlib.util
 import logging
 import sys
-import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,6 +18,7 @@ from engine import log
 from engine.blob import Blob, BlobVec
 from engine.errors import LayerError
 from engine.graph.graph import Node
+from engine.layers import user_errors
 from engine.layers.base import Array, Arrays, Context, Layer, ParamDecl, Shape, SourceLayer
 from engine.layers.registry import layer
 from engine.proto import caffe_pb2 as pb
@@ -50,11 +51,13 @@ def surfaced() -> Iterator[None]:
     """Around the run of a compiled net: what a user's layer raised comes out as a LayerError that names it."""
     try:
         yield
-    except jax.errors.JaxRuntimeError:
-        if not _failed:
+    except BaseException as e:
+        # What the first failure made others do is not told; and what came of it is not kept for a later pass.
+        first = next(iter(_failed), None)
+        _failed.clear()
+        if first is None or not isinstance(e, (jax.errors.JaxRuntimeError, ValueError)):  # JAX makes either of it
             raise
-        error = _failed.pop()
-        raise error from error.__cause__
+        raise first from first.__cause__
 
 
 @layer("Python")
@@ -85,10 +88,10 @@ class Python(Layer):
             if first:
                 self.user.setup(self.below, self.above)  # type: ignore[attr-defined]
             self.user.reshape(self.below, self.above)  # type: ignore[attr-defined]
-        self.params = [
-            ParamDecl(f"blob {n}", blob.shape, pb.FillerParameter(), value=blob.data.copy())
-            for n, blob in enumerate(self.user.blobs)
-        ]
+            self.params = [
+                ParamDecl(f"blob {n}", blob.shape, pb.FillerParameter(), value=blob.data.copy())
+                for n, blob in enumerate(self.user.blobs)
+            ]
         return [blob.shape for blob in self.above]
 
     def instance(self) -> UserLayer:
@@ -99,11 +102,22 @@ class Python(Layer):
         beside = Path(self.node.origin.path or ".").parent
         sys.path += [str(f) for f in (Path.cwd(), beside.absolute(), BINDINGS) if str(f) not in sys.path]
         with self.named():
+            there_is = _found(p.module)
+        if not there_is:
+            raise self.error(
+                f'there is no module "{p.module}" in {Path.cwd()}, beside the net or on PYTHONPATH; put the folder of '
+                f"{p.module.replace('.', '/')}.py on PYTHONPATH."
+            )
+        with self.named():
             module = importlib.import_module(p.module)
         made = getattr(module, p.layer, None)
-        if not isinstance(made, type):
-            classes = [name for name, value in vars(module).items() if isinstance(value, type)]
-            raise self.error(f'module "{p.module}" ({module.__file__}) has no class "{p.layer}"; it has {classes}.')
+        if not (isinstance(made, type) and issubclass(made, UserLayer)):
+            there = [n for n, v in vars(module).items() if isinstance(v, type) and issubclass(v, UserLayer)]
+            where = getattr(module, "__file__", None) or "no file"
+            raise self.error(
+                f'module "{p.module}" ({where}) has no class "{p.layer}" that is a caffe.Layer; it has '
+                f"{', '.join(there) or 'none'}."
+            )
         user: UserLayer = object.__new__(made)  # as Caffe, which sets these before any code of the user's
         user.param_str, user.phase, user.blobs = p.param_str, self.phase, BlobVec()
         return user
@@ -113,9 +127,8 @@ class Python(Layer):
         """What the user's code raises becomes a LayerError that names the layer, the file and the line."""
         try:
             yield
-        except Exception as e:
-            where = traceback.extract_tb(e.__traceback__)[-1]
-            raise self.error(f"{type(e).__name__}: {e} ({where.filename}:{where.lineno}, in {where.name})") from e
+        except (Exception, SystemExit) as e:  # sys.exit in a layer ends no run, least of all as if it were done
+            raise self.error(user_errors.told(e)) from e
 
     def forward(self, params: Arrays, bottoms: Arrays, ctx: Context) -> list[Array]:
         return list(self.called(list(params), list(bottoms)))
@@ -181,6 +194,16 @@ class Python(Layer):
         except LayerError as e:
             _failed.append(e)
             raise
+
+
+def _found(module: str) -> bool:
+    """Whether there is such a module. Imports the packages that it is in, and raises what they raise."""
+    try:
+        return importlib.util.find_spec(module) is not None
+    except ModuleNotFoundError as e:
+        if e.name is not None and f"{module}.".startswith(f"{e.name}."):
+            return False
+        raise
 
 
 class PythonSource(Python, SourceLayer):

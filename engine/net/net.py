@@ -239,6 +239,7 @@ class Net:
     ) -> Forward:
         values: dict[Value, Array] = {}
         updates: dict[int, Array] = {}
+        current = list(params)  # layers that share state take it as those before them left it, and each adds to it
         sinks: dict[str, list[Array]] = {}
         loss = jnp.zeros((), jnp.float32)
         net = self
@@ -249,8 +250,10 @@ class Net:
                 bottoms = [self._read(values, i, j) for j in range(len(self.graph.nodes[i].bottoms))]
                 bottoms = [b + probes[i, j].astype(b.dtype) if (i, j) in probes else b for j, b in enumerate(bottoms)]
                 net = net.measured(i, bottoms)
-                tops, changed = net.run(i, params, bottoms, key)
+                tops, changed = net.run(i, current, bottoms, key)
                 updates.update(changed)
+                for k in changed:
+                    current[k] = changed[k]
                 if layer.sink:
                     sinks[layer.name] = bottoms
             for value, top, weight in zip(self.tops[i], tops, self.loss_weights[i], strict=True):

@@ -104,6 +104,7 @@ class Solver:
 
     # Training
 
+    @surfaced()
     def solve(self) -> Outcome:
         """Trains up to max_iter, with the tests and snapshots that the settings ask for."""
         log.info("solver.cpp:289", f"Solving {self.net.name}")

@@ -45,7 +45,7 @@ def forward(net: Net, start: int, end: int, params: Params, given: Mapping[Value
         if isinstance(net.layers[i], SourceLayer):
             continue
         bottoms = [made[v] if v in made else given[v] for v in net.graph.nodes[i].bottoms]
-        tops, changed = net.run(i, params, bottoms, jax.random.key(seeds[i]))
+        tops, changed = net.run(i, {**params, **updates}, bottoms, jax.random.key(seeds[i]))
         made.update(zip(net.tops[i], (top.astype(jnp.float32) for top in tops), strict=True))
         updates.update(changed)
     return Passed(made, updates)

@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from types import FrameType
+from typing import Any
 
 
 class Request(enum.Enum):
@@ -62,9 +63,27 @@ class Requests:
         return 5.0 + 2 * sum(self._longest.values())
 
 
+_found: dict[signal.Signals, Any] = {}
+"""The handlers that `signals` found, while it has put its own in their place."""
+
+
+def _leave_to_parent() -> None:
+    """In a process that was forked off, as data layers do: SIGTERM ends it, as whoever started it counts on; the others
+    are its parent's to answer, which still needs what it makes. (Handlers, not SIG_IGN: a program it starts has none.)
+    """
+    for number, before in _found.items():
+        signal.signal(number, before if number == signal.SIGTERM else lambda *_: None)
+
+
+os.register_at_fork(after_in_child=_leave_to_parent)
+
+
 @contextmanager
 def signals(requests: Requests, effects: Mapping[signal.Signals, Request | None]) -> Iterator[None]:
-    """Turns signals into requests while the block runs. A second SIGINT ends the process at once."""
+    """Turns signals into requests while the block runs. A second SIGINT ends the process at once.
+
+    They are this process's alone: one that is forked off it ends at SIGTERM, and passes over the others.
+    """
 
     def on_signal(number: int, frame: FrameType | None) -> None:
         request = effects[signal.Signals(number)]
@@ -75,9 +94,10 @@ def signals(requests: Requests, effects: Mapping[signal.Signals, Request | None]
             signal.signal(signal.SIGINT, signal.default_int_handler)
             os.write(2, b"\nStopping after this iteration, with a snapshot. Ctrl-C again stops at once, without one.\n")
 
-    before = {number: signal.signal(number, on_signal) for number in effects}
+    _found.update({number: signal.signal(number, on_signal) for number in effects})
     try:
         yield
     finally:
-        for number, handler in before.items():
+        while _found:
+            number, handler = _found.popitem()
             signal.signal(number, handler)

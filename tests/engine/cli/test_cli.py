@@ -266,3 +266,59 @@ def test_model_files_load_with_the_schema_alone(folder: Path):
     model = pb.NetParameter()
     model.ParseFromString((folder / "tiny_iter_1.caffemodel").read_bytes())
     assert [list(b.shape.dim) for layer in model.layer for b in layer.blobs] == [[3, 9], [3]]
+
+
+BLOBS_FROM_A_PROCESS = """
+import multiprocessing, caffe, numpy as np
+
+def produce(queue):
+    while True:
+        queue.put(np.ones((4, 3), np.float32))
+
+class Fetch(caffe.Layer):
+    def setup(self, bottom, top):
+        self.queue = multiprocessing.Queue(3)
+        multiprocessing.Process(target=produce, args=(self.queue,), daemon=True).start()
+        top[0].reshape(4, 3)
+    def reshape(self, bottom, top): pass
+    def forward(self, bottom, top): top[0].data[...] = self.queue.get()
+    def backward(self, top, down, bottom): pass
+
+class Later(caffe.Layer):
+    def setup(self, bottom, top): self.passes = 0
+    def reshape(self, bottom, top): top[0].reshape(1)
+    def forward(self, bottom, top):
+        self.passes += 1
+        if self.passes == 3: raise OSError("gone")
+        top[0].data[...] = bottom[0].data.sum()
+    def backward(self, top, down, bottom): bottom[0].diff[...] = 1
+"""
+PYTHON_NET = """
+layer { name: "d" type: "Python" top: "x" python_param { module: "fetches" layer: "Fetch" } }
+layer { name: "ip" type: "InnerProduct" bottom: "x" top: "y" inner_product_param { num_output: 3 } }
+"""
+
+
+def _python_layers(folder: Path, last: str) -> None:
+    (folder / "fetches.py").write_text(BLOBS_FROM_A_PROCESS)
+    (folder / "net.prototxt").write_text(PYTHON_NET + last)
+    (folder / "solver.prototxt").write_text(SOLVER.replace("test_iter: 1 test_interval: 4", ""))
+
+
+def test_a_data_layer_with_a_process_of_its_own_does_not_keep_the_run_from_ending(folder: Path):
+    _python_layers(folder, 'layer { name: "loss" type: "Reduction" bottom: "y" top: "loss" loss_weight: 1 }')
+    status, said = _run("train", "-solver=solver.prototxt")
+    assert status == 0, said
+    assert said.rstrip().endswith("Optimization Done.")
+
+
+@pytest.mark.parametrize("command", ["train -solver solver.prototxt", "time -model net.prototxt -iterations 5"])
+def test_a_python_layer_that_raises_later_is_one_line(folder: Path, command: str):
+    layer = 'python_param { module: "fetches" layer: "Later" } loss_weight: 1'
+    _python_layers(folder, f'layer {{ name: "py" type: "Python" bottom: "y" top: "loss" {layer} }}')
+    status, said = _run(*command.split())
+    assert status == 2, said
+    assert re.search(
+        r'\ncaffe: error: .*net.prototxt:4: layer "py" \(Python\): OSError: gone \(.*fetches.py:\d+, in f', said
+    )
+    assert "Traceback" not in said

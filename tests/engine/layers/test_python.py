@@ -71,6 +71,53 @@ class RaisesInBackward(Scale):
         raise KeyError("slope")
 
 
+class RaisesInItsThirdPass(Growing):
+    def reshape(self, bottom, top):
+        top[0].reshape(*bottom[0].data.shape)
+
+    def forward(self, bottom, top):
+        self.made += 1
+        if self.made == 3:
+            raise KeyError("mean")
+
+
+class WatchRaises(Watch):
+    def forward(self, bottom, top):
+        raise KeyError("mean")
+
+
+class Exits(Scale):
+    def forward(self, bottom, top):
+        raise SystemExit(0)
+
+
+class ExitsInSetup(Scale):
+    def setup(self, bottom, top):
+        import sys
+        sys.exit(0)
+
+
+class InALibrary(Scale):
+    def setup(self, bottom, top):
+        import json
+        json.loads("no JSON")
+
+
+class SaysMuch(Scale):
+    def setup(self, bottom, top):
+        raise ValueError("a " * 1000)
+
+
+class OfPython2(Scale):
+    def setup(self, bottom, top):
+        for key in xrange(3):
+            pass
+
+
+class NoLayer:
+    pass
+
+
 class Reshapes(Scale):
     def forward(self, bottom, top):
         top[0].reshape(7)
@@ -156,6 +203,7 @@ def test_other_bottom_shapes_reshape_it():
     [
         ("Raises", r'layer "layer" \(Python\): KeyError: \'mean\' \(.*user_layers.py:\d+, in forward\)'),
         ("RaisesInBackward", r'layer "layer" \(Python\): KeyError: \'slope\' .* in backward'),
+        ("Exits", r"SystemExit: 0 \(.*user_layers.py:\d+, in forward\)"),
         ("Reshapes", r"tops of shapes \[\(7,\)\] where reshape had promised \[\(2, 3\)\]"),
     ],
 )
@@ -166,13 +214,60 @@ def test_an_error_in_a_pass_names_the_layer_and_the_line(name, message):
         jax.block_until_ready(step(net.init(0)))
 
 
+def test_what_it_raises_in_a_later_pass_names_it_too_and_is_told_once():
+    net = net_of(layer("RaisesInItsThirdPass"), {"x": (2, 3)})
+    forward = jax.jit(lambda x: net.forward([], {"x": x}).outputs)
+    told = []
+    for _ in range(4):
+        try:
+            with surfaced():
+                jax.block_until_ready(forward(X))
+        except LayerError as e:
+            told.append(str(e))
+        else:
+            told.append("")
+    assert [bool(each) for each in told] == [False, False, True, False]
+    assert "layer \"layer\" (Python): KeyError: 'mean' (" in told[2]
+
+
+def test_without_tops_what_it_raises_names_it_too():
+    net = net_of(layer("WatchRaises"), {"x": (2, 3)}, tops=0)
+    with pytest.raises(LayerError, match="KeyError: 'mean'"), surfaced():  # noqa: PT012
+        jax.block_until_ready(jax.jit(net.forward)([], {"x": X}))
+        jax.effects_barrier()
+
+
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        ("print 'hello'", r"SyntaxError: Missing parentheses .*old_layers.py:2\)\. This is Python 2, .* 2to3"),
+        ("except_ = 1 <> 2", r"SyntaxError: .*old_layers.py:2\)\. This is Python 2"),
+        ("import cPickle", r"ModuleNotFoundError: .*'cPickle' \(.*old_layers.py:2, in <module>\)\. This is Python 2"),
+        ("import no_such", r"No module named 'no_such' \(.*old_layers.py:2, in <module>\)$"),
+        ("x = (", r"SyntaxError: '\(' was never closed \(.*old_layers.py:2\)$"),
+        ("raise ImportError", r"ImportError:  \(.*old_layers.py:2, in <module>\)$"),
+    ],
+)
+def test_a_module_that_cannot_be_imported_names_its_file_and_line(tmp_path, line, told):
+    (tmp_path / "old_layers.py").write_text(f"import os\n{line}\n")
+    check_refused(layer("Old").replace("user_layers", "old_layers"), {"x": (2, 3)}, told)
+
+
 @pytest.mark.parametrize(
     ("config", "message"),
     [
         (layer("Refuses"), "ValueError: give param_str .* in setup"),
+        (layer("ExitsInSetup"), r"SystemExit: 0 \(.*user_layers.py:\d+, in setup\)$"),
+        (layer("InALibrary"), r"JSONDecodeError: .* \(.*user_layers.py:\d+, in setup\)$"),
+        (layer("SaysMuch"), r"ValueError: (a )+… \(.*user_layers.py:\d+, in setup\)$"),
+        (layer("OfPython2"), r"NameError: name 'xrange' is not defined \(.*in setup\)\. This is Python 2"),
         (layer("Scale", "two"), "could not convert string to float"),
-        (layer("Scala"), r'has no class "Scala"; it has .*Scale'),
-        (layer("Scale").replace("user_layers", "no_such"), "No module named 'no_such'"),
+        (layer("Scala"), r'has no class "Scala" that is a caffe.Layer; it has .*Scale'),
+        (layer("NoLayer"), 'has no class "NoLayer" that is a caffe.Layer'),
+        (layer("Scale").replace("user_layers", "sys"), "has no class"),
+        (layer("Scale").replace("user_layers", "no_such"), r'no module "no_such" in .*no_such.py on PYTHONPATH'),
+        (layer("Scale").replace("user_layers", "no.such"), r'no module "no.such" in .*no/such.py on PYTHONPATH'),
+        (layer("Scale").replace("user_layers", ".such"), r"\(Python\): "),
         ('type: "Python"', "needs module and layer"),
     ],
 )

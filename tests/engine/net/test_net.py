@@ -96,3 +96,16 @@ def test_propagate_down_stops_the_gradient():
 def test_refuses(prototxt, message):
     with pytest.raises(LayerError, match=message):
         made(prototxt)
+
+
+def test_layers_that_share_their_averages_each_add_to_them():
+    # BVLC Caffe 1.0, at its moving_average_fraction of 0.999
+    shared = "param { lr_mult: 0 name: 'm' } param { lr_mult: 0 name: 'v' } param { lr_mult: 0 name: 'c' }"
+    norms = [f'layer {{ name: "{b}" type: "BatchNorm" bottom: "{b}" top: "n{b}" {shared} }}' for b in "xz"]
+    pairs = INPUT.replace("dim: 2 dim: 3", "dim: 4 dim: 2")
+    net = made("".join([pairs, pairs.replace('"x"', '"z"'), *norms]))
+    x = np.float32(np.arange(8).reshape(4, 2))
+    updates = net.forward(net.init(0), {"x": x, "z": x + 100}).updates
+    np.testing.assert_allclose(updates[0], [105.997, 107.996], rtol=1e-6)
+    np.testing.assert_allclose(updates[1], [13.32667, 13.32667], rtol=1e-5)
+    np.testing.assert_allclose(updates[2], [1.999], rtol=1e-6)

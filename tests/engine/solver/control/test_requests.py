@@ -52,3 +52,20 @@ def test_what_ends_the_run_goes_before_a_snapshot():
     assert requests.ending() is Request.STOP
     assert requests.ending() is None
     assert requests.take() is Request.SNAPSHOT
+
+
+def test_a_process_that_is_forked_off_ends_at_sigterm_and_leaves_the_rest_to_its_parent():
+    requests = Requests()
+    ours = {signal.SIGINT: Request.STOP, signal.SIGHUP: Request.SNAPSHOT, signal.SIGTERM: Request.YIELD}
+    read, write = os.pipe()
+    with signals(requests, ours):
+        if (child := os.fork()) == 0:
+            for number in (signal.SIGINT, signal.SIGINT, signal.SIGHUP):
+                os.kill(os.getpid(), number)
+            os.write(write, b"left")
+            time.sleep(60)
+            os._exit(0)
+        assert os.read(read, 4) == b"left"
+        os.kill(child, signal.SIGTERM)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGTERM
+        assert requests.take() is None

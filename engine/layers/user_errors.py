@@ -1,0 +1,72 @@
+"""What is said of an exception in a user's Python code: one line with its kind, its words, where, and what would do."""
+
+import re
+import sys
+import sysconfig
+import traceback
+from pathlib import Path
+
+LONGEST = 500
+"""So many characters of an exception's own words are shown."""
+
+_OURS = str(Path(__file__).parent.parent)
+_LIBRARIES = tuple({sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")})
+
+_PYTHON_2_MODULES = frozenset(
+    (
+        *("__builtin__", "ConfigParser", "Cookie", "HTMLParser", "Queue", "SocketServer", "StringIO", "Tkinter"),
+        *("cPickle", "cStringIO", "commands", "copy_reg", "cookielib", "httplib", "itertools.izip", "sets", "thread"),
+        *("urllib2", "urlparse", "xmlrpclib"),
+    )
+)
+_PYTHON_2_NAMES = frozenset(
+    (
+        *("apply", "basestring", "cmp", "execfile", "file", "long", "raw_input", "reduce", "reload", "unichr"),
+        *("unicode", "xrange"),
+    )
+)
+_PYTHON_2_ATTRIBUTES = frozenset(("has_key", "iteritems", "iterkeys", "itervalues", "func_name", "im_func", "next"))
+_PYTHON_2_SYNTAX = re.compile(
+    r"Missing parentheses|multiple exception types|leading zeros|inconsistent use of tabs|invalid decimal literal"
+)
+_PYTHON_2_LINE = re.compile(r"^\s*(print|exec)\b(?!\s*\()|\braise\s+\w+\s*,|<>|`|^\s*except\s+[\w.]+\s*,|\bur['\"]")
+
+
+def told(error: BaseException) -> str:
+    """`KIND: WORDS (FILE:LINE, in FUNCTION)`, and where the code is Python 2's, what makes it Python 3's."""
+    words = " ".join(_words(error).split())
+    shown = words if len(words) <= LONGEST else f"{words[:LONGEST]}…"
+    where = _where(error)
+    said = f"{type(error).__name__}: {shown}" + (f" ({where})" if where else "")
+    if _of_python_2(error):
+        here = f"{sys.version_info[0]}.{sys.version_info[1]}"
+        return f"{said}. This is Python 2, and here runs Python {here}: 2to3 -w FILE turns it into Python 3."
+    return said
+
+
+def _words(error: BaseException) -> str:
+    try:
+        return error.msg if isinstance(error, SyntaxError) else str(error)
+    except Exception:
+        return "its message cannot be shown"  # whose __str__ is the user's too
+
+
+def _where(error: BaseException) -> str:
+    """The innermost line of the user's own; that of a library where there is none of his."""
+    if isinstance(error, SyntaxError) and error.filename:
+        return f"{error.filename}:{error.lineno or 1}"
+    frames = [f for f in traceback.extract_tb(error.__traceback__) if not f.filename.startswith(("<", _OURS))]
+    own = [f for f in frames if not f.filename.startswith(_LIBRARIES)] or frames
+    return f"{own[-1].filename}:{own[-1].lineno}, in {own[-1].name}" if own else ""
+
+
+def _of_python_2(error: BaseException) -> bool:
+    match error:
+        case SyntaxError():
+            return bool(_PYTHON_2_SYNTAX.search(error.msg) or _PYTHON_2_LINE.search(error.text or ""))
+        case ModuleNotFoundError():
+            return error.name in _PYTHON_2_MODULES
+        case NameError() | AttributeError():
+            known = _PYTHON_2_NAMES if isinstance(error, NameError) else _PYTHON_2_ATTRIBUTES
+            return error.name in known
+    return False
