@@ -1,22 +1,64 @@
 """Training logs in Caffe's form: glog's prefix, and the lines that tools which read such logs look for.
 
 Messages go through the standard logger "caffe", so a program that embeds the engine may send them elsewhere; `start`
-sends them to stderr as glog does. glog's own variables are obeyed: GLOG_minloglevel (0 info, 1 warnings, 2 errors) and
-GLOG_log_year_in_prefix.
+sends them where glog does: to stderr, and with log_dir to files there.
 """
 
+import getpass
 import logging
 import os
+import platform
 import sys
+import tempfile
 import time
-from typing import SupportsFloat, TextIO
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any, Self, SupportsFloat, TextIO
+
+from engine.errors import EngineError
+from engine.printable import printable
 
 _log = logging.getLogger("caffe")
 _log.propagate = False
 _log.addHandler(logging.NullHandler())
 _ALL = (_log, logging.getLogger("engine"))
 
-LEVELS = {"0": logging.INFO, "1": logging.WARNING, "2": logging.ERROR, "3": logging.CRITICAL}
+LEVELS = (logging.INFO, logging.WARNING, logging.ERROR, logging.CRITICAL)
+"""Those of glog, by its numbers."""
+
+
+@dataclass(frozen=True)
+class LogFlags:
+    """glog's flags that are obeyed, by its names; GLOG_NAME in the environment is the default of each.
+
+    logtostderr: to stderr alone. alsologtostderr: to stderr beside the files, as Caffe has it unless told otherwise;
+    without it stderrthreshold is the level from which messages go to stderr too. log_dir: the folder of the files.
+    minloglevel: the level below which nothing is said.
+    """
+
+    logtostderr: bool = False
+    alsologtostderr: bool = True
+    stderrthreshold: int = 2
+    minloglevel: int = 0
+    log_dir: str = ""
+    log_prefix: bool = True
+    log_year_in_prefix: bool = False
+
+    @classmethod
+    def from_environment(cls) -> Self:
+        """As glog reads its variables: yes is what begins with t, y or 1; a number that is none is 0."""
+        given = {f.name: os.environ.get(f"GLOG_{f.name}") for f in fields(cls)}
+        return cls(**{name: _like(getattr(cls, name), value) for name, value in given.items() if value is not None})
+
+
+def _like(default: Any, value: str) -> Any:
+    if isinstance(default, bool):
+        return value[:1] in ("", "t", "T", "y", "Y", "1")
+    if isinstance(default, int):
+        return int(value) if value.lstrip("+-").isdecimal() else 0
+    return value
 
 
 def info(where: str, message: str) -> None:
@@ -34,35 +76,101 @@ def error(where: str, message: str) -> None:
     _log.error(message, extra={"where": where})
 
 
-def start(stream: TextIO | None = None) -> logging.Handler:
-    """Sends the log to `stream` (stderr) from now on; the handler returned can be removed again by `stop`."""
-    handler = logging.StreamHandler(stream or sys.stderr)
-    handler.setFormatter(GlogFormatter())
+def start(
+    stream: TextIO | None = None, flags: LogFlags | None = None, program: str = "caffe"
+) -> Sequence[logging.Handler]:
+    """Sends the log of `program` where `flags` say, to `stream` (stderr) and files; `stop` ends that.
+
+    Raises EngineError where log_dir cannot be written to.
+    """
+    flags = flags or LogFlags.from_environment()
+    screen = logging.StreamHandler(stream or sys.stderr)
+    handlers: list[logging.Handler] = [screen]
+    if not (flags.logtostderr or flags.alsologtostderr):
+        screen.setLevel(_level(flags.stderrthreshold))
+    if not flags.logtostderr and (flags.log_dir or not flags.alsologtostderr):
+        handlers += _files(Path(flags.log_dir or tempfile.gettempdir()), program)
+    for handler in handlers:
+        handler.setFormatter(GlogFormatter(flags))
     for logger in _ALL:
-        logger.addHandler(handler)
-        logger.setLevel(LEVELS.get(os.environ.get("GLOG_minloglevel", "0"), logging.INFO))  # noqa: SIM112
-    return handler
+        logger.setLevel(_level(flags.minloglevel))
+        for handler in handlers:
+            logger.addHandler(handler)
+    return handlers
 
 
-def stop(handler: logging.Handler) -> None:
+def stop(handlers: Sequence[logging.Handler]) -> None:
     """Ends what `start` began."""
-    for logger in _ALL:
-        logger.removeHandler(handler)
+    for handler in handlers:
+        for logger in _ALL:
+            logger.removeHandler(handler)
+        if isinstance(handler, logging.FileHandler):
+            handler.close()
+
+
+def _level(number: int) -> int:
+    return LEVELS[min(max(number, 0), len(LEVELS) - 1)]
+
+
+def _files(folder: Path, program: str) -> list[logging.Handler]:
+    """glog's files, PROGRAM.HOST.USER.log.LEVEL.TIME.PID: in each what is of its level or above."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as e:
+        raise EngineError(f"-log_dir {folder}: logs cannot be written there: {e.strerror}.") from e
+    return [_LevelFile(folder, program, level) for level in LEVELS[:-1]]
+
+
+class _LevelFile(logging.FileHandler):
+    """A file that is begun with the first message that goes into it; a link, PROGRAM.LEVEL, names the newest."""
+
+    def __init__(self, folder: Path, program: str, level: int) -> None:
+        self.link = folder / f"{program}.{logging.getLevelName(level)}"
+        when = time.strftime("%Y%m%d-%H%M%S")
+        name = f"{program}.{platform.node()}.{_user()}.log.{logging.getLevelName(level)}.{when}.{os.getpid()}"
+        super().__init__(folder / name, mode="x", encoding="utf-8", errors="backslashreplace", delay=True)
+        self.setLevel(level)
+
+    def _open(self):  # type: ignore[no-untyped-def]  # as logging declares it
+        stream = super()._open()
+        stream.write(
+            f"Log file created at: {time.strftime('%Y/%m/%d %H:%M:%S')}\nRunning on machine: {platform.node()}\n"
+            "Log line format: [IWEF]mmdd hh:mm:ss.uuuuuu threadid file:line] msg\n"
+        )
+        with suppress(OSError):  # a convenience alone
+            self.link.unlink(missing_ok=True)
+            self.link.symlink_to(Path(self.baseFilename).name)
+        return stream
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # of no name, in a container
+        return str(os.getuid())
 
 
 class GlogFormatter(logging.Formatter):
-    """`I20261122 19:55:18.101435 18755 solver.cpp:45] message`: level, date, local time, process, place."""
+    """`I1122 19:55:18.101435 18755 solver.cpp:45] message`: level, date, local time, process, place.
 
-    def __init__(self) -> None:
+    The date has no year, as in the glog that Caffe was used with: the tools that read Caffe's logs take it so.
+    """
+
+    def __init__(self, flags: LogFlags) -> None:
         super().__init__()
-        year = os.environ.get("GLOG_log_year_in_prefix", "1").lower() not in ("0", "false", "no")  # noqa: SIM112
-        self.date = "%Y%m%d %H:%M:%S" if year else "%m%d %H:%M:%S"
+        self.prefixed = flags.log_prefix
+        self.date = "%Y%m%d %H:%M:%S" if flags.log_year_in_prefix else "%m%d %H:%M:%S"
 
     def format(self, record: logging.LogRecord) -> str:
+        message = printable(record.getMessage())
+        if not self.prefixed:
+            return message
         when = time.strftime(self.date, time.localtime(record.created))
         micros = int(record.created % 1 * 1e6)
         where = getattr(record, "where", f"{record.name.rpartition('.')[2]}.py:{record.lineno}")
-        return f"{record.levelname[0]}{when}.{micros:06d} {record.process} {where}] {record.getMessage()}"
+        return f"{record.levelname[0]}{when}.{micros:06d} {record.process:>5} {where}] {message}"
 
 
 def number(x: SupportsFloat) -> str:

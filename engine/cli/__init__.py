@@ -14,6 +14,7 @@ import click
 from engine.cli import convert_mnist, device_query, flags, test, timing, train
 from engine.errors import EngineError
 from engine.job_contract import ERROR_PREFIX, ExitCode, Variable
+from engine.printable import printable
 
 EPILOG = """\b
 Examples:
@@ -77,5 +78,5 @@ def _run(argv: Sequence[str] | None) -> int:
 
 
 def _fail(message: str) -> int:
-    sys.stderr.write(f"{ERROR_PREFIX}{message}\n")
+    sys.stderr.write(f"{ERROR_PREFIX}{printable(message)}\n")
     return ExitCode.WRONG

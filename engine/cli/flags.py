@@ -5,10 +5,19 @@ from typing import Any
 
 import click
 
-from engine import log, suggest
+from engine import log, log_flags, suggest
+from engine.errors import EngineError
 
-TRUE, FALSE = ("true", "t", "yes", "y", "1"), ("false", "f", "no", "n", "0")
+CAFFES = (
+    *("gpu", "iterations", "level", "model", "phase", "sighup_effect", "sigint_effect", "snapshot", "solver", "stage"),
+    "weights",
+)
+"""The flags of Caffe's own program: any of its commands takes them all."""
 
+HELP = ("h", "helpfull", "helpshort")
+
+LOG_FLAGS, OTHERS = "engine.cli.log_flags", "engine.cli.others"
+"""In a context's meta: glog's flags, and the flags that were given for other commands."""
 
 precision = click.option(
     "--precision",
@@ -20,17 +29,24 @@ precision = click.option(
 
 
 class Command(click.Command):
-    """A command whose flags are gflags', and click's with two dashes. Its log goes to stderr."""
+    """A command whose flags are gflags', and click's with two dashes. Its log goes where glog's flags say."""
 
     def invoke(self, ctx: click.Context) -> Any:
-        handler = log.start()
+        handlers = log.start(flags=log_flags.applied(ctx.meta[LOG_FLAGS]))
         try:
+            for name in ctx.meta[OTHERS]:
+                log.warning("caffe.cpp:420", f"-{name} is a flag of other commands: {self.name} goes without it.")
             return super().invoke(ctx)
         finally:
-            log.stop(handler)
+            log.stop(handlers)
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        return super().parse_args(ctx, list(_spelt_out(args, self, ctx)))
+        ctx.meta[LOG_FLAGS], ctx.meta[OTHERS] = {}, []
+        try:
+            spelt_out = list(_spelt_out(args, self, ctx))
+        except EngineError as e:
+            raise click.UsageError(str(e)) from e
+        return super().parse_args(ctx, spelt_out)
 
 
 class Group(click.Group):
@@ -57,9 +73,16 @@ def _spelt_out(args: list[str], command: click.Command, ctx: click.Context) -> I
         if len(arg) < 2 or arg[0] != "-":
             yield arg
             continue
+        if (of_the_log := log_flags.read(arg, rest)) is not None:
+            ctx.meta[LOG_FLAGS].update(of_the_log)
+            continue
         name, given, value = arg.lstrip("-").partition("=")
-        name = {"h": "help"}.get(name, name)
-        if (
+        name = "help" if name in HELP else name
+        if name in CAFFES and name not in options:
+            ctx.meta[OTHERS].append(name)
+            if not given:
+                next(rest, None)
+        elif (
             name.startswith("no")
             and (option := options.get(name[2:])) is not None
             and option.is_bool_flag
@@ -69,19 +92,13 @@ def _spelt_out(args: list[str], command: click.Command, ctx: click.Context) -> I
         elif name not in options:
             raise click.UsageError(_unknown(arg, name, options, ctx.command_path))
         elif options[name].is_bool_flag:
-            yield f"--{name}" if _truth(name, value if given else "true") else f"--no{name}"
+            yield f"--{name}" if log_flags.truth(name, value if given else "true") else f"--no{name}"
         elif given:
             yield f"--{name}={value}"
         elif (following := next(rest, None)) is not None:
             yield f"--{name}={following}"
         else:
             yield f"--{name}"
-
-
-def _truth(name: str, value: str) -> bool:
-    if value.lower() not in TRUE + FALSE:
-        raise click.UsageError(f'-{name} is a yes or no: -{name}, -no{name}, or -{name}=true; "{value}" is neither.')
-    return value.lower() in TRUE
 
 
 def _unknown(arg: str, name: str, options: dict[str, Any], command: str) -> str:

@@ -8,7 +8,7 @@ from engine import log
 from engine.data import datum, idx
 from engine.data.databases import LMDBWriter
 from engine.errors import DataError
-from engine.tools.command import run
+from engine.tools.command import arguments, run
 
 EXAMPLE = """example:
   convert_mnist_data -backend=lmdb train-images-idx3-ubyte.gz train-labels-idx1-ubyte.gz mnist_train_lmdb
@@ -30,8 +30,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("images", metavar="input_image_file", type=Path)
     parser.add_argument("labels", metavar="input_label_file", type=Path)
     parser.add_argument("database", metavar="output_db_file", type=Path)
-    args = parser.parse_args(argv)
-    return run(parser.prog, lambda: convert(args.images, args.labels, args.database))
+    left, flags = arguments(parser.prog, argv)
+    args = parser.parse_args(left)
+    return run(parser.prog, lambda: convert(args.images, args.labels, args.database), flags)
 
 
 def convert(images: Path, labels: Path, database: Path) -> None:

@@ -14,7 +14,7 @@ from engine import log
 from engine.data import idx
 from engine.data.databases import LMDB
 from engine.errors import DataError
-from engine.tools.command import run
+from engine.tools.command import arguments, run
 from engine.tools.convert_mnist_data import convert
 
 MIRRORS = (
@@ -57,8 +57,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--from", dest="folder", metavar="DIR", type=Path, help="take the idx files from this folder")
     parser.add_argument("--to", metavar="DIR", type=Path, default=Path(), help="where to make the databases (here)")
-    args = parser.parse_args(argv)
-    return run(parser.prog, lambda: get(args.folder, args.to))
+    left, flags = arguments(parser.prog, argv)
+    args = parser.parse_args(left)
+    return run(parser.prog, lambda: get(args.folder, args.to), flags)
 
 
 def get(folder: Path | None, to: Path) -> None:

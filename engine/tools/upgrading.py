@@ -5,7 +5,7 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
-from engine.errors import EngineError
+from engine.tools import command
 
 M = TypeVar("M")
 
@@ -30,11 +30,11 @@ def run(
     )
     parser.add_argument("source", metavar="IN", help="the file to read, of any age")
     parser.add_argument("target", metavar="OUT", help="the file to write; may be the same")
-    args = parser.parse_args(argv)
-    try:
+    left, flags = command.arguments(name, argv)
+    args = parser.parse_args(left)
+
+    def work() -> None:
         write(args.target, read(args.source))
-    except EngineError as error:
-        print(f"{name}: error: {error}", file=sys.stderr)
-        return 2
-    print(f"{args.target}: written", file=sys.stderr)
-    return 0
+        print(f"{args.target}: written", file=sys.stderr)
+
+    return command.run(name, work, flags)

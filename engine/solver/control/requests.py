@@ -22,6 +22,9 @@ EFFECTS: dict[str, Request | None] = {"stop": Request.STOP, "snapshot": Request.
 """The values of Caffe's -sigint_effect and -sighup_effect."""
 
 
+STOPPING = b"Stopping after this iteration, with a snapshot. Ctrl-C again stops at once, without one.\n"
+
+
 class Requests:
     """Collects requests; the training loop takes them one at a time between two batches.
 
@@ -92,7 +95,8 @@ def signals(requests: Requests, effects: Mapping[signal.Signals, Request | None]
         requests.add(request)
         if number == signal.SIGINT and request is Request.STOP:
             signal.signal(signal.SIGINT, signal.default_int_handler)
-            os.write(2, b"\nStopping after this iteration, with a snapshot. Ctrl-C again stops at once, without one.\n")
+            begin = b"\n" if os.isatty(2) else b""  # behind the terminal's ^C; tools that read logs know no empty line
+            os.write(2, begin + STOPPING)
 
     _found.update({number: signal.signal(number, on_signal) for number in effects})
     try:

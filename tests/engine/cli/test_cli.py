@@ -63,7 +63,7 @@ def _run(*args: str, **env: str) -> tuple[int, str]:
 def test_train_then_test(folder: Path):
     status, said = _run("train", "-solver=solver.prototxt", HPCBREW_RUN_DIR="run")
     assert status == 0, said
-    assert all(re.match(r"[IW]\d{8} \d\d:\d\d:\d\d\.\d{6} +\d+ \S+\] |[a-z}\s]", line) for line in said.splitlines())
+    assert all(re.match(r"[IW]\d{4} \d\d:\d\d:\d\d\.\d{6} +\d+ \S+\] |[a-z}\s]", line) for line in said.splitlines())
     assert re.findall(r"Iteration (\d+) \(.* iter/s, .*s/2 iters\), loss = ", said) == ["0", "2", "4", "6"]
     assert re.findall(r"Iteration (\d+), Testing net \(#0\)", said) == ["0", "4", "8"]
     assert said.rstrip().endswith("Optimization Done.")

@@ -34,6 +34,8 @@ def _parsed(line: str):
         ("--progress=1", (None, 0, True, ())),
         ("-- -solver", (None, 0, True, ("-solver",))),
         ("-", (None, 0, True, ("-",))),
+        ("-solver a -logtostderr=1 -v 2 -nologtostderr -minloglevel 3 x", ("a", 0, True, ("x",))),
+        ("-solver a -gpu 0 -iterations=5 x", ("a", 0, True, ("x",))),  # of others of Caffe's commands
     ],
 )
 def test_flags_are_read_as_gflags_reads_them(line, want):

@@ -1,0 +1,78 @@
+"""glog's flags on a command line, for every command that writes a log: some are obeyed, the others taken."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import fields, replace
+from typing import Any
+
+from engine.errors import EngineError
+from engine.log import LogFlags
+
+TRUE, FALSE = ("true", "t", "yes", "y", "1"), ("false", "f", "no", "n", "0")
+
+_OBEYED: dict[str, type] = {f.name: type(f.default) for f in fields(LogFlags)}
+_TAKEN: dict[str, type] = {
+    "alsologtoemail": str,
+    "colorlogtostderr": bool,
+    "drop_log_memory": bool,
+    "log_backtrace_at": str,
+    "log_link": str,
+    "logbuflevel": int,
+    "logbufsecs": int,
+    "logemaillevel": int,
+    "logmailer": str,
+    "max_log_size": int,
+    "stop_logging_if_full_disk": bool,
+    "symbolize_stacktrace": bool,
+    "timestamp_in_logfile_name": bool,
+    "v": int,
+    "vmodule": str,
+}
+"""About what this log has not, or does anyway: colours, mail, buffers, messages for Caffe's own developers."""
+KINDS = _OBEYED | _TAKEN
+
+
+def truth(name: str, value: str) -> bool:
+    """gflags' yes or no. Raises EngineError for anything else."""
+    if value.lower() not in TRUE + FALSE:
+        raise EngineError(f'-{name} is a yes or no: -{name}, -no{name}, or -{name}=true; "{value}" is neither.')
+    return value.lower() in TRUE
+
+
+def read(arg: str, rest: Iterator[str]) -> dict[str, Any] | None:
+    """The flag that `arg` is, by name, with its value, which is taken from `rest` where it stands apart.
+
+    None where it is none of glog's. Raises EngineError for a value that is not of the flag's kind.
+    """
+    if len(arg) < 2 or arg[0] != "-":
+        return None
+    name, given, value = arg.lstrip("-").partition("=")
+    if name.startswith("no") and KINDS.get(name[2:]) is bool and not given:
+        return {name[2:]: False}
+    kind = KINDS.get(name)
+    if kind is None:
+        return None
+    if kind is bool:
+        return {name: truth(name, value if given else "true")}
+    if not given and (value := next(rest, "")) == "":
+        raise EngineError(f"-{name} needs a value: -{name}={'DIR' if name == 'log_dir' else '…'}.")
+    if kind is int:
+        if not value.removeprefix("-").isdecimal():
+            raise EngineError(f'-{name} takes a whole number, and "{value}" was found.')
+        return {name: int(value)}
+    return {name: value}
+
+
+def applied(given: dict[str, Any]) -> LogFlags:
+    """The environment's flags, with those `given` in their place."""
+    return replace(LogFlags.from_environment(), **{name: value for name, value in given.items() if name in _OBEYED})
+
+
+def split(argv: Sequence[str]) -> tuple[list[str], LogFlags]:
+    """`argv` without glog's flags, and what these say. Raises EngineError."""
+    rest, left, given = iter(argv), [], dict[str, Any]()
+    for arg in rest:
+        found = read(arg, rest)
+        if found is None:
+            left.append(arg)
+        given.update(found or {})
+    return left, applied(given)
