@@ -37,7 +37,7 @@ class Feed:
     def __init__(
         self,
         sources: Mapping[str, Source],
-        bounds: Mapping[str, LabelBounds] | None = None,
+        bounds: Mapping[str, Sequence[LabelBounds]] | None = None,
         place: Place = lambda batches: jax.device_put(batches[0]),
         share: Share = Share(),
     ) -> None:
@@ -75,7 +75,7 @@ class _Lane:
     """One source, its thread, and the batches between them."""
 
     def __init__(
-        self, name: str, source: Source, bounds: Mapping[str, LabelBounds], place: Place, share: Share
+        self, name: str, source: Source, bounds: Mapping[str, Sequence[LabelBounds]], place: Place, share: Share
     ) -> None:
         self.source = source
         self.state = source.state()
@@ -168,15 +168,10 @@ class _Run:
         self._room.release()
 
 
-def _check(labels: np.ndarray, top: str, bounds: LabelBounds, source: Source) -> None:
+def _check(labels: np.ndarray, top: str, bounds: Sequence[LabelBounds], source: Source) -> None:
     flat = labels.reshape(len(labels), -1)
-    bad = (flat < 0) | (flat >= bounds.classes)
-    if bounds.ignore is not None:
-        bad &= flat != bounds.ignore
-    if bad.any():
-        index, place = np.argwhere(bad)[0]
-        ignored = "" if bounds.ignore is None else f", or {bounds.ignore} (ignore_label)"
-        raise DataError(
-            f'{source.record(int(index))}: label {flat[index, place]:g} in "{top}"; the net has {bounds.classes} '
-            f"classes, 0 to {bounds.classes - 1}{ignored}. Correct the labels, or num_output of the scoring layer."
-        )
+    for each in bounds:
+        bad = each.outside(flat)
+        if bad.any():
+            index, place = np.argwhere(bad)[0]
+            raise DataError(f"{source.record(int(index))}: {each.complaint(float(flat[index, place]), top, bounds)}")

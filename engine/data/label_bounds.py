@@ -1,11 +1,39 @@
-"""LabelBounds: which labels a net takes, told by its layers and checked where batches are made."""
+"""LabelBounds: which labels a layer takes, and what is said of others; checked in the feed and in the net."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 
 @dataclass(frozen=True)
 class LabelBounds:
-    """The integers that a bottom of labels may hold: 0 … classes − 1, and `ignore` where it is given."""
+    """The integers that a bottom of labels may hold: 0 … classes − 1, and `ignore` where it is given.
+
+    `layer`: whose bottom it is, as messages name it. `ignored_by`: the block in which that layer takes an ignore_label,
+    "" where it takes none. `remedy`: what would do.
+    """
 
     classes: int
     ignore: int | None = None
+    layer: str = "the net"
+    ignored_by: str = ""
+    remedy: str = "Correct the labels, or num_output of the scoring layer."
+
+    def outside(self, labels: Any) -> Any:
+        """Which of the `labels`, an array of numpy's or JAX's, are none of these; NaN is none."""
+        outside = ~((labels >= 0) & (labels < self.classes))
+        return outside if self.ignore is None else outside & (labels != self.ignore)
+
+    def complaint(self, label: float, blob: str, beside: Sequence["LabelBounds"] = ()) -> str:
+        """What is said of a `label` outside, in `blob`. `beside`: the bounds of all layers that read this blob."""
+        ignoring = next((b.layer for b in beside if b.ignore is not None and b.ignore == label), None)
+        if ignoring is not None and self.ignored_by:
+            return (
+                f'label {label:g} in "{blob}" is ignored by {ignoring}, and {self.layer} counts it, with classes 0 to '
+                f"{self.classes - 1}. Give {self.layer} {self.ignored_by} {{ ignore_label: {label:g} }} too."
+            )
+        ignored = "" if self.ignore is None else f", or {self.ignore} (ignore_label)"
+        return (
+            f'label {label:g} in "{blob}"; {self.layer} has {self.classes} classes, 0 to {self.classes - 1}{ignored}. '
+            f"{self.remedy}"
+        )

@@ -185,6 +185,10 @@ class DataParallel:
         """Arrays of which each device has its own: that of this process's first one."""
         return jax.tree.map(lambda x: x.addressable_data(0)[0], values) if self.count > 1 else values
 
+    def here(self, value: Array) -> list[np.ndarray]:
+        """What each device of this process has of an array of which each device has its own."""
+        return [np.asarray(s.data)[0] for s in value.addressable_shards] if self.count > 1 else [np.asarray(value)]
+
     def gathered(self, value: Array) -> np.ndarray:
         """Recurrent state of every device, here. All processes call this together."""
         if self.nodes > 1:

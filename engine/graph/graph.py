@@ -53,8 +53,13 @@ class Node:
     def name(self) -> str:
         return self.config.name
 
+    @property
+    def shown(self) -> str:
+        """How messages name it: its name and its type."""
+        return f'layer "{self.config.name}" ({self.config.type})'
+
     def error(self, message: str) -> LayerError:
-        return LayerError(f'{self.origin}layer "{self.config.name}" ({self.config.type}): {message}')
+        return LayerError(f"{self.origin}{self.shown}: {message}")
 
 
 @dataclass(frozen=True)

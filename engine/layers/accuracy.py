@@ -17,6 +17,7 @@ class Accuracy(Labelled):
     """
 
     tops = (1, 2)
+    ignored_by = "accuracy_param"
 
     def setup(self, x: Shape, labels: Shape) -> list[Shape]:
         p = self.config.accuracy_param

@@ -19,6 +19,7 @@ class _SoftmaxLoss(Labelled, Loss):
     """A loss of log softmax(x). An optional second top: the softmax itself, of x's shape."""
 
     tops = (1, 2)
+    ignored_by = "loss_param"
 
     def match_scores(self, x: Shape, labels: Shape, axis: int) -> list[Shape]:
         """Keeps where the classes lie and how the loss is normalised; returns the tops' shapes."""

@@ -39,7 +39,7 @@ class Embed(Layer):
         return False
 
     def label_bounds(self) -> dict[int, LabelBounds]:
-        return {0: LabelBounds(self.input_dim)}
+        return {0: LabelBounds(self.input_dim, layer=self.node.shown, remedy="Correct the indices, or input_dim.")}
 
 
 @layer("BatchReindex")
@@ -64,7 +64,7 @@ class BatchReindex(Layer):
         return bottom == 0
 
     def label_bounds(self) -> dict[int, LabelBounds]:
-        return {1: LabelBounds(self.examples)}
+        return {1: LabelBounds(self.examples, layer=self.node.shown, remedy="They are the numbers of rows.")}
 
 
 @layer("Filter")

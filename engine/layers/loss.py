@@ -1,6 +1,7 @@
 """What losses share: their normalisation, and predictions that go with labels."""
 
 from functools import partial
+from typing import ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -79,6 +80,8 @@ class Labelled(Layer):
     """
 
     bottoms = (2, 2)
+    ignored_by: ClassVar[str] = ""
+    """The block in which the type takes an ignore_label; "" where it takes none."""
 
     def match(self, x: Shape, labels: Shape, axis: int, ignore: int | None = None) -> None:
         """Keeps where the classes lie. Raises LayerError where there is not one label a prediction."""
@@ -93,7 +96,7 @@ class Labelled(Layer):
             )
 
     def label_bounds(self) -> dict[int, LabelBounds]:
-        return {1: LabelBounds(self.classes, self.ignore)}
+        return {1: LabelBounds(self.classes, self.ignore, self.node.shown, self.ignored_by)}
 
     def aligned(self, x: Array, labels: Array) -> tuple[Array, Array, Array]:
         """x as (outer, C, inner), integer labels as (outer, inner), and which of them count."""

@@ -15,7 +15,7 @@ from engine.graph.graph import Graph, Node, Value
 from engine.layers import fillers
 from engine.layers.base import Array, Context, Layer, Shape, SourceLayer
 from engine.layers.registry import create
-from engine.net import parameters
+from engine.net import labels, parameters
 from engine.net.needs_backward import NeedsBackward, needs_backward
 from engine.proto import caffe_pb2 as pb
 
@@ -25,7 +25,7 @@ class Forward(NamedTuple):
 
     loss: Σ loss_weight · Σ top, a float32 scalar. outputs: the blobs that no layer reads. updates: new values of state
     parameters by their number. sinks: the bottoms of each layer that hands them to the host. values: with `keep`, every
-    version of every blob.
+    version of every blob. labels (n, 2): see `Net.check_labels`.
     """
 
     loss: Array
@@ -33,6 +33,7 @@ class Forward(NamedTuple):
     updates: dict[int, Array]
     sinks: dict[str, list[Array]]
     values: dict[Value, Array]
+    labels: Array
 
 
 class Net:
@@ -189,19 +190,23 @@ class Net:
         }
         return {name: weights[name] for name in self.output_names}
 
-    @property
-    def label_bounds(self) -> dict[str, LabelBounds]:
-        """For each blob from a source that some layer reads as class labels: what it may hold."""
-        made = {v: i for i, tops in enumerate(self.tops) for v in tops}
-        bounds: dict[str, LabelBounds] = {}
-        for layer, node in zip(self.layers, self.graph.nodes, strict=True):
-            for bottom, bound in layer.label_bounds().items():
-                value = node.bottoms[bottom]
-                while self.layers[made[value]].copies:
-                    value = self.graph.nodes[made[value]].bottoms[0]
-                if isinstance(self.layers[made[value]], SourceLayer):
-                    bounds[value.blob] = bound
-        return bounds
+    @cached_property
+    def label_bounds(self) -> Mapping[str, Sequence[LabelBounds]]:
+        """For each blob from a source that layers read as class labels: what it may hold, by each of them."""
+        return labels.by_source(self._labels, self.layers, self.tops)
+
+    @cached_property
+    def unchecked_labels(self) -> list[labels.Labels]:
+        """The bottoms of labels that no data layer has checked: `forward` looks at them."""
+        return labels.unchecked(self._labels, self.layers, self.tops)
+
+    @cached_property
+    def _labels(self) -> list[labels.Labels]:
+        return labels.read(self.graph.nodes, self.layers, self.tops)
+
+    def check_labels(self, looked: Any) -> None:
+        """Raises LayerError where `Forward.labels`, of one pass, tells of a label that is no class."""
+        labels.refuse(self.unchecked_labels, self.layers, looked)
 
     # What it does
 
@@ -261,7 +266,9 @@ class Net:
                 if weight:
                     loss = loss + weight * jnp.sum(_full(top))
         outputs = {v.blob: _full(top) for v, top in values.items() if v.blob in self.output_names}
-        return Forward(loss, outputs, updates, sinks, values if keep else {})
+        looked = [labels.look(each.bounds, values[each.value]) for each in self.unchecked_labels]
+        told = jnp.stack(looked) if looked else jnp.zeros((0, 2), jnp.float32)
+        return Forward(loss, outputs, updates, sinks, values if keep else {}, told)
 
     def run(
         self, i: int, params: Sequence[Array] | Mapping[int, Array], bottoms: Sequence[Array], key: Array | None = None

@@ -40,10 +40,13 @@ class TestNet:
         self._shared: dict[int, int] = {}
         self._forward = net.compile(self._pass)
 
-    def _pass(self, params: Sequence[Array], inputs: Any, key: Array) -> tuple[Pass, list[Array], dict[str, Any]]:
-        """A pass, the recurrent state that it leaves for the next, and what sinks get."""
+    def _pass(
+        self, params: Sequence[Array], inputs: Any, key: Array
+    ) -> tuple[Pass, list[Array], dict[str, Any], Array]:
+        """A pass, the recurrent state that it leaves for the next, what sinks get, and what labels it found."""
         out = self.net.forward(params, inputs, key)
-        return (out.loss, out.outputs), [out.updates.get(k, params[k]) for k in self.net.recurrent_state], out.sinks
+        remembered = [out.updates.get(k, params[k]) for k in self.net.recurrent_state]
+        return (out.loss, out.outputs), remembered, out.sinks, out.labels
 
     def share(self, trained: Net) -> None:
         """Takes the parameters of every layer that `trained` has by the same name from there. Raises SolverError."""
@@ -66,15 +69,24 @@ class TestNet:
         return [trained[self._shared[k]] if k in self._shared else p for k, p in enumerate(self.params)]
 
     def passes(self, trained: Sequence[Any], count: int) -> Iterator[Pass]:
-        """Loss and outputs of `count` batches, on the device. The files of sinks are there after the last one."""
+        """Loss and outputs of `count` batches, on the device. The files of sinks are there after the last one.
+
+        Raises LayerError, then too, for labels that are no class.
+        """
         params = self.values(trained)
+        looked: list[Array] = []
         with Sinks(self.net) as sinks:
             for i in range(count):
-                done, remembered, sunk = self._forward(params, self.batches.next(), jax.random.fold_in(self._key, i))
+                done, remembered, sunk, labels = self._forward(
+                    params, self.batches.next(), jax.random.fold_in(self._key, i)
+                )
                 for k, value in zip(self.net.recurrent_state, remembered, strict=True):
                     params[k] = self.params[k] = value
                 sinks.write(sunk)
+                looked += [labels] if self.net.unchecked_labels else []
                 yield done
+            for labels in looked:
+                self.net.check_labels(labels)
 
     def scores(self, passes: Iterable[Pass]) -> Scores | None:
         """The means of `passes`, None where there are none; their sums are made on the device and read once."""

@@ -189,6 +189,9 @@ class Solver:
         while len(self._in_flight) > behind:
             iteration, done = self._in_flight.popleft()
             loss = done.loss.block_until_ready()
+            for looked in done.labels if self.net.unchecked_labels else ():
+                for of_one_device in self.parallel.here(looked):
+                    self.net.check_labels(of_one_device)
             for batch in done.sinks:
                 self._sinks.write(batch)
             self.run.report.progress(iteration + 1, loss, self.rate, last=iteration + 1 == self.param.max_iter)

@@ -37,7 +37,7 @@ class StepResult(NamedTuple):
     steps: what was taken off each parameter, where it was asked for. loss: the mean over iter_size passes. outputs:
     those of the last pass. sinks: those of each pass. norm: the gradients' L2 norm before clipping. finite: see
     `nan.finite`, where it was asked for. values: every version of every blob in the last pass, where they were asked
-    for. debug: see `magnitudes`, where it was asked for.
+    for. debug: see `magnitudes`, where it was asked for. labels: those of each pass, for `Net.check_labels`.
     """
 
     params: list[Array]
@@ -50,6 +50,7 @@ class StepResult(NamedTuple):
     finite: Array | None
     values: dict[Value, Array] | None
     debug: Debug | None
+    labels: list[Array]
 
 
 # What the compiled functions take and return: the device's values, or in the same places how they lie on the devices
@@ -89,6 +90,7 @@ class Passed(NamedTuple):
     finite: Array | None
     values: dict[Value, Array] | None
     debug: PassMagnitudes | None
+    labels: Array
 
 
 class Updated(NamedTuple):
@@ -187,6 +189,7 @@ def _single(parts: _Parts) -> Iterate:
         finite=SAME,
         values=SAME,
         debug=SAME,
+        labels=EACH,
     )
     step: Callable[[Carry, Rates, Drawn], StepResult] = jax.jit(
         parts.parallel.mapped(on_device, (parts.carry, SAME, DRAWN), returned), donate_argnums=0
@@ -232,7 +235,15 @@ def _compiled_pass(parts: _Parts) -> Callable[[Sums, Drawn], Passed]:
 
     given: Any = Sums(params=parts.params, grads=EACH, loss=SAME)
     returned: Any = Passed(
-        params=parts.params, grads=EACH, loss=SAME, outputs=EACH, sinks=SAME, finite=SAME, values=SAME, debug=SAME
+        params=parts.params,
+        grads=EACH,
+        loss=SAME,
+        outputs=EACH,
+        sinks=SAME,
+        finite=SAME,
+        values=SAME,
+        debug=SAME,
+        labels=EACH,
     )
     return parts.net.compile(parts.parallel.mapped(on_device, (given, DRAWN), returned), donate_argnums=0)
 
@@ -257,6 +268,7 @@ def _result(updated: Updated, loss: Array, passes: list[Passed], last: Passed) -
         finite=last.finite,
         values=last.values,
         debug=updated.debug and Debug(passes=told, update=updated.debug),
+        labels=[p.labels for p in passes],
     )
 
 
@@ -291,6 +303,7 @@ def backward(net: Net, params: Sequence[Array], inputs: Inputs, key: Array, keep
         finite=nan.finite(net, out.values, grads) if keep.finite else None,
         values=out.values if keep.values else None,
         debug=told,
+        labels=out.labels,
     )
 
 

@@ -200,6 +200,7 @@ class Net:
             jax.effects_barrier()  # layers without tops leave nothing else to wait for
         self._recalled.update((k, params[k]) for ids in net.recurrent_ids[start : end + 1] for k in ids)
         self._overwritten.update((v, x) for v, x in given.items() if v != self._last[v.blob])
+        net.check_labels([passed.labels.get(n, (0, 0)) for n in range(len(net.unchecked_labels))])
         self._put(passed.values)
         for k, x in passed.updates.items():
             self._owned[k].put(x)

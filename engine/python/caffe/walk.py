@@ -13,6 +13,7 @@ import jax.numpy as jnp
 
 from engine.graph.graph import Value
 from engine.layers.base import Array, SourceLayer
+from engine.net import labels
 from engine.net.net import Net
 
 Params = Mapping[int, Array]
@@ -20,10 +21,15 @@ Params = Mapping[int, Array]
 
 
 class Passed(NamedTuple):
-    """What a range of layers made: every version of every top but the sources', and new values of state parameters."""
+    """What a range of layers made: every version of every top but the sources', and new values of state parameters.
+
+    labels: of the net's unchecked labels, by their place among them, those that these layers read: see
+    `Net.check_labels`.
+    """
 
     values: dict[Value, Array]
     updates: dict[int, Array]
+    labels: dict[int, Array]
 
 
 def reads(net: Net, start: int, end: int) -> list[Value]:
@@ -41,6 +47,7 @@ def forward(net: Net, start: int, end: int, params: Params, given: Mapping[Value
     """Layers start … end on the values that `reads` names; seeds[i] is layer i's."""
     made: dict[Value, Array] = {}
     updates: dict[int, Array] = {}
+    looked: dict[int, Array] = {}
     for i in range(start, end + 1):
         if isinstance(net.layers[i], SourceLayer):
             continue
@@ -48,7 +55,10 @@ def forward(net: Net, start: int, end: int, params: Params, given: Mapping[Value
         tops, changed = net.run(i, {**params, **updates}, bottoms, jax.random.key(seeds[i]))
         made.update(zip(net.tops[i], (top.astype(jnp.float32) for top in tops), strict=True))
         updates.update(changed)
-    return Passed(made, updates)
+        for n, each in enumerate(net.unchecked_labels):
+            if each.layer == i:
+                looked[n] = labels.look(each.bounds, bottoms[each.bottom])
+    return Passed(made, updates, looked)
 
 
 def needed(net: Net, i: int) -> tuple[list[int], list[int]]:

@@ -168,12 +168,25 @@ def test_place_puts_the_batch():
 
 
 def test_a_label_that_is_no_class_names_its_record(path):
-    with Feed({"mnist": records(path)}, {"label": LabelBounds(classes=6)}) as feed:
+    with Feed({"mnist": records(path)}, {"label": [LabelBounds(classes=6)]}) as feed:
         feed.next()
         with pytest.raises(DataError, match='db: record "00000006": label 6 in "label"; the net has 6 classes, 0 to 5'):
             feed.next()
 
 
 def test_the_ignored_label_may_be_outside(path):
-    with Feed({"mnist": records(path, 10)}, {"label": LabelBounds(classes=9, ignore=9)}) as feed:
+    with Feed({"mnist": records(path, 10)}, {"label": [LabelBounds(classes=9, ignore=9)]}) as feed:
         assert feed.next()["label"].shape == (10,)
+
+
+def test_a_label_that_one_layer_ignores_and_another_counts_names_both(path):
+    bounds = [
+        LabelBounds(9, 9, 'layer "loss" (SoftmaxWithLoss)', "loss_param"),
+        LabelBounds(9, None, 'layer "top1" (Accuracy)', "accuracy_param"),
+    ]
+    with Feed({"mnist": records(path, 10)}, {"label": bounds}) as feed, pytest.raises(DataError) as error:
+        feed.next()
+    assert str(error.value).endswith(
+        'label 9 in "label" is ignored by layer "loss" (SoftmaxWithLoss), and layer "top1" (Accuracy) counts it, with '
+        'classes 0 to 8. Give layer "top1" (Accuracy) accuracy_param { ignore_label: 9 } too.'
+    )

@@ -59,4 +59,4 @@ def test_wrong_configuration_is_refused(layer, bottoms, message):
 
 def test_ignored_label_is_no_error():
     case = Case("bounds", OF("ignore_label: 255"), XT, phase=pb.TEST)
-    assert case.net.label_bounds["t"].ignore == 255
+    assert case.net.label_bounds["t"][0].ignore == 255

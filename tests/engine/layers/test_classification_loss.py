@@ -5,7 +5,6 @@ import numpy as np
 import pytest
 from support.layer_cases import Case, Cases, assert_close, check_formula, check_refused, net_of, slopes
 
-from engine.data.label_bounds import LabelBounds
 from engine.errors import LayerError
 from engine.proto import binary
 from engine.proto import caffe_pb2 as pb
@@ -176,12 +175,15 @@ def test_infogain_reads_its_matrix_from_a_file(tmp_path):
     ("layer", "ignore"), [(SOFTMAX, None), (SOFTMAX + "loss_param { ignore_label: 255 }", 255), (HINGE, None)]
 )
 def test_labels_are_bounded_by_the_classes(layer, ignore):
-    assert net_of(layer, XT).label_bounds == {"t": LabelBounds(5, ignore)}
+    ((blob, (bounds,)),) = net_of(layer, XT).label_bounds.items()
+    assert (blob, bounds.classes, bounds.ignore) == ("t", 5, ignore)
 
 
 def test_bounds_are_found_through_splits():
     text = 'type: "Accuracy" top: "a"  } layer { name: "loss" type: "SoftmaxWithLoss" bottom: "x" bottom: "t" top: "l"'
-    assert net_of(text, XT, tops=0, phase=pb.TEST).label_bounds == {"t": LabelBounds(5, None)}
+    ((blob, bounds),) = net_of(text, XT, tops=0, phase=pb.TEST).label_bounds.items()
+    assert blob == "t"
+    assert [each.layer for each in bounds] == ['layer "layer" (Accuracy)', 'layer "loss" (SoftmaxWithLoss)']
 
 
 @pytest.mark.parametrize("ignore", [None, 1])

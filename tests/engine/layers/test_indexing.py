@@ -34,7 +34,7 @@ def test_a_number_that_is_no_row_gives_nan(number):
 
 def test_numbers_from_a_data_layer_are_checked():
     net = net_of(EMBED % "", {"x": (2,)})
-    assert net.label_bounds["x"].classes == 9
+    assert net.label_bounds["x"][0].classes == 9
 
 
 @pytest.mark.parametrize("selector", [[1, 0, 1, 0], [0, 0, 0, 0], [1, 2, -1, 0.5]], ids=str)

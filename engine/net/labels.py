@@ -1,0 +1,83 @@
+"""Class labels: which layers count with which, and those that no data layer has checked, looked at in the pass itself.
+
+Caffe computes with what lies behind the array for a label that is no class; a compiled net, with the last class.
+"""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from engine.data.label_bounds import LabelBounds
+from engine.graph.graph import Node, Value
+from engine.layers.base import Layer, SourceLayer
+
+Array = jax.Array
+
+
+class Labels(NamedTuple):
+    """A bottom that holds labels: of which layer, what it may hold, and the value that it is, splits aside."""
+
+    layer: int
+    bottom: int
+    bounds: LabelBounds
+    value: Value
+
+
+def read(nodes: Sequence[Node], layers: Sequence[Layer], tops: Sequence[Sequence[Value]]) -> list[Labels]:
+    """Every such bottom of a net."""
+    made = {v: i for i, values in enumerate(tops) for v in values}
+
+    def unsplit(value: Value) -> Value:
+        while layers[made[value]].copies:
+            value = nodes[made[value]].bottoms[0]
+        return value
+
+    return [
+        Labels(i, j, bounds, unsplit(nodes[i].bottoms[j]))
+        for i, layer in enumerate(layers)
+        for j, bounds in layer.label_bounds().items()
+    ]
+
+
+def by_source(
+    found: Sequence[Labels], layers: Sequence[Layer], tops: Sequence[Sequence[Value]]
+) -> dict[str, tuple[LabelBounds, ...]]:
+    """For each blob of a source, Input layers included, that holds labels: the bounds of all layers that read it."""
+    of_sources = {
+        v for layer, values in zip(layers, tops, strict=True) if isinstance(layer, SourceLayer) for v in values
+    }
+    bounds: defaultdict[str, list[LabelBounds]] = defaultdict(list)
+    for each in found:
+        if each.value in of_sources:
+            bounds[each.value.blob].append(each.bounds)
+    return {blob: tuple(all_of_it) for blob, all_of_it in bounds.items()}
+
+
+def unchecked(found: Sequence[Labels], layers: Sequence[Layer], tops: Sequence[Sequence[Value]]) -> list[Labels]:
+    """Those that are not checked where batches are made: the net computes them, or its caller gives them."""
+    read_here = (isinstance(layer, SourceLayer) and layer.reads_data for layer in layers)
+    checked = {v for values, read in zip(tops, read_here, strict=True) if read for v in values}
+    return [each for each in found if each.value not in checked]
+
+
+def look(bounds: LabelBounds, labels: Array) -> Array:
+    """(2,): whether a label lies outside, 1 or 0, and the first that does."""
+    flat = jax.lax.stop_gradient(labels).ravel().astype(jnp.float32)
+    outside = bounds.outside(flat)
+    if not flat.size:
+        return jnp.zeros(2, jnp.float32)
+    return jnp.stack([outside.any().astype(jnp.float32), flat[jnp.argmax(outside)]])
+
+
+def refuse(found: Sequence[Labels], layers: Sequence[Layer], looked: Any) -> None:
+    """Raises LayerError for the first of `found` with a label outside; `looked` (len(found), 2), as `look` tells."""
+    for each, (outside, label) in zip(found, np.asarray(looked), strict=True):
+        if outside:
+            beside = [other.bounds for other in found if other.value == each.value]
+            layer = layers[each.layer]
+            blob = layer.node.origin.bottoms[each.bottom]
+            raise layer.error(each.bounds.complaint(float(label), blob, beside))
