@@ -15,7 +15,7 @@ class LabelBounds:
 
     classes: int
     ignore: int | None = None
-    layer: str = "the net"
+    layer: str = ""
     ignored_by: str = ""
     remedy: str = "Correct the labels, or num_output of the scoring layer."
 
@@ -33,7 +33,8 @@ class LabelBounds:
                 f"{self.classes - 1}. Give {self.layer} {self.ignored_by} {{ ignore_label: {label:g} }} too."
             )
         ignored = "" if self.ignore is None else f", or {self.ignore} (ignore_label)"
+        where = f", in {self.layer}" if self.layer else ""
         return (
-            f'label {label:g} in "{blob}"; {self.layer} has {self.classes} classes, 0 to {self.classes - 1}{ignored}. '
-            f"{self.remedy}"
+            f'label {label:g} in "{blob}"; the net has {self.classes} classes, 0 to {self.classes - 1}{ignored}{where}.'
+            f" {self.remedy}"
         )

@@ -190,7 +190,7 @@ class Solver:
             iteration, done = self._in_flight.popleft()
             loss = done.loss.block_until_ready()
             for looked in done.labels if self.net.unchecked_labels else ():
-                for of_one_device in self.parallel.here(looked):
+                for of_one_device in self.run.parallel.here(looked):
                     self.net.check_labels(of_one_device)
             for batch in done.sinks:
                 self._sinks.write(batch)

@@ -322,3 +322,20 @@ def test_a_python_layer_that_raises_later_is_one_line(folder: Path, command: str
         r'\ncaffe: error: .*net.prototxt:4: layer "py" \(Python\): OSError: gone \(.*fetches.py:\d+, in f', said
     )
     assert "Traceback" not in said
+
+
+MADE_INSIDE = """
+layer { name: "d" type: "DummyData" top: "x" top: "yy"
+        dummy_data_param { shape { dim: 2 dim: 3 } shape { dim: 2 dim: 2 } data_filler { type: "constant" value: 7 } } }
+layer { name: "s" type: "Slice" bottom: "yy" top: "t" top: "z" slice_param { axis: 1 } }
+layer { name: "ip" type: "InnerProduct" bottom: "x" top: "y" inner_product_param { num_output: 3 } }
+layer { name: "loss" type: "SoftmaxWithLoss" bottom: "y" bottom: "t" top: "loss" }
+"""
+
+
+@pytest.mark.parametrize("more", ["", "iter_size: 2", "test_initialization: false"])
+def test_a_label_out_of_range_that_the_net_makes_is_refused_with_its_layer(folder: Path, more: str, capsys):
+    (folder / "net.prototxt").write_text(MADE_INSIDE)
+    (folder / "solver.prototxt").write_text(SOLVER + more)
+    assert main(["train", "-solver", "solver.prototxt"]) == 2
+    assert re.search(r'net.prototxt:6: layer "loss" \(SoftmaxWithLoss\): label 7 in "t"', capsys.readouterr().err)

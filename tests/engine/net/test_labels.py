@@ -24,8 +24,8 @@ def test_a_label_that_is_no_class_is_told_with_the_layer(label, inside):
     with pytest.raises(LayerError) as error:
         check(INPUT + (SLICED if inside else LABELS) + loss("x"), **labels)
     assert str(error.value) == (
-        f'layer "loss" (SoftmaxWithLoss): label {label:g} in "t"; layer "loss" (SoftmaxWithLoss) has 3 classes, 0 to '
-        "2. Correct the labels, or num_output of the scoring layer."
+        f'layer "loss" (SoftmaxWithLoss): label {label:g} in "t"; the net has 3 classes, 0 to 2, in layer "loss" '
+        "(SoftmaxWithLoss). Correct the labels, or num_output of the scoring layer."
     )
 
 
