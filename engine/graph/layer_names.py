@@ -83,6 +83,13 @@ def unknown(kind: str) -> str:
     """What to say of a type that is not there: whose it is, or what is nearest to it."""
     if kind in forks.TYPES:
         return f'layer type "{kind}" is not one of Caffe\'s: it belongs to {forks.TYPES[kind]}.'
-    near = suggest.closest(kind, (*TYPES, *forks.TYPES), 3, ignore_case=True)
-    advice = f"Did you mean {' or '.join(near)}?" if near else f"There are: {', '.join(sorted(TYPES))}."
+    near = suggest.closest(kind, TYPES, 3, ignore_case=True)
+    meant = near and not _is_variant(kind, near[0])
+    advice = f"Did you mean {' or '.join(near)}?" if meant else f"There are: {', '.join(sorted(TYPES))}."
     return f'unknown layer type "{kind}". {advice}'
+
+
+def _is_variant(kind: str, known: str) -> bool:
+    """Whether `kind` is `known` and a word or a number more: a layer of its own, as Convolution3D, and no slip."""
+    before, found, after = kind.partition(known)
+    return bool(found) and bool(before or after[:1].isupper() or after[:1].isdigit())

@@ -14,11 +14,10 @@ import jax.numpy as jnp
 import numpy as np
 from jax.custom_derivatives import SymbolicZero
 
-from engine import log
+from engine import log, user_errors
 from engine.blob import Blob, BlobVec
 from engine.errors import LayerError
 from engine.graph.graph import Node
-from engine.layers import user_errors
 from engine.layers.base import Array, Arrays, Context, Layer, ParamDecl, Shape, SourceLayer
 from engine.layers.registry import layer
 from engine.proto import caffe_pb2 as pb

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from engine import suggest
-from engine.errors import SnapshotError, SolverError
+from engine.errors import PrototxtError, SnapshotError, SolverError
 from engine.proto import caffe_pb2 as pb
-from engine.proto import paths, text
+from engine.proto import paths, text, tokens
 from engine.solver import schedules
 
 TRAIN_NETS = ("net", "net_param", "train_net", "train_net_param")
@@ -107,10 +107,10 @@ def _check_tests(p: pb.SolverParameter) -> None:
         raise SolverError(
             f"{len(p.test_state)} test_state for {len(p.test_iter)} test nets; give one for each, or none."
         )
-    if p.test_iter and p.test_interval <= 0:
+    if any(p.test_iter) and p.test_interval <= 0:
         raise SolverError("test_iter without test_interval: say how many iterations lie between two tests.")
-    if any(n < 1 for n in p.test_iter):
-        raise SolverError(f"test_iter is {min(p.test_iter)}; a test takes at least 1 batch.")
+    if any(n < 0 for n in p.test_iter):
+        raise SolverError(f"test_iter is {min(p.test_iter)}; it may not be negative, and 0 is for no test.")
 
 
 def train_net(p: pb.SolverParameter, path: str | Path | None) -> NetSpec:
@@ -118,39 +118,72 @@ def train_net(p: pb.SolverParameter, path: str | Path | None) -> NetSpec:
     if p.HasField("train_net_param"):
         spec = NetSpec(p.train_net_param, pb.NetState(), _path(path), "net specified in train_net_param.")
     elif p.HasField("train_net"):
-        spec = _from_file(p.train_net, path, "net from train_net file: ")
+        spec = _from_file("train_net", p.train_net, path, "net from train_net file: ")
     elif p.HasField("net_param"):
         spec = NetSpec(p.net_param, pb.NetState(), _path(path), "net specified in net_param.")
     else:
-        spec = _from_file(p.net, path, "net from net file: ")
+        spec = _from_file("net", p.net, path, "net from net file: ")
     return _in_state(spec, pb.TRAIN, p.train_state)
 
 
 def test_nets(p: pb.SolverParameter, path: str | Path | None) -> list[NetSpec]:
-    """The nets that are tested, in Caffe's order: test_net_param, test_net, then the train net for the rest."""
+    """The nets that are tested, in Caffe's order: test_net_param, test_net, then the train net for the rest.
+
+    None where every test_iter is 0. Raises PrototxtError.
+    """
+    if not any(p.test_iter):
+        return []
     here = _path(path)
     specs = [NetSpec(net, pb.NetState(), here, "test_net_param") for net in p.test_net_param]
-    specs += [_from_file(name, path, "test_net file: ") for name in p.test_net]
+    specs += [_from_file("test_net", name, path, "test_net file: ") for name in p.test_net]
     left = len(p.test_iter) - len(specs)
     if left and p.HasField("net_param"):
         specs += [NetSpec(p.net_param, pb.NetState(), here, "net_param")] * left
     elif left:
-        specs += [_from_file(p.net, path, "net file: ")] * left
+        specs += [_from_file("net", p.net, path, "net file: ")] * left
     states: Sequence[pb.NetState] = p.test_state or [pb.NetState()] * len(specs)
     return [_in_state(spec, pb.TEST, state) for spec, state in zip(specs, states, strict=True)]
 
 
 def read_net(path: str | Path, state: pb.NetState) -> NetSpec:
     """The net in a file, in `state` over the net's own. Raises PrototxtError."""
-    return _in_state(_from_file(str(path), None, "net file: "), state.phase, state)
+    return _in_state(NetSpec(text.read_net(path), pb.NetState(), Path(path), f"net file: {path}"), state.phase, state)
+
+
+def find_net(field: str, name: str, solver: str | Path | None, instead: str = "") -> Path:
+    """The net file that the solver's `field` names. Raises PrototxtError where it is not there.
+
+    The message names the solver and the line, and a file of that name beside it; `instead` is another way to name
+    that, with {} for it.
+    """
+    found = paths.resolve(name, solver)
+    if solver is None or found.exists():
+        return found
+    said = (
+        f'{solver}{_line(solver, field, name)}: {field} "{name}": no such file, from {Path.cwd()} or beside the solver.'
+    )
+    beside = Path(solver).parent / Path(name).name
+    if not beside.is_file():
+        raise PrototxtError(said)
+    other = f", or {instead.format(beside)}" if instead else ""
+    raise PrototxtError(f'{said} {beside} has that name: write {field}: "{beside.name}"{other}.')
+
+
+def _line(path: str | Path, field: str, value: str) -> str:
+    """`:LINE` of `field` in the solver `path`; nothing where that value is not there but came from elsewhere."""
+    written = text.load(path) if Path(path).is_file() else ""
+    for each in tokens.fields(tokens.tokenize(written)):
+        if each.name.text == field and any(token.text[1:-1] == value for token in each.values):
+            return f":{each.name.line}"
+    return ""
 
 
 def _path(path: str | Path | None) -> Path | None:
     return None if path is None else Path(path)
 
 
-def _from_file(name: str, solver: str | Path | None, source: str) -> NetSpec:
-    found = paths.resolve(name, solver)
+def _from_file(field: str, name: str, solver: str | Path | None, source: str) -> NetSpec:
+    found = find_net(field, name, solver)
     return NetSpec(text.read_net(found), pb.NetState(), found, f"{source}{name}")
 
 

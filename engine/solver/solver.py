@@ -240,6 +240,8 @@ class Solver:
         """On test_iter batches of each net's data. A test that is interrupted is as if it had not begun."""
         before = self.state.data.tests
         for index in range(len(self.test_nets)):
+            if not self.param.test_iter[index]:
+                continue
             self.test(index)
             if self._ended_by is not None:
                 self._restore_test_data(before)

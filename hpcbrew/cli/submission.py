@@ -135,6 +135,8 @@ def send(plan: JobPlan, solver: str, *, dry_run: bool, follow: bool, as_json: bo
             raise RequestError(
                 "jobs on this machine run in this Python, and it has no JAX: pip install 'hpcbrew[engine]'"
             )
+    for words in plan.unknown:
+        _warn(f"not known: {words}")
     site, ledger = refresh.reach(plan.address), Ledger()
     with moving("sending", sum(upload.size for upload in plan.data)) as progress:
         record = submit(plan, solver, site.transport, site.scheduler, ledger, progress, _warn)

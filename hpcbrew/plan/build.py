@@ -66,6 +66,8 @@ def _plan(
         for path, text in manifest.texts(lambda item: str(place(item))).items()
     }
     max_iter = max(manifest.solver.max_iter for manifest in manifests)
+    unknown = dict.fromkeys(words for manifest in manifests for words in manifest.unknown)
+    request = replace(request, unknown=(*request.unknown, *unknown))
     return assemble(
         Job(name, token, str(first.solver_path), max_iter, request, tuple(dict(point) for point in points)),
         cluster,

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -16,7 +16,7 @@ from engine.solver import settings
 from hpcbrew import layout
 from hpcbrew.errors import ManifestError
 from hpcbrew.job import JobRequest
-from hpcbrew.plan import file_lists, overrides
+from hpcbrew.plan import file_lists, overrides, python_modules
 
 # Where a layer names something that must be there, and what that is.
 INPUTS = {
@@ -58,7 +58,11 @@ class Reference:
 
 @dataclass(frozen=True)
 class Manifest:
-    """What a job takes along. `definitions` are by their names in the run folder; `lists` are HDF5 lists, by item."""
+    """What a job takes along. `definitions` are by their names in the run folder; `lists` are HDF5 lists, by item.
+
+    `modules`: the sources of Python layers, by their places in the run folder. `unknown`: what the cluster would have
+    to have, and nobody has asked it, in words.
+    """
 
     solver_path: Path
     definitions: dict[str, pb.SolverParameter | pb.NetParameter]
@@ -67,6 +71,8 @@ class Manifest:
     hdf5: dict[Path, tuple[Item, ...]]
     weights: tuple[Item, ...]
     resume: Item | None
+    modules: dict[str, str] = field(default_factory=dict)
+    unknown: tuple[str, ...] = ()
 
     @property
     def solver(self) -> pb.SolverParameter:
@@ -95,7 +101,7 @@ class Manifest:
             _assign(rewritten[reference.definition], reference.field, where)
             if reference.item.path in self.hdf5:
                 made[where] = "".join(f"{place(item)}\n" for item in self.hdf5[reference.item.path])
-        return {name: text.format(message) for name, message in rewritten.items()} | made
+        return {name: text.format(message) for name, message in rewritten.items()} | made | self.modules
 
     def _hdf5_name(self, item: Item) -> str:
         lists_in_order = list(self.hdf5)
@@ -125,14 +131,16 @@ class _Collector:
         self.references: list[Reference] = []
         self.extra: list[Item] = []
         self.hdf5: dict[Path, tuple[Item, ...]] = {}
+        self.modules: dict[str, str] = {}
+        self.unknown: list[str] = []
 
     def collect(self) -> Manifest:
         given = [Path(part) for w in self.request.weights for part in str(w).split(",")]
-        weights = [_file("weights", path, "--weights") for path in given]
+        weights = [_file("weights", path, "--weights", Path()) for path in given]
         for index, value in enumerate(self.solver.weights):
-            item = _file("weights", paths.resolve(value, self.path), f"{self.request.solver}: weights")
+            item = _file("weights", paths.resolve(value, self.path), f"{self.request.solver}: weights", self.path)
             self.references.append(Reference(layout.SOLVER, ("weights", index), item))
-        resume = _file("solver state", self.request.resume, "--resume") if self.request.resume else None
+        resume = _file("solver state", self.request.resume, "--resume", Path()) if self.request.resume else None
         if resume is not None:
             resume = _with_siblings(resume)
         self._walk_nets()
@@ -145,6 +153,8 @@ class _Collector:
             hdf5=self.hdf5,
             weights=tuple(weights),
             resume=resume,
+            modules=self.modules,
+            unknown=tuple(dict.fromkeys(self.unknown)),
         )
 
     def _walk_nets(self) -> None:
@@ -153,7 +163,8 @@ class _Collector:
         train = _state(pb.TRAIN, solver.train_state)
         tests = [_state(pb.TEST, s) for s in solver.test_state] or [_state(pb.TEST, pb.NetState())]
         own_tests = len(solver.test_net) + len(solver.test_net_param)
-        common = trained[0] in ("net", "net_param") and solver.test_iter
+        tests = tests if any(solver.test_iter) else []
+        common = trained[0] in ("net", "net_param")
         self._net((trained[0],), [train, *(tests if common and own_tests < len(solver.test_iter) else [])])
         for index in range(len(solver.test_net_param)):
             self._net(("test_net_param", index), tests)
@@ -168,7 +179,7 @@ class _Collector:
         if isinstance(value, pb.NetParameter):
             self._layers(layout.SOLVER, field, value, states, None, self.path)
             return
-        path = paths.resolve(str(value), self.path)
+        path = settings.find_net(str(field[0]), str(value), self.request.solver, f"--set {field[0]}={{}}")
         known = self.names.get(path.absolute())
         if known is None:
             net = text.read_net(path)
@@ -220,22 +231,42 @@ class _Collector:
         origin: Origin,
         named_in: Path,
     ) -> None:
+        if layer.type == "Python" and layer.python_param.module:
+            self._module(layer, origin, named_in)
         for (part, name), role in INPUTS.items():
             message = getattr(layer, part)
             if not layer.HasField(part) or not message.HasField(name):
                 continue
             asked = f'{origin}layer "{layer.name}" ({layer.type}): {part}.{name}'
             path = paths.resolve(getattr(message, name), named_in)
-            item = _database(path, layer.data_param.backend, asked) if role == "database" else _file(role, path, asked)
+            if role == "database":
+                item = _database(path, layer.data_param.backend, asked, named_in)
+            else:
+                item = _file(role, path, asked, named_in)
             reference = Reference(definition, (*prefix, part, name), item)
             if reference in self.references:
                 continue
             self.references.append(reference)
             if role == "list of HDF5 files":
                 named = file_lists.read_hdf5(item.path, asked)
-                self.hdf5[item.path] = tuple(_file("HDF5 file", paths.resolve(p, item.path), asked) for p in named)
+                self.hdf5[item.path] = tuple(
+                    _file("HDF5 file", paths.resolve(p, item.path), asked, item.path) for p in named
+                )
             elif role in ROOT_FOLDER:
                 self._images((*prefix, part, "root_folder"), definition, item, message.root_folder, asked)
+
+    def _module(self, layer: pb.LayerParameter, origin: Origin, named_in: Path) -> None:
+        """The engine finds a module in the run folder; what the module opens itself is known to nobody but its user."""
+        name, places = layer.python_param.module, python_modules.folders(named_in)
+        shown = f'layer "{layer.name}" ({layer.type})'
+        found = python_modules.sources(name, places, f"{origin}{shown}: module {name}")
+        self.modules.update(found)
+        if not found:
+            looked = ", ".join(map(str, places))
+            self.unknown.append(
+                f'whether the cluster has the module "{name}" of {shown}: it is not in {looked}, and is not shipped'
+            )
+        self.unknown.append(f"which files {shown} opens itself: they are not shipped")
 
     def _images(
         self, field: tuple[str | int, ...], definition: str, listing: Item, root_folder: str, asked: str
@@ -271,9 +302,9 @@ def _assign(message: Any, field: tuple[str | int, ...], value: str) -> None:
         message[last] = value
 
 
-def _file(role: str, path: Path, asked: str) -> Item:
+def _file(role: str, path: Path, asked: str, named_in: Path) -> Item:
     if not path.exists():
-        raise ManifestError(f"{asked}: no {role} at {path}{_looked(path)}")
+        raise ManifestError(f"{asked}: no {role} at {path}{_looked(path, named_in)}")
     if not path.is_file():
         raise ManifestError(f"{asked}: {path} is no file, and a {role} is one")
     if not os.access(path, os.R_OK):
@@ -281,11 +312,11 @@ def _file(role: str, path: Path, asked: str) -> Item:
     return Item(role, path.absolute())
 
 
-def _database(path: Path, backend: int, asked: str) -> Item:
+def _database(path: Path, backend: int, asked: str, named_in: Path) -> Item:
     """An LMDB is data.mdb in its folder; a LevelDB is a folder with a CURRENT and all that lies beside it."""
     kind, mark = ("LMDB", "data.mdb") if backend == pb.DataParameter.LMDB else ("LevelDB", "CURRENT")
     if not path.exists():
-        raise ManifestError(f"{asked}: no {kind} at {path}{_looked(path)}")
+        raise ManifestError(f"{asked}: no {kind} at {path}{_looked(path, named_in)}")
     if not (path / mark).is_file():
         other = {"data.mdb": "CURRENT", "CURRENT": "data.mdb"}[mark]
         hint = " (the other kind of database lies there: set data_param.backend)" if (path / other).is_file() else ""
@@ -298,8 +329,10 @@ def _database(path: Path, backend: int, asked: str) -> Item:
     return Item("database", path.absolute(), tuple(map(PurePosixPath, names)))
 
 
-def _looked(path: Path) -> str:
-    return "" if path.is_absolute() else f" (looked in {Path.cwd()} and beside the file that names it)"
+def _looked(path: Path, named_in: Path) -> str:
+    looked = "" if path.is_absolute() else f" (looked in {Path.cwd()} and beside the file that names it)"
+    beside = named_in.parent / path.name
+    return f"{looked}. {beside} has that name: write {path.name}" if path.name and beside.exists() else looked
 
 
 def _with_siblings(state: Item) -> Item:

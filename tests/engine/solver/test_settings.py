@@ -24,7 +24,7 @@ def _param(more: str) -> pb.SolverParameter:
         ("", "needs one train net, by net, net_param, train_net or train_net_param; it has none"),
         ('net: "a" train_net: "b"', "it has net and train_net"),
         ('net: "a" test_iter: 1', "test_iter without test_interval"),
-        ('net: "a" test_iter: 0 test_interval: 1', "test_iter is 0; a test takes at least 1 batch"),
+        ('net: "a" test_iter: -1 test_interval: 1', "test_iter is -1; it may not be negative"),
         ('train_net: "a" test_net: "b" test_net: "c" test_iter: 1 test_interval: 1', "2 test nets and 1 test_iter"),
         ('net: "a" test_iter: 1 test_interval: 1 test_state {} test_state {}', "2 test_state for 1 test nets"),
         ('net: "a" average_loss: 0', "average_loss is 0"),
@@ -87,3 +87,22 @@ def test_snapshot_prefix_is_completed_from_the_solvers_name(prefix, want, tmp_pa
     (tmp_path / "folder").mkdir()
     (tmp_path / "solver.prototxt").write_text(BASE + prefix)
     assert settings.read("solver.prototxt").snapshot_prefix == want
+
+
+def test_test_iter_0_is_no_test():
+    param = _param('net: "nowhere" test_iter: 0')
+    settings.check(param)
+    assert settings.test_nets(param, None) == []
+
+
+@pytest.mark.parametrize("name", ["other/machine/net.prototxt", "/other/machine/net.prototxt"])
+def test_a_net_that_is_not_there_names_the_solver_the_line_and_the_file_of_that_name(tmp_path, name):
+    solver = tmp_path / "solver.prototxt"
+    solver.write_text(f'# of another machine\nnet: "{name}"\n')
+    with pytest.raises(PrototxtError, match=rf'^{solver}:2: net "{name}": no such file, from .* beside the solver\.$'):
+        settings.train_net(_param(f'net: "{name}"'), solver)
+    (tmp_path / "net.prototxt").write_text("")
+    with pytest.raises(PrototxtError, match=rf'{tmp_path}/net.prototxt has that name: write net: "net.prototxt"\.$'):
+        settings.train_net(_param(f'net: "{name}"'), solver)
+    with pytest.raises(PrototxtError, match=rf'^{solver}: net "set/net.prototxt": no such file'):
+        settings.train_net(_param('net: "set/net.prototxt"'), solver)

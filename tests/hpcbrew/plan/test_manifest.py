@@ -4,7 +4,7 @@ from pathlib import Path
 import h5py
 import pytest
 
-from engine.errors import EngineError
+from engine.errors import EngineError, PrototxtError
 from hpcbrew.errors import ManifestError
 from hpcbrew.job import JobRequest
 from hpcbrew.plan.manifest import Item, Manifest, collect
@@ -194,3 +194,53 @@ def test_a_list_of_images_that_cannot_be_used(model: Path, content: str, said: s
     (model / "list.txt").write_text(content)
     with pytest.raises(ManifestError, match=said):
         manifest(model, net=layer("ImageData", 'image_data_param { source: "list.txt" batch_size: 1 }'))
+
+
+PYTHON = """
+layer { name: "in" type: "Python" top: "data" top: "label" python_param { module: "noise" layer: "Noise" } }
+"""
+
+
+def test_a_python_layers_module_goes_into_the_run_folder(model: Path) -> None:
+    (model / "noise.py").write_text("import rates\n")
+    (model / "rates.py").write_text("x = 1\n")
+    found = manifest(model, net=PYTHON)
+    assert found.texts(place).items() >= {"noise.py": "import rates\n", "rates.py": "x = 1\n"}.items()
+    assert found.unknown == ('which files layer "in" (Python) opens itself: they are not shipped',)
+
+
+def test_a_module_that_is_not_here_is_told_of(model: Path) -> None:
+    found = manifest(model, net=PYTHON)
+    assert not found.modules
+    assert found.unknown[0].startswith(
+        'whether the cluster has the module "noise" of layer "in" (Python): it is not in '
+    )
+    assert str(model) in found.unknown[0]
+
+
+def test_a_module_that_is_no_python_3_names_layer_file_and_line(model: Path) -> None:
+    (model / "noise.py").write_text("import os\nprint 'x'\n")
+    with pytest.raises(ManifestError, match=r"net.prototxt:2: .*module noise: .*noise.py:2\)\. .*2to3"):
+        manifest(model, net=PYTHON)
+
+
+def test_a_net_of_another_machine_names_the_way_out(model: Path) -> None:
+    with pytest.raises(PrototxtError) as error:
+        manifest(model, f'{RATE}\nnet: "far/away/net.prototxt"')
+    assert str(error.value).startswith(f'{model}/solver.prototxt:2: net "far/away/net.prototxt": no such file, from ')
+    assert str(error.value).endswith(f'write net: "net.prototxt", or --set net={model}/net.prototxt.')
+    assert manifest(model, overrides=(("net", f"{model}/net.prototxt"),)).definitions.keys() >= {"net.prototxt"}
+
+
+def test_data_of_another_machine_names_what_lies_beside_the_net(model: Path) -> None:
+    net = layer("Data", 'data_param { source: "/far/away/train_lmdb" backend: LMDB }')
+    with pytest.raises(
+        ManifestError, match=rf"no LMDB at /far/away/train_lmdb\. {model}/train_lmdb has that name: write "
+    ):
+        manifest(model, net=net)
+
+
+def test_without_a_test_no_test_data_are_needed(model: Path) -> None:
+    net = (model / "net.prototxt").read_text()
+    net = net.replace('"train_lmdb"', '"gone"').replace('"gone"', '"train_lmdb"', 1)
+    assert len(manifest(model, f'{RATE} net: "net.prototxt" test_iter: 0', net).items) == 1

@@ -1,0 +1,108 @@
+"""The modules of Python layers: looked for as the engine looks for them, read for what they import, never run."""
+
+import ast
+import io
+import os
+import sys
+import tokenize
+import warnings
+from collections.abc import Iterator, Sequence
+from pathlib import Path, PurePosixPath
+
+from engine import user_errors
+from hpcbrew import layout
+from hpcbrew.errors import ManifestError
+
+LARGEST = 4 * 2**20
+"""Bytes that a module's source may have."""
+
+OURS = frozenset((*sys.stdlib_module_names, "caffe"))
+"""Python's own modules, and the engine's."""
+
+
+def folders(named_in: Path) -> list[Path]:
+    """Where a net in the file `named_in` has its modules: here, beside it, and on PYTHONPATH."""
+    path = [Path(entry) for entry in os.environ.get("PYTHONPATH", "").split(os.pathsep) if entry]
+    return list(dict.fromkeys(folder.absolute() for folder in (Path.cwd(), named_in.parent, *path) if folder.is_dir()))
+
+
+def sources(module: str, places: Sequence[Path], asked: str) -> dict[str, str]:
+    """The text of `module`, and of all that it imports of the same folders, by their places below these.
+
+    Empty where there is no such module in `places`. Raises ManifestError for one that is no Python, or none that can
+    be shipped; `asked` begins its message.
+    """
+    found: dict[str, str] = {}
+    waiting, seen = [module], {module}
+    while waiting:
+        name = waiting.pop()
+        for path, file in _files(name, places).items():
+            if str(path) in found:
+                continue
+            _check_name(path, file, asked)
+            text = _text(file, asked)
+            found[str(path)] = text
+            package = path.parent.parts
+            fresh = [each for each in _imports(_parsed(text, file, asked), package) if each not in seen]
+            seen.update(fresh)
+            waiting += fresh
+    return found
+
+
+def _files(module: str, places: Sequence[Path]) -> dict[PurePosixPath, Path]:
+    """The files of a module and of the packages that it is in, of the first place that has them all."""
+    parts = module.split(".")
+    if not all(part.isidentifier() for part in parts) or parts[0] in OURS:
+        return {}
+    for place in places:
+        packages = [PurePosixPath(*parts[:n], "__init__.py") for n in range(1, len(parts) + 1)]
+        last = PurePosixPath(*parts[:-1], f"{parts[-1]}.py")
+        if (place / last).is_file():
+            wanted = [*packages[:-1], last]
+        elif (place / packages[-1]).is_file():
+            wanted = packages
+        else:
+            continue
+        return {path: place / path for path in wanted if (place / path).is_file()}
+    return {}
+
+
+def _check_name(path: PurePosixPath, file: Path, asked: str) -> None:
+    if path.parts[0] in (layout.SNAPSHOTS, layout.POINTS):
+        raise ManifestError(f"{asked}: {file}: the run folder has a folder of that name; rename the package")
+
+
+def _text(file: Path, asked: str) -> str:
+    try:
+        if file.stat().st_size > LARGEST:
+            raise ManifestError(f"{asked}: {file}: has {file.stat().st_size} bytes, and a module may have {LARGEST}")
+        data = file.read_bytes()
+    except OSError as error:
+        raise ManifestError(f"{asked}: {file}: cannot be read: {error.strerror}") from None
+    try:
+        encoding, _ = tokenize.detect_encoding(io.BytesIO(data).readline)
+        if encoding in ("utf-8", "utf-8-sig"):
+            return data.decode(encoding)
+    except (SyntaxError, UnicodeDecodeError):
+        encoding = "no UTF-8"
+    raise ManifestError(f"{asked}: {file}: is {encoding}: save it as UTF-8")
+
+
+def _parsed(text: str, file: Path, asked: str) -> ast.Module:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return ast.parse(text, str(file))
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+        raise ManifestError(f"{asked}: {user_errors.told(error)}") from None
+
+
+def _imports(module: ast.Module, package: tuple[str, ...]) -> Iterator[str]:
+    """The names of all modules that it may import, wherever the statement stands."""
+    for node in ast.walk(module):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            above = package[: len(package) - node.level + 1] if node.level else ()
+            base = ".".join((*above, *([node.module] if node.module else [])))
+            yield from (base, *(f"{base}.{alias.name}" if base else alias.name for alias in node.names))
