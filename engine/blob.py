@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from engine import forked
 from engine.errors import NetError
 
 Shape = tuple[int, ...]
@@ -39,7 +40,8 @@ class Memory:
         return lent
 
     def array(self) -> jax.Array:
-        """The values for a compiled function."""
+        """The values for a compiled function. Raises NetError where none can run."""
+        forked.check()
         if self._device is not None:
             return self._device
         value = jnp.array(self._host)  # a copy: XLA may share numpy's memory, and its holder may write at any time

@@ -9,14 +9,17 @@ from engine.errors import DataError
 
 
 class MemorySource:
-    """Hands out the arrays that `set` was given, batch by batch, round and round; they are not transformed."""
+    """Hands out the arrays that `set` was given, batch by batch, round and round; they are not transformed.
+
+    Labels have four axes, (batch, 1, 1, 1), as in Caffe.
+    """
 
     prefetch = 1
 
     def __init__(self, tops: Sequence[str], shape: tuple[int, int, int, int]) -> None:
         self.tops, self.shape = tuple(tops), shape
         self._data = np.empty((0, *shape[1:]), np.float32)
-        self._labels = np.empty(0, np.float32)
+        self._labels = np.empty((0, 1, 1, 1), np.float32)
         self._at = 0
 
     def set(self, data: np.ndarray, labels: np.ndarray) -> None:
@@ -30,11 +33,11 @@ class MemorySource:
         if labels.size != len(data):
             raise DataError(f"{labels.size} labels for {len(data)} items; one each is needed.")
         self._data = np.array(data, np.float32)
-        self._labels = np.array(labels, np.float32).reshape(-1)
+        self._labels = np.array(labels, np.float32).reshape(-1, 1, 1, 1)
         self._at = 0
 
     def shapes(self) -> list[tuple[int, ...]]:
-        return [self.shape, self.shape[:1]]
+        return [self.shape, (self.shape[0], 1, 1, 1)]
 
     def next(self) -> Batch:
         if not len(self._data):

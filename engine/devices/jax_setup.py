@@ -24,7 +24,7 @@ LOW = {"float32": "float32", "tf32": "float32", "bfloat16": "bfloat16"}
 
 def join() -> None:
     """Joins the other nodes of a job, where there are any. Before all else. Raises DeviceError."""
-    _keep_freed_memory()
+    _before_jax()
     from engine.devices import data_parallel  # noqa: PLC0415  after mallopt
 
     data_parallel.join()
@@ -35,7 +35,7 @@ def prepare(gpu: str, precision: str = "float32") -> None:
 
     Raises DeviceError where a GPU is not there.
     """
-    _keep_freed_memory()
+    _before_jax()
     import jax  # noqa: PLC0415  after mallopt
 
     jax.config.update("jax_default_matmul_precision", PRECISION[precision])
@@ -93,11 +93,12 @@ def _gpus(asked: str) -> "list[Device]":
     return found
 
 
-def _keep_freed_memory() -> None:
+def _before_jax() -> None:
     """Has glibc keep large freed blocks, instead of returning them to the system and getting them zeroed each step.
 
     Measured on 2 cores: AlexNet's pass from 303 to 250 ms, CIFAR-10's step from 469 to 424. Other C libraries: nothing.
     """
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # XLA's own log: what goes wrong is raised as well
     if platform.libc_ver()[0] != "glibc":
         return
     m_trim_threshold, m_mmap_max, m_arena_max = -1, -4, -8

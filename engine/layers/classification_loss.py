@@ -6,7 +6,7 @@ import numpy as np
 
 from engine.errors import EngineError
 from engine.layers.base import Array, Arrays, Context, Shape, count
-from engine.layers.loss import LOG_THRESHOLD, Labelled, Loss, floored, ignored, normalization, normalizer
+from engine.layers.loss import LOG_THRESHOLD, Labelled, Loss, floored, ignored, no_minus_zero, normalization, normalizer
 from engine.layers.registry import layer
 from engine.proto import binary, paths
 from engine.proto import caffe_pb2 as pb
@@ -32,7 +32,7 @@ class _SoftmaxLoss(Labelled, Loss):
     def normalized(self, total: Array, valid: Array, log_p: Array, shape: Shape) -> list[Array]:
         """The tops, from the sum over all predictions that count and log softmax(x)."""
         n = normalizer(self.normalization, self.outer, valid.size, jnp.sum(valid))
-        return [total / n, jnp.exp(log_p).reshape(shape)][: len(self.top_shapes)]
+        return [no_minus_zero(total / n), jnp.exp(log_p).reshape(shape)][: len(self.top_shapes)]
 
 
 class _RowLoss(Labelled, Loss):
@@ -121,7 +121,8 @@ class MultinomialLogisticLoss(_RowLoss):
 
     def forward(self, params: Arrays, bottoms: Arrays, ctx: Context) -> list[Array]:
         rows, ids, _ = self.aligned(*bottoms)
-        return [-jnp.sum(jnp.log(floored(self.of_label(rows, ids), LOG_THRESHOLD))) / max(1, self.outer)]
+        log_p = jnp.log(floored(self.of_label(rows, ids), LOG_THRESHOLD))
+        return [no_minus_zero(-jnp.sum(log_p) / max(1, self.outer))]
 
 
 @layer("HingeLoss")

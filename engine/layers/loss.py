@@ -25,6 +25,17 @@ def _floored_jvp(least: float, primals: tuple[Array], tangents: tuple[Array]) ->
     return floored(primals[0], least), tangents[0]
 
 
+@jax.custom_jvp
+def no_minus_zero(y: Array) -> Array:
+    """y, with 0 for −0, which −Σ gives where Caffe subtracts from 0; the gradient is y's."""
+    return jnp.where(y == 0, 0, y)
+
+
+@no_minus_zero.defjvp
+def _no_minus_zero_jvp(primals: tuple[Array], tangents: tuple[Array]) -> tuple[Array, Array]:
+    return no_minus_zero(primals[0]), tangents[0]
+
+
 Mode = pb.LossParameter.NormalizationMode
 
 

@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.custom_derivatives import SymbolicZero
 
-from engine import log, user_errors
+from engine import forked, log, user_errors
 from engine.blob import Blob, BlobVec
 from engine.errors import LayerError
 from engine.graph.graph import Node
@@ -47,7 +47,11 @@ class UserLayer:
 
 @contextmanager
 def surfaced() -> Iterator[None]:
-    """Around the run of a compiled net: what a user's layer raised comes out as a LayerError that names it."""
+    """Around the run of a compiled net: what a user's layer raised comes out as a LayerError that names it.
+
+    Raises NetError where no net can run.
+    """
+    forked.check()
     try:
         yield
     except BaseException as e:

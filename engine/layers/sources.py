@@ -130,7 +130,10 @@ class HDF5Data(DataLayer):
 
 @layer("MemoryData")
 class MemoryData(DataLayer):
-    """Arrays that the program sets. Tops: pictures (batch_size, channels, height, width); labels (batch_size,)."""
+    """Arrays that the program sets.
+
+    Tops: pictures (batch_size, channels, height, width); labels (batch_size, 1, 1, 1), as in Caffe.
+    """
 
     tops = (2, 2)
 

@@ -1,6 +1,7 @@
 """A net in phase TEST: compiled once, run over its data with the parameters of the net that is trained."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import nullcontext
 from typing import Any, NamedTuple
 
 import jax
@@ -10,6 +11,7 @@ import numpy as np
 from engine.errors import SolverError
 from engine.net.net import Net
 from engine.solver.inputs import Batches
+from engine.solver.report.compiling import compiling
 from engine.solver.sinks import Sinks
 
 Array = jax.Array
@@ -39,6 +41,7 @@ class TestNet:
         self._key = jax.random.key(seed % 2**32)
         self._shared: dict[int, int] = {}
         self._forward = net.compile(self._pass)
+        self._compiled = False
 
     def _pass(
         self, params: Sequence[Array], inputs: Any, key: Array
@@ -77,9 +80,10 @@ class TestNet:
         looked: list[Array] = []
         with Sinks(self.net) as sinks:
             for i in range(count):
-                done, remembered, sunk, labels = self._forward(
-                    params, self.batches.next(), jax.random.fold_in(self._key, i)
-                )
+                key, batch = jax.random.fold_in(self._key, i), self.batches.next()
+                with nullcontext() if self._compiled else compiling(self.net.name):
+                    done, remembered, sunk, labels = self._forward(params, batch, key)
+                self._compiled = True
                 for k, value in zip(self.net.recurrent_state, remembered, strict=True):
                     params[k] = self.params[k] = value
                 sinks.write(sunk)

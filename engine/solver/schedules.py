@@ -18,7 +18,8 @@ def learning_rate(param: pb.SolverParameter, iteration: int, step: int) -> tuple
     """The rate at `iteration`, and the solver's current_step after it. `param` has passed `check`.
 
     `step` counts the drops so far; it is kept in the solver state, and "multistep" takes one drop an iteration at most,
-    so a run that is resumed with other stepvalues goes on from the drops it has had.
+    so a run that is resumed with other stepvalues goes on from the drops it has had, and values that do not rise are
+    taken one by one in the order in which they stand.
     """
     if param.lr_policy == "step":
         step = iteration // param.stepsize
@@ -45,8 +46,6 @@ def check(param: pb.SolverParameter) -> None:
         raise SolverError(f"gamma is {param.gamma:g}; it may not be negative.")
     if "stepsize" in NEEDS[name] and param.stepsize <= 0:
         raise SolverError(f"stepsize is {param.stepsize}; it must be positive.")
-    if name == "multistep" and list(param.stepvalue) != sorted(param.stepvalue):
-        raise SolverError(f"the stepvalues {list(param.stepvalue)} must rise.")
     if "max_iter" in NEEDS[name] and param.max_iter <= 0:
         raise SolverError(f'lr_policy "{name}" needs a positive max_iter, and it is {param.max_iter}.')
 

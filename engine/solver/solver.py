@@ -4,6 +4,7 @@ import enum
 import time
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self
@@ -27,6 +28,7 @@ from engine.solver.gradients import Rates
 from engine.solver.options import TrainOptions
 from engine.solver.report import nan
 from engine.solver.report.caffe_log import Report
+from engine.solver.report.compiling import compiling
 from engine.solver.sinks import Sinks
 from engine.solver.snapshot.formats import Files
 from engine.solver.state import DataPositions
@@ -87,6 +89,7 @@ class Solver:
         self._sinks = Sinks(self.net)
         self._in_flight: deque[tuple[int, StepResult]] = deque()
         self._ended_by: Request | None = None
+        self._compiled = False
 
     @property
     def iter(self) -> int:
@@ -152,7 +155,8 @@ class Solver:
     def _one_iteration(self) -> None:
         started = time.monotonic()
         iteration, shown = self.iter, self._due(self.param.display)
-        rate, current_step = schedules.learning_rate(self.param, iteration, self.state.current_step)
+        drops = self.state.current_step
+        rate, current_step = schedules.learning_rate(self.param, iteration, drops)
         self.rate = rate * self.run.options.warmed(iteration)
         done = self._advance(Carry(self.state.params, self.state.history), self.rate)
         self.steps, self.values = done.steps, done.values
@@ -165,9 +169,12 @@ class Solver:
             losses=self._last_losses(done.loss),
             data=self._data_positions(),
         )
+        dropped = current_step if self.param.lr_policy == "multistep" and current_step > drops else None
         if shown:
-            self._show(iteration, done)
-        self._in_flight.append((iteration, done._replace(params=[], history=[], steps=None, values=None, debug=None)))
+            self._show(iteration, done, dropped)
+        elif dropped is not None:
+            self.run.report.multistep(iteration, dropped)
+        self._in_flight.append((iteration, done._replace(params=[], history=[], steps=None, values=None, debug=[])))
         self._wait(behind=IN_FLIGHT)
         self.requests.took("iteration", time.monotonic() - started)
 
@@ -175,13 +182,16 @@ class Solver:
         """The iteration that is next, which uses `carry` up."""
         momentum = self.param.momentum
         rates = Rates(rate * self.run.update.correction(self.iter, momentum), np.float32(momentum))
-        return self.run.iterate(carry, rates, next_batch=self.batches.next, key=self._key, iteration=self.iter)
+        with nullcontext() if self._compiled else compiling(self.net.name):
+            done = self.run.iterate(carry, rates, next_batch=self.batches.next, key=self._key, iteration=self.iter)
+        self._compiled = True
+        return done
 
-    def _show(self, iteration: int, done: StepResult) -> None:
+    def _show(self, iteration: int, done: StepResult, dropped: int | None) -> None:
         report = self.run.report
         if done.debug:
             report.magnitudes(self.net, done.debug)
-        report.iteration(iteration, self.smoothed_loss(), self.run.parallel.first(done.outputs), self.rate)
+        report.iteration(iteration, self.smoothed_loss(), self.run.parallel.first(done.outputs), self.rate, dropped)
         report.clipping(float(done.norm))
 
     def _wait(self, behind: int) -> None:

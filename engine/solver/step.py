@@ -14,7 +14,7 @@ from engine.net.net import Forward, Net
 from engine.solver import gradients
 from engine.solver.gradients import Applied, Rates, Settings
 from engine.solver.report import magnitudes, nan
-from engine.solver.report.magnitudes import Debug, PassMagnitudes
+from engine.solver.report.magnitudes import PassMagnitudes
 from engine.solver.updates import Slots, Update
 
 Array = jax.Array
@@ -37,7 +37,7 @@ class StepResult(NamedTuple):
     steps: what was taken off each parameter, where it was asked for. loss: the mean over iter_size passes. outputs:
     those of the last pass. sinks: those of each pass. norm: the gradients' L2 norm before clipping. finite: see
     `nan.finite`, where it was asked for. values: every version of every blob in the last pass, where they were asked
-    for. debug: see `magnitudes`, where it was asked for. labels: those of each pass, for `Net.check_labels`.
+    for. debug: of each pass, see `magnitudes`, where it was asked for. labels: of each pass, for `Net.check_labels`.
     """
 
     params: list[Array]
@@ -49,7 +49,7 @@ class StepResult(NamedTuple):
     norm: Array
     finite: Array | None
     values: dict[Value, Array] | None
-    debug: Debug | None
+    debug: list[PassMagnitudes]
     labels: list[Array]
 
 
@@ -91,13 +91,6 @@ class Passed(NamedTuple):
     values: dict[Value, Array] | None
     debug: PassMagnitudes | None
     labels: Array
-
-
-class Updated(NamedTuple):
-    """The update, and how large it was, where that was asked for."""
-
-    applied: Applied
-    debug: magnitudes.Parameters | None
 
 
 DRAWN: Any = Drawn(inputs=EACH, key=SAME, number=SAME)
@@ -149,13 +142,12 @@ class _Parts:
             debug=parallel.root_has(done.debug),
         )
 
-    def run_update(self, carry: Carry, grads: Sequence[Array], rates: Rates) -> Updated:
+    def run_update(self, carry: Carry, grads: Sequence[Array], rates: Rates) -> Applied:
         """The update by the mean of the devices' gradients."""
         net = self.net
         grads = [self.parallel.mean(g) if p.learned else g for p, g in zip(net.params, grads, strict=True)]
         new = gradients.apply(self.update, self.settings, net.params, carry.params, grads, carry.history, rates)
-        told = magnitudes.parameters(net, carry.params, new.steps or []) if self.keep.debug else None
-        return Updated(new if self.keep.steps else new._replace(steps=None), told)
+        return new if self.keep.steps else new._replace(steps=None)
 
     # How values lie on the devices
 
@@ -248,15 +240,12 @@ def _compiled_pass(parts: _Parts) -> Callable[[Sums, Drawn], Passed]:
     return parts.net.compile(parts.parallel.mapped(on_device, (given, DRAWN), returned), donate_argnums=0)
 
 
-def _compiled_update(parts: _Parts) -> Callable[[Carry, list[Array], Rates], Updated]:
-    applied: Any = Applied(params=parts.params, history=parts.params, steps=parts.steps, norm=SAME)
-    returned = Updated(applied=applied, debug=SAME)
+def _compiled_update(parts: _Parts) -> Callable[[Carry, list[Array], Rates], Applied]:
+    returned: Any = Applied(params=parts.params, history=parts.params, steps=parts.steps, norm=SAME)
     return jax.jit(parts.parallel.mapped(parts.run_update, (parts.carry, EACH, SAME), returned), donate_argnums=0)
 
 
-def _result(updated: Updated, loss: Array, passes: list[Passed], last: Passed) -> StepResult:
-    new = updated.applied
-    told = [p.debug for p in passes if p.debug]
+def _result(new: Applied, loss: Array, passes: list[Passed], last: Passed) -> StepResult:
     return StepResult(
         params=new.params,
         history=new.history,
@@ -267,7 +256,7 @@ def _result(updated: Updated, loss: Array, passes: list[Passed], last: Passed) -
         norm=new.norm,
         finite=last.finite,
         values=last.values,
-        debug=updated.debug and Debug(passes=told, update=updated.debug),
+        debug=[p.debug for p in passes if p.debug],
         labels=[p.labels for p in passes],
     )
 

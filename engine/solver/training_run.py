@@ -8,7 +8,7 @@ from typing import Any
 
 import jax
 
-from engine import log
+from engine import forked, log
 from engine.devices.data_parallel import DataParallel
 from engine.errors import SolverError
 from engine.net.net import Net
@@ -66,6 +66,7 @@ def build(
 
     Raises EngineError.
     """
+    forked.check()
     with settings.named(path):
         settings.check(param)
         update = updates.from_solver(param)

@@ -1,7 +1,7 @@
 """What a run tells: Caffe's log lines, and the records that a submitter and plots read."""
 
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -74,8 +74,13 @@ class Report:
         self._weights = net.output_weights
         self.records.start(net, param, iteration, devices)
 
-    def iteration(self, iteration: int, loss: float, outputs: Mapping[str, Any], rate: np.float32) -> None:
-        """An iteration that is shown: the averaged loss, the net's outputs, the learning rate."""
+    def iteration(
+        self, iteration: int, loss: float, outputs: Mapping[str, Any], rate: np.float32, drops: int | None = None
+    ) -> None:
+        """An iteration that is shown: the averaged loss, the net's outputs, the learning rate.
+
+        `drops`: how often "multistep" has lowered the rate, where it has in this iteration.
+        """
         now = time.monotonic()
         lapse, self._clock = now - self._clock, now
         speed = (iteration - self._shown) / (lapse or 1)
@@ -88,17 +93,21 @@ class Report:
         found = _host(outputs)
         for i, line in enumerate(_lines(found, self._weights)):
             log.info("solver.cpp:258", f"    Train net output #{i}: {line}")
+        if drops is not None:
+            self.multistep(iteration, drops)
         log.info("sgd_solver.cpp:112", f"Iteration {iteration}, lr = {log.number(rate)}")
         self.records.trained(iteration, loss, float(rate), _figures(found))
 
-    def magnitudes(self, net: Net, found: magnitudes.Debug) -> None:
-        """How large an iteration's numbers are, for debug_info."""
-        for blobs, params in found.passes:
+    def multistep(self, iteration: int, drops: int) -> None:
+        """The rate was lowered for the `drops`-th time."""
+        log.info("sgd_solver.cpp:51", f"MultiStep Status: Iteration {iteration}, step = {drops}")
+
+    def magnitudes(self, net: Net, found: Sequence[magnitudes.PassMagnitudes]) -> None:
+        """How large the numbers of an iteration's passes are, for debug_info."""
+        for blobs, params in found:
             for where, message in (*magnitudes.forward(net, blobs, params), *magnitudes.backward(net, blobs, params)):
                 log.info(where, message)
             log.error(*magnitudes.norms(params))
-        for where, message in magnitudes.update(net, found.update):
-            log.info(where, message)
 
     def clipping(self, norm: float) -> None:
         """The gradients' L2 norm of an iteration that is shown; said where it was clipped."""

@@ -24,7 +24,7 @@ class Blobs(NamedTuple):
 
 
 class Parameters(NamedTuple):
-    """Means of |x| for each parameter and for its gradient or step; norms: L1 and L2 of both, over all parameters."""
+    """Means of |x| for each parameter and for its gradient; norms: L1 and L2 of both, over all parameters."""
 
     data: Array
     diff: Array
@@ -36,13 +36,6 @@ class PassMagnitudes(NamedTuple):
 
     blobs: Blobs
     params: Parameters
-
-
-class Debug(NamedTuple):
-    """What an iteration has to tell: of each pass, and of the update."""
-
-    passes: list[PassMagnitudes]
-    update: Parameters
 
 
 def probed(net: Net) -> list[Bottom]:
@@ -109,16 +102,6 @@ def norms(params: Parameters) -> Line:
     a, b, c, d = (f"{x:g}" for x in np.asarray(params.norms))
     said = f"L1 norm = ({a}, {b}); L2 norm = ({c}, {d})"
     return "net.cpp:671", f"    [Backward] All net params (data, diff): {said}"
-
-
-def update(net: Net, params: Parameters) -> Iterator[Line]:
-    """Each parameter, and what is taken off it."""
-    numbers = {layer.name: i for i, layer in enumerate(net.layers)}
-    for k in net.kept:
-        p = net.params[k]
-        name = _display(net, numbers[p.layer], p.index)
-        said = f"param {name} data: {params.data[k]:g}; diff: {params.diff[k]:g}"
-        yield "net.cpp:645", f"    [Update] Layer {p.layer}, {said}"
 
 
 def _display(net: Net, i: int, n: int) -> str:

@@ -204,3 +204,13 @@ def test_class_weights_of_another_number_are_refused():
     loss = net_of(SOFTMAX, XT).layers[-1]
     with pytest.raises(LayerError, match=r"\(SoftmaxWithLoss\): 3 class weights for its 5 classes; give one each"):
         loss.weigh_classes(np.ones(3, np.float32))
+
+
+@pytest.mark.parametrize(
+    "layer", [SOFTMAX, 'type: "MultinomialLogisticLoss"', SOFTMAX + "loss_param { ignore_label: 0 }"]
+)
+def test_no_loss_is_no_minus_zero(layer):
+    net = net_of(layer, {"x": (2, 3), "t": (2,)})
+    x = {"x": np.float32([[1e4, 0, 0]] * 2) if layer.startswith(SOFTMAX) else np.float32([[1, 0, 0]] * 2)}
+    loss = jax.jit(net.forward)([], {**x, "t": np.zeros(2, np.float32)}).loss
+    assert (float(loss), np.signbit(loss)) == (0, False)

@@ -46,6 +46,17 @@ def test_multistep_drops_once_an_iteration():
     assert schedules.learning_rate(param, 30, 0)[1] == 1
 
 
+def test_multistep_takes_values_that_do_not_rise_as_caffe_does():
+    """One after the other: the second is reached already when its turn comes."""
+    param = _param('lr_policy: "multistep" gamma: 0.1 stepvalue: 20 stepvalue: 10 stepvalue: 30')
+    schedules.check(param)
+    rates, step = [], 0
+    for iteration in (10, 19, 20, 21, 22, 30):
+        rate, step = schedules.learning_rate(param, iteration, step)
+        rates.append(float(rate))
+    assert rates == pytest.approx([0.02, 0.02, 0.002, 0.0002, 0.0002, 0.00002])
+
+
 def test_poly_is_zero_behind_its_end():
     assert schedules.learning_rate(_param('lr_policy: "poly" power: 0.5 max_iter: 10'), 11, 0)[0] == 0
 
@@ -62,7 +73,6 @@ def test_poly_is_zero_behind_its_end():
         ('base_lr: 1 lr_policy: "exp" gamma: -1', "gamma is -1; it may not be negative"),
         ('base_lr: 1 lr_policy: "inv" gamma: 1', '"inv" needs power'),
         ('base_lr: 1 lr_policy: "poly" power: 1', '"poly" needs max_iter'),
-        ('base_lr: 1 lr_policy: "multistep" gamma: 1 stepvalue: 5 stepvalue: 3', r"stepvalues \[5, 3\] must rise"),
     ],
 )
 def test_settings_that_cannot_work_are_refused(settings, message):

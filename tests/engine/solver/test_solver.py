@@ -162,3 +162,18 @@ def test_records_hold_every_display_and_test(tmp_path: Path, monkeypatch):
     assert progress.keys() == {
         "iteration", "max_iter", "loss", "lr", "images_per_second", "seconds_left", "memory_bytes", "time", "outputs",
     }  # fmt: skip
+
+
+def test_multistep_says_when_it_lowers_the_rate(make_solver: MakeSolver, log):
+    solver = make_solver('lr_policy: "multistep" gamma: 0.1 stepvalue: 1 stepvalue: 2 display: 2')
+    log.clear()
+    train(solver, 3)
+    told = [m for m in log.messages if "MultiStep" in m or "lr = " in m or ", loss = " in m]
+    assert [m.partition(" (")[0] for m in told] == [
+        "Iteration 0",
+        "Iteration 0, lr = 0.1",
+        "MultiStep Status: Iteration 1, step = 1",
+        "Iteration 2",
+        "MultiStep Status: Iteration 2, step = 2",
+        "Iteration 2, lr = 0.001",
+    ]

@@ -80,13 +80,7 @@ def test_every_line_of_a_pass_says_what_numpy_computes(iter_size: int, make_solv
         + [sum((v * v).sum() for v in vs) ** 0.5 for vs in (params, grads)],
         rel=1e-4,
     )
-    steps = [0.5 * m * g for m, g in zip((1, 2, 1, 2), grads, strict=True)]
-    data = [float(m[1]) for m in re.finditer(r"\[Update\] .* data: (\S+); diff: (\S+)", log.text)]
-    diff = [float(m[2]) for m in re.finditer(r"\[Update\] .* data: (\S+); diff: (\S+)", log.text)]
-    assert (data, diff) == (
-        pytest.approx([*map(_mean, params)], rel=1e-4),
-        pytest.approx([*map(_mean, steps)], rel=1e-4),
-    )
+    assert "[Update]" not in log.text  # which Caffe 1.0 has words for, and never says
 
 
 def test_only_iterations_that_are_shown_tell(make_solver: MakeSolver, log):

@@ -1,0 +1,31 @@
+"""A word on what takes long before the first iteration is shown."""
+
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from engine import log
+
+PATIENCE = 5.0
+"""Seconds without a word."""
+
+
+@contextmanager
+def compiling(net: str) -> Iterator[None]:
+    """Around the first run of a net, which compiles it: told of where it takes long, and in the end for how long."""
+    begun, told = time.monotonic(), threading.Event()
+
+    def tell() -> None:
+        told.set()
+        log.info("net.cpp:260", f"Compiling {net or 'the net'} for its first batch; a large net takes minutes, once.")
+
+    timer = threading.Timer(PATIENCE, tell)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+    if told.is_set():
+        log.info("net.cpp:260", f"Compiled in {time.monotonic() - begun:.0f} s.")
