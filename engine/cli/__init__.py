@@ -65,8 +65,8 @@ def _run(argv: Sequence[str] | None) -> int:
         return ExitCode.WRONG
     except click.ClickException as e:
         return _fail(e.format_message())
-    except EngineError as e:
-        return _fail(str(e))
+    except (EngineError, MemoryError) as e:
+        return _fail(str(e) if isinstance(e, EngineError) else f"this machine has too little memory. {e}".rstrip())
     except ModuleNotFoundError as e:
         if (e.name or "").startswith(("engine", "hpcbrew")):
             raise

@@ -18,6 +18,7 @@ import copy
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from math import prod
 from typing import ClassVar, Literal, Self
 
 import jax
@@ -27,10 +28,14 @@ from engine.data.label_bounds import LabelBounds
 from engine.data.source import Source
 from engine.errors import LayerError, NetError
 from engine.graph.graph import Node
+from engine.host import memory
 from engine.layers import fillers
 from engine.proto import caffe_pb2 as pb
 
 Shape = tuple[int, ...]
+
+LARGEST = 2**31 - 1
+"""Values that a blob may have, as in Caffe."""
 Array = jax.Array
 Arrays = Sequence[Array]
 
@@ -159,6 +164,8 @@ class Layer:
         if len(made) != len(told):
             raise self.error(f"it makes {len(made)} tops and {len(told)} are named.")
         self.top_shapes = [tuple(int(d) for d in (s if t is None else t)) for t, s in zip(told, made, strict=True)]
+        for n, shape in enumerate(self.top_shapes):
+            self.check_size(f'its top "{self.config.top[n]}"' if n < len(self.config.top) else "its top", shape)
         return self.top_shapes
 
     def blank(self) -> Self:
@@ -175,9 +182,21 @@ class Layer:
         """Declares a parameter and returns its index. An empty `filler` means the constant `default`."""
         if not filler.ListFields():
             filler = pb.FillerParameter(value=default)
+        self.check_size(f"its {name}", shape)
         self.check_filler(filler, shape)
         self.params.append(ParamDecl(name, tuple(shape), filler, learned))
         return len(self.params) - 1
+
+    def check_size(self, what: str, shape: Shape) -> None:
+        """Raises LayerError for a shape with a negative axis, and for one that no blob can have or memory hold."""
+        if any(d < 0 for d in shape):
+            raise self.error(f"{what} would have the shape {list(shape)}; no axis may be negative.")
+        values = prod(shape)
+        size = f"{what} of shape {list(shape)} would take {4 * values:,} bytes"
+        if values > LARGEST:
+            raise self.error(f"{size}; a blob holds {LARGEST:,} values at most, {4 * LARGEST:,} bytes.")
+        if 4 * values > memory.physical():
+            raise self.error(f"{size}, and this machine has {memory.physical():,}.")
 
     def check_filler(self, filler: pb.FillerParameter, shape: Shape) -> None:
         """Raises LayerError for a filler that is not there or does not fit `shape`."""
@@ -188,6 +207,7 @@ class Layer:
 
     def remember(self, name: str, shape: Shape) -> None:
         """Declares an array that one pass leaves for the next, zeros at first; it is in no model."""
+        self.check_size(f"its {name}", shape)
         self.recurrent_state.append(ParamDecl(name, shape, pb.FillerParameter(), learned=False))
 
     def canonical_axis(self, axis: int, shape: Shape, what: str = "axis") -> int:
@@ -233,4 +253,4 @@ def along(s: Array, axis: int, ndim: int) -> Array:
 
 def count(shape: Sequence[int]) -> int:
     """The number of elements; 1 for no axes."""
-    return int(np.prod(shape, dtype=np.int64))
+    return prod(shape)

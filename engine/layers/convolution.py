@@ -77,6 +77,8 @@ class Deconvolution(Weighted):
                 f"pad {same(self.window.pad)} leaves nothing of {self.bottom(0)} of {by(self.spatial)}: its top would "
                 f"be {by(made)}. Give it less pad, or a larger kernel_size or stride."
             )
+        uncut = (n + 2 * pad for n, pad in zip(made, self.window.pad, strict=True))
+        self.check_size("its top, with what pad takes off,", (*self.lead, self.num_output, *uncut))
         return [(*self.lead, self.num_output, *made)] * len(bottoms)
 
 

@@ -60,6 +60,7 @@ class Pooling(PoolsPlanes):
                 f"a {by(kernel)} kernel does not fit its {self.bottom(0)} of {by(x[2:])} with pad {by(pad)}.\n"
                 "Give it a smaller kernel_size, or global_pooling: true for one window over all of it."
             )
+        self.check_size(f"its {self.bottom(0)}, padded,", (x[0], x[1], *(max(s.padded, s.size) for s in self.spans)))
         self.method = p.pool
         if p.pool == p.MAX and len(self.config.top) == 1:
             self.precision = "given"
@@ -142,5 +143,7 @@ def spans(size: Shape, kernel: Shape, stride: Shape, pad: Shape, rounding: int =
         outputs = (-(-room // stride[i]) if rounding == CEIL else room // stride[i]) + 1
         if any(pad) and (outputs - 1) * stride[i] >= size[i] + pad[i]:
             outputs -= 1
-        made.append(Span(2 + i, size[i], kernel[i], stride[i], pad[i], outputs))
+        # A window ends with the padded plane, and a single one goes no further.
+        reach = min(kernel[i], size[i] + 2 * pad[i])
+        made.append(Span(2 + i, size[i], reach, stride[i] if outputs > 1 else 1, pad[i], outputs))
     return made[0], made[1]

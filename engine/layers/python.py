@@ -16,7 +16,7 @@ from jax.custom_derivatives import SymbolicZero
 
 from engine import forked, log, user_errors
 from engine.blob import Blob, BlobVec
-from engine.errors import LayerError
+from engine.errors import DeviceError, LayerError
 from engine.graph.graph import Node
 from engine.layers.base import Array, Arrays, Context, Layer, ParamDecl, Shape, SourceLayer
 from engine.layers.registry import layer
@@ -49,7 +49,7 @@ class UserLayer:
 def surfaced() -> Iterator[None]:
     """Around the run of a compiled net: what a user's layer raised comes out as a LayerError that names it.
 
-    Raises NetError where no net can run.
+    Raises NetError where no net can run, DeviceError where its device has too little memory.
     """
     forked.check()
     try:
@@ -58,6 +58,8 @@ def surfaced() -> Iterator[None]:
         # What the first failure made others do is not told; and what came of it is not kept for a later pass.
         first = next(iter(_failed), None)
         _failed.clear()
+        if isinstance(e, jax.errors.JaxRuntimeError) and "RESOURCE_EXHAUSTED" in str(e):
+            raise DeviceError(f"the device has too little memory for this net: {_line(e)} Try a smaller batch.") from e
         if first is None or not isinstance(e, (jax.errors.JaxRuntimeError, ValueError)):  # JAX makes either of it
             raise
         raise first from first.__cause__
@@ -207,6 +209,10 @@ def _found(module: str) -> bool:
         if e.name is not None and f"{module}.".startswith(f"{e.name}."):
             return False
         raise
+
+
+def _line(error: Exception) -> str:
+    return f"{str(error).splitlines()[0].rstrip('.')}."
 
 
 class PythonSource(Python, SourceLayer):

@@ -59,6 +59,8 @@ class Windowed(Layer):
                 f"a {by(w.kernel)} kernel{dilated} does not fit its {self.bottom(0)} of {by(self.spatial)} with "
                 f"pad {same(w.pad)}.\nGive it pad: {self._enough_pad()}, or a smaller kernel_size."
             )
+        padded = (size + 2 * pad for size, pad in zip(self.spatial, self.window.pad, strict=True))
+        self.check_size(f"its {self.bottom(0)}, padded,", (*self.lead, self.channels, *padded))
         return self.window.outputs(self.spatial)
 
     def _enough_pad(self) -> int:

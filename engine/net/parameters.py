@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from engine.graph.graph import Node
+from engine.host import memory
 from engine.layers.base import Layer, ParamDecl, Shape, count
 from engine.proto import caffe_pb2 as pb
 
@@ -52,7 +53,19 @@ def declared(nodes: Sequence[Node], layers: Sequence[Layer]) -> tuple[list[Param
             lr_mult, decay_mult = (spec.lr_mult, spec.decay_mult) if decl.learned else (0.0, 0.0)
             ids[-1].append(len(params))
             params.append(Param(layer.name, i, decl, lr_mult, decay_mult))
+    _check_memory(params, layers)
     return params, ids
+
+
+def _check_memory(params: Sequence[Param], layers: Sequence[Layer]) -> None:
+    total = 4 * sum(count(p.shape) for p in params)
+    if total > memory.physical():
+        most = max(params, key=lambda p: count(p.shape))
+        layer = next(layer for layer in layers if layer.name == most.layer)
+        raise layer.error(
+            f"the net's parameters would take {total:,} bytes, {4 * count(most.shape):,} of them its "
+            f"{most.decl.name} of shape {list(most.shape)}, and this machine has {memory.physical():,}."
+        )
 
 
 def recurrent(layers: Sequence[Layer], first: int) -> tuple[list[Param], list[list[int]]]:

@@ -56,9 +56,10 @@ def _neighbours(x: Array, axes: tuple[int, ...], size: int) -> Array:
     Shifted adds: faster than a windowed reduction, a cumulative sum or a product with a band matrix.
     """
     for axis in axes:
+        reach = min(size // 2, max(x.shape[axis] - 1, 0))
         config = [(0, 0, 0)] * x.ndim
-        config[axis] = (size // 2, size // 2, 0)
+        config[axis] = (reach, reach, 0)
         padded = lax.pad(x, jnp.zeros((), x.dtype), config)
-        shifted = [lax.slice_in_dim(padded, i, i + x.shape[axis], axis=axis) for i in range(size)]
+        shifted = [lax.slice_in_dim(padded, i, i + x.shape[axis], axis=axis) for i in range(2 * reach + 1)]
         x = sum(shifted[1:], shifted[0])
     return x
