@@ -31,7 +31,8 @@ Examples:
 def caffe() -> None:
     """Trains, tests and times Caffe nets, on a GPU or on a CPU.
 
-    Flags may be written as Caffe's users do: -flag value, -flag=value, --flag.
+    Flags may be written as Caffe's users do: -flag value, -flag=value, --flag. glog's flags are obeyed: -log_dir DIR
+    writes its files too, -minloglevel N says less.
     """
 
 

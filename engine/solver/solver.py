@@ -174,7 +174,7 @@ class Solver:
             self._show(iteration, done, dropped)
         elif dropped is not None:
             self.run.report.multistep(iteration, dropped)
-        self._in_flight.append((iteration, done._replace(params=[], history=[], steps=None, values=None, debug=[])))
+        self._in_flight.append((iteration, done._replace(params=[], history=[], steps=None, values=None, debug=None)))
         self._wait(behind=IN_FLIGHT)
         self.requests.took("iteration", time.monotonic() - started)
 

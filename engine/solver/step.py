@@ -49,7 +49,7 @@ class StepResult(NamedTuple):
     norm: Array
     finite: Array | None
     values: dict[Value, Array] | None
-    debug: list[PassMagnitudes]
+    debug: list[PassMagnitudes] | None
     labels: list[Array]
 
 
@@ -256,7 +256,7 @@ def _result(new: Applied, loss: Array, passes: list[Passed], last: Passed) -> St
         norm=new.norm,
         finite=last.finite,
         values=last.values,
-        debug=[p.debug for p in passes if p.debug],
+        debug=[p.debug for p in passes if p.debug] or None,
         labels=[p.labels for p in passes],
     )
 

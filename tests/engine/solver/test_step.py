@@ -50,4 +50,4 @@ def test_what_is_kept_changes_nothing(iter_size: int):
 
 def test_there_are_as_many_passes_as_iter_size():
     _, done = _iterate(Keep(debug=True), iter_size=3)
-    assert (len(done.sinks), len(done.debug.passes)) == (3, 3)
+    assert (len(done.sinks), len(done.debug)) == (3, 3)
