@@ -159,14 +159,18 @@ def find_net(field: str, name: str, solver: str | Path | None, instead: str = ""
     found = paths.resolve(name, solver)
     if solver is None or found.exists():
         return found
-    said = (
-        f'{solver}{_line(solver, field, name)}: {field} "{name}": no such file, from {Path.cwd()} or beside the solver.'
-    )
+    where = f"{solver}{_line(solver, field, name)}: {field}"
     beside = Path(solver).parent / Path(name).name
     if not beside.is_file():
-        raise PrototxtError(said)
+        try:
+            text.load(found)
+        except PrototxtError as e:
+            raise PrototxtError(f"{where}: {e}") from None
     other = f", or {instead.format(beside)}" if instead else ""
-    raise PrototxtError(f'{said} {beside} has that name: write {field}: "{beside.name}"{other}.')
+    raise PrototxtError(
+        f"{where}: {name}: no such file, from {Path.cwd()} or beside the solver. {beside} has that name: write "
+        f'{field}: "{beside.name}"{other}.'
+    )
 
 
 def _line(path: str | Path, field: str, value: str) -> str:

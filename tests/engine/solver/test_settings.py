@@ -99,10 +99,10 @@ def test_test_iter_0_is_no_test():
 def test_a_net_that_is_not_there_names_the_solver_the_line_and_the_file_of_that_name(tmp_path, name):
     solver = tmp_path / "solver.prototxt"
     solver.write_text(f'# of another machine\nnet: "{name}"\n')
-    with pytest.raises(PrototxtError, match=rf'^{solver}:2: net "{name}": no such file, from .* beside the solver\.$'):
+    with pytest.raises(PrototxtError, match=rf"^{solver}:2: net: {name}: no such file\."):
         settings.train_net(_param(f'net: "{name}"'), solver)
     (tmp_path / "net.prototxt").write_text("")
     with pytest.raises(PrototxtError, match=rf'{tmp_path}/net.prototxt has that name: write net: "net.prototxt"\.$'):
         settings.train_net(_param(f'net: "{name}"'), solver)
-    with pytest.raises(PrototxtError, match=rf'^{solver}: net "set/net.prototxt": no such file'):
+    with pytest.raises(PrototxtError, match=rf"^{solver}: net: set/net.prototxt: no such file"):
         settings.train_net(_param('net: "set/net.prototxt"'), solver)

@@ -227,7 +227,7 @@ def test_a_module_that_is_no_python_3_names_layer_file_and_line(model: Path) -> 
 def test_a_net_of_another_machine_names_the_way_out(model: Path) -> None:
     with pytest.raises(PrototxtError) as error:
         manifest(model, f'{RATE}\nnet: "far/away/net.prototxt"')
-    assert str(error.value).startswith(f'{model}/solver.prototxt:2: net "far/away/net.prototxt": no such file, from ')
+    assert str(error.value).startswith(f"{model}/solver.prototxt:2: net: far/away/net.prototxt: no such file, from ")
     assert str(error.value).endswith(f'write net: "net.prototxt", or --set net={model}/net.prototxt.')
     assert manifest(model, overrides=(("net", f"{model}/net.prototxt"),)).definitions.keys() >= {"net.prototxt"}
 
