@@ -1,17 +1,50 @@
 """How a job's log is shown while it grows: as it is, or an object a line."""
 
 import json
+import time
 from pathlib import PurePosixPath
 from typing import IO
 
 import click
 
+from hpcbrew import layout
 from hpcbrew.cli.output import DETACHED, warn
 from hpcbrew.job import JobRecord
 from hpcbrew.track.follow import looks
+from hpcbrew.track.lasting import lasting, wait
 from hpcbrew.track.ledger import Ledger
-from hpcbrew.track.log_tail import LogTail, last_lines
+from hpcbrew.track.log_tail import BACK, Lines, LogTail
 from hpcbrew.track.refresh import Site, TrackedJob
+
+LOOK = 1.5
+"""Seconds between two looks at a log that is followed, over one session: they cost a cluster less than a login shell
+every few seconds."""
+
+
+def show(
+    site: Site, path: PurePosixPath, out: IO[bytes], *, lines: int | None, record: JobRecord | None = None
+) -> bool:
+    """Writes what a log holds up to now, or its last `lines`; with `record`, as one object, the job's. Whether there is
+    such a log."""
+    reader = site.transport.reader()
+    try:
+        log = LogTail(reader, path)
+        if lines is not None:
+            skip(log, lines)
+        shown = _Bytes(out) if record is None else _Object(out, record, path)
+        for piece in log.grown():
+            shown.write(piece)
+        if log.found or record is not None:
+            shown.end(None)
+        return log.found
+    finally:
+        reader.close()
+
+
+def skip(log: LogTail, lines: int) -> None:
+    """Leaves out all but the last `lines`."""
+    if not log.skip_to_last(lines):
+        warn(f"the last {lines} lines are longer than {BACK // 2**20} MiB: the log is shown from there on")
 
 
 def follow(
@@ -28,7 +61,9 @@ def follow(
 
     As JSON, each line is an object as it comes, and the last is the job. Ctrl-C leaves the job to itself: 130.
     """
-    log, shown = LogTail(site.transport, path, warn), _Objects(out) if as_json else _Bytes(out)
+    reader = site.transport.reader()
+    shown = _Objects(out) if as_json else _Bytes(out)
+    log = LogTail(reader, path, warn)
     told: set[object] = set()
 
     def tell(what: object, note: str) -> None:
@@ -36,11 +71,30 @@ def follow(
             warn(note)
             told.add(what)
 
+    def news() -> None:
+        for piece in log.grown():
+            shown.write(piece)
+
+    def rest(seconds: float, step: float) -> None:
+        """Shows what the log grows by. The session is let go at the end: some servers let one in at a time."""
+        begun, looked = time.monotonic(), 0.0
+        while (gone := time.monotonic() - begun) < seconds:
+            wait(min(LOOK, step, seconds - gone))
+            news()
+            if time.monotonic() - begun - looked >= step:
+                looked = time.monotonic() - begun
+                if lasting(lambda: reader.read(record.run_folder / layout.EXIT, 0, 0), warn):
+                    break
+        reader.close()
+
     try:
-        data = log.grown()
-        shown.write(data if lines is None else last_lines(data, lines))
-        for tracked in looks(record, site, ledger, warn):
-            shown.write(log.grown())
+        if lines is not None:
+            skip(log, lines)
+        news()
+        reader.close()
+        for tracked in looks(record, site, ledger, warn, rest):
+            news()
+            reader.close()
             if tracked.trouble:
                 tell(tracked.trouble, f"{record.cluster} could not be asked: {tracked.trouble}")
             if not log.found:
@@ -50,6 +104,8 @@ def follow(
     except KeyboardInterrupt:
         click.echo("\nThe job goes on.", err=True)
         return DETACHED
+    finally:
+        reader.close()
 
 
 def missing(record: JobRecord, path: PurePosixPath) -> str:
@@ -71,7 +127,7 @@ class _Bytes:
         self.out.write(data)
         self.out.flush()
 
-    def end(self, tracked: TrackedJob) -> None: ...
+    def end(self, tracked: TrackedJob | None) -> None: ...
 
 
 class _Objects(_Bytes):
@@ -79,16 +135,45 @@ class _Objects(_Bytes):
 
     def __init__(self, out: IO[bytes]) -> None:
         super().__init__(out)
-        self.begun = b""
+        self.lines = Lines()
 
     def write(self, data: bytes) -> None:
-        *whole, self.begun = (self.begun + data).split(b"\n")
-        super().write(b"".join(map(_object, whole)))
+        for line, whole in self.lines.whole(data):
+            self.out.write(_object(line, whole=whole))
+        self.out.flush()
 
-    def end(self, tracked: TrackedJob) -> None:
-        rest = _object(self.begun) if self.begun else b""
-        super().write(rest + json.dumps(tracked.as_json()).encode() + b"\n")
+    def end(self, tracked: TrackedJob | None) -> None:
+        rest = self.lines.rest()
+        job = json.dumps(tracked.as_json()).encode() + b"\n" if tracked else b""
+        super().write((_object(rest) if rest else b"") + job)
 
 
-def _object(line: bytes) -> bytes:
-    return json.dumps({"line": line.decode(errors="replace")}).encode() + b"\n"
+def _object(line: bytes, *, whole: bool = True) -> bytes:
+    """`cut`: of a line that is too long to be kept, a part, and the next object goes on with it."""
+    cut = {} if whole else {"cut": True}
+    return json.dumps({"line": line.decode(errors="replace"), **cut}).encode() + b"\n"
+
+
+class _Object(_Bytes):
+    """The job, with the lines as a list: written as they come."""
+
+    def __init__(self, out: IO[bytes], record: JobRecord, path: PurePosixPath) -> None:
+        super().__init__(out)
+        self.lines = Lines()
+        self.before = b""
+        head = json.dumps({**record.as_json(), "log": str(path)}, indent=2).removesuffix("\n}")
+        out.write(head.encode() + b',\n  "lines": [')
+
+    def write(self, data: bytes) -> None:
+        for line, _ in self.lines.whole(data):
+            self._line(line)
+        self.out.flush()
+
+    def _line(self, line: bytes) -> None:
+        self.out.write(self.before + b"\n    " + json.dumps(line.decode(errors="replace")).encode())
+        self.before = b","
+
+    def end(self, tracked: TrackedJob | None) -> None:
+        if rest := self.lines.rest():
+            self._line(rest)
+        super().write((b"\n  " if self.before else b"") + b"]\n}\n")

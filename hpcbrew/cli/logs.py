@@ -1,6 +1,5 @@
 """`hpcbrew logs`."""
 
-import json
 import sys
 
 import click
@@ -12,7 +11,6 @@ from hpcbrew.cli.output import warn
 from hpcbrew.errors import RequestError
 from hpcbrew.track import refresh, run_folder
 from hpcbrew.track.ledger import Ledger
-from hpcbrew.track.log_tail import last_lines
 
 
 @click.command()
@@ -46,16 +44,5 @@ def command(job: str, follow: bool, lines: int | None, err: bool, rank: int | No
     out = sys.stdout.buffer
     if follow:
         raise SystemExit(log_view.follow(record, site, ledger, log, out, lines=lines, as_json=as_json))
-    data = site.transport.read(log)
-    if data is None and not as_json:
+    if not log_view.show(site, log, out, lines=lines, record=record if as_json else None) and not as_json:
         warn(log_view.missing(refresh.look(site, [record], ledger)[0].record, log))
-        return
-    data = data or b""
-    if lines is not None:
-        data = last_lines(data, lines)
-    if as_json:
-        shown = {**record.as_json(), "log": str(log), "lines": data.decode(errors="replace").splitlines()}
-        click.echo(json.dumps(shown, indent=2))
-        return
-    out.write(data)
-    out.flush()

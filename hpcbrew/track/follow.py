@@ -1,28 +1,28 @@
 """Stays with a job until it ends: when its run folder is looked at, and when the scheduler is asked."""
 
-import select
-import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any
 
 from hpcbrew import layout
-from hpcbrew.errors import TransportError
 from hpcbrew.job import JobRecord, JobState
 from hpcbrew.track import refresh, run_folder
+from hpcbrew.track.lasting import SLOW, Say, lasting, wait
 from hpcbrew.track.ledger import Ledger
+from hpcbrew.track.log_tail import Lines, LogTail
 from hpcbrew.track.refresh import Site, TrackedJob
 
 LOCAL, REMOTE = (0.5, 2.0), (5.0, 30.0)
 """Seconds between two looks at a run folder, and between two questions to the scheduler: on this machine; on a cluster,
 whose scheduler others ask too."""
 
-SLOW = 60.0
-"""Seconds between two looks at a cluster that does not answer."""
+METRICS_LINE = 2**20
+"""Bytes of a line of metrics.jsonl; a longer one is none of the engine's."""
 
-Seen = TypeVar("Seen")
-Say = Callable[[str], object]
+Rest = Callable[[float, float], object]
+"""Stays for some seconds, the first number; where the run folder says that the job has ended, a multiple of the second.
+"""
 
 
 @dataclass(frozen=True)
@@ -34,19 +34,36 @@ class Look:
 
 
 def training(record: JobRecord, site: Site, ledger: Ledger, say: Say) -> Iterator[Look]:
-    """As `looks`, with the results of its tests."""
-    start = 0
-    for tracked in looks(record, site, ledger, say):
-        metrics = lasting(lambda: _whole_lines(site, record, start), say)  # noqa: B023 - called at once
-        start += len(metrics)
-        yield Look(tracked, [m for m in run_folder.read_metrics(metrics) if m.get("phase") == "test"])
+    """As `looks`, with the results of its tests; a look that finds very many of them is given several times."""
+    reader = site.transport.reader()
+    try:
+        metrics, lines = LogTail(reader, record.run_folder / layout.METRICS, say), Lines(METRICS_LINE)
+        for tracked in looks(record, site, ledger, say):
+            yield Look(tracked, [])
+            for piece in metrics.grown():
+                yield Look(tracked, _tests(lines, piece))
+            reader.close()  # some servers let one session in at a time
+    finally:
+        reader.close()
 
 
-def looks(record: JobRecord, site: Site, ledger: Ledger, say: Say) -> Iterator[TrackedJob]:
+def _tests(lines: Lines, piece: bytes) -> list[dict[str, Any]]:
+    """The results of tests among the lines that `piece` ends. What is none of the engine's is left out: a half line,
+    where a disk was full or a node was lost."""
+    whole = b"".join(line + b"\n" for line, _ in lines.whole(piece))
+    return [values for values in run_folder.read_metrics(whole) if _is_test(values)]
+
+
+def _is_test(values: dict[str, Any]) -> bool:
+    iteration, outputs = values.get("iteration"), values.get("outputs")
+    return values.get("phase") == "test" and isinstance(iteration, int) and isinstance(outputs, dict)
+
+
+def looks(record: JobRecord, site: Site, ledger: Ledger, say: Say, rest: Rest | None = None) -> Iterator[TrackedJob]:
     """The job again and again, the last time when it has ended; less often while its cluster does not answer.
 
-    Where it is in its run folder is looked at more often than the scheduler is asked. `say` is told of each connection
-    that drops.
+    Where it is in its run folder is looked at more often than the scheduler is asked; with `rest`, which is called in
+    between, that is left to it. `say` is told of each connection that drops.
     """
     if record.status.state.final and record.status.state is not JobState.LOST:
         yield TrackedJob(record)  # the scheduler may have forgotten it
@@ -55,7 +72,7 @@ def looks(record: JobRecord, site: Site, ledger: Ledger, say: Say) -> Iterator[T
     tracked, asked, pause = TrackedJob(record), -asking, steady
     while True:
         seen = None
-        if not tracked.trouble and time.monotonic() - asked < asking:
+        if rest is None and not tracked.trouble and time.monotonic() - asked < asking:
             seen = lasting(lambda: refresh.glance(site, tracked), say)  # noqa: B023 - called at once
         if seen is None:
             seen = lasting(lambda: refresh.look(site, [tracked.record], ledger)[0], say)  # noqa: B023
@@ -65,36 +82,7 @@ def looks(record: JobRecord, site: Site, ledger: Ledger, say: Say) -> Iterator[T
         if tracked.record.status.state.final:
             return
         pause = min(pause * 2, SLOW) if tracked.trouble else steady
-        _wait(pause)
-
-
-def lasting(step: Callable[[], Seen], say: Say) -> Seen:
-    """Does `step` again and again, as long as the connection drops; each time it is made anew, and `say` is told."""
-    pause, _ = LOCAL
-    while True:
-        try:
-            return step()
-        except TransportError as error:
-            if not error.retryable:
-                raise
-            say(f"{error}; connecting again")
-            time.sleep(pause)
-            pause = min(pause * 2, SLOW)
-
-
-def _wait(seconds: float) -> None:
-    """Ends at once, as a write would, where nobody reads any more what is printed: `| head` has seen enough."""
-    output = select.poll()
-    try:
-        output.register(sys.stdout, 0)
-    except (OSError, TypeError, ValueError):  # it is no file
-        time.sleep(seconds)
-        return
-    if output.poll(seconds * 1000):
-        raise BrokenPipeError
-
-
-def _whole_lines(site: Site, record: JobRecord, start: int) -> bytes:
-    """What metrics.jsonl holds from byte `start` on. A line that is not whole yet is left for the next look."""
-    data = site.transport.read(record.run_folder / layout.METRICS, start) or b""
-    return data[: data.rfind(b"\n") + 1]
+        if rest is None:
+            wait(pause)
+        else:
+            rest(max(pause, asking), pause)

@@ -1,36 +1,130 @@
-"""A job's log as it grows, in bytes."""
+"""Files that grow, as bytes: a log, or the engine's metrics. Never more than a piece of one is in memory."""
 
+from collections.abc import Iterator
 from pathlib import PurePosixPath
 
-from hpcbrew.track.follow import Say, lasting
-from hpcbrew.transports.base import Transport
+from hpcbrew.track.lasting import Say, lasting
+from hpcbrew.transports.base import FilePart, FileReader
+
+PIECE = 2**21
+"""Bytes that are read at a time."""
+
+FIRST_PIECE = 2**16
+"""The same while the last lines are looked for: most are short."""
+
+KNOWN = 2**10
+"""Bytes before the next that are read once more: they tell a file that goes on from one that was begun anew. Another
+file of the name may go on from it too: records are replaced by longer ones."""
+
+BACK = 2**28
+"""Bytes from the end in which the last lines are looked for."""
+
+LINE = 2**24
+"""Bytes of a line; a longer one is given in parts."""
 
 
 class LogTail:
-    """What has been read of a log. PBS writes its own anew for each job of a chain: that is read from its start.
+    """What has been read of a file that grows. One that is begun anew is read from its start: PBS writes its own log
+    again for each job of a chain. What was taken away may come again.
 
-    `found`: whether there is such a log by now. `say` is told of each connection that drops.
+    `found`: whether there is such a file by now. `say` is told of each connection that drops; without it, that is
+    raised as TransportError, as is what cannot be read at all.
     """
 
-    def __init__(self, transport: Transport, path: PurePosixPath, say: Say) -> None:
+    def __init__(self, reader: FileReader, path: PurePosixPath, say: Say | None = None) -> None:
         self.found = False
-        self._transport, self._path, self._say = transport, path, say
-        self._size, self._last = 0, b""
+        self._reader, self._path, self._say = reader, path, say
+        self._version, self._position, self._known = "", 0, b""
 
-    def grown(self) -> bytes:
-        """What is new. The last byte that is known is read once more: it tells a log that goes on from another."""
-        data = lasting(lambda: self._transport.read(self._path, max(self._size - 1, 0)), self._say)
-        if data is None:
-            return b""
-        if data[:1] != self._last and self._size:
-            data, self._size = lasting(lambda: self._transport.read(self._path), self._say) or b"", 0
-        elif self._size:
-            data = data[1:]
+    def skip_to_last(self, count: int) -> bool:
+        """Leaves out all but the last `count` lines. False where these are longer than BACK: then that much is left."""
+        now = self._read(0, 0)
+        if now is None:
+            return True
         self.found = True
-        self._size, self._last = self._size + len(data), data[-1:] or self._last
-        return data
+        self._position, whole = self._last_lines(now.size, count) if count else (now.size, True)
+        known = self._read(max(self._position - KNOWN, 0), min(self._position, KNOWN))
+        self._known = known.data if known else b""
+        return whole
+
+    def grown(self) -> Iterator[bytes]:
+        """What is new up to now, in pieces of at most PIECE bytes."""
+        now = self._read(0, 0)
+        if now is None:
+            return
+        self.found = True
+        same = now.size == self._position and now.version != self._version
+        if now.size < self._position or (same and not self._is_known()):
+            self._position, self._known = 0, b""
+        self._version = now.version
+        while self._position < now.size and (data := self._next(now.size)):
+            yield data
+
+    def _is_known(self) -> bool:
+        """Whether the file, of the size that is known, ends as what is known does."""
+        part = self._read(self._position - len(self._known), len(self._known))
+        return part is not None and part.data == self._known
+
+    def _next(self, end: int) -> bytes:
+        """The piece after what is known; the first one where that is not there any more. Empty where it is being begun
+        anew just now."""
+        known, start = self._known, self._position - len(self._known)
+        part = self._read(start, min(end - start, PIECE))
+        if part is not None and not part.data.startswith(known):
+            known, self._position = b"", 0
+            part = self._read(0, PIECE)
+        if part is None:
+            return b""
+        self._position += len(part.data) - len(known)
+        self._known = part.data[-KNOWN:]
+        return part.data[len(known) :]
+
+    def _last_lines(self, size: int, count: int) -> tuple[int, bool]:
+        """Where the last lines begin, looked for from the end, and whether that was found."""
+        end, piece = size, FIRST_PIECE
+        while end > 0:
+            if size - end >= BACK:
+                return end, False
+            start = max(end - piece, 0)
+            part = self._read(start, end - start)
+            data = part.data if part else b""
+            # The end of the last line begins none.
+            place = len(data) - 1 if end == size and data.endswith(b"\n") else len(data)
+            here = data.count(b"\n", 0, place)
+            if here >= count:
+                for _ in range(count):
+                    place = data.rfind(b"\n", 0, place)
+                return start + place + 1, True
+            count -= here
+            end, piece = start, min(piece * 2, PIECE)
+        return 0, True
+
+    def _read(self, start: int, size: int) -> FilePart | None:
+        def step() -> FilePart | None:
+            return self._reader.read(self._path, start, size)
+
+        return lasting(step, self._say) if self._say else step()
 
 
-def last_lines(data: bytes, count: int) -> bytes:
-    """The last `count` lines of `data`."""
-    return b"".join(data.splitlines(keepends=True)[-count:]) if count else b""
+class Lines:
+    """Lines out of pieces, without their ends. One longer than LINE comes in parts."""
+
+    def __init__(self, most: int = LINE) -> None:
+        self._begun, self._most = bytearray(), most
+
+    def whole(self, data: bytes) -> Iterator[tuple[bytes, bool]]:
+        """Those that `data` ends, and whether each is whole up to there: a part that goes on is not."""
+        start = 0
+        while (end := data.find(b"\n", start)) >= 0:
+            self._begun += data[start:end]
+            yield bytes(self._begun), True
+            self._begun.clear()
+            start = end + 1
+        self._begun += data[start:]
+        while len(self._begun) > self._most:
+            yield bytes(self._begun[: self._most]), False
+            del self._begun[: self._most]
+
+    def rest(self) -> bytes:
+        """What has begun and has no end yet."""
+        return bytes(self._begun)

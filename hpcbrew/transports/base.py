@@ -1,6 +1,7 @@
 """What every transport does."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Protocol
 
@@ -8,6 +9,26 @@ from hpcbrew.command_result import CommandResult
 
 OnBytes = Callable[[int], object]
 """Is told the bytes of each piece that has moved, and a negative number where some have to be moved again."""
+
+
+@dataclass(frozen=True)
+class FilePart:
+    """`size` is that of the whole file, in bytes; `version` is another one where the file was replaced, or written."""
+
+    version: str
+    size: int
+    data: bytes
+
+
+class FileReader(Protocol):
+    """Reads parts of files, one after the other, for one thread. It holds a session until it is closed; it may be used
+    again then. Raises TransportError, `retryable` after a cut."""
+
+    def read(self, path: PurePosixPath, start: int, size: int) -> FilePart | None:
+        """At most `size` bytes from byte `start` on, of a regular file; None where there is no such file."""
+
+    def close(self) -> None:
+        """Lets the session go."""
 
 
 class Transport(Protocol):
@@ -39,6 +60,9 @@ class Transport(Protocol):
 
     def read(self, path: PurePosixPath, start: int = 0, size: int | None = None) -> bytes | None:
         """What a file holds from byte `start` on, at most `size` bytes; None where there is no such file."""
+
+    def reader(self) -> FileReader:
+        """For what is read again and again, as it grows, or in many parts."""
 
     def read_all(self, paths: Sequence[PurePosixPath]) -> list[bytes | None]:
         """What several small files hold, in one round trip."""

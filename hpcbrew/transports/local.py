@@ -3,6 +3,7 @@
 import os
 import re
 import shutil
+import stat
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
@@ -13,10 +14,11 @@ from hpcbrew.command_result import CommandResult
 from hpcbrew.errors import TransportError, Unanswered
 from hpcbrew.paths import data_home
 from hpcbrew.transports import process
-from hpcbrew.transports.base import OnBytes
+from hpcbrew.transports.base import FilePart, OnBytes
 from hpcbrew.transports.process import CommandOutput
 
 PIECE = 2**20  # bytes read and written at a time
+RECORD = 2**20  # bytes of a small file: a larger one is none of those that are read many at a time
 
 
 class Local:
@@ -68,17 +70,14 @@ class Local:
             raise TransportError(f"{folder}: cannot take this folder away: {error.strerror}") from None
 
     def read(self, path: PurePosixPath, start: int = 0, size: int | None = None) -> bytes | None:
-        try:
-            with Path(path).open("rb") as file:
-                file.seek(start)
-                return file.read(size)
-        except FileNotFoundError:
-            return None
-        except OSError as error:
-            raise TransportError(f"{path}: {error.strerror}") from None
+        part = _read(path, start, size)
+        return None if part is None else part.data
+
+    def reader(self) -> "LocalReader":
+        return LocalReader()
 
     def read_all(self, paths: Sequence[PurePosixPath]) -> list[bytes | None]:
-        return [self.read(path) for path in paths]
+        return [_record(path) for path in paths]
 
     def add_files(self, folder: PurePosixPath, files: Mapping[PurePosixPath, bytes]) -> None:
         try:
@@ -114,6 +113,51 @@ class Local:
             return []
         except OSError as error:
             raise TransportError(f"{folder}: {error.strerror}") from None
+
+
+class LocalReader:
+    """Opens the file anew for each part."""
+
+    def read(self, path: PurePosixPath, start: int, size: int) -> FilePart | None:
+        """At most `size` bytes from byte `start` on; None where there is no such file."""
+        return _read(path, start, size)
+
+    def close(self) -> None: ...
+
+
+def _read(path: PurePosixPath, start: int, size: int | None) -> FilePart | None:
+    """Of a regular file alone: a pipe would keep its reader waiting, and a device has no end."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        try:
+            found = os.fstat(descriptor)
+            if not stat.S_ISREG(found.st_mode):
+                raise TransportError(f"{path}: is no regular file, and is not read")
+            data = _pieces(descriptor, start, max(found.st_size - start, 0) if size is None else size)
+        finally:
+            os.close(descriptor)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as error:
+        raise TransportError(f"{path}: {error.strerror}") from None
+    return FilePart(f"{found.st_ino}:{found.st_mtime_ns}", found.st_size, data)
+
+
+def _pieces(descriptor: int, start: int, size: int) -> bytes:
+    """So many bytes, or all that there are: the system gives fewer at once where there are very many."""
+    found = bytearray()
+    while len(found) < size and (piece := os.pread(descriptor, min(size - len(found), PIECE), start + len(found))):
+        found += piece
+    return bytes(found)
+
+
+def _record(path: PurePosixPath) -> bytes | None:
+    """A small file; None where it is none."""
+    try:
+        found = _read(path, 0, RECORD + 1)
+    except TransportError:
+        return None
+    return None if found is None or found.size > RECORD else found.data
 
 
 def _words(error: OSError, path: Path) -> str:

@@ -13,6 +13,7 @@ import tarfile
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path, PurePosixPath
 
 from hpcbrew import full_disk
@@ -22,6 +23,7 @@ from hpcbrew.transports import process, retry
 from hpcbrew.transports.base import OnBytes
 from hpcbrew.transports.login_shell import MarkedScript, ScriptResult, as_text
 from hpcbrew.transports.process import CommandOutput
+from hpcbrew.transports.remote_reader import RemoteReader
 
 MISSING = 44
 """What our own scripts exit with where a file is not there: no command of theirs uses it."""
@@ -186,6 +188,10 @@ class RemoteShell(ABC):
         if answer.status != 0:
             raise TransportError(f"{path}: {as_text(answer.err).strip()}")
         return answer.out
+
+    def reader(self) -> RemoteReader:
+        attempts = partial(retry.attempts, self._connect, idempotent=True, say=self.say)
+        return RemoteReader(self._destination, attempts, self._channel)
 
     def read_all(self, paths: Sequence[PurePosixPath]) -> list[bytes | None]:
         """One tar of those that are there: their names go in through the pipe, however many they are."""

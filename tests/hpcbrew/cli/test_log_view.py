@@ -18,10 +18,10 @@ from hpcbrew.command_result import CommandResult
 from hpcbrew.errors import TransportError
 from hpcbrew.job import JobRecord, JobState, JobStatus
 from hpcbrew.schedulers.pbs import Pbs
-from hpcbrew.track import follow, refresh
+from hpcbrew.track import follow, lasting, refresh
 from hpcbrew.track.ledger import Ledger
 from hpcbrew.track.refresh import Site
-from hpcbrew.transports.local import Local
+from hpcbrew.transports.local import Local, LocalReader
 
 
 class Dropping(Local):
@@ -35,9 +35,15 @@ class Dropping(Local):
         if not self.broken:
             raise TransportError("the connection was cut", retryable=True)
 
-    def read(self, path, start=0, size=None):
-        self._drop()
-        return super().read(path, start, size)
+    def reader(self):
+        drop = self._drop
+
+        class Reader(LocalReader):
+            def read(self, path, start, size):
+                drop()
+                return super().read(path, start, size)
+
+        return Reader()
 
     def read_all(self, paths):
         self._drop()
@@ -62,6 +68,7 @@ def test_a_log_is_followed_through_dropped_connections_to_the_jobs_end(
     record: JobRecord, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(follow, "LOCAL", (0.01, 0.01))
+    monkeypatch.setattr(lasting, "PAUSE", 0.01)
     out, ledger = io.BytesIO(), Ledger(tmp_path / "ledger.db")
     ledger.intend(record)
     site = Site(Dropping(tmp_path), Pbs())

@@ -1,0 +1,223 @@
+"""Parts of files on the other side, one after the other over one session: a login shell for each would cost the server
+more than the reading."""
+
+import contextlib
+import os
+import queue
+import re
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import PurePosixPath
+from typing import SupportsIndex
+
+from hpcbrew.errors import TransportError, Unanswered
+from hpcbrew.transports import process
+from hpcbrew.transports.base import FilePart
+from hpcbrew.transports.login_shell import MarkedScript, as_text
+from hpcbrew.transports.process import CommandOutput
+
+Channel = Callable[[str, Iterable[bytes], CommandOutput, float], int]
+"""As `RemoteShell._channel`."""
+
+Attempts = Callable[[Callable[[int], FilePart | None]], FilePart | None]
+"""As `retry.attempts`, for a step that may be done more than once."""
+
+BEAT = 2.0
+"""Seconds between two signs of life while nothing is asked: sending them also shows that the other side has gone."""
+
+FAREWELL = 2.0
+"""Seconds for the end of a session."""
+
+SLOWEST = 2**13
+"""Bytes a second of a line that is given up."""
+
+AROUND = 2**16
+"""Bytes of an answer besides what was asked for: what a site prints at login, and what went wrong."""
+
+SCRIPT = r"""
+while read -r start size; do
+    [ "$start" ] || continue
+    IFS= read -rd "" path || break
+    if [ ! -e "$path" ]; then found=missing
+    elif [ ! -f "$path" ]; then found=special
+    elif ! { exec 4<"$path"; } 2>/dev/null; then found=$({ : <"$path"; } 2>&1)
+    else
+        found=$(stat -c "%i:%Y %s" - <&4 2>&1)
+        if [ "$size" -gt 0 ] && [ "${found#* }" -gt "$start" ]; then
+            failed=$(dd bs=64K iflag=skip_bytes,count_bytes skip="$start" count="$size" status=none <&4 2>&1 >&5)
+            found=$found${failed:+: $failed}
+        fi
+        exec 4<&-
+    fi
+    printf "\n%s %s\n" MARK "${found//[[:cntrl:]]/ }"
+done 5>&1
+"""
+"""Each request is a line `START SIZE` and a path that NUL ends; empty lines before it are beats. The answer is the
+part, and a line with the mark and what was found. The file is opened once: all of it is said of the same one. While
+nothing is new, a question costs the other side one process, `stat`."""
+
+FOUND = re.compile(r"(\d+:-?\d+) (\d{1,19})")
+
+
+class RemoteReader:
+    """Begins a session when first asked, and another one after a cut. For one thread.
+
+    `attempts` connects, and does what it is given once more where that broke off.
+    """
+
+    def __init__(
+        self,
+        destination: str,
+        attempts: Callable[[Callable[[int], FilePart | None]], FilePart | None],
+        channel: Channel,
+    ) -> None:
+        self._destination, self._attempts, self._channel = destination, attempts, channel
+        self._session: _Session | None = None
+
+    def read(self, path: PurePosixPath, start: int, size: int) -> FilePart | None:
+        """At most `size` bytes from byte `start` on; None where there is no such file."""
+        return self._attempts(lambda _: self._read(path, start, size))
+
+    def close(self) -> None:
+        """Ends the session. The next question begins another."""
+        if self._session:
+            self._session.close()
+            self._session = None
+
+    def _read(self, path: PurePosixPath, start: int, size: int) -> FilePart | None:
+        if self._session is None or self._session.ended:
+            self.close()
+            self._session = _Session(self._destination, self._channel)
+        try:
+            found, data = self._session.ask(path, start, size)
+        except BaseException:
+            self.close()
+            raise
+        if found == "missing":
+            return None
+        if found == "special":
+            raise TransportError(f"{path}: is no regular file, and is not read")
+        match = FOUND.fullmatch(found)
+        if match is None:
+            said = found.rpartition(": ")[2] or "nobody says why"
+            raise TransportError(f"{path}: cannot be read on {self._destination}: {said}")
+        return FilePart(match[1], int(match[2]), data)
+
+
+class _Session:
+    """One run of `SCRIPT`, fed and heard by threads of its own."""
+
+    def __init__(self, destination: str, channel: Channel) -> None:
+        mark = MarkedScript("").mark
+        self._destination, self._channel = destination, channel
+        self._marked = MarkedScript(SCRIPT.replace("MARK", mark), mark)
+        self._requests: queue.Queue[bytes | None] = queue.Queue()
+        self._heard = _Heard()
+        self._output = CommandOutput(out=self._heard)
+        self._status = process.CUT
+        self._error: Exception | None = None
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+
+    @property
+    def ended(self) -> bool:
+        """Whether there is no one left to ask."""
+        return not self._thread.is_alive()
+
+    def close(self) -> None:
+        """The other side ends when it has nothing more to read; where it is stuck, it is not waited for."""
+        self._requests.put(None)
+        self._thread.join(FAREWELL)
+        if self._thread.is_alive() and (ending := self._marked.ending(CommandOutput(self._heard.greeting))):
+            threading.Thread(target=self._end, args=(ending,), daemon=True).start()
+
+    def ask(self, path: PurePosixPath, start: int, size: int) -> tuple[str, bytes]:
+        """What was found, in the words of `SCRIPT`, and the part of the file."""
+        self._requests.put(f"{start} {size}\n".encode() + os.fsencode(path) + b"\0")
+        patience = process.IDLE_TIMEOUT + size / SLOWEST
+        end, mark = time.monotonic() + patience, self._marked.mark.encode()
+        with self._heard.changed:
+            while (answer := self._heard.answer(mark)) is None:
+                left = end - time.monotonic()
+                if self._heard.ended:
+                    raise self._broken()
+                if left <= 0:
+                    raise Unanswered(self._destination, f"reading {path}", patience)
+                if len(self._heard) > size + AROUND:
+                    raise TransportError(f"{self._destination}: reading {path}: more is answered than was asked for")
+                self._heard.changed.wait(left)
+        found, data = answer
+        if len(data) > size:
+            raise TransportError(f"{self._destination}: reading {path}: more is answered than was asked for")
+        return found, data
+
+    def _broken(self) -> Exception:
+        if self._error is not None:
+            return self._error
+        if not self._heard.greeting:
+            try:
+                self._marked.result(self._output, self._status, self._destination)
+            except TransportError as error:  # no shell answered
+                return error
+        return TransportError(f"{self._destination}: the connection was cut", retryable=True)
+
+    def _run(self) -> None:
+        try:
+            self._status = self._channel(self._marked.command, self._given(), self._output, process.IDLE_TIMEOUT)
+        except Exception as error:  # it is raised where an answer is waited for
+            self._error = error
+        finally:
+            self._heard.end()
+
+    def _given(self) -> Iterator[bytes]:
+        while True:
+            try:
+                request = self._requests.get(timeout=BEAT)
+            except queue.Empty:
+                yield b"\n"
+                continue
+            if request is None:
+                return
+            yield request
+
+    def _end(self, ending: str) -> None:
+        with contextlib.suppress(TransportError):
+            self._channel(ending, (), CommandOutput(), FAREWELL)
+
+
+class _Heard(bytearray):
+    """What has been said since the last answer. `greeting` is what came before the first."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.changed = threading.Condition()
+        self.greeting = bytearray()
+        self.ended = False
+
+    def extend(self, piece: Iterable[SupportsIndex]) -> None:
+        with self.changed:
+            super().extend(piece)
+            self.changed.notify_all()
+
+    def end(self) -> None:
+        with self.changed:
+            self.ended = True
+            self.changed.notify_all()
+
+    def answer(self, mark: bytes) -> tuple[str, bytes] | None:
+        """Takes an answer that is whole: what was found, and the part before that. None where it is not whole yet."""
+        if not self.greeting:
+            line = mark + b"\n"
+            begin = self.find(line)
+            if begin < 0:
+                return None
+            self.greeting += self[: begin + len(line)]
+            del self[: begin + len(line)]
+        end = self.rfind(b"\n" + mark + b" ", max(len(self) - AROUND, 0))
+        if end < 0 or not self.endswith(b"\n"):
+            return None
+        with memoryview(self) as said:
+            data, found = bytes(said[:end]), bytes(said[end + len(mark) + 2 :])
+        self.clear()
+        return as_text(found).strip(), data
