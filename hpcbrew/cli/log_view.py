@@ -94,7 +94,6 @@ def follow(
         reader.close()
         for tracked in looks(record, site, ledger, warn, rest):
             news()
-            reader.close()
             if tracked.trouble:
                 tell(tracked.trouble, f"{record.cluster} could not be asked: {tracked.trouble}")
             if not log.found:

@@ -49,32 +49,32 @@ class LogTail:
 
     def grown(self) -> Iterator[bytes]:
         """What is new up to now, in pieces of at most PIECE bytes."""
-        now = self._read(0, 0)
-        if now is None:
+        part = self._after(self._version)
+        if part is None:
             return
         self.found = True
-        same = now.size == self._position and now.version != self._version
-        if now.size < self._position or (same and not self._is_known()):
-            self._position, self._known = 0, b""
-        self._version = now.version
-        while self._position < now.size and (data := self._next(now.size)):
+        if part.version == self._version:
+            return
+        end, self._version = part.size, part.version
+        while part is not None and (data := self._new(part)):
             yield data
+            if self._position >= end:
+                return
+            part = self._after()
 
-    def _is_known(self) -> bool:
-        """Whether the file, of the size that is known, ends as what is known does."""
-        part = self._read(self._position - len(self._known), len(self._known))
-        return part is not None and part.data == self._known
+    def _after(self, unless: str = "") -> FilePart | None:
+        """What is known of the file last, and what comes after."""
+        return self._read(self._position - len(self._known), PIECE, unless)
 
-    def _next(self, end: int) -> bytes:
-        """The piece after what is known; the first one where that is not there any more. Empty where it is being begun
-        anew just now."""
-        known, start = self._known, self._position - len(self._known)
-        part = self._read(start, min(end - start, PIECE))
-        if part is not None and not part.data.startswith(known):
-            known, self._position = b"", 0
-            part = self._read(0, PIECE)
-        if part is None:
-            return b""
+    def _new(self, part: FilePart) -> bytes:
+        """What comes after what is known; where that is not there any more, the first piece. Empty where it is being
+        begun anew just now."""
+        known = self._known
+        if not part.data.startswith(known):
+            known, self._position, anew = b"", 0, self._read(0, PIECE)
+            if anew is None:
+                return b""
+            part = anew
         self._position += len(part.data) - len(known)
         self._known = part.data[-KNOWN:]
         return part.data[len(known) :]
@@ -99,9 +99,9 @@ class LogTail:
             end, piece = start, min(piece * 2, PIECE)
         return 0, True
 
-    def _read(self, start: int, size: int) -> FilePart | None:
+    def _read(self, start: int, size: int, unless: str = "") -> FilePart | None:
         def step() -> FilePart | None:
-            return self._reader.read(self._path, start, size)
+            return self._reader.read(self._path, start, size, unless)
 
         return lasting(step, self._say) if self._say else step()
 

@@ -13,7 +13,7 @@ OnBytes = Callable[[int], object]
 
 @dataclass(frozen=True)
 class FilePart:
-    """`size` is that of the whole file, in bytes; `version` is another one where the file was replaced, or written."""
+    """`size` is that of the whole file, in bytes; `version` is another where the file was replaced, or has grown."""
 
     version: str
     size: int
@@ -24,8 +24,9 @@ class FileReader(Protocol):
     """Reads parts of files, one after the other, for one thread. It holds a session until it is closed; it may be used
     again then. Raises TransportError, `retryable` after a cut."""
 
-    def read(self, path: PurePosixPath, start: int, size: int) -> FilePart | None:
-        """At most `size` bytes from byte `start` on, of a regular file; None where there is no such file."""
+    def read(self, path: PurePosixPath, start: int, size: int, unless: str = "") -> FilePart | None:
+        """At most `size` bytes of a regular file from byte `start` on, none of one whose version is `unless`; None where
+        there is no such file."""
 
     def close(self) -> None:
         """Lets the session go."""

@@ -118,14 +118,14 @@ class Local:
 class LocalReader:
     """Opens the file anew for each part."""
 
-    def read(self, path: PurePosixPath, start: int, size: int) -> FilePart | None:
-        """At most `size` bytes from byte `start` on; None where there is no such file."""
-        return _read(path, start, size)
+    def read(self, path: PurePosixPath, start: int, size: int, unless: str = "") -> FilePart | None:
+        """As every reader's."""
+        return _read(path, start, size, unless)
 
     def close(self) -> None: ...
 
 
-def _read(path: PurePosixPath, start: int, size: int | None) -> FilePart | None:
+def _read(path: PurePosixPath, start: int, size: int | None, unless: str = "") -> FilePart | None:
     """Of a regular file alone: a pipe would keep its reader waiting, and a device has no end."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
@@ -133,14 +133,16 @@ def _read(path: PurePosixPath, start: int, size: int | None) -> FilePart | None:
             found = os.fstat(descriptor)
             if not stat.S_ISREG(found.st_mode):
                 raise TransportError(f"{path}: is no regular file, and is not read")
-            data = _pieces(descriptor, start, max(found.st_size - start, 0) if size is None else size)
+            version = f"{found.st_ino}:{found.st_mtime_ns}:{found.st_size}"
+            wanted = max(found.st_size - start, 0) if size is None else size
+            data = _pieces(descriptor, start, 0 if version == unless else wanted)
         finally:
             os.close(descriptor)
     except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as error:
         raise TransportError(f"{path}: {error.strerror}") from None
-    return FilePart(f"{found.st_ino}:{found.st_mtime_ns}", found.st_size, data)
+    return FilePart(version, found.st_size, data)
 
 
 def _pieces(descriptor: int, start: int, size: int) -> bytes:

@@ -36,15 +36,15 @@ AROUND = 2**16
 """Bytes of an answer besides what was asked for: what a site prints at login, and what went wrong."""
 
 SCRIPT = r"""
-while read -r start size; do
+while read -r start size unless; do
     [ "$start" ] || continue
     IFS= read -rd "" path || break
     if [ ! -e "$path" ]; then found=missing
     elif [ ! -f "$path" ]; then found=special
     elif ! { exec 4<"$path"; } 2>/dev/null; then found=$({ : <"$path"; } 2>&1)
     else
-        found=$(stat -c "%i:%Y %s" - <&4 2>&1)
-        if [ "$size" -gt 0 ] && [ "${found#* }" -gt "$start" ]; then
+        found=$(stat -c %i:%Y:%s - <&4 2>&1)
+        if [ "$size" -gt 0 ] && [ "$found" != "$unless" ] && [ "${found##*:}" -gt "$start" ]; then
             failed=$(dd bs=64K iflag=skip_bytes,count_bytes skip="$start" count="$size" status=none <&4 2>&1 >&5)
             found=$found${failed:+: $failed}
         fi
@@ -53,11 +53,11 @@ while read -r start size; do
     printf "\n%s %s\n" MARK "${found//[[:cntrl:]]/ }"
 done 5>&1
 """
-"""Each request is a line `START SIZE` and a path that NUL ends; empty lines before it are beats. The answer is the
-part, and a line with the mark and what was found. The file is opened once: all of it is said of the same one. While
+"""Each request is a line `START SIZE UNLESS` and a path that NUL ends; empty lines before it are beats. The answer is
+the part, and a line with the mark and what was found. The file is opened once: all of it is said of the same one. While
 nothing is new, a question costs the other side one process, `stat`."""
 
-FOUND = re.compile(r"(\d+:-?\d+) (\d{1,19})")
+FOUND = re.compile(r"\d+:-?\d+:(\d{1,19})")
 
 
 class RemoteReader:
@@ -75,9 +75,9 @@ class RemoteReader:
         self._destination, self._attempts, self._channel = destination, attempts, channel
         self._session: _Session | None = None
 
-    def read(self, path: PurePosixPath, start: int, size: int) -> FilePart | None:
-        """At most `size` bytes from byte `start` on; None where there is no such file."""
-        return self._attempts(lambda _: self._read(path, start, size))
+    def read(self, path: PurePosixPath, start: int, size: int, unless: str = "") -> FilePart | None:
+        """As every reader's."""
+        return self._attempts(lambda _: self._read(path, start, size, unless))
 
     def close(self) -> None:
         """Ends the session. The next question begins another."""
@@ -85,12 +85,12 @@ class RemoteReader:
             self._session.close()
             self._session = None
 
-    def _read(self, path: PurePosixPath, start: int, size: int) -> FilePart | None:
+    def _read(self, path: PurePosixPath, start: int, size: int, unless: str) -> FilePart | None:
         if self._session is None or self._session.ended:
             self.close()
             self._session = _Session(self._destination, self._channel)
         try:
-            found, data = self._session.ask(path, start, size)
+            found, data = self._session.ask(path, start, size, unless)
         except BaseException:
             self.close()
             raise
@@ -102,7 +102,7 @@ class RemoteReader:
         if match is None:
             said = found.rpartition(": ")[2] or "nobody says why"
             raise TransportError(f"{path}: cannot be read on {self._destination}: {said}")
-        return FilePart(match[1], int(match[2]), data)
+        return FilePart(found, int(match[1]), data)
 
 
 class _Session:
@@ -132,9 +132,9 @@ class _Session:
         if self._thread.is_alive() and (ending := self._marked.ending(CommandOutput(self._heard.greeting))):
             threading.Thread(target=self._end, args=(ending,), daemon=True).start()
 
-    def ask(self, path: PurePosixPath, start: int, size: int) -> tuple[str, bytes]:
+    def ask(self, path: PurePosixPath, start: int, size: int, unless: str) -> tuple[str, bytes]:
         """What was found, in the words of `SCRIPT`, and the part of the file."""
-        self._requests.put(f"{start} {size}\n".encode() + os.fsencode(path) + b"\0")
+        self._requests.put(f"{start} {size} {unless}\n".encode() + os.fsencode(path) + b"\0")
         patience = process.IDLE_TIMEOUT + size / SLOWEST
         end, mark = time.monotonic() + patience, self._marked.mark.encode()
         with self._heard.changed:

@@ -2,13 +2,14 @@
 
 import json
 import math
+import os
 import resource
 import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Self
+from typing import IO, Any, Self
 
 import jax
 import numpy as np
@@ -104,8 +105,17 @@ class Records:
 
     def _append(self, entry: TrainMetrics | TestMetrics) -> None:
         if self.folder is not None:
-            with _writing(path := self.folder / METRICS), path.open("a") as file:
-                file.write(_json({**entry, "time": time.time()}) + "\n")
+            line = _json({**entry, "time": time.time()}).encode() + b"\n"
+            with _writing(path := self.folder / METRICS), path.open("ab+") as file:
+                file.write(line if _ends_a_line(file) else b"\n" + line)
+
+
+def _ends_a_line(file: IO[bytes]) -> bool:
+    """False where a run broke off in the middle of a line: of what is joined to it nobody could read either."""
+    if file.seek(0, os.SEEK_END) == 0:
+        return True
+    file.seek(-1, os.SEEK_END)
+    return file.read(1) == b"\n"
 
 
 @contextmanager

@@ -39,9 +39,9 @@ class Dropping(Local):
         drop = self._drop
 
         class Reader(LocalReader):
-            def read(self, path, start, size):
+            def read(self, path, start, size, unless=""):
                 drop()
-                return super().read(path, start, size)
+                return super().read(path, start, size, unless)
 
         return Reader()
 

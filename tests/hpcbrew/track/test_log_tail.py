@@ -76,11 +76,11 @@ def test_a_connection_that_drops_is_told_and_nothing_is_given_twice(
     class Dropping(LocalReader):
         left = 2
 
-        def read(self, path: PurePosixPath, start: int, size: int) -> FilePart | None:
+        def read(self, path: PurePosixPath, start: int, size: int, unless: str = "") -> FilePart | None:
             if self.left:
                 self.left -= 1
                 raise TransportError("the connection was cut", retryable=True)
-            return super().read(path, start, size)
+            return super().read(path, start, size, unless)
 
     monkeypatch.setattr(lasting, "PAUSE", 0.01)
     (tmp_path / "train.log").write_bytes(b"1\n")

@@ -133,7 +133,7 @@ def test_an_answer_of_more_than_was_asked_for_is_refused() -> None:
             output.out.extend(b"x" * 2**16)
 
     def long(mark: bytes, output: CommandOutput) -> None:
-        output.out.extend(b"x" * 100 + b"\n" + mark + b" 1:1 100\n")
+        output.out.extend(b"x" * 100 + b"\n" + mark + b" 1:1:100\n")
 
     for answer in (endless, long):
         reader = answering(answer)
@@ -166,7 +166,7 @@ def test_a_machine_without_bash_is_told() -> None:
 
 def test_a_part_that_comes_in_many_pieces_is_one() -> None:
     def slow(mark: bytes, output: CommandOutput) -> None:
-        for byte in b"12345\n" + mark + b" 7:8 5\n":
+        for byte in b"12345\n" + mark + b" 7:8:5\n":
             output.out.extend(bytes([byte]))
 
-    assert answering(slow).read(PurePosixPath("/log"), 0, 10) == FilePart("7:8", 5, b"12345")
+    assert answering(slow).read(PurePosixPath("/log"), 0, 10) == FilePart("7:8:5", 5, b"12345")

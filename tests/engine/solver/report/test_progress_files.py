@@ -25,6 +25,16 @@ def test_every_display_is_a_line_of_metrics(tmp_path: Path, monkeypatch):
     assert all(line["loss"] > 0 and line["lr"] == pytest.approx(0.1) for line in lines)
 
 
+def test_a_line_that_broke_off_does_not_take_the_next_with_it(tmp_path: Path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run/metrics.jsonl").write_text('{"phase": "train", "iteration": 0}\n{"phase": "tr')
+    _train(tmp_path / "run", "display: 2 max_iter: 3")
+    _, half, *lines = (tmp_path / "run/metrics.jsonl").read_text().splitlines()
+    assert half == '{"phase": "tr'
+    assert [json.loads(line)["iteration"] for line in lines] == [0, 2]
+
+
 def test_progress_ends_at_the_last_iteration(tmp_path: Path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     _train(tmp_path / "run", "max_iter: 5")
