@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from hpcbrew.cli.options import complete_job, json_option
-from hpcbrew.cli.output import figure
+from hpcbrew.cli.output import figure, warn
 from hpcbrew.errors import RequestError
 from hpcbrew.track import compare as comparing
 from hpcbrew.track.compare import Row
@@ -30,7 +30,7 @@ def command(jobs: tuple[str, ...], plot: Path | None, as_json: bool) -> None:
       hpcbrew compare 13 14 --plot losses.png
     """
     ledger = Ledger()
-    rows = comparing.rows([ledger.find(job) for job in jobs], ledger)
+    rows = comparing.rows([ledger.find(job) for job in jobs], ledger, warn)
     if plot is not None:
         _plot(rows, plot)
     if as_json:

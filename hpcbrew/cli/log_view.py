@@ -16,7 +16,7 @@ from hpcbrew.track.ledger import Ledger
 from hpcbrew.track.log_tail import BACK, Lines, LogTail
 from hpcbrew.track.refresh import Site, TrackedJob
 
-LOOK = 1.5
+LOOK = 2.0
 """Seconds between two looks at a log that is followed, over one session: they cost a cluster less than a login shell
 every few seconds."""
 

@@ -34,6 +34,7 @@ IDLE_TIMEOUT = 30 * 60.0
 """Seconds that pip and a first start may say nothing: tens of thousands of small files on a slow file system."""
 
 FACTS = "engine.json"
+FACTS_SIZE = 2**20  # bytes of it that are read
 
 # In a login shell, with the module of its Python loaded. pip's cache would fill the home folder; the node's /tmp may
 # be too small for what is unpacked.
@@ -196,7 +197,7 @@ def _uploads(files: Sequence[Path]) -> list[Upload]:
 
 
 def _in_use(transport: Transport, root: PurePosixPath) -> dict[str, str] | None:
-    data = transport.read(root / layout.ENGINE / FACTS)
+    data = transport.read(root / layout.ENGINE / FACTS, 0, FACTS_SIZE)
     try:
         return json.loads(data) if data else None
     except ValueError:

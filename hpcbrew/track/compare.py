@@ -5,10 +5,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from hpcbrew import layout
 from hpcbrew.job import JobRecord, JobState
 from hpcbrew.track import refresh, run_folder
+from hpcbrew.track.lasting import Say
 from hpcbrew.track.ledger import Ledger
+from hpcbrew.track.metrics import MOST, Metrics
 from hpcbrew.track.refresh import TrackedJob
 
 
@@ -30,26 +31,39 @@ class Row:
         return ", ".join(f"{key} {value}" for key, value in self.settings.items()) or self.id
 
 
-def rows(records: Sequence[JobRecord], ledger: Ledger) -> list[Row]:
-    """A row for each job; for a sweep, one for each of its points. Raises TransportError where a folder is gone."""
-    return [row for record in records for row in _rows(record, ledger)]
+def rows(records: Sequence[JobRecord], ledger: Ledger, say: Say) -> list[Row]:
+    """A row for each job; for a sweep, one for each of its points. `say` is told of metrics that are too long to be
+    read whole. Raises TransportError where a folder is gone."""
+    return [row for record in records for row in _rows(record, ledger, say)]
 
 
-def _rows(record: JobRecord, ledger: Ledger) -> Iterator[Row]:
+def _rows(record: JobRecord, ledger: Ledger, say: Say) -> Iterator[Row]:
     site = refresh.reach(record.address)
     described = run_folder.describe(record, site.transport)
     points = described.points
     settings = points or (described.overrides,)
     jobs = [ledger.find(f"{record.token}[{n}]") for n in range(1, len(points) + 1)] if points else [record]
-    metrics = site.transport.read_all([job.run_folder / layout.METRICS for job in jobs])
-    for tracked, data, own in zip(refresh.look(site, jobs, ledger), metrics, settings, strict=True):
-        yield _row(tracked, run_folder.read_metrics(data), own)
+    found = refresh.look(site, jobs, ledger)
+    reader = site.transport.reader()
+    try:
+        for tracked, own in zip(found, settings, strict=True):
+            metrics = Metrics(reader, tracked.record.run_folder)
+            if metrics.skip():
+                say(f"{metrics.path} is larger than {MOST // 2**20} MiB: what it ends with is compared")
+            yield _row(tracked, metrics, own)
+    finally:
+        reader.close()
 
 
-def _row(tracked: TrackedJob, metrics: list[dict[str, Any]], settings: dict[str, str]) -> Row:
+def _row(tracked: TrackedJob, metrics: Metrics, settings: dict[str, str]) -> Row:
     record, going = tracked.record, tracked.progress
-    tests = [m for m in metrics if m.get("phase") == "test"]
-    trained = [m for m in metrics if m.get("phase") == "train" and m.get("loss") is not None]
+    outputs: dict[str, Any] = {}
+    losses = []
+    for values in (values for entries in metrics.new() for values in entries):
+        if values["phase"] == "test":
+            outputs = values["outputs"]
+        elif values.get("loss") is not None:
+            losses.append((values["iteration"], values["loss"]))
     return Row(
         id=record.id or record.token,
         settings=settings,
@@ -57,8 +71,8 @@ def _row(tracked: TrackedJob, metrics: list[dict[str, Any]], settings: dict[str,
         iteration=going.iteration if going else None,
         max_iter=going.max_iter if going else None,
         loss=going.loss if going else None,
-        outputs=dict(tests[-1]["outputs"]) if tests else {},
-        losses=[(m["iteration"], m["loss"]) for m in trained],
+        outputs=outputs,
+        losses=losses,
     )
 
 

@@ -5,20 +5,16 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from hpcbrew import layout
 from hpcbrew.job import JobRecord, JobState
-from hpcbrew.track import refresh, run_folder
+from hpcbrew.track import refresh
 from hpcbrew.track.lasting import SLOW, Say, lasting, wait
 from hpcbrew.track.ledger import Ledger
-from hpcbrew.track.log_tail import Lines, LogTail
+from hpcbrew.track.metrics import Metrics
 from hpcbrew.track.refresh import Site, TrackedJob
 
 LOCAL, REMOTE = (0.5, 2.0), (5.0, 30.0)
 """Seconds between two looks at a run folder, and between two questions to the scheduler: on this machine; on a cluster,
 whose scheduler others ask too."""
-
-METRICS_LINE = 2**20
-"""Bytes of a line of metrics.jsonl; a longer one is none of the engine's."""
 
 Rest = Callable[[float, float], object]
 """Stays for some seconds, the first number; where the run folder says that the job has ended, a multiple of the second.
@@ -36,27 +32,15 @@ class Look:
 def training(record: JobRecord, site: Site, ledger: Ledger, say: Say) -> Iterator[Look]:
     """As `looks`, with the results of its tests; a look that finds very many of them is given several times."""
     reader = site.transport.reader()
+    metrics = Metrics(reader, record.run_folder, say)
     try:
-        metrics, lines = LogTail(reader, record.run_folder / layout.METRICS, say), Lines(METRICS_LINE)
         for tracked in looks(record, site, ledger, say):
             yield Look(tracked, [])
-            for piece in metrics.grown():
-                yield Look(tracked, _tests(lines, piece))
+            for entries in metrics.new():
+                yield Look(tracked, [values for values in entries if values["phase"] == "test"])
             reader.close()  # some servers let one session in at a time
     finally:
         reader.close()
-
-
-def _tests(lines: Lines, piece: bytes) -> list[dict[str, Any]]:
-    """The results of tests among the lines that `piece` ends. What is none of the engine's is left out: a half line,
-    where a disk was full or a node was lost."""
-    whole = b"".join(line + b"\n" for line, _ in lines.whole(piece))
-    return [values for values in run_folder.read_metrics(whole) if _is_test(values)]
-
-
-def _is_test(values: dict[str, Any]) -> bool:
-    iteration, outputs = values.get("iteration"), values.get("outputs")
-    return values.get("phase") == "test" and isinstance(iteration, int) and isinstance(outputs, dict)
 
 
 def looks(record: JobRecord, site: Site, ledger: Ledger, say: Say, rest: Rest | None = None) -> Iterator[TrackedJob]:

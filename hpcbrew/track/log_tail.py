@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import PurePosixPath
 
 from hpcbrew.track.lasting import Say, lasting
-from hpcbrew.transports.base import FilePart, FileReader
+from hpcbrew.transports.base import FilePart, FileReader, Transport
 
 PIECE = 2**21
 """Bytes that are read at a time."""
@@ -41,11 +41,21 @@ class LogTail:
         now = self._read(0, 0)
         if now is None:
             return True
-        self.found = True
-        self._position, whole = self._last_lines(now.size, count) if count else (now.size, True)
-        known = self._read(max(self._position - KNOWN, 0), min(self._position, KNOWN))
-        self._known = known.data if known else b""
+        start, whole = self._last_lines(now.size, count) if count else (now.size, True)
+        self._go_to(start)
         return whole
+
+    def skip_to_end(self, size: int) -> bool:
+        """Leaves out all but the last `size` bytes; whether there was anything before them."""
+        now = self._read(0, 0)
+        if now is None or now.size <= size:
+            return False
+        self._go_to(now.size - size)
+        return True
+
+    def _go_to(self, position: int) -> None:
+        before = self._read(max(position - KNOWN, 0), min(position, KNOWN))
+        self._position, self._known = position, before.data if before else b""
 
     def grown(self) -> Iterator[bytes]:
         """What is new up to now, in pieces of at most PIECE bytes."""
@@ -104,6 +114,17 @@ class LogTail:
             return self._reader.read(self._path, start, size, unless)
 
         return lasting(step, self._say) if self._say else step()
+
+
+def last_bytes(transport: Transport, path: PurePosixPath, count: int) -> bytes:
+    """The last `count` bytes of a file; none where there is no such file."""
+    reader = transport.reader()
+    try:
+        whole = reader.read(path, 0, 0)
+        part = reader.read(path, max(whole.size - count, 0), count) if whole else None
+    finally:
+        reader.close()
+    return part.data if part else b""
 
 
 class Lines:

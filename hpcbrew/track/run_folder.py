@@ -12,10 +12,17 @@ from hpcbrew import layout
 from hpcbrew.errors import TransportError
 from hpcbrew.job import After, JobRecord, JobState
 from hpcbrew.schedulers.pbs import JOB_ID
+from hpcbrew.track.log_tail import last_bytes
 from hpcbrew.transports.base import Transport
 
 _STATE = re.compile(r"(?P<stem>.*_iter_(?P<iteration>\d+))\.solverstate(\.h5)?")
 _SNAPSHOT = re.compile(r"_iter_(\d+)\.caffemodel(\.h5)?")
+
+DESCRIBED = 64 * 2**20
+"""Bytes of the largest job.json: that of a sweep of ten thousand points."""
+
+LOG_END = 2**18
+"""Bytes of a log in which the engine's last words are looked for."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +79,7 @@ class Progress:
 def describe(record: JobRecord, transport: Transport) -> JobDescription:
     """What a job is, by its run folder. Raises TransportError where that is gone, or cannot be read."""
     path = described_in(record) / layout.JOB
-    description = read_description(transport.read(path))
+    description = read_description(transport.read(path, 0, DESCRIBED + 1))
     if description is None:
         raise TransportError(f"{path}: the description of {record.name} is gone or cannot be read")
     return description
@@ -111,7 +118,7 @@ def complaint(record: JobRecord, transport: Transport) -> str | None:
     """Why the engine refused, in its own words; None where it did not."""
     if record.status.state is not JobState.FAILED:
         return None
-    log = (transport.read(record.run_folder / layout.LOG) or b"").decode(errors="replace")
+    log = last_bytes(transport, record.run_folder / layout.LOG, LOG_END).decode(errors="replace")
     _, refused, words = log.rpartition(ERROR_PREFIX)
     return words.strip() if refused else None
 

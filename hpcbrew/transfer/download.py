@@ -103,7 +103,7 @@ def _unchanged(
 
 def _one(source: PurePosixPath, size: int, transport: Transport, target: Path, on_bytes: OnBytes) -> None:
     if size <= PIECE:
-        data = transport.read(source)
+        data = transport.read(source, 0, size)  # it may have grown since
         if data is None:
             raise TransportError(f"{source}: went away while it was fetched")
         replace(target, data)

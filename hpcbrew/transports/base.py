@@ -25,8 +25,10 @@ class FileReader(Protocol):
     again then. Raises TransportError, `retryable` after a cut."""
 
     def read(self, path: PurePosixPath, start: int, size: int, unless: str = "") -> FilePart | None:
-        """At most `size` bytes of a regular file from byte `start` on, none of one whose version is `unless`; None where
-        there is no such file."""
+        """At most `size` bytes of a regular file from byte `start` on, none of one whose version is `unless`.
+
+        None where there is no such file.
+        """
 
     def close(self) -> None:
         """Lets the session go."""
@@ -66,7 +68,7 @@ class Transport(Protocol):
         """For what is read again and again, as it grows, or in many parts."""
 
     def read_all(self, paths: Sequence[PurePosixPath]) -> list[bytes | None]:
-        """What several small files hold, in one round trip."""
+        """What several small files hold, in one round trip; None where there is no such file, or it is no small one."""
 
     def add_files(self, folder: PurePosixPath, files: Mapping[PurePosixPath, bytes]) -> None:
         """Puts files into a folder that is there; those of the same names are replaced."""

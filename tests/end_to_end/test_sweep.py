@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import pytest
 from support.remote import RemoteCluster
 
 from hpcbrew.job import JobPlan, JobRecord, JobRequest, JobState, new_token
@@ -60,7 +61,7 @@ def test_a_sweep_runs_and_is_compared(named: RemoteCluster, model: Path, tmp_pat
     named.engine(ENGINE)
     record = ended(named, named.send(planned(named, model, "base_lr=0.25,0.5")))
     assert (record.status.state, record.status.reason) == (JobState.FAILED, "at least one job of the array failed")
-    first, second = compare.rows([record], named.ledger)
+    first, second = compare.rows([record], named.ledger, pytest.fail)
     assert (first.id, first.settings, first.state) == ("1[1].pbs01", {"base_lr": "0.25"}, JobState.DONE)
     assert (first.iteration, first.loss, first.outputs) == (3, 0.25, {"accuracy": 0.5})
     assert (second.state, second.losses) == (JobState.FAILED, [(1, 0.5), (2, 0.5), (3, 0.5)])

@@ -37,7 +37,7 @@ def job(folder: Path, *, loss: float, **described: object) -> JobRecord:
 
 def test_jobs_stand_side_by_side_with_settings_losses_and_last_test(home: Path, tmp_path: Path) -> None:
     records = [job(tmp_path / "a", loss=1.0), job(tmp_path / "b", loss=0.5, set={"base_lr": "0.1"})]
-    first, second = compare.rows(records, Ledger())
+    first, second = compare.rows(records, Ledger(), pytest.fail)
     assert (first.label, second.label) == ("7.local", "base_lr 0.1")
     assert (first.state, first.iteration, first.max_iter, first.loss) == (JobState.DONE, 3, 9, 1.0)
     assert (second.outputs, second.losses) == ({"accuracy": 0.75}, [(1, 2.0), (3, 0.5)])
@@ -49,7 +49,7 @@ def test_a_sweep_has_a_row_for_each_of_its_points(home: Path, tmp_path: Path) ->
     Ledger().intend(sweep)
     for n, loss in ((1, 0.25), (2, 0.5)):
         job(tmp_path / "sweep" / "points" / str(n), loss=loss)
-    rows = compare.rows([sweep], Ledger())
+    rows = compare.rows([sweep], Ledger(), pytest.fail)
     assert [(row.settings["base_lr"], row.loss, row.state) for row in rows] == [
         ("0.1", 0.25, JobState.DONE),
         ("0.2", 0.5, JobState.DONE),
@@ -60,4 +60,4 @@ def test_a_job_whose_folder_is_gone_is_named(home: Path, tmp_path: Path) -> None
     record = job(tmp_path / "a", loss=1.0)
     Path(record.run_folder / "job.json").unlink()
     with pytest.raises(TransportError, match="the description of a is gone"):
-        compare.rows([record], Ledger())
+        compare.rows([record], Ledger(), pytest.fail)
