@@ -1,8 +1,10 @@
 """The command line: one file a command, loaded only when that command is called."""
 
 import os
+import signal
 import sys
 from importlib import import_module
+from typing import Any
 
 import click
 from click.shell_completion import CompletionItem
@@ -60,6 +62,12 @@ class LazyGroup(click.Group):
         command: click.Command = import_module(f"hpcbrew.cli.{name}").command
         return command
 
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:
+            raise BrokenPipeError from None  # click would end with 1 for one that has the system's number
+
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
         commands = [CompletionItem(name, help=help) for name, help in COMMANDS.items() if name.startswith(incomplete)]
         return commands + click.Command.shell_complete(self, ctx, incomplete)  # a group's own would load every command
@@ -77,6 +85,7 @@ def group() -> None:
 
 def main() -> None:
     """The `hpcbrew` command. Errors of this project and of the engine's reading of nets end it with one message."""
+    _open_streams()
     color = False if os.environ.get("NO_COLOR") else None
     try:
         status = group.main(prog_name="hpcbrew", standalone_mode=False, color=color)
@@ -87,13 +96,34 @@ def main() -> None:
         error.show()
         status = error.exit_code
     except (click.Abort, KeyboardInterrupt):
+        signal.signal(signal.SIGINT, signal.SIG_DFL)  # whoever presses it again need not wait
         click.echo("hpcbrew: interrupted", err=True)
         status = 130
     except (HpcbrewError, EngineError) as error:
         click.echo(f"hpcbrew: error: {error}", err=True)
         status = getattr(error, "status", 2)
     except BrokenPipeError:
-        # The reader of our output has gone, as `head` does. Python would complain once more while it shuts down.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _drop_output()  # its reader has gone, as `head` does
         status = 141
+    except OSError as error:
+        click.echo(f"hpcbrew: error: {error.filename or 'this machine'}: {error.strerror or error}", err=True)
+        _drop_output()
+        status = 1
     sys.exit(status or 0)
+
+
+def _open_streams() -> None:
+    """Puts /dev/null where a standard stream is closed: the next file that is opened would take its place, and get what
+    commands print."""
+    for number, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # gets the lowest number that is free
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(number, mode, encoding="utf-8", closefd=False))  # noqa: SIM115
+
+
+def _drop_output() -> None:
+    """Python would complain once more while it shuts down of what could not be written."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

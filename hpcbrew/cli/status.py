@@ -9,6 +9,7 @@ import click
 from hpcbrew.address import Address
 from hpcbrew.cli.options import complete_job, json_option
 from hpcbrew.job import JobRecord, JobState
+from hpcbrew.track.lasting import wait
 from hpcbrew.track.ledger import Ledger
 from hpcbrew.track.refresh import Site, TrackedJob, refresh
 from hpcbrew.track.run_folder import Progress
@@ -59,7 +60,7 @@ def command(jobs: tuple[str, ...], show_all: bool, watch: bool, as_json: bool) -
             click.echo(f"hpcbrew: {cluster} could not be asked, its jobs are shown as last known: {trouble}", err=True)
         if not watch or all(row.record.status.state.final for row in rows):
             break
-        time.sleep(LOCAL if all(address.transport == "local" for address in sites) else REMOTE)
+        wait(LOCAL if all(address.transport == "local" for address in sites) else REMOTE)
     if troubles:
         raise SystemExit(1)
 

@@ -68,7 +68,8 @@ class Transport(Protocol):
         """For what is read again and again, as it grows, or in many parts."""
 
     def read_all(self, paths: Sequence[PurePosixPath]) -> list[bytes | None]:
-        """What several small files hold, in one round trip; None where there is no such file, or it is no small one."""
+        """What several small files hold, in one round trip: not the whole of one that is larger than a MiB, as that is
+        no record. None where there is no such file."""
 
     def add_files(self, folder: PurePosixPath, files: Mapping[PurePosixPath, bytes]) -> None:
         """Puts files into a folder that is there; those of the same names are replaced."""

@@ -18,7 +18,7 @@ from hpcbrew.transports.base import FilePart, OnBytes
 from hpcbrew.transports.process import CommandOutput
 
 PIECE = 2**20  # bytes read and written at a time
-RECORD = 2**20  # bytes of a small file: a larger one is none of those that are read many at a time
+RECORD = 2**20  # bytes of a small file at most, of which many are read at once
 
 
 class Local:
@@ -154,12 +154,12 @@ def _pieces(descriptor: int, start: int, size: int) -> bytes:
 
 
 def _record(path: PurePosixPath) -> bytes | None:
-    """A small file; None where it is none."""
+    """A small file; of a larger one so much that it is seen to be none. None where there is no file."""
     try:
         found = _read(path, 0, RECORD + 1)
     except TransportError:
-        return None
-    return None if found is None or found.size > RECORD else found.data
+        return None  # as tar leaves out what it cannot read
+    return None if found is None else found.data
 
 
 def _words(error: OSError, path: Path) -> str:

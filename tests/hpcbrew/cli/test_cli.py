@@ -115,6 +115,32 @@ def test_a_closed_pipe_is_no_traceback(hpcbrew, tmp_path: Path) -> None:
     assert done.stderr == ""
 
 
+@pytest.mark.parametrize("streams", [">&-", "2>&-", "<&-", ">&- 2>&- <&-"])
+@pytest.mark.parametrize("command", ["status", "logs lenet", "logs -f lenet", "status --watch"])
+def test_closed_streams_are_no_traceback_and_no_file_gets_what_is_printed(
+    lenet: JobRecord, tmp_path: Path, command: str, streams: str
+) -> None:
+    before = {path: path.stat().st_size for path in tmp_path.rglob("*") if path.is_file()}
+    shell = f"{sys.executable} -P -m hpcbrew {command} {streams}"
+    done = subprocess.run(["bash", "-c", shell], capture_output=True, check=False, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert {path: path.stat().st_size for path in before} == before
+
+
+@pytest.mark.parametrize("command", ["status", "logs lenet", "logs lenet --json", "logs -f lenet --json"])
+def test_output_that_cannot_be_written_is_told(lenet: JobRecord, command: str) -> None:
+    shell = f"{sys.executable} -P -m hpcbrew {command} >/dev/full"
+    done = subprocess.run(["bash", "-c", shell], capture_output=True, check=False, text=True)
+    assert (done.returncode, done.stderr) == (1, "hpcbrew: error: this machine: No space left on device\n")
+
+
+def test_a_reader_that_has_seen_enough_is_no_fault_of_ours(lenet: JobRecord) -> None:
+    (Path(lenet.run_folder) / "train.log").write_bytes(b"line\n" * 10**6)
+    shell = f"set -o pipefail; {sys.executable} -P -m hpcbrew logs lenet | head -1"
+    done = subprocess.run(["bash", "-c", shell], capture_output=True, check=False, text=True)
+    assert (done.returncode, done.stdout, done.stderr) == (141, "line\n", "")
+
+
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
 def test_completion_scripts(hpcbrew, shell: str) -> None:
     assert "_HPCBREW_COMPLETE" in hpcbrew("completion", shell).stdout

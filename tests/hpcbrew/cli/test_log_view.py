@@ -233,3 +233,45 @@ def test_ctrl_c_leaves_the_job_alone(running: JobRecord) -> None:
 def test_an_array_has_a_log_for_each_of_its_jobs(record: JobRecord) -> None:
     array = replace(record, id="13[].srv")
     assert log_view.missing(array, PurePosixPath("train.log")).endswith("each with its own log, as hpcbrew logs 'n[1]'")
+
+
+def test_a_log_is_looked_at_more_often_than_the_scheduler_is_asked(
+    record: JobRecord, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(follow, "REMOTE", (0.2, 1.0))
+    monkeypatch.setattr(log_view, "LOOK", 0.01)
+    asked: list[object] = []
+
+    class Growing(Local):
+        def reader(self):
+            class Reader(LocalReader):
+                def read(self, path, start, size, unless=""):
+                    if path.name == "exit.json" and log.stat().st_size > 20 * len("line\n"):
+                        path.write_text('{"status": 0, "time": 0}')
+                    if path.name == "train.log":
+                        with log.open("a") as file:
+                            file.write("line\n")
+                    return super().read(path, start, size, unless)
+
+            return Reader()
+
+        def run(self, command, folder, **_):
+            asked.append(command)
+            return CommandResult(0, "Job Id: 1.srv\n    job_state = R\n", "")
+
+    class Pieces(io.BytesIO):
+        count = 0
+
+        def write(self, data):
+            Pieces.count += 1
+            return super().write(data)
+
+    log = tmp_path / "train.log"
+    log.touch()
+    there = replace(record, address=Address("x", "ssh", "pbs", host="x"))
+    out, ledger = Pieces(), Ledger(tmp_path / "ledger.db")
+    ledger.intend(there)
+    assert log_view.follow(there, Site(Growing(), Pbs()), ledger, there.run_folder / "train.log", out) == 0
+    assert out.getvalue() == log.read_bytes()
+    assert Pieces.count >= 20
+    assert len(asked) <= 2
