@@ -9,6 +9,7 @@ import click
 
 from hpcbrew import layout
 from hpcbrew.cli.output import DETACHED, warn
+from hpcbrew.errors import TransportError
 from hpcbrew.job import JobRecord
 from hpcbrew.track.follow import looks
 from hpcbrew.track.lasting import lasting, wait
@@ -61,9 +62,7 @@ def follow(
 
     As JSON, each line is an object as it comes, and the last is the job. Ctrl-C leaves the job to itself: 130.
     """
-    reader = site.transport.reader()
-    shown = _Objects(out) if as_json else _Bytes(out)
-    log = LogTail(reader, path, warn)
+    followed = _Followed(record, site, path, _Objects(out) if as_json else _Bytes(out))
     told: set[object] = set()
 
     def tell(what: object, note: str) -> None:
@@ -71,40 +70,59 @@ def follow(
             warn(note)
             told.add(what)
 
-    def news() -> None:
-        for piece in log.grown():
-            shown.write(piece)
-
-    def rest(seconds: float, step: float) -> None:
-        """Shows what the log grows by. The session is let go at the end: some servers let one in at a time."""
-        begun, looked = time.monotonic(), 0.0
-        while (gone := time.monotonic() - begun) < seconds:
-            wait(min(LOOK, step, seconds - gone))
-            news()
-            if time.monotonic() - begun - looked >= step:
-                looked = time.monotonic() - begun
-                if lasting(lambda: reader.read(record.run_folder / layout.EXIT, 0, 0), warn):
-                    break
-        reader.close()
-
     try:
         if lines is not None:
-            skip(log, lines)
-        news()
-        reader.close()
-        for tracked in looks(record, site, ledger, warn, rest):
-            news()
+            skip(followed.log, lines)
+        followed.news()
+        followed.reader.close()
+        for tracked in looks(record, site, ledger, warn, followed.rest):
+            followed.news()
             if tracked.trouble:
                 tell(tracked.trouble, f"{record.cluster} could not be asked: {tracked.trouble}")
-            if not log.found:
+            if not followed.log.found:
                 tell(tracked.record.status.state.final, missing(tracked.record, path))
-        shown.end(tracked)
+        followed.shown.end(tracked)
         return tracked.record.status.shell_status
     except KeyboardInterrupt:
         click.echo("\nThe job goes on.", err=True)
         return DETACHED
     finally:
-        reader.close()
+        followed.reader.close()
+
+
+class _Followed:
+    """A log that is shown as it grows, between two looks at its job."""
+
+    def __init__(self, record: JobRecord, site: Site, path: PurePosixPath, shown: "_Bytes") -> None:
+        self.reader, self.shown = site.transport.reader(), shown
+        self.log = LogTail(self.reader, path, warn)
+        self._exit = record.run_folder / layout.EXIT
+
+    def news(self) -> None:
+        """Shows what is new."""
+        for piece in self.log.grown():
+            self.shown.write(piece)
+
+    def rest(self, seconds: float, step: float) -> None:
+        """Shows what is new again and again, as `follow.Rest`. The session is let go at the end: some servers let one
+        in at a time."""
+        begun = looked = time.monotonic()
+        while (left := begun + seconds - time.monotonic()) > 0:
+            wait(min(LOOK, step, left))
+            self.news()
+            if time.monotonic() - looked >= step:
+                looked = time.monotonic()
+                if lasting(self._ended, warn):
+                    break
+        self.reader.close()
+
+    def _ended(self) -> bool:
+        try:
+            return self.reader.read(self._exit, 0, 0) is not None
+        except TransportError as error:
+            if error.retryable:
+                raise
+            return False  # it is no file: the scheduler is asked in its turn
 
 
 def missing(record: JobRecord, path: PurePosixPath) -> str:

@@ -1,6 +1,6 @@
 """Jobs side by side: the points of a sweep, or jobs of any kind, with their settings, figures and losses over time."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,7 +9,7 @@ from hpcbrew.job import JobRecord, JobState
 from hpcbrew.track import refresh, run_folder
 from hpcbrew.track.lasting import Say
 from hpcbrew.track.ledger import Ledger
-from hpcbrew.track.metrics import MOST, Metrics
+from hpcbrew.track.metrics import Metrics
 from hpcbrew.track.refresh import TrackedJob
 
 
@@ -32,8 +32,8 @@ class Row:
 
 
 def rows(records: Sequence[JobRecord], ledger: Ledger, say: Say) -> list[Row]:
-    """A row for each job; for a sweep, one for each of its points. `say` is told of metrics that are too long to be
-    read whole. Raises TransportError where a folder is gone."""
+    """A row for each job; for a sweep, one for each of its points. `say` is told of metrics that cannot be
+    read, or are too long to be read whole. Raises TransportError where a folder is gone."""
     return [row for record in records for row in _rows(record, ledger, say)]
 
 
@@ -47,19 +47,17 @@ def _rows(record: JobRecord, ledger: Ledger, say: Say) -> Iterator[Row]:
     reader = site.transport.reader()
     try:
         for tracked, own in zip(found, settings, strict=True):
-            metrics = Metrics(reader, tracked.record.run_folder)
-            if metrics.skip():
-                say(f"{metrics.path} is larger than {MOST // 2**20} MiB: what it ends with is compared")
-            yield _row(tracked, metrics, own)
+            metrics = Metrics(reader, tracked.record.run_folder, say, lasting=False)
+            yield _row(tracked, metrics.all(), own)
     finally:
         reader.close()
 
 
-def _row(tracked: TrackedJob, metrics: Metrics, settings: dict[str, str]) -> Row:
+def _row(tracked: TrackedJob, metrics: Iterable[dict[str, Any]], settings: dict[str, str]) -> Row:
     record, going = tracked.record, tracked.progress
     outputs: dict[str, Any] = {}
     losses = []
-    for values in (values for entries in metrics.new() for values in entries):
+    for values in metrics:
         if values["phase"] == "test":
             outputs = values["outputs"]
         elif values.get("loss") is not None:

@@ -32,7 +32,7 @@ class Look:
 def training(record: JobRecord, site: Site, ledger: Ledger, say: Say) -> Iterator[Look]:
     """As `looks`, with the results of its tests; a look that finds very many of them is given several times."""
     reader = site.transport.reader()
-    metrics = Metrics(reader, record.run_folder, say)
+    metrics = Metrics(reader, record.run_folder, say, lasting=True)
     try:
         for tracked in looks(record, site, ledger, say):
             yield Look(tracked, [])

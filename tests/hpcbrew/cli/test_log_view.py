@@ -247,7 +247,7 @@ def test_a_log_is_looked_at_more_often_than_the_scheduler_is_asked(
             class Reader(LocalReader):
                 def read(self, path, start, size, unless=""):
                     if path.name == "exit.json" and log.stat().st_size > 20 * len("line\n"):
-                        path.write_text('{"status": 0, "time": 0}')
+                        Path(path).write_text('{"status": 0, "time": 0}')
                     if path.name == "train.log":
                         with log.open("a") as file:
                             file.write("line\n")

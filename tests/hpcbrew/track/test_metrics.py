@@ -6,14 +6,15 @@ from typing import Any
 import pytest
 
 from hpcbrew.track import metrics as track_metrics
+from hpcbrew.track.lasting import Say
 from hpcbrew.track.metrics import Metrics
 from hpcbrew.transports.local import LocalReader
 
 TEST: dict[str, Any] = {"phase": "test", "iteration": 5, "outputs": {"accuracy": 0.5}}
 
 
-def metrics(folder: Path) -> Metrics:
-    return Metrics(LocalReader(), PurePosixPath(folder), pytest.fail)
+def metrics(folder: Path, say: Say = pytest.fail) -> Metrics:
+    return Metrics(LocalReader(), PurePosixPath(folder), say, lasting=True)
 
 
 def new(found: Metrics) -> list[dict[str, Any]]:
@@ -60,7 +61,15 @@ def test_of_a_file_of_10_gb_the_end_is_looked_at(tmp_path: Path, monkeypatch: py
         file.truncate(10**10)
         file.seek(0, os.SEEK_END)
         file.write(b"\n" + json.dumps(TEST).encode() + b"\n")
-    found = metrics(tmp_path)
-    assert found.skip()
-    assert new(found) == [TEST]
-    assert not metrics(tmp_path / "none").skip()
+    told: list[str] = []
+    assert list(metrics(tmp_path, told.append).all()) == [TEST]
+    assert told == [f"{tmp_path}/metrics.jsonl is larger than 0 MiB: what it ends with is looked at"]
+    assert list(metrics(tmp_path / "none").all()) == []
+
+
+def test_what_is_no_file_is_said_once(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "metrics.jsonl")
+    told: list[str] = []
+    found = metrics(tmp_path, told.append)
+    assert (list(found.all()), new(found)) == ([], [])
+    assert told == [f"{tmp_path}/metrics.jsonl: is no regular file, and is not read"]
