@@ -3,7 +3,6 @@
 import os
 import re
 import shutil
-import stat
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
@@ -14,11 +13,11 @@ from hpcbrew.command_result import CommandResult
 from hpcbrew.errors import TransportError, Unanswered
 from hpcbrew.paths import data_home
 from hpcbrew.transports import process
-from hpcbrew.transports.base import FilePart, OnBytes
+from hpcbrew.transports.base import OnBytes
+from hpcbrew.transports.local_reader import LocalReader, read_file, read_record
 from hpcbrew.transports.process import CommandOutput
 
 PIECE = 2**20  # bytes read and written at a time
-RECORD = 2**20  # bytes of a small file at most, of which many are read at once
 
 
 class Local:
@@ -70,14 +69,14 @@ class Local:
             raise TransportError(f"{folder}: cannot take this folder away: {error.strerror}") from None
 
     def read(self, path: PurePosixPath, start: int = 0, size: int | None = None) -> bytes | None:
-        part = _read(path, start, size)
+        part = read_file(path, start, size)
         return None if part is None else part.data
 
-    def reader(self) -> "LocalReader":
+    def reader(self) -> LocalReader:
         return LocalReader()
 
     def read_all(self, paths: Sequence[PurePosixPath]) -> list[bytes | None]:
-        return [_record(path) for path in paths]
+        return [read_record(path) for path in paths]
 
     def add_files(self, folder: PurePosixPath, files: Mapping[PurePosixPath, bytes]) -> None:
         try:
@@ -113,53 +112,6 @@ class Local:
             return []
         except OSError as error:
             raise TransportError(f"{folder}: {error.strerror}") from None
-
-
-class LocalReader:
-    """Opens the file anew for each part."""
-
-    def read(self, path: PurePosixPath, start: int, size: int, unless: str = "") -> FilePart | None:
-        """As every reader's."""
-        return _read(path, start, size, unless)
-
-    def close(self) -> None: ...
-
-
-def _read(path: PurePosixPath, start: int, size: int | None, unless: str = "") -> FilePart | None:
-    """Of a regular file alone: a pipe would keep its reader waiting, and a device has no end."""
-    try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-        try:
-            found = os.fstat(descriptor)
-            if not stat.S_ISREG(found.st_mode):
-                raise TransportError(f"{path}: is no regular file, and is not read")
-            version = f"{found.st_ino}:{found.st_mtime_ns}:{found.st_size}"
-            wanted = max(found.st_size - start, 0) if size is None else size
-            data = _pieces(descriptor, start, 0 if version == unless else wanted)
-        finally:
-            os.close(descriptor)
-    except (FileNotFoundError, NotADirectoryError):
-        return None
-    except OSError as error:
-        raise TransportError(f"{path}: {error.strerror}") from None
-    return FilePart(version, found.st_size, data)
-
-
-def _pieces(descriptor: int, start: int, size: int) -> bytes:
-    """So many bytes, or all that there are: the system gives fewer at once where there are very many."""
-    found = bytearray()
-    while len(found) < size and (piece := os.pread(descriptor, min(size - len(found), PIECE), start + len(found))):
-        found += piece
-    return bytes(found)
-
-
-def _record(path: PurePosixPath) -> bytes | None:
-    """A small file; of a larger one so much that it is seen to be none. None where there is no file."""
-    try:
-        found = _read(path, 0, RECORD + 1)
-    except TransportError:
-        return None  # as tar leaves out what it cannot read
-    return None if found is None else found.data
 
 
 def _words(error: OSError, path: Path) -> str:

@@ -21,7 +21,8 @@ from hpcbrew.schedulers.pbs import Pbs
 from hpcbrew.track import follow, lasting, refresh
 from hpcbrew.track.ledger import Ledger
 from hpcbrew.track.refresh import Site
-from hpcbrew.transports.local import Local, LocalReader
+from hpcbrew.transports.local import Local
+from hpcbrew.transports.local_reader import LocalReader
 
 
 class Dropping(Local):

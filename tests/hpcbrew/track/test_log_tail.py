@@ -8,7 +8,8 @@ from hpcbrew.errors import TransportError
 from hpcbrew.track import lasting, log_tail
 from hpcbrew.track.log_tail import Lines, LogTail
 from hpcbrew.transports.base import FilePart
-from hpcbrew.transports.local import Local, LocalReader
+from hpcbrew.transports.local import Local
+from hpcbrew.transports.local_reader import LocalReader
 
 
 def tail(path: Path, reader: LocalReader | None = None) -> LogTail:

@@ -8,7 +8,7 @@ import pytest
 from hpcbrew.track import metrics as track_metrics
 from hpcbrew.track.lasting import Say
 from hpcbrew.track.metrics import Metrics
-from hpcbrew.transports.local import LocalReader
+from hpcbrew.transports.local_reader import LocalReader
 
 TEST: dict[str, Any] = {"phase": "test", "iteration": 5, "outputs": {"accuracy": 0.5}}
 

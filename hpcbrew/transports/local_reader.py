@@ -1,0 +1,58 @@
+"""Parts of files on this machine; of regular ones alone: a pipe would keep its reader waiting, a device has no end."""
+
+import os
+import stat
+from pathlib import PurePosixPath
+
+from hpcbrew.errors import TransportError
+from hpcbrew.transports.base import FilePart
+
+PIECE = 2**20  # bytes read at a time
+RECORD = 2**20  # bytes of a small file at most, of which many are read at once
+
+
+class LocalReader:
+    """Opens the file anew for each part."""
+
+    def read(self, path: PurePosixPath, start: int, size: int, unless: str = "") -> FilePart | None:
+        """As every reader's."""
+        return read_file(path, start, size, unless)
+
+    def close(self) -> None: ...
+
+
+def read_file(path: PurePosixPath, start: int, size: int | None, unless: str = "") -> FilePart | None:
+    """As a reader's `read`; without `size`, all that there is at this moment. Raises TransportError."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        try:
+            found = os.fstat(descriptor)
+            if not stat.S_ISREG(found.st_mode):
+                raise TransportError(f"{path}: is no regular file, and is not read")
+            version = f"{found.st_ino}:{found.st_mtime_ns}:{found.st_size}"
+            wanted = max(found.st_size - start, 0) if size is None else size
+            data = _pieces(descriptor, start, 0 if version == unless else wanted)
+        finally:
+            os.close(descriptor)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as error:
+        raise TransportError(f"{path}: {error.strerror}") from None
+    return FilePart(version, found.st_size, data)
+
+
+def _pieces(descriptor: int, start: int, size: int) -> bytes:
+    """So many bytes, or all that there are: the system gives fewer at once where there are very many."""
+    found = bytearray()
+    while len(found) < size and (piece := os.pread(descriptor, min(size - len(found), PIECE), start + len(found))):
+        found += piece
+    return bytes(found)
+
+
+def read_record(path: PurePosixPath) -> bytes | None:
+    """A small file; of a larger one so much that it is seen to be none. None where there is no file."""
+    try:
+        found = read_file(path, 0, RECORD + 1)
+    except TransportError:
+        return None  # as tar leaves out what it cannot read
+    return None if found is None else found.data

@@ -1,0 +1,29 @@
+import os
+from pathlib import Path, PurePosixPath
+
+from hpcbrew.transports.local import Local
+
+
+def test_of_many_small_files_none_is_read_that_has_no_end(tmp_path: Path) -> None:
+    (tmp_path / "small").write_bytes(b"{}")
+    with (tmp_path / "huge").open("wb") as file:
+        file.truncate(10**10)
+    os.mkfifo(tmp_path / "fifo")
+    names = ("small", "huge", "fifo", "none", "")
+    small, huge, *others = Local().read_all([PurePosixPath(tmp_path / name) for name in names])
+    assert (small, others) == (b"{}", [None, None, None])
+    assert huge is not None
+    assert len(huge) == 2**20 + 1  # more than any record has
+
+
+def test_a_part_of_a_file_is_read_and_no_more(tmp_path: Path) -> None:
+    (tmp_path / "log").write_bytes(b"12345")
+    path = PurePosixPath(tmp_path / "log")
+    assert [Local().read(path), Local().read(path, 1), Local().read(path, 1, 2)] == [b"12345", b"2345", b"23"]
+    assert [Local().read(path, 9, 2), Local().read(path / "below")] == [b"", None]
+    first = Local().reader().read(path, 0, 2)
+    assert first is not None
+    assert (first.data, first.size) == (b"12", 5)
+    again = Local().reader().read(path, 0, 2, first.version)
+    assert again is not None
+    assert again.data == b""
