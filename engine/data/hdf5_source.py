@@ -1,11 +1,11 @@
 """Batches from HDF5 files: Caffe's HDF5Data layer."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-import h5py
 import numpy as np
 
+from engine.data import hdf5_file
 from engine.data.image_source import read_lines
 from engine.data.source import Batch, State, shuffled
 from engine.errors import DataError
@@ -23,13 +23,14 @@ class HDF5Source:
 
     def __init__(self, source: Path, tops: Sequence[str], batch_size: int, seed: int, *, shuffle: bool = False) -> None:
         self.source, self.tops, self.batch_size, self.shuffle = source, tuple(tops), batch_size, shuffle
-        self.files = [paths.resolve(line.strip(), source) for line in read_lines(source) if line.strip()]
+        self.files = [paths.resolve(line, source) for line in _read_list(source)]
         if not self.files:
             raise DataError(f"{source}: lists no HDF5 files; give one a line.")
         self._seed = seed
         self._opened = 0
         self._row = 0
         self._rows: list[tuple[int, int, int]] = []
+        self._row_shapes: dict[str, tuple[Path, tuple[int, ...]]] = {}
         self._data = self._load()
 
     def shapes(self) -> list[tuple[int, ...]]:
@@ -85,27 +86,42 @@ class HDF5Source:
 
     def _load(self) -> dict[str, np.ndarray]:
         path = self._file(self._opened)
-        try:
-            with h5py.File(path, "r") as file:
-                data = {top: _dataset(file, path, top) for top in self.tops}
-        except OSError as e:
-            raise DataError(f"{path}: cannot be read as HDF5 ({e}).") from e
-        rows = {top: len(value) for top, value in data.items()}
-        if len(set(rows.values())) > 1 or 0 in rows.values():
-            counts = ", ".join(f"{top} {n}" for top, n in rows.items())
-            raise DataError(f"{path}: its datasets need the same number of rows, 1 or more; they have: {counts}.")
+        with hdf5_file.opened(path, DataError) as file:
+            shapes = {top: self._shape(file, top) for top in self.tops}
+            self._check(path, shapes)
+            data = {top: file.numbers(top) for top in self.tops}
         if not self.shuffle:
             return data
         order = shuffled(self._seed, self._opened, len(data[self.tops[0]]))
         return {top: value[order] for top, value in data.items()}
 
+    def _shape(self, file: hdf5_file.HDF5File, top: str) -> tuple[int, ...]:
+        shape = file.shape(top)
+        if shape is None:
+            raise file.wrong(f'has no dataset "{top}", a top of the layer; it has {hdf5_file.named(file.members())}.')
+        if not shape:
+            raise file.wrong(f'dataset "{top}" of shape () is no array of numbers.')
+        return shape
 
-def _dataset(file: h5py.File, path: Path, name: str) -> np.ndarray:
-    if not isinstance(file.get(name), h5py.Dataset):
-        raise DataError(f'{path}: has no dataset "{name}", a top of the layer; it has {", ".join(file) or "none"}.')
-    dataset = file[name]
-    if dataset.dtype.kind not in "fiu" or not dataset.shape:
+    def _check(self, path: Path, shapes: Mapping[str, tuple[int, ...]]) -> None:
+        rows = {top: shape[0] for top, shape in shapes.items()}
+        if len(set(rows.values())) > 1 or 0 in rows.values():
+            counts = ", ".join(f"{top} {n}" for top, n in rows.items())
+            raise DataError(f"{path}: its datasets need the same number of rows, 1 or more; they have: {counts}.")
+        for top, shape in shapes.items():
+            first, wanted = self._row_shapes.setdefault(top, (path, shape[1:]))
+            if shape[1:] != wanted:
+                raise DataError(
+                    f'{path}: the rows of dataset "{top}" have shape {list(shape[1:])}, and those of {first} '
+                    f"{list(wanted)}; all files of {self.source} need the same."
+                )
+
+
+def _read_list(source: Path) -> list[str]:
+    """The names in a list. Raises DataError, which tells a data file that is named in the list's place."""
+    if hdf5_file.is_hdf5(source):
         raise DataError(
-            f'{path}: dataset "{name}" of {dataset.dtype} and shape {dataset.shape} is no array of numbers.'
+            f"{source}: is an HDF5 file, and `source` names a list of such files: a text file with one name a line. "
+            f"Write {source.name} into one, and name that."
         )
-    return np.asarray(dataset[()], np.float32)
+    return [line.strip() for line in read_lines(source) if line.strip()]

@@ -1,10 +1,57 @@
-"""How much memory this machine has."""
+"""How much memory a process may have here: what is larger is refused in words before it is asked for."""
 
 import os
+import resource
 from functools import cache
+from pathlib import Path
+
+_UNITS = ("bytes", "kB", "MB", "GB", "TB", "PB", "EB")
+_CGROUPS = Path("/sys/fs/cgroup")
 
 
 @cache
 def physical() -> int:
-    """Bytes, all users' and programs' together."""
+    """Bytes that the machine has, all users' and programs' together."""
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+
+
+@cache
+def limit() -> int:
+    """Bytes: the least of the machine's memory, the job's (its cgroup's), and `ulimit -v`."""
+    asked = [resource.getrlimit(kind)[0] for kind in (resource.RLIMIT_AS, resource.RLIMIT_DATA)]
+    return min([physical(), *(bound for bound in asked if bound != resource.RLIM_INFINITY), *_cgroup_limits()])
+
+
+def lacking(size: int) -> str | None:
+    """What is to be said where `size` bytes cannot be had; None where they can.
+
+    The words go on from what asks for them: "takes 51.5 TB of memory, and there are 25.3 GB here".
+    """
+    return f"takes {amount(size)} of memory, and there are {amount(limit())} here" if size > limit() else None
+
+
+def amount(size: int) -> str:
+    """Bytes as messages show them: 25.3 GB."""
+    power = min((len(str(size)) - 1) // 3, len(_UNITS) - 1)
+    return f"{size:,} bytes" if power < 1 else f"{size / 1000**power:,.1f} {_UNITS[power]}"
+
+
+def _cgroup_limits() -> list[int]:
+    """What the process's control groups allow, of both versions of them; a group is bound by those it lies in, too."""
+    try:
+        lines = Path("/proc/self/cgroup").read_text().splitlines()
+    except OSError:
+        return []
+    found = []
+    for line in lines:
+        _, controllers, path = line.split(":", 2)
+        if controllers and "memory" not in controllers.split(","):
+            continue
+        root, name = (_CGROUPS / "memory", "memory.limit_in_bytes") if controllers else (_CGROUPS, "memory.max")
+        group = Path(path.lstrip("/"))
+        for each in (group, *group.parents):
+            try:
+                found.append(int((root / each / name).read_text()))
+            except (OSError, ValueError):  # "max", or a group that is not to be seen from inside a container
+                continue
+    return found

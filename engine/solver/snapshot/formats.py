@@ -10,7 +10,7 @@ import json
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,12 +18,13 @@ from typing import Any
 import h5py
 import numpy as np
 
+from engine.data import hdf5_file
 from engine.errors import SnapshotError
 from engine.host.atomic_file import replace
 from engine.net import weights
 from engine.net.net import Net
 from engine.net.parameters import Param
-from engine.proto import binary
+from engine.proto import binary, paths, raw_bytes
 from engine.proto import caffe_pb2 as pb
 
 PROTOBUF_LIMIT = 2**31 - 1
@@ -55,7 +56,7 @@ class Files:
 
     @classmethod
     def of(cls, prefix: str, iteration: int, hdf5: bool) -> "Files":
-        stem, suffix = f"{prefix}_iter_{iteration}", ".h5" if hdf5 else ""
+        stem, suffix = raw_bytes.native(f"{prefix}_iter_{iteration}"), ".h5" if hdf5 else ""
         return cls(Path(f"{stem}.caffemodel{suffix}"), Path(f"{stem}.solverstate{suffix}"), Path(f"{stem}.resume.json"))
 
     def remove(self) -> None:
@@ -107,7 +108,7 @@ def _writing(path: Path) -> Iterator[None]:
 
 def check_writable(prefix: str) -> None:
     """Raises SnapshotError where no snapshot of this prefix could be written."""
-    probe = Path(f"{prefix}_iter_0.tempfile.{os.getpid()}")
+    probe = paths.native(f"{prefix}_iter_0.tempfile.{os.getpid()}")
     try:
         probe.touch()
         probe.unlink()
@@ -127,7 +128,9 @@ def check_size(params: Sequence[Any], *, hdf5: bool, diffs: bool) -> None:
 
 
 def _to_message(state: State) -> pb.SolverState:
-    message = pb.SolverState(iter=state.iteration, learned_net=state.learned_net, current_step=state.current_step)
+    message = pb.SolverState(
+        iter=state.iteration, learned_net=raw_bytes.kept(state.learned_net), current_step=state.current_step
+    )
     message.history.extend(binary.from_array(h) for h in state.history)
     return message
 
@@ -163,10 +166,11 @@ def _write_state_hdf5(path: Path, state: State) -> None:
 def _write_c_string(file: h5py.File, name: str, value: str) -> None:
     """A string with its terminating zero, which Caffe's reader relies on; h5py's own strings have none."""
     kind = h5py.h5t.C_S1.copy()
-    kind.set_size(len(value.encode()) + 1)
+    data = raw_bytes.encoded(value) + b"\0"
+    kind.set_size(len(data))
     kind.set_strpad(h5py.h5t.STR_NULLTERM)
     dataset = h5py.h5d.create(file.id, name.encode(), kind, h5py.h5s.create(h5py.h5s.SCALAR))
-    dataset.write(h5py.h5s.ALL, h5py.h5s.ALL, np.array(value.encode() + b"\0"), kind)
+    dataset.write(h5py.h5s.ALL, h5py.h5s.ALL, np.array(data), kind)
 
 
 # History: one tuple a parameter in the solver, one flat list in Caffe's files
@@ -223,17 +227,27 @@ def read_state(path: str | Path) -> State:
     message = binary.read(path, pb.SolverState)
     if not message.HasField("iter"):
         raise SnapshotError(f"{path}: this is no solver state: it has no iteration.")
-    return State(
-        message.iter, message.current_step, [binary.to_array(blob) for blob in message.history], message.learned_net
-    )
+    try:
+        history = [binary.to_array(blob) for blob in message.history]
+    except SnapshotError as e:
+        raise SnapshotError(f"{path}: {e}") from e
+    return _checked(State(message.iter, message.current_step, history, message.learned_net), path)
+
+
+def _checked(state: State, path: Path) -> State:
+    for what, value in (("iteration", state.iteration), ("current_step", state.current_step)):
+        if not 0 <= value < 2**31:
+            raise SnapshotError(f"{path}: its {what} is {value}; 0 to {2**31 - 1} are possible.")
+    return state
 
 
 def find_model(state: State, path: str | Path) -> Path:
     """The model that a state names: where it was written to, or beside the state file. Raises SnapshotError."""
-    written, beside = Path(state.learned_net), Path(path).parent / Path(state.learned_net).name
-    for candidate in (beside, written):
-        if candidate.is_file():
-            return candidate
+    written = paths.native(state.learned_net)
+    for candidate in (Path(path).parent / written.name, written):
+        with suppress(OSError):  # a name of more than 255 bytes
+            if candidate.is_file():
+                return candidate
     raise SnapshotError(f"{path}: its model {state.learned_net} is neither there nor in {Path(path).parent}.")
 
 
@@ -256,62 +270,49 @@ def read_resume(path: str | Path) -> dict[str, Any] | None:
 
 def latest(prefix: str) -> Path | None:
     """The solver state of this prefix with the highest iteration, None where there is none."""
-    name = re.compile(re.escape(Path(prefix).name) + r"_iter_(\d+)\.solverstate(\.h5)?")
-    folder = Path(prefix).parent
+    written = paths.native(prefix)
+    name = re.compile(re.escape(written.name) + r"_iter_(\d+)\.solverstate(\.h5)?")
+    folder = written.parent
     found = [(int(m[1]), p) for p in folder.glob("*") if (m := name.fullmatch(p.name))] if folder.is_dir() else []
     return max(found)[1] if found else None
 
 
 def _read_blobs_hdf5(path: Path, net: Net, params: Sequence[Any]) -> dict[str, list[np.ndarray]]:
     """/data's arrays by layer; one that a layer shares stands at its owner, or keeps its value in `params`."""
-    with _open(path) as file:
+    with hdf5_file.opened(path, SnapshotError) as file:
         if "data" not in file:
-            raise SnapshotError(f"{path}: this is no model: it has no group /data.")
-        data, blobs = file["data"], {}
+            raise file.wrong("this is no model: it has no group /data.")
+        blobs = {}
         for i, layer in enumerate(net.layers):
-            if layer.name not in data or not layer.params:
+            group = f"data/{layer.name}"
+            if not layer.params or group not in file:
                 continue
-            found = data[layer.name]
-            extra = sum(isinstance(d, h5py.Dataset) for d in found.values()) - len(layer.params)
+            extra = sum(file.is_dataset(f"{group}/{name}") for name in file.members(group)) - len(layer.params)
             if extra > 0:
-                raise SnapshotError(
-                    f"{path}: layer {layer.name!r} has {len(layer.params) + extra} parameters there and "
-                    f"{len(layer.params)} in this net."
+                raise file.wrong(
+                    f"layer {layer.name!r} has {len(layer.params) + extra} parameters there and {len(layer.params)} in "
+                    "this net."
                 )
-            blobs[layer.name] = [_one_blob(path, net, params, data, i, n) for n in range(len(layer.params))]
+            blobs[layer.name] = [_one_blob(file, net, params, i, n) for n in range(len(layer.params))]
         return blobs
 
 
-def _one_blob(path: Path, net: Net, params: Sequence[Any], data: h5py.Group, i: int, n: int) -> np.ndarray:
+def _one_blob(file: hdf5_file.HDF5File, net: Net, params: Sequence[Any], i: int, n: int) -> np.ndarray:
     layer, k = net.layers[i], net.param_ids[i][n]
     owner = net.params[k]
-    for name in (f"{layer.name}/{n}", f"{owner.layer}/{owner.index}"):
-        if name in data:
-            return np.asarray(data[name], np.float32)
+    for name in (f"data/{layer.name}/{n}", f"data/{owner.layer}/{owner.index}"):
+        if file.is_dataset(name):
+            return file.numbers(name)
     if (owner.layer, owner.index) == (layer.name, n):
-        raise SnapshotError(f"{path}: layer {layer.name!r} has no parameter {n} there.")
+        raise file.wrong(f"layer {layer.name!r} has no parameter {n} there.")
     return np.asarray(params[k]).reshape(layer.params[n].shape)
 
 
 def _read_state_hdf5(path: Path) -> State:
-    with _open(path) as file:
-        try:
-            history = file["history"]
-            return State(
-                int(file["iter"][0]),
-                int(file["current_step"][0]),
-                [np.asarray(history[str(i)], np.float32) for i in range(len(history))],
-                file["learned_net"][()].decode() if "learned_net" in file else "",
-            )
-        except KeyError as e:
-            raise SnapshotError(f"{path}: this is no solver state: {e.args[0]}.") from e
-
-
-@contextmanager
-def _open(path: Path) -> Iterator[h5py.File]:
-    try:
-        file = h5py.File(path, "r")
-    except OSError as e:
-        raise SnapshotError(f"{path}: not a whole HDF5 file: {e}.") from e
-    with file:
-        yield file
+    with hdf5_file.opened(path, SnapshotError) as file:
+        for name in ("history", "iter", "current_step"):
+            if name not in file:
+                raise file.wrong(f"this is no solver state: it has no {name}.")
+        history = [file.numbers(f"history/{i}") for i in range(len(file.members("history")))]
+        state = State(file.integer("iter"), file.integer("current_step"), history, file.text("learned_net"))
+        return _checked(state, path)

@@ -97,13 +97,17 @@ def _file(path, **datasets):
     [
         (lambda p: p.unlink(), r"list\.txt: cannot be read"),
         (lambda p: p.write_text("\n"), "lists no HDF5 files"),
+        (
+            lambda p: (p.parent / "a.h5").rename(p),
+            r"list\.txt: is an HDF5 file, and `source` names a list of such files",
+        ),
         (lambda p: p.write_text("gone.h5\n"), r"gone\.h5: cannot be read as HDF5"),
         (lambda p: (p.parent / "a.h5").write_bytes(b"no HDF5"), r"a\.h5: cannot be read as HDF5"),
         (lambda p: _file(p, data=[1.0]), r'a\.h5: has no dataset "label", a top of the layer; it has data'),
         (lambda p: _file(p, data=[1.0, 2.0], label=[1]), "same number of rows, 1 or more; they have: data 2, label 1"),
         (lambda p: _file(p, data=np.zeros((0, 3)), label=np.zeros(0)), "1 or more; they have: data 0, label 0"),
         (lambda p: _file(p, data=["x"], label=[1]), 'dataset "data" of object'),
-        (lambda p: _file(p, data=1.0, label=[1]), r'dataset "data" of float64 and shape \(\)'),
+        (lambda p: _file(p, data=1.0, label=[1]), r'dataset "data" of shape \(\)'),
     ],
 )
 def test_what_cannot_be_read_is_named(listed, change, says):
@@ -118,4 +122,15 @@ def test_a_later_file_that_is_cut_short(listed):
     s = source(listed)
     s.next()
     with pytest.raises(DataError, match=r"b\.h5: cannot be read as HDF5"):
+        s.next()
+
+
+def test_a_later_file_whose_rows_have_another_shape(listed):
+    with h5py.File(listed.parent / "b.h5", "w") as file:
+        file["data"], file["label"] = np.zeros((1, 2, 4)), [0]
+    s = source(listed)
+    s.next()
+    with pytest.raises(
+        DataError, match=r'b\.h5: the rows of dataset "data" have shape \[2, 4\], and those of .*a\.h5 \[2, 5\]'
+    ):
         s.next()

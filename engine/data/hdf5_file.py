@@ -1,0 +1,198 @@
+"""HDF5 files from anybody: read without following them out of the file, and every damage told in words.
+
+HDF5 can name other files: links into them, datasets whose values lie in them, datasets put together from theirs. So
+whoever made a model could have any file of its user's read, and written into the next model. All readers go through
+here.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from math import prod
+from pathlib import Path
+from typing import TypeAlias
+
+import h5py
+import numpy as np
+
+from engine.errors import EngineError
+from engine.host import memory, regular_file
+from engine.proto import raw_bytes
+
+Object: TypeAlias = h5py.h5g.GroupID | h5py.h5d.DatasetID | h5py.h5t.TypeID
+
+_DAMAGE = (OSError, RuntimeError, LookupError, TypeError, ValueError, ArithmeticError, SystemError, MemoryError)
+"""What h5py raises for damaged files: whatever Python has for the number of the library's error."""
+
+SIGNATURE = b"\x89HDF\r\n\x1a\n"
+_LONGEST_TEXT = 1 << 16
+"""Bytes: longer than any path."""
+
+_SOFT_LINKS = 16
+"""As many as HDF5 follows one after the other."""
+
+
+class HDF5File:
+    """An HDF5 file open for reading. Objects are named by paths: "data/conv1/0".
+
+    Whatever cannot be read, or leads out of the file, raises the `error` that `opened` was given, naming the file.
+    """
+
+    def __init__(self, path: Path, root: h5py.h5g.GroupID, error: type[EngineError]) -> None:
+        self.path = path
+        self._root, self._error = root, error
+
+    def __contains__(self, name: str) -> bool:
+        return self._find(name) is not None
+
+    def members(self, group: str = "") -> list[str]:
+        """The names in a group, sorted, as messages show them; none where there is no such group."""
+        with self._telling(group):
+            found = self._find(group)
+            names = found if isinstance(found, h5py.h5g.GroupID) else ()
+            return sorted(name.decode("utf-8", "backslashreplace") for name in names)
+
+    def is_dataset(self, name: str) -> bool:
+        return isinstance(self._find(name), h5py.h5d.DatasetID)
+
+    def shape(self, name: str) -> tuple[int, ...] | None:
+        """The shape of a dataset of numbers that lie in this file; None where there is no dataset `name`."""
+        dataset = self._dataset(name)
+        return None if dataset is None else self._shape_of_numbers(dataset, name)
+
+    def numbers(self, name: str) -> np.ndarray:
+        """The values of a dataset of numbers, in float32. Its size is checked before memory is asked for."""
+        dataset = self._dataset(name)
+        if dataset is None:
+            raise self.wrong(f'there is no dataset "{name}".')
+        shape = self._shape_of_numbers(dataset, name)
+        with self._telling(name):
+            layout = dataset.get_create_plist()
+            chunk = prod(layout.get_chunk()) if layout.get_layout() == h5py.h5d.CHUNKED else 0
+            lacking = memory.lacking(prod(shape) * (dataset.dtype.itemsize + 4) + chunk * dataset.dtype.itemsize)
+            if lacking:
+                raise self.wrong(f'dataset "{name}" of shape {list(shape)} {lacking}.')
+            values = h5py.Dataset(dataset)[()]
+            return np.asarray(values, np.float32)
+
+    def integer(self, name: str) -> int:
+        """The value of a dataset of one int."""
+        shape = self.shape(name)
+        if shape is None or prod(shape) != 1:
+            raise self.wrong(
+                f'"{name}" is {"missing" if shape is None else f"of shape {list(shape)}"}; it is one number.'
+            )
+        value = float(self.numbers(name).reshape(()))
+        if not value.is_integer():
+            raise self.wrong(f'"{name}" is {value:g}; a whole number is needed.')
+        return int(value)
+
+    def text(self, name: str) -> str:
+        """The value of a dataset of one string; "" where there is none."""
+        dataset = self._dataset(name)
+        if dataset is None:
+            return ""
+        with self._telling(name):
+            kind = dataset.dtype
+            if prod(dataset.shape) != 1 or h5py.check_string_dtype(kind) is None or kind.itemsize > _LONGEST_TEXT:
+                raise self.wrong(f'"{name}" of {kind} and shape {list(dataset.shape)} is no string.')
+            value = h5py.Dataset(dataset)[()]
+            while isinstance(value, np.ndarray):
+                value = value[0]
+            return raw_bytes.decoded(value) if isinstance(value, bytes) else str(value)
+
+    def wrong(self, what: str) -> EngineError:
+        """The error that says `what` of this file."""
+        return self._error(f"{self.path}: {what}")
+
+    def _dataset(self, name: str) -> h5py.h5d.DatasetID | None:
+        found = self._find(name)
+        if not isinstance(found, h5py.h5d.DatasetID):
+            return None
+        with self._telling(name):
+            layout = found.get_create_plist()
+            if layout.get_layout() == h5py.h5d.VIRTUAL or layout.get_external_count():
+                raise self.wrong(
+                    f'dataset "{name}" keeps its values in other files, which are not read. Write them into this one.'
+                )
+        return found
+
+    def _shape_of_numbers(self, dataset: h5py.h5d.DatasetID, name: str) -> tuple[int, ...]:
+        with self._telling(name):
+            if dataset.dtype.kind not in "fiu" or dataset.get_space().get_simple_extent_type() == h5py.h5s.NULL:
+                raise self.wrong(f'dataset "{name}" of {dataset.dtype} is no array of numbers.')
+            return tuple(dataset.shape)
+
+    def _find(self, name: str) -> Object | None:
+        """What `name` leads to, link by link; None where it leads nowhere."""
+        with self._telling(name):
+            return self._walk(self._root, name, _SOFT_LINKS)
+
+    def _walk(self, start: Object, name: str, left: int) -> Object | None:
+        here = self._root if name.startswith("/") else start
+        for part in raw_bytes.encoded(name).split(b"/"):
+            if part in (b"", b"."):
+                continue
+            if not isinstance(here, h5py.h5g.GroupID) or not here.links.exists(part):
+                return None
+            kind = here.links.get_info(part).type
+            if kind == h5py.h5l.TYPE_HARD:
+                here = h5py.h5o.open(here, part)
+            elif kind == h5py.h5l.TYPE_SOFT:
+                if not left:
+                    raise self.wrong(f'"{name}" is a link to a link to a link, without end.')
+                found = self._walk(here, raw_bytes.decoded(here.links.get_val(part)), left - 1)
+                if found is None:
+                    return None
+                here = found
+            else:
+                raise self.wrong(
+                    f'"{name}" is a link into another file, which is not read. Write the values into this one.'
+                )
+        return here
+
+    @contextmanager
+    def _telling(self, name: str) -> Iterator[None]:
+        try:
+            yield
+        except EngineError:
+            raise
+        except _DAMAGE as e:
+            what = f'"{name}"' if name else "it"
+            raise self._error(f"{self.path}: damaged: {what} cannot be read ({_reason(e)}).") from e
+
+
+@contextmanager
+def opened(path: Path, error: type[EngineError]) -> Iterator[HDF5File]:
+    """The HDF5 file `path`. Raises `error` for what is none."""
+    try:
+        regular_file.check(path)
+        file = h5py.File(path, "r")
+        root = h5py.h5g.open(file.id, b"/")
+    except _DAMAGE as e:
+        raise error(f"{path}: cannot be read as HDF5 ({_reason(e)}).") from e
+    try:
+        yield HDF5File(path, root, error)
+    finally:
+        with suppress(*_DAMAGE):
+            file.close()
+
+
+def is_hdf5(path: Path) -> bool:
+    """Whether a file begins as HDF5 files do; false for what cannot be read."""
+    try:
+        regular_file.check(path)
+        with path.open("rb") as file:
+            return file.read(len(SIGNATURE)) == SIGNATURE
+    except OSError:
+        return False
+
+
+def named(names: Sequence[str], most: int = 10) -> str:
+    """Names in a message: the first few."""
+    return ", ".join(names[:most]) + (", …" if len(names) > most else "") or "none"
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    return str(error.args[0] if error.args else "") or type(error).__name__

@@ -1,0 +1,63 @@
+"""Files read whole, where a name from outside may stand for a pipe, a device, or more than memory holds."""
+
+import errno
+import os
+import stat
+from pathlib import Path
+
+from engine.host import memory
+
+LARGEST = 2**31 - 1
+"""Bytes of the largest file that is read whole; protobuf and OpenCV take no more."""
+
+
+def read(path: str | Path, limit: int = LARGEST, *, pipes: bool = False) -> bytes:
+    """The contents of `path`, a regular file of at most `limit` bytes.
+
+    `pipes`: it may be a pipe too (`<(…)` of a shell). Raises OSError, whose strerror says what is the matter: with the
+    name, with the kind of file, with its size.
+    """
+    try:
+        # Without O_NONBLOCK opening a pipe waits for somebody to write to it.
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except ValueError as e:
+        raise OSError(errno.EINVAL, "its name holds a zero byte", str(path)) from e
+    try:
+        status = os.fstat(descriptor)
+        _check(status, path, pipes)
+        os.set_blocking(descriptor, True)
+        most = min(limit, memory.limit())
+        if status.st_size > most:
+            raise _too_large(path, status.st_size, most)
+        parts: list[bytes] = []
+        left = most + 1
+        while left and (part := os.read(descriptor, min(left, max(status.st_size + 1, 1 << 16)))):
+            parts.append(part)
+            left -= len(part)
+    finally:
+        os.close(descriptor)
+    if not left:
+        raise _too_large(path, most + 1, most)
+    return b"".join(parts)
+
+
+def check(path: str | Path) -> None:
+    """Raises OSError, as `read` does, for what is no regular file: for libraries that open files by their names."""
+    try:
+        _check(os.stat(path), path)  # noqa: PTH116  Path has the zero byte's ValueError, too
+    except ValueError as e:
+        raise OSError(errno.EINVAL, "its name holds a zero byte", str(path)) from e
+
+
+def _check(status: os.stat_result, path: str | Path, pipes: bool = False) -> None:
+    kind = stat.S_IFMT(status.st_mode)
+    if kind == stat.S_IFREG or (pipes and kind == stat.S_IFIFO):
+        return
+    if kind == stat.S_IFDIR:
+        raise IsADirectoryError(errno.EISDIR, "is a folder, and a file is needed", str(path))
+    name = {stat.S_IFIFO: "a pipe", stat.S_IFSOCK: "a socket"}.get(kind, "a device")
+    raise OSError(errno.EINVAL, f"is {name}, and a file is needed", str(path))
+
+
+def _too_large(path: str | Path, size: int, limit: int) -> OSError:
+    return OSError(errno.EFBIG, f"has {size:,} bytes, and at most {limit:,} are read", str(path))
