@@ -1,5 +1,6 @@
 """Binary protobuf files: models, solver states, means; and blobs to and from numpy."""
 
+import errno
 import math
 from pathlib import Path
 from typing import TypeVar
@@ -8,9 +9,9 @@ import numpy as np
 from google.protobuf.message import DecodeError, Message
 
 from engine.errors import PrototxtError, SnapshotError
-from engine.host import atomic_file
+from engine.host import atomic_file, regular_file
 from engine.proto import caffe_pb2 as pb
-from engine.proto import upgrade
+from engine.proto import raw_bytes, upgrade
 
 M = TypeVar("M", bound=Message)
 
@@ -30,13 +31,13 @@ def read(path: str | Path, message_class: type[M]) -> M:
     """The message that the binary file `path` holds. Raises PrototxtError."""
     what = message_class.DESCRIPTOR.name
     try:
-        if (size := Path(path).stat().st_size) > LIMIT:
-            raise PrototxtError(
-                f"{path}: {size} bytes, and protobuf reads 2 GiB at most. "
-                "Keep a model of this size in HDF5 (snapshot_format: HDF5)."
-            )
-        data = Path(path).read_bytes()
+        data = regular_file.read(path, LIMIT)
     except OSError as error:
+        if error.errno == errno.EFBIG:
+            raise PrototxtError(
+                f"{path}: {error.strerror}: protobuf reads 2 GiB. "
+                "Keep a model of this size in HDF5 (snapshot_format: HDF5)."
+            ) from error
         raise PrototxtError(f"{path}: cannot be read: {error.strerror}.") from error
     if not data:
         raise PrototxtError(f"{path}: is empty.")
@@ -46,6 +47,7 @@ def read(path: str | Path, message_class: type[M]) -> M:
         raise PrototxtError(f"{path}: {_mistaken(data, what)}") from None
     if not message.ListFields():
         raise PrototxtError(f"{path}: {_mistaken(data, what)}")
+    _keep_raw_bytes(message)
     return message
 
 
@@ -141,6 +143,20 @@ def _read_varint(wire: bytes, at: int) -> tuple[int, int]:
         shift += 7
         at += 1
     return number | wire[at] << shift, at + 1
+
+
+def _keep_raw_bytes(message: Message) -> None:
+    """Makes strings of those that are no UTF-8, which Python's protobuf hands out as bytes; see `raw_bytes`."""
+    for field, value in message.ListFields():
+        if field.message_type is not None and field.message_type is not pb.BlobProto.DESCRIPTOR:
+            for each in value if field.is_repeated else (value,):
+                _keep_raw_bytes(each)
+        elif field.type == field.TYPE_STRING and field.is_repeated:
+            for i, each in enumerate(value):
+                if isinstance(each, bytes):
+                    value[i] = raw_bytes.decoded(each)
+        elif field.type == field.TYPE_STRING and isinstance(value, bytes):
+            setattr(message, field.name, raw_bytes.decoded(value))
 
 
 def _has(data: bytes, message_class: type[Message], field: str) -> bool:

@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+from engine.proto import raw_bytes
+
 
 def resolve(path: str, named_in: str | Path | None = None) -> Path:
     """The file or folder that `path`, found in the file `named_in`, stands for.
@@ -10,8 +12,20 @@ def resolve(path: str, named_in: str | Path | None = None) -> Path:
     `named_in`, so that a model's folder works from anywhere. A path that is in neither place comes back as it was
     given: the error about it then shows what the user wrote.
     """
-    given = Path(path)
-    if named_in is None or given.is_absolute() or given.exists():
+    given = native(path)
+    if named_in is None or given.is_absolute() or _exists(given):
         return given
     beside = Path(named_in).parent / given
-    return beside if beside.exists() else given
+    return beside if _exists(beside) else given
+
+
+def native(path: str) -> Path:
+    """The path that a string of a message stands for, whatever bytes it is made of."""
+    return Path(raw_bytes.native(path))
+
+
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError:  # a name of more than 255 bytes: opening it says so
+        return False

@@ -1,5 +1,6 @@
 """Reading and printing prototxt: protobuf's text format, with errors that say where and what would do."""
 
+import codecs
 import ctypes
 import logging
 import math
@@ -14,13 +15,16 @@ from google.protobuf.message import Message
 
 from engine import suggest
 from engine.errors import PrototxtError
-from engine.host import atomic_file
+from engine.host import atomic_file, regular_file
 from engine.proto import caffe_pb2 as pb
-from engine.proto import diagnose, mixed, tokens, upgrade
+from engine.proto import diagnose, lenient, mixed, raw_bytes, tokens, upgrade
 
 log = logging.getLogger(__name__)
 
 M = TypeVar("M", bound=Message)
+
+LARGEST = 1 << 24
+"""Bytes of the largest text that is parsed: some twenty times the largest nets, and half a minute of parsing."""
 
 
 def read(path: str | Path, message_class: type[M]) -> M:
@@ -34,6 +38,8 @@ def parse(text: str, message_class: type[M], name: str = "<string>") -> M:
     try:
         text_format.Parse(text, message)
     except text_format.ParseError as error:
+        if (respelt := lenient.respelt(text)) != text:
+            return parse(respelt, message_class, name)
         if message_class is pb.NetParameter:
             modern, notices = mixed.modernise(text)
             if modern != text:
@@ -69,11 +75,11 @@ def write(path: str | Path, message: Message) -> None:
 def load(path: str | Path) -> str:
     """The text in the file `path`. Raises PrototxtError where there is none or it is no text.
 
-    Bytes that are not UTF-8, as old files have in their comments, come back as lone surrogates.
+    Bytes that are not UTF-8, as old files have in their comments and names, come back as `raw_bytes` keeps them.
     """
     file = Path(path)
     try:
-        data = file.read_bytes()
+        data = regular_file.read(file, LARGEST, pipes=True)
     except FileNotFoundError:
         raise PrototxtError(f"{path}: no such file.{_beside(file)}") from None
     except IsADirectoryError:
@@ -89,7 +95,7 @@ def load(path: str | Path) -> str:
             f"{path}: holds binary data, and text is needed. A .caffemodel or .solverstate goes where weights or "
             "snapshots are asked for."
         )
-    return data.decode("utf-8-sig", errors="surrogateescape")
+    return raw_bytes.decoded(data.removeprefix(codecs.BOM_UTF8))
 
 
 def layer_lines(path: str | Path) -> list[tuple[str, int]]:
@@ -166,7 +172,7 @@ def _scalar(field: FieldDescriptor, value: Any) -> str:
         case float():
             return _shortest(value, field.type == FieldDescriptor.TYPE_DOUBLE)
         case str() | bytes():
-            raw = value if isinstance(value, bytes) else value.encode()
+            raw = value if isinstance(value, bytes) else raw_bytes.encoded(value)
             return f'"{text_encoding.CEscape(raw, as_utf8=False)}"'
     return str(value)
 

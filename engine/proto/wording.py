@@ -101,11 +101,8 @@ def _wrong_enum(name: str, field: FieldDescriptor, value: Token) -> str | None:
 def _wrong_string(name: str, value: Token) -> str | None:
     if value.kind != "string":
         return f'"{name}" is text and needs quotation marks: {name}: "{value.text}".'
-    if any("\udc80" <= character <= "\udcff" for character in value.text):
-        shown = value.text.encode("utf-8", "surrogateescape").decode("latin-1")
-        return f'the value of "{name}" is not UTF-8 ({shown} in Latin-1). Save the file as UTF-8.'
     try:
-        text_encoding.CUnescape(value.text[1:-1]).decode()
+        text_encoding.CUnescape(value.text[1:-1])
     except ValueError:
         return f'the value of "{name}", {value.text}, has a backslash sequence that is no text. A backslash is \\\\.'
     return None

@@ -36,7 +36,7 @@ def said(written, message_class=pb.NetParameter):
         ("weight_filler { type: xavier }", '"type" is text and needs quotation marks: type: "xavier".'),
         ("weight_filler: 3", '"weight_filler" is a block and needs braces: weight_filler { … }.'),
         ('weight_filler { type: "xavier }', "the quotation mark before xavier } is not closed in its line."),
-        ('weight_filler { type: "\\xff" }', '"type", "\\xff", has a backslash sequence that is no text.'),
+        ('weight_filler { type: "\\x" }', '"type", "\\x", has a backslash sequence that is no text.'),
         ("num_output 3", '"num_output" needs a colon and a value, num_output: 1, and "3" was found.'),
         ("num_output { }", '"num_output" needs a colon and a value, num_output: 1, and "{" was found.'),
         ("num_output: { }", '"num_output" is no block. Write num_output: 1.'),

@@ -1,5 +1,6 @@
 import logging
 import math
+import os
 
 import pytest
 from google.protobuf.descriptor import FieldDescriptor
@@ -8,7 +9,7 @@ from hypothesis import strategies as st
 
 from engine.errors import PrototxtError
 from engine.proto import caffe_pb2 as pb
-from engine.proto import text
+from engine.proto import paths, text
 
 NET = """
 name: "small"
@@ -35,6 +36,8 @@ def power(**values):
         ("scale: 1E+2", power(scale=100)),
         ("scale: inf", power(scale=math.inf)),
         ("scale: -inf", power(scale=-math.inf)),
+        ("scale: - 5", power(scale=-5)),
+        ("scale: -\n# five\n5 shift: - inf", power(scale=-5, shift=-math.inf)),
         ("power: 2, scale: 3; shift: 4", power(power=2, scale=3, shift=4)),
         ("power:2 # two\n#scale: 5\n", power(power=2)),
         ("power: 2\r\nscale: 3\r\n", power(power=2, scale=3)),
@@ -67,6 +70,17 @@ def test_a_file_with_a_byte_order_mark_and_latin_1_comments_is_read(tmp_path):
     assert text.read(file, pb.NetParameter).name == "net"
 
 
+@pytest.mark.parametrize("written", [b'"caf\xe9.h5"', b'"caf\\351.h5"', b"'caf\\xe9' \".h5\""])
+def test_a_file_name_that_is_no_utf_8_is_read_and_found(tmp_path, written):
+    solver = tmp_path / "solver.prototxt"
+    solver.write_bytes(b"net: " + written + b" # caf\xe9\n")
+    read = text.read(solver, pb.SolverParameter)
+    beside = tmp_path / os.fsdecode(b"caf\xe9.h5")
+    beside.touch()
+    assert paths.resolve(read.net, solver) == beside
+    assert text.format(read) == 'net: "caf\\351.h5"\n'
+
+
 def test_values_of_other_alphabets_are_kept(tmp_path):
     file = tmp_path / "net.prototxt"
     text.write(file, pb.NetParameter(name="сеть 网络"))
@@ -84,9 +98,10 @@ def read_bytes(tmp_path, data):
     [
         (b"", "is empty"),
         (b"  \n", "is empty"),
+        (b"#" * (text.LARGEST + 1), "at most 16,777,216 are read"),
+        (b"layers { type: \xe9NNER }", r'prototxt:1: "type" is one of NONE, .* and . was found'),
         (b"\n\x05LeNet\xa2\x06\x00", "binary data"),
         ('name: "net"'.encode("utf-16"), "UTF-16"),
-        (b'name: "ok"\nlayer { name: "caf\xe9" }', "net.prototxt:2: .*not UTF-8 .*café"),
     ],
 )
 def test_a_file_that_is_no_text_is_refused(tmp_path, data, said):

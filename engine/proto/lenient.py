@@ -1,0 +1,47 @@
+"""Spellings that protobuf's C++ parser takes, and so Caffe's users write, but its Python one does not.
+
+value: - 5                a blank behind the sign
+source: "caf\\351.txt"     a string that is no UTF-8
+"""
+
+from google.protobuf import text_encoding
+
+from engine.proto import raw_bytes, tokens
+
+
+def respelt(text: str) -> str:
+    """`text` with such spellings as the Python parser takes them, on the same lines."""
+    out: list[str] = []
+    done = 0
+    found = tokens.tokenize(text)
+    for token, following in zip(found, [*found[1:], None], strict=True):
+        new = token.text
+        if token.text == "-" and following and (following.kind == "number" or following.text.lower() in _SIGNED):
+            new = ""
+        elif token.kind == "string":
+            new = _string(token.text)
+        out += [text[done : token.start], new]
+        if not new and following:
+            out += [text[token.end : following.start], "-"]
+            done = following.start
+        else:
+            done = token.end
+    return "".join([*out, text[done:]])
+
+
+_SIGNED = ("inf", "infinity", "nan")
+
+
+def _string(written: str) -> str:
+    """A string in quotation marks; one whose escapes make no UTF-8 with those bytes as `raw_bytes` keeps them."""
+    if "\\" not in written:
+        return written
+    try:
+        data = text_encoding.CUnescape(written[1:-1])
+    except ValueError:
+        return written
+    try:
+        data.decode()
+    except UnicodeDecodeError:
+        return f'"{text_encoding.CEscape(raw_bytes.decoded(data).encode(), as_utf8=True)}"'
+    return written
