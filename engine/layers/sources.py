@@ -5,13 +5,13 @@ from typing import Any
 
 import numpy as np
 
-from engine.data.databases import LMDB
 from engine.data.datum import Colour
 from engine.data.datum_source import DatumSource
 from engine.data.hdf5_sink import HDF5Sink
 from engine.data.hdf5_source import HDF5Source
 from engine.data.image_source import ImageSource
 from engine.data.leveldb import LevelDB
+from engine.data.lmdb_reader import LMDB
 from engine.data.memory_source import MemorySource
 from engine.data.source import Source
 from engine.data.transform import Transform

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from engine import log
 from engine.data import idx
-from engine.data.databases import LMDB
+from engine.data.lmdb_reader import LMDB
 from engine.errors import DataError
 from engine.tools.command import arguments, run
 from engine.tools.convert_mnist_data import convert

@@ -2,87 +2,14 @@ import itertools
 import os
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
-from engine.data.databases import COMMIT_EVERY, LMDB, LMDBWriter
+from engine.data.databases import COMMIT_EVERY, LMDBWriter
+from engine.data.lmdb_reader import LMDB
 from engine.errors import DataError
 
 PAIRS = [(b"%08d" % i, b"value %d" % i) for i in range(25)]
-
-
-def test_records_come_in_the_order_of_their_keys(make_lmdb):
-    assert list(LMDB(make_lmdb(reversed(PAIRS))).records()) == PAIRS
-
-
-def test_records_go_on_behind_a_key(make_lmdb):
-    db = LMDB(make_lmdb(PAIRS))
-    assert list(db.records(PAIRS[9][0])) == PAIRS[10:]
-    assert list(db.records(PAIRS[-1][0])) == []
-
-
-def test_a_position_of_another_database_is_an_error(make_lmdb):
-    with pytest.raises(DataError, match='no record "elsewhere"'):
-        next(LMDB(make_lmdb(PAIRS)).records(b"elsewhere"))
-
-
-def test_two_readers_share_a_database(make_lmdb):
-    path = make_lmdb(PAIRS)
-    first, second = LMDB(path), LMDB(path)
-    first.close()
-    assert len(list(second.records())) == second.entries == len(PAIRS)
-
-
-def test_a_read_only_folder_is_read_and_left_as_it_is(make_lmdb):
-    path = make_lmdb(PAIRS)
-    (path / "lock.mdb").unlink()
-    path.chmod(0o555)
-    assert len(list(LMDB(path).records())) == len(PAIRS)
-    assert [p.name for p in path.iterdir()] == ["data.mdb"]
-
-
-@pytest.mark.parametrize(
-    ("make", "says"),
-    [
-        (lambda p: None, "no such folder"),
-        (lambda p: p.write_bytes(b"x"), "a file, where an LMDB is a folder"),
-        (lambda p: p.mkdir(), "an empty folder"),
-        (lambda p: _with(p, "train.txt", b"a.png 1"), "no data.mdb among train.txt"),
-        (lambda p: _with(p, "CURRENT", b"MANIFEST-000007\n"), "backend: LEVELDB"),
-        (lambda p: _with(p, "data.mdb", b""), "data.mdb: an empty file"),
-        (lambda p: _with(p, "data.mdb", b"no database at all " * 1000), "not an LMDB that can be read"),
-        (lambda p: LMDBWriter(p).__enter__().__exit__(None, None, None), "without records"),
-    ],
-)
-def test_what_is_no_database_is_named(tmp_path, make, says):
-    path = tmp_path / "mnist_train_lmdb"
-    make(path)
-    with pytest.raises(DataError, match=f"mnist_train_lmdb.*{says}"):
-        LMDB(path)
-
-
-@pytest.mark.parametrize("kept", [100, 4096, 5000, 8192, 20_000])
-def test_a_file_cut_short_is_an_error_and_no_crash(make_lmdb, kept):
-    path = make_lmdb((key, bytes(500)) for key, _ in PAIRS)
-    os.truncate(path / "data.mdb", kept)
-    script = f"""
-from pathlib import Path
-from engine.data.databases import LMDB
-from engine.errors import DataError
-try:
-    list(LMDB(Path({str(path)!r})).records())
-except DataError as e:
-    print(e)
-"""
-    done = subprocess.run([sys.executable, "-c", script], check=False, capture_output=True, text=True)
-    assert (done.returncode, done.stderr) == (0, "")
-    assert "data.mdb: " in done.stdout
-
-
-def _with(folder: Path, name: str, data: bytes) -> None:
-    folder.mkdir()
-    (folder / name).write_bytes(data)
 
 
 def test_the_map_grows_over_many_commits(tmp_path):

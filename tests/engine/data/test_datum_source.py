@@ -4,9 +4,9 @@ import cv2
 import numpy as np
 import pytest
 
-from engine.data.databases import LMDB
 from engine.data.datum import raw
 from engine.data.datum_source import DatumSource
+from engine.data.lmdb_reader import LMDB
 from engine.data.transform import Transform
 from engine.errors import DataError
 from engine.proto import caffe_pb2 as pb

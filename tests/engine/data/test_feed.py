@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 from support.until import until
 
-from engine.data.databases import LMDB
 from engine.data.datum_source import DatumSource
 from engine.data.feed import Feed
 from engine.data.label_bounds import LabelBounds
+from engine.data.lmdb_reader import LMDB
 from engine.data.transform import Transform
 from engine.errors import DataError
 from engine.proto import caffe_pb2 as pb

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from engine.data import idx
-from engine.data.databases import LMDB
+from engine.data.lmdb_reader import LMDB
 from engine.tools import convert_mnist_data
 
 DIGITS = Path(__file__).parents[3] / "configs/models/lenet/digits"

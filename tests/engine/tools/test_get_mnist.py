@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from engine.data import idx
-from engine.data.databases import LMDB
+from engine.data.lmdb_reader import LMDB
 from engine.errors import DataError
 from engine.tools import get_mnist
 from engine.tools.convert_mnist_data import convert
