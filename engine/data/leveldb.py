@@ -17,10 +17,17 @@ import cramjam
 
 from engine.data.databases import missing_key
 from engine.errors import DataError
+from engine.host import regular_file
 
 MAGIC = 0xDB4775248B80FB57
 LOG_BLOCK = 32768
 DELETED, LIVE = 0, 1
+
+_DAMAGE = (struct.error, IndexError, ValueError, OSError, cramjam.DecompressionError)
+_MOST_PACKED = 32
+"""How many bytes Snappy makes of one at most: it has copies of 64 bytes in 3."""
+_NAME = 64
+"""Bytes of CURRENT that are read: it holds MANIFEST- and a number."""
 
 Entry = tuple[bytes, int, bytes]
 """User key; −(sequence number · 256 + kind), so that the newest sorts first; value."""
@@ -56,7 +63,7 @@ class LevelDB:
         try:
             self._version = self._read_manifest()
             self._recent = self._read_logs()
-        except (struct.error, IndexError, ValueError) as e:
+        except _DAMAGE as e:
             raise self._damaged(e) from e
         if next(self.records(), None) is None:
             raise DataError(f"{path}: a LevelDB without records. Make it again.")
@@ -68,7 +75,7 @@ class LevelDB:
             if after is not None and next(live, (None,))[0] != after:
                 raise missing_key(self.path, after)
             yield from live
-        except (struct.error, IndexError, ValueError, OSError, cramjam.DecompressionError) as e:
+        except _DAMAGE as e:
             raise self._damaged(e) from e
 
     def keys(self, after: bytes | None = None) -> Iterator[bytes]:
@@ -90,14 +97,14 @@ class LevelDB:
             yield (entry for table in run for entry in _entries(table, start))
 
     def _read_manifest(self) -> _Version:
-        name = (self.path / "CURRENT").read_text(errors="replace").strip()
+        name = regular_file.read(self.path / "CURRENT", _NAME).decode(errors="replace").strip()
         if not name.startswith("MANIFEST-") or "/" in name or not (self.path / name).is_file():
             raise DataError(f'{self.path}: CURRENT names "{name}", which is not there. Copy the folder again.')
         version = _Version()
-        for edit in _log_records((self.path / name).read_bytes(), whole=True):
+        for edit in _log_records(regular_file.read(self.path / name), whole=True):
             self._apply(_Reader(edit), version)
         for table in version.tables.values():
-            found = table.path.stat().st_size if table.path.exists() else None
+            found = table.path.stat().st_size if table.path.is_file() else None
             if found != table.size:
                 is_ = "missing" if found is None else f"{found:,} bytes where the manifest says {table.size:,}"
                 raise DataError(f"{table.path}: {is_}. Copy the folder again, or make it again.")
@@ -136,7 +143,7 @@ class LevelDB:
         entries: list[Entry] = []
         for number in sorted(logs):
             if number >= self._version.log or number == self._version.previous_log:
-                for batch in _log_records(logs[number].read_bytes()):
+                for batch in _log_records(regular_file.read(logs[number])):
                     entries.extend(_batch(batch))
         return sorted(entries)
 
@@ -158,6 +165,8 @@ class _Reader:
         while True:
             byte = self.data[self.at]
             self.at += 1
+            if shift > 63:
+                raise ValueError("a number of more than 64 bits")
             value |= (byte & 127) << shift
             if byte < 128:
                 return value
@@ -186,11 +195,16 @@ def _log_records(data: bytes, *, whole: bool = False) -> Iterator[bytes]:
             at += left
             continue
         length, kind = struct.unpack_from("<HB", data, at + 4)
+        if kind == length == 0:  # room that was set aside and not written to
+            at += left
+            continue
         piece = data[at + 7 : at + 7 + length]
         if len(piece) < length:
             if whole:
                 raise ValueError("the manifest is cut short")
             return
+        if not 1 <= kind <= 4:
+            raise ValueError(f"a record of kind {kind} in a log")
         at += 7 + length
         if kind in (1, 2):
             parts = []
@@ -205,6 +219,8 @@ def _batch(data: bytes) -> Iterator[Entry]:
     reader = _Reader(data, 12)
     for number in range(sequence, sequence + count):
         kind = reader.take(1)[0]
+        if kind not in (DELETED, LIVE):
+            raise ValueError(f"an entry of kind {kind}")
         key = reader.bytes()
         yield key, -(number << 8 | kind), reader.bytes() if kind == LIVE else b""
 
@@ -215,32 +231,52 @@ def _entries(table: _Table, start: bytes) -> Iterator[Entry]:
 
         def block(handle: _Reader) -> bytes:
             offset, size = handle.varint(), handle.varint()
+            if offset + size + 5 > table.size:
+                raise IndexError(f"{table.path.name} is cut short")
             file.seek(offset)
             data = file.read(size + 5)
-            if len(data) < size + 5:
-                raise IndexError(f"{table.path.name} is cut short")
-            return bytes(cramjam.snappy.decompress_raw(data[:size])) if data[size] == 1 else data[:size]
+            return _unpacked(data[:size], data[size])
 
         file.seek(-48, 2)
         footer = _Reader(file.read(48))
         if struct.unpack_from("<Q", footer.data, 40)[0] != MAGIC:
             raise ValueError(f"{table.path.name} is no table")
         footer.varint(), footer.varint()  # the index of filters
+        before: tuple[bytes, int] = (b"", -(1 << 64))
         for last, handle in _pairs(block(footer)):
             if last[:-8] < start:
                 continue
             for key, value in _pairs(block(_Reader(handle))):
-                if key[:-8] >= start:
-                    yield key[:-8], -int.from_bytes(key[-8:], "little"), value
+                place = key[:-8], -int.from_bytes(key[-8:], "little")
+                if len(key) < 8 or place <= before:
+                    raise ValueError(f"the keys of {table.path.name} are not in order")
+                before = place
+                if place[0] >= start:
+                    yield *place, value
+
+
+def _unpacked(data: bytes, kind: int) -> bytes:
+    """A block, by the byte behind it: as it is, or compressed by Snappy."""
+    if kind not in (0, 1):
+        raise ValueError(f"a block compressed in a way ({kind}) that is not LevelDB's own")
+    if kind == 0:
+        return data
+    if (size := cramjam.snappy.decompress_raw_len(data)) > _MOST_PACKED * len(data):
+        raise ValueError(f"{len(data):,} bytes that are to make {size:,}")
+    return bytes(cramjam.snappy.decompress_raw(data))
 
 
 def _pairs(block: bytes) -> Iterator[tuple[bytes, bytes]]:
     """The keys and values of a block; each key leaves out what it shares with the one before."""
     restarts = int.from_bytes(block[-4:], "little")
+    if 4 * (restarts + 1) > len(block):
+        raise ValueError("a block without an end")
     reader = _Reader(block[: len(block) - 4 * (restarts + 1)])
     key = b""
     while reader:
         shared, own, size = reader.varint(), reader.varint(), reader.varint()
+        if shared > len(key):
+            raise ValueError("a key shares more than there is")
         key = key[:shared] + reader.take(own)
         yield key, reader.take(size)
 

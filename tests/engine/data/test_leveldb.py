@@ -1,9 +1,11 @@
 import contextlib
+import os
 import shutil
 from pathlib import Path
 
 import pytest
 
+from engine.data import leveldb
 from engine.data.leveldb import LevelDB
 from engine.errors import DataError
 
@@ -55,6 +57,10 @@ def test_a_read_only_folder_is_left_as_it_is(folder):
     assert sorted((p.name, p.stat().st_mtime_ns) for p in folder.iterdir()) == before
 
 
+BATCH = bytes(4) + b"\x0f\0\1" + bytes(8) + b"\1\0\0\0"
+"""The head of a log's record of 15 bytes, which is a batch of one entry."""
+
+
 def _table(folder: Path) -> Path:
     return sorted(folder.glob("*.ldb"))[0]
 
@@ -86,6 +92,11 @@ def test_a_log_cut_short_loses_its_last_batch_alone(folder):
         (lambda f: _table(f).write_bytes(_table(f).read_bytes()[:-1]), "bytes where the manifest says"),
         (lambda f: _table(f).write_bytes(bytes(_table(f).stat().st_size)), "damaged .*is no table"),
         (lambda f: next(f.glob("MANIFEST*")).write_bytes(b"garbage" * 99), "the manifest is cut short"),
+        (lambda f: next(f.glob("MANIFEST*")).write_bytes(bytes(4) + b"\x0b\0\1" + b"\xff" * 11), "more than 64 bits"),
+        (lambda f: next(f.glob("MANIFEST*")).write_bytes(bytes(4) + b"\1\0\7\0"), "a record of kind 7 in a log"),
+        (lambda f: next(f.glob("*.log")).write_bytes(BATCH + b"\2\1a"), "an entry of kind 2"),
+        (lambda f: os.truncate(next(f.glob("*.log")), 1 << 40), "bytes, and at most .* are read"),
+        (lambda f: ((f / "CURRENT").unlink(), os.mkfifo(f / "CURRENT")), "no file CURRENT"),
     ],
 )
 def test_what_is_no_whole_database_is_named(folder, damage, says):
@@ -101,3 +112,8 @@ def test_blocks_overwritten_are_an_error_and_nothing_else(folder):
         table.write_bytes(good[:at] + bytes([good[at] ^ 0x55]) + good[at + 1 :])
         with contextlib.suppress(DataError):
             list(LevelDB(folder).records())
+
+
+def test_blocks_that_say_they_unpack_to_more_than_snappy_can_make():
+    with pytest.raises(ValueError, match="5 bytes that are to make 4,294,967,295"):
+        leveldb._unpacked(b"\xff\xff\xff\xff\x0f", 1)
