@@ -1,6 +1,7 @@
 """Datum records: a picture with its label, raw or in an encoded picture format, to arrays and back."""
 
 import enum
+import os
 
 import cv2
 import numpy as np
@@ -39,7 +40,7 @@ def pixels(datum: pb.Datum, colour: Colour = Colour.AS_STORED) -> np.ndarray:
         if datum.data
         else np.fromiter(datum.float_data, np.float32, len(datum.float_data))
     )
-    if flat.size == 0 or flat.size != shape[0] * shape[1] * shape[2]:
+    if min(shape) <= 0 or flat.size != shape[0] * shape[1] * shape[2]:
         raise DataError(
             f"says {shape[0]}×{shape[1]}×{shape[2]} (channels × height × width) and holds {flat.size:,} values"
         )
@@ -48,7 +49,14 @@ def pixels(datum: pb.Datum, colour: Colour = Colour.AS_STORED) -> np.ndarray:
 
 def decode(data: bytes, colour: Colour) -> np.ndarray:
     """The uint8 picture (channels, height, width) of an encoded one (PNG, JPEG, …), by OpenCV, as Caffe does."""
-    picture = cv2.imdecode(np.frombuffer(data, np.uint8), colour) if data else None
+    try:
+        picture = cv2.imdecode(np.frombuffer(data, np.uint8), colour) if data else None
+    except (cv2.error, MemoryError) as e:
+        most = int(os.environ["OPENCV_IO_MAX_IMAGE_PIXELS"])
+        raise DataError(
+            f"holds {len(data):,} bytes that OpenCV cannot decode ({_reason(e)}); it takes pictures of {most:,} pixels "
+            "at most (OPENCV_IO_MAX_IMAGE_PIXELS)"
+        ) from e
     if picture is None:
         raise DataError(f"holds {len(data):,} bytes that are no picture in a format that OpenCV reads")
     if picture.dtype != np.uint8:
@@ -60,3 +68,7 @@ def raw(picture: np.ndarray, label: int) -> pb.Datum:
     """The record of a uint8 picture of shape (channels, height, width), pixels as they are."""
     channels, height, width = picture.shape
     return pb.Datum(channels=channels, height=height, width=width, data=picture.tobytes(), label=label)
+
+
+def _reason(error: Exception) -> str:
+    return str(getattr(error, "err", "")) or str(error) or "not enough memory"

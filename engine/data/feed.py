@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from math import prod
 from queue import SimpleQueue
 from typing import Self
 
@@ -12,6 +13,7 @@ import numpy as np
 from engine.data.label_bounds import LabelBounds
 from engine.data.source import Batch, Source, State
 from engine.errors import DataError
+from engine.host import memory
 
 Placed = dict[str, jax.Array]
 Place = Callable[[Sequence[Batch]], Placed]
@@ -80,6 +82,7 @@ class _Lane:
         self.source = source
         self.state = source.state()
         self._name, self._bounds, self._place, self._share = name, bounds, place, share
+        self._check_depth()
         self._run: _Run | None = None
         self._closed = False
 
@@ -103,6 +106,14 @@ class _Lane:
         for top in batch.keys() & self._bounds.keys():
             _check(batch[top], top, self._bounds[top], self.source)
         return batch
+
+    def _check_depth(self) -> None:
+        """How many batches are made ahead comes from the prototxt (data_param's prefetch)."""
+        depth, size = self.source.prefetch, sum(4 * prod(shape) for shape in self.source.shapes())
+        if depth < 1:
+            raise DataError(f'layer "{self._name}": prefetch is {depth}; 1 or more is needed.')
+        if lacking := memory.lacking(depth * size):
+            raise DataError(f'layer "{self._name}": to prefetch {depth:,} batches of {memory.amount(size)} {lacking}.')
 
     def restore(self, state: State) -> None:
         self.stop()

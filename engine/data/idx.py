@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from engine.errors import DataError
+from engine.host import regular_file
 
 IMAGES, LABELS = 0x803, 0x801
 LARGEST = 1 << 30
@@ -30,6 +31,7 @@ def read_labels(path: Path) -> np.ndarray:
 def unpacked(path: Path) -> bytes:
     """The contents of a file, gzipped or not, up to LARGEST bytes. Raises DataError."""
     try:
+        regular_file.check(path)
         with path.open("rb") as file:
             packed = file.read(2) == b"\x1f\x8b"
             file.seek(0)

@@ -1,5 +1,6 @@
 """Batches from a list of picture files: Caffe's ImageData layer."""
 
+import os
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -10,8 +11,9 @@ import numpy as np
 from engine.data import datum
 from engine.data.datum import Colour
 from engine.data.source import Batch, State, draws, shuffled, transformed
-from engine.data.transform import Transform
+from engine.data.transform import Transform, by
 from engine.errors import DataError
+from engine.host import memory, regular_file
 from engine.proto import paths
 
 
@@ -22,25 +24,33 @@ def read_list(path: Path) -> list[tuple[str, int]]:
         if not line.strip():
             continue
         name, _, label = line.strip().rpartition(" ")
-        try:
-            pairs.append((name.strip(), int(label)))
-        except ValueError:
-            name = ""
-        if not name:
+        value = integer(label)
+        if value is None or not name:
             raise DataError(f'{path}:{number}: "{line.strip()}" is not a file name, a blank and a label (an integer).')
+        pairs.append((name.strip(), value))
     if not pairs:
         raise DataError(f"{path}: lists no pictures; each line holds a file name, a blank and a label.")
     return pairs
 
 
 def read_lines(path: Path) -> list[str]:
-    """The lines of a text file. Raises DataError."""
+    """The lines of a text file; names in it may be any bytes but zero (`os.fsdecode`). Raises DataError."""
     try:
-        return path.read_text().splitlines()
+        data = regular_file.read(path)
     except OSError as e:
         raise DataError(f"{path}: cannot be read: {e.strerror}.") from e
-    except UnicodeDecodeError as e:
-        raise DataError(f"{path}: not a text file ({e.reason} at byte {e.start}).") from e
+    if b"\0" in data:
+        raise DataError(f"{path}: not a text file (a zero at byte {data.index(0)}).")
+    return os.fsdecode(data).split("\n")
+
+
+def integer(word: str) -> int | None:
+    """The 32-bit integer that a word of a list spells; None where it spells none."""
+    try:
+        value = int(word)
+    except ValueError:
+        return None
+    return value if -(2**31) <= value < 2**31 else None
 
 
 def read_picture(path: Path, colour: Colour, size: tuple[int, int] | None = None) -> np.ndarray:
@@ -49,13 +59,18 @@ def read_picture(path: Path, colour: Colour, size: tuple[int, int] | None = None
     Raises DataError, whose message goes on from the picture's name.
     """
     try:
-        data = path.read_bytes()
+        data = regular_file.read(path)
     except OSError as e:
         raise DataError(f"cannot be read: {e.strerror}") from e
     picture = datum.decode(data, colour)
     if size is None:
         return picture
-    resized = cv2.resize(picture.transpose(1, 2, 0), size[::-1])
+    if lacking := memory.lacking(len(picture) * size[0] * size[1]):
+        raise DataError(f"stretched to {by(size)} it {lacking}")
+    try:
+        resized = cv2.resize(picture.transpose(1, 2, 0), size[::-1])
+    except (cv2.error, OverflowError) as e:
+        raise DataError(f"OpenCV cannot stretch it to {by(size)}") from e
     return resized[None] if resized.ndim == 2 else resized.transpose(2, 0, 1)
 
 

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 
 from engine.data.datum import Colour
-from engine.data.image_source import read_lines, read_picture
+from engine.data.image_source import integer, read_lines, read_picture
 from engine.data.source import Batch, State, draws
 from engine.data.transform import Transform
 from engine.errors import DataError
@@ -42,28 +42,39 @@ def read_windows(path: Path) -> tuple[int, list[Window]]:
     tokens = ((number, token) for number, line in enumerate(read_lines(path), start=1) for token in line.split())
     at = 0
 
-    def take(kind: Callable[[str], T], what: str) -> T:
+    def take(kind: Callable[[str], T | None], what: str) -> T:
         nonlocal at
         at, token = next(tokens, (at, ""))
-        try:
-            return kind(token)
-        except ValueError:
+        value = kind(token)
+        if value is None:
             found = f'"{token}"' if token else "the end of the file"
-            raise DataError(f"{path}:{at}: {found} where {what} should be.") from None
+            raise DataError(f"{path}:{at}: {found} where {what} should be.")
+        return value
 
     channels, windows = 0, list[Window]()
     for at, mark in tokens:
         if mark != "#":
             raise DataError(f'{path}:{at}: "{mark}" where a new picture, "# INDEX", should begin.')
-        take(int, "the picture's index")
-        picture = take(str, "the picture's path")
-        channels, _, _ = (take(int, f"the picture's {what}") for what in ("channels", "height", "width"))
-        for _ in range(take(int, "the number of windows")):
-            label, overlap = take(int, "a window's class"), take(float, "a window's overlap")
-            windows.append(Window(picture, label, overlap, *(take(int, what) for what in ("x1", "y1", "x2", "y2"))))
+        take(integer, "the picture's index")
+        picture = take(_word, "the picture's path")
+        channels, _, _ = (take(integer, f"the picture's {what}") for what in ("channels", "height", "width"))
+        for _ in range(take(integer, "the number of windows")):
+            label, overlap = take(integer, "a window's class"), take(_number, "a window's overlap")
+            windows.append(Window(picture, label, overlap, *(take(integer, what) for what in ("x1", "y1", "x2", "y2"))))
     if not windows:
         raise DataError(f"{path}: lists no windows.")
     return channels, windows
+
+
+def _number(word: str) -> float | None:
+    try:
+        return float(word)
+    except ValueError:
+        return None
+
+
+def _word(word: str) -> str | None:
+    return word or None
 
 
 class WindowSource:
@@ -135,6 +146,8 @@ class WindowSource:
     def _cut(self, window: Window, flip: bool, out: np.ndarray, index: int) -> None:
         """Warps a window and its context into `out` (channels, crop, crop); what lies outside the picture stays 0."""
         try:
+            if window.x2 < window.x1 or window.y2 < window.y1:
+                raise DataError("ends before it begins")
             picture = read_picture(paths.resolve(self.param.root_folder + window.picture, self.source), Colour.COLOUR)
             place = _place(window, self.param, self.transform.crop, picture.shape[1:], flip)
             x1, y1, x2, y2, width, height, left, top = place

@@ -1,3 +1,6 @@
+import struct
+import zlib
+
 import cv2
 import numpy as np
 import pytest
@@ -44,12 +47,22 @@ def _encoded(data: bytes) -> pb.Datum:
     return pb.Datum(encoded=True, data=data)
 
 
+def bomb(width: int, height: int) -> bytes:
+    """A PNG that says to be of this size."""
+    head = b"IHDR" + struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    good = cv2.imencode(".png", PICTURE.transpose(1, 2, 0))[1].tobytes()
+    return good[:12] + head + struct.pack(">I", zlib.crc32(head)) + good[33:]
+
+
 @pytest.mark.parametrize(
     ("datum", "says"),
     [
         (pb.Datum(), "0×0×0 .* holds 0 values"),
         (pb.Datum(channels=3, height=2, width=2, data=b"short"), "3×2×2 .* holds 5 values"),
         (pb.Datum(channels=1, height=2, width=2, float_data=[1, 2]), "1×2×2 .* holds 2 values"),
+        (pb.Datum(channels=-1, height=-1, width=5, data=b"short"), "-1×-1×5 .* holds 5 values"),
+        (_encoded(bomb(60_000, 60_000)), "that OpenCV cannot decode .* it takes pictures of [0-9,]+ pixels at most"),
+        (_encoded(bomb(2**31 - 1, 1)), "that OpenCV cannot decode|no picture"),
         (_encoded(b""), "0 bytes that are no picture"),
         (_encoded(b"no picture"), "10 bytes that are no picture"),
         (_encoded(cv2.imencode(".png", np.zeros((4, 4), np.uint16))[1].tobytes()), "uint16 .* 8 bits"),

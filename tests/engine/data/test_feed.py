@@ -190,3 +190,26 @@ def test_a_label_that_one_layer_ignores_and_another_counts_names_both(path):
         'label 9 in "label" is ignored by layer "loss" (SoftmaxWithLoss), and layer "top1" (Accuracy) counts it, with '
         'classes 0 to 8. Give layer "top1" (Accuracy) accuracy_param { ignore_label: 9 } too.'
     )
+
+
+def test_a_label_that_is_no_number_is_told(path):
+    source = records(path)
+    read = source.next
+    source.next = lambda: {"data": read()["data"], "label": np.float32([0, np.nan, 1, 2])}
+    feed = Feed({"mnist": source}, {"label": [LabelBounds(classes=10)]})
+    with feed, pytest.raises(DataError, match='db: record "00000001": label nan in "label"'):
+        feed.next()
+
+
+@pytest.mark.parametrize(
+    ("prefetch", "says"),
+    [
+        (0, "prefetch is 0; 1 or more"),
+        (2**32 - 1, "prefetch 4,294,967,295 batches of 160 bytes takes 687.2 GB of memory"),
+    ],
+)
+def test_batches_ahead_that_cannot_be(path, prefetch, says):
+    source = records(path)
+    source.prefetch = prefetch
+    with pytest.raises(DataError, match=f'layer "mnist": .*{says}'):
+        Feed({"mnist": source})

@@ -1,4 +1,5 @@
 import json
+import os
 from pathlib import Path
 
 import cv2
@@ -91,6 +92,8 @@ def test_the_root_folder_is_put_before_the_names(listed, tmp_path):
         ("a.png 1\nb.png\n", 'list.txt:2: "b.png" is not'),
         ("a.png one\n", 'list.txt:1: "a.png one" is not'),
         ("7\n", 'list.txt:1: "7" is not'),
+        (f"a.png {10**400}\n", "list.txt:1: .* is not"),
+        ("a.png 2147483648\n", "list.txt:1: .* is not"),
     ],
 )
 def test_a_bad_list_names_its_line(tmp_path, text, says):
@@ -103,7 +106,7 @@ def test_a_bad_list_names_its_line(tmp_path, text, says):
 def test_a_list_that_is_no_text_or_not_there(tmp_path):
     with pytest.raises(DataError, match="gone: cannot be read"):
         read_list(tmp_path / "gone")
-    (tmp_path / "jpeg").write_bytes(b"\xff\xd8\xff")
+    (tmp_path / "jpeg").write_bytes(b"\xff\xd8\xff\xe0\0\x10JFIF")
     with pytest.raises(DataError, match="jpeg: not a text file"):
         read_list(tmp_path / "jpeg")
 
@@ -117,6 +120,38 @@ def test_bad_pictures_are_named(listed):
     (listed.parent / "a 4.png").unlink()
     with pytest.raises(DataError, match=r"list\.txt: a 4\.png: cannot be read: No such file"):
         s.next()
+
+
+@pytest.mark.parametrize("name", [b"caf\xe9.png", "one\u2028two.png".encode(), b"tab\there.png"])
+def test_any_name_of_a_picture(tmp_path, name):
+    cv2.imwrite(str(tmp_path / "p.png"), np.full((4, 5, 3), 7, np.uint8))
+    (tmp_path / "p.png").rename(tmp_path / os.fsdecode(name))
+    (tmp_path / "list.txt").write_bytes(name + b" 3\r\n")
+    batch = source(tmp_path / "list.txt", batch_size=1).next()
+    assert batch["data"].max() == 7
+    assert batch["label"].tolist() == [3]
+
+
+def test_what_is_no_picture_file_is_told_at_once(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    for name, says in (
+        ("pipe", "is a pipe"),
+        ("/dev/zero", "is a device"),
+        (".", "is a folder"),
+        ("x" * 300, "too long"),
+    ):
+        (tmp_path / "list.txt").write_text(f"{name} 0\n")
+        with pytest.raises(DataError, match=says):
+            source(tmp_path / "list.txt").shapes()
+
+
+def test_a_size_that_memory_does_not_hold(listed):
+    with pytest.raises(
+        DataError, match=r"a 0\.png: stretched to 4294967295×4294967295 it takes 55.3 EB of memory, and"
+    ):
+        source(listed, size=(2**32 - 1, 2**32 - 1)).shapes()
+    with pytest.raises(DataError, match=r"a 0\.png: .*stretch(ed)? .*4294967295×1"):
+        source(listed, size=(2**32 - 1, 1)).shapes()
 
 
 def test_pictures_of_two_sizes_in_a_batch(listed):

@@ -108,6 +108,8 @@ def test_skipping_leads_to_where_reading_does(listed):
         ("a.png 3\n", ':1: "a.png" where a new picture'),
         ("# 0\na.png\n3 20 wide\n", ':3: "wide" where the picture\'s width should be'),
         ("# 0\na.png\n3 20 30\n1\n2 0.9 4 2 11\n", ":5: the end of the file where y2 should be"),
+        (f"# 0\na.png\n3 20 30\n1\n2 0.9 4 2 11 {10**400}\n", "where y2 should be"),
+        ("# 0\na.png\n3 20 30\n4294967295\n", '"4294967295" where the number of windows should be'),
     ],
 )
 def test_a_bad_window_file_names_its_line(tmp_path, text, says):
@@ -124,6 +126,7 @@ def test_a_bad_window_file_names_its_line(tmp_path, text, says):
         ("1\n1 0.9 0 0 5 5", "no window counts as background"),
         ("1\n0 0.0 0 0 5 5", "no window counts as an object"),
         ("2\n1 0.9 -1 0 5 5\n0 0 -1 0 5 5", "window -1 0 5 5 of a.png: lies outside its picture, 3×20×30"),
+        ("2\n1 0.9 9 0 7 5\n0 0 9 0 7 5", "window 9 0 7 5 of a.png: ends before it begins"),
         ("2\n1 0.9 40 0 45 5\n0 0 40 0 45 5", "window 40 0 45 5 of a.png: lies outside its picture, 3×20×30"),
     ],
 )
