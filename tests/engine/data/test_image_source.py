@@ -134,21 +134,15 @@ def test_any_name_of_a_picture(tmp_path, name):
 
 def test_what_is_no_picture_file_is_told_at_once(tmp_path):
     os.mkfifo(tmp_path / "pipe")
-    for name, says in (
-        ("pipe", "is a pipe"),
-        ("/dev/zero", "is a device"),
-        (".", "is a folder"),
-        ("x" * 300, "too long"),
-    ):
+    told = {"pipe": "is a pipe", "/dev/zero": "is a device", ".": "is a folder", "x" * 300: "too long"}
+    for name, says in told.items():
         (tmp_path / "list.txt").write_text(f"{name} 0\n")
         with pytest.raises(DataError, match=says):
             source(tmp_path / "list.txt").shapes()
 
 
 def test_a_size_that_memory_does_not_hold(listed):
-    with pytest.raises(
-        DataError, match=r"a 0\.png: stretched to 4294967295×4294967295 it takes 55.3 EB of memory, and"
-    ):
+    with pytest.raises(DataError, match=r"a 0\.png: stretched to 4294967295×4294967295 it takes 55.3 EB of memory"):
         source(listed, size=(2**32 - 1, 2**32 - 1)).shapes()
     with pytest.raises(DataError, match=r"a 0\.png: .*stretch(ed)? .*4294967295×1"):
         source(listed, size=(2**32 - 1, 1)).shapes()
