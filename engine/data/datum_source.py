@@ -8,7 +8,7 @@ import numpy as np
 
 from engine.data import datum
 from engine.data.databases import Database, name_key
-from engine.data.source import Batch, State, draws, transformed
+from engine.data.source import Batch, State, draws, position, transformed
 from engine.data.transform import Transform
 from engine.errors import DataError
 from engine.proto import caffe_pb2 as pb
@@ -88,8 +88,8 @@ class DatumSource:
         return {"after": after, "batches": self._batches, "seed": self._seed}
 
     def restore(self, state: State) -> None:
-        self._after = None if state["after"] is None else state["after"].encode("latin-1")
-        self._batches, self._seed = state["batches"], state["seed"]
+        self._after = _key(state.get("after"))
+        self._batches, self._seed = position(state, "batches"), position(state, "seed")
         self._records = self._round(self._after)
 
     def close(self) -> None:
@@ -109,3 +109,13 @@ class DatumSource:
 
     def _name(self, key: bytes) -> str:
         return f'{self.database.path}: record "{name_key(key)}"'
+
+
+def _key(after: object) -> bytes | None:
+    """The key that a state names, byte for byte; None for the beginning."""
+    if after is None:
+        return None
+    try:
+        return str(after).encode("latin-1")
+    except UnicodeEncodeError as e:
+        raise DataError(f"the resume file has a position behind {str(after)[:50]!r}, which is no key.") from e

@@ -7,7 +7,7 @@ import numpy as np
 
 from engine.data import hdf5_file
 from engine.data.image_source import read_lines
-from engine.data.source import Batch, State, shuffled
+from engine.data.source import Batch, State, position, shuffled
 from engine.errors import DataError
 from engine.proto import paths
 
@@ -70,7 +70,7 @@ class HDF5Source:
         return {"opened": self._opened, "row": self._row, "seed": self._seed}
 
     def restore(self, state: State) -> None:
-        self._opened, self._row, self._seed = state["opened"], state["row"], state["seed"]
+        self._opened, self._row, self._seed = (position(state, name) for name in ("opened", "row", "seed"))
         self._data = self._load()
         if self._row > len(self._data[self.tops[0]]):
             raise DataError(

@@ -10,7 +10,7 @@ import numpy as np
 
 from engine.data import datum
 from engine.data.datum import Colour
-from engine.data.source import Batch, State, draws, shuffled, transformed
+from engine.data.source import Batch, State, draws, position, shuffled, transformed
 from engine.data.transform import Transform, by
 from engine.errors import DataError
 from engine.host import memory, regular_file
@@ -133,7 +133,7 @@ class ImageSource:
         return {"batches": self._batches, "first": self._first, "seed": self._seed}
 
     def restore(self, state: State) -> None:
-        self._batches, self._first, self._seed = state["batches"], state["first"], state["seed"]
+        self._batches, self._first, self._seed = (position(state, name) for name in ("batches", "first", "seed"))
 
     def close(self) -> None:
         """Nothing is held open between batches."""

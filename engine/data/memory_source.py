@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from engine.data.source import Batch, State
+from engine.data.source import Batch, State, position
 from engine.errors import DataError
 
 
@@ -56,7 +56,7 @@ class MemorySource:
         return {"at": self._at}
 
     def restore(self, state: State) -> None:
-        self._at = state["at"] % max(1, len(self._data))
+        self._at = position(state, "at") % max(1, len(self._data))
 
     def close(self) -> None:
         """Nothing is held open."""

@@ -1,5 +1,6 @@
 """What every source of batches is, and the pieces that several of them use."""
 
+import reprlib
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache, lru_cache
@@ -43,6 +44,17 @@ class Source(Protocol):
         """Goes to the position of a `state`."""
 
     def close(self) -> None: ...
+
+
+def position(state: State, name: str) -> int:
+    """A whole number of a state, which a file gave. Raises DataError for anything else."""
+    value = state.get(name)
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < 2**64:
+        raise DataError(
+            f"the resume file has a position with {name} {reprlib.repr(value)}, and a whole number, 0 or more, is "
+            "needed. Remove it to resume as Caffe does."
+        )
+    return value
 
 
 def draws(seed: int, batch: int, size: int) -> np.ndarray:

@@ -11,7 +11,7 @@ import numpy as np
 
 from engine.data.datum import Colour
 from engine.data.image_source import integer, read_lines, read_picture
-from engine.data.source import Batch, State, draws
+from engine.data.source import Batch, State, draws, position
 from engine.data.transform import Transform
 from engine.errors import DataError
 from engine.proto import caffe_pb2 as pb
@@ -138,7 +138,7 @@ class WindowSource:
         return {"batches": self._batches, "seed": self._seed}
 
     def restore(self, state: State) -> None:
-        self._batches, self._seed = state["batches"], state["seed"]
+        self._batches, self._seed = position(state, "batches"), position(state, "seed")
 
     def close(self) -> None:
         """Nothing is held open between batches."""

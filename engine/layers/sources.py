@@ -13,7 +13,7 @@ from engine.data.image_source import ImageSource
 from engine.data.leveldb import LevelDB
 from engine.data.lmdb_reader import LMDB
 from engine.data.memory_source import MemorySource
-from engine.data.source import Source
+from engine.data.source import Source, position
 from engine.data.transform import Transform
 from engine.data.window_source import WindowSource
 from engine.errors import DataError, PrototxtError
@@ -244,7 +244,7 @@ class DummySource:
         return {"made": self._made}
 
     def restore(self, state: dict[str, Any]) -> None:
-        self._made = state["made"]
+        self._made = position(state, "made")
 
     def close(self) -> None:
         """Holds nothing open."""

@@ -6,14 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import jax
-import numpy as np
 
 from engine import log
 from engine.devices.data_parallel import DataParallel
 from engine.net.net import Net
 from engine.proto import caffe_pb2 as pb
 from engine.solver.best_tracker import Best
-from engine.solver.snapshot import fingerprint, formats
+from engine.solver.snapshot import fingerprint, formats, resume_file
 from engine.solver.snapshot.formats import Files
 from engine.solver.snapshot.retention import SnapshotSeries
 from engine.solver.state import DataPositions, TrainState
@@ -79,9 +78,9 @@ class Checkpointer:
         """`state`, and in place of its parts those that the solver state in `path` has. See `Solver.restore`."""
         log.info("solver.cpp:295", f"Restoring previous solver status from {path}")
         found = formats.read_state(path)
-        resume = formats.read_resume(path)
+        resume = resume_file.read(path)
         if resume is not None and not changed:
-            fingerprint.check(resume["run"], self._fingerprint(), str(path))
+            fingerprint.check(resume.run.model_dump(), self._fingerprint(), str(path))
         state = self._with_caffes(state, found, path)
         if resume is None:
             log.warning(
@@ -91,16 +90,16 @@ class Checkpointer:
             )
             return state
         params = list(state.params)
-        for k, value in zip(self.net.recurrent_state, resume["memories"], strict=False):
-            params[k] = self.parallel.each_own(np.asarray(value, np.float32), self.net.params[k].shape)
+        for k, value in zip(self.net.recurrent_state, resume.memories, strict=False):
+            params[k] = self.parallel.each_own(value, self.net.params[k].shape)
         return replace(
             state,
             params=params,
-            seed=resume["seed"],
-            losses=resume["losses"][-self.param.average_loss :],
-            data=DataPositions(resume["data"], resume["test_data"]),
-            best=_from_json(resume["watch"]) if state.best and resume["watch"] else state.best,
-            snapshots=resume["kept"],
+            seed=resume.seed,
+            losses=resume.losses[-self.param.average_loss :],
+            data=DataPositions(resume.data, resume.test_data),
+            best=_best(resume.watch) if state.best and resume.watch else state.best,
+            snapshots=resume.kept,
         )
 
     def _with_caffes(self, state: TrainState, found: formats.State, path: str | Path) -> TrainState:
@@ -131,5 +130,5 @@ def _to_json(best: Best) -> dict[str, Any]:
     }
 
 
-def _from_json(found: dict[str, Any]) -> Best:
-    return Best(found["best"], found["iteration"], found["tests_since"], found["plateau"])
+def _best(found: resume_file.BestTest) -> Best:
+    return Best(found.best, found.iteration, found.tests_since, found.plateau)

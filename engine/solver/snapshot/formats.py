@@ -6,7 +6,6 @@ is renamed when the bytes are on the disk, so that whatever stops a write leaves
 
 import glob
 import io
-import json
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -26,11 +25,10 @@ from engine.net.net import Net
 from engine.net.parameters import Param
 from engine.proto import binary, paths, raw_bytes
 from engine.proto import caffe_pb2 as pb
+from engine.solver.snapshot import resume_file
 
 PROTOBUF_LIMIT = 2**31 - 1
 """The most bytes that a protobuf message can hold."""
-
-RESUME_VERSION = 1
 
 
 @dataclass(frozen=True)
@@ -86,7 +84,7 @@ def write(
             binary.write(files.model, weights.to_model(net, params, steps))
     try:
         with _writing(files.resume):
-            replace(files.resume, json.dumps({"version": RESUME_VERSION, **resume}).encode())
+            replace(files.resume, resume_file.written(resume))
         with _writing(files.state):
             if files.state.suffix == ".h5":
                 _write_state_hdf5(files.state, state)
@@ -249,23 +247,6 @@ def find_model(state: State, path: str | Path) -> Path:
             if candidate.is_file():
                 return candidate
     raise SnapshotError(f"{path}: its model {state.learned_net} is neither there nor in {Path(path).parent}.")
-
-
-def read_resume(path: str | Path) -> dict[str, Any] | None:
-    """What lies beside a solver state for an exact resume; None where nothing does (a state that Caffe wrote)."""
-    stem = re.sub(r"\.solverstate(\.h5)?$", "", str(path))
-    resume = Path(f"{stem}.resume.json")
-    try:
-        found = json.loads(resume.read_text())
-    except FileNotFoundError:
-        return None
-    except (OSError, ValueError) as e:
-        raise SnapshotError(f"{resume}: cannot be read: {e}. Remove it to resume as Caffe does.") from e
-    if not isinstance(found, dict) or found.get("version") != RESUME_VERSION:
-        raise SnapshotError(
-            f"{resume}: not a resume file of version {RESUME_VERSION}. Remove it to resume as Caffe does."
-        )
-    return found
 
 
 def latest(prefix: str) -> Path | None:

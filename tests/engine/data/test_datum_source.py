@@ -116,3 +116,15 @@ def test_a_garbage_record_names_itself(make_lmdb, digits, value):
 def test_a_first_record_that_is_too_small_for_the_crop(make_lmdb, digits):
     with pytest.raises(DataError, match='record "00000000": is 4×5, smaller than crop_size 9'):
         source(make_lmdb(digits), crop_size=9).shapes()
+
+
+@pytest.mark.parametrize("after", ["\u20ac", "gone", 7, ["x"]])
+def test_a_position_that_no_database_has(make_lmdb, digits, after):
+    s = source(make_lmdb(digits))
+    with pytest.raises(DataError, match=r"which is no key|has no record"):
+        _next_behind(s, after)
+
+
+def _next_behind(s, after):
+    s.restore({"after": after, "batches": 0, "seed": 0})
+    s.next()

@@ -59,3 +59,10 @@ def test_what_is_wrong_with_a_picture_is_said_behind_its_record():
         batch(small, small, large)
     with pytest.raises(DataError, match="record 0: is 2×3, smaller than crop_size 4"):
         batch(small, transform=Transform(pb.TransformationParameter(crop_size=4), pb.TEST))
+
+
+@pytest.mark.parametrize("value", [None, True, -1, 1.0, "1", [], {}, 2**64])
+def test_a_position_that_is_no_number(value):
+    with pytest.raises(DataError, match=r"a position with batches .*, and a whole number"):
+        source.position({"batches": value}, "batches")
+    assert source.position({"batches": 3}, "batches") == 3
