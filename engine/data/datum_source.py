@@ -72,12 +72,18 @@ class DatumSource:
     def _pass(self, records: int) -> None:
         """Goes past so many records, by their keys."""
         keys = self.database.keys(self._after)
-        for _ in range(records):
+        passed = rounds = 0
+        while passed < records:
             key = next(keys, None)
-            if key is None:
-                keys = self.database.keys()
-                key = next(keys)
-            self._after = key
+            if key is not None:
+                self._after = key
+                passed += 1
+                continue
+            keys, rounds = self.database.keys(), rounds + 1
+            if rounds == 1:
+                begin = passed
+            elif rounds == 2:  # the number of records is known: whole rounds lead nowhere
+                records = passed + (records - passed) % (passed - begin)
         self._records = self._round(self._after)
 
     def record(self, index: int) -> str:

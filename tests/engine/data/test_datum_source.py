@@ -128,3 +128,12 @@ def test_a_position_that_no_database_has(make_lmdb, digits, after):
 def _next_behind(s, after):
     s.restore({"after": after, "batches": 0, "seed": 0})
     s.next()
+
+
+@pytest.mark.parametrize("passed", [0, 3])
+@pytest.mark.parametrize("skipped", [0, 1, 5, 6, 7, 16, 17, 18, 25, 10**12 + 3])
+def test_any_number_of_records_is_gone_past(make_lmdb, digits, passed, skipped):
+    s = source(make_lmdb(digits), batch_size=1, tops=("data", "label"))
+    s.skip(passed)
+    s.skip(skipped)
+    assert s.next()["label"].tolist() == [(passed + skipped) % 10]
