@@ -72,7 +72,8 @@ class HDF5File:
             if lacking:
                 raise self.wrong(f'dataset "{name}" of shape {list(shape)} {lacking}.')
             values = h5py.Dataset(dataset)[()]
-            return np.asarray(values, np.float32)
+            with np.errstate(over="ignore"):  # a double beyond float32 is infinite, as in C
+                return np.asarray(values, np.float32)
 
     def integer(self, name: str) -> int:
         """The value of a dataset of one int."""
