@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from engine.errors import SolverError
+from engine.host import regular_file
 from engine.net.net import Net
 
 
@@ -46,12 +47,19 @@ class TrainOptions:
                 raise SolverError("-class_weights: the net has no SoftmaxWithLoss to weigh classes in.")
 
 
+def _is_file(given: str) -> bool:
+    try:
+        return Path(given).is_file()
+    except OSError:  # numbers for so many classes that no file could be named so
+        return False
+
+
 def read_class_weights(given: str) -> tuple[float, ...]:
     """The class weights in "1,2.5,1", or in a file that holds them, one after the other. Raises SolverError."""
     words = given
-    if given and Path(given).is_file():
+    if given and _is_file(given):
         try:
-            words = Path(given).read_text()
+            words = regular_file.read(given).decode()
         except (OSError, UnicodeDecodeError) as e:
             raise SolverError(f"-class_weights {given}: cannot be read: {e}.") from e
     try:

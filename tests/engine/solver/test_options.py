@@ -110,3 +110,7 @@ def test_training_counts_classes_by_their_weights_and_tests_do_not(tmp_path, mon
     e = np.exp(h @ fresh[2].T + fresh[3])
     slope = (np.array([1, 0, 2, 3])[labels][:, None] * (e / e.sum(1, keepdims=True) - np.eye(4)[labels])).sum(0) / 8
     np.testing.assert_allclose(weighed.params[bias], fresh[bias] - 0.1 * 2 * slope, rtol=1e-4)
+
+
+def test_weights_of_more_classes_than_a_file_name_has_bytes():
+    assert read_class_weights(",".join(["1.5"] * 1000)) == (1.5,) * 1000
