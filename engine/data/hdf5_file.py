@@ -5,6 +5,7 @@ whoever made a model could have any file of its user's read, and written into th
 here.
 """
 
+import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from math import prod
@@ -26,6 +27,9 @@ _DAMAGE = (OSError, RuntimeError, LookupError, TypeError, ValueError, Arithmetic
 SIGNATURE = b"\x89HDF\r\n\x1a\n"
 _LONGEST_TEXT = 1 << 16
 """Bytes: longer than any path."""
+
+_HARMLESS = 1 << 20
+"""Bytes of zlib's that unpack to a gigabyte at most: more than the chunks have that h5py chooses."""
 
 _SOFT_LINKS = 16
 """As many as HDF5 follows one after the other."""
@@ -71,6 +75,8 @@ class HDF5File:
             lacking = memory.lacking(prod(shape) * (dataset.dtype.itemsize + 4) + chunk * dataset.dtype.itemsize)
             if lacking:
                 raise self.wrong(f'dataset "{name}" of shape {list(shape)} {lacking}.')
+            if chunk and swells(dataset, chunk * dataset.dtype.itemsize):
+                raise self.wrong(f'dataset "{name}" unpacks to more than its chunks hold: damaged, or made to harm.')
             values = h5py.Dataset(dataset)[()]
             with np.errstate(over="ignore"):  # a double beyond float32 is infinite, as in C
                 return np.asarray(values, np.float32)
@@ -176,6 +182,35 @@ def opened(path: Path, error: type[EngineError]) -> Iterator[HDF5File]:
     finally:
         with suppress(*_DAMAGE):
             file.close()
+
+
+def swells(dataset: h5py.h5d.DatasetID, chunk: int) -> bool:
+    """Whether some chunk, of `chunk` bytes, was compressed to more than it has, or unpacks to more.
+
+    HDF5 unpacks as much as there is: two megabytes of zlib's can make two thousand. Small ones cannot do much.
+    """
+    layout = dataset.get_create_plist()
+    deflate = [n for n in range(layout.get_nfilters()) if layout.get_filter(n)[0] == h5py.h5z.FILTER_DEFLATE]
+    packed: list[tuple[int, tuple[int, ...]]] = []
+
+    def look(stored: h5py.h5d.StoreInfo) -> None:
+        if any(not stored.filter_mask >> n & 1 for n in deflate):
+            packed.append((stored.size, stored.chunk_offset))
+
+    if deflate:
+        dataset.chunk_iter(look)
+    most = chunk + chunk // 50 + 1024  # what zlib adds to what it cannot compress, and a checksum
+    return any(
+        size > most or (size > _HARMLESS and _unpacks_to_more(dataset.read_direct_chunk(at)[1], chunk))
+        for size, at in packed
+    )
+
+
+def _unpacks_to_more(packed: bytes, size: int) -> bool:
+    try:
+        return len(zlib.decompressobj().decompress(packed, size + 1)) > size
+    except zlib.error:  # whatever HDF5 says of it
+        return False
 
 
 def is_hdf5(path: Path) -> bool:

@@ -1,6 +1,8 @@
 """What one function opens: nothing outside the file is read, and every damage is words."""
 
 import os
+import random
+import zlib
 from pathlib import Path
 
 import h5py
@@ -82,6 +84,24 @@ def test_links_inside_the_file_are_followed(made):
 
     path = made(write)
     assert numbers(path) == numbers(path, "twice") == numbers(path, "/a/./short//values") == [0, 1, 2]
+
+
+@pytest.mark.parametrize("chunk", [1024, 1 << 19])
+def test_chunks_that_unpack_to_more_than_they_hold(made, chunk):
+    packed = zlib.compress(bytes(1 << 24) + (random.Random(1).randbytes(1_500_000) if chunk > 1024 else b""))
+
+    def write(file, _):
+        dataset = file.create_dataset("data", (chunk,), "f4", chunks=(chunk,), compression="gzip", fletcher32=True)
+        dataset.id.write_direct_chunk((0,), packed)
+
+    with pytest.raises(DataError, match='"data" unpacks to more than its chunks hold'):
+        numbers(made(write))
+
+
+@pytest.mark.parametrize("values", [np.zeros(1 << 20), np.random.default_rng(1).random(1 << 20)], ids=["zeros", "any"])
+def test_large_chunks(made, values):
+    options = {"chunks": (1 << 20,), "compression": "gzip", "shuffle": True, "fletcher32": True}
+    assert numbers(made(lambda f, _: f.create_dataset("data", data=values, **options))) == np.float32(values).tolist()
 
 
 @pytest.mark.parametrize("value", ["ä.caffemodel", np.bytes_(b"\xe9.caffemodel"), np.array([b"a.caffemodel"])])
