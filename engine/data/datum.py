@@ -49,6 +49,7 @@ def pixels(datum: pb.Datum, colour: Colour = Colour.AS_STORED) -> np.ndarray:
 
 def decode(data: bytes, colour: Colour) -> np.ndarray:
     """The uint8 picture (channels, height, width) of an encoded one (PNG, JPEG, …), by OpenCV, as Caffe does."""
+    _check_png(data)
     try:
         picture = cv2.imdecode(np.frombuffer(data, np.uint8), colour) if data else None
     except (cv2.error, MemoryError) as e:
@@ -68,6 +69,26 @@ def raw(picture: np.ndarray, label: int) -> pb.Datum:
     """The record of a uint8 picture of shape (channels, height, width), pixels as they are."""
     channels, height, width = picture.shape
     return pb.Datum(channels=channels, height=height, width=width, data=picture.tobytes(), label=label)
+
+
+def _check_png(data: bytes) -> None:
+    """OpenCV makes room for what a PNG's chunk says to hold before it looks how much there is: seconds, and gigabytes.
+
+    A chunk is its length, its type, its contents, a checksum. https://www.w3.org/TR/png/#5Chunk-layout
+    """
+    if not data.startswith(_PNG):
+        return
+    at = len(_PNG)
+    while at + 8 <= len(data):
+        length = int.from_bytes(data[at : at + 4])
+        at += 12 + length
+        if at > len(data) + _ROOM:
+            raise DataError(f"holds a PNG of {len(data):,} bytes with a chunk that says to have {length:,}")
+
+
+_PNG = b"\x89PNG\r\n\x1a\n"
+_ROOM = 1 << 24
+"""Bytes by which a chunk may be cut short: what can be seen of a picture that is, OpenCV decides."""
 
 
 def _reason(error: Exception) -> str:

@@ -61,6 +61,10 @@ def bomb(width: int, height: int) -> bytes:
         (pb.Datum(channels=3, height=2, width=2, data=b"short"), "3×2×2 .* holds 5 values"),
         (pb.Datum(channels=1, height=2, width=2, float_data=[1, 2]), "1×2×2 .* holds 2 values"),
         (pb.Datum(channels=-1, height=-1, width=5, data=b"short"), "-1×-1×5 .* holds 5 values"),
+        (
+            _encoded(bomb(4, 4)[:33] + b"\x7f\xff\xff\xffIDATxyz"),
+            "a PNG of 44 bytes with a chunk that says .* 2,147,483,647",
+        ),
         (_encoded(bomb(60_000, 60_000)), "that OpenCV cannot decode .* it takes pictures of [0-9,]+ pixels at most"),
         (_encoded(bomb(2**31 - 1, 1)), "that OpenCV cannot decode|no picture"),
         (_encoded(b""), "0 bytes that are no picture"),
