@@ -1,4 +1,5 @@
 import subprocess
+import sys
 from pathlib import Path
 
 from engine.host import memory
@@ -12,7 +13,7 @@ def test_it_is_what_the_kernel_says():
 def test_the_least_of_the_limits_counts(tmp_path):
     code = "from engine.host import memory; print(memory.limit(), memory.lacking(1 << 40))"
     done = subprocess.run(
-        ["bash", "-c", f"ulimit -v 2000000; python -c '{code}'"], check=True, capture_output=True, text=True
+        ["bash", "-c", f"ulimit -v 2000000; {sys.executable} -c '{code}'"], check=True, capture_output=True, text=True
     )
     assert done.stdout == "2048000000 takes 1.1 TB of memory, and there are 2.0 GB here\n"
 
