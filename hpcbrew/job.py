@@ -2,6 +2,7 @@
 
 import re
 import secrets
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path, PurePosixPath
@@ -140,7 +141,8 @@ class JobPlan:
 
     `run_folder` and the uploads' targets are relative to the cluster's scratch folder, `scratch`, which may still hold
     `~` or `$SCRATCH`: only the cluster can say what that means. `missing` says what must be given before it can be
-    submitted, as a project; nothing, mostly. `unknown`: as in the request.
+    submitted, as a project; nothing, mostly. `unknown`: as in the request. `chunk`: what one node must hold, in the
+    words of `select`, where only the cluster can say whether one does.
     """
 
     token: str
@@ -154,6 +156,7 @@ class JobPlan:
     data: tuple[Upload, ...]
     command: tuple[str, ...]
     unknown: tuple[str, ...] = ()
+    chunk: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

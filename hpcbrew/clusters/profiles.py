@@ -67,6 +67,7 @@ Launcher = Annotated[
         "as pbsdsh -n {index} -- or ssh {host}",
     ),
 ]
+Umask = Annotated[str, _matching(r"0?[0-7]{3}", 'three octal digits in quotes, as "027"')]
 Seconds = Annotated[int, BeforeValidator(units.seconds)]
 Bytes = Annotated[int, BeforeValidator(units.size)]
 
@@ -133,7 +134,8 @@ class Cluster(_Part):
 
     `proxy`, `key` (the kind of SSH key), `python` (a command) and `python_module` (loaded first) are for `setup`.
     `launcher` starts a job's engine on its further nodes: `{index}` is the node's place in the node file, `{host}` its
-    name.
+    name. `cpus_per_node`, `mem_per_node`: of the largest node, so that no job asks for more. `umask`: what the files of
+    a job do not allow, as "027" for a group that may read them; without it, what PBS gives a job.
     """
 
     name: Word
@@ -146,6 +148,8 @@ class Cluster(_Part):
     resources: Resources = Resources()
     max_nodes: Annotated[int, Field(ge=1)] | None = None
     gpus_per_node: Annotated[int, Field(ge=0)] | Literal["detect"] = 0
+    cpus_per_node: Annotated[int, Field(ge=1)] | None = None
+    mem_per_node: Bytes | None = None
     gpu_types: dict[Word, GpuType] = {}
     queues: dict[Word, Queue] = {}
     queue: Word | None = None
@@ -155,6 +159,7 @@ class Cluster(_Part):
     modules: tuple[Module, ...] = ()
     caffe_module: Module | None = None
     environment: dict[Variable, Text] = {}
+    umask: Umask | None = None
     proxy: Annotated[Text, AfterValidator(_without_password)] | None = None
     key: Literal["ed25519", "rsa"] = "ed25519"
     python: Word | None = None

@@ -17,7 +17,7 @@ from hpcbrew.errors import RequestError
 from hpcbrew.job import NAME, JobPlan, JobRequest, Overrides, Upload
 from hpcbrew.plan import digests, once
 from hpcbrew.plan.digests import Measured
-from hpcbrew.plan.directives import directives
+from hpcbrew.plan.directives import chunk, directives
 from hpcbrew.plan.hardware import Machine
 from hpcbrew.plan.manifest import Item, Manifest, collect
 from hpcbrew.plan.resources import Resources, missing, resolve
@@ -120,7 +120,18 @@ def assemble(
         data=data,
         command=once.command(submit),
         unknown=job.request.unknown,
+        chunk=_chunk(job.request, cluster, resources),
     )
+
+
+def _chunk(request: JobRequest, cluster: Cluster, resources: Resources) -> dict[str, str]:
+    """What one node must hold, where the user asks for more than the profile's own amounts, and the profile does not
+    say how large nodes are."""
+    asked = request.cpus or request.mem or request.gpus_per_node
+    known = cluster.cpus_per_node and cluster.mem_per_node
+    if not asked or known or cluster.scheduler != "pbs" or cluster.resources.style != "select":
+        return {}
+    return chunk(resources, cluster)
 
 
 def _context(
@@ -139,6 +150,7 @@ def _context(
         ),
         modules=(site_caffe,) if site_caffe else cluster.modules,
         environment=_proxies(cluster) | cluster.environment,
+        umask=cluster.umask,
         points=bool(job.points),
         nodes=resources.nodes,
         gpus=resources.gpus,

@@ -33,6 +33,8 @@ def directives(
         lines.append(f"-W depend={'afterany' if after.folder else 'afterok'}:{after.id}")
     if mail:
         lines += ["-m ae", f"-M {mail}"]
+    if cluster.umask and cluster.scheduler == "pbs":
+        lines.append(f"-W umask={cluster.umask}")
     # PBS would run the script with the user's login shell; a job that is run again starts with a run folder in use.
     # PBS takes no array that may not be run again.
     torque = cluster.resources.style == "nodes"
@@ -52,17 +54,30 @@ def _resources(resources: Resources, cluster: Cluster) -> list[str]:
         features = "".join(f":{value}" for value in resources.select.values())
         mem = [f"mem={pbs_size(resources.mem * resources.nodes)}"] if resources.mem else []
         return [f"nodes={resources.nodes}:ppn={resources.cpus}{gpus}{features}", *mem]
-    place = [f"place={cluster.resources.place}"] if cluster.resources.place else []
-    return [f"select={_select(resources, cluster)}", *place]
+    place = _place(resources, cluster)
+    chunks = resources.nodes * _share(resources, cluster)
+    select = ":".join([str(chunks), *(f"{key}={value}" for key, value in chunk(resources, cluster).items())])
+    return [f"select={select}", *([f"place={place}"] if place else [])]
 
 
-def _select(resources: Resources, cluster: Cluster) -> str:
-    chunks, share = resources.nodes, 1
-    if cluster.resources.chunk == "gpu" and resources.gpus:
-        chunks, share = resources.nodes * resources.gpus, resources.gpus
+def _place(resources: Resources, cluster: Cluster) -> str | None:
+    """Left to itself, PBS puts several chunks onto one host where they fit. Those of single GPUs belong together."""
+    if cluster.resources.place:
+        return cluster.resources.place
+    return "scatter" if resources.nodes > 1 and cluster.resources.chunk == "node" else None
+
+
+def _share(resources: Resources, cluster: Cluster) -> int:
+    """How many chunks one node's resources are parted into."""
+    return resources.gpus if cluster.resources.chunk == "gpu" and resources.gpus else 1
+
+
+def chunk(resources: Resources, cluster: Cluster) -> dict[str, str]:
+    """What one chunk of `select` asks for."""
+    share = _share(resources, cluster)
     parts = {"ncpus": str(max(1, resources.cpus // share))}
     if resources.gpus:
         parts["ngpus"] = str(resources.gpus // share)
     if resources.mem:
         parts["mem"] = pbs_size(resources.mem // share)
-    return ":".join([str(chunks), *(f"{key}={value}" for key, value in (parts | resources.select).items())])
+    return parts | resources.select

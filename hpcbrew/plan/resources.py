@@ -8,7 +8,7 @@ from hpcbrew.clusters.profiles import WORD, WORDS, Cluster, GpuType, Queue
 from hpcbrew.errors import RequestError
 from hpcbrew.job import JobRequest
 from hpcbrew.plan.hardware import Machine
-from hpcbrew.units import clock
+from hpcbrew.units import clock, pbs_size
 
 
 @dataclass(frozen=True)
@@ -48,6 +48,7 @@ def resolve(request: JobRequest, cluster: Cluster, here: Machine) -> Resources:
     else:
         cpus = here.cpus if resources.cpus == "detect" else resources.cpus
     mem = request.mem or (gpus * resources.mem_per_gpu if gpus and resources.mem_per_gpu else resources.mem)
+    _check_node(cluster, cpus, mem)
     attributes = resources.select | (kind.select if kind else {} if gpus else resources.cpu_select)
     return Resources(request.nodes, gpus, cpus, mem, walltime, queue, project, attributes)
 
@@ -91,6 +92,20 @@ def _check_nodes(request: JobRequest, cluster: Cluster, gpus: int, here: Machine
             f": --nodes {-(-gpus // allowed)} --gpus-per-node {allowed}" if allowed and cluster.max_nodes != 1 else ""
         )
         raise RequestError(f"{cluster.name}: a node has {_count(allowed, 'GPU')} and {gpus} were asked{hint}")
+
+
+def _check_node(cluster: Cluster, cpus: int, mem: int | None) -> None:
+    """PBS takes a job that no node can hold, and lets it wait for ever."""
+    if cluster.cpus_per_node is not None and cpus > cluster.cpus_per_node:
+        raise RequestError(
+            f"{cluster.name}: a node has {_count(cluster.cpus_per_node, 'core')} at most and {cpus} were asked: "
+            f"--cpus {cluster.cpus_per_node}, or --nodes for more of them"
+        )
+    if cluster.mem_per_node is not None and mem is not None and mem > cluster.mem_per_node:
+        raise RequestError(
+            f"{cluster.name}: a node has {pbs_size(cluster.mem_per_node)} of memory at most and {pbs_size(mem)} was "
+            f"asked: --mem {pbs_size(cluster.mem_per_node)}, or --nodes for more of them"
+        )
 
 
 def _gpu_type(request: JobRequest, cluster: Cluster, gpus: int) -> GpuType | None:

@@ -75,6 +75,7 @@ class ScriptContext:
     pbs: PbsCommands
     chain: Chain | None = None
     after: After | None = None
+    umask: str | None = None
     files: ModuleType = layout
     exit_codes: type[ExitCode] = ExitCode
     variables: type[Variable] = Variable

@@ -11,16 +11,33 @@ from hpcbrew.errors import SchedulerError
 from hpcbrew.schedulers import pbs_status
 from hpcbrew.schedulers.pbs_status import JobView
 
-JOB_ID = re.compile(r"\d+(\[\d*\])?(\.[\w.-]+)?")
+JOB_ID = re.compile(r"[0-9]+(\[[0-9]*\])?(\.[A-Za-z0-9_.-]+)?")
+FULL_ID = re.compile(r"[0-9]+(\[[0-9]*\])?\.(?=[0-9_.-]*[A-Za-z])[A-Za-z0-9_.-]+")
+"""An id with the server's name, as all of PBS's own qsubs print it: a number alone, or a version, may be anything."""
 UNKNOWN = re.compile(r"Unknown Job Id (?P<id>\S+)")
 
 # PBS's error numbers modulo 256, as its commands exit with them.
 NO_SERVER = {160, 162, 255}
+USAGE, NOT_FOUND = 2, 127  # of a command that does not know an option; of a shell that finds no command
 UNKNOWN_JOB = 153
+KILLED = (124, 129, 130, 131, 134, 137, 139, 141, 143)  # a command that was ended from outside; no error of PBS's
 FINISHED = 35
 NO_HISTORY = 36
 
 ADVICE = {
+    3: "A sweep may have fewer points here: split it.",
+    13: "PBS has as many connections as it can hold: try again in a while.",
+    32: "A rule of the site (a hook) failed there: tell the site.",
+    38: (
+        "You, or your group or project, hold as many jobs as the site allows you: submit it when some of them have "
+        "ended, or choose another queue with --queue."
+    ),
+    39: (
+        "Your jobs ask for as much together as the site allows you: submit it when some of them have ended, or choose "
+        "another queue with --queue."
+    ),
+    65: "A rule of the site (a hook) refuses such jobs: what it says is the site's own.",
+    69: "Give it a shorter name with --name, or `name_length` in the profile.",
     127: "PBS's commands are not on your PATH there: `hpcbrew cluster check` looks for them.",
     159: "Your account may not do that here: another queue, or another project, may be open to you.",
     160: "The server name in the profile (`server`) is not known there.",
@@ -28,9 +45,25 @@ ADVICE = {
     166: "A resource value was not understood: see the #PBS lines with --dry-run.",
     170: "Choose another with --queue; `hpcbrew cluster check` lists those of the site.",
     173: "The site has closed this queue for now; choose another with --queue.",
+    174: "This queue is not open to you; choose another with --queue.",
+    175: "The site does not let this account run jobs: ask it.",
+    185: "PBS has as many connections as it can hold: try again in a while.",
     187: "The site has no such resource: correct `resources` or `gpu_types` in the profile.",
-    188: "The queue allows less: ask for fewer GPUs, nodes or hours, or choose another with --queue.",
+    188: (
+        "The queue takes no such job: it asks for too much or too little time, nodes or GPUs. `hpcbrew cluster check` "
+        "shows the queues' limits; ask within them, or choose another with --queue."
+    ),
+    191: "None of the queues that this one leads to takes such a job: ask for less, or choose another with --queue.",
+    197: "Your group is not known there: ask the site, or name another project with --project.",
+    198: "The queue holds as many jobs as it may: try again later, or choose another with --queue.",
+    201: "This project is not known there, or is used up: name another with --project.",
+    206: "The job that it is to wait for is not known there any more: hpcbrew status tells how that one ended.",
+    212: "The PBS server is being shut down. Nothing was submitted; try again later.",
+    247: "The site does not let this account run jobs: ask it.",
 }
+"""What to do, by the exit status of a qsub that refuses."""
+
+NOT_ALONE = 156  # PBSE_IVALREQ: to hold one job of an array is not a valid request
 
 
 @dataclass(frozen=True)
@@ -40,37 +73,76 @@ class QstatReport:
     jobs: dict[str, JobView]
     unknown: frozenset[str]
 
+    def __or__(self, other: "QstatReport") -> "QstatReport":
+        return QstatReport({**self.jobs, **other.jobs}, self.unknown | other.unknown)
+
 
 @dataclass(frozen=True)
 class Pbs:
     """`prefix` goes before each command; `form` is the form in which `qstat` is asked to answer.
 
     Text is the default: `qstat -f -F json` of OpenPBS 23.06 gives only the first of several jobs, and other versions
-    print JSON that is none.
+    print JSON that is none. `one_by_one`: qstat makes a connection for each job that it is asked for; `selects`: there
+    is a qselect.
     """
 
     prefix: tuple[str, ...] = ()
     form: Literal["text", "json"] = "text"
     torque: bool = False
+    one_by_one: bool = True
+    selects: bool = True
 
     def submit_command(self, script: PurePosixPath) -> tuple[str, ...]:
         return (*self.prefix, "qsub", str(script))
 
-    def parse_submit(self, answer: CommandResult) -> str:
-        """The id in qsub's last line: login noise may come first. Raises SchedulerError in qsub's words."""
-        lines = answer.out.strip().splitlines()
-        if answer.status == 0 and lines and JOB_ID.fullmatch(lines[-1].strip()):
-            return lines[-1].strip()
-        advice = ADVICE.get(answer.status, "")
-        words = answer.words.splitlines()
-        said = next((w for w in words if w.startswith("qsub:")), words[0])  # usage text follows the fault
-        raise SchedulerError(f"qsub refused the job (exit status {answer.status}): {said}. {advice}".rstrip())
+    def parse_submit(self, answer: CommandResult) -> str | None:
+        """The id in qsub's answer, whatever else is said before and after it, by login shells or by a site's own qsub.
+
+        None where qsub ended well, or was killed, and no line, or more than one, is an id: nobody can tell what it did.
+        Raises SchedulerError in qsub's words where it refused.
+        """
+        ids = {line.strip() for line in answer.out.splitlines() if FULL_ID.fullmatch(line.strip())}
+        if answer.status not in (0, *KILLED) and not ids:
+            raise _refusal(answer)
+        return ids.pop() if len(ids) == 1 else None
 
     def status_command(self, ids: Sequence[str], *, history: bool = True) -> tuple[str, ...]:
         """All jobs in one question, history included. Torque keeps its own history in the same form."""
         ended = ("-x",) if history and not self.torque else ()
         form = ("-F", "json") if self.form == "json" else ()
         return (*self.prefix, "qstat", *ended, "-f", *form, *ids)
+
+    def status_together(self, ids: Sequence[str], *, history: bool = True) -> tuple[str, ...]:
+        """Many jobs by one connection: -E of OpenPBS, and of PBS Pro of its time."""
+        command = self.status_command((), history=history)
+        return (*command, "-E", *ids)
+
+    def has_no_such_option(self, answer: CommandResult) -> bool:
+        """Whether this qstat is too old, or another one, for an option."""
+        said = answer.err.lower()
+        return answer.status == USAGE and not answer.out.strip() and ("usage" in said or "option" in said)
+
+    def parse_together(self, answer: CommandResult, ids: Sequence[str]) -> QstatReport:
+        """As `parse_status`, of the answer to `status_together`: where it names one job as unknown and shows none, it
+        knows none of them."""
+        report = self.parse_status(answer)
+        none_known = answer.status == UNKNOWN_JOB and not report.jobs and report.unknown
+        return QstatReport(report.jobs, frozenset(ids)) if none_known else report
+
+    def select_command(self, name: str | None, *, history: bool = True) -> tuple[str, ...]:
+        """The ids of the user's jobs, or of those of that name; with those that have ended, where PBS can do that."""
+        ended = " -x" if history and not self.torque else ""
+        named = ' -N "$1"' if name is not None else ""
+        return ("sh", "-c", f'exec qselect{ended} -u "$(id -un)"{named}', "sh", *([name] if name is not None else []))
+
+    def parse_select(self, answer: CommandResult) -> list[str] | None:
+        """None where there is no such command, or another one. Raises SchedulerError where it was not answered."""
+        if answer.status == NOT_FOUND or self.has_no_such_option(answer):
+            return None
+        if answer.status != 0:
+            raise SchedulerError(f"qselect failed (exit status {answer.status}): {answer.words}")
+        lines = dict.fromkeys(line.strip() for line in answer.out.splitlines())
+        return [line for line in lines if JOB_ID.fullmatch(line)]
 
     def keeps_no_history(self, answer: CommandResult) -> bool:
         """Whether qstat was refused only because it was asked for history, and the site keeps none."""
@@ -103,6 +175,15 @@ class Pbs:
         if answer.status == FINISHED or (answer.status == UNKNOWN_JOB and UNKNOWN.search(answer.err)):
             return False
         said = " ".join(answer.words.split())
+        if answer.status == NOT_ALONE and "[" in said:
+            raise SchedulerError(f"PBS holds and releases an array as a whole, not one of its jobs: {said}")
         if answer.status in NO_SERVER:
             raise SchedulerError(f"the PBS server does not answer, and nothing was changed: {said}. Try again later")
         raise SchedulerError(f"PBS refused (exit status {answer.status}): {said}")
+
+
+def _refusal(answer: CommandResult) -> SchedulerError:
+    advice = ADVICE.get(answer.status, "")
+    words = answer.words.splitlines()
+    said = next((w for w in words if w.startswith("qsub:")), words[0])  # usage text follows the fault
+    return SchedulerError(f"qsub refused the job (exit status {answer.status}): {said}. {advice}".rstrip())

@@ -1,38 +1,129 @@
-"""Why a job waits: the comment that PBS's scheduler puts on it, in words."""
+"""Why a job waits: the comment that PBS's scheduler puts on it, in words. Its messages are those of OpenPBS's
+`src/scheduler/job_info.cpp` and `check.cpp`."""
 
 import re
 
+LONGEST = 300
+"""Characters of a comment that are shown: PBS's own have some dozens, and a site's hook may write a page."""
+
 SHORT_OF = re.compile(
     r"(?P<how>Not Running|Can Never Run): Insufficient amount of (?P<whose>\w+ )?resource:? "
-    r"(?P<name>\w+) \(R: (?P<asked>\S+) A: (?P<free>\S+) T: (?P<total>[^\s)]+)\)"
+    r"(?P<name>\w+)(?: \(R: (?P<asked>\S+) A: (?P<free>\S+) T: (?P<total>[^\s)]+)\))?"
 )
-HELD = re.compile(r"Job held by (?P<who>\S+) on (?P<when>.+)")
+# Of a resource that is a text, such as the kind of GPU.
+NONE_OF = re.compile(
+    r"(?:Not Running|Can Never Run): Insufficient amount of (?:\w+ )?resource:? "
+    r"(?P<name>\w+) \((?P<asked>[^()]*?) != (?P<there>[^()]*)\)"
+)
+HELD = re.compile(r"Job held by (?P<who>\S+) on (?P<when>\w{3} \w{3} [ \d]\d \d\d:\d\d:\d\d \d{4})?")
 WORDS = {"ngpus": "GPUs", "ncpus": "cores", "mem": "of memory", "walltime": "of walltime"}
-KNOWN = {
-    "Queue not started": "its queue is stopped for now",
-    "Not enough free nodes available": "not enough nodes are free",
-    "User has reached queue running job limit": "you run as many jobs in this queue as you may",
-    "User has reached server running job limit": "you run as many jobs as you may",
-    "Draining system to allow starving job to run": "nodes are kept free for a job that has waited for long",
-}
+OF_THINGS = {"mem": "memory", "walltime": "walltime"}
+WHO = {"user": ("you", "", "you"), "group": ("your group", "s", "it"), "project": ("your project", "s", "it")}
+
+# Comments of an array, or of PBS's own making, that say nothing of why a job does not run.
+SILENT = re.compile(r"Job Array Began|Subjob (finished|failed|terminated)|Job run at ")
+
+PATTERNS = (
+    (r"Queue not started", "its queue is stopped for now"),
+    (r"Queue not an execution queue", "it waits in a routing queue, and none behind it takes it yet"),
+    (
+        r"Not enough (free|total) nodes available|Not enough of the right type of nodes( are)? available",
+        "not enough nodes are free",
+    ),
+    (r"No available resources on nodes", "no node is free for it"),
+    (r"(Queue (?P<queue>\S+?)|Server) job limit (has been |)reached.*", "as many jobs run{in_queue} as may at once"),
+    (
+        r"(?P<who>User|Group|Project) has reached (queue (?P<queue>\S+?)(?:'s)? |queue |server )running (job )?limit",
+        "{who} run{s} as many jobs{in_queue} as {they} may",
+    ),
+    (
+        r"(Queue (?P<queue>\S+?)|Server) per-(?P<who>user|group|project) limit reached on resource (?P<what>\S+)",
+        "{who} use{s} all of the {what} that {they} may use at once{in_queue}",
+    ),
+    (
+        r"would exceed (?P<who>user|group|project) \S+'s limit on resource (?P<what>\S+) in "
+        r"(complex|queue (?P<queue>\S+))",
+        "{who} use{s} all of the {what} that {they} may use at once{in_queue}",
+    ),
+    (
+        r"would exceed overall limit on resource (?P<what>\S+) in (complex|queue (?P<queue>\S+))",
+        "all of the {what} is in use that may be at once{in_queue}",
+    ),
+    (r"Number of concurrent running subjobs limit reached", "as many jobs of the sweep run as may at once"),
+    (r"Draining system to allow starving job to run", "nodes are kept free for a job that has waited for long"),
+    (
+        r"Job would interfere with a top job|Job would conflict with reservation or top job",
+        "the nodes are kept for jobs before it: a shorter walltime may fit in between",
+    ),
+    (
+        r"Job would interfere with a (confirmed )?reservation",
+        "the nodes are reserved before it would end: a shorter walltime may fit in before",
+    ),
+    (r"Job would break strict sorted order", "jobs before it in the queue go first"),
+    (
+        r"Dedicated time conflict|Job would (cross|not finish before) dedicated time.*",
+        "the machine is set aside before it would end: a shorter walltime may fit in before",
+    ),
+    (r"Job (will run|only runs) in (?P<when>\S+)( only)?", "it runs in {when} only"),
+    (r"Job will cross into (?P<when>.+)", "it would run into {when}: a shorter walltime may fit in before"),
+    (
+        r"(?i:can't fit in the largest placement set).*|\S+ set \S+ has too few free resources.*",
+        "no group of nodes that belong together has room for it",
+    ),
+    (
+        r"(?i:job held, too many failed attempts to run|Job Array Held, too many failed attempts).*",
+        "held by the system: PBS failed to start it many times; ask the site, or cancel it and submit it again",
+    ),
+    (r'Job has been moved to "(?P<when>.+)"', "moved to {when}"),
+)
 
 
 def in_words(comment: str) -> str:
     """What hinders a job; a comment of another kind as it stands."""
+    comment = comment.strip()
+    if match := NONE_OF.match(comment):
+        return f"no node has {match['name']}={match['asked']}: there are {shortened(match['there'])}"
     if match := SHORT_OF.match(comment):
         return _short_of(match)
     if match := HELD.match(comment):
-        return f"held by {match['who']} since {match['when']}"
-    if comment.startswith("Job Array Began"):  # of the array, and its jobs that still wait bear it too
+        return f"held by {match['who']}" + (f" since {match['when']}" if match["when"] else "")
+    if SILENT.match(comment):
         return ""
-    plain = comment.removeprefix("Not Running: ").rstrip(".")
-    return KNOWN.get(plain, comment)
+    plain = re.sub(r"^(Not Running|Can Never Run): ", "", comment).rstrip(".")
+    for pattern, words in PATTERNS:
+        if match := re.fullmatch(pattern, plain):
+            return _filled(words, match)
+    return shortened(comment)
+
+
+def shortened(text: str) -> str:
+    """A text of somebody else's, on one line and no longer than is read."""
+    text = " ".join(text.split())
+    return text if len(text) <= LONGEST else f"{text[: LONGEST - 1]}…"
+
+
+def _filled(words: str, match: re.Match[str]) -> str:
+    parts = match.groupdict()
+    who, s, they = WHO.get((parts.get("who") or "").lower(), ("", "", ""))
+    queue, what = parts.get("queue"), parts.get("what") or ""
+    named = OF_THINGS.get(what, WORDS.get(what, what))
+    in_queue = f" in queue {queue}" if queue else ""
+    return words.format(who=who, s=s, they=they, in_queue=in_queue, what=named, when=parts.get("when"))
 
 
 def _short_of(match: re.Match[str]) -> str:
-    """R, A and T are what the job asks for, what is free, and what there is in all."""
+    """R, A and T are what the job asks for, what is free, and what there is in all; without them, it is no single node
+    that has enough."""
     name = WORDS.get(match["name"], match["name"])
     asked, free, total = match["asked"], match["free"], match["total"]
+    short = OF_THINGS.get(match["name"], name)
+    if asked is None:
+        if match["how"] == "Can Never Run":
+            return f"can never run: no node has as much {short} as it asks for: cancel it, and ask for less"
+        return (
+            f"waits for {short}: no single node has what it asks for; where none is that large "
+            "(hpcbrew cluster check), cancel it and ask for less"
+        )
     if match["how"] == "Can Never Run":
         return f"can never run: it asks for {asked} {name}, and there are {total} in all: cancel it, and ask for less"
-    return f"waits for {name}: it asks for {asked}, and {free} of {total} are free"
+    return f"waits for {short}: it asks for {asked}, and {free} of {total} are free"

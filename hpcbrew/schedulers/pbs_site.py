@@ -1,7 +1,8 @@
 """What a PBS site is like: its version, its server, its queues and its nodes. Commands, and the reading of answers."""
 
 import re
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 
 from hpcbrew import units
 from hpcbrew.command_result import CommandResult
@@ -36,9 +37,10 @@ class Server:
 
 @dataclass(frozen=True)
 class Queue:
-    """What a queue says of itself; None for no limit. `walltime` in seconds.
+    """What a queue says of itself; None for no limit. `walltime`, `min_walltime` in seconds.
 
-    `open`: it takes jobs and starts them. `members`: whom it is for, where it is not for all.
+    `open`: it takes jobs and starts them. `members`: whom it is for, where it is not for all. `max_queued`: the jobs
+    that one user may have in it. `routes_to`: of a routing queue, the queues that it hands its jobs to.
     """
 
     name: str
@@ -48,6 +50,10 @@ class Queue:
     max_nodes: int | None
     max_gpus: int | None
     members: str
+    max_cpus: int | None = None
+    min_walltime: int | None = None
+    max_queued: int | None = None
+    routes_to: tuple[str, ...] = ()
 
     @property
     def open(self) -> bool:
@@ -56,13 +62,35 @@ class Queue:
 
 @dataclass(frozen=True)
 class Node:
-    """A node's GPUs, in all and in use, and what `select` may ask of it. `used` is None where PBS does not say."""
+    """A node's GPUs, in all and in use, what `select` may ask of it, and how much of that is in use.
+
+    `used` is None where PBS does not say.
+    """
 
     name: str
     up: bool
     gpus: int
     used: int | None
     resources: dict[str, str]
+    assigned: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def host(self) -> str:
+        """The machine, of which there may be several nodes in PBS's sense."""
+        return self.resources.get("host", self.name)
+
+    @property
+    def cpus(self) -> int | None:
+        return _number(self.resources.get("ncpus"))
+
+    @property
+    def cpus_used(self) -> int:
+        return _number(self.assigned.get("ncpus")) or 0
+
+    @property
+    def memory(self) -> int | None:
+        """Bytes."""
+        return _bytes(self.resources.get("mem"))
 
 
 def parse_version(answer: CommandResult) -> Product:
@@ -100,28 +128,82 @@ def _entries(answer: CommandResult, form: Form, command: tuple[str, ...]) -> dic
 
 
 def _queue(name: str, values: dict[str, str]) -> Queue:
-    walltime = values.get("resources_max.walltime")
     kinds = [kind for kind in ("users", "groups") if values.get(f"acl_{kind[:-1]}_enable") == "True"]
     return Queue(
         name,
         values.get("enabled") == "True",
         values.get("started") == "True",
-        units.seconds(walltime) if walltime else None,
+        _seconds(values.get("resources_max.walltime")),
         _number(values.get("resources_max.nodect")),
         _number(values.get("resources_max.ngpus")),
         "; ".join(f"{kind} {values.get(f'acl_{kind}', 'none')}" for kind in kinds),
+        _number(values.get("resources_max.ncpus")),
+        _seconds(values.get("resources_min.walltime")),
+        _each_user(values.get("max_queued", "")),
+        tuple(filter(None, values.get("route_destinations", "").split(","))),
     )
 
 
+def _each_user(limit: str) -> int | None:
+    """`[u:PBS_GENERIC=2],[o:PBS_ALL=100]`: what any one user may have."""
+    match = re.search(r"\[u:PBS_GENERIC=([0-9]{1,9})\]", limit)
+    return int(match[1]) if match else None
+
+
 def _node(name: str, values: dict[str, str]) -> Node:
-    prefix = "resources_available."
-    resources = {key.removeprefix(prefix): value for key, value in values.items() if key.startswith(prefix)}
+    resources, assigned = _below(values, "resources_available."), _below(values, "resources_assigned.")
     torque = "np" in values
     gpus = _number(values.get("gpus") if torque else resources.get("ngpus")) or 0
-    used = None if torque else _number(values.get("resources_assigned.ngpus")) or 0
+    used = None if torque else _number(assigned.get("ngpus")) or 0
     up = not DOWN & {state.strip() for state in values["state"].split(",")}
-    return Node(name, up, gpus, used, resources)
+    return Node(name, up, gpus, used, resources, assigned)
+
+
+def _below(values: Mapping[str, str], prefix: str) -> dict[str, str]:
+    return {key.removeprefix(prefix): value for key, value in values.items() if key.startswith(prefix)}
+
+
+def largest(nodes: Iterable[Node], chunk: Mapping[str, str]) -> dict[str, int] | None:
+    """Where no machine can ever hold this chunk of `select` (`ncpus`, `mem`, … and attributes such as the kind of GPU):
+    how much of each there is on the largest that has the attributes. None where one can, or where that is not known.
+
+    Nodes that are down count: they come back. The nodes of one host are added up.
+    """
+    hosts: dict[str, dict[str, int]] = {}
+    sizes = {name: size for name, size in ((n, _amount(n, v)) for n, v in chunk.items()) if size is not None}
+    for node in nodes:
+        if all(value in node.resources.get(k, value).split(",") for k, value in chunk.items() if k not in sizes):
+            have = hosts.setdefault(node.host, {})
+            for name in sizes:
+                if (amount := _amount(name, node.resources.get(name, ""))) is not None:
+                    have[name] = have.get(name, 0) + amount
+    known = {name for have in hosts.values() for name in have}
+    if not known or any(
+        all(have.get(n, 0) >= size for n, size in sizes.items() if n in known) for have in hosts.values()
+    ):
+        return None
+    return {name: max(have.get(name, 0) for have in hosts.values()) for name in sizes if name in known}
+
+
+def _amount(name: str, text: str) -> int | None:
+    """What of a resource can be counted; None for an attribute."""
+    return _bytes(text) if name == "mem" else _number(text) if name in ("ncpus", "ngpus") else None
+
+
+def _bytes(text: str | None) -> int | None:
+    try:
+        return units.size(text) if text else None
+    except ValueError:
+        return None
 
 
 def _number(text: str | None) -> int | None:
-    return int(text) if text and text.isdigit() else None
+    return int(text) if text and re.fullmatch(r"[0-9]{1,9}", text) else None
+
+
+def _seconds(text: str | None) -> int | None:
+    """A limit that cannot be made sense of is none that is known."""
+    try:
+        return units.seconds(text) if text else None
+    except ValueError:
+        return None

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from engine.job_contract import ExitCode
 from hpcbrew.job import JobState, JobStatus
 from hpcbrew.schedulers import pbs_output
-from hpcbrew.schedulers.pbs_comments import in_words
+from hpcbrew.schedulers.pbs_comments import in_words, shortened
 
 # job_state letters of PBS Pro, OpenPBS and Torque. F, C and X are final, and judged by their exit status.
 LETTERS = {
@@ -27,21 +27,50 @@ SUSPENDED = {"S": "suspended by the server or an operator", "U": "suspended: the
 WAITS = {"after": "to start", "afterok": "to end well", "afternotok": "to fail", "afterany": "to end"}
 
 HOLDS = {"u": "held by its owner: hpcbrew release lets it go", "o": "held by an operator", "s": "held by the system"}
+NOT_OURS = {"o": "only an operator of the site can let it go", "s": "only the site can let it go"}
 
 DELETED = 91  # substate of a job that ended by qdel
+FINISHED = 92  # of one that ended well, or was dropped before it began
 FAILED_OR_KILLED = 93
+
+# One job of an array; the array itself is `13[].pbs01`.
+_ELEMENT = re.compile(r"\d+\[\d+\]")
+
+_AGAIN = "hpcbrew resume goes on from its last snapshot, where it left one"
 
 # Exit_status below 0 is PBS's own word (JOB_EXEC_* in its job.h).
 PBS_ENDS = {
     -1: (JobState.FAILED, "PBS could not start it: a file of the job was missing or in the way"),
     -2: (JobState.FAILED, "PBS could not start it on the node: see scheduler.log"),
     -3: (JobState.FAILED, "PBS could not start it and put it back in the queue"),
+    -4: (JobState.FAILED, f"its node, or PBS on it, was restarted while it ran: {_AGAIN}"),
+    -5: (JobState.FAILED, f"its node, or PBS on it, was restarted while it ran: {_AGAIN}"),
+    -6: (JobState.FAILED, f"its node, or PBS on it, was restarted while it ran: {_AGAIN}"),
+    -7: (JobState.FAILED, "PBS could not start it again from its checkpoint"),
+    -10: (JobState.FAILED, "PBS could not start it: the node does not know your user or group there; tell the site"),
     -11: (JobState.FAILED, "rerun"),
-    -14: (JobState.FAILED, "a node of the job was lost"),
+    -12: (JobState.FAILED, "ended by PBS with a checkpoint"),
+    -13: (JobState.FAILED, "PBS could not start it: it has no valid password of yours"),
+    -14: (JobState.FAILED, f"a node of the job was lost: {_AGAIN}"),
+    -15: (JobState.FAILED, "put back in the queue, to be started again from its checkpoint"),
+    -16: (JobState.FAILED, "a rule of the site (a hook) put it back in the queue: scheduler.log may say why"),
+    -17: (JobState.FAILED, "a rule of the site (a hook) refused to start it: scheduler.log may say why"),
+    -18: (JobState.FAILED, "a rule of the site (a hook) put it back in the queue: scheduler.log may say why"),
+    -19: (JobState.FAILED, "a rule of the site (a hook) ended it: scheduler.log may say why"),
+    -20: (JobState.FAILED, f"PBS lost its first node: {_AGAIN}"),
+    -21: (JobState.FAILED, "PBS could not start it: its folders on the node are not safe; tell the site"),
+    -22: (JobState.FAILED, "PBS could not start it: a rule of the site (a hook) failed; tell the site"),
+    -23: (JobState.FAILED, "PBS could not start it: it had no Kerberos ticket of yours"),
+    -24: (JobState.FAILED, "used more cores at once than it asked for: ask for more with --cpus"),
+    -25: (JobState.FAILED, "used more cores than it asked for: ask for more with --cpus"),
     -26: (JobState.OUT_OF_MEMORY, "used more virtual memory than it asked for"),
     -27: (JobState.OUT_OF_MEMORY, "used more memory than it asked for"),
     -28: (JobState.FAILED, "used more CPU time than it asked for"),
     -29: (JobState.OUT_OF_WALLTIME, "ran longer than its walltime"),
+    -30: (
+        JobState.FAILED,
+        "PBS could not start it on all of its nodes: submit it again, and tell the site if it stays so",
+    ),
 }
 
 
@@ -57,7 +86,18 @@ class JobView:
 
     def number(self, name: str) -> int | None:
         value = self.get(name)
-        return int(value) if re.fullmatch(r"[+-]?\d+", value) else None
+        return int(value) if re.fullmatch(r"[+-]?[0-9]{1,9}", value) else None
+
+    @property
+    def begun(self) -> bool:
+        """Whether it was ever started. An array has no hosts of its own."""
+        return bool(self.get("run_count") or self.get("exec_host"))
+
+    @property
+    def made_up(self) -> bool:
+        """Whether the server shows a job of an array of which it keeps nothing itself: one that has not begun, or was
+        deleted. All else that it shows of it, comment and exit status too, is the array's."""
+        return _ELEMENT.match(self.id) is not None and not self.begun and not self.get("array_id")
 
     @property
     def status(self) -> JobStatus:
@@ -67,11 +107,15 @@ class JobView:
             return _ended(self)
         state = LETTERS.get(letter)
         if state is None:
-            return JobStatus(JobState.UNKNOWN, f"qstat shows state {letter!r}, which no PBS is known to have")
+            return JobStatus(
+                JobState.UNKNOWN, f"qstat shows state {shortened(letter)!r}, which no PBS is known to have"
+            )
         if letter == "H" and self.get("depend"):
             return JobStatus(JobState.WAITING, f"for {_others(self.get('depend'))}")
         if letter == "W":
-            return JobStatus(state, f"until {self.get('Execution_Time')}" if self.get("Execution_Time") else "")
+            return JobStatus(
+                state, f"until {shortened(self.get('Execution_Time'))}" if self.get("Execution_Time") else ""
+            )
         return JobStatus(state, _why(self, state, letter))
 
 
@@ -85,34 +129,46 @@ def parse(out: str) -> dict[str, JobView]:
 
 
 def _why(job: JobView, state: JobState, letter: str) -> str:
-    """Why a job does not run. A queued job of an array bears the comment of the array, which says nothing of it."""
+    """Why a job does not run. A waiting job of an array bears the comment of the array, which says nothing of it."""
     if letter in SUSPENDED:
         return SUSPENDED[letter]
-    if state is JobState.HELD:
-        return in_words(job.get("comment")) or HOLDS.get(job.get("Hold_Types")[:1], "")
-    if state is JobState.QUEUED and not job.get("array_id"):
-        return in_words(job.get("comment"))
+    of_array = job.made_up or bool(job.get("array_id"))
+    comment = "" if of_array else in_words(job.get("comment"))
+    if state is JobState.HELD or (state is JobState.QUEUED and of_array):
+        return _hold(job, comment)
+    if state is JobState.QUEUED:
+        return comment
     if job.get("array_state_count") and state is JobState.RUNNING:
         return _points(job)
     return ""
 
 
+def _hold(job: JobView, comment: str) -> str:
+    """Who holds it, and who can let it go: what its owner releases may be held by others too."""
+    kinds = [kind for kind in HOLDS if kind in job.get("Hold_Types")]
+    foreign = [NOT_OURS[kind] for kind in kinds if kind in NOT_OURS]
+    said = comment or (HOLDS[kinds[-1]] if kinds else "")
+    return f"{said}: {foreign[0]}" if foreign and ":" not in said.partition(" since ")[0] else said
+
+
 def _points(job: JobView) -> str:
     """How many jobs of an array are where: `Queued:0 Running:3 Exiting:0 Expired:1` in words."""
-    counts = {key: int(number) for key, number in re.findall(r"(\w+):(\d+)", job.get("array_state_count"))}
+    counts = {key: int(number) for key, number in re.findall(r"(\w+):([0-9]{1,9})\b", job.get("array_state_count"))}
     words = {"Running": "running", "Queued": "queued", "Exiting": "ending", "Expired": "ended"}
     return ", ".join(f"{counts[key]} {word}" for key, word in words.items() if counts.get(key))
 
 
 def _ended(job: JobView) -> JobStatus:  # noqa: PLR0911 - one line an end, in the order of their weight
     status, comment = job.number("Exit_status"), job.get("comment")
+    if job.made_up:
+        return JobStatus(JobState.CANCELLED, "deleted")
     if "exceeded resource walltime" in comment:
         return JobStatus(JobState.OUT_OF_WALLTIME, "ran longer than its walltime", status)
     if re.search(r"exceeded resource (mem|vmem|pmem|pvmem)\b", comment):
         return JobStatus(JobState.OUT_OF_MEMORY, "used more memory than it asked for", status)
     if job.number("substate") == DELETED:
         by = re.search(r"terminated by (\S+)", comment)
-        return JobStatus(JobState.CANCELLED, f"deleted by {by[1]}" if by else "deleted", status)
+        return JobStatus(JobState.CANCELLED, f"deleted by {shortened(by[1])}" if by else "deleted", status)
     if status is None:
         return _without_status(job)
     if status == 0:
@@ -126,7 +182,14 @@ def _ended(job: JobView) -> JobStatus:  # noqa: PLR0911 - one line an end, in th
 def _without_status(job: JobView) -> JobStatus:
     if job.get("depend") and not job.get("run_count"):
         return JobStatus(JobState.NEVER_RAN, f"what it waited for never came: {_others(job.get('depend'))}")
-    return JobStatus(JobState.LOST, job.get("comment") or "the scheduler has no exit status for it")
+    if not job.begun and not job.get("stime") and job.number("substate") == FINISHED:
+        queue = f"queue {shortened(job.get('queue'))}" if job.get("queue") else "its queue"
+        return JobStatus(
+            JobState.NEVER_RAN,
+            f"PBS dropped it from {queue} before it began, as where none of the queues that this one leads to takes "
+            "such a job: ask for less, or choose another with --queue",
+        )
+    return JobStatus(JobState.LOST, shortened(job.get("comment")) or "the scheduler has no exit status for it")
 
 
 def _went_well(job: JobView) -> JobStatus:
@@ -166,4 +229,4 @@ def _others(depend: str) -> str:
     for clause in re.sub(r"@[\w.-]+", "", depend).split(","):
         kind, *ids = clause.split(":")
         clauses.append(f"{' and '.join(ids)} {WAITS[kind]}" if kind in WAITS else clause)
-    return ", and for ".join(clauses)
+    return shortened(", and for ".join(clauses))

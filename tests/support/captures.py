@@ -38,7 +38,12 @@ def read(name: str) -> Capture:
     _, status, out, _ = next(row for row in rows if row[0] == name)
     command, _, text = (FOLDER / f"{name}.txt").read_bytes().partition(b"\n")
     cut = int(out)
-    return Capture(command.decode().removeprefix("$ "), int(status), text[:cut].decode(), text[cut:].decode())
+    return Capture(
+        command.decode().removeprefix("$ "),
+        int(status),
+        text[:cut].decode(errors="replace"),
+        text[cut:].decode(errors="replace"),
+    )
 
 
 def level(text: str) -> str:

@@ -60,3 +60,29 @@ def test_a_folder_that_cannot_be_written_to_reaches_no_qsub(ask, tmp_path: Path)
     assert (status, out) == (1, f"{once.NO_FOLDER}\n")
     assert "snapshots" in said
     assert not (tmp_path / "calls").exists()
+
+
+NOISE = {
+    "after it": ("echo 12.pbs01; echo 'Your job will start soon.'", "12.pbs01"),
+    "before it": ("echo Welcome; echo; echo 12.pbs01", "12.pbs01"),
+    "around it, with a version and a count": ("echo 23.06.06; echo ' 12[].pbs01\r'; echo 1700", "12[].pbs01"),
+    "on stderr": ("echo 'qsub: note: 3 of 5 hours are left' >&2; echo 12.pbs01", "12.pbs01"),
+    "twice the same": ("echo 12.pbs01; echo 12.pbs01", "12.pbs01"),
+    "and it fails afterwards": ("echo 12.pbs01; exit 3", "12.pbs01"),
+}
+
+
+@pytest.mark.parametrize("where", NOISE)
+def test_the_id_is_found_whatever_qsub_says_besides(ask, tmp_path: Path, where: str) -> None:
+    qsub, job_id = NOISE[where]
+    status, out, _ = ask(qsub)
+    assert (status, out) == (0, f"{job_id}\n")
+    assert (tmp_path / "job.id").read_text() == f"{job_id}\n"
+
+
+@pytest.mark.parametrize("qsub", ["echo Submitted.", "true", "echo 12.pbs01; echo 13.pbs01"])
+def test_where_no_id_is_told_none_is_written_and_none_is_asked_for_again(ask, tmp_path: Path, qsub: str) -> None:
+    assert ask(qsub)[0] == 0
+    assert not (tmp_path / "job.id").exists()
+    assert ask(qsub)[:2] == (0, f"{once.BEGUN}\n")
+    assert calls(tmp_path) == 1

@@ -1,0 +1,45 @@
+"""Whether any node of the cluster is large enough for a job: PBS takes one that none can hold, and lets it wait for
+ever."""
+
+import contextlib
+from pathlib import PurePosixPath
+
+from hpcbrew import units
+from hpcbrew.errors import RequestError, SchedulerError, Unanswered
+from hpcbrew.job import JobPlan
+from hpcbrew.schedulers import pbs_site
+from hpcbrew.transports.base import Transport
+
+PATIENCE = 10.0
+"""Seconds that pbsnodes may be silent: what it says is not needed to submit."""
+
+ASKED = {"ncpus": ("cores", "--cpus"), "ngpus": ("GPUs", "--gpus-per-node"), "mem": ("memory", "--mem")}
+
+
+def check(plan: JobPlan, transport: Transport) -> None:
+    """Asks for the nodes, where the plan says what one of them has to hold. Raises RequestError where none can; where
+    that cannot be known, PBS is left to judge."""
+    if not plan.chunk:
+        return
+    with contextlib.suppress(SchedulerError, Unanswered):
+        answer = transport.run(pbs_site.NODES, PurePosixPath("/"), idempotent=True, idle_timeout=PATIENCE)
+        nodes = pbs_site.parse_nodes(answer)
+        if largest := pbs_site.largest(nodes, plan.chunk):
+            raise RequestError(_refusal(plan, largest))
+
+
+def _refusal(plan: JobPlan, largest: dict[str, int]) -> str:
+    chunk, kinds = plan.chunk or {}, [f"{k}={v}" for k, v in (plan.chunk or {}).items() if k not in ASKED]
+    faults = []
+    for name, most in largest.items():
+        what, flag = ASKED[name]
+        asked = units.size(chunk[name]) if name == "mem" else int(chunk[name])
+        if asked > most:
+            shown = (chunk[name], units.short_size(most)) if name == "mem" else (asked, most)
+            faults.append(f"{shown[0]} {what} asked for, and {shown[1]} at most ({flag})")
+    of_kind = f" of those with {', '.join(kinds)}" if kinds else ""
+    why = "; ".join(faults) or f"none has all of {', '.join(f'{n}={chunk[n]}' for n in largest)} at once"
+    return (
+        f"{plan.address.cluster}: no node there{of_kind} is large enough, and the job would wait for ever: {why}. "
+        "Ask for less of each node, or for more nodes with --nodes"
+    )
