@@ -3,12 +3,14 @@
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from pathlib import PurePosixPath
 
 from hpcbrew import layout, schedulers
 from hpcbrew.address import Address
-from hpcbrew.errors import HpcbrewError
+from hpcbrew.errors import HpcbrewError, TransportError
 from hpcbrew.job import JobRecord, JobState, JobStatus
 from hpcbrew.schedulers.pbs import Pbs, QstatReport
+from hpcbrew.schedulers.pbs_status import LEFT_IN_TIME
 from hpcbrew.track import query, run_folder
 from hpcbrew.track.ledger import Ledger
 from hpcbrew.track.run_folder import ExitRecord, Progress
@@ -22,6 +24,12 @@ GRACE = 15 * 60
 NEVER_ARRIVED = JobStatus(
     JobState.LOST, "its submission was never confirmed, and the scheduler does not list it: submit it again"
 )
+
+
+NO_SNAPSHOT = "left in time, and with no snapshot to go on from: submit it again, with a longer walltime"
+
+FOLDERS = 500
+"""So many are looked into by one command."""
 
 
 @dataclass(frozen=True)
@@ -76,11 +84,12 @@ def refresh(records: Iterable[JobRecord], ledger: Ledger, sites: dict[Address, S
 def look(site: Site, records: list[JobRecord], ledger: Ledger) -> list[TrackedJob]:
     """The jobs of one cluster anew: their run folders read, the scheduler asked, what is new written down."""
     folders = _read(site, records)
-    listing = _list(site, folders)
-    folders = _with_ids(records, folders, listing)
+    listing = _list(site, records, folders)
+    folders = _without_past_links(site, records, _with_ids(records, folders, listing))
     answer = _ask(site, folders)
     folders = _read_again(site, records, folders, answer.report)
     tracked = [_decide(*both, listing, answer) for both in zip(records, folders, strict=True)]
+    tracked = _with_snapshots_seen(site, records, tracked)
     with ledger.together():
         return [_record(before, now, ledger) for before, now in zip(records, tracked, strict=True)]
 
@@ -96,11 +105,18 @@ def glance(site: Site, tracked: TrackedJob) -> TrackedJob | None:
 
 @dataclass(frozen=True)
 class _Folder:
-    """What a job's run folder says: its exit record, its progress, the scheduler's ids of it."""
+    """What a job's run folder says: its exit record, its progress, the scheduler's ids of it. `past`: so many of these,
+    the first ones, are of links of a chain that are over, and of no use."""
 
     exit: ExitRecord | None
     progress: Progress | None
     ids: tuple[str, ...]
+    past: int = 0
+
+    @property
+    def asked(self) -> tuple[str, ...]:
+        """The ids that the scheduler is asked for."""
+        return self.ids[self.past :]
 
     @property
     def went_well(self) -> bool:
@@ -136,12 +152,13 @@ def _read(site: Site, records: list[JobRecord]) -> list[_Folder]:
     return folders
 
 
-def _list(site: Site, folders: list[_Folder]) -> _Listing:
-    """All that the scheduler lists, where the id of a job is not known."""
-    if all(folder.ids for folder in folders):
+def _list(site: Site, records: list[JobRecord], folders: list[_Folder]) -> _Listing:
+    """What the scheduler lists for the jobs whose ids are not known."""
+    lacking = [record.run_folder for record, folder in zip(records, folders, strict=True) if not folder.ids]
+    if not lacking:
         return _Listing()
     try:
-        return _Listing(query.ids_by_folder(site.transport, site.scheduler))
+        return _Listing(query.ids_by_folder(site.transport, site.scheduler, lacking))
     except HpcbrewError as error:
         return _Listing(trouble=str(error))
 
@@ -155,9 +172,25 @@ def _with_ids(records: list[JobRecord], folders: list[_Folder], listing: _Listin
     ]
 
 
+def _without_past_links(site: Site, records: list[JobRecord], folders: list[_Folder]) -> list[_Folder]:
+    """Chains without the links of which their own log says that they are over: of these only the last may tell why the
+    chain ended."""
+    chains = [n for n, folder in enumerate(folders) if len(folder.ids) > 2 and not folder.went_well]
+    logs = site.transport.read_all([records[n].run_folder / layout.LINKS for n in chains]) if chains else []
+    past = {n: _past(folders[n].ids, log) for n, log in zip(chains, logs, strict=True)}
+    return [replace(folder, past=past.get(n, 0)) for n, folder in enumerate(folders)]
+
+
+def _past(ids: tuple[str, ...], log: bytes | None) -> int:
+    """A line of the log is a link's id and, once it is over, how it ended."""
+    lines = [line.split() for line in (log or b"").decode(errors="replace").splitlines()]
+    over = {line[0] for line in lines if len(line) > 1}
+    return max((n for n, job_id in enumerate(ids) if job_id in over), default=0)
+
+
 def _ask(site: Site, folders: list[_Folder]) -> _Answer:
     """How the scheduler sees the jobs. One that says itself that it went well need not be asked after."""
-    ids = [job_id for folder in folders if not folder.went_well for job_id in folder.ids]
+    ids = [job_id for folder in folders if not folder.went_well for job_id in folder.asked]
     if not ids:
         return _Answer()
     try:
@@ -173,20 +206,68 @@ def _read_again(
     late = [
         n
         for n, (record, folder) in enumerate(zip(records, folders, strict=True))
-        if folder.exit is None and judge(record, None, report, folder.ids).state.final
+        if folder.exit is None and judge(record, None, report, folder.ids, asked=folder.asked).state.final
     ]
-    again = dict(zip(late, _read(site, [records[n] for n in late]) if late else [], strict=True))
+    if not late:
+        return folders
+    own = [records[n] for n in late]
+    read = _without_past_links(site, own, _read(site, own))
+    # One that was found by the scheduler's list has no ids of its own.
+    again = {
+        n: folder if folder.ids else replace(folder, ids=folders[n].ids) for n, folder in zip(late, read, strict=True)
+    }
     return [again.get(n, folder) for n, folder in enumerate(folders)]
 
 
 def _decide(record: JobRecord, folder: _Folder, listing: _Listing, answer: _Answer) -> TrackedJob:
     """What has become of a job, by all that is known of it."""
     never_arrived = not folder.ids and listing.ids is not None and _overdue(record)
-    status = NEVER_ARRIVED if never_arrived else judge(record, folder.exit, answer.report, folder.ids)
-    live = () if status.state.final else tuple(i for i in folder.ids if not _ended(i, answer.report))
+    status = NEVER_ARRIVED if never_arrived else _judged(record, folder, answer.report)
+    live = () if status.state.final else tuple(i for i in folder.asked if not _ended(i, answer.report))
     known = record.id or next(iter(folder.ids), None)
     now = replace(record, id=known, status=status)
     return TrackedJob(now, folder.progress, answer.trouble or listing.trouble, live)
+
+
+def _judged(record: JobRecord, folder: _Folder, report: QstatReport | None) -> JobStatus:
+    return judge(record, folder.exit, report, folder.ids, asked=folder.asked)
+
+
+def _with_snapshots_seen(site: Site, before: list[JobRecord], tracked: list[TrackedJob]) -> list[TrackedJob]:
+    """Of a job that left in time it is said that it can go on from a snapshot once one has been seen there."""
+    claims = [
+        n
+        for n, (record, job) in enumerate(zip(before, tracked, strict=True))
+        if job.record.status != record.status and job.record.status.reason.endswith(LEFT_IN_TIME)
+    ]
+    if not claims:
+        return tracked
+    tracked = list(tracked)
+    try:
+        have = _with_snapshots(site, [before[n].run_folder for n in claims])
+    except HpcbrewError as error:
+        for n in claims:
+            tracked[n] = replace(tracked[n], record=before[n], trouble=str(error))
+        return tracked
+    for n in claims:
+        if before[n].run_folder not in have:
+            now = tracked[n].record
+            tracked[n] = replace(tracked[n], record=replace(now, status=replace(now.status, reason=NO_SNAPSHOT)))
+    return tracked
+
+
+def _with_snapshots(site: Site, folders: list[PurePosixPath]) -> set[PurePosixPath]:
+    """Those run folders that hold a solver state. A folder without snapshots makes `find` end with status 1."""
+    places = [str(folder / layout.SNAPSHOTS) for folder in folders]
+    wanted = ("-maxdepth", "1", "-name", "*.solverstate*", "-size", "+0", "-printf", "%h\\0")
+    found: set[PurePosixPath] = set()
+    for start in range(0, len(places), FOLDERS):
+        command = ("find", *places[start : start + FOLDERS], *wanted)
+        answer = site.transport.run(command, query.TOP, idempotent=True)
+        if answer.status not in (0, 1):
+            raise TransportError(f"snapshots cannot be looked for: {answer.words}")
+        found |= {PurePosixPath(place).parent for place in answer.out.split("\0") if place}
+    return found
 
 
 def _overdue(record: JobRecord) -> bool:

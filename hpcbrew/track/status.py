@@ -1,6 +1,7 @@
 """What a job's state is, by everything that is known of it. Its own exit record comes first, the scheduler second."""
 
 import signal
+import time
 from dataclasses import replace
 
 from hpcbrew.job import JobRecord, JobState, JobStatus
@@ -11,31 +12,63 @@ from hpcbrew.track.run_folder import ExitRecord
 TERMINATED = {128 + signal.SIGTERM, 256 + signal.SIGTERM, 128 + signal.SIGKILL, 256 + signal.SIGKILL}
 KINDER = {JobState.CANCELLED, JobState.OUT_OF_WALLTIME, JobState.OUT_OF_MEMORY, JobState.FAILED}
 
+PATIENCE = 24 * 3600
+"""Seconds after which a job that failed by its own record is called so, though the scheduler has never said why."""
+
 
 def judge(
-    record: JobRecord, exit_record: ExitRecord | None, report: QstatReport | None, ids: tuple[str, ...] = ()
+    record: JobRecord,
+    exit_record: ExitRecord | None,
+    report: QstatReport | None,
+    ids: tuple[str, ...] = (),
+    *,
+    asked: tuple[str, ...] | None = None,
+    now: float | None = None,
 ) -> JobStatus:
     """The state to write down. `report` is None where the scheduler did not answer: then only an exit record counts.
 
-    `ids`: of a chain, those of all its links. The exit record has the job's own status; why it came to that (walltime,
-    memory, qdel) only the scheduler knows.
+    `ids`: of a chain, those of all its links; `asked`: those of them that the scheduler was asked for, all where it is
+    None. The exit record has the job's own status; why it came to
+    that (walltime, memory, qdel) only the scheduler knows: until it has said so, or for `PATIENCE` seconds, such a job
+    is not over. `now`: Unix seconds.
     """
     if exit_record is not None and exit_record.status == 0:
         return JobStatus(JobState.DONE, "", 0)
     ids = ids or ((record.id,) if record.id else ())
+    asked = ids if asked is None else asked
+    answered = report is not None and bool(asked) and all(i in report.jobs or i in report.unknown for i in asked)
     by_scheduler = _of_links(ids, report) if report else None
     if exit_record is not None:
         if by_scheduler is not None and not by_scheduler.state.final and by_scheduler.state is not JobState.UNKNOWN:
             return JobStatus(JobState.ENDING)
-        explained = by_scheduler is not None and by_scheduler.state in KINDER
-        status = _cancelled(record, by_scheduler if by_scheduler and explained else failed(exit_record.status))
-        known = exit_record.reason and status.state is not JobState.CANCELLED
-        return replace(status, reason=exit_record.reason) if known else status
-    if report is None or not ids or not {*report.jobs, *report.unknown}.issuperset(ids):
-        return record.status  # not all was answered for; of a chain, a further link may just have been submitted
-    if by_scheduler is not None:
-        return _cancelled(record, by_scheduler)
-    return _forgotten(record)
+        status = _with_record(record, exit_record, by_scheduler)
+        if answered or not ids or status.state is JobState.CANCELLED:
+            return status
+        return _open(exit_record, status, time.time() if now is None else now)
+    if not answered:
+        return record.status  # of a chain, a further link may just have been submitted
+    return _forgotten(record) if by_scheduler is None else _cancelled(record, by_scheduler)
+
+
+def _with_record(record: JobRecord, exit_record: ExitRecord, by_scheduler: JobStatus | None) -> JobStatus:
+    """What a job that failed by its own record has come to. Its own reason says more than the scheduler's, but for a
+    job that was deleted.
+
+    Of a job of an array that it keeps nothing of the scheduler says only that it was deleted.
+    """
+    explained = by_scheduler if by_scheduler and by_scheduler.state in KINDER else None
+    if explained and record.point is not None and explained.exit_status is None:
+        explained = explained if exit_record.status in TERMINATED else None
+    status = _cancelled(record, explained or failed(exit_record.status))
+    known = exit_record.reason and status.state is not JobState.CANCELLED
+    return replace(status, reason=exit_record.reason) if known else status
+
+
+def _open(exit_record: ExitRecord, status: JobStatus, now: float) -> JobStatus:
+    """A job that the scheduler has not been heard of since it failed."""
+    if now - exit_record.time > PATIENCE:
+        return replace(status, reason=f"{status.reason}; the scheduler did not say more within a day")
+    return JobStatus(JobState.ENDING, f"{status.reason}, by its own record; the scheduler has not said why yet")
 
 
 def _of_links(ids: tuple[str, ...], report: QstatReport) -> JobStatus | None:

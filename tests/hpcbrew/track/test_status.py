@@ -1,3 +1,5 @@
+import time
+from dataclasses import replace
 from pathlib import PurePosixPath
 
 import pytest
@@ -30,6 +32,10 @@ def ended(status: int) -> ExitRecord:
     return ExitRecord(status, 0.0)
 
 
+def late(status: int) -> ExitRecord:
+    return ExitRecord(status, time.time())
+
+
 CASES = {
     "the scheduler's word, without an exit record": (job(), None, seen(job_state="Q"), JobState.QUEUED),
     "its own record of success comes first": (job(), ended(0), seen(job_state="R"), JobState.DONE),
@@ -40,6 +46,9 @@ CASES = {
     "the reason is the scheduler's": (job(), ended(143), WALLTIME, JobState.OUT_OF_WALLTIME),
     "failure, and the scheduler has forgotten it": (job(), ended(3), UNKNOWN, JobState.FAILED),
     "failure, and the scheduler is silent": (job(), ended(3), None, JobState.FAILED),
+    "deleted, and PBS is silent: that is not known yet": (job(), late(143), None, JobState.ENDING),
+    "a failure that PBS has not been asked about": (job(), late(3), SILENT, JobState.ENDING),
+    "what its user cancelled needs no explanation": (job(cancel_asked=True), late(143), None, JobState.CANCELLED),
     "a failed poll changes nothing": (job(), None, None, JobState.RUNNING),
     "missing from the answer is not gone": (job(), None, SILENT, JobState.RUNNING),
     "unknown, and no record": (job(), None, UNKNOWN, JobState.LOST),
@@ -80,3 +89,34 @@ def test_a_reason_that_the_job_gives_itself_comes_first_but_for_one_that_was_del
     report: QstatReport, reason: str
 ) -> None:
     assert judge(job(), ExitRecord(143, 0.0, reason="no room"), report).reason == reason
+
+
+def test_a_failure_that_is_not_explained_stays_open_for_a_day_and_says_so() -> None:
+    ending = judge(job(), ExitRecord(143, 1000.0), None, now=1060.0)
+    assert ending == JobStatus(
+        JobState.ENDING, "killed by SIGTERM, by its own record; the scheduler has not said why yet"
+    )
+    failed = judge(job(), ExitRecord(143, 1000.0), None, now=1000.0 + 25 * 3600)
+    assert (failed.state, failed.exit_status) == (JobState.FAILED, 143)
+    assert failed.reason == "killed by SIGTERM; the scheduler did not say more within a day"
+    deleted = seen(job_state="F", substate="91", Exit_status="271", comment="terminated by me@pbs01")
+    assert judge(replace(job(), status=ending), ExitRecord(143, 1000.0), deleted).state is JobState.CANCELLED
+
+
+@pytest.mark.parametrize(("status", "state"), [(143, JobState.CANCELLED), (3, JobState.FAILED)])
+def test_a_job_of_a_sweep_of_which_pbs_keeps_nothing_failed_where_its_record_says_so(
+    status: int, state: JobState
+) -> None:
+    """PBS shows it as it shows one that was deleted in the queue, with the exit status of the whole array."""
+    element = replace(job(), id="1[2].srv", token="t[2]")
+    shown = JobView("1[2].srv", {"job_state": "X", "substate": "70", "comment": "Subjob finished", "Exit_status": "0"})
+    report = QstatReport({"1[2].srv": shown}, frozenset())
+    assert judge(element, None, report).state is JobState.CANCELLED
+    assert judge(element, ended(status), report).state is state
+
+
+def test_of_a_chain_the_links_that_are_over_are_not_asked_for() -> None:
+    ids = ("1.srv", "2.srv", "3.srv")
+    report = QstatReport({"3.srv": JobView("3.srv", {"job_state": "R"})}, frozenset())
+    assert judge(job(), None, report, ids) == RUNNING
+    assert judge(job(), None, report, ids, asked=ids[2:]) == JobStatus(JobState.RUNNING, "link 3 of 3")
