@@ -1,6 +1,6 @@
 """What a scheduler is asked: how some jobs stand, or all that it lists; and whose run folder is whose among those."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import PurePosixPath
 
 from hpcbrew import layout
@@ -18,8 +18,8 @@ minute, of which a machine has some 500."""
 FEW = 5
 """So many names are asked for one by one; else all of the user's jobs."""
 
-MANY = 1000
-"""So many are named in one command: its line may be so long."""
+LINE = 60_000
+"""Characters of ids in one command: a line of a shell's may have twice that."""
 
 
 def poll(transport: Transport, scheduler: Pbs, ids: Sequence[str] = ()) -> QstatReport:
@@ -27,9 +27,21 @@ def poll(transport: Transport, scheduler: Pbs, ids: Sequence[str] = ()) -> Qstat
     if len(ids) <= SOME or not scheduler.one_by_one:
         return _asked(transport, scheduler, ids)
     report = QstatReport({}, frozenset())
-    for start in range(0, len(ids), MANY):
-        report |= _together(transport, scheduler, ids[start : start + MANY])
+    for some in _lines(ids):
+        report |= _together(transport, scheduler, some)
     return report
+
+
+def _lines(ids: Sequence[str]) -> Iterator[list[str]]:
+    line: list[str] = []
+    length = 0
+    for job_id in ids:
+        length += len(job_id) + 3  # a blank, and quotes
+        if line and length > LINE:
+            yield line
+            line, length = [], len(job_id) + 3
+        line.append(job_id)
+    yield line
 
 
 def _together(transport: Transport, scheduler: Pbs, ids: Sequence[str]) -> QstatReport:

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-COMMANDS = ("qsub", "qstat", "qdel", "qhold", "qrls", "pbsnodes", "pbsdsh")
+COMMANDS = ("qsub", "qstat", "qselect", "qdel", "qhold", "qrls", "pbsnodes", "pbsdsh")
 
 
 @dataclass(frozen=True)

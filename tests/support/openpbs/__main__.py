@@ -29,7 +29,9 @@ def main(folder: Path, command: str, arguments: list[str]) -> int:
         return 0
     if site.down:
         return _down(command, site, arguments)
-    return int(module.main(command, folder, site, arguments))
+    status = int(module.main(command, folder, site, arguments))
+    sys.stdout.write(site.farewell.get(command, ""))
+    return status
 
 
 def _down(command: str, site: Config, arguments: list[str]) -> int:

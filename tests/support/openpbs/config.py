@@ -18,9 +18,10 @@ QUEUES: dict[str, dict[str, Any]] = {
 
 @dataclass(frozen=True)
 class Config:
-    """`down`: the server does not answer; `hang`, `slow`, `noise`: commands that never answer, or answer after some
-    seconds, or print a text first. `history`: ended jobs are remembered. Times in seconds: `kill_delay` from qdel's
-    SIGTERM to SIGKILL, `poll` between two looks at a job's limits, `stageout` spent on output that cannot be delivered.
+    """`down`: the server does not answer; `hang`, `slow`, `noise`, `farewell`: commands that never answer, or answer
+    after some seconds, or print a text first, or last. `history`: ended jobs are remembered. Times in seconds:
+    `kill_delay` from qdel's SIGTERM to SIGKILL, `poll` between two looks at a job's limits, `stageout` spent on output
+    that cannot be delivered.
     """
 
     server: str = "pbs01"
@@ -35,6 +36,7 @@ class Config:
     hang: tuple[str, ...] = ()
     slow: dict[str, float] = field(default_factory=dict)
     noise: dict[str, str] = field(default_factory=dict)
+    farewell: dict[str, str] = field(default_factory=dict)
     kill_delay: float = 10.0
     poll: float = 1.0
     stageout: float = 30.0

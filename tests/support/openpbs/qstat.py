@@ -70,6 +70,8 @@ def _jobs(state: State, flags: set[str], names: list[str]) -> tuple[list[Job], l
             refused.append(one)
     if not names:
         found = _listed(state, history)
+    if "E" in flags:  # one question for all: what is unknown is told of only where nothing is known
+        refused = [] if found else refused[-1:]
     if "t" in flags:
         found = [one for job in found for one in [job, *(state.subjobs(job) if job.is_array else [])]]
     return found, refused
