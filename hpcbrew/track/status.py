@@ -4,6 +4,7 @@ import signal
 import time
 from dataclasses import replace
 
+from engine.job_contract import ExitCode
 from hpcbrew.job import JobRecord, JobState, JobStatus
 from hpcbrew.schedulers.pbs import QstatReport
 from hpcbrew.schedulers.pbs_status import failed
@@ -11,6 +12,11 @@ from hpcbrew.track.run_folder import ExitRecord
 
 TERMINATED = {128 + signal.SIGTERM, 256 + signal.SIGTERM, 128 + signal.SIGKILL, 256 + signal.SIGKILL}
 KINDER = {JobState.CANCELLED, JobState.OUT_OF_WALLTIME, JobState.OUT_OF_MEMORY, JobState.FAILED}
+
+NO_RECORD = (
+    "the engine ended with a message, which hpcbrew logs may have, and no exit record could be written: the disk may "
+    "be full, or a quota used up"
+)
 
 PATIENCE = 24 * 3600
 """Seconds after which a job that failed by its own record is called so, though the scheduler has never said why."""
@@ -47,7 +53,7 @@ def judge(
         return _open(exit_record, status, time.time() if now is None else now)
     if not answered:
         return record.status  # of a chain, a further link may just have been submitted
-    return _forgotten(record) if by_scheduler is None else _cancelled(record, by_scheduler)
+    return _forgotten(record) if by_scheduler is None else _cancelled(record, _without_record(by_scheduler))
 
 
 def _with_record(record: JobRecord, exit_record: ExitRecord, by_scheduler: JobStatus | None) -> JobStatus:
@@ -62,6 +68,13 @@ def _with_record(record: JobRecord, exit_record: ExitRecord, by_scheduler: JobSt
     status = _cancelled(record, explained or failed(exit_record.status))
     known = exit_record.reason and status.state is not JobState.CANCELLED
     return replace(status, reason=exit_record.reason) if known else status
+
+
+def _without_record(by_scheduler: JobStatus) -> JobStatus:
+    """Where the engine refuses, the script writes that down: unless there is no room for it."""
+    if by_scheduler.exit_status != ExitCode.WRONG:
+        return by_scheduler
+    return replace(by_scheduler, reason=f"exit status {ExitCode.WRONG}: {NO_RECORD}")
 
 
 def _open(exit_record: ExitRecord, status: JobStatus, now: float) -> JobStatus:

@@ -38,12 +38,7 @@ def read(name: str) -> Capture:
     _, status, out, _ = next(row for row in rows if row[0] == name)
     command, _, text = (FOLDER / f"{name}.txt").read_bytes().partition(b"\n")
     cut = int(out)
-    return Capture(
-        command.decode().removeprefix("$ "),
-        int(status),
-        text[:cut].decode(errors="replace"),
-        text[cut:].decode(errors="replace"),
-    )
+    return Capture(command.decode().removeprefix("$ "), int(status), text[:cut].decode(), text[cut:].decode())
 
 
 def level(text: str) -> str:
