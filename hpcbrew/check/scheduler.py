@@ -1,6 +1,6 @@
 """The scheduler: its version, its server, its queues beside the profile's, the project, the GPUs."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import PurePosixPath
 
 from hpcbrew.check.finding import Checked, Finding, Mark
@@ -8,7 +8,7 @@ from hpcbrew.clusters.profiles import Cluster
 from hpcbrew.command_result import CommandResult
 from hpcbrew.schedulers import pbs_site
 from hpcbrew.schedulers.pbs_site import Node, Queue
-from hpcbrew.units import clock
+from hpcbrew.units import clock, pbs_size, short_size
 
 
 def _ask(site: Checked, command: Sequence[str]) -> CommandResult:
@@ -93,12 +93,22 @@ def _differences(cluster: Cluster, queue: Queue) -> Iterator[tuple[str, str, boo
 def limits(queue: Queue) -> str:
     """A queue's limits in words."""
     words = [
-        f"up to {clock(queue.walltime)}" if queue.walltime else "any walltime",
+        _walltimes(queue),
         *([f"{queue.max_nodes} nodes"] if queue.max_nodes else []),
+        *([f"{queue.max_cpus} cores a job"] if queue.max_cpus is not None else []),
         *([f"{queue.max_gpus} GPUs a job"] if queue.max_gpus is not None else []),
+        *([f"{queue.max_queued} jobs of yours at once"] if queue.max_queued is not None else []),
+        *([f"leads to {', '.join(queue.routes_to)}"] if queue.routes_to else []),
         *([f"for {queue.members} only"] if queue.members else []),
     ]
     return ", ".join(words)
+
+
+def _walltimes(queue: Queue) -> str:
+    if queue.min_walltime:
+        most = f"to {clock(queue.walltime)}" if queue.walltime else "or longer"
+        return f"{clock(queue.min_walltime)} {most}"
+    return f"up to {clock(queue.walltime)}" if queue.walltime else "any walltime"
 
 
 def project(site: Checked) -> Iterator[Finding]:
@@ -114,10 +124,53 @@ def project(site: Checked) -> Iterator[Finding]:
 
 
 def gpus(site: Checked) -> Iterator[Finding]:
-    """Those of nodes that are up, free and in all, by the profile's types."""
+    """Those of nodes that are up, free and in all, by the profile's types; and their CPUs."""
     if site.cluster.scheduler != "pbs":
         return
-    yield from count(site.cluster, pbs_site.parse_nodes(_ask(site, pbs_site.NODES)))
+    nodes = pbs_site.parse_nodes(_ask(site, pbs_site.NODES))
+    yield from cpus(site.cluster, nodes)
+    yield from count(site.cluster, nodes)
+
+
+def cpus(cluster: Cluster, nodes: list[Node]) -> Iterator[Finding]:
+    """Those of nodes that are up, free and in all, and how many one node has: PBS takes a job that none can hold."""
+    up = [node for node in nodes if node.up and node.cpus]
+    if not up:
+        return  # Torque has them under another name, and it may be that no node is up
+    total, used = sum(node.cpus or 0 for node in up), sum(node.cpus_used for node in up)
+    most, memory = _largest(nodes, lambda node: node.cpus), _largest(nodes, lambda node: node.memory)
+    of_memory = f" and {short_size(memory)}" if memory else ""
+    found = f"{max(0, total - used)} of {total} free; a node has {most}{of_memory} at most"
+    wrong = [
+        *_too_much("cpus_per_node", cluster.cpus_per_node, most, str),
+        *_too_much("mem_per_node", cluster.mem_per_node, memory, pbs_size),
+        *_asks_too_much(cluster, most),
+    ]
+    if wrong:
+        faults, remedies = zip(*wrong, strict=True)
+        yield Finding("CPUs", Mark.WARN, f"{found}; {'; '.join(faults)}", f"{', '.join(remedies)} in the profile")
+    else:
+        yield Finding("CPUs", Mark.OK, found)
+
+
+def _largest(nodes: list[Node], amount: Callable[[Node], int | None]) -> int:
+    """On one machine, those that are down among them; PBS may part a machine into several nodes."""
+    hosts: dict[str, int] = {}
+    for node in nodes:
+        hosts[node.host] = hosts.get(node.host, 0) + (amount(node) or 0)
+    return max(hosts.values(), default=0)
+
+
+def _too_much(key: str, said: int | None, most: int, shown: Callable[[int], str]) -> Iterator[tuple[str, str]]:
+    if said is not None and most and said > most:
+        yield f"the profile says {key}: {shown(said)}", f"{key}: {shown(most)}"
+
+
+def _asks_too_much(cluster: Cluster, most: int) -> Iterator[tuple[str, str]]:
+    """What a job gets that names nothing."""
+    asked = cluster.resources.cpus
+    if isinstance(asked, int) and asked > most:
+        yield f"the profile asks for {asked}", f"resources: {{cpus: {most}}}"
 
 
 def count(cluster: Cluster, nodes: list[Node]) -> Iterator[Finding]:

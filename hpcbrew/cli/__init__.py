@@ -11,6 +11,7 @@ from click.shell_completion import CompletionItem
 
 from engine.errors import EngineError
 from hpcbrew.errors import HpcbrewError
+from hpcbrew.submit.interrupts import Interrupted
 
 # Name → what `hpcbrew --help` says of it. The module of the same name holds the command, as `command`.
 COMMANDS = {
@@ -31,6 +32,9 @@ COMMANDS = {
     "config": "Set the cluster to use when none is named.",
     "completion": "Print a script that completes commands and job names in your shell.",
 }
+
+SENDING = {"submit", "resume", "sweep"}
+"""Commands that say what came of the job where they are interrupted once it is on its way."""
 
 EPILOG = """\b
 Examples:
@@ -95,9 +99,10 @@ def main() -> None:
     except click.ClickException as error:
         error.show()
         status = error.exit_code
-    except (click.Abort, KeyboardInterrupt):
+    except (click.Abort, KeyboardInterrupt) as error:
         signal.signal(signal.SIGINT, signal.SIG_DFL)  # whoever presses it again need not wait
-        click.echo("hpcbrew: interrupted", err=True)
+        told = isinstance(error.__cause__ or error, Interrupted) or not SENDING & set(sys.argv[1:2])
+        click.echo("hpcbrew: interrupted" + ("" if told else ": nothing was submitted"), err=True)
         status = 130
     except (HpcbrewError, EngineError) as error:
         click.echo(f"hpcbrew: error: {error}", err=True)

@@ -2,7 +2,8 @@
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,8 @@ from hpcbrew.errors import RequestError
 from hpcbrew.job import After, JobPlan, JobRequest
 from hpcbrew.plan import overrides
 from hpcbrew.submit import dependency
-from hpcbrew.submit.submit import submit
+from hpcbrew.submit.interrupts import Interrupted, put_off
+from hpcbrew.submit.submit import as_written_down, submit
 from hpcbrew.track import refresh
 from hpcbrew.track.ledger import Ledger
 
@@ -77,6 +79,7 @@ chain_options = _all(
     click.option("--chain", type=click.IntRange(min=2), metavar="N", help="Go on in up to N jobs, from snapshots."),
     click.option("--until-done", is_flag=True, help="Go on in as many jobs as it takes."),
 )
+
 
 sending_options = _all(
     click.option("--dry-run", is_flag=True, help="Show script, files and commands; submit nothing."),
@@ -137,14 +140,28 @@ def send(plan: JobPlan, solver: str, *, dry_run: bool, follow: bool, as_json: bo
             )
     for words in plan.unknown:
         _warn(f"not known: {words}")
-    site, ledger = refresh.reach(plan.address), Ledger()
-    with moving("sending", sum(upload.size for upload in plan.data)) as progress:
-        record = submit(plan, solver, site.transport, site.scheduler, ledger, progress, _warn)
-    if follow:
-        raise SystemExit(training(record, site, ledger, as_json=as_json))
-    if as_json:
-        click.echo(json.dumps(record.as_json(), indent=2))
-        return
-    click.echo(f"{record.id}  {record.name}, queued on {record.cluster}")
-    click.echo(f"Run folder: {record.run_folder}")
-    click.echo(f"Next: hpcbrew status, hpcbrew logs -f {record.id}, hpcbrew cancel {record.id}")
+    with _told(plan.token):
+        site, ledger = refresh.reach(plan.address), Ledger()
+        with moving("sending", sum(upload.size for upload in plan.data)) as progress:
+            record = submit(plan, solver, site.transport, site.scheduler, ledger, progress, _warn)
+        if follow:
+            raise SystemExit(training(record, site, ledger, as_json=as_json))
+        if as_json:
+            click.echo(json.dumps(record.as_json(), indent=2))
+            return
+        click.echo(f"{record.id}  {record.name}, queued on {record.cluster}")
+        click.echo(f"Run folder: {record.run_folder}")
+        click.echo(f"Next: hpcbrew status, hpcbrew logs -f {record.id}, hpcbrew cancel {record.id}")
+
+
+@contextmanager
+def _told(token: str) -> Iterator[None]:
+    """After Ctrl-C it is said what came of the job, by the ledger where nobody has said it yet."""
+    try:
+        yield
+    except Interrupted:
+        raise
+    except KeyboardInterrupt:
+        with put_off():
+            _warn(as_written_down(token, Ledger()))
+        raise Interrupted from None

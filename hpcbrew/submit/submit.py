@@ -74,6 +74,14 @@ def sent(job_id: str) -> str:
     return f"Interrupted, and the job was submitted: {job_id}. hpcbrew cancel {job_id} ends it"
 
 
+def as_written_down(token: str, ledger: Ledger) -> str:
+    """What is said after Ctrl-C at another moment, by what the ledger has of the job."""
+    record = next((r for r in ledger.live() if r.token == token), None)
+    if record is None:
+        return NOT_SENT
+    return UNSURE if record.id is None else sent(record.id)
+
+
 def _prepare(
     plan: JobPlan,
     record: JobRecord,

@@ -11,6 +11,7 @@ from hpcbrew.schedulers.pbs import Pbs
 from hpcbrew.track import refresh
 from hpcbrew.track.ledger import Ledger
 from hpcbrew.track.refresh import Site, TrackedJob
+from hpcbrew.track.status import after_hold, after_release, suspended
 
 Command = Callable[[Pbs], Callable[[str], tuple[str, ...]]]
 
@@ -42,14 +43,25 @@ def hold(record: JobRecord, ledger: Ledger) -> str:
     _check(seen, "held")
     if seen.record.status.state in (JobState.RUNNING, JobState.ENDING) and len(seen.live) == 1:
         raise RequestError("runs already, and only a job that waits can be held")
-    return "held" if _each(site, seen, lambda s: s.hold_command) else "had ended before it could be held"
+    if suspended(seen.record.status):
+        raise RequestError("has begun and is suspended, and only a job that waits can be held")
+    if not _each(site, seen, lambda s: s.hold_command):
+        return "had ended before it could be held"
+    return after_hold(_now(site, seen, ledger), links=len(seen.live))
 
 
 def release(record: JobRecord, ledger: Ledger) -> str:
     """Lets a held job go. Raises RequestError for one that has ended."""
     site, seen = _seen(record, ledger)
     _check(seen, "released")
-    return "released" if _each(site, seen, lambda s: s.release_command) else "had ended before it could be released"
+    if not _each(site, seen, lambda s: s.release_command):
+        return "had ended before it could be released"
+    return after_release(_now(site, seen, ledger))
+
+
+def _now(site: Site, seen: TrackedJob, ledger: Ledger) -> JobStatus:
+    """What has become of a job that PBS took a change of: it takes some that change nothing."""
+    return refresh.look(site, [seen.record], ledger)[0].record.status
 
 
 def _seen(record: JobRecord, ledger: Ledger) -> tuple[Site, TrackedJob]:

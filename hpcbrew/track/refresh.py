@@ -257,7 +257,10 @@ def _with_snapshots_seen(site: Site, before: list[JobRecord], tracked: list[Trac
 
 
 def _with_snapshots(site: Site, folders: list[PurePosixPath]) -> set[PurePosixPath]:
-    """Those run folders that hold a solver state; resume looks whether it is whole. A folder without snapshots makes `find` end with status 1."""
+    """Those run folders that hold a solver state; resume looks whether it is whole.
+
+    A folder without snapshots makes `find` end with status 1.
+    """
     places = [str(folder / layout.SNAPSHOTS) for folder in folders]
     wanted = ("-maxdepth", "1", "-name", "*.solverstate*", "-printf", "%h\\0")
     found: set[PurePosixPath] = set()

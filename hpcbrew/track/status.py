@@ -7,7 +7,7 @@ from dataclasses import replace
 from engine.job_contract import ExitCode
 from hpcbrew.job import JobRecord, JobState, JobStatus
 from hpcbrew.schedulers.pbs import QstatReport
-from hpcbrew.schedulers.pbs_status import failed
+from hpcbrew.schedulers.pbs_status import SUSPENDED, failed
 from hpcbrew.track.run_folder import ExitRecord
 
 TERMINATED = {128 + signal.SIGTERM, 256 + signal.SIGTERM, 128 + signal.SIGKILL, 256 + signal.SIGKILL}
@@ -111,3 +111,19 @@ def _forgotten(record: JobRecord) -> JobStatus:
     if record.cancel_asked:
         return JobStatus(JobState.CANCELLED, "by hpcbrew cancel")
     return JobStatus(JobState.LOST, "the scheduler does not know it any more, and it left no exit record")
+
+
+def suspended(status: JobStatus) -> bool:
+    """Whether a job has begun, and was stopped by others for the time being."""
+    return status.state is JobState.HELD and status.reason.endswith(tuple(SUSPENDED.values()))
+
+
+def after_hold(now: JobStatus, links: int) -> str:
+    """What a hold that PBS took has done, in words. `links`: of the job that have not ended: of several, one runs."""
+    begun = now.state in (JobState.RUNNING, JobState.ENDING) or suspended(now)
+    return "began before it could be held, and goes on" if begun and links == 1 else "held"
+
+
+def after_release(now: JobStatus) -> str:
+    """What a release that PBS took has done: it takes the user's own hold away, and no other."""
+    return "released" if now.state is not JobState.HELD else f"is still not let go: {now.reason or 'held'}"

@@ -75,3 +75,33 @@ def test_a_profile_with_more_gpus_a_node_than_there_are_is_told() -> None:
     assert (finding.mark, finding.remedy) == (Mark.WARN, "gpus_per_node: 2 in the profile")
     (none,) = scheduler.count(site(gpus_per_node=8), NODES[3:])
     assert none.mark is Mark.WARN
+
+
+CPUS = [
+    Node("a", True, 0, 0, {"ncpus": "8", "mem": "64gb"}, {"ncpus": "3"}),
+    Node("b", False, 0, 0, {"ncpus": "16", "mem": "64gb"}),
+    Node("c[0]", True, 0, 0, {"ncpus": "10", "mem": "8gb", "host": "c"}),
+    Node("c[1]", True, 0, 0, {"ncpus": "10", "mem": "8gb", "host": "c"}),
+]
+
+
+def test_cores_are_counted_and_how_many_a_machine_has() -> None:
+    """Of nodes that are up those that are free; the largest machine may be down, and in parts."""
+    (finding,) = scheduler.cpus(site(), CPUS)
+    assert (finding.mark, finding.found) == (Mark.OK, "25 of 28 free; a node has 20 and 64.0 GiB at most")
+    assert list(scheduler.cpus(site(), NODES)) == []
+
+
+def test_a_profile_that_lets_a_job_ask_for_more_than_a_node_has_is_told() -> None:
+    (finding,) = scheduler.cpus(site(cpus_per_node=32, mem_per_node="128G"), CPUS)
+    assert (finding.mark, finding.remedy) == (Mark.WARN, "cpus_per_node: 20, mem_per_node: 64gb in the profile")
+    assert "the profile says cpus_per_node: 32" in finding.found
+    (asks,) = scheduler.cpus(site(resources={"cpus": 24}), CPUS)
+    assert (asks.mark, asks.remedy) == (Mark.WARN, "resources: {cpus: 20} in the profile")
+
+
+def test_the_limits_of_a_queue_in_words() -> None:
+    queue = Queue("small", True, True, 1800, 1, None, "", max_cpus=2, min_walltime=60, max_queued=2)
+    assert scheduler.limits(queue) == "00:01:00 to 00:30:00, 1 nodes, 2 cores a job, 2 jobs of yours at once"
+    route = Queue("route", True, True, None, None, None, "", routes_to=("small", "low"))
+    assert scheduler.limits(route) == "any walltime, leads to small, low"

@@ -2,6 +2,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from pydantic import ValidationError
 
 from hpcbrew.clusters import profiles
 from hpcbrew.clusters.profiles import Cluster
@@ -68,3 +69,18 @@ def test_the_account_is_named_as_the_site_wants(flag: str, line: str) -> None:
 
 def test_a_queue_of_another_server() -> None:
     assert "-q gpu@pbspl4" in lines("openpbs", replace(REQUEST, queue="gpu"), server="pbspl4")
+
+
+def test_each_node_is_another_host_unless_the_profile_says_otherwise() -> None:
+    two = replace(REQUEST, nodes=2)
+    assert "-l place=scatter" in lines("openpbs", two)
+    assert [line for line in lines("openpbs") if "place" in line] == []
+    assert "-l place=free" in lines("openpbs", two, resources={"place": "free"})
+    assert [line for line in lines("openpbs", two, resources={"chunk": "gpu"}) if "place" in line] == []
+
+
+def test_files_get_the_permissions_that_the_profile_says() -> None:
+    assert "-W umask=027" in lines("openpbs", umask="027")
+    assert [line for line in lines("openpbs") if "umask" in line] == []
+    with pytest.raises(ValidationError, match="three octal digits in quotes"):
+        lines("openpbs", umask="27; rm -r x")

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from hpcbrew.clusters import profiles
+from hpcbrew.clusters.profiles import Cluster
 from hpcbrew.errors import RequestError
 from hpcbrew.job import JobRequest
 from hpcbrew.plan import resources
@@ -84,3 +85,16 @@ def test_what_would_stand_idle_is_not_asked_for(asked, engine, said) -> None:
     iitd = profiles.load("iitd")
     missing = resources.missing(resources.resolve(replace(REQUEST, **asked), iitd, HERE), iitd, engine)
     assert said in missing if said else not missing
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        ({"cpus": 12}, "openpbs: a node has 8 cores at most and 12 were asked: --cpus 8, or --nodes for more of them"),
+        ({"mem": 2**37}, "a node has 64gb of memory at most and 128gb was asked: --mem 64gb"),
+    ],
+)
+def test_more_than_a_node_has_is_refused_where_the_profile_says_how_much_that_is(asked, said) -> None:
+    values = {**profiles.values("openpbs"), "name": "openpbs", "cpus_per_node": 8, "mem_per_node": "64G"}
+    with pytest.raises(RequestError, match=re.escape(said)):
+        resources.resolve(replace(REQUEST, **asked), Cluster.model_validate(values), HERE)

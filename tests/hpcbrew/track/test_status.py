@@ -9,7 +9,7 @@ from hpcbrew.job import JobRecord, JobState, JobStatus
 from hpcbrew.schedulers.pbs import QstatReport
 from hpcbrew.schedulers.pbs_status import JobView
 from hpcbrew.track.run_folder import ExitRecord
-from hpcbrew.track.status import judge
+from hpcbrew.track.status import after_hold, after_release, judge
 
 RUNNING = JobStatus(JobState.RUNNING)
 
@@ -120,3 +120,17 @@ def test_of_a_chain_the_links_that_are_over_are_not_asked_for() -> None:
     report = QstatReport({"3.srv": JobView("3.srv", {"job_state": "R"})}, frozenset())
     assert judge(job(), None, report, ids) == RUNNING
     assert judge(job(), None, report, ids, asked=ids[2:]) == JobStatus(JobState.RUNNING, "link 3 of 3")
+
+
+SUSPENDED = JobStatus(JobState.HELD, "suspended by the server or an operator")
+OPERATOR = JobStatus(
+    JobState.HELD, "held by root since Sun Nov 22 19:34:30 2026: only an operator of the site can let it go"
+)
+
+
+def test_what_became_of_a_hold_or_a_release_is_told() -> None:
+    assert after_release(JobStatus(JobState.QUEUED)) == "released"
+    assert after_release(OPERATOR) == f"is still not let go: {OPERATOR.reason}"
+    assert after_hold(OPERATOR, links=1) == "held"
+    assert [after_hold(s, links=1) for s in (RUNNING, SUSPENDED)] == ["began before it could be held, and goes on"] * 2
+    assert after_hold(RUNNING, links=2) == "held"

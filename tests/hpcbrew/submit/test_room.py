@@ -1,0 +1,72 @@
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import PurePosixPath
+
+import pytest
+from support.captures import FOLDER
+
+from hpcbrew.address import Address
+from hpcbrew.command_result import CommandResult
+from hpcbrew.errors import RequestError
+from hpcbrew.job import JobPlan
+from hpcbrew.schedulers.pbs_site import Node, largest
+from hpcbrew.submit import room
+
+NODES = (FOLDER / "release-23.06.06" / "nodes.txt").read_text()
+PLAN = JobPlan("t", "n", Address("there", "ssh", "pbs"), "", "~/s", PurePosixPath("runs/n-t"), "", (), (), ())
+
+
+class Answering:
+    """A transport whose every command gives the same answer, and counts."""
+
+    def __init__(self, answer: CommandResult) -> None:
+        self.answer, self.asked = answer, 0
+
+    def run(self, command: Sequence[str], folder: PurePosixPath, **how: object) -> CommandResult:
+        self.asked += 1
+        return self.answer
+
+
+def check(chunk: dict[str, str], answer: CommandResult) -> int:
+    site = Answering(answer)
+    room.check(replace(PLAN, chunk=chunk), site)  # type: ignore[arg-type]
+    return site.asked
+
+
+REFUSED = {
+    "cores": ({"ncpus": "12"}, "no node there is large enough, .*12 cores asked for, and 8 at most"),
+    "memory": ({"ncpus": "1", "mem": "100gb"}, r"100gb memory asked for, and 64\.0 GiB at most \(--mem\)"),
+    "GPUs": ({"ncpus": "1", "ngpus": "3"}, r"3 GPUs asked for, and 2 at most \(--gpus-per-node\)"),
+    "of a kind": ({"ncpus": "12", "centos": "skylake"}, "no node there of those with centos=skylake is large enough"),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_what_no_node_can_hold_is_refused(case: str) -> None:
+    chunk, said = REFUSED[case]
+    with pytest.raises(RequestError, match=said):
+        check(chunk, CommandResult(0, NODES))
+
+
+def test_what_a_node_can_hold_passes() -> None:
+    assert check({"ncpus": "8", "ngpus": "2", "mem": "64gb", "centos": "icelake"}, CommandResult(0, NODES)) == 1
+
+
+@pytest.mark.parametrize(
+    "answer", [CommandResult(127, err="pbsnodes: not found"), CommandResult(0, "Welcome"), CommandResult(0)]
+)
+def test_where_nodes_are_not_to_be_had_pbs_judges(answer: CommandResult) -> None:
+    assert check({"ncpus": "12"}, answer) == 1
+
+
+def test_a_job_of_the_profile_s_own_amounts_is_not_asked_about() -> None:
+    assert check({}, CommandResult(0, NODES)) == 0
+
+
+def test_the_parts_of_a_machine_are_added_up_and_what_none_tells_of_is_not_known() -> None:
+    parts = [Node(f"c[{n}]", True, 0, 0, {"ncpus": "10", "host": "c"}) for n in range(2)]
+    assert largest(parts, {"ncpus": "20"}) is None
+    assert largest(parts, {"ncpus": "21"}) == {"ncpus": 20}
+    assert largest(parts, {"mem": "1tb"}) is None
+    assert largest(parts, {"ncpus": "4", "ngpus": "9"}) is None
+    assert largest([], {"ncpus": "4"}) is None
