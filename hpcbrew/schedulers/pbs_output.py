@@ -125,7 +125,8 @@ def _parse_lines(out: str, form: Form) -> Entries:
 
 
 def _parse_text(out: str, form: Form) -> Entries:
-    """A line that is neither header nor attribute carries on the one before it; an entry without attributes is noise.
+    """A line that begins with a tab carries on the one before it; another that is neither header nor attribute is
+    noise, or of a variable with a line break in it. An entry without attributes is noise.
 
     The first attribute of a name counts: a later one may be the text of a variable with a line break in it. So does the
     first entry of a name.
@@ -142,8 +143,10 @@ def _parse_text(out: str, form: Form) -> Entries:
             last = "" if match[1] in attributes else match[1]
             if last:
                 attributes[last] = [match[2]]
-        elif last:
-            attributes[last].append(line.removeprefix("\t"))
+        elif not line:
+            last = ""
+        elif last and line.startswith("\t"):
+            attributes[last].append(line[1:])
     return {
         name: {key: "".join(parts) for key, parts in attributes.items()}
         for name, attributes in entries.items()

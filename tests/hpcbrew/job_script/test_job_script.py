@@ -227,3 +227,33 @@ def test_shellcheck_finds_nothing_in_the_scripts_of_chains(node: Node, chain: Af
 def test_a_plain_script_knows_nothing_of_chains(node: Node) -> None:
     assert node.run(engine="exit 0") == 0
     assert "qsub" not in (node.run_folder / "job.pbs").read_text()
+
+
+def test_time_that_is_up_without_a_snapshot_is_called_so(node: Node) -> None:
+    assert node.run(engine="exit 75") == 75
+    assert node.exit is not None
+    assert node.exit.reason == (
+        "left in time, and with no snapshot to go on from: submit it again, with a longer walltime"
+    )
+    assert node.run(engine="touch snapshots/t_iter_1.solverstate; exit 75") == 75
+    assert node.status.reason == "left in time, with a snapshot: hpcbrew resume goes on from it"
+
+
+FULL = "its run folder cannot be written to: the disk may be full, or a quota used up"
+
+
+def test_a_full_disk_is_no_refusal_of_the_engine(node: Node) -> None:
+    assert node.run(engine='echo "caffe: error: x.caffemodel: No space left on device"; exit 2') == 2
+    assert (node.status.state, node.status.reason) == (JobState.FAILED, FULL)
+    noise = "for i in $(seq 200); do echo iteration $i; done"
+    assert node.run(engine=f'{noise}; echo "caffe: error: no such layer"; exit 2') == 2
+    assert node.status.reason == "exit status 2: the engine refused it; hpcbrew logs has its words"
+
+
+def test_what_a_job_writes_has_the_permissions_of_the_profile(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
+    values = profiles.values("openpbs")
+    monkeypatch.setattr(profiles, "values", lambda name: {**values, "umask": "007"})
+    assert node.run(engine="touch snapshots/t_iter_1.solverstate; exit 0") == 0
+    modes = {name: oct((node.run_folder / name).stat().st_mode)[-3:] for name in ("train.log", "exit.json")}
+    assert modes == {"train.log": "660", "exit.json": "660"}
+    assert oct((node.run_folder / "snapshots" / "t_iter_1.solverstate").stat().st_mode)[-3:] == "660"
