@@ -238,7 +238,7 @@ def _with_snapshots_seen(site: Site, before: list[JobRecord], tracked: list[Trac
     claims = [
         n
         for n, (record, job) in enumerate(zip(before, tracked, strict=True))
-        if job.record.status != record.status and job.record.status.reason.endswith(LEFT_IN_TIME)
+        if job.record.status != record.status and LEFT_IN_TIME in job.record.status.reason
     ]
     if not claims:
         return tracked
@@ -251,9 +251,14 @@ def _with_snapshots_seen(site: Site, before: list[JobRecord], tracked: list[Trac
         return tracked
     for n in claims:
         if before[n].run_folder not in have:
-            now = tracked[n].record
-            tracked[n] = replace(tracked[n], record=replace(now, status=replace(now.status, reason=NO_SNAPSHOT)))
+            tracked[n] = _without_snapshot(tracked[n])
     return tracked
+
+
+def _without_snapshot(job: TrackedJob) -> TrackedJob:
+    status = job.record.status
+    true = replace(status, reason=status.reason.replace(LEFT_IN_TIME, NO_SNAPSHOT))
+    return replace(job, record=replace(job.record, status=true))
 
 
 def _with_snapshots(site: Site, folders: list[PurePosixPath]) -> set[PurePosixPath]:

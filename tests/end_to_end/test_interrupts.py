@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
-from support.remote import There
+from support.remote import RemoteCluster
 
 from hpcbrew.track import query
 
@@ -38,7 +38,7 @@ def interrupted(model: Path, after: float, folder: Path) -> subprocess.Completed
 
 @pytest.mark.parametrize("after", MOMENTS)
 def test_what_came_of_the_job_is_told_whenever_it_is_interrupted(
-    named: There, model: Path, tmp_path: Path, after: float
+    named: RemoteCluster, model: Path, tmp_path: Path, after: float
 ) -> None:
     named.engine("sleep 60")
     named.pbs.configure(slow={"qsub": 0.5})

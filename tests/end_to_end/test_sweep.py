@@ -74,3 +74,13 @@ def test_a_sweep_runs_and_is_compared(named: RemoteCluster, model: Path, tmp_pat
     (one,) = json.loads(hpcbrew("status", "1[2]", "--json").stdout)
     assert (one["id"], one["state"], one["exit_status"]) == ("1[2].pbs01", "failed", 1)
     assert "hpcbrew: job 1[2].pbs01" in hpcbrew("logs", "tiny[2]").stdout
+
+
+def test_a_point_that_is_cancelled_in_the_queue_is_cancelled(remote: RemoteCluster, model: Path) -> None:
+    """PBS shows it with the comment, and in the end with the exit status, of the whole array."""
+    remote.pbs.configure(queues={"workq": {"started": "False"}})
+    remote.send(planned(remote, model, "base_lr=0.1,0.2"))
+    remote.pbs.run("qdel", "1[2]")
+    second, first = (remote.look(remote.ledger.find(f"1[{n}]")).record.status for n in (2, 1))
+    assert (second.state, second.reason) == (JobState.CANCELLED, "deleted")
+    assert (first.state, first.reason) == (JobState.QUEUED, "")

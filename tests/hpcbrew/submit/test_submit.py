@@ -1,6 +1,6 @@
 """A plan carried out behind a real SSH server whose qsub and qstat are scripts."""
 
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 
 import pytest
 from support import sshd
@@ -51,6 +51,7 @@ def test_it_is_found_later_by_its_folder_in_the_schedulers_list(remote: RemoteCl
         submit_tiny(remote)
     (record,) = remote.ledger.all()
     listed = f"Job Id: 7.pbs01\\n    job_state = Q\\n    Output_Path = pbs01:{record.run_folder}/scheduler.log\\n"
+    remote.script("bin/qselect", "echo 7.pbs01")
     remote.script("bin/qstat", f"printf '{listed}'")
     (seen,) = refresh.look(remote.site, [record], remote.ledger)
     assert (seen.record.id, seen.record.status.state) == ("7.pbs01", JobState.QUEUED)
@@ -119,8 +120,51 @@ def test_a_scheduler_that_cannot_say_what_it_has_is_no_refusal(
     remote: RemoteCluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("hpcbrew.submit.submit.PAUSES", (0,))
-    remote.script("bin/qstat", "echo 'qstat: cannot connect to server' >&2; exit 255")
+    remote.script("bin/qselect", "echo 'qselect: cannot connect to server' >&2; exit 255")
     monkeypatch.setattr(once, "command", lambda qsub: ("echo", once.BEGUN))
     with pytest.raises(TransportError, match=r"cannot connect to server.*Do not submit it again"):
+        submit_tiny(remote)
+    assert [record.status.state for record in remote.ledger.all()] == [JobState.SUBMITTING]
+
+
+def test_what_a_site_without_qselect_has_is_listed_by_qstat(
+    remote: RemoteCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hpcbrew.submit.submit.PAUSES", (0,))
+    (remote.home / "bin" / "qselect").unlink()
+    remote.script("bin/qstat", "echo 'qstat: cannot connect to server' >&2; exit 255")
+    monkeypatch.setattr(once, "command", lambda qsub: ("echo", once.BEGUN))
+    with pytest.raises(TransportError, match=r"qstat: cannot connect to server.*Do not submit it again"):
+        submit_tiny(remote)
+
+
+def wrapped(remote: RemoteCluster, says: str) -> None:
+    """A site's own qsub around PBS's."""
+    real = remote.home / "bin" / "real-qsub"
+    (remote.home / "bin" / "qsub").rename(real)
+    remote.script("bin/qsub", f'id=$({real} "$@") || exit; {says}')
+
+
+WRAPPERS = {
+    "before and after": "echo Charged to ee; echo $id; echo 'It will start soon.'",
+    "in a sentence": "echo Your job $id has been submitted.",
+    "not at all": ":",
+    "and fails": "echo $id; exit 1",
+    "and is killed": "kill $$",
+}
+
+
+@pytest.mark.parametrize("kind", WRAPPERS)
+def test_a_job_is_known_whatever_a_sites_qsub_makes_of_its_id(remote: RemoteCluster, model: Path, kind: str) -> None:
+    remote.engine("sleep 60")
+    wrapped(remote, WRAPPERS[kind])
+    record = remote.submit(model)
+    assert (record.id, [r.id for r in remote.ledger.all()]) == ("1.pbs01", ["1.pbs01"])
+    assert Path(record.run_folder, "job.pbs").exists()
+
+
+def test_where_the_list_has_no_such_job_either_nobody_can_tell(remote: RemoteCluster) -> None:
+    remote.script("bin/qsub", "echo 'Your job will be looked at by the operators.'")
+    with pytest.raises(TransportError, match=r"status 0 and told no job's id \(Your job will be .*Nobody can tell yet"):
         submit_tiny(remote)
     assert [record.status.state for record in remote.ledger.all()] == [JobState.SUBMITTING]

@@ -85,3 +85,30 @@ def test_a_qdel_that_never_answers_is_told_with_what_will_tell_more(
     with pytest.raises(TransportError, match=r"`qdel 1\.pbs01` gave no answer within 1 s.*hpcbrew status 1\.pbs01"):
         control.cancel(record, ledger)
     assert ledger.all()[0].status == record.status
+
+
+def told(folder: Path, monkeypatch: pytest.MonkeyPatch, ledger: Ledger, shown: str) -> JobRecord:
+    """A job of a PBS here that takes every change, and shows what the test says."""
+    record = running(folder, monkeypatch, ledger, "exit 0")
+    for name, text in (("qstat", f"printf 'Job Id: 1.pbs01\\n{shown}'"), ("qhold", "exit 0"), ("qrls", "exit 0")):
+        (folder / "commands" / name).write_text(f"#!/bin/sh\n{text}\n")
+        (folder / "commands" / name).chmod(0o755)
+    return record
+
+
+def test_a_release_that_lets_nothing_go_says_who_can(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    held = "    job_state = H\\n    Hold_Types = o\\n    comment = Job held by root on Sun Nov 22 19:34:30 2026\\n"
+    ledger = Ledger()
+    record = told(tmp_path, monkeypatch, ledger, held)
+    assert control.release(record, ledger) == (
+        "is still not let go: held by root since Sun Nov 22 19:34:30 2026: only an operator of the site can let it go"
+    )
+    assert control.hold(record, ledger) == "held"
+
+
+def test_a_suspended_job_cannot_be_held(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ledger = Ledger()
+    record = told(tmp_path, monkeypatch, ledger, "    job_state = S\\n    Hold_Types = n\\n")
+    with pytest.raises(RequestError, match="is suspended, and only a job that waits can be held"):
+        control.hold(record, ledger)
+    assert control.release(record, ledger) == "is still not let go: suspended by the server or an operator"
