@@ -1,0 +1,21 @@
+"""What ssh itself can do and paramiko cannot."""
+
+from hpcbrew.errors import TransportError
+from hpcbrew.transports.ssh_config import SshHost
+
+
+class ClientOnly(TransportError):
+    """The way in takes something that paramiko does not have. `what` names it: the system's ssh is to be used."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__(f"paramiko cannot do this: {what}. Put `transport: openssh` into the profile")
+        self.what = what
+
+
+def check(host: SshHost) -> None:
+    """Raises ClientOnly for a host whose configuration has something that only ssh can obey."""
+    if host.client_only:
+        raise ClientOnly(f"the option {host.client_only}")
+    for path in host.identities:
+        if path.with_name(f"{path.name}-cert.pub").exists():
+            raise ClientOnly(f"the certificate {path}-cert.pub")

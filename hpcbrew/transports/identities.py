@@ -1,0 +1,119 @@
+"""The user's keys, in the order in which ssh offers them: those that an agent holds, then those in files."""
+
+import base64
+import contextlib
+import os
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import paramiko
+from paramiko.agent import AgentKey, AgentSSH
+
+from hpcbrew.transports.prompt import Prompter
+from hpcbrew.transports.ssh_config import SshHost
+
+AGENT = 10.0
+"""Seconds for an answer of the agent; a person may have to confirm the use of a key, and gets longer."""
+
+CONFIRMING = 60.0
+
+_MAGIC = b"openssh-key-v1\0"
+
+
+class Identities:
+    """Keys to log in with. What stood in the way of some is kept for the message of a login that was refused.
+
+    `locked`: files that nobody gave a passphrase for; `unread`: those that paramiko cannot use, and ssh may.
+    """
+
+    def __init__(self, host: SshHost, prompter: Prompter) -> None:
+        self._host = host
+        self._prompter = prompter
+        self.locked: list[Path] = []
+        self.unread: list[str] = []
+
+    def __iter__(self) -> Iterator[paramiko.PKey]:
+        """Raises AuthenticationException for a wrong passphrase."""
+        public = {path: _public(path) for path in self._host.identities}
+        wanted = [blob for blob in public.values() if blob]
+        held = {key.asbytes(): key for key in self._agent()}
+        named = [held[blob] for blob in wanted if blob in held]
+        others = [] if self._host.identities_only else [key for blob, key in held.items() if blob not in wanted]
+        yield from named
+        yield from others
+        files = [path for path in public if path.is_file() and public[path] not in held and path.suffix != ".pub"]
+        locked = []
+        for path in files:
+            try:
+                yield paramiko.PKey.from_path(path)
+            except (paramiko.PasswordRequiredException, TypeError):  # TypeError: what cryptography says of a locked key
+                locked.append(path)
+            except Exception:  # a file that is no key, or of a kind that paramiko does not know
+                self.unread += [str(path)] if public[path] else []
+        for path in locked:
+            if key := self._unlocked(path):
+                yield key
+
+    def _agent(self) -> list[AgentKey]:
+        """Without an agent, or with one that does not answer: none."""
+        name = self._host.agent
+        path = os.environ.get("SSH_AUTH_SOCK") if name == "SSH_AUTH_SOCK" else name
+        if not path:
+            return []
+        try:
+            return [key for key in _Agent(path).get_keys() if self._usable(key)]
+        except Exception:  # whatever an odd agent makes paramiko raise
+            self.unread.append(f"agent {path}")
+            return []
+
+    def _usable(self, key: AgentKey) -> bool:
+        """Certificates and hardware keys in an agent are left to ssh."""
+        known = getattr(key, "inner_key", None) is not None and not key.get_name().endswith("-cert-v01@openssh.com")
+        self.unread += [] if known else [f"{key.get_name()} in the agent"]
+        return known
+
+    def _unlocked(self, path: Path) -> paramiko.PKey | None:
+        passphrase = self._prompter.answer(f"Passphrase of {path}: ", secret=True)
+        if passphrase is None:
+            self.locked.append(path)
+            return None
+        try:
+            return paramiko.PKey.from_path(path, passphrase.encode())  # type: ignore[arg-type]  # cryptography wants bytes
+        except (paramiko.SSHException, ValueError) as error:
+            raise paramiko.AuthenticationException(f"the passphrase does not open {path}: {error}") from None
+
+
+class _Agent(AgentSSH):
+    """The agent behind a socket; paramiko's own knows that of SSH_AUTH_SOCK only."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__()
+        line = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        line.settimeout(AGENT)
+        try:
+            line.connect(path)
+            self._connect(line)  # type: ignore[attr-defined]
+        except BaseException:
+            line.close()
+            raise
+        line.settimeout(CONFIRMING)
+
+
+def _public(path: Path) -> bytes | None:
+    """The public key that belongs to a file: in PATH.pub, in the file itself where this is a public one, or at the head
+    of a private one, where it is never locked."""
+    for file in (path.with_name(f"{path.name}.pub"), path):
+        with contextlib.suppress(OSError, IndexError, ValueError):
+            return base64.b64decode(file.read_text().split()[1], validate=True)
+    with contextlib.suppress(OSError, IndexError, ValueError):
+        body = "".join(line for line in path.read_text().splitlines() if not line.startswith("-----"))
+        message = paramiko.Message(base64.b64decode(body).removeprefix(_MAGIC))
+        _cipher, _kdf, _options, count = (
+            message.get_binary(),
+            message.get_binary(),
+            message.get_binary(),
+            message.get_int(),
+        )
+        return message.get_binary() if count == 1 else None
+    return None

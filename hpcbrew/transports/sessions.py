@@ -1,0 +1,54 @@
+"""How many commands a server lets run on one connection at once: sshd's MaxSessions, which nobody is told of."""
+
+import threading
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+from hpcbrew.errors import TransportError
+
+TIDYING = 5.0
+"""Seconds that a server may take to count a command that has ended as ended."""
+
+PAUSE = 0.02  # seconds between two attempts by then
+
+Result = TypeVar("Result")
+
+
+class NoSession(TransportError):
+    """The server takes no further command just now; none was begun."""
+
+
+class Sessions:
+    """Lets as many commands run at once as the server was found to take. For several threads."""
+
+    def __init__(self) -> None:
+        self._running = 0
+        self._most: int | None = None
+        self._changed = threading.Condition()
+
+    def run(self, attempt: Callable[[], Result]) -> Result:
+        """What `attempt` gives; after NoSession it waits for another command to end, and is made again.
+
+        Raises NoSession where no other one was running.
+        """
+        give_up = None
+        while True:
+            with self._changed:
+                while self._most is not None and self._running >= self._most:
+                    self._changed.wait()
+                self._running += 1
+            try:
+                return attempt()
+            except NoSession:
+                with self._changed:
+                    alone = self._running == 1
+                    self._most = max(1, self._running - 1)
+                give_up = give_up or time.monotonic() + TIDYING
+                if alone and time.monotonic() > give_up:
+                    raise
+            finally:
+                with self._changed:
+                    self._running -= 1
+                    self._changed.notify_all()
+            time.sleep(PAUSE)

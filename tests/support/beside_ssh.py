@@ -1,0 +1,27 @@
+"""Whether `ssh cluster` gets in by a configuration, and whether hpcbrew does: nobody is there to be asked."""
+
+import subprocess
+from pathlib import Path, PurePosixPath
+
+from hpcbrew.errors import TransportError
+from hpcbrew.transports import paramiko_ssh
+from hpcbrew.transports.paramiko_ssh import Ssh
+from hpcbrew.transports.prompt import Unattended
+
+
+def ssh(config: Path, destination: str = "cluster") -> bool:
+    command = ["ssh", "-F", str(config), "-o", "BatchMode=yes", destination, "true"]
+    done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, check=False, timeout=60)
+    return done.returncode == 0
+
+
+def hpcbrew(config: Path, destination: str = "cluster") -> str:
+    """Why it does not get in; nothing where it does."""
+    transport = Ssh(destination, Unattended(), lambda name: paramiko_ssh.resolve(name, config), config)
+    try:
+        assert transport.run(["echo", "in"], PurePosixPath("/")).out == "in\n"
+    except TransportError as error:
+        return str(error)
+    finally:
+        transport.disconnect()
+    return ""
