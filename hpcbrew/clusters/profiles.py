@@ -46,7 +46,9 @@ def _matching(pattern: str, allowed: str) -> AfterValidator:
 Text = Annotated[str, AfterValidator(_one_line)]
 Host = Annotated[
     str,
-    _matching(r"[\w.\[][\w.:@%\[\]+-]*", "what ssh takes, in one word: an alias, HOST, USER@HOST or USER@HOST:PORT"),
+    _matching(
+        r"(ssh://)?[\w.\[][\w.:@%\[\]+-]*", "what ssh takes, in one word: an alias, HOST, USER@HOST or USER@HOST:PORT"
+    ),
 ]
 WORD, WORDS = r"[\w.:@%+=/,*-]+", "one word of letters, digits and . _ : @ % + = / , * -"
 Word = Annotated[str, _matching(WORD, WORDS)]

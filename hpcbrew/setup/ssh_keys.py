@@ -28,6 +28,8 @@ fi
 class KeysOnly:
     """Lets a key be unlocked, and no other way in be tried."""
 
+    attended = False
+
     def __init__(self, prompter: Prompter) -> None:
         self._prompter = prompter
 

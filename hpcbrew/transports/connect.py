@@ -3,6 +3,8 @@
 import sys
 
 from hpcbrew.address import Address
+from hpcbrew.printable import printable
+from hpcbrew.transports import side_by_side
 from hpcbrew.transports.base import Transport
 from hpcbrew.transports.local import Local
 
@@ -27,6 +29,5 @@ def connect(address: Address) -> Transport:
 
 
 def _say(words: str) -> None:
-    """To a person who waits; a program is told of the end alone."""
-    if sys.stderr.isatty():
-        print(f"hpcbrew: {words}", file=sys.stderr)
+    """On standard error, why one waits; not between a question and its answer."""
+    side_by_side.tell(lambda: print(f"hpcbrew: {printable(words)}", file=sys.stderr, flush=True))

@@ -1,48 +1,59 @@
 """Whether a host is the one that it says it is: its key beside those of known_hosts files, and the person's word."""
 
 import base64
-import contextlib
 import hashlib
 import os
+from collections.abc import Callable
 
 import paramiko
 
 from hpcbrew.errors import HostUnknown, TransportError
+from hpcbrew.transports import known_hosts, ssh_config
+from hpcbrew.transports.client_only import ClientOnly
+from hpcbrew.transports.known_hosts import KnownHost, Verdict
 from hpcbrew.transports.prompt import Prompter
 from hpcbrew.transports.ssh_config import SshHost
 
 
 def fingerprint(key: paramiko.PKey) -> str:
     """As ssh-keygen prints it: `SHA256:` and the digest in base64 without padding."""
-    return "SHA256:" + base64.b64encode(hashlib.sha256(key.asbytes()).digest()).decode().rstrip("=")
+    return _digest(key.asbytes())
 
 
-def check(client: paramiko.SSHClient, host: SshHost, prompter: Prompter) -> None:
-    """Has `client` check the host's key when it connects. It then raises HostUnknown for one that was not taken, and
-    paramiko.BadHostKeyException for one that changed: see `changed`."""
-    for path in host.known_hosts:
-        with contextlib.suppress(OSError):  # a file that is not there knows no hosts
-            client.load_system_host_keys(str(path))
-    client.set_missing_host_key_policy(_NewKey(host, prompter))
+def _digest(blob: bytes) -> str:
+    return "SHA256:" + base64.b64encode(hashlib.sha256(blob).digest()).decode().rstrip("=")
 
 
-def changed(where: str, host: SshHost, error: paramiko.BadHostKeyException) -> TransportError:
-    """What to say of a host whose key is not the known one."""
-    known, offered = (f"{key.get_name()} {fingerprint(key)}" for key in (error.expected_key, error.key))
-    return TransportError(
-        f"{where}: the host key has CHANGED. Known: {known}; offered: {offered}. Someone may be listening in. If the "
-        f"site says that it has new keys: ssh-keygen -R {host.known_as!r}, then try again"
-    )
+class HostKeys(paramiko.MissingHostKeyPolicy):
+    """Judges the key that a host shows, as ssh would; a new one as StrictHostKeyChecking says, and it is written down
+    if taken. `say` is told where that cannot be done.
 
+    Raises HostUnknown for a key that was not taken, TransportError for one that has changed or is revoked, and
+    ClientOnly where ssh may know better: by a certificate, or as it was told to take any key.
+    """
 
-class _NewKey(paramiko.MissingHostKeyPolicy):
-    """A host that no known_hosts file has: as StrictHostKeyChecking says, and its key is written down if taken."""
-
-    def __init__(self, host: SshHost, prompter: Prompter) -> None:
+    def __init__(self, host: SshHost, prompter: Prompter, say: Callable[[str], object]) -> None:
         self.host = host
         self.prompter = prompter
+        self.say = say
+        self.known: KnownHost = known_hosts.search(host)
+
+    def preferred(self, kinds: tuple[str, ...]) -> tuple[str, ...]:
+        """The kinds of keys in the order in which the host is to be asked for them: those that are known come first."""
+        known = [k for kind in self.known.kinds for k in _SIGNATURES.get(kind, (kind,)) if k in kinds]
+        return (*known, *(kind for kind in kinds if kind not in known))
 
     def missing_host_key(self, client: paramiko.SSHClient, hostname: str, key: paramiko.PKey) -> None:
+        """For each key: paramiko itself was told of none."""
+        verdict = self.known.judge(key.asbytes())
+        if verdict is Verdict.KNOWN:
+            return
+        if verdict is not Verdict.REVOKED and self.known.authorities:
+            raise ClientOnly("host certificates (@cert-authority)")
+        if verdict is not Verdict.NEW:
+            if self.host.any_key:
+                raise ClientOnly("StrictHostKeyChecking no, and the host key is not the known one")
+            raise _alarm(self.host, verdict, key, self.known)
         shown = fingerprint(key)
         taken = self.host.new_keys == "accept" or (
             self.host.new_keys == "ask" and self.prompter.confirm_host_key(self.host.known_as, key.get_name(), shown)
@@ -51,23 +62,47 @@ class _NewKey(paramiko.MissingHostKeyPolicy):
             raise HostUnknown(
                 f"{self.host.known_as}: its host key is not known here: {key.get_name()} {shown}",
                 shown,
-                f"Compare it with what the site publishes, then log in once with `ssh {self.host.alias}`, "
-                "or run hpcbrew setup CLUSTER",
+                f"Compare it with what the site publishes, then log in once with "
+                f"`{ssh_config.typed(self.host.alias)}`, or run hpcbrew setup CLUSTER",
             )
-        if self.host.known_hosts:
-            _remember(self.host, key)
+        _remember(self.host, key, self.say)
 
 
-def _remember(host: SshHost, key: paramiko.PKey) -> None:
+_SIGNATURES = {"ssh-rsa": ("rsa-sha2-512", "rsa-sha2-256", "ssh-rsa")}
+"""By the kind of key, where that is not the same: how one may sign."""
+
+
+def _alarm(host: SshHost, verdict: Verdict, key: paramiko.PKey, known: KnownHost) -> TransportError:
+    where, offered = f"{host.user}@{host.hostname}:{host.port}", f"{key.get_name()} {fingerprint(key)}"
+    if verdict is Verdict.REVOKED:
+        return TransportError(
+            f"{where}: its host key {offered} is marked @revoked in a known_hosts file: whoever has it is not to be "
+            "trusted. Ask the site for its new key"
+        )
+    listed = ", ".join(f"{k.kind} {_digest(k.blob)}" for k in known.keys if not k.marker)
+    return TransportError(
+        f"{where}: the host key has CHANGED. Known: {listed}; offered: {offered}. Someone may be listening in. If the "
+        f"site says that it has new keys: ssh-keygen -R {host.known_as!r}, then try again"
+    )
+
+
+def _remember(host: SshHost, key: paramiko.PKey, say: Callable[[str], object]) -> None:
     """One line more in the user's first known_hosts file, which else stays as it is."""
+    if not host.known_hosts:
+        return
     path = host.known_hosts[0]
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     name = paramiko.HostKeys.hash_host(host.known_as) if host.hash_known_hosts else host.known_as
-    with path.open("a+b") as file:
-        file.seek(0, os.SEEK_END)
-        if file.tell():
-            file.seek(-1, os.SEEK_END)
-            joined = b"" if file.read(1) == b"\n" else b"\n"
-        else:
-            joined = b""
-        file.write(joined + f"{name} {key.get_name()} {key.get_base64()}\n".encode())
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if path.exists() and not path.is_file():  # as /dev/null
+            return
+        with path.open("a+b") as file:
+            file.seek(0, os.SEEK_END)
+            if file.tell():
+                file.seek(-1, os.SEEK_END)
+                joined = b"" if file.read(1) == b"\n" else b"\n"
+            else:
+                joined = b""
+            file.write(joined + f"{name} {key.get_name()} {key.get_base64()}\n".encode())
+    except OSError as error:
+        say(f"{host.known_as}: its key was taken, and cannot be written into {path}: {error.strerror}")

@@ -5,6 +5,7 @@ from one that is whole.
 """
 
 import base64
+import os
 import re
 import secrets
 import shlex
@@ -14,6 +15,9 @@ from hpcbrew.command_result import CommandResult
 from hpcbrew.errors import TransportError
 from hpcbrew.transports import process
 from hpcbrew.transports.process import CommandOutput
+
+_WORDS = 'export LC_CTYPE="${LC_ALL:-${LC_CTYPE:-${LANG-}}}" LC_MESSAGES=C; unset LC_ALL LANGUAGE; '
+"""Messages in English, whatever the user's own language: some are looked into. Characters stay as they are."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +45,7 @@ class MarkedScript:
     def command(self) -> str:
         """What to send. The number before the first mark is that of the shell."""
         marked = (
-            f"printf '\\n%s %s\\n' $$ {self.mark}; printf '%s\\n' {self.mark} >&2; ({self.script}); status=$?; "
+            f"{_WORDS}printf '\\n%s %s\\n' $$ {self.mark}; printf '%s\\n' {self.mark} >&2; ({self.script}); status=$?; "
             f"printf '%s' {self.mark}; printf '%s %s' {self.mark} $status >&2"
         )
         return f"exec bash -l -c {quoted(marked)}"
@@ -62,14 +66,17 @@ class MarkedScript:
         err, ended, own_status = err.partition(begins)[2].rpartition(ends)
         if not (whole and ended):
             raise TransportError(f"{destination}: the connection was cut", retryable=True)
-        return ScriptResult(int(own_status.split()[0]), out, err)
+        found = re.match(rb" (\d{1,3})\b", own_status)
+        if found is None:
+            raise TransportError(f"{destination}: the answer ends with no exit status")
+        return ScriptResult(int(found[1]), out, err)
 
     def ending(self, output: CommandOutput) -> str | None:
         """A command that ends what the script has begun; None where it has not said that it began.
 
         sshd gives each command a process group of its own, and leaves it to itself when its line is closed.
         """
-        shell = re.search(rb"^(\d+) " + re.escape(self._line), bytes(output.out), re.MULTILINE)
+        shell = re.search(rb"^(\d{1,10}) " + re.escape(self._line), bytes(output.out), re.MULTILINE)
         if shell is None:
             return None
         kill = f"group=$(ps -o pgid= -p {int(shell[1])}) && kill -s TERM -- -$((group))"
@@ -84,7 +91,7 @@ def quoted(script: str) -> str:
     """One word for whatever login shell the user has there: csh takes no line breaks in quotes, and reads ! in them."""
     if not re.search(r"[\n!]", script):
         return shlex.quote(script)
-    encoded = base64.b64encode(script.encode()).decode()
+    encoded = base64.b64encode(os.fsencode(script)).decode()
     return shlex.quote(f'eval "$(echo {encoded} | base64 -d)"')
 
 

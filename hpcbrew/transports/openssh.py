@@ -4,6 +4,7 @@ For what paramiko cannot do: Kerberos, hardware keys, a site's own ssh. Whatever
 """
 
 import contextlib
+import hashlib
 import os
 import re
 import stat
@@ -11,13 +12,15 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from hpcbrew.errors import TransportError, Unanswered
-from hpcbrew.transports import process, ssh_config
+from hpcbrew.errors import LoginRefused, TransportError, Unanswered
+from hpcbrew.printable import printable
+from hpcbrew.transports import process, side_by_side, ssh_config, waiting
 from hpcbrew.transports.process import CommandOutput
 from hpcbrew.transports.remote_shell import RemoteShell
+from hpcbrew.transports.sessions import NoSession
 
 PERSIST = "10m"
 """How long the connection is kept for further commands: a second factor is asked for once, not at every command."""
@@ -27,6 +30,17 @@ LOGIN, CONTROL = 300, 20
 
 SSH_FAILED = 255
 """The exit status of ssh's own."""
+
+IN_THE_WAY = {"stdinnull": "no", "sessiontype": "default", "forkafterauthentication": "no", "loglevel": "ERROR"}
+"""Options with values that let a command be fed and heard, and ssh say why it fails, but not a server's greetings."""
+
+WORDS = 2**13
+"""Bytes of what ssh says of a login that failed."""
+
+FULL = b"Session open refused by peer"
+"""What ssh says where the server takes no further command on the connection."""
+
+DENIED = re.compile(r"Permission denied \(([\w.,@-]+)\)")
 
 REFUSED = re.compile(
     "Permission denied|Host key verification failed|IDENTIFICATION HAS CHANGED|Bad configuration|"
@@ -41,6 +55,7 @@ class OpenSsh(RemoteShell):
     def __init__(self, destination: str, *, attended: bool, config: Path | None = None) -> None:
         super().__init__(destination)
         self._attended = attended
+        self._own: tuple[str, ...] | None = None
         self._config = ("-F", str(config)) if config else ()
         self._lock = threading.Lock()
 
@@ -53,30 +68,57 @@ class OpenSsh(RemoteShell):
 
     def _connect(self) -> None:
         with self._lock:
+            self._own = self._own or _overruled(self._printed())
             if self._control("check"):
                 return
             batch = () if self._attended else ("-o", "BatchMode=yes")
             # With -f it goes to the background once it is connected: what it has to ask is asked before.
             command = self._ssh("-M", "-N", "-f", "-o", f"ControlPersist={PERSIST}", *batch)
-            with tempfile.TemporaryFile() as said:  # a pipe would stay open for as long as the connection
-                try:
-                    done = subprocess.run(
-                        command, stdin=subprocess.DEVNULL, stdout=said, stderr=said, check=False, timeout=LOGIN
-                    )
-                except subprocess.TimeoutExpired:
-                    raise Unanswered(self._destination, "the login", LOGIN) from None
-                said.seek(0)
-                words = said.read().decode(errors="replace").strip()
-        if done.returncode != 0 and not self._control("check"):  # another process may have been first
-            fatal = REFUSED.search(words)
-            advice = f". `ssh {self._destination}` shows more" if fatal else ""
-            raise TransportError(f"{self._destination}: no connection: {words}{advice}", retryable=not fatal)
+            with waiting.told(self.say, waiting.login(self._destination)):
+                # What ssh asks is asked by the thread that has the terminal.
+                status, words = side_by_side.ask(lambda: _login(command)) if self._attended else _login(command)
+        if status is None:
+            raise Unanswered(self._destination, "the login", LOGIN)
+        if status != 0 and not self._control("check"):  # another process may have been first
+            raise self._refused(words)
+
+    def _refused(self, words: str) -> TransportError:
+        """What to say of a login that failed, in ssh's words."""
+        fault = f"{self._destination}: no connection: {words}"
+        advice = f"`{ssh_config.typed(self._destination)}` shows more"
+        if offered := DENIED.search(words):
+            return LoginRefused(fault, frozenset(offered[1].split(",")), advice)
+        fatal = REFUSED.search(words)
+        return TransportError(f"{fault}. {advice}" if fatal else fault, retryable=not fatal)
+
+    def _printed(self) -> dict[str, str]:
+        """What `ssh -G` prints of the configuration, each option as it is first named."""
+        command = ["ssh", *self._config, *ssh_config.resolve_command(self._destination)[1:]]
+        try:
+            done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, check=False, timeout=CONTROL)
+        except FileNotFoundError:
+            raise TransportError("the OpenSSH client `ssh` is not installed") from None
+        except subprocess.TimeoutExpired:
+            raise Unanswered("this machine", process.named(command), CONTROL) from None
+        lines = reversed(os.fsdecode(done.stdout).splitlines())
+        return {key.lower(): value for key, _, value in (line.partition(" ") for line in lines)}
 
     def _channel(self, command: str, stdin: Iterable[bytes], output: CommandOutput, idle_timeout: float) -> int:
-        ssh = self._ssh("-T", "-o", "ControlMaster=no", "-o", "BatchMode=yes", tail=(command,))
+        # Without a session on the connection that stands it would log in anew: that is what the proxy keeps it from.
+        ssh = self._ssh(
+            "-T", "-o", "ControlMaster=no", "-o", "BatchMode=yes", "-o", "ProxyCommand=false", tail=(command,)
+        )
         status = process.with_process(ssh, stdin, output, idle_timeout)
+        if status == SSH_FAILED and FULL in output.err:
+            output.err.clear()
+            raise NoSession(f"{self._destination}: no further session: {FULL.decode()}", retryable=True)
         # Where the command itself ended so, its marks are there and say more.
         return process.CUT if status == SSH_FAILED else status
+
+    @property
+    def _name(self) -> str:
+        """Of the control socket: one a destination and configuration. ssh's own %C depends on the way there too."""
+        return hashlib.sha256("\0".join((*self._config, self._destination)).encode()).hexdigest()[:32]
 
     def _control(self, request: str) -> bool:
         command = self._ssh("-O", request)
@@ -87,11 +129,35 @@ class OpenSsh(RemoteShell):
 
     def _ssh(self, *options: str, tail: tuple[str, ...] = ()) -> tuple[str, ...]:
         # What the user's configuration may hold for logins by hand is left aside: commands and ports of its own.
-        own = ("-o", "RemoteCommand=none", "-o", "ClearAllForwardings=yes")
+        own = ("-a", "-x", "-o", "RemoteCommand=none", "-o", "ClearAllForwardings=yes", *(self._own or ()))
         alive = ("-o", "ServerAliveInterval=30", "-o", "ServerAliveCountMax=2")
-        socket = ("-o", f"ControlPath={_folder()}/%C")
+        socket = ("-o", f"ControlPath={_folder()}/{self._name}")
         where = ssh_config.arguments(self._destination)
         return ("ssh", *self._config, *socket, *alive, *own, *options, *where, *tail)
+
+
+def _login(command: Sequence[str]) -> tuple[int | None, str]:
+    """The exit status, None where it took too long, and what ssh said."""
+    with tempfile.TemporaryFile() as said:  # a pipe would stay open for as long as the connection
+        try:
+            done = subprocess.run(
+                command, stdin=subprocess.DEVNULL, stdout=said, stderr=said, check=False, timeout=LOGIN
+            )
+            status: int | None = done.returncode
+        except FileNotFoundError:
+            raise TransportError("the OpenSSH client `ssh` is not installed") from None
+        except subprocess.TimeoutExpired:
+            status = None
+        said.seek(0)
+        return status, printable(said.read(WORDS).decode(errors="replace").strip())
+
+
+def _overruled(printed: Mapping[str, str]) -> tuple[str, ...]:
+    """Options in place of the user's own, where those would be in the way: only those that this ssh knows."""
+    wanted = {name: value for name, value in IN_THE_WAY.items() if printed.get(name, value) != value}
+    if printed.get("connecttimeout", "none") == "none":
+        wanted["connecttimeout"] = f"{ssh_config.PATIENCE:.0f}"
+    return tuple(word for name, value in wanted.items() for word in ("-o", f"{name}={value}"))
 
 
 def _folder() -> Path:

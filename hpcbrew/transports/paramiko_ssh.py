@@ -1,45 +1,69 @@
 """A cluster behind SSH, by paramiko: one connection, a channel a command."""
 
 import logging
+import os
 import subprocess
 import threading
 from collections.abc import Callable, Iterable
+from pathlib import Path
 
 import paramiko
 
 from hpcbrew.command_result import CommandResult
-from hpcbrew.errors import TransportError
-from hpcbrew.transports import process, ssh_auth, ssh_config
+from hpcbrew.errors import TransportError, Unanswered
+from hpcbrew.printable import printable
+from hpcbrew.transports import process, ssh_auth, ssh_config, waiting
+from hpcbrew.transports.client_only import ClientOnly
+from hpcbrew.transports.openssh import OpenSsh
 from hpcbrew.transports.process import CommandOutput
-from hpcbrew.transports.prompt import Prompter
+from hpcbrew.transports.prompt import Prompter, Told
 from hpcbrew.transports.remote_shell import RemoteShell
+from hpcbrew.transports.sessions import NoSession
 from hpcbrew.transports.ssh_config import SshHost
 
 # What it logs is raised as well: without a handler Python would print it between the lines of the user's terminal.
 logging.getLogger("paramiko").addHandler(logging.NullHandler())
 
 
-def resolve(destination: str) -> SshHost:
-    """What `ssh destination` would do. Raises TransportError where there is no ssh to ask."""
-    command = ssh_config.resolve_command(destination)
+def resolve(destination: str, config: Path | None = None) -> SshHost:
+    """What `ssh destination` would do, with that configuration in place of the user's. Raises TransportError where
+    there is no ssh to ask."""
+    ssh, *rest = ssh_config.resolve_command(destination)
+    command = [ssh, *(("-F", str(config)) if config else ()), *rest]
     try:
-        done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            command, stdin=subprocess.DEVNULL, capture_output=True, check=False, timeout=process.IDLE_TIMEOUT
+        )
     except FileNotFoundError:
         raise TransportError(
             "the OpenSSH client `ssh` is not installed; it is needed to read your ssh configuration"
         ) from None
-    return ssh_config.parse(destination, CommandResult(done.returncode, done.stdout, done.stderr))
+    except subprocess.TimeoutExpired:
+        raise Unanswered("this machine", process.named(command), process.IDLE_TIMEOUT) from None
+    answer = CommandResult(done.returncode, os.fsdecode(done.stdout), done.stderr.decode(errors="replace"))
+    return ssh_config.parse(destination, answer)
 
 
 class Ssh(RemoteShell):
-    """Connects when first needed, and again after a cut. Several threads may use it at once."""
+    """Connects when first needed, and again after a cut. Several threads may use it at once.
 
-    def __init__(self, destination: str, prompter: Prompter, resolve: Callable[[str], SshHost] = resolve) -> None:
+    Where the way in takes what paramiko does not have, the system's own client takes its place.
+    """
+
+    def __init__(
+        self,
+        destination: str,
+        prompter: Prompter,
+        resolve: Callable[[str], SshHost] = resolve,
+        config: Path | None = None,
+    ) -> None:
         super().__init__(destination)
         self._prompter = prompter
         self._resolve = resolve
+        self._config = config
         self._clients: list[paramiko.SSHClient] = []
         self._lock = threading.Lock()
+        self._client: OpenSsh | None = None
 
     def close(self) -> None:
         with self._lock:
@@ -48,15 +72,33 @@ class Ssh(RemoteShell):
 
     def disconnect(self) -> None:
         self.close()
+        if self._client is not None:
+            self._client.disconnect()
 
     def _connect(self) -> None:
         with self._lock:
-            transport = self._clients[-1].get_transport() if self._clients else None
-            if transport is None or not transport.is_active():
-                ssh_auth.close(self._clients)
-                self._clients = ssh_auth.connect(self._destination, self._resolve, self._prompter)
+            if self._client is None:
+                try:
+                    self._log_in()
+                except ClientOnly:
+                    self._client = OpenSsh(self._destination, attended=self._prompter.attended, config=self._config)
+                    self._client.say = self.say
+        if self._client is not None:
+            self._client._connect()
+
+    def _log_in(self) -> None:
+        transport = self._clients[-1].get_transport() if self._clients else None
+        if transport is not None and transport.is_active():
+            return
+        ssh_auth.close(self._clients)
+        self._clients = []
+        with waiting.told(self.say, waiting.login(self._destination)) as answered:
+            prompter = Told(self._prompter, answered)
+            self._clients = ssh_auth.connect(self._destination, self._resolve, prompter, self.say)
 
     def _channel(self, command: str, stdin: Iterable[bytes], output: CommandOutput, idle_timeout: float) -> int:
+        if self._client is not None:
+            return self._client._channel(command, stdin, output, idle_timeout)
         clients = self._clients
         transport = clients[-1].get_transport() if clients else None
         try:
@@ -64,19 +106,19 @@ class Ssh(RemoteShell):
                 raise EOFError("it broke for another command")
             channel = transport.open_session(timeout=60)
             try:
-                channel.exec_command(command)
-                ended = process.talk(_line(channel), stdin, output, idle_timeout) and channel.status_event.wait(
-                    idle_timeout
-                )
-                return channel.recv_exit_status() if ended else process.SILENT
+                channel.exec_command(os.fsencode(command))
+                given_up = process.talk(_line(channel), stdin, output, idle_timeout)
+                if given_up is not None:
+                    return given_up
+                return channel.recv_exit_status() if channel.status_event.wait(idle_timeout) else process.SILENT
             finally:
                 channel.close()
         except paramiko.ChannelException as error:  # the line stands: the server takes no further session
-            raise TransportError(f"{self._destination}: no further session: {error}", retryable=True) from None
-        except (OSError, EOFError, paramiko.SSHException) as error:
+            raise NoSession(f"{self._destination}: no further session: {error}", retryable=True) from None
+        except Exception as error:  # paramiko raises whatever a garbled answer makes of its readers
             if clients is self._clients:
                 self.close()
-            said = str(error) or type(error).__name__
+            said = printable(str(error)) or type(error).__name__
             raise TransportError(f"{self._destination}: the connection was cut: {said}", retryable=True) from None
 
 

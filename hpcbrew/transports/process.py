@@ -18,8 +18,20 @@ never answer."""
 SLOWEST = 10 * 2**20
 """Bytes a second that a file system is read with at least."""
 
-CUT, SILENT = -1, -2
-"""In place of the exit status of a command whose line broke, and of one that was given up."""
+TIMES = 5
+"""How many times `idle_timeout` a command gets in all: one that says a byte now and then would go on for ever."""
+
+RATE = 2**10
+"""Bytes each of which earns it 1/RATE s more: whatever moves so fast goes on."""
+
+MOST = 128 * 2**20
+"""Bytes that a command may say: they are kept in memory."""
+
+CUT, SILENT, SLOW, ENDLESS = -1, -2, -3, -4
+"""In place of the exit status of a command whose line broke, and of one that was given up: as it said nothing, as it
+did not come to an end, and as it said too much."""
+
+GIVEN_UP = (SILENT, SLOW, ENDLESS)
 
 PIECE = 2**15  # bytes that are sent at a time: each is a sign of life, on a slow line too
 NAMED = 120  # letters of a command that a message shows
@@ -39,10 +51,15 @@ def named(command: Sequence[str]) -> str:
 
 @dataclass(frozen=True)
 class CommandOutput:
-    """What a command has said so far."""
+    """What a command has said so far, and how many bytes that may come to."""
 
     out: bytearray = field(default_factory=bytearray)
     err: bytearray = field(default_factory=bytearray)
+    most: int = MOST
+
+    @property
+    def full(self) -> bool:
+        return len(self.out) + len(self.err) > self.most
 
 
 @dataclass(frozen=True)
@@ -56,32 +73,39 @@ class Line:
     err: Callable[[], bytes]
 
 
-class _Silence:
-    """How long nothing has gone either way."""
+class _Clock:
+    """How long nothing has gone either way, and how long it has all taken."""
 
     def __init__(self, idle_timeout: float) -> None:
         self._idle_timeout = idle_timeout
-        self.broken()
-
-    def broken(self) -> None:
         self._since = time.monotonic()
+        self._end = self._since + TIMES * idle_timeout
+
+    def moved(self, count: int) -> None:
+        self._since = time.monotonic()
+        self._end += count / RATE
 
     @property
     def left(self) -> float:
-        return self._since + self._idle_timeout - time.monotonic()
+        return min(self._since + self._idle_timeout, self._end) - time.monotonic()
+
+    @property
+    def verdict(self) -> int:
+        """Why a command whose time is over was given up."""
+        return SLOW if time.monotonic() >= self._end else SILENT
 
 
-def talk(line: Line, stdin: Iterable[bytes], output: CommandOutput, idle_timeout: float) -> bool:
-    """Feeds and hears a command to its end; False where nothing went either way for `idle_timeout` seconds.
+def talk(line: Line, stdin: Iterable[bytes], output: CommandOutput, idle_timeout: float) -> int | None:
+    """Feeds and hears a command to its end; or gives SILENT, SLOW or ENDLESS, for one that it gave up.
 
     Each stream has a thread of its own, as a full one would hold up the others.
     """
-    silence = _Silence(idle_timeout)
+    clock = _Clock(idle_timeout)
 
     def hear(stream: Callable[[], bytes], said: bytearray) -> None:
-        while piece := stream():
+        while not output.full and (piece := stream()):
             said.extend(piece)
-            silence.broken()
+            clock.moved(len(piece))
 
     def feed() -> None:
         # A command may end without reading all that it is sent: its exit status says more than the broken pipe.
@@ -90,8 +114,9 @@ def talk(line: Line, stdin: Iterable[bytes], output: CommandOutput, idle_timeout
                 for data in stdin:
                     rest = memoryview(data)
                     while rest:
-                        rest = rest[line.send(bytes(rest[:PIECE])) :]
-                        silence.broken()
+                        sent = line.send(bytes(rest[:PIECE]))
+                        rest = rest[sent:]
+                        clock.moved(sent)
             finally:
                 line.end()
 
@@ -101,10 +126,12 @@ def talk(line: Line, stdin: Iterable[bytes], output: CommandOutput, idle_timeout
         thread.start()
     for thread in threads:
         while thread.is_alive():
-            if silence.left <= 0:
-                return False
-            thread.join(silence.left)
-    return True
+            if output.full:
+                return ENDLESS
+            if clock.left <= 0:
+                return clock.verdict
+            thread.join(clock.left)
+    return ENDLESS if output.full else None
 
 
 def with_process(
@@ -114,8 +141,8 @@ def with_process(
     idle_timeout: float,
     folder: PurePosixPath | None = None,
 ) -> int:
-    """Runs a command on this machine, and gives its exit status, or `SILENT`. What is given up is ended, with all that
-    it has started. Raises OSError where it cannot be run."""
+    """Runs a command on this machine, and gives its exit status, or what `talk` gives. What is given up is ended, with
+    all that it has started. Raises OSError where it cannot be run."""
     pipe = subprocess.PIPE
     process = subprocess.Popen(command, cwd=folder, stdin=pipe, stdout=pipe, stderr=pipe, start_new_session=True)
     assert process.stdin is not None
@@ -129,18 +156,19 @@ def with_process(
         lambda: os.read(err.fileno(), PIECE),
     )
     try:
-        if talk(line, stdin, output, idle_timeout):
+        given_up = talk(line, stdin, output, idle_timeout)
+        if given_up is None:
             status = process.wait(idle_timeout)
             out.close()
             err.close()
             return status
     except subprocess.TimeoutExpired:
-        pass
+        given_up = SILENT
     except BaseException:
         _end(process)
         raise
     _end(process)
-    return SILENT
+    return given_up
 
 
 def _end(process: "subprocess.Popen[bytes]") -> None:

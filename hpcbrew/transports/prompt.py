@@ -1,15 +1,21 @@
 """Who answers when the way into a cluster needs a person: the user at the terminal, if there is one."""
 
 import sys
+from collections.abc import Callable
 from typing import Protocol
 
 import click
 
 from hpcbrew.errors import TransportError
+from hpcbrew.printable import printable
+from hpcbrew.transports import side_by_side
 
 
 class Prompter(Protocol):
-    """Who answers when the way in needs a person."""
+    """Who answers when the way in needs a person. `attended`: whether a person is there at all."""
+
+    @property
+    def attended(self) -> bool: ...
 
     def confirm_host_key(self, host: str, kind: str, fingerprint: str) -> bool:
         """Whether this is the key of that host: shown as `ssh-ed25519` and `SHA256:…`."""
@@ -20,6 +26,8 @@ class Prompter(Protocol):
 
 class Unattended:
     """Nobody is there: keys and agents only, and no host that is not known."""
+
+    attended = False
 
     def confirm_host_key(self, host: str, kind: str, fingerprint: str) -> bool:
         return False
@@ -35,6 +43,10 @@ class Expected:
         self._fingerprint = fingerprint
         self._prompter = prompter
 
+    @property
+    def attended(self) -> bool:
+        return self._prompter.attended
+
     def confirm_host_key(self, host: str, kind: str, fingerprint: str) -> bool:
         if fingerprint != self._fingerprint:
             raise TransportError(
@@ -49,15 +61,45 @@ class Expected:
 
 
 class Terminal:
-    """Asks on the terminal, on standard error: standard output may be read by a program."""
+    """Asks on the terminal, on standard error: standard output may be read by a program. A server's questions are shown
+    with their control characters made visible."""
+
+    attended = True
 
     def confirm_host_key(self, host: str, kind: str, fingerprint: str) -> bool:
-        click.echo(f"{host} is not known yet. Its {kind} key has the fingerprint\n  {fingerprint}", err=True)
-        return click.confirm("Is that what the site says, and do you want to connect?", err=True)
+        def question() -> bool:
+            click.echo(f"{host} is not known yet. Its {kind} key has the fingerprint\n  {fingerprint}", err=True)
+            return click.confirm("Is that what the site says, and do you want to connect?", err=True)
+
+        return side_by_side.ask(question)
 
     def answer(self, prompt: str, *, secret: bool) -> str | None:
-        answer: str = click.prompt(prompt.rstrip(" :"), hide_input=secret, err=True, default="", show_default=False)
-        return answer
+        def question() -> str:
+            words = printable(prompt).rstrip(" :")
+            answer: str = click.prompt(words, hide_input=secret, err=True, default="", show_default=False)
+            return answer
+
+        return side_by_side.ask(question)
+
+
+class Told:
+    """Another prompter, and somebody who is told when it is asked something."""
+
+    def __init__(self, prompter: Prompter, asked: Callable[[], object]) -> None:
+        self._prompter = prompter
+        self._asked = asked
+
+    @property
+    def attended(self) -> bool:
+        return self._prompter.attended
+
+    def confirm_host_key(self, host: str, kind: str, fingerprint: str) -> bool:
+        self._asked()
+        return self._prompter.confirm_host_key(host, kind, fingerprint)
+
+    def answer(self, prompt: str, *, secret: bool) -> str | None:
+        self._asked()
+        return self._prompter.answer(prompt, secret=secret)
 
 
 def prompter() -> Prompter:

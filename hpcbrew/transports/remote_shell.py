@@ -6,6 +6,7 @@ How a script gets there is left to those who extend `RemoteShell`: paramiko (`pa
 
 import contextlib
 import io
+import os
 import re
 import secrets
 import shlex
@@ -19,11 +20,12 @@ from pathlib import Path, PurePosixPath
 from hpcbrew import full_disk
 from hpcbrew.command_result import CommandResult
 from hpcbrew.errors import TransportError, Unanswered
-from hpcbrew.transports import process, retry
+from hpcbrew.transports import process, retry, waiting
 from hpcbrew.transports.base import OnBytes
 from hpcbrew.transports.login_shell import MarkedScript, ScriptResult, as_text
 from hpcbrew.transports.process import CommandOutput
 from hpcbrew.transports.remote_reader import RemoteReader
+from hpcbrew.transports.sessions import Sessions
 
 MISSING = 44
 """What our own scripts exit with where a file is not there: no command of theirs uses it."""
@@ -39,6 +41,14 @@ CLEARING = 600.0
 
 FAREWELL = 10.0
 """Seconds for the ending of a command that was given up."""
+
+RECORD = 2**10
+"""KiB of a small file: a larger one, or what is no file, is none of those that are read many at a time."""
+
+RECORDS = (
+    f"xargs -0 -r sh -c 'find \"$@\" -maxdepth 0 -type f -size -{RECORD + 1}k -print0' sh 2>/dev/null | "
+    "tar --create --absolute-names --ignore-failed-read --null --files-from=- --file=-"
+)
 
 VARIABLE = re.compile(r"\$(\w+|\{\w+\})")
 
@@ -60,6 +70,7 @@ class RemoteShell(ABC):
     def __init__(self, destination: str) -> None:
         self._destination = destination
         self._roots: dict[str, PurePosixPath] = {}
+        self._sessions = Sessions()
 
     # The line
 
@@ -69,8 +80,8 @@ class RemoteShell(ABC):
 
     @abstractmethod
     def _channel(self, command: str, stdin: Iterable[bytes], output: CommandOutput, idle_timeout: float) -> int:
-        """Runs a command there: its exit status, `process.CUT` where the line broke, `process.SILENT` where it said
-        nothing for `idle_timeout` seconds and was given up. Raises TransportError, `retryable`, after a cut."""
+        """Runs a command there: its exit status, `process.CUT` where the line broke, or what `process.talk` gives for
+        one that was given up. Raises TransportError, `retryable`, after a cut, and NoSession where none was begun."""
 
     @abstractmethod
     def close(self) -> None:
@@ -80,9 +91,8 @@ class RemoteShell(ABC):
         """What `ssh HOST COMMAND` answers: from the shell that sshd starts, with all that this prints of itself."""
         self._connect()
         output = CommandOutput()
-        status = self._channel(command, (), output, process.IDLE_TIMEOUT)
-        if status == process.SILENT:
-            raise Unanswered(self._destination, f"`{command}`", process.IDLE_TIMEOUT)
+        status = self._sessions.run(lambda: self._channel(command, (), output, process.IDLE_TIMEOUT))
+        self._check(status, f"`{command}`", process.IDLE_TIMEOUT)
         return CommandResult(status, as_text(output.out), as_text(output.err))
 
     def _script(
@@ -93,34 +103,52 @@ class RemoteShell(ABC):
         stdin: Input = b"",
         idempotent: bool = False,
         idle_timeout: float | None = None,
+        most: int = process.MOST,
     ) -> ScriptResult:
         """Runs a script, which may depend on how often it was tried; `idempotent`: it may be run more than once.
 
-        `what` names it in an error.
+        `what` names it in an error. An answer of more than `most` bytes is refused.
         """
-        silence = process.IDLE_TIMEOUT if idle_timeout is None else idle_timeout
 
         def once(attempt: int) -> ScriptResult:
             text = script if isinstance(script, str) else script(attempt)
-            return self._once(text, what, stdin, silence)
+            if idle_timeout is not None:  # it is known to take long
+                return self._once(text, what, stdin, idle_timeout, most)
+            words = f"{self._destination}: {what}: no answer for {waiting.WORD:.0f} s now; still waiting"
+            with waiting.told(self.say, words):
+                return self._once(text, what, stdin, process.IDLE_TIMEOUT, most)
 
         return retry.attempts(self._connect, once, idempotent=idempotent, say=self.say)
 
-    def _once(self, script: str, what: str, stdin: Input, idle_timeout: float) -> ScriptResult:
+    def _once(self, script: str, what: str, stdin: Input, idle_timeout: float, most: int) -> ScriptResult:
         """Runs a script in a login shell, as the user's own commands are."""
-        given = iter([stdin]) if isinstance(stdin, bytes) else stdin()
-        marked, output = MarkedScript(script), CommandOutput()
+        marked, output = MarkedScript(script), CommandOutput(most=most)
+
+        def attempt() -> int:
+            given = iter([stdin]) if isinstance(stdin, bytes) else stdin()
+            return self._channel(marked.command, given, output, idle_timeout)
+
         try:
-            status = self._channel(marked.command, given, output, idle_timeout)
+            status = self._sessions.run(attempt)
         except TransportError:
             raise
         except BaseException:  # Ctrl-C: what was begun there is not left to itself
             self._end(marked, output)
             raise
-        if status == process.SILENT:
+        if status in process.GIVEN_UP:
             self._end(marked, output)
-            raise Unanswered(self._destination, what, idle_timeout)
+        self._check(status, what, idle_timeout, most)
         return marked.result(output, status, self._destination)
+
+    def _check(self, status: int, what: str, idle_timeout: float, most: int = process.MOST) -> None:
+        """Raises TransportError for what was given up."""
+        if status in (process.SILENT, process.SLOW):
+            raise Unanswered(self._destination, what, idle_timeout * (process.TIMES if status == process.SLOW else 1))
+        if status == process.ENDLESS:
+            raise TransportError(
+                f"{self._destination}: {what} answered more than {most // 2**20} MiB and was given up: "
+                "try it there by hand"
+            )
 
     def _end(self, marked: MarkedScript, output: CommandOutput) -> None:
         """Ends what a script has begun there, as far as that can be."""
@@ -135,7 +163,7 @@ class RemoteShell(ABC):
             script = f"printf '%s\\n' {_expansion(pattern)}"
             answer = self._script(script, f"a shell that looks for {pattern}", idempotent=True).text
             path = answer.out.strip()
-            if answer.status != 0 or not path.startswith("/"):
+            if answer.status != 0 or not path.startswith("/") or not path.isprintable():
                 said = answer.words.rpartition(": line ")[2].partition(": ")[2] or answer.words
                 raise TransportError(
                     f"scratch: {pattern}: on {self._destination} this is no folder: {said}. "
@@ -182,12 +210,13 @@ class RemoteShell(ABC):
     def read(self, path: PurePosixPath, start: int = 0, size: int | None = None) -> bytes | None:
         name, end = shlex.quote(str(path)), "" if size is None else f" | head -c {size}"
         script = f"[ -e {name} ] || exit {MISSING}; tail -c +{start + 1} -- {name}{end}"
-        answer = self._script(script, f"reading {path}", idempotent=True)
+        most = process.MOST + (size or 0)
+        answer = self._script(script, f"reading {path}", idempotent=True, most=most)
         if answer.status == MISSING:
             return None
         if answer.status != 0:
             raise TransportError(f"{path}: {as_text(answer.err).strip()}")
-        return answer.out
+        return answer.out[:size]
 
     def reader(self) -> RemoteReader:
         attempts = partial(retry.attempts, self._connect, idempotent=True, say=self.say)
@@ -197,21 +226,15 @@ class RemoteShell(ABC):
         """One tar of those that are there: their names go in through the pipe, however many they are."""
         if not paths:
             return []
-        names = b"".join(f"{path}\0".encode() for path in paths)
         answer = self._script(
-            "tar --create --absolute-names --ignore-failed-read --null --files-from=- --file=-",
+            RECORDS,
             f"reading {paths[0]}" + (f" and {len(paths) - 1} more files" if len(paths) > 1 else ""),
-            stdin=names,
+            stdin=b"".join(os.fsencode(f"{path}\0") for path in paths),
             idempotent=True,
         )
-        found: dict[str, bytes] = {}
         try:
-            with tarfile.open(fileobj=io.BytesIO(answer.out)) as archive:
-                for member in archive:
-                    file = archive.extractfile(member)
-                    if file is not None:
-                        found[member.name] = file.read()
-        except tarfile.TarError as error:
+            found = _unpacked(answer.out)
+        except (tarfile.TarError, ValueError, OverflowError, LookupError, EOFError) as error:
             said = as_text(answer.err).strip() or error
             raise TransportError(f"{self._destination}: files could not be read: {said}") from None
         return [found.get(str(path)) for path in paths]
@@ -245,11 +268,17 @@ class RemoteShell(ABC):
     def sizes(self, folder: PurePosixPath) -> dict[PurePosixPath, int]:
         name = shlex.quote(str(folder))
         script = f"[ ! -d {name} ] || find {name}/ -type f -printf '%s %P\\0'"
-        answer = self._script(script, f"looking into {folder}", idempotent=True).text
+        answer = self._script(script, f"looking into {folder}", idempotent=True)
         if answer.status != 0:
-            raise TransportError(f"{folder}: {answer.words}")
-        rows = [row.split(" ", 1) for row in answer.out.split("\0") if row]
-        return {PurePosixPath(path): int(size) for size, path in rows}
+            raise TransportError(f"{folder}: {answer.text.words}")
+        found: dict[PurePosixPath, int] = {}
+        for row in filter(None, answer.out.split(b"\0")):
+            size, _, path = row.partition(b" ")
+            inside = PurePosixPath(os.fsdecode(path))
+            if not re.fullmatch(rb"\d{1,18}", size) or not path or inside.is_absolute() or ".." in inside.parts:
+                raise TransportError(f"{folder}: a list of its files was asked for, and {as_text(row[:80])!r} answered")
+            found[inside] = int(size)
+        return found
 
     def names(self, folder: PurePosixPath) -> list[str]:
         name = shlex.quote(str(folder))
@@ -259,7 +288,20 @@ class RemoteShell(ABC):
             return []
         if answer.status != 0:
             raise TransportError(f"{folder}: {as_text(answer.err).strip()}")
-        return sorted(as_text(found) for found in answer.out.split(b"\0") if found)
+        found = [os.fsdecode(name) for name in answer.out.split(b"\0") if name]
+        if odd := next((name for name in found if "/" in name or name == ".."), None):
+            raise TransportError(f"{folder}: a list of names was asked for, and {odd[:80]!r} answered")
+        return sorted(found)
+
+
+def _unpacked(archive: bytes) -> dict[str, bytes]:
+    """Plain files of a tar, by their names: a link could lead in circles, and a file with holes claim any size."""
+    found: dict[str, bytes] = {}
+    with tarfile.open(fileobj=io.BytesIO(archive), mode="r:") as members:
+        for member in members:
+            if member.isreg() and member.sparse is None and (file := members.extractfile(member)):
+                found[member.name] = file.read()
+    return found
 
 
 def _words(answer: CommandResult) -> str:

@@ -1,35 +1,61 @@
 """Logging in: the way to a host through its jumps, and as many factors as it asks for."""
 
-import contextlib
 import socket
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
+import click
 import paramiko
 from paramiko.auth_strategy import AuthResult, AuthSource, AuthStrategy
+from paramiko.ssh_exception import IncompatiblePeer
 
-from hpcbrew.errors import LoginRefused, TransportError
-from hpcbrew.transports import host_keys, ssh_config
+from hpcbrew.errors import HpcbrewError, LoginRefused, TransportError
+from hpcbrew.printable import printable
+from hpcbrew.transports import client_only, ssh_config, ssh_line
+from hpcbrew.transports.client_only import ClientOnly
+from hpcbrew.transports.host_keys import HostKeys
+from hpcbrew.transports.identities import Identities
 from hpcbrew.transports.prompt import Prompter
 from hpcbrew.transports.ssh_config import SshHost
 
 KEEP_ALIVE, DEAD_AFTER = 30, 60  # seconds: between two signs of life, and until one that is not confirmed ends the line
 
+HOPS = 8
+"""Hosts on the way at most: more are a configuration that leads in circles."""
 
-def connect(destination: str, resolve: Callable[[str], SshHost], prompter: Prompter) -> list[paramiko.SSHClient]:
-    """Connections to each jump and, last, to the host itself. `resolve` is `ssh -G`.
 
-    Raises TransportError; `retryable` where the line failed and not the login.
+def connect(
+    destination: str,
+    resolve: Callable[[str], SshHost],
+    prompter: Prompter,
+    say: Callable[[str], object] = lambda words: None,
+) -> list[paramiko.SSHClient]:
+    """Connections to each jump and, last, to the host itself. `resolve` is `ssh -G`; `say` is told what went wrong and
+    holds nothing up.
+
+    Raises TransportError; `retryable` where the line failed and not the login, and ClientOnly where ssh itself can do
+    what this cannot.
     """
-    host = resolve(destination)
+    way = route(destination, resolve)
+    for hop in way:
+        client_only.check(hop)
     clients: list[paramiko.SSHClient] = []
     try:
-        for hop in [*map(resolve, host.jumps), host]:
-            clients.append(_connect_one(hop, clients[-1] if clients else None, prompter))
+        for hop in way:
+            clients.append(_connect_one(hop, clients[-1] if clients else None, prompter, say))
     except BaseException:
         close(clients)
         raise
     return clients
+
+
+def route(destination: str, resolve: Callable[[str], SshHost]) -> list[SshHost]:
+    """The hosts on the way, the last one included. The first jump of several may have jumps of its own, as in ssh."""
+    way = [resolve(destination)]
+    while way[0].jumps:
+        way = [*map(resolve, way[0].jumps), *way]
+        if len(way) > HOPS:
+            raise TransportError(f"{destination}: its ProxyJump leads over more than {HOPS} hosts, or in circles")
+    return way
 
 
 def close(clients: list[paramiko.SSHClient]) -> None:
@@ -38,49 +64,68 @@ def close(clients: list[paramiko.SSHClient]) -> None:
         client.close()
 
 
-def _connect_one(host: SshHost, through: paramiko.SSHClient | None, prompter: Prompter) -> paramiko.SSHClient:
+def _connect_one(
+    host: SshHost, through: paramiko.SSHClient | None, prompter: Prompter, say: Callable[[str], object]
+) -> paramiko.SSHClient:
     client = paramiko.SSHClient()
     try:
-        _log_in(client, host, through, prompter)
+        _log_in(client, host, through, HostKeys(host, prompter, say), _Factors(host, prompter))
     except BaseException:
         client.close()
         raise
     return client
 
 
-def _log_in(client: paramiko.SSHClient, host: SshHost, through: paramiko.SSHClient | None, prompter: Prompter) -> None:
-    host_keys.check(client, host, prompter)
+def _log_in(
+    client: paramiko.SSHClient,
+    host: SshHost,
+    through: paramiko.SSHClient | None,
+    keys: HostKeys,
+    factors: "_Factors",
+) -> None:
+    client.set_missing_host_key_policy(keys)
     where = f"{host.user}@{host.hostname}:{host.port}"
     try:
+        line = ssh_line.Bounded(_socket(host, through))
         client.connect(
-            host.host_key_alias or host.hostname,
-            port=22 if host.host_key_alias else host.port,
+            host.hostname,
             username=host.user,
-            sock=_socket(host, through),
+            sock=line,  # type: ignore[arg-type]
             timeout=host.connect_timeout,
             banner_timeout=host.connect_timeout,
             auth_timeout=120,
-            auth_strategy=_Factors(host, prompter),
+            auth_strategy=factors,
+            transport_factory=lambda *_, **__: ssh_line.transport(line, keys.preferred),
         )
-    except paramiko.BadHostKeyException as error:
-        raise host_keys.changed(where, host, error) from None
+        line.logged_in()
     except paramiko.AuthenticationException as error:
-        raise LoginRefused(
-            f"{where}: the login was refused: {error}",
-            frozenset(error.offered if isinstance(error, _NoWayIn) else ()),
-            f"`ssh {host.alias}` shows more; hpcbrew setup CLUSTER installs a key",
-        ) from None
-    except (OSError, EOFError, paramiko.SSHException) as error:
-        said = str(error) or type(error).__name__
+        raise _refused(where, host, factors, error) from None
+    except IncompatiblePeer as error:
+        raise ClientOnly(f"{where}: {error}") from None
+    except (HpcbrewError, click.Abort):
+        raise
+    except Exception as error:  # paramiko raises whatever a garbled answer makes of its readers
+        said = printable(str(error)) or type(error).__name__
         raise TransportError(f"{where}: no connection: {said}", retryable=True) from None
     transport = client.get_transport()
     assert transport is not None
     transport.set_keepalive(KEEP_ALIVE)
 
 
-def _socket(
-    host: SshHost, through: paramiko.SSHClient | None
-) -> socket.socket | paramiko.Channel | paramiko.ProxyCommand:
+def _refused(where: str, host: SshHost, factors: "_Factors", error: paramiko.AuthenticationException) -> TransportError:
+    """What to say of a login that failed, with what would help; ClientOnly where ssh has a further way in."""
+    offered = frozenset(error.offered if isinstance(error, _NoWayIn) else ())
+    further = [way for way in host.others if way in offered] or factors.keys.unread
+    if further:
+        return ClientOnly(", ".join(further))
+    locked = [str(path) for path in factors.keys.locked]
+    advice = f"`{ssh_config.typed(host.alias)}` shows more; hpcbrew setup CLUSTER installs a key"
+    if locked:
+        advice = f"Locked by a passphrase, and not tried: {', '.join(locked)}. Unlock it: ssh-add {locked[0]}"
+    return LoginRefused(f"{where}: the login was refused: {printable(str(error))}", offered, advice)
+
+
+def _socket(host: SshHost, through: paramiko.SSHClient | None) -> ssh_line.Socket:
     if through is not None:
         transport = through.get_transport()
         assert transport is not None
@@ -88,7 +133,7 @@ def _socket(
             "direct-tcpip", (host.hostname, host.port), ("127.0.0.1", 0), timeout=host.connect_timeout
         )
     if host.proxy_command:
-        return paramiko.ProxyCommand(ssh_config.proxy_words(host))
+        return ssh_line.Proxy(ssh_config.proxy_words(host))
     sock = socket.create_connection((host.hostname, host.port), timeout=host.connect_timeout)
     if hasattr(socket, "TCP_USER_TIMEOUT"):  # a line that went dead without a word is given up, not waited for
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, DEAD_AFTER * 1000)
@@ -110,27 +155,22 @@ class _Factors(AuthStrategy):
         super().__init__(ssh_config=paramiko.SSHConfig())
         self.host = host
         self.prompter = prompter
+        self.keys = Identities(host, prompter)
 
     def get_sources(self) -> Iterator[AuthSource]:
         return iter(())
 
     def authenticate(self, transport: paramiko.Transport) -> AuthResult:
+        attempts = {"publickey": self._keys, "keyboard-interactive": self._interactive, "password": self._password}
         allowed = self._allowed(transport)
-        tried: list[str] = []
+        untried = [method for method in self.host.methods if method in attempts]
         while allowed:
-            for method, attempt in (
-                ("publickey", self._keys),
-                ("keyboard-interactive", self._interactive),
-                ("password", self._password),
-            ):
-                if method in allowed and method not in tried:
-                    tried.append(method)
-                    further = attempt(transport)
-                    if further is not None:
-                        allowed = further
-                        break
-            else:
+            method = next((method for method in untried if method in allowed), None)
+            if method is None:
                 raise _NoWayIn(allowed)
+            untried.remove(method)
+            further = attempts[method](transport)
+            allowed = allowed if further is None else further
         return AuthResult(strategy=self)
 
     def _allowed(self, transport: paramiko.Transport) -> list[str]:
@@ -142,35 +182,13 @@ class _Factors(AuthStrategy):
 
     def _keys(self, transport: paramiko.Transport) -> list[str] | None:
         """What is still asked for after a key was taken; None where none was."""
-        for key in self._candidates():
-            with contextlib.suppress(paramiko.AuthenticationException):
+        for key in self.keys:
+            try:
                 return list(transport.auth_publickey(self.host.user, key))
+            except paramiko.AuthenticationException:
+                if not transport.is_active():  # as after too many keys: a further one has nowhere to go
+                    raise
         return None
-
-    def _candidates(self) -> Iterator[paramiko.PKey]:
-        files = [p for p in self.host.identities if p.is_file()]
-        known = {_public(p) for p in files} - {None}
-        for held in paramiko.Agent().get_keys():
-            if not self.host.identities_only or held.get_base64() in known:
-                yield held
-        for path in files:
-            key = self._load(path)
-            if key is not None:
-                yield key
-
-    def _load(self, path: Path) -> paramiko.PKey | None:
-        try:
-            return paramiko.PKey.from_path(path)
-        except (paramiko.PasswordRequiredException, TypeError):  # TypeError: what cryptography says of a locked key
-            passphrase = self.prompter.answer(f"Passphrase of {path}: ", secret=True)
-        except (paramiko.SSHException, ValueError, OSError):
-            return None  # a kind of key that paramiko does not know, or a file that is none
-        if passphrase is None:
-            return None
-        try:
-            return paramiko.PKey.from_path(path, passphrase.encode())  # type: ignore[arg-type]  # cryptography wants bytes
-        except (paramiko.SSHException, ValueError) as error:
-            raise paramiko.AuthenticationException(f"the passphrase does not open {path}: {error}") from None
 
     def _interactive(self, transport: paramiko.Transport) -> list[str] | None:
         def handler(title: str, instructions: str, prompts: list[tuple[str, bool]]) -> list[str]:
@@ -194,11 +212,3 @@ class _Factors(AuthStrategy):
             return list(transport.auth_password(self.host.user, password, fallback=False))
         except paramiko.AuthenticationException:
             return None
-
-
-def _public(path: Path) -> str | None:
-    """The key in PATH.pub, in base64."""
-    try:
-        return path.with_name(path.name + ".pub").read_text().split()[1]
-    except (OSError, IndexError, UnicodeDecodeError):
-        return None

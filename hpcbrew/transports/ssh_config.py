@@ -1,18 +1,50 @@
 """What `ssh HOST` would do, asked of OpenSSH itself: `ssh -G` reads the user's configuration, aliases and all."""
 
+import getpass
+import os
+import re
+import shlex
+import socket
 from collections import defaultdict
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import unquote
 
 from hpcbrew.command_result import CommandResult
 from hpcbrew.errors import TransportError
 
+METHODS = ("publickey", "keyboard-interactive", "password")
+"""The ways of logging in that paramiko knows, in the order in which ssh tries them."""
+
+PATIENCE = 20.0
+"""Seconds for a connection and its handshake, where the user's configuration names none: ssh itself waits for ever."""
+
+_CLIENT_ONLY = {
+    "certificatefile": (),
+    "pkcs11provider": (),
+    "knownhostscommand": (),
+    "revokedhostkeys": (),
+    "bindaddress": (),
+    "bindinterface": (),
+    "addressfamily": ("any",),
+    "securitykeyprovider": ("internal",),
+    "proxyusefdpass": ("no",),
+    "verifyhostkeydns": ("no", "false", "ask"),
+    "nohostauthenticationforlocalhost": ("no",),
+}
+"""Options that paramiko has nothing like, and the values with which they ask for nothing."""
+
 
 @dataclass(frozen=True)
 class SshHost:
-    """One host, resolved. `known_hosts` are the user's files, then the system's; `jumps` are hops on the way there.
+    """One host, resolved. `known_hosts` are the user's files and `global_known_hosts` the system's; `jumps` are hops on
+    the way there.
 
-    `new_keys`: what to do with a host key not seen before, `ask`, `accept` or `refuse`.
+    `new_keys`: what to do with a host key not seen before, `ask`, `accept` or `refuse`; `any_key`: one that has changed
+    is put up with too. `agent`: the socket of the agent with the keys, `SSH_AUTH_SOCK` for the one which that variable
+    names, or None. `methods`: the ways of logging in that may be tried; `others`: those of them that only ssh knows.
+    `client_only`: an option in use that only ssh itself can obey.
     """
 
     alias: str
@@ -22,12 +54,18 @@ class SshHost:
     identities: tuple[Path, ...] = ()
     identities_only: bool = False
     known_hosts: tuple[Path, ...] = ()
+    global_known_hosts: tuple[Path, ...] = ()
     host_key_alias: str | None = None
     hash_known_hosts: bool = False
     new_keys: str = "ask"
+    any_key: bool = False
+    agent: str | None = "SSH_AUTH_SOCK"
+    methods: tuple[str, ...] = METHODS
+    others: tuple[str, ...] = ()
     jumps: tuple[str, ...] = ()
     proxy_command: str | None = None
-    connect_timeout: float = 20.0
+    connect_timeout: float = PATIENCE
+    client_only: str = ""
 
     @property
     def known_as(self) -> str:
@@ -36,14 +74,29 @@ class SshHost:
         return name if self.port == 22 or self.host_key_alias else f"[{name}]:{self.port}"
 
 
-def arguments(destination: str) -> tuple[str, ...]:
-    """What names a host to ssh, options and all. `destination`: an alias or `[user@]host[:port]`, as in a ProxyJump."""
-    user, _, rest = destination.rpartition("@")
+def split(destination: str) -> tuple[str, str, str]:
+    """User, host and port, empty where not named. `destination`: an alias, `[user@]host[:port]` as in a ProxyJump, or
+    `ssh://[user@]host[:port]`."""
+    uri = destination.startswith("ssh://")
+    user, _, rest = destination.removeprefix("ssh://").removesuffix("/" if uri else "").rpartition("@")
     host, colon, port = rest.rpartition(":")
-    if not colon or not port.isdigit() or host.endswith(":"):
+    if not colon or not port.isdecimal() or host.endswith(":") or (":" in host and not host.endswith("]")):
         host, port = rest, ""
+    return unquote(user) if uri else user, host.strip("[]"), port
+
+
+def arguments(destination: str) -> tuple[str, ...]:
+    """What names a host to ssh, options and all: see `split`."""
+    user, host, port = split(destination)
     options = (*(("-l", user) if user else ()), *(("-p", port) if port else ()))
-    return (*options, "--", host.strip("[]"))
+    return (*options, "--", host)
+
+
+def typed(destination: str) -> str:
+    """The command with which a person gets there: `ssh user@host:port` would look for a host of that name."""
+    user, host, port = split(destination)
+    words = ["ssh", *(["-p", port] if port else []), f"{user}@{host}" if user else host]
+    return shlex.join(words)
 
 
 def resolve_command(destination: str) -> tuple[str, ...]:
@@ -51,8 +104,11 @@ def resolve_command(destination: str) -> tuple[str, ...]:
     return ("ssh", "-G", *arguments(destination))
 
 
-def parse(destination: str, answer: CommandResult) -> SshHost:
-    """Raises TransportError in ssh's own words, for a configuration that it cannot read."""
+def parse(destination: str, answer: CommandResult, is_file: Callable[[str], bool] = os.path.isfile) -> SshHost:
+    """Raises TransportError in ssh's own words, for a configuration that it cannot read.
+
+    `is_file`: ssh prints several files on one line, and paths may hold spaces.
+    """
     if answer.status != 0:
         raise TransportError(f"ssh cannot resolve {destination!r}: {answer.words}")
     values: defaultdict[str, list[str]] = defaultdict(list)
@@ -64,24 +120,30 @@ def parse(destination: str, answer: CommandResult) -> SshHost:
         value = values[key][0] if values[key] else default
         return default if value.lower() == "none" else value
 
-    timeout = first("connecttimeout")
-    jumps = first("proxyjump")
+    _, host, _ = split(destination)
+    tokens = _tokens(first("hostname", host), first("port", "22"), first("user"), host, first("hostkeyalias"))
+    strict, timeout = first("stricthostkeychecking", "ask"), first("connecttimeout")
+    ways = _ways(first)
     return SshHost(
         alias=destination,
-        hostname=first("hostname", destination),
-        port=int(first("port", "22")),
-        user=first("user"),
-        identities=tuple(Path(p).expanduser() for p in values["identityfile"]),
+        hostname=tokens["%h"],
+        port=int(tokens["%p"]),
+        user=tokens["%r"],
+        identities=tuple(_path(p, tokens) for p in values["identityfile"] if p.lower() != "none"),
         identities_only=first("identitiesonly") == "yes",
-        known_hosts=tuple(
-            Path(p).expanduser() for key in ("userknownhostsfile", "globalknownhostsfile") for p in first(key).split()
-        ),
+        known_hosts=_files(first("userknownhostsfile"), is_file),
+        global_known_hosts=_files(first("globalknownhostsfile"), is_file),
         host_key_alias=first("hostkeyalias") or None,
         hash_known_hosts=first("hashknownhosts") == "yes",
-        new_keys=_new_keys(first("stricthostkeychecking", "ask")),
-        jumps=tuple(j for j in jumps.split(",") if j),
+        new_keys=_new_keys(strict),
+        any_key=strict in ("no", "off", "false"),
+        agent=_agent(values["identityagent"], tokens),
+        methods=tuple(way for way in ways if way in METHODS),
+        others=tuple(way for way in ways if way not in METHODS),
+        jumps=tuple(filled(j, tokens) for j in first("proxyjump").split(",") if j),
         proxy_command=first("proxycommand") or None,
-        connect_timeout=float(timeout) if timeout.isdigit() else 20.0,
+        connect_timeout=float(timeout) if timeout.isdecimal() else PATIENCE,
+        client_only=next((key for key, idle in _CLIENT_ONLY.items() if first(key) not in ("", *idle)), ""),
     )
 
 
@@ -91,13 +153,76 @@ def _new_keys(strict: str) -> str:
     return "refuse" if strict in ("yes", "true") else "ask"
 
 
+def _ways(first: Callable[..., str]) -> list[str]:
+    """The ways of logging in that the configuration leaves open, in its order."""
+    closed = {
+        "publickey": first("pubkeyauthentication") in ("no", "false"),
+        "keyboard-interactive": first("kbdinteractiveauthentication") == "no",
+        "password": first("passwordauthentication") == "no",
+        "gssapi-with-mic": first("gssapiauthentication") != "yes",
+        "hostbased": first("hostbasedauthentication") != "yes",
+    }
+    if first("batchmode") == "yes":
+        closed |= {"keyboard-interactive": True, "password": True}
+    asked = first("preferredauthentications")
+    order = asked.split(",") if asked else ["gssapi-with-mic", "hostbased", *METHODS]
+    return [way for way in order if not closed.get(way, True)]
+
+
+def _files(value: str, is_file: Callable[[str], bool]) -> tuple[Path, ...]:
+    """The files of a line, parted by spaces, some of which may lie in a path.
+
+    The longest words that name a file are one; else a path goes on to where another begins.
+    """
+    words, files = value.split(" ") if value else [], []
+    while words:
+        ends = range(len(words), 0, -1)
+        there = next((n for n in ends if is_file(str(Path(" ".join(words[:n])).expanduser()))), 0)
+        count = there or next((n for n in range(1, len(words)) if words[n][:1] in ("/", "~")), len(words))
+        files.append(Path(" ".join(words[:count])).expanduser())
+        words = words[count:]
+    return tuple(files)
+
+
+def _agent(given: list[str], tokens: Mapping[str, str]) -> str | None:
+    value = given[0] if given else "SSH_AUTH_SOCK"
+    if value == "none":
+        return None
+    if re.fullmatch(r"\$\w+", value):
+        return os.environ.get(value[1:])
+    return value if value == "SSH_AUTH_SOCK" else str(_path(value, tokens))
+
+
+def _path(value: str, tokens: Mapping[str, str]) -> Path:
+    """A path of the configuration: `ssh -G` gives it as it is written there."""
+    known = re.sub(r"\$\{(\w+)\}", lambda match: os.environ.get(match[1], match[0]), filled(value, tokens))
+    return Path(known).expanduser()
+
+
+def _tokens(hostname: str, port: str, user: str, alias: str, key_alias: str) -> dict[str, str]:
+    name = socket.gethostname()
+    return {
+        "%%": "%",
+        "%d": str(Path.home()),
+        "%h": hostname,
+        "%i": str(os.getuid()),
+        "%k": key_alias or alias,
+        "%L": name.partition(".")[0],
+        "%l": name,
+        "%n": alias,
+        "%p": port,
+        "%r": user,
+        "%u": getpass.getuser(),
+    }
+
+
+def filled(text: str, tokens: Mapping[str, str]) -> str:
+    """A text with ssh's tokens filled in."""
+    return re.sub("%.", lambda match: tokens.get(match[0], match[0]), text)
+
+
 def proxy_words(host: SshHost) -> str:
     """The ProxyCommand with ssh's tokens filled in."""
-    tokens = {"%h": host.hostname, "%p": str(host.port), "%r": host.user, "%n": host.alias, "%%": "%"}
-    command = (host.proxy_command or "").removeprefix("exec ")
-    out, i = "", 0
-    while i < len(command):
-        pair = command[i : i + 2]
-        out += tokens.get(pair, command[i])
-        i += 2 if pair in tokens else 1
-    return out
+    _, alias, _ = split(host.alias)
+    tokens = {"%h": host.hostname, "%p": str(host.port), "%r": host.user, "%n": alias, "%%": "%"}
+    return filled((host.proxy_command or "").removeprefix("exec "), tokens)

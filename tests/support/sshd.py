@@ -82,6 +82,20 @@ def serve(folder: Path, *extra: str) -> Iterator[Server]:
         f"  IdentitiesOnly yes\n  UserKnownHostsFile {folder}/known_hosts\n  GlobalKnownHostsFile /dev/null\n"
     )
     (folder / "ssh_config").write_text(f"Host cluster\n{common}\nHost jumped\n{common}  ProxyJump cluster\n")
+    with _running(port, folder) as server:
+        yield server
+
+
+@contextlib.contextmanager
+def serve_again(server: Server) -> Iterator[Server]:
+    """One that has ended, with the same configuration, where what that names has come into being by now."""
+    with _running(server.port, server.folder) as again:
+        yield again
+
+
+@contextlib.contextmanager
+def _running(port: int, folder: Path) -> Iterator[Server]:
+    assert SSHD is not None
     if Path("/run").is_dir() and getpass.getuser() == "root":
         Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)
     with (folder / "sshd.log").open("wb") as log:

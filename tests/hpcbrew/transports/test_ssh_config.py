@@ -27,7 +27,7 @@ def test_what_ssh_g_says_is_taken():
     assert (host.user, host.hostname, host.port) == ("asha", "hpc.iitd.ac.in", 2222)
     assert host.identities == (Path.home() / ".ssh/id_ed25519", Path("/keys/site"))
     assert host.known_hosts[0] == Path("/home/asha/.ssh/known_hosts")
-    assert host.known_hosts[-1] == Path("/etc/ssh/ssh_known_hosts")
+    assert host.global_known_hosts == (Path("/etc/ssh/ssh_known_hosts"),)
     assert host.jumps == ("gate", "asha@inner:2200")
     assert (host.identities_only, host.hash_known_hosts, host.new_keys) == (True, True, "accept")
     assert host.known_as == "[hpc.iitd.ac.in]:2222"
