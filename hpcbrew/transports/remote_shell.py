@@ -103,20 +103,21 @@ class RemoteShell(ABC):
         stdin: Input = b"",
         idempotent: bool = False,
         idle_timeout: float | None = None,
-        most: int = process.MOST,
+        most: int | None = None,
     ) -> ScriptResult:
         """Runs a script, which may depend on how often it was tried; `idempotent`: it may be run more than once.
 
-        `what` names it in an error. An answer of more than `most` bytes is refused.
+        `what` names it in an error. An answer of more than `most` bytes is refused (None: than most commands may give).
         """
+        bound = process.MOST if most is None else most
 
         def once(attempt: int) -> ScriptResult:
             text = script if isinstance(script, str) else script(attempt)
             if idle_timeout is not None:  # it is known to take long
-                return self._once(text, what, stdin, idle_timeout, most)
+                return self._once(text, what, stdin, idle_timeout, bound)
             words = f"{self._destination}: {what}: no answer for {waiting.WORD:.0f} s now; still waiting"
             with waiting.told(self.say, words):
-                return self._once(text, what, stdin, process.IDLE_TIMEOUT, most)
+                return self._once(text, what, stdin, process.IDLE_TIMEOUT, bound)
 
         return retry.attempts(self._connect, once, idempotent=idempotent, say=self.say)
 

@@ -182,12 +182,15 @@ class _Factors(AuthStrategy):
 
     def _keys(self, transport: paramiko.Transport) -> list[str] | None:
         """What is still asked for after a key was taken; None where none was."""
-        for key in self.keys:
+        for number, key in enumerate(self.keys, 1):
             try:
                 return list(transport.auth_publickey(self.host.user, key))
             except paramiko.AuthenticationException:
-                if not transport.is_active():  # as after too many keys: a further one has nowhere to go
-                    raise
+                if not transport.is_active():
+                    raise paramiko.AuthenticationException(
+                        f"the server hung up at key {number}: it may take no more tries. Name the right one: IdentityFile "
+                        "and `IdentitiesOnly yes` in ~/.ssh/config"
+                    ) from None
         return None
 
     def _interactive(self, transport: paramiko.Transport) -> list[str] | None:

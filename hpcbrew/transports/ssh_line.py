@@ -48,16 +48,17 @@ class Proxy:
         self.send, self.settimeout = self._socket.send, self._socket.settimeout
 
     def recv(self, size: int) -> bytes:
-        if data := self._socket.recv(size):
-            return data
-        words = self.words
-        if words:
+        with contextlib.suppress(ConnectionResetError):  # it ended without reading all that it was sent
+            if data := self._socket.recv(size):
+                return data
+        if words := self._words():
             raise OSError(f"its ProxyCommand said: {words}")
         return b""
 
-    @property
-    def words(self) -> str:
+    def _words(self) -> str:
         """The last of what the command said of itself."""
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(GRACE)
         with contextlib.suppress(OSError, ValueError):
             self._said.seek(max(0, self._said.seek(0, os.SEEK_END) - 300))
             return printable(self._said.read().decode(errors="replace").strip())

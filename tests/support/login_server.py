@@ -36,7 +36,7 @@ class LoginServer:
         return SshHost(destination, "127.0.0.1", self.port, "me", identities, True, (ssh / "known_hosts",))
 
 
-class _Session(paramiko.ServerInterface):
+class Session(paramiko.ServerInterface):
     def __init__(self, server: LoginServer) -> None:
         self.server = server
         self.first_done = False
@@ -89,7 +89,9 @@ def _run(home: Path, channel: paramiko.Channel, command: bytes) -> None:
 
 
 @contextlib.contextmanager
-def serve(folder: Path, *, second_factor: bool = False, takes_keys: bool = True) -> Iterator[LoginServer]:
+def serve(
+    folder: Path, *, second_factor: bool = False, takes_keys: bool = True, session: type[Session] = Session
+) -> Iterator[LoginServer]:
     """Listens on loopback until the end of the block."""
     home, laptop = folder / "there", folder / "laptop"
     home.mkdir()
@@ -97,11 +99,11 @@ def serve(folder: Path, *, second_factor: bool = False, takes_keys: bool = True)
     with socket.create_server(("127.0.0.1", 0)) as listener:
         key = paramiko.RSAKey.generate(2048)
         server = LoginServer(home, laptop, key, listener.getsockname()[1], second_factor, takes_keys)
-        threading.Thread(target=_accept, args=(listener, server), daemon=True).start()
+        threading.Thread(target=_accept, args=(listener, server, session), daemon=True).start()
         yield server
 
 
-def _accept(listener: socket.socket, server: LoginServer) -> None:
+def _accept(listener: socket.socket, server: LoginServer, session: type[Session]) -> None:
     while True:
         try:
             line, _ = listener.accept()
@@ -110,4 +112,4 @@ def _accept(listener: socket.socket, server: LoginServer) -> None:
         transport = paramiko.Transport(line)
         transport.add_server_key(server.key)
         with contextlib.suppress(paramiko.SSHException, EOFError, OSError):  # a client that hangs up early
-            transport.start_server(server=_Session(server))
+            transport.start_server(server=session(server))
