@@ -2,6 +2,9 @@
 
 from dataclasses import dataclass
 
+HALF = 1000
+"""Letters of what a command said that a message shows from each end."""
+
 
 @dataclass(frozen=True)
 class CommandResult:
@@ -13,5 +16,6 @@ class CommandResult:
 
     @property
     def words(self) -> str:
-        """What the command had to say for itself, without blank edges."""
-        return self.err.strip() or self.out.strip() or f"exit status {self.status} and no message"
+        """What the command had to say for itself, without blank edges; of much the beginning and the end."""
+        said = self.err.strip() or self.out.strip() or f"exit status {self.status} and no message"
+        return said if len(said) <= 2 * HALF else f"{said[:HALF]} … {said[-HALF:]}"

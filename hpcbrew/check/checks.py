@@ -6,6 +6,7 @@ from hpcbrew.check import access, scheduler, software, storage
 from hpcbrew.check.finding import Checked, Finding, Mark
 from hpcbrew.clusters.profiles import Cluster
 from hpcbrew.errors import HpcbrewError
+from hpcbrew.transports import ssh_config
 from hpcbrew.transports.connect import connect
 
 Check = Callable[[Checked], Iterator[Finding]]
@@ -42,7 +43,8 @@ def run(cluster: Cluster) -> Iterator[Finding]:
     try:
         yield from access.connection(site)
     except HpcbrewError as error:
-        remedy = f"hpcbrew setup {cluster.name}; `ssh {cluster.host}` must work, from this network"
+        by_hand = ssh_config.typed(cluster.host or cluster.name)
+        remedy = f"hpcbrew setup {cluster.name}; `{by_hand}` must work, from this network"
         yield Finding("connection", Mark.BAD, str(error), remedy)
         return
     for what, find, remedy in CHECKS:

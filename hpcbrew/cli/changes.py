@@ -7,20 +7,24 @@ import click
 
 from hpcbrew.errors import HpcbrewError
 from hpcbrew.job import JobRecord
+from hpcbrew.track.control import Sites
 from hpcbrew.track.ledger import Ledger
 
-Change = Callable[[JobRecord, Ledger], str]
+Change = Callable[[JobRecord, Ledger, Sites], str]
 
 
 def change(jobs: tuple[str, ...], action: Change, *, as_json: bool) -> None:
-    """Does `action` to each job, and says what came of it. One that fails holds up no other; the exit status is 2."""
-    ledger = Ledger()
+    """Does `action` to each job, and says what came of it. One that fails holds up no other; the exit status is 2.
+
+    However many there are, each cluster is logged in to once.
+    """
+    ledger, sites = Ledger(), Sites()
     troubles = 0
     outcomes: list[dict[str, object]] = []
     for record in [ledger.find(job) for job in jobs]:
         outcome = error = None
         try:
-            outcome = action(record, ledger)
+            outcome = action(record, ledger, sites)
         except HpcbrewError as refused:
             error = str(refused)
             troubles += 1

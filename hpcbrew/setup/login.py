@@ -44,6 +44,8 @@ def login(
     report(f"logged in to {destination}")
     host = resolve(destination)
     ssh_keys.prepare(host, kind, session, report, ask=ask)
+    if session.by_client:  # whose connection stands for a while, and would prove nothing
+        return session
     report(ssh_keys.proven(Ssh(destination, ssh_keys.KeysOnly(prompter), resolve), host))
     return session
 
@@ -58,10 +60,25 @@ def login_by_client(
     ask: bool,
 ) -> Transport:
     """The same by the system's own ssh, which asks by itself what it has to ask: the host's key, passwords, codes."""
-    alone = ["ssh", "-o", "BatchMode=yes", "-o", "ControlPath=none", *ssh_config.arguments(destination), "true"]
+    alone = [
+        "ssh",
+        "-a",
+        "-x",
+        "-o",
+        "BatchMode=yes",
+        "-o",
+        "ControlPath=none",
+        *ssh_config.arguments(destination),
+        "true",
+    ]
     with contextlib.suppress(subprocess.TimeoutExpired):
         done = subprocess.run(
-            alone, stdin=subprocess.DEVNULL, capture_output=True, check=False, timeout=process.IDLE_TIMEOUT
+            alone,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            check=False,
+            timeout=process.IDLE_TIMEOUT,
         )
         if done.returncode == 0:
             report(f"{destination} lets you in without a password already")
@@ -71,7 +88,9 @@ def login_by_client(
     except TransportError as error:
         if ask or error.retryable:
             raise
-        raise TransportError(f"{error}. Nobody was asked anything: log in once by hand, `ssh {destination}`") from None
+        raise TransportError(
+            f"{error}. Nobody was asked anything: log in once by hand, `{ssh_config.typed(destination)}`"
+        ) from None
     report(f"logged in to {destination}")
     ssh_keys.prepare(resolve(destination), kind, session, report, ask=ask)
     return session
@@ -82,7 +101,7 @@ def _enter(session: Ssh, tries: int, report: Report) -> None:
         try:
             session.run(["true"], PurePosixPath("/"))
         except LoginRefused:
-            if not left:
+            if not left or session.by_client:  # ssh itself asks several times
                 raise
             report(f"that was refused; {left} more {'try' if left == 1 else 'tries'}")
         else:

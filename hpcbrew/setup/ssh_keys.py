@@ -5,6 +5,7 @@ from pathlib import Path, PurePosixPath
 
 from hpcbrew.errors import LoginRefused, TransportError
 from hpcbrew.setup.report import Report
+from hpcbrew.transports import ssh_config
 from hpcbrew.transports.base import Transport
 from hpcbrew.transports.paramiko_ssh import Ssh
 from hpcbrew.transports.prompt import Prompter
@@ -116,7 +117,7 @@ def proven(again: Ssh, host: SshHost) -> str:
         if "publickey" in error.offered:
             return (
                 "but the server does not take the key. If it is not a site where keys are registered elsewhere, nobody "
-                f"else may be able to write to your folders there: ssh {host.alias} chmod go-w . .ssh "
+                f"else may be able to write to your folders there: {ssh_config.typed(host.alias)} chmod go-w . .ssh "
                 ".ssh/authorized_keys"
             )
         return f"the site asks for more than a key at each login: {', '.join(sorted(error.offered))}"

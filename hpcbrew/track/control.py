@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import PurePosixPath
 
 from hpcbrew import layout
+from hpcbrew.address import Address
 from hpcbrew.errors import RequestError, SchedulerError, TransportError, Unanswered
 from hpcbrew.job import JobRecord, JobState, JobStatus
 from hpcbrew.schedulers.pbs import Pbs
@@ -15,10 +16,13 @@ from hpcbrew.track.status import after_hold, after_release, suspended
 
 Command = Callable[[Pbs], Callable[[str], tuple[str, ...]]]
 
+Sites = dict[Address, Site | TransportError]
+"""Connections that stand, for several jobs in turn; or why there is none: a login is not tried again for each."""
 
-def cancel(record: JobRecord, ledger: Ledger) -> str:
+
+def cancel(record: JobRecord, ledger: Ledger, sites: Sites | None = None) -> str:
     """Asks for the end of a job, of all its links where it is a chain. Returns what came of it, in words."""
-    site, seen = _seen(record, ledger)
+    site, seen = _seen(record, ledger, sites)
     if seen.record.status.state.final:
         return f"has ended already: {seen.record.status.state}"
     if not seen.live:
@@ -37,9 +41,9 @@ def cancel(record: JobRecord, ledger: Ledger) -> str:
     return "cancelled" if found else "had ended before it could be cancelled"
 
 
-def hold(record: JobRecord, ledger: Ledger) -> str:
+def hold(record: JobRecord, ledger: Ledger, sites: Sites | None = None) -> str:
     """Keeps a job that waits from being started. Raises RequestError for one that runs, or has ended."""
-    site, seen = _seen(record, ledger)
+    site, seen = _seen(record, ledger, sites)
     _check(seen, "held")
     if seen.record.status.state in (JobState.RUNNING, JobState.ENDING) and len(seen.live) == 1:
         raise RequestError("runs already, and only a job that waits can be held")
@@ -50,9 +54,9 @@ def hold(record: JobRecord, ledger: Ledger) -> str:
     return after_hold(_now(site, seen, ledger), links=len(seen.live))
 
 
-def release(record: JobRecord, ledger: Ledger) -> str:
+def release(record: JobRecord, ledger: Ledger, sites: Sites | None = None) -> str:
     """Lets a held job go. Raises RequestError for one that has ended."""
-    site, seen = _seen(record, ledger)
+    site, seen = _seen(record, ledger, sites)
     _check(seen, "released")
     if not _each(site, seen, lambda s: s.release_command):
         return "had ended before it could be released"
@@ -64,9 +68,18 @@ def _now(site: Site, seen: TrackedJob, ledger: Ledger) -> JobStatus:
     return refresh.look(site, [seen.record], ledger)[0].record.status
 
 
-def _seen(record: JobRecord, ledger: Ledger) -> tuple[Site, TrackedJob]:
-    site = refresh.reach(record.address)
-    return site, refresh.look(site, [record], ledger)[0]
+def _seen(record: JobRecord, ledger: Ledger, sites: Sites | None) -> tuple[Site, TrackedJob]:
+    sites, address = {} if sites is None else sites, record.address
+    site = sites.get(address) or refresh.reach(address)
+    if isinstance(site, TransportError):
+        raise site
+    try:
+        (seen,) = refresh.look(site, [record], ledger)
+    except TransportError as error:
+        sites.setdefault(address, error)
+        raise
+    sites[address] = site
+    return site, seen
 
 
 def _check(seen: TrackedJob, verb: str) -> None:

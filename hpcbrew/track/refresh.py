@@ -3,6 +3,7 @@
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import PurePosixPath
 
 from hpcbrew import layout, schedulers
@@ -15,6 +16,7 @@ from hpcbrew.track import query, run_folder
 from hpcbrew.track.ledger import Ledger
 from hpcbrew.track.run_folder import ExitRecord, Progress
 from hpcbrew.track.status import judge
+from hpcbrew.transports import side_by_side
 from hpcbrew.transports.base import Transport
 from hpcbrew.transports.connect import connect
 
@@ -63,18 +65,24 @@ def reach(address: Address) -> Site:
 
 
 def refresh(records: Iterable[JobRecord], ledger: Ledger, sites: dict[Address, Site] | None = None) -> list[TrackedJob]:
-    """Each job anew, in the order given. A cluster that cannot be asked changes nothing, and holds up no other.
+    """Each job anew, in the order given. Clusters are asked side by side; one that cannot be asked changes nothing.
 
     `sites`: connections that stand, to which new ones are added.
     """
     records, sites = list(records), {} if sites is None else sites
+    of: dict[Address, list[JobRecord]] = {}
+    for record in records:
+        of.setdefault(record.address, []).append(record)
+
+    def asked(address: Address) -> list[TrackedJob]:
+        if address not in sites:
+            sites[address] = reach(address)
+        return _observe(sites[address], of[address])
+
     seen: dict[str, TrackedJob] = {}
-    for address in dict.fromkeys(r.address for r in records):
-        own = [r for r in records if r.address == address]
+    for own, outcome in zip(of.values(), side_by_side.run([partial(asked, address) for address in of]), strict=True):
         try:
-            if address not in sites:
-                sites[address] = reach(address)
-            tracked = look(sites[address], own, ledger)
+            tracked = _written(own, outcome.get(), ledger)
         except HpcbrewError as error:
             tracked = [TrackedJob(r, trouble=str(error)) for r in own]
         seen |= {w.record.token: w for w in tracked}
@@ -83,13 +91,21 @@ def refresh(records: Iterable[JobRecord], ledger: Ledger, sites: dict[Address, S
 
 def look(site: Site, records: list[JobRecord], ledger: Ledger) -> list[TrackedJob]:
     """The jobs of one cluster anew: their run folders read, the scheduler asked, what is new written down."""
+    return _written(records, _observe(site, records), ledger)
+
+
+def _observe(site: Site, records: list[JobRecord]) -> list[TrackedJob]:
+    """What one cluster says of its jobs. Nothing is written down: each thread may ask one of its own."""
     folders = _read(site, records)
     listing = _list(site, records, folders)
     folders = _without_past_links(site, records, _with_ids(records, folders, listing))
     answer = _ask(site, folders)
     folders = _read_again(site, records, folders, answer.report)
     tracked = [_decide(*both, listing, answer) for both in zip(records, folders, strict=True)]
-    tracked = _with_snapshots_seen(site, records, tracked)
+    return _with_snapshots_seen(site, records, tracked)
+
+
+def _written(records: list[JobRecord], tracked: list[TrackedJob], ledger: Ledger) -> list[TrackedJob]:
     with ledger.together():
         return [_record(before, now, ledger) for before, now in zip(records, tracked, strict=True)]
 

@@ -7,7 +7,6 @@ the digests of its files in it; only when they have been checked there does it g
 import hashlib
 import re
 import shlex
-import socket
 import threading
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
@@ -20,7 +19,7 @@ from hpcbrew import full_disk, layout
 from hpcbrew.errors import TransportError
 from hpcbrew.file_lock import exclusive
 from hpcbrew.job import Upload
-from hpcbrew.transfer import disk_space
+from hpcbrew.transfer import disk_space, parts
 from hpcbrew.transports import process
 from hpcbrew.transports.base import OnBytes, Transport
 
@@ -66,8 +65,7 @@ class Item:
     @property
     def part(self) -> PurePosixPath:
         """The folder while it is on its way."""
-        machine = re.sub(r"[^A-Za-z0-9-]", "", socket.gethostname())
-        return self.folder.with_name(f"{self.folder.name}.{machine}.part")
+        return self.folder.with_name(parts.name(self.folder.name))
 
 
 def ship(
@@ -91,6 +89,8 @@ def ship(
     on_bytes(sum(item.size for item in items if item.folder.name in present))
     missing = [item for item in items if item.folder.name not in present]
     if missing:
+        if any(name.endswith(parts.SUFFIX) for name in present):
+            parts.sweep(transport, root / items[0].folder.parent, [item.part.name for item in missing])
         needed = sum(_needed(item, root, transport, present) for item in missing)
         if warning := disk_space.judge(needed, str(root), disk_space.ask(transport, [str(root)]).get(str(root))):
             warn(warning)

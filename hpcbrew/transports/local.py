@@ -40,11 +40,14 @@ class Local:
     ) -> CommandResult:
         output, idle_timeout = CommandOutput(), process.IDLE_TIMEOUT if idle_timeout is None else idle_timeout
         try:
-            status = process.with_process(command, (), output, idle_timeout, folder)
+            status = process.with_process(command, (), output, idle_timeout, folder, _in_english(os.environ))
         except OSError as error:
             raise TransportError(f"{command[0]}: {error.strerror} ({error.filename})") from None
-        if status == process.SILENT:
-            raise Unanswered("this machine", process.named(command), idle_timeout)
+        if status in (process.SILENT, process.SLOW):
+            limit = idle_timeout * (process.TIMES if status == process.SLOW else 1)
+            raise Unanswered("this machine", process.named(command), limit)
+        if status == process.ENDLESS:
+            raise TransportError(f"{process.named(command)} said more than {output.most // 2**20} MiB, and was ended")
         return CommandResult(status, output.out.decode(errors="replace"), output.err.decode(errors="replace"))
 
     def make_folder(self, folder: PurePosixPath, files: Mapping[PurePosixPath, bytes]) -> None:
@@ -112,6 +115,13 @@ class Local:
             return []
         except OSError as error:
             raise TransportError(f"{folder}: {error.strerror}") from None
+
+
+def _in_english(environment: Mapping[str, str]) -> dict[str, str]:
+    """Messages in English, whatever the user's own language: some are looked into. Characters stay as they are."""
+    characters = next((value for key in ("LC_ALL", "LC_CTYPE", "LANG") if (value := environment.get(key))), "")
+    kept = {key: value for key, value in environment.items() if key not in ("LC_ALL", "LANGUAGE")}
+    return {**kept, **({"LC_CTYPE": characters} if characters else {}), "LC_MESSAGES": "C"}
 
 
 def _words(error: OSError, path: Path) -> str:

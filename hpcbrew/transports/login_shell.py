@@ -60,7 +60,7 @@ class MarkedScript:
         if begins not in out and status == process.CUT:
             raise TransportError(f"{destination}: the connection was cut", retryable=True)
         if begins not in out:
-            said = as_text(err or out).strip() or f"exit status {status}"
+            said = as_text((err or out)[:1000]).strip() or f"exit status {status}"
             raise TransportError(f"{destination}: no bash answered there: {said}")
         out, whole, _ = out.partition(begins)[2].rpartition(ends)
         err, ended, own_status = err.partition(begins)[2].rpartition(ends)

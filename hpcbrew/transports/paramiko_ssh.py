@@ -65,6 +65,11 @@ class Ssh(RemoteShell):
         self._lock = threading.Lock()
         self._client: OpenSsh | None = None
 
+    @property
+    def by_client(self) -> bool:
+        """Whether the system's own client had to take the place of paramiko."""
+        return self._client is not None
+
     def close(self) -> None:
         with self._lock:
             ssh_auth.close(self._clients)

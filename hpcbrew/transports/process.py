@@ -7,7 +7,7 @@ import signal
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
@@ -140,11 +140,14 @@ def with_process(
     output: CommandOutput,
     idle_timeout: float,
     folder: PurePosixPath | None = None,
+    environment: Mapping[str, str] | None = None,
 ) -> int:
     """Runs a command on this machine, and gives its exit status, or what `talk` gives. What is given up is ended, with
     all that it has started. Raises OSError where it cannot be run."""
     pipe = subprocess.PIPE
-    process = subprocess.Popen(command, cwd=folder, stdin=pipe, stdout=pipe, stderr=pipe, start_new_session=True)
+    process = subprocess.Popen(
+        command, cwd=folder, stdin=pipe, stdout=pipe, stderr=pipe, env=environment, start_new_session=True
+    )
     assert process.stdin is not None
     assert process.stdout is not None
     assert process.stderr is not None

@@ -164,7 +164,7 @@ class RemoteShell(ABC):
             script = f"printf '%s\\n' {_expansion(pattern)}"
             answer = self._script(script, f"a shell that looks for {pattern}", idempotent=True).text
             path = answer.out.strip()
-            if answer.status != 0 or not path.startswith("/") or not path.isprintable():
+            if answer.status != 0 or not path.startswith("/") or not path.isprintable() or "\ufffd" in path:
                 said = answer.words.rpartition(": line ")[2].partition(": ")[2] or answer.words
                 raise TransportError(
                     f"scratch: {pattern}: on {self._destination} this is no folder: {said}. "

@@ -188,8 +188,8 @@ class _Factors(AuthStrategy):
             except paramiko.AuthenticationException:
                 if not transport.is_active():
                     raise paramiko.AuthenticationException(
-                        f"the server hung up at key {number}: it may take no more tries. Name the right one: IdentityFile "
-                        "and `IdentitiesOnly yes` in ~/.ssh/config"
+                        f"the server hung up at key {number}: it may take no more tries. Name the right one: "
+                        "IdentityFile and `IdentitiesOnly yes` in ~/.ssh/config"
                     ) from None
         return None
 

@@ -1,6 +1,8 @@
 """What becomes of a job, as hpcbrew tells it: by the text form of qstat, over a real SSH connection."""
 
+from collections.abc import Callable
 from pathlib import Path
+from subprocess import CompletedProcess
 
 import pytest
 from support.remote import RemoteCluster
@@ -136,3 +138,18 @@ def test_one_unknown_job_hides_none_of_the_others(remote: RemoteCluster, model: 
     seen = refresh.look(remote.site, [gone, here], remote.ledger)
     assert [w.record.status.state for w in seen][1] is JobState.RUNNING
     assert [w.trouble for w in seen] == ["", ""]
+
+
+def test_several_jobs_are_held_released_and_cancelled_over_one_connection(
+    named: There, model: Path, hpcbrew: Callable[..., CompletedProcess[str]]
+) -> None:
+    """Where the site asks for a second factor, it is asked for once."""
+    named.pbs.configure(ncpus=0)
+    names = [named.submit(model, name=name).name for name in ("first", "second", "third")]
+    log = named.ssh.parent / "sshd" / "sshd.log"
+    for command, outcome in (("hold", "held"), ("release", "released"), ("cancel", "cancelled")):
+        before = log.read_text().count("Accepted publickey")
+        done = hpcbrew(command, *names)
+        assert done.returncode == 0, done.stderr
+        assert done.stdout.count(f": {outcome}\n") == 3
+        assert log.read_text().count("Accepted publickey") == before + 1

@@ -99,8 +99,13 @@ def serve(
     with socket.create_server(("127.0.0.1", 0)) as listener:
         key = paramiko.RSAKey.generate(2048)
         server = LoginServer(home, laptop, key, listener.getsockname()[1], second_factor, takes_keys)
-        threading.Thread(target=_accept, args=(listener, server, session), daemon=True).start()
-        yield server
+        accepting = threading.Thread(target=_accept, args=(listener, server, session), daemon=True)
+        accepting.start()
+        try:
+            yield server
+        finally:
+            listener.shutdown(socket.SHUT_RDWR)
+            accepting.join()  # it would accept on a further listener that gets the same number
 
 
 def _accept(listener: socket.socket, server: LoginServer, session: type[Session]) -> None:

@@ -29,10 +29,15 @@ def listening(speak: Callable[[socket.socket], object]) -> Iterator[int]:
                 threading.Thread(target=talk, args=(line,), daemon=True).start()
 
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        threading.Thread(target=accept, args=(listener,), daemon=True).start()
-        yield listener.getsockname()[1]
-        for line in kept:
-            line.close()
+        accepting = threading.Thread(target=accept, args=(listener,), daemon=True)
+        accepting.start()
+        try:
+            yield listener.getsockname()[1]
+        finally:
+            listener.shutdown(socket.SHUT_RDWR)
+            accepting.join()  # it would accept on a further listener that gets the same number
+            for line in kept:
+                line.close()
 
 
 def config(folder: Path, port: int) -> Path:

@@ -1,13 +1,17 @@
+import os
+import shutil
+import socket
 import time
 from pathlib import Path, PurePosixPath
 
 import pytest
+from support import rude_server
 
 from hpcbrew.address import Address
 from hpcbrew.job import JobRecord, JobState, JobStatus
 from hpcbrew.track import refresh
 from hpcbrew.track.ledger import Ledger
-from hpcbrew.transports import process
+from hpcbrew.transports import process, retry, waiting
 
 LOCAL = Address("here", "local", "pbs")
 
@@ -78,3 +82,32 @@ def test_an_end_that_was_read_while_qstat_is_silent_is_corrected(tmp_path: Path,
     (tmp_path / "qstat").write_text(f"#!/bin/sh\nprintf '{shown}    comment = terminated by me@pbs01\\n'\n")
     refresh.refresh(ledger.all(), ledger)
     assert ledger.all()[0].status == JobStatus(JobState.CANCELLED, "deleted by me@pbs01", 271)
+
+
+def test_clusters_are_asked_side_by_side_and_mute_ones_told_of(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As users have them: profiles with host names, which an ssh configuration knows."""
+
+    def mute(line: socket.socket) -> None:
+        line.recv(1)
+        time.sleep(60)
+
+    monkeypatch.setattr(waiting, "WORD", 0.5)
+    monkeypatch.setattr(retry, "MUTE", 1.5)
+    ledger, runs = Ledger(tmp_path / "ledger.db"), JobStatus(JobState.RUNNING)
+    with rude_server.listening(mute) as port:
+        config = tmp_path / "config"
+        config.write_text(f"HostName 127.0.0.1\nPort {port}\nConnectTimeout 2\n")
+        (tmp_path / "ssh").write_text(f'#!/bin/sh\nexec {shutil.which("ssh")} -F {config} "$@"\n')
+        (tmp_path / "ssh").chmod(0o755)
+        monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+        for n in range(4):
+            address = Address(f"mute{n}", "ssh", "pbs", f"mute{n}")
+            ledger.intend(JobRecord(f"t{n}", "n", address, "s", float(n), PurePosixPath("/run"), runs, f"{n}.pbs"))
+        started = time.monotonic()
+        seen = refresh.refresh(ledger.all(), ledger)
+        assert time.monotonic() - started < 6
+    assert all("no connection" in tracked.trouble for tracked in seen)
+    said = capsys.readouterr().err
+    assert all(f"hpcbrew: mute{n}: no login yet after 0 s; still waiting for its answer\n" in said for n in range(4))

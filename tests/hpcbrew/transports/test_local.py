@@ -26,3 +26,31 @@ def test_a_command_has_nothing_to_read() -> None:
 def test_a_command_that_is_not_there_is_named() -> None:
     with pytest.raises(TransportError, match="no-such-command: No such file"):
         Local().run(["no-such-command"], PurePosixPath("/"))
+
+
+@pytest.mark.parametrize(
+    ("own", "characters"),
+    [
+        ({"LC_ALL": "de_DE.UTF-8", "LANG": "C"}, "de_DE.UTF-8"),
+        ({"LANG": "fr_FR.UTF-8", "LC_MESSAGES": "fr_FR.UTF-8", "LANGUAGE": "fr:de"}, "fr_FR.UTF-8"),
+        ({}, ""),
+    ],
+)
+def test_commands_speak_english_and_characters_stay(own, characters, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("LC_ALL", "LC_CTYPE", "LC_MESSAGES", "LANG", "LANGUAGE"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in own.items():
+        monkeypatch.setenv(name, value)
+    said = Local().run(["sh", "-c", 'echo "$LC_MESSAGES,$LC_CTYPE,$LC_ALL,$LANGUAGE"'], PurePosixPath("/")).out
+    assert said == f"C,{characters},,\n"
+
+
+def test_an_answer_that_never_ends_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("hpcbrew.transports.process.CommandOutput.full", property(lambda said: len(said.out) > 2**20))
+    with pytest.raises(TransportError, match="`yes` said more than 128 MiB"):
+        Local().run(["yes"], PurePosixPath("/"))
+
+
+def test_one_that_says_a_byte_now_and_then_comes_to_an_end() -> None:
+    with pytest.raises(Unanswered, match="no answer within 2 s"):
+        Local().run(["sh", "-c", "while sleep 0.1; do printf .; done"], PurePosixPath("/"), idle_timeout=0.4)

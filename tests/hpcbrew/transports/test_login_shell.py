@@ -62,3 +62,24 @@ def test_only_what_has_begun_is_ended() -> None:
     ending = MARKED.ending(output(b"Welcome!\n1234 --m--\n", b""))
     assert ending is not None
     assert "-p 1234" in ending
+
+
+@pytest.mark.parametrize(
+    ("own", "characters"), [("LC_ALL=de_DE.UTF-8 LANG=C", "de_DE.UTF-8"), ("LANG=fr_FR.UTF-8", "fr_FR.UTF-8")]
+)
+def test_commands_speak_english_whatever_the_users_language_and_characters_stay(own: str, characters: str) -> None:
+    marked = MarkedScript('echo "$LC_MESSAGES,$LC_CTYPE,$LC_ALL,$LANGUAGE"')
+    command = f"env -u LC_CTYPE LANGUAGE=de LC_MESSAGES=de_DE {own} bash -c {quoted(marked.command)}"
+    done = subprocess.run(command, shell=True, capture_output=True, check=False)
+    assert marked.result(output(done.stdout, done.stderr), 0, "cluster").text.out == f"C,{characters},,\n"
+
+
+@pytest.mark.parametrize("status", [b"", b"x", b" ", b" soon", b" 99999999999999999999", b" -1", b"\xff", b" \xd9\xa3"])
+def test_an_exit_status_that_is_none_is_told(status: bytes) -> None:
+    said = output(b"12 --m--\nout--m--", b"--m--\n--m--" + status)
+    with pytest.raises(TransportError, match="ends with no exit status"):
+        MARKED.result(said, 0, "cluster")
+
+
+def test_a_shell_of_an_odd_number_is_none_to_be_ended() -> None:
+    assert MARKED.ending(output(b"9" * 5000 + b" --m--\n", b"")) is None

@@ -115,6 +115,23 @@ def test_names_in_a_folder(cluster, tmp_path):
     assert cluster.names(PurePosixPath(tmp_path / "absent")) == []
 
 
+def test_names_of_any_bytes_are_read_and_written(cluster, tmp_path):
+    (tmp_path / os.fsdecode(b"caf\xe9")).write_bytes(b"found")
+    (found,) = cluster.sizes(PurePosixPath(tmp_path))
+    assert cluster.read(PurePosixPath(tmp_path) / found) == b"found"
+    assert cluster.read_all([PurePosixPath(tmp_path) / found]) == [b"found"]
+
+
+def test_what_is_no_small_file_is_no_record_and_hides_no_other(cluster, tmp_path):
+    (tmp_path / "exit.json").write_bytes(b"{}")
+    with (tmp_path / "progress.json").open("wb") as file:
+        file.truncate(10 * 2**30)
+    os.mkfifo(tmp_path / "fifo")
+    (tmp_path / "link").symlink_to("link")
+    paths = [PurePosixPath(tmp_path) / name for name in ("progress.json", "fifo", "link", "exit.json")]
+    assert cluster.read_all(paths) == [None, None, None, b"{}"]
+
+
 def test_a_cut_while_a_command_runs_is_told_and_the_next_command_connects_again(cluster, server):
     cluster.run(["true"], PurePosixPath("/"))
     threading.Timer(0.5, server.cut).start()
