@@ -109,22 +109,40 @@ class Ssh(RemoteShell):
         try:
             if transport is None:
                 raise EOFError("it broke for another command")
-            channel = transport.open_session(timeout=60)
+            channel = _begun(transport, command)
             try:
-                channel.exec_command(os.fsencode(command))
                 given_up = process.talk(_line(channel), stdin, output, idle_timeout)
                 if given_up is not None:
                     return given_up
                 return channel.recv_exit_status() if channel.status_event.wait(idle_timeout) else process.SILENT
             finally:
                 channel.close()
-        except paramiko.ChannelException as error:  # the line stands: the server takes no further session
+        except _NotBegun as error:  # the line stands: the server takes no further session
             raise NoSession(f"{self._destination}: no further session: {error}", retryable=True) from None
         except Exception as error:  # paramiko raises whatever a garbled answer makes of its readers
             if clients is self._clients:
                 self.close()
             said = printable(str(error)) or type(error).__name__
             raise TransportError(f"{self._destination}: the connection was cut: {said}", retryable=True) from None
+
+
+class _NotBegun(Exception):
+    """The server would not have a further channel, or closed it before it had said that the command is begun."""
+
+
+def _begun(transport: paramiko.Transport, command: str) -> paramiko.Channel:
+    """A channel in which a command runs. Of several that are refused at once paramiko tells one only why."""
+    channel = None
+    try:
+        channel = transport.open_session(timeout=60)
+        channel.exec_command(os.fsencode(command))
+    except paramiko.SSHException as error:
+        if channel is not None:
+            channel.close()
+        if transport.is_active():
+            raise _NotBegun(str(error)) from None
+        raise
+    return channel
 
 
 def _line(channel: paramiko.Channel) -> process.Line:

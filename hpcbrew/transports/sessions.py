@@ -32,11 +32,12 @@ class Sessions:
 
         Raises NoSession where no other one was running.
         """
-        give_up = None
+        since: float | None = None  # when it was first refused with no other one running
         while True:
             with self._changed:
                 while self._most is not None and self._running >= self._most:
                     self._changed.wait()
+                    since = None
                 self._running += 1
             try:
                 return attempt()
@@ -44,8 +45,8 @@ class Sessions:
                 with self._changed:
                     alone = self._running == 1
                     self._most = max(1, self._running - 1)
-                give_up = give_up or time.monotonic() + TIDYING
-                if alone and time.monotonic() > give_up:
+                since = (since or time.monotonic()) if alone else None
+                if since is not None and time.monotonic() - since > TIDYING:
                     raise
             finally:
                 with self._changed:

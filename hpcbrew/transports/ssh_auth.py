@@ -19,6 +19,9 @@ from hpcbrew.transports.ssh_config import SshHost
 
 KEEP_ALIVE, DEAD_AFTER = 30, 60  # seconds: between two signs of life, and until one that is not confirmed ends the line
 
+UNFINISHED = "No existing session"
+"""What paramiko says where there is no connection yet by the end of its time."""
+
 HOPS = 8
 """Hosts on the way at most: more are a configuration that leads in circles."""
 
@@ -106,6 +109,8 @@ def _log_in(
         raise
     except Exception as error:  # paramiko raises whatever a garbled answer makes of its readers
         said = printable(str(error)) or type(error).__name__
+        if said == UNFINISHED:
+            said = f"the server did not come to the end of its handshake within {host.connect_timeout:.0f} s"
         raise TransportError(f"{where}: no connection: {said}", retryable=True) from None
     transport = client.get_transport()
     assert transport is not None

@@ -141,7 +141,7 @@ def test_one_unknown_job_hides_none_of_the_others(remote: RemoteCluster, model: 
 
 
 def test_several_jobs_are_held_released_and_cancelled_over_one_connection(
-    named: There, model: Path, hpcbrew: Callable[..., CompletedProcess[str]]
+    named: RemoteCluster, model: Path, hpcbrew: Callable[..., CompletedProcess[str]]
 ) -> None:
     """Where the site asks for a second factor, it is asked for once."""
     named.pbs.configure(ncpus=0)

@@ -1,16 +1,20 @@
 """Host keys beside `ssh` itself, and a real server: whoever the one lets in or keeps out, so does the other."""
 
 import base64
+import random
 import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as some
 from support import beside_ssh, sshd
 
 from hpcbrew.transports import known_hosts
 from hpcbrew.transports.known_hosts import KnownHost, KnownKey, Verdict
+from hpcbrew.transports.ssh_config import SshHost
 
 
 @dataclass(frozen=True)
@@ -188,3 +192,18 @@ def test_lines_that_are_none_are_passed_over():
         ("", "ssh-ed25519"),
         ("@revoked", "ssh-rsa"),
     ]
+
+
+@given(some.lists(some.one_of(some.text(), some.just("h"), some.just("ssh-rsa"), some.binary().map(packed))))
+def test_lines_of_any_kind_are_keys_or_nothing(words):
+    assert all(key.blob for key in known_hosts.parse(" ".join(words)))
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_a_file_of_any_bytes_is_searched(seed, tmp_path):
+    noise = random.Random(seed)
+    whole = f"127.0.0.1 ssh-ed25519 {packed(b'ssh-ed25519', b'k' * 32)}\n".encode()
+    lines = [bytes(noise.randrange(256) for _ in range(noise.randrange(300))) for _ in range(20)]
+    (tmp_path / "kh").write_bytes(b"\n".join(lines) + b"\n" + whole)
+    host = SshHost("h", "127.0.0.1", 22, "me", known_hosts=(tmp_path / "kh", tmp_path, Path("/dev/null")))
+    assert [key.kind for key in known_hosts.search(host).keys if not key.marker] == ["ssh-ed25519"]
