@@ -74,11 +74,15 @@ class OpenSsh(RemoteShell):
             batch = () if self._attended else ("-o", "BatchMode=yes")
             # With -f it goes to the background once it is connected: what it has to ask is asked before.
             command = self._ssh("-M", "-N", "-f", "-o", f"ControlPersist={PERSIST}", *batch)
+            # ssh forgets its ConnectTimeout where a byte comes in just as that is over.
+            limit = LOGIN if self._attended else 3 * ssh_config.PATIENCE
             with waiting.told(self.say, waiting.login(self._destination)):
                 # What ssh asks is asked by the thread that has the terminal.
-                status, words = side_by_side.ask(lambda: _login(command)) if self._attended else _login(command)
+                status, words = (
+                    side_by_side.ask(lambda: _login(command, limit)) if self._attended else _login(command, limit)
+                )
         if status is None:
-            raise Unanswered(self._destination, "the login", LOGIN)
+            raise Unanswered(self._destination, "the login", limit)
         if status != 0 and not self._control("check"):  # another process may have been first
             raise self._refused(words)
 
@@ -136,12 +140,12 @@ class OpenSsh(RemoteShell):
         return ("ssh", *self._config, *socket, *alive, *own, *options, *where, *tail)
 
 
-def _login(command: Sequence[str]) -> tuple[int | None, str]:
+def _login(command: Sequence[str], limit: float) -> tuple[int | None, str]:
     """The exit status, None where it took too long, and what ssh said."""
     with tempfile.TemporaryFile() as said:  # a pipe would stay open for as long as the connection
         try:
             done = subprocess.run(
-                command, stdin=subprocess.DEVNULL, stdout=said, stderr=said, check=False, timeout=LOGIN
+                command, stdin=subprocess.DEVNULL, stdout=said, stderr=said, check=False, timeout=limit
             )
             status: int | None = done.returncode
         except FileNotFoundError:
