@@ -1,6 +1,7 @@
 """Talks with a command: feeds it, hears both its streams, and gives it up once it has been silent for too long."""
 
 import contextlib
+import math
 import os
 import shlex
 import signal
@@ -51,11 +52,13 @@ def named(command: Sequence[str]) -> str:
 
 @dataclass(frozen=True)
 class CommandOutput:
-    """What a command has said so far, and how many bytes that may come to."""
+    """What a command has said so far, and how many bytes that may come to. `lasting`: it goes on for as long as it is
+    fed, as one that answers questions, and only silence ends it."""
 
     out: bytearray = field(default_factory=bytearray)
     err: bytearray = field(default_factory=bytearray)
     most: int = MOST
+    lasting: bool = False
 
     @property
     def full(self) -> bool:
@@ -76,10 +79,10 @@ class Line:
 class _Clock:
     """How long nothing has gone either way, and how long it has all taken."""
 
-    def __init__(self, idle_timeout: float) -> None:
+    def __init__(self, idle_timeout: float, *, lasting: bool) -> None:
         self._idle_timeout = idle_timeout
         self._since = time.monotonic()
-        self._end = self._since + TIMES * idle_timeout
+        self._end = math.inf if lasting else self._since + TIMES * idle_timeout
 
     def moved(self, count: int) -> None:
         self._since = time.monotonic()
@@ -100,7 +103,7 @@ def talk(line: Line, stdin: Iterable[bytes], output: CommandOutput, idle_timeout
 
     Each stream has a thread of its own, as a full one would hold up the others.
     """
-    clock = _Clock(idle_timeout)
+    clock = _Clock(idle_timeout, lasting=output.lasting)
 
     def hear(stream: Callable[[], bytes], said: bytearray) -> None:
         while not output.full and (piece := stream()):

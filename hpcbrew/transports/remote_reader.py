@@ -114,7 +114,7 @@ class _Session:
         self._marked = MarkedScript(SCRIPT.replace("MARK", mark), mark)
         self._requests: queue.Queue[bytes | None] = queue.Queue()
         self._heard = _Heard()
-        self._output = CommandOutput(out=self._heard)
+        self._output = CommandOutput(out=self._heard, lasting=True)
         self._status = process.CUT
         self._error: Exception | None = None
         self._thread = threading.Thread(target=self._run, daemon=True)
