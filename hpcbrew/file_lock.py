@@ -28,8 +28,7 @@ def busy(what: str) -> bool:
 def _lock(what: str) -> IO[bytes]:
     path = paths.data_home() / "locks" / what
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        return path.open("wb")
+        return paths.private_file(path).open("wb")
     except OSError as error:
         words = f"{error.strerror}{full_disk.remedy(error.strerror, full_disk.LOCAL)}"
         raise TransportError(f"{path}: no lock can be put there: {words}") from None

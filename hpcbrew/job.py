@@ -13,6 +13,12 @@ from hpcbrew.address import Address
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.+-]*")
 """What a job may be called: PBS takes these."""
 
+TOKEN = re.compile(r"[0-9a-f]{8}")
+"""What `new_token` gives."""
+
+WORD, WORDS = re.compile(r"[\w.:@%+=/,*-]+"), "one word of letters, digits and . _ : @ % + = / , * -"
+"""What may go into a directive of a job's script as it stands; and the same as a message says it."""
+
 
 class JobState(StrEnum):
     """What a job is doing, in words. The value is what `status` prints."""

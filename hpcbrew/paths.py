@@ -1,6 +1,7 @@
 """Where things lie on this machine: what ships with hpcbrew, and the user's own folders (XDG base directories)."""
 
 import os
+import stat
 from pathlib import Path
 
 _PACKAGE = Path(__file__).resolve().parent
@@ -20,6 +21,29 @@ def config_home() -> Path:
 def data_home() -> Path:
     """The ledger, the local queue and the run folders of local jobs."""
     return _xdg("XDG_DATA_HOME", ".local/share")
+
+
+def private_folder(path: Path) -> Path:
+    """Makes a folder that nobody but the user may look into, as is the data folder that it lies in. Raises OSError."""
+    for folder in (data_home(), path) if path.is_relative_to(data_home()) else (path,):
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        _keep_private(folder)
+    return path
+
+
+def private_file(path: Path) -> Path:
+    """Makes a file in such a folder, empty where it is new, that nobody but the user may read. Raises OSError."""
+    private_folder(path.parent)
+    os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+    _keep_private(path)
+    return path
+
+
+def _keep_private(path: Path) -> None:
+    """Older versions left both to the umask. What is another's is theirs to say."""
+    status = path.stat()
+    if status.st_uid == os.getuid() and status.st_mode & 0o077 and path.is_relative_to(data_home()):
+        path.chmod(stat.S_IMODE(status.st_mode) & 0o700)
 
 
 def _xdg(variable: str, default: str) -> Path:

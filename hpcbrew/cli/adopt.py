@@ -5,6 +5,7 @@ import json
 import click
 
 from hpcbrew.cli.options import cluster_option, json_option
+from hpcbrew.cli.output import warn
 from hpcbrew.clusters import profiles
 from hpcbrew.track import adopt as adopting
 from hpcbrew.track.ledger import Ledger
@@ -23,7 +24,7 @@ def command(cluster: str, as_json: bool) -> None:
       hpcbrew adopt --cluster iitd
       hpcbrew status --all
     """
-    found = [tracked.record for tracked in adopting.adopt(profiles.load(cluster), Ledger())]
+    found = [tracked.record for tracked in adopting.adopt(profiles.load(cluster), Ledger(), warn)]
     if as_json:
         click.echo(json.dumps([record.as_json() for record in found], indent=2))
         return

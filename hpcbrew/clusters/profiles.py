@@ -13,6 +13,7 @@ from hpcbrew import units
 from hpcbrew.address import Address
 from hpcbrew.clusters.profile_files import available, folders
 from hpcbrew.errors import ProfileError
+from hpcbrew.job import WORD, WORDS
 
 LOGIN = re.compile(r"//[^/]*@")
 """In a URL: what may hold a password."""
@@ -50,8 +51,7 @@ Host = Annotated[
         r"(ssh://)?[\w.\[][\w.:@%\[\]+-]*", "what ssh takes, in one word: an alias, HOST, USER@HOST or USER@HOST:PORT"
     ),
 ]
-WORD, WORDS = r"[\w.:@%+=/,*-]+", "one word of letters, digits and . _ : @ % + = / , * -"
-Word = Annotated[str, _matching(WORD, WORDS)]
+Word = Annotated[str, _matching(WORD.pattern, WORDS)]
 Variable = Annotated[str, _matching(r"[A-Za-z_]\w*", "the name of a variable: letters, digits and _, no digit first")]
 # A path that a shell may expand inside double quotes, and nothing that could do more than that.
 Scratch = Annotated[

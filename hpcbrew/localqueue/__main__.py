@@ -12,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
+from hpcbrew import paths
 from hpcbrew.localqueue import directives, qstat_json, store
 from hpcbrew.localqueue.store import Job
 
@@ -68,7 +69,7 @@ def qsub(path: Path, flags: list[str], slots: int) -> int:
         store.forget(db)
         add = store.add_array if "array" in options else store.add
         seq = add(db, options.get("name", path.name), str(Path.cwd()), options, environment)
-        store.script(seq).write_bytes(text)
+        paths.private_file(store.script(seq)).write_bytes(text)
         (job,) = store.jobs(db, "seq = ?", (seq,))
     print(job.id, flush=True)
     _runner().start(slots)

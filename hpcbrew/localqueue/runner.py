@@ -13,6 +13,7 @@ import time
 from pathlib import Path
 from typing import IO
 
+from hpcbrew import paths
 from hpcbrew.localqueue import store
 from hpcbrew.localqueue.store import Job
 
@@ -24,7 +25,7 @@ WALLTIME, DELETED = -29, 256 + signal.SIGTERM
 
 def start(slots: int) -> None:
     """Sees to it that somebody runs what is queued. A runner that finds no slot free ends at once."""
-    log = (store.folder() / "runner.log").open("ab")
+    log = paths.private_file(store.folder() / "runner.log").open("ab")
     with log:
         subprocess.Popen(
             [sys.executable, "-P", "-m", "hpcbrew.localqueue", "--slots", str(slots), "run"],

@@ -80,8 +80,8 @@ def script(seq: int) -> Path:
 @contextmanager
 def transaction() -> Iterator[sqlite3.Connection]:
     """The database, with the write lock held: no other process changes jobs or takes slots meanwhile."""
-    (folder() / "scripts").mkdir(parents=True, exist_ok=True, mode=0o700)
-    db = sqlite3.connect(folder() / "queue.db", timeout=60, isolation_level=None)
+    paths.private_folder(folder() / "scripts")
+    db = sqlite3.connect(paths.private_file(folder() / "queue.db"), timeout=60, isolation_level=None)
     try:
         db.execute("BEGIN IMMEDIATE")
         db.execute(SCHEMA)
@@ -169,7 +169,7 @@ def forget(db: sqlite3.Connection) -> None:
 
 def take_slot(slot: int) -> IO[bytes] | None:
     """The slot's lock, held as long as this file is open anywhere; None where it is taken. Inside a transaction."""
-    file = (folder() / f"slot-{slot}.lock").open("ab")
+    file = paths.private_file(folder() / f"slot-{slot}.lock").open("ab")
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

@@ -73,8 +73,7 @@ def _digest(path: Path) -> str:
 
 @contextlib.contextmanager
 def _kept() -> Iterator[sqlite3.Connection]:
-    file = paths.data_home() / "digests.db"
-    file.parent.mkdir(parents=True, exist_ok=True)
+    file = paths.private_file(paths.data_home() / "digests.db")
     with contextlib.closing(sqlite3.connect(file, timeout=30)) as db, db:
         db.execute("CREATE TABLE IF NOT EXISTS digests(path PRIMARY KEY, size, mtime_ns, inode, sha256)")
         yield db

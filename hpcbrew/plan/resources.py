@@ -1,12 +1,11 @@
 """What a request comes to on a cluster: defaults filled in, and every limit that the profile knows of checked."""
 
-import re
 from dataclasses import dataclass
 
 from engine.suggest import did_you_mean
-from hpcbrew.clusters.profiles import WORD, WORDS, Cluster, GpuType, Queue
+from hpcbrew.clusters.profiles import Cluster, GpuType, Queue
 from hpcbrew.errors import RequestError
-from hpcbrew.job import JobRequest
+from hpcbrew.job import WORD, WORDS, JobRequest
 from hpcbrew.plan.hardware import Machine
 from hpcbrew.units import clock, pbs_size
 
@@ -71,7 +70,7 @@ def missing(resources: Resources, cluster: Cluster, engine: str = "own") -> str:
 def _check_words(request: JobRequest) -> None:
     """What goes into a directive as it stands: a blank would start another option, a line break another command."""
     for flag, value in (("--queue", request.queue), ("--project", request.project)):
-        if value is not None and not re.fullmatch(WORD, value):
+        if value is not None and not WORD.fullmatch(value):
             raise RequestError(f"{flag} {value!r}: must be {WORDS}")
 
 

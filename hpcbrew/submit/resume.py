@@ -1,7 +1,7 @@
 """A new job from another's run folder: its definitions as they lie there, its resources, its last good snapshot."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -50,7 +50,8 @@ def plan(previous: Previous, request: JobRequest, cluster: Cluster, machine: Mac
     """`request` says what is to be different: walltime, queue, project, overrides, links, mail, after. `machine` and
     `token`: as for `plan_job`. One job of a sweep goes on as a job by itself.
 
-    Raises RequestError where there is no snapshot to go on from, or nothing left to do.
+    Raises RequestError where there is no snapshot to go on from, or nothing left to do; TransportError where the run
+    folder tells too little.
     """
     record, description = previous.record, previous.description
     if previous.newest is None:
@@ -66,11 +67,10 @@ def plan(previous: Previous, request: JobRequest, cluster: Cluster, machine: Mac
             f"{record.name}: all of its {solver.max_iter} iterations are done. To train on, give it more: "
             f"hpcbrew resume {record.id or record.token} --set max_iter={2 * solver.max_iter}"
         )
-    name, own = record.name, {}
+    name = record.name  # and not what the cluster calls it: it names folders here too
     if record.point is not None:
-        name = f"{description.name}-{record.point}"[: cluster.name_length]
-        own = description.points[record.point - 1]
-    overridden = tuple({**description.overrides, **own, **dict(request.overrides)}.items())
+        name = f"{name.removesuffix(f'[{record.point}]')}-{record.point}"[: cluster.name_length]
+    overridden = tuple({**description.settings(record.point), **dict(request.overrides)}.items())
     request = replace(request, overrides=overridden, engine=description.engine)
     folder = record.run_folder.relative_to(run_folder.described_in(record).parent)
     return assemble(
@@ -89,19 +89,35 @@ def _definitions(record: JobRecord, definitions: Sequence[str], transport: Trans
     """
     within = "" if record.point is None else f"{layout.point(record.point)}/"
     names = [name.removeprefix(within) for name in definitions if name.startswith(within)]
+    if layout.SOLVER not in names:
+        raise TransportError(
+            f"{run_folder.described_in(record) / layout.JOB}: lists no {within}{layout.SOLVER} among the definitions: "
+            f"{record.name} cannot be gone on with"
+        )
     found = transport.read_all([record.run_folder / name for name in names])
-    lost = [name for name, data in zip(names, found, strict=True) if data is None]
-    if lost:
-        raise TransportError(f"{record.run_folder / lost[0]}: is gone: {record.name} cannot be gone on with")
     deeper = "../" * within.count("/")
-    texts = {name: (data or b"").decode() for name, data in zip(names, found, strict=True)}
+    texts = {name: _text(record, name, data) for name, data in zip(names, found, strict=True)}
     before, now = f"../../{deeper}{layout.DATA}/", f"../../{layout.DATA}/"
     return {name: written.replace(before, now) for name, written in texts.items()}
 
 
+def _text(record: JobRecord, name: str, data: bytes | None) -> str:
+    """A definition. Raises TransportError where it is gone, or is none."""
+    fault = "is gone" if data is None else "has NULs in it" if b"\0" in data else ""
+    try:
+        text = (data or b"").decode()
+    except UnicodeDecodeError as error:
+        text, fault = "", f"is not valid text: {error.reason} at byte {error.start}"
+    if fault:
+        raise TransportError(f"{record.run_folder / name}: {fault}: {record.name} cannot be gone on with")
+    return text
+
+
 def _resources(described: Mapping[str, Any], request: JobRequest, cluster: Cluster, machine: Machine) -> Resources:
     """The resources of before, but for what is asked for anew; checked against the profile of today."""
-    before = Resources(**described)
+    if lacks := [field.name for field in fields(Resources) if field.name not in described]:
+        raise TransportError(f"{layout.JOB}: resources: {', '.join(lacks)} is missing: the job cannot be gone on with")
+    before = Resources(**{field.name: described[field.name] for field in fields(Resources)})
     wanted = replace(
         request,
         nodes=before.nodes,

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from hpcbrew.job import JobRecord, JobState
+from hpcbrew.printable import printable
 from hpcbrew.track import refresh, run_folder
 from hpcbrew.track.lasting import Say
 from hpcbrew.track.ledger import Ledger
@@ -40,8 +41,8 @@ def rows(records: Sequence[JobRecord], ledger: Ledger, say: Say) -> list[Row]:
 def _rows(record: JobRecord, ledger: Ledger, say: Say) -> Iterator[Row]:
     site = refresh.reach(record.address)
     described = run_folder.describe(record, site.transport)
-    points = described.points
-    settings = points or (described.overrides,)
+    points = described.points if record.point is None else ()
+    settings = points or (described.settings(record.point),)
     jobs = [ledger.find(f"{record.token}[{n}]") for n in range(1, len(points) + 1)] if points else [record]
     found = refresh.look(site, jobs, ledger)
     reader = site.transport.reader()
@@ -74,6 +75,11 @@ def _row(tracked: TrackedJob, metrics: Iterable[dict[str, Any]], settings: dict[
     )
 
 
+def _plain(label: str) -> str:
+    """Matplotlib would read mathematics between two dollar signs."""
+    return printable(label, one_line=True).replace("$", r"\$")
+
+
 def plot(compared: Sequence[Row], path: Path) -> None:
     """The losses over the iterations, a line a job; the file's suffix says in which form.
 
@@ -85,7 +91,7 @@ def plot(compared: Sequence[Row], path: Path) -> None:
     axes = figure.subplots()
     for row in compared:
         if row.losses:
-            axes.plot(*zip(*row.losses, strict=True), label=row.label)
+            axes.plot(*zip(*row.losses, strict=True), label=_plain(row.label))
     axes.set_xlabel("Iteration")
     axes.set_ylabel("Training loss")
     if any(row.losses for row in compared):

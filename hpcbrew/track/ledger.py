@@ -1,6 +1,7 @@
 """The ledger: every job submitted from this machine, in SQLite. An intent is written before anything is sent."""
 
 import json
+import os
 import re
 import sqlite3
 from collections.abc import Iterator
@@ -9,10 +10,11 @@ from dataclasses import asdict, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from hpcbrew import full_disk, layout, paths
+from hpcbrew import full_disk, layout, paths, schema
 from hpcbrew.address import Address
 from hpcbrew.errors import LedgerError
-from hpcbrew.job import FINAL, JobRecord, JobState, JobStatus
+from hpcbrew.job import FINAL, NAME, JobRecord, JobState, JobStatus
+from hpcbrew.schema import Malformed
 
 VERSION = 1
 SCHEMA = """
@@ -27,14 +29,34 @@ COLUMNS = "token, name, address, solver, submitted, id, run_folder, state, reaso
 ENDED = ", ".join(f"'{state}'" for state in sorted(FINAL))
 
 # `13[4]`, `13[4].pbs01`, `lenet[4]`
-ONE_OF_ARRAY = re.compile(r"(?P<array>.+)\[(?P<index>\d+)\](?P<rest>\..*)?")
+ONE_OF_ARRAY = re.compile(r"(?P<array>.+)\[(?P<index>[0-9]{1,9})\](?P<rest>\..*)?")
+
+ROW = {
+    "token": schema.text(re.compile(r"[\w.-]+"), "a job's token", most=255),
+    "name": schema.text(NAME, "a job's name", most=255),
+    "address": schema.text(),
+    "solver": schema.text(most=65536),
+    "submitted": schema.seconds,
+    "id": schema.none_or(schema.text(re.compile(r"[\w.\[\]-]+"), "a job's id", most=255)),
+    "run_folder": schema.text(re.compile(r"/.*", re.DOTALL), "an absolute path"),
+    "state": schema.one_of(*JobState),
+    "reason": schema.words,
+    "exit_status": schema.none_or(schema.whole()),
+    "cancel_asked": schema.whole(0, 1),
+}
+"""What each column may hold: names and ids go into commands, paths and scripts."""
 
 
 class Ledger:
-    """Safe with several processes at once: each change is one transaction, and waits up to 30 s for its turn."""
+    """Safe with several processes at once: each change is one transaction, and waits up to 30 s for its turn.
+
+    `faults`: of the jobs that were read, those whose rows are not what they should be, by their tokens, and why. They
+    are left out.
+    """
 
     def __init__(self, path: Path | None = None) -> None:
         self.path = path or paths.data_home() / "ledger.db"
+        self.faults: dict[str, str] = {}
         self._within: sqlite3.Connection | None = None
 
     @contextmanager
@@ -54,13 +76,11 @@ class Ledger:
                 record.token,
                 record.name,
                 json.dumps(asdict(record.address)),
-                record.solver,
+                _stored(record.solver),
                 record.submitted,
                 record.id,
-                str(record.run_folder),
-                str(record.status.state),
-                record.status.reason,
-                record.status.exit_status,
+                _stored(str(record.run_folder)),
+                *_columns(record.status),
                 record.cancel_asked,
             )
             db.execute(f"INSERT INTO jobs({COLUMNS}) VALUES ({', '.join('?' * len(row))})", row)  # noqa: S608
@@ -84,7 +104,7 @@ class Ledger:
             db.execute(
                 f"UPDATE jobs SET state = ?, reason = ?, exit_status = ? "  # noqa: S608
                 f"WHERE token = ? AND (state NOT IN ({ENDED}) OR state = 'lost')",
-                (str(status.state), status.reason, status.exit_status, token),
+                (*_columns(status), token),
             )
 
     def cancel_asked(self, token: str, *, asked: bool) -> None:
@@ -100,12 +120,21 @@ class Ledger:
         """Every job, oldest first."""
         return self._select("ORDER BY submitted, rowid")
 
+    def tokens(self) -> set[str]:
+        """Those of every job, of such as cannot be read too."""
+        if not self.path.exists():
+            return set()
+        with self._open() as db:
+            return {str(token) for (token,) in db.execute("SELECT token FROM jobs")}
+
     def find(self, job: str) -> JobRecord:
         """The job of that id (`12.pbs01`, or `12` where that is one job only), name or token.
 
         `…[4]` is job 4 of an array. A name stands for the newest job of that name.
         Raises LedgerError where there is none, or several.
         """
+        if any("\ud800" <= c <= "\udfff" for c in job):  # no job is called so, and SQLite cannot be asked
+            raise _unknown(job)
         if one := ONE_OF_ARRAY.fullmatch(job):
             array = f"{one['array']}[]{one['rest']}" if one["rest"] else one["array"]
             return _of_array(self.find(array), int(one["index"]), job)
@@ -119,17 +148,25 @@ class Ledger:
             raise LedgerError(f"{job}: several jobs are called so: {choices}. Give one's token")
         named = by_id or self._select("WHERE token = ? OR name = ? ORDER BY submitted DESC, rowid DESC", (job, job))
         if not named:
-            raise LedgerError(
-                f"no job {job!r} was submitted from here; hpcbrew status --all lists those that were, "
-                "and hpcbrew adopt takes up those of another machine"
-            )
+            raise self._damaged(job) or _unknown(job)
         return named[0]
+
+    def _damaged(self, job: str) -> LedgerError | None:
+        """What to say of a job whose row cannot be read."""
+        why = self.faults.get(job)
+        return LedgerError(f"{self.path}: what it holds of job {job} is damaged: {why}") if why else None
 
     def _select(self, where: str, values: tuple[object, ...] = ()) -> list[JobRecord]:
         if not self.path.exists():
             return []
+        records = []
         with self._open() as db:
-            return [_record(row) for row in db.execute(f"SELECT {COLUMNS} FROM jobs {where}", values)]  # noqa: S608
+            for row in db.execute(f"SELECT {COLUMNS} FROM jobs {where}", values):  # noqa: S608
+                try:
+                    records.append(_record(row))
+                except Malformed as error:
+                    self.faults[str(row[0])] = str(error)
+        return records
 
     @contextmanager
     def _open(self) -> Iterator[sqlite3.Connection]:
@@ -137,8 +174,8 @@ class Ledger:
             yield self._within
             return
         try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            db = sqlite3.connect(self.path, timeout=30, isolation_level="IMMEDIATE")
+            db = sqlite3.connect(paths.private_file(self.path), timeout=30, isolation_level="IMMEDIATE")
+            db.text_factory = os.fsdecode
             try:
                 _prepare(db, self.path)
                 with db:
@@ -178,16 +215,55 @@ def _prepare(db: sqlite3.Connection, path: Path) -> None:
         raise LedgerError(f"{path}: written by a newer hpcbrew (version {version} of its form): update this one")
 
 
+def _unknown(job: str) -> LedgerError:
+    return LedgerError(
+        f"no job {job!r} was submitted from here; hpcbrew status --all lists those that were, "
+        "and hpcbrew adopt takes up those of another machine"
+    )
+
+
+def _columns(status: JobStatus) -> tuple[object, ...]:
+    """A state as it is written down. An exit status that no system has is none."""
+    exit_status = status.exit_status
+    sound = exit_status is None or abs(exit_status) < 2**31
+    return str(status.state), schema.words(status.reason), exit_status if sound else None
+
+
+def _stored(path: str) -> str | bytes:
+    """A path whose name is no UTF-8 is kept as the bytes that it is."""
+    return path if path.isascii() else os.fsencode(path)
+
+
 def _record(row: tuple[Any, ...]) -> JobRecord:
-    token, name, address, solver, submitted, job_id, folder, state, reason, exit_status, cancel_asked = row
+    """The job that a row is of. Raises Malformed."""
+    names = COLUMNS.split(", ")
+    known = {
+        name: os.fsdecode(value) if isinstance(value, bytes) else value for name, value in zip(names, row, strict=True)
+    }
+    seen: dict[str, Any] = {name: schema.field(known, name, check) for name, check in ROW.items()}
     return JobRecord(
-        token=token,
-        name=name,
-        address=Address(**json.loads(address)),
-        solver=solver,
-        submitted=submitted,
-        status=JobStatus(JobState(state), reason, exit_status),
-        id=job_id,
-        run_folder=PurePosixPath(folder),
-        cancel_asked=bool(cancel_asked),
+        token=seen["token"],
+        name=seen["name"],
+        address=_address(seen["address"]),
+        solver=seen["solver"],
+        submitted=seen["submitted"],
+        status=JobStatus(JobState(seen["state"]), seen["reason"], seen["exit_status"]),
+        id=seen["id"],
+        run_folder=PurePosixPath(seen["run_folder"]),
+        cancel_asked=bool(seen["cancel_asked"]),
+    )
+
+
+def _address(written: str) -> Address:
+    """Raises Malformed for what is none; a host goes to `ssh` as an argument."""
+    values = schema.read_object(written.encode(errors="surrogateescape"))
+    transport = schema.field(values, "transport", schema.one_of("local", "ssh", "openssh"))
+    host = schema.text(re.compile(r"[^\s-]\S*"), "a host, in one word", most=1024)
+    return Address(
+        cluster=schema.field(values, "cluster", schema.text(most=255)),
+        transport=transport,
+        scheduler=schema.field(values, "scheduler", schema.one_of("local", "pbs")),
+        host=schema.field(values, "host", schema.none_or(host) if transport == "local" else host, None),
+        torque=schema.field(values, "torque", schema.flag, False),
+        slots=schema.field(values, "slots", schema.whole(1), 1),
     )

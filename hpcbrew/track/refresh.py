@@ -14,7 +14,7 @@ from hpcbrew.schedulers.pbs import Pbs, QstatReport
 from hpcbrew.schedulers.pbs_status import LEFT_IN_TIME
 from hpcbrew.track import query, run_folder
 from hpcbrew.track.ledger import Ledger
-from hpcbrew.track.run_folder import ExitRecord, Progress
+from hpcbrew.track.run_folder import FolderRecords, Progress
 from hpcbrew.track.status import judge
 from hpcbrew.transports import side_by_side
 from hpcbrew.transports.base import Transport
@@ -46,17 +46,20 @@ class Site:
 class TrackedJob:
     """A job as it stands, and how far its training is. `trouble` is why its cluster could not be asked.
 
-    `live`: the scheduler's ids of it that are not known to have ended; several where it is a chain.
+    `live`: the scheduler's ids of it that are not known to have ended; several where it is a chain. `fault`: which of
+    the records in its run folder are not what they should be.
     """
 
     record: JobRecord
     progress: Progress | None = None
     trouble: str = ""
     live: tuple[str, ...] = ()
+    fault: str = ""
 
     def as_json(self) -> dict[str, object]:
         """The object that `status --json` prints."""
-        return {**self.record.as_json(), "progress": self.progress.__dict__ if self.progress else None}
+        progress = self.progress.__dict__ if self.progress else None
+        return {**self.record.as_json(), "progress": progress, **({"fault": self.fault} if self.fault else {})}
 
 
 def reach(address: Address) -> Site:
@@ -116,27 +119,7 @@ def glance(site: Site, tracked: TrackedJob) -> TrackedJob | None:
     (folder,) = _read(site, [tracked.record])
     if folder.exit or (folder.progress and not tracked.progress):
         return None
-    return replace(tracked, progress=folder.progress)
-
-
-@dataclass(frozen=True)
-class _Folder:
-    """What a job's run folder says: its exit record, its progress, the scheduler's ids of it. `past`: so many of these,
-    the first ones, are of links of a chain that are over, and of no use."""
-
-    exit: ExitRecord | None
-    progress: Progress | None
-    ids: tuple[str, ...]
-    past: int = 0
-
-    @property
-    def asked(self) -> tuple[str, ...]:
-        """The ids that the scheduler is asked for."""
-        return self.ids[self.past :]
-
-    @property
-    def went_well(self) -> bool:
-        return self.exit is not None and self.exit.status == 0
+    return replace(tracked, progress=folder.progress, fault=folder.fault)
 
 
 @dataclass(frozen=True)
@@ -155,20 +138,18 @@ class _Answer:
     trouble: str = ""
 
 
-def _read(site: Site, records: list[JobRecord]) -> list[_Folder]:
+def _read(site: Site, records: list[JobRecord]) -> list[FolderRecords]:
     """The run folders of all jobs, in one round trip."""
     names = (layout.EXIT, layout.PROGRESS, layout.ID, layout.LINK_IDS)
     files = iter(site.transport.read_all([r.run_folder / name for r in records for name in names]))
     folders = []
     for record in records:
-        exit_data, progress, first, others = (next(files) for _ in names)
-        ids = run_folder.read_ids(first) + run_folder.read_ids(others)
-        ids = ids or ((record.id,) if record.id else ())
-        folders.append(_Folder(run_folder.read_exit(exit_data), run_folder.read_progress(progress), ids))
+        found = run_folder.read_records(*(next(files) for _ in names))
+        folders.append(found if found.ids or not record.id else replace(found, ids=(record.id,)))
     return folders
 
 
-def _list(site: Site, records: list[JobRecord], folders: list[_Folder]) -> _Listing:
+def _list(site: Site, records: list[JobRecord], folders: list[FolderRecords]) -> _Listing:
     """What the scheduler lists for the jobs whose ids are not known."""
     lacking = [record.run_folder for record, folder in zip(records, folders, strict=True) if not folder.ids]
     if not lacking:
@@ -179,7 +160,7 @@ def _list(site: Site, records: list[JobRecord], folders: list[_Folder]) -> _List
         return _Listing(trouble=str(error))
 
 
-def _with_ids(records: list[JobRecord], folders: list[_Folder], listing: _Listing) -> list[_Folder]:
+def _with_ids(records: list[JobRecord], folders: list[FolderRecords], listing: _Listing) -> list[FolderRecords]:
     """Jobs whose ids were not known get those that the scheduler lists for their run folders."""
     listed = listing.ids or {}
     return [
@@ -188,7 +169,7 @@ def _with_ids(records: list[JobRecord], folders: list[_Folder], listing: _Listin
     ]
 
 
-def _without_past_links(site: Site, records: list[JobRecord], folders: list[_Folder]) -> list[_Folder]:
+def _without_past_links(site: Site, records: list[JobRecord], folders: list[FolderRecords]) -> list[FolderRecords]:
     """Chains without the links of which their own log says that they are over: of these only the last may tell why the
     chain ended."""
     chains = [n for n, folder in enumerate(folders) if len(folder.ids) > 2 and not folder.went_well]
@@ -204,7 +185,7 @@ def _past(ids: tuple[str, ...], log: bytes | None) -> int:
     return max((n for n, job_id in enumerate(ids) if job_id in over), default=0)
 
 
-def _ask(site: Site, folders: list[_Folder]) -> _Answer:
+def _ask(site: Site, folders: list[FolderRecords]) -> _Answer:
     """How the scheduler sees the jobs. One that says itself that it went well need not be asked after."""
     ids = [job_id for folder in folders if not folder.went_well for job_id in folder.asked]
     if not ids:
@@ -216,8 +197,8 @@ def _ask(site: Site, folders: list[_Folder]) -> _Answer:
 
 
 def _read_again(
-    site: Site, records: list[JobRecord], folders: list[_Folder], report: QstatReport | None
-) -> list[_Folder]:
+    site: Site, records: list[JobRecord], folders: list[FolderRecords], report: QstatReport | None
+) -> list[FolderRecords]:
     """A job that ended between the reading of its folder and the question to the scheduler is read again."""
     late = [
         n
@@ -235,17 +216,17 @@ def _read_again(
     return [again.get(n, folder) for n, folder in enumerate(folders)]
 
 
-def _decide(record: JobRecord, folder: _Folder, listing: _Listing, answer: _Answer) -> TrackedJob:
+def _decide(record: JobRecord, folder: FolderRecords, listing: _Listing, answer: _Answer) -> TrackedJob:
     """What has become of a job, by all that is known of it."""
     never_arrived = not folder.ids and listing.ids is not None and _overdue(record)
     status = NEVER_ARRIVED if never_arrived else _judged(record, folder, answer.report)
     live = () if status.state.final else tuple(i for i in folder.asked if not _ended(i, answer.report))
     known = record.id or next(iter(folder.ids), None)
     now = replace(record, id=known, status=status)
-    return TrackedJob(now, folder.progress, answer.trouble or listing.trouble, live)
+    return TrackedJob(now, folder.progress, answer.trouble or listing.trouble, live, folder.fault)
 
 
-def _judged(record: JobRecord, folder: _Folder, report: QstatReport | None) -> JobStatus:
+def _judged(record: JobRecord, folder: FolderRecords, report: QstatReport | None) -> JobStatus:
     return judge(record, folder.exit, report, folder.ids, asked=folder.asked)
 
 

@@ -1,6 +1,5 @@
 """What lies in a run folder on scratch, read: what the job is, its exit record, its progress, its snapshots."""
 
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -8,18 +7,29 @@ from pathlib import PurePosixPath
 from typing import Any, Literal
 
 from engine.job_contract import ERROR_PREFIX
-from hpcbrew import layout
+from hpcbrew import layout, schema
 from hpcbrew.errors import TransportError
-from hpcbrew.job import After, JobRecord, JobState
+from hpcbrew.job import NAME, TOKEN, WORD, WORDS, After, JobRecord, JobState
+from hpcbrew.printable import printable
 from hpcbrew.schedulers.pbs import JOB_ID
+from hpcbrew.schema import Malformed
 from hpcbrew.track.log_tail import last_bytes
 from hpcbrew.transports.base import Transport
 
-_STATE = re.compile(r"(?P<stem>.*_iter_(?P<iteration>\d+))\.solverstate(\.h5)?")
-_SNAPSHOT = re.compile(r"_iter_(\d+)\.caffemodel(\.h5)?")
+# Names of snapshots go into scripts and messages: one file, of characters that are seen.
+_STATE = re.compile(r"(?P<stem>[^/]*_iter_(?P<iteration>[0-9]{1,15}))\.solverstate(\.h5)?")
+_SNAPSHOT = re.compile(r"_iter_([0-9]{1,15})\.caffemodel(\.h5)?")
 
 DESCRIBED = 64 * 2**20
 """Bytes of the largest job.json: that of a sweep of ten thousand points."""
+
+COMPLAINT = 10_000
+"""Characters of an engine's message that are shown at most."""
+
+_MOST_IDS = 10_000
+
+MOST_POINTS = 100_000
+"""Points of the largest sweep whose description is read: no PBS takes an array of so many jobs."""
 
 LOG_END = 2**18
 """Bytes of a log in which the engine's last words are looked for."""
@@ -30,7 +40,8 @@ class JobDescription:
     """What a job is, as it was written down with it; of one job of an array, what the array is.
 
     `overrides`: what --set changed, by its name in the solver; `points`: of a sweep, those of each of its points.
-    `resources`: the fields of plan.resources.Resources. `definitions`: the names of the prototxt files in the folder.
+    `resources`: the fields of plan.resources.Resources, each of its kind. `definitions`: the names of the prototxt
+    files in the folder, none of which leads out of it, or is that of another file there.
     """
 
     name: str
@@ -45,6 +56,15 @@ class JobDescription:
     @property
     def nodes(self) -> int:
         return int(self.resources["nodes"])
+
+    def settings(self, point: int | None) -> dict[str, str]:
+        """What was set for one point of a sweep, counted from 1, beside what was for all; for a job that is none, just
+        that. Raises TransportError for a point that the sweep does not have."""
+        if point is None:
+            return self.overrides
+        if not 1 <= point <= len(self.points):
+            raise TransportError(f"{self.name}[{point}]: the sweep has the points 1 to {len(self.points)}")
+        return {**self.overrides, **self.points[point - 1]}
 
     @property
     def is_sequence(self) -> bool:
@@ -76,12 +96,40 @@ class Progress:
     outputs: dict[str, Any] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class FolderRecords:
+    """What a run folder says of a job that is not described once: its exit record, its progress, the scheduler's ids.
+
+    `fault`: which of these records are not what they should be, and why; they count as not there. `past`: so many of
+    the ids, the first ones, are of links of a chain that are over, and of no use.
+    """
+
+    exit: ExitRecord | None = None
+    progress: Progress | None = None
+    ids: tuple[str, ...] = ()
+    fault: str = ""
+    past: int = 0
+
+    @property
+    def asked(self) -> tuple[str, ...]:
+        """The ids that the scheduler is asked for."""
+        return self.ids[self.past :]
+
+    @property
+    def went_well(self) -> bool:
+        return self.exit is not None and self.exit.status == 0
+
+
 def describe(record: JobRecord, transport: Transport) -> JobDescription:
     """What a job is, by its run folder. Raises TransportError where that is gone, or cannot be read."""
     path = described_in(record) / layout.JOB
-    description = read_description(transport.read(path, 0, DESCRIBED + 1))
+    try:
+        description = read_description(transport.read(path, 0, DESCRIBED + 1))
+        why = ""
+    except Malformed as error:
+        description, why = None, f": {error}"
     if description is None:
-        raise TransportError(f"{path}: the description of {record.name} is gone or cannot be read")
+        raise TransportError(f"{path}: the description of {record.name} is gone or cannot be read{why}")
     return description
 
 
@@ -91,20 +139,78 @@ def described_in(record: JobRecord) -> PurePosixPath:
 
 
 def read_description(data: bytes | None) -> JobDescription | None:
-    """What job.json says, or None where there is none, or something of it is missing."""
-    values = read_object(data)
-    if values is None or not {"resources", "definitions", "set", "links", "after", "engine"} <= values.keys():
+    """What job.json says, or None where there is none. Raises Malformed."""
+    if data is None:
         return None
+    values = schema.read_object(data, DESCRIBED)
     return JobDescription(
-        name=values.get("name", ""),
-        overrides=values["set"],
-        resources=values["resources"],
-        links=values["links"],
-        engine=values["engine"],
-        after=After(**values["after"]) if values["after"] else None,
-        definitions=tuple(values["definitions"]),
-        points=tuple(values.get("points") or ()),
+        name=schema.field(values, "name", _NAME, ""),
+        overrides=schema.field(values, "set", _SETTINGS),
+        resources=_resources(schema.field(values, "resources", schema.table(_WORD, lambda value: value))),
+        links=schema.field(values, "links", schema.none_or(schema.whole(1))),
+        engine=schema.field(values, "engine", _ENGINE),
+        after=schema.field(values, "after", schema.none_or(_after)),
+        definitions=schema.field(values, "definitions", schema.listing(_definition)),
+        points=schema.field(values, "points", schema.listing(_SETTINGS, MOST_POINTS), ()),
     )
+
+
+def read_identity(data: bytes | None) -> tuple[str, str, str] | None:
+    """A job's name, its token and its solver's path by job.json; None where there is none. Raises Malformed."""
+    if data is None:
+        return None
+    values = schema.read_object(data, DESCRIBED)
+    return (
+        schema.field(values, "name", _NAME),
+        schema.field(values, "token", schema.text(TOKEN, "eight hexadecimal digits")),
+        schema.field(values, "solver", lambda value: schema.words(value, 4096), ""),
+    )
+
+
+_NAME = schema.text(NAME, "a job's name: a letter, then letters, digits and _ . + -", most=255)
+_WORD = schema.text(WORD, WORDS, most=255)
+_SETTINGS = schema.table(schema.text(most=255), schema.text(most=65536))
+_ENGINE: schema.Check[Any] = schema.one_of("own", "module")
+_RESOURCES: dict[str, schema.Check[Any]] = {
+    "nodes": schema.whole(1),
+    "gpus": schema.whole(0),
+    "cpus": schema.whole(1),
+    "mem": schema.none_or(schema.whole(1)),
+    "walltime": schema.whole(1),
+    "queue": schema.none_or(_WORD),
+    "project": schema.none_or(_WORD),
+    "select": schema.table(_WORD, _WORD),
+}
+_OWN = {
+    layout.JOB, layout.SCRIPT, layout.ID, layout.LINK_IDS, layout.LINKS, layout.WAITED, layout.CANCELLED, layout.LOG,
+    layout.SCHEDULER_LOG, layout.PROGRESS, layout.METRICS, layout.EXIT, layout.SNAPSHOTS,
+}  # fmt: skip
+"""Names in a run folder that no definition has: one of these would take the place of the new job's own file."""
+
+
+def _resources(values: dict[str, Any]) -> dict[str, Any]:
+    """Those that are there, each of its kind. How many nodes there are is always said."""
+    schema.field(values, "nodes", schema.whole(1))
+    return {key: schema.field(values, key, check) for key, check in _RESOURCES.items() if key in values}
+
+
+def _after(value: Any) -> After:
+    values = schema.table(schema.text(), lambda inner: inner)(value)
+    return After(
+        schema.field(values, "id", schema.text(JOB_ID, "the id of a job")),
+        schema.field(values, "name", _NAME),
+        schema.field(values, "folder", schema.none_or(schema.text()), None),
+    )
+
+
+def _definition(value: Any) -> str:
+    """A file of the run folder, or of the folder of one of its points."""
+    name = schema.text()(value)
+    *folders, last = name.split("/")
+    point = folders[:1] == [layout.POINTS] and len(folders) == 2 and re.fullmatch("[0-9]{1,9}", folders[1])
+    if (folders and not point) or last in {"", ".", "..", *_OWN} or last.startswith(".hpcbrew"):
+        raise Malformed(f"{printable(ascii(name), one_line=True)} is not the name of a definition in its run folder")
+    return name
 
 
 def model(record: JobRecord, transport: Transport) -> PurePosixPath | None:
@@ -120,43 +226,114 @@ def complaint(record: JobRecord, transport: Transport) -> str | None:
         return None
     log = last_bytes(transport, record.run_folder / layout.LOG, LOG_END).decode(errors="replace")
     _, refused, words = log.rpartition(ERROR_PREFIX)
-    return words.strip() if refused else None
+    return words.strip()[:COMPLAINT] if refused else None
+
+
+def read_records(exit_data: bytes | None, progress: bytes | None, *ids: bytes | None) -> FolderRecords:
+    """What the files of a run folder say, whichever of them are there. One that says nothing sound is a fault of it,
+    and of no other."""
+    found: list[Any] = []
+    faults = []
+    parts = (
+        (layout.EXIT, read_exit, exit_data),
+        (layout.PROGRESS, read_progress, progress),
+        *((layout.ID, read_ids, data) for data in ids),
+    )
+    for name, read, data in parts:
+        try:
+            found.append(read(data))
+        except Malformed as error:
+            found.append(() if read is read_ids else None)
+            faults.append(f"{name} {error}" if str(error).startswith(("is ", "holds ")) else f"{name}: {error}")
+    ended, going, *some = found
+    return FolderRecords(ended, going, tuple(dict.fromkeys(i for known in some for i in known)), "; ".join(faults))
 
 
 def read_ids(data: bytes | None) -> tuple[str, ...]:
-    """The scheduler's ids of the job, in the order of submission; none where there are none yet."""
+    """The scheduler's ids of the job, in the order of submission; none where there are none yet.
+
+    Raises Malformed for more than any job has.
+    """
     lines = (line.strip() for line in (data or b"").decode(errors="replace").splitlines())
-    return tuple(dict.fromkeys(line for line in lines if JOB_ID.fullmatch(line)))
+    ids = tuple(dict.fromkeys(line for line in lines if len(line) < 256 and JOB_ID.fullmatch(line)))
+    if len(ids) > _MOST_IDS:
+        raise Malformed(f"holds {len(ids)} ids, and no job has more than {_MOST_IDS}")
+    return ids
 
 
 def read_exit(data: bytes | None) -> ExitRecord | None:
-    """The exit record, or None where there is none yet."""
-    values = read_object(data)
-    if values is None or not isinstance(values.get("status"), int):
+    """The exit record, or None where there is none yet. Raises Malformed."""
+    if not data:
         return None
-    time, host, reason = values.get("time", 0), values.get("host", ""), values.get("reason", "")
-    return ExitRecord(values["status"], float(time), str(host), str(reason))
+    values = schema.read_object(data)
+    return ExitRecord(
+        schema.field(values, "status", schema.whole(-(2**31), 2**31 - 1)),
+        schema.field(values, "time", schema.seconds, 0),
+        schema.field(values, "host", schema.words, ""),
+        schema.field(values, "reason", schema.words, ""),
+    )
 
 
 def read_progress(data: bytes | None) -> Progress | None:
-    """The progress record, or None where there is none yet. What a newer engine may add is left aside."""
-    values = read_object(data)
-    if values is None or not isinstance(values.get("iteration"), int) or not isinstance(values.get("max_iter"), int):
+    """The progress record, or None where there is none yet. What a newer engine may add is left aside.
+
+    Raises Malformed.
+    """
+    if not data:
         return None
-    known = {key: values[key] for key in Progress.__dataclass_fields__ if values.get(key) is not None}
-    return Progress(**known)
+    values = schema.read_object(data)
+    figure, span = schema.none_or(schema.number), schema.none_or(schema.seconds)
+    return Progress(
+        iteration=schema.field(values, "iteration", schema.whole(0)),
+        max_iter=schema.field(values, "max_iter", schema.whole(0)),
+        loss=schema.field(values, "loss", figure, None),
+        lr=schema.field(values, "lr", figure, None),
+        images_per_second=schema.field(values, "images_per_second", figure, None),
+        seconds_left=schema.field(values, "seconds_left", span, None),
+        time=schema.field(values, "time", span, None),
+        outputs=schema.field(values, "outputs", _OUTPUTS, {}),
+    )
 
 
 def read_metrics(data: bytes | None) -> list[dict[str, Any]]:
-    """The objects of metrics.jsonl; a line that is not whole yet is left out."""
+    """The objects of metrics.jsonl that are of a display or a test, as the engine writes them. What is none, as a line
+    that is not whole, is left out."""
     whole = (data or b"")[: (data or b"").rfind(b"\n") + 1]
-    return [values for line in whole.splitlines() if (values := read_object(line)) is not None]
+    return [values for line in whole.split(b"\n") if (values := _metrics(line)) is not None]
+
+
+def _metrics(line: bytes) -> dict[str, Any] | None:
+    """One line. Its engine may be a newer one, and say more."""
+    try:
+        values = schema.read_object(line)
+        phase = schema.field(values, "phase", schema.one_of("train", "test"))
+        schema.field(values, "iteration", schema.whole(0))
+        schema.field(values, "loss", schema.none_or(schema.number), None)
+        schema.field(values, "outputs", _OUTPUTS, *(() if phase == "test" else ({},)))
+    except Malformed:
+        return None
+    return values
+
+
+def _figure(value: Any) -> Any:
+    """A number, null for one that is not finite, or a list of them."""
+    if isinstance(value, list):
+        return list(schema.listing(_figure)(value))
+    return schema.none_or(schema.number)(value)
+
+
+_OUTPUTS = schema.table(schema.text(), _figure)
 
 
 def newest_model(names: list[str]) -> str | None:
     """Of the files in a snapshots folder, the model of the highest iteration."""
-    models = [(int(m[1]), name) for name in names if (m := _SNAPSHOT.search(name)) and m.end() == len(name)]
+    shown = filter(_seen, names)
+    models = [(int(m[1]), name) for name in shown if (m := _SNAPSHOT.search(name)) and m.end() == len(name)]
     return max(models)[1] if models else None
+
+
+def _seen(name: str) -> bool:
+    return "/" not in name and printable(name, one_line=True) == name
 
 
 def newest_state(sizes: Mapping[str, int]) -> tuple[str, int] | None:
@@ -166,17 +343,9 @@ def newest_state(sizes: Mapping[str, int]) -> tuple[str, int] | None:
     found = [
         (int(m["iteration"]), name)
         for name, size in sizes.items()
-        if (m := _STATE.fullmatch(name)) and size and any(sizes.get(f"{m['stem']}.caffemodel{h}") for h in ("", ".h5"))
+        if _seen(name)
+        and (m := _STATE.fullmatch(name))
+        and size
+        and any(sizes.get(f"{m['stem']}.caffemodel{h}") for h in ("", ".h5"))
     ]
     return max(found)[::-1] if found else None
-
-
-def read_object(data: bytes | None) -> dict[str, Any] | None:
-    """What a JSON file holds, or None where there is none, or it is not whole."""
-    if not data:
-        return None
-    try:
-        values = json.loads(data)
-    except ValueError:
-        return None
-    return values if isinstance(values, dict) else None

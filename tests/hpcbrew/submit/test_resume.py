@@ -106,3 +106,53 @@ def test_one_job_of_a_sweep_goes_on_by_itself(tmp_path: Path, model: Path) -> No
     assert (round(solver.base_lr, 6), solver.max_iter) == (0.2, 5)
     assert f'source: "../../{made.data[0].target.parent}"' in texts["net.prototxt"]
     assert json.loads(texts["job.json"])["set"] == {"base_lr": "0.2", "max_iter": "5"}
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("resources", {"select": {"x": "1\nid > pwned\n#"}}),
+        ("resources", {"select": {"x\n#PBS -q other\n#": "1"}}),
+        ("resources", {"walltime": "1\n#"}),
+        ("definitions", ["../solver.prototxt"]),
+        ("definitions", ["/etc/passwd"]),
+        ("definitions", ["solver.prototxt", "job.pbs"]),
+        ("definitions", []),
+        ("name", "ok\n#/../../victim"),
+    ],
+    ids=str,
+)
+def test_what_a_description_says_is_never_run(before: JobRecord, key: str, value: object) -> None:
+    path = Path(before.run_folder / "job.json")
+    values = json.loads(path.read_text())
+    values[key] = {**values[key], **value} if isinstance(value, dict) else value
+    path.write_text(json.dumps(values))
+    with pytest.raises(TransportError, match=r"job\.json"):
+        resumed(before)
+
+
+@pytest.mark.parametrize("field", ["cpus", "select"])
+def test_resources_that_are_not_said_are_named(before: JobRecord, field: str) -> None:
+    path = Path(before.run_folder / "job.json")
+    values = json.loads(path.read_text())
+    del values["resources"][field]
+    path.write_text(json.dumps(values))
+    with pytest.raises(TransportError, match=f"resources: {field} is missing"):
+        resumed(before)
+
+
+@pytest.mark.parametrize("data", [b"\xff\xfe", b"max_iter: 3\0"])
+def test_a_definition_that_is_no_text_is_named(before: JobRecord, data: bytes) -> None:
+    Path(before.run_folder / "net.prototxt").write_bytes(data)
+    with pytest.raises(TransportError, match=r"net\.prototxt: (is not valid text|has NULs)"):
+        resumed(before)
+
+
+def test_a_job_is_called_as_the_ledger_has_it(before: JobRecord) -> None:
+    path = Path(before.run_folder / "job.json")
+    path.write_text(json.dumps({**json.loads(path.read_text()), "name": "other", "points": [{}, {}]}))
+    point = replace(before, token=f"{before.token}[3]", name="tiny[3]", run_folder=before.run_folder / "points" / "3")
+    with pytest.raises(TransportError, match="lists no points/3/solver"):
+        resumed(point)
+    path.write_text(json.dumps({**json.loads(path.read_text()), "points": []}))
+    assert resumed(before).name == "tiny"

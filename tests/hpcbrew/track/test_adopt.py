@@ -1,13 +1,15 @@
 import json
 import os
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import pytest
 
 from hpcbrew.clusters import profiles
+from hpcbrew.command_result import CommandResult
 from hpcbrew.job import JobState
 from hpcbrew.track import adopt
 from hpcbrew.track.ledger import Ledger
+from hpcbrew.transports.local import Local
 
 
 @pytest.fixture
@@ -62,3 +64,34 @@ def test_what_was_taken_up_is_shown(hpcbrew, runs: Path) -> None:
     folder(runs, "lenet", "0000000f")
     assert hpcbrew("adopt", "--cluster", "local").stdout == "7.local  lenet, done on local\n"
     assert "lenet" in hpcbrew("status", "--all").stdout
+
+
+@pytest.mark.parametrize(
+    "described",
+    [
+        {"name": "a\n#"}, {"name": ["a"]}, {"token": "0000000A"}, {"token": "x" * 8}, {"token": 5}, {"name": "other"},
+        {"solver": 5}, {"name": "\x1b[2J"}, {"name": None},
+    ],
+    ids=ascii,
+)  # fmt: skip
+def test_a_folder_that_says_something_odd_of_itself_is_told_of(runs: Path, described: dict) -> None:
+    folder(runs, "odd", "0000000a", described=described)
+    folder(runs, "sound", "0000000b")
+    told: list[str] = []
+    taken_up = adopt.adopt(profiles.load("local"), Ledger(), told.append)
+    assert [w.record.name for w in taken_up] == ["sound"]
+    assert len(told) == 1
+    assert told[0].startswith(f"{runs}/odd-0000000a is left aside: job.json: ")
+    assert told[0].isprintable()
+
+
+def test_what_a_server_says_beside_its_folders_is_left_aside(monkeypatch: pytest.MonkeyPatch, runs: Path) -> None:
+    answer = f"noise\0x\t{runs}/a\0" + "9" * 400 + f"\t{runs}/b\0001.5\t/etc\0001.5\t{runs}/c/d\0001.5\t{runs}/e"
+    monkeypatch.setattr(Local, "run", lambda *_, **__: CommandResult(0, answer))
+    assert adopt._submitted(Local(), PurePosixPath(runs)) == {PurePosixPath(runs, "e"): 1.5}
+
+
+def test_a_solver_of_any_name_is_written_down(runs: Path) -> None:
+    folder(runs, "odd", "0000000a", described={"solver": "\ud800\0" + "x" * 9999})
+    assert taken() == ["odd"]
+    assert Ledger().all()[0].solver.startswith(r"\ud800")

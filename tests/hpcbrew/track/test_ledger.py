@@ -1,3 +1,4 @@
+import contextlib
 import sqlite3
 import subprocess
 import sys
@@ -146,3 +147,67 @@ def test_changes_made_together_are_all_there_or_none(ledger: Ledger) -> None:
     with pytest.raises(KeyboardInterrupt):
         interrupted()
     assert [(r.id, r.status.state) for r in ledger.all()] == [(None, JobState.RUNNING), ("2.srv", JobState.QUEUED)]
+
+
+def spoil(ledger: Ledger, column: str, value: object, token: str = "a") -> None:
+    with contextlib.closing(sqlite3.connect(ledger.path)) as db, db:
+        db.execute(f"UPDATE jobs SET {column} = ? WHERE token = ?", (value, token))
+
+
+ADDRESS = '{"cluster": "c", "transport": "ssh", "scheduler": "pbs", "host": %s}'
+
+
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [
+        ("state", "flying"), ("state", 5), ("state", b"\xff"), ("name", "../../x"), ("name", "a\n#"),
+        ("name", b"\xff\xfe"),
+        ("address", "{"), ("address", "[]"), ("address", "{}"), ("address", "[" * 99_999), ("address", 5.5),
+        ("address", ADDRESS % "null"), ("address", ADDRESS % '"-oProxyCommand=id"'), ("address", ADDRESS % '"a b"'),
+        ("address", ADDRESS.replace("ssh", "carrier pigeon") % '"h"'), ("submitted", "yesterday"), ("submitted", 1e300),
+        ("id", "1; id"), ("id", b"1"), ("run_folder", "relative"), ("run_folder", "/a\0b"), ("exit_status", "x"),
+        ("exit_status", 1.5), ("cancel_asked", 7), ("cancel_asked", "x"),
+    ],
+    ids=ascii,
+)  # fmt: skip
+def test_a_row_that_is_none_hides_no_other_job(ledger: Ledger, column: str, value: object) -> None:
+    for token in ("a", "b"):
+        ledger.intend(record(token))
+    spoil(ledger, column, value)
+    if column == "id" and value == b"1":  # SQLite gives it back as it is
+        assert [r.token for r in ledger.all()] == ["a", "b"]
+        return
+    assert [r.token for r in ledger.all()] == ["b"]
+    assert ledger.faults.keys() == {"a"}
+    assert ledger.faults["a"].isprintable()
+    assert ledger.tokens() == {"a", "b"}
+    with pytest.raises(LedgerError, match=r"what it holds of job a is damaged"):
+        Ledger(ledger.path).find("a")
+
+
+def test_names_that_are_no_utf8_come_back_as_they_were(ledger: Ledger) -> None:
+    odd = replace(record("a"), solver="/m/caf\udce9.prototxt", run_folder=PurePosixPath("/caf\udce9/é"))
+    ledger.intend(odd)
+    assert ledger.all() == [odd]
+    for job in ("\udce9", "\ud800", "a\udce9[1]"):
+        with pytest.raises(LedgerError, match="no job"):
+            ledger.find(job)
+
+
+def test_what_a_cluster_says_of_a_job_can_be_written_down(ledger: Ledger) -> None:
+    ledger.intend(record("a"))
+    ledger.settle("a", JobStatus(JobState.FAILED, "\ud800\0" + "x" * 5000, 10**30))
+    status = ledger.all()[0].status
+    assert (status.reason[:6], len(status.reason), status.exit_status) == (r"\ud800", 1000, None)
+
+
+def test_nobody_else_may_read_the_ledger(home: Path) -> None:
+    def modes() -> list[str]:
+        return [oct(path.stat().st_mode & 0o777) for path in (Ledger().path, Ledger().path.parent)]
+
+    Ledger().intend(record("a"))
+    assert modes() == ["0o600", "0o700"]
+    Ledger().path.chmod(0o644)  # as older versions left them
+    Ledger().path.parent.chmod(0o755)
+    Ledger().intend(record("b"))
+    assert modes() == ["0o600", "0o700"]

@@ -1,0 +1,165 @@
+"""Records from outside, read against a schema: a value of the right kind and size, or the reason why there is none.
+
+A check takes any value and gives it back as what it stands for, or raises Malformed.
+"""
+
+import json
+import math
+import re
+import reprlib
+from collections.abc import Callable, Mapping
+from typing import Any, Final, NoReturn, TypeVar
+
+from hpcbrew.printable import printable
+from hpcbrew.units import short_size
+
+LARGEST = 2**53
+"""The largest whole number that every reader of JSON takes for the same."""
+
+Value = TypeVar("Value")
+Key = TypeVar("Key")
+Check = Callable[[Any], Value]
+
+_REQUIRED: Final = object()
+
+
+class Malformed(ValueError):
+    """A record that is not what it should be. The message names the field and what was found there; it is printable."""
+
+
+def read_object(data: bytes, most: int = 2**20) -> dict[str, Any]:
+    """The object that a JSON file of at most `most` bytes holds. Raises Malformed."""
+    if len(data) > most:
+        raise Malformed(f"holds {short_size(len(data))}, and such a record has no more than {short_size(most)}")
+    try:
+        values = json.loads(data, parse_constant=_no_json)
+    except RecursionError:
+        raise Malformed("is nested too deep") from None
+    except json.JSONDecodeError as error:
+        raise Malformed(f"is not valid JSON: line {error.lineno}, column {error.colno}: {error.msg}") from None
+    except ValueError as error:  # no UTF-8; a number of thousands of digits
+        raise Malformed(f"is not valid JSON: {printable(str(error), one_line=True)[:200]}") from None
+    if not isinstance(values, dict):
+        raise _wrong(values, "an object")
+    return values
+
+
+def _no_json(word: str) -> NoReturn:
+    raise Malformed(f"is not valid JSON: {word} is no number there")
+
+
+def field(values: Mapping[str, Any], key: str, check: Check[Value], default: Any = _REQUIRED) -> Value:
+    """One field of an object. Raises Malformed, naming it, where it is missing and there is no `default`."""
+    if key not in values:
+        if default is _REQUIRED:
+            raise Malformed(f"{key} is missing")
+        missing: Value = default
+        return missing
+    return _named(key, check, values[key])
+
+
+def _named(name: str, check: Check[Value], value: Any) -> Value:
+    try:
+        return check(value)
+    except Malformed as error:
+        raise Malformed(f"{name}: {error}") from None
+
+
+def _wrong(value: Any, wanted: str) -> Malformed:
+    return Malformed(f"{printable(reprlib.repr(value), one_line=True)} is not {wanted}")
+
+
+def whole(least: int = -LARGEST, most: int = LARGEST) -> Check[int]:
+    """A whole number; true and false are none."""
+    wanted = "a whole number" if least == -LARGEST else f"a whole number of {least} or more"
+    wanted += f", {most} at most" if most != LARGEST else ""
+
+    def check(value: Any) -> int:
+        if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
+            raise _wrong(value, wanted)
+        return value
+
+    return check
+
+
+def number(value: Any) -> float:
+    """A finite number; true and false are none."""
+    try:
+        if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value):
+            return value
+    except OverflowError:  # a whole number that no float can hold
+        pass
+    raise _wrong(value, "a finite number")
+
+
+def flag(value: Any) -> bool:
+    """True or false."""
+    if not isinstance(value, bool):
+        raise _wrong(value, "true or false")
+    return value
+
+
+def seconds(value: Any) -> float:
+    """A time or a length of time that can be written as one: up to some ten million years, either way."""
+    if abs(number(value)) > 1e15:
+        raise _wrong(value, "a number of seconds")
+    return number(value)
+
+
+def text(pattern: re.Pattern[str] | None = None, wanted: str = "text", most: int = 4096) -> Check[str]:
+    """Text of at most `most` characters without NUL, which fits a pattern: `wanted` says which, in words."""
+
+    def check(value: Any) -> str:
+        if not isinstance(value, str) or "\0" in value or len(value) > most:
+            raise _wrong(value, f"text of at most {most} characters")
+        if pattern is not None and not pattern.fullmatch(value):
+            raise _wrong(value, wanted)
+        return value
+
+    return check
+
+
+def words(value: Any, most: int = 1000) -> str:
+    """What is said to people: cut where it is too long, and such that it can be written down anywhere."""
+    if not isinstance(value, str):
+        raise _wrong(value, "text")
+    kept = value[: most + 1].replace("\0", "\\x00").encode(errors="backslashreplace").decode()
+    return kept if len(kept) <= most else f"{kept[: most - 1]}…"
+
+
+def one_of(*values: str) -> Check[str]:
+    """One of these words."""
+
+    def check(value: Any) -> str:
+        if not isinstance(value, str) or value not in values:
+            raise _wrong(value, f"one of: {', '.join(values)}")
+        return value
+
+    return check
+
+
+def none_or(check: Check[Value]) -> Check[Value | None]:
+    """What `check` takes, or null."""
+    return lambda value: None if value is None else check(value)
+
+
+def listing(check: Check[Value], most: int = 100_000) -> Check[tuple[Value, ...]]:
+    """A list, each of it as `check` has it."""
+
+    def checked(value: Any) -> tuple[Value, ...]:
+        if not isinstance(value, list) or len(value) > most:
+            raise _wrong(value, f"a list of at most {most}")
+        return tuple(_named(f"number {n}", check, one) for n, one in enumerate(value, 1))
+
+    return checked
+
+
+def table(key: Check[Key], check: Check[Value], most: int = 10_000) -> Check[dict[Key, Value]]:
+    """An object, its keys as `key` has them and its values as `check` does."""
+
+    def checked(value: Any) -> dict[Key, Value]:
+        if not isinstance(value, dict) or len(value) > most:
+            raise _wrong(value, f"an object of at most {most}")
+        return {_named("a key", key, k): _named(f"the value of {reprlib.repr(k)}", check, v) for k, v in value.items()}
+
+    return checked
