@@ -1,5 +1,6 @@
 """The command line: one file a command, loaded only when that command is called."""
 
+import io
 import os
 import signal
 import sys
@@ -10,6 +11,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from engine.errors import EngineError
+from hpcbrew.cli.output import say
 from hpcbrew.errors import HpcbrewError
 from hpcbrew.submit.interrupts import Interrupted
 
@@ -91,27 +93,32 @@ def main() -> None:
     """The `hpcbrew` command. Errors of this project and of the engine's reading of nets end it with one message."""
     _open_streams()
     color = False if os.environ.get("NO_COLOR") else None
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a terminal that has no letter for what is said
     try:
         status = group.main(prog_name="hpcbrew", standalone_mode=False, color=color)
-    except click.exceptions.NoArgsIsHelpError as error:
-        error.show()
-        status = 2
     except click.ClickException as error:
-        error.show()
+        said = io.StringIO()
+        error.show(said)
+        say(said.getvalue(), err=True, end="")
         status = error.exit_code
     except (click.Abort, KeyboardInterrupt) as error:
         signal.signal(signal.SIGINT, signal.SIG_DFL)  # whoever presses it again need not wait
         told = isinstance(error.__cause__ or error, Interrupted) or not SENDING & set(sys.argv[1:2])
-        click.echo("hpcbrew: interrupted" + ("" if told else ": nothing was submitted"), err=True)
+        say("hpcbrew: interrupted" + ("" if told else ": nothing was submitted"), err=True)
         status = 130
     except (HpcbrewError, EngineError) as error:
-        click.echo(f"hpcbrew: error: {error}", err=True)
+        say(f"hpcbrew: error: {error}", err=True)
         status = getattr(error, "status", 2)
+    except RecursionError:
+        say("hpcbrew: error: what was given is nested too deep", err=True)
+        status = 2
     except BrokenPipeError:
         _drop_output()  # its reader has gone, as `head` does
         status = 141
     except OSError as error:
-        click.echo(f"hpcbrew: error: {error.filename or 'this machine'}: {error.strerror or error}", err=True)
+        say(f"hpcbrew: error: {error.filename or 'this machine'}: {error.strerror or error}", err=True)
         _drop_output()
         status = 1
     sys.exit(status or 0)

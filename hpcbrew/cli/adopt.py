@@ -1,11 +1,9 @@
 """`hpcbrew adopt`."""
 
-import json
-
 import click
 
 from hpcbrew.cli.options import cluster_option, json_option
-from hpcbrew.cli.output import warn
+from hpcbrew.cli.output import say, say_json, warn
 from hpcbrew.clusters import profiles
 from hpcbrew.track import adopt as adopting
 from hpcbrew.track.ledger import Ledger
@@ -26,9 +24,9 @@ def command(cluster: str, as_json: bool) -> None:
     """
     found = [tracked.record for tracked in adopting.adopt(profiles.load(cluster), Ledger(), warn)]
     if as_json:
-        click.echo(json.dumps([record.as_json() for record in found], indent=2))
+        say_json([record.as_json() for record in found], indent=2)
         return
     for record in found:
-        click.echo(f"{record.id}  {record.name}, {record.status.state} on {record.cluster}")
+        say(f"{record.id}  {record.name}, {record.status.state} on {record.cluster}")
     if not found:
-        click.echo(f"{cluster} has no jobs of yours that are not known here already")
+        say(f"{cluster} has no jobs of yours that are not known here already")

@@ -1,10 +1,8 @@
 """What `cancel`, `hold` and `release` have in common: several jobs, one outcome each."""
 
-import json
 from collections.abc import Callable
 
-import click
-
+from hpcbrew.cli.output import say, say_json, warn
 from hpcbrew.errors import HpcbrewError
 from hpcbrew.job import JobRecord
 from hpcbrew.track.control import Sites
@@ -28,11 +26,11 @@ def change(jobs: tuple[str, ...], action: Change, *, as_json: bool) -> None:
         except HpcbrewError as refused:
             error = str(refused)
             troubles += 1
-            click.echo(f"hpcbrew: error: {record.name} ({record.id or record.token}): {error}", err=True)
+            warn(f"error: {record.name} ({record.id or record.token}): {error}")
         outcomes.append({**ledger.find(record.token).as_json(), "outcome": outcome, "error": error})
         if outcome and not as_json:
-            click.echo(f"{record.name} ({record.id or record.token}): {outcome}")
+            say(f"{record.name} ({record.id or record.token}): {outcome}")
     if as_json:
-        click.echo(json.dumps(outcomes, indent=2))
+        say_json(outcomes, indent=2)
     if troubles:
         raise SystemExit(2)

@@ -1,6 +1,5 @@
 """`hpcbrew cluster list | show | add | check`."""
 
-import json
 import sys
 from dataclasses import asdict
 
@@ -8,6 +7,7 @@ import click
 import yaml
 
 from hpcbrew.cli.options import complete_cluster, json_option
+from hpcbrew.cli.output import say, say_json
 from hpcbrew.clusters import profile_files, profile_writer, profiles
 from hpcbrew.errors import ProfileError
 
@@ -38,11 +38,11 @@ def list_clusters(as_json: bool) -> None:
             host, description = "", f"error: {error}"
         rows.append({"name": name, "host": host, "description": description, "profile": str(path)})
     if as_json:
-        click.echo(json.dumps(rows, indent=2))
+        say_json(rows, indent=2)
         return
     width, further = (max((len(row[key]) for row in rows), default=0) for key in ("name", "host"))
     for row in rows:
-        click.echo(f"{row['name']:{width}}  {row['host']:{further}}  {row['description']}")
+        say(f"{row['name']:{width}}  {row['host']:{further}}  {row['description']}")
 
 
 @command.command()
@@ -53,10 +53,10 @@ def show(name: str, as_json: bool) -> None:
     profiles.load(name)
     values = profiles.values(name)
     if as_json:
-        click.echo(json.dumps(values, indent=2))
+        say_json(values, indent=2)
         return
-    click.echo(f"# {profile_files.available()[name]}")
-    click.echo(yaml.safe_dump(values, sort_keys=False, default_flow_style=None), nl=False)
+    say(f"# {profile_files.available()[name]}")
+    say(yaml.safe_dump(values, sort_keys=False, default_flow_style=None), end="")
 
 
 @command.command()
@@ -89,10 +89,10 @@ def add(name: str, scheduler: str, extends: str | None, force: bool, yes: bool, 
             f"{name}: host: missing; name the login node: --host HOST (an alias of your ssh config will do)"
         )
     path = profile_writer.write(name, values, force=force)
-    click.echo(f"Wrote {path}")
+    say(f"Wrote {path}")
     for queue in values.get("queues", {}):
-        click.echo(f"{values['extends']} lists no queue {queue!r}: it was added, without limits; they may be put there")
-    click.echo(f"Next: hpcbrew setup {name}, hpcbrew cluster check {name}, hpcbrew config set cluster {name}")
+        say(f"{values['extends']} lists no queue {queue!r}: it was added, without limits; they may be put there")
+    say(f"Next: hpcbrew setup {name}, hpcbrew cluster check {name}, hpcbrew config set cluster {name}")
 
 
 def _ask(name: str, scheduler: str, given: dict[str, str | None]) -> dict[str, str]:
@@ -132,11 +132,11 @@ def check_cluster(name: str | None, as_json: bool) -> None:
     for finding in checks.run(profiles.load(name or user_settings.default_cluster())):
         findings.append(finding)
         if not as_json:
-            mark, found = click.style(finding.mark, fg=COLOURS[finding.mark]), "; ".join(finding.found.splitlines())
-            click.echo(f"{mark} {finding.what:16} {found}")
+            found = "; ".join(finding.found.splitlines())
+            say((finding.mark, COLOURS[finding.mark]), f" {finding.what:16} {found}")
             if finding.remedy:
-                click.echo(f"  {'':16} → {finding.remedy}")
+                say(f"  {'':16} → {finding.remedy}")
     if as_json:
-        click.echo(json.dumps([asdict(finding) for finding in findings], indent=2, ensure_ascii=False))
+        say_json([asdict(finding) for finding in findings], indent=2)
     if any(finding.mark is Mark.BAD for finding in findings):
         raise SystemExit(1)

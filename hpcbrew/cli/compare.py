@@ -1,13 +1,12 @@
 """`hpcbrew compare`."""
 
-import json
 from dataclasses import asdict
 from pathlib import Path
 
 import click
 
 from hpcbrew.cli.options import complete_job, json_option
-from hpcbrew.cli.output import figure, warn
+from hpcbrew.cli.output import cell, figure, say, say_json, warn
 from hpcbrew.errors import RequestError
 from hpcbrew.track import compare as comparing
 from hpcbrew.track.compare import Row
@@ -34,7 +33,7 @@ def command(jobs: tuple[str, ...], plot: Path | None, as_json: bool) -> None:
     if plot is not None:
         _plot(rows, plot)
     if as_json:
-        click.echo(json.dumps([asdict(row) for row in rows], indent=2))
+        say_json([asdict(row) for row in rows], indent=2)
     else:
         _table(rows)
 
@@ -56,6 +55,7 @@ def _table(rows: list[Row]) -> None:
         iteration = "-" if row.iteration is None else f"{row.iteration}/{row.max_iter}"
         figures = [figure(row.loss, "-"), *(figure(row.outputs.get(key), "-") for key in outputs)]
         table.append([row.id, *(row.settings.get(k, "-") for k in settings), str(row.state), iteration, *figures])
-    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
-    for line in table:
-        click.echo("  ".join(f"{cell:{width}}" for cell, width in zip(line, widths, strict=True)).rstrip())
+    shown = [list(map(cell, line)) for line in table]
+    widths = [max(map(len, column)) for column in zip(*shown, strict=True)]
+    for line in shown:
+        say("  ".join(f"{text:{width}}" for text, width in zip(line, widths, strict=True)).rstrip())

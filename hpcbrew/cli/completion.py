@@ -3,6 +3,8 @@
 import click
 from click.shell_completion import get_completion_class
 
+from hpcbrew.cli.output import say
+
 
 @click.command()
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
@@ -18,4 +20,4 @@ def command(ctx: click.Context, shell: str) -> None:
     """
     completion = get_completion_class(shell)
     assert completion is not None, shell
-    click.echo(completion(ctx.find_root().command, {}, "hpcbrew", "_HPCBREW_COMPLETE").source())
+    say(completion(ctx.find_root().command, {}, "hpcbrew", "_HPCBREW_COMPLETE").source())

@@ -1,10 +1,9 @@
 """`hpcbrew config set | unset | show`."""
 
-import json
-
 import click
 
 from hpcbrew.cli.options import complete_cluster, json_option
+from hpcbrew.cli.output import say, say_json
 from hpcbrew.clusters import user_settings
 
 
@@ -41,7 +40,7 @@ def set_value(key: str, value: str) -> None:
     if key == "cluster":
         profiles.load(value)
     user_settings.write({**user_settings.read(), key: value})
-    click.echo(f"{key}: {value}  ({user_settings.path()})")
+    say(f"{key}: {value}  ({user_settings.path()})")
 
 
 @command.command()
@@ -50,10 +49,10 @@ def unset(key: str) -> None:
     """Take a setting back."""
     values = user_settings.read()
     if values.pop(key, None) is None:
-        click.echo(f"{key}: was not set")
+        say(f"{key}: was not set")
         return
     user_settings.write(values)
-    click.echo(f"{key}: not set any more")
+    say(f"{key}: not set any more")
 
 
 @command.command()
@@ -62,7 +61,7 @@ def show(as_json: bool) -> None:
     """Show all settings."""
     values = user_settings.read()
     if as_json:
-        click.echo(json.dumps(values, indent=2))
+        say_json(values, indent=2)
         return
     for key, meaning in user_settings.KEYS.items():
-        click.echo(f"{key}: {values.get(key, 'not set')}  # {meaning}")
+        say(f"{key}: {values.get(key, 'not set')}  # {meaning}")

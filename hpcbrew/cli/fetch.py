@@ -1,11 +1,11 @@
 """`hpcbrew fetch`."""
 
-import json
 from pathlib import Path
 
 import click
 
 from hpcbrew.cli.options import job_argument, json_option
+from hpcbrew.cli.output import say, say_json
 from hpcbrew.cli.transfer_bar import moving
 from hpcbrew.track import refresh
 from hpcbrew.track.ledger import Ledger
@@ -36,6 +36,6 @@ def command(job: str, into: Path | None, as_json: bool) -> None:
     with moving("fetching", sum(files.values())) as said:
         fetching.fetch(record, files, transport, folder, said)
     if as_json:
-        click.echo(json.dumps({**record.as_json(), "into": str(folder), "files": sorted(map(str, files))}, indent=2))
+        say_json({**record.as_json(), "into": str(folder), "files": sorted(map(str, files))}, indent=2)
         return
-    click.echo(f"{len(files)} files in {folder}")
+    say(f"{len(files)} files in {folder}")

@@ -1,13 +1,11 @@
 """`hpcbrew logs`."""
 
-import sys
-
 import click
 
 from hpcbrew import layout
 from hpcbrew.cli import log_view
 from hpcbrew.cli.options import job_argument, json_option
-from hpcbrew.cli.output import warn
+from hpcbrew.cli.output import log_output, warn
 from hpcbrew.errors import RequestError
 from hpcbrew.track import refresh, run_folder
 from hpcbrew.track.ledger import Ledger
@@ -41,7 +39,7 @@ def command(job: str, follow: bool, lines: int | None, err: bool, rank: int | No
             f"--rank {rank}: {record.name} runs on {nodes} node{'s' if nodes > 1 else ''}, counted from 0"
         )
     log = record.run_folder / (layout.SCHEDULER_LOG if err else layout.rank_log(rank or 0))
-    out = sys.stdout.buffer
+    out = log_output(as_json=as_json)
     if follow:
         raise SystemExit(log_view.follow(record, site, ledger, log, out, lines=lines, as_json=as_json))
     if not log_view.show(site, log, out, lines=lines, record=record if as_json else None) and not as_json:

@@ -6,10 +6,12 @@ from functools import partial
 import click
 
 from hpcbrew.cli.options import complete_cluster
+from hpcbrew.cli.output import say
 from hpcbrew.cli.training_view import training
 from hpcbrew.cli.transfer_bar import moving
 from hpcbrew.clusters import profiles
 from hpcbrew.errors import RequestError
+from hpcbrew.printable import printable
 from hpcbrew.setup import steps, trial_job
 from hpcbrew.setup.steps import Person
 from hpcbrew.transports.prompt import Expected, Terminal, Unattended
@@ -65,12 +67,12 @@ def command(
     person = Person(
         asks=asks,
         prompter=Expected(fingerprint, prompter) if fingerprint else prompter,
-        confirm=lambda question: not asks or click.confirm(question, default=True, err=True),
+        confirm=lambda question: not asks or click.confirm(printable(question), default=True, err=True),
     )
     gpus = True if gpu else False if cpu else None
-    transport = steps.run(profile, person, moving, click.echo, gpus=gpus, offline=offline)
+    transport = steps.run(profile, person, moving, say, gpus=gpus, offline=offline)
     if no_job:
-        click.echo(f"{cluster} is ready; no trial job was run")
+        say(f"{cluster} is ready; no trial job was run")
         return
     trial_job.run(transport, profile, gpu=gpu, queue=queue, project=project, follow=partial(training, as_json=False))
-    click.echo(f"{cluster} is ready: hpcbrew submit SOLVER --cluster {cluster}")
+    say(f"{cluster} is ready: hpcbrew submit SOLVER --cluster {cluster}")

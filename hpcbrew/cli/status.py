@@ -1,6 +1,5 @@
 """`hpcbrew status`."""
 
-import json
 import sys
 import time
 
@@ -8,11 +7,12 @@ import click
 
 from hpcbrew.address import Address
 from hpcbrew.cli.options import complete_job, json_option
+from hpcbrew.cli.output import cell, say, say_json, warn
 from hpcbrew.job import JobRecord, JobState
+from hpcbrew.printable import printable
 from hpcbrew.track.lasting import wait
 from hpcbrew.track.ledger import Ledger
 from hpcbrew.track.refresh import Site, TrackedJob, refresh
-from hpcbrew.track.run_folder import Progress
 from hpcbrew.units import clock
 
 LOCAL, REMOTE = 2, 15  # seconds between two looks of --watch: at this machine alone; at clusters
@@ -57,11 +57,13 @@ def command(jobs: tuple[str, ...], show_all: bool, watch: bool, as_json: bool) -
         _show(rows, as_json=as_json, indent=None if watch else 2)
         troubles = {w.record.cluster: w.trouble for w in rows if w.trouble}
         for cluster, trouble in troubles.items():
-            click.echo(f"hpcbrew: {cluster} could not be asked, its jobs are shown as last known: {trouble}", err=True)
+            warn(f"{cluster} could not be asked, its jobs are shown as last known: {trouble}")
+        for token, fault in ledger.faults.items():
+            warn(f"{ledger.path}: what it holds of job {token} is damaged, and the job is left out: {fault}")
         if not watch or all(row.record.status.state.final for row in rows):
             break
         wait(LOCAL if all(address.transport == "local" for address in sites) else REMOTE)
-    if troubles:
+    if troubles or ledger.faults:
         raise SystemExit(1)
 
 
@@ -74,15 +76,17 @@ def _chosen(ledger: Ledger, jobs: tuple[str, ...], *, show_all: bool) -> list[Jo
 
 def _show(rows: list[TrackedJob], *, as_json: bool, indent: int | None) -> None:
     if as_json:
-        click.echo(json.dumps([row.as_json() for row in rows], indent=indent))
+        say_json([row.as_json() for row in rows], indent=indent)
     elif rows:
-        _table([_row(row.record, row.progress) for row in rows])
+        _table([_row(row) for row in rows])
     else:
-        click.echo("No jobs. Submit one: hpcbrew submit SOLVER --cluster NAME")
+        say("No jobs. Submit one: hpcbrew submit SOLVER --cluster NAME")
 
 
-def _row(record: JobRecord, progress: Progress | None) -> tuple[str, ...]:
-    """Iteration, loss and time left of a job that runs; else, or after them, why it stands as it does."""
+def _row(tracked: TrackedJob) -> tuple[str, ...]:
+    """Iteration, loss and time left of a job that runs; else, or after them, why it stands as it does; and which of its
+    records cannot be read."""
+    record, progress = tracked.record, tracked.progress
     said = []
     if progress and record.status.state is JobState.RUNNING:
         said.append(f"{progress.iteration}/{progress.max_iter}")
@@ -91,7 +95,9 @@ def _row(record: JobRecord, progress: Progress | None) -> tuple[str, ...]:
         if progress.seconds_left is not None:
             said.append(f"{clock(progress.seconds_left)} left")
     said += [record.status.reason] if record.status.reason else []
-    return record.id or "-", record.name, record.cluster, str(record.status.state), ", ".join(said)
+    said += [f"({tracked.fault})"] if tracked.fault else []
+    named = (record.id or "-", record.name, record.cluster, str(record.status.state))
+    return (*map(cell, named), printable(", ".join(said), one_line=True))
 
 
 def _table(rows: list[tuple[str, ...]]) -> None:
@@ -102,5 +108,6 @@ def _table(rows: list[tuple[str, ...]]) -> None:
         if row[3] in COLOURS:
             start = sum(widths[:3]) + 6
             end = start + len(row[3])
-            line = line[:start] + click.style(row[3], fg=COLOURS[JobState(row[3])]) + line[end:]
-        click.echo(line)
+            say(line[:start], (row[3], COLOURS[JobState(row[3])]), line[end:])
+        else:
+            say(line)

@@ -1,6 +1,5 @@
 """What `submit`, `resume` and `sweep` have in common: their options, and the way of a plan to the cluster."""
 
-import json
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -14,6 +13,7 @@ from engine.host import login_node
 from hpcbrew import units
 from hpcbrew.cli import preview
 from hpcbrew.cli.options import complete_job, json_option
+from hpcbrew.cli.output import say, say_json, warn
 from hpcbrew.cli.training_view import training
 from hpcbrew.cli.transfer_bar import moving
 from hpcbrew.clusters.profiles import Cluster
@@ -121,14 +121,13 @@ def _dependency(job: str, profile: Cluster, *, ask: bool) -> tuple[After | None,
     return dependency.as_last_heard(job, profile.address, Ledger())
 
 
-def _warn(words: str) -> None:
-    click.echo(f"hpcbrew: {words}", err=True)
-
-
 def send(plan: JobPlan, solver: str, *, dry_run: bool, follow: bool, as_json: bool) -> None:
     """Shows a plan, or carries it out; then follows the job, or says what there is to do next."""
     if dry_run:
-        click.echo(json.dumps(preview.as_json(plan), indent=2) if as_json else preview.as_text(plan))
+        if as_json:
+            say_json(preview.as_json(plan), indent=2)
+        else:
+            say(preview.as_text(plan))
         return
     if plan.missing:
         raise RequestError(plan.missing)
@@ -139,19 +138,19 @@ def send(plan: JobPlan, solver: str, *, dry_run: bool, follow: bool, as_json: bo
                 "jobs on this machine run in this Python, and it has no JAX: pip install 'hpcbrew[engine]'"
             )
     for words in plan.unknown:
-        _warn(f"not known: {words}")
+        warn(f"not known: {words}")
     with _told(plan.token):
         site, ledger = refresh.reach(plan.address), Ledger()
         with moving("sending", sum(upload.size for upload in plan.data)) as progress:
-            record = submit(plan, solver, site.transport, site.scheduler, ledger, progress, _warn)
+            record = submit(plan, solver, site.transport, site.scheduler, ledger, progress, warn)
         if follow:
             raise SystemExit(training(record, site, ledger, as_json=as_json))
         if as_json:
-            click.echo(json.dumps(record.as_json(), indent=2))
+            say_json(record.as_json(), indent=2)
             return
-        click.echo(f"{record.id}  {record.name}, queued on {record.cluster}")
-        click.echo(f"Run folder: {record.run_folder}")
-        click.echo(f"Next: hpcbrew status, hpcbrew logs -f {record.id}, hpcbrew cancel {record.id}")
+        say(f"{record.id}  {record.name}, queued on {record.cluster}")
+        say(f"Run folder: {record.run_folder}")
+        say(f"Next: hpcbrew status, hpcbrew logs -f {record.id}, hpcbrew cancel {record.id}")
 
 
 @contextmanager
@@ -163,5 +162,5 @@ def _told(token: str) -> Iterator[None]:
         raise
     except KeyboardInterrupt:
         with put_off():
-            _warn(as_written_down(token, Ledger()))
+            warn(as_written_down(token, Ledger()))
         raise Interrupted from None

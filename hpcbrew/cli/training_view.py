@@ -1,15 +1,13 @@
 """How a job's training is shown until it ends: as lines of text, below a bar on a terminal, or as JSON."""
 
-import json
 import sys
 from pathlib import PurePosixPath
 from typing import Any, Self
 
-import click
-
 from hpcbrew import layout
-from hpcbrew.cli.output import DETACHED, figure, warn
-from hpcbrew.job import JobRecord, JobState
+from hpcbrew.cli.output import DETACHED, cell, figure, json_text, say, warn
+from hpcbrew.job import JobRecord, JobState, JobStatus
+from hpcbrew.printable import printable
 from hpcbrew.track import follow, run_folder
 from hpcbrew.track.ledger import Ledger
 from hpcbrew.track.refresh import Site, TrackedJob
@@ -33,12 +31,16 @@ def training(record: JobRecord, site: Site, ledger: Ledger, *, as_json: bool) ->
         shown.end(ended, run_folder.model(ended, site.transport), run_folder.complaint(ended, site.transport))
         return ended.status.shell_status
     except KeyboardInterrupt:
-        click.echo(
+        say(
             f"\nDetached. The job goes on: hpcbrew status {record.id}, hpcbrew logs -f {record.id}, "
             f"hpcbrew cancel {record.id}",
             err=True,
         )
         return DETACHED
+
+
+def _because(status: JobStatus) -> str:
+    return f": {printable(status.reason, one_line=True)}" if status.reason else ""
 
 
 class Lines:
@@ -57,7 +59,7 @@ class Lines:
         self.say(f"{self.record.id}  {self.record.name} on {self.record.cluster}, in {self.record.run_folder}")
 
     def look(self, tracked: TrackedJob) -> None:
-        now = (tracked.record.status, tracked.trouble)
+        now = (tracked.record.status, tracked.trouble, tracked.fault)
         if now != self._last:
             self._last = now
             self.changed(tracked)
@@ -67,15 +69,17 @@ class Lines:
         if tracked.trouble:
             self.say(f"{self.record.cluster} cannot be asked for now: {tracked.trouble}")
         elif not status.state.final:
-            self.say(f"{status.state}{f': {status.reason}' if status.reason else ''}")
+            self.say(f"{status.state}{_because(status)}")
+        if tracked.fault:
+            self.say(f"In its run folder: {tracked.fault}")
 
     def test(self, values: dict[str, Any]) -> None:
-        outputs = "  ".join(f"{name} {figure(value, 'nan')}" for name, value in values["outputs"].items())
+        outputs = "  ".join(f"{cell(name)} {figure(value, 'nan')}" for name, value in values["outputs"].items())
         self.say(f"Iteration {values['iteration']}: {outputs}")
 
     def end(self, record: JobRecord, model: PurePosixPath | None, complaint: str | None) -> None:
         status = record.status
-        self.say(f"{str(status.state).capitalize()}{f': {status.reason}' if status.reason else ''}")
+        self.say(f"{str(status.state).capitalize()}{_because(status)}")
         if complaint:
             self.say(complaint)
         if record.is_array:
@@ -86,7 +90,7 @@ class Lines:
             self.say(f"Model: {model}")
 
     def say(self, line: str) -> None:
-        click.echo(line)
+        say(line)
 
 
 class Objects(Lines):
@@ -95,13 +99,13 @@ class Objects(Lines):
     def begin(self) -> None: ...
 
     def changed(self, tracked: TrackedJob) -> None:
-        self.say(json.dumps({**tracked.record.as_json(), "trouble": tracked.trouble or None}))
+        self.say(json_text({**tracked.record.as_json(), "trouble": tracked.trouble or None}))
 
     def test(self, values: dict[str, Any]) -> None:
-        self.say(json.dumps(values))
+        self.say(json_text(values))
 
     def end(self, record: JobRecord, model: PurePosixPath | None, complaint: str | None) -> None:
-        self.say(json.dumps({**record.as_json(), "model": str(model) if model else None, "error": complaint}))
+        self.say(json_text({**record.as_json(), "model": str(model) if model else None, "error": complaint}))
 
 
 class Bar(Lines):
@@ -143,4 +147,4 @@ class Bar(Lines):
         )
 
     def say(self, line: str) -> None:
-        self._bar.console.print(line, markup=False, highlight=False, soft_wrap=True)
+        self._bar.console.print(printable(line), markup=False, highlight=False, soft_wrap=True)
