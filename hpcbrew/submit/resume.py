@@ -15,6 +15,7 @@ from hpcbrew.plan import overrides
 from hpcbrew.plan.build import Job, assemble
 from hpcbrew.plan.hardware import Machine
 from hpcbrew.plan.resources import Resources, resolve
+from hpcbrew.printable import printable
 from hpcbrew.track import run_folder
 from hpcbrew.track.run_folder import JobDescription
 from hpcbrew.transports.base import Transport
@@ -109,7 +110,8 @@ def _text(record: JobRecord, name: str, data: bytes | None) -> str:
     except UnicodeDecodeError as error:
         text, fault = "", f"is not valid text: {error.reason} at byte {error.start}"
     if fault:
-        raise TransportError(f"{record.run_folder / name}: {fault}: {record.name} cannot be gone on with")
+        path = printable(str(record.run_folder / name), one_line=True)
+        raise TransportError(f"{path}: {fault}: {record.name} cannot be gone on with")
     return text
 
 
