@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from hpcbrew.cli.options import job_argument, json_option
-from hpcbrew.cli.output import say, say_json
+from hpcbrew.cli.output import say, say_json, warn
 from hpcbrew.cli.transfer_bar import moving
 from hpcbrew.track import refresh
 from hpcbrew.track.ledger import Ledger
@@ -32,9 +32,9 @@ def command(job: str, into: Path | None, as_json: bool) -> None:
     record = Ledger().find(job)
     transport = refresh.reach(record.address).transport
     files = fetching.wanted(record, transport)
-    folder = into or Path(record.name)
+    folder = into or fetching.default_folder(record)
     with moving("fetching", sum(files.values())) as said:
-        fetching.fetch(record, files, transport, folder, said)
+        fetching.fetch(record, files, transport, folder, said, warn)
     if as_json:
         say_json({**record.as_json(), "into": str(folder), "files": sorted(map(str, files))}, indent=2)
         return

@@ -1,21 +1,27 @@
 """Brings a job's results home: each file whole or not at all, and only what is not there yet."""
 
 import contextlib
+import hashlib
 import os
+import re
 import shlex
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path, PurePosixPath
 
 from engine.host.atomic_file import replace
 from hpcbrew import full_disk, layout
 from hpcbrew.errors import RequestError, TransportError
+from hpcbrew.file_lock import busy, exclusive
 from hpcbrew.hashing import file_sha256
-from hpcbrew.job import JobRecord
+from hpcbrew.job import NAME, JobRecord
+from hpcbrew.printable import printable
 from hpcbrew.transports import process
 from hpcbrew.transports.base import OnBytes, Transport
 
 PIECE = 8 * 2**20  # bytes of a large file that are asked for at a time
 OWNER = ".hpcbrew"  # in a folder on this machine: the token of the job that was fetched into it
+DIGEST = re.compile("[0-9a-f]{64}")
+TOGETHER = 500  # files whose digests are asked for in one command, whose length is limited
 GROWING = {
     layout.LOG,
     layout.SCHEDULER_LOG,
@@ -27,31 +33,63 @@ GROWING = {
 }
 
 
+def default_folder(record: JobRecord) -> Path:
+    """The folder that results go into where none is named: one in the current folder, called as the job is.
+
+    Raises RequestError where that is no plain name.
+    """
+    one_of_array = f"[{record.point}]" if record.point is not None else ""
+    if not NAME.fullmatch(record.name.removesuffix(one_of_array)):
+        raise RequestError(f"{record.name!r} is not a plain name for a folder: name one with --into")
+    return Path(record.name)
+
+
 def wanted(record: JobRecord, transport: Transport) -> dict[PurePosixPath, int]:
-    """The files of the run folder with their sizes: models, logs, metrics and the job's own description."""
+    """The files of the run folder with their sizes: models, logs, metrics and the job's own description.
+
+    What begins with a dot is no result: it may be a transfer's own, on either side.
+    """
     sizes = transport.sizes(record.run_folder)
     if not sizes:
         raise TransportError(f"{record.run_folder}: is empty or gone: there is nothing to fetch of {record.name}")
     return {
         name: size
         for name, size in sizes.items()
-        if name.parts[0] in (layout.SNAPSHOTS, layout.POINTS) or len(name.parts) == 1
+        if (name.parts[0] in (layout.SNAPSHOTS, layout.POINTS) or len(name.parts) == 1)
+        and not any(part.startswith(".") and part != ".." for part in name.parts)
     }
 
 
 def fetch(
-    record: JobRecord, files: dict[PurePosixPath, int], transport: Transport, into: Path, on_bytes: OnBytes
+    record: JobRecord,
+    files: dict[PurePosixPath, int],
+    transport: Transport,
+    into: Path,
+    on_bytes: OnBytes,
+    say: Callable[[str], object] = lambda words: None,
 ) -> None:
-    """Fetches `files` of the job into the folder `into`. A part that broke off is gone on with.
+    """Fetches `files` of the job into the folder `into`. A part that broke off is gone on with. Where another process
+    fetches into it, that is waited for, and `say` is told.
 
     Raises RequestError where that would overwrite what is not of this job, and TransportError; what had arrived by then
     is kept.
     """
-    if odd := next((name for name in files if ".." in name.parts), None):
+    if odd := next((name for name in files if ".." in name.parts or name.is_absolute()), None):
         raise TransportError(f"{record.run_folder}: {odd}: a name that leads out of its folder is not fetched")
     with _written(into):
+        work = f"fetch-{hashlib.sha256(os.fsencode(into.resolve())).hexdigest()[:32]}"
+    if busy(work):
+        say(f"another fetch into {into} is at work on this machine: waiting for it to end")
+    with exclusive(work):
+        _fetch(record, files, transport, into, on_bytes)
+
+
+def _fetch(
+    record: JobRecord, files: dict[PurePosixPath, int], transport: Transport, into: Path, on_bytes: OnBytes
+) -> None:
+    with _written(into):
         _claim(record, files, into)
-    have = _unchanged(record, files, transport, into)
+        have = _unchanged(record, files, transport, into)
     for name, size in files.items():
         if name in have:
             on_bytes(size)
@@ -73,9 +111,9 @@ def _written(target: Path) -> Iterator[None]:
 def _claim(record: JobRecord, files: Iterable[PurePosixPath], into: Path) -> None:
     """The files of all jobs are called alike, and the definitions as the user's own."""
     owner = into / OWNER
-    if owner.is_file() and owner.read_text() == record.token:
+    if owner.is_file() and owner.read_bytes() == record.token.encode():
         return
-    if others := [str(name) for name in files if (into / name).exists()]:
+    if others := [printable(str(name), one_line=True) for name in files if (into / name).exists()]:
         raise RequestError(
             f"{into}: has {', '.join(others[:3])}{', …' if others[3:] else ''}, which this job has too, and they were "
             "not fetched of it. They are left as they are: name another folder with --into"
@@ -90,15 +128,18 @@ def _unchanged(
     """The files that are here as they lie there, by size and digest. Those that may grow are not looked at."""
     local = [name for name in files if name.name not in GROWING and (into / name).is_file()]
     local = [name for name in local if (into / name).stat().st_size == files[name]]
-    if not local:
-        return set()
-    idle_timeout = process.read_timeout(sum(files[name] for name in local))
-    command = ["sha256sum", "--", *map(str, local)]
-    answer = transport.run(command, record.run_folder, idempotent=True, idle_timeout=idle_timeout)
-    remote_digests = [line.removeprefix("\\").split(" ")[0] for line in answer.out.splitlines()]
-    if answer.status != 0:
-        raise TransportError(f"{record.run_folder}: {answer.words}")
-    return {name for name, digest in zip(local, remote_digests, strict=True) if digest == file_sha256(into / name)}
+    same: set[PurePosixPath] = set()
+    for first in range(0, len(local), TOGETHER):
+        some = local[first : first + TOGETHER]
+        idle_timeout = process.read_timeout(sum(files[name] for name in some))
+        command = ["sha256sum", "--", *map(str, some)]
+        answer = transport.run(command, record.run_folder, idempotent=True, idle_timeout=idle_timeout)
+        # A name may hold what other programs take for the end of a line; sha256sum writes \n in it with a backslash.
+        digests = [line.removeprefix("\\").split(" ")[0] for line in answer.out.split("\n") if line]
+        if answer.status != 0 or len(digests) != len(some) or not all(map(DIGEST.fullmatch, digests)):
+            raise TransportError(f"{record.run_folder}: the files' digests could not be had: {answer.words[:1000]}")
+        same |= {name for name, digest in zip(some, digests, strict=True) if digest == file_sha256(into / name)}
+    return same
 
 
 def _one(source: PurePosixPath, size: int, transport: Transport, target: Path, on_bytes: OnBytes) -> None:
@@ -137,6 +178,6 @@ def _check(source: PurePosixPath, size: int, part: Path, transport: Transport) -
     )
     if answer.status != 0 or answer.err:
         raise TransportError(f"{source}: {answer.words}")
-    if answer.out.split()[0] != file_sha256(part):
+    if answer.out.split()[:1] != [file_sha256(part)]:
         part.unlink()
         raise TransportError(f"{source}: did not arrive as it lies there, and was taken away again: fetch once more")

@@ -1,8 +1,10 @@
 """This machine, as a cluster: commands are run, files are written."""
 
+import contextlib
 import os
 import re
 import shutil
+import stat
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
@@ -105,8 +107,15 @@ class Local:
             raise TransportError(f"{target}: cannot be written: {_words(error, Path(target))}") from None
 
     def sizes(self, folder: PurePosixPath) -> dict[PurePosixPath, int]:
-        found = (path for path in Path(folder).rglob("*") if path.is_file())
-        return {PurePosixPath(path.relative_to(folder)): path.stat().st_size for path in found}
+        """No links: what they lead to may lie anywhere."""
+        found = {}
+        for parent, _, names in os.walk(folder):
+            for path in (Path(parent, name) for name in names):
+                with contextlib.suppress(FileNotFoundError):
+                    status = path.lstat()
+                    if stat.S_ISREG(status.st_mode):
+                        found[PurePosixPath(path.relative_to(folder))] = status.st_size
+        return found
 
     def names(self, folder: PurePosixPath) -> list[str]:
         try:

@@ -1,13 +1,24 @@
+import contextlib
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 import pytest
+from support import sshd
 
 from hpcbrew.address import Address
+from hpcbrew.command_result import CommandResult
 from hpcbrew.errors import RequestError, TransportError
 from hpcbrew.job import JobRecord, JobState, JobStatus
 from hpcbrew.transfer import download as fetching
+from hpcbrew.transports.base import Transport
 from hpcbrew.transports.local import Local
+from hpcbrew.transports.paramiko_ssh import Ssh
+from hpcbrew.transports.prompt import Unattended
 
 LARGE = bytes(range(256)) * 80_000
 
@@ -121,3 +132,142 @@ def test_a_run_folder_that_is_gone(record: JobRecord, tmp_path: Path) -> None:
     gone = JobRecord("t", "lenet", record.address, "s", 0.0, PurePosixPath(tmp_path / "gone"), record.status)
     with pytest.raises(TransportError, match="is empty or gone"):
         fetch(gone, Local(), tmp_path / "into")
+
+
+ODD = [
+    "a\u2028b.txt",
+    "a\x0bb\x0cc\x85d",
+    "a\nb\\c.txt",
+    "a\rb",
+    "caf\udce9.txt",
+    "-n",
+    "\x1b[31m",
+    "é",
+    "..a",
+    "x" * 200,
+]
+
+
+@pytest.fixture(params=["local", "ssh"])
+def transport(request, tmp_path: Path) -> Iterator[Transport]:
+    if request.param == "local":
+        yield Local()
+        return
+    (tmp_path / "sshd").mkdir()
+    with sshd.serve(tmp_path / "sshd") as server:
+        way = Ssh("cluster", Unattended(), server.resolve)
+        yield way
+        way.close()
+
+
+def test_files_of_any_name_come_home_and_are_not_fetched_again(
+    record: JobRecord, transport: Transport, tmp_path: Path
+) -> None:
+    for name in ODD:
+        (Path(record.run_folder) / name).write_text(name, errors="surrogateescape")
+    for _ in range(2):
+        fetch(record, transport, tmp_path / "into")  # type: ignore[arg-type]
+    fetched = files(tmp_path / "into")
+    assert [name for name in ODD if fetched.get(name) != name.encode(errors="surrogateescape")] == ["..a"]
+
+
+def test_what_a_cluster_calls_as_we_do_is_not_taken(record: JobRecord, tmp_path: Path) -> None:
+    for name in (".hpcbrew", "snapshots/.lenet_iter_5.caffemodel.part", ".bashrc", "snapshots/.x/y"):
+        path = Path(record.run_folder) / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text("00000000")
+    for _ in range(2):
+        fetch(record, Local(), tmp_path / "into")
+    assert (tmp_path / "into" / ".hpcbrew").read_text() == record.token
+    assert files(tmp_path / "into") == {"train.log": b"one\n", "snapshots/lenet_iter_5.caffemodel": LARGE}
+
+
+def test_links_are_not_followed(record: JobRecord, transport: Transport, tmp_path: Path) -> None:
+    (tmp_path / "secret").mkdir()
+    (tmp_path / "secret" / "key").write_text("secret")
+    run = Path(record.run_folder)
+    (run / "key").symlink_to(tmp_path / "secret" / "key")
+    (run / "points").symlink_to(tmp_path / "secret")
+    (run / "snapshots" / "loop").symlink_to(run)
+    (run / "dangling").symlink_to("nothing")
+    os.mkfifo(run / "fifo")
+    assert set(fetching.wanted(record, transport)) == {
+        PurePosixPath("train.log"),
+        PurePosixPath("snapshots/lenet_iter_5.caffemodel"),
+    }
+
+
+@pytest.mark.parametrize("name", ["/etc/passwd", "snapshots/../../evil", "points/../evil"])
+def test_a_server_that_names_files_elsewhere_is_refused(record: JobRecord, tmp_path: Path, name: str) -> None:
+    class Elsewhere(Local):
+        def sizes(self, folder):
+            return {PurePosixPath(name): 1}
+
+    with contextlib.suppress(TransportError):
+        fetch(record, Elsewhere(), tmp_path / "into")
+    assert not (tmp_path / "evil").exists()
+    with pytest.raises(TransportError, match="leads out of its folder"):
+        fetching.fetch(record, {PurePosixPath(name): 1}, Local(), tmp_path / "into", lambda size: None)
+
+
+@pytest.mark.parametrize("said", ["", "x\n", "noise\n" * 2, "0" * 64 + "  a\n" + "0" * 64 + "  b\n"])
+def test_digests_that_are_none_are_refused(record: JobRecord, tmp_path: Path, said: str) -> None:
+    class Odd(Local):
+        def run(self, command, folder, **how):
+            return CommandResult(0, said)
+
+    fetch(record, Local(), tmp_path / "into")
+    with pytest.raises(TransportError, match="digests could not be had"):
+        fetch(record, Odd(), tmp_path / "into")
+
+
+def test_of_two_fetches_into_one_folder_one_waits(record: JobRecord, tmp_path: Path) -> None:
+    """Four at once, each by a process of its own."""
+    code = (
+        "import sys; from pathlib import Path, PurePosixPath; from hpcbrew.address import Address\n"
+        "from hpcbrew.job import *; from hpcbrew.transfer import download; from hpcbrew.transports.local import Local\n"
+        "record = JobRecord('t', 'lenet', Address('local', 'local', 'local'), 's', 0.0, PurePosixPath(sys.argv[1]),\n"
+        "    JobStatus(JobState.RUNNING))\n"
+        "files = download.wanted(record, Local())\n"
+        "download.fetch(record, files, Local(), Path(sys.argv[2]), lambda size: None, print)"
+    )
+    command = [sys.executable, "-c", code, str(record.run_folder), str(tmp_path / "into")]
+    fetches = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(4)]
+    said = [one.communicate(timeout=60)[0] for one in fetches]
+    assert [one.returncode for one in fetches] == [0] * 4
+    assert files(tmp_path / "into")["snapshots/lenet_iter_5.caffemodel"] == LARGE
+    assert {words.strip() for words in said if words} <= {
+        f"another fetch into {tmp_path}/into is at work on this machine: waiting for it to end"
+    }
+
+
+def test_a_fetch_waits_for_another_and_says_so(record: JobRecord, tmp_path: Path) -> None:
+    begun, told = threading.Event(), []
+
+    class Slow(Local):
+        def read(self, path, start=0, size=None):
+            begun.set()
+            other.join(0.5)
+            assert other.is_alive()
+            return super().read(path, start, size)
+
+    def second() -> None:
+        begun.wait()
+        wanted = fetching.wanted(record, Local())
+        fetching.fetch(record, wanted, Local(), tmp_path / "into", lambda size: None, told.append)
+
+    other = threading.Thread(target=second)
+    other.start()
+    (Path(record.run_folder) / "snapshots" / "lenet_iter_5.caffemodel").write_bytes(b"small")
+    fetch(record, Slow(), tmp_path / "into")
+    other.join()
+    assert told == [f"another fetch into {tmp_path}/into is at work on this machine: waiting for it to end"]
+
+
+@pytest.mark.parametrize("name", ["../evil", "/evil", "a/b", "..", ".", "a\n", "", ".config", "lenet[2]", "\x1b"])
+def test_a_default_folder_is_one_plain_name(record: JobRecord, name: str) -> None:
+    with pytest.raises(RequestError, match="is not a plain name for a folder"):
+        fetching.default_folder(replace(record, name=name))
+    assert fetching.default_folder(record) == Path("lenet")
+    point = replace(record, token="t[2]", name="lenet[2]")
+    assert fetching.default_folder(point) == Path("lenet[2]")
