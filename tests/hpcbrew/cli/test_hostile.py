@@ -35,7 +35,8 @@ RESOURCES = {
     "select": {},
 }
 JOB = {"name": "n", "token": "0", "solver": "/s.prototxt", "max_iter": 4, "set": {"base_lr": "1"},
-       "resources": RESOURCES, "links": 1, "engine": "own", "after": None, "definitions": ["solver.prototxt", "net.prototxt"]}  # fmt: skip
+       "resources": RESOURCES, "links": 1, "engine": "own", "after": None,
+       "definitions": ["solver.prototxt", "net.prototxt"]}  # fmt: skip
 FILES = {
     "exit.json": EXIT, "progress.json": PROGRESS, "metrics.jsonl": METRICS, "job.json": JOB, "job.id": "7.pbs01",
     "links.id": "8.pbs01", "train.log": "I1126 caffe: error: no", "solver.prototxt": "net: 'net.prototxt' max_iter: 4",
