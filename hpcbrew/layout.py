@@ -55,6 +55,12 @@ def item(target: PurePosixPath) -> PurePosixPath:
     return PurePosixPath(*target.parts[:2])
 
 
+def mode(name: PurePosixPath) -> int:
+    """The permissions of a file that is put on scratch, as far as the umask there allows them. The script holds what a
+    profile sets in a job's environment, secrets too: it is its owner's alone to read."""
+    return 0o600 if name.name == SCRIPT else 0o644
+
+
 def run_folder(name: str, token: str) -> PurePosixPath:
     """The run folder of a job, below the cluster's scratch folder."""
     return RUNS / f"{name}-{token}"

@@ -7,11 +7,10 @@ from typing import Any
 
 import yaml
 
-from engine.host import atomic_file
-from hpcbrew.clusters import profile_files, profiles
+from hpcbrew.clusters import profile_files, profiles, user_settings
 from hpcbrew.errors import ProfileError
 
-NAME = re.compile(r"[A-Za-z0-9][\w.-]*")
+NAME = re.compile(r"[A-Za-z0-9][\w.-]{0,199}")
 BASES = {"pbs": "openpbs", "local": "local"}
 
 
@@ -72,6 +71,5 @@ def write(name: str, values: Mapping[str, Any], *, force: bool = False) -> Path:
     """Raises ProfileError for values that make no sound profile, and for a profile that is there, without `force`."""
     own = target(name, force=force)
     profiles.check(values, name, own)
-    own.parent.mkdir(parents=True, exist_ok=True)
-    atomic_file.replace(own, yaml.safe_dump(dict(values), sort_keys=False).encode())
+    user_settings.put(own, yaml.safe_dump(dict(values), sort_keys=False).encode())
     return own

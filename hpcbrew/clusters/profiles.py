@@ -1,6 +1,7 @@
 """Cluster: a site's profile, read from YAML and checked. Some ship in `configs/clusters`; the user's own come first."""
 
 import re
+import reprlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -240,7 +241,9 @@ def _read(path: Path) -> dict[str, Any]:
         values = yaml.safe_load(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise ProfileError(f"{path}: {error.strerror}") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except RecursionError:
+        raise ProfileError(f"{path}: is nested too deep") from None
+    except (yaml.YAMLError, ValueError) as error:  # ValueError: no UTF-8, or a date that there is not
         mark = getattr(error, "problem_mark", None)
         where = f"{path}:{mark.line + 1}" if mark else str(path)
         raise ProfileError(f"{where}: not YAML: {getattr(error, 'problem', None) or error}") from None
@@ -282,6 +285,9 @@ KINDS = {
     "tuple_type": "must be a list, each of its entries with a - before it",
     "string_type": "must be text: put it in quotes",
 }
+# YAML's references make a value of a few lines endless to write out.
+SHORT = reprlib.Repr()
+SHORT.maxstring = SHORT.maxother = SHORT.maxlong = 200
 # How pydantic names the alternatives of a value, among the keys that lead to it.
 ALTERNATIVE = re.compile(r"\[key\]|constrained-int|literal\[.*\]")
 
@@ -297,7 +303,7 @@ def _fault(fault: dict[str, Any]) -> tuple[str, str]:
         return f"{key}: ", "missing"
     message = KINDS.get(fault["type"], fault["msg"])
     message = message.removeprefix("Value error, ").replace("Input should be", "must be")
-    shown = LOGIN.sub("//…@", repr(fault["input"]))
+    shown = LOGIN.sub("//…@", SHORT.repr(fault["input"]))
     return (f"{key}: {shown}: " if where else ""), message
 
 

@@ -1,11 +1,15 @@
 """The user's own settings: `config.yaml` in the configuration folder, written by `hpcbrew config set`."""
 
+import reprlib
 from pathlib import Path
 
 from engine.host import atomic_file
 from engine.suggest import did_you_mean
-from hpcbrew import paths
+from hpcbrew import full_disk, paths
 from hpcbrew.errors import ProfileError
+from hpcbrew.units import short_size
+
+LARGEST = 2**16  # bytes
 
 KEYS = {"cluster": "the cluster that commands use when --cluster is not given"}
 
@@ -18,24 +22,36 @@ def path() -> Path:
 def read() -> dict[str, str]:
     """Every setting by its key; none where nothing was set. Raises ProfileError naming file, key and what would do."""
     try:
-        text = path().read_text(encoding="utf-8")
+        text = _read()
     except FileNotFoundError:
         return {}
-    except (OSError, UnicodeDecodeError) as error:
+    except OSError as error:
+        raise ProfileError(f"{path()}: cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError as error:
         raise ProfileError(f"{path()}: {error}") from None
     import yaml  # noqa: PLC0415 - slow to import, and most people have no settings
 
     try:
         values = yaml.safe_load(text) or {}
-    except yaml.YAMLError as error:
+    except RecursionError:
+        raise ProfileError(f"{path()}: is nested too deep") from None
+    except (yaml.YAMLError, ValueError) as error:  # ValueError: a date that there is not
         raise ProfileError(f"{path()}: not YAML: {getattr(error, 'problem', None) or error}") from None
     if not isinstance(values, dict):
         raise ProfileError(f"{path()}: settings are a list of `key: value`; this is {type(values).__name__}")
     for key, value in values.items():
-        check_key(str(key), f"{path()}: ")
+        check_key(key if isinstance(key, str) else reprlib.repr(key), f"{path()}: ")
         if not isinstance(value, str):
-            raise ProfileError(f"{path()}: {key}: {value!r} is not valid text")
+            raise ProfileError(f"{path()}: {key}: {reprlib.repr(value)} is not valid text")
     return values
+
+
+def _read() -> str:
+    with path().open("rb") as file:
+        data = file.read(LARGEST + 1)
+    if len(data) > LARGEST:
+        raise ProfileError(f"{path()}: settings take no more than {short_size(LARGEST)}, and this is more")
+    return data.decode()
 
 
 def check_key(key: str, where: str = "") -> None:
@@ -47,11 +63,20 @@ def check_key(key: str, where: str = "") -> None:
 
 
 def write(values: dict[str, str]) -> None:
-    """Replaces the settings, all or nothing."""
+    """Replaces the settings, all or nothing. Raises ProfileError where they cannot be written."""
     import yaml  # noqa: PLC0415 - as above
 
-    path().parent.mkdir(parents=True, exist_ok=True)
-    atomic_file.replace(path(), yaml.safe_dump(values, sort_keys=True).encode())
+    put(path(), yaml.safe_dump(values, sort_keys=True).encode())
+
+
+def put(file: Path, data: bytes) -> None:
+    """Writes a file of the user's settings. Raises ProfileError where that cannot be done."""
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        atomic_file.replace(file, data)
+    except OSError as error:
+        remedy = full_disk.remedy(error.strerror, full_disk.LOCAL)
+        raise ProfileError(f"{file}: cannot be written: {error.strerror} ({error.filename}){remedy}") from None
 
 
 def default_cluster() -> str:

@@ -7,6 +7,12 @@ from typing import Any
 
 from hpcbrew.units import seconds
 
+NAME = re.compile(r"[A-Za-z_][^/\0\n]{0,229}")
+"""A job's name is part of a file's."""
+
+MOST_IN_ARRAY = 10_000
+"""PBS's default of max_array_size."""
+
 
 class BadDirective(ValueError):
     """A directive that qsub would refuse. The message is in qsub's words."""
@@ -19,9 +25,12 @@ def parse(script: str, flags: Sequence[str] = ()) -> dict[str, Any]:
     if "\r" in script:
         raise BadDirective("script contains cr, lf")
     options: dict[str, Any] = {"queue": "local", "ncpus": 1, "ngpus": 0, "nodes": 1}
-    for line in script.splitlines():
+    for line in script.split("\n"):
         if line.startswith("#PBS "):
-            words = shlex.split(line[5:], comments=False)
+            try:
+                words = shlex.split(line[5:], comments=False)
+            except ValueError as error:  # a quotation that does not end
+                raise BadDirective(f"directive error: {line[5:]}: {error}") from None
             for flag, value in zip(words[::2], words[1::2], strict=False):
                 _apply(options, flag, value)
         elif line.strip() and not line.startswith("#"):
@@ -33,6 +42,8 @@ def parse(script: str, flags: Sequence[str] = ()) -> dict[str, Any]:
 
 def _apply(options: dict[str, Any], flag: str, value: str) -> None:
     plain = {"-N": "name", "-q": "queue", "-P": "project", "-o": "output", "-e": "error", "-j": "join"}
+    if flag == "-N" and not NAME.fullmatch(value):
+        raise BadDirective("illegal -N value")
     if flag in plain:
         options[plain[flag]] = value
     elif flag == "-l":
@@ -43,9 +54,11 @@ def _apply(options: dict[str, Any], flag: str, value: str) -> None:
         if key == "depend":
             options["depend"] = setting
     elif flag == "-J":
-        match = re.fullmatch(r"(\d+)-(\d+)", value)
+        match = re.fullmatch(r"([0-9]{1,9})-([0-9]{1,9})", value)
         if match is None or int(match[1]) >= int(match[2]):
             raise BadDirective("illegal -J value")
+        if int(match[2]) - int(match[1]) >= MOST_IN_ARRAY:
+            raise BadDirective("Array job exceeds server or queue size limit")
         options["array"] = [int(match[1]), int(match[2])]
     elif flag not in ("-S", "-r", "-k", "-m", "-M", "-A"):
         raise BadDirective(f"invalid option -- '{flag.lstrip('-')}'")
@@ -59,8 +72,15 @@ def _resource(options: dict[str, Any], name: str, value: str = "") -> None:
             raise BadDirective("Illegal attribute or resource value Resource_List.walltime") from None
     elif name == "select":
         options["select"] = value
-        options["nodes"] = int(value.split(":", maxsplit=1)[0]) if value.split(":", maxsplit=1)[0].isdigit() else 1
+        nodes = value.split(":", maxsplit=1)[0]
+        options["nodes"] = _count("select", nodes) if nodes.isdigit() else 1
         for key, number in re.findall(r"\b(ncpus|ngpus)=(\d+)", value):
-            options[key] = int(number)
+            options[key] = _count(key, number)
     elif name in ("ncpus", "ngpus"):
-        options[name] = int(value)
+        options[name] = _count(name, value)
+
+
+def _count(name: str, value: str) -> int:
+    if not re.fullmatch("[0-9]{1,6}", value):
+        raise BadDirective(f"Illegal attribute or resource value Resource_List.{name}")
+    return int(value)

@@ -48,6 +48,8 @@ def run(slots: int) -> None:
                 return
             taken = next(((n, lock) for n in range(slots) if (lock := store.take_slot(n)) is not None), None)
         if taken is None:
+            if _end_leftovers(slots):
+                continue
             return
         slot, lock = taken
         with lock:
@@ -114,6 +116,7 @@ def _execute(job: Job, lock: IO[bytes]) -> None:
             with store.transaction() as db:
                 store.change(db, job.seq, process_group=process.pid)
             status = _wait(job, process, output)
+            end_holders(lock)
     except OSError as error:
         with store.transaction() as db:
             why = f"could not be started: {error.strerror} ({error.filename})"
@@ -166,6 +169,52 @@ def signal_session(session: int, number: signal.Signals) -> None:
         with contextlib.suppress(ProcessLookupError, PermissionError):
             if os.getsid(process) == session:
                 os.kill(process, number)
+
+
+def end_holders(lock: IO[bytes]) -> None:
+    """Ends what a job has left behind outside of its session too: it has the slot's lock open, and nobody could take
+    the slot. Where there is no /proc (macOS) nothing can be seen of that."""
+    for process in _holders(lock.name):
+        if process != os.getpid():
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.kill(process, signal.SIGKILL)
+
+
+def _end_leftovers(slots: int) -> bool:
+    """The same for jobs whose runner was killed. Whether there was any: a slot may be free now."""
+    with store.transaction() as db:
+        sessions = {job.process_group for job in store.jobs(db, "state IN ('R', 'E')")}
+    found = False
+    for slot in range(slots):
+        holders = _holders(str(store.slot_lock(slot)))
+        if holders and not any(_at_work(process, sessions) for process in holders):
+            found = True
+            for process in holders:
+                with contextlib.suppress(ProcessLookupError, PermissionError):
+                    os.kill(process, signal.SIGKILL)
+    return found
+
+
+def _at_work(process: int, sessions: set[int | None]) -> bool:
+    """Whether it is a runner, or of a job that still runs."""
+    with contextlib.suppress(OSError):
+        return os.getsid(process) in sessions or b"hpcbrew.localqueue" in Path(f"/proc/{process}/cmdline").read_bytes()
+    return False
+
+
+def _holders(lock: str) -> list[int]:
+    """The processes that hold a lock. One that has but opened the file, as qstat does to try it, does not."""
+    name, found = str(Path(lock).resolve()), []
+    for process in _processes():
+        with contextlib.suppress(OSError):
+            for opened in Path(f"/proc/{process}/fd").iterdir():
+                if (
+                    str(opened.readlink()) == name
+                    and "lock:" in Path(f"/proc/{process}/fdinfo/{opened.name}").read_text()
+                ):
+                    found.append(process)
+                    break
+    return found
 
 
 def _processes() -> list[int]:

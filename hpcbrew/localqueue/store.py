@@ -5,6 +5,7 @@ import json
 import os
 import re
 import sqlite3
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,13 +13,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
-from hpcbrew import paths
+from hpcbrew import paths, schema
+from hpcbrew.schema import Malformed
 
 HISTORY = 14 * 24 * 3600  # seconds that a finished job is shown for: PBS's default
 SUFFIX = ".local"
 ID = re.compile(r"(?P<seq>\d+)(?P<brackets>\[(?P<index>\d*)\])?")
-RUNNABLE = "json_extract(options, '$.array') IS NULL"
-LISTED = "json_extract(options, '$.array_of') IS NULL"
+
+
+def _option(name: str) -> str:
+    """One of the options in SQL, which fails as a whole for a row whose JSON is none."""
+    return f"CASE WHEN json_valid(options) THEN json_extract(options, '$.{name}') END"
+
+
+RUNNABLE = f"{_option('array')} IS NULL"
+LISTED = f"{_option('array_of')} IS NULL"
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS jobs(
@@ -104,9 +113,16 @@ def add(db: sqlite3.Connection, name: str, workdir: str, options: dict[str, Any]
 
 
 def jobs(db: sqlite3.Connection, where: str = "1", values: tuple[Any, ...] = ()) -> list[Job]:
+    """Those that such rows are of. One that is not what it should be is left out, and told of."""
     cursor = db.execute(f"SELECT * FROM jobs WHERE {where} ORDER BY seq", values)  # noqa: S608
     names = [column[0] for column in cursor.description]
-    return [_job(dict(zip(names, row, strict=True))) for row in cursor]
+    found = []
+    for row in cursor:
+        try:
+            found.append(_job(dict(zip(names, row, strict=True))))
+        except Malformed as error:
+            print(f"{folder() / 'queue.db'}: what it holds of job {row[0]} is damaged: {error}", file=sys.stderr)
+    return found
 
 
 def add_array(
@@ -128,7 +144,7 @@ def find(db: sqlite3.Connection, job_id: str) -> Job | None:
         return None
     seq, brackets, index = int(match["seq"]), match["brackets"], match["index"]
     if index:
-        of_array = "json_extract(options, '$.array_of') = ? AND json_extract(options, '$.array_index') = ?"
+        of_array = f"{_option('array_of')} = ? AND {_option('array_index')} = ?"
         found = jobs(db, of_array, (seq, int(index)))
     else:
         found = [job for job in jobs(db, "seq = ?", (seq,)) if job.is_array == bool(brackets) and job.array_of is None]
@@ -137,7 +153,7 @@ def find(db: sqlite3.Connection, job_id: str) -> Job | None:
 
 def members(db: sqlite3.Connection, array: int) -> list[Job]:
     """The jobs of an array, by their index."""
-    return jobs(db, "json_extract(options, '$.array_of') = ?", (array,))
+    return jobs(db, f"{_option('array_of')} = ?", (array,))
 
 
 def change(db: sqlite3.Connection, seq: int, **values: Any) -> None:
@@ -167,9 +183,14 @@ def forget(db: sqlite3.Connection) -> None:
         script(job.seq).unlink(missing_ok=True)
 
 
+def slot_lock(slot: int) -> Path:
+    """The file that whoever runs jobs on the slot has locked."""
+    return folder() / f"slot-{slot}.lock"
+
+
 def take_slot(slot: int) -> IO[bytes] | None:
     """The slot's lock, held as long as this file is open anywhere; None where it is taken. Inside a transaction."""
-    file = paths.private_file(folder() / f"slot-{slot}.lock").open("ab")
+    file = paths.private_file(slot_lock(slot)).open("ab")
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -182,8 +203,7 @@ def take_slot(slot: int) -> IO[bytes] | None:
 def mark_lost(db: sqlite3.Connection) -> None:
     """A job said to run on a slot that nobody holds was lost: its runner was killed, or the machine restarted."""
     for job in jobs(db, "state IN ('R', 'E')"):
-        assert job.slot is not None
-        lock = take_slot(job.slot)
+        lock = take_slot(job.slot or 0)
         if lock is not None:
             lock.close()
             gone = "its runner was killed or the machine restarted while it ran"
@@ -191,6 +211,50 @@ def mark_lost(db: sqlite3.Connection) -> None:
 
 
 def _job(row: dict[str, Any]) -> Job:
-    options, environment = json.loads(row.pop("options")), json.loads(row.pop("environment"))
-    row["held"] = bool(row["held"])
-    return Job(options=options, environment=environment, **row)
+    """Raises Malformed."""
+    known = {name: schema.field(row, name, check) for name, check in _ROW.items()}
+    for name in ("options", "environment"):
+        known[name] = _ROW_OBJECTS[name](schema.read_object(str(row[name]).encode(errors="surrogateescape"), 2**24))
+    return Job(**known)
+
+
+_TEXT, _WHOLE, _TIME = schema.text(most=65536), schema.none_or(schema.whole()), schema.none_or(schema.seconds)
+_ROW: dict[str, schema.Check[Any]] = {
+    "seq": schema.whole(1),
+    "name": _TEXT,
+    "state": schema.one_of("Q", "H", "R", "E", "F"),
+    "substate": schema.whole(),
+    "workdir": _TEXT,
+    "comment": schema.none_or(schema.words),
+    "exit_status": _WHOLE,
+    "held": lambda value: bool(schema.whole(0, 1)(value)),
+    "deleted_by": schema.none_or(_TEXT),
+    "slot": _WHOLE,
+    "process_group": _WHOLE,
+    "ctime": schema.seconds,
+    "stime": _TIME,
+    "etime": _TIME,
+}
+
+
+def _options(values: Any) -> dict[str, Any]:
+    """What `directives` gives. Raises Malformed where one of those that are used is not of its kind."""
+    for name in ("ncpus", "ngpus", "nodes"):
+        schema.field(values, name, schema.whole(0, 10**6))
+    schema.field(values, "queue", _TEXT)
+    for name, check in (
+        ("walltime", schema.whole(1)),
+        ("output", _TEXT),
+        ("depend", _TEXT),
+        ("array_of", schema.whole(1)),
+        ("array_index", schema.whole(0)),
+        ("array", schema.listing(schema.whole(0), 2)),
+    ):
+        schema.field(values, name, check, None)
+    return dict(values)
+
+
+_ROW_OBJECTS: dict[str, schema.Check[dict[str, Any]]] = {
+    "options": _options,
+    "environment": schema.table(_TEXT, _TEXT),
+}

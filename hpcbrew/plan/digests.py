@@ -36,6 +36,9 @@ def measure(item: Item) -> Measured:
         digests = tuple(_digest(path) for path in item.files)
     except OSError as error:
         raise ManifestError(f"{item.role}: {error.filename}: {error.strerror}") from None
+    except ValueError:  # Python's word for a NUL in a name
+        odd = next(path for path in item.files if "\0" in str(path))
+        raise ManifestError(f"{item.role}: {odd}: no file has a NUL in its name") from None
     if not item.members:
         return Measured(item, sizes, digests, digests[0])
     lines = "".join(f"{digest}  {name}\n" for digest, name in zip(digests, item.members, strict=True))

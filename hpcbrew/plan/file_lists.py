@@ -51,7 +51,11 @@ def root_and_members(
         return Path("/"), tuple(PurePosixPath(name).relative_to("/") for name in unique)
     members = tuple(PurePosixPath(name.lstrip("/")) for name in unique)
     here = Path.cwd() / root_folder
-    return (here if (here / members[0]).exists() else listing.parent / root_folder), members
+    try:
+        found = (here / members[0]).exists()
+    except OSError as error:
+        raise ManifestError(f"{asked}: {listing} lists {members[0]}: {error.strerror}") from None
+    return (here if found else listing.parent / root_folder), members
 
 
 def _lines(path: Path, asked: str) -> list[str]:

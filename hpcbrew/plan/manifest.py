@@ -274,7 +274,7 @@ class _Collector:
         """Caffe joins root_folder and each name as they stand; so a root of `/` serves lists of absolute paths."""
         read = file_lists.read_images if listing.role == "list of images" else file_lists.read_windows
         root, members = file_lists.root_and_members(root_folder, read(listing.path, asked), listing.path, asked)
-        if not (root / members[0]).exists():
+        if not _exists(root / members[0], asked):
             raise ManifestError(f"{asked}: {listing.path} lists {members[0]}, and {root / members[0]} is not there")
         images = Item("images", root, members)
         self.references.append(Reference(definition, field, images))
@@ -302,8 +302,16 @@ def _assign(message: Any, field: tuple[str | int, ...], value: str) -> None:
         message[last] = value
 
 
+def _exists(path: Path, asked: str) -> bool:
+    """Raises ManifestError for a name that no file can have, as one of more than 255 bytes."""
+    try:
+        return path.exists()
+    except OSError as error:
+        raise ManifestError(f"{asked}: {path}: {error.strerror}") from None
+
+
 def _file(role: str, path: Path, asked: str, named_in: Path) -> Item:
-    if not path.exists():
+    if not _exists(path, asked):
         raise ManifestError(f"{asked}: no {role} at {path}{_looked(path, named_in)}")
     if not path.is_file():
         raise ManifestError(f"{asked}: {path} is no file, and a {role} is one")
@@ -315,7 +323,7 @@ def _file(role: str, path: Path, asked: str, named_in: Path) -> Item:
 def _database(path: Path, backend: int, asked: str, named_in: Path) -> Item:
     """An LMDB is data.mdb in its folder; a LevelDB is a folder with a CURRENT and all that lies beside it."""
     kind, mark = ("LMDB", "data.mdb") if backend == pb.DataParameter.LMDB else ("LevelDB", "CURRENT")
-    if not path.exists():
+    if not _exists(path, asked):
         raise ManifestError(f"{asked}: no {kind} at {path}{_looked(path, named_in)}")
     if not (path / mark).is_file():
         other = {"data.mdb": "CURRENT", "CURRENT": "data.mdb"}[mark]

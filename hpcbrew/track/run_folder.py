@@ -181,6 +181,7 @@ _RESOURCES: dict[str, schema.Check[Any]] = {
     "project": schema.none_or(_WORD),
     "select": schema.table(_WORD, _WORD),
 }
+_MODULE = re.compile(r"([A-Za-z_]\w*)(/[A-Za-z_]\w*)+\.py")
 _OWN = {
     layout.JOB, layout.SCRIPT, layout.ID, layout.LINK_IDS, layout.LINKS, layout.WAITED, layout.CANCELLED, layout.LOG,
     layout.SCHEDULER_LOG, layout.PROGRESS, layout.METRICS, layout.EXIT, layout.SNAPSHOTS,
@@ -204,11 +205,13 @@ def _after(value: Any) -> After:
 
 
 def _definition(value: Any) -> str:
-    """A file of the run folder, or of the folder of one of its points."""
+    """A file of the run folder, or of the folder of one of its points; a Python layer's module may lie deeper."""
     name = schema.text()(value)
-    *folders, last = name.split("/")
-    point = folders[:1] == [layout.POINTS] and len(folders) == 2 and re.fullmatch("[0-9]{1,9}", folders[1])
-    if (folders and not point) or last in {"", ".", "..", *_OWN} or last.startswith(".hpcbrew"):
+    own = re.sub(f"{layout.POINTS}/[0-9]{{1,9}}/", "", name, count=1) if name.startswith(layout.POINTS) else name
+    module = _MODULE.fullmatch(own)
+    if module and module[1] not in (layout.POINTS, layout.SNAPSHOTS):
+        return name
+    if "/" in own or own in {"", ".", "..", *_OWN} or own.startswith(".hpcbrew"):
         raise Malformed(f"{printable(ascii(name), one_line=True)} is not the name of a definition in its run folder")
     return name
 

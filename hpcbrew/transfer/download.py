@@ -148,6 +148,8 @@ def _one(source: PurePosixPath, size: int, transport: Transport, target: Path, o
         if data is None:
             raise TransportError(f"{source}: went away while it was fetched")
         replace(target, data)
+        if layout.mode(source) == 0o600:
+            target.chmod(0o600)
         on_bytes(size)
         return
     part = target.with_name(f".{target.name}.part")

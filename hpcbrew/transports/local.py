@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
 from engine.host.atomic_file import replace
-from hpcbrew import full_disk
+from hpcbrew import full_disk, layout
 from hpcbrew.command_result import CommandResult
 from hpcbrew.errors import TransportError, Unanswered
 from hpcbrew.paths import data_home
@@ -60,7 +60,7 @@ class Local:
                 for name, data in files.items():
                     path = Path(made) / "new" / name
                     path.parent.mkdir(parents=True, exist_ok=True)
-                    _write(path, data)
+                    _write(path, data, layout.mode(name))
                 (Path(made) / "new").rename(final)
         except OSError as error:
             raise TransportError(f"{final}: cannot make this folder: {_words(error, final)}") from None
@@ -138,8 +138,8 @@ def _words(error: OSError, path: Path) -> str:
     return f"{error.strerror} ({error.filename or path}){full_disk.remedy(error.strerror)}"
 
 
-def _write(path: Path, data: bytes) -> None:
-    with path.open("wb") as file:
+def _write(path: Path, data: bytes, mode: int) -> None:
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode), "wb") as file:
         file.write(data)
         file.flush()
         os.fsync(file.fileno())

@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path, PurePosixPath
 
-from hpcbrew import full_disk
+from hpcbrew import full_disk, layout
 from hpcbrew.command_result import CommandResult
 from hpcbrew.errors import TransportError, Unanswered
 from hpcbrew.transports import process, retry, waiting
@@ -333,7 +333,7 @@ def _pack(files: Mapping[PurePosixPath, bytes]) -> bytes:
     with tarfile.open(fileobj=packed, mode="w") as archive:
         for name, data in files.items():
             member = tarfile.TarInfo(str(name))
-            member.size, member.mode, member.mtime = len(data), 0o644, int(time.time())
+            member.size, member.mode, member.mtime = len(data), layout.mode(name), int(time.time())
             archive.addfile(member, io.BytesIO(data))
     return packed.getvalue()
 

@@ -8,7 +8,7 @@ from hpcbrew.errors import ProfileError
 
 def write(text: str) -> Path:
     user_settings.path().parent.mkdir(parents=True, exist_ok=True)
-    user_settings.path().write_text(text)
+    user_settings.path().write_text(text, errors="surrogateescape")
     return user_settings.path()
 
 
@@ -28,6 +28,15 @@ FAULTS = {
     "not a mapping": ("- iitd\n", "this is list"),
     "unknown key": ("clutser: iitd\n", "clutser: no such setting. Did you mean 'cluster'"),
     "not text": ("cluster: 5\n", "cluster: 5 is not valid text"),
+    "no key": ("5: iitd\n", "5: no such setting"),
+    "nested": ("[" * 20_000, "is nested too deep"),
+    "endless": (
+        "cluster: [&a0 [x]" + "".join(f", &a{n + 1} [*a{n}, *a{n}]" for n in range(60)) + "]\n",
+        "is not valid",
+    ),
+    "no date": ("cluster: 2026-13-45\n", "not YAML: month must be in 1..12"),
+    "large": ("cluster: " + "x" * 2**16, "settings take no more than 64.0 KiB"),
+    "no UTF-8": ("cluster: caf\udce9\n", "can't decode byte 0xe9"),
 }
 
 
@@ -39,3 +48,22 @@ def test_a_wrong_file_is_named(fault: str) -> None:
         user_settings.read()
     assert str(error.value).startswith(str(path))
     assert said in str(error.value)
+
+
+def test_settings_that_cannot_be_written_are_told(hpcbrew, home: Path) -> None:
+    (home / "config").write_text("in the way")
+    for command in (
+        ("config", "set", "cluster", "local"),
+        ("cluster", "add", "mine", "--host", "h", "--scratch", "/s", "-y"),
+    ):
+        done = hpcbrew(*command)
+        assert done.returncode == 2
+        assert done.stderr.startswith(f"hpcbrew: error: {home}/config/hpcbrew/")
+        assert "Not a directory" in done.stderr
+
+
+@pytest.mark.parametrize("name", ["x" * 300, "a/b", "..", "a\nb", "\udcff"])
+def test_a_cluster_has_a_name_that_a_file_can_have(hpcbrew, name: str) -> None:
+    done = hpcbrew("cluster", "add", name, "--host", "h", "--scratch", "/s", "-y")
+    assert (done.returncode, "is not a valid name for a cluster" in done.stderr) == (2, True)
+    assert "no cluster" in hpcbrew("config", "set", "cluster", name).stderr

@@ -44,3 +44,28 @@ def test_what_is_asked_for(line: str, options: dict[str, object]) -> None:
 def test_what_qsub_would_refuse_is_refused_in_its_words(script: str, words: str) -> None:
     with pytest.raises(BadDirective, match=words):
         directives.parse(script)
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("-N ../../../tmp/evil", "illegal -N value"),
+        ("-N a/b", "illegal -N value"),
+        ("-N", None),
+        ('-N "unclosed', "No closing quotation"),
+        ("-J 1-100000000", "exceeds server or queue size limit"),
+        ("-J 1-" + "9" * 5000, "illegal -J value"),
+        ("-l ncpus=abc", "Resource_List.ncpus"),
+        ("-l ncpus=" + "9" * 5000, "Resource_List.ncpus"),
+        ("-l select=" + "9" * 5000, "Resource_List.select"),
+        ("-l select=1:ngpus=" + "9" * 50, "Resource_List.ngpus"),
+        ("-l walltime=" + "9" * 5000, "Resource_List.walltime"),
+        ("-l", None),
+    ],
+)
+def test_what_no_qsub_takes_is_refused(line: str, said: str | None) -> None:
+    if said is None:
+        directives.parse(f"#PBS {line}\n")
+        return
+    with pytest.raises(directives.BadDirective, match=said):
+        directives.parse(f"#PBS {line}\n")

@@ -12,8 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support import sshd
 from support.until import until
 
+from hpcbrew.localqueue import store
 from hpcbrew.localqueue.__main__ import main
 
 QUEUE = [sys.executable, "-P", "-m", "hpcbrew.localqueue"]
@@ -240,3 +242,35 @@ def _runners(home: Path) -> list[int]:
         if ours and b"hpcbrew.localqueue" in words and b"run" in words:
             found.append(int(process.name))
     return found
+
+
+def test_what_a_job_leaves_outside_its_session_does_not_keep_its_slot(submit, tmp_path: Path) -> None:
+    ended(submit("setsid sleep 300 >/dev/null 2>&1 & echo $! >pid; sleep 0.3"))
+    found = ended(submit("echo next"))
+    assert found["Exit_status"] == 0
+    assert until(lambda: sshd.ended((tmp_path / "pid").read_text()))
+
+
+def test_nor_does_it_where_the_runner_was_killed(submit, tmp_path: Path) -> None:
+    job_id = submit("setsid sleep 300 >/dev/null 2>&1 & echo $PPID >runner; kill -9 $PPID; exit 0")
+    until(lambda: (tmp_path / "runner").exists() and sshd.ended((tmp_path / "runner").read_text()))
+    assert ended(submit("echo next"))["Exit_status"] == 0
+    assert "its runner was killed" in ended(job_id)["comment"]
+
+
+def test_a_row_that_is_none_hides_no_other_job(submit, capsys: pytest.CaptureFixture[str]) -> None:
+    first, second = ended(submit("true")), submit("true")
+    ended(second)
+    with store.transaction() as db:
+        store.change(db, 1, options="[" * 100_000)
+    assert main(["qstat", "-x", "-f"]) == 0
+    shown = capsys.readouterr()
+    assert list(json.loads(shown.out)["Jobs"]) == [second]
+    assert "what it holds of job 1 is damaged: is nested too deep" in shown.err
+    assert first["Exit_status"] == 0
+
+
+def test_nobody_else_may_read_the_queue(submit) -> None:
+    ended(submit("true"))
+    for path in (store.folder(), *store.folder().rglob("*")):
+        assert path.stat().st_mode & 0o077 == 0, path

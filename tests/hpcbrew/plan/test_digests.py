@@ -45,3 +45,17 @@ def test_a_large_file_is_read_once_and_again_when_it_has_changed(
     item.path.write_bytes(b"longer")
     assert digests.measure(item).digest == "digest 2"
     assert read == [item.path] * 2
+
+
+def test_a_name_with_a_nul_is_told(tmp_path: Path) -> None:
+    (tmp_path / "a").touch()
+    item = Item("images", tmp_path, (PurePosixPath("a"), PurePosixPath("b\0c")))
+    with pytest.raises(ManifestError, match="no file has a NUL in its name"):
+        digests.measure(item)
+
+
+def test_nobody_else_may_read_which_files_there_are(home: Path) -> None:
+    with digests._kept():
+        pass
+    kept = home / "data" / "hpcbrew" / "digests.db"
+    assert [oct(path.stat().st_mode & 0o777) for path in (kept, kept.parent)] == ["0o600", "0o700"]

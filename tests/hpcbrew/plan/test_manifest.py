@@ -244,3 +244,14 @@ def test_without_a_test_no_test_data_are_needed(model: Path) -> None:
     net = (model / "net.prototxt").read_text()
     net = net.replace('"train_lmdb"', '"gone"').replace('"gone"', '"train_lmdb"', 1)
     assert len(manifest(model, f'{RATE} net: "net.prototxt" test_iter: 0', net).items) == 1
+
+
+def test_a_name_that_no_file_can_have_is_told(model: Path) -> None:
+    long = "x" * 300
+    with pytest.raises(ManifestError, match=rf"--weights: {long}: File name too long"):
+        manifest(model, weights=(Path(long),))
+    with pytest.raises(ManifestError, match=r"solver\.prototxt: weights: .*File name too long"):
+        manifest(model, f'{RATE} net: "net.prototxt" weights: "/{long}"')
+    (model / "list").write_text(f"{long} 1\n")
+    with pytest.raises(ManifestError, match=r"image_data_param\.source: .*File name too long"):
+        manifest(model, f'{RATE} net: "net.prototxt"', layer("ImageData", 'image_data_param { source: "list" }'))

@@ -192,6 +192,7 @@ def test_progress_that_is_none_has_a_reason(changed: dict) -> None:
             for name in (
                 "../net.prototxt", "/etc/passwd", "a/../../b", "points/../x", "points/1/../../x", "points/x/net",
                 "", ".", "..", "job.pbs", "job.json", "job.id", "exit.json", "snapshots", "points/1/exit.json", "a/b",
+                "points/1/points/2/x", "snapshots/a.py", "points/a.py", "a/../b.py", "/a/b.py", "points/1/snapshots/a.py",
                 "net\0", ".hpcbrew", "//x",
             )
         ),
@@ -222,3 +223,17 @@ def test_one_bad_record_is_a_fault_of_its_own() -> None:
 def test_a_snapshot_whose_name_is_none_is_not_taken(name: str) -> None:
     assert run_folder.newest_state({f"{name}.solverstate": 5, f"{name}.caffemodel": 5}) is None
     assert run_folder.newest_model([f"{name}.caffemodel", "n_iter_1.caffemodel"]) == "n_iter_1.caffemodel"
+
+
+def test_definitions_are_those_of_points_and_the_modules_of_python_layers_too() -> None:
+    names = [
+        "solver.prototxt",
+        "points/12/net.prototxt",
+        "noise.py",
+        "noise/__init__.py",
+        "points/1/noise/a/b.py",
+        "é.x",
+    ]
+    described = run_folder.read_description(json.dumps({**DESCRIPTION, "definitions": names}).encode())
+    assert described is not None
+    assert described.definitions == tuple(names)

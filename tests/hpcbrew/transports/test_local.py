@@ -19,6 +19,12 @@ def test_a_word_now_and_then_is_enough() -> None:
     assert len(Local().run(["sh", "-c", words], PurePosixPath("/"), idle_timeout=0.6).err.split()) == 4
 
 
+def test_a_script_is_its_owners_alone_to_read(tmp_path: Path) -> None:
+    folder = PurePosixPath(tmp_path, "run")
+    Local().make_folder(folder, {PurePosixPath(name): b"x" for name in ("job.pbs", "points/1/job.json")})
+    assert [(Path(folder) / n).stat().st_mode & 0o777 for n in ("job.pbs", "points/1/job.json")] == [0o600, 0o644]
+
+
 def test_a_command_has_nothing_to_read() -> None:
     assert Local().run(["cat"], PurePosixPath("/")).out == ""
 

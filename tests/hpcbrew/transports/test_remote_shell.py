@@ -82,6 +82,7 @@ def test_a_folder_is_made_whole_or_not_at_all(cluster, tmp_path):
     cluster.make_folder(folder, files)
     assert {p: (Path(folder) / p).read_bytes() for p in files} == files
     assert (Path(folder) / "job.pbs").stat().st_mtime > time.time() - 600  # sites clear old files away from scratch
+    assert [(Path(folder) / p).stat().st_mode & 0o777 for p in files] == [0o600, 0o644]  # the script may hold secrets
     with pytest.raises(TransportError, match="it is there already"):
         cluster.make_folder(folder, {PurePosixPath("job.pbs"): b"another"})
     assert [p.name for p in tmp_path.glob("runs/*")] == ["lenet 1"]
