@@ -24,6 +24,8 @@ def parse(script: str, flags: Sequence[str] = ()) -> dict[str, Any]:
     array (first and last index)."""
     if "\r" in script:
         raise BadDirective("script contains cr, lf")
+    if "\0" in script:
+        raise BadDirective("script contains NUL")
     options: dict[str, Any] = {"queue": "local", "ncpus": 1, "ngpus": 0, "nodes": 1}
     for line in script.split("\n"):
         if line.startswith("#PBS "):

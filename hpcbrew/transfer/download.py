@@ -55,7 +55,7 @@ def wanted(record: JobRecord, transport: Transport) -> dict[PurePosixPath, int]:
     return {
         name: size
         for name, size in sizes.items()
-        if (name.parts[0] in (layout.SNAPSHOTS, layout.POINTS) or len(name.parts) == 1)
+        if (len(name.parts) == 1 or name.parts[:1] in ((layout.SNAPSHOTS,), (layout.POINTS,)))
         and not any(part.startswith(".") and part != ".." for part in name.parts)
     }
 

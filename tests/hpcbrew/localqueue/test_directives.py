@@ -51,6 +51,7 @@ def test_what_qsub_would_refuse_is_refused_in_its_words(script: str, words: str)
     [
         ("-N ../../../tmp/evil", "illegal -N value"),
         ("-N a/b", "illegal -N value"),
+        ("-W depend=\0afterok:1", "NUL"),
         ("-N", None),
         ('-N "unclosed', "No closing quotation"),
         ("-J 1-100000000", "exceeds server or queue size limit"),

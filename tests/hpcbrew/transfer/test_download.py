@@ -210,6 +210,14 @@ def test_a_server_that_names_files_elsewhere_is_refused(record: JobRecord, tmp_p
         fetching.fetch(record, {PurePosixPath(name): 1}, Local(), tmp_path / "into", lambda size: None)
 
 
+def test_a_name_that_is_none_is_left_aside(record: JobRecord) -> None:
+    class Nameless(Local):
+        def sizes(self, folder):
+            return {PurePosixPath(""): 0, PurePosixPath("train.log"): 4}
+
+    assert fetching.wanted(record, Nameless()) == {PurePosixPath("train.log"): 4}
+
+
 @pytest.mark.parametrize("said", ["", "x\n", "noise\n" * 2, "0" * 64 + "  a\n" + "0" * 64 + "  b\n"])
 def test_digests_that_are_none_are_refused(record: JobRecord, tmp_path: Path, said: str) -> None:
     class Odd(Local):
