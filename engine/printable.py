@@ -1,11 +1,33 @@
-"""Text from outside, made fit for a terminal."""
+"""Text from outside on its way to a terminal or into a message: what a terminal would obey is written out instead."""
+
+import unicodedata
+
+UNSEEN = {"Cc", "Cf", "Cn", "Co", "Cs", "Zl", "Zp"}
+"""Categories of Unicode: control characters; what turns the direction of writing or has no width; characters that
+nobody knows; bytes that were no UTF-8; what parts lines for some programs only."""
 
 
-def printable(text: str) -> str:
-    """`text` with what a terminal would obey or hide, control characters and the like, written as escapes: \\x1b.
+class _Visible(dict[int, str]):
+    """What stands for each character: itself, or its escape as Python writes it. Filled as characters are met."""
 
-    Line breaks and tabs stay.
+    def __missing__(self, code: int) -> str:
+        self[code] = shown = _escape(code) if unicodedata.category(chr(code)) in UNSEEN else chr(code)
+        return shown
+
+
+def _escape(code: int) -> str:
+    if 0xDC80 <= code <= 0xDCFF:  # a byte that was no UTF-8, as Python keeps those in file names
+        return f"\\x{code - 0xDC00:02x}"
+    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
+
+
+_TEXT = _Visible({ord("\n"): "\n", ord("\t"): "\t", ord("\r"): "\\r"})
+_LINE = _Visible({ord("\n"): "\\n", ord("\t"): "\\t", ord("\r"): "\\r"})
+
+
+def printable(text: str, *, one_line: bool = False) -> str:
+    r"""The same with all that cannot be seen written out: `\x1b`, `\u202e`.
+
+    Line breaks and tabs stay, but for `one_line`: what stands in a table or in the middle of a sentence.
     """
-    if text.isprintable():
-        return text
-    return "".join(c if c.isprintable() or c in "\n\t" else c.encode("unicode_escape").decode() for c in text)
+    return text if text.isprintable() else text.translate(_LINE if one_line else _TEXT)

@@ -45,6 +45,7 @@ WITHOUT_JAX = (
     "engine.graph",
     "engine.host",
     "engine.job_contract",
+    "engine.printable",
     "engine.proto",
     "engine.suggest",
 )

@@ -40,7 +40,7 @@ class Metrics:
         pieces = self._log.grown() if self._log else iter(())
         while piece := self._told(lambda _: next(pieces, b""), b""):
             whole = b"".join(line + b"\n" for line, _ in self._lines.whole(piece))
-            yield [values for values in run_folder.read_metrics(whole) if _is_entry(values)]
+            yield run_folder.read_metrics(whole)
 
     def _told(self, step: Callable[[LogTail], Found], otherwise: Found) -> Found:
         """What `step` gives; what is no file is said once, and not looked at again."""
@@ -54,10 +54,3 @@ class Metrics:
             self._say(str(error))
             self._log = None
             return otherwise
-
-
-def _is_entry(values: dict[str, Any]) -> bool:
-    phase, iteration, outputs = (values.get(key) for key in ("phase", "iteration", "outputs"))
-    if type(iteration) is not int:
-        return False
-    return isinstance(outputs, dict) if phase == "test" else phase == "train"

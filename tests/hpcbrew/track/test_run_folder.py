@@ -192,7 +192,8 @@ def test_progress_that_is_none_has_a_reason(changed: dict) -> None:
             for name in (
                 "../net.prototxt", "/etc/passwd", "a/../../b", "points/../x", "points/1/../../x", "points/x/net",
                 "", ".", "..", "job.pbs", "job.json", "job.id", "exit.json", "snapshots", "points/1/exit.json", "a/b",
-                "points/1/points/2/x", "snapshots/a.py", "points/a.py", "a/../b.py", "/a/b.py", "points/1/snapshots/a.py",
+                "points/1/points/2/x", "snapshots/a.py", "points/a.py", "a/../b.py", "/a/b.py",
+                "points/1/snapshots/a.py",
                 "net\0", ".hpcbrew", "//x",
             )
         ),

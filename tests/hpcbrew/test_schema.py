@@ -1,0 +1,69 @@
+import re
+
+import pytest
+
+from hpcbrew import schema
+from hpcbrew.schema import Malformed
+
+TAKEN = [
+    (schema.whole(0, 5), 5),
+    (schema.number, -1.5),
+    (schema.seconds, 1e15),
+    (schema.flag, False),
+    (schema.text(re.compile("a+"), "some a"), "aaa"),
+    (schema.one_of("own", "module"), "own"),
+    (schema.none_or(schema.whole()), None),
+    (schema.table(schema.text(), schema.number), {"a": 1}),
+]
+REFUSED = [
+    (schema.whole(0, 5), 6, "6 is not a whole number of 0 or more, 5 at most"),
+    (schema.whole(), True, "True is not a whole number"),
+    (schema.whole(), 2**53 + 1, "9007199254740993 is not a whole number"),
+    (schema.number, float("nan"), "nan is not a finite number"),
+    (schema.number, 10**400, "is not a finite number"),
+    (schema.number, False, "False is not a finite number"),
+    (schema.seconds, -1e16, "-1e+16 is not a number of seconds"),
+    (schema.flag, 1, "1 is not true or false"),
+    (schema.text(re.compile("a+"), "some a"), "\x1b[2J", r"'\x1b[2J' is not some a"),
+    (schema.text(most=3), "aaaa", "'aaaa' is not text of at most 3 characters"),
+    (schema.text(), "a\0", r"'a\x00' is not text"),
+    (schema.words, 5, "5 is not text"),
+    (schema.one_of("own", "module"), ["own"], "['own'] is not one of: own, module"),
+    (schema.listing(schema.whole()), [1, "x"], "number 2: 'x' is not a whole number"),
+    (schema.listing(schema.whole(), 1), [1, 2], "[1, 2] is not a list of at most 1"),
+    (schema.table(schema.text(), schema.number), {"\n": "x"}, r"the value of '\n': 'x' is not a finite number"),
+]
+
+
+@pytest.mark.parametrize(("check", "value"), TAKEN, ids=str)
+def test_what_fits_is_taken_as_it_is(check: schema.Check, value: object) -> None:
+    assert check(value) == value
+
+
+@pytest.mark.parametrize(("check", "value", "why"), REFUSED, ids=ascii)
+def test_what_does_not_fit_is_named(check: schema.Check, value: object, why: str) -> None:
+    with pytest.raises(Malformed) as caught:
+        check(value)
+    assert why in str(caught.value)
+    assert str(caught.value).isprintable()
+
+
+def test_words_can_be_written_down_and_are_not_too_long() -> None:
+    assert schema.words("\ud800\0é\n") == "\\ud800\\x00é\n"
+    assert schema.words("x" * 2000) == "x" * 999 + "…"
+    assert schema.words(schema.words("\ud800" * 2000)) == schema.words("\ud800" * 2000)
+
+
+def test_a_field_that_is_missing_or_wrong_is_named() -> None:
+    assert schema.field({"a": 1}, "a", schema.whole()) == 1
+    assert schema.field({}, "a", schema.whole(), None) is None
+    with pytest.raises(Malformed, match="a is missing"):
+        schema.field({}, "a", schema.whole())
+    with pytest.raises(Malformed, match="a: None is not a whole number"):
+        schema.field({"a": None}, "a", schema.whole(), 5)
+
+
+def test_an_object_of_a_size() -> None:
+    assert schema.read_object(b'{"a": [1]}') == {"a": [1]}
+    with pytest.raises(Malformed, match="holds 2 B, and such a record has no more than 1 B"):
+        schema.read_object(b"{}", 1)
