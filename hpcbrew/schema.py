@@ -40,7 +40,7 @@ def read_object(data: bytes, most: int = 2**20) -> dict[str, Any]:
     except ValueError as error:  # no UTF-8; a number of thousands of digits
         raise Malformed(f"is not valid JSON: {printable(str(error), one_line=True)[:200]}") from None
     if not isinstance(values, dict):
-        raise _wrong(values, "an object")
+        raise wrong(values, "an object")
     return values
 
 
@@ -65,7 +65,8 @@ def _named(name: str, check: Check[Value], value: Any) -> Value:
         raise Malformed(f"{name}: {error}") from None
 
 
-def _wrong(value: Any, wanted: str) -> Malformed:
+def wrong(value: Any, wanted: str) -> Malformed:
+    """The error that says what a value is and what it should be; of a long one, how it begins and ends."""
     return Malformed(f"{printable(reprlib.repr(value), one_line=True)} is not {wanted}")
 
 
@@ -76,7 +77,7 @@ def whole(least: int = -LARGEST, most: int = LARGEST) -> Check[int]:
 
     def check(value: Any) -> int:
         if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
-            raise _wrong(value, wanted)
+            raise wrong(value, wanted)
         return value
 
     return check
@@ -89,20 +90,20 @@ def number(value: Any) -> float:
             return value
     except OverflowError:  # a whole number that no float can hold
         pass
-    raise _wrong(value, "a finite number")
+    raise wrong(value, "a finite number")
 
 
 def flag(value: Any) -> bool:
     """True or false."""
     if not isinstance(value, bool):
-        raise _wrong(value, "true or false")
+        raise wrong(value, "true or false")
     return value
 
 
 def seconds(value: Any) -> float:
     """A time or a length of time that can be written as one: up to some ten million years, either way."""
     if abs(number(value)) > 1e15:
-        raise _wrong(value, "a number of seconds")
+        raise wrong(value, "a number of seconds")
     return number(value)
 
 
@@ -111,9 +112,9 @@ def text(pattern: re.Pattern[str] | None = None, wanted: str = "text", most: int
 
     def check(value: Any) -> str:
         if not isinstance(value, str) or "\0" in value or len(value) > most:
-            raise _wrong(value, f"text of at most {most} characters")
+            raise wrong(value, f"text of at most {most} characters")
         if pattern is not None and not pattern.fullmatch(value):
-            raise _wrong(value, wanted)
+            raise wrong(value, wanted)
         return value
 
     return check
@@ -122,7 +123,7 @@ def text(pattern: re.Pattern[str] | None = None, wanted: str = "text", most: int
 def words(value: Any, most: int = 1000) -> str:
     """What is said to people: cut where it is too long, and such that it can be written down anywhere."""
     if not isinstance(value, str):
-        raise _wrong(value, "text")
+        raise wrong(value, "text")
     kept = value[: most + 1].replace("\0", "\\x00").encode(errors="backslashreplace").decode()
     return kept if len(kept) <= most else f"{kept[: most - 1]}…"
 
@@ -132,7 +133,7 @@ def one_of(*values: str) -> Check[str]:
 
     def check(value: Any) -> str:
         if not isinstance(value, str) or value not in values:
-            raise _wrong(value, f"one of: {', '.join(values)}")
+            raise wrong(value, f"one of: {', '.join(values)}")
         return value
 
     return check
@@ -148,7 +149,7 @@ def listing(check: Check[Value], most: int = 100_000) -> Check[tuple[Value, ...]
 
     def checked(value: Any) -> tuple[Value, ...]:
         if not isinstance(value, list) or len(value) > most:
-            raise _wrong(value, f"a list of at most {most}")
+            raise wrong(value, f"a list of at most {most}")
         return tuple(_named(f"number {n}", check, one) for n, one in enumerate(value, 1))
 
     return checked
@@ -159,7 +160,7 @@ def table(key: Check[Key], check: Check[Value], most: int = 10_000) -> Check[dic
 
     def checked(value: Any) -> dict[Key, Value]:
         if not isinstance(value, dict) or len(value) > most:
-            raise _wrong(value, f"an object of at most {most}")
+            raise wrong(value, f"an object of at most {most}")
         return {_named("a key", key, k): _named(f"the value of {reprlib.repr(k)}", check, v) for k, v in value.items()}
 
     return checked

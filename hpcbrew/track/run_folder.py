@@ -212,7 +212,7 @@ def _definition(value: Any) -> str:
     if module and module[1] not in (layout.POINTS, layout.SNAPSHOTS):
         return name
     if "/" in own or own in {"", ".", "..", *_OWN} or own.startswith(".hpcbrew"):
-        raise Malformed(f"{printable(ascii(name), one_line=True)} is not the name of a definition in its run folder")
+        raise schema.wrong(name, "the name of a definition in its run folder")
     return name
 
 

@@ -206,6 +206,12 @@ def test_a_description_that_would_do_more_than_describe_is_refused(record: JobRe
         run_folder.describe(record, Local())
 
 
+def test_a_long_name_is_not_told_at_length() -> None:
+    with pytest.raises(Malformed) as caught:
+        run_folder.read_description(json.dumps({**DESCRIPTION, "definitions": ["/" + "[" * 3000]}).encode())
+    assert len(str(caught.value)) < 200
+
+
 def test_one_bad_record_is_a_fault_of_its_own() -> None:
     found = run_folder.read_records(b'{"status": "x"}', b'{"iteration": 1, "max_iter": 2}', b"1.local\n", b"\xff\n")
     assert (found.exit, found.progress, found.ids) == (None, Progress(1, 2), ("1.local",))
