@@ -35,12 +35,12 @@ REFUSED = [
 ]
 
 
-@pytest.mark.parametrize(("check", "value"), TAKEN, ids=str)
+@pytest.mark.parametrize(("check", "value"), TAKEN, ids=[repr(value) for _, value in TAKEN])
 def test_what_fits_is_taken_as_it_is(check: schema.Check, value: object) -> None:
     assert check(value) == value
 
 
-@pytest.mark.parametrize(("check", "value", "why"), REFUSED, ids=ascii)
+@pytest.mark.parametrize(("check", "value", "why"), REFUSED, ids=[ascii(why) for *_, why in REFUSED])
 def test_what_does_not_fit_is_named(check: schema.Check, value: object, why: str) -> None:
     with pytest.raises(Malformed) as caught:
         check(value)
