@@ -10,7 +10,7 @@ import reprlib
 from collections.abc import Callable, Mapping
 from typing import Any, Final, NoReturn, TypeVar
 
-from hpcbrew.printable import printable
+from engine.printable import printable
 from hpcbrew.units import short_size
 
 LARGEST = 2**53

@@ -8,7 +8,7 @@ from typing import IO, Any
 
 import click
 
-from hpcbrew.printable import printable
+from engine.printable import printable
 
 DETACHED = 130  # 128 + SIGINT: Ctrl-C has ended the watching of a job, and not the job
 

@@ -5,13 +5,13 @@ from functools import partial
 
 import click
 
+from engine.printable import printable
 from hpcbrew.cli.options import complete_cluster
 from hpcbrew.cli.output import say
 from hpcbrew.cli.training_view import training
 from hpcbrew.cli.transfer_bar import moving
 from hpcbrew.clusters import profiles
 from hpcbrew.errors import RequestError
-from hpcbrew.printable import printable
 from hpcbrew.setup import steps, trial_job
 from hpcbrew.setup.steps import Person
 from hpcbrew.transports.prompt import Expected, Terminal, Unattended

@@ -5,11 +5,11 @@ import time
 
 import click
 
+from engine.printable import printable
 from hpcbrew.address import Address
 from hpcbrew.cli.options import complete_job, json_option
 from hpcbrew.cli.output import cell, say, say_json, warn
 from hpcbrew.job import JobRecord, JobState
-from hpcbrew.printable import printable
 from hpcbrew.track.lasting import wait
 from hpcbrew.track.ledger import Ledger
 from hpcbrew.track.refresh import Site, TrackedJob, refresh

@@ -4,10 +4,10 @@ import sys
 from pathlib import PurePosixPath
 from typing import Any, Self
 
+from engine.printable import printable
 from hpcbrew import layout
 from hpcbrew.cli.output import DETACHED, cell, figure, json_text, say, warn
 from hpcbrew.job import JobRecord, JobState, JobStatus
-from hpcbrew.printable import printable
 from hpcbrew.track import follow, run_folder
 from hpcbrew.track.ledger import Ledger
 from hpcbrew.track.refresh import Site, TrackedJob

@@ -5,6 +5,7 @@ from dataclasses import dataclass, fields, replace
 from pathlib import PurePosixPath
 from typing import Any
 
+from engine.printable import printable
 from engine.proto import caffe_pb2 as pb
 from engine.proto import text
 from hpcbrew import layout
@@ -15,7 +16,6 @@ from hpcbrew.plan import overrides
 from hpcbrew.plan.build import Job, assemble
 from hpcbrew.plan.hardware import Machine
 from hpcbrew.plan.resources import Resources, resolve
-from hpcbrew.printable import printable
 from hpcbrew.track import run_folder
 from hpcbrew.track.run_folder import JobDescription
 from hpcbrew.transports.base import Transport

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from engine.printable import printable
 from hpcbrew.job import JobRecord, JobState
-from hpcbrew.printable import printable
 from hpcbrew.track import refresh, run_folder
 from hpcbrew.track.lasting import Say
 from hpcbrew.track.ledger import Ledger

@@ -7,10 +7,10 @@ from pathlib import PurePosixPath
 from typing import Any, Literal
 
 from engine.job_contract import ERROR_PREFIX
+from engine.printable import printable
 from hpcbrew import layout, schema
 from hpcbrew.errors import TransportError
 from hpcbrew.job import NAME, TOKEN, WORD, WORDS, After, JobRecord, JobState
-from hpcbrew.printable import printable
 from hpcbrew.schedulers.pbs import JOB_ID
 from hpcbrew.schema import Malformed
 from hpcbrew.track.log_tail import last_bytes

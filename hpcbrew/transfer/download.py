@@ -9,12 +9,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path, PurePosixPath
 
 from engine.host.atomic_file import replace
+from engine.printable import printable
 from hpcbrew import full_disk, layout
 from hpcbrew.errors import RequestError, TransportError
 from hpcbrew.file_lock import busy, exclusive
 from hpcbrew.hashing import file_sha256
 from hpcbrew.job import NAME, JobRecord
-from hpcbrew.printable import printable
 from hpcbrew.transports import process
 from hpcbrew.transports.base import OnBytes, Transport
 

@@ -2,8 +2,8 @@
 
 import sys
 
+from engine.printable import printable
 from hpcbrew.address import Address
-from hpcbrew.printable import printable
 from hpcbrew.transports import side_by_side
 from hpcbrew.transports.base import Transport
 from hpcbrew.transports.local import Local

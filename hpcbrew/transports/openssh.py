@@ -15,8 +15,8 @@ import threading
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
+from engine.printable import printable
 from hpcbrew.errors import LoginRefused, TransportError, Unanswered
-from hpcbrew.printable import printable
 from hpcbrew.transports import process, side_by_side, ssh_config, waiting
 from hpcbrew.transports.process import CommandOutput
 from hpcbrew.transports.remote_shell import RemoteShell

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import paramiko
 
+from engine.printable import printable
 from hpcbrew.command_result import CommandResult
 from hpcbrew.errors import TransportError, Unanswered
-from hpcbrew.printable import printable
 from hpcbrew.transports import process, ssh_auth, ssh_config, waiting
 from hpcbrew.transports.client_only import ClientOnly
 from hpcbrew.transports.openssh import OpenSsh

@@ -6,8 +6,8 @@ from typing import Protocol
 
 import click
 
+from engine.printable import printable
 from hpcbrew.errors import TransportError
-from hpcbrew.printable import printable
 from hpcbrew.transports import side_by_side
 
 

@@ -8,8 +8,8 @@ import paramiko
 from paramiko.auth_strategy import AuthResult, AuthSource, AuthStrategy
 from paramiko.ssh_exception import IncompatiblePeer
 
+from engine.printable import printable
 from hpcbrew.errors import HpcbrewError, LoginRefused, TransportError
-from hpcbrew.printable import printable
 from hpcbrew.transports import client_only, ssh_config, ssh_line
 from hpcbrew.transports.client_only import ClientOnly
 from hpcbrew.transports.host_keys import HostKeys

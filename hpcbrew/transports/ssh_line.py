@@ -11,7 +11,7 @@ from typing import IO, Protocol
 import paramiko
 from paramiko.packet import Packetizer
 
-from hpcbrew.printable import printable
+from engine.printable import printable
 
 BEFORE_LOGIN = 2**20
 """Bytes that a server needs to introduce itself and let one in: what it says by then is kept in memory."""

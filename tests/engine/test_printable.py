@@ -1,6 +1,7 @@
-"""What a terminal would obey or hide."""
+"""What a terminal would obey or hide, written out."""
 
 import pytest
+from support.hostile_text import HOSTILE, raw
 
 from engine.printable import printable
 
@@ -8,13 +9,30 @@ from engine.printable import printable
 @pytest.mark.parametrize(
     ("text", "shown"),
     [
-        ("conv1", "conv1"),
-        ("größer, 卷积", "größer, 卷积"),
-        ("two\n\tlines", "two\n\tlines"),
-        ("\x1b]0;title\x07", "\\x1b]0;title\\x07"),
-        ("a\rb\x00\x7f\x9b", "a\\rb\\x00\\x7f\\x9b"),
-        ("\u202e\u2028\udc80\U000e0001", "\\u202e\\u2028\\x80\\U000e0001"),
+        ("conv1/7x7_s2 → ‘loss’ é 漢字 😀", None),
+        ("a\u00a0b\u3000c", None),  # blanks that are seen as such
+        ("\x1b[31mred", r"\x1b[31mred"),
+        ("\x9b2J\x7f", r"\x9b2J\x7f"),
+        ("a\rb", r"a\rb"),
+        ("\u202egnp.exe", r"\u202egnp.exe"),
+        ("\ud800", r"\ud800"),
+        (b"caf\xe9".decode(errors="surrogateescape"), r"caf\xe9"),
+        ("\U000e0041", r"\U000e0041"),
+        ("\x00", r"\x00"),
     ],
 )
-def test_it_is_shown(text, shown):
-    assert printable(text) == shown
+def test_what_cannot_be_seen_is_written_out(text: str, shown: str | None) -> None:
+    assert printable(text, one_line=True) == (text if shown is None else shown)
+    assert printable(text) == (text if shown is None else shown)
+
+
+def test_line_breaks_and_tabs_stay_but_on_one_line() -> None:
+    assert printable("a\n\tb\x07") == "a\n\tb\\x07"
+    assert printable("a\n\tb\x07", one_line=True) == r"a\n\tb\x07"
+
+
+@pytest.mark.parametrize("text", HOSTILE, ids=ascii)
+def test_nothing_is_left_that_a_terminal_would_obey(text: str) -> None:
+    assert raw(printable(text)) == []
+    assert "\n" not in printable(text, one_line=True)
+    printable(text).encode()

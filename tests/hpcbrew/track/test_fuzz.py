@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from support import spoilt_records
 from support.hostile_text import raw
 
+from engine.printable import printable
 from hpcbrew import schema
 from hpcbrew.address import Address
 from hpcbrew.clusters import profiles, user_settings
@@ -21,7 +22,6 @@ from hpcbrew.command_result import CommandResult
 from hpcbrew.errors import HpcbrewError, LedgerError, ProfileError
 from hpcbrew.job import NAME, WORD, JobRecord, JobState, JobStatus
 from hpcbrew.localqueue import directives, store
-from hpcbrew.printable import printable
 from hpcbrew.schema import Malformed
 from hpcbrew.track import adopt, run_folder
 from hpcbrew.track.ledger import COLUMNS, Ledger
