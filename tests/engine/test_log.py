@@ -56,7 +56,7 @@ def test_nothing_is_said_before_a_program_asks(capfd):
 
 def test_what_a_terminal_would_obey_is_shown(said):
     log.info("net.cpp:86", "Creating Layer \x1b[2J\u202econv\udcff")
-    assert said.getvalue().endswith("Creating Layer \\x1b[2J\\u202econv\\udcff\n")
+    assert said.getvalue().endswith("Creating Layer \\x1b[2J\\u202econv\\xff\n")
 
 
 def _told(tmp_path, **flags):
