@@ -101,10 +101,11 @@ def _seconds(run: Callable[[int], None], n: int) -> float:
 
 
 class Timed:
-    """A task in a process of its own, with the engine found at `root`."""
+    """A task in a process of its own, with the engine found at `root`, by the script of the same revision: it knows
+    where that one has things."""
 
     def __init__(self, root: Path, task: str, path: Path, args: argparse.Namespace) -> None:
-        command = [sys.executable, __file__, str(path), "--work", task]
+        command = [sys.executable, str(root / "scripts" / "bench.py"), str(path), "--work", task]
         command += ["--gpu", args.gpu, "--seconds", str(args.seconds)]
         environment = os.environ | {"PYTHONPATH": str(root)}
         self.process = subprocess.Popen(
