@@ -3,7 +3,10 @@
 import contextlib
 import os
 import secrets
+from collections.abc import Iterator
 from pathlib import Path
+
+from engine.errors import EngineError
 
 
 def replace(path: str | Path, data: bytes) -> None:
@@ -38,3 +41,12 @@ def sync_folder(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+@contextlib.contextmanager
+def writing(path: Path, error: type[EngineError]) -> Iterator[None]:
+    """Raises `error`, with the file and why, where what is done inside cannot write it."""
+    try:
+        yield
+    except OSError as e:
+        raise error(f"{path}: cannot be written: {e.strerror or e}.") from e

@@ -5,7 +5,6 @@ import subprocess
 from pathlib import Path, PurePosixPath
 
 import pytest
-from support import sshd
 
 from engine.job_contract import ExitCode
 from hpcbrew import full_disk
@@ -22,8 +21,6 @@ from hpcbrew.track.ledger import Ledger
 from hpcbrew.transfer import disk_space, download
 from hpcbrew.transfer import upload as shipping
 from hpcbrew.transports.local import Local
-from hpcbrew.transports.paramiko_ssh import Ssh
-from hpcbrew.transports.prompt import Unattended
 
 
 def fill(disk: Path) -> None:
@@ -38,18 +35,6 @@ def grow(disk: Path) -> None:
 def running(folder: Path) -> JobRecord:
     address, status = Address("here", "local", "pbs"), JobStatus(JobState.RUNNING)
     return JobRecord("t", "n", address, "s", 0.0, PurePosixPath(folder), status, "1.pbs")
-
-
-@pytest.fixture(params=["ssh", "local"])
-def transport(request, tmp_path: Path):
-    if request.param == "local":
-        yield Local()
-        return
-    (tmp_path / "sshd").mkdir()
-    with sshd.serve(tmp_path / "sshd") as server:
-        way = Ssh("cluster", Unattended(), server.resolve)
-        yield way
-        way.close()
 
 
 def test_data_that_a_disk_has_no_room_for_are_not_sent(transport, small_disk: Path, tmp_path: Path) -> None:

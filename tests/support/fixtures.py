@@ -10,6 +10,11 @@ import lmdb
 import pytest
 
 from engine.proto import caffe_pb2 as pb
+from hpcbrew.transports.base import Transport
+from hpcbrew.transports.local import Local
+from hpcbrew.transports.paramiko_ssh import Ssh
+from hpcbrew.transports.prompt import Unattended
+from support import sshd
 from support.remote import RemoteCluster, serve
 
 NET = """
@@ -83,3 +88,16 @@ def hpcbrew(tmp_path: Path) -> Run:
         return subprocess.run(command, check=False, **settings)  # type: ignore[call-overload,no-any-return]
 
     return run
+
+
+@pytest.fixture(params=["local", "ssh"])
+def transport(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Transport]:
+    """This machine, and this machine behind an SSH server."""
+    if request.param == "local":
+        yield Local()
+        return
+    (tmp_path / "sshd").mkdir()
+    with sshd.serve(tmp_path / "sshd") as server:
+        way = Ssh("cluster", Unattended(), server.resolve)
+        yield way
+        way.close()

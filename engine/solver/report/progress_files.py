@@ -6,8 +6,7 @@ import os
 import resource
 import sys
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import IO, Any, Self
 
@@ -17,7 +16,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from engine.errors import DataError
-from engine.host.atomic_file import replace
+from engine.host.atomic_file import replace, writing
 from engine.job_contract import METRICS, PROGRESS, ProgressRecord, TestMetrics, TrainMetrics
 from engine.net.net import Net
 from engine.proto import caffe_pb2 as pb
@@ -88,7 +87,7 @@ class Records:
                 "time": time.time(),
                 "outputs": self._tested,
             }
-            with _writing(path := self.folder / PROGRESS):
+            with writing(path := self.folder / PROGRESS, DataError):
                 replace(path, _json(found).encode())
 
     def __enter__(self) -> Self:
@@ -106,7 +105,7 @@ class Records:
     def _append(self, entry: TrainMetrics | TestMetrics) -> None:
         if self.folder is not None:
             line = _json({**entry, "time": time.time()}).encode() + b"\n"
-            with _writing(path := self.folder / METRICS), path.open("ab+") as file:
+            with writing(path := self.folder / METRICS, DataError), path.open("ab+") as file:
                 file.write(line if _ends_a_line(file) else b"\n" + line)
 
 
@@ -116,14 +115,6 @@ def _ends_a_line(file: IO[bytes]) -> bool:
         return True
     file.seek(-1, os.SEEK_END)
     return file.read(1) == b"\n"
-
-
-@contextmanager
-def _writing(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as e:
-        raise DataError(f"{path}: cannot be written: {e.strerror}.") from e
 
 
 def _bar() -> Progress:

@@ -8,8 +8,8 @@ import glob
 import io
 import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ import numpy as np
 
 from engine.data import hdf5_file
 from engine.errors import SnapshotError
-from engine.host.atomic_file import replace
+from engine.host.atomic_file import replace, writing
 from engine.net import weights
 from engine.net.net import Net
 from engine.net.parameters import Param
@@ -77,15 +77,15 @@ def write(
     for path in (files.model, files.resume, files.state):
         for left in path.parent.glob(f".{glob.escape(path.name)}.*.tmp"):
             left.unlink(missing_ok=True)
-    with _writing(files.model):
+    with writing(files.model, SnapshotError):
         if files.model.suffix == ".h5":
             write_model_hdf5(files.model, net, params, steps)
         else:
             binary.write(files.model, weights.to_model(net, params, steps))
     try:
-        with _writing(files.resume):
+        with writing(files.resume, SnapshotError):
             replace(files.resume, resume_file.written(resume))
-        with _writing(files.state):
+        with writing(files.state, SnapshotError):
             if files.state.suffix == ".h5":
                 _write_state_hdf5(files.state, state)
             else:
@@ -94,14 +94,6 @@ def write(
         if not files.state.is_file():
             files.resume.unlink(missing_ok=True)
         raise SnapshotError(f"{e} The model is whole, and can be started from: -weights {files.model}") from e
-
-
-@contextmanager
-def _writing(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as e:
-        raise SnapshotError(f"{path}: cannot be written: {e.strerror or e}.") from e
 
 
 def check_writable(prefix: str) -> None:

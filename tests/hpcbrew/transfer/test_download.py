@@ -3,12 +3,10 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 import pytest
-from support import sshd
 
 from hpcbrew.address import Address
 from hpcbrew.command_result import CommandResult
@@ -17,8 +15,6 @@ from hpcbrew.job import JobRecord, JobState, JobStatus
 from hpcbrew.transfer import download as fetching
 from hpcbrew.transports.base import Transport
 from hpcbrew.transports.local import Local
-from hpcbrew.transports.paramiko_ssh import Ssh
-from hpcbrew.transports.prompt import Unattended
 
 LARGE = bytes(range(256)) * 80_000
 
@@ -146,18 +142,6 @@ ODD = [
     "..a",
     "x" * 200,
 ]
-
-
-@pytest.fixture(params=["local", "ssh"])
-def transport(request, tmp_path: Path) -> Iterator[Transport]:
-    if request.param == "local":
-        yield Local()
-        return
-    (tmp_path / "sshd").mkdir()
-    with sshd.serve(tmp_path / "sshd") as server:
-        way = Ssh("cluster", Unattended(), server.resolve)
-        yield way
-        way.close()
 
 
 def test_files_of_any_name_come_home_and_are_not_fetched_again(
