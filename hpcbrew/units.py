@@ -46,12 +46,3 @@ def pbs_size(number: int) -> str:
     while number % 1024 == 0 and power < len(_POWERS) - 1 and number:
         number, power = number // 1024, power + 1
     return f"{number}{_POWERS[power].strip()}b"
-
-
-def short_size(number: float) -> str:
-    """A size for people: `5.0 GiB`."""
-    for unit in ("B", "KiB", "MiB", "GiB"):
-        if abs(number) < 1024:
-            return f"{number:.0f} {unit}" if unit == "B" else f"{number:.1f} {unit}"
-        number /= 1024
-    return f"{number:.1f} TiB"

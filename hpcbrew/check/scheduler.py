@@ -3,12 +3,13 @@
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import PurePosixPath
 
+from engine.units import short_size
 from hpcbrew.check.finding import Checked, Finding, Mark
 from hpcbrew.clusters.profiles import Cluster
 from hpcbrew.command_result import CommandResult
 from hpcbrew.schedulers import pbs_site
 from hpcbrew.schedulers.pbs_site import Node, Queue
-from hpcbrew.units import clock, pbs_size, short_size
+from hpcbrew.units import clock, pbs_size
 
 
 def _ask(site: Checked, command: Sequence[str]) -> CommandResult:

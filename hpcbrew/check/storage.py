@@ -3,11 +3,11 @@
 from collections.abc import Iterator
 from pathlib import PurePosixPath
 
+from engine.units import short_size
 from hpcbrew.check.finding import Checked, Finding, Mark
 from hpcbrew.errors import TransportError
 from hpcbrew.transfer import disk_space
 from hpcbrew.transfer.disk_space import GIB, Room
-from hpcbrew.units import short_size
 
 LITTLE = {"home": 1 * GIB, "scratch": disk_space.LITTLE}  # a home folder only has to take a key and settings
 

@@ -4,8 +4,8 @@ import shlex
 from collections.abc import Iterator
 from itertools import groupby
 
+from engine.units import short_size
 from hpcbrew.job import JobPlan, Upload
-from hpcbrew.units import short_size
 
 SHOWN = 8  # files of one folder that are listed one by one
 

@@ -5,9 +5,9 @@ from pathlib import Path
 
 from engine.host import atomic_file
 from engine.suggest import did_you_mean
+from engine.units import short_size
 from hpcbrew import full_disk, paths
 from hpcbrew.errors import ProfileError
-from hpcbrew.units import short_size
 
 LARGEST = 2**16  # bytes
 

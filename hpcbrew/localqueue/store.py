@@ -13,8 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
-from hpcbrew import paths, schema
-from hpcbrew.schema import Malformed
+from engine import schema
+from engine.schema import Malformed
+from hpcbrew import paths
 
 HISTORY = 14 * 24 * 3600  # seconds that a finished job is shown for: PBS's default
 SUFFIX = ".local"

@@ -4,6 +4,7 @@ ever."""
 import contextlib
 from pathlib import PurePosixPath
 
+from engine.units import short_size
 from hpcbrew import units
 from hpcbrew.errors import RequestError, SchedulerError, Unanswered
 from hpcbrew.job import JobPlan
@@ -35,7 +36,7 @@ def _refusal(plan: JobPlan, largest: dict[str, int]) -> str:
         what, flag = ASKED[name]
         asked = units.size(chunk[name]) if name == "mem" else int(chunk[name])
         if asked > most:
-            shown = (chunk[name], units.short_size(most)) if name == "mem" else (asked, most)
+            shown = (chunk[name], short_size(most)) if name == "mem" else (asked, most)
             faults.append(f"{shown[0]} {what} asked for, and {shown[1]} at most ({flag})")
     of_kind = f" of those with {', '.join(kinds)}" if kinds else ""
     why = "; ".join(faults) or f"none has all of {', '.join(f'{n}={chunk[n]}' for n in largest)} at once"

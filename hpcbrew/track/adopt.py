@@ -4,11 +4,11 @@ import re
 from collections.abc import Callable
 from pathlib import PurePosixPath
 
+from engine.schema import Malformed
 from hpcbrew import layout
 from hpcbrew.clusters.profiles import Cluster
 from hpcbrew.errors import TransportError
 from hpcbrew.job import JobRecord, JobState, JobStatus
-from hpcbrew.schema import Malformed
 from hpcbrew.track import refresh, run_folder
 from hpcbrew.track.ledger import Ledger
 from hpcbrew.track.refresh import TrackedJob

@@ -10,11 +10,12 @@ from dataclasses import asdict, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from hpcbrew import full_disk, layout, paths, schema
+from engine import schema
+from engine.schema import Malformed
+from hpcbrew import full_disk, layout, paths
 from hpcbrew.address import Address
 from hpcbrew.errors import LedgerError
 from hpcbrew.job import FINAL, NAME, JobRecord, JobState, JobStatus
-from hpcbrew.schema import Malformed
 
 VERSION = 1
 SCHEMA = """

@@ -6,13 +6,14 @@ from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import Any, Literal
 
+from engine import schema
 from engine.job_contract import ERROR_PREFIX
 from engine.printable import printable
-from hpcbrew import layout, schema
+from engine.schema import Malformed
+from hpcbrew import layout
 from hpcbrew.errors import TransportError
 from hpcbrew.job import NAME, TOKEN, WORD, WORDS, After, JobRecord, JobState
 from hpcbrew.schedulers.pbs import JOB_ID
-from hpcbrew.schema import Malformed
 from hpcbrew.track.log_tail import last_bytes
 from hpcbrew.transports.base import Transport
 

@@ -5,10 +5,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
+from engine.units import short_size
 from hpcbrew import full_disk
 from hpcbrew.errors import RequestError
 from hpcbrew.transports.base import Transport
-from hpcbrew.units import short_size
 
 KIB, GIB = 2**10, 2**30
 LITTLE = 10 * GIB

@@ -80,7 +80,7 @@ class Checkpointer:
         found = formats.read_state(path)
         resume = resume_file.read(path)
         if resume is not None and not changed:
-            fingerprint.check(resume.run.model_dump(), self._fingerprint(), str(path))
+            fingerprint.check(resume.run.as_json(), self._fingerprint(), str(path))
         state = self._with_caffes(state, found, path)
         if resume is None:
             log.warning(

@@ -6,69 +6,59 @@ It is read as what anybody may have written: against the schema below, before an
 import json
 import re
 from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any
 
 import numpy as np
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
+from engine import schema
 from engine.errors import SnapshotError
 from engine.host import regular_file
+from engine.schema import Malformed, field, listing, none_or, table, text, whole
 
 VERSION = 1
 LARGEST = 1 << 28
 """Bytes of the largest one read: recurrent state is all that makes one large."""
 
-Count = Annotated[int, Field(ge=0, lt=2**63)]
 Positions = dict[str, dict[str, Any]]
 """By layer, what its source's `state` returned; the source checks it when it is restored."""
 
 
-def _array(value: Any) -> np.ndarray:
-    if not isinstance(value, list | float | int):
-        raise ValueError("nested lists of numbers are needed")
-    try:
-        return np.asarray(value, np.float32)
-    except (TypeError, ValueError, OverflowError) as e:
-        raise ValueError(f"no array of numbers ({e})") from e
-
-
-Array = Annotated[np.ndarray, BeforeValidator(_array)]
-
-
-class _Record(BaseModel):
-    model_config = ConfigDict(strict=True, frozen=True, arbitrary_types_allowed=True)
-
-
-class BestTest(_Record):
+@dataclass(frozen=True)
+class BestTest:
     """The best test so far; see `best_tracker.Best`."""
 
     best: float | None
-    iteration: Annotated[int, Field(ge=-1)]
-    tests_since: Count
-    plateau: Annotated[int, Field(ge=-1)]
+    iteration: int
+    tests_since: int
+    plateau: int
 
 
-class SetUp(_Record):
+@dataclass(frozen=True)
+class SetUp:
     """What `fingerprint.of` made of the run."""
 
     type: str
     iter_size: int
-    devices: int = 1  # earlier versions had one, and did not say so
+    devices: int
     data: dict[str, list[int]]
     layers: dict[str, str]
 
+    def as_json(self) -> dict[str, Any]:
+        return asdict(self)
 
-class Resume(_Record):
+
+@dataclass(frozen=True)
+class Resume:
     """The file. memories: recurrent state. losses: the last ones. kept: the iterations of the snapshots that stay."""
 
-    version: Literal[1]
-    seed: Annotated[int, Field(ge=-(2**63), lt=2**64)]
+    seed: int
     data: Positions
     test_data: list[Positions]
-    memories: list[Array]
+    memories: list[np.ndarray]
     losses: list[float]
-    kept: list[Count]
+    kept: list[int]
     watch: BestTest | None
     run: SetUp
 
@@ -95,14 +85,65 @@ def read(state: str | Path) -> Resume | None:
     if not isinstance(found, dict) or found.get("version") != VERSION:
         raise SnapshotError(f"{path}: not a resume file of version {VERSION}. Remove it to resume as Caffe does.")
     try:
-        return Resume.model_validate(found)
-    except (ValidationError, RecursionError) as e:
-        raise SnapshotError(f"{path}: damaged: {_first(e)}. Remove it to resume as Caffe does.") from e
+        return _resume(found)
+    except (Malformed, RecursionError) as e:
+        reason = e if isinstance(e, Malformed) else "lists in lists without end"
+        raise SnapshotError(f"{path}: damaged: {reason}. Remove it to resume as Caffe does.") from e
 
 
-def _first(error: ValidationError | RecursionError) -> str:
-    if isinstance(error, RecursionError):
-        return "lists in lists without end"
-    first = error.errors()[0]
-    where = ".".join(map(str, first["loc"]))
-    return f"{where}: {first['msg']}"
+def _resume(found: Mapping[str, Any]) -> Resume:
+    return Resume(
+        seed=field(found, "seed", whole(-(2**63), 2**64 - 1)),
+        data=field(found, "data", _positions),
+        test_data=list(field(found, "test_data", listing(_positions))),
+        memories=list(field(found, "memories", listing(_array))),
+        losses=list(field(found, "losses", listing(_loss))),
+        kept=list(field(found, "kept", listing(whole(0)))),
+        watch=field(found, "watch", none_or(_best_test)),
+        run=field(found, "run", _set_up),
+    )
+
+
+def _best_test(value: Any) -> BestTest:
+    found = schema.mapping(value)
+    return BestTest(
+        best=field(found, "best", none_or(schema.number)),
+        iteration=field(found, "iteration", whole(-1)),
+        tests_since=field(found, "tests_since", whole(0)),
+        plateau=field(found, "plateau", whole(-1)),
+    )
+
+
+def _set_up(value: Any) -> SetUp:
+    found = schema.mapping(value)
+    shapes = field(found, "data", table(text(), listing(whole())))
+    return SetUp(
+        type=field(found, "type", text()),
+        iter_size=field(found, "iter_size", whole()),
+        devices=field(found, "devices", whole(), default=1),  # earlier versions had one, and did not say so
+        data={blob: list(shape) for blob, shape in shapes.items()},
+        layers=field(found, "layers", table(text(), text())),
+    )
+
+
+def _positions(value: Any) -> Positions:
+    return table(text(), schema.mapping)(value)
+
+
+def _loss(value: Any) -> float:
+    """A number; one that is not finite too, as of a run that diverged."""
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        raise schema.wrong(value, "a number")
+    try:
+        return float(value)
+    except OverflowError:
+        raise schema.wrong(value, "a number that a float can hold") from None
+
+
+def _array(value: Any) -> np.ndarray:
+    if not isinstance(value, list | float | int) or isinstance(value, bool):
+        raise schema.wrong(value, "nested lists of numbers")
+    try:
+        return np.asarray(value, np.float32)
+    except (TypeError, ValueError, OverflowError) as e:
+        raise Malformed(f"no array of numbers ({e})") from e

@@ -14,15 +14,15 @@ from hypothesis import strategies as st
 from support import spoilt_records
 from support.hostile_text import raw
 
+from engine import schema
 from engine.printable import printable
-from hpcbrew import schema
+from engine.schema import Malformed
 from hpcbrew.address import Address
 from hpcbrew.clusters import profiles, user_settings
 from hpcbrew.command_result import CommandResult
 from hpcbrew.errors import HpcbrewError, LedgerError, ProfileError
 from hpcbrew.job import NAME, WORD, JobRecord, JobState, JobStatus
 from hpcbrew.localqueue import directives, store
-from hpcbrew.schema import Malformed
 from hpcbrew.track import adopt, run_folder
 from hpcbrew.track.ledger import COLUMNS, Ledger
 from hpcbrew.transfer import download

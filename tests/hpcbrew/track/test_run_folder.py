@@ -4,10 +4,10 @@ from pathlib import Path, PurePosixPath
 
 import pytest
 
+from engine.schema import Malformed
 from hpcbrew.address import Address
 from hpcbrew.errors import TransportError
 from hpcbrew.job import After, JobRecord, JobState, JobStatus
-from hpcbrew.schema import Malformed
 from hpcbrew.track import run_folder
 from hpcbrew.track.run_folder import ExitRecord, Progress
 from hpcbrew.transports.local import Local

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final, NoReturn, TypeVar
 
 from engine.printable import printable
-from hpcbrew.units import short_size
+from engine.units import short_size
 
 LARGEST = 2**53
 """The largest whole number that every reader of JSON takes for the same."""
@@ -39,9 +39,7 @@ def read_object(data: bytes, most: int = 2**20) -> dict[str, Any]:
         raise Malformed(f"is not valid JSON: line {error.lineno}, column {error.colno}: {error.msg}") from None
     except ValueError as error:  # no UTF-8; a number of thousands of digits
         raise Malformed(f"is not valid JSON: {printable(str(error), one_line=True)[:200]}") from None
-    if not isinstance(values, dict):
-        raise wrong(values, "an object")
-    return values
+    return mapping(values)
 
 
 def _no_json(word: str) -> NoReturn:
@@ -68,6 +66,13 @@ def _named(name: str, check: Check[Value], value: Any) -> Value:
 def wrong(value: Any, wanted: str) -> Malformed:
     """The error that says what a value is and what it should be; of a long one, how it begins and ends."""
     return Malformed(f"{printable(reprlib.repr(value), one_line=True)} is not {wanted}")
+
+
+def mapping(value: Any) -> dict[str, Any]:
+    """An object, whatever it holds."""
+    if not isinstance(value, dict):
+        raise wrong(value, "an object")
+    return value
 
 
 def whole(least: int = -LARGEST, most: int = LARGEST) -> Check[int]:

@@ -2,8 +2,8 @@ import re
 
 import pytest
 
-from hpcbrew import schema
-from hpcbrew.schema import Malformed
+from engine import schema
+from engine.schema import Malformed
 
 TAKEN = [
     (schema.whole(0, 5), 5),
