@@ -118,11 +118,22 @@ def text(pattern: re.Pattern[str] | None = None, wanted: str = "text", most: int
     def check(value: Any) -> str:
         if not isinstance(value, str) or "\0" in value or len(value) > most:
             raise wrong(value, f"text of at most {most} characters")
+        if not _is_writable(value):
+            raise wrong(value, "text that can be written as UTF-8")
         if pattern is not None and not pattern.fullmatch(value):
             raise wrong(value, wanted)
         return value
 
     return check
+
+
+def _is_writable(value: str) -> bool:
+    """Whether a file can be called so, bytes that are no UTF-8 included; half a surrogate pair is no character."""
+    try:
+        value.encode(errors="surrogateescape")
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def words(value: Any, most: int = 1000) -> str:

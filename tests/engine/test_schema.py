@@ -11,6 +11,7 @@ TAKEN = [
     (schema.seconds, 1e15),
     (schema.flag, False),
     (schema.text(re.compile("a+"), "some a"), "aaa"),
+    (schema.text(), "caf\udce9"),  # a file's name that is no UTF-8
     (schema.one_of("own", "module"), "own"),
     (schema.none_or(schema.whole()), None),
     (schema.table(schema.text(), schema.number), {"a": 1}),
@@ -27,6 +28,7 @@ REFUSED = [
     (schema.text(re.compile("a+"), "some a"), "\x1b[2J", r"'\x1b[2J' is not some a"),
     (schema.text(most=3), "aaaa", "'aaaa' is not text of at most 3 characters"),
     (schema.text(), "a\0", r"'a\x00' is not text"),
+    (schema.text(), "a\ud800", r"'a\ud800' is not text that can be written as UTF-8"),
     (schema.words, 5, "5 is not text"),
     (schema.one_of("own", "module"), ["own"], "['own'] is not one of: own, module"),
     (schema.listing(schema.whole()), [1, "x"], "number 2: 'x' is not a whole number"),
