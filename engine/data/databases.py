@@ -49,10 +49,8 @@ class LMDBWriter:
     def __enter__(self) -> Self:
         if self.path.exists() or self.path.is_symlink():
             raise DataError(f"{self.path}: is there already. Remove it first, or give another name.")
-        try:
+        with atomic_file.writing(self.path.parent, DataError):
             self._folder = Path(tempfile.mkdtemp(prefix=f".{self.path.name}.", dir=self.path.parent))
-        except OSError as e:
-            raise DataError(f"{self.path.parent}: cannot be written: {e.strerror}.") from e
         self._env = lmdb.open(str(self._folder), map_size=self._INITIAL_MAP, sync=False, metasync=False)
         return self
 

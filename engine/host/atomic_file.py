@@ -44,7 +44,7 @@ def sync_folder(folder: Path) -> None:
 
 
 @contextlib.contextmanager
-def writing(path: Path, error: type[EngineError]) -> Iterator[None]:
+def writing(path: str | Path, error: type[EngineError]) -> Iterator[None]:
     """Raises `error`, with the file and why, where what is done inside cannot write it."""
     try:
         yield

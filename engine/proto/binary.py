@@ -57,10 +57,8 @@ def write(path: str | Path, message: Message) -> None:
         raise SnapshotError(
             f"{path}: the message has {size} bytes, and protobuf writes 2 GiB at most. Use snapshot_format: HDF5."
         )
-    try:
+    with atomic_file.writing(path, SnapshotError):
         atomic_file.replace(path, message.SerializeToString())
-    except OSError as error:
-        raise SnapshotError(f"{path}: cannot be written: {error.strerror}.") from error
 
 
 def read_net(path: str | Path) -> pb.NetParameter:

@@ -66,10 +66,8 @@ def read_solver(path: str | Path) -> pb.SolverParameter:
 
 def write(path: str | Path, message: Message) -> None:
     """Write `message` to `path` in text format, whole or not at all. Raises PrototxtError."""
-    try:
+    with atomic_file.writing(path, PrototxtError):
         atomic_file.replace(path, format(message).encode())
-    except OSError as error:
-        raise PrototxtError(f"{path}: cannot be written: {error.strerror}.") from error
 
 
 def load(path: str | Path) -> str:

@@ -14,6 +14,7 @@ from engine import log
 from engine.data import idx
 from engine.data.lmdb_reader import LMDB
 from engine.errors import DataError
+from engine.host.atomic_file import writing
 from engine.tools.command import arguments, run
 from engine.tools.convert_mnist_data import convert
 
@@ -162,15 +163,15 @@ def make(database: Path, images: Path, labels: Path) -> None:
         if entries not in SHIPPED:
             raise DataError(f"{database}: is there already, with {entries:,} records. Remove it, or use --to.")
         log.info("get_mnist", f"{database}: the digits that come with hpcbrew make room for the whole set.")
-    try:
-        with tempfile.TemporaryDirectory(prefix=f".{database.name}.", dir=database.parent) as folder:
-            new = Path(folder) / "new"
-            convert(images, labels, new)
-            if database.exists():
-                database.rename(Path(folder) / "old")
-            new.rename(database)
-    except OSError as e:
-        raise DataError(f"{database}: cannot be written: {e.strerror}.") from e
+    with (
+        writing(database, DataError),
+        tempfile.TemporaryDirectory(prefix=f".{database.name}.", dir=database.parent) as folder,
+    ):
+        new = Path(folder) / "new"
+        convert(images, labels, new)
+        if database.exists():
+            database.rename(Path(folder) / "old")
+        new.rename(database)
 
 
 def _entries(database: Path) -> int:
