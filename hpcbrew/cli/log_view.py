@@ -5,10 +5,8 @@ import time
 from pathlib import PurePosixPath
 from typing import IO
 
-import click
-
 from hpcbrew import layout
-from hpcbrew.cli.output import DETACHED, warn
+from hpcbrew.cli.output import DETACHED, say, warn
 from hpcbrew.errors import TransportError
 from hpcbrew.job import JobRecord
 from hpcbrew.track.follow import looks
@@ -84,7 +82,7 @@ def follow(
         followed.shown.end(tracked)
         return tracked.record.status.shell_status
     except KeyboardInterrupt:
-        click.echo("\nThe job goes on.", err=True)
+        say("\nThe job goes on.", err=True)
         return DETACHED
     finally:
         followed.reader.close()

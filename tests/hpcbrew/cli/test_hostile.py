@@ -211,11 +211,9 @@ def test_what_pbs_says(hostile, shows, monkeypatch: pytest.MonkeyPatch, text: st
         shows(*command)
 
 
-@pytest.mark.parametrize("text", HOSTILE[:-6], ids=ascii)
+@pytest.mark.parametrize("text", [text for text in HOSTILE[:-6] if "\0" not in text], ids=ascii)
 def test_what_a_user_hands_over(hostile, shows, text: str) -> None:
-    """What is copied from elsewhere: it comes back in messages."""
-    if "\0" in text:
-        pytest.skip("no argument holds a NUL")
+    """What is copied from elsewhere: it comes back in messages. No argument holds a NUL."""
     word = os.fsencode(text).decode(errors="surrogateescape") if text != "\ud800" else "\udcff"
     for command in (("status", word), ("logs", word), (word,), ("fetch", word), ("submit", word), ("cancel", word),
                     ("submit", "s", f"--{word}"), ("config", "set", "cluster", word), ("cluster", "show", word),
