@@ -2,11 +2,11 @@
 
 import base64
 import hashlib
-import os
 from collections.abc import Callable
 
 import paramiko
 
+from engine.host.append import append
 from hpcbrew.errors import HostUnknown, TransportError
 from hpcbrew.transports import known_hosts, ssh_config
 from hpcbrew.transports.client_only import ClientOnly
@@ -96,13 +96,6 @@ def _remember(host: SshHost, key: paramiko.PKey, say: Callable[[str], object]) -
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         if path.exists() and not path.is_file():  # as /dev/null
             return
-        with path.open("a+b") as file:
-            file.seek(0, os.SEEK_END)
-            if file.tell():
-                file.seek(-1, os.SEEK_END)
-                joined = b"" if file.read(1) == b"\n" else b"\n"
-            else:
-                joined = b""
-            file.write(joined + f"{name} {key.get_name()} {key.get_base64()}\n".encode())
+        append(path, f"{name} {key.get_name()} {key.get_base64()}\n".encode())
     except OSError as error:
         say(f"{host.known_as}: its key was taken, and cannot be written into {path}: {error.strerror}")

@@ -2,13 +2,12 @@
 
 import json
 import math
-import os
 import resource
 import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import IO, Any, Self
+from typing import Any, Self
 
 import jax
 import numpy as np
@@ -16,6 +15,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from engine.errors import DataError
+from engine.host.append import append
 from engine.host.atomic_file import replace, writing
 from engine.job_contract import METRICS, PROGRESS, ProgressRecord, TestMetrics, TrainMetrics
 from engine.net.net import Net
@@ -105,16 +105,8 @@ class Records:
     def _append(self, entry: TrainMetrics | TestMetrics) -> None:
         if self.folder is not None:
             line = _json({**entry, "time": time.time()}).encode() + b"\n"
-            with writing(path := self.folder / METRICS, DataError), path.open("ab+") as file:
-                file.write(line if _ends_a_line(file) else b"\n" + line)
-
-
-def _ends_a_line(file: IO[bytes]) -> bool:
-    """False where a run broke off in the middle of a line: of what is joined to it nobody could read either."""
-    if file.seek(0, os.SEEK_END) == 0:
-        return True
-    file.seek(-1, os.SEEK_END)
-    return file.read(1) == b"\n"
+            with writing(path := self.folder / METRICS, DataError):
+                append(path, line)
 
 
 def _bar() -> Progress:
