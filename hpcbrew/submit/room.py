@@ -11,7 +11,7 @@ from hpcbrew.job import JobPlan
 from hpcbrew.schedulers import pbs_site
 from hpcbrew.transports.base import Transport
 
-PATIENCE = 10.0
+IDLE_TIMEOUT = 10.0
 """Seconds that pbsnodes may be silent: what it says is not needed to submit."""
 
 ASKED = {"ncpus": ("cores", "--cpus"), "ngpus": ("GPUs", "--gpus-per-node"), "mem": ("memory", "--mem")}
@@ -23,7 +23,7 @@ def check(plan: JobPlan, transport: Transport) -> None:
     if not plan.chunk:
         return
     with contextlib.suppress(SchedulerError, Unanswered):
-        answer = transport.run(pbs_site.NODES, PurePosixPath("/"), idempotent=True, idle_timeout=PATIENCE)
+        answer = transport.run(pbs_site.NODES, PurePosixPath("/"), idempotent=True, idle_timeout=IDLE_TIMEOUT)
         nodes = pbs_site.parse_nodes(answer)
         if largest := pbs_site.largest(nodes, plan.chunk):
             raise RequestError(_refusal(plan, largest))
