@@ -3,7 +3,9 @@
 import errno
 import os
 import stat
-from pathlib import Path
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path, PurePath
 
 from engine.host import memory
 
@@ -17,13 +19,7 @@ def read(path: str | Path, limit: int = LARGEST, *, pipes: bool = False) -> byte
     `pipes`: it may be a pipe too (`<(…)` of a shell). Raises OSError, whose strerror says what is the matter: with the
     name, with the kind of file, with its size.
     """
-    try:
-        # Without O_NONBLOCK opening a pipe waits for somebody to write to it.
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    except ValueError as e:
-        raise OSError(errno.EINVAL, "its name holds a zero byte", str(path)) from e
-    try:
-        status = os.fstat(descriptor)
+    with opened(path) as (descriptor, status):
         _check(status, path, pipes)
         os.set_blocking(descriptor, True)
         most = min(limit, memory.limit())
@@ -34,11 +30,23 @@ def read(path: str | Path, limit: int = LARGEST, *, pipes: bool = False) -> byte
         while left and (part := os.read(descriptor, min(left, max(status.st_size + 1, 1 << 16)))):
             parts.append(part)
             left -= len(part)
-    finally:
-        os.close(descriptor)
     if not left:
         raise _too_large(path, most + 1, most)
     return b"".join(parts)
+
+
+@contextmanager
+def opened(path: str | PurePath) -> Iterator[tuple[int, os.stat_result]]:
+    """A file's descriptor, which waits for nobody, and what it is. Raises OSError, also for what is no name at all."""
+    try:
+        # Without O_NONBLOCK opening a pipe waits for somebody to write to it.
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except ValueError as e:
+        raise _no_name(path, e) from e
+    try:
+        yield descriptor, os.fstat(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def check(path: str | Path) -> None:
@@ -46,7 +54,12 @@ def check(path: str | Path) -> None:
     try:
         _check(os.stat(path), path)  # noqa: PTH116  Path has the zero byte's ValueError, too
     except ValueError as e:
-        raise OSError(errno.EINVAL, "its name holds a zero byte", str(path)) from e
+        raise _no_name(path, e) from e
+
+
+def _no_name(path: str | PurePath, error: ValueError) -> OSError:
+    why = "its name holds a zero byte" if "\0" in str(path) else f"no file can be called so: {error}"
+    return OSError(errno.EINVAL, why, str(path))
 
 
 def _check(status: os.stat_result, path: str | Path, pipes: bool = False) -> None:

@@ -4,6 +4,7 @@ import os
 import stat
 from pathlib import PurePosixPath
 
+from engine.host import regular_file
 from hpcbrew.errors import TransportError
 from hpcbrew.transports.base import FilePart
 
@@ -24,16 +25,12 @@ class LocalReader:
 def read_file(path: PurePosixPath, start: int, size: int | None, unless: str = "") -> FilePart | None:
     """As a reader's `read`; without `size`, all that there is at this moment. Raises TransportError."""
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-        try:
-            found = os.fstat(descriptor)
+        with regular_file.opened(path) as (descriptor, found):
             if not stat.S_ISREG(found.st_mode):
                 raise TransportError(f"{path}: is no regular file, and is not read")
             version = f"{found.st_ino}:{found.st_mtime_ns}:{found.st_size}"
             wanted = max(found.st_size - start, 0) if size is None else size
             data = _pieces(descriptor, start, 0 if version == unless else wanted)
-        finally:
-            os.close(descriptor)
     except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as error:

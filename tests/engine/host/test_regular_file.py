@@ -32,3 +32,8 @@ def test_a_pipe_is_read_where_pipes_are_allowed(tmp_path):
     threading.Timer(0.1, lambda: (os.write(start, b"late"), os.close(start))).start()
     assert regular_file.read(f"/dev/fd/{end}", pipes=True) == b"late"
     os.close(end)
+
+
+def test_what_no_file_can_be_called_is_told():
+    with pytest.raises(OSError, match=r"no file can be called so: .*surrogates not allowed"):
+        regular_file.read("\ud800")

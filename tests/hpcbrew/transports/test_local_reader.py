@@ -1,7 +1,11 @@
 import os
 from pathlib import Path, PurePosixPath
 
+import pytest
+
+from hpcbrew.errors import TransportError
 from hpcbrew.transports.local import Local
+from hpcbrew.transports.local_reader import LocalReader
 
 
 def test_of_many_small_files_none_is_read_that_has_no_end(tmp_path: Path) -> None:
@@ -27,3 +31,8 @@ def test_a_part_of_a_file_is_read_and_no_more(tmp_path: Path) -> None:
     again = Local().reader().read(path, 0, 2, first.version)
     assert again is not None
     assert again.data == b""
+
+
+def test_what_no_file_can_be_called_is_told() -> None:
+    with pytest.raises(TransportError, match="no file can be called so"):
+        LocalReader().read(PurePosixPath("/\ud800"), 0, 1)
