@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from engine.printable import printable
+from engine.curves import Curve, Panel, draw
 from hpcbrew.job import JobRecord, JobState
 from hpcbrew.track import refresh, run_folder
 from hpcbrew.track.lasting import Say
@@ -75,25 +75,9 @@ def _row(tracked: TrackedJob, metrics: Iterable[dict[str, Any]], settings: dict[
     )
 
 
-def _plain(label: str) -> str:
-    """Matplotlib would read mathematics between two dollar signs."""
-    return printable(label, one_line=True).replace("$", r"\$")
-
-
 def plot(compared: Sequence[Row], path: Path) -> None:
     """The losses over the iterations, a line a job; the file's suffix says in which form.
 
     Raises ImportError without matplotlib, OSError and ValueError for a file that cannot be written.
     """
-    from matplotlib.figure import Figure  # noqa: PLC0415 - an optional extra, and slow to import
-
-    figure = Figure(figsize=(8, 5), layout="constrained")
-    axes = figure.subplots()
-    for row in compared:
-        if row.losses:
-            axes.plot(*zip(*row.losses, strict=True), label=_plain(row.label))
-    axes.set_xlabel("Iteration")
-    axes.set_ylabel("Training loss")
-    if any(row.losses for row in compared):
-        axes.legend()
-    figure.savefig(path)
+    draw([Panel("Training loss", [Curve(row.label, row.losses) for row in compared])], "Iteration", path)

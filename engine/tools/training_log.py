@@ -1,0 +1,128 @@
+"""Reads training logs: BVLC Caffe's of any age, with glog's old prefix or its newer one, and this engine's."""
+
+import math
+import os
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from engine.errors import EngineError
+from engine.host import regular_file
+
+_NUMBER = r"([-+]?(?:\d+\.?\d*(?:[eE][-+]?\d+)?|\.\d+(?:[eE][-+]?\d+)?|nan|inf))"
+_PREFIX = re.compile(r"[IWEF](\d{4})?(\d\d)(\d\d) (\d\d):(\d\d):(\d\d)\.(\d{6})\d* +\d+ [^\]]+\] ")
+_TESTING = re.compile(r"Iteration (\d+), Testing net \(#(\d+)\)")
+_LOSS = re.compile(rf"Iteration (\d+)(?: \([^)]*\))?, loss = {_NUMBER}")
+_RATE = re.compile(rf"Iteration (\d+), lr = {_NUMBER}")
+_OUTPUT = re.compile(rf"(Train|Test) net output #\d+: (.+?) = {_NUMBER}")
+_SCORE = re.compile(rf"Test (score #\d+): {_NUMBER}")  # of 2014
+_TEST_LOSS = re.compile(rf"Test loss: {_NUMBER}")
+
+
+class LogError(EngineError):
+    """A log that cannot be read, or in which nothing was trained or tested."""
+
+
+@dataclass
+class Row:
+    """What a log tells of an iteration: `seconds` since training began and the learning `rate`, where it tells them;
+    the averaged `loss`; the net's outputs by name, further elements of one as NAME[1], NAME[2] …"""
+
+    iteration: int
+    seconds: float = math.nan
+    rate: float = math.nan
+    loss: float = math.nan
+    outputs: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass
+class TrainingLog:
+    """The iterations that were displayed, and the tests of each test net by its number, in the log's order."""
+
+    train: list[Row] = field(default_factory=list)
+    tests: dict[int, list[Row]] = field(default_factory=dict)
+
+
+def read(path: str | Path) -> TrainingLog:
+    """What a log tells. Raises LogError for a file that cannot be read, and for one that tells nothing."""
+    try:
+        regular_file.check(path)
+        with Path(path).open(encoding="utf-8", errors="replace") as lines:
+            found = parse(lines, datetime.fromtimestamp(os.fstat(lines.fileno()).st_mtime).year)
+    except OSError as e:
+        raise LogError(f"{path}: cannot be read: {e.strerror}.") from e
+    if not found.train and not found.tests:
+        raise LogError(
+            f'{path}: holds no iteration of a training: no line like "Iteration 100, loss = 0.5". '
+            "Is it the log of `caffe train`?"
+        )
+    return found
+
+
+def parse(lines: Iterable[str], year: int) -> TrainingLog:
+    """As `read`, of a log's lines; `year` is that of dates without one."""
+    log = TrainingLog()
+    train, test = Row(-1), Row(-1)
+    for seconds, message in _timed(lines, year):
+        if found := _TESTING.search(message):
+            test = Row(int(found[1]), seconds)
+            log.tests.setdefault(int(found[2]), []).append(test)
+        elif found := _LOSS.search(message) or _RATE.search(message):
+            if train.iteration != int(found[1]) or not log.train:
+                train = Row(int(found[1]), seconds)
+                log.train.append(train)
+            if found.re is _LOSS:
+                train.loss = float(found[2])
+            else:
+                train.rate = float(found[2])
+        elif found := _OUTPUT.search(message):
+            _add(train if found[1] == "Train" else test, found[2], float(found[3]))
+        elif found := _SCORE.search(message):
+            _add(test, found[1], float(found[2]))
+        elif found := _TEST_LOSS.search(message):
+            test.loss = float(found[1])
+    _spread_rates(log)
+    return log
+
+
+def _add(row: Row, name: str, value: float) -> None:
+    count = sum(known == name or known.startswith(f"{name}[") for known in row.outputs)
+    row.outputs[f"{name}[{count}]" if count else name] = value
+
+
+def _spread_rates(log: TrainingLog) -> None:
+    """Tests are told without a rate: theirs is that of the iteration, or of the last one before it."""
+    for rows in log.tests.values():
+        rates = iter([row for row in log.train if not math.isnan(row.rate)])
+        rate, following = math.nan, next(rates, None)
+        for row in rows:
+            while following is not None and following.iteration <= row.iteration:
+                rate, following = following.rate, next(rates, None)
+            row.rate = rate
+
+
+def _timed(lines: Iterable[str], year: int) -> Iterator[tuple[float, str]]:
+    """Each line's seconds since training began ("Solving …", else its first line with a date), and its message."""
+    start = before = None
+    begun = False
+    for line in lines:
+        prefix = _PREFIX.search(line)
+        message = line[prefix.end() :] if prefix else line
+        now = _date(prefix, year) if prefix else None
+        if prefix and now and before and not prefix[1] and before - now > timedelta(days=180):
+            year += 1  # which began meanwhile
+            now = _date(prefix, year)
+        before = now or before
+        if now and (start is None or (not begun and message.startswith("Solving"))):
+            start, begun = now, message.startswith("Solving")
+        yield (now - start).total_seconds() if now and start else math.nan, message
+
+
+def _date(prefix: re.Match[str], year: int) -> datetime | None:
+    month, day, hour, minute, second, micros = map(int, prefix.groups()[1:])
+    try:
+        return datetime(int(prefix[1] or year), month, day, hour, minute, second, micros)  # local, as glog's are
+    except ValueError:
+        return None
