@@ -5,6 +5,8 @@ needs of the format is small; it is described in LevelDB's doc/impl.md, doc/log_
 
     CURRENT → the manifest, a log of edits → the tables of each level, and the logs not yet made into tables;
     a table → its index → blocks of sorted entries; a newer entry of a key hides the older ones.
+
+Every record of a log and every block has a checksum. LevelDB looks at them where it is asked to; here all are checked.
 """
 
 import heapq
@@ -14,6 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import cramjam
+import google_crc32c
 
 from engine.data.databases import missing_key
 from engine.errors import DataError
@@ -22,6 +25,8 @@ from engine.host import regular_file
 MAGIC = 0xDB4775248B80FB57
 LOG_BLOCK = 32768
 DELETED, LIVE = 0, 1
+_HEAD = 7
+"""Bytes before a piece of a log: its checksum, its length, its kind."""
 
 _DAMAGE = (struct.error, IndexError, ValueError, OSError, cramjam.DecompressionError)
 _MOST_PACKED = 32
@@ -101,7 +106,7 @@ class LevelDB:
         if not name.startswith("MANIFEST-") or "/" in name or not (self.path / name).is_file():
             raise DataError(f'{self.path}: CURRENT names "{name}", which is not there. Copy the folder again.')
         version = _Version()
-        for edit in _log_records(regular_file.read(self.path / name), whole=True):
+        for edit in _log_records(regular_file.read(self.path / name), name, whole=True):
             self._apply(_Reader(edit), version)
         for table in version.tables.values():
             found = table.path.stat().st_size if table.path.is_file() else None
@@ -143,7 +148,7 @@ class LevelDB:
         entries: list[Entry] = []
         for number in sorted(logs):
             if number >= self._version.log or number == self._version.previous_log:
-                for batch in _log_records(regular_file.read(logs[number])):
+                for batch in _log_records(regular_file.read(logs[number]), logs[number].name):
                     entries.extend(_batch(batch))
         return sorted(entries)
 
@@ -182,35 +187,68 @@ class _Reader:
         return self.take(self.varint())
 
 
-def _log_records(data: bytes, *, whole: bool = False) -> Iterator[bytes]:
-    """The records of a log, joined from their pieces.
+def masked_crc(data: bytes) -> int:
+    """The checksum that LevelDB stores of some bytes: CRC-32C, rotated and moved, as bytes often hold checksums."""
+    crc: int = google_crc32c.value(data)
+    return ((crc >> 15 | crc << 17) + 0xA282EAD8) & 0xFFFFFFFF
+
+
+def _log_records(data: bytes, name: str, *, whole: bool = False) -> Iterator[bytes]:
+    """The records of the log `name`, joined from their pieces.
 
     One cut short at the end was never committed: it is left out, or an error if the log is to be `whole`.
     """
     parts: list[bytes] = []
-    at = 0
-    while at + 7 <= len(data):
-        left = LOG_BLOCK - at % LOG_BLOCK
-        if left < 7:
-            at += left
-            continue
-        length, kind = struct.unpack_from("<HB", data, at + 4)
-        if kind == length == 0:  # room that was set aside and not written to
-            at += left
-            continue
-        piece = data[at + 7 : at + 7 + length]
-        if len(piece) < length:
-            if whole:
-                raise ValueError("the manifest is cut short")
-            return
-        if not 1 <= kind <= 4:
-            raise ValueError(f"a record of kind {kind} in a log")
-        at += 7 + length
-        if kind in (1, 2):
-            parts = []
+    for kind, piece in _log_pieces(data, name, whole):
+        begins = kind in (1, 2)
+        if begins == bool(parts):
+            raise ValueError(f"{name} has a record without its {'end' if begins else 'beginning'}")
         parts.append(piece)
         if kind in (1, 4):
             yield b"".join(parts)
+            parts = []
+    if whole and parts:
+        raise ValueError(f"{name} is cut short")
+
+
+def _log_pieces(data: bytes, name: str, whole: bool) -> Iterator[tuple[int, bytes]]:
+    """The (kind, contents) of a log's pieces: 1 a whole record, 2 its beginning, 3 its middle, 4 its end.
+
+    A piece is its checksum, its length, its kind, its contents, and lies within one block. One that the end of the file
+    cuts short is left out, or an error if the log is to be `whole`.
+    """
+    at = 0
+    while at + _HEAD <= len(data):
+        left = LOG_BLOCK - at % LOG_BLOCK
+        if left < _HEAD:
+            at += left
+            continue
+        crc, length, kind = struct.unpack_from("<IHB", data, at)
+        if crc == length == kind == 0 and not any(data[at : at + left]):  # set aside and not written to
+            at += left
+            continue
+        end = at + _HEAD + length
+        if end > len(data) and length <= left - _HEAD and not _goes_on(data, at):
+            break
+        if end > len(data) or not 1 <= kind <= 4 or masked_crc(data[at + _HEAD - 1 : end]) != crc:
+            raise ValueError(f"{name}: what lies at byte {at:,} does not match its checksum")
+        yield kind, data[at + _HEAD : end]
+        at = end
+    if whole and any(data[at:]):
+        raise ValueError(f"{name} is cut short")
+
+
+def _goes_on(data: bytes, at: int) -> bool:
+    """Whether a piece that seems cut short is damaged in its length: it ends with the file, or others lie behind it."""
+
+    def fits(start: int, end: int) -> bool:
+        (crc,) = struct.unpack_from("<I", data, start)
+        return end <= len(data) and masked_crc(data[start + _HEAD - 1 : end]) == crc
+
+    return fits(at, len(data)) or any(
+        fits(start, start + _HEAD + int.from_bytes(data[start + 4 : start + 6], "little"))
+        for start in range(at + _HEAD, len(data) - _HEAD)
+    )
 
 
 def _batch(data: bytes) -> Iterator[Entry]:
@@ -234,7 +272,9 @@ def _entries(table: _Table, start: bytes) -> Iterator[Entry]:
             if offset + size + 5 > table.size:
                 raise IndexError(f"{table.path.name} is cut short")
             file.seek(offset)
-            data = file.read(size + 5)
+            data = file.read(size + 1)
+            if masked_crc(data) != int.from_bytes(file.read(4), "little"):
+                raise ValueError(f"{table.path.name}: the block at byte {offset:,} does not match its checksum")
             return _unpacked(data[:size], data[size])
 
         file.seek(-48, 2)
