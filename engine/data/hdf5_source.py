@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from engine.data import hdf5_file
-from engine.data.image_source import read_lines
+from engine.data.picture_list import read_lines
 from engine.data.source import Batch, State, position, shuffled
 from engine.errors import DataError
 from engine.proto import paths

@@ -1,6 +1,5 @@
 """Batches from a list of picture files: Caffe's ImageData layer."""
 
-import os
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -10,47 +9,12 @@ import numpy as np
 
 from engine.data import datum
 from engine.data.datum import Colour
+from engine.data.picture_list import PictureList
 from engine.data.source import Batch, State, draws, position, shuffled, transformed
 from engine.data.transform import Transform, by
 from engine.errors import DataError
 from engine.host import memory, regular_file
 from engine.proto import paths
-
-
-def read_list(path: Path) -> list[tuple[str, int]]:
-    """The (file name, label) pairs of a list, one a line, the label behind the last blank. Raises DataError."""
-    pairs = []
-    for number, line in enumerate(read_lines(path), start=1):
-        if not line.strip():
-            continue
-        name, _, label = line.strip().rpartition(" ")
-        value = integer(label)
-        if value is None or not name:
-            raise DataError(f'{path}:{number}: "{line.strip()}" is not a file name, a blank and a label (an integer).')
-        pairs.append((name.strip(), value))
-    if not pairs:
-        raise DataError(f"{path}: lists no pictures; each line holds a file name, a blank and a label.")
-    return pairs
-
-
-def read_lines(path: Path) -> list[str]:
-    """The lines of a text file; names in it may be any bytes but zero (`os.fsdecode`). Raises DataError."""
-    try:
-        data = regular_file.read(path)
-    except OSError as e:
-        raise DataError(f"{path}: cannot be read: {e.strerror}.") from e
-    if b"\0" in data:
-        raise DataError(f"{path}: not a text file (a zero at byte {data.index(0)}).")
-    return os.fsdecode(data).split("\n")
-
-
-def integer(word: str) -> int | None:
-    """The 32-bit integer that a word of a list spells; None where it spells none."""
-    try:
-        value = int(word)
-    except ValueError:
-        return None
-    return value if -(2**31) <= value < 2**31 else None
 
 
 def read_picture(path: Path, colour: Colour, size: tuple[int, int] | None = None) -> np.ndarray:
@@ -98,7 +62,7 @@ class ImageSource:
         self.source, self.tops, self.batch_size, self.transform = source, tuple(tops), batch_size, transform
         self.root_folder, self.colour, self.size, self.shuffle = root_folder, colour, size, shuffle
         self.prefetch = prefetch
-        self.lines = read_list(source)
+        self.lines = PictureList(source)
         if rand_skip > len(self.lines):
             raise DataError(f"{source}: lists {len(self.lines)} pictures, fewer than rand_skip {rand_skip}.")
         self._seed = seed

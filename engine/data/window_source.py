@@ -10,7 +10,8 @@ import cv2
 import numpy as np
 
 from engine.data.datum import Colour
-from engine.data.image_source import integer, read_lines, read_picture
+from engine.data.image_source import read_picture
+from engine.data.picture_list import integer, read_lines
 from engine.data.source import Batch, State, draws, position
 from engine.data.transform import Transform
 from engine.errors import DataError

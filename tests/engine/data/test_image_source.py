@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from engine.data.datum import Colour
-from engine.data.image_source import ImageSource, read_list, read_picture
+from engine.data.image_source import ImageSource, read_picture
 from engine.data.transform import Transform
 from engine.errors import DataError
 from engine.proto import caffe_pb2 as pb
@@ -82,33 +82,6 @@ def test_the_root_folder_is_put_before_the_names(listed, tmp_path):
     elsewhere.parent.mkdir()
     listed.rename(elsewhere)
     assert labels(source(elsewhere, root_folder=f"{tmp_path}/"), 1) == [0, 1, 2]
-
-
-@pytest.mark.parametrize(
-    ("text", "says"),
-    [
-        ("", "lists no pictures"),
-        ("\n\n", "lists no pictures"),
-        ("a.png 1\nb.png\n", 'list.txt:2: "b.png" is not'),
-        ("a.png one\n", 'list.txt:1: "a.png one" is not'),
-        ("7\n", 'list.txt:1: "7" is not'),
-        (f"a.png {10**400}\n", "list.txt:1: .* is not"),
-        ("a.png 2147483648\n", "list.txt:1: .* is not"),
-    ],
-)
-def test_a_bad_list_names_its_line(tmp_path, text, says):
-    path = tmp_path / "list.txt"
-    path.write_text(text)
-    with pytest.raises(DataError, match=says):
-        read_list(path)
-
-
-def test_a_list_that_is_no_text_or_not_there(tmp_path):
-    with pytest.raises(DataError, match="gone: cannot be read"):
-        read_list(tmp_path / "gone")
-    (tmp_path / "jpeg").write_bytes(b"\xff\xd8\xff\xe0\0\x10JFIF")
-    with pytest.raises(DataError, match="jpeg: not a text file"):
-        read_list(tmp_path / "jpeg")
 
 
 def test_bad_pictures_are_named(listed):

@@ -1,0 +1,103 @@
+"""Lists of picture files: a line a picture, its name, a blank and its label, found again by arrays of numbers."""
+
+import io
+import os
+from array import array
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import overload
+
+from engine.errors import DataError
+from engine.host import regular_file
+
+
+class PictureList(Sequence[tuple[str, int]]):
+    """The (file name, label) pairs of a list, made of its text when they are asked for.
+
+    The label stands behind the last blank. In a list of which no line has a label, each is 0, as in Caffe. Blank lines
+    are passed over. Raises DataError for a file that cannot be read or is no text, for one without pictures, and for a
+    line that has none where others have one, or something else behind the blank.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._text = read_text(path)
+        self._starts, self._numbers, self._labels = array("Q"), array("Q"), array("i")
+        bare = self._index()
+        if not self._starts:
+            raise DataError(f"{path}: lists no pictures; each line holds a file name, a blank and a label.")
+        self.labelled = bare is None
+        if bare and bare[1] < len(self._starts):
+            raise self._wrong(*bare[::2])
+
+    def __len__(self) -> int:
+        return len(self._starts)
+
+    @overload
+    def __getitem__(self, index: int) -> tuple[str, int]: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[tuple[str, int]]: ...
+    def __getitem__(self, index: int | slice) -> tuple[str, int] | list[tuple[str, int]]:
+        if isinstance(index, slice):
+            return [self[i] for i in range(*index.indices(len(self)))]
+        start = self._starts[index]
+        end = self._text.find(b"\n", start)
+        line = self._text[start : end if end >= 0 else None].strip()
+        name = line.rpartition(b" ")[0].strip() if self.labelled else line
+        return os.fsdecode(name), self._labels[index]
+
+    def line(self, index: int) -> int:
+        """The number of a picture's line in the file, from 1 on."""
+        return self._numbers[index]
+
+    def _index(self) -> tuple[int, int, bytes] | None:
+        """Notes where the lines begin, and their labels.
+
+        Returns the first line without a label, if there is one: its number, how many have none, what it says.
+        """
+        at, without, first = 0, 0, None
+        for number, line in enumerate(io.BytesIO(self._text), start=1):
+            start, at = at, at + len(line)
+            if not (words := line.strip()):
+                continue
+            name, _, word = words.rpartition(b" ")
+            label = integer(word)
+            if not name and label is None:
+                without += 1
+                first = first or (number, words)
+            elif not name or label is None:
+                raise self._wrong(number, words)
+            self._starts.append(start)
+            self._numbers.append(number)
+            self._labels.append(label or 0)
+        return first and (first[0], without, first[1])
+
+    def _wrong(self, number: int, line: bytes) -> DataError:
+        return DataError(
+            f'{self.path}:{number}: "{os.fsdecode(line)}" is not a file name, a blank and a label (an integer).'
+        )
+
+
+def read_lines(path: Path) -> Iterator[str]:
+    """The lines of a text file; names in it may be any bytes but zero (`os.fsdecode`). Raises DataError."""
+    return (os.fsdecode(line.removesuffix(b"\n")) for line in io.BytesIO(read_text(path)))
+
+
+def read_text(path: Path) -> bytes:
+    """The contents of a text file. Raises DataError."""
+    try:
+        data = regular_file.read(path)
+    except OSError as e:
+        raise DataError(f"{path}: cannot be read: {e.strerror}.") from e
+    if b"\0" in data:
+        raise DataError(f"{path}: not a text file (a zero at byte {data.index(0)}).")
+    return data
+
+
+def integer(word: str | bytes) -> int | None:
+    """The 32-bit integer that a word of a list spells; None where it spells none."""
+    try:
+        value = int(word)
+    except ValueError:
+        return None
+    return value if -(2**31) <= value < 2**31 else None
