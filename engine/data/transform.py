@@ -1,11 +1,13 @@
 """What `transform_param` asks for: crop, mirror, subtract the mean, scale."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from itertools import repeat
 from pathlib import Path
 
 import cv2
 import numpy as np
 
+from engine.data.augment import Augmentation
 from engine.data.datum import Colour
 from engine.errors import DataError, EngineError
 from engine.proto import binary
@@ -16,6 +18,7 @@ class Transform:
     """y = (crop(mirror(x)) − mean) · scale, in float32, the mean being cropped and mirrored as the picture is.
 
     In TRAIN the crop lies anywhere, in TEST in the centre; `mirror` flips every second picture or so, in both phases.
+    `augmentation` changes x, and the mean with it, before all that, and cuts out of y at the end; in TRAIN if not said.
     Raises DataError for parameters that contradict each other and PrototxtError for a mean file that cannot be read.
     """
 
@@ -31,11 +34,14 @@ class Transform:
         self.colour = Colour.COLOUR if param.force_color else Colour.GREY if param.force_gray else Colour.AS_STORED
         self.values = np.array(param.mean_value, np.float32)
         self.mean = None if mean_file is None else _read_mean(mean_file)
+        augmentation = Augmentation(param.augmentation, self.crop) if param.HasField("augmentation") else None
+        self.augmentation = augmentation if phase == pb.TRAIN or param.augmentation.in_test else None
 
     def shape(self, picture: tuple[int, ...]) -> tuple[int, int, int]:
         """(channels, height, width) of what a picture becomes. Raises DataError where it does not fit."""
         channels, height, width = picture
-        if self.crop and min(height, width) < self.crop:
+        stretches = self.augmentation is not None and self.augmentation.resizes
+        if self.crop and min(height, width) < self.crop and not stretches:
             raise DataError(f"is {height}×{width}, smaller than crop_size {self.crop}")
         if self.values.size not in (0, 1, channels):
             raise DataError(
@@ -48,15 +54,20 @@ class Transform:
     def __call__(self, pictures: Sequence[np.ndarray], draws: np.ndarray, out: np.ndarray) -> None:
         """Transforms pictures (channels, height, width) of any sizes into `out`, float32 (n, channels, height, width).
 
-        `draws`, (n, 3) uniform numbers in [0, 1), decide each picture's mirroring, and the top and left of its crop.
+        `draws`, (n, 3) uniform numbers in [0, 1), decide each picture's mirroring, and the top and left of its crop;
+        an augmentation takes the three as the seed of more.
         `out` must have the `shape` of every picture.
         """
-        for row, picture, (flip, top, left) in zip(out, pictures, draws.tolist(), strict=True):
+        means: Iterable[np.ndarray | None] = repeat(self.mean, len(pictures))
+        if self.augmentation is not None:
+            changed = [self.augmentation.change(*each) for each in zip(pictures, means, draws, strict=True)]
+            pictures, means = [picture for picture, _ in changed], [mean for _, mean in changed]
+        for row, picture, mean, (flip, top, left) in zip(out, pictures, means, draws.tolist(), strict=True):
             window = self._window(picture.shape, top, left) if self.crop else ...
-            if self.mean is None:
+            if mean is None:
                 row[...] = picture[window]
             else:
-                np.subtract(picture[window], self.mean[window], out=row)
+                np.subtract(picture[window], mean[window], out=row)
             if self.mirror and flip < 0.5:
                 rows = row.reshape(-1, row.shape[-1])
                 cv2.flip(rows, 1, dst=rows)  # several times faster than numpy's negative strides
@@ -64,6 +75,8 @@ class Transform:
             out -= self.values[:, None, None]
         if self.scale != 1:
             out *= self.scale
+        if self.augmentation is not None:
+            self.augmentation.cut_out(out, draws)
 
     def _window(self, shape: tuple[int, ...], top: float, left: float) -> tuple[slice, slice, slice]:
         rows, columns = shape[1] - self.crop, shape[2] - self.crop

@@ -1,0 +1,159 @@
+"""Random changes to pictures that Caffe does not have: `augmentation { … }` in a layer's transform_param."""
+
+import math
+from collections.abc import Iterator
+
+import cv2
+import numpy as np
+
+from engine.errors import DataError
+from engine.proto import caffe_pb2 as pb
+
+_GREY = np.array([0.114, 0.587, 0.299])
+"""Shares of blue, green and red in a grey, as everywhere in OpenCV (ITU-R BT.601)."""
+
+_YIQ = np.array([_GREY, [-0.322, -0.274, 0.596], [0.312, -0.523, 0.211]])
+"""From blue, green and red to grey and two axes of colour: hue is an angle in their plane (NTSC, 1953)."""
+
+_TRIES = 10
+_SHARES = ("min_area", "max_area")
+_SHAPES = ("min_aspect", "max_aspect")
+
+
+class Augmentation:
+    """Rotation, crops of random size and shape, jittered colours, cut-out squares; in the order of the message.
+
+    What happens to a picture is a function of its own random numbers alone, whichever thread it is in. Raises DataError
+    for parameters that mean nothing.
+    """
+
+    def __init__(self, param: pb.AugmentationParameter, crop: int) -> None:
+        self.param, self.crop = param, crop
+        self.resizes = any(param.HasField(name) for name in (*_SHARES, *_SHAPES))
+        self._tints = bool(param.saturation or param.hue)
+        self._jitters = bool(param.brightness or param.contrast or self._tints)
+        self._check()
+
+    def change(
+        self, picture: np.ndarray, mean: np.ndarray | None, draw: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray | None]:
+        """The picture (channels, height, width) rotated, cropped and with other colours; and the mean, which is to be
+        subtracted from it, rotated and cropped alike. `draw`: the picture's random numbers.
+
+        A uint8 picture stays one. Raises DataError, whose message goes on from the picture's name.
+        """
+        if self._tints and len(picture) != 3:
+            raise DataError(f"has {len(picture)} channels; saturation and hue are of pictures in colour, with 3")
+        rng = _generator(draw, 0)
+        if self.param.rotation:
+            angle = rng.uniform(-self.param.rotation, self.param.rotation)
+            picture, mean = rotated(picture, angle), mean if mean is None else rotated(mean, angle)
+        if self.resizes:
+            _, height, width = picture.shape
+            part = self._part(height, width, rng)
+            picture = stretched(picture[part], self.crop)
+            mean = mean if mean is None else stretched(mean[part], self.crop)
+        return (self._jittered(picture, rng) if self._jitters else picture), mean
+
+    def cut_out(self, rows: np.ndarray, draws: np.ndarray) -> None:
+        """Puts 0 into a square of each picture in `rows` (n, channels, height, width); its centre lies anywhere in it.
+
+        T. DeVries, G. Taylor, "Improved regularization of convolutional neural networks with cutout", 2017.
+        """
+        side = self.param.cut_out
+        if not side:
+            return
+        for row, draw in zip(rows, draws, strict=True):
+            centre = _generator(draw, 1).random(2) * row.shape[1:]
+            top, left = (int(c) - side // 2 for c in centre)
+            row[:, max(0, top) : max(0, top + side), max(0, left) : max(0, left + side)] = 0
+
+    def _part(self, height: int, width: int, rng: np.random.Generator) -> tuple[slice, slice, slice]:
+        """The part of a picture of that size that becomes the crop.
+
+        C. Szegedy et al., "Going deeper with convolutions", 2015, section 6. Where none of the parts tried fits, it is
+        the largest one in the middle whose shape is allowed.
+        """
+        p = self.param
+        for _ in range(_TRIES):
+            area = height * width * rng.uniform(p.min_area, p.max_area)
+            aspect = math.exp(rng.uniform(math.log(p.min_aspect), math.log(p.max_aspect)))
+            u, v = rng.random(2).tolist()
+            w, h = round(math.sqrt(area * aspect)), round(math.sqrt(area / aspect))
+            if 0 < w <= width and 0 < h <= height:
+                break
+        else:
+            u = v = 0.5
+            aspect = min(max(width / height, p.min_aspect), p.max_aspect)
+            w, h = max(1, min(width, round(height * aspect))), max(1, min(height, round(width / aspect)))
+        top, left = int(u * (height - h + 1)), int(v * (width - w + 1))
+        return np.s_[:, top : top + h, left : left + w]
+
+    def _jittered(self, picture: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        """Brightness, contrast, saturation and hue, one after the other: each is linear, so all of them are one matrix.
+
+        Of blue, green and red x, with grey g·x: brightness b·x; contrast c·x + (1 − c)·mean grey; saturation
+        s·x + (1 − s)·g·x; hue a rotation about the axis of greys.
+        """
+        p = self.param
+        brightness, contrast, saturation = 1 + rng.uniform(-1, 1, 3) * (p.brightness, p.contrast, p.saturation)
+        turn = 2 * math.pi * rng.uniform(-p.hue, p.hue)
+        levels = picture.mean((1, 2), dtype=np.float64)
+        grey = _GREY @ levels if len(levels) == 3 else levels.mean()
+        factor, offset = brightness * contrast, (1 - contrast) * brightness * grey
+        if len(levels) != 3:
+            scaled = picture * np.float32(factor) + np.float32(offset)
+            return np.clip(np.rint(scaled), 0, 255).astype(np.uint8) if picture.dtype == np.uint8 else scaled
+        cos, sin = math.cos(turn), math.sin(turn)
+        matrix = np.linalg.inv(_YIQ) @ [[1, 0, 0], [0, cos, -sin], [0, sin, cos]] @ _YIQ
+        matrix = factor * matrix @ (saturation * np.eye(3) + (1 - saturation) * _GREY)
+        values = np.ascontiguousarray(picture.transpose(1, 2, 0))
+        return cv2.transform(values, np.column_stack([matrix, np.full(3, offset)])).transpose(2, 0, 1)
+
+    def _check(self) -> None:
+        p = self.param
+        for field, value in p.ListFields():
+            if field.name != "in_test" and not (math.isfinite(value) and value >= 0):
+                raise _wrong(f"{field.name} {value:g}; 0 or more is needed")
+        if p.rotation > 180:
+            raise _wrong(f"rotation {p.rotation:g}; degrees from 0 to 180 are allowed")
+        for name in ("brightness", "contrast", "saturation"):
+            if getattr(p, name) > 1:
+                raise _wrong(f"{name} {getattr(p, name):g}; 0 to 1 is allowed: values are multiplied by 1 ± that")
+        if p.hue > 0.5:
+            raise _wrong(f"hue {p.hue:g}; 0 to 0.5 is allowed, 0.5 being half of the circle of colours")
+        for least, most in (_SHARES, _SHAPES):
+            low, high = getattr(p, least), getattr(p, most)
+            if not 0 < low <= high:
+                raise _wrong(f"{least} {low:g} and {most} {high:g}; the first is above 0 and not above the second")
+        if p.max_area > 1:
+            raise _wrong(f"max_area {p.max_area:g}; it is a share of the picture, 1 at most")
+        if self.resizes and not self.crop:
+            raise _wrong("crops of random size are stretched to crop_size, and transform_param has none")
+
+
+def rotated(picture: np.ndarray, degrees: float) -> np.ndarray:
+    """The picture (channels, height, width), turned about its centre against the clock; corners are reflected."""
+    height, width = picture.shape[1:]
+    matrix = cv2.getRotationMatrix2D(((width - 1) / 2, (height - 1) / 2), degrees, 1)
+    border = cv2.BORDER_REFLECT_101
+    return np.stack([cv2.warpAffine(c, matrix, (width, height), borderMode=border) for c in _planes(picture)])
+
+
+def stretched(picture: np.ndarray, side: int) -> np.ndarray:
+    """The picture (channels, height, width) in `side` × `side`, as Caffe resizes: bilinear."""
+    return np.stack([cv2.resize(channel, (side, side)) for channel in _planes(picture)])
+
+
+def _planes(picture: np.ndarray) -> Iterator[np.ndarray]:
+    """The channels one by one: OpenCV turns pictures of four at most."""
+    return map(np.ascontiguousarray, picture)
+
+
+def _generator(draw: np.ndarray, part: int) -> np.random.Generator:
+    """The random numbers of a picture's `part` of the changes, which its draws stand for."""
+    return np.random.default_rng([part, *draw.view(np.uint64).tolist()])
+
+
+def _wrong(what: str) -> DataError:
+    return DataError(f"transform_param's augmentation: {what}.")
