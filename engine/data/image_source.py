@@ -41,7 +41,8 @@ def read_picture(path: Path, colour: Colour, size: tuple[int, int] | None = None
 class ImageSource:
     """Reads the pictures of a list, round and round, in a new random order each time if `shuffle`.
 
-    Starts a random number below `rand_skip` of lines in. Tops: the pictures, and their labels.
+    Starts a random number below `rand_skip` of lines in. Tops: the pictures, and their labels: (batch_size,), or
+    (batch_size, num_labels) for several a picture.
     """
 
     def __init__(
@@ -57,12 +58,13 @@ class ImageSource:
         size: tuple[int, int] | None = None,
         shuffle: bool = False,
         rand_skip: int = 0,
+        num_labels: int = 0,
         prefetch: int = 4,
     ) -> None:
         self.source, self.tops, self.batch_size, self.transform = source, tuple(tops), batch_size, transform
         self.root_folder, self.colour, self.size, self.shuffle = root_folder, colour, size, shuffle
         self.prefetch = prefetch
-        self.lines = PictureList(source)
+        self.lines = PictureList(source, num_labels)
         if rand_skip > len(self.lines):
             raise DataError(f"{source}: lists {len(self.lines)} pictures, fewer than rand_skip {rand_skip}.")
         self._seed = seed
@@ -76,14 +78,13 @@ class ImageSource:
             shape = self.transform.shape(self._read(index).shape)
         except DataError as e:
             raise DataError(f"{self._name(index)}: {e}") from e
-        return [(self.batch_size, *shape), (self.batch_size,)][: len(self.tops)]
+        return [(self.batch_size, *shape), (self.batch_size, *self.lines.labels([0]).shape[1:])][: len(self.tops)]
 
     def next(self) -> Batch:
         self._chosen = self._indices(self._batches, self.batch_size)
         pictures = [partial(self._read, index) for index in self._chosen]
         random = draws(self._seed, self._batches, self.batch_size)
-        labels = np.array([self.lines[index][1] for index in self._chosen], np.float32)
-        values = transformed(pictures, self.record, self.transform, random), labels
+        values = transformed(pictures, self.record, self.transform, random), self.lines.labels(self._chosen)
         self._batches += 1
         return dict(zip(self.tops, values, strict=False))
 

@@ -7,6 +7,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import overload
 
+import numpy as np
+
 from engine.errors import DataError
 from engine.host import regular_file
 
@@ -17,13 +19,18 @@ class PictureList(Sequence[tuple[str, int]]):
     The label stands behind the last blank. In a list of which no line has a label, each is 0, as in Caffe. Blank lines
     are passed over. Raises DataError for a file that cannot be read or is no text, for one without pictures, and for a
     line that has none where others have one, or something else behind the blank.
+
+    With `num_labels` each line ends in so many numbers, which `labels` gives; the label in the pairs is 0.
     """
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    def __init__(self, path: Path, num_labels: int = 0) -> None:
+        self.path, self.num_labels = path, num_labels
         self._text = read_text(path)
         self._starts, self._numbers, self._labels = array("Q"), array("Q"), array("i")
-        bare = self._index()
+        self._values = array("f")
+        bare = None if num_labels else self._index()
+        if num_labels:
+            self._index_values()
         if not self._starts:
             raise DataError(f"{path}: lists no pictures; each line holds a file name, a blank and a label.")
         self.labelled = bare is None
@@ -43,8 +50,17 @@ class PictureList(Sequence[tuple[str, int]]):
         start = self._starts[index]
         end = self._text.find(b"\n", start)
         line = self._text[start : end if end >= 0 else None].strip()
+        if self.num_labels:
+            return os.fsdecode(line.rsplit(None, self.num_labels)[0]), 0
         name = line.rpartition(b" ")[0].strip() if self.labelled else line
         return os.fsdecode(name), self._labels[index]
+
+    def labels(self, indices: Sequence[int]) -> np.ndarray:
+        """The labels of some pictures, float32: (n,), or (n, num_labels) where there are several of each."""
+        if not self.num_labels:
+            return np.frombuffer(self._labels, np.int32)[indices].astype(np.float32)
+        values = np.frombuffer(self._values, np.float32)
+        return (values.reshape(-1, self.num_labels) if self.num_labels > 1 else values)[indices]
 
     def line(self, index: int) -> int:
         """The number of a picture's line in the file, from 1 on."""
@@ -72,10 +88,41 @@ class PictureList(Sequence[tuple[str, int]]):
             self._labels.append(label or 0)
         return first and (first[0], without, first[1])
 
+    def _index_values(self) -> None:
+        """Notes where the lines begin, and the numbers that they end in."""
+        at = 0
+        for number, line in enumerate(io.BytesIO(self._text), start=1):
+            start, at = at, at + len(line)
+            if not line.strip():
+                continue
+            values = [finite(word) for word in line.split()[1:][-self.num_labels :]]
+            found = [value for value in values if value is not None]
+            if len(found) < self.num_labels:
+                raise DataError(
+                    f'{self.path}:{number}: "{os.fsdecode(line.strip())}" is not a file name and num_labels, '
+                    f"{self.num_labels}, finite numbers."
+                )
+            self._starts.append(start)
+            self._numbers.append(number)
+            self._values.extend(found)
+
     def _wrong(self, number: int, line: bytes) -> DataError:
         return DataError(
-            f'{self.path}:{number}: "{os.fsdecode(line)}" is not a file name, a blank and a label (an integer).'
+            f'{self.path}:{number}: "{os.fsdecode(line)}" is not a file name, a blank and a label (an integer; '
+            "of fractions, and of several numbers, num_labels says how many)."
         )
+
+
+def finite(word: str | bytes) -> float | None:
+    """The number that a word spells, if float32 holds it; None where it spells none, or one that is not finite."""
+    try:
+        value = float(word)
+    except ValueError:
+        return None
+    return value if abs(value) <= _LARGEST else None
+
+
+_LARGEST = float(np.finfo(np.float32).max)
 
 
 def read_lines(path: Path) -> Iterator[str]:

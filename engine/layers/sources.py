@@ -91,7 +91,7 @@ class ImageData(DataLayer):
     """Pictures and their labels from files that a list names.
 
     Tops: pictures (batch_size, channels, height, width), stretched to new_height × new_width if these are set, then of
-    `crop_size` if that is; labels (batch_size,).
+    `crop_size` if that is; labels (batch_size,), or (batch_size, num_labels).
     """
 
     tops = (1, 2)
@@ -111,6 +111,7 @@ class ImageData(DataLayer):
             size=(p.new_height, p.new_width) if p.new_height else None,
             shuffle=p.shuffle,
             rand_skip=p.rand_skip,
+            num_labels=p.num_labels,
             prefetch=self.config.data_param.prefetch,
         )
 

@@ -11,17 +11,21 @@ def read_hdf5(path: Path, asked: str) -> list[str]:
     return _some([line.strip() for line in _lines(path, asked) if line.strip()], path, asked)
 
 
-def read_images(path: Path, asked: str) -> list[str]:
-    """The names in an ImageData layer's list: `NAME LABEL`, where NAME may hold spaces."""
+def read_images(path: Path, asked: str, num_labels: int = 0) -> list[str]:
+    """The names in an ImageData layer's list: `NAME LABEL`, where NAME may hold spaces; all without a label, or none.
+
+    With `num_labels` it is `NAME NUMBER … NUMBER`, so many numbers.
+    """
+    lines = [(number, line.strip()) for number, line in enumerate(_lines(path, asked), 1) if line.strip()]
+    if num_labels:
+        return _some([line.rsplit(None, num_labels)[0] for _, line in lines], path, asked)
+    if not any(" " in line for _, line in lines):
+        return _some([line for _, line in lines], path, asked)
     names = []
-    for number, line in enumerate(_lines(path, asked), 1):
-        if not line.strip():
-            continue
-        name, space, label = line.rstrip().rpartition(" ")
-        if not space or not label.lstrip("+-").isdigit():
-            raise ManifestError(
-                f"{path}:{number}: {line.strip()!r} is not a valid line of a list of images: write NAME LABEL"
-            )
+    for number, line in lines:
+        name, _, label = line.rpartition(" ")
+        if not name or not label.lstrip("+-").isdigit():
+            raise ManifestError(f"{path}:{number}: {line!r} is not a valid line of a list of images: write NAME LABEL")
         names.append(name)
     return _some(names, path, asked)
 

@@ -253,7 +253,12 @@ class _Collector:
                     _file("HDF5 file", paths.resolve(p, item.path), asked, item.path) for p in named
                 )
             elif role in ROOT_FOLDER:
-                self._images((*prefix, part, "root_folder"), definition, item, message.root_folder, asked)
+                names = (
+                    file_lists.read_windows(item.path, asked)
+                    if role == "list of windows"
+                    else file_lists.read_images(item.path, asked, message.num_labels)
+                )
+                self._images((*prefix, part, "root_folder"), definition, item, names, message.root_folder, asked)
 
     def _module(self, layer: pb.LayerParameter, origin: Origin, named_in: Path) -> None:
         """The engine finds a module in the run folder; what the module opens itself is known to nobody but its user."""
@@ -269,11 +274,16 @@ class _Collector:
         self.unknown.append(f"which files {shown} opens itself: they are not shipped")
 
     def _images(
-        self, field: tuple[str | int, ...], definition: str, listing: Item, root_folder: str, asked: str
+        self,
+        field: tuple[str | int, ...],
+        definition: str,
+        listing: Item,
+        names: list[str],
+        root_folder: str,
+        asked: str,
     ) -> None:
         """Caffe joins root_folder and each name as they stand; so a root of `/` serves lists of absolute paths."""
-        read = file_lists.read_images if listing.role == "list of images" else file_lists.read_windows
-        root, members = file_lists.root_and_members(root_folder, read(listing.path, asked), listing.path, asked)
+        root, members = file_lists.root_and_members(root_folder, names, listing.path, asked)
         if not _exists(root / members[0], asked):
             raise ManifestError(f"{asked}: {listing.path} lists {members[0]}, and {root / members[0]} is not there")
         images = Item("images", root, members)

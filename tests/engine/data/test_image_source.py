@@ -52,6 +52,15 @@ def test_shuffling_gives_each_epoch_whole_and_in_another_order(listed):
     assert seen != labels(source(listed, shuffle=True, seed=2), COUNT)
 
 
+def test_several_labels_a_picture(listed):
+    listed.write_text("a 1.png 1 0.5\na 2.png 2 -3\n")
+    s = source(listed, num_labels=2)
+    assert s.shapes() == [(3, 3, 4, 5), (3, 2)]
+    batch = s.next()
+    assert batch["label"].tolist() == [[1, 0.5], [2, -3], [1, 0.5]]
+    assert batch["data"][:, 0, 0, 0].tolist() == [1, 2, 1]
+
+
 def test_rand_skip_starts_inside(listed):
     assert {labels(source(listed, seed=seed, rand_skip=3), 1)[0] for seed in range(30)} == {0, 1, 2}
 

@@ -1,6 +1,7 @@
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 
 from engine.data.picture_list import PictureList
@@ -21,6 +22,26 @@ def test_names_and_labels_with_the_numbers_of_their_lines(tmp_path):
 
 def test_a_list_without_labels_gives_each_picture_0(tmp_path):
     assert list(listed(tmp_path, b"a.png\n\nb\t1.png\n")) == [("a.png", 0), ("b\t1.png", 0)]
+
+
+def test_lines_that_end_in_several_numbers(tmp_path):
+    (tmp_path / "list.txt").write_text("a b.png 1 0 2.5\n\nc.png\t-1e3 7 .5\n")
+    pictures = PictureList(tmp_path / "list.txt", 3)
+    assert [name for name, _ in pictures] == ["a b.png", "c.png"]
+    assert pictures.labels([1, 0, 1]).tolist() == [[-1000, 7, 0.5], [1, 0, 2.5], [-1000, 7, 0.5]]
+    assert pictures.labels([1]).dtype == np.float32
+
+
+def test_one_number_that_is_a_fraction(tmp_path):
+    (tmp_path / "list.txt").write_text("a.png 0.25\nb.png 4\n")
+    assert PictureList(tmp_path / "list.txt", 1).labels([0, 1]).tolist() == [0.25, 4]
+
+
+@pytest.mark.parametrize("line", ["b.png 1", "b.png", "1 2", "b.png 1 nan", "b.png 1 x", "b.png inf 1", "b.png 1 1e39"])
+def test_a_line_that_does_not_end_in_so_many_numbers_is_named(tmp_path, line):
+    (tmp_path / "list.txt").write_text(f"a.png 1 2\n{line}\n")
+    with pytest.raises(DataError, match=f'list.txt:2: "{line}" is not a file name and num_labels, 2, finite numbers'):
+        PictureList(tmp_path / "list.txt", 2)
 
 
 def test_a_million_lines_are_no_million_objects(tmp_path):

@@ -27,6 +27,14 @@ def test_names_of_images_may_hold_spaces(listing) -> None:
     assert file_lists.read_images(listing("a.jpg 0\n\ntwo words.jpg -1\n"), ASKED) == ["a.jpg", "two words.jpg"]
 
 
+def test_a_list_of_images_without_labels(listing) -> None:
+    assert file_lists.read_images(listing("a.jpg\n\nb.jpg\n"), ASKED) == ["a.jpg", "b.jpg"]
+
+
+def test_images_with_several_numbers(listing) -> None:
+    assert file_lists.read_images(listing("two words.jpg 1 0.5\nb.jpg\t3 4\n"), ASKED, 2) == ["two words.jpg", "b.jpg"]
+
+
 @pytest.mark.parametrize("line", ["a.jpg", "a.jpg one", "a.jpg 1.5"])
 def test_a_line_without_a_label_is_named(listing, line: str) -> None:
     with pytest.raises(ManifestError, match=r"list\.txt:2: 'a\.jpg.*write NAME LABEL"):
