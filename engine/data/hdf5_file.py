@@ -25,6 +25,9 @@ _DAMAGE = (OSError, RuntimeError, LookupError, TypeError, ValueError, Arithmetic
 """What h5py raises for damaged files: whatever Python has for the number of the library's error."""
 
 SIGNATURE = b"\x89HDF\r\n\x1a\n"
+_MATLABS_BLOCK = 512
+"""Bytes before the signature in a .mat of version 7.3."""
+
 _LONGEST_TEXT = 1 << 16
 """Bytes: longer than any path."""
 
@@ -127,6 +130,8 @@ class HDF5File:
         with self._telling(name):
             if dataset.dtype.kind not in "fiu" or dataset.get_space().get_simple_extent_type() == h5py.h5s.NULL:
                 raise self.wrong(f'dataset "{name}" of {dataset.dtype} is no array of numbers.')
+            if h5py.h5a.exists(dataset, b"MATLAB_empty"):  # what it holds is its shape
+                raise self.wrong(f'dataset "{name}" is an empty array of MATLAB\'s.')
             return tuple(dataset.shape)
 
     def _find(self, name: str) -> Object | None:
@@ -214,13 +219,14 @@ def _unpacks_to_more(packed: bytes, size: int) -> bool:
 
 
 def is_hdf5(path: Path) -> bool:
-    """Whether a file begins as HDF5 files do; false for what cannot be read."""
+    """Whether a file begins as HDF5 files do, MATLAB's after a block of its own; false for what cannot be read."""
     try:
         regular_file.check(path)
         with path.open("rb") as file:
-            return file.read(len(SIGNATURE)) == SIGNATURE
+            head = file.read(_MATLABS_BLOCK + len(SIGNATURE))
     except OSError:
         return False
+    return head.startswith(SIGNATURE) or head.endswith(SIGNATURE)
 
 
 def named(names: Sequence[str], most: int = 10) -> str:

@@ -1,13 +1,15 @@
 """Batches from HDF5 files: Caffe's HDF5Data layer."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
-from engine.data import hdf5_file
+from engine.data import hdf5_file, mat_file
 from engine.data.picture_list import read_lines
-from engine.data.source import Batch, State, position, shuffled
+from engine.data.source import Batch, State, draws, position, shuffled, transformed
+from engine.data.transform import Transform
 from engine.errors import DataError
 from engine.proto import paths
 
@@ -15,14 +17,25 @@ from engine.proto import paths
 class HDF5Source:
     """Reads the rows of the files in a list, round and round; each top is the dataset of its name, in float32.
 
-    One file is in memory at a time. With `shuffle` the files, and the rows within each, come in a new random order in
-    every pass.
+    MATLAB's files are read as HDF5's are. One file is in memory at a time. With `shuffle` the files, and the rows
+    within each, come in a new random order in every pass. `transforms`, by top, are for tops of pictures, (batch_size,
+    channels, height, width); all of them draw the same numbers.
     """
 
     prefetch = 4
 
-    def __init__(self, source: Path, tops: Sequence[str], batch_size: int, seed: int, *, shuffle: bool = False) -> None:
+    def __init__(
+        self,
+        source: Path,
+        tops: Sequence[str],
+        batch_size: int,
+        seed: int,
+        *,
+        shuffle: bool = False,
+        transforms: Mapping[str, Transform] | None = None,
+    ) -> None:
         self.source, self.tops, self.batch_size, self.shuffle = source, tuple(tops), batch_size, shuffle
+        self.transforms = transforms or {}
         self.files = [paths.resolve(line, source) for line in _read_list(source)]
         if not self.files:
             raise DataError(f"{source}: lists no HDF5 files; give one a line.")
@@ -34,15 +47,34 @@ class HDF5Source:
         self._data = self._load()
 
     def shapes(self) -> list[tuple[int, ...]]:
-        return [(self.batch_size, *self._data[top].shape[1:]) for top in self.tops]
+        return [(self.batch_size, *self._shape_of(top)) for top in self.tops]
+
+    def _shape_of(self, top: str) -> tuple[int, ...]:
+        row = self._data[top].shape[1:]
+        if top not in self.transforms:
+            return row
+        if len(row) != 3:
+            raise DataError(
+                f'{self._file(self._opened)}: the rows of dataset "{top}" have shape {list(row)}, and are to be '
+                "transformed: that is for pictures, of channels, height and width."
+            )
+        try:
+            return self.transforms[top].shape(row)
+        except DataError as e:
+            raise DataError(f'{self._file(self._opened)}: a row of dataset "{top}" {e}') from e
 
     def next(self) -> Batch:
         parts: list[Batch] = []
         self._rows = []
+        random = draws(self._seed, (self._opened << 32) + self._row, self.batch_size)
         for rows in self._runs(self.batch_size):
             parts.append({top: value[rows.start : rows.stop] for top, value in self._data.items()})
             self._rows += [(self._opened, row, len(self._data[self.tops[0]])) for row in rows]
-        return {top: np.concatenate([part[top] for part in parts]) for top in self.tops}
+        batch = {top: np.concatenate([part[top] for part in parts]) for top in self.tops}
+        for top, transform in self.transforms.items():
+            pictures = [partial(batch[top].__getitem__, i) for i in range(self.batch_size)]
+            batch[top] = transformed(pictures, self.record, transform, random)
+        return batch
 
     def skip(self, batches: int) -> None:
         for _ in self._runs(batches * self.batch_size):
@@ -86,7 +118,7 @@ class HDF5Source:
 
     def _load(self) -> dict[str, np.ndarray]:
         path = self._file(self._opened)
-        with hdf5_file.opened(path, DataError) as file:
+        with mat_file.opened(path, DataError) as file:
             shapes = {top: self._shape(file, top) for top in self.tops}
             self._check(path, shapes)
             data = {top: file.numbers(top) for top in self.tops}
@@ -95,7 +127,7 @@ class HDF5Source:
         order = shuffled(self._seed, self._opened, len(data[self.tops[0]]))
         return {top: value[order] for top, value in data.items()}
 
-    def _shape(self, file: hdf5_file.HDF5File, top: str) -> tuple[int, ...]:
+    def _shape(self, file: mat_file.Arrays, top: str) -> tuple[int, ...]:
         shape = file.shape(top)
         if shape is None:
             raise file.wrong(f'has no dataset "{top}", a top of the layer; it has {hdf5_file.named(file.members())}.')
@@ -107,7 +139,8 @@ class HDF5Source:
         rows = {top: shape[0] for top, shape in shapes.items()}
         if len(set(rows.values())) > 1 or 0 in rows.values():
             counts = ", ".join(f"{top} {n}" for top, n in rows.items())
-            raise DataError(f"{path}: its datasets need the same number of rows, 1 or more; they have: {counts}.")
+            last = " MATLAB's last dimension counts them." if path.suffix == ".mat" else ""
+            raise DataError(f"{path}: its datasets need the same number of rows, 1 or more; they have: {counts}.{last}")
         for top, shape in shapes.items():
             first, wanted = self._row_shapes.setdefault(top, (path, shape[1:]))
             if shape[1:] != wanted:
@@ -119,9 +152,10 @@ class HDF5Source:
 
 def _read_list(source: Path) -> list[str]:
     """The names in a list. Raises DataError, which tells a data file that is named in the list's place."""
-    if hdf5_file.is_hdf5(source):
+    if source.suffix == ".mat" or hdf5_file.is_hdf5(source):
+        kind = "a MATLAB" if source.suffix == ".mat" else "an HDF5"
         raise DataError(
-            f"{source}: is an HDF5 file, and `source` names a list of such files: a text file with one name a line. "
+            f"{source}: is {kind} file, and `source` names a list of such files: a text file with one name a line. "
             f"Write {source.name} into one, and name that."
         )
     return [line.strip() for line in read_lines(source) if line.strip()]

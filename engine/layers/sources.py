@@ -1,5 +1,6 @@
 """The layers that make batches themselves, and HDF5Output, which takes them. How data is read is in `engine.data`."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -118,15 +119,31 @@ class ImageData(DataLayer):
 
 @layer("HDF5Data")
 class HDF5Data(DataLayer):
-    """The datasets that the tops are named after, from the HDF5 files in a list. Tops: (batch_size, …), of any axes."""
+    """The datasets that the tops are named after, from the HDF5 or MATLAB files in a list.
+
+    Tops: (batch_size, …), of any axes; those that hdf5_data_param's `transform` names are pictures, and transformed.
+    """
 
     def batches(self, seed: int) -> Source:
         p = self.config.hdf5_data_param
-        if self.config.HasField("transform_param"):
-            raise self.error("it does not transform its data; leave transform_param out.")
         return HDF5Source(
-            self.path("source", p.source), self.config.top, self.batch_size(p.batch_size), seed, shuffle=p.shuffle
+            self.path("source", p.source),
+            self.config.top,
+            self.batch_size(p.batch_size),
+            seed,
+            shuffle=p.shuffle,
+            transforms=self.transforms(p.transform),
         )
+
+    def transforms(self, named: Sequence[str]) -> dict[str, Transform]:
+        if unknown := [top for top in named if top not in self.config.top]:
+            raise self.error(f'hdf5_data_param: transform "{unknown[0]}" is none of its tops.')
+        if self.config.HasField("transform_param") != bool(named):
+            raise self.error(
+                "it does not transform its data, but for tops that hdf5_data_param names (not in Caffe): transform: "
+                f'"{self.config.top[0]}". Give that and transform_param, or neither.'
+            )
+        return dict.fromkeys(named, self.transform()) if named else {}
 
 
 @layer("MemoryData")

@@ -3,9 +3,12 @@ import json
 import h5py
 import numpy as np
 import pytest
+import scipy.io
 
 from engine.data.hdf5_source import HDF5Source
+from engine.data.transform import Transform
 from engine.errors import DataError
+from engine.proto import caffe_pb2 as pb
 
 
 @pytest.fixture
@@ -22,8 +25,8 @@ def listed(tmp_path):
     return tmp_path / "list.txt"
 
 
-def source(path, batch_size=3, tops=("data", "label"), seed=1, shuffle=False):
-    return HDF5Source(path, tops, batch_size, seed, shuffle=shuffle)
+def source(path, batch_size=3, tops=("data", "label"), seed=1, shuffle=False, transforms=None):
+    return HDF5Source(path, tops, batch_size, seed, shuffle=shuffle, transforms=transforms)
 
 
 def labels(s, batches):
@@ -134,3 +137,94 @@ def test_a_later_file_whose_rows_have_another_shape(listed):
         DataError, match=r'b\.h5: the rows of dataset "data" have shape \[2, 4\], and those of .*a\.h5 \[2, 5\]'
     ):
         s.next()
+
+
+@pytest.fixture
+def pictures(tmp_path):
+    """Two files of 3 and 4 pictures, and what is to be made of each pixel."""
+    rng = np.random.default_rng(1)
+    for name, rows in (("a", 3), ("b", 4)):
+        with h5py.File(tmp_path / f"{name}.h5", "w") as file:
+            file["data"] = rng.random((rows, 2, 6, 7), np.float32)
+            file["target"] = file["data"][:, :1] * 2
+            file["label"] = np.arange(rows)
+    (tmp_path / "list.txt").write_text("a.h5\nb.h5\n")
+    return tmp_path / "list.txt"
+
+
+def _transforming(path, param, phase=pb.TRAIN, tops=("data", "target", "label"), **options):
+    transform = Transform(pb.TransformationParameter(**param), phase)
+    return source(path, tops=tops, transforms=dict.fromkeys(("data", "target"), transform), **options)
+
+
+def test_tops_of_pictures_are_transformed_and_their_numbers_are_the_same(pictures):
+    s = _transforming(pictures, {"crop_size": 4, "mirror": True}, batch_size=5)
+    assert s.shapes() == [(5, 2, 4, 4), (5, 1, 4, 4), (5,)]
+    plain = source(pictures, batch_size=5)
+    crops = set()
+    for _ in range(6):
+        batch, whole = s.next(), plain.next()["data"]
+        np.testing.assert_array_equal(batch["data"][:, :1] * 2, batch["target"])
+        windows = np.lib.stride_tricks.sliding_window_view(whole, (4, 4), axis=(2, 3))
+        for got, of in zip(batch["data"], windows, strict=True):
+            found = [
+                (y, x, flip)
+                for y in range(3)
+                for x in range(4)
+                for flip in (1, -1)
+                if np.array_equal(of[:, y, x, :, ::flip], got)
+            ]
+            crops.update(found)
+            assert found
+    assert len(crops) > 12
+
+
+def test_a_restored_source_transforms_as_the_first_would_have(pictures):
+    one, other = (_transforming(pictures, {"crop_size": 3}, seed=seed, shuffle=True) for seed in (1, 2))
+    one.skip(3)
+    other.restore(json.loads(json.dumps(one.state())))
+    for _ in range(5):
+        np.testing.assert_array_equal(one.next()["data"], other.next()["data"])
+
+
+def test_a_crop_that_does_not_fit_names_file_and_dataset(pictures):
+    s = _transforming(pictures, {"crop_size": 9})
+    with pytest.raises(DataError, match=r'a\.h5: a row of dataset "data" is 6×7, smaller than crop_size 9'):
+        s.shapes()
+
+
+def test_rows_that_are_no_pictures_are_not_transformed(listed):
+    transform = Transform(pb.TransformationParameter(), pb.TRAIN)
+    with pytest.raises(DataError, match=r'a\.h5: the rows of dataset "data" have shape \[2, 5\].*that is for pictures'):
+        source(listed, transforms={"data": transform}).shapes()
+
+
+@pytest.mark.parametrize("version", ["5", "7.3"])
+def test_rows_of_a_matlab_file(tmp_path, version):
+    data = np.arange(24, dtype=np.float64).reshape(3, 1, 2, 4)
+    matlabs = {"data": data.T, "label": np.array([[5, 6, 7]])}  # as MATLAB has them: 4×2×1×3 and 1×3
+    if version == "5":
+        scipy.io.savemat(tmp_path / "a.mat", matlabs)
+    else:
+        with h5py.File(tmp_path / "a.mat", "w", userblock_size=512) as file:
+            for name, value in matlabs.items():
+                file[name] = value.T
+    (tmp_path / "list.txt").write_text("a.mat\n")
+    s = source(tmp_path / "list.txt")
+    assert s.shapes() == [(3, 1, 2, 4), (3, 1)]
+    batch = s.next()
+    np.testing.assert_array_equal(batch["data"], data)
+    assert batch["label"].tolist() == [[5], [6], [7]]
+
+
+def test_a_matlab_column_is_told_where_matlab_counts_rows(tmp_path):
+    scipy.io.savemat(tmp_path / "a.mat", {"data": np.zeros((4, 3)), "label": np.zeros((3, 1))})
+    (tmp_path / "list.txt").write_text("a.mat\n")
+    with pytest.raises(DataError, match=r"they have: data 3, label 1\. MATLAB's last dimension counts them"):
+        source(tmp_path / "list.txt")
+
+
+def test_a_matlab_file_in_the_lists_place(tmp_path):
+    scipy.io.savemat(tmp_path / "a.mat", {"data": np.zeros((4, 3))})
+    with pytest.raises(DataError, match=r"a\.mat: is a MATLAB file, and `source` names a list"):
+        source(tmp_path / "a.mat")

@@ -174,6 +174,12 @@ REFUSED = {
     'type: "HDF5Data" top: "data" hdf5_data_param { source: "h5list.txt" batch_size: 1 } '
     "transform_param { scale: 2 }": "does not transform",
     'type: "HDF5Data" top: "data" hdf5_data_param { source: "h5list.txt" }': "batch_size is 0",
+    'type: "HDF5Data" top: "data" hdf5_data_param { source: "h5list.txt" batch_size: 1 transform: "data" }': (
+        "Give that and transform_param, or neither"
+    ),
+    'type: "HDF5Data" top: "data" hdf5_data_param { source: "h5list.txt" batch_size: 1 transform: "dat" }': (
+        'transform "dat" is none of its tops'
+    ),
     'type: "MemoryData" top: "d" top: "l" memory_data_param { batch_size: 1 channels: 3 height: 2 }': "each must be 1",
     'type: "WindowData" top: "d" top: "l" window_data_param { source: "w" batch_size: 1 }': "crop_size is 0",
     'type: "WindowData" top: "d" top: "l" window_data_param { source: "w" batch_size: 1 context_pad: 4 } '
