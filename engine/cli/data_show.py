@@ -1,0 +1,88 @@
+"""`caffe data show`: what a net's data layer hands out, as a picture."""
+
+from typing import TYPE_CHECKING
+
+import click
+
+from engine.cli import flags
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from engine.layers.base import SourceLayer
+    from engine.proto import caffe_pb2 as pb
+
+EPILOG = """\b
+Examples:
+  caffe data show train_val.prototxt
+  caffe data show train_val.prototxt -phase TEST -n 100 -out test.png
+"""
+
+
+@click.group("data", cls=flags.Group)
+def data() -> None:
+    """Looks at what nets are fed."""
+
+
+@data.command(cls=flags.Command, epilog=EPILOG)
+@click.argument("net", metavar="NET.prototxt")
+@click.option("--phase", type=click.Choice(["TRAIN", "TEST"]), default="TRAIN", show_default=True)
+@click.option("--out", default="sheet.png", show_default=True, metavar="FILE", help="The PNG to write.")
+@click.option("--n", type=click.IntRange(1, 1000), default=32, show_default=True, help="How many pictures.")
+@click.option("--layer", default="", metavar="NAME", help="The data layer, where the net has several.")
+@click.option("--level", type=int, default=0, show_default=True, help="The level of the net's state.")
+@click.option("--stage", default="", metavar="NAME,…", help="The stages of the net's state.")
+def show(net: str, phase: str, out: str, n: int, layer: str, level: int, stage: str) -> None:
+    """Draws the first pictures of a data layer, after all transformations, with their labels."""
+    from engine.data.contact_sheet import contact_sheet, first_pictures  # noqa: PLC0415  it imports OpenCV
+    from engine.errors import DataError  # noqa: PLC0415
+    from engine.proto import caffe_pb2 as pb  # noqa: PLC0415
+
+    state = pb.NetState(phase=phase, level=level, stage=[name for name in stage.split(",") if name])
+    shown = _data_layer(net, state, layer)
+    source = shown.open(seed=0)
+    try:
+        pictures, captions = first_pictures(source, n)
+    except DataError as e:
+        raise shown.error(str(e)) from e
+    finally:
+        source.close()
+    sheet = contact_sheet(pictures, captions)
+    _write(out, sheet.image)
+    size = "×".join(map(str, pictures[0].shape))
+    click.echo(
+        f'{out}: {len(pictures)} pictures of layer "{shown.name}" in {phase}, the first of {size} (channels × height × '
+        f"width); {sheet.low:g} is black, {sheet.high:g} white."
+    )
+
+
+def _data_layer(path: str, state: "pb.NetState", name: str) -> "SourceLayer":
+    """The layer of that name, set up; the only one that reads data for "". Raises DataError."""
+    from engine import layers  # noqa: F401, PLC0415  registers them
+    from engine.errors import DataError  # noqa: PLC0415
+    from engine.graph.build import build_graph  # noqa: PLC0415
+    from engine.layers.base import SourceLayer  # noqa: PLC0415
+    from engine.layers.registry import create  # noqa: PLC0415
+    from engine.solver.settings import read_net  # noqa: PLC0415
+
+    spec = read_net(path, state)
+    nodes = build_graph(spec.param, spec.state, spec.path).nodes
+    made = [create(node) for node in nodes if not node.bottoms]
+    found = {each.name: each for each in made if isinstance(each, SourceLayer) and each.reads_data}
+    if name not in found and (name or len(found) != 1):
+        names = ", ".join(found) or "none"
+        asked = f'no data layer "{name}"; it has' if name else "give one data layer by -layer; it has"
+        raise DataError(f"{path}: {asked} {names} in this phase.")
+    shown = found[name] if name else next(iter(found.values()))
+    shown.build([], [None] * len(shown.config.top))
+    return shown
+
+
+def _write(out: str, image: "np.ndarray") -> None:
+    import cv2  # noqa: PLC0415
+
+    from engine.errors import DataError  # noqa: PLC0415
+    from engine.host import atomic_file  # noqa: PLC0415
+
+    with atomic_file.writing(out, DataError):
+        atomic_file.replace(out, cv2.imencode(".png", image)[1].tobytes())
