@@ -34,13 +34,11 @@ class Augmentation:
         self._jitters = bool(param.brightness or param.contrast or self._tints)
         self._check()
 
-    def change(
-        self, picture: np.ndarray, mean: np.ndarray | None, draw: np.ndarray
-    ) -> tuple[np.ndarray, np.ndarray | None]:
-        """The picture (channels, height, width) rotated, cropped and with other colours; and the mean, which is to be
-        subtracted from it, rotated and cropped alike. `draw`: the picture's random numbers.
+    def change(self, picture: np.ndarray, mean: np.ndarray | None, draw: np.ndarray) -> np.ndarray:
+        """The picture (channels, height, width) rotated, cropped and with other colours, minus the mean, rotated and
+        cropped alike, if there is one. `draw`: the picture's random numbers.
 
-        A uint8 picture stays one. Raises DataError, whose message goes on from the picture's name.
+        A uint8 picture stays one without a mean. Raises DataError, whose message goes on from the picture's name.
         """
         if self._tints and len(picture) != 3:
             raise DataError(f"has {len(picture)} channels; saturation and hue are of pictures in colour, with 3")
@@ -53,7 +51,8 @@ class Augmentation:
             part = self._part(height, width, rng)
             picture = stretched(picture[part], self.crop)
             mean = mean if mean is None else stretched(mean[part], self.crop)
-        return (self._jittered(picture, rng) if self._jitters else picture), mean
+        changed = self._jittered(picture, rng) if self._jitters else picture
+        return changed if mean is None else changed - mean
 
     def cut_out(self, rows: np.ndarray, draws: np.ndarray) -> None:
         """Puts 0 into a square of each picture in `rows` (n, channels, height, width); its centre lies anywhere in it.

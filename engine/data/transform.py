@@ -1,7 +1,6 @@
 """What `transform_param` asks for: crop, mirror, subtract the mean, scale."""
 
-from collections.abc import Iterable, Sequence
-from itertools import repeat
+from collections.abc import Sequence
 from pathlib import Path
 
 import cv2
@@ -58,11 +57,11 @@ class Transform:
         an augmentation takes the three as the seed of more.
         `out` must have the `shape` of every picture.
         """
-        means: Iterable[np.ndarray | None] = repeat(self.mean, len(pictures))
+        mean = self.mean
         if self.augmentation is not None:
-            changed = [self.augmentation.change(*each) for each in zip(pictures, means, draws, strict=True)]
-            pictures, means = [picture for picture, _ in changed], [mean for _, mean in changed]
-        for row, picture, mean, (flip, top, left) in zip(out, pictures, means, draws.tolist(), strict=True):
+            pictures = [self.augmentation.change(p, mean, u) for p, u in zip(pictures, draws, strict=True)]
+            mean = None  # it is subtracted
+        for row, picture, (flip, top, left) in zip(out, pictures, draws.tolist(), strict=True):
             window = self._window(picture.shape, top, left) if self.crop else ...
             if mean is None:
                 row[...] = picture[window]
