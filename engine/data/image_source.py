@@ -22,11 +22,7 @@ def read_picture(path: Path, colour: Colour, size: tuple[int, int] | None = None
 
     Raises DataError, whose message goes on from the picture's name.
     """
-    try:
-        data = regular_file.read(path)
-    except OSError as e:
-        raise DataError(f"cannot be read: {e.strerror}") from e
-    picture = datum.decode(data, colour)
+    picture = datum.decode(read_file(path), colour)
     if size is None:
         return picture
     if lacking := memory.lacking(len(picture) * size[0] * size[1]):
@@ -36,6 +32,14 @@ def read_picture(path: Path, colour: Colour, size: tuple[int, int] | None = None
     except (cv2.error, OverflowError) as e:
         raise DataError(f"OpenCV cannot stretch it to {by(size)}") from e
     return resized[None] if resized.ndim == 2 else resized.transpose(2, 0, 1)
+
+
+def read_file(path: Path) -> bytes:
+    """The contents of a picture's file. Raises DataError, whose message goes on from the picture's name."""
+    try:
+        return regular_file.read(path)
+    except OSError as e:
+        raise DataError(f"cannot be read: {e.strerror}") from e
 
 
 class ImageSource:

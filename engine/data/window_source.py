@@ -9,12 +9,13 @@ from typing import TypeVar
 import cv2
 import numpy as np
 
-from engine.data.datum import Colour
-from engine.data.image_source import read_picture
-from engine.data.picture_list import integer, read_lines
+from engine.data.datum import Colour, decode
+from engine.data.image_source import read_file
+from engine.data.picture_list import finite, integer, read_lines
 from engine.data.source import Batch, State, draws, position
 from engine.data.transform import Transform
 from engine.errors import DataError
+from engine.host import memory
 from engine.proto import caffe_pb2 as pb
 from engine.proto import paths
 
@@ -60,18 +61,11 @@ def read_windows(path: Path) -> tuple[int, list[Window]]:
         picture = take(_word, "the picture's path")
         channels, _, _ = (take(integer, f"the picture's {what}") for what in ("channels", "height", "width"))
         for _ in range(take(integer, "the number of windows")):
-            label, overlap = take(integer, "a window's class"), take(_number, "a window's overlap")
+            label, overlap = take(integer, "a window's class"), take(finite, "a window's overlap")
             windows.append(Window(picture, label, overlap, *(take(integer, what) for what in ("x1", "y1", "x2", "y2"))))
     if not windows:
         raise DataError(f"{path}: lists no windows.")
     return channels, windows
-
-
-def _number(word: str) -> float | None:
-    try:
-        return float(word)
-    except ValueError:
-        return None
 
 
 def _word(word: str) -> str | None:
@@ -113,6 +107,8 @@ class WindowSource:
             )
         self._seed, self._batches = seed, 0
         self._chosen: list[Window] = []
+        self._files: dict[str, bytes] = {}
+        self._cached = 0
 
     def shapes(self) -> list[tuple[int, ...]]:
         batch, crop = self.param.batch_size, self.transform.crop
@@ -149,7 +145,7 @@ class WindowSource:
         try:
             if window.x2 < window.x1 or window.y2 < window.y1:
                 raise DataError("ends before it begins")
-            picture = read_picture(paths.resolve(self.param.root_folder + window.picture, self.source), Colour.COLOUR)
+            picture = self._picture(window.picture)
             place = _place(window, self.param, self.transform.crop, picture.shape[1:], flip)
             x1, y1, x2, y2, width, height, left, top = place
             inside = 0 <= x1 <= x2 < picture.shape[2] and 0 <= y1 <= y2 < picture.shape[1]
@@ -168,6 +164,18 @@ class WindowSource:
         if self.transform.values.size:
             values -= self.transform.values[:, None, None]
         out[at] = values * self.transform.scale * np.float32(self.param.scale)
+
+    def _picture(self, name: str) -> np.ndarray:
+        """The picture; with cache_images its file is read once, and kept as it is, as in Caffe."""
+        data = self._files.get(name)
+        if data is None:
+            data = read_file(paths.resolve(self.param.root_folder + name, self.source))
+        if self.param.cache_images and name not in self._files:
+            self._files[name] = data
+            self._cached += len(data)
+            if lacking := memory.lacking(self._cached):
+                raise DataError(f"cache_images: what was read so far {lacking}. Leave it out")
+        return decode(data, Colour.COLOUR)
 
 
 def _place(

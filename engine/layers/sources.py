@@ -180,6 +180,8 @@ class WindowData(DataLayer):
             raise self.error("transform_param's crop_size is 0; give the size that windows are warped to.")
         if p.crop_mode not in ("warp", "square"):
             raise self.error(f'crop_mode "{p.crop_mode}"; there are warp and square.')
+        if self.config.transform_param.HasField("augmentation"):
+            raise self.error("augmentation changes whole pictures, and windows are parts of them; leave it out.")
         if 2 * p.context_pad >= transform.crop:
             raise self.error(f"context_pad {p.context_pad} leaves nothing of a crop of {transform.crop}.")
         prefetch = self.config.data_param.prefetch

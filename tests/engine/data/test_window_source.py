@@ -2,6 +2,7 @@ import cv2
 import numpy as np
 import pytest
 
+from engine.data import window_source
 from engine.data.transform import Transform
 from engine.data.window_source import WindowSource, read_windows
 from engine.errors import DataError
@@ -92,6 +93,24 @@ def test_a_restored_source_goes_on_with_the_same_windows(listed):
         assert np.array_equal(again.next()["data"], s.next()["data"])
 
 
+def test_cached_files_are_read_once(listed):
+    s, plain = source(listed, cache_images=True, fg_threshold=0.5, batch_size=16), source(listed, batch_size=16)
+    batches = [plain.next()["data"] for _ in range(2)]
+    assert np.array_equal(s.next()["data"], batches[0])
+    for name in "ab":
+        (listed.parent / f"{name}.png").unlink()
+    assert np.array_equal(s.next()["data"], batches[1])
+    with pytest.raises(DataError, match=r"window .* of [ab]\.png: cannot be read"):
+        plain.next()
+
+
+def test_a_cache_larger_than_memory_is_refused(listed, monkeypatch):
+    s = source(listed, cache_images=True)
+    monkeypatch.setattr(window_source.memory, "limit", lambda: 200)
+    with pytest.raises(DataError, match=r"cache_images: what was read so far takes .* and there are 200 bytes"):
+        s.next()
+
+
 def test_skipping_leads_to_where_reading_does(listed):
     one, other = source(listed), source(listed)
     one.skip(2)
@@ -109,6 +128,7 @@ def test_skipping_leads_to_where_reading_does(listed):
         ("# 0\na.png\n3 20 wide\n", ':3: "wide" where the picture\'s width should be'),
         ("# 0\na.png\n3 20 30\n1\n2 0.9 4 2 11\n", ":5: the end of the file where y2 should be"),
         (f"# 0\na.png\n3 20 30\n1\n2 0.9 4 2 11 {10**400}\n", "where y2 should be"),
+        ("# 0\na.png\n3 20 30\n1\n2 nan 4 2 11 9\n", ':5: "nan" where a window\'s overlap should be'),
         ("# 0\na.png\n3 20 30\n4294967295\n", '"4294967295" where the number of windows should be'),
     ],
 )

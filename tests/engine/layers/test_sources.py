@@ -184,6 +184,8 @@ REFUSED = {
     'type: "WindowData" top: "d" top: "l" window_data_param { source: "w" batch_size: 1 }': "crop_size is 0",
     'type: "WindowData" top: "d" top: "l" window_data_param { source: "w" batch_size: 1 context_pad: 4 } '
     "transform_param { crop_size: 8 }": "context_pad 4 leaves nothing",
+    'type: "WindowData" top: "d" top: "l" window_data_param { source: "w" batch_size: 1 } '
+    "transform_param { crop_size: 8 augmentation { hue: 0.1 } }": "augmentation changes whole pictures",
     'type: "WindowData" top: "d" top: "l" window_data_param { source: "w" batch_size: 1 crop_mode: "round" } '
     "transform_param { crop_size: 8 }": 'crop_mode "round"; there are warp and square',
 }
