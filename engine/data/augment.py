@@ -34,14 +34,17 @@ class Augmentation:
         self._jitters = bool(param.brightness or param.contrast or self._tints)
         self._check()
 
+    def check(self, channels: int) -> None:
+        """Raises DataError, whose message goes on from the picture's name, for one of so many channels."""
+        if self._tints and channels != 3:
+            raise DataError(f"has {channels} channels; saturation and hue are of pictures in colour, with 3")
+
     def change(self, picture: np.ndarray, mean: np.ndarray | None, draw: np.ndarray) -> np.ndarray:
         """The picture (channels, height, width) rotated, cropped and with other colours, minus the mean, rotated and
         cropped alike, if there is one. `draw`: the picture's random numbers.
 
-        A uint8 picture stays one without a mean. Raises DataError, whose message goes on from the picture's name.
+        A uint8 picture stays one without a mean.
         """
-        if self._tints and len(picture) != 3:
-            raise DataError(f"has {len(picture)} channels; saturation and hue are of pictures in colour, with 3")
         rng = _generator(draw, 0)
         if self.param.rotation:
             angle = rng.uniform(-self.param.rotation, self.param.rotation)

@@ -2,6 +2,7 @@
 
 import enum
 import os
+import zlib
 
 import cv2
 import numpy as np
@@ -61,7 +62,10 @@ def decode(data: bytes, colour: Colour) -> np.ndarray:
     if picture is None:
         raise DataError(f"holds {len(data):,} bytes that are no picture in a format that OpenCV reads")
     if picture.dtype != np.uint8:
-        raise DataError(f"holds a picture of {picture.dtype} values; 8 bits a channel are allowed")
+        raise DataError(
+            f"holds a picture of {picture.dtype} values; 8 bits a channel are allowed, which force_color and force_gray "
+            "make of 16"
+        )
     return picture[None] if picture.ndim == 2 else picture.transpose(2, 0, 1)
 
 
@@ -73,17 +77,21 @@ def raw(picture: np.ndarray, label: int) -> pb.Datum:
 
 def _check_png(data: bytes) -> None:
     """OpenCV makes room for what a PNG's chunk says to hold before it looks how much there is: seconds, and gigabytes.
+    And it makes something of a picture whose checksums are wrong.
 
-    A chunk is its length, its type, its contents, a checksum. https://www.w3.org/TR/png/#5Chunk-layout
+    A chunk is its length, its type, its contents, a checksum of the last two; pictures can do without those whose types
+    begin with a small letter. https://www.w3.org/TR/png/#5Chunk-layout
     """
     if not data.startswith(_PNG):
         return
     at = len(_PNG)
     while at + 8 <= len(data):
-        length = int.from_bytes(data[at : at + 4])
-        at += 12 + length
+        length, kind = int.from_bytes(data[at : at + 4]), data[at + 4 : at + 8]
+        start, at = at + 4, at + 12 + length
         if at > len(data) + _ROOM:
             raise DataError(f"holds a PNG of {len(data):,} bytes with a chunk that says to have {length:,}")
+        if kind.isupper() and at <= len(data) and zlib.crc32(data[start : at - 4]) != int.from_bytes(data[at - 4 : at]):
+            raise DataError(f"holds a PNG whose chunk {kind.decode()} does not match its checksum: it is damaged")
 
 
 _PNG = b"\x89PNG\r\n\x1a\n"

@@ -9,7 +9,7 @@ import numpy as np
 
 from engine.data import datum
 from engine.data.datum import Colour
-from engine.data.picture_list import PictureList
+from engine.data.picture_list import PictureList, finite
 from engine.data.source import Batch, State, draws, position, shuffled, transformed
 from engine.data.transform import Transform, by
 from engine.errors import DataError
@@ -116,7 +116,13 @@ class ImageSource:
         return [int(shuffled(self._seed, epoch, len(self.lines))[place]) for epoch, place in places]
 
     def _read(self, index: int) -> np.ndarray:
-        return read_picture(paths.resolve(self.root_folder + self.lines[index][0], self.source), self.colour, self.size)
+        name, _ = self.lines[index]
+        try:
+            return read_picture(paths.resolve(self.root_folder + name, self.source), self.colour, self.size)
+        except DataError as e:
+            if finite(name.rpartition(" ")[2]) is None:
+                raise
+            raise DataError(f"{e}. Of several labels a line, num_labels says how many") from e
 
     def _name(self, index: int) -> str:
         return f"{self.source}: {self.root_folder}{self.lines[index][0]}"

@@ -39,6 +39,8 @@ class Transform:
     def shape(self, picture: tuple[int, ...]) -> tuple[int, int, int]:
         """(channels, height, width) of what a picture becomes. Raises DataError where it does not fit."""
         channels, height, width = picture
+        if self.augmentation is not None:
+            self.augmentation.check(channels)
         stretches = self.augmentation is not None and self.augmentation.resizes
         if self.crop and min(height, width) < self.crop and not stretches:
             raise DataError(f"is {height}×{width}, smaller than crop_size {self.crop}")

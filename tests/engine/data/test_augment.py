@@ -146,7 +146,7 @@ def test_a_square_is_cut_out_of_each_picture_after_the_mean_is_subtracted():
 
 
 def test_a_colourless_picture_has_no_saturation():
-    with pytest.raises(DataError, match="has 1 channels; saturation and hue are of pictures in colour, with 3"):
+    with pytest.raises(DataError, match="0: has 1 channels; saturation and hue are of pictures in colour, with 3"):
         run(PICTURES[:, :1], saturation=0.1)
 
 

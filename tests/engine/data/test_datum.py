@@ -43,6 +43,43 @@ def test_a_grey_encoded_picture_keeps_its_one_channel():
     assert pixels(pb.Datum(data=data, encoded=True), Colour.COLOUR).shape == (3, 4, 5)
 
 
+COLOURS = np.array([[[10, 20, 30], [200, 100, 0]]], np.uint8)
+
+
+@pytest.mark.parametrize(
+    ("name", "stored"),
+    [
+        ("16 bits", COLOURS.astype(np.uint16) << 8 | 0x7F),
+        ("alpha", np.dstack([COLOURS, np.uint8([[7, 255]])])),
+        ("colour", COLOURS),
+    ],
+)
+def test_colour_is_three_channels_of_8_bits_whatever_is_stored(name, stored):
+    got = pixels(_encoded(cv2.imencode(".png", stored)[1].tobytes()), Colour.COLOUR)
+    assert np.array_equal(got.transpose(1, 2, 0), COLOURS)
+
+
+def test_an_alpha_channel_is_there_as_stored():
+    stored = np.dstack([COLOURS, np.uint8([[7, 255]])])
+    got = pixels(_encoded(cv2.imencode(".png", stored)[1].tobytes()))
+    assert np.array_equal(got.transpose(1, 2, 0), stored)
+
+
+@pytest.mark.parametrize("kind", [".jpg", ".webp", ".bmp"])
+def test_other_formats(kind):
+    stored = np.full((16, 16, 3), (60, 120, 180), np.uint8)
+    got = pixels(_encoded(cv2.imencode(kind, stored)[1].tobytes()))
+    assert np.abs(got.transpose(1, 2, 0) - np.float32(stored)).max() <= 3
+
+
+def test_a_bit_flipped_in_the_pixels_of_a_png_is_seen():
+    good = cv2.imencode(".png", np.arange(400, dtype=np.uint8).reshape(20, 20))[1].tobytes()
+    begin = good.index(b"IDAT")
+    for at in range(begin + 4, good.index(b"IEND") - 8, 7):
+        with pytest.raises(DataError, match="holds a PNG whose chunk IDAT does not match its checksum"):
+            pixels(_encoded(good[:at] + bytes([good[at] ^ 1]) + good[at + 1 :]))
+
+
 def _encoded(data: bytes) -> pb.Datum:
     return pb.Datum(encoded=True, data=data)
 

@@ -61,6 +61,12 @@ def test_several_labels_a_picture(listed):
     assert batch["data"][:, 0, 0, 0].tolist() == [1, 2, 1]
 
 
+def test_several_labels_that_were_not_asked_for(listed):
+    listed.write_text("a 1.png 1 0.5 7\n")
+    with pytest.raises(DataError, match=r"a 1\.png 1 0\.5: cannot be read: .* num_labels says how many"):
+        source(listed).shapes()
+
+
 def test_rand_skip_starts_inside(listed):
     assert {labels(source(listed, seed=seed, rand_skip=3), 1)[0] for seed in range(30)} == {0, 1, 2}
 
