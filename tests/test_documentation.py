@@ -5,9 +5,13 @@ from pathlib import Path
 
 import pytest
 
+from engine.proto import caffe_pb2 as pb
+from engine.proto import text
+
 ROOT = Path(__file__).parents[1]
 PAGES = ("README.md", "CONTRIBUTING.md", "hpcbrew/README.md", "engine/README.md")
 PLACES = re.compile(r"`((?:hpcbrew|engine|tests|templates|configs|scripts)/[\w./*-]*)`")
+LAYERS = re.compile(r"```protobuf\n(.*?)```", re.DOTALL)
 LINKS = re.compile(r"\]\(([^)#:]+)\)")
 
 
@@ -21,6 +25,12 @@ def test_every_file_and_folder_that_a_page_names_is_there(page: str) -> None:
 def test_every_link_of_a_page_leads_somewhere(page: str) -> None:
     links = LINKS.findall((ROOT / page).read_text())
     assert [link for link in links if not ((ROOT / page).parent / link).exists()] == []
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_layer_in_a_page_can_be_read(page: str) -> None:
+    for block in LAYERS.findall((ROOT / page).read_text()):
+        text.parse(block, pb.NetParameter)
 
 
 @pytest.mark.parametrize("package", ["hpcbrew", "engine"])

@@ -63,8 +63,8 @@ def decode(data: bytes, colour: Colour) -> np.ndarray:
         raise DataError(f"holds {len(data):,} bytes that are no picture in a format that OpenCV reads")
     if picture.dtype != np.uint8:
         raise DataError(
-            f"holds a picture of {picture.dtype} values; 8 bits a channel are allowed, which force_color and force_gray "
-            "make of 16"
+            f"holds a picture of {picture.dtype} values; 8 bits a channel are allowed: force_color and force_gray "
+            "make them so"
         )
     return picture[None] if picture.ndim == 2 else picture.transpose(2, 0, 1)
 
