@@ -1,7 +1,7 @@
 """Random changes to pictures that Caffe does not have: `augmentation { … }` in a layer's transform_param."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable
 
 import cv2
 import numpy as np
@@ -100,17 +100,17 @@ class Augmentation:
         p = self.param
         brightness, contrast, saturation = 1 + rng.uniform(-1, 1, 3) * (p.brightness, p.contrast, p.saturation)
         turn = 2 * math.pi * rng.uniform(-p.hue, p.hue)
-        levels = picture.mean((1, 2), dtype=np.float64)
-        grey = _GREY @ levels if len(levels) == 3 else levels.mean()
-        factor, offset = brightness * contrast, (1 - contrast) * brightness * grey
-        if len(levels) != 3:
-            scaled = picture * np.float32(factor) + np.float32(offset)
+        if len(picture) != 3:
+            level = brightness * float(picture.mean(dtype=np.float64))
+            scaled = picture * np.float32(brightness * contrast) + np.float32((1 - contrast) * level)
             return np.clip(np.rint(scaled), 0, 255).astype(np.uint8) if picture.dtype == np.uint8 else scaled
-        cos, sin = math.cos(turn), math.sin(turn)
-        matrix = np.linalg.inv(_YIQ) @ [[1, 0, 0], [0, cos, -sin], [0, sin, cos]] @ _YIQ
-        matrix = factor * matrix @ (saturation * np.eye(3) + (1 - saturation) * _GREY)
         values = np.ascontiguousarray(picture.transpose(1, 2, 0))
-        return cv2.transform(values, np.column_stack([matrix, np.full(3, offset)])).transpose(2, 0, 1)
+        level = brightness * float(_GREY @ cv2.mean(values)[:3])
+        cos, sin = math.cos(turn), math.sin(turn)
+        turned = np.linalg.inv(_YIQ) @ [[1, 0, 0], [0, cos, -sin], [0, sin, cos]] @ _YIQ
+        matrix = brightness * contrast * turned @ (saturation * np.eye(3) + (1 - saturation) * _GREY)
+        offset = np.full(3, (1 - contrast) * level)
+        return cv2.transform(values, np.column_stack([matrix, offset]).astype(np.float32)).transpose(2, 0, 1)
 
     def _check(self) -> None:
         p = self.param
@@ -136,20 +136,27 @@ class Augmentation:
 
 def rotated(picture: np.ndarray, degrees: float) -> np.ndarray:
     """The picture (channels, height, width), turned about its centre against the clock; corners are reflected."""
-    height, width = picture.shape[1:]
+    _, height, width = picture.shape
     matrix = cv2.getRotationMatrix2D(((width - 1) / 2, (height - 1) / 2), degrees, 1)
     border = cv2.BORDER_REFLECT_101
-    return np.stack([cv2.warpAffine(c, matrix, (width, height), borderMode=border) for c in _planes(picture)])
+    return _by_fours(picture, lambda part: cv2.warpAffine(part, matrix, (width, height), borderMode=border))
 
 
 def stretched(picture: np.ndarray, side: int) -> np.ndarray:
     """The picture (channels, height, width) in `side` × `side`, as Caffe resizes: bilinear."""
-    return np.stack([cv2.resize(channel, (side, side)) for channel in _planes(picture)])
+    return _by_fours(picture, lambda part: cv2.resize(part, (side, side)))
 
 
-def _planes(picture: np.ndarray) -> Iterator[np.ndarray]:
-    """The channels one by one: OpenCV turns pictures of four at most."""
-    return map(np.ascontiguousarray, picture)
+def _by_fours(picture: np.ndarray, change: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
+    """What OpenCV, which takes four channels at most and has them last, makes of a picture (channels, height, width).
+
+    Decoded pictures lie in memory as it wants them, and so do those returned.
+    """
+    parts = []
+    for begin in range(0, len(picture), 4):
+        made = change(np.ascontiguousarray(picture[begin : begin + 4].transpose(1, 2, 0)))
+        parts.append(made.reshape(*made.shape[:2], -1).transpose(2, 0, 1))
+    return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
 
 def _generator(draw: np.ndarray, part: int) -> np.random.Generator:
