@@ -6,6 +6,7 @@ from engine.proto.caffe_pb2 import TEST, TRAIN
 
 from . import io, proto
 from .mode import set_device, set_mode_cpu, set_mode_gpu, set_random_seed
+from .net_spec import NetSpec, layers, params, to_proto
 from .pycaffe import Net
 from .solvers import (
     AdaDeltaSolver,
@@ -35,14 +36,18 @@ __all__ = [
     "Layer",
     "NesterovSolver",
     "Net",
+    "NetSpec",
     "RMSPropSolver",
     "SGDSolver",
     "get_solver",
     "io",
     "layer_type_list",
+    "layers",
+    "params",
     "proto",
     "set_device",
     "set_mode_cpu",
     "set_mode_gpu",
     "set_random_seed",
+    "to_proto",
 ]

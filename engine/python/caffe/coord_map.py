@@ -1,0 +1,144 @@
+"""`caffe.coord_map`: how the coordinates of one top lie in those of another, and the Crop that aligns the two.
+
+A map (axis, scale, shift) sends coordinate x of a layer's bottom to scale · x + shift of its top, on the axes from
+`axis` on; axis None stands for maps that do not depend on it. scale and shift are numbers, or arrays of one each axis.
+"""
+
+from collections import deque
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from engine.errors import NetError
+
+from .net_spec import Function, Top, layers
+
+Map = tuple[int | None, Any, Any]
+
+IDENTITY: Map = (None, 1, 0)
+
+PASS_THROUGH_LAYERS = [
+    *("AbsVal", "BNLL", "BatchNorm", "Bias", "Clip", "Dropout", "ELU", "Eltwise", "Exp", "LRN", "Log", "MVN", "PReLU"),
+    *("Power", "ReLU", "Scale", "Sigmoid", "Softmax", "Split", "Swish", "TanH", "Threshold"),
+]
+"""Types that leave every value where it is."""
+
+LEGACY = {f"{name}_{axis}" for name in ("kernel", "pad", "stride") for axis in "hw"}
+
+
+class UndefinedMapException(NetError):
+    """A layer whose top has no coordinates in its bottom, as an InnerProduct."""
+
+
+class AxisMismatchException(NetError):
+    """Maps of other axes, which have no composition."""
+
+
+class CropError(NetError, AssertionError):
+    """Tops that no Crop aligns; an AssertionError, as programs written for pycaffe know it."""
+
+
+def conv_params(fn: Function) -> tuple[int, np.ndarray, np.ndarray, np.ndarray]:
+    """Of a Convolution, Deconvolution, Pooling or Im2col: axis, stride, extent of the kernel with its holes, pad.
+
+    Raises CropError for a kernel_h, stride_w, …, UndefinedMapException without a kernel_size.
+    """
+    own = "pooling_param" if fn.type_name == "Pooling" else "convolution_param"
+    fields: Mapping[str, Any] = fn.params.get(own, fn.params)
+    if legacy := sorted(LEGACY & {*fields, *fn.params}):
+        raise CropError(f"{fn.type_name} with {', '.join(legacy)}: crop takes lists instead: kernel_size=[h, w].")
+    if "kernel_size" not in fields:
+        raise UndefinedMapException(f"{fn.type_name} without a kernel_size has no coordinate map.")
+    kernel, dilation, stride, pad = (
+        np.array(fields.get(name, default), ndmin=1)
+        for name, default in (("kernel_size", 1), ("dilation", 1), ("stride", 1), ("pad", 0))
+    )
+    return fields.get("axis", 1), stride, (kernel - 1) * dilation + 1, pad
+
+
+def crop_params(fn: Function) -> tuple[int, np.ndarray]:
+    """Of a Crop: axis, 2 where it is not given, and offset."""
+    fields = fn.params.get("crop_param", fn.params)
+    return fields.get("axis", 2), np.array(fields.get("offset", 0), ndmin=1)
+
+
+def coord_map(fn: Function) -> Map:
+    """The map from a layer's bottom to its top. Raises UndefinedMapException where there is none."""
+    if fn.type_name in PASS_THROUGH_LAYERS:
+        return IDENTITY
+    if fn.type_name == "Crop":
+        axis, offset = crop_params(fn)
+        return axis - 1, 1, -offset
+    if fn.type_name not in ("Convolution", "Deconvolution", "Im2col", "Pooling"):
+        raise UndefinedMapException(f"a layer of type {fn.type_name} has no coordinate map.")
+    axis, stride, kernel, pad = conv_params(fn)
+    if fn.type_name == "Deconvolution":
+        return axis, stride, (kernel - 1) / 2 - pad
+    return axis, 1 / stride, (pad - (kernel - 1) / 2) / stride
+
+
+def compose(base_map: Map, next_map: Map) -> Map:
+    """The map x ↦ base(next(x)). Raises AxisMismatchException."""
+    (axis, scale, shift), (next_axis, next_scale, next_shift) = base_map, next_map
+    if axis is not None and next_axis is not None and axis != next_axis:
+        raise AxisMismatchException(f"a map from axis {axis} on and one from axis {next_axis} on do not compose.")
+    return next_axis if axis is None else axis, scale * next_scale, scale * next_shift + shift
+
+
+def inverse(coord_map: Map) -> Map:
+    """The map from the top back to the bottom."""
+    axis, scale, shift = coord_map
+    return axis, 1 / scale, -shift / scale
+
+
+def coord_map_from_to(top_from: Top, top_to: Top) -> Map:
+    """The map from the coordinates of `top_from` to those of `top_to`, by a blob that both come from.
+
+    Raises NetError where they have none in common that maps lead to.
+    """
+    to_from = _maps_below(top_from)
+    for blob, to_to in _maps_below(top_to).items():
+        if blob in to_from:
+            return compose(to_to, inverse(to_from[blob]))
+    raise NetError(
+        "no blob was found that both tops come from. Are they connected by layers that have coordinates "
+        "(convolution, pooling, …)?"
+    )
+
+
+def crop(top_from: Top, top_to: Top) -> Top:
+    """A Crop layer that cuts `top_from` to where `top_to` lies in it, with the axis and the offset that this takes.
+
+    Raises CropError where the scales differ, or the offset is negative or no integer.
+    """
+    axis, scale, shift = coord_map_from_to(top_from, top_to)
+    if axis is None:
+        axis = 1  # nothing between the two moves a value: rows and columns are cut from 0 on
+    scale, shift = np.atleast_1d(scale), np.atleast_1d(shift)
+    if (scale != 1).any():
+        raise CropError(f"scale mismatch on crop (a = {scale}): the tops have other strides.")
+    if (shift > 0).any():
+        raise CropError(f"cannot crop negative offset (b = {shift}): what is cropped is the smaller one.")
+    if (np.round(shift) != shift).any():
+        raise CropError(f"cannot crop noninteger offset (b = {shift}).")
+    return layers.Crop(top_from, top_to, crop_param={"axis": axis + 1, "offset": [int(-b) for b in shift]})
+
+
+def _maps_below(top: Top) -> dict[Top, Map]:
+    """`top` and the blobs that it comes from by layers with maps, nearest first: each one's map to `top`."""
+    found: dict[Top, Map] = {top: IDENTITY}
+    left = deque([top])
+    while left:
+        here = left.popleft()
+        # A Crop's second bottom gives its size alone.
+        bottoms = here.fn.inputs[:1] if here.fn.type_name == "Crop" else here.fn.inputs
+        try:
+            step = coord_map(here.fn) if bottoms else IDENTITY
+        except UndefinedMapException:
+            continue
+        for bottom in bottoms:
+            if bottom not in found:
+                found[bottom] = compose(found[here], step)
+                left.append(bottom)
+    return found

@@ -1,0 +1,269 @@
+"""`caffe.layers`, `caffe.params`, `caffe.NetSpec`: nets written as Python expressions.
+
+    n = caffe.NetSpec()
+    n.data, n.label = L.Data(source="mnist_train_lmdb", backend=P.Data.LMDB, batch_size=64, ntop=2)
+    n.ip = L.InnerProduct(n.data, num_output=10, weight_filler=dict(type="xavier"))
+    n.loss = L.SoftmaxWithLoss(n.ip, n.label)
+    print(n.to_proto())
+
+A layer is a function of its bottoms that returns its top, or as many as `ntop` says. Keywords are fields: of the
+layer's own configuration (`num_output`), else of the layer (`param`, `loss_weight`, `transform_param`). `in_place=True`
+gives the top the bottom's name.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import numpy as np
+from google.protobuf.message import Message
+
+from engine import suggest
+from engine.errors import NetError
+from engine.proto import caffe_pb2 as pb
+
+
+class FieldError(NetError, AttributeError):
+    """A keyword that no field stands for, or a name that nothing has; an AttributeError, as protobuf raises."""
+
+
+def param_name_dict() -> dict[str, str]:
+    """Which field of a layer, without its `_param`, holds a type's configuration: {"Convolution": "convolution", …}."""
+    return {
+        f.message_type.name.removesuffix("Parameter"): f.name.removesuffix("_param")
+        for f in pb.LayerParameter.DESCRIPTOR.fields
+        if f.name.endswith("_param") and f.message_type is not None
+    }
+
+
+def assign_proto(proto: Message, name: str, val: Any) -> None:
+    """Sets the field `name` of a message: a dict fills a message field by field, a list a repeated field.
+
+    One value for a repeated field becomes a list of it. Raises FieldError where there is no such field, TypeError or
+    ValueError for a value that it cannot hold.
+    """
+    field = proto.DESCRIPTOR.fields_by_name.get(name)
+    if field is None:
+        raise FieldError(_no_field(proto, name))
+    try:
+        if field.is_repeated:
+            _extend(getattr(proto, name), val)
+        elif isinstance(val, Mapping):
+            _fill(getattr(proto, name), val)
+        elif isinstance(val, Message):
+            getattr(proto, name).CopyFrom(val)
+        else:
+            setattr(proto, name, _plain(val))
+    except FieldError:
+        raise
+    except (TypeError, ValueError, AttributeError) as e:
+        kind = ValueError if isinstance(e, ValueError) else TypeError
+        raise kind(f"{proto.DESCRIPTOR.name}: {name} = {val!r}: {e}") from e
+
+
+class Top:
+    """One output of a layer: what the next layers take as a bottom."""
+
+    def __init__(self, fn: "Function", n: int) -> None:
+        self.fn = fn
+        self.n = n
+
+    def to_proto(self) -> pb.NetParameter:
+        """The net of all layers that this top needs, with names made of types and numbers."""
+        return to_proto(self)
+
+
+class Function:
+    """A layer: its type, its bottoms (Tops of others) and its fields. `tops` are what it makes."""
+
+    def __init__(self, type_name: str, inputs: tuple[Any, ...], params: dict[str, Any]) -> None:
+        for index, bottom in enumerate(inputs):
+            if not isinstance(bottom, Top):
+                raise TypeError(f"{type_name} input {index} is not a Top (type is {type(bottom)})")
+        self.type_name = type_name
+        self.inputs = inputs
+        self.params = dict(params)
+        self.ntop: int = self.params.pop("ntop", 1)
+        self.in_place: bool = self.params.pop("in_place", False)
+        if self.in_place and len(inputs) < max(self.ntop, 1):
+            raise NetError(
+                f"{type_name}: in_place gives tops the names of bottoms; there are {len(inputs)} bottoms and "
+                f"{self.ntop} tops."
+            )
+        self.tops = tuple(Top(self, n) for n in range(self.ntop))
+
+    def layer(self, bottoms: list[str], tops: list[str], name: str) -> pb.LayerParameter:
+        """The layer as a message. Raises as assign_proto does."""
+        made = pb.LayerParameter(type=self.type_name, bottom=bottoms, top=tops, name=name)
+        own = _param_names.get(self.type_name)
+        for key, value in self.params.items():
+            config = getattr(made, f"{own}_param") if own and not key.endswith("param") else None
+            if config is not None and key in config.DESCRIPTOR.fields_by_name:
+                assign_proto(config, key, value)
+            elif key in made.DESCRIPTOR.fields_by_name:
+                assign_proto(made, key, value)
+            else:
+                raise FieldError(f"L.{self.type_name}: {_no_field(made if config is None else config, key)}{_way(key)}")
+        return made
+
+
+def to_proto(*tops: Top | Function) -> pb.NetParameter:
+    """The net of all layers that these tops need, with names made of types and numbers: ReLU1, ReLU2, …"""
+    return _Names().net(tops)
+
+
+class NetSpec:
+    """A net whose layers and blobs have the names that they are assigned to: `n.conv1 = L.Convolution(…)`.
+
+    `n["conv/1"] = …` takes names that are no Python names.
+    """
+
+    tops: dict[str, Any]
+
+    def __init__(self) -> None:
+        object.__setattr__(self, "tops", {})
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        self.tops[name] = value
+
+    def __getattr__(self, name: str) -> Any:
+        # Before __init__, as copy and pickle ask, there are no tops.
+        tops = self.__dict__.get("tops", {})
+        if name not in tops:
+            raise FieldError(f'this net has no top "{name}"; it has {", ".join(tops) or "none"}.')
+        return tops[name]
+
+    def __delattr__(self, name: str) -> None:
+        getattr(self, name)
+        del self.tops[name]
+
+    def __setitem__(self, key: str, value: Any) -> None:
+        self.tops[key] = value
+
+    def __getitem__(self, item: str) -> Any:
+        return self.tops[item]
+
+    def __contains__(self, item: str) -> bool:
+        return item in self.tops
+
+    def to_proto(self) -> pb.NetParameter:
+        """The net of all layers that the assigned tops need."""
+        for name, top in self.tops.items():
+            if not isinstance(top, Top | Function):
+                raise TypeError(f"{name} is no layer's top (type is {type(top)})")
+        return _Names({top: name for name, top in self.tops.items()}).net(self.tops.values())
+
+
+class Layers:
+    """`layers.TYPE(bottom, …, field=…)` makes a layer and returns its top; a tuple of tops with `ntop` over 1.
+
+    With `ntop=0` it returns the Function.
+    """
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        if name.startswith("__"):  # what inspection asks of every object
+            raise AttributeError(name)
+
+        def layer_fn(*args: Any, **kwargs: Any) -> Any:
+            fn = Function(name, args, kwargs)
+            return fn if fn.ntop == 0 else fn.tops[0] if fn.ntop == 1 else fn.tops
+
+        return layer_fn
+
+
+class Parameters:
+    """`params.Pooling.MAX`: the constants of PoolingParameter, and of the other messages."""
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        message = getattr(pb, f"{name}Parameter", None)
+        if message is None:
+            raise FieldError(f"caffe.proto has no message {name}Parameter.")
+        return message
+
+
+class _Names:
+    """The names of tops and layers while a net is written: those given, and made ones for the others."""
+
+    def __init__(self, given: Mapping[Any, str] | None = None) -> None:
+        self._of: dict[Any, str] = dict(given or {})
+        self._count: Counter[str] = Counter()
+        self._layers: dict[Function, pb.LayerParameter] = {}
+
+    def net(self, tops: Any) -> pb.NetParameter:
+        for top in tops:
+            for fn in _needed(top.fn if isinstance(top, Top) else top, self._layers):
+                self._layers[fn] = self._layer(fn)
+        return pb.NetParameter(layer=self._layers.values())
+
+    def _layer(self, fn: Function) -> pb.LayerParameter:
+        bottoms = [self._layers[bottom.fn].top[bottom.n] for bottom in fn.inputs]
+        tops = bottoms if fn.in_place else [self._name(top, fn) for top in fn.tops]
+        return fn.layer(bottoms, tops, self._name(fn.tops[0] if fn.tops else fn, fn))
+
+    def _name(self, of: Top | Function, fn: Function) -> str:
+        # The layer has the name of its first top, or a name of its own where it was assigned itself.
+        if of not in self._of:
+            self._count[fn.type_name] += 1
+            self._of[of] = f"{fn.type_name}{self._count[fn.type_name]}"
+        return self._of[of]
+
+
+def _needed(fn: Function, done: Mapping[Function, Any]) -> Iterator[Function]:
+    """Layers that are not `done`, each behind those it needs, `fn` last: a walk without recursion, for deep nets."""
+    seen = {fn}
+    stack = [(fn, iter(fn.inputs))]
+    while stack:
+        here, bottoms = stack[-1]
+        for bottom in bottoms:
+            if bottom.fn not in done and bottom.fn not in seen:
+                seen.add(bottom.fn)
+                stack.append((bottom.fn, iter(bottom.fn.inputs)))
+                break
+        else:
+            stack.pop()
+            if here not in done:
+                yield here
+
+
+def _fill(proto: Message, fields: Mapping[str, Any]) -> None:
+    proto.SetInParent()  # an empty dict is a message that is there
+    for key, value in fields.items():
+        assign_proto(proto, key, value)
+
+
+def _extend(repeated: Any, val: Any) -> None:
+    for item in val if isinstance(val, list | tuple | np.ndarray) else (val,):
+        if isinstance(item, Mapping):
+            _fill(repeated.add(), item)
+        else:
+            repeated.append(_plain(item))
+
+
+def _plain(value: Any) -> Any:
+    """numpy's numbers as Python's, which protobuf takes everywhere."""
+    return (
+        value.item() if isinstance(value, np.generic) or (isinstance(value, np.ndarray) and not value.ndim) else value
+    )
+
+
+def _no_field(proto: Message, name: str) -> str:
+    return (
+        f'{proto.DESCRIPTOR.name} has no field "{name}".{suggest.did_you_mean(name, proto.DESCRIPTOR.fields_by_name)}'
+    )
+
+
+def _way(key: str) -> str:
+    """Where a field is that another message than the type's own has: SoftmaxWithLoss's `normalize` is in loss_param."""
+    others = [
+        f.name
+        for f in pb.LayerParameter.DESCRIPTOR.fields
+        if f.name.endswith("_param") and f.message_type and key in f.message_type.fields_by_name
+    ]
+    return f" Of the layer's messages {', '.join(others)} have it: {others[0]}=dict({key}=…)." if others else ""
+
+
+_param_names = param_name_dict() | {"Deconvolution": "convolution", "Im2col": "convolution"}
+layers = Layers()
+params = Parameters()
