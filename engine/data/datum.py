@@ -50,6 +50,17 @@ def pixels(datum: pb.Datum, colour: Colour = Colour.AS_STORED) -> np.ndarray:
 
 def decode(data: bytes, colour: Colour) -> np.ndarray:
     """The uint8 picture (channels, height, width) of an encoded one (PNG, JPEG, …), by OpenCV, as Caffe does."""
+    picture = decode_any_depth(data, colour)
+    if picture.dtype != np.uint8:
+        raise DataError(
+            f"holds a picture of {picture.dtype} values; 8 bits a channel are allowed: force_color and force_gray "
+            "make them so"
+        )
+    return picture
+
+
+def decode_any_depth(data: bytes, colour: Colour) -> np.ndarray:
+    """As `decode`, and of as many bits a channel as the file has, where `colour` is AS_STORED."""
     _check_png(data)
     try:
         picture = cv2.imdecode(np.frombuffer(data, np.uint8), colour) if data else None
@@ -61,11 +72,6 @@ def decode(data: bytes, colour: Colour) -> np.ndarray:
         ) from e
     if picture is None:
         raise DataError(f"holds {len(data):,} bytes that are no picture in a format that OpenCV reads")
-    if picture.dtype != np.uint8:
-        raise DataError(
-            f"holds a picture of {picture.dtype} values; 8 bits a channel are allowed: force_color and force_gray "
-            "make them so"
-        )
     return picture[None] if picture.ndim == 2 else picture.transpose(2, 0, 1)
 
 

@@ -31,6 +31,65 @@ def test_load_image_names_what_it_cannot_read(tmp_path, data):
         caffe.io.load_image(path)
 
 
+@pytest.mark.parametrize(("bgr", "grey"), [((0, 0, 255), 0.2125), ((0, 255, 0), 0.7154), ((255, 0, 0), 0.0721)])
+def test_grey_is_what_skimage_makes_of_colours(tmp_path, bgr, grey):
+    cv2.imwrite(str(tmp_path / "x.png"), np.full((2, 2, 3), bgr, np.uint8))
+    np.testing.assert_allclose(caffe.io.load_image(tmp_path / "x.png", color=False), np.full((2, 2, 1), grey), 1e-6)
+
+
+@pytest.mark.parametrize("color", [True, False])
+def test_pictures_of_16_bits_keep_them(tmp_path, color):
+    cv2.imwrite(str(tmp_path / "x.png"), np.full((2, 2), 1000, np.uint16))
+    want = np.full((2, 2, 3 if color else 1), 1000 / 65535, np.float32)
+    np.testing.assert_array_equal(caffe.io.load_image(tmp_path / "x.png", color), want)
+
+
+def test_transparency_is_left_out(tmp_path):
+    cv2.imwrite(str(tmp_path / "x.png"), np.dstack([RGB[:, :, ::-1], np.zeros((6, 8), np.uint8)]))
+    np.testing.assert_allclose(caffe.io.load_image(tmp_path / "x.png"), RGB / np.float32(255))
+
+
+def test_pictures_are_not_turned_by_exif(tmp_path):
+    """EXIF's orientation 6, "turn to the right", in an APP1 segment behind a JPEG's first marker."""
+    tags = b"MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\x06\0\0\0\0\0\0"
+    jpeg = cv2.imencode(".jpg", RGB)[1].tobytes()
+    segment = b"Exif\0\0" + tags
+    path = tmp_path / "x.jpg"
+    path.write_bytes(jpeg[:2] + b"\xff\xe1" + (len(segment) + 2).to_bytes(2) + segment + jpeg[2:])
+    assert cv2.imread(str(path)).shape == (8, 6, 3)
+    assert caffe.io.load_image(path).shape == (6, 8, 3)
+
+
+def test_load_image_takes_an_open_file(picture):
+    with picture.open("rb") as file:
+        np.testing.assert_array_equal(caffe.io.load_image(file), caffe.io.load_image(picture))
+
+
+def test_resize_image_fades_to_the_least_value_outside():
+    """skimage's values: pixels are areas, and outside of a picture of 1 or 3 channels is what is least in it."""
+    grown = caffe.io.resize_image(np.arange(12, dtype=np.float32).reshape(2, 2, 3) + 5, (4, 4))
+    np.testing.assert_allclose(grown[0, 0], [5, 5.5625, 6.125])
+
+
+def test_resize_image_does_not_blur_what_it_makes_smaller():
+    stripes = np.tile(np.array([0, 1, 1, 0], np.float32), (4, 2))[:, :, None]
+    np.testing.assert_array_equal(caffe.io.resize_image(stripes, (4, 4), 0)[0, :, 0], [1, 0, 1, 0])
+
+
+def test_resize_image_of_other_channels_keeps_corners():
+    """scipy.ndimage's values."""
+    im = np.arange(8, dtype=np.float32).reshape(2, 2, 2)
+    np.testing.assert_allclose(caffe.io.resize_image(im, (2, 3))[:, :, 0], [[0, 1, 2], [4, 5, 6]])
+
+
+@pytest.mark.parametrize(
+    ("shape", "dims", "order"), [((4, 4), (2, 2), 1), ((4, 4, 3), (0, 2), 1), ((4, 4, 3), (2, 2), 6)]
+)
+def test_resize_image_refuses(shape, dims, order):
+    with pytest.raises(ValueError, match="orders 0 to 5"):
+        caffe.io.resize_image(np.zeros(shape), dims, order)
+
+
 def test_resize_image_keeps_channels_and_constants():
     small = caffe.io.resize_image(np.full((4, 6, 2), 3, np.float32), (2, 5))
     np.testing.assert_allclose(small, np.full((2, 5, 2), 3))
@@ -49,6 +108,40 @@ def test_blobs_go_and_come_back():
     blob = caffe.io.array_to_blobproto(data, diff)
     np.testing.assert_array_equal(caffe.io.blobproto_to_array(blob), data)
     np.testing.assert_array_equal(caffe.io.blobproto_to_array(blob, return_diff=True), diff)
+
+
+def test_lists_of_arrays_go_and_come_back():
+    arrays = [np.arange(6, dtype=np.float32).reshape(2, 3), np.float32([7])]
+    wire = caffe.io.arraylist_to_blobprotovector_str(arrays)
+    assert isinstance(wire, bytes)
+    for got, want in zip(caffe.io.blobprotovector_str_to_arraylist(wire), arrays, strict=True):
+        np.testing.assert_array_equal(got, want)
+    with pytest.raises(DataError, match="not a BlobProtoVector"):
+        caffe.io.blobprotovector_str_to_arraylist(b"\xff\xff")
+
+
+def test_arrays_of_blobs_and_datums_may_be_written():
+    for array in (
+        caffe.io.blobproto_to_array(caffe.io.array_to_blobproto(np.ones(2))),
+        caffe.io.datum_to_array(caffe.io.array_to_datum(np.ones((1, 1, 2), np.uint8))),
+    ):
+        array[...] = 2
+        assert (array == 2).all()
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda: caffe.io.blobproto_to_array(caffe.io.caffe_pb2.BlobProto(data=[1, 2])),
+        lambda: caffe.io.array_to_datum(np.zeros(3)),
+        lambda: caffe.io.datum_to_array(caffe.io.caffe_pb2.Datum(channels=1, height=2, width=2, data=b"x")),
+        lambda: caffe.io.oversample([RGB], (9, 9)),
+        lambda: caffe.io.oversample([], (4, 4)),
+    ],
+)
+def test_arrays_that_do_not_fit_are_value_errors(call):
+    with pytest.raises(ValueError, match=r"holds|shape|crop|channels"):
+        call()
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.float32])
@@ -77,9 +170,42 @@ def test_transformer_resizes_to_the_input():
     assert caffe.io.Transformer({"data": (1, 3, 4, 4)}).preprocess("data", RGB).shape == (4, 4, 3)
 
 
+def test_what_is_preprocessed_stays_as_it_was():
+    im = np.ones((6, 8, 3), np.float32)
+    t = caffe.io.Transformer({"data": (1, 3, 6, 8)})
+    t.set_raw_scale("data", 255)
+    t.preprocess("data", im)
+    assert (im == 1).all()
+
+
+@pytest.mark.parametrize("shape", [(3, 12, 16), (12, 16), (1, 12, 16)])
+def test_a_mean_of_another_size_is_resized(shape):
+    t = caffe.io.Transformer({"data": (1, 3, 6, 8)})
+    mean = np.linspace(0, 255, np.prod(shape)).reshape(shape)
+    t.set_mean("data", mean)
+    planes = mean.reshape(-1, 12, 16)
+    want = caffe.io.resize_image(planes.transpose(1, 2, 0), (6, 8)).transpose(2, 0, 1)
+    np.testing.assert_allclose(t.mean["data"], want, rtol=1e-5)
+
+
+def test_a_constant_mean_of_another_size_stays_constant():
+    t = caffe.io.Transformer({"data": (1, 1, 6, 8)})
+    t.set_mean("data", np.full((3, 3), 7))
+    assert (t.mean["data"] == np.full((1, 6, 8), 7)).all()
+
+
+def test_a_picture_of_one_channel_is_deprocessed():
+    t = caffe.io.Transformer({"data": (1, 1, 6, 8)})
+    t.set_transpose("data", (2, 0, 1))
+    t.set_mean("data", np.ones((6, 8)))
+    assert t.deprocess("data", np.zeros((1, 1, 6, 8))).shape == (6, 8, 1)
+
+
 @pytest.mark.parametrize(
     ("call", "message"),
     [
+        (lambda t: t.set_mean("data", np.zeros((2, 6, 8))), r"\[2, 6, 8\] does not fit"),
+        (lambda t: t.set_mean("data", np.zeros((1, 3, 6, 8))), r"mean\[0\]"),
         (lambda t: t.set_transpose("data", (0, 1)), "no order of the 3 axes"),
         (lambda t: t.set_channel_swap("data", (1, 0)), "has 3 channels"),
         (lambda t: t.set_mean("data", np.zeros(4)), r"\[4\] does not fit"),
