@@ -5,6 +5,8 @@ from engine.layers.registry import REGISTRY
 from engine.proto.caffe_pb2 import TEST, TRAIN
 
 from . import io, proto
+from .classifier import Classifier
+from .detector import Detector
 from .mode import set_device, set_mode_cpu, set_mode_gpu, set_random_seed
 from .net_spec import NetSpec, layers, params, to_proto
 from .pycaffe import Net
@@ -33,6 +35,8 @@ __all__ = [
     "AdaDeltaSolver",
     "AdaGradSolver",
     "AdamSolver",
+    "Classifier",
+    "Detector",
     "Layer",
     "NesterovSolver",
     "Net",

@@ -1,0 +1,140 @@
+"""`caffe.Detector`: a net on windows of pictures, as R-CNN does it (Girshick et al. 2014, arXiv:1311.2524)."""
+
+import importlib
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any, TypedDict
+
+import numpy as np
+
+from engine.errors import DataError, NetError
+
+from . import io
+from .classifier import PictureNet
+
+Window = Sequence[int] | np.ndarray
+"""ymin, xmin, ymax, xmax, in pixels."""
+
+PROPOSALS = "selective_search_ijcv_with_python"
+"""The module that proposes windows; it runs MATLAB. https://github.com/sergeyk/selective_search_ijcv_with_python"""
+
+
+class Detection(TypedDict):
+    """What the net says of one window."""
+
+    window: Window
+    prediction: np.ndarray
+    filename: Any
+
+
+class Detector(PictureNet):
+    """A net that tells classes of windows, each warped to the net's input.
+
+    context_pad: so many pixels at each side of the net's input are what lies around the window; what lies outside of
+    the picture is the mean. mean, input_scale, raw_scale, channel_swap: see `caffe.io.Transformer`.
+    """
+
+    def __init__(
+        self,
+        model_file: str | Path,
+        pretrained_file: str | Path,
+        mean: np.ndarray | None = None,
+        input_scale: float | None = None,
+        raw_scale: float | None = None,
+        channel_swap: Sequence[int] | None = None,
+        context_pad: int | None = None,
+    ) -> None:
+        """Raises as Net; NetError for a net without pictures as its first input, or a context that leaves no room."""
+        super().__init__(
+            model_file,
+            pretrained_file,
+            mean=mean,
+            input_scale=input_scale,
+            raw_scale=raw_scale,
+            channel_swap=channel_swap,
+        )
+        self.configure_crop(context_pad)
+
+    def configure_crop(self, context_pad: int | None) -> None:
+        """How much context windows get from now on. Raises NetError."""
+        in_ = self.inputs[0]
+        channels, height, width = self.blobs[in_].shape[1:]
+        if context_pad and (height != width or not 0 < 2 * context_pad < width):
+            raise NetError(
+                f"context_pad {context_pad}: the net's input has {height} × {width} pixels; it must be a square of "
+                "more than twice the pad."
+            )
+        self.crop_dims = np.array((height, width, channels))
+        self.context_pad = context_pad
+        # The mean as the Transformer will take it off again: a picture in the order and the scale of the files.
+        transformer = self.transformer
+        mean = np.broadcast_to(transformer.mean.get(in_, np.float32(0)), (channels, height, width))
+        if in_ in transformer.channel_swap:
+            mean = mean[np.argsort(transformer.channel_swap[in_])]
+        self.crop_mean = mean.transpose(1, 2, 0) / np.float32(transformer.raw_scale.get(in_, 1))
+
+    def detect_windows(self, images_windows: Iterable[tuple[Any, Iterable[Window]]]) -> list[Detection]:
+        """What the net's first output says of each window; images_windows: pairs of a file's name and its windows.
+
+        Raises DataError for a picture that cannot be read or a window that lies outside of it.
+        """
+        windows: list[tuple[Any, Window]] = []
+        crops: list[np.ndarray] = []
+        for name, in_picture in images_windows:
+            picture = io.load_image(name)
+            for window in in_picture:
+                try:
+                    crops.append(self.crop(picture, window))
+                except DataError as e:
+                    raise DataError(f"{name}: {e}") from e
+                windows.append((name, window))
+        predictions = self.scores(crops) if crops else np.empty(0)
+        return [
+            Detection(window=window, prediction=prediction, filename=name)
+            for (name, window), prediction in zip(windows, predictions, strict=True)
+        ]
+
+    def detect_selective_search(self, image_fnames: Iterable[str | Path]) -> list[Detection]:
+        """`detect_windows` on the windows that selective search proposes. Raises NetError where it is not installed."""
+        try:
+            proposals = importlib.import_module(PROPOSALS)
+        except ModuleNotFoundError as e:
+            raise NetError(
+                f"selective search needs MATLAB and the Python module {PROPOSALS} "
+                f"(https://github.com/sergeyk/{PROPOSALS}) on PYTHONPATH, and {e.name} is not there. With windows of "
+                "your own use detect_windows; detect.py: --crop_mode list and a .csv."
+            ) from e
+        names = [str(Path(name).absolute()) for name in image_fnames]  # MATLAB has a folder of its own
+        return self.detect_windows(zip(names, proposals.get_windows(names, cmd="selective_search_rcnn"), strict=True))
+
+    def crop(self, im: np.ndarray, window: Window) -> np.ndarray:
+        """The window of a picture (height, width, channels), with its context where `context_pad` asks for some.
+
+        Raises DataError for a window without a pixel in the picture.
+        """
+        box = np.array(window).astype(int)
+        if box.shape != (4,):
+            raise DataError(f"window {window}: ymin, xmin, ymax, xmax are needed.")
+        y, x, bottom, right = box
+        if not (0 <= y < bottom and 0 <= x < right and y < im.shape[0] and x < im.shape[1]):
+            raise DataError(
+                f"window {[int(b) for b in box]} (ymin, xmin, ymax, xmax): has no pixel in the picture of "
+                f"{im.shape[0]} × {im.shape[1]}."
+            )
+        return self._with_context(im, box) if self.context_pad else im[y:bottom, x:right]
+
+    def _with_context(self, im: np.ndarray, box: np.ndarray) -> np.ndarray:
+        """R-CNN's: the box is scaled about its centre so that the window fills the input but for the pad."""
+        assert self.context_pad
+        size = int(self.crop_dims[0])
+        half = (box[2:] - box[:2] + 1) / 2
+        reach = half * size / (size - 2 * self.context_pad)
+        box = np.round([*(box[:2] + half - reach), *(box[:2] + half + reach)])
+        scale = size / (box[2:] - box[:2] + 1)
+        pad = np.round(np.maximum(0, -box[:2]) * scale).astype(int)  # what lies outside, in pixels of the input
+        inside = np.clip(box, 0, [*im.shape[:2], *im.shape[:2]]).astype(int)
+        extent = np.clip(np.round((inside[2:] - inside[:2] + 1) * scale).astype(int), 1, size - pad)
+        crop = np.array(self.crop_mean, np.float32)
+        picture = io.resize_image(im[inside[0] : inside[2], inside[1] : inside[3]], extent.tolist())
+        crop[pad[0] : pad[0] + extent[0], pad[1] : pad[1] + extent[1]] = picture
+        return crop
