@@ -1,0 +1,53 @@
+"""A diagram in Graphviz's language, and Graphviz itself."""
+
+import shutil
+import subprocess
+
+from engine.errors import NetError
+from engine.printable import printable
+
+from .diagram import Diagram
+
+PATIENCE = 600
+"""Seconds that Graphviz has for a net: it takes minutes for thousands of layers."""
+
+
+def text(diagram: Diagram, rankdir: str) -> str:
+    """The diagram as a `digraph` of Graphviz. https://graphviz.org/doc/info/lang.html"""
+    # Sideways there is room below a word, downwards beside it.
+    between = "\\n" if rankdir in ("LR", "RL") else " "
+    lines = [f"digraph {_quoted(diagram.name)} {{", f"rankdir={_quoted(rankdir)};"]
+    for key, node in diagram.nodes.items():
+        shape = "octagon" if node.is_blob else "box"
+        label = between.join(_escaped(line) for line in node.label)
+        lines.append(f'{_quoted(key)} [label="{label}", shape={shape}, style=filled, fillcolor="{node.colour}"];')
+    for edge in diagram.edges:
+        lines.append(f"{_quoted(edge.source)} -> {_quoted(edge.target)} [label={_quoted(edge.label)}];")
+    return "\n".join([*lines, "}", ""])
+
+
+def is_installed() -> bool:
+    """Whether there is Graphviz's `dot` on PATH."""
+    return shutil.which("dot") is not None
+
+
+def run(source: str, form: str) -> bytes:
+    """What Graphviz makes of `source` in the format `form`. Raises NetError where it refuses, with what it says."""
+    try:
+        done = subprocess.run(
+            ["dot", f"-T{form}"], input=source.encode(), capture_output=True, timeout=PATIENCE, check=False
+        )
+    except subprocess.TimeoutExpired as e:
+        raise NetError(f"Graphviz has not drawn this net in {PATIENCE} s. Write a .dot and draw it by hand.") from e
+    if done.returncode:
+        said = printable(done.stderr.decode(errors="replace").strip(), one_line=True)
+        raise NetError(f"Graphviz (dot -T{form}) has failed with status {done.returncode}: {said}")
+    return done.stdout
+
+
+def _quoted(name: str) -> str:
+    return f'"{_escaped(name)}"'
+
+
+def _escaped(name: str) -> str:
+    return printable(name, one_line=True).replace("\\", "\\\\").replace('"', '\\"')

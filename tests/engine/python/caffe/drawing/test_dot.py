@@ -1,0 +1,28 @@
+"""Diagrams in Graphviz's language."""
+
+from caffe.drawing import dot
+from caffe.drawing.diagram import Diagram, Edge, Node
+
+TWO = Diagram(
+    "net", {"a": Node(("a", "(ReLU)"), "#112233"), "b": Node(("b",), "#445566", True)}, (Edge("a", "b", "5"),)
+)
+
+
+def test_nodes_and_edges():
+    assert dot.text(TWO, "LR").splitlines() == [
+        'digraph "net" {',
+        'rankdir="LR";',
+        '"a" [label="a\\n(ReLU)", shape=box, style=filled, fillcolor="#112233"];',
+        '"b" [label="b", shape=octagon, style=filled, fillcolor="#445566"];',
+        '"a" -> "b" [label="5"];',
+        "}",
+    ]
+
+
+def test_downwards_a_label_is_one_line():
+    assert 'label="a (ReLU)"' in dot.text(TWO, "TB")
+
+
+def test_names_stay_names():
+    odd = 'a"]; b\\\n\x1b'
+    assert '"a\\"]; b\\\\\\\\n\\\\x1b"' in dot.text(Diagram(odd, {}, ()), "LR")
