@@ -93,7 +93,9 @@ def imports() -> dict[str, set[str]]:
     found: dict[str, set[str]] = {}
     for module in modules():
         asked = {name if name in modules() else name.rpartition(".")[0] for name in named(module)} & modules().keys()
-        above = {".".join(name.split(".")[:n]) for name in asked for n in range(2, name.count(".") + 1)}
+        above = {
+            ".".join(name.split(".")[:n]) for name in asked for n in range(2, name.count(".") + 1)
+        } & modules().keys()
         found[module] = (asked | {package for package in above if not inside(module, package)}) - {module}
     return found
 

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 import click
 
-from engine.cli import convert_mnist, data_show, device_query, flags, parse_log, plot_log, test, timing, train
+from engine.cli import convert_mnist, data_show, device_query, env, flags, parse_log, plot_log, test, timing, train
 from engine.errors import EngineError
 from engine.job_contract import ERROR_PREFIX, ExitCode, Variable
 from engine.printable import printable
@@ -38,7 +38,7 @@ def caffe() -> None:
 
 for command in (
     *(train.train, test.test, timing.time, device_query.device_query, convert_mnist.convert_mnist),
-    *(parse_log.parse_log, plot_log.plot_log, data_show.data),
+    *(parse_log.parse_log, plot_log.plot_log, data_show.data, env.env),
 ):
     caffe.add_command(command)
 

@@ -105,6 +105,8 @@ class Python(Layer):
         if not p.module or not p.layer:
             raise self.error("python_param needs module and layer: the module's name and the class in it.")
         beside = Path(self.node.origin.path or ".").parent
+        # The folder of our commands, where Python begins to look in one, has a train.py that is no user's module.
+        sys.path[:] = [entry for entry in sys.path if not (entry and Path(entry, "caffe.bin").exists())]
         sys.path += [str(f) for f in (Path.cwd(), beside.absolute(), BINDINGS) if str(f) not in sys.path]
         with self.named():
             there_is = _found(p.module)

@@ -150,6 +150,16 @@ def test_tops_are_the_users_inside_a_compiled_net():
     assert_close(jax.jit(net.forward)(net.init(0), {"x": X}).outputs["y0"], 6 * X)
 
 
+def test_a_command_of_a_modules_name_is_not_taken_for_it(tmp_path, monkeypatch):
+    """Of the scripts' folder, where Python looks first in a command that is run from it."""
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "caffe.bin").touch()
+    (tmp_path / "bin" / "user_layers.py").write_text("raise SystemExit('a command')")
+    monkeypatch.syspath_prepend(str(tmp_path / "bin"))
+    net = net_of(layer("Scale"), {"x": (2, 3)})
+    assert_close(jax.jit(net.forward)(net.init(0), {"x": X}).outputs["y0"], 6 * X)
+
+
 def test_gradients_are_the_users():
     net = net_of(layer("Scale"), {"x": (2, 3)})
     diff = np.float32([[1, 2, 3], [4, 5, 6]])

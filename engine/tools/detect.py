@@ -1,0 +1,175 @@
+"""`detect.py INPUT OUTPUT`: a deployed net on windows of pictures."""
+
+import argparse
+import csv
+import io
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from engine.errors import DataError
+from engine.host import atomic_file, regular_file
+from engine.tools import command, deployed
+
+if TYPE_CHECKING:
+    from engine.python.caffe.detector import Detection
+
+COORDINATES = ("ymin", "xmin", "ymax", "xmax")
+
+EPILOG = """example:
+  detect.py --crop_mode list --model_def deploy.prototxt --pretrained_model net.caffemodel --mean_file '' in.csv out.csv
+"""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """The command line. Returns the exit status."""
+    parser = argparse.ArgumentParser(
+        "detect.py",
+        description="Tell the classes of windows of pictures.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        "input_file",
+        metavar="INPUT",
+        help="a .txt, a list of pictures; or a .csv with the header filename,xmin,ymin,xmax,ymax",
+    )
+    parser.add_argument("output_file", metavar="OUTPUT", help="the .csv or .h5 (for pandas) to write")
+    deployed.add_flags(parser)
+    parser.add_argument(
+        "--crop_mode",
+        default="selective_search",
+        choices=["list", "selective_search"],
+        help="where windows come from: the .csv, or selective search, which needs MATLAB (selective_search)",
+    )
+    parser.add_argument(
+        "--context_pad", type=int, default=16, metavar="N", help="pixels of context at each side of a window (16)"
+    )
+    left, flags = command.arguments(parser.prog, argv)
+    args = parser.parse_args(left)
+    return command.run(parser.prog, lambda: detect(args), flags)
+
+
+def detect(args: argparse.Namespace) -> None:
+    """Does what the arguments say. Raises EngineErrors."""
+    deployed.check(args)
+    source, target = Path(args.input_file), Path(args.output_file)
+    listed = args.crop_mode == "list"
+    if source.suffix.lower() not in (".csv",) if listed else source.suffix.lower() not in (".txt", ".csv"):
+        raise DataError(
+            f"{source}: {'--crop_mode list needs a .csv with windows' if listed else 'neither a .txt nor a .csv'}."
+        )
+    if target.suffix.lower() != ".csv":
+        _pandas()
+    windows = read_windows(source) if listed else {}
+    names = [] if listed else read_names(source)
+    from engine.python.caffe.detector import Detector  # noqa: PLC0415  imports JAX: --help does without
+
+    deployed.set_mode(args.gpu)
+    settings = deployed.preprocessing(args)
+    if settings["mean"] is not None and settings["mean"].ndim == 3:
+        settings["mean"] = settings["mean"].mean((1, 2))  # windows have no place of their own in a picture of means
+    net = Detector(args.model_def, args.pretrained_model, context_pad=args.context_pad, **settings)
+    print("Loading input...")
+    start = time.perf_counter()
+    detections = net.detect_windows(windows.items()) if listed else net.detect_selective_search(names)
+    print(f"Processed {len(detections)} windows in {time.perf_counter() - start:.3f} s.")
+    start = time.perf_counter()
+    (write_csv if target.suffix.lower() == ".csv" else write_h5)(target, detections)
+    print(f"Saved to {target} in {time.perf_counter() - start:.3f} s.")
+
+
+def read_names(path: Path) -> list[str]:
+    """The pictures that a .txt lists, or the column filename of a .csv. Raises DataError."""
+    if path.suffix.lower() == ".csv":
+        return list(dict.fromkeys(row["filename"] for _, row in _rows(path, ("filename",))))
+    names = [line.strip() for line in _text(path).splitlines() if line.strip()]
+    if not names:
+        raise DataError(f"{path}: lists no picture.")
+    return names
+
+
+def read_windows(path: Path) -> dict[str, list[np.ndarray]]:
+    """Each picture's windows (ymin, xmin, ymax, xmax), in the order of the .csv. Raises DataError."""
+    windows: dict[str, list[np.ndarray]] = {}
+    for line, row in _rows(path, ("filename", *COORDINATES)):
+        try:
+            window = np.array([int(float(row[name])) for name in COORDINATES])
+        except (ValueError, OverflowError) as e:
+            found = ",".join(row[name] for name in COORDINATES)
+            raise DataError(f'{path}:{line}: "{found}" are no four numbers {",".join(COORDINATES)}.') from e
+        windows.setdefault(row["filename"], []).append(window)
+    return windows
+
+
+def write_csv(path: Path, detections: Sequence["Detection"]) -> None:
+    """A row for each window: picture, window, the score of each class. Raises DataError."""
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    classes = detections[0]["prediction"].size if detections else 0
+    writer.writerow(["filename", *COORDINATES, *(f"class{i}" for i in range(classes))])
+    for each in detections:
+        writer.writerow([each["filename"], *map(int, each["window"]), *each["prediction"].ravel().tolist()])
+    with atomic_file.writing(path, DataError):
+        atomic_file.replace(path, out.getvalue().encode("utf-8", "surrogateescape"))
+
+
+def write_h5(path: Path, detections: Sequence["Detection"]) -> None:
+    """The table `df` of pandas.read_hdf: by filename, its columns prediction and the window's. Raises DataError."""
+    pandas = _pandas()
+    rows = [
+        {"filename": each["filename"], "prediction": each["prediction"]}
+        | dict(zip(COORDINATES, map(int, each["window"]), strict=True))
+        for each in detections
+    ]
+    table = pandas.DataFrame(rows, columns=["filename", "prediction", *COORDINATES]).set_index("filename")
+    half = path.with_name(f".{path.name}.tmp")
+    with atomic_file.writing(path, DataError):
+        try:
+            table.to_hdf(half, key="df", mode="w")
+            half.replace(path)
+        finally:
+            half.unlink(missing_ok=True)
+
+
+def _pandas() -> Any:
+    """pandas, with what it writes HDF5 with. Raises DataError where either is not installed."""
+    try:
+        import pandas  # type: ignore[import-not-found,import-untyped,unused-ignore]  # noqa: PLC0415
+        import tables  # type: ignore[import-not-found,import-untyped,unused-ignore]  # noqa: F401, PLC0415
+    except ModuleNotFoundError as e:
+        raise DataError(
+            f"an .h5 of detections is pandas's, and {e.name} is not installed: pip install pandas tables, or name a "
+            ".csv."
+        ) from e
+    return pandas
+
+
+def _rows(path: Path, columns: Sequence[str]) -> list[tuple[int, dict[str, str]]]:
+    """The lines of a .csv with their numbers, by the header's names. Raises DataError."""
+    reader = csv.DictReader(io.StringIO(_text(path)), skipinitialspace=True, restval="")
+    missing = [name for name in columns if name not in (reader.fieldnames or ())]
+    if missing:
+        raise DataError(f"{path}:1: the header has no {', '.join(missing)}; it must be filename,xmin,ymin,xmax,ymax.")
+    try:
+        rows = [(reader.line_num, row) for row in reader]
+    except csv.Error as e:
+        raise DataError(f"{path}:{reader.line_num}: {e}.") from e
+    if not rows:
+        raise DataError(f"{path}: has no line behind its header.")
+    return rows
+
+
+def _text(path: Path) -> str:
+    try:
+        return regular_file.read(path).decode("utf-8-sig", "surrogateescape")
+    except OSError as e:
+        raise DataError(f"{path}: cannot be read: {e.strerror}.") from e
+
+
+if __name__ == "__main__":
+    sys.exit(main())
