@@ -1,5 +1,10 @@
 """Caffe's Python interface on this project's engine. Put the folder above this one on PYTHONPATH and `import caffe`."""
 
+try:
+    import jax  # noqa: F401
+except ModuleNotFoundError as e:
+    raise ModuleNotFoundError("import caffe needs the engine: pip install 'hpcbrew[engine]'", name=e.name) from e
+
 from engine.layers.python import UserLayer as Layer
 from engine.layers.registry import REGISTRY
 from engine.proto.caffe_pb2 import TEST, TRAIN
