@@ -5,6 +5,7 @@ import csv
 import io
 import sys
 import time
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -128,7 +129,8 @@ def write_h5(path: Path, detections: Sequence["Detection"]) -> None:
     ]
     table = pandas.DataFrame(rows, columns=["filename", "prediction", *COORDINATES]).set_index("filename")
     half = path.with_name(f".{path.name}.tmp")
-    with atomic_file.writing(path, DataError):
+    with atomic_file.writing(path, DataError), warnings.catch_warnings():
+        warnings.simplefilter("ignore", pandas.errors.PerformanceWarning)  # vectors in a column are pickled
         try:
             table.to_hdf(half, key="df", mode="w")
             half.replace(path)

@@ -10,14 +10,19 @@ from engine.proto import upgrade
 
 from .drawing import diagram, dot, layout, raster, svg
 
-DIRECTIONS = ("LR", "RL", "TB", "BT")
+DIRECTIONS = {"LR": "LR", "RL": "RL", "TB": "TB", "BT": "BT", "UD": "TB"}
+"""The words for where a net goes, and Graphviz's for it; UD is DIGITS's."""
 
 SOURCE = ("raw", "gv")
 """Endings of files in Graphviz's language; so is .dot, to which Graphviz adds where everything lies."""
 
 
 def draw_net(
-    caffe_net: pb.NetParameter, rankdir: str, ext: str = "png", phase: int | None = None, display_lrm: bool = False
+    caffe_net: pb.NetParameter,
+    rankdir: str = "LR",
+    ext: str = "png",
+    phase: int | None = None,
+    display_lrm: bool = False,
 ) -> bytes:
     """The picture of a net as the bytes of a file in the format `ext`.
 
@@ -25,7 +30,8 @@ def draw_net(
     learning rates too. Formats: svg, png, jpg, …; raw, Graphviz's language; with Graphviz all of its own, as pdf.
     Raises NetError.
     """
-    source = _diagram(caffe_net, rankdir, phase, display_lrm=display_lrm)
+    rankdir = _direction(rankdir)
+    source = _diagram(caffe_net, phase, display_lrm=display_lrm)
     form = ext.lower()
     if form in SOURCE or (form == "dot" and not dot.is_installed()):
         return dot.text(source, rankdir).encode()
@@ -60,7 +66,7 @@ def draw_net_to_file(
 
 def get_pydot_graph(
     caffe_net: pb.NetParameter,
-    rankdir: str,
+    rankdir: str = "LR",
     label_edges: bool = True,
     phase: int | None = None,
     display_lrm: bool = False,
@@ -73,15 +79,19 @@ def get_pydot_graph(
             f"get_pydot_graph needs pydot, and {e.name} is not installed: pip install pydot. draw_net and "
             "draw_net_to_file do without."
         ) from e
-    source = _diagram(caffe_net, rankdir, phase, label_edges=label_edges, display_lrm=display_lrm)
-    graphs = pydot.graph_from_dot_data(dot.text(source, rankdir))
+    source = _diagram(caffe_net, phase, label_edges=label_edges, display_lrm=display_lrm)
+    graphs = pydot.graph_from_dot_data(dot.text(source, _direction(rankdir)))
     assert graphs
     return graphs[0]
 
 
-def _diagram(net: pb.NetParameter, rankdir: str, phase: int | None, **shown: bool) -> diagram.Diagram:
+def _direction(rankdir: str) -> str:
     if rankdir not in DIRECTIONS:
         raise NetError(f'rankdir "{rankdir}": a net is drawn in one of the directions {", ".join(DIRECTIONS)}.')
+    return DIRECTIONS[rankdir]
+
+
+def _diagram(net: pb.NetParameter, phase: int | None, **shown: bool) -> diagram.Diagram:
     if net.layers:  # of before 2014
         modern = pb.NetParameter()
         modern.CopyFrom(net)

@@ -49,29 +49,31 @@ def resize_image(im: np.ndarray, new_dims: Shape, interp_order: int = 1) -> np.n
 
     As Caffe does it with skimage 0.9 to 0.14, none of which blurs before it makes smaller. With 1 or 3 channels pixels
     are areas, and what lies outside is the picture's least value, to which its border fades where it grows. With others
-    the corners stay where they are, as scipy.ndimage.zoom has it. Raises ArrayError.
+    the corners stay where they are, as scipy.ndimage.zoom has it. new_dims of 3 resize the channels too. Raises
+    ArrayError.
     """
     from scipy.ndimage import zoom  # noqa: PLC0415  a tenth of a second, for those who resize
 
-    height, width = (int(d) for d in new_dims)
-    if im.ndim != 3 or not im.size or min(height, width) < 1 or interp_order not in range(6):
+    height, width, *channels = (int(d) for d in new_dims)
+    sizes_fit = im.ndim == 3 and im.size and len(channels) < 2 and min(height, width, *channels) > 0
+    if not sizes_fit or interp_order not in range(6):
         raise ArrayError(
-            f"resize_image of shape {list(im.shape)} to {height} × {width} in order {interp_order}: a picture has "
+            f"resize_image of shape {list(im.shape)} to {list(new_dims)} in order {interp_order}: a picture has "
             "(height, width, channels), each 1 or more, and there are orders 0 to 5."
         )
-    factors = (height / im.shape[0], width / im.shape[1])
-    if im.shape[2] not in (1, 3):
-        planes = [zoom(im[:, :, c], factors, order=interp_order) for c in range(im.shape[2])]
-        return np.stack(planes, axis=2).astype(np.float32)
-    least, most = im.min(), im.max()
+    areas = im.shape[2] in (1, 3)
+    how = {"mode": "grid-constant", "grid_mode": True} if areas else {}
+    least, most = (im.min(), im.max()) if areas else (0, 1)
     if not most > least:
-        return np.full((height, width, im.shape[2]), least, np.float32)
-    unit = (im - least) / (most - least)
-    planes = [
-        zoom(unit[:, :, c], factors, order=interp_order, mode="grid-constant", grid_mode=True)
-        for c in range(im.shape[2])
-    ]
-    return (np.clip(np.stack(planes, axis=2), 0, 1) * (most - least) + least).astype(np.float32)
+        return np.full((height, width, *(channels or im.shape[2:])), least, np.float32)
+    unit = (im - least) / (most - least) if areas else im
+    factors = (height / im.shape[0], width / im.shape[1])
+    if channels and channels[0] != im.shape[2]:
+        unit = zoom(unit, (*factors, channels[0] / im.shape[2]), order=interp_order, **how)
+    else:
+        planes = [zoom(unit[:, :, c], factors, order=interp_order, **how) for c in range(im.shape[2])]
+        unit = np.stack(planes, axis=2)
+    return (np.clip(unit, 0, 1) * (most - least) + least if areas else unit).astype(np.float32)
 
 
 def oversample(images: Sequence[np.ndarray], crop_dims: Shape) -> np.ndarray:

@@ -64,6 +64,10 @@ def test_a_phase_and_learning_rates():
     assert "lr mult: 1.0, 1.0" in picture
 
 
+def test_digits_word_for_downwards():
+    assert caffe.draw.draw_net(NET, "UD", "svg") == caffe.draw.draw_net(NET, "TB", "svg")
+
+
 @pytest.mark.parametrize("ext", ["raw", "gv", "dot"])
 def test_the_language_of_graphviz(ext):
     assert caffe.draw.draw_net(NET, "TB", ext).startswith(b'digraph "small" {')

@@ -76,6 +76,12 @@ def test_resize_image_does_not_blur_what_it_makes_smaller():
     np.testing.assert_array_equal(caffe.io.resize_image(stripes, (4, 4), 0)[0, :, 0], [1, 0, 1, 0])
 
 
+def test_resize_image_takes_channels_too():
+    im = np.random.default_rng(0).random((4, 6, 3), np.float32)
+    np.testing.assert_array_equal(caffe.io.resize_image(im, (2, 3, 3)), caffe.io.resize_image(im, (2, 3)))
+    np.testing.assert_allclose(caffe.io.resize_image(im, (4, 6, 1)), im[:, :, 1:2], rtol=1e-6)
+
+
 def test_resize_image_of_other_channels_keeps_corners():
     """scipy.ndimage's values."""
     im = np.arange(8, dtype=np.float32).reshape(2, 2, 2)
