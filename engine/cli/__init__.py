@@ -11,7 +11,8 @@ from collections.abc import Sequence
 
 import click
 
-from engine.cli import convert_mnist, data_show, device_query, env, flags, parse_log, plot_log, test, timing, train
+from engine import gflags
+from engine.cli import data_show, device_query, env, flags, parse_log, plot_log, test, timing, tools, train
 from engine.errors import EngineError
 from engine.job_contract import ERROR_PREFIX, ExitCode, Variable
 from engine.printable import printable
@@ -37,8 +38,8 @@ def caffe() -> None:
 
 
 for command in (
-    *(train.train, test.test, timing.time, device_query.device_query, convert_mnist.convert_mnist),
-    *(parse_log.parse_log, plot_log.plot_log, data_show.data, env.env),
+    *(train.train, test.test, timing.time, device_query.device_query, data_show.data),
+    *(parse_log.parse_log, plot_log.plot_log, env.env, *tools.commands()),
 ):
     caffe.add_command(command)
 
@@ -62,7 +63,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _run(argv: Sequence[str] | None) -> int:
     try:
-        args = flags.command_first(list(sys.argv[1:] if argv is None else argv), caffe.commands)
+        args = gflags.command_first(list(sys.argv[1:] if argv is None else argv), caffe.commands)
         status = caffe.main(args, prog_name="caffe", standalone_mode=False)
     except click.exceptions.NoArgsIsHelpError as e:
         e.show()

@@ -1,23 +1,16 @@
-"""gflags' syntax over click: one dash or two, `=` or a blank, `-flag` and `-noflag` for booleans."""
+"""The flags that the commands of Caffe's own program share."""
 
-from collections.abc import Container, Iterator
-from typing import Any
+from typing import ClassVar
 
 import click
 
-from engine import log, log_flags, suggest
-from engine.errors import EngineError
+from engine import gflags
 
 CAFFES = (
     *("gpu", "iterations", "level", "model", "phase", "sighup_effect", "sigint_effect", "snapshot", "solver", "stage"),
     "weights",
 )
 """The flags of Caffe's own program: any of its commands takes them all."""
-
-HELP = ("h", "helpfull", "helpshort")
-
-LOG_FLAGS, OTHERS = "engine.cli.log_flags", "engine.cli.others"
-"""In a context's meta: glog's flags, and the flags that were given for other commands."""
 
 precision = click.option(
     "--precision",
@@ -28,80 +21,14 @@ precision = click.option(
 )
 
 
-class Command(click.Command):
-    """A command whose flags are gflags', and click's with two dashes. Its log goes where glog's flags say."""
+class Command(gflags.Command):
+    """A command of `caffe`."""
 
-    def invoke(self, ctx: click.Context) -> Any:
-        handlers = log.start(flags=log_flags.applied(ctx.meta[LOG_FLAGS]))
-        try:
-            for name in ctx.meta[OTHERS]:
-                log.warning("caffe.cpp:420", f"-{name} is a flag of other commands: {self.name} goes without it.")
-            return super().invoke(ctx)
-        finally:
-            log.stop(handlers)
-
-    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        ctx.meta[LOG_FLAGS], ctx.meta[OTHERS] = {}, []
-        try:
-            spelt_out = list(_spelt_out(args, self, ctx))
-        except EngineError as e:
-            raise click.UsageError(str(e)) from e
-        return super().parse_args(ctx, spelt_out)
+    program = "caffe"
+    others: ClassVar = CAFFES
 
 
 class Group(click.Group):
     """Makes such commands."""
 
     command_class = Command
-
-
-def command_first(args: list[str], commands: Container[str]) -> list[str]:
-    """gflags lets flags stand before the command (`caffe -solver=x train`); click wants the command first."""
-    if not args or not args[0].startswith("-"):
-        return args
-    at = next((i for i, arg in enumerate(args) if arg in commands), None)
-    return args if at is None else [args[at], *args[:at], *args[at + 1 :]]
-
-
-def _spelt_out(args: list[str], command: click.Command, ctx: click.Context) -> Iterator[str]:
-    options = {p.opts[0].lstrip("-"): p for p in command.get_params(ctx) if isinstance(p, click.Option)}
-    rest = iter(args)
-    for arg in rest:
-        if arg == "--":
-            yield from (arg, *rest)
-            return
-        if len(arg) < 2 or arg[0] != "-":
-            yield arg
-            continue
-        if (of_the_log := log_flags.read(arg, rest)) is not None:
-            ctx.meta[LOG_FLAGS].update(of_the_log)
-            continue
-        name, given, value = arg.lstrip("-").partition("=")
-        name = "help" if name in HELP else name
-        if name in CAFFES and name not in options:
-            ctx.meta[OTHERS].append(name)
-            if not given:
-                next(rest, None)
-        elif (
-            name.startswith("no")
-            and (option := options.get(name[2:])) is not None
-            and option.is_bool_flag
-            and not given
-        ):
-            yield f"--{name}"
-        elif name not in options:
-            raise click.UsageError(_unknown(arg, name, options, ctx.command_path))
-        elif options[name].is_bool_flag:
-            yield f"--{name}" if log_flags.truth(name, value if given else "true") else f"--no{name}"
-        elif given:
-            yield f"--{name}={value}"
-        elif (following := next(rest, None)) is not None:
-            yield f"--{name}={following}"
-        else:
-            yield f"--{name}"
-
-
-def _unknown(arg: str, name: str, options: dict[str, Any], command: str) -> str:
-    near = suggest.closest(name, options, 3, cutoff=0.5)
-    meant = f"did you mean {' or '.join(f'-{n}' for n in near)}? " if near else ""
-    return f'unknown flag "{arg.partition("=")[0]}"; {meant}`{command} --help` lists them all.'

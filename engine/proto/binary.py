@@ -93,7 +93,7 @@ def from_array(array: np.ndarray, diff: np.ndarray | None = None) -> pb.BlobProt
     for name, values in (("data", array), ("diff", diff)):
         if values is not None and np.size(values):
             packed = np.ascontiguousarray(values, dtype="<f4")
-            blob.MergeFromString(b"".join((_varint(_tag(name)), _varint(packed.nbytes), packed.data)))
+            blob.MergeFromString(b"".join((varint(_tag(name)), varint(packed.nbytes), packed.data)))
     return blob
 
 
@@ -125,7 +125,8 @@ def _tag(name: str) -> int:
     return pb.BlobProto.DESCRIPTOR.fields_by_name[name].number << 3 | 2
 
 
-def _varint(number: int) -> bytes:
+def varint(number: int) -> bytes:
+    """A number as protobuf writes it, and LevelDB: seven bits a byte, the lowest first."""
     out = bytearray()
     while number > 127:
         out.append(number & 127 | 128)

@@ -1,40 +1,63 @@
-"""How every tool ends: a status, and for what the user can put right one line without a traceback."""
+"""How every tool begins and ends: gflags' flags, a status, one line without a traceback where the user is wrong."""
 
-import logging
 import sys
 from collections.abc import Callable, Sequence
+from typing import Any
 
-from engine import log, log_flags
+import click
+
+from engine import gflags
 from engine.errors import EngineError
-from engine.log import LogFlags
 from engine.printable import printable
 
-
-def arguments(name: str, argv: Sequence[str] | None) -> tuple[list[str], LogFlags]:
-    """`argv`, or the process's arguments, without glog's flags, and what these say. A wrong one ends the tool, as
-    argparse does."""
-    try:
-        return log_flags.split(sys.argv[1:] if argv is None else argv)
-    except EngineError as e:
-        print(f"{name}: error: {printable(str(e))}", file=sys.stderr)
-        raise SystemExit(2) from None
+DONE, USAGE, WRONG, INTERRUPTED = 0, 1, 2, 130
+"""Exit statuses: what caffe's commands have, and Caffe's own 1 where arguments are missing."""
 
 
-def run(name: str, work: Callable[[], None], flags: LogFlags | None = None) -> int:
-    """Does the `work` with the log where `flags` say.
+backend_option = click.option(
+    "--backend", type=click.Choice(["lmdb", "leveldb"]), default="lmdb", show_default=True, help="The kind of database."
+)
 
-    Returns 0; 2 for an EngineError, which it prints; 130 for Ctrl-C.
+
+def tool(name: str, epilog: str | None = None) -> Callable[[Callable[..., Any]], click.Command]:
+    """Makes a function with click's options and arguments the tool `name`, whose flags are gflags'."""
+    return click.command(
+        name,
+        cls=gflags.Command,
+        epilog=epilog,
+        options_metavar="[FLAGS]",
+        context_settings={"help_option_names": ["--help", "-h"], "max_content_width": 100},
+    )
+
+
+def run(of: click.Command, argv: Sequence[str] | None = None) -> int:
+    """Runs a tool with `argv`, or the process's arguments.
+
+    Returns 0; 1 and shows the usage where arguments are missing, as Caffe's tools do; 2 with one line for what the user
+    can put right; 130 for Ctrl-C.
     """
-    handlers: Sequence[logging.Handler] = ()
+    name = of.name or ""
     try:
-        handlers = log.start(flags=flags, program=name)
-        work()
-    except EngineError as e:
-        print(f"{name}: error: {printable(str(e))}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print(f"{name}: interrupted; nothing half made is left.", file=sys.stderr)
-        return 130
-    finally:
-        log.stop(handlers)
-    return 0
+        of.main(list(sys.argv[1:] if argv is None else argv), prog_name=name, standalone_mode=False)
+    except click.MissingParameter as e:
+        click.echo(e.ctx.get_help() if e.ctx else e.format_message(), err=True)
+        return USAGE
+    except (KeyboardInterrupt, click.Abort):
+        print(f"{name}: interrupted.", file=sys.stderr)
+        return INTERRUPTED
+    except (EngineError, click.ClickException, MemoryError, ModuleNotFoundError) as e:
+        print(f"{name}: error: {printable(_said(e))}", file=sys.stderr)
+        return WRONG
+    return DONE
+
+
+def _said(error: Exception) -> str:
+    if isinstance(error, click.ClickException):
+        return error.format_message()
+    if isinstance(error, MemoryError):
+        return f"this machine has too little memory. {error}".rstrip()
+    if isinstance(error, ModuleNotFoundError):
+        if (error.name or "").startswith("engine"):
+            raise error
+        return f"{error.name} is not installed, and the engine needs it: pip install 'hpcbrew[engine]'"
+    return str(error)

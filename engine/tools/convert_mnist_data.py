@@ -1,41 +1,41 @@
 """convert_mnist_data: idx files of pictures and labels → a database of Datum records, as Caffe's own tool makes it."""
 
-import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
+import click
+
 from engine import log
 from engine.data import datum, idx
-from engine.data.databases import LMDBWriter
+from engine.data.backends import WRITERS
 from engine.errors import DataError
-from engine.tools.command import arguments, run
+from engine.tools import command
+from engine.tools.command import backend_option, tool
 
-EXAMPLE = """example:
+EPILOG = """\b
+Example:
   convert_mnist_data -backend=lmdb train-images-idx3-ubyte.gz train-labels-idx1-ubyte.gz mnist_train_lmdb
 
 The files may be gzipped. Fetch them with scripts/get_mnist, which also calls this tool.
 """
 
 
+@tool("convert_mnist_data", EPILOG)
+@backend_option
+@click.argument("images", metavar="input_image_file", type=Path)
+@click.argument("labels", metavar="input_label_file", type=Path)
+@click.argument("database", metavar="output_db_file", type=Path)
+def convert_mnist_data(backend: str, images: Path, labels: Path, database: Path) -> None:
+    """Turns the MNIST digits, or other idx files, into a database that the Data layer reads."""
+    convert(images, labels, database, backend)
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """The command line. Returns the exit status."""
-    parser = argparse.ArgumentParser(
-        "convert_mnist_data",
-        description="Turn the MNIST digits, or other idx files, into a database that the Data layer reads.",
-        epilog=EXAMPLE,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
-    parser.add_argument("-backend", "--backend", choices=["lmdb"], default="lmdb", help="format of the result (lmdb)")
-    parser.add_argument("images", metavar="input_image_file", type=Path)
-    parser.add_argument("labels", metavar="input_label_file", type=Path)
-    parser.add_argument("database", metavar="output_db_file", type=Path)
-    left, flags = arguments(parser.prog, argv)
-    args = parser.parse_args(left)
-    return run(parser.prog, lambda: convert(args.images, args.labels, args.database), flags)
+    return command.run(convert_mnist_data, argv)
 
 
-def convert(images: Path, labels: Path, database: Path) -> None:
+def convert(images: Path, labels: Path, database: Path, backend: str = "lmdb") -> None:
     """Writes `database`, whole or not at all: a record a picture, keys 00000000, 00000001, …
 
     Raises DataError for files that are no idx files or do not belong together, and for a database that is there.
@@ -45,7 +45,7 @@ def convert(images: Path, labels: Path, database: Path) -> None:
         raise DataError(
             f"{images} holds {len(pictures):,} pictures and {labels} {len(classes):,} labels. Are both of one set?"
         )
-    with LMDBWriter(database) as db:
+    with WRITERS[backend](database) as db:
         log.info("convert_mnist_data", f"A total of {len(pictures)} items.")
         log.info("convert_mnist_data", f"Rows: {pictures.shape[1]} Cols: {pictures.shape[2]}")
         for i, (picture, label) in enumerate(zip(pictures, classes, strict=True)):

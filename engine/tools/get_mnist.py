@@ -1,6 +1,5 @@
 """get_mnist: the whole MNIST set, fetched and checked, as the two databases that configs/models/lenet reads."""
 
-import argparse
 import hashlib
 import os
 import tempfile
@@ -10,12 +9,15 @@ from collections.abc import Mapping, Sequence
 from http.client import HTTPException
 from pathlib import Path
 
+import click
+
 from engine import log
 from engine.data import idx
 from engine.data.lmdb_reader import LMDB
 from engine.errors import DataError
 from engine.host.atomic_file import writing
-from engine.tools.command import arguments, run
+from engine.tools import command
+from engine.tools.command import tool
 from engine.tools.convert_mnist_data import convert
 
 MIRRORS = (
@@ -39,7 +41,8 @@ TIMEOUT = 30.0
 LARGEST = 1 << 24
 """Bytes: more than any of the files has, gzipped."""
 
-EPILOG = """examples:
+EPILOG = """\b
+Examples:
   scripts/get_mnist                     fetch it (11 MB; proxies are taken from https_proxy)
   scripts/get_mnist --from ~/mnist      take the four idx files from a folder, gzipped or not
 
@@ -48,19 +51,17 @@ On a cluster whose nodes have no way out, run it on the login node, or fetch the
 """
 
 
+@tool("get_mnist", EPILOG)
+@click.option("--from", "folder", metavar="DIR", type=Path, help="Take the idx files from this folder.")
+@click.option("--to", metavar="DIR", type=Path, default=Path(), help="Where to make the databases (here).")
+def get_mnist(folder: Path | None, to: Path) -> None:
+    """Fetches the MNIST digits, checks them, and makes mnist_train_lmdb and mnist_test_lmdb."""
+    get(folder, to)
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """The command line. Returns the exit status."""
-    parser = argparse.ArgumentParser(
-        "get_mnist",
-        description="Fetch the MNIST digits, check them, and make mnist_train_lmdb and mnist_test_lmdb.",
-        epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("--from", dest="folder", metavar="DIR", type=Path, help="take the idx files from this folder")
-    parser.add_argument("--to", metavar="DIR", type=Path, default=Path(), help="where to make the databases (here)")
-    left, flags = arguments(parser.prog, argv)
-    args = parser.parse_args(left)
-    return run(parser.prog, lambda: get(args.folder, args.to), flags)
+    return command.run(get_mnist, argv)
 
 
 def get(folder: Path | None, to: Path) -> None:

@@ -4,14 +4,17 @@ import sys
 from collections.abc import Sequence
 
 from engine.proto import binary
-from engine.tools import upgrading
+from engine.tools import command
+from engine.tools.upgrading import upgrade
+
+upgrade_net_proto_binary = upgrade(
+    "upgrade_net_proto_binary", "a net with its parameters", "caffemodel", binary.read_net, binary.write
+)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run with `argv`, or the process's arguments; returns the exit status."""
-    return upgrading.run(
-        argv, "upgrade_net_proto_binary", "a net with its parameters", "caffemodel", binary.read_net, binary.write
-    )
+    return command.run(upgrade_net_proto_binary, argv)
 
 
 if __name__ == "__main__":

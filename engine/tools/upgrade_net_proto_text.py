@@ -4,14 +4,17 @@ import sys
 from collections.abc import Sequence
 
 from engine.proto import text
-from engine.tools import upgrading
+from engine.tools import command
+from engine.tools.upgrading import upgrade
+
+upgrade_net_proto_text = upgrade(
+    "upgrade_net_proto_text", "the definition of a net", "prototxt", text.read_net, text.write
+)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run with `argv`, or the process's arguments; returns the exit status."""
-    return upgrading.run(
-        argv, "upgrade_net_proto_text", "the definition of a net", "prototxt", text.read_net, text.write
-    )
+    return command.run(upgrade_net_proto_text, argv)
 
 
 if __name__ == "__main__":

@@ -1,40 +1,30 @@
-"""What the three upgrade tools share: arguments, errors, exit status."""
+"""What the three upgrade tools share."""
 
-import argparse
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import TypeVar
 
-from engine.tools import command
+import click
+
+from engine.tools.command import tool
 
 M = TypeVar("M")
 
 
-def run(
-    argv: Sequence[str] | None,
-    name: str,
-    what: str,
-    suffix: str,
-    read: Callable[[str], M],
-    write: Callable[[str, M], None],
-) -> int:
-    """Bring `what`, a file named *.`suffix`, to today's form.
+def upgrade(
+    name: str, what: str, suffix: str, read: Callable[[str], M], write: Callable[[str, M], None]
+) -> click.Command:
+    """The tool `name`, which brings `what`, a file named *.`suffix`, to today's form.
 
-    `read` the file that the first argument names, upgrading it, and `write` it to the second.
-    Returns the exit status: 0, or 2 with a message on stderr and nothing written.
+    It `read`s the file that the first argument names, upgrading it, and `write`s it to the second, whole or not at all.
     """
-    parser = argparse.ArgumentParser(
-        prog=name,
-        description=f"Bring {what} to today's form. What was changed is said on stderr.",
-        epilog=f"example: {name} old.{suffix} new.{suffix}",
-    )
-    parser.add_argument("source", metavar="IN", help="the file to read, of any age")
-    parser.add_argument("target", metavar="OUT", help="the file to write; may be the same")
-    left, flags = command.arguments(name, argv)
-    args = parser.parse_args(left)
 
-    def work() -> None:
-        write(args.target, read(args.source))
-        print(f"{args.target}: written", file=sys.stderr)
+    def work(source: str, target: str) -> None:
+        write(target, read(source))
+        print(f"{target}: written", file=sys.stderr)
 
-    return command.run(name, work, flags)
+    work.__doc__ = f"""Brings {what} to today's form. IN: the file to read, of any age. OUT: the file to write; may be
+    the same. What was changed is said on stderr."""
+    for argument in ("target", "source"):
+        work = click.argument(argument, metavar={"source": "IN", "target": "OUT"}[argument])(work)
+    return tool(name, epilog=f"Example: {name} old.{suffix} new.{suffix}")(work)

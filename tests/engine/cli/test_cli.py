@@ -15,8 +15,8 @@ import numpy as np
 import pytest
 
 from engine.cli import main
-from engine.data.databases import LMDBWriter
 from engine.data.datum import raw
+from engine.data.lmdb_writer import LMDBWriter
 from engine.proto import caffe_pb2 as pb
 
 ROOT = Path(__file__).parents[3]

@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from engine.data.databases import LMDBWriter
 from engine.data.datum import raw
+from engine.data.lmdb_writer import LMDBWriter
 from engine.proto import caffe_pb2 as pb
 
 GOLDEN = Path(__file__).parent / "golden"

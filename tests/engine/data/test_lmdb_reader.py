@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.data.databases import LMDBWriter
 from engine.data.lmdb_reader import LMDB
+from engine.data.lmdb_writer import LMDBWriter
 from engine.errors import DataError
 
 PAIRS = [(b"%08d" % i, b"value %d" % i) for i in range(25)]

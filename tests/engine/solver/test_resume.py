@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from support.tiny_solver import MakeSolver, values
 
-from engine.data.databases import LMDBWriter
 from engine.data.datum import raw
+from engine.data.lmdb_writer import LMDBWriter
 from engine.errors import SnapshotError
 from engine.solver.control.requests import Request
 from engine.solver.solver import Outcome, Solver

@@ -1,36 +1,85 @@
-"""How a tool ends."""
+"""How a tool begins and ends."""
 
+import click
 import pytest
 
 from engine import log
 from engine.errors import DataError
-from engine.tools.command import run
+from engine.tools import command
+
+
+def made(work):
+    @command.tool("tool")
+    @click.option("--gray/--nogray", default=False)
+    @click.argument("name")
+    def tool(gray, name):
+        """Does something."""
+        work(gray, name)
+
+    return tool
 
 
 def raises(error):
-    def work():
+    def work(gray, name):
         raise error
 
-    return work
+    return made(work)
 
 
-def test_work_that_is_done_gives_0_with_its_log_on_stderr(capsys):
-    assert run("tool", lambda: log.info("tool", "Processed 3 files.")) == 0
-    assert capsys.readouterr().err.endswith("Processed 3 files.\n")
+def says(gray, name):
+    log.info("tool", f"{name} {gray}")
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [("x", "x False"), ("-gray x", "x True"), ("x --gray=false", "x False"), ("-nogray -logtostderr=1 x", "x False")],
+)
+def test_flags_are_gflags_and_the_log_is_on_stderr(line, said, capsys):
+    assert command.run(made(says), line.split()) == 0
+    assert capsys.readouterr().err.endswith(f"] {said}\n")
+
+
+@pytest.mark.parametrize("argv", [[], ["-gray"]])
+def test_missing_arguments_show_the_usage(argv, capsys):
+    assert command.run(made(says), argv) == 1
+    said = capsys.readouterr().err
+    assert "Usage: tool [FLAGS] NAME" in said
+    assert "Does something." in said
+
+
+def test_help(capsys):
+    assert command.run(made(says), ["-help"]) == 0
+    assert "--gray" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("argv", "said"),
+    [
+        (["-grey", "x"], 'tool: error: unknown flag "-grey"; did you mean -gray?'),
+        (["x", "y"], "tool: error: Got unexpected extra argument (y)"),
+        (["-minloglevel", "low", "x"], "tool: error: -minloglevel takes a whole number"),
+    ],
+)
+def test_wrong_arguments_are_one_line(argv, said, capsys):
+    assert command.run(made(says), argv) == 2
+    error = capsys.readouterr().err
+    assert error.startswith(said)
+    assert error.count("\n") == 1
 
 
 @pytest.mark.parametrize(
     ("error", "status", "said"),
     [
         (DataError("x.lmdb: is there already."), 2, "tool: error: x.lmdb: is there already.\n"),
-        (KeyboardInterrupt(), 130, "tool: interrupted; nothing half made is left.\n"),
+        (MemoryError(), 2, "tool: error: this machine has too little memory.\n"),
+        (KeyboardInterrupt(), 130, "tool: interrupted.\n"),
     ],
 )
 def test_what_the_user_can_put_right_and_ctrl_c_are_one_line(error, status, said, capsys):
-    assert run("tool", raises(error)) == status
-    assert capsys.readouterr().err == said
+    assert command.run(raises(error), ["x"]) == status
+    assert capsys.readouterr().err.lstrip("\n") == said
 
 
 def test_a_fault_of_the_program_is_shown_whole():
     with pytest.raises(ZeroDivisionError):
-        run("tool", raises(ZeroDivisionError()))
+        command.run(raises(ZeroDivisionError()), ["x"])

@@ -5,8 +5,8 @@ import sys
 
 import pytest
 
-from engine.data.databases import COMMIT_EVERY, LMDBWriter
 from engine.data.lmdb_reader import LMDB
+from engine.data.lmdb_writer import COMMIT_EVERY, LMDBWriter
 from engine.errors import DataError
 
 PAIRS = [(b"%08d" % i, b"value %d" % i) for i in range(25)]
@@ -40,6 +40,27 @@ def test_an_interrupted_writer_leaves_nothing(tmp_path, interrupt):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_what_was_committed_before_a_stop_is_gone_on_with(tmp_path):
+    pairs = [(b"%08d" % i, b"value %d" % i) for i in range(COMMIT_EVERY + 10)]
+    settings = {"gray": True}
+
+    def stop() -> None:
+        with LMDBWriter(tmp_path / "db", settings) as db:
+            for key, value in pairs:
+                db.put(key, value)
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        stop()
+    assert not (tmp_path / "db").exists()
+    with LMDBWriter(tmp_path / "db", settings) as db:
+        assert (db.entries, db.last_key) == (COMMIT_EVERY, pairs[COMMIT_EVERY - 1][0])
+        for key, value in pairs[db.entries :]:
+            db.put(key, value)
+    assert list(LMDB(tmp_path / "db").records()) == pairs
+    assert [path.name for path in tmp_path.iterdir()] == ["db"]
+
+
 def test_a_loser_of_a_race_leaves_the_winner_alone(tmp_path):
     path = tmp_path / "db"
     slow = LMDBWriter(path).__enter__()
@@ -62,7 +83,7 @@ def test_a_full_disk_is_an_error_that_leaves_nothing(tmp_path):
     script = f"""
 import os, resource, signal
 from pathlib import Path
-from engine.data.databases import LMDBWriter
+from engine.data.lmdb_writer import LMDBWriter
 from engine.errors import DataError
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, 1 << 20))
