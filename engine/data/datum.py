@@ -81,6 +81,11 @@ def raw(picture: np.ndarray, label: int) -> pb.Datum:
     return pb.Datum(channels=channels, height=height, width=width, data=picture.tobytes(), label=label)
 
 
+def encoded(data: bytes, label: int) -> pb.Datum:
+    """The record of a picture in an encoded format, its file's bytes as they are."""
+    return pb.Datum(data=data, label=label, encoded=True)
+
+
 def _check_png(data: bytes) -> None:
     """OpenCV makes room for what a PNG's chunk says to hold before it looks how much there is: seconds, and gigabytes.
     And it makes something of a picture whose checksums are wrong.

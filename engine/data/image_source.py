@@ -22,7 +22,14 @@ def read_picture(path: Path, colour: Colour, size: tuple[int, int] | None = None
 
     Raises DataError, whose message goes on from the picture's name.
     """
-    picture = datum.decode(read_file(path), colour)
+    return stretched(datum.decode(read_file(path), colour), size)
+
+
+def stretched(picture: np.ndarray, size: tuple[int, int] | None) -> np.ndarray:
+    """A picture (channels, height, width) stretched to `size` (height, width), bilinearly; None leaves it as it is.
+
+    Raises DataError, as `read_picture` does.
+    """
     if size is None:
         return picture
     if lacking := memory.lacking(len(picture) * size[0] * size[1]):

@@ -1,5 +1,6 @@
 """LMDB databases, written once, by LMDB's own library."""
 
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -11,7 +12,7 @@ from engine.errors import DataError
 
 COMMIT_EVERY = 1000
 """Records in one transaction at most, as in Caffe's converters."""
-COMMIT_BYTES = 1 << 26
+COMMIT_BYTES = 1 << 25
 """Bytes in one transaction, about, at most: LMDB keeps in memory what is not committed."""
 
 
@@ -19,7 +20,8 @@ class LMDBWriter:
     """Writes a new LMDB beside `path`, and renames it to `path` when the `with` block ends well.
 
     settings: see PartialFolder. Without them nothing is left of a block that ends otherwise; with them what was
-    committed is left and gone on with: `entries` records up to `last_key`. Keys may come in any order; one that is
+    committed is left and gone on with: `entries` records up to `last_key`. A thread commits while the next records
+    come; what it cannot write is raised by a later `put` or at the end. Keys may come in any order; one that is
     there already gets the new value. Raises DataError if `path` is there already, and where it cannot be written.
     """
 
@@ -31,6 +33,7 @@ class LMDBWriter:
         self.last_key: bytes | None = None
         self._waiting: list[tuple[bytes, bytes]] = []
         self._size = 0
+        self._committing: Future[None] | None = None
 
     def __enter__(self) -> Self:
         self._partial = PartialFolder(self.path, self._settings)
@@ -39,59 +42,81 @@ class LMDBWriter:
             safe = self._settings is not None
             self._env = lmdb.open(str(self._partial.folder), map_size=self._map_size(), sync=safe, metasync=False)
         except (OSError, lmdb.Error) as e:
-            self._partial.remove()
+            damaged = isinstance(e, lmdb.InvalidError | lmdb.CorruptedError | lmdb.VersionMismatchError)
+            self._partial.abandon(done=0 if damaged else 1)
             raise self._unwritten(e) from e
         self.entries = self._env.stat()["entries"]
         if self.entries:
             with self._env.begin() as txn, txn.cursor() as cursor:
                 cursor.last()
                 self.last_key = bytes(cursor.key())
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="commit")
         return self
 
     def put(self, key: bytes, value: bytes) -> None:
         """Adds a record; a key that is there already gets the new value."""
+        if not 0 < len(key) <= self._env.max_key_size():
+            raise DataError(
+                f"{self.path}: a key of {len(key)} bytes, {key[:50]!r}…; LMDB takes {self._env.max_key_size()}. "
+                "Use shorter names, or a LevelDB (-backend leveldb)."
+            )
         self._waiting.append((key, value))
         self._size += len(value)
         if len(self._waiting) >= COMMIT_EVERY or self._size >= COMMIT_BYTES:
-            self._commit()
+            self._hand_over()
+
+    def _hand_over(self) -> None:
+        """Has what waits committed, when the commit before is done."""
+        self._finish_commit()
+        self._committing = self._thread.submit(self._commit, self._waiting)
+        self._waiting, self._size = [], 0
+
+    def _finish_commit(self) -> None:
+        committing, self._committing = self._committing, None
+        if committing:
+            committing.result()
 
     def _map_size(self) -> int:
         file = self._partial.folder / "data.mdb"
         return max(self._INITIAL_MAP, 2 * file.stat().st_size if file.exists() else 0)
 
-    def _commit(self) -> None:
+    def _commit(self, records: list[tuple[bytes, bytes]]) -> None:
         while True:
             try:
                 with self._env.begin(write=True) as txn:
-                    for key, value in self._waiting:
+                    for key, value in records:
                         txn.put(key, value)
-                break
+                return
             except lmdb.MapFullError:
                 self._env.set_mapsize(2 * self._env.info()["map_size"])
             except lmdb.Error as e:
                 raise self._unwritten(e) from e
-        self._waiting.clear()
-        self._size = 0
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        done = False
+        written, done = None, False
         try:
             if kind is None:
-                self._commit()
+                self._hand_over()
+                self._finish_commit()
                 self._env.sync(True)
-            written = self._env.stat()["entries"]
-            self._env.close()
+            written = self._close()
             if kind is None:
                 self._partial.publish()
                 done = True
         except (OSError, lmdb.Error) as e:
             raise self._unwritten(e) from e
         finally:
-            self._env.close()
             if not done:
-                self._partial.abandon(written)
+                self._partial.abandon(self._close() if written is None else written)
+
+    def _close(self) -> int:
+        """Returns how many records there are."""
+        self._thread.shutdown()
+        entries = self._env.stat()["entries"]
+        self._env.close()
+        return int(entries)
 
     def _unwritten(self, error: Exception) -> DataError:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)

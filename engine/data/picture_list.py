@@ -1,5 +1,6 @@
 """Lists of picture files: a line a picture, its name, a blank and its label, found again by arrays of numbers."""
 
+import hashlib
 import io
 import os
 from array import array
@@ -65,6 +66,10 @@ class PictureList(Sequence[tuple[str, int]]):
     def line(self, index: int) -> int:
         """The number of a picture's line in the file, from 1 on."""
         return self._numbers[index]
+
+    def digest(self) -> str:
+        """SHA-256 of the list: another one has another."""
+        return hashlib.sha256(self._text).hexdigest()
 
     def _index(self) -> tuple[int, int, bytes] | None:
         """Notes where the lines begin, and their labels.

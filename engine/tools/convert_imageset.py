@@ -1,0 +1,220 @@
+"""convert_imageset: the pictures of a list → a database of Datum records, as Caffe's own tool makes it."""
+
+import math
+import os
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+import cv2
+import numpy as np
+
+from engine import log
+from engine.data import datum
+from engine.data.backends import WRITERS
+from engine.data.databases import DatabaseWriter
+from engine.data.datum import Colour
+from engine.data.image_source import stretched
+from engine.data.picture_list import PictureList
+from engine.data.source import shuffled
+from engine.data.transform import by
+from engine.errors import DataError
+from engine.host import regular_file
+from engine.proto import caffe_pb2 as pb
+from engine.tools import command, ordered, progress
+from engine.tools.command import backend_option, tool
+
+WHERE = "convert_imageset"
+EVERY = 1000
+"""Records a line of the log."""
+
+EPILOG = """\b
+Example:
+  convert_imageset -shuffle -resize_height 256 -resize_width 256 pictures/ train.txt train_lmdb
+
+Each line of LISTFILE holds a file name, a blank and a label: pictures/cat.jpg is "cat.jpg 3" in it. ROOTFOLDER is put
+before the names as it stands. A picture that cannot be read is told of and left out. Started again with the same
+arguments after it was stopped, the tool goes on where it was; DB_NAME is there when it is whole.
+"""
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the flags say. size: the (height, width) that pictures are stretched to; None leaves them as they are."""
+
+    gray: bool = False
+    size: tuple[int, int] | None = None
+    encoded: bool = False
+    encode_type: str = ""
+    check_size: bool = False
+    shuffle: bool = False
+    backend: str = "lmdb"
+
+
+@tool("convert_imageset", EPILOG)
+@click.option("--gray/--nogray", default=False, help="Treat pictures as grey ones.")
+@click.option("--shuffle/--noshuffle", default=False, help="Shuffle the pictures; a list is always shuffled alike.")
+@backend_option
+@click.option("--resize_width", type=int, default=0, metavar="N", help="The width that pictures are stretched to.")
+@click.option("--resize_height", type=int, default=0, metavar="N", help="The height that pictures are stretched to.")
+@click.option("--check_size/--nocheck_size", default=False, help="Stop at a picture of another size than the first's.")
+@click.option("--encoded/--noencoded", default=False, help="Keep pictures encoded, as they are in their files.")
+@click.option("--encode_type", default="", metavar="TYPE", help="What to encode pictures as: png, jpg, …")
+@click.argument("root", metavar="ROOTFOLDER/")
+@click.argument("source", metavar="LISTFILE", type=Path)
+@click.argument("database", metavar="DB_NAME", type=Path)
+def convert_imageset(
+    root: str, source: Path, database: Path, resize_width: int, resize_height: int, encode_type: str, **flags: Any
+) -> None:
+    """Makes a database, which the Data layer reads, of the pictures in a list."""
+    size = (resize_height, resize_width) if resize_height > 0 and resize_width > 0 else None
+    if size is None and max(resize_height, resize_width) > 0:
+        log.warning(WHERE, "-resize_height and -resize_width go together: pictures keep their sizes.")
+    options = Options(size=size, encode_type=encode_type.lower().removeprefix("."), **flags)
+    convert(root, source, database, options)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """The command line. Returns the exit status."""
+    return command.run(convert_imageset, argv)
+
+
+def convert(root: str, source: Path, database: Path, options: Options) -> None:
+    """Writes `database`: a record a picture that can be read, its key its place in the list and its name.
+
+    Raises DataError for a list that cannot be read or of whose pictures none can, and for a database that is there.
+    """
+    if not Path(os.path.dirname(root) or ".").is_dir():  # noqa: PTH120  the rest of it may begin names
+        raise DataError(f"{root}: no such folder.")
+    if options.encode_type and not cv2.haveImageWriter(f"x.{options.encode_type}"):
+        raise DataError(f"-encode_type {options.encode_type}: OpenCV cannot write it. There are png, jpg, bmp, …")
+    pictures = PictureList(source)
+    if options.shuffle:
+        log.info(WHERE, "Shuffling data")
+    log.info(WHERE, f"A total of {len(pictures)} images.")
+    if options.encode_type and not options.encoded:
+        log.info(WHERE, "encode_type specified, assuming encoded=true.")
+    settings = {"root": str(Path(root).absolute()), "list": pictures.digest(), **asdict(options)}
+    with WRITERS[options.backend](database, settings) as db:
+        count = _fill(db, Converter(root, pictures, options))
+        if not count:
+            raise DataError(
+                f"{source}: none of its {len(pictures):,} pictures can be read. ROOTFOLDER is put before names as "
+                f"it stands: should {root!r} end with a /?"
+            )
+    if count % EVERY:
+        log.info(WHERE, f"Processed {count} files.")
+    if left_out := len(pictures) - count:
+        log.warning(WHERE, f"{left_out} of {len(pictures)} pictures could not be read, and are left out.")
+
+
+@dataclass(frozen=True)
+class Made:
+    """A picture's record. shape: (channels, height, width) of the picture."""
+
+    shape: tuple[int, ...]
+    record: bytes
+
+
+@dataclass(frozen=True)
+class Unread:
+    """Why there is no record of a picture."""
+
+    why: str
+
+
+class Converter:
+    """Makes the records of a list's pictures. Places are those in the order of the database."""
+
+    def __init__(self, root: str, pictures: PictureList, options: Options) -> None:
+        self.root, self.pictures, self.options = root, pictures, options
+        self.colour = Colour.GREY if options.gray else Colour.COLOUR
+        self._order = shuffled(0, 0, len(pictures)) if options.shuffle else range(len(pictures))
+
+    def name(self, place: int) -> tuple[str, int]:
+        """The name and the label of the picture at a place."""
+        return self.pictures[int(self._order[place])]
+
+    def where(self, place: int) -> str:
+        """How messages name it: the list, the line, the name."""
+        return f"{self.pictures.path}:{self.pictures.line(int(self._order[place]))}: {self.name(place)[0]}"
+
+    def __call__(self, place: int) -> tuple[int, Made | Unread]:
+        """The place, and the record. Raises DataError for a picture that is read and cannot be made one."""
+        name, label = self.name(place)
+        path = self.root + name
+        try:
+            data = regular_file.read(path)
+            picture = datum.decode(data, self.colour)
+        except FileNotFoundError:
+            return place, Unread(path)
+        except OSError as e:
+            return place, Unread(f"{path}: {e.strerror}")
+        except DataError as e:
+            return place, Unread(f"{path}: {e}")
+        try:
+            picture = stretched(picture, self.options.size)
+            record = self._record(path, name, data, picture)
+        except DataError as e:
+            raise DataError(f"{self.where(place)}: {e}") from e
+        record.label = label
+        return place, Made(picture.shape, record.SerializeToString())
+
+    def _record(self, path: str, name: str, data: bytes, picture: np.ndarray) -> pb.Datum:
+        kind = self.options.encode_type
+        if not kind and not self.options.encoded:
+            return _raw(picture)
+        if not kind:
+            kind = name.rpartition(".")[2].lower()
+            if "." not in name:
+                log.warning(WHERE, f"Failed to guess the encoding of '{name}'")
+        ending = path.rpartition(".")[2].lower()
+        if self.options.size is None and (ending == kind or (kind, ending) == ("jpg", "jpeg")):
+            return datum.encoded(data, 0)
+        return datum.encoded(_encoded(picture, kind), 0)
+
+
+def _raw(picture: np.ndarray) -> pb.Datum:
+    record = datum.raw(picture, 0)
+    record.encoded = False  # written out, as Caffe does
+    return record
+
+
+def _encoded(picture: np.ndarray, kind: str) -> bytes:
+    try:
+        _, data = cv2.imencode(f".{kind}", picture.transpose(1, 2, 0))
+    except cv2.error as e:
+        raise DataError(f'OpenCV cannot encode it as "{kind}". Give -encode_type png, or jpg.') from e
+    return data.tobytes()
+
+
+def _fill(db: DatabaseWriter, converter: Converter) -> int:
+    """Puts the records of all pictures, or of those behind the last that is there. Returns how many there are then."""
+    total, count = len(converter.pictures), db.entries
+    begin = 0 if db.last_key is None else int(db.last_key.partition(b"_")[0]) + 1
+    first: tuple[int, Made] | None = None
+    if begin:
+        log.info(WHERE, f"Going on behind line {begin} of {total}; {count} files are processed.")
+        first = next((place, made) for place, made in map(converter, range(begin)) if isinstance(made, Made))
+    for place, made in progress.shown(ordered.mapped(converter, range(begin, total)), total, begin):
+        if isinstance(made, Unread):
+            log.error("io.cpp:80", f"Could not open or find file {made.why}")
+            continue
+        first = first or (place, made)
+        if converter.options.check_size and made.shape != first[1].shape:
+            raise DataError(
+                f"{converter.where(place)}: Incorrect data field size {math.prod(made.shape)}: is {by(made.shape)} "
+                f"(channels × height × width); {converter.where(first[0])}, the first, is {by(first[1].shape)}. Give "
+                "-resize_height and -resize_width, or leave -check_size out."
+            )
+        db.put(b"%08d_%s" % (place, os.fsencode(converter.name(place)[0])), made.record)
+        count += 1
+        if count % EVERY == 0:
+            log.info(WHERE, f"Processed {count} files.")
+    return count
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

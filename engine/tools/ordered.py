@@ -1,0 +1,35 @@
+"""Work spread over threads, whose results come in its order, with little of it under way at a time."""
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TypeVar
+
+from engine.host import cpu_count
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+AHEAD = 4
+"""Calls under way or waiting to be taken, a thread: memory holds so many results, however many there are in all."""
+
+
+def mapped(function: Callable[[T], R], items: Iterable[T]) -> Iterator[R]:
+    """`function` of each item, in their order, by as many threads as there are cores.
+
+    Gains where the function spends its time in code that leaves Python to other threads, as OpenCV does. What it raises
+    is raised when its result would come; no more calls are begun then.
+    """
+    workers = cpu_count.usable()
+    waiting: deque[Future[R]] = deque()
+    with ThreadPoolExecutor(workers) as pool:
+        try:
+            for item in items:
+                waiting.append(pool.submit(function, item))
+                if len(waiting) >= AHEAD * workers:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+        finally:
+            for future in waiting:
+                future.cancel()
