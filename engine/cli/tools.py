@@ -6,6 +6,7 @@ from collections.abc import Iterator
 import click
 
 TOOLS = {
+    "compute_image_mean": "Computes the mean picture of a database.",
     "convert_imageset": "Makes a database of the pictures in a list.",
     "convert_mnist_data": "Makes a database of MNIST's idx files.",
     "upgrade_net_proto_binary": "Brings a net with its parameters to today's form.",
