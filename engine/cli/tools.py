@@ -9,6 +9,7 @@ TOOLS = {
     "compute_image_mean": "Computes the mean picture of a database.",
     "convert_imageset": "Makes a database of the pictures in a list.",
     "convert_mnist_data": "Makes a database of MNIST's idx files.",
+    "extract_features": "Writes what a net makes of its data into databases or files.",
     "upgrade_net_proto_binary": "Brings a net with its parameters to today's form.",
     "upgrade_net_proto_text": "Brings the definition of a net to today's form.",
     "upgrade_solver_proto_text": "Brings a solver to today's form.",

@@ -81,6 +81,15 @@ def raw(picture: np.ndarray, label: int) -> pb.Datum:
     return pb.Datum(channels=channels, height=height, width=width, data=picture.tobytes(), label=label)
 
 
+def floats(values: np.ndarray) -> bytes:
+    """The bytes of a record of float values, 1 × n × 1 (channels × height × width), as Caffe keeps features."""
+    head = pb.Datum(channels=1, height=len(values), width=1).SerializeToString()
+    wire = np.empty(len(values), [("tag", "u1"), ("value", "<f4")])  # protobuf writes each with its field's tag
+    wire["tag"] = pb.Datum.FLOAT_DATA_FIELD_NUMBER << 3 | 5
+    wire["value"] = values
+    return head + wire.tobytes()
+
+
 def encoded(data: bytes, label: int) -> pb.Datum:
     """The record of a picture in an encoded format, its file's bytes as they are."""
     return pb.Datum(data=data, label=label, encoded=True)

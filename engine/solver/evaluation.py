@@ -29,13 +29,15 @@ class Scores(NamedTuple):
 class TestNet:
     """A net, its data, and where its parameters come from.
 
-    params: its own values, used for the layers that the trained net has not.
+    params: its own values, used for the layers that the trained net has not. blobs: what passes give in place of the
+    outputs, each as the last layer that writes it leaves it.
     """
 
     __test__ = False  # no test case, whatever pytest makes of the name
 
-    def __init__(self, net: Net, batches: Batches, seed: int) -> None:
+    def __init__(self, net: Net, batches: Batches, seed: int, blobs: Sequence[str] = ()) -> None:
         self.net = net
+        self._blobs = {value.blob: value for tops in net.tops for value in tops if value.blob in blobs}
         self.batches = batches
         self.params: list[Any] = net.init(seed)
         self._key = jax.random.key(seed % 2**32)
@@ -47,9 +49,10 @@ class TestNet:
         self, params: Sequence[Array], inputs: Any, key: Array
     ) -> tuple[Pass, list[Array], dict[str, Any], Array]:
         """A pass, the recurrent state that it leaves for the next, what sinks get, and what labels it found."""
-        out = self.net.forward(params, inputs, key)
+        out = self.net.forward(params, inputs, key, keep=bool(self._blobs))
+        found = {name: out.values[value].astype(jnp.float32) for name, value in self._blobs.items()} or out.outputs
         remembered = [out.updates.get(k, params[k]) for k in self.net.recurrent_state]
-        return (out.loss, out.outputs), remembered, out.sinks, out.labels
+        return (out.loss, found), remembered, out.sinks, out.labels
 
     def share(self, trained: Net) -> None:
         """Takes the parameters of every layer that `trained` has by the same name from there. Raises SolverError."""

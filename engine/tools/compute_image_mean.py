@@ -110,9 +110,9 @@ def _sum(database: Database, records: list[tuple[bytes, bytes]], first: np.ndarr
         picture = _picture(database, key, value)
         if picture.shape != first.shape or picture.dtype != first.dtype:
             raise DataError(
-                f"{_where(database, key)}: Incorrect data field size {picture.size}: is {by(picture.shape)} (channels ×"
-                f" height × width) of {picture.dtype}, and the first record is {by(first.shape)} of {first.dtype}. Make "
-                "the database with one size: convert_imageset -resize_height … -resize_width …"
+                f"{_where(database, key)}: Incorrect data field size {picture.size}: is {by(picture.shape)} of "
+                f"{picture.dtype}, and the first record is {by(first.shape)} (channels × height × width) of "
+                f"{first.dtype}. Make the database with one size: convert_imageset -resize_height … -resize_width …"
             )
         total += picture
     return total

@@ -1,0 +1,151 @@
+"""Where the features of a net go: databases of float records, HDF5 and NumPy files; whole or not at all."""
+
+import io
+import secrets
+import tempfile
+import zipfile
+from pathlib import Path
+from types import TracebackType
+from typing import Protocol, Self
+
+import h5py
+import numpy as np
+
+from engine.data import datum
+from engine.data.backends import WRITERS
+from engine.errors import DataError
+from engine.host import atomic_file
+
+
+class FeatureFile(Protocol):
+    """Takes a blob's batches, one after the other, in a `with` block. The file is there when that has ended well."""
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
+
+    def write(self, rows: np.ndarray) -> None:
+        """Adds a batch (n, …), float32. Raises DataError."""
+
+
+def create(kind: str, path: Path, blob: str) -> FeatureFile:
+    """The file `path` of a KINDS' kind, for a blob. Raises DataError where it is there already."""
+    if kind in WRITERS:
+        return FeatureDatabase(kind, path)
+    if path.exists() or path.is_symlink():
+        raise DataError(f"{path}: is there already. Remove it first, or give another name.")
+    return HDF5Features(path, blob) if kind == "hdf5" else NPZFeatures(path, blob)
+
+
+KINDS = (*WRITERS, "hdf5", "npz")
+
+
+class FeatureDatabase:
+    """A database of float Datum records, a row each, with the keys 0000000000, 0000000001, …"""
+
+    def __init__(self, backend: str, path: Path) -> None:
+        self._db = WRITERS[backend](path)
+        self._count = 0
+
+    def __enter__(self) -> Self:
+        self._db.__enter__()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._db.__exit__(kind, error, trace)
+
+    def write(self, rows: np.ndarray) -> None:
+        for row in rows.reshape(len(rows), -1):
+            self._db.put(b"%010d" % self._count, datum.floats(row))
+            self._count += 1
+
+
+class HDF5Features:
+    """A data set named after the blob, its batches one behind the other, as HDF5Data reads a top of that name."""
+
+    def __init__(self, path: Path, blob: str) -> None:
+        self._path, self._blob = path, blob
+        self._temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+
+    def __enter__(self) -> Self:
+        with atomic_file.writing(self._path, DataError):
+            self._file = h5py.File(self._temporary, "x")
+        return self
+
+    def write(self, rows: np.ndarray) -> None:
+        with atomic_file.writing(self._path, DataError):
+            if self._blob not in self._file:
+                self._file.create_dataset(self._blob, data=rows, maxshape=(None, *rows.shape[1:]))
+                return
+            kept = self._file[self._blob]
+            _check_alike(self._path, kept.shape, rows)
+            kept.resize(len(kept) + len(rows), axis=0)
+            kept[-len(rows) :] = rows
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            with atomic_file.writing(self._path, DataError):
+                self._file.close()
+                if kind is None:
+                    self._temporary.replace(self._path)
+        finally:
+            self._temporary.unlink(missing_ok=True)
+
+
+class NPZFeatures:
+    """A NumPy archive with one array, named after the blob: its values wait in a file without a name."""
+
+    def __init__(self, path: Path, blob: str) -> None:
+        self._path, self._blob = path, blob
+        self._shape: tuple[int, ...] | None = None
+
+    def __enter__(self) -> Self:
+        with atomic_file.writing(self._path, DataError):
+            self._values = tempfile.TemporaryFile(dir=self._path.parent)
+        return self
+
+    def write(self, rows: np.ndarray) -> None:
+        if self._shape is not None:
+            _check_alike(self._path, self._shape, rows)
+        with atomic_file.writing(self._path, DataError):
+            self._values.write(np.ascontiguousarray(rows, "<f4").data)
+        self._shape = ((self._shape or (0,))[0] + len(rows), *rows.shape[1:])
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        temporary = self._path.with_name(f".{self._path.name}.{secrets.token_hex(4)}.tmp")
+        try:
+            with atomic_file.writing(self._path, DataError), self._values:
+                if kind is None:
+                    self._pack(temporary)
+                    temporary.replace(self._path)
+        finally:
+            temporary.unlink(missing_ok=True)
+
+    def _pack(self, path: Path) -> None:
+        head = io.BytesIO()
+        shape = self._shape or (0,)
+        np.lib.format.write_array_header_1_0(head, {"descr": "<f4", "fortran_order": False, "shape": shape})
+        self._values.seek(0)
+        with (
+            zipfile.ZipFile(path, "x", allowZip64=True) as archive,
+            archive.open(f"{self._blob}.npy", "w", force_zip64=True) as member,
+        ):
+            member.write(head.getvalue())
+            while part := self._values.read(1 << 20):
+                member.write(part)
+
+
+def _check_alike(path: Path, kept: tuple[int, ...], rows: np.ndarray) -> None:
+    if rows.shape[1:] != kept[1:]:
+        raise DataError(
+            f"{path}: a batch has rows of shape {list(rows.shape[1:])}, and those before {list(kept[1:])}; an array "
+            "has rows of one shape. Give the net pictures of one size, or write an lmdb."
+        )
