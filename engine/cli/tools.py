@@ -7,8 +7,10 @@ import click
 
 TOOLS = {
     "compute_image_mean": "Computes the mean picture of a database.",
+    "convert_cifar_data": "Makes databases of CIFAR-10's binary batches.",
     "convert_imageset": "Makes a database of the pictures in a list.",
     "convert_mnist_data": "Makes a database of MNIST's idx files.",
+    "convert_mnist_siamese_data": "Makes a database of pairs of MNIST's digits.",
     "extract_features": "Writes what a net makes of its data into databases or files.",
     "upgrade_net_proto_binary": "Brings a net with its parameters to today's form.",
     "upgrade_net_proto_text": "Brings the definition of a net to today's form.",

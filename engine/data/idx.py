@@ -28,6 +28,16 @@ def read_labels(path: Path) -> np.ndarray:
     return _read(path, LABELS)
 
 
+def read_pair(images: Path, labels: Path) -> tuple[np.ndarray, np.ndarray]:
+    """The pictures and the labels of one set, equally many. Raises DataError."""
+    pictures, classes = read_images(images), read_labels(labels)
+    if len(pictures) != len(classes):
+        raise DataError(
+            f"{images} holds {len(pictures):,} pictures and {labels} {len(classes):,} labels. Are both of one set?"
+        )
+    return pictures, classes
+
+
 def unpacked(path: Path) -> bytes:
     """The contents of a file, gzipped or not, up to LARGEST bytes. Raises DataError."""
     try:

@@ -8,7 +8,6 @@ import click
 from engine import log
 from engine.data import datum, idx
 from engine.data.backends import WRITERS
-from engine.errors import DataError
 from engine.tools import command
 from engine.tools.command import backend_option, tool
 
@@ -40,11 +39,7 @@ def convert(images: Path, labels: Path, database: Path, backend: str = "lmdb") -
 
     Raises DataError for files that are no idx files or do not belong together, and for a database that is there.
     """
-    pictures, classes = idx.read_images(images), idx.read_labels(labels)
-    if len(pictures) != len(classes):
-        raise DataError(
-            f"{images} holds {len(pictures):,} pictures and {labels} {len(classes):,} labels. Are both of one set?"
-        )
+    pictures, classes = idx.read_pair(images, labels)
     with WRITERS[backend](database) as db:
         log.info("convert_mnist_data", f"A total of {len(pictures)} items.")
         log.info("convert_mnist_data", f"Rows: {pictures.shape[1]} Cols: {pictures.shape[2]}")

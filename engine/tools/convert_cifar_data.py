@@ -1,0 +1,89 @@
+"""convert_cifar_data: CIFAR-10's binary batches → databases of Datum records, as Caffe's own tool makes them.
+
+The format: https://www.cs.toronto.edu/~kriz/cifar.html, "binary version": a byte, the label, then 3×32×32 of pixels.
+"""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import click
+import numpy as np
+
+from engine import log
+from engine.data import datum
+from engine.data.backends import WRITERS
+from engine.errors import DataError
+from engine.host import atomic_file, regular_file
+from engine.tools import command
+from engine.tools.command import tool
+
+WHERE = "convert_cifar_data"
+SHAPE = (3, 32, 32)
+RECORD = 1 + 3 * 32 * 32
+"""Bytes of a label and its picture."""
+CLASSES = 10
+TRAIN = tuple(f"data_batch_{i}.bin" for i in range(1, 6))
+_WHICH = "Is it CIFAR-10's binary version?"
+TEST = ("test_batch.bin",)
+
+EPILOG = """\b
+Example:
+  convert_cifar_data cifar-10-batches-bin examples/cifar10 lmdb
+
+Makes cifar10_train_lmdb of data_batch_1.bin … data_batch_5.bin and cifar10_test_lmdb of test_batch.bin, which lie in
+cifar-10-binary.tar.gz of https://www.cs.toronto.edu/~kriz/cifar.html
+"""
+
+
+@tool("convert_cifar_data", EPILOG)
+@click.argument("source", metavar="INPUT_FOLDER", type=Path)
+@click.argument("target", metavar="OUTPUT_FOLDER", type=Path)
+@click.argument("backend", metavar="DB_TYPE", type=click.Choice(list(WRITERS)))
+def convert_cifar_data(source: Path, target: Path, backend: str) -> None:
+    """Makes two databases, which the Data layer reads, of CIFAR-10's binary batches."""
+    if not source.is_dir():
+        raise DataError(f"{source}: no such folder.")
+    with atomic_file.writing(target, DataError):
+        target.mkdir(exist_ok=True)
+    for part, names, said in (("train", TRAIN, "Training"), ("test", TEST, "Testing")):
+        log.info(WHERE, f"Writing {said} data")
+        write(target / f"cifar10_{part}_{backend}", [source / name for name in names], backend)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """The command line. Returns the exit status."""
+    return command.run(convert_cifar_data, argv)
+
+
+def write(database: Path, batches: Sequence[Path], backend: str) -> None:
+    """Writes `database`, whole or not at all: a record a picture, keys 00000, 00001, … through all batches.
+
+    Raises DataError for a file that is no batch, and for a database that is there.
+    """
+    count = 0
+    with WRITERS[backend](database) as db:
+        for number, path in enumerate(batches, start=1):
+            if len(batches) > 1:
+                log.info(WHERE, f"Training Batch {number}")
+            for label, picture in read(path):
+                db.put(b"%05d" % count, datum.raw(picture, label).SerializeToString())
+                count += 1
+
+
+def read(path: Path) -> Iterator[tuple[int, np.ndarray]]:
+    """The label and the uint8 picture (3, 32, 32), in the order red, green, blue, of each record. Raises DataError."""
+    try:
+        data = regular_file.read(path)
+    except OSError as e:
+        raise DataError(f"{path}: cannot be read: {e.strerror}. Unpack cifar-10-binary.tar.gz.") from e
+    if not data or len(data) % RECORD:
+        raise DataError(f"{path}: {len(data):,} bytes; a batch has {RECORD:,} a picture. {_WHICH}")
+    rows = np.frombuffer(data, np.uint8).reshape(-1, RECORD)
+    if (worst := rows[:, 0].max()) >= CLASSES:
+        at = int(np.argmax(rows[:, 0] >= CLASSES))
+        raise DataError(f"{path}: record {at:,} has label {worst}; CIFAR-10 has 0 to 9. {_WHICH}")
+    return ((int(row[0]), row[1:].reshape(SHAPE)) for row in rows)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
