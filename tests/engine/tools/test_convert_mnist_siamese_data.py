@@ -19,10 +19,7 @@ def run(*args: object) -> int:
 @pytest.mark.parametrize(("flags", "backend"), [((), "leveldb"), (("-backend", "lmdb"), "lmdb")])
 def test_each_record_is_a_pair_with_whether_it_shows_one_digit(tmp_path, flags, backend):
     assert run(*flags, IMAGES, LABELS, tmp_path / "db") == 0
-    known = {
-        picture.tobytes(): label
-        for picture, label in zip(idx.read_images(IMAGES), idx.read_labels(LABELS), strict=True)
-    }
+    known = {picture.tobytes(): label for picture, label in zip(*idx.read_pair(IMAGES, LABELS), strict=True)}
     records = list(READERS[backend](tmp_path / "db").records())
     assert [key for key, _ in records] == [b"%08d" % i for i in range(1000)]
     labels = []
