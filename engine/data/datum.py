@@ -81,12 +81,13 @@ def raw(picture: np.ndarray, label: int) -> pb.Datum:
     return pb.Datum(channels=channels, height=height, width=width, data=picture.tobytes(), label=label)
 
 
-def floats(values: np.ndarray) -> bytes:
-    """The bytes of a record of float values, 1 × n × 1 (channels × height × width), as Caffe keeps features."""
-    head = pb.Datum(channels=1, height=len(values), width=1).SerializeToString()
-    wire = np.empty(len(values), [("tag", "u1"), ("value", "<f4")])  # protobuf writes each with its field's tag
+def floats(picture: np.ndarray, label: int | None = None) -> bytes:
+    """The bytes of the record of float values of shape (channels, height, width)."""
+    channels, height, width = picture.shape
+    head = pb.Datum(channels=channels, height=height, width=width, label=label).SerializeToString()
+    wire = np.empty(picture.size, [("tag", "u1"), ("value", "<f4")])  # protobuf writes each with its field's tag
     wire["tag"] = pb.Datum.FLOAT_DATA_FIELD_NUMBER << 3 | 5
-    wire["value"] = values
+    wire["value"] = picture.ravel()
     return head + wire.tobytes()
 
 

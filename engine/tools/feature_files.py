@@ -60,7 +60,7 @@ class FeatureDatabase:
 
     def write(self, rows: np.ndarray) -> None:
         for row in rows.reshape(len(rows), -1):
-            self._db.put(b"%010d" % self._count, datum.floats(row))
+            self._db.put(b"%010d" % self._count, datum.floats(row[None, :, None]))
             self._count += 1
 
 
