@@ -9,6 +9,7 @@ TOOLS = {
     "compute_image_mean": "Computes the mean picture of a database.",
     "convert_cifar_data": "Makes databases of CIFAR-10's binary batches.",
     "convert_imageset": "Makes a database of the pictures in a list.",
+    "convert_mat": "Makes a database of MATLAB's .mat files.",
     "convert_mnist_data": "Makes a database of MNIST's idx files.",
     "convert_mnist_siamese_data": "Makes a database of pairs of MNIST's digits.",
     "extract_features": "Writes what a net makes of its data into databases or files.",
