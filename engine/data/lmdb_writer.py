@@ -1,5 +1,6 @@
 """LMDB databases, written once, by LMDB's own library."""
 
+import shutil
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from types import TracebackType
@@ -9,6 +10,7 @@ import lmdb
 
 from engine.data.partial_folder import PartialFolder
 from engine.errors import DataError
+from engine.host import memory
 
 COMMIT_EVERY = 1000
 """Records in one transaction at most, as in Caffe's converters."""
@@ -120,4 +122,7 @@ class LMDBWriter:
 
     def _unwritten(self, error: Exception) -> DataError:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        free = shutil.disk_usage(self.path.parent).free
+        if free < 2 * COMMIT_BYTES:  # LMDB takes a full disk for a fault of the device
+            reason += f"; the disk has {memory.amount(free)} left"
         return DataError(f"{self.path}: cannot be written ({reason}).")
