@@ -1,9 +1,12 @@
 """What classify.py and detect.py share: the flags that name a net and how its pictures are preprocessed."""
 
-import argparse
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from functools import wraps
 from pathlib import Path
 from typing import Any
 
+import click
 import numpy as np
 
 from engine.errors import DataError
@@ -13,55 +16,89 @@ MODEL = Path("models/bvlc_reference_caffenet")
 MEAN = Path("python/caffe/imagenet/ilsvrc_2012_mean.npy")
 
 
-def add_flags(parser: argparse.ArgumentParser) -> None:
-    """The flags of both, with BVLC's names and defaults."""
-    parser.add_argument("--model_def", default=MODEL / "deploy.prototxt", metavar="FILE", help="model definition file")
-    parser.add_argument(
+def numbers(text: str) -> list[int]:
+    """Whole numbers between commas. Raises click's BadParameter."""
+    try:
+        return [int(part) for part in text.split(",")] if text else []
+    except ValueError:
+        raise click.BadParameter(f'"{text}" are no whole numbers between commas') from None
+
+
+FLAGS = (
+    click.option("--model_def", default=str(MODEL / "deploy.prototxt"), metavar="FILE", help="Model definition file."),
+    click.option(
         "--pretrained_model",
-        default=MODEL / "bvlc_reference_caffenet.caffemodel",
+        default=str(MODEL / "bvlc_reference_caffenet.caffemodel"),
         metavar="FILE",
-        help="trained model weights file",
-    )
-    parser.add_argument("--gpu", action="store_true", help="switch for gpu computation")
-    parser.add_argument(
+        help="Trained model weights file.",
+    ),
+    click.option("--gpu", is_flag=True, help="Switch for gpu computation."),
+    click.option(
         "--mean_file",
-        default=MEAN,
+        default=str(MEAN),
         metavar="FILE",
-        help="mean of the data set, (channels, height, width), as .npy; '' for none",
-    )
-    parser.add_argument(
-        "--input_scale", type=float, metavar="S", help="multiply input features by this to finish preprocessing"
-    )
-    parser.add_argument(
-        "--raw_scale", type=float, default=255.0, metavar="S", help="multiply raw input by this before preprocessing"
-    )
-    parser.add_argument(
+        help="Mean of the data set, (channels, height, width), as .npy; '' for none.",
+    ),
+    click.option("--input_scale", type=float, metavar="S", help="Multiply input features by this, at last."),
+    click.option(
+        "--raw_scale",
+        type=float,
+        default=255.0,
+        show_default=True,
+        metavar="S",
+        help="Multiply raw input by this first.",
+    ),
+    click.option(
         "--channel_swap",
         type=numbers,
         default="2,1,0",
+        show_default=True,
         metavar="N,…",
-        help="order of the input's channels; the default makes BGR, Caffe's order, of RGB; '' for none",
-    )
+        help="Order of the input's channels; the default makes BGR, Caffe's order, of RGB; '' for none.",
+    ),
+)
+"""The flags of both, with BVLC's names and defaults."""
 
 
-def numbers(text: str) -> list[int]:
-    """Whole numbers between commas. Raises ValueError, which argparse tells."""
-    return [int(part) for part in text.split(",")] if text else []
+@dataclass(frozen=True)
+class Deployed:
+    """What the FLAGS say."""
+
+    model_def: str
+    pretrained_model: str
+    gpu: bool
+    mean_file: str
+    input_scale: float | None
+    raw_scale: float
+    channel_swap: list[int]
 
 
-def check(args: argparse.Namespace) -> None:
+def flags(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Gives a tool's function the FLAGS, as the keyword `of`."""
+
+    @wraps(function)
+    def call(**given: Any) -> Any:
+        named = {field.name: given.pop(field.name) for field in fields(Deployed)}
+        return function(of=Deployed(**named), **given)
+
+    for option in reversed(FLAGS):
+        call = option(call)
+    return call
+
+
+def check(args: Deployed) -> None:
     """Raises DataError for a file of the flags that is not there, before anything slow begins."""
     for flag in ("model_def", "pretrained_model", "mean_file"):
         path = getattr(args, flag)
-        if str(path) and not Path(path).is_file():
+        if path and not Path(path).is_file():
             without = " --mean_file '' goes without." if flag == "mean_file" else ""
             raise DataError(f"{path}: no such file; --{flag} FILE names yours.{without}")
 
 
-def preprocessing(args: argparse.Namespace) -> dict[str, Any]:
+def preprocessing(args: Deployed) -> dict[str, Any]:
     """The keywords of caffe.Classifier and caffe.Detector that the flags stand for. Raises DataError."""
     return {
-        "mean": load_array(args.mean_file) if str(args.mean_file) else None,
+        "mean": load_array(args.mean_file) if args.mean_file else None,
         "input_scale": args.input_scale,
         "raw_scale": args.raw_scale,
         "channel_swap": args.channel_swap or None,

@@ -1,6 +1,5 @@
 """`detect.py INPUT OUTPUT`: a deployed net on windows of pictures."""
 
-import argparse
 import csv
 import io
 import sys
@@ -10,56 +9,53 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import click
 import numpy as np
 
 from engine.errors import DataError
 from engine.host import atomic_file, regular_file
 from engine.tools import command, deployed
+from engine.tools.command import tool
+from engine.tools.deployed import Deployed
 
 if TYPE_CHECKING:
     from engine.python.caffe.detector import Detection
 
 COORDINATES = ("ymin", "xmin", "ymax", "xmax")
 
-EPILOG = """example:
+EPILOG = """\b
+Example:
   detect.py --crop_mode list --model_def deploy.prototxt --pretrained_model net.caffemodel --mean_file '' in.csv out.csv
 """
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """The command line. Returns the exit status."""
-    parser = argparse.ArgumentParser(
-        "detect.py",
-        description="Tell the classes of windows of pictures.",
-        epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument(
-        "input_file",
-        metavar="INPUT",
-        help="a .txt, a list of pictures; or a .csv with the header filename,xmin,ymin,xmax,ymax",
-    )
-    parser.add_argument("output_file", metavar="OUTPUT", help="the .csv or .h5 (for pandas) to write")
-    deployed.add_flags(parser)
-    parser.add_argument(
-        "--crop_mode",
-        default="selective_search",
-        choices=["list", "selective_search"],
-        help="where windows come from: the .csv, or selective search, which needs MATLAB (selective_search)",
-    )
-    parser.add_argument(
-        "--context_pad", type=int, default=16, metavar="N", help="pixels of context at each side of a window (16)"
-    )
-    left, flags = command.arguments(parser.prog, argv)
-    args = parser.parse_args(left)
-    return command.run(parser.prog, lambda: detect(args), flags)
+@tool("detect.py", EPILOG)
+@click.argument("source", metavar="INPUT", type=Path)
+@click.argument("target", metavar="OUTPUT", type=Path)
+@deployed.flags
+@click.option(
+    "--crop_mode",
+    type=click.Choice(["list", "selective_search"]),
+    default="selective_search",
+    show_default=True,
+    help="Where windows come from: the .csv, or selective search, which needs MATLAB.",
+)
+@click.option(
+    "--context_pad",
+    type=int,
+    default=16,
+    show_default=True,
+    metavar="N",
+    help="Pixels of context at each side of a window.",
+)
+def detect(source: Path, target: Path, of: Deployed, crop_mode: str, context_pad: int) -> None:
+    """Tells the classes of windows of the pictures of INPUT.
 
-
-def detect(args: argparse.Namespace) -> None:
-    """Does what the arguments say. Raises EngineErrors."""
-    deployed.check(args)
-    source, target = Path(args.input_file), Path(args.output_file)
-    listed = args.crop_mode == "list"
+    INPUT: a .txt, a list of pictures; or a .csv with the header filename,xmin,ymin,xmax,ymax. OUTPUT: a .csv, or an .h5
+    for pandas.
+    """
+    deployed.check(of)
+    listed = crop_mode == "list"
     if source.suffix.lower() not in (".csv",) if listed else source.suffix.lower() not in (".txt", ".csv"):
         raise DataError(
             f"{source}: {'--crop_mode list needs a .csv with windows' if listed else 'neither a .txt nor a .csv'}."
@@ -70,11 +66,11 @@ def detect(args: argparse.Namespace) -> None:
     names = [] if listed else read_names(source)
     from engine.python.caffe.detector import Detector  # noqa: PLC0415  imports JAX: --help does without
 
-    deployed.set_mode(args.gpu)
-    settings = deployed.preprocessing(args)
+    deployed.set_mode(of.gpu)
+    settings = deployed.preprocessing(of)
     if settings["mean"] is not None and settings["mean"].ndim == 3:
         settings["mean"] = settings["mean"].mean((1, 2))  # windows have no place of their own in a picture of means
-    net = Detector(args.model_def, args.pretrained_model, context_pad=args.context_pad, **settings)
+    net = Detector(of.model_def, of.pretrained_model, context_pad=context_pad, **settings)
     print("Loading input...")
     start = time.perf_counter()
     detections = net.detect_windows(windows.items()) if listed else net.detect_selective_search(names)
@@ -82,6 +78,11 @@ def detect(args: argparse.Namespace) -> None:
     start = time.perf_counter()
     (write_csv if target.suffix.lower() == ".csv" else write_h5)(target, detections)
     print(f"Saved to {target} in {time.perf_counter() - start:.3f} s.")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """The command line. Returns the exit status."""
+    return command.run(detect, argv)
 
 
 def read_names(path: Path) -> list[str]:

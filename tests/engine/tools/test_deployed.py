@@ -1,7 +1,6 @@
 """The flags of classify.py and detect.py."""
 
-import argparse
-
+import click
 import numpy as np
 import pytest
 
@@ -10,16 +9,24 @@ from engine.tools import deployed
 
 
 def parsed(*args):
-    parser = argparse.ArgumentParser()
-    deployed.add_flags(parser)
-    return parser.parse_args(args)
+    @click.command()
+    @deployed.flags
+    def command(of):
+        return of
+
+    return command.main(list(args), standalone_mode=False)
 
 
 def test_the_defaults_are_bvlcs():
     args = parsed()
-    assert args.model_def.name == "deploy.prototxt"
+    assert args.model_def.endswith("/deploy.prototxt")
     assert args.raw_scale == 255
     assert args.channel_swap == [2, 1, 0]
+
+
+def test_what_are_no_numbers_is_told():
+    with pytest.raises(click.BadParameter, match='"2,b" are no whole numbers'):
+        parsed("--channel_swap", "2,b")
 
 
 def test_flags_are_keywords_of_a_classifier(tmp_path):
