@@ -3,6 +3,8 @@
 import enum
 import os
 import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
@@ -26,6 +28,82 @@ def parse(value: bytes) -> pb.Datum:
         return pb.Datum.FromString(value)
     except DecodeError as e:
         raise DataError(f"not a Datum record ({len(value):,} bytes)") from e
+
+
+def stacked(values: Sequence[bytes]) -> tuple[np.ndarray, np.ndarray] | None:
+    """The uint8 pictures (n, channels, height, width) and the labels (n,) of raw records, all at once.
+
+    None where they are not all laid out as the first is, byte for byte but for pixels and label: then each is a case of
+    its own, for `parse` and `pixels`.
+    """
+    layout = _layout(values[0])
+    size = len(values[0])
+    if layout is None or any(len(value) != size for value in values):
+        return None
+    table = np.frombuffer(b"".join(values), np.uint8).reshape(len(values), size)
+    fixed = np.ones(size, bool)
+    fixed[layout.data.start : layout.data.stop] = fixed[layout.label.start : layout.label.stop] = False
+    label = table[:, layout.label.start : layout.label.stop]
+    if (table[:, fixed] != table[0, fixed]).any() or (label >> 7 != label[0] >> 7).any():
+        return None
+    weights = 1 << 7 * np.arange(label.shape[1])
+    pictures = table[:, layout.data.start : layout.data.stop].reshape(len(values), *layout.shape)
+    return pictures, (label & 127) @ weights
+
+
+@dataclass(frozen=True)
+class _Layout:
+    """Where a raw record has its pixels and the bytes of its label, of which there may be none; its picture's shape."""
+
+    shape: tuple[int, int, int]
+    data: range
+    label: range
+
+
+def _layout(value: bytes) -> _Layout | None:
+    """None for a record that is not a raw picture with a label of 0 or more, each field there once at most.
+
+    A record is fields, each a key and a value; both numbers of 7 bits a byte, the lowest first, all bytes but the last
+    with the 8th set; `data` is such a length and so many bytes. https://protobuf.dev/programming-guides/encoding
+    """
+    found: dict[int, range] = {}
+    numbers: dict[int, int] = {}
+    at = 0
+    while at < len(value):
+        key = value[at]
+        number, behind = _varint(value, at + 1)
+        if key in found or key not in _FIELDS or not 0 <= number < 2**28:
+            return None
+        found[key], numbers[key] = range(at + 1, behind), number
+        if key == _DATA:
+            found[key] = range(behind, behind + number)
+            behind += number
+        at = behind
+    shape = numbers.get(_CHANNELS, 0), numbers.get(_HEIGHT, 0), numbers.get(_WIDTH, 0)
+    data = found.get(_DATA, range(0))
+    if at != len(value) or not data or numbers.get(_ENCODED) or len(data) != shape[0] * shape[1] * shape[2]:
+        return None
+    return _Layout(shape, data, found.get(_LABEL, range(0)))
+
+
+def _varint(data: bytes, at: int) -> tuple[int, int]:
+    """The number that begins at `at`, and where it ends; −1 for one of more than 4 bytes."""
+    number = 0
+    for i, byte in enumerate(data[at : at + 4]):
+        number |= (byte & 127) << 7 * i
+        if byte < 128:
+            return number, at + i + 1
+    return -1, at
+
+
+_VARINT, _BYTES = 0, 2
+_FIELDS = {
+    field.number << 3 | kind: field.name
+    for kind, names in ((_VARINT, ("channels", "height", "width", "label", "encoded")), (_BYTES, ("data",)))
+    for field in map(pb.Datum.DESCRIPTOR.fields_by_name.__getitem__, names)
+}
+"""The keys of the fields that a raw record may have."""
+_CHANNELS, _HEIGHT, _WIDTH, _LABEL, _ENCODED, _DATA = _FIELDS
 
 
 def pixels(datum: pb.Datum, colour: Colour = Colour.AS_STORED) -> np.ndarray:

@@ -8,7 +8,7 @@ import numpy as np
 
 from engine.data import datum
 from engine.data.databases import Database, name_key
-from engine.data.source import Batch, State, draws, position, transformed
+from engine.data.source import Batch, Picture, State, draws, position, transformed
 from engine.data.transform import Transform
 from engine.errors import DataError
 from engine.proto import caffe_pb2 as pb
@@ -54,12 +54,12 @@ class DatumSource:
     def next(self) -> Batch:
         read = list(islice(self._records, self.batch_size))
         self._keys = [key for key, _ in read]
-        records = [self._parse(key, value) for key, value in read]
-        pictures = [partial(datum.pixels, record, self.transform.colour) for record in records]
+        pictures, labels = self._pictures([value for _, value in read])
         random = draws(self._seed, self._batches, self.batch_size)
-        batch = {self.tops[0]: transformed(pictures, self.record, self.transform, random)}
-        if len(self.tops) > 1:
-            batch[self.tops[1]] = np.array([record.label for record in records], np.float32)
+        large = sum(len(value) for _, value in read) >= _WORTH_THREADS * len(read)
+        threads = None if large else 1
+        values = transformed(pictures, self.record, self.transform, random, threads), np.array(labels, np.float32)
+        batch = dict(zip(self.tops, values, strict=False))
         self._after = self._keys[-1]
         self._batches += 1
         return batch
@@ -107,6 +107,14 @@ class DatumSource:
             yield from self.database.records(after)
             after = None
 
+    def _pictures(self, values: Sequence[bytes]) -> tuple[np.ndarray | list[Picture], Sequence[int] | np.ndarray]:
+        """The pictures and the labels of the records that have just been read."""
+        if alike := datum.stacked(values):
+            return alike
+        records = [self._parse(key, value) for key, value in zip(self._keys, values, strict=True)]
+        pictures = [partial(datum.pixels, record, self.transform.colour) for record in records]
+        return pictures, [record.label for record in records]
+
     def _parse(self, key: bytes, value: bytes) -> pb.Datum:
         try:
             return datum.parse(value)
@@ -115,6 +123,10 @@ class DatumSource:
 
     def _name(self, key: bytes) -> str:
         return f'{self.database.path}: record "{name_key(key)}"'
+
+
+_WORTH_THREADS = 4_000
+"""Bytes of a record from which on several threads are faster than one."""
 
 
 def _key(after: object) -> bytes | None:

@@ -2,15 +2,15 @@
 
 import reprlib
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from functools import cache, lru_cache
+from concurrent.futures import Future
+from functools import lru_cache
 from typing import Any, Protocol
 
 import numpy as np
 
 from engine.data.transform import Transform, by
 from engine.errors import DataError
-from engine.host import cpu_count
+from engine.host import aligned, workers
 
 Batch = dict[str, np.ndarray]
 State = dict[str, Any]
@@ -75,47 +75,61 @@ Picture = Callable[[], np.ndarray]
 
 
 def transformed(
-    pictures: Sequence[Picture], names: Callable[[int], str], transform: Transform, u: np.ndarray
+    pictures: Sequence[Picture] | np.ndarray,
+    names: Callable[[int], str],
+    transform: Transform,
+    u: np.ndarray,
+    threads: int | None = None,
 ) -> np.ndarray:
     """The float32 batch (n, channels, height, width) of some pictures, `names(i)` naming the i-th in messages.
 
-    The first picture's size counts for the whole batch, as in Caffe: one that comes out of another size is an error.
-    Work is spread over threads where decoding or copying is long enough to gain by it.
+    `pictures`: what reads each; or all of them, (n, channels, height, width), already read. The first one's size counts
+    for the whole batch, as in Caffe: one that comes out of another size is an error. `threads`: how many may work at
+    it; without it, one a core.
     """
+    if isinstance(pictures, np.ndarray):
+        return _all_transformed(pictures, names, transform, u, threads)
+    made: Future[np.ndarray] = Future()  # who has the first picture knows how large the batch is; the others wait
 
-    def ready(index: int) -> np.ndarray:
+    def work(index: int) -> None:
         try:
             picture = pictures[index]()
             shape = transform.shape(picture.shape)
-        except DataError as e:
-            raise DataError(f"{names(index)}: {e}") from e
-        if index and shape != out.shape[1:]:
+            if not index:
+                made.set_result(aligned.empty((len(pictures), *shape)))
+        except BaseException as e:
+            error = DataError(f"{names(index)}: {e}") if isinstance(e, DataError) else e
+            if not index:
+                made.set_exception(error)
+            raise error from e
+        batch = made.result()
+        if shape != batch.shape[1:]:
             raise DataError(
                 f"{names(index)}: is {by(shape)} (channels × height × width) and its batch began with "
-                f"{by(out.shape[1:])}. Resize them all to one size, or set crop_size, or batch_size: 1."
+                f"{by(batch.shape[1:])}. Resize them all to one size, or set crop_size, or batch_size: 1."
             )
-        return picture
+        transform([picture], u[index : index + 1], batch[index : index + 1])  # at once: it is in the cache yet
 
-    def chunk(part: range) -> None:
-        some = [first if i == 0 else ready(i) for i in part]
-        transform(some, u[part.start : part.stop], out[part.start : part.stop])
-
-    first = ready(0)
-    out = np.empty((len(pictures), *transform.shape(first.shape)), np.float32)
-    workers = cpu_count.usable() if out[0].size >= _WORTH_A_THREAD else 1
-    size = -(-len(pictures) // workers)
-    parts = [range(i, min(i + size, len(pictures))) for i in range(0, len(pictures), size)]
-    if len(parts) == 1:
-        chunk(parts[0])
-    else:
-        list(_pool().map(chunk, parts))
-    return out
+    workers.share(work, len(pictures), threads)
+    return made.result()
 
 
-_WORTH_A_THREAD = 10_000
-"""Values of a picture from which on several threads are faster than one."""
+def _all_transformed(
+    pictures: np.ndarray, names: Callable[[int], str], transform: Transform, u: np.ndarray, threads: int | None
+) -> np.ndarray:
+    try:
+        batch = aligned.empty((len(pictures), *transform.shape(pictures.shape[1:])))
+    except DataError as e:
+        raise DataError(f"{names(0)}: {e}") from e
+    size = max(1, _PIECE // pictures[0].size)
+
+    def work(number: int) -> None:
+        some = slice(number * size, (number + 1) * size)
+        transform(pictures[some], u[some], batch[some])
+
+    workers.share(work, -(-len(pictures) // size), threads)
+    return batch
 
 
-@cache
-def _pool() -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(cpu_count.usable(), thread_name_prefix="decode")
+_PIECE = 1 << 18
+"""Values that a thread transforms in one go."""

@@ -52,26 +52,20 @@ class Transform:
             raise DataError(f"is {by(picture)} and the mean of mean_file {by(self.mean.shape)}; they must be equal")
         return (channels, self.crop, self.crop) if self.crop else (channels, height, width)
 
-    def __call__(self, pictures: Sequence[np.ndarray], draws: np.ndarray, out: np.ndarray) -> None:
+    def __call__(self, pictures: Sequence[np.ndarray] | np.ndarray, draws: np.ndarray, out: np.ndarray) -> None:
         """Transforms pictures (channels, height, width) of any sizes into `out`, float32 (n, channels, height, width).
 
         `draws`, (n, 3) uniform numbers in [0, 1), decide each picture's mirroring, and the top and left of its crop;
         an augmentation takes the three as the seed of more.
         `out` must have the `shape` of every picture.
         """
-        mean = self.mean
         if self.augmentation is not None:
-            pictures = [self.augmentation.change(p, mean, u) for p, u in zip(pictures, draws, strict=True)]
-            mean = None  # it is subtracted
-        for row, picture, (flip, top, left) in zip(out, pictures, draws.tolist(), strict=True):
-            window = self._window(picture.shape, top, left) if self.crop else ...
-            if mean is None:
-                row[...] = picture[window]
-            else:
-                np.subtract(picture[window], mean[window], out=row)
-            if self.mirror and flip < 0.5:
-                rows = row.reshape(-1, row.shape[-1])
-                cv2.flip(rows, 1, dst=rows)  # several times faster than numpy's negative strides
+            pictures = [self.augmentation.change(p, self.mean, u) for p, u in zip(pictures, draws, strict=True)]
+        if isinstance(pictures, np.ndarray) and not self.mirror and not self.random_crop:
+            self._subtract(pictures, 0, 0, False, out)  # all at once
+        else:
+            for row, picture, (flip, top, left) in zip(out, pictures, draws.tolist(), strict=True):
+                self._subtract(picture, top, left, self.mirror and flip < 0.5, row)
         if self.values.size:
             out -= self.values[:, None, None]
         if self.scale != 1:
@@ -79,10 +73,33 @@ class Transform:
         if self.augmentation is not None:
             self.augmentation.cut_out(out, draws)
 
-    def _window(self, shape: tuple[int, ...], top: float, left: float) -> tuple[slice, slice, slice]:
-        rows, columns = shape[1] - self.crop, shape[2] - self.crop
+    def _subtract(self, pictures: np.ndarray, top: float, left: float, flip: bool, out: np.ndarray) -> None:
+        """The crop of a picture, or of several, mirrored if `flip`, minus that of the mean."""
+        window = self._window(pictures.shape[-2:], top, left) if self.crop else np.s_[:, :]
+        picture = pictures[..., *window]
+        # One pass to order and mirror the pixels while they are bytes, one that makes floats of them: three times as
+        # fast as letting numpy subtract what does not lie in a row.
+        out[...] = _planes(picture, flip) if flip or picture.strides[-1] != picture.itemsize else picture
+        if self.mean is not None and self.augmentation is None:  # which has subtracted it
+            out -= self.mean[..., *window][..., :: -1 if flip else 1]
+
+    def _window(self, shape: tuple[int, ...], top: float, left: float) -> tuple[slice, slice]:
+        rows, columns = shape[0] - self.crop, shape[1] - self.crop
         y, x = (int(top * (rows + 1)), int(left * (columns + 1))) if self.random_crop else (rows // 2, columns // 2)
-        return np.s_[:, y : y + self.crop, x : x + self.crop]
+        return np.s_[y : y + self.crop, x : x + self.crop]
+
+
+def _planes(picture: np.ndarray, flip: bool) -> np.ndarray:
+    """A copy of a picture (channels, height, width), a channel after the other, mirrored if `flip`."""
+    planes = np.empty(picture.shape, picture.dtype)
+    if len(picture) > 1 and picture.strides[0] == picture.itemsize:  # as OpenCV decodes: a pixel's colours in a row
+        cv2.split(picture.transpose(1, 2, 0), list(planes))
+    else:
+        planes[...] = picture
+    if flip:
+        rows = planes.reshape(-1, planes.shape[-1])
+        cv2.flip(rows, 1, dst=rows)  # several times faster than numpy's negative strides
+    return planes
 
 
 def _read_mean(path: Path) -> np.ndarray:

@@ -146,7 +146,7 @@ def test_a_user_may_open_it_too(make_lmdb):
 
 
 def test_a_database_that_is_written_to_meanwhile(make_lmdb):
-    path = make_lmdb((b"%08d" % i, bytes(3000)) for i in range(50))
+    path = make_lmdb((b"%08d" % i, bytes(3000)) for i in range(500))
     db = LMDB(path)
     records = db.records()
     next(records)
@@ -154,7 +154,7 @@ def test_a_database_that_is_written_to_meanwhile(make_lmdb):
         txn.put(b"00000007", bytes(2000))
     with pytest.raises(DataError, match=r"was written to while it is read. End what writes, or give the net a copy"):
         list(records)
-    assert len(list(LMDB(path).records())) == 50
+    assert len(list(LMDB(path).records())) == 500
 
 
 def test_what_is_read_beside_a_writer_is_right_or_an_error(make_lmdb):
