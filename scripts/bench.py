@@ -101,20 +101,18 @@ def _seconds(run: Callable[[int], None], n: int) -> float:
 
 
 class Timed:
-    """A task in a process of its own, with the engine found at `root`, by the script of the same revision: it knows
-    where that one has things."""
+    """What is timed, in a process of its own, with the engine found at `root`: it says that it is ready, and answers
+    each line with a number."""
 
-    def __init__(self, root: Path, task: str, path: Path, args: argparse.Namespace) -> None:
-        command = [sys.executable, str(root / "scripts" / "bench.py"), str(path), "--work", task]
-        command += ["--gpu", args.gpu, "--seconds", str(args.seconds)]
-        environment = os.environ | {"PYTHONPATH": str(root)}
+    def __init__(self, command: list[str], root: Path, **environment: str) -> None:
+        environment = {**os.environ, "PYTHONPATH": str(root), **environment}
         self.process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
         )
         self._answer()
 
     def round(self) -> float:
-        """Milliseconds for one repetition."""
+        """What the next round took."""
         assert self.process.stdin
         self.process.stdin.write("go\n")
         self.process.stdin.flush()
@@ -146,14 +144,25 @@ def checked_out(revision: str) -> Iterator[Path]:
             subprocess.run(["git", "worktree", "remove", "--force", there], cwd=ROOT, check=True)
 
 
+def take_turns(timed: list[Timed], times: list[list[float]], rounds: int) -> None:
+    """Adds each round's answer to the list of who gave it; each round another one is first."""
+    for k in range(rounds):
+        for i in (range(len(timed)), reversed(range(len(timed))))[k % 2]:
+            times[i].append(timed[i].round())
+
+
+def command(root: Path, task: str, path: Path, args: argparse.Namespace) -> list[str]:
+    """Times a task by the script of the same revision: it knows where that one has things."""
+    script = [sys.executable, str(root / "scripts" / "bench.py"), str(path), "--work", task]
+    return [*script, "--gpu", args.gpu, "--seconds", str(args.seconds)]
+
+
 def compare(task: str, path: Path, roots: list[Path], args: argparse.Namespace) -> dict[str, Any]:
     """Rounds of one task with the engine of each root in turn. Milliseconds; ratio: the first over the second."""
     times: list[list[float]] = [[] for _ in roots]
     with ExitStack() as stack:
-        timed = [stack.enter_context(Timed(root, task, path, args)) for root in roots]
-        for k in range(args.rounds):
-            for i in (range(len(timed)), reversed(range(len(timed))))[k % 2]:
-                times[i].append(timed[i].round())
+        timed = [stack.enter_context(Timed(command(root, task, path, args), root)) for root in roots]
+        take_turns(timed, times, args.rounds)
     result: dict[str, Any] = {"net": path.parent.name, "task": task, "ms": median(times[0])}
     if len(times) == 2:
         ratios = [a / b for a, b in zip(*times, strict=True)]
