@@ -212,24 +212,27 @@ def libraries(folder: Path, case: str) -> Callable[[int], None]:
 WORK = {f.__name__: f for f in (plain, torch, feed, one_thread, libraries)}
 
 
-def work(name: str, case: str, folder: Path, seconds: float) -> None:
+CLOCKS = {"wall": time.perf_counter, "cpu": time.process_time}
+
+
+def work(name: str, case: str, folder: Path, seconds: float, clock: str) -> None:
     """Answers each line of stdin with the microseconds that a record takes, measured over about `seconds`."""
     run = WORK[name](folder, case)
+
+    def timed(n: int) -> float:
+        started = CLOCKS[clock]()
+        run(n)
+        return CLOCKS[clock]() - started
+
     run(20)
     n = 2 * AHEAD
-    while (taken := _seconds(run, n)) < seconds / 4:
+    while (taken := timed(n)) < seconds / 4:
         n *= 2
     n = max(2 * AHEAD, round(n * seconds / taken))
     print("ready", flush=True)
     for _ in sys.stdin:
         run(AHEAD)
-        print(_seconds(run, n) / (n * BATCH) * 1e6, flush=True)
-
-
-def _seconds(run: Callable[[int], None], n: int) -> float:
-    started = time.perf_counter()
-    run(n)
-    return time.perf_counter() - started
+        print(timed(n) / (n * BATCH) * 1e6, flush=True)
 
 
 # Who asks
@@ -238,7 +241,7 @@ def _seconds(run: Callable[[int], None], n: int) -> float:
 def compare(case: str, cores: int, folder: Path, args: argparse.Namespace) -> dict[str, Any]:
     """The feed on so many cores, beside the others."""
     names = ["feed", "plain"] + (["torch"] if args.torch else [])
-    us = measured([(name, case) for name in names], cores, folder, args)
+    us = measured([(name, case) for name in names], cores, "wall", folder, args)
     result: dict[str, Any] = {"case": case, "cores": cores}
     for name, times in zip(names, us, strict=True):
         result[f"{name}_per_s"] = 1e6 / median(times)
@@ -249,10 +252,17 @@ def compare(case: str, cores: int, folder: Path, args: argparse.Namespace) -> di
     return result
 
 
+def core(folder: Path, args: argparse.Namespace) -> dict[str, Any]:
+    """What one core makes of raw records, the feed's threads together."""
+    us = measured([("feed", "mnist"), ("one_thread", "mnist"), ("plain", "mnist")], 1, "cpu", folder, args)
+    feed, alone, beside = (1e6 / median(times) for times in us)
+    return {"case": "mnist", "feed_per_core_s": feed, "source_per_core_s": alone, "plain_per_core_s": beside}
+
+
 def scaling(folder: Path, args: argparse.Namespace) -> dict[str, Any]:
-    """What 16 cores would give of JPEG records, times the plain loop. Microseconds a record."""
+    """What 16 cores would give of JPEG records, times the plain loop. Microseconds of a processor, a record."""
     pairs = [("plain", "jpeg"), ("one_thread", "jpeg"), ("one_thread", "tiny"), ("libraries", "tiny")]
-    us = measured(pairs, 1, folder, args)
+    us = measured(pairs, 1, "cpu", folder, args)
     rounds = list(zip(*us, strict=True))
     serial = median(tiny - called for _, _, tiny, called in rounds)
     own, beside = median(own for _, own, _, _ in rounds), median(base for base, *_ in rounds)
@@ -265,14 +275,16 @@ def scaling(folder: Path, args: argparse.Namespace) -> dict[str, Any]:
     }
 
 
-def measured(pairs: list[tuple[str, str]], cores: int, folder: Path, args: argparse.Namespace) -> list[list[float]]:
-    """The microseconds a record of each (work, case), round by round."""
+def measured(
+    pairs: list[tuple[str, str]], cores: int, clock: str, folder: Path, args: argparse.Namespace
+) -> list[list[float]]:
+    """The microseconds a record of each (work, case), round by round; of all its threads together if by "cpu"."""
     times: list[list[float]] = [[] for _ in pairs]
     with ExitStack() as stack:
         timed = []
         for name, case in pairs:
             python = args.torch if name == "torch" else sys.executable
-            command = [python, __file__, "--work", name, "--case", case, "--folder", str(folder)]
+            command = [python, __file__, "--work", name, "--case", case, "--folder", str(folder), "--clock", clock]
             process = Timed([*command, "--seconds", str(args.seconds)], ROOT, NPROC=str(cores), JAX_PLATFORMS="cpu")
             timed.append(stack.enter_context(process))
         take_turns(timed, times, args.rounds)
@@ -286,6 +298,11 @@ def said(result: dict[str, Any]) -> str:
             f"{result['case']:6} one thread {result['one_thread_us']:.1f} µs a record, the plain loop "
             f"{result['plain_us']:.1f}; serial {result['serial_us']:.1f}: on 16 cores "
             f"{result['against_plain_on_16']:.1f} times the plain loop"
+        )
+    if "feed_per_core_s" in result:
+        return (
+            f"{result['case']:6} {result['feed_per_core_s']:,.0f} a second a core; without the device "
+            f"{result['source_per_core_s']:,.0f}; the plain loop {result['plain_per_core_s']:,.0f}"
         )
     line = f"{result['case']:6} {result['cores']:2} cores {result['feed_per_s']:10,.0f} a second"
     for name in ("plain", "torch"):
@@ -305,13 +322,14 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=0.5, help="about how long a round takes (%(default)s)")
     parser.add_argument("--json", action="store_true", help="one JSON object a line")
     parser.add_argument("--work", choices=WORK, help=argparse.SUPPRESS)
+    parser.add_argument("--clock", choices=CLOCKS, help=argparse.SUPPRESS)
     parser.add_argument("--case", help=argparse.SUPPRESS)
     parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.rounds < 2 or args.seconds <= 0 or args.cores < 1:
         parser.error("--rounds takes 2 or more, --seconds more than 0, --cores 1 or more.")
     if args.work:
-        work(args.work, args.case, args.folder, args.seconds)
+        work(args.work, args.case, args.folder, args.seconds, args.clock)
         return
     with tempfile.TemporaryDirectory(prefix="hpcbrew-bench-") as name:
         folder = Path(name)
@@ -319,6 +337,7 @@ def main() -> None:
         for result in (
             compare("jpeg", args.cores, folder, args),
             compare("mnist", 1, folder, args),
+            core(folder, args),
             scaling(folder, args),
         ):
             print(json.dumps(result) if args.json else said(result), flush=True)

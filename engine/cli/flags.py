@@ -5,6 +5,7 @@ from typing import ClassVar
 import click
 
 from engine import gflags
+from engine.data import bad_records
 
 CAFFES = (
     *("gpu", "iterations", "level", "model", "phase", "sighup_effect", "sigint_effect", "snapshot", "solver", "stage"),
@@ -18,6 +19,19 @@ precision = click.option(
     default="float32",
     show_default=True,
     help="tf32: products in TF32, on GPUs. bfloat16: convolutions and inner products. Parameters stay float32.",
+)
+
+
+def _skipping(ctx: click.Context, _: click.Parameter, asked: bool) -> None:
+    ctx.with_resource(bad_records.skipping(asked))
+
+
+skip_bad_records = click.option(
+    "--skip_bad_records",
+    is_flag=True,
+    expose_value=False,
+    callback=_skipping,
+    help="Go on past records that cannot be used, and count them.",
 )
 
 

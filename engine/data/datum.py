@@ -36,8 +36,7 @@ def stacked(values: Sequence[bytes]) -> tuple[np.ndarray, np.ndarray] | None:
     None where they are not all laid out as the first is, byte for byte but for pixels and label: then each is a case of
     its own, for `parse` and `pixels`.
     """
-    layout = _layout(values[0])
-    size = len(values[0])
+    layout, size = _layout(values[0]), len(values[0])
     if layout is None or any(len(value) != size for value in values):
         return None
     table = np.frombuffer(b"".join(values), np.uint8).reshape(len(values), size)
@@ -97,13 +96,13 @@ def _varint(data: bytes, at: int) -> tuple[int, int]:
 
 
 _VARINT, _BYTES = 0, 2
-_FIELDS = {
-    field.number << 3 | kind: field.name
-    for kind, names in ((_VARINT, ("channels", "height", "width", "label", "encoded")), (_BYTES, ("data",)))
-    for field in map(pb.Datum.DESCRIPTOR.fields_by_name.__getitem__, names)
-}
+_CHANNELS, _HEIGHT, _WIDTH, _LABEL, _ENCODED = (
+    pb.Datum.DESCRIPTOR.fields_by_name[name].number << 3 | _VARINT
+    for name in ("channels", "height", "width", "label", "encoded")
+)
+_DATA = pb.Datum.DESCRIPTOR.fields_by_name["data"].number << 3 | _BYTES
+_FIELDS = (_CHANNELS, _HEIGHT, _WIDTH, _LABEL, _ENCODED, _DATA)
 """The keys of the fields that a raw record may have."""
-_CHANNELS, _HEIGHT, _WIDTH, _LABEL, _ENCODED, _DATA = _FIELDS
 
 
 def pixels(datum: pb.Datum, colour: Colour = Colour.AS_STORED) -> np.ndarray:

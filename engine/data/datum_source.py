@@ -1,5 +1,6 @@
 """Batches from a database of Datum records: Caffe's Data layer."""
 
+from collections import Counter
 from collections.abc import Generator, Sequence
 from functools import partial
 from itertools import islice
@@ -7,9 +8,10 @@ from itertools import islice
 import numpy as np
 
 from engine.data import datum
+from engine.data.bad_records import BadRecords
 from engine.data.databases import Database, name_key
-from engine.data.source import Batch, Picture, State, draws, position, transformed
-from engine.data.transform import Transform
+from engine.data.source import Batch, Picture, State, check_labels, draws, position, transformed
+from engine.data.transform import Transform, by
 from engine.errors import DataError
 from engine.proto import caffe_pb2 as pb
 
@@ -18,6 +20,9 @@ class DatumSource:
     """Reads records in the order of their keys, round and round. Tops: pictures, and labels if there is a second.
 
     Starts a random number below `rand_skip` of records in. Owns the database.
+
+    With `bad`, the next good records stand in
+    for bad ones; readers of one database that each skip what the others read keep in step all the same.
     """
 
     def __init__(
@@ -35,38 +40,92 @@ class DatumSource:
         self.batch_size = batch_size
         self.transform = transform
         self.prefetch = prefetch
+        self.bad: BadRecords | None = None
         self._seed = seed
         self._batches = 0
         self._after: bytes | None = None
         self._keys: list[bytes] = []
+        self._rounds = 0
+        self._instead = 0
         self._records = self._round(None)
         if rand_skip:
             self._pass(int(np.random.default_rng((seed, rand_skip)).integers(rand_skip)))
 
     def shapes(self) -> list[tuple[int, ...]]:
-        key, value = next(self.database.records())
-        try:
-            shape = self.transform.shape(datum.pixels(datum.parse(value), self.transform.colour).shape)
-        except DataError as e:
-            raise DataError(f"{self._name(key)}: {e}") from e
+        shape = self._first_shape()
         return [(self.batch_size, *shape), (self.batch_size,)][: len(self.tops)]
+
+    def _first_shape(self) -> tuple[int, int, int]:
+        """That of the first record, or of the first good one."""
+        first = None
+        for key, value in islice(self.database.records(), None if self.bad else 1):
+            try:
+                return self._shape(key, self._parse(key, value))
+            except DataError as e:
+                first = first or e
+        assert first
+        raise first
 
     def next(self) -> Batch:
         read = list(islice(self._records, self.batch_size))
-        self._keys = [key for key, _ in read]
-        pictures, labels = self._pictures([value for _, value in read])
-        random = draws(self._seed, self._batches, self.batch_size)
-        large = sum(len(value) for _, value in read) >= _WORTH_THREADS * len(read)
-        threads = None if large else 1
-        values = transformed(pictures, self.record, self.transform, random, threads), np.array(labels, np.float32)
-        batch = dict(zip(self.tops, values, strict=False))
-        self._after = self._keys[-1]
+        batch = self._made(read) if self.bad is None else self._made_of_good(read, self.bad)
         self._batches += 1
         return batch
 
+    def _made(self, records: Sequence[tuple[bytes, bytes]]) -> Batch:
+        """The batch of some records, which take their part of the batch's random numbers."""
+        self._keys = [key for key, _ in records]
+        values = [value for _, value in records]
+        pictures, labels = self._pictures(values)
+        random = draws(self._seed, self._batches, self.batch_size)
+        threads = None if sum(map(len, values)) >= _WORTH_THREADS * len(values) else 1
+        made = transformed(pictures, self.record, self.transform, random, threads), np.array(labels, np.float32)
+        self._after = self._keys[-1]
+        return dict(zip(self.tops, made, strict=False))
+
+    def _made_of_good(self, records: list[tuple[bytes, bytes]], bad: BadRecords) -> Batch:
+        begun = self._rounds
+        while True:
+            try:
+                batch = self._made(records)
+                check_labels(batch, bad.bounds, self.record)
+            except DataError as e:
+                good = self._good(records, bad)
+                if len(good) == self.batch_size or (not good and self._rounds > begun + 1):
+                    raise DataError(f"{e} None of the records can be used.") from e
+            else:
+                return batch
+            missing = self.batch_size - len(good)
+            records = good + list(islice(self._records, missing))
+            self._instead += missing
+
+    def _good(self, records: Sequence[tuple[bytes, bytes]], bad: BadRecords) -> list[tuple[bytes, bytes]]:
+        """Those of which a batch can be made: each good by itself, and of the shape that most of them have."""
+        shapes = {}
+        for i, (key, value) in enumerate(records):
+            try:
+                record = self._parse(key, value)
+                shapes[i] = self._shape(key, record)
+                self._keys = [key]
+                labels = {top: np.array([record.label], np.float32) for top in self.tops[1:]}
+                check_labels(labels, bad.bounds, self.record)
+            except DataError as e:
+                shapes.pop(i, None)
+                bad.skip(e)
+        if not shapes:
+            return []
+        ((most, _),) = Counter(shapes.values()).most_common(1)
+        for i, shape in shapes.items():
+            if shape != most:
+                bad.skip(DataError(f"{self._name(records[i][0])}: is {by(shape)} and most of its batch {by(most)}"))
+        return [records[i] for i, shape in shapes.items() if shape == most]
+
     def skip(self, batches: int) -> None:
         if batches:
-            self._pass(batches * self.batch_size)
+            due = batches * self.batch_size
+            instead = min(self._instead, due)  # read already, in place of bad ones
+            self._instead -= instead
+            self._pass(due - instead)
             self._batches += batches
 
     def _pass(self, records: int) -> None:
@@ -96,6 +155,7 @@ class DatumSource:
     def restore(self, state: State) -> None:
         self._after = _key(state.get("after"))
         self._batches, self._seed = position(state, "batches"), position(state, "seed")
+        self._instead = 0
         self._records = self._round(self._after)
 
     def close(self) -> None:
@@ -106,18 +166,26 @@ class DatumSource:
         while True:
             yield from self.database.records(after)
             after = None
+            self._rounds += 1
 
     def _pictures(self, values: Sequence[bytes]) -> tuple[np.ndarray | list[Picture], Sequence[int] | np.ndarray]:
         """The pictures and the labels of the records that have just been read."""
         if alike := datum.stacked(values):
             return alike
         records = [self._parse(key, value) for key, value in zip(self._keys, values, strict=True)]
-        pictures = [partial(datum.pixels, record, self.transform.colour) for record in records]
+        pictures: list[Picture] = [partial(datum.pixels, record, self.transform.colour) for record in records]
         return pictures, [record.label for record in records]
 
     def _parse(self, key: bytes, value: bytes) -> pb.Datum:
         try:
             return datum.parse(value)
+        except DataError as e:
+            raise DataError(f"{self._name(key)}: {e}") from e
+
+    def _shape(self, key: bytes, record: pb.Datum) -> tuple[int, int, int]:
+        """What the picture of a record becomes, which is decoded for that."""
+        try:
+            return self.transform.shape(datum.pixels(record, self.transform.colour).shape)
         except DataError as e:
             raise DataError(f"{self._name(key)}: {e}") from e
 

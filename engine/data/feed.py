@@ -8,10 +8,10 @@ from queue import SimpleQueue
 from typing import Self
 
 import jax
-import numpy as np
 
+from engine.data.bad_records import Skips
 from engine.data.label_bounds import LabelBounds
-from engine.data.source import Batch, Source, State
+from engine.data.source import Batch, Source, State, check_labels
 from engine.errors import DataError
 from engine.host import memory
 
@@ -43,6 +43,9 @@ class Feed:
         place: Place = lambda batches: jax.device_put(batches[0]),
         share: Share = Share(),
     ) -> None:
+        for source in sources.values():
+            if isinstance(source, Skips) and source.bad is not None:
+                source.bad.bounds = bounds or {}
         self._lanes = {name: _Lane(name, source, bounds or {}, place, share) for name, source in sources.items()}
 
     def next(self) -> Placed:
@@ -102,9 +105,11 @@ class _Lane:
         return self._place(batches), self.source.state()
 
     def _checked(self) -> Batch:
-        batch = self.source.next()
-        for top in batch.keys() & self._bounds.keys():
-            _check(batch[top], top, self._bounds[top], self.source)
+        try:
+            batch = self.source.next()
+            check_labels(batch, self._bounds, self.source.record)
+        except DataError as e:
+            raise DataError(f'layer "{self._name}": {e}') from e
         return batch
 
     def _check_depth(self) -> None:
@@ -135,6 +140,8 @@ class _Lane:
             self._run.thread.join(_CLOSE_TIMEOUT)
             if self._run.thread.is_alive():
                 return  # a read that hangs (a lost file server): the thread is a daemon, and its source is still in use
+        if isinstance(self.source, Skips) and self.source.bad is not None:
+            self.source.bad.sum_up()
         self.source.close()
 
 
@@ -177,12 +184,3 @@ class _Run:
     def stop(self) -> None:
         self._stopped = True
         self._room.release()
-
-
-def _check(labels: np.ndarray, top: str, bounds: Sequence[LabelBounds], source: Source) -> None:
-    flat = labels.reshape(len(labels), -1)
-    for each in bounds:
-        bad = each.outside(flat)
-        if bad.any():
-            index, place = np.argwhere(bad)[0]
-            raise DataError(f"{source.record(int(index))}: {each.complaint(float(flat[index, place]), top, bounds)}")

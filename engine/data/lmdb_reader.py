@@ -19,6 +19,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from operator import itemgetter
 from pathlib import Path
+from typing import cast
 
 from engine.data.databases import missing_key, name_key
 from engine.errors import DataError
@@ -99,7 +100,10 @@ class LMDB:
     def records(self, after: bytes | None = None) -> Iterator[tuple[bytes, bytes]]:
         """The (key, value) pairs behind the key `after`, which must be there; from the first on for None."""
         for records, whole in self._leaves(after):
-            yield from records if whole else self._fetched(records)  # type: ignore[misc]  whole: all values are there
+            if whole:
+                yield from cast("list[tuple[bytes, bytes]]", records)
+            else:
+                yield from self._fetched(records)
 
     def keys(self, after: bytes | None = None) -> Iterator[bytes]:
         """Their keys alone: values that lie in pages of their own are not read."""
@@ -224,7 +228,7 @@ class LMDB:
                     if flags & (_NAMED | _DUPLICATES):
                         raise DataError(f"{self.path}: holds databases with names, and a net reads one that has none.")
                     whole = False
-                    records.append((run[key:at], _Elsewhere(*struct.unpack_from("<Q", run, at), behind - at)))
+                    records.append((run[key:at], _Elsewhere(struct.unpack_from("<Q", run, at)[0], behind - at)))
                     behind = at + 8
                 else:
                     records.append((run[key:at], run[at:behind]))

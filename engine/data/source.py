@@ -1,13 +1,14 @@
 """What every source of batches is, and the pieces that several of them use."""
 
 import reprlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from functools import lru_cache
 from typing import Any, Protocol
 
 import numpy as np
 
+from engine.data.label_bounds import LabelBounds
 from engine.data.transform import Transform, by
 from engine.errors import DataError
 from engine.host import aligned, workers
@@ -55,6 +56,17 @@ def position(state: State, name: str) -> int:
             "needed. Remove it to resume as Caffe does."
         )
     return value
+
+
+def check_labels(batch: Batch, bounds: Mapping[str, Sequence[LabelBounds]], record: Callable[[int], str]) -> None:
+    """Raises DataError for a label that the net has no class for; `record` names that of an index."""
+    for top in batch.keys() & bounds.keys():
+        flat = batch[top].reshape(len(batch[top]), -1)
+        for each in bounds[top]:
+            bad = each.outside(flat)
+            if bad.any():
+                index, place = np.argwhere(bad)[0]
+                raise DataError(f"{record(int(index))}: {each.complaint(float(flat[index, place]), top, bounds[top])}")
 
 
 def draws(seed: int, batch: int, size: int) -> np.ndarray:

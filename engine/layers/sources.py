@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from engine.data import bad_records
 from engine.data.datum import Colour
 from engine.data.datum_source import DatumSource
 from engine.data.hdf5_sink import HDF5Sink
@@ -39,7 +40,9 @@ class DataLayer(SourceLayer):
 
     def open(self, seed: int) -> Source:
         try:
-            return self.batches(seed)
+            source = self.batches(seed)
+            bad_records.allow(source, self.name)
+            return source
         except (DataError, PrototxtError) as e:
             raise self.error(str(e)) from e
 

@@ -5,7 +5,7 @@ import cv2
 import numpy as np
 import pytest
 
-from engine.data.datum import Colour, parse, pixels, raw
+from engine.data.datum import Colour, parse, pixels, raw, stacked
 from engine.errors import DataError
 from engine.proto import caffe_pb2 as pb
 
@@ -117,3 +117,47 @@ def test_bad_pixels_are_an_error(datum, says):
 def test_bytes_that_are_no_datum():
     with pytest.raises(DataError, match=r"not a Datum record \(7 bytes\)"):
         parse(b"garbage")
+
+
+def together(*records):
+    return stacked([record.SerializeToString() for record in records])
+
+
+@pytest.mark.parametrize("labels", [(0, 1, 127), (128, 300, 16383)])
+def test_raw_records_of_one_layout_are_taken_together(labels):
+    pictures = [np.random.default_rng(label).integers(256, size=(2, 3, 4), dtype=np.uint8) for label in labels]
+    got, told = together(*map(raw, pictures, labels))
+    assert np.array_equal(got, np.stack(pictures))
+    assert told.tolist() == list(labels)
+
+
+def test_a_record_without_a_label_has_label_0():
+    record = pb.Datum(channels=1, height=1, width=2, data=b"ab")
+    got, labels = together(record, record)
+    assert (got.ravel().tolist(), labels.tolist()) == ([97, 98, 97, 98], [0, 0])
+
+
+RAW = pb.Datum(channels=1, height=2, width=2, data=b"abcd", label=5)
+
+
+@pytest.mark.parametrize(
+    "others",
+    [
+        [pb.Datum(channels=1, height=2, width=2, data=b"abcd", label=300)],
+        [pb.Datum(channels=2, height=2, width=1, data=b"abcd", label=5)],
+        [pb.Datum(channels=1, height=2, width=2, data=b"abcd", label=-1)] * 2,
+        [pb.Datum(channels=1, height=2, width=2, data=b"abcd", label=5, encoded=True)] * 2,
+        [pb.Datum(channels=1, height=1, width=2, float_data=[1, 2], label=5)] * 2,
+        [pb.Datum(channels=1, height=2, width=2, data=b"abc", label=5)] * 2,
+        [pb.Datum()] * 2,
+    ],
+)
+def test_what_is_not_of_one_layout_is_left_to_be_taken_one_by_one(others):
+    first = RAW if len(others) == 1 else others[0]
+    assert together(first, others[-1]) is None
+
+
+def test_a_field_that_stands_twice_or_is_cut_short_is_no_layout():
+    value = RAW.SerializeToString()
+    for other in (value + b"\x28\x07", value[:-1], value[:-3], b"\xff" * 20, b""):
+        assert stacked([other]) is None

@@ -8,7 +8,7 @@ import pytest
 from support.until import until
 
 from engine.data.datum_source import DatumSource
-from engine.data.feed import Feed
+from engine.data.feed import Feed, Share
 from engine.data.label_bounds import LabelBounds
 from engine.data.lmdb_reader import LMDB
 from engine.data.transform import Transform
@@ -135,6 +135,29 @@ def test_a_feed_works_again_when_it_is_restored_after_a_failure():
         source.fail_at = None
         feed.restore({"n": {"count": 5}})
         assert feed.next()["n"].item() == 5
+
+
+def test_a_failure_names_the_layer(path):
+    with Feed({"n": Counting(fail_at=0)}) as feed, pytest.raises(DataError, match='layer "n": record 00000004'):
+        feed.next()
+
+
+@pytest.mark.parametrize("shares", [[Share(0, 1, 2), Share(1, 1, 2)], [Share(0, 2, 5), Share(2, 1, 5), Share(3, 2, 5)]])
+def test_nodes_read_disjoint_records_as_caffe_s_ranks_do(path, shares):
+    """Batch k of n in turn belongs to device k; here each device's labels are put behind one another."""
+    plain = records(path)
+    feeds = [
+        Feed(
+            {"mnist": records(path)}, place=lambda batches: {"label": np.stack([b["label"] for b in batches])}, share=s
+        )
+        for s in shares
+    ]
+    for _ in range(6):
+        got = np.concatenate([feed.next()["label"] for feed in feeds])
+        assert np.array_equal(got, np.stack([plain.next()["label"] for _ in range(shares[0].of)]))
+        assert len({json.dumps(feed.state()) for feed in feeds}) == 1
+    for feed in feeds:
+        feed.close()
 
 
 def test_closing_ends_the_threads_and_the_sources():

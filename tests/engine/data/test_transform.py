@@ -105,3 +105,20 @@ def test_mean_files_that_are_none(tmp_path):
     binary.write(path, binary.from_array(np.zeros((2, 3, 6, 7))))
     with pytest.raises(DataError, match=r"mean\.binaryproto: has shape \[2, 3, 6, 7\]"):
         run(mean=path)
+
+
+@pytest.mark.parametrize("param", [{}, {"crop_size": 4}, {"mirror": True, "crop_size": 3}, {"mean_value": [1, 2, 3]}])
+@pytest.mark.parametrize("with_mean", [False, True])
+def test_however_pixels_lie_the_result_is_the_same(param, with_mean, mean_file):
+    """As OpenCV decodes them, a pixel's colours together; each picture by itself; and many in one array."""
+    if with_mean and "mean_value" in param:
+        return
+    transform = Transform(pb.TransformationParameter(scale=0.5, **param), pb.TRAIN, mean_file if with_mean else None)
+    random = draws(3, 0, len(PICTURES))
+    decoded = [np.ascontiguousarray(picture.transpose(1, 2, 0)).transpose(2, 0, 1) for picture in PICTURES]
+    results = []
+    for pictures in (list(PICTURES), decoded, PICTURES, PICTURES.astype(np.float32)):
+        results.append(np.empty((len(PICTURES), *transform.shape(PICTURES[0].shape)), np.float32))
+        transform(pictures, random, results[-1])
+    for result in results[1:]:
+        assert np.array_equal(result, results[0])

@@ -1,0 +1,100 @@
+"""Bad records skipped and counted, where that is asked for."""
+
+import logging
+
+import numpy as np
+import pytest
+
+from engine.data import bad_records
+from engine.data.datum import raw
+from engine.data.datum_source import DatumSource
+from engine.data.feed import Feed, Share
+from engine.data.label_bounds import LabelBounds
+from engine.data.lmdb_reader import LMDB
+from engine.data.transform import Transform
+from engine.errors import DataError
+from engine.proto import caffe_pb2 as pb
+
+GARBAGE = b"\xff\xff"
+
+
+def source(path, batch_size=4, tops=("data", "label")):
+    made = DatumSource(LMDB(path), tops, batch_size, Transform(pb.TransformationParameter(), pb.TEST), seed=1)
+    with bad_records.skipping(True):
+        bad_records.allow(made, "mnist")
+    return made
+
+
+@pytest.fixture
+def spoilt(make_lmdb, digits):
+    """Makes ten records with some of them spoilt, by number."""
+
+    def make(**bad):
+        records = [(b"%08d" % i, digit.SerializeToString()) for i, digit in enumerate(digits)]
+        for name, value in bad.items():
+            records[int(name[1:])] = records[int(name[1:])][0], value
+        return make_lmdb(records)
+
+    return make
+
+
+@pytest.fixture
+def said(caplog):
+    logging.getLogger("caffe").addHandler(caplog.handler)
+    yield lambda: [r.getMessage() for r in caplog.records]
+    logging.getLogger("caffe").removeHandler(caplog.handler)
+
+
+def test_off_unless_asked_for(spoilt):
+    made = DatumSource(LMDB(spoilt()), ("data",), 1, Transform(pb.TransformationParameter(), pb.TEST), seed=1)
+    bad_records.allow(made, "mnist")
+    assert made.bad is None
+
+
+def test_the_next_good_records_take_their_place_and_each_is_told_of(spoilt, said):
+    other_size = raw(np.zeros((1, 3, 3), np.uint8), 5).SerializeToString()
+    path = spoilt(_0=GARBAGE, _3=b"", _6=other_size)
+    with Feed({"mnist": source(path)}) as feed:
+        assert [feed.next()["label"].tolist() for _ in range(3)] == [[1, 2, 4, 5], [7, 8, 9, 1], [2, 4, 5, 7]]
+    lines = said()
+    assert lines[0].startswith(f'layer "mnist": skipped a bad record: {path}: record "00000000": not a Datum')
+    assert 'record "00000003"' in lines[1]
+    assert 'record "00000006": is 1×3×3 and most of its batch 1×4×5' in lines[2]
+    assert lines[-1].endswith("bad records were skipped in all.")
+
+
+def test_a_label_outside_is_bad_too(spoilt):
+    with Feed({"mnist": source(spoilt())}, {"label": [LabelBounds(classes=6)]}) as feed:
+        assert [feed.next()["label"].tolist() for _ in range(2)] == [[0, 1, 2, 3], [4, 5, 0, 1]]
+
+
+@pytest.mark.parametrize("batch_size", [1, 3, 25])
+def test_a_database_without_a_good_record_ends_the_run(spoilt, batch_size):
+    path = spoilt(**{f"_{i}": GARBAGE for i in range(10)})
+    with pytest.raises(DataError, match="None of the records can be used"):
+        source(path, batch_size).next()
+
+
+def test_several_readers_stay_in_step(spoilt):
+    """Each reads its own four of every eight; what stands in for a bad one comes from behind them."""
+    path = spoilt(_1=GARBAGE, _5=GARBAGE)
+    shares = [Share(0, 1, 2), Share(1, 1, 2)]
+    place = lambda batches: {"label": batches[0]["label"]}  # noqa: E731
+    first, second = (Feed({"mnist": source(path)}, place=place, share=share) for share in shares)
+    with first, second:
+        assert [first.next()["label"].tolist() for _ in range(3)] == [[0, 2, 3, 4], [8, 9, 0, 2], [6, 7, 8, 9]]
+        assert [second.next()["label"].tolist() for _ in range(3)] == [[4, 6, 7, 8], [2, 3, 4, 6], [0, 2, 3, 4]]
+
+
+def test_a_damaged_database_ends_the_run_all_the_same(make_lmdb, digits):
+    path = make_lmdb([raw(np.zeros((1, 50, 50), np.uint8), i) for i in range(200)])
+    with (path / "data.mdb").open("r+b") as file:
+        file.seek(4096 * 100)
+        file.write(bytes(8192))
+    with pytest.raises(DataError, match="damaged"):
+        _read(source(path), 60)
+
+
+def _read(source, batches):
+    for _ in range(batches):
+        source.next()
