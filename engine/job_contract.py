@@ -38,6 +38,8 @@ class Variable(StrEnum):
     """The run folder: where the engine keeps its records."""
     DEADLINE = "HPCBREW_DEADLINE"
     """The time to be gone by, in seconds since 1970."""
+    LOCAL_DISK = "HPCBREW_LOCAL_DISK"
+    """The folder on the node's own disk that databases are copied to; where the profile names one."""
     COORDINATOR = "HPCBREW_COORDINATOR"
     """HOST:PORT of the first node, of several."""
     NODES = "HPCBREW_NODES"

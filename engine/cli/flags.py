@@ -1,11 +1,13 @@
 """The flags that the commands of Caffe's own program share."""
 
+import os
 from typing import ClassVar
 
 import click
 
 from engine import gflags
-from engine.data import bad_records
+from engine.data import bad_records, local_copy
+from engine.job_contract import Variable
 
 CAFFES = (
     *("gpu", "iterations", "level", "model", "phase", "sighup_effect", "sigint_effect", "snapshot", "solver", "stage"),
@@ -32,6 +34,21 @@ skip_bad_records = click.option(
     expose_value=False,
     callback=_skipping,
     help="Go on past records that cannot be used, and count them.",
+)
+
+
+def _copying(ctx: click.Context, _: click.Parameter, folder: str) -> None:
+    ctx.with_resource(local_copy.into(folder))
+
+
+local_copy_flag = click.option(
+    "--local_copy",
+    metavar="DIR",
+    default=lambda: os.environ.get(Variable.LOCAL_DISK, ""),
+    show_default=f"${Variable.LOCAL_DISK}, or none",
+    expose_value=False,
+    callback=_copying,
+    help="Copy the databases to this folder on the node's own disk first.",
 )
 
 

@@ -19,6 +19,7 @@ Example:
 @click.option("--stage", default="", metavar="NAME,…", help="The stages of the net's state.")
 @flags.precision
 @flags.skip_bad_records
+@flags.local_copy_flag
 def test(model: str, weights: str, iterations: int, gpu: str, level: int, stage: str, precision: str) -> None:
     """Scores a trained model on the data of its net, in phase TEST."""
     from engine import log  # noqa: PLC0415  what follows imports protobuf and JAX: --help does without

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from engine.data import bad_records
+from engine.data import bad_records, local_copy
 from engine.data.datum import Colour
 from engine.data.datum_source import DatumSource
 from engine.data.hdf5_sink import HDF5Sink
@@ -80,7 +80,7 @@ class Data(DataLayer):
         p = self.config.data_param
         database = LMDB if p.backend == pb.DataParameter.LMDB else LevelDB
         return DatumSource(
-            database(self.path("source", p.source)),
+            database(local_copy.of(self.path("source", p.source))),
             self.config.top,
             self.batch_size(p.batch_size),
             self.transform(),

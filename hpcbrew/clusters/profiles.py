@@ -138,7 +138,8 @@ class Cluster(_Part):
     `proxy`, `key` (the kind of SSH key), `python` (a command) and `python_module` (loaded first) are for `setup`.
     `launcher` starts a job's engine on its further nodes: `{index}` is the node's place in the node file, `{host}` its
     name. `cpus_per_node`, `mem_per_node`: of the largest node, so that no job asks for more. `umask`: what the files of
-    a job do not allow, as "027" for a group that may read them; without it, what PBS gives a job.
+    a job do not allow, as "027" for a group that may read them; without it, what PBS gives a job. `local_disk`: where a
+    node has a disk of its own, as `$TMPDIR`: databases are copied there and read there.
     """
 
     name: Word
@@ -163,6 +164,7 @@ class Cluster(_Part):
     caffe_module: Module | None = None
     environment: dict[Variable, Text] = {}
     umask: Umask | None = None
+    local_disk: Scratch | None = None
     proxy: Annotated[Text, AfterValidator(_without_password)] | None = None
     key: Literal["ed25519", "rsa"] = "ed25519"
     python: Word | None = None

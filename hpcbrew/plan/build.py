@@ -151,6 +151,7 @@ def _context(
         modules=(site_caffe,) if site_caffe else cluster.modules,
         environment=_proxies(cluster) | cluster.environment,
         umask=cluster.umask,
+        local_disk=cluster.local_disk,
         points=bool(job.points),
         nodes=resources.nodes,
         gpus=resources.gpus,

@@ -76,6 +76,7 @@ class ScriptContext:
     chain: Chain | None = None
     after: After | None = None
     umask: str | None = None
+    local_disk: str | None = None
     files: ModuleType = layout
     exit_codes: type[ExitCode] = ExitCode
     variables: type[Variable] = Variable

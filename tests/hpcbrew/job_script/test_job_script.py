@@ -257,3 +257,14 @@ def test_what_a_job_writes_has_the_permissions_of_the_profile(node: Node, monkey
     modes = {name: oct((node.run_folder / name).stat().st_mode)[-3:] for name in ("train.log", "exit.json")}
     assert modes == {"train.log": "660", "exit.json": "660"}
     assert oct((node.run_folder / "snapshots" / "t_iter_1.solverstate").stat().st_mode)[-3:] == "660"
+
+
+def test_databases_go_to_the_disk_that_the_profile_names(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
+    values = profiles.values("openpbs")
+    monkeypatch.setattr(profiles, "values", lambda name: {**values, "local_disk": "$JOBFS"})
+    monkeypatch.setenv("JOBFS", str(node.folder))
+    assert node.run(engine=f'[[ "$HPCBREW_LOCAL_DISK" == {node.folder} ]]') == 0
+    monkeypatch.setenv("JOBFS", "/nowhere")
+    assert node.run() == 1
+    assert node.status.reason is not None
+    assert "says local_disk: $JOBFS, and this node has no such folder" in node.status.reason
