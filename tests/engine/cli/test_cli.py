@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 
 import h5py
+import lmdb
 import numpy as np
 import pytest
 
@@ -58,6 +59,19 @@ def _run(*args: str, **env: str) -> tuple[int, str]:
     process = _start(*args, **env)
     _, said = process.communicate(timeout=120)
     return process.returncode, said
+
+
+def test_a_bad_record_ends_the_run_or_is_skipped_from_a_copy_on_the_node_s_disk(folder: Path):
+    with lmdb.open("db") as env, env.begin(write=True) as txn:
+        txn.put(b"00000002", b"\xff\xff")
+    (folder / "disk").mkdir()
+    status, said = _run("train", "-solver=solver.prototxt", "-iterations=1")
+    assert (status, 'layer "d": db: record "00000002": not a Datum record' in said) == (2, True), said
+    status, said = _run("train", "-solver=solver.prototxt", "-skip_bad_records", "-iterations=1", "-local_copy=disk")
+    assert status == 0, said
+    assert re.search(r'^W.* layer "d": skipped a bad record: disk/hpcbrew-\w+/db: record "00000002": not', said, re.M)
+    assert re.search(r'layer "d": \d+ bad records? w\w+ skipped in all', said)
+    assert list((folder / "disk").iterdir()) == []
 
 
 def test_train_then_test(folder: Path):

@@ -2,11 +2,11 @@ import cv2
 import numpy as np
 import pytest
 
-from engine.data import source
 from engine.data.augment import Augmentation, rotated, stretched
 from engine.data.source import draws, transformed
 from engine.data.transform import Transform
 from engine.errors import DataError
+from engine.host import workers
 from engine.proto import binary
 from engine.proto import caffe_pb2 as pb
 
@@ -41,11 +41,11 @@ def test_the_same_on_any_number_of_threads(monkeypatch):
     pictures = np.random.default_rng(2).integers(256, size=(9, 3, 70, 70), dtype=np.uint8)
     asked = {"rotation": 20, "min_area": 0.2, "hue": 0.2, "contrast": 0.4, "cut_out": 9, "crop_size": 64}
     made = []
-    for workers in (1, 4):
-        monkeypatch.setattr(source.cpu_count, "usable", lambda workers=workers: workers)
-        source._pool.cache_clear()
+    for cores in (1, 4):
+        monkeypatch.setattr(workers.cpu_count, "usable", lambda cores=cores: cores)
+        workers._pool.cache_clear()
         made.append(run(pictures, **asked))
-    source._pool.cache_clear()
+    workers._pool.cache_clear()
     assert np.array_equal(*made)
     assert not np.array_equal(made[0], run(pictures, seed=1, **asked))
 

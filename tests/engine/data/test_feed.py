@@ -1,6 +1,8 @@
 import json
+import os
 import threading
 import time
+from pathlib import Path
 
 import jax
 import numpy as np
@@ -236,3 +238,17 @@ def test_batches_ahead_that_cannot_be(path, prefetch, says):
     source.prefetch = prefetch
     with pytest.raises(DataError, match=f'layer "mnist": .*{says}'):
         Feed({"mnist": source})
+
+
+@pytest.mark.slow
+def test_memory_stays_flat_over_100_000_batches(path):
+    def resident():
+        return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+    with Feed({"mnist": records(path)}) as feed:
+        for _ in range(20_000):
+            feed.next()
+        before = resident()
+        for _ in range(80_000):
+            feed.next()
+    assert resident() - before < 2 << 20

@@ -11,7 +11,7 @@ from caffe import layers as L
 from caffe import params as P
 from caffe.proto import caffe_pb2
 
-from engine.data.databases import LMDBWriter
+from engine.data.lmdb_writer import LMDBWriter
 
 
 @pytest.fixture(autouse=True)
