@@ -18,7 +18,7 @@ from hpcbrew.plan.hardware import Machine
 from hpcbrew.plan.resources import Resources, resolve
 from hpcbrew.track import run_folder
 from hpcbrew.track.run_folder import JobDescription
-from hpcbrew.transports.base import Transport
+from hpcbrew.transports.base import Contents, NoRecord, Transport
 
 
 @dataclass(frozen=True)
@@ -102,11 +102,13 @@ def _definitions(record: JobRecord, definitions: Sequence[str], transport: Trans
     return {name: written.replace(before, now) for name, written in texts.items()}
 
 
-def _text(record: JobRecord, name: str, data: bytes | None) -> str:
+def _text(record: JobRecord, name: str, contents: Contents) -> str:
     """A definition. Raises TransportError where it is gone, or is none."""
-    fault = "is gone" if data is None else "has NULs in it" if b"\0" in data else ""
+    data = contents if isinstance(contents, bytes) else b""
+    fault = "is gone" if contents is None else "has NULs in it" if b"\0" in data else ""
+    fault = contents.why if isinstance(contents, NoRecord) else fault
     try:
-        text = (data or b"").decode()
+        text = data.decode()
     except UnicodeDecodeError as error:
         text, fault = "", f"is not valid text: {error.reason} at byte {error.start}"
     if fault:

@@ -12,7 +12,7 @@ from hpcbrew.job import JobRecord, JobState, JobStatus
 from hpcbrew.track import refresh, run_folder
 from hpcbrew.track.ledger import Ledger
 from hpcbrew.track.refresh import TrackedJob
-from hpcbrew.transports.base import Transport
+from hpcbrew.transports.base import Contents, NoRecord, Transport
 
 TIME = re.compile(r"-?[0-9]{1,15}(\.[0-9]+)?")
 """As find prints it, in seconds since 1970."""
@@ -43,19 +43,30 @@ def _jobs(transport: Transport, root: PurePosixPath, cluster: Cluster, say: Call
     records = []
     for folder, time in submitted.items():
         described, noted = next(files), next(files)
+        read = layout.JOB
         try:
-            identity, ids = run_folder.read_identity(described), run_folder.read_ids(noted)
+            identity = _identity(transport, folder, described)
+            read = layout.ID
+            ids = run_folder.read_ids(run_folder.held(noted))
             if identity is None or not ids:
                 continue
             name, token, solver = identity
             if folder.name != f"{name}-{token}":
+                read = layout.JOB
                 raise Malformed(f"is of {name}-{token}")
         except Malformed as error:
-            say(f"{folder} is left aside: {layout.JOB}: {error}")
+            say(f"{folder} is left aside: {read}: {error}")
             continue
         status = JobStatus(JobState.QUEUED)
         records.append(JobRecord(token, name, cluster.address, solver, time, folder, status, ids[0]))
     return sorted(records, key=lambda record: record.submitted)
+
+
+def _identity(transport: Transport, folder: PurePosixPath, described: Contents) -> tuple[str, str, str] | None:
+    """As `run_folder.read_identity`; the description of a large sweep is no small file. Raises Malformed."""
+    if isinstance(described, NoRecord) and described.large:
+        described = transport.read(folder / layout.JOB, 0, run_folder.DESCRIBED + 1)
+    return run_folder.read_identity(run_folder.held(described))
 
 
 def _submitted(transport: Transport, runs: PurePosixPath) -> dict[PurePosixPath, float]:

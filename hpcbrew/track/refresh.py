@@ -17,7 +17,7 @@ from hpcbrew.track.ledger import Ledger
 from hpcbrew.track.run_folder import FolderRecords, Progress
 from hpcbrew.track.status import judge
 from hpcbrew.transports import side_by_side
-from hpcbrew.transports.base import Transport
+from hpcbrew.transports.base import Contents, Transport
 from hpcbrew.transports.connect import connect
 
 GRACE = 15 * 60
@@ -178,9 +178,9 @@ def _without_past_links(site: Site, records: list[JobRecord], folders: list[Fold
     return [replace(folder, past=past.get(n, 0)) for n, folder in enumerate(folders)]
 
 
-def _past(ids: tuple[str, ...], log: bytes | None) -> int:
+def _past(ids: tuple[str, ...], log: Contents) -> int:
     """A line of the log is a link's id and, once it is over, how it ended."""
-    lines = [line.split() for line in (log or b"").decode(errors="replace").splitlines()]
+    lines = [line.split() for line in (log if isinstance(log, bytes) else b"").decode(errors="replace").splitlines()]
     over = {line[0] for line in lines if len(line) > 1}
     return max((n for n, job_id in enumerate(ids) if job_id in over), default=0)
 

@@ -15,7 +15,7 @@ from hpcbrew.errors import TransportError
 from hpcbrew.job import NAME, TOKEN, WORD, WORDS, After, JobRecord, JobState
 from hpcbrew.schedulers.pbs import JOB_ID
 from hpcbrew.track.log_tail import last_bytes
-from hpcbrew.transports.base import Transport
+from hpcbrew.transports.base import Contents, NoRecord, Transport
 
 # Names of snapshots go into scripts and messages: one file, of characters that are seen.
 _STATE = re.compile(r"(?P<stem>[^/]*_iter_(?P<iteration>[0-9]{1,15}))\.solverstate(\.h5)?")
@@ -233,7 +233,7 @@ def complaint(record: JobRecord, transport: Transport) -> str | None:
     return words.strip()[:COMPLAINT] if refused else None
 
 
-def read_records(exit_data: bytes | None, progress: bytes | None, *ids: bytes | None) -> FolderRecords:
+def read_records(exit_data: Contents, progress: Contents, *ids: Contents) -> FolderRecords:
     """What the files of a run folder say, whichever of them are there. One that says nothing sound is a fault of it,
     and of no other."""
     found: list[Any] = []
@@ -245,12 +245,19 @@ def read_records(exit_data: bytes | None, progress: bytes | None, *ids: bytes | 
     )
     for name, read, data in parts:
         try:
-            found.append(read(data))
+            found.append(read(held(data)))
         except Malformed as error:
             found.append(() if read is read_ids else None)
             faults.append(f"{name} {error}" if str(error).startswith(("is ", "holds ")) else f"{name}: {error}")
     ended, going, *some = found
     return FolderRecords(ended, going, tuple(dict.fromkeys(i for known in some for i in known)), "; ".join(faults))
+
+
+def held(contents: Contents) -> bytes | None:
+    """What a small file holds. Raises Malformed for what is none."""
+    if isinstance(contents, NoRecord):
+        raise Malformed(contents.why)
+    return contents
 
 
 def read_ids(data: bytes | None) -> tuple[str, ...]:

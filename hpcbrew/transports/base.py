@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Protocol
 
+from engine.units import short_size
 from hpcbrew.command_result import CommandResult
 
 OnBytes = Callable[[int], object]
@@ -18,6 +19,31 @@ class FilePart:
     version: str
     size: int
     data: bytes
+
+
+RECORD = 2**20
+"""Bytes of a small file: a larger one is no record, and no use to those who read many of them at once."""
+
+
+@dataclass(frozen=True)
+class NoRecord:
+    """In place of what a small file holds: something is there by that name, and `why` it is not read. `large`: it is a
+    file, and larger than `RECORD`."""
+
+    why: str
+    large: bool = False
+
+
+NO_FILE, NOT_READABLE = NoRecord("is no regular file"), NoRecord("is not readable for you")
+
+
+def too_large(size: int) -> NoRecord:
+    """For a file of so many bytes."""
+    return NoRecord(f"holds {short_size(size)}, and such a record has no more than {short_size(RECORD)}", large=True)
+
+
+Contents = bytes | NoRecord | None
+"""What a small file holds; None where there is no such file."""
 
 
 class FileReader(Protocol):
@@ -67,9 +93,8 @@ class Transport(Protocol):
     def reader(self) -> FileReader:
         """For what is read again and again, as it grows, or in many parts."""
 
-    def read_all(self, paths: Sequence[PurePosixPath]) -> list[bytes | None]:
-        """What several small files hold, in one round trip: not the whole of one that is larger than a MiB, as that is
-        no record. None where there is no such file."""
+    def read_all(self, paths: Sequence[PurePosixPath]) -> list[Contents]:
+        """What several small files hold, in one round trip."""
 
     def add_files(self, folder: PurePosixPath, files: Mapping[PurePosixPath, bytes]) -> None:
         """Puts files into a folder that is there; those of the same names are replaced."""

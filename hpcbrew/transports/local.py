@@ -15,7 +15,7 @@ from hpcbrew.command_result import CommandResult
 from hpcbrew.errors import TransportError, Unanswered
 from hpcbrew.paths import data_home
 from hpcbrew.transports import process
-from hpcbrew.transports.base import OnBytes
+from hpcbrew.transports.base import Contents, OnBytes
 from hpcbrew.transports.local_reader import LocalReader, read_file, read_record
 from hpcbrew.transports.process import CommandOutput
 
@@ -80,7 +80,7 @@ class Local:
     def reader(self) -> LocalReader:
         return LocalReader()
 
-    def read_all(self, paths: Sequence[PurePosixPath]) -> list[bytes | None]:
+    def read_all(self, paths: Sequence[PurePosixPath]) -> list[Contents]:
         return [read_record(path) for path in paths]
 
     def add_files(self, folder: PurePosixPath, files: Mapping[PurePosixPath, bytes]) -> None:

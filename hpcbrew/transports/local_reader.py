@@ -6,10 +6,9 @@ from pathlib import PurePosixPath
 
 from engine.host import regular_file
 from hpcbrew.errors import TransportError
-from hpcbrew.transports.base import FilePart
+from hpcbrew.transports.base import NO_FILE, NOT_READABLE, RECORD, Contents, FilePart, too_large
 
 PIECE = 2**20  # bytes read at a time
-RECORD = 2**20  # bytes of a small file at most, of which many are read at once
 
 
 class LocalReader:
@@ -46,10 +45,15 @@ def _pieces(descriptor: int, start: int, size: int) -> bytes:
     return bytes(found)
 
 
-def read_record(path: PurePosixPath) -> bytes | None:
-    """A small file; of a larger one so much that it is seen to be none. None where there is no file."""
+def read_record(path: PurePosixPath) -> Contents:
+    """A small file."""
     try:
-        found = read_file(path, 0, RECORD + 1)
-    except TransportError:
-        return None  # as tar leaves out what it cannot read
-    return None if found is None else found.data
+        with regular_file.opened(path) as (descriptor, found):
+            if not stat.S_ISREG(found.st_mode):
+                return NO_FILE
+            data = _pieces(descriptor, 0, RECORD + 1)
+            return data if len(data) <= RECORD else too_large(found.st_size)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError:
+        return NOT_READABLE

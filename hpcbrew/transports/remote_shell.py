@@ -21,7 +21,7 @@ from hpcbrew import full_disk, layout
 from hpcbrew.command_result import CommandResult
 from hpcbrew.errors import TransportError, Unanswered
 from hpcbrew.transports import process, retry, waiting
-from hpcbrew.transports.base import OnBytes
+from hpcbrew.transports.base import NO_FILE, NOT_READABLE, RECORD, Contents, NoRecord, OnBytes, too_large
 from hpcbrew.transports.login_shell import MarkedScript, ScriptResult, as_text
 from hpcbrew.transports.process import CommandOutput
 from hpcbrew.transports.remote_reader import RemoteReader
@@ -42,13 +42,15 @@ CLEARING = 600.0
 FAREWELL = 10.0
 """Seconds for the ending of a command that was given up."""
 
-RECORD = 2**10
-"""KiB of a small file: a larger one, or what is no file, is none of those that are read many at a time."""
-
+_SMALL = rf"\( -type f -readable -size -{RECORD + 1}c \)"
 RECORDS = (
-    f"xargs -0 -r sh -c 'find \"$@\" -maxdepth 0 -type f -size -{RECORD + 1}k -print0' sh 2>/dev/null | "
+    rf"""xargs -0 -r sh -c 'find "$@" -maxdepth 0 ! {_SMALL} -printf "\0%y %s %p\0" >&3; """
+    rf"""find "$@" -maxdepth 0 {_SMALL} -print0' sh 3>&2 2>/dev/null | """
     "tar --create --absolute-names --ignore-failed-read --null --files-from=- --file=-"
 )
+"""A tar of those files that are small; what else there is by their names is told on standard error, between NULs."""
+
+_ELSE = re.compile(rb"\0(?P<kind>\S) (?P<size>\d{1,18}) (?P<path>[^\0]+)\0")
 
 VARIABLE = re.compile(r"\$(\w+|\{\w+\})")
 
@@ -223,7 +225,7 @@ class RemoteShell(ABC):
         attempts = partial(retry.attempts, self._connect, idempotent=True, say=self.say)
         return RemoteReader(self._destination, attempts, self._channel)
 
-    def read_all(self, paths: Sequence[PurePosixPath]) -> list[bytes | None]:
+    def read_all(self, paths: Sequence[PurePosixPath]) -> list[Contents]:
         """One tar of those that are there: their names go in through the pipe, however many they are."""
         if not paths:
             return []
@@ -234,7 +236,7 @@ class RemoteShell(ABC):
             idempotent=True,
         )
         try:
-            found = _unpacked(answer.out)
+            found: dict[str, Contents] = {**_no_records(answer.err), **_unpacked(answer.out)}
         except (tarfile.TarError, ValueError, OverflowError, LookupError, EOFError) as error:
             said = as_text(answer.err).strip() or error
             raise TransportError(f"{self._destination}: files could not be read: {said}") from None
@@ -303,6 +305,18 @@ def _unpacked(archive: bytes) -> dict[str, bytes]:
             if member.isreg() and member.sparse is None and (file := members.extractfile(member)):
                 found[member.name] = file.read()
     return found
+
+
+def _no_records(said: bytes) -> dict[str, NoRecord]:
+    """What RECORDS tells of, by its name."""
+    return {
+        os.fsdecode(match["path"]): NO_FILE
+        if match["kind"] != b"f"
+        else too_large(int(match["size"]))
+        if int(match["size"]) > RECORD
+        else NOT_READABLE
+        for match in _ELSE.finditer(said)
+    }
 
 
 def _words(answer: CommandResult) -> str:

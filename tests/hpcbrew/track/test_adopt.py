@@ -85,6 +85,22 @@ def test_a_folder_that_says_something_odd_of_itself_is_told_of(runs: Path, descr
     assert told[0].isprintable()
 
 
+def test_the_description_of_a_very_large_sweep_is_read(transport, tmp_path: Path) -> None:
+    points = {"points": [{"base_lr": "0.1"}] * 60_000}
+    made = folder(tmp_path, "sweep", "0000000a", described=points)
+    assert (made / "job.json").stat().st_size > 2**20
+    (found,) = transport.read_all([PurePosixPath(made / "job.json")])
+    assert adopt._identity(transport, PurePosixPath(made), found) == ("sweep", "0000000a", "/s.prototxt")
+
+
+def test_ids_that_are_none_are_told_of(runs: Path) -> None:
+    made = folder(runs, "odd", "0000000a")
+    (made / "job.id").write_text("".join(f"{n}.local\n" for n in range(20_000)))
+    told: list[str] = []
+    assert adopt.adopt(profiles.load("local"), Ledger(), told.append) == []
+    assert told == [f"{made} is left aside: job.id: holds 20000 ids, and no job has more than 10000"]
+
+
 def test_what_a_server_says_beside_its_folders_is_left_aside(monkeypatch: pytest.MonkeyPatch, runs: Path) -> None:
     answer = f"noise\0x\t{runs}/a\0" + "9" * 400 + f"\t{runs}/b\0001.5\t/etc\0001.5\t{runs}/c/d\0001.5\t{runs}/e"
     monkeypatch.setattr(Local, "run", lambda *_, **__: CommandResult(0, answer))

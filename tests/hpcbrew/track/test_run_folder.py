@@ -10,6 +10,7 @@ from hpcbrew.errors import TransportError
 from hpcbrew.job import After, JobRecord, JobState, JobStatus
 from hpcbrew.track import run_folder
 from hpcbrew.track.run_folder import ExitRecord, Progress
+from hpcbrew.transports import base
 from hpcbrew.transports.local import Local
 
 DESCRIPTION = {
@@ -217,6 +218,10 @@ def test_one_bad_record_is_a_fault_of_its_own() -> None:
     assert (found.exit, found.progress, found.ids) == (None, Progress(1, 2), ("1.local",))
     assert found.fault.startswith("exit.json: status: 'x' is not a whole number")
     many = "".join(f"{n}.local\n" for n in range(10_001)).encode()
+    large = base.too_large(2**30)
+    assert run_folder.read_records(large, None, base.NO_FILE).fault == (
+        "exit.json holds 1.0 GiB, and such a record has no more than 1.0 MiB; job.id is no regular file"
+    )
     assert run_folder.read_records(None, b"[", many).fault == (
         "progress.json is not valid JSON: line 1, column 2: Expecting value; "
         "job.id holds 10001 ids, and no job has more than 10000"

@@ -10,6 +10,7 @@ from pathlib import PurePosixPath
 import pytest
 
 from hpcbrew.errors import TransportError
+from hpcbrew.transports import base
 from hpcbrew.transports.remote_shell import RemoteShell
 
 
@@ -101,6 +102,19 @@ def records(archive: bytes) -> list[bytes | None]:
     with contextlib.suppress(TransportError):
         return Answers(archive).read_all([A, B])
     return [None, None]
+
+
+@pytest.mark.parametrize(
+    ("said", "found"),
+    [
+        (b"\0f 99999999 /a\0", base.too_large(99999999)),
+        (b"find: noise\n\0f 3 /a\0\0p 0 /x\0", base.NOT_READABLE),
+        (b"\0d 4096 /a\0tar: noise", base.NO_FILE),
+        (b"\0f " + b"9" * 500 + b" /a\0\0f /a\0", None),
+    ],
+)
+def test_what_is_no_record_is_told_of(said: bytes, found: object) -> None:
+    assert Answers(tar(member("/b", 3)), said).read_all([A, B]) == [found, b"xxx"]
 
 
 def test_a_file_with_holes_is_no_record() -> None:

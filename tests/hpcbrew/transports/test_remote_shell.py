@@ -16,7 +16,7 @@ from support.until import until
 
 from hpcbrew.command_result import CommandResult
 from hpcbrew.errors import TransportError, Unanswered
-from hpcbrew.transports import process, remote_shell, retry
+from hpcbrew.transports import base, process, remote_shell, retry
 from hpcbrew.transports.openssh import OpenSsh
 from hpcbrew.transports.paramiko_ssh import Ssh
 from hpcbrew.transports.prompt import Unattended
@@ -123,14 +123,14 @@ def test_names_of_any_bytes_are_read_and_written(cluster, tmp_path):
     assert cluster.read_all([PurePosixPath(tmp_path) / found]) == [b"found"]
 
 
-def test_what_is_no_small_file_is_no_record_and_hides_no_other(cluster, tmp_path):
+def test_what_is_no_small_file_is_told_of_and_hides_no_other(cluster, tmp_path):
     (tmp_path / "exit.json").write_bytes(b"{}")
     with (tmp_path / "progress.json").open("wb") as file:
         file.truncate(10 * 2**30)
     os.mkfifo(tmp_path / "fifo")
     (tmp_path / "link").symlink_to("link")
     paths = [PurePosixPath(tmp_path) / name for name in ("progress.json", "fifo", "link", "exit.json")]
-    assert cluster.read_all(paths) == [None, None, None, b"{}"]
+    assert cluster.read_all(paths) == [base.too_large(10 * 2**30), base.NO_FILE, base.NO_FILE, b"{}"]
 
 
 def test_a_cut_while_a_command_runs_is_told_and_the_next_command_connects_again(cluster, server):
