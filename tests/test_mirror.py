@@ -17,6 +17,7 @@ ELSEWHERE = {
     "hpcbrew/cli/preview.py": "hpcbrew/cli/test_submit.py",
     "hpcbrew/cli/release.py": "hpcbrew/cli/test_changes.py",
     "hpcbrew/cli/resume.py": "hpcbrew/submit/test_resume.py",
+    "hpcbrew/cli/sending.py": "hpcbrew/cli/test_submit.py",
     "hpcbrew/cli/submission.py": "hpcbrew/cli/test_submit.py",
     "hpcbrew/cli/sweep.py": "hpcbrew/cli/test_submit.py",
     "hpcbrew/localqueue/runner.py": "hpcbrew/localqueue/test_queue.py",

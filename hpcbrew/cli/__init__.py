@@ -91,12 +91,9 @@ def group() -> None:
 
 def main() -> None:
     """The `hpcbrew` command. Errors of this project and of the engine's reading of nets end it with one message."""
-    _open_streams()
     color = False if os.environ.get("NO_COLOR") else None
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")  # a terminal that has no letter for what is said
     try:
+        _open_streams()
         status = group.main(prog_name="hpcbrew", standalone_mode=False, color=color)
     except click.ClickException as error:
         said = io.StringIO()
@@ -134,6 +131,9 @@ def _open_streams() -> None:
             os.open(os.devnull, os.O_RDWR)  # gets the lowest number that is free
         if getattr(sys, name) is None:
             setattr(sys, name, open(number, mode, encoding="utf-8", closefd=False))  # noqa: SIM115
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a terminal that has no letter for what is said
 
 
 def _drop_output() -> None:

@@ -1,19 +1,11 @@
 """`hpcbrew resume`."""
 
-from pathlib import Path
 from typing import Any
 
 import click
 
 from hpcbrew.cli import submission
 from hpcbrew.cli.options import job_argument
-from hpcbrew.clusters import profiles
-from hpcbrew.errors import RequestError
-from hpcbrew.job import new_token
-from hpcbrew.plan import hardware
-from hpcbrew.submit import resume
-from hpcbrew.track import refresh
-from hpcbrew.track.ledger import Ledger
 
 
 @click.command()
@@ -35,13 +27,6 @@ def command(job: str, dry_run: bool, follow: bool, as_json: bool, **options: Any
       hpcbrew resume lenet --set max_iter=20000
       hpcbrew resume 'lenet[2]'
     """
-    ledger = Ledger()
-    record = ledger.find(job)
-    site = refresh.reach(record.address)
-    status = refresh.look(site, [record], ledger)[0].record.status
-    if not status.state.final:
-        raise RequestError(f"{record.name} ({record.id}) is {status.state}: only what has ended can be resumed")
-    profile = profiles.load(record.cluster)
-    request = submission.request(Path(record.solver), profile, options)
-    plan = resume.plan(resume.read(record, site.transport), request, profile, hardware.here(), new_token())
-    submission.send(plan, record.solver, dry_run=dry_run, follow=follow, as_json=as_json)
+    from hpcbrew.cli import sending  # noqa: PLC0415 - slow to import
+
+    sending.resume(job, options, sending.Ways(dry_run, follow, as_json))

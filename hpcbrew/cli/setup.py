@@ -8,13 +8,8 @@ import click
 from engine.printable import printable
 from hpcbrew.cli.options import complete_cluster
 from hpcbrew.cli.output import say
-from hpcbrew.cli.training_view import training
 from hpcbrew.cli.transfer_bar import moving
-from hpcbrew.clusters import profiles
 from hpcbrew.errors import RequestError
-from hpcbrew.setup import steps, trial_job
-from hpcbrew.setup.steps import Person
-from hpcbrew.transports.prompt import Expected, Terminal, Unattended
 
 
 @click.command()
@@ -56,6 +51,11 @@ def command(
     """
     if cpu and gpu:
         raise click.UsageError("--cpu leaves out what --gpu needs: give one of them")
+    from hpcbrew.cli.training_view import training  # noqa: PLC0415
+    from hpcbrew.clusters import profiles  # noqa: PLC0415
+    from hpcbrew.setup import steps, trial_job  # noqa: PLC0415 - slow to import, and --help needs none of these
+    from hpcbrew.transports.prompt import Expected, Terminal, Unattended  # noqa: PLC0415
+
     profile = profiles.load(cluster)
     if gpu and not profile.gpus_per_node:
         raise RequestError(
@@ -64,7 +64,7 @@ def command(
         )
     asks = not yes and sys.stdin.isatty() and sys.stderr.isatty()
     prompter = Terminal() if asks else Unattended()
-    person = Person(
+    person = steps.Person(
         asks=asks,
         prompter=Expected(fingerprint, prompter) if fingerprint else prompter,
         confirm=lambda question: not asks or click.confirm(printable(question), default=True, err=True),

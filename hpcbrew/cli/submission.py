@@ -1,34 +1,17 @@
-"""What `submit`, `resume` and `sweep` have in common: their options, and the way of a plan to the cluster."""
+"""The options that `submit`, `resume` and `sweep` have in common. What is done with them, `sending` has: it is slow to
+import, and `--help` needs none of it."""
 
-import re
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from importlib.util import find_spec
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import click
 
-from engine.host import login_node
 from hpcbrew import units
-from hpcbrew.cli import preview
 from hpcbrew.cli.options import complete_job, json_option
-from hpcbrew.cli.output import say, say_json, warn
-from hpcbrew.cli.training_view import training
-from hpcbrew.cli.transfer_bar import moving
-from hpcbrew.clusters.profiles import Cluster
-from hpcbrew.errors import RequestError
-from hpcbrew.job import After, JobPlan, JobRequest
-from hpcbrew.plan import overrides
-from hpcbrew.submit import dependency
-from hpcbrew.submit.interrupts import Interrupted, put_off
-from hpcbrew.submit.submit import as_written_down, submit
-from hpcbrew.track import refresh
-from hpcbrew.track.ledger import Ledger
 
 POSITIVE = click.IntRange(min=1)
 PATH = click.Path(path_type=Path)
-ADDRESS = re.compile(r"[\w.+%-]+(@[\w.-]+)?(,[\w.+%-]+(@[\w.-]+)?)*")
 
 
 def _parsed(parse: Callable[[str], int]) -> Any:
@@ -86,81 +69,3 @@ sending_options = _all(
     click.option("--follow", is_flag=True, help="Stay and show the training until it ends. Ctrl-C lets it go on."),
     json_option,
 )
-
-
-def request(solver: Path, profile: Cluster, options: dict[str, Any], *, ask: bool = True) -> JobRequest:
-    """What the options of this module ask for. `ask`: whether the cluster may be asked, as a dry run does not.
-
-    Raises RequestError.
-    """
-    chain, until_done = options.pop("chain", None), options.pop("until_done", False)
-    if chain and until_done:
-        raise RequestError("--chain and --until-done: give one of them")
-    mail, after = options.pop("mail"), options.pop("after")
-    if mail and (profile.scheduler == "local" or not ADDRESS.fullmatch(mail)):
-        local = profile.scheduler == "local"
-        why = "the queue on this machine sends no mail" if local else "is not a valid address of mail"
-        raise RequestError(f"--mail {mail}: {why}")
-    waits_for, unknown = _dependency(after, profile, ask=ask) if after else (None, "")
-    gpu, gpus = options.pop("gpu", False), options.pop("gpus_per_node", None)
-    return JobRequest(
-        solver=solver,
-        gpus_per_node=gpus or (1 if gpu or options.get("gpu_type") else 0),
-        overrides=tuple(overrides.split(a) for a in options.pop("assignments", ())),
-        links=None if until_done else chain or 1,
-        mail=mail,
-        after=waits_for,
-        unknown=(unknown,) if unknown else (),
-        **options,
-    )
-
-
-def _dependency(job: str, profile: Cluster, *, ask: bool) -> tuple[After | None, str]:
-    if ask:
-        return dependency.after(job, profile.address, Ledger()), ""
-    return dependency.as_last_heard(job, profile.address, Ledger())
-
-
-def send(plan: JobPlan, solver: str, *, dry_run: bool, follow: bool, as_json: bool) -> None:
-    """Shows a plan, or carries it out; then follows the job, or says what there is to do next."""
-    if dry_run:
-        if as_json:
-            say_json(preview.as_json(plan), indent=2)
-        else:
-            say(preview.as_text(plan))
-        return
-    if plan.missing:
-        raise RequestError(plan.missing)
-    if plan.address.scheduler == "local":
-        login_node.refuse()
-        if find_spec("jax") is None:
-            raise RequestError(
-                "jobs on this machine run in this Python, and it has no JAX: pip install 'hpcbrew[engine]'"
-            )
-    for words in plan.unknown:
-        warn(f"not known: {words}")
-    with _told(plan.token):
-        site, ledger = refresh.reach(plan.address), Ledger()
-        with moving("sending", sum(upload.size for upload in plan.data)) as progress:
-            record = submit(plan, solver, site.transport, site.scheduler, ledger, progress, warn)
-        if follow:
-            raise SystemExit(training(record, site, ledger, as_json=as_json))
-        if as_json:
-            say_json(record.as_json(), indent=2)
-            return
-        say(f"{record.id}  {record.name}, queued on {record.cluster}")
-        say(f"Run folder: {record.run_folder}")
-        say(f"Next: hpcbrew status, hpcbrew logs -f {record.id}, hpcbrew cancel {record.id}")
-
-
-@contextmanager
-def _told(token: str) -> Iterator[None]:
-    """After Ctrl-C it is said what came of the job, by the ledger where nobody has said it yet."""
-    try:
-        yield
-    except Interrupted:
-        raise
-    except KeyboardInterrupt:
-        with put_off():
-            warn(as_written_down(token, Ledger()))
-        raise Interrupted from None

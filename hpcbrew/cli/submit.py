@@ -7,10 +7,6 @@ import click
 
 from hpcbrew.cli import submission
 from hpcbrew.cli.options import cluster_option
-from hpcbrew.clusters import profiles
-from hpcbrew.job import new_token
-from hpcbrew.plan import hardware
-from hpcbrew.plan.build import plan_job
 
 
 @click.command()
@@ -48,7 +44,6 @@ def command(solver: Path, cluster: str, dry_run: bool, follow: bool, as_json: bo
       hpcbrew submit solver.prototxt --cluster iitd --project ee --gpu --engine module
       hpcbrew submit finetune.prototxt --cluster iitd --project ee --gpu --after lenet
     """
-    profile = profiles.load(cluster)
-    request = submission.request(solver, profile, options, ask=not dry_run)
-    plan = plan_job(request, profile, hardware.here(), new_token())
-    submission.send(plan, str(solver.absolute()), dry_run=dry_run, follow=follow, as_json=as_json)
+    from hpcbrew.cli import sending  # noqa: PLC0415 - slow to import
+
+    sending.submit(solver, cluster, options, sending.Ways(dry_run, follow, as_json))

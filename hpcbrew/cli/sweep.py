@@ -7,10 +7,6 @@ import click
 
 from hpcbrew.cli import submission
 from hpcbrew.cli.options import cluster_option
-from hpcbrew.clusters import profiles
-from hpcbrew.job import new_token
-from hpcbrew.plan import hardware
-from hpcbrew.plan import sweep as sweeping
 
 
 @click.command()
@@ -34,8 +30,6 @@ def command(
       hpcbrew compare lenet --plot sweep.png
       hpcbrew logs -f '13[4]'
     """
-    points = sweeping.points(axes)
-    profile = profiles.load(cluster)
-    request = submission.request(solver, profile, options, ask=not dry_run)
-    plan = sweeping.plan(request, profile, points, hardware.here(), new_token())
-    submission.send(plan, str(solver.absolute()), dry_run=dry_run, follow=follow, as_json=as_json)
+    from hpcbrew.cli import sending  # noqa: PLC0415 - slow to import
+
+    sending.sweep(solver, axes, cluster, options, sending.Ways(dry_run, follow, as_json))

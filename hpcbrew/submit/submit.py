@@ -27,7 +27,8 @@ UNSURE = (
     "Do not submit it again before that"
 )
 
-NOT_BEGUN = JobStatus(JobState.NEVER_RAN, "interrupted before it was handed to the scheduler")
+INTERRUPTED = "interrupted before it was handed to the scheduler"
+CUT = "the cluster stopped answering before it was handed to the scheduler"
 
 Warn = Callable[[str], object]
 
@@ -91,7 +92,8 @@ def _prepare(
     on_bytes: OnBytes,
     warn: Warn,
 ) -> None:
-    """Ledger entry, data and run folder: all of it, or nothing is left."""
+    """Ledger entry, data and run folder: all of it, or nothing is left; a folder that cannot be taken away stays in the
+    ledger."""
     made = False
     try:
         ledger.intend(record)
@@ -101,11 +103,19 @@ def _prepare(
         transport.make_folder(record.run_folder, contents)
     except KeyboardInterrupt:
         if made:
-            _clear_away(record, transport, ledger, warn)
+            _clear_away(record, transport, ledger, warn, INTERRUPTED)
         else:
             ledger.withdraw(plan.token)
         warn(NOT_SENT)
         raise Interrupted from None
+    except TransportError as error:
+        if made and isinstance(error, Unanswered):  # what hangs there would keep its removal waiting too
+            _leave(record, ledger, warn, CUT)
+        elif made and error.retryable:  # it broke off, and nobody can tell how far it came
+            _clear_away(record, transport, ledger, warn, CUT)
+        else:
+            ledger.withdraw(plan.token)
+        raise
     except BaseException:
         ledger.withdraw(plan.token)
         raise
@@ -135,17 +145,21 @@ def _sent(plan: JobPlan, folder: PurePosixPath, transport: Transport, scheduler:
     return job_id
 
 
-def _clear_away(record: JobRecord, transport: Transport, ledger: Ledger, warn: Warn) -> None:
-    """After Ctrl-C: no folder is left of which the ledger does not know. A second one leaves it."""
+def _clear_away(record: JobRecord, transport: Transport, ledger: Ledger, warn: Warn, why: str) -> None:
+    """No folder is left of which the ledger does not know; `why` the job never ran is written down with one that is.
+    Ctrl-C leaves it."""
     with put_off():
         try:
             transport.remove_folder(record.run_folder)
         except (HpcbrewError, KeyboardInterrupt) as error:
-            why = f": {error}" if str(error) else ""
-            warn(f"{record.run_folder} may be left there, and can be taken away{why}")
-            ledger.settle(record.token, NOT_BEGUN)
+            _leave(record, ledger, warn, why, f": {error}" if str(error) else "")
         else:
             ledger.withdraw(record.token)
+
+
+def _leave(record: JobRecord, ledger: Ledger, warn: Warn, why: str, said: str = "") -> None:
+    warn(f"{record.run_folder} may be left there, and can be taken away{said}")
+    ledger.settle(record.token, JobStatus(JobState.NEVER_RAN, why))
 
 
 def _take_back(plan: JobPlan, folder: PurePosixPath, transport: Transport, ledger: Ledger) -> None:

@@ -24,7 +24,6 @@ HEAVY = {
 """What takes long to import, each of it longer than all that most commands do."""
 
 PROFILES = {"pydantic", "yaml"}
-PLANNING = PROFILES | {"google.protobuf", "jinja2", "numpy", "hpcbrew.plan"}
 NEEDS: dict[str, set[str]] = {
     "--help": set(),
     "status": set(),
@@ -44,10 +43,10 @@ NEEDS: dict[str, set[str]] = {
     "config set cluster local": PROFILES,
     "cluster list": PROFILES,
     "adopt --cluster local": PROFILES,
-    "submit --help": PLANNING,
-    "resume --help": PLANNING,
-    "sweep --help": PLANNING,
-    "setup --help": PLANNING | {"paramiko"},
+    "submit --help": set(),
+    "resume --help": set(),
+    "sweep --help": set(),
+    "setup --help": set(),
 }
 
 
@@ -72,6 +71,20 @@ def test_a_command_loads_what_it_needs(lenet: JobRecord, command: str) -> None:
 
 def test_a_submit_imports_no_jax(model: Path) -> None:
     assert imported("submit", str(model / "solver.prototxt"), "--cluster", "iitd", "--dry-run").isdisjoint({"jax"})
+
+
+@pytest.mark.parametrize("module", ["click", "hpcbrew.cli.output", "hpcbrew.submit"])
+def test_ctrl_c_while_the_command_is_loaded_is_no_traceback(module: str) -> None:
+    code = (
+        "import sys\n"
+        "class Pressed:\n"
+        f"    def find_spec(name, *_): {{'{module}': signal.raise_signal}}.get(name, bool)(signal.SIGINT)\n"
+        "import signal; sys.meta_path.insert(0, Pressed)\n"
+        "sys.argv[1:] = ['submit', 'solver.prototxt']\n"
+        "from hpcbrew.__main__ import main; main()"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (130, "hpcbrew: interrupted before it began: nothing was submitted\n")
 
 
 @pytest.mark.parametrize("command", COMMANDS)

@@ -11,7 +11,7 @@ import pytest
 
 from engine.proto import caffe_pb2 as pb
 from hpcbrew import paths
-from hpcbrew.cli import group, submission
+from hpcbrew.cli import group, sending
 from hpcbrew.clusters import profiles
 from hpcbrew.errors import RequestError
 from hpcbrew.job import JobRecord, JobState, JobStatus
@@ -55,7 +55,7 @@ def test_a_job_that_fails_ends_follow_with_its_status(hpcbrew, model: Path) -> N
 
 
 def test_without_the_engine_this_machine_takes_no_job(model: Path, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(submission, "find_spec", lambda name: None)
+    monkeypatch.setattr(sending, "find_spec", lambda name: None)
     with pytest.raises(RequestError, match=r"it has no JAX: pip install 'hpcbrew\[engine\]'"):
         group.main(["submit", str(model / "solver.prototxt"), "--cluster", "local"], standalone_mode=False)
     assert not left_behind(home)

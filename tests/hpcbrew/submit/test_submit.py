@@ -69,6 +69,31 @@ def test_an_interruption_while_qsub_is_at_work_says_that_there_may_be_a_job(remo
     assert [record.status.state for record in remote.ledger.all()] == [JobState.SUBMITTING]
 
 
+@pytest.mark.parametrize("back", [True, False])
+def test_a_cut_while_the_run_folder_is_made_leaves_none_that_the_ledger_does_not_know(
+    back: bool, remote: RemoteCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = remote.transport.make_folder
+
+    def cut(folder, files):
+        made(folder, files)
+        if not back:
+            monkeypatch.setattr(remote.transport, "remove_folder", gone)
+        gone(folder)
+
+    def gone(folder):
+        raise TransportError("cluster: the connection was cut", retryable=True)
+
+    monkeypatch.setattr(remote.transport, "make_folder", cut)
+    said: list[str] = []
+    with pytest.raises(TransportError, match="the connection was cut"):
+        submit_tiny(remote, said.append)
+    left = [path.name for path in (remote.home / "scratch" / "runs").iterdir()]
+    known = [(record.run_folder.name, record.status.state) for record in remote.ledger.all()]
+    assert (left, known) == (([], []) if back else (["tiny-abcd1234"], [("tiny-abcd1234", JobState.NEVER_RAN)]))
+    assert [words.partition(" may be left there")[0][-13:] for words in said] == left
+
+
 def test_a_login_that_is_refused_after_a_cut_is_no_refusal_of_the_job(remote: RemoteCluster, monkeypatch) -> None:
     """As where the agent with the key is gone by then."""
     remote.script("bin/qsub", "echo 12.pbs01")

@@ -1,0 +1,147 @@
+"""What `submit`, `resume` and `sweep` do: from options to a request, to a plan, and that plan sent to the cluster."""
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from engine.host import login_node
+from hpcbrew.cli import preview
+from hpcbrew.cli.output import say, say_json, warn
+from hpcbrew.cli.training_view import training
+from hpcbrew.cli.transfer_bar import moving
+from hpcbrew.clusters import profiles
+from hpcbrew.clusters.profiles import Cluster
+from hpcbrew.errors import RequestError
+from hpcbrew.job import After, JobPlan, JobRequest, new_token
+from hpcbrew.plan import hardware, overrides
+from hpcbrew.plan import sweep as sweeping
+from hpcbrew.plan.build import plan_job
+from hpcbrew.submit import dependency
+from hpcbrew.submit import resume as resuming
+from hpcbrew.submit.interrupts import Interrupted, put_off
+from hpcbrew.submit.submit import as_written_down
+from hpcbrew.submit.submit import submit as carry_out
+from hpcbrew.track import refresh
+from hpcbrew.track.ledger import Ledger
+
+ADDRESS = re.compile(r"[\w.+%-]+(@[\w.-]+)?(,[\w.+%-]+(@[\w.-]+)?)*")
+
+
+@dataclass(frozen=True)
+class Ways:
+    """How a plan is sent: not at all, but shown; followed until the job ends; with output for programs."""
+
+    dry_run: bool
+    follow: bool
+    as_json: bool
+
+
+def submit(solver: Path, cluster: str, options: dict[str, Any], ways: Ways) -> None:
+    """`hpcbrew submit`."""
+    profile = profiles.load(cluster)
+    asked = request(solver, profile, options, ask=not ways.dry_run)
+    send(plan_job(asked, profile, hardware.here(), new_token()), str(solver.absolute()), ways)
+
+
+def sweep(solver: Path, axes: tuple[str, ...], cluster: str, options: dict[str, Any], ways: Ways) -> None:
+    """`hpcbrew sweep`."""
+    points = sweeping.points(axes)
+    profile = profiles.load(cluster)
+    asked = request(solver, profile, options, ask=not ways.dry_run)
+    send(sweeping.plan(asked, profile, points, hardware.here(), new_token()), str(solver.absolute()), ways)
+
+
+def resume(job: str, options: dict[str, Any], ways: Ways) -> None:
+    """`hpcbrew resume`."""
+    ledger = Ledger()
+    record = ledger.find(job)
+    site = refresh.reach(record.address)
+    status = refresh.look(site, [record], ledger)[0].record.status
+    if not status.state.final:
+        raise RequestError(f"{record.name} ({record.id}) is {status.state}: only what has ended can be resumed")
+    profile = profiles.load(record.cluster)
+    asked = request(Path(record.solver), profile, options)
+    previous = resuming.read(record, site.transport)
+    send(resuming.plan(previous, asked, profile, hardware.here(), new_token()), record.solver, ways)
+
+
+def request(solver: Path, profile: Cluster, options: dict[str, Any], *, ask: bool = True) -> JobRequest:
+    """What the options of `submission` ask for. `ask`: whether the cluster may be asked, as a dry run does not.
+
+    Raises RequestError.
+    """
+    chain, until_done = options.pop("chain", None), options.pop("until_done", False)
+    if chain and until_done:
+        raise RequestError("--chain and --until-done: give one of them")
+    mail, after = options.pop("mail"), options.pop("after")
+    if mail and (profile.scheduler == "local" or not ADDRESS.fullmatch(mail)):
+        local = profile.scheduler == "local"
+        why = "the queue on this machine sends no mail" if local else "is not a valid address of mail"
+        raise RequestError(f"--mail {mail}: {why}")
+    waits_for, unknown = _dependency(after, profile, ask=ask) if after else (None, "")
+    gpu, gpus = options.pop("gpu", False), options.pop("gpus_per_node", None)
+    return JobRequest(
+        solver=solver,
+        gpus_per_node=gpus or (1 if gpu or options.get("gpu_type") else 0),
+        overrides=tuple(overrides.split(a) for a in options.pop("assignments", ())),
+        links=None if until_done else chain or 1,
+        mail=mail,
+        after=waits_for,
+        unknown=(unknown,) if unknown else (),
+        **options,
+    )
+
+
+def _dependency(job: str, profile: Cluster, *, ask: bool) -> tuple[After | None, str]:
+    if ask:
+        return dependency.after(job, profile.address, Ledger()), ""
+    return dependency.as_last_heard(job, profile.address, Ledger())
+
+
+def send(plan: JobPlan, solver: str, ways: Ways) -> None:
+    """Shows a plan, or carries it out; then follows the job, or says what there is to do next."""
+    if ways.dry_run:
+        if ways.as_json:
+            say_json(preview.as_json(plan), indent=2)
+        else:
+            say(preview.as_text(plan))
+        return
+    if plan.missing:
+        raise RequestError(plan.missing)
+    if plan.address.scheduler == "local":
+        login_node.refuse()
+        if find_spec("jax") is None:
+            raise RequestError(
+                "jobs on this machine run in this Python, and it has no JAX: pip install 'hpcbrew[engine]'"
+            )
+    for words in plan.unknown:
+        warn(f"not known: {words}")
+    with _told(plan.token):
+        site, ledger = refresh.reach(plan.address), Ledger()
+        with moving("sending", sum(upload.size for upload in plan.data)) as progress:
+            record = carry_out(plan, solver, site.transport, site.scheduler, ledger, progress, warn)
+        if ways.follow:
+            raise SystemExit(training(record, site, ledger, as_json=ways.as_json))
+        if ways.as_json:
+            say_json(record.as_json(), indent=2)
+            return
+        say(f"{record.id}  {record.name}, queued on {record.cluster}")
+        say(f"Run folder: {record.run_folder}")
+        say(f"Next: hpcbrew status, hpcbrew logs -f {record.id}, hpcbrew cancel {record.id}")
+
+
+@contextmanager
+def _told(token: str) -> Iterator[None]:
+    """After Ctrl-C it is said what came of the job, by the ledger where nobody has said it yet."""
+    try:
+        yield
+    except Interrupted:
+        raise
+    except KeyboardInterrupt:
+        with put_off():
+            warn(as_written_down(token, Ledger()))
+        raise Interrupted from None
