@@ -18,7 +18,8 @@ from hpcbrew.transports.login_shell import quoted
 def command(job: str) -> None:
     """Open a shell in the run folder of a JOB: on this machine, or on the cluster's login node.
 
-    It is the OpenSSH client that connects, with your own configuration. The shell's exit status is returned.
+    It is the OpenSSH client that connects, with your own configuration; but your agent is not forwarded. The shell's
+    exit status is returned.
 
     \b
     Examples:
@@ -41,4 +42,5 @@ def shell(record: JobRecord) -> list[str]:
     if record.address.host is None:
         return [os.environ.get("SHELL") or "/bin/sh"]
     script = f'cd -- {shlex.quote(str(record.run_folder))} && exec "${{SHELL:-/bin/sh}}" -l'
-    return ["ssh", "-t", *ssh_config.arguments(record.address.host), f"exec sh -c {quoted(script)}"]
+    own = ("-a", "-o", "RemoteCommand=none")  # whoever runs the cluster could use the agent's keys meanwhile
+    return ["ssh", "-t", *own, *ssh_config.arguments(record.address.host), f"exec sh -c {quoted(script)}"]

@@ -38,8 +38,9 @@ COLOURS = {
 def command(jobs: tuple[str, ...], show_all: bool, watch: bool, as_json: bool) -> None:
     """Show your jobs: those named (by id, name or token), or all that run and those of the last week.
 
-    Each cluster is asked once for all its jobs. One that does not answer changes nothing: its jobs are shown as last
-    known, with a warning, and the exit status is 1. A job of a sweep is named by its number: '13[4]'.
+    Each cluster is asked once for all its jobs, those that were lost too: they may be found. One that does not answer
+    changes nothing: its jobs are shown as last known, with a warning, and the exit status is 1. A job of a sweep is
+    named by its number: '13[4]'.
 
     \b
     Examples:
@@ -50,7 +51,8 @@ def command(jobs: tuple[str, ...], show_all: bool, watch: bool, as_json: bool) -
     ledger, sites = Ledger(), dict[Address, Site]()
     while True:
         records = _chosen(ledger, jobs, show_all=show_all)
-        fresh = {w.record.token: w for w in refresh([r for r in records if not r.status.state.final], ledger, sites)}
+        open_ends = [r for r in records if not r.status.state.final or r.status.state is JobState.LOST]
+        fresh = {w.record.token: w for w in refresh(open_ends, ledger, sites)}
         rows = [fresh.get(record.token) or TrackedJob(record) for record in records]
         if watch and not as_json and sys.stdout.isatty():
             click.clear()

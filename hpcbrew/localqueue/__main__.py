@@ -9,6 +9,7 @@ import signal
 import sqlite3
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 
@@ -21,6 +22,9 @@ UNKNOWN, FINISHED = 153, 35
 # What a job may need of the submitter's environment to run at all; PBS sites set these up in module files.
 # Its data folder is where a job finds this queue.
 KEPT = ("CUDA_VISIBLE_DEVICES", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "TZ", "XDG_DATA_HOME")
+
+
+LEFT_BEHIND = "a process that an ended job has left behind holds the place of jobs on this machine: end it"
 
 
 def main(arguments: list[str]) -> int:
@@ -96,6 +100,9 @@ def qstat(ids: list[str], slots: int) -> int:
         free = [lock for n in range(slots) if (lock := store.take_slot(n)) is not None]
         for lock in free:
             lock.close()
+        if waiting and not free and store.none_at_work(db, min(job.ctime for job in waiting)):
+            why = f"{LEFT_BEHIND} (lsof {store.slot_lock(0)} names it)"
+            found = [replace(job, comment=why) if job in waiting else job for job in found]
     if waiting and free:
         _runner().start(slots)
     print(qstat_json.show(found, members))

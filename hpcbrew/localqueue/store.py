@@ -18,6 +18,7 @@ from engine.schema import Malformed
 from hpcbrew import paths
 
 HISTORY = 14 * 24 * 3600  # seconds that a finished job is shown for: PBS's default
+SETTLING = 10.0  # seconds within which a runner takes a job up, or ends
 SUFFIX = ".local"
 ID = re.compile(r"(?P<seq>\d+)(?P<brackets>\[(?P<index>\d*)\])?")
 
@@ -199,6 +200,15 @@ def take_slot(slot: int) -> IO[bytes] | None:
         return None
     os.set_inheritable(file.fileno(), False)
     return file
+
+
+def none_at_work(db: sqlite3.Connection, since: float) -> bool:
+    """Whether no job has run for a while, since that time (Unix seconds) at most. Slots are taken all the same by what a
+    job has left behind: runners end that, but for what they cannot see (macOS has no /proc) or may not end."""
+    if db.execute("SELECT 1 FROM jobs WHERE state IN ('R', 'E')").fetchone():
+        return False
+    (last,) = db.execute("SELECT max(etime) FROM jobs WHERE typeof(etime) = 'real'").fetchone()
+    return time.time() - max(last or 0.0, since) > SETTLING
 
 
 def mark_lost(db: sqlite3.Connection) -> None:

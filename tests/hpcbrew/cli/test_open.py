@@ -42,7 +42,7 @@ def test_a_shell_on_a_cluster_starts_in_the_run_folder_whatever_its_login_shell(
     folder.mkdir()
     record = JobRecord("t", "n", Address("iitd", "ssh", "pbs", host="hpc"), "s", 0.0, PurePosixPath(folder), STANDING)
     *ssh, command = shell(record)
-    assert ssh == ["ssh", "-t", "--", "hpc"]
+    assert ssh == ["ssh", "-t", "-a", "-o", "RemoteCommand=none", "--", "hpc"]
     assert command.startswith("exec sh -c '")  # csh knows no ${SHELL:-/bin/sh}, and reads ! in quotes
     own = tmp_path / "shell"
     own.write_text("#!/bin/sh\npwd\n")
@@ -54,4 +54,4 @@ def test_a_shell_on_a_cluster_starts_in_the_run_folder_whatever_its_login_shell(
 def test_a_host_with_a_port_is_given_as_ssh_takes_it() -> None:
     address = Address("mine", "ssh", "pbs", host="me@hpc:2222")
     record = JobRecord("t", "n", address, "s", 0.0, PurePosixPath("/run"), STANDING, "1.pbs")
-    assert shell(record)[:7] == ["ssh", "-t", "-l", "me", "-p", "2222", "--"]
+    assert shell(record)[5:10] == ["-l", "me", "-p", "2222", "--"]

@@ -47,6 +47,13 @@ def test_watch_goes_on_until_all_have_ended(hpcbrew, folder: Path) -> None:
     assert (done.returncode, done.stdout.split()[-1]) == (0, "done")
 
 
+def test_a_lost_job_that_is_found_is_shown_as_it_is(hpcbrew, folder: Path) -> None:
+    job(folder, "lost", JobState.LOST)
+    job(folder, "over", JobState.FAILED)
+    shown = json.loads(hpcbrew("status", "--json").stdout)
+    assert {row["name"]: row["state"] for row in shown} == {"lost": "done", "over": "failed"}
+
+
 def test_a_cluster_that_does_not_answer_changes_nothing(hpcbrew, tmp_path: Path, home: Path) -> None:
     (tmp_path / "empty").mkdir()
     job(tmp_path / "empty", "a", JobState.RUNNING)

@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -256,6 +257,21 @@ def test_nor_does_it_where_the_runner_was_killed(submit, tmp_path: Path) -> None
     until(lambda: (tmp_path / "runner").exists() and sshd.ended((tmp_path / "runner").read_text()))
     assert ended(submit("echo next"))["Exit_status"] == 0
     assert "its runner was killed" in ended(job_id)["comment"]
+
+
+@pytest.mark.parametrize(("age", "said"), [(60, True), (0, False)])
+def test_a_job_that_waits_for_what_another_left_behind_says_so(age: int, said: bool) -> None:
+    """As on a machine where nothing can be seen of what runs."""
+    with store.transaction() as db:
+        options = {"queue": "local", "ncpus": 1, "ngpus": 0, "nodes": 1}
+        seq = store.add(db, "next", "/", options, {})
+        store.change(db, seq, ctime=time.time() - age)
+        taken = store.take_slot(0)
+    assert taken is not None
+    comment = job(f"{seq}.local").get("comment", "")
+    taken.close()
+    assert ("a process that an ended job has left behind holds the place" in comment) is said
+    assert ("slot-0.lock names it" in comment) is said
 
 
 def test_a_row_that_is_none_hides_no_other_job(submit, capsys: pytest.CaptureFixture[str]) -> None:

@@ -84,6 +84,19 @@ def test_an_end_that_was_read_while_qstat_is_silent_is_corrected(tmp_path: Path,
     assert ledger.all()[0].status == JobStatus(JobState.CANCELLED, "deleted by me@pbs01", 271)
 
 
+def test_a_job_that_was_lost_is_followed_again_where_its_server_comes_back_with_it(tmp_path: Path, monkeypatch) -> None:
+    (tmp_path / "qstat").write_text("#!/bin/sh\necho 'qstat: Unknown Job Id 1.pbs01' >&2; exit 153\n")
+    (tmp_path / "qstat").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    ledger = Ledger(tmp_path / "ledger.db")
+    ledger.intend(JobRecord("a", "n", LOCAL, "s", 0.0, PurePosixPath(tmp_path), JobStatus(JobState.RUNNING), "1.pbs01"))
+    refresh.refresh(ledger.all(), ledger)
+    assert ledger.all()[0].status.state is JobState.LOST
+    (tmp_path / "qstat").write_text("#!/bin/sh\nprintf 'Job Id: 1.pbs01\\n    job_state = R\\n'\n")
+    refresh.refresh(ledger.all(), ledger)
+    assert [record.status.state for record in ledger.live()] == [JobState.RUNNING]
+
+
 def test_clusters_are_asked_side_by_side_and_mute_ones_told_of(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -7,12 +7,21 @@ import signal
 import subprocess
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import pytest
 from support import beside_ssh, sshd
 from support.sshd import Server
 
+from hpcbrew.address import Address
+from hpcbrew.cli import open as opening
+from hpcbrew.job import JobRecord, JobState, JobStatus
+from hpcbrew.transports import paramiko_ssh
+from hpcbrew.transports.openssh import OpenSsh
+from hpcbrew.transports.paramiko_ssh import Ssh
+from hpcbrew.transports.prompt import Unattended
+
+RUNNING = JobStatus(JobState.RUNNING)
 Steps = Callable[[Server, "Cell"], str]
 
 
@@ -268,6 +277,33 @@ def test_both_get_in_or_neither(steps, extra, said, tmp_path, cell, monkeypatch)
         why = beside_ssh.hpcbrew(server.config)
     assert (why == "") == got_in == (said == ""), why
     assert said in why
+
+
+SOCKET = ["sh", "-c", 'echo "<$SSH_AUTH_SOCK>"']
+
+
+def test_the_agent_is_forwarded_to_nobody_whatever_the_configuration_says(tmp_path, cell, monkeypatch):
+    monkeypatch.setenv("SSH_AUTH_SOCK", str(cell.agent))
+    cell.add(cell.key("mine"))
+    with sshd.serve(tmp_path) as server:
+        server.config.write_text(f"ForwardAgent yes\n{server.config.read_text()}")
+        by_hand = ["ssh", "-F", server.config, "cluster", 'echo "<$SSH_AUTH_SOCK>"']
+        assert subprocess.run(by_hand, capture_output=True, text=True, check=True).stdout.startswith("</tmp/ssh-")
+        config = server.config
+        for transport in (
+            Ssh("cluster", Unattended(), lambda name: paramiko_ssh.resolve(name, config), config),
+            OpenSsh("cluster", attended=False, config=config),
+        ):
+            assert transport.run(SOCKET, PurePosixPath("/")).out == "<>\n"
+            transport.disconnect()
+        record = JobRecord("t", "n", Address("c", "ssh", "pbs", "cluster"), "s", 0.0, PurePosixPath("/"), RUNNING)
+        ssh, *words = opening.shell(record)
+        own = tmp_path / "shell"
+        own.write_text('#!/bin/sh\necho "<$SSH_AUTH_SOCK>"\n')
+        own.chmod(0o755)
+        words[-1] = f"SHELL={own} {words[-1].removeprefix('exec ')}"
+        opened = subprocess.run([ssh, "-F", config, *words], stdin=subprocess.DEVNULL, capture_output=True, check=True)
+        assert opened.stdout.split() == [b"<>"]
 
 
 @pytest.mark.parametrize("written", ["{user}@127.0.0.1:{port}", "ssh://{user}@127.0.0.1:{port}", "127.0.0.1:{port}"])
