@@ -14,6 +14,7 @@ from engine.data.label_bounds import LabelBounds
 from engine.data.source import Batch, Source, State, check_labels
 from engine.errors import DataError
 from engine.host import memory
+from engine.units import short_size
 
 Placed = dict[str, jax.Array]
 Place = Callable[[Sequence[Batch]], Placed]
@@ -118,7 +119,7 @@ class _Lane:
         if depth < 1:
             raise DataError(f'layer "{self._name}": prefetch is {depth}; 1 or more is needed.')
         if lacking := memory.lacking(depth * size):
-            raise DataError(f'layer "{self._name}": to prefetch {depth:,} batches of {memory.amount(size)} {lacking}.')
+            raise DataError(f'layer "{self._name}": to prefetch {depth:,} batches of {short_size(size)} {lacking}.')
 
     def restore(self, state: State) -> None:
         self.stop()

@@ -5,7 +5,8 @@ import resource
 from functools import cache
 from pathlib import Path
 
-_UNITS = ("bytes", "kB", "MB", "GB", "TB", "PB", "EB")
+from engine.units import short_size
+
 _CGROUPS = Path("/sys/fs/cgroup")
 
 
@@ -25,15 +26,9 @@ def limit() -> int:
 def lacking(size: int) -> str | None:
     """What is to be said where `size` bytes cannot be had; None where they can.
 
-    The words go on from what asks for them: "takes 51.5 TB of memory, and there are 25.3 GB here".
+    The words go on from what asks for them: "takes 46.8 TiB of memory, and there are 23.6 GiB here".
     """
-    return f"takes {amount(size)} of memory, and there are {amount(limit())} here" if size > limit() else None
-
-
-def amount(size: int) -> str:
-    """Bytes as messages show them: 25.3 GB."""
-    power = min((len(str(size)) - 1) // 3, len(_UNITS) - 1)
-    return f"{size:,} bytes" if power < 1 else f"{size / 1000**power:,.1f} {_UNITS[power]}"
+    return f"takes {short_size(size)} of memory, and there are {short_size(limit())} here" if size > limit() else None
 
 
 def _cgroup_limits() -> list[int]:

@@ -203,8 +203,8 @@ def take_slot(slot: int) -> IO[bytes] | None:
 
 
 def none_at_work(db: sqlite3.Connection, since: float) -> bool:
-    """Whether no job has run for a while, since that time (Unix seconds) at most. Slots are taken all the same by what a
-    job has left behind: runners end that, but for what they cannot see (macOS has no /proc) or may not end."""
+    """Whether no job has run for a while, since that time (Unix seconds) at most. Slots are taken all the same by what
+    a job has left behind: runners end that, but for what they cannot see (macOS has no /proc) or may not end."""
     if db.execute("SELECT 1 FROM jobs WHERE state IN ('R', 'E')").fetchone():
         return False
     (last,) = db.execute("SELECT max(etime) FROM jobs WHERE typeof(etime) = 'real'").fetchone()

@@ -5,17 +5,16 @@ import subprocess
 from pathlib import Path, PurePosixPath
 
 import pytest
+from support.node import Node
 
 from engine.job_contract import ExitCode
 from hpcbrew import full_disk
 from hpcbrew.address import Address
-from hpcbrew.clusters import profiles
 from hpcbrew.errors import LedgerError, RequestError, TransportError
 from hpcbrew.hashing import file_sha256
-from hpcbrew.job import JobRecord, JobRequest, JobState, JobStatus, new_token
+from hpcbrew.job import JobRecord, JobState, JobStatus
 from hpcbrew.plan import digests, once
-from hpcbrew.plan.build import plan_job, uploads
-from hpcbrew.plan.hardware import Machine
+from hpcbrew.plan.build import uploads
 from hpcbrew.plan.manifest import Item
 from hpcbrew.track.ledger import Ledger
 from hpcbrew.transfer import disk_space, download
@@ -83,24 +82,13 @@ def test_a_job_whose_id_has_no_room_is_handed_over_all_the_same(transport, small
 def test_a_job_without_room_for_its_records_ends_as_its_engine_did_and_no_chain_begins(
     small_disk: Path, model: Path, tmp_path: Path, links: int | None, status: int, ends: int
 ) -> None:
-    profile = profiles.load("openpbs")
-    asked = JobRequest(model / "solver.prototxt", links=links)
-    plan = plan_job(asked, profile, Machine(1, 0), new_token())
-    run = small_disk / "runs" / "x"
-    (run / "snapshots").mkdir(parents=True)
-    for path, text in (
-        (small_disk / "engine" / "bin" / "caffe", f"exit {status}"),
-        (tmp_path / "bin" / "qsub", f"touch {tmp_path}/submitted"),
-    ):
-        path.parent.mkdir(parents=True)
-        path.write_text(f"#!/bin/sh\n{text}\n")
-        path.chmod(0o755)
-    (run / "job.id").write_text("1.pbs01\n")
+    node = Node(small_disk, model)
+    node.submit(f"exit {status}", links=links)
+    node.command(node.pbs / "qsub", f"touch {tmp_path}/submitted")
+    (node.run_folder / "job.id").write_text("11.pbs01\n")
     fill(small_disk)
-    given = {"PBS_O_WORKDIR": str(run), "PBS_JOBID": "1.pbs01", "PATH": f"{tmp_path}/bin:/usr/bin:/bin"}
-    done = subprocess.run(["bash", "-c", plan.script], env=given, check=False)
-    assert done.returncode == ends
-    assert not (run / "exit.json").exists()
+    assert node.start() == ends
+    assert node.exit is None
     assert not (tmp_path / "submitted").exists()
 
 

@@ -230,7 +230,7 @@ def test_a_label_that_is_no_number_is_told(path):
     ("prefetch", "says"),
     [
         (0, "prefetch is 0; 1 or more"),
-        (2**32 - 1, "prefetch 4,294,967,295 batches of 160 bytes takes 687.2 GB of memory"),
+        (2**32 - 1, "prefetch 4,294,967,295 batches of 160 B takes 640.0 GiB of memory"),
     ],
 )
 def test_batches_ahead_that_cannot_be(path, prefetch, says):
