@@ -13,10 +13,10 @@ def resolve(path: str, named_in: str | Path | None = None) -> Path:
     given: the error about it then shows what the user wrote.
     """
     given = native(path)
-    if named_in is None or given.is_absolute() or _exists(given):
+    if named_in is None or given.is_absolute() or exists(given):
         return given
     beside = Path(named_in).parent / given
-    return beside if _exists(beside) else given
+    return beside if exists(beside) else given
 
 
 def native(path: str) -> Path:
@@ -24,8 +24,14 @@ def native(path: str) -> Path:
     return Path(raw_bytes.native(path))
 
 
-def _exists(path: Path) -> bool:
+def exists(path: Path) -> bool:
+    """Whether there is something; not so for what no file can be called, which opening it says."""
     try:
         return path.exists()
-    except OSError:  # a name of more than 255 bytes: opening it says so
+    except OSError:  # more than 255 bytes; a folder that one may not look into
         return False
+
+
+def is_file(path: Path) -> bool:
+    """The same, for a file."""
+    return exists(path) and path.is_file()

@@ -157,11 +157,11 @@ def find_net(field: str, name: str, solver: str | Path | None, instead: str = ""
     that, with {} for it.
     """
     found = paths.resolve(name, solver)
-    if solver is None or found.exists():
+    if solver is None or paths.exists(found):
         return found
     where = f"{solver}{_line(solver, field, name)}: {field}"
     beside = Path(solver).parent / Path(name).name
-    if not beside.is_file():
+    if not paths.is_file(beside):
         try:
             text.load(found)
         except PrototxtError as e:

@@ -28,7 +28,7 @@ def apply(solver: pb.SolverParameter, assignments: Iterable[tuple[str, str]]) ->
     changed = pb.SolverParameter()
     changed.CopyFrom(solver)
     for key, value in assignments:
-        field = _FIELDS.get(key)
+        field = _FIELDS.get(key) if key.isascii() else None
         if field is None:
             raise RequestError(f"--set {key}={value}: a solver has no field {key!r}.{did_you_mean(key, _FIELDS, repr)}")
         if field.message_type is not None:

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
 
 from engine import user_errors
+from engine.proto import paths
 from hpcbrew import layout
 from hpcbrew.errors import ManifestError
 
@@ -57,9 +58,9 @@ def _files(module: str, places: Sequence[Path]) -> dict[PurePosixPath, Path]:
     for place in places:
         packages = [PurePosixPath(*parts[:n], "__init__.py") for n in range(1, len(parts) + 1)]
         last = PurePosixPath(*parts[:-1], f"{parts[-1]}.py")
-        if (place / last).is_file():
+        if paths.is_file(place / last):
             wanted = [*packages[:-1], last]
-        elif (place / packages[-1]).is_file():
+        elif paths.is_file(place / packages[-1]):
             wanted = packages
         else:
             continue

@@ -106,3 +106,11 @@ def test_a_net_that_is_not_there_names_the_solver_the_line_and_the_file_of_that_
         settings.train_net(_param(f'net: "{name}"'), solver)
     with pytest.raises(PrototxtError, match=rf"^{solver}: net: set/net.prototxt: no such file"):
         settings.train_net(_param('net: "set/net.prototxt"'), solver)
+
+
+@pytest.mark.parametrize("name", ["x" * 300, f"{'x' * 300}/net.prototxt", f"/{'x' * 300}"])
+def test_a_name_that_no_file_can_have_names_the_solver_and_the_line(tmp_path, name):
+    solver = tmp_path / "solver.prototxt"
+    solver.write_text(f'\nnet: "{name}"\n')
+    with pytest.raises(PrototxtError, match=rf"solver\.prototxt:2: net: .*{name[-9:]}.*[Nn]ame too long"):
+        settings.train_net(_param(f'net: "{name}"'), solver)

@@ -31,6 +31,7 @@ def test_the_solver_given_stays_as_it_was() -> None:
     [
         ("base_lr", "write KEY=VALUE"),
         ("=1", "write KEY=VALUE"),
+        ("\udcff=1", "a solver has no field"),
         ("base_rl=1", "Did you mean 'base_lr'"),
         ("base_lr=fast", "base_lr=fast"),
         ("solver_mode=TPU", "TPU"),

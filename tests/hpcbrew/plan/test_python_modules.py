@@ -46,6 +46,7 @@ NOISE = ["late.py", "noise.py", "settings.py", "tools/__init__.py", "tools/blob.
         ("../noise", []),
         ("", []),
         (".noise", []),
+        ("x" * 300, []),
     ],
 )
 def test_a_module_brings_what_it_imports_of_its_users(folder: Path, module: str, want: list[str]) -> None:
