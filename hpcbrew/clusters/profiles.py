@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
+from engine.host import regular_file
 from engine.suggest import did_you_mean
 from hpcbrew import units
 from hpcbrew.address import Address
@@ -238,9 +239,13 @@ def resolve(own: Mapping[str, Any], path: Path, name: str, seen: tuple[Path, ...
     return _merge(resolve(_read(parent), parent, base, (*seen, path)), values)
 
 
+LARGEST = 2**18
+"""Bytes of a profile: the largest that ships has some 1,200."""
+
+
 def _read(path: Path) -> dict[str, Any]:
     try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+        values = yaml.safe_load(regular_file.read(path, LARGEST).decode())
     except OSError as error:
         raise ProfileError(f"{path}: {error.strerror}") from None
     except RecursionError:
@@ -289,6 +294,7 @@ KINDS = {
 }
 # YAML's references make a value of a few lines endless to write out.
 SHORT = reprlib.Repr()
+SHORT.maxlevel = 2
 SHORT.maxstring = SHORT.maxother = SHORT.maxlong = 200
 # How pydantic names the alternatives of a value, among the keys that lead to it.
 ALTERNATIVE = re.compile(r"\[key\]|constrained-int|literal\[.*\]")

@@ -3,9 +3,8 @@
 import reprlib
 from pathlib import Path
 
-from engine.host import atomic_file
+from engine.host import atomic_file, regular_file
 from engine.suggest import did_you_mean
-from engine.units import short_size
 from hpcbrew import full_disk, paths
 from hpcbrew.errors import ProfileError
 
@@ -22,7 +21,7 @@ def path() -> Path:
 def read() -> dict[str, str]:
     """Every setting by its key; none where nothing was set. Raises ProfileError naming file, key and what would do."""
     try:
-        text = _read()
+        text = regular_file.read(path(), LARGEST).decode()
     except FileNotFoundError:
         return {}
     except OSError as error:
@@ -44,14 +43,6 @@ def read() -> dict[str, str]:
         if not isinstance(value, str):
             raise ProfileError(f"{path()}: {key}: {reprlib.repr(value)} is not valid text")
     return values
-
-
-def _read() -> str:
-    with path().open("rb") as file:
-        data = file.read(LARGEST + 1)
-    if len(data) > LARGEST:
-        raise ProfileError(f"{path()}: settings take no more than {short_size(LARGEST)}, and this is more")
-    return data.decode()
 
 
 def check_key(key: str, where: str = "") -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 
+from engine.host import regular_file
 from hpcbrew.errors import ManifestError
 
 
@@ -64,7 +65,9 @@ def root_and_members(
 
 def _lines(path: Path, asked: str) -> list[str]:
     try:
-        return path.read_text(encoding="utf-8").splitlines()
+        return regular_file.read(path).decode().splitlines()
+    except OSError as error:
+        raise ManifestError(f"{asked}: {path}: cannot be read: {error.strerror}") from None
     except UnicodeDecodeError as error:
         raise ManifestError(f"{asked}: {path} is not valid text: {error.reason} at byte {error.start}") from None
 

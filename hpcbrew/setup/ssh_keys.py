@@ -3,10 +3,12 @@
 import subprocess
 from pathlib import Path, PurePosixPath
 
+from engine.host import regular_file
 from hpcbrew.errors import LoginRefused, TransportError
 from hpcbrew.setup.report import Report
 from hpcbrew.transports import ssh_config
 from hpcbrew.transports.base import Transport
+from hpcbrew.transports.identities import KEY
 from hpcbrew.transports.paramiko_ssh import Ssh
 from hpcbrew.transports.prompt import Prompter
 from hpcbrew.transports.ssh_config import SshHost
@@ -65,7 +67,7 @@ def choose(host: SshHost, kind: str) -> Path:
 def public_key(path: Path) -> str:
     """The line for authorized_keys of a private key: from its .pub file, or from itself; empty where neither is one."""
     try:
-        return path.with_name(f"{path.name}.pub").read_text().strip()
+        return regular_file.read(path.with_name(f"{path.name}.pub"), KEY).decode().strip()
     except (OSError, UnicodeDecodeError):
         command = ["ssh-keygen", "-y", "-P", "", "-f", str(path)]
         done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)

@@ -10,6 +10,7 @@ from pathlib import Path
 import paramiko
 from paramiko.agent import AgentKey, AgentSSH
 
+from engine.host import regular_file
 from hpcbrew.transports.prompt import Prompter
 from hpcbrew.transports.ssh_config import SshHost
 
@@ -17,6 +18,8 @@ AGENT = 10.0
 """Seconds for an answer of the agent; a person may have to confirm the use of a key, and gets longer."""
 
 CONFIRMING = 60.0
+
+KEY = 2**20  # bytes of a key's file at most
 
 _MAGIC = b"openssh-key-v1\0"
 
@@ -100,14 +103,19 @@ class _Agent(AgentSSH):
         line.settimeout(CONFIRMING)
 
 
+def _text(path: Path) -> str:
+    """Raises OSError for what is no file, or too large for a key, and ValueError for what is no text."""
+    return regular_file.read(path, KEY).decode()
+
+
 def _public(path: Path) -> bytes | None:
     """The public key that belongs to a file: in PATH.pub, in the file itself where this is a public one, or at the head
     of a private one, where it is never locked."""
     for file in (path.with_name(f"{path.name}.pub"), path):
         with contextlib.suppress(OSError, IndexError, ValueError):
-            return base64.b64decode(file.read_text().split()[1], validate=True)
+            return base64.b64decode(_text(file).split()[1], validate=True)
     with contextlib.suppress(OSError, IndexError, ValueError):
-        body = "".join(line for line in path.read_text().splitlines() if not line.startswith("-----"))
+        body = "".join(line for line in _text(path).splitlines() if not line.startswith("-----"))
         message = paramiko.Message(base64.b64decode(body).removeprefix(_MAGIC))
         _cipher, _kdf, _options, count = (
             message.get_binary(),

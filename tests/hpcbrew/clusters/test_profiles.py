@@ -1,3 +1,4 @@
+import os
 from pathlib import Path
 
 import pytest
@@ -85,6 +86,29 @@ def test_a_wrong_profile_is_an_error_with_file_key_value_and_choices(write, faul
         profiles.load("mine")
     assert str(error.value).startswith(str(path))
     assert said in str(error.value)
+
+
+@pytest.mark.parametrize(("kind", "says"), [("pipe", "is a pipe"), ("device", "is a device"), ("large", "at most")])
+def test_what_is_no_profile_keeps_nobody_waiting(write, kind: str, says: str) -> None:
+    path = write("mine", "x" * 2**19)
+    if kind != "large":
+        path.unlink()
+        os.mkfifo(path) if kind == "pipe" else path.symlink_to("/dev/zero")
+    with pytest.raises(ProfileError, match=says):
+        profiles.load("mine")
+
+
+def test_a_value_without_end_is_shown_in_short(write) -> None:
+    nine = "[{0}, {0}, {0}, {0}, {0}, {0}, {0}, {0}, {0}]"
+    write(
+        "mine",
+        f"a0: &a0 {nine.format('x')}\n"
+        + "".join(f"a{n}: &a{n} {nine.format(f'*a{n - 1}')}\n" for n in range(1, 10))
+        + "host: *a9\n",
+    )
+    with pytest.raises(ProfileError) as error:
+        profiles.load("mine")
+    assert len(str(error.value)) < 10_000
 
 
 def test_profiles_that_extend_each_other_are_an_error(write) -> None:

@@ -1,3 +1,4 @@
+import os
 from pathlib import Path
 
 import pytest
@@ -35,7 +36,7 @@ FAULTS = {
         "is not valid",
     ),
     "no date": ("cluster: 2026-13-45\n", "not YAML: month must be in 1..12"),
-    "large": ("cluster: " + "x" * 2**16, "settings take no more than 64.0 KiB"),
+    "large": ("cluster: " + "x" * 2**16, "cannot be read: has 65,545 bytes, and at most 65,536 are read"),
     "no UTF-8": ("cluster: caf\udce9\n", "can't decode byte 0xe9"),
 }
 
@@ -48,6 +49,13 @@ def test_a_wrong_file_is_named(fault: str) -> None:
         user_settings.read()
     assert str(error.value).startswith(str(path))
     assert said in str(error.value)
+
+
+def test_a_pipe_in_their_place_is_told_of_and_keeps_nobody_waiting(home: Path) -> None:
+    user_settings.path().parent.mkdir(parents=True)
+    os.mkfifo(user_settings.path())
+    with pytest.raises(ProfileError, match="is a pipe, and a file is needed"):
+        user_settings.read()
 
 
 def test_settings_that_cannot_be_written_are_told(hpcbrew, home: Path) -> None:
