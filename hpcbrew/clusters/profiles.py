@@ -4,7 +4,7 @@ import re
 import reprlib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import yaml
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
@@ -243,9 +243,19 @@ LARGEST = 2**18
 """Bytes of a profile: the largest that ships has some 1,200."""
 
 
+class _Plain(yaml.SafeLoader):
+    """What JSON has, and dates, which are told of: a profile is shown as JSON too."""
+
+    yaml_constructors: ClassVar = {
+        tag: made
+        for tag, made in yaml.SafeLoader.yaml_constructors.items()
+        if str(tag).rpartition(":")[2] not in ("binary", "omap", "pairs", "set")
+    }
+
+
 def _read(path: Path) -> dict[str, Any]:
     try:
-        values = yaml.safe_load(regular_file.read(path, LARGEST).decode())
+        values = yaml.load(regular_file.read(path, LARGEST).decode(), _Plain)  # noqa: S506 - it is a SafeLoader
     except OSError as error:
         raise ProfileError(f"{path}: {error.strerror}") from None
     except RecursionError:
