@@ -62,6 +62,8 @@ def write(values: dict[str, str]) -> None:
 
 def put(file: Path, data: bytes) -> None:
     """Writes a file of the user's settings. Raises ProfileError where that cannot be done."""
+    if file.exists() and not file.is_file():
+        raise ProfileError(f"{file}: is no file, and is not written to")
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
         atomic_file.replace(file, data)

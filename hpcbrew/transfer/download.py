@@ -77,7 +77,7 @@ def fetch(
     if odd := next((name for name in files if ".." in name.parts or name.is_absolute()), None):
         raise TransportError(f"{record.run_folder}: {odd}: a name that leads out of its folder is not fetched")
     with _written(into):
-        work = f"fetch-{hashlib.sha256(os.fsencode(into.resolve())).hexdigest()[:32]}"
+        work = f"fetch-{hashlib.sha256(os.fsencode(os.path.realpath(into))).hexdigest()[:32]}"
     if busy(work):
         say(f"another fetch into {into} is at work on this machine: waiting for it to end")
     with exclusive(work):

@@ -73,3 +73,9 @@ def test_a_folder_is_refused(tmp_path):
     with pytest.raises(IsADirectoryError):
         atomic_file.replace(tmp_path, b"")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_link_to_itself_is_refused(tmp_path):
+    (tmp_path / "link").symlink_to("link")
+    with pytest.raises(OSError, match="Too many levels of symbolic links"):
+        atomic_file.replace(tmp_path / "link", b"")

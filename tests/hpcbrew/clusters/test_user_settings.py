@@ -56,6 +56,8 @@ def test_a_pipe_in_their_place_is_told_of_and_keeps_nobody_waiting(home: Path) -
     os.mkfifo(user_settings.path())
     with pytest.raises(ProfileError, match="is a pipe, and a file is needed"):
         user_settings.read()
+    with pytest.raises(ProfileError, match="is no file, and is not written to"):
+        user_settings.write({"cluster": "iitd"})
 
 
 def test_settings_that_cannot_be_written_are_told(hpcbrew, home: Path) -> None:

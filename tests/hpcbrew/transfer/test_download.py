@@ -124,6 +124,12 @@ def test_a_name_that_leads_out_of_the_folder_is_refused(record: JobRecord, tmp_p
         fetching.fetch(record, names, Local(), tmp_path / "into", lambda size: None)
 
 
+def test_a_folder_that_is_a_link_to_itself_is_told(record: JobRecord, tmp_path: Path) -> None:
+    (tmp_path / "into").symlink_to("into")
+    with pytest.raises(TransportError, match=r"into: cannot be written: "):
+        fetch(record, Local(), tmp_path / "into")
+
+
 def test_a_run_folder_that_is_gone(record: JobRecord, tmp_path: Path) -> None:
     gone = JobRecord("t", "lenet", record.address, "s", 0.0, PurePosixPath(tmp_path / "gone"), record.status)
     with pytest.raises(TransportError, match="is empty or gone"):
