@@ -11,6 +11,7 @@ from support.captures import FOLDER as CAPTURES
 from hpcbrew.command_result import CommandResult
 from hpcbrew.errors import SchedulerError
 from hpcbrew.job import JobState
+from hpcbrew.schedulers import pbs_status
 from hpcbrew.schedulers.pbs import Pbs
 
 with (CAPTURES / "INDEX.tsv").open() as index:
@@ -271,3 +272,17 @@ def test_one_question_for_all_jobs() -> None:
     assert PBS.status_command(["1.srv", "2[].srv"]) == ("qstat", "-x", "-f", "1.srv", "2[].srv")
     assert Pbs(torque=True).status_command(["1.srv"]) == ("qstat", "-f", "1.srv")
     assert PBS.submit_command(PurePosixPath("job.pbs")) == ("qsub", "job.pbs")
+
+
+@pytest.mark.parametrize(
+    ("values", "state", "says"),
+    [
+        ({"queue": "route"}, JobState.NEVER_RAN, "PBS dropped it from queue route before it began"),
+        ({}, JobState.NEVER_RAN, "PBS dropped it from its queue before it began"),
+        ({"queue": "route", "stime": "Thu Nov 26 15:00:00 2026"}, JobState.LOST, "no exit status"),
+        ({"depend": "afterok:1.pbs01", "queue": "work"}, JobState.NEVER_RAN, "what it waited for never came"),
+    ],
+)
+def test_a_job_that_ended_without_a_status_and_never_began(values: dict[str, str], state: JobState, says: str) -> None:
+    status = pbs_status.JobView("2.pbs01", {"job_state": "F", "substate": "92", **values}).status
+    assert (status.state, says in status.reason) == (state, True)
