@@ -15,9 +15,9 @@ from hpcbrew.track.ledger import Ledger
 from hpcbrew.track.log_tail import BACK, Lines, LogTail
 from hpcbrew.track.refresh import Site, TrackedJob
 
-LOOK = 2.0
-"""Seconds between two looks at a log that is followed, over one session: they cost a cluster less than a login shell
-every few seconds."""
+LOOK = 1.2
+"""Seconds between two looks at a log that is followed, such that a line is shown within 1.5 s. Over one session they
+cost a cluster less than a login shell every few seconds."""
 
 
 def show(
