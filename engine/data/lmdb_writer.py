@@ -10,7 +10,7 @@ import lmdb
 
 from engine.data.partial_folder import PartialFolder
 from engine.errors import DataError
-from engine.host import memory
+from engine.units import short_size
 
 COMMIT_EVERY = 1000
 """Records in one transaction at most, as in Caffe's converters."""
@@ -124,5 +124,5 @@ class LMDBWriter:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         free = shutil.disk_usage(self.path.parent).free
         if free < 2 * COMMIT_BYTES:  # LMDB takes a full disk for a fault of the device
-            reason += f"; the disk has {memory.amount(free)} left"
+            reason += f"; the disk has {short_size(free)} left"
         return DataError(f"{self.path}: cannot be written ({reason}).")
