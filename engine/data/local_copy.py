@@ -15,7 +15,7 @@ from pathlib import Path
 
 from engine import log
 from engine.errors import DataError
-from engine.host import memory
+from engine.units import short_size
 
 _WHERE = "local_copy.cpp:1"
 _WAIT = 0.05
@@ -77,11 +77,11 @@ class LocalCopies:
         if size > free:
             log.warning(
                 _WHERE,
-                f"{database}: {memory.amount(size)}, and {self._folder} has {memory.amount(free)} left: it is read "
+                f"{database}: {short_size(size)}, and {self._folder} has {short_size(free)} left: it is read "
                 "where it is.",
             )
             return False
-        log.info(_WHERE, f"Copying {database} ({memory.amount(size)}) to {place}")
+        log.info(_WHERE, f"Copying {database} ({short_size(size)}) to {place}")
         started = time.monotonic()
         part = place.with_suffix(".part")
         try:
