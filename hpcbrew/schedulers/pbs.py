@@ -9,6 +9,7 @@ from typing import Literal
 from hpcbrew.command_result import CommandResult
 from hpcbrew.errors import SchedulerError
 from hpcbrew.schedulers import pbs_status
+from hpcbrew.schedulers.pbs_comments import shortened
 from hpcbrew.schedulers.pbs_status import JobView
 
 JOB_ID = re.compile(r"[0-9]+(\[[0-9]*\])?(\.[A-Za-z0-9_.-]+)?")
@@ -27,7 +28,7 @@ NO_HISTORY = 36
 ADVICE = {
     3: "A sweep may have fewer points here: split it.",
     13: "PBS has as many connections as it can hold: try again in a while.",
-    32: "A rule of the site (a hook) failed there: tell the site.",
+    32: "A rule of the site (a hook) refuses such jobs: what it says is the site's own.",
     38: (
         "You, or your group or project, hold as many jobs as the site allows you: submit it when some of them have "
         "ended, or choose another queue with --queue."
@@ -62,6 +63,11 @@ ADVICE = {
     247: "The site does not let this account run jobs: ask it.",
 }
 """What to do, by the exit status of a qsub that refuses."""
+
+BY_HOOK = {32, 65}
+"""A rule of the site's refuses the job, in words of its own, which may take several lines; or it failed itself."""
+
+FAILED_RULE, FAILED_HOOK = "encountered an exception", "A rule of the site (a hook) failed there: tell the site."
 
 NOT_ALONE = 156  # PBSE_IVALREQ: to hold one job of an array is not a valid request
 
@@ -157,7 +163,7 @@ class Pbs:
         unknown = frozenset(m["id"] for m in UNKNOWN.finditer(answer.err))
         if answer.status == 0 or jobs or (answer.status in (UNKNOWN_JOB, FINISHED) and answer.err):
             return QstatReport(jobs, unknown)
-        raise SchedulerError(f"qstat failed (exit status {answer.status}): {answer.words}")
+        raise SchedulerError(f"qstat failed (exit status {answer.status}): {_unrepeated(answer.words)}")
 
     def delete_command(self, job_id: str) -> tuple[str, ...]:
         return (*self.prefix, "qdel", job_id)
@@ -174,7 +180,7 @@ class Pbs:
             return True
         if answer.status == FINISHED or (answer.status == UNKNOWN_JOB and UNKNOWN.search(answer.err)):
             return False
-        said = " ".join(answer.words.split())
+        said = _unrepeated(answer.words)
         if answer.status == NOT_ALONE and "[" in said:
             raise SchedulerError(f"PBS holds and releases an array as a whole, not one of its jobs: {said}")
         if answer.status in NO_SERVER:
@@ -183,7 +189,15 @@ class Pbs:
 
 
 def _refusal(answer: CommandResult) -> SchedulerError:
-    advice = ADVICE.get(answer.status, "")
     words = answer.words.splitlines()
-    said = next((w for w in words if w.startswith("qsub:")), words[0])  # usage text follows the fault
-    return SchedulerError(f"qsub refused the job (exit status {answer.status}): {said}. {advice}".rstrip())
+    first = next((n for n, line in enumerate(words) if line.startswith("qsub:")), 0)
+    said, advice = words[first], ADVICE.get(answer.status, "")  # usage text follows the fault
+    if answer.status in BY_HOOK:
+        said = shortened(" ".join(words[first:]))
+        advice = FAILED_HOOK if FAILED_RULE in said else advice
+    return SchedulerError(f"qsub refused the job (exit status {answer.status}): {said.rstrip('.')}. {advice}".rstrip())
+
+
+def _unrepeated(words: str) -> str:
+    """What a command said on one line, once: qstat says of each job that it is asked for that the server is away."""
+    return "; ".join(dict.fromkeys(" ".join(line.split()) for line in words.splitlines() if line.strip()))

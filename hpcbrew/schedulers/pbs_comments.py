@@ -20,12 +20,14 @@ WORDS = {"ngpus": "GPUs", "ncpus": "cores", "mem": "of memory", "walltime": "of 
 OF_THINGS = {"mem": "memory", "walltime": "walltime"}
 WHO = {"user": ("you", "", "you"), "group": ("your group", "s", "it"), "project": ("your project", "s", "it")}
 
+IN_ROUTE = "it waits in a routing queue, and none behind it takes it yet"
+
 # Comments of an array, or of PBS's own making, that say nothing of why a job does not run.
 SILENT = re.compile(r"Job Array Began|Subjob (finished|failed|terminated)|Job run at ")
 
 PATTERNS = (
     (r"Queue not started", "its queue is stopped for now"),
-    (r"Queue not an execution queue", "it waits in a routing queue, and none behind it takes it yet"),
+    (r"Queue not an execution queue", IN_ROUTE),
     (
         r"Not enough (free|total) nodes available|Not enough of the right type of nodes( are)? available",
         "not enough nodes are free",
@@ -74,6 +76,7 @@ PATTERNS = (
         r"(?i:job held, too many failed attempts to run|Job Array Held, too many failed attempts).*",
         "held by the system: PBS failed to start it many times; ask the site, or cancel it and submit it again",
     ),
+    (r"PBS Error: (?P<when>.+)", "PBS tried to start it, and could not: {when}"),
     (r'Job has been moved to "(?P<when>.+)"', "moved to {when}"),
 )
 

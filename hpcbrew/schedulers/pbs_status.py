@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from engine.job_contract import ExitCode
 from hpcbrew.job import JobState, JobStatus
 from hpcbrew.schedulers import pbs_output
-from hpcbrew.schedulers.pbs_comments import in_words, shortened
+from hpcbrew.schedulers.pbs_comments import IN_ROUTE, in_words, shortened
 
 # job_state letters of PBS Pro, OpenPBS and Torque. F, C and X are final, and judged by their exit status.
 LETTERS = {
@@ -74,6 +74,9 @@ PBS_ENDS = {
     ),
 }
 
+KILLED = re.compile(r"^=>> PBS: job killed: (?P<what>\w+)\b.* exceeded limit ", re.MULTILINE)
+KILLED_FOR = {"vmem": -26, "mem": -27, "cput": -28, "walltime": -29, "ncpus": -25}
+
 
 @dataclass(frozen=True)
 class JobView:
@@ -93,6 +96,12 @@ class JobView:
     def begun(self) -> bool:
         """Whether it was ever started. An array has no hosts of its own."""
         return bool(self.get("run_count") or self.get("exec_host"))
+
+    @property
+    def in_route(self) -> bool:
+        """Whether a queued job lies in a routing queue: it gets its `etime`, of being eligible, in one that runs jobs.
+        PBS shows a queue's kind to operators only."""
+        return self.get("job_state") == "Q" and "qtime" in self.attributes and "etime" not in self.attributes
 
     @property
     def made_up(self) -> bool:
@@ -138,7 +147,7 @@ def _why(job: JobView, state: JobState, letter: str) -> str:
     if state is JobState.HELD or (state is JobState.QUEUED and of_array):
         return _hold(job, comment)
     if state is JobState.QUEUED:
-        return comment
+        return comment or (IN_ROUTE if job.in_route else "")
     if job.get("array_state_count") and state is JobState.RUNNING:
         return _points(job)
     return ""
@@ -148,6 +157,8 @@ def _hold(job: JobView, comment: str) -> str:
     """Who holds it, and who can let it go: what its owner releases may be held by others too."""
     kinds = [kind for kind in HOLDS if kind in job.get("Hold_Types")]
     foreign = [NOT_OURS[kind] for kind in kinds if kind in NOT_OURS]
+    if "u" not in kinds and comment.startswith(f"held by {job.get('Job_Owner').partition('@')[0]} "):
+        comment = ""  # it is of a hold of the owner's, which is over
     said = comment or (HOLDS[kinds[-1]] if kinds else "")
     return f"{said}: {foreign[0]}" if foreign and ":" not in said.partition(" since ")[0] else said
 
@@ -199,6 +210,14 @@ def _went_well(job: JobView) -> JobStatus:
         return JobStatus(JobState.FAILED, "at least one job of the array failed", 1)
     undelivered = job.get("Stageout_status") == "0"
     return JobStatus(JobState.DONE, "its scheduler.log could not be delivered" if undelivered else "", 0)
+
+
+def killed_by_pbs(log: str, exit_status: int | None) -> JobStatus | None:
+    """Why PBS killed a job, by what its mom wrote into the job's output; None where it did not. The words are those of
+    OpenPBS's `src/resmom/mom_main.c`."""
+    found = [m["what"] for m in KILLED.finditer(log)]
+    end = KILLED_FOR.get(found[-1]) if found else None
+    return JobStatus(*PBS_ENDS[end], exit_status) if end else None
 
 
 def failed(status: int) -> JobStatus:

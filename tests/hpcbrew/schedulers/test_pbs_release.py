@@ -56,6 +56,24 @@ STATES = {
     "utf8_zero_f": {"734.pbs-test": ("held", "held by its owner: hpcbrew release lets it go")},
     "utf8_zero_f_json": {"734.pbs-test": ("held", "held by its owner: hpcbrew release lets it go")},
     "known_unknown_f_json": {"734.pbs-test": ("held", "held by its owner: hpcbrew release lets it go")},
+    "operator_hold_after_own_f": {
+        "83.pbs-test": ("held", "held by an operator: only an operator of the site can let it go"),
+    },
+    "routing_queue_waits_f": {
+        "88.pbs-test": ("queued", "it waits in a routing queue, and none behind it takes it yet"),
+    },
+    "hook_runjob_rejects_f": {
+        "91.pbs-test": ("queued", "PBS tried to start it, and could not: no license on this node"),
+    },
+    "hook_begin_rejects_f": {
+        "93.pbs-test": (
+            "held",
+            "held by the system: PBS failed to start it many times; ask the site, or cancel it and submit it again",
+        )
+    },
+    "hook_begin_deletes_f": {
+        "94.pbs-test": ("failed", "a rule of the site (a hook) ended it: scheduler.log may say why"),
+    },
     "insufficient_bare_f": {
         "735.pbs-test": (
             "queued",
@@ -88,6 +106,9 @@ def test_a_site_without_history_says_so_with_status_0() -> None:
 REFUSED = {
     "qsub_over_max_queued": "hold as many jobs as the site allows you: submit it when some of them have ended",
     "qsub_resources_min": "too much or too little",
+    "qsub_hook_rejects": "qsub: Jobs here need a project. See https://example.org/projects \x1b[31mred\x1b[0m. A rule "
+    "of the site (a hook) refuses such jobs: what it says is the site's own.",
+    "qsub_hook_fails": "Please inform Admin. A rule of the site (a hook) failed there: tell the site.",
 }
 
 
@@ -95,6 +116,13 @@ REFUSED = {
 def test_what_qsub_refuses_comes_with_what_to_do(name: str) -> None:
     with pytest.raises(SchedulerError, match=re.escape(REFUSED[name])):
         PBS.parse_submit(captured(name))
+
+
+def test_a_server_that_is_away_is_told_of_once_for_all_jobs() -> None:
+    said = "Connection refused\nqstat: cannot connect to server pbs-test (errno=15010)\n"
+    with pytest.raises(SchedulerError) as raised:
+        PBS.parse_status(CommandResult(255, "", said * 3))
+    assert str(raised.value).endswith(": Connection refused; qstat: cannot connect to server pbs-test (errno=15010)")
 
 
 def test_one_job_of_an_array_cannot_be_held() -> None:
