@@ -4,15 +4,13 @@ import time
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import partial
-from pathlib import PurePosixPath
 
 from hpcbrew import layout, schedulers
 from hpcbrew.address import Address
-from hpcbrew.errors import HpcbrewError, TransportError
+from hpcbrew.errors import HpcbrewError
 from hpcbrew.job import JobRecord, JobState, JobStatus
 from hpcbrew.schedulers.pbs import Pbs, QstatReport
-from hpcbrew.schedulers.pbs_status import LEFT_IN_TIME
-from hpcbrew.track import query, run_folder
+from hpcbrew.track import ends, query, run_folder
 from hpcbrew.track.ledger import Ledger
 from hpcbrew.track.run_folder import FolderRecords, Progress
 from hpcbrew.track.status import judge
@@ -26,12 +24,6 @@ GRACE = 15 * 60
 NEVER_ARRIVED = JobStatus(
     JobState.LOST, "its submission was never confirmed, and the scheduler does not list it: submit it again"
 )
-
-
-NO_SNAPSHOT = "left in time, and with no snapshot to go on from: submit it again, with a longer walltime"
-
-FOLDERS = 500
-"""So many are looked into by one command."""
 
 
 @dataclass(frozen=True)
@@ -105,7 +97,7 @@ def _observe(site: Site, records: list[JobRecord]) -> list[TrackedJob]:
     answer = _ask(site, folders)
     folders = _read_again(site, records, folders, answer.report)
     tracked = [_decide(*both, listing, answer) for both in zip(records, folders, strict=True)]
-    return _with_snapshots_seen(site, records, tracked)
+    return _with_ends_seen(site, records, tracked)
 
 
 def _written(records: list[JobRecord], tracked: list[TrackedJob], ledger: Ledger) -> list[TrackedJob]:
@@ -140,11 +132,12 @@ class _Answer:
 
 def _read(site: Site, records: list[JobRecord]) -> list[FolderRecords]:
     """The run folders of all jobs, in one round trip."""
-    names = (layout.EXIT, layout.PROGRESS, layout.ID, layout.LINK_IDS)
+    names = (layout.EXIT, layout.PROGRESS, layout.ID, layout.LINK_IDS, layout.CANCELLED)
     files = iter(site.transport.read_all([r.run_folder / name for r in records for name in names]))
     folders = []
     for record in records:
-        found = run_folder.read_records(*(next(files) for _ in names))
+        *said, cancelled = (next(files) for _ in names)
+        found = replace(run_folder.read_records(*said), cancelled=cancelled is not None)
         folders.append(found if found.ids or not record.id else replace(found, ids=(record.id,)))
     return folders
 
@@ -227,52 +220,28 @@ def _decide(record: JobRecord, folder: FolderRecords, listing: _Listing, answer:
 
 
 def _judged(record: JobRecord, folder: FolderRecords, report: QstatReport | None) -> JobStatus:
-    return judge(record, folder.exit, report, folder.ids, asked=folder.asked)
+    """By the ledger or, where it was cancelled from another machine or is one job of an array, by the run folder."""
+    record = replace(record, cancel_asked=record.cancel_asked or folder.cancelled)
+    begun = folder.progress is not None
+    return judge(record, folder.exit, report, folder.ids, asked=folder.asked, begun=begun)
 
 
-def _with_snapshots_seen(site: Site, before: list[JobRecord], tracked: list[TrackedJob]) -> list[TrackedJob]:
-    """Of a job that left in time it is said that it can go on from a snapshot once one has been seen there."""
-    claims = [
-        n
-        for n, (record, job) in enumerate(zip(before, tracked, strict=True))
-        if job.record.status != record.status and LEFT_IN_TIME in job.record.status.reason
-    ]
-    if not claims:
+def _with_ends_seen(site: Site, before: list[JobRecord], tracked: list[TrackedJob]) -> list[TrackedJob]:
+    """Ends of which more is to be found in the run folder are told of once it has been looked into."""
+    new = [n for n, job in enumerate(tracked) if job.record.status != before[n].status]
+    doubtful = [n for n in new if ends.doubtful(tracked[n].record.status)]
+    if not doubtful:
         return tracked
     tracked = list(tracked)
     try:
-        have = _with_snapshots(site, [before[n].run_folder for n in claims])
+        true = ends.looked_into(site.transport, [tracked[n].record for n in doubtful])
     except HpcbrewError as error:
-        for n in claims:
+        for n in doubtful:
             tracked[n] = replace(tracked[n], record=before[n], trouble=str(error))
         return tracked
-    for n in claims:
-        if before[n].run_folder not in have:
-            tracked[n] = _without_snapshot(tracked[n])
+    for n, status in zip(doubtful, true, strict=True):
+        tracked[n] = replace(tracked[n], record=replace(tracked[n].record, status=status))
     return tracked
-
-
-def _without_snapshot(job: TrackedJob) -> TrackedJob:
-    status = job.record.status
-    true = replace(status, reason=status.reason.replace(LEFT_IN_TIME, NO_SNAPSHOT))
-    return replace(job, record=replace(job.record, status=true))
-
-
-def _with_snapshots(site: Site, folders: list[PurePosixPath]) -> set[PurePosixPath]:
-    """Those run folders that hold a solver state; resume looks whether it is whole.
-
-    A folder without snapshots makes `find` end with status 1.
-    """
-    places = [str(folder / layout.SNAPSHOTS) for folder in folders]
-    wanted = ("-maxdepth", "1", "-name", "*.solverstate*", "-printf", "%h\\0")
-    found: set[PurePosixPath] = set()
-    for start in range(0, len(places), FOLDERS):
-        command = ("find", *places[start : start + FOLDERS], *wanted)
-        answer = site.transport.run(command, query.TOP, idempotent=True)
-        if answer.status not in (0, 1):
-            raise TransportError(f"snapshots cannot be looked for: {answer.words}")
-        found |= {PurePosixPath(place).parent for place in answer.out.split("\0") if place}
-    return found
 
 
 def _overdue(record: JobRecord) -> bool:

@@ -102,7 +102,8 @@ class FolderRecords:
     """What a run folder says of a job that is not described once: its exit record, its progress, the scheduler's ids.
 
     `fault`: which of these records are not what they should be, and why; they count as not there. `past`: so many of
-    the ids, the first ones, are of links of a chain that are over, and of no use.
+    the ids, the first ones, are of links of a chain that are over, and of no use. `cancelled`: `hpcbrew cancel` was
+    called.
     """
 
     exit: ExitRecord | None = None
@@ -110,6 +111,7 @@ class FolderRecords:
     ids: tuple[str, ...] = ()
     fault: str = ""
     past: int = 0
+    cancelled: bool = False
 
     @property
     def asked(self) -> tuple[str, ...]:

@@ -18,6 +18,8 @@ NO_RECORD = (
     "be full, or a quota used up"
 )
 
+FORGOTTEN = "the scheduler does not know it any more, and it left no exit record"
+
 PATIENCE = 24 * 3600
 """Seconds after which a job that failed by its own record is called so, though the scheduler has never said why."""
 
@@ -29,6 +31,7 @@ def judge(
     ids: tuple[str, ...] = (),
     *,
     asked: tuple[str, ...] | None = None,
+    begun: bool = False,
     now: float | None = None,
 ) -> JobStatus:
     """The state to write down. `report` is None where the scheduler did not answer: then only an exit record counts.
@@ -36,7 +39,7 @@ def judge(
     `ids`: of a chain, those of all its links; `asked`: those of them that the scheduler was asked for, all where it is
     None. The exit record has the job's own status; why it came to
     that (walltime, memory, qdel) only the scheduler knows: until it has said so, or for `PATIENCE` seconds, such a job
-    is not over. `now`: Unix seconds.
+    is not over. `begun`: its training was seen to have begun. `now`: Unix seconds.
     """
     if exit_record is not None and exit_record.status == 0:
         return JobStatus(JobState.DONE, "", 0)
@@ -51,8 +54,9 @@ def judge(
         if answered or not ids or status.state is JobState.CANCELLED:
             return status
         return _open(exit_record, status, time.time() if now is None else now)
-    if not answered:
-        return record.status  # of a chain, a further link may just have been submitted
+    if not answered:  # of a chain, a further link may just have been submitted
+        waited = record.status.state in (JobState.SUBMITTING, JobState.QUEUED)
+        return JobStatus(JobState.RUNNING) if begun and waited and len(ids) == 1 else record.status
     return _forgotten(record) if by_scheduler is None else _cancelled(record, _without_record(by_scheduler))
 
 
@@ -110,7 +114,7 @@ def _forgotten(record: JobRecord) -> JobStatus:
     """A job that nothing is known of any more: a site that keeps no history forgets what was cancelled at once."""
     if record.cancel_asked:
         return JobStatus(JobState.CANCELLED, "by hpcbrew cancel")
-    return JobStatus(JobState.LOST, "the scheduler does not know it any more, and it left no exit record")
+    return JobStatus(JobState.LOST, FORGOTTEN)
 
 
 def suspended(status: JobStatus) -> bool:

@@ -54,20 +54,6 @@ def test_a_state_that_is_not_known_hides_no_other_job(
     assert [record.token for record in ledger.live()] == ["t1", "t2"]
 
 
-@pytest.mark.parametrize("snapshot", ["t_iter_5.solverstate", None])
-def test_a_job_that_left_in_time_can_go_on_where_a_snapshot_is_seen(tmp_path: Path, snapshot: str | None) -> None:
-    (tmp_path / "snapshots").mkdir()
-    if snapshot:
-        (tmp_path / "snapshots" / snapshot).touch()
-    (tmp_path / "exit.json").write_text('{"status": 75, "time": 0}')
-    ledger = Ledger(tmp_path / "ledger.db")
-    ledger.intend(JobRecord("a", "n", LOCAL, "s", 0.0, PurePosixPath(tmp_path), JobStatus(JobState.RUNNING), "1.pbs01"))
-    refresh.refresh(ledger.all(), ledger)
-    (record,) = ledger.all()
-    assert (record.status.state, record.status.exit_status) == (JobState.OUT_OF_WALLTIME, 75)
-    assert ("hpcbrew resume goes on" in record.status.reason) is bool(snapshot)
-
-
 def test_an_end_that_was_read_while_qstat_is_silent_is_corrected(tmp_path: Path, monkeypatch) -> None:
     """It was deleted, and its own record knows of a signal only."""
     (tmp_path / "qstat").write_text("#!/bin/sh\necho 'qstat: cannot connect to server pbs01' >&2; exit 255\n")

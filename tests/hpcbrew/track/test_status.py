@@ -72,6 +72,19 @@ CASES = {
 }
 
 
+BEGUN = {
+    "it trains": (JobState.QUEUED, True, JobState.RUNNING),
+    "nothing is seen of it": (JobState.QUEUED, False, JobState.QUEUED),
+    "held by others since": (JobState.HELD, True, JobState.HELD),
+}
+
+
+@pytest.mark.parametrize("case", BEGUN)
+def test_a_job_that_trains_waits_no_more_though_the_scheduler_is_silent(case: str) -> None:
+    before, begun, state = BEGUN[case]
+    assert judge(replace(job(), status=JobStatus(before)), None, None, begun=begun).state is state
+
+
 @pytest.mark.parametrize("case", CASES)
 def test_the_state_is_judged_by_all_that_is_known(case: str) -> None:
     record, exit_record, report, state = CASES[case]

@@ -1,0 +1,108 @@
+"""What a job has come to, where neither its records nor the scheduler say enough: its run folder is looked through
+once, when the job has ended."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import PurePosixPath
+
+from engine.schema import Malformed
+from hpcbrew import layout
+from hpcbrew.errors import TransportError
+from hpcbrew.job import JobRecord, JobState, JobStatus
+from hpcbrew.schedulers.pbs_status import LEFT_IN_TIME, killed_by_pbs
+from hpcbrew.track import query, run_folder
+from hpcbrew.track.log_tail import last_bytes
+from hpcbrew.track.run_folder import ExitRecord
+from hpcbrew.track.status import FORGOTTEN, TERMINATED
+from hpcbrew.transports.base import Transport
+
+NO_SNAPSHOT = "left in time, and with no snapshot to go on from: submit it again, with a longer walltime"
+
+NEVER_BEGAN = (
+    "the scheduler does not know it any more, and it never began: it was deleted, or its queue leads to others and none "
+    "of them takes such a job: ask for less, or choose another with --queue"
+)
+
+FOLDERS = 500
+"""So many are looked into by one command."""
+
+WORDS_AT_END = 4096
+"""Bytes of the scheduler's log in which its reason is looked for."""
+
+
+def doubtful(status: JobStatus) -> bool:
+    """Whether the run folder may tell more of this end."""
+    return LEFT_IN_TIME in status.reason or status.reason == FORGOTTEN or _of_a_signal(status)
+
+
+def looked_into(transport: Transport, records: Sequence[JobRecord]) -> list[JobStatus]:
+    """The true states of jobs whose ends are `doubtful`. Raises TransportError where the cluster does not answer."""
+    in_time = [r for r in records if LEFT_IN_TIME in r.status.reason]
+    have_snapshots = _having(transport, [r.run_folder / layout.SNAPSHOTS for r in in_time], "*.solverstate*")
+    single = [r for r in records if r.status.reason == FORGOTTEN and not r.is_array]
+    have_begun = _having(transport, [r.run_folder for r in single], layout.LOG)
+    found = []
+    for record in records:
+        status, folder = record.status, record.run_folder
+        if LEFT_IN_TIME in status.reason:
+            lacks = folder / layout.SNAPSHOTS not in have_snapshots
+            status = replace(status, reason=status.reason.replace(LEFT_IN_TIME, NO_SNAPSHOT)) if lacks else status
+        elif status.reason != FORGOTTEN:
+            said = last_bytes(transport, folder / layout.SCHEDULER_LOG, WORDS_AT_END).decode(errors="replace")
+            status = killed_by_pbs(said, status.exit_status) or status
+        elif record.is_array:
+            status = _of_points(transport, record)
+        elif folder not in have_begun:
+            status = JobStatus(JobState.NEVER_RAN, NEVER_BEGAN)
+        found.append(status)
+    return found
+
+
+def _of_a_signal(status: JobStatus) -> bool:
+    return status.state is JobState.FAILED and status.exit_status in TERMINATED
+
+
+def _of_points(transport: Transport, record: JobRecord) -> JobStatus:
+    """What an array that the scheduler has forgotten has come to, by the exit records of its jobs."""
+    try:
+        number = len(run_folder.describe(record, transport).points)
+    except TransportError as error:
+        if error.retryable:
+            raise
+        return record.status
+    folders = [record.run_folder / layout.point(n) for n in range(1, number + 1)]
+    ended = [e for e in map(_exit, transport.read_all([f / layout.EXIT for f in folders])) if e is not None]
+    if not ended and not _having(transport, folders, layout.LOG):
+        return JobStatus(JobState.NEVER_RAN, NEVER_BEGAN)
+    if len(ended) < number:
+        silent = number - len(ended)
+        return replace(record.status, reason=f"{silent} of its {number} jobs left no exit record; {FORGOTTEN}")
+    failed = sum(e.status != 0 for e in ended)
+    return JobStatus(JobState.FAILED, f"{failed} of its {number} jobs failed", 1) if failed else DONE
+
+
+DONE = JobStatus(JobState.DONE, "", 0)
+
+
+def _exit(data: bytes | None) -> ExitRecord | None:
+    try:
+        return run_folder.read_exit(data)
+    except Malformed:
+        return None
+
+
+def _having(transport: Transport, folders: Sequence[PurePosixPath], name: str) -> set[PurePosixPath]:
+    """Those of these folders that hold a file of that name, which is a pattern of find's.
+
+    A folder that is not there makes `find` end with status 1.
+    """
+    places = [str(folder) for folder in folders]
+    wanted = ("-maxdepth", "1", "-name", name, "-printf", "%h\\0")
+    found: set[PurePosixPath] = set()
+    for start in range(0, len(places), FOLDERS):
+        command = ("find", *places[start : start + FOLDERS], *wanted)
+        answer = transport.run(command, query.TOP, idempotent=True)
+        if answer.status not in (0, 1):
+            raise TransportError(f"run folders cannot be looked through: {answer.words}")
+        found |= {PurePosixPath(place) for place in answer.out.split("\0") if place}
+    return found
