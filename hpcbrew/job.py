@@ -148,7 +148,7 @@ class JobPlan:
     `run_folder` and the uploads' targets are relative to the cluster's scratch folder, `scratch`, which may still hold
     `~` or `$SCRATCH`: only the cluster can say what that means. `missing` says what must be given before it can be
     submitted, as a project; nothing, mostly. `unknown`: as in the request. `chunk`: what one node must hold, in the
-    words of `select`, where only the cluster can say whether one does.
+    words of `select`, where only the cluster can say whether one does; `hosts`: so many machines must, at once.
     """
 
     token: str
@@ -163,6 +163,7 @@ class JobPlan:
     command: tuple[str, ...]
     unknown: tuple[str, ...] = ()
     chunk: Mapping[str, str] = field(default_factory=dict)
+    hosts: int = 1
 
 
 @dataclass(frozen=True)

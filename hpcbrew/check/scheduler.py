@@ -95,7 +95,7 @@ def limits(queue: Queue) -> str:
     """A queue's limits in words."""
     words = [
         _walltimes(queue),
-        *([f"{queue.max_nodes} nodes"] if queue.max_nodes else []),
+        *([f"{queue.max_nodes} node{'s' if queue.max_nodes > 1 else ''}"] if queue.max_nodes else []),
         *([f"{queue.max_cpus} cores a job"] if queue.max_cpus is not None else []),
         *([f"{queue.max_gpus} GPUs a job"] if queue.max_gpus is not None else []),
         *([f"{queue.max_queued} jobs of yours at once"] if queue.max_queued is not None else []),

@@ -17,7 +17,7 @@ from hpcbrew.errors import RequestError
 from hpcbrew.job import NAME, JobPlan, JobRequest, Overrides, Upload
 from hpcbrew.plan import digests, once
 from hpcbrew.plan.digests import Measured
-from hpcbrew.plan.directives import chunk, directives
+from hpcbrew.plan.directives import chunk, directives, hosts
 from hpcbrew.plan.hardware import Machine
 from hpcbrew.plan.manifest import Item, Manifest, collect
 from hpcbrew.plan.resources import Resources, missing, resolve
@@ -121,15 +121,17 @@ def assemble(
         command=once.command(submit),
         unknown=job.request.unknown,
         chunk=_chunk(job.request, cluster, resources),
+        hosts=hosts(resources, cluster),
     )
 
 
 def _chunk(request: JobRequest, cluster: Cluster, resources: Resources) -> dict[str, str]:
     """What one node must hold, where the user asks for more than the profile's own amounts, and the profile does not
-    say how large nodes are."""
+    say how large nodes are, or how many a job may have."""
     asked = request.cpus or request.mem or request.gpus_per_node
-    known = cluster.cpus_per_node and cluster.mem_per_node
-    if not asked or known or cluster.scheduler != "pbs" or cluster.resources.style != "select":
+    large = asked and not (cluster.cpus_per_node and cluster.mem_per_node)
+    many = request.nodes > 1 and cluster.max_nodes is None
+    if not (large or many) or cluster.scheduler != "pbs" or cluster.resources.style != "select":
         return {}
     return chunk(resources, cluster)
 

@@ -67,6 +67,11 @@ def _place(resources: Resources, cluster: Cluster) -> str | None:
     return "scatter" if resources.nodes > 1 and cluster.resources.chunk == "node" else None
 
 
+def hosts(resources: Resources, cluster: Cluster) -> int:
+    """On how many machines the chunks of `select` must lie, at the least."""
+    return resources.nodes if (_place(resources, cluster) or "").startswith("scatter") else 1
+
+
 def _share(resources: Resources, cluster: Cluster) -> int:
     """How many chunks one node's resources are parted into."""
     return resources.gpus if cluster.resources.chunk == "gpu" and resources.gpus else 1

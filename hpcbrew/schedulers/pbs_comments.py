@@ -29,9 +29,10 @@ PATTERNS = (
     (r"Queue not started", "its queue is stopped for now"),
     (r"Queue not an execution queue", IN_ROUTE),
     (
-        r"Not enough (free|total) nodes available|Not enough of the right type of nodes( are)? available",
+        r"Not enough free nodes available|Not enough of the right type of nodes( are)? available",
         "not enough nodes are free",
     ),
+    (r"Not enough total nodes available", "there are fewer nodes than it asks for"),
     (r"No available resources on nodes", "no node is free for it"),
     (r"(Queue (?P<queue>\S+?)|Server) job limit (has been |)reached.*", "as many jobs run{in_queue} as may at once"),
     (
@@ -95,7 +96,9 @@ def in_words(comment: str) -> str:
     plain = re.sub(r"^(Not Running|Can Never Run): ", "", comment).rstrip(".")
     for pattern, words in PATTERNS:
         if match := re.fullmatch(pattern, plain):
-            return _filled(words, match)
+            said = _filled(words, match)
+            never = comment.startswith("Can Never Run: ")
+            return f"can never run: {said}: cancel it, and ask for less" if never else said
     return shortened(comment)
 
 

@@ -1,7 +1,7 @@
 """What a PBS site is like: its version, its server, its queues and its nodes. Commands, and the reading of answers."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from hpcbrew import units
@@ -163,12 +163,27 @@ def _below(values: Mapping[str, str], prefix: str) -> dict[str, str]:
     return {key.removeprefix(prefix): value for key, value in values.items() if key.startswith(prefix)}
 
 
-def largest(nodes: Iterable[Node], chunk: Mapping[str, str]) -> dict[str, int] | None:
+def largest(nodes: Sequence[Node], chunk: Mapping[str, str]) -> dict[str, int] | None:
     """Where no machine can ever hold this chunk of `select` (`ncpus`, `mem`, … and attributes such as the kind of GPU):
     how much of each there is on the largest that has the attributes. None where one can, or where that is not known.
 
     Nodes that are down count: they come back. The nodes of one host are added up.
     """
+    if machines(nodes, chunk) != 0:
+        return None
+    hosts, sizes = _hosts(nodes, chunk)
+    return {name: max(have.get(name, 0) for have in hosts) for name in sizes if any(name in have for have in hosts)}
+
+
+def machines(nodes: Sequence[Node], chunk: Mapping[str, str]) -> int | None:
+    """How many machines can hold this chunk of `select`, others' jobs left aside; None where that is not known."""
+    hosts, sizes = _hosts(nodes, chunk)
+    known = {name for have in hosts for name in have}
+    return sum(all(have.get(n, 0) >= sizes[n] for n in known) for have in hosts) if known else None
+
+
+def _hosts(nodes: Sequence[Node], chunk: Mapping[str, str]) -> tuple[list[dict[str, int]], dict[str, int]]:
+    """What each machine that has the attributes has of what can be counted; and how much of it is asked for."""
     hosts: dict[str, dict[str, int]] = {}
     sizes = {name: size for name, size in ((n, _amount(n, v)) for n, v in chunk.items()) if size is not None}
     for node in nodes:
@@ -177,12 +192,7 @@ def largest(nodes: Iterable[Node], chunk: Mapping[str, str]) -> dict[str, int] |
             for name in sizes:
                 if (amount := _amount(name, node.resources.get(name, ""))) is not None:
                     have[name] = have.get(name, 0) + amount
-    known = {name for have in hosts.values() for name in have}
-    if not known or any(
-        all(have.get(n, 0) >= size for n, size in sizes.items() if n in known) for have in hosts.values()
-    ):
-        return None
-    return {name: max(have.get(name, 0) for have in hosts.values()) for name in sizes if name in known}
+    return list(hosts.values()), sizes
 
 
 def _amount(name: str, text: str) -> int | None:

@@ -1,5 +1,5 @@
-"""Whether any node of the cluster is large enough for a job: PBS takes one that none can hold, and lets it wait for
-ever."""
+"""Whether the cluster has nodes large enough for a job, and enough of them: PBS takes a job that they cannot hold, and
+lets it wait for ever."""
 
 import contextlib
 from pathlib import PurePosixPath
@@ -27,6 +27,12 @@ def check(plan: JobPlan, transport: Transport) -> None:
         nodes = pbs_site.parse_nodes(answer)
         if largest := pbs_site.largest(nodes, plan.chunk):
             raise RequestError(_refusal(plan, largest))
+        there = pbs_site.machines(nodes, plan.chunk)
+        if there is not None and there < plan.hosts:
+            raise RequestError(
+                f"{plan.address.cluster}: {plan.hosts} nodes were asked for (--nodes), and there are {there} that are "
+                "large enough: the job would wait for ever. Ask for fewer of them, or for less of each"
+            )
 
 
 def _refusal(plan: JobPlan, largest: dict[str, int]) -> str:

@@ -19,8 +19,8 @@ from hpcbrew.transports.base import Transport
 NO_SNAPSHOT = "left in time, and with no snapshot to go on from: submit it again, with a longer walltime"
 
 NEVER_BEGAN = (
-    "the scheduler does not know it any more, and it never began: it was deleted, or its queue leads to others and none "
-    "of them takes such a job: ask for less, or choose another with --queue"
+    "the scheduler does not know it any more, and it never began: it was deleted, or its queue leads to others and "
+    "none of them takes such a job: ask for less, or choose another with --queue"
 )
 
 FOLDERS = 500

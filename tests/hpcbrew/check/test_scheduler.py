@@ -102,6 +102,6 @@ def test_a_profile_that_lets_a_job_ask_for_more_than_a_node_has_is_told() -> Non
 
 def test_the_limits_of_a_queue_in_words() -> None:
     queue = Queue("small", True, True, 1800, 1, None, "", max_cpus=2, min_walltime=60, max_queued=2)
-    assert scheduler.limits(queue) == "00:01:00 to 00:30:00, 1 nodes, 2 cores a job, 2 jobs of yours at once"
+    assert scheduler.limits(queue) == "00:01:00 to 00:30:00, 1 node, 2 cores a job, 2 jobs of yours at once"
     route = Queue("route", True, True, None, None, None, "", routes_to=("small", "low"))
     assert scheduler.limits(route) == "any walltime, leads to small, low"

@@ -8,14 +8,18 @@ from hpcbrew.clusters import profiles
 from hpcbrew.clusters.profiles import Cluster
 from hpcbrew.job import JobRequest
 from hpcbrew.plan import resources
-from hpcbrew.plan.directives import directives
+from hpcbrew.plan.directives import directives, hosts
 from hpcbrew.plan.hardware import Machine
 
 REQUEST = JobRequest(Path("solver.prototxt"), project="ee", gpus_per_node=1)
 
 
+def site(name: str, **changes: object) -> Cluster:
+    return Cluster.model_validate({**profiles.values(name), "name": name, **changes})
+
+
 def lines(name: str, request: JobRequest = REQUEST, **changes: object) -> list[str]:
-    profile = Cluster.model_validate({**profiles.values(name), "name": name, **changes})
+    profile = site(name, **changes)
     return directives("lenet", resources.resolve(request, profile, Machine(2, 1)), profile)
 
 
@@ -77,6 +81,13 @@ def test_each_node_is_another_host_unless_the_profile_says_otherwise() -> None:
     assert [line for line in lines("openpbs") if "place" in line] == []
     assert "-l place=free" in lines("openpbs", two, resources={"place": "free"})
     assert [line for line in lines("openpbs", two, resources={"chunk": "gpu"}) if "place" in line] == []
+
+
+@pytest.mark.parametrize(("place", "machines"), [(None, 2), ("scatter:excl", 2), ("free", 1), ("vscatter", 1)])
+def test_scattered_chunks_need_as_many_machines(place: str | None, machines: int) -> None:
+    profile = site("openpbs", resources={"place": place})
+    asked = resources.resolve(replace(REQUEST, nodes=2), profile, Machine(2, 1))
+    assert hosts(asked, profile) == machines
 
 
 def test_files_get_the_permissions_that_the_profile_says() -> None:

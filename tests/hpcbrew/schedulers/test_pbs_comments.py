@@ -9,6 +9,10 @@ COMMENTS = {
     "Can Never Run: Insufficient amount of resource: ncpus (R: 99 A: 8 T: 8) and terminated": (
         "can never run: it asks for 99 cores, and there are 8 in all: cancel it, and ask for less"
     ),
+    "Can Never Run: Not enough total nodes available": (
+        "can never run: there are fewer nodes than it asks for: cancel it, and ask for less"
+    ),
+    "Not Running: Not enough free nodes available": "not enough nodes are free",
     "Job Array Began at Sun Nov 22 at 19:32": "",
     "Not Running: Queue not started.": "its queue is stopped for now",
     "Job held by ee2110061 on Sun Nov 22 19:38:42 2026": "held by ee2110061 since Sun Nov 22 19:38:42 2026",

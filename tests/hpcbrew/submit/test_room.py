@@ -27,9 +27,9 @@ class Answering:
         return self.answer
 
 
-def check(chunk: dict[str, str], answer: CommandResult) -> int:
+def check(chunk: dict[str, str], answer: CommandResult, hosts: int = 1) -> int:
     site = Answering(answer)
-    room.check(replace(PLAN, chunk=chunk), site)  # type: ignore[arg-type]
+    room.check(replace(PLAN, chunk=chunk, hosts=hosts), site)  # type: ignore[arg-type]
     return site.asked
 
 
@@ -46,6 +46,16 @@ def test_what_no_node_can_hold_is_refused(case: str) -> None:
     chunk, said = REFUSED[case]
     with pytest.raises(RequestError, match=said):
         check(chunk, CommandResult(0, NODES))
+
+
+@pytest.mark.parametrize(("chunk", "hosts"), [({"ncpus": "1"}, 3), ({"ncpus": "8", "ngpus": "2"}, 3)])
+def test_more_nodes_than_there_are_large_enough_are_refused(chunk: dict[str, str], hosts: int) -> None:
+    with pytest.raises(RequestError, match=r"3 nodes were asked for \(--nodes\), and there are 2 that are large"):
+        check(chunk, CommandResult(0, NODES), hosts)
+
+
+def test_as_many_nodes_as_there_are_pass() -> None:
+    assert check({"ncpus": "8", "ngpus": "2"}, CommandResult(0, NODES), 2) == 1
 
 
 def test_what_a_node_can_hold_passes() -> None:
