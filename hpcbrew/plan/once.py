@@ -43,4 +43,4 @@ def command(qsub: Sequence[str]) -> tuple[str, ...]:
         f"else case $status in {'|'.join(map(str, KILLED))}) ;; *) rmdir {snapshots};; esac; "
         f'[ -z "$said" ] || printf "%s\\n" "$said"; exit $status; fi'
     )
-    return ("sh", "-c", script)
+    return ("sh", "-c", script, "qsub")

@@ -45,7 +45,10 @@ def read_timeout(size: int) -> float:
 
 
 def named(command: Sequence[str]) -> str:
-    """A command as a message names it: on one line, and not too long."""
+    """A command as a message names it: on one line, and not too long. A script that says what it does by its `$0`, as
+    `sh -c SCRIPT qsub`, is called so."""
+    if list(command[1:2]) == ["-c"] and command[3:] and command[3] != command[0]:
+        command = command[3:]
     words = " ".join(shlex.join(command).split())
     return f"`{words if len(words) <= NAMED else words[: NAMED - 1] + '…'}`"
 

@@ -1,4 +1,4 @@
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import pytest
 from support import sshd
@@ -33,10 +33,11 @@ def test_one_that_closes_its_streams_and_stays_is_given_up_too() -> None:
     [
         (["sh", "-c", "echo\n  two  words"], "`sh -c 'echo two words'`"),
         (["echo", "x" * 200], f"`echo {'x' * 114}…`"),
+        (("sh", "-c", "mkdir a && exec qsub b", "qsub"), "`qsub`"),
     ],
-    ids=["on one line", "not too long"],
+    ids=["on one line", "not too long", "a script by what it says that it is"],
 )
-def test_a_command_is_named_so_that_a_message_can_hold_it(command: list[str], shown: str) -> None:
+def test_a_command_is_named_so_that_a_message_can_hold_it(command: Sequence[str], shown: str) -> None:
     assert process.named(command) == shown
 
 
