@@ -1,6 +1,7 @@
 """What `submit`, `resume` and `sweep` do: from options to a request, to a plan, and that plan sent to the cluster."""
 
 import re
+import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ from hpcbrew.cli.transfer_bar import moving
 from hpcbrew.clusters import profiles
 from hpcbrew.clusters.profiles import Cluster
 from hpcbrew.errors import RequestError
-from hpcbrew.job import After, JobPlan, JobRequest, new_token
+from hpcbrew.job import After, JobPlan, JobRecord, JobRequest, new_token
 from hpcbrew.plan import hardware, overrides
 from hpcbrew.plan import sweep as sweeping
 from hpcbrew.plan.build import plan_job
@@ -131,7 +132,12 @@ def send(plan: JobPlan, solver: str, ways: Ways) -> None:
             return
         say(f"{record.id}  {record.name}, queued on {record.cluster}")
         say(f"Run folder: {record.run_folder}")
-        say(f"Next: hpcbrew status, hpcbrew logs -f {record.id}, hpcbrew cancel {record.id}")
+        say(f"Next: hpcbrew status, hpcbrew logs -f {_logged(record)}, hpcbrew cancel {shlex.quote(record.id or '')}")
+
+
+def _logged(record: JobRecord) -> str:
+    """A job as `logs` takes it, for a shell: one of an array, each of which has its own log."""
+    return shlex.quote(f"{record.name}[1]" if record.is_array else record.id or record.token)
 
 
 @contextmanager
