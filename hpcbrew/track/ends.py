@@ -38,9 +38,12 @@ def doubtful(status: JobStatus) -> bool:
 def looked_into(transport: Transport, records: Sequence[JobRecord]) -> list[JobStatus]:
     """The true states of jobs whose ends are `doubtful`. Raises TransportError where the cluster does not answer."""
     in_time = [r for r in records if LEFT_IN_TIME in r.status.reason]
-    have_snapshots = _having(transport, [r.run_folder / layout.SNAPSHOTS for r in in_time], "*.solverstate*")
-    single = [r for r in records if r.status.reason == FORGOTTEN and not r.is_array]
-    have_begun = _having(transport, [r.run_folder for r in single], layout.LOG)
+    snapshots = _found(transport, [r.run_folder / layout.SNAPSHOTS for r in in_time], "*.solverstate*")
+    have_snapshots = {path.parent for path in snapshots}
+    single = [r.run_folder for r in records if r.status.reason == FORGOTTEN and not r.is_array]
+    there = _found(transport, single, layout.SOLVER, layout.LOG)
+    # Of a folder that was taken away nobody can tell.
+    never_begun = {f for f in single if f / layout.SOLVER in there and f / layout.LOG not in there}
     found = []
     for record in records:
         status, folder = record.status, record.run_folder
@@ -52,7 +55,7 @@ def looked_into(transport: Transport, records: Sequence[JobRecord]) -> list[JobS
             status = killed_by_pbs(said, status.exit_status) or status
         elif record.is_array:
             status = _of_points(transport, record)
-        elif folder not in have_begun:
+        elif folder in never_begun:
             status = JobStatus(JobState.NEVER_RAN, NEVER_BEGAN)
         found.append(status)
     return found
@@ -72,7 +75,7 @@ def _of_points(transport: Transport, record: JobRecord) -> JobStatus:
         return record.status
     folders = [record.run_folder / layout.point(n) for n in range(1, number + 1)]
     ended = [e for e in map(_exit, transport.read_all([f / layout.EXIT for f in folders])) if e is not None]
-    if not ended and not _having(transport, folders, layout.LOG):
+    if not ended and not _found(transport, folders, layout.LOG):
         return JobStatus(JobState.NEVER_RAN, NEVER_BEGAN)
     if len(ended) < number:
         silent = number - len(ended)
@@ -91,18 +94,19 @@ def _exit(data: bytes | None) -> ExitRecord | None:
         return None
 
 
-def _having(transport: Transport, folders: Sequence[PurePosixPath], name: str) -> set[PurePosixPath]:
-    """Those of these folders that hold a file of that name, which is a pattern of find's.
+def _found(transport: Transport, folders: Sequence[PurePosixPath], *names: str) -> set[PurePosixPath]:
+    """The files in these folders that have one of these names, which are patterns of find's.
 
     A folder that is not there makes `find` end with status 1.
     """
     places = [str(folder) for folder in folders]
-    wanted = ("-maxdepth", "1", "-name", name, "-printf", "%h\\0")
+    named = [word for name in names for word in ("-o", "-name", name)][1:]
+    wanted = ("-maxdepth", "1", "(", *named, ")", "-printf", "%h/%f\\0")
     found: set[PurePosixPath] = set()
     for start in range(0, len(places), FOLDERS):
         command = ("find", *places[start : start + FOLDERS], *wanted)
         answer = transport.run(command, query.TOP, idempotent=True)
         if answer.status not in (0, 1):
             raise TransportError(f"run folders cannot be looked through: {answer.words}")
-        found |= {PurePosixPath(place) for place in answer.out.split("\0") if place}
+        found |= {PurePosixPath(path) for path in answer.out.split("\0") if path}
     return found

@@ -61,12 +61,15 @@ def test_a_job_that_left_in_time_can_go_on_where_a_snapshot_is_seen(
     assert (status.reason == NO_SNAPSHOT) is not bool(snapshot)
 
 
-def test_what_a_routing_queue_dropped_never_began(look: Look) -> None:
+def test_what_a_routing_queue_dropped_never_began(tmp_path: Path, look: Look) -> None:
+    (tmp_path / "run" / "solver.prototxt").touch()
     assert look() == JobStatus(JobState.NEVER_RAN, NEVER_BEGAN)
 
 
-def test_what_began_and_left_no_record_is_lost(tmp_path: Path, look: Look) -> None:
-    (tmp_path / "run" / "train.log").touch()
+@pytest.mark.parametrize("files", [("solver.prototxt", "train.log"), ()], ids=["begun", "the folder was cleared"])
+def test_what_began_and_left_no_record_is_lost(tmp_path: Path, look: Look, files: tuple[str, ...]) -> None:
+    for name in files:
+        (tmp_path / "run" / name).touch()
     assert look() == JobStatus(JobState.LOST, FORGOTTEN)
 
 
