@@ -14,7 +14,7 @@ from hpcbrew.track import query, run_folder
 from hpcbrew.track.log_tail import last_bytes
 from hpcbrew.track.run_folder import ExitRecord
 from hpcbrew.track.status import FORGOTTEN, TERMINATED
-from hpcbrew.transports.base import Transport
+from hpcbrew.transports.base import Contents, NoRecord, Transport
 
 NO_SNAPSHOT = "left in time, and with no snapshot to go on from: submit it again, with a longer walltime"
 
@@ -87,9 +87,9 @@ def _of_points(transport: Transport, record: JobRecord) -> JobStatus:
 DONE = JobStatus(JobState.DONE, "", 0)
 
 
-def _exit(data: bytes | None) -> ExitRecord | None:
+def _exit(data: Contents) -> ExitRecord | None:
     try:
-        return run_folder.read_exit(data)
+        return None if isinstance(data, NoRecord) else run_folder.read_exit(data)
     except Malformed:
         return None
 
