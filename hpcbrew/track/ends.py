@@ -14,7 +14,7 @@ from hpcbrew.track import query, run_folder
 from hpcbrew.track.log_tail import last_bytes
 from hpcbrew.track.run_folder import ExitRecord
 from hpcbrew.track.status import FORGOTTEN, TERMINATED
-from hpcbrew.transports.base import Contents, NoRecord, Transport
+from hpcbrew.transports.base import Contents, Transport
 
 NO_SNAPSHOT = "left in time, and with no snapshot to go on from: submit it again, with a longer walltime"
 
@@ -89,7 +89,7 @@ DONE = JobStatus(JobState.DONE, "", 0)
 
 def _exit(data: Contents) -> ExitRecord | None:
     try:
-        return None if isinstance(data, NoRecord) else run_folder.read_exit(data)
+        return run_folder.read_exit(run_folder.held(data))
     except Malformed:
         return None
 
