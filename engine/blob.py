@@ -1,7 +1,7 @@
 """Caffe's blob, as its Python users know it: `data` and `diff` as numpy arrays that are read and written in place."""
 
 import weakref
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from math import prod
 
 import jax
@@ -25,10 +25,12 @@ class Memory:
         self._host: np.ndarray | None = np.full(shape, fill, np.float32)
         self._device: jax.Array | None = None
         self._lent: weakref.ref[np.ndarray] | None = None
+        self._pending: Callable[[], None] | None = None
 
     @property
     def host(self) -> np.ndarray:
         """The array itself, C-contiguous, to be read and written."""
+        self._settle()
         held = self._holder()
         if held is not None:
             return held
@@ -42,6 +44,7 @@ class Memory:
     def array(self) -> jax.Array:
         """The values for a compiled function. Raises NetError where none can run."""
         forked.check()
+        self._settle()
         if self._device is not None:
             return self._device
         value = jnp.array(self._host)  # a copy: XLA may share numpy's memory, and its holder may write at any time
@@ -51,14 +54,27 @@ class Memory:
 
     def put(self, value: jax.Array) -> None:
         """Takes a computed array of the same count."""
+        self._pending = None
         held = self._holder()
         if held is None:
             self._host, self._device = None, value
         else:
             held[...] = np.asarray(value).reshape(held.shape)
 
+    def defer(self, fill: Callable[[], None]) -> None:
+        """Has `fill`, which puts the values here, called before they are read next: at once where they are held."""
+        self._pending = fill
+        if self._holder() is not None:
+            self._settle()
+
+    def _settle(self) -> None:
+        if self._pending is not None:
+            fill, self._pending = self._pending, None
+            fill()
+
     def reshape(self, shape: Shape) -> None:
         """Another shape: of the same values where the count stays, of zeros where it changes."""
+        self._settle()
         held = self._host if self._device is None else self._device
         same = held is not None and prod(shape) == held.size
         self._host = self.host.reshape(shape) if same else np.zeros(shape, np.float32)
@@ -156,6 +172,10 @@ class Blob:
     def put_gradient(self, value: jax.Array) -> None:
         """Takes a computed gradient, of the values' shape."""
         self._diff.put(value)
+
+    def defer_gradient(self, fill: Callable[[], None]) -> None:
+        """Has `fill` called before `diff` is read next; it puts the gradient."""
+        self._diff.defer(fill)
 
 
 class BlobVec(list[Blob]):

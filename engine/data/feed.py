@@ -1,7 +1,7 @@
 """The feed: batches made ahead in host threads and put on the device while it works on earlier ones."""
 
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
 from queue import SimpleQueue
@@ -49,9 +49,17 @@ class Feed:
                 source.bad.bounds = bounds or {}
         self._lanes = {name: _Lane(name, source, bounds or {}, place, share) for name, source in sources.items()}
 
-    def next(self) -> Placed:
-        """The tops of every source by name. Raises what a source raised, when its turn comes, and from then on."""
-        return {top: value for lane in self._lanes.values() for top, value in lane.next().items()}
+    def next(self, layers: Collection[str] | None = None) -> Placed:
+        """The tops of every source, or of those of some layers, by name.
+
+        Raises what a source raised, when its turn comes, and from then on.
+        """
+        lanes = [lane for name, lane in self._lanes.items() if layers is None or name in layers]
+        return {top: value for lane in lanes for top, value in lane.next().items()}
+
+    def source(self, layer: str) -> Source:
+        """The source of a layer. Before it is changed, `restore` ends the thread that reads it."""
+        return self._lanes[layer].source
 
     def state(self) -> State:
         """The position behind the batch handed out last, whatever has been read ahead: JSON values, by layer name."""
@@ -93,6 +101,9 @@ class _Lane:
     def next(self) -> Placed:
         if self._closed:
             raise RuntimeError("this feed is closed")
+        if self.source.prefetch is None:
+            batch, self.state = self._make()
+            return batch
         if self._run is None:
             self._run = _Run(self._name, self._make, self.source.prefetch)
         batch, self.state = self._run.take()
@@ -115,6 +126,8 @@ class _Lane:
 
     def _check_depth(self) -> None:
         """How many batches are made ahead comes from the prototxt (data_param's prefetch)."""
+        if self.source.prefetch is None:
+            return
         depth, size = self.source.prefetch, sum(4 * prod(shape) for shape in self.source.shapes())
         if depth < 1:
             raise DataError(f'layer "{self._name}": prefetch is {depth}; 1 or more is needed.')

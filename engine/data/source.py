@@ -21,10 +21,12 @@ class Source(Protocol):
     """An endless host iterator over batches: the tops of one source layer, by name.
 
     `state()` holds JSON values only. A source that was given it by `restore` goes on with the very batches that would
-    have followed. One thread uses a source at a time. `prefetch`: how many batches to make ahead.
+    have followed. One thread uses a source at a time. `prefetch`: how many batches to make ahead;
+    None: each is made when it is asked for, by whoever asks.
     """
 
-    prefetch: int
+    @property
+    def prefetch(self) -> int | None: ...
 
     def shapes(self) -> list[tuple[int, ...]]:
         """The tops' shapes, as the first record says."""

@@ -85,6 +85,8 @@ class Layer:
     dynamic: ClassVar[bool] = False
     """How large its tops are depends on its bottoms' values (Filter): `measure` tells before each pass."""
 
+    host: ClassVar[bool] = False
+    """It computes on the host (Python): what is compiled ends before it and begins anew behind it."""
     alone: ClassVar[str] = ""
     """What it does that cannot be done on several devices at a time; nothing, mostly."""
 
@@ -116,8 +118,8 @@ class Layer:
         """The tops. Pure: same arguments, same tops."""
         raise TypeError(f"{type(self).__name__} has no forward")
 
-    def measure(self, bottoms: Arrays) -> list[Shape]:
-        """The shapes of a dynamic layer's tops for these bottoms, whose values are known."""
+    def measure(self, params: Arrays, bottoms: Arrays) -> list[Shape]:
+        """The shapes of a dynamic layer's tops for these bottoms, whose values are known; before each `forward`."""
         raise TypeError(f"{type(self).__name__} has no measure")
 
     def apply(self, params: Arrays, bottoms: Arrays, ctx: Context) -> tuple[list[Array], dict[int, Array]]:

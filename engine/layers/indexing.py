@@ -95,7 +95,7 @@ class Filter(Layer):
                 )
         return list(blobs)
 
-    def measure(self, bottoms: Arrays) -> list[Shape]:
+    def measure(self, params: Arrays, bottoms: Arrays) -> list[Shape]:
         *blobs, selector = bottoms
         selected = int(np.count_nonzero(np.asarray(selector)))
         return [(selected, *x.shape[1:]) for x in blobs]

@@ -1,8 +1,7 @@
-"""Python: a layer that the user wrote in Python, on numpy blobs, inside a compiled net."""
+"""Python: a layer that the user wrote in Python, on numpy blobs, between the compiled parts of a net."""
 
 import importlib
 import importlib.util
-import logging
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -16,7 +15,7 @@ from jax.custom_derivatives import SymbolicZero
 
 from engine import forked, log, user_errors
 from engine.blob import Blob, BlobVec
-from engine.errors import DeviceError, LayerError
+from engine.errors import DeviceError
 from engine.graph.graph import Node
 from engine.layers.base import Array, Arrays, Context, Layer, ParamDecl, Shape, SourceLayer
 from engine.layers.registry import layer
@@ -24,11 +23,6 @@ from engine.proto import caffe_pb2 as pb
 
 BINDINGS = Path(__file__).parent.parent / "python"
 """Where the modules find what they begin with: `import caffe`."""
-
-logging.getLogger("jax._src.callback").setLevel(logging.CRITICAL)  # it prints what `surfaced` raises
-
-_failed: list[LayerError] = []
-"""What a user's method raised inside a compiled function, which would pass on its text alone."""
 
 
 class UserLayer:
@@ -44,60 +38,80 @@ class UserLayer:
     blobs: BlobVec
     type = "Python"
 
+    def __new__(cls, *_: Any, **__: Any) -> Self:
+        made = super().__new__(cls)
+        made.blobs = BlobVec()
+        return made
+
+    def __init__(self, param: pb.LayerParameter) -> None:
+        """A class that has an `__init__` of its own is given the same, as in Caffe, and hands it on."""
+
 
 @contextmanager
 def surfaced() -> Iterator[None]:
-    """Around the run of a compiled net: what a user's layer raised comes out as a LayerError that names it.
-
-    Raises NetError where no net can run, DeviceError where its device has too little memory.
-    """
+    """Around the run of a compiled net. Raises NetError where none can run, DeviceError where memory is too small."""
     forked.check()
     try:
         yield
-    except BaseException as e:
-        # What the first failure made others do is not told; and what came of it is not kept for a later pass.
-        first = next(iter(_failed), None)
-        _failed.clear()
-        if isinstance(e, jax.errors.JaxRuntimeError) and "RESOURCE_EXHAUSTED" in str(e):
+    except jax.errors.JaxRuntimeError as e:
+        if "RESOURCE_EXHAUSTED" in str(e):
             raise DeviceError(f"the device has too little memory for this net: {_line(e)} Try a smaller batch.") from e
-        if first is None or not isinstance(e, (jax.errors.JaxRuntimeError, ValueError)):  # JAX makes either of it
-            raise
-        raise first from first.__cause__
+        raise
 
 
 @layer("Python")
 class Python(Layer):
     """Bottoms, tops and parameters as the class `layer` of `module` says. See `caffe.Layer`.
 
-    The module is looked for in the current folder, beside the prototxt and on PYTHONPATH. Its methods run on the host:
-    a compiled net calls back. Shapes of tops may change with the bottoms' shapes, not from pass to pass, unless the
-    layer has no bottoms. There is one instance in a process, so `share_in_parallel` changes nothing.
+    The module is looked for in the current folder, beside the prototxt and on PYTHONPATH. Its methods run on the host,
+    between the compiled parts of a net; the shapes of its tops may follow from values. There is one instance for each
+    layer, so `share_in_parallel` changes nothing.
     """
 
     bottoms: ClassVar[tuple[int, int | None]] = (0, None)
     tops: ClassVar[tuple[int, int | None]] = (0, None)
+    dynamic = True
+    host = True
     alone = "is one Python object in a process"
     user: UserLayer
+    below: list[Blob]
+    above: list[Blob]
+    """The blobs that the user's methods get: those of whoever runs the layer, see `bind`, or else its own."""
 
     def __new__(cls, node: Node | None = None) -> Self:
         makes_batches = node is not None and not node.config.bottom
         return super().__new__(PythonSource if makes_batches else cls)  # type: ignore[return-value]
 
     def setup(self, *bottoms: Shape) -> list[Shape]:
-        first = not hasattr(self, "user")
-        if first:
-            self.user = self.instance()
-        self.below = [Blob(*shape) for shape in bottoms]
-        self.above = [Blob(0) for _ in self.config.top]
-        with self.named():
-            if first:
-                self.user.setup(self.below, self.above)  # type: ignore[attr-defined]
-            self.user.reshape(self.below, self.above)  # type: ignore[attr-defined]
-            self.params = [
-                ParamDecl(f"blob {n}", blob.shape, pb.FillerParameter(), value=blob.data.copy())
-                for n, blob in enumerate(self.user.blobs)
-            ]
+        if hasattr(self, "user"):
+            for blob, shape in zip(self.below, bottoms, strict=True):
+                blob.reshape(*shape)
+            self.reshape()
+        else:
+            self._first_setup(bottoms)
+        self.params = list(self.declared)
         return [blob.shape for blob in self.above]
+
+    def build(self, bottoms: Sequence[Shape], told: Sequence[Shape | None]) -> list[Shape]:
+        """Where all tops' shapes are told, nothing is asked of the user's code."""
+        if hasattr(self, "user") and all(shape is not None for shape in told):
+            self.params = list(self.declared)
+            self.top_shapes = [shape for shape in told if shape is not None]
+            return self.top_shapes
+        return super().build(bottoms, told)
+
+    def _first_setup(self, bottoms: Sequence[Shape]) -> None:
+        self.user = self.instance()
+        self.below = [Blob(*shape) for shape in bottoms]
+        in_place = dict(zip(self.config.bottom, self.below, strict=True))
+        self.above = [in_place.get(top) or Blob(0) for top in self.config.top]
+        with self.named():
+            self.user.setup(self.below, self.above)  # type: ignore[attr-defined]
+        self.reshape()
+        self.declared = [
+            ParamDecl(f"blob {n}", blob.shape, pb.FillerParameter(), value=blob.data.copy())
+            for n, blob in enumerate(self.user.blobs)
+        ]
 
     def instance(self) -> UserLayer:
         """A new object of the user's class. Raises LayerError where that cannot be had."""
@@ -125,8 +139,9 @@ class Python(Layer):
                 f'module "{p.module}" ({where}) has no class "{p.layer}" that is a caffe.Layer; it has '
                 f"{', '.join(there) or 'none'}."
             )
-        user: UserLayer = object.__new__(made)  # as Caffe, which sets these before any code of the user's
-        user.param_str, user.phase, user.blobs = p.param_str, self.phase, BlobVec()
+        with self.named():
+            user = made(self.config)
+        user.param_str, user.phase = p.param_str, self.phase
         return user
 
     @contextmanager
@@ -137,70 +152,76 @@ class Python(Layer):
         except (Exception, SystemExit) as e:  # sys.exit in a layer ends no run, least of all as if it were done
             raise self.error(user_errors.told(e)) from e
 
-    def forward(self, params: Arrays, bottoms: Arrays, ctx: Context) -> list[Array]:
-        return list(self.called(list(params), list(bottoms)))
+    # As a part of a net
 
-    def called(self, params: list[Array], bottoms: list[Array]) -> list[Array]:
-        """The tops, by the user's forward; their gradient by the user's backward."""
-        tops = [jax.ShapeDtypeStruct(shape, jnp.float32) for shape in self.top_shapes]
+    def measure(self, params: Arrays, bottoms: Arrays) -> list[Shape]:
+        """Runs the user's forward, which may give tops other shapes yet than reshape did."""
+        _fill(self.user.blobs, params)
+        _fill(self.below, bottoms)
+        self.run_forward()
+        return [blob.shape for blob in self.above]
+
+    def forward(self, params: Arrays, bottoms: Arrays, ctx: Context) -> list[Array]:
+        """The tops, as `measure` has left them; their gradient by the user's backward."""
 
         def run(params: list[Array], bottoms: list[Array]) -> list[Array]:
-            # Without tops nobody would miss a pure call: it would be left out.
-            call = jax.pure_callback if tops else jax.experimental.io_callback
-            return call(self.host_forward, tops, params, bottoms)
+            return [jnp.array(blob.data) for blob in self.above]
 
         def forward(params: Any, bottoms: Any) -> Any:
-            asked = [() if b.perturbed else None for b in bottoms]  # a tree, since it must be known while tracing
+            asked = [() if b.perturbed else None for b in bottoms]  # a tree, as all that is kept
             values = [p.value for p in params], [b.value for b in bottoms]
             return run(*values), (*values, asked)
 
         def backward(kept: Any, diffs: Any) -> Any:
             params, bottoms, asked = kept
-            diffs = [jnp.zeros(d.shape, jnp.float32) if isinstance(d, SymbolicZero) else d for d in diffs]
-            like = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, jnp.float32), (params, bottoms))
-            down = [a is not None for a in asked]
-            return jax.pure_callback(lambda *a: self.host_backward(down, *a), like, params, bottoms, diffs)
+            return self._pulled(params, bottoms, [a is not None for a in asked], diffs)
 
         differentiable = jax.custom_vjp(run)
         differentiable.defvjp(forward, backward, symbolic_zeros=True)
-        return differentiable(params, bottoms)
+        return list(differentiable(list(params), list(bottoms)))
 
-    # On the host
+    def _pulled(
+        self, params: Arrays, bottoms: Arrays, asked: list[bool], diffs: Sequence[Any]
+    ) -> tuple[list[Array], list[Array]]:
+        """Gradients of parameters and bottoms. Tops' data is what the last forward left, as in Caffe."""
+        _fill(self.user.blobs, params)
+        own = [n for n, blob in enumerate(self.below) if not any(blob is top for top in self.above)]
+        _fill([self.below[n] for n in own], [bottoms[n] for n in own])
+        for blob in (*(self.below[n] for n in own), *self.user.blobs):
+            blob.diff[...] = 0
+        for blob, diff in zip(self.above, diffs, strict=True):
+            blob.diff[...] = 0 if isinstance(diff, SymbolicZero) else np.asarray(diff)
+        self.run_backward(asked)
+        return [jnp.array(b.diff) for b in self.user.blobs], [jnp.array(b.diff) for b in self.below]
 
-    def host_forward(self, params: Sequence[Any], bottoms: Sequence[Any]) -> list[np.ndarray]:
-        with self.kept(), self.named():
-            self.fill(params, bottoms)
+    # On the blobs as they are
+
+    def bind(self, below: Sequence[Blob], above: Sequence[Blob], params: Sequence[Blob]) -> None:
+        """From now on the user's methods get these blobs."""
+        self.below[:], self.above[:] = below, above
+        self.user.blobs[:] = params
+
+    def reshape(self) -> None:
+        """The user's `reshape`. Raises LayerError, as those that follow."""
+        with self.named():
             self.user.reshape(self.below, self.above)  # type: ignore[attr-defined]
+
+    def run_forward(self) -> None:
+        """The user's `reshape` and `forward`."""
+        self.reshape()
+        with self.named():
             self.user.forward(self.below, self.above)  # type: ignore[attr-defined]
-            found = [blob.shape for blob in self.above]
-            if found != self.top_shapes:
-                raise ValueError(f"tops of shapes {found} where reshape had promised {self.top_shapes}")
-            return [blob.data.copy() for blob in self.above]
 
-    def host_backward(
-        self, down: list[bool], params: Sequence[Any], bottoms: Sequence[Any], diffs: Sequence[Any]
-    ) -> tuple[list[np.ndarray], list[np.ndarray]]:
-        """Tops' data is what the last forward left, as in Caffe."""
-        with self.kept(), self.named():
-            self.fill(params, bottoms)
-            for blob, diff in zip(self.above, diffs, strict=True):
-                blob.diff[...] = diff
-            for blob in (*self.below, *self.user.blobs):
-                blob.diff[...] = 0
-            self.user.backward(self.above, down, self.below)  # type: ignore[attr-defined]
-            return [b.diff.copy() for b in self.user.blobs], [b.diff.copy() for b in self.below]
+    def run_backward(self, propagate_down: Sequence[bool]) -> None:
+        """The user's `backward`."""
+        with self.named():
+            self.user.backward(self.above, list(propagate_down), self.below)  # type: ignore[attr-defined]
 
-    def fill(self, params: Sequence[Any], bottoms: Sequence[Any]) -> None:
-        for blob, value in zip((*self.user.blobs, *self.below), (*params, *bottoms), strict=True):
-            blob.data[...] = value
 
-    @contextmanager
-    def kept(self) -> Iterator[None]:
-        try:
-            yield
-        except LayerError as e:
-            _failed.append(e)
-            raise
+def _fill(blobs: Sequence[Blob], values: Arrays) -> None:
+    for blob, value in zip(blobs, values, strict=True):
+        blob.reshape(*value.shape)
+        blob.data[...] = np.asarray(value)
 
 
 def _found(module: str) -> bool:
@@ -218,17 +239,19 @@ def _line(error: Exception) -> str:
 
 
 class PythonSource(Python, SourceLayer):
-    """A Python layer without bottoms: it makes batches, of any shapes, ahead of the device like all data layers."""
+    """A Python layer without bottoms: it makes batches, of any shapes, each when it is used and not before."""
 
     bottoms = SourceLayer.bottoms
     tops = SourceLayer.tops
     alone = SourceLayer.alone
-    prefetch = 1
+    dynamic = False
+    host = False
+    prefetch = None
 
     def setup(self) -> list[Shape]:
         if hasattr(self, "user"):
             return self.top_shapes  # those of its last batch are known: nothing is asked of the user's code
-        shapes = super().setup()
+        shapes = Python.setup(self)
         if self.params:
             raise self.error("a Python layer without bottoms makes batches and has no parameters.")
         return shapes
@@ -240,9 +263,7 @@ class PythonSource(Python, SourceLayer):
         return self.top_shapes
 
     def next(self) -> dict[str, np.ndarray]:
-        with self.named():
-            self.user.reshape(self.below, self.above)  # type: ignore[attr-defined]
-            self.user.forward(self.below, self.above)  # type: ignore[attr-defined]
+        self.run_forward()
         return {top: blob.data.copy() for top, blob in zip(self.config.top, self.above, strict=True)}
 
     def skip(self, batches: int) -> None:

@@ -1,5 +1,6 @@
 """Graph → Net: shapes, parameters and one pure function `forward(params, inputs, key)`."""
 
+from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -18,6 +19,9 @@ from engine.layers.registry import create
 from engine.net import labels, parameters
 from engine.net.needs_backward import NeedsBackward, needs_backward
 from engine.proto import caffe_pb2 as pb
+
+SIZES = 64
+"""So many sets of sizes of a net's inputs are kept set up: those used last."""
 
 
 class Forward(NamedTuple):
@@ -65,7 +69,7 @@ class Net:
         self.loss_weights: list[list[float]] = []
         self.tops: list[tuple[Value, ...]] = []
         self._given = dict(shapes or {})
-        self._sizes: dict[tuple[tuple[str, Shape], ...], Net] = {}
+        self._sizes: OrderedDict[tuple[tuple[str, Shape], ...], Net] = OrderedDict()
         for i, node in enumerate(graph.nodes):
             self._add(node, layers[i] if layers else create(node), self._given)
         declared, self.param_ids = parameters.declared(graph.nodes, self.layers)
@@ -98,11 +102,15 @@ class Net:
         """
         wanted = {**self._given, **shapes}
         key = tuple(wanted.items())
-        if key not in self._sizes:
+        if key in self._sizes:
+            self._sizes.move_to_end(key)
+        else:
             net = Net(self.graph, wanted, [layer.blank() for layer in self.layers], self.precision)
             self._check_same_params(net)
             net._sizes = self._sizes
             self._sizes[key] = net
+            if len(self._sizes) > SIZES:
+                self._sizes.popitem(last=False)
         return self._sizes[key]
 
     def _source_shapes(self) -> dict[str, Shape]:
@@ -254,7 +262,7 @@ class Net:
             else:
                 bottoms = [self._read(values, i, j) for j in range(len(self.graph.nodes[i].bottoms))]
                 bottoms = [b + probes[i, j].astype(b.dtype) if (i, j) in probes else b for j, b in enumerate(bottoms)]
-                net = net.measured(i, bottoms)
+                net = net.measured(i, current, bottoms)
                 tops, changed = net.run(i, current, bottoms, key)
                 updates.update(changed)
                 for k in changed:
@@ -280,7 +288,7 @@ class Net:
             _cleared(params[k], decl.shape)
             for decl, k in zip(layer.recurrent_state, self.recurrent_ids[i], strict=True)
         ]
-        apply = self._apply_compiled if self.dynamic else self._apply
+        apply = self._apply_compiled if self.dynamic and not layer.host else self._apply
         tops, changed = apply(i, self._converted(layer, own), self._converted(layer, bottoms), key)
         return tops, {ids[n]: value for n, value in changed.items()}
 
@@ -301,13 +309,14 @@ class Net:
     def _apply_compiled(self) -> Callable[..., Any]:
         return jax.jit(self._apply, static_argnums=0)
 
-    def measured(self, i: int, bottoms: Sequence[Array]) -> "Net":
+    def measured(self, i: int, params: Sequence[Array] | Mapping[int, Array], bottoms: Sequence[Array]) -> "Net":
         """This net with the tops of layer `i`, if it is dynamic, as large as `bottoms`, whose values are known, ask."""
         layer = self.layers[i]
         if not layer.dynamic:
             return self
         try:
-            shapes = layer.measure([jax.lax.stop_gradient(b) for b in bottoms])
+            own = [_shaped(params[k], decl.shape) for decl, k in zip(layer.params, self.param_ids[i], strict=True)]
+            shapes = layer.measure(*jax.lax.stop_gradient((own, list(bottoms))))
         except jax.errors.TracerArrayConversionError as e:
             raise layer.error("the sizes of its tops depend on values; compile this net with Net.compile.") from e
         return self.resized({v.blob: shape for v, shape in zip(self.tops[i], shapes, strict=True)})

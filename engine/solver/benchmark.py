@@ -64,9 +64,10 @@ def _layers(net: Net, params: list[Array], inputs: Mapping[str, Array], key: Arr
         def forward(p: dict[int, Array], x: list[Array], i: int = i) -> list[Array]:
             return net.run(i, p, x, key)[0]
 
-        times = {"forward": jax.jit(forward)}
+        compiled: Callable[..., Any] = (lambda f: f) if layer.host else jax.jit
+        times = {"forward": compiled(forward)}
         if net.needs_backward.layers[i]:
-            times["backward"] = jax.jit(lambda p, x, f=forward: _gradient(f, p, x))
+            times["backward"] = compiled(lambda p, x, f=forward: _gradient(f, p, x))
         for direction, function in times.items():
             jax.block_until_ready(function(own, bottoms))
             spent = _times(function, (own, bottoms), 3)

@@ -1,6 +1,6 @@
 """A net in phase TEST: compiled once, run over its data with the parameters of the net that is trained."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from typing import Any, NamedTuple
 
@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from engine.errors import SolverError
+from engine.graph.graph import Value
 from engine.net.net import Net
 from engine.solver.inputs import Batches
 from engine.solver.report.compiling import compiling
@@ -30,29 +31,34 @@ class TestNet:
     """A net, its data, and where its parameters come from.
 
     params: its own values, used for the layers that the trained net has not. blobs: what passes give in place of the
-    outputs, each as the last layer that writes it leaves it.
+    outputs, each as the last layer that writes it leaves it. computed: with `keep_values`, every version of every blob
+    in the last pass.
     """
 
     __test__ = False  # no test case, whatever pytest makes of the name
 
-    def __init__(self, net: Net, batches: Batches, seed: int, blobs: Sequence[str] = ()) -> None:
+    def __init__(
+        self, net: Net, batches: Batches, seed: int, blobs: Sequence[str] = (), *, keep_values: bool = False
+    ) -> None:
         self.net = net
         self._blobs = {value.blob: value for tops in net.tops for value in tops if value.blob in blobs}
         self.batches = batches
         self.params: list[Any] = net.init(seed)
         self._key = jax.random.key(seed % 2**32)
+        self.computed: Mapping[Value, Array] = {}
+        self._keep = keep_values
         self._shared: dict[int, int] = {}
         self._forward = net.compile(self._pass)
         self._compiled = False
 
     def _pass(
         self, params: Sequence[Array], inputs: Any, key: Array
-    ) -> tuple[Pass, list[Array], dict[str, Any], Array]:
-        """A pass, the recurrent state that it leaves for the next, what sinks get, and what labels it found."""
-        out = self.net.forward(params, inputs, key, keep=bool(self._blobs))
+    ) -> tuple[Pass, list[Array], dict[str, Any], Array, dict[Value, Array]]:
+        """A pass, the recurrent state that it leaves for the next, what sinks get, what labels it found, its values."""
+        out = self.net.forward(params, inputs, key, keep=self._keep or bool(self._blobs))
         found = {name: out.values[value].astype(jnp.float32) for name, value in self._blobs.items()} or out.outputs
         remembered = [out.updates.get(k, params[k]) for k in self.net.recurrent_state]
-        return (out.loss, found), remembered, out.sinks, out.labels
+        return (out.loss, found), remembered, out.sinks, out.labels, out.values if self._keep else {}
 
     def share(self, trained: Net) -> None:
         """Takes the parameters of every layer that `trained` has by the same name from there. Raises SolverError."""
@@ -85,7 +91,7 @@ class TestNet:
             for i in range(count):
                 key, batch = jax.random.fold_in(self._key, i), self.batches.next()
                 with nullcontext() if self._compiled else compiling(self.net.name):
-                    done, remembered, sunk, labels = self._forward(params, batch, key)
+                    done, remembered, sunk, labels, self.computed = self._forward(params, batch, key)
                 self._compiled = True
                 for k, value in zip(self.net.recurrent_state, remembered, strict=True):
                     params[k] = self.params[k] = value

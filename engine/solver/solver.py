@@ -52,8 +52,9 @@ class Solver:
     """A run, and where it stands.
 
     run: what it works with; param, net, batches and test_nets are its. batches.values: what Input layers get. state:
-    where the run stands; nothing else assigns it. rate: the last iteration's learning rate. values, steps: of the last
-    iteration, where they are kept: each blob's, and what was taken off each parameter.
+    where the run stands; nothing else assigns it. rate: the last iteration's learning rate. values, before, steps: of
+    the last iteration, where they are kept: each blob's, the parameters that its last pass had, and what was taken off
+    each of them.
     """
 
     def __init__(
@@ -86,6 +87,7 @@ class Solver:
         self._key = _key(self.state.seed)
         self.steps: Sequence[Array] | None = None
         self.values: Mapping[Value, Array] | None = None
+        self.before: Sequence[Array] | None = None
         self._sinks = Sinks(self.net)
         self._in_flight: deque[tuple[int, StepResult]] = deque()
         self._ended_by: Request | None = None
@@ -126,7 +128,7 @@ class Solver:
             log.info("solver.cpp:322", "Optimization stopped early.")
             return Outcome.CONTINUES if self._ended_by is Request.YIELD else Outcome.STOPPED
         if self._due(self.param.display):
-            log.info("solver.cpp:327", f"Iteration {self.iter}, loss = {log.number(self._loss_after_training())}")
+            log.info("solver.cpp:327", f"Iteration {self.iter}, loss = {log.number(self.loss_after_training())}")
         if self._due(self.param.test_interval):
             self.test_all()
         log.info("solver.cpp:332", "Optimization Done.")
@@ -156,10 +158,9 @@ class Solver:
         started = time.monotonic()
         iteration, shown = self.iter, self._due(self.param.display)
         drops = self.state.current_step
-        rate, current_step = schedules.learning_rate(self.param, iteration, drops)
-        self.rate = rate * self.run.options.warmed(iteration)
-        done = self._advance(Carry(self.state.params, self.state.history), self.rate)
-        self.steps, self.values = done.steps, done.values
+        self.rate, current_step = self.learning_rate()
+        done = self.advance(Carry(self.state.params, self.state.history), self.rate)
+        self.steps, self.values, self.before = done.steps, done.values, done.before
         self.state = replace(
             self.state,
             params=done.params,
@@ -174,18 +175,48 @@ class Solver:
             self._show(iteration, done, dropped)
         elif dropped is not None:
             self.run.report.multistep(iteration, dropped)
-        self._in_flight.append((iteration, done._replace(params=[], history=[], steps=None, values=None, debug=None)))
+        self._in_flight.append(
+            (iteration, done._replace(params=[], history=[], steps=None, before=None, values=None, debug=None))
+        )
         self._wait(behind=IN_FLIGHT)
         self.requests.took("iteration", time.monotonic() - started)
 
-    def _advance(self, carry: Carry, rate: np.float32) -> StepResult:
+    def advance(self, carry: Carry, rate: np.float32) -> StepResult:
         """The iteration that is next, which uses `carry` up."""
-        momentum = self.param.momentum
-        rates = Rates(rate * self.run.update.correction(self.iter, momentum), np.float32(momentum))
+        rates = self.rates(rate)
         with nullcontext() if self._compiled else compiling(self.net.name):
             done = self.run.iterate(carry, rates, next_batch=self.batches.next, key=self._key, iteration=self.iter)
         self._compiled = True
         return done
+
+    def learning_rate(self) -> tuple[np.float32, int]:
+        """The rate of the next iteration, and the current_step after it."""
+        rate, current_step = schedules.learning_rate(self.param, self.iter, self.state.current_step)
+        return rate * self.run.options.warmed(self.iter), current_step
+
+    def rates(self, rate: np.float32) -> Rates:
+        """What the next update takes, of this learning rate."""
+        momentum = self.param.momentum
+        return Rates(rate * self.run.update.correction(self.iter, momentum), np.float32(momentum))
+
+    def apply_update(self, grads: Sequence[Array]) -> None:
+        """An update by gradients that the caller computed, as one for each of `net.params`."""
+        self.rate, current_step = self.learning_rate()
+        if self._due(self.param.display):
+            log.info("sgd_solver.cpp:112", f"Iteration {self.iter}, lr = {log.number(self.rate)}")
+        done = self.run.apply(Carry(self.state.params, self.state.history), list(grads), self.rates(self.rate))
+        self.steps, self.values, self.before = done.steps, None, None
+        self.state = replace(
+            self.state,
+            params=done.params,
+            history=done.history,
+            iteration=self.iter + 1,
+            current_step=current_step,
+        )
+
+    def pass_key(self, iteration: int) -> Array:
+        """The random key that the last pass of an iteration draws from."""
+        return jax.random.fold_in(self._key, (iteration + 1) * self.param.iter_size - 1)
 
     def _show(self, iteration: int, done: StepResult, dropped: int | None) -> None:
         report = self.run.report
@@ -219,10 +250,13 @@ class Solver:
         """The last `average_loss` ones, with `loss` the newest."""
         return [*self.state.losses, loss][-self.param.average_loss :]
 
-    def _loss_after_training(self) -> float:
+    def loss_after_training(self) -> float:
         """The loss of one more batch, by the step that is compiled already, on copies of what it would use up."""
         carry = jax.tree.map(jnp.copy, Carry(self.state.params, self.state.history))
-        loss = self._advance(carry, np.float32(0)).loss
+        return self.averaged_with(self.advance(carry, np.float32(0)).loss)
+
+    def averaged_with(self, loss: Array) -> float:
+        """`smoothed_loss` with one more, of a pass that belongs to no iteration."""
         self.state = replace(self.state, losses=self._last_losses(loss), data=self._data_positions())
         return self.smoothed_loss()
 
@@ -307,6 +341,7 @@ class Solver:
         """Writes model, solver state and resume file; returns their paths. Raises SnapshotError."""
         self._wait(behind=0)
         started = time.monotonic()
+        self.state = replace(self.state, data=self._data_positions())  # which others may have moved
         files, self.state = self.run.checkpointer.save(self.state, self.steps)
         self.requests.took("snapshot", time.monotonic() - started)
         return files

@@ -34,7 +34,8 @@ class Keep:
 class StepResult(NamedTuple):
     """What an iteration leaves: values on the device, none of them waited for.
 
-    steps: what was taken off each parameter, where it was asked for. loss: the mean over iter_size passes. outputs:
+    steps: what was taken off each parameter, where it was asked for. before: the parameters that the last pass had,
+    where values were asked for. loss: the mean over iter_size passes. outputs:
     those of the last pass. sinks: those of each pass. norm: the gradients' L2 norm before clipping. finite: see
     `nan.finite`, where it was asked for. values: every version of every blob in the last pass, where they were asked
     for. debug: of each pass, see `magnitudes`, where it was asked for. labels: of each pass, for `Net.check_labels`.
@@ -43,6 +44,7 @@ class StepResult(NamedTuple):
     params: list[Array]
     history: list[Slots]
     steps: list[Array] | None
+    before: Sequence[Array] | None
     loss: Array
     outputs: dict[str, Array]
     sinks: list[dict[str, list[Array]]]
@@ -119,6 +121,16 @@ def compiled(
     return _single(parts) if settings.iter_size == 1 and not net.dynamic else _summed(parts)
 
 
+Apply = Callable[[Carry, list[Array], Rates], Applied]
+
+
+def compiled_update(
+    net: Net, update: Update[Any], settings: Settings, keep: Keep = Keep(), parallel: DataParallel | None = None
+) -> Apply:
+    """The update of an iteration alone, by gradients that were summed over its passes."""
+    return _compiled_update(_Parts(net, update, settings, keep, parallel or DataParallel()))
+
+
 @dataclass(frozen=True)
 class _Parts:
     """What an iteration is put together of, on one device or on each of several."""
@@ -149,6 +161,11 @@ class _Parts:
         new = gradients.apply(self.update, self.settings, net.params, carry.params, grads, carry.history, rates)
         return new if self.keep.steps else new._replace(steps=None)
 
+    @property
+    def used_up(self) -> tuple[int, ...]:
+        """Which arguments a compiled function may overwrite: not the parameters that are kept."""
+        return () if self.keep.values else (0,)
+
     # How values lie on the devices
 
     @property
@@ -174,6 +191,7 @@ def _single(parts: _Parts) -> Iterate:
         params=parts.params,
         history=parts.params,
         steps=parts.steps,
+        before=SAME,
         loss=SAME,
         outputs=EACH,
         sinks=SAME,
@@ -184,13 +202,14 @@ def _single(parts: _Parts) -> Iterate:
         labels=EACH,
     )
     step: Callable[[Carry, Rates, Drawn], StepResult] = jax.jit(
-        parts.parallel.mapped(on_device, (parts.carry, SAME, DRAWN), returned), donate_argnums=0
+        parts.parallel.mapped(on_device, (parts.carry, SAME, DRAWN), returned), donate_argnums=parts.used_up
     )
 
     def iterate(
         carry: Carry, rates: Rates, *, next_batch: Callable[[], Inputs], key: Array, iteration: int
     ) -> StepResult:
-        return step(carry, rates, Drawn(next_batch(), key, iteration))
+        done = step(carry, rates, Drawn(next_batch(), key, iteration))
+        return done._replace(before=carry.params) if parts.keep.values else done
 
     return iterate
 
@@ -206,12 +225,14 @@ def _summed(parts: _Parts) -> Iterate:
         sums = Sums(carry.params, zeros, parts.parallel.same(np.float32(0)))
         passes: list[Passed] = []
         for k in range(n):
+            before = sums.params
             done = add(sums, Drawn(next_batch(), key, iteration * n + k))
             sums = Sums(done.params, done.grads, done.loss)
             passes.append(done._replace(params=[], grads=[], values=None))
         every = None if done.finite is None else jnp.stack([p.finite for p in passes if p.finite is not None]).all(0)
         updated = apply(carry._replace(params=sums.params), sums.grads, rates)
-        return _result(updated, sums.loss / n, passes, done._replace(finite=every))
+        result = _result(updated, sums.loss / n, passes, done._replace(finite=every))
+        return result._replace(before=before) if parts.keep.values else result
 
     return iterate
 
@@ -237,12 +258,14 @@ def _compiled_pass(parts: _Parts) -> Callable[[Sums, Drawn], Passed]:
         debug=SAME,
         labels=EACH,
     )
-    return parts.net.compile(parts.parallel.mapped(on_device, (given, DRAWN), returned), donate_argnums=0)
+    return parts.net.compile(parts.parallel.mapped(on_device, (given, DRAWN), returned), donate_argnums=parts.used_up)
 
 
-def _compiled_update(parts: _Parts) -> Callable[[Carry, list[Array], Rates], Applied]:
+def _compiled_update(parts: _Parts) -> Apply:
     returned: Any = Applied(params=parts.params, history=parts.params, steps=parts.steps, norm=SAME)
-    return jax.jit(parts.parallel.mapped(parts.run_update, (parts.carry, EACH, SAME), returned), donate_argnums=0)
+    return jax.jit(
+        parts.parallel.mapped(parts.run_update, (parts.carry, EACH, SAME), returned), donate_argnums=parts.used_up
+    )
 
 
 def _result(new: Applied, loss: Array, passes: list[Passed], last: Passed) -> StepResult:
@@ -250,6 +273,7 @@ def _result(new: Applied, loss: Array, passes: list[Passed], last: Passed) -> St
         params=new.params,
         history=new.history,
         steps=new.steps,
+        before=None,
         loss=loss,
         outputs=last.outputs,
         sinks=[p.sinks for p in passes],

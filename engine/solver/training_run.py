@@ -25,7 +25,7 @@ from engine.solver.snapshot import formats
 from engine.solver.snapshot.checkpoint import Checkpointer
 from engine.solver.snapshot.retention import SnapshotSeries
 from engine.solver.state import DataPositions, TrainState
-from engine.solver.step import Iterate, Keep
+from engine.solver.step import Apply, Iterate, Keep
 from engine.solver.updates import Update
 
 Array = jax.Array
@@ -36,8 +36,8 @@ class TrainingRun:
     """What a run works with, and what stays the same while it goes on.
 
     param: the settings; base_lr, momentum and gamma may be changed between steps. net: the net that is trained, and
-    batches its inputs. test_nets: the nets that are tested, with their own data. tracker: None where no test output is
-    watched.
+    batches its inputs. iterate, apply: an iteration, and its update alone. test_nets: the nets that are tested, with
+    their own data. tracker: None where no test output is watched.
     """
 
     param: pb.SolverParameter
@@ -47,6 +47,7 @@ class TrainingRun:
     net: Net
     update: Update[Any]
     iterate: Iterate
+    apply: Apply
     batches: Batches
     test_nets: Sequence[TestNet]
     tracker: BestTracker | None
@@ -78,18 +79,15 @@ def build(
     batches = Batches(net, seed, parallel)
     params = parallel.params(net, net.init(seed))
     test_nets = [
-        _test_net(index, spec, net, seed, report, options) for index, spec in enumerate(settings.test_nets(param, path))
+        _test_net(index, spec, net, seed, report, options, keep_values=keep_values)
+        for index, spec in enumerate(settings.test_nets(param, path))
     ]
     for entry in param.weights:
         for name in entry.split(","):
             params = _load_weights(name.strip(), net, params, test_nets, parallel)
     tracker = _tracker(param, options, test_nets)
-    keep = Keep(
-        steps=param.snapshot_diff or keep_values,
-        values=keep_values,
-        finite=options.nan != "ignore",
-        debug=param.debug_info,
-    )
+    steps, finite = param.snapshot_diff or keep_values, options.nan != "ignore"
+    keep = Keep(steps=steps, values=keep_values, finite=finite, debug=param.debug_info)
     run = TrainingRun(
         param=param,
         options=options,
@@ -98,6 +96,7 @@ def build(
         net=net,
         update=update,
         iterate=step.compiled(net, update, treatment, keep, parallel),
+        apply=step.compiled_update(net, update, treatment, keep, parallel),
         batches=batches,
         test_nets=test_nets,
         tracker=tracker,
@@ -122,10 +121,12 @@ def _train_net(spec: NetSpec, report: Report, options: TrainOptions, parallel: D
     return net
 
 
-def _test_net(index: int, spec: NetSpec, trained: Net, seed: int, report: Report, options: TrainOptions) -> TestNet:
+def _test_net(
+    index: int, spec: NetSpec, trained: Net, seed: int, report: Report, options: TrainOptions, *, keep_values: bool
+) -> TestNet:
     log.info("solver.cpp:190", f"Creating test net (#{index}) specified by {spec.source}")
     net = report.built(spec, options.precision)
-    test = TestNet(net, Batches(net, seed + index + 1), seed)
+    test = TestNet(net, Batches(net, seed + index + 1), seed, keep_values=keep_values)
     test.share(trained)
     return test
 

@@ -1,35 +1,29 @@
 """`caffe.Net`: a net whose blobs lie open as numpy arrays."""
 
-import weakref
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from functools import lru_cache
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import zip_longest
 from pathlib import Path
 from typing import Any, Self
 
-import jax
 import numpy as np
 
 import engine.net.net
+from engine import log
 from engine.blob import Blob, BlobVec
-from engine.data.feed import Feed
-from engine.data.hdf5_sink import HDF5Sink
 from engine.errors import NetError
-from engine.graph.graph import Value
 from engine.layers import python
-from engine.layers.base import Array, Layer, SourceLayer
-from engine.layers.sources import HDF5Output, MemoryData
-from engine.net.weights import to_model
-from engine.proto import binary, text
-from engine.solver.snapshot import formats
+from engine.layers.base import Layer
+from engine.layers.sources import MemoryData
+from engine.proto import caffe_pb2 as pb
+from engine.proto import text
+from engine.solver.inputs import Batches
 
-from . import mode, walk
+from . import mode, models
+from .passes import Hook, Passes
 
 Arrays = dict[str, np.ndarray]
-
-KEPT = 64
-"""Compiled ranges of layers and sizes of inputs that a net keeps."""
+File = str | Path
 
 
 class BoundLayer:
@@ -45,50 +39,48 @@ class Net:
 
     blobs: every blob by name. params: for each layer that has some, its parameters. layers, layer_dict: the layers.
     inputs, outputs: the blobs that the caller fills, and those that no layer reads. top_names, bottom_names: for each
-    layer, the blobs that it makes and reads. blob_loss_weights: each blob's weight in the loss.
+    layer, the blobs that it makes and reads. blob_loss_weights: each blob's weight in the loss. Those that begin with
+    an underscore are Caffe's own, by number in place of name.
     """
 
     def __init__(
         self,
-        network_file: str | Path,
-        phase: int | str | Path,
-        level: int = 0,
+        network_file: File,
+        phase: int | File = pb.TEST,
+        level: int | File = 0,
         stages: Sequence[str] | None = None,
-        weights: str | Path | None = None,
+        weights: File | None = None,
     ) -> None:
-        """Reads a net's text file and, with `weights`, a model. Net(file, weights, phase), the older order, works too.
+        """Reads a net's text file and, with `weights`, a model. Net(file, weights) and Net(file, weights, phase), the
+        older forms, work too.
 
         Raises PrototxtError, NetError or SnapshotError.
         """
-        if not isinstance(phase, int):
-            phase, level, weights = level, 0, str(phase)
+        if isinstance(phase, str | Path):
+            weights, phase, level = phase, (level or pb.TEST), 0
+            log.warning("_caffe.cpp:166", "DEPRECATION WARNING - deprecated use of Python interface")
+            log.warning("_caffe.cpp:167", 'Use this instead (with the named "weights" parameter):')
+            log.warning("_caffe.cpp:169", f"Net('{network_file}', {phase}, weights='{weights}')")
+        if phase not in (pb.TRAIN, pb.TEST):
+            raise NetError(f"caffe.Net: phase is {phase!r}; give caffe.TRAIN or caffe.TEST.")
         param = text.read_net(network_file)
-        net = engine.net.net.Net.from_param(param, phase, level, list(stages or ()), network_file)
+        net = engine.net.net.Net.from_param(param, int(phase), int(str(level)), list(stages or ()), network_file)
         params = [Blob(*p.shape) for p in net.params]
         for blob, value in zip(params, net.init(mode.next_seed()), strict=True):
             blob.data[...] = value
-        self._open(net, params)
+        self._open(net, params, None)
         if weights is not None:
             self.copy_from(weights)
 
     @classmethod
-    def _around(cls, net: engine.net.net.Net, params: list[Blob]) -> Self:
-        """A view of `net` on parameters that someone else owns too."""
+    def _around(cls, net: engine.net.net.Net, params: list[Blob], batches: Batches) -> Self:
+        """A view of `net`, of its parameters and of its data, which someone else owns too."""
         made = cls.__new__(cls)
-        made._open(net, params)
+        made._open(net, params, batches)
         return made
 
-    def _open(self, net: engine.net.net.Net, params: list[Blob]) -> None:
-        self._net = self._built = net
-        self._owned = params
-        self._sources: dict[int, Any] = {}
-        self._feeds: dict[int, Feed] = {}
-        self._sinks: dict[int, HDF5Sink] = {}
-        self._seeds = np.zeros(len(net.layers), np.uint32)
-        self._overwritten: dict[Value, Array] = {}
-        self._recalled: dict[int, Array] = {}
-        self._compiled = lru_cache(KEPT)(_compile)
-        self._last = {v.blob: v for v in net.shapes}
+    def _open(self, net: engine.net.net.Net, params: list[Blob], batches: Batches | None) -> None:
+        self._net, self._owned = net, params
         self._layer_names = net.layer_names
         self.name, self.phase = net.name, net.phase
         self.inputs, self.outputs = net.input_names, net.output_names
@@ -107,6 +99,10 @@ class Net:
         self.layers = [_bound(layer, row) for layer, row in zip(net.layers, rows, strict=True)]
         self.layer_dict = OrderedDict(zip(self._layer_names, self.layers, strict=True))
         self.params = OrderedDict((name, row) for name, row in zip(self._layer_names, rows, strict=True) if row)
+        for layer, node, tops, row in zip(net.layers, net.graph.nodes, net.tops, rows, strict=True):
+            if isinstance(layer, python.Python):
+                layer.bind([self.blobs[v.blob] for v in node.bottoms], [self.blobs[v.blob] for v in tops], row)
+        self._passes = Passes(net, self.blobs, params, batches)
 
     def _row(self, i: int) -> BlobVec:
         declared = zip(self._net.param_ids[i], self._net.layers[i].params, strict=True)
@@ -170,158 +166,127 @@ class Net:
 
     def reshape(self) -> None:
         """Gives every blob the shape that follows from the inputs' present ones. Raises LayerError where none does."""
-        self._fit(len(self.layers))
-        for name, shape in self._net.blob_shapes.items():
+        self._passes.fit(len(self.layers))
+        for name, shape in self._passes.net.blob_shapes.items():
             self.blobs[name].reshape(*shape)
 
-    def _forward(self, start: int, end: int) -> None:
-        for i in range(start, end + 1):
-            layer = self._net.layers[i]
-            if isinstance(layer, SourceLayer) and layer.reads_data:
-                for name, value in self._feed(i, layer).next().items():
-                    self.blobs[name].put(value)
-        self._fit(start)
-        self._seeds[start : end + 1] = mode.next_seed()
-        first = start
-        for i in range(start, end + 1):
-            if self._net.layers[i].dynamic:  # the layers behind it are of the sizes that it turns out to make
-                self._run(first, i - 1)
-                bottoms = [self.blobs[v.blob].value() for v in self._net.graph.nodes[i].bottoms]
-                self._net, first = self._net.measured(i, bottoms), i
-        self._run(first, end)
-
-    def _run(self, start: int, end: int) -> None:
-        net = self._net
-        given = {v: self.blobs[v.blob].value() for v in walk.reads(net, start, end)}
-        run = self._compiled(walk.forward, net, start, end)
-        params = self._params(start, end)
-        with python.surfaced():
-            passed = jax.block_until_ready(run(params, given, self._seeds))
-            jax.effects_barrier()  # layers without tops leave nothing else to wait for
-        self._recalled.update((k, params[k]) for ids in net.recurrent_ids[start : end + 1] for k in ids)
-        self._overwritten.update((v, x) for v, x in given.items() if v != self._last[v.blob])
-        net.check_labels([passed.labels.get(n, (0, 0)) for n in range(len(net.unchecked_labels))])
-        self._put(passed.values)
-        for k, x in passed.updates.items():
-            self._owned[k].put(x)
-        for i in range(start, end + 1):
-            if net.layers[i].sink:
-                self._sink(i).write([self.blobs[v.blob].data for v in net.graph.nodes[i].bottoms])
-
-    def _put(self, values: Mapping[Value, Array]) -> None:
-        """Into each blob the last of its versions; those that it overwrites are kept for backward."""
-        self._overwritten.update((v, x) for v, x in values.items() if v != self._last[v.blob])
-        for blob, v in {v.blob: v for v in values}.items():
-            self.blobs[blob].put(values[v])
+    def _forward(self, start: int, end: int) -> float:
+        """Layers start … end, by number. Returns the loss: Σ loss_weight · Σ top over these layers."""
+        self._passes.forward(start, end)
+        loss = 0.0
+        for tops, weights in zip(self._net.tops[start : end + 1], self._net.loss_weights[start : end + 1], strict=True):
+            loss += sum(w * float(self.blobs[v.blob].data.sum()) for v, w in zip(tops, weights, strict=True) if w)
+        return loss
 
     def _backward(self, start: int, end: int) -> None:
-        net = self._net
-        nodes = net.graph.nodes[end : start + 1]
-        # In-place layers of Caffe make do with their tops; a derivative is taken where the layer's bottom was.
-        values = {
-            v: self._overwritten[v] if v in self._overwritten else self.blobs[v.blob].value()
-            for node in nodes
-            for v in node.bottoms
-        }
-        diffs = {v.blob: self.blobs[v.blob].gradient() for tops in net.tops[end : start + 1] for v in tops}
-        ids = {k for i in range(end, start + 1) for k in walk.needed(net, i)[0]}
-        sums = {k: self._owned[k].gradient() for k in ids}
-        run = self._compiled(walk.backward, net, start, end)
-        with python.surfaced():
-            arrays = self._params(end, start) | self._recalled, values, diffs, sums, self._seeds
-            below, sums = jax.block_until_ready(run(*arrays))
-        for blob, x in below.items():
-            self.blobs[blob].put_gradient(x)
-        for k, x in sums.items():
-            self._owned[k].put_gradient(x)
+        """Layers start, start − 1, … end, by number."""
+        self._passes.backward(start, end)
 
-    def _params(self, start: int, end: int) -> dict[int, Array]:
-        rows = [*self._net.param_ids[start : end + 1], *self._net.recurrent_ids[start : end + 1]]
-        return {k: self._owned[k].value() for ids in rows for k in ids}
+    def before_forward(self, run: Hook) -> None:
+        """Has `run(i)` called before the forward of each layer i; as the three below, after or before its passes."""
+        self._passes.before_forward.append(run)
 
-    def _fit(self, start: int) -> None:
-        """Sets the layers up for the present shapes of sources' tops, and of dynamic layers' before layer `start`."""
-        wanted = {
-            v.blob: self.blobs[v.blob].shape
-            for i, (layer, tops) in enumerate(zip(self._net.layers, self._net.tops, strict=True))
-            if isinstance(layer, SourceLayer) or (layer.dynamic and i < start)
-            for v in tops
-        }
-        self._net = self._built.resized(wanted)
+    def after_forward(self, run: Hook) -> None:
+        self._passes.after_forward.append(run)
 
-    def _feed(self, i: int, layer: SourceLayer) -> Feed:
-        if i not in self._feeds:
-            self._sources[i] = layer.open(mode.next_seed())
-            self._feeds[i] = Feed({layer.name: self._sources[i]}, self._net.label_bounds)
-            weakref.finalize(self, self._feeds[i].close)
-        return self._feeds[i]
+    def before_backward(self, run: Hook) -> None:
+        self._passes.before_backward.append(run)
 
-    def _sink(self, i: int) -> HDF5Sink:
-        """The file of an HDF5Output layer; it is complete when the net is gone, or the program ends."""
-        if i not in self._sinks:
-            layer = self._net.layers[i]
-            assert isinstance(layer, HDF5Output)
-            self._sinks[i] = layer.open()
-            weakref.finalize(self, self._sinks[i].close)
-        return self._sinks[i]
+    def after_backward(self, run: Hook) -> None:
+        self._passes.after_backward.append(run)
 
     def set_input_arrays(self, data: np.ndarray, labels: np.ndarray) -> None:
         """What the net's MemoryData layer hands out: data (n, channels, height, width), labels (n,), round and round.
 
         n is a multiple of the batch size. Raises NetError without such a layer, DataError for arrays that do not fit.
         """
-        for i, layer in enumerate(self._net.layers):
-            if isinstance(layer, MemoryData):
-                feed = self._feed(i, layer)
-                self._sources[i].set(data, labels)
+        for layer in self._net.layers:
+            if isinstance(layer, MemoryData) and (feed := self._passes.batches.feed):
                 feed.restore({layer.name: {"at": 0}})
+                feed.source(layer.name).set(data, labels)  # type: ignore[attr-defined]
                 return
         raise NetError("set_input_arrays: this net has no MemoryData layer.")
 
+    @property
+    def hooked(self) -> bool:
+        """Whether something is called between its layers."""
+        passes = self._passes
+        return bool(passes.before_forward or passes.after_forward or passes.before_backward or passes.after_backward)
+
     # Parameters
 
-    def copy_from(self, weights: str | Path) -> None:
-        """Takes the parameters of the layers that a .caffemodel or .h5 model has by the same names.
+    def show_update(self, params: Sequence[Any], steps: Sequence[Any]) -> None:
+        """An update has made these parameters; as in Caffe, their diffs hold what it took off."""
+        for blob, value in zip(self._owned, params, strict=True):
+            blob.put(value)
+        for blob, step in zip(self._owned, steps, strict=False):
+            blob.put_gradient(step)
+
+    def copy_from(self, weights: "File | Net") -> None:
+        """Takes the parameters of the layers that a model, binary or HDF5, or another net has by the same names.
 
         Raises SnapshotError where it cannot be read or a shape differs; the parameters are then as they were.
         """
-        before = [blob.data for blob in self._owned]
-        for blob, value in zip(before, formats.load_model(weights, self._net, before), strict=True):
-            blob[...] = value
+        if isinstance(weights, Net):
+            models.copy(self._net, self._owned, weights.params, f"net {weights.name!r}")
+        else:
+            models.copy(self._net, self._owned, weights)
 
-    load_hdf5 = copy_from
+    def load_hdf5(self, weights: File) -> None:
+        """`copy_from` an HDF5 model."""
+        self.copy_from(weights)
 
-    def save(self, path: str | Path) -> None:
+    def save(self, path: File) -> None:
         """Writes the net and its parameters as a .caffemodel. Raises SnapshotError."""
-        binary.write(path, to_model(self._net, [blob.data for blob in self._owned]))
+        models.save(self._net, self._owned, path)
 
-    def save_hdf5(self, path: str | Path, write_diff: bool = False) -> None:
+    def save_hdf5(self, path: File, write_diff: bool = False) -> None:
         """Writes the parameters, and with `write_diff` their diffs, as Caffe's HDF5 models. Raises SnapshotError."""
-        diffs = [blob.diff for blob in self._owned] if write_diff else None
-        formats.write_model_hdf5(Path(path), self._net, [blob.data for blob in self._owned], diffs)
+        models.save_hdf5(self._net, self._owned, path, write_diff=write_diff)
 
     def share_with(self, other: "Net") -> None:
         """Uses the parameters of the layers that `other` has by the same names: a change in one shows in both.
 
         Raises NetError where counts or shapes differ.
         """
-        for i, name in enumerate(self._layer_names):
-            theirs = other.params.get(name)
-            if theirs is None or name not in self.params:
-                continue
-            here, there = ([b.shape for b in row] for row in (self.params[name], theirs))
-            if here != there:
-                raise NetError(f'share_with: layer "{name}" has parameters of shapes {here} here and {there} there.')
-            for k, blob in zip(self._net.param_ids[i], theirs, strict=True):
-                self._owned[k].share_data(blob)
-        for name, ids in zip(self._layer_names, self._net.param_ids, strict=True):
-            for blob, k in zip(self.params.get(name, ()), ids, strict=True):
-                blob.share_data(self._owned[k])
+        models.share(self._net, self._owned, self.params, other.params)
 
     def clear_param_diffs(self) -> None:
         """Sets the diffs of all parameters to 0."""
         for blob in self._owned:
             blob.diff[...] = 0
+
+    # By number
+
+    @property
+    def _blob_names(self) -> list[str]:
+        return list(self.blobs)
+
+    @property
+    def _blobs(self) -> list[Blob]:
+        return list(self.blobs.values())
+
+    @property
+    def _blob_loss_weights(self) -> list[float]:
+        return list(self.blob_loss_weights.values())
+
+    @property
+    def _inputs(self) -> list[int]:
+        return self._numbers(self.inputs)
+
+    @property
+    def _outputs(self) -> list[int]:
+        return self._numbers(self.outputs)
+
+    def _top_ids(self, layer: int) -> list[int]:
+        return self._numbers(v.blob for v in self._net.tops[layer])
+
+    def _bottom_ids(self, layer: int) -> list[int]:
+        return self._numbers(v.blob for v in self._net.graph.nodes[layer].bottoms)
+
+    def _numbers(self, names: Iterable[str]) -> list[int]:
+        blobs = list(self.blobs)
+        return [blobs.index(name) for name in names]
 
     # Names
 
@@ -346,7 +311,12 @@ class Net:
             )
         for name, value in given.items():
             array = self.blobs[name].data if what == "input" else self.blobs[name].diff
-            if np.shape(value) != array.shape:
+            try:
+                fits = np.shape(value)[:1] == array.shape[:1]
+                np.broadcast_to(value, array.shape)  # as numpy stretches what is assigned, and Caffe with it
+            except ValueError:
+                fits = False
+            if not fits:
                 raise NetError(
                     f'{what} "{name}" has shape {list(array.shape)} and was given {list(np.shape(value))}. '
                     f'Reshape it first: net.blobs["{name}"].reshape(…).'
@@ -368,14 +338,6 @@ class Net:
 def _bound(layer: Layer, blobs: BlobVec) -> BoundLayer | python.UserLayer:
     """A Python layer is listed as the object that its user made, whose methods can be called."""
     return layer.user if isinstance(layer, python.Python) else BoundLayer(layer, blobs)
-
-
-def _compile(run: Callable[..., Any], net: engine.net.net.Net, start: int, end: int) -> Callable[..., Any]:
-    def exact(*arrays: Any) -> Any:
-        with jax.default_matmul_precision("highest"):  # float32 as Caffe has it: GPUs would round to TF32
-            return run(net, start, end, *arrays)
-
-    return jax.jit(exact)
 
 
 def _examples(arrays: Mapping[str, Any]) -> int:

@@ -1,22 +1,26 @@
 """Caffe's solvers as Python objects, on `engine.solver.Solver`."""
 
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
-import engine.solver.solver
 from engine.blob import Blob
+from engine.errors import SolverError
 from engine.proto import text
 
 from . import mode
 from .pycaffe import Net
+from .stepping import OpenSolver
 
 
 class Solver:
     """A solver file, opened.
 
-    net: the net that is trained; test_nets: those that are tested, on its parameters. Fill the blobs of Input layers
-    and write into parameters between steps. After a step the net's blobs hold what its last iteration computed, and the
-    diffs of parameters what it took off them. param: the settings; base_lr, momentum and gamma may be changed too.
+    net: the net that is trained; test_nets: those that are tested, on its parameters. Both read the data that the
+    solver reads. Fill the blobs of Input layers and write into parameters between steps. After a step the blobs of
+    `net` hold what its last iteration computed, the diffs of parameters what it took off them, and the blobs of test
+    nets their last test batch. param: the settings; base_lr, momentum and gamma may be changed too.
     """
 
     type: ClassVar[str | None] = None
@@ -29,14 +33,16 @@ class Solver:
             self.param.type = self.type
         if self.param.random_seed < 0:
             self.param.random_seed = mode.next_seed() % 2**31
-        self._solver = engine.solver.solver.Solver(self.param, solver_file, keep_values=True)
-        self.net = Net._around(self._solver.net, [Blob(*p.shape) for p in self._solver.net.params])
+        self._solver = OpenSolver(self.param, solver_file, keep_values=True)
+        net = self._solver.net
+        self.net = Net._around(net, [Blob(*p.shape) for p in net.params], self._solver.batches)
+        self._solver.view, self._solver.callbacks = self.net, []
         self.test_nets = [self._test_net(i) for i in range(len(self._solver.test_nets))]
         self._show()
 
     def _test_net(self, index: int) -> Net:
         test = self._solver.test_nets[index]
-        net = Net._around(test.net, [Blob(*p.shape) for p in test.net.params])
+        net = Net._around(test.net, [Blob(*p.shape) for p in test.net.params], test.batches)
         for blob, value in zip(net._owned, test.params, strict=True):
             blob.data[...] = value
         net.share_with(self.net)
@@ -46,6 +52,22 @@ class Solver:
     def iter(self) -> int:
         """How many updates there have been."""
         return self._solver.iter
+
+    @property
+    def lr(self) -> float:
+        """The learning rate of the next iteration. Setting it scales base_lr."""
+        return float(self._solver.learning_rate()[0])
+
+    @lr.setter
+    def lr(self, rate: float) -> None:
+        base, self.param.base_lr = self.param.base_lr, 1.0
+        factor = self.lr
+        if not factor:
+            self.param.base_lr = base
+            raise SolverError(
+                f"lr: at iteration {self.iter} lr_policy {self.param.lr_policy!r} makes 0 of any base_lr."
+            )
+        self.param.base_lr = rate / factor
 
     def step(self, iterations: int) -> None:
         """Runs so many iterations, with the tests, displays and snapshots that fall due."""
@@ -65,6 +87,25 @@ class Solver:
         finally:
             self._show()
 
+    def apply_update(self) -> None:
+        """An update by what the diffs of the net's parameters hold; one iteration more."""
+        self._take()
+        self._solver.apply_update([blob.gradient() for blob in self.net._owned])
+        self._show()
+
+    def add_callback(self, on_start: Any, on_gradients_ready: Callable[[], Any] | None = None) -> None:
+        """Has two functions called in each iteration: before its passes, and before its update.
+
+        Or those of one object that has both, as an NCCL.
+        """
+        if on_gradients_ready is None:
+            on_start, on_gradients_ready = on_start.on_start, on_start.on_gradients_ready
+        self._solver.callbacks.append((on_start, on_gradients_ready))
+
+    def share_weights(self, net: Net) -> None:
+        """`net` uses the parameters of `self.net` from now on, by layer name. Raises NetError."""
+        net.share_with(self.net)
+
     def snapshot(self) -> None:
         """Writes the model and the solver state under snapshot_prefix. Raises SnapshotError."""
         self._take()
@@ -78,21 +119,22 @@ class Solver:
     def _take(self) -> None:
         """The solver gets what was written into parameters and inputs."""
         self._solver.params = [blob.value() for blob in self.net._owned]
-        for net, batches in zip(
-            (self.net, *self.test_nets),
-            (self._solver.batches, *(test.batches for test in self._solver.test_nets)),
-            strict=True,
-        ):
-            batches.values.update({name: net.blobs[name].data for name in net.inputs})
+        for net, test in zip(self.test_nets, self._solver.test_nets, strict=True):
+            test.params = [blob.value() for blob in net._owned]
+            test.batches.values.update({name: net.blobs[name].data for name in net.inputs})
+        self._solver.batches.values.update({name: self.net.blobs[name].data for name in self.net.inputs})
 
     def _show(self) -> None:
         """The net gets the solver's parameters, and what the last iteration computed."""
         solver = self._solver
-        for blob, value in zip(self.net._owned, solver.params, strict=True):
-            blob.put(value)
-        for blob, step in zip(self.net._owned, solver.steps or (), strict=False):
-            blob.put_gradient(step)
-        self.net._put(solver.values or {})
+        self.net.show_update(solver.params, solver.steps or ())
+        if solver.values and solver.before:
+            self.net._passes.adopt(solver.values, solver.before, partial(solver.pass_key, solver.iter - 1))
+            solver.values = solver.before = None
+        for net, test in zip(self.test_nets, solver.test_nets, strict=True):
+            if test.computed:
+                net._passes.show(test.computed)
+                test.computed = {}
 
 
 class SGDSolver(Solver):
@@ -101,26 +143,28 @@ class SGDSolver(Solver):
     type = "SGD"
 
 
-class NesterovSolver(Solver):
+class NesterovSolver(SGDSolver):
     type = "Nesterov"
 
 
-class AdaGradSolver(Solver):
+class AdaGradSolver(SGDSolver):
     type = "AdaGrad"
 
 
-class RMSPropSolver(Solver):
+class RMSPropSolver(SGDSolver):
     type = "RMSProp"
 
 
-class AdaDeltaSolver(Solver):
+class AdaDeltaSolver(SGDSolver):
     type = "AdaDelta"
 
 
-class AdamSolver(Solver):
+class AdamSolver(SGDSolver):
     type = "Adam"
 
 
 def get_solver(solver_file: str | Path) -> Solver:
     """A solver of the type that its file names."""
-    return Solver(solver_file)
+    kinds = (SGDSolver, NesterovSolver, AdaGradSolver, RMSPropSolver, AdaDeltaSolver, AdamSolver)
+    named = text.read_solver(solver_file).type
+    return next((kind for kind in kinds if kind.type == named), Solver)(solver_file)

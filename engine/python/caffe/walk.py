@@ -43,8 +43,8 @@ def reads(net: Net, start: int, end: int) -> list[Value]:
     return list(wanted)
 
 
-def forward(net: Net, start: int, end: int, params: Params, given: Mapping[Value, Array], seeds: Array) -> Passed:
-    """Layers start … end on the values that `reads` names; seeds[i] is layer i's."""
+def forward(net: Net, start: int, end: int, params: Params, given: Mapping[Value, Array], keys: Array) -> Passed:
+    """Layers start … end on the values that `reads` names; keys[i] are the data of layer i's random key."""
     made: dict[Value, Array] = {}
     updates: dict[int, Array] = {}
     looked: dict[int, Array] = {}
@@ -52,7 +52,7 @@ def forward(net: Net, start: int, end: int, params: Params, given: Mapping[Value
         if isinstance(net.layers[i], SourceLayer):
             continue
         bottoms = [made[v] if v in made else given[v] for v in net.graph.nodes[i].bottoms]
-        tops, changed = net.run(i, {**params, **updates}, bottoms, jax.random.key(seeds[i]))
+        tops, changed = net.run(i, {**params, **updates}, bottoms, jax.random.wrap_key_data(keys[i]))
         made.update(zip(net.tops[i], (top.astype(jnp.float32) for top in tops), strict=True))
         updates.update(changed)
         for n, each in enumerate(net.unchecked_labels):
@@ -78,7 +78,7 @@ def backward(
     values: Mapping[Value, Array],
     diffs: Mapping[str, Array],
     param_diffs: Params,
-    seeds: Array,
+    keys: Array,
 ) -> tuple[dict[str, Array], dict[int, Array]]:
     """Layers start, start − 1, … end. values: all bottoms, as forward read them. diffs: gradients by blob.
 
@@ -91,7 +91,7 @@ def backward(
         if not own and not below:
             continue
         bottoms = net.graph.nodes[i].bottoms
-        pull, tops = _differentiated(net, i, params, [values[v] for v in bottoms], own, below, seeds[i])
+        pull, tops = _differentiated(net, i, params, [values[v] for v in bottoms], own, below, keys[i])
         to_params, to_bottoms = pull([diffs[v.blob].astype(t.dtype) for v, t in zip(net.tops[i], tops, strict=True)])
         sums.update({k: sums[k] + to_params[k] for k in own})
         # An in-place layer has one name above and below: its top's gradient was read before its bottom's is written.
@@ -101,13 +101,13 @@ def backward(
 
 
 def _differentiated(
-    net: Net, i: int, params: Params, bottoms: Sequence[Array], own: list[int], below: list[int], seed: Array
+    net: Net, i: int, params: Params, bottoms: Sequence[Array], own: list[int], below: list[int], key: Array
 ) -> tuple[Callable[[list[Array]], tuple[Params, Params]], list[Array]]:
     """Layer i's pullback, on some of its parameters and bottoms; and its tops."""
 
     def run(some_params: Params, some_bottoms: Params) -> list[Array]:
         inputs = [some_bottoms.get(j, bottom) for j, bottom in enumerate(bottoms)]
-        return net.run(i, {**params, **some_params}, inputs, jax.random.key(seed))[0]
+        return net.run(i, {**params, **some_params}, inputs, jax.random.wrap_key_data(key))[0]
 
     tops, pull = jax.vjp(run, {k: params[k] for k in own}, {j: bottoms[j] for j in below})
     return pull, tops

@@ -194,10 +194,10 @@ def unflatten(flat: Sequence[np.ndarray], params: Sequence[Param], slots: int, s
 
 
 def load_model(path: str | Path, net: Net, params: Sequence[Any]) -> list[Any]:
-    """`params` with those in a .caffemodel or .h5 file, by layer name. Raises SnapshotError and PrototxtError."""
+    """`params` with those in a model, binary or HDF5, by layer name. Raises SnapshotError and PrototxtError."""
     if not Path(path).is_file():
         raise SnapshotError(f"{path}: no such model.")
-    if str(path).endswith(".h5"):
+    if str(path).endswith(".h5") or h5py.is_hdf5(path):  # whatever it is called, as Caffe
         return weights.load_blobs(net, params, _read_blobs_hdf5(Path(path), net, params), str(path))
     return weights.load_model(net, params, binary.read_net(path), str(path))
 

@@ -1,0 +1,266 @@
+"""Passes over a net whose blobs lie open: compiled where it can be, between the layers that compute on the host."""
+
+import weakref
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import lru_cache
+from typing import Any
+
+import jax
+import numpy as np
+
+import engine.net.net
+from engine.blob import Blob
+from engine.data.hdf5_sink import HDF5Sink
+from engine.graph.graph import Value
+from engine.layers import python
+from engine.layers.base import Array, SourceLayer
+from engine.layers.sources import HDF5Output
+from engine.solver.inputs import Batches
+
+from . import mode, walk
+
+Hook = Callable[[int], Any]
+
+KEPT = 256
+"""Compiled ranges of layers and sizes of inputs that a net keeps."""
+
+
+class Passes:
+    """Runs ranges of the layers of a net on its blobs.
+
+    net: the net as its blobs are sized now. blobs: by name. params: the blobs of `net.params`. before_forward,
+    after_forward, before_backward, after_backward: called with the number of each layer; where there are any, layers
+    run one by one.
+    """
+
+    def __init__(
+        self,
+        net: engine.net.net.Net,
+        blobs: Mapping[str, Blob],
+        params: Sequence[Blob],
+        batches: Batches | None,
+    ) -> None:
+        self.net = self._built = net
+        self.blobs, self.params = blobs, params
+        self.before_forward: list[Hook] = []
+        self.after_forward: list[Hook] = []
+        self.before_backward: list[Hook] = []
+        self.after_backward: list[Hook] = []
+        self._given_batches = batches
+        self._sinks: dict[int, HDF5Sink] = {}
+        self._keys = np.zeros((len(net.layers), 2), np.uint32)
+        self._key: Callable[[], Array] | None = None
+        self._overwritten: dict[Value, Array] = {}
+        self._recalled: dict[int, Array] = {}
+        self._last = {v.blob: v for v in net.shapes}
+        self._sources = {i: layer.name for i, layer in enumerate(net.layers) if _reads(layer)}
+        self._compiled = lru_cache(KEPT)(_compiled_range)
+
+    @property
+    def batches(self) -> Batches:
+        """The data that source layers read; opened when it is first asked for."""
+        if self._given_batches is None:
+            self._given_batches = Batches(self._built, mode.next_seed())
+            weakref.finalize(self, self._given_batches.close)
+        return self._given_batches
+
+    # Forward
+
+    def forward(self, start: int, end: int) -> None:
+        """Layers start … end. Raises EngineError."""
+        names = [name for i, name in self._sources.items() if start <= i <= end]
+        if names and (feed := self.batches.feed):
+            for top, value in feed.next(names).items():
+                self.blobs[top].put(value)
+        self.fit(start)
+        self.keys[start : end + 1] = 0, mode.next_seed()
+        for a, b in self._spans(start, end, self.before_forward or self.after_forward):
+            _call(self.before_forward, a)
+            if self.net.layers[a].host:
+                self._forward_on_host(a)
+            else:
+                self._forward_compiled(a, b)
+            _call(self.after_forward, a)
+
+    def _spans(self, start: int, end: int, one_by_one: object) -> Iterator[tuple[int, int]]:
+        """The range in pieces: what computes on the host alone, a dynamic layer with what lies behind it."""
+        first = start
+        for i in range(start, end + 1):
+            if i > first and (one_by_one or self.net.layers[i].dynamic or self.net.layers[i - 1].host):
+                yield first, i - 1
+                first = i
+        yield first, end
+
+    def _forward_on_host(self, i: int) -> None:
+        layer, node = self.net.layers[i], self.net.graph.nodes[i]
+        assert isinstance(layer, python.Python)
+        self._overwritten.update((v, self.blobs[v.blob].value()) for v in node.bottoms if v != self._last[v.blob])
+        layer.run_forward()
+        self.net = self.net.resized({v.blob: self.blobs[v.blob].shape for v in self.net.tops[i]})
+
+    def _forward_compiled(self, start: int, end: int) -> None:
+        if self.net.layers[start].dynamic:  # what lies behind it is of the sizes that it turns out to make
+            bottoms = [self.blobs[v.blob].value() for v in self.net.graph.nodes[start].bottoms]
+            self.net = self.net.measured(start, {}, bottoms)
+        net = self.net
+        given = {v: self.blobs[v.blob].value() for v in walk.reads(net, start, end)}
+        run = self._compiled(walk.forward, net, start, end)
+        params = self._params(start, end)
+        with python.surfaced():
+            passed = jax.block_until_ready(run(params, given, self.keys))
+        self._recalled.update((k, params[k]) for ids in net.recurrent_ids[start : end + 1] for k in ids)
+        self._overwritten.update((v, x) for v, x in given.items() if v != self._last[v.blob])
+        if passed.labels:
+            net.check_labels([passed.labels.get(n, (0, 0)) for n in range(len(net.unchecked_labels))])
+        self.put(passed.values)
+        for k, x in passed.updates.items():
+            self.params[k].put(x)
+        for i in range(start, end + 1):
+            if net.layers[i].sink:
+                self._sink(i).write([self.blobs[v.blob].data for v in net.graph.nodes[i].bottoms])
+
+    def put(self, values: Mapping[Value, Array]) -> None:
+        """Into each blob the last of its versions; those that it overwrites are kept for backward."""
+        self._overwritten.update((v, x) for v, x in values.items() if v != self._last[v.blob])
+        for blob, v in {v.blob: v for v in values}.items():
+            self.blobs[blob].put(values[v])
+
+    # Backward
+
+    def backward(self, start: int, end: int) -> None:
+        """Layers start, start − 1, … end."""
+        spans = list(self._spans(end, start, self.before_backward or self.after_backward))
+        for a, b in reversed(spans):
+            _call(self.before_backward, a)
+            if not self.net.layers[a].host:
+                self._backward_compiled(a, b)
+            elif self.net.needs_backward.layers[a] and not isinstance(layer := self.net.layers[a], SourceLayer):
+                assert isinstance(layer, python.Python)
+                layer.run_backward(self.net.needs_backward.bottoms[a])
+            _call(self.after_backward, a)
+
+    def _backward_compiled(self, first: int, last: int) -> None:
+        """Gradients of parameters are added to what their diffs hold."""
+        # In-place layers of Caffe make do with their tops; a derivative is taken where the layer's bottom was.
+        values = {
+            v: self._overwritten[v] if v in self._overwritten else self.blobs[v.blob].value()
+            for node in self.net.graph.nodes[first : last + 1]
+            for v in node.bottoms
+        }
+        params = self._params(first, last) | self._recalled
+        for k, x in self._pull(self.net, first, last, params, values, self.keys).items():
+            self.params[k].put_gradient(x)
+
+    def _pull(
+        self,
+        net: engine.net.net.Net,
+        first: int,
+        last: int,
+        params: Mapping[int, Array],
+        values: Mapping[Value, Array],
+        keys: Any,
+    ) -> dict[int, Array]:
+        """Puts the gradients of blobs that layers last … first compute; returns the sums of those of parameters."""
+        diffs = {v.blob: self.blobs[v.blob].gradient() for tops in net.tops[first : last + 1] for v in tops}
+        ids = {k for i in range(first, last + 1) for k in walk.needed(net, i)[0]}
+        sums = {k: self.params[k].gradient() for k in ids}
+        run = self._compiled(walk.backward, net, last, first)
+        with python.surfaced():
+            below, sums = jax.block_until_ready(run(params, values, diffs, sums, keys))
+        for blob, x in below.items():
+            self.blobs[blob].put_gradient(x)
+        return sums
+
+    @property
+    def keys(self) -> np.ndarray:
+        """The data of the random key that each layer had in its last pass."""
+        if self._key is not None:
+            self._keys[:], self._key = np.asarray(jax.random.key_data(self._key())), None
+        return self._keys
+
+    def adopt(self, values: Mapping[Value, Array], params: Sequence[Array], key: Callable[[], Array]) -> None:
+        """What a pass of the solver computed, with these parameters and this random key.
+
+        The gradients of blobs are computed when one of them is read: the solver had no need to keep them.
+        """
+        self.show(values)
+        self._recalled = {k: params[k] for ids in self.net.recurrent_ids for k in ids}
+        self._key = key
+        net, waiting = self.net, [True]
+
+        def pull() -> None:
+            if waiting:
+                waiting.clear()
+                bottoms = {v: values[v] for node in net.graph.nodes for v in node.bottoms}
+                keys = np.broadcast_to(np.asarray(jax.random.key_data(key())), self._keys.shape)
+                self._pull(net, 0, len(net.layers) - 1, dict(enumerate(params)), bottoms, keys)
+
+        for blob in {node.bottoms[j].blob for i, node in enumerate(net.graph.nodes) for j in walk.needed(net, i)[1]}:
+            self.blobs[blob].defer_gradient(pull)
+
+    def show(self, values: Mapping[Value, Array]) -> None:
+        """What a pass of the solver computed."""
+        self.fit_to(values)
+        self.put(values)
+
+    # Sizes
+
+    def fit(self, start: int) -> None:
+        """Sets the layers up for the present shapes of sources' tops, and of dynamic layers' before layer `start`."""
+        layers = enumerate(zip(self.net.layers, self.net.tops, strict=True))
+        self._resize(
+            {
+                v.blob: self.blobs[v.blob].shape
+                for i, (layer, tops) in layers
+                if isinstance(layer, SourceLayer) or (layer.dynamic and i < start)
+                for v in tops
+            }
+        )
+
+    def fit_to(self, values: Mapping[Value, Array]) -> None:
+        """Sets the layers up for the shapes of computed values."""
+        layers = zip(self._built.layers, self._built.tops, strict=True)
+        self._resize(
+            {
+                v.blob: values[v].shape
+                for layer, tops in layers
+                if isinstance(layer, SourceLayer) or layer.dynamic
+                for v in tops
+                if v in values
+            }
+        )
+
+    def _resize(self, shapes: Mapping[str, tuple[int, ...]]) -> None:
+        self.net = self._built.resized(shapes)
+
+    # What else they use
+
+    def _params(self, start: int, end: int) -> dict[int, Array]:
+        rows = [*self.net.param_ids[start : end + 1], *self.net.recurrent_ids[start : end + 1]]
+        return {k: self.params[k].value() for ids in rows for k in ids}
+
+    def _sink(self, i: int) -> HDF5Sink:
+        """The file of an HDF5Output layer; it is complete when the net is gone, or the program ends."""
+        if i not in self._sinks:
+            layer = self.net.layers[i]
+            assert isinstance(layer, HDF5Output)
+            self._sinks[i] = layer.open()
+            weakref.finalize(self, self._sinks[i].close)
+        return self._sinks[i]
+
+
+def _reads(layer: Any) -> bool:
+    return isinstance(layer, SourceLayer) and layer.reads_data
+
+
+def _call(hooks: Sequence[Hook], layer: int) -> None:
+    for hook in hooks:
+        hook(layer)
+
+
+def _compiled_range(run: Callable[..., Any], net: engine.net.net.Net, start: int, end: int) -> Callable[..., Any]:
+    def exact(*arrays: Any) -> Any:
+        with jax.default_matmul_precision("highest"):  # float32 as Caffe has it: GPUs would round to TF32
+            return run(net, start, end, *arrays)
+
+    return jax.jit(exact)

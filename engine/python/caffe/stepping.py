@@ -1,0 +1,68 @@
+"""Iterations over a net that lies open: with callbacks, hooks, or layers of the user's, who look into it."""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+
+import engine.solver.solver
+from engine.layers import python
+from engine.solver.step import Carry, StepResult
+
+from .pycaffe import Net
+
+Callback = tuple[Callable[[], Any], Callable[[], Any]]
+"""on_start, before an iteration's passes; on_gradients_ready, before its update."""
+
+
+class OpenSolver(engine.solver.solver.Solver):
+    """The engine's solver, which runs an iteration on `view`, its net as users see it, where someone looks into it.
+
+    Else, and then faster, the iteration is one compiled call.
+    """
+
+    view: Net
+    callbacks: list[Callback]
+
+    @property
+    def looked_into(self) -> bool:
+        """Whether somebody could tell an iteration from a single call."""
+        of_users = any(isinstance(layer, python.Python) for layer in self.net.layers)
+        return bool(self.callbacks or of_users or self.view.hooked)
+
+    def advance(self, carry: Carry, rate: np.float32) -> StepResult:
+        if not self.looked_into:
+            return super().advance(carry, rate)
+        view, last = self.view, len(self.net.layers) - 1
+        for on_start, _ in self.callbacks:
+            on_start()
+        view.clear_param_diffs()
+        loss = 0.0
+        for _ in range(self.param.iter_size):
+            loss += view._forward(0, last)
+            view._backward(last, 0)
+        for _, on_gradients_ready in self.callbacks:
+            on_gradients_ready()
+        params, grads = [blob.value() for blob in view._owned], [blob.gradient() for blob in view._owned]
+        new = self.run.apply(Carry(params, carry.history), grads, self.rates(rate))
+        view.show_update(new.params, new.steps or ())
+        return StepResult(
+            params=new.params,
+            history=new.history,
+            steps=new.steps,
+            before=None,
+            loss=jnp.float32(loss / self.param.iter_size),
+            outputs={name: view.blobs[name].value() for name in view.outputs},
+            sinks=[],
+            norm=new.norm,
+            finite=None,
+            values=None,
+            debug=None,
+            labels=[],
+        )
+
+    def loss_after_training(self) -> float:
+        if not self.looked_into:
+            return super().loss_after_training()
+        return self.averaged_with(jnp.float32(self.view._forward(0, len(self.net.layers) - 1)))

@@ -1,0 +1,122 @@
+"""Passes over an open net: layers that compute on the host between compiled ones, hooks, sizes that values decide."""
+
+import sys
+
+import caffe
+import numpy as np
+import pytest
+
+MODULE = '''
+import caffe
+
+
+class Rows(caffe.Layer):
+    """The rows that begin with more than 0; as proposals or hard examples."""
+
+    def setup(self, bottom, top):
+        self.seen = []
+
+    def reshape(self, bottom, top):
+        top[0].reshape(max(1, int((bottom[0].data[:, 0] > 0).sum())), bottom[0].data.shape[1])
+
+    def forward(self, bottom, top):
+        self.rows = bottom[0].data[:, 0] > 0
+        top[0].data[...] = bottom[0].data[self.rows]
+        self.seen.append((bottom[0], top[0]))
+
+    def backward(self, top, propagate_down, bottom):
+        bottom[0].diff[...] = 0
+        bottom[0].diff[self.rows] = top[0].diff
+
+
+class Twice(caffe.Layer):
+    def setup(self, bottom, top):
+        pass
+
+    def reshape(self, bottom, top):
+        top[0].reshape(*bottom[0].shape)
+
+    def forward(self, bottom, top):
+        top[0].data[...] = 2 * bottom[0].data
+
+    def backward(self, top, propagate_down, bottom):
+        bottom[0].diff[...] = 2 * top[0].diff
+'''
+X = np.float32([[1, 2], [-1, 3], [4, -5]])
+
+
+def python_layer(name, bottom, top):
+    return (
+        f'layer {{ name: "{name}" type: "Python" bottom: "{bottom}" top: "{top}" '
+        f'python_param {{ module: "open_layers" layer: "{name}" }} }}'
+    )
+
+
+INPUT = 'force_backward: true layer { name: "x" type: "Input" top: "x" input_param { shape { dim: 3 dim: 2 } } }'
+SCALED = 'layer { name: "s" type: "Power" bottom: "%s" top: "%s" power_param { scale: 3 } }'
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path, monkeypatch):
+    (tmp_path / "open_layers.py").write_text(MODULE)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    yield
+    sys.modules.pop("open_layers", None)
+
+
+def net(*layers, phase=caffe.TRAIN):
+    with open("net.prototxt", "w") as file:  # noqa: PTH123
+        file.write("\n".join((INPUT, *layers)))
+    return caffe.Net("net.prototxt", phase)
+
+
+def test_values_decide_how_large_a_users_tops_are():
+    n = net(python_layer("Rows", "x", "r"), SCALED % ("r", "y"))
+    for x in (X, -X, X):
+        chosen = x[x[:, 0] > 0]
+        np.testing.assert_array_equal(n.forward(x=x)["y"], 3 * chosen)
+        n.blobs["y"].diff[...] = 1
+        np.testing.assert_array_equal(n.backward()["x"][:, 0], 3 * (x[:, 0] > 0))
+
+
+def test_a_users_layer_gets_the_blobs_of_the_net():
+    n = net(python_layer("Rows", "x", "r"))
+    n.forward(x=X)
+    assert n.layers[1].seen == [(n.blobs["x"], n.blobs["r"])]
+
+
+def test_a_users_layer_in_place_goes_back_through_what_it_was_given():
+    n = net('layer { name: "p" type: "Power" bottom: "x" top: "h" power_param { power: 2 } }',
+            'layer { name: "e" type: "ReLU" bottom: "h" top: "h" }',
+            python_layer("Twice", "h", "h"))  # fmt: skip
+    np.testing.assert_allclose(n.forward(x=X)["h"], 2 * X**2, rtol=1e-5)
+    n.blobs["h"].diff[...] = 1
+    np.testing.assert_allclose(n.backward()["x"], 4 * X, rtol=1e-5)
+
+
+def test_hooks_are_called_around_each_layer_and_see_its_blobs():
+    n = net(SCALED % ("x", "h"), 'layer { name: "e" type: "Exp" bottom: "h" top: "y" }')
+    told = []
+    n.before_forward(lambda i: told.append(("before", i)))
+    n.after_forward(lambda i: told.append(("after", i, float(n.blobs["h"].data[0, 0]))))
+    n.before_backward(lambda i: told.append(("back", i)))
+    n.after_backward(lambda i: told.append(("done", i)))
+    n.forward(x=X)
+    assert told == [("before", 0), ("after", 0, 0), ("before", 1), ("after", 1, 3), ("before", 2), ("after", 2, 3)]
+    told.clear()
+    n.backward()
+    assert told == [(what, i) for i in (2, 1, 0) for what in ("back", "done")]
+
+
+def test_a_size_that_was_seen_is_not_compiled_again():
+    n = net(SCALED % ("x", "y"))
+    for rows in (3, 4, 5):
+        n.blobs["x"].reshape(rows, 2)
+        n.forward()
+    run = n._passes._compiled
+    before = run.cache_info().misses
+    for rows in (4, 3, 5):
+        n.blobs["x"].reshape(rows, 2)
+        assert n.forward()["y"].shape == (rows, 2)
+    assert run.cache_info().misses == before
