@@ -112,6 +112,13 @@ class DataParallel:
         self._sum = jax.jit(self.mapped(lambda x: jax.lax.psum(x, AXIS), (EACH,), SAME))
         self._everywhere = jax.jit(self.mapped(lambda x: jax.lax.all_gather(x, AXIS), (EACH,), SAME))
 
+    @classmethod
+    def one_of(cls, count: int, rank: int) -> "DataParallel":
+        """One device here, and one in each of `count` processes: who made them brings their gradients together."""
+        made = cls()
+        made.share, made.root = Share(rank, 1, count), rank == 0
+        return made
+
     def check(self, net: Net) -> None:
         """Raises LayerError for a layer that cannot be on several devices."""
         for layer in net.layers if self.count > 1 else ():

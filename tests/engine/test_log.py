@@ -1,5 +1,6 @@
 """Logs in glog's form."""
 
+import logging
 import io
 import re
 from datetime import datetime
@@ -48,7 +49,8 @@ def test_level_and_year_are_glogs_variables(monkeypatch):
     assert re.fullmatch(r"W\d{8} .* a\.cpp:2\] loud\n", stream.getvalue())
 
 
-def test_nothing_is_said_before_a_program_asks(capfd):
+def test_nothing_is_said_before_a_program_asks(capfd, monkeypatch):
+    monkeypatch.setattr(logging.getLogger("caffe"), "handlers", [logging.NullHandler()])  # as `import caffe` found it
     text.parse("name: 'x'", pb.NetParameter)
     log.warning("a.cpp:1", "unheard")
     assert capfd.readouterr() == ("", "")

@@ -5,36 +5,44 @@ try:
 except ModuleNotFoundError as e:
     raise ModuleNotFoundError("import caffe needs the engine: pip install 'hpcbrew[engine]'", name=e.name) from e
 
-from engine.layers.python import UserLayer as Layer
-from engine.layers.registry import REGISTRY
 from engine.proto.caffe_pb2 import TEST, TRAIN
 
-from . import io, proto
-from .classifier import Classifier
-from .detector import Detector
-from .mode import set_device, set_mode_cpu, set_mode_gpu, set_random_seed
-from .net_spec import NetSpec, layers, params, to_proto
-from .pycaffe import Net
-from .solvers import (
+from . import io, logs, proto
+from ._caffe import (
+    NCCL,
     AdaDeltaSolver,
     AdaGradSolver,
     AdamSolver,
+    Layer,
     NesterovSolver,
+    Net,
     RMSPropSolver,
     SGDSolver,
+    Timer,
+    __version__,
     get_solver,
+    has_nccl,
+    init_log,
+    layer_type_list,
+    log,
+    set_device,
+    set_mode_cpu,
+    set_mode_gpu,
+    set_multiprocess,
+    set_random_seed,
+    set_solver_count,
+    set_solver_rank,
+    solver_count,
+    solver_rank,
 )
+from .classifier import Classifier
+from .detector import Detector
+from .net_spec import NetSpec, layers, params, to_proto
 
-__version__ = "1.0.0"
-"""Caffe's, whose interface this is."""
-
-
-def layer_type_list() -> list[str]:
-    """The layer types that there are."""
-    return sorted(REGISTRY)
-
+logs.begin()
 
 __all__ = [
+    "NCCL",
     "TEST",
     "TRAIN",
     "AdaDeltaSolver",
@@ -48,15 +56,25 @@ __all__ = [
     "NetSpec",
     "RMSPropSolver",
     "SGDSolver",
+    "Timer",
+    "__version__",
     "get_solver",
+    "has_nccl",
+    "init_log",
     "io",
     "layer_type_list",
     "layers",
+    "log",
     "params",
     "proto",
     "set_device",
     "set_mode_cpu",
     "set_mode_gpu",
+    "set_multiprocess",
     "set_random_seed",
+    "set_solver_count",
+    "set_solver_rank",
+    "solver_count",
+    "solver_rank",
     "to_proto",
 ]

@@ -1,11 +1,12 @@
-"""What Caffe keeps for the whole process: the device, and the seed of what is random."""
+"""What Caffe keeps for the whole process: the device, the seed of what is random, its place among several."""
 
 import jax
 import numpy as np
 
-from engine.errors import DeviceError
+from engine.errors import DeviceError, SolverError
 
 _device, _on_gpu = 0, False
+_count, _rank = 1, 0
 _random = np.random.default_rng()
 
 
@@ -47,6 +48,36 @@ def set_random_seed(seed: int) -> None:
 def next_seed() -> int:
     """The seed of the next net, or of the next pass."""
     return int(_random.integers(2**32))
+
+
+def solver_count() -> int:
+    """How many solvers, each in a process of its own, train one net."""
+    return _count
+
+
+def set_solver_count(count: int) -> None:
+    """Said before the solver is made, which then reads its own share of the batches. Raises SolverError."""
+    global _count  # noqa: PLW0603
+    if count < 1:
+        raise SolverError(f"set_solver_count: {count} solvers; 1 or more is possible.")
+    _count = int(count)
+
+
+def solver_rank() -> int:
+    """Which of them this process has; the first, 0, tests, writes snapshots and shows."""
+    return _rank
+
+
+def set_solver_rank(rank: int) -> None:
+    """Said before the solver is made. Raises SolverError."""
+    global _rank  # noqa: PLW0603
+    if rank < 0:
+        raise SolverError(f"set_solver_rank: {rank} is no rank; they are counted from 0.")
+    _rank = int(rank)
+
+
+def set_multiprocess(multiprocess: bool) -> None:
+    """Whether each solver has a process of its own: here they always have, whatever is said."""
 
 
 def _gpus() -> list[jax.Device]:

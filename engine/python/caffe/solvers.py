@@ -6,11 +6,12 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from engine.blob import Blob
+from engine.devices.data_parallel import DataParallel
 from engine.errors import SolverError
 from engine.proto import text
 
 from . import mode
-from .pycaffe import Net
+from .net import Net
 from .stepping import OpenSolver
 
 
@@ -33,7 +34,11 @@ class Solver:
             self.param.type = self.type
         if self.param.random_seed < 0:
             self.param.random_seed = mode.next_seed() % 2**31
-        self._solver = OpenSolver(self.param, solver_file, keep_values=True)
+        count, rank = mode.solver_count(), mode.solver_rank()
+        if rank >= count:
+            raise SolverError(f"this is solver {rank} of {count}: ranks count from 0. set_solver_count comes first.")
+        parallel = DataParallel.one_of(count, rank)
+        self._solver = OpenSolver(self.param, solver_file, parallel=parallel, keep_values=True)
         net = self._solver.net
         self.net = Net._around(net, [Blob(*p.shape) for p in net.params], self._solver.batches)
         self._solver.view, self._solver.callbacks = self.net, []

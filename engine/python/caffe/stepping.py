@@ -10,7 +10,7 @@ import engine.solver.solver
 from engine.layers import python
 from engine.solver.step import Carry, StepResult
 
-from .pycaffe import Net
+from .net import Net
 
 Callback = tuple[Callable[[], Any], Callable[[], Any]]
 """on_start, before an iteration's passes; on_gradients_ready, before its update."""

@@ -299,3 +299,15 @@ def test_an_error_of_a_users_layer_names_it_in_any_call_and_is_told_once(with_us
         with_user.step(1)
     with_user.step(1)
     assert with_user.iter == 3
+
+
+def test_the_fine_tuning_recipe(tmp_path):
+    first = solver("max_iter: 1")
+    first.solve()
+    pretrained = caffe.Net("net.prototxt", "small_iter_1.caffemodel")
+    for weights in ("small_iter_1.caffemodel", pretrained):
+        s = solver("max_iter: 1")
+        s.net.copy_from(weights)
+        np.testing.assert_array_equal(s.net.params["ip"][0].data, first.net.params["ip"][0].data)
+        s.solve()
+        assert s.iter == 1

@@ -297,3 +297,74 @@ def test_the_schema_is_the_engines():
 
 def test_the_layer_types_are_caffes():
     assert {"Convolution", "LSTM", "Python"} <= set(caffe.layer_type_list())
+
+
+def test_names_by_number(net):
+    assert list(net._blob_names) == list(net.blobs)
+    assert net._blobs[2] is net.blobs["h"]
+    assert (net._inputs, net._outputs) == ([0, 1], [4])
+    assert (list(net._top_ids(4)), list(net._bottom_ids(5))) == ([3], [3, 1])
+    assert net._blob_loss_weights == [0, 0, 0, 0, 2]
+
+
+def test_forward_by_number_returns_the_loss(net):
+    net.forward(x=X, t=[0, 2])
+    assert net._forward(0, 5) == pytest.approx(2 * float(net.blobs["loss"].data))
+
+
+def test_all_forms_of_opening(net, path, tmp_path):
+    model = str(tmp_path / "m.caffemodel")
+    net.save(model)
+    for other in (
+        caffe.Net(str(path), model),
+        caffe.Net(str(path), model, caffe.TRAIN),
+        caffe.Net(str(path), caffe.TRAIN, weights=model),
+        caffe.Net(network_file=str(path), phase=caffe.TEST, level=0, stages=["x"], weights=model),
+        caffe.Net(str(path), caffe.TEST, 0, None, model),
+    ):
+        np.testing.assert_array_equal(other.params["ip2"][0].data, net.params["ip2"][0].data)
+    with pytest.raises(NetError, match="phase is 7"):
+        caffe.Net(str(path), 7)
+
+
+def test_parameters_are_copied_from_another_net_by_layer_name(net, path, tmp_path):
+    other = opened(tmp_path, NET.replace('"ip2"', '"other"'))
+    before = other.params["other"][0].data.copy()
+    other.copy_from(net)
+    np.testing.assert_array_equal(other.params["ip1"][0].data, net.params["ip1"][0].data)
+    np.testing.assert_array_equal(other.params["other"][0].data, before)
+    net.params["ip1"][0].data[...] = 9
+    assert not (other.params["ip1"][0].data == 9).any()
+    wider = opened(tmp_path, NET.replace("num_output: 4", "num_output: 5"))
+    with pytest.raises(SnapshotError, match=r"shape \[4, 3\] there and \[5, 3\]"):
+        wider.copy_from(net)
+
+
+def test_fully_connected_layers_become_convolutions(tmp_path):
+    given = 'layer { name: "x" type: "Input" top: "x" input_param { shape { dim: 1 dim: 2 dim: %d dim: 3 } } }'
+    full = opened(tmp_path, given % 3 + f'layer {{ name: "ip" type: "InnerProduct" bottom: "x" top: "y" {IP % 4} }}')
+    conv = opened(
+        tmp_path,
+        given % 4 + 'layer { name: "conv" type: "Convolution" bottom: "x" top: "y" '
+        "convolution_param { num_output: 4 kernel_size: 3 } }",
+    )
+    for there, here in zip(conv.params["conv"], full.params["ip"], strict=True):
+        there.data.flat = here.data.flat
+    x = np.random.default_rng(0).standard_normal((1, 2, 4, 3)).astype("f")
+    y = conv.forward(x=x)["y"]
+    np.testing.assert_allclose(y[..., 0, 0], full.forward(x=x[:, :, :3])["y"], rtol=1e-5)
+    np.testing.assert_allclose(y[..., 1, 0], full.forward(x=x[:, :, 1:])["y"], rtol=1e-5)
+
+
+def test_an_hdf5_model_may_have_any_name(net, path, tmp_path):
+    net.save_hdf5(str(tmp_path / "model"))
+    other = caffe.Net(str(path), caffe.TEST)
+    other.load_hdf5(str(tmp_path / "model"))
+    np.testing.assert_array_equal(other.params["ip2"][0].data, net.params["ip2"][0].data)
+
+
+def test_names_are_where_scripts_look_for_them():
+    from caffe._caffe import Net
+    from caffe.pycaffe import SGDSolver
+
+    assert (Net, SGDSolver) == (caffe.Net, caffe.SGDSolver)

@@ -1,0 +1,167 @@
+"""`caffe.NCCL`: several processes, each with a solver on a device of its own, that train one net.
+
+They are of one machine. Gradients go through a socket, to the first process and back as their mean.
+"""
+
+import os
+import secrets
+import shutil
+import socket
+import struct
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+import numpy as np
+
+from engine.errors import DeviceError
+from engine.host import atomic_file
+
+from . import mode
+from .solvers import Solver
+
+PATIENCE = 300.0
+"""Seconds in which all must have come."""
+
+WAIT = 5.0
+"""Seconds in which one that has come says who it is."""
+
+WORD = struct.Struct("<q")
+
+
+def has_nccl() -> bool:
+    """Whether several devices can train one net from Python."""
+    return True
+
+
+class NCCL:
+    """Brings the gradients of the processes' solvers together: `solver.add_callback(nccl)`.
+
+    Each process has told its rank and how many there are, by set_solver_rank and set_solver_count.
+    """
+
+    def __init__(self, solver: Solver, uid: bytes | str) -> None:
+        """Waits for the others, who were given the same `uid`. Raises DeviceError where they do not come."""
+        self._solver = solver
+        self._count, self._rank = mode.solver_count(), mode.solver_rank()
+        name = uid.decode() if isinstance(uid, bytes) else str(uid)
+        if not name.isalnum():
+            raise DeviceError(f"NCCL: {uid!r} is no uid; caffe.NCCL.new_uid() makes one, for all processes.")
+        folder = Path(tempfile.gettempdir()) / f"caffe-nccl-{name}"
+        self._peers: list[socket.socket] = []
+        if self._count > 1:
+            self._peers = (
+                _gathered(folder, name, self._count) if self._rank == 0 else [_joined(folder, name, self._rank)]
+            )
+
+    @staticmethod
+    def new_uid() -> bytes:
+        """A name for a group of processes, made before they are started and given to each."""
+        os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")  # they see each other's GPUs
+        return secrets.token_hex(16).encode()
+
+    def bcast(self) -> None:
+        """All take the parameters of the first."""
+        blobs = self._solver.net._owned
+        sent = [blob.data for blob in blobs]
+        for blob, value in zip(blobs, self._together(sent, lambda rows: rows[0]), strict=True):
+            blob.data[...] = value
+
+    def on_start(self) -> None:
+        """Nothing is to be done before the passes."""
+
+    def on_gradients_ready(self) -> None:
+        """Each has the mean of all gradients. Raises DeviceError where another process has ended."""
+        blobs = self._solver.net._owned
+        mean = self._together([blob.diff for blob in blobs], lambda rows: np.mean(rows, 0, np.float32))
+        for blob, value in zip(blobs, mean, strict=True):
+            blob.diff[...] = value
+
+    def __call__(self, layer: int) -> None:
+        """As a hook of the net, for layer_wise_reduce: the gradients come together all at once, before the update."""
+
+    def _together(
+        self, arrays: Sequence[np.ndarray], joined: Callable[[list[np.ndarray]], np.ndarray]
+    ) -> list[np.ndarray]:
+        """What `joined` makes of the ranks' values, in all of them."""
+        if self._count == 1:
+            return list(arrays)
+        flat = np.concatenate([np.ravel(a) for a in arrays]) if arrays else np.zeros(0, np.float32)
+        try:
+            if self._rank == 0:
+                flat = joined([flat, *(_received(peer, flat.size) for peer in self._peers)])
+                for peer in self._peers:
+                    _send(peer, flat)
+            else:
+                _send(self._peers[0], flat)
+                flat = _received(self._peers[0], flat.size)
+        except OSError as e:
+            raise DeviceError(
+                f"NCCL: another of the {self._count} processes ended or was lost, and this one cannot go on without it "
+                f"({e or type(e).__name__}). Go on from the last snapshot."
+            ) from e
+        cut = np.cumsum([a.size for a in arrays])[:-1]
+        return [part.reshape(a.shape) for part, a in zip(np.split(flat, cut), arrays, strict=True)]
+
+
+def _gathered(folder: Path, name: str, count: int) -> list[socket.socket]:
+    """The first process tells its port in a folder that nobody else may enter. The others, by rank."""
+    there: dict[int, socket.socket] = {}
+    end = time.monotonic() + PATIENCE
+    folder.mkdir(mode=0o700)
+    try:
+        with socket.create_server(("127.0.0.1", 0)) as server:
+            with atomic_file.writing(folder / "port", DeviceError):
+                atomic_file.replace(folder / "port", str(server.getsockname()[1]).encode())
+            while len(there) < count - 1:
+                server.settimeout(max(0.001, end - time.monotonic()))
+                peer, _ = server.accept()
+                peer.settimeout(WAIT)
+                with suppress(OSError):  # whoever else may have come to that port
+                    if secrets.compare_digest(bytes(_exactly(peer, len(name))), name.encode()):
+                        (rank,) = WORD.unpack(_exactly(peer, WORD.size))
+                        peer.settimeout(None)
+                        there[rank] = peer
+    except TimeoutError:
+        missing = ", ".join(str(r) for r in range(1, count) if r not in there)
+        raise DeviceError(f"NCCL: {missing} of {count} solvers did not come in {PATIENCE:.0f} s.") from None
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    return [there[rank] for rank in sorted(there)]
+
+
+def _joined(folder: Path, name: str, rank: int) -> socket.socket:
+    end = time.monotonic() + PATIENCE
+    while time.monotonic() < end:
+        with suppress(OSError):
+            peer = socket.create_connection(("127.0.0.1", int((folder / "port").read_text())), timeout=WAIT)
+            peer.settimeout(None)
+            peer.sendall(name.encode() + WORD.pack(rank))
+            return peer
+        time.sleep(0.05)
+    raise DeviceError(f"NCCL: solver {rank} has not found the first one in {PATIENCE:.0f} s.")
+
+
+def _send(peer: socket.socket, values: np.ndarray) -> None:
+    peer.sendall(WORD.pack(values.size))
+    peer.sendall(values.tobytes())
+
+
+def _received(peer: socket.socket, size: int) -> np.ndarray:
+    (found,) = WORD.unpack(_exactly(peer, WORD.size))
+    if found != size:
+        raise DeviceError(f"NCCL: another process trains another net: {found} values there and {size} here.")
+    return np.frombuffer(_exactly(peer, 4 * size), np.float32)
+
+
+def _exactly(peer: socket.socket, count: int) -> bytearray:
+    data = bytearray(count)
+    view, at = memoryview(data), 0
+    while at < count:
+        got = peer.recv_into(view[at:])
+        if not got:
+            raise ConnectionError("its end of the connection is closed")
+        at += got
+    return data

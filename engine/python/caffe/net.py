@@ -1,0 +1,356 @@
+"""`caffe.Net`: a net whose blobs lie open as numpy arrays."""
+
+from collections import OrderedDict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import zip_longest
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+
+import engine.net.net
+from engine import log
+from engine.blob import Blob, BlobVec
+from engine.errors import NetError
+from engine.layers import python
+from engine.layers.base import Layer
+from engine.layers.sources import MemoryData
+from engine.proto import caffe_pb2 as pb
+from engine.proto import text
+from engine.solver.inputs import Batches
+
+from . import mode, models
+from .passes import Hook, Passes
+
+Arrays = dict[str, np.ndarray]
+File = str | Path
+
+
+class BoundLayer:
+    """A layer as `Net.layers` lists it: its `type`, and its parameters as `blobs`."""
+
+    def __init__(self, layer: Layer, blobs: BlobVec) -> None:
+        self.type = layer.type
+        self.blobs = blobs
+
+
+class Net:
+    """A net, its parameters and what it computed last.
+
+    blobs: every blob by name. params: for each layer that has some, its parameters. layers, layer_dict: the layers.
+    inputs, outputs: the blobs that the caller fills, and those that no layer reads. top_names, bottom_names: for each
+    layer, the blobs that it makes and reads. blob_loss_weights: each blob's weight in the loss. Those that begin with
+    an underscore are Caffe's own, by number in place of name.
+    """
+
+    def __init__(
+        self,
+        network_file: File,
+        phase: int | File = pb.TEST,
+        level: int | File = 0,
+        stages: Sequence[str] | None = None,
+        weights: File | None = None,
+    ) -> None:
+        """Reads a net's text file and, with `weights`, a model. Net(file, weights) and Net(file, weights, phase), the
+        older forms, work too.
+
+        Raises PrototxtError, NetError or SnapshotError.
+        """
+        if isinstance(phase, str | Path):
+            weights, phase, level = phase, (level or pb.TEST), 0
+            log.warning("_caffe.cpp:166", "DEPRECATION WARNING - deprecated use of Python interface")
+            log.warning("_caffe.cpp:167", 'Use this instead (with the named "weights" parameter):')
+            log.warning("_caffe.cpp:169", f"Net('{network_file}', {phase}, weights='{weights}')")
+        if phase not in (pb.TRAIN, pb.TEST):
+            raise NetError(f"caffe.Net: phase is {phase!r}; give caffe.TRAIN or caffe.TEST.")
+        param = text.read_net(network_file)
+        net = engine.net.net.Net.from_param(param, int(phase), int(str(level)), list(stages or ()), network_file)
+        params = [Blob(*p.shape) for p in net.params]
+        for blob, value in zip(params, net.init(mode.next_seed()), strict=True):
+            blob.data[...] = value
+        self._open(net, params, None)
+        if weights is not None:
+            self.copy_from(weights)
+
+    @classmethod
+    def _around(cls, net: engine.net.net.Net, params: list[Blob], batches: Batches) -> Self:
+        """A view of `net`, of its parameters and of its data, which someone else owns too."""
+        made = cls.__new__(cls)
+        made._open(net, params, batches)
+        return made
+
+    def _open(self, net: engine.net.net.Net, params: list[Blob], batches: Batches | None) -> None:
+        self._net, self._owned = net, params
+        self._layer_names = net.layer_names
+        self.name, self.phase = net.name, net.phase
+        self.inputs, self.outputs = net.input_names, net.output_names
+        self.top_names = OrderedDict(
+            (name, [v.blob for v in tops]) for name, tops in zip(self._layer_names, net.tops, strict=True)
+        )
+        self.bottom_names = OrderedDict((node.name, [v.blob for v in node.bottoms]) for node in net.graph.nodes)
+        self.blob_loss_weights = OrderedDict.fromkeys(net.blob_shapes, 0.0)
+        for tops, weights in zip(net.tops, net.loss_weights, strict=True):
+            self.blob_loss_weights.update({v.blob: w for v, w in zip(tops, weights, strict=True) if w})
+        # A loss starts its gradient with its weight, which lies in its diff, where it can be changed.
+        self.blobs = OrderedDict(
+            (blob, Blob(*shape, fill_diff=self.blob_loss_weights[blob])) for blob, shape in net.blob_shapes.items()
+        )
+        rows = [self._row(i) for i in range(len(net.layers))]
+        self.layers = [_bound(layer, row) for layer, row in zip(net.layers, rows, strict=True)]
+        self.layer_dict = OrderedDict(zip(self._layer_names, self.layers, strict=True))
+        self.params = OrderedDict((name, row) for name, row in zip(self._layer_names, rows, strict=True) if row)
+        for layer, node, tops, row in zip(net.layers, net.graph.nodes, net.tops, rows, strict=True):
+            if isinstance(layer, python.Python):
+                layer.bind([self.blobs[v.blob] for v in node.bottoms], [self.blobs[v.blob] for v in tops], row)
+        self._passes = Passes(net, self.blobs, params, batches)
+
+    def _row(self, i: int) -> BlobVec:
+        declared = zip(self._net.param_ids[i], self._net.layers[i].params, strict=True)
+        return BlobVec(self._owned[k].viewed(decl.shape) for k, decl in declared)
+
+    # Passes
+
+    def forward(
+        self, blobs: Iterable[str] | None = None, start: str | None = None, end: str | None = None, **inputs: Any
+    ) -> Arrays:
+        """Runs the layers from `start` to `end`, both included; all without them.
+
+        inputs: the values of all input blobs, by name. Returns the outputs (with `end`, its tops) and those in `blobs`.
+        Raises NetError for names that the net does not have and for inputs that do not fit.
+        """
+        first, last = self._index(start, 0), self._index(end, len(self.layers) - 1)
+        wanted = self._known([*(self.outputs if end is None else self.top_names[end]), *(blobs or ())])
+        if inputs:
+            self._fill(inputs, self.inputs, "input")
+        self._forward(first, last)
+        return {name: self.blobs[name].data for name in wanted}
+
+    def backward(
+        self, diffs: Iterable[str] | None = None, start: str | None = None, end: str | None = None, **gradients: Any
+    ) -> Arrays:
+        """Runs the layers from `start` down to `end`, both included; all without them.
+
+        gradients: the `diff` of all outputs, by name; else what these hold (a loss: its weight). The diffs of
+        parameters add up from call to call; see clear_param_diffs. Returns the diffs of the inputs (with `end`, of its
+        bottoms) and of the blobs in `diffs`.
+        """
+        first, last = self._index(start, len(self.layers) - 1), self._index(end, 0)
+        wanted = self._known([*(self.inputs if end is None else self.bottom_names[end]), *(diffs or ())])
+        if gradients:
+            self._fill(gradients, self.outputs, "output")
+        self._backward(first, last)
+        return {name: self.blobs[name].diff for name in wanted}
+
+    def forward_all(self, blobs: Iterable[str] | None = None, **inputs: Any) -> Arrays:
+        """`forward` on any number of examples, a batch at a time; of a scalar (a loss) there is one value a batch."""
+        extra = list(blobs or ())
+        parts: list[Arrays] = []
+        for batch in self._batch(inputs):
+            parts.append(_copied(self.forward(extra, **batch)))
+        return _joined(parts, _examples(inputs))
+
+    def forward_backward_all(
+        self, blobs: Iterable[str] | None = None, diffs: Iterable[str] | None = None, **arrays: Any
+    ) -> tuple[Arrays, Arrays]:
+        """`forward` and `backward` on any number of examples and gradients of the outputs, a batch at a time."""
+        extra, more = list(blobs or ()), list(diffs or ())
+        inputs = {name: value for name, value in arrays.items() if name not in self.outputs}
+        gradients = {name: value for name, value in arrays.items() if name in self.outputs}
+        outs: list[Arrays] = []
+        backs: list[Arrays] = []
+        nothing: dict[str, Any] = {}
+        for batch, gradient in zip_longest(self._batch(inputs), self._batch(gradients), fillvalue=nothing):
+            outs.append(_copied(self.forward(extra, **batch)))
+            backs.append(_copied(self.backward(more, **gradient)))
+        return _joined(outs, _examples(inputs)), _joined(backs, _examples(inputs))
+
+    def reshape(self) -> None:
+        """Gives every blob the shape that follows from the inputs' present ones. Raises LayerError where none does."""
+        self._passes.fit(len(self.layers))
+        for name, shape in self._passes.net.blob_shapes.items():
+            self.blobs[name].reshape(*shape)
+
+    def _forward(self, start: int, end: int) -> float:
+        """Layers start … end, by number. Returns the loss: Σ loss_weight · Σ top over these layers."""
+        self._passes.forward(start, end)
+        loss = 0.0
+        for tops, weights in zip(self._net.tops[start : end + 1], self._net.loss_weights[start : end + 1], strict=True):
+            loss += sum(w * float(self.blobs[v.blob].data.sum()) for v, w in zip(tops, weights, strict=True) if w)
+        return loss
+
+    def _backward(self, start: int, end: int) -> None:
+        """Layers start, start − 1, … end, by number."""
+        self._passes.backward(start, end)
+
+    def before_forward(self, run: Hook) -> None:
+        """Has `run(i)` called before the forward of each layer i; as the three below, after or before its passes."""
+        self._passes.before_forward.append(run)
+
+    def after_forward(self, run: Hook) -> None:
+        self._passes.after_forward.append(run)
+
+    def before_backward(self, run: Hook) -> None:
+        self._passes.before_backward.append(run)
+
+    def after_backward(self, run: Hook) -> None:
+        self._passes.after_backward.append(run)
+
+    def set_input_arrays(self, data: np.ndarray, labels: np.ndarray) -> None:
+        """What the net's MemoryData layer hands out: data (n, channels, height, width), labels (n,), round and round.
+
+        n is a multiple of the batch size. Raises NetError without such a layer, DataError for arrays that do not fit.
+        """
+        for layer in self._net.layers:
+            if isinstance(layer, MemoryData) and (feed := self._passes.batches.feed):
+                feed.restore({layer.name: {"at": 0}})
+                feed.source(layer.name).set(data, labels)  # type: ignore[attr-defined]
+                return
+        raise NetError("set_input_arrays: this net has no MemoryData layer.")
+
+    @property
+    def hooked(self) -> bool:
+        """Whether something is called between its layers."""
+        passes = self._passes
+        return bool(passes.before_forward or passes.after_forward or passes.before_backward or passes.after_backward)
+
+    # Parameters
+
+    def show_update(self, params: Sequence[Any], steps: Sequence[Any]) -> None:
+        """An update has made these parameters; as in Caffe, their diffs hold what it took off."""
+        for blob, value in zip(self._owned, params, strict=True):
+            blob.put(value)
+        for blob, step in zip(self._owned, steps, strict=False):
+            blob.put_gradient(step)
+
+    def copy_from(self, weights: "File | Net") -> None:
+        """Takes the parameters of the layers that a model, binary or HDF5, or another net has by the same names.
+
+        Raises SnapshotError where it cannot be read or a shape differs; the parameters are then as they were.
+        """
+        if isinstance(weights, Net):
+            models.copy(self._net, self._owned, weights.params, f"net {weights.name!r}")
+        else:
+            models.copy(self._net, self._owned, weights)
+
+    def load_hdf5(self, weights: File) -> None:
+        """`copy_from` an HDF5 model."""
+        self.copy_from(weights)
+
+    def save(self, path: File) -> None:
+        """Writes the net and its parameters as a .caffemodel. Raises SnapshotError."""
+        models.save(self._net, self._owned, path)
+
+    def save_hdf5(self, path: File, write_diff: bool = False) -> None:
+        """Writes the parameters, and with `write_diff` their diffs, as Caffe's HDF5 models. Raises SnapshotError."""
+        models.save_hdf5(self._net, self._owned, path, write_diff=write_diff)
+
+    def share_with(self, other: "Net") -> None:
+        """Uses the parameters of the layers that `other` has by the same names: a change in one shows in both.
+
+        Raises NetError where counts or shapes differ.
+        """
+        models.share(self._net, self._owned, self.params, other.params)
+
+    def clear_param_diffs(self) -> None:
+        """Sets the diffs of all parameters to 0."""
+        for blob in self._owned:
+            blob.diff[...] = 0
+
+    # By number
+
+    @property
+    def _blob_names(self) -> list[str]:
+        return list(self.blobs)
+
+    @property
+    def _blobs(self) -> list[Blob]:
+        return list(self.blobs.values())
+
+    @property
+    def _blob_loss_weights(self) -> list[float]:
+        return list(self.blob_loss_weights.values())
+
+    @property
+    def _inputs(self) -> list[int]:
+        return self._numbers(self.inputs)
+
+    @property
+    def _outputs(self) -> list[int]:
+        return self._numbers(self.outputs)
+
+    def _top_ids(self, layer: int) -> list[int]:
+        return self._numbers(v.blob for v in self._net.tops[layer])
+
+    def _bottom_ids(self, layer: int) -> list[int]:
+        return self._numbers(v.blob for v in self._net.graph.nodes[layer].bottoms)
+
+    def _numbers(self, names: Iterable[str]) -> list[int]:
+        blobs = list(self.blobs)
+        return [blobs.index(name) for name in names]
+
+    # Names
+
+    def _index(self, name: str | None, default: int) -> int:
+        if name is None:
+            return default
+        if name not in self.layer_dict:
+            raise NetError(f'this net has no layer "{name}"; it has {", ".join(self._layer_names)}.')
+        return self._layer_names.index(name)
+
+    def _known(self, names: Iterable[str]) -> list[str]:
+        wanted = list(dict.fromkeys(names))
+        for name in wanted:
+            if name not in self.blobs:
+                raise NetError(f'this net has no blob "{name}"; it has {", ".join(self.blobs)}.')
+        return wanted
+
+    def _fill(self, given: Mapping[str, Any], names: Sequence[str], what: str) -> None:
+        if set(given) != set(names):
+            raise NetError(
+                f"{what}s given: {', '.join(given)}; the net's {what}s are {', '.join(names) or 'none'}: give them all."
+            )
+        for name, value in given.items():
+            array = self.blobs[name].data if what == "input" else self.blobs[name].diff
+            try:
+                fits = np.shape(value)[:1] == array.shape[:1]
+                np.broadcast_to(value, array.shape)  # as numpy stretches what is assigned, and Caffe with it
+            except ValueError:
+                fits = False
+            if not fits:
+                raise NetError(
+                    f'{what} "{name}" has shape {list(array.shape)} and was given {list(np.shape(value))}. '
+                    f'Reshape it first: net.blobs["{name}"].reshape(…).'
+                )
+            array[...] = value
+
+    def _batch(self, arrays: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+        """The arrays in pieces of the net's batch size, the last filled up with zeros."""
+        if not arrays:
+            return
+        size = self.blobs[next(iter(arrays))].num
+        count = _examples(arrays)
+        for start in range(0, count, size):
+            piece = {name: np.asarray(value[start : start + size], np.float32) for name, value in arrays.items()}
+            short = size - min(size, count - start)
+            yield {name: np.pad(x, [(0, short)] + [(0, 0)] * (x.ndim - 1)) for name, x in piece.items()}
+
+
+def _bound(layer: Layer, blobs: BlobVec) -> BoundLayer | python.UserLayer:
+    """A Python layer is listed as the object that its user made, whose methods can be called."""
+    return layer.user if isinstance(layer, python.Python) else BoundLayer(layer, blobs)
+
+
+def _examples(arrays: Mapping[str, Any]) -> int:
+    counts = {name: len(value) for name, value in arrays.items()}
+    if len(set(counts.values())) > 1:
+        raise NetError(f"arrays of different numbers of examples: {counts}.")
+    return next(iter(counts.values()), 0)
+
+
+def _copied(arrays: Arrays) -> Arrays:
+    return {name: np.array(value, ndmin=1) for name, value in arrays.items()}
+
+
+def _joined(parts: Sequence[Arrays], examples: int) -> Arrays:
+    """Batches one behind the other; what filled the last one up is cut off."""
+    return {name: np.concatenate([p[name] for p in parts])[:examples] for name in parts[0]} if parts else {}
