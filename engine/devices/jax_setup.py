@@ -130,6 +130,7 @@ def _cache_compiled() -> None:
         return
     jax.config.update("jax_compilation_cache_dir", str(folder))
     jax.config.update("jax_compilation_cache_max_size", 2 * 2**30)
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)  # of many sizes, each takes little
 
 
 def _processor() -> str:

@@ -18,6 +18,7 @@ from engine.layers.base import Array, Context, Layer, Shape, SourceLayer
 from engine.layers.registry import create
 from engine.net import labels, parameters
 from engine.net.needs_backward import NeedsBackward, needs_backward
+from engine.net.sized import Sized
 from engine.proto import caffe_pb2 as pb
 
 SIZES = 64
@@ -327,11 +328,11 @@ class Net:
         return any(layer.dynamic for layer in self.layers)
 
     def compile(self, function: Callable[..., Any], **options: Any) -> Callable[..., Any]:
-        """`jax.jit` for a function that calls `forward`. A dynamic net's layers are compiled one by one instead.
+        """`Sized`, for a function that calls `forward`. A dynamic net's layers are compiled one by one instead.
 
         Another size then compiles only what lies behind it.
         """
-        return function if self.dynamic else jax.jit(function, **options)
+        return function if self.dynamic else Sized(function, self.name or "the net", **options)
 
     def _read(self, values: Mapping[Value, Array], i: int, j: int) -> Array:
         value = values[self.graph.nodes[i].bottoms[j]]

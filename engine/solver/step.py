@@ -118,7 +118,25 @@ def compiled(
     loss, state and debug are its root's.
     """
     parts = _Parts(net, update, settings, keep, parallel or DataParallel())
-    return _single(parts) if settings.iter_size == 1 and not net.dynamic else _summed(parts)
+    if settings.iter_size > 1 or net.dynamic:
+        return _summed(parts)
+    return _by_size(_single(parts), _summed(parts))
+
+
+def _by_size(first: Iterate, others: Iterate) -> Iterate:
+    """`first` for batches of the first one's sizes; for others `others`, whose update is compiled once for all."""
+    sizes: list[dict[str, tuple[int, ...]]] = []
+
+    def iterate(
+        carry: Carry, rates: Rates, *, next_batch: Callable[[], Inputs], key: Array, iteration: int
+    ) -> StepResult:
+        batch = next_batch()
+        found = {top: np.shape(value) for top, value in batch.items()}
+        sizes.extend([] if sizes else [found])
+        run = first if found == sizes[0] else others
+        return run(carry, rates, next_batch=lambda: batch, key=key, iteration=iteration)
+
+    return iterate
 
 
 Apply = Callable[[Carry, list[Array], Rates], Applied]
@@ -258,7 +276,9 @@ def _compiled_pass(parts: _Parts) -> Callable[[Sums, Drawn], Passed]:
         debug=SAME,
         labels=EACH,
     )
-    return parts.net.compile(parts.parallel.mapped(on_device, (given, DRAWN), returned), donate_argnums=parts.used_up)
+    mapped = parts.parallel.mapped(on_device, (given, DRAWN), returned)
+    # Where an iteration is one pass, those of the first size are compiled with their update: see `_by_size`.
+    return parts.net.compile(mapped, varied=parts.settings.iter_size == 1, donate_argnums=parts.used_up)
 
 
 def _compiled_update(parts: _Parts) -> Apply:

@@ -1,7 +1,7 @@
 """Logs in glog's form."""
 
-import logging
 import io
+import logging
 import re
 from datetime import datetime
 

@@ -75,7 +75,7 @@ class NCCL:
     def on_gradients_ready(self) -> None:
         """Each has the mean of all gradients. Raises DeviceError where another process has ended."""
         blobs = self._solver.net._owned
-        mean = self._together([blob.diff for blob in blobs], lambda rows: np.mean(rows, 0, np.float32))
+        mean = self._together([blob.diff for blob in blobs], lambda rows: np.asarray(np.mean(rows, 0, np.float32)))
         for blob, value in zip(blobs, mean, strict=True):
             blob.diff[...] = value
 

@@ -15,6 +15,7 @@ from engine.graph.graph import Value
 from engine.layers import python
 from engine.layers.base import Array, SourceLayer
 from engine.layers.sources import HDF5Output
+from engine.net.sized import Sized
 from engine.solver.inputs import Batches
 
 from . import mode, walk
@@ -54,7 +55,7 @@ class Passes:
         self._recalled: dict[int, Array] = {}
         self._last = {v.blob: v for v in net.shapes}
         self._sources = {i: layer.name for i, layer in enumerate(net.layers) if _reads(layer)}
-        self._compiled = lru_cache(KEPT)(_compiled_range)
+        self._compiled = lru_cache(KEPT)(self._compile)
 
     @property
     def batches(self) -> Batches:
@@ -235,6 +236,13 @@ class Passes:
 
     # What else they use
 
+    def _compile(self, run: Callable[..., Any], net: engine.net.net.Net, start: int, end: int) -> Callable[..., Any]:
+        def exact(*arrays: Any) -> Any:
+            with jax.default_matmul_precision("highest"):  # float32 as Caffe has it: GPUs would round to TF32
+                return run(net, start, end, *arrays)
+
+        return Sized(exact, net.name or "the net", varied=net is not self._built)
+
     def _params(self, start: int, end: int) -> dict[int, Array]:
         rows = [*self.net.param_ids[start : end + 1], *self.net.recurrent_ids[start : end + 1]]
         return {k: self.params[k].value() for ids in rows for k in ids}
@@ -256,11 +264,3 @@ def _reads(layer: Any) -> bool:
 def _call(hooks: Sequence[Hook], layer: int) -> None:
     for hook in hooks:
         hook(layer)
-
-
-def _compiled_range(run: Callable[..., Any], net: engine.net.net.Net, start: int, end: int) -> Callable[..., Any]:
-    def exact(*arrays: Any) -> Any:
-        with jax.default_matmul_precision("highest"):  # float32 as Caffe has it: GPUs would round to TF32
-            return run(net, start, end, *arrays)
-
-    return jax.jit(exact)

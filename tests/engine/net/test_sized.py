@@ -1,0 +1,56 @@
+"""Functions compiled for each size of their arguments: which, how, and how many are kept."""
+
+import logging
+
+import numpy as np
+import pytest
+
+from engine.net import sized
+from engine.net.sized import Sized
+
+
+@pytest.fixture
+def traced():
+    return []
+
+
+@pytest.fixture
+def total(traced):
+    def function(x):
+        traced.append(x.shape)
+        return (2 * x).sum()
+
+    return Sized(function, "total")
+
+
+def ones(*shape):
+    return np.ones(shape, np.float32)
+
+
+def test_each_size_is_compiled_once_and_gives_its_own_value(total, traced):
+    assert [float(total(ones(n))) for n in (3, 4, 3, 4)] == [6, 8, 6, 8]
+    assert traced == [(3,), (4,)]
+
+
+def test_another_size_is_told_of(total, caplog):
+    with caplog.at_level(logging.INFO, logger="caffe"):
+        logging.getLogger("caffe").addHandler(caplog.handler)
+        total(ones(3))
+        total(ones(4))
+        logging.getLogger("caffe").removeHandler(caplog.handler)
+    assert set(caplog.messages) == {"Compiling total for another size of its inputs."}
+
+
+def test_a_size_that_comes_often_is_compiled_anew_and_no_more(total, traced, monkeypatch):
+    monkeypatch.setattr(sized, "OFTEN", 3)
+    total(ones(3))
+    for _ in range(6):
+        assert total(ones(4)) == 8
+    assert traced == [(3,), (4,), (4,)]
+
+
+def test_those_used_last_are_kept(total, traced, monkeypatch):
+    monkeypatch.setattr(sized, "KEPT", 2)
+    for n in (1, 2, 1, 3, 1, 2):
+        total(ones(n))
+    assert traced == [(1,), (2,), (3,), (2,)]
