@@ -56,6 +56,15 @@ def prepare(gpu: str, precision: str = "float32") -> None:
         log.info("caffe.cpp:209", f"GPU {name}: {device.device_kind}")
 
 
+def prepare_embedded() -> None:
+    """For a Python program that imports the engine: XLA keeps its remarks to itself, and what it compiles on the disk.
+
+    Device and precision are the program's to choose.
+    """
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    _cache_compiled()
+
+
 def gpu_of(flag: str, param: pb.SolverParameter) -> str:
     """The GPU that a run asks for: by the flag, or as Caffe has it by the solver's solver_mode and device_id.
 

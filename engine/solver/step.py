@@ -219,14 +219,18 @@ def _single(parts: _Parts) -> Iterate:
         debug=SAME,
         labels=EACH,
     )
-    step: Callable[[Carry, Rates, Drawn], StepResult] = jax.jit(
-        parts.parallel.mapped(on_device, (parts.carry, SAME, DRAWN), returned), donate_argnums=parts.used_up
-    )
+    mapped = parts.parallel.mapped(on_device, (parts.carry, SAME, DRAWN), returned)
+
+    def on_devices(params: list[Array], history: list[Slots], rates: Rates, drawn: Drawn) -> StepResult:
+        done: StepResult = mapped(Carry(params, history), rates, drawn)
+        return done
+
+    step = jax.jit(on_devices, donate_argnums=(1,) if parts.keep.values else (0, 1))
 
     def iterate(
         carry: Carry, rates: Rates, *, next_batch: Callable[[], Inputs], key: Array, iteration: int
     ) -> StepResult:
-        done = step(carry, rates, Drawn(next_batch(), key, iteration))
+        done: StepResult = step(*carry, rates, Drawn(next_batch(), key, iteration))
         return done._replace(before=carry.params) if parts.keep.values else done
 
     return iterate

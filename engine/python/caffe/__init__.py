@@ -1,7 +1,7 @@
 """Caffe's Python interface on this project's engine. Put the folder above this one on PYTHONPATH and `import caffe`."""
 
 try:
-    import jax  # noqa: F401
+    from . import embedded  # isort: skip  # noqa: F401  before JAX
 except ModuleNotFoundError as e:
     raise ModuleNotFoundError("import caffe needs the engine: pip install 'hpcbrew[engine]'", name=e.name) from e
 

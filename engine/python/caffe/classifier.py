@@ -10,7 +10,7 @@ from engine.errors import NetError
 from engine.proto.caffe_pb2 import TEST
 
 from . import io
-from .pycaffe import Net
+from .net import Net
 
 
 class PictureNet(Net):

@@ -122,7 +122,7 @@ class Net:
         wanted = self._known([*(self.outputs if end is None else self.top_names[end]), *(blobs or ())])
         if inputs:
             self._fill(inputs, self.inputs, "input")
-        self._forward(first, last)
+        self._passes.forward(first, last)
         return {name: self.blobs[name].data for name in wanted}
 
     def backward(

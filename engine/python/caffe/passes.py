@@ -2,7 +2,7 @@
 
 import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 import jax
@@ -55,7 +55,7 @@ class Passes:
         self._recalled: dict[int, Array] = {}
         self._last = {v.blob: v for v in net.shapes}
         self._sources = {i: layer.name for i, layer in enumerate(net.layers) if _reads(layer)}
-        self._compiled = lru_cache(KEPT)(self._compile)
+        self._compiled = lru_cache(KEPT)(partial(_compiled, net))
 
     @property
     def batches(self) -> Batches:
@@ -236,13 +236,6 @@ class Passes:
 
     # What else they use
 
-    def _compile(self, run: Callable[..., Any], net: engine.net.net.Net, start: int, end: int) -> Callable[..., Any]:
-        def exact(*arrays: Any) -> Any:
-            with jax.default_matmul_precision("highest"):  # float32 as Caffe has it: GPUs would round to TF32
-                return run(net, start, end, *arrays)
-
-        return Sized(exact, net.name or "the net", varied=net is not self._built)
-
     def _params(self, start: int, end: int) -> dict[int, Array]:
         rows = [*self.net.param_ids[start : end + 1], *self.net.recurrent_ids[start : end + 1]]
         return {k: self.params[k].value() for ids in rows for k in ids}
@@ -264,3 +257,15 @@ def _reads(layer: Any) -> bool:
 def _call(hooks: Sequence[Hook], layer: int) -> None:
     for hook in hooks:
         hook(layer)
+
+
+def _compiled(
+    built: engine.net.net.Net, run: Callable[..., Any], net: engine.net.net.Net, start: int, end: int
+) -> Callable[..., Any]:
+    """A function of `walk` over layers of `net`, which is `built` of these sizes or of others."""
+
+    def exact(*arrays: Any) -> Any:
+        with jax.default_matmul_precision("highest"):  # float32 as Caffe has it: GPUs would round to TF32
+            return run(net, start, end, *arrays)
+
+    return Sized(exact, net.name or "the net", varied=net is not built)

@@ -185,7 +185,7 @@ def test_a_command_of_a_modules_name_is_not_taken_for_it(tmp_path, monkeypatch):
     (tmp_path / "bin" / "user_layers.py").write_text("raise SystemExit('a command')")
     monkeypatch.syspath_prepend(str(tmp_path / "bin"))
     net = net_of(layer("Scale"), {"x": (2, 3)})
-    assert_close(jax.jit(net.forward)(net.init(0), {"x": X}).outputs["y0"], 6 * X)
+    assert_close(net.compile(net.forward)(net.init(0), {"x": X}).outputs["y0"], 6 * X)
 
 
 def test_gradients_are_the_users():
