@@ -7,8 +7,6 @@ import click
 from engine.cli import flags
 
 if TYPE_CHECKING:
-    import numpy as np
-
     from engine.layers.base import SourceLayer
     from engine.proto import caffe_pb2 as pb
 
@@ -34,7 +32,7 @@ def data() -> None:
 @click.option("--stage", default="", metavar="NAME,…", help="The stages of the net's state.")
 def show(net: str, phase: str, out: str, n: int, layer: str, level: int, stage: str) -> None:
     """Draws the first pictures of a data layer, after all transformations, with their labels."""
-    from engine.data.contact_sheet import contact_sheet, first_pictures  # noqa: PLC0415  it imports OpenCV
+    from engine.data.contact_sheet import contact_sheet, first_pictures, write  # noqa: PLC0415  it imports OpenCV
     from engine.errors import DataError  # noqa: PLC0415
     from engine.proto import caffe_pb2 as pb  # noqa: PLC0415
 
@@ -48,7 +46,7 @@ def show(net: str, phase: str, out: str, n: int, layer: str, level: int, stage: 
     finally:
         source.close()
     sheet = contact_sheet(pictures, captions)
-    _write(out, sheet.image)
+    write(out, sheet)
     size = "×".join(map(str, pictures[0].shape))
     click.echo(
         f'{out}: {len(pictures)} pictures of layer "{shown.name}" in {phase}, the first of {size} (channels × height × '
@@ -76,13 +74,3 @@ def _data_layer(path: str, state: "pb.NetState", name: str) -> "SourceLayer":
     shown = found[name] if name else next(iter(found.values()))
     shown.build([], [None] * len(shown.config.top))
     return shown
-
-
-def _write(out: str, image: "np.ndarray") -> None:
-    import cv2  # noqa: PLC0415
-
-    from engine.errors import DataError  # noqa: PLC0415
-    from engine.host import atomic_file  # noqa: PLC0415
-
-    with atomic_file.writing(out, DataError):
-        atomic_file.replace(out, cv2.imencode(".png", image)[1].tobytes())

@@ -3,12 +3,14 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import cv2
 import numpy as np
 
 from engine.data.source import Source
 from engine.errors import DataError
+from engine.host import atomic_file
 
 _LEAST, _MOST = 96, 256
 """Pixels that a picture's longer side has on the sheet."""
@@ -52,7 +54,7 @@ def first_pictures(source: Source, count: int) -> tuple[list[np.ndarray], list[s
 
 
 def contact_sheet(pictures: Sequence[np.ndarray], captions: Sequence[str]) -> ContactSheet:
-    """The pictures, float32 (channels, height, width) of any sizes, in rows that make about a square.
+    """The pictures (channels, height, width) of any sizes, in rows that make about a square.
 
     Three channels are blue, green and red; of another number the first is shown in grey. Values are stretched so that
     the least of all is black and the largest white; what is no finite number is black.
@@ -74,6 +76,12 @@ def contact_sheet(pictures: Sequence[np.ndarray], captions: Sequence[str]) -> Co
         corner = (left, top + height - 2 * _GAP)
         cv2.putText(image, words, corner, cv2.FONT_HERSHEY_PLAIN, 0.8, (255, 255, 255), 1, cv2.LINE_AA)
     return ContactSheet(image, low, high)
+
+
+def write(path: str | Path, sheet: ContactSheet) -> None:
+    """Writes it as PNG. Raises DataError where it cannot be written."""
+    with atomic_file.writing(path, DataError):
+        atomic_file.replace(path, cv2.imencode(".png", sheet.image)[1].tobytes())
 
 
 def _tile(picture: np.ndarray, low: float, high: float) -> np.ndarray:

@@ -30,6 +30,7 @@ COMMANDS = {
     "release": "Let held jobs go.",
     "cancel": "Cancel jobs.",
     "setup": "Make a cluster ready: a login without a password, scratch, the engine.",
+    "data": "Look into databases of pictures.",
     "cluster": "List, show, add and check clusters.",
     "config": "Set the cluster to use when none is named.",
     "completion": "Print a script that completes commands and job names in your shell.",
