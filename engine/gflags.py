@@ -1,12 +1,15 @@
 """gflags' syntax over click: one dash or two, `=` or a blank, `-flag` and `-noflag` for booleans."""
 
-from collections.abc import Container, Iterator
+from collections.abc import Container, Iterator, Sequence
 from typing import Any, ClassVar
 
 import click
 
 from engine import log, log_flags, suggest
 from engine.errors import EngineError
+
+FROM_ENVIRONMENT = ("fromenv", "tryfromenv")
+_OWN = ("flagfile", *FROM_ENVIRONMENT, "undefok")
 
 HELP = ("h", "helpfull", "helpshort")
 
@@ -49,9 +52,39 @@ def command_first(args: list[str], commands: Container[str]) -> list[str]:
     return args if at is None else [args[at], *args[:at], *args[at + 1 :]]
 
 
+def own(arg: str, rest: Iterator[str]) -> tuple[str, str] | None:
+    """Which of gflags' own flags `arg` is, and its value, which is taken from `rest` where it stands apart.
+
+    None where it is another. Raises EngineError where the value is missing.
+    """
+    name, given, value = arg.lstrip("-").partition("=")
+    if name not in _OWN or not arg.startswith("-"):
+        return None
+    if not given and (value := next(rest, "")) == "":
+        raise EngineError(f"-{name} needs a value: -{name}={'FILE' if name == 'flagfile' else 'NAME,…'}.")
+    return name, value
+
+
+def undefined_allowed(argv: Sequence[str]) -> tuple[list[str], frozenset[str]]:
+    """`argv` without -undefok, and the names that it gives: flags that may be unknown. Raises EngineError."""
+    left: list[str] = []
+    names: set[str] = set()
+    rest = iter(argv)
+    for arg in rest:
+        found = own(arg, rest) if arg != "--" else None
+        if found is not None and found[0] == "undefok":
+            names |= {prefix + name for name in found[1].split(",") if name for prefix in ("", "no")}
+            continue
+        left.append(arg)
+        if arg == "--":
+            left += rest
+    return left, frozenset(names)
+
+
 def _spelt_out(args: list[str], command: click.Command, ctx: click.Context) -> Iterator[str]:
     others = command.others if isinstance(command, Command) else ()
     options = {p.opts[0].lstrip("-"): p for p in command.get_params(ctx) if isinstance(p, click.Option)}
+    args, may_be_unknown = undefined_allowed(args)
     rest = iter(args)
     for arg in rest:
         if arg == "--":
@@ -76,16 +109,15 @@ def _spelt_out(args: list[str], command: click.Command, ctx: click.Context) -> I
             and not given
         ):
             yield f"--{name}"
+        elif name not in options and name in may_be_unknown:
+            continue
         elif name not in options:
             raise click.UsageError(_unknown(arg, name, options, ctx.command_path))
         elif options[name].is_bool_flag:
             yield f"--{name}" if log_flags.truth(name, value if given else "true") else f"--no{name}"
-        elif given:
-            yield f"--{name}={value}"
-        elif (following := next(rest, None)) is not None:
-            yield f"--{name}={following}"
         else:
-            yield f"--{name}"
+            whole = value if given else next(rest, None)
+            yield f"--{name}" if whole is None else f"--{name}={whole}"
 
 
 def _unknown(arg: str, name: str, options: dict[str, Any], command: str) -> str:

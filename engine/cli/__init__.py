@@ -14,6 +14,7 @@ import click
 from engine import gflags
 from engine.cli import data_show, device_query, env, flags, parse_log, plot_log, test, timing, tools, train
 from engine.errors import EngineError
+from engine.host import flag_files
 from engine.job_contract import ERROR_PREFIX, ExitCode, Variable
 from engine.printable import printable
 
@@ -33,7 +34,7 @@ def caffe() -> None:
     """Trains, tests and times Caffe nets, on a GPU or on a CPU.
 
     Flags may be written as Caffe's users do: -flag value, -flag=value, --flag. glog's flags are obeyed: -log_dir DIR
-    writes its files too, -minloglevel N says less.
+    writes its files too, -minloglevel N says less. -flagfile=FILE takes flags from a file, one a line.
     """
 
 
@@ -63,7 +64,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _run(argv: Sequence[str] | None) -> int:
     try:
-        args = gflags.command_first(list(sys.argv[1:] if argv is None else argv), caffe.commands)
+        args = flag_files.expanded(sys.argv[1:] if argv is None else argv, "caffe")
+        args = gflags.command_first(args, caffe.commands)
         status = caffe.main(args, prog_name="caffe", standalone_mode=False)
     except click.exceptions.NoArgsIsHelpError as e:
         e.show()

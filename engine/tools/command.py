@@ -8,6 +8,7 @@ import click
 
 from engine import gflags
 from engine.errors import EngineError
+from engine.host import flag_files
 from engine.printable import printable
 
 DONE, USAGE, WRONG, INTERRUPTED = 0, 1, 2, 130
@@ -38,7 +39,8 @@ def run(of: click.Command, argv: Sequence[str] | None = None) -> int:
     """
     name = of.name or ""
     try:
-        of.main(list(sys.argv[1:] if argv is None else argv), prog_name=name, standalone_mode=False)
+        args = flag_files.expanded(sys.argv[1:] if argv is None else argv, name)
+        of.main(args, prog_name=name, standalone_mode=False)
     except click.MissingParameter as e:
         click.echo(e.ctx.get_help() if e.ctx else e.format_message(), err=True)
         return USAGE

@@ -27,6 +27,7 @@ def _parsed(line: str):
         ("-solver=a", ("a", 0, True, ())),
         ("--solver=a=b", ("a=b", 0, True, ())),
         ("-solver -level", ("-level", 0, True, ())),
+        ("-undefok=foo,level -foo=1 -nofoo -level 2", (None, 2, True, ())),
         ("-level -3", (None, -3, True, ())),
         ("-level=-3 x y", (None, -3, True, ("x", "y"))),
         ("-noprogress", (None, 0, False, ())),
@@ -69,3 +70,9 @@ def test_other_flags_are_refused(line, message):
 )
 def test_the_command_may_come_behind_its_flags(line, want):
     assert gflags.command_first(line.split(), {"train", "test"}) == want.split()
+
+
+def test_undefok_names_flags_that_may_be_unknown():
+    args, names = gflags.undefined_allowed(["x", "-undefok=a,b", "-a=1", "-undefok", "c", "--", "-undefok=d"])
+    assert args == ["x", "-a=1", "--", "-undefok=d"]
+    assert names == {"a", "b", "c", "noa", "nob", "noc"}

@@ -83,3 +83,11 @@ def test_what_the_user_can_put_right_and_ctrl_c_are_one_line(error, status, said
 def test_a_fault_of_the_program_is_shown_whole():
     with pytest.raises(ZeroDivisionError):
         command.run(raises(ZeroDivisionError()), ["x"])
+
+
+def test_flag_files_are_read(tmp_path, capsys):
+    (tmp_path / "flags").write_text("-gray\n")
+    assert command.run(made(says), [f"-flagfile={tmp_path / 'flags'}", "x"]) == 0
+    assert capsys.readouterr().err.endswith("] x True\n")
+    assert command.run(made(says), ["-flagfile=gone", "x"]) == 2
+    assert "-flagfile gone: cannot be read" in capsys.readouterr().err
