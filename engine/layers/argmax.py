@@ -3,7 +3,7 @@
 import jax
 import jax.numpy as jnp
 
-from engine.layers.base import Array, Arrays, Context, Layer, Shape, count
+from engine.layers.base import Array, Arrays, Context, Layer, Shape, count, rows
 from engine.layers.registry import layer
 
 
@@ -36,10 +36,10 @@ class ArgMax(Layer):
 
     def forward(self, params: Arrays, bottoms: Arrays, ctx: Context) -> list[Array]:
         x = jax.lax.stop_gradient(bottoms[0])
-        rows = x.reshape(x.shape[0], -1) if self.axis is None else jnp.moveaxis(x, self.axis, -1)
+        items = rows(x) if self.axis is None else jnp.moveaxis(x, self.axis, -1)
         # top_k puts the earlier of equal values first; of the reversed row that is the later.
-        values, places = jax.lax.top_k(rows[..., ::-1], self.top_k)
-        indices = (rows.shape[-1] - 1 - places).astype(x.dtype)
+        values, places = jax.lax.top_k(items[..., ::-1], self.top_k)
+        indices = (items.shape[-1] - 1 - places).astype(x.dtype)
         if self.axis is not None:
             return [jnp.moveaxis(values if self.out_max_val else indices, -1, self.axis)]
         return [(jnp.stack([indices, values], 1) if self.out_max_val else indices).reshape(self.shape)]

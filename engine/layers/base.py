@@ -253,6 +253,11 @@ def along(s: Array, axis: int, ndim: int) -> Array:
     return s.reshape((1,) * axis + s.shape + (1,) * (ndim - axis - s.ndim))
 
 
+def rows(x: Array) -> Array:
+    """x (n, …) as a matrix of n rows; of empty ones, too, whose length `reshape` could not tell."""
+    return x.reshape(x.shape[0], count(x.shape[1:]))
+
+
 def count(shape: Sequence[int]) -> int:
     """The number of elements; 1 for no axes."""
     return prod(shape)

@@ -76,7 +76,7 @@ def gaussian(f: pb.FillerParameter, shape: Shape, rng: np.random.Generator) -> n
 def positive_unitball(f: pb.FillerParameter, shape: Shape, rng: np.random.Generator) -> np.ndarray:
     """U(0, 1), scaled so that the weights of each output (axis 0) sum to 1."""
     x = rng.random(shape, dtype=np.float32)
-    return x / x.reshape(shape[0], -1).sum(axis=1).reshape(-1, *[1] * (len(shape) - 1))
+    return x / x.reshape(shape[0], math.prod(shape[1:])).sum(axis=1).reshape(-1, *[1] * (len(shape) - 1))
 
 
 def xavier(f: pb.FillerParameter, shape: Shape, rng: np.random.Generator) -> np.ndarray:

@@ -2,7 +2,7 @@
 
 import jax.numpy as jnp
 
-from engine.layers.base import Array, Arrays, Context, Layer, Shape
+from engine.layers.base import Array, Arrays, Context, Layer, Shape, rows
 from engine.layers.registry import layer
 from engine.layers.windowed import by
 from engine.ops.pooling import Span, Windows, average_pool, first_maximum, max_pool, random_pool, weighted_pool
@@ -132,7 +132,7 @@ class SPP(PoolsPlanes):
         pooled = [self.pool(x, windows, ctx) for windows in self.levels]
         if len(pooled) == 1:
             return pooled
-        return [jnp.concatenate([level.reshape(x.shape[0], -1) for level in pooled], axis=1)]
+        return [jnp.concatenate([rows(level) for level in pooled], axis=1)]
 
 
 def spans(size: Shape, kernel: Shape, stride: Shape, pad: Shape, rounding: int = CEIL) -> Windows:

@@ -5,7 +5,7 @@ from typing import ClassVar
 import jax
 import jax.numpy as jnp
 
-from engine.layers.base import Array, Arrays, Context, Layer, Shape, count
+from engine.layers.base import Array, Arrays, Context, Layer, Shape, count, rows
 from engine.layers.registry import layer
 
 States = tuple[Array, ...]
@@ -47,11 +47,11 @@ class Recurrent(Layer):
         for j, shape in enumerate(rest[self.static :], 2 + self.static):
             if shape != (1, streams, d):
                 raise self.error(f"{self.bottom(j)} of shape {list(shape)} must be of shape {[1, streams, d]}.")
-        rows = self.gates * d
-        self.weight = self.param("input weight", (rows, count(x[2:])), p.weight_filler)
-        self.bias = self.param("bias", (rows,), p.bias_filler)
+        gates = self.gates * d
+        self.weight = self.param("input weight", (gates, count(x[2:])), p.weight_filler)
+        self.bias = self.param("bias", (gates,), p.bias_filler)
         if self.static:
-            self.static_weight = self.param("static weight", (rows, count(rest[0][1:])), p.weight_filler)
+            self.static_weight = self.param("static weight", (gates, count(rest[0][1:])), p.weight_filler)
         self.declare_steps(d)
         for n in range(0 if exposed else self.states):
             self.remember(f"state {n}", (streams, d))
@@ -77,13 +77,13 @@ class Recurrent(Layer):
     def apply(self, params: Arrays, bottoms: Arrays, ctx: Context) -> tuple[list[Array], dict[int, Array]]:
         x, cont, *rest = bottoms
         steps, streams = cont.shape
-        driven = x.reshape(steps * streams, -1) @ params[self.weight].T + params[self.bias]
-        driven = driven.reshape(steps, streams, -1)
+        driven = x.reshape(steps * streams, count(x.shape[2:])) @ params[self.weight].T + params[self.bias]
+        driven = driven.reshape(steps, streams, driven.shape[-1])
         if self.static:
-            driven = driven + rest.pop(0).reshape(streams, -1) @ params[self.static_weight].T
+            driven = driven + rows(rest.pop(0)) @ params[self.static_weight].T
         own = len(self.params)
         before = rest or params[own:]
-        states = tuple(jax.lax.stop_gradient(s).reshape(streams, -1) for s in before)
+        states = tuple(jax.lax.stop_gradient(s).reshape(streams, s.shape[-1]) for s in before)
         flow = jax.lax.stop_gradient(cont)[..., None]
         states, h = jax.lax.scan(lambda s, now: self.step(params, s, *now), states, (driven, flow))
         ended = [jax.lax.stop_gradient(s) for s in states]

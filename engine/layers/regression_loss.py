@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 from jax.lax import stop_gradient
 
-from engine.layers.base import Array, Arrays, Context, Shape, count
+from engine.layers.base import Array, Arrays, Context, Shape, count, rows
 from engine.layers.loss import Loss, ignored, normalization, normalizer
 from engine.layers.registry import layer
 
@@ -73,7 +73,7 @@ class ContrastiveLoss(Loss):
         return bottom != 2
 
     def forward(self, params: Arrays, bottoms: Arrays, ctx: Context) -> list[Array]:
-        a, b = (v.reshape(v.shape[0], -1) for v in bottoms[:2])
+        a, b = (rows(v) for v in bottoms[:2])
         alike = bottoms[2].reshape(-1).astype(jnp.int32) != 0
         diff = a - b
         square = jnp.sum(jnp.square(diff), axis=1)

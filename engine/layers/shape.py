@@ -148,4 +148,6 @@ class Tile(Layer):
         return [(*x[: self.axis], x[self.axis] * p.tiles, *x[self.axis + 1 :])]
 
     def forward(self, params: Arrays, bottoms: Arrays, ctx: Context) -> list[Array]:
-        return [jnp.concatenate([bottoms[0]] * self.tiles, self.axis)]
+        x = jnp.expand_dims(bottoms[0], self.axis)
+        tiled = jnp.broadcast_to(x, (*x.shape[: self.axis], self.tiles, *x.shape[self.axis + 1 :]))
+        return [tiled.reshape(self.top_shapes[0])]

@@ -7,9 +7,11 @@ Arrays: x (N, C, *in), w (M, C / groups, *kernel), y (N, M, *out).
 """
 
 from functools import partial
+from math import prod
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import lax
 
 from engine.ops import convolution_cpu as cpu
@@ -17,6 +19,9 @@ from engine.ops.window import Window
 
 Array = jax.Array
 Pair = tuple[Array, Array]
+
+WIDE = 64
+"""Kernels longer along an axis are laid out by one gather: every tap would be an operation to compile."""
 
 
 @partial(jax.custom_vjp, nondiff_argnums=(2, 3))
@@ -58,8 +63,11 @@ deconvolve.defvjp(_deconvolve_fwd, _deconvolve_bwd)
 
 def forward(x: Array, w: Array, window: Window, groups: int) -> Array:
     """y from x and w."""
+    default = partial(_convolution, window=window, groups=groups)
+    if not cpu.takes(x.shape[1], w.shape, groups):
+        return default(x, w)
     on_cpu = partial(cpu.forward, window=window, groups=groups)
-    return lax.platform_dependent(x, w, cpu=on_cpu, default=partial(_convolution, window=window, groups=groups))
+    return lax.platform_dependent(x, w, cpu=on_cpu, default=default)
 
 
 def input_gradient(dy: Array, w: Array, x_shape: tuple[int, ...], window: Window, groups: int) -> Array:
@@ -69,6 +77,8 @@ def input_gradient(dy: Array, w: Array, x_shape: tuple[int, ...], window: Window
     def transposed(dy: Array, w: Array) -> Array:
         return jax.linear_transpose(lambda x: _convolution(x, w, window, groups), x)(dy)[0]
 
+    if not cpu.takes(x_shape[1], w.shape, groups):
+        return transposed(dy, w)
     on_cpu = partial(cpu.input_gradient, x_shape=x_shape, window=window, groups=groups)
     return lax.platform_dependent(dy, w, cpu=on_cpu, default=transposed)
 
@@ -80,6 +90,8 @@ def weight_gradient(x: Array, dy: Array, w_shape: tuple[int, ...], window: Windo
     def transposed(x: Array, dy: Array) -> Array:
         return jax.linear_transpose(lambda w: _convolution(x, w, window, groups), w)(dy)[0]
 
+    if not cpu.takes(x.shape[1], w_shape, groups):
+        return transposed(x, dy)
     on_cpu = partial(cpu.weight_gradient, w_shape=w_shape, window=window, groups=groups)
     return lax.platform_dependent(x, dy, cpu=on_cpu, default=transposed)
 
@@ -101,6 +113,10 @@ def columns(x: Array, window: Window) -> Array:
     outputs = window.outputs(tuple(n - 2 * p for n, p in zip(x.shape[2:], window.pad, strict=True)))
     for i, (kernel, stride, dilation) in enumerate(zip(window.kernel, window.stride, window.dilation, strict=True)):
         axis, reach = 2 + 2 * i, (outputs[i] - 1) * stride + 1
+        if kernel > WIDE:
+            x = jnp.take(x, np.arange(kernel)[:, None] * dilation + np.arange(outputs[i]) * stride, axis)
+            x = jnp.moveaxis(x, axis, 2 + i)
+            continue
         taps = [lax.slice_in_dim(x, k * dilation, k * dilation + reach, stride, axis) for k in range(kernel)]
         x = jnp.stack(taps, 2 + i)
-    return x.reshape(x.shape[0], -1, *outputs)
+    return x.reshape(x.shape[0], x.shape[1] * prod(window.kernel), *outputs)

@@ -18,14 +18,19 @@ from engine.ops.window import Window
 Array = jax.Array
 
 FEW = 121
-"""Kernels of more elements are left to XLA: every one of them would be an operation to compile."""
+"""Kernels of more elements, and more groups, are left to XLA: every one would be an operation to compile."""
 
 MIDDLING = range(5, 48)
 """Input channels for which XLA's weight gradient is the faster (0.4 to 0.7 of the time of products, 2 cores, AVX2)."""
 
 
+def takes(channels: int, w_shape: Sequence[int], groups: int) -> bool:
+    """Whether these forms are for a convolution of so many input channels and groups."""
+    return groups <= FEW or _depthwise(channels, w_shape, groups)
+
+
 def forward(x: Array, w: Array, window: Window, groups: int) -> Array:
-    if _depthwise(x.shape[1], w, groups):
+    if _depthwise(x.shape[1], w.shape, groups):
         return _scaled_taps(_fit(x, [(p, p, 0) for p in window.pad]), w, window)
     if groups > 1:
         pairs = zip(jnp.split(x, groups, 1), jnp.split(w, groups), strict=True)
@@ -44,7 +49,7 @@ def input_gradient(dy: Array, w: Array, x_shape: Sequence[int], window: Window, 
             window.extent, window.pad, inputs, dy.shape[2:], window.stride, strict=True
         )
     ]
-    if _depthwise(x_shape[1], w, groups) and w.shape[0] == groups:
+    if _depthwise(x_shape[1], w.shape, groups) and w.shape[0] == groups:
         return _scaled_taps(_fit(dy, ends), _flip(w), window.dense)
     if groups > 1:
         shape = (x_shape[0], x_shape[1] // groups, *inputs)
@@ -63,9 +68,9 @@ def input_gradient(dy: Array, w: Array, x_shape: Sequence[int], window: Window, 
 
 
 def weight_gradient(x: Array, dy: Array, w_shape: Sequence[int], window: Window, groups: int) -> Array:
-    if groups == x.shape[1] and prod(window.kernel) <= FEW and groups > 1:
+    if _depthwise(x.shape[1], w_shape, groups):
         fitted = _fit(x, [(p, p, 0) for p in window.pad])
-        by_channel = dy.reshape(dy.shape[0], groups, -1, *dy.shape[2:])
+        by_channel = dy.reshape(dy.shape[0], groups, dy.shape[1] // groups, *dy.shape[2:])
         sums = [jnp.einsum("nc...,ncm...->cm", tap, by_channel) for tap in _taps(fitted, window)]
         return jnp.stack(sums, -1).reshape(w_shape)
     if groups > 1:
@@ -85,11 +90,11 @@ def _row_products(x: Array, dy: Array, window: Window) -> Array:
     last = len(window.kernel) - 1
     rows = [_tap(channels_last, window, {last: k}, first=1) for k in range(window.kernel[last])]
     laid = jnp.concatenate(rows, -1)
-    outer = jnp.moveaxis(dy, 1, -1).reshape(-1, dy.shape[1])
+    outer = _rows(jnp.moveaxis(dy, 1, -1))
     products = []
     for offset in product(*map(range, window.kernel[:last])):
         tap = _tap(laid, window, dict(enumerate(offset)), first=1)
-        products.append(tap.reshape(-1, laid.shape[-1]).T @ outer)
+        products.append(_rows(tap).T @ outer)
     by_tap = jnp.stack(products).reshape(*window.kernel, x.shape[1], dy.shape[1])
     return jnp.moveaxis(by_tap, (-1, -2), (0, 1))
 
@@ -137,7 +142,11 @@ def _thin(x: Array, window: Window) -> Array:
 
 
 def _flat(x: Array) -> Array:
-    return x.reshape(*x.shape[:2], -1)
+    return x.reshape(*x.shape[:2], prod(x.shape[2:]))
+
+
+def _rows(x: Array) -> Array:
+    return x.reshape(prod(x.shape[:-1]), x.shape[-1])
 
 
 def _unflat(x: Array, spatial: Sequence[int]) -> Array:
@@ -156,5 +165,5 @@ def _pointwise(window: Window) -> bool:
     return prod(window.kernel) == 1
 
 
-def _depthwise(channels: int, w: Array, groups: int) -> bool:
-    return 1 < groups == channels and prod(w.shape[2:]) <= FEW
+def _depthwise(channels: int, w_shape: Sequence[int], groups: int) -> bool:
+    return 1 < groups == channels and prod(w_shape[2:]) <= FEW

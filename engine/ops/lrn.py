@@ -4,9 +4,13 @@ from functools import partial
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import lax
 
 Array = jax.Array
+
+WIDE = 64
+"""Neighbours on each side, from which on their sum is left to XLA's reduction."""
 
 
 def normalize_across(x: Array, size: int, alpha: float, beta: float, k: float) -> Array:
@@ -53,13 +57,19 @@ def _power(s: Array, exponent: float) -> Array:
 def _neighbours(x: Array, axes: tuple[int, ...], size: int) -> Array:
     """The sum over `size` neighbours (odd, itself in the middle) along each of the axes; 0 beyond the ends.
 
-    Shifted adds: faster than a windowed reduction, a cumulative sum or a product with a band matrix.
+    Shifted adds: faster than a windowed reduction, a cumulative sum or a product with a band matrix; but every one of
+    them is an operation to compile.
     """
     for axis in axes:
         reach = min(size // 2, max(x.shape[axis] - 1, 0))
         config = [(0, 0, 0)] * x.ndim
         config[axis] = (reach, reach, 0)
         padded = lax.pad(x, jnp.zeros((), x.dtype), config)
+        if reach > WIDE:
+            over = [1] * x.ndim
+            over[axis] = 2 * reach + 1
+            x = lax.reduce_window(padded, np.zeros((), x.dtype), lax.add, over, [1] * x.ndim, "VALID")
+            continue
         shifted = [lax.slice_in_dim(padded, i, i + x.shape[axis], axis=axis) for i in range(2 * reach + 1)]
         x = sum(shifted[1:], shifted[0])
     return x

@@ -1,5 +1,6 @@
 """Pooling, one axis at a time: maxima and sums over rectangles are those over columns of those over rows."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
@@ -9,6 +10,9 @@ import numpy as np
 from jax import lax
 
 Array = jax.Array
+
+WIDE = 64
+"""Windows longer or farther apart are left to XLA's reduction: every tap would be an operation to compile."""
 
 
 @dataclass(frozen=True)
@@ -26,6 +30,10 @@ class Span:
     def padded(self) -> int:
         """From the first window's start to the last one's end."""
         return (self.outputs - 1) * self.stride + self.kernel
+
+    @property
+    def wide(self) -> bool:
+        return max(self.kernel, self.stride) > WIDE
 
     def places(self) -> np.ndarray:
         """(outputs, kernel): where each window's elements lie, counted from the first window's start."""
@@ -45,6 +53,12 @@ class Span:
     def tap(self, fitted: Array, k: int) -> Array:
         """The k-th element of every window."""
         return lax.slice_in_dim(fitted, k, k + (self.outputs - 1) * self.stride + 1, self.stride, self.axis)
+
+    def reduced(self, fitted: Array, start: float, reduce: Callable[[Array, Array], Array]) -> Array:
+        """Every window reduced to one element, by XLA."""
+        size, stride = [1] * fitted.ndim, [1] * fitted.ndim
+        size[self.axis], stride[self.axis] = self.kernel, self.stride
+        return lax.reduce_window(fitted, np.asarray(start, fitted.dtype), reduce, size, stride, "VALID")
 
     def spread(self, taps: list[Array]) -> Array:
         """The transpose of taking the taps: every tap back to its place, summed where windows overlap.
@@ -80,7 +94,7 @@ def _lowest(x: Array) -> float:
 def max_pool(x: Array, windows: Windows) -> Array:
     """The maximum of every window. Its gradient goes to the first maximum in scan order, as Caffe's."""
     for span in reversed(windows):
-        x = _max_along(x, span)
+        x = span.reduced(span.fit(x, _lowest(x)), -np.inf, lax.max) if span.wide else _max_along(x, span)
     return x
 
 
@@ -118,6 +132,9 @@ def first_maximum(x: Array, windows: Windows) -> Array:
     places = jnp.broadcast_to(jnp.arange(plane[0] * plane[1], dtype=jnp.int32).reshape(plane), x.shape)
     values = lax.stop_gradient(x)
     for span in reversed(windows):
+        if span.wide:
+            values, places = _best(values, places, span)
+            continue
         fitted, fitted_places = span.fit(values, _lowest(x)), span.fit(places, -1)
         values, places = span.tap(fitted, 0), span.tap(fitted_places, 0)
         for k in range(1, span.kernel):
@@ -125,6 +142,15 @@ def first_maximum(x: Array, windows: Windows) -> Array:
             better = tap > values
             values, places = jnp.where(better, tap, values), jnp.where(better, span.tap(fitted_places, k), places)
     return places.astype(x.dtype)
+
+
+def _best(values: Array, places: Array, span: Span) -> tuple[Array, Array]:
+    """The maximum of every window and its place, by one gather; of equal ones the first."""
+    fitted, fitted_places = span.fit(values, _lowest(values)), span.fit(places, -1)
+    at = span.axis + 1
+    taps, places = (jnp.take(v, span.places(), span.axis) for v in (fitted, fitted_places))
+    first = jnp.argmax(taps, at, keepdims=True)
+    return tuple(jnp.take_along_axis(v, first, at).squeeze(at) for v in (taps, places))  # type: ignore[return-value]
 
 
 def random_pool(x: Array, windows: Windows, key: Array) -> Array:
@@ -152,14 +178,14 @@ def _elements(x: Array, windows: Windows) -> Array:
     rows, columns = windows
     fitted = columns.fit(rows.fit(x, 0), 0)
     taps = fitted[..., rows.places()[:, None, :, None], columns.places()[None, :, None, :]]
-    return taps.reshape(*taps.shape[:-2], -1)
+    return taps.reshape(*taps.shape[:-2], rows.kernel * columns.kernel)
 
 
 def average_pool(x: Array, windows: Windows) -> Array:
     """The sum of every window over its size, of which only what lies behind the pad at the end is no part."""
     for span in reversed(windows):
         sizes = np.expand_dims(span.sizes(), tuple(range(1, x.ndim - span.axis))).astype(x.dtype)
-        x = _sum_along(x, span) / sizes
+        x = (span.reduced(span.fit(x, 0), 0, lax.add) if span.wide else _sum_along(x, span)) / sizes
     return x
 
 

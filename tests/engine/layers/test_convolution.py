@@ -186,11 +186,17 @@ IM2COL = [
     ]
 ] + [
     Case(
+        "Im2col, too wide for taps",
+        'type: "Im2col" convolution_param { kernel_h: 1 kernel_w: 66 stride_h: 1 stride_w: 3 }',
+        {"x": (1, 2, 2, 80)},
+        im2col("kernel_h: 1 kernel_w: 66 stride_h: 1 stride_w: 3"),
+    ),
+    Case(
         "Im2col of axis 2",
         'type: "Im2col" convolution_param { kernel_size: 2 axis: 2 }',
         {"x": (2, 3, 2, 4)},
         lambda x: im2col("kernel_size: 2")(x.reshape(6, 2, 4)).reshape(2, 3, 4, 3),
-    )
+    ),
 ]
 
 

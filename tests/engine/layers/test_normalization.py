@@ -91,6 +91,12 @@ CASES = [
     Case(
         "lrn beyond the channels", 'type: "LRN" lrn_param { local_size: 9 }', {"x": (2, 3, 2, 2)}, across(9, 1, 0.75, 1)
     ),
+    Case(
+        "lrn over many channels",
+        'type: "LRN" lrn_param { local_size: 151 }',
+        {"x": (1, 90, 2, 2)},
+        across(151, 1, 0.75, 1),
+    ),
     Case("lrn one channel", 'type: "LRN"', {"x": (2, 1, 2, 2)}, across(5, 1, 0.75, 1)),
     Case(
         "lrn engine",

@@ -48,6 +48,30 @@ def test_a_shape_that_cannot_be_is_refused(kind, dims):
 
 
 @pytest.mark.parametrize(
+    ("layer", "bottoms"),
+    [
+        ('type: "ArgMax"', {"x": (0, 5)}),
+        ('type: "ContrastiveLoss"', {"a": (0, 3), "b": (0, 3), "y": (0,)}),
+        ('type: "Im2col" convolution_param { kernel_size: 2 }', {"x": (0, 3, 4, 4)}),
+        ('type: "LSTM" recurrent_param { num_output: 2 }', {"x": (0, 2, 3), "cont": (0, 2)}),
+        ('type: "LSTM" recurrent_param { num_output: 2 }', {"x": (4, 0, 3), "cont": (4, 0), "s": (0, 2)}),
+        ('type: "SPP" spp_param { pyramid_height: 2 }', {"x": (0, 3, 4, 4)}),
+        (POOL("kernel_size: 2 pool: STOCHASTIC"), {"x": (0, 3, 4, 4)}),
+        ('type: "Parameter" parameter_param { shape { dim: 0 } }', {}),
+        ('type: "Tile" tile_param { axis: 0 tiles: 100000 }', {"x": (0, 3)}),
+    ],
+)
+def test_nothing_is_computed_of_nothing(layer, bottoms):
+    net = net_of(layer, bottoms)
+
+    def run(params, inputs):
+        return net.forward(params, inputs, jax.random.key(1)).outputs["y0"]
+
+    inputs = {name: np.zeros(shape, np.float32) for name, shape in bottoms.items()}
+    assert jax.eval_shape(run, net.init(1), inputs).shape == net.blob_shapes["y0"]
+
+
+@pytest.mark.parametrize(
     ("layer", "like"),
     [
         (POOL("kernel_size: 2147483647 stride: 2147483647"), POOL("global_pooling: true")),

@@ -26,6 +26,13 @@ CASES = {
 }
 
 
+def test_many_groups_are_left_to_xla():
+    assert cpu.takes(8, (8, 2, 3, 3), 4)
+    assert cpu.takes(500, (500, 1, 3, 3), 500)
+    assert not cpu.takes(500, (500, 1, 12, 12), 500)
+    assert not cpu.takes(500, (500, 2, 3, 3), 250)
+
+
 @pytest.mark.parametrize("name", CASES)
 def test_the_three_products_equal_xlas(name):
     shape, outputs, window, groups = CASES[name]
