@@ -34,6 +34,12 @@ _LONGEST_TEXT = 1 << 16
 _HARMLESS = 1 << 20
 """Bytes of zlib's that unpack to a gigabyte at most: more than the chunks have that h5py chooses."""
 
+_FEW_CHUNKS = 1 << 12
+"""So many are read at once."""
+
+_LEAST_OF_A_CHUNK = 8
+"""Bytes of a file that a chunk in it takes: an address."""
+
 _SOFT_LINKS = 16
 """As many as HDF5 follows one after the other."""
 
@@ -74,15 +80,17 @@ class HDF5File:
         shape = self._shape_of_numbers(dataset, name)
         with self._telling(name):
             layout = dataset.get_create_plist()
-            chunk = prod(layout.get_chunk()) if layout.get_layout() == h5py.h5d.CHUNKED else 0
-            lacking = memory.lacking(prod(shape) * (dataset.dtype.itemsize + 4) + chunk * dataset.dtype.itemsize)
-            if lacking:
+            chunk = layout.get_chunk() if layout.get_layout() == h5py.h5d.CHUNKED else ()
+            most = prod(chunk) if chunk else 0
+            if lacking := memory.lacking(prod(shape) * (dataset.dtype.itemsize + 4) + most * dataset.dtype.itemsize):
                 raise self.wrong(f'dataset "{name}" of shape {list(shape)} {lacking}.')
-            if chunk and swells(dataset, chunk * dataset.dtype.itemsize):
-                raise self.wrong(f'dataset "{name}" unpacks to more than its chunks hold: damaged, or made to harm.')
-            values = h5py.Dataset(dataset)[()]
+            if chunk:
+                self._check_chunks(dataset, name, chunk)
+            values = np.empty(shape, np.float32)
             with np.errstate(over="ignore"):  # a double beyond float32 is infinite, as in C
-                return np.asarray(values, np.float32)
+                for part in slabs(shape, chunk):
+                    values[part] = h5py.Dataset(dataset)[part]
+            return values
 
     def integer(self, name: str) -> int:
         """The value of a dataset of one int."""
@@ -113,6 +121,18 @@ class HDF5File:
     def wrong(self, what: str) -> EngineError:
         """The error that says `what` of this file."""
         return self._error(f"{self.path}: {what}")
+
+    def _check_chunks(self, dataset: h5py.h5d.DatasetID, name: str, chunk: tuple[int, ...]) -> None:
+        """Raises the error for chunks that take more time or memory than so large a file can ask for."""
+        count = prod(chunks_along(dataset.shape, chunk))
+        size = h5py.h5i.get_file_id(dataset).get_filesize()
+        if count > max(_FEW_CHUNKS, size // _LEAST_OF_A_CHUNK):
+            raise self.wrong(
+                f'dataset "{name}" of shape {list(dataset.shape)} has {count:,} chunks of shape {list(chunk)}, and the '
+                f"file has {size:,} bytes: damaged, or made to harm."
+            )
+        if swells(dataset, prod(chunk) * dataset.dtype.itemsize):
+            raise self.wrong(f'dataset "{name}" unpacks to more than its chunks hold: damaged, or made to harm.')
 
     def _dataset(self, name: str) -> h5py.h5d.DatasetID | None:
         found = self._find(name)
@@ -187,6 +207,29 @@ def opened(path: Path, error: type[EngineError]) -> Iterator[HDF5File]:
     finally:
         with suppress(*_DAMAGE):
             file.close()
+
+
+def chunks_along(shape: Sequence[int], chunk: Sequence[int]) -> list[int]:
+    """How many chunks there are along each axis."""
+    return [-(-size // part) for size, part in zip(shape, chunk, strict=True)]
+
+
+def slabs(shape: Sequence[int], chunk: Sequence[int]) -> Iterator[tuple[slice, ...]]:
+    """Parts of a dataset, of whole chunks, that together are all of it; one part where it has no chunks.
+
+    HDF5 keeps some kilobytes for each chunk that is read at once: a gigabyte for three megabytes of small ones.
+    """
+    todo = [tuple(slice(0, size) for size in shape)]
+    while todo:
+        part = todo.pop()
+        counts = chunks_along([s.stop - s.start for s in part], chunk) if chunk else [1]
+        if prod(counts) <= _FEW_CHUNKS:
+            yield part
+            continue
+        axis = next(i for i, n in enumerate(counts) if n > 1)
+        middle = part[axis].start + counts[axis] // 2 * chunk[axis]
+        for half in (slice(middle, part[axis].stop), slice(part[axis].start, middle)):
+            todo.append((*part[:axis], half, *part[axis + 1 :]))
 
 
 def swells(dataset: h5py.h5d.DatasetID, chunk: int) -> bool:

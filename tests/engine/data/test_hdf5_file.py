@@ -104,6 +104,21 @@ def test_large_chunks(made, values):
     assert numbers(made(lambda f, _: f.create_dataset("data", data=values, **options))) == np.float32(values).tolist()
 
 
+def test_many_small_chunks_are_read_part_by_part(made):
+    values = np.arange(90 * 70 * 3).reshape(90, 70, 3)
+    path = made(lambda f, _: f.create_dataset("data", data=values, chunks=(1, 3, 2)))
+    parts = list(hdf5_file.slabs(values.shape, (1, 3, 2)))
+    assert len(parts) > 1
+    assert sum(values[part].size for part in parts) == values.size
+    assert numbers(path) == values.tolist()
+
+
+def test_more_chunks_than_the_file_can_hold_are_refused(made):
+    path = made(lambda f, _: f.create_dataset("data", (1 << 20, 3), "f4", chunks=(1, 1)))
+    with pytest.raises(DataError, match=r'"data" of shape \[1048576, 3\] has 3,145,728 chunks of shape \[1, 1\], and'):
+        numbers(path)
+
+
 @pytest.mark.parametrize("value", ["ä.caffemodel", np.bytes_(b"\xe9.caffemodel"), np.array([b"a.caffemodel"])])
 def test_strings(made, value):
     with hdf5_file.opened(made(lambda f, _: f.update(data=value)), DataError) as file:
