@@ -8,8 +8,8 @@ without locks (on a read-only file system) cannot keep them. It also allows one 
     two meta pages, written in turn, of which the later counts → the root of a tree of pages → branches, whose nodes
     name pages → leaves, whose nodes are records → overflow pages, for values that a page has no room for.
 
-A page that the later meta page reaches is never written to before there is a still later one: what was read is right if
-the meta pages are then what they were.
+What a transaction frees is written to by the second one behind it at the earliest, before that one is committed: what
+was read of a tree is right if no more than one has been committed since that wrote the tree.
 """
 
 import os
@@ -83,7 +83,7 @@ class LMDB:
     def __init__(self, path: Path) -> None:
         self.path = path
         file = path / "data.mdb"
-        if not file.is_file():
+        if not regular_file.is_file(file):
             raise DataError(f"{path}: {_found_instead(path)}")
         try:
             regular_file.check(file)
@@ -152,7 +152,7 @@ class LMDB:
     def _check_unchanged(self) -> None:
         for at in (0, self._tree.page_size):
             found = self._read(8, at + _META.size - 8)
-            if len(found) < 8 or int.from_bytes(found, "little") > self._tree.transaction:
+            if len(found) < 8 or int.from_bytes(found, "little") > self._tree.transaction + 1:
                 raise DataError(
                     f"{self.path}: was written to while it is read. End what writes, or give the net a copy of it."
                 )
@@ -299,7 +299,7 @@ class LMDB:
 
 
 def _found_instead(path: Path) -> str:
-    if not path.exists():
+    if not regular_file.exists(path):
         return "no such folder. Make the database first, or correct `source`."
     if not path.is_dir():
         return "a file, where an LMDB is a folder with a data.mdb in it."

@@ -135,6 +135,11 @@ def test_a_deep_tree(tmp_path):
         next(db.records(b"0"))
 
 
+def test_no_folder_can_have_so_long_a_name(tmp_path):
+    with pytest.raises(DataError, match="nnn: no such folder"):
+        LMDB(tmp_path / ("n" * 300))
+
+
 def test_a_user_may_open_it_too(make_lmdb):
     path = make_lmdb(PAIRS)
     db = LMDB(path)
@@ -150,8 +155,12 @@ def test_a_database_that_is_written_to_meanwhile(make_lmdb):
     db = LMDB(path)
     records = db.records()
     next(records)
-    with lmdb.open(str(path)) as env, env.begin(write=True) as txn:
-        txn.put(b"00000007", bytes(2000))
+    with lmdb.open(str(path)) as env:
+        for n in range(2):
+            assert {value for _, value in db.records()} == {bytes(3000)}, "as it was when it was opened"
+            with env.begin(write=True) as txn:
+                for i in range(50):
+                    txn.put(b"%08d" % i, bytes([n + 1]) * 2000)
     with pytest.raises(DataError, match=r"was written to while it is read. End what writes, or give the net a copy"):
         list(records)
     assert len(list(LMDB(path).records())) == 500
