@@ -63,7 +63,7 @@ class LevelDB:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        if not (path / "CURRENT").is_file():
+        if not regular_file.is_file(path / "CURRENT"):
             raise DataError(f"{path}: {_found_instead(path)}")
         try:
             self._version = self._read_manifest()
@@ -331,10 +331,10 @@ def _newest(entries: Iterable[Entry]) -> Iterator[tuple[bytes, bytes]]:
 
 
 def _found_instead(path: Path) -> str:
-    if not path.exists():
+    if not regular_file.exists(path):
         return "no such folder. Make the database first, or correct `source`."
     if not path.is_dir():
         return "a file, where a LevelDB is a folder with CURRENT and a manifest in it."
-    if (path / "data.mdb").exists():
+    if regular_file.exists(path / "data.mdb"):
         return "an LMDB, not a LevelDB. Say `backend: LMDB` in data_param."
     return "not a LevelDB: it has no file CURRENT."

@@ -57,6 +57,21 @@ def check(path: str | Path) -> None:
         raise _no_name(path, e) from e
 
 
+def is_file(path: str | PurePath) -> bool:
+    """Whether a file is there; false, too, for names that no file can have, and where nobody may look."""
+    return os.path.isfile(path)  # noqa: PTH113  Path's raises OSError for a name of more than 255 bytes
+
+
+def is_folder(path: str | PurePath) -> bool:
+    """Whether a folder is there; false as `is_file` is."""
+    return os.path.isdir(path)  # noqa: PTH112
+
+
+def exists(path: str | PurePath) -> bool:
+    """Whether anything is there; false as `is_file` is."""
+    return os.path.exists(path)  # noqa: PTH110
+
+
 def _no_name(path: str | PurePath, error: ValueError) -> OSError:
     why = "its name holds a zero byte" if "\0" in str(path) else f"no file can be called so: {error}"
     return OSError(errno.EINVAL, why, str(path))

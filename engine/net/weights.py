@@ -38,7 +38,7 @@ def load_model(net: Net, params: Sequence[Any], model: pb.NetParameter, source: 
     """`load_blobs` from a NetParameter (already upgraded)."""
     wanted = {layer.name for layer in net.layers if layer.params}
     blobs = {
-        layer.name: [binary.to_array(blob) for blob in layer.blobs]
+        layer.name: [_array(blob, layer.name, source) for blob in layer.blobs]
         for layer in model.layer
         if layer.name in wanted and layer.blobs
     }
@@ -56,6 +56,13 @@ def to_model(net: Net, params: Sequence[Any], diffs: Sequence[Any] | None = None
             diff = None if diffs is None else np.asarray(diffs[k]).reshape(decl.shape)
             copy.blobs.append(binary.from_array(np.asarray(params[k]).reshape(decl.shape), diff))
     return out
+
+
+def _array(blob: pb.BlobProto, layer: str, source: str) -> np.ndarray:
+    try:
+        return binary.to_array(blob)
+    except SnapshotError as e:
+        raise SnapshotError(f"{source}: layer {layer!r}: {e}") from e
 
 
 def _fitted(value: np.ndarray, decl: ParamDecl, layer: Layer, source: str) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from engine.host.regular_file import exists
 from engine.proto import raw_bytes
 
 
@@ -22,16 +23,3 @@ def resolve(path: str, named_in: str | Path | None = None) -> Path:
 def native(path: str) -> Path:
     """The path that a string of a message stands for, whatever bytes it is made of."""
     return Path(raw_bytes.native(path))
-
-
-def exists(path: Path) -> bool:
-    """Whether there is something; not so for what no file can be called, which opening it says."""
-    try:
-        return path.exists()
-    except OSError:  # more than 255 bytes; a folder that one may not look into
-        return False
-
-
-def is_file(path: Path) -> bool:
-    """The same, for a file."""
-    return exists(path) and path.is_file()

@@ -1,7 +1,6 @@
 """What Caffe has not and its users missed. All off unless asked for; kept out of Caffe's schema."""
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
@@ -47,17 +46,10 @@ class TrainOptions:
                 raise SolverError("-class_weights: the net has no SoftmaxWithLoss to weigh classes in.")
 
 
-def _is_file(given: str) -> bool:
-    try:
-        return Path(given).is_file()
-    except OSError:  # numbers for so many classes that no file could be named so
-        return False
-
-
 def read_class_weights(given: str) -> tuple[float, ...]:
     """The class weights in "1,2.5,1", or in a file that holds them, one after the other. Raises SolverError."""
     words = given
-    if given and _is_file(given):
+    if given and regular_file.is_file(given):
         try:
             words = regular_file.read(given).decode()
         except (OSError, UnicodeDecodeError) as e:

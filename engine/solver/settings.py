@@ -10,6 +10,7 @@ from pathlib import Path
 
 from engine import suggest
 from engine.errors import PrototxtError, SnapshotError, SolverError
+from engine.host import regular_file
 from engine.proto import caffe_pb2 as pb
 from engine.proto import paths, text, tokens
 from engine.solver import schedules
@@ -45,7 +46,7 @@ def read(path: str | Path) -> pb.SolverParameter:
     solver = text.read_solver(path)
     if not solver.snapshot_prefix:
         solver.snapshot_prefix = str(Path(path).with_suffix(""))
-    elif Path(solver.snapshot_prefix).is_dir():
+    elif regular_file.is_folder(solver.snapshot_prefix):
         solver.snapshot_prefix = str(Path(solver.snapshot_prefix) / Path(path).stem)
     return solver
 
@@ -157,11 +158,11 @@ def find_net(field: str, name: str, solver: str | Path | None, instead: str = ""
     that, with {} for it.
     """
     found = paths.resolve(name, solver)
-    if solver is None or paths.exists(found):
+    if solver is None or regular_file.exists(found):
         return found
     where = f"{solver}{_line(solver, field, name)}: {field}"
     beside = Path(solver).parent / Path(name).name
-    if not paths.is_file(beside):
+    if not regular_file.is_file(beside):
         try:
             text.load(found)
         except PrototxtError as e:

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
 
 from engine import user_errors
-from engine.proto import paths
+from engine.host import regular_file
 from hpcbrew import layout
 from hpcbrew.errors import ManifestError
 
@@ -58,9 +58,9 @@ def _files(module: str, places: Sequence[Path]) -> dict[PurePosixPath, Path]:
     for place in places:
         packages = [PurePosixPath(*parts[:n], "__init__.py") for n in range(1, len(parts) + 1)]
         last = PurePosixPath(*parts[:-1], f"{parts[-1]}.py")
-        if paths.is_file(place / last):
+        if regular_file.is_file(place / last):
             wanted = [*packages[:-1], last]
-        elif paths.is_file(place / packages[-1]):
+        elif regular_file.is_file(place / packages[-1]):
             wanted = packages
         else:
             continue

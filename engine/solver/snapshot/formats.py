@@ -9,7 +9,6 @@ import io
 import os
 import re
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ import numpy as np
 
 from engine.data import hdf5_file
 from engine.errors import SnapshotError
+from engine.host import regular_file
 from engine.host.atomic_file import replace, writing
 from engine.net import weights
 from engine.net.net import Net
@@ -195,8 +195,7 @@ def unflatten(flat: Sequence[np.ndarray], params: Sequence[Param], slots: int, s
 
 def load_model(path: str | Path, net: Net, params: Sequence[Any]) -> list[Any]:
     """`params` with those in a model, binary or HDF5, by layer name. Raises SnapshotError and PrototxtError."""
-    if not Path(path).is_file():
-        raise SnapshotError(f"{path}: no such model.")
+    _check_there(path, "model")
     if str(path).endswith(".h5") or h5py.is_hdf5(path):  # whatever it is called, as Caffe
         return weights.load_blobs(net, params, _read_blobs_hdf5(Path(path), net, params), str(path))
     return weights.load_model(net, params, binary.read_net(path), str(path))
@@ -210,8 +209,7 @@ def read_state(path: str | Path) -> State:
             f"{path}: this is a model, and resuming takes a solver state: give -snapshot the .solverstate beside it, "
             "or give the model to -weights to start anew from it."
         )
-    if not path.is_file():
-        raise SnapshotError(f"{path}: no such solver state.")
+    _check_there(path, "solver state")
     if path.suffix == ".h5":
         return _read_state_hdf5(path)
     message = binary.read(path, pb.SolverState)
@@ -222,6 +220,16 @@ def read_state(path: str | Path) -> State:
     except SnapshotError as e:
         raise SnapshotError(f"{path}: {e}") from e
     return _checked(State(message.iter, message.current_step, history, message.learned_net), path)
+
+
+def _check_there(path: str | Path, what: str) -> None:
+    """Raises SnapshotError where `path` is no file."""
+    try:
+        regular_file.check(path)
+    except FileNotFoundError:
+        raise SnapshotError(f"{path}: no such {what}.") from None
+    except OSError as e:
+        raise SnapshotError(f"{path}: cannot be read: {e.strerror}.") from e
 
 
 def _checked(state: State, path: Path) -> State:
@@ -235,9 +243,8 @@ def find_model(state: State, path: str | Path) -> Path:
     """The model that a state names: where it was written to, or beside the state file. Raises SnapshotError."""
     written = paths.native(state.learned_net)
     for candidate in (Path(path).parent / written.name, written):
-        with suppress(OSError):  # a name of more than 255 bytes
-            if candidate.is_file():
-                return candidate
+        if regular_file.is_file(candidate):
+            return candidate
     raise SnapshotError(f"{path}: its model {state.learned_net} is neither there nor in {Path(path).parent}.")
 
 
@@ -246,7 +253,11 @@ def latest(prefix: str) -> Path | None:
     written = paths.native(prefix)
     name = re.compile(re.escape(written.name) + r"_iter_(\d+)\.solverstate(\.h5)?")
     folder = written.parent
-    found = [(int(m[1]), p) for p in folder.glob("*") if (m := name.fullmatch(p.name))] if folder.is_dir() else []
+    found = (
+        [(int(m[1]), p) for p in folder.glob("*") if (m := name.fullmatch(p.name))]
+        if regular_file.is_folder(folder)
+        else []
+    )
     return max(found)[1] if found else None
 
 

@@ -83,6 +83,11 @@ def test_a_log_cut_short_loses_its_last_batch_alone(folder):
     assert list(LevelDB(folder).records()) == _expected()[:-1]
 
 
+def test_no_folder_can_have_so_long_a_name(tmp_path):
+    with pytest.raises(DataError, match="nnn: no such folder"):
+        LevelDB(tmp_path / ("n" * 300))
+
+
 @pytest.mark.parametrize(
     ("damage", "says"),
     [

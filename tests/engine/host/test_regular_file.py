@@ -37,3 +37,20 @@ def test_a_pipe_is_read_where_pipes_are_allowed(tmp_path):
 def test_what_no_file_can_be_called_is_told():
     with pytest.raises(OSError, match=r"no file can be called so: .*surrogates not allowed"):
         regular_file.read("\ud800")
+
+
+@pytest.mark.parametrize("name", ["n" * 300, "zero\0byte", "file/x"])
+def test_what_no_file_can_be_called_is_not_there(tmp_path, name):
+    (tmp_path / "file").touch()
+    assert not any(ask(tmp_path / name) for ask in (regular_file.is_file, regular_file.is_folder, regular_file.exists))
+
+
+def test_files_and_folders_are_there(tmp_path):
+    (tmp_path / "file").touch()
+    file, folder = tmp_path / "file", tmp_path
+    assert regular_file.is_file(file)
+    assert not regular_file.is_folder(file)
+    assert regular_file.is_folder(folder)
+    assert not regular_file.is_file(folder)
+    assert regular_file.exists(file)
+    assert regular_file.exists(folder)

@@ -44,3 +44,12 @@ def test_a_model_that_does_not_fit_is_refused(blobs, message):
     net = made(INPUT + ip("a", "x", "a", 4))
     with pytest.raises(SnapshotError, match=message):
         weights.load_blobs(net, net.init(0), {"a": blobs}, "m")
+
+
+def test_a_blob_that_is_damaged_names_the_file_and_the_layer():
+    net = made(SMALL)
+    model = weights.to_model(net, net.init(0))
+    broken = next(layer for layer in model.layer if layer.name == "a")
+    broken.blobs[0].shape.dim[0] = 7
+    with pytest.raises(SnapshotError, match=r"m\.caffemodel: layer 'a': a blob of shape \(7, 3\) holds 12 values"):
+        weights.load_model(net, net.init(0), model, "m.caffemodel")

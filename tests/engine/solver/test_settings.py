@@ -77,6 +77,8 @@ def test_test_nets_come_in_caffes_order(tmp_path: Path):
 def test_a_net_file_that_is_not_there_is_named():
     with pytest.raises(PrototxtError, match=r"nowhere\.prototxt: no such file"):
         settings.train_net(_param('net: "nowhere.prototxt"'), None)
+    with pytest.raises(PrototxtError, match="cannot be read: File name too long"):
+        settings.train_net(_param(f'net: "{"n" * 300}"'), "solver.prototxt")
 
 
 @pytest.mark.parametrize(

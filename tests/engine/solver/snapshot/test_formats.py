@@ -6,6 +6,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
+from support.small_nets import INPUT, made
 from support.tiny_solver import GOLDEN, MakeSolver, train, values
 
 from engine.errors import SnapshotError
@@ -25,6 +26,23 @@ def _outline(path: Path) -> dict[str, tuple]:
     with h5py.File(path) as file:
         file.visititems(note)
     return found
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        ("gone", "no such"),
+        ("n" * 300, "cannot be read: File name too long"),
+        (".", "cannot be read: is a folder"),
+        ("/dev/zero", "cannot be read: is a device"),
+        ("a\0b", "cannot be read: its name holds a zero byte"),
+    ],
+)
+def test_what_is_no_file_is_told(name, says):
+    with pytest.raises(SnapshotError, match=says):
+        formats.read_state(name)
+    with pytest.raises(SnapshotError, match=says):
+        formats.load_model(name, made(INPUT), [])
 
 
 def test_hdf5_files_are_laid_out_as_caffes(make_solver: MakeSolver):
