@@ -26,6 +26,7 @@ ORDER = {
         ("base",),
     ),
     "engine": (
+        ("start",),
         ("cli", "python", "tools"),
         ("solver",),
         ("devices",),

@@ -11,12 +11,11 @@ from collections.abc import Sequence
 
 import click
 
-from engine import gflags
+from engine import gflags, printable
 from engine.cli import data_show, device_query, env, flags, parse_log, plot_log, test, timing, tools, train
 from engine.errors import EngineError
 from engine.host import flag_files
 from engine.job_contract import ERROR_PREFIX, ExitCode, Variable
-from engine.printable import printable
 
 EPILOG = """\b
 Examples:
@@ -47,6 +46,9 @@ for command in (
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command and returns its exit status. What the user can put right is one message, without a traceback."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:  # closed by who started it
+            setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115, PTH123
     if Variable.COORDINATOR not in os.environ:
         return _run(argv)
     try:
@@ -85,5 +87,5 @@ def _run(argv: Sequence[str] | None) -> int:
 
 
 def _fail(message: str) -> int:
-    sys.stderr.write(f"{ERROR_PREFIX}{printable(message)}\n")
+    sys.stderr.write(f"{ERROR_PREFIX}{printable.message(message)}\n")
     return ExitCode.WRONG

@@ -8,6 +8,7 @@ import click
 from engine import gflags
 from engine.data import bad_records, local_copy
 from engine.job_contract import Variable
+from engine.proto import raw_bytes
 
 CAFFES = (
     *("gpu", "iterations", "level", "model", "phase", "sighup_effect", "sigint_effect", "snapshot", "solver", "stage"),
@@ -22,6 +23,20 @@ precision = click.option(
     show_default=True,
     help="tf32: products in TF32, on GPUs. bfloat16: convolutions and inner products. Parameters stay float32.",
 )
+
+
+level = click.option(
+    "--level",
+    type=click.IntRange(-(2**31), 2**31 - 1),
+    default=0,
+    show_default=True,
+    help="The level of the net's state.",
+)
+
+
+def names(given: str) -> list[str]:
+    """The stages in a flag, parted by commas."""
+    return [raw_bytes.kept(name) for name in given.split(",") if name]
 
 
 def _skipping(ctx: click.Context, _: click.Parameter, asked: bool) -> None:

@@ -13,9 +13,9 @@ Example:
 @click.command(cls=flags.Command, epilog=EPILOG)
 @click.option("--model", required=True, metavar="FILE", help="The net, with its data layers.")
 @click.option("--weights", required=True, metavar="FILE,…", help="The .caffemodel or .caffemodel.h5 to test.")
-@click.option("--iterations", type=click.IntRange(1), default=50, show_default=True, help="Batches to run.")
+@click.option("--iterations", type=click.IntRange(1, 2**31 - 1), default=50, show_default=True, help="Batches to run.")
 @click.option("--gpu", default="", metavar="N", help="The GPU to use; without it, the CPU.")
-@click.option("--level", type=int, default=0, show_default=True, help="The level of the net's state.")
+@flags.level
 @click.option("--stage", default="", metavar="NAME,…", help="The stages of the net's state.")
 @flags.precision
 @flags.skip_bad_records
@@ -35,7 +35,7 @@ def test(model: str, weights: str, iterations: int, gpu: str, level: int, stage:
     from engine.solver.snapshot import formats  # noqa: PLC0415
 
     report = Report()
-    state = pb.NetState(phase=pb.TEST, level=level, stage=[name for name in stage.split(",") if name])
+    state = pb.NetState(phase=pb.TEST, level=level, stage=flags.names(stage))
     net = report.built(read_net(model, state), jax_setup.LOW[precision])
     tested = TestNet(net, Batches(net, seed=0), seed=0)
     for name in weights.split(","):

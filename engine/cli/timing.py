@@ -13,10 +13,10 @@ Examples:
 
 @click.command("time", cls=flags.Command, epilog=EPILOG)
 @click.option("--model", required=True, metavar="FILE", help="The net, with data layers or with Input layers.")
-@click.option("--iterations", type=click.IntRange(1), default=50, show_default=True, help="Passes to time.")
+@click.option("--iterations", type=click.IntRange(1, 2**31 - 1), default=50, show_default=True, help="Passes to time.")
 @click.option("--gpu", default="", metavar="N", help="The GPU to use; without it, the CPU.")
 @click.option("--phase", type=click.Choice(["TRAIN", "TEST"]), default="TRAIN", show_default=True)
-@click.option("--level", type=int, default=0, show_default=True, help="The level of the net's state.")
+@flags.level
 @click.option("--stage", default="", metavar="NAME,…", help="The stages of the net's state.")
 @click.option("--weights", metavar="FILE,…", help="A model, where the time depends on its values.")
 @flags.precision
@@ -38,7 +38,7 @@ def time(
     from engine.solver.settings import read_net  # noqa: PLC0415
     from engine.solver.snapshot import formats  # noqa: PLC0415
 
-    state = pb.NetState(phase=phase, level=level, stage=[name for name in stage.split(",") if name])
+    state = pb.NetState(phase=phase, level=level, stage=flags.names(stage))
     net = Report().built(read_net(model, state), jax_setup.LOW[precision])
     params = net.init(seed=0)
     for name in weights.split(",") if weights else ():

@@ -45,9 +45,9 @@ EFFECT = click.Choice(list(EFFECTS))
 )
 @click.option("--snapshot", metavar="FILE", help="A .solverstate to go on from; 'auto': the newest, if there is one.")
 @click.option("--weights", metavar="FILE,…", help="Models to take parameters from, by layer name.")
-@click.option("--iterations", type=click.IntRange(0), help="Train up to this iteration instead of max_iter.")
+@click.option("--iterations", type=click.IntRange(0, 2**31 - 1), help="Train up to this iteration instead of max_iter.")
 @click.option("--phase", type=click.Choice(["TRAIN", "TEST"]), help="The phase of the net that is trained.")
-@click.option("--level", type=int, default=0, show_default=True, help="The level of the train net's state.")
+@flags.level
 @click.option("--stage", default="", metavar="NAME,…", help="The stages of the train net's state.")
 @click.option("--sigint_effect", type=EFFECT, default="stop", show_default=True, help="What Ctrl-C does.")
 @click.option("--sighup_effect", type=EFFECT, default="snapshot", show_default=True, help="What SIGHUP does.")
@@ -142,15 +142,16 @@ def _settings(
 ) -> "pb.SolverParameter":
     """The solver in the file, as the flags have it."""
     from engine.proto import caffe_pb2 as pb  # noqa: PLC0415  imports protobuf: --help does without
+    from engine.proto import raw_bytes  # noqa: PLC0415
     from engine.solver import settings  # noqa: PLC0415
 
     param = settings.read(solver)
     if iterations is not None:
         param.max_iter = iterations
     if weights:
-        param.weights[:] = [weights]
+        param.weights[:] = [raw_bytes.kept(weights)]
     param.train_state.level = level
-    param.train_state.stage.extend(name for name in stage.split(",") if name)
+    param.train_state.stage.extend(flags.names(stage))
     if phase:
         param.train_state.phase = pb.Phase.Value(phase)  # type: ignore[assignment]
     return param

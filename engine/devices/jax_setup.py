@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from engine import log
 from engine.errors import DeviceError
+from engine.host import interrupts
 from engine.proto import caffe_pb2 as pb
 
 if TYPE_CHECKING:
@@ -25,7 +26,8 @@ LOW = {"float32": "float32", "tf32": "float32", "bfloat16": "bfloat16"}
 def join() -> None:
     """Joins the other nodes of a job, where there are any. Before all else. Raises DeviceError."""
     _before_jax()
-    from engine.devices import data_parallel  # noqa: PLC0415  after mallopt
+    with interrupts.at_once():
+        from engine.devices import data_parallel  # noqa: PLC0415  after mallopt
 
     data_parallel.join()
 
@@ -36,7 +38,8 @@ def prepare(gpu: str, precision: str = "float32") -> None:
     Raises DeviceError where a GPU is not there.
     """
     _before_jax()
-    import jax  # noqa: PLC0415  after mallopt
+    with interrupts.at_once():
+        import jax  # noqa: PLC0415  after mallopt
 
     jax.config.update("jax_default_matmul_precision", PRECISION[precision])
     _cache_compiled()

@@ -12,7 +12,7 @@ from engine import suggest
 from engine.errors import PrototxtError, SnapshotError, SolverError
 from engine.host import regular_file
 from engine.proto import caffe_pb2 as pb
-from engine.proto import paths, text, tokens
+from engine.proto import paths, raw_bytes, text, tokens
 from engine.solver import schedules
 
 TRAIN_NETS = ("net", "net_param", "train_net", "train_net_param")
@@ -45,9 +45,9 @@ def read(path: str | Path) -> pb.SolverParameter:
     """
     solver = text.read_solver(path)
     if not solver.snapshot_prefix:
-        solver.snapshot_prefix = str(Path(path).with_suffix(""))
-    elif regular_file.is_folder(solver.snapshot_prefix):
-        solver.snapshot_prefix = str(Path(solver.snapshot_prefix) / Path(path).stem)
+        solver.snapshot_prefix = raw_bytes.kept(str(Path(path).with_suffix("")))
+    elif regular_file.is_folder(paths.native(solver.snapshot_prefix)):
+        solver.snapshot_prefix = str(Path(solver.snapshot_prefix) / raw_bytes.kept(Path(path).stem))
     return solver
 
 

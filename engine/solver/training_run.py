@@ -13,6 +13,7 @@ from engine.devices.data_parallel import DataParallel
 from engine.errors import SolverError
 from engine.net.net import Net
 from engine.proto import caffe_pb2 as pb
+from engine.proto import raw_bytes
 from engine.solver import settings, step, updates
 from engine.solver.best_tracker import Best, BestTracker
 from engine.solver.evaluation import TestNet
@@ -84,7 +85,7 @@ def build(
     ]
     for entry in param.weights:
         for name in entry.split(","):
-            params = _load_weights(name.strip(), net, params, test_nets, parallel)
+            params = _load_weights(raw_bytes.native(name.strip()), net, params, test_nets, parallel)
     tracker = _tracker(param, options, test_nets)
     steps, finite = param.snapshot_diff or keep_values, options.nan != "ignore"
     keep = Keep(steps=steps, values=keep_values, finite=finite, debug=param.debug_info)

@@ -6,10 +6,9 @@ from typing import Any
 
 import click
 
-from engine import gflags
+from engine import gflags, printable
 from engine.errors import EngineError
 from engine.host import flag_files
-from engine.printable import printable
 
 DONE, USAGE, WRONG, INTERRUPTED = 0, 1, 2, 130
 """Exit statuses: what caffe's commands have, and Caffe's own 1 where arguments are missing."""
@@ -48,7 +47,7 @@ def run(of: click.Command, argv: Sequence[str] | None = None) -> int:
         print(f"{name}: interrupted.", file=sys.stderr)
         return INTERRUPTED
     except (EngineError, click.ClickException, MemoryError, ModuleNotFoundError) as e:
-        print(f"{name}: error: {printable(_said(e))}", file=sys.stderr)
+        print(f"{name}: error: {printable.message(_said(e))}", file=sys.stderr)
         return WRONG
     return DONE
 

@@ -3,7 +3,8 @@
 import pytest
 from support.hostile_text import HOSTILE, raw
 
-from engine.printable import printable
+from engine.printable import message, printable
+from engine.proto import raw_bytes
 
 
 @pytest.mark.parametrize(
@@ -17,6 +18,7 @@ from engine.printable import printable
         ("\u202egnp.exe", r"\u202egnp.exe"),
         ("\ud800", r"\ud800"),
         (b"caf\xe9".decode(errors="surrogateescape"), r"caf\xe9"),
+        (raw_bytes.decoded(b"caf\xe9"), r"caf\xe9"),
         ("\U000e0041", r"\U000e0041"),
         ("\x00", r"\x00"),
     ],
@@ -36,3 +38,11 @@ def test_nothing_is_left_that_a_terminal_would_obey(text: str) -> None:
     assert raw(printable(text)) == []
     assert "\n" not in printable(text, one_line=True)
     printable(text).encode()
+
+
+def test_of_what_is_too_long_a_message_shows_how_it_begins_and_ends() -> None:
+    assert message("no \x1b, a" + "x" * 299) == r"no \x1b, a" + "x" * 299
+    assert (
+        message("f.txt: " + "a" * 500 + "b" * 500 + " is no number") == f"f.txt: {'a' * 140}…{'b' * 140} is no number"
+    )
+    assert message("a b " * 10_000) == f"{'a b ' * 625}…{'a b ' * 625}"

@@ -353,3 +353,39 @@ def test_a_label_out_of_range_that_the_net_makes_is_refused_with_its_layer(folde
     (folder / "solver.prototxt").write_text(SOLVER + more)
     assert main(["train", "-solver", "solver.prototxt"]) == 2
     assert re.search(r'net.prototxt:6: layer "loss" \(SoftmaxWithLoss\): label 7 in "t"', capsys.readouterr().err)
+
+
+@pytest.mark.parametrize(
+    ("flag", "says"),
+    [
+        ("-iterations=99999999999999999999", "not in the range"),
+        ("-level=99999999999999999999", "not in the range"),
+        (f"-snapshot={'n' * 300}", "File name too long"),
+        (f"-weights={'n' * 300}", "File name too long"),
+        ("-weights=\udcff.caffemodel", r"\xff.caffemodel: no such model"),
+        (f"-phase={'x' * 9999}", "xxx…xxx"),
+    ],
+)
+def test_odd_values_of_flags_are_told(flag: str, says: str, folder: Path, capsys):
+    assert main(["train", "-solver=solver.prototxt", flag]) == 2
+    said = capsys.readouterr().err.splitlines()[-1]
+    assert said.startswith("caffe: error: ")
+    assert says in said
+    assert len(said) < 1000
+
+
+def test_stages_and_solvers_may_be_called_by_any_bytes(folder: Path):
+    (folder / "net.prototxt").write_text(NET.replace("batch_size: 4", "batch_size: 2"))
+    Path("solver.prototxt").rename("\udcff.prototxt")
+    assert main(["train", "-solver=\udcff.prototxt", "-stage=\udcff", "-iterations=1"]) == 0
+    assert (
+        main(["test", "-model=net.prototxt", "-weights=tiny_iter_1.caffemodel", "-stage=\udcff", "-iterations=1"]) == 0
+    )
+
+
+def test_a_closed_stderr_is_no_fault(folder: Path):
+    command = f"{sys.executable} -m engine.cli train -solver solver.prototxt -iterations 1 2>&-"
+    assert (
+        subprocess.run(["sh", "-c", command], env=os.environ | {"PYTHONPATH": str(ROOT)}, check=False).returncode == 0
+    )
+    assert Path("tiny_iter_1.caffemodel").exists()
