@@ -110,7 +110,6 @@ def _before_jax() -> None:
 
     Measured on 2 cores: AlexNet's pass from 303 to 250 ms, CIFAR-10's step from 469 to 424. Other C libraries: nothing.
     """
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # XLA's own log: what goes wrong is raised as well
     if platform.libc_ver()[0] != "glibc":
         return
     m_trim_threshold, m_mmap_max, m_arena_max = -1, -4, -8

@@ -2,6 +2,7 @@
 
 import importlib
 import importlib.util
+import re
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -17,6 +18,7 @@ from engine import forked, log, user_errors
 from engine.blob import Blob, BlobVec
 from engine.errors import DeviceError
 from engine.graph.graph import Node
+from engine.host import memory
 from engine.layers.base import Array, Arrays, Context, Layer, ParamDecl, Shape, SourceLayer
 from engine.layers.registry import layer
 from engine.proto import caffe_pb2 as pb
@@ -55,7 +57,7 @@ def surfaced() -> Iterator[None]:
         yield
     except jax.errors.JaxRuntimeError as e:
         if "RESOURCE_EXHAUSTED" in str(e):
-            raise DeviceError(f"the device has too little memory for this net: {_line(e)} Try a smaller batch.") from e
+            raise DeviceError(f"the device has too little memory for this net: {_asked(e)} Try a smaller batch.") from e
         raise
 
 
@@ -232,6 +234,15 @@ def _found(module: str) -> bool:
         if e.name is not None and f"{module}.".startswith(f"{e.name}."):
             return False
         raise
+
+
+def _asked(error: Exception) -> str:
+    """How much memory was asked for, of how much; JAX's own words where these do not tell."""
+    asked = re.search(r"allocat\w* (\d+) bytes", str(error))
+    if asked is None:
+        return _line(error)
+    most = (jax.local_devices()[0].memory_stats() or {}).get("bytes_limit", memory.limit())
+    return f"it asks for {memory.amount(int(asked[1]))} more, and there are {memory.amount(most)} in all."
 
 
 def _line(error: Exception) -> str:

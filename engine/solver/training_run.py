@@ -11,6 +11,7 @@ import jax
 from engine import forked, log
 from engine.devices.data_parallel import DataParallel
 from engine.errors import SolverError
+from engine.net import blob_memory
 from engine.net.net import Net
 from engine.proto import caffe_pb2 as pb
 from engine.proto import raw_bytes
@@ -119,6 +120,8 @@ def _train_net(spec: NetSpec, report: Report, options: TrainOptions, parallel: D
     net = report.built(spec, options.precision)
     parallel.check(net)
     options.weigh(net)
+    if jax.default_backend() == "cpu":
+        blob_memory.check(net)
     return net
 
 
