@@ -128,6 +128,7 @@ class _LevelFile(logging.FileHandler):
 
     def __init__(self, folder: Path, program: str, level: int) -> None:
         self.link = folder / f"{program}.{logging.getLevelName(level)}"
+        self.told = False
         when = time.strftime("%Y%m%d-%H%M%S")
         name = f"{program}.{platform.node()}.{_user()}.log.{logging.getLevelName(level)}.{when}.{os.getpid()}"
         super().__init__(folder / name, mode="x", encoding="utf-8", errors="backslashreplace", delay=True)
@@ -143,6 +144,20 @@ class _LevelFile(logging.FileHandler):
             self.link.unlink(missing_ok=True)
             self.link.symlink_to(Path(self.baseFilename).name)
         return stream
+
+    def handleError(self, record):  # type: ignore[no-untyped-def]
+        """A disk that is full is told of once, and is no reason to end a training."""
+        found = sys.exc_info()[1]
+        if not isinstance(found, OSError):
+            super().handleError(record)
+        elif not self.told:
+            self.told = True
+            what = f"-log_dir: {self.baseFilename}: cannot be written: {found.strerror}. What follows is not in it."
+            error("logging.cc:1009", what)
+
+    def close(self) -> None:
+        with suppress(OSError):  # told of
+            super().close()
 
 
 def _user() -> str:

@@ -4,6 +4,7 @@ import io
 import logging
 import re
 from datetime import datetime
+from pathlib import Path
 
 import pytest
 
@@ -110,6 +111,19 @@ def test_a_log_dir_that_cannot_be_written_to_is_refused(tmp_path):
     (tmp_path / "logs").write_text("")
     with pytest.raises(EngineError, match=r"-log_dir .*logs: logs cannot be written there"):
         _told(tmp_path)
+
+
+def test_a_full_disk_is_told_and_does_not_end_the_program(tmp_path, capsys):
+    stream = io.StringIO()
+    handlers = log.start(stream, log.LogFlags(log_dir=str(tmp_path)))
+    for handler in handlers[1:]:
+        handler.stream = Path("/dev/full").open("w")  # noqa: SIM115
+    for _ in range(3):
+        log.info("a.cpp:1", "one")
+    log.stop(handlers)
+    assert _messages(stream.getvalue()).count("one") == 3
+    assert re.search(r"-log_dir: .*: cannot be written: No space left on device", stream.getvalue())
+    assert capsys.readouterr().err == ""
 
 
 # The regular expressions and columns of BVLC's own tools/extra: extract_seconds.py, parse_log.py, parse_log.sh
