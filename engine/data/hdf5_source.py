@@ -11,6 +11,7 @@ from engine.data.picture_list import read_lines
 from engine.data.source import Batch, State, draws, position, shuffled, transformed
 from engine.data.transform import Transform
 from engine.errors import DataError
+from engine.host import regular_file
 from engine.proto import paths
 
 
@@ -36,7 +37,9 @@ class HDF5Source:
     ) -> None:
         self.source, self.tops, self.batch_size, self.shuffle = source, tuple(tops), batch_size, shuffle
         self.transforms = transforms or {}
-        self.files = [paths.resolve(line, source) for line in _read_list(source)]
+        named = _read_list(source)
+        self.files = [paths.resolve(line, source) for _, line in named]
+        self._line_of = {path: number for path, (number, _) in zip(self.files, named, strict=True)}
         if not self.files:
             raise DataError(f"{source}: lists no HDF5 files; give one a line.")
         self._seed = seed
@@ -118,6 +121,8 @@ class HDF5Source:
 
     def _load(self) -> dict[str, np.ndarray]:
         path = self._file(self._opened)
+        if not regular_file.exists(path):
+            raise DataError(f"{self.source}:{self._line_of[path]}: {path}: no such file, from here or beside the list.")
         with mat_file.opened(path, DataError) as file:
             shapes = {top: self._shape(file, top) for top in self.tops}
             self._check(path, shapes)
@@ -150,12 +155,16 @@ class HDF5Source:
                 )
 
 
-def _read_list(source: Path) -> list[str]:
-    """The names in a list. Raises DataError, which tells a data file that is named in the list's place."""
+def _read_list(source: Path) -> list[tuple[int, str]]:
+    """The names in a list, each with the number of its line. Raises DataError.
+
+    A data file that is named in the list's place is told as such.
+    """
     if source.suffix == ".mat" or hdf5_file.is_hdf5(source):
         kind = "a MATLAB" if source.suffix == ".mat" else "an HDF5"
         raise DataError(
             f"{source}: is {kind} file, and `source` names a list of such files: a text file with one name a line. "
             f"Write {source.name} into one, and name that."
         )
-    return [line.strip() for line in read_lines(source) if line.strip()]
+    lines = enumerate(map(str.strip, read_lines(source)), start=1)
+    return [(number, line) for number, line in lines if line]
