@@ -1,7 +1,9 @@
 """Batches from HDF5 files: Caffe's HDF5Data layer."""
 
+from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
+from operator import itemgetter
 from pathlib import Path
 
 import numpy as np
@@ -45,9 +47,12 @@ class HDF5Source:
         self._seed = seed
         self._opened = 0
         self._row = 0
-        self._rows: list[tuple[int, int, int]] = []
+        # Of the last batch: where each run of rows begins in it, its file's number, its first row, the file's rows.
+        self._parts: list[tuple[int, int, int, int]] = []
         self._row_shapes: dict[str, tuple[Path, tuple[int, ...]]] = {}
-        self._data = self._load()
+        self._loaded: Path | None = None
+        self._data: dict[str, np.ndarray] = {}
+        self._load()
 
     def shapes(self) -> list[tuple[int, ...]]:
         return [(self.batch_size, *self._shape_of(top)) for top in self.tops]
@@ -67,13 +72,15 @@ class HDF5Source:
             raise DataError(f'{self._file(self._opened)}: a row of dataset "{top}" {e}') from e
 
     def next(self) -> Batch:
-        parts: list[Batch] = []
-        self._rows = []
+        batch = {top: np.empty((self.batch_size, *self._data[top].shape[1:]), np.float32) for top in self.tops}
+        self._parts, filled = [], 0
         random = draws(self._seed, (self._opened << 32) + self._row, self.batch_size)
         for rows in self._runs(self.batch_size):
-            parts.append({top: value[rows.start : rows.stop] for top, value in self._data.items()})
-            self._rows += [(self._opened, row, len(self._data[self.tops[0]])) for row in rows]
-        batch = {top: np.concatenate([part[top] for part in parts]) for top in self.tops}
+            chosen = slice(rows.start, rows.stop)
+            for top, value in self._data.items():
+                batch[top][filled : filled + len(rows)] = value[self._order[chosen] if self.shuffle else chosen]
+            self._parts.append((filled, self._opened, rows.start, len(self._data[self.tops[0]])))
+            filled += len(rows)
         for top, transform in self.transforms.items():
             pictures = [partial(batch[top].__getitem__, i) for i in range(self.batch_size)]
             batch[top] = transformed(pictures, self.record, transform, random)
@@ -89,8 +96,7 @@ class HDF5Source:
             rows = len(self._data[self.tops[0]])
             if self._row == rows:
                 self._opened, self._row = self._opened + 1, 0
-                if len(self.files) > 1 or self.shuffle:
-                    self._data = self._load()
+                self._load()
                 continue
             run = range(self._row, min(self._row + wanted, rows))
             wanted -= len(run)
@@ -98,7 +104,8 @@ class HDF5Source:
             yield run
 
     def record(self, index: int) -> str:
-        opened, row, rows = self._rows[index]
+        first, opened, row, rows = self._parts[bisect_right(self._parts, index, key=itemgetter(0)) - 1]
+        row += index - first
         return f"{self._file(opened)}: row {shuffled(self._seed, opened, rows)[row] if self.shuffle else row}"
 
     def state(self) -> State:
@@ -106,7 +113,7 @@ class HDF5Source:
 
     def restore(self, state: State) -> None:
         self._opened, self._row, self._seed = (position(state, name) for name in ("opened", "row", "seed"))
-        self._data = self._load()
+        self._load()
         if self._row > len(self._data[self.tops[0]]):
             raise DataError(
                 f"{self._file(self._opened)}: has fewer than the {self._row} rows that were read of it: another file?"
@@ -119,18 +126,22 @@ class HDF5Source:
         epoch, place = divmod(opened, len(self.files))
         return self.files[shuffled(self._seed, epoch, len(self.files))[place] if self.shuffle else place]
 
-    def _load(self) -> dict[str, np.ndarray]:
+    def _load(self) -> None:
+        """The next file's arrays, and with `shuffle` the order of its rows; a lone file is read once only."""
         path = self._file(self._opened)
+        if path != self._loaded:
+            self._data, self._loaded = {}, None  # memory for two files is not asked for
+            self._data, self._loaded = self._read(path), path
+        if self.shuffle:
+            self._order = shuffled(self._seed, self._opened, len(self._data[self.tops[0]]))
+
+    def _read(self, path: Path) -> dict[str, np.ndarray]:
         if not regular_file.exists(path):
             raise DataError(f"{self.source}:{self._line_of[path]}: {path}: no such file, from here or beside the list.")
         with mat_file.opened(path, DataError) as file:
             shapes = {top: self._shape(file, top) for top in self.tops}
             self._check(path, shapes)
-            data = {top: file.numbers(top) for top in self.tops}
-        if not self.shuffle:
-            return data
-        order = shuffled(self._seed, self._opened, len(data[self.tops[0]]))
-        return {top: value[order] for top, value in data.items()}
+            return {top: file.numbers(top) for top in self.tops}
 
     def _shape(self, file: mat_file.Arrays, top: str) -> tuple[int, ...]:
         shape = file.shape(top)

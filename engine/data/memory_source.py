@@ -18,7 +18,7 @@ class MemorySource:
 
     def __init__(self, tops: Sequence[str], shape: tuple[int, int, int, int]) -> None:
         self.tops, self.shape = tuple(tops), shape
-        self._data = np.empty((0, *shape[1:]), np.float32)
+        self._data = np.empty((0, 1, 1, 1), np.float32)
         self._labels = np.empty((0, 1, 1, 1), np.float32)
         self._at = 0
 
@@ -41,7 +41,10 @@ class MemorySource:
 
     def next(self) -> Batch:
         if not len(self._data):
-            raise DataError("a MemoryData layer has no data yet: set it before the first forward (set_input_arrays).")
+            raise DataError(
+                f'the MemoryData layer of "{self.tops[0]}" has no data yet: set it before the first forward '
+                "(set_input_arrays)."
+            )
         window = slice(self._at, self._at + self.shape[0])
         self.skip(1)
         return dict(zip(self.tops, (self._data[window].copy(), self._labels[window].copy()), strict=True))

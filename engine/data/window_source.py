@@ -92,6 +92,8 @@ class WindowSource:
         for window in self.objects:
             if window.label <= 0:
                 raise DataError(f"{source}: an object of class {window.label} in {window.picture}; classes begin at 1.")
+        if not 0 <= param.fg_fraction <= 1:
+            raise DataError(f"fg_fraction is {param.fg_fraction:g}; it is the part of a batch that is objects, 0 to 1.")
         count = int(np.float32(param.batch_size) * np.float32(param.fg_fraction))
         self._pools = [self.background] * (param.batch_size - count) + [self.objects] * count
         for pool, what in ((self.background, "background"), (self.objects, "an object")):
@@ -101,6 +103,13 @@ class WindowSource:
             raise DataError(
                 f"{source}: pictures of {self.channels} channels; they are read in colour, so 3 are needed."
             )
+        if transform.values.size not in (0, 1, self.channels):
+            raise DataError(
+                f"{source}: pictures of {self.channels} channels, and transform_param has {transform.values.size} "
+                "mean_value; give one, or one a channel."
+            )
+        if transform.mean is not None and len(transform.mean) != self.channels:
+            raise DataError(f"mean_file: a mean of {len(transform.mean)} channels, and pictures have {self.channels}.")
         if transform.mean is not None and min(transform.mean.shape[1:]) < transform.crop:
             raise DataError(
                 f"mean_file: a mean of shape {transform.mean.shape}, smaller than crop_size {transform.crop}."

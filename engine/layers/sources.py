@@ -19,11 +19,15 @@ from engine.data.source import Source, position
 from engine.data.transform import Transform
 from engine.data.window_source import WindowSource
 from engine.errors import DataError, PrototxtError
+from engine.host import memory
 from engine.layers import fillers
 from engine.layers.base import Array, Arrays, Context, Layer, Shape, SourceLayer
 from engine.layers.registry import layer
 from engine.proto import caffe_pb2 as pb
 from engine.proto import paths
+
+_RECORD = 512
+"""Bytes that a record in a batch takes besides its values: its name, its label, what reads it."""
 
 
 class DataLayer(SourceLayer):
@@ -59,6 +63,8 @@ class DataLayer(SourceLayer):
     def batch_size(self, size: int) -> int:
         if not size:
             raise self.error("batch_size is 0 or not given; 1 or more is needed.")
+        if lacking := memory.lacking(_RECORD * size):
+            raise self.error(f"a batch of batch_size: {size} records {lacking}, besides their values.")
         return size
 
     def transform(self) -> Transform:

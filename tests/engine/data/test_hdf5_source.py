@@ -228,3 +228,16 @@ def test_a_matlab_file_in_the_lists_place(tmp_path):
     scipy.io.savemat(tmp_path / "a.mat", {"data": np.zeros((4, 3))})
     with pytest.raises(DataError, match=r"a\.mat: is a MATLAB file, and `source` names a list"):
         source(tmp_path / "a.mat")
+
+
+def test_a_lone_file_is_read_once_and_its_rows_named(tmp_path, monkeypatch):
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file["data"], file["label"] = np.arange(6.0).reshape(3, 2), np.arange(3.0)
+    (tmp_path / "list.txt").write_text(f"{tmp_path / 'a.h5'}\n")
+    s = HDF5Source(tmp_path / "list.txt", ("data", "label"), 1000, 1, shuffle=True)
+    (tmp_path / "a.h5").unlink()
+    batch = s.next()
+    assert sorted(batch["label"][:3]) == [0, 1, 2]
+    np.testing.assert_array_equal(batch["data"], batch["label"][:, None] * 2 + [0, 1])
+    for index in (0, 1, 2, 3, 500, 999):
+        assert s.record(index) == f"{tmp_path / 'a.h5'}: row {batch['label'][index]:g}"

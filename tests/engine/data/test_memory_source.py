@@ -52,3 +52,8 @@ def test_without_data():
 def test_arrays_of_other_shapes(data, labels, says):
     with pytest.raises(DataError, match=says):
         source(data, labels)
+
+
+def test_a_size_that_no_memory_holds_is_asked_for_by_nobody():
+    shape = (2, 1, 2**32 - 1, 2**31 - 1)
+    assert MemorySource(("data", "label"), shape).shapes()[0] == shape

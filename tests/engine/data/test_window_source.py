@@ -111,6 +111,17 @@ def test_a_cache_larger_than_memory_is_refused(listed, monkeypatch):
         s.next()
 
 
+@pytest.mark.parametrize("part", [-0.1, 1.5, 1e38, np.nan])
+def test_objects_are_a_part_of_the_batch(listed, part):
+    with pytest.raises(DataError, match=r"fg_fraction is .*; it is the part of a batch that is objects, 0 to 1"):
+        source(listed, fg_fraction=part)
+
+
+def test_means_of_another_number_of_channels_are_refused(listed):
+    with pytest.raises(DataError, match="pictures of 3 channels, and transform_param has 2 mean_value"):
+        source(listed, transform={"mean_value": [1, 2]})
+
+
 def test_skipping_leads_to_where_reading_does(listed):
     one, other = source(listed), source(listed)
     one.skip(2)
