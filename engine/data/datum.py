@@ -188,7 +188,8 @@ def _check_png(data: bytes) -> None:
         start, at = at + 4, at + 12 + length
         if at > len(data) + _ROOM:
             raise DataError(f"holds a PNG of {len(data):,} bytes with a chunk that says to have {length:,}")
-        if kind.isupper() and at <= len(data) and zlib.crc32(data[start : at - 4]) != int.from_bytes(data[at - 4 : at]):
+        needed = kind.isalpha() and kind.isupper() and at <= len(data)
+        if needed and zlib.crc32(data[start : at - 4]) != int.from_bytes(data[at - 4 : at]):
             raise DataError(f"holds a PNG whose chunk {kind.decode()} does not match its checksum: it is damaged")
 
 

@@ -80,6 +80,12 @@ def test_a_bit_flipped_in_the_pixels_of_a_png_is_seen():
             pixels(_encoded(good[:at] + bytes([good[at] ^ 1]) + good[at + 1 :]))
 
 
+def test_a_chunk_whose_type_is_no_text_is_told():
+    good = cv2.imencode(".png", np.zeros((4, 4), np.uint8))[1].tobytes()
+    with pytest.raises(DataError):
+        pixels(_encoded(good.replace(b"IHDR", b"\xc9HDR")))
+
+
 def _encoded(data: bytes) -> pb.Datum:
     return pb.Datum(encoded=True, data=data)
 
