@@ -22,6 +22,7 @@ from engine.host import memory
 from engine.layers.base import Array, Arrays, Context, Layer, ParamDecl, Shape, SourceLayer
 from engine.layers.registry import layer
 from engine.proto import caffe_pb2 as pb
+from engine.units import short_size
 
 BINDINGS = Path(__file__).parent.parent / "python"
 """Where the modules find what they begin with: `import caffe`."""
@@ -242,7 +243,7 @@ def _asked(error: Exception) -> str:
     if asked is None:
         return _line(error)
     most = (jax.local_devices()[0].memory_stats() or {}).get("bytes_limit", memory.limit())
-    return f"it asks for {memory.amount(int(asked[1]))} more, and there are {memory.amount(most)} in all."
+    return f"it asks for {short_size(int(asked[1]))} more, and there are {short_size(most)} in all."
 
 
 def _line(error: Exception) -> str:

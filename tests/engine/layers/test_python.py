@@ -330,8 +330,8 @@ def test_refuses(config, message):
 @pytest.mark.parametrize(
     ("said", "told"),
     [
-        ("Out of memory allocating 38520020288 bytes.", r"it asks for 38\.5 GB more, and there are .* in all\. Try"),
-        ("Out of memory while trying to allocate 2000 bytes.", r"it asks for 2\.0 kB more"),
+        ("Out of memory allocating 38520020288 bytes.", r"it asks for 35\.9 GiB more, and there are .* in all\. Try"),
+        ("Out of memory while trying to allocate 2000 bytes.", r"it asks for 2\.0 KiB more"),
         ("no words", r"RESOURCE_EXHAUSTED: no words\. Try a smaller batch"),
     ],
 )

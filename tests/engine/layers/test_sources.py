@@ -54,7 +54,7 @@ DATA = 'layer {{ name: "mnist" type: "Data" top: "data" top: "label" data_param 
         (
             'batch_size: 2147483647 source: "raw_lmdb"',
             "",
-            "a batch of batch_size: 2147483647 records takes 1.1 TB of mem",
+            "a batch of batch_size: 2147483647 records takes 1024.0 GiB of",
         ),
         ('batch_size: 1 source: "raw_lmdb"', "transform_param { crop_size: 99 }", "smaller than crop_size 99"),
         ('batch_size: 1 source: "raw_lmdb"', 'transform_param { mean_file: "gone" }', "gone: cannot be read"),
