@@ -81,6 +81,8 @@ def start(
 ) -> Sequence[logging.Handler]:
     """Sends the log of `program` where `flags` say, to `stream` (stderr) and files; `stop` ends that.
 
+    One log is kept at a time: what was begun before is silent meanwhile, as of a Python program that calls a tool.
+
     Raises EngineError where log_dir cannot be written to.
     """
     flags = flags or LogFlags.from_environment()
@@ -92,20 +94,46 @@ def start(
         handlers += _files(Path(flags.log_dir or tempfile.gettempdir()), program)
     for handler in handlers:
         handler.setFormatter(GlogFormatter(flags))
-    for logger in _ALL:
-        logger.setLevel(_level(flags.minloglevel))
-        for handler in handlers:
-            logger.addHandler(handler)
+    if _begun:
+        _detach(_begun[-1])
+    _begun.append(_Log(handlers, _level(flags.minloglevel)))
+    _attach(_begun[-1])
     return handlers
 
 
 def stop(handlers: Sequence[logging.Handler]) -> None:
     """Ends what `start` began."""
+    for kept in [each for each in _begun if each.handlers is handlers]:
+        _detach(kept)
+        _begun.remove(kept)
     for handler in handlers:
-        for logger in _ALL:
-            logger.removeHandler(handler)
         if isinstance(handler, logging.FileHandler):
             handler.close()
+    if _begun:
+        _attach(_begun[-1])
+
+
+@dataclass(frozen=True)
+class _Log:
+    handlers: Sequence[logging.Handler]
+    level: int
+
+
+_begun: list[_Log] = []
+"""The logs begun and not stopped; the last one is written."""
+
+
+def _attach(log: _Log) -> None:
+    for logger in _ALL:
+        logger.setLevel(log.level)
+        for handler in log.handlers:
+            logger.addHandler(handler)
+
+
+def _detach(log: _Log) -> None:
+    for logger in _ALL:
+        for handler in log.handlers:
+            logger.removeHandler(handler)
 
 
 def _level(number: int) -> int:

@@ -121,11 +121,19 @@ def _lock(path: Path, how: int) -> Iterator[int]:
         lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
         try:
             fcntl.flock(lock, how)
-            if path.exists() and os.path.samestat(os.fstat(lock), path.stat()):
+            if _stands(lock, path):
                 yield lock
                 return
         finally:
             os.close(lock)
+
+
+def _stands(lock: int, path: Path) -> bool:
+    """Whether the file that was opened is still the one of that name."""
+    try:
+        return os.path.samestat(os.fstat(lock), path.stat())
+    except FileNotFoundError:
+        return False
 
 
 def _release(lock: int, place: Path) -> None:

@@ -8,6 +8,7 @@ from hpcbrew.job import JobState
 
 
 def test_two_nodes_train_and_each_has_its_log(named: RemoteCluster, model: Path, hpcbrew) -> None:
+    named.pbs.configure(spare=["pbs02"])
     record = named.submit(model, nodes=2, cpus=1)
     assert named.until(JobState.DONE, record=record).progress.iteration == 3
     first, second = hpcbrew("logs", "tiny"), hpcbrew("logs", "tiny", "--rank", "1")

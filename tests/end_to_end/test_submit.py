@@ -72,7 +72,7 @@ def test_a_server_that_does_not_answer_changes_no_state(remote: RemoteCluster, m
     before = remote.ledger.all()
     remote.pbs.configure(down=True)
     (tracked,) = refresh.look(remote.site, before, remote.ledger)
-    said = "Connection refused\nqstat: cannot connect to server pbs01 (errno=15010)"
+    said = "Connection refused; qstat: cannot connect to server pbs01 (errno=15010)"
     assert tracked.trouble == f"qstat failed (exit status 255): {said}"
     assert remote.ledger.all() == before
 

@@ -48,6 +48,7 @@ KINDS: dict[str, tuple[dict[str, object], set[Variable], set[ExitCode], set[str]
         RECORDS | AGAIN | {layout.WAITED},
     ),
     "sweep": ({}, ALWAYS, ENDS, RECORDS),
+    "local disk": ({}, ALWAYS | {Variable.LOCAL_DISK}, ENDS, RECORDS),
     "site's Caffe": (
         {"engine": "module"},
         ALWAYS,
@@ -59,6 +60,8 @@ KINDS: dict[str, tuple[dict[str, object], set[Variable], set[ExitCode], set[str]
 
 def script(kind: str, model: Path) -> str:
     values = {"name": "there", "host": "there", "gpus_per_node": 1, "caffe_module": {"load": "apps/Caffe"}}
+    if kind == "local disk":
+        values["local_disk"] = "$TMPDIR"
     profile = Cluster.model_validate({**profiles.values("openpbs"), **values})
     request = JobRequest(model / "solver.prototxt", **KINDS[kind][0])  # type: ignore[arg-type]
     if kind == "sweep":

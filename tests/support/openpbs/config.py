@@ -18,14 +18,15 @@ QUEUES: dict[str, dict[str, Any]] = {
 
 @dataclass(frozen=True)
 class Config:
-    """`down`: the server does not answer; `hang`, `slow`, `noise`, `farewell`: commands that never answer, or answer
-    after some seconds, or print a text first, or last. `history`: ended jobs are remembered. Times in seconds:
-    `kill_delay` from qdel's SIGTERM to SIGKILL, `poll` between two looks at a job's limits, `stageout` spent on output
-    that cannot be delivered.
+    """`spare`: nodes like `node` on which nothing runs. `down`: the server does not answer; `hang`, `slow`, `noise`,
+    `farewell`: commands that never answer, or answer after some seconds, or print a text first, or last. `history`:
+    ended jobs are remembered. Times in seconds: `kill_delay` from qdel's SIGTERM to SIGKILL, `poll` between two looks
+    at a job's limits, `stageout` spent on output that cannot be delivered.
     """
 
     server: str = "pbs01"
     node: str = field(default_factory=lambda: os.uname().nodename)
+    spare: tuple[str, ...] = ()
     ncpus: int = 8
     ngpus: int = 2
     first: int = 1

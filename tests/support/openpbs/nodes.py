@@ -1,4 +1,4 @@
-"""pbsnodes -a: the one node that there is."""
+"""pbsnodes -a: the node that all jobs run on, and those that are idle."""
 
 import sys
 import time
@@ -17,23 +17,34 @@ def main(command: str, folder: Path, config: Config, arguments: list[str]) -> in
         jobs = ", ".join(f"{job.id}/{n}" for job, slots in running for n in slots)
     if "json" in arguments:
         assigned = {name: amount for name, amount in used.items() if amount}
-        node = _node(state, jobs, {"resources_assigned": assigned})
-        sys.stdout.write(show.as_json(config, "nodes", {config.node: node}))
+        nodes = {config.node: _node(state, config.node, jobs, {"resources_assigned": assigned})}
+        nodes |= {name: _node(state, name, "", {"resources_assigned": {}}) for name in config.spare}
+        sys.stdout.write(show.as_json(config, "nodes", nodes))
         return 0
-    amounts = {"accelerator_memory": "0kb", "hbmem": "0kb", "mem": "0kb", "naccelerators": 0, **used, "vmem": "0kb"}
-    assigned = {f"resources_assigned.{name}": amount for name, amount in amounts.items()}
-    sys.stdout.write(show.text(config.node, _node(state, jobs, assigned), indent=5) + "\n")
+    for name in (config.node, *config.spare):
+        taken = used if name == config.node else dict.fromkeys(used, 0)
+        amounts = {
+            "accelerator_memory": "0kb",
+            "hbmem": "0kb",
+            "mem": "0kb",
+            "naccelerators": 0,
+            **taken,
+            "vmem": "0kb",
+        }
+        assigned = {f"resources_assigned.{resource}": amount for resource, amount in amounts.items()}
+        held = jobs if name == config.node else ""
+        sys.stdout.write(show.text(name, _node(state, name, held, assigned), indent=5) + "\n")
     return 0
 
 
-def _node(state: State, jobs: str, assigned: dict[str, Any]) -> dict[str, Any]:
+def _node(state: State, name: str, jobs: str, assigned: dict[str, Any]) -> dict[str, Any]:
     config, now = state.config, time.time()
     available = {
-        "arch": "linux", "host": config.node, "mem": "24683656kb", "ncpus": config.ncpus, "ngpus": config.ngpus,
-        "vnode": config.node,
+        "arch": "linux", "host": name, "mem": "24683656kb", "ncpus": config.ncpus, "ngpus": config.ngpus,
+        "vnode": name,
     }  # fmt: skip
     return {
-        "Mom": config.node,
+        "Mom": name,
         "ntype": "PBS",
         "state": "free",
         "pcpus": 2,
