@@ -32,5 +32,9 @@ class SolverError(EngineError):
     """A solver whose settings are missing, contradictory or unknown."""
 
 
+class DivergedError(SolverError):
+    """A training whose numbers are not finite any more: nothing that it goes on to compute means anything."""
+
+
 class DeviceError(EngineError):
     """A device that was asked for and is not there."""

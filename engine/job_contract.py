@@ -9,7 +9,7 @@ from typing import Any, Literal, NotRequired, TypedDict
 
 
 class ExitCode(IntEnum):
-    """With what the engine and the script end. 69 to 75 are those of sysexits.h; above 128, of signals."""
+    """With what the engine and the script end. 65 to 75 are those of sysexits.h; above 128, of signals."""
 
     DONE = 0
     """The training is done, or its user stopped it by Ctrl-C, with a snapshot."""
@@ -17,6 +17,8 @@ class ExitCode(IntEnum):
     """The engine: a fault of the program. The script: what it needs is not there, as it says in the exit record."""
     WRONG = 2
     """The engine refused what it was given: the user can put it right."""
+    DIVERGED = 65
+    """EX_DATAERR: the loss is no number any more, and the engine stopped; nothing is left to go on with."""
     NEVER_BEGAN = 69
     """EX_UNAVAILABLE: the job that this one waited for ended and is not done."""
     NO_ROOM = 73
@@ -70,8 +72,17 @@ ERROR_PREFIX = "caffe: error: "
 """Before the engine's message, the last of its log, where it ends with `ExitCode.WRONG`."""
 
 
+class BestOutput(TypedDict):
+    """The best value that a test output has had, the lowest of a loss and the highest of any other, and when."""
+
+    value: float
+    iteration: int
+
+
 class ProgressRecord(TypedDict):
-    """progress.json: how far the training is. Times in seconds, `time` since 1970; null where a figure is not finite.
+    """progress.json: how far the training is. Times in seconds, `time` and `began` since 1970; null where a figure is
+    not finite. `outputs`: those of the last test, which was at iteration `tested`; `best`: each one's best, of those
+    that are one number. `diverged`: the iteration whose loss was the first that is no number.
 
     A site's own Caffe, whose log the script reads, tells less.
     """
@@ -84,11 +95,16 @@ class ProgressRecord(TypedDict):
     seconds_left: float | None
     memory_bytes: NotRequired[int]
     time: float
+    began: NotRequired[float]
     outputs: dict[str, Any]
+    tested: NotRequired[int | None]
+    best: NotRequired[dict[str, BestOutput]]
+    diverged: NotRequired[int | None]
 
 
 class TrainMetrics(TypedDict):
-    """A line of metrics.jsonl: an iteration that is displayed. `outputs`: a number each, or a list of numbers."""
+    """A line of metrics.jsonl: an iteration that is displayed, or one of those between that are noted for their loss.
+    `outputs`: of one that is displayed, a number each, or a list of numbers."""
 
     phase: Literal["train"]
     iteration: int

@@ -13,7 +13,7 @@ import click
 
 from engine import gflags, printable
 from engine.cli import data_show, device_query, env, flags, parse_log, plot_log, test, timing, tools, train
-from engine.errors import EngineError
+from engine.errors import DivergedError, EngineError
 from engine.host import flag_files
 from engine.job_contract import ERROR_PREFIX, ExitCode, Variable
 
@@ -56,7 +56,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except Exception:
         traceback.print_exc()
         status = ExitCode.FAULT
-    if status in (ExitCode.FAULT, ExitCode.WRONG, ExitCode.INTERRUPTED):
+    if status in (ExitCode.FAULT, ExitCode.WRONG, ExitCode.DIVERGED, ExitCode.INTERRUPTED):
         # The end of a Python process would wait for the other nodes of the job, and they wait for this one.
         sys.stdout.flush()
         sys.stderr.flush()
@@ -64,7 +64,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     return status
 
 
-def _run(argv: Sequence[str] | None) -> int:
+def _run(argv: Sequence[str] | None) -> int:  # noqa: PLR0911 - one line an end
     try:
         args = flag_files.expanded(sys.argv[1:] if argv is None else argv, "caffe")
         args = gflags.command_first(args, caffe.commands)
@@ -74,8 +74,10 @@ def _run(argv: Sequence[str] | None) -> int:
         return ExitCode.WRONG
     except click.ClickException as e:
         return _fail(e.format_message())
-    except (EngineError, MemoryError) as e:
-        return _fail(str(e) if isinstance(e, EngineError) else f"this machine has too little memory. {e}".rstrip())
+    except EngineError as e:
+        return _fail(str(e), ExitCode.DIVERGED if isinstance(e, DivergedError) else ExitCode.WRONG)
+    except MemoryError as e:
+        return _fail(f"this machine has too little memory. {e}".rstrip())
     except ModuleNotFoundError as e:
         if (e.name or "").startswith(("engine", "hpcbrew")):
             raise
@@ -86,6 +88,6 @@ def _run(argv: Sequence[str] | None) -> int:
     return status if isinstance(status, int) else ExitCode.DONE
 
 
-def _fail(message: str) -> int:
+def _fail(message: str, status: int = ExitCode.WRONG) -> int:
     sys.stderr.write(f"{ERROR_PREFIX}{printable.message(message)}\n")
-    return ExitCode.WRONG
+    return status

@@ -59,10 +59,9 @@ EFFECT = click.Choice(list(EFFECTS))
 @click.option("--warmup", type=click.IntRange(0), default=0, help="Let the learning rate rise for N iterations.")
 @click.option(
     "--nan",
-    type=click.Choice(["ignore", "warn", "stop"]),
-    default="ignore",
-    show_default=True,
-    help="What to do when a number is not finite any more; names the layer.",
+    type=click.Choice(["ignore", "warn", "stop", "loss"]),
+    help="When a number is not finite any more: warn or stop naming the layer, or stop at a loss that is none. Without "
+    "it: ignore, as Caffe does; in a job, loss.",
 )
 @click.option(
     "--class_weights",
@@ -92,7 +91,7 @@ def train(
     watch: str,
     early_stop: int,
     warmup: int,
-    nan: str,
+    nan: str | None,
     class_weights: str,
     precision: str,
     progress_dir: str | None,
@@ -110,12 +109,14 @@ def train(
     jax_setup.prepare(jax_setup.gpu_of(gpu, param), precision)
     from engine.solver.options import TrainOptions, read_class_weights  # noqa: PLC0415
 
+    in_job = Variable.RUN_DIR in os.environ
     options = TrainOptions(
         keep=keep,
         watch=watch,
         early_stop=early_stop,
         warmup=warmup,
-        nan=nan,
+        nan=nan or ("loss" if in_job else "ignore"),
+        test_last=in_job,
         class_weights=read_class_weights(class_weights),
         precision=jax_setup.LOW[precision],
     )

@@ -14,9 +14,11 @@ class TrainOptions:
     """keep: how many of the run's snapshots stay, 0 for all. watch: the test output that tells the best parameters.
 
     early_stop: tests without a better `watch` after which training stops, 0 for never. warmup: iterations in which the
-    learning rate rises linearly to the policy's. nan: what to do about a loss that is no number: "ignore", "warn" or
-    "stop". class_weights: how much the items of each class count in the softmax losses of the net that is trained, ()
-    for alike. precision: "float32", or "bfloat16" for the layers that gain by it, on float32 parameters.
+    learning rate rises linearly to the policy's. nan: what to do about numbers that are not finite: "ignore" them;
+    "warn" or "stop" with the name of the layer that made the first; "loss": stop at a loss that is none, for no cost.
+    class_weights: how much the items of each class count in the softmax losses of the net that is trained, () for
+    alike. precision: "float32", or "bfloat16" for the layers that gain by it, on float32 parameters. test_last: whether
+    a run ends with a test, so that the last result is of the last model, where test_interval would have none.
     """
 
     keep: int = 0
@@ -26,6 +28,7 @@ class TrainOptions:
     nan: str = "ignore"
     class_weights: tuple[float, ...] = ()
     precision: str = "float32"
+    test_last: bool = False
 
     def __post_init__(self) -> None:
         if self.early_stop and not self.watch:

@@ -15,7 +15,7 @@ import numpy as np
 
 from engine import log
 from engine.devices.data_parallel import DataParallel
-from engine.errors import SolverError
+from engine.errors import DivergedError, SolverError
 from engine.graph.graph import Value
 from engine.layers.python import surfaced
 from engine.proto import caffe_pb2 as pb
@@ -32,7 +32,7 @@ from engine.solver.report.compiling import compiling
 from engine.solver.sinks import Sinks
 from engine.solver.snapshot.formats import Files
 from engine.solver.state import DataPositions
-from engine.solver.step import Carry, StepResult
+from engine.solver.step import Carry, InFlight, StepResult
 
 Array = jax.Array
 
@@ -89,7 +89,7 @@ class Solver:
         self.values: Mapping[Value, Array] | None = None
         self.before: Sequence[Array] | None = None
         self._sinks = Sinks(self.net)
-        self._in_flight: deque[tuple[int, StepResult]] = deque()
+        self._in_flight: deque[InFlight] = deque()
         self._ended_by: Request | None = None
         self._compiled = False
 
@@ -129,7 +129,7 @@ class Solver:
             return Outcome.CONTINUES if self._ended_by is Request.YIELD else Outcome.STOPPED
         if self._due(self.param.display):
             log.info("solver.cpp:327", f"Iteration {self.iter}, loss = {log.number(self.loss_after_training())}")
-        if self._due(self.param.test_interval):
+        if self._due(self.param.test_interval) or (self.run.options.test_last and self.param.test_interval):
             self.test_all()
         log.info("solver.cpp:332", "Optimization Done.")
         return Outcome.DONE
@@ -172,12 +172,13 @@ class Solver:
         )
         dropped = current_step if self.param.lr_policy == "multistep" and current_step > drops else None
         if shown:
+            self._wait(behind=0)
             self._show(iteration, done, dropped)
         elif dropped is not None:
             self.run.report.multistep(iteration, dropped)
-        self._in_flight.append(
-            (iteration, done._replace(params=[], history=[], steps=None, before=None, values=None, debug=None))
-        )
+        done.loss.copy_to_host_async()
+        kept = done._replace(params=[], history=[], steps=None, before=None, values=None, debug=None)
+        self._in_flight.append(InFlight(iteration, kept, self.rate, self.state.losses))
         self._wait(behind=IN_FLIGHT)
         self.requests.took("iteration", time.monotonic() - started)
 
@@ -226,21 +227,28 @@ class Solver:
         report.clipping(float(done.norm))
 
     def _wait(self, behind: int) -> None:
-        """Until the device lies at most so many iterations behind. Raises SolverError for NaN, if so asked."""
+        """Until the device lies at most so many iterations behind. Raises DivergedError for NaN, if so asked."""
         while len(self._in_flight) > behind:
-            iteration, done = self._in_flight.popleft()
-            loss = done.loss.block_until_ready()
+            iteration, done, rate, losses = self._in_flight.popleft()
+            done.loss.block_until_ready()
             for looked in done.labels if self.net.unchecked_labels else ():
                 for of_one_device in self.run.parallel.here(looked):
                     self.net.check_labels(of_one_device)
             for batch in done.sinks:
                 self._sinks.write(batch)
-            self.run.report.progress(iteration + 1, loss, self.rate, last=iteration + 1 == self.param.max_iter)
-            if done.finite is not None and not np.all(done.finite):
-                message = f"Iteration {iteration}: {nan.where(self.net, done.finite)} Its loss is {log.number(loss)}."
-                if self.run.options.nan == "stop":
-                    raise SolverError(f"{message} Lower base_lr, or clip_gradients; go on from the last snapshot.")
-                log.warning("solver.cpp:230", message)
+            self.run.report.progress(iteration + 1, losses, rate, last=iteration + 1 == self.param.max_iter)
+            self._check_finite(iteration, done)
+
+    def _check_finite(self, iteration: int, done: StepResult) -> None:
+        """Raises DivergedError, or warns, as the options say. All numbers are looked at, or the loss alone."""
+        kind = self.run.options.nan
+        if kind == "ignore" or (np.isfinite(done.loss) if done.finite is None else np.all(done.finite)):
+            return
+        if kind == "warn":
+            log.warning("solver.cpp:230", f"Iteration {iteration}: {nan.found(self.net, done.finite, done.loss)}")
+            return
+        self.run.report.diverged(iteration)
+        raise DivergedError(nan.diverged(self.net, iteration, done.finite, done.loss))
 
     def smoothed_loss(self) -> float:
         """The mean loss of the last `average_loss` iterations; waits for them."""

@@ -88,7 +88,7 @@ def build(
         for name in entry.split(","):
             params = _load_weights(raw_bytes.native(name.strip()), net, params, test_nets, parallel)
     tracker = _tracker(param, options, test_nets)
-    steps, finite = param.snapshot_diff or keep_values, options.nan != "ignore"
+    steps, finite = param.snapshot_diff or keep_values, options.nan in ("warn", "stop")
     keep = Keep(steps=steps, values=keep_values, finite=finite, debug=param.debug_info)
     run = TrainingRun(
         param=param,

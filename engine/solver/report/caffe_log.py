@@ -118,9 +118,13 @@ class Report:
                 f"scale factor {log.number(self._clip / norm)}",
             )
 
-    def progress(self, iteration: int, loss: Any, rate: np.float32, *, last: bool) -> None:
-        """`iteration` iterations are done, and the loss of the last of them is ready on the device."""
-        self.records.progress(iteration, loss, float(rate), last=last)
+    def progress(self, iteration: int, losses: Sequence[Any], rate: np.float32, *, last: bool) -> None:
+        """`iteration` iterations are done; `losses` are of the last `average_loss` of them, and ready on the device."""
+        self.records.progress(iteration, losses, rate, last=last)
+
+    def diverged(self, iteration: int) -> None:
+        """The loss of `iteration` is no number, and training stops."""
+        self.records.diverged(iteration)
 
     def test(self, iteration: int, index: int, net: Net, scores: Scores, *, with_loss: bool) -> None:
         """The means of a test."""
@@ -128,7 +132,7 @@ class Report:
             log.info("solver.cpp:403", f"Test loss: {log.number(scores.loss)}")
         for i, line in enumerate(_lines(scores.outputs, net.output_weights)):
             log.info("solver.cpp:414", f"    Test net output #{i}: {line}")
-        self.records.tested(iteration, index, scores.loss, _figures(scores.outputs))
+        self.records.tested(iteration, index, scores.loss, _figures(scores.outputs), net.output_weights)
 
     # `caffe test`
 

@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from engine import log
 from engine.graph.graph import Value
 from engine.net.net import Net
 
@@ -26,3 +27,18 @@ def where(net: Net, flags: Array) -> str:
         return f'layer "{layer.name}" ({layer.type}) was the first to make a number that is not finite.'
     param = net.params[int(bad[-1]) - len(net.layers)]
     return f'the gradient of layer "{param.layer}" was the first with a number that is not finite.'
+
+
+def found(net: Net, flags: Array | None, loss: Array) -> str:
+    """What is wrong with the numbers of an iteration; `flags`: as of `finite`, None where the loss alone was looked at."""
+    named = "" if flags is None else f"{where(net, flags)} "
+    return f"{named}Its loss is {log.number(loss)}."
+
+
+def diverged(net: Net, iteration: int, flags: Array | None, loss: Array) -> str:
+    """What a training that stops for that reason says, and what would do."""
+    advice = "Lower base_lr, or clip_gradients; go on from the last snapshot."
+    more = (
+        " -nan stop names the layer where it begins, and -nan ignore trains on, as Caffe does." if flags is None else ""
+    )
+    return f"The training diverged at iteration {iteration}: {found(net, flags, loss)} {advice}{more}"

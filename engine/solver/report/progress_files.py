@@ -1,13 +1,13 @@
-"""A run in figures: progress.json (where it stands), metrics.jsonl (every display and test), a bar on a terminal."""
+"""A run in figures: progress.json (where it stands), metrics.jsonl (its course), a bar on a terminal."""
 
 import json
 import math
 import resource
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 import jax
 import numpy as np
@@ -20,11 +20,24 @@ from engine.host.atomic_file import replace, writing
 from engine.job_contract import METRICS, PROGRESS, ProgressRecord, TestMetrics, TrainMetrics
 from engine.net.net import Net
 from engine.proto import caffe_pb2 as pb
+from engine.schema import Malformed, field, none_or, number, read_object, seconds, table, text, whole
+from engine.solver.best_tracker import Best, BestTracker
 
 PERIOD = 2.0
 """Seconds between two writings of progress.json, and between two updates of the bar's text."""
 
+POINTS = 500
+"""At how many iterations of a run the loss is noted at least, however seldom it is displayed."""
+
 Figures = Mapping[str, Any]
+
+
+class _Stand(NamedTuple):
+    """So many iterations are done; the losses of the last `average_loss` ones, and the last one's learning rate."""
+
+    iteration: int = 0
+    losses: Sequence[Any] = ()
+    rate: np.float32 = np.float32(0)
 
 
 class Records:
@@ -38,6 +51,13 @@ class Records:
         self.folder = folder
         self.bar = _bar() if bar and sys.stderr.isatty() else None
         self._tested: dict[str, Any] = {}
+        self._tested_at: int | None = None
+        self._best: dict[str, Best] = {}
+        self._began = time.time()
+        self._diverged: int | None = None
+        self._noted = -1
+        self._stands = _Stand()
+        self._pending: list[bytes] = []
         self._written = -math.inf
         if folder is not None:
             try:
@@ -49,64 +69,114 @@ class Records:
         """Training begins, or goes on, at `iteration`, with a batch for each of so many devices."""
         self._max_iter = param.max_iter
         self._pictures = param.iter_size * _batch_size(net) * devices
+        self._stride = max(1, param.max_iter // POINTS)
         self._begin: tuple[float, int] | None = None
+        if self.folder is not None and iteration and not self._tested:
+            self._began, self._best = _earlier(self.folder / PROGRESS, self._began)
         if self.bar and not self.bar.tasks:
             self.bar.add_task("", total=param.max_iter, completed=iteration, said="compiling")
             self.bar.start()
 
     def trained(self, iteration: int, loss: float, rate: float, outputs: Figures) -> None:
         """An iteration that is shown in the log."""
-        self._append({"phase": "train", "iteration": iteration, "loss": loss, "lr": rate, "outputs": dict(outputs)})
+        self._train(iteration, loss, rate, outputs)
+        self._flush()
 
-    def tested(self, iteration: int, net: int, loss: float, outputs: Figures) -> None:
-        """The means of a test of test net number `net`."""
-        self._tested = dict(outputs)
-        self._append({"phase": "test", "net": net, "iteration": iteration, "loss": loss, "outputs": dict(outputs)})
+    def tested(self, iteration: int, net: int, loss: float, outputs: Figures, weights: Mapping[str, float]) -> None:
+        """The means of a test of test net number `net`; `weights`: those of its outputs as losses."""
+        if iteration != self._tested_at:
+            self._tested, self._tested_at = {}, iteration
+        for name, value in outputs.items():
+            known = f"{name} #{net}" if net else name
+            self._tested[known] = value
+            if isinstance(value, float):
+                best = self._best.get(known, Best())
+                self._best[known] = BestTracker(name).after(best, iteration, value, weights[name])
+        self._note({"phase": "test", "net": net, "iteration": iteration, "loss": loss, "outputs": dict(outputs)})
+        self._flush()
         self._written = -math.inf
 
-    def progress(self, iteration: int, loss: Any, rate: float, *, last: bool = False) -> None:
-        """After every iteration: `loss` is on the device and ready; it is read when something is written."""
+    def progress(self, iteration: int, losses: Sequence[Any], rate: np.float32, *, last: bool = False) -> None:
+        """After every iteration: `losses`, of the last ones, are on the device and ready; they are read when something
+        is noted or written. A last one is written with the tests that are known by then."""
         now = time.monotonic()
         if self._begin is None:
             self._begin = (now, iteration)  # what came before was compiling
-        if now - self._written < PERIOD and not last:
-            return
+        self._stands = _Stand(iteration, losses, rate)
+        if self.folder is not None and (iteration - 1) % self._stride == 0 and iteration - 1 > self._noted:
+            self._train(iteration - 1, _mean(losses), float(rate), {})
+        if now - self._written >= PERIOD or last:
+            self._write(now)
+
+    def diverged(self, iteration: int) -> None:
+        """The loss of `iteration`, which progress was told of, is no number, and training stops."""
+        self._diverged = iteration
+        if iteration > self._noted:
+            self._train(iteration, math.nan, float(self._stands.rate), {})
+        self._write(time.monotonic())
+
+    def _write(self, now: float) -> None:
+        """Brings the bar and both files up to date."""
         self._written = now
-        speed = (iteration - self._begin[1]) / (now - self._begin[0]) if now > self._begin[0] else 0.0
+        iteration, losses, rate = self._stands
+        begun, first = self._begin or (now, iteration)
+        speed = (iteration - first) / (now - begun) if now > begun else 0.0
         if self.bar:
-            self.bar.update(self.bar.tasks[0].id, completed=iteration, said=self._said(float(loss), speed))
-        if self.folder is not None:
-            found: ProgressRecord = {
-                "iteration": iteration,
-                "max_iter": self._max_iter,
-                "loss": float(loss),
-                "lr": float(rate),
-                "images_per_second": round(speed * self._pictures, 1),
-                "seconds_left": round((self._max_iter - iteration) / speed, 1) if speed else None,
-                "memory_bytes": _memory(),
-                "time": time.time(),
-                "outputs": self._tested,
-            }
-            with writing(path := self.folder / PROGRESS, DataError):
-                replace(path, _json(found).encode())
+            self.bar.update(self.bar.tasks[0].id, completed=iteration, said=self._said(_mean(losses), speed))
+        if self.folder is None:
+            return
+        self._flush()
+        found: ProgressRecord = {
+            "iteration": iteration,
+            "max_iter": self._max_iter,
+            "loss": _mean(losses),
+            "lr": float(rate),
+            "images_per_second": round(speed * self._pictures, 1),
+            "seconds_left": round((self._max_iter - iteration) / speed, 1) if speed else None,
+            "memory_bytes": _memory(),
+            "time": time.time(),
+            "began": self._began,
+            "outputs": self._tested,
+            "tested": self._tested_at,
+            "best": {
+                name: {"value": best.value, "iteration": best.iteration}
+                for name, best in self._best.items()
+                if best.value is not None
+            },
+            "diverged": self._diverged,
+        }
+        with writing(path := self.folder / PROGRESS, DataError):
+            replace(path, _json(found).encode())
 
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *_: object) -> None:
-        """Takes the bar away."""
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        """Takes the bar away, and writes down what is not yet: a test after the last iteration, too."""
         if self.bar:
             self.bar.stop()
+        if self.folder is not None and self._stands.losses and kind is None:
+            self._write(time.monotonic())
 
     def _said(self, loss: float, speed: float) -> str:
         tested = "".join(f"  {name} {v:.4g}" for name, v in self._tested.items() if isinstance(v, float))
+        tested += f" at {self._tested_at}" if tested else ""
         return f"loss {loss:.4g}{tested}  {speed * self._pictures:.0f} images/s"
 
-    def _append(self, entry: TrainMetrics | TestMetrics) -> None:
+    def _train(self, iteration: int, loss: float, rate: float, outputs: Figures) -> None:
+        self._noted = iteration
+        self._note({"phase": "train", "iteration": iteration, "loss": loss, "lr": rate, "outputs": dict(outputs)})
+
+    def _note(self, entry: TrainMetrics | TestMetrics) -> None:
         if self.folder is not None:
-            line = _json({**entry, "time": time.time()}).encode() + b"\n"
+            self._pending.append(_json({**entry, "time": time.time()}).encode() + b"\n")
+
+    def _flush(self) -> None:
+        """Adds what was noted to metrics.jsonl: several lines at once, where iterations are fast."""
+        if self.folder is not None and self._pending:
             with writing(path := self.folder / METRICS, DataError):
-                append(path, line)
+                append(path, b"".join(self._pending))
+            self._pending = []
 
 
 def _bar() -> Progress:
@@ -114,6 +184,24 @@ def _bar() -> Progress:
         BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), TextColumn("{task.fields[said]}"),
         console=Console(file=sys.stderr), transient=True,
     )  # fmt: skip
+
+
+def _mean(losses: Sequence[Any]) -> float:
+    return float(np.mean([np.float32(loss) for loss in losses]))
+
+
+def _earlier(path: Path, began: float) -> tuple[float, dict[str, Best]]:
+    """When a run that goes on here began, and its best tests, by the progress.json that it left; anew without one."""
+    bests = table(text(), table(text(), none_or(number)))
+    try:
+        values = read_object(path.read_bytes())
+        best = field(values, "best", bests, {})
+        found = {
+            name: Best(field(b, "value", number), int(field(b, "iteration", whole(0)))) for name, b in best.items()
+        }
+        return field(values, "began", seconds, began), found
+    except (OSError, Malformed):
+        return began, {}
 
 
 def _batch_size(net: Net) -> int:

@@ -9,7 +9,7 @@ import pytest
 from support.small_nets import SMALL, made
 from support.tiny_solver import feed, parameter
 
-from engine.errors import SolverError
+from engine.errors import DivergedError
 from engine.solver.options import TrainOptions
 from engine.solver.report import nan
 from engine.solver.solver import Solver
@@ -51,7 +51,9 @@ def test_nan_names_the_layer_that_made_it_first(iter_size, tmp_path, monkeypatch
     solver.step(2)
     index = next(k for k, p in enumerate(solver.net.params) if (p.layer, p.index) == ("ip2", 1))
     solver.params = [p.at[1].set(np.inf) if k == index else p for k, p in enumerate(solver.params)]
-    with pytest.raises(SolverError, match=r'Iteration 2: layer "ip2" \(InnerProduct\) was the first.*Lower base_lr'):
+    with pytest.raises(
+        DivergedError, match=r'at iteration 2: layer "ip2" \(InnerProduct\) was the first.*Lower base_lr'
+    ):
         solver.step(1)
 
 
@@ -62,3 +64,10 @@ def test_nan_may_be_no_more_than_a_warning(tmp_path, monkeypatch, caplog):
     solver.step(3)
     assert solver.iter == 3
     assert re.search(r'Iteration 2: layer "ip1" .* Its loss is nan', caplog.text)
+
+
+def test_a_loss_that_is_no_number_stops_a_run_that_looks_at_losses_alone(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    solver = _solver("base_lr: 1e38 weight_decay: 1e38", "loss")
+    with pytest.raises(DivergedError, match=r"^The training diverged at iteration 1: Its loss is nan\. Lower base_lr"):
+        solver.step(9)
