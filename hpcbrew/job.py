@@ -4,6 +4,7 @@ import re
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path, PurePosixPath
 from typing import Literal
@@ -31,6 +32,7 @@ class JobState(StrEnum):
     ENDING = "ending"
     DONE = "done"
     FAILED = "failed"
+    DIVERGED = "diverged"  # its loss was no number any more, and the engine stopped
     CANCELLED = "cancelled"
     OUT_OF_WALLTIME = "out of walltime"
     OUT_OF_MEMORY = "out of memory"
@@ -48,6 +50,7 @@ FINAL = frozenset(
     {
         JobState.DONE,
         JobState.FAILED,
+        JobState.DIVERGED,
         JobState.CANCELLED,
         JobState.OUT_OF_WALLTIME,
         JobState.OUT_OF_MEMORY,
@@ -93,6 +96,14 @@ class After:
     folder: str | None = None
 
 
+def iso(seconds: float | None) -> str | None:
+    """A time in seconds since 1970 as ISO 8601 has it, in UTC; None for none, and for one that no calendar has."""
+    try:
+        return None if seconds is None else datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds")
+    except (OverflowError, ValueError, OSError):
+        return None
+
+
 Overrides = tuple[tuple[str, str], ...]
 """Fields of a solver, each with the value that takes its place."""
 
@@ -107,7 +118,8 @@ class JobRequest:
     """What the user asked for. None stands for the cluster's default. `walltime` in seconds, `mem` in bytes a node.
 
     `links`: how many jobs may follow each other until the training is done; None is as many as it takes. `mail`: where
-    PBS writes to when the job ends. `unknown`: of a dry run, what was not asked of the cluster, in words.
+    PBS writes to when the job ends. `nan`: the engine's -nan; None is to stop at a loss that is no number. `unknown`:
+    of a dry run, what was not asked of the cluster, in words.
     """
 
     solver: Path
@@ -127,6 +139,7 @@ class JobRequest:
     after: After | None = None
     mail: str | None = None
     overrides: Overrides = ()
+    nan: str | None = None
     unknown: tuple[str, ...] = ()
 
 
@@ -208,6 +221,6 @@ class JobRecord:
             "exit_status": self.status.exit_status,
             "run_folder": str(self.run_folder),
             "solver": self.solver,
-            "submitted": self.submitted,
+            "submitted": iso(self.submitted),
             "token": self.token,
         }

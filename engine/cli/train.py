@@ -60,6 +60,7 @@ EFFECT = click.Choice(list(EFFECTS))
 @click.option(
     "--nan",
     type=click.Choice(["ignore", "warn", "stop", "loss"]),
+    default=lambda: "loss" if _in_job() else "ignore",
     help="When a number is not finite any more: warn or stop naming the layer, or stop at a loss that is none. Without "
     "it: ignore, as Caffe does; in a job, loss.",
 )
@@ -91,7 +92,7 @@ def train(
     watch: str,
     early_stop: int,
     warmup: int,
-    nan: str | None,
+    nan: str,
     class_weights: str,
     precision: str,
     progress_dir: str | None,
@@ -109,33 +110,33 @@ def train(
     jax_setup.prepare(jax_setup.gpu_of(gpu, param), precision)
     from engine.solver.options import TrainOptions, read_class_weights  # noqa: PLC0415
 
-    in_job = Variable.RUN_DIR in os.environ
     options = TrainOptions(
         keep=keep,
         watch=watch,
         early_stop=early_stop,
         warmup=warmup,
-        nan=nan or ("loss" if in_job else "ignore"),
-        test_last=in_job,
+        nan=nan,
+        test_last=_in_job(),
         class_weights=read_class_weights(class_weights),
         precision=jax_setup.LOW[precision],
     )
-    effects = {
-        signal.SIGINT: EFFECTS[sigint_effect],
-        signal.SIGHUP: EFFECTS[sighup_effect],
-        signal.SIGTERM: Request.YIELD,
-    }
+    effects = {signal.SIGINT: EFFECTS[sigint_effect], signal.SIGHUP: EFFECTS[sighup_effect]}
     return _train(
         param,
         solver,
         requests,
-        effects,
+        {**effects, signal.SIGTERM: Request.YIELD},
         options,
         snapshot=snapshot,
         changed=changed,
         progress_dir=progress_dir,
         bar=progress,
     )
+
+
+def _in_job() -> bool:
+    """Whether this is a job's training, whose user is not there to see it go wrong."""
+    return Variable.RUN_DIR in os.environ
 
 
 def _settings(

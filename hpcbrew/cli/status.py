@@ -2,17 +2,20 @@
 
 import sys
 import time
+from fnmatch import fnmatchcase
 
 import click
 
-from engine.printable import printable
 from hpcbrew.address import Address
+from hpcbrew.cli import tables
 from hpcbrew.cli.options import complete_job, json_option
-from hpcbrew.cli.output import cell, say, say_json, warn
+from hpcbrew.cli.output import figure, say, say_json, warn
+from hpcbrew.errors import LedgerError
 from hpcbrew.job import JobRecord, JobState
 from hpcbrew.track.lasting import wait
 from hpcbrew.track.ledger import Ledger
-from hpcbrew.track.refresh import Site, TrackedJob, refresh
+from hpcbrew.track.outcome import Outcome
+from hpcbrew.track.refresh import Site, TrackedJob, as_kept, refresh
 from hpcbrew.units import clock
 
 LOCAL, REMOTE = 2, 15  # seconds between two looks of --watch: at this machine alone; at clusters
@@ -22,6 +25,7 @@ COLOURS = {
     JobState.RUNNING: "cyan",
     JobState.DONE: "green",
     JobState.FAILED: "red",
+    JobState.DIVERGED: "red",
     JobState.LOST: "red",
     JobState.NEVER_RAN: "red",
     JobState.OUT_OF_MEMORY: "red",
@@ -29,34 +33,39 @@ COLOURS = {
     JobState.CANCELLED: "yellow",
 }
 
+HEADS = ("ID", "NAME", "CLUSTER", "STATE", "ITERATION", "LOSS", "BEST TEST", "TIME", "ENDED", "NOTE")
+
 
 @click.command()
 @click.argument("jobs", nargs=-1, metavar="[JOB]...", shell_complete=complete_job)
 @click.option("--all", "show_all", is_flag=True, help="Show jobs that ended more than a week ago too.")
+@click.option("-n", "count", type=click.IntRange(min=1), metavar="N", help="Show the newest N jobs alone.")
+@click.option("--failed", is_flag=True, help="Show those alone that ended and are not done.")
 @click.option("--watch", is_flag=True, help="Show them again and again, until all have ended.")
 @json_option
-def command(jobs: tuple[str, ...], show_all: bool, watch: bool, as_json: bool) -> None:
-    """Show your jobs: those named (by id, name or token), or all that run and those of the last week.
+def command(jobs: tuple[str, ...], show_all: bool, count: int | None, failed: bool, watch: bool, as_json: bool) -> None:
+    """Show your jobs, the newest last: those named (by id, name, token or a pattern), or all that run and those of the
+    last week.
 
-    Each cluster is asked once for all its jobs, those that were lost too: they may be found. One that does not answer
-    changes nothing: its jobs are shown as last known, with a warning, and the exit status is 1. A job of a sweep is
-    named by its number: '13[4]'.
+    TIME is what is left of a job that runs, and how long one ran that has ended. Each cluster is asked once for all its
+    jobs, those that were lost too: they may be found. One that does not answer changes nothing: its jobs are shown as
+    last known, with a warning, and the exit status is 1. A job of a sweep is named by its number: '13[4]'.
 
     \b
     Examples:
       hpcbrew status
       hpcbrew status --watch
+      hpcbrew status 'lenet*' --failed -n 5
       hpcbrew status lenet '13[4]' --json
     """
     ledger, sites = Ledger(), dict[Address, Site]()
     while True:
-        records = _chosen(ledger, jobs, show_all=show_all)
-        open_ends = [r for r in records if not r.status.state.final or r.status.state is JobState.LOST]
-        fresh = {w.record.token: w for w in refresh(open_ends, ledger, sites)}
-        rows = [fresh.get(record.token) or TrackedJob(record) for record in records]
+        records = _chosen(ledger, jobs, show_all=show_all or count is not None)
+        rows = _looked_at(records, ledger, sites)
+        rows = [row for row in rows if not failed or _has_failed(row.record)][-(count or 0) :]
         if watch and not as_json and sys.stdout.isatty():
             click.clear()
-        _show(rows, as_json=as_json, indent=None if watch else 2)
+        _show(rows, as_json=as_json, indent=None if watch else 2, narrowed=bool(jobs or failed))
         troubles = {w.record.cluster: w.trouble for w in rows if w.trouble}
         for cluster, trouble in troubles.items():
             warn(f"{cluster} could not be asked, its jobs are shown as last known: {trouble}")
@@ -70,46 +79,76 @@ def command(jobs: tuple[str, ...], show_all: bool, watch: bool, as_json: bool) -
 
 
 def _chosen(ledger: Ledger, jobs: tuple[str, ...], *, show_all: bool) -> list[JobRecord]:
+    """The jobs that are asked for, oldest first; without names, the recent ones. Raises LedgerError."""
     if jobs:
-        return [ledger.find(job) for job in jobs]
+        found = [record for job in jobs for record in _named(ledger, job)]
+        return list({record.token: record for record in found}.values())
     recent = time.time() - RECENT
     return [r for r in ledger.all() if show_all or not r.status.state.final or r.submitted > recent]
 
 
-def _show(rows: list[TrackedJob], *, as_json: bool, indent: int | None) -> None:
+def _named(ledger: Ledger, job: str) -> list[JobRecord]:
+    if not set("*?") & set(job):
+        return [ledger.find(job)]
+    found = [r for r in ledger.all() if fnmatchcase(r.name, job) or fnmatchcase(r.id or "", job)]
+    if not found:
+        raise LedgerError(f"no job's name or id is like {job!r}; hpcbrew status --all lists all of them")
+    return found
+
+
+def _looked_at(records: list[JobRecord], ledger: Ledger, sites: dict[Address, Site]) -> list[TrackedJob]:
+    """Those that have not ended, or were lost, asked after; the others as they are known."""
+    open_ends = [r for r in records if not r.status.state.final or r.status.state is JobState.LOST]
+    fresh = {w.record.token: w for w in refresh(open_ends, ledger, sites)}
+    outcomes = ledger.outcomes()
+    return [fresh.get(record.token) or as_kept(record, outcomes) for record in records]
+
+
+def _has_failed(record: JobRecord) -> bool:
+    state = record.status.state
+    return state.final and state not in (JobState.DONE, JobState.CANCELLED)
+
+
+def _show(rows: list[TrackedJob], *, as_json: bool, indent: int | None, narrowed: bool) -> None:
     if as_json:
         say_json([row.as_json() for row in rows], indent=indent)
     elif rows:
-        _table([_row(row) for row in rows])
+        tables.show(HEADS, [_row(row) for row in rows], COLOURS)
+    elif narrowed:
+        say("None of these jobs.")
     else:
         say("No jobs. Submit one: hpcbrew submit SOLVER --cluster NAME")
 
 
 def _row(tracked: TrackedJob) -> tuple[str, ...]:
-    """Iteration, loss and time left of a job that runs; else, or after them, why it stands as it does; and which of its
-    records cannot be read."""
-    record, progress = tracked.record, tracked.progress
-    said = []
-    if progress and record.status.state is JobState.RUNNING:
-        said.append(f"{progress.iteration}/{progress.max_iter}")
-        if progress.loss is not None:
-            said.append(f"loss {progress.loss:.4g}")
-        if progress.seconds_left is not None:
-            said.append(f"{clock(progress.seconds_left)} left")
-    said += [record.status.reason] if record.status.reason else []
-    said += [f"({tracked.fault})"] if tracked.fault else []
-    named = (record.id or "-", record.name, record.cluster, str(record.status.state))
-    return (*map(cell, named), printable(", ".join(said), one_line=True))
+    """The cells below HEADS. The note: why it stands as it does, in the engine's own words where it refused, and which
+    of its records cannot be read."""
+    record, outcome = tracked.record, tracked.outcome
+    progress, state = outcome.progress, record.status.state
+    words = " ".join(outcome.words.split()) or record.status.reason
+    return (
+        record.id or "-",
+        record.name,
+        record.cluster,
+        str(state),
+        f"{progress.iteration}/{progress.max_iter}" if progress else "",
+        figure(progress.loss, "nan") if progress else "",
+        _best(outcome),
+        _time(outcome, state),
+        time.strftime("%d %b %H:%M", time.localtime(outcome.ended)) if outcome.ended else "",
+        "; ".join(filter(None, [words, f"({tracked.fault})" if tracked.fault else ""])),
+    )
 
 
-def _table(rows: list[tuple[str, ...]]) -> None:
-    rows = [("ID", "NAME", "CLUSTER", "STATE", ""), *rows]
-    widths = [max(len(row[i]) for row in rows) for i in range(4)]
-    for row in rows:
-        line = "  ".join([*(f"{cell:{width}}" for cell, width in zip(row, widths, strict=False)), row[4]]).rstrip()
-        if row[3] in COLOURS:
-            start = sum(widths[:3]) + 6
-            end = start + len(row[3])
-            say(line[:start], (row[3], COLOURS[JobState(row[3])]), line[end:])
-        else:
-            say(line)
+def _best(outcome: Outcome) -> str:
+    """An output that is no loss, where there is one, and the iteration that it is of."""
+    best = outcome.progress.best if outcome.progress else {}
+    name = next((name for name in best if "loss" not in name.lower()), next(iter(best), None))
+    return f"{name} {figure(best[name].value, 'nan')} at {best[name].iteration}" if name else ""
+
+
+def _time(outcome: Outcome, state: JobState) -> str:
+    if state.final:
+        return "" if outcome.ran is None else clock(outcome.ran)
+    left = outcome.progress.seconds_left if outcome.progress and state is JobState.RUNNING else None
+    return "" if left is None else f"{clock(left)} left"

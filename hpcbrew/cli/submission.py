@@ -56,6 +56,11 @@ queue_options = _all(
     click.option("--project", help="The project (account) that pays."),
     click.option("--after", metavar="JOB", shell_complete=complete_job, help="Start when that job has ended well."),
     click.option("--mail", metavar="ADDRESS", help="Let PBS write there when the job ends."),
+    click.option(
+        "--nan",
+        type=click.Choice(["stop", "warn", "ignore"]),
+        help="When a number is not finite: stop or warn naming the layer; ignore, as Caffe. Default: a loss stops it.",
+    ),
 )
 
 chain_options = _all(

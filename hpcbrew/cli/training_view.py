@@ -40,7 +40,8 @@ def training(record: JobRecord, site: Site, ledger: Ledger, *, as_json: bool) ->
 
 
 def _because(status: JobStatus) -> str:
-    return f": {printable(status.reason, one_line=True)}" if status.reason else ""
+    reason = printable(status.reason, one_line=True)
+    return f" {reason}" if reason.startswith("at iteration ") else f": {reason}" if reason else ""
 
 
 class Lines:

@@ -173,7 +173,14 @@ def _training(
     start = (*weights, *state)
     return Training(
         command=_engine(cluster, up),
-        arguments=("train", "-solver", layout.SOLVER, *_gpus(resources), *(start if job.request.links == 1 else ())),
+        arguments=(
+            "train",
+            "-solver",
+            layout.SOLVER,
+            *_gpus(resources),
+            *_nan(job.request),
+            *(start if job.request.links == 1 else ()),
+        ),
         start=start,
         snapshot=snapshot,
         max_iter=job.max_iter,
@@ -182,6 +189,13 @@ def _training(
         checked=cluster.scheduler != "local",
         site_module=site_caffe.load if site_caffe else None,
     )
+
+
+def _nan(request: JobRequest) -> tuple[str, ...]:
+    """Raises RequestError for the site's own Caffe, which cannot do it."""
+    if request.nan and request.engine == "module":
+        raise RequestError(f"--nan {request.nan}: Caffe trains on, and a site's own knows no such flag: leave it out")
+    return ("-nan", request.nan) if request.nan else ()
 
 
 def _up(folder: PurePosixPath) -> PurePosixPath:

@@ -37,6 +37,7 @@ FAILED_OR_KILLED = 93
 _ELEMENT = re.compile(r"\d+\[\d+\]")
 
 LEFT_IN_TIME = "left in time, with a snapshot: hpcbrew resume goes on from it"
+DIVERGED = "the loss is no number any more: lower base_lr, or set clip_gradients"
 _AGAIN = "hpcbrew resume goes on from its last snapshot, where it left one"
 
 # Exit_status below 0 is PBS's own word (JOB_EXEC_* in its job.h).
@@ -224,6 +225,8 @@ def failed(status: int) -> JobStatus:
     """A job that ended by itself with an exit status other than 0: 128 + N or PBS's 256 + N stand for signal N."""
     if status == ExitCode.CONTINUES:
         return JobStatus(JobState.OUT_OF_WALLTIME, LEFT_IN_TIME, status)
+    if status == ExitCode.DIVERGED:
+        return JobStatus(JobState.DIVERGED, DIVERGED, status)
     if status == ExitCode.NEVER_BEGAN:
         return JobStatus(JobState.NEVER_RAN, "what it waited for ended and is not done")
     number = status - 256 if status > 256 else status - 128

@@ -50,7 +50,7 @@ def looks(record: JobRecord, site: Site, ledger: Ledger, say: Say, rest: Rest | 
     between, that is left to it. `say` is told of each connection that drops.
     """
     if record.status.state.final and record.status.state is not JobState.LOST:
-        yield TrackedJob(record)  # the scheduler may have forgotten it
+        yield refresh.as_kept(record, ledger.outcomes())  # the scheduler may have forgotten it
         return
     steady, asking = LOCAL if record.address.transport == "local" else REMOTE
     tracked, asked, pause = TrackedJob(record), -asking, steady

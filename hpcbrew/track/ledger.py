@@ -17,12 +17,12 @@ from hpcbrew.address import Address
 from hpcbrew.errors import LedgerError
 from hpcbrew.job import FINAL, NAME, JobRecord, JobState, JobStatus
 
-VERSION = 1
+VERSION = 2
 SCHEMA = """
 CREATE TABLE jobs(
     token TEXT PRIMARY KEY, name TEXT NOT NULL, address TEXT NOT NULL, solver TEXT NOT NULL, submitted REAL NOT NULL,
     id TEXT, run_folder TEXT NOT NULL, state TEXT NOT NULL, reason TEXT NOT NULL, exit_status INTEGER,
-    cancel_asked INTEGER NOT NULL
+    cancel_asked INTEGER NOT NULL, outcome TEXT
 );
 CREATE INDEX jobs_by_state ON jobs(state);
 """
@@ -99,14 +99,23 @@ class Ledger:
         with self._open() as db:
             db.execute("DELETE FROM jobs WHERE token = ? AND id IS NULL", (token,))
 
-    def settle(self, token: str, status: JobStatus) -> None:
-        """A job's state, as just learnt. One that has ended stays as it is, but a lost one may be found."""
+    def settle(self, token: str, status: JobStatus, outcome: str | None = None) -> None:
+        """A job's state, as just learnt, and of one that has ended what came of it, see `outcome.Outcome`. One that has
+        ended stays as it is, but a lost one may be found."""
         with self._open() as db:
             db.execute(
-                f"UPDATE jobs SET state = ?, reason = ?, exit_status = ? "  # noqa: S608
+                f"UPDATE jobs SET state = ?, reason = ?, exit_status = ?, outcome = ? "  # noqa: S608
                 f"WHERE token = ? AND (state NOT IN ({ENDED}) OR state = 'lost')",
-                (*_columns(status), token),
+                (*_columns(status), outcome, token),
             )
+
+    def outcomes(self) -> dict[str, str]:
+        """What came of the jobs that have ended, by token, as it was written down."""
+        if not self.path.exists():
+            return {}
+        with self._open() as db:
+            found = db.execute("SELECT token, outcome FROM jobs WHERE outcome IS NOT NULL").fetchall()
+        return {str(token): str(outcome) for token, outcome in found}
 
     def cancel_asked(self, token: str, *, asked: bool) -> None:
         """Whether the user has asked for the end of this job: its exit status alone could not tell."""
@@ -210,6 +219,12 @@ def _prepare(db: sqlite3.Connection, path: Path) -> None:
         if db.execute("PRAGMA user_version").fetchone()[0] == 0:  # another process may have been first
             for statement in filter(str.strip, SCHEMA.split(";")):
                 db.execute(statement)
+            db.execute(f"PRAGMA user_version = {VERSION}")
+        db.commit()
+    elif version == 1:
+        db.execute("BEGIN IMMEDIATE")
+        if db.execute("PRAGMA user_version").fetchone()[0] == 1:
+            db.execute("ALTER TABLE jobs ADD COLUMN outcome TEXT")
             db.execute(f"PRAGMA user_version = {VERSION}")
         db.commit()
     elif version > VERSION:

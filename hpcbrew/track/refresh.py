@@ -1,17 +1,20 @@
 """Brings the ledger up to date: exit records from the run folders, and one question to each cluster's scheduler."""
 
+import contextlib
 import time
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 
+from engine.job_contract import ExitCode
 from hpcbrew import layout, schedulers
 from hpcbrew.address import Address
 from hpcbrew.errors import HpcbrewError
-from hpcbrew.job import JobRecord, JobState, JobStatus
+from hpcbrew.job import JobRecord, JobState, JobStatus, iso
 from hpcbrew.schedulers.pbs import Pbs, QstatReport
 from hpcbrew.track import ends, query, run_folder
 from hpcbrew.track.ledger import Ledger
+from hpcbrew.track.outcome import Outcome, read_outcome
 from hpcbrew.track.run_folder import FolderRecords, Progress
 from hpcbrew.track.status import judge
 from hpcbrew.transports import side_by_side
@@ -24,6 +27,10 @@ GRACE = 15 * 60
 NEVER_ARRIVED = JobStatus(
     JobState.LOST, "its submission was never confirmed, and the scheduler does not list it: submit it again"
 )
+
+
+LOGS = 20
+"""So many logs are read for the words of engines that refused, by one command."""
 
 
 @dataclass(frozen=True)
@@ -39,19 +46,36 @@ class TrackedJob:
     """A job as it stands, and how far its training is. `trouble` is why its cluster could not be asked.
 
     `live`: the scheduler's ids of it that are not known to have ended; several where it is a chain. `fault`: which of
-    the records in its run folder are not what they should be.
+    the records in its run folder are not what they should be. `outcome`: its progress and, of one that has ended, what
+    came of it.
     """
 
     record: JobRecord
-    progress: Progress | None = None
     trouble: str = ""
     live: tuple[str, ...] = ()
     fault: str = ""
+    outcome: Outcome = field(default_factory=Outcome)
+
+    @property
+    def progress(self) -> Progress | None:
+        return self.outcome.progress
 
     def as_json(self) -> dict[str, object]:
         """The object that `status --json` prints."""
-        progress = self.progress.__dict__ if self.progress else None
-        return {**self.record.as_json(), "progress": progress, **({"fault": self.fault} if self.fault else {})}
+        outcome = self.outcome
+        return {
+            **self.record.as_json(),
+            "progress": outcome.progress.as_json() if outcome.progress else None,
+            "ended": iso(outcome.ended),
+            "ran_seconds": outcome.ran,
+            "error": outcome.words or None,
+            **({"fault": self.fault} if self.fault else {}),
+        }
+
+
+def as_kept(record: JobRecord, outcomes: dict[str, str]) -> TrackedJob:
+    """A job that has ended, as the ledger knows it; `outcomes` are the ledger's."""
+    return TrackedJob(record, outcome=read_outcome(outcomes.get(record.token)))
 
 
 def reach(address: Address) -> Site:
@@ -97,7 +121,7 @@ def _observe(site: Site, records: list[JobRecord]) -> list[TrackedJob]:
     answer = _ask(site, folders)
     folders = _read_again(site, records, folders, answer.report)
     tracked = [_decide(*both, listing, answer) for both in zip(records, folders, strict=True)]
-    return _with_ends_seen(site, records, tracked)
+    return _with_words(site, records, _with_ends_seen(site, records, tracked))
 
 
 def _written(records: list[JobRecord], tracked: list[TrackedJob], ledger: Ledger) -> list[TrackedJob]:
@@ -111,7 +135,7 @@ def glance(site: Site, tracked: TrackedJob) -> TrackedJob | None:
     (folder,) = _read(site, [tracked.record])
     if folder.exit or (folder.progress and not tracked.progress):
         return None
-    return replace(tracked, progress=folder.progress, fault=folder.fault)
+    return replace(tracked, outcome=Outcome(folder.progress), fault=folder.fault)
 
 
 @dataclass(frozen=True)
@@ -216,14 +240,35 @@ def _decide(record: JobRecord, folder: FolderRecords, listing: _Listing, answer:
     live = () if status.state.final else tuple(i for i in folder.asked if not _ended(i, answer.report))
     known = record.id or next(iter(folder.ids), None)
     now = replace(record, id=known, status=status)
-    return TrackedJob(now, folder.progress, answer.trouble or listing.trouble, live, folder.fault)
+    ended = folder.exit.time if folder.exit and status.state.final else None
+    return TrackedJob(now, answer.trouble or listing.trouble, live, folder.fault, Outcome(folder.progress, ended))
 
 
 def _judged(record: JobRecord, folder: FolderRecords, report: QstatReport | None) -> JobStatus:
     """By the ledger or, where it was cancelled from another machine or is one job of an array, by the run folder."""
     record = replace(record, cancel_asked=record.cancel_asked or folder.cancelled)
     begun = folder.progress is not None
-    return judge(record, folder.exit, report, folder.ids, asked=folder.asked, begun=begun)
+    status = judge(record, folder.exit, report, folder.ids, asked=folder.asked, begun=begun)
+    at = folder.progress.diverged if folder.progress else None
+    if status.state is JobState.DIVERGED and at is not None:
+        return replace(status, reason=f"at iteration {at}: {status.reason}")
+    return status
+
+
+def _with_words(site: Site, before: list[JobRecord], tracked: list[TrackedJob]) -> list[TrackedJob]:
+    """Of a job that has just failed, the engine's own words, where its log can be read: of so many jobs at a time as
+    one waits for."""
+    failed = [
+        n
+        for n, (record, job) in enumerate(zip(before, tracked, strict=True))
+        if job.record.status != record.status and job.record.status.exit_status == ExitCode.WRONG
+    ]
+    tracked = list(tracked)
+    for n in failed[-LOGS:]:
+        with contextlib.suppress(HpcbrewError):
+            words = run_folder.complaint(tracked[n].record, site.transport) or ""
+            tracked[n] = replace(tracked[n], outcome=replace(tracked[n].outcome, words=words))
+    return tracked
 
 
 def _with_ends_seen(site: Site, before: list[JobRecord], tracked: list[TrackedJob]) -> list[TrackedJob]:
@@ -260,5 +305,5 @@ def _record(before: JobRecord, tracked: TrackedJob, ledger: Ledger) -> TrackedJo
     if before.id is None and now.id is not None:
         ledger.accepted(now.token, now.id)
     if now.status != before.status:
-        ledger.settle(now.token, now.status)
+        ledger.settle(now.token, now.status, tracked.outcome.as_text() if now.status.state.final else None)
     return tracked

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import PurePosixPath
 from typing import Any, Literal
 
@@ -12,7 +12,7 @@ from engine.printable import printable
 from engine.schema import Malformed
 from hpcbrew import layout
 from hpcbrew.errors import TransportError
-from hpcbrew.job import NAME, TOKEN, WORD, WORDS, After, JobRecord, JobState
+from hpcbrew.job import NAME, TOKEN, WORD, WORDS, After, JobRecord, JobState, iso
 from hpcbrew.schedulers.pbs import JOB_ID
 from hpcbrew.track.log_tail import last_bytes
 from hpcbrew.transports.base import Contents, NoRecord, Transport
@@ -84,8 +84,17 @@ class ExitRecord:
 
 
 @dataclass(frozen=True)
+class Best:
+    """The best value that an output of the tests has had, and at which iteration."""
+
+    value: float
+    iteration: int
+
+
+@dataclass(frozen=True)
 class Progress:
-    """What the engine says of itself while it trains. Rates a second, times in seconds; None where it has no say."""
+    """What the engine says of itself while it trains, as engine.job_contract.ProgressRecord has it. Rates a second,
+    times in seconds; None where it has no say."""
 
     iteration: int
     max_iter: int
@@ -95,6 +104,14 @@ class Progress:
     seconds_left: float | None = None
     time: float | None = None
     outputs: dict[str, Any] = field(default_factory=dict)
+    tested: int | None = None
+    best: dict[str, Best] = field(default_factory=dict)
+    began: float | None = None
+    diverged: int | None = None
+
+    def as_json(self) -> dict[str, Any]:
+        """As the engine writes it; times in ISO form."""
+        return {**asdict(self), "time": iso(self.time), "began": iso(self.began)}
 
 
 @dataclass(frozen=True)
@@ -305,6 +322,10 @@ def read_progress(data: bytes | None) -> Progress | None:
         seconds_left=schema.field(values, "seconds_left", span, None),
         time=schema.field(values, "time", span, None),
         outputs=schema.field(values, "outputs", _OUTPUTS, {}),
+        tested=schema.field(values, "tested", _ITERATION, None),
+        best=schema.field(values, "best", schema.table(schema.text(), _best), {}),
+        began=schema.field(values, "began", span, None),
+        diverged=schema.field(values, "diverged", _ITERATION, None),
     )
 
 
@@ -335,6 +356,12 @@ def _figure(value: Any) -> Any:
     return schema.none_or(schema.number)(value)
 
 
+def _best(value: Any) -> Best:
+    values = schema.mapping(value)
+    return Best(schema.field(values, "value", schema.number), schema.field(values, "iteration", schema.whole(0)))
+
+
+_ITERATION = schema.none_or(schema.whole(0))
 _OUTPUTS = schema.table(schema.text(), _figure)
 
 

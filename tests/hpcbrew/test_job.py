@@ -50,7 +50,7 @@ def test_the_object_that_json_prints() -> None:
         "exit_status": None,
         "run_folder": "/r",
         "solver": "s",
-        "submitted": 1.0,
+        "submitted": "1970-01-01T00:00:01+00:00",
         "token": "0123abcd",
     }
 

@@ -30,7 +30,7 @@ def where(net: Net, flags: Array) -> str:
 
 
 def found(net: Net, flags: Array | None, loss: Array) -> str:
-    """What is wrong with the numbers of an iteration; `flags`: as of `finite`, None where the loss alone was looked at."""
+    """What is wrong with an iteration; `flags`: as of `finite`, None where its loss alone was looked at."""
     named = "" if flags is None else f"{where(net, flags)} "
     return f"{named}Its loss is {log.number(loss)}."
 

@@ -44,7 +44,7 @@ def test_what_ended_long_ago_is_shown_with_all(hpcbrew, folder: Path) -> None:
 def test_watch_goes_on_until_all_have_ended(hpcbrew, folder: Path) -> None:
     job(folder, "a", JobState.RUNNING)
     done = hpcbrew("status", "--watch")
-    assert (done.returncode, done.stdout.split()[-1]) == (0, "done")
+    assert (done.returncode, done.stdout.split().count("done")) == (0, 1)
 
 
 def test_a_lost_job_that_is_found_is_shown_as_it_is(hpcbrew, folder: Path) -> None:
@@ -61,3 +61,49 @@ def test_a_cluster_that_does_not_answer_changes_nothing(hpcbrew, tmp_path: Path,
     done = hpcbrew("status", "--json")
     assert (done.returncode, json.loads(done.stdout)[0]["state"]) == (1, "running")
     assert "local could not be asked, its jobs are shown as last known: qstat failed" in done.stderr
+
+
+def test_a_job_that_has_ended_keeps_what_came_of_it(hpcbrew, folder: Path) -> None:
+    best = {"loss": {"value": 0.25, "iteration": 8}, "accuracy": {"value": 0.75, "iteration": 4}}
+    progress = {"iteration": 10, "max_iter": 10, "loss": 0.5, "began": 40.0, "time": 99.0, "best": best}
+    (folder / "progress.json").write_text(json.dumps(progress))
+    (folder / "exit.json").write_text('{"status": 0, "time": 100}')
+    job(folder, "a", JobState.RUNNING)
+    hpcbrew("status")
+    (folder / "progress.json").unlink()
+    row = hpcbrew("status").stdout.splitlines()[-1].split()
+    assert row[:10] == ["a.local", "a", "local", "done", "10/10", "0.5", "accuracy", "0.75", "at", "4"]
+    assert row[10] == "00:01:00"
+    (kept,) = json.loads(hpcbrew("status", "--json").stdout)
+    assert (kept["ended"], kept["progress"]["began"]) == ("1970-01-01T00:01:40+00:00", "1970-01-01T00:00:40+00:00")
+    assert kept["progress"]["best"]["accuracy"] == best["accuracy"]
+
+
+def test_a_job_that_the_engine_refused_is_shown_with_its_words(hpcbrew, folder: Path) -> None:
+    (folder / "exit.json").write_text('{"status": 2, "time": 1}')
+    (folder / "train.log").write_text("...\ncaffe: error: layer x:\n batch_size is 0\n")
+    job(folder, "a", JobState.RUNNING)
+    for _ in range(2):
+        assert hpcbrew("status").stdout.rstrip().endswith("layer x: batch_size is 0")
+
+
+def test_a_job_that_diverged_says_so_and_when(hpcbrew, folder: Path) -> None:
+    (folder / "exit.json").write_text('{"status": 65, "time": 1}')
+    (folder / "progress.json").write_text('{"iteration": 21, "max_iter": 90, "loss": null, "diverged": 20}')
+    job(folder, "a", JobState.RUNNING)
+    row = hpcbrew("status").stdout.splitlines()[-1]
+    assert row.split()[3:6] == ["diverged", "21/90", "nan"]
+    assert "at iteration 20: the loss is no number any more" in row
+
+
+def test_jobs_are_chosen_by_patterns_by_failure_and_by_number(hpcbrew, folder: Path) -> None:
+    for name, state in (("lenet-1", JobState.DONE), ("lenet-2", JobState.DIVERGED), ("other", JobState.FAILED)):
+        job(folder, name, state)
+    assert names(hpcbrew("status", "--json", "lenet*")) == ["lenet-1", "lenet-2"]
+    assert names(hpcbrew("status", "--json", "--failed")) == ["lenet-2", "other"]
+    assert names(hpcbrew("status", "--json", "-n", "2")) == ["lenet-2", "other"]
+    none = hpcbrew("status", "alex*")
+    assert (none.returncode, none.stderr) == (
+        2,
+        "hpcbrew: error: no job's name or id is like 'alex*'; hpcbrew status --all lists all of them\n",
+    )

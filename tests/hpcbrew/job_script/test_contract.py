@@ -38,7 +38,7 @@ KINDS: dict[str, tuple[dict[str, object], set[Variable], set[ExitCode], set[str]
     "chain": (
         {"links": None},
         ALWAYS,
-        ENDS | {ExitCode.DONE, ExitCode.NO_ROOM, ExitCode.KILLED},
+        ENDS | {ExitCode.DONE, ExitCode.DIVERGED, ExitCode.NO_ROOM, ExitCode.KILLED},
         RECORDS | AGAIN,
     ),
     "after": (

@@ -211,3 +211,11 @@ def test_nobody_else_may_read_the_ledger(home: Path) -> None:
     Ledger().path.parent.chmod(0o755)
     Ledger().intend(record("b"))
     assert modes() == ["0o600", "0o700"]
+
+
+def test_a_ledger_of_the_first_version_learns_what_comes_of_jobs(ledger: Ledger) -> None:
+    ledger.intend(record("a"))
+    with contextlib.closing(sqlite3.connect(ledger.path)) as db:
+        db.executescript("ALTER TABLE jobs DROP COLUMN outcome; PRAGMA user_version = 1")
+    ledger.settle("a", JobStatus(JobState.DONE, "", 0), "{}")
+    assert (ledger.all()[0].status.state, ledger.outcomes()) == (JobState.DONE, {"a": "{}"})
