@@ -79,7 +79,7 @@ def test_a_script_says_what_the_contract_says(model: Path, kind: str) -> None:
     _, variables, exit_codes, files = KINDS[kind]
     text = commands(script(kind, model))
     assert set(re.findall(r"HPCBREW_\w+", text)) == variables
-    ends = re.findall(r"(?:\bexit|\brecord|\bchain_end|\$status -eq|^ +status=) ?(\d+)", text, re.MULTILINE)
+    ends = re.findall(r"(?:\bexit|\brecord|\bchain_end|\$(?:status|1) -eq|^ +status=) ?(\d+)", text, re.MULTILINE)
     assert {ExitCode(int(status)) for status in ends} == exit_codes
     named = {name for name in FILES if re.search(rf"(?<![\w.-]){re.escape(name)}\b", text)}
     assert named == files
