@@ -9,10 +9,14 @@ from engine.printable import printable
 
 @dataclass(frozen=True)
 class Curve:
-    """Points (x, y), in order, and what the legend calls them."""
+    """Points (x, y), in order, and what the legend calls them. Curves of one `group` have one colour, `dashed` tells
+    them apart. `broken`: the curve ends where its values were no numbers any more."""
 
     label: str
     points: Sequence[tuple[float, float]]
+    group: int = 0
+    dashed: bool = False
+    broken: bool = False
 
 
 @dataclass(frozen=True)
@@ -23,8 +27,9 @@ class Panel:
     curves: Sequence[Curve]
 
 
-def draw(panels: Sequence[Panel], x: str, path: Path) -> None:
-    """Draws the panels above each other into `path`; its suffix says in which form. `x`: what runs to the right.
+def draw(panels: Sequence[Panel], x: str, path: Path, *, log: bool = False) -> None:
+    """Draws the panels above each other into `path`; its suffix says in which form. `x`: what runs to the right; `log`:
+    whether the first panel's values are on a logarithmic axis.
 
     Raises ImportError without matplotlib, OSError and ValueError for a file that cannot be written.
     """
@@ -32,16 +37,22 @@ def draw(panels: Sequence[Panel], x: str, path: Path) -> None:
 
     figure = Figure(figsize=(8, 2 + 3 * len(panels)), layout="constrained")
     for axes, panel in zip(figure.subplots(len(panels), squeeze=False)[:, 0], panels, strict=True):
-        for curve in panel.curves:
-            if curve.points:
-                axes.plot(*zip(*curve.points, strict=True), label=_plain(curve.label))
+        for curve in (curve for curve in panel.curves if curve.points):
+            look = {"color": f"C{curve.group % 10}", "linestyle": "--" if curve.dashed else "-"}
+            alone = {"marker": "."} if len(curve.points) == 1 else {}
+            axes.plot(*zip(*curve.points, strict=True), label=_plain(curve.label), **look, **alone)
+            if curve.broken:
+                axes.plot(*curve.points[-1], "x", color=look["color"], markersize=9)
         axes.set_xlabel(x)
         axes.set_ylabel(_plain(panel.y))
         if axes.lines:
             axes.legend()
+        if log and panel is panels[0]:
+            axes.set_yscale("log")
     figure.savefig(path)
 
 
 def _plain(label: str) -> str:
-    """Matplotlib would read mathematics between two dollar signs."""
-    return printable(label, one_line=True).replace("$", r"\$")
+    """Matplotlib would read mathematics between two dollar signs, and leave out what begins with an underscore."""
+    shown = printable(label, one_line=True).replace("$", r"\$")
+    return f" {shown}" if shown.startswith("_") else shown

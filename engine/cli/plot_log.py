@@ -1,18 +1,20 @@
 """`caffe plot_log`: the curves of training logs."""
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
+from typing import get_args
 
 import click
 
 from engine import curves
 from engine.cli import flags
-from engine.curves import Curve, Panel
+from engine.curves import Panel
 from engine.errors import EngineError
-from engine.tools.training_log import LogError, Row, TrainingLog, read
+from engine.tools import log_panels
+from engine.tools.log_panels import View
+from engine.tools.training_log import LogError, TrainingLog, read
 
 EPILOG = """\b
 Examples:
@@ -27,7 +29,7 @@ class Chart:
 
     tests: bool
     y: str
-    x: str
+    x: log_panels.Axis
 
     @property
     def title(self) -> str:
@@ -37,7 +39,7 @@ class Chart:
 CHARTS = [
     Chart(tests, y, x)
     for tests, y in ((True, "accuracy"), (True, "loss"), (False, "learning rate"), (False, "loss"))
-    for x in ("Iters", "Seconds")
+    for x in get_args(log_panels.Axis)
 ]
 
 
@@ -56,8 +58,10 @@ def plot_log(words: Sequence[str]) -> None:
     out, *names = words[1:] if chart else words
     if not names:
         raise click.UsageError("give the picture's name, then one log or more: caffe plot_log curves.png train.log")
-    logs = {name: read(name) for name in names}
-    panels = [_panel(chart, logs)] if chart else list(_panels(logs))
+    logs = {Path(name).name: read(name) for name in names}
+    if len(logs) < len(names):
+        logs = {name: read(name) for name in names}
+    panels = [_panel(chart, logs)] if chart else list(log_panels.panels(logs, View()))
     try:
         curves.draw(panels, chart.x if chart else "Iters", Path(out))
     except ImportError:
@@ -76,39 +80,13 @@ def _chart(word: str) -> Chart | None:
 
 
 def _panel(chart: Chart, logs: dict[str, TrainingLog]) -> Panel:
-    values: dict[str, Callable[[Row], float]] = {
+    values: dict[str, log_panels.Value] = {
         "accuracy": lambda row: next((y for name, y in row.outputs.items() if "accuracy" in name.lower()), math.nan),
-        "loss": _loss,
+        "loss": log_panels.loss,
         "learning rate": lambda row: row.rate,
     }
-    panel = Panel(chart.title.partition(" vs.")[0], [*_curves(logs, chart.tests, values[chart.y], chart.x)])
+    drawn = log_panels.curves(logs, values[chart.y], View(chart.x), tests=chart.tests)
+    panel = Panel(chart.title.partition(" vs.")[0], [*drawn])
     if not any(curve.points for curve in panel.curves):
         raise LogError(f"{', '.join(logs)}: no {panel.y.lower()} is told there.")
     return panel
-
-
-def _panels(logs: dict[str, TrainingLog]) -> Iterator[Panel]:
-    """Losses of training and tests in one, every other output of a test in one of its own."""
-    losses = [*_curves(logs, False, _loss, "Iters"), *_curves(logs, True, _loss, "Iters")]
-    yield Panel("loss", [curve for curve in losses if curve.points])
-    rows = [row for log in logs.values() for tests in log.tests.values() for row in tests]
-    for name in dict.fromkeys(name for row in rows for name in row.outputs if "loss" not in name.lower()):
-        yield Panel(name, [*_curves(logs, True, partial(_output, name), "Iters")])
-
-
-def _output(name: str, row: Row) -> float:
-    return row.outputs.get(name, math.nan)
-
-
-def _loss(row: Row) -> float:
-    named = (y for name, y in row.outputs.items() if "loss" in name.lower())
-    return next(named, math.nan) if math.isnan(row.loss) else row.loss
-
-
-def _curves(logs: dict[str, TrainingLog], tests: bool, value: Callable[[Row], float], x: str) -> Iterator[Curve]:
-    for path, log in logs.items():
-        for number, rows in log.tests.items() if tests else [(0, log.train)]:
-            what = f"test{f' #{number}' if number else ''}" if tests else "train"
-            found = {row.iteration if x == "Iters" else row.seconds: value(row) for row in rows}
-            points = sorted((at, y) for at, y in found.items() if math.isfinite(at) and math.isfinite(y))
-            yield Curve(f"{Path(path).name}: {what}", points)

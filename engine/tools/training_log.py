@@ -39,10 +39,12 @@ class Row:
 
 @dataclass
 class TrainingLog:
-    """The iterations that were displayed, and the tests of each test net by its number, in the log's order."""
+    """The iterations that were displayed, and the tests of each test net by its number, in the log's order. `diverged`:
+    the first of these iterations whose loss is no number."""
 
     train: list[Row] = field(default_factory=list)
     tests: dict[int, list[Row]] = field(default_factory=dict)
+    diverged: int | None = None
 
 
 def read(path: str | Path) -> TrainingLog:
@@ -75,6 +77,8 @@ def parse(lines: Iterable[str], year: int) -> TrainingLog:
                 log.train.append(train)
             if found.re is _LOSS:
                 train.loss = float(found[2])
+                if log.diverged is None and not math.isfinite(train.loss):
+                    log.diverged = train.iteration
             else:
                 train.rate = float(found[2])
         elif found := _OUTPUT.search(message):

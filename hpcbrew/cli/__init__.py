@@ -23,6 +23,7 @@ COMMANDS = {
     "fetch": "Bring a job's models, logs and metrics home.",
     "resume": "Go on with a job from its last snapshot.",
     "sweep": "Train with every combination of some settings, as one array job.",
+    "plot": "Draw the curves of jobs, in the terminal or as a picture.",
     "compare": "Show the jobs of a sweep, or several jobs, side by side.",
     "adopt": "Take up jobs that were submitted from another machine.",
     "open": "Open a shell in a job's run folder.",

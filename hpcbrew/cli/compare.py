@@ -1,13 +1,14 @@
 """`hpcbrew compare`."""
 
-from dataclasses import asdict
 from pathlib import Path
 
 import click
 
+from engine.tools.log_panels import View
+from hpcbrew.cli import tables
 from hpcbrew.cli.options import complete_job, json_option
-from hpcbrew.cli.output import cell, figure, say, say_json, warn
-from hpcbrew.errors import RequestError
+from hpcbrew.cli.output import figure, say, say_json, warn
+from hpcbrew.cli.plot import picture
 from hpcbrew.track import compare as comparing
 from hpcbrew.track.compare import Row
 from hpcbrew.track.ledger import Ledger
@@ -18,10 +19,11 @@ from hpcbrew.track.ledger import Ledger
 @click.option("--plot", type=click.Path(path_type=Path, dir_okay=False), help="Draw the losses: a .png, .svg or .pdf.")
 @json_option
 def command(jobs: tuple[str, ...], plot: Path | None, as_json: bool) -> None:
-    """Show the points of a sweep side by side, or several jobs: settings, state, loss and the last test's outputs.
+    """Show the points of a sweep side by side, or several jobs: what differs in their settings, state, loss, and the
+    best and the last value of each output of their tests, with its iteration.
 
-    May be used while they train. The plot has a line for each job's loss, and needs
-    matplotlib: pip install 'hpcbrew[plot]'.
+    May be used while they train. --plot draws what hpcbrew plot does; that needs matplotlib:
+    pip install 'hpcbrew[plot]'.
 
     \b
     Examples:
@@ -31,31 +33,37 @@ def command(jobs: tuple[str, ...], plot: Path | None, as_json: bool) -> None:
     ledger = Ledger()
     rows = comparing.rows([ledger.find(job) for job in jobs], ledger, warn)
     if plot is not None:
-        _plot(rows, plot)
+        picture(comparing.logs(rows), View(), plot)
     if as_json:
-        say_json([asdict(row) for row in rows], indent=2)
-    else:
-        _table(rows)
+        say_json([row.as_json() for row in rows], indent=2)
+        return
+    table(rows)
+    if plot is not None:
+        say(f"Wrote {plot}")
 
 
-def _plot(rows: list[Row], path: Path) -> None:
-    try:
-        comparing.plot(rows, path)
-    except ImportError:
-        raise RequestError("--plot needs matplotlib: pip install 'hpcbrew[plot]'") from None
-    except (OSError, ValueError) as error:
-        raise RequestError(f"--plot {path}: cannot be written: {error}") from None
-
-
-def _table(rows: list[Row]) -> None:
+def table(rows: list[Row]) -> None:
+    """A line a job; its settings have columns of their own."""
     settings = list(dict.fromkeys(key for row in rows for key in row.settings))
-    outputs = list(dict.fromkeys(key for row in rows for key in row.outputs))
-    table = [["ID", *settings, "STATE", "ITERATION", "LOSS", *(f"test {key}" for key in outputs)]]
-    for row in rows:
-        iteration = "-" if row.iteration is None else f"{row.iteration}/{row.max_iter}"
-        figures = [figure(row.loss, "-"), *(figure(row.outputs.get(key), "-") for key in outputs)]
-        table.append([row.id, *(row.settings.get(k, "-") for k in settings), str(row.state), iteration, *figures])
-    shown = [list(map(cell, line)) for line in table]
-    widths = [max(map(len, column)) for column in zip(*shown, strict=True)]
-    for line in shown:
-        say("  ".join(f"{text:{width}}" for text, width in zip(line, widths, strict=True)).rstrip())
+    outputs = list(dict.fromkeys(key for row in rows for key in (*row.best, *row.outputs)))
+    shown = [part for name in outputs for part in (f"BEST {name.upper()}", f"LAST {name.upper()}")]
+    heads = ["ID", "NAME", *(key.upper() for key in settings), "STATE", "ITERATION", "LOSS", *shown]
+    tables.show(heads, [_cells(row, settings, outputs) for row in rows], tables.STATES)
+
+
+def _cells(row: Row, settings: list[str], outputs: list[str]) -> list[str]:
+    state = f"{row.state} at {row.log.diverged}" if row.log.diverged is not None else str(row.state)
+    iteration = "-" if row.iteration is None else f"{row.iteration}/{row.max_iter}"
+    loss = "-" if row.iteration is None else figure(row.loss, "nan")
+    own = [row.settings.get(key, "-") for key in settings]
+    tests = [part for name in outputs for part in (_best(row, name), _last(row, name))]
+    return [row.id, row.name, *own, state, iteration, loss, *tests]
+
+
+def _best(row: Row, name: str) -> str:
+    best = row.best.get(name)
+    return f"{figure(best.value, 'nan')} at {best.iteration}" if best else "-"
+
+
+def _last(row: Row, name: str) -> str:
+    return f"{figure(row.outputs[name], 'nan')} at {row.tested}" if name in row.outputs else "-"

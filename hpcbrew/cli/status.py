@@ -21,18 +21,6 @@ from hpcbrew.units import clock
 LOCAL, REMOTE = 2, 15  # seconds between two looks of --watch: at this machine alone; at clusters
 RECENT = 7 * 24 * 3600  # seconds for which an ended job is shown without --all
 
-COLOURS = {
-    JobState.RUNNING: "cyan",
-    JobState.DONE: "green",
-    JobState.FAILED: "red",
-    JobState.DIVERGED: "red",
-    JobState.LOST: "red",
-    JobState.NEVER_RAN: "red",
-    JobState.OUT_OF_MEMORY: "red",
-    JobState.OUT_OF_WALLTIME: "yellow",
-    JobState.CANCELLED: "yellow",
-}
-
 HEADS = ("ID", "NAME", "CLUSTER", "STATE", "ITERATION", "LOSS", "BEST TEST", "TIME", "ENDED", "NOTE")
 
 
@@ -113,7 +101,7 @@ def _show(rows: list[TrackedJob], *, as_json: bool, indent: int | None, narrowed
     if as_json:
         say_json([row.as_json() for row in rows], indent=indent)
     elif rows:
-        tables.show(HEADS, [_row(row) for row in rows], COLOURS)
+        tables.show(HEADS, [_row(row) for row in rows], tables.STATES)
     elif narrowed:
         say("None of these jobs.")
     else:

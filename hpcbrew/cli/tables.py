@@ -7,8 +7,21 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from hpcbrew.cli.output import cell, say
+from hpcbrew.job import JobState
 
 GAP = "  "
+
+STATES = {
+    JobState.RUNNING: "cyan",
+    JobState.DONE: "green",
+    JobState.FAILED: "red",
+    JobState.DIVERGED: "red",
+    JobState.LOST: "red",
+    JobState.NEVER_RAN: "red",
+    JobState.OUT_OF_MEMORY: "red",
+    JobState.OUT_OF_WALLTIME: "yellow",
+    JobState.CANCELLED: "yellow",
+}
 
 
 def show(heads: Sequence[str], rows: Sequence[Sequence[str]], colours: Mapping[Any, str] | None = None) -> None:

@@ -106,7 +106,7 @@ def assemble(
     """
     folder = layout.run_folder(job.name, job.token)
     script = render(cluster.template, _context(job, cluster, resources, weights, snapshot))
-    made = {layout.SCRIPT: script, layout.JOB: _describe(job, cluster, resources, texts), **texts}
+    made = {layout.SCRIPT: script, layout.JOB: _describe(job, cluster, resources, texts, snapshot), **texts}
     submit = schedulers.of(cluster.address).submit_command(PurePosixPath(layout.SCRIPT))
     return JobPlan(
         token=job.token,
@@ -250,7 +250,7 @@ def _gpus(resources: Resources) -> list[str]:
     return ["-gpu", ",".join(map(str, range(resources.gpus)))]
 
 
-def _describe(job: Job, cluster: Cluster, resources: Resources, texts: Mapping[str, str]) -> str:
+def _describe(job: Job, cluster: Cluster, resources: Resources, texts: Mapping[str, str], snapshot: str | None) -> str:
     """job.json: what another machine needs to know of this run folder."""
     values = {
         "name": job.name,
@@ -264,6 +264,7 @@ def _describe(job: Job, cluster: Cluster, resources: Resources, texts: Mapping[s
         "engine": job.request.engine,
         "after": asdict(job.request.after) if job.request.after else None,
         "definitions": list(texts),
+        "snapshot": snapshot,
         **({"points": job.points} if job.points else {}),
     }
     return json.dumps(values, indent=2) + "\n"

@@ -1,83 +1,189 @@
-"""Jobs side by side: the points of a sweep, or jobs of any kind, with their settings, figures and losses over time."""
+"""Jobs side by side: the points of a sweep, or jobs of any kind, with their settings, figures and curves."""
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from engine.curves import Curve, Panel, draw
+from engine import curves
+from engine.errors import EngineError
+from engine.printable import printable
+from engine.proto import caffe_pb2 as pb
+from engine.proto import text
+from engine.tools import log_panels
+from engine.tools.log_panels import View
+from engine.tools.training_log import TrainingLog
+from hpcbrew import layout
+from hpcbrew.errors import TransportError
 from hpcbrew.job import JobRecord, JobState
-from hpcbrew.track import refresh, run_folder
+from hpcbrew.track import course, refresh, run_folder
 from hpcbrew.track.lasting import Say
 from hpcbrew.track.ledger import Ledger
-from hpcbrew.track.metrics import Metrics
-from hpcbrew.track.refresh import TrackedJob
+from hpcbrew.track.refresh import Site, TrackedJob
+from hpcbrew.track.run_folder import Best
+
+LONGEST = 2**20
+"""Bytes of a solver that is looked at for what is set there."""
+
+ASIDE = {
+    "snapshot_prefix", "snapshot", "snapshot_format", "snapshot_after_train", "solver_mode", "device_id", "debug_info",
+    "display", "test_interval", "test_iter", "test_initialization", "test_compute_loss", "weights",
+}  # fmt: skip
+"""Fields of solvers that say nothing of what is learned."""
 
 
 @dataclass(frozen=True)
 class Row:
-    """One job. `outputs` are of its last test; `losses` are (iteration, loss) of all that was displayed."""
+    """One job. `settings`: what was set on the command line, and what differs in the solvers of all that are compared.
+    `outputs`: of its last test, at iteration `tested`; `best`: each one's best. `log`: its course.
+    """
 
     id: str
+    name: str
     settings: dict[str, str]
     state: JobState
     iteration: int | None
     max_iter: int | None
     loss: float | None
     outputs: dict[str, float]
-    losses: list[tuple[int, float]]
+    tested: int | None
+    best: dict[str, Best]
+    log: TrainingLog
 
-    @property
-    def label(self) -> str:
-        return ", ".join(f"{key} {value}" for key, value in self.settings.items()) or self.id
+    def as_json(self) -> dict[str, object]:
+        """The object that `compare --json` prints; losses are (iteration, loss) of all that was noted."""
+        figures = {n: v for n, v in self.__dict__.items() if n != "log"}
+        losses = [(row.iteration, row.loss) for row in self.log.train if math.isfinite(row.loss)]
+        best = {name: best.__dict__ for name, best in self.best.items()}
+        return {**figures, "best": best, "diverged": self.log.diverged, "losses": losses}
 
 
 def rows(records: Sequence[JobRecord], ledger: Ledger, say: Say) -> list[Row]:
     """A row for each job; for a sweep, one for each of its points. `say` is told of metrics that cannot be
     read, or are too long to be read whole. Raises TransportError where a folder is gone."""
-    return [row for record in records for row in _rows(record, ledger, say)]
+    found = [row for record in records for row in _rows(record, ledger, say)]
+    solvers = [solver for _, solver in found]
+    different = {
+        key
+        for key in dict.fromkeys(key for solver in solvers for key in solver)
+        if len({solver.get(key) for solver in solvers}) > 1
+    }
+    return [
+        replace(row, settings={**{k: v for k, v in solver.items() if k in different}, **row.settings})
+        for row, solver in found
+    ]
 
 
-def _rows(record: JobRecord, ledger: Ledger, say: Say) -> Iterator[Row]:
+def labels(compared: Sequence[Row]) -> list[str]:
+    """What tells each from the others, for legends: its name, its settings, its id where these are those of another."""
+    names = [row.name for row in compared]
+    plain = [_label(row.name, row) for row in compared]
+    return [
+        label
+        if plain.count(label) == 1 and (row.settings or names.count(row.name) == 1)
+        else _label(f"{row.name} {row.id}", row)
+        for label, row in zip(plain, compared, strict=True)
+    ]
+
+
+def _label(name: str, row: Row) -> str:
+    settings = ", ".join(f"{key} {value}" for key, value in row.settings.items())
+    return f"{name}, {settings}" if settings else name
+
+
+def _rows(record: JobRecord, ledger: Ledger, say: Say) -> Iterator[tuple[Row, dict[str, str]]]:
+    """Each row, and what is set in its solver."""
     site = refresh.reach(record.address)
     described = run_folder.describe(record, site.transport)
     points = described.points if record.point is None else ()
     settings = points or (described.settings(record.point),)
     jobs = [ledger.find(f"{record.token}[{n}]") for n in range(1, len(points) + 1)] if points else [record]
     found = refresh.look(site, jobs, ledger)
+    solvers = site.transport.read_all([job.run_folder / layout.SOLVER for job in jobs])
     reader = site.transport.reader()
     try:
-        for tracked, own in zip(found, settings, strict=True):
-            metrics = Metrics(reader, tracked.record.run_folder, say, lasting=False)
-            yield _row(tracked, metrics.all(), own)
+        for tracked, own, solver in zip(found, settings, solvers, strict=True):
+            log = course.course(tracked.record.run_folder, reader, say)
+            yield _row(tracked, _with_past(log, record, described.snapshot, site, say), own), _fields(solver)
     finally:
         reader.close()
 
 
-def _row(tracked: TrackedJob, metrics: Iterable[dict[str, Any]], settings: dict[str, str]) -> Row:
+def _with_past(log: TrainingLog, record: JobRecord, snapshot: str | None, site: Site, say: Say) -> TrainingLog:
+    """A resumed job's past may be gone, and is told of then."""
+    try:
+        return course.with_past(log, snapshot, run_folder.described_in(record).parent, site.transport, say)
+    except TransportError as error:
+        say(f"what {record.name} was resumed from cannot be read: {error}")
+        return log
+
+
+def _fields(solver: bytes | None) -> dict[str, str]:
+    """What is set in a solver, but for nets and states that are written into it; nothing where it is none."""
+    try:
+        found = text.parse((solver or b"")[:LONGEST].decode(), pb.SolverParameter, layout.SOLVER)
+    except (EngineError, ValueError):
+        return {}
+    return {
+        field.name: printable(_value(value), one_line=True)
+        for field, value in found.ListFields()
+        if field.message_type is None and field.name not in ASIDE
+    }
+
+
+def _value(value: Any) -> str:
+    if isinstance(value, str | int):
+        return str(value)
+    return f"{value:.6g}" if isinstance(value, float) else ",".join(map(_value, value))
+
+
+def _row(tracked: TrackedJob, log: TrainingLog, settings: dict[str, str]) -> Row:
     record, going = tracked.record, tracked.progress
-    outputs: dict[str, Any] = {}
-    losses = []
-    for values in metrics:
-        if values["phase"] == "test":
-            outputs = values["outputs"]
-        elif values.get("loss") is not None:
-            losses.append((values["iteration"], values["loss"]))
+    last = {n: tests[-1] for n, tests in log.tests.items() if tests}
+    tested = max((row.iteration for row in last.values()), default=None)
     return Row(
         id=record.id or record.token,
+        name=record.name,
         settings=settings,
         state=record.status.state,
         iteration=going.iteration if going else None,
         max_iter=going.max_iter if going else None,
         loss=going.loss if going else None,
-        outputs=outputs,
-        losses=losses,
+        outputs={_of_net(name, n): y for n, row in last.items() for name, y in row.outputs.items() if math.isfinite(y)},
+        tested=tested,
+        best=_best(log) | (going.best if going else {}),
+        log=log,
     )
 
 
-def plot(compared: Sequence[Row], path: Path) -> None:
-    """The losses over the iterations, a line a job; the file's suffix says in which form.
+def _of_net(name: str, number: int) -> str:
+    """An output of a further test net, as the engine's progress.json names it."""
+    return f"{name} #{number}" if number else name
+
+
+def _best(log: TrainingLog) -> dict[str, Best]:
+    """The best value of each output of tests: the lowest of what is called a loss, the highest of what is not."""
+    found: dict[str, Best] = {}
+    for number, tests in log.tests.items():
+        for row in tests:
+            for name, value in row.outputs.items():
+                known, sign = _of_net(name, number), -1 if "loss" in name.lower() else 1
+                if math.isfinite(value) and (known not in found or sign * value > sign * found[known].value):
+                    found[known] = Best(value, row.iteration)
+    return found
+
+
+def logs(compared: Sequence[Row]) -> dict[str, TrainingLog]:
+    """Their courses by their labels; one alone needs none."""
+    if len(compared) == 1:
+        return {"": compared[0].log}
+    return dict(zip(labels(compared), (row.log for row in compared), strict=True))
+
+
+def draw(found: dict[str, TrainingLog], view: View, path: Path, *, log: bool = False) -> None:
+    """Their curves; the file's suffix says in which form.
 
     Raises ImportError without matplotlib, OSError and ValueError for a file that cannot be written.
     """
-    draw([Panel("Training loss", [Curve(row.label, row.losses) for row in compared])], "Iteration", path)
+    curves.draw(list(log_panels.panels(found, view)), view.title, path, log=log)

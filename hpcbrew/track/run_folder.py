@@ -42,7 +42,8 @@ class JobDescription:
 
     `overrides`: what --set changed, by its name in the solver; `points`: of a sweep, those of each of its points.
     `resources`: the fields of plan.resources.Resources, each of its kind. `definitions`: the names of the prototxt
-    files in the folder, none of which leads out of it, or is that of another file there.
+    files in the folder, none of which leads out of it, or is that of another file there. `snapshot`: the state that it
+    began with, as seen from there.
     """
 
     name: str
@@ -53,6 +54,7 @@ class JobDescription:
     after: After | None
     definitions: tuple[str, ...]
     points: tuple[dict[str, str], ...] = ()
+    snapshot: str | None = None
 
     @property
     def nodes(self) -> int:
@@ -172,6 +174,7 @@ def read_description(data: bytes | None) -> JobDescription | None:
         after=schema.field(values, "after", schema.none_or(_after)),
         definitions=schema.field(values, "definitions", schema.listing(_definition)),
         points=schema.field(values, "points", schema.listing(_SETTINGS, MOST_POINTS), ()),
+        snapshot=schema.field(values, "snapshot", schema.none_or(schema.text()), None),
     )
 
 
@@ -342,7 +345,10 @@ def _metrics(line: bytes) -> dict[str, Any] | None:
         values = schema.read_object(line)
         phase = schema.field(values, "phase", schema.one_of("train", "test"))
         schema.field(values, "iteration", schema.whole(0))
-        schema.field(values, "loss", schema.none_or(schema.number), None)
+        for name in ("loss", "lr"):
+            schema.field(values, name, schema.none_or(schema.number), None)
+        schema.field(values, "net", schema.whole(0), 0)
+        schema.field(values, "time", schema.none_or(schema.seconds), None)
         schema.field(values, "outputs", _OUTPUTS, *(() if phase == "test" else ({},)))
     except Malformed:
         return None

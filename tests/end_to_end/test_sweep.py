@@ -64,11 +64,11 @@ def test_a_sweep_runs_and_is_compared(named: RemoteCluster, model: Path, tmp_pat
     first, second = compare.rows([record], named.ledger, pytest.fail)
     assert (first.id, first.settings, first.state) == ("1[1].pbs01", {"base_lr": "0.25"}, JobState.DONE)
     assert (first.iteration, first.loss, first.outputs) == (3, 0.25, {"accuracy": 0.5})
-    assert (second.state, second.losses) == (JobState.FAILED, [(1, 0.5), (2, 0.5), (3, 0.5)])
+    assert (second.state, second.as_json()["losses"]) == (JobState.FAILED, [(1, 0.5), (2, 0.5), (3, 0.5)])
     shown = hpcbrew("compare", "1", "--plot", tmp_path / "sweep.png")
     assert shown.stdout.splitlines()[:2] == [
-        "ID          base_lr  STATE   ITERATION  LOSS  test accuracy",
-        "1[1].pbs01  0.25     done    3/3        0.25  0.5",
+        "ID          NAME     BASE_LR  STATE   ITERATION  LOSS  BEST ACCURACY  LAST ACCURACY",
+        "1[1].pbs01  tiny[1]  0.25     done    3/3        0.25  0.5 at 3       0.5 at 3",
     ]
     assert (tmp_path / "sweep.png").read_bytes().startswith(b"\x89PNG")
     (one,) = json.loads(hpcbrew("status", "1[2]", "--json").stdout)

@@ -15,7 +15,7 @@ def log(tmp_path):
 def test_all_curves_of_a_log(tmp_path, log, capsys):
     assert main(["plot_log", str(tmp_path / "a.svg"), log]) == 0
     drawn = (tmp_path / "a.svg").read_text()
-    for said in ("a.log: train", "a.log: test", "a.log: test #1", "loss", "accuracy", "Iters"):
+    for said in ("a.log: train (diverged at 100)", "a.log: test", "a.log: test #1", "loss", "accuracy", "Iters"):
         assert f"<!-- {said} -->" in drawn
     assert capsys.readouterr().out == f"Wrote {tmp_path}/a.svg\n"
 

@@ -9,6 +9,7 @@ from hpcbrew.errors import TransportError
 from hpcbrew.job import JobRecord, JobState, JobStatus
 from hpcbrew.track import compare
 from hpcbrew.track.ledger import Ledger
+from hpcbrew.track.run_folder import Best
 
 LOCAL = Address("local", "local", "local")
 DESCRIPTION = {"resources": {"nodes": 1}, "links": 1, "after": None, "engine": "own", "definitions": []}
@@ -35,12 +36,31 @@ def job(folder: Path, *, loss: float, **described: object) -> JobRecord:
     return record
 
 
-def test_jobs_stand_side_by_side_with_settings_losses_and_last_test(home: Path, tmp_path: Path) -> None:
+def test_jobs_stand_side_by_side_with_settings_losses_best_and_last_test(home: Path, tmp_path: Path) -> None:
     records = [job(tmp_path / "a", loss=1.0), job(tmp_path / "b", loss=0.5, set={"base_lr": "0.1"})]
     first, second = compare.rows(records, Ledger(), pytest.fail)
-    assert (first.label, second.label) == ("7.local", "base_lr 0.1")
+    assert (first.name, first.settings, second.settings) == ("a", {}, {"base_lr": "0.1"})
     assert (first.state, first.iteration, first.max_iter, first.loss) == (JobState.DONE, 3, 9, 1.0)
-    assert (second.outputs, second.losses) == ({"accuracy": 0.75}, [(1, 2.0), (3, 0.5)])
+    assert (second.outputs, second.tested, second.best) == ({"accuracy": 0.75}, 3, {"accuracy": Best(0.75, 3)})
+    assert second.as_json()["losses"] == [(1, 2.0), (3, 0.5)]
+    assert second.log.diverged == 2
+
+
+def test_what_differs_between_the_solvers_is_a_setting(home: Path, tmp_path: Path) -> None:
+    records = [job(tmp_path / name, loss=1.0) for name in "abc"]
+    solvers = ("base_lr: 0.5 momentum: 0.9", "base_lr: 0.25 momentum: 0.9 display: 5", "{")
+    for name, solver in zip("abc", solvers, strict=True):
+        (tmp_path / name / "solver.prototxt").write_text(solver)
+    rows = compare.rows(records[:2], Ledger(), pytest.fail)
+    assert [row.settings for row in rows] == [{"base_lr": "0.5"}, {"base_lr": "0.25"}]
+    assert compare.rows(records[2:], Ledger(), pytest.fail)[0].settings == {}
+
+
+def test_a_legend_tells_jobs_apart_that_are_called_alike(home: Path, tmp_path: Path) -> None:
+    (row,) = compare.rows([job(tmp_path / "a", loss=1.0)], Ledger(), pytest.fail)
+    again, other = replace(row, id="8.local"), replace(row, id="9.local", settings={"base_lr": "0.1"})
+    assert compare.labels([row]) == ["a"]
+    assert compare.labels([row, again, other]) == ["a 7.local", "a 8.local", "a, base_lr 0.1"]
 
 
 def test_a_sweep_has_a_row_for_each_of_its_points(home: Path, tmp_path: Path) -> None:

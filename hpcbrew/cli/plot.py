@@ -1,0 +1,104 @@
+"""`hpcbrew plot`."""
+
+import shutil
+import sys
+from collections.abc import Sequence
+from pathlib import Path, PurePosixPath
+
+import click
+
+from engine import curves_in_text
+from engine.tools import log_panels, training_log
+from engine.tools.log_panels import View
+from engine.tools.training_log import TrainingLog
+from hpcbrew import layout
+from hpcbrew.cli.options import complete_job
+from hpcbrew.cli.output import say, warn
+from hpcbrew.errors import LedgerError, RequestError
+from hpcbrew.job import JobRecord
+from hpcbrew.track import compare, course
+from hpcbrew.track.ledger import Ledger
+from hpcbrew.transports.local_reader import LocalReader
+
+COLOURS = ("blue", "yellow", "green", "red", "magenta", "cyan")
+HEIGHT = 12
+"""Lines of a panel."""
+
+
+@click.command()
+@click.argument("jobs", nargs=-1, required=True, metavar="JOB|LOG...", shell_complete=complete_job)
+@click.option("--out", "-o", type=click.Path(path_type=Path, dir_okay=False), help="A .png, .svg or .pdf to draw into.")
+@click.option("--time", "by_time", is_flag=True, help="Over seconds instead of iterations.")
+@click.option("--log", "log", is_flag=True, help="The losses on a logarithmic axis.")
+@click.option("--smooth", type=click.IntRange(min=1), default=1, metavar="N", help="Show means of N values.")
+@click.option("--rate", is_flag=True, help="The learning rate too.")
+@click.option("--throughput", is_flag=True, help="Iterations a second too.")
+def command(
+    jobs: tuple[str, ...], out: Path | None, by_time: bool, log: bool, smooth: int, rate: bool, throughput: bool
+) -> None:
+    """Draw the curves of jobs: losses of training and tests, every other output of tests, in the terminal or a picture.
+
+    Several jobs share the panels, and the legend says what differs between them; a sweep is all of its points, and a
+    resumed job is drawn with its past. A LOG is BVLC Caffe's or caffe train's, a metrics.jsonl, or a folder with one.
+    May be used while they train. A picture needs matplotlib: pip install 'hpcbrew[plot]'.
+
+    \b
+    Examples:
+      hpcbrew plot lenet
+      hpcbrew plot lenet alexnet -o loss.png --log --smooth 10
+      hpcbrew plot 13 --time --rate -o sweep.svg
+      hpcbrew plot train.log
+    """
+    view = View("Seconds" if by_time else "Iters", smooth, rate, throughput)
+    found = _found(jobs)
+    if not any(log.train or log.tests for log in found.values()):
+        raise RequestError(f"{', '.join(jobs)}: nothing was trained or tested yet; hpcbrew status says how it stands")
+    if out is None:
+        _in_text(found, view, log=log)
+    else:
+        picture(found, view, out, log=log)
+        say(f"Wrote {out}")
+
+
+def picture(found: dict[str, TrainingLog], view: View, path: Path, *, log: bool = False) -> None:
+    """Draws into a file. Raises RequestError where that cannot be done."""
+    try:
+        compare.draw(found, view, path, log=log)
+    except ImportError:
+        raise RequestError("pictures need matplotlib: pip install 'hpcbrew[plot]'") from None
+    except (OSError, ValueError) as error:
+        raise RequestError(f"{path}: cannot be written: {error}") from None
+
+
+def _found(asked: Sequence[str]) -> dict[str, TrainingLog]:
+    """The courses of jobs, and of files that are no jobs, by their labels. Raises LedgerError for what is neither."""
+    ledger = Ledger()
+    records: list[JobRecord] = []
+    files: dict[str, TrainingLog] = {}
+    for one in asked:
+        try:
+            records.append(ledger.find(one))
+        except LedgerError:
+            if not Path(one).exists():
+                raise
+            files[one] = _file(Path(one))
+    jobs = compare.logs(compare.rows(records, ledger, warn)) if records else {}
+    if files and "" in jobs:
+        jobs = {records[0].name: jobs[""]}
+    return {"": next(iter(files.values()))} if len(asked) == len(files) == 1 else {**jobs, **files}
+
+
+def _file(path: Path) -> TrainingLog:
+    """A log, a job's metrics, or the folder that they were fetched into. Raises EngineError for what is none."""
+    if path.is_dir() or path.name == layout.METRICS:
+        folder = path if path.is_dir() else path.parent
+        return course.course(PurePosixPath(folder.absolute()), LocalReader(), warn)
+    return training_log.read(path)
+
+
+def _in_text(found: dict[str, TrainingLog], view: View, *, log: bool) -> None:
+    width = min(shutil.get_terminal_size((100, 24)).columns, 120) - 1
+    braille = (sys.stdout.encoding or "").lower().startswith("utf")
+    panels = list(log_panels.panels(found, view))
+    for line in curves_in_text.draw(panels, view.title, width, HEIGHT, log=log, braille=braille):
+        say(*(part if group is None else (part, COLOURS[group % len(COLOURS)]) for part, group in line))

@@ -1,0 +1,110 @@
+"""The course of a training, by metrics.jsonl: losses and tests by iteration; behind a resumed job's, its past."""
+
+import math
+import re
+from collections.abc import Iterable
+from pathlib import PurePosixPath
+from typing import Any
+
+from engine.schema import Malformed
+from engine.tools.training_log import Row, TrainingLog
+from hpcbrew import layout
+from hpcbrew.track import run_folder
+from hpcbrew.track.lasting import Say
+from hpcbrew.track.metrics import Metrics
+from hpcbrew.transports.base import FileReader, Transport
+
+LINKS = 50
+"""So many jobs are followed back, each resumed from the one before."""
+
+_RESUMED = re.compile(
+    r"\.\./(?P<folder>[^/.][^/]*(/points/[0-9]{1,9})?)/snapshots/"
+    r"[^/]*_iter_(?P<iteration>[0-9]{1,15})\.solverstate(\.h5)?"
+)
+
+
+def course(folder: PurePosixPath, reader: FileReader, say: Say) -> TrainingLog:
+    """What the metrics of one run folder tell."""
+    return of_entries(Metrics(reader, folder, say, lasting=False).all())
+
+
+def of_entries(entries: Iterable[dict[str, Any]]) -> TrainingLog:
+    """Of objects of metrics.jsonl, in their order. Where iterations were done again, the last ones count."""
+    log, began = TrainingLog(), None
+    for values in entries:
+        time = values.get("time")
+        began = time if began is None else began
+        row = Row(
+            iteration=values["iteration"],
+            seconds=math.nan if time is None or began is None else time - began,
+            rate=_figure(values.get("lr")),
+            loss=_figure(values.get("loss")),
+            outputs=dict(_outputs(values.get("outputs", {}))),
+        )
+        if values["phase"] == "train":
+            _take(log.train, row)
+            if values.get("loss", 0) is None and log.diverged is None:
+                log.diverged = row.iteration
+        else:
+            _take(log.tests.setdefault(values.get("net", 0), []), row)
+    return log
+
+
+def with_past(log: TrainingLog, resumed: str | None, runs: PurePosixPath, site: Transport, say: Say) -> TrainingLog:
+    """`log` behind what the jobs had done that it was resumed from. `resumed`: the state that it began with, as its
+    description names it; `runs`: where the run folders lie, beside each other."""
+    reader = site.reader()
+    try:
+        for _ in range(LINKS):
+            before = _RESUMED.fullmatch(resumed or "")
+            if before is None:
+                break
+            folder = runs / before["folder"]
+            log = joined(course(folder, reader, say), log, int(before["iteration"]))
+            resumed = _resumed(runs / before["folder"].partition("/")[0], site) if "/" not in before["folder"] else None
+    finally:
+        reader.close()
+    return log
+
+
+def _resumed(folder: PurePosixPath, site: Transport) -> str | None:
+    """What the job in that run folder was resumed from, by its description."""
+    try:
+        described = run_folder.read_description(site.read(folder / layout.JOB, 0, run_folder.DESCRIBED + 1))
+    except Malformed:
+        return None
+    return described.snapshot if described else None
+
+
+def joined(before: TrainingLog, after: TrainingLog, at: int) -> TrainingLog:
+    """One log of two: `before` up to the snapshot of iteration `at`, `after` from there, its seconds going on."""
+    kept = [row for row in before.train if row.iteration < at]
+    passed = max((row.seconds for row in kept if math.isfinite(row.seconds)), default=0.0)
+    numbers = dict.fromkeys([*before.tests, *after.tests])
+    tests = {n: [row for row in before.tests.get(n, []) if row.iteration < at] for n in numbers}
+    return TrainingLog(
+        [*kept, *(_later(row, passed) for row in after.train)],
+        {n: [*rows, *(_later(row, passed) for row in after.tests.get(n, []))] for n, rows in tests.items()},
+        after.diverged,
+    )
+
+
+def _later(row: Row, seconds: float) -> Row:
+    return Row(row.iteration, row.seconds + seconds, row.rate, row.loss, row.outputs)
+
+
+def _take(rows: list[Row], row: Row) -> None:
+    while rows and rows[-1].iteration >= row.iteration:
+        rows.pop()
+    rows.append(row)
+
+
+def _figure(value: Any) -> float:
+    return float(value) if isinstance(value, int | float) else math.nan
+
+
+def _outputs(outputs: dict[str, Any]) -> Iterable[tuple[str, float]]:
+    """Each by its name; the elements of one that is a list as NAME, NAME[1], NAME[2] …"""
+    for name, value in outputs.items():
+        for n, element in enumerate(value if isinstance(value, list) else [value]):
+            yield f"{name}[{n}]" if n else name, _figure(element)
