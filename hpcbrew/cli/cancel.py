@@ -1,5 +1,7 @@
 """`hpcbrew cancel`."""
 
+from functools import partial
+
 import click
 
 from hpcbrew.cli import changes
@@ -13,11 +15,12 @@ from hpcbrew.track import control
 def command(jobs: tuple[str, ...], as_json: bool) -> None:
     """Cancel jobs, named by id, name or token. A name stands for the newest job of that name.
 
-    PBS first asks the job to end (SIGTERM) and kills it some seconds later; `hpcbrew status` shows when it has ended.
+    PBS first asks the job to end (SIGTERM) and kills it some seconds later. That is waited for a little; of a job that
+    is still ending `hpcbrew status` shows when it has ended.
 
     \b
     Examples:
       hpcbrew cancel lenet
       hpcbrew cancel 12.pbshpc '13[4]'
     """
-    changes.change(jobs, control.cancel, as_json=as_json)
+    changes.change(jobs, partial(control.cancel, patience=control.PATIENCE / len(jobs)), as_json=as_json)

@@ -4,10 +4,12 @@ from pathlib import Path
 
 import click
 
+from engine.units import short_size
+from hpcbrew import layout
 from hpcbrew.cli.options import job_argument, json_option
 from hpcbrew.cli.output import say, say_json, warn
 from hpcbrew.cli.transfer_bar import moving
-from hpcbrew.track import refresh
+from hpcbrew.track import refresh, run_folder
 from hpcbrew.track.ledger import Ledger
 from hpcbrew.transfer import download as fetching
 
@@ -33,9 +35,20 @@ def command(job: str, into: Path | None, as_json: bool) -> None:
     transport = refresh.reach(record.address).transport
     files = fetching.wanted(record, transport)
     folder = into or fetching.default_folder(record)
+    points = run_folder.describe(record, transport).points if record.is_array else ()
     with moving("fetching", sum(files.values())) as said:
-        fetching.fetch(record, files, transport, folder, said, warn)
+        fetched = fetching.fetch(record, files, transport, folder, said, warn, points)
+    here = {name: path.relative_to(folder) for name, path in fetched.places.items()}
     if as_json:
-        say_json({**record.as_json(), "into": str(folder), "files": sorted(map(str, files))}, indent=2)
+        unchanged = sorted(str(here[name]) for name in fetched.unchanged)
+        names = sorted(map(str, here.values()))
+        say_json({**record.as_json(), "into": str(folder), "files": names, "unchanged": unchanged}, indent=2)
         return
-    say(f"{len(files)} files in {folder}")
+    new = len(files) - len(fetched.unchanged)
+    size = short_size(sum(files.values()))
+    say(f"{len(files)} files, {size}, in {folder}: {new} fetched, {len(fetched.unchanged)} unchanged")
+    models = {path.parent for name, path in here.items() if name.parent.name == layout.SNAPSHOTS}
+    for place in sorted(models):
+        newest = run_folder.newest_model([path.name for path in here.values() if path.parent == place])
+        if newest:
+            say(f"Model: {folder / place / newest}")

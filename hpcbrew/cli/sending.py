@@ -1,7 +1,6 @@
 """What `submit`, `resume` and `sweep` do: from options to a request, to a plan, and that plan sent to the cluster."""
 
 import re
-import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -10,14 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from engine.host import login_node
-from hpcbrew.cli import preview
+from hpcbrew.cli import preview, sweep_view
 from hpcbrew.cli.output import say, say_json, warn
-from hpcbrew.cli.training_view import training
+from hpcbrew.cli.training_view import next_steps, training
 from hpcbrew.cli.transfer_bar import moving
 from hpcbrew.clusters import profiles
 from hpcbrew.clusters.profiles import Cluster
 from hpcbrew.errors import RequestError
-from hpcbrew.job import After, JobPlan, JobRecord, JobRequest, new_token
+from hpcbrew.job import After, JobPlan, JobRequest, new_token
 from hpcbrew.plan import hardware, overrides
 from hpcbrew.plan import sweep as sweeping
 from hpcbrew.plan.build import plan_job
@@ -126,18 +125,14 @@ def send(plan: JobPlan, solver: str, ways: Ways) -> None:
         with moving("sending", sum(upload.size for upload in plan.data)) as progress:
             record = carry_out(plan, solver, site.transport, site.scheduler, ledger, progress, warn)
         if ways.follow:
-            raise SystemExit(training(record, site, ledger, as_json=ways.as_json))
+            shown = sweep_view.training if record.is_array else training
+            raise SystemExit(shown(record, site, ledger, as_json=ways.as_json))
         if ways.as_json:
             say_json(record.as_json(), indent=2)
             return
         say(f"{record.id}  {record.name}, queued on {record.cluster}")
         say(f"Run folder: {record.run_folder}")
-        say(f"Next: hpcbrew status, hpcbrew logs -f {_logged(record)}, hpcbrew cancel {shlex.quote(record.id or '')}")
-
-
-def _logged(record: JobRecord) -> str:
-    """A job as `logs` takes it, for a shell: one of an array, each of which has its own log."""
-    return shlex.quote(f"{record.name}[1]" if record.is_array else record.id or record.token)
+        say(f"Next: {next_steps(record)}")
 
 
 @contextmanager

@@ -31,15 +31,21 @@ def training(record: JobRecord, site: Site, ledger: Ledger, *, as_json: bool) ->
         shown.end(ended, run_folder.model(ended, site.transport), run_folder.complaint(ended, site.transport))
         return ended.status.shell_status
     except KeyboardInterrupt:
-        say(
-            f"\nDetached. The job goes on: hpcbrew status {record.id}, hpcbrew logs -f {record.id}, "
-            f"hpcbrew cancel {record.id}",
-            err=True,
-        )
+        say(f"\nDetached. The job goes on: {next_steps(record)}", err=True)
         return DETACHED
 
 
-def _because(status: JobStatus) -> str:
+def next_steps(record: JobRecord) -> str:
+    """The commands that go on with a job that was submitted. One that is an array has no log of its own, and a shell
+    may take the brackets of its id for a pattern."""
+    if not record.is_array:
+        return f"hpcbrew status {record.id}, hpcbrew logs -f {record.id}, hpcbrew cancel {record.id}"
+    name, one = record.name, f"'{record.name}[1]'"
+    return f"hpcbrew status {name}, hpcbrew compare {name}, hpcbrew logs -f {one}, hpcbrew cancel {name}"
+
+
+def because(status: JobStatus) -> str:
+    """Why a job stands as it does, behind the word for its state."""
     reason = printable(status.reason, one_line=True)
     return f" {reason}" if reason.startswith("at iteration ") else f": {reason}" if reason else ""
 
@@ -70,17 +76,17 @@ class Lines:
         if tracked.trouble:
             self.say(f"{self.record.cluster} cannot be asked for now: {tracked.trouble}")
         elif not status.state.final:
-            self.say(f"{status.state}{_because(status)}")
+            self.say(f"{status.state}{because(status)}")
         if tracked.fault:
             self.say(f"In its run folder: {tracked.fault}")
 
     def test(self, values: dict[str, Any]) -> None:
         outputs = "  ".join(f"{cell(name)} {figure(value, 'nan')}" for name, value in values["outputs"].items())
-        self.say(f"Iteration {values['iteration']}: {outputs}")
+        self.say(f"Test at iteration {values['iteration']}: {outputs}")
 
     def end(self, record: JobRecord, model: PurePosixPath | None, complaint: str | None) -> None:
         status = record.status
-        self.say(f"{str(status.state).capitalize()}{_because(status)}")
+        self.say(f"{str(status.state).capitalize()}{because(status)}")
         if complaint:
             self.say(complaint)
         if record.is_array:
@@ -89,6 +95,8 @@ class Lines:
             self.say(f"Its log: hpcbrew logs {record.id} ({record.run_folder / layout.LOG})")
         if model:
             self.say(f"Model: {model}")
+            # For people alone: a program may take the last line for the model's.
+            say(f"Next: hpcbrew fetch {record.name} brings it home, hpcbrew plot {record.name} draws it", err=True)
 
     def say(self, line: str) -> None:
         say(line)

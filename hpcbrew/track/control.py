@@ -1,6 +1,7 @@
 """What is done to a job that is in the queue or runs: cancelled, held, released."""
 
 import contextlib
+import time
 from collections.abc import Callable
 from pathlib import PurePosixPath
 
@@ -16,12 +17,19 @@ from hpcbrew.track.status import after_hold, after_release, suspended
 
 Command = Callable[[Pbs], Callable[[str], tuple[str, ...]]]
 
+PATIENCE = 3.0
+"""Seconds that one waits for the end of a job that was cancelled."""
+
+LOOK = 0.2
+"""Seconds between two looks at it on this machine. A cluster is asked twice, at the begin and the end."""
+
 Sites = dict[Address, Site | TransportError]
 """Connections that stand, for several jobs in turn; or why there is none: a login is not tried again for each."""
 
 
-def cancel(record: JobRecord, ledger: Ledger, sites: Sites | None = None) -> str:
-    """Asks for the end of a job, of all its links where it is a chain. Returns what came of it, in words."""
+def cancel(record: JobRecord, ledger: Ledger, sites: Sites | None = None, *, patience: float = PATIENCE) -> str:
+    """Asks for the end of a job, of all its links where it is a chain, and waits for it for `patience` seconds. Returns
+    what came of it, in words."""
     site, seen = _seen(record, ledger, sites)
     if seen.record.status.state.final:
         return f"has ended already: {seen.record.status.state}"
@@ -38,7 +46,19 @@ def cancel(record: JobRecord, ledger: Ledger, sites: Sites | None = None) -> str
         with contextlib.suppress(TransportError):
             site.transport.run(["rm", "-f", "--", layout.CANCELLED], record.run_folder, idempotent=True)
         raise
-    return "cancelled" if found else "had ended before it could be cancelled"
+    return _ended(site, seen, ledger, patience) if found else "had ended before it could be cancelled"
+
+
+def _ended(site: Site, seen: TrackedJob, ledger: Ledger, patience: float) -> str:
+    """What has become of a job whose end was asked for, and which may write a snapshot first."""
+    until = time.monotonic() + patience
+    pause = LOOK if seen.record.address.transport == "local" else PATIENCE
+    with contextlib.suppress(TransportError):  # it has been asked for all the same
+        while not (now := _now(site, seen, ledger)).state.final and time.monotonic() + pause <= until:
+            time.sleep(pause)
+        if now.state.final:
+            return str(now.state) if now.state is JobState.CANCELLED else f"had ended by then: {now.state}"
+    return "is ending; hpcbrew status shows when it has ended"
 
 
 def hold(record: JobRecord, ledger: Ledger, sites: Sites | None = None) -> str:

@@ -43,6 +43,30 @@ def training(record: JobRecord, site: Site, ledger: Ledger, say: Say) -> Iterato
         reader.close()
 
 
+@dataclass(frozen=True)
+class SweepLook:
+    """A sweep at one moment, and each of its points."""
+
+    tracked: TrackedJob
+    points: list[TrackedJob]
+
+
+def sweep(record: JobRecord, count: int, site: Site, ledger: Ledger, say: Say) -> Iterator[SweepLook]:
+    """A sweep of `count` points again and again, the last time when it has ended."""
+    points = [TrackedJob(ledger.find(f"{record.token}[{n}]")) for n in range(1, count + 1)]
+    _, asking = LOCAL if record.address.transport == "local" else REMOTE
+    while True:
+        (tracked,) = lasting(lambda: refresh.look(site, [record], ledger), say)  # noqa: B023 - called at once
+        open_ = [point.record for point in points if not point.record.status.state.final]
+        seen = {job.record.token: job for job in lasting(lambda: refresh.look(site, open_, ledger), say)}  # noqa: B023
+        points = [seen.get(point.record.token, point) for point in points]
+        yield SweepLook(tracked, points)
+        if tracked.record.status.state.final:
+            return
+        record = tracked.record
+        wait(asking)
+
+
 def looks(record: JobRecord, site: Site, ledger: Ledger, say: Say, rest: Rest | None = None) -> Iterator[TrackedJob]:
     """The job again and again, the last time when it has ended; less often while its cluster does not answer.
 

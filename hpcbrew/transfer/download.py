@@ -5,7 +5,8 @@ import hashlib
 import os
 import re
 import shlex
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from engine.host.atomic_file import replace
@@ -31,6 +32,18 @@ GROWING = {
     layout.LINKS,
     layout.LINK_IDS,
 }
+
+
+LONGEST_NAME = 200
+"""Characters of a folder's name that is made of settings."""
+
+
+@dataclass(frozen=True)
+class Fetched:
+    """Where each file of the run folder is now, and which of them were there already."""
+
+    places: Mapping[PurePosixPath, Path]
+    unchanged: frozenset[PurePosixPath]
 
 
 def default_folder(record: JobRecord) -> Path:
@@ -67,9 +80,11 @@ def fetch(
     into: Path,
     on_bytes: OnBytes,
     say: Callable[[str], object] = lambda words: None,
-) -> None:
+    points: Sequence[Mapping[str, str]] = (),
+) -> Fetched:
     """Fetches `files` of the job into the folder `into`. A part that broke off is gone on with. Where another process
-    fetches into it, that is waited for, and `say` is told.
+    fetches into it, that is waited for, and `say` is told. `points`: of a sweep, their settings, by which their folders
+    are called.
 
     Raises RequestError where that would overwrite what is not of this job, and TransportError; what had arrived by then
     is kept.
@@ -80,23 +95,41 @@ def fetch(
         work = f"fetch-{hashlib.sha256(os.fsencode(os.path.realpath(into))).hexdigest()[:32]}"
     if busy(work):
         say(f"another fetch into {into} is at work on this machine: waiting for it to end")
+    places = {name: into / _placed(name, points) for name in files}
     with exclusive(work):
-        _fetch(record, files, transport, into, on_bytes)
+        return Fetched(places, _fetch(record, files, transport, into, places, on_bytes))
+
+
+def _placed(name: PurePosixPath, points: Sequence[Mapping[str, str]]) -> PurePosixPath:
+    """A file of one point of a sweep goes into a folder that bears its settings: `points/2,base_lr=0.1`."""
+    number = int(name.parts[1]) if name.parts[0] == layout.POINTS and re.fullmatch("[0-9]{1,9}", name.parts[1]) else 0
+    if not 0 < number <= len(points):
+        return name
+    settings = [f"{key}={value}" for key, value in points[number - 1].items()]
+    folder = re.sub(r"[^\w.=+,-]+", "-", ",".join([str(number), *settings]), flags=re.ASCII)[:LONGEST_NAME]
+    return PurePosixPath(layout.POINTS, folder, *name.parts[2:])
 
 
 def _fetch(
-    record: JobRecord, files: dict[PurePosixPath, int], transport: Transport, into: Path, on_bytes: OnBytes
-) -> None:
+    record: JobRecord,
+    files: dict[PurePosixPath, int],
+    transport: Transport,
+    into: Path,
+    places: Mapping[PurePosixPath, Path],
+    on_bytes: OnBytes,
+) -> frozenset[PurePosixPath]:
+    """Those that were here already."""
     with _written(into):
-        _claim(record, files, into)
-        have = _unchanged(record, files, transport, into)
+        _claim(record, places, into)
+        have = _unchanged(record, files, transport, places)
     for name, size in files.items():
         if name in have:
             on_bytes(size)
             continue
-        with _written(into / name):
-            (into / name).parent.mkdir(parents=True, exist_ok=True)
-            _one(record.run_folder / name, size, transport, into / name, on_bytes)
+        with _written(places[name]):
+            places[name].parent.mkdir(parents=True, exist_ok=True)
+            _one(record.run_folder / name, size, transport, places[name], on_bytes)
+    return frozenset(have)
 
 
 @contextlib.contextmanager
@@ -108,12 +141,12 @@ def _written(target: Path) -> Iterator[None]:
         raise TransportError(f"{target}: cannot be written: {error.strerror}{again}") from None
 
 
-def _claim(record: JobRecord, files: Iterable[PurePosixPath], into: Path) -> None:
+def _claim(record: JobRecord, places: Mapping[PurePosixPath, Path], into: Path) -> None:
     """The files of all jobs are called alike, and the definitions as the user's own."""
     owner = into / OWNER
     if owner.is_file() and owner.read_bytes() == record.token.encode():
         return
-    if others := [printable(str(name), one_line=True) for name in files if (into / name).exists()]:
+    if others := [printable(str(name), one_line=True) for name, path in places.items() if path.exists()]:
         raise RequestError(
             f"{into}: has {', '.join(others[:3])}{', …' if others[3:] else ''}, which this job has too, and they were "
             "not fetched of it. They are left as they are: name another folder with --into"
@@ -123,11 +156,11 @@ def _claim(record: JobRecord, files: Iterable[PurePosixPath], into: Path) -> Non
 
 
 def _unchanged(
-    record: JobRecord, files: Mapping[PurePosixPath, int], transport: Transport, into: Path
+    record: JobRecord, files: Mapping[PurePosixPath, int], transport: Transport, places: Mapping[PurePosixPath, Path]
 ) -> set[PurePosixPath]:
     """The files that are here as they lie there, by size and digest. Those that may grow are not looked at."""
-    local = [name for name in files if name.name not in GROWING and (into / name).is_file()]
-    local = [name for name in local if (into / name).stat().st_size == files[name]]
+    local = [name for name in files if name.name not in GROWING and places[name].is_file()]
+    local = [name for name in local if places[name].stat().st_size == files[name]]
     same: set[PurePosixPath] = set()
     for first in range(0, len(local), TOGETHER):
         some = local[first : first + TOGETHER]
@@ -138,7 +171,7 @@ def _unchanged(
         digests = [line.removeprefix("\\").split(" ")[0] for line in answer.out.split("\n") if line]
         if answer.status != 0 or len(digests) != len(some) or not all(map(DIGEST.fullmatch, digests)):
             raise TransportError(f"{record.run_folder}: the files' digests could not be had: {answer.words[:1000]}")
-        same |= {name for name, digest in zip(some, digests, strict=True) if digest == file_sha256(into / name)}
+        same |= {name for name, digest in zip(some, digests, strict=True) if digest == file_sha256(places[name])}
     return same
 
 

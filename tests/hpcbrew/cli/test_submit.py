@@ -30,7 +30,7 @@ def test_a_solver_is_trained_through_the_queue(hpcbrew, model: Path) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
     lines = done.stdout.splitlines()
     assert lines[0].startswith("1.local  tiny on local, in ")
-    assert any(line.startswith("Iteration 4: ") for line in lines)
+    assert any(line.startswith("Test at iteration 4: ") for line in lines)
     assert lines[-2] == "Done"
     trained = Path(lines[-1].removeprefix("Model: "))
     assert pb.NetParameter.FromString(trained.read_bytes()).layer[1].blobs

@@ -26,3 +26,12 @@ def test_the_end_of_an_array_names_where_its_jobs_are_shown(capsys: pytest.Captu
     assert capsys.readouterr().out == (
         "Failed: at least one job of the array failed\nIts jobs: hpcbrew compare lenet, hpcbrew logs 'lenet[1]'\n"
     )
+
+
+def test_the_end_of_a_job_says_what_comes_next(capsys: pytest.CaptureFixture[str]) -> None:
+    here, folder = Address("here", "local", "local"), PurePosixPath("/r")
+    record = JobRecord("a", "lenet", here, "s", 0.0, folder, JobStatus(JobState.DONE, "", 0), "1.local")
+    Lines(record).end(record, folder / "snapshots/x_iter_5.caffemodel", None)
+    told = capsys.readouterr()
+    assert told.out == "Done\nModel: /r/snapshots/x_iter_5.caffemodel\n"
+    assert told.err == "Next: hpcbrew fetch lenet brings it home, hpcbrew plot lenet draws it\n"

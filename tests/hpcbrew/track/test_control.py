@@ -87,6 +87,12 @@ def test_a_qdel_that_never_answers_is_told_with_what_will_tell_more(
     assert ledger.all()[0].status == record.status
 
 
+def test_a_job_that_does_not_end_at_once_is_said_to_be_ending(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ledger = Ledger()
+    record = running(tmp_path, monkeypatch, ledger, "exit 0")
+    assert control.cancel(record, ledger, patience=0.3) == "is ending; hpcbrew status shows when it has ended"
+
+
 def told(folder: Path, monkeypatch: pytest.MonkeyPatch, ledger: Ledger, shown: str) -> JobRecord:
     """A job of a PBS here that takes every change, and shows what the test says."""
     record = running(folder, monkeypatch, ledger, "exit 0")

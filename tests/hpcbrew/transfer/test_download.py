@@ -66,6 +66,18 @@ def test_the_points_of_a_sweep_come_along(record: JobRecord, tmp_path: Path) -> 
     assert files(tmp_path / "into")["points/2/train.log"] == b"two\n"
 
 
+def test_the_folder_of_a_point_bears_its_settings(record: JobRecord, tmp_path: Path) -> None:
+    point = Path(record.run_folder) / "points" / "2"
+    point.mkdir(parents=True)
+    (point / "train.log").write_text("two\n")
+    settings = ({"base_lr": "0.1"}, {"base_lr": "0.2", "net": "../a b"})
+    wanted = fetching.wanted(record, Local())
+    fetched = fetching.fetch(record, wanted, Local(), tmp_path / "into", lambda size: None, points=settings)
+    place = "points/2,base_lr=0.2,net=..-a-b/train.log"
+    assert files(tmp_path / "into")[place] == b"two\n"
+    assert fetched.places[PurePosixPath("points/2/train.log")] == tmp_path / "into" / place
+
+
 def test_a_model_is_fetched_once_and_a_log_that_grew_again(record: JobRecord, tmp_path: Path) -> None:
     fetch(record, Local(), tmp_path / "into")
     (Path(record.run_folder) / "train.log").write_text("one\ntwo\n")

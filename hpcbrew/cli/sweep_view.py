@@ -1,0 +1,124 @@
+"""How a sweep is shown until it ends: its points as lines, as bars on a terminal, or as JSON; then side by side."""
+
+import sys
+from collections.abc import Sequence
+from contextlib import nullcontext
+from typing import Any
+
+from engine.printable import printable
+from hpcbrew.cli import compare
+from hpcbrew.cli.output import DETACHED, cell, figure, json_text, say, warn
+from hpcbrew.cli.training_view import because, next_steps
+from hpcbrew.job import JobRecord
+from hpcbrew.track import compare as comparing
+from hpcbrew.track import follow, run_folder
+from hpcbrew.track.ledger import Ledger
+from hpcbrew.track.refresh import Site, TrackedJob
+
+BARS = 24
+"""Points that have a bar each; of a larger sweep, those that run."""
+
+
+def training(record: JobRecord, site: Site, ledger: Ledger, *, as_json: bool) -> int:
+    """Shows each point's state and progress, and at the end all side by side. Returns the sweep's exit status.
+
+    Ctrl-C leaves the jobs to themselves, says so, and returns 130.
+    """
+    try:
+        settings = run_folder.describe(record, site.transport).points
+        shown = Objects() if as_json else Bars(settings) if sys.stdout.isatty() else Lines(settings)
+        with shown.bar:
+            for seen in follow.sweep(record, len(settings), site, ledger, warn):
+                shown.look(seen.points)
+        ended = seen.tracked.record
+        if as_json:
+            say(json_text(seen.tracked.as_json()))
+        else:
+            compare.table(comparing.rows([ended], ledger, warn))
+            say(f"{str(ended.status.state).capitalize()}{because(ended.status)}")
+            say(f"Next: hpcbrew plot {record.name}, hpcbrew fetch {record.name}, hpcbrew logs '{record.name}[1]'")
+        return ended.status.shell_status
+    except KeyboardInterrupt:
+        say(f"\nDetached. The jobs go on: {next_steps(record)}", err=True)
+        return DETACHED
+
+
+class Lines:
+    """A line at each change of a point's state, and at its tests. For pipes and files."""
+
+    bar: Any = nullcontext()
+
+    def __init__(self, settings: Sequence[dict[str, str]]) -> None:
+        self._settings = settings
+        self._told: dict[int, object] = {}
+
+    def look(self, points: Sequence[TrackedJob]) -> None:
+        for number, point in enumerate(points, 1):
+            going = point.progress
+            now = (point.record.status, going.tested if going else None)
+            if self._told.get(number) != now:
+                self._told[number] = now
+                self.changed(number, point)
+
+    def changed(self, number: int, point: TrackedJob) -> None:
+        self.say(f"{self.name(number, point)}: {point.record.status.state}{because(point.record.status)}{_test(point)}")
+
+    def name(self, number: int, point: TrackedJob) -> str:
+        own = ", ".join(f"{key} {value}" for key, value in self._settings[number - 1].items())
+        return cell(f"{point.record.name} ({own})")
+
+    def say(self, line: str) -> None:
+        say(line)
+
+
+class Objects(Lines):
+    """An object at each change of a point, and the sweep at the end."""
+
+    def __init__(self) -> None:
+        super().__init__(())
+
+    def changed(self, number: int, point: TrackedJob) -> None:
+        self.say(json_text(point.as_json()))
+
+
+class Bars(Lines):
+    """The same lines on a terminal, above a bar for each point that runs."""
+
+    def __init__(self, settings: Sequence[dict[str, str]]) -> None:
+        from rich.progress import (  # noqa: PLC0415 - slow to import, and needed on a terminal only
+            BarColumn,
+            MofNCompleteColumn,
+            Progress,
+            TextColumn,
+        )
+
+        super().__init__(settings)
+        columns = TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn()
+        self.bar = Progress(*columns, TextColumn("{task.fields[said]}", markup=False))
+        self._tasks: dict[int, Any] = {}
+
+    def look(self, points: Sequence[TrackedJob]) -> None:
+        super().look(points)
+        for number, point in enumerate(points, 1):
+            going, over = point.progress, point.record.status.state.final
+            if over and number in self._tasks:
+                self.bar.remove_task(self._tasks.pop(number))
+            if going is None or over:
+                continue
+            if number not in self._tasks and len(self._tasks) < BARS:
+                self._tasks[number] = self.bar.add_task(self.name(number, point), total=None, said="")
+            if number in self._tasks:
+                said = f"loss {figure(going.loss, 'nan')}"
+                self.bar.update(self._tasks[number], completed=going.iteration, total=going.max_iter, said=said)
+
+    def say(self, line: str) -> None:
+        self.bar.console.print(printable(line), markup=False, highlight=False, soft_wrap=True)
+
+
+def _test(point: TrackedJob) -> str:
+    """Its last test, in words."""
+    going = point.progress
+    if going is None or going.tested is None:
+        return ""
+    outputs = ", ".join(f"{cell(name)} {figure(value, 'nan')}" for name, value in going.outputs.items())
+    return f"; test at iteration {going.tested}: {outputs}" if outputs else ""
