@@ -11,6 +11,7 @@ from engine.errors import EngineError
 from engine.printable import printable
 from engine.proto import caffe_pb2 as pb
 from engine.proto import text
+from engine.schema import Malformed
 from engine.tools import log_panels
 from engine.tools.log_panels import View
 from engine.tools.training_log import TrainingLog
@@ -22,9 +23,7 @@ from hpcbrew.track.lasting import Say
 from hpcbrew.track.ledger import Ledger
 from hpcbrew.track.refresh import Site, TrackedJob
 from hpcbrew.track.run_folder import Best
-
-LONGEST = 2**20
-"""Bytes of a solver that is looked at for what is set there."""
+from hpcbrew.transports.base import Contents
 
 ASIDE = {
     "snapshot_prefix", "snapshot", "snapshot_format", "snapshot_after_train", "solver_mode", "device_id", "debug_info",
@@ -119,11 +118,12 @@ def _with_past(log: TrainingLog, record: JobRecord, snapshot: str | None, site: 
         return log
 
 
-def _fields(solver: bytes | None) -> dict[str, str]:
+def _fields(solver: Contents) -> dict[str, str]:
     """What is set in a solver, but for nets and states that are written into it; nothing where it is none."""
     try:
-        found = text.parse((solver or b"")[:LONGEST].decode(), pb.SolverParameter, layout.SOLVER)
-    except (EngineError, ValueError):
+        written = (run_folder.held(solver) or b"").decode()
+        found = text.parse(written, pb.SolverParameter, layout.SOLVER)
+    except (EngineError, Malformed, ValueError):
         return {}
     return {
         field.name: printable(_value(value), one_line=True)
