@@ -118,8 +118,8 @@ class JobRequest:
     """What the user asked for. None stands for the cluster's default. `walltime` in seconds, `mem` in bytes a node.
 
     `links`: how many jobs may follow each other until the training is done; None is as many as it takes. `mail`: where
-    PBS writes to when the job ends. `nan`: the engine's -nan; None is to stop at a loss that is no number. `unknown`:
-    of a dry run, what was not asked of the cluster, in words.
+    PBS writes to when the job ends. `nan`: the engine's -nan; None is to stop at a loss that is no number. `taken`:
+    names of other jobs. `unknown`: of a dry run, what was not asked of the cluster, in words.
     """
 
     solver: Path
@@ -140,7 +140,22 @@ class JobRequest:
     mail: str | None = None
     overrides: Overrides = ()
     nan: str | None = None
+    taken: frozenset[str] = frozenset()
     unknown: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Resources:
+    """What a job gets, nothing left open. Per node: `gpus`, `cpus`, `mem` (bytes). `walltime` in seconds."""
+
+    nodes: int
+    gpus: int
+    cpus: int
+    mem: int | None
+    walltime: int
+    queue: str | None
+    project: str | None
+    select: dict[str, str]
 
 
 @dataclass(frozen=True)
@@ -160,8 +175,10 @@ class JobPlan:
 
     `run_folder` and the uploads' targets are relative to the cluster's scratch folder, `scratch`, which may still hold
     `~` or `$SCRATCH`: only the cluster can say what that means. `missing` says what must be given before it can be
-    submitted, as a project; nothing, mostly. `unknown`: as in the request. `chunk`: what one node must hold, in the
-    words of `select`, where only the cluster can say whether one does; `hosts`: so many machines must, at once.
+    submitted, as a project; nothing, mostly. `unknown`: as in the request. `warnings`: what is allowed and is hardly
+    meant. `chunk`: what one node must hold, in the words of `select`, where only the cluster can say whether one does;
+    `hosts`: so many machines must, at once. `links` is as in the request; `points`: how many jobs the array of a sweep
+    has, 0 for any other job.
     """
 
     token: str
@@ -174,7 +191,12 @@ class JobPlan:
     definitions: tuple[Upload, ...]
     data: tuple[Upload, ...]
     command: tuple[str, ...]
+    resources: Resources
+    max_iter: int = 0
+    links: int | None = 1
+    points: int = 0
     unknown: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
     chunk: Mapping[str, str] = field(default_factory=dict)
     hosts: int = 1
 

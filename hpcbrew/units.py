@@ -4,7 +4,7 @@ import re
 
 _CLOCK = re.compile(r"\d+(:\d{1,2}){0,3}")
 _SPAN = re.compile(r"(?:(?P<d>\d+)d)?(?:(?P<h>\d+)h)?(?:(?P<m>\d+)m)?(?:(?P<s>\d+)s)?")
-_SIZE = re.compile(r"(?P<number>\d+)\s*(?P<unit>[kmgtp]?)(?P<word>[bw]?)", re.IGNORECASE)
+_SIZE = re.compile(r"(?P<number>\d+)\s*(?P<unit>[kmgtp]?)(?:(?<=[kmgtp])i(?=b))?(?P<word>[bw]?)", re.IGNORECASE)
 _POWERS = " kmgtp"
 
 
@@ -25,6 +25,20 @@ def seconds(text: str | int) -> int:
     return total
 
 
+def asked_time(text: str) -> int:
+    """Seconds in what a person asks for: as `seconds`, but for what would be taken for something else.
+
+    PBS reads `90` as seconds and `1:30` as a minute and a half, and whoever writes them mostly means more. Raises
+    ValueError for these, with the ways to write each meaning.
+    """
+    text = text.strip()
+    if text.isdecimal():
+        raise ValueError(f"{text} of what? Write {text}h, {text}m or {text}s")
+    if re.fullmatch(r"\d+:\d{1,2}", text):
+        raise ValueError(f"{text} can be hours or minutes. Write {text}:00 for hours and minutes, 0:{text} for minutes")
+    return seconds(text)
+
+
 def clock(total: float) -> str:
     """`HH:MM:SS` of a number of seconds; hours go past 24, as PBS writes them."""
     minutes, secs = divmod(int(total), 60)
@@ -33,11 +47,22 @@ def clock(total: float) -> str:
 
 
 def size(text: str | int) -> int:
-    """Bytes in `24G`, `90GB`, `512mb`, `1024` (PBS's units: powers of 1024). Raises ValueError for anything else."""
+    """Bytes in `24G`, `90GB`, `24 GiB`, `512mb`, `1024` (PBS's units: powers of 1024).
+
+    Raises ValueError for anything else.
+    """
     match = _SIZE.fullmatch(str(text).strip())
     if not match or match["word"].lower() == "w" or int(match["number"]) == 0:
         raise ValueError(f"{str(text)!r} is not a valid size: write 24G or 512mb")
     return int(match["number"]) << 10 * _POWERS.index(match["unit"].lower() or " ")
+
+
+def asked_size(text: str) -> int:
+    """Bytes in what a person asks for: as `size`, but a number alone is none. Raises ValueError."""
+    text = text.strip()
+    if text.isdecimal():
+        raise ValueError(f"{text} of what? Write {text}G or {text}M")
+    return size(text)
 
 
 def pbs_size(number: int) -> str:
@@ -46,3 +71,8 @@ def pbs_size(number: int) -> str:
     while number % 1024 == 0 and power < len(_POWERS) - 1 and number:
         number, power = number // 1024, power + 1
     return f"{number}{_POWERS[power].strip()}b"
+
+
+def count(number: int, noun: str) -> str:
+    """`1 node`, `2 nodes`."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"

@@ -3,7 +3,9 @@
 import codecs
 import io
 import json
+import shutil
 import sys
+import textwrap
 from typing import IO, Any
 
 import click
@@ -27,7 +29,28 @@ def say(*parts: str | tuple[str, str], err: bool = False, end: str = "\n") -> No
 
 def warn(words: str) -> None:
     """On standard error: standard output may be read by a program."""
-    say(f"hpcbrew: {words}", err=True)
+    say(wrapped(f"hpcbrew: {words}", err=True), err=True)
+
+
+def wrapped(text: str, *, indent: int = 0, err: bool = False) -> str:
+    """Its lines broken between words at the width of the terminal, the further ones indented; as it is where standard
+    output (or error) is none: a pipe has no width."""
+    stream = sys.stderr if err else sys.stdout
+    if stream is None or not stream.isatty():
+        return text
+    width = max(shutil.get_terminal_size().columns, 20)
+    return "\n".join(
+        textwrap.fill(
+            line,
+            width,
+            subsequent_indent=" " * indent,
+            break_long_words=False,
+            break_on_hyphens=False,
+            drop_whitespace=True,
+            replace_whitespace=False,
+        )
+        for line in text.split("\n")
+    )
 
 
 def say_json(value: object, indent: int | None = None) -> None:

@@ -2,10 +2,13 @@
 
 import shlex
 from collections.abc import Iterator
+from dataclasses import asdict
 from itertools import groupby
 
 from engine.units import short_size
+from hpcbrew.cli.output import wrapped
 from hpcbrew.job import JobPlan, Upload
+from hpcbrew.units import clock, count
 
 SHOWN = 8  # files of one folder that are listed one by one
 
@@ -24,6 +27,9 @@ def as_json(plan: JobPlan) -> dict[str, object]:
         "cluster": plan.address.cluster,
         "scratch": plan.scratch,
         "run_folder": str(plan.run_folder),
+        "resources": asdict(plan.resources),
+        "max_iter": plan.max_iter,
+        "gpu_hours": gpu_hours(plan),
         "script": plan.script,
         "files": [
             {
@@ -36,30 +42,90 @@ def as_json(plan: JobPlan) -> dict[str, object]:
         ],
         "commands": commands(plan),
         "lacks": plan.missing or None,
+        "warnings": list(plan.warnings),
         **({"unknown": list(plan.unknown)} if plan.unknown else {}),
     }
 
 
-def as_text(plan: JobPlan) -> str:
-    """Script, files and commands, each under a heading."""
-    uploads = (*plan.definitions, *plan.data)
-    total = short_size(sum(upload.size for upload in uploads))
-    where = plan.scratch or "its data folder"
-    return "\n".join(
-        [
-            f"# Job script of {plan.name} on {plan.address.cluster}",
-            plan.script,
-            f"# Files to ship to {where}: {len(uploads)}, {total}; what is there already (by digest) is not sent again",
-            *_files(uploads),
-            "",
-            "# Commands there",
-            *commands(plan),
-            "",
-            "# Nothing was sent, nothing submitted.",
-            *(f"# Not known: {words}" for words in plan.unknown),
-            *([f"# To be submitted it lacks something. {plan.missing}"] if plan.missing else []),
-        ]
+def as_text(plan: JobPlan, *, full: bool = False) -> str:
+    """The summary, and in full the script, every file and the commands, each under a heading; last what is not known,
+    and what is lacking."""
+    more = _details(plan) if full else [wrapped("Job script, every file, commands: --full, or --json.")]
+    ends = [
+        *(f"Warning: {words}" for words in plan.warnings),
+        *(f"Not known: {words}" for words in plan.unknown),
+        *([f"To be submitted it lacks something. {plan.missing}"] if plan.missing else []),
+    ]
+    return "\n".join([*summary(plan), *more, "Nothing was sent, nothing submitted.", *map(wrapped, ends)])
+
+
+def summary(plan: JobPlan) -> Iterator[str]:
+    """What the job is, what it gets and may cost, and what is sent, a line each."""
+    jobs = f"{plan.points} jobs, " if plan.points else ""
+    yield wrapped(f"{plan.name} on {plan.address.cluster}: {jobs}{count(plan.max_iter, 'iteration')}")
+    rows = {"resources": resources(plan), "limits": _limits(plan), "cost": _cost(plan)}
+    rows |= {"files": _sent(plan), "run folder": f"{plan.scratch.rstrip('/') or 'local'}/{plan.run_folder}"}
+    for head, words in rows.items():
+        yield wrapped(f"  {head:<12}{words}", indent=14)
+
+
+def resources(plan: JobPlan) -> str:
+    """`2 nodes, each with 4 cores, 1 GPU, 24 GiB of memory`: what each job gets."""
+    asked = plan.resources
+    each = [count(asked.cpus, "core")]
+    each += [count(asked.gpus, "GPU")] if asked.gpus else []
+    each += [f"{short_size(asked.mem)} of memory"] if asked.mem else []
+    each += [f"{key}={value}" for key, value in asked.select.items()]
+    return f"{count(asked.nodes, 'node')}{', each' if asked.nodes > 1 else ''} with {', '.join(each)}"
+
+
+def _limits(plan: JobPlan) -> str:
+    asked = plan.resources
+    words = [f"walltime {clock(asked.walltime)}"]
+    words += [f"queue {asked.queue}"] if asked.queue else []
+    words += [f"project {asked.project}"] if asked.project else []
+    if plan.links != 1:
+        words.append("as many jobs one after the other as it takes" if plan.links is None else f"{plan.links} jobs")
+    return ", ".join(words)
+
+
+def gpu_hours(plan: JobPlan) -> float:
+    """What is used if it runs into its walltime: all points of a sweep, all links of a chain whose end is known."""
+    asked = plan.resources
+    return asked.nodes * asked.gpus * asked.walltime / 3600 * (plan.points or 1) * (plan.links or 1)
+
+
+def _cost(plan: JobPlan) -> str:
+    asked = plan.resources
+    hours, what = gpu_hours(plan), "GPU"
+    if not hours:
+        hours = asked.nodes * asked.cpus * asked.walltime / 3600 * (plan.points or 1) * (plan.links or 1)
+        what = "core"
+    return f"at most {hours:,.4g} {what} hours{' for each of its jobs' if plan.links is None else ''}"
+
+
+def _sent(plan: JobPlan) -> str:
+    made = f"{count(len(plan.definitions), 'file')} made here, {short_size(sum(u.size for u in plan.definitions))}"
+    if not plan.data:
+        return made
+    return (
+        f"{made}; {count(len(plan.data), 'file')} of data, {short_size(sum(u.size for u in plan.data))}: what is there "
+        "already (by digest) is not sent again"
     )
+
+
+def _details(plan: JobPlan) -> list[str]:
+    return [
+        "",
+        "# Job script",
+        plan.script,
+        "# Files",
+        *_files((*plan.definitions, *plan.data)),
+        "",
+        "# Commands there",
+        *commands(plan),
+        "",
+    ]
 
 
 def _files(uploads: tuple[Upload, ...]) -> Iterator[str]:

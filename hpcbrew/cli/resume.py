@@ -14,7 +14,7 @@ from hpcbrew.cli.options import job_argument
 @submission.chain_options
 @click.option("--set", "assignments", multiple=True, metavar="KEY=VALUE", help="Change a solver's field from now on.")
 @submission.sending_options
-def command(job: str, dry_run: bool, follow: bool, as_json: bool, **options: Any) -> None:
+def command(job: str, dry_run: bool, full: bool, follow: bool, as_json: bool, **options: Any) -> None:
     """Go on with a JOB that has ended, in a new job, exactly from its last snapshot.
 
     The new job has a run folder of its own, the definitions and the resources of the old one, and its data where they
@@ -29,4 +29,4 @@ def command(job: str, dry_run: bool, follow: bool, as_json: bool, **options: Any
     """
     from hpcbrew.cli import sending  # noqa: PLC0415 - slow to import
 
-    sending.resume(job, options, sending.Ways(dry_run, follow, as_json))
+    sending.resume(job, options, sending.Ways(dry_run, full, follow, as_json))

@@ -27,15 +27,17 @@ from hpcbrew.submit.submit import as_written_down
 from hpcbrew.submit.submit import submit as carry_out
 from hpcbrew.track import refresh
 from hpcbrew.track.ledger import Ledger
+from hpcbrew.units import clock
 
 ADDRESS = re.compile(r"[\w.+%-]+(@[\w.-]+)?(,[\w.+%-]+(@[\w.-]+)?)*")
 
 
 @dataclass(frozen=True)
 class Ways:
-    """How a plan is sent: not at all, but shown; followed until the job ends; with output for programs."""
+    """How a plan is sent: not at all, but shown, in full or not; followed until the job ends; with output for programs."""
 
     dry_run: bool
+    full: bool
     follow: bool
     as_json: bool
 
@@ -108,7 +110,7 @@ def send(plan: JobPlan, solver: str, ways: Ways) -> None:
         if ways.as_json:
             say_json(preview.as_json(plan), indent=2)
         else:
-            say(preview.as_text(plan))
+            say(preview.as_text(plan, full=ways.full))
         return
     if plan.missing:
         raise RequestError(plan.missing)
@@ -118,6 +120,8 @@ def send(plan: JobPlan, solver: str, ways: Ways) -> None:
             raise RequestError(
                 "jobs on this machine run in this Python, and it has no JAX: pip install 'hpcbrew[engine]'"
             )
+    for words in plan.warnings:
+        warn(f"warning: {words}")
     for words in plan.unknown:
         warn(f"not known: {words}")
     with _told(plan.token):
@@ -131,6 +135,7 @@ def send(plan: JobPlan, solver: str, ways: Ways) -> None:
             say_json(record.as_json(), indent=2)
             return
         say(f"{record.id}  {record.name}, queued on {record.cluster}")
+        say(f"{preview.resources(plan)}, walltime {clock(plan.resources.walltime)}")
         say(f"Run folder: {record.run_folder}")
         say(f"Next: {next_steps(record)}")
 

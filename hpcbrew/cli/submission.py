@@ -44,14 +44,14 @@ resource_options = _all(
     click.option("--gpus-per-node", type=POSITIVE, metavar="N", help="N GPUs on each node."),
     click.option("--gpu-type", metavar="TYPE", help="Which kind of GPU: see hpcbrew cluster show."),
     click.option("--cpus", type=POSITIVE, metavar="N", help="N cores on each node."),
-    click.option("--mem", callback=_parsed(units.size), metavar="SIZE", help="Memory of each node, as 24G."),
+    click.option("--mem", callback=_parsed(units.asked_size), metavar="SIZE", help="Memory of each node, as 24G."),
     click.option(
         "--weights", type=PATH, multiple=True, help="Start from this .caffemodel. May be given several times."
     ),
 )
 
 queue_options = _all(
-    click.option("--walltime", callback=_parsed(units.seconds), metavar="TIME", help="HH:MM:SS, or 12h, or 90m."),
+    click.option("--walltime", callback=_parsed(units.asked_time), metavar="TIME", help="HH:MM:SS, or 12h, or 90m."),
     click.option("--queue", help="The queue. Without it: the cluster's default."),
     click.option("--project", help="The project (account) that pays."),
     click.option("--after", metavar="JOB", shell_complete=complete_job, help="Start when that job has ended well."),
@@ -70,7 +70,8 @@ chain_options = _all(
 
 
 sending_options = _all(
-    click.option("--dry-run", is_flag=True, help="Show script, files and commands; submit nothing."),
+    click.option("--dry-run", is_flag=True, help="Show what would be sent and asked for; submit nothing."),
+    click.option("--full", is_flag=True, help="With --dry-run: the job script, every file and the commands too."),
     click.option("--follow", is_flag=True, help="Stay and show the training until it ends. Ctrl-C lets it go on."),
     json_option,
 )

@@ -24,7 +24,7 @@ from hpcbrew.cli.options import cluster_option
 @click.option("--resume", type=submission.PATH, help="Go on from this .solverstate.")
 @click.option("--set", "assignments", multiple=True, metavar="KEY=VALUE", help="Change a solver's field for this job.")
 @submission.sending_options
-def command(solver: Path, cluster: str, dry_run: bool, follow: bool, as_json: bool, **options: Any) -> None:
+def command(solver: Path, cluster: str, dry_run: bool, full: bool, follow: bool, as_json: bool, **options: Any) -> None:
     """Submit SOLVER, a Caffe solver prototxt, as a job.
 
     Its nets, databases, means, weights and lists are found from the solver. The cluster gets copies of the definitions
@@ -46,4 +46,4 @@ def command(solver: Path, cluster: str, dry_run: bool, follow: bool, as_json: bo
     """
     from hpcbrew.cli import sending  # noqa: PLC0415 - slow to import
 
-    sending.submit(solver, cluster, options, sending.Ways(dry_run, follow, as_json))
+    sending.submit(solver, cluster, options, sending.Ways(dry_run, full, follow, as_json))

@@ -17,7 +17,14 @@ from hpcbrew.cli.options import cluster_option
 @submission.queue_options
 @submission.sending_options
 def command(
-    solver: Path, axes: tuple[str, ...], cluster: str, dry_run: bool, follow: bool, as_json: bool, **options: Any
+    solver: Path,
+    axes: tuple[str, ...],
+    cluster: str,
+    dry_run: bool,
+    full: bool,
+    follow: bool,
+    as_json: bool,
+    **options: Any,
 ) -> None:
     """Train SOLVER with every combination of some settings, as one array job.
 
@@ -32,4 +39,4 @@ def command(
     """
     from hpcbrew.cli import sending  # noqa: PLC0415 - slow to import
 
-    sending.sweep(solver, axes, cluster, options, sending.Ways(dry_run, follow, as_json))
+    sending.sweep(solver, axes, cluster, options, sending.Ways(dry_run, full, follow, as_json))

@@ -73,7 +73,7 @@ Launcher = Annotated[
 ]
 Umask = Annotated[str, _matching(r"0?[0-7]{3}", 'three octal digits in quotes, as "027"')]
 Seconds = Annotated[int, BeforeValidator(units.seconds)]
-Bytes = Annotated[int, BeforeValidator(units.size)]
+Bytes = Annotated[int, BeforeValidator(lambda value: units.asked_size(str(value)))]
 
 
 class _Part(BaseModel):

@@ -14,13 +14,13 @@ from pathlib import PurePosixPath
 from hpcbrew import layout, schedulers
 from hpcbrew.clusters.profiles import Cluster, Module
 from hpcbrew.errors import RequestError
-from hpcbrew.job import NAME, JobPlan, JobRequest, Overrides, Upload
-from hpcbrew.plan import digests, once
+from hpcbrew.job import NAME, JobPlan, JobRequest, Overrides, Resources, Upload
+from hpcbrew.plan import advice, digests, once
 from hpcbrew.plan.digests import Measured
 from hpcbrew.plan.directives import chunk, directives, hosts
 from hpcbrew.plan.hardware import Machine
 from hpcbrew.plan.manifest import Item, Manifest, collect
-from hpcbrew.plan.resources import Resources, missing, resolve
+from hpcbrew.plan.resources import missing, resolve
 from hpcbrew.plan.script import Chain, PbsCommands, ScriptContext, Training, render
 
 
@@ -37,6 +37,8 @@ def plan_job(
     """
     resources = resolve(request, cluster, machine)
     manifests = [collect(replace(request, overrides=point)) for point in points] or [collect(request)]
+    for manifest in manifests:
+        advice.check_length(manifest.solver, request.solver)
     shipped = () if cluster.transport == "local" else dict.fromkeys(item for m in manifests for item in m.items)
     measured = {item: digests.measure(item) for item in shipped}
     return _plan(request, cluster, resources, manifests, measured, token, points)
@@ -76,6 +78,7 @@ def _plan(
         data=uploads(measured.values()),
         weights=["-weights", ",".join(str(place(item)) for item in first.weights)] if first.weights else [],
         snapshot=str(place(first.resume) / first.resume.members[0]) if first.resume else None,
+        warnings=tuple(dict.fromkeys(words for manifest in manifests for words in manifest.warnings)),
     )
 
 
@@ -100,6 +103,7 @@ def assemble(
     data: tuple[Upload, ...] = (),
     weights: Sequence[str] = (),
     snapshot: str | None = None,
+    warnings: tuple[str, ...] = (),
 ) -> JobPlan:
     """Script, description and definitions of a job, and how it is submitted. `texts` are the definitions by their
     names in the run folder; `snapshot` is the solver state to go on from, as seen from there.
@@ -119,7 +123,12 @@ def assemble(
         definitions=tuple(_made(folder / target, text) for target, text in made.items()),
         data=data,
         command=once.command(submit),
+        resources=resources,
+        max_iter=job.max_iter,
+        links=job.request.links,
+        points=len(job.points),
         unknown=job.request.unknown,
+        warnings=warnings,
         chunk=_chunk(job.request, cluster, resources),
         hosts=hosts(resources, cluster),
     )

@@ -4,8 +4,7 @@ from pathlib import PurePosixPath
 
 from hpcbrew import layout
 from hpcbrew.clusters.profiles import Cluster
-from hpcbrew.job import After
-from hpcbrew.plan.resources import Resources
+from hpcbrew.job import After, Resources
 from hpcbrew.units import clock, pbs_size
 
 

@@ -1,6 +1,7 @@
 """The lists that data layers read: of images, of windows, of HDF5 files. Only the paths in them matter here."""
 
 from collections.abc import Iterable
+from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from engine.host import regular_file
@@ -12,23 +13,33 @@ def read_hdf5(path: Path, asked: str) -> list[str]:
     return _some([line.strip() for line in _lines(path, asked) if line.strip()], path, asked)
 
 
-def read_images(path: Path, asked: str, num_labels: int = 0) -> list[str]:
-    """The names in an ImageData layer's list: `NAME LABEL`, where NAME may hold spaces; all without a label, or none.
+@dataclass(frozen=True)
+class Listed:
+    """The names in a list of images, and each label with the number of the line that has it first."""
 
-    With `num_labels` it is `NAME NUMBER … NUMBER`, so many numbers.
+    names: list[str]
+    labels: dict[int, int] = field(default_factory=dict)
+
+
+def read_images(path: Path, asked: str, num_labels: int = 0) -> Listed:
+    """An ImageData layer's list: `NAME LABEL`, where NAME may hold spaces; all without a label, or none.
+
+    With `num_labels` it is `NAME NUMBER … NUMBER`, so many numbers, which are no classes.
     """
     lines = [(number, line.strip()) for number, line in enumerate(_lines(path, asked), 1) if line.strip()]
     if num_labels:
-        return _some([line.rsplit(None, num_labels)[0] for _, line in lines], path, asked)
+        return Listed(_some([line.rsplit(None, num_labels)[0] for _, line in lines], path, asked))
     if not any(" " in line for _, line in lines):
-        return _some([line for _, line in lines], path, asked)
-    names = []
+        return Listed(_some([line for _, line in lines], path, asked))
+    names: list[str] = []
+    labels: dict[int, int] = {}
     for number, line in lines:
         name, _, label = line.rpartition(" ")
-        if not name or not label.lstrip("+-").isdigit():
+        if not name or not label.lstrip("+-").isdecimal():
             raise ManifestError(f"{path}:{number}: {line!r} is not a valid line of a list of images: write NAME LABEL")
         names.append(name)
-    return _some(names, path, asked)
+        labels.setdefault(int(label), number)
+    return Listed(_some(names, path, asked), labels)
 
 
 def read_windows(path: Path, asked: str) -> list[str]:

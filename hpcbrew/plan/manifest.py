@@ -16,7 +16,7 @@ from engine.solver import settings
 from hpcbrew import layout
 from hpcbrew.errors import ManifestError
 from hpcbrew.job import JobRequest
-from hpcbrew.plan import file_lists, overrides, python_modules
+from hpcbrew.plan import advice, file_lists, listed_pictures, overrides, python_modules
 
 # Where a layer names something that must be there, and what that is.
 INPUTS = {
@@ -61,7 +61,7 @@ class Manifest:
     """What a job takes along. `definitions` are by their names in the run folder; `lists` are HDF5 lists, by item.
 
     `modules`: the sources of Python layers, by their places in the run folder. `unknown`: what the cluster would have
-    to have, and nobody has asked it, in words.
+    to have, and nobody has asked it, in words. `warnings`: what is allowed and is hardly meant.
     """
 
     solver_path: Path
@@ -73,6 +73,7 @@ class Manifest:
     resume: Item | None
     modules: dict[str, str] = field(default_factory=dict)
     unknown: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
 
     @property
     def solver(self) -> pb.SolverParameter:
@@ -133,6 +134,9 @@ class _Collector:
         self.hdf5: dict[Path, tuple[Item, ...]] = {}
         self.modules: dict[str, str] = {}
         self.unknown: list[str] = []
+        self.warnings: list[str] = []
+        self.labels: dict[Path, dict[int, int]] = {}
+        self.has_tests = False
 
     def collect(self) -> Manifest:
         given = [Path(part) for w in self.request.weights for part in str(w).split(",")]
@@ -144,6 +148,9 @@ class _Collector:
         if resume is not None:
             resume = _with_siblings(resume)
         self._walk_nets()
+        self.warnings += advice.warnings(
+            self.solver, self.request.solver, self.request.gpus_per_node, tests=self.has_tests
+        )
         self.solver.snapshot_prefix = f"{layout.SNAPSHOTS}/{_prefix(self.solver, self.path)}"
         return Manifest(
             solver_path=self.path,
@@ -155,6 +162,7 @@ class _Collector:
             resume=resume,
             modules=self.modules,
             unknown=tuple(dict.fromkeys(self.unknown)),
+            warnings=tuple(self.warnings),
         )
 
     def _walk_nets(self) -> None:
@@ -207,13 +215,15 @@ class _Collector:
         named_in: Path,
     ) -> None:
         used: set[bytes] = set()
+        kept: list[pb.NetParameter] = []
         for state in states:
             merged = pb.NetState()
             merged.CopyFrom(net.state)
             merged.MergeFrom(state)
             # What cannot be built is refused now, not on the cluster.
             layer_names.check(build_graph(net, merged, shown))
-            used |= {layer.SerializeToString() for layer in filter_net(net, merged, shown).layer}
+            kept.append(filter_net(net, merged, shown))
+            used |= {layer.SerializeToString() for layer in kept[-1].layer}
         seen: dict[str, int] = {}
         for index, layer in enumerate(net.layer):
             origin = Origin(str(shown) if shown else None, layer.name, seen.setdefault(layer.name, 0))
@@ -222,6 +232,15 @@ class _Collector:
                 self._inputs(definition, (*prefix, "layer", index), layer, origin, named_in)
             if layer.hdf5_output_param.HasField("file_name"):
                 layer.hdf5_output_param.file_name = Path(layer.hdf5_output_param.file_name).name
+            self.has_tests |= any(rule.phase == pb.TEST for rule in layer.include if rule.HasField("phase"))
+        for phase in kept:
+            self._check_labels(phase, named_in)
+
+    def _check_labels(self, net: pb.NetParameter, named_in: Path) -> None:
+        for layer in net.layer:
+            if layer.type == "ImageData" and len(layer.top) > 1:
+                listing = paths.resolve(layer.image_data_param.source, named_in)
+                listed_pictures.check_labels(net.layer, layer.top[1], self.labels.get(listing, {}), listing)
 
     def _inputs(
         self,
@@ -253,12 +272,15 @@ class _Collector:
                     _file("HDF5 file", paths.resolve(p, item.path), asked, item.path) for p in named
                 )
             elif role in ROOT_FOLDER:
-                names = (
-                    file_lists.read_windows(item.path, asked)
-                    if role == "list of windows"
-                    else file_lists.read_images(item.path, asked, message.num_labels)
+                if role == "list of windows":
+                    names = file_lists.read_windows(item.path, asked)
+                else:
+                    listed = file_lists.read_images(item.path, asked, message.num_labels)
+                    names, self.labels[path] = listed.names, listed.labels
+                images = self._images(
+                    (*prefix, part, "root_folder"), definition, item, names, message.root_folder, asked
                 )
-                self._images((*prefix, part, "root_folder"), definition, item, names, message.root_folder, asked)
+                listed_pictures.check_files(images.path, images.members, layer, asked)
 
     def _module(self, layer: pb.LayerParameter, origin: Origin, named_in: Path) -> None:
         """The engine finds a module in the run folder; what the module opens itself is known to nobody but its user."""
@@ -281,13 +303,14 @@ class _Collector:
         names: list[str],
         root_folder: str,
         asked: str,
-    ) -> None:
+    ) -> Item:
         """Caffe joins root_folder and each name as they stand; so a root of `/` serves lists of absolute paths."""
         root, members = file_lists.root_and_members(root_folder, names, listing.path, asked)
         if not _exists(root / members[0], asked):
             raise ManifestError(f"{asked}: {listing.path} lists {members[0]}, and {root / members[0]} is not there")
         images = Item("images", root, members)
         self.references.append(Reference(definition, field, images))
+        return images
 
 
 def _state(phase: int, given: pb.NetState) -> pb.NetState:

@@ -1,27 +1,11 @@
 """What a request comes to on a cluster: defaults filled in, and every limit that the profile knows of checked."""
 
-from dataclasses import dataclass
-
 from engine.suggest import did_you_mean
 from hpcbrew.clusters.profiles import Cluster, GpuType, Queue
 from hpcbrew.errors import RequestError
-from hpcbrew.job import WORD, WORDS, JobRequest
+from hpcbrew.job import WORD, WORDS, JobRequest, Resources
 from hpcbrew.plan.hardware import Machine
-from hpcbrew.units import clock, pbs_size
-
-
-@dataclass(frozen=True)
-class Resources:
-    """The resources of a job, nothing left open. Per node: `gpus`, `cpus`, `mem` (bytes). `walltime` in seconds."""
-
-    nodes: int
-    gpus: int
-    cpus: int
-    mem: int | None
-    walltime: int
-    queue: str | None
-    project: str | None
-    select: dict[str, str]
+from hpcbrew.units import clock, count, pbs_size
 
 
 def resolve(request: JobRequest, cluster: Cluster, here: Machine) -> Resources:
@@ -76,7 +60,7 @@ def _check_words(request: JobRequest) -> None:
 
 def _check_nodes(request: JobRequest, cluster: Cluster, gpus: int, here: Machine) -> None:
     if cluster.max_nodes is not None and request.nodes > cluster.max_nodes:
-        raise RequestError(f"{cluster.name}: allows {_count(cluster.max_nodes, 'node')} and {request.nodes} were asked")
+        raise RequestError(f"{cluster.name}: allows {count(cluster.max_nodes, 'node')} and {request.nodes} were asked")
     if cluster.gpus_per_node == "detect":
         if gpus and not here.gpus:
             raise RequestError(
@@ -90,14 +74,14 @@ def _check_nodes(request: JobRequest, cluster: Cluster, gpus: int, here: Machine
         hint = (
             f": --nodes {-(-gpus // allowed)} --gpus-per-node {allowed}" if allowed and cluster.max_nodes != 1 else ""
         )
-        raise RequestError(f"{cluster.name}: a node has {_count(allowed, 'GPU')} and {gpus} were asked{hint}")
+        raise RequestError(f"{cluster.name}: a node has {count(allowed, 'GPU')} and {gpus} were asked{hint}")
 
 
 def _check_node(cluster: Cluster, cpus: int, mem: int | None) -> None:
     """PBS takes a job that no node can hold, and lets it wait for ever."""
     if cluster.cpus_per_node is not None and cpus > cluster.cpus_per_node:
         raise RequestError(
-            f"{cluster.name}: a node has {_count(cluster.cpus_per_node, 'core')} at most and {cpus} were asked: "
+            f"{cluster.name}: a node has {count(cluster.cpus_per_node, 'core')} at most and {cpus} were asked: "
             f"--cpus {cluster.cpus_per_node}, or --nodes for more of them"
         )
     if cluster.mem_per_node is not None and mem is not None and mem > cluster.mem_per_node:
@@ -140,7 +124,7 @@ def _check_queue(name: str, rules: Queue, cluster: Cluster, nodes: int, gpus: in
     elif gpus and not rules.gpus:
         fault, allows = "has no GPUs", "them"
     elif rules.max_gpus is not None and nodes * gpus > rules.max_gpus:
-        fault = f"allows {_count(rules.max_gpus, 'GPU')} a job and {nodes * gpus} were asked"
+        fault = f"allows {count(rules.max_gpus, 'GPU')} a job and {nodes * gpus} were asked"
         allows = "that"
     else:
         return
@@ -157,7 +141,3 @@ def _fits(queue: Queue, nodes: int, gpus: int, walltime: int) -> bool:
         and (not gpus or queue.gpus)
         and (queue.max_gpus is None or nodes * gpus <= queue.max_gpus)
     )
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}{'' if number == 1 else 's'}"

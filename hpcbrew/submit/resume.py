@@ -11,11 +11,11 @@ from engine.proto import text
 from hpcbrew import layout
 from hpcbrew.clusters.profiles import Cluster
 from hpcbrew.errors import RequestError, TransportError
-from hpcbrew.job import JobPlan, JobRecord, JobRequest
+from hpcbrew.job import JobPlan, JobRecord, JobRequest, Resources
 from hpcbrew.plan import overrides
 from hpcbrew.plan.build import Job, assemble
 from hpcbrew.plan.hardware import Machine
-from hpcbrew.plan.resources import Resources, resolve
+from hpcbrew.plan.resources import resolve
 from hpcbrew.track import run_folder
 from hpcbrew.track.run_folder import JobDescription
 from hpcbrew.transports.base import Contents, NoRecord, Transport

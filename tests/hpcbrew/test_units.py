@@ -1,3 +1,6 @@
+import re
+from collections.abc import Callable
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -33,13 +36,14 @@ def test_a_clock_is_read_back(total: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "expected"), [("24G", 24 * 2**30), ("512mb", 512 * 2**20), ("90GB", 90 * 2**30), ("7", 7)]
+    ("text", "expected"),
+    [("24G", 24 * 2**30), ("512mb", 512 * 2**20), ("90GB", 90 * 2**30), ("24 GiB", 24 * 2**30), ("7", 7)],
 )
 def test_sizes(text: str, expected: int) -> None:
     assert units.size(text) == expected
 
 
-@pytest.mark.parametrize("text", ["", "0", "24X", "lots", "8w", "-1G", "1.5G"])
+@pytest.mark.parametrize("text", ["", "0", "24X", "lots", "8w", "-1G", "1.5G", "8i", "8GiX"])
 def test_what_is_no_size_is_refused_by_name(text: str) -> None:
     with pytest.raises(ValueError, match="is not a valid size"):
         units.size(text)
@@ -48,3 +52,20 @@ def test_what_is_no_size_is_refused_by_name(text: str) -> None:
 @given(st.integers(1, 2**50))
 def test_a_pbs_size_is_read_back(number: int) -> None:
     assert units.size(units.pbs_size(number)) == number
+
+
+@pytest.mark.parametrize(
+    ("read", "text", "said"),
+    [
+        (units.asked_time, "90", "90 of what? Write 90h, 90m or 90s"),
+        (units.asked_time, "1:30", "1:30 can be hours or minutes. Write 1:30:00 for hours and minutes, 0:1:30"),
+        (units.asked_size, "24", "24 of what? Write 24G or 24M"),
+    ],
+)
+def test_what_people_and_pbs_read_differently_is_not_guessed(read: Callable[[str], int], text: str, said: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(said)):
+        read(text)
+
+
+def test_what_has_a_unit_is_taken_as_it_is() -> None:
+    assert (units.asked_time("90m"), units.asked_time("1:30:00"), units.asked_size("24G")) == (5400, 5400, 24 * 2**30)

@@ -1,6 +1,7 @@
 import hashlib
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -10,6 +11,7 @@ from pathlib import Path, PurePosixPath
 import pytest
 
 from engine.proto import caffe_pb2 as pb
+from engine.units import short_size
 from hpcbrew import paths
 from hpcbrew.cli import group, sending
 from hpcbrew.clusters import profiles
@@ -105,11 +107,33 @@ def test_a_dry_run_shows_script_files_and_commands(hpcbrew, model: Path, home: P
 
 
 def test_a_dry_run_as_text_ends_with_what_is_lacking(hpcbrew, model: Path) -> None:
-    done = hpcbrew("submit", model / "solver.prototxt", "--gpu", "--dry-run", "--cluster", "iitd")
+    done = hpcbrew("submit", model / "solver.prototxt", "--gpu", "--dry-run", "--full", "--cluster", "iitd")
     assert done.returncode == 0
     assert "#PBS -q standard" in done.stdout
     assert f"/files/data.mdb  ← {model / 'train_lmdb' / 'data.mdb'}\n" in done.stdout
-    assert done.stdout.splitlines()[-1].startswith("# To be submitted it lacks something. iitd: a job needs a project")
+    assert done.stdout.splitlines()[-1].startswith("To be submitted it lacks something. iitd: a job needs a project")
+
+
+def test_a_dry_run_begins_with_what_the_job_is_and_costs(hpcbrew, model: Path) -> None:
+    asked = ["--gpu", "--walltime", "90m", "--mem", "8G", "--project", "ee", "--cluster", "iitd", "--dry-run"]
+    lines = hpcbrew("submit", model / "solver.prototxt", *asked).stdout.splitlines()
+    size = (model / "train_lmdb" / "data.mdb").stat().st_size
+    assert lines[:4] == [
+        "tiny on iitd: 3 iterations",
+        "  resources   1 node with 4 cores, 1 GPU, 8.0 GiB of memory",
+        "  limits      walltime 01:30:00, queue standard, project ee",
+        "  cost        at most 1.5 GPU hours",
+    ]
+    assert re.fullmatch(rf"  files       4 files made here, .*; 1 file of data, {short_size(size)}: .*", lines[4])
+    assert lines[5].startswith("  run folder  ~/scratch/runs/tiny-")
+    assert not any("#PBS" in line for line in lines)
+
+
+@pytest.mark.parametrize("asked", [["--mem", "24"], ["--walltime", "90"], ["--walltime", "1:30"]])
+def test_a_number_without_a_unit_is_refused(hpcbrew, model: Path, asked: list[str]) -> None:
+    done = hpcbrew("submit", model / "solver.prototxt", *asked, "--cluster", "iitd", "--dry-run")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "Write" in done.stderr
 
 
 @pytest.mark.parametrize("command", [["submit"], ["sweep", "--set", "base_lr=1,2"]], ids=["submit", "sweep"])
@@ -123,10 +147,10 @@ def test_a_dry_run_after_another_job_asks_nobody(hpcbrew, model: Path, command: 
     profile.parent.mkdir(parents=True)
     profile.write_text("extends: iitd\nhost: nobody.invalid\n")
     options = ["--project", "ee", "--cluster", "iitd", "--after", "first", "--dry-run"]
-    done = hpcbrew(*command, model / "solver.prototxt", *options)
+    done = hpcbrew(*command, model / "solver.prototxt", *options, "--full")
     assert (done.returncode, done.stderr) == (0, "")
     assert "#PBS -W depend=afterok:12.pbs01\n" in done.stdout
-    assert "# Not known: --after first: iitd was not asked." in done.stdout.splitlines()[-1]
+    assert "Not known: --after first: iitd was not asked." in done.stdout.splitlines()[-1]
     (unknown,) = json.loads(hpcbrew(*command, model / "solver.prototxt", *options, "--json").stdout)["unknown"]
     assert "was last heard of as queued" in unknown
     assert ledger.path.read_bytes() == before

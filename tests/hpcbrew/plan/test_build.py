@@ -123,7 +123,7 @@ def test_a_template_with_a_fault_is_named(model: Path, home: Path) -> None:
 
 
 def test_a_list_that_leaves_its_folder_is_not_shipped(model: Path) -> None:
-    (model / "a.jpg").write_bytes(b"x")
+    (model / "a.jpg").write_bytes(b"P5 2 2 255\n0000")
     (model / "sub").mkdir()
     (model / "list.txt").write_text("../a.jpg 0\n")
     data = f'image_data_param {{ source: "list.txt" root_folder: "{model}/sub/" batch_size: 1 }}'
@@ -186,3 +186,10 @@ def test_the_log_of_the_site_s_caffe_becomes_records(model: Path, tmp_path: Path
         ("test", 3, {"accuracy": 1}),
     ]
     assert run_folder.read_exit((run / "exit.json").read_bytes()).status == 3  # type: ignore[union-attr]
+
+
+def test_a_solver_without_an_end_is_no_job(model: Path) -> None:
+    solver = model / "solver.prototxt"
+    solver.write_text(solver.read_text().replace("max_iter: 3", ""))
+    with pytest.raises(RequestError, match=r"solver\.prototxt: max_iter is missing.*--set max_iter=1000"):
+        plan(model)

@@ -5,6 +5,7 @@ import pytest
 
 from hpcbrew.errors import ManifestError
 from hpcbrew.plan import file_lists
+from hpcbrew.plan.file_lists import Listed
 
 ASKED = 'net.prototxt:3: layer "in" (ImageData): image_data_param.source'
 
@@ -24,15 +25,20 @@ def test_an_hdf5_list_has_a_path_a_line(listing) -> None:
 
 
 def test_names_of_images_may_hold_spaces(listing) -> None:
-    assert file_lists.read_images(listing("a.jpg 0\n\ntwo words.jpg -1\n"), ASKED) == ["a.jpg", "two words.jpg"]
+    assert file_lists.read_images(listing("a.jpg 0\n\ntwo words.jpg -1\n"), ASKED) == Listed(
+        ["a.jpg", "two words.jpg"], {0: 1, -1: 3}
+    )
 
 
 def test_a_list_of_images_without_labels(listing) -> None:
-    assert file_lists.read_images(listing("a.jpg\n\nb.jpg\n"), ASKED) == ["a.jpg", "b.jpg"]
+    assert file_lists.read_images(listing("a.jpg\n\nb.jpg\n"), ASKED) == Listed(["a.jpg", "b.jpg"])
 
 
 def test_images_with_several_numbers(listing) -> None:
-    assert file_lists.read_images(listing("two words.jpg 1 0.5\nb.jpg\t3 4\n"), ASKED, 2) == ["two words.jpg", "b.jpg"]
+    assert file_lists.read_images(listing("two words.jpg 1 0.5\nb.jpg\t3 4\n"), ASKED, 2).names == [
+        "two words.jpg",
+        "b.jpg",
+    ]
 
 
 @pytest.mark.parametrize("line", ["a.jpg", "a.jpg one", "a.jpg 1.5"])

@@ -9,6 +9,9 @@ from hpcbrew.errors import ManifestError
 from hpcbrew.job import JobRequest
 from hpcbrew.plan.manifest import Item, Manifest, collect
 
+PICTURE = b"P5 2 2 255\n0000"
+"""A grey one of 2×2 pixels, in a format of a few bytes."""
+
 RATE = 'base_lr: 0.1 lr_policy: "fixed" '
 
 
@@ -93,7 +96,7 @@ def test_means_weights_and_overrides(model: Path) -> None:
 
 def test_a_list_of_images_brings_its_images(model: Path) -> None:
     (model / "pics").mkdir()
-    (model / "pics" / "a b.jpg").write_bytes(b"x")
+    (model / "pics" / "a b.jpg").write_bytes(PICTURE)
     (model / "list.txt").write_text("a b.jpg 0\n")
     found = manifest(
         model,
@@ -105,7 +108,7 @@ def test_a_list_of_images_brings_its_images(model: Path) -> None:
 
 
 def test_absolute_names_in_a_list_are_taken_from_the_root(model: Path) -> None:
-    (model / "a.jpg").write_bytes(b"x")
+    (model / "a.jpg").write_bytes(PICTURE)
     (model / "list.txt").write_text(f"{model}/a.jpg 0\n")
     found = manifest(model, net=layer("ImageData", 'image_data_param { source: "list.txt" batch_size: 1 }'))
     assert found.items[1].files == (model / "a.jpg",)

@@ -8,12 +8,13 @@ from support.captures import FOLDER
 from hpcbrew.address import Address
 from hpcbrew.command_result import CommandResult
 from hpcbrew.errors import RequestError
-from hpcbrew.job import JobPlan
+from hpcbrew.job import JobPlan, Resources
 from hpcbrew.schedulers.pbs_site import Node, largest
 from hpcbrew.submit import room
 
 NODES = (FOLDER / "release-23.06.06" / "nodes.txt").read_text()
-PLAN = JobPlan("t", "n", Address("there", "ssh", "pbs"), "", "~/s", PurePosixPath("runs/n-t"), "", (), (), ())
+LITTLE = Resources(1, 0, 1, None, 3600, None, None, {})
+PLAN = JobPlan("t", "n", Address("there", "ssh", "pbs"), "", "~/s", PurePosixPath("runs/n-t"), "", (), (), (), LITTLE)
 
 
 class Answering:

@@ -9,7 +9,7 @@ from support.remote import RemoteCluster
 from hpcbrew import layout
 from hpcbrew.address import Address
 from hpcbrew.errors import LedgerError, LoginRefused, TransportError
-from hpcbrew.job import JobPlan, JobRecord, JobState, Upload
+from hpcbrew.job import JobPlan, JobRecord, JobState, Resources, Upload
 from hpcbrew.plan import once
 from hpcbrew.schedulers.pbs import Pbs
 from hpcbrew.submit.submit import submit
@@ -31,7 +31,8 @@ def submit_tiny(remote: RemoteCluster, warn=print) -> JobRecord:
     script = Upload(folder / layout.SCRIPT, 0, "", content=b"#!/bin/bash\n")
     command = once.command(Pbs().submit_command(PurePosixPath(layout.SCRIPT)))
     address = Address("there", "ssh", "pbs", "cluster")
-    plan = JobPlan("abcd1234", "tiny", address, "", "~/scratch", folder, "", (script,), (), command)
+    little = Resources(1, 0, 1, None, 3600, None, None, {})
+    plan = JobPlan("abcd1234", "tiny", address, "", "~/scratch", folder, "", (script,), (), command, little)
     return submit(plan, "s.prototxt", remote.transport, Pbs(), remote.ledger, lambda size: None, warn)
 
 

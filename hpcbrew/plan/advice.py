@@ -1,0 +1,25 @@
+"""What a solver's settings hardly mean, said before the job is sent."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from engine.proto import caffe_pb2 as pb
+from hpcbrew.errors import RequestError
+
+
+def check_length(solver: pb.SolverParameter, path: Path) -> None:
+    """Raises RequestError for a solver without max_iter: Caffe takes that for 0 iterations, and writes no model."""
+    if not solver.HasField("max_iter"):
+        raise RequestError(
+            f"{path}: max_iter is missing, and a job of 0 iterations trains nothing: add max_iter: 1000 or so, or give "
+            "--set max_iter=1000"
+        )
+
+
+def warnings(solver: pb.SolverParameter, path: Path, gpus: int, *, tests: bool) -> Iterator[str]:
+    """What is allowed, and would come as a surprise. `gpus`: of a node; `tests`: whether the net has a layer of its own
+    for phase TEST."""
+    if tests and not any(solver.test_iter):
+        yield f"{path}: test_iter is missing: the net has layers for testing, and no test is ever run"
+    if solver.HasField("solver_mode") and solver.solver_mode == pb.SolverParameter.GPU and not gpus:
+        yield f"{path}: solver_mode is GPU and the job asks for no GPU: it trains on the CPU. --gpu asks for one"

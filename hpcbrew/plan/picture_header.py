@@ -1,0 +1,114 @@
+"""How large a picture is, by the first bytes of its file: nothing is decoded, and OpenCV need not be there."""
+
+import stat
+import struct
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+from engine.host import regular_file
+
+HEAD = 32
+"""Bytes that tell the format, and of most formats the size."""
+
+OTHERS = (
+    b"II*\0", b"MM\0*", b"II+\0", b"MM\0+", b"RIFF", b"\0\0\0\x0cjP", b"\xff\x4f\xff\x51", b"\x59\xa6\x6a\x95",
+    b"\x76\x2f\x31\x01", b"#?RADIANCE", b"#?RGBE", b"P1", b"P2", b"P3", b"P4", b"P5", b"P6", b"P7", b"PF", b"Pf",
+    b"DDS ", b"\0\0\0\x1cftyp", b"\0\0\0\x20ftyp", b"\0\0\0\x18ftyp",
+)  # fmt: skip
+"""How files of the other formats that OpenCV reads begin: TIFF, WebP, JPEG 2000, Sun raster, EXR, HDR, PNM, AVIF."""
+
+START_OF_FRAME = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
+ORIENTATION = 0x0112
+MOST_SEGMENTS = 1000
+
+
+@dataclass(frozen=True)
+class Header:
+    """Pixels; None where the format is one of those whose size is not read. `grey`: whether it has one channel."""
+
+    height: int | None = None
+    width: int | None = None
+    grey: bool = False
+
+
+class NoPicture(Exception):
+    """The message goes on from the file's name: `is empty`."""
+
+
+def read(path: Path) -> Header:
+    """Raises NoPicture for a file that cannot be read, and for one in no format that OpenCV reads."""
+    try:
+        with regular_file.opened(path) as (descriptor, status):
+            if not stat.S_ISREG(status.st_mode):
+                raise NoPicture("is no file, and a picture is one")
+            with open(descriptor, "rb", closefd=False) as file:
+                return _read(file)
+    except FileNotFoundError:
+        raise NoPicture("is not there") from None
+    except OSError as error:
+        raise NoPicture(f"cannot be read: {error.strerror}") from None
+    except (struct.error, IndexError):
+        raise NoPicture("is cut off: it ends within its header") from None
+
+
+def _read(file: BinaryIO) -> Header:
+    head = file.read(HEAD)
+    if not head:
+        raise NoPicture("is empty")
+    if head.startswith(b"\x89PNG\r\n\x1a\n"):
+        width, height, _, colour = struct.unpack(">IIBB", head[16:26])
+        return Header(height, width, grey=colour in (0, 4))
+    if head.startswith(b"\xff\xd8"):
+        return _jpeg(file)
+    if head.startswith((b"GIF87a", b"GIF89a")):
+        width, height = struct.unpack("<HH", head[6:10])
+        return Header(height, width)
+    if head.startswith(b"BM"):
+        short = struct.unpack("<I", head[14:18])[0] == 12
+        width, height = struct.unpack("<HH", head[18:22]) if short else struct.unpack("<ii", head[18:26])
+        return Header(abs(height), width)
+    if head.startswith(OTHERS):
+        return Header()
+    raise NoPicture(f"is no picture in a format that OpenCV reads: it begins with {head[:12]!r}")
+
+
+def _jpeg(file: BinaryIO) -> Header:
+    """Walks over the segments (ITU T.81, B.1.1) to that of the frame. A picture that its camera was held sideways for
+    is turned as it is decoded."""
+    file.seek(2)
+    turned = False
+    for _ in range(MOST_SEGMENTS):
+        mark, kind = struct.unpack("BB", file.read(2))
+        while kind == 0xFF:  # fill bytes
+            (kind,) = struct.unpack("B", file.read(1))
+        if mark != 0xFF:
+            break
+        (size,) = struct.unpack(">H", file.read(2))
+        if kind in START_OF_FRAME:
+            _, height, width, channels = struct.unpack(">BHHB", file.read(6))
+            height, width = (width, height) if turned else (height, width)
+            return Header(height, width, grey=channels == 1)
+        if kind == 0xE1:
+            turned = _orientation(file.read(size - 2)) > 4 or turned
+        else:
+            file.seek(size - 2, 1)
+    raise NoPicture("is no JPEG that can be decoded: no frame follows its header")
+
+
+def _orientation(segment: bytes) -> int:
+    """Of an Exif segment: 1 to 8, of which those above 4 swap width and height; 1 where it does not say."""
+    if not segment.startswith(b"Exif\0\0"):
+        return 1
+    tiff = segment[6:]
+    order = "<" if tiff.startswith(b"II") else ">"
+    try:
+        (start,) = struct.unpack_from(f"{order}I", tiff, 4)
+        (entries,) = struct.unpack_from(f"{order}H", tiff, start)
+        for place in range(start + 2, start + 2 + 12 * entries, 12):
+            tag, _, _, value = struct.unpack_from(f"{order}HHIH", tiff, place)
+            if tag == ORIENTATION:
+                return int(value)
+    except struct.error:  # Exif that is cut off says nothing
+        pass
+    return 1

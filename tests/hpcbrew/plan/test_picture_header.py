@@ -1,0 +1,70 @@
+import struct
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from hpcbrew.plan.picture_header import Header, NoPicture, read
+
+
+def encoded(suffix: str, shape: tuple[int, ...] = (20, 30, 3)) -> bytes:
+    done, data = cv2.imencode(suffix, np.zeros(shape, np.uint8))
+    assert done
+    return data.tobytes()
+
+
+def write(folder: Path, data: bytes) -> Path:
+    (folder / "picture").write_bytes(data)
+    return folder / "picture"
+
+
+@pytest.mark.parametrize("suffix", [".png", ".jpg", ".bmp", ".gif"])
+def test_the_size_is_read_from_the_header(tmp_path: Path, suffix: str) -> None:
+    assert read(write(tmp_path, encoded(suffix))) == Header(20, 30)
+
+
+@pytest.mark.parametrize("suffix", [".png", ".jpg"])
+def test_a_grey_picture_is_known(tmp_path: Path, suffix: str) -> None:
+    assert read(write(tmp_path, encoded(suffix, (20, 30)))) == Header(20, 30, grey=True)
+
+
+@pytest.mark.parametrize("suffix", [".tif", ".webp", ".jp2", ".ppm", ".sr", ".hdr"])
+def test_of_other_formats_it_is_known_that_they_are_pictures(tmp_path: Path, suffix: str) -> None:
+    assert read(write(tmp_path, encoded(suffix, (64, 64, 3)))) == Header()
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_a_camera_held_sideways_swaps_height_and_width(tmp_path: Path, order: str) -> None:
+    """As OpenCV decodes it, which turns the picture by its Exif."""
+    mark = b"II" if order == "<" else b"MM"
+    entry = struct.pack(f"{order}HHIHH", 0x0112, 3, 1, 6, 0)
+    tiff = mark + struct.pack(f"{order}HIH", 42, 8, 1) + entry + bytes(4)
+    segment = b"Exif\0\0" + tiff
+    data = encoded(".jpg")
+    data = data[:2] + b"\xff\xe1" + struct.pack(">H", len(segment) + 2) + segment + data[2:]
+    assert cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR).shape == (30, 20, 3)
+    assert read(write(tmp_path, data)) == Header(30, 20)
+
+
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [
+        (b"", "is empty"),
+        (b"<!DOCTYPE html>", "is no picture in a format that OpenCV reads: it begins with b'<!DOCTYPE ht'"),
+        (encoded(".png")[:20], "is cut off"),
+        (encoded(".jpg")[:40], "is cut off"),
+        (encoded(".bmp")[:15], "is cut off"),
+        (b"\xff\xd8" + bytes(100), "no frame follows"),
+    ],
+)
+def test_what_is_no_picture_is_told(tmp_path: Path, data: bytes, said: str) -> None:
+    with pytest.raises(NoPicture, match=said):
+        read(write(tmp_path, data))
+
+
+def test_a_folder_and_nothing_are_no_pictures(tmp_path: Path) -> None:
+    with pytest.raises(NoPicture, match="is no file"):
+        read(tmp_path)
+    with pytest.raises(NoPicture, match="is not there"):
+        read(tmp_path / "gone")
