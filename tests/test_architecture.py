@@ -17,6 +17,7 @@ ORDER = {
         ("cli",),
         ("check",),
         ("setup",),
+        ("start",),
         ("submit",),
         ("track",),
         ("transfer",),

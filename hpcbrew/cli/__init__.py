@@ -17,6 +17,7 @@ from hpcbrew.submit.interrupts import Interrupted
 
 # Name → what `hpcbrew --help` says of it. The module of the same name holds the command, as `command`.
 COMMANDS = {
+    "new": "Make a folder to train from: of your own pictures, or of a model that ships.",
     "submit": "Submit a solver as a job, and follow it if you like.",
     "status": "Show your jobs: state, iteration, time left.",
     "logs": "Show a job's log, or follow it while it grows.",

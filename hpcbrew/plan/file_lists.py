@@ -15,10 +15,18 @@ def read_hdf5(path: Path, asked: str) -> list[str]:
 
 @dataclass(frozen=True)
 class Listed:
-    """The names in a list of images, and each label with the number of the line that has it first."""
+    """A list of images: names, and beside each its label and its line, which both are empty where none has a label."""
 
     names: list[str]
-    labels: dict[int, int] = field(default_factory=dict)
+    labels: list[int] = field(default_factory=list)
+    lines: list[int] = field(default_factory=list)
+
+    def first_lines(self) -> dict[int, int]:
+        """Each label that there is, with the number of the line that has it first."""
+        found: dict[int, int] = {}
+        for label, line in zip(self.labels, self.lines, strict=True):
+            found.setdefault(label, line)
+        return found
 
 
 def read_images(path: Path, asked: str, num_labels: int = 0) -> Listed:
@@ -31,15 +39,16 @@ def read_images(path: Path, asked: str, num_labels: int = 0) -> Listed:
         return Listed(_some([line.rsplit(None, num_labels)[0] for _, line in lines], path, asked))
     if not any(" " in line for _, line in lines):
         return Listed(_some([line for _, line in lines], path, asked))
-    names: list[str] = []
-    labels: dict[int, int] = {}
+    listed = Listed([])
     for number, line in lines:
         name, _, label = line.rpartition(" ")
         if not name or not label.lstrip("+-").isdecimal():
             raise ManifestError(f"{path}:{number}: {line!r} is not a valid line of a list of images: write NAME LABEL")
-        names.append(name)
-        labels.setdefault(int(label), number)
-    return Listed(_some(names, path, asked), labels)
+        listed.names.append(name)
+        listed.labels.append(int(label))
+        listed.lines.append(number)
+    _some(listed.names, path, asked)
+    return listed
 
 
 def read_windows(path: Path, asked: str) -> list[str]:

@@ -276,7 +276,7 @@ class _Collector:
                     names = file_lists.read_windows(item.path, asked)
                 else:
                     listed = file_lists.read_images(item.path, asked, message.num_labels)
-                    names, self.labels[path] = listed.names, listed.labels
+                    names, self.labels[path] = listed.names, listed.first_lines()
                 images = self._images(
                     (*prefix, part, "root_folder"), definition, item, names, message.root_folder, asked
                 )

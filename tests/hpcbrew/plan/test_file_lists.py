@@ -26,7 +26,7 @@ def test_an_hdf5_list_has_a_path_a_line(listing) -> None:
 
 def test_names_of_images_may_hold_spaces(listing) -> None:
     assert file_lists.read_images(listing("a.jpg 0\n\ntwo words.jpg -1\n"), ASKED) == Listed(
-        ["a.jpg", "two words.jpg"], {0: 1, -1: 3}
+        ["a.jpg", "two words.jpg"], [0, -1], [1, 3]
     )
 
 
@@ -94,3 +94,7 @@ def test_names_are_looked_for_here_and_then_beside_the_list(
 def test_what_caffe_would_join_wrongly_is_refused(listing, root: str, names: list[str], said: str) -> None:
     with pytest.raises(ManifestError, match=said):
         file_lists.root_and_members(root, names, listing(""), ASKED)
+
+
+def test_each_label_is_known_by_its_first_line() -> None:
+    assert Listed(["a", "b", "c"], [1, 0, 1], [1, 2, 4]).first_lines() == {1: 1, 0: 2}

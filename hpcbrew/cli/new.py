@@ -1,0 +1,96 @@
+"""`hpcbrew new`."""
+
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+from click.shell_completion import CompletionItem
+
+from engine.errors import EngineError
+from hpcbrew.cli.output import say, wrapped
+from hpcbrew.clusters import user_settings
+from hpcbrew.errors import HpcbrewError
+from hpcbrew.start import folder
+
+SHOWN = 5
+"""Files that are left out and told of one by one."""
+
+
+def complete_source(ctx: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Folders and files, and the models that ship."""
+    return [CompletionItem(incomplete, "file"), *map(CompletionItem, folder.models())]
+
+
+@click.command()
+@click.argument("source", metavar="FOLDER|LIST|MODEL", shell_complete=complete_source)
+@click.argument("target", metavar="[DIR]", required=False, type=click.Path(path_type=Path))
+@click.option("--side", type=click.IntRange(16, 512), metavar="N", help="Stretch pictures to N×N. Without it: as fits.")
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of the drawing of lots.")
+def command(source: str, target: Path | None, side: int | None, seed: int) -> None:
+    """Make a folder to train from: of your own pictures, or a copy of a model that ships with hpcbrew.
+
+    FOLDER holds a sub-folder of pictures for each class; a LIST has a picture a line, NAME LABEL. Lists for training,
+    validation and test are drawn by lot, the same for the same seed, with a solver and a small net that suits the size
+    and number of the pictures. The pictures stay where they are. DIR is the folder to make: without it, FOLDER-net.
+
+    \b
+    Examples:
+      hpcbrew new pictures
+      hpcbrew new pictures.txt pets --side 128
+      hpcbrew new lenet my-lenet
+    """
+    given = Path(source)
+    if given.is_dir() and source not in folder.models():
+        lines = _of_pictures(given, target or Path(f"{given.absolute().name}-net"), side, seed)
+    elif given.exists():
+        lines = _of_pictures(given, target or Path(f"{given.stem}-net"), side, seed)
+    else:
+        lines = _of_model(source, target or Path(source))
+    for line in lines:
+        say(wrapped(line, indent=4))
+
+
+def _of_pictures(given: Path, target: Path, side: int | None, seed: int) -> list[str]:
+    from hpcbrew.start import pictures, small_net  # noqa: PLC0415 - slow to import, and not needed for a model
+
+    found = pictures.of_folder(given) if given.is_dir() else pictures.of_list(given)
+    division = pictures.divide(found, seed)
+    net = small_net.design(folder.net_name(target), found, division, side)
+    folder.write(target, {**folder.texts(found, division), **small_net.prototxts(net)})
+    size = f"{net.size[0]}×{net.size[1]}"
+    lines = [
+        f"{target}: {len(found.names)} {'grey ' if net.grey else ''}pictures of {len(found.classes)} classes: "
+        f"{net.train} for training (train.txt), {net.val} for validation (val.txt), {net.test} for the test (test.txt)",
+        f"Net: {len(net.channels)} convolutions, pictures {'stretched to' if net.stretch else 'of'} {size}; "
+        f"{net.max_iter} iterations of {net.batch} pictures (train_val.prototxt, solver.prototxt, deploy.prototxt)",
+    ]
+    lines += [f"Left out: {fault}" for fault in found.left_out[:SHOWN]]
+    lines += [f"Left out: {more} more"] if (more := len(found.left_out) - SHOWN) > 0 else []
+    model = shlex.quote(str(target / "train_val.prototxt"))
+    return [
+        *lines,
+        "Next:",
+        *_next(target / "solver.prototxt"),
+        f"  caffe test -model {model} -stage test -iterations {net.final_iter} -weights MODEL.caffemodel",
+    ]
+
+
+def _of_model(name: str, target: Path) -> list[str]:
+    from hpcbrew.job import JobRequest  # noqa: PLC0415 - as above
+    from hpcbrew.plan.manifest import collect  # noqa: PLC0415
+
+    folder.copy(name, target)
+    solvers = sorted(target.glob("*solver*.prototxt"), key=lambda path: (len(path.name), path.name))
+    lines = [f"{target}: {', '.join(path.name for path in sorted(target.iterdir()))}"]
+    for solver in solvers[:1]:
+        try:
+            collect(JobRequest(solver))
+        except (HpcbrewError, EngineError) as error:
+            lines.append(f"Before it can train: {error}")
+    return [*lines, "Next:", *(line for solver in solvers[:1] for line in _next(solver))]
+
+
+def _next(solver: Path) -> Sequence[str]:
+    cluster = "" if user_settings.read().get("cluster") else " --cluster local"
+    return [f"  hpcbrew submit {shlex.quote(str(solver))}{cluster} --follow"]

@@ -1,0 +1,72 @@
+"""Writes the folder: all of it, or nothing."""
+
+import re
+import shutil
+import tempfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from engine.suggest import did_you_mean
+from hpcbrew import full_disk, paths
+from hpcbrew.errors import RequestError
+from hpcbrew.start.pictures import Division, Pictures
+
+CLASSES = "classes.txt"
+
+NOT_COPIED = shutil.ignore_patterns("*_lmdb", "*_leveldb", "*.caffemodel*", "*.solverstate*", ".*")
+"""Of a model's folder: data and what was trained with them."""
+
+
+def texts(pictures: Pictures, division: Division) -> dict[str, str]:
+    """The lists, and the classes' names: line n is class n, counted from 0."""
+    lists = {"train.txt": division.train, "val.txt": division.val, "test.txt": division.test}
+    listed = {file: "".join(f"{name} {label}\n" for name, label in part) for file, part in lists.items()}
+    return listed | {CLASSES: "".join(f"{name}\n" for name in pictures.classes)}
+
+
+def write(target: Path, files: Mapping[str, str]) -> None:
+    """Makes the folder `target` of these files. Raises RequestError where it is there, or cannot be written."""
+
+    def fill(folder: Path) -> None:
+        for name, text in files.items():
+            (folder / name).write_text(text, encoding="utf-8")
+
+    _make(target, fill)
+
+
+def models() -> dict[str, Path]:
+    """The models that ship, by name."""
+    return {path.name: path for path in sorted((paths.shipped("configs") / "models").iterdir()) if path.is_dir()}
+
+
+def copy(name: str, target: Path) -> None:
+    """Copies a model's definitions to the folder `target`. Raises RequestError, as for a model that there is not."""
+    there = models()
+    if name not in there:
+        raise RequestError(
+            f"{name}: no such folder, no such list, and no such model.{did_you_mean(name, there, repr)} Models that "
+            f"ship: {', '.join(there)}. For your own pictures name their folder, with a sub-folder for each class"
+        )
+    _make(target, lambda folder: shutil.copytree(there[name], folder, dirs_exist_ok=True, ignore=NOT_COPIED))
+
+
+def net_name(target: Path) -> str:
+    """A name for the net of the folder `target`, which its job has too: `pets-small` for `pets-net`. It is another than
+    the folder's, since `hpcbrew fetch` makes one of the job's name."""
+    clean = re.sub(r"[^A-Za-z0-9_.+-]+", "-", target.absolute().name).strip("-.").removesuffix("-net")
+    return f"{clean if re.match('[A-Za-z_]', clean) else f'net-{clean}'}-small".replace("--", "-")
+
+
+def _make(target: Path, fill: Callable[[Path], object]) -> None:
+    try:
+        if target.exists() and (not target.is_dir() or any(target.iterdir())):
+            raise RequestError(f"{target}: is there already, and nothing of yours is overwritten: name another folder")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=f".{target.name}-", dir=target.parent) as made:
+            whole = Path(made) / target.name
+            whole.mkdir()
+            fill(whole)
+            whole.replace(target)
+    except OSError as error:
+        remedy = full_disk.remedy(error.strerror, full_disk.LOCAL)
+        raise RequestError(f"{target}: cannot be written: {error.strerror or error}{remedy}") from None

@@ -1,0 +1,180 @@
+"""One's own pictures: a folder with a sub-folder for each class, or a list; divided for training and two tests."""
+
+import os
+import random
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from statistics import median
+
+from hpcbrew.errors import RequestError
+from hpcbrew.plan import file_lists
+from hpcbrew.plan.listed_pictures import headers
+from hpcbrew.plan.picture_header import Header, NoPicture
+
+SUFFIXES = frozenset(
+    {
+        *(".bmp", ".dib", ".exr", ".gif", ".hdr", ".jp2", ".jpe", ".jpeg", ".jpg", ".pbm", ".pgm", ".png", ".pnm"),
+        *(".ppm", ".ras", ".sr", ".tif", ".tiff", ".webp"),
+    }
+)
+"""What the files are called that OpenCV reads. Others in a folder are no pictures, and not meant."""
+
+SHARE = 0.15
+"""Of the pictures of a class, for validation and again for the test."""
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """Names below `root`, each with the number of its class; the classes' names, by number.
+
+    `height`, `width`: of the pictures, in the middle; None where their format does not say. `alike`: they are all of
+    that size. `grey`: all of them have one channel. `left_out`: what is not used, and why, in words.
+    """
+
+    root: Path
+    classes: tuple[str, ...]
+    names: tuple[tuple[str, int], ...]
+    height: int | None
+    width: int | None
+    alike: bool
+    grey: bool
+    left_out: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Division:
+    """The pictures for training, for the tests while it trains, and for the test of the trained model; with labels."""
+
+    train: tuple[tuple[str, int], ...]
+    val: tuple[tuple[str, int], ...]
+    test: tuple[tuple[str, int], ...]
+
+
+def of_folder(folder: Path) -> Pictures:
+    """The sub-folders are the classes, in the order of their names; what lies deeper in one is of its class too.
+
+    Raises RequestError where there are not two classes at least.
+    """
+    found: list[tuple[str, int]] = []
+    left_out: list[str] = []
+    classes: list[str] = []
+    for sub in _sub_folders(folder):
+        names = [f"{sub}/{name}" for name in _files(folder / sub)]
+        pictures = [name for name in names if PurePosixPath(name).suffix.lower() in SUFFIXES]
+        left_out += [
+            f"{name}: its name is not that of a picture, as .jpg or .png" for name in names if name not in set(pictures)
+        ]
+        if pictures:
+            found += [(name, len(classes)) for name in pictures]
+            classes.append(sub)
+    if len(classes) < 2:
+        there = f"there is {classes[0]} alone" if classes else "there is none"
+        raise RequestError(
+            f"{folder}: each class is a sub-folder with its pictures, as {folder}/cat and {folder}/dog, and there must "
+            f"be two or more; {there}. Or name a list, a line a picture: NAME LABEL"
+        )
+    return _seen(folder, tuple(classes), found, left_out)
+
+
+def of_list(path: Path) -> Pictures:
+    """A list as ImageData reads it: `NAME LABEL`, names being relative to here or to the list, or absolute.
+
+    Raises RequestError and ManifestError.
+    """
+    listed = file_lists.read_images(path, str(path))
+    if not listed.labels:
+        raise RequestError(f"{path}: has no labels: write a picture a line, NAME LABEL, the first class being 0")
+    first, classes = listed.first_lines(), max(listed.labels) + 1
+    if min(listed.labels) < 0 or classes < 2:
+        wrong = min(listed.labels)
+        raise RequestError(f"{path}:{first[wrong]}: label {wrong}: classes are numbered from 0 on, two or more of them")
+    if len(first) < classes:
+        empty = next(number for number in range(classes) if number not in first)
+        raise RequestError(
+            f"{path}: has labels up to {classes - 1} and no picture of class {empty}: number the classes from 0 on"
+        )
+    root, members = file_lists.root_and_members("", listed.names, path, str(path))
+    labels: dict[str, int] = {}
+    for name, label, line in zip(listed.names, listed.labels, listed.lines, strict=True):
+        if labels.setdefault(name, label) != label:
+            raise RequestError(f"{path}:{line}: {name} has label {label} here and {labels[name]} before: give it one")
+    found = [(str(member), label) for member, label in zip(members, labels.values(), strict=True)]
+    return _seen(root.absolute(), tuple(map(str, range(classes))), found, [])
+
+
+def divide(pictures: Pictures, seed: int) -> Division:
+    """The same division for the same names and seed, on any machine. Of each class that has three pictures or more,
+    some are in each part; a smaller one is for training. Raises RequestError where nothing is left to test with."""
+    drawn = random.Random(seed)  # noqa: S311 - no secret: the same again for the same seed
+    train: list[tuple[str, int]] = []
+    val: list[tuple[str, int]] = []
+    test: list[tuple[str, int]] = []
+    for number in range(len(pictures.classes)):
+        names = sorted(name for name in pictures.names if name[1] == number)
+        drawn.shuffle(names)
+        share = max(1, round(SHARE * len(names))) if len(names) >= 3 else 0
+        val += names[:share]
+        test += names[share : 2 * share]
+        train += names[2 * share :]
+    if not val:
+        raise RequestError(f"{pictures.root}: no class has three pictures, and one of each is for testing: add some")
+    drawn.shuffle(train)
+    return Division(tuple(train), tuple(val), tuple(test))
+
+
+def _sub_folders(folder: Path) -> list[str]:
+    try:
+        entries = [entry.name for entry in os.scandir(folder) if entry.is_dir() and not entry.name.startswith(".")]
+    except OSError as error:
+        raise RequestError(f"{folder}: cannot be read: {error.strerror}") from None
+    return sorted(entries)
+
+
+def _files(folder: Path) -> Iterator[str]:
+    """The files below a folder, by their names from there, in order; hidden ones left aside."""
+    for path, folders, names in os.walk(folder):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        below = os.path.relpath(path, folder)
+        yield from (name if below == "." else f"{below}/{name}" for name in sorted(names) if not name.startswith("."))
+
+
+def _seen(root: Path, classes: tuple[str, ...], found: Sequence[tuple[str, int]], left_out: list[str]) -> Pictures:
+    """What the files' first bytes say. What a list of pictures cannot name, and what is no picture, is left out."""
+    names: list[tuple[str, int]] = []
+    sizes: list[tuple[int, int]] = []
+    grey = True
+    nameable = [each for each in found if _fault(each[0]) is None]
+    left_out = left_out + [f"{name}: {fault}" for name, _ in found if (fault := _fault(name))]
+    for each, (_, header) in zip(nameable, headers(root / name for name, _ in nameable), strict=True):
+        if isinstance(header, NoPicture):
+            left_out.append(f"{each[0]}: {header}")
+            continue
+        names.append(each)
+        grey = grey and header.grey
+        sizes += _sizes(header)
+    for number, name in enumerate(classes):
+        if all(label != number for _, label in names):
+            why = f": {left_out[0]}" if left_out else ""
+            raise RequestError(f"{root}: class {name!r} has no picture that can be used{why}")
+    return Pictures(
+        root=root,
+        classes=classes,
+        names=tuple(names),
+        height=round(median(height for height, _ in sizes)) if sizes else None,
+        width=round(median(width for _, width in sizes)) if sizes else None,
+        alike=len(set(sizes)) == 1 and len(sizes) == len(names),
+        grey=grey,
+        left_out=tuple(left_out),
+    )
+
+
+def _sizes(header: Header) -> list[tuple[int, int]]:
+    return [(header.height, header.width)] if header.height and header.width else []
+
+
+def _fault(name: str) -> str | None:
+    """Why a list cannot hold a name: a line a picture, in UTF-8, blanks at its ends dropped."""
+    if not name.isprintable():
+        return "has a character in its name that no list can hold"
+    return "its name begins or ends with a blank" if name != name.strip() else None
