@@ -16,6 +16,7 @@ ELSEWHERE = {
     "hpcbrew/cli/options.py": "hpcbrew/cli/test_submit.py",
     "hpcbrew/cli/preview.py": "hpcbrew/cli/test_submit.py",
     "hpcbrew/cli/release.py": "hpcbrew/cli/test_changes.py",
+    "hpcbrew/cli/removing.py": "hpcbrew/cli/test_rm.py",
     "hpcbrew/cli/resume.py": "hpcbrew/submit/test_resume.py",
     "hpcbrew/cli/sending.py": "hpcbrew/cli/test_submit.py",
     "hpcbrew/cli/submission.py": "hpcbrew/cli/test_submit.py",

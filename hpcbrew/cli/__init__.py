@@ -31,6 +31,8 @@ COMMANDS = {
     "hold": "Keep jobs that wait from being started.",
     "release": "Let held jobs go.",
     "cancel": "Cancel jobs.",
+    "rm": "Take jobs that have ended away, with their run folders.",
+    "clean": "Take away old jobs, and data that no job needs.",
     "setup": "Make a cluster ready: a login without a password, scratch, the engine.",
     "data": "Look into databases of pictures.",
     "cluster": "List, show, add and check clusters.",

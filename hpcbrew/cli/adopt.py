@@ -1,18 +1,24 @@
 """`hpcbrew adopt`."""
 
+import time
+
 import click
 
-from hpcbrew.cli.options import cluster_option, json_option
+from hpcbrew.cli.options import cluster_option, json_option, past_time
 from hpcbrew.cli.output import say, say_json, warn
 from hpcbrew.clusters import profiles
 from hpcbrew.track import adopt as adopting
+from hpcbrew.track import refresh
 from hpcbrew.track.ledger import Ledger
+from hpcbrew.units import count
 
 
 @click.command()
 @cluster_option
+@click.option("--since", callback=past_time, default=None, metavar="TIME", help="Jobs submitted since: 30d, or a date.")
+@click.option("--dry-run", is_flag=True, help="Show the jobs; take up none.")
 @json_option
-def command(cluster: str, as_json: bool) -> None:
+def command(cluster: str, since: float | None, dry_run: bool, as_json: bool) -> None:
     """Take up the jobs on a cluster that were submitted from another machine.
 
     Each run folder there says what its job is. From then on status, logs, fetch, cancel and resume work here too.
@@ -20,13 +26,23 @@ def command(cluster: str, as_json: bool) -> None:
     \b
     Examples:
       hpcbrew adopt --cluster iitd
+      hpcbrew adopt --cluster iitd --since 7d --dry-run
       hpcbrew status --all
     """
-    found = [tracked.record for tracked in adopting.adopt(profiles.load(cluster), Ledger(), warn)]
+    profile, ledger = profiles.load(cluster), Ledger()
+    if dry_run:
+        found = adopting.unknown(profile, refresh.reach(profile.address), ledger, warn, since or 0)
+    else:
+        found = [tracked.record for tracked in adopting.adopt(profile, ledger, warn, since or 0)]
     if as_json:
         say_json([record.as_json() for record in found], indent=2)
         return
     for record in found:
-        say(f"{record.id}  {record.name}, {record.status.state} on {record.cluster}")
+        begun = time.strftime("%F %H:%M", time.localtime(record.submitted))
+        stands = f"submitted {begun}" if dry_run else f"{record.status.state} on {record.cluster}"
+        say(f"{record.id}  {record.name}, {stands}")
     if not found:
-        say(f"{cluster} has no jobs of yours that are not known here already")
+        again = " of that time" if since else ""
+        say(f"{cluster} has no jobs of yours{again} that are not known here already")
+    elif dry_run:
+        say(f"{count(len(found), 'job')} would be taken up; nothing was")

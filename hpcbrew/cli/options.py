@@ -1,10 +1,13 @@
 """Arguments and options that several commands share, and their completion."""
 
+import time
 from collections.abc import Callable
+from datetime import datetime
 from typing import Any, TypeVar
 
 import click
 
+from hpcbrew import units
 from hpcbrew.clusters import profile_files
 from hpcbrew.track.ledger import Ledger
 
@@ -31,6 +34,20 @@ def _default_cluster(ctx: click.Context, parameter: click.Parameter, value: str 
     from hpcbrew.clusters import user_settings  # noqa: PLC0415 - beside its one use
 
     return value if value is not None or ctx.resilient_parsing else user_settings.default_cluster()
+
+
+def past_time(ctx: click.Context, parameter: click.Parameter, value: str | None) -> float | None:
+    """Unix seconds of an age, as `30d` or `12h`, or of a date, `2026-03-31` or `2026-03-31T12:00`, in local time."""
+    if value is None:
+        return None
+    try:
+        return datetime.fromisoformat(value).timestamp()
+    except ValueError:
+        pass
+    try:
+        return time.time() - units.asked_time(value)
+    except ValueError:
+        raise click.BadParameter(f"{value!r} is neither an age, as 30d or 12h, nor a date, as 2026-03-31") from None
 
 
 cluster_option = click.option(

@@ -34,7 +34,7 @@ ADDRESS = re.compile(r"[\w.+%-]+(@[\w.-]+)?(,[\w.+%-]+(@[\w.-]+)?)*")
 
 @dataclass(frozen=True)
 class Ways:
-    """How a plan is sent: not at all, but shown, in full or not; followed until the job ends; with output for programs."""
+    """How a plan is sent: not at all, but shown, `full` or not; followed until the job ends; with output for programs."""
 
     dry_run: bool
     full: bool
@@ -93,6 +93,7 @@ def request(solver: Path, profile: Cluster, options: dict[str, Any], *, ask: boo
         links=None if until_done else chain or 1,
         mail=mail,
         after=waits_for,
+        taken=Ledger().names(),
         unknown=(unknown,) if unknown else (),
         **options,
     )

@@ -38,7 +38,7 @@ def _all(*options: Callable[[Any], Any]) -> Callable[[Any], Any]:
 
 
 resource_options = _all(
-    click.option("--name", help="The job's name. Without it: the net's."),
+    click.option("--name", help="The job's name. Without it: the net's, or the folder's."),
     click.option("--nodes", type=POSITIVE, default=1, metavar="N", help="How many nodes.", show_default=True),
     click.option("--gpu", is_flag=True, help="One GPU on each node."),
     click.option("--gpus-per-node", type=POSITIVE, metavar="N", help="N GPUs on each node."),

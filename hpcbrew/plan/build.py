@@ -5,7 +5,6 @@
 
 import hashlib
 import json
-import re
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -14,11 +13,12 @@ from pathlib import PurePosixPath
 from hpcbrew import layout, schedulers
 from hpcbrew.clusters.profiles import Cluster, Module
 from hpcbrew.errors import RequestError
-from hpcbrew.job import NAME, JobPlan, JobRequest, Overrides, Resources, Upload
+from hpcbrew.job import JobPlan, JobRequest, Overrides, Resources, Upload
 from hpcbrew.plan import advice, digests, once
 from hpcbrew.plan.digests import Measured
 from hpcbrew.plan.directives import chunk, directives, hosts
 from hpcbrew.plan.hardware import Machine
+from hpcbrew.plan.job_name import job_name
 from hpcbrew.plan.manifest import Item, Manifest, collect
 from hpcbrew.plan.resources import missing, resolve
 from hpcbrew.plan.script import Chain, PbsCommands, ScriptContext, Training, render
@@ -209,21 +209,6 @@ def _nan(request: JobRequest) -> tuple[str, ...]:
 
 def _up(folder: PurePosixPath) -> PurePosixPath:
     return PurePosixPath(*[".."] * len(folder.parts))
-
-
-def job_name(request: JobRequest, manifest: Manifest, cluster: Cluster) -> str:
-    """The job's name: as asked, or else the net's. Raises RequestError for one that the scheduler does not take."""
-    if request.name is not None:
-        if not NAME.fullmatch(request.name) or len(request.name) > cluster.name_length:
-            raise RequestError(
-                f"--name {request.name!r}: a job's name starts with a letter, has only letters, digits and _ . + -, "
-                f"and has at most {cluster.name_length} characters on {cluster.name}"
-            )
-        return request.name
-    nets = [message.name for key, message in manifest.definitions.items() if key != layout.SOLVER and message.name]  # type: ignore[union-attr]
-    words = nets[0] if nets else manifest.solver_path.parent.name
-    clean = re.sub(r"[^A-Za-z0-9_.+-]+", "-", words).strip("-.").lower()
-    return (clean if NAME.fullmatch(clean) else f"job-{clean}".rstrip("-"))[: min(cluster.name_length, 40)]
 
 
 def _engine(cluster: Cluster, up: PurePosixPath) -> tuple[str, ...]:

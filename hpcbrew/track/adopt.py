@@ -11,7 +11,7 @@ from hpcbrew.errors import TransportError
 from hpcbrew.job import JobRecord, JobState, JobStatus
 from hpcbrew.track import refresh, run_folder
 from hpcbrew.track.ledger import Ledger
-from hpcbrew.track.refresh import TrackedJob
+from hpcbrew.track.refresh import Site, TrackedJob
 from hpcbrew.transports.base import Contents, NoRecord, Transport
 
 TIME = re.compile(r"-?[0-9]{1,15}(\.[0-9]+)?")
@@ -20,20 +20,33 @@ TIME = re.compile(r"-?[0-9]{1,15}(\.[0-9]+)?")
 TOP = PurePosixPath("/")
 
 
-def adopt(cluster: Cluster, ledger: Ledger, say: Callable[[str], object] = lambda words: None) -> list[TrackedJob]:
-    """Writes the cluster's jobs that the ledger does not know into it, oldest first, each as it stands now. `say` is
-    told of each run folder whose description is not what it should be: that is left aside.
-
-    Raises TransportError where the cluster cannot be reached.
-    """
+def adopt(
+    cluster: Cluster, ledger: Ledger, say: Callable[[str], object] = lambda words: None, since: float = 0
+) -> list[TrackedJob]:
+    """Writes the cluster's jobs that `unknown` finds into the ledger, each as it stands now. Raises TransportError."""
     site = refresh.reach(cluster.address)
-    root = site.transport.root(cluster.scratch or "")
-    known = ledger.tokens()
-    found = [record for record in _jobs(site.transport, root, cluster, say) if record.token not in known]
+    found = unknown(cluster, site, ledger, say, since)
     with ledger.together():
         for record in found:
             ledger.intend(record)
     return refresh.look(site, found, ledger) if found else []
+
+
+def unknown(
+    cluster: Cluster, site: Site, ledger: Ledger, say: Callable[[str], object] = lambda words: None, since: float = 0
+) -> list[JobRecord]:
+    """The cluster's jobs that the ledger does not know, submitted `since` (Unix seconds) or later, oldest first. `say`
+    is told of each run folder whose description is not what it should be: that is left aside.
+
+    Raises TransportError where the cluster cannot be reached.
+    """
+    root = site.transport.root(cluster.scratch or "")
+    known = ledger.tokens()
+    return [
+        record
+        for record in _jobs(site.transport, root, cluster, say)
+        if record.token not in known and record.submitted >= since
+    ]
 
 
 def _jobs(transport: Transport, root: PurePosixPath, cluster: Cluster, say: Callable[[str], object]) -> list[JobRecord]:

@@ -99,6 +99,11 @@ class Ledger:
         with self._open() as db:
             db.execute("DELETE FROM jobs WHERE token = ? AND id IS NULL", (token,))
 
+    def forget(self, token: str) -> None:
+        """The job has ended and its run folder is gone: it leaves no trace. One that has not ended stays."""
+        with self._open() as db:
+            db.execute(f"DELETE FROM jobs WHERE token = ? AND state IN ({ENDED})", (token,))  # noqa: S608
+
     def settle(self, token: str, status: JobStatus, outcome: str | None = None) -> None:
         """A job's state, as just learnt, and of one that has ended what came of it, see `outcome.Outcome`. One that has
         ended stays as it is, but a lost one may be found."""
@@ -136,6 +141,13 @@ class Ledger:
             return set()
         with self._open() as db:
             return {str(token) for (token,) in db.execute("SELECT token FROM jobs")}
+
+    def names(self) -> frozenset[str]:
+        """What jobs are called."""
+        if not self.path.exists():
+            return frozenset()
+        with self._open() as db:
+            return frozenset(str(name) for (name,) in db.execute("SELECT DISTINCT name FROM jobs"))
 
     def find(self, job: str) -> JobRecord:
         """The job of that id (`12.pbs01`, or `12` where that is one job only), name or token.

@@ -1,5 +1,6 @@
 import json
 import os
+import time
 from pathlib import Path, PurePosixPath
 
 import pytest
@@ -111,3 +112,14 @@ def test_a_solver_of_any_name_is_written_down(runs: Path) -> None:
     folder(runs, "odd", "0000000a", described={"solver": "\ud800\0" + "x" * 9999})
     assert taken() == ["odd"]
     assert Ledger().all()[0].solver.startswith(r"\ud800")
+
+
+def test_of_many_jobs_those_of_late_are_shown_and_taken_up(runs: Path, hpcbrew) -> None:
+    for age, name in ((100, "old"), (1, "new")):
+        made = folder(runs, name, f"{age:08x}")
+        os.utime(made / "job.id", (time.time() - 86400 * age,) * 2)
+    shown = hpcbrew("adopt", "--cluster", "local", "--since", "7d", "--dry-run").stdout
+    assert ("new, submitted " in shown, "old" in shown, Ledger().all()) == (True, False, [])
+    assert "1 job would be taken up; nothing was" in shown
+    hpcbrew("adopt", "--cluster", "local", "--since", "7d")
+    assert [record.name for record in Ledger().all()] == ["new"]

@@ -1,0 +1,59 @@
+"""`hpcbrew clean`."""
+
+import time
+
+import click
+
+from engine.units import short_size
+from hpcbrew.cli import removing
+from hpcbrew.cli.options import cluster_option, json_option, past_time
+from hpcbrew.cli.output import say, say_json
+from hpcbrew.clusters import profiles
+from hpcbrew.track import refresh, unused_data
+from hpcbrew.track.ledger import Ledger
+from hpcbrew.units import count
+
+
+@click.command()
+@cluster_option
+@click.option(
+    "--before", callback=past_time, default="30d", show_default=True, metavar="TIME", help="Jobs submitted before: 30d."
+)
+@click.option("--data", is_flag=True, help="Take the data that no job needs, and no jobs.")
+@removing.dry_run_option
+@removing.yes_option
+@json_option
+def command(cluster: str, before: float, data: bool, dry_run: bool, yes: bool, as_json: bool) -> None:
+    """Take away old jobs that have ended, or with --data what was sent to the cluster and no job there needs.
+
+    What would be taken is shown with its size first, and it is asked. TIME is an age, as 30d or 12h, or a date. Data
+    count as needed while a run folder on the cluster names them, of jobs from other machines too, and for a day after
+    they were sent. Submit nothing to the cluster meanwhile.
+
+    \b
+    Examples:
+      hpcbrew clean --before 90d --dry-run
+      hpcbrew clean --cluster iitd --data
+    """
+    profile, ledger = profiles.load(cluster), Ledger()
+    if not data:
+        old = [r for r in ledger.all() if r.cluster == cluster and r.submitted < before and r.status.state.final]
+        removing.take_away(*removing.removable(old, ledger), ledger, yes=yes, dry_run=dry_run, as_json=as_json)
+        if not old and not as_json:
+            say(f"{cluster}: no job that has ended was submitted before {time.strftime('%F', time.localtime(before))}")
+        return
+    site = refresh.reach(profile.address)
+    unused = unused_data.find(profile, site, ledger)
+    total = short_size(sum(unused.sizes.values()))
+    if not as_json:
+        for name, size in unused.sizes.items():
+            say(f"{short_size(size):>10}  {unused.folder / name}")
+        say(f"{cluster}: {count(len(unused.sizes), 'item')} of data that no job needs, {total}")
+    if unused.sizes and not dry_run:
+        removing.confirm(f"Take {count(len(unused.sizes), 'item')} away, {total}?", yes=yes)
+        unused_data.remove(unused, site)
+    if as_json:
+        rows = [{"path": str(unused.folder / name), "size": size} for name, size in unused.sizes.items()]
+        say_json({"removed": not dry_run, "data": rows}, indent=2)
+    elif unused.sizes:
+        say(f"Nothing was taken away; it would be {total}" if dry_run else f"Taken away: {total}")

@@ -1,0 +1,28 @@
+"""`hpcbrew rm`."""
+
+import click
+
+from hpcbrew.cli import removing
+from hpcbrew.cli.options import complete_job, json_option
+from hpcbrew.track.ledger import Ledger
+
+
+@click.command()
+@click.argument("jobs", nargs=-1, required=True, metavar="JOB...", shell_complete=complete_job)
+@removing.dry_run_option
+@removing.yes_option
+@json_option
+def command(jobs: tuple[str, ...], dry_run: bool, yes: bool, as_json: bool) -> None:
+    """Take jobs that have ended away: off the list, and their run folders on the cluster, with all models in them.
+
+    Each is shown with its size first, and it is asked. One that has not ended, or from which another goes on, is left.
+    What hpcbrew fetch has brought home stays, and data that were sent: hpcbrew clean takes those that no job needs.
+
+    \b
+    Examples:
+      hpcbrew rm lenet
+      hpcbrew rm --dry-run 12.pbshpc 13.pbshpc
+    """
+    ledger = Ledger()
+    records = dict.fromkeys(ledger.find(job) for job in jobs)
+    removing.take_away(*removing.removable(records, ledger), ledger, yes=yes, dry_run=dry_run, as_json=as_json)

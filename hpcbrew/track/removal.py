@@ -1,0 +1,62 @@
+"""Takes jobs that have ended away: their run folders, and their rows in the ledger."""
+
+from dataclasses import dataclass
+
+from hpcbrew import layout
+from hpcbrew.errors import RequestError, TransportError
+from hpcbrew.job import JobRecord
+from hpcbrew.track import refresh
+from hpcbrew.track.control import Sites
+from hpcbrew.track.ledger import Ledger
+from hpcbrew.track.refresh import Site
+
+
+@dataclass(frozen=True)
+class Removal:
+    """A job that may be taken away, and what its run folder holds: files, and bytes in all."""
+
+    record: JobRecord
+    site: Site
+    files: int
+    size: int
+
+
+def look(record: JobRecord, ledger: Ledger, sites: Sites) -> Removal:
+    """What would be taken away. `sites`: connections that stand, to which new ones are added.
+
+    Raises RequestError for a job that has not ended, for one job of an array, and for a folder that a job still needs;
+    TransportError where its cluster cannot be asked.
+    """
+    if record.point is not None:
+        raise RequestError("is one job of an array, which is taken away as a whole")
+    if record.run_folder.parent.name != layout.RUNS.name or record.run_folder.name != f"{record.name}-{record.token}":
+        raise RequestError(f"{record.run_folder} is not called as a run folder of it: it is left as it is")
+    site = sites.get(record.address) or refresh.reach(record.address)
+    if isinstance(site, TransportError):
+        raise site
+    try:
+        state = refresh.look(site, [record], ledger)[0].record.status.state
+        if not state.final:
+            raise RequestError(f"is {state}, and only what has ended is taken away: hpcbrew cancel {record.token}")
+        if needing := _needing(record, site, ledger):
+            raise RequestError(f"{needing.name} ({needing.id or needing.token}) has not ended and needs its snapshots")
+        sizes = site.transport.sizes(record.run_folder)
+    except TransportError as error:
+        sites.setdefault(record.address, error)
+        raise
+    sites[record.address] = site
+    return Removal(record, site, len(sizes), sum(sizes.values()))
+
+
+def remove(removal: Removal, ledger: Ledger) -> None:
+    """The folder first: what cannot be taken away is not forgotten. Raises TransportError."""
+    removal.site.transport.remove_folder(removal.record.run_folder)
+    ledger.forget(removal.record.token)
+
+
+def _needing(record: JobRecord, site: Site, ledger: Ledger) -> JobRecord | None:
+    """A job that has not ended and whose script names the run folder: one that was resumed from it, or waits for it."""
+    others = [other for other in ledger.live() if other.address == record.address and other.token != record.token]
+    scripts = site.transport.read_all([other.run_folder / layout.SCRIPT for other in others]) if others else []
+    name = record.run_folder.name.encode()
+    return next((other for other, script in zip(others, scripts, strict=True) if script and name in script), None)

@@ -1,0 +1,82 @@
+"""Data on a cluster's scratch that no run folder names: what jobs that are gone had been sent."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+
+from hpcbrew import layout
+from hpcbrew.clusters.profiles import Cluster
+from hpcbrew.command_result import CommandResult
+from hpcbrew.errors import RequestError, TransportError
+from hpcbrew.job import JobState
+from hpcbrew.track.ledger import Ledger
+from hpcbrew.track.refresh import Site
+
+SETTLED = 24 * 60
+"""Minutes that data have lain there before they may be unused: a job may just be on its way."""
+
+ITEM = re.compile(r"[0-9a-f]{32}(\.[^./\n]+)?")
+"""What `digests.place` calls an item. Anything else is left alone, as what is on its way: DIGEST.MACHINE.part."""
+
+# Whatever a run folder, or a point's folder in it, has in its files, but for what is written while it trains.
+LIST = r"""
+cd -- "$1" || exit
+[ -d "$2" ] || exit 0
+find "$2" -mindepth 1 -maxdepth 1 -type d -mmin "+$4" -printf 'item %f\0'
+[ ! -d "$3" ] || find "$3" -mindepth 2 -maxdepth 4 -name "$5" -prune -o -type f ! -name '*.log' ! -name "$6" -print0 |
+    xargs -0 -r grep -haoE "$2/[0-9a-f]{32}" -- | sort -u | while read -r name; do
+        printf 'used %s\0' "$name"
+    done
+exit "${PIPESTATUS[0]}"
+"""
+
+SIZES = r"""
+cd -- "$1" || exit; shift
+du -s --block-size=1 -- "$@"
+"""
+
+
+@dataclass(frozen=True)
+class Unused:
+    """Items below a folder of data, each with the bytes that it takes on the disk."""
+
+    folder: PurePosixPath
+    sizes: dict[str, int]
+
+
+def find(cluster: Cluster, site: Site, ledger: Ledger) -> Unused:
+    """Raises RequestError while a job is being sent from here, TransportError where the cluster cannot be asked."""
+    if any(r.address == cluster.address and r.status.state is JobState.SUBMITTING for r in ledger.live()):
+        raise RequestError(f"{cluster.name}: a job is being sent there: clean when hpcbrew status shows it as queued")
+    root = site.transport.root(cluster.scratch or "")
+    words = [str(root), str(layout.DATA), str(layout.RUNS), str(SETTLED), layout.SNAPSHOTS, layout.METRICS]
+    answer = site.transport.run(["bash", "-c", LIST, "bash", *words], root, idempotent=True)
+    unused = parse_list(answer, str(root))
+    folder = root / layout.DATA
+    if not unused:
+        return Unused(folder, {})
+    answer = site.transport.run(["bash", "-c", SIZES, "bash", str(folder), *unused], root, idempotent=True)
+    return Unused(folder, parse_sizes(answer, unused))
+
+
+def parse_list(answer: CommandResult, where: str) -> list[str]:
+    """The items that no file names. Raises TransportError where not all files could be read."""
+    if answer.status != 0:
+        raise TransportError(f"{where}: cannot be looked through: {answer.words}")
+    rows = [row.partition(" ")[::2] for row in answer.out.split("\0")]
+    used = {PurePosixPath(name).name for kind, name in rows if kind == "used"}  # digests, whatever stands behind them
+    return sorted(name for kind, name in rows if kind == "item" and ITEM.fullmatch(name) and name[:32] not in used)
+
+
+def parse_sizes(answer: CommandResult, items: Sequence[str]) -> dict[str, int]:
+    """Bytes of each item, as du has them; one that has gone meanwhile is left out."""
+    rows = (line.partition("\t")[::2] for line in answer.out.splitlines())
+    sizes = {name: int(size) for size, name in rows if size.isdecimal()}
+    return {name: sizes[name] for name in items if name in sizes}
+
+
+def remove(unused: Unused, site: Site) -> None:
+    """Raises TransportError for what cannot be taken away."""
+    for name in unused.sizes:
+        site.transport.remove_folder(unused.folder / name)
