@@ -2,57 +2,96 @@
 
 import click
 
+from hpcbrew import units
 from hpcbrew.cli.options import complete_cluster, json_option
 from hpcbrew.cli.output import say, say_json
 from hpcbrew.clusters import user_settings
+from hpcbrew.clusters.user_settings import CLUSTER, CLUSTERS, KEYS, OF_CLUSTER
+from hpcbrew.errors import RequestError
+from hpcbrew.job import WORD, WORDS
+
+READ = {"walltime": units.asked_time, "mem": units.asked_size}
+"""What must be a time or a size."""
+
+key_argument = click.argument("key", type=click.Choice([*KEYS, *OF_CLUSTER]), metavar="KEY")
+of_option = click.option(
+    "--cluster", "name", shell_complete=complete_cluster, help="The cluster that it is for. Without it: the one in use."
+)
 
 
 def complete_value(ctx: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
     """Clusters, for the one key whose values can be listed."""
 
-    return complete_cluster(ctx, parameter, incomplete) if ctx.params.get("key") == "cluster" else []
+    return complete_cluster(ctx, parameter, incomplete) if ctx.params.get("key") == CLUSTER else []
 
 
 @click.group()
 def command() -> None:
-    """Set what commands use when an option is not given.
+    """Set what commands use when an option is not given: the cluster, and for each cluster project, queue, walltime …
 
     \b
     Examples:
       hpcbrew config set cluster iitd
+      hpcbrew config set project ee
+      hpcbrew config set walltime 12h --cluster gadi
       hpcbrew config show
-      hpcbrew config unset cluster
+      hpcbrew config unset project
     """
 
 
 @command.command("set")
-@click.argument("key", type=click.Choice(list(user_settings.KEYS)))
+@key_argument
 @click.argument("value", shell_complete=complete_value)
-def set_value(key: str, value: str) -> None:
+@of_option
+def set_value(key: str, value: str, name: str | None) -> None:
     """Set KEY to VALUE.
 
     \b
     Keys:
-      cluster  the cluster that commands use when --cluster is not given
+      cluster   the cluster that commands use when --cluster is not given
+    \b
+    Keys of one cluster (--cluster; without it: the one in use), each for the
+    option of its name when that is not given:
+      project   the project that pays
+      queue     the queue of new jobs
+      walltime  the walltime of new jobs
+      mem       the memory of each node of new jobs
+      gpu-type  the kind of GPU of jobs that ask for GPUs
+      mail      where PBS writes when a job ends
     """
     from hpcbrew.clusters import profiles  # noqa: PLC0415 - slow to import, and not needed by the other commands here
 
-    if key == "cluster":
+    if key == CLUSTER:
         profiles.load(value)
-    user_settings.write({**user_settings.read(), key: value})
-    say(f"{key}: {value}  ({user_settings.path()})")
+        user_settings.write({**user_settings.read(), key: value})
+        say(f"{key}: {value}  ({user_settings.path()})")
+        return
+    profile = profiles.load(name or user_settings.default_cluster())
+    try:
+        READ.get(key, str)(value)
+    except ValueError as error:
+        raise RequestError(f"{key}: {error}") from None
+    if not WORD.fullmatch(value):
+        raise RequestError(f"{key}: {value!r}: must be {WORDS}")
+    for setting, there in (("queue", profile.queues), ("gpu-type", profile.gpu_types)):
+        if key == setting and there and value not in there:
+            raise RequestError(f"{key}: {profile.name} has none called {value!r}. There are: {', '.join(there)}")
+    user_settings.put_for(profile.name, key, value)
+    say(f"{key}: {value}, on {profile.name}  ({user_settings.path()})")
 
 
 @command.command()
-@click.argument("key", type=click.Choice(list(user_settings.KEYS)))
-def unset(key: str) -> None:
+@key_argument
+@of_option
+def unset(key: str, name: str | None) -> None:
     """Take a setting back."""
-    values = user_settings.read()
-    if values.pop(key, None) is None:
-        say(f"{key}: was not set")
-        return
-    user_settings.write(values)
-    say(f"{key}: not set any more")
+    if key == CLUSTER:
+        values = user_settings.read()
+        was_set = values.pop(key, None) is not None
+        user_settings.write(values)
+    else:
+        was_set = user_settings.put_for(name or user_settings.default_cluster(), key, None)
+    say(f"{key}: {'not set any more' if was_set else 'was not set'}")
 
 
 @command.command()
@@ -63,5 +102,8 @@ def show(as_json: bool) -> None:
     if as_json:
         say_json(values, indent=2)
         return
-    for key, meaning in user_settings.KEYS.items():
-        say(f"{key}: {values.get(key, 'not set')}  # {meaning}")
+    say(f"{CLUSTER}: {values.get(CLUSTER, 'not set')}  # {KEYS[CLUSTER]}")
+    for name, settings in values.get(CLUSTERS, {}).items():
+        say(f"{name}:")
+        for key, value in settings.items():
+            say(f"  {key}: {value}  # {OF_CLUSTER[key]}")

@@ -9,13 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from engine.host import login_node
+from hpcbrew import units
 from hpcbrew.cli import preview, sweep_view
 from hpcbrew.cli.output import say, say_json, warn
 from hpcbrew.cli.training_view import next_steps, training
 from hpcbrew.cli.transfer_bar import moving
-from hpcbrew.clusters import profiles
+from hpcbrew.clusters import profiles, user_settings
 from hpcbrew.clusters.profiles import Cluster
-from hpcbrew.errors import RequestError
+from hpcbrew.errors import ProfileError, RequestError
 from hpcbrew.job import After, JobPlan, JobRequest, new_token
 from hpcbrew.plan import hardware, overrides
 from hpcbrew.plan import sweep as sweeping
@@ -27,7 +28,6 @@ from hpcbrew.submit.submit import as_written_down
 from hpcbrew.submit.submit import submit as carry_out
 from hpcbrew.track import refresh
 from hpcbrew.track.ledger import Ledger
-from hpcbrew.units import clock
 
 ADDRESS = re.compile(r"[\w.+%-]+(@[\w.-]+)?(,[\w.+%-]+(@[\w.-]+)?)*")
 
@@ -72,10 +72,13 @@ def resume(job: str, options: dict[str, Any], ways: Ways) -> None:
 
 
 def request(solver: Path, profile: Cluster, options: dict[str, Any], *, ask: bool = True) -> JobRequest:
-    """What the options of `submission` ask for. `ask`: whether the cluster may be asked, as a dry run does not.
+    """What the options of `submission` ask for, and the user's settings where they do not. `ask`: whether the cluster
+    may be asked, as a dry run does not.
 
-    Raises RequestError.
+    Raises RequestError, and ProfileError for settings that cannot be used.
     """
+    if "nodes" in options:  # a job that goes on has all this from the one before
+        options.update(_settings(profile, options))
     chain, until_done = options.pop("chain", None), options.pop("until_done", False)
     if chain and until_done:
         raise RequestError("--chain and --until-done: give one of them")
@@ -97,6 +100,20 @@ def request(solver: Path, profile: Cluster, options: dict[str, Any], *, ask: boo
         unknown=(unknown,) if unknown else (),
         **options,
     )
+
+
+def _settings(profile: Cluster, options: dict[str, Any]) -> dict[str, Any]:
+    """What is set for the cluster, of what is not given by an option."""
+    found: dict[str, Any] = {}
+    for key, value in user_settings.of_cluster(profile.name).items():
+        option = key.replace("-", "_")
+        if options[option] is not None or (key == "gpu-type" and not (options["gpu"] or options["gpus_per_node"])):
+            continue
+        try:
+            found[option] = {"walltime": units.asked_time, "mem": units.asked_size}.get(key, str)(value)
+        except ValueError as error:
+            raise ProfileError(f"{user_settings.path()}: {profile.name}: {key}: {error}") from None
+    return found
 
 
 def _dependency(job: str, profile: Cluster, *, ask: bool) -> tuple[After | None, str]:
@@ -136,7 +153,7 @@ def send(plan: JobPlan, solver: str, ways: Ways) -> None:
             say_json(record.as_json(), indent=2)
             return
         say(f"{record.id}  {record.name}, queued on {record.cluster}")
-        say(f"{preview.resources(plan)}, walltime {clock(plan.resources.walltime)}")
+        say(f"{preview.resources(plan)}, walltime {units.clock(plan.resources.walltime)}")
         say(f"Run folder: {record.run_folder}")
         say(f"Next: {next_steps(record)}")
 

@@ -2,6 +2,7 @@
 
 import reprlib
 from pathlib import Path
+from typing import Any
 
 from engine.host import atomic_file, regular_file
 from engine.suggest import did_you_mean
@@ -10,7 +11,22 @@ from hpcbrew.errors import ProfileError
 
 LARGEST = 2**16  # bytes
 
-KEYS = {"cluster": "the cluster that commands use when --cluster is not given"}
+CLUSTER, CLUSTERS = "cluster", "clusters"
+
+KEYS = {CLUSTER: "the cluster that commands use when --cluster is not given"}
+
+OF_CLUSTER = {
+    "project": "the project that pays, when --project is not given",
+    "queue": "the queue of new jobs, when --queue is not given",
+    "walltime": "the walltime of new jobs, when --walltime is not given",
+    "mem": "the memory of each node of new jobs, when --mem is not given",
+    "gpu-type": "the kind of GPU of jobs that ask for GPUs, when --gpu-type is not given",
+    "mail": "where PBS writes when a job ends, when --mail is not given",
+}
+"""What is set for each cluster by itself, in the file below `clusters: {NAME: {…}}`; each is an option of submit."""
+
+Settings = dict[str, Any]
+"""The cluster by `cluster`, and by `clusters` what is set for each, by its name and the key."""
 
 
 def path() -> Path:
@@ -18,7 +34,7 @@ def path() -> Path:
     return paths.config_home() / "config.yaml"
 
 
-def read() -> dict[str, str]:
+def read() -> Settings:
     """Every setting by its key; none where nothing was set. Raises ProfileError naming file, key and what would do."""
     try:
         text = regular_file.read(path(), LARGEST).decode()
@@ -38,26 +54,51 @@ def read() -> dict[str, str]:
         raise ProfileError(f"{path()}: not YAML: {getattr(error, 'problem', None) or error}") from None
     if not isinstance(values, dict):
         raise ProfileError(f"{path()}: settings are a list of `key: value`; this is {type(values).__name__}")
+    own = values.pop(CLUSTERS, {})
+    _check(values, KEYS, f"{path()}: ")
+    if not isinstance(own, dict):
+        raise ProfileError(f"{path()}: {CLUSTERS}: {reprlib.repr(own)} is not valid: write NAME: {{KEY: VALUE}}")
+    for name, settings in own.items():
+        where = f"{path()}: {CLUSTERS}: {reprlib.repr(name)}: "
+        if not isinstance(name, str) or not isinstance(settings, dict):
+            raise ProfileError(f"{where}{reprlib.repr(settings)} is not valid: write NAME: {{KEY: VALUE}}")
+        _check(settings, OF_CLUSTER, where)
+    return {**values, **({CLUSTERS: own} if own else {})}
+
+
+def of_cluster(name: str) -> dict[str, str]:
+    """What was set for a cluster, by the keys of OF_CLUSTER. Raises ProfileError."""
+    return dict(read().get(CLUSTERS, {}).get(name, {}))
+
+
+def put_for(name: str, key: str, value: str | None) -> bool:
+    """Sets a key for a cluster, or with None takes it back. Whether that changed anything. Raises ProfileError."""
+    values = read()
+    clusters = {cluster: dict(settings) for cluster, settings in values.pop(CLUSTERS, {}).items()}
+    before = clusters.get(name, {}).get(key)
+    clusters.setdefault(name, {}).pop(key, None)
+    if value is not None:
+        clusters[name][key] = value
+    write({**values, CLUSTERS: {cluster: settings for cluster, settings in clusters.items() if settings}})
+    return before != value
+
+
+def _check(values: dict[Any, Any], keys: dict[str, str], where: str) -> None:
     for key, value in values.items():
-        check_key(key if isinstance(key, str) else reprlib.repr(key), f"{path()}: ")
+        if key not in keys:
+            shown = key if isinstance(key, str) else reprlib.repr(key)
+            raise ProfileError(
+                f"{where}{shown}: no such setting.{did_you_mean(shown, keys, repr)} There are: {', '.join(keys)}"
+            )
         if not isinstance(value, str):
-            raise ProfileError(f"{path()}: {key}: {reprlib.repr(value)} is not valid text")
-    return values
+            raise ProfileError(f"{where}{key}: {reprlib.repr(value)} is not valid text")
 
 
-def check_key(key: str, where: str = "") -> None:
-    """Raises ProfileError for a setting that there is not."""
-    if key not in KEYS:
-        raise ProfileError(
-            f"{where}{key}: no such setting.{did_you_mean(key, KEYS, repr)} There are: {', '.join(KEYS)}"
-        )
-
-
-def write(values: dict[str, str]) -> None:
+def write(values: Settings) -> None:
     """Replaces the settings, all or nothing. Raises ProfileError where they cannot be written."""
     import yaml  # noqa: PLC0415 - as above
 
-    put(path(), yaml.safe_dump(values, sort_keys=True).encode())
+    put(path(), yaml.safe_dump({key: value for key, value in values.items() if value}, sort_keys=True).encode())
 
 
 def put(file: Path, data: bytes) -> None:
@@ -74,7 +115,7 @@ def put(file: Path, data: bytes) -> None:
 
 def default_cluster() -> str:
     """The cluster to use when none is named. Raises ProfileError, saying how to name one, where none was set."""
-    name = read().get("cluster")
+    name: str | None = read().get(CLUSTER)
     if name is None:
         raise ProfileError(
             "no cluster is named. Name one with --cluster NAME (hpcbrew cluster list shows them; `local` is this "

@@ -18,6 +18,15 @@ def test_what_is_written_is_read() -> None:
     assert user_settings.default_cluster() == "iitd"
 
 
+def test_what_is_set_for_one_cluster_is_taken_back() -> None:
+    user_settings.write({"cluster": "iitd"})
+    assert user_settings.put_for("gadi", "walltime", "12:00:00")
+    assert not user_settings.put_for("gadi", "walltime", "12:00:00")
+    assert (user_settings.of_cluster("gadi"), user_settings.of_cluster("iitd")) == ({"walltime": "12:00:00"}, {})
+    assert user_settings.put_for("gadi", "walltime", None)
+    assert user_settings.read() == {"cluster": "iitd"}
+
+
 def test_without_a_setting_the_error_says_how_to_make_one() -> None:
     assert user_settings.read() == {}
     with pytest.raises(ProfileError, match="hpcbrew config set cluster NAME"):
@@ -35,6 +44,13 @@ FAULTS = {
         "cluster: [&a0 [x]" + "".join(f", &a{n + 1} [*a{n}, *a{n}]" for n in range(60)) + "]\n",
         "is not valid",
     ),
+    "unknown key of a cluster": (
+        "clusters: {iitd: {projcet: ee}}\n",
+        "'iitd': projcet: no such setting. Did you mean 'project'",
+    ),
+    "no clusters": ("clusters: [iitd]\n", "clusters: ['iitd'] is not valid"),
+    "no settings": ("clusters: {iitd: ee}\n", "'iitd': 'ee' is not valid"),
+    "no time": ("clusters: {iitd: {walltime: 12:00:00}}\n", "walltime: 43200 is not valid text"),
     "no date": ("cluster: 2026-13-45\n", "not YAML: month must be in 1..12"),
     "large": ("cluster: " + "x" * 2**16, "cannot be read: has 65,545 bytes, and at most 65,536 are read"),
     "no UTF-8": ("cluster: caf\udce9\n", "can't decode byte 0xe9"),
