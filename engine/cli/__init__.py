@@ -5,6 +5,7 @@ the deadline with a snapshot, to be continued; 1 a fault of the program; 130 Ctr
 """
 
 import os
+import shlex
 import sys
 import traceback
 from collections.abc import Sequence
@@ -73,7 +74,7 @@ def _run(argv: Sequence[str] | None) -> int:  # noqa: PLR0911 - one line an end
         e.show()
         return ExitCode.WRONG
     except click.ClickException as e:
-        return _fail(e.format_message())
+        return _fail(_missing(e, args) if isinstance(e, click.MissingParameter) else e.format_message())
     except EngineError as e:
         return _fail(str(e), ExitCode.DIVERGED if isinstance(e, DivergedError) else ExitCode.WRONG)
     except MemoryError as e:
@@ -86,6 +87,15 @@ def _run(argv: Sequence[str] | None) -> int:  # noqa: PLR0911 - one line an end
         sys.stderr.write("caffe: interrupted\n")
         return ExitCode.INTERRUPTED
     return status if isinstance(status, int) else ExitCode.DONE
+
+
+def _missing(error: click.MissingParameter, args: Sequence[str]) -> str:
+    """The message, and the right command where the file was given without its flag: `caffe train solver.prototxt`."""
+    bare = [arg for arg in args[1:] if arg.endswith(".prototxt") and not arg.startswith("-")]
+    if not bare or error.param is None or error.param.name not in ("solver", "model"):
+        return error.format_message()
+    meant = [part for arg in args for part in ((f"-{error.param.name}", arg) if arg == bare[0] else (arg,))]
+    return f"{error.format_message()} Did you mean: caffe {shlex.join(meant)}"
 
 
 def _fail(message: str, status: int = ExitCode.WRONG) -> int:

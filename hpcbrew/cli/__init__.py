@@ -11,7 +11,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from engine.errors import EngineError
-from hpcbrew.cli.output import say
+from hpcbrew.cli.output import say, warn
 from hpcbrew.errors import HpcbrewError
 from hpcbrew.submit.interrupts import Interrupted
 
@@ -100,10 +100,13 @@ def main() -> None:
     try:
         _open_streams()
         status = group.main(prog_name="hpcbrew", standalone_mode=False, color=color)
+    except click.exceptions.NoArgsIsHelpError as error:
+        say(error.format_message(), err=True)
+        status = error.exit_code
     except click.ClickException as error:
-        said = io.StringIO()
-        error.show(said)
-        say(said.getvalue(), err=True, end="")
+        from hpcbrew.cli.wording import in_words  # noqa: PLC0415 - for a message alone
+
+        warn(f"error: {in_words(error)}")
         status = error.exit_code
     except (click.Abort, KeyboardInterrupt) as error:
         signal.signal(signal.SIGINT, signal.SIG_DFL)  # whoever presses it again need not wait
@@ -111,16 +114,16 @@ def main() -> None:
         say("hpcbrew: interrupted" + ("" if told else ": nothing was submitted"), err=True)
         status = 130
     except (HpcbrewError, EngineError) as error:
-        say(f"hpcbrew: error: {error}", err=True)
+        warn(f"error: {error}")
         status = getattr(error, "status", 2)
     except RecursionError:
-        say("hpcbrew: error: what was given is nested too deep", err=True)
+        warn("error: what was given is nested too deep")
         status = 2
     except BrokenPipeError:
         _drop_output()  # its reader has gone, as `head` does
         status = 141
     except OSError as error:
-        say(f"hpcbrew: error: {error.filename or 'this machine'}: {error.strerror or error}", err=True)
+        warn(f"error: {error.filename or 'this machine'}: {error.strerror or error}")
         _drop_output()
         status = 1
     sys.exit(status or 0)

@@ -1,6 +1,7 @@
 """`--set KEY=VALUE`: a solver's field, set from the command line."""
 
 import json
+import re
 from collections.abc import Iterable
 
 from engine.errors import PrototxtError
@@ -34,12 +35,16 @@ def apply(solver: pb.SolverParameter, assignments: Iterable[tuple[str, str]]) ->
         if field.message_type is not None:
             raise RequestError(f"--set {key}={value}: {key} is a message, not a value; write it in the solver file")
         values = value.split(",") if field.is_repeated else [value]
+        if "," in value and not field.is_repeated and field.cpp_type != field.CPPTYPE_STRING:
+            raise RequestError(
+                f"--set {key}={value}: {key} has one value. hpcbrew sweep SOLVER --set {key}={value} trains with each"
+            )
         if field.cpp_type == field.CPPTYPE_STRING:
             values = [json.dumps(v, ensure_ascii=False) for v in values]
         try:
             message = text.parse("\n".join(f"{key}: {v}" for v in values), pb.SolverParameter, f"--set {key}={value}")
         except PrototxtError as error:
-            raise RequestError(str(error)) from None
+            raise RequestError(re.sub(r"^(.*?):\d+(?=: )", r"\1", str(error), count=1, flags=re.DOTALL)) from None
         if message.ListFields()[1:]:
             raise RequestError(f"--set {key}={value}: that sets more than {key}")
         changed.ClearField(key)

@@ -12,6 +12,7 @@ from typing import Any
 
 from engine import schema
 from engine.schema import Malformed
+from engine.suggest import did_you_mean
 from hpcbrew import full_disk, layout, paths
 from hpcbrew.address import Address
 from hpcbrew.errors import LedgerError
@@ -170,7 +171,7 @@ class Ledger:
             raise LedgerError(f"{job}: several jobs are called so: {choices}. Give one's token")
         named = by_id or self._select("WHERE token = ? OR name = ? ORDER BY submitted DESC, rowid DESC", (job, job))
         if not named:
-            raise self._damaged(job) or _unknown(job)
+            raise self._damaged(job) or _unknown(job, self.names())
         return named[0]
 
     def _damaged(self, job: str) -> LedgerError | None:
@@ -243,10 +244,10 @@ def _prepare(db: sqlite3.Connection, path: Path) -> None:
         raise LedgerError(f"{path}: written by a newer hpcbrew (version {version} of its form): update this one")
 
 
-def _unknown(job: str) -> LedgerError:
+def _unknown(job: str, names: frozenset[str] = frozenset()) -> LedgerError:
     return LedgerError(
-        f"no job {job!r} was submitted from here; hpcbrew status --all lists those that were, "
-        "and hpcbrew adopt takes up those of another machine"
+        f"no job {job!r} was submitted from here.{did_you_mean(job, sorted(names), repr)} hpcbrew status --all lists "
+        "those that were, and hpcbrew adopt takes up those of another machine"
     )
 
 

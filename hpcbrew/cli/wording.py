@@ -1,0 +1,52 @@
+"""What click finds wrong with a command line, in this project's words: what, what was perhaps meant, where to look."""
+
+import re
+from collections.abc import Iterable
+
+import click
+
+from engine.suggest import closest
+
+VALUE = re.compile(r"'(?P<value>.*)' is not (one of .*|'[^']*')\.?", re.DOTALL)
+"""What click says of a word that is none of those it may be."""
+
+
+def in_words(error: click.ClickException) -> str:
+    """The message, without `hpcbrew: error: ` before it."""
+    message = error.format_message().rstrip(".")
+    if not isinstance(error, click.UsageError):
+        return message
+    ctx = error.ctx
+    path = ctx.command_path if ctx else "hpcbrew"
+    if isinstance(error, click.NoSuchOption):
+        options = [name for p in (ctx.command.params if ctx else ()) for name in p.opts if name.startswith("--")]
+        message = f"{path} has no option {error.option_name}{_meant(error.option_name, options)}"
+    elif (unknown := re.match(r"No such command '(.*?)'", message, re.DOTALL)) and ctx:
+        known = ctx.command.list_commands(ctx) if isinstance(ctx.command, click.Group) else []
+        message = f"{path}: No such command '{unknown[1]}'{_meant(unknown[1], known)}"
+    elif isinstance(error, click.MissingParameter):
+        what = " or ".join(filter(None, (error.param.opts if isinstance(error.param, click.Option) else [])))
+        named = what or (error.param.make_metavar(ctx) if error.param and ctx else "an argument")
+        message = f"{path}: {named} is missing"
+    elif isinstance(error, click.BadParameter) and error.param is not None:
+        named = (
+            max(error.param.opts, key=len) if isinstance(error.param, click.Option) else error.param.human_readable_name
+        )
+        message = f"{named}: {error.message.rstrip('.')}{_of_choice(error)}"
+    else:
+        message = f"{path}: {message}"
+    return f"{message.rstrip('?')}{'?' if message.endswith('?') else '.'} {path} --help says more" if ctx else message
+
+
+def _of_choice(error: click.BadParameter) -> str:
+    found = VALUE.fullmatch(error.message)
+    choices = getattr(getattr(error.param, "type", None), "choices", ())
+    return _meant(found["value"], choices) if found else ""
+
+
+def _meant(word: str, known: Iterable[str]) -> str:
+    """`. Did you mean --gpus-per-node?`: what begins as the word does is nearer than what only resembles it."""
+    known = list(known)
+    longer = sorted((name for name in known if len(word) > 2 and name.startswith(word)), key=len)
+    near = longer or closest(word, known)
+    return f". Did you mean {near[0]}?" if near else ""
