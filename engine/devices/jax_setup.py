@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from engine import log
+from engine.devices import plugin_faults
 from engine.errors import DeviceError
 from engine.host import interrupts
 from engine.proto import caffe_pb2 as pb
@@ -97,7 +98,7 @@ def _gpus(asked: str) -> "list[Device]":
     try:
         found: list[Device] = jax.local_devices(backend="gpu")
     except RuntimeError as e:
-        reason = str(e).splitlines()[0]
+        reason = "; ".join([str(e).splitlines()[0], *plugin_faults.FAULTS.reasons])
         raise DeviceError(
             f"{asked}JAX finds no GPU on {platform.node()} ({reason}). On a cluster, is this a login node, or a job "
             "without a GPU? Is hpcbrew[cuda12] or hpcbrew[cuda13] installed? Without -gpu the CPU is used."
@@ -110,6 +111,7 @@ def _before_jax() -> None:
 
     Measured on 2 cores: AlexNet's pass from 303 to 250 ms, CIFAR-10's step from 469 to 424. Other C libraries: nothing.
     """
+    plugin_faults.keep()
     if platform.libc_ver()[0] != "glibc":
         return
     m_trim_threshold, m_mmap_max, m_arena_max = -1, -4, -8

@@ -391,6 +391,7 @@ def test_a_closed_stderr_is_no_fault(folder: Path):
     assert Path("tiny_iter_1.caffemodel").exists()
 
 
+@pytest.mark.parametrize(
     ("arguments", "said"),
     [
         (["train", "s.prototxt"], "Did you mean: caffe train -solver s.prototxt\n"),
