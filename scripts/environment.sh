@@ -1,8 +1,12 @@
 # Sourced by the scripts beside it. Leaves the shell at the root of the checkout, with .venv made, filled and first on PATH.
 #
+# A script that wants more than the engine says so first: extras=test. What one has installed serves those that want less.
+#
 # Wants Python 3.11 or later with pip or ensurepip, and nothing else: Debian's python3 without python3-venv will do, and so
 # will one marked as externally managed (PEP 668), since nothing is installed outside .venv. What is there already is not
 # installed again: .venv/installed holds all that the installation depends on, and is written last.
+
+extras=${extras:-engine}
 
 root=$(CDPATH='' cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.." && pwd -P)
 cd -- "$root" || exit
@@ -59,18 +63,38 @@ depends_on() {
     cat pyproject.toml
 }
 
+# The first line of .venv/installed says which extras are there; `test` has the engine in it.
 installed() {
-    [[ -f .venv/installed && "$(depends_on)" == "$(<.venv/installed)" ]]
+    [[ -f .venv/installed ]] && [[ $(head -n 1 .venv/installed) =~ ^($extras|test)$ ]] &&
+        [[ "$(depends_on)" == "$(tail -n +2 .venv/installed)" ]]
+}
+
+# Of what pip says, what takes long: each package that is fetched, on one line of a terminal, and that all are unpacked.
+progress() {
+    local line count=0 start='  ' end=$'\n'
+    if [[ -t 1 ]]; then start=$'\r\e[K  ' end=''; fi
+    while IFS= read -r line; do
+        case $line in
+        *' Downloading '*.whl*|*' Using cached '*.whl*)
+            count=$((count + 1)) line=${line##*Downloading } line=${line##*Using cached }
+            printf '%s%s: %s%s' "$start" "$count" "${line:0:60}" "$end"
+            ;;
+        'Installing collected packages'*)
+            printf '%s%s packages fetched; unpacking them.\n' "$start" "$count"
+            ;;
+        esac
+    done
 }
 
 install() {
     # The scripts of a venv name its place: one that was moved with its checkout is made anew.
     if ! recent .venv/bin/python >/dev/null || ! grep -qF "$root/.venv" .venv/bin/activate; then make_venv; fi
     .venv/bin/python -m pip --version >/dev/null 2>&1 || add_pip
-    printf 'Installing hpcbrew and what it needs into .venv: some minutes, this once.\n'
-    .venv/bin/python -m pip install --quiet --editable '.[test]' ||
+    printf 'Installing hpcbrew and what it needs (%s) into .venv, this once.\n' "$extras"
+    # Not compiled: Python does so for the modules that are used, when they are.
+    .venv/bin/python -m pip install --no-compile --progress-bar off --editable ".[$extras]" | progress ||
         fail 'pip could not install the project and says why above. Once that is mended, run this again'
-    depends_on >.venv/installed
+    { printf '%s\n' "$extras" && depends_on; } >.venv/installed
 }
 
 if ! installed; then
