@@ -34,7 +34,7 @@ ADDRESS = re.compile(r"[\w.+%-]+(@[\w.-]+)?(,[\w.+%-]+(@[\w.-]+)?)*")
 
 @dataclass(frozen=True)
 class Ways:
-    """How a plan is sent: not at all, but shown, `full` or not; followed until the job ends; with output for programs."""
+    """How a plan is sent: not at all, but shown, maybe in full; followed until the job ends; with JSON for programs."""
 
     dry_run: bool
     full: bool

@@ -9,6 +9,7 @@ from hpcbrew.track import refresh
 from hpcbrew.track.control import Sites
 from hpcbrew.track.ledger import Ledger
 from hpcbrew.track.refresh import Site
+from hpcbrew.transports.base import NoRecord
 
 
 @dataclass(frozen=True)
@@ -55,8 +56,12 @@ def remove(removal: Removal, ledger: Ledger) -> None:
 
 
 def _needing(record: JobRecord, site: Site, ledger: Ledger) -> JobRecord | None:
-    """A job that has not ended and whose script names the run folder: one that was resumed from it, or waits for it."""
+    """A job that has not ended and whose script names the run folder, as one that was resumed from it; a script that
+    cannot be read may name it."""
     others = [other for other in ledger.live() if other.address == record.address and other.token != record.token]
     scripts = site.transport.read_all([other.run_folder / layout.SCRIPT for other in others]) if others else []
     name = record.run_folder.name.encode()
-    return next((other for other, script in zip(others, scripts, strict=True) if script and name in script), None)
+    for other, script in zip(others, scripts, strict=True):
+        if isinstance(script, NoRecord) or (script and name in script):
+            return other
+    return None
