@@ -49,6 +49,13 @@ class Unanswered(TransportError):
         self.where, self.what, self.seconds = where, what, seconds
 
 
+class Unreachable(TransportError):
+    """The host is not known by its name here, or nobody answers there: another network may be needed."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, retryable=True)
+
+
 class LoginRefused(TransportError):
     """The server was reached and would not let the user in. `offered`: the ways of logging in that were left to try;
     `fault`: the message without its advice."""

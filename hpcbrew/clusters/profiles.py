@@ -136,6 +136,7 @@ class Module(_Part):
 class Cluster(_Part):
     """A site's profile.
 
+    `access`: what the host is reached from, said where it does not answer: `from the campus network or its VPN`.
     `proxy`, `key` (the kind of SSH key), `python` (a command) and `python_module` (loaded first) are for `setup`.
     `launcher` starts a job's engine on its further nodes: `{index}` is the node's place in the node file, `{host}` its
     name. `cpus_per_node`, `mem_per_node`: of the largest node, so that no job asks for more. `umask`: what the files of
@@ -147,6 +148,7 @@ class Cluster(_Part):
     description: Text = ""
     transport: Literal["local", "ssh", "openssh"] = "ssh"
     host: Host | None = None
+    access: Text = ""
     scheduler: Literal["pbs", "local"] = "pbs"
     scratch: Scratch | None = None
     account: Account = Account()

@@ -1,9 +1,12 @@
 """The transport to a cluster, by its address."""
 
 import sys
+from contextlib import suppress
+from functools import partial
 
 from engine.printable import printable
 from hpcbrew.address import Address
+from hpcbrew.errors import ProfileError
 from hpcbrew.transports import side_by_side
 from hpcbrew.transports.base import Transport
 from hpcbrew.transports.local import Local
@@ -25,7 +28,17 @@ def connect(address: Address) -> Transport:
 
     transport = Ssh(address.host, prompter())
     transport.say = _say
+    transport.access = partial(_access, address.cluster)
     return transport
+
+
+def _access(cluster: str) -> str:
+    """What the profile says of the way there; nothing where there is none by now."""
+    from hpcbrew.clusters import profiles  # noqa: PLC0415 - slow to import, and for a message alone
+
+    with suppress(ProfileError):
+        return profiles.load(cluster).access
+    return ""
 
 
 def _say(words: str) -> None:

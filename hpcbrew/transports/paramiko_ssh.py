@@ -11,7 +11,7 @@ import paramiko
 
 from engine.printable import printable
 from hpcbrew.command_result import CommandResult
-from hpcbrew.errors import TransportError, Unanswered
+from hpcbrew.errors import TransportError, Unanswered, Unreachable
 from hpcbrew.transports import process, ssh_auth, ssh_config, waiting
 from hpcbrew.transports.client_only import ClientOnly
 from hpcbrew.transports.openssh import OpenSsh
@@ -64,6 +64,8 @@ class Ssh(RemoteShell):
         self._clients: list[paramiko.SSHClient] = []
         self._lock = threading.Lock()
         self._client: OpenSsh | None = None
+        self.access: Callable[[], str] = str
+        """What the host is reached from, where that is known: said where nobody answers."""
 
     @property
     def by_client(self) -> bool:
@@ -99,7 +101,11 @@ class Ssh(RemoteShell):
         self._clients = []
         with waiting.told(self.say, waiting.login(self._destination)) as answered:
             prompter = Told(self._prompter, answered)
-            self._clients = ssh_auth.connect(self._destination, self._resolve, prompter, self.say)
+            try:
+                self._clients = ssh_auth.connect(self._destination, self._resolve, prompter, self.say)
+            except Unreachable as error:
+                access = self.access()
+                raise Unreachable(f"{error}. It is reached {access}" if access else str(error)) from None
 
     def _channel(self, command: str, stdin: Iterable[bytes], output: CommandOutput, idle_timeout: float) -> int:
         if self._client is not None:

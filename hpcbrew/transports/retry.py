@@ -5,7 +5,7 @@ from collections.abc import Callable
 from time import monotonic
 from typing import TypeVar
 
-from hpcbrew.errors import TransportError, Unanswered
+from hpcbrew.errors import TransportError, Unanswered, Unreachable
 
 PAUSES = (0.0, 1.0, 2.0, 4.0, 8.0)
 """Seconds before each further attempt, where one broke off that may be repeated."""
@@ -41,6 +41,7 @@ def attempts(
             raise
         except TransportError as error:
             mute = not connected and monotonic() - started > MUTE
+            mute |= isinstance(error, Unreachable) and not begun
             if not error.retryable or (connected and not idempotent) or mute or pause is None:
                 if begun and not error.retryable:
                     raise TransportError(str(error), retryable=True) from error

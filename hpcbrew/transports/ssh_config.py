@@ -20,6 +20,9 @@ METHODS = ("publickey", "keyboard-interactive", "password")
 PATIENCE = 20.0
 """Seconds for a connection and its handshake, where the user's configuration names none: ssh itself waits for ever."""
 
+REACH = 5.0
+"""Seconds of these in which a host must have answered at all."""
+
 _CLIENT_ONLY = {
     "certificatefile": (),
     "pkcs11provider": (),
@@ -65,6 +68,7 @@ class SshHost:
     jumps: tuple[str, ...] = ()
     proxy_command: str | None = None
     connect_timeout: float = PATIENCE
+    reach_timeout: float = REACH
     client_only: str = ""
 
     @property
@@ -143,6 +147,7 @@ def parse(destination: str, answer: CommandResult, is_file: Callable[[str], bool
         jumps=tuple(filled(j, tokens) for j in first("proxyjump").split(",") if j),
         proxy_command=first("proxycommand") or None,
         connect_timeout=float(timeout) if timeout.isdecimal() else PATIENCE,
+        reach_timeout=float(timeout) if timeout.isdecimal() else REACH,
         client_only=next((key for key, idle in _CLIENT_ONLY.items() if first(key) not in ("", *idle)), ""),
     )
 

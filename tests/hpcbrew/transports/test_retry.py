@@ -2,7 +2,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from hpcbrew.errors import LoginRefused, TransportError, Unanswered
+from hpcbrew.errors import LoginRefused, TransportError, Unanswered, Unreachable
 from hpcbrew.transports import retry
 
 CUT = TransportError("cluster: the connection was cut", retryable=True)
@@ -54,3 +54,30 @@ def test_a_refusal_before_any_cut_stays_what_it_is() -> None:
     with pytest.raises(LoginRefused) as raised:
         attempts(LoginRefused("no entry"), idempotent=True)
     assert not raised.value.retryable
+
+
+def test_a_host_that_nobody_answers_for_is_not_tried_again(pauses: list[float]) -> None:
+    tried = []
+
+    def connect() -> None:
+        tried.append(1)
+        raise Unreachable("cluster: no connection: nobody answers")
+
+    with pytest.raises(Unreachable):
+        retry.attempts(connect, lambda attempt: None, idempotent=True, say=lambda words: None)
+    assert (len(tried), pauses) == (1, [])
+
+
+def test_one_that_answered_before_is(pauses: list[float]) -> None:
+    outcomes = iter([None, Unreachable("gone"), None])
+
+    def connect() -> None:
+        if error := next(outcomes):
+            raise error
+
+    def run(attempt: int) -> int:
+        if attempt == 0:
+            raise CUT
+        return attempt
+
+    assert retry.attempts(connect, run, idempotent=True, say=lambda words: None) == 2
