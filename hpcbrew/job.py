@@ -160,13 +160,15 @@ class Resources:
 
 @dataclass(frozen=True)
 class Upload:
-    """One file to ship. `target` is below the cluster's scratch folder; `text` is given where the file is made here."""
+    """One file to ship. `target` is below the cluster's scratch folder; `content` is given where the file is made
+    here; `role`: of data, what it is to the nets, as `database`."""
 
     target: PurePosixPath
     size: int
     sha256: str
     source: Path | None = None
     content: bytes | None = field(default=None, repr=False)
+    role: str = ""
 
 
 @dataclass(frozen=True)

@@ -118,7 +118,7 @@ def project(site: Checked) -> Iterator[Finding]:
     if account.default:
         yield Finding("project", Mark.OK, f"{account.default} ({account.flag})")
     elif account.required:
-        remedy = "--project NAME with each submit, or account: {default: NAME} in the profile"
+        remedy = "--project NAME with each submit, or hpcbrew config set project NAME"
         yield Finding("project", Mark.WARN, "a job must name one, and the profile has none", remedy)
     else:
         yield Finding("project", Mark.OK, "none is needed")

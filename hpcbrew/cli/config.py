@@ -4,7 +4,7 @@ import click
 
 from hpcbrew import units
 from hpcbrew.cli.options import complete_cluster, json_option
-from hpcbrew.cli.output import say, say_json
+from hpcbrew.cli.output import say, say_json, wrapped
 from hpcbrew.clusters import user_settings
 from hpcbrew.clusters.user_settings import CLUSTER, CLUSTERS, KEYS, OF_CLUSTER
 from hpcbrew.errors import RequestError
@@ -102,8 +102,8 @@ def show(as_json: bool) -> None:
     if as_json:
         say_json(values, indent=2)
         return
-    say(f"{CLUSTER}: {values.get(CLUSTER, 'not set')}  # {KEYS[CLUSTER]}")
+    say(wrapped(f"{CLUSTER}: {values.get(CLUSTER, 'not set')}  # {KEYS[CLUSTER]}"))
     for name, settings in values.get(CLUSTERS, {}).items():
         say(f"{name}:")
         for key, value in settings.items():
-            say(f"  {key}: {value}  # {OF_CLUSTER[key]}")
+            say(wrapped(f"  {key}: {value}  # {OF_CLUSTER[key]}", indent=4))

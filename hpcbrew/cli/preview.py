@@ -105,13 +105,12 @@ def _cost(plan: JobPlan) -> str:
 
 
 def _sent(plan: JobPlan) -> str:
-    made = f"{count(len(plan.definitions), 'file')} made here, {short_size(sum(u.size for u in plan.definitions))}"
-    if not plan.data:
-        return made
-    return (
-        f"{made}; {count(len(plan.data), 'file')} of data, {short_size(sum(u.size for u in plan.data))}: what is there "
-        "already (by digest) is not sent again"
-    )
+    """The files by what they are; a role has its files one after the other or not, and is named once."""
+    groups: dict[str, list[int]] = {"made here": [upload.size for upload in plan.definitions]}
+    for upload in plan.data:
+        groups.setdefault(upload.role, []).append(upload.size)
+    words = [f"{role}: {count(len(sizes), 'file')}, {short_size(sum(sizes))}" for role, sizes in groups.items()]
+    return f"{'; '.join(words)}{'. Data that are there already (by digest) are not sent again' if plan.data else ''}"
 
 
 def _details(plan: JobPlan) -> list[str]:

@@ -283,4 +283,4 @@ def _files(measured: Measured) -> Iterator[Upload]:
         raise RequestError(f"{item.path}: a list names files outside of its folder (with ..): they cannot be shipped")
     targets = [base / member for member in item.members] or [base]
     for target, size, sha256, path in zip(targets, measured.sizes, measured.digests, item.files, strict=True):
-        yield Upload(target, size, sha256, source=path)
+        yield Upload(target, size, sha256, source=path, role=item.role)

@@ -45,8 +45,8 @@ def missing(resources: Resources, cluster: Cluster, engine: str = "own") -> str:
         )
     if cluster.account.required and not resources.project:
         return (
-            f"{cluster.name}: a job needs a project to be charged to: hpcbrew submit … --project NAME "
-            f"(or `account: {{default: NAME}}` in a profile of your own that extends {cluster.name})"
+            f"{cluster.name}: a job needs a project to be charged to: --project NAME, or once and for all: hpcbrew "
+            f"config set project NAME --cluster {cluster.name}"
         )
     return ""
 

@@ -124,7 +124,7 @@ def test_a_dry_run_begins_with_what_the_job_is_and_costs(hpcbrew, model: Path) -
         "  limits      walltime 01:30:00, queue standard, project ee",
         "  cost        at most 1.5 GPU hours",
     ]
-    assert re.fullmatch(rf"  files       4 files made here, .*; 1 file of data, {short_size(size)}: .*", lines[4])
+    assert re.fullmatch(rf"  files       made here: 4 files, .*; database: 1 file, {short_size(size)}\. .*", lines[4])
     assert lines[5].startswith("  run folder  ~/scratch/runs/tiny-")
     assert not any("#PBS" in line for line in lines)
 
