@@ -5,6 +5,7 @@ from pathlib import PurePosixPath
 
 from engine.units import short_size
 from hpcbrew.check.finding import Checked, Finding, Mark
+from hpcbrew.clusters import user_settings
 from hpcbrew.clusters.profiles import Cluster
 from hpcbrew.command_result import CommandResult
 from hpcbrew.schedulers import pbs_site
@@ -115,7 +116,9 @@ def _walltimes(queue: Queue) -> str:
 def project(site: Checked) -> Iterator[Finding]:
     """Only qsub can tell whether a project may be charged; here, whether one is named where one must be."""
     account = site.cluster.account
-    if account.default:
+    if default := user_settings.of_cluster(site.cluster.name).get("project"):
+        yield Finding("project", Mark.OK, f"{default} (hpcbrew config)")
+    elif account.default:
         yield Finding("project", Mark.OK, f"{account.default} ({account.flag})")
     elif account.required:
         remedy = "--project NAME with each submit, or hpcbrew config set project NAME"

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 
 import click
 
+from engine.printable import printable
 from engine.suggest import closest
 
 VALUE = re.compile(r"'(?P<value>.*)' is not (one of .*|'[^']*')\.?", re.DOTALL)
@@ -12,7 +13,11 @@ VALUE = re.compile(r"'(?P<value>.*)' is not (one of .*|'[^']*')\.?", re.DOTALL)
 
 
 def in_words(error: click.ClickException) -> str:
-    """The message, without `hpcbrew: error: ` before it."""
+    """The message, without `hpcbrew: error: ` before it; in one line, whatever was copied into the command line."""
+    return printable(_message(error), one_line=True)
+
+
+def _message(error: click.ClickException) -> str:
     message = error.format_message().rstrip(".")
     if not isinstance(error, click.UsageError):
         return message
