@@ -66,6 +66,7 @@ def prepare_embedded() -> None:
     Device and precision are the program's to choose.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    plugin_faults.keep()
     _cache_compiled()
 
 

@@ -389,17 +389,3 @@ def test_a_closed_stderr_is_no_fault(folder: Path):
         subprocess.run(["sh", "-c", command], env=os.environ | {"PYTHONPATH": str(ROOT)}, check=False).returncode == 0
     )
     assert Path("tiny_iter_1.caffemodel").exists()
-
-
-@pytest.mark.parametrize(
-    ("arguments", "said"),
-    [
-        (["train", "s.prototxt"], "Did you mean: caffe train -solver s.prototxt\n"),
-        (["test", "-weights", "w", "n.prototxt"], "Did you mean: caffe test -weights w -model n.prototxt\n"),
-    ],
-)
-def test_a_file_without_its_flag_is_understood(
-    arguments: list[str], said: str, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert main(arguments) == 2
-    assert capsys.readouterr().err.endswith(said)

@@ -1,8 +1,9 @@
 """The flags of Caffe's own program."""
 
 import click
+import pytest
 
-from engine.cli import flags
+from engine.cli import flags, main
 
 
 @click.command(cls=flags.Command)
@@ -18,3 +19,17 @@ def test_flags_of_other_commands_are_taken_and_told(capsys):
     said = capsys.readouterr().err
     assert "-gpu is a flag of other commands" in said
     assert "-iterations is a flag of other commands" in said
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["train", "s.prototxt"], "Did you mean: caffe train -solver s.prototxt\n"),
+        (["test", "-weights", "w", "n.prototxt"], "Did you mean: caffe test -weights w -model n.prototxt\n"),
+    ],
+)
+def test_a_file_without_its_flag_is_understood(
+    arguments: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(arguments) == 2
+    assert capsys.readouterr().err.endswith(said)
