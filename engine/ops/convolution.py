@@ -4,6 +4,8 @@ Both are made of the same three products, as in Caffe: y from (x, w), the gradie
 of w from (x, dy). Deconvolution is the second of them; its gradients are the first and the third.
 
 Arrays: x (N, C, *in), w (M, C / groups, *kernel), y (N, M, *out).
+
+Each product is a `jax.jit` of its own, so that layers of the same sizes are traced and lowered once; XLA inlines it.
 """
 
 from functools import partial
@@ -61,6 +63,7 @@ def _deconvolve_bwd(window: Window, groups: int, saved: Pair, dx: Array) -> Pair
 deconvolve.defvjp(_deconvolve_fwd, _deconvolve_bwd)
 
 
+@partial(jax.jit, static_argnames=("window", "groups"))
 def forward(x: Array, w: Array, window: Window, groups: int) -> Array:
     """y from x and w."""
     default = partial(_convolution, window=window, groups=groups)
@@ -70,6 +73,7 @@ def forward(x: Array, w: Array, window: Window, groups: int) -> Array:
     return lax.platform_dependent(x, w, cpu=on_cpu, default=default)
 
 
+@partial(jax.jit, static_argnames=("x_shape", "window", "groups"))
 def input_gradient(dy: Array, w: Array, x_shape: tuple[int, ...], window: Window, groups: int) -> Array:
     """The gradient of x from dy and w."""
     x = jax.ShapeDtypeStruct(x_shape, dy.dtype)
@@ -83,6 +87,7 @@ def input_gradient(dy: Array, w: Array, x_shape: tuple[int, ...], window: Window
     return lax.platform_dependent(dy, w, cpu=on_cpu, default=transposed)
 
 
+@partial(jax.jit, static_argnames=("w_shape", "window", "groups"))
 def weight_gradient(x: Array, dy: Array, w_shape: tuple[int, ...], window: Window, groups: int) -> Array:
     """The gradient of w from x and dy."""
     w = jax.ShapeDtypeStruct(w_shape, x.dtype)

@@ -1,4 +1,7 @@
-"""Pooling, one axis at a time: maxima and sums over rectangles are those over columns of those over rows."""
+"""Pooling, one axis at a time: maxima and sums over rectangles are those over columns of those over rows.
+
+A single window, as of global pooling, is a reduction; of several, each element is an operation over all windows.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -50,6 +53,12 @@ class Span:
         config[self.axis] = (self.pad, self.padded - self.size - self.pad, 0)
         return lax.pad(x, jnp.asarray(fill, x.dtype), config)
 
+    def cut(self, fitted: Array) -> Array:
+        """The transpose of `fit`: what lies outside of x is left out."""
+        config = [(0, 0, 0)] * fitted.ndim
+        config[self.axis] = (-self.pad, self.size + self.pad - fitted.shape[self.axis], 0)
+        return lax.pad(fitted, jnp.zeros((), fitted.dtype), config)
+
     def tap(self, fitted: Array, k: int) -> Array:
         """The k-th element of every window."""
         return lax.slice_in_dim(fitted, k, k + (self.outputs - 1) * self.stride + 1, self.stride, self.axis)
@@ -78,9 +87,7 @@ class Span:
             rows.append(sum(parts[1:], parts[0]) if parts else jnp.zeros(shape, taps[0].dtype))
         joined = jnp.stack(rows, self.axis + 1)
         joined = joined.reshape(*joined.shape[: self.axis], length * self.stride, *joined.shape[self.axis + 2 :])
-        config = [(0, 0, 0)] * joined.ndim
-        config[self.axis] = (-self.pad, self.size + self.pad - length * self.stride, 0)
-        return lax.pad(joined, zero, config)
+        return self.cut(joined)
 
 
 Windows = tuple[Span, Span]
@@ -101,6 +108,8 @@ def max_pool(x: Array, windows: Windows) -> Array:
 @partial(jax.custom_vjp, nondiff_argnums=(1,))
 def _max_along(x: Array, span: Span) -> Array:
     fitted = span.fit(x, _lowest(x))
+    if span.outputs == 1:
+        return jnp.max(fitted, span.axis, keepdims=True)
     y = span.tap(fitted, 0)
     for k in range(1, span.kernel):
         y = jnp.maximum(y, span.tap(fitted, k))
@@ -115,6 +124,10 @@ def _max_fwd(x: Array, span: Span) -> tuple[Array, tuple[Array, Array]]:
 def _max_bwd(span: Span, saved: tuple[Array, Array], dy: Array) -> tuple[Array]:
     x, y = saved
     fitted = span.fit(x, _lowest(x))
+    if span.outputs == 1:
+        hit = fitted == y
+        first = lax.broadcasted_iota(jnp.int32, hit.shape, span.axis) == jnp.argmax(hit, span.axis, keepdims=True)
+        return (span.cut(jnp.where(hit & first, dy, 0)),)
     taps, free = [], jnp.ones(y.shape, bool)
     for k in range(span.kernel):
         hit = span.tap(fitted, k) == y
@@ -192,6 +205,8 @@ def average_pool(x: Array, windows: Windows) -> Array:
 @partial(jax.custom_vjp, nondiff_argnums=(1,))
 def _sum_along(x: Array, span: Span) -> Array:
     fitted = span.fit(x, 0)
+    if span.outputs == 1:
+        return jnp.sum(fitted, span.axis, keepdims=True)
     return sum((span.tap(fitted, k) for k in range(1, span.kernel)), span.tap(fitted, 0))
 
 
@@ -200,6 +215,9 @@ def _sum_fwd(x: Array, span: Span) -> tuple[Array, None]:
 
 
 def _sum_bwd(span: Span, _: None, dy: Array) -> tuple[Array]:
+    if span.outputs == 1:
+        shape = (*dy.shape[: span.axis], span.kernel, *dy.shape[span.axis + 1 :])
+        return (span.cut(jnp.broadcast_to(dy, shape)),)
     return (span.spread([dy] * span.kernel),)
 
 
