@@ -334,6 +334,16 @@ class Net:
         """
         return function if self.dynamic else Sized(function, self.name or "the net", **options)
 
+    def made_of(self) -> tuple[Any, ...]:
+        """All that a pass follows from besides its arguments: what layers took from files, too."""
+        layers = [
+            (node.config, node.bottoms, tops, {k: v for k, v in vars(layer).items() if k not in ("node", "config")})
+            for node, layer, tops in zip(self.graph.nodes, self.layers, self.tops, strict=True)
+        ]
+        joined = (self.params, self.param_ids, self.recurrent_ids, self.output_names)
+        settings = (self.precision, self.loss_weights, self.needs_backward, self.graph.param.force_backward)
+        return ([type(layer) for layer in self.layers], layers, self.shapes, joined, settings)
+
     def _read(self, values: Mapping[Value, Array], i: int, j: int) -> Array:
         value = values[self.graph.nodes[i].bottoms[j]]
         propagate = self.graph.nodes[i].config.propagate_down

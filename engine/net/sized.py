@@ -1,14 +1,16 @@
 """Compiled functions whose arguments come in several sizes, as pictures do that are never resized."""
 
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import jax
 import numpy as np
 
 from engine import log
+from engine.net import program_cache
 
 KEPT = 64
 """Programs that a function keeps, one for each set of sizes: those used last."""
@@ -21,55 +23,109 @@ QUICK = {
     "xla_cpu_use_fusion_emitters": False,
     "xla_cpu_parallel_codegen_split_count": 1,
 }
-"""On a CPU, sizes are compiled so at first: measured on eight small convolutions, their pass takes 0.13 s instead of
-0.9 to compile, and 7 ms instead of 4 to run. Most of what a large layer computes is in libraries, and runs as fast."""
+"""On a CPU, sizes are compiled so at first: measured on eight small convolutions, their pass takes 0.10 s instead of
+0.8 to compile, and 9.4 ms instead of 8.0 to run: most of what large layers compute is in libraries."""
+
+
+class Uses:
+    """How often each size came, and with that which are compiled with all optimizations.
+
+    Those are the first, unless all are `varied`, and those that came `OFTEN` times. Values may differ in the last bits
+    between the two ways; a run that is resumed goes on from the `counts` of the one that was stopped.
+    """
+
+    def __init__(self, *, varied: bool = False) -> None:
+        self.counts: dict[str, int] = {}
+        self._varied = varied
+
+    def full(self, inputs: Any) -> bool:
+        """Counts a use; whether this size gets all optimizations."""
+        name = _name(inputs)
+        before = self.counts.get(name, 0 if self.counts or self._varied else OFTEN)
+        self.counts[name] = min(before + 1, OFTEN)
+        return self.counts[name] == OFTEN
+
+    def first(self, inputs: Any) -> bool:
+        """Whether no other size came before this one."""
+        if not self.counts:
+            self.full(inputs)
+        return next(iter(self.counts)) == _name(inputs)
+
+    def restore(self, counts: Mapping[str, int]) -> None:
+        self.counts = dict(counts)
+
+
+def _name(inputs: Any) -> str:
+    """The shapes of arrays, as 1x3x224x224;1."""
+    return ";".join("x".join(map(str, np.shape(leaf))) for leaf in jax.tree.leaves(inputs))
 
 
 @dataclass
 class _Program:
     run: Callable[..., Any]
     quick: bool
-    uses: int = 0
 
 
 class Sized:
     """`jax.jit` of a function, with a program for each set of its arguments' shapes.
 
-    The first shapes get all of XLA's optimizations, others when they have been used `OFTEN` times; with `varied`, those
-    too that come first. `name` is how the log calls what is compiled.
+    `name` is how the log calls what is compiled. uses: which sizes are compiled how. inputs: those of the arguments
+    whose sizes `uses` counts. made_of: all that the function's program follows from, besides its arguments, as
+    `program_cache` takes it; without, programs are kept as JAX does it.
     """
 
-    def __init__(self, function: Callable[..., Any], name: str, *, varied: bool = False, **options: Any) -> None:
+    def __init__(
+        self,
+        function: Callable[..., Any],
+        name: str,
+        *,
+        uses: Uses | None = None,
+        inputs: Callable[..., Any] = lambda *args: args,
+        made_of: Callable[[], Any] | None = None,
+        **options: Any,
+    ) -> None:
         self._function, self._name, self._options = function, name, options
-        self._varied = varied
+        self._uses, self._inputs, self._parts = uses or Uses(), inputs, made_of
         self._programs: OrderedDict[tuple[tuple[int, ...], ...], _Program] = OrderedDict()
 
     def __call__(self, *args: Any) -> Any:
         shapes = tuple(np.shape(leaf) for leaf in jax.tree.leaves(args))
+        full = self._uses.full(self._inputs(*args))
         program = self._programs.get(shapes)
-        if program is None:
-            program = self._programs[shapes] = self._new()
+        if program is None or (full and program.quick):
+            program = self._programs[shapes] = self._new(full, program, args)
             if len(self._programs) > KEPT:
                 self._programs.popitem(last=False)
         elif len(self._programs) > 1:
             self._programs.move_to_end(shapes)
-        program.uses += 1
-        if program.quick and program.uses == OFTEN:
-            log.info("net.cpp:260", f"Compiling {self._name} for a size that comes often, to run faster.")
-            program.run, program.quick = self._compiled(quick=False), False
         return program.run(*args)
 
-    def _new(self) -> _Program:
-        quick = self._varied or bool(self._programs)
-        if quick:
+    def _new(self, full: bool, before: _Program | None, args: Any) -> _Program:
+        if before:
+            log.info("net.cpp:260", f"Compiling {self._name} for a size that comes often, to run faster.")
+        elif self._programs or not full:
             log.info("net.cpp:260", f"Compiling {self._name} for another size of its inputs.")
-        return _Program(self._compiled(quick=quick), quick)
+        quick = not full and on_cpu()
+        return _Program(self._compiled(QUICK if quick else None, args), quick)
 
-    def _compiled(self, *, quick: bool) -> Callable[..., Any]:
+    def _compiled(self, how: dict[str, Any] | None, args: Any) -> Callable[..., Any]:
         def sized(*args: Any) -> Any:  # JAX keeps what it compiled for as long as there is this function
             return self._function(*args)
 
-        return jax.jit(sized, compiler_options=QUICK if quick and on_cpu() else None, **self._options)
+        jitted = jax.jit(sized, compiler_options=how, **self._options)
+        key = self._made_of and program_cache.key(self._made_of, args, how)
+        if not key:
+            return jitted
+        program: Callable[..., Any] | None = program_cache.load(key)
+        if program is None:
+            program = jitted.lower(*args).compile()
+            program_cache.save(key, program)
+        return program
+
+    @cached_property
+    def _made_of(self) -> str | None:
+        """What the function is made of, in short; None where there is no telling."""
+        return program_cache.digest((self._parts(), self._options)) if self._parts else None
 
 
 def on_cpu() -> bool:

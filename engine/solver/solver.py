@@ -349,7 +349,8 @@ class Solver:
         """Writes model, solver state and resume file; returns their paths. Raises SnapshotError."""
         self._wait(behind=0)
         started = time.monotonic()
-        self.state = replace(self.state, data=self._data_positions())  # which others may have moved
+        # Others may have moved the data.
+        self.state = replace(self.state, data=self._data_positions(), sizes=dict(self.run.uses.counts))
         files, self.state = self.run.checkpointer.save(self.state, self.steps)
         self.requests.took("snapshot", time.monotonic() - started)
         return files
@@ -362,6 +363,7 @@ class Solver:
         here = self.state.data
         self.state = self.run.checkpointer.restore(path, self.state, changed=changed)
         self._key = _key(self.state.seed)
+        self.run.uses.restore(self.state.sizes)
         if self.state.data is not here:  # a state that Caffe wrote has no positions, and the data stays where it is
             positions = self.state.data
             self.batches.restore(positions.train)

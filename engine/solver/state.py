@@ -1,7 +1,7 @@
 """Where a run stands, as a value: all that a checkpoint saves, and all that a resumed run needs to go on from it."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import jax
@@ -27,6 +27,7 @@ class TrainState:
     used up by the iteration that begins with them. seed: what all random draws come from. best: of the output that is
     watched, None where none is. iteration: updates made. current_step: the drops of the learning rate so far. losses:
     those of the last iterations that `average_loss` asks for; not waited for. snapshots: the iterations of those kept.
+    sizes: how often batches of each size came; see `engine.net.sized.Uses`.
     """
 
     params: list[Array]
@@ -38,3 +39,4 @@ class TrainState:
     current_step: int = 0
     losses: Sequence[Array | float] = ()
     snapshots: Sequence[int] = ()
+    sizes: Mapping[str, int] = field(default_factory=dict)

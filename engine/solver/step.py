@@ -11,6 +11,7 @@ import numpy as np
 from engine.devices.data_parallel import EACH, SAME, DataParallel
 from engine.graph.graph import Value
 from engine.net.net import Forward, Net
+from engine.net.sized import Uses
 from engine.solver import gradients
 from engine.solver.gradients import Applied, Rates, Settings
 from engine.solver.report import magnitudes, nan
@@ -116,7 +117,12 @@ class Iterate(Protocol):
 
 
 def compiled(
-    net: Net, update: Update[Any], settings: Settings, keep: Keep = Keep(), parallel: DataParallel | None = None
+    net: Net,
+    update: Update[Any],
+    settings: Settings,
+    keep: Keep = Keep(),
+    parallel: DataParallel | None = None,
+    uses: Uses | None = None,
 ) -> Iterate:
     """An iteration of `net`: one compiled call, or with iter_size n > 1 n calls of a pass and one of the update.
 
@@ -124,25 +130,23 @@ def compiled(
 
     Pass k of iteration t draws its random numbers from fold_in(base key, t · iter_size + k), in a resumed run too; each
     device of `parallel` from a key of its own that this one gives. On several, the outputs have its axis in front, and
-    loss, state and debug are its root's.
+    loss, state and debug are its root's. uses: how often batches of each size came, which says how they are compiled.
     """
     parts = _Parts(net, update, settings, keep, parallel or DataParallel())
+    uses = uses or Uses()
     if settings.iter_size > 1 or net.dynamic:
-        return _summed(parts)
-    return _by_size(_single(parts), _summed(parts))
+        return _summed(parts, uses)
+    return _by_size(_single(parts), _summed(parts, uses), uses)
 
 
-def _by_size(first: Iterate, others: Iterate) -> Iterate:
+def _by_size(first: Iterate, others: Iterate, uses: Uses) -> Iterate:
     """`first` for batches of the first one's sizes; for others `others`, whose update is compiled once for all."""
-    sizes: list[dict[str, tuple[int, ...]]] = []
 
     def iterate(
         carry: Carry, rates: Rates, *, next_batch: Callable[[], Inputs], key: Array, iteration: int
     ) -> StepResult:
         batch = next_batch()
-        found = {top: np.shape(value) for top, value in batch.items()}
-        sizes.extend([] if sizes else [found])
-        run = first if found == sizes[0] else others
+        run = first if uses.first(batch) else others
         return run(carry, rates, next_batch=lambda: batch, key=key, iteration=iteration)
 
     return iterate
@@ -245,9 +249,9 @@ def _single(parts: _Parts) -> Iterate:
     return iterate
 
 
-def _summed(parts: _Parts) -> Iterate:
+def _summed(parts: _Parts, uses: Uses) -> Iterate:
     net, n = parts.net, parts.settings.iter_size
-    add, apply = _compiled_pass(parts), _compiled_update(parts)
+    add, apply = _compiled_pass(parts, uses), _compiled_update(parts)
 
     def iterate(
         carry: Carry, rates: Rates, *, next_batch: Callable[[], Inputs], key: Array, iteration: int
@@ -268,7 +272,7 @@ def _summed(parts: _Parts) -> Iterate:
     return iterate
 
 
-def _compiled_pass(parts: _Parts) -> Callable[[Sums, Drawn], Passed]:
+def _compiled_pass(parts: _Parts, uses: Uses) -> Callable[[Sums, Drawn], Passed]:
     """A pass whose gradients and loss are added to those of the passes before."""
 
     def on_device(sums: Sums, drawn: Drawn) -> Passed:
@@ -290,8 +294,13 @@ def _compiled_pass(parts: _Parts) -> Callable[[Sums, Drawn], Passed]:
         labels=EACH,
     )
     mapped = parts.parallel.mapped(on_device, (given, DRAWN), returned)
-    # Where an iteration is one pass, those of the first size are compiled with their update: see `_by_size`.
-    return parts.net.compile(mapped, varied=parts.settings.iter_size == 1, donate_argnums=parts.used_up)
+    return parts.net.compile(
+        mapped,
+        uses=uses,
+        inputs=lambda _, drawn: drawn.inputs,
+        made_of=lambda: (_compiled_pass, parts.net.made_of(), parts.keep, parts.parallel.count),
+        donate_argnums=parts.used_up,
+    )
 
 
 def _compiled_update(parts: _Parts) -> Apply:

@@ -13,6 +13,7 @@ from engine.devices.data_parallel import DataParallel
 from engine.errors import SolverError
 from engine.net import blob_memory
 from engine.net.net import Net
+from engine.net.sized import Uses
 from engine.proto import caffe_pb2 as pb
 from engine.proto import raw_bytes
 from engine.solver import settings, step, updates
@@ -38,8 +39,8 @@ class TrainingRun:
     """What a run works with, and what stays the same while it goes on.
 
     param: the settings; base_lr, momentum and gamma may be changed between steps. net: the net that is trained, and
-    batches its inputs. iterate, apply: an iteration, and its update alone. test_nets: the nets that are tested, with
-    their own data. tracker: None where no test output is watched.
+    batches its inputs. iterate, apply: an iteration, and its update alone. uses: of the sizes of
+    batches. test_nets: the nets that are tested, with their own data. tracker: None where no test output is watched.
     """
 
     param: pb.SolverParameter
@@ -50,6 +51,7 @@ class TrainingRun:
     update: Update[Any]
     iterate: Iterate
     apply: Apply
+    uses: Uses
     batches: Batches
     test_nets: Sequence[TestNet]
     tracker: BestTracker | None
@@ -89,6 +91,7 @@ def build(
             params = _load_weights(raw_bytes.native(name.strip()), net, params, test_nets, parallel)
     tracker = _tracker(param, options, test_nets)
     steps, finite = param.snapshot_diff or keep_values, options.nan in ("warn", "stop")
+    uses = Uses()
     keep = Keep(steps=steps, values=keep_values, finite=finite, debug=param.debug_info)
     run = TrainingRun(
         param=param,
@@ -97,8 +100,9 @@ def build(
         report=report,
         net=net,
         update=update,
-        iterate=step.compiled(net, update, treatment, keep, parallel),
+        iterate=step.compiled(net, update, treatment, keep, parallel, uses),
         apply=step.compiled_update(net, update, treatment, keep, parallel),
+        uses=uses,
         batches=batches,
         test_nets=test_nets,
         tracker=tracker,

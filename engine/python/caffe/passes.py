@@ -15,7 +15,7 @@ from engine.graph.graph import Value
 from engine.layers import python
 from engine.layers.base import Array, SourceLayer
 from engine.layers.sources import HDF5Output
-from engine.net.sized import Sized
+from engine.net.sized import Sized, Uses
 from engine.solver.inputs import Batches
 
 from . import mode, walk
@@ -268,4 +268,9 @@ def _compiled(
         with jax.default_matmul_precision("highest"):  # float32 as Caffe has it: GPUs would round to TF32
             return run(net, start, end, *arrays)
 
-    return Sized(exact, net.name or "the net", varied=net is not built)
+    return Sized(
+        exact,
+        net.name or "the net",
+        uses=Uses(varied=net is not built),
+        made_of=lambda: (run, net.made_of(), start, end),
+    )

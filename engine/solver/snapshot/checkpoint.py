@@ -67,6 +67,7 @@ class Checkpointer:
             "memories": recurrent_state,
             "losses": [float(loss) for loss in state.losses],
             "kept": state.snapshots,
+            "sizes": state.sizes,
             "watch": _to_json(state.best) if state.best else None,
             "run": self._fingerprint(),
         }
@@ -100,6 +101,7 @@ class Checkpointer:
             data=DataPositions(resume.data, resume.test_data),
             best=_best(resume.watch) if state.best and resume.watch else state.best,
             snapshots=resume.kept,
+            sizes=resume.sizes,
         )
 
     def _with_caffes(self, state: TrainState, found: formats.State, path: str | Path) -> TrainState:

@@ -51,7 +51,10 @@ class SetUp:
 
 @dataclass(frozen=True)
 class Resume:
-    """The file. memories: recurrent state. losses: the last ones. kept: the iterations of the snapshots that stay."""
+    """The file. memories: recurrent state. losses: the last ones. kept: the iterations of the snapshots that stay.
+
+    sizes: how often batches of each size came.
+    """
 
     seed: int
     data: Positions
@@ -59,6 +62,7 @@ class Resume:
     memories: list[np.ndarray]
     losses: list[float]
     kept: list[int]
+    sizes: dict[str, int]
     watch: BestTest | None
     run: SetUp
 
@@ -99,6 +103,7 @@ def _resume(found: Mapping[str, Any]) -> Resume:
         memories=list(field(found, "memories", listing(_array))),
         losses=list(field(found, "losses", listing(_loss))),
         kept=list(field(found, "kept", listing(whole(0)))),
+        sizes=dict(field(found, "sizes", table(text(), whole(0)), default={})),  # earlier versions counted none
         watch=field(found, "watch", none_or(_best_test)),
         run=field(found, "run", _set_up),
     )

@@ -2,11 +2,12 @@
 
 import logging
 
+import jax
 import numpy as np
 import pytest
 
 from engine.net import sized
-from engine.net.sized import Sized
+from engine.net.sized import Sized, Uses
 
 
 @pytest.fixture
@@ -47,6 +48,40 @@ def test_a_size_that_comes_often_is_compiled_anew_and_no_more(total, traced, mon
     for _ in range(6):
         assert total(ones(4)) == 8
     assert traced == [(3,), (4,), (4,)]
+
+
+def test_the_first_size_and_those_that_come_often_are_compiled_fully(monkeypatch):
+    monkeypatch.setattr(sized, "OFTEN", 3)
+    uses = Uses()
+    assert [uses.full(ones(n)) for n in (1, 2, 1, 2, 2, 2)] == [True, False, True, False, True, True]
+    assert uses.first(ones(1))
+    assert not uses.first(ones(2))
+    assert not Uses(varied=True).full(ones(1))
+
+
+def test_a_count_goes_on_where_another_stopped(monkeypatch):
+    monkeypatch.setattr(sized, "OFTEN", 3)
+    before, after = Uses(), Uses()
+    for n in (1, 2, 2):
+        before.full(ones(n))
+    after.restore(before.counts)
+    assert (after.first(ones(2)), after.full(ones(2)), after.full(ones(3))) == (False, True, False)
+
+
+def test_a_second_process_traces_nothing(tmp_path, traced):
+    def function(x):
+        traced.append(x.shape)
+        return x + 1
+
+    tmp_path.chmod(0o700)
+    before = jax.config.values["jax_compilation_cache_dir"]
+    jax.config.update("jax_compilation_cache_dir", str(tmp_path))
+    try:
+        for _ in range(2):
+            assert Sized(function, "one more", made_of=lambda: "one more")(ones(2)).tolist() == [2, 2]
+    finally:
+        jax.config.update("jax_compilation_cache_dir", before)
+    assert traced == [(2,)]
 
 
 def test_those_used_last_are_kept(total, traced, monkeypatch):

@@ -10,6 +10,7 @@ from support.tiny_solver import MakeSolver, values
 from engine.data.datum import raw
 from engine.data.lmdb_writer import LMDBWriter
 from engine.errors import SnapshotError
+from engine.net import sized
 from engine.solver.control.requests import Request
 from engine.solver.solver import Outcome, Solver
 
@@ -108,6 +109,38 @@ def test_shuffled_pictures_random_crops_and_iter_size_go_on_exactly(stop: int, m
         resumed.restore(state)
         resumed.step(4)
     _assert_same(resumed, through)
+
+
+SIZES = """
+layer { name: "d" type: "ImageData" top: "x" top: "t" transform_param { scale: 0.00390625 }
+  image_data_param { source: "list.txt" batch_size: 1 } }
+layer { name: "conv" type: "Convolution" bottom: "x" top: "c"
+  convolution_param { num_output: 3 kernel_size: 3 weight_filler { type: "xavier" } } }
+layer { name: "pool" type: "Pooling" bottom: "c" top: "p" pooling_param { pool: AVE global_pooling: true } }
+layer { name: "ip" type: "InnerProduct" bottom: "p" top: "y"
+  inner_product_param { num_output: 4 weight_filler { type: "xavier" } } }
+layer { name: "loss" type: "SoftmaxWithLoss" bottom: "y" bottom: "t" top: "loss" }
+"""
+
+
+@pytest.mark.parametrize("iter_size", [1, 2])
+def test_sizes_that_came_often_are_compiled_as_before(iter_size, make_solver: MakeSolver, tmp_path: Path, monkeypatch):
+    monkeypatch.setattr(sized, "OFTEN", 3)
+    rng = np.random.default_rng(3)
+    for i, size in enumerate([(9, 8), (7, 10), (8, 7)]):
+        cv2.imwrite(str(tmp_path / f"{i}.png"), rng.integers(0, 256, (*size, 3), np.uint8))
+    (tmp_path / "list.txt").write_text("0.png 0\n1.png 1\n2.png 2\n1.png 3\n")
+    settings = _settings("SGD") + f"iter_size: {iter_size}"
+    with make_solver(settings, SIZES) as through:
+        through.step(5)
+        state = through.snapshot().state
+        through.step(4)
+    with make_solver(settings, SIZES) as resumed:
+        resumed.restore(state)
+        resumed.step(4)
+    _assert_same(resumed, through)
+    assert resumed.run.uses.counts == through.run.uses.counts
+    assert next(iter(through.run.uses.counts)) == "1;1x3x9x8"
 
 
 def test_tests_and_averaged_loss_go_on_too(make_solver: MakeSolver):

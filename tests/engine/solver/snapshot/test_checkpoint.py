@@ -1,6 +1,7 @@
 """From a run's state to files and back: nothing is lost, nothing is half taken."""
 
 import dataclasses
+import json
 
 import jax
 import numpy as np
@@ -55,6 +56,15 @@ def test_another_kind_of_history_is_refused(make_solver: MakeSolver):
         pytest.raises(SnapshotError, match="Adam keeps 8 arrays of history for this net and there are 4"),
     ):
         other.restore(state, changed=True)
+
+
+def test_a_resume_file_of_before_sizes_were_counted_is_read(make_solver: MakeSolver):
+    with make_solver("momentum: 0.9") as solver:
+        files = solver.snapshot()
+        content = json.loads(files.resume.read_text())
+        assert content.pop("sizes") == {}
+        files.resume.write_text(json.dumps(content))
+        solver.restore(files.state)
 
 
 @pytest.mark.parametrize("content", ["", "{", '{"version": 99}', "[]"])
