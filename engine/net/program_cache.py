@@ -9,6 +9,7 @@ import hashlib
 import os
 import pickle
 import stat
+import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import fields, is_dataclass
 from enum import Enum
@@ -18,6 +19,7 @@ from pathlib import Path, PurePath
 from typing import Any
 
 import jax
+import jax.monitoring
 import jaxlib
 import numpy as np
 from google.protobuf.message import Message
@@ -28,6 +30,10 @@ from engine.host import atomic_file, regular_file
 
 BYTES = 2**28
 """What the programs of the folder take together: those used last stay."""
+
+
+MISS, HIT = "/jax/compilation_cache/cache_misses", "/jax/compilation_cache/cache_hits"
+"""What JAX tells of its own cache."""
 
 
 class NoKey(TypeError):
@@ -72,6 +78,28 @@ def load(name: str) -> Any:
         return None
     except Exception:  # whatever a program of another machine's makes of itself: it is compiled anew
         return None
+
+
+def compiled(lowered: jax.stages.Lowered, name: str) -> Any:
+    """The program of what was lowered, kept by that name if XLA has compiled it now.
+
+    One that JAX's cache had is left there: written down a second time, it lacks functions (seen with jaxlib 0.10.2).
+    """
+    told: list[str] = []
+    here = threading.get_ident()
+
+    def listen(event: str, **_: Any) -> None:
+        if threading.get_ident() == here:
+            told.append(event)
+
+    jax.monitoring.register_event_listener(listen)
+    try:
+        program = lowered.compile()
+    finally:
+        jax.monitoring.unregister_event_listener(listen)
+    if MISS in told and HIT not in told:
+        save(name, program)
+    return program
 
 
 def save(name: str, program: Any) -> None:

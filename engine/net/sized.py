@@ -118,8 +118,7 @@ class Sized:
             return jitted
         program: Callable[..., Any] | None = program_cache.load(key)
         if program is None:
-            program = jitted.lower(*args).compile()
-            program_cache.save(key, program)
+            program = program_cache.compiled(jitted.lower(*args), key)
         return program
 
     @cached_property

@@ -41,6 +41,25 @@ def test_what_was_saved_is_loaded(folder):
     assert oct(folder.stat().st_mode & 0o777) == "0o700"
 
 
+def test_what_jaxs_cache_had_is_left_there(folder, monkeypatch):
+    monkeypatch.setattr(program_cache, "save", lambda name, _: saved.append(name))
+    saved = []
+    for event, name in ((program_cache.MISS, "made"), (program_cache.HIT, "had"), (None, "unknown")):
+        program_cache.compiled(Telling(event), name)
+    assert saved == ["made"]
+
+
+@dataclass(frozen=True)
+class Telling:
+    """A lowered function whose compiling JAX tells this of."""
+
+    event: str | None
+
+    def compile(self):
+        if self.event:
+            jax.monitoring.record_event(self.event)
+
+
 @pytest.mark.parametrize("damage", [lambda data: data[:-1], lambda data: data[:40] + b"?" + data[41:], lambda _: b""])
 def test_a_damaged_file_is_no_program(folder, damage):
     program_cache.save(key(), program())
