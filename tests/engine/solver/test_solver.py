@@ -146,13 +146,13 @@ def test_what_a_killed_process_left_half_written_goes(make_solver: MakeSolver, t
     assert (left.exists(), others.exists()) == (False, True)
 
 
-def test_records_hold_every_display_and_test(tmp_path: Path, monkeypatch):
+def test_records_hold_every_test_and_the_losses_between_displays(tmp_path: Path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     records = Records(tmp_path / "run")
     Solver(parameter(TESTED), report=Report(records)).solve()
     entries = [json.loads(line) for line in (tmp_path / "run/metrics.jsonl").read_text().splitlines()]
     assert [(e["phase"], e["iteration"]) for e in entries] == [
-        ("test", 0), ("train", 0), ("test", 2), ("train", 2), ("test", 4),
+        ("test", 0), ("train", 0), ("train", 1), ("test", 2), ("train", 2), ("train", 3), ("test", 4),
     ]  # fmt: skip
     assert entries[1]["lr"] == pytest.approx(0.1)
     assert entries[1]["outputs"] == {"loss": pytest.approx(entries[1]["loss"])}
@@ -161,6 +161,7 @@ def test_records_hold_every_display_and_test(tmp_path: Path, monkeypatch):
     assert progress["memory_bytes"] > 0
     assert progress.keys() == {
         "iteration", "max_iter", "loss", "lr", "images_per_second", "seconds_left", "memory_bytes", "time", "outputs",
+        "began", "tested", "best", "diverged",
     }  # fmt: skip
 
 
