@@ -4,7 +4,7 @@ from engine import suggest
 from engine.graph.graph import Graph
 from engine.proto import forks
 
-TYPES = frozenset(
+BVLC = frozenset(
     (
         "AbsVal",
         "Accuracy",
@@ -69,6 +69,22 @@ TYPES = frozenset(
         "WindowData",
     )
 )
+"""The types of Caffe itself."""
+
+FORKS: dict[str, tuple[str, ...]] = {
+    "ssd": (),
+    "rcnn": (),
+    "segmentation": (),
+    "mobile": (),
+    "nvidia": (),
+    "faces": (),
+    "flow": (),
+    "yolo": (),
+    "other": (),
+}
+"""The types of Caffe's forks, by family."""
+
+TYPES = BVLC.union(*FORKS.values())
 """The types that `engine.layers` registers."""
 
 

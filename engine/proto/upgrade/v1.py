@@ -44,6 +44,18 @@ TYPES = {
     "TANH": "TanH",
     "THRESHOLD": "Threshold",
     "WINDOW_DATA": "WindowData",
+    # Of forks.
+    "BN": "BN",
+    "CROP": "Crop",
+    "DENSE_CRF": "DenseCRF",
+    "DENSE_IMAGE_DATA": "DenseImageData",
+    "IMAGE_SEG_DATA": "ImageSegData",
+    "INTERP": "Interp",
+    "MAT_READ": "MatRead",
+    "MAT_WRITE": "MatWrite",
+    "SEG_ACCURACY": "SegAccuracy",
+    "UNPOOLING": "Unpooling",
+    "UPSAMPLE": "Upsample",
 }
 
 _PARAM_FIELDS = {

@@ -61,14 +61,14 @@ def test_the_message_names_file_line_and_field(written, complaint):
     [
         ("base_lr: 1", "It is one of a solver"),
         (
-            'layer { roi_pooling_param { } name: "a" }',
-            "It belongs to Faster R-CNN (rbgirshick/caffe-fast-rcnn), a fork",
+            'layer { convolution3d_param { } name: "a" }',
+            "It belongs to C3D (facebookarchive/C3D), a fork",
         ),
         ("layer { num_output: 3 }", "inside one of its blocks: convolution_param, embed_param, inner_product_param"),
         ('layers { type: "ReLU" }', '"ReLU" is a type of "layer"; a "layers" block (old form) has types such as'),
         ("layers { type: CONVOLUTIN }", "Nearest: CONVOLUTION."),
         ("layers { batch_norm_param { } }", 'It is one of "layer": the two forms do not mix inside a block.'),
-        ("layer { dropout_param { ratio: 0.5 } }", "dropout_param, whose fields are: dropout_ratio."),
+        ("layer { dropout_param { ratio: 0.5 } }", "dropout_param, whose fields are: dropout_ratio, scale_train"),
         ("layer { droput_param { } }", "Nearest: dropout_param"),
         ("layer { name: 'a' > }", '">" cannot close what "{" opened in line 1.'),
         ("layer { } }", '"}" closes nothing: there is one too many, here or further up.'),

@@ -9,4 +9,4 @@ def test_no_field_of_caffes_own_is_given_to_a_fork():
 
 
 def test_no_layer_of_caffes_own_is_given_to_a_fork():
-    assert not forks.TYPES.keys() & layer_names.TYPES
+    assert not forks.TYPES.keys() & layer_names.BVLC

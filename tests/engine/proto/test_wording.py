@@ -20,7 +20,7 @@ TYPES = "SGD, NESTEROV, ADAGRAD, RMSPROP, ADADELTA, ADAM"
             "",
             '"layer" is not a field of a solver. It is one of a net; perhaps this is the wrong file.',
         ),
-        ("permute_param", LAYER, "layer", "It belongs to SSD (weiliu89/caffe), a fork of Caffe."),
+        ("pooling3d_param", LAYER, "layer", "It belongs to C3D (facebookarchive/C3D), a fork of Caffe."),
         ("num_output", LAYER, "layer", "It belongs inside one of its blocks: convolution_param, "),
         ("zzz", pb.BlobShape.DESCRIPTOR, "shape", '"zzz" is not a field of shape, whose fields are: dim.'),
     ],
