@@ -13,11 +13,13 @@ from engine.layers import (  # noqa: F401
     inner_product,
     normalization,
     pooling,
+    prior_box,
     python,
     recurrent,
     reduction,
     regression_loss,
     shape,
+    smooth_l1_loss,
     sources,
     structure,
 )

@@ -48,13 +48,13 @@ def normalization(p: pb.LossParameter, default: Mode = pb.LossParameter.VALID) -
     return default
 
 
-def normalizer(mode: Mode, batch: int, full: int, valid: Array) -> Array:
-    """What a loss is divided by: FULL (all predictions), VALID (those not ignored), BATCH_SIZE, or NONE.
+def normalizer(mode: Mode, batch: int, full: int, valid: Array | int, fixed: float = 1) -> Array:
+    """What a loss is divided by: FULL (all predictions), VALID (those not ignored), BATCH_SIZE, NONE, or PRE_FIXED.
 
-    Never under 1, so that a batch without one valid label has loss 0.
+    Never under 1, so that a batch without one valid label has loss 0. fixed: the loss_param's pre_fixed_normalizer.
     """
     p = pb.LossParameter
-    n = {p.FULL: full, p.VALID: valid, p.BATCH_SIZE: batch, p.NONE: 1}[mode]
+    n = {p.FULL: full, p.VALID: valid, p.BATCH_SIZE: batch, p.NONE: 1, p.PRE_FIXED: fixed}[mode]
     return jnp.maximum(jnp.asarray(n, jnp.float32), 1)
 
 

@@ -1,4 +1,4 @@
-"""Layers that give values a common scale: BatchNorm, MVN, LRN, Softmax."""
+"""Layers that give values a common scale: BatchNorm, MVN, LRN, Normalize, Softmax."""
 
 import jax
 import jax.numpy as jnp
@@ -112,6 +112,51 @@ class LRN(Layer):
         if self.across:
             return [normalize_across(x, self.size, self.alpha, self.beta, self.k)]
         return [normalize_within(x, self.size, self.alpha, self.beta)]
+
+
+@jax.custom_vjp
+def _scaled_to_unit(x: Array, norm: Array, scale: Array) -> Array:
+    """scale · x / norm, with the norm's own derivative left to `_scaled_to_unit_vjp`."""
+    return scale * (x / norm)
+
+
+def _forward(x: Array, norm: Array, scale: Array) -> tuple[Array, tuple[Array, ...]]:
+    return _scaled_to_unit(x, norm, scale), (x, norm, scale)
+
+
+def _backward(kept: tuple[Array, ...], g: Array) -> tuple[Array, Array, Array]:
+    x, norm, scale = kept
+    over = tuple(a for a in range(x.ndim) if norm.shape[a] == 1)
+    along_x = jnp.sum(x * g, over, keepdims=True) / jnp.square(norm)
+    unscaled = tuple(a for a in range(x.ndim) if scale.shape[a] == 1)
+    return scale * ((g - x * along_x) / norm), jnp.zeros_like(norm), jnp.sum(g * x / norm, unscaled, keepdims=True)
+
+
+_scaled_to_unit.defvjp(_forward, _backward)
+
+
+@layer("Normalize")
+class Normalize(Layer):
+    """y = s · x / √(Σ x² + eps), the sum over an item, or with `across_spatial: false` over its channels (SSD).
+
+    Params: s, one for all (no axes), or with `channel_shared: false` one a channel (C). The fork's gradient of x takes
+    s for the same in all channels where it subtracts what lies along x.
+    Bottom: x (N, C, …). Top: y, of x's shape.
+    """
+
+    def setup(self, x: Shape) -> list[Shape]:
+        p = self.config.norm_param
+        if len(x) < 2:
+            raise self.error(f"{self.bottom(0)} has shape {list(x)}; 2 axes or more are needed: num, channels.")
+        self.over, self.eps, self.shared = tuple(range(1, len(x) if p.across_spatial else 2)), p.eps, p.channel_shared
+        self.scale = self.param("scale", () if p.channel_shared else (x[1],), p.scale_filler, default=1.0)
+        return [x]
+
+    def forward(self, params: Arrays, bottoms: Arrays, ctx: Context) -> list[Array]:
+        (x,) = bottoms
+        norm = jnp.sqrt(jnp.sum(jnp.square(x), self.over, keepdims=True) + self.eps)
+        scale = params[self.scale].reshape(1, -1, *[1] * (x.ndim - 2))
+        return [_scaled_to_unit(x, stop_gradient(norm), scale)]
 
 
 @layer("Softmax")

@@ -1,4 +1,4 @@
-"""Layers that move values and compute none: Concat, Slice, Flatten, Reshape, Tile."""
+"""Layers that move values and compute none: Concat, Slice, Flatten, Reshape, Permute, Tile."""
 
 from itertools import pairwise
 
@@ -133,6 +133,26 @@ class Reshape(_NewShape):
 
     def _told(self, x: Shape) -> str:
         return f"shape {list(self.config.reshape_param.shape.dim)} for {self.bottom(0)} of shape {list(x)}"
+
+
+@layer("Permute")
+class Permute(Layer):
+    """The bottom with its axes in another order: top axis i is bottom axis order[i]; axes not named come last (SSD)."""
+
+    precision = "given"
+
+    def setup(self, x: Shape) -> list[Shape]:
+        order = list(self.config.permute_param.order)
+        for axis in order:
+            if axis >= len(x):
+                raise self.error(f"order {axis} is not an axis of its bottom of shape {list(x)}; it has {len(x)} axes.")
+        if len(set(order)) < len(order):
+            raise self.error(f"order {order} names an axis twice.")
+        self.order = (*order, *(axis for axis in range(len(x)) if axis not in order))
+        return [tuple(x[axis] for axis in self.order)]
+
+    def forward(self, params: Arrays, bottoms: Arrays, ctx: Context) -> list[Array]:
+        return [jnp.transpose(bottoms[0], self.order)]
 
 
 @layer("Tile")

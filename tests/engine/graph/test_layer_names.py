@@ -6,7 +6,9 @@ import pytest
 from engine.errors import LayerError
 from engine.graph import layer_names
 from engine.graph.build import build_graph
-from engine.layers.registry import REGISTRY
+from engine.graph.graph import Node, Origin
+from engine.layers.base import Layer
+from engine.layers.registry import REGISTRY, VARIANTS, create, layer
 from engine.proto import caffe_pb2 as pb
 from engine.proto import forks
 
@@ -21,15 +23,15 @@ def test_every_registered_type_is_listed():
     ("kind", "said"),
     [
         ("Convolutoin", "Did you mean Convolution"),
-        ("ROIPooling", "belongs to Faster R-CNN"),
+        ("MultiStageMeanfield", "belongs to CRF-RNN"),
         ("Qqq", "There are: AbsVal"),
         ("convolution", "Did you mean Convolution"),
         ("SoftmaxLoss", "Did you mean SoftmaxWithLoss"),
-        ("Normalize", r"belongs to SSD \(weiliu89/caffe\)"),
+        ("CPMData", r"belongs to OpenPose \(CMU-"),
         ("Convolution3D", r"belongs to C3D"),
         ("L2Normalize", "There are: AbsVal"),
-        ("Normalise", "There are: AbsVal"),
-        ("PriorBoxes", "There are: AbsVal"),
+        ("Normalise", "Did you mean Normalize"),
+        ("PriorBoxes", "Did you mean PriorBox"),
         ("ReLU7", "There are: AbsVal"),
         ("SoftmaxWithLossOHEM", "There are: AbsVal"),
         ("LocalConvolution", "There are: AbsVal"),
@@ -52,3 +54,22 @@ def test_what_is_advised_is_not_refused_next(kind):
     for slip in (kind[:-1], f"{kind}s", f"My{kind}"):
         advised = layer_names.unknown(slip).partition("Did you mean ")[2].rstrip("?").split(" or ")
         assert set(advised) <= layer_names.TYPES | {""}
+
+
+def test_a_name_that_forks_share_is_the_layer_that_the_configuration_shows():
+    class Usual(Layer):
+        bottoms = tops = (0, None)
+
+    class Other(Usual):
+        pass
+
+    try:
+        layer("Twofold")(Usual)
+        layer("Twofold", when=lambda config: config.HasField("relu6_param"))(Other)
+        made = [
+            create(Node(pb.LayerParameter(type="Twofold", **more), (), (), Origin(None, "")))
+            for more in ({}, {"relu6_param": pb.ReLU6Parameter()})
+        ]
+        assert [type(each) for each in made] == [Usual, Other]
+    finally:
+        del REGISTRY["Twofold"], VARIANTS["Twofold"]

@@ -49,6 +49,13 @@ def softmax(x, axis=1):
     return e / e.sum(axis, keepdims=True)
 
 
+NORMALIZE = 'type: "Normalize" norm_param {{ {} }}'.format
+
+
+def unit(over, eps=1e-10):
+    return lambda x, scale: scale * x / np.sqrt((x**2).sum(over, keepdims=True) + eps)
+
+
 CASES = [
     Case("batchnorm", 'type: "BatchNorm"', X, batchnorm),
     Case("batchnorm eps", 'type: "BatchNorm" batch_norm_param { eps: 0.1 }', X, lambda x, *s: batchnorm(x, eps=0.1)),
@@ -123,6 +130,9 @@ CASES = [
         within(7, 1, 0.75),
     ),
     Case("lrn empty batch", 'type: "LRN"', {"x": (0, 3, 2, 2)}, across(5, 1, 0.75, 1)),
+    Case("normalize", 'type: "Normalize"', X, unit((1, 2, 3))),
+    Case("normalize a row", 'type: "Normalize"', {"x": (3, 4)}, unit(1)),
+    Case("normalize channels", NORMALIZE("across_spatial: false eps: 0.1"), {"x": (2, 3, 2, 2)}, unit(1, 0.1)),
     Case("softmax", 'type: "Softmax"', X, softmax),
     Case("softmax last axis", 'type: "Softmax" softmax_param { axis: -1 }', X, lambda x: softmax(x, -1)),
     Case("softmax of size 1", 'type: "Softmax"', {"x": (3, 1)}, np.ones_like),
@@ -147,6 +157,7 @@ REFUSED = [
     ('type: "LRN" lrn_param { local_size: 0 }', X, "local_size is 0; it must be odd"),
     ('type: "LRN" lrn_param { local_size: 4 }', X, "local_size is 4; it must be odd"),
     ('type: "LRN"', {"x": (2, 3)}, "takes 4 axes"),
+    ('type: "Normalize"', {"x": (3,)}, "2 axes or more are needed"),
     ('type: "Softmax" softmax_param { axis: 4 }', X, "axis 4 is not one of"),
 ]
 

@@ -1,4 +1,4 @@
-"""Layers that move values: Concat, Slice, Flatten, Reshape, Tile."""
+"""Layers that move values: Concat, Slice, Flatten, Reshape, Permute, Tile."""
 
 import numpy as np
 import pytest
@@ -8,6 +8,7 @@ from engine.errors import LayerError
 
 X = {"x": (2, 6, 4)}
 ONE = np.arange(1.0)
+PERMUTE = 'type: "Permute" permute_param {{ {} }}'.format
 
 
 def concat(axis):
@@ -57,6 +58,9 @@ CASES = [
     Case("reshape keeps from its axis on", reshape([0, 2, 2], "axis: 1"), X, shaped(2, 6, 2, 2)),
     Case("reshape to a scalar", reshape([]), {"x": (1, 1)}, shaped()),
     Case("reshape nothing", reshape([0, 12]), {"x": (0, 3, 4)}, shaped(0, 12)),
+    Case("permute", PERMUTE("order: 2 order: 0 order: 1"), X, lambda x: x.transpose(2, 0, 1)),
+    Case("permute, the rest as it was", PERMUTE("order: 1"), {"x": (2, 3, 4, 5)}, lambda x: x.transpose(1, 0, 2, 3)),
+    Case("permute nothing", PERMUTE(""), X, lambda x: x),
     Case("tile", 'type: "Tile" tile_param { axis: -1 tiles: 3 }', X, lambda x: np.tile(x, 3)),
     Case("tile outer", 'type: "Tile" tile_param { axis: 0 tiles: 2 }', X, lambda x: np.tile(x, (2, 1, 1))),
     Case("tile once", 'type: "Tile" tile_param { tiles: 1 }', X, lambda x: x),
@@ -84,6 +88,8 @@ REFUSED = [
     (reshape([1], "axis: 4"), X, "axis 4 is none of"),
     (reshape([1], "axis: 2 num_axes: 2"), X, "num_axes 2 from axis 2 on does not fit"),
     (reshape([1], "num_axes: -2"), X, "num_axes -2 from axis 0"),
+    (PERMUTE("order: 3"), X, "order 3 is not an axis of its bottom"),
+    (PERMUTE("order: 1 order: 1"), X, r"order \[1, 1\] names an axis twice"),
     ('type: "Tile"', X, "tiles is not given"),
     ('type: "Tile" tile_param { tiles: 0 }', X, "tiles is 0"),
 ]

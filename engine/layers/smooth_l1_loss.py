@@ -1,0 +1,110 @@
+"""SmoothL1Loss, of four forks: of SSD, Fast R-CNN, Faster R-CNN and R-FCN. The configuration tells which is meant."""
+
+import jax.numpy as jnp
+from jax.lax import stop_gradient
+
+from engine.layers.base import Array, Arrays, Context, Shape, count
+from engine.layers.loss import Loss, normalization, normalizer
+from engine.layers.registry import layer
+
+
+def smooth_l1(d: Array, sigma: float = 1) -> Array:
+    """σ² d² / 2 where |d| < 1 / σ², else |d| − 1 / 2σ² (Girshick 2015; σ of Ren et al. 2015)."""
+    square = sigma * sigma
+    return jnp.where(jnp.abs(d) < 1 / square, 0.5 * square * jnp.square(d), jnp.abs(d) - 0.5 / square)
+
+
+def _weighted(d: Array, weights: Array) -> Array:
+    """w · d, with the derivative of d: Fast R-CNN's weights are not in its gradient."""
+    return d + stop_gradient(weights * d - d)
+
+
+@layer("SmoothL1Loss")
+class SmoothL1Loss(Loss):
+    """Σ f(a − b) / N, f being `smooth_l1` (SSD). Bottoms: a and b, N items of as many values each."""
+
+    def setup(self, *bottoms: Shape) -> list[Shape]:
+        a = bottoms[0]
+        for i, shape in enumerate(bottoms[1:], 1):
+            self.check_items(a, shape)
+            if count(shape) != count(a):
+                raise self.error(
+                    f"{self.bottom(0)} has shape {list(a)} and {self.bottom(i)} {list(shape)}; "
+                    "they need as many values."
+                )
+        return [()]
+
+    def propagates_to(self, bottom: int) -> bool:
+        return bottom < 2
+
+    def forward(self, params: Arrays, bottoms: Arrays, ctx: Context) -> list[Array]:
+        a, b = bottoms
+        return [jnp.sum(smooth_l1(a - b.reshape(a.shape))) / max(1, a.shape[0])]
+
+
+@layer("SmoothL1Loss", when=lambda c: c.HasField("smooth_l1_loss_param") or len(c.bottom) == 4)
+class FasterRCNNSmoothL1Loss(SmoothL1Loss):
+    """Σ v · f(w · (a − b)) / N, f with `sigma` (Faster R-CNN). It weighs nothing where no loss_weight is given.
+
+    Bottoms: a, b, and where weights are given w (inside) and v (outside), all of as many values.
+    """
+
+    loss = False
+    bottoms = (2, 4)
+
+    def setup(self, *bottoms: Shape) -> list[Shape]:
+        if len(bottoms) == 3:
+            raise self.error("it has 3 bottoms; with inside weights it needs outside weights too, or neither.")
+        self.sigma = self.config.smooth_l1_loss_param.sigma
+        return super().setup(*bottoms)
+
+    def forward(self, params: Arrays, bottoms: Arrays, ctx: Context) -> list[Array]:
+        a, b, *weights = (x.reshape(bottoms[0].shape) for x in bottoms)
+        inside, outside = map(stop_gradient, weights) if weights else (1, 1)
+        return [jnp.sum(outside * smooth_l1(inside * (a - b), self.sigma)) / max(1, a.shape[0])]
+
+
+@layer("SmoothL1Loss", when=lambda c: c.loss_param.HasField("normalization") or len(c.top) == 2)
+class RFCNSmoothL1Loss(SmoothL1Loss):
+    """Σ f(w · (a − b)) / normalizer (R-FCN). It weighs nothing where no loss_weight is given.
+
+    Bottoms: a and b (N, C, H, W), and w of a's shape, whose gradient leaves w out. Tops: the loss, and without gradient
+    the loss of each place (N, 1, H, W). FULL and VALID divide by N · H · W.
+    """
+
+    loss = False
+    bottoms = (2, 3)
+    tops = (1, 2)
+
+    def setup(self, *bottoms: Shape) -> list[Shape]:
+        super().setup(*bottoms)
+        if len(bottoms[0]) > 4:
+            raise self.error(f"{self.bottom(0)} has shape {list(bottoms[0])}; it takes 4 axes at most.")
+        p = self.config.loss_param
+        self.normalization, self.fixed = normalization(p), p.pre_fixed_normalizer
+        n, c, h, w = (*bottoms[0], 1, 1, 1)[:4]
+        self.shape = n, c, h, w
+        return [(), (n, 1, h, w)][: max(1, len(self.config.top))]
+
+    def forward(self, params: Arrays, bottoms: Arrays, ctx: Context) -> list[Array]:
+        a, b, *weights = (x.reshape(self.shape) for x in bottoms)
+        errors = smooth_l1(_weighted(a - b, stop_gradient(weights[0])) if weights else a - b)
+        places = errors.size // max(1, errors.shape[1])
+        divisor = normalizer(self.normalization, errors.shape[0], places, places, self.fixed)
+        each = stop_gradient(jnp.sum(errors, axis=1, keepdims=True))
+        return [jnp.sum(errors) / divisor, each][: len(self.top_shapes)]
+
+
+@layer("SmoothL1Loss", when=lambda c: len(c.bottom) == 3)
+class FastRCNNSmoothL1Loss(SmoothL1Loss):
+    """Σ f(w · (a − b)) / N, whose gradient leaves w out (Fast R-CNN). It weighs nothing where no loss_weight is given.
+
+    Bottoms: a, b and w, N items of as many values each.
+    """
+
+    loss = False
+    bottoms = (3, 3)
+
+    def forward(self, params: Arrays, bottoms: Arrays, ctx: Context) -> list[Array]:
+        a, b, w = (x.reshape(bottoms[0].shape) for x in bottoms)
+        return [jnp.sum(smooth_l1(_weighted(a - b, stop_gradient(w)))) / max(1, a.shape[0])]
