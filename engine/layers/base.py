@@ -86,7 +86,7 @@ class Layer:
     """How large its tops are depends on its bottoms' values (Filter): `measure` tells before each pass."""
 
     host: ClassVar[bool] = False
-    """It computes on the host (Python): what is compiled ends before it and begins anew behind it."""
+    """It computes on the host (Python, DetectionOutput): what is compiled ends before it and begins anew behind it."""
     alone: ClassVar[str] = ""
     """What it does that cannot be done on several devices at a time; nothing, mostly."""
 
@@ -118,8 +118,11 @@ class Layer:
         """The tops. Pure: same arguments, same tops."""
         raise TypeError(f"{type(self).__name__} has no forward")
 
-    def measure(self, params: Arrays, bottoms: Arrays) -> list[Shape]:
-        """The shapes of a dynamic layer's tops for these bottoms, whose values are known; before each `forward`."""
+    def measure(self, params: Arrays, bottoms: Arrays) -> list[Shape] | None:
+        """The shapes of a dynamic layer's tops for these bottoms, whose values are known; before each `forward`.
+
+        None for a layer of the host whose tops themselves are of the sizes that come of it.
+        """
         raise TypeError(f"{type(self).__name__} has no measure")
 
     def apply(self, params: Arrays, bottoms: Arrays, ctx: Context) -> tuple[list[Array], dict[int, Array]]:

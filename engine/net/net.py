@@ -265,6 +265,7 @@ class Net:
                 bottoms = [b + probes[i, j].astype(b.dtype) if (i, j) in probes else b for j, b in enumerate(bottoms)]
                 net = net.measured(i, current, bottoms)
                 tops, changed = net.run(i, current, bottoms, key)
+                net = net.grown(i, tops)
                 updates.update(changed)
                 for k in changed:
                     current[k] = changed[k]
@@ -320,7 +321,15 @@ class Net:
             shapes = layer.measure(*jax.lax.stop_gradient((own, list(bottoms))))
         except jax.errors.TracerArrayConversionError as e:
             raise layer.error("the sizes of its tops depend on values; compile this net with Net.compile.") from e
+        if shapes is None:
+            return self
         return self.resized({v.blob: shape for v, shape in zip(self.tops[i], shapes, strict=True)})
+
+    def grown(self, i: int, tops: Sequence[Array]) -> "Net":
+        """This net with the tops of layer `i`, if it computes on the host, as large as they have turned out."""
+        if not self.layers[i].host:
+            return self
+        return self.resized({v.blob: tuple(top.shape) for v, top in zip(self.tops[i], tops, strict=True)})
 
     @cached_property
     def dynamic(self) -> bool:

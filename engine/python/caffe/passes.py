@@ -94,9 +94,15 @@ class Passes:
 
     def _forward_on_host(self, i: int) -> None:
         layer, node = self.net.layers[i], self.net.graph.nodes[i]
-        assert isinstance(layer, python.Python)
-        self._overwritten.update((v, self.blobs[v.blob].value()) for v in node.bottoms if v != self._last[v.blob])
-        layer.run_forward()
+        bottoms = {v: self.blobs[v.blob].value() for v in node.bottoms}
+        self._overwritten.update((v, x) for v, x in bottoms.items() if v != self._last[v.blob])
+        if isinstance(layer, python.Python):
+            layer.run_forward()
+        else:
+            passed = walk.forward(self.net, i, i, self._params(i, i), bottoms, self.keys)
+            self.put(passed.values)
+            for k, x in passed.updates.items():
+                self.params[k].put(x)
         self.net = self.net.resized({v.blob: self.blobs[v.blob].shape for v in self.net.tops[i]})
 
     def _forward_compiled(self, start: int, end: int) -> None:
@@ -136,8 +142,8 @@ class Passes:
             if not self.net.layers[a].host:
                 self._backward_compiled(a, b)
             elif self.net.needs_backward.layers[a] and not isinstance(layer := self.net.layers[a], SourceLayer):
-                assert isinstance(layer, python.Python)
-                layer.run_backward(self.net.needs_backward.bottoms[a])
+                if isinstance(layer, python.Python):  # no other has a gradient
+                    layer.run_backward(self.net.needs_backward.bottoms[a])
             _call(self.after_backward, a)
 
     def _backward_compiled(self, first: int, last: int) -> None:

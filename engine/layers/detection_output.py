@@ -1,0 +1,144 @@
+"""DetectionOutput: from a detector's predictions to the boxes that it has found (Liu et al. 2016)."""
+
+import logging
+from dataclasses import dataclass
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.lax import stop_gradient
+
+from engine.layers.base import Array, Arrays, Context, Layer, Shape, count
+from engine.layers.registry import layer
+from engine.ops.boxes import CodeType, decode, suppress
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Search:
+    """What counts as found. `top_k` boxes a class at most go into the suppression, `keep_top_k` a picture come out."""
+
+    classes: int
+    shared: bool
+    background: int
+    code: CodeType
+    variance_in_target: bool
+    least_score: float
+    nms_threshold: float
+    eta: float
+    top_k: int | None
+    keep_top_k: int | None
+
+
+@partial(jax.jit, static_argnums=3)
+def detect(loc: Array, conf: Array, priors: Array, search: Search) -> tuple[Array, Array]:
+    """Detections (N, R, 7), by picture and class and best first: picture, class, score, xmin, ymin, xmax, ymax; and
+    which of them there are (N, R).
+
+    loc (N, P · L · 4), conf (N, P · C), priors (1, 2, P · 4), with P priors, C classes and L classes of locations,
+    1 where they are shared. R is fixed, so that the whole batch is one compiled computation.
+    """
+    boxes, variances = priors.reshape(2, -1, 1, 4)
+    offsets = loc.reshape(loc.shape[0], boxes.shape[0], -1, 4)
+    found = decode(search.code, offsets, boxes, 1.0 if search.variance_in_target else variances)
+    scores = jnp.moveaxis(conf.reshape(*offsets.shape[:2], search.classes), 2, 1)
+    numbers = jnp.asarray([c for c in range(search.classes) if c != search.background])
+    of_class = jnp.moveaxis(found, 2, 1)  # (N, L, P, 4)
+    of_class = of_class if search.shared else of_class[:, numbers]
+    return jax.vmap(partial(_of_picture, search, numbers))(jnp.arange(len(offsets)), of_class, scores[:, numbers])
+
+
+def _of_picture(search: Search, numbers: Array, picture: Array, boxes: Array, scores: Array) -> tuple[Array, Array]:
+    """One picture's rows: boxes (1 or C, P, 4) and scores (C, P) of the classes `numbers` (C)."""
+    classes, priors = scores.shape
+    limit = priors if search.top_k is None else min(search.top_k, priors)
+    best, places = jax.lax.top_k(jnp.where(scores > search.least_score, scores, -jnp.inf), limit)
+    candidates = jnp.take_along_axis(jnp.broadcast_to(boxes, (classes, priors, 4)), places[:, :, None], 1)
+    kept = suppress(candidates, best > search.least_score, search.nms_threshold, search.eta).ravel()
+    if search.keep_top_k is not None and search.keep_top_k < kept.size:
+        _, chosen = jax.lax.top_k(jnp.where(kept, best.ravel(), -jnp.inf), search.keep_top_k)
+        chosen = jnp.sort(jnp.where(kept[chosen], chosen, kept.size))  # by class again; what is none comes last
+    else:
+        chosen = jnp.arange(kept.size)
+    there = kept.at[chosen].get(mode="fill", fill_value=False)
+    parts = jnp.stack([jnp.broadcast_to(numbers[:, None], best.shape).astype(best.dtype), best], -1)
+    rows = jnp.concatenate([parts, candidates], -1).reshape(-1, 6).at[chosen].get(mode="fill", fill_value=-1)
+    return jnp.concatenate([jnp.full((len(rows), 1), picture, rows.dtype), rows], 1), there
+
+
+@layer("DetectionOutput")
+class DetectionOutput(Layer):
+    """The boxes that are left of a detector's after suppression, and their classes and scores (SSD).
+
+    Bottoms: offsets (N, P · L · 4), scores (N, P · C), priors (1, 2, P · 4), with P priors, C classes and L = 1, or C
+    with `share_location: false`. Top: (1, 1, M, 7): picture, class, score, xmin, ymin, xmax, ymax, by picture and
+    class and best first. Where nothing is found in the whole batch, a row a picture whose other values are −1.
+    """
+
+    bottoms = (3, 3)
+    dynamic = True
+    host = True
+    alone = "makes tops whose sizes depend on values"
+
+    def setup(self, loc: Shape, conf: Shape, priors: Shape) -> list[Shape]:
+        self.search = self._search()
+        classes = self.search.classes
+        if len(priors) != 3 or priors[2] % 4 or count(priors) != 2 * priors[2]:
+            raise self.error(f"{self.bottom(2)} has shape {list(priors)}; priors are (1, 2, 4 times their number).")
+        boxes = priors[2] // 4
+        for i, shape, each, what in (
+            (0, loc, 4 if self.search.shared else 4 * classes, "offsets"),
+            (1, conf, classes, "scores"),
+        ):
+            if not shape or shape[0] != loc[0] or count(shape[1:]) != boxes * each:
+                raise self.error(
+                    f"{self.bottom(i)} has shape {list(shape)}; {boxes} priors of {classes} classes need "
+                    f"[{loc[0] if loc else 1}, {boxes * each}] {what}."
+                )
+        return [(1, 1, 1, 7)]
+
+    def forward(self, params: Arrays, bottoms: Arrays, ctx: Context) -> list[Array]:
+        loc, conf, priors = map(stop_gradient, bottoms)
+        rows, there = map(np.asarray, detect(loc, conf, priors, self.search))
+        found = rows[there]
+        if not len(found):
+            found = np.full((len(rows), 7), -1, rows.dtype)
+            found[:, 0] = np.arange(len(rows))
+        return [jnp.asarray(found[None, None])]
+
+    def measure(self, params: Arrays, bottoms: Arrays) -> None:
+        return None
+
+    def propagates_to(self, bottom: int) -> bool:
+        return False
+
+    def _search(self) -> Search:
+        p = self.config.detection_output_param
+        nms = p.nms_param
+        if not p.HasField("num_classes") or not p.num_classes:
+            raise self.error("detection_output_param needs num_classes of 1 or more.")
+        if p.share_location and p.background_label_id == -1:
+            raise self.error(
+                "background_label_id is −1 and the locations are shared, which its fork cannot compute. Give the "
+                "number of a class that there is not, such as num_classes."
+            )
+        if nms.nms_threshold < 0:
+            raise self.error(f"nms_threshold is {nms.nms_threshold:g}; it must be 0 or more.")
+        if not 0 < nms.eta <= 1:
+            raise self.error(f"eta is {nms.eta:g}; it must be above 0 and 1 at most.")
+        if p.HasField("save_output_param"):
+            log.warning("%s: save_output_param is not obeyed: detections go into its top only.", self.node.shown)
+        return Search(
+            classes=p.num_classes,
+            shared=p.share_location,
+            background=p.background_label_id,
+            code=p.code_type,
+            variance_in_target=p.variance_encoded_in_target,
+            least_score=p.confidence_threshold if p.HasField("confidence_threshold") else float(np.finfo("f4").min),
+            nms_threshold=nms.nms_threshold,
+            eta=nms.eta,
+            top_k=nms.top_k if nms.HasField("top_k") and nms.top_k > -1 else None,
+            keep_top_k=p.keep_top_k if p.keep_top_k > -1 else None,
+        )

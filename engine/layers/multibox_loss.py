@@ -1,0 +1,251 @@
+"""MultiBoxLoss: a detector's offsets and scores against the boxes that there are (Liu et al. 2016, section 2.2)."""
+
+from dataclasses import dataclass
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.lax import stop_gradient
+
+from engine.layers.base import Array, Arrays, Context, Shape, count
+from engine.layers.classification_loss import LOG_FLT_MIN
+from engine.layers.loss import Loss, floored, normalization, normalizer
+from engine.layers.registry import layer
+from engine.layers.smooth_l1_loss import smooth_l1
+from engine.ops.box_matching import NONE, match
+from engine.ops.boxes import area, decode, encode, overlap, suppress
+from engine.proto import caffe_pb2 as pb
+
+_Param = pb.MultiBoxLossParameter
+
+SMALLEST = 1e-5
+"""Boxes of a smaller area are no examples, where examples are chosen by suppression."""
+
+
+@dataclass(frozen=True)
+class _Truth:
+    """The boxes that there are: (G, 4), class and picture of each (G); the number of pictures where a row is none."""
+
+    boxes: Array
+    labels: Array
+    pictures: Array
+
+
+@layer("MultiBoxLoss")
+class MultiBoxLoss(Loss):
+    """(loc_weight · L_loc + L_conf) / normalizer, VALID (the number of matched priors) by default (SSD).
+
+    Each prior that overlaps a box enough is matched with it. L_loc: smooth L1, or half the square, of how far the
+    offsets of the matched priors are from those that decode to their boxes. L_conf: softmax or sigmoid cross-entropy
+    of the classes of the matched priors and, as background, of those others that `mining_type` chooses by their loss.
+
+    Bottoms: offsets (N, P · L · 4), scores (N, P · C), priors (1, 2, P · 4), and the boxes (1, 1, G, 8): picture,
+    class, instance, xmin, ymin, xmax, ymax, difficult; rows of picture −1 are none. P priors, C classes, and L = 1, or
+    C with `share_location: false`. A class that is none, or the background, makes the loss NaN.
+    """
+
+    bottoms = (4, 4)
+
+    def setup(self, loc: Shape, conf: Shape, priors: Shape, truth: Shape) -> list[Shape]:
+        self.p = p = self._checked()
+        self.check_items(loc, conf)
+        self.locations = 1 if p.share_location else p.num_classes
+        self.normalization = normalization(self.config.loss_param)
+        self.mined = p.mining_type != p.NONE
+        if len(priors) != 3 or priors[2] % 4 or count(priors) != 2 * priors[2]:
+            raise self.error(f"{self.bottom(2)} has shape {list(priors)}; priors are (1, 2, 4 times their number).")
+        self.priors = priors[2] // 4
+        for i, shape, each, what in ((0, loc, 4 * self.locations, "offsets"), (1, conf, p.num_classes, "scores")):
+            if count(shape[1:]) != self.priors * each:
+                raise self.error(
+                    f"{self.bottom(i)} has shape {list(shape)}; {self.priors} priors of {p.num_classes} classes need "
+                    f"[{shape[0]}, {self.priors * each}] {what}."
+                )
+        if len(truth) != 4 or truth[3] != 8 or not count(truth):
+            raise self.error(f"{self.bottom(3)} has shape {list(truth)}; boxes are (1, 1, their number, 8).")
+        down = list(self.config.propagate_down) or [True, True, False, False]
+        if any(down[2:]):
+            raise self.error("propagate_down is true for its priors or its boxes, which have no gradient.")
+        self.counted = down[:2]
+        return [()]
+
+    def propagates_to(self, bottom: int) -> bool:
+        return bottom < 2
+
+    def forward(self, params: Arrays, bottoms: Arrays, ctx: Context) -> list[Array]:
+        items = bottoms[0].shape[0]
+        loc = jnp.moveaxis(bottoms[0].reshape(items, self.priors, self.locations, 4), 2, 1)
+        conf = bottoms[1].reshape(items, self.priors, self.p.num_classes)
+        boxes, variances = stop_gradient(bottoms[2]).reshape(2, self.priors, 4)
+        truth = self._truth(stop_gradient(bottoms[3]).reshape(-1, 8), items)
+        matched, largest = self._match(stop_gradient(loc), boxes, variances, truth)
+        negative = jnp.zeros((items, self.priors), bool)
+        if self.mined:
+            fixed = stop_gradient(loc), stop_gradient(conf)
+            stays, negative = self._mine(*fixed, boxes, variances, truth, matched[:, 0], largest[:, 0])
+            matched = stays[:, None]
+        positives = jnp.sum(matched > NONE)
+        divisor = normalizer(self.normalization, items, items * self.priors, positives)
+        loss = jnp.zeros((), conf.dtype)
+        if self.counted[0]:
+            errors = self._offset_losses(loc, boxes, variances, truth, matched)
+            loss += self.p.loc_weight * jnp.sum(errors) / divisor
+        if self.counted[1]:
+            loss += self._class_loss(conf, truth, matched, negative) / divisor
+        return [loss + self._wrong(truth, items)]
+
+    # Who stands for what
+
+    def _truth(self, rows: Array, items: int) -> _Truth:
+        picture = rows[:, 0].astype(jnp.int32)
+        counts = (picture >= 0) & (picture < items)
+        if not self.p.use_difficult_gt:
+            counts &= rows[:, 7] == 0
+        return _Truth(rows[:, 3:7], rows[:, 1].astype(jnp.int32), jnp.where(counts, picture, items))
+
+    def _match(self, loc: Array, boxes: Array, variances: Array, truth: _Truth) -> tuple[Array, Array]:
+        """For each picture, class of locations and prior (N, L, P): its row of the ground truth, and its largest
+        overlap with one."""
+        p, (items, locations) = self.p, loc.shape[:2]
+        threshold = p.overlap_threshold if p.match_type == p.PER_PREDICTION else None
+        group, groups, candidates = truth.pictures, items, boxes[None]
+        if not p.use_prior_for_matching:
+            candidates = self._decoded(loc, boxes, variances).reshape(-1, self.priors, 4)
+            if not p.share_location:  # each class has boxes of its own, for which its rows alone count
+                groups = items * locations
+                known = (group < items) & (truth.labels < locations) & (truth.labels != p.background_label_id)
+                group = jnp.where(known, group * locations + truth.labels, groups)
+        outside = None
+        if p.ignore_cross_boundary_bbox:
+            outside = jnp.broadcast_to(jnp.any((candidates < 0) | (candidates > 1), -1), (groups, self.priors))
+        own = candidates[0] if len(candidates) == 1 else candidates[jnp.minimum(group, groups - 1)]
+        matched, largest = match(overlap(truth.boxes[:, None], own), group, groups, threshold, outside)
+        if not p.share_location and p.use_prior_for_matching:  # a match is that of its own class
+            classes = truth.labels.at[matched].get(mode="clip")[:, None] == jnp.arange(locations)[:, None]
+            real = jnp.arange(locations)[:, None] != p.background_label_id
+            matched = jnp.where(classes & real & (matched[:, None] > NONE), matched[:, None], NONE)
+            largest = jnp.broadcast_to(largest[:, None], matched.shape)
+        return matched.reshape(items, -1, self.priors), largest.reshape(items, -1, self.priors)
+
+    def _mine(
+        self, loc: Array, conf: Array, boxes: Array, variances: Array, truth: _Truth, matched: Array, largest: Array
+    ) -> tuple[Array, Array]:
+        """The matches that stay, and which other priors count as background (N, P); none where there are no boxes."""
+        p = self.p
+        labels = jnp.where(matched > NONE, truth.labels.at[matched].get(mode="clip"), p.background_label_id)
+        losses = self._class_losses(conf, labels)
+        hard = p.mining_type == p.HARD_EXAMPLE
+        if hard:
+            losses += jnp.sum(self._offset_losses(loc, boxes, variances, truth, matched[:, None]), (1, 3))
+            eligible = jnp.ones(matched.shape, bool)
+            wanted = jnp.full(len(matched), p.sample_size)
+        else:
+            eligible = (matched == NONE) & (largest < p.neg_overlap)
+            wanted = jnp.floor(jnp.sum(matched > NONE, 1) * np.float32(p.neg_pos_ratio)).astype(jnp.int32)
+        there = jnp.zeros(len(matched) + 1, bool).at[truth.pictures].set(True)[:-1]
+        eligible &= there[:, None]
+        if p.HasField("nms_param") and p.nms_param.nms_threshold > 0:
+            shown = boxes[None] if p.use_prior_for_nms else self._decoded(loc, boxes, variances)[:, 0]
+            chosen = self._suppressed(losses, eligible, jnp.broadcast_to(shown, (*losses.shape, 4)), wanted)
+        else:
+            order = jnp.argsort(jnp.where(eligible, -losses, jnp.inf), axis=1)
+            chosen = eligible & (jnp.argsort(order, axis=1) < wanted[:, None])
+        negative = chosen & (matched == NONE)
+        return jnp.where(hard & (matched > NONE) & ~chosen, NONE, matched), negative
+
+    def _suppressed(self, losses: Array, eligible: Array, boxes: Array, wanted: Array) -> Array:
+        """Of the eligible priors the `wanted` of largest loss that do not overlap each other too much (N, P)."""
+        nms = self.p.nms_param
+        limit = min(nms.top_k, self.priors) if nms.top_k > -1 else self.priors
+        best, places = jax.lax.top_k(jnp.where(eligible, losses, -jnp.inf), limit)
+        candidates = jnp.take_along_axis(boxes, places[:, :, None], 1)
+        usable = (best > -jnp.inf) & (area(candidates) >= SMALLEST)
+        kept = suppress(candidates, usable, nms.nms_threshold)
+        kept &= jnp.cumsum(kept, 1) <= wanted[:, None]
+        return jnp.zeros(losses.shape, bool).at[jnp.arange(len(losses))[:, None], places].set(kept)
+
+    def _decoded(self, loc: Array, boxes: Array, variances: Array) -> Array:
+        return decode(self.p.code_type, loc, boxes, 1.0 if self.p.encode_variance_in_target else variances)
+
+    # What it costs
+
+    def _offset_losses(self, loc: Array, boxes: Array, variances: Array, truth: _Truth, matched: Array) -> Array:
+        """The loss of each offset (N, L, P, 4); 0 where a prior is not matched."""
+        p = self.p
+        units = 1.0 if p.encode_variance_in_target else variances
+        wanted = encode(p.code_type, truth.boxes.at[matched].get(mode="clip"), boxes, units)
+        d = loc - wanted
+        if p.encode_variance_in_target:  # its fork's gradient leaves the variance out
+            d = d + stop_gradient(d / variances - d)
+        counts = (matched > NONE)[..., None]
+        if p.bp_inside:
+            stands = boxes if p.use_prior_for_matching else self._decoded(stop_gradient(loc), boxes, variances)
+            counts = counts & (stands >= 0) & (stands <= 1)
+        d = jnp.where(counts, d, 0)
+        return smooth_l1(d) if p.loc_loss_type == p.SMOOTH_L1 else jnp.square(d) / 2
+
+    def _class_losses(self, conf: Array, labels: Array) -> Array:
+        """The loss of each prior (N, P) for its class in `labels` (N, P)."""
+        if self.p.conf_loss_type == self.p.SOFTMAX:
+            log_p = jax.nn.log_softmax(conf, -1)
+            return -floored(jnp.take_along_axis(log_p, labels[..., None], -1, mode="clip")[..., 0], LOG_FLT_MIN)
+        targets = jax.nn.one_hot(labels, conf.shape[-1], dtype=conf.dtype)
+        return jnp.sum(jax.nn.softplus(conf) - conf * targets, -1)
+
+    def _class_loss(self, conf: Array, truth: _Truth, matched: Array, negative: Array) -> Array:
+        """The sum over the priors that count: the matched and the negative, or all where none are mined."""
+        p = self.p
+        found = p.background_label_id + 1 if p.map_object_to_agnostic else truth.labels.at[matched].get(mode="clip")
+        labels = jnp.max(jnp.where(matched > NONE, found, -1), 1)  # (N, P): of several classes' the last
+        counts = (labels > -1) | negative if self.mined else jnp.ones(negative.shape, bool)
+        if p.conf_loss_type == p.SOFTMAX:
+            losses = self._class_losses(conf, jnp.where(labels > -1, labels, p.background_label_id))
+            return jnp.sum(jnp.where(counts, losses, 0))
+        targets = self._sigmoid_targets(conf.shape, jnp.where(matched > NONE, found, -1), negative)
+        return jnp.sum(jnp.where(counts[..., None], jax.nn.softplus(conf) - conf * targets, 0))
+
+    def _sigmoid_targets(self, shape: Shape, found: Array, negative: Array) -> Array:
+        """Targets (N, P, C): 1 for the class of each match in `found` (N, L, P), −1 for none; and for the background of
+        negatives. All others are the background's number, as in the fork."""
+        items, priors, classes = shape
+        # Where nothing is mined the fork's next picture begins P values further on, not P · C.
+        start = jnp.arange(items) * priors * (classes if self.mined else 1)
+        at = start[:, None, None] + jnp.arange(priors) * classes + found
+        at = jnp.where(found > -1, at, items * priors * classes)
+        targets = jnp.full(items * priors * classes, float(self.p.background_label_id), jnp.float32)
+        targets = targets.at[at].set(1, mode="drop").reshape(shape)
+        background = jnp.arange(classes) == self.p.background_label_id
+        return jnp.where(negative[..., None] & background, 1, targets)
+
+    def _wrong(self, truth: _Truth, items: int) -> Array:
+        """NaN where a box's class is none, or the background: an array in a compiled function cannot be checked."""
+        p = self.p
+        known = (truth.labels >= 0) & (truth.labels != p.background_label_id)
+        if not p.map_object_to_agnostic:
+            known &= truth.labels < p.num_classes
+        return jnp.where(jnp.all(known | (truth.pictures == items)), 0.0, jnp.nan)
+
+    def _checked(self) -> pb.MultiBoxLossParameter:
+        p = self.config.multibox_loss_param
+        if not p.num_classes:
+            raise self.error("multibox_loss_param needs num_classes of 1 or more.")
+        if p.background_label_id >= p.num_classes and (p.conf_loss_type == p.SOFTMAX or p.mining_type != p.NONE):
+            raise self.error(
+                f"background_label_id {p.background_label_id} is not one of its {p.num_classes} classes, from 0 on."
+            )
+        if p.HasField("do_neg_mining") and p.do_neg_mining != (p.mining_type != p.NONE):
+            mining = _Param.MiningType.Name(p.mining_type)
+            raise self.error(
+                f"do_neg_mining: {str(p.do_neg_mining).lower()} contradicts mining_type: {mining}; delete the first."
+            )
+        if p.mining_type != p.NONE and not p.share_location:
+            raise self.error("negatives are mined only where locations are shared; give mining_type: NONE.")
+        if p.map_object_to_agnostic and p.num_classes != 2:
+            raise self.error(f"map_object_to_agnostic needs num_classes: 2, and {p.num_classes} was found.")
+        if p.mining_type == p.HARD_EXAMPLE and p.sample_size < 1:
+            raise self.error(f"sample_size is {p.sample_size}; it must be 1 or more.")
+        if p.ignore_difficult_gt:
+            raise self.error(
+                "ignore_difficult_gt, of NVIDIA's fork, is not there; use_difficult_gt: false leaves them out."
+            )
+        return p

@@ -1,0 +1,119 @@
+"""DetectionOutput, beside OpenCV's."""
+
+import cv2
+import jax
+import numpy as np
+import pytest
+from support.layer_cases import Case, assert_close, check_refused
+
+from engine.layers.detection_output import detect
+from engine.net.net import Net
+from engine.proto import caffe_pb2 as pb
+from engine.proto import text
+
+RNG = np.random.default_rng(3)
+CLASSES, PRIORS, ITEMS = 4, 12, 2
+CORNERS = RNG.random((PRIORS, 2)) / 2
+BOXES = np.concatenate([CORNERS, CORNERS + 0.2 + RNG.random((PRIORS, 2)) / 3], 1)
+VARIANCES = np.tile([0.1, 0.1, 0.2, 0.2], PRIORS)
+SCORES = np.exp(3 * RNG.standard_normal((ITEMS, PRIORS, CLASSES)))
+BOTTOMS = {
+    "loc": RNG.standard_normal((ITEMS, 4 * PRIORS)),
+    "conf": (SCORES / SCORES.sum(-1, keepdims=True)).reshape(ITEMS, -1),
+    "priors": np.stack([BOXES.ravel(), VARIANCES])[None],
+}
+BOTTOMS = {name: value.astype(np.float32) for name, value in BOTTOMS.items()}
+DETECT = 'type: "DetectionOutput" detection_output_param {{ num_classes: 4 {} }}'.format
+
+
+def found(options, **bottoms):
+    case = Case("detections", DETECT(options), {**BOTTOMS, **bottoms}, phase=pb.TEST)
+    return np.asarray(case.net.compile(case.run)([], case.values()[1])[0])
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        "code_type: CENTER_SIZE keep_top_k: 200 nms_param { nms_threshold: 0.45 top_k: 400 }",
+        "code_type: CENTER_SIZE keep_top_k: 5 nms_param { nms_threshold: 0.45 top_k: 6 }",
+        "code_type: CORNER keep_top_k: 20 nms_param { nms_threshold: 0.3 top_k: 400 }",
+        "code_type: CENTER_SIZE background_label_id: 2 keep_top_k: 20 nms_param { nms_threshold: 0.45 top_k: 400 }",
+    ],
+)
+def test_detections_are_those_of_opencv(options):
+    options += " confidence_threshold: 0.2 share_location: true"
+    options += " background_label_id: 0" * ("background" not in options)
+    shapes = "".join(
+        f'input: "{name}" input_shape {{ {" ".join(f"dim: {d}" for d in value.shape)} }}'
+        for name, value in BOTTOMS.items()
+    )
+    layer = f'layer {{ name: "layer" bottom: "loc" bottom: "conf" bottom: "priors" top: "y" {DETECT(options)} }}'
+    net = cv2.dnn.readNetFromCaffe(np.frombuffer((shapes + layer).encode(), np.uint8))
+    for name, value in BOTTOMS.items():
+        net.setInput(value, name)
+    got, want = found(options)[0, 0], net.forward("layer")[0, 0]
+    want = want[want[:, 2] > 0]  # which is filled up with zeros, and in another order
+    assert len(got) > 3
+    assert_close(by_score(got), by_score(want), "detections")
+
+
+def by_score(rows):
+    return rows[np.lexsort((rows[:, 2], rows[:, 0]))]
+
+
+def test_nothing_found_is_a_row_of_a_picture():
+    rows = found("confidence_threshold: 2")
+    assert rows.shape == (1, 1, ITEMS, 7)
+    assert rows[0, 0].tolist() == [[n, *[-1] * 6] for n in range(ITEMS)]
+
+
+def test_each_class_may_have_boxes_of_its_own():
+    loc = np.tile(BOTTOMS["loc"].reshape(ITEMS, PRIORS, 1, 4), (1, 1, CLASSES, 1)).reshape(ITEMS, -1)
+    assert np.array_equal(found("share_location: false", loc=loc), found(""))
+
+
+def test_what_lies_behind_is_as_large_as_what_was_found():
+    net = Net.from_param(
+        text.parse(
+            f"""layer {{ name: "in" type: "Input" top: "loc" top: "conf" top: "priors"
+                  input_param {{ shape {{ dim: 2 dim: 48 }} shape {{ dim: 2 dim: 48 }}
+                                 shape {{ dim: 1 dim: 2 dim: 48 }} }} }}
+            layer {{ name: "detect" bottom: "loc" bottom: "conf" bottom: "priors" top: "y" {DETECT("keep_top_k: 3")} }}
+            layer {{ name: "score" type: "Slice" bottom: "y" top: "n" top: "c" top: "s" top: "b"
+                     slice_param {{ axis: 3 slice_point: [1, 2, 3] }} }}""",
+            pb.NetParameter,
+        ),
+        pb.TEST,
+    )
+    assert net.forward([], BOTTOMS).outputs["s"].shape == (1, 1, 6, 1)
+
+
+def test_the_batch_is_one_computation_that_lowers_for_cuda():
+    case = Case("detections", DETECT("keep_top_k: 3"), BOTTOMS, phase=pb.TEST)
+    search = case.net.layers[-1].search
+    jax.export.export(jax.jit(lambda *x: detect(*x, search)), platforms=["cuda"])(*BOTTOMS.values())
+
+
+def test_a_fork_s_folder_of_results_is_told_as_not_written(caplog):
+    case = Case("detections", DETECT('save_output_param { label_map_file: "/nowhere/map" }'), BOTTOMS)
+    assert case.net.blob_shapes["y0"] == (1, 1, 1, 7)
+    assert "save_output_param is not obeyed" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("options", "bottoms", "message"),
+    [
+        ("background_label_id: -1", {}, "background_label_id is −1"),
+        ("nms_param { nms_threshold: -0.5 }", {}, "nms_threshold is -0.5"),
+        ("nms_param { eta: 0 }", {}, "eta is 0"),
+        ("", {"loc": (2, 44)}, r"\[2, 44\]; 12 priors of 4 classes need \[2, 48\] offsets"),
+        ("", {"conf": (3, 48)}, r"need \[2, 48\] scores"),
+        ("", {"priors": (1, 2, 46)}, "priors are"),
+    ],
+)
+def test_wrong_configuration_is_refused(options, bottoms, message):
+    check_refused(DETECT(options), {**BOTTOMS, **bottoms}, message)
+
+
+def test_the_number_of_classes_is_needed():
+    check_refused('type: "DetectionOutput"', BOTTOMS, "needs num_classes")
