@@ -72,7 +72,7 @@ BVLC = frozenset(
 """The types of Caffe itself."""
 
 FORKS: dict[str, tuple[str, ...]] = {
-    "ssd": ("DetectionOutput", "MultiBoxLoss", "Normalize", "Permute", "PriorBox", "SmoothL1Loss"),
+    "ssd": ("DetectionEvaluate", "DetectionOutput", "MultiBoxLoss", "Normalize", "Permute", "PriorBox", "SmoothL1Loss"),
     "rcnn": (),
     "segmentation": (),
     "mobile": (),

@@ -8,6 +8,7 @@ from engine.layers import (  # noqa: F401
     classification_loss,
     convolution,
     crop,
+    detection_evaluate,
     detection_output,
     eltwise,
     indexing,

@@ -1,0 +1,167 @@
+"""DetectionEvaluate: which of a detector's finds are right (Everingham et al. 2010, section 4.2)."""
+
+from collections import defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+
+import jax.numpy as jnp
+import numpy as np
+from jax.lax import stop_gradient
+
+from engine.errors import LayerError
+from engine.host import regular_file
+from engine.layers.base import Array, Arrays, Context, Layer, Shape
+from engine.layers.registry import layer
+from engine.proto import caffe_pb2 as pb
+
+_LARGEST = 1 << 26
+"""Bytes of the largest list of pictures' sizes: some million pictures."""
+
+Groups = dict[int, dict[int, np.ndarray]]
+"""Picture → class → its rows."""
+
+
+@layer("DetectionEvaluate")
+class DetectionEvaluate(Layer):
+    """Detections judged by the boxes that there are, for the solver to make average precisions of (SSD).
+
+    Bottoms: detections (1, 1, M, 7), as DetectionOutput makes them; boxes (1, 1, G, 8): picture, class, instance, xmin,
+    ymin, xmax, ymax, difficult, up to the first of picture −1. Top: (1, 1, R, 5): for each class but the background
+    −1, class, its number of boxes, −1, −1; then for each detection picture, class, score, right, wrong (0 or 1 both).
+    Boxes are parts of the picture; with `name_size_file` (name, height, width a line) they are pixels of pictures that
+    come in that file's order, pass after pass.
+    """
+
+    bottoms = (2, 2)
+    dynamic = True
+    on_host = True
+    alone = "makes tops whose sizes depend on values"
+
+    def setup(self, detections: Shape, boxes: Shape) -> list[Shape]:
+        p = self.config.detection_evaluate_param
+        if not p.num_classes:
+            raise self.error("detection_evaluate_param needs num_classes of 1 or more.")
+        if p.overlap_threshold <= 0:
+            raise self.error(f"overlap_threshold is {p.overlap_threshold:g}; it must be more than 0.")
+        for i, shape, width in ((0, detections, 7), (1, boxes, 8)):
+            if len(shape) != 4 or shape[:2] != (1, 1) or shape[3] != width:
+                raise self.error(f"{self.bottom(i)} has shape {list(shape)}; it must be [1, 1, a number, {width}].")
+        self.classes = [c for c in range(p.num_classes) if c != p.background_label_id]
+        self.background, self.least_overlap = p.background_label_id, p.overlap_threshold
+        self.difficult = p.evaluate_difficult_gt
+        self.sizes_file = p.name_size_file or None
+        self.resize = p.resize_param if p.HasField("resize_param") else None
+        self.sizes: np.ndarray | None = None
+        if self.sizes_file:
+            self.remember("place in name_size_file", ())
+        return [(1, 1, len(self.classes) + detections[2], 5)]
+
+    def apply(self, params: Arrays, bottoms: Arrays, ctx: Context) -> tuple[list[Array], dict[int, Array]]:
+        found, truth = (np.asarray(stop_gradient(x))[0, 0] for x in bottoms)
+        if self.sizes_file and self.sizes is None:
+            self.sizes = self._read_sizes(self.sizes_file)
+        place = int(params[0]) if self.sizes_file else 0
+        ends = np.flatnonzero(truth[:, 0].astype(int) == -1)
+        boxes = self._grouped(truth[: ends[0]] if len(ends) else truth, "boxes")
+        detections = self._grouped(found[found[:, 0].astype(int) != -1], "detections")
+        rows: list[tuple[float, ...]] = [(-1, c, self._count(boxes, c), -1, -1) for c in self.classes]
+        for n, (picture, of_class) in enumerate(sorted(detections.items())):
+            size = None if self.sizes is None else self.sizes[(place + n) % len(self.sizes)]
+            for number, each in sorted(of_class.items()):
+                if number != -1:
+                    there = boxes.get(picture, {}).get(number)
+                    rows += [(picture, number, *row) for row in self._judged(each, there, size)]
+        top = np.zeros((1, 1, len(self.classes) + np.count_nonzero(found[:, 1] != -1), 5), np.float32)
+        top[0, 0, : len(rows)] = rows
+        after = jnp.float32((place + len(detections)) % len(self.sizes)) if self.sizes is not None else None
+        return [jnp.asarray(top)], {} if after is None else {0: after}
+
+    def propagates_to(self, bottom: int) -> bool:
+        return False
+
+    def _grouped(self, rows: np.ndarray, what: str) -> Groups:
+        groups: defaultdict[int, defaultdict[int, list[np.ndarray]]] = defaultdict(lambda: defaultdict(list))
+        for row in rows:
+            if int(row[1]) == self.background:
+                raise self.error(f"its {what} have one of class {self.background}, which is the background.")
+            groups[int(row[0])][int(row[1])].append(row)
+        return {picture: {c: np.stack(of) for c, of in classes.items()} for picture, classes in groups.items()}
+
+    def _count(self, boxes: Groups, number: int) -> int:
+        """How many boxes of the class `number` are to be found."""
+        rows = [classes[number] for classes in boxes.values() if number in classes]
+        return sum(len(each) if self.difficult else int(np.sum(each[:, 7] == 0)) for each in rows)
+
+    def _judged(
+        self, found: np.ndarray, there: np.ndarray | None, size: np.ndarray | None
+    ) -> Iterator[tuple[float, int, int]]:
+        """Score, right and wrong of each detection: right for the first that overlaps a box most, and enough."""
+        if there is None:
+            yield from ((score, 0, 1) for score in found[:, 2])
+            return
+        found = found[np.argsort(-found[:, 2], kind="stable")]
+        taken: set[int] = set()
+        overlaps = _overlaps(*(self._shown(x[:, 3:7], size) for x in (found, there)), pixels=size is not None)
+        for score, shares in zip(found[:, 2], overlaps, strict=True):
+            best = int(np.argmax(shares))
+            if shares[best] < self.least_overlap:
+                yield score, 0, 1
+            elif self.difficult or there[best, 7] == 0:
+                yield score, int(best not in taken), int(best in taken)
+                taken.add(best)
+            else:
+                yield score, 0, 0
+
+    def _shown(self, boxes: np.ndarray, size: np.ndarray | None) -> np.ndarray:
+        return boxes if size is None else in_picture(boxes, int(size[0]), int(size[1]), self.resize)
+
+    def _read_sizes(self, path: str) -> np.ndarray:
+        """Height and width of each picture of a name_size_file. Raises LayerError."""
+        try:
+            words = [line.split() for line in regular_file.read(path, _LARGEST).decode().splitlines() if line.split()]
+            sizes = np.array([(int(height), int(width)) for _, height, width in words])
+        except OSError as error:
+            raise self._unread(path, f"cannot be read: {error.strerror}") from error
+        except ValueError as error:
+            raise self._unread(path, "has a line that is no name, height and width") from error
+        if not len(sizes) or np.min(sizes) < 1:
+            raise self._unread(path, "names no picture, or one without a size")
+        return sizes
+
+    def _unread(self, path: str, what: str) -> LayerError:
+        return self.error(f"its name_size_file {Path(path)} {what}. Delete it to judge boxes as parts of the picture.")
+
+
+def in_picture(boxes: np.ndarray, height: int, width: int, resize: pb.ResizeParameter | None = None) -> np.ndarray:
+    """Boxes (…, 4), parts of what a net saw, as pixels of the picture that was `height` × `width` before `resize`."""
+    scale = np.array([width, height, width, height], np.float32)
+    if resize is not None and resize.resize_mode == resize.FIT_LARGE_SIZE_AND_PAD:
+        shape, aspect = resize.width / resize.height, width / height
+        across, down = (0, (1 - shape / aspect) / 2) if aspect > shape else ((1 - aspect / shape) / 2, 0)
+        start, share = np.array([across, down] * 2), np.array([1 - 2 * across, 1 - 2 * down] * 2)
+        boxes = (boxes - start) / share
+    if (
+        resize is not None
+        and resize.resize_mode == resize.FIT_SMALL_SIZE
+        and resize.height_scale
+        and resize.width_scale
+    ):
+        seen = np.array([resize.width_scale, resize.height_scale] * 2, np.float32)
+        return np.clip(boxes * seen, 0, scale)
+    return np.clip(boxes, 0, 1).astype(np.float32) * scale
+
+
+def _overlaps(a: np.ndarray, b: np.ndarray, *, pixels: bool) -> np.ndarray:
+    """Intersection over union of boxes a (A, 4) and b (B, 4): (A, B). Of `pixels`, the last ones count as inside."""
+    more = np.float32(pixels)
+
+    def area(boxes: np.ndarray) -> np.ndarray:
+        side = boxes[:, 2:] - boxes[:, :2]
+        return np.where(np.all(side >= 0, 1), np.prod(side + more, 1), 0)
+
+    apart = np.any((b[None, :, :2] > a[:, None, 2:]) | (b[None, :, 2:] < a[:, None, :2]), -1)
+    side = np.minimum(a[:, None, 2:], b[None, :, 2:]) - np.maximum(a[:, None, :2], b[None, :, :2])
+    side = np.where(apart[..., None], 0, side) + more  # what has nothing in common has one pixel in the fork
+    common = np.prod(side, -1)
+    union = area(a)[:, None] + area(b)[None] - common
+    return np.where(np.all(side > 0, -1), common / np.where(union == 0, 1, union), 0)
