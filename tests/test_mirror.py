@@ -40,6 +40,7 @@ ELSEWHERE = {
     "engine/layers/registry.py": "engine/graph/test_layer_names.py",
     "engine/layers/windowed.py": "engine/layers/test_pooling.py",
     "engine/ops/convolution.py": "engine/layers/test_convolution.py",
+    "engine/proto/fork_numbers.py": "engine/proto/test_fork_wire.py",
     "engine/ops/lrn.py": "engine/layers/test_normalization.py",
     "engine/ops/pooling.py": "engine/layers/test_pooling.py",
     "engine/ops/window.py": "engine/layers/test_pooling.py",

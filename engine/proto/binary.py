@@ -11,7 +11,7 @@ from google.protobuf.message import DecodeError, Message
 from engine.errors import PrototxtError, SnapshotError
 from engine.host import atomic_file, regular_file
 from engine.proto import caffe_pb2 as pb
-from engine.proto import raw_bytes, upgrade
+from engine.proto import fork_wire, raw_bytes, upgrade
 
 M = TypeVar("M", bound=Message)
 
@@ -27,8 +27,11 @@ _RECOGNISED = (
 _HDF5 = b"\x89HDF\r\n\x1a\n"
 
 
-def read(path: str | Path, message_class: type[M]) -> M:
-    """The message that the binary file `path` holds. Raises PrototxtError."""
+def read(path: str | Path, message_class: type[M], fork: str | None = None) -> M:
+    """The message that the binary file `path` holds. Raises PrototxtError.
+
+    fork: of `fork_wire.FORKS` the one whose net it is, where that is known; else its layers tell.
+    """
     what = message_class.DESCRIPTOR.name
     try:
         data = regular_file.read(path, LIMIT)
@@ -42,7 +45,7 @@ def read(path: str | Path, message_class: type[M]) -> M:
     if not data:
         raise PrototxtError(f"{path}: is empty.")
     try:
-        message = message_class.FromString(data)
+        message = _parsed(data, message_class, fork)
     except DecodeError:
         raise PrototxtError(f"{path}: {_mistaken(data, what)}") from None
     if not message.ListFields():
@@ -61,9 +64,9 @@ def write(path: str | Path, message: Message) -> None:
         atomic_file.replace(path, message.SerializeToString())
 
 
-def read_net(path: str | Path) -> pb.NetParameter:
+def read_net(path: str | Path, fork: str | None = None) -> pb.NetParameter:
     """The net, with its parameters, that the .caffemodel `path` holds, in today's form. Raises PrototxtError."""
-    return upgrade.bring_up(read(path, pb.NetParameter), path)
+    return upgrade.bring_up(read(path, pb.NetParameter, fork), path)
 
 
 def to_array(blob: pb.BlobProto) -> np.ndarray:
@@ -156,6 +159,16 @@ def _keep_raw_bytes(message: Message) -> None:
                     value[i] = raw_bytes.decoded(each)
         elif field.type == field.TYPE_STRING and isinstance(value, bytes):
             setattr(message, field.name, raw_bytes.decoded(value))
+
+
+def _parsed(data: bytes, message_class: type[M], fork: str | None) -> M:
+    if message_class is not pb.NetParameter:
+        return message_class.FromString(data)
+    net = fork_wire.translated(data, fork)
+    try:
+        return message_class.FromString(net)
+    except DecodeError:  # perhaps of a fork that is not known
+        return message_class.FromString(fork_wire.readable(net))
 
 
 def _has(data: bytes, message_class: type[Message], field: str) -> bool:

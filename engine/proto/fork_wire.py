@@ -1,0 +1,248 @@
+"""Binary nets of Caffe's forks, rewritten to the numbers that their fields have in caffe.proto.
+
+Forks have given the same number to different fields. Which fork made a net is told from its layers: a field counts for
+a fork where it is one of the layer's own type, such as 203 in a PriorBox layer. What still cannot be read as Caffe's
+field of that number, since it is that of a fork unknown, is left out.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from functools import cache
+from typing import NamedTuple
+
+from google.protobuf.descriptor import Descriptor
+from google.protobuf.message import DecodeError, Message
+
+from engine.proto import caffe_pb2 as pb
+from engine.proto.fork_numbers import NUMBERS
+
+FORKS = tuple(NUMBERS)
+"""The forks whose numbers are known."""
+
+_LAYERS = {100: pb.LayerParameter.DESCRIPTOR, 2: pb.V1LayerParameter.DESCRIPTOR}
+"""The fields of a NetParameter that hold layers."""
+
+_TYPE = 2
+"""The field of a LayerParameter that holds its type."""
+
+_OWN = {
+    "Normalize": ("norm_param", "normalize_param"),
+    "SpatialTransformer": ("st_param",),
+    "Lstm": ("lstm_param",),
+    "SmoothL1LossOHEM": ("smooth_l1_loss_param",),
+    "Correlation1D": ("correlation_param",),
+    **dict.fromkeys(
+        ("DataAugmentation", "FlowAugmentation", "GenerateAugmentationParameters"),
+        ("augmentation_param", "coeff_schedule_param"),
+    ),
+    **dict.fromkeys(("ImgWriter", "FLOWriter", "FloatWriter", "PFMWriter"), ("writer_param",)),
+    **dict.fromkeys(("ImgReader", "FloatReader"), ("reader_param",)),
+}
+"""Types whose blocks are not called as they are."""
+
+
+class _Field(NamedTuple):
+    """One field on the wire: its bytes are data[start:end], those of its value data[value:end]."""
+
+    number: int
+    wire: int
+    start: int
+    value: int
+    end: int
+
+
+def translated(data: bytes, fork: str | None = None) -> bytes:
+    """`data`, a binary NetParameter of `fork`, or of the fork that its layers tell, as caffe.proto has it.
+
+    Raises DecodeError where it is no message at all.
+    """
+    maker = fork or _told(data)
+    if maker is None:
+        return data
+    net: Descriptor = pb.NetParameter.DESCRIPTOR  # type: ignore[assignment]
+    return _renumbered(memoryview(data), _Field(0, 2, 0, 0, len(data)), net, NUMBERS[maker])
+
+
+def readable(data: bytes) -> bytes:
+    """`data`, a binary NetParameter, without those blocks of its layers that are no message as Caffe has it under
+    their number. Raises DecodeError where it is no message at all."""
+    parts: list[bytes] = []
+    for field in _fields(data, 0, len(data)):
+        layer = _LAYERS.get(field.number) if field.wire == 2 else None
+        if layer is None:
+            parts.append(data[field.start : field.end])
+            continue
+        whole = getattr(pb, layer.name)
+        kept = [
+            data[inner.start : inner.end]
+            for inner in _fields(data, field.value, field.end)
+            if inner.wire != 2 or _is_read(whole, data[inner.start : inner.end])
+        ]
+        value = b"".join(kept)
+        parts += [_varint(field.number << 3 | 2), _varint(len(value)), value]
+    return b"".join(parts)
+
+
+def _told(data: bytes) -> str | None:
+    """The fork most of whose own fields the layers have."""
+    votes: Counter[str] = Counter()
+    for layer in _fields(data, 0, len(data)):
+        if layer.number != 100 or layer.wire != 2:
+            continue
+        fields = list(_fields(data, layer.value, layer.end))
+        kind = _kind(data, fields)
+        for field in fields:
+            if field.wire == 2 and field.number > 11:
+                votes.update(_claims(kind, field.number))
+                votes.update(_claims_inside(field.number, tuple(f.number for f in _inside(data, field))))
+    return max(votes, key=lambda each: (votes[each], -FORKS.index(each))) if votes else None
+
+
+@cache
+def _claims(kind: str, number: int) -> tuple[str, ...]:
+    """The forks in which `number` is a block of the layer type `kind`."""
+    own = _OWN.get(kind) or (_plain(kind),)
+    return tuple(
+        fork
+        for fork, messages in NUMBERS.items()
+        if any(at == number and (name in own or _plain(name) in own) for name, at in _of(messages).items())
+    )
+
+
+def _claims_inside(number: int, inside: tuple[int, ...]) -> list[str]:
+    """The forks that have one of the fields `inside` in Caffe's block `number`, where Caffe has none of that number."""
+    block = pb.LayerParameter.DESCRIPTOR.fields_by_number.get(number)
+    if block is None or block.message_type is None:
+        return []
+    new = [each for each in inside if each not in block.message_type.fields_by_number]
+    return [
+        fork for fork, messages in NUMBERS.items() if set(new) & set(messages.get(block.message_type.name, {}).values())
+    ]
+
+
+def _kind(data: bytes | memoryview, layer: Iterable[_Field]) -> str:
+    """The type of a layer."""
+    found = (bytes(data[f.value : f.end]).decode(errors="replace") for f in layer if f.number == _TYPE and f.wire == 2)
+    return next(found, "")
+
+
+def _plain(name: str) -> str:
+    return name.removesuffix("_param").replace("_", "").lower()
+
+
+def _of(messages: dict[str, dict[str, int]], name: str = "LayerParameter") -> dict[str, int]:
+    """The fork's numbers of a message's fields; the forms of a layer have the same."""
+    return messages.get("LayerParameter" if name == "V1LayerParameter" else name, {})
+
+
+def _renumbered(data: memoryview, whole: _Field, descriptor: Descriptor, numbers: dict[str, dict[str, int]]) -> bytes:
+    """The value of a field that holds a `descriptor`, with a fork's numbers replaced by caffe.proto's."""
+    theirs = {
+        number: descriptor.fields_by_name[name]
+        for name, number in _of(numbers, descriptor.name).items()
+        if name in descriptor.fields_by_name
+    }
+    kind = _kind(data, _fields(data, whole.value, whole.end)) if descriptor.name == "LayerParameter" else ""
+    parts: list[bytes | memoryview] = []
+    for field in _fields(data, whole.value, whole.end):
+        meant = theirs.get(field.number)
+        ours = descriptor.fields_by_number.get(field.number)
+        if meant is not None and ours is not None and _plain(ours.name) == _plain(kind):
+            meant = None  # the block of Caffe's own that is called as the layer is
+        meant = meant or ours
+        if meant is None or (meant.number == field.number and not _holds_forks(meant.message_type, numbers)):
+            parts.append(data[field.start : field.end])
+        elif field.wire == 2 and meant.message_type is not None:
+            value = _renumbered(data, field, meant.message_type, numbers)
+            parts += [_varint(meant.number << 3 | 2), _varint(len(value)), value]
+        else:
+            start = _varint_end(data, field.start)
+            parts += [_varint(meant.number << 3 | field.wire), data[start : field.end]]
+    return b"".join(parts)
+
+
+def _holds_forks(descriptor: Descriptor | None, numbers: dict[str, dict[str, int]]) -> bool:
+    """Whether a message, or one inside it, has fields that the fork numbers otherwise."""
+    return descriptor is not None and descriptor.name in _reaching(frozenset(numbers))
+
+
+@cache
+def _reaching(names: frozenset[str]) -> frozenset[str]:
+    """The messages that are among `names`, or hold one that is."""
+    found = set(names) | ({"V1LayerParameter"} if "LayerParameter" in names else set())
+    while True:
+        more = {
+            message.name
+            for message in pb.DESCRIPTOR.message_types_by_name.values()
+            if any(field.message_type is not None and field.message_type.name in found for field in message.fields)
+        }
+        if more <= found:
+            return frozenset(found)
+        found |= more
+
+
+def _is_read(message: Callable[[], Message], data: bytes) -> bool:
+    try:
+        message().ParseFromString(data)
+    except DecodeError:
+        return False
+    return True
+
+
+def _inside(data: bytes, field: _Field) -> list[_Field]:
+    """The fields of a field's value; none where it is no message."""
+    try:
+        return list(_fields(data, field.value, field.end))
+    except DecodeError:
+        return []
+
+
+def _fields(data: bytes | memoryview, start: int, end: int) -> Iterator[_Field]:
+    """The fields of the message that data[start:end] holds. Raises DecodeError where it is none.
+
+    https://protobuf.dev/programming-guides/encoding/
+    """
+    at = start
+    while at < end:
+        first, (tag, at) = at, _read_varint(data, at, end)
+        value = at
+        match tag & 7:
+            case 0:
+                at = _read_varint(data, at, end)[1]
+            case 1:
+                at += 8
+            case 2:
+                length, value = _read_varint(data, at, end)
+                at = value + length
+            case 5:
+                at += 4
+            case _:
+                raise DecodeError(f"wire type {tag & 7}")
+        if at > end or not tag >> 3:
+            raise DecodeError("a field that ends behind its message")
+        yield _Field(tag >> 3, tag & 7, first, value, at)
+
+
+def _read_varint(data: bytes | memoryview, at: int, end: int) -> tuple[int, int]:
+    number = shift = 0
+    while at < end and shift < 70:
+        number |= (data[at] & 127) << shift
+        shift += 7
+        at += 1
+        if not data[at - 1] & 128:
+            return number, at
+    raise DecodeError("a number that does not end")
+
+
+def _varint_end(data: bytes | memoryview, at: int) -> int:
+    while data[at] & 128:
+        at += 1
+    return at + 1
+
+
+def _varint(number: int) -> bytes:
+    out = bytearray()
+    while number > 127:
+        out.append(number & 127 | 128)
+        number >>= 7
+    return bytes([*out, number])

@@ -1,0 +1,90 @@
+import pytest
+from google.protobuf.message import DecodeError
+
+from engine.proto import binary, fork_wire, text
+from engine.proto import caffe_pb2 as pb
+from engine.proto.fork_numbers import NUMBERS
+
+
+def field(number, value):
+    """A field whose value is text, a message or a number, as it is written."""
+    if isinstance(value, int):
+        return number_bytes(number << 3) + number_bytes(value)
+    return number_bytes(number << 3 | 2) + number_bytes(len(value)) + value
+
+
+def number_bytes(number):
+    out = b""
+    while number > 127:
+        out, number = out + bytes([number & 127 | 128]), number >> 7
+    return out + bytes([number])
+
+
+def net(*layers):
+    return b"".join(field(100, field(1, b"a") + field(2, kind) + blocks) for kind, blocks in layers)
+
+
+def read(data, fork=None):
+    return pb.NetParameter.FromString(fork_wire.translated(data, fork))
+
+
+@pytest.mark.parametrize(
+    ("kind", "block", "found"),
+    [
+        (b"Permute", field(202, field(1, 0) + field(1, 2)), "permute_param { order: 0 order: 2 }"),
+        (b"ROIPooling", field(8266711, field(1, 6)), "roi_pooling_param { pooled_h: 6 }"),
+        (b"ROIPooling", field(204, field(1, 6)), "roi_pooling_param { pooled_h: 6 }"),
+        (b"Upsample", field(137, field(1, 3)), "upsample_param { scale: 3 }"),
+        (b"Interp", field(143, field(3, 8)), "interp_param { zoom_factor: 8 }"),
+        (b"MatWrite", field(145, field(1, b"out/")), 'mat_write_param { prefix: "out/" }'),
+        (b"Normalize", field(214, field(1, b"L1")), 'normalize_param { normalize_type: "L1" }'),
+        (b"Input", field(143, field(1, field(1, 2))), "input_param { shape { dim: 2 } }"),
+        (b"Data", field(100, field(10, field(1, 1))), "transform_param { emit_constraint { emit_type: MIN_OVERLAP } }"),
+    ],
+)
+def test_a_field_is_what_it_is_in_the_fork_of_its_layer(kind, block, found):
+    want = text.parse(f'layer {{ name: "a" type: "{kind.decode()}" {found} }}', pb.NetParameter)
+    assert read(net((kind, block))) == want
+
+
+def test_the_fork_that_is_said_counts():
+    data = net((b"Thing", field(204, field(1, 6))))
+    assert read(data, "ssd").layer[0].detection_output_param.num_classes == 6
+    assert read(data, "caffe-windows").layer[0].roi_pooling_param.pooled_h == 6
+
+
+def test_the_fork_of_most_layers_reads_what_could_be_another_s():
+    both = field(204, field(1, 4))
+    assert read(net((b"DetectionOutput", both), (b"PriorBox", field(203, b"")))).layer[0].detection_output_param == (
+        pb.DetectionOutputParameter(num_classes=4)
+    )
+
+
+def test_what_caffe_wrote_stays_as_it_is():
+    data = net((b"Embed", field(137, field(1, 5))), (b"Scale", field(142, b"")))
+    assert fork_wire.translated(data) is data
+
+
+def test_parameters_come_through():
+    blob = pb.BlobProto(data=[1, 2], shape=pb.BlobShape(dim=[2])).SerializeToString()
+    (layer,) = read(net((b"Normalize", field(206, field(1, 0)) + field(7, blob)))).layer
+    assert list(layer.blobs[0].data) == [1, 2]
+    assert not layer.norm_param.across_spatial
+
+
+def test_a_block_of_a_fork_unknown_does_not_stop_the_rest(tmp_path):
+    file = tmp_path / "a.caffemodel"
+    file.write_bytes(net((b"Mystery", field(145, field(1, b"\xff\xff"))), (b"ReLU", b"")))
+    assert [layer.type for layer in binary.read_net(file).layer] == ["Mystery", "ReLU"]
+
+
+@pytest.mark.parametrize("data", [b"\xff", b"\xa2\x06\x7f", b"\x00\x01", b"\x0b"])
+def test_what_is_no_message_is_told_as_such(data):
+    with pytest.raises(DecodeError):
+        fork_wire.readable(data)
+
+
+def test_every_field_of_a_fork_is_in_the_schema():
+    for messages in NUMBERS.values():
+        for message, fields in messages.items():
+            assert set(fields) <= set(getattr(pb, message).DESCRIPTOR.fields_by_name)
