@@ -1,7 +1,11 @@
 """The names of the layer types, listed without JAX: a laptop can tell a misspelt one too."""
 
+from collections.abc import Collection, Iterator
+
 from engine import suggest
+from engine.errors import LayerError
 from engine.graph.graph import Graph
+from engine.proto import caffe_pb2 as pb
 from engine.proto import forks
 
 BVLC = frozenset(
@@ -88,11 +92,52 @@ TYPES = BVLC.union(*FORKS.values())
 """The types that `engine.layers` registers."""
 
 
-def check(graph: Graph) -> None:
-    """Raises LayerError for the first layer of a type that is not there."""
+NOT_OBEYED = {
+    "batch_norm_param": ("update_global_stats", "scale_filler", "bias_filler", "engine", "scale_bias"),
+    "convolution_param": ("tf_pad",),
+    "dropout_param": ("scale_train", "sample_weights_test"),
+    "elu_param": ("lambda",),
+    "image_data_param": ("ignore_label", "label_type"),
+    "loss_param": ("weight_by_label_freqs", "class_weighting", "label_smoothing"),
+    "pooling_param": ("torch_pooling", "ceil_mode"),
+    "transform_param": (
+        "crop_h",
+        "crop_w",
+        "crop_height",
+        "crop_width",
+        "distort_param",
+        "emit_constraint",
+        "expand_param",
+        "noise_param",
+        "resize_param",
+        "scale_factors",
+    ),
+}
+"""Fields that forks have added to Caffe's own blocks and that no layer here obeys."""
+
+
+def check(graph: Graph, known: Collection[str] = TYPES) -> None:
+    """Raises LayerError for what is not there: a line for each type, and for each field of a fork, where it is first.
+
+    known: the types that there are.
+    """
+    said: dict[str, str] = {}
     for node in graph.nodes:
-        if node.config.type not in TYPES:
-            raise node.error(unknown(node.config.type))
+        if node.config.type not in known:
+            said.setdefault(node.config.type, str(node.error(unknown(node.config.type))))
+        for name in not_obeyed(node.config):
+            said.setdefault(name, str(node.error(f"{name} is a field of a fork of Caffe that is not obeyed here.")))
+    if said:
+        raise LayerError("\n".join(said.values()))
+
+
+def not_obeyed(config: pb.LayerParameter) -> Iterator[str]:
+    """The fields of a layer that ask for what only a fork does, as block.field."""
+    for block, names in NOT_OBEYED.items():
+        if config.HasField(block):
+            for field, value in getattr(config, block).ListFields():
+                if field.name in names and (field.is_repeated or field.message_type or value != field.default_value):
+                    yield f"{block}.{field.name}"
 
 
 def unknown(kind: str) -> str:

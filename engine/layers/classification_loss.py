@@ -26,12 +26,12 @@ class _SoftmaxLoss(Labelled, Loss):
         p = self.config.loss_param
         self.check_items(x, labels)
         self.match(x, labels, axis, ignored(p))
-        self.normalization = normalization(p)
+        self.normalization, self.fixed = normalization(p), p.pre_fixed_normalizer
         return [(), x][: max(1, len(self.config.top))]
 
     def normalized(self, total: Array, valid: Array, log_p: Array, shape: Shape) -> list[Array]:
         """The tops, from the sum over all predictions that count and log softmax(x)."""
-        n = normalizer(self.normalization, self.outer, valid.size, jnp.sum(valid))
+        n = normalizer(self.normalization, self.outer, valid.size, jnp.sum(valid), self.fixed)
         return [no_minus_zero(total / n), jnp.exp(log_p).reshape(shape)][: len(self.top_shapes)]
 
 

@@ -51,6 +51,7 @@ class MultiBoxLoss(Loss):
         self.check_items(loc, conf)
         self.locations = 1 if p.share_location else p.num_classes
         self.normalization = normalization(self.config.loss_param)
+        self.fixed = self.config.loss_param.pre_fixed_normalizer
         self.mined = p.mining_type != p.NONE
         if len(priors) != 3 or priors[2] % 4 or count(priors) != 2 * priors[2]:
             raise self.error(f"{self.bottom(2)} has shape {list(priors)}; priors are (1, 2, 4 times their number).")
@@ -85,7 +86,7 @@ class MultiBoxLoss(Loss):
             stays, negative = self._mine(*fixed, boxes, variances, truth, matched[:, 0], largest[:, 0])
             matched = stays[:, None]
         positives = jnp.sum(matched > NONE)
-        divisor = normalizer(self.normalization, items, items * self.priors, positives)
+        divisor = normalizer(self.normalization, items, items * self.priors, positives, self.fixed)
         loss = jnp.zeros((), conf.dtype)
         if self.counted[0]:
             errors = self._offset_losses(loc, boxes, variances, truth, matched)

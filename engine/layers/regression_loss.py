@@ -36,14 +36,14 @@ class SigmoidCrossEntropyLoss(Loss):
     def setup(self, x: Shape, targets: Shape) -> list[Shape]:
         self.check_pair(x, targets)
         p = self.config.loss_param
-        self.ignore, self.normalization = ignored(p), normalization(p, p.BATCH_SIZE)
+        self.ignore, self.normalization, self.fixed = ignored(p), normalization(p, p.BATCH_SIZE), p.pre_fixed_normalizer
         return [()]
 
     def forward(self, params: Arrays, bottoms: Arrays, ctx: Context) -> list[Array]:
         x, t = bottoms[0], stop_gradient(bottoms[1]).reshape(bottoms[0].shape)
         valid = jnp.ones(t.shape, bool) if self.ignore is None else t.astype(jnp.int32) != self.ignore
         total = jnp.sum(jnp.where(valid, jax.nn.softplus(x) - x * t, 0))
-        return [total / normalizer(self.normalization, x.shape[0], x.size, jnp.sum(valid))]
+        return [total / normalizer(self.normalization, x.shape[0], x.size, jnp.sum(valid), self.fixed)]
 
 
 @layer("ContrastiveLoss")

@@ -11,11 +11,12 @@ import jax.numpy as jnp
 import numpy as np
 
 from engine.data.label_bounds import LabelBounds
+from engine.graph import layer_names
 from engine.graph.build import build_graph
 from engine.graph.graph import Graph, Node, Value
 from engine.layers import fillers
 from engine.layers.base import Array, Context, Layer, Shape, SourceLayer
-from engine.layers.registry import create
+from engine.layers.registry import REGISTRY, create
 from engine.net import labels, parameters
 from engine.net.needs_backward import NeedsBackward, needs_backward
 from engine.net.sized import Sized
@@ -71,6 +72,8 @@ class Net:
         self.tops: list[tuple[Value, ...]] = []
         self._given = dict(shapes or {})
         self._sizes: OrderedDict[tuple[tuple[str, Shape], ...], Net] = OrderedDict()
+        if not layers:
+            layer_names.check(graph, REGISTRY)
         for i, node in enumerate(graph.nodes):
             self._add(node, layers[i] if layers else create(node), self._given)
         declared, self.param_ids = parameters.declared(graph.nodes, self.layers)

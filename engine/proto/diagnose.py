@@ -5,7 +5,7 @@ from typing import NamedTuple
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.message import Message
 
-from engine.proto import tokens, wording
+from engine.proto import forks, tokens, wording
 from engine.proto.tokens import Token
 
 
@@ -25,13 +25,15 @@ class _Open(NamedTuple):
     opener: Token | None
 
 
-def find(text: str, message_class: type[Message]) -> Problem | None:
-    """The first mistake in `text`, read as a `message_class`; None where there is none to be found."""
+def find(text: str, message_class: type[Message]) -> list[Problem]:
+    """The mistakes in `text`, read as a `message_class`: all fields that there are not, each name once a block's kind;
+    else the first other mistake. Empty where there is none to be found."""
+    walk = _Walk(text, message_class)
     try:
-        _Walk(text, message_class).fields()
+        walk.fields()
     except Problem as problem:
-        return problem
-    return None
+        return list(walk.unknown.values()) or [problem]
+    return list(walk.unknown.values())
 
 
 class _Walk:
@@ -42,6 +44,7 @@ class _Walk:
         self.tokens = tokens.tokenize(text)
         self.at = 0
         self.open = [_Open("", message_class.DESCRIPTOR, None)]  # type: ignore[arg-type]
+        self.unknown: dict[tuple[str, str], Problem] = {}
 
     def peek(self) -> Token | None:
         return self.tokens[self.at] if self.at < len(self.tokens) else None
@@ -84,7 +87,12 @@ class _Walk:
         ):
             raise self.unclosed()
         if field is None:
-            raise Problem(name.line, wording.unknown_field(name.text, here.holds, here.name))
+            problem = Problem(name.line, wording.unknown_field(name.text, here.holds, here.name))
+            self.unknown.setdefault((here.holds.full_name, name.text), problem)
+            if name.text not in forks.FIELDS:
+                raise problem
+            self.skip(problem)
+            return
         if again:
             where = f" in this {here.name} block" if here.name else ""
             raise Problem(name.line, f'"{field.name}" is given a second time{where}, and takes one value.')
@@ -93,6 +101,18 @@ class _Walk:
             self.scalars(name, field)
         else:
             self.message(name, field, field.message_type)
+
+    def skip(self, problem: Problem) -> None:
+        """Past the value of a field that is a fork's. Raises the problem where that does not end."""
+        self.take(":")
+        deep = 0
+        while (token := self.peek()) is not None:
+            self.at += 1
+            deep += (token.text in tokens.OPENERS or token.text == "[") - (token.text in ("}", ">", "]"))
+            more = self.peek()
+            if not deep and not (token.kind == "string" and more is not None and more.kind == "string"):
+                return
+        raise problem
 
     def message(self, name: Token, field: FieldDescriptor, holds: Descriptor) -> None:
         self.take(":")

@@ -47,9 +47,8 @@ def parse(text: str, message_class: type[M], name: str = "<string>") -> M:
                 for line, notice in notices:
                     log.warning("%s:%d: %s", name, line, notice)
                 return message
-        problem = diagnose.find(text, message_class)
-        what = f"{problem.line}: {problem}" if problem else str(error)
-        raise PrototxtError(f"{name}:{_printable(what)}") from error
+        found = [f"{problem.line}: {problem}" for problem in diagnose.find(text, message_class)] or [str(error)]
+        raise PrototxtError("\n".join(f"{name}:{_printable(what)}" for what in found)) from error
     return _complete(message, text, name)
 
 

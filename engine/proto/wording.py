@@ -93,6 +93,8 @@ def _wrong_enum(name: str, field: FieldDescriptor, value: Token) -> str | None:
         return f'"{name}" is {bare} without quotation marks.'
     if field.containing_type is pb.V1LayerParameter.DESCRIPTOR and value.kind == "string":
         return f'{value.text} is a type of "layer"; a "layers" block (old form) has types such as CONVOLUTION.'
+    if field.containing_type is pb.V1LayerParameter.DESCRIPTOR and bare in forks.V1_TYPES:
+        return f'"{name}" {bare} belongs to {forks.V1_TYPES[bare]}, a fork of Caffe.'
     near = suggest.closest(bare.upper(), allowed) if len(allowed) > 4 else []
     hint = f" Nearest: {near[0]}." if near else ""
     return f'"{name}" is one of {", ".join(allowed)}, and {value.text} was found.{hint}'

@@ -10,7 +10,7 @@ from engine.graph.graph import Node, Origin
 from engine.layers.base import Layer
 from engine.layers.registry import REGISTRY, VARIANTS, create, layer
 from engine.proto import caffe_pb2 as pb
-from engine.proto import forks
+from engine.proto import forks, text
 
 
 def test_every_registered_type_is_listed():
@@ -73,3 +73,21 @@ def test_a_name_that_forks_share_is_the_layer_that_the_configuration_shows():
         assert [type(each) for each in made] == [Usual, Other]
     finally:
         del REGISTRY["Twofold"], VARIANTS["Twofold"]
+
+
+def test_all_that_is_not_there_is_said_at_once():
+    net = text.parse(
+        """layer { name: "a" type: "CPMData" } layer { name: "b" type: "ReLU" } layer { name: "c" type: "Nms" }
+        layer { name: "d" type: "CPMData" } layer { name: "e" type: "Convolution" convolution_param { tf_pad: VALID } }
+        layer { name: "f" type: "ELU" elu_param { lambda: 1 } }""",
+        pb.NetParameter,
+    )
+    with pytest.raises(LayerError) as caught:
+        layer_names.check(build_graph(net, pb.NetState()))
+    said = str(caught.value).splitlines()
+    assert [line.partition(" ")[2].partition(":")[0] for line in said] == [
+        '"a" (CPMData)',
+        '"c" (Nms)',
+        '"e" (Convolution)',
+    ]
+    assert "convolution_param.tf_pad is a field of a fork" in said[2]

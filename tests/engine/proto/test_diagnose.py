@@ -103,4 +103,21 @@ def test_an_unclosed_block_is_named_with_the_line_that_opens_it(written, line, b
 )
 def test_nothing_is_found_in_a_file_that_parses(file):
     message_class = pb.SolverParameter if "solver" in file.name else pb.NetParameter
-    assert diagnose.find(file.read_text(encoding="utf-8"), message_class) is None
+    assert not diagnose.find(file.read_text(encoding="utf-8"), message_class)
+
+
+def test_all_fields_of_forks_are_said_at_once():
+    with pytest.raises(PrototxtError) as caught:
+        text.parse(
+            """layer { name: "a" convolution_param { hole: 2 num_output: 3 } }
+            layer { name: "b" rpn_param { a: 1 b { c: "x" "y" d: [1, 2] } } rpn_param: < > zzz: 1 hole: 1 }""",
+            pb.NetParameter,
+            "net",
+        )
+    said = str(caught.value).splitlines()
+    assert [line.partition(" is not")[0] for line in said] == ['net:1: "hole"', 'net:2: "rpn_param"', 'net:2: "zzz"']
+
+
+def test_a_fork_s_block_that_does_not_end_is_told():
+    with pytest.raises(PrototxtError, match='"rpn_param" is not a field'):
+        text.parse('layer { rpn_param { a: "', pb.NetParameter)
