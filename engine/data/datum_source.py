@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Generator, Sequence
 from functools import partial
 from itertools import islice
+from typing import Any
 
 import numpy as np
 
@@ -13,7 +14,6 @@ from engine.data.databases import Database, name_key
 from engine.data.source import Batch, Picture, State, check_labels, draws, position, transformed
 from engine.data.transform import Transform, by
 from engine.errors import DataError
-from engine.proto import caffe_pb2 as pb
 
 
 class DatumSource:
@@ -107,7 +107,7 @@ class DatumSource:
                 record = self._parse(key, value)
                 shapes[i] = self._shape(key, record)
                 self._keys = [key]
-                labels = {top: np.array([record.label], np.float32) for top in self.tops[1:]}
+                labels = {top: np.array([self._label(record)], np.float32) for top in self.tops[1:]}
                 check_labels(labels, bad.bounds, self.record)
             except DataError as e:
                 shapes.pop(i, None)
@@ -176,13 +176,17 @@ class DatumSource:
         pictures: list[Picture] = [partial(datum.pixels, record, self.transform.colour) for record in records]
         return pictures, [record.label for record in records]
 
-    def _parse(self, key: bytes, value: bytes) -> pb.Datum:
+    def _label(self, record: Any) -> int:
+        label: int = record.label
+        return label
+
+    def _parse(self, key: bytes, value: bytes) -> Any:
         try:
             return datum.parse(value)
         except DataError as e:
             raise DataError(f"{self._name(key)}: {e}") from e
 
-    def _shape(self, key: bytes, record: pb.Datum) -> tuple[int, int, int]:
+    def _shape(self, key: bytes, record: Any) -> tuple[int, int, int]:
         """What the picture of a record becomes, which is decoded for that."""
         try:
             return self.transform.shape(datum.pixels(record, self.transform.colour).shape)

@@ -68,7 +68,7 @@ class Transform:
             self._subtract(pictures, 0, 0, False, out)  # all at once
         else:
             for row, picture, (flip, top, left) in zip(out, pictures, draws.tolist(), strict=True):
-                self._subtract(picture, top, left, self.mirror and flip < 0.5, row)
+                self._subtract(picture, top, left, self.mirror and flip < 0.5, row)  # as `mirrors` says
         if self.values.size:
             out -= self.values[:, None, None]
         if self.scale != 1:
@@ -87,6 +87,18 @@ class Transform:
         if self.mean is not None and self.mirrored_mean is not None:
             mirrored = slice(width - columns.stop, width - columns.start)
             out -= self.mirrored_mean[..., rows, mirrored] if flip else self.mean[..., rows, columns]
+
+    def mirrors(self, draw: np.ndarray) -> bool:
+        """Whether a picture with these three random numbers is mirrored."""
+        return self.mirror and bool(draw[0] < 0.5)
+
+    def part(self, size: tuple[int, int], draw: np.ndarray) -> np.ndarray:
+        """Which part of a picture of this height and width is left: xmin, ymin, xmax, ymax from 0 to 1."""
+        height, width = size
+        if not self.crop:
+            return np.array([0, 0, 1, 1], np.float32)
+        rows, columns = self._window(height, width, *draw[1:].tolist())
+        return np.array([columns.start / width, rows.start / height, columns.stop / width, rows.stop / height], "f4")
 
     def _window(self, height: int, width: int, top: float, left: float) -> tuple[slice, slice]:
         rows, columns = height - self.crop, width - self.crop

@@ -76,7 +76,16 @@ BVLC = frozenset(
 """The types of Caffe itself."""
 
 FORKS: dict[str, tuple[str, ...]] = {
-    "ssd": ("DetectionEvaluate", "DetectionOutput", "MultiBoxLoss", "Normalize", "Permute", "PriorBox", "SmoothL1Loss"),
+    "ssd": (
+        "AnnotatedData",
+        "DetectionEvaluate",
+        "DetectionOutput",
+        "MultiBoxLoss",
+        "Normalize",
+        "Permute",
+        "PriorBox",
+        "SmoothL1Loss",
+    ),
     "rcnn": (),
     "segmentation": (),
     "mobile": (),
@@ -115,6 +124,13 @@ NOT_OBEYED = {
 }
 """Fields that forks have added to Caffe's own blocks and that no layer here obeys."""
 
+_OBEYED = {
+    "AnnotatedData": tuple(
+        f"transform_param.{name}" for name in ("distort_param", "emit_constraint", "expand_param", "resize_param")
+    )
+}
+"""But of them, by type, those that this one obeys."""
+
 
 def check(graph: Graph, known: Collection[str] = TYPES) -> None:
     """Raises LayerError for what is not there: a line for each type, and for each field of a fork, where it is first.
@@ -136,6 +152,8 @@ def not_obeyed(config: pb.LayerParameter) -> Iterator[str]:
     for block, names in NOT_OBEYED.items():
         if config.HasField(block):
             for field, value in getattr(config, block).ListFields():
+                if f"{block}.{field.name}" in _OBEYED.get(config.type, ()):
+                    continue
                 if field.name in names and (field.is_repeated or field.message_type or value != field.default_value):
                     yield f"{block}.{field.name}"
 

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from engine.data import bad_records, local_copy
+from engine.data.annotated_source import AnnotatedSource
 from engine.data.datum import Colour
 from engine.data.datum_source import DatumSource
 from engine.data.hdf5_sink import HDF5Sink
@@ -91,6 +92,34 @@ class Data(DataLayer):
             self.batch_size(p.batch_size),
             self.transform(),
             seed,
+            rand_skip=p.rand_skip,
+            prefetch=p.prefetch,
+        )
+
+
+@layer("AnnotatedData")
+class AnnotatedData(DataLayer):
+    """Pictures, and their boxes if there is a second top, from a database of AnnotatedDatum records (SSD).
+
+    Tops: pictures (batch_size, channels, height, width); boxes (1, 1, rows, 8), as MultiBoxLoss takes them, rows of
+    picture −1 being none; or labels (batch_size,), where the records have no boxes.
+    """
+
+    tops = (1, 2)
+    alone = "makes one top of the boxes of all its pictures"
+
+    def batches(self, seed: int) -> Source:
+        p, own = self.config.data_param, self.config.annotated_data_param
+        database = LMDB if p.backend == pb.DataParameter.LMDB else LevelDB
+        return AnnotatedSource(
+            database(local_copy.of(self.path("source", p.source))),
+            self.config.top,
+            self.batch_size(p.batch_size),
+            self.transform(),
+            seed,
+            param=self.config.transform_param,
+            samplers=own.batch_sampler,
+            boxes=True if own.HasField("anno_type") else None,
             rand_skip=p.rand_skip,
             prefetch=p.prefetch,
         )

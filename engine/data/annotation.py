@@ -1,0 +1,92 @@
+"""Boxes that stand on pictures, and what becomes of them where a picture is cut, mirrored or stretched.
+
+Boxes are rows (n, 7), float32: class, instance, xmin, ymin, xmax, ymax as parts of the picture, difficult.
+"""
+
+import numpy as np
+
+from engine.proto import caffe_pb2 as pb
+
+CORNERS = np.s_[:, 2:6]
+
+WHOLE = np.array([0, 0, 1, 1], np.float32)
+"""The whole picture, as a part of it."""
+
+
+def boxes_of(record: pb.AnnotatedDatum) -> np.ndarray:
+    """The rows of a record."""
+    rows = [
+        (group.group_label, each.instance_id, *(getattr(each.bbox, name) for name in _SIDES), each.bbox.difficult)
+        for group in record.annotation_group
+        for each in group.annotation
+    ]
+    return np.array(rows, np.float32).reshape(-1, 7)
+
+
+_SIDES = ("xmin", "ymin", "xmax", "ymax")
+
+
+def area(boxes: np.ndarray) -> np.ndarray:
+    """Width · height of boxes (…, 4); 0 for one whose corners are the wrong way round."""
+    side = boxes[..., 2:] - boxes[..., :2]
+    return np.where(np.all(side >= 0, -1), np.prod(side, -1), 0)
+
+
+def intersection(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """What boxes a (…, 4) and b (…, 4), which are broadcast, have in common, in area."""
+    side = np.minimum(a[..., 2:], b[..., 2:]) - np.maximum(a[..., :2], b[..., :2])
+    common: np.ndarray = np.prod(np.maximum(side, 0), -1)
+    return common
+
+
+def overlap(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Intersection over union; 0 where there is none."""
+    return _share(intersection(a, b), area(a) + area(b) - intersection(a, b))
+
+
+def coverage(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """How much of a is in b."""
+    return _share(intersection(a, b), area(a))
+
+
+def _share(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
+    return np.where(part > 0, part / np.where(part > 0, whole, 1), 0)
+
+
+def within(boxes: np.ndarray, part: np.ndarray, emit: pb.EmitConstraint | None) -> np.ndarray:
+    """The boxes of a picture that are left in its `part` (4), as parts of that.
+
+    Those that do not meet it go; with `emit` those too whose centre is not in it, or no more of them than emit_overlap.
+    """
+    corners = boxes[CORNERS]
+    kept = np.all((corners[:, :2] < part[2:]) & (corners[:, 2:] > part[:2]), 1)
+    if emit is not None and emit.emit_type == emit.CENTER:
+        centre = (corners[:, :2] + corners[:, 2:]) / 2
+        kept &= np.all((centre >= part[:2]) & (centre <= part[2:]), 1)
+    elif emit is not None:
+        kept &= coverage(corners, part) > emit.emit_overlap
+    left = boxes[kept].copy()
+    size = part[2:] - part[:2]
+    left[CORNERS] = np.clip((left[CORNERS] - np.tile(part[:2], 2)) / np.tile(size, 2), 0, 1)
+    return left[area(left[CORNERS]) > 0]
+
+
+def mirrored(boxes: np.ndarray) -> np.ndarray:
+    """The boxes of a picture that is flipped left and right."""
+    flipped = boxes.copy()
+    flipped[:, 2], flipped[:, 4] = 1 - boxes[:, 4], 1 - boxes[:, 2]
+    return flipped
+
+
+def resized(boxes: np.ndarray, height: int, width: int, param: pb.ResizeParameter) -> np.ndarray:
+    """The boxes of a picture of `height` × `width` after a `resize_param`, as parts of what comes of it."""
+    if param.resize_mode != param.FIT_LARGE_SIZE_AND_PAD:
+        fitted = boxes.copy()
+        fitted[CORNERS] = np.clip(boxes[CORNERS], 0, 1)
+        return fitted
+    aspect, new = width / height, param.width / param.height
+    share = np.array([1, new / aspect] if aspect > new else [aspect / new, 1], np.float32)
+    start = (1 - share) / 2
+    fitted = boxes.copy()
+    fitted[CORNERS] = np.tile(start, 2) + np.clip(boxes[CORNERS], 0, 1) * np.tile(share, 2)
+    return fitted

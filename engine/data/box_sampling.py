@@ -1,0 +1,65 @@
+"""Parts of a picture to train a detector on, chosen at random by how they lie to its boxes (Liu et al. 2016, 2.2)."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from engine.data.annotation import coverage, overlap
+from engine.errors import DataError
+from engine.proto import caffe_pb2 as pb
+
+_CONSTRAINTS = (
+    ("jaccard_overlap", overlap),
+    ("sample_coverage", coverage),
+    ("object_coverage", lambda part, boxes: coverage(boxes, part)),
+)
+"""What may be asked of a part and a box, and its measure."""
+
+
+def check(samplers: Sequence[pb.BatchSampler]) -> None:
+    """Raises DataError for a sampler whose numbers contradict each other."""
+    for each in samplers:
+        s = each.sampler
+        if not 0 < s.min_scale <= s.max_scale <= 1:
+            raise DataError(
+                f"batch_sampler: scales from {s.min_scale:g} to {s.max_scale:g}; they lie above 0, up to 1."
+            )
+        if not 0 < s.min_aspect_ratio <= s.max_aspect_ratio < np.inf:
+            raise DataError(
+                f"batch_sampler: aspect ratios from {s.min_aspect_ratio:g} to {s.max_aspect_ratio:g}; they must be "
+                "above 0, and the second not less than the first."
+            )
+
+
+def sample(samplers: Sequence[pb.BatchSampler], corners: np.ndarray, rng: np.random.Generator) -> np.ndarray | None:
+    """A part (4) of a picture with boxes `corners` (n, 4), one of those that the samplers find; None without any."""
+    found: list[np.ndarray] = []
+    for each in samplers:
+        if each.use_original_image:
+            parts = _parts(each.sampler, each.max_trials, rng)
+            meeting = parts[[_meets(part, corners, each.sample_constraint) for part in parts]]
+            found += list(meeting[: each.max_sample] if each.HasField("max_sample") else meeting)
+    return found[rng.integers(len(found))] if found else None
+
+
+def _parts(sampler: pb.Sampler, trials: int, rng: np.random.Generator) -> np.ndarray:
+    """Random parts (trials, 4) of the whole, of areas scale², none wider or higher than that."""
+    scale = rng.uniform(sampler.min_scale, sampler.max_scale, trials)
+    ratio = rng.uniform(sampler.min_aspect_ratio, sampler.max_aspect_ratio, trials)
+    ratio = np.minimum(np.maximum(ratio, scale**2), 1 / scale**2)
+    size = np.stack([scale * np.sqrt(ratio), scale / np.sqrt(ratio)], 1)
+    start = rng.random((trials, 2)) * (1 - size)
+    return np.concatenate([start, start + size], 1).astype(np.float32)
+
+
+def _meets(part: np.ndarray, corners: np.ndarray, constraint: pb.SampleConstraint) -> bool:
+    """Whether one of the boxes lies to the part as the constraint asks; true where it asks nothing."""
+    fits = np.ones(len(corners), bool)
+    asked = False
+    for name, measure in _CONSTRAINTS:
+        for side, at_least in (("min", True), ("max", False)):
+            if constraint.HasField(f"{side}_{name}"):
+                asked = True
+                limit, value = np.float32(getattr(constraint, f"{side}_{name}")), measure(part, corners)
+                fits &= value >= limit if at_least else value <= limit
+    return not asked or bool(fits.any())

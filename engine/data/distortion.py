@@ -1,0 +1,137 @@
+"""Colours at random, pictures on a larger ground, and other sizes: what SSD's transform_param asks for besides Caffe's.
+
+Pictures are uint8 (height, width, channels), colours in BGR order.
+"""
+
+from collections.abc import Callable
+
+import cv2
+import numpy as np
+
+from engine.errors import DataError
+from engine.proto import caffe_pb2 as pb
+
+_BORDERS = {
+    pb.ResizeParameter.CONSTANT: cv2.BORDER_CONSTANT,
+    pb.ResizeParameter.MIRRORED: cv2.BORDER_REFLECT_101,
+    pb.ResizeParameter.REPEAT_NEAREST: cv2.BORDER_REPLICATE,
+}
+_INTERPOLATIONS = {
+    pb.ResizeParameter.LINEAR: cv2.INTER_LINEAR,
+    pb.ResizeParameter.AREA: cv2.INTER_AREA,
+    pb.ResizeParameter.NEAREST: cv2.INTER_NEAREST,
+    pb.ResizeParameter.CUBIC: cv2.INTER_CUBIC,
+    pb.ResizeParameter.LANCZOS4: cv2.INTER_LANCZOS4,
+}
+
+
+def distort(picture: np.ndarray, p: pb.DistortionParameter, rng: np.random.Generator) -> np.ndarray:
+    """The picture in other colours: brightness, contrast, saturation, hue and order of channels, each at its chance.
+
+    Contrast comes second or last, one time in two.
+    """
+    if picture.shape[2] != 3:
+        raise DataError(f"has {picture.shape[2]} channels, and distort_param takes 3")
+
+    def brightness(x: np.ndarray) -> np.ndarray:
+        return _linear(x, 1, rng.uniform(-p.brightness_delta, p.brightness_delta))
+
+    def contrast(x: np.ndarray) -> np.ndarray:
+        return _linear(x, rng.uniform(p.contrast_lower, p.contrast_upper), 0)
+
+    def saturation(x: np.ndarray) -> np.ndarray:
+        return _in_hsv(x, 1, rng.uniform(p.saturation_lower, p.saturation_upper), 0)
+
+    def hue(x: np.ndarray) -> np.ndarray:
+        return _in_hsv(x, 0, 1, rng.uniform(-p.hue_delta, p.hue_delta))
+
+    def order(x: np.ndarray) -> np.ndarray:
+        return np.ascontiguousarray(x[:, :, rng.permutation(3)])
+
+    colours = [(p.saturation_prob, saturation), (p.hue_prob, hue)]
+    at = 0 if rng.random() > 0.5 else len(colours)
+    colours.insert(at, (p.contrast_prob, contrast))
+    steps: list[tuple[float, Callable[[np.ndarray], np.ndarray]]] = [
+        (p.brightness_prob, brightness),
+        *colours,
+        (p.random_order_prob, order),
+    ]
+    for chance, step in steps:
+        if rng.random() < chance:
+            picture = step(picture)
+    return picture
+
+
+def check_distortion(p: pb.DistortionParameter) -> None:
+    """Raises DataError for limits that contradict each other."""
+    for name in ("brightness_delta", "hue_delta"):
+        if getattr(p, name) < 0:
+            raise DataError(f"distort_param: {name} is {getattr(p, name):g}; it must be 0 or more.")
+    for name in ("contrast", "saturation"):
+        low, high = getattr(p, f"{name}_lower"), getattr(p, f"{name}_upper")
+        if not 0 <= low <= high:
+            raise DataError(f"distort_param: {name} from {low:g} to {high:g}; give 0 or more, the smaller first.")
+
+
+def expand(
+    picture: np.ndarray, p: pb.ExpansionParameter, ground: np.ndarray, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray | None]:
+    """The picture somewhere on a larger ground of the colour `ground` (1 or channels), up to max_expand_ratio as high
+    and wide, and which part of the picture that ground is (4); the picture and None where it stays as it is."""
+    if rng.random() > p.prob or abs(p.max_expand_ratio - 1) < 1e-2:
+        return picture, None
+    rows, columns, channels = picture.shape
+    ratio = rng.uniform(1, p.max_expand_ratio)
+    height, width = int(rows * ratio), int(columns * ratio)
+    top, left = int(rng.random() * (height - rows)), int(rng.random() * (width - columns))
+    larger = np.empty((height, width, channels), picture.dtype)
+    larger[...] = ground if ground.size else 0
+    larger[top : top + rows, left : left + columns] = picture
+    part = [-left / columns, -top / rows, (width - left) / columns, (height - top) / rows]
+    return larger, np.array(part, np.float32)
+
+
+def resize(picture: np.ndarray, p: pb.ResizeParameter, rng: np.random.Generator) -> np.ndarray:
+    """The picture of the size that `resize_param` asks for, by one of its interp_modes, at random."""
+    how = _INTERPOLATIONS[p.interp_mode[rng.integers(len(p.interp_mode))]] if p.interp_mode else cv2.INTER_LINEAR
+    height, width = fitted_size(picture.shape[0], picture.shape[1], p)
+    small: np.ndarray = cv2.resize(picture, (width, height), interpolation=how)
+    if p.resize_mode == p.FIT_LARGE_SIZE_AND_PAD:
+        down, across = p.height - height, p.width - width
+        values = [float(v) for v in p.pad_value] or [0.0]
+        if len(values) not in (1, picture.shape[2]):
+            raise DataError(f"has {picture.shape[2]} channels and resize_param {len(values)} pad_value; give one each")
+        colour = values * picture.shape[2] if len(values) == 1 else values
+        sides = down // 2, down - down // 2, across // 2, across - across // 2
+        small = cv2.copyMakeBorder(small, *sides, _BORDERS[p.pad_mode], value=colour)
+    return small.reshape(*small.shape[:2], picture.shape[2])
+
+
+def fitted_size(height: int, width: int, p: pb.ResizeParameter) -> tuple[int, int]:
+    """Height and width that a picture is stretched to, before it is padded."""
+    aspect, new = np.float32(width) / np.float32(height), np.float32(p.width) / np.float32(p.height)
+    if p.resize_mode == p.WARP:
+        return p.height, p.width
+    if (aspect > new) == (p.resize_mode == p.FIT_LARGE_SIZE_AND_PAD):
+        return max(1, int(np.float32(p.width) / aspect)), p.width
+    return p.height, max(1, int(aspect * np.float32(p.height)))
+
+
+def check_resize(p: pb.ResizeParameter) -> None:
+    """Raises DataError where the new size is not given."""
+    if not p.height or not p.width:
+        raise DataError(f"resize_param: height {p.height} and width {p.width}; give both, 1 or more.")
+    if p.height_scale or p.width_scale:
+        raise DataError("resize_param: height_scale and width_scale are not obeyed here; delete them.")
+
+
+def _linear(x: np.ndarray, factor: float, plus: float) -> np.ndarray:
+    changed: np.ndarray = np.clip(np.rint(x * np.float32(factor) + np.float32(plus)), 0, 255).astype(np.uint8)
+    return changed
+
+
+def _in_hsv(x: np.ndarray, channel: int, factor: float, plus: float) -> np.ndarray:
+    hsv = cv2.cvtColor(x, cv2.COLOR_BGR2HSV)
+    hsv[:, :, channel] = _linear(hsv[:, :, channel], factor, plus)
+    coloured: np.ndarray = cv2.cvtColor(hsv, cv2.COLOR_HSV2BGR)
+    return coloured

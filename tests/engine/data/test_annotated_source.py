@@ -1,0 +1,122 @@
+import numpy as np
+import pytest
+
+from engine.data.annotated_source import FEWEST, AnnotatedSource
+from engine.data.datum import raw
+from engine.data.lmdb_reader import LMDB
+from engine.data.transform import Transform
+from engine.errors import DataError
+from engine.proto import caffe_pb2 as pb
+from engine.proto import text
+
+RNG = np.random.default_rng(0)
+
+
+def record(label, *corners, size=(3, 8, 12)):
+    made = pb.AnnotatedDatum(datum=raw(RNG.integers(0, 256, size).astype(np.uint8), label), type="BBOX")
+    group = made.annotation_group.add(group_label=label)
+    for n, each in enumerate(corners):
+        box = pb.NormalizedBBox(**dict(zip(("xmin", "ymin", "xmax", "ymax"), each, strict=True)))
+        group.annotation.add(instance_id=n, bbox=box)
+    return made
+
+
+@pytest.fixture
+def database(make_lmdb):
+    return make_lmdb([record(1, (0, 0, 0.5, 0.5)), record(2), record(3, (0.5, 0.5, 1, 1), (0, 0, 1, 1))])
+
+
+def source(path, param="", samplers="", *, phase=pb.TRAIN, batch_size=3, tops=("data", "boxes")):
+    transform = text.parse(param, pb.TransformationParameter)
+    return AnnotatedSource(
+        LMDB(path),
+        tops,
+        batch_size,
+        Transform(transform, phase),
+        seed=1,
+        param=transform,
+        samplers=text.parse(samplers, pb.AnnotatedDataParameter).batch_sampler,
+    )
+
+
+def rows(batch):
+    table = batch["boxes"][0, 0]
+    return table[table[:, 0] >= 0]
+
+
+def test_the_boxes_of_a_batch_are_one_table(database):
+    s = source(database)
+    assert s.shapes() == [(3, 3, 8, 12), (1, 1, FEWEST, 8)]
+    batch = s.next()
+    assert batch["data"].shape == (3, 3, 8, 12)
+    assert batch["boxes"].shape == (1, 1, FEWEST, 8)
+    assert rows(batch)[:, :3].tolist() == [[0, 1, 0], [2, 3, 0], [2, 3, 1]]
+
+
+def test_records_without_boxes_have_labels(make_lmdb):
+    plain = [pb.AnnotatedDatum(datum=raw(np.zeros((1, 2, 2), np.uint8), n)) for n in range(3)]
+    s = source(make_lmdb(plain))
+    assert s.shapes()[1] == (3,)
+    assert s.next()["boxes"].tolist() == [0, 1, 2]
+
+
+def test_boxes_go_with_a_picture_that_is_mirrored(make_lmdb):
+    marked = record(1, (0, 0, 0.25, 1))
+    marked.datum.CopyFrom(raw(np.tile(np.repeat([255, 0], (3, 9)).astype(np.uint8), (3, 8, 1)), 1))
+    seen = set()
+    s = source(make_lmdb([marked]), "mirror: true", batch_size=1)
+    for _ in range(8):
+        batch = s.next()
+        white = np.flatnonzero(batch["data"][0, 0, 0])
+        assert rows(batch)[0, [3, 5]].tolist() == [white[0] / 12, (white[-1] + 1) / 12]
+        seen.add(white[0])
+    assert seen == {0, 9}
+
+
+def test_boxes_go_with_a_picture_that_is_cropped(database):
+    (row,) = rows(source(database, "crop_size: 4", phase=pb.TEST, batch_size=1).next())
+    np.testing.assert_allclose(row[3:7], [0, 0, 0.5, 0.5])
+
+
+def test_all_that_ssd_does_with_a_picture_gives_one_size_and_boxes_inside(database):
+    param = """mirror: true mean_value: [104, 117, 123]
+    resize_param { height: 10 width: 10 interp_mode: [LINEAR, AREA, NEAREST, CUBIC, LANCZOS4] }
+    emit_constraint { emit_type: CENTER } expand_param { prob: 0.5 max_expand_ratio: 4 }
+    distort_param { brightness_prob: 0.5 brightness_delta: 32 contrast_prob: 0.5 contrast_lower: 0.5 contrast_upper: 1.5
+      hue_prob: 0.5 hue_delta: 18 saturation_prob: 0.5 saturation_lower: 0.5 saturation_upper: 1.5 }"""
+    samplers = """batch_sampler { max_sample: 1 max_trials: 1 } batch_sampler { max_sample: 1 max_trials: 50
+      sampler { min_scale: 0.3 max_scale: 1 min_aspect_ratio: 0.5 max_aspect_ratio: 2 }
+      sample_constraint { min_jaccard_overlap: 0.3 } }"""
+    s = source(database, param, samplers)
+    assert s.shapes() == [(3, 3, 10, 10), (1, 1, FEWEST, 8)]
+    for _ in range(10):
+        batch = s.next()
+        assert batch["data"].shape == (3, 3, 10, 10)
+        table = rows(batch)
+        assert np.all((table[:, 3:7] >= 0) & (table[:, 3:7] <= 1) & (table[:, [5, 6, 5, 6]] >= table[:, 3:7]))
+
+
+def test_a_restored_source_goes_on_with_the_same_batches(database):
+    param = "mirror: true resize_param { height: 4 width: 4 } expand_param { max_expand_ratio: 2 }"
+    first = source(database, param)
+    first.next()
+    state, want = first.state(), first.next()
+    second = source(database, param)
+    second.restore(state)
+    for name, value in second.next().items():
+        assert np.array_equal(value, want[name])
+
+
+def test_many_boxes_make_a_longer_table(make_lmdb):
+    s = source(make_lmdb([record(1, *[(0, 0, 1, 1)] * 9)]), batch_size=1)
+    assert s.next()["boxes"].shape == (1, 1, 16, 8)
+
+
+def test_a_record_that_is_none_of_ssd_s_names_itself(make_lmdb):
+    with pytest.raises(DataError, match='record "bad": is no AnnotatedDatum record'):
+        source(make_lmdb([(b"bad", b"\xff\xff")])).shapes()
+
+
+def test_many_sizes_need_batches_of_one(database):
+    with pytest.raises(DataError, match="batch_size: 1"):
+        source(database, "resize_param { resize_mode: FIT_SMALL_SIZE height: 4 width: 4 }")
