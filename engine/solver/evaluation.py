@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import jax
@@ -11,6 +12,7 @@ import numpy as np
 from engine.errors import SolverError
 from engine.graph.graph import Value
 from engine.net.net import Net
+from engine.solver import detection_scores
 from engine.solver.inputs import Batches
 from engine.solver.report.compiling import compiling
 from engine.solver.sinks import Sinks
@@ -21,10 +23,12 @@ Pass = tuple[Array, dict[str, Array]]
 
 
 class Scores(NamedTuple):
-    """Means over the batches of a test: the net's loss, and each output by name, in its own shape."""
+    """Means over the batches of a test: the net's loss, and each output by name, in its own shape; for an output of
+    DetectionEvaluate the mean average precision, and in `classes` those of the classes."""
 
     loss: float
     outputs: dict[str, np.ndarray]
+    classes: dict[str, dict[int, float]] = {}  # noqa: RUF012  never changed
 
 
 class TestNet:
@@ -101,11 +105,34 @@ class TestNet:
             for labels in looked:
                 self.net.check_labels(labels)
 
-    def scores(self, passes: Iterable[Pass]) -> Scores | None:
-        """The means of `passes`, None where there are none; their sums are made on the device and read once."""
+    def scores(self, passes: Iterable[Pass], ap_version: str = "Integral") -> Scores | None:
+        """The means of `passes`, None where there are none; their sums are made on the device and read once.
+
+        ap_version: how a detector's precisions are averaged. Raises SolverError where an output has no mean.
+        """
         count, loss, sums = 0, jnp.float32(0), dict[str, Array]()
+        judged: dict[str, list[np.ndarray]] = {name: [] for name in self._detections}
         for count, (batch_loss, outputs) in enumerate(passes, 1):  # noqa: B007
             loss = loss + batch_loss
-            sums = {name: sums[name] + value if sums else value for name, value in outputs.items()}
+            for name, value in outputs.items():
+                if name in judged:
+                    judged[name].append(np.asarray(value))
+                elif name in sums and sums[name].shape != value.shape:
+                    raise SolverError(
+                        f'the output "{name}" has {list(value.shape)} values in one batch and {list(sums[name].shape)} '
+                        "in another: it has no mean. Give it to a Silence layer."
+                    )
+                else:
+                    sums[name] = sums[name] + value if name in sums else value
+        if not count:
+            return None
         means = {name: np.asarray(value) / np.float32(count) for name, value in sums.items()}
-        return Scores(float(loss) / count, means) if count else None
+        found = {name: detection_scores.scores(batches, ap_version) for name, batches in judged.items()}
+        means |= {name: np.asarray(each.mean, np.float32) for name, each in found.items()}
+        return Scores(float(loss) / count, means, {name: each.of_class for name, each in found.items()})
+
+    @cached_property
+    def _detections(self) -> list[str]:
+        """The outputs that are DetectionEvaluate's."""
+        made = {v.blob for node in self.net.graph.nodes if node.config.type == "DetectionEvaluate" for v in node.tops}
+        return [name for name in self.net.output_names if name in made]

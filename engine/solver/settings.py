@@ -14,6 +14,7 @@ from engine.host import regular_file
 from engine.proto import caffe_pb2 as pb
 from engine.proto import paths, raw_bytes, text, tokens
 from engine.solver import schedules
+from engine.solver.detection_scores import AP_VERSIONS
 
 TRAIN_NETS = ("net", "net_param", "train_net", "train_net_param")
 
@@ -63,7 +64,8 @@ def named(path: str | Path | None) -> Iterator[None]:
 def check(p: pb.SolverParameter) -> None:
     """Raises SolverError for settings that are missing, contradictory or out of range.
 
-    layer_wise_reduce is about how Caffe adds up the gradients of several GPUs, and has nothing to change here.
+    layer_wise_reduce is about how Caffe adds up the gradients of several GPUs, and has nothing to change here; what
+    eval_type says, a test net's DetectionEvaluate layer says as well.
     """
     schedules.check(p)
     given = [name for name in TRAIN_NETS if p.HasField(name)]
@@ -78,6 +80,10 @@ def check(p: pb.SolverParameter) -> None:
     for name in ("average_loss", "iter_size"):
         if getattr(p, name) < 1:
             raise SolverError(f"{name} is {getattr(p, name)}; it must be at least 1.")
+    if p.eval_type not in ("classification", "detection"):
+        raise SolverError(f'unknown eval_type "{p.eval_type}"; there are classification and detection.')
+    if p.ap_version not in AP_VERSIONS:
+        raise SolverError(f'unknown ap_version "{p.ap_version}"; there are {", ".join(AP_VERSIONS)}.')
     _check_rule(p)
     _check_tests(p)
 

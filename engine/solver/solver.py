@@ -304,12 +304,13 @@ class Solver:
         """Tests one; None where a request ended it."""
         log.info("solver.cpp:347", f"Iteration {self.iter}, Testing net (#{index})")
         test, run = self.test_nets[index], self.run
-        scores = test.scores(self._heard(test.passes(run.parallel.own(self.params), self.param.test_iter[index])))
+        passes = test.passes(run.parallel.own(self.params), self.param.test_iter[index])
+        scores = test.scores(self._heard(passes), self.param.ap_version)
         self.state = replace(self.state, data=self._data_positions())
         if scores is None or self._ended_by is not None:
             log.info("solver.cpp:387", "Test interrupted.")
             return None
-        run.report.test(self.iter, index, test.net, scores, with_loss=self.param.test_compute_loss)
+        run.report.test(self.iter, index, test.net, scores, self.param)
         if run.tracker and run.tracker.name in scores.outputs:
             name = run.tracker.name
             self._judge(run.tracker, float(scores.outputs[name]), test.net.output_weights[name])

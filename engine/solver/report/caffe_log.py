@@ -126,10 +126,13 @@ class Report:
         """The loss of `iteration` is no number, and training stops."""
         self.records.diverged(iteration)
 
-    def test(self, iteration: int, index: int, net: Net, scores: Scores, *, with_loss: bool) -> None:
+    def test(self, iteration: int, index: int, net: Net, scores: Scores, param: pb.SolverParameter) -> None:
         """The means of a test."""
-        if with_loss:
+        if param.test_compute_loss:
             log.info("solver.cpp:403", f"Test loss: {log.number(scores.loss)}")
+        for classes in scores.classes.values() if param.show_per_class_result else ():
+            for number, precision in classes.items():
+                log.info("solver.cpp:540", f"class{number}: {log.number(np.float32(precision))}")
         for i, line in enumerate(_lines(scores.outputs, net.output_weights)):
             log.info("solver.cpp:414", f"    Test net output #{i}: {line}")
         self.records.tested(iteration, index, scores.loss, _figures(scores.outputs), net.output_weights)

@@ -71,7 +71,7 @@ def test_only_gradients_that_were_clipped_are_told(norm: float, said: list[str],
 def test_a_test_numbers_every_element_of_every_output(with_loss: bool, report: Report, log):
     net = made(SMALL.replace('top: "loss"', 'top: "loss" top: "p"'))
     scores = Scores(0.75, {"loss": np.float32(0.75), "p": np.float32([0.5, 0.25])})
-    report.test(10, 0, net, scores, with_loss=with_loss)
+    report.test(10, 0, net, scores, pb.SolverParameter(test_compute_loss=with_loss))
     assert log.messages == ["Test loss: 0.75"] * with_loss + [
         "    Test net output #0: loss = 0.75 (* 1 = 0.75 loss)",
         "    Test net output #1: p = 0.5",
