@@ -34,7 +34,7 @@ class DetectionEvaluate(Layer):
 
     bottoms = (2, 2)
     dynamic = True
-    on_host = True
+    host = True
     alone = "makes tops whose sizes depend on values"
 
     def setup(self, detections: Shape, boxes: Shape) -> list[Shape]:
@@ -75,6 +75,9 @@ class DetectionEvaluate(Layer):
         top[0, 0, : len(rows)] = rows
         after = jnp.float32((place + len(detections)) % len(self.sizes)) if self.sizes is not None else None
         return [jnp.asarray(top)], {} if after is None else {0: after}
+
+    def measure(self, params: Arrays, bottoms: Arrays) -> None:
+        return None
 
     def propagates_to(self, bottom: int) -> bool:
         return False

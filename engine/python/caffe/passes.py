@@ -3,9 +3,10 @@
 import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import lru_cache, partial
-from typing import Any
+from typing import Any, TypeGuard
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 import engine.net.net
@@ -13,7 +14,7 @@ from engine.blob import Blob
 from engine.data.hdf5_sink import HDF5Sink
 from engine.graph.graph import Value
 from engine.layers import python
-from engine.layers.base import Array, SourceLayer
+from engine.layers.base import Array, Layer, SourceLayer
 from engine.layers.sources import HDF5Output
 from engine.net.sized import Sized, Uses
 from engine.solver.inputs import Batches
@@ -99,7 +100,7 @@ class Passes:
         if isinstance(layer, python.Python):
             layer.run_forward()
         else:
-            passed = walk.forward(self.net, i, i, self._params(i, i), bottoms, self.keys)
+            passed = walk.forward(self.net, i, i, self._params(i, i), bottoms, jnp.asarray(self.keys))
             self.put(passed.values)
             for k, x in passed.updates.items():
                 self.params[k].put(x)
@@ -141,9 +142,8 @@ class Passes:
             _call(self.before_backward, a)
             if not self.net.layers[a].host:
                 self._backward_compiled(a, b)
-            elif self.net.needs_backward.layers[a] and not isinstance(layer := self.net.layers[a], SourceLayer):
-                if isinstance(layer, python.Python):  # no other has a gradient
-                    layer.run_backward(self.net.needs_backward.bottoms[a])
+            elif self.net.needs_backward.layers[a] and _has_gradient(layer := self.net.layers[a]):
+                layer.run_backward(self.net.needs_backward.bottoms[a])
             _call(self.after_backward, a)
 
     def _backward_compiled(self, first: int, last: int) -> None:
@@ -280,3 +280,8 @@ def _compiled(
         uses=Uses(varied=net is not built),
         made_of=lambda: (run, net.made_of(), start, end),
     )
+
+
+def _has_gradient(layer: Layer) -> TypeGuard[python.Python]:
+    """Whether a layer of the host has one: the user's, but for those that make batches."""
+    return isinstance(layer, python.Python) and not isinstance(layer, SourceLayer)

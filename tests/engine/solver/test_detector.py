@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from support.tiny_solver import parameter
 
-from engine.data.databases import LMDBWriter
 from engine.data.datum import raw
+from engine.data.lmdb_writer import LMDBWriter
 from engine.proto import caffe_pb2 as pb
 from engine.solver.solver import Solver
 
