@@ -7,6 +7,7 @@ import click
 
 TOOLS = {
     "compute_image_mean": "Computes the mean picture of a database.",
+    "convert_annoset": "Makes a database of pictures and the boxes on them.",
     "convert_cifar_data": "Makes databases of CIFAR-10's binary batches.",
     "convert_imageset": "Makes a database of the pictures in a list.",
     "convert_mat": "Makes a database of MATLAB's .mat files.",

@@ -69,11 +69,7 @@ def convert_imageset(
     root: str, source: Path, database: Path, resize_width: int, resize_height: int, encode_type: str, **flags: Any
 ) -> None:
     """Makes a database, which the Data layer reads, of the pictures in a list."""
-    size = (resize_height, resize_width) if resize_height > 0 and resize_width > 0 else None
-    if size is None and max(resize_height, resize_width) > 0:
-        log.warning(WHERE, "-resize_height and -resize_width go together: pictures keep their sizes.")
-    options = Options(size=size, encode_type=encode_type.lower().removeprefix("."), **flags)
-    convert(root, source, database, options)
+    convert(root, source, database, options(resize_width, resize_height, encode_type, **flags))
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -81,33 +77,51 @@ def main(argv: Sequence[str] | None = None) -> int:
     return command.run(convert_imageset, argv)
 
 
+def options(resize_width: int, resize_height: int, encode_type: str, **flags: Any) -> Options:
+    """What the flags say."""
+    size = (resize_height, resize_width) if resize_height > 0 and resize_width > 0 else None
+    if size is None and max(resize_height, resize_width) > 0:
+        log.warning(WHERE, "-resize_height and -resize_width go together: pictures keep their sizes.")
+    return Options(size=size, encode_type=encode_type.lower().removeprefix("."), **flags)
+
+
 def convert(root: str, source: Path, database: Path, options: Options) -> None:
     """Writes `database`: a record a picture that can be read, its key its place in the list and its name.
 
     Raises DataError for a list that cannot be read or of whose pictures none can, and for a database that is there.
     """
+    _check(root, options)
+    fill(Converter(root, PictureList(source), options), database)
+
+
+def _check(root: str, options: Options) -> None:
     if not Path(os.path.dirname(root) or ".").is_dir():  # noqa: PTH120  the rest of it may begin names
         raise DataError(f"{root}: no such folder.")
     if options.encode_type and not cv2.haveImageWriter(f"x.{options.encode_type}"):
         raise DataError(f"-encode_type {options.encode_type}: OpenCV cannot write it. There are png, jpg, bmp, …")
-    pictures = PictureList(source)
+
+
+def fill(converter: "Converter", database: Path, where: str = WHERE, more: dict[str, Any] | None = None) -> None:
+    """Writes `database` by a converter, as `convert` does. where: the tool, for the log; more: its own settings."""
+    root, pictures, options = converter.root, converter.pictures, converter.options
+    _check(root, options)
     if options.shuffle:
-        log.info(WHERE, "Shuffling data")
-    log.info(WHERE, f"A total of {len(pictures)} images.")
+        log.info(where, "Shuffling data")
+    log.info(where, f"A total of {len(pictures)} images.")
     if options.encode_type and not options.encoded:
-        log.info(WHERE, "encode_type specified, assuming encoded=true.")
-    settings = {"root": str(Path(root).absolute()), "list": pictures.digest(), **asdict(options)}
+        log.info(where, "encode_type specified, assuming encoded=true.")
+    settings = {"root": str(Path(root).absolute()), "list": pictures.digest(), **asdict(options), **(more or {})}
     with WRITERS[options.backend](database, settings) as db:
-        count = _fill(db, Converter(root, pictures, options))
+        count = _fill(db, converter)
         if not count:
             raise DataError(
-                f"{source}: none of its {len(pictures):,} pictures can be read. ROOTFOLDER is put before names as "
-                f"it stands: should {root!r} end with a /?"
+                f"{pictures.path}: none of its {len(pictures):,} pictures can be read. ROOTFOLDER is put before names "
+                f"as it stands: should {root!r} end with a /?"
             )
     if count % EVERY:
-        log.info(WHERE, f"Processed {count} files.")
+        log.info(where, f"Processed {count} files.")
     if left_out := len(pictures) - count:
-        log.warning(WHERE, f"{left_out} of {len(pictures)} pictures could not be read, and are left out.")
+        log.warning(where, f"{left_out} of {len(pictures)} pictures could not be read, and are left out.")
 
 
 @dataclass(frozen=True)
@@ -128,14 +142,29 @@ class Unread:
 class Converter:
     """Makes the records of a list's pictures. Places are those in the order of the database."""
 
-    def __init__(self, root: str, pictures: PictureList, options: Options) -> None:
+    def __init__(self, root: str, pictures: Any, options: Options) -> None:
+        """`pictures`: a PictureList, or what has all of its methods and something else in place of the labels."""
         self.root, self.pictures, self.options = root, pictures, options
         self.colour = Colour.GREY if options.gray else Colour.COLOUR
         self._order = shuffled(0, 0, len(pictures)) if options.shuffle else range(len(pictures))
 
-    def name(self, place: int) -> tuple[str, int]:
+    def name(self, place: int) -> tuple[str, Any]:
         """The name and the label of the picture at a place."""
-        return self.pictures[int(self._order[place])]
+        name, label = self.pictures[int(self._order[place])]
+        return name, label
+
+    def sized(self, picture: np.ndarray) -> np.ndarray:
+        """The picture of the size that is asked for."""
+        return stretched(picture, self.options.size)
+
+    def resizes(self) -> bool:
+        """Whether `sized` may change a picture."""
+        return self.options.size is not None
+
+    def finished(self, place: int, record: pb.Datum, before: tuple[int, ...], after: tuple[int, ...]) -> bytes:
+        """What is written of a picture: its record, labelled. Shapes are those of the file and of the record."""
+        record.label = self.name(place)[1]
+        return record.SerializeToString()
 
     def where(self, place: int) -> str:
         """How messages name it: the list, the line, the name."""
@@ -143,7 +172,7 @@ class Converter:
 
     def __call__(self, place: int) -> tuple[int, Made | Unread]:
         """The place, and the record. Raises DataError for a picture that is read and cannot be made one."""
-        name, label = self.name(place)
+        name = self.name(place)[0]
         path = self.root + name
         try:
             data = regular_file.read(path)
@@ -155,12 +184,11 @@ class Converter:
         except DataError as e:
             return place, Unread(f"{path}: {e}")
         try:
-            picture = stretched(picture, self.options.size)
-            record = self._record(path, name, data, picture)
+            small = self.sized(picture)
+            written = self.finished(place, self._record(path, name, data, small), picture.shape, small.shape)
         except DataError as e:
             raise DataError(f"{self.where(place)}: {e}") from e
-        record.label = label
-        return place, Made(picture.shape, record.SerializeToString())
+        return place, Made(small.shape, written)
 
     def _record(self, path: str, name: str, data: bytes, picture: np.ndarray) -> pb.Datum:
         kind = self.options.encode_type
@@ -171,7 +199,7 @@ class Converter:
             if "." not in name:
                 log.warning(WHERE, f"Failed to guess the encoding of '{name}'")
         ending = path.rpartition(".")[2].lower()
-        if self.options.size is None and (ending == kind or (kind, ending) == ("jpg", "jpeg")):
+        if not self.resizes() and (ending == kind or (kind, ending) == ("jpg", "jpeg")):
             return datum.encoded(data, 0)
         return datum.encoded(_encoded(picture, kind), 0)
 

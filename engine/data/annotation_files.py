@@ -1,0 +1,158 @@
+"""Files that say which boxes stand on a picture: VOC's XML, COCO's JSON a picture, and lines of text."""
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+from xml.etree import ElementTree
+
+from engine.errors import DataError
+from engine.host import regular_file
+from engine.proto import caffe_pb2 as pb
+from engine.proto import text
+
+LARGEST = 1 << 24
+"""Bytes of the largest file that is read."""
+
+
+class Box(NamedTuple):
+    """A class, the corners in pixels, and whether it is hard to see, or a crowd."""
+
+    label: int
+    xmin: float
+    ymin: float
+    xmax: float
+    ymax: float
+    difficult: bool = False
+
+
+def read_label_map(path: Path, *, check: bool = False) -> dict[str, int]:
+    """The number of each name in a LabelMap file. Raises DataError, with `check` for a name or a number given twice."""
+    items = text.read(path, pb.LabelMap).item
+    if check:
+        for what in ("name", "label"):
+            values = [getattr(item, what) for item in items]
+            if twice := {value for value in values if values.count(value) > 1}:
+                raise DataError(f"{path}: the {what} {twice.pop()!r} is given twice.")
+    return {item.name: item.label for item in items}
+
+
+def read(path: Path, kind: str, shape: tuple[int, int], labels: Mapping[str, int]) -> tuple[list[Box], tuple[int, int]]:
+    """The boxes in a file of the `kind` "xml", "json" or "txt", and the height and width that they are pixels of.
+
+    shape: that of the picture, which counts where the file does not say one. labels: the number of each class's name.
+    Raises DataError, naming the file, for what is no such file and for a name without a number.
+    """
+    try:
+        data = regular_file.read(path, LARGEST)
+        boxes, said = KINDS[kind](data, labels)
+    except OSError as e:
+        raise DataError(f"{path}: cannot be read: {e.strerror}.") from e
+    except _Wrong as e:
+        raise DataError(f"{path}: {e}") from None
+    return boxes, said if said and min(said) > 0 else shape
+
+
+def groups(boxes: list[Box], shape: tuple[int, int]) -> list[pb.AnnotationGroup]:
+    """The boxes class by class, in the order in which classes first come, as parts of a picture of this `shape`."""
+    made: dict[int, pb.AnnotationGroup] = {}
+    height, width = shape
+    for box in boxes:
+        group = made.setdefault(box.label, pb.AnnotationGroup(group_label=box.label))
+        part = pb.NormalizedBBox(
+            xmin=box.xmin / width,
+            ymin=box.ymin / height,
+            xmax=box.xmax / width,
+            ymax=box.ymax / height,
+            difficult=box.difficult,
+        )
+        group.annotation.add(instance_id=len(group.annotation), bbox=part)
+    return list(made.values())
+
+
+class _Wrong(Exception):
+    """What is wrong with a file, in words that go on from its name."""
+
+
+_SIDES = ("xmin", "ymin", "xmax", "ymax")
+
+Parsed = tuple[list[Box], tuple[int, int] | None]
+
+
+def _xml(data: bytes, labels: Mapping[str, int]) -> Parsed:
+    try:
+        root = ElementTree.fromstring(data)  # noqa: S314  expat bounds what entities make of a file
+    except (ElementTree.ParseError, ValueError, LookupError) as e:
+        raise _Wrong(f"is no XML: {e}.") from None
+    if root.tag != "annotation":
+        raise _Wrong(f"is XML of <{root.tag[:50]}>, and <annotation> is needed.")
+    boxes = []
+    for thing in root.iter("object"):
+        name, corners = thing.findtext("name", "").strip(), thing.find("bndbox")
+        if corners is None:
+            raise _Wrong(f'has an object "{name[:50]}" without <bndbox>.')
+        left, top, right, bottom = (int(_number(corners.findtext(side, "0"))) for side in _SIDES)
+        difficult = thing.findtext("difficult", "").strip() == "1"
+        boxes.append(Box(_label(name, labels), left, top, right, bottom, difficult))
+    size = [root.findtext(f"size/{side}") for side in ("height", "width")]
+    return boxes, None if None in size else (int(_number(size[0])), int(_number(size[1])))
+
+
+def _json(data: bytes, labels: Mapping[str, int]) -> Parsed:
+    try:
+        root = json.loads(data)
+        things = root["annotation"]
+        boxes = []
+        for thing in things:
+            x, y, width, height = map(_number, thing["bbox"])
+            label = _label(str(thing["category_id"]), labels)
+            boxes.append(Box(label, x, y, x + width, y + height, bool(thing.get("iscrowd", 0))))
+        image = root.get("image", {})
+        size = (int(image["height"]), int(image["width"])) if {"height", "width"} <= image.keys() else None
+    except (ValueError, RecursionError) as e:
+        raise _Wrong(f"is no JSON: {str(e)[:200]}.") from None
+    except (KeyError, TypeError, AttributeError):
+        raise _Wrong('is JSON without an "annotation" list of objects with a bbox of four and a category_id.') from None
+    return boxes, size
+
+
+def _txt(data: bytes, labels: Mapping[str, int]) -> Parsed:
+    boxes = []
+    for number, line in enumerate(data.decode(errors="replace").splitlines(), 1):
+        words = line.split()
+        if words and len(words) != 5:
+            raise _Wrong(f"line {number} has {len(words)} words; label, xmin, ymin, xmax and ymax are needed.")
+        if words:
+            label, left, top, right, bottom = map(_number, words)
+            boxes.append(Box(int(label), left, top, right, bottom))
+    return boxes, None
+
+
+KINDS: dict[str, Callable[[bytes, Mapping[str, int]], Parsed]] = {"xml": _xml, "json": _json, "txt": _txt}
+
+
+def _number(found: Any) -> float:
+    try:
+        number = float(found)
+    except (TypeError, ValueError):
+        raise _Wrong(f"has {str(found)[:50]!r} where a number is needed.") from None
+    if not abs(number) < 2**31:
+        raise _Wrong(f"has {str(found)[:50]!r}, which is no number of a pixel or a class.")
+    return number
+
+
+def _label(name: str, labels: Mapping[str, int]) -> int:
+    if name not in labels:
+        raise _Wrong(f'has a box of class "{name[:50]}", which the label map has not.')
+    return labels[name]
+
+
+def complaints(boxes: list[Box], shape: tuple[int, int]) -> Iterator[str]:
+    """What is odd with boxes, which are kept all the same."""
+    height, width = shape
+    if any(not (0 <= box.xmin <= width and 0 <= box.ymin <= height) for box in boxes) or any(
+        not (0 <= box.xmax <= width and 0 <= box.ymax <= height) for box in boxes
+    ):
+        yield "bounding box exceeds image boundary."
+    if any(box.xmin > box.xmax or box.ymin > box.ymax for box in boxes):
+        yield "bounding box irregular."

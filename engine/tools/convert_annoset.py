@@ -1,0 +1,164 @@
+"""convert_annoset: pictures and their boxes → a database of AnnotatedDatum records, as SSD's own tool makes it."""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import click
+import numpy as np
+
+from engine import log
+from engine.data import annotation_files
+from engine.data.image_source import stretched
+from engine.data.picture_list import PictureList, read_text
+from engine.errors import DataError
+from engine.proto import caffe_pb2 as pb
+from engine.tools import command, convert_imageset
+from engine.tools.command import backend_option, tool
+from engine.tools.convert_imageset import Converter, Options
+
+WHERE = "convert_annoset"
+
+EPILOG = """\b
+Example:
+  convert_annoset -anno_type detection -label_map_file labelmap_voc.prototxt -encode_type jpg -encoded \\
+    VOCdevkit/ trainval.txt trainval_lmdb
+
+Each line of LISTFILE holds the file names of a picture and of its boxes, a blank between them; with -anno_type
+classification the name of a picture and a label. ROOTFOLDER is put before the names as it stands. A picture without a
+file of boxes has none. Started again with the same arguments after it was stopped, the tool goes on where it was.
+"""
+
+
+@dataclass(frozen=True)
+class Boxes:
+    """What is known of the files of boxes, and how small and large pictures may be; 0 where that is not limited."""
+
+    detection: bool = False
+    label_type: str = "xml"
+    labels: Mapping[str, int] | None = None
+    min_dim: int = 0
+    max_dim: int = 0
+
+
+@tool("convert_annoset", EPILOG)
+@click.option("--gray/--nogray", default=False, help="Treat pictures as grey ones.")
+@click.option("--shuffle/--noshuffle", default=False, help="Shuffle the pictures; a list is always shuffled alike.")
+@backend_option
+@click.option("--anno_type", type=click.Choice(["classification", "detection"]), default="classification")
+@click.option("--label_type", type=click.Choice(list(annotation_files.KINDS)), default="xml", help="Form of the boxes.")
+@click.option("--label_map_file", default="", metavar="FILE", help="A LabelMap: the number of each class's name.")
+@click.option("--check_label/--nocheck_label", default=False, help="Stop at a name or a number given twice.")
+@click.option("--min_dim", type=int, default=0, metavar="N", help="Enlarge pictures whose smaller side is shorter.")
+@click.option("--max_dim", type=int, default=0, metavar="N", help="Shrink pictures whose larger side is longer.")
+@click.option("--resize_width", type=int, default=0, metavar="N", help="The width that pictures are stretched to.")
+@click.option("--resize_height", type=int, default=0, metavar="N", help="The height that pictures are stretched to.")
+@click.option("--check_size/--nocheck_size", default=False, help="Stop at a picture of another size than the first's.")
+@click.option("--encoded/--noencoded", default=False, help="Keep pictures encoded, as they are in their files.")
+@click.option("--encode_type", default="", metavar="TYPE", help="What to encode pictures as: png, jpg, …")
+@click.argument("root", metavar="ROOTFOLDER/")
+@click.argument("source", metavar="LISTFILE", type=Path)
+@click.argument("database", metavar="DB_NAME", type=Path)
+def convert_annoset(
+    root: str,
+    source: Path,
+    database: Path,
+    anno_type: str,
+    label_type: str,
+    label_map_file: str,
+    check_label: bool,
+    min_dim: int,
+    max_dim: int,
+    **flags: Any,
+) -> None:
+    """Makes a database, which the AnnotatedData layer reads, of pictures and the boxes on them."""
+    options = convert_imageset.options(**flags)
+    boxes = Boxes(anno_type == "detection", label_type, None, max(0, min_dim), max(0, max_dim))
+    pictures: PictureList | BoxList = BoxList(source) if boxes.detection else PictureList(source)
+    if boxes.detection and not label_map_file and label_type != "txt":
+        raise DataError("-label_map_file is needed: it says which number the name of a class has.")
+    if boxes.detection and label_map_file:
+        labels = annotation_files.read_label_map(Path(label_map_file), check=check_label)
+        boxes = replace(boxes, labels=labels)
+    converter = AnnotatedConverter(root, pictures, options, boxes)
+    convert_imageset.fill(converter, database, WHERE, {"boxes": asdict(boxes)})
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """The command line. Returns the exit status."""
+    return command.run(convert_annoset, argv)
+
+
+class BoxList(Sequence[tuple[str, str]]):
+    """The (picture, boxes) pairs of file names in a list. Raises DataError for a line that is no such pair."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._text = read_text(path)
+        lines = (
+            (n, line.split()) for n, line in enumerate(self._text.decode(errors="surrogateescape").splitlines(), 1)
+        )
+        self._rows = [(n, words) for n, words in lines if words]
+        for n, words in self._rows:
+            if len(words) != 2:
+                raise DataError(f"{path}:{n}: has {len(words)} words; the names of a picture and of its boxes are two.")
+        if not self._rows:
+            raise DataError(f"{path}: lists no pictures; each line holds the names of a picture and of its boxes.")
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def __getitem__(self, index: Any) -> Any:
+        return tuple(self._rows[index][1])
+
+    def line(self, index: int) -> int:
+        """The number of a pair's line in the file, from 1 on."""
+        return self._rows[index][0]
+
+    def digest(self) -> str:
+        """SHA-256 of the list."""
+        return hashlib.sha256(self._text).hexdigest()
+
+
+class AnnotatedConverter(Converter):
+    """Makes records of pictures with their boxes."""
+
+    def __init__(self, root: str, pictures: PictureList | BoxList, options: Options, boxes: Boxes) -> None:
+        super().__init__(root, pictures, options)
+        self.boxes = boxes
+
+    def sized(self, picture: np.ndarray) -> np.ndarray:
+        smaller, larger = min(picture.shape[1:]), max(picture.shape[1:])
+        factor = self.boxes.min_dim / smaller if 0 < smaller < self.boxes.min_dim else 1.0
+        if self.boxes.max_dim and int(factor * larger) > self.boxes.max_dim:
+            factor = self.boxes.max_dim / larger
+        if not (self.boxes.min_dim or self.boxes.max_dim):
+            return super().sized(picture)
+        height, width = (round(side * factor) for side in picture.shape[1:])
+        return stretched(picture, (height, width) if factor != 1 else None)
+
+    def resizes(self) -> bool:
+        return super().resizes() or bool(self.boxes.min_dim or self.boxes.max_dim)
+
+    def finished(self, place: int, record: pb.Datum, before: tuple[int, ...], after: tuple[int, ...]) -> bytes:
+        record.channels, record.height, record.width = after
+        label = self.name(place)[1]
+        if not self.boxes.detection:
+            record.label = int(label)
+            return pb.AnnotatedDatum(datum=record).SerializeToString()
+        record.label = -1
+        annotated = pb.AnnotatedDatum(datum=record, type="BBOX")
+        file = Path(f"{self.root}{label}")
+        if file.exists():
+            (_, rows, columns), labels = before, self.boxes.labels or {}
+            found, shape = annotation_files.read(file, self.boxes.label_type, (rows, columns), labels)
+            for complaint in annotation_files.complaints(found, shape):
+                log.warning(WHERE, f"{file} {complaint}")
+            annotated.annotation_group.extend(annotation_files.groups(found, shape))
+        return annotated.SerializeToString()
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
