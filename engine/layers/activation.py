@@ -37,6 +37,24 @@ class ReLU(Activation):
         return [jnp.where(x > 0, x, self.negative_slope * x)]
 
 
+@layer("ReLU6")
+class ReLU6(Activation):
+    """y = min(x, 6) for x > 0, else negative_slope · x. The gradient at 0 is negative_slope, at 6 it is 0.
+
+    Of chuanqi305's SSD, and with a slope of MobileNet-YOLO.
+    """
+
+    precision = "given"
+
+    def setup(self, x: Shape) -> list[Shape]:
+        self.negative_slope = self.config.relu6_param.negative_slope
+        return [x]
+
+    def forward(self, params: Arrays, bottoms: Arrays, ctx: Context) -> list[Array]:
+        (x,) = bottoms
+        return [jnp.where(x > 0, jnp.where(x < 6, x, 6), self.negative_slope * x)]
+
+
 @layer("PReLU")
 class PReLU(Layer):
     """y = max(x, 0) + a · min(x, 0) with a learned. The gradient at 0 is a (He et al. 2015).
@@ -248,20 +266,36 @@ _power_in_place.defvjp(_power_in_place_fwd, _power_in_place_bwd)
 class Dropout(Activation):
     """In TRAIN, zero with probability dropout_ratio and 1 / (1 − dropout_ratio) times x else; in TEST, x.
 
-    Hinton et al. 2012, scaled while training so that testing needs no change.
+    Hinton et al. 2012, scaled while training so that testing needs no change; with `scale_train: false` (Faster R-CNN)
+    the other way round. With `sample_weights_test` (Bayesian SegNet) TEST draws as TRAIN does.
     """
 
     precision = "given"
 
     def setup(self, x: Shape) -> list[Shape]:
-        self.ratio = self.config.dropout_param.dropout_ratio
+        p = self.config.dropout_param
+        self.ratio, self.scales = p.dropout_ratio, p.scale_train
+        self.draws = self.phase == pb.TRAIN or p.sample_weights_test
+        self.mask_shape = x
         if not 0 <= self.ratio < 1:
             raise self.error(f"dropout_ratio {self.ratio:g} is not a probability from 0 to below 1.")
         return [x]
 
     def forward(self, params: Arrays, bottoms: Arrays, ctx: Context) -> list[Array]:
         (x,) = bottoms
-        if self.phase == pb.TEST:
-            return [x]
-        kept = jax.random.bernoulli(ctx.key, 1 - self.ratio, x.shape)
-        return [jnp.where(kept, x / (1 - self.ratio), 0)]
+        if not self.draws:
+            return [x if self.scales else x * (1 - self.ratio)]
+        kept = jax.random.bernoulli(ctx.key, 1 - self.ratio, self.mask_shape)
+        return [jnp.where(kept, x / (1 - self.ratio) if self.scales else x, 0)]
+
+
+@layer("SpatialDropout")
+class SpatialDropout(Dropout):
+    """Dropout of whole channels: all of a channel of an item becomes 0, or nothing (Tompson et al. 2015; ENet)."""
+
+    def setup(self, x: Shape) -> list[Shape]:
+        if len(x) < 2:
+            raise self.error(f"{self.bottom(0)} has shape {list(x)}; 2 axes or more are needed: num, channels.")
+        tops = super().setup(x)
+        self.mask_shape = (*x[:2], *[1] * (len(x) - 2))
+        return tops

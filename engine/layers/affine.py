@@ -1,6 +1,6 @@
-"""Layers that scale and shift by parameters laid along some axes: Scale and Bias."""
+"""Layers that scale and shift by values laid along some axes: Scale, Bias, Axpy, SpatialProduct."""
 
-from engine.layers.base import Array, Arrays, Context, Layer, Shape, along
+from engine.layers.base import Array, Arrays, Context, Layer, Shape, along, count
 from engine.layers.registry import layer
 
 
@@ -70,3 +70,48 @@ class Bias(_Along):
         x, *rest = bottoms
         b = rest[0] if self.bias is None else params[self.bias]
         return [x + along(b, self.axis, x.ndim)]
+
+
+@layer("Axpy")
+class Axpy(Layer):
+    """z = a · x + y, with one a an item and channel (SENet, Hu et al. 2018).
+
+    Bottoms: a (N, C) or (N, C, 1, 1); x and y (N, C, …). Top: z, of x's shape.
+    """
+
+    bottoms = (3, 3)
+
+    def setup(self, a: Shape, x: Shape, y: Shape) -> list[Shape]:
+        if len(x) < 2 or a[:2] != x[:2] or count(a[2:]) != 1:
+            raise self.error(
+                f"{self.bottom(0)} has shape {list(a)} and {self.bottom(1)} {list(x)}; the first must be one value an "
+                "item and channel of the second."
+            )
+        if x != y:
+            raise self.error(
+                f"{self.bottom(1)} has shape {list(x)} and {self.bottom(2)} {list(y)}; they must be the same."
+            )
+        return [x]
+
+    def forward(self, params: Arrays, bottoms: Arrays, ctx: Context) -> list[Array]:
+        a, x, y = bottoms
+        return [along(a.reshape(a.shape[:2]), 0, x.ndim) * x + y]
+
+
+@layer("SpatialProduct")
+class SpatialProduct(Layer):
+    """y = x · m, with one m a place, for all channels (DeepLab). Bottoms: x (N, C, H, W), m (N, 1, H, W). Top: y."""
+
+    bottoms = (2, 2)
+
+    def setup(self, x: Shape, m: Shape) -> list[Shape]:
+        if len(x) < 2 or m != (x[0], 1, *x[2:]):
+            raise self.error(
+                f"{self.bottom(0)} has shape {list(x)} and {self.bottom(1)} {list(m)}; the second must be "
+                f"{[*x[:1], 1, *x[2:]]}."
+            )
+        return [x]
+
+    def forward(self, params: Arrays, bottoms: Arrays, ctx: Context) -> list[Array]:
+        x, m = bottoms
+        return [x * m]

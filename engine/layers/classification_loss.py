@@ -1,5 +1,7 @@
 """Losses over class labels: SoftmaxWithLoss, InfogainLoss, MultinomialLogisticLoss, HingeLoss."""
 
+import logging
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -10,6 +12,13 @@ from engine.layers.loss import LOG_THRESHOLD, Labelled, Loss, floored, ignored, 
 from engine.layers.registry import layer
 from engine.proto import binary, paths
 from engine.proto import caffe_pb2 as pb
+
+log = logging.getLogger(__name__)
+
+NOT_NORMALIZED = (
+    "with weight_by_label_freqs and no normalize the loss is divided by the batch's size, and is large for large "
+    "pictures. To divide by the number of labels that count give it loss_param { normalize: true }."
+)
 
 LOG_FLT_MIN = float(np.log(np.finfo(np.float32).tiny))
 """Caffe's floor under a log-probability in SoftmaxWithLoss: the logarithm of the smallest normal float32."""
@@ -48,11 +57,23 @@ class _RowLoss(Labelled, Loss):
 class SoftmaxWithLoss(_SoftmaxLoss):
     """−Σ w[label] · log softmax(x)[label] / normalizer. An optional second top: the softmax itself, of x's shape.
 
-    w is 1, or the class weights. They are no part of the normalizer: the loss is InfogainLoss's with w on H's diagonal.
+    w is 1, or the class weights: of the command, and with `weight_by_label_freqs` class_weighting (SegNet). They are no
+    part of the normalizer: the loss is InfogainLoss's with w on H's diagonal.
+    An optional third top, of the labels' shape and without gradient: each prediction's own term (R-FCN).
     """
 
+    tops = (1, 3)
+
     def setup(self, x: Shape, labels: Shape) -> list[Shape]:
-        return self.match_scores(x, labels, self.config.softmax_param.axis)
+        tops = self.match_scores(x, labels, self.config.softmax_param.axis)
+        p = self.config.loss_param
+        self.listed = np.array(p.class_weighting, np.float32) if p.weight_by_label_freqs else None
+        if self.listed is not None and len(self.listed) != self.classes:
+            raise self.error(f"weight_by_label_freqs with {len(self.listed)} class_weighting; give {self.classes}.")
+        if self.listed is not None and not (p.HasField("normalization") or p.HasField("normalize")):
+            log.warning("%s", self.error(NOT_NORMALIZED))
+            self.normalization = p.BATCH_SIZE
+        return [*tops, labels] if len(self.config.top) == 3 else tops
 
     def weigh_classes(self, weights: np.ndarray) -> bool:
         if len(weights) != self.classes:
@@ -64,9 +85,18 @@ class SoftmaxWithLoss(_SoftmaxLoss):
         rows, ids, valid = self.aligned(*bottoms)
         log_p = jax.nn.log_softmax(rows, axis=1)
         found = floored(self.of_label(log_p, ids), LOG_FLT_MIN)
-        if self.class_weights is not None:
-            found = found * jnp.take(jnp.asarray(self.class_weights), ids, mode="clip")
-        return self.normalized(-jnp.sum(jnp.where(valid, found, 0)), valid, log_p, bottoms[0].shape)
+        for weights in (self.class_weights, self.listed):
+            if weights is not None:
+                found = found * jnp.take(jnp.asarray(weights), ids, mode="clip")
+        terms = jnp.where(valid, found, 0)
+        tops = self.normalized(-jnp.sum(terms), valid, log_p, bottoms[0].shape)
+        each = jax.lax.stop_gradient(no_minus_zero(-terms)).reshape(bottoms[1].shape)
+        return [*tops, each][: len(self.top_shapes)]
+
+
+@layer("SoftmaxWithLossOHEM")
+class SoftmaxWithLossOHEM(SoftmaxWithLoss):
+    """R-FCN's SoftmaxWithLoss by its later name; its third top feeds BoxAnnotatorOHEM."""
 
 
 @layer("InfogainLoss")

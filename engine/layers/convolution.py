@@ -11,26 +11,26 @@ from engine.ops.convolution import columns, convolve, deconvolve
 class Weighted(Windowed):
     """A kernel with weights (from, to / group, *kernel) and a bias an output channel, shared by all bottoms."""
 
-    bottoms = (1, None)
-    tops = (1, None)
+    bottoms: ClassVar[tuple[int, int | None]] = (1, None)
+    tops: ClassVar[tuple[int, int | None]] = (1, None)
     precision = "low"
     transposed: ClassVar[bool]
 
-    def read_weights(self) -> None:
+    def read_weights(self, num_output: int, group: int) -> None:
         """Declares W and b, keeps the groups. Raises LayerError where channels cannot be split into groups."""
-        p = self.config.convolution_param
-        if not p.num_output:
+        p = self.windows
+        if not num_output:
             raise self.error("convolution_param needs num_output of 1 or more.")
-        if not p.group:
+        if not group:
             raise self.error("group is 0; it must be 1 or more.")
-        if self.channels % p.group:
-            raise self.error(f"the {self.channels} channels of {self.bottom(0)} cannot be split into group: {p.group}.")
-        if p.num_output % p.group:
-            raise self.error(f"num_output {p.num_output} cannot be split into group: {p.group}; give a multiple of it.")
-        self.num_output, self.group = p.num_output, p.group
-        outer, inner = (self.channels, p.num_output) if self.transposed else (p.num_output, self.channels)
-        self.weight = self.param("weight", (outer, inner // p.group, *self.window.kernel), p.weight_filler)
-        self.bias = self.param("bias", (p.num_output,), p.bias_filler) if p.bias_term else None
+        if self.channels % group:
+            raise self.error(f"the {self.channels} channels of {self.bottom(0)} cannot be split into group: {group}.")
+        if num_output % group:
+            raise self.error(f"num_output {num_output} cannot be split into group: {group}; give a multiple of it.")
+        self.num_output, self.group = num_output, group
+        outer, inner = (self.channels, num_output) if self.transposed else (num_output, self.channels)
+        self.weight = self.param("weight", (outer, inner // group, *self.window.kernel), p.weight_filler)
+        self.bias = self.param("bias", (num_output,), p.bias_filler) if p.bias_term else None
 
     def forward(self, params: Arrays, bottoms: Arrays, ctx: Context) -> list[Array]:
         product = deconvolve if self.transposed else convolve
@@ -53,8 +53,26 @@ class Convolution(Weighted):
 
     def setup(self, *bottoms: Shape) -> list[Shape]:
         self.read_window(*bottoms)
-        self.read_weights()
+        self.read_weights(self.windows.num_output, self.windows.group)
         return [(*self.lead, self.num_output, *self.fitting_outputs())] * len(bottoms)
+
+
+@layer("DepthwiseConvolution")
+class DepthwiseConvolution(Convolution):
+    """A Convolution by another name, which its fork computes faster where group is the number of channels."""
+
+
+@layer("ConvolutionDepthwise")
+class ConvolutionDepthwise(Convolution):
+    """A Convolution of each channel by a kernel of its own; num_output and group are not read (farmingyard's).
+
+    Params: W (C, 1, *kernel); with `bias_term`, b (C). Tops have as many channels as their bottoms, C.
+    """
+
+    def setup(self, *bottoms: Shape) -> list[Shape]:
+        self.read_window(*bottoms)
+        self.read_weights(self.channels, self.channels)
+        return [(*self.lead, self.channels, *self.fitting_outputs())] * len(bottoms)
 
 
 @layer("Deconvolution")
@@ -70,7 +88,7 @@ class Deconvolution(Weighted):
 
     def setup(self, *bottoms: Shape) -> list[Shape]:
         self.read_window(*bottoms)
-        self.read_weights()
+        self.read_weights(self.windows.num_output, self.windows.group)
         made = self.window.inputs(self.spatial)
         if any(n < 1 for n in made):
             raise self.error(

@@ -30,9 +30,10 @@ class Pooling(PoolsPlanes):
 
     Bottom: x (N, C, H, W). Top: y (N, C, H', W'); for MAX a second one: where in its H · W plane each maximum lies,
     which has no gradient.
-    H' = ⌈(H + 2 pad − kernel) / stride⌉ + 1, or ⌊…⌋ with `round_mode: FLOOR`; with a pad, a last window that would
-    start behind the image is dropped. AVE divides by the window's size within the padded image. STOCHASTIC draws
-    elements in proportion to their values in TRAIN and takes their mean, weighted by themselves, in TEST.
+    H' = ⌈(H + 2 pad − kernel) / stride⌉ + 1, or ⌊…⌋ with `round_mode: FLOOR` or `ceil_mode: false`; with a pad, a last
+    window that would start behind the image is dropped. AVE divides by the window's size within the padded image.
+    STOCHASTIC draws elements in proportion to their values in TRAIN and takes their mean, weighted by themselves, in
+    TEST.
     """
 
     tops = (1, 2)
@@ -54,7 +55,7 @@ class Pooling(PoolsPlanes):
             raise self.error("STOCHASTIC pooling takes no pad; leave it out, or use MAX or AVE.")
         if any(pad) and any(a >= k for a, k in zip(pad, kernel, strict=True)):
             raise self.error(f"pad {by(pad)} must be smaller than the kernel {by(kernel)} along both axes.")
-        self.spans = spans(x[2:], kernel, stride, pad, p.round_mode)
+        self.spans = spans(x[2:], kernel, stride, pad, p.round_mode if p.ceil_mode else p.FLOOR)
         if any(span.outputs < 1 for span in self.spans):
             raise self.error(
                 f"a {by(kernel)} kernel does not fit its {self.bottom(0)} of {by(x[2:])} with pad {by(pad)}.\n"

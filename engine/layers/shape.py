@@ -1,4 +1,4 @@
-"""Layers that move values and compute none: Concat, Slice, Flatten, Reshape, Permute, Tile."""
+"""Layers that move values and compute none: Concat, Slice, Flatten, Reshape, Permute, ShuffleChannel, Tile."""
 
 from itertools import pairwise
 
@@ -153,6 +153,26 @@ class Permute(Layer):
 
     def forward(self, params: Arrays, bottoms: Arrays, ctx: Context) -> list[Array]:
         return [jnp.transpose(bottoms[0], self.order)]
+
+
+@layer("ShuffleChannel")
+class ShuffleChannel(Layer):
+    """The channels of `group` groups in turn: top channel j · group + i is channel j of group i (ShuffleNet)."""
+
+    precision = "given"
+
+    def setup(self, x: Shape) -> list[Shape]:
+        self.group = self.config.shuffle_channel_param.group
+        if len(x) < 2:
+            raise self.error(f"{self.bottom(0)} has shape {list(x)}; 2 axes or more are needed: num, channels.")
+        if not self.group or x[1] % self.group:
+            raise self.error(f"the {x[1]} channels of {self.bottom(0)} cannot be split into group: {self.group}.")
+        return [x]
+
+    def forward(self, params: Arrays, bottoms: Arrays, ctx: Context) -> list[Array]:
+        (x,) = bottoms
+        grouped = x.reshape(x.shape[0], self.group, x.shape[1] // self.group, *x.shape[2:])
+        return [grouped.swapaxes(1, 2).reshape(x.shape)]
 
 
 @layer("Tile")

@@ -108,3 +108,8 @@ class FastRCNNSmoothL1Loss(SmoothL1Loss):
     def forward(self, params: Arrays, bottoms: Arrays, ctx: Context) -> list[Array]:
         a, b, w = (x.reshape(bottoms[0].shape) for x in bottoms)
         return [jnp.sum(smooth_l1(_weighted(a - b, stop_gradient(w)))) / max(1, a.shape[0])]
+
+
+@layer("SmoothL1LossOHEM")
+class SmoothL1LossOHEM(RFCNSmoothL1Loss):
+    """R-FCN's SmoothL1Loss by its later name; its second top feeds BoxAnnotatorOHEM."""

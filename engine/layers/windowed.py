@@ -2,10 +2,16 @@
 
 from engine.layers.base import Array, Layer, Shape, count
 from engine.ops.window import Window
+from engine.proto import caffe_pb2 as pb
 
 
 class Windowed(Layer):
     """Reads `convolution_param`: where the channels are, and how the kernel moves over the axes behind them."""
+
+    @property
+    def windows(self) -> pb.ConvolutionParameter | pb.DeformableConvolutionParameter:
+        """The block that says how the kernel moves."""
+        return self.config.convolution_param
 
     def read_window(self, *bottoms: Shape) -> None:
         """Keeps the channels' axis and the window. Raises LayerError where options contradict or bottoms differ."""
@@ -15,7 +21,7 @@ class Windowed(Layer):
                     f"{self.bottom(i)} has shape {list(shape)} and {self.bottom(0)} has {list(bottoms[0])}; "
                     "all bottoms share the weights and must have one shape."
                 )
-        p = self.config.convolution_param
+        p = self.windows
         self.axis = self.canonical_axis(p.axis, bottoms[0])
         self.lead, (self.channels, *rest) = bottoms[0][: self.axis], bottoms[0][self.axis :]
         self.spatial = tuple(rest)
@@ -28,7 +34,7 @@ class Windowed(Layer):
 
     def _option(self, field: str, pair: str | None, *, default: int | None = None, least: int = 1) -> tuple[int, ...]:
         """One value a spatial axis, from the repeated `field` or from `pair`_h and `pair`_w."""
-        p = self.config.convolution_param
+        p = self.windows
         axes, given = len(self.spatial), tuple(getattr(p, field))
         hw = (f"{pair}_h", f"{pair}_w")
         if pair and any(p.HasField(name) for name in hw):

@@ -33,7 +33,7 @@ def test_every_registered_type_is_listed():
         ("Normalise", "Did you mean Normalize"),
         ("PriorBoxes", "Did you mean PriorBox"),
         ("ReLU7", "There are: AbsVal"),
-        ("SoftmaxWithLossOHEM", "There are: AbsVal"),
+        ("SoftmaxWithLossTwice", "There are: AbsVal"),
         ("LocalConvolution", "There are: AbsVal"),
     ],
 )

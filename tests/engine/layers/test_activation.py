@@ -58,6 +58,20 @@ CASES = [
     Case("power of a constant", 'type: "Power" power_param { power: 0.5 scale: 0 shift: 4 }', X, lambda x: 0 * x + 2),
     Case("power 0", 'type: "Power" power_param { power: 0 }', X, np.ones_like),
     Case("dropout in test", 'type: "Dropout"', X, lambda x: x, phase=pb.TEST),
+    Case("relu6", 'type: "ReLU6"', {"x": np.linspace(-3, 9, 24)}, lambda x: np.clip(x, 0, 6)),
+    Case(
+        "relu6 negative slope",
+        'type: "ReLU6" relu6_param { negative_slope: 0.2 }',
+        {"x": np.linspace(-3, 9, 24)},
+        lambda x: np.where(x > 0, np.minimum(x, 6), 0.2 * x),
+    ),
+    Case(
+        "dropout scaled in test",
+        'type: "Dropout" dropout_param { dropout_ratio: 0.3 scale_train: false }',
+        X,
+        lambda x: 0.7 * x,
+        phase=pb.TEST,
+    ),
     Case("dropout of nothing", 'type: "Dropout" dropout_param { dropout_ratio: 0 }', X, lambda x: x),
 ]
 
@@ -75,6 +89,7 @@ class TestCases(Cases):
         ('type: "ELU" elu_param { alpha: 0.5 }', [0.0], [0.5]),
         ('type: "AbsVal"', [0.0, -0.0], [0.0, 0.0]),
         ('type: "Clip" clip_param { min: -1 max: 2 }', [-1.0, 2.0], [1.0, 1.0]),
+        ('type: "ReLU6" relu6_param { negative_slope: 0.1 }', [0.0, 6.0], [0.1, 0.0]),
         ('type: "Threshold"', [0.0, 1.0], [0.0, 0.0]),
         ('type: "Power" power_param { power: 2 }', [0.0], [0.0]),
     ],
@@ -90,6 +105,7 @@ REFUSED = [
     ('type: "Exp" exp_param { base: 0 }', X, "base 0 is not above 0"),
     ('type: "Log" log_param { base: -2 }', X, "base -2 is not above 0"),
     ('type: "Log" log_param { base: 1 }', X, "base 1 has no logarithm"),
+    ('type: "SpatialDropout"', {"x": (3,)}, "2 axes or more"),
     ('type: "Dropout" dropout_param { dropout_ratio: 1 }', X, "dropout_ratio 1 is not"),
     ('type: "Dropout" dropout_param { dropout_ratio: -0.5 }', X, "dropout_ratio -0.5 is not"),
     ('type: "ReLU"', {"a": (2,), "b": (2,)}, "2 bottoms and takes 1"),
@@ -103,8 +119,9 @@ def test_wrong_configuration_is_refused(layer, bottoms, message):
     check_refused(layer, bottoms, message)
 
 
-def dropped(seed, ratio=0.3):
-    case = Case("dropout", f'type: "Dropout" dropout_param {{ dropout_ratio: {ratio} }}', {"x": np.ones((100, 100))})
+def dropped(seed, ratio=0.3, more="", phase=pb.TRAIN):
+    layer = f'type: "Dropout" dropout_param {{ dropout_ratio: {ratio} {more} }}'
+    case = Case("dropout", layer, {"x": np.ones((100, 100))}, phase=phase)
     return np.asarray(case.net.forward([], case.values()[1], jax.random.key(seed)).outputs["y0"])
 
 
@@ -112,6 +129,22 @@ def test_dropout_scales_what_it_keeps():
     y = dropped(0)
     assert set(np.unique(y)) == {np.float32(0), np.float32(1 / 0.7)}
     assert abs(np.mean(y == 0) - 0.3) < 0.02
+
+
+def test_dropout_may_leave_what_it_keeps():
+    assert set(np.unique(dropped(0, more="scale_train: false"))) == {np.float32(0), np.float32(1)}
+
+
+def test_dropout_may_draw_in_test():
+    assert set(np.unique(dropped(0, more="sample_weights_test: true", phase=pb.TEST))) == {0, np.float32(1 / 0.7)}
+
+
+def test_spatial_dropout_takes_whole_channels():
+    case = Case("spatial", 'type: "SpatialDropout"', {"x": np.ones((30, 40, 2, 3))})
+    y = np.asarray(case.net.forward([], case.values()[1], jax.random.key(0)).outputs["y0"])
+    assert set(np.unique(y)) == {0, 2}
+    assert (y == y[:, :, :1, :1]).all()
+    assert abs(np.mean(y == 0) - 0.5) < 0.05
 
 
 def test_dropout_draws_by_key():

@@ -1,4 +1,4 @@
-"""Scale and Bias."""
+"""Scale, Bias, Axpy, SpatialProduct."""
 
 import numpy as np
 import pytest
@@ -29,6 +29,9 @@ CASES = [
     Case("bias", 'type: "Bias"', X, lambda x, b: x + b[:, None, None]),
     Case("bias all axes", f"{BIAS} {{ axis: 1 num_axes: -1 }}", X, lambda x, b: x + b),
     Case("bias scalar", f"{BIAS} {{ num_axes: 0 }}", X, lambda x, b: x + b),
+    Case("axpy", 'type: "Axpy"', {"a": (2, 3), **X, "y": (2, 3, 4, 5)}, lambda a, x, y: a[:, :, None, None] * x + y),
+    Case("axpy of 4 axes", 'type: "Axpy"', {"a": (2, 3, 1, 1), **X, "y": (2, 3, 4, 5)}, lambda a, x, y: a * x + y),
+    Case("spatial product", 'type: "SpatialProduct"', {**X, "m": (2, 1, 4, 5)}, lambda x, m: x * m),
     Case("bias by a bottom", f"{BIAS} {{ axis: -1 }}", {**X, "b": (5,)}, lambda x, b: x + b),
 ]
 
@@ -38,6 +41,9 @@ class TestCases(Cases):
 
 
 REFUSED = [
+    ('type: "Axpy"', {"a": (2, 4), **X, "y": (2, 3, 4, 5)}, "one value an item and channel"),
+    ('type: "Axpy"', {"a": (2, 3), **X, "y": (2, 3, 4, 4)}, "they must be the same"),
+    ('type: "SpatialProduct"', {**X, "m": (2, 3, 4, 5)}, r"the second must be \[2, 1, 4, 5\]"),
     (f"{SCALE} {{ axis: 4 }}", X, "axis 4 is not one of"),
     (f"{SCALE} {{ axis: 2 num_axes: 3 }}", X, "num_axes 3 from axis 2 on is more"),
     (f"{SCALE} {{ num_axes: -2 }}", X, "num_axes -2 is below −1"),

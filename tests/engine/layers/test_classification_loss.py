@@ -117,6 +117,7 @@ class TestCases(Cases):
 
 TWO = {"x": (4, 5), "t": (3,)}
 REFUSED = [
+    (SOFTMAX + "loss_param { weight_by_label_freqs: true class_weighting: 1 }", XT, "1 class_weighting; give 5"),
     (SOFTMAX, TWO, r'"x" has shape \[4, 5\] and bottom "t" \[3\].* first dimension'),
     (SOFTMAX, {"x": (2, 5, 3), "t": (2, 2)}, r"\[2, 2\] has 4 labels and .*\[2, 5, 3\] has 6 predictions of 5 classes"),
     (SOFTMAX + "softmax_param { axis: 2 }", XT, "axis 2 is not one of"),
@@ -214,3 +215,29 @@ def test_no_loss_is_no_minus_zero(layer):
     x = {"x": np.float32([[1e4, 0, 0]] * 2) if layer.startswith(SOFTMAX) else np.float32([[1, 0, 0]] * 2)}
     loss = jax.jit(net.forward)([], {**x, "t": np.zeros(2, np.float32)}).loss
     assert (float(loss), np.signbit(loss)) == (0, False)
+
+
+def test_a_third_top_is_the_loss_of_each_prediction():
+    case = Case("each", SOFTMAX + "loss_param { ignore_label: 9 normalization: NONE }", XM, tops=3)
+    _, bottoms = case.values()
+    loss, _, each = case.run([], bottoms)
+    assert_close(each.sum(), loss)
+    assert_close(each[MAPS == 9], np.zeros(np.sum(MAPS == 9)))
+    assert_close(jax.grad(lambda x: case.run([], {**bottoms, "x": x})[2].sum())(bottoms["x"]), 0 * bottoms["x"])
+
+
+def test_listed_class_weights_weigh_by_label(caplog):
+    listed = "weight_by_label_freqs: true class_weighting: 2 class_weighting: 1 class_weighting: 0.5"
+    infogain = np.diag([2, 1, 0.5])
+    for more, n in (("normalize: true", None), ("", 2)):
+        layer = SOFTMAX + f"loss_param {{ ignore_label: 9 {listed} {more} }}"
+        check_formula(Case("listed", layer, XM, softmax_loss(n, 9, infogain=infogain)))
+        assert ("is divided by the batch's size" in caplog.text) == (not more)
+
+
+@pytest.mark.parametrize("kind", ["SoftmaxWithLossOHEM", "SmoothL1LossOHEM"])
+def test_the_losses_of_hard_example_mining_have_tops_of_each(kind):
+    first, second = ((8, 5), (8,)) if kind.startswith("Softmax") else ((8, 5, 1, 1), (8, 5, 1, 1))
+    tops = 3 if kind.startswith("Softmax") else 2
+    net = net_of(f'type: "{kind}"', {"x": first, "t": second}, tops)
+    assert np.prod(net.blob_shapes[f"y{tops - 1}"]) == 8

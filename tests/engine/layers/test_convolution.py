@@ -168,6 +168,18 @@ CASES = [
         ),
     ),
     Case(
+        "DepthwiseConvolution",
+        'type: "DepthwiseConvolution" convolution_param { num_output: 3 group: 3 kernel_size: 3 stride: 2 pad: 1 }',
+        {"x": (2, 3, 6, 5)},
+        convolution("num_output: 3 group: 3 kernel_size: 3 stride: 2 pad: 1"),
+    ),
+    Case(
+        "ConvolutionDepthwise",
+        'type: "ConvolutionDepthwise" convolution_param { num_output: 7 kernel_h: 3 kernel_w: 1 pad_h: 1 pad_w: 0 }',
+        {"x": (2, 3, 6, 5)},
+        convolution("num_output: 3 group: 3 kernel_h: 3 kernel_w: 1 pad_h: 1 pad_w: 0"),
+    ),
+    Case(
         "Convolution of axis 0",
         'type: "Convolution" convolution_param { num_output: 2 kernel_size: 2 axis: 0 }',
         {"x": (3, 4, 5)},
@@ -210,7 +222,10 @@ def test_gradient_is_the_numerical_one(case):
     check_gradient(case)
 
 
-@pytest.mark.parametrize("case", CASES[::6] + IM2COL[:1], ids=str)
+LOWERED = [*CASES[::6], *IM2COL[:1], *(case for case in CASES if "epthwise" in case.name)]
+
+
+@pytest.mark.parametrize("case", LOWERED, ids=str)
 def test_step_lowers_for_cuda(case):
     check_export(case)
 

@@ -28,6 +28,12 @@ def reshape(dims, more=""):
 
 
 CASES = [
+    Case(
+        "shuffle channels",
+        'type: "ShuffleChannel" shuffle_channel_param { group: 2 }',
+        {"x": (2, 6, 3)},
+        lambda x: x[:, [0, 3, 1, 4, 2, 5]],
+    ),
     Case("concat 3", 'type: "Concat"', {"a": (2, 3), "b": (2, 1), "c": (2, 4)}, concat(1)),
     Case(
         "concat from the end", 'type: "Concat" concat_param { axis: -1 }', {"a": (2, 3, 1), "b": (2, 3, 2)}, concat(2)
@@ -72,6 +78,8 @@ class TestCases(Cases):
 
 
 REFUSED = [
+    ('type: "ShuffleChannel" shuffle_channel_param { group: 4 }', {"x": (2, 6)}, "cannot be split into group: 4"),
+    ('type: "ShuffleChannel"', {"x": (6,)}, "2 axes or more"),
     ('type: "Concat" concat_param { axis: 1 concat_dim: 1 }', X, "axis and concat_dim"),
     ('type: "Concat" concat_param { concat_dim: 3 }', X, "concat_dim 3 is not one of"),
     ('type: "Concat"', {"a": (2, 3), "b": (3, 3)}, r'"b" has shape \[3, 3\] and bottom "a" \[2, 3\].* axis 1 only'),

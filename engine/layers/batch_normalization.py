@@ -1,0 +1,147 @@
+"""Batch normalisation that scales and shifts itself, of three forks: PSPNet's BN, SegNet's BN, NVIDIA's BatchNorm."""
+
+import jax.numpy as jnp
+from jax.lax import stop_gradient
+
+from engine.layers.base import Array, Arrays, Context, Layer, Shape
+from engine.layers.registry import layer
+from engine.proto import caffe_pb2 as pb
+
+SEGNET_EPS = 1e-9
+
+
+class _Scaled(Layer):
+    """y = scale · (x − μ) / √(σ² + eps) + shift, all per channel."""
+
+    eps: float
+
+    def read_channels(self, x: Shape) -> Shape:
+        """The shape of μ and the like, along x: 1 but for the channels' axis."""
+        if len(x) < 2:
+            raise self.error(f"{self.bottom(0)} has shape {list(x)}; 2 axes or more are needed: num, channels.")
+        self.over = tuple(axis for axis in range(len(x)) if axis != 1)
+        self.broad = tuple(d if axis == 1 else 1 for axis, d in enumerate(x))
+        return self.broad
+
+    def statistics(self, x: Array) -> tuple[Array, Array]:
+        """μ and σ² of the batch, along x."""
+        return jnp.mean(x, self.over, keepdims=True), jnp.var(x, self.over, keepdims=True)
+
+    def scaled(self, x: Array, mean: Array, variance: Array, scale: Array, shift: Array) -> Array:
+        mean, variance, scale, shift = (v.reshape(self.broad) for v in (mean, variance, scale, shift))
+        return (x - mean) / jnp.sqrt(variance + self.eps) * scale + shift
+
+    def state(self, name: str, shape: Shape, start: float = 0) -> int:
+        """Declares a running value that begins with `start`."""
+        return self.param(name, shape, pb.FillerParameter(), default=start, learned=False)
+
+
+@layer("BN")
+class BN(_Scaled):
+    """`_Scaled` by the batch's μ and σ², or in TEST and with `frozen` by the running averages (PSPNet, yjxiong's).
+
+    Params, of shape (1, C, 1, 1): slope, bias, running μ and running σ². The running ones keep `momentum` of what they
+    were at each iteration. Frozen, slope and bias have no gradient, as in the fork.
+    Bottom: x (N, C, H, W). Top: y, of x's shape.
+    """
+
+    def setup(self, x: Shape) -> list[Shape]:
+        p = self.config.bn_param
+        self.read_channels(x)
+        shape = (1, x[1], 1, 1)
+        self.eps, self.momentum, self.frozen = p.eps, p.momentum, p.frozen
+        self.running = p.frozen or self.phase == pb.TEST
+        self.slope, self.bias = self.param("slope", shape, p.slope_filler), self.param("bias", shape, p.bias_filler)
+        self.mean, self.variance = self.state("mean", shape), self.state("variance", shape, float(p.frozen))
+        return [x]
+
+    def apply(self, params: Arrays, bottoms: Arrays, ctx: Context) -> tuple[list[Array], dict[int, Array]]:
+        (x,) = bottoms
+        slope, bias = params[self.slope], params[self.bias]
+        if self.frozen:
+            slope, bias = stop_gradient(slope), stop_gradient(bias)
+        if self.running:
+            return [self.scaled(x, params[self.mean], params[self.variance], slope, bias)], {}
+        mean, variance = self.statistics(x)
+        updates = {
+            i: self.momentum * params[i] + (1 - self.momentum) * stop_gradient(v).reshape(params[i].shape)
+            for i, v in ((self.mean, mean), (self.variance, variance))
+        }
+        return [self.scaled(x, mean, variance, slope, bias)], updates
+
+
+def _segnet(config: pb.LayerParameter) -> bool:
+    p = config.bn_param
+    return len(config.top) > 1 or any(p.HasField(name) for name in ("scale_filler", "shift_filler", "bn_mode"))
+
+
+@layer("BN", when=_segnet)
+class SegNetBN(_Scaled):
+    """LEARN: `_Scaled` by the batch's μ and σ², in TEST too; INFERENCE: y = scale · x + shift (SegNet, ENet).
+
+    Params, of shape (1, C, 1, 1): scale, shift. Bottom: x (N, C, H, W). Tops: y, of x's shape, and for LEARN μ and σ²
+    of the batch (1, C, 1, 1), which have no gradient.
+    """
+
+    tops = (1, 3)
+    eps = SEGNET_EPS
+
+    def setup(self, x: Shape) -> list[Shape]:
+        p = self.config.bn_param
+        self.read_channels(x)
+        self.learns = p.bn_mode == p.LEARN
+        if not self.learns and len(self.config.top) > 1:
+            raise self.error("with bn_mode: INFERENCE it has no mean and variance to give; leave one top.")
+        shape = (1, x[1], 1, 1)
+        self.scale, self.shift = self.param("scale", shape, p.scale_filler), self.param("shift", shape, p.shift_filler)
+        return [x, shape, shape][: len(self.config.top)]
+
+    def forward(self, params: Arrays, bottoms: Arrays, ctx: Context) -> list[Array]:
+        (x,) = bottoms
+        scale, shift = params[self.scale], params[self.shift]
+        if not self.learns:
+            return [x * scale.reshape(self.broad) + shift.reshape(self.broad)]
+        mean, variance = self.statistics(x)
+        told = [stop_gradient(v).reshape(scale.shape) for v in (mean, variance)]
+        return [self.scaled(x, mean, variance, scale, shift), *told][: len(self.top_shapes)]
+
+
+def _nvidia(config: pb.LayerParameter) -> bool:
+    p = config.batch_norm_param
+    return p.scale_bias or p.HasField("scale_filler") or p.HasField("bias_filler")
+
+
+@layer("BatchNorm", when=_nvidia)
+class NVIDIABatchNorm(_Scaled):
+    """`_Scaled` by the batch's μ and σ², or with `use_global_stats` (TEST's default) by their averages (NVIDIA 0.15).
+
+    Params: scale, bias, average of μ, average of σ² (C), and how many iterations went into them (1). The averages begin
+    with a batch's own values and keep `moving_average_fraction` of what they were from the third iteration on.
+    Bottom: x (N, C, …). Top: y, of x's shape.
+    """
+
+    def setup(self, x: Shape) -> list[Shape]:
+        p = self.config.batch_norm_param
+        self.read_channels(x)
+        channels = (x[1],)
+        self.eps, self.decay = p.eps, p.moving_average_fraction
+        self.global_stats = p.use_global_stats if p.HasField("use_global_stats") else self.phase == pb.TEST
+        self.scale = self.param("scale", channels, p.scale_filler, default=1.0)
+        self.bias = self.param("bias", channels, p.bias_filler)
+        self.mean, self.variance = self.state("mean", channels), self.state("variance", channels)
+        self.iterations = self.state("number of iterations", (1,))
+        return [x]
+
+    def apply(self, params: Arrays, bottoms: Arrays, ctx: Context) -> tuple[list[Array], dict[int, Array]]:
+        (x,) = bottoms
+        scale, bias = params[self.scale], params[self.bias]
+        if self.global_stats:
+            return [self.scaled(x, params[self.mean], params[self.variance], scale, bias)], {}
+        mean, variance = self.statistics(x)
+        kept = jnp.where(params[self.iterations][0] > 1, self.decay, 0)
+        updates = {
+            i: kept * params[i] + (1 - kept) * stop_gradient(v).reshape(params[i].shape)
+            for i, v in ((self.mean, mean), (self.variance, variance))
+        }
+        updates[self.iterations] = params[self.iterations] + 1
+        return [self.scaled(x, mean, variance, scale, bias)], updates

@@ -1,0 +1,150 @@
+"""Layers that pool regions of interest: ROIPooling, PSROIPooling, ROIAlign."""
+
+import math
+
+import jax.numpy as jnp
+from jax.lax import stop_gradient
+
+from engine.layers.base import Array, Arrays, Context, Layer, Shape
+from engine.layers.registry import layer
+from engine.ops.roi import bin_lengths, max_of_bins, rounded, sample_weights, span_weights, weighted_bins
+
+SAMPLES = 2
+"""Places along each axis of a bin at which ROIAlign looks, as in the paper's experiments."""
+
+
+class _PoolsRegions(Layer):
+    """Pools a grid of bins of every region. Regions are rows of (picture, x1, y1, x2, y2), in the picture's pixels."""
+
+    bottoms = (2, 2)
+    scale: float
+
+    def check_regions(self, x: Shape, rois: Shape) -> None:
+        """Raises LayerError where the bottoms are not maps and regions."""
+        if len(x) != 4 or 0 in x[2:]:
+            raise self.error(f"{self.bottom(0)} has shape {list(x)}; 4 axes are needed: num, channels, height, width.")
+        if len(rois) < 2 or rois[1] != 5 or math.prod(rois[2:]) != 1:
+            raise self.error(
+                f"{self.bottom(1)} has shape {list(rois)}; it must be R × 5: picture, x1, y1, x2, y2 of each region."
+            )
+
+    def check_scale(self, scale: float) -> float:
+        """`spatial_scale`, checked."""
+        if not (scale > 0 and math.isfinite(scale)):
+            raise self.error(
+                f"spatial_scale is {scale:g}; it must be above 0: 0.0625 where a map has 1/16 of the size."
+            )
+        return scale
+
+    def propagates_to(self, bottom: int) -> bool:
+        return bottom == 0
+
+    def regions(self, rois: Array) -> tuple[Array, Array]:
+        """The picture of each region (R), and its corners x1, y1, x2, y2 (4, R)."""
+        rows = stop_gradient(rois).reshape(-1, 5)
+        return rows[:, 0].astype(jnp.int32), rows[:, 1:].T
+
+
+class _Grid(_PoolsRegions):
+    """A grid of `pooled_h` × `pooled_w` bins in each region."""
+
+    def setup(self, x: Shape, rois: Shape) -> list[Shape]:
+        p = self.config.roi_pooling_param
+        self.check_regions(x, rois)
+        if not (p.pooled_h and p.pooled_w):
+            raise self.error(f"pooled_h is {p.pooled_h} and pooled_w {p.pooled_w}; both must be 1 or more.")
+        self.bins, self.scale = (p.pooled_h, p.pooled_w), self.check_scale(p.spatial_scale)
+        return [(rois[0], x[1], *self.bins)]
+
+
+@layer("ROIPooling")
+class ROIPooling(_Grid):
+    """The maximum of every bin of pooled_h × pooled_w in each region, 0 of a bin that is off the map (Girshick 2015).
+
+    A region is rounded to whole elements of the map and has one at least; bins overlap where it does not divide evenly.
+    The gradient goes to a bin's first maximum; a region whose corners are the wrong way round has none, as in Caffe.
+    Bottoms: x (N, C, H, W); regions (R, 5): picture, x1, y1, x2, y2, both ends included, in the picture's pixels.
+    Top: (R, C, pooled_h, pooled_w).
+    """
+
+    def forward(self, params: Arrays, bottoms: Arrays, ctx: Context) -> list[Array]:
+        x, rois = bottoms
+        pictures, corners = self.regions(rois)
+        x1, y1, x2, y2 = rounded(corners * self.scale)
+        rows = self._bounds(y1, y2, self.bins[0], x.shape[2])
+        columns = self._bounds(x1, x2, self.bins[1], x.shape[3])
+        return [max_of_bins(x, pictures, rows, columns, (x2 >= x1) & (y2 >= y1))]
+
+    @staticmethod
+    def _bounds(first: Array, last: Array, bins: int, size: int) -> tuple[Array, Array]:
+        length = bin_lengths(jnp.maximum(last - first + 1, 1), bins)
+        number = jnp.arange(bins)
+        start = jnp.floor(number * length) + first[:, None]
+        end = jnp.ceil((number + 1) * length) + first[:, None]
+        return jnp.clip(start, 0, size).astype(jnp.int32), jnp.clip(end, 0, size).astype(jnp.int32)
+
+
+@layer("PSROIPooling")
+class PSROIPooling(_PoolsRegions):
+    """The mean of every bin of k × k in each region, each bin from channels of its own (R-FCN, Dai et al. 2016).
+
+    Bin (i, j) of output channel d is the mean of channel (d · k + i) · k + j; 0 where it is off the map. k: group_size.
+    Bottoms: x (N, output_dim · k², H, W); regions (R, 5): picture, x1, y1, x2, y2, both ends included. Top:
+    (R, output_dim, k, k).
+    """
+
+    def setup(self, x: Shape, rois: Shape) -> list[Shape]:
+        p = self.config.psroi_pooling_param
+        self.check_regions(x, rois)
+        for field in ("spatial_scale", "output_dim", "group_size"):
+            if not p.HasField(field):
+                raise self.error(f"psroi_pooling_param needs {field}.")
+        if p.output_dim < 1 or p.group_size < 1:
+            raise self.error(f"output_dim is {p.output_dim} and group_size {p.group_size}; both must be 1 or more.")
+        if x[1] != p.output_dim * p.group_size**2:
+            raise self.error(
+                f"{self.bottom(0)} has {x[1]} channels; output_dim {p.output_dim} and group_size {p.group_size} need "
+                f"{p.output_dim * p.group_size**2}."
+            )
+        self.dim, self.group, self.scale = p.output_dim, p.group_size, self.check_scale(p.spatial_scale)
+        return [(rois[0], self.dim, self.group, self.group)]
+
+    def forward(self, params: Arrays, bottoms: Arrays, ctx: Context) -> list[Array]:
+        x, rois = bottoms
+        pictures, corners = self.regions(rois)
+        x1, y1, x2, y2 = rounded(corners)
+        rows, columns = self._weights(y1, y2, x.shape[2]), self._weights(x1, x2, x.shape[3])
+        maps = x.reshape(x.shape[0], self.dim, self.group, self.group, *x.shape[2:])
+        return [weighted_bins(maps, pictures, rows, columns)]
+
+    def _weights(self, first: Array, last: Array, size: int) -> Array:
+        start = first * self.scale
+        length = bin_lengths(jnp.maximum((last + 1) * self.scale - start, 0.1), self.group)
+        number = jnp.arange(self.group)
+        begin = jnp.floor(number * length + start[:, None])
+        end = jnp.ceil((number + 1) * length + start[:, None])
+        return span_weights(jnp.clip(begin, 0, size), jnp.clip(end, 0, size), size)
+
+
+@layer("ROIAlign")
+class ROIAlign(_Grid):
+    """The mean of 2 × 2 places, linearly interpolated, in every bin of pooled_h × pooled_w (He et al. 2017).
+
+    Nothing is rounded: a region from x1 to x2 is spatial_scale · (x2 − x1) of the map's elements wide, 1 at least.
+    Bottoms: x (N, C, H, W); regions (R, 5): picture, x1, y1, x2, y2. Top: (R, C, pooled_h, pooled_w).
+    """
+
+    def forward(self, params: Arrays, bottoms: Arrays, ctx: Context) -> list[Array]:
+        x, rois = bottoms
+        pictures, corners = self.regions(rois)
+        x1, y1, x2, y2 = corners * self.scale
+        rows = sample_weights(self._places(y1, y2, self.bins[0]), x.shape[2])
+        columns = sample_weights(self._places(x1, x2, self.bins[1]), x.shape[3])
+        return [weighted_bins(x[:, :, None, None], pictures, rows, columns)]
+
+    @staticmethod
+    def _places(start: Array, end: Array, bins: int) -> Array:
+        """(R, bins, SAMPLES): where the samples lie along one axis."""
+        length = jnp.maximum(end - start, 1)[:, None, None] / bins
+        steps = jnp.arange(bins)[:, None] + (jnp.arange(SAMPLES) + 0.5) / SAMPLES
+        return start[:, None, None] + steps * length

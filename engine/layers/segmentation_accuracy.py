@@ -1,0 +1,63 @@
+"""SegAccuracy: how well the places of pictures are classified (DeepLab, PSPNet)."""
+
+import jax
+import jax.numpy as jnp
+
+from engine.layers.base import Array, Arrays, Context, Layer, Shape
+from engine.layers.registry import layer
+
+
+@layer("SegAccuracy")
+class SegAccuracy(Layer):
+    """Three figures of the confusion of classes: accuracy, mean recall, and mean intersection over union.
+
+    The prediction is the largest score, the last of equal ones. Classes that no label has count in neither mean.
+    Places with an ignore_label do not count. With `reset: false` the confusion goes on from pass to pass.
+    Bottoms: scores (N, C, H, W), labels (N, 1, H, W). Top: (1, 1, 1, 3). It has no gradient.
+    """
+
+    bottoms = (2, 2)
+
+    def setup(self, x: Shape, labels: Shape) -> list[Shape]:
+        p = self.config.seg_accuracy_param
+        if len(x) != 4 or labels != (x[0], 1, *x[2:]):
+            raise self.error(
+                f"{self.bottom(0)} has shape {list(x)} and {self.bottom(1)} {list(labels)}; N × C × H × W and "
+                "N × 1 × H × W are needed."
+            )
+        self.classes, self.ignored, self.adds_up = x[1], sorted(set(p.ignore_label)), not p.reset
+        if self.adds_up:
+            self.remember("confusion", (self.classes, self.classes))
+        return [(1, 1, 1, 3)]
+
+    def propagates_to(self, bottom: int) -> bool:
+        return False
+
+    def apply(self, params: Arrays, bottoms: Arrays, ctx: Context) -> tuple[list[Array], dict[int, Array]]:
+        x, labels = map(jax.lax.stop_gradient, bottoms)
+        last = self.classes - 1 - jnp.argmax(x[:, ::-1], axis=1)
+        truth = labels[:, 0].astype(jnp.int32)
+        counts = ~jnp.isin(truth, jnp.array(self.ignored, jnp.int32))
+        known = (truth >= 0) & (truth < self.classes)
+        confusion = jnp.zeros((self.classes, self.classes), x.dtype)
+        confusion = confusion.at[jnp.where(known, truth, 0), last].add(counts & known)
+        confusion = jnp.where(jnp.any(counts & ~known), jnp.nan, confusion)
+        if self.adds_up:
+            confusion = confusion + params[0]
+        return [_figures(confusion).reshape(1, 1, 1, 3)], {0: confusion} if self.adds_up else {}
+
+
+def _figures(confusion: Array) -> Array:
+    """Accuracy, mean recall, mean intersection over union, of counts (truth, prediction)."""
+    right, truth, predicted = jnp.diagonal(confusion), jnp.sum(confusion, 1), jnp.sum(confusion, 0)
+    return jnp.stack(
+        [
+            jnp.sum(right) / jnp.maximum(jnp.sum(truth), 1),
+            _mean(right, truth, truth > 0),
+            _mean(right, truth + predicted - right, truth > 0),
+        ]
+    )
+
+
+def _mean(part: Array, whole: Array, counts: Array) -> Array:
+    return jnp.sum(jnp.where(counts, part / jnp.maximum(whole, 1), 0)) / jnp.maximum(jnp.sum(counts), 1)

@@ -1,0 +1,178 @@
+"""Layers that undo a pooling: Upsample of SegNet and of YOLO ports, Unpooling of DeconvNet."""
+
+from dataclasses import dataclass
+
+import jax.numpy as jnp
+import numpy as np
+from jax.lax import stop_gradient
+
+from engine.layers.base import Array, Arrays, Context, Layer, Shape
+from engine.layers.registry import layer
+from engine.layers.windowed import by
+from engine.ops.placing import put
+
+
+class _Places(Layer):
+    """Puts each value to where in a larger plane a mask tells, as the second top of a MAX pooling gives it."""
+
+    def check_planes(self, x: Shape, *mask: Shape) -> None:
+        """Raises LayerError where x has no planes, or the mask another shape."""
+        if len(x) != 4:
+            raise self.error(f"{self.bottom(0)} has shape {list(x)}; 4 axes are needed: num, channels, height, width.")
+        if mask and mask[0] != x:
+            raise self.error(
+                f"{self.bottom(1)} has shape {list(mask[0])} and {self.bottom(0)} {list(x)}; the mask is the second "
+                "top of the pooling that is undone, and must have the same shape."
+            )
+
+    def propagates_to(self, bottom: int) -> bool:
+        return bottom == 0
+
+    def place(self, x: Array, mask: Array, size: Shape) -> Array:
+        """x at the places of the mask, in planes of `size`; a plane whose mask points outside of it is NaN."""
+        where = stop_gradient(mask).astype(jnp.int32)
+        flat = put(x.reshape(*x.shape[:2], -1), where.reshape(*x.shape[:2], -1), size[0] * size[1])
+        return flat.reshape(*x.shape[:2], *size)
+
+
+@layer("Upsample", when=lambda c: len(c.bottom) == 2)
+class Upsample(_Places):
+    """y = x, each value where the mask tells, and 0 elsewhere (SegNet).
+
+    Bottoms: x (N, C, H, W), and the mask of its shape, the second top of a MAX pooling. Top: (N, C, H', W') with
+    upsample_h and upsample_w, or H · scale, one less with `pad_out_h`, and W · scale alike; scale_h and scale_w say it
+    for each axis. Of values at one place the last counts, and each gets the gradient.
+    """
+
+    bottoms = (2, 2)
+
+    def setup(self, x: Shape, mask: Shape) -> list[Shape]:
+        p = self.config.upsample_param
+        self.check_planes(x, mask)
+        if p.HasField("upsample_h") != p.HasField("upsample_w"):
+            raise self.error("upsample_h and upsample_w go together; give both, or scale.")
+        if p.HasField("upsample_h"):
+            self.size: Shape = p.upsample_h, p.upsample_w
+        else:
+            h, w = self._scales()
+            self.size = x[2] * h - p.pad_out_h, x[3] * w - p.pad_out_w
+        if min(self.size) < 1:
+            raise self.error(f"its top would be {by(self.size)}; both must be 1 or more.")
+        return [(x[0], x[1], *self.size)]
+
+    def _scales(self) -> tuple[int, int]:
+        p = self.config.upsample_param
+        if p.HasField("scale_h") != p.HasField("scale_w") or (p.HasField("scale_h") and p.HasField("scale")):
+            raise self.error("give scale, or scale_h and scale_w.")
+        return (p.scale_h, p.scale_w) if p.HasField("scale_h") else (p.scale, p.scale)
+
+    def forward(self, params: Arrays, bottoms: Arrays, ctx: Context) -> list[Array]:
+        x, mask = bottoms
+        return [self.place(x, mask, self.size)]
+
+
+@layer("Upsample")
+class NearestUpsample(Layer):
+    """y = x, each value `scale` × `scale` times (MobileNet-YOLO); scale is 1 unless given.
+
+    Bottom: x (N, C, H, W). Top: (N, C, H · scale, W · scale).
+    """
+
+    bottoms = (1, 2)
+    precision = "given"
+
+    def setup(self, x: Shape) -> list[Shape]:
+        p = self.config.upsample_param
+        self.scale = p.scale if p.HasField("scale") else 1
+        if len(x) != 4:
+            raise self.error(f"{self.bottom(0)} has shape {list(x)}; 4 axes are needed: num, channels, height, width.")
+        for field in ("scale_h", "scale_w", "pad_out_h", "pad_out_w", "upsample_h", "upsample_w"):
+            if p.HasField(field):
+                raise self.error(f"{field} is for an Upsample with a mask, its second bottom; here is one bottom.")
+        if self.scale < 1:
+            raise self.error("scale is 0; it must be 1 or more.")
+        return [(*x[:2], x[2] * self.scale, x[3] * self.scale)]
+
+    def forward(self, params: Arrays, bottoms: Arrays, ctx: Context) -> list[Array]:
+        n, c, h, w = bottoms[0].shape
+        spread = (n, c, h, self.scale, w, self.scale)
+        return [jnp.broadcast_to(bottoms[0][:, :, :, None, :, None], spread).reshape(self.top_shapes[0])]
+
+
+@layer("Unpooling")
+class Unpooling(_Places):
+    """Undoes a pooling (DeconvNet, Noh et al. 2015): MAX, AVE or TILE.
+
+    MAX puts each value where the mask tells, or without one at the first element of its window; of values at one place
+    the last counts, and each gets the gradient. AVE and TILE add each value, AVE's divided by the window's size, to all
+    of its window; both have the gradient of AVE.
+    Bottoms: x (N, C, H, W); for MAX the mask, of its shape. Top: (N, C, unpool_h, unpool_w), or the least that holds
+    the windows of kernel_size at steps of stride.
+    """
+
+    bottoms = (1, 2)
+
+    def setup(self, x: Shape, *mask: Shape) -> list[Shape]:
+        p = self.config.unpooling_param
+        self.check_planes(x, *mask)
+        if mask and p.unpool != p.MAX:
+            raise self.error("its second bottom is the mask of unpool: MAX; AVE and TILE take none.")
+        if p.pad or p.pad_h or p.pad_w:
+            raise self.error("it takes no pad; leave it out.")
+        kernel, stride = self._pair("kernel", "kernel_size"), self._pair("stride", "stride")
+        if kernel is None or not all(kernel) or stride is None or not all(stride):
+            raise self.error("unpooling_param needs kernel_size, or kernel_h and kernel_w, of 1 or more, and a stride.")
+        self.tiles, self.averages = p.unpool != p.MAX, p.unpool == p.AVE
+        least = tuple(max((n - 1) * s + k, n * s + 1) for n, s, k in zip(x[2:], stride, kernel, strict=True))
+        self.size = self._pair("unpool", "unpool_size") or least
+        if min(self.size) < 1:
+            raise self.error(f"its top would be {by(self.size)}; both must be 1 or more.")
+        self.axes = tuple(_windows(*each) for each in zip(x[2:], kernel, stride, self.size, strict=True))
+        return [(x[0], x[1], *self.size)]
+
+    def _pair(self, pair: str, field: str) -> tuple[int, int] | None:
+        """(rows, columns) from `pair`_h and `pair`_w, or twice `field`; None where neither is given."""
+        p = self.config.unpooling_param
+        given = [name for name in (f"{pair}_h", f"{pair}_w") if p.HasField(name)]
+        if given and (len(given) == 1 or p.HasField(field)):
+            raise self.error(f"{given[0]} stands alone or with {field}; give {field}, or {pair}_h and {pair}_w.")
+        if given:
+            return getattr(p, f"{pair}_h"), getattr(p, f"{pair}_w")
+        value = getattr(p, field)
+        return (value, value) if value else None
+
+    def forward(self, params: Arrays, bottoms: Arrays, ctx: Context) -> list[Array]:
+        x, *mask = bottoms
+        rows, columns = self.axes
+        if not self.tiles:
+            first = np.minimum(rows.first, self.size[0] - 1)[:, None] * self.size[1] + np.minimum(
+                columns.first, self.size[1] - 1
+            )
+            return [self.place(x, mask[0] if mask else jnp.broadcast_to(first, x.shape), self.size)]
+        area = rows.length[:, None] * columns.length
+        tiled = _spread(x / jnp.asarray(area, x.dtype), rows.inside, columns.inside)
+        if self.averages:
+            return [tiled]
+        return [tiled + stop_gradient(_spread(x, rows.inside, columns.inside) - tiled)]
+
+
+@dataclass(frozen=True)
+class _Windows:
+    """Windows along one axis: where each begins, how long it is, and which elements lie inside (windows, size)."""
+
+    first: np.ndarray
+    length: np.ndarray
+    inside: np.ndarray
+
+
+def _windows(windows: int, kernel: int, stride: int, size: int) -> _Windows:
+    first = np.arange(windows) * stride
+    end = np.minimum(first + kernel, size)
+    places = np.arange(size)
+    return _Windows(first, end - first, (places >= first[:, None]) & (places < end[:, None]))
+
+
+def _spread(x: Array, rows: np.ndarray, columns: np.ndarray) -> Array:
+    """Each value added to all of its window."""
+    tall = jnp.einsum("nchw,hi->nciw", x, jnp.asarray(rows, x.dtype))
+    return jnp.einsum("nciw,wj->ncij", tall, jnp.asarray(columns, x.dtype))

@@ -1,0 +1,76 @@
+"""BN of PSPNet and of SegNet, BatchNorm of NVIDIA's branch."""
+
+import jax
+import numpy as np
+import pytest
+from support.layer_cases import Case, Cases, assert_close, check_refused, net_of
+
+from engine.proto import caffe_pb2 as pb
+
+X = {"x": (3, 2, 2, 4)}
+PSPNET = 'type: "BN" bn_param {{ slope_filler {{ type: "gaussian" }} eps: 0.1 {} }}'.format
+SEGNET = 'type: "BN" bn_param { bn_mode: LEARN }'
+NVIDIA = 'type: "BatchNorm" batch_norm_param { scale_bias: true moving_average_fraction: 0.9 }'
+
+
+def normalized(x, eps, mean=None, variance=None):
+    over = (0, 2, 3)
+    mean = x.mean(over, keepdims=True) if mean is None else mean.reshape(1, -1, 1, 1)
+    variance = x.var(over, keepdims=True) if variance is None else variance.reshape(1, -1, 1, 1)
+    return (x - mean) / np.sqrt(variance + eps)
+
+
+def channelwise(v):
+    return v.reshape(1, -1, 1, 1)
+
+
+CASES = [
+    Case("pspnet", PSPNET(""), X, lambda x, s, b, m, v: s * normalized(x, 0.1) + b),
+    Case("pspnet in test", PSPNET(""), X, lambda x, s, b, m, v: s * normalized(x, 0.1, m, v) + b, phase=pb.TEST),
+    Case("segnet", SEGNET, X, lambda x, s, b: s * normalized(x, 1e-9) + b),
+    Case("segnet, folded", 'type: "BN" bn_param { bn_mode: INFERENCE }', X, lambda x, s, b: s * x + b),
+    Case("nvidia", NVIDIA, X, lambda x, s, b, *_: channelwise(s) * normalized(x, 1e-5) + channelwise(b)),
+    Case(
+        "nvidia in test",
+        NVIDIA,
+        X,
+        lambda x, s, b, m, v, n: channelwise(s) * normalized(x, 1e-5, m, v) + channelwise(b),
+        phase=pb.TEST,
+    ),
+]
+
+
+class TestCases(Cases):
+    cases = CASES
+
+
+def test_frozen_slope_and_bias_have_no_gradient():
+    case = Case("frozen", PSPNET("frozen: true"), X)
+    x = np.random.default_rng(1).standard_normal(X["x"]).astype(np.float32)
+    params = case.net.init(seed=0)
+    gradients = jax.grad(lambda params: case.run(params, {"x": x})[0].sum())(params)
+    assert not any(np.any(g) for g in gradients[:2])
+    assert_close(params[3], np.ones((1, 2, 1, 1)))
+
+
+def test_nvidias_averages_begin_with_the_batch():
+    net = net_of(NVIDIA, X)
+    x = np.random.default_rng(1).standard_normal(X["x"]).astype(np.float32)
+    params = net.init(seed=0)
+    for iterations, kept in ((0, 0), (1, 0), (2, 0.9)):
+        params[2], params[4] = np.ones(2, np.float32), np.array([iterations], np.float32)
+        updates = net.forward(params, {"x": x}).updates
+        assert_close(updates[2], kept + (1 - kept) * x.mean((0, 2, 3)))
+        assert updates[4] == iterations + 1
+
+
+@pytest.mark.parametrize(
+    ("layer", "x", "tops", "message"),
+    [
+        (PSPNET(""), (3,), 1, "2 axes or more"),
+        ('type: "BN" bn_param { bn_mode: INFERENCE }', (3, 2), 2, "no mean and variance to give"),
+        (NVIDIA, (3,), 1, "2 axes or more"),
+    ],
+)
+def test_wrong_configuration_is_refused(layer, x, tops, message):
+    check_refused(layer, {"x": x}, message, tops)
