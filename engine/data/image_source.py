@@ -10,7 +10,7 @@ import numpy as np
 from engine.data import datum
 from engine.data.datum import Colour
 from engine.data.picture_list import PictureList, finite
-from engine.data.source import Batch, State, draws, position, shuffled, transformed
+from engine.data.source import Batch, State, draws, lines_of, position, transformed
 from engine.data.transform import Transform, by
 from engine.errors import DataError
 from engine.host import memory, regular_file
@@ -117,10 +117,7 @@ class ImageSource:
     def _indices(self, batch: int, size: int) -> list[int]:
         """The lines of a batch."""
         begin = self._first + batch * self.batch_size
-        places = [divmod(position, len(self.lines)) for position in range(begin, begin + size)]
-        if not self.shuffle:
-            return [place for _, place in places]
-        return [int(shuffled(self._seed, epoch, len(self.lines))[place]) for epoch, place in places]
+        return lines_of(range(begin, begin + size), len(self.lines), self._seed, self.shuffle)
 
     def _read(self, index: int) -> np.ndarray:
         name, _ = self.lines[index]

@@ -84,6 +84,14 @@ def shuffled(seed: int, epoch: int, size: int) -> np.ndarray:
     return order
 
 
+def lines_of(batch: range, lines: int, seed: int, shuffle: bool) -> list[int]:
+    """Which of so many lines the positions of a batch fall on, round and round; each round newly `shuffled`."""
+    places = [divmod(position, lines) for position in batch]
+    if not shuffle:
+        return [place for _, place in places]
+    return [int(shuffled(seed, epoch, lines)[place]) for epoch, place in places]
+
+
 Picture = Callable[[], np.ndarray]
 """Reads or decodes one picture; raises DataError, whose message goes on from the record's name."""
 
