@@ -1,4 +1,4 @@
-"""The lists that data layers read: of images, of windows, of HDF5 files. Only the paths in them matter here."""
+"""The lists that data layers read: of images, pairs of them, windows, HDF5 files. Only paths in them matter here."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -49,6 +49,17 @@ def read_images(path: Path, asked: str, num_labels: int = 0) -> Listed:
         listed.lines.append(number)
     _some(listed.names, path, asked)
     return listed
+
+
+def read_pairs(path: Path, asked: str) -> list[str]:
+    """Both names of each line in a DenseImageData layer's list, a picture and its labels: `NAME LABELS`."""
+    lines = [(number, line.strip().rsplit(None, 1)) for number, line in enumerate(_lines(path, asked), 1)]
+    for number, names in lines:
+        if len(names) == 1:
+            raise ManifestError(
+                f"{path}:{number}: {names[0]!r} is not a valid line of a list of pairs: write NAME LABELS"
+            )
+    return _some([name for _, names in lines for name in names], path, asked)
 
 
 def read_windows(path: Path, asked: str) -> list[str]:

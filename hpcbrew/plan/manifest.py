@@ -23,12 +23,13 @@ INPUTS = {
     ("data_param", "source"): "database",
     ("transform_param", "mean_file"): "mean",
     ("image_data_param", "source"): "list of images",
+    ("dense_image_data_param", "source"): "list of pairs",
     ("window_data_param", "source"): "list of windows",
     ("hdf5_data_param", "source"): "list of HDF5 files",
     ("infogain_loss_param", "source"): "infogain matrix",
 }
 # A list names further files. Its folder of images is a field beside it.
-ROOT_FOLDER = {"list of images": "image_data_param", "list of windows": "window_data_param"}
+ROOT_FOLDER = {"list of images", "list of pairs", "list of windows"}
 
 
 @dataclass(frozen=True)
@@ -272,15 +273,22 @@ class _Collector:
                     _file("HDF5 file", paths.resolve(p, item.path), asked, item.path) for p in named
                 )
             elif role in ROOT_FOLDER:
-                if role == "list of windows":
-                    names = file_lists.read_windows(item.path, asked)
-                else:
-                    listed = file_lists.read_images(item.path, asked, message.num_labels)
-                    names, self.labels[path] = listed.names, listed.first_lines()
+                names = self._names(role, layer, path, item.path, asked)
                 images = self._images(
                     (*prefix, part, "root_folder"), definition, item, names, message.root_folder, asked
                 )
-                listed_pictures.check_files(images.path, images.members, layer, asked)
+                if not _pairs(role, layer):
+                    listed_pictures.check_files(images.path, images.members, layer, asked)
+
+    def _names(self, role: str, layer: pb.LayerParameter, path: Path, found: Path, asked: str) -> list[str]:
+        """The pictures that a list names, as its layer reads it; the labels of one of `path` are kept."""
+        if role == "list of windows":
+            return file_lists.read_windows(found, asked)
+        if _pairs(role, layer):
+            return file_lists.read_pairs(found, asked)
+        listed = file_lists.read_images(found, asked, layer.image_data_param.num_labels)
+        self.labels[path] = listed.first_lines()
+        return listed.names
 
     def _module(self, layer: pb.LayerParameter, origin: Origin, named_in: Path) -> None:
         """The engine finds a module in the run folder; what the module opens itself is known to nobody but its user."""
@@ -341,6 +349,12 @@ def _exists(path: Path, asked: str) -> bool:
         return path.exists()
     except OSError as error:
         raise ManifestError(f"{asked}: {path}: {error.strerror}") from None
+
+
+def _pairs(role: str, layer: pb.LayerParameter) -> bool:
+    """Whether each line of the list names a picture and that of its places' labels."""
+    p = layer.image_data_param
+    return role == "list of pairs" or (layer.type == "ImageSegData" and p.label_type == p.PIXEL)
 
 
 def _file(role: str, path: Path, asked: str, named_in: Path) -> Item:

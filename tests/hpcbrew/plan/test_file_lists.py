@@ -47,6 +47,20 @@ def test_a_line_without_a_label_is_named(listing, line: str) -> None:
         file_lists.read_images(listing(f"b.jpg 0\n{line}\n"), ASKED)
 
 
+def test_a_list_of_pairs_names_pictures_and_their_labels(listing) -> None:
+    assert file_lists.read_pairs(listing("a b.jpg a.png\n\nc.jpg\tc.png\n"), ASKED) == [
+        "a b.jpg",
+        "a.png",
+        "c.jpg",
+        "c.png",
+    ]
+
+
+def test_a_picture_without_labels_is_named(listing) -> None:
+    with pytest.raises(ManifestError, match=r"list\.txt:2: 'b\.jpg' is not .*write NAME LABELS"):
+        file_lists.read_pairs(listing("a.jpg a.png\nb.jpg\n"), ASKED)
+
+
 def test_the_image_of_a_window_list_is_the_line_after_its_number(listing) -> None:
     text = "# 0\na.jpg\n3\n4\n4\n1\n1 0.7 0 0 1 1\n# 1\nb.jpg\n3\n4\n4\n0\n"
     assert file_lists.read_windows(listing(text), ASKED) == ["a.jpg", "b.jpg"]

@@ -107,6 +107,21 @@ def test_a_list_of_images_brings_its_images(model: Path) -> None:
     assert 'root_folder: "/there/pics/"' in found.texts(place)["net.prototxt"]
 
 
+@pytest.mark.parametrize(
+    ("kind", "body"),
+    [
+        ("DenseImageData", 'dense_image_data_param { source: "list.txt" batch_size: 1 }'),
+        ("ImageSegData", 'image_data_param { source: "list.txt" batch_size: 1 label_type: PIXEL }'),
+    ],
+)
+def test_the_labels_of_places_go_with_their_pictures(model: Path, kind: str, body: str) -> None:
+    (model / "list.txt").write_text("a.jpg a.png\n")
+    for name in ("a.jpg", "a.png"):
+        (model / name).write_bytes(b"")
+    images = next(item for item in manifest(model, net=layer(kind, body)).items if item.role == "images")
+    assert [str(member) for member in images.members] == ["a.jpg", "a.png"]
+
+
 def test_absolute_names_in_a_list_are_taken_from_the_root(model: Path) -> None:
     (model / "a.jpg").write_bytes(PICTURE)
     (model / "list.txt").write_text(f"{model}/a.jpg 0\n")
