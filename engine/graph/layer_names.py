@@ -124,13 +124,12 @@ TYPES = BVLC.union(*FORKS.values())
 
 
 NOT_OBEYED = {
-    "batch_norm_param": ("update_global_stats", "scale_filler", "bias_filler", "engine", "scale_bias"),
+    "batch_norm_param": ("update_global_stats",),
     "convolution_param": ("tf_pad",),
-    "dropout_param": ("scale_train", "sample_weights_test"),
     "elu_param": ("lambda",),
     "image_data_param": ("ignore_label", "label_type"),
     "loss_param": ("weight_by_label_freqs", "class_weighting", "label_smoothing"),
-    "pooling_param": ("torch_pooling", "ceil_mode"),
+    "pooling_param": ("torch_pooling",),
     "transform_param": (
         "crop_h",
         "crop_w",
@@ -146,10 +145,20 @@ NOT_OBEYED = {
 }
 """Fields that forks have added to Caffe's own blocks and that no layer here obeys."""
 
+_WEIGHTS = ("loss_param.weight_by_label_freqs", "loss_param.class_weighting")
+_CROPS = ("crop_h", "crop_w", "crop_height", "crop_width", "scale_factors")
+
 _OBEYED = {
     "AnnotatedData": tuple(
         f"transform_param.{name}" for name in ("distort_param", "emit_constraint", "expand_param", "resize_param")
-    )
+    ),
+    "ImageSegData": (
+        "image_data_param.ignore_label",
+        "image_data_param.label_type",
+        *(f"transform_param.{name}" for name in _CROPS),
+    ),
+    "SoftmaxWithLoss": _WEIGHTS,
+    "SoftmaxWithLossOHEM": _WEIGHTS,
 }
 """But of them, by type, those that this one obeys."""
 

@@ -10,6 +10,7 @@ from engine.layers import (  # noqa: F401
     convolution,
     crop,
     deformable_convolution,
+    dense_sources,
     detection_evaluate,
     detection_output,
     domain_transform,

@@ -5,8 +5,7 @@ import numpy as np
 import pytest
 
 from engine.data.dense_source import DenseCut, DenseSource, PairList
-from engine.errors import DataError, LayerError
-from engine.net.net import Net
+from engine.errors import DataError
 from engine.proto import caffe_pb2 as pb
 from engine.proto import text
 
@@ -107,33 +106,3 @@ def test_what_cannot_be_done_is_refused(listed, options, message):
 def test_a_crop_larger_than_the_picture_is_refused_where_nothing_fills_up(listed):
     with pytest.raises(DataError, match="smaller than the crop of 5×5"):
         source(PairList(listed), crop=(5, 5)).next()
-
-
-def data_layer(kind, block, tops=("data", "label"), more=""):
-    named = " ".join(f'top: "{top}"' for top in tops)
-    return Net.from_param(text.parse(f'layer {{ name: "d" type: "{kind}" {named} {block} {more} }}', pb.NetParameter))
-
-
-def test_the_layers_make_such_batches(listed):
-    dense = f'dense_image_data_param {{ source: "{listed}" batch_size: 2 new_height: 8 new_width: 8 }}'
-    assert data_layer("DenseImageData", dense).blob_shapes == {"data": (2, 3, 8, 8), "label": (2, 1, 8, 8)}
-    seg = (
-        f'image_data_param {{ source: "{listed}" batch_size: 2 label_type: PIXEL }} transform_param {{ crop_size: 5 }}'
-    )
-    net = data_layer("ImageSegData", seg, ("data", "label", "size"))
-    assert net.blob_shapes == {"data": (2, 3, 5, 5), "label": (2, 1, 5, 5), "size": (2, 1, 1, 2)}
-
-
-@pytest.mark.parametrize(
-    ("block", "more", "message"),
-    [
-        ("new_height: 4", "", "set both of a pair"),
-        ("", "transform_param { mirror: true }", "give mirror, crop_height and crop_width in"),
-        ("label_divide_factor: 0", "", "label_divide_factor is 0"),
-    ],
-)
-def test_wrong_options_are_refused(listed, block, more, message):
-    with pytest.raises(LayerError, match=message):
-        data_layer(
-            "DenseImageData", f'dense_image_data_param {{ source: "{listed}" batch_size: 2 {block} }}', more=more
-        )

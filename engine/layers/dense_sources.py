@@ -1,0 +1,97 @@
+"""The layers that read pictures with a label for each of their places: DenseImageData, ImageSegData."""
+
+from engine.data.datum import Colour
+from engine.data.dense_source import DenseCut, DenseSource, PairList
+from engine.data.source import Source
+from engine.layers.registry import layer
+from engine.layers.sources import DataLayer
+from engine.proto import caffe_pb2 as pb
+
+
+@layer("DenseImageData")
+class DenseImageData(DataLayer):
+    """Pictures, and a label for each of their places, from pairs of files that a list names (SegNet, ENet).
+
+    Tops: pictures (batch_size, channels, height, width), stretched to new_height × new_width if these are set, then of
+    crop_height × crop_width, anywhere, in both phases; labels (batch_size, 1, height, width), which are not transformed
+    but for the crop and the mirror, and divided by label_divide_factor, a fraction being left out (ENet).
+    """
+
+    tops = (2, 2)
+
+    def batches(self, seed: int) -> Source:
+        p = self.config.dense_image_data_param
+        if bool(p.new_height) != bool(p.new_width) or bool(p.crop_height) != bool(p.crop_width):
+            raise self.error(
+                f"new_height {p.new_height}, new_width {p.new_width}, crop_height {p.crop_height} and crop_width "
+                f"{p.crop_width}; set both of a pair, or none."
+            )
+        if self.config.transform_param.mirror or self.config.transform_param.crop_size or p.mean_file:
+            raise self.error(
+                "its pictures and labels are mirrored and cropped together: give mirror, crop_height and crop_width in "
+                "dense_image_data_param, and mean_value in place of mean_file."
+            )
+        if not p.label_divide_factor:
+            raise self.error("label_divide_factor is 0; it must be 1 or more.")
+        cut = DenseCut(
+            self.config.transform_param,
+            crop=(p.crop_height, p.crop_width) if p.crop_height else None,
+            anywhere=True,
+            mirror=p.mirror,
+        )
+        pairs = PairList(self.path("source", p.source), p.root_folder)
+        return DenseSource(
+            pairs,
+            self.config.top,
+            self.batch_size(p.batch_size),
+            cut,
+            seed,
+            colour=Colour.COLOUR if p.is_color else Colour.GREY,
+            size=(p.new_height, p.new_width) if p.new_height else None,
+            shuffle=p.shuffle,
+            rand_skip=p.rand_skip,
+            divisor=p.label_divide_factor,
+        )
+
+
+@layer("ImageSegData")
+class ImageSegData(DataLayer):
+    """Pictures, and a label for each of their places, from a list of files (DeepLab, PSPNet).
+
+    The labels are those of a second file (PIXEL), a number behind the picture's name (IMAGE), or ignore_label (NONE).
+    Pictures smaller than the crop are filled up at the bottom and right, with the mean, and their labels with
+    ignore_label; the crop lies anywhere in TRAIN, in the centre in TEST. With scale_factors each is stretched by one.
+    Tops: pictures (batch_size, channels, height, width); labels (batch_size, 1, height, width); and the pictures'
+    heights and widths, cut to those of the top (batch_size, 1, 1, 2).
+    """
+
+    tops = (2, 3)
+
+    def batches(self, seed: int) -> Source:
+        p, t = self.config.image_data_param, self.config.transform_param
+        if bool(p.new_height) != bool(p.new_width):
+            raise self.error(f"new_height {p.new_height} and new_width {p.new_width}; set both or none.")
+        crop = (t.crop_h or t.crop_height or t.crop_size, t.crop_w or t.crop_width or t.crop_size)
+        if bool(crop[0]) != bool(crop[1]):
+            raise self.error(f"the crop is {crop[0]} high and {crop[1]} wide; set both, or crop_size.")
+        cut = DenseCut(
+            t,
+            crop=crop if crop[0] else None,
+            anywhere=self.phase == pb.TRAIN,
+            mirror=t.mirror,
+            fill=p.ignore_label,
+            factors=tuple(t.scale_factors),
+        )
+        kind = pb.ImageDataParameter.LabelType.Name(p.label_type)
+        pairs = PairList(self.path("source", p.source), p.root_folder, kind, p.ignore_label)
+        return DenseSource(
+            pairs,
+            self.config.top,
+            self.batch_size(p.batch_size),
+            cut,
+            seed,
+            colour=Colour.COLOUR if p.is_color else Colour.GREY,
+            size=(p.new_height, p.new_width) if p.new_height else None,
+            shuffle=p.shuffle,
+            rand_skip=p.rand_skip,
+        )
