@@ -1,4 +1,4 @@
-"""Losses over class labels: SoftmaxWithLoss, InfogainLoss, MultinomialLogisticLoss, HingeLoss."""
+"""Losses over class labels: SoftmaxWithLoss, InfogainLoss, MultinomialLogisticLoss, HingeLoss, FocalLoss."""
 
 import logging
 
@@ -170,3 +170,31 @@ class HingeLoss(_RowLoss):
         missing = 1 - delta * rows
         missing = jnp.where(missing > 0, missing, 0)
         return [jnp.sum(jnp.square(missing) if self.squared else missing) / max(1, self.outer)]
+
+
+@layer("FocalLoss")
+class FocalLoss(_SoftmaxLoss):
+    """−Σ alpha · (1 − p)^gamma · log p / normalizer, p = softmax(x)[label] (Lin et al. 2017). The second top: softmax.
+
+    Where `type` is given it is happynear's: (alpha − p)^gamma · log p, with ONEADDP (alpha + p)^gamma, alpha 1 unless
+    given.
+    """
+
+    def setup(self, x: Shape, labels: Shape) -> list[Shape]:
+        p = self.config.focal_loss_param
+        if p.gamma < 0:
+            raise self.error(f"gamma is {p.gamma:g}; it must be 0 or more.")
+        self.gamma = p.gamma
+        self.outside, self.inside, self.sign = p.alpha, 1.0, -1
+        if p.HasField("type") or p.HasField("beta"):
+            self.outside, self.inside = 1.0, p.alpha if p.HasField("alpha") else 1.0
+            self.sign = 1 if p.type == p.ONEADDP else -1
+        return self.match_scores(x, labels, p.axis)
+
+    def forward(self, params: Arrays, bottoms: Arrays, ctx: Context) -> list[Array]:
+        rows, ids, valid = self.aligned(*bottoms)
+        log_p = jax.nn.log_softmax(rows, axis=1)
+        found = floored(self.of_label(log_p, ids), LOG_FLT_MIN)
+        focus = (self.inside + self.sign * jnp.exp(found)) ** self.gamma
+        losses = jnp.where(valid, -self.outside * focus * found, 0)
+        return self.normalized(jnp.sum(losses), valid, log_p, bottoms[0].shape)

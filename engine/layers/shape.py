@@ -1,4 +1,4 @@
-"""Layers that move values and compute none: Concat, Slice, Flatten, Reshape, Permute, ShuffleChannel, Tile."""
+"""Layers that move values and compute none: Concat, Slice, Flatten, Reshape, Permute, ShuffleChannel, Tile, Flip."""
 
 from itertools import pairwise
 
@@ -191,3 +191,18 @@ class Tile(Layer):
         x = jnp.expand_dims(bottoms[0], self.axis)
         tiled = jnp.broadcast_to(x, (*x.shape[: self.axis], self.tiles, *x.shape[self.axis + 1 :]))
         return [tiled.reshape(self.top_shapes[0])]
+
+
+@layer("Flip")
+class Flip(Layer):
+    """x (N, C, H, W) mirrored along its last axis (`flip_width`), the one before it (`flip_height`), or both."""
+
+    def setup(self, x: Shape) -> list[Shape]:
+        p = self.config.flip_param
+        if len(x) != 4:
+            raise self.error(f"{self.bottom(0)} has shape {list(x)}; 4 axes are needed: num, channels, h, w.")
+        self.axes = [axis for axis, flips in ((3, p.flip_width), (2, p.flip_height)) if flips]
+        return [x]
+
+    def forward(self, params: Arrays, bottoms: Arrays, ctx: Context) -> list[Array]:
+        return [jnp.flip(bottoms[0], self.axes)]

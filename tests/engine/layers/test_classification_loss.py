@@ -1,4 +1,4 @@
-"""SoftmaxWithLoss, InfogainLoss, MultinomialLogisticLoss, HingeLoss."""
+"""SoftmaxWithLoss, InfogainLoss, MultinomialLogisticLoss, HingeLoss, FocalLoss."""
 
 import jax
 import numpy as np
@@ -108,6 +108,28 @@ CASES = [
     Case("hinge", HINGE, XT, hinge(1)),
     Case("hinge squared", HINGE + "hinge_loss_param { norm: L2 }", XT, hinge(2)),
     Case("hinge of 3 axes", HINGE, {"x": (4, 2, 3), "t": LABELS}, hinge(1)),
+]
+
+
+def focal(n, weight, focus):
+    """−Σ weight · focus(p) · log p / n over the labels other than 9."""
+
+    def formula(x, t):
+        rows, ids = np.moveaxis(log_softmax(x), 1, -1).reshape(-1, x.shape[1]), t.reshape(-1).astype(int)
+        found = rows[ids != 9, ids[ids != 9]]
+        return -np.sum(weight * focus(np.exp(found)) * found) / n
+
+    return formula
+
+
+FOCAL = 'type: "FocalLoss" focal_loss_param {{ {} }}'.format
+IGNORED = "loss_param { ignore_label: 9 }"
+CASES += [
+    Case("focal loss", FOCAL(""), XT, focal(4, 0.25, lambda p: (1 - p) ** 2)),
+    Case("focal loss, ignored", FOCAL("gamma: 1") + IGNORED, XM, focal(np.sum(MAPS != 9), 0.25, lambda p: 1 - p)),
+    Case("cross entropy by focal loss", FOCAL("alpha: 1 gamma: 0"), XT, focal(4, 1, lambda p: 1)),
+    Case("focal loss of faces", FOCAL("type: ORIGIN gamma: 3"), XT, focal(4, 1, lambda p: (1 - p) ** 3)),
+    Case("1 + p", FOCAL("type: ONEADDP alpha: 0.5"), XT, focal(4, 1, lambda p: (0.5 + p) ** 2)),
 ]
 
 

@@ -1,4 +1,4 @@
-"""Layers that move values: Concat, Slice, Flatten, Reshape, Permute, Tile."""
+"""Layers that move values: Concat, Slice, Flatten, Reshape, Permute, Tile, Flip."""
 
 import numpy as np
 import pytest
@@ -69,6 +69,13 @@ CASES = [
     Case("permute nothing", PERMUTE(""), X, lambda x: x),
     Case("tile", 'type: "Tile" tile_param { axis: -1 tiles: 3 }', X, lambda x: np.tile(x, 3)),
     Case("tile outer", 'type: "Tile" tile_param { axis: 0 tiles: 2 }', X, lambda x: np.tile(x, (2, 1, 1))),
+    Case("flip", 'type: "Flip"', {"x": (2, 3, 4, 5)}, lambda x: x[..., ::-1]),
+    Case(
+        "flip rows",
+        'type: "Flip" flip_param { flip_width: false flip_height: true }',
+        {"x": (2, 3, 4, 5)},
+        lambda x: x[..., ::-1, :],
+    ),
     Case("tile once", 'type: "Tile" tile_param { tiles: 1 }', X, lambda x: x),
 ]
 
@@ -80,6 +87,7 @@ class TestCases(Cases):
 REFUSED = [
     ('type: "ShuffleChannel" shuffle_channel_param { group: 4 }', {"x": (2, 6)}, "cannot be split into group: 4"),
     ('type: "ShuffleChannel"', {"x": (6,)}, "2 axes or more"),
+    ('type: "Flip"', X, "4 axes are needed"),
     ('type: "Concat" concat_param { axis: 1 concat_dim: 1 }', X, "axis and concat_dim"),
     ('type: "Concat" concat_param { concat_dim: 3 }', X, "concat_dim 3 is not one of"),
     ('type: "Concat"', {"a": (2, 3), "b": (3, 3)}, r'"b" has shape \[3, 3\] and bottom "a" \[2, 3\].* axis 1 only'),

@@ -1,0 +1,128 @@
+"""Inner products whose score for an item's own class is lowered by a margin of angle: SphereFace and L-Softmax."""
+
+from collections.abc import Callable
+from typing import ClassVar
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.lax import stop_gradient
+
+from engine.layers.base import Array, Arrays, Context, Shape, count
+from engine.layers.loss import Labelled
+from engine.layers.registry import layer
+from engine.ops.replaced_gradient import with_gradient_of
+from engine.proto import caffe_pb2 as pb
+
+COS_OF_MULTIPLE: dict[int, Callable[[Array], Array]] = {
+    1: lambda c: c,
+    2: lambda c: 2 * c**2 - 1,
+    3: lambda c: 4 * c**3 - 3 * c,
+    4: lambda c: 8 * c**4 - 8 * c**2 + 1,
+}
+"""m → cos(m θ) as a polynomial of cos θ (Chebyshev)."""
+
+TINY = 1e-9
+"""What L-Softmax adds to a product of lengths before it divides by it."""
+
+
+def falling_cosine(c: Array, m: int) -> Array:
+    """ψ(θ) = (−1)ᵏ cos(m θ) − 2k for c = cos θ, θ in the k-th of m equal parts of 0 … π (Liu et al. 2016).
+
+    Falls from 1 at θ = 0 to 1 − 2m at π.
+    """
+    bounds = np.cos(np.pi * np.arange(1, m) / m)
+    k = sum((c < b for b in bounds), jnp.zeros(c.shape, jnp.int32))
+    return (1 - 2 * (k % 2)) * COS_OF_MULTIPLE[m](c) - 2 * k
+
+
+def length(rows: Array) -> Array:
+    """√Σ x² of each row (N, K) → (N); the gradient of a row of zeros is 0."""
+    return jnp.sqrt(jnp.maximum(jnp.sum(jnp.square(rows), axis=1), np.finfo(np.float32).tiny))
+
+
+class _MarginInnerProduct(Labelled):
+    """y = x Wᵀ, but (|x| |w| ψ(θ) + λ x · w) / (1 + λ) where w is that of an item's own class, at the angle θ to x.
+
+    ψ is `falling_cosine` with m = 1 to 4 for the type SINGLE to QUADRUPLE; SINGLE is without a margin. λ, the optional
+    second top, is max(lambda_min, base · (1 + gamma · i)^−power), i the number of passes made, from `iteration` on.
+    Bottoms: x (d0, …, dn), labels. Tops: y (d0, …, d(axis−1), num_output), λ (1). Param: W (num_output, K).
+    """
+
+    tops = (1, 2)
+    precision = "low"
+    block: ClassVar[str]
+
+    def setup(self, x: Shape, labels: Shape) -> list[Shape]:
+        p: pb.MarginInnerProductParameter = getattr(self.config, self.block)
+        if not p.num_output:
+            raise self.error(f"{self.block} needs num_output of 1 or more.")
+        axis = self.canonical_axis(p.axis, x)
+        self.match((count(x[:axis]), p.num_output), labels, 1)
+        self.margin, self.shape = 1 + p.type, (*x[:axis], p.num_output)
+        self.base, self.gamma, self.power, self.least = p.base, p.gamma, p.power, p.lambda_min
+        self.iteration = p.iteration
+        self.weight = self.param("weight", (p.num_output, count(x[axis:])), p.weight_filler)
+        self.remember("number of passes", (1,))
+        return [self.shape, (1,)][: len(self.config.top)]
+
+    def propagates_to(self, bottom: int) -> bool:
+        return bottom == 0
+
+    def apply(self, params: Arrays, bottoms: Arrays, ctx: Context) -> tuple[list[Array], dict[int, Array]]:
+        x, labels = bottoms
+        w, passes = params[self.weight], params[len(self.params)] + 1
+        anneal = jnp.maximum(self.base * (1 + self.gamma * (self.iteration + passes)) ** -self.power, self.least)
+        own = jax.nn.one_hot(labels.reshape(-1).astype(jnp.int32), w.shape[0], dtype=bool)
+        y, updates = self.scores(x.reshape(own.shape[0], w.shape[1]), w, own, stop_gradient(anneal).astype(x.dtype))
+        tops = [y.reshape(self.shape), stop_gradient(anneal)][: len(self.top_shapes)]
+        return tops, {**updates, len(self.params): passes}
+
+    def scores(self, x: Array, w: Array, own: Array, weight: Array) -> tuple[Array, dict[int, Array]]:
+        """y (N, num_output) for x (N, K), W and which class is whose (N, num_output); and changed parameters.
+
+        weight: λ.
+        """
+        raise TypeError(f"{type(self).__name__} has no scores")
+
+
+@layer("LargeMarginInnerProduct")
+class LargeMarginInnerProduct(_MarginInnerProduct):
+    """L-Softmax (Liu et al. 2016); the gradient is the derivative."""
+
+    block = "largemargin_inner_product_param"
+
+    def scores(self, x: Array, w: Array, own: Array, weight: Array) -> tuple[Array, dict[int, Array]]:
+        y = x @ w.T
+        if self.margin == 1:
+            return y, {}
+        lengths = length(x)[:, None] * length(w) + TINY
+        lowered = lengths * falling_cosine(y / lengths, self.margin)
+        return jnp.where(own, (lowered + weight * y) / (1 + weight), y), {}
+
+
+@layer("MarginInnerProduct")
+class MarginInnerProduct(_MarginInnerProduct):
+    """A-Softmax (SphereFace, Liu et al. 2017): each pass first makes every w of length 1, for good.
+
+    The gradients are the fork's: that of W is that of x Wᵀ, and that of |x| ψ(θ) by x, which is a w + b x, is divided
+    by √(a² + b²).
+    """
+
+    block = "margin_inner_product_param"
+
+    def scores(self, x: Array, w: Array, own: Array, weight: Array) -> tuple[Array, dict[int, Array]]:
+        unit = stop_gradient(w / length(w)[:, None])
+        y = x @ unit.T
+        of_weight = stop_gradient(x) @ w.T
+        if self.margin == 1:
+            return with_gradient_of(y, y + of_weight), {self.weight: unit}
+        lengths = stop_gradient(length(x)[:, None])
+        cosine = stop_gradient(y) / lengths
+        psi, slope = jax.jvp(lambda c: falling_cosine(c, self.margin), (cosine,), (jnp.ones_like(cosine),))
+        lowered = jnp.where(own, (lengths * psi + weight * y) / (1 + weight), y)
+        along_x = (psi - cosine * slope) / lengths
+        x_x = jnp.sum(x * stop_gradient(x), axis=1, keepdims=True)
+        pulled = (slope * y + along_x * x_x) / jnp.hypot(slope, along_x)
+        of_x = jnp.where(own, (pulled + weight * y) / (1 + weight), y)
+        return with_gradient_of(lowered, of_x + of_weight), {self.weight: unit}

@@ -1,0 +1,167 @@
+"""Layers that learn features in which what is alike lies close together: CenterLoss, TripletLoss, and their helpers."""
+
+import jax
+import jax.numpy as jnp
+from jax.lax import stop_gradient
+
+from engine.layers.base import Array, Arrays, Context, Layer, Shape, count
+from engine.layers.loss import Labelled, Loss
+from engine.layers.registry import layer
+from engine.proto import caffe_pb2 as pb
+
+
+@jax.custom_vjp
+def _pulling(loss: Array, centers: Array, pull: Array) -> Array:
+    """`loss`, with `pull` for the gradient of the centers, whatever the gradient of the loss is."""
+    return loss
+
+
+def _pulling_forward(loss: Array, centers: Array, pull: Array) -> tuple[Array, Array]:
+    return loss, pull
+
+
+def _pulling_backward(pull: Array, g: Array) -> tuple[Array, Array, Array]:
+    return g, pull, jnp.zeros_like(pull)
+
+
+_pulling.defvjp(_pulling_forward, _pulling_backward)
+
+
+@layer("CenterLoss")
+class CenterLoss(Labelled):
+    """Σ |x − c|² / 2N, c the center of x's class (Wen et al. 2016); with distance_type "L1" Σ |x − c|₁ / N.
+
+    It weighs nothing where no loss_weight is given. The gradient of a center, whatever loss_weight says, is
+    Σ (c − x) / (1 + n) over the n items of its class.
+    Bottoms: x (N, …), labels. Param: the centers (num_output, K), K the values of an item from `axis` on.
+    """
+
+    def setup(self, x: Shape, labels: Shape) -> list[Shape]:
+        p = self.config.center_loss_param
+        if not p.num_output:
+            raise self.error("center_loss_param needs num_output of 1 or more: the number of classes.")
+        if p.distance_type not in ("L1", "L2"):
+            raise self.error(f'distance_type is "{p.distance_type}"; it must be "L1" or "L2".')
+        axis = self.canonical_axis(p.axis, x)
+        if axis != 1:
+            raise self.error(f"axis {p.axis} of its bottom of shape {list(x)} is not the one behind the batch; give 1.")
+        self.absolute = p.distance_type == "L1"
+        self.match((x[0], p.num_output), labels, 1)
+        self.centers = self.param("center", (p.num_output, count(x[1:])), p.center_filler)
+        return [()]
+
+    def propagates_to(self, bottom: int) -> bool:
+        return bottom == 0
+
+    def forward(self, params: Arrays, bottoms: Arrays, ctx: Context) -> list[Array]:
+        x, labels = bottoms
+        centers, ids = params[self.centers], labels.reshape(-1).astype(jnp.int32)
+        d = x.reshape(x.shape[0], -1) - stop_gradient(centers)[ids]
+        total = jnp.sum(jnp.abs(d)) if self.absolute else jnp.sum(jnp.square(d)) / 2
+        away = -stop_gradient(jnp.sign(d) if self.absolute else d)
+        sums, counts = jnp.zeros_like(centers).at[ids].add(away), jnp.zeros(len(centers)).at[ids].add(1)
+        return [_pulling(total / max(1, x.shape[0]), centers, sums / (1 + counts)[:, None])]
+
+
+@layer("TripletLoss")
+class TripletLoss(Loss):
+    """Σ max(0, margin + |a − p|² − |a − n|²) / 2N (Schroff et al. 2015).
+
+    Bottoms: anchors a, items p of the same class and n of another, N of each, of one shape.
+    """
+
+    bottoms = (3, 3)
+
+    def setup(self, a: Shape, p: Shape, n: Shape) -> list[Shape]:
+        self.check_items(a, p, n)
+        for i, shape in enumerate((p, n), 1):
+            if count(shape) != count(a):
+                raise self.error(
+                    f"{self.bottom(0)} has shape {list(a)} and {self.bottom(i)} {list(shape)}; "
+                    "they need as many values."
+                )
+        self.margin = self.config.triplet_loss_param.margin
+        return [()]
+
+    def propagates_to(self, bottom: int) -> bool:
+        return True
+
+    def forward(self, params: Arrays, bottoms: Arrays, ctx: Context) -> list[Array]:
+        a, p, n = (x.reshape(bottoms[0].shape[0], -1) for x in bottoms)
+        apart = jnp.sum(jnp.square(a - p), axis=1) - jnp.sum(jnp.square(a - n), axis=1)
+        violated = self.margin + apart
+        return [jnp.sum(jnp.where(violated > 0, violated, 0)) / (2 * max(1, a.shape[0]))]
+
+
+@layer("LabelSpecificAdd")
+class LabelSpecificAdd(Labelled):
+    """y = x, and `bias` more at an item's own class where x > −bias; the gradient is that of x (AM-Softmax).
+
+    Only in TRAIN; in TEST y = x. With bias_base, bias is bias_base + (1 + bias_gamma · i)^bias_power − 1, i the number
+    of passes made, from `iteration` on, kept within bias_min and bias_max. An optional second top (1): bias, in TEST 0.
+    Bottoms: x (N, …), labels.
+    """
+
+    tops = (1, 2)
+
+    def setup(self, x: Shape, labels: Shape) -> list[Shape]:
+        p = self.config.label_specific_add_param
+        if not x:
+            raise self.error(f"{self.bottom(0)} is a scalar; its first axis must be the batch.")
+        self.match((x[0], count(x[1:])), labels, 1)
+        self.bias, self.changes = p.bias, p.HasField("bias_base") and self.phase == pb.TRAIN
+        self.base, self.gamma, self.power, self.iteration = p.bias_base, p.bias_gamma, p.bias_power, p.iteration
+        self.least, self.most = p.bias_min, p.bias_max
+        if self.changes:
+            self.remember("number of passes", (1,))
+        return [x, (1,)][: len(self.config.top)]
+
+    def propagates_to(self, bottom: int) -> bool:
+        return bottom == 0
+
+    def apply(self, params: Arrays, bottoms: Arrays, ctx: Context) -> tuple[list[Array], dict[int, Array]]:
+        x, labels = bottoms
+        if self.phase == pb.TEST:
+            return [x, jnp.zeros(1)][: len(self.top_shapes)], {}
+        bias, updates = jnp.full(1, self.bias), {}
+        if self.changes:
+            (passes,) = params
+            bias = self.base + (1 + self.gamma * (self.iteration + passes)) ** self.power - 1
+            bias, updates = jnp.minimum(jnp.maximum(bias, self.least), self.most), {0: passes + 1}
+        rows = x.reshape(x.shape[0], -1)
+        own = jax.nn.one_hot(labels.reshape(-1).astype(jnp.int32), rows.shape[1], dtype=bool)
+        added = stop_gradient(jnp.where(own & (rows > -bias), bias, 0))
+        return [(rows + added).reshape(x.shape), stop_gradient(bias)][: len(self.top_shapes)], updates
+
+
+def shows_norm_top(config: pb.LayerParameter) -> bool:
+    """Whether a Normalize is that of face nets, and not SSD's."""
+    return config.HasField("normalize_param") or len(config.top) == 2
+
+
+@layer("Normalize", when=shows_norm_top)
+class FaceNormalize(Layer):
+    """y = x / norm, norm = √(Σ x² + 10⁻⁶), or Σ |x| + 10⁻⁶ with normalize_type "L1", the sums over the channels.
+
+    An optional second top (N, 1, H, W): norm, with a gradient only with `bp_norm`.
+    Bottom: x (N, C, H, W), or with axes left out at the end. Top: y (N, C, H, W).
+    """
+
+    tops = (1, 2)
+
+    def setup(self, x: Shape) -> list[Shape]:
+        p = self.config.normalize_param
+        if len(x) > 4 or not x:
+            raise self.error(f"{self.bottom(0)} has shape {list(x)}; 1 to 4 axes are taken: num, channels, h, w.")
+        if p.normalize_type not in ("L1", "L2"):
+            raise self.error(f'normalize_type is "{p.normalize_type}"; it must be "L1" or "L2".')
+        self.absolute, self.bp_norm = p.normalize_type == "L1", p.bp_norm
+        n, c, h, w = (*x, 1, 1, 1)[:4]
+        self.shape: Shape = (n, c, h, w)
+        return [self.shape, (n, 1, h, w)][: len(self.config.top)]
+
+    def forward(self, params: Arrays, bottoms: Arrays, ctx: Context) -> list[Array]:
+        x = bottoms[0].reshape(self.shape)
+        total = jnp.sum(jnp.abs(x) if self.absolute else jnp.square(x), axis=1, keepdims=True) + 1e-6
+        norm = total if self.absolute else jnp.sqrt(total)
+        return [x / norm, norm if self.bp_norm else stop_gradient(norm)][: len(self.top_shapes)]
