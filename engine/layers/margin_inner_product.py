@@ -64,7 +64,8 @@ class _MarginInnerProduct(Labelled):
         self.iteration = p.iteration
         self.weight = self.param("weight", (p.num_output, count(x[axis:])), p.weight_filler)
         self.remember("number of passes", (1,))
-        return [self.shape, (1,)][: len(self.config.top)]
+        shapes: list[Shape] = [self.shape, (1,)]
+        return shapes[: len(self.config.top)]
 
     def propagates_to(self, bottom: int) -> bool:
         return bottom == 0

@@ -158,7 +158,8 @@ class FaceNormalize(Layer):
         self.absolute, self.bp_norm = p.normalize_type == "L1", p.bp_norm
         n, c, h, w = (*x, 1, 1, 1)[:4]
         self.shape: Shape = (n, c, h, w)
-        return [self.shape, (n, 1, h, w)][: len(self.config.top)]
+        norm: Shape = (n, 1, h, w)
+        return [self.shape, norm][: len(self.config.top)]
 
     def forward(self, params: Arrays, bottoms: Arrays, ctx: Context) -> list[Array]:
         x = bottoms[0].reshape(self.shape)
