@@ -122,9 +122,18 @@ FORKS: dict[str, tuple[str, ...]] = {
         "MarginInnerProduct",
         "TripletLoss",
     ),
-    "flow": (),
+    "flow": (
+        "ChannelNorm",
+        "Correlation",
+        "Downsample",
+        "FlowWarp",
+        "L1Loss",
+        "LpqLoss",
+        "NegReLU",
+        "Resample",
+    ),
     "yolo": (),
-    "other": (),
+    "other": ("SpatialTransformer",),
 }
 """The types of Caffe's forks, by family."""
 

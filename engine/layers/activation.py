@@ -55,6 +55,21 @@ class ReLU6(Activation):
         return [jnp.where(x > 0, jnp.where(x < 6, x, 6), self.negative_slope * x)]
 
 
+@layer("NegReLU")
+class NegReLU(Activation):
+    """y = min(x, 0) + negative_slope · max(x, 0), by relu_param. The gradient at 0 is negative_slope (FlowNet 2.0)."""
+
+    precision = "given"
+
+    def setup(self, x: Shape) -> list[Shape]:
+        self.slope = self.config.relu_param.negative_slope
+        return [x]
+
+    def forward(self, params: Arrays, bottoms: Arrays, ctx: Context) -> list[Array]:
+        (x,) = bottoms
+        return [jnp.where(x < 0, x, self.slope * x)]
+
+
 @layer("PReLU")
 class PReLU(Layer):
     """y = max(x, 0) + a · min(x, 0) with a learned. The gradient at 0 is a (He et al. 2015).

@@ -1,11 +1,13 @@
-"""Reduction: sums and means."""
+"""Reduction, sums and means; and ChannelNorm."""
 
 from collections.abc import Callable
 
 import jax.numpy as jnp
+from jax.lax import stop_gradient
 
 from engine.layers.base import Array, Arrays, Context, Layer, Shape, count
 from engine.layers.registry import layer
+from engine.ops.replaced_gradient import with_gradient_of
 from engine.proto import caffe_pb2 as pb
 
 Op = pb.ReductionParameter
@@ -32,3 +34,18 @@ class Reduction(Layer):
     def forward(self, params: Arrays, bottoms: Arrays, ctx: Context) -> list[Array]:
         (x,) = bottoms
         return [self.coeff * jnp.sum(self.term(x), tuple(range(self.axis, x.ndim)))]
+
+
+@layer("ChannelNorm")
+class ChannelNorm(Layer):
+    """y = √Σ x² over the channels; its gradient where x is 0 is 0 (FlowNet 2.0). Bottom: (N, C, …). Top: (N, 1, …)."""
+
+    def setup(self, x: Shape) -> list[Shape]:
+        if len(x) < 2:
+            raise self.error(f"{self.bottom(0)} has shape {list(x)}; 2 axes or more are needed: num, channels.")
+        return [(x[0], 1, *x[2:])]
+
+    def forward(self, params: Arrays, bottoms: Arrays, ctx: Context) -> list[Array]:
+        (x,) = bottoms
+        y = jnp.sqrt(stop_gradient(jnp.sum(jnp.square(x), axis=1, keepdims=True)))
+        return [with_gradient_of(y, jnp.sum(x * stop_gradient(x / (y + 1e-9)), axis=1, keepdims=True))]

@@ -18,6 +18,13 @@ def sigmoid(x):
 
 
 CASES = [
+    Case("neg relu", 'type: "NegReLU"', X, lambda x: np.minimum(x, 0)),
+    Case(
+        "leaky neg relu",
+        'type: "NegReLU" relu_param { negative_slope: 0.2 }',
+        X,
+        lambda x: np.where(x < 0, x, 0.2 * x),
+    ),
     Case("relu", 'type: "ReLU"', X, lambda x: np.maximum(x, 0)),
     Case(
         "relu negative slope",

@@ -1,4 +1,4 @@
-"""Reduction."""
+"""Reduction and ChannelNorm."""
 
 import numpy as np
 from support.layer_cases import Case, Cases, check_refused, slopes
@@ -13,6 +13,7 @@ CASES = [
     Case("sumsq", OF("operation: SUMSQ coeff: 0.5"), X, lambda x: np.sum(x**2) / 2),
     Case("mean", OF("operation: MEAN axis: 1 coeff: 3"), X, lambda x: 3 * x.mean((1, 2))),
     Case("sum of size 1", OF("axis: 1"), {"x": (4, 1)}, lambda x: x[:, 0]),
+    Case("norm", 'type: "ChannelNorm"', X, lambda x: np.sqrt((x**2).sum(1, keepdims=True))),
     Case("mean of nothing", OF("operation: MEAN axis: 1"), {"x": (2, 0)}, lambda x: np.zeros(2)),
 ]
 
@@ -27,3 +28,7 @@ def test_an_axis_that_is_not_there_is_refused():
 
 def test_asum_has_no_gradient_at_zero():
     np.testing.assert_array_equal(slopes(OF("operation: ASUM"), x=[0.0, -2.0])[0], [0, -1])
+
+
+def test_the_norm_of_zeros_has_no_slope():
+    assert not slopes('type: "ChannelNorm"', x=np.zeros((1, 2, 3)))[0].any()

@@ -1,0 +1,83 @@
+"""Layers that read a picture at other places: FlowWarp and SpatialTransformer."""
+
+import jax.numpy as jnp
+import numpy as np
+from jax.lax import stop_gradient
+
+from engine.layers.base import Array, Arrays, Context, Layer, Shape, count
+from engine.layers.registry import layer
+from engine.ops.sampling import bilinear
+
+
+@layer("FlowWarp")
+class FlowWarp(Layer):
+    """y[i, j] = x[i + v, j + u], bilinear, and `fill_value` (0 or NaN) where that is outside of x (FlowNet 2.0).
+
+    Bottoms: x (N, C, H, W), the flow (N, 2, H, W): u, then v, in pixels. Top: y, of x's shape.
+    """
+
+    bottoms = (2, 2)
+
+    def setup(self, x: Shape, flow: Shape) -> list[Shape]:
+        if len(x) != 4 or flow != (x[0], 2, *x[2:]):
+            raise self.error(
+                f"{self.bottom(0)} has shape {list(x)} and {self.bottom(1)} {list(flow)}; they must be of shapes "
+                "(N, C, H, W) and (N, 2, H, W)."
+            )
+        p = self.config.flow_warp_param
+        self.fill = 0.0 if p.fill_value == p.ZERO else float("nan")
+        return [x]
+
+    def forward(self, params: Arrays, bottoms: Arrays, ctx: Context) -> list[Array]:
+        x, flow = bottoms
+        height, width = x.shape[2:]
+        down = jnp.arange(height, dtype=flow.dtype)[:, None] + flow[:, 1]
+        across = jnp.arange(width, dtype=flow.dtype) + flow[:, 0]
+        inside = (down >= 0) & (down < height) & (across >= 0) & (across < width)
+        down, across = jnp.where(inside, down, 0), jnp.where(inside, across, 0)
+        return [jnp.where(inside[:, None], bilinear(x, down, across, zero_outside=False), self.fill)]
+
+
+@layer("SpatialTransformer")
+class SpatialTransformer(Layer):
+    """y = x under an affine map of the places, bilinear, 0 outside of x (Jaderberg et al. 2015).
+
+    The place (r, s) of y, from −1 to below 1 down and across, is read at (θ₁₁ r + θ₁₂ s + θ₁₃, θ₂₁ r + θ₂₂ s + θ₂₃) of
+    x, in the same measure. Without `to_compute_dU` x has no gradient.
+    Bottoms: x (N, C, H, W); those of θ₁₁ … θ₂₃ that st_param does not give, (N, …). Top: y (N, C, output_H, output_W).
+    """
+
+    bottoms = (2, 2)
+
+    def setup(self, x: Shape, theta: Shape) -> list[Shape]:
+        p = self.config.st_param
+        for field, only in (("transform_type", "affine"), ("sampler_type", "bilinear")):
+            if getattr(p, field) != only:
+                raise self.error(f'{field} is "{getattr(p, field)}"; it must be "{only}".')
+        if len(x) != 4:
+            raise self.error(f"{self.bottom(0)} has shape {list(x)}; 4 axes are needed: num, channels, h, w.")
+        given = [f"theta_{i}_{j}" for i in (1, 2) for j in (1, 2, 3)]
+        self.given = {k: getattr(p, field) for k, field in enumerate(given) if p.HasField(field)}
+        if theta[:1] != x[:1] or count(theta[1:]) != 6 - len(self.given):
+            raise self.error(
+                f"{self.bottom(1)} of shape {list(theta)} must have {6 - len(self.given)} values for each of the "
+                f"{x[0]} items of {self.bottom(0)}: 6, less the {len(self.given)} theta of st_param."
+            )
+        height, width = (
+            getattr(p, f) if p.HasField(f) else n for f, n in zip(("output_H", "output_W"), x[2:], strict=True)
+        )
+        if min(height, width) < 1:
+            raise self.error(f"output_H and output_W are {height} and {width}; both must be 1 or more.")
+        self.size, self.to_x = (height, width), p.to_compute_dU
+        return [(*x[:2], height, width)]
+
+    def forward(self, params: Arrays, bottoms: Arrays, ctx: Context) -> list[Array]:
+        x, theta = bottoms if self.to_x else (stop_gradient(bottoms[0]), bottoms[1])
+        learned = iter(theta.reshape(theta.shape[0], -1).T)
+        told = [self.given[k] if k in self.given else next(learned)[:, None, None] for k in range(6)]
+        rows, columns = (np.arange(n, dtype=np.float64) / n * 2 - 1 for n in self.size)
+        r, s = rows[:, None].astype(np.float32), columns.astype(np.float32)
+        shape = (x.shape[0], *self.size)
+        at = [jnp.broadcast_to(told[i] * r + told[i + 1] * s + told[i + 2], shape) for i in (0, 3)]
+        down, across = ((v + 1) / 2 * n for v, n in zip(at, x.shape[2:], strict=True))
+        return [bilinear(x, down, across, zero_outside=True)]
