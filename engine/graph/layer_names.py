@@ -132,8 +132,15 @@ FORKS: dict[str, tuple[str, ...]] = {
         "NegReLU",
         "Resample",
     ),
-    "yolo": (),
-    "other": ("SpatialTransformer",),
+    "yolo": (
+        "DetectionLoss",
+        "EvalDetection",
+        "RegionLoss",
+        "Reorg",
+        "YoloDetectionOutput",
+        "Yolov3DetectionOutput",
+    ),
+    "other": ("Lstm", "SpatialTransformer"),
 }
 """The types of Caffe's forks, by family."""
 

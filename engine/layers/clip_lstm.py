@@ -1,0 +1,81 @@
+"""Lstm, as caffe-lstm has it: sequences lie along the batch, and a clip marker tells where each goes on."""
+
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+from jax.lax import stop_gradient
+
+from engine.layers.base import Array, Arrays, Context, Layer, Shape, count
+from engine.layers.recurrent import lstm_unit
+from engine.layers.registry import layer
+from engine.ops.replaced_gradient import with_gradient_of
+
+
+@partial(jax.custom_vjp, nondiff_argnums=(1,))
+def _bounded(x: Array, limit: float) -> Array:
+    """x, with a gradient kept within ± limit."""
+    return x
+
+
+_bounded.defvjp(lambda x, limit: (x, None), lambda limit, _, g: (jnp.clip(g, -limit, limit),))
+
+
+@layer("Lstm")
+class Lstm(Layer):
+    """An LSTM over T steps of N = batch_size sequences, its gates those of LSTMUnit: x (T · N, …) → h (T · N, D).
+
+    Bottoms: x; optionally clip (T · N), 0 where a sequence begins. With clip each pass goes on from where the one
+    before ended, without it all begin anew. The gates' gradients are kept within ± clipping_threshold, where there is
+    one; that of the hidden weights takes what lies before a beginning too, as the fork's does.
+    Params: W of the input (4 D, K), W of h (4 D, D), b (4 D), D = num_output.
+    """
+
+    bottoms = (1, 2)
+
+    def setup(self, x: Shape, clip: Shape | None = None) -> list[Shape]:
+        p = self.config.lstm_param
+        for field in ("num_output", "batch_size"):
+            if not getattr(p, field):
+                raise self.error(f"lstm_param needs {field} of 1 or more.")
+        if not x or x[0] % p.batch_size:
+            raise self.error(
+                f"{self.bottom(0)} of shape {list(x)} does not hold whole steps of {p.batch_size} sequences."
+            )
+        if clip is not None and (clip[:1] != x[:1] or count(clip) != x[0]):
+            raise self.error(f"{self.bottom(1)} of shape {list(clip)} must hold one marker for each of {x[0]} items.")
+        self.sequences, self.outputs, self.limit = p.batch_size, p.num_output, p.clipping_threshold
+        self.weight = self.param("input weight", (4 * p.num_output, count(x[1:])), p.weight_filler)
+        self.hidden = self.param("hidden weight", (4 * p.num_output, p.num_output), p.weight_filler)
+        self.bias = self.param("bias", (4 * p.num_output,), p.bias_filler)
+        if clip is not None:
+            for name in ("h", "c"):
+                self.remember(name, (p.batch_size, p.num_output))
+        return [(x[0], p.num_output)]
+
+    def propagates_to(self, bottom: int) -> bool:
+        return bottom == 0
+
+    def apply(self, params: Arrays, bottoms: Arrays, ctx: Context) -> tuple[list[Array], dict[int, Array]]:
+        x, *clip = bottoms
+        own = len(self.params)
+        driven = x.reshape(x.shape[0], -1) @ params[self.weight].T + params[self.bias]
+        driven = driven.reshape(-1, self.sequences, driven.shape[1])
+        goes_on = clip[0] != 0 if clip else jnp.arange(x.shape[0]) >= self.sequences
+        zeros = jnp.zeros((self.sequences, self.outputs), driven.dtype)
+        before = tuple(map(stop_gradient, params[own:])) if clip else (zeros, zeros)
+        steps = driven, goes_on.reshape(-1, self.sequences, 1).astype(driven.dtype)
+        after, h = jax.lax.scan(partial(self._step, params[self.hidden]), before, steps)
+        updates = {own + n: stop_gradient(s) for n, s in enumerate(after)} if clip else {}
+        return [h.reshape(x.shape[0], self.outputs)], updates
+
+    def _step(
+        self, weight: Array, states: tuple[Array, Array], now: tuple[Array, Array]
+    ) -> tuple[tuple[Array, Array], Array]:
+        (h, c), (x, cont) = states, now
+        of_h = with_gradient_of(
+            cont * (h @ weight.T), cont * (h @ stop_gradient(weight).T) + stop_gradient(h) @ weight.T
+        )
+        gates = _bounded(x + of_h, self.limit) if self.limit > 0 else x + of_h
+        c, h = lstm_unit(c, gates, cont)
+        return (h, c), h

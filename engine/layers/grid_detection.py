@@ -1,0 +1,179 @@
+"""YOLO v1: DetectionLoss and EvalDetection, of predictions in a grid of places (Redmon et al. 2016)."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.lax import stop_gradient
+
+from engine.layers.base import Array, Arrays, Context, Layer, Shape, count
+from engine.layers.loss import Loss
+from engine.layers.registry import layer
+from engine.ops.boxes import suppress
+from engine.ops.replaced_gradient import with_gradient_of
+from engine.ops.yolo_boxes import corners, overlap
+from engine.proto import caffe_pb2 as pb
+
+FAR = 20.0
+"""A distance between boxes from which on the first one is taken for the nearest, as in the fork."""
+
+
+class Grid:
+    """How predictions and labels lie in their bottoms: `side`² places, `objects` boxes and `classes` scores at each."""
+
+    def __init__(self, p: pb.DetectionLossParameter | pb.EvalDetectionParameter) -> None:
+        self.side, self.classes, self.objects = p.side, p.num_class, p.num_object
+        self.sqrt, self.relative = p.sqrt, p.constriant
+        steps = np.arange(p.side**2)
+        self.corner = np.stack([steps % max(1, p.side), steps // max(1, p.side)], -1).astype(np.float32)
+
+    def check(self, layer: Layer, x: Shape, labels: Shape) -> None:
+        """Raises LayerError where the bottoms are not of the sizes that the configuration gives."""
+        places = self.side**2
+        for i, (shape, needed, what) in enumerate(
+            (
+                (x, places * (self.classes + 5 * self.objects), "side² · (num_class + 5 · num_object)"),
+                (labels, places * 7, "side² · 7"),
+            )
+        ):
+            if not places or not self.objects or not shape or shape[0] != x[0] or count(shape[1:]) != needed:
+                raise layer.error(
+                    f"{layer.bottom(i)} has shape {list(shape)}; it must have {needed} values an item, {what}, of as "
+                    "many items as the other."
+                )
+
+    def predictions(self, x: Array) -> tuple[Array, Array, Array]:
+        """Of x (N, …): scores (N, P, C), confidences (N, P, B), and boxes as they are (N, P, B, 4)."""
+        places = self.side**2
+        rows = jnp.moveaxis(x.reshape(x.shape[0], -1, places), 1, 2)
+        scores, sure, boxes = jnp.split(rows, [self.classes, self.classes + self.objects], axis=2)
+        return scores, sure, boxes.reshape(*sure.shape, 4)
+
+    def joined(self, scores: Array, sure: Array, boxes: Array) -> Array:
+        """The inverse of `predictions`: (N, …) in one row an item."""
+        rows = jnp.concatenate([scores, sure, boxes.reshape(*sure.shape[:2], -1)], 2)
+        return jnp.moveaxis(rows, 2, 1).reshape(sure.shape[0], -1)
+
+    def labels(self, labels: Array) -> tuple[Array, Array, Array, Array]:
+        """Of labels (N, …): which boxes are difficult and which there are, their classes (N, P), boxes (N, P, 4)."""
+        rows = labels.reshape(labels.shape[0], -1)
+        difficult, there, kind, boxes = jnp.split(rows, [n * self.side**2 for n in (1, 2, 3)], axis=1)
+        return difficult == 1, there != 0, kind.astype(jnp.int32), boxes.reshape(*kind.shape, 4)
+
+    def decoded(self, boxes: Array) -> Array:
+        """Predicted boxes (N, P, B, 4) as x, y, w, h, parts of the picture."""
+        centre, size = boxes[..., :2], boxes[..., 2:]
+        centre = (centre + self.corner[:, None]) / self.side if self.relative else centre
+        return jnp.concatenate([centre, jnp.square(size) if self.sqrt else size], -1)
+
+    def encoded(self, boxes: Array) -> Array:
+        """What predictions at each place should be for boxes (N, P, 4)."""
+        centre, size = boxes[..., :2], boxes[..., 2:]
+        centre = centre * self.side - self.corner if self.relative else centre
+        return jnp.concatenate([centre, jnp.sqrt(size) if self.sqrt else size], -1)
+
+
+@layer("DetectionLoss")
+class DetectionLoss(Loss):
+    """The weighted squares of what predictions lack (YOLO v1), each kind's mean; the gradient is the fork's.
+
+    At a place with a box, the prediction that overlaps it most, or where none does lies nearest, answers it: its box
+    by coord_scale (with `sqrt` the roots of width and height, with `constriant` the centre in places), its confidence
+    by object_scale, and the scores of its place by class_scale. Other confidences go towards 0 by noobject_scale.
+    The gradient is δ / N, with δ what is lacking times its scale; there confidences go towards the overlap, in the
+    loss towards 1.
+    Bottoms: x (N, S² · (num_class + 5 · num_object)), all places of each value in turn; labels (N, S² · 7): difficult,
+    whether there is a box, class, of all places in turn, then x, y, w, h of each.
+    """
+
+    def setup(self, x: Shape, labels: Shape) -> list[Shape]:
+        p = self.config.detection_loss_param
+        self.grid = Grid(p)
+        self.grid.check(self, x, labels)
+        self.object, self.no_object = p.object_scale, p.noobject_scale
+        self.class_, self.coord = p.class_scale, p.coord_scale
+        return [()]
+
+    def forward(self, params: Arrays, bottoms: Arrays, ctx: Context) -> list[Array]:
+        x = bottoms[0]
+        scores, sure, boxes = self.grid.predictions(stop_gradient(x))
+        _, there, kind, truth = self.grid.labels(stop_gradient(bottoms[1]))
+        answers, common = self._answers(self.grid.decoded(boxes), truth)
+        answers = answers & there[..., None]
+        classed = jnp.where(there[..., None], scores - jax.nn.one_hot(kind, self.grid.classes), 0)
+        moved = jnp.where(answers[..., None], boxes - self.grid.encoded(truth)[..., None, :], 0)
+        rescored = jnp.where(answers, self.object * (sure - common[..., None]), self.no_object * sure)
+        delta = self.grid.joined(self.class_ * classed, rescored, self.coord * moved)
+        found = jnp.sum(there)
+        of_boxes = self.class_ * jnp.sum(jnp.square(classed)) + self.coord * jnp.sum(jnp.square(moved))
+        of_boxes += self.object * jnp.sum(jnp.where(answers, jnp.square(sure - 1), 0))
+        of_others = self.no_object * jnp.sum(jnp.where(answers, 0, jnp.square(sure)))
+        loss = of_boxes / jnp.maximum(found, 1) + of_others / jnp.maximum(sure.size - found, 1)
+        return [with_gradient_of(loss, jnp.sum(x.reshape(delta.shape) * delta) / max(1, x.shape[0]))]
+
+    def _answers(self, found: Array, truth: Array) -> tuple[Array, Array]:
+        """Which of predictions (N, P, B, 4) answers each box (N, P, 4), and their overlap (N, P)."""
+        common = overlap(found, truth[..., None, :])
+        apart = jnp.sqrt(jnp.sum(jnp.square(found - truth[..., None, :]), -1))
+        best = jnp.max(common, -1)
+        nearest = jnp.where(jnp.min(apart, -1) < FAR, jnp.argmin(apart, -1), 0)
+        chosen = jnp.where(best > 0, jnp.argmax(common, -1), nearest)
+        return jax.nn.one_hot(chosen, common.shape[-1], dtype=bool), best
+
+
+@layer("EvalDetection")
+class EvalDetection(Layer):
+    """Which predictions of YOLO v1 are right, for a mean average precision to be computed from.
+
+    A prediction is right where it overlaps a box of its class by `threshold` or more, and is the best that does; on a
+    difficult box it is neither right nor wrong. With `nms` of 0 or more, predictions that overlap a better one by as
+    much are left out first. The score is the confidence (OBJ), the class's (PROB), or both (MULTIPLY).
+    Bottoms: DetectionLoss's. Top: (N, num_class + S² · num_object · 4): the number of boxes of each class that are not
+    difficult; then for each prediction, by class and best first, class, score, whether it is right, whether wrong.
+    """
+
+    bottoms = (2, 2)
+
+    def setup(self, x: Shape, labels: Shape) -> list[Shape]:
+        p = self.config.eval_detection_param
+        if p.biases:
+            raise self.error("biases are of YOLO v2; this is the EvalDetection of v1, which has none.")
+        self.grid = Grid(p)
+        self.grid.check(self, x, labels)
+        self.threshold, self.nms, self.kind = p.threshold, p.nms, p.score_type
+        return [(x[0], p.num_class + p.side**2 * p.num_object * 4)]
+
+    def propagates_to(self, bottom: int) -> bool:
+        return False
+
+    def forward(self, params: Arrays, bottoms: Arrays, ctx: Context) -> list[Array]:
+        x, labels = map(stop_gradient, bottoms)
+        scores, sure, boxes = self.grid.predictions(x)
+        return [jax.vmap(self._judged)(scores, sure, self.grid.decoded(boxes), *self.grid.labels(labels))]
+
+    def _judged(
+        self, scores: Array, sure: Array, boxes: Array, difficult: Array, there: Array, kinds: Array, truth: Array
+    ) -> Array:
+        """One item's row of the top."""
+        best = jnp.broadcast_to(jnp.max(scores, -1)[:, None], sure.shape)
+        p = pb.EvalDetectionParameter
+        score = {p.OBJ: sure, p.PROB: best, p.MULTIPLY: sure * best}[self.kind].ravel()
+        kind = jnp.repeat(jnp.argmax(scores, -1), self.grid.objects)
+        order = jnp.argsort(-score)
+        score, kind, found = score[order], kind[order], boxes.reshape(-1, 4)[order]
+        kept = jnp.ones(score.shape, bool)
+        if self.nms >= 0:
+            below = float(np.nextafter(np.float32(self.nms), np.float32(-1)))
+            kept = suppress(corners(found)[None], kept[None], below)[0]
+        order = jnp.argsort(jnp.where(kept, kind, self.grid.classes))
+        score, kind, found, kept = score[order], kind[order], found[order], kept[order]
+        own = there & (kinds == kind[:, None])
+        common = jnp.where(own, overlap(found[:, None], truth), -1)
+        box = jnp.argmax(common, -1)
+        hits = jnp.any(own, -1) & (jnp.max(common, -1) >= self.threshold) & kept
+        ranks = jnp.where(hits, jnp.arange(len(kind)), len(kind))
+        first = jnp.full(len(there), len(kind)).at[box].min(ranks)[box] == ranks
+        counts = hits & ~difficult[box]
+        right, wrong = counts & first, (counts & ~first) | (kept & ~hits)
+        rows = jnp.where(kept[:, None], jnp.stack([kind, score, right, wrong], -1), 0)
+        of_class = jnp.zeros(self.grid.classes).at[kinds].add(there & ~difficult)
+        return jnp.concatenate([of_class, rows.ravel()])

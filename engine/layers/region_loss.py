@@ -1,0 +1,108 @@
+"""RegionLoss: YOLO v2's (Redmon and Farhadi 2017)."""
+
+import logging
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.lax import stop_gradient
+
+from engine.layers.base import Array, Arrays, Context, Shape, count
+from engine.layers.loss import Loss
+from engine.layers.registry import layer
+from engine.ops.replaced_gradient import with_gradient_of
+from engine.ops.yolo_boxes import of_grid, overlap
+
+log = logging.getLogger(__name__)
+
+
+@layer("RegionLoss")
+class RegionLoss(Loss):
+    """Σ δ² / N, with the gradient δ / N of x: what each prediction is told to become less (MobileNet-YOLO).
+
+    At each place of an S × S grid, for each of `num` anchors (`biases`: widths and heights in places): an offset x, y,
+    w, h, a confidence and `num_class` scores. A box of the picture is answered by the prediction at its centre whose
+    anchor (without `bias_match` whose box) fits it best: δ of its box by coord_scale, without `rescore` times 2 − w h;
+    of its confidence by object_scale, towards its overlap with the box, without `rescore` towards 1; of its classes by
+    class_scale. Of several boxes that one prediction answers the last counts. Other confidences go towards 0 by
+    noobject_scale, unless they overlap some box by over `thresh`.
+    Bottoms: x (N, num · (5 + num_class), S, S); boxes (N, T · 5): class, x, y, w, h, the first with x or w 0 ends them.
+    """
+
+    def setup(self, x: Shape, labels: Shape) -> list[Shape]:
+        p = self.config.region_loss_param
+        self.check_items(x, labels)
+        if not p.num or 0 < len(p.biases) < 2 * p.num:
+            raise self.error(f"it has {len(p.biases)} biases; give a width and a height for each of num: {p.num}.")
+        if p.coords != 4:
+            raise self.error(f"coords is {p.coords}; it must be 4.")
+        channels = p.num * (5 + p.num_class)
+        if len(x) != 4 or x[1] != channels or x[2] != x[3] or not x[3]:
+            raise self.error(
+                f"{self.bottom(0)} has shape {list(x)}; it must be (N, {channels}, S, S), num · (5 + num_class) "
+                "channels."
+            )
+        if count(labels[1:]) % 5:
+            raise self.error(f"{self.bottom(1)} of shape {list(labels)} must hold 5 values a box: class, x, y, w, h.")
+        if not p.biases:
+            log.warning("%s: it has no biases, so that all anchors have size 0 and boxes an infinite loss.", self.name)
+        self.anchors = np.array(p.biases[: 2 * p.num] or [0] * 2 * p.num, np.float32).reshape(-1, 2)
+        self.classes, self.side = p.num_class, x[3]
+        self.bias_match, self.rescore, self.thresh = bool(p.bias_match), bool(p.rescore), p.thresh
+        self.object, self.no_object = p.object_scale, p.noobject_scale
+        self.class_, self.coord = p.class_scale, p.coord_scale
+        return [()]
+
+    def forward(self, params: Arrays, bottoms: Arrays, ctx: Context) -> list[Array]:
+        x, labels = bottoms
+        told = stop_gradient(x).reshape(x.shape[0], len(self.anchors), 5 + self.classes, self.side, self.side)
+        boxes = stop_gradient(labels).reshape(x.shape[0], -1, 5)
+        delta = jax.vmap(self._delta)(told, boxes).reshape(x.shape)
+        items = max(1, x.shape[0])
+        return [with_gradient_of(jnp.sum(jnp.square(delta)) / items, jnp.sum(x * delta) / items)]
+
+    def _delta(self, x: Array, labels: Array) -> Array:
+        """δ of one picture's x (num, 5 + num_class, S, S), given its boxes (T, 5)."""
+        at, sure = jnp.concatenate([jax.nn.sigmoid(x[:, :2]), x[:, 2:4]], 1), jax.nn.sigmoid(x[:, 4])
+        found = of_grid(at[None], jnp.asarray(self.anchors), (self.side, self.side))[0]
+        answers = self._answers(found, labels)
+        kind, *box = jnp.moveaxis(labels[answers], -1, 0)
+        truth = jnp.stack(box, -1)
+        nearest = self._nearest(found, labels)
+        target = jnp.where(nearest > self.thresh, sure, 0)
+        wanted = overlap(found, truth) if self.rescore else 1
+        toward = jnp.where(answers >= 0, self.object * (sure - wanted), self.no_object * (sure - target))
+        scale = self.coord * (jnp.ones_like(sure) if self.rescore else 2 - box[2] * box[3])
+        slope = jnp.concatenate([at[:, :2] * (1 - at[:, :2]), jnp.ones_like(at[:, 2:])], 1)
+        moved = scale[:, None] * (at - self._offsets(truth)) * slope
+        own = jnp.arange(self.classes)[:, None, None] == kind.astype(jnp.int32)[:, None]
+        classed = self.class_ * (jax.nn.softmax(x[:, 5:], axis=1) - own)
+        answered = (answers >= 0)[:, None]
+        confidence = (toward * sure * (1 - sure))[:, None]
+        return jnp.concatenate([jnp.where(answered, moved, 0), confidence, jnp.where(answered, classed, 0)], 1)
+
+    def _nearest(self, found: Array, labels: Array) -> Array:
+        """The largest overlap of each prediction (num, S, S) with any of the boxes (T, 5)."""
+        there = jnp.cumprod(labels[:, 1] != 0) > 0
+        return jnp.max(jnp.where(there, overlap(found[..., None, :], labels[:, 1:]), 0), -1, initial=0)
+
+    def _answers(self, found: Array, labels: Array) -> Array:
+        """The number of the box (T, 5) that each prediction (num, S, S) answers, −1 where it is none."""
+        there = jnp.cumprod(labels[:, 3] != 0) > 0
+        column, row = jnp.clip((labels[:, 1:3] * self.side).astype(jnp.int32), 0, self.side - 1).T
+        sizes = jnp.asarray(self.anchors)[:, None] / self.side if self.bias_match else found[:, row, column, 2:]
+        alike = overlap(_centred(sizes), _centred(labels[:, 3:]))
+        numbers = jnp.where(there, jnp.arange(len(labels)), -1)
+        return jnp.full(found.shape[:3], -1).at[jnp.argmax(alike, axis=0), row, column].max(numbers)
+
+    def _offsets(self, truth: Array) -> Array:
+        """The offsets (num, 4, S, S) that would make each prediction the box `truth` (num, S, S, 4)."""
+        x, y, w, h = jnp.moveaxis(truth * self.side, -1, 0)
+        steps = jnp.arange(self.side)
+        wide, high = (jnp.log(v / self.anchors[:, i, None, None]) for i, v in enumerate((w, h)))
+        return jnp.stack([x - steps, y - steps[:, None], wide, high], 1)
+
+
+def _centred(sizes: Array) -> Array:
+    """Widths and heights (…, 2) as boxes (…, 4) around one place."""
+    return jnp.concatenate([jnp.zeros_like(sizes), sizes], -1)

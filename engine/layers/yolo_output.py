@@ -1,0 +1,159 @@
+"""YoloDetectionOutput and Yolov3DetectionOutput: the boxes that YOLO v2 and v3 have found (MobileNet-YOLO)."""
+
+from functools import partial
+from typing import ClassVar
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from engine.layers.base import Array, Arrays, Context, Layer, Shape
+from engine.layers.registry import layer
+from engine.ops.boxes import suppress
+from engine.ops.yolo_boxes import corners, of_grid
+
+FEWEST = 64
+"""Candidates for which suppression is compiled at least; then for twice as many, and so on."""
+
+
+class _YoloOutput(Layer):
+    """(1, 1, M, 7): picture, class + 1, score, xmin, ymin, xmax, ymax, best first, after suppression across classes.
+
+    As in the fork, all boxes are put under picture 0. Where nothing is found, a row a picture whose others are −1.
+    """
+
+    bottoms: ClassVar[tuple[int, int | None]] = (1, None)
+    dynamic = True
+    on_host = True
+    alone = "makes tops whose sizes depend on values"
+
+    def propagates_to(self, bottom: int) -> bool:
+        return False
+
+    def check_grids(self, channels: int, *bottoms: Shape) -> None:
+        """Raises LayerError for a bottom that is not (N, channels, H, W)."""
+        for i, shape in enumerate(bottoms):
+            if len(shape) != 4 or shape[1] != channels or not all(shape[2:]):
+                raise self.error(f"{self.bottom(i)} has shape {list(shape)}; it must be (N, {channels}, H, W).")
+
+    def read_anchors(self, biases: list[float], needed: int) -> np.ndarray:
+        """Widths and heights (needed, 2). Raises LayerError where there are too few."""
+        if len(biases) < 2 * needed:
+            raise self.error(f"it has {len(biases)} biases; give a width and a height for each of {needed} boxes.")
+        return np.array(biases[: len(biases) // 2 * 2], np.float32).reshape(-1, 2)
+
+    def rows(self, boxes: Array, scores: Array, kinds: Array, found: Array, threshold: float, pictures: int) -> Array:
+        """The top, from boxes (K, 4) by their centres, scores, classes, and which of them count, each (K)."""
+        counts = np.flatnonzero(np.asarray(found))
+        ordered = counts[np.argsort(-np.asarray(scores)[counts], kind="stable")]
+        if not len(ordered):
+            none = np.full((1, 1, pictures, 7), -1, np.float32)
+            none[..., 0] = np.arange(pictures)
+            return jnp.asarray(none)
+        edges = np.asarray(corners(boxes))[ordered]
+        padded = np.zeros((max(FEWEST, 1 << (len(edges) - 1).bit_length()), 4), edges.dtype)
+        padded[: len(edges)] = edges
+        below = float(np.nextafter(np.float32(threshold), np.float32(-1)))  # an overlap of the threshold is too much
+        kept = np.asarray(_suppress(padded[None], (np.arange(len(padded)) < len(edges))[None], below))[0, : len(edges)]
+        named = np.stack([np.zeros(len(ordered)), np.asarray(kinds)[ordered] + 1, np.asarray(scores)[ordered]], -1)
+        return jnp.asarray(np.concatenate([named, edges], -1)[kept][None, None], jnp.float32)
+
+
+_suppress = jax.jit(suppress, static_argnums=2)
+
+
+@layer("YoloDetectionOutput")
+class YoloDetectionOutput(_YoloOutput):
+    """What YOLO v2 has found. A box's score is its confidence times its best class's; see _YoloOutput for the top.
+
+    Bottoms, one or two: (N, num_box · (5 + num_classes), S, S): at each place for each anchor x, y, w, h, confidence
+    and the classes' scores, before their non-linearities. `biases`: the anchors' widths and heights, in places.
+    A second bottom of other channels is the picture, which Intel's fork asks for; it is not read.
+    """
+
+    bottoms = (1, 2)
+
+    def setup(self, *grids: Shape) -> list[Shape]:
+        p = self.config.yolo_detection_output_param
+        if not p.HasField("num_classes"):
+            raise self.error("yolo_detection_output_param needs num_classes.")
+        if p.coords != 4:
+            raise self.error(f"coords is {p.coords}; it must be 4.")
+        channels = p.num_box * (5 + p.num_classes)
+        self.grids = sum(shape[1:2] == (channels,) for shape in grids[1:]) + 1
+        self.check_grids(channels, *grids[: self.grids])
+        self.anchors = self.read_anchors(list(p.biases), p.num_box)[: p.num_box]
+        self.least, self.nms = p.confidence_threshold, p.nms_threshold
+        return [(1, 1, 1, 7)]
+
+    def forward(self, params: Arrays, bottoms: Arrays, ctx: Context) -> list[Array]:
+        found = [_of_v2(x, self.anchors) for x in bottoms[: self.grids]]
+        boxes, scores, kinds = (jnp.concatenate(v) for v in zip(*found, strict=True))
+        return [self.rows(boxes, scores, kinds, scores >= self.least, self.nms, len(bottoms[0]))]
+
+
+@jax.jit
+def _of_v2(x: Array, anchors: Array) -> tuple[Array, Array, Array]:
+    """Boxes (K, 4), scores (K) and classes (K) of x (N, B · (5 + C), S, S), by place and then by anchor."""
+    parts = x.reshape(len(x), len(anchors), -1, *x.shape[2:])
+    offsets = jnp.concatenate([jax.nn.sigmoid(parts[:, :, :2]), parts[:, :, 2:4]], 2)
+    boxes = of_grid(offsets, anchors, (x.shape[3], x.shape[3]))
+    classes = jax.nn.softmax(parts[:, :, 5:], axis=2)
+    scores = jax.nn.sigmoid(parts[:, :, 4]) * jnp.max(classes, axis=2)
+    by_place = partial(jnp.moveaxis, source=1, destination=3)
+    return by_place(boxes).reshape(-1, 4), by_place(scores).ravel(), by_place(jnp.argmax(classes, axis=2)).ravel()
+
+
+@layer("Yolov3DetectionOutput")
+class Yolov3DetectionOutput(_YoloOutput):
+    """What YOLO v3 has found, a box for each class with a score above the threshold; see _YoloOutput for the top.
+
+    Bottoms, mask_group_num of them: (N, num_box · (5 + num_classes), H, W): at each place for each anchor x, y, w, h,
+    confidence and the classes' scores, before their non-linearities. `mask` tells which of the anchors (`biases`, in
+    pixels) are whose, in groups; `anchors_scale` how many pixels a place has in each. With `gaussian_box` each of x, y,
+    w, h is followed by its uncertainty, and confidences are multiplied by what is certain.
+    """
+
+    def setup(self, *grids: Shape) -> list[Shape]:
+        p = self.config.yolov3_detection_output_param
+        if not p.HasField("num_classes"):
+            raise self.error("yolov3_detection_output_param needs num_classes.")
+        if len(grids) != p.mask_group_num or len(p.anchors_scale) < len(grids):
+            raise self.error(
+                f"it has {len(grids)} bottoms, mask_group_num {p.mask_group_num} and {len(p.anchors_scale)} "
+                "anchors_scale; there must be one of each a bottom."
+            )
+        each = len(p.mask) // len(grids)
+        if not p.num_box or each < p.num_box:
+            raise self.error(
+                f"it has {len(p.mask)} mask for {len(grids)} bottoms; give num_box, {p.num_box}, for each."
+            )
+        self.gaussian = p.gaussian_box
+        self.check_grids(p.num_box * ((9 if p.gaussian_box else 5) + p.num_classes), *grids)
+        anchors = self.read_anchors(list(p.biases), max(p.mask) + 1)
+        self.anchors = [anchors[list(p.mask[i * each : i * each + p.num_box])] for i in range(len(grids))]
+        self.scales, self.classes = list(p.anchors_scale), p.num_classes
+        self.least, self.nms = p.confidence_threshold, p.nms_threshold
+        return [(1, 1, 1, 7)]
+
+    def forward(self, params: Arrays, bottoms: Arrays, ctx: Context) -> list[Array]:
+        each = [_of_v3(x, a, s, self.gaussian) for x, a, s in zip(bottoms, self.anchors, self.scales, strict=False)]
+        boxes, scores = (jnp.concatenate(v) for v in zip(*each, strict=True))
+        kinds = jnp.tile(jnp.arange(self.classes), len(boxes))
+        scores, boxes = scores.ravel(), jnp.repeat(boxes, self.classes, axis=0)
+        return [self.rows(boxes, scores, kinds, scores > self.least, self.nms, len(bottoms[0]))]
+
+
+@partial(jax.jit, static_argnums=(2, 3))
+def _of_v3(x: Array, anchors: Array, scale: int, gaussian: bool) -> tuple[Array, Array]:
+    """Boxes (K, 4) and their scores (K, C) of x (N, B · (5 + C), H, W), by place and then by anchor."""
+    parts = x.reshape(len(x), len(anchors), -1, *x.shape[2:])
+    sure, every = jax.nn.sigmoid(parts), 2 if gaussian else 1
+    offsets = jnp.concatenate([sure[:, :, : 2 * every : every], parts[:, :, 2 * every : 4 * every : every]], 2)
+    boxes = of_grid(offsets, anchors, (x.shape[3] * scale, x.shape[2] * scale))
+    confidence = sure[:, :, 4 * every]
+    if gaussian:
+        confidence = confidence * (1 - jnp.mean(sure[:, :, 1:8:2], axis=2))
+    scores = jnp.moveaxis(confidence[:, :, None] * sure[:, :, 4 * every + 1 :], 2, -1)
+    by_place = partial(jnp.moveaxis, source=1, destination=3)
+    return by_place(boxes).reshape(-1, 4), by_place(scores).reshape(-1, scores.shape[-1])
