@@ -1,5 +1,7 @@
 """YOLO v1: DetectionLoss and EvalDetection, of predictions in a grid of places (Redmon et al. 2016)."""
 
+from collections.abc import Callable
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -10,8 +12,11 @@ from engine.layers.loss import Loss
 from engine.layers.registry import layer
 from engine.ops.boxes import suppress
 from engine.ops.replaced_gradient import with_gradient_of
-from engine.ops.yolo_boxes import corners, overlap
+from engine.ops.yolo_boxes import corners, of_region, overlap
 from engine.proto import caffe_pb2 as pb
+
+LEAST_SCORE = 0.005
+"""Below which EvalDetection of YOLO v2 takes nothing for a prediction, as Darknet."""
 
 FAR = 20.0
 """A distance between boxes from which on the first one is taken for the nearest, as in the fork."""
@@ -135,9 +140,7 @@ class EvalDetection(Layer):
 
     def setup(self, x: Shape, labels: Shape) -> list[Shape]:
         p = self.config.eval_detection_param
-        if p.biases:
-            raise self.error("biases are of YOLO v2; this is the EvalDetection of v1, which has none.")
-        self.grid = Grid(p)
+        self.grid, self.classes = Grid(p), p.num_class
         self.grid.check(self, x, labels)
         self.threshold, self.nms, self.kind = p.threshold, p.nms, p.score_type
         return [(x[0], p.num_class + p.side**2 * p.num_object * 4)]
@@ -155,25 +158,81 @@ class EvalDetection(Layer):
     ) -> Array:
         """One item's row of the top."""
         best = jnp.broadcast_to(jnp.max(scores, -1)[:, None], sure.shape)
-        p = pb.EvalDetectionParameter
-        score = {p.OBJ: sure, p.PROB: best, p.MULTIPLY: sure * best}[self.kind].ravel()
         kind = jnp.repeat(jnp.argmax(scores, -1), self.grid.objects)
+        score, kind, found, kept = self.ranked(_SCORE[self.kind](sure, best).ravel(), kind, boxes.reshape(-1, 4))
+        hits, box, first = self.matched(kind, found, kept, there & (kinds == kind[:, None]), truth)
+        counts = hits & ~difficult[box]
+        right, wrong = counts & first, (counts & ~first) | (kept & ~hits)
+        rows = jnp.where(kept[:, None], jnp.stack([kind, score, right, wrong], -1), 0)
+        of_class = jnp.zeros(self.classes).at[kinds].add(there & ~difficult)
+        return jnp.concatenate([of_class, rows.ravel()])
+
+    def ranked(self, score: Array, kind: Array, found: Array) -> tuple[Array, Array, Array, Array]:
+        """Predictions (K) by class and best first, those left out last; and which are kept."""
         order = jnp.argsort(-score)
-        score, kind, found = score[order], kind[order], boxes.reshape(-1, 4)[order]
+        score, kind, found = score[order], kind[order], found[order]
         kept = jnp.ones(score.shape, bool)
         if self.nms >= 0:
             below = float(np.nextafter(np.float32(self.nms), np.float32(-1)))
             kept = suppress(corners(found)[None], kept[None], below)[0]
-        order = jnp.argsort(jnp.where(kept, kind, self.grid.classes))
-        score, kind, found, kept = score[order], kind[order], found[order], kept[order]
-        own = there & (kinds == kind[:, None])
+        order = jnp.argsort(jnp.where(kept, kind, self.classes))
+        return score[order], kind[order], found[order], kept[order]
+
+    def matched(self, kind: Array, found: Array, kept: Array, own: Array, truth: Array) -> tuple[Array, Array, Array]:
+        """Which predictions (K) are on one of the boxes (T, 4), of which `own` (K, T) are of their class; on which one;
+        and which are the best there."""
         common = jnp.where(own, overlap(found[:, None], truth), -1)
         box = jnp.argmax(common, -1)
         hits = jnp.any(own, -1) & (jnp.max(common, -1) >= self.threshold) & kept
         ranks = jnp.where(hits, jnp.arange(len(kind)), len(kind))
-        first = jnp.full(len(there), len(kind)).at[box].min(ranks)[box] == ranks
-        counts = hits & ~difficult[box]
-        right, wrong = counts & first, (counts & ~first) | (kept & ~hits)
+        return hits, box, jnp.full(len(truth), len(kind)).at[box].min(ranks)[box] == ranks
+
+
+_SCORE: dict[int, Callable[[Array, Array], Array]] = {
+    pb.EvalDetectionParameter.OBJ: lambda sure, best: sure,
+    pb.EvalDetectionParameter.PROB: lambda sure, best: best,
+    pb.EvalDetectionParameter.MULTIPLY: lambda sure, best: sure * best,
+}
+
+
+@layer("EvalDetection", when=lambda c: len(c.eval_detection_param.biases) > 0)
+class RegionEvalDetection(EvalDetection):
+    """Which predictions of YOLO v2 are right, as EvalDetection tells it of v1's (gklz1982/caffe-yolov2).
+
+    Predictions with a score below 0.005 are left out, and all where `nms` is below 0; one that overlaps a box of its
+    class by less than `threshold` is neither right nor wrong, as in the fork. `biases`: the anchors' widths and
+    heights, in places.
+    Bottoms: x (N, num_object · (5 + num_class), S, S); boxes (N, T · 5): class, x, y, w, h, the first with x 0 ends
+    them. Top: EvalDetection's.
+    """
+
+    def setup(self, x: Shape, labels: Shape) -> list[Shape]:
+        p = self.config.eval_detection_param
+        self.classes, channels = p.num_class, p.num_object * (5 + p.num_class)
+        if x[1:] != (channels, p.side, p.side) or not count(x[1:]):
+            raise self.error(f"{self.bottom(0)} has shape {list(x)}; it must be (N, {channels}, {p.side}, {p.side}).")
+        if labels[:1] != x[:1] or count(labels[1:]) % 5:
+            raise self.error(f"{self.bottom(1)} of shape {list(labels)} must hold 5 values a box: class, x, y, w, h.")
+        if len(p.biases) < 2 * p.num_object:
+            raise self.error(f"it has {len(p.biases)} biases; give a width and a height for each of {p.num_object}.")
+        self.anchors = np.array(p.biases[: 2 * p.num_object], np.float32).reshape(-1, 2)
+        self.threshold, self.nms, self.kind = p.threshold, p.nms, p.score_type
+        return [(x[0], p.num_class + p.side**2 * p.num_object * 4)]
+
+    def forward(self, params: Arrays, bottoms: Arrays, ctx: Context) -> list[Array]:
+        x, labels = map(stop_gradient, bottoms)
+        boxes, confidences, classes = of_region(x, jnp.asarray(self.anchors))
+        return [jax.vmap(self._region)(boxes, confidences, classes, labels.reshape(len(x), -1, 5))]
+
+    def _region(self, boxes: Array, sure: Array, scores: Array, labels: Array) -> Array:
+        kind = jnp.argmax(scores, -1)
+        score, kind, found, kept = self.ranked(_SCORE[self.kind](sure, jnp.max(scores, -1)), kind, boxes)
+        kept = kept & (score >= LEAST_SCORE) & (self.nms >= 0)
+        there = jnp.cumprod(labels[:, 1] != 0) > 0
+        kinds = labels[:, 0].astype(jnp.int32)
+        own = there & (kinds == kind[:, None])
+        hits, _, first = self.matched(kind, found, kept, own, labels[:, 1:])
+        right, wrong = hits & first, (hits & ~first) | (kept & ~jnp.any(own, -1))
         rows = jnp.where(kept[:, None], jnp.stack([kind, score, right, wrong], -1), 0)
-        of_class = jnp.zeros(self.grid.classes).at[kinds].add(there & ~difficult)
-        return jnp.concatenate([of_class, rows.ravel()])
+        rows = rows[jnp.argsort(~kept)]
+        return jnp.concatenate([jnp.zeros(self.classes).at[kinds].add(there), rows.ravel()])

@@ -10,7 +10,7 @@ import numpy as np
 from engine.layers.base import Array, Arrays, Context, Layer, Shape
 from engine.layers.registry import layer
 from engine.ops.boxes import suppress
-from engine.ops.yolo_boxes import corners, of_grid
+from engine.ops.yolo_boxes import corners, of_grid, of_region
 
 FEWEST = 64
 """Candidates for which suppression is compiled at least; then for twice as many, and so on."""
@@ -95,13 +95,8 @@ class YoloDetectionOutput(_YoloOutput):
 @jax.jit
 def _of_v2(x: Array, anchors: Array) -> tuple[Array, Array, Array]:
     """Boxes (K, 4), scores (K) and classes (K) of x (N, B · (5 + C), S, S), by place and then by anchor."""
-    parts = x.reshape(len(x), len(anchors), -1, *x.shape[2:])
-    offsets = jnp.concatenate([jax.nn.sigmoid(parts[:, :, :2]), parts[:, :, 2:4]], 2)
-    boxes = of_grid(offsets, anchors, (x.shape[3], x.shape[3]))
-    classes = jax.nn.softmax(parts[:, :, 5:], axis=2)
-    scores = jax.nn.sigmoid(parts[:, :, 4]) * jnp.max(classes, axis=2)
-    by_place = partial(jnp.moveaxis, source=1, destination=3)
-    return by_place(boxes).reshape(-1, 4), by_place(scores).ravel(), by_place(jnp.argmax(classes, axis=2)).ravel()
+    boxes, sure, classes = of_region(x, anchors)
+    return boxes.reshape(-1, 4), (sure * jnp.max(classes, -1)).ravel(), jnp.argmax(classes, -1).ravel()
 
 
 @layer("Yolov3DetectionOutput")

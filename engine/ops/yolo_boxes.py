@@ -1,5 +1,8 @@
 """Boxes (x, y, w, h) along a last axis of 4, by their centre, as parts of the picture; and those of YOLO's grids."""
 
+from functools import partial
+
+import jax
 import jax.numpy as jnp
 from jax import Array
 
@@ -29,3 +32,18 @@ def of_grid(offsets: Array, anchors: Array, size: tuple[float, float]) -> Array:
     centre = (x + jnp.arange(columns)) / columns, (y + jnp.arange(rows)[:, None]) / rows
     wide, high = (jnp.exp(v) * anchors[:, i, None, None] / size[i] for i, v in enumerate((w, h)))
     return jnp.stack([*centre, wide, high], -1)
+
+
+def of_region(x: Array, anchors: Array) -> tuple[Array, Array, Array]:
+    """What YOLO v2 says: boxes (N, K, 4), confidences (N, K) and classes' probabilities (N, K, C), place by place.
+
+    x (N, B · (5 + C), S, S): at each place for each of `anchors` (B, 2), in places, an offset x, y, w, h, a confidence
+    and the classes' scores, before their non-linearities.
+    """
+    parts = x.reshape(len(x), len(anchors), -1, *x.shape[2:])
+    offsets = jnp.concatenate([jax.nn.sigmoid(parts[:, :, :2]), parts[:, :, 2:4]], 2)
+    boxes = of_grid(offsets, anchors, (x.shape[3], x.shape[3]))
+    classes = jnp.moveaxis(jax.nn.softmax(parts[:, :, 5:], axis=2), 2, -1)
+    by_place = partial(jnp.moveaxis, source=1, destination=3)
+    boxes, sure, classes = (by_place(v) for v in (boxes, jax.nn.sigmoid(parts[:, :, 4]), classes))
+    return boxes.reshape(len(x), -1, 4), sure.reshape(len(x), -1), classes.reshape(len(x), -1, classes.shape[-1])

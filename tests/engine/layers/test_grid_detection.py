@@ -79,12 +79,48 @@ def test_an_evaluation_lowers_for_cuda():
     check_export(Case("step", EVAL("nms: 0.4"), SHAPES))
 
 
+def of_v2(boxes, nms=0.4):
+    """Two predictions of class 2 where the first anchor is centred at the first place, and at the last."""
+    x = np.full((2, 8, 2, 2), -40.0)
+    x[:, :4] = 0
+    x[0, 4, 0, 0], x[0, 4, 1, 1], x[0, 7] = 2, 1, 40
+    labels = np.zeros((1, 3, 5))
+    labels[0, : len(boxes)] = np.reshape(boxes, (-1, 5))
+    case = Case("v2", EVAL(f"nms: {nms} biases: [1, 1, 2, 2]"), {"x": x.reshape(1, 16, 2, 2), "labels": labels})
+    row = np.asarray(case.run([], case.values()[1])[0])[0]
+    return row[:3].tolist(), row[3:].reshape(-1, 4)[:3]
+
+
+SURE = 1 / (1 + np.exp([-2.0, -1]))
+
+
+@pytest.mark.parametrize(
+    ("boxes", "judged"),
+    [
+        ([[2, 0.25, 0.25, 0.5, 0.5]], [[1, 0], [0, 0]]),
+        ([[2, 0.25, 0.25, 0.5, 0.5], [2, 0.75, 0.75, 0.5, 0.5]], [[1, 0], [1, 0]]),
+        ([[1, 0.25, 0.25, 0.5, 0.5]], [[0, 1], [0, 1]]),
+        ([], [[0, 1], [0, 1]]),
+    ],
+)
+def test_predictions_of_v2_are_judged_by_boxes_of_their_class(boxes, judged):
+    counts, rows = of_v2(boxes)
+    assert counts == [0, sum(b[0] == 1 for b in boxes), sum(b[0] == 2 for b in boxes)]
+    assert_close(rows, [[2, SURE[0], *judged[0]], [2, SURE[1], *judged[1]], [0, 0, 0, 0]])
+
+
+def test_v2_is_not_evaluated_without_suppression():
+    assert not of_v2([[2, 0.25, 0.25, 0.5, 0.5]], nms=-1)[1].any()
+
+
 @pytest.mark.parametrize(
     ("layer", "bottoms", "message"),
     [
         (LOSS(""), {**SHAPES, "x": (2, 51)}, r"must have 52 values an item, side² · \(num_class \+ 5 · num_object\)"),
         (EVAL(""), {**SHAPES, "labels": (2, 27)}, "must have 28 values an item"),
-        (EVAL("biases: 1"), SHAPES, "biases are of YOLO v2"),
+        (EVAL("biases: 1"), {"x": (2, 16, 2, 2), "labels": (2, 10)}, "it has 1 biases; give a width"),
+        (EVAL("biases: 1"), SHAPES, r"must be \(N, 16, 2, 2\)"),
+        (EVAL("biases: 1"), {"x": (2, 16, 2, 2), "labels": (2, 9)}, "must hold 5 values a box"),
     ],
 )
 def test_wrong_configuration_is_refused(layer, bottoms, message):
