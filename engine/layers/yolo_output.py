@@ -24,8 +24,11 @@ class _YoloOutput(Layer):
 
     bottoms: ClassVar[tuple[int, int | None]] = (1, None)
     dynamic = True
-    on_host = True
+    host = True
     alone = "makes tops whose sizes depend on values"
+
+    def measure(self, params: Arrays, bottoms: Arrays) -> None:
+        return None
 
     def propagates_to(self, bottom: int) -> bool:
         return False
