@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from engine.host import regular_file
+from engine.proto import caffe_pb2 as pb
 from hpcbrew.errors import ManifestError
 
 
@@ -49,6 +50,12 @@ def read_images(path: Path, asked: str, num_labels: int = 0) -> Listed:
         listed.lines.append(number)
     _some(listed.names, path, asked)
     return listed
+
+
+def has_pairs(layer: pb.LayerParameter) -> bool:
+    """Whether each line of a layer's list names a picture and that of its places' labels."""
+    p = layer.image_data_param
+    return layer.type == "DenseImageData" or (layer.type == "ImageSegData" and p.label_type == p.PIXEL)
 
 
 def read_pairs(path: Path, asked: str) -> list[str]:

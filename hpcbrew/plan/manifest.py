@@ -277,14 +277,14 @@ class _Collector:
                 images = self._images(
                     (*prefix, part, "root_folder"), definition, item, names, message.root_folder, asked
                 )
-                if not _pairs(role, layer):
+                if not file_lists.has_pairs(layer):
                     listed_pictures.check_files(images.path, images.members, layer, asked)
 
     def _names(self, role: str, layer: pb.LayerParameter, path: Path, found: Path, asked: str) -> list[str]:
         """The pictures that a list names, as its layer reads it; the labels of one of `path` are kept."""
         if role == "list of windows":
             return file_lists.read_windows(found, asked)
-        if _pairs(role, layer):
+        if file_lists.has_pairs(layer):
             return file_lists.read_pairs(found, asked)
         listed = file_lists.read_images(found, asked, layer.image_data_param.num_labels)
         self.labels[path] = listed.first_lines()
@@ -349,12 +349,6 @@ def _exists(path: Path, asked: str) -> bool:
         return path.exists()
     except OSError as error:
         raise ManifestError(f"{asked}: {path}: {error.strerror}") from None
-
-
-def _pairs(role: str, layer: pb.LayerParameter) -> bool:
-    """Whether each line of the list names a picture and that of its places' labels."""
-    p = layer.image_data_param
-    return role == "list of pairs" or (layer.type == "ImageSegData" and p.label_type == p.PIXEL)
 
 
 def _file(role: str, path: Path, asked: str, named_in: Path) -> Item:
