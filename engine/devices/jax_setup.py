@@ -1,17 +1,14 @@
 """Readies JAX before it starts: device, precision, memory allocator, the cache of compiled programs."""
 
 import ctypes
-import hashlib
 import os
 import platform
-import stat
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from engine import log
 from engine.devices import plugin_faults
 from engine.errors import DeviceError
-from engine.host import interrupts
+from engine.host import interrupts, user_cache
 from engine.proto import caffe_pb2 as pb
 
 if TYPE_CHECKING:
@@ -123,35 +120,16 @@ def _before_jax() -> None:
 
 
 def _cache_compiled() -> None:
-    """Keeps compiled programs from one run to the next, in a folder of the user's own for each kind of processor.
-
-    They are code that will be executed: a folder that others can write to is not used.
-    """
+    """Keeps compiled programs from one run to the next."""
     import jax  # noqa: PLC0415  after mallopt
 
     if os.environ.get("JAX_COMPILATION_CACHE_DIR"):
         return
-    home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    folder = home / "hpcbrew" / f"compiled-{_processor()}"
     try:
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        status = folder.stat()
-    except (OSError, RuntimeError) as e:
+        folder = user_cache.folder("compiled")
+    except OSError as e:
         log.warning("caffe.cpp:190", f"Compiled programs are not kept for the next run: {e}")
-        return
-    if status.st_uid != os.getuid() or status.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
-        log.warning("caffe.cpp:190", f"Compiled programs are not kept: others can write to {folder}. chmod 700 it.")
         return
     jax.config.update("jax_compilation_cache_dir", str(folder))
     jax.config.update("jax_compilation_cache_max_size", 2 * 2**30)
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)  # of many sizes, each takes little
-
-
-def _processor() -> str:
-    """A short name of this processor's abilities: programs compiled on one kind may not run on another."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        lines = []
-    abilities = next((line for line in lines if line.startswith(("flags", "Features"))), platform.processor())
-    return hashlib.sha256(f"{platform.machine()} {abilities}".encode()).hexdigest()[:12]

@@ -2,7 +2,7 @@
 
 from typing import ClassVar
 
-from engine.layers.base import Array, Arrays, Context, Shape, along, count
+from engine.layers.base import Array, Arrays, Context, Shape, count
 from engine.layers.registry import layer
 from engine.layers.windowed import Windowed, by, same
 from engine.ops.convolution import columns, convolve, deconvolve
@@ -34,10 +34,8 @@ class Weighted(Windowed):
 
     def forward(self, params: Arrays, bottoms: Arrays, ctx: Context) -> list[Array]:
         product = deconvolve if self.transposed else convolve
-        ys = [product(self.batched(x), params[self.weight], self.window, self.group) for x in bottoms]
-        if self.bias is not None:
-            ys = [y + along(params[self.bias], 1, y.ndim) for y in ys]
-        return [self.unbatched(y) for y in ys]
+        w, b = params[self.weight], None if self.bias is None else params[self.bias]
+        return [self.unbatched(product(self.batched(x), w, b, self.window, self.group)) for x in bottoms]
 
 
 @layer("Convolution")

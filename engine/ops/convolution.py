@@ -3,74 +3,90 @@
 Both are made of the same three products, as in Caffe: y from (x, w), the gradient of x from (dy, w), and the gradient
 of w from (x, dy). Deconvolution is the second of them; its gradients are the first and the third.
 
-Arrays: x (N, C, *in), w (M, C / groups, *kernel), y (N, M, *out).
+Arrays: x (N, C, *in), w (M, C / groups, *kernel), b (M), y (N, M, *out).
+
+Each product has a form a platform: XLA's own; on a CPU that of `convolution_onednn`, where it was proved to work there
+(`onednn_proof`), or that of `convolution_cpu`.
 
 Each product is a `jax.jit` of its own, so that layers of the same sizes are traced and lowered once; XLA inlines it.
 """
 
 from functools import partial
 from math import prod
+from types import ModuleType
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from engine.ops import convolution_cpu as cpu
+from engine.ops import channels, convolution_cpu, convolution_onednn, onednn_proof
 from engine.ops.window import Window
 
 Array = jax.Array
-Pair = tuple[Array, Array]
+Operands = tuple[Array, Array, Array | None]
 
 WIDE = 64
 """Kernels longer along an axis are laid out by one gather: every tap would be an operation to compile."""
 
 
-@partial(jax.custom_vjp, nondiff_argnums=(2, 3))
-def convolve(x: Array, w: Array, window: Window, groups: int = 1) -> Array:
-    """y[n, m, o] = Σ over c, k of w[m, c, k] · x[n, c, o · stride − pad + k · dilation] (cross-correlation)."""
-    return forward(x, w, window, groups)
+@partial(jax.custom_vjp, nondiff_argnums=(3, 4))
+def convolve(x: Array, w: Array, b: Array | None, window: Window, groups: int = 1) -> Array:
+    """y[n, m, o] = Σ over c, k of w[m, c, k] · x[n, c, o · stride − pad + k · dilation] + b[m] (cross-correlation)."""
+    return forward(x, w, b, window, groups)
 
 
-def _convolve_fwd(x: Array, w: Array, window: Window, groups: int) -> tuple[Array, Pair]:
-    return forward(x, w, window, groups), (x, w)
+def _convolve_fwd(x: Array, w: Array, b: Array | None, window: Window, groups: int) -> tuple[Array, Operands]:
+    return forward(x, w, b, window, groups), (x, w, b)
 
 
-def _convolve_bwd(window: Window, groups: int, saved: Pair, dy: Array) -> Pair:
-    x, w = saved
-    return input_gradient(dy, w, x.shape, window, groups), weight_gradient(x, dy, w.shape, window, groups)
+def _convolve_bwd(window: Window, groups: int, saved: Operands, dy: Array) -> Operands:
+    x, w, b = saved
+    return (
+        input_gradient(dy, w, x.shape, window, groups),
+        weight_gradient(x, dy, w.shape, window, groups),
+        None if b is None else channels.sums(channels.last(dy)),
+    )
 
 
 convolve.defvjp(_convolve_fwd, _convolve_bwd)
 
 
-@partial(jax.custom_vjp, nondiff_argnums=(2, 3))
-def deconvolve(y: Array, w: Array, window: Window, groups: int = 1) -> Array:
-    """The transpose of `convolve` in x: y (N, M, *out), w (M, C / groups, *kernel) → x (N, C, *in)."""
-    channels = w.shape[1] * groups
-    return input_gradient(y, w, (y.shape[0], channels, *window.inputs(y.shape[2:])), window, groups)
+@partial(jax.custom_vjp, nondiff_argnums=(3, 4))
+def deconvolve(y: Array, w: Array, b: Array | None, window: Window, groups: int = 1) -> Array:
+    """The transpose of `convolve` in x: y (N, M, *out), w (M, C / groups, *kernel), b (C) → x (N, C, *in)."""
+    x = input_gradient(y, w, (y.shape[0], w.shape[1] * groups, *window.inputs(y.shape[2:])), window, groups)
+    return x if b is None else x + channels.along(b, x)
 
 
-def _deconvolve_fwd(y: Array, w: Array, window: Window, groups: int) -> tuple[Array, Pair]:
-    return deconvolve(y, w, window, groups), (y, w)
+def _deconvolve_fwd(y: Array, w: Array, b: Array | None, window: Window, groups: int) -> tuple[Array, Operands]:
+    return deconvolve(y, w, b, window, groups), (y, w, b)
 
 
-def _deconvolve_bwd(window: Window, groups: int, saved: Pair, dx: Array) -> Pair:
-    y, w = saved
-    return forward(dx, w, window, groups), weight_gradient(dx, y, w.shape, window, groups)
+def _deconvolve_bwd(window: Window, groups: int, saved: Operands, dx: Array) -> Operands:
+    y, w, b = saved
+    return (
+        forward(dx, w, None, window, groups),
+        weight_gradient(dx, y, w.shape, window, groups),
+        None if b is None else channels.sums(channels.last(dx)),
+    )
 
 
 deconvolve.defvjp(_deconvolve_fwd, _deconvolve_bwd)
 
 
 @partial(jax.jit, static_argnames=("window", "groups"))
-def forward(x: Array, w: Array, window: Window, groups: int) -> Array:
-    """y from x and w."""
-    default = partial(_convolution, window=window, groups=groups)
-    if not cpu.takes(x.shape[1], w.shape, groups):
-        return default(x, w)
-    on_cpu = partial(cpu.forward, window=window, groups=groups)
-    return lax.platform_dependent(x, w, cpu=on_cpu, default=default)
+def forward(x: Array, w: Array, b: Array | None, window: Window, groups: int) -> Array:
+    """y from x, w and b."""
+
+    def default(x: Array, w: Array, b: Array | None) -> Array:
+        y = _convolution(x, w, window, groups)
+        return y if b is None else y + channels.along(b, y)
+
+    forms = _cpu_forms(x, w.shape, window, groups)
+    if forms is None:
+        return default(x, w, b)
+    return lax.platform_dependent(x, w, b, cpu=partial(forms.forward, window=window, groups=groups), default=default)
 
 
 @partial(jax.jit, static_argnames=("x_shape", "window", "groups"))
@@ -78,13 +94,14 @@ def input_gradient(dy: Array, w: Array, x_shape: tuple[int, ...], window: Window
     """The gradient of x from dy and w."""
     x = jax.ShapeDtypeStruct(x_shape, dy.dtype)
 
-    def transposed(dy: Array, w: Array) -> Array:
+    def default(dy: Array, w: Array) -> Array:
         return jax.linear_transpose(lambda x: _convolution(x, w, window, groups), x)(dy)[0]
 
-    if not cpu.takes(x_shape[1], w.shape, groups):
-        return transposed(dy, w)
-    on_cpu = partial(cpu.input_gradient, x_shape=x_shape, window=window, groups=groups)
-    return lax.platform_dependent(dy, w, cpu=on_cpu, default=transposed)
+    forms = _cpu_forms(x, w.shape, window, groups)
+    if forms is None:
+        return default(dy, w)
+    on_cpu = partial(forms.input_gradient, x_shape=x_shape, window=window, groups=groups)
+    return lax.platform_dependent(dy, w, cpu=on_cpu, default=default)
 
 
 @partial(jax.jit, static_argnames=("w_shape", "window", "groups"))
@@ -92,13 +109,23 @@ def weight_gradient(x: Array, dy: Array, w_shape: tuple[int, ...], window: Windo
     """The gradient of w from x and dy."""
     w = jax.ShapeDtypeStruct(w_shape, x.dtype)
 
-    def transposed(x: Array, dy: Array) -> Array:
+    def default(x: Array, dy: Array) -> Array:
         return jax.linear_transpose(lambda w: _convolution(x, w, window, groups), w)(dy)[0]
 
-    if not cpu.takes(x.shape[1], w_shape, groups):
-        return transposed(x, dy)
-    on_cpu = partial(cpu.weight_gradient, w_shape=w_shape, window=window, groups=groups)
-    return lax.platform_dependent(x, dy, cpu=on_cpu, default=transposed)
+    forms = _cpu_forms(x, w_shape, window, groups)
+    if forms is None:
+        return default(x, dy)
+    on_cpu = partial(forms.weight_gradient, w_shape=w_shape, window=window, groups=groups)
+    return lax.platform_dependent(x, dy, cpu=on_cpu, default=default)
+
+
+def _cpu_forms(
+    x: Array | jax.ShapeDtypeStruct, w_shape: tuple[int, ...], window: Window, groups: int
+) -> ModuleType | None:
+    """What computes such a convolution on a CPU; none where that is XLA's own."""
+    if convolution_onednn.fits(x.shape, x.dtype, window, groups) and onednn_proof.passed():
+        return convolution_onednn
+    return convolution_cpu if convolution_cpu.takes(x.shape[1], w_shape, groups) else None
 
 
 def _convolution(x: Array, w: Array, window: Window, groups: int) -> Array:

@@ -13,6 +13,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
+from engine.ops import channels
 from engine.ops.window import Window
 
 Array = jax.Array
@@ -29,12 +30,17 @@ def takes(channels: int, w_shape: Sequence[int], groups: int) -> bool:
     return groups <= FEW or _depthwise(channels, w_shape, groups)
 
 
-def forward(x: Array, w: Array, window: Window, groups: int) -> Array:
+def forward(x: Array, w: Array, b: Array | None, window: Window, groups: int) -> Array:
+    y = _product(x, w, window, groups)
+    return y if b is None else y + channels.along(b, y)
+
+
+def _product(x: Array, w: Array, window: Window, groups: int) -> Array:
     if _depthwise(x.shape[1], w.shape, groups):
         return _scaled_taps(_fit(x, [(p, p, 0) for p in window.pad]), w, window)
     if groups > 1:
         pairs = zip(jnp.split(x, groups, 1), jnp.split(w, groups), strict=True)
-        return jnp.concatenate([forward(a, b, window, 1) for a, b in pairs], 1)
+        return jnp.concatenate([_product(a, b, window, 1) for a, b in pairs], 1)
     if _pointwise(window):
         return _unflat(jnp.einsum("mc,ncp->nmp", _matrix(w), _flat(_thin(x, window))), window.outputs(x.shape[2:]))
     return lax.conv_general_dilated(x, w, window.stride, [(p, p) for p in window.pad], rhs_dilation=window.dilation)
@@ -101,7 +107,7 @@ def _row_products(x: Array, dy: Array, window: Window) -> Array:
 
 def _transposed(x: Array, dy: Array, w_shape: Sequence[int], window: Window) -> Array:
     w = jax.ShapeDtypeStruct(tuple(w_shape), x.dtype)
-    return jax.linear_transpose(lambda w: forward(x, w, window, 1), w)(dy)[0]
+    return jax.linear_transpose(lambda w: _product(x, w, window, 1), w)(dy)[0]
 
 
 def _scaled_taps(fitted: Array, w: Array, window: Window) -> Array:

@@ -7,6 +7,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
+from engine.ops.channels import where_fastest
+
 Array = jax.Array
 
 WIDE = 64
@@ -25,7 +27,10 @@ def normalize_within(x: Array, size: int, alpha: float, beta: float) -> Array:
 
 @partial(jax.custom_vjp, nondiff_argnums=(1, 2, 3, 4, 5))
 def _normalize(x: Array, axes: tuple[int, ...], size: int, alpha: float, beta: float, k: float) -> Array:
-    return x * _power(k + alpha * _neighbours(x * x, axes, size), -beta)
+    def form(channels: int, x: Array) -> Array:
+        return x * _power(k + alpha * _neighbours(x * x, _beside(channels, axes), size), -beta)
+
+    return where_fastest(form, x)
 
 
 def _normalize_fwd(
@@ -38,12 +43,22 @@ def _normalize_bwd(
     axes: tuple[int, ...], size: int, alpha: float, beta: float, k: float, x: Array, dy: Array
 ) -> tuple[Array]:
     """dx = dy · s^−β − 2 α β x · Σ (dy · x · s^(−β−1)), the sum over the same neighbours."""
-    s = k + alpha * _neighbours(x * x, axes, size)
-    scale = _power(s, -beta)
-    return (dy * scale - (2 * alpha * beta) * x * _neighbours(dy * x * scale / s, axes, size),)
+
+    def form(channels: int, x: Array, dy: Array) -> Array:
+        over = _beside(channels, axes)
+        s = k + alpha * _neighbours(x * x, over, size)
+        scale = _power(s, -beta)
+        return dy * scale - (2 * alpha * beta) * x * _neighbours(dy * x * scale / s, over, size)
+
+    return (where_fastest(form, x, dy),)
 
 
 _normalize.defvjp(_normalize_fwd, _normalize_bwd)
+
+
+def _beside(channels: int, axes: tuple[int, ...]) -> tuple[int, ...]:
+    """The axes of (N, C, H, W) where the channels are in that axis."""
+    return axes if channels == 1 else tuple(channels if axis == 1 else axis - 1 for axis in axes)
 
 
 def _power(s: Array, exponent: float) -> Array:

@@ -1,16 +1,19 @@
-"""Pooling, one axis at a time: maxima and sums over rectangles are those over columns of those over rows.
+"""Pooling. Sums, and maxima under large kernels, go one axis at a time: those over columns of those over rows.
 
 A single window, as of global pooling, is a reduction; of several, each element is an operation over all windows.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from functools import partial
+from math import prod
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
+
+from engine.ops.channels import where_fastest
 
 Array = jax.Array
 
@@ -37,6 +40,16 @@ class Span:
     @property
     def wide(self) -> bool:
         return max(self.kernel, self.stride) > WIDE
+
+    @property
+    def length(self) -> int:
+        """How many strides that is, rounded up."""
+        return -(-self.padded // self.stride)
+
+    @property
+    def reach(self) -> int:
+        """How many windows further a place is held by the one that starts at or before it, at most."""
+        return (self.kernel - 1) // self.stride
 
     def places(self) -> np.ndarray:
         """(outputs, kernel): where each window's elements lie, counted from the first window's start."""
@@ -74,69 +87,146 @@ class Span:
 
         Sums by residue of the place modulo stride, then interleaves them: no scatter, no dilated padding.
         """
-        length = -(-self.padded // self.stride)
         zero = jnp.zeros((), taps[0].dtype)
         rows = []
         for residue in range(self.stride):
             parts = []
             for k in range(residue, self.kernel, self.stride):
                 config = [(0, 0, 0)] * taps[0].ndim
-                config[self.axis] = (k // self.stride, length - self.outputs - k // self.stride, 0)
+                config[self.axis] = (k // self.stride, self.length - self.outputs - k // self.stride, 0)
                 parts.append(lax.pad(taps[k], zero, config))
-            shape = (*taps[0].shape[: self.axis], length, *taps[0].shape[self.axis + 1 :])
+            shape = (*taps[0].shape[: self.axis], self.length, *taps[0].shape[self.axis + 1 :])
             rows.append(sum(parts[1:], parts[0]) if parts else jnp.zeros(shape, taps[0].dtype))
         joined = jnp.stack(rows, self.axis + 1)
-        joined = joined.reshape(*joined.shape[: self.axis], length * self.stride, *joined.shape[self.axis + 2 :])
+        joined = joined.reshape(*joined.shape[: self.axis], self.length * self.stride, *joined.shape[self.axis + 2 :])
         return self.cut(joined)
 
 
 Windows = tuple[Span, Span]
 """The windows over rows and columns."""
+Spans = tuple[Span, ...]
 
 
 def _lowest(x: Array) -> float:
     return float(jnp.finfo(x.dtype).min)
 
 
+MANY = 25
+"""Kernels of more elements, or strides, are pooled one axis at a time: every one would be an operation to compile."""
+
+
 def max_pool(x: Array, windows: Windows) -> Array:
     """The maximum of every window. Its gradient goes to the first maximum in scan order, as Caffe's."""
+    rows, columns = windows
+    if max(rows.kernel * columns.kernel, rows.stride * columns.stride) <= MANY:
+        return _max_over(x, windows)
     for span in reversed(windows):
-        x = span.reduced(span.fit(x, _lowest(x)), -np.inf, lax.max) if span.wide else _max_along(x, span)
+        x = span.reduced(span.fit(x, _lowest(x)), -np.inf, lax.max) if span.wide else _max_over(x, (span,))
     return x
 
 
 @partial(jax.custom_vjp, nondiff_argnums=(1,))
-def _max_along(x: Array, span: Span) -> Array:
-    fitted = span.fit(x, _lowest(x))
-    if span.outputs == 1:
-        return jnp.max(fitted, span.axis, keepdims=True)
-    y = span.tap(fitted, 0)
-    for k in range(1, span.kernel):
-        y = jnp.maximum(y, span.tap(fitted, k))
-    return y
+def _max_over(x: Array, spans: Spans) -> Array:
+    """Over the windows along one axis, or those of two: (N, C, H, W)."""
+    return where_fastest(lambda channels, x: _maxima(x, _beside(channels, spans)), x)
 
 
-def _max_fwd(x: Array, span: Span) -> tuple[Array, tuple[Array, Array]]:
-    y = _max_along(x, span)
+def _max_fwd(x: Array, spans: Spans) -> tuple[Array, tuple[Array, Array]]:
+    y = _max_over(x, spans)
     return y, (x, y)
 
 
-def _max_bwd(span: Span, saved: tuple[Array, Array], dy: Array) -> tuple[Array]:
-    x, y = saved
-    fitted = span.fit(x, _lowest(x))
-    if span.outputs == 1:
-        hit = fitted == y
+def _max_bwd(spans: Spans, saved: tuple[Array, Array], dy: Array) -> tuple[Array]:
+    def form(channels: int, x: Array, y: Array, dy: Array) -> Array:
+        return _to_first_maxima(x, y, dy, _beside(channels, spans))
+
+    return (where_fastest(form, *saved, dy),)
+
+
+_max_over.defvjp(_max_fwd, _max_bwd)
+
+
+def _maxima(x: Array, spans: Spans) -> Array:
+    if (span := _single(spans)) is not None:
+        return jnp.max(span.fit(x, _lowest(x)), span.axis, keepdims=True)
+    taps = _taps(x, spans)
+    y = next(taps)
+    for tap in taps:
+        y = jnp.maximum(y, tap)
+    return y
+
+
+def _to_first_maxima(x: Array, y: Array, dy: Array, spans: Spans) -> Array:
+    """The gradient of x: dy of each window to its first tap that equals y. The number of that tap is found first, and
+    then read by every element of x: no scatter, and x is read once."""
+    if (span := _single(spans)) is not None:
+        hit = span.fit(x, _lowest(x)) == y
         first = lax.broadcasted_iota(jnp.int32, hit.shape, span.axis) == jnp.argmax(hit, span.axis, keepdims=True)
-        return (span.cut(jnp.where(hit & first, dy, 0)),)
-    taps, free = [], jnp.ones(y.shape, bool)
-    for k in range(span.kernel):
-        hit = span.tap(fitted, k) == y
-        taps.append(jnp.where(hit & free, dy, 0))
-        free = free & ~hit
-    return (span.spread(taps),)
+        return span.cut(jnp.where(hit & first, dy, 0))
+    count = prod(span.kernel for span in spans)
+    number = jnp.full(y.shape, count, jnp.int32)
+    for k, tap in reversed(list(enumerate(_taps(x, spans)))):
+        number = jnp.where(tap == y, k, number)
+    dense = all(span.stride == 1 for span in spans)
+    number = lax.optimization_barrier(number.astype(jnp.int8) if dense else number)
+    phases = [_phase(number, dy, spans, residues) for residues in np.ndindex(*(span.stride for span in spans))]
+    return _interleaved(phases, spans)
 
 
-_max_along.defvjp(_max_fwd, _max_bwd)
+def _single(spans: Spans) -> Span | None:
+    """The span, where it is one of one window."""
+    return spans[0] if len(spans) == 1 and spans[0].outputs == 1 else None
+
+
+def _taps(x: Array, spans: Spans) -> Iterator[Array]:
+    """What each element of a window meets, in scan order."""
+    for span in spans:
+        x = span.fit(x, _lowest(x))
+    x = lax.optimization_barrier(x)
+    for offsets in np.ndindex(*(span.kernel for span in spans)):
+        tap = x
+        for span, k in zip(spans, offsets, strict=True):
+            tap = span.tap(tap, k)
+        yield tap
+
+
+def _phase(number: Array, dy: Array, spans: Spans, residues: tuple[int, ...]) -> Array:
+    """What the elements get whose places are `residues` modulo the strides: from all windows that hold them."""
+    config = [(0, 0, 0)] * dy.ndim
+    for span in spans:
+        config[span.axis] = (span.reach, span.length - span.outputs, 0)
+    held = lax.optimization_barrier(lax.pad(number, jnp.asarray(-1, number.dtype), config))
+    given = lax.optimization_barrier(lax.pad(dy, jnp.zeros((), dy.dtype), config))
+    shape = list(given.shape)
+    for span in spans:
+        shape[span.axis] = span.length
+    total = jnp.zeros(shape, dy.dtype)
+    for k, offsets in enumerate(np.ndindex(*(span.kernel for span in spans))):
+        if any(o % span.stride != r for span, o, r in zip(spans, offsets, residues, strict=True)):
+            continue
+        start = [0] * dy.ndim
+        for span, offset in zip(spans, offsets, strict=True):
+            start[span.axis] = span.reach - offset // span.stride
+        stop = [a + n for a, n in zip(start, shape, strict=True)]
+        total = total + jnp.where(lax.slice(held, start, stop) == k, lax.slice(given, start, stop), 0)
+    return total
+
+
+def _interleaved(phases: list[Array], spans: Spans) -> Array:
+    """The phases, the last span's residues running fastest, put together to what the spans were given."""
+    for span in reversed(spans):
+        joined = [jnp.stack(phases[i : i + span.stride], span.axis + 1) for i in range(0, len(phases), span.stride)]
+        whole = span.length * span.stride
+        phases = [j.reshape(*j.shape[: span.axis], whole, *j.shape[span.axis + 2 :]) for j in joined]
+    (x,) = phases
+    for span in spans:
+        x = span.cut(x)
+    return x
+
+
+def _beside(channels: int, spans: Spans) -> Spans:
+    """The spans of (N, C, H, W) where the channels are in that axis."""
+    return spans if channels == 1 else tuple(replace(span, axis=span.axis - 1) for span in spans)
 
 
 def first_maximum(x: Array, windows: Windows) -> Array:
@@ -204,10 +294,7 @@ def average_pool(x: Array, windows: Windows) -> Array:
 
 @partial(jax.custom_vjp, nondiff_argnums=(1,))
 def _sum_along(x: Array, span: Span) -> Array:
-    fitted = span.fit(x, 0)
-    if span.outputs == 1:
-        return jnp.sum(fitted, span.axis, keepdims=True)
-    return sum((span.tap(fitted, k) for k in range(1, span.kernel)), span.tap(fitted, 0))
+    return where_fastest(lambda channels, x: _sums(x, *_beside(channels, (span,))), x)
 
 
 def _sum_fwd(x: Array, span: Span) -> tuple[Array, None]:
@@ -215,10 +302,21 @@ def _sum_fwd(x: Array, span: Span) -> tuple[Array, None]:
 
 
 def _sum_bwd(span: Span, _: None, dy: Array) -> tuple[Array]:
-    if span.outputs == 1:
-        shape = (*dy.shape[: span.axis], span.kernel, *dy.shape[span.axis + 1 :])
-        return (span.cut(jnp.broadcast_to(dy, shape)),)
-    return (span.spread([dy] * span.kernel),)
+    def spread(channels: int, dy: Array) -> Array:
+        (here,) = _beside(channels, (span,))
+        if here.outputs == 1:
+            shape = (*dy.shape[: here.axis], here.kernel, *dy.shape[here.axis + 1 :])
+            return here.cut(jnp.broadcast_to(dy, shape))
+        return here.spread([dy] * here.kernel)
+
+    return (where_fastest(spread, dy),)
 
 
 _sum_along.defvjp(_sum_fwd, _sum_bwd)
+
+
+def _sums(x: Array, span: Span) -> Array:
+    fitted = span.fit(x, 0)
+    if span.outputs == 1:
+        return jnp.sum(fitted, span.axis, keepdims=True)
+    return sum((span.tap(fitted, k) for k in range(1, span.kernel)), span.tap(fitted, 0))

@@ -50,7 +50,7 @@ def test_the_three_products_equal_xlas(name):
     def both(x, w, dy):
         y, pull = jax.vjp(plain, x, w)
         ours = (
-            cpu.forward(x, w, window, groups),
+            cpu.forward(x, w, None, window, groups),
             cpu.input_gradient(dy, w, x.shape, window, groups),
             cpu.weight_gradient(x, dy, w.shape, window, groups),
         )

@@ -1,0 +1,34 @@
+"""What is kept from one run to the next in the user's cache, apart for each kind of processor."""
+
+import hashlib
+import os
+import platform
+import stat
+from pathlib import Path
+
+
+def folder(purpose: str) -> Path:
+    """$XDG_CACHE_HOME/hpcbrew/PURPOSE-PROCESSOR, made if it is not there. Raises OSError, saying why it is not used.
+
+    What lies there is believed, or even executed: a folder that others can write to is refused.
+    """
+    try:
+        home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    except RuntimeError as e:
+        raise OSError(str(e)) from e
+    there = home / "hpcbrew" / f"{purpose}-{_processor()}"
+    there.mkdir(parents=True, exist_ok=True, mode=0o700)
+    status = there.stat()
+    if status.st_uid != os.getuid() or status.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+        raise OSError(f"others can write to {there}. chmod 700 it.")
+    return there
+
+
+def _processor() -> str:
+    """A short name of this processor's abilities: programs compiled on one kind may not run on another."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        lines = []
+    abilities = next((line for line in lines if line.startswith(("flags", "Features"))), "") or platform.processor()
+    return hashlib.sha256(f"{platform.machine()} {abilities}".encode()).hexdigest()[:12]

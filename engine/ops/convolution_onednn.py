@@ -1,0 +1,183 @@
+"""The forms of a convolution's three products that call oneDNN, for two spatial axes and float32.
+
+Everything is computed channels last; `engine.ops.channels` says at what cost. oneDNN's call goes forward only: the
+gradient of x is a forward convolution with the flipped kernel, and that of w has four forms, by what was fastest on 2
+cores with AVX-512, where products of squares reach 440 GFLOP/s:
+
+| kernel | form | why |
+|---|---|---|
+| 1×1 without pad | one product of rows | 350–450: it is nothing else |
+| 3×3, stride 1, 32 channels, 28×28 or more | Winograd's F(4,3) | 4 times fewer multiplications; less on small maps |
+| 3×3, 48 channels or more | a product a tap | the rows are long enough for products |
+| others | a forward convolution of x by dy, batch and channels swapped | few channels, or many taps |
+
+Arrays and names are those of `engine.ops.convolution`.
+"""
+
+from collections.abc import Sequence
+from math import prod
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+
+from engine.ops import onednn
+from engine.ops.channels import first, last, rows
+from engine.ops.window import Window
+
+Array = jax.Array
+Pair = tuple[int, int]
+
+PLAIN: Pair = (1, 1)
+
+FEW = 64
+"""More groups are left to other forms: the gradient of each one's weights is a call of its own."""
+
+
+def fits(x_shape: Sequence[int], dtype: Any, window: Window, groups: int) -> bool:
+    """Whether these forms compute such a convolution, and faster than those of `convolution_cpu`."""
+    grouped = groups <= FEW and not 1 < groups == x_shape[1]
+    return len(window.kernel) == 2 and dtype == jnp.float32 and prod(x_shape) > 0 and grouped
+
+
+def forward(x: Array, w: Array, b: Array | None, window: Window, groups: int) -> Array:
+    image, pads = _padded(last(x), [(p, p) for p in window.pad], window)
+    made = onednn.convolution(image, w, b, strides=window.stride, padding=pads, dilation=window.dilation, groups=groups)
+    return first(made)
+
+
+def _padded(x: Array, pads: list[Pair], window: Window) -> tuple[Array, list[Pair]]:
+    """x (N, H, W, C) and what is left for oneDNN to pad: all of it or nothing.
+
+    Where a window may lie in nothing but padding, oneDNN's kernels read outside of x, and now and then that is a crash.
+    """
+    sizes = zip(x.shape[1:3], window.extent, pads, strict=True)
+    if all(max(pad) < extent <= size for size, extent, pad in sizes):
+        return x, pads
+    return _fit(x, [(low, high, 0) for low, high in pads]), [(0, 0)] * 2
+
+
+def input_gradient(dy: Array, w: Array, x_shape: Sequence[int], window: Window, groups: int) -> Array:
+    """The convolution of dy, with stride − 1 zeros put between its elements, with the flipped kernel."""
+    ends = [
+        (extent - 1 - pad, size + pad - (outputs - 1) * stride - 1, stride - 1)
+        for extent, pad, size, outputs, stride in zip(
+            window.extent, window.pad, x_shape[2:], dy.shape[2:], window.stride, strict=True
+        )
+    ]
+    kernel = "IOHW"
+    if groups > 1:  # within each group outputs take the place of inputs
+        w, kernel = w.reshape(groups, -1, *w.shape[1:]).swapaxes(1, 2).reshape(x_shape[1], -1, *w.shape[2:]), "OIHW"
+    if window.kernel != (1, 1):
+        w = lax.rev(w, (2, 3))
+    axes = ("NHWC", kernel, "NHWC")
+    if window.kernel == (1, 1):
+        return first(_fit(onednn.convolution(last(dy), w, groups=groups, axes=axes), ends))
+    spread = _fit(last(dy), [(min(low, 0), min(high, 0), between) for low, high, between in ends])
+    image, pads = _padded(spread, [(max(low, 0), max(high, 0)) for low, high, _ in ends], window)
+    return first(onednn.convolution(image, w, padding=pads, dilation=window.dilation, groups=groups, axes=axes))
+
+
+def weight_gradient(x: Array, dy: Array, w_shape: Sequence[int], window: Window, groups: int) -> Array:
+    image, outer = last(x), last(dy)
+    if groups == 1:
+        return _weight_gradient(image, outer, window)
+    pairs = zip(jnp.split(image, groups, 3), jnp.split(outer, groups, 3), strict=True)
+    return jnp.concatenate([_weight_gradient(a, b, window) for a, b in pairs])
+
+
+def _weight_gradient(x: Array, dy: Array, window: Window) -> Array:
+    """x and dy with channels last."""
+    if window.kernel == (1, 1) and window.pad == (0, 0):
+        return _products_by_tap(x, dy, window)
+    if window.kernel == (3, 3) and window.dilation == PLAIN:
+        if window.stride == PLAIN and x.shape[3] >= 32 and min(dy.shape[1:3]) >= 28:
+            return _winograd(x, dy, window)
+        if x.shape[3] >= 48:
+            return _products_by_tap(x, dy, window)
+    return _swapped(x, dy, window)
+
+
+def _swapped(x: Array, dy: Array, window: Window) -> Array:
+    """A forward convolution: its batch are x's channels, its channels the batch, its kernel dy.
+
+    Stride and dilation change places too. The image is transposed in memory: see `onednn.convolution`.
+    """
+    made = onednn.convolution(
+        _fit(x, [(p, p, 0) for p in window.pad]).transpose(3, 1, 2, 0),
+        dy,
+        strides=window.dilation,
+        dilation=window.stride,
+        axes=("NHWC", "IHWO", "NHWC"),
+    )
+    return made[:, : window.kernel[0], : window.kernel[1]].transpose(3, 0, 1, 2)
+
+
+def _products_by_tap(x: Array, dy: Array, window: Window) -> Array:
+    """For each element of the kernel the product of dy's rows with those of x that the element meets."""
+    fitted, outer = _fit(x, [(p, p, 0) for p in window.pad]), rows(dy)
+    reach = [(n - 1) * s + 1 for n, s in zip(dy.shape[1:3], window.stride, strict=True)]
+    made = []
+    for i, j in np.ndindex(window.kernel):
+        tap = fitted[:, i : i + reach[0] : window.stride[0], j : j + reach[1] : window.stride[1]]
+        made.append(onednn.transposed_product(outer, rows(tap)))
+    return jnp.stack(made, -1).reshape(dy.shape[3], x.shape[3], *window.kernel)
+
+
+# Winograd's minimal filtering F(4×4, 3×3), transposed for the gradient of the kernel (Lavin and Gray 2015, section 4.2)
+
+_DATA = np.array(
+    [
+        [4, 0, -5, 0, 1, 0],
+        [0, -4, -4, 1, 1, 0],
+        [0, 4, -4, -1, 1, 0],
+        [0, -2, -1, 2, 1, 0],
+        [0, 2, -1, -2, 1, 0],
+        [0, 4, 0, -5, 0, 1],
+    ],
+    np.float32,
+)
+_KERNEL = np.array(
+    [[6, 0, 0], [-4, -4, -4], [-4, 4, -4], [1, 2, 4], [1, -2, 4], [0, 0, 24]],
+    np.float32,
+) / np.float32(24)
+_OUTPUT = np.array(
+    [[1, 1, 1, 1, 1, 0], [0, 1, -1, 2, -2, 0], [0, 1, 1, 4, 4, 0], [0, 1, -1, 8, -8, 1]],
+    np.float32,
+)
+
+
+def _winograd(x: Array, dy: Array, window: Window) -> Array:
+    """dw = Gᵀ [Σ over tiles of (A dy Aᵀ) ⊗ (Bᵀ x B)] G, the sums as 36 products over the rows of tiles of 4×4."""
+    tiles = [-(-n // 4) for n in dy.shape[1:3]]
+    sizes = list(zip(tiles, window.pad, x.shape[1:3], dy.shape[1:3], strict=True))
+    data = lax.optimization_barrier(_fit(x, [(p, 4 * t + 2 - n - p, 0) for t, p, n, _ in sizes]))
+    outer = lax.optimization_barrier(_fit(dy, [(0, 4 * t - n, 0) for t, _, _, n in sizes]))
+    products = onednn.transposed_product(_transformed(_OUTPUT.T, outer, tiles), _transformed(_DATA, data, tiles))
+    by_tile = products.reshape(6, 6, dy.shape[3], x.shape[3])
+    return jnp.einsum("ui,vj,uvmc->mcij", _KERNEL, _KERNEL, by_tile)
+
+
+def _transformed(matrix: np.ndarray, x: Array, tiles: list[int]) -> Array:
+    """T d Tᵀ for every tile d of x (N, H, W, C), the next one 4 elements further: (36, N · tiles, C)."""
+    size = range(matrix.shape[1])
+    high, wide = (4 * (t - 1) + 1 for t in tiles)
+    halves = [_combined(row, [x[:, i : i + high : 4] for i in size]) for row in matrix]
+    return jnp.stack(
+        [rows(_combined(row, [half[:, :, j : j + wide : 4] for j in size])) for half in halves for row in matrix]
+    )
+
+
+def _combined(scales: np.ndarray, parts: list[Array]) -> Array:
+    """Σ scale · part. A scale of 0 or 1 is no operation."""
+    terms = [part if scale == 1 else scale * part for scale, part in zip(scales, parts, strict=True) if scale]
+    return sum(terms[1:], terms[0])
+
+
+def _fit(x: Array, ends: Sequence[tuple[int, int, int]]) -> Array:
+    """x (N, H, W, C) with zeros before, behind and between the elements of each spatial axis; negative ends cut."""
+    if not any(any(end) for end in ends):
+        return x
+    return lax.pad(x, jnp.zeros((), x.dtype), [(0, 0, 0), *ends, (0, 0, 0)])

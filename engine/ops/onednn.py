@@ -1,0 +1,92 @@
+"""oneDNN's convolution and matrix product inside compiled functions: XLA's CPU runtime for x86 holds both by name.
+
+A configuration that the runtime does not understand ends the process, so that whether to call at all is
+`onednn_proof`'s to say.
+"""
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import jax
+from jax import ffi
+
+Array = jax.Array
+
+
+def convolution(
+    x: Array,
+    w: Array,
+    bias: Array | None = None,
+    *,
+    strides: Sequence[int] = (1, 1),
+    padding: Sequence[tuple[int, int]] = ((0, 0), (0, 0)),
+    dilation: Sequence[int] = (1, 1),
+    groups: int = 1,
+    axes: tuple[str, str, str] = ("NHWC", "OIHW", "NHWC"),
+) -> Array:
+    """The cross-correlation of x with w (+ bias), of two spatial axes, float32.
+
+    `axes` names those of x, w and y in their order: N and C of x and y, O and I of w, H and W of all. `padding` is
+    before and behind each spatial axis. x and y must have C last, or oneDNN computes them by a reference kernel, a
+    thousand times slower, without a word.
+    """
+    config: dict[str, Any] = {
+        "dims": "4",
+        "input": {"dims": "4", "data": _data_axes(axes[0])},
+        "kernel": {
+            "dims": "4",
+            "filter": {
+                "input_feature_dim": str(axes[1].index("I")),
+                "output_feature_dim": str(axes[1].index("O")),
+                "spatial_dims": _spatial(axes[1]),
+            },
+        },
+        "output": {"dims": "4", "data": _data_axes(axes[2])},
+        "window": {
+            "size": [],
+            "pad_left": [str(low) for low, _ in padding],
+            "pad_right": [str(high) for _, high in padding],
+            "strides": [str(s) for s in strides],
+            "window_dilations": [str(d) for d in dilation],
+        },
+        "feature_groups": str(groups),
+    }
+    sizes = {"N": x.shape[axes[0].index("N")], "C": w.shape[axes[1].index("O")]}
+    for axis, stride, (low, high), d in zip("HW", strides, padding, dilation, strict=True):
+        extent = (w.shape[axes[1].index(axis)] - 1) * d + 1
+        sizes[axis] = (x.shape[axes[0].index(axis)] + low + high - extent) // stride + 1
+    operands = [x, w]
+    if bias is not None:
+        config["fusions"] = {"ops": ["BIAS"]}
+        operands.append(bias)
+    return _call(
+        "__onednn$convolution", {"onednn_conv_config": config}, operands, tuple(sizes[axis] for axis in axes[2])
+    )
+
+
+def transposed_product(a: Array, b: Array) -> Array:
+    """aᵀ b over the last two axes, batched over those before: a (…, R, M), b (…, R, N) → (…, M, N), float32."""
+    shape = (*a.shape[:-2], a.shape[-1], b.shape[-1])
+    config = {"onednn_matmul_config": {"transpose_a": True, "transpose_b": False}}
+    return _call("__onednn$matmul", config, [a, b], shape)
+
+
+def _call(target: str, config: dict[str, Any], operands: list[Array], shape: tuple[int, ...]) -> Array:
+    call = ffi.ffi_call(
+        target,
+        jax.ShapeDtypeStruct(shape, operands[0].dtype),
+        vmap_method="sequential",
+        custom_call_api_version=2,
+        legacy_backend_config=json.dumps({"outer_dimension_partitions": [], **config}),
+    )
+    made: Array = call(*operands)
+    return made
+
+
+def _data_axes(axes: str) -> dict[str, Any]:
+    return {"batch_dim": str(axes.index("N")), "feature_dim": str(axes.index("C")), "spatial_dims": _spatial(axes)}
+
+
+def _spatial(axes: str) -> list[str]:
+    return [str(axes.index("H")), str(axes.index("W"))]

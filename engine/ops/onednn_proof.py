@@ -1,0 +1,95 @@
+"""Whether the calls of `engine.ops.onednn` can be relied on here: tried once for each jaxlib and processor.
+
+A configuration that a jaxlib does not understand ends the process, and where oneDNN has no kernel for a processor it
+takes one a thousand times slower. So a process of its own tries them (`onednn_trial`) before the first use, and what
+came of that is kept in the user's cache.
+"""
+
+import os
+import platform
+import subprocess
+import sys
+from functools import cache
+from pathlib import Path
+
+import jax
+import jaxlib
+from jax.experimental.compilation_cache import compilation_cache
+
+from engine import log
+from engine.errors import DeviceError
+from engine.host import atomic_file, user_cache
+from engine.job_contract import Variable
+
+KNOWN = ("0.10.", "0.11.", "0.12.")
+"""The jaxlibs whose configuration `engine.ops.onednn` writes: that of 0.8 was another."""
+
+PASSED = "passed"
+
+PATIENCE = 120
+"""Seconds: the trial takes 3, and Python on a loaded file server some more."""
+
+
+@cache
+def passed() -> bool:
+    """Whether to call oneDNN in what is compiled for a CPU.
+
+    Raises DeviceError where HPCBREW_ONEDNN makes no sense.
+    """
+    said = os.environ.get(Variable.ONEDNN, "")
+    if said not in ("", "off"):
+        raise DeviceError(f"{Variable.ONEDNN} is {said!r}; it takes off, or leave it out.")
+    if said or not jaxlib.__version__.startswith(KNOWN):
+        return False
+    if (platform.system(), platform.machine()) != ("Linux", "x86_64") or jax.default_backend() != "cpu":
+        return False
+    if _kept_or_tried() != PASSED:
+        return False
+    _without_compile_cache()
+    return True
+
+
+def _without_compile_cache() -> None:
+    """XLA takes oneDNN's calls for custom ones where it writes a program down: it reads what is none, and may crash."""
+    jax.config.update("jax_enable_compilation_cache", False)
+    compilation_cache.reset_cache()
+
+
+def _kept_or_tried() -> str:
+    try:
+        kept = user_cache.folder("onednn") / jaxlib.__version__
+        if kept.exists():
+            return kept.read_text().strip()
+    except (OSError, UnicodeDecodeError):
+        kept = None
+    verdict, final = _tried()
+    if verdict != PASSED:
+        log.warning("onednn_proof.py:56", f"Convolutions go without oneDNN on this machine: {verdict}")
+    if kept is not None and final:
+        _keep(kept, verdict)
+    return verdict
+
+
+def _tried() -> tuple[str, bool]:
+    """What came of the trial in one line, and whether it would again."""
+    path = os.pathsep.join(entry or os.getcwd() for entry in sys.path)  # noqa: PTH109  as sys.path has it
+    environment = os.environ | {"PYTHONPATH": path, "JAX_PLATFORMS": "cpu", Variable.ONEDNN: "off"}
+    command = [sys.executable, "-m", "engine.ops.onednn_trial"]
+    try:
+        done = subprocess.run(
+            command, env=environment, capture_output=True, text=True, errors="replace", timeout=PATIENCE, check=False
+        )
+    except subprocess.TimeoutExpired:
+        return f"its trial has not ended in {PATIENCE} s.", False
+    except OSError as e:
+        return f"its trial cannot be started: {e}", False
+    if done.returncode:
+        return f"its trial ended with status {done.returncode}.", done.returncode < 0
+    return (done.stdout.strip().splitlines() or ["its trial said nothing."])[-1], True
+
+
+def _keep(path: Path, verdict: str) -> None:
+    try:
+        atomic_file.replace(path, f"{verdict}\n".encode())
+    except OSError as e:
+        log.info("onednn_proof.py:84", f"That is tried again by the next run: {path} cannot be written: {e}")

@@ -1,0 +1,93 @@
+"""Tries oneDNN's calls: each form of each product against XLA's own convolution, by value and by time.
+
+    python -m engine.ops.onednn_trial
+
+Its last line is "passed", or what went wrong. Where it is ended by a signal, that says enough.
+"""
+
+import resource
+import time
+from collections.abc import Iterator
+from types import ModuleType
+
+import jax
+import numpy as np
+
+from engine.ops import convolution_cpu, convolution_onednn
+from engine.ops.onednn_proof import PASSED
+from engine.ops.window import Window
+
+Array = jax.Array
+
+CASES = {
+    "7×7, stride 2": ((4, 3, 32, 32), 16, Window((7, 7), (2, 2), (3, 3), (1, 1)), 1),
+    "1×1": ((4, 64, 14, 14), 32, Window((1, 1), (1, 1), (0, 0), (1, 1)), 1),
+    "3×3 of a large map": ((1, 32, 28, 28), 32, Window((3, 3), (1, 1), (1, 1), (1, 1)), 1),
+    "3×3 of a small map": ((4, 64, 8, 8), 32, Window((3, 3), (1, 1), (1, 1), (1, 1)), 1),
+    "5×5, 2 groups, dilated": ((4, 16, 20, 20), 32, Window((5, 5), (1, 1), (4, 4), (2, 2)), 2),
+}
+"""The shape of x, the outputs, the window and the groups. Every form is tried by one."""
+
+TOLERANCE = 1e-4
+"""As a share of the largest value; Winograd's form is off by 1e-5 of it."""
+
+SLOWER, MILLISECONDS = 5, 10
+"""How many times slower than the plain forms, and by how much more, is too slow: one reference kernel takes 100."""
+
+ROUNDS = 5
+
+Operands = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
+
+
+def main() -> None:
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    print(next(_faults(), PASSED))
+
+
+def _faults() -> Iterator[str]:
+    given = [_operands(*case) for case in CASES.values()]
+    plain, expected = _timed(convolution_cpu, given)
+    called, found = _timed(convolution_onednn, given)
+    for name, got, want in zip(CASES, found, expected, strict=True):
+        for product, a, b in zip(("y", "the gradient of x", "that of w"), got, want, strict=True):
+            if not np.abs(a - b).max() <= TOLERANCE * np.abs(b).max():
+                yield f"{product} of a convolution of {name} is wrong."
+    if called > SLOWER * plain + MILLISECONDS:
+        yield f"what takes {plain:.1f} ms takes {called:.1f} with it."
+
+
+def _operands(shape: tuple[int, ...], outputs: int, window: Window, groups: int) -> Operands:
+    """x, w, b and dy."""
+    rng = np.random.default_rng(0)
+    shapes = (shape, (outputs, shape[1] // groups, *window.kernel), (outputs,))
+    x, w, b, dy = (
+        rng.standard_normal(s, np.float32) for s in (*shapes, (shape[0], outputs, *window.outputs(shape[2:])))
+    )
+    return x, w, b, dy
+
+
+def _timed(forms: ModuleType, given: list[Operands]) -> tuple[float, list[list[np.ndarray]]]:
+    """Milliseconds of the fastest of several calls for all cases, and the three products of each."""
+
+    @jax.jit
+    def products(given: list[tuple[Array, Array, Array, Array]]) -> list[list[Array]]:
+        return [
+            [
+                forms.forward(x, w, b, window, groups),
+                forms.input_gradient(dy, w, x.shape, window, groups),
+                forms.weight_gradient(x, dy, w.shape, window, groups),
+            ]
+            for (x, w, b, dy), (_, _, window, groups) in zip(given, CASES.values(), strict=True)
+        ]
+
+    made = jax.tree.map(np.asarray, products(given))
+    spent = []
+    for _ in range(ROUNDS):
+        started = time.perf_counter()
+        jax.block_until_ready(products(given))
+        spent.append((time.perf_counter() - started) * 1e3)
+    return min(spent), made
+
+
+if __name__ == "__main__":
+    main()
