@@ -39,6 +39,7 @@ ELSEWHERE = {
     "engine/layers/loss.py": "engine/layers/test_classification_loss.py",
     "engine/layers/registry.py": "engine/graph/test_layer_names.py",
     "engine/layers/windowed.py": "engine/layers/test_pooling.py",
+    "engine/ops/batch_norm.py": "engine/layers/test_normalization.py",
     "engine/ops/convolution.py": "engine/layers/test_convolution.py",
     "engine/proto/fork_numbers.py": "engine/proto/test_fork_wire.py",
     "engine/ops/onednn.py": "engine/ops/test_convolution_onednn.py",

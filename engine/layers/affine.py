@@ -2,6 +2,7 @@
 
 from engine.layers.base import Array, Arrays, Context, Layer, Shape, along, count
 from engine.layers.registry import layer
+from engine.ops.batch_norm import scale_channels
 
 
 class _Along(Layer):
@@ -48,8 +49,11 @@ class Scale(_Along):
     def forward(self, params: Arrays, bottoms: Arrays, ctx: Context) -> list[Array]:
         x, *rest = bottoms
         s = rest[0] if self.scale is None else params[self.scale]
+        b = None if self.bias is None else params[self.bias]
+        if self.axis == 1 and s.ndim == 1:
+            return [scale_channels(x, s, b)]
         y = x * along(s, self.axis, x.ndim)
-        return [y if self.bias is None else y + along(params[self.bias], self.axis, x.ndim)]
+        return [y if b is None else y + along(b, self.axis, x.ndim)]
 
 
 @layer("Bias")

@@ -6,6 +6,7 @@ from jax.lax import stop_gradient
 
 from engine.layers.base import Array, Arrays, Context, Layer, Shape, along
 from engine.layers.registry import layer
+from engine.ops.batch_norm import normalize_batch
 from engine.ops.lrn import normalize_across, normalize_within
 from engine.proto import caffe_pb2 as pb
 
@@ -46,8 +47,7 @@ class BatchNorm(Layer):
             weight = jnp.where(n == 0, 0, 1 / jnp.where(n == 0, 1, n))
             mean, variance = weight * params[self.mean], weight * params[self.variance]
             return [self._normalize(x, mean, variance)], {}
-        over = tuple(a for a in range(x.ndim) if a != 1)
-        mean, variance = jnp.mean(x, over).reshape(-1), jnp.var(x, over).reshape(-1)
+        y, mean, variance = normalize_batch(x if x.ndim > 1 else x[:, None], self.eps)
         m = x.size // max(1, mean.size)
         unbiased = m / (m - 1) if m > 1 else 1
         updates = {
@@ -55,7 +55,7 @@ class BatchNorm(Layer):
             self.variance: self.decay * params[self.variance] + unbiased * variance,
             self.terms: self.decay * params[self.terms] + 1,
         }
-        return [self._normalize(x, mean, variance)], stop_gradient(updates)
+        return [y.reshape(x.shape)], stop_gradient(updates)
 
     def _normalize(self, x: Array, mean: Array, variance: Array) -> Array:
         axis = min(1, x.ndim - 1)

@@ -51,9 +51,21 @@ def along(values: Array, x: Array) -> Array:
     return values.reshape(-1, *(1,) * (x.ndim - 2))
 
 
-def sums(x: Array) -> Array:
-    """(C,): the sum of each channel of x (N, …, C).
+def sums(form: Callable[..., Array], *blobs: Array) -> Array:
+    """(C,): Σ over all but the channels of `form(along, *blobs)`, element-wise; along(v) lays v (C) along the channels.
 
-    The barrier is for XLA, which else sums what x was transposed from, and copies it for that.
+    Not differentiable, as `where_fastest`. The barrier is for XLA, which else sums what a blob was transposed from, and
+    copies it for that.
     """
-    return rows(lax.optimization_barrier(x)).sum(0)
+
+    def plain(*blobs: Array) -> Array:
+        x = blobs[0]
+        return form(lambda v: along(v, x), *blobs).sum((0, *range(2, x.ndim)))
+
+    def on_cpu(x: Array, *others: Array) -> Array:
+        return form(lambda v: v, rows(lax.optimization_barrier(last(x))), *(rows(last(y)) for y in others)).sum(0)
+
+    if not onednn_proof.passed():
+        return plain(*blobs)
+    made: Array = lax.platform_dependent(*blobs, cpu=on_cpu, default=plain)
+    return made

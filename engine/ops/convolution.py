@@ -45,7 +45,7 @@ def _convolve_bwd(window: Window, groups: int, saved: Operands, dy: Array) -> Op
     return (
         input_gradient(dy, w, x.shape, window, groups),
         weight_gradient(x, dy, w.shape, window, groups),
-        None if b is None else channels.sums(channels.last(dy)),
+        None if b is None else channels.sums(lambda _, dy: dy, dy),
     )
 
 
@@ -68,7 +68,7 @@ def _deconvolve_bwd(window: Window, groups: int, saved: Operands, dx: Array) -> 
     return (
         forward(dx, w, None, window, groups),
         weight_gradient(dx, y, w.shape, window, groups),
-        None if b is None else channels.sums(channels.last(dx)),
+        None if b is None else channels.sums(lambda _, dx: dx, dx),
     )
 
 

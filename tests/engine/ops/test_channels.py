@@ -15,8 +15,12 @@ def test_channels_go_last_and_come_first():
     np.testing.assert_array_equal(channels.first(moved), X)
 
 
-def test_sums_are_those_of_channels():
-    np.testing.assert_array_equal(jax.jit(lambda x: channels.sums(channels.last(x)))(X), X.sum((0, 2, 3)))
+@pytest.mark.parametrize("last", [False, True])
+def test_sums_are_those_of_channels(last, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(onednn_proof, "passed", lambda: last)
+    v = np.arange(3, dtype=np.float32)
+    made = jax.jit(lambda x, y: channels.sums(lambda along, x, y: x * y + along(v), x, y))(X, X[::-1])
+    np.testing.assert_allclose(made, (X * X[::-1] + v[:, None, None]).sum((0, 2, 3)), rtol=1e-6)
 
 
 def test_rows_of_nothing_are_none():
