@@ -42,7 +42,6 @@ ELSEWHERE = {
     "engine/ops/batch_norm.py": "engine/layers/test_normalization.py",
     "engine/ops/convolution.py": "engine/layers/test_convolution.py",
     "engine/proto/fork_numbers.py": "engine/proto/test_fork_wire.py",
-    "engine/ops/onednn.py": "engine/ops/test_convolution_onednn.py",
     "engine/ops/lrn.py": "engine/layers/test_normalization.py",
     "engine/ops/placing.py": "engine/layers/test_upsampling.py",
     "engine/ops/pooling.py": "engine/layers/test_pooling.py",

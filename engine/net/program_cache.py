@@ -27,6 +27,7 @@ from jax.experimental import serialize_executable
 
 from engine.errors import EngineError
 from engine.host import atomic_file, regular_file
+from engine.ops import onednn, onednn_proof
 
 BYTES = 2**28
 """What the programs of the folder take together: those used last stay."""
@@ -55,8 +56,9 @@ def key(made_of: str, args: Any, options: Mapping[str, Any] | None) -> str | Non
     """The name of the program of a function that is made of that, for such arguments; None where it has no place."""
     if _folder() is None:
         return None
-    settings = sorted((name, repr(value)) for name, value in jax.config.values.items())
-    machine = (jax.__version__, jaxlib.__version__, os.environ.get("XLA_FLAGS", ""))
+    values = jax.config.values.items()
+    settings = sorted((name, repr(value)) for name, value in values if not name.startswith("jax_persistent_cache"))
+    machine = (jax.__version__, jaxlib.__version__, os.environ.get("XLA_FLAGS", ""), onednn_proof.passed())
     shapes = [(a.shape, str(a.dtype), a.weak_type) for a in map(jax.typeof, jax.tree.leaves(args))]
     tree = str(jax.tree.structure(args))
     return digest((made_of, tree, shapes, sorted((options or {}).items()), settings, machine, _source()))
@@ -84,6 +86,7 @@ def compiled(lowered: jax.stages.Lowered, name: str) -> Any:
     """The program of what was lowered, kept by that name if XLA has compiled it now.
 
     One that JAX's cache had is left there: written down a second time, it lacks functions (seen with jaxlib 0.10.2).
+    One that calls oneDNN cannot be written down.
     """
     told: list[str] = []
     here = threading.get_ident()
@@ -97,7 +100,7 @@ def compiled(lowered: jax.stages.Lowered, name: str) -> Any:
         program = lowered.compile()
     finally:
         jax.monitoring.unregister_event_listener(listen)
-    if MISS in told and HIT not in told:
+    if MISS in told and HIT not in told and not onednn.called_by(lowered):
         save(name, program)
     return program
 

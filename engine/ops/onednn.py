@@ -5,6 +5,7 @@ A configuration that the runtime does not understand ends the process, so that w
 """
 
 import json
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -72,7 +73,15 @@ def transposed_product(a: Array, b: Array) -> Array:
     return _call("__onednn$matmul", config, [a, b], shape)
 
 
+def called_by(lowered: jax.stages.Lowered) -> bool:
+    """Whether a program calls oneDNN. Such a one must not be written down: see `_call`."""
+    return "__onednn$" in lowered.as_text()
+
+
 def _call(target: str, config: dict[str, Any], operands: list[Array], shape: tuple[int, ...]) -> Array:
+    # XLA takes these calls for custom ones where it writes a program down: it reads what is none, and may crash. What
+    # is compiled from here on JAX keeps no more; what it has it finds.
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", math.inf)
     call = ffi.ffi_call(
         target,
         jax.ShapeDtypeStruct(shape, operands[0].dtype),

@@ -55,6 +55,9 @@ class Telling:
 
     event: str | None
 
+    def as_text(self):
+        return ""
+
     def compile(self):
         if self.event:
             jax.monitoring.record_event(self.event)

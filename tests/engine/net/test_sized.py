@@ -74,13 +74,16 @@ def test_a_second_process_traces_nothing(tmp_path, traced):
         return x + 1
 
     tmp_path.chmod(0o700)
-    before = jax.config.values["jax_compilation_cache_dir"]
-    jax.config.update("jax_compilation_cache_dir", str(tmp_path))
+    wanted = {"jax_compilation_cache_dir": str(tmp_path), "jax_persistent_cache_min_compile_time_secs": 0.0}
+    before = {name: jax.config.values[name] for name in wanted}
+    for name, value in wanted.items():
+        jax.config.update(name, value)
     try:
         for _ in range(2):
             assert Sized(function, "one more", made_of=lambda: "one more")(ones(2)).tolist() == [2, 2]
     finally:
-        jax.config.update("jax_compilation_cache_dir", before)
+        for name, value in before.items():
+            jax.config.update(name, value)
     assert traced == [(2,)]
 
 
