@@ -103,7 +103,7 @@ def trained(net, settings, made, iterations):
     return solver
 
 
-def tested(solver, made, top):
+def value_of(solver, made, top):
     """A top of the trained net for a new batch."""
     batch = {name: np.asarray(v, np.float32) for name, v in made(np.random.default_rng(99)).items()}
     forward = solver.net.forward(solver.params, batch, keep=True)
@@ -116,7 +116,7 @@ def test_a_segnet_finds_the_squares():
         return dict(zip("xt", shapes(rng, 8), strict=True))
 
     solver = trained(SEGNET, 'base_lr: 0.02 type: "Adam" momentum: 0.9 max_iter: 300', made, 300)
-    iou = tested(solver, made, "figures")[0, 0, 0, 2]
+    iou = value_of(solver, made, "figures")[0, 0, 0, 2]
     assert iou > 0.8
 
 
@@ -126,5 +126,5 @@ def test_a_head_on_pooled_regions_tells_what_is_in_them_and_where():
         return dict(zip(("x", "rois", "t", "boxes"), regions(rng), strict=True))
 
     solver = trained(HEAD, 'base_lr: 0.005 type: "Adam" momentum: 0.9 max_iter: 600', made, 600)
-    assert tested(solver, made, "accuracy") >= 15 / 16
-    assert tested(solver, made, "box_loss") < 0.02
+    assert value_of(solver, made, "accuracy") >= 15 / 16
+    assert value_of(solver, made, "box_loss") < 0.02

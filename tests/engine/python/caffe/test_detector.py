@@ -1,5 +1,7 @@
 """caffe.Detector: windows of pictures, with context and without."""
 
+import sys
+
 import caffe
 import cv2
 import numpy as np
@@ -91,5 +93,7 @@ def test_selective_search_runs_where_it_is_installed(model, picture, tmp_path, m
         "def get_windows(names, cmd):\n    return [[[0, 0, 4, 4]] for _ in names]\n"
     )
     monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setitem(sys.modules, "selective_search_ijcv_with_python", None)  # so that it is taken away behind
+    del sys.modules["selective_search_ijcv_with_python"]
     (found,) = caffe.Detector(*model).detect_selective_search([picture])
     assert found["filename"] == picture
