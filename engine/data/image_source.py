@@ -8,9 +8,10 @@ import cv2
 import numpy as np
 
 from engine.data import datum
+from engine.data.bad_records import BadRecords
 from engine.data.datum import Colour
 from engine.data.picture_list import PictureList, finite
-from engine.data.source import Batch, State, draws, lines_of, position, transformed
+from engine.data.source import Batch, State, check_labels, draws, lines_of, position, transformed
 from engine.data.transform import Transform, by
 from engine.errors import DataError
 from engine.host import memory, regular_file
@@ -53,7 +54,7 @@ class ImageSource:
     """Reads the pictures of a list, round and round, in a new random order each time if `shuffle`.
 
     Starts a random number below `rand_skip` of lines in. Tops: the pictures, and their labels: (batch_size,), or
-    (batch_size, num_labels) for several a picture.
+    (batch_size, num_labels) for several a picture. With `bad`, the next good lines stand in for bad ones.
     """
 
     def __init__(
@@ -82,22 +83,83 @@ class ImageSource:
         self._batches = 0
         self._first = int(np.random.default_rng((seed, rand_skip)).integers(rand_skip)) if rand_skip else 0
         self._chosen: list[int] = []
+        self.bad: BadRecords | None = None
+        self._bad_lines: set[int] = set()
 
     def shapes(self) -> list[tuple[int, ...]]:
         (index,) = self._indices(0, 1)
-        try:
-            shape = self.transform.shape(self._read(index).shape)
-        except DataError as e:
-            raise DataError(f"{self._name(index)}: {e}") from e
-        return [(self.batch_size, *shape), (self.batch_size, *self.lines.labels([0]).shape[1:])][: len(self.tops)]
+        lines = range(index, index + (len(self.lines) if self.bad else 1))
+        first = None
+        for line in lines:
+            try:
+                shape = self._shape(line % len(self.lines))
+            except DataError as e:
+                first = first or e
+            else:
+                return [(self.batch_size, *shape), (self.batch_size, *self.lines.labels([0]).shape[1:])][
+                    : len(self.tops)
+                ]
+        assert first
+        raise first
 
     def next(self) -> Batch:
         self._chosen = self._indices(self._batches, self.batch_size)
+        batch = self._made() if self.bad is None else self._made_of_good(self.bad)
+        self._batches += 1
+        return batch
+
+    def _made(self) -> Batch:
         pictures = [partial(self._read, index) for index in self._chosen]
         random = draws(self._seed, self._batches, self.batch_size)
         values = transformed(pictures, self.record, self.transform, random), self.lines.labels(self._chosen)
-        self._batches += 1
         return dict(zip(self.tops, values, strict=False))
+
+    def _made_of_good(self, bad: BadRecords) -> Batch:
+        """A batch in which the next good line stands in for a bad one: the same at every resume and on every rank."""
+        self._chosen = [self._past_bad(index) for index in self._chosen]
+        try:
+            batch = self._made()
+            check_labels(batch, bad.bounds, self.record)
+        except DataError:
+            self._find_bad(bad)
+            self._chosen = [self._past_bad(index) for index in self._indices(self._batches, self.batch_size)]
+            return self._made()
+        return batch
+
+    def _find_bad(self, bad: BadRecords) -> None:
+        """Looks at the batch's lines, and at those that stand in for them, until each is a good one."""
+        expected = self.shapes()[0][1:]
+        for index in self._chosen:
+            line = self._past_bad(index)
+            while (error := self._fault(line, expected, bad)) is not None:
+                self._bad_lines.add(line)
+                bad.skip(error)
+                line = self._past_bad(line)
+
+    def _fault(self, line: int, expected: tuple[int, ...], bad: BadRecords) -> DataError | None:
+        try:
+            shape = self._shape(line)
+            if shape != expected:
+                return DataError(f"{self._name(line)}: is {by(shape)} and the others {by(expected)}")
+            labels = dict.fromkeys(self.tops[1:], self.lines.labels([line]))
+            check_labels(labels, bad.bounds, lambda index: self._name(line))
+        except DataError as e:
+            return e
+        return None
+
+    def _past_bad(self, index: int) -> int:
+        """The line, or the first behind it, round the list, that is not known to be bad."""
+        if len(self._bad_lines) == len(self.lines):
+            raise DataError(f"{self.source}: none of the pictures that it lists can be used.")
+        while index in self._bad_lines:
+            index = (index + 1) % len(self.lines)
+        return index
+
+    def _shape(self, index: int) -> tuple[int, ...]:
+        try:
+            return self.transform.shape(self._read(index).shape)
+        except DataError as e:
+            raise DataError(f"{self._name(index)}: {e}") from e
 
     def skip(self, batches: int) -> None:
         self._batches += batches

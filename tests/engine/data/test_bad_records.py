@@ -2,6 +2,7 @@
 
 import logging
 
+import cv2
 import numpy as np
 import pytest
 
@@ -9,6 +10,7 @@ from engine.data import bad_records
 from engine.data.datum import raw
 from engine.data.datum_source import DatumSource
 from engine.data.feed import Feed, Share
+from engine.data.image_source import ImageSource
 from engine.data.label_bounds import LabelBounds
 from engine.data.lmdb_reader import LMDB
 from engine.data.transform import Transform
@@ -98,3 +100,55 @@ def test_a_damaged_database_ends_the_run_all_the_same(make_lmdb, digits):
 def _read(source, batches):
     for _ in range(batches):
         source.next()
+
+
+@pytest.fixture
+def listed(tmp_path):
+    """A list of six 4×5 pictures, labelled by number: 1 is missing, 2 of another size, 4 no picture."""
+    for i in range(6):
+        cv2.imwrite(str(tmp_path / f"{i}.png"), np.full((4, 5 if i != 2 else 6), i, np.uint8))
+    (tmp_path / "1.png").unlink()
+    (tmp_path / "4.png").write_bytes(GARBAGE)
+    (tmp_path / "list.txt").write_text("".join(f"{i}.png {i}\n" for i in range(6)))
+    return tmp_path / "list.txt"
+
+
+def pictures(path, batch_size=4, **options):
+    made = ImageSource(
+        path, ("data", "label"), batch_size, Transform(pb.TransformationParameter(), pb.TEST), seed=1, **options
+    )
+    with bad_records.skipping(True):
+        bad_records.allow(made, "pets")
+    return made
+
+
+def test_good_lines_of_a_list_stand_in_for_bad_ones(listed, said):
+    with Feed({"pets": pictures(listed)}) as feed:
+        assert [feed.next()["label"].tolist() for _ in range(3)] == [[0, 3, 3, 3], [5, 5, 0, 3], [3, 3, 5, 5]]
+    told = [line for line in said() if "skipped a bad record" in line]
+    assert [line.partition("list.txt: ")[2].partition(":")[0] for line in told] == ["1.png", "2.png", "4.png"]
+    assert "is 3×4×6 and the others 3×4×5" in told[1]
+    assert said()[-1].endswith("3 bad records were skipped in all.")
+
+
+def test_lists_are_gone_on_with_where_they_stood(listed):
+    whole, begun = pictures(listed, 2, shuffle=True), pictures(listed, 2, shuffle=True)
+    want = [whole.next()["label"].tolist() for _ in range(5)]
+    begun.next()
+    resumed = pictures(listed, 2, shuffle=True)
+    resumed.restore(begun.state())
+    assert [resumed.next()["label"].tolist() for _ in range(4)] == want[1:]
+
+
+def test_a_list_whose_first_picture_is_bad_has_the_shape_of_the_next(listed):
+    (listed.parent / "0.png").unlink()
+    assert pictures(listed).shapes() == [(4, 3, 4, 6), (4,)]
+
+
+def test_a_list_without_a_good_picture_ends_the_run(listed):
+    for i in range(6):
+        (listed.parent / f"{i}.png").write_bytes(GARBAGE)
+    with pytest.raises(DataError, match="no picture"):
+        pictures(listed).shapes()
+    with pytest.raises(DataError):
+        pictures(listed).next()
