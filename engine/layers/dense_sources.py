@@ -1,10 +1,9 @@
 """The layers that read pictures with a label for each of their places: DenseImageData, ImageSegData."""
 
-from engine.data.datum import Colour
 from engine.data.dense_source import DenseCut, DenseSource, PairList
 from engine.data.source import Source
 from engine.layers.registry import layer
-from engine.layers.sources import DataLayer
+from engine.layers.sources import DataLayer, of_list
 from engine.proto import caffe_pb2 as pb
 
 
@@ -46,10 +45,7 @@ class DenseImageData(DataLayer):
             self.batch_size(p.batch_size),
             cut,
             seed,
-            colour=Colour.COLOUR if p.is_color else Colour.GREY,
-            size=(p.new_height, p.new_width) if p.new_height else None,
-            shuffle=p.shuffle,
-            rand_skip=p.rand_skip,
+            **of_list(p),
             divisor=p.label_divide_factor,
         )
 
@@ -90,8 +86,5 @@ class ImageSegData(DataLayer):
             self.batch_size(p.batch_size),
             cut,
             seed,
-            colour=Colour.COLOUR if p.is_color else Colour.GREY,
-            size=(p.new_height, p.new_width) if p.new_height else None,
-            shuffle=p.shuffle,
-            rand_skip=p.rand_skip,
+            **of_list(p),
         )

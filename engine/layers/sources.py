@@ -125,6 +125,16 @@ class AnnotatedData(DataLayer):
         )
 
 
+def of_list(p: pb.ImageDataParameter | pb.DenseImageDataParameter) -> dict[str, Any]:
+    """The keywords of a source of listed pictures that all their layers' fields have in common."""
+    return {
+        "colour": Colour.COLOUR if p.is_color else Colour.GREY,
+        "size": (p.new_height, p.new_width) if p.new_height else None,
+        "shuffle": p.shuffle,
+        "rand_skip": p.rand_skip,
+    }
+
+
 @layer("ImageData")
 class ImageData(DataLayer):
     """Pictures and their labels from files that a list names.
@@ -146,10 +156,7 @@ class ImageData(DataLayer):
             self.transform(),
             seed,
             root_folder=p.root_folder,
-            colour=Colour.COLOUR if p.is_color else Colour.GREY,
-            size=(p.new_height, p.new_width) if p.new_height else None,
-            shuffle=p.shuffle,
-            rand_skip=p.rand_skip,
+            **of_list(p),
             num_labels=p.num_labels,
             prefetch=self.config.data_param.prefetch,
         )

@@ -16,7 +16,7 @@ from engine.data.picture_list import PictureList, read_text
 from engine.errors import DataError
 from engine.proto import caffe_pb2 as pb
 from engine.tools import command, convert_imageset
-from engine.tools.command import backend_option, tool
+from engine.tools.command import tool
 from engine.tools.convert_imageset import Converter, Options
 
 WHERE = "convert_annoset"
@@ -44,23 +44,13 @@ class Boxes:
 
 
 @tool("convert_annoset", EPILOG)
-@click.option("--gray/--nogray", default=False, help="Treat pictures as grey ones.")
-@click.option("--shuffle/--noshuffle", default=False, help="Shuffle the pictures; a list is always shuffled alike.")
-@backend_option
+@convert_imageset.flags_of_pictures
 @click.option("--anno_type", type=click.Choice(["classification", "detection"]), default="classification")
 @click.option("--label_type", type=click.Choice(list(annotation_files.KINDS)), default="xml", help="Form of the boxes.")
 @click.option("--label_map_file", default="", metavar="FILE", help="A LabelMap: the number of each class's name.")
 @click.option("--check_label/--nocheck_label", default=False, help="Stop at a name or a number given twice.")
 @click.option("--min_dim", type=int, default=0, metavar="N", help="Enlarge pictures whose smaller side is shorter.")
 @click.option("--max_dim", type=int, default=0, metavar="N", help="Shrink pictures whose larger side is longer.")
-@click.option("--resize_width", type=int, default=0, metavar="N", help="The width that pictures are stretched to.")
-@click.option("--resize_height", type=int, default=0, metavar="N", help="The height that pictures are stretched to.")
-@click.option("--check_size/--nocheck_size", default=False, help="Stop at a picture of another size than the first's.")
-@click.option("--encoded/--noencoded", default=False, help="Keep pictures encoded, as they are in their files.")
-@click.option("--encode_type", default="", metavar="TYPE", help="What to encode pictures as: png, jpg, …")
-@click.argument("root", metavar="ROOTFOLDER/")
-@click.argument("source", metavar="LISTFILE", type=Path)
-@click.argument("database", metavar="DB_NAME", type=Path)
 def convert_annoset(
     root: str,
     source: Path,

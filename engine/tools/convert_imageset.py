@@ -2,7 +2,7 @@
 
 import math
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -53,18 +53,35 @@ class Options:
     backend: str = "lmdb"
 
 
+FLAGS = (
+    click.option("--gray/--nogray", default=False, help="Treat pictures as grey ones."),
+    click.option("--shuffle/--noshuffle", default=False, help="Shuffle the pictures; a list is always shuffled alike."),
+    backend_option,
+    click.option("--resize_width", type=int, default=0, metavar="N", help="The width that pictures are stretched to."),
+    click.option(
+        "--resize_height", type=int, default=0, metavar="N", help="The height that pictures are stretched to."
+    ),
+    click.option(
+        "--check_size/--nocheck_size", default=False, help="Stop at a picture of another size than the first's."
+    ),
+    click.option("--encoded/--noencoded", default=False, help="Keep pictures encoded, as they are in their files."),
+    click.option("--encode_type", default="", metavar="TYPE", help="What to encode pictures as: png, jpg, …"),
+    click.argument("root", metavar="ROOTFOLDER/"),
+    click.argument("source", metavar="LISTFILE", type=Path),
+    click.argument("database", metavar="DB_NAME", type=Path),
+)
+"""What every tool takes that makes a database of the pictures in a list."""
+
+
+def flags_of_pictures(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Gives a tool's function the FLAGS."""
+    for flag in reversed(FLAGS):
+        function = flag(function)
+    return function
+
+
 @tool("convert_imageset", EPILOG)
-@click.option("--gray/--nogray", default=False, help="Treat pictures as grey ones.")
-@click.option("--shuffle/--noshuffle", default=False, help="Shuffle the pictures; a list is always shuffled alike.")
-@backend_option
-@click.option("--resize_width", type=int, default=0, metavar="N", help="The width that pictures are stretched to.")
-@click.option("--resize_height", type=int, default=0, metavar="N", help="The height that pictures are stretched to.")
-@click.option("--check_size/--nocheck_size", default=False, help="Stop at a picture of another size than the first's.")
-@click.option("--encoded/--noencoded", default=False, help="Keep pictures encoded, as they are in their files.")
-@click.option("--encode_type", default="", metavar="TYPE", help="What to encode pictures as: png, jpg, …")
-@click.argument("root", metavar="ROOTFOLDER/")
-@click.argument("source", metavar="LISTFILE", type=Path)
-@click.argument("database", metavar="DB_NAME", type=Path)
+@flags_of_pictures
 def convert_imageset(
     root: str, source: Path, database: Path, resize_width: int, resize_height: int, encode_type: str, **flags: Any
 ) -> None:
