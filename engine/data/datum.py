@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 from google.protobuf.message import DecodeError
 
+from engine.data import jpeg
 from engine.errors import DataError
 from engine.proto import caffe_pb2 as pb
 
@@ -126,7 +127,7 @@ def pixels(datum: pb.Datum, colour: Colour = Colour.AS_STORED) -> np.ndarray:
 
 
 def decode(data: bytes, colour: Colour) -> np.ndarray:
-    """The uint8 picture (channels, height, width) of an encoded one (PNG, JPEG, …), by OpenCV, as Caffe does."""
+    """The uint8 picture (channels, height, width) of an encoded one (PNG, JPEG, …), with OpenCV's pixels, as Caffe's."""
     picture = decode_any_depth(data, colour)
     if picture.dtype != np.uint8:
         raise DataError(
@@ -139,10 +140,14 @@ def decode(data: bytes, colour: Colour) -> np.ndarray:
 def decode_any_depth(data: bytes, colour: Colour) -> np.ndarray:
     """As `decode`, and of as many bits a channel as the file has, where `colour` is AS_STORED."""
     _check_png(data)
+    most = int(os.environ["OPENCV_IO_MAX_IMAGE_PIXELS"])
+    picture = None
+    if data.startswith(jpeg.START):
+        picture = jpeg.decode(data, most, None if colour == Colour.AS_STORED else colour == Colour.GREY)
     try:
-        picture = cv2.imdecode(np.frombuffer(data, np.uint8), colour) if data else None
+        if picture is None and data:
+            picture = cv2.imdecode(np.frombuffer(data, np.uint8), colour)
     except (cv2.error, MemoryError) as e:
-        most = int(os.environ["OPENCV_IO_MAX_IMAGE_PIXELS"])
         raise DataError(
             f"holds {len(data):,} bytes that OpenCV cannot decode ({_reason(e)}); it takes pictures of {most:,} pixels "
             "at most (OPENCV_IO_MAX_IMAGE_PIXELS)"

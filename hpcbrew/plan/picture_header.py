@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
+from engine.data import exif
 from engine.host import regular_file
 
 HEAD = 32
@@ -19,7 +20,6 @@ OTHERS = (
 """How files of the other formats that OpenCV reads begin: TIFF, WebP, JPEG 2000, Sun raster, EXR, HDR, PNM, AVIF."""
 
 START_OF_FRAME = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
-ORIENTATION = 0x0112
 MOST_SEGMENTS = 1000
 
 
@@ -90,25 +90,7 @@ def _jpeg(file: BinaryIO) -> Header:
             height, width = (width, height) if turned else (height, width)
             return Header(height, width, grey=channels == 1)
         if kind == 0xE1:
-            turned = _orientation(file.read(size - 2)) > 4 or turned
+            turned = exif.orientation(file.read(size - 2)) > 4 or turned
         else:
             file.seek(size - 2, 1)
     raise NoPicture("is no JPEG that can be decoded: no frame follows its header")
-
-
-def _orientation(segment: bytes) -> int:
-    """Of an Exif segment: 1 to 8, of which those above 4 swap width and height; 1 where it does not say."""
-    if not segment.startswith(b"Exif\0\0"):
-        return 1
-    tiff = segment[6:]
-    order = "<" if tiff.startswith(b"II") else ">"
-    try:
-        (start,) = struct.unpack_from(f"{order}I", tiff, 4)
-        (entries,) = struct.unpack_from(f"{order}H", tiff, start)
-        for place in range(start + 2, start + 2 + 12 * entries, 12):
-            tag, _, _, value = struct.unpack_from(f"{order}HHIH", tiff, place)
-            if tag == ORIENTATION:
-                return int(value)
-    except struct.error:  # Exif that is cut off says nothing
-        pass
-    return 1

@@ -1,0 +1,24 @@
+"""How a camera was held, by what it wrote into its picture: Exif, in JPEG's segments APP1."""
+
+import struct
+
+UPRIGHT = 1
+_ORIENTATION = 0x0112
+
+
+def orientation(segment: bytes) -> int:
+    """Of an Exif segment: 1 to 8, of which those above 4 swap width and height; UPRIGHT where it does not say."""
+    if not segment.startswith(b"Exif\0\0"):
+        return UPRIGHT
+    tiff = segment[6:]
+    order = "<" if tiff.startswith(b"II") else ">"
+    try:
+        (start,) = struct.unpack_from(f"{order}I", tiff, 4)
+        (entries,) = struct.unpack_from(f"{order}H", tiff, start)
+        for place in range(start + 2, start + 2 + 12 * entries, 12):
+            tag, _, _, value = struct.unpack_from(f"{order}HHIH", tiff, place)
+            if tag == _ORIENTATION:
+                return int(value)
+    except struct.error:  # Exif that is cut off says nothing
+        pass
+    return UPRIGHT
