@@ -24,6 +24,10 @@ class DataError(EngineError):
     """A database, list or picture that is missing, empty or damaged: the message names the source and the record."""
 
 
+class BadRecord(DataError):
+    """One record of a source that cannot be used, while the others can."""
+
+
 class SnapshotError(EngineError):
     """A model or solver state that cannot be read, written or applied to this net."""
 

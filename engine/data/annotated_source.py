@@ -12,7 +12,7 @@ from engine.data.databases import Database
 from engine.data.datum_source import DatumSource
 from engine.data.source import Batch, draws, transformed
 from engine.data.transform import Transform
-from engine.errors import DataError
+from engine.errors import BadRecord, DataError
 from engine.proto import caffe_pb2 as pb
 
 FEWEST = 8
@@ -121,7 +121,7 @@ class AnnotatedSource(DatumSource):
         try:
             return pb.AnnotatedDatum.FromString(value)
         except DecodeError as e:
-            raise DataError(
+            raise BadRecord(
                 f"{self._name(key)}: is no AnnotatedDatum record ({len(value):,} bytes). Is the database one of SSD's?"
             ) from e
 
@@ -129,7 +129,7 @@ class AnnotatedSource(DatumSource):
         try:
             return self.transform.shape(self._changed(record, np.random.default_rng(0))[0].shape)
         except DataError as e:
-            raise DataError(f"{self._name(key)}: {e}") from e
+            raise BadRecord(f"{self._name(key)}: {e}") from e
 
 
 def _cut(picture: np.ndarray, part: np.ndarray) -> np.ndarray:

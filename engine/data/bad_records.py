@@ -6,7 +6,7 @@ from typing import Protocol, runtime_checkable
 
 from engine import log
 from engine.data.label_bounds import LabelBounds
-from engine.errors import DataError
+from engine.errors import BadRecord, DataError
 
 
 class BadRecords:
@@ -20,7 +20,7 @@ class BadRecords:
         self.bounds: Mapping[str, Sequence[LabelBounds]] = {}
         self._layer = layer
 
-    def skip(self, error: DataError) -> None:
+    def skip(self, error: BadRecord) -> None:
         """A record is left out; `error` names it and says why."""
         self.count += 1
         log.warning("data_layer.cpp:62", f'layer "{self._layer}": skipped a bad record: {error}')
@@ -30,6 +30,29 @@ class BadRecords:
         if self.count:
             records = "1 bad record was" if self.count == 1 else f"{self.count:,} bad records were"
             log.warning("data_layer.cpp:62", f'layer "{self._layer}": {records} skipped in all.')
+
+
+class GoodNumbers:
+    """Of numbered records, those that are not known to be bad: the next of them stands in for a bad one."""
+
+    def __init__(self, count: int, records: str) -> None:
+        """records: what they are, for a message that none of them can be used."""
+        self._count, self._records = count, records
+        self._bad: set[int] = set()
+
+    def from_(self, number: int) -> int:
+        """The number, or the first behind it, round and round, that is good. Raises DataError where none is left."""
+        if len(self._bad) == self._count:
+            raise DataError(f"None of {self._records} can be used.")
+        while number in self._bad:
+            number = (number + 1) % self._count
+        return number
+
+    def leave_out(self, number: int) -> bool:
+        """Notes a bad one. False where it is known already."""
+        known = number in self._bad
+        self._bad.add(number)
+        return not known
 
 
 @runtime_checkable
@@ -51,6 +74,15 @@ def skipping(asked: bool) -> Iterator[None]:
         yield
     finally:
         _skipping = before
+
+
+def told(error: DataError, source: object) -> str:
+    """What is said of an error of a source: where it can go on without the record, with what would make it do so."""
+    one = isinstance(error, BadRecord) and isinstance(source, Skips) and source.bad is None
+    return f"{error}{'' if str(error).endswith('.') else '.'} {_REMEDY}" if one else str(error)
+
+
+_REMEDY = "caffe train -skip_bad_records goes on without such records, and counts them."
 
 
 def allow(source: object, layer: str) -> None:

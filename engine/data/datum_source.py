@@ -13,7 +13,7 @@ from engine.data.bad_records import BadRecords
 from engine.data.databases import Database, name_key
 from engine.data.source import Batch, Picture, State, check_labels, draws, position, transformed
 from engine.data.transform import Transform, by
-from engine.errors import DataError
+from engine.errors import BadRecord, DataError
 
 
 class DatumSource:
@@ -61,7 +61,7 @@ class DatumSource:
         for key, value in islice(self.database.records(), None if self.bad else 1):
             try:
                 return self._shape(key, self._parse(key, value))
-            except DataError as e:
+            except BadRecord as e:
                 first = first or e
         assert first
         raise first
@@ -89,7 +89,7 @@ class DatumSource:
             try:
                 batch = self._made(records)
                 check_labels(batch, bad.bounds, self.record)
-            except DataError as e:
+            except BadRecord as e:
                 good = self._good(records, bad)
                 if len(good) == self.batch_size or (not good and self._rounds > begun + 1):
                     raise DataError(f"{e} None of the records can be used.") from e
@@ -109,7 +109,7 @@ class DatumSource:
                 self._keys = [key]
                 labels = {top: np.array([self._label(record)], np.float32) for top in self.tops[1:]}
                 check_labels(labels, bad.bounds, self.record)
-            except DataError as e:
+            except BadRecord as e:
                 shapes.pop(i, None)
                 bad.skip(e)
         if not shapes:
@@ -117,7 +117,7 @@ class DatumSource:
         ((most, _),) = Counter(shapes.values()).most_common(1)
         for i, shape in shapes.items():
             if shape != most:
-                bad.skip(DataError(f"{self._name(records[i][0])}: is {by(shape)} and most of its batch {by(most)}"))
+                bad.skip(BadRecord(f"{self._name(records[i][0])}: is {by(shape)} and most of its batch {by(most)}"))
         return [records[i] for i, shape in shapes.items() if shape == most]
 
     def skip(self, batches: int) -> None:
@@ -184,14 +184,14 @@ class DatumSource:
         try:
             return datum.parse(value)
         except DataError as e:
-            raise DataError(f"{self._name(key)}: {e}") from e
+            raise BadRecord(f"{self._name(key)}: {e}") from e
 
     def _shape(self, key: bytes, record: Any) -> tuple[int, int, int]:
         """What the picture of a record becomes, which is decoded for that."""
         try:
             return self.transform.shape(datum.pixels(record, self.transform.colour).shape)
         except DataError as e:
-            raise DataError(f"{self._name(key)}: {e}") from e
+            raise BadRecord(f"{self._name(key)}: {e}") from e
 
     def _name(self, key: bytes) -> str:
         return f'{self.database.path}: record "{name_key(key)}"'

@@ -9,7 +9,7 @@ from typing import Self
 
 import jax
 
-from engine.data.bad_records import Skips
+from engine.data.bad_records import Skips, told
 from engine.data.label_bounds import LabelBounds
 from engine.data.source import Batch, Source, State, check_labels
 from engine.errors import DataError
@@ -119,6 +119,9 @@ class _Lane:
     def _checked(self) -> Batch:
         try:
             batch = self.source.next()
+        except DataError as e:
+            raise DataError(f'layer "{self._name}": {told(e, self.source)}') from e
+        try:
             check_labels(batch, self._bounds, self.source.record)
         except DataError as e:
             raise DataError(f'layer "{self._name}": {e}') from e

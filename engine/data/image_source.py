@@ -8,12 +8,12 @@ import cv2
 import numpy as np
 
 from engine.data import datum
-from engine.data.bad_records import BadRecords
+from engine.data.bad_records import BadRecords, GoodNumbers
 from engine.data.datum import Colour
 from engine.data.picture_list import PictureList, finite
 from engine.data.source import Batch, State, check_labels, draws, lines_of, position, transformed
 from engine.data.transform import Transform, by
-from engine.errors import DataError
+from engine.errors import BadRecord, DataError
 from engine.host import memory, regular_file
 from engine.proto import paths
 
@@ -84,7 +84,7 @@ class ImageSource:
         self._first = int(np.random.default_rng((seed, rand_skip)).integers(rand_skip)) if rand_skip else 0
         self._chosen: list[int] = []
         self.bad: BadRecords | None = None
-        self._bad_lines: set[int] = set()
+        self._good = GoodNumbers(len(self.lines), f"the pictures that {source} lists")
 
     def shapes(self) -> list[tuple[int, ...]]:
         (index,) = self._indices(0, 1)
@@ -93,7 +93,7 @@ class ImageSource:
         for line in lines:
             try:
                 shape = self._shape(line % len(self.lines))
-            except DataError as e:
+            except BadRecord as e:
                 first = first or e
             else:
                 return [(self.batch_size, *shape), (self.batch_size, *self.lines.labels([0]).shape[1:])][
@@ -116,13 +116,14 @@ class ImageSource:
 
     def _made_of_good(self, bad: BadRecords) -> Batch:
         """A batch in which the next good line stands in for a bad one: the same at every resume and on every rank."""
-        self._chosen = [self._past_bad(index) for index in self._chosen]
+        lines = self._chosen
+        self._chosen = list(map(self._good.from_, lines))
         try:
             batch = self._made()
             check_labels(batch, bad.bounds, self.record)
-        except DataError:
+        except BadRecord:
             self._find_bad(bad)
-            self._chosen = [self._past_bad(index) for index in self._indices(self._batches, self.batch_size)]
+            self._chosen = list(map(self._good.from_, lines))
             return self._made()
         return batch
 
@@ -130,36 +131,28 @@ class ImageSource:
         """Looks at the batch's lines, and at those that stand in for them, until each is a good one."""
         expected = self.shapes()[0][1:]
         for index in self._chosen:
-            line = self._past_bad(index)
+            line = self._good.from_(index)
             while (error := self._fault(line, expected, bad)) is not None:
-                self._bad_lines.add(line)
+                self._good.leave_out(line)
                 bad.skip(error)
-                line = self._past_bad(line)
+                line = self._good.from_(line)
 
-    def _fault(self, line: int, expected: tuple[int, ...], bad: BadRecords) -> DataError | None:
+    def _fault(self, line: int, expected: tuple[int, ...], bad: BadRecords) -> BadRecord | None:
         try:
             shape = self._shape(line)
             if shape != expected:
-                return DataError(f"{self._name(line)}: is {by(shape)} and the others {by(expected)}")
+                return BadRecord(f"{self._name(line)}: is {by(shape)} and the others {by(expected)}")
             labels = dict.fromkeys(self.tops[1:], self.lines.labels([line]))
             check_labels(labels, bad.bounds, lambda index: self._name(line))
-        except DataError as e:
+        except BadRecord as e:
             return e
         return None
-
-    def _past_bad(self, index: int) -> int:
-        """The line, or the first behind it, round the list, that is not known to be bad."""
-        if len(self._bad_lines) == len(self.lines):
-            raise DataError(f"{self.source}: none of the pictures that it lists can be used.")
-        while index in self._bad_lines:
-            index = (index + 1) % len(self.lines)
-        return index
 
     def _shape(self, index: int) -> tuple[int, ...]:
         try:
             return self.transform.shape(self._read(index).shape)
         except DataError as e:
-            raise DataError(f"{self._name(index)}: {e}") from e
+            raise BadRecord(f"{self._name(index)}: {e}") from e
 
     def skip(self, batches: int) -> None:
         self._batches += batches

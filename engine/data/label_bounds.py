@@ -1,5 +1,6 @@
 """LabelBounds: which labels a layer takes, and what is said of others; checked in the feed and in the net."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -9,11 +10,13 @@ from typing import Any
 class LabelBounds:
     """The integers that a bottom of labels may hold: 0 … classes − 1, and `ignore` where it is given.
 
+    classes: None for a target that is no class, where any finite number will do.
+
     `layer`: whose bottom it is, as messages name it. `ignored_by`: the block in which that layer takes an ignore_label,
     "" where it takes none. `remedy`: what would do.
     """
 
-    classes: int
+    classes: int | None
     ignore: int | None = None
     layer: str = ""
     ignored_by: str = ""
@@ -21,11 +24,15 @@ class LabelBounds:
 
     def outside(self, labels: Any) -> Any:
         """Which of the `labels`, an array of numpy's or JAX's, are none of these; NaN is none."""
+        if self.classes is None:
+            return ~(abs(labels) < math.inf)
         outside = ~((labels >= 0) & (labels < self.classes))
         return outside if self.ignore is None else outside & (labels != self.ignore)
 
     def complaint(self, label: float, blob: str, beside: Sequence["LabelBounds"] = ()) -> str:
         """What is said of a `label` outside, in `blob`. `beside`: the bounds of all layers that read this blob."""
+        if self.classes is None:
+            return f'{label:g} in "{blob}", and {self.layer} takes finite numbers. Correct the data.'
         ignoring = next((b.layer for b in beside if b.ignore is not None and b.ignore == label), None)
         if ignoring is not None and self.ignored_by:
             return (

@@ -10,7 +10,7 @@ import numpy as np
 
 from engine.data.label_bounds import LabelBounds
 from engine.data.transform import Transform, by
-from engine.errors import DataError
+from engine.errors import BadRecord, DataError
 from engine.host import aligned, workers
 
 Batch = dict[str, np.ndarray]
@@ -32,7 +32,7 @@ class Source(Protocol):
         """The tops' shapes, as the first record says."""
 
     def next(self) -> Batch:
-        """The next batch; arrays are the caller's. Raises DataError for a bad record."""
+        """The next batch; arrays are the caller's. Raises BadRecord, and DataError where there is more to it."""
 
     def skip(self, batches: int) -> None:
         """To where as many calls of `next` lead; without making the batches, wherever that can be done."""
@@ -61,14 +61,14 @@ def position(state: State, name: str) -> int:
 
 
 def check_labels(batch: Batch, bounds: Mapping[str, Sequence[LabelBounds]], record: Callable[[int], str]) -> None:
-    """Raises DataError for a label that the net has no class for; `record` names that of an index."""
+    """Raises BadRecord for a label that the net has no class for; `record` names that of an index."""
     for top in batch.keys() & bounds.keys():
         flat = batch[top].reshape(len(batch[top]), -1)
         for each in bounds[top]:
             bad = each.outside(flat)
             if bad.any():
                 index, place = np.argwhere(bad)[0]
-                raise DataError(f"{record(int(index))}: {each.complaint(float(flat[index, place]), top, bounds[top])}")
+                raise BadRecord(f"{record(int(index))}: {each.complaint(float(flat[index, place]), top, bounds[top])}")
 
 
 def draws(seed: int, batch: int, size: int) -> np.ndarray:
@@ -120,13 +120,13 @@ def transformed(
             if not index:
                 made.set_result(aligned.empty((len(pictures), *shape)))
         except BaseException as e:
-            error = DataError(f"{names(index)}: {e}") if isinstance(e, DataError) else e
+            error = BadRecord(f"{names(index)}: {e}") if isinstance(e, DataError) else e
             if not index:
                 made.set_exception(error)
             raise error from e
         batch = made.result()
         if shape != batch.shape[1:]:
-            raise DataError(
+            raise BadRecord(
                 f"{names(index)}: is {by(shape)} (channels × height × width) and its batch began with "
                 f"{by(batch.shape[1:])}. Resize them all to one size, or set crop_size, or batch_size: 1."
             )
@@ -142,7 +142,7 @@ def _all_transformed(
     try:
         batch = aligned.empty((len(pictures), *transform.shape(pictures.shape[1:])))
     except DataError as e:
-        raise DataError(f"{names(0)}: {e}") from e
+        raise BadRecord(f"{names(0)}: {e}") from e
     size = max(1, _PIECE // pictures[0].size)
 
     def work(number: int) -> None:

@@ -1,6 +1,7 @@
 """Batches of windows cut from pictures, for R-CNN: Caffe's WindowData layer."""
 
 import math
+import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,13 +10,14 @@ from typing import TypeVar
 import cv2
 import numpy as np
 
+from engine.data.bad_records import BadRecords, GoodNumbers
 from engine.data.datum import Colour, decode
 from engine.data.image_source import read_file
 from engine.data.picture_list import finite, integer, read_lines
-from engine.data.source import Batch, State, draws, position
+from engine.data.source import Batch, State, check_labels, draws, position
 from engine.data.transform import Transform
-from engine.errors import DataError
-from engine.host import memory
+from engine.errors import BadRecord, DataError
+from engine.host import memory, workers
 from engine.proto import caffe_pb2 as pb
 from engine.proto import paths
 
@@ -73,7 +75,10 @@ def _word(word: str) -> str | None:
 
 
 class WindowSource:
-    """Draws windows at random: background, then `fg_fraction` of the batch objects. Tops: pictures and classes."""
+    """Draws windows at random: background, then `fg_fraction` of the batch objects. Tops: pictures and classes.
+
+    With `bad`, the next good windows of the same kind stand in for bad ones.
+    """
 
     def __init__(
         self,
@@ -118,6 +123,9 @@ class WindowSource:
         self._chosen: list[Window] = []
         self._files: dict[str, bytes] = {}
         self._cached = 0
+        self._caching = threading.Lock()
+        self.bad: BadRecords | None = None
+        self._good = {id(pool): GoodNumbers(len(pool), f"the windows in {source}") for pool in self._pools}
 
     def shapes(self) -> list[tuple[int, ...]]:
         batch, crop = self.param.batch_size, self.transform.crop
@@ -125,13 +133,41 @@ class WindowSource:
 
     def next(self) -> Batch:
         random = draws(self._seed, self._batches, self.param.batch_size)
-        self._chosen = [pool[int(u * len(pool))] for pool, u in zip(self._pools, random[:, 0], strict=True)]
-        data = np.zeros(self.shapes()[0], np.float32)
-        for i, (window, flip) in enumerate(zip(self._chosen, random[:, 1] < 0.5, strict=True)):
-            self._cut(window, self.transform.mirror and bool(flip), data[i], i)
-        labels = [0 if pool is self.background else w.label for pool, w in zip(self._pools, self._chosen, strict=True)]
+        drawn = [int(u * len(pool)) for pool, u in zip(self._pools, random[:, 0], strict=True)]
+        flips = random[:, 1] < 0.5
+        while True:
+            numbers = [self._good[id(pool)].from_(n) for pool, n in zip(self._pools, drawn, strict=True)]
+            self._chosen = [pool[n] for pool, n in zip(self._pools, numbers, strict=True)]
+            batch, faults = self._made(flips)
+            if not faults:
+                break
+            for i, error in sorted(faults.items()):
+                if self._good[id(self._pools[i])].leave_out(numbers[i]):
+                    self._skip(error)
         self._batches += 1
-        return dict(zip(self.tops, (data, np.array(labels, np.float32)), strict=True))
+        return batch
+
+    def _skip(self, error: BadRecord) -> None:
+        if self.bad is None:
+            raise error
+        self.bad.skip(error)
+
+    def _made(self, flips: np.ndarray) -> tuple[Batch, dict[int, BadRecord]]:
+        """The batch of the windows chosen, and why some of them are bad: all of them are looked at."""
+        classes = [0 if pool is self.background else w.label for pool, w in zip(self._pools, self._chosen, strict=True)]
+        data, labels = np.zeros(self.shapes()[0], np.float32), np.array(classes, np.float32)
+        faults: dict[int, BadRecord] = {}
+
+        def cut(i: int) -> None:
+            try:
+                self._cut(self._chosen[i], self.transform.mirror and bool(flips[i]), data[i], i)
+                if self.bad is not None:
+                    check_labels({self.tops[1]: labels[i : i + 1]}, self.bad.bounds, lambda _: self.record(i))
+            except BadRecord as e:
+                faults[i] = e
+
+        workers.share(cut, len(data))
+        return dict(zip(self.tops, (data, labels), strict=True)), faults
 
     def skip(self, batches: int) -> None:
         self._batches += batches
@@ -161,7 +197,7 @@ class WindowSource:
             if not (inside and width > 0 and height > 0):
                 raise DataError(f"lies outside its picture, {'×'.join(map(str, picture.shape))}")
         except DataError as e:
-            raise DataError(f"{self.record(index)}: {e}") from e
+            raise BadRecord(f"{self.record(index)}: {e}") from e
         seen = picture[:, y1 : y2 + 1, x1 : x2 + 1].transpose(1, 2, 0)
         warped = cv2.resize(np.ascontiguousarray(seen), (width, height))
         values = (cv2.flip(warped, 1) if flip else warped).transpose(2, 0, 1).astype(np.float32)
@@ -179,12 +215,18 @@ class WindowSource:
         data = self._files.get(name)
         if data is None:
             data = read_file(paths.resolve(self.param.root_folder + name, self.source))
-        if self.param.cache_images and name not in self._files:
+        if self.param.cache_images:
+            self._keep(name, data)
+        return decode(data, Colour.COLOUR)
+
+    def _keep(self, name: str, data: bytes) -> None:
+        with self._caching:
+            if name in self._files:
+                return
             self._files[name] = data
             self._cached += len(data)
             if lacking := memory.lacking(self._cached):
                 raise DataError(f"cache_images: what was read so far {lacking}. Leave it out")
-        return decode(data, Colour.COLOUR)
 
 
 def _place(

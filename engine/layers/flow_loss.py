@@ -15,6 +15,8 @@ from engine.proto import caffe_pb2 as pb
 class L1Loss(Loss):
     """Σ |a − b| / N (NVIDIA). Bottoms: a and b, N items of as many values each; both have a gradient."""
 
+    targets = (0, 1)
+
     def setup(self, *bottoms: Shape) -> list[Shape]:
         self.check_pair(*bottoms)
         return [()]

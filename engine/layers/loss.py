@@ -63,6 +63,11 @@ class Loss(Layer):
 
     loss = True
     bottoms = (2, 2)
+    targets: ClassVar[tuple[int, ...]] = ()
+    """The bottoms that may come right from the data, and hold any finite number."""
+
+    def label_bounds(self) -> dict[int, LabelBounds]:
+        return {bottom: LabelBounds(None, layer=self.node.shown) for bottom in self.targets}
 
     def check_items(self, *bottoms: Shape) -> None:
         """Raises LayerError where a bottom has another number of items than the first."""

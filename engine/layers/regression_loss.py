@@ -13,6 +13,8 @@ from engine.layers.registry import layer
 class EuclideanLoss(Loss):
     """Σ (a − b)² / 2N. Bottoms: a and b, N items of as many values each; both have a gradient."""
 
+    targets = (0, 1)
+
     def setup(self, a: Shape, b: Shape) -> list[Shape]:
         self.check_pair(a, b)
         return [()]
@@ -32,6 +34,8 @@ class SigmoidCrossEntropyLoss(Loss):
     Bottoms: scores x, and targets t of as many values, from 0 to 1. Those whose integer part is
     ignore_label do not count.
     """
+
+    targets = (1,)
 
     def setup(self, x: Shape, targets: Shape) -> list[Shape]:
         self.check_pair(x, targets)
@@ -55,6 +59,7 @@ class ContrastiveLoss(Loss):
     """
 
     bottoms = (3, 3)
+    targets = (2,)
 
     def setup(self, a: Shape, b: Shape, y: Shape) -> list[Shape]:
         self.check_items(a, b, y)

@@ -23,6 +23,8 @@ def _weighted(d: Array, weights: Array) -> Array:
 class SmoothL1Loss(Loss):
     """Σ f(a − b) / N, f being `smooth_l1` (SSD). Bottoms: a and b, N items of as many values each."""
 
+    targets = (0, 1)
+
     def setup(self, *bottoms: Shape) -> list[Shape]:
         a = bottoms[0]
         for i, shape in enumerate(bottoms[1:], 1):

@@ -39,7 +39,7 @@ class DataLayer(SourceLayer):
         try:
             return batches.shapes()
         except DataError as e:
-            raise self.error(str(e)) from e
+            raise self.error(bad_records.told(e, batches)) from e
         finally:
             batches.close()
 

@@ -58,10 +58,13 @@ def by_source(
 
 
 def unchecked(found: Sequence[Labels], layers: Sequence[Layer], tops: Sequence[Sequence[Value]]) -> list[Labels]:
-    """Those that are not checked where batches are made: the net computes them, or its caller gives them."""
+    """Those of classes that are not checked where batches are made: the net computes them, or its caller gives them.
+
+    What a net computes as a target may be no number, as with Caffe: it shows in the loss.
+    """
     read_here = (isinstance(layer, SourceLayer) and layer.reads_data for layer in layers)
     checked = {v for values, read in zip(tops, read_here, strict=True) if read for v in values}
-    return [each for each in found if each.value not in checked]
+    return [each for each in found if each.value not in checked and each.bounds.classes is not None]
 
 
 def look(bounds: LabelBounds, labels: Array) -> Array:

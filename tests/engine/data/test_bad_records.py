@@ -14,6 +14,7 @@ from engine.data.image_source import ImageSource
 from engine.data.label_bounds import LabelBounds
 from engine.data.lmdb_reader import LMDB
 from engine.data.transform import Transform
+from engine.data.window_source import WindowSource
 from engine.errors import DataError
 from engine.proto import caffe_pb2 as pb
 
@@ -152,3 +153,63 @@ def test_a_list_without_a_good_picture_ends_the_run(listed):
         pictures(listed).shapes()
     with pytest.raises(DataError):
         pictures(listed).next()
+
+
+def test_good_numbers_go_round_past_bad_ones():
+    good = bad_records.GoodNumbers(3, "the lines")
+    assert good.leave_out(2)
+    assert not good.leave_out(2)
+    assert [good.from_(n) for n in range(3)] == [0, 1, 0]
+    good.leave_out(0)
+    good.leave_out(1)
+    with pytest.raises(DataError, match="None of the lines can be used"):
+        good.from_(0)
+
+
+def test_what_would_skip_a_bad_record_is_told_where_it_is_not_asked_for(listed):
+    made = ImageSource(listed, ("data",), 4, Transform(pb.TransformationParameter(), pb.TEST), seed=1)
+    with Feed({"pets": made}) as feed, pytest.raises(DataError) as error:
+        feed.next()
+    said = str(error.value)
+    assert said.startswith(f'layer "pets": {listed}: 1.png: cannot be read')
+    assert said.endswith("caffe train -skip_bad_records goes on without such records, and counts them.")
+
+
+@pytest.fixture
+def windows(listed):
+    """Of the pictures listed: 0 and 3 hold an object and background, 1 is missing; one window of 3 lies outside."""
+    boxes = "2\n1 0.9 0 0 3 3\n0 0.1 1 1 3 3\n"
+    text = "".join(f"# {i}\n{i}.png\n3 4 5\n{boxes}" for i in (0, 1, 3)).rpartition("0 0.1 1 1 3 3")
+    path = listed.parent / "windows.txt"
+    path.write_text(text[0] + "0 0.1 1 1 30 30" + text[2])
+    return path
+
+
+def cut(path, bad=True):
+    param = pb.WindowDataParameter(batch_size=8, fg_fraction=0.5)
+    made = WindowSource(path, ("data", "label"), param, Transform(pb.TransformationParameter(crop_size=4), pb.TEST), 1)
+    with bad_records.skipping(bad):
+        bad_records.allow(made, "windows")
+    return made
+
+
+def test_good_windows_stand_in_for_bad_ones(windows, said):
+    with Feed({"windows": cut(windows)}) as feed:
+        seen = {float(picture[0, 0, 0]) for _ in range(6) for picture in np.asarray(feed.next()["data"])}
+    assert seen == {0, 3}
+    told = sorted(line.partition(": window ")[2] for line in said() if "skipped a bad record" in line)
+    assert [line.partition(":")[0] for line in told] == [
+        "0 0 3 3 of 1.png", "1 1 3 3 of 1.png", "1 1 30 30 of 3.png",
+    ]  # fmt: skip
+
+
+def test_windows_of_classes_that_the_net_lacks_are_bad(windows):
+    with Feed({"windows": cut(windows)}, {"label": [LabelBounds(1)]}) as feed, pytest.raises(DataError) as error:
+        feed.next()
+    assert "None of the windows in" in str(error.value)
+
+
+def test_a_bad_window_ends_the_run_where_it_is_not_to_be_skipped(windows):
+    with Feed({"windows": cut(windows, bad=False)}) as feed, pytest.raises(DataError, match=r"of [13]\.png.*-skip_bad"):
+        for _ in range(6):
+            feed.next()

@@ -5,7 +5,9 @@ import numpy as np
 import pytest
 import scipy.io
 
+from engine.data.feed import Feed
 from engine.data.hdf5_source import HDF5Source
+from engine.data.label_bounds import LabelBounds
 from engine.data.transform import Transform
 from engine.errors import DataError
 from engine.proto import caffe_pb2 as pb
@@ -241,3 +243,16 @@ def test_a_lone_file_is_read_once_and_its_rows_named(tmp_path, monkeypatch):
     np.testing.assert_array_equal(batch["data"], batch["label"][:, None] * 2 + [0, 1])
     for index in (0, 1, 2, 3, 500, 999):
         assert s.record(index) == f"{tmp_path / 'a.h5'}: row {batch['label'][index]:g}"
+
+
+@pytest.mark.parametrize("value", [np.nan, -np.inf])
+@pytest.mark.parametrize("classes", [10, None])
+def test_a_label_that_is_no_number_is_told_with_file_row_and_data_set(listed, value, classes):
+    with h5py.File(listed.parent / "c.h5", "r+") as file:
+        del file["label"]
+        file["label"] = np.float32([4, 5, value, 7])
+    bounds = {"label": [LabelBounds(classes, layer='layer "loss" (EuclideanLoss)')]}
+    with Feed({"rows": source(listed, 8)}, bounds) as feed, pytest.raises(DataError) as error:
+        feed.next()
+    assert f'layer "rows": {listed.parent / "c.h5"}: row 2: ' in str(error.value)
+    assert f'{value:g} in "label"' in str(error.value)

@@ -2,7 +2,16 @@
 
 import numpy as np
 import pytest
-from support.layer_cases import Case, assert_close, check_export, check_formula, check_gradient, check_refused, slopes
+from support.layer_cases import (
+    Case,
+    assert_close,
+    check_export,
+    check_formula,
+    check_gradient,
+    check_refused,
+    net_of,
+    slopes,
+)
 
 AB = {"a": (3, 4), "b": (3, 4)}
 TARGETS = np.array([[0, 1, 0.3], [9, 1, 0]])
@@ -98,3 +107,13 @@ def test_contrastive_gradient_of_equal_unlike_items_is_zero():
 def test_contrastive_gradient_adds_to_the_distance_as_caffe_does():
     a, _ = slopes(CONTRASTIVE(""), a=[[3e-4, 0]], b=[[0.0, 0]], y=[0])
     assert_close(a, np.array([[-(1 - 3e-4) * 3e-4 / 4e-4, 0]]))
+
+
+@pytest.mark.parametrize(
+    ("layer", "blobs"),
+    [("EuclideanLoss", "xt"), ("L1Loss", "xt"), ("SmoothL1Loss", "xt"), ("SigmoidCrossEntropyLoss", "t")],
+)
+def test_targets_from_the_data_are_finite_numbers(layer, blobs):
+    net = net_of(f'type: "{layer}"', {"x": (2, 3), "t": (2, 3)})
+    assert {blob: bounds.classes for blob, (bounds,) in net.label_bounds.items()} == dict.fromkeys(blobs)
+    assert not net.unchecked_labels
