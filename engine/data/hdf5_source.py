@@ -177,5 +177,4 @@ def _read_list(source: Path) -> list[tuple[int, str]]:
             f"{source}: is {kind} file, and `source` names a list of such files: a text file with one name a line. "
             f"Write {source.name} into one, and name that."
         )
-    lines = enumerate(map(str.strip, read_lines(source)), start=1)
-    return [(number, line) for number, line in lines if line]
+    return [(number, name) for number, line in enumerate(read_lines(source), 1) for name in paths.listed(line, source)]

@@ -20,6 +20,14 @@ def resolve(path: str, named_in: str | Path | None = None) -> Path:
     return beside if exists(beside) else given
 
 
+def listed(line: str, source: str | Path) -> list[str]:
+    """The names on a line of the list `source`: each word is one, as Caffe reads it, unless a file is called as the
+    whole line is.
+    """
+    whole, words = line.strip(), line.split()
+    return [whole] if len(words) > 1 and exists(resolve(whole, source)) else words
+
+
 def native(path: str) -> Path:
     """The path that a string of a message stands for, whatever bytes it is made of."""
     return Path(raw_bytes.native(path))

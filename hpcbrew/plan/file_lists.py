@@ -6,12 +6,13 @@ from pathlib import Path, PurePosixPath
 
 from engine.host import regular_file
 from engine.proto import caffe_pb2 as pb
+from engine.proto import paths
 from hpcbrew.errors import ManifestError
 
 
 def read_hdf5(path: Path, asked: str) -> list[str]:
-    """The paths in an HDF5Data layer's list: one a line."""
-    return _some([line.strip() for line in _lines(path, asked) if line.strip()], path, asked)
+    """The paths in an HDF5Data layer's list, one or several a line."""
+    return _some([name for line in _lines(path, asked) for name in paths.listed(line, path)], path, asked)
 
 
 @dataclass(frozen=True)

@@ -44,6 +44,11 @@ def test_rows_go_on_from_file_to_file_and_round(listed):
     assert np.array_equal(batch["data"][:, 1, 4], batch["label"])
 
 
+def test_a_line_may_name_several_files(listed):
+    listed.write_text("a.h5 b.h5\n\n\tc.h5\n")
+    assert labels(source(listed, batch_size=8), 1) == [*range(8)]
+
+
 def test_a_batch_larger_than_all_the_files(listed):
     assert labels(source(listed, batch_size=20), 1) == [*range(8), *range(8), *range(4)]
 

@@ -46,3 +46,10 @@ def test_an_absolute_path_stays(model):
 
 def test_without_a_file_that_names_it_only_the_current_folder_counts(model):
     assert paths.resolve("net.prototxt") == Path("net.prototxt")
+
+
+def test_a_line_of_a_list_holds_several_names_or_one_with_blanks(model):
+    model.with_name("b c.h5").touch()
+    assert paths.listed(" a.h5\tb.h5  c.h5\n", model) == ["a.h5", "b.h5", "c.h5"]
+    assert paths.listed(" b c.h5 \n", model) == ["b c.h5"]
+    assert paths.listed(" \n", model) == []

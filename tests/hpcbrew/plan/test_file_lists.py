@@ -20,8 +20,10 @@ def listing(tmp_path: Path) -> Callable[[str], Path]:
     return write
 
 
-def test_an_hdf5_list_has_a_path_a_line(listing) -> None:
-    assert file_lists.read_hdf5(listing("a.h5\n\n  b c.h5 \n"), ASKED) == ["a.h5", "b c.h5"]
+def test_an_hdf5_list_has_paths_one_or_several_a_line(listing) -> None:
+    path = listing("a.h5\n\n  b c.h5 \nd.h5 e.h5\n")
+    path.with_name("b c.h5").touch()
+    assert file_lists.read_hdf5(path, ASKED) == ["a.h5", "b c.h5", "d.h5", "e.h5"]
 
 
 def test_names_of_images_may_hold_spaces(listing) -> None:
