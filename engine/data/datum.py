@@ -127,7 +127,7 @@ def pixels(datum: pb.Datum, colour: Colour = Colour.AS_STORED) -> np.ndarray:
 
 
 def decode(data: bytes, colour: Colour) -> np.ndarray:
-    """The uint8 picture (channels, height, width) of an encoded one (PNG, JPEG, …), with OpenCV's pixels, as Caffe's."""
+    """The uint8 picture (channels, height, width) of an encoded one (PNG, JPEG, …): the pixels that Caffe has."""
     picture = decode_any_depth(data, colour)
     if picture.dtype != np.uint8:
         raise DataError(

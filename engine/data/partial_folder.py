@@ -21,9 +21,9 @@ _NO_LOCKS = (errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP)
 class PartialFolder:
     """A folder beside `path` that takes that name when it is published. `folder` is where it lies until then.
 
-    settings: what is being made, in JSON's values. With it the folder is `.NAME.partial`: a process that was killed
-    leaves it, and the next one with equal settings goes on with what is there (`found`), one with others begins anew.
-    Two processes cannot have one folder. Without settings the folder has a name of its own, and is never gone on with.
+    The folder is `.NAME.partial`: a process that was killed leaves it. settings: what is being made, in JSON's values.
+    The next process with equal settings goes on with what is there (`found`); one with others, or without any, begins
+    anew. Two processes cannot have one folder.
 
     Raises DataError where `path` is there already, where another process is making it, and where it cannot be made.
     """
@@ -31,10 +31,11 @@ class PartialFolder:
     def __init__(self, path: Path, settings: dict[str, Any] | None = None) -> None:
         self.path = path
         self.found = False
+        self._settings = settings
         self._lock: int | None = None
         self._refuse_existing()
         with atomic_file.writing(path.parent, DataError):
-            if settings is None or not self._take(settings):
+            if not self._take():
                 self.folder = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
 
     def publish(self) -> None:
@@ -57,7 +58,7 @@ class PartialFolder:
 
     def abandon(self, done: int) -> None:
         """Ends the work on it: with settings, and something `done`, it stays for another process to go on with."""
-        if self._lock is None or not done:
+        if self._settings is None or self._lock is None or not done:
             self.remove()
             return
         log.warning(
@@ -66,8 +67,8 @@ class PartialFolder:
         )
         self._release()
 
-    def _take(self, settings: dict[str, Any]) -> bool:
-        """Makes the folder that others can go on with, or takes it up. False where the file system has no locks."""
+    def _take(self) -> bool:
+        """Makes the folder, or takes it up. False where the file system has no locks."""
         self.folder = self.path.parent / f".{self.path.name}.partial"
         self.folder.mkdir(exist_ok=True)
         if not self._acquire():
@@ -75,8 +76,8 @@ class PartialFolder:
         if self.path.exists():  # made before this process had the lock
             self.remove()
             self._refuse_existing()
-        file, text = self.folder / _SETTINGS, json.dumps(settings, sort_keys=True)
-        self.found = file.exists() and file.read_text("utf-8", "replace") == text
+        file, text = self.folder / _SETTINGS, json.dumps(self._settings, sort_keys=True)
+        self.found = self._settings is not None and file.exists() and file.read_text("utf-8", "replace") == text
         if not self.found:
             for old in self.folder.iterdir():
                 if old.name != _LOCK:

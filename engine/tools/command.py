@@ -1,7 +1,10 @@
 """How every tool begins and ends: gflags' flags, a status, one line without a traceback where the user is wrong."""
 
+import signal
 import sys
-from collections.abc import Callable, Sequence
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import click
@@ -10,7 +13,7 @@ from engine import gflags, printable
 from engine.errors import EngineError
 from engine.host import flag_files
 
-DONE, USAGE, WRONG, INTERRUPTED = 0, 1, 2, 130
+DONE, USAGE, WRONG, INTERRUPTED, TERMINATED = 0, 1, 2, 130, 143
 """Exit statuses: what caffe's commands have, and Caffe's own 1 where arguments are missing."""
 
 
@@ -34,22 +37,47 @@ def run(of: click.Command, argv: Sequence[str] | None = None) -> int:
     """Runs a tool with `argv`, or the process's arguments.
 
     Returns 0; 1 and shows the usage where arguments are missing, as Caffe's tools do; 2 with one line for what the user
-    can put right; 130 for Ctrl-C.
+    can put right; 130 for Ctrl-C, 143 for SIGTERM, both of which leave nothing half made.
     """
     name = of.name or ""
     try:
         args = flag_files.expanded(sys.argv[1:] if argv is None else argv, name)
-        of.main(args, prog_name=name, standalone_mode=False)
+        with _terminated_in_order():
+            of.main(args, prog_name=name, standalone_mode=False)
     except click.MissingParameter as e:
         click.echo(e.ctx.get_help() if e.ctx else e.format_message(), err=True)
         return USAGE
     except (KeyboardInterrupt, click.Abort):
         print(f"{name}: interrupted.", file=sys.stderr)
         return INTERRUPTED
+    except _Terminated:
+        print(f"{name}: terminated.", file=sys.stderr)
+        return TERMINATED
     except (EngineError, click.ClickException, MemoryError, ModuleNotFoundError) as e:
         print(f"{name}: error: {printable.message(_said(e))}", file=sys.stderr)
         return WRONG
     return DONE
+
+
+class _Terminated(BaseException):
+    """SIGTERM, as a scheduler sends it before it kills."""
+
+
+@contextmanager
+def _terminated_in_order() -> Iterator[None]:
+    """SIGTERM inside raises, as Ctrl-C does; where somebody else handles it, it stays theirs."""
+    if threading.current_thread() is not threading.main_thread() or signal.getsignal(signal.SIGTERM) != signal.SIG_DFL:
+        yield
+        return
+
+    def end(*_: object) -> None:
+        raise _Terminated
+
+    signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
 def _said(error: Exception) -> str:

@@ -26,6 +26,8 @@ CHUNK, CHUNK_BYTES = 64, 1 << 22
 EPILOG = """\b
 Example:
   compute_image_mean train_lmdb mean.binaryproto
+
+OUTPUT_FILE is there when all of it is. Started again after it was stopped, the tool begins anew.
 """
 
 

@@ -27,7 +27,8 @@ Examples:
   extract_features alexnet.caffemodel val.prototxt fc6,fc7 fc6.h5,fc7.h5 100 hdf5 GPU 0
 
 db_type: lmdb or leveldb, a record of floats a row; hdf5 or npz, one array of the blob's shape, named after it. The net
-is in phase TEST and has a data layer; what it writes is there when all of it is.
+is in phase TEST and has a data layer; what it writes is there when all of it is. Started again after it was stopped, it
+begins anew: what it had made is gone, or is written over.
 """
 
 

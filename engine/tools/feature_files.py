@@ -69,11 +69,12 @@ class HDF5Features:
 
     def __init__(self, path: Path, blob: str) -> None:
         self._path, self._blob = path, blob
-        self._temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+        # One that a killed process left is written over; HDF5 locks it against others.
+        self._temporary = path.with_name(f".{path.name}.partial")
 
     def __enter__(self) -> Self:
         with atomic_file.writing(self._path, DataError):
-            self._file = h5py.File(self._temporary, "x")
+            self._file = h5py.File(self._temporary, "w")
         return self
 
     def write(self, rows: np.ndarray) -> None:

@@ -210,6 +210,6 @@ def test_windows_of_classes_that_the_net_lacks_are_bad(windows):
 
 
 def test_a_bad_window_ends_the_run_where_it_is_not_to_be_skipped(windows):
-    with Feed({"windows": cut(windows, bad=False)}) as feed, pytest.raises(DataError, match=r"of [13]\.png.*-skip_bad"):
-        for _ in range(6):
-            feed.next()
+    windows.write_text(windows.read_text().replace("0.png", "1.png").replace("3.png", "1.png"))
+    with Feed({"windows": cut(windows, bad=False)}) as feed, pytest.raises(DataError, match=r"of 1\.png.*-skip_bad"):
+        feed.next()

@@ -64,3 +64,14 @@ def test_what_is_there_is_refused(tmp_path):
     for name in ("db", "link"):
         with pytest.raises(DataError, match="is there already"):
             PartialFolder(tmp_path / name, SETTINGS)
+
+
+def test_without_settings_what_a_killed_process_left_is_begun_anew(tmp_path):
+    left = tmp_path / ".db.partial"
+    left.mkdir()
+    (left / "data").write_text("half")
+    (left / "settings.json").write_text("null")
+    partial = PartialFolder(tmp_path / "db")
+    assert not partial.found
+    assert partial.folder == left
+    assert not (left / "data").exists()

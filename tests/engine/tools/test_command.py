@@ -1,5 +1,9 @@
 """How a tool begins and ends."""
 
+import os
+import signal
+import time
+
 import click
 import pytest
 
@@ -91,3 +95,18 @@ def test_flag_files_are_read(tmp_path, capsys):
     assert capsys.readouterr().err.endswith("] x True\n")
     assert command.run(made(says), ["-flagfile=gone", "x"]) == 2
     assert "-flagfile gone: cannot be read" in capsys.readouterr().err
+
+
+def test_sigterm_ends_a_tool_as_ctrl_c_does(capsys):
+    tidied = []
+
+    def work(gray, name):
+        try:
+            os.kill(os.getpid(), signal.SIGTERM)
+            time.sleep(10)
+        finally:
+            tidied.append(name)
+
+    assert command.run(made(work), ["x"]) == 143
+    assert (tidied, capsys.readouterr().err) == (["x"], "tool: terminated.\n")
+    assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL

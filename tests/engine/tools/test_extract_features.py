@@ -80,3 +80,16 @@ def test_bad_arguments_write_nothing(folder, capsys, args, says):
 def test_without_arguments_it_shows_its_usage(capsys):
     assert extract_features.main([]) == 1
     assert "Usage: extract_features [FLAGS] pretrained_net_param" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("kind", ["hdf5", "lmdb", "leveldb"])
+def test_what_a_killed_process_left_is_gone_in_the_end(folder, kind):
+    left = folder / ".out.partial"
+    if kind == "hdf5":
+        left.write_bytes(b"half of it")
+    else:
+        left.mkdir()
+        (left / "data.mdb").write_bytes(b"half of it")
+    before = {*folder.iterdir()} - {left}
+    assert run("y", "out", "1", kind) == 0
+    assert {*folder.iterdir()} == before | {folder / "out"}
