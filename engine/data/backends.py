@@ -11,3 +11,8 @@ from engine.data.lmdb_writer import LMDBWriter
 
 READERS: Mapping[str, Callable[[Path], Database]] = {"lmdb": LMDB, "leveldb": LevelDB}
 WRITERS: Mapping[str, Callable[..., DatabaseWriter]] = {"lmdb": LMDBWriter, "leveldb": LevelDBWriter}
+
+
+def opened(path: Path) -> Database:
+    """The LMDB or LevelDB in a folder, whichever it is. Raises DataError where there is neither."""
+    return LevelDB(path) if (path / "CURRENT").is_file() else LMDB(path)

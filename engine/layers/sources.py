@@ -8,13 +8,13 @@ import numpy as np
 
 from engine.data import bad_records, local_copy
 from engine.data.annotated_source import AnnotatedSource
+from engine.data.backends import READERS
+from engine.data.databases import Database
 from engine.data.datum import Colour
 from engine.data.datum_source import DatumSource
 from engine.data.hdf5_sink import HDF5Sink
 from engine.data.hdf5_source import HDF5Source
 from engine.data.image_source import ImageSource
-from engine.data.leveldb import LevelDB
-from engine.data.lmdb_reader import LMDB
 from engine.data.memory_source import MemorySource
 from engine.data.source import Source, position
 from engine.data.transform import Transform
@@ -68,6 +68,10 @@ class DataLayer(SourceLayer):
             raise self.error(f"a batch of batch_size: {size} records {lacking}, besides their values.")
         return size
 
+    def database(self, p: pb.DataParameter) -> Database:
+        """What data_param names, opened: from the node's own disk, where it is to be copied there."""
+        return READERS[p.DB.Name(p.backend).lower()](local_copy.of(self.path("source", p.source)))
+
     def transform(self) -> Transform:
         param = self.config.transform_param
         mean_file = self.path("mean_file", param.mean_file) if param.HasField("mean_file") else None
@@ -85,9 +89,8 @@ class Data(DataLayer):
 
     def batches(self, seed: int) -> Source:
         p = self.config.data_param
-        database = LMDB if p.backend == pb.DataParameter.LMDB else LevelDB
         return DatumSource(
-            database(local_copy.of(self.path("source", p.source))),
+            self.database(p),
             self.config.top,
             self.batch_size(p.batch_size),
             self.transform(),
@@ -110,9 +113,8 @@ class AnnotatedData(DataLayer):
 
     def batches(self, seed: int) -> Source:
         p, own = self.config.data_param, self.config.annotated_data_param
-        database = LMDB if p.backend == pb.DataParameter.LMDB else LevelDB
         return AnnotatedSource(
-            database(local_copy.of(self.path("source", p.source))),
+            self.database(p),
             self.config.top,
             self.batch_size(p.batch_size),
             self.transform(),

@@ -1,6 +1,6 @@
 """compute_image_mean: a database of Datum records → the mean of its pictures, as Caffe's own tool makes it."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
@@ -20,8 +20,6 @@ from engine.tools.command import backend_option, tool
 WHERE = "compute_image_mean"
 EVERY = 10_000
 """Records a line of the log."""
-CHUNK, CHUNK_BYTES = 64, 1 << 22
-"""Records, and their bytes about, that a thread sums up at a time."""
 
 EPILOG = """\b
 Example:
@@ -74,7 +72,7 @@ def mean_of(database: Database) -> np.ndarray:
         return _sum(database, records, first), len(records)
 
     records = progress.shown(database.records(), getattr(database, "entries", None))
-    for part, size in ordered.mapped(added, _chunks(records)):
+    for part, size in ordered.mapped(added, ordered.chunks(records)):
         total = total + part
         before, count = count, count + size
         for done in range(before // EVERY + 1, count // EVERY + 1):
@@ -91,19 +89,6 @@ def to_blob(mean: np.ndarray) -> pb.BlobProto:
     blob.ClearField("shape")
     blob.num, blob.channels, blob.height, blob.width = 1, channels, height, width
     return blob
-
-
-def _chunks(records: Iterable[tuple[bytes, bytes]]) -> Iterator[list[tuple[bytes, bytes]]]:
-    chunk: list[tuple[bytes, bytes]] = []
-    size = 0
-    for record in records:
-        chunk.append(record)
-        size += len(record[1])
-        if len(chunk) == CHUNK or size >= CHUNK_BYTES:
-            yield chunk
-            chunk, size = [], 0
-    if chunk:
-        yield chunk
 
 
 def _sum(database: Database, records: list[tuple[bytes, bytes]], first: np.ndarray) -> np.ndarray:

@@ -10,6 +10,8 @@ from engine.host import cpu_count
 T = TypeVar("T")
 R = TypeVar("R")
 
+CHUNK, CHUNK_BYTES = 64, 1 << 22
+"""Records, and their bytes about, that are worth a call together."""
 AHEAD = 4
 """Calls under way or waiting to be taken, a thread: memory holds so many results, however many there are in all."""
 
@@ -33,3 +35,17 @@ def mapped(function: Callable[[T], R], items: Iterable[T]) -> Iterator[R]:
         finally:
             for future in waiting:
                 future.cancel()
+
+
+def chunks(records: Iterable[tuple[bytes, bytes]]) -> Iterator[list[tuple[bytes, bytes]]]:
+    """The records of a database, some at a time, for `mapped`."""
+    chunk: list[tuple[bytes, bytes]] = []
+    size = 0
+    for record in records:
+        chunk.append(record)
+        size += len(record[1])
+        if len(chunk) == CHUNK or size >= CHUNK_BYTES:
+            yield chunk
+            chunk, size = [], 0
+    if chunk:
+        yield chunk

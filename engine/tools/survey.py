@@ -1,22 +1,15 @@
 """What is in a database of Datum records: how many, of what sizes, with which labels; and which are broken."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from itertools import islice
-from pathlib import Path
 
 import numpy as np
 
 from engine.data import datum
 from engine.data.databases import Database, name_key
-from engine.data.leveldb import LevelDB
-from engine.data.lmdb_reader import LMDB
 from engine.errors import DataError
 from engine.tools import ordered, progress
-
-CHUNK = 64
-"""Records that a thread looks at together."""
 
 Record = tuple[bytes, bytes]
 
@@ -66,11 +59,6 @@ class _Look:
     means: np.ndarray | None = None
 
 
-def opened(path: Path) -> Database:
-    """The LMDB or LevelDB in a folder. Raises DataError where there is neither."""
-    return LevelDB(path) if (path / "CURRENT").is_file() else LMDB(path)
-
-
 def survey(
     database: Database, samples: int = 0, broken: Callable[[str, str], None] = lambda key, reason: None
 ) -> Survey:
@@ -80,18 +68,12 @@ def survey(
     where the database itself cannot be read further.
     """
     found = Survey()
-    looks = (look for some in ordered.mapped(_looks, _chunks(database)) for look in some)
+    looks = (look for some in ordered.mapped(_looks, ordered.chunks(database.records())) for look in some)
     for look in progress.shown(looks, getattr(database, "entries", None)):
         _count(found, look, samples)
         if look.reason:
             broken(look.key, look.reason)
     return found
-
-
-def _chunks(database: Database) -> Iterator[list[Record]]:
-    records = database.records()
-    while chunk := list(islice(records, CHUNK)):
-        yield chunk
 
 
 def _looks(records: Sequence[Record]) -> list[_Look]:

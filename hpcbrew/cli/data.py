@@ -77,10 +77,11 @@ def check(database: Path, as_json: bool) -> int:
 
 def _survey(path: Path, samples: int = 0, broken: Callable[[str, str], None] = lambda key, reason: None) -> "Survey":
     try:
-        from engine.tools import survey  # noqa: PLC0415 - needs the engine's packages, which a laptop may lack
+        from engine.data import backends  # noqa: PLC0415 - needs the engine's packages, which a laptop may lack
+        from engine.tools import survey  # noqa: PLC0415
     except ImportError as error:
         raise RequestError(f"{error.name} is missing, which reads databases: pip install 'hpcbrew[engine]'") from None
-    database = survey.opened(path)
+    database = backends.opened(path)
     try:
         return survey.survey(database, samples, broken)
     finally:

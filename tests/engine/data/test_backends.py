@@ -1,6 +1,6 @@
 import pytest
 
-from engine.data.backends import READERS, WRITERS
+from engine.data.backends import READERS, WRITERS, opened
 
 
 @pytest.mark.parametrize("backend", WRITERS)
@@ -10,3 +10,6 @@ def test_what_one_writes_the_other_reads(tmp_path, backend):
     reader = READERS[backend](tmp_path / "db")
     assert list(reader.records()) == [(b"key", b"value")]
     reader.close()
+    found = opened(tmp_path / "db")
+    assert list(found.keys()) == [b"key"]
+    found.close()
