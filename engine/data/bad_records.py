@@ -19,9 +19,13 @@ class BadRecords:
         self.count = 0
         self.bounds: Mapping[str, Sequence[LabelBounds]] = {}
         self._layer = layer
+        self._told: set[int] = set()
 
     def skip(self, error: BadRecord) -> None:
-        """A record is left out; `error` names it and says why."""
+        """A record is left out; `error` names it and says why. In later rounds it is told of and counted no more."""
+        if hash(str(error)) in self._told:
+            return
+        self._told.add(hash(str(error)))
         self.count += 1
         log.warning("data_layer.cpp:62", f'layer "{self._layer}": skipped a bad record: {error}')
 

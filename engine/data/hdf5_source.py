@@ -41,7 +41,9 @@ class HDF5Source:
         self.transforms = transforms or {}
         named = _read_list(source)
         self.files = [paths.resolve(line, source) for _, line in named]
-        self._line_of = {path: number for path, (number, _) in zip(self.files, named, strict=True)}
+        for path, (line, _) in zip(self.files, named, strict=True):
+            if not regular_file.exists(path):
+                raise DataError(f"{source}:{line}: {path}: no such file, from here or beside the list.")
         if not self.files:
             raise DataError(f"{source}: lists no HDF5 files; give one a line.")
         self._seed = seed
@@ -136,8 +138,6 @@ class HDF5Source:
             self._order = shuffled(self._seed, self._opened, len(self._data[self.tops[0]]))
 
     def _read(self, path: Path) -> dict[str, np.ndarray]:
-        if not regular_file.exists(path):
-            raise DataError(f"{self.source}:{self._line_of[path]}: {path}: no such file, from here or beside the list.")
         with mat_file.opened(path, DataError) as file:
             shapes = {top: self._shape(file, top) for top in self.tops}
             self._check(path, shapes)

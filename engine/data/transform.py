@@ -13,6 +13,10 @@ from engine.proto import binary
 from engine.proto import caffe_pb2 as pb
 
 
+class Misfit(DataError):
+    """A good picture of a size or of channels that are not what transform_param asks for."""
+
+
 class Transform:
     """y = (crop(mirror(x)) − mean) · scale, in float32, the mean being cropped and mirrored as the picture is.
 
@@ -40,19 +44,19 @@ class Transform:
         self.mirrored_mean = None if subtracted is None else np.ascontiguousarray(subtracted[..., ::-1])
 
     def shape(self, picture: tuple[int, ...]) -> tuple[int, int, int]:
-        """(channels, height, width) of what a picture becomes. Raises DataError where it does not fit."""
+        """(channels, height, width) of what a picture becomes. Raises Misfit."""
         channels, height, width = picture
         if self.augmentation is not None:
             self.augmentation.check(channels)
         stretches = self.augmentation is not None and self.augmentation.resizes
         if self.crop and min(height, width) < self.crop and not stretches:
-            raise DataError(f"is {height}×{width}, smaller than crop_size {self.crop}")
+            raise Misfit(f"is {height}×{width}, smaller than crop_size {self.crop}")
         if self.values.size not in (0, 1, channels):
-            raise DataError(
+            raise Misfit(
                 f"has {channels} channels and transform_param {self.values.size} mean_value; give one, or one a channel"
             )
         if self.mean is not None and self.mean.shape != tuple(picture):
-            raise DataError(f"is {by(picture)} and the mean of mean_file {by(self.mean.shape)}; they must be equal")
+            raise Misfit(f"is {by(picture)} and the mean of mean_file {by(self.mean.shape)}; they must be equal")
         return (channels, self.crop, self.crop) if self.crop else (channels, height, width)
 
     def __call__(self, pictures: Sequence[np.ndarray] | np.ndarray, draws: np.ndarray, out: np.ndarray) -> None:

@@ -17,7 +17,7 @@ from engine.data.hdf5_source import HDF5Source
 from engine.data.image_source import ImageSource
 from engine.data.memory_source import MemorySource
 from engine.data.source import Source, position
-from engine.data.transform import Transform
+from engine.data.transform import Misfit, Transform
 from engine.data.window_source import WindowSource
 from engine.errors import DataError, PrototxtError
 from engine.host import memory
@@ -39,7 +39,9 @@ class DataLayer(SourceLayer):
         try:
             return batches.shapes()
         except DataError as e:
-            raise self.error(bad_records.told(e, batches)) from e
+            # What does not fit the first picture fits none, most likely.
+            said = str(e) if isinstance(e.__cause__, Misfit) else bad_records.told(e, batches)
+            raise self.error(said) from e
         finally:
             batches.close()
 
