@@ -71,6 +71,11 @@ class Feed:
             if name in state:
                 lane.restore(state[name])
 
+    def skip(self, batches: int) -> None:
+        """To where as many calls of `next` lead."""
+        for lane in self._lanes.values():
+            lane.skip(batches)
+
     def close(self) -> None:
         """Ends the threads and closes the sources; once."""
         for lane in self._lanes.values():
@@ -143,6 +148,11 @@ class _Lane:
             self._run.thread.join()
         self._run = None
         self.source.restore(state)
+        self.state = self.source.state()
+
+    def skip(self, batches: int) -> None:
+        self.restore(self.state)
+        self.source.skip(batches * self._share.of)
         self.state = self.source.state()
 
     def stop(self) -> None:

@@ -84,15 +84,16 @@ class TestNet:
         """Its parameters, given those of the trained net."""
         return [trained[self._shared[k]] if k in self._shared else p for k, p in enumerate(self.params)]
 
-    def passes(self, trained: Sequence[Any], count: int) -> Iterator[Pass]:
-        """Loss and outputs of `count` batches, on the device. The files of sinks are there after the last one.
+    def passes(self, trained: Sequence[Any], count: int, first: int = 0) -> Iterator[Pass]:
+        """Loss and outputs of `count` batches, or of those from the `first` on, on the device: the batches themselves
+        are to stand there. The files of sinks are there after the last one.
 
         Raises LayerError, then too, for labels that are no class.
         """
         params = self.values(trained)
         looked: list[Array] = []
         with Sinks(self.net) as sinks:
-            for i in range(count):
+            for i in range(first, count):
                 key, batch = jax.random.fold_in(self._key, i), self.batches.next()
                 with nullcontext() if self._compiled else compiling(self.net.name):
                     done, remembered, sunk, labels, self.computed = self._forward(params, batch, key)

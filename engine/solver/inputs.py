@@ -43,6 +43,11 @@ class Batches:
         if self.feed:
             self.feed.restore(state)
 
+    def skip(self, batches: int) -> None:
+        """To where as many calls of `next` lead."""
+        if self.feed:
+            self.feed.skip(batches)
+
     def __enter__(self) -> Self:
         return self
 

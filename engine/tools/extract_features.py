@@ -1,19 +1,22 @@
 """extract_features: what a net makes of its data → databases or files, as Caffe's own tool does it."""
 
+import hashlib
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from engine import log
 from engine.errors import DataError, DeviceError, NetError
+from engine.host import regular_file
 from engine.suggest import did_you_mean
 from engine.tools import command, progress
 from engine.tools.command import tool
 
 if TYPE_CHECKING:
+    from engine.net.net import Net
     from engine.solver.evaluation import TestNet
     from engine.tools.feature_files import FeatureFile
 
@@ -28,7 +31,8 @@ Examples:
 
 db_type: lmdb or leveldb, a record of floats a row; hdf5 or npz, one array of the blob's shape, named after it. The net
 is in phase TEST and has a data layer; what it writes is there when all of it is. Started again after it was stopped, it
-begins anew: what it had made is gone, or is written over.
+goes on with its databases where net, model and first batch are the same, and no layer remembers the batches before;
+hdf5 and npz begin anew.
 """
 
 
@@ -57,10 +61,12 @@ def extract_features(
         raise DataError(f'db_type "{kind}"; there are {", ".join(feature_files.KINDS)}.')
     tested = _tested(model, weights, names, _gpu(mode, device))
     with tested.batches, ExitStack() as files:
+        settings = _settings(tested, model, weights, batches) if _can_go_on(tested.net) else None
         made: dict[str, FeatureFile] = {}
         for name, path in zip(names, paths, strict=True):
             log.info(WHERE, f"Opening dataset {path}")
-            made[name] = files.enter_context(feature_files.create(kind, path, name))
+            own = settings and {**settings, "blob": name}
+            made[name] = files.enter_context(feature_files.create(kind, path, name, own))
         _extract(tested, made, batches)
     log.info(WHERE, "Successfully extracted the features!")
 
@@ -102,24 +108,53 @@ def _tested(model: str, weights: str, names: Sequence[str], gpu: str) -> "TestNe
     return tested
 
 
+def _can_go_on(net: "Net") -> bool:
+    """Whether what it makes of a batch, of as many rows each time, does not depend on the batches before."""
+    return not net.recurrent_state and not any(layer.alone or layer.host for layer in net.layers)
+
+
+def _settings(tested: "TestNet", model: str, weights: str, batches: int) -> dict[str, Any]:
+    """What the rows follow from: net, model, and the data, of which the first batch is looked at."""
+    import numpy as np  # noqa: PLC0415
+
+    begin = tested.batches.state()
+    first = hashlib.sha256()
+    for name, value in sorted(tested.batches.next().items()):
+        first.update(name.encode() + np.asarray(value).tobytes())
+    tested.batches.restore(begin)
+    files = {path: hashlib.sha256(regular_file.read(path)).hexdigest() for path in (model, weights)}
+    return {"files": files, "first": first.hexdigest(), "batches": batches}
+
+
+def _gone_on(tested: "TestNet", files: "dict[str, FeatureFile]") -> int:
+    """How many batches a stopped process had put into all of `files`; goes to where the next one begins."""
+    sizes = {name: (tested.net.blob_shapes[name] or (1,))[0] for name in files}
+    done = min(file.rows // sizes[name] for name, file in files.items())
+    for name, file in files.items():
+        file.rows = done * sizes[name]
+    if done:
+        tested.batches.skip(done)
+        log.info(WHERE, f"Going on behind batch {done}")
+    return done
+
+
 def _extract(tested: "TestNet", files: "dict[str, FeatureFile]", batches: int) -> None:
     import numpy as np  # noqa: PLC0415
 
     from engine.layers.python import surfaced  # noqa: PLC0415
 
     log.info(WHERE, "Extracting Features")
-    counts = dict.fromkeys(files, 0)
+    begin = _gone_on(tested, files)
     with surfaced():
-        for _, values in progress.shown(tested.passes([], batches), batches):
+        for _, values in progress.shown(tested.passes([], batches, begin), batches, begin):
             for name, file in files.items():
-                rows = np.atleast_1d(np.asarray(values[name]))
-                file.write(rows)
-                before, counts[name] = counts[name], counts[name] + len(rows)
-                for done in range(before // EVERY + 1, counts[name] // EVERY + 1):
+                before = file.rows
+                file.write(np.atleast_1d(np.asarray(values[name])))
+                for done in range(before // EVERY + 1, file.rows // EVERY + 1):
                     _say(done * EVERY, name)
-    for name, count in counts.items():
-        if count % EVERY:
-            _say(count, name)
+    for name, file in files.items():
+        if file.rows % EVERY:
+            _say(file.rows, name)
 
 
 def _say(count: int, name: str) -> None:

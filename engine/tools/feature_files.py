@@ -6,7 +6,7 @@ import tempfile
 import zipfile
 from pathlib import Path
 from types import TracebackType
-from typing import Protocol, Self
+from typing import Any, Protocol, Self
 
 import h5py
 import numpy as np
@@ -18,7 +18,12 @@ from engine.host import atomic_file
 
 
 class FeatureFile(Protocol):
-    """Takes a blob's batches, one after the other, in a `with` block. The file is there when that has ended well."""
+    """Takes a blob's batches, one after the other, in a `with` block. The file is there when that has ended well.
+
+    rows: how many are written, in a stopped process, too. Set lower, the next batch begins there.
+    """
+
+    rows: int
 
     def __enter__(self) -> Self: ...
 
@@ -30,12 +35,15 @@ class FeatureFile(Protocol):
         """Adds a batch (n, …), float32. Raises DataError."""
 
 
-def create(kind: str, path: Path, blob: str) -> FeatureFile:
-    """The file `path` of a KINDS' kind, for a blob. Raises DataError where it is there already."""
-    if kind in WRITERS:
-        return FeatureDatabase(kind, path)
+def create(kind: str, path: Path, blob: str, settings: dict[str, Any] | None = None) -> FeatureFile:
+    """The file `path` of a KINDS' kind, for a blob. Raises DataError where it is there already.
+
+    settings: what is written, in JSON's values: with them a database goes on with what a stopped process had of it.
+    """
     if path.exists() or path.is_symlink():
         raise DataError(f"{path}: is there already. Remove it first, or give another name.")
+    if kind in WRITERS:
+        return FeatureDatabase(kind, path, settings)
     return HDF5Features(path, blob) if kind == "hdf5" else NPZFeatures(path, blob)
 
 
@@ -45,12 +53,13 @@ KINDS = (*WRITERS, "hdf5", "npz")
 class FeatureDatabase:
     """A database of float Datum records, a row each, with the keys 0000000000, 0000000001, …"""
 
-    def __init__(self, backend: str, path: Path) -> None:
-        self._db = WRITERS[backend](path)
-        self._count = 0
+    def __init__(self, backend: str, path: Path, settings: dict[str, Any] | None = None) -> None:
+        self._db = WRITERS[backend](path, settings)
+        self.rows = self._found = 0
 
     def __enter__(self) -> Self:
         self._db.__enter__()
+        self.rows = self._found = self._db.entries
         return self
 
     def __exit__(
@@ -60,12 +69,15 @@ class FeatureDatabase:
 
     def write(self, rows: np.ndarray) -> None:
         for row in rows.reshape(len(rows), -1):
-            self._db.put(b"%010d" % self._count, datum.floats(row[None, :, None]))
-            self._count += 1
+            if self.rows >= self._found:  # those before are there
+                self._db.put(b"%010d" % self.rows, datum.floats(row[None, :, None]))
+            self.rows += 1
 
 
 class HDF5Features:
     """A data set named after the blob, its batches one behind the other, as HDF5Data reads a top of that name."""
+
+    rows = 0
 
     def __init__(self, path: Path, blob: str) -> None:
         self._path, self._blob = path, blob
@@ -81,11 +93,11 @@ class HDF5Features:
         with atomic_file.writing(self._path, DataError):
             if self._blob not in self._file:
                 self._file.create_dataset(self._blob, data=rows, maxshape=(None, *rows.shape[1:]))
-                return
             kept = self._file[self._blob]
             _check_alike(self._path, kept.shape, rows)
-            kept.resize(len(kept) + len(rows), axis=0)
-            kept[-len(rows) :] = rows
+            kept.resize(self.rows + len(rows), axis=0)
+            kept[self.rows :] = rows
+            self.rows += len(rows)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -102,6 +114,8 @@ class HDF5Features:
 class NPZFeatures:
     """A NumPy archive with one array, named after the blob: its values wait in a file without a name."""
 
+    rows = 0
+
     def __init__(self, path: Path, blob: str) -> None:
         self._path, self._blob = path, blob
         self._shape: tuple[int, ...] | None = None
@@ -116,7 +130,8 @@ class NPZFeatures:
             _check_alike(self._path, self._shape, rows)
         with atomic_file.writing(self._path, DataError):
             self._values.write(np.ascontiguousarray(rows, "<f4").data)
-        self._shape = ((self._shape or (0,))[0] + len(rows), *rows.shape[1:])
+        self.rows += len(rows)
+        self._shape = (self.rows, *rows.shape[1:])
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

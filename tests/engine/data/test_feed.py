@@ -129,6 +129,13 @@ def test_a_failure_comes_at_its_turn_and_stays():
                 feed.next()
 
 
+def test_skipping_leads_to_where_reading_does():
+    with Feed({"a": Counting()}, share=Share(1, 1, 2)) as feed:
+        assert feed.next()["n"] == 1
+        feed.skip(3)
+        assert feed.next()["n"] == 9
+
+
 def test_a_feed_works_again_when_it_is_restored_after_a_failure():
     source = Counting(fail_at=0)
     with Feed({"n": source}) as feed:

@@ -111,7 +111,10 @@ def _file(path, **datasets):
             lambda p: (p.parent / "a.h5").rename(p),
             r"list\.txt: is an HDF5 file, and `source` names a list of such files",
         ),
-        (lambda p: p.write_text("a.h5\n\ngone.h5\n"), r"list\.txt:3: gone\.h5: no such file, from here or beside the list"),
+        (
+            lambda p: p.write_text("a.h5\n\ngone.h5\n"),
+            r"list\.txt:3: gone\.h5: no such file, from here or beside the list",
+        ),
         (lambda p: (p.parent / "a.h5").write_bytes(b"no HDF5"), r"a\.h5: cannot be read as HDF5"),
         (lambda p: _file(p, data=[1.0]), r'a\.h5: has no dataset "label", a top of the layer; it has data'),
         (lambda p: _file(p, data=[1.0, 2.0], label=[1]), "same number of rows, 1 or more; they have: data 2, label 1"),

@@ -1,15 +1,17 @@
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from engine.data import datum
+from engine.data import datum, lmdb_writer
+from engine.data.lmdb_reader import LMDB
 from engine.data.lmdb_writer import LMDBWriter
 from engine.net.net import Net
 from engine.net.weights import to_model
 from engine.proto import binary, text
 from engine.proto import caffe_pb2 as pb
-from engine.tools import extract_features
+from engine.tools import extract_features, feature_files
 
 NET = """
 name: "tiny"
@@ -93,3 +95,52 @@ def test_what_a_killed_process_left_is_gone_in_the_end(folder, kind):
     before = {*folder.iterdir()} - {left}
     assert run("y", "out", "1", kind) == 0
     assert {*folder.iterdir()} == before | {folder / "out"}
+
+
+def stopped(monkeypatch, *args, writes=3):
+    """Runs the tool, which is interrupted when it has written so many batches."""
+    left = iter(range(writes))
+    write = feature_files.FeatureDatabase.write
+
+    def interrupted(self, rows):
+        if next(left, None) is None:
+            raise KeyboardInterrupt
+        write(self, rows)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(lmdb_writer, "COMMIT_EVERY", 1)
+        patched.setattr(feature_files.FeatureDatabase, "write", interrupted)
+        assert run(*args) == 130
+
+
+@pytest.mark.parametrize("writes", [2, 5])
+def test_databases_are_gone_on_with(folder, monkeypatch, capsys, writes):
+    """Two blobs of two rows a batch, of which one database may be ahead of the other."""
+    args = "y,t", "y_lmdb,t_lmdb", "4", "lmdb"
+    stopped(monkeypatch, *args, writes=writes)
+    assert not (folder / "y_lmdb").exists()
+    capsys.readouterr()
+    assert run(*args) == 0
+    assert f"Going on behind batch {writes // 2}" in capsys.readouterr().err
+    assert run("y,t", "y_straight,t_straight", "4", "lmdb") == 0
+    for blob in "yt":
+        assert list(LMDB(folder / f"{blob}_lmdb").records()) == list(LMDB(folder / f"{blob}_straight").records())
+    assert not list(folder.glob(".*partial"))
+
+
+@pytest.mark.parametrize("changed", ["net", "model", "data"])
+def test_what_was_made_of_others_is_begun_anew(folder, monkeypatch, capsys, changed):
+    stopped(monkeypatch, "y", "out", "4", "lmdb")
+    if changed == "net":
+        (folder / "net.prototxt").write_text(NET + "# changed")
+    elif changed == "model":
+        net = Net.from_param(text.parse(NET, pb.NetParameter), pb.TEST)
+        binary.write(folder / "net.caffemodel", to_model(net, [2 * WEIGHTS, np.zeros(3, np.float32)]))
+    else:
+        shutil.rmtree("db")
+        with LMDBWriter(folder / "db") as db:
+            db.put(b"0", datum.raw(PICTURES[1], 0).SerializeToString())
+    capsys.readouterr()
+    assert run("y", "out", "4", "lmdb") == 0
+    assert "Going on" not in capsys.readouterr().err
+    assert len(list(LMDB(folder / "out").keys())) == 8

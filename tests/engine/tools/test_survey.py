@@ -48,7 +48,12 @@ def test_what_cannot_be_used_is_named(tmp_path):
     found = survey(database(tmp_path / "db", records), broken=told.__setitem__)
     assert (found.records, found.broken, sum(found.shapes.values())) == (5, 4, 1)
     assert list(told) == ["00000001", "00000002", "00000003", "00000004"]
-    for key, reason in {"1": "not a Datum", "2": "no picture", "3": "a damaged JPEG: libjpeg says", "4": "not finite"}.items():
+    for key, reason in {
+        "1": "not a Datum",
+        "2": "no picture",
+        "3": "a damaged JPEG: libjpeg says",
+        "4": "not finite",
+    }.items():
         assert reason in told[f"0000000{key}"]
 
 
