@@ -20,6 +20,10 @@ _FOUR = ("CMYK", "YCCK")
 _LARGEST = 2**31 - 1
 """Bytes of pixels that simplejpeg can count."""
 
+_MOST_OF_A_BYTE = 1 << 15
+"""Pixels: 64 of them take a bit at least, or about a 64th of one where they are coded arithmetically. Without that few
+bytes would be decoded for seconds."""
+
 _HARMLESS = re.compile(
     "Warning: unknown JFIF revision|Unknown Adobe color transform|Invalid SOS parameters for sequential JPEG"
     "|Inconsistent progression sequence|Corrupt JPEG data: bad ICC marker"
@@ -43,6 +47,8 @@ def decode(data: bytes, most: int, grey: bool | None = None) -> np.ndarray | Non
         height, width, space, _ = simplejpeg.decode_jpeg_header(data, strict=False)
         if height * width > min(most, _LARGEST // 4):
             return None
+        if height * width > _MOST_OF_A_BYTE * len(data):
+            raise DataError(f"holds a damaged JPEG: one of {len(data):,} bytes that says to be {height}×{width}")
         kind = "CMYK" if space in _FOUR else "Gray" if grey or (grey is None and space == "Gray") else "BGR"
         pixels: np.ndarray = simplejpeg.decode_jpeg(data, kind, fastdct=False, fastupsample=False)
     except KeyError:  # a header that is cut off
