@@ -3,6 +3,7 @@
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
+from math import prod
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
@@ -21,6 +22,9 @@ from engine.net import labels, parameters
 from engine.net.needs_backward import NeedsBackward, needs_backward
 from engine.net.sized import Sized
 from engine.proto import caffe_pb2 as pb
+
+LIGHT = 10**9
+"""Multiplications of a pass's convolutions."""
 
 SIZES = 64
 """So many sets of sizes of a net's inputs are kept set up: those used last."""
@@ -338,6 +342,16 @@ class Net:
     def dynamic(self) -> bool:
         """Whether sizes depend on values: such a net cannot be compiled as one."""
         return any(layer.dynamic for layer in self.layers)
+
+    @cached_property
+    def light(self) -> bool:
+        """Whether its convolutions take no longer than some ten milliseconds by any form: see `Sized`."""
+        total = 0
+        for node, layer in zip(self.graph.nodes, self.layers, strict=True):
+            blobs = [*(self.shapes[v] for v in node.bottoms[:1]), *layer.top_shapes]
+            positions = min((prod(shape[:1] + shape[2:]) for shape in blobs), default=0)
+            total += positions * sum(prod(decl.shape) for decl in layer.params if len(decl.shape) > 2)
+        return total < LIGHT
 
     def compile(self, function: Callable[..., Any], **options: Any) -> Callable[..., Any]:
         """`Sized`, for a function that calls `forward`. A dynamic net's layers are compiled one by one instead.

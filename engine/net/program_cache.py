@@ -33,7 +33,7 @@ BYTES = 2**28
 """What the programs of the folder take together: those used last stay."""
 
 
-MISS, HIT = "/jax/compilation_cache/cache_misses", "/jax/compilation_cache/cache_hits"
+ASKED, HIT = "/jax/compilation_cache/compile_requests_use_cache", "/jax/compilation_cache/cache_hits"
 """What JAX tells of its own cache."""
 
 
@@ -100,7 +100,7 @@ def compiled(lowered: jax.stages.Lowered, name: str) -> Any:
         program = lowered.compile()
     finally:
         jax.monitoring.unregister_event_listener(listen)
-    if MISS in told and HIT not in told and not onednn.called_by(lowered):
+    if ASKED in told and HIT not in told and not onednn.called_by(lowered):
         save(name, program)
     return program
 

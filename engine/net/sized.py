@@ -2,6 +2,7 @@
 
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -11,6 +12,7 @@ import numpy as np
 
 from engine import log
 from engine.net import program_cache
+from engine.ops import onednn_proof
 
 KEPT = 64
 """Programs that a function keeps, one for each set of sizes: those used last."""
@@ -70,8 +72,10 @@ class Sized:
     """`jax.jit` of a function, with a program for each set of its arguments' shapes.
 
     `name` is how the log calls what is compiled. uses: which sizes are compiled how. inputs: those of the arguments
-    whose sizes `uses` counts. made_of: all that the function's program follows from, besides its arguments, as
-    `program_cache` takes it; without, programs are kept as JAX does it.
+    whose sizes `uses` counts. light: whether convolutions of such arguments take less time than compiling them anew in
+    every process: quick programs of them do without oneDNN, whose calls cannot be kept on the disk. made_of: all that
+    the function's program follows from, besides its arguments, as `program_cache` takes it; without, programs are kept
+    as JAX does it.
     """
 
     def __init__(
@@ -81,11 +85,12 @@ class Sized:
         *,
         uses: Uses | None = None,
         inputs: Callable[..., Any] = lambda *args: args,
+        light: Callable[..., bool] = lambda *args: True,
         made_of: Callable[[], Any] | None = None,
         **options: Any,
     ) -> None:
         self._function, self._name, self._options = function, name, options
-        self._uses, self._inputs, self._parts = uses or Uses(), inputs, made_of
+        self._uses, self._inputs, self._light, self._parts = uses or Uses(), inputs, light, made_of
         self._programs: OrderedDict[tuple[tuple[int, ...], ...], _Program] = OrderedDict()
 
     def __call__(self, *args: Any) -> Any:
@@ -106,14 +111,19 @@ class Sized:
         elif self._programs or not full:
             log.info("net.cpp:260", f"Compiling {self._name} for another size of its inputs.")
         quick = not full and on_cpu()
-        return _Program(self._compiled(QUICK if quick else None, args), quick)
+        around = onednn_proof.left_out if quick and self._light(*args) else nullcontext
+        return _Program(self._compiled(QUICK if quick else None, around, args), quick)
 
-    def _compiled(self, how: dict[str, Any] | None, args: Any) -> Callable[..., Any]:
+    def _compiled(
+        self, how: dict[str, Any] | None, around: Callable[[], AbstractContextManager[None]], args: Any
+    ) -> Callable[..., Any]:
         def sized(*args: Any) -> Any:  # JAX keeps what it compiled for as long as there is this function
-            return self._function(*args)
+            with around():
+                return self._function(*args)
 
         jitted = jax.jit(sized, compiler_options=how, **self._options)
-        key = self._made_of and program_cache.key(self._made_of, args, how)
+        with around():
+            key = self._made_of and program_cache.key(self._made_of, args, how)
         if not key:
             return jitted
         program: Callable[..., Any] | None = program_cache.load(key)

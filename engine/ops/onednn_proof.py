@@ -9,6 +9,8 @@ import os
 import platform
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 
@@ -29,12 +31,31 @@ PATIENCE = 120
 """Seconds: the trial takes 3, and Python on a loaded file server some more."""
 
 
-@cache
+_make_context = getattr(jax, "make_user_context", None)
+_left_out = _make_context(False) if _make_context else None
+"""Whether what is traced now does without; JAX tells by it apart what it has traced. Those in `KNOWN` have it."""
+
+
 def passed() -> bool:
     """Whether to call oneDNN in what is compiled for a CPU.
 
     Raises DeviceError where HPCBREW_ONEDNN makes no sense.
     """
+    return not (_left_out and _left_out.value) and _proved()
+
+
+@contextmanager
+def left_out() -> Iterator[None]:
+    """What is traced within does not call oneDNN, and nothing is tried for it."""
+    if _left_out is None:
+        yield
+        return
+    with _left_out(True):
+        yield
+
+
+@cache
+def _proved() -> bool:
     said = os.environ.get(Variable.ONEDNN, "")
     if said not in ("", "off"):
         raise DeviceError(f"{Variable.ONEDNN} is {said!r}; it takes off, or leave it out.")

@@ -298,6 +298,7 @@ def _compiled_pass(parts: _Parts, uses: Uses) -> Callable[[Sums, Drawn], Passed]
         mapped,
         uses=uses,
         inputs=lambda _, drawn: drawn.inputs,
+        light=lambda _, drawn: parts.net.resized({name: np.shape(x) for name, x in drawn.inputs.items()}).light,
         made_of=lambda: (_compiled_pass, parts.net.made_of(), parts.keep, parts.parallel.count),
         donate_argnums=parts.used_up,
     )

@@ -278,6 +278,7 @@ def _compiled(
         exact,
         net.name or "the net",
         uses=Uses(varied=net is not built),
+        light=lambda *_: net.light,
         made_of=lambda: (run, net.made_of(), start, end),
     )
 

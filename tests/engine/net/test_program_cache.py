@@ -44,8 +44,9 @@ def test_what_was_saved_is_loaded(folder):
 def test_what_jaxs_cache_had_is_left_there(folder, monkeypatch):
     monkeypatch.setattr(program_cache, "save", lambda name, _: saved.append(name))
     saved = []
-    for event, name in ((program_cache.MISS, "made"), (program_cache.HIT, "had"), (None, "unknown")):
-        program_cache.compiled(Telling(event), name)
+    cases = (((program_cache.ASKED,), "made"), ((program_cache.ASKED, program_cache.HIT), "had"), ((), "unknown"))
+    for events, name in cases:
+        program_cache.compiled(Telling(events), name)
     assert saved == ["made"]
 
 
@@ -53,14 +54,14 @@ def test_what_jaxs_cache_had_is_left_there(folder, monkeypatch):
 class Telling:
     """A lowered function whose compiling JAX tells this of."""
 
-    event: str | None
+    events: tuple[str, ...]
 
     def as_text(self):
         return ""
 
     def compile(self):
-        if self.event:
-            jax.monitoring.record_event(self.event)
+        for event in self.events:
+            jax.monitoring.record_event(event)
 
 
 @pytest.mark.parametrize("damage", [lambda data: data[:-1], lambda data: data[:40] + b"?" + data[41:], lambda _: b""])

@@ -8,6 +8,7 @@ import pytest
 
 from engine.net import sized
 from engine.net.sized import Sized, Uses
+from engine.ops import onednn_proof
 
 
 @pytest.fixture
@@ -92,3 +93,19 @@ def test_those_used_last_are_kept(total, traced, monkeypatch):
     for n in (1, 2, 1, 3, 1, 2):
         total(ones(n))
     assert traced == [(1,), (2,), (3,), (2,)]
+
+
+def test_small_sizes_that_come_seldom_do_without_onednn(monkeypatch):
+    monkeypatch.setattr(sized, "OFTEN", 3)
+    monkeypatch.setattr(onednn_proof, "_proved", lambda: True)
+    calls = []
+
+    @jax.jit
+    def part(x):  # what is traced of it for one way is not taken for the other
+        calls.append((x.shape[0], onednn_proof.passed()))
+        return x + 1
+
+    total = Sized(lambda x: part(x).sum(), "total", light=lambda x: len(x) < 5)
+    for n in (1, 2, 5, 2, 2):
+        assert total(ones(n)) == 2 * n
+    assert calls == [(1, True), (2, False), (5, True), (2, True)]
