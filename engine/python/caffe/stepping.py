@@ -62,6 +62,10 @@ class OpenSolver(engine.solver.solver.Solver):
             labels=[],
         )
 
+    def _show(self, iteration: int, done: StepResult, dropped: int | None) -> None:
+        if self.run.parallel.root:  # of several processes that share a terminal
+            super()._show(iteration, done, dropped)
+
     def loss_after_training(self) -> float:
         if not self.looked_into:
             return super().loss_after_training()

@@ -29,7 +29,7 @@ layer { name: "loss" type: "EuclideanLoss" bottom: "y" bottom: "t" top: "loss" }
 for size in (2, 4):
     open(f"net{size}.prototxt", "w").write(LAYERS % size)
     open(f"solver{size}.prototxt", "w").write(
-        f'net: "net{size}.prototxt" base_lr: 0.1 lr_policy: "fixed" momentum: 0.9 max_iter: 3 random_seed: 5 '
+        f'net: "net{size}.prototxt" base_lr: 0.1 lr_policy: "fixed" momentum: 0.9 max_iter: 3 random_seed: 5 display: 1 '
         f'snapshot_prefix: "by{size}" snapshot_after_train: true')
 
 def solve(uid, rank):
@@ -69,7 +69,7 @@ def run(folder, steps=3, lost=-1):
     return subprocess.run(
         [sys.executable, "-c", textwrap.dedent(program)],
         cwd=folder,
-        env={"PYTHONPATH": f"{ROOT}:{ROOT}/engine/python", "PATH": "", "GLOG_minloglevel": "2", "TMPDIR": str(folder)},
+        env={"PYTHONPATH": f"{ROOT}:{ROOT}/engine/python", "PATH": "", "GLOG_minloglevel": "0", "TMPDIR": str(folder)},
         capture_output=True,
         text=True,
         timeout=100,
@@ -84,6 +84,7 @@ def test_two_take_the_steps_of_one_with_batches_of_twice_the_size(tmp_path):
     np.testing.assert_array_equal(first, second)
     np.testing.assert_allclose(first, whole, rtol=1e-5)
     assert len(list(tmp_path.glob("by2_iter_3.solverstate"))) == 1
+    assert done.stderr.count("Iteration 0 (") == 2  # the first of the two, and the one
 
 
 def test_one_that_is_lost_ends_the_other_with_an_error(tmp_path):
