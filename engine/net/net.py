@@ -2,7 +2,7 @@
 
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
-from functools import cached_property
+from functools import cached_property, partial
 from math import prod
 from pathlib import Path
 from typing import Any, NamedTuple, Self
@@ -18,7 +18,7 @@ from engine.graph.graph import Graph, Node, Value
 from engine.layers import fillers
 from engine.layers.base import Array, Context, Layer, Shape, SourceLayer
 from engine.layers.registry import REGISTRY, create
-from engine.net import labels, parameters
+from engine.net import labels, parameters, spans
 from engine.net.needs_backward import NeedsBackward, needs_backward
 from engine.net.sized import Sized
 from engine.proto import caffe_pb2 as pb
@@ -258,34 +258,46 @@ class Net:
         keep: bool,
         probes: Mapping[tuple[int, int], Array],
     ) -> Forward:
-        values: dict[Value, Array] = {}
+        rows = list(zip(self.layers, self.graph.nodes, self.tops, self.loss_weights, strict=True))
+        values = {v: inputs[v.blob] for layer, _, tops, _ in rows if isinstance(layer, SourceLayer) for v in tops}
         updates: dict[int, Array] = {}
-        current = list(params)  # layers that share state take it as those before them left it, and each adds to it
-        sinks: dict[str, list[Array]] = {}
-        loss = jnp.zeros((), jnp.float32)
         net = self
-        for i, layer in enumerate(self.layers):
-            if isinstance(layer, SourceLayer):
-                tops = [inputs[v.blob] for v in self.tops[i]]
-            else:
-                bottoms = [self._read(values, i, j) for j in range(len(self.graph.nodes[i].bottoms))]
-                bottoms = [b + probes[i, j].astype(b.dtype) if (i, j) in probes else b for j, b in enumerate(bottoms)]
-                net = net.measured(i, current, bottoms)
-                tops, changed = net.run(i, current, bottoms, key)
-                net = net.grown(i, tops)
-                updates.update(changed)
-                for k in changed:
-                    current[k] = changed[k]
-                if layer.sink:
-                    sinks[layer.name] = bottoms
-            for value, top, weight in zip(self.tops[i], tops, self.loss_weights[i], strict=True):
-                values[value] = top
-                if weight:
-                    loss = loss + weight * jnp.sum(_full(top))
+        for start, end in spans.spans(self.layers, 0, len(self.layers) - 1):
+            current = [updates.get(k, p) for k, p in enumerate(params)]
+            net = net.measured(start, current, [values[v] for v in self.graph.nodes[start].bottoms])
+            made, changed = net._span(start, end, current, values, key, probes)
+            net = net.grown(start, [made[v] for v in self.tops[start]])
+            values.update(made)
+            updates.update(changed)
+        values = {v: values[v] for tops in self.tops for v in tops}  # in the net's order
+        sinks = {layer.name: [values[v] for v in node.bottoms] for layer, node, _, _ in rows if layer.sink}
+        weighted = ((values[v], w) for _, _, tops, weights in rows for v, w in zip(tops, weights, strict=True) if w)
+        loss = sum((weight * jnp.sum(_full(top)) for top, weight in weighted), jnp.zeros((), jnp.float32))
         outputs = {v.blob: _full(top) for v, top in values.items() if v.blob in self.output_names}
         looked = [labels.look(each.bounds, values[each.value]) for each in self.unchecked_labels]
         told = jnp.stack(looked) if looked else jnp.zeros((0, 2), jnp.float32)
         return Forward(loss, outputs, updates, sinks, values if keep else {}, told)
+
+    def _span(
+        self,
+        start: int,
+        end: int,
+        params: Sequence[Array],
+        values: Mapping[Value, Array],
+        key: Array | None,
+        probes: Mapping[tuple[int, int], Array],
+    ) -> tuple[dict[Value, Array], dict[int, Array]]:
+        """The tops that layers start … end make, and new values of state parameters; compiled where the net is not."""
+        ids = {k for row in (self.param_ids, self.recurrent_ids) for ids in row[start : end + 1] for k in ids}
+        own = {k: params[k] for k in ids}
+        given = {v: values[v] for v in spans.reads(self.layers, self.graph.nodes, self.tops, start, end)}
+        added = {(i, j): probe for (i, j), probe in probes.items() if start <= i <= end}
+        run = self._run_compiled if self.dynamic and not self.layers[start].host else partial(spans.run, self)
+        return run(start, end, own, given, key, added)
+
+    @cached_property
+    def _run_compiled(self) -> Callable[..., Any]:
+        return jax.jit(partial(spans.run, self), static_argnums=(0, 1))
 
     def run(
         self, i: int, params: Sequence[Array] | Mapping[int, Array], bottoms: Sequence[Array], key: Array | None = None
@@ -297,8 +309,7 @@ class Net:
             _cleared(params[k], decl.shape)
             for decl, k in zip(layer.recurrent_state, self.recurrent_ids[i], strict=True)
         ]
-        apply = self._apply_compiled if self.dynamic and not layer.host else self._apply
-        tops, changed = apply(i, self._converted(layer, own), self._converted(layer, bottoms), key)
+        tops, changed = self._apply(i, self._converted(layer, own), self._converted(layer, bottoms), key)
         return tops, {ids[n]: value for n, value in changed.items()}
 
     def _converted(self, layer: Layer, arrays: Sequence[Array]) -> Sequence[Array]:
@@ -313,10 +324,6 @@ class Net:
         layer = self.layers[i]
         with jax.named_scope(layer.name.replace("/", ".") or layer.type):
             return layer.apply(own, bottoms, Context(key, i))
-
-    @cached_property
-    def _apply_compiled(self) -> Callable[..., Any]:
-        return jax.jit(self._apply, static_argnums=0)
 
     def measured(self, i: int, params: Sequence[Array] | Mapping[int, Array], bottoms: Sequence[Array]) -> "Net":
         """This net with the tops of layer `i`, if it is dynamic, as large as `bottoms`, whose values are known, ask."""
@@ -354,7 +361,7 @@ class Net:
         return total < LIGHT
 
     def compile(self, function: Callable[..., Any], **options: Any) -> Callable[..., Any]:
-        """`Sized`, for a function that calls `forward`. A dynamic net's layers are compiled one by one instead.
+        """`Sized`, for a function that calls `forward`. Of a dynamic net, spans of layers are compiled instead.
 
         Another size then compiles only what lies behind it.
         """
@@ -370,15 +377,10 @@ class Net:
         settings = (self.precision, self.loss_weights, self.needs_backward, self.graph.param.force_backward)
         return ([type(layer) for layer in self.layers], layers, self.shapes, joined, settings)
 
-    def _read(self, values: Mapping[Value, Array], i: int, j: int) -> Array:
-        value = values[self.graph.nodes[i].bottoms[j]]
-        propagate = self.graph.nodes[i].config.propagate_down
-        return jax.lax.stop_gradient(value) if propagate and not propagate[j] else value
-
 
 def _full(value: Array) -> Array:
     """A value of low precision as float32."""
-    return value.astype(jnp.promote_types(value.dtype, jnp.float32))
+    return value if value.dtype == jnp.float32 else value.astype(jnp.promote_types(value.dtype, jnp.float32))
 
 
 def _shaped(value: Array, shape: Shape) -> Array:

@@ -342,9 +342,8 @@ def backward(net: Net, params: Sequence[Array], inputs: Inputs, key: Array, keep
 
     probes = _probes(net, params, inputs, key) if keep.debug else {}
     (found, below), out = jax.grad(loss, (0, 1), has_aux=True)([params[k] for k in learned], probes)
-    grads = [jnp.zeros(p.shape, jnp.float32) for p in params]
-    for k, g in zip(learned, found, strict=True):
-        grads[k] = g
+    by_number = dict(zip(learned, found, strict=True))
+    grads = [by_number[k] if k in by_number else jnp.zeros(p.shape, jnp.float32) for k, p in enumerate(params)]
     renewed = [out.updates.get(k, p) for k, p in enumerate(params)]
     told = None
     if keep.debug:

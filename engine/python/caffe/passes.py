@@ -17,6 +17,7 @@ from engine.layers import python
 from engine.layers.base import Array, Layer, SourceLayer
 from engine.layers.sources import HDF5Output
 from engine.net.sized import Sized, Uses
+from engine.net.spans import spans
 from engine.solver.inputs import Batches
 
 from . import mode, walk
@@ -85,13 +86,7 @@ class Passes:
             _call(self.after_forward, a)
 
     def _spans(self, start: int, end: int, one_by_one: object) -> Iterator[tuple[int, int]]:
-        """The range in pieces: what computes on the host alone, a dynamic layer with what lies behind it."""
-        first = start
-        for i in range(start, end + 1):
-            if i > first and (one_by_one or self.net.layers[i].dynamic or self.net.layers[i - 1].host):
-                yield first, i - 1
-                first = i
-        yield first, end
+        return spans(self.net.layers, start, end, one_by_one=bool(one_by_one))
 
     def _forward_on_host(self, i: int) -> None:
         layer, node = self.net.layers[i], self.net.graph.nodes[i]

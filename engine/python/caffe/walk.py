@@ -13,7 +13,7 @@ import jax.numpy as jnp
 
 from engine.graph.graph import Value
 from engine.layers.base import Array, SourceLayer
-from engine.net import labels
+from engine.net import labels, spans
 from engine.net.net import Net
 
 Params = Mapping[int, Array]
@@ -34,13 +34,7 @@ class Passed(NamedTuple):
 
 def reads(net: Net, start: int, end: int) -> list[Value]:
     """The values that layers start … end take from outside: what sources hand in, and what earlier layers made."""
-    made: set[Value] = set()
-    wanted: dict[Value, None] = {}
-    for i in range(start, end + 1):
-        own = net.tops[i] if isinstance(net.layers[i], SourceLayer) else net.graph.nodes[i].bottoms
-        wanted.update(dict.fromkeys(v for v in own if v not in made))
-        made.update(net.tops[i])
-    return list(wanted)
+    return spans.reads(net.layers, net.graph.nodes, net.tops, start, end)
 
 
 def forward(net: Net, start: int, end: int, params: Params, given: Mapping[Value, Array], keys: Array) -> Passed:

@@ -29,8 +29,8 @@ layer { name: "loss" type: "EuclideanLoss" bottom: "y" bottom: "t" top: "loss" }
 for size in (2, 4):
     open(f"net{size}.prototxt", "w").write(LAYERS % size)
     open(f"solver{size}.prototxt", "w").write(
-        f'net: "net{size}.prototxt" base_lr: 0.1 lr_policy: "fixed" momentum: 0.9 max_iter: 3 random_seed: 5 display: 1 '
-        f'snapshot_prefix: "by{size}" snapshot_after_train: true')
+        f'net: "net{size}.prototxt" base_lr: 0.1 lr_policy: "fixed" momentum: 0.9 max_iter: 3 random_seed: 5 '
+        f'display: 1 snapshot_prefix: "by{size}" snapshot_after_train: true')
 
 def solve(uid, rank):
     caffe.set_solver_count(2)

@@ -1,0 +1,84 @@
+"""The layers of a net in spans: ranges that can be compiled as one, and what each takes from outside."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Protocol
+
+import jax
+
+from engine.graph.graph import Graph, Node, Value
+from engine.layers.base import Array, Layer, SourceLayer
+
+Values = dict[Value, Array]
+Params = Mapping[int, Array]
+"""Parameters by their number in the net."""
+
+
+class Runs(Protocol):
+    """A net, as far as its layers are run here."""
+
+    graph: Graph
+    layers: list[Layer]
+    tops: list[tuple[Value, ...]]
+
+    def run(
+        self, i: int, params: Params, bottoms: Sequence[Array], key: Array | None
+    ) -> tuple[list[Array], dict[int, Array]]: ...
+
+
+def spans(layers: Sequence[Layer], start: int, end: int, *, one_by_one: bool = False) -> Iterator[tuple[int, int]]:
+    """Layers start … end in ranges, both ends included.
+
+    What computes on the host is alone, and a dynamic layer begins a range: those behind it are of the sizes that it
+    turns out to make.
+    """
+    if start > end:
+        return
+    first = start
+    for i in range(start, end + 1):
+        if i > first and (one_by_one or layers[i].dynamic or layers[i - 1].host):
+            yield first, i - 1
+            first = i
+    yield first, end
+
+
+def reads(
+    layers: Sequence[Layer], nodes: Sequence[Node], tops: Sequence[Sequence[Value]], start: int, end: int
+) -> list[Value]:
+    """The values that layers start … end take from outside: what sources hand in, and what earlier layers made."""
+    made: set[Value] = set()
+    wanted: dict[Value, None] = {}
+    for i in range(start, end + 1):
+        own = tops[i] if isinstance(layers[i], SourceLayer) else nodes[i].bottoms
+        wanted.update(dict.fromkeys(v for v in own if v not in made))
+        made.update(tops[i])
+    return list(wanted)
+
+
+def run(
+    net: Runs,
+    start: int,
+    end: int,
+    params: Params,
+    given: Mapping[Value, Array],
+    key: Array | None,
+    probes: Mapping[tuple[int, int], Array],
+) -> tuple[Values, dict[int, Array]]:
+    """Layers start … end on the values that `reads` names: all their tops, and new values of state parameters.
+
+    probes[i, j] is added to bottom j of layer i.
+    """
+    made: Values = {}
+    updates: dict[int, Array] = {}  # layers that share state take it as those before them left it, and add to it
+    for i in range(start, end + 1):
+        node = net.graph.nodes[i]
+        if isinstance(net.layers[i], SourceLayer):
+            made.update({v: given[v] for v in net.tops[i]})
+            continue
+        bottoms = [made[v] if v in made else given[v] for v in node.bottoms]
+        for j, propagate in enumerate(node.config.propagate_down):
+            bottoms[j] = bottoms[j] if propagate else jax.lax.stop_gradient(bottoms[j])
+        bottoms = [b + probes[i, j].astype(b.dtype) if (i, j) in probes else b for j, b in enumerate(bottoms)]
+        tops, changed = net.run(i, {**params, **updates}, bottoms, key)
+        made.update(zip(net.tops[i], tops, strict=True))
+        updates.update(changed)
+    return made, updates
