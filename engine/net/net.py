@@ -20,6 +20,7 @@ from engine.layers.base import Array, Context, Layer, Shape, SourceLayer
 from engine.layers.registry import REGISTRY, create
 from engine.net import labels, parameters, spans
 from engine.net.needs_backward import NeedsBackward, needs_backward
+from engine.net.parameters import cleared, shaped
 from engine.net.sized import Sized
 from engine.proto import caffe_pb2 as pb
 
@@ -61,8 +62,11 @@ class Net:
         shapes: Mapping[str, Shape] | None = None,
         layers: Sequence[Layer] | None = None,
         precision: str = "float32",
+        behind: "tuple[Net, int] | None" = None,
     ) -> None:
         """`shapes` overrides those of sources' tops, by blob; `layers` are set up instead of new ones.
+
+        `behind`: a net and the number of the layer behind which all is as there.
 
         `precision`: "float32", or the lower one ("bfloat16") that layers compute in which declare it; parameters,
         gradients, losses and outputs stay float32.
@@ -79,6 +83,9 @@ class Net:
         if not layers:
             layer_names.check(graph, REGISTRY)
         for i, node in enumerate(graph.nodes):
+            if behind and i > behind[1]:
+                self._keep(behind[0], i)
+                continue
             self._add(node, layers[i] if layers else create(node), self._given)
         declared, self.param_ids = parameters.declared(graph.nodes, self.layers)
         recurrent, self.recurrent_ids = parameters.recurrent(self.layers, len(declared))
@@ -113,26 +120,23 @@ class Net:
         if key in self._sizes:
             self._sizes.move_to_end(key)
         else:
-            net = Net(self.graph, wanted, [layer.blank() for layer in self.layers], self.precision)
-            self._check_same_params(net)
+            net = self.resized_until(len(self.layers) - 1, wanted)
             net._sizes = self._sizes
             self._sizes[key] = net
             if len(self._sizes) > SIZES:
                 self._sizes.popitem(last=False)
         return self._sizes[key]
 
+    def resized_until(self, last: int, shapes: Mapping[str, Shape]) -> "Net":
+        """`resized`, with all layers behind `last` as they were, whether they would fit or not."""
+        layers = [layer.blank() if i <= last else layer for i, layer in enumerate(self.layers)]
+        net = Net(self.graph, {**self._given, **shapes}, layers, self.precision, (self, last))
+        parameters.check_same(self.layers, net.layers)
+        return net
+
     def _source_shapes(self) -> dict[str, Shape]:
         sources = (tops for layer, tops in zip(self.layers, self.tops, strict=True) if isinstance(layer, SourceLayer))
         return {v.blob: self.shapes[v] for tops in sources for v in tops}
-
-    def _check_same_params(self, net: "Net") -> None:
-        for layer, before in zip(net.layers, self.layers, strict=True):
-            for now, then in zip(layer.params, before.params, strict=True):
-                if now.shape != then.shape:
-                    raise layer.error(
-                        f"its bottoms' new shapes ask for a {now.name} of shape {list(now.shape)}; "
-                        f"it has one of {list(then.shape)}."
-                    )
 
     # Building
 
@@ -149,6 +153,12 @@ class Net:
         self.loss_weights.append(weights or [float(layer.loss)] * min(1, len(tops)) + [0.0] * (len(tops) - 1))
         self.layers.append(layer)
         self.tops.append(tops)
+
+    def _keep(self, other: "Net", i: int) -> None:
+        self.shapes.update((v, other.shapes[v]) for v in other.tops[i])
+        self.loss_weights.append(other.loss_weights[i])
+        self.layers.append(other.layers[i])
+        self.tops.append(other.tops[i])
 
     def _tops_of(self, node: Node, layer: Layer) -> tuple[Value, ...]:
         """A loss that names no top gets Caffe's "(automatic)" one, which is no output."""
@@ -304,10 +314,9 @@ class Net:
     ) -> tuple[list[Array], dict[int, Array]]:
         """Layer `i` alone: its tops, and new values of state parameters by their number in `params`."""
         layer, ids = self.layers[i], self.param_ids[i] + self.recurrent_ids[i]
-        own = [_shaped(params[k], decl.shape) for decl, k in zip(layer.params, self.param_ids[i], strict=True)]
+        own = [shaped(params[k], decl.shape) for decl, k in zip(layer.params, self.param_ids[i], strict=True)]
         own += [
-            _cleared(params[k], decl.shape)
-            for decl, k in zip(layer.recurrent_state, self.recurrent_ids[i], strict=True)
+            cleared(params[k], decl.shape) for decl, k in zip(layer.recurrent_state, self.recurrent_ids[i], strict=True)
         ]
         tops, changed = self._apply(i, self._converted(layer, own), self._converted(layer, bottoms), key)
         return tops, {ids[n]: value for n, value in changed.items()}
@@ -331,7 +340,7 @@ class Net:
         if not layer.dynamic:
             return self
         try:
-            own = [_shaped(params[k], decl.shape) for decl, k in zip(layer.params, self.param_ids[i], strict=True)]
+            own = [shaped(params[k], decl.shape) for decl, k in zip(layer.params, self.param_ids[i], strict=True)]
             shapes = layer.measure(*jax.lax.stop_gradient((own, list(bottoms))))
         except jax.errors.TracerArrayConversionError as e:
             raise layer.error("the sizes of its tops depend on values; compile this net with Net.compile.") from e
@@ -381,16 +390,6 @@ class Net:
 def _full(value: Array) -> Array:
     """A value of low precision as float32."""
     return value if value.dtype == jnp.float32 else value.astype(jnp.promote_types(value.dtype, jnp.float32))
-
-
-def _shaped(value: Array, shape: Shape) -> Array:
-    """A parameter as a layer declared it: one shared permissively may have another shape at its owner."""
-    return value if value.shape == shape else value.reshape(shape)
-
-
-def _cleared(value: Array, shape: Shape) -> Array:
-    """Recurrent state; zeros again where the pass before was over batches of another size."""
-    return value if value.shape == shape else jnp.zeros(shape, jnp.float32)
 
 
 def _is_input(layer: Layer) -> bool:

@@ -3,9 +3,11 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import jax.numpy as jnp
+
 from engine.graph.graph import Node
 from engine.host import memory
-from engine.layers.base import Layer, ParamDecl, Shape, count
+from engine.layers.base import Array, Layer, ParamDecl, Shape, count
 from engine.proto import caffe_pb2 as pb
 
 
@@ -91,3 +93,24 @@ def _check_shared(node: Node, i: int, decl: ParamDecl, shared: Param) -> None:
             f'"{shared.layer}", where it has shape {list(there)}'
             + ("; even with share_mode: PERMISSIVE the counts must be equal." if permissive else ".")
         )
+
+
+def check_same(layers: Sequence[Layer], resized: Sequence[Layer]) -> None:
+    """Raises LayerError where a layer that was set up anew declares a parameter of another shape."""
+    for layer, before in zip(resized, layers, strict=True):
+        for now, then in zip(layer.params, before.params, strict=True):
+            if now.shape != then.shape:
+                raise layer.error(
+                    f"its bottoms' new shapes ask for a {now.name} of shape {list(now.shape)}; "
+                    f"it has one of {list(then.shape)}."
+                )
+
+
+def shaped(value: Array, shape: Shape) -> Array:
+    """A parameter as a layer declared it: one shared permissively may have another shape at its owner."""
+    return value if value.shape == shape else value.reshape(shape)
+
+
+def cleared(value: Array, shape: Shape) -> Array:
+    """Recurrent state; zeros again where the pass before was over batches of another size."""
+    return value if value.shape == shape else jnp.zeros(shape, jnp.float32)

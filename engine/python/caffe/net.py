@@ -166,7 +166,7 @@ class Net:
 
     def reshape(self) -> None:
         """Gives every blob the shape that follows from the inputs' present ones. Raises LayerError where none does."""
-        self._passes.fit(len(self.layers))
+        self._passes.fit(len(self.layers), len(self.layers) - 1)
         for name, shape in self._passes.net.blob_shapes.items():
             self.blobs[name].reshape(*shape)
 

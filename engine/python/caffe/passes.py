@@ -12,9 +12,10 @@ import numpy as np
 import engine.net.net
 from engine.blob import Blob
 from engine.data.hdf5_sink import HDF5Sink
+from engine.errors import LayerError
 from engine.graph.graph import Value
 from engine.layers import python
-from engine.layers.base import Array, Layer, SourceLayer
+from engine.layers.base import Array, Layer, Shape, SourceLayer
 from engine.layers.sources import HDF5Output
 from engine.net.sized import Sized, Uses
 from engine.net.spans import spans
@@ -58,6 +59,7 @@ class Passes:
         self._last = {v.blob: v for v in net.shapes}
         self._sources = {i: layer.name for i, layer in enumerate(net.layers) if _reads(layer)}
         self._compiled = lru_cache(KEPT)(partial(_compiled, net))
+        self._fitted = lru_cache(engine.net.net.SIZES)(partial(_fitted, net))
 
     @property
     def batches(self) -> Batches:
@@ -75,7 +77,7 @@ class Passes:
         if names and (feed := self.batches.feed):
             for top, value in feed.next(names).items():
                 self.blobs[top].put(value)
-        self.fit(start)
+        self.fit(start, end)
         self.keys[start : end + 1] = 0, mode.next_seed()
         for a, b in self._spans(start, end, self.before_forward or self.after_forward):
             _call(self.before_forward, a)
@@ -207,8 +209,10 @@ class Passes:
 
     # Sizes
 
-    def fit(self, start: int) -> None:
-        """Sets the layers up for the present shapes of sources' tops, and of dynamic layers' before layer `start`."""
+    def fit(self, start: int, end: int) -> None:
+        """Sets the layers up to run `start` … `end`: for the present shapes of sources' tops, and of dynamic layers'
+        before. What lies behind `end` is as it was where it does not fit, as in Caffe, which reshapes what it runs.
+        """
         layers = enumerate(zip(self.net.layers, self.net.tops, strict=True))
         self._resize(
             {
@@ -216,7 +220,8 @@ class Passes:
                 for i, (layer, tops) in layers
                 if isinstance(layer, SourceLayer) or (layer.dynamic and i < start)
                 for v in tops
-            }
+            },
+            end,
         )
 
     def fit_to(self, values: Mapping[Value, Array]) -> None:
@@ -229,11 +234,12 @@ class Passes:
                 if isinstance(layer, SourceLayer) or layer.dynamic
                 for v in tops
                 if v in values
-            }
+            },
+            len(self.net.layers) - 1,
         )
 
-    def _resize(self, shapes: Mapping[str, tuple[int, ...]]) -> None:
-        self.net = self._built.resized(shapes)
+    def _resize(self, shapes: Mapping[str, Shape], end: int) -> None:
+        self.net = self._fitted(tuple(shapes.items()), end)
 
     # What else they use
 
@@ -258,6 +264,15 @@ def _reads(layer: Any) -> bool:
 def _call(hooks: Sequence[Hook], layer: int) -> None:
     for hook in hooks:
         hook(layer)
+
+
+def _fitted(built: engine.net.net.Net, shapes: tuple[tuple[str, Shape], ...], end: int) -> engine.net.net.Net:
+    try:
+        return built.resized(dict(shapes))
+    except LayerError:
+        if end == len(built.layers) - 1:
+            raise
+        return built.resized_until(end, dict(shapes))
 
 
 def _compiled(

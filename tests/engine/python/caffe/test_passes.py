@@ -6,6 +6,8 @@ import caffe
 import numpy as np
 import pytest
 
+from engine.errors import LayerError
+
 MODULE = '''
 import caffe
 
@@ -120,3 +122,32 @@ def test_a_size_that_was_seen_is_not_compiled_again():
         n.blobs["x"].reshape(rows, 2)
         assert n.forward()["y"].shape == (rows, 2)
     assert run.cache_info().misses == before
+
+
+def test_layers_behind_the_end_need_not_fit(tmp_path):
+    """As in DeepDream on a net of classes: a picture of any size, forward to a convolution and back from there."""
+    path = tmp_path / "net.prototxt"
+    path.write_text(
+        'force_backward: true layer { name: "x" type: "Input" top: "x" input_param { shape { dim: [1, 1, 4, 4] } } }'
+        'layer { name: "c" type: "Convolution" bottom: "x" top: "c" convolution_param { num_output: 2 kernel_size: 3 '
+        'weight_filler { type: "xavier" } } }'
+        'layer { name: "ip" type: "InnerProduct" bottom: "c" top: "y" inner_product_param { num_output: 3 } }'
+    )
+    net = caffe.Net(str(path), caffe.TEST)
+    net.forward()
+    net.blobs["x"].reshape(1, 1, 6, 5)
+    for k in (1, 2):
+        net.blobs["x"].data[...] = k
+        net.forward(end="c")
+        net.blobs["c"].diff[...] = 1
+        net.backward(start="c")
+        assert net.blobs["c"].data.shape == (1, 2, 4, 3)
+        np.testing.assert_allclose(
+            net.blobs["c"].data[0, :, 0, 0], k * net.params["c"][0].data.sum((1, 2, 3)), rtol=1e-5
+        )
+        np.testing.assert_allclose(net.blobs["x"].diff[0, 0, 2, 2], net.params["c"][0].data.sum(), rtol=1e-4)
+    assert net.blobs["y"].data.shape == (1, 3)
+    with pytest.raises(LayerError, match="ask for a weight"):
+        net.forward()
+    net.blobs["x"].reshape(1, 1, 4, 4)
+    assert net.forward()["y"].shape == (1, 3)
