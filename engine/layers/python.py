@@ -28,6 +28,13 @@ BINDINGS = Path(__file__).parent.parent / "python"
 """Where the modules find what they begin with: `import caffe`."""
 
 
+class Phase(int):
+    """TRAIN or TEST as a number, as in Caffe 1.0, and written out its name: Faster R-CNN's settings go by that."""
+
+    def __str__(self) -> str:
+        return pb.Phase.Name(int(self))
+
+
 class UserLayer:
     """`caffe.Layer`, the base of users' layers. They write four methods; all blobs are numpy arrays on the host.
 
@@ -45,6 +52,11 @@ class UserLayer:
         made = super().__new__(cls)
         made.blobs = BlobVec()
         return made
+
+    @property
+    def param_str_(self) -> str:
+        """`param_str`, as Caffe called it in 2015: Faster R-CNN's layers ask for it so."""
+        return self.param_str
 
     def __init__(self, param: pb.LayerParameter) -> None:
         """A class that has an `__init__` of its own is given the same, as in Caffe, and hands it on."""
@@ -144,7 +156,7 @@ class Python(Layer):
             )
         with self.named():
             user = made(self.config)
-        user.param_str, user.phase = p.param_str, self.phase
+        user.param_str, user.phase = p.param_str, Phase(self.phase)
         return user
 
     @contextmanager

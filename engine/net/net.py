@@ -12,6 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from engine.data.label_bounds import LabelBounds
+from engine.errors import LayerError
 from engine.graph import layer_names
 from engine.graph.build import build_graph
 from engine.graph.graph import Graph, Node, Value
@@ -72,21 +73,20 @@ class Net:
         gradients, losses and outputs stay float32.
         Raises LayerError where layers don't fit.
         """
-        self.graph = graph
-        self.precision = precision
+        self.graph, self.precision = graph, precision
         self.layers: list[Layer] = []
         self.shapes: dict[Value, Shape] = {}
         self.loss_weights: list[list[float]] = []
         self.tops: list[tuple[Value, ...]] = []
         self._given = dict(shapes or {})
-        self._sizes: OrderedDict[tuple[tuple[str, Shape], ...], Net] = OrderedDict()
+        self._sizes: OrderedDict[Any, Net] = OrderedDict()
         if not layers:
             layer_names.check(graph, REGISTRY)
         for i, node in enumerate(graph.nodes):
-            if behind and i > behind[1]:
+            if behind is None or i <= behind[1]:
+                self._add(node, layers[i] if layers else create(node), self._given)
+            else:
                 self._keep(behind[0], i)
-                continue
-            self._add(node, layers[i] if layers else create(node), self._given)
         declared, self.param_ids = parameters.declared(graph.nodes, self.layers)
         recurrent, self.recurrent_ids = parameters.recurrent(self.layers, len(declared))
         self.params = declared + recurrent
@@ -110,28 +110,33 @@ class Net:
         state = pb.NetState(phase=phase, level=level, stage=stages)  # type: ignore[arg-type]
         return cls(build_graph(param, state, path))
 
-    def resized(self, shapes: Mapping[str, Shape]) -> "Net":
+    def resized(self, shapes: Mapping[str, Shape], first: int = 0, last: int | None = None) -> "Net":
         """This net for other shapes of its sources' and dynamic layers' tops: itself where they are the same.
 
-        Raises LayerError where a layer does not fit, or a parameter would change.
+        first, last: the layers that will be run. Of what lies behind them, or behind the first dynamic one among them,
+        what does not fit is left as it was. Raises LayerError where a layer does not fit, or a parameter would change.
         """
-        wanted = {**self._given, **shapes}
-        key = tuple(wanted.items())
-        if key in self._sizes:
-            self._sizes.move_to_end(key)
-        else:
-            net = self.resized_until(len(self.layers) - 1, wanted)
-            net._sizes = self._sizes
-            self._sizes[key] = net
-            if len(self._sizes) > SIZES:
-                self._sizes.popitem(last=False)
-        return self._sizes[key]
+        wanted, end = {**self._given, **shapes}, len(self.layers) - 1
+        sizes = tuple(wanted.items())
+        until = next((i for i in range(first, (end if last is None else last) + 1) if self.layers[i].dynamic), last)
+        for key in (sizes, (sizes, until)):
+            if key in self._sizes:
+                self._sizes.move_to_end(key)
+                return self._sizes[key]
+        try:
+            return self._set_up(sizes, wanted, end)
+        except LayerError:
+            if until is None or until == end:
+                raise
+            return self._set_up((sizes, until), wanted, until)
 
-    def resized_until(self, last: int, shapes: Mapping[str, Shape]) -> "Net":
-        """`resized`, with all layers behind `last` as they were, whether they would fit or not."""
-        layers = [layer.blank() if i <= last else layer for i, layer in enumerate(self.layers)]
-        net = Net(self.graph, {**self._given, **shapes}, layers, self.precision, (self, last))
+    def _set_up(self, key: Any, shapes: Mapping[str, Shape], until: int) -> "Net":
+        layers = [layer.blank() if i <= until else layer for i, layer in enumerate(self.layers)]
+        net = Net(self.graph, shapes, layers, self.precision, (self, until))
         parameters.check_same(self.layers, net.layers)
+        net._sizes, self._sizes[key] = self._sizes, net
+        if len(self._sizes) > SIZES:
+            self._sizes.popitem(last=False)
         return net
 
     def _source_shapes(self) -> dict[str, Shape]:
@@ -298,12 +303,11 @@ class Net:
         probes: Mapping[tuple[int, int], Array],
     ) -> tuple[dict[Value, Array], dict[int, Array]]:
         """The tops that layers start … end make, and new values of state parameters; compiled where the net is not."""
-        ids = {k for row in (self.param_ids, self.recurrent_ids) for ids in row[start : end + 1] for k in ids}
-        own = {k: params[k] for k in ids}
+        rows = [*self.param_ids[start : end + 1], *self.recurrent_ids[start : end + 1]]
+        own = {k: params[k] for ids in rows for k in ids}
         given = {v: values[v] for v in spans.reads(self.layers, self.graph.nodes, self.tops, start, end)}
-        added = {(i, j): probe for (i, j), probe in probes.items() if start <= i <= end}
         run = self._run_compiled if self.dynamic and not self.layers[start].host else partial(spans.run, self)
-        return run(start, end, own, given, key, added)
+        return run(start, end, own, given, key, {at: probe for at, probe in probes.items() if start <= at[0] <= end})
 
     @cached_property
     def _run_compiled(self) -> Callable[..., Any]:
@@ -346,13 +350,13 @@ class Net:
             raise layer.error("the sizes of its tops depend on values; compile this net with Net.compile.") from e
         if shapes is None:
             return self
-        return self.resized({v.blob: shape for v, shape in zip(self.tops[i], shapes, strict=True)})
+        return self.resized({v.blob: shape for v, shape in zip(self.tops[i], shapes, strict=True)}, i + 1)
 
     def grown(self, i: int, tops: Sequence[Array]) -> "Net":
         """This net with the tops of layer `i`, if it computes on the host, as large as they have turned out."""
         if not self.layers[i].host:
             return self
-        return self.resized({v.blob: tuple(top.shape) for v, top in zip(self.tops[i], tops, strict=True)})
+        return self.resized({v.blob: tuple(top.shape) for v, top in zip(self.tops[i], tops, strict=True)}, i + 1)
 
     @cached_property
     def dynamic(self) -> bool:

@@ -12,10 +12,9 @@ import numpy as np
 import engine.net.net
 from engine.blob import Blob
 from engine.data.hdf5_sink import HDF5Sink
-from engine.errors import LayerError
 from engine.graph.graph import Value
 from engine.layers import python
-from engine.layers.base import Array, Layer, Shape, SourceLayer
+from engine.layers.base import Array, Layer, SourceLayer
 from engine.layers.sources import HDF5Output
 from engine.net.sized import Sized, Uses
 from engine.net.spans import spans
@@ -59,7 +58,6 @@ class Passes:
         self._last = {v.blob: v for v in net.shapes}
         self._sources = {i: layer.name for i, layer in enumerate(net.layers) if _reads(layer)}
         self._compiled = lru_cache(KEPT)(partial(_compiled, net))
-        self._fitted = lru_cache(engine.net.net.SIZES)(partial(_fitted, net))
 
     @property
     def batches(self) -> Batches:
@@ -82,7 +80,7 @@ class Passes:
         for a, b in self._spans(start, end, self.before_forward or self.after_forward):
             _call(self.before_forward, a)
             if self.net.layers[a].host:
-                self._forward_on_host(a)
+                self._forward_on_host(a, end)
             else:
                 self._forward_compiled(a, b)
             _call(self.after_forward, a)
@@ -90,7 +88,7 @@ class Passes:
     def _spans(self, start: int, end: int, one_by_one: object) -> Iterator[tuple[int, int]]:
         return spans(self.net.layers, start, end, one_by_one=bool(one_by_one))
 
-    def _forward_on_host(self, i: int) -> None:
+    def _forward_on_host(self, i: int, end: int) -> None:
         layer, node = self.net.layers[i], self.net.graph.nodes[i]
         bottoms = {v: self.blobs[v.blob].value() for v in node.bottoms}
         self._overwritten.update((v, x) for v, x in bottoms.items() if v != self._last[v.blob])
@@ -101,7 +99,7 @@ class Passes:
             self.put(passed.values)
             for k, x in passed.updates.items():
                 self.params[k].put(x)
-        self.net = self.net.resized({v.blob: self.blobs[v.blob].shape for v in self.net.tops[i]})
+        self.net = self.net.resized({v.blob: self.blobs[v.blob].shape for v in self.net.tops[i]}, i + 1, end)
 
     def _forward_compiled(self, start: int, end: int) -> None:
         if self.net.layers[start].dynamic:  # what lies behind it is of the sizes that it turns out to make
@@ -214,32 +212,29 @@ class Passes:
         before. What lies behind `end` is as it was where it does not fit, as in Caffe, which reshapes what it runs.
         """
         layers = enumerate(zip(self.net.layers, self.net.tops, strict=True))
-        self._resize(
+        self.net = self._built.resized(
             {
                 v.blob: self.blobs[v.blob].shape
                 for i, (layer, tops) in layers
                 if isinstance(layer, SourceLayer) or (layer.dynamic and i < start)
                 for v in tops
             },
+            start,
             end,
         )
 
     def fit_to(self, values: Mapping[Value, Array]) -> None:
         """Sets the layers up for the shapes of computed values."""
         layers = zip(self._built.layers, self._built.tops, strict=True)
-        self._resize(
+        self.net = self._built.resized(
             {
                 v.blob: values[v].shape
                 for layer, tops in layers
                 if isinstance(layer, SourceLayer) or layer.dynamic
                 for v in tops
                 if v in values
-            },
-            len(self.net.layers) - 1,
+            }
         )
-
-    def _resize(self, shapes: Mapping[str, Shape], end: int) -> None:
-        self.net = self._fitted(tuple(shapes.items()), end)
 
     # What else they use
 
@@ -264,15 +259,6 @@ def _reads(layer: Any) -> bool:
 def _call(hooks: Sequence[Hook], layer: int) -> None:
     for hook in hooks:
         hook(layer)
-
-
-def _fitted(built: engine.net.net.Net, shapes: tuple[tuple[str, Shape], ...], end: int) -> engine.net.net.Net:
-    try:
-        return built.resized(dict(shapes))
-    except LayerError:
-        if end == len(built.layers) - 1:
-            raise
-        return built.resized_until(end, dict(shapes))
 
 
 def _compiled(

@@ -8,7 +8,8 @@ import pytest
 from support.layer_cases import assert_close, check_refused, net_of
 
 from engine.errors import DeviceError, LayerError
-from engine.layers.python import surfaced
+from engine.layers.python import Phase, UserLayer, surfaced
+from engine.proto import caffe_pb2 as pb
 
 MODULE = '''
 import caffe
@@ -338,3 +339,14 @@ def test_refuses(config, message):
 def test_too_little_memory_is_told_with_how_much_was_asked_for(said, told):
     with pytest.raises(DeviceError, match=told), surfaced():
         raise jax.errors.JaxRuntimeError(f"RESOURCE_EXHAUSTED: {said}")
+
+
+def test_a_phase_is_a_number_and_written_out_its_name():
+    phase = Phase(pb.TEST)
+    assert (phase, f"{phase:d}", str(phase), f"{phase}") == (1, "1", "TEST", "TEST")
+
+
+def test_a_layer_of_2015_finds_its_param_str():
+    user = UserLayer(pb.LayerParameter())
+    user.param_str = "4"
+    assert user.param_str_ == "4"

@@ -31,6 +31,23 @@ class Rows(caffe.Layer):
         bottom[0].diff[self.rows] = top[0].diff
 
 
+class Targets(caffe.Layer):
+    """As the anchors' labels: their shape is known to forward alone."""
+
+    def setup(self, bottom, top):
+        top[0].reshape(*bottom[0].shape)
+
+    def reshape(self, bottom, top):
+        pass
+
+    def forward(self, bottom, top):
+        top[0].reshape(*bottom[0].shape)
+        top[0].data[...] = bottom[0].data.size
+
+    def backward(self, top, propagate_down, bottom):
+        pass
+
+
 class Twice(caffe.Layer):
     def setup(self, bottom, top):
         pass
@@ -151,3 +168,16 @@ def test_layers_behind_the_end_need_not_fit(tmp_path):
         net.forward()
     net.blobs["x"].reshape(1, 1, 4, 4)
     assert net.forward()["y"].shape == (1, 3)
+
+
+def test_a_size_that_a_users_forward_makes_is_asked_of_no_layer_before(tmp_path):
+    """As in Faster R-CNN: until its labels are made for the next picture, they do not fit its scores."""
+    n = net(python_layer("Targets", "x", "t"),
+            'layer { name: "d" type: "Eltwise" bottom: "x" bottom: "t" top: "y" }',
+            'layer { name: "l" type: "Python" bottom: "y" top: "t2" python_param { module: "open_layers" '
+            'layer: "Targets" } }',
+            'layer { name: "e" type: "Eltwise" bottom: "y" bottom: "t2" top: "z" }')  # fmt: skip
+    for rows in (3, 4, 2, 4):
+        n.blobs["x"].reshape(rows, 2)
+        n.blobs["x"].data[...] = 1
+        assert n.forward()["z"].tolist() == [[4 * rows + 1] * 2] * rows
