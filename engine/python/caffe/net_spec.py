@@ -146,6 +146,21 @@ class NetSpec:
     def __contains__(self, item: str) -> bool:
         return item in self.tops
 
+    # As SSD's NetSpec has them, by which the nets of its kind are put together.
+
+    def keys(self) -> list[str]:
+        """The names of the tops, in the order in which they came."""
+        return list(self.tops)
+
+    def vals(self) -> list[Any]:
+        """The tops, in that order."""
+        return list(self.tops.values())
+
+    def update(self, name: str, params: Mapping[str, Any]) -> None:
+        """Gives the layer that makes top `name` these fields, besides those that it has. Raises FieldError."""
+        top = self[name] if name in self else getattr(self, name)
+        (top.fn if isinstance(top, Top) else top).params.update(params)
+
     def to_proto(self) -> pb.NetParameter:
         """The net of all layers that the assigned tops need."""
         for name, top in self.tops.items():

@@ -172,3 +172,16 @@ def test_only_tops_make_a_net():
     n.pair = data()
     with pytest.raises(TypeError, match=r"pair is no layer's top \(type is <class 'tuple'>\)"):
         n.to_proto()
+
+
+def test_tops_are_listed_and_their_layers_changed_afterwards():
+    """As SSD's scripts put their nets together."""
+    n = caffe.NetSpec()
+    n.data = L.Input(shape={"dim": [1, 3]})
+    n.fc = L.InnerProduct(n.data, num_output=2)
+    assert (n.keys(), n.vals()) == (["data", "fc"], [n.data, n.fc])
+    n.update("fc", {"param": [{"lr_mult": 0}], "num_output": 4})
+    layer = n.to_proto().layer[1]
+    assert (layer.inner_product_param.num_output, layer.param[0].lr_mult) == (4, 0)
+    with pytest.raises(AttributeError, match='no top "fd"'):
+        n.update("fd", {})
