@@ -39,7 +39,8 @@ def param_name_dict() -> dict[str, str]:
 def assign_proto(proto: Message, name: str, val: Any) -> None:
     """Sets the field `name` of a message: a dict fills a message field by field, a list a repeated field.
 
-    One value for a repeated field becomes a list of it. Raises FieldError where there is no such field, TypeError or
+    One value for a repeated field becomes a list of it, and a whole float, as Python 3's `/` gives where that of Python
+    2 gave an integer, the number of an integer field. Raises FieldError where there is no such field, TypeError or
     ValueError for a value that it cannot hold.
     """
     field = proto.DESCRIPTOR.fields_by_name.get(name)
@@ -47,13 +48,13 @@ def assign_proto(proto: Message, name: str, val: Any) -> None:
         raise FieldError(_no_field(proto, name))
     try:
         if field.is_repeated:
-            _extend(getattr(proto, name), val)
+            _extend(getattr(proto, name), val, whole=_whole(field))
         elif isinstance(val, Mapping):
             _fill(getattr(proto, name), val)
         elif isinstance(val, Message):
             getattr(proto, name).CopyFrom(val)
         else:
-            setattr(proto, name, _plain(val))
+            setattr(proto, name, _plain(val, whole=_whole(field)))
     except FieldError:
         raise
     except (TypeError, ValueError, AttributeError) as e:
@@ -248,19 +249,24 @@ def _fill(proto: Message, fields: Mapping[str, Any]) -> None:
         assign_proto(proto, key, value)
 
 
-def _extend(repeated: Any, val: Any) -> None:
+def _extend(repeated: Any, val: Any, *, whole: bool) -> None:
     for item in val if isinstance(val, list | tuple | np.ndarray) else (val,):
         if isinstance(item, Mapping):
             _fill(repeated.add(), item)
         else:
-            repeated.append(_plain(item))
+            repeated.append(_plain(item, whole=whole))
 
 
-def _plain(value: Any) -> Any:
+def _plain(value: Any, *, whole: bool) -> Any:
     """numpy's numbers as Python's, which protobuf takes everywhere."""
-    return (
-        value.item() if isinstance(value, np.generic) or (isinstance(value, np.ndarray) and not value.ndim) else value
-    )
+    if isinstance(value, np.generic) or (isinstance(value, np.ndarray) and not value.ndim):
+        value = value.item()
+    return int(value) if whole and isinstance(value, float) and value.is_integer() else value
+
+
+def _whole(field: Any) -> bool:
+    """Whether a field holds integers."""
+    return field.cpp_type in (field.CPPTYPE_INT32, field.CPPTYPE_INT64, field.CPPTYPE_UINT32, field.CPPTYPE_UINT64)
 
 
 def _no_field(proto: Message, name: str) -> str:

@@ -185,3 +185,11 @@ def test_tops_are_listed_and_their_layers_changed_afterwards():
     assert (layer.inner_product_param.num_output, layer.param[0].lr_mult) == (4, 0)
     with pytest.raises(AttributeError, match='no top "fd"'):
         n.update("fd", {})
+
+
+def test_a_float_that_is_whole_is_a_number_of_outputs():
+    x = L.Input()
+    layer = L.Convolution(x, num_output=16 / 2, pad=[3 / 3], kernel_size=3).to_proto().layer[1]
+    assert (layer.convolution_param.num_output, list(layer.convolution_param.pad)) == (8, [1])
+    with pytest.raises(TypeError, match=r"num_output = 2\.5"):
+        L.Convolution(x, num_output=5 / 2).to_proto()
