@@ -4,10 +4,11 @@ from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from engine import log
@@ -27,6 +28,22 @@ QUICK = {
 }
 """On a CPU, sizes are compiled so at first: measured on eight small convolutions, their pass takes 0.10 s instead of
 0.8 to compile, and 9.4 ms instead of 8.0 to run: most of what large layers compute is in libraries."""
+
+
+def known(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Those of XLA's options that this jaxlib has: they come and go from version to version."""
+    if _taken(**options):
+        return dict(options)
+    return {name: value for name, value in options.items() if _taken(**{name: value})}
+
+
+@cache
+def _taken(**options: Any) -> bool:
+    try:
+        jax.jit(jnp.negative, compiler_options=options).lower(np.float32(0)).compile()
+    except jax.errors.JaxRuntimeError:
+        return False
+    return True
 
 
 class Uses:
@@ -112,7 +129,7 @@ class Sized:
             log.info("net.cpp:260", f"Compiling {self._name} for another size of its inputs.")
         quick = not full and on_cpu()
         around = onednn_proof.left_out if quick and self._light(*args) else nullcontext
-        return _Program(self._compiled(QUICK if quick else None, around, args), quick)
+        return _Program(self._compiled(known(QUICK) if quick else None, around, args), quick)
 
     def _compiled(
         self, how: dict[str, Any] | None, around: Callable[[], AbstractContextManager[None]], args: Any

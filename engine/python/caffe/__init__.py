@@ -7,74 +7,26 @@ except ModuleNotFoundError as e:
 
 from engine.proto.caffe_pb2 import TEST, TRAIN
 
-from . import io, logs, proto
-from ._caffe import (
-    NCCL,
-    AdaDeltaSolver,
-    AdaGradSolver,
-    AdamSolver,
-    Layer,
-    NesterovSolver,
-    Net,
-    RMSPropSolver,
-    SGDSolver,
-    Timer,
-    __version__,
-    get_solver,
-    has_nccl,
-    init_log,
-    layer_type_list,
-    log,
-    set_device,
-    set_mode_cpu,
-    set_mode_gpu,
-    set_multiprocess,
-    set_random_seed,
-    set_solver_count,
-    set_solver_rank,
-    solver_count,
-    solver_rank,
-)
+from . import _caffe, io, logs, proto
+from ._caffe import *  # noqa: F403  all that is there
+from ._caffe import __version__
 from .classifier import Classifier
 from .detector import Detector
 from .net_spec import NetSpec, layers, params, to_proto
 
 logs.begin()
 
-__all__ = [
-    "NCCL",
+__all__ = [  # noqa: PLE0604  a list of strings, spread
+    *_caffe.__all__,
     "TEST",
     "TRAIN",
-    "AdaDeltaSolver",
-    "AdaGradSolver",
-    "AdamSolver",
     "Classifier",
     "Detector",
-    "Layer",
-    "NesterovSolver",
-    "Net",
     "NetSpec",
-    "RMSPropSolver",
-    "SGDSolver",
-    "Timer",
     "__version__",
-    "get_solver",
-    "has_nccl",
-    "init_log",
     "io",
-    "layer_type_list",
     "layers",
-    "log",
     "params",
     "proto",
-    "set_device",
-    "set_mode_cpu",
-    "set_mode_gpu",
-    "set_multiprocess",
-    "set_random_seed",
-    "set_solver_count",
-    "set_solver_rank",
-    "solver_count",
-    "solver_rank",
     "to_proto",
 ]

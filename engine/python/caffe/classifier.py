@@ -20,7 +20,6 @@ class PictureNet(Net):
         self,
         model_file: str | Path,
         pretrained_file: str | Path,
-        *,
         mean: np.ndarray | None,
         input_scale: float | None,
         raw_scale: float | None,
@@ -77,14 +76,7 @@ class Classifier(PictureNet):
         channel_swap: Sequence[int] | None = None,
     ) -> None:
         """Raises as Net, and NetError for a net without pictures as its first input or dims that are less than it."""
-        super().__init__(
-            model_file,
-            pretrained_file,
-            mean=mean,
-            input_scale=input_scale,
-            raw_scale=raw_scale,
-            channel_swap=channel_swap,
-        )
+        super().__init__(model_file, pretrained_file, mean, input_scale, raw_scale, channel_swap)
         self.crop_dims = np.array(self.blobs[self.inputs[0]].shape[2:])
         self.image_dims = self.crop_dims if image_dims is None else np.array(image_dims)
         if self.image_dims.shape != (2,) or (self.image_dims < self.crop_dims).any():

@@ -45,14 +45,7 @@ class Detector(PictureNet):
         context_pad: int | None = None,
     ) -> None:
         """Raises as Net; NetError for a net without pictures as its first input, or a context that leaves no room."""
-        super().__init__(
-            model_file,
-            pretrained_file,
-            mean=mean,
-            input_scale=input_scale,
-            raw_scale=raw_scale,
-            channel_swap=channel_swap,
-        )
+        super().__init__(model_file, pretrained_file, mean, input_scale, raw_scale, channel_swap)
         self.configure_crop(context_pad)
 
     def configure_crop(self, context_pad: int | None) -> None:

@@ -109,3 +109,9 @@ def test_small_sizes_that_come_seldom_do_without_onednn(monkeypatch):
     for n in (1, 2, 5, 2, 2):
         assert total(ones(n)) == 2 * n
     assert calls == [(1, True), (2, False), (5, True), (2, True)]
+
+
+def test_an_option_that_this_jaxlib_lacks_is_left_out():
+    level = {"xla_backend_optimization_level": 0}
+    assert sized.known(level) == level
+    assert sized.known({"xla_of_another_time": True, **level}) == level
