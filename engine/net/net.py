@@ -19,7 +19,7 @@ from engine.graph.graph import Graph, Node, Value
 from engine.layers import fillers
 from engine.layers.base import Array, Context, Layer, Shape, SourceLayer
 from engine.layers.registry import REGISTRY, create
-from engine.net import labels, parameters, spans
+from engine.net import labels, parameters, spans, total_loss
 from engine.net.needs_backward import NeedsBackward, needs_backward
 from engine.net.parameters import cleared, shaped
 from engine.net.sized import Sized
@@ -286,9 +286,9 @@ class Net:
             updates.update(changed)
         values = {v: values[v] for tops in self.tops for v in tops}  # in the net's order
         sinks = {layer.name: [values[v] for v in node.bottoms] for layer, node, _, _ in rows if layer.sink}
-        weighted = ((values[v], w) for _, _, tops, weights in rows for v, w in zip(tops, weights, strict=True) if w)
-        loss = sum((weight * jnp.sum(_full(top)) for top, weight in weighted), jnp.zeros((), jnp.float32))
-        outputs = {v.blob: _full(top) for v, top in values.items() if v.blob in self.output_names}
+        weighted = [(values[v], w) for _, _, tops, weights in rows for v, w in zip(tops, weights, strict=True) if w]
+        loss = total_loss.total([top for top, _ in weighted], tuple(w for _, w in weighted))
+        outputs = {v.blob: total_loss.full(top) for v, top in values.items() if v.blob in self.output_names}
         looked = [labels.look(each.bounds, values[each.value]) for each in self.unchecked_labels]
         told = jnp.stack(looked) if looked else jnp.zeros((0, 2), jnp.float32)
         return Forward(loss, outputs, updates, sinks, values if keep else {}, told)
@@ -389,11 +389,6 @@ class Net:
         joined = (self.params, self.param_ids, self.recurrent_ids, self.output_names)
         settings = (self.precision, self.loss_weights, self.needs_backward, self.graph.param.force_backward)
         return ([type(layer) for layer in self.layers], layers, self.shapes, joined, settings)
-
-
-def _full(value: Array) -> Array:
-    """A value of low precision as float32."""
-    return value if value.dtype == jnp.float32 else value.astype(jnp.promote_types(value.dtype, jnp.float32))
 
 
 def _is_input(layer: Layer) -> bool:

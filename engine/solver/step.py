@@ -277,7 +277,7 @@ def _compiled_pass(parts: _Parts, uses: Uses) -> Callable[[Sums, Drawn], Passed]
 
     def on_device(sums: Sums, drawn: Drawn) -> Passed:
         done = parts.run_pass(sums.params, drawn)
-        grads = [a + g for a, g in zip(sums.grads, done.grads, strict=True)]
+        grads = _added(sums.grads, done.grads)
         told = done.debug and done.debug._replace(params=magnitudes.parameters(parts.net, done.params, grads))
         return done._replace(grads=grads, loss=sums.loss + done.loss, debug=told)
 
@@ -302,6 +302,12 @@ def _compiled_pass(parts: _Parts, uses: Uses) -> Callable[[Sums, Drawn], Passed]
         made_of=lambda: (_compiled_pass, parts.net.made_of(), parts.keep, parts.parallel.count),
         donate_argnums=parts.used_up,
     )
+
+
+@jax.jit
+def _added(sums: list[Array], grads: list[Array]) -> list[Array]:
+    """One call where a pass is not compiled as one."""
+    return [a + g for a, g in zip(sums, grads, strict=True)]
 
 
 def _compiled_update(parts: _Parts) -> Apply:
