@@ -1,0 +1,98 @@
+"""What nets of several families are built of."""
+
+from typing import Any
+
+import caffe
+from caffe import layers as L
+from caffe import params as P
+from caffe.proto import caffe_pb2
+
+Top = Any
+
+WEIGHT, BIAS = {"lr_mult": 1, "decay_mult": 1}, {"lr_mult": 2, "decay_mult": 0}
+"""Rates of BVLC's models: biases learn twice as fast, and do not decay."""
+
+XAVIER, MSRA = {"type": "xavier"}, {"type": "msra"}
+
+
+def gaussian(std: float) -> dict[str, Any]:
+    return {"type": "gaussian", "std": std}
+
+
+def learnt(num_output: int, filler: dict[str, Any], bias: float | None = 0) -> dict[str, Any]:
+    """Fields of what has weights, with a bias that starts as `bias`, or with none."""
+    if bias is None:
+        return {"num_output": num_output, "weight_filler": filler, "bias_term": False}
+    started = {"type": "constant", "value": bias} if bias else {"type": "constant"}
+    return {"num_output": num_output, "weight_filler": filler, "bias_filler": started, "param": [WEIGHT, BIAS]}
+
+
+def convolution(
+    bottom: Top, num_output: int, kernel_size: int, filler: dict[str, Any], bias: float | None = 0, **fields: int
+) -> Top:
+    """`fields`: stride, pad, group where they are not Caffe's defaults."""
+    return L.Convolution(bottom, kernel_size=kernel_size, **fields, **learnt(num_output, filler, bias))
+
+
+def product(bottom: Top, num_output: int, filler: dict[str, Any], bias: float = 0) -> Top:
+    return L.InnerProduct(bottom, **learnt(num_output, filler, bias))
+
+
+def relu(bottom: Top) -> Top:
+    return L.ReLU(bottom, in_place=True)
+
+
+def dropout(bottom: Top, ratio: float = 0.5) -> Top:
+    return L.Dropout(bottom, dropout_ratio=ratio, in_place=True)
+
+
+def max_pool(bottom: Top, kernel_size: int, stride: int, **fields: int) -> Top:
+    return L.Pooling(bottom, pool=P.Pooling.MAX, kernel_size=kernel_size, stride=stride, **fields)
+
+
+def average_pool(bottom: Top, kernel_size: int, stride: int = 1) -> Top:
+    return L.Pooling(bottom, pool=P.Pooling.AVE, kernel_size=kernel_size, stride=stride)
+
+
+def global_average(bottom: Top) -> Top:
+    return L.Pooling(bottom, pool=P.Pooling.AVE, global_pooling=True)
+
+
+def scale(bottom: Top) -> Top:
+    """What a channel is multiplied by and what is added, learnt, behind its normalization."""
+    return L.Scale(bottom, bias_term=True, in_place=True)
+
+
+def databases(
+    names: tuple[str, str],
+    batches: tuple[int, int],
+    mean: tuple[float, ...],
+    crop_size: int = 0,
+    factor: float = 1,
+    mirror: bool = True,
+) -> list[caffe_pb2.LayerParameter]:
+    """Two LMDBs of pictures, for training and for tests; `mean` by channel, as the databases have them."""
+    made = []
+    for phase, name, batch_size in zip((caffe.TRAIN, caffe.TEST), names, batches, strict=True):
+        layer = caffe_pb2.LayerParameter(name="data", type="Data", top=["data", "label"])
+        layer.include.add(phase=phase)
+        shown = layer.transform_param
+        shown.mean_value.extend(mean)
+        if factor != 1:
+            shown.scale = factor
+        if crop_size:
+            shown.crop_size = crop_size
+        if mirror and phase == caffe.TRAIN:
+            shown.mirror = True
+        layer.data_param.source = name
+        layer.data_param.batch_size = batch_size
+        layer.data_param.backend = P.Data.LMDB
+        made.append(layer)
+    return made
+
+
+IMAGENET = ("ilsvrc12_train_lmdb", "ilsvrc12_val_lmdb")
+"""Databases of 1.28 million and of 50,000 pictures of 256×256, in blue, green, red, as BVLC's create_imagenet.sh."""
+
+PIXEL = (104, 117, 123)
+"""The mean of ImageNet's pixels, blue, green, red."""

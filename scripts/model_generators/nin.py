@@ -1,0 +1,124 @@
+"""Network in Network (Lin, Chen and Yan 2013): two 1×1 convolutions behind each other one, and averages as scores."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import caffe
+
+from model_generators import cifar10
+from model_generators.blocks import (
+    IMAGENET,
+    PIXEL,
+    Top,
+    average_pool,
+    convolution,
+    databases,
+    dropout,
+    gaussian,
+    max_pool,
+    relu,
+)
+from model_generators.model import Model, classify, classify_top5, probabilities
+
+
+@dataclass(frozen=True)
+class Convolution:
+    """`std`: of the normal numbers that it begins with. `relu`: the name of the ReLU behind it."""
+
+    name: str
+    channels: int
+    kernel: int
+    std: float
+    relu: str
+    stride: int = 1
+    pad: int = 0
+
+    def add(self, net: caffe.NetSpec, top: Top) -> Top:
+        fields = ({"stride": self.stride} if self.stride > 1 else {}) | ({"pad": self.pad} if self.pad else {})
+        net[self.name] = convolution(top, self.channels, self.kernel, gaussian(self.std), **fields)
+        net[self.relu] = relu(net[self.name])
+        return net[self.relu]
+
+
+@dataclass(frozen=True)
+class Other:
+    """A layer of another kind."""
+
+    name: str
+    make: Callable[[Top], Top]
+
+    def add(self, net: caffe.NetSpec, top: Top) -> Top:
+        net[self.name] = self.make(top)
+        return net[self.name]
+
+
+MAX = partial(max_pool, kernel_size=3, stride=2)
+
+LARGE = (
+    Convolution("conv1", 96, 11, 0.01, "relu0", stride=4),
+    Convolution("cccp1", 96, 1, 0.05, "relu1"),
+    Convolution("cccp2", 96, 1, 0.05, "relu2"),
+    Other("pool0", MAX),
+    Convolution("conv2", 256, 5, 0.05, "relu3", pad=2),
+    Convolution("cccp3", 256, 1, 0.05, "relu5"),
+    Convolution("cccp4", 256, 1, 0.05, "relu6"),
+    Other("pool2", MAX),
+    Convolution("conv3", 384, 3, 0.01, "relu7", pad=1),
+    Convolution("cccp5", 384, 1, 0.05, "relu8"),
+    Convolution("cccp6", 384, 1, 0.05, "relu9"),
+    Other("pool3", MAX),
+    Other("drop", dropout),
+    Convolution("conv4-1024", 1024, 3, 0.05, "relu10", pad=1),
+    Convolution("cccp7-1024", 1024, 1, 0.05, "relu11"),
+    Convolution("cccp8-1024", 1000, 1, 0.01, "relu12"),
+    Other("pool4", partial(average_pool, kernel_size=6)),
+)
+"""For ImageNet. The names are the published ones, with their gaps."""
+
+SMALL = (
+    Convolution("conv1", 192, 5, 0.05, "relu1", pad=2),
+    Convolution("cccp1", 160, 1, 0.05, "relu_cccp1"),
+    Convolution("cccp2", 96, 1, 0.05, "relu_cccp2"),
+    Other("pool1", MAX),
+    Other("drop3", dropout),
+    Convolution("conv2", 192, 5, 0.05, "relu2", pad=2),
+    Convolution("cccp3", 192, 1, 0.05, "relu_cccp3"),
+    Convolution("cccp4", 192, 1, 0.05, "relu_cccp4"),
+    Other("pool2", partial(average_pool, kernel_size=3, stride=2)),
+    Other("drop6", dropout),
+    Convolution("conv3", 192, 3, 0.05, "relu3", pad=1),
+    Convolution("cccp5", 192, 1, 0.05, "relu_cccp5"),
+    Convolution("cccp6", 10, 1, 0.05, "relu_cccp6"),
+    Other("pool3", partial(average_pool, kernel_size=8)),
+)
+"""For CIFAR-10."""
+
+
+def body(net: caffe.NetSpec, layers: Sequence[Convolution | Other]) -> Top:
+    top = net.data
+    for each in layers:
+        top = each.add(net, top)
+    return top
+
+
+MODELS = {
+    "nin": Model(
+        "nin_imagenet",
+        "Network in Network for ImageNet.",
+        partial(body, layers=LARGE),
+        (10, 3, 224, 224),
+        databases(IMAGENET, (64, 50), PIXEL, 224),
+        classify_top5,
+        probabilities,
+    ),
+    "nin_cifar10": Model(
+        "CIFAR10_NIN",
+        "Network in Network for CIFAR-10.",
+        partial(body, layers=SMALL),
+        (1, 3, 32, 32),
+        databases(cifar10.DATABASES, (128, 100), cifar10.PIXEL, mirror=True),
+        classify,
+        probabilities,
+    ),
+}

@@ -1,0 +1,99 @@
+"""ResNet-18 and ResNet-50 (He et al. 2015): blocks whose tops are added to what they were given."""
+
+from dataclasses import dataclass
+from functools import partial
+
+import caffe
+from caffe import layers as L
+
+from model_generators.blocks import (
+    IMAGENET,
+    MSRA,
+    PIXEL,
+    Top,
+    convolution,
+    databases,
+    global_average,
+    max_pool,
+    product,
+    relu,
+    scale,
+)
+from model_generators.model import Model, classify_top5, probabilities
+
+STAGES = (64, 128, 256, 512)
+"""The channels of the blocks' 3×3 convolutions."""
+
+
+@dataclass(frozen=True)
+class Depth:
+    """`blocks`: so many a stage. `bottleneck`: a block is 1×1, 3×3, 1×1 with four times the channels; else two of 3×3.
+
+    `first_bias`: the first convolution has one, which the published ResNet-50 learnt in spite of its normalization.
+    """
+
+    blocks: tuple[int, int, int, int]
+    bottleneck: bool
+    first_bias: bool
+
+
+def normalized(
+    net: caffe.NetSpec, name: str, own: str, bottom: Top, channels: int, kernel: int, stride: int = 1
+) -> Top:
+    """A convolution, its normalization and its scale: res2a_branch1, bn2a_branch1 and scale2a_branch1."""
+    pad = {"pad": kernel // 2} if kernel > 1 else {}
+    strided = {"stride": stride} if stride > 1 else {}
+    net[name] = convolution(bottom, channels, kernel, MSRA, None, **pad, **strided)
+    net[f"bn{own}"] = L.BatchNorm(net[name], in_place=True)
+    net[f"scale{own}"] = scale(net[f"bn{own}"])
+    return net[f"scale{own}"]
+
+
+def block(net: caffe.NetSpec, name: str, bottom: Top, channels: int, stride: int, depth: Depth, project: bool) -> Top:
+    """`project`: the shortcut is a 1×1 convolution, where it is not what was given."""
+    convolutions = (
+        ((channels, 1, stride), (channels, 3, 1), (4 * channels, 1, 1))
+        if depth.bottleneck
+        else ((channels, 3, stride), (channels, 3, 1))
+    )
+    shortcut = bottom
+    if project:
+        shortcut = normalized(net, f"res{name}_branch1", f"{name}_branch1", bottom, convolutions[-1][0], 1, stride)
+    top = bottom
+    for n, (outputs, kernel, step) in enumerate(convolutions):
+        own = f"{name}_branch2{'abc'[n]}"
+        top = normalized(net, f"res{own}", own, top, outputs, kernel, step)
+        if n + 1 < len(convolutions):
+            top = net[f"res{own}_relu"] = relu(top)
+    net[f"res{name}"] = L.Eltwise(shortcut, top)
+    net[f"res{name}_relu"] = relu(net[f"res{name}"])
+    return net[f"res{name}_relu"]
+
+
+def body(net: caffe.NetSpec, depth: Depth) -> Top:
+    top = normalized(net, "conv1", "_conv1", net.data, 64, 7, 2)
+    if depth.first_bias:
+        del net.conv1.fn.params["bias_term"]
+    net.conv1_relu = relu(top)
+    top = net.pool1 = max_pool(net.conv1_relu, 3, 2)
+    for stage, (channels, count) in enumerate(zip(STAGES, depth.blocks, strict=True), start=2):
+        for n in range(count):
+            first = n == 0
+            stride = 2 if first and stage > 2 else 1
+            project = first and (depth.bottleneck or stage > 2)
+            top = block(net, f"{stage}{chr(ord('a') + n)}", top, channels, stride, depth, project)
+    net.pool5 = global_average(top)
+    net.fc1000 = product(net.pool5, 1000, MSRA)
+    return net.fc1000
+
+
+def model(name: str, depth: Depth, batches: tuple[int, int]) -> Model:
+    data = databases(IMAGENET, batches, PIXEL, 224)
+    about = f"{name}: residual blocks, {'of three convolutions' if depth.bottleneck else 'of two convolutions'}."
+    return Model(name, about, partial(body, depth=depth), (1, 3, 224, 224), data, classify_top5, probabilities)
+
+
+MODELS = {
+    "resnet18": model("ResNet-18", Depth((2, 2, 2, 2), bottleneck=False, first_bias=False), (128, 50)),
+    "resnet50": model("ResNet-50", Depth((3, 4, 6, 3), bottleneck=True, first_bias=True), (64, 25)),
+}
