@@ -143,6 +143,10 @@ class Layer:
         """
         return False
 
+    def multiply_adds(self, bottoms: Sequence[Shape], tops: Sequence[Shape]) -> int:
+        """How many products of a weight and a number `forward` adds up, for bottoms and tops of these shapes."""
+        return 0
+
     def label_bounds(self) -> dict[int, LabelBounds]:
         """Which bottoms hold class labels, and how many classes there are. Known after `setup`."""
         return {}

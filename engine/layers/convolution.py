@@ -1,5 +1,6 @@
 """Convolution, Deconvolution, and Im2col: what a convolution multiplies its weights with."""
 
+from collections.abc import Sequence
 from typing import ClassVar
 
 from engine.layers.base import Array, Arrays, Context, Shape, count
@@ -31,6 +32,11 @@ class Weighted(Windowed):
         outer, inner = (self.channels, num_output) if self.transposed else (num_output, self.channels)
         self.weight = self.param("weight", (outer, inner // group, *self.window.kernel), p.weight_filler)
         self.bias = self.param("bias", (num_output,), p.bias_filler) if p.bias_term else None
+
+    def multiply_adds(self, bottoms: Sequence[Shape], tops: Sequence[Shape]) -> int:
+        """Each number of the tops, or of a Deconvolution's bottoms, meets the weights of its channel."""
+        met = bottoms if self.transposed else tops
+        return sum(map(count, met)) * count(self.params[self.weight].shape[1:])
 
     def forward(self, params: Arrays, bottoms: Arrays, ctx: Context) -> list[Array]:
         product = deconvolve if self.transposed else convolve

@@ -1,5 +1,7 @@
 """InnerProduct: a fully connected layer."""
 
+from collections.abc import Sequence
+
 import jax.numpy as jnp
 
 from engine.layers.base import Array, Arrays, Context, Layer, Shape, count
@@ -28,6 +30,9 @@ class InnerProduct(Layer):
         self.bias = self.param("bias", (p.num_output,), p.bias_filler) if p.bias_term else None
         self.shape = (*x[:axis], p.num_output)
         return [self.shape]
+
+    def multiply_adds(self, bottoms: Sequence[Shape], tops: Sequence[Shape]) -> int:
+        return sum(map(count, tops)) * self.features
 
     def forward(self, params: Arrays, bottoms: Arrays, ctx: Context) -> list[Array]:
         (x,) = bottoms

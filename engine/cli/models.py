@@ -1,0 +1,104 @@
+"""`caffe models`: folders of models as the Model Zoo has them."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from engine.cli import flags
+from engine.host import regular_file
+from engine.printable import printable
+
+if TYPE_CHECKING:
+    from engine.tools.model_folder import ModelFolder
+
+EPILOG = """\b
+Examples:
+  caffe models info configs/models/squeezenet
+  caffe models get configs/models/squeezenet
+  caffe models get squeezenet -mirror /scratch/shared/caffemodels
+"""
+
+folder_argument = click.argument("folder", metavar="DIR|README", type=click.Path(path_type=Path))
+
+
+@click.group("models", cls=flags.Group, epilog=EPILOG)
+def models() -> None:
+    """Shows, fetches and checks models that others have trained (Model Zoo)."""
+
+
+@models.command(cls=flags.Command)
+@folder_argument
+def info(folder: Path) -> None:
+    """Shows what the README of a model says, and how large its nets are."""
+    from engine.tools import model_folder  # noqa: PLC0415
+
+    found = model_folder.find(folder)
+    for key, value in _lines(found):
+        click.echo(f"{printable(key, one_line=True):18} {printable(value, one_line=True)}")
+
+
+@models.command(cls=flags.Command, epilog=EPILOG)
+@folder_argument
+@click.option("--mirror", default="", metavar="DIR|URL", help="Take the file from this folder, or below this address.")
+def get(folder: Path, mirror: str) -> None:
+    """Fetches a model's parameters, its .caffemodel, into its folder.
+
+    What comes must have the SHA-1 that the README says; else nothing is left of it. Where a connection breaks off it is
+    gone on from, by the next call too. Proxies are those of the environment: https_proxy, http_proxy, no_proxy.
+    """
+    from engine.tools import model_folder  # noqa: PLC0415
+
+    found = model_folder.find(folder)
+    sha1, fetched = model_folder.get(found, mirror)
+    asked = found.about.get("sha1")
+    told = f"SHA-1 {sha1}, as the README says" if asked else f"SHA-1 {sha1}; the README has none to compare it with"
+    click.echo(f"{found.file}: {'fetched' if fetched else 'is there already'}, {told}.")
+
+
+@models.command(cls=flags.Command)
+@folder_argument
+def check(folder: Path) -> int:
+    """Checks a model's folder: front matter, prototxts, SHA-1, and whether the parameters fit the net. Exit status 2
+    where something is the matter."""
+    from engine.tools import model_folder  # noqa: PLC0415
+
+    found = model_folder.find(folder)
+    faults = list(model_folder.faults(found))
+    for fault in faults:
+        click.echo(printable(fault))
+    if faults:
+        return 2
+    there = "" if regular_file.exists(found.file) else f"; {found.file.name} is not there (caffe models get)"
+    click.echo(f"{found.path}: all well{there}.")
+    return 0
+
+
+def _lines(found: "ModelFolder") -> Iterator[tuple[str, str]]:
+    for key, value in found.about.values.items():
+        yield key, value
+        if key == "caffemodel" and value and not regular_file.exists(found.file):
+            yield "", f"not there: caffe models get {found.path} fetches it"
+    for path in found.definitions():
+        yield path.name, _size(path)
+
+
+def _size(path: Path) -> str:
+    """How large a net is; of one that cannot be set up here, as its data are elsewhere, the number of layers."""
+    from engine.errors import EngineError  # noqa: PLC0415
+    from engine.net.net import Net  # noqa: PLC0415
+    from engine.proto import caffe_pb2 as pb  # noqa: PLC0415
+    from engine.proto import text  # noqa: PLC0415
+    from engine.tools import net_size  # noqa: PLC0415
+
+    param = text.read_net(path)
+    layers = f"{len(param.layer)} layers"
+    try:
+        net = Net.from_param(param, pb.TEST, path=path)
+    except EngineError:
+        return layers
+    size = net_size.of(net)
+    state = f" and {size.state:,} of state" if size.state else ""
+    outputs = ", ".join(f"{name} {'×'.join(map(str, net.blob_shapes[name]))}" for name in net.output_names)
+    return f"{layers}, {size.parameters:,} parameters{state}, {size.multiply_adds:,} multiply-adds a picture; {outputs}"

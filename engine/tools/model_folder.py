@@ -1,0 +1,139 @@
+"""A model's folder, as the Model Zoo has them: a README with front matter, prototxts, and the model's file."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import quote
+
+from engine import suggest
+from engine.errors import DataError, EngineError
+from engine.host import regular_file
+from engine.proto import binary, text
+from engine.proto import caffe_pb2 as pb
+from engine.tools import download, front_matter
+from engine.tools.front_matter import FrontMatter
+
+README = "readme.md"
+"""In large letters or small ones."""
+
+
+@dataclass(frozen=True)
+class ModelFolder:
+    """The folder, and what its README says."""
+
+    path: Path
+    about: FrontMatter
+
+    @property
+    def file(self) -> Path:
+        """Where the model's file belongs. Raises DataError where the README does not name it."""
+        return self.path / self.about.need("caffemodel")
+
+    def definitions(self) -> list[Path]:
+        """The prototxts of nets; solvers are none."""
+        there = sorted(self.path.glob("*.prototxt"))
+        return [path for path in there if "solver" not in path.name]
+
+
+def find(given: Path) -> ModelFolder:
+    """The folder `given`, or that of the README `given`. Raises DataError where it has no README with front matter."""
+    if not regular_file.is_folder(given):
+        return ModelFolder(given.parent, front_matter.read(given))
+    try:
+        readmes = sorted(path for path in given.iterdir() if path.name.lower() == README)
+    except OSError as e:
+        raise DataError(f"{given}: cannot be read: {e.strerror}.") from e
+    if not readmes:
+        raise DataError(
+            f"{given}: has no README.md that says what model it is, with a front matter of lines `key: value`."
+        )
+    return ModelFolder(given, front_matter.read(readmes[0]))
+
+
+def get(folder: ModelFolder, mirror: str = "") -> tuple[str, bool]:
+    """Brings the model's file into the folder; returns its SHA-1, and whether it was fetched.
+
+    `mirror`: a folder, or the address of one, that has the file by its name. A file that is there is left as it is.
+    Raises DataError, also where what is there, or comes, has another SHA-1 than the README says.
+    """
+    about, path, sha1 = folder.about, folder.file, folder.about.get("sha1")
+    if regular_file.exists(path):
+        found = download.digest(path)
+        if sha1 and found != sha1.lower():
+            raise DataError(
+                f"{path}: is there, and has the SHA-1 {found}; {about.path}:{about.lines['sha1']} says {sha1.lower()}. "
+                "Remove it, or give it another name, to fetch it."
+            )
+        return found, False
+    return download.fetch(_source(folder, mirror), path, sha1, None if sha1 else read_model), True
+
+
+def _source(folder: ModelFolder, mirror: str) -> str | Path:
+    name = folder.file.name
+    if "://" in mirror:
+        return f"{mirror.rstrip('/')}/{quote(name)}"
+    if mirror:
+        return Path(mirror) / name
+    url = folder.about.need("caffemodel_url")
+    if not folder.about.get("sha1") and (problem := download.unsafe(url)):
+        raise folder.about.wrong("caffemodel_url", problem)
+    return url
+
+
+def read_model(path: Path) -> pb.NetParameter:
+    """The net with its parameters in a .caffemodel. Raises DataError for what is none, as a page of a login."""
+    try:
+        net = binary.read_net(path)
+    except EngineError as e:
+        raise DataError(f"{path}: is no .caffemodel: {e}") from e
+    if not any(layer.blobs for layer in net.layer):
+        raise DataError(f"{path}: is no .caffemodel: no layer of it has parameters.")
+    return net
+
+
+def faults(folder: ModelFolder) -> Iterator[str]:
+    """What is the matter with the folder, in words: keys, definitions, and the model's file, where that is there."""
+    about = folder.about
+    for key in ("name", "caffemodel", "caffemodel_url", "license", "sha1"):
+        if not about.get(key):
+            yield f"{about.path}: has no {key}.{suggest.did_you_mean(key, about.unknown())}"
+    if not folder.definitions():
+        yield f"{folder.path}: has no prototxt."
+    deployed = None
+    for path in folder.definitions():
+        try:
+            net = text.read_net(path)
+        except EngineError as e:
+            yield str(e)
+            continue
+        deployed = net if path.name == "deploy.prototxt" else deployed
+    if about.get("caffemodel") and regular_file.exists(folder.file):
+        yield from _of_the_file(folder, deployed)
+
+
+def _of_the_file(folder: ModelFolder, deployed: pb.NetParameter | None) -> Iterator[str]:
+    from engine.net import weights  # noqa: PLC0415  what needs JAX
+    from engine.net.net import Net  # noqa: PLC0415
+
+    path, sha1 = folder.file, folder.about.get("sha1")
+    try:
+        found = download.digest(path)
+        model = read_model(path)
+    except DataError as e:
+        yield str(e)
+        return
+    if sha1 and found != sha1.lower():
+        says = f"{folder.about.path}:{folder.about.lines['sha1']} says {sha1.lower()}"
+        yield f"{path}: has the SHA-1 {found}, and {says}."
+    if deployed is None:
+        return
+    try:
+        net = Net.from_param(deployed, pb.TEST)
+        weights.load_model(net, [None] * len(net.params), model, str(path))
+    except EngineError as e:
+        yield str(e)
+        return
+    given = {layer.name for layer in model.layer if layer.blobs}
+    for layer in net.layers:
+        if layer.params and layer.name not in given:
+            yield f"{path}: has no parameters for layer {layer.name!r} of {folder.path / 'deploy.prototxt'}."

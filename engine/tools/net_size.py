@@ -1,0 +1,36 @@
+"""How large a net is, and how much it computes."""
+
+import math
+from dataclasses import dataclass
+
+from engine.net.net import Net
+
+
+@dataclass(frozen=True)
+class NetSize:
+    """parameters: numbers that are learnt. state: others that a model holds, as BatchNorm's averages.
+
+    multiply_adds: of the forward pass over one item of the batch, in convolutions and inner products. batch: items.
+    """
+
+    parameters: int
+    state: int
+    multiply_adds: int
+    batch: int
+
+
+def of(net: Net) -> NetSize:
+    """Parameters that layers share count once. The batch is the first input's first axis."""
+    kept = [net.params[k] for k in net.kept]
+    work = sum(
+        layer.multiply_adds([net.shapes[v] for v in node.bottoms], [net.shapes[v] for v in tops])
+        for layer, node, tops in zip(net.layers, net.graph.nodes, net.tops, strict=True)
+    )
+    first = next(iter(net.shapes.values()))
+    batch = first[0] if first and first[0] else 1
+    return NetSize(
+        sum(math.prod(p.shape) for p in kept if p.learned),
+        sum(math.prod(p.shape) for p in kept if not p.learned),
+        work // batch,
+        batch,
+    )
