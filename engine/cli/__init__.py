@@ -13,10 +13,24 @@ from collections.abc import Sequence
 import click
 
 from engine import gflags, printable
-from engine.cli import data_show, device_query, env, flags, models, parse_log, plot_log, test, timing, tools, train
+from engine.cli import (
+    data_show,
+    device_query,
+    env,
+    flags,
+    models,
+    parse_log,
+    plot_log,
+    show,
+    test,
+    timing,
+    tools,
+    train,
+)
 from engine.errors import DivergedError, EngineError
 from engine.host import flag_files
 from engine.job_contract import ERROR_PREFIX, ExitCode, Variable
+from engine.tools import draw_net
 
 EPILOG = """\b
 Examples:
@@ -40,9 +54,10 @@ def caffe() -> None:
 
 for command in (
     *(train.train, test.test, timing.time, device_query.device_query, data_show.data),
-    *(models.models, parse_log.parse_log, plot_log.plot_log, env.env, *tools.commands()),
+    *(models.models, show.show, parse_log.parse_log, plot_log.plot_log, env.env, *tools.commands()),
 ):
     caffe.add_command(command)
+caffe.add_command(draw_net.draw_net, "draw")
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -1,4 +1,4 @@
-"""`draw_net.py NET PICTURE`: a picture of a net's layers and blobs."""
+"""`draw_net.py NET PICTURE`, `caffe draw`: a picture of a net's layers and blobs."""
 
 import sys
 from collections.abc import Sequence

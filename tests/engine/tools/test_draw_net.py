@@ -2,6 +2,7 @@
 
 import pytest
 
+from engine.cli import main as caffe_main
 from engine.tools import draw_net
 
 NET = """name: "x"
@@ -35,3 +36,8 @@ def test_a_phase_is_drawn(net, tmp_path):
 def test_what_cannot_be_drawn_is_told(net, tmp_path, name, picture, message, capsys):
     assert draw_net.main([str(tmp_path / name), str(tmp_path / picture)]) == 2
     assert message in capsys.readouterr().err
+
+
+def test_it_is_a_command_of_caffe_too(net, tmp_path):
+    assert caffe_main(["draw", "-phase", "TEST", net, str(tmp_path / "net.svg")]) == 0
+    assert (tmp_path / "net.svg").read_text().startswith("<")

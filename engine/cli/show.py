@@ -1,0 +1,121 @@
+"""`caffe show`: what is in a model or a solver state."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from engine.cli import flags
+from engine.printable import printable
+from engine.units import short_size
+
+if TYPE_CHECKING:
+    from engine.data.contact_sheet import ContactSheet
+    from engine.tools.model_arrays import Contents
+
+EPILOG = """\b
+Examples:
+  caffe show lenet_iter_1000.caffemodel
+  caffe show lenet_iter_1000.solverstate
+  caffe show lenet_iter_1000.caffemodel -filters conv1 filters.png
+  caffe show lenet_iter_1000.caffemodel -features conv1 -model deploy.prototxt -picture 7.png -scale 0.00390625 maps.png
+"""
+
+
+def numbers(_: click.Context, __: click.Parameter, given: str) -> tuple[float, ...]:
+    """Numbers between commas."""
+    try:
+        return tuple(float(part) for part in given.split(",")) if given else ()
+    except ValueError:
+        raise click.BadParameter(f'"{given}" are no numbers between commas') from None
+
+
+@click.command(cls=flags.Command, epilog=EPILOG)
+@click.argument("weights", type=click.Path(path_type=Path))
+@click.argument("out", required=False, type=click.Path(path_type=Path), metavar="[OUT.png]")
+@click.option("--filters", metavar="LAYER", help="Draw the filters of this convolution into OUT.png.")
+@click.option("--features", metavar="BLOB", help="Draw what the net makes of a picture at this blob into OUT.png.")
+@click.option("--model", type=click.Path(path_type=Path), metavar="NET", help="For -features: the deployed net.")
+@click.option("--picture", type=click.Path(path_type=Path), metavar="FILE", help="For -features: the picture.")
+@click.option(
+    "--mean_value", default="", callback=numbers, metavar="M,…", help="For -features: taken off the picture's channels."
+)
+@click.option("--scale", type=float, default=1.0, help="For -features: what the rest is multiplied by.")
+def show(
+    weights: Path,
+    out: Path | None,
+    filters: str | None,
+    features: str | None,
+    model: Path | None,
+    picture: Path | None,
+    mean_value: tuple[float, ...],
+    scale: float,
+) -> None:
+    """Shows the arrays in WEIGHTS, a .caffemodel or .solverstate, of HDF5 too: shapes, counts, norms, least and largest
+    values, the share of zeros. Or draws a layer's filters, or what a net makes of a picture."""
+    from engine.tools import model_arrays, model_pictures  # noqa: PLC0415
+
+    if filters and features:
+        raise click.UsageError("one at a time: -filters or -features.")
+    if (filters or features) and out is None:
+        raise click.UsageError("name the picture to write: caffe show WEIGHTS -filters conv1 filters.png")
+    if features:
+        if model is None or picture is None:
+            raise click.UsageError("-features needs the net and a picture: -model deploy.prototxt -picture cat.jpg")
+        _draw(out, *model_pictures.features(model, weights, picture, features, mean_value, scale))
+        return
+    contents = model_arrays.read(weights)
+    if filters:
+        _draw(out, *model_pictures.filters(_weights(contents, filters, weights)))
+        return
+    if out is not None:
+        raise click.UsageError(f"what is {out} to show? -filters LAYER or -features BLOB say.")
+    for line in _table(contents):
+        click.echo(line.rstrip())
+
+
+def _draw(out: Path | None, sheet: "ContactSheet", told: str) -> None:
+    from engine.data import contact_sheet  # noqa: PLC0415
+
+    assert out is not None
+    contact_sheet.write(out, sheet)
+    click.echo(f"{out}: {told}; {sheet.low:g} is black, {sheet.high:g} white.")
+
+
+def _weights(contents: "Contents", layer: str, path: Path):  # type: ignore[no-untyped-def]
+    from engine import suggest  # noqa: PLC0415
+    from engine.errors import DataError  # noqa: PLC0415
+
+    found = next((entry.values for entry in contents.entries if (entry.layer, entry.index) == (layer, 0)), None)
+    if found is None:
+        names = list(dict.fromkeys(entry.layer for entry in contents.entries if entry.values.ndim == 4))
+        near = suggest.did_you_mean(layer, names)
+        raise DataError(f'{path}: has no layer "{layer}" with filters.{near} It has {", ".join(names) or "none"}.')
+    return found
+
+
+def _table(contents: "Contents") -> Sequence[str]:
+    from engine.tools import model_arrays  # noqa: PLC0415
+
+    rows = [("layer", "type", "array", "shape", "count", "norm", "least", "largest", "zeros", "")]
+    for entry in contents.entries:
+        found = model_arrays.statistics(entry.values)
+        shape = "×".join(map(str, entry.values.shape)) or "1"
+        others = f"{found.others:,} of them no finite numbers" if found.others else ""
+        figures = (f"{found.norm:.4g}", f"{found.least:.4g}", f"{found.largest:.4g}", f"{100 * found.zeros:.1f} %")
+        name, kind = (printable(text, one_line=True) for text in (entry.layer, entry.type))
+        rows.append((name, kind, str(entry.index), shape, f"{entry.values.size:,}", *figures, others))
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    texts = 4
+    lines = [
+        "  ".join(
+            cell.ljust(width) if column < texts or column == len(row) - 1 else cell.rjust(width)
+            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
+        )
+        for row in rows
+    ]
+    count = sum(entry.values.size for entry in contents.entries)
+    layers = len({entry.layer for entry in contents.entries})
+    total = f"{len(contents.entries)} arrays of {layers} layers, {count:,} numbers, {short_size(4 * count)} in float32"
+    return [printable(contents.about, one_line=True), *lines, total]

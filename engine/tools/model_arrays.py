@@ -1,0 +1,104 @@
+"""The arrays in a model or a solver state, with no net to say what they are for."""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from engine.data import hdf5_file
+from engine.errors import SnapshotError
+from engine.proto import binary
+from engine.proto import caffe_pb2 as pb
+from engine.solver.snapshot import formats
+
+MOST, DEEPEST = 20_000, 16
+"""Groups and arrays of an HDF5 file, and strokes in their names: more than any net has. A file that goes round in
+circles has more."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """`values`, float32: the array number `index` of a layer, whose `type` HDF5 does not know."""
+
+    layer: str
+    type: str
+    index: int
+    values: np.ndarray
+
+
+@dataclass(frozen=True)
+class Contents:
+    """What a file holds. `about`: what it says of itself, in words."""
+
+    about: str
+    entries: list[Entry]
+
+
+@dataclass(frozen=True)
+class Statistics:
+    """Of the values that are numbers: the Euclidean norm, the least, the largest (nan where there are none), and the
+    share of zeros among all. `others`: how many are no finite numbers."""
+
+    norm: float
+    least: float
+    largest: float
+    zeros: float
+    others: int
+
+
+def read(path: Path) -> Contents:
+    """A .caffemodel or a .solverstate, binary or HDF5. Raises SnapshotError and PrototxtError."""
+    if ".solverstate" in path.name:
+        state = formats.read_state(path)
+        entries = [Entry("history", "", i, values) for i, values in enumerate(state.history)]
+        return Contents(f"solver state of iteration {state.iteration:,}, its model: {state.learned_net}", entries)
+    if hdf5_file.is_hdf5(path):
+        with hdf5_file.opened(path, SnapshotError) as file:
+            if "data" not in file:
+                raise file.wrong("this is no model: it has no group /data.")
+            return Contents("model in HDF5", list(_in_group(file)))
+    net = binary.read_net(path)
+    try:
+        entries = [
+            Entry(layer.name, layer.type, i, binary.to_array(blob))
+            for layer in net.layer
+            for i, blob in enumerate(layer.blobs)
+        ]
+    except SnapshotError as e:
+        raise SnapshotError(f"{path}: {e}") from e
+    return Contents(_about(net), entries)
+
+
+def statistics(values: np.ndarray) -> Statistics:
+    """Sums are those of float64."""
+    finite = values[np.isfinite(values)]
+    return Statistics(
+        float(np.sqrt(np.square(finite, dtype=np.float64).sum())),
+        float(finite.min()) if finite.size else math.nan,
+        float(finite.max()) if finite.size else math.nan,
+        float(np.count_nonzero(values == 0)) / values.size if values.size else 0.0,
+        values.size - finite.size,
+    )
+
+
+def _about(net: pb.NetParameter) -> str:
+    return f'model of net "{net.name}", {len(net.layer)} layers'
+
+
+def _in_group(file: hdf5_file.HDF5File) -> Iterator[Entry]:
+    """The arrays below /data, in the order of the layers' names, which may have strokes in them."""
+    left, seen = ["data"], 0
+    while left:
+        group = left.pop()
+        names = file.members(group)
+        seen += 1 + len(names)
+        if seen > MOST or group.count("/") > DEEPEST:
+            raise file.wrong(f"it has more than {MOST:,} groups and arrays, or they lie more than {DEEPEST} deep.")
+        arrays = [name for name in names if file.is_dataset(f"{group}/{name}")]
+        for name in sorted(arrays, key=lambda name: (len(name), name)):
+            if not name.isdecimal():
+                raise file.wrong(f'"{group}/{name}" is no array of a layer: those are called 0, 1 and so on.')
+            yield Entry(group.removeprefix("data/"), "", int(name), file.numbers(f"{group}/{name}"))
+        left += sorted((f"{group}/{name}" for name in names if name not in arrays), reverse=True)
