@@ -15,10 +15,12 @@ from model_generators.model import files
 
 from engine import layers  # noqa: F401  registers them
 from engine.data.lmdb_writer import LMDBWriter
+from engine.net import weights
 from engine.net.net import Net
+from engine.proto import binary, text
 from engine.proto import caffe_pb2 as pb
-from engine.proto import text
 from engine.solver import settings
+from engine.tools import model_arrays, model_folder, net_size
 from hpcbrew.clusters import profiles
 from hpcbrew.job import JobRequest
 from hpcbrew.plan.build import plan_job
@@ -124,6 +126,49 @@ def test_a_gpu_cluster_takes_it_without_a_complaint(name: str, folders: Path, mo
     asked = JobRequest(Path(name) / "solver.prototxt", gpus_per_node=1, project="ee")
     plan = plan_job(asked, profiles.load("iitd"), Machine(2, 0), "0123abcd")
     assert (plan.missing, plan.warnings, plan.unknown) == ("", (), ())
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_the_readme_tells_what_is_measured_here(name: str) -> None:
+    folder = model_folder.find(CONFIGS / name)
+    size = net_size.of(Net.from_param(text.read_net(CONFIGS / name / "deploy.prototxt"), pb.TEST))
+    assert {"name", "license"} <= folder.about.values.keys()
+    assert folder.about.unknown() == []
+    table = folder.about.path.read_text("utf-8").partition("| | published | here |")[2].partition("\n\n")[0]
+    figures = [size.parameters, size.multiply_adds, *([size.state] if size.state else [])]
+    assert [figure for figure in figures if f" {figure:,} |" not in table] == []
+
+
+def test_the_colours_of_pascal_voc_are_classes(tmp_path: Path) -> None:
+    """As VOC's development kit numbers them: black is the background, (128, 0, 0) aeroplane, (192, 128, 128) person."""
+    voc = tmp_path / "VOC2012"
+    for folder in ("ImageSets/Segmentation", "SegmentationClass", "JPEGImages"):
+        (voc / folder).mkdir(parents=True)
+    for part in ("train", "val"):
+        (voc / "ImageSets" / "Segmentation" / f"{part}.txt").write_text(f"{part}_1\n")
+        colours = [[(0, 0, 0), (0, 0, 128)], [(128, 128, 192), (192, 224, 224)]]  # blue, green, red
+        cv2.imwrite(str(voc / "SegmentationClass" / f"{part}_1.png"), np.array(colours, np.uint8))
+    script = CONFIGS / "fcn8s" / "make_lists.py"
+    subprocess.run([sys.executable, script, "VOC2012"], cwd=tmp_path, check=True)
+    picture, labels = (tmp_path / "train.txt").read_text().split()
+    assert picture == str(voc / "JPEGImages" / "train_1.jpg")
+    assert cv2.imread(labels, cv2.IMREAD_UNCHANGED).tolist() == [[0, 1], [15, 255]]
+
+
+@pytest.mark.slow
+def test_fcn_begins_with_what_vgg_has_learnt(tmp_path: Path) -> None:
+    vgg = Net.from_param(text.read_net(CONFIGS / "vgg16" / "deploy.prototxt"), pb.TEST)
+    learnt = [np.full(p.shape, i, np.float32) for i, p in enumerate(vgg.params)]
+    binary.write(tmp_path / "vgg.caffemodel", weights.to_model(vgg, learnt))
+    command = [sys.executable, CONFIGS / "fcn8s" / "init_weights.py", "vgg.caffemodel", "init.caffemodel"]
+    subprocess.run(command, cwd=tmp_path, check=True)
+    made = {(e.layer, e.index): e.values for e in model_arrays.read(tmp_path / "init.caffemodel").entries}
+    assert made["fc6", 0].shape == (4096, 512, 7, 7)
+    assert np.unique(made["fc6", 0]).tolist() == [26]
+    assert np.unique(made["score_pool3", 0]).tolist() == [0]
+    doubled = made["upscore2", 0]
+    np.testing.assert_array_equal(doubled[3, 3, 1], [0.1875, 0.5625, 0.5625, 0.1875])
+    assert np.count_nonzero(doubled) == 21 * 16
 
 
 @pytest.mark.slow

@@ -12,9 +12,9 @@ CLASSES = 21
 """PASCAL VOC's 20, and the background."""
 
 
-def score(bottom: Top) -> Top:
-    """Scores of each place, 0 to begin with."""
-    rates = [WEIGHT, BIAS]
+def score(bottom: Top, weight: float = 1) -> Top:
+    """Scores of each place, 0 to begin with, that learn as if they were multiplied by `weight`."""
+    rates = [{**each, "lr_mult": weight**2 * each["lr_mult"]} for each in (WEIGHT, BIAS)]
     return L.Convolution(bottom, num_output=CLASSES, kernel_size=1, param=rates)
 
 
@@ -38,11 +38,11 @@ def body(net: caffe.NetSpec) -> Top:
         top = net[f"drop{n}"] = dropout(top)
     net.score_fr = score(top)
     net.upscore2 = upsample(net.score_fr, 2)
-    net.score_pool4 = score(net.pool4)
+    net.score_pool4 = score(net.pool4, 0.01)
     net.score_pool4c = cropped(net.score_pool4, net.upscore2, 5)
     net.fuse_pool4 = L.Eltwise(net.upscore2, net.score_pool4c)
     net.upscore_pool4 = upsample(net.fuse_pool4, 2)
-    net.score_pool3 = score(net.pool3)
+    net.score_pool3 = score(net.pool3, 0.0001)
     net.score_pool3c = cropped(net.score_pool3, net.upscore_pool4, 9)
     net.fuse_pool3 = L.Eltwise(net.upscore_pool4, net.score_pool3c)
     net.upscore8 = upsample(net.fuse_pool3, 8)

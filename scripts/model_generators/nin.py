@@ -117,7 +117,7 @@ MODELS = {
         "Network in Network for CIFAR-10.",
         partial(body, layers=SMALL),
         (1, 3, 32, 32),
-        databases(cifar10.DATABASES, (128, 100), cifar10.PIXEL, mirror=True),
+        databases(cifar10.DATABASES, (128, 100), cifar10.PIXEL, factor=1 / 64),
         classify,
         probabilities,
     ),
