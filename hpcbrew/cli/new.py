@@ -22,7 +22,15 @@ def complete_source(ctx: click.Context, parameter: click.Parameter, incomplete: 
     return [CompletionItem(incomplete, "file"), *map(CompletionItem, folder.models())]
 
 
-@click.command()
+class _Command(click.Command):
+    """Its help names the models, which lie in a folder."""
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        formatter.write_paragraph()
+        formatter.write_text(f"Models: {', '.join(folder.models())}.")
+
+
+@click.command(cls=_Command)
 @click.argument("source", metavar="FOLDER|LIST|MODEL", shell_complete=complete_source)
 @click.argument("target", metavar="[DIR]", required=False, type=click.Path(path_type=Path))
 @click.option("--side", type=click.IntRange(16, 512), metavar="N", help="Stretch pictures to N×N. Without it: as fits.")
@@ -39,6 +47,7 @@ def command(source: str, target: Path | None, side: int | None, seed: int) -> No
       hpcbrew new pictures
       hpcbrew new pictures.txt pets --side 128
       hpcbrew new lenet my-lenet
+      hpcbrew new resnet50 my-resnet
     """
     given = Path(source)
     if given.is_dir() and source not in folder.models():
@@ -88,6 +97,7 @@ def _of_model(name: str, target: Path) -> list[str]:
             collect(JobRequest(solver))
         except (HpcbrewError, EngineError) as error:
             lines.append(f"Before it can train: {error}")
+            lines += ["README.md there says where its data are from"] if (target / "README.md").exists() else []
     return [*lines, "Next:", *(line for solver in solvers[:1] for line in _next(solver))]
 
 

@@ -13,7 +13,7 @@ from hpcbrew.start.pictures import Division, Pictures
 
 CLASSES = "classes.txt"
 
-NOT_COPIED = shutil.ignore_patterns("*_lmdb", "*_leveldb", "*.caffemodel*", "*.solverstate*", ".*")
+NOT_COPIED = shutil.ignore_patterns("*_lmdb", "*_leveldb", "*.caffemodel*", "*.solverstate*", "__pycache__", ".*")
 """Of a model's folder: data and what was trained with them."""
 
 
@@ -43,9 +43,10 @@ def copy(name: str, target: Path) -> None:
     """Copies a model's definitions to the folder `target`. Raises RequestError, as for a model that there is not."""
     there = models()
     if name not in there:
+        near = did_you_mean(name, there, repr, ignore_case=True)
         raise RequestError(
-            f"{name}: no such folder, no such list, and no such model.{did_you_mean(name, there, repr)} Models that "
-            f"ship: {', '.join(there)}. For your own pictures name their folder, with a sub-folder for each class"
+            f"{name}: no such folder, no such list, and no such model.{near} Models that ship: {', '.join(there)}. For "
+            "your own pictures name their folder, with a sub-folder for each class"
         )
     _make(target, lambda folder: shutil.copytree(there[name], folder, dirs_exist_ok=True, ignore=NOT_COPIED))
 

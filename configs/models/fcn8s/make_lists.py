@@ -22,7 +22,7 @@ def colours() -> np.ndarray:
 
 
 def classes(picture: np.ndarray) -> np.ndarray:
-    """The numbers (height, width) of the colours in a picture (height, width, 3). Raises KeyError for another colour."""
+    """The numbers (height, width) of a picture's colours (height, width, 3). Raises KeyError for another colour."""
     number_of = {tuple(colour): number for number, colour in enumerate(colours().tolist())}
     shades, index = np.unique(picture.reshape(-1, 3), axis=0, return_inverse=True)
     numbers = np.array([number_of[tuple(shade)] for shade in shades.tolist()], np.uint8)

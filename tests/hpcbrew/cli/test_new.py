@@ -44,3 +44,16 @@ def test_a_model_that_ships_is_copied(hpcbrew, tmp_path: Path) -> None:
 def test_what_is_not_there_is_told_with_the_models(hpcbrew) -> None:
     done = hpcbrew("new", "lenett")
     assert (done.returncode, "Did you mean 'lenet'" in done.stderr) == (2, True)
+
+
+def test_the_help_names_the_models(hpcbrew) -> None:
+    told = " ".join(hpcbrew("new", "--help").stdout.split())
+    assert all(name in told for name in ("Models:", "caffenet", "resnet50", "vgg16"))
+
+
+def test_a_copied_model_needs_no_more_than_its_data(hpcbrew, tmp_path: Path) -> None:
+    made = hpcbrew("new", "ResNet-50", "mine")
+    assert (made.returncode, "Did you mean 'resnet50'" in made.stderr) == (2, True)
+    made = hpcbrew("new", "resnet50", "mine")
+    assert made.stdout.startswith("mine: README.md, deploy.prototxt, solver.prototxt, train_val.prototxt")
+    assert "no LMDB at ilsvrc12_train_lmdb" in " ".join(made.stdout.split())
