@@ -29,11 +29,13 @@ def command(
     """Train SOLVER with every combination of some settings, as one array job.
 
     Each combination is a job of the array, `ID[1]` and so on, with the resources that are asked for and a folder of its
-    own. hpcbrew compare shows them side by side.
+    own. hpcbrew compare shows them side by side. Fields that go together are set by one --set, their values joined by
+    colons.
 
     \b
     Examples:
       hpcbrew sweep solver.prototxt --cluster iitd --project ee --gpu --set base_lr=0.1,0.01 --set type=SGD,Nesterov
+      hpcbrew sweep solver.prototxt --set type,base_lr,momentum=SGD:0.01:0.9,AdaGrad:0.01:0,Adam:0.001:0.9
       hpcbrew compare lenet --plot sweep.png
       hpcbrew logs -f '13[4]'
     """

@@ -1,7 +1,10 @@
-"""Sweeps: every combination of some solver fields' values, each a point of its own, all of them one array job."""
+"""Sweeps: every combination of some solver fields' values, each a point of its own, all of them one array job.
+
+Fields that go together, as a type of solver with the rate that suits it, are set by one assignment: see TOGETHER.
+"""
 
 from collections.abc import Sequence
-from itertools import product
+from itertools import chain, product
 
 from hpcbrew.clusters.profiles import Cluster
 from hpcbrew.errors import RequestError
@@ -10,21 +13,48 @@ from hpcbrew.plan import overrides
 from hpcbrew.plan.build import plan_job
 from hpcbrew.plan.hardware import Machine
 
+TOGETHER = "type,base_lr=SGD:0.01,Adam:0.001"
+
 
 def points(assignments: Sequence[str]) -> list[Overrides]:
-    """Every combination of `KEY=A,B,…`, the last key changing fastest. Raises RequestError for fewer than two."""
-    axes: dict[str, list[str]] = {}
+    """Every combination of `KEY=A,B,…`, the last key changing fastest; `KEY,KEY=A:B,…` sets several keys at once.
+
+    Raises RequestError for fewer than two points, and for what is no such assignment.
+    """
+    axes: list[list[Overrides]] = []
+    given: set[str] = set()
     for assignment in assignments:
-        key, values = overrides.split(assignment)
-        if key in axes:
-            raise RequestError(f"--set {assignment}: {key} is given twice; write its values as {key}=A,B")
-        axes[key] = [value.strip() for value in values.split(",")]
-        if "" in axes[key] or len(set(axes[key])) < len(axes[key]):
-            raise RequestError(f"--set {assignment}: write different values parted by commas, as in base_lr=0.1,0.01")
-    combined = [tuple(zip(axes, values, strict=True)) for values in product(*axes.values())]
+        axis = _axis(assignment)
+        for key, _ in axis[0]:
+            if key in given:
+                raise RequestError(f"--set {assignment}: {key} is given twice; write its values as {key}=A,B")
+            given.add(key)
+        axes.append(axis)
+    combined = [tuple(chain(*values)) for values in product(*axes)]
     if len(combined) < 2:
         raise RequestError("a sweep has two points at least, as in --set base_lr=0.1,0.01; hpcbrew submit runs one")
     return combined
+
+
+def _axis(assignment: str) -> list[Overrides]:
+    """The values of one `--set`, each with its key or keys."""
+    left, right = overrides.split(assignment)
+    keys = [key.strip() for key in left.split(",")]
+    values = [value.strip() for value in right.split(",")]
+    if "" in values or len(set(values)) < len(values):
+        raise RequestError(f"--set {assignment}: write different values parted by commas, as in base_lr=0.1,0.01")
+    if len(keys) == 1:
+        return [((keys[0], value),) for value in values]
+    if "" in keys or len(set(keys)) < len(keys):
+        raise RequestError(f"--set {assignment}: write different keys parted by commas, as in {TOGETHER}")
+    together = [[part.strip() for part in value.split(":")] for value in values]
+    for value, parts in zip(values, together, strict=True):
+        if len(parts) != len(keys) or "" in parts:
+            raise RequestError(
+                f"--set {assignment}: {len(keys)} keys, so each value has {len(keys)} parts joined by colons, as in "
+                f"{TOGETHER}; {value!r} has {len([part for part in parts if part])}"
+            )
+    return [tuple(zip(keys, parts, strict=True)) for parts in together]
 
 
 def plan(

@@ -31,9 +31,20 @@ def test_the_points_are_all_combinations() -> None:
     ]
 
 
+def test_fields_that_go_together_are_one_axis() -> None:
+    assert sweep.points(["type,base_lr=SGD:0.01,Adam:0.001", "max_iter=5"]) == [
+        (("type", "SGD"), ("base_lr", "0.01"), ("max_iter", "5")),
+        (("type", "Adam"), ("base_lr", "0.001"), ("max_iter", "5")),
+    ]
+
+
 @pytest.mark.parametrize(
     ("axes", "said"),
     [
+        (["type,base_lr=SGD:0.01,Adam"], "'Adam' has 1"),
+        (["type,base_lr=SGD:0.01,Adam:"], "2 parts joined by colons"),
+        (["type,type=SGD:Adam,Adam:SGD"], "different keys"),
+        (["type,base_lr=SGD:1,Adam:2", "base_lr=3,4"], "base_lr is given twice"),
         (["base_lr=0.1"], "a sweep has two points at least"),
         (["base_lr=0.1,"], "different values"),
         (["base_lr=0.1,0.1"], "different values"),
