@@ -46,7 +46,7 @@ def draw(panels: Sequence[Panel], x: str, path: Path, *, log: bool = False) -> N
         axes.set_xlabel(x)
         axes.set_ylabel(_plain(panel.y))
         if axes.lines:
-            axes.legend()
+            axes.legend(fontsize="small" if len(axes.lines) > 4 else None)  # many would hide the curves
         if log and panel is panels[0]:
             axes.set_yscale("log")
     figure.savefig(path)

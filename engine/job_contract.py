@@ -4,6 +4,7 @@ The engine and `hpcbrew` import these names, and the templates of the job script
 `exit_codes.NO_ROOM`, `variables.DEADLINE`. Nothing is imported that takes time.
 """
 
+import re
 from enum import IntEnum, StrEnum
 from typing import Any, Literal, NotRequired, TypedDict
 
@@ -75,10 +76,16 @@ ERROR_PREFIX = "caffe: error: "
 
 
 class BestOutput(TypedDict):
-    """The best value that a test output has had, the lowest of a loss and the highest of any other, and when."""
+    """The best value that a test output has had, the lowest of a loss or an error and the highest of any other, and
+    when."""
 
     value: float
     iteration: int
+
+
+def lower_is_better(output: str) -> bool:
+    """Whether a test output is a loss or an error, by its name: cross_entropy_loss, l2_error, top5_err."""
+    return re.search("loss|err(or)?(?![a-z])", output.lower()) is not None
 
 
 class ProgressRecord(TypedDict):

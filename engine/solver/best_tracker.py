@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from engine.errors import SolverError
+from engine.job_contract import lower_is_better
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,7 @@ class Best:
 class BestTracker:
     """Tells the better of two values of one test output.
 
-    name: the output's. order: "min" or "max"; "" for the least of a loss, and the greatest of what is none.
+    name: the output's. order: "min" or "max"; "" for the least of a loss or error, and the greatest of what is none.
     """
 
     name: str
@@ -54,7 +55,7 @@ class BestTracker:
 
     def after(self, best: Best, iteration: int, value: float, weight: float) -> Best:
         """The best one after a test with `value`, the output's mean; NaN never is. `weight`: the output's as a loss."""
-        least = self.order == "min" or (not self.order and weight != 0)
+        least = self.order == "min" or (not self.order and (weight != 0 or lower_is_better(self.name)))
         better = best.value is None or (value < best.value if least else value > best.value)
         if np.isfinite(value) and better:
             return replace(best, value=value, iteration=iteration, tests_since=0)

@@ -8,6 +8,7 @@ from typing import Any
 
 from engine import curves
 from engine.errors import EngineError
+from engine.job_contract import lower_is_better
 from engine.printable import printable
 from engine.proto import caffe_pb2 as pb
 from engine.proto import text
@@ -77,17 +78,23 @@ def rows(records: Sequence[JobRecord], ledger: Ledger, say: Say) -> list[Row]:
 def labels(compared: Sequence[Row]) -> list[str]:
     """What tells each from the others, for legends: its name, its settings, its id where these are those of another."""
     names = [row.name for row in compared]
-    plain = [_label(row.name, row) for row in compared]
+    own = [_told(row, compared) for row in compared]
+    plain = [_label(row.name, settings) for row, settings in zip(compared, own, strict=True)]
     return [
         label
-        if plain.count(label) == 1 and (row.settings or names.count(row.name) == 1)
-        else _label(f"{row.name} {row.id}", row)
-        for label, row in zip(plain, compared, strict=True)
+        if plain.count(label) == 1 and (settings or names.count(row.name) == 1)
+        else _label(f"{row.name} {row.id}", settings)
+        for label, settings, row in zip(plain, own, compared, strict=True)
     ]
 
 
-def _label(name: str, row: Row) -> str:
-    settings = ", ".join(f"{key} {value}" for key, value in row.settings.items())
+def _told(row: Row, compared: Sequence[Row]) -> str:
+    """A row's settings, but for those that all have: they tell none from another."""
+    alike = {key for key, value in row.settings.items() if all(other.settings.get(key) == value for other in compared)}
+    return ", ".join(f"{key} {value}" for key, value in row.settings.items() if len(compared) == 1 or key not in alike)
+
+
+def _label(name: str, settings: str) -> str:
     return f"{name}, {settings}" if settings else name
 
 
@@ -163,12 +170,12 @@ def _of_net(name: str, number: int) -> str:
 
 
 def _best(log: TrainingLog) -> dict[str, Best]:
-    """The best value of each output of tests: the lowest of what is called a loss, the highest of what is not."""
+    """The best value of each output of tests: the lowest of losses and errors, the highest of others."""
     found: dict[str, Best] = {}
     for number, tests in log.tests.items():
         for row in tests:
             for name, value in row.outputs.items():
-                known, sign = _of_net(name, number), -1 if "loss" in name.lower() else 1
+                known, sign = _of_net(name, number), -1 if lower_is_better(name) else 1
                 if math.isfinite(value) and (known not in found or sign * value > sign * found[known].value):
                     found[known] = Best(value, row.iteration)
     return found

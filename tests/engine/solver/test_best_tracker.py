@@ -8,7 +8,14 @@ from engine.solver.best_tracker import Best, BestTracker
 
 @pytest.mark.parametrize(
     ("name", "weight", "better", "worse"),
-    [("accuracy", 0.0, 0.9, 0.4), ("loss", 1.0, 0.4, 0.9), ("min:error", 0.0, 0.1, 0.2), ("max:loss", 1.0, 2.0, 1.0)],
+    [
+        ("accuracy", 0.0, 0.9, 0.4),
+        ("loss", 1.0, 0.4, 0.9),
+        ("l2_error", 0.0, 0.4, 0.9),
+        ("merry", 0.0, 0.9, 0.4),
+        ("min:error", 0.0, 0.1, 0.2),
+        ("max:loss", 1.0, 2.0, 1.0),
+    ],
 )
 def test_the_tracker_knows_which_way_is_better(name, weight, better, worse):
     tracker = BestTracker.of(name)

@@ -61,6 +61,8 @@ def test_a_legend_tells_jobs_apart_that_are_called_alike(home: Path, tmp_path: P
     again, other = replace(row, id="8.local"), replace(row, id="9.local", settings={"base_lr": "0.1"})
     assert compare.labels([row]) == ["a"]
     assert compare.labels([row, again, other]) == ["a 7.local", "a 8.local", "a, base_lr 0.1"]
+    both = [replace(other, settings={"base_lr": rate, "max_iter": "9"}) for rate in ("0.1", "0.2")]
+    assert compare.labels(both) == ["a, base_lr 0.1", "a, base_lr 0.2"]
 
 
 def test_a_sweep_has_a_row_for_each_of_its_points(home: Path, tmp_path: Path) -> None:
