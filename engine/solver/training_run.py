@@ -159,10 +159,23 @@ def _load_weights(
     Raises SnapshotError.
     """
     log.info("caffe.cpp:150", f"Finetuning from {path}")
-    found = parallel.params(net, formats.load_model(path, net, params))
+    given = formats.load_model(path, net, params)
+    _tell_copied(path, net, [new is not old for new, old in zip(given, params, strict=True)])
+    found = parallel.params(net, given)
     for test in test_nets:
         test.params = formats.load_model(path, test.net, test.params)
     return found
+
+
+def _tell_copied(path: str, net: Net, given: Sequence[bool]) -> None:
+    """Which layers begin with a model's parameters and which do not; `given`: of each parameter."""
+    learning = [(layer.name, ids) for layer, ids in zip(net.layers, net.param_ids, strict=True) if layer.params]
+    copied = [name for name, ids in learning if any(given[k] for k in ids)]
+    others = [name for name, _ in learning if name not in copied]
+    if copied:
+        log.info("caffe.cpp:150", f"Copied by name: {', '.join(copied)}. Not in it: {', '.join(others) or 'none'}.")
+    else:
+        log.warning("caffe.cpp:150", f"{path}: has none of this net's layers with parameters ({', '.join(others)}).")
 
 
 def _tracker(param: pb.SolverParameter, options: TrainOptions, test_nets: Sequence[TestNet]) -> BestTracker | None:

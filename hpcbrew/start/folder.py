@@ -13,8 +13,10 @@ from hpcbrew.start.pictures import Division, Pictures
 
 CLASSES = "classes.txt"
 
-NOT_COPIED = shutil.ignore_patterns("*_lmdb", "*_leveldb", "*.caffemodel*", "*.solverstate*", "__pycache__", ".*")
-"""Of a model's folder: data and what was trained with them."""
+NOT_COPIED = shutil.ignore_patterns(
+    "*_lmdb", "*_leveldb", "*.caffemodel*", "*.solverstate*", "made", "__pycache__", ".*"
+)
+"""Of a model's folder: data and what was trained with them; a recipe has them in `made`."""
 
 
 def texts(pictures: Pictures, division: Division) -> dict[str, str]:

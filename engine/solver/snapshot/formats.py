@@ -8,7 +8,7 @@ import glob
 import io
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from typing import Any
 import h5py
 import numpy as np
 
+from engine import log
 from engine.data import hdf5_file
 from engine.errors import SnapshotError
 from engine.host import regular_file
@@ -23,6 +24,7 @@ from engine.host.atomic_file import replace, writing
 from engine.net import weights
 from engine.net.net import Net
 from engine.net.parameters import Param
+from engine.printable import printable
 from engine.proto import binary, paths, raw_bytes
 from engine.proto import caffe_pb2 as pb
 from engine.solver.snapshot import resume_file
@@ -198,7 +200,16 @@ def load_model(path: str | Path, net: Net, params: Sequence[Any]) -> list[Any]:
     _check_there(path, "model")
     if str(path).endswith(".h5") or h5py.is_hdf5(path):  # whatever it is called, as Caffe
         return weights.load_blobs(net, params, _read_blobs_hdf5(Path(path), net, params), str(path))
-    return weights.load_model(net, params, binary.read_net(path), str(path))
+    model = binary.read_net(path)
+    _tell_ignored((layer.name for layer in model.layer), net)
+    return weights.load_model(net, params, model, str(path))
+
+
+def _tell_ignored(names: Iterable[str], net: Net) -> None:
+    here = {layer.name for layer in net.layers}
+    for name in names:
+        if name not in here:
+            log.info("net.cpp:744", f"Ignoring source layer {printable(name, one_line=True)}")
 
 
 def read_state(path: str | Path) -> State:
@@ -266,6 +277,7 @@ def _read_blobs_hdf5(path: Path, net: Net, params: Sequence[Any]) -> dict[str, l
     with hdf5_file.opened(path, SnapshotError) as file:
         if "data" not in file:
             raise file.wrong("this is no model: it has no group /data.")
+        _tell_ignored(file.members("data"), net)
         blobs = {}
         for i, layer in enumerate(net.layers):
             group = f"data/{layer.name}"

@@ -1,8 +1,10 @@
 """What is found when a run is built, before its first iteration."""
 
+import logging
+
 import numpy as np
 import pytest
-from support.tiny_solver import MakeSolver, parameter, values
+from support.tiny_solver import LEARNED, NET, MakeSolver, parameter, values
 
 from engine.errors import SnapshotError, SolverError
 from engine.solver.best_tracker import Best
@@ -26,6 +28,19 @@ def test_weights_come_from_several_models(make_solver: MakeSolver):
     solver = make_solver(f'weights: "{model}, {model}" test_iter: 1 test_interval: 5')
     for a, b in zip(values(source), values(solver), strict=True):
         np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.parametrize("kind", ["BINARYPROTO", "HDF5"])
+def test_finetuning_tells_which_layers_were_copied_and_which_not(tmp_path, monkeypatch, caplog, kind):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(logging.getLogger("caffe"), "propagate", True)
+    caplog.set_level(logging.INFO, "caffe")
+    model = Solver(parameter(f"snapshot_format: {kind}")).snapshot().model
+    net = (NET % LEARNED).replace('"ip2"', '"ip2_new"')
+    Solver(parameter(f'weights: "{model}"', net))
+    assert {"Ignoring source layer ip2", "Copied by name: ip1. Not in it: ip2_new."} <= {*caplog.messages}
+    Solver(parameter(f'weights: "{model}"', net.replace('"ip1"', '"ip1_new"')))
+    assert f"{model}: has none of this net's layers with parameters (ip1_new, ip2_new)." in caplog.messages
 
 
 def test_errors_name_the_solvers_file():
