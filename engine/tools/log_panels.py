@@ -16,8 +16,8 @@ Value = Callable[[Row], float]
 
 @dataclass(frozen=True)
 class View:
-    """What is shown: over iterations or seconds; each value the mean of so many, `smooth`; the learning `rate` and the
-    `throughput` in panels of their own."""
+    """What is shown: over iterations or seconds; each value of training the mean of so many, `smooth`; the learning
+    `rate` and the `throughput` in panels of their own."""
 
     x: Axis = "Iters"
     smooth: int = 1
@@ -55,7 +55,8 @@ def curves(logs: Mapping[str, TrainingLog], value: Value, view: View, *, tests: 
             broken = log.diverged is not None and not tests
             end = f" (diverged at {log.diverged})" if broken else ""
             label = f"{name}: {what}{end}" if name else f"{what}{end}"
-            yield Curve(label, _smoothed(points, view.smooth), group, dashed=tests, broken=broken)
+            shown = points if tests else _smoothed(points, view.smooth)  # a test is the mean of many batches already
+            yield Curve(label, shown, group, dashed=tests, broken=broken)
 
 
 def _smoothed(points: Sequence[tuple[float, float]], count: int) -> Sequence[tuple[float, float]]:

@@ -30,7 +30,7 @@ HEIGHT = 12
 @click.option("--out", "-o", type=click.Path(path_type=Path, dir_okay=False), help="A .png, .svg or .pdf to draw into.")
 @click.option("--time", "by_time", is_flag=True, help="Over seconds instead of iterations.")
 @click.option("--log", "log", is_flag=True, help="The losses on a logarithmic axis.")
-@click.option("--smooth", type=click.IntRange(min=1), default=1, metavar="N", help="Show means of N values.")
+@click.option("--smooth", type=click.IntRange(min=1), default=1, metavar="N", help="Means of N values of training.")
 @click.option("--rate", is_flag=True, help="The learning rate too.")
 @click.option("--throughput", is_flag=True, help="Iterations a second too.")
 def command(

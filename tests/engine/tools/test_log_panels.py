@@ -34,6 +34,11 @@ def test_smoothing_shows_the_mean_of_the_last_values() -> None:
     assert drawn(View(smooth=2))["loss"]["train"] == [(0, 4.0), (1, pytest.approx(3.5)), (2, 2.5), (3, 1.5)]
 
 
+def test_tests_are_shown_as_they_are_where_training_is_smoothed() -> None:
+    log = TrainingLog([], {0: [Row(n, outputs={"loss": 4.0 - n}) for n in range(3)]})
+    assert drawn(View(smooth=2), a=log)["loss"] == {"a: test": [(0, 4.0), (1, 3.0), (2, 2.0)]}
+
+
 def test_a_log_has_one_colour_and_its_name_in_the_legend() -> None:
     (losses, _) = panels({"a": LOG, "b": LOG}, View())
     assert [(c.label, c.group, c.dashed) for c in losses.curves] == [
