@@ -55,6 +55,7 @@ ELSEWHERE = {
     "engine/python/caffe/stepping.py": "engine/python/test_solvers.py",
     "engine/solver/benchmark.py": "engine/cli/test_cli.py",
     "engine/solver/state.py": "engine/solver/test_resume.py",
+    "engine/tools/mirrors.py": "engine/tools/test_get_mnist.py",
     "engine/tools/upgrade_net_proto_binary.py": "engine/tools/test_upgrading.py",
     "engine/tools/upgrade_net_proto_text.py": "engine/tools/test_upgrading.py",
     "engine/tools/upgrade_solver_proto_text.py": "engine/tools/test_upgrading.py",

@@ -1,12 +1,10 @@
 """get_mnist: the whole MNIST set, fetched and checked, as the two databases that configs/models/lenet reads."""
 
 import hashlib
-import os
 import tempfile
-import urllib.error
-import urllib.request
 from collections.abc import Mapping, Sequence
-from http.client import HTTPException
+from contextlib import closing
+from functools import partial
 from pathlib import Path
 
 import click
@@ -16,11 +14,12 @@ from engine.data import idx
 from engine.data.lmdb_reader import LMDB
 from engine.errors import DataError
 from engine.host.atomic_file import writing
-from engine.tools import command
+from engine.tools import command, mirrors
 from engine.tools.command import tool
 from engine.tools.convert_mnist_data import convert
+from engine.tools.mirrors import Mirrors
 
-MIRRORS = (
+URLS = (
     "https://storage.googleapis.com/cvdf-datasets/mnist/",
     "https://ossci-datasets.s3.amazonaws.com/mnist/",
 )
@@ -36,8 +35,6 @@ SHA256 = {
 DATABASES = {"mnist_train_lmdb": "train", "mnist_test_lmdb": "t10k"}
 SHIPPED = (5_000, 1_000)
 """Records of the same databases made of the digits in configs/models/lenet/digits."""
-TIMEOUT = 30.0
-"""Seconds without a byte after which a connection counts as dropped."""
 LARGEST = 1 << 24
 """Bytes: more than any of the files has, gzipped."""
 
@@ -72,7 +69,7 @@ def get(folder: Path | None, to: Path) -> None:
     if not to.is_dir():
         raise DataError(f"{to}: no such folder.")
     if folder is None:
-        folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "hpcbrew" / "mnist"
+        folder = mirrors.cache("mnist")
         fetch(folder)
     files = {name: check(find(folder, name), digest) for name, digest in SHA256.items()}
     for name, part in DATABASES.items():
@@ -95,60 +92,10 @@ def check(path: Path, digest: str) -> Path:
     return path
 
 
-def fetch(folder: Path, digests: Mapping[str, str] = SHA256, mirrors: Sequence[str] = MIRRORS) -> None:
-    """Brings the files that `folder` lacks, or has damaged, from the first mirror that gives them whole.
-
-    Raises DataError with what each mirror said.
-    """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as e:
-        raise DataError(f"{folder}: cannot be made: {e.strerror}.") from e
-    for name, digest in digests.items():
-        path = folder / f"{name}.gz"
-        if _whole(path, digest):
-            continue
-        said = []
-        for mirror in mirrors:
-            try:
-                _download(f"{mirror}{name}.gz", path, digest)
-                break
-            except DataError as e:
-                said.append(f"  {e}")
-        else:
-            raise DataError(
-                "\n".join([f"{name}.gz cannot be fetched:", *said])
-                + "\nWithout a way out (https_proxy?), copy the four files here and use --from DIR."
-            )
-
-
-def _whole(path: Path, digest: str) -> bool:
-    try:
-        return path.is_file() and check(path, digest) == path
-    except DataError:
-        return False
-
-
-def _download(url: str, path: Path, digest: str) -> None:
-    log.info("get_mnist", f"Fetching {url}")
-    descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    part = Path(temporary)
-    try:
-        with urllib.request.urlopen(url, timeout=TIMEOUT) as answer, os.fdopen(descriptor, "wb") as file:  # noqa: S310
-            file.write(answer.read(LARGEST))
-            file.flush()
-            os.fsync(file.fileno())
-        try:
-            check(part, digest)
-        except DataError as e:
-            raise DataError(f"{url}: what came is not MNIST's file: {e}") from e
-        part.replace(path)
-    except urllib.error.HTTPError as e:
-        raise DataError(f"{url}: the server answers {e.code} {e.reason}.") from e
-    except (OSError, HTTPException) as e:  # URLError is an OSError
-        raise DataError(f"{url}: {getattr(e, 'reason', None) or e or type(e).__name__}") from e
-    finally:
-        part.unlink(missing_ok=True)
+def fetch(folder: Path, digests: Mapping[str, str] = SHA256, urls: Sequence[str] = URLS) -> None:
+    """Brings the files that `folder` lacks, or has damaged. Raises DataError with what each mirror said."""
+    files = {f"{name}.gz": partial(check, digest=digest) for name, digest in digests.items()}
+    mirrors.fetch(folder, files, Mirrors("get_mnist", "MNIST", urls, LARGEST))
 
 
 def make(database: Path, images: Path, labels: Path) -> None:
@@ -157,7 +104,8 @@ def make(database: Path, images: Path, labels: Path) -> None:
     Raises DataError for anything else of that name.
     """
     if database.exists():
-        entries = _entries(database)
+        with closing(LMDB(database)) as db:
+            entries = db.entries
         if entries == len(idx.read_labels(labels)):
             log.info("get_mnist", f"{database} is there already, with {entries} records.")
             return
@@ -173,14 +121,6 @@ def make(database: Path, images: Path, labels: Path) -> None:
         if database.exists():
             database.rename(Path(folder) / "old")
         new.rename(database)
-
-
-def _entries(database: Path) -> int:
-    db = LMDB(database)
-    try:
-        return db.entries
-    finally:
-        db.close()
 
 
 if __name__ == "__main__":
