@@ -39,7 +39,8 @@ def cache(name: str) -> Path:
 def fetch(folder: Path, files: Mapping[str, Callable[[Path], object]], mirrors: Mirrors) -> None:
     """Brings the files that `folder` lacks, or has damaged.
 
-    `files`: for each name what raises DataError where the file is not whole. Raises DataError with what each mirror said.
+    `files`: for each name what raises DataError where the file is not whole. Raises DataError with what was said by
+    each mirror.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)

@@ -92,6 +92,12 @@ def _of_model(name: str, target: Path) -> list[str]:
     folder.copy(name, target)
     solvers = sorted(target.glob("*solver*.prototxt"), key=lambda path: (len(path.name), path.name))
     lines = [f"{target}: {', '.join(path.name for path in sorted(target.iterdir()))}"]
+    if (recipe := target / "run").exists():
+        return [
+            *lines,
+            f"Next, which makes its data, trains and measures ({target / 'README.md'}):",
+            f"  {shlex.quote(str(recipe))}",
+        ]
     for solver in solvers[:1]:
         try:
             collect(JobRequest(solver))

@@ -1,3 +1,4 @@
+import os
 from pathlib import Path
 
 import cv2
@@ -39,6 +40,12 @@ def test_a_model_that_ships_is_copied(hpcbrew, tmp_path: Path) -> None:
     assert made.returncode == 0, made.stderr
     assert "  hpcbrew submit mine/solver.prototxt --cluster local --follow" in made.stdout.splitlines()
     assert "Before it can train: mine/train_val.prototxt" in made.stdout
+
+
+def test_a_recipe_is_copied_and_its_script_named(hpcbrew, tmp_path: Path) -> None:
+    made = hpcbrew("new", "net_surgery", "surgery")
+    assert made.stdout.splitlines()[-1] == "  surgery/run"
+    assert os.access(tmp_path / "surgery/run", os.X_OK)
 
 
 def test_what_is_not_there_is_told_with_the_models(hpcbrew) -> None:
