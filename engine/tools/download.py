@@ -13,6 +13,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from http.client import HTTPException, HTTPMessage
 from pathlib import Path
 from typing import IO, BinaryIO
@@ -35,6 +36,15 @@ ATTEMPTS = 5
 PIECE = 1 << 18
 
 
+@dataclass(frozen=True)
+class _Source:
+    """Where a file is from. `known`: something shows whether what comes is it. `largest`: bytes, more than it has."""
+
+    place: str | Path
+    known: bool
+    largest: int
+
+
 class _BrokenOffError(Exception):
     """The connection did. What has come is whole."""
 
@@ -42,13 +52,13 @@ class _BrokenOffError(Exception):
 class _Redirects(urllib.request.HTTPRedirectHandler):
     """Follows a server to another address, but not off TLS where nothing else shows what the bytes are."""
 
-    def __init__(self, checked: bool) -> None:
-        self._checked = checked
+    def __init__(self, known: bool) -> None:
+        self._known = known
 
     def redirect_request(
         self, req: urllib.request.Request, fp: IO[bytes], code: int, msg: str, headers: HTTPMessage, newurl: str
     ) -> urllib.request.Request | None:
-        problem = front_matter.wrong_url(newurl) or ("" if self._checked else unsafe(newurl))
+        problem = front_matter.wrong_url(newurl) or ("" if self._known else unsafe(newurl))
         if problem:
             raise DataError(f"{req.full_url}: the server sends on to {newurl}: {problem}")
         return super().redirect_request(req, fp, code, msg, headers, newurl)
@@ -61,27 +71,45 @@ def unsafe(url: str) -> str:
     return "without TLS and without a SHA-1 it may be anything: add the line `sha1: …`, or name an https:// address."
 
 
-def fetch(source: str | Path, path: Path, sha1: str = "", check: Callable[[Path], object] | None = None) -> str:
+def fetch(
+    source: str | Path,
+    path: Path,
+    sha1: str = "",
+    check: Callable[[Path], object] | None = None,
+    *,
+    known: bool = False,
+    largest: int = LARGEST,
+) -> str:
     """Brings `source`, an address or a file, to `path`, and returns the SHA-1 of what came.
 
-    With a `sha1`, what comes must have it, and what came before is gone on with; without one, the address must be one
-    of TLS. `check` looks at the whole file before it gets its name. Proxies are those of the environment (https_proxy,
-    http_proxy, no_proxy). Raises DataError, and what `check` raises.
+    `check` looks at the whole file before it gets its name; `known`: it has a digest to compare with. With that or a
+    `sha1`, which what comes must have, what came before is gone on with; without both, the address must be one of TLS.
+    `largest`: bytes, more than the file has. Proxies are those of the environment (https_proxy, http_proxy, no_proxy).
+    Raises DataError, and what `check` raises.
     """
-    if isinstance(source, str) and (problem := front_matter.wrong_url(source) or ("" if sha1 else unsafe(source))):
+    known = known or bool(sha1)
+    if isinstance(source, str) and (problem := front_matter.wrong_url(source) or ("" if known else unsafe(source))):
         raise DataError(f"{source}: {problem}")
     part = path.with_name(f".{path.name}.part")
     with atomic_file.writing(part, DataError), part.open("a+b") as file:
         _alone(file, part, path)
-        kept = bool(sha1) and isinstance(source, str)
+        kept = known and isinstance(source, str)
         if not kept:
             file.truncate(0)
         log.info("download", f"Fetching {source}")
+        place = _Source(source, known, largest)
         try:
-            found = _checked(source, path, file, sha1)
+            begun = file.seek(0, os.SEEK_END)
+            _fill(place, file)
             kept = False
-            if check is not None:
-                check(part)
+            try:
+                found = _checked(place, path, file, sha1, check)
+            except DataError:
+                if not begun:
+                    raise
+                file.truncate(0)  # what came before may have been of another file
+                _fill(place, file)
+                found = _checked(place, path, file, sha1, check)
         except BaseException as e:
             size = file.seek(0, os.SEEK_END)
             if not kept or not size:
@@ -118,21 +146,16 @@ def _alone(file: BinaryIO, part: Path, path: Path) -> None:
     raise DataError(f"{path}: is being fetched by another process already.")
 
 
-def _checked(source: str | Path, path: Path, file: BinaryIO, sha1: str) -> str:
-    """Fills the `file` and returns its digest. Raises DataError where it is another than `sha1`, with nothing kept."""
-    begun = file.seek(0, os.SEEK_END)
-    _fill(source, file, bool(sha1))
+def _checked(source: _Source, path: Path, file: BinaryIO, sha1: str, check: Callable[[Path], object] | None) -> str:
+    """The digest of the whole `file`, which is to be `path`. Raises DataError where it is not what is asked for."""
     found = _digest(file)
-    if sha1 and found != sha1.lower() and begun:  # what came before was of another file
-        file.truncate(0)
-        _fill(source, file, checked=True)
-        found = _digest(file)
     if sha1 and found != sha1.lower():
-        file.truncate(0)
         raise DataError(
-            f"{path}: refused: what {source} gave has the SHA-1 {found}, and {sha1.lower()} is asked for. It is "
+            f"{path}: refused: what {source.place} gave has the SHA-1 {found}, and {sha1.lower()} is asked for. It is "
             "another file, or the SHA-1 asked for is wrong."
         )
+    if check is not None:
+        check(Path(file.name))
     return found
 
 
@@ -142,24 +165,24 @@ def _digest(file: BinaryIO) -> str:
     return hashlib.file_digest(file, _sha1).hexdigest()  # type: ignore[arg-type]  # a buffered file has readinto
 
 
-def _fill(source: str | Path, file: BinaryIO, checked: bool) -> None:
-    if isinstance(source, Path):
-        _copy(source, file)
+def _fill(source: _Source, file: BinaryIO) -> None:
+    if isinstance(source.place, Path):
+        _copy(source.place, file, source.largest)
         return
-    opener = urllib.request.build_opener(_Redirects(checked))
+    opener = urllib.request.build_opener(_Redirects(source.known))
     left = ATTEMPTS
     while left:
         before = file.seek(0, os.SEEK_END)
         try:
-            _receive(opener, source, file)
+            _receive(opener, source.place, file, source.largest)
             return
         except _BrokenOffError as e:
             left = left - 1 if file.seek(0, os.SEEK_END) <= before else ATTEMPTS
             said = e
-    raise DataError(f"{source}: {said}.")
+    raise DataError(f"{source.place}: {said}.")
 
 
-def _copy(source: Path, file: BinaryIO) -> None:
+def _copy(source: Path, file: BinaryIO, largest: int) -> None:
     try:
         regular_file.check(source)
         given = source.open("rb")
@@ -167,10 +190,11 @@ def _copy(source: Path, file: BinaryIO) -> None:
         raise DataError(f"{source}: cannot be read: {e.strerror or e}.") from e
     with given:
         size = os.fstat(given.fileno()).st_size
-        _write(file, iter(lambda: given.read(PIECE), b""), 0, size, str(source))
+        _check_size(size, largest, source)
+        _write(file, _limited(iter(lambda: given.read(PIECE), b""), 0, largest, source), 0, size, source)
 
 
-def _receive(opener: urllib.request.OpenerDirector, url: str, file: BinaryIO) -> None:
+def _receive(opener: urllib.request.OpenerDirector, url: str, file: BinaryIO, largest: int) -> None:
     """Appends what the file lacks, or all of it where the server begins anew. Raises DataError, _BrokenOffError."""
     begun = file.seek(0, os.SEEK_END)
     headers = {"User-Agent": "hpcbrew", "Accept-Encoding": "identity"} | ({"Range": f"bytes={begun}-"} if begun else {})
@@ -181,7 +205,8 @@ def _receive(opener: urllib.request.OpenerDirector, url: str, file: BinaryIO) ->
                 begun = 0
             length = answer.headers.get("Content-Length") or ""
             total = begun + int(length) if length.isdecimal() else None
-            _write(file, _pieces(answer), begun, total, url)
+            _check_size(total or 0, largest, url)
+            _write(file, _limited(_pieces(answer), begun, largest, url), begun, total, url)
             if total is not None and file.tell() < total:
                 raise _BrokenOffError(f"the connection broke off after {file.tell():,} of {total:,} bytes")
     except urllib.error.HTTPError as e:
@@ -222,9 +247,16 @@ def _pieces(answer: IO[bytes]) -> Iterator[bytes]:
             since, came = now, 0
 
 
-def _write(file: BinaryIO, pieces: Iterator[bytes], begun: int, total: int | None, source: str) -> None:
-    """Appends the pieces to the file, which has `begun` bytes of `total`. Raises DataError for too many of them."""
-    _check_size(total or 0, source)
+def _limited(pieces: Iterator[bytes], begun: int, largest: int, source: str | Path) -> Iterator[bytes]:
+    """The pieces. Raises DataError where they are more than a file of `largest` bytes has behind its first `begun`."""
+    for piece in pieces:
+        begun += len(piece)
+        _check_size(begun, largest, source)
+        yield piece
+
+
+def _write(file: BinaryIO, pieces: Iterator[bytes], begun: int, total: int | None, source: str | Path) -> None:
+    """Appends the pieces to the file, which has `begun` bytes of `total`."""
     free = shutil.disk_usage(Path(file.name).parent).free
     if total is not None and total - begun > free:
         raise DataError(
@@ -232,12 +264,10 @@ def _write(file: BinaryIO, pieces: Iterator[bytes], begun: int, total: int | Non
         )
     with progress.of_bytes(total, begun) as advance:
         for piece in pieces:
-            begun += len(piece)
-            _check_size(begun, source)
             file.write(piece)
             advance(len(piece))
 
 
-def _check_size(size: int, source: str) -> None:
-    if size > LARGEST:
-        raise DataError(f"{source}: has more than {LARGEST:,} bytes, which no .caffemodel can have.")
+def _check_size(size: int, largest: int, source: str | Path) -> None:
+    if size > largest:
+        raise DataError(f"{source}: has more than {largest:,} bytes, and the file to be fetched cannot.")

@@ -73,7 +73,7 @@ def get(folder: Path | None, to: Path, urls: Sequence[str] = URLS) -> None:
     if folder is None:
         folder = mirrors.cache("cifar10")
         files = {ARCHIVE: partial(check, digest=SHA256[ARCHIVE])}
-        mirrors.fetch(folder, files, Mirrors("get_cifar10", "CIFAR-10", urls, LARGEST))
+        mirrors.fetch(folder, files, Mirrors("CIFAR-10", urls, LARGEST))
     with atomic_file.writing(to, DataError), tempfile.TemporaryDirectory(prefix=".cifar10-", dir=to) as made:
         batches = _batches(folder, Path(made))
         for name, parts in wanted.items():

@@ -95,7 +95,7 @@ def check(path: Path, digest: str) -> Path:
 def fetch(folder: Path, digests: Mapping[str, str] = SHA256, urls: Sequence[str] = URLS) -> None:
     """Brings the files that `folder` lacks, or has damaged. Raises DataError with what each mirror said."""
     files = {f"{name}.gz": partial(check, digest=digest) for name, digest in digests.items()}
-    mirrors.fetch(folder, files, Mirrors("get_mnist", "MNIST", urls, LARGEST))
+    mirrors.fetch(folder, files, Mirrors("MNIST", urls, LARGEST))
 
 
 def make(database: Path, images: Path, labels: Path) -> None:

@@ -1,31 +1,21 @@
 """The files of a data set, each from the first mirror that gives it whole."""
 
 import os
-import tempfile
-import urllib.error
-import urllib.request
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from http.client import HTTPException
 from pathlib import Path
-from typing import IO
 
-from engine import log
 from engine.errors import DataError
-
-TIMEOUT = 30.0
-"""Seconds without a byte after which a connection counts as dropped."""
-PIECE = 1 << 20
+from engine.tools import download
 
 
 @dataclass(frozen=True)
 class Mirrors:
     """Where a data set's files are: `urls`, which their names are put behind. `largest`: bytes, more than any has.
 
-    `tool`: which asks for them. `name`: of the data set, as messages call it.
+    `name`: of the data set, as messages call it.
     """
 
-    tool: str
     name: str
     urls: Sequence[str]
     largest: int
@@ -75,29 +65,10 @@ def _whole(path: Path, check: Callable[[Path], object]) -> bool:
 
 
 def _download(url: str, path: Path, check: Callable[[Path], object], mirrors: Mirrors) -> None:
-    log.info(mirrors.tool, f"Fetching {url}")
-    descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    part = Path(temporary)
-    try:
-        with urllib.request.urlopen(url, timeout=TIMEOUT) as answer, os.fdopen(descriptor, "wb") as file:  # noqa: S310
-            _receive(answer, file, mirrors.largest)
-            file.flush()
-            os.fsync(file.fileno())
+    def whole(part: Path) -> None:
         try:
             check(part)
         except DataError as e:
             raise DataError(f"{url}: what came is not {mirrors.name}'s file: {e}") from e
-        part.replace(path)
-    except urllib.error.HTTPError as e:
-        raise DataError(f"{url}: the server answers {e.code} {e.reason}.") from e
-    except (OSError, HTTPException) as e:  # URLError is an OSError
-        raise DataError(f"{url}: {getattr(e, 'reason', None) or e or type(e).__name__}") from e
-    finally:
-        part.unlink(missing_ok=True)
 
-
-def _receive(answer: IO[bytes], file: IO[bytes], most: int) -> None:
-    """Copies up to `most` bytes; what has more is no file of the data set, and the check says so."""
-    while most > 0 and (piece := answer.read(min(PIECE, most))):
-        file.write(piece)
-        most -= len(piece)
+    download.fetch(url, path, check=whole, known=True, largest=mirrors.largest)

@@ -1,5 +1,8 @@
 import hashlib
 import tarfile
+import threading
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import numpy as np
@@ -58,8 +61,13 @@ def test_both_databases_are_made_and_stay(cifar: Path, tmp_path: Path, kind: str
 
 def test_it_is_fetched_once(cifar: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setenv("no_proxy", "*")
     (tmp_path / "made").mkdir()
-    get_cifar10.get(None, tmp_path / "made", [f"file://{packed(cifar)}/"])
+    handler = partial(SimpleHTTPRequestHandler, directory=packed(cifar))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        get_cifar10.get(None, tmp_path / "made", [f"http://127.0.0.1:{server.server_port}/"])
+        server.shutdown()
     assert (tmp_path / "cache/hpcbrew/cifar10" / get_cifar10.ARCHIVE).is_file()
     (tmp_path / "again").mkdir()
     get_cifar10.get(None, tmp_path / "again", ["http://127.0.0.1:9/"])

@@ -20,7 +20,7 @@ DIGEST = {NAME: hashlib.sha256(gzip.decompress(GOOD)).hexdigest()}
 
 
 class Mirror(BaseHTTPRequestHandler):
-    """Serves GOOD under /good/, a page under /portal/, half of it under /cut/, other bytes under /other/; else 404."""
+    """Serves GOOD under /good/, 100 bytes of it under /cut/, a page under /portal/, others under /other/; else 404."""
 
     def __init__(self, asked, *args):
         self.asked = asked
@@ -71,7 +71,7 @@ def test_a_damaged_file_is_fetched_again(tmp_path, mirror):
 def test_the_next_mirror_serves_where_one_fails(tmp_path, mirror):
     url, asked = mirror
     get_mnist.fetch(tmp_path, DIGEST, [f"{url}/{kind}/" for kind in ("gone", "portal", "cut", "other", "good")])
-    assert len(asked) == 5
+    assert {path.split("/")[1] for path in asked} == {"gone", "portal", "cut", "other", "good"}
     assert [p.name for p in tmp_path.iterdir()] == [f"{NAME}.gz"]
 
 
@@ -81,13 +81,13 @@ def test_the_next_mirror_serves_where_one_fails(tmp_path, mirror):
         ("gone", "the server answers 404"),
         ("portal", "is not MNIST's file: .*SHA-256"),
         ("other", "is not MNIST's file: .*SHA-256"),
-        ("cut", "IncompleteRead|is not MNIST's file: .*damaged gzip"),
+        ("cut", "the connection broke off after 200 of [0-9]+ bytes"),
     ],
 )
-def test_what_each_mirror_said_is_in_the_error_and_nothing_is_left(tmp_path, mirror, kind, says):
+def test_what_each_mirror_said_is_in_the_error_and_only_what_can_be_gone_on_with_is_left(tmp_path, mirror, kind, says):
     with pytest.raises(DataError, match=rf"(?s)cannot be fetched:.*{says}.*--from DIR"):
         get_mnist.fetch(tmp_path, DIGEST, [f"{mirror[0]}/{kind}/"])
-    assert list(tmp_path.iterdir()) == []
+    assert [path.name for path in tmp_path.iterdir()] == ([f".{NAME}.gz.part"] if kind == "cut" else [])
 
 
 def test_without_a_network(tmp_path):
