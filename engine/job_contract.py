@@ -53,6 +53,8 @@ class Variable(StrEnum):
     """How many nodes of lower rank are on the same host, to share its GPUs out. For the script alone."""
     TRAIN_HERE = "HPCBREW_TRAIN_HERE"
     """1: this machine has a scheduler and is no login node all the same. The user sets it."""
+    LAYERS = "HPCBREW_LAYERS"
+    """Modules with layers from outside of the tree, parted by commas. The user sets it, or `-layers` does."""
     ONEDNN = "HPCBREW_ONEDNN"
     """off: convolutions without oneDNN. The user sets it, to compare or where it makes trouble."""
 

@@ -118,8 +118,9 @@ class JobRequest:
     """What the user asked for. None stands for the cluster's default. `walltime` in seconds, `mem` in bytes a node.
 
     `links`: how many jobs may follow each other until the training is done; None is as many as it takes. `mail`: where
-    PBS writes to when the job ends. `nan`: the engine's -nan; None is to stop at a loss that is no number. `taken`:
-    names of other jobs. `unknown`: of a dry run, what was not asked of the cluster, in words.
+    PBS writes to when the job ends. `nan`: the engine's -nan; None is to stop at a loss that is no number. `layers`:
+    the modules of layers that go along, as the engine's -layers. `taken`: names of other jobs. `unknown`: of a dry run,
+    what was not asked of the cluster, in words.
     """
 
     solver: Path
@@ -140,6 +141,7 @@ class JobRequest:
     mail: str | None = None
     overrides: Overrides = ()
     nan: str | None = None
+    layers: tuple[str, ...] = ()
     taken: frozenset[str] = frozenset()
     unknown: tuple[str, ...] = ()
 

@@ -52,6 +52,24 @@ skip_bad_records = click.option(
 )
 
 
+def _using(ctx: click.Context, _: click.Parameter, modules: str) -> None:
+    if modules:
+        from engine.proto import layer_modules  # noqa: PLC0415  --help does without
+
+        layer_modules.use(modules)
+
+
+layers = click.option(
+    "--layers",
+    metavar="MODULE,…",
+    default="",
+    expose_value=False,
+    is_eager=True,
+    callback=_using,
+    help="Modules with layers of your own, as my_layers.py.",
+)
+
+
 def _copying(ctx: click.Context, _: click.Parameter, folder: str) -> None:
     ctx.with_resource(local_copy.into(folder))
 

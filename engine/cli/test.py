@@ -18,6 +18,7 @@ Example:
 @flags.level
 @click.option("--stage", default="", metavar="NAME,…", help="The stages of the net's state.")
 @flags.precision
+@flags.layers
 @flags.skip_bad_records
 @flags.local_copy_flag
 def test(model: str, weights: str, iterations: int, gpu: str, level: int, stage: str, precision: str) -> None:

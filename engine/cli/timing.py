@@ -20,6 +20,7 @@ Examples:
 @click.option("--stage", default="", metavar="NAME,…", help="The stages of the net's state.")
 @click.option("--weights", metavar="FILE,…", help="A model, where the time depends on its values.")
 @flags.precision
+@flags.layers
 def time(
     model: str, iterations: int, gpu: str, phase: str, level: int, stage: str, weights: str | None, precision: str
 ) -> None:

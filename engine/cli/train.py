@@ -71,6 +71,7 @@ EFFECT = click.Choice(list(EFFECTS))
     help="How much each class counts in the trained net's SoftmaxWithLoss; tests weigh all alike.",
 )
 @flags.precision
+@flags.layers
 @flags.skip_bad_records
 @flags.local_copy_flag
 @click.option("--progress_dir", metavar="DIR", help="Where to keep progress.json and metrics.jsonl.")

@@ -6,7 +6,7 @@ from engine import suggest
 from engine.errors import LayerError
 from engine.graph.graph import Graph
 from engine.proto import caffe_pb2 as pb
-from engine.proto import forks
+from engine.proto import forks, layer_modules
 
 BVLC = frozenset(
     (
@@ -188,14 +188,26 @@ _OBEYED = {
 """But of them, by type, those that this one obeys."""
 
 
-def check(graph: Graph, known: Collection[str] = TYPES) -> None:
+def known() -> frozenset[str]:
+    """The types that there are, those of modules from outside of the tree included.
+
+    Raises LayerError for one of these that the tree has, too.
+    """
+    outside = layer_modules.types()
+    for kind in sorted(outside.keys() & TYPES):
+        raise LayerError(f'{outside[kind].path}: there is a layer "{kind}" already: give yours another name.')
+    return TYPES | outside.keys()
+
+
+def check(graph: Graph, there: Collection[str] | None = None) -> None:
     """Raises LayerError for what is not there: a line for each type, and for each field of a fork, where it is first.
 
-    known: the types that there are.
+    there: the types that there are, if not `known`.
     """
+    there = known() if there is None else there
     said: dict[str, str] = {}
     for node in graph.nodes:
-        if node.config.type not in known:
+        if node.config.type not in there:
             said.setdefault(node.config.type, str(node.error(unknown(node.config.type))))
         for name in not_obeyed(node.config):
             said.setdefault(name, str(node.error(f"{name} is a field of a fork of Caffe that is not obeyed here.")))
@@ -218,9 +230,10 @@ def unknown(kind: str) -> str:
     """What to say of a type that is not there: whose it is, or what is nearest to it."""
     if kind in forks.TYPES:
         return f'layer type "{kind}" is not one of Caffe\'s: it belongs to {forks.TYPES[kind]}.'
-    near = suggest.closest(kind, TYPES, 3, ignore_case=True)
+    there = known()
+    near = suggest.closest(kind, there, 3, ignore_case=True)
     meant = near and not _is_variant(kind, near[0])
-    advice = f"Did you mean {' or '.join(near)}?" if meant else f"There are: {', '.join(sorted(TYPES))}."
+    advice = f"Did you mean {' or '.join(near)}?" if meant else f"There are: {', '.join(sorted(there))}."
     return f'unknown layer type "{kind}". {advice}'
 
 

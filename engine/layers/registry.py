@@ -1,7 +1,8 @@
 """The layer types by name: `@layer("ReLU")` registers a class, `create` makes the layer of a node.
 
 Forks of Caffe have given one name to different layers: `@layer("BN", when=...)` registers what a type is where its
-configuration shows that it is that fork's.
+configuration shows that it is that fork's. Modules of layers from outside of the tree are run when a net first asks for
+one of their types.
 """
 
 from collections import defaultdict
@@ -12,6 +13,7 @@ from engine.graph import layer_names
 from engine.graph.graph import Node
 from engine.layers.base import Layer
 from engine.proto import caffe_pb2 as pb
+from engine.proto import layer_modules
 
 REGISTRY: dict[str, type[Layer]] = {}
 
@@ -39,12 +41,30 @@ def layer(name: str, when: Condition | None = None) -> Callable[[LayerType], Lay
     return register
 
 
+def known() -> set[str]:
+    """The types that `create` makes, those of modules that have not been run yet included."""
+    return {*REGISTRY, *layer_names.known()}
+
+
 def create(node: Node) -> Layer:
     """The layer of a node. Raises LayerError for a type that is not there, with what is nearest."""
     kind = node.config.type
     if kind not in REGISTRY:
-        raise node.error(layer_names.unknown(kind))
+        _load(node)
     fitting = (cls for when, cls in VARIANTS[kind] if when(node.config))
     made = next(fitting, REGISTRY[kind])(node)
     made.check_counts()
     return made
+
+
+def _load(node: Node) -> None:
+    """Runs the module that has the type of a node. Raises LayerError where none has it."""
+    kind = node.config.type
+    module = layer_modules.types().get(kind)
+    if module is None:
+        raise node.error(layer_names.unknown(kind))
+    layer_modules.load(module)
+    if kind not in REGISTRY:
+        raise node.error(
+            f'{module.path} has run, and has registered no layer "{kind}" with engine.layers.registry.layer.'
+        )

@@ -18,7 +18,7 @@ from engine.graph.build import build_graph
 from engine.graph.graph import Graph, Node, Value
 from engine.layers import fillers
 from engine.layers.base import Array, Context, Layer, Shape, SourceLayer
-from engine.layers.registry import REGISTRY, create
+from engine.layers.registry import create, known
 from engine.net import labels, parameters, spans, total_loss
 from engine.net.needs_backward import NeedsBackward, needs_backward
 from engine.net.parameters import cleared, shaped
@@ -81,7 +81,7 @@ class Net:
         self._given = dict(shapes or {})
         self._sizes: OrderedDict[Any, Net] = OrderedDict()
         if not layers:
-            layer_names.check(graph, REGISTRY)
+            layer_names.check(graph, known())
         for i, node in enumerate(graph.nodes):
             if behind is None or i <= behind[1]:
                 self._add(node, layers[i] if layers else create(node), self._given)

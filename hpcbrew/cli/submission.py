@@ -37,6 +37,23 @@ def _all(*options: Callable[[Any], Any]) -> Callable[[Any], Any]:
     return decorate
 
 
+def _use_layers(ctx: click.Context, parameter: click.Parameter, modules: str) -> None:
+    if modules:
+        from engine.proto import layer_modules  # noqa: PLC0415 - slow to import
+
+        layer_modules.use(modules)
+
+
+layers_option = click.option(
+    "--layers",
+    metavar="MODULE,…",
+    default="",
+    expose_value=False,
+    is_eager=True,
+    callback=_use_layers,
+    help="Take along modules with layers of your own, as my_layers.py.",
+)
+
 resource_options = _all(
     click.option("--name", help="The job's name. Without it: the net's, or the folder's."),
     click.option("--nodes", type=POSITIVE, default=1, metavar="N", help="How many nodes.", show_default=True),
@@ -48,6 +65,7 @@ resource_options = _all(
     click.option(
         "--weights", type=PATH, multiple=True, help="Start from this .caffemodel. May be given several times."
     ),
+    layers_option,
 )
 
 queue_options = _all(

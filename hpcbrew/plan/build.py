@@ -14,7 +14,7 @@ from hpcbrew import layout, schedulers
 from hpcbrew.clusters.profiles import Cluster, Module
 from hpcbrew.errors import RequestError
 from hpcbrew.job import JobPlan, JobRequest, Overrides, Resources, Upload
-from hpcbrew.plan import advice, digests, once
+from hpcbrew.plan import advice, digests, once, own_layers
 from hpcbrew.plan.digests import Measured
 from hpcbrew.plan.directives import chunk, directives, hosts
 from hpcbrew.plan.hardware import Machine
@@ -62,14 +62,17 @@ def _plan(
     def place(item: Item) -> PurePosixPath:
         return up / digests.place(measured[item]) if item in measured else PurePosixPath(item.path)
 
+    modules = own_layers.used(first.definitions.values())
+    sources = own_layers.sources(modules)
     texts = {
         str(folder / path): text
         for folder, manifest in zip(folders, manifests, strict=True)
-        for path, text in manifest.texts(lambda item: str(place(item))).items()
+        for path, text in {**sources, **manifest.texts(lambda item: str(place(item)))}.items()
     }
     max_iter = max(manifest.solver.max_iter for manifest in manifests)
     unknown = dict.fromkeys(words for manifest in manifests for words in manifest.unknown)
-    request = replace(request, unknown=(*request.unknown, *unknown))
+    layers = tuple(module.name for module in modules)
+    request = replace(request, unknown=(*request.unknown, *unknown), layers=layers)
     return assemble(
         Job(name, token, str(first.solver_path), max_iter, request, tuple(dict(point) for point in points)),
         cluster,
@@ -188,6 +191,7 @@ def _training(
             layout.SOLVER,
             *_gpus(resources),
             *_nan(job.request),
+            *_layers(job.request),
             *(start if job.request.links == 1 else ()),
         ),
         start=start,
@@ -205,6 +209,15 @@ def _nan(request: JobRequest) -> tuple[str, ...]:
     if request.nan and request.engine == "module":
         raise RequestError(f"--nan {request.nan}: Caffe trains on, and a site's own knows no such flag: leave it out")
     return ("-nan", request.nan) if request.nan else ()
+
+
+def _layers(request: JobRequest) -> tuple[str, ...]:
+    """Raises RequestError for the site's own Caffe, which has no such layers."""
+    if request.layers and request.engine == "module":
+        raise RequestError(
+            f"--engine module: layers of your own ({', '.join(request.layers)}) are not in a site's Caffe"
+        )
+    return ("-layers", ",".join(request.layers)) if request.layers else ()
 
 
 def _up(folder: PurePosixPath) -> PurePosixPath:
@@ -256,6 +269,7 @@ def _describe(job: Job, cluster: Cluster, resources: Resources, texts: Mapping[s
         "resources": asdict(resources),
         "links": job.request.links,
         "engine": job.request.engine,
+        **({"layers": job.request.layers} if job.request.layers else {}),
         "after": asdict(job.request.after) if job.request.after else None,
         "definitions": list(texts),
         "snapshot": snapshot,

@@ -17,7 +17,7 @@ from hpcbrew.errors import ManifestError
 LARGEST = 4 * 2**20
 """Bytes that a module's source may have."""
 
-OURS = frozenset((*sys.stdlib_module_names, "caffe"))
+OURS = frozenset((*sys.stdlib_module_names, "caffe", "engine", "hpcbrew"))
 """Python's own modules, and the engine's."""
 
 

@@ -72,7 +72,7 @@ def plan(previous: Previous, request: JobRequest, cluster: Cluster, machine: Mac
     if record.point is not None:
         name = f"{name.removesuffix(f'[{record.point}]')}-{record.point}"[: cluster.name_length]
     overridden = tuple({**description.settings(record.point), **dict(request.overrides)}.items())
-    request = replace(request, overrides=overridden, engine=description.engine)
+    request = replace(request, overrides=overridden, engine=description.engine, layers=description.layers)
     folder = record.run_folder.relative_to(run_folder.described_in(record).parent)
     return assemble(
         Job(name, token, record.solver, solver.max_iter, request),

@@ -43,7 +43,7 @@ class JobDescription:
     `overrides`: what --set changed, by its name in the solver; `points`: of a sweep, those of each of its points.
     `resources`: the fields of plan.resources.Resources, each of its kind. `definitions`: the names of the prototxt
     files in the folder, none of which leads out of it, or is that of another file there. `snapshot`: the state that it
-    began with, as seen from there.
+    began with, as seen from there. `layers`: the modules of layers from outside of the tree that went along.
     """
 
     name: str
@@ -55,6 +55,7 @@ class JobDescription:
     definitions: tuple[str, ...]
     points: tuple[dict[str, str], ...] = ()
     snapshot: str | None = None
+    layers: tuple[str, ...] = ()
 
     @property
     def nodes(self) -> int:
@@ -175,6 +176,7 @@ def read_description(data: bytes | None) -> JobDescription | None:
         definitions=schema.field(values, "definitions", schema.listing(_definition)),
         points=schema.field(values, "points", schema.listing(_SETTINGS, MOST_POINTS), ()),
         snapshot=schema.field(values, "snapshot", schema.none_or(schema.text()), None),
+        layers=schema.field(values, "layers", schema.listing(schema.text(_DOTTED, "the name of a module")), ()),
     )
 
 
@@ -205,6 +207,7 @@ _RESOURCES: dict[str, schema.Check[Any]] = {
     "select": schema.table(_WORD, _WORD),
 }
 _MODULE = re.compile(r"([A-Za-z_]\w*)(/[A-Za-z_]\w*)+\.py")
+_DOTTED = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
 _OWN = {
     layout.JOB, layout.SCRIPT, layout.ID, layout.LINK_IDS, layout.LINKS, layout.WAITED, layout.CANCELLED, layout.LOG,
     layout.SCHEDULER_LOG, layout.PROGRESS, layout.METRICS, layout.EXIT, layout.SNAPSHOTS,

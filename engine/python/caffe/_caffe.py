@@ -2,7 +2,7 @@
 
 from engine.blob import Blob, BlobVec
 from engine.layers.python import UserLayer as Layer
-from engine.layers.registry import REGISTRY
+from engine.layers.registry import known
 from engine.proto.caffe_pb2 import LayerParameter, SolverParameter
 
 from .logs import init_log, log
@@ -37,7 +37,7 @@ __version__ = "1.0.0"
 
 def layer_type_list() -> list[str]:
     """The layer types that there are."""
-    return sorted(REGISTRY)
+    return sorted(known())
 
 
 __all__ = [

@@ -1,0 +1,189 @@
+"""Layers from outside of the tree: the modules that have them, and what their sources say of types and fields.
+
+A module is named by HPCBREW_LAYERS, which `-layers` sets: a file, or a module as `import` takes it, several parted by
+commas. Or an installed package names it, by an entry point of the group `hpcbrew.layers`. Its source is read and not
+run: a laptop without JAX can tell the types, and fields must be known before the schema is made.
+"""
+
+import ast
+import importlib
+import importlib.util
+import os
+import sys
+import warnings
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cache
+from importlib.machinery import PathFinder
+from importlib.metadata import entry_points
+from pathlib import Path
+
+from engine import user_errors
+from engine.errors import EngineError, LayerError, PrototxtError
+from engine.host import regular_file
+from engine.job_contract import Variable
+
+GROUP = "hpcbrew.layers"
+"""The entry points of installed packages that name modules of layers."""
+
+LARGEST = 4 << 20
+"""Bytes that a module's source may have."""
+
+_TAKEN = frozenset((*sys.stdlib_module_names, "caffe", "engine", "hpcbrew"))
+
+
+@dataclass(frozen=True)
+class LayerModule:
+    """A module of layers. name: as `import` takes it; root: the folder that it is imported from.
+
+    types: those that its classes are registered for. schema: its fields in the language of .proto files, which begin
+    in line `line` of it. installed: an entry point names it.
+    """
+
+    name: str
+    path: Path
+    root: Path
+    types: tuple[str, ...]
+    schema: str
+    line: int
+    installed: bool = False
+
+
+def modules() -> tuple[LayerModule, ...]:
+    """The modules; of those with one name, that of HPCBREW_LAYERS. Raises PrototxtError where one cannot be read."""
+    given = [name.strip() for name in os.environ.get(Variable.LAYERS, "").split(",")]
+    named = [_named(name, str(Path.cwd())) for name in given if name]
+    return tuple({module.name: module for module in (*_installed(), *named)}.values())
+
+
+def types() -> dict[str, LayerModule]:
+    """The layer types that the modules have. Raises LayerError for one that two have."""
+    found: dict[str, LayerModule] = {}
+    for module in modules():
+        for kind in module.types:
+            other = found.setdefault(kind, module)
+            if other is not module:
+                raise LayerError(f'{module.path}: {other.path} has a layer "{kind}" too: rename one of them.')
+    return found
+
+
+def use(given: str) -> None:
+    """From now on, here and in processes started from here, the modules that `given` names are there too.
+
+    Raises PrototxtError where they cannot be read, or have fields and the schema is made already.
+    """
+    os.environ[Variable.LAYERS] = given
+    late = [str(module.path) for module in modules() if module.schema and module not in _built]
+    if late and "engine.proto.caffe_pb2" in sys.modules:
+        raise PrototxtError(
+            f"{', '.join(late)}: the fields of layers must be known before Caffe's schema is loaded: set "
+            f"{Variable.LAYERS}={given} in the environment."
+        )
+
+
+_built: list[LayerModule] = []
+
+
+def build() -> Iterator[LayerModule]:
+    """The modules with fields, which from now on are a part of the schema."""
+    _built.extend(module for module in modules() if module.schema)
+    yield from _built
+
+
+def load(module: LayerModule) -> None:
+    """Runs a module, which registers its layers. Raises LayerError for what it raises."""
+    root = str(module.root)
+    sys.path.insert(0, root)
+    try:
+        loaded = importlib.import_module(module.name)
+    except EngineError:
+        raise
+    except (Exception, SystemExit) as e:
+        raise LayerError(f"{module.path}: {user_errors.told(e)}") from e
+    finally:
+        sys.path.remove(root)
+        sys.path.append(root)  # for what it imports later
+    where = getattr(loaded, "__file__", None)
+    if where is None or Path(where).resolve() != module.path.resolve():
+        raise LayerError(f"{module.path}: {where or 'another module'} has the name {module.name} too: rename yours.")
+
+
+@cache
+def _named(name: str, folder: str) -> LayerModule:
+    if name.endswith(".py") or os.sep in name:
+        path = Path(folder, name)
+        module, root = path.stem, path.parent
+        if not module.isidentifier() or module in _TAKEN:
+            raise PrototxtError(f"{path}: a module cannot have this name: rename the file.")
+        return _read(module, path, root)
+    found = _located(name, [folder, *sys.path])
+    if found is None:
+        raise PrototxtError(
+            f'{Variable.LAYERS}: there is no module "{name}" in {folder} or on PYTHONPATH. A file is named with its '
+            f"ending, as {name}.py."
+        )
+    return _read(name, *found)
+
+
+@cache
+def _installed() -> tuple[LayerModule, ...]:
+    found = []
+    for point in entry_points(group=GROUP):
+        package = point.dist.name if point.dist else point.name
+        place = _located(point.module, sys.path)
+        if place is None:
+            raise PrototxtError(f'the package {package} names "{point.module}" for its layers, and there is none.')
+        found.append(_read(point.module, *place, installed=True))
+    return tuple(found)
+
+
+def _located(name: str, places: Sequence[str]) -> tuple[Path, Path] | None:
+    """The file of a module and the folder that it is imported from, without running the packages that it is in."""
+    parts = name.split(".")
+    if not all(part.isidentifier() for part in parts) or parts[0] in _TAKEN:
+        return None
+    spec = PathFinder.find_spec(parts[0], places) or importlib.util.find_spec(parts[0])
+    for n in range(2, len(parts) + 1):
+        inside = spec.submodule_search_locations if spec else None
+        spec = PathFinder.find_spec(".".join(parts[:n]), inside) if inside else None
+    if spec is None or not spec.origin or not spec.origin.endswith(".py"):
+        return None
+    path = Path(spec.origin)
+    return path, path.parents[len(parts) - (path.name != "__init__.py")]
+
+
+def _read(name: str, path: Path, root: Path, *, installed: bool = False) -> LayerModule:
+    try:
+        source = regular_file.read(path, LARGEST)
+    except OSError as e:
+        raise PrototxtError(f"{path}: the module of layers cannot be read: {e.strerror}.") from e
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            tree = ast.parse(source, str(path))
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as e:
+        raise PrototxtError(f"{path}: {user_errors.told(e)}") from e
+    types = tuple(dict.fromkeys(_types(tree)))
+    schema, line = next(_schemas(tree), ("", 0))
+    if not types and not schema:
+        raise PrototxtError(f'{path}: registers no layer: a class of it needs @layer("NAME"), with the name itself.')
+    return LayerModule(name, path.absolute(), root.absolute(), types, schema, line, installed)
+
+
+def _types(tree: ast.Module) -> Iterator[str]:
+    """The types of `@layer("Mine")` and `@registry.layer("Mine")`."""
+    for node in ast.walk(tree):
+        for call in node.decorator_list if isinstance(node, ast.ClassDef) else ():
+            match call:
+                case ast.Call(
+                    func=ast.Name(id="layer") | ast.Attribute(attr="layer"), args=[ast.Constant(value=str(kind)), *_]
+                ):
+                    yield kind
+
+
+def _schemas(tree: ast.Module) -> Iterator[tuple[str, int]]:
+    """The text of `SCHEMA = "…"`, and the line where it begins."""
+    for node in tree.body:
+        match node:
+            case ast.Assign(targets=[ast.Name(id="SCHEMA")], value=ast.Constant(value=str(text)) as value):
+                yield text, value.lineno

@@ -1,0 +1,292 @@
+"""Fields of layers from outside of the tree, made part of Caffe's schema as it is loaded.
+
+A module of layers says what its fields are in the language of .proto files, as proto2 has it:
+
+    message MineParameter { optional float alpha = 1 [default = 1]; }
+    extend LayerParameter { optional MineParameter mine_param = 70001; }
+
+`extend` names a message of caffe.proto. What it adds are fields like any other: in text, `mine_param { alpha: 2 }`; in
+Python, `layer.mine_param.alpha`; in binary files, by their numbers. https://protobuf.dev/programming-guides/proto2/
+"""
+
+import re
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from google.protobuf import descriptor_pb2, descriptor_pool
+from google.protobuf.descriptor import FileDescriptor
+
+from engine.errors import PrototxtError
+from engine.proto import layer_modules
+from engine.proto.layer_modules import LayerModule
+
+NUMBERS = range(70000, 100000)
+"""The numbers of fields that are added to Caffe's messages: no fork has any there."""
+
+_Field = descriptor_pb2.FieldDescriptorProto
+_Message = descriptor_pb2.DescriptorProto
+_Enum = descriptor_pb2.EnumDescriptorProto
+_File = descriptor_pb2.FileDescriptorProto
+
+_SCALARS = {
+    name: getattr(_Field, f"TYPE_{name.upper()}")
+    for name in (
+        *("double", "float", "int32", "int64", "uint32", "uint64", "sint32", "sint64", "fixed32", "fixed64"),
+        *("sfixed32", "sfixed64", "bool", "string", "bytes"),
+    )
+}
+_LABELS = {name: getattr(_Field, f"LABEL_{name.upper()}") for name in ("optional", "required", "repeated")}
+_DEEPEST = 32
+
+_TOKEN = re.compile(
+    r"""
+    (?P<skip> \s+ | //[^\n]* | /\*.*?\*/ )
+  | (?P<string> "(?:[^"\\\n]|\\.)*" | '(?:[^'\\\n]|\\.)*' )
+  | (?P<word> [-+]? [\w.]+ (?: (?<=\d[eE])[-+]\d+ )? )
+  | (?P<mark> . )
+    """,
+    re.VERBOSE | re.DOTALL,
+)
+
+
+def described(serialized: bytes) -> FileDescriptor:
+    """caffe.proto as the compiler has written it, and with it the fields of the modules that there are.
+
+    Raises PrototxtError for fields that cannot be: the message names the module and the line.
+    """
+    pool = descriptor_pool.Default()
+    if modules := list(layer_modules.build()):
+        serialized = extended(serialized, modules)
+    return pool.AddSerializedFile(serialized)
+
+
+def extended(serialized: bytes, modules: list[LayerModule]) -> bytes:
+    """`serialized`, a file of a schema, with the fields of `modules`. Raises PrototxtError."""
+    for module in modules:
+        file = _File.FromString(serialized)
+        _Reader(module, file).read()
+        serialized = file.SerializeToString()
+        try:
+            descriptor_pool.DescriptorPool().AddSerializedFile(serialized)
+        except TypeError as e:
+            words = str(e).removeprefix("Couldn't build proto file into descriptor pool: ")
+            raise PrototxtError(f"{module.path}:{module.line}: SCHEMA cannot be used: {words.strip()}.") from e
+    return serialized
+
+
+class _Token(NamedTuple):
+    text: str
+    line: int
+
+
+class _Reader:
+    """One pass over a module's schema, which adds what it says to `file`."""
+
+    def __init__(self, module: LayerModule, file: _File) -> None:
+        self.module = module
+        self.file = file
+        self.tokens = list(_tokens(module.schema, module.line))
+        self.at = 0
+        self.kinds = dict(_kinds(file.message_type, file.enum_type, ""))
+        self.caffes = {message.name: message for message in file.message_type}
+        self.open: list[tuple[_Field, str, _Token]] = []
+
+    def read(self) -> None:
+        while self.at < len(self.tokens):
+            word = self.take()
+            match word.text:
+                case ";":
+                    pass
+                case "syntax" | "package" | "import":
+                    self.skip()
+                case "message":
+                    self.message(self.file.message_type.add(), "", 0)
+                case "enum":
+                    self.enum(self.file.enum_type.add(), "")
+                case "extend":
+                    self.extend()
+                case _:
+                    raise self.error(word, "is not taken here: write message, enum or extend")
+        for field, scope, word in self.open:
+            self.resolve(field, scope, word)
+
+    # Declarations
+
+    def message(self, made: _Message, scope: str, depth: int) -> None:
+        name = self.name()
+        if depth > _DEEPEST:
+            raise self.error(name, "is nested too deep")
+        made.name = name.text
+        inside = self.declared(name, scope, _Field.TYPE_MESSAGE)
+        self.expect("{")
+        while (word := self.take()).text != "}":
+            match word.text:
+                case ";":
+                    pass
+                case "message":
+                    self.message(made.nested_type.add(), inside, depth + 1)
+                case "enum":
+                    self.enum(made.enum_type.add(), inside)
+                case "reserved":
+                    self.skip()
+                case _:
+                    self.field(made, inside, word)
+
+    def enum(self, made: _Enum, scope: str) -> None:
+        name = self.name()
+        made.name = name.text
+        self.declared(name, scope, _Field.TYPE_ENUM)
+        self.expect("{")
+        while (word := self.take()).text != "}":
+            if word.text != ";":
+                self.expect("=")
+                made.value.add(name=word.text, number=self.number(-(2**31), 2**31 - 1))
+                self.expect(";")
+
+    def extend(self) -> None:
+        word = self.take()
+        target = self.caffes.get(word.text.removeprefix("caffe."))
+        if target is None:
+            raise self.error(word, "is no message of Caffe's: extend LayerParameter, or another of caffe.proto")
+        known = {field.name: field for field in target.field}
+        self.expect("{")
+        while (label := self.take()).text != "}":
+            if label.text == ";":
+                continue
+            field = self.field(target, "", label)
+            if field.name in known:
+                raise self.error(label, f"{target.name} has a field {field.name} already: give yours another name")
+            if label.text == "required":
+                raise self.error(label, f"{field.name} cannot be required: nets without it would be read no more")
+            if field.number not in NUMBERS:
+                raise self.error(
+                    label, f"{field.name} = {field.number}: take a number from {NUMBERS[0]} to {NUMBERS[-1]}"
+                )
+            known[field.name] = field
+
+    def field(self, holder: _Message, scope: str, label: _Token) -> _Field:
+        if label.text not in _LABELS:
+            raise self.error(label, "is not taken here: a field begins with optional, repeated or required")
+        kind, name = self.take(), self.name()
+        self.expect("=")
+        number = self.number(1, 2**29 - 1)
+        field = holder.field.add(name=name.text, number=number, label=_LABELS[label.text])
+        if kind.text in _SCALARS:
+            field.type = _SCALARS[kind.text]
+        else:
+            field.type_name = kind.text
+        self.open.append((field, scope, kind))
+        if (mark := self.take()).text == "[":
+            self.options(field)
+            mark = self.take()
+        if mark.text != ";":
+            raise self.error(mark, f'stands where the field {name.text} ends: a ";" is missing')
+        return field
+
+    def options(self, field: _Field) -> None:
+        while True:
+            option = self.take()
+            self.expect("=")
+            value = self.take()
+            match option.text:
+                case "default":
+                    field.default_value = value.text[1:-1] if value.text[0] in "\"'" else value.text
+                case "packed":
+                    field.options.packed = value.text == "true"
+                case "deprecated":
+                    field.options.deprecated = value.text == "true"
+                case _:
+                    raise self.error(option, "is no option of a field here: there are default, packed and deprecated")
+            if (mark := self.take()).text == "]":
+                return
+            if mark.text != ",":
+                raise self.error(mark, 'stands where "]" or "," should')
+
+    def resolve(self, field: _Field, scope: str, word: _Token) -> None:
+        """The type of a field, which is looked for from its own message outwards; and its default."""
+        if not field.HasField("type"):
+            while f"{scope}.{word.text}" not in self.kinds and scope:
+                scope = scope.rpartition(".")[0]
+            found = self.kinds.get(f"{scope}.{word.text.removeprefix('caffe.')}")
+            if found is None:
+                raise self.error(word, "is no type: neither a number's, nor a message of yours or of Caffe's")
+            field.type = found  # type: ignore[assignment]
+            field.type_name = f".caffe{scope}.{word.text.removeprefix('caffe.')}"
+        if field.HasField("default_value") and not _fits(field):
+            raise self.error(word, f'"{field.default_value}" is no default that the field {field.name} can have')
+
+    # Tokens
+
+    def declared(self, name: _Token, scope: str, kind: int) -> str:
+        whole = f"{scope}.{name.text}"
+        if whole in self.kinds:
+            raise self.error(name, "is there already: give yours another name")
+        self.kinds[whole] = kind
+        return whole
+
+    def take(self) -> _Token:
+        if self.at == len(self.tokens):
+            last = self.tokens[-1] if self.tokens else _Token("", self.module.line)
+            raise PrototxtError(f"{self.module.path}:{last.line}: SCHEMA ends too early: is a brace or a ; missing?")
+        self.at += 1
+        return self.tokens[self.at - 1]
+
+    def expect(self, text: str) -> None:
+        if (token := self.take()).text != text:
+            raise self.error(token, f'stands where "{text}" should')
+
+    def name(self) -> _Token:
+        token = self.take()
+        if not token.text.isidentifier() or not token.text.isascii():
+            raise self.error(token, "is no name")
+        return token
+
+    def number(self, least: int, most: int) -> int:
+        token = self.take()
+        try:
+            number = int(token.text, 0)
+        except ValueError:
+            raise self.error(token, "is no whole number") from None
+        if not least <= number <= most:
+            raise self.error(token, f"is not from {least} to {most}")
+        return number
+
+    def skip(self) -> None:
+        while self.take().text != ";":
+            pass
+
+    def error(self, token: _Token, what: str) -> PrototxtError:
+        return PrototxtError(f'{self.module.path}:{token.line}: SCHEMA: "{token.text}" {what}.')
+
+
+def _tokens(text: str, line: int) -> Iterator[_Token]:
+    for match in _TOKEN.finditer(text):
+        if match.lastgroup != "skip":
+            yield _Token(match[0], line)
+        line += match[0].count("\n")
+
+
+def _kinds(messages: object, enums: object, scope: str) -> Iterator[tuple[str, int]]:
+    """The full names of messages and enums, and which of both they are."""
+    for enum in enums:  # type: ignore[attr-defined]
+        yield f"{scope}.{enum.name}", _Field.TYPE_ENUM
+    for message in messages:  # type: ignore[attr-defined]
+        yield f"{scope}.{message.name}", _Field.TYPE_MESSAGE
+        yield from _kinds(message.nested_type, message.enum_type, f"{scope}.{message.name}")
+
+
+def _fits(field: _Field) -> bool:
+    """Whether the default of a field is a value of its type; that of an enum's is seen to by protobuf."""
+    value = field.default_value
+    if field.label == _Field.LABEL_REPEATED or field.type == _Field.TYPE_MESSAGE:
+        return False
+    if field.type == _Field.TYPE_BOOL:
+        return value in ("true", "false")
+    if field.type in (_Field.TYPE_STRING, _Field.TYPE_BYTES, _Field.TYPE_ENUM):
+        return True
+    try:
+        number = float(value) if field.type in (_Field.TYPE_FLOAT, _Field.TYPE_DOUBLE) else int(value, 0)
+    except ValueError:
+        return False
+    field.default_value = str(number)
+    return True
