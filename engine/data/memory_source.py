@@ -11,7 +11,7 @@ from engine.errors import DataError
 class MemorySource:
     """Hands out the arrays that `set` was given, batch by batch, round and round; they are not transformed.
 
-    Labels have four axes, (batch, 1, 1, 1), as in Caffe.
+    As in Caffe a net is built for labels (batch,), and each batch's have four axes, (batch, 1, 1, 1).
     """
 
     prefetch = 1
@@ -37,7 +37,7 @@ class MemorySource:
         self._at = 0
 
     def shapes(self) -> list[tuple[int, ...]]:
-        return [self.shape, (self.shape[0], 1, 1, 1)]
+        return [self.shape, (self.shape[0],)]
 
     def next(self) -> Batch:
         if not len(self._data):

@@ -199,7 +199,8 @@ class HDF5Data(DataLayer):
 class MemoryData(DataLayer):
     """Arrays that the program sets.
 
-    Tops: pictures (batch_size, channels, height, width); labels (batch_size, 1, 1, 1), as in Caffe.
+    Tops: pictures (batch_size, channels, height, width); labels (batch_size,), and (batch_size, 1, 1, 1) from
+    the first batch on, as in Caffe.
     """
 
     tops = (2, 2)

@@ -15,8 +15,9 @@ def source(*args):
 
 def test_arrays_are_handed_out_batch_by_batch_and_round():
     s = source()
-    assert s.shapes() == [(2, 1, 2, 2), (2, 1, 1, 1)]
+    assert s.shapes() == [(2, 1, 2, 2), (2,)]
     batches = [s.next() for _ in range(4)]
+    assert batches[0]["label"].shape == (2, 1, 1, 1)
     assert [b["label"].ravel().tolist() for b in batches] == [[0, 1], [2, 3], [4, 5], [0, 1]]
     assert np.array_equal(batches[1]["data"], DATA[2:4].astype(np.float32))
     assert s.record(1) == "item 1 in memory"
