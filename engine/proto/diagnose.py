@@ -5,7 +5,7 @@ from typing import NamedTuple
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.message import Message
 
-from engine.proto import forks, tokens, wording
+from engine.proto import fork_fields, tokens, wording
 from engine.proto.tokens import Token
 
 
@@ -89,7 +89,7 @@ class _Walk:
         if field is None:
             problem = Problem(name.line, wording.unknown_field(name.text, here.holds, here.name))
             self.unknown.setdefault((here.holds.full_name, name.text), problem)
-            if name.text not in forks.FIELDS:
+            if fork_fields.owner(here.holds.name, name.text) is None:
                 raise problem
             self.skip(problem)
             return

@@ -5,7 +5,7 @@ from google.protobuf.descriptor import Descriptor, FieldDescriptor
 
 from engine import suggest
 from engine.proto import caffe_pb2 as pb
-from engine.proto import forks
+from engine.proto import fork_fields, forks
 from engine.proto.tokens import OPENERS, Token
 
 _INTEGERS = {
@@ -67,7 +67,7 @@ def example(field: FieldDescriptor) -> str:
 
 def _instead(name: str, descriptor: Descriptor) -> str:
     """Where a field `name` would be right, or what there is in its place."""
-    if fork := forks.FIELDS.get(name):
+    if fork := fork_fields.owner(descriptor.name, name):
         return f". It belongs to {fork}, a fork of Caffe"
     elsewhere = [file for each, file in _FILES.items() if name in each.fields_by_name]
     if descriptor in _FILES and elsewhere:
@@ -95,6 +95,8 @@ def _wrong_enum(name: str, field: FieldDescriptor, value: Token) -> str | None:
         return f'{value.text} is a type of "layer"; a "layers" block (old form) has types such as CONVOLUTION.'
     if field.containing_type is pb.V1LayerParameter.DESCRIPTOR and bare in forks.V1_TYPES:
         return f'"{name}" {bare} belongs to {forks.V1_TYPES[bare]}, a fork of Caffe.'
+    if bare in forks.VALUES:
+        return f'"{name}" is one of {", ".join(allowed)}; {bare} belongs to {forks.VALUES[bare]}, a fork of Caffe.'
     near = suggest.closest(bare.upper(), allowed) if len(allowed) > 4 else []
     hint = f" Nearest: {near[0]}." if near else ""
     return f'"{name}" is one of {", ".join(allowed)}, and {value.text} was found.{hint}'
