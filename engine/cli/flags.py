@@ -9,12 +9,15 @@ from engine import gflags
 from engine.data import bad_records, local_copy
 from engine.job_contract import Variable
 from engine.proto import raw_bytes
+from engine.tools import command
 
 CAFFES = (
     *("gpu", "iterations", "level", "model", "phase", "sighup_effect", "sigint_effect", "snapshot", "solver", "stage"),
     "weights",
 )
 """The flags of Caffe's own program: any of its commands takes them all."""
+
+layers, fork = command.layers_option, command.fork_option
 
 precision = click.option(
     "--precision",
@@ -49,24 +52,6 @@ skip_bad_records = click.option(
     expose_value=False,
     callback=_skipping,
     help="Go on past records that cannot be used, and count them.",
-)
-
-
-def _using(ctx: click.Context, _: click.Parameter, modules: str) -> None:
-    if modules:
-        from engine.proto import layer_modules  # noqa: PLC0415  --help does without
-
-        layer_modules.use(modules)
-
-
-layers = click.option(
-    "--layers",
-    metavar="MODULE,…",
-    default="",
-    expose_value=False,
-    is_eager=True,
-    callback=_using,
-    help="Modules with layers of your own, as my_layers.py.",
 )
 
 

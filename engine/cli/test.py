@@ -19,6 +19,7 @@ Example:
 @click.option("--stage", default="", metavar="NAME,…", help="The stages of the net's state.")
 @flags.precision
 @flags.layers
+@flags.fork
 @flags.skip_bad_records
 @flags.local_copy_flag
 def test(model: str, weights: str, iterations: int, gpu: str, level: int, stage: str, precision: str) -> None:

@@ -72,6 +72,7 @@ EFFECT = click.Choice(list(EFFECTS))
 )
 @flags.precision
 @flags.layers
+@flags.fork
 @flags.skip_bad_records
 @flags.local_copy_flag
 @click.option("--progress_dir", metavar="DIR", help="Where to keep progress.json and metrics.jsonl.")

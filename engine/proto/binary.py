@@ -60,8 +60,9 @@ def write(path: str | Path, message: Message) -> None:
         raise SnapshotError(
             f"{path}: the message has {size} bytes, and protobuf writes 2 GiB at most. Use snapshot_format: HDF5."
         )
+    data = message.SerializeToString()
     with atomic_file.writing(path, SnapshotError):
-        atomic_file.replace(path, message.SerializeToString())
+        atomic_file.replace(path, fork_wire.as_forks(data) if isinstance(message, pb.NetParameter) else data)
 
 
 def read_net(path: str | Path, fork: str | None = None) -> pb.NetParameter:

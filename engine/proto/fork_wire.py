@@ -1,4 +1,4 @@
-"""Binary nets of Caffe's forks, rewritten to the numbers that their fields have in caffe.proto.
+"""Binary nets of Caffe's forks, rewritten to the numbers that their fields have in caffe.proto, and back.
 
 Forks have given the same number to different fields. Which fork made a net is told from its layers: a field counts for
 a fork where it is one of the layer's own type, such as 203 in a PriorBox layer. What still cannot be read as Caffe's
@@ -7,6 +7,7 @@ field of that number, since it is that of a fork unknown, is left out.
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from functools import cache
 from typing import NamedTuple
 
@@ -24,6 +25,17 @@ _LAYERS = {100: pb.LayerParameter.DESCRIPTOR, 2: pb.V1LayerParameter.DESCRIPTOR}
 
 _TYPE = 2
 """The field of a LayerParameter that holds its type."""
+
+_BLOBS = 7
+"""The field that holds its parameters."""
+
+_said: list[str] = []
+"""The fork that the user has said nets are of, if any."""
+
+_NET: Descriptor = pb.NetParameter.DESCRIPTOR  # type: ignore[assignment]
+
+_OURS = 61001
+"""Fields of forks have this number in caffe.proto, or a higher one, but for those of few messages."""
 
 _OWN = {
     "Normalize": ("norm_param", "normalize_param"),
@@ -51,16 +63,43 @@ class _Field(NamedTuple):
     end: int
 
 
+@contextmanager
+def saying(fork: str | None) -> Iterator[None]:
+    """Inside, binary nets are read and written as `fork`'s, one of FORKS; for None their layers tell, as ever."""
+    _said[:] = [fork] if fork else []
+    try:
+        yield
+    finally:
+        _said.clear()
+
+
 def translated(data: bytes, fork: str | None = None) -> bytes:
     """`data`, a binary NetParameter of `fork`, or of the fork that its layers tell, as caffe.proto has it.
 
     Raises DecodeError where it is no message at all.
     """
-    maker = fork or _told(data)
+    maker = fork or next(iter(_said), None) or _told(data)
     if maker is None:
         return data
-    net: Descriptor = pb.NetParameter.DESCRIPTOR  # type: ignore[assignment]
-    return _renumbered(memoryview(data), _Field(0, 2, 0, 0, len(data)), net, NUMBERS[maker])
+    return _renumbered(memoryview(data), _Field(0, 2, 0, 0, len(data)), _NET, NUMBERS[maker])
+
+
+def as_forks(data: bytes) -> bytes:
+    """`data`, a binary NetParameter of caffe.proto, with the numbers of the fork that has most of the net's fields.
+
+    That is the fork which `saying` names; or, of those whose numbers tell a reader which fork's they are, the first.
+    A net without fields of forks stays as it is.
+    """
+    bare = _without_blobs(data)
+    net = pb.NetParameter.FromString(bare)
+    has = Counter(_names(net))
+    if not has:
+        return data
+    covers = {fork: sum(has[name] for name in _named(fork)) for fork in FORKS}
+    for fork in _said or sorted(filter(covers.get, FORKS), key=lambda each: -covers[each]):
+        if _said or pb.NetParameter.FromString(translated(_numbered(bare, fork))) == net:
+            return _numbered(data, fork)
+    return data
 
 
 def readable(data: bytes) -> bytes:
@@ -80,6 +119,58 @@ def readable(data: bytes) -> bytes:
         ]
         value = b"".join(kept)
         parts += [_varint(field.number << 3 | 2), _varint(len(value)), value]
+    return b"".join(parts)
+
+
+def _names(message: Message) -> Iterator[tuple[str, str]]:
+    """The fields of forks that are set in a message, each with the message that it is a field of."""
+    for field, value in message.ListFields():
+        inside = field.message_type is not None and field.message_type is not pb.BlobProto.DESCRIPTOR
+        if field.number >= _OURS:
+            yield _form(message.DESCRIPTOR.name), field.name
+        for each in (value if field.is_repeated else (value,)) if inside else ():
+            yield from _names(each)
+
+
+@cache
+def _named(fork: str) -> frozenset[tuple[str, str]]:
+    return frozenset((message, name) for message, names in NUMBERS[fork].items() for name in names)
+
+
+def _form(message: str) -> str:
+    """The forms of a layer have the same fields of forks."""
+    return "LayerParameter" if message == "V1LayerParameter" else message
+
+
+def _without_blobs(data: bytes) -> bytes:
+    parts: list[bytes] = []
+    for field in _fields(data, 0, len(data)):
+        if field.number != 100 or field.wire != 2:
+            parts.append(data[field.start : field.end])
+            continue
+        inside = _fields(data, field.value, field.end)
+        value = b"".join(data[each.start : each.end] for each in inside if each.number != _BLOBS)
+        parts += [_varint(field.number << 3 | 2), _varint(len(value)), value]
+    return b"".join(parts)
+
+
+def _numbered(data: bytes, fork: str) -> bytes:
+    return _theirs(memoryview(data), _Field(0, 2, 0, 0, len(data)), _NET, NUMBERS[fork])
+
+
+def _theirs(data: memoryview, whole: _Field, descriptor: Descriptor, numbers: dict[str, dict[str, int]]) -> bytes:
+    """The value of a field that holds a `descriptor`, with caffe.proto's numbers replaced by a fork's."""
+    parts: list[bytes | memoryview] = []
+    for field in _fields(data, whole.value, whole.end):
+        ours = descriptor.fields_by_number.get(field.number)
+        number = _of(numbers, descriptor.name).get(ours.name, field.number) if ours else field.number
+        if ours is not None and field.wire == 2 and _holds_forks(ours.message_type, numbers):
+            value: bytes | memoryview = _theirs(data, field, ours.message_type, numbers)  # type: ignore[arg-type]
+            parts += [_varint(number << 3 | 2), _varint(len(value)), value]
+        elif number == field.number:
+            parts.append(data[field.start : field.end])
+        else:
+            parts += [_varint(number << 3 | field.wire), data[_varint_end(data, field.start) : field.end]]
     return b"".join(parts)
 
 
@@ -132,7 +223,7 @@ def _plain(name: str) -> str:
 
 def _of(messages: dict[str, dict[str, int]], name: str = "LayerParameter") -> dict[str, int]:
     """The fork's numbers of a message's fields; the forms of a layer have the same."""
-    return messages.get("LayerParameter" if name == "V1LayerParameter" else name, {})
+    return messages.get(_form(name), {})
 
 
 def _renumbered(data: memoryview, whole: _Field, descriptor: Descriptor, numbers: dict[str, dict[str, int]]) -> bytes:

@@ -12,6 +12,7 @@ import click
 from engine import gflags, printable
 from engine.errors import EngineError
 from engine.host import flag_files
+from engine.proto.fork_numbers import NUMBERS
 
 DONE, USAGE, WRONG, INTERRUPTED, TERMINATED = 0, 1, 2, 130, 143
 """Exit statuses: what caffe's commands have, and Caffe's own 1 where arguments are missing."""
@@ -19,6 +20,41 @@ DONE, USAGE, WRONG, INTERRUPTED, TERMINATED = 0, 1, 2, 130, 143
 
 backend_option = click.option(
     "--backend", type=click.Choice(["lmdb", "leveldb"]), default="lmdb", show_default=True, help="The kind of database."
+)
+
+
+def _using(ctx: click.Context, _: click.Parameter, modules: str) -> None:
+    if modules:
+        from engine.proto import layer_modules  # noqa: PLC0415  --help does without
+
+        layer_modules.use(modules)
+
+
+layers_option = click.option(
+    "--layers",
+    metavar="MODULE,…",
+    default="",
+    expose_value=False,
+    is_eager=True,
+    callback=_using,
+    help="Modules with layers of your own, as my_layers.py.",
+)
+
+
+def _saying(ctx: click.Context, _: click.Parameter, fork: str | None) -> None:
+    if fork:
+        from engine.proto import fork_wire  # noqa: PLC0415  it imports protobuf: --help does without
+
+        ctx.with_resource(fork_wire.saying(fork))
+
+
+fork_option = click.option(
+    "--fork",
+    type=click.Choice(list(NUMBERS)),
+    metavar="NAME",
+    expose_value=False,
+    callback=_saying,
+    help="The fork, as ssd or pspnet, whose binary nets are read and written. Without it, a net's layers tell.",
 )
 
 

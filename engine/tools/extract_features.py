@@ -13,7 +13,7 @@ from engine.errors import DataError, DeviceError, NetError
 from engine.host import regular_file
 from engine.suggest import did_you_mean
 from engine.tools import command, progress
-from engine.tools.command import tool
+from engine.tools.command import fork_option, layers_option, tool
 
 if TYPE_CHECKING:
     from engine.net.net import Net
@@ -45,6 +45,8 @@ hdf5 and npz begin anew.
 @click.argument("kind", metavar="db_type")
 @click.argument("mode", metavar="[CPU/GPU]", required=False, default="CPU")
 @click.argument("device", metavar="[DEVICE_ID=0]", required=False, type=click.IntRange(0), default=0)
+@layers_option
+@fork_option
 def extract_features(
     weights: str, model: str, blobs: str, outputs: str, batches: int, kind: str, mode: str, device: int
 ) -> None:

@@ -6,7 +6,7 @@ from typing import TypeVar
 
 import click
 
-from engine.tools.command import tool
+from engine.tools.command import fork_option, tool
 
 M = TypeVar("M")
 
@@ -27,4 +27,5 @@ def upgrade(
     the same. What was changed is said on stderr."""
     for argument in ("target", "source"):
         work = click.argument(argument, metavar={"source": "IN", "target": "OUT"}[argument])(work)
+    work = fork_option(work) if suffix == "caffemodel" else work
     return tool(name, epilog=f"Example: {name} old.{suffix} new.{suffix}")(work)

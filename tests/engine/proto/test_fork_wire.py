@@ -88,3 +88,48 @@ def test_every_field_of_a_fork_is_in_the_schema():
     for messages in NUMBERS.values():
         for message, fields in messages.items():
             assert set(fields) <= set(getattr(pb, message).DESCRIPTOR.fields_by_name)
+
+
+HEADS = {
+    "ssd": """
+layer { name: "p" type: "Permute" permute_param { order: 0 order: 2 } }
+layer { name: "b" type: "PriorBox" prior_box_param { min_size: 30 variance: 0.1 } }
+layer { name: "d" type: "AnnotatedData" transform_param { resize_param { height: 300 width: 300 } }
+  annotated_data_param { label_map_file: "m" } }
+""",
+    "faster-rcnn": 'layer { name: "r" type: "ROIPooling" roi_pooling_param { pooled_h: 6 } }',
+    "segnet": 'layer { name: "u" type: "Upsample" upsample_param { scale: 2 } }'
+    ' layer { name: "l" type: "SoftmaxWithLoss" loss_param { weight_by_label_freqs: true class_weighting: 2 } }',
+    "pspnet": 'layer { name: "i" type: "Interp" interp_param { height: 8 width: 8 } }'
+    ' layer { name: "n" type: "BN" bn_param { slope_filler { value: 1 } } }',
+    "sphereface": 'layer { name: "m" type: "MarginInnerProduct" margin_inner_product_param { num_output: 3 } }',
+    "mobilenet-yolo": 'layer { name: "y" type: "Yolov3" yolov3_param { num_class: 2 } }',
+}
+
+
+@pytest.mark.parametrize("fork", HEADS)
+def test_a_net_of_a_fork_is_written_with_its_numbers_and_read_again(fork):
+    made = text.parse(HEADS[fork], pb.NetParameter)
+    made.layer[0].blobs.add().data.extend([1, 2])
+    written = fork_wire.as_forks(made.SerializeToString())
+    assert written != made.SerializeToString()
+    assert read(written) == made
+    assert read(written, fork) == made
+
+
+def test_what_is_written_has_the_numbers_that_the_fork_s_tools_look_for():
+    made = text.parse('layer { type: "Permute" permute_param { order: 1 } }', pb.NetParameter)
+    assert fork_wire.as_forks(made.SerializeToString()) == field(100, field(2, b"Permute") + field(202, field(1, 1)))
+
+
+def test_a_net_is_written_as_that_of_the_fork_that_is_said():
+    made = text.parse('layer { type: "Permute" permute_param { order: 1 } }', pb.NetParameter)
+    with fork_wire.saying("caffe-windows"):
+        written = fork_wire.as_forks(made.SerializeToString())
+        assert field(224, field(1, 1)) in written
+        assert read(written) == made
+
+
+def test_a_net_without_fields_of_forks_stays_as_it_is():
+    made = text.parse('layer { type: "ReLU" relu_param { negative_slope: 0.1 } blobs { data: 1 } }', pb.NetParameter)
+    assert fork_wire.as_forks(made.SerializeToString()) == made.SerializeToString()
