@@ -90,3 +90,23 @@ def resized(boxes: np.ndarray, height: int, width: int, param: pb.ResizeParamete
     fitted = boxes.copy()
     fitted[CORNERS] = np.tile(start, 2) + np.clip(boxes[CORNERS], 0, 1) * np.tile(share, 2)
     return fitted
+
+
+def in_picture(boxes: np.ndarray, height: int, width: int, resize: pb.ResizeParameter | None = None) -> np.ndarray:
+    """Boxes (…, 4), parts of what a net saw, as pixels of the picture that was `height` × `width` before `resize`."""
+    scale = np.array([width, height, width, height], np.float32)
+    if resize is not None and resize.resize_mode == resize.FIT_LARGE_SIZE_AND_PAD:
+        shape, aspect = resize.width / resize.height, width / height
+        across, down = (0, (1 - shape / aspect) / 2) if aspect > shape else ((1 - aspect / shape) / 2, 0)
+        start, share = np.array([across, down] * 2), np.array([1 - 2 * across, 1 - 2 * down] * 2)
+        boxes = (boxes - start) / share
+    if (
+        resize is not None
+        and resize.resize_mode == resize.FIT_SMALL_SIZE
+        and resize.height_scale
+        and resize.width_scale
+    ):
+        seen = np.array([resize.width_scale, resize.height_scale] * 2, np.float32)
+        return np.clip(boxes * seen, 0, scale)
+    whole: np.ndarray = np.clip(boxes, 0, 1).astype(np.float32) * scale
+    return whole

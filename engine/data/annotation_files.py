@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from xml.etree import ElementTree
 
+import numpy as np
+
 from engine.errors import DataError
 from engine.host import regular_file
 from engine.proto import caffe_pb2 as pb
@@ -35,6 +37,20 @@ def read_label_map(path: Path, *, check: bool = False) -> dict[str, int]:
             if twice := {value for value in values if values.count(value) > 1}:
                 raise DataError(f"{path}: the {what} {twice.pop()!r} is given twice.")
     return {item.name: item.label for item in items}
+
+
+def read_sizes(path: Path) -> tuple[list[str], np.ndarray]:
+    """Names and (n, 2) heights and widths of the pictures in a name_size_file. Raises DataError."""
+    try:
+        words = [line.split() for line in regular_file.read(path, LARGEST).decode().splitlines() if line.split()]
+        sizes = np.array([(int(height), int(width)) for _, height, width in words])
+    except OSError as e:
+        raise DataError(f"name_size_file {path} cannot be read: {e.strerror}.") from e
+    except ValueError as e:
+        raise DataError(f"name_size_file {path} has a line that is no name, height and width.") from e
+    if not len(sizes) or np.min(sizes) < 1:
+        raise DataError(f"name_size_file {path} names no picture, or one without a size.")
+    return [name for name, _, _ in words], sizes
 
 
 def read(path: Path, kind: str, shape: tuple[int, int], labels: Mapping[str, int]) -> tuple[list[Box], tuple[int, int]]:

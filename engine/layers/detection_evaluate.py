@@ -8,14 +8,10 @@ import jax.numpy as jnp
 import numpy as np
 from jax.lax import stop_gradient
 
-from engine.errors import LayerError
-from engine.host import regular_file
+from engine.data import annotation, annotation_files
+from engine.errors import DataError
 from engine.layers.base import Array, Arrays, Context, Layer, Shape
 from engine.layers.registry import layer
-from engine.proto import caffe_pb2 as pb
-
-_LARGEST = 1 << 26
-"""Bytes of the largest list of pictures' sizes: some million pictures."""
 
 Groups = dict[int, dict[int, np.ndarray]]
 """Picture → class → its rows."""
@@ -59,7 +55,10 @@ class DetectionEvaluate(Layer):
     def apply(self, params: Arrays, bottoms: Arrays, ctx: Context) -> tuple[list[Array], dict[int, Array]]:
         found, truth = (np.asarray(stop_gradient(x))[0, 0] for x in bottoms)
         if self.sizes_file and self.sizes is None:
-            self.sizes = self._read_sizes(self.sizes_file)
+            try:
+                _, self.sizes = annotation_files.read_sizes(Path(self.sizes_file))
+            except DataError as e:
+                raise self.error(f"its {e} Delete it to judge boxes as parts of the picture.") from e
         place = int(params[0]) if self.sizes_file else 0
         ends = np.flatnonzero(truth[:, 0].astype(int) == -1)
         boxes = self._grouped(truth[: ends[0]] if len(ends) else truth, "boxes")
@@ -116,42 +115,7 @@ class DetectionEvaluate(Layer):
                 yield score, 0, 0
 
     def _shown(self, boxes: np.ndarray, size: np.ndarray | None) -> np.ndarray:
-        return boxes if size is None else in_picture(boxes, int(size[0]), int(size[1]), self.resize)
-
-    def _read_sizes(self, path: str) -> np.ndarray:
-        """Height and width of each picture of a name_size_file. Raises LayerError."""
-        try:
-            words = [line.split() for line in regular_file.read(path, _LARGEST).decode().splitlines() if line.split()]
-            sizes = np.array([(int(height), int(width)) for _, height, width in words])
-        except OSError as error:
-            raise self._unread(path, f"cannot be read: {error.strerror}") from error
-        except ValueError as error:
-            raise self._unread(path, "has a line that is no name, height and width") from error
-        if not len(sizes) or np.min(sizes) < 1:
-            raise self._unread(path, "names no picture, or one without a size")
-        return sizes
-
-    def _unread(self, path: str, what: str) -> LayerError:
-        return self.error(f"its name_size_file {Path(path)} {what}. Delete it to judge boxes as parts of the picture.")
-
-
-def in_picture(boxes: np.ndarray, height: int, width: int, resize: pb.ResizeParameter | None = None) -> np.ndarray:
-    """Boxes (…, 4), parts of what a net saw, as pixels of the picture that was `height` × `width` before `resize`."""
-    scale = np.array([width, height, width, height], np.float32)
-    if resize is not None and resize.resize_mode == resize.FIT_LARGE_SIZE_AND_PAD:
-        shape, aspect = resize.width / resize.height, width / height
-        across, down = (0, (1 - shape / aspect) / 2) if aspect > shape else ((1 - aspect / shape) / 2, 0)
-        start, share = np.array([across, down] * 2), np.array([1 - 2 * across, 1 - 2 * down] * 2)
-        boxes = (boxes - start) / share
-    if (
-        resize is not None
-        and resize.resize_mode == resize.FIT_SMALL_SIZE
-        and resize.height_scale
-        and resize.width_scale
-    ):
-        seen = np.array([resize.width_scale, resize.height_scale] * 2, np.float32)
-        return np.clip(boxes * seen, 0, scale)
-    return np.clip(boxes, 0, 1).astype(np.float32) * scale
+        return boxes if size is None else annotation.in_picture(boxes, int(size[0]), int(size[1]), self.resize)
 
 
 def _overlaps(a: np.ndarray, b: np.ndarray, *, pixels: bool) -> np.ndarray:

@@ -9,9 +9,12 @@ import jax.numpy as jnp
 import numpy as np
 from jax.lax import stop_gradient
 
+from engine.data.detection_files import DetectionFiles
+from engine.errors import DataError, PrototxtError
 from engine.layers.base import Array, Arrays, Context, Layer, Shape, count
 from engine.layers.registry import layer
 from engine.ops.boxes import CodeType, decode, suppress
+from engine.proto import paths
 
 log = logging.getLogger(__name__)
 
@@ -75,6 +78,7 @@ class DetectionOutput(Layer):
     Bottoms: offsets (N, P · L · 4), scores (N, P · C), priors (1, 2, P · 4), with P priors, C classes and L = 1, or C
     with `share_location: false`. Top: (1, 1, M, 7): picture, class, score, xmin, ymin, xmax, ymax, by picture and
     class and best first. Where nothing is found in the whole batch, a row a picture whose other values are −1.
+    With `save_output_param` what is found is written into files too; see DetectionFiles.
     """
 
     bottoms = (3, 3)
@@ -84,6 +88,8 @@ class DetectionOutput(Layer):
 
     def setup(self, loc: Shape, conf: Shape, priors: Shape) -> list[Shape]:
         self.search = self._search()
+        if not hasattr(self, "files"):
+            self.files = self._files()
         classes = self.search.classes
         if len(priors) != 3 or priors[2] % 4 or count(priors) != 2 * priors[2]:
             raise self.error(f"{self.bottom(2)} has shape {list(priors)}; priors are (1, 2, 4 times their number).")
@@ -103,6 +109,11 @@ class DetectionOutput(Layer):
         loc, conf, priors = map(stop_gradient, bottoms)
         rows, there = map(np.asarray, detect(loc, conf, priors, self.search))
         found = rows[there]
+        if self.files is not None:
+            try:
+                self.files.add(len(rows), found)
+            except DataError as e:
+                raise self.error(str(e)) from e
         if not len(found):
             found = np.full((len(rows), 7), -1, rows.dtype)
             found[:, 0] = np.arange(len(rows))
@@ -113,6 +124,22 @@ class DetectionOutput(Layer):
 
     def propagates_to(self, bottom: int) -> bool:
         return False
+
+    def _files(self) -> DetectionFiles | None:
+        """Where detections are saved to; None where that is not asked for, or files that it names are not there."""
+        p = self.config.detection_output_param.save_output_param
+        if not p.output_directory:
+            return None
+        classes = [c for c in range(self.search.classes) if c != self.search.background]
+        try:
+            for name in ("label_map_file", "name_size_file"):
+                if not getattr(p, name):
+                    raise DataError(f"it has no {name}.")
+            labels, sizes = (paths.resolve(f, self.node.origin.path) for f in (p.label_map_file, p.name_size_file))
+            return DetectionFiles(p, classes, labels, sizes)
+        except (DataError, PrototxtError) as e:
+            log.warning("%s: save_output_param is not obeyed, detections go into its top only: %s", self.node.shown, e)
+            return None
 
     def _search(self) -> Search:
         p = self.config.detection_output_param
@@ -128,8 +155,6 @@ class DetectionOutput(Layer):
             raise self.error(f"nms_threshold is {nms.nms_threshold:g}; it must be 0 or more.")
         if not 0 < nms.eta <= 1:
             raise self.error(f"eta is {nms.eta:g}; it must be above 0 and 1 at most.")
-        if p.HasField("save_output_param"):
-            log.warning("%s: save_output_param is not obeyed: detections go into its top only.", self.node.shown)
         return Search(
             classes=p.num_classes,
             shared=p.share_location,

@@ -56,3 +56,8 @@ def test_boxes_of_a_mirrored_picture():
 def test_boxes_of_a_padded_picture_move(mode, want):
     param = pb.ResizeParameter(resize_mode=mode, height=8, width=8)
     assert corners(annotation.resized(boxes((0, 0, 1, 0.5)), 4, 8, param)) == [want]
+
+
+def test_boxes_in_a_padded_picture_are_those_of_the_picture():
+    fit = pb.ResizeParameter(resize_mode="FIT_LARGE_SIZE_AND_PAD", height=100, width=100)
+    np.testing.assert_allclose(annotation.in_picture(np.array([0, 0.25, 1, 0.5]), 50, 100, fit), [0, 0, 100, 25])

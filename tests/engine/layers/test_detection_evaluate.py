@@ -5,7 +5,6 @@ import pytest
 from support.layer_cases import Case, check_refused, net_of
 
 from engine.errors import LayerError
-from engine.layers.detection_evaluate import in_picture
 from engine.proto import caffe_pb2 as pb
 
 FOUND = np.array(
@@ -61,11 +60,6 @@ def test_with_the_pictures_sizes_boxes_are_pixels(tmp_path):
     options = f'name_size_file: "{sizes}" overlap_threshold: 0.6'
     assert judged("overlap_threshold: 0.6", found=found, truth=truth)[2, 3] == 0
     assert judged(options, found=found, truth=truth)[2, 3] == 1
-
-
-def test_boxes_in_a_padded_picture_are_those_of_the_picture():
-    fit = pb.ResizeParameter(resize_mode="FIT_LARGE_SIZE_AND_PAD", height=100, width=100)
-    np.testing.assert_allclose(in_picture(np.array([0, 0.25, 1, 0.5]), 50, 100, fit), [0, 0, 100, 25])
 
 
 def test_a_background_box_is_refused():

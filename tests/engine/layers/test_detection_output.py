@@ -94,10 +94,30 @@ def test_the_batch_is_one_computation_that_lowers_for_cuda():
     jax.export.export(jax.jit(lambda *x: detect(*x, search)), platforms=["cuda"])(*BOTTOMS.values())
 
 
-def test_a_fork_s_folder_of_results_is_told_as_not_written(caplog):
-    case = Case("detections", DETECT('save_output_param { label_map_file: "/nowhere/map" }'), BOTTOMS)
+def test_files_of_another_machine_are_told_as_not_there(caplog):
+    asked = (
+        'save_output_param { output_format: "VOC" output_directory: "/nowhere" label_map_file: "/nowhere/map" '
+        'name_size_file: "/nowhere/s" }'
+    )
+    case = Case("detections", DETECT(asked), BOTTOMS)
     assert case.net.blob_shapes["y0"] == (1, 1, 1, 7)
     assert "save_output_param is not obeyed" in caplog.text
+    assert "/nowhere/map" in caplog.text
+
+
+def test_what_is_found_is_written_into_files(tmp_path):
+    items = " ".join(f'item {{ name: "class{c}" label: {c} }}' for c in range(4))
+    (tmp_path / "map").write_text(items, encoding="utf-8")
+    (tmp_path / "sizes").write_text("one 100 200\ntwo 50 50\n", encoding="utf-8")
+    saved = (
+        f'save_output_param {{ output_directory: "{tmp_path}/out" output_name_prefix: "got_" output_format: "ILSVRC" '
+        f'label_map_file: "{tmp_path}/map" name_size_file: "{tmp_path}/sizes" }}'
+    )
+    rows = found(f"confidence_threshold: 0.3 keep_top_k: 3 {saved}")[0, 0]
+    lines = (tmp_path / "out" / "got_.txt").read_text(encoding="utf-8").splitlines()
+    assert len(lines) == len(rows)
+    name, number, score, *_ = lines[0].split()
+    assert (name, int(number), float(score)) == ("one", rows[0, 1], pytest.approx(rows[0, 2], rel=1e-4))
 
 
 @pytest.mark.parametrize(
