@@ -18,8 +18,9 @@ from hpcbrew.plan import advice, digests, once, own_layers
 from hpcbrew.plan.digests import Measured
 from hpcbrew.plan.directives import chunk, directives, hosts
 from hpcbrew.plan.hardware import Machine
+from hpcbrew.plan.items import Item
 from hpcbrew.plan.job_name import job_name
-from hpcbrew.plan.manifest import Item, Manifest, collect
+from hpcbrew.plan.manifest import Manifest, collect
 from hpcbrew.plan.resources import missing, resolve
 from hpcbrew.plan.script import Chain, PbsCommands, ScriptContext, Training, render
 

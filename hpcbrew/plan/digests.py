@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 from hpcbrew import layout, paths
 from hpcbrew.errors import ManifestError
 from hpcbrew.hashing import file_sha256
-from hpcbrew.plan.manifest import Item
+from hpcbrew.plan.items import Item
 
 LARGE = 64 * 2**20
 

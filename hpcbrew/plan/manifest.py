@@ -1,10 +1,8 @@
 """Manifest: what a solver needs. Its nets, and the databases, lists, means and weights that they name."""
 
-import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import cached_property
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 from engine.graph import layer_names
@@ -16,7 +14,8 @@ from engine.solver import settings
 from hpcbrew import layout
 from hpcbrew.errors import ManifestError
 from hpcbrew.job import JobRequest
-from hpcbrew.plan import advice, file_lists, listed_pictures, overrides, python_modules
+from hpcbrew.plan import advice, file_lists, items, listed_pictures, overrides, python_modules
+from hpcbrew.plan.items import Item, Reference
 
 # Where a layer names something that must be there, and what that is.
 INPUTS = {
@@ -27,34 +26,14 @@ INPUTS = {
     ("window_data_param", "source"): "list of windows",
     ("hdf5_data_param", "source"): "list of HDF5 files",
     ("infogain_loss_param", "source"): "infogain matrix",
+    ("detection_evaluate_param", "name_size_file"): "list of sizes",
+    ("detection_output_param.save_output_param", "label_map_file"): "label map",
+    ("detection_output_param.save_output_param", "name_size_file"): "list of sizes",
 }
+# Published nets name such files of their authors' machines: the engine does without those that are not there.
+MAY_LACK = "detection_output_param.save_output_param"
 # A list names further files. Its folder of images is a field beside it.
 ROOT_FOLDER = {"list of images", "list of pairs", "list of windows"}
-
-
-@dataclass(frozen=True)
-class Item:
-    """Something that is shipped, or used where it lies: a file, or a folder of which only `members` are meant.
-
-    `path` is absolute. `members` are relative to it; for a single file they are empty.
-    """
-
-    role: str
-    path: Path
-    members: tuple[PurePosixPath, ...] = ()
-
-    @cached_property
-    def files(self) -> tuple[Path, ...]:
-        return tuple(self.path / m for m in self.members) if self.members else (self.path,)
-
-
-@dataclass(frozen=True)
-class Reference:
-    """A field of one of the definitions that names an item: where to write the item's new place."""
-
-    definition: str
-    field: tuple[str | int, ...]
-    item: Item
 
 
 @dataclass(frozen=True)
@@ -141,13 +120,13 @@ class _Collector:
 
     def collect(self) -> Manifest:
         given = [Path(part) for w in self.request.weights for part in str(w).split(",")]
-        weights = [_file("weights", path, "--weights", Path()) for path in given]
+        weights = [items.file("weights", path, "--weights", Path()) for path in given]
         for index, value in enumerate(self.solver.weights):
-            item = _file("weights", paths.resolve(value, self.path), f"{self.request.solver}: weights", self.path)
+            item = items.file("weights", paths.resolve(value, self.path), f"{self.request.solver}: weights", self.path)
             self.references.append(Reference(layout.SOLVER, ("weights", index), item))
-        resume = _file("solver state", self.request.resume, "--resume", Path()) if self.request.resume else None
+        resume = items.file("solver state", self.request.resume, "--resume", Path()) if self.request.resume else None
         if resume is not None:
-            resume = _with_siblings(resume)
+            resume = items.with_siblings(resume)
         self._walk_nets()
         self.warnings += advice.warnings(
             self.solver, self.request.solver, self.request.gpus_per_node, tests=self.has_tests
@@ -254,23 +233,25 @@ class _Collector:
         if layer.type == "Python" and layer.python_param.module:
             self._module(layer, origin, named_in)
         for (part, name), role in INPUTS.items():
-            message = getattr(layer, part)
-            if not layer.HasField(part) or not message.HasField(name):
+            message = _part(layer, part)
+            if not message.HasField(name) or (part == MAY_LACK and not message.output_directory):
                 continue
             asked = f'{origin}layer "{layer.name}" ({layer.type}): {part}.{name}'
             path = paths.resolve(getattr(message, name), named_in)
+            if part == MAY_LACK and not items.exists(path, asked):
+                continue
             if role == "database":
-                item = _database(path, layer.data_param.backend, asked, named_in)
+                item = items.database(path, layer.data_param.backend, asked, named_in)
             else:
-                item = _file(role, path, asked, named_in)
-            reference = Reference(definition, (*prefix, part, name), item)
+                item = items.file(role, path, asked, named_in)
+            reference = Reference(definition, (*prefix, *part.split("."), name), item)
             if reference in self.references:
                 continue
             self.references.append(reference)
             if role == "list of HDF5 files":
                 named = file_lists.read_hdf5(item.path, asked)
                 self.hdf5[item.path] = tuple(
-                    _file("HDF5 file", paths.resolve(p, item.path), asked, item.path) for p in named
+                    items.file("HDF5 file", paths.resolve(p, item.path), asked, item.path) for p in named
                 )
             elif role in ROOT_FOLDER:
                 names = self._names(role, layer, path, item.path, asked)
@@ -314,7 +295,7 @@ class _Collector:
     ) -> Item:
         """Caffe joins root_folder and each name as they stand; so a root of `/` serves lists of absolute paths."""
         root, members = file_lists.root_and_members(root_folder, names, listing.path, asked)
-        if not _exists(root / members[0], asked):
+        if not items.exists(root / members[0], asked):
             raise ManifestError(f"{asked}: {listing.path} lists {members[0]}, and {root / members[0]} is not there")
         images = Item("images", root, members)
         self.references.append(Reference(definition, field, images))
@@ -333,6 +314,13 @@ def _prefix(solver: pb.SolverParameter, path: Path) -> str:
     return name or path.stem
 
 
+def _part(message: Any, way: str) -> Any:
+    """A block inside a message, by its dotted name."""
+    for step in way.split("."):
+        message = getattr(message, step)
+    return message
+
+
 def _assign(message: Any, field: tuple[str | int, ...], value: str) -> None:
     *way, last = field
     for step in way:
@@ -341,59 +329,3 @@ def _assign(message: Any, field: tuple[str | int, ...], value: str) -> None:
         setattr(message, last, value)
     else:
         message[last] = value
-
-
-def _exists(path: Path, asked: str) -> bool:
-    """Raises ManifestError for a name that no file can have, as one of more than 255 bytes."""
-    try:
-        return path.exists()
-    except OSError as error:
-        raise ManifestError(f"{asked}: {path}: {error.strerror}") from None
-
-
-def _file(role: str, path: Path, asked: str, named_in: Path) -> Item:
-    if not _exists(path, asked):
-        raise ManifestError(f"{asked}: no {role} at {path}{_looked(path, named_in)}")
-    if not path.is_file():
-        raise ManifestError(f"{asked}: {path} is no file, and a {role} is one")
-    if not os.access(path, os.R_OK):
-        raise ManifestError(f"{asked}: {path} may not be read: see its permissions")
-    return Item(role, path.absolute())
-
-
-def _database(path: Path, backend: int, asked: str, named_in: Path) -> Item:
-    """An LMDB is data.mdb in its folder; a LevelDB is a folder with a CURRENT and all that lies beside it."""
-    kind, mark = ("LMDB", "data.mdb") if backend == pb.DataParameter.LMDB else ("LevelDB", "CURRENT")
-    if not _exists(path, asked):
-        raise ManifestError(f"{asked}: no {kind} at {path}{_looked(path, named_in)}")
-    if not (path / mark).is_file():
-        other = {"data.mdb": "CURRENT", "CURRENT": "data.mdb"}[mark]
-        hint = " (the other kind of database lies there: set data_param.backend)" if (path / other).is_file() else ""
-        raise ManifestError(f"{asked}: {path} is no {kind}: it holds no file {mark}{hint}")
-    if (path / mark).stat().st_size == 0:
-        raise ManifestError(f"{asked}: {path / mark} is empty: make the database again")
-    if mark == "data.mdb":
-        return Item("database", path.absolute(), (PurePosixPath(mark),))
-    names = sorted(p.name for p in path.iterdir() if p.is_file() and p.name not in ("LOCK", "LOG", "LOG.old"))
-    return Item("database", path.absolute(), tuple(map(PurePosixPath, names)))
-
-
-def _looked(path: Path, named_in: Path) -> str:
-    looked = "" if path.is_absolute() else f" (looked in {Path.cwd()} and beside the file that names it)"
-    beside = named_in.parent / path.name
-    return f"{looked}. {beside} has that name: write {path.name}" if path.name and beside.exists() else looked
-
-
-def _with_siblings(state: Item) -> Item:
-    """A solver state with its model, and whatever else bears its name up to the suffix."""
-    stem = state.path.name.removesuffix(".h5").removesuffix(".solverstate")
-    members = tuple(PurePosixPath(p.name) for p in _siblings(state.path.parent, stem))
-    if not any(".caffemodel" in m.name for m in members):
-        raise ManifestError(f"--resume: {state.path}: its model, {stem}.caffemodel, is not beside it")
-    return Item(state.role, state.path.parent, (PurePosixPath(state.path.name), *members))
-
-
-def _siblings(folder: Path, stem: str) -> Iterator[Path]:
-    for path in sorted(folder.iterdir()):
-        if path.name.startswith(f"{stem}.") and not path.name.removesuffix(".h5").endswith(".solverstate"):
-            yield path

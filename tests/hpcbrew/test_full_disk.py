@@ -15,7 +15,7 @@ from hpcbrew.hashing import file_sha256
 from hpcbrew.job import JobRecord, JobState, JobStatus
 from hpcbrew.plan import digests, once
 from hpcbrew.plan.build import uploads
-from hpcbrew.plan.manifest import Item
+from hpcbrew.plan.items import Item
 from hpcbrew.track.ledger import Ledger
 from hpcbrew.transfer import disk_space, download
 from hpcbrew.transfer import upload as shipping

@@ -5,7 +5,7 @@ import pytest
 
 from hpcbrew.errors import ManifestError
 from hpcbrew.plan import digests
-from hpcbrew.plan.manifest import Item
+from hpcbrew.plan.items import Item
 
 
 def sha256(data: bytes) -> str:

@@ -7,7 +7,8 @@ import pytest
 from engine.errors import EngineError, PrototxtError
 from hpcbrew.errors import ManifestError
 from hpcbrew.job import JobRequest
-from hpcbrew.plan.manifest import Item, Manifest, collect
+from hpcbrew.plan.items import Item
+from hpcbrew.plan.manifest import Manifest, collect
 
 PICTURE = b"P5 2 2 255\n0000"
 """A grey one of 2×2 pixels, in a format of a few bytes."""
@@ -273,3 +274,22 @@ def test_a_name_that_no_file_can_have_is_told(model: Path) -> None:
     (model / "list").write_text(f"{long} 1\n")
     with pytest.raises(ManifestError, match=r"image_data_param\.source: .*File name too long"):
         manifest(model, f'{RATE} net: "net.prototxt"', layer("ImageData", 'image_data_param { source: "list" }'))
+
+
+SAVED = """layer { name: "found" type: "DetectionOutput" bottom: "data" bottom: "data" bottom: "data" top: "found"
+  detection_output_param { num_classes: 2 save_output_param { output_directory: "out" output_format: "VOC"
+    label_map_file: "/nowhere/labelmap.prototxt" name_size_file: "sizes.txt" } } }
+layer { name: "judged" type: "DetectionEvaluate" bottom: "found" bottom: "label" top: "judged"
+  detection_evaluate_param { num_classes: 2 name_size_file: "sizes.txt" } }
+"""
+
+
+def test_a_detector_s_lists_go_along_but_for_those_of_its_author_s_machine(model: Path) -> None:
+    (model / "sizes.txt").write_text("a 1 1\n")
+    found = manifest(model, net=(model / "net.prototxt").read_text() + SAVED)
+    texts = found.texts(place)
+    assert texts["net.prototxt"].count('name_size_file: "/there/sizes.txt"') == 2
+    assert '"/nowhere/labelmap.prototxt"' in texts["net.prototxt"]
+    (model / "sizes.txt").unlink()
+    with pytest.raises(ManifestError, match=r"name_size_file: no list of sizes at sizes\.txt"):
+        manifest(model)

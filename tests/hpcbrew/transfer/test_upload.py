@@ -8,7 +8,7 @@ import pytest
 from hpcbrew.errors import RequestError, TransportError
 from hpcbrew.job import Upload
 from hpcbrew.plan import digests
-from hpcbrew.plan.manifest import Item
+from hpcbrew.plan.items import Item
 from hpcbrew.transfer import disk_space
 from hpcbrew.transfer import upload as shipping
 from hpcbrew.transfer.disk_space import Room
