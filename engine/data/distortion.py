@@ -121,8 +121,6 @@ def check_resize(p: pb.ResizeParameter) -> None:
     """Raises DataError where the new size is not given."""
     if not p.height or not p.width:
         raise DataError(f"resize_param: height {p.height} and width {p.width}; give both, 1 or more.")
-    if p.height_scale or p.width_scale:
-        raise DataError("resize_param: height_scale and width_scale are not obeyed here; delete them.")
 
 
 def _linear(x: np.ndarray, factor: float, plus: float) -> np.ndarray:

@@ -136,11 +136,12 @@ FORKS: dict[str, tuple[str, ...]] = {
         "DetectionLoss",
         "EvalDetection",
         "RegionLoss",
+        "Mish",
         "Reorg",
         "YoloDetectionOutput",
         "Yolov3DetectionOutput",
     ),
-    "other": ("Lstm", "SpatialTransformer"),
+    "other": ("Lstm", "Reverse", "SpatialTransformer", "Transpose"),
 }
 """The types of Caffe's forks, by family."""
 

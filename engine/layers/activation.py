@@ -133,6 +133,15 @@ class Swish(Activation):
         return [x * jax.nn.sigmoid(self.beta * x)]
 
 
+@layer("Mish")
+class Mish(Activation):
+    """y = x · tanh(log(1 + exp(x))) (Misra 2019)."""
+
+    def forward(self, params: Arrays, bottoms: Arrays, ctx: Context) -> list[Array]:
+        (x,) = bottoms
+        return [x * jnp.tanh(jax.nn.softplus(x))]
+
+
 @layer("BNLL")
 class BNLL(Activation):
     """y = log(1 + eˣ), the binomial normal log likelihood."""

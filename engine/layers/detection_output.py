@@ -153,6 +153,8 @@ class DetectionOutput(Layer):
             )
         if nms.nms_threshold < 0:
             raise self.error(f"nms_threshold is {nms.nms_threshold:g}; it must be 0 or more.")
+        if nms.soft_nms:
+            raise self.error("soft_nms: true is of a fork (jolibrain/caffe) and not obeyed here. Delete it.")
         if not 0 < nms.eta <= 1:
             raise self.error(f"eta is {nms.eta:g}; it must be above 0 and 1 at most.")
         return Search(

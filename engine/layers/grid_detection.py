@@ -134,11 +134,12 @@ class EvalDetection(Layer):
     much are left out first. The score is the confidence (OBJ), the class's (PROB), or both (MULTIPLY).
     Bottoms: DetectionLoss's. Top: (N, num_class + S² · num_object · 4): the number of boxes of each class that are not
     difficult; then for each prediction, by class and best first, class, score, whether it is right, whether wrong.
+    A third bottom is the picture, which Intel's fork asks for; it is not read.
     """
 
-    bottoms = (2, 2)
+    bottoms = (2, 3)
 
-    def setup(self, x: Shape, labels: Shape) -> list[Shape]:
+    def setup(self, x: Shape, labels: Shape, *picture: Shape) -> list[Shape]:
         p = self.config.eval_detection_param
         self.grid, self.classes = Grid(p), p.num_class
         self.grid.check(self, x, labels)
@@ -149,7 +150,7 @@ class EvalDetection(Layer):
         return False
 
     def forward(self, params: Arrays, bottoms: Arrays, ctx: Context) -> list[Array]:
-        x, labels = map(stop_gradient, bottoms)
+        x, labels = map(stop_gradient, bottoms[:2])
         scores, sure, boxes = self.grid.predictions(x)
         return [jax.vmap(self._judged)(scores, sure, self.grid.decoded(boxes), *self.grid.labels(labels))]
 
@@ -206,7 +207,7 @@ class RegionEvalDetection(EvalDetection):
     them. Top: EvalDetection's.
     """
 
-    def setup(self, x: Shape, labels: Shape) -> list[Shape]:
+    def setup(self, x: Shape, labels: Shape, *picture: Shape) -> list[Shape]:
         p = self.config.eval_detection_param
         self.classes, channels = p.num_class, p.num_object * (5 + p.num_class)
         if x[1:] != (channels, p.side, p.side) or not count(x[1:]):
@@ -220,7 +221,7 @@ class RegionEvalDetection(EvalDetection):
         return [(x[0], p.num_class + p.side**2 * p.num_object * 4)]
 
     def forward(self, params: Arrays, bottoms: Arrays, ctx: Context) -> list[Array]:
-        x, labels = map(stop_gradient, bottoms)
+        x, labels = map(stop_gradient, bottoms[:2])
         boxes, confidences, classes = of_region(x, jnp.asarray(self.anchors))
         return [jax.vmap(self._region)(boxes, confidences, classes, labels.reshape(len(x), -1, 5))]
 

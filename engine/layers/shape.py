@@ -142,17 +142,46 @@ class Permute(Layer):
     precision = "given"
 
     def setup(self, x: Shape) -> list[Shape]:
-        order = list(self.config.permute_param.order)
+        order = self.order_of(x)
         for axis in order:
-            if axis >= len(x):
+            if not 0 <= axis < len(x):
                 raise self.error(f"order {axis} is not an axis of its bottom of shape {list(x)}; it has {len(x)} axes.")
         if len(set(order)) < len(order):
             raise self.error(f"order {order} names an axis twice.")
         self.order = (*order, *(axis for axis in range(len(x)) if axis not in order))
         return [tuple(x[axis] for axis in self.order)]
 
+    def order_of(self, x: Shape) -> list[int]:
+        """The axes that the configuration names."""
+        return list(self.config.permute_param.order)
+
     def forward(self, params: Arrays, bottoms: Arrays, ctx: Context) -> list[Array]:
         return [jnp.transpose(bottoms[0], self.order)]
+
+
+@layer("Transpose")
+class Transpose(Permute):
+    """The bottom with its axes in another order: top axis i is bottom axis dim[i], all being named (CTPN)."""
+
+    def order_of(self, x: Shape) -> list[int]:
+        order = list(self.config.transpose_param.dim)
+        if len(order) != len(x):
+            raise self.error(f"transpose_param names {len(order)} dim for a bottom of shape {list(x)}; name each axis.")
+        return order
+
+
+@layer("Reverse")
+class Reverse(Layer):
+    """The bottom with what lies along `axis` the other way round (CTPN)."""
+
+    precision = "given"
+
+    def setup(self, x: Shape) -> list[Shape]:
+        self.axis = self.canonical_axis(self.config.reverse_param.axis, x)
+        return [x]
+
+    def forward(self, params: Arrays, bottoms: Arrays, ctx: Context) -> list[Array]:
+        return [jnp.flip(bottoms[0], self.axis)]
 
 
 @layer("ShuffleChannel")

@@ -1,5 +1,6 @@
 """The layers that make batches themselves, and HDF5Output, which takes them. How data is read is in `engine.data`."""
 
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,8 @@ from engine.layers.base import Array, Arrays, Context, Layer, Shape, SourceLayer
 from engine.layers.registry import layer
 from engine.proto import caffe_pb2 as pb
 from engine.proto import paths
+
+log = logging.getLogger(__name__)
 
 _RECORD = 512
 """Bytes that a record in a batch takes besides its values: its name, its label, what reads it."""
@@ -88,6 +91,11 @@ class Data(DataLayer):
     """
 
     tops = (1, 2)
+
+    def setup(self) -> list[Shape]:
+        if self.config.data_param.shuffle:
+            log.warning("%s: data_param.shuffle is without effect: records come in their order.", self.node.shown)
+        return super().setup()
 
     def batches(self, seed: int) -> Source:
         p = self.config.data_param

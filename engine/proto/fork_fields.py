@@ -27,7 +27,7 @@ FIELDS: dict[str, dict[str, str]] = {
     },
     forks.CTPN: {
         "BNParameter": "axis decay moving_average var_eps",
-        "LayerParameter": "ctc_param transpose_param",
+        "LayerParameter": "ctc_param",
     },
     forks.DECONVNET: {
         "LayerParameter": "eltwise_accuracy_param window_cls_data_param",
@@ -43,11 +43,10 @@ FIELDS: dict[str, dict[str, str]] = {
         "InterpParameter": "mode",
         "LayerParameter": (
             "continuation_indicator_param ctc_loss_param dice_coef_loss_param labelsequence_accuracy_param "
-            "reverse_param selu_dropout_param selu_param"
+            "selu_dropout_param selu_param"
         ),
         "MultiBoxLossParameter": "objectness_score",
         "NoiseParameter": "all_effects",
-        "NonMaximumSuppressionParameter": "soft_nms theta",
         "SoftmaxParameter": "scaling_temperature",
         "SolverParameter": (
             "adabelief amsgrad decoupled_wd_mult decoupled_wd_t0 gc lookahead lookahead_alpha lookahead_steps "
@@ -159,7 +158,6 @@ FIELDS: dict[str, dict[str, str]] = {
     },
     forks.NVIDIA: {
         "ConvolutionParameter": "conv_algos_override cudnn_convolution_algo_seeker",
-        "DataParameter": "cache parser_threads precache shuffle threads",
         "DetectNetAugmentationParameter": ("distort_param emit_constraint expand_param noise_param resize_param"),
         "DropoutParameter": "engine random_seed",
         "ImageDataParameter": "cache dataset_share_per_node precache short_side threads",

@@ -144,6 +144,7 @@ NUMBERS: dict[str, dict[str, dict[str, int]]] = {
         "LayerParameter": {"detectnet_groundtruth_param": 6801, "detectnet_augmentation_param": 6802},
         "ELUParameter": {"lambda": 2},
         "PoolingParameter": {"torch_pooling": 40},
+        "DataParameter": {"threads": 11, "parser_threads": 12, "cache": 13, "shuffle": 14, "precache": 16},
         "LossParameter": {"label_smoothing": 4},
     },
     "yolov2": {
@@ -186,6 +187,9 @@ NUMBERS: dict[str, dict[str, dict[str, int]]] = {
     },
     "lstm": {
         "LayerParameter": {"lstm_param": 201},
+    },
+    "ctpn": {
+        "LayerParameter": {"transpose_param": 142, "reverse_param": 143},
     },
     "deformable": {
         "LayerParameter": {"deformable_convolution_param": 999},

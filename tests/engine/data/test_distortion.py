@@ -77,7 +77,6 @@ def test_a_grey_picture_keeps_its_axis():
     ("check", "param", "message"),
     [
         (distortion.check_resize, pb.ResizeParameter(height=3), "width 0"),
-        (distortion.check_resize, pb.ResizeParameter(height=3, width=3, height_scale=2), "height_scale"),
         (distortion.check_distortion, pb.DistortionParameter(hue_delta=-1), "hue_delta is -1"),
         (
             distortion.check_distortion,

@@ -45,6 +45,7 @@ CASES = [
     Case("sigmoid", 'type: "Sigmoid"', X, sigmoid),
     Case("tanh", 'type: "TanH"', X, np.tanh),
     Case("swish", 'type: "Swish" swish_param { beta: 0.7 }', X, lambda x: x * sigmoid(0.7 * x)),
+    Case("mish", 'type: "Mish"', X, lambda x: x * np.tanh(np.log1p(np.exp(x)))),
     Case("swish beta 0", 'type: "Swish" swish_param { beta: 0 }', X, lambda x: x / 2),
     Case("bnll", 'type: "BNLL"', X, lambda x: np.log1p(np.exp(x))),
     Case("bnll far", 'type: "BNLL"', {"x": np.array([-200.0, 200.0])}, lambda x: np.maximum(x, 0)),

@@ -64,7 +64,7 @@ def test_the_message_names_file_line_and_field(written, complaint):
             'layer { convolution3d_param { } name: "a" }',
             "It belongs to C3D (facebookarchive/C3D), a fork",
         ),
-        ("layer { data_param { cache: true } }", "It belongs to NVIDIA's Caffe (NVIDIA/caffe), a fork"),
+        ("layer { image_data_param { cache: true } }", "It belongs to NVIDIA's Caffe (NVIDIA/caffe), a fork"),
         ("layer { relu_param { engine: MKL2017 } }", "MKL2017 belongs to Intel's Caffe (intel/caffe), a fork"),
         ("layer { num_output: 3 }", "inside one of its blocks: convolution_param, embed_param, inner_product_param"),
         ('layers { type: "ReLU" }', '"ReLU" is a type of "layer"; a "layers" block (old form) has types such as'),

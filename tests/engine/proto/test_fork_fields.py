@@ -14,7 +14,7 @@ def test_no_field_of_caffe_proto_is_given_to_a_fork(fork):
     ("message", "field", "fork"),
     [
         ("DetectionLossParameter", "cls_num", "MS-CNN"),
-        ("DataParameter", "cache", "NVIDIA"),
+        ("ImageDataParameter", "cache", "NVIDIA"),
         ("LayerParameter", "box_group_output_param", "Cascade R-CNN"),
         ("V1LayerParameter", "box_group_output_param", "Cascade R-CNN"),
         ("ConvolutionParameter", "kernel_depth", "C3D"),
