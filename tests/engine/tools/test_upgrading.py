@@ -53,3 +53,12 @@ def test_a_new_file_can_go_into_a_pipe_with_the_notices_apart(tmp_path):
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert text.parse(done.stdout, pb.NetParameter) == NEW
     assert "is in the form of 2014" in done.stderr
+
+
+def test_a_model_is_written_as_that_of_the_fork_that_is_said(tmp_path):
+    net = pb.NetParameter(layer=[pb.LayerParameter(type="Permute", permute_param={"order": [1]})])
+    (tmp_path / "in.caffemodel").write_bytes(net.SerializeToString())
+    source, target = str(tmp_path / "in.caffemodel"), tmp_path / "out.caffemodel"
+    assert upgrade_net_proto_binary.main(["-fork", "caffe-windows", source, str(target)]) == 0
+    assert b"\x82\x0e" in target.read_bytes()  # the tag of its permute_param, 224
+    assert binary.read_net(target, "caffe-windows").layer[0].permute_param.order == [1]
