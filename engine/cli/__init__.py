@@ -28,7 +28,7 @@ from engine.cli import (
     train,
 )
 from engine.errors import DivergedError, EngineError
-from engine.host import flag_files
+from engine.host import flag_files, standard_streams
 from engine.job_contract import ERROR_PREFIX, ExitCode, Variable
 from engine.tools import draw_net
 
@@ -62,9 +62,7 @@ caffe.add_command(draw_net.draw_net, "draw")
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command and returns its exit status. What the user can put right is one message, without a traceback."""
-    for name in ("stdout", "stderr"):
-        if getattr(sys, name) is None:  # closed by who started it
-            setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115, PTH123
+    standard_streams.open_missing()
     if Variable.COORDINATOR not in os.environ:
         return _run(argv)
     try:
@@ -85,6 +83,7 @@ def _run(argv: Sequence[str] | None) -> int:  # noqa: PLR0911 - one line an end
         args = flag_files.expanded(sys.argv[1:] if argv is None else argv, "caffe")
         args = gflags.command_first(args, caffe.commands)
         status = caffe.main(args, prog_name="caffe", standalone_mode=False)
+        sys.stdout.flush()
     except click.exceptions.NoArgsIsHelpError as e:
         e.show()
         return ExitCode.WRONG
@@ -94,6 +93,8 @@ def _run(argv: Sequence[str] | None) -> int:  # noqa: PLR0911 - one line an end
         return _fail(str(e), ExitCode.DIVERGED if isinstance(e, DivergedError) else ExitCode.WRONG)
     except MemoryError as e:
         return _fail(f"this machine has too little memory. {e}".rstrip())
+    except OSError as e:
+        return _fail(standard_streams.refused(e), ExitCode.FAULT)
     except ModuleNotFoundError as e:
         if (e.name or "").startswith(("engine", "hpcbrew")):
             raise

@@ -11,10 +11,10 @@ import click
 
 from engine import gflags, printable
 from engine.errors import EngineError
-from engine.host import flag_files
+from engine.host import flag_files, standard_streams
 from engine.proto.fork_numbers import NUMBERS
 
-DONE, USAGE, WRONG, INTERRUPTED, TERMINATED = 0, 1, 2, 130, 143
+DONE, USAGE, REFUSED, WRONG, INTERRUPTED, TERMINATED = 0, 1, 1, 2, 130, 143
 """Exit statuses: what caffe's commands have, and Caffe's own 1 where arguments are missing."""
 
 
@@ -73,13 +73,16 @@ def run(of: click.Command, argv: Sequence[str] | None = None) -> int:
     """Runs a tool with `argv`, or the process's arguments.
 
     Returns 0; 1 and shows the usage where arguments are missing, as Caffe's tools do; 2 with one line for what the user
-    can put right; 130 for Ctrl-C, 143 for SIGTERM, both of which leave nothing half made.
+    can put right; 1 for what the system refuses; 130 for Ctrl-C, 143 for SIGTERM, both of which leave nothing half
+    made.
     """
     name = of.name or ""
+    standard_streams.open_missing()
     try:
         args = flag_files.expanded(sys.argv[1:] if argv is None else argv, name)
         with _terminated_in_order():
             of.main(args, prog_name=name, standalone_mode=False)
+            sys.stdout.flush()
     except click.MissingParameter as e:
         click.echo(e.ctx.get_help() if e.ctx else e.format_message(), err=True)
         return USAGE
@@ -92,6 +95,9 @@ def run(of: click.Command, argv: Sequence[str] | None = None) -> int:
     except (EngineError, click.ClickException, MemoryError, ModuleNotFoundError) as e:
         print(f"{name}: error: {printable.message(_said(e))}", file=sys.stderr)
         return WRONG
+    except OSError as e:
+        print(f"{name}: error: {printable.message(standard_streams.refused(e))}", file=sys.stderr)
+        return REFUSED
     return DONE
 
 

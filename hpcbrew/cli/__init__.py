@@ -1,6 +1,5 @@
 """The command line: one file a command, loaded only when that command is called."""
 
-import io
 import os
 import signal
 import sys
@@ -11,6 +10,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from engine.errors import EngineError
+from engine.host import standard_streams
 from hpcbrew.cli.output import say, warn
 from hpcbrew.errors import HpcbrewError
 from hpcbrew.submit.interrupts import Interrupted
@@ -98,8 +98,9 @@ def main() -> None:
     """The `hpcbrew` command. Errors of this project and of the engine's reading of nets end it with one message."""
     color = False if os.environ.get("NO_COLOR") else None
     try:
-        _open_streams()
+        standard_streams.open_missing()
         status = group.main(prog_name="hpcbrew", standalone_mode=False, color=color)
+        sys.stdout.flush()
     except click.exceptions.NoArgsIsHelpError as error:
         say(error.format_message(), err=True)
         status = error.exit_code
@@ -120,30 +121,9 @@ def main() -> None:
         warn("error: what was given is nested too deep")
         status = 2
     except BrokenPipeError:
-        _drop_output()  # its reader has gone, as `head` does
+        standard_streams.drop_output()  # its reader has gone, as `head` does
         status = 141
     except OSError as error:
-        warn(f"error: {error.filename or 'this machine'}: {error.strerror or error}")
-        _drop_output()
+        warn(f"error: {standard_streams.refused(error)}")
         status = 1
     sys.exit(status or 0)
-
-
-def _open_streams() -> None:
-    """Puts /dev/null where a standard stream is closed: the next file that is opened would take its place, and get what
-    commands print."""
-    for number, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
-        try:
-            os.fstat(number)
-        except OSError:
-            os.open(os.devnull, os.O_RDWR)  # gets the lowest number that is free
-        if getattr(sys, name) is None:
-            setattr(sys, name, open(number, mode, encoding="utf-8", closefd=False))  # noqa: SIM115
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")  # a terminal that has no letter for what is said
-
-
-def _drop_output() -> None:
-    """Python would complain once more while it shuts down of what could not be written."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
