@@ -213,6 +213,13 @@ def test_nor_is_it_by_a_function_that_is_called_later():
     assert not reached & uses_jax, "\n".join(sorted(reached & uses_jax))
 
 
+def test_a_job_is_planned_without_what_is_slow_to_load():
+    """NumPy takes as long as planning itself."""
+    code = "import sys, hpcbrew.cli.sending; print(sys.modules.keys() & {'numpy', 'rich', 'paramiko'})"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert (done.stdout, done.stderr) == ("set()\n", "")
+
+
 def test_no_function_is_longer_than_a_screen():
     wrong = [
         f"{path.relative_to(ROOT)}:{node.lineno} {node.name} has {length} lines"

@@ -8,10 +8,6 @@ import numpy as np
 
 from engine.errors import SolverError
 
-AP_VERSIONS = ("11point", "MaxIntegral", "Integral")
-"""How the area below precision over recall is measured: at 11 recalls, as VOC 2007 does; below the largest precision at
-that recall or a higher one, as VOC 2012 and ILSVRC; below the curve as it is."""
-
 _SAME = 1e-6
 """Recalls nearer to each other than this are one."""
 

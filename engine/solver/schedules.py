@@ -7,15 +7,14 @@ from collections.abc import Callable
 
 import numpy as np
 
-from engine import suggest
-from engine.errors import SolverError
 from engine.proto import caffe_pb2 as pb
 
 Policy = Callable[[pb.SolverParameter, int, int], np.float32]
 
 
 def learning_rate(param: pb.SolverParameter, iteration: int, step: int) -> tuple[np.float32, int]:
-    """The rate at `iteration`, and the solver's current_step after it. `param` has passed `check`.
+    """The rate at `iteration`, and the solver's current_step after it. `param` has passed
+    `lr_policy.check`.
 
     `step` counts the drops so far; it is kept in the solver state, and "multistep" takes one drop an iteration at most,
     so a run that is resumed with other stepvalues goes on from the drops it has had, and values that do not rise are
@@ -27,27 +26,6 @@ def learning_rate(param: pb.SolverParameter, iteration: int, step: int) -> tuple
         step += 1
     with np.errstate(over="ignore", under="ignore"):
         return np.float32(param.base_lr) * POLICIES[param.lr_policy](param, iteration, step), step
-
-
-def check(param: pb.SolverParameter) -> None:
-    """Raises SolverError where a setting that the policy needs is missing or out of its range."""
-    name = param.lr_policy
-    if not name:
-        raise SolverError(f"lr_policy is missing; choose one of {', '.join(POLICIES)}.")
-    if name not in POLICIES:
-        meant = suggest.did_you_mean(name, POLICIES, ignore_case=True)
-        raise SolverError(f'unknown lr_policy "{name}"; there are {", ".join(POLICIES)}.{meant}')
-    if not param.HasField("base_lr"):
-        raise SolverError("base_lr is missing.")
-    for field in NEEDS[name]:
-        if not param.HasField(field):
-            raise SolverError(f'lr_policy "{name}" needs {field}.')
-    if "gamma" in NEEDS[name] and param.gamma < 0:
-        raise SolverError(f"gamma is {param.gamma:g}; it may not be negative.")
-    if "stepsize" in NEEDS[name] and param.stepsize <= 0:
-        raise SolverError(f"stepsize is {param.stepsize}; it must be positive.")
-    if "max_iter" in NEEDS[name] and param.max_iter <= 0:
-        raise SolverError(f'lr_policy "{name}" needs a positive max_iter, and it is {param.max_iter}.')
 
 
 def fixed(p: pb.SolverParameter, iteration: int, step: int) -> np.float32:
@@ -100,16 +78,3 @@ POLICIES: dict[str, Policy] = {
     "cosine": cosine,
     "plateau": drops,
 }
-
-NEEDS: dict[str, tuple[str, ...]] = {
-    "fixed": (),
-    "step": ("gamma", "stepsize"),
-    "exp": ("gamma",),
-    "inv": ("gamma", "power"),
-    "multistep": ("gamma",),
-    "poly": ("power", "max_iter"),
-    "sigmoid": ("gamma", "stepsize"),
-    "cosine": ("max_iter",),
-    "plateau": ("gamma", "stepsize"),
-}
-"""What a policy cannot do without. (Caffe takes a missing gamma or power for 0, and goes silently wrong.)"""

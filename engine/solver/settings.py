@@ -13,8 +13,7 @@ from engine.errors import PrototxtError, SnapshotError, SolverError
 from engine.host import regular_file
 from engine.proto import caffe_pb2 as pb
 from engine.proto import paths, raw_bytes, text, tokens
-from engine.solver import schedules
-from engine.solver.detection_scores import AP_VERSIONS
+from engine.solver import lr_policy
 
 TRAIN_NETS = ("net", "net_param", "train_net", "train_net_param")
 
@@ -27,6 +26,11 @@ DECAYS: dict[str, tuple[str, ...]] = {
     "Adam": ("momentum", "momentum2"),
 }
 """The solver types, each with the fields that are decays of a running mean and lie in [0, 1)."""
+
+
+AP_VERSIONS = ("11point", "MaxIntegral", "Integral")
+"""How the area below precision over recall is measured: at 11 recalls, as VOC 2007 does; below the largest precision at
+that recall or a higher one, as VOC 2012 and ILSVRC; below the curve as it is."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +71,7 @@ def check(p: pb.SolverParameter) -> None:
     layer_wise_reduce is about how Caffe adds up the gradients of several GPUs, and has nothing to change here; what
     eval_type says, a test net's DetectionEvaluate layer says as well.
     """
-    schedules.check(p)
+    lr_policy.check(p)
     given = [name for name in TRAIN_NETS if p.HasField(name)]
     if len(given) != 1:
         found = f"it has {' and '.join(given)}" if given else "it has none"

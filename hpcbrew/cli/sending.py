@@ -1,7 +1,7 @@
 """What `submit`, `resume` and `sweep` do: from options to a request, to a plan, and that plan sent to the cluster."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -10,14 +10,14 @@ from typing import Any
 
 from engine.host import login_node
 from hpcbrew import units
-from hpcbrew.cli import preview, sweep_view
+from hpcbrew.cli import preview
 from hpcbrew.cli.output import say, say_json, warn
 from hpcbrew.cli.training_view import next_steps, training
 from hpcbrew.cli.transfer_bar import moving
 from hpcbrew.clusters import profiles, user_settings
 from hpcbrew.clusters.profiles import Cluster
 from hpcbrew.errors import ProfileError, RequestError
-from hpcbrew.job import After, JobPlan, JobRequest, new_token
+from hpcbrew.job import After, JobPlan, JobRecord, JobRequest, new_token
 from hpcbrew.plan import hardware, overrides
 from hpcbrew.plan import sweep as sweeping
 from hpcbrew.plan.build import plan_job
@@ -147,8 +147,7 @@ def send(plan: JobPlan, solver: str, ways: Ways) -> None:
         with moving("sending", sum(upload.size for upload in plan.data)) as progress:
             record = carry_out(plan, solver, site.transport, site.scheduler, ledger, progress, warn)
         if ways.follow:
-            shown = sweep_view.training if record.is_array else training
-            raise SystemExit(shown(record, site, ledger, as_json=ways.as_json))
+            raise SystemExit(_shown(record)(record, site, ledger, as_json=ways.as_json))
         if ways.as_json:
             say_json(record.as_json(), indent=2)
             return
@@ -156,6 +155,14 @@ def send(plan: JobPlan, solver: str, ways: Ways) -> None:
         say(f"{preview.resources(plan)}, walltime {units.clock(plan.resources.walltime)}")
         say(f"Run folder: {record.run_folder}")
         say(f"Next: {next_steps(record)}")
+
+
+def _shown(record: JobRecord) -> Callable[..., int]:
+    if not record.is_array:
+        return training
+    from hpcbrew.cli import sweep_view  # noqa: PLC0415 - with it comes what compares and draws
+
+    return sweep_view.training
 
 
 @contextmanager

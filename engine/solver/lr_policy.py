@@ -1,0 +1,39 @@
+"""The learning-rate policies by name, and what each needs. Without NumPy, which the submitter can do without."""
+
+from engine import suggest
+from engine.errors import SolverError
+from engine.proto import caffe_pb2 as pb
+
+NEEDS: dict[str, tuple[str, ...]] = {
+    "fixed": (),
+    "step": ("gamma", "stepsize"),
+    "exp": ("gamma",),
+    "inv": ("gamma", "power"),
+    "multistep": ("gamma",),
+    "poly": ("power", "max_iter"),
+    "sigmoid": ("gamma", "stepsize"),
+    "cosine": ("max_iter",),
+    "plateau": ("gamma", "stepsize"),
+}
+"""What a policy cannot do without. (Caffe takes a missing gamma or power for 0, and goes silently wrong.)"""
+
+
+def check(param: pb.SolverParameter) -> None:
+    """Raises SolverError where a setting that the policy needs is missing or out of its range."""
+    name = param.lr_policy
+    if not name:
+        raise SolverError(f"lr_policy is missing; choose one of {', '.join(NEEDS)}.")
+    if name not in NEEDS:
+        meant = suggest.did_you_mean(name, NEEDS, ignore_case=True)
+        raise SolverError(f'unknown lr_policy "{name}"; there are {", ".join(NEEDS)}.{meant}')
+    if not param.HasField("base_lr"):
+        raise SolverError("base_lr is missing.")
+    for field in NEEDS[name]:
+        if not param.HasField(field):
+            raise SolverError(f'lr_policy "{name}" needs {field}.')
+    if "gamma" in NEEDS[name] and param.gamma < 0:
+        raise SolverError(f"gamma is {param.gamma:g}; it may not be negative.")
+    if "stepsize" in NEEDS[name] and param.stepsize <= 0:
+        raise SolverError(f"stepsize is {param.stepsize}; it must be positive.")
+    if "max_iter" in NEEDS[name] and param.max_iter <= 0:
+        raise SolverError(f'lr_policy "{name}" needs a positive max_iter, and it is {param.max_iter}.')

@@ -1,0 +1,31 @@
+import pytest
+
+from engine.errors import SolverError
+from engine.proto import caffe_pb2 as pb
+from engine.proto import text
+from engine.solver import lr_policy
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ("base_lr: 1", "lr_policy is missing"),
+        ('base_lr: 1 lr_policy: "setp"', 'unknown lr_policy "setp".*fixed, step.*Did you mean "step"'),
+        ('lr_policy: "fixed"', "base_lr is missing"),
+        ('base_lr: 1 lr_policy: "step" gamma: 0.1', '"step" needs stepsize'),
+        ('base_lr: 1 lr_policy: "step" gamma: 0.1 stepsize: 0', "stepsize is 0; it must be positive"),
+        ('base_lr: 1 lr_policy: "exp"', '"exp" needs gamma'),
+        ('base_lr: 1 lr_policy: "exp" gamma: -1', "gamma is -1; it may not be negative"),
+        ('base_lr: 1 lr_policy: "inv" gamma: 1', '"inv" needs power'),
+        ('base_lr: 1 lr_policy: "poly" power: 1', '"poly" needs max_iter'),
+    ],
+)
+def test_settings_that_cannot_work_are_refused(settings, message):
+    with pytest.raises(SolverError, match=message):
+        lr_policy.check(text.parse(settings, pb.SolverParameter))
+
+
+def test_multistep_takes_values_that_do_not_rise():
+    lr_policy.check(
+        text.parse('base_lr: 1 lr_policy: "multistep" gamma: 0.1 stepvalue: 20 stepvalue: 10', pb.SolverParameter)
+    )
