@@ -21,6 +21,8 @@ ELSEWHERE = {
     "hpcbrew/cli/sending.py": "hpcbrew/cli/test_submit.py",
     "hpcbrew/cli/submission.py": "hpcbrew/cli/test_submit.py",
     "hpcbrew/cli/sweep.py": "hpcbrew/cli/test_submit.py",
+    "hpcbrew/plan/items.py": "hpcbrew/plan/test_manifest.py",
+    "hpcbrew/plan/picture_fit.py": "hpcbrew/plan/test_listed_pictures.py",
     "hpcbrew/localqueue/runner.py": "hpcbrew/localqueue/test_queue.py",
     "hpcbrew/localqueue/store.py": "hpcbrew/localqueue/test_queue.py",
     "hpcbrew/schedulers/local.py": "hpcbrew/cli/test_submit.py",

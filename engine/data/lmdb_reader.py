@@ -110,6 +110,16 @@ class LMDB:
         for records, _ in self._leaves(after):
             yield from map(_KEY, records)
 
+    def spread(self, count: int) -> Iterator[tuple[bytes, bytes]]:
+        """At most `count` pairs (2 or more), in order: the first, the last, and some between them, evenly by the branches
+        of the tree. A few pages are read for each, however many records there are."""
+        last = b""
+        for i in range(count if self.entries else 0):
+            record = self._about(i / (count - 1))
+            if record[0] > last:
+                last = record[0]
+                yield from self._fetched([record])
+
     def close(self) -> None:
         """Ends the reading."""
         self._file.close()
@@ -180,6 +190,16 @@ class LMDB:
                 yield records, whole
         if seen != self.entries and after is None:
             raise self._damaged(f"{seen:,} records are there, and its header counts {self.entries:,}")
+
+    def _about(self, place: float) -> _Record:
+        """The record at about `place` of all, from 0 for the first to 1 for the last."""
+        number, size = self._tree.root, self._tree.page_size
+        for _ in range(1, self._tree.depth):
+            below = self._branch(number, None)
+            way = min(int(place * len(below)), len(below) - 1)
+            number, place = below[way], place * len(below) - way
+        records, _ = self._leaf(self._whole(number, size), 0, number)
+        return records[min(int(place * len(records)), len(records) - 1)]
 
     def _runs(self, number: int, level: int, after: bytes | None) -> Iterator[tuple[int, int]]:
         """The leaves below a page, from that on which `after` belongs to: the number of a leaf, and how many follow one

@@ -14,7 +14,16 @@ from engine.solver import settings
 from hpcbrew import layout
 from hpcbrew.errors import ManifestError
 from hpcbrew.job import JobRequest
-from hpcbrew.plan import advice, file_lists, items, listed_pictures, overrides, python_modules
+from hpcbrew.plan import (
+    advice,
+    class_labels,
+    file_lists,
+    items,
+    listed_pictures,
+    overrides,
+    python_modules,
+    sampled_records,
+)
 from hpcbrew.plan.items import Item, Reference
 
 # Where a layer names something that must be there, and what that is.
@@ -115,7 +124,7 @@ class _Collector:
         self.modules: dict[str, str] = {}
         self.unknown: list[str] = []
         self.warnings: list[str] = []
-        self.labels: dict[Path, dict[int, int]] = {}
+        self.labels: dict[Path, dict[int, str]] = {}
         self.has_tests = False
 
     def collect(self) -> Manifest:
@@ -218,9 +227,10 @@ class _Collector:
 
     def _check_labels(self, net: pb.NetParameter, named_in: Path) -> None:
         for layer in net.layer:
-            if layer.type == "ImageData" and len(layer.top) > 1:
-                listing = paths.resolve(layer.image_data_param.source, named_in)
-                listed_pictures.check_labels(net.layer, layer.top[1], self.labels.get(listing, {}), listing)
+            if layer.type in ("ImageData", "Data") and len(layer.top) > 1:
+                param = layer.image_data_param if layer.type == "ImageData" else layer.data_param
+                known = self.labels.get(paths.resolve(param.source, named_in), {})
+                class_labels.check(net.layer, layer.top[1], known)
 
     def _inputs(
         self,
@@ -248,7 +258,9 @@ class _Collector:
             if reference in self.references:
                 continue
             self.references.append(reference)
-            if role == "list of HDF5 files":
+            if role == "database" and layer.type == "Data":
+                self.labels[path] = sampled_records.look(item.path, layer, asked)
+            elif role == "list of HDF5 files":
                 named = file_lists.read_hdf5(item.path, asked)
                 self.hdf5[item.path] = tuple(
                     items.file("HDF5 file", paths.resolve(p, item.path), asked, item.path) for p in named
@@ -268,7 +280,7 @@ class _Collector:
         if file_lists.has_pairs(layer):
             return file_lists.read_pairs(found, asked)
         listed = file_lists.read_images(found, asked, layer.image_data_param.num_labels)
-        self.labels[path] = listed.first_lines()
+        self.labels[path] = {label: f"{found}:{line}" for label, line in listed.first_lines().items()}
         return listed.names
 
     def _module(self, layer: pb.LayerParameter, origin: Origin, named_in: Path) -> None:

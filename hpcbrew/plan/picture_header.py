@@ -43,11 +43,17 @@ def read(path: Path) -> Header:
             if not stat.S_ISREG(status.st_mode):
                 raise NoPicture("is no file, and a picture is one")
             with open(descriptor, "rb", closefd=False) as file:
-                return _read(file)
+                return of(file)
     except FileNotFoundError:
         raise NoPicture("is not there") from None
     except OSError as error:
         raise NoPicture(f"cannot be read: {error.strerror}") from None
+
+
+def of(file: BinaryIO) -> Header:
+    """The header of a picture that lies in a file of another kind too. Raises NoPicture."""
+    try:
+        return _read(file)
     except (struct.error, IndexError):
         raise NoPicture("is cut off: it ends within its header") from None
 

@@ -216,3 +216,15 @@ def test_databases_with_names(tmp_path):
         txn.put(b"a", b"b", db=env.open_db(b"train", txn))
     with pytest.raises(DataError, match="holds databases with names"):
         list(LMDB(tmp_path).records())
+
+
+@pytest.mark.parametrize("count", [1, 2, 5, 3000])
+def test_some_records_of_all_places(tmp_path, count):
+    """The first and the last are among them; so are all of a small database, and those with values in own pages."""
+    with lmdb.open(str(tmp_path / "db"), map_size=2**26) as db, db.begin(write=True) as txn:
+        for i in range(count):
+            txn.put(f"{i:08}".encode(), bytes([i % 256]) * (5000 if i % 3 else 9))
+    reader = LMDB(tmp_path / "db")
+    everything, found = list(reader.records()), list(reader.spread(20))
+    assert [record for record in everything if record in found] == found
+    assert (found[0], found[-1], len(found)) == (everything[0], everything[-1], min(count, 20))

@@ -9,44 +9,6 @@ from engine.proto import text
 from hpcbrew.errors import ManifestError
 from hpcbrew.plan import listed_pictures
 
-SCORES = """
-layer { name: "in" type: "ImageData" top: "data" top: "label" }
-layer { name: "ip" type: "InnerProduct" bottom: "data" top: "ip" inner_product_param { num_output: 3 } }
-layer { name: "relu" type: "ReLU" bottom: "ip" top: "ip" }
-"""
-
-
-def layers(more: str) -> list[pb.LayerParameter]:
-    return list(text.parse(SCORES + more, pb.NetParameter).layer)
-
-
-@pytest.mark.parametrize(
-    "judge",
-    [
-        'layer { name: "loss" type: "SoftmaxWithLoss" bottom: "ip" bottom: "label" }',
-        'layer { name: "acc" type: "Accuracy" bottom: "ip" bottom: "label" }',
-    ],
-)
-def test_a_label_beyond_the_classes_is_named_with_its_line(judge: str) -> None:
-    listed_pictures.check_labels(layers(judge), "label", {0: 1, 2: 4}, Path("train.txt"))
-    for wrong in (3, -1):
-        said = rf"^train\.txt:7: label {wrong} in \"label\"; the net has 3 classes, 0 to 2"
-        with pytest.raises(ManifestError, match=said):
-            listed_pictures.check_labels(layers(judge), "label", {0: 1, wrong: 7}, Path("train.txt"))
-
-
-@pytest.mark.parametrize(
-    "judge",
-    [
-        'layer { type: "EuclideanLoss" bottom: "ip" bottom: "label" }',
-        'layer { type: "SoftmaxWithLoss" bottom: "ip" bottom: "label" loss_param { ignore_label: 9 } }',
-        'layer { type: "Reshape" bottom: "ip" top: "r" } layer { type: "SoftmaxWithLoss" bottom: "r" bottom: "label" }',
-    ],
-    ids=["no classes", "ignored", "not told"],
-)
-def test_what_may_be_right_is_left_to_the_engine(judge: str) -> None:
-    listed_pictures.check_labels(layers(judge), "label", {9: 1}, Path("train.txt"))
-
 
 def check(folder: Path, layer: str, **sizes: tuple[int, int]) -> None:
     """`layer` reads these pictures of (height, width)."""

@@ -1,0 +1,54 @@
+"""Whether labels are classes of the net that is to learn them."""
+
+from collections.abc import Mapping, Sequence
+
+from engine.data.label_bounds import LabelBounds
+from engine.proto import caffe_pb2 as pb
+from hpcbrew.errors import ManifestError
+
+JUDGES = {
+    "SoftmaxWithLoss": "loss_param",
+    "MultinomialLogisticLoss": "",
+    "InfogainLoss": "loss_param",
+    "HingeLoss": "",
+    "Accuracy": "accuracy_param",
+}
+"""The layers whose second bottom is a class, each with the block in which it takes an ignore_label."""
+
+KEEPING = frozenset({"ReLU", "PReLU", "ELU", "Dropout", "BatchNorm", "Scale", "Bias", "Softmax", "Pooling", "Power"})
+"""The layers that leave the number of channels as it is."""
+
+
+def check(layers: Sequence[pb.LayerParameter], label: str, places: Mapping[int, str]) -> None:
+    """`layers` are those of one phase, `label` the blob of the labels, `places` the labels and where each stands.
+
+    Raises ManifestError, naming the place, for a label that a layer cannot take.
+    """
+    for place, layer in enumerate(layers):
+        if layer.type not in JUDGES or len(layer.bottom) < 2 or layer.bottom[1] != label:
+            continue
+        classes = _channels(layers[:place], layer.bottom[0])
+        if not classes:
+            continue
+        block = JUDGES[layer.type]
+        param = getattr(layer, block) if block else None
+        ignore = param.ignore_label if param is not None and param.HasField("ignore_label") else None
+        bounds = LabelBounds(classes, ignore, f'layer "{layer.name}" ({layer.type})', block)
+        wrong = next((value for value in places if not 0 <= value < classes and value != ignore), None)
+        if wrong is not None:
+            raise ManifestError(f"{places[wrong]}: {bounds.complaint(wrong, label)}")
+
+
+def _channels(layers: Sequence[pb.LayerParameter], blob: str) -> int:
+    """How many channels a blob has, by the layer that makes it; 0 where that does not say."""
+    for layer in reversed(layers):
+        if blob not in layer.top:
+            continue
+        if layer.type == "InnerProduct" and layer.inner_product_param.axis == 1:
+            return layer.inner_product_param.num_output
+        if layer.type == "Convolution" and layer.convolution_param.axis == 1:
+            return layer.convolution_param.num_output
+        if layer.type not in KEEPING or not layer.bottom:
+            return 0
+        blob = layer.bottom[0]
+    return 0

@@ -1,0 +1,50 @@
+"""Whether pictures can be read by their layer: those of a batch are of one size, and none is smaller than its crop."""
+
+from engine.proto import caffe_pb2 as pb
+from hpcbrew.errors import ManifestError
+from hpcbrew.plan.picture_header import Header
+
+REMEDIES = {
+    "ImageData": "Give image_data_param a new_height and new_width",
+    "Data": "Make the database again, with convert_imageset's -resize_height and -resize_width",
+}
+"""What brings the pictures of a layer to a size, by its type. Of other layers no size is asked."""
+
+
+class PictureFit:
+    """Looks at one picture after the other. `asked`: the field that names them, as messages begin."""
+
+    def __init__(self, layer: pb.LayerParameter, asked: str) -> None:
+        listed, transform = layer.image_data_param, layer.transform_param
+        augmented = transform.HasField("augmentation")  # it may bring pictures to one size
+        batch_size = (listed if layer.type == "ImageData" else layer.data_param).batch_size
+        self.asked, self.crop = asked, transform.crop_size
+        self.remedy = REMEDIES.get(layer.type, "")
+        self.stretched = layer.type == "ImageData" and bool(listed.new_height and listed.new_width)
+        self.given = (listed.new_height, listed.new_width)
+        # A batch of one may have another size each time.
+        self.free = not self.remedy or batch_size == 1 or augmented or bool(self.crop)
+        self.cropped = bool(self.crop and self.remedy) and not augmented
+        self.first: tuple[str, tuple[int, int]] | None = None
+
+    def check(self, name: str, header: Header) -> None:
+        """Raises ManifestError for a picture that does not fit, with its name."""
+        if header.height is None or header.width is None:
+            return
+        height, width = self.given if self.stretched else (header.height, header.width)
+        if self.cropped and min(height, width) < self.crop:
+            stretched = " (new_height, new_width)" if self.stretched else ""
+            raise ManifestError(
+                f"{self.asked}: {name} is {height}×{width}{stretched}, smaller than crop_size {self.crop}. "
+                f"{self.remedy} that are large enough, or take a smaller crop_size"
+            )
+        if self.stretched or self.free:
+            return
+        if self.first is None:
+            self.first = name, (height, width)
+        elif self.first[1] != (height, width):
+            other, size = self.first
+            raise ManifestError(
+                f"{self.asked}: {name} is {height}×{width} and {other} {size[0]}×{size[1]}: the pictures of a batch "
+                f"are of one size. {self.remedy}, or give transform_param a crop_size"
+            )
