@@ -5,7 +5,7 @@ from typing import Any, ClassVar
 
 import click
 
-from engine import log, log_flags, suggest
+from engine import help_text, log, log_flags, suggest
 from engine.errors import EngineError
 
 FROM_ENVIRONMENT = ("fromenv", "tryfromenv")
@@ -23,6 +23,7 @@ class Command(click.Command):
     program: the name of its log's files. others: flags, with values, of commands beside it, which it takes and says so.
     """
 
+    context_class = help_text.Context
     program: str | None = None
     others: ClassVar[tuple[str, ...]] = ()
 

@@ -5,7 +5,7 @@ from typing import ClassVar
 
 import click
 
-from engine import gflags
+from engine import gflags, help_text
 from engine.data import bad_records, local_copy
 from engine.job_contract import Variable
 from engine.proto import raw_bytes
@@ -81,3 +81,4 @@ class Group(click.Group):
     """Makes such commands."""
 
     command_class = Command
+    context_class = help_text.Context

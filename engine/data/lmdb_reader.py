@@ -111,7 +111,7 @@ class LMDB:
             yield from map(_KEY, records)
 
     def spread(self, count: int) -> Iterator[tuple[bytes, bytes]]:
-        """At most `count` pairs (2 or more), in order: the first, the last, and some between them, evenly by the branches
+        """At most `count` pairs (2 or more), in order: the first, the last, and some between them, by the branches
         of the tree. A few pages are read for each, however many records there are."""
         last = b""
         for i in range(count if self.entries else 0):

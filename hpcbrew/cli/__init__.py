@@ -10,6 +10,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from engine.errors import EngineError
+from engine.help_text import Context
 from engine.host import standard_streams
 from hpcbrew.cli.output import say, warn
 from hpcbrew.errors import HpcbrewError
@@ -56,13 +57,16 @@ Exit status:
   1    something unexpected; the message says what
   2    bad input: nothing was submitted, nothing is left behind
   130  interrupted by Ctrl-C
-  submit --follow ends as the job does: with its own exit status, 124 out of
-  walltime, 143 cancelled, 1 lost or never ran.
+
+submit --follow ends as the job does: with its own exit status, 124 out of
+walltime, 143 cancelled, 1 lost or never ran.
 """
 
 
 class LazyGroup(click.Group):
     """A group that imports a command's module when the command is used, and not to list it."""
+
+    context_class = Context
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(COMMANDS)
@@ -71,6 +75,8 @@ class LazyGroup(click.Group):
         if name not in COMMANDS:
             return None
         command: click.Command = import_module(f"hpcbrew.cli.{name}").command
+        for each in (command, *getattr(command, "commands", {}).values()):
+            each.context_class = Context
         return command
 
     def invoke(self, ctx: click.Context) -> Any:

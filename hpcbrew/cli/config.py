@@ -49,9 +49,10 @@ def set_value(key: str, value: str, name: str | None) -> None:
     \b
     Keys:
       cluster   the cluster that commands use when --cluster is not given
+
+    Keys of one cluster (--cluster; without it: the one in use), each for the option of its name when that is not given:
+
     \b
-    Keys of one cluster (--cluster; without it: the one in use), each for the
-    option of its name when that is not given:
       project   the project that pays
       queue     the queue of new jobs
       walltime  the walltime of new jobs

@@ -8,7 +8,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from engine.errors import EngineError
-from hpcbrew.cli.output import say, wrapped
+from hpcbrew.cli.output import say, tell, wrapped_command
 from hpcbrew.clusters import user_settings
 from hpcbrew.errors import HpcbrewError
 from hpcbrew.start import folder
@@ -57,7 +57,7 @@ def command(source: str, target: Path | None, side: int | None, seed: int) -> No
     else:
         lines = _of_model(source, target or Path(source))
     for line in lines:
-        say(wrapped(line, indent=4))
+        say(wrapped_command(line)) if line.startswith("  ") else tell(line)
 
 
 def _of_pictures(given: Path, target: Path, side: int | None, seed: int) -> list[str]:

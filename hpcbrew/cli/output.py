@@ -10,6 +10,7 @@ from typing import IO, Any
 
 import click
 
+from engine.help_text import broken
 from engine.printable import printable
 
 DETACHED = 130  # 128 + SIGINT: Ctrl-C has ended the watching of a job, and not the job
@@ -32,6 +33,11 @@ def warn(words: str) -> None:
     say(wrapped(f"hpcbrew: {words}", err=True), err=True)
 
 
+def tell(line: str, *, err: bool = False) -> None:
+    """A sentence for a person: broken between words where the terminal ends."""
+    say(wrapped(line, indent=4, err=err), err=err)
+
+
 def wrapped(text: str, *, indent: int = 0, err: bool = False) -> str:
     """Its lines broken between words at the width of the terminal, the further ones indented; as it is where standard
     output (or error) is none: a pipe has no width."""
@@ -51,6 +57,13 @@ def wrapped(text: str, *, indent: int = 0, err: bool = False) -> str:
         )
         for line in text.split("\n")
     )
+
+
+def wrapped_command(line: str) -> str:
+    """A command that is to be copied: on a terminal that is too narrow it goes on as a shell reads it."""
+    if not sys.stdout.isatty():
+        return line
+    return "\n".join(broken(line, max(shutil.get_terminal_size().columns, 20), command=True))
 
 
 def say_json(value: object, indent: int | None = None) -> None:

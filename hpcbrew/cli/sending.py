@@ -11,7 +11,7 @@ from typing import Any
 from engine.host import login_node
 from hpcbrew import units
 from hpcbrew.cli import preview
-from hpcbrew.cli.output import say, say_json, warn
+from hpcbrew.cli.output import say, say_json, tell, warn
 from hpcbrew.cli.training_view import next_steps, training
 from hpcbrew.cli.transfer_bar import moving
 from hpcbrew.clusters import profiles, user_settings
@@ -151,10 +151,10 @@ def send(plan: JobPlan, solver: str, ways: Ways) -> None:
         if ways.as_json:
             say_json(record.as_json(), indent=2)
             return
-        say(f"{record.id}  {record.name}, queued on {record.cluster}")
-        say(f"{preview.resources(plan)}, walltime {units.clock(plan.resources.walltime)}")
-        say(f"Run folder: {record.run_folder}")
-        say(f"Next: {next_steps(record)}")
+        tell(f"{record.id}  {record.name}, queued on {record.cluster}")
+        tell(f"{preview.resources(plan)}, walltime {units.clock(plan.resources.walltime)}")
+        tell(f"Run folder: {record.run_folder}")
+        tell(f"Next: {next_steps(record)}")
 
 
 def _shown(record: JobRecord) -> Callable[..., int]:

@@ -7,7 +7,7 @@ from typing import Any
 
 from engine.printable import printable
 from hpcbrew.cli import compare
-from hpcbrew.cli.output import DETACHED, cell, figure, json_text, say, warn
+from hpcbrew.cli.output import DETACHED, cell, figure, json_text, say, tell, warn, wrapped
 from hpcbrew.cli.training_view import because, next_steps
 from hpcbrew.job import JobRecord
 from hpcbrew.track import compare as comparing
@@ -36,10 +36,11 @@ def training(record: JobRecord, site: Site, ledger: Ledger, *, as_json: bool) ->
         else:
             compare.table(comparing.rows([ended], ledger, warn))
             say(f"{str(ended.status.state).capitalize()}{because(ended.status)}")
-            say(f"Next: hpcbrew plot {record.name}, hpcbrew fetch {record.name}, hpcbrew logs '{record.name}[1]'")
+            tell(f"Next: hpcbrew plot {record.name}, hpcbrew fetch {record.name}, hpcbrew logs '{record.name}[1]'")
         return ended.status.shell_status
     except KeyboardInterrupt:
-        say(f"\nDetached. The jobs go on: {next_steps(record)}", err=True)
+        say(err=True)
+        tell(f"Detached. The jobs go on: {next_steps(record)}", err=True)
         return DETACHED
 
 
@@ -112,7 +113,7 @@ class Bars(Lines):
                 self.bar.update(self._tasks[number], completed=going.iteration, total=going.max_iter, said=said)
 
     def say(self, line: str) -> None:
-        self.bar.console.print(printable(line), markup=False, highlight=False, soft_wrap=True)
+        self.bar.console.print(printable(wrapped(line, indent=4)), markup=False, highlight=False, soft_wrap=True)
 
 
 def _test(point: TrackedJob) -> str:

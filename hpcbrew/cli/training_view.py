@@ -6,7 +6,7 @@ from typing import Any, Self
 
 from engine.printable import printable
 from hpcbrew import layout
-from hpcbrew.cli.output import DETACHED, cell, figure, json_text, say, warn
+from hpcbrew.cli.output import DETACHED, cell, figure, json_text, say, tell, warn, wrapped
 from hpcbrew.job import JobRecord, JobState, JobStatus
 from hpcbrew.track import follow, run_folder
 from hpcbrew.track.ledger import Ledger
@@ -31,7 +31,8 @@ def training(record: JobRecord, site: Site, ledger: Ledger, *, as_json: bool) ->
         shown.end(ended, run_folder.model(ended, site.transport), run_folder.complaint(ended, site.transport))
         return ended.status.shell_status
     except KeyboardInterrupt:
-        say(f"\nDetached. The job goes on: {next_steps(record)}", err=True)
+        say(err=True)
+        tell(f"Detached. The job goes on: {next_steps(record)}", err=True)
         return DETACHED
 
 
@@ -96,7 +97,7 @@ class Lines:
         if model:
             self.say(f"Model: {model}")
             # For people alone: a program may take the last line for the model's.
-            say(f"Next: hpcbrew fetch {record.name} brings it home, hpcbrew plot {record.name} draws it", err=True)
+            tell(f"Next: hpcbrew fetch {record.name} brings it home, hpcbrew plot {record.name} draws it", err=True)
 
     def say(self, line: str) -> None:
         say(line)
@@ -156,4 +157,4 @@ class Bar(Lines):
         )
 
     def say(self, line: str) -> None:
-        self._bar.console.print(printable(line), markup=False, highlight=False, soft_wrap=True)
+        self._bar.console.print(printable(wrapped(line, indent=4)), markup=False, highlight=False, soft_wrap=True)
