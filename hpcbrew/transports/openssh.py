@@ -17,7 +17,7 @@ from pathlib import Path
 
 from engine.printable import printable
 from hpcbrew.errors import LoginRefused, TransportError, Unanswered
-from hpcbrew.transports import process, side_by_side, ssh_config, waiting
+from hpcbrew.transports import process, side_by_side, ssh_config, tcp_line, waiting
 from hpcbrew.transports.process import CommandOutput
 from hpcbrew.transports.remote_shell import RemoteShell
 from hpcbrew.transports.sessions import NoSession
@@ -27,6 +27,9 @@ PERSIST = "10m"
 
 LOGIN, CONTROL = 300, 20
 """Seconds for a login, in which a person may have to type, and for a word with the connection that stands."""
+
+INDIRECT = ("proxyjump", "proxycommand", "bindaddress", "bindinterface")
+"""Options by which ssh goes another way to a host than straight there."""
 
 SSH_FAILED = 255
 """The exit status of ssh's own."""
@@ -55,7 +58,8 @@ class OpenSsh(RemoteShell):
     def __init__(self, destination: str, *, attended: bool, config: Path | None = None) -> None:
         super().__init__(destination)
         self._attended = attended
-        self._own: tuple[str, ...] | None = None
+        self._printed: dict[str, str] | None = None
+        self._own: tuple[str, ...] = ()
         self._config = ("-F", str(config)) if config else ()
         self._lock = threading.Lock()
 
@@ -68,9 +72,12 @@ class OpenSsh(RemoteShell):
 
     def _connect(self) -> None:
         with self._lock:
-            self._own = self._own or _overruled(self._printed())
+            if self._printed is None:
+                self._printed = self._configured()
+                self._own = _overruled(self._printed)
             if self._control("check"):
                 return
+            self._reach(self._printed)
             batch = () if self._attended else ("-o", "BatchMode=yes")
             # With -f it goes to the background once it is connected: what it has to ask is asked before.
             command = self._ssh("-M", "-N", "-f", "-o", f"ControlPersist={PERSIST}", *batch)
@@ -95,7 +102,18 @@ class OpenSsh(RemoteShell):
         fatal = REFUSED.search(words)
         return TransportError(f"{fault}. {advice}" if fatal else fault, retryable=not fatal)
 
-    def _printed(self) -> dict[str, str]:
+    def _reach(self, printed: Mapping[str, str]) -> None:
+        """ssh has one limit for reaching a host and for all that follows: where it goes there straight, a host that
+        does not answer is told of sooner. Raises Unreachable."""
+        if any(printed.get(name, "none") != "none" for name in INDIRECT):
+            return
+        timeout = printed.get("connecttimeout", "none")
+        seconds = float(timeout) if timeout.isdecimal() else ssh_config.REACH
+        with contextlib.suppress(OSError, ValueError):  # ssh says itself why it was refused
+            host, port = printed["hostname"], int(printed["port"])
+            tcp_line.connected(host, port, seconds, f"{host}:{port}").close()
+
+    def _configured(self) -> dict[str, str]:
         """What `ssh -G` prints of the configuration, each option as it is first named."""
         command = ["ssh", *self._config, *ssh_config.resolve_command(self._destination)[1:]]
         try:
@@ -133,7 +151,7 @@ class OpenSsh(RemoteShell):
 
     def _ssh(self, *options: str, tail: tuple[str, ...] = ()) -> tuple[str, ...]:
         # What the user's configuration may hold for logins by hand is left aside: commands and ports of its own.
-        own = ("-a", "-x", "-o", "RemoteCommand=none", "-o", "ClearAllForwardings=yes", *(self._own or ()))
+        own = ("-a", "-x", "-o", "RemoteCommand=none", "-o", "ClearAllForwardings=yes", *self._own)
         alive = ("-o", "ServerAliveInterval=30", "-o", "ServerAliveCountMax=2")
         socket = ("-o", f"ControlPath={_folder()}/{self._name}")
         where = ssh_config.arguments(self._destination)

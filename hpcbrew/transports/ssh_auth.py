@@ -9,8 +9,8 @@ from paramiko.auth_strategy import AuthResult, AuthSource, AuthStrategy
 from paramiko.ssh_exception import IncompatiblePeer
 
 from engine.printable import printable
-from hpcbrew.errors import HpcbrewError, LoginRefused, TransportError, Unreachable
-from hpcbrew.transports import client_only, ssh_config, ssh_line
+from hpcbrew.errors import HpcbrewError, LoginRefused, TransportError
+from hpcbrew.transports import client_only, ssh_config, ssh_line, tcp_line
 from hpcbrew.transports.client_only import ClientOnly
 from hpcbrew.transports.host_keys import HostKeys
 from hpcbrew.transports.identities import Identities
@@ -139,11 +139,8 @@ def _socket(host: SshHost, through: paramiko.SSHClient | None) -> ssh_line.Socke
         )
     if host.proxy_command:
         return ssh_line.Proxy(ssh_config.proxy_words(host))
-    try:
-        sock = socket.create_connection((host.hostname, host.port), timeout=host.reach_timeout)
-    except (TimeoutError, socket.gaierror) as error:
-        said = "there is no host of that name" if isinstance(error, socket.gaierror) else "nobody answers"
-        raise Unreachable(f"{host.user}@{host.hostname}:{host.port}: no connection: {said} ({error})") from None
+    shown = f"{host.user}@{host.hostname}:{host.port}"
+    sock = tcp_line.connected(host.hostname, host.port, host.reach_timeout, shown)
     if hasattr(socket, "TCP_USER_TIMEOUT"):  # a line that went dead without a word is given up, not waited for
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, DEAD_AFTER * 1000)
     return sock

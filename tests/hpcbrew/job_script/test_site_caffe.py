@@ -1,5 +1,6 @@
 """`--engine module`: the script around a Caffe that does as BVLC's does, and that an environment module brings."""
 
+import json
 import os
 import subprocess
 import sys
@@ -44,6 +45,10 @@ if "-snapshot" in words:
 if "fails" in ways:
     (here / "ways").unlink()
     last = done + 10
+if "diverges" in ways:
+    for done, loss in ((0, "2.3"), (100, "nan"), (200, "1.5" if "recovers" in ways else "nan")):
+        print(f"I1126 12:00:00.000000 1 solver.cpp:239] Iteration {{done}} (10 iter/s, 10s/100 iters), loss = {{loss}}")
+    done = last
 while done < last and (not stopped or "finishes" in ways):
     time.sleep(0.01)
     done += 1
@@ -163,6 +168,18 @@ def test_what_is_done_before_its_time_is_up_is_done(site: Site) -> None:
 def test_what_comes_to_its_end_as_time_is_up_is_done(site: Site) -> None:
     site.ways("finishes")
     assert site.run(max_iter=220) == 0
+
+
+def test_a_loss_that_is_no_number_is_told_of_though_caffe_ends_well(site: Site) -> None:
+    site.ways("diverges")
+    assert site.run(max_iter=300) == 65
+    assert json.loads((site.run_folder / "progress.json").read_text())["diverged"] == 100
+
+
+def test_a_loss_that_is_a_number_again_is_none_of_these(site: Site) -> None:
+    site.ways("diverges recovers")
+    assert site.run(max_iter=300) == 0
+    assert "diverged" not in json.loads((site.run_folder / "progress.json").read_text())
 
 
 def test_a_failure_is_caffe_s_own(site: Site) -> None:
