@@ -1,6 +1,7 @@
 """Draws curves in panels as text, for terminals: in the dots of braille, of which a character has two by four."""
 
 import math
+import textwrap
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
@@ -70,7 +71,10 @@ def _panel(
     yield [(" " * (MARGIN + 2) + f"{first:.6g}".ljust(columns - len(right)) + right, None)]
     for curve in (curve for curve in curves if curve.points):
         sign = ("╌╌ " if curve.dashed else "── ") if braille else "* "
-        yield [(" " * (MARGIN + 2), None), (sign, curve.group), (curve.label, None)]
+        label = textwrap.wrap(curve.label, max(columns - len(sign), 10), break_on_hyphens=False) or [""]
+        yield [(" " * (MARGIN + 2), None), (sign, curve.group), (label[0], None)]
+        for more in label[1:]:
+            yield [(" " * (MARGIN + 2 + len(sign)) + more, None)]
 
 
 def _row(cells: dict[tuple[int, int], tuple[int, int]], row: int, columns: int, braille: bool) -> Iterator[Part]:

@@ -13,6 +13,8 @@ cd -- "$root" || exit
 
 # Modules loaded in the user's shell and pip's own ideas of where to install are no part of this environment.
 unset PYTHONPATH PYTHONHOME PIP_USER PIP_TARGET PIP_PREFIX
+# What is used is compiled once, and not anew by every command.
+unset PYTHONDONTWRITEBYTECODE
 export PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore
 
 fail() {

@@ -5,7 +5,7 @@ import time
 import click
 
 from hpcbrew.cli.options import cluster_option, json_option, past_time
-from hpcbrew.cli.output import say, say_json, warn
+from hpcbrew.cli.output import say_json, tell, warn
 from hpcbrew.clusters import profiles
 from hpcbrew.track import adopt as adopting
 from hpcbrew.track import refresh
@@ -40,9 +40,9 @@ def command(cluster: str, since: float | None, dry_run: bool, as_json: bool) -> 
     for record in found:
         begun = time.strftime("%F %H:%M", time.localtime(record.submitted))
         stands = f"submitted {begun}" if dry_run else f"{record.status.state} on {record.cluster}"
-        say(f"{record.id}  {record.name}, {stands}")
+        tell(f"{record.id}  {record.name}, {stands}")
     if not found:
         again = " of that time" if since else ""
-        say(f"{cluster} has no jobs of yours{again} that are not known here already")
+        tell(f"{cluster} has no jobs of yours{again} that are not known here already")
     elif dry_run:
-        say(f"{count(len(found), 'job')} would be taken up; nothing was")
+        tell(f"{count(len(found), 'job')} would be taken up; nothing was")

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from hpcbrew.cli.output import say, say_json, warn
+from hpcbrew.cli.output import say_json, tell, warn
 from hpcbrew.errors import HpcbrewError
 from hpcbrew.job import JobRecord
 from hpcbrew.track.control import Sites
@@ -29,7 +29,7 @@ def change(jobs: tuple[str, ...], action: Change, *, as_json: bool) -> None:
             warn(f"error: {record.name} ({record.id or record.token}): {error}")
         outcomes.append({**ledger.find(record.token).as_json(), "outcome": outcome, "error": error})
         if outcome and not as_json:
-            say(f"{record.name} ({record.id or record.token}): {outcome}")
+            tell(f"{record.name} ({record.id or record.token}): {outcome}")
     if as_json:
         say_json(outcomes, indent=2)
     if troubles:

@@ -7,7 +7,7 @@ import click
 from engine.units import short_size
 from hpcbrew.cli import removing
 from hpcbrew.cli.options import cluster_option, json_option, past_time
-from hpcbrew.cli.output import say, say_json
+from hpcbrew.cli.output import say, say_json, tell
 from hpcbrew.clusters import profiles
 from hpcbrew.track import refresh, unused_data
 from hpcbrew.track.ledger import Ledger
@@ -40,7 +40,7 @@ def command(cluster: str, before: float, data: bool, dry_run: bool, yes: bool, a
         old = [r for r in ledger.all() if r.cluster == cluster and r.submitted < before and r.status.state.final]
         removing.take_away(*removing.removable(old, ledger), ledger, yes=yes, dry_run=dry_run, as_json=as_json)
         if not old and not as_json:
-            say(f"{cluster}: no job that has ended was submitted before {time.strftime('%F', time.localtime(before))}")
+            tell(f"{cluster}: no job that has ended was submitted before {time.strftime('%F', time.localtime(before))}")
         return
     site = refresh.reach(profile.address)
     unused = unused_data.find(profile, site, ledger)
@@ -48,7 +48,7 @@ def command(cluster: str, before: float, data: bool, dry_run: bool, yes: bool, a
     if not as_json:
         for name, size in unused.sizes.items():
             say(f"{short_size(size):>10}  {unused.folder / name}")
-        say(f"{cluster}: {count(len(unused.sizes), 'item')} of data that no job needs, {total}")
+        tell(f"{cluster}: {count(len(unused.sizes), 'item')} of data that no job needs, {total}")
     if unused.sizes and not dry_run:
         removing.confirm(f"Take {count(len(unused.sizes), 'item')} away, {total}?", yes=yes)
         unused_data.remove(unused, site)
@@ -56,4 +56,4 @@ def command(cluster: str, before: float, data: bool, dry_run: bool, yes: bool, a
         rows = [{"path": str(unused.folder / name), "size": size} for name, size in unused.sizes.items()]
         say_json({"removed": not dry_run, "data": rows}, indent=2)
     elif unused.sizes:
-        say(f"Nothing was taken away; it would be {total}" if dry_run else f"Taken away: {total}")
+        tell(f"Nothing was taken away; it would be {total}" if dry_run else f"Taken away: {total}")

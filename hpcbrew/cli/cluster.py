@@ -7,7 +7,7 @@ import click
 import yaml
 
 from hpcbrew.cli.options import complete_cluster, json_option
-from hpcbrew.cli.output import say, say_json
+from hpcbrew.cli.output import say, say_json, tell
 from hpcbrew.clusters import profile_files, profile_writer, profiles
 from hpcbrew.errors import ProfileError
 
@@ -89,10 +89,10 @@ def add(name: str, scheduler: str, extends: str | None, force: bool, yes: bool, 
             f"{name}: host: missing; name the login node: --host HOST (an alias of your ssh config will do)"
         )
     path = profile_writer.write(name, values, force=force)
-    say(f"Wrote {path}")
+    tell(f"Wrote {path}")
     for queue in values.get("queues", {}):
-        say(f"{values['extends']} lists no queue {queue!r}: it was added, without limits; they may be put there")
-    say(f"Next: hpcbrew setup {name}, hpcbrew cluster check {name}, hpcbrew config set cluster {name}")
+        tell(f"{values['extends']} lists no queue {queue!r}: it was added, without limits; they may be put there")
+    tell(f"Next: hpcbrew setup {name}, hpcbrew cluster check {name}, hpcbrew config set cluster {name}")
 
 
 def _ask(name: str, scheduler: str, given: dict[str, str | None]) -> dict[str, str]:

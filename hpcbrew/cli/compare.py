@@ -7,7 +7,7 @@ import click
 from engine.tools.log_panels import View
 from hpcbrew.cli import tables
 from hpcbrew.cli.options import complete_job, json_option
-from hpcbrew.cli.output import figure, say, say_json, warn
+from hpcbrew.cli.output import figure, say_json, tell, warn
 from hpcbrew.cli.plot import picture
 from hpcbrew.track import compare as comparing
 from hpcbrew.track.compare import Row
@@ -39,7 +39,7 @@ def command(jobs: tuple[str, ...], plot: Path | None, as_json: bool) -> None:
         return
     table(rows)
     if plot is not None:
-        say(f"Wrote {plot}")
+        tell(f"Wrote {plot}")
 
 
 def table(rows: list[Row]) -> None:

@@ -4,7 +4,7 @@ import click
 
 from hpcbrew import units
 from hpcbrew.cli.options import complete_cluster, json_option
-from hpcbrew.cli.output import say, say_json, wrapped
+from hpcbrew.cli.output import say, say_json, tell, wrapped
 from hpcbrew.clusters import user_settings
 from hpcbrew.clusters.user_settings import CLUSTER, CLUSTERS, KEYS, OF_CLUSTER
 from hpcbrew.errors import RequestError
@@ -65,7 +65,7 @@ def set_value(key: str, value: str, name: str | None) -> None:
     if key == CLUSTER:
         profiles.load(value)
         user_settings.write({**user_settings.read(), key: value})
-        say(f"{key}: {value}  ({user_settings.path()})")
+        tell(f"{key}: {value}  ({user_settings.path()})")
         return
     profile = profiles.load(name or user_settings.default_cluster())
     try:
@@ -78,7 +78,7 @@ def set_value(key: str, value: str, name: str | None) -> None:
         if key == setting and there and value not in there:
             raise RequestError(f"{key}: {profile.name} has none called {value!r}. There are: {', '.join(there)}")
     user_settings.put_for(profile.name, key, value)
-    say(f"{key}: {value}, on {profile.name}  ({user_settings.path()})")
+    tell(f"{key}: {value}, on {profile.name}  ({user_settings.path()})")
 
 
 @command.command()
@@ -92,7 +92,7 @@ def unset(key: str, name: str | None) -> None:
         user_settings.write(values)
     else:
         was_set = user_settings.put_for(name or user_settings.default_cluster(), key, None)
-    say(f"{key}: {'not set any more' if was_set else 'was not set'}")
+    tell(f"{key}: {'not set any more' if was_set else 'was not set'}")
 
 
 @command.command()
@@ -105,6 +105,6 @@ def show(as_json: bool) -> None:
         return
     say(wrapped(f"{CLUSTER}: {values.get(CLUSTER, 'not set')}  # {KEYS[CLUSTER]}"))
     for name, settings in values.get(CLUSTERS, {}).items():
-        say(f"{name}:")
+        tell(f"{name}:")
         for key, value in settings.items():
             say(wrapped(f"  {key}: {value}  # {OF_CLUSTER[key]}", indent=4))

@@ -7,7 +7,7 @@ import click
 from engine.units import short_size
 from hpcbrew import layout
 from hpcbrew.cli.options import job_argument, json_option
-from hpcbrew.cli.output import say, say_json, warn
+from hpcbrew.cli.output import say_json, tell, warn
 from hpcbrew.cli.transfer_bar import moving
 from hpcbrew.track import refresh, run_folder
 from hpcbrew.track.ledger import Ledger
@@ -46,9 +46,9 @@ def command(job: str, into: Path | None, as_json: bool) -> None:
         return
     new = len(files) - len(fetched.unchanged)
     size = short_size(sum(files.values()))
-    say(f"{len(files)} files, {size}, in {folder}: {new} fetched, {len(fetched.unchanged)} unchanged")
+    tell(f"{len(files)} files, {size}, in {folder}: {new} fetched, {len(fetched.unchanged)} unchanged")
     models = {path.parent for name, path in here.items() if name.parent.name == layout.SNAPSHOTS}
     for place in sorted(models):
         newest = run_folder.newest_model([path.name for path in here.values() if path.parent == place])
         if newest:
-            say(f"Model: {folder / place / newest}")
+            tell(f"Model: {folder / place / newest}")

@@ -13,7 +13,7 @@ from engine.tools.log_panels import View
 from engine.tools.training_log import TrainingLog
 from hpcbrew import layout
 from hpcbrew.cli.options import complete_job
-from hpcbrew.cli.output import say, warn
+from hpcbrew.cli.output import say, tell, warn
 from hpcbrew.errors import LedgerError, RequestError
 from hpcbrew.job import JobRecord
 from hpcbrew.track import compare, course
@@ -57,7 +57,7 @@ def command(
         _in_text(found, view, log=log)
     else:
         picture(found, view, out, log=log)
-        say(f"Wrote {out}")
+        tell(f"Wrote {out}")
 
 
 def picture(found: dict[str, TrainingLog], view: View, path: Path, *, log: bool = False) -> None:

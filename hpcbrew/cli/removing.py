@@ -6,7 +6,7 @@ from collections.abc import Iterable
 import click
 
 from engine.units import short_size
-from hpcbrew.cli.output import say, say_json, warn
+from hpcbrew.cli.output import say_json, tell, warn
 from hpcbrew.errors import HpcbrewError, RequestError
 from hpcbrew.job import JobRecord
 from hpcbrew.track import removal
@@ -42,7 +42,7 @@ def take_away(
         for each in found:
             record = each.record
             what = f"{count(each.files, 'file')}, {short_size(each.size)}"
-            say(f"{record.name} ({record.id or record.token}), {record.status.state}: {what}, {record.run_folder}")
+            tell(f"{record.name} ({record.id or record.token}), {record.status.state}: {what}, {record.run_folder}")
     if found and not dry_run:
         confirm(f"Take away {count(len(found), 'job')}, {total}?", yes=yes)
         for each in found:
@@ -51,7 +51,7 @@ def take_away(
     if as_json:
         say_json([*done, *kept], indent=2)
     elif found:
-        say(f"Nothing was taken away; it would be {total}" if dry_run else f"Taken away: {total}")
+        tell(f"Nothing was taken away; it would be {total}" if dry_run else f"Taken away: {total}")
     if kept:
         raise SystemExit(2)
 

@@ -7,7 +7,7 @@ import click
 
 from engine.printable import printable
 from hpcbrew.cli.options import complete_cluster
-from hpcbrew.cli.output import say
+from hpcbrew.cli.output import say, tell
 from hpcbrew.cli.transfer_bar import moving
 from hpcbrew.clusters import user_settings
 from hpcbrew.errors import RequestError
@@ -76,15 +76,15 @@ def command(
     transport = steps.run(profile, person, moving, say, gpus=gpus, offline=offline)
     if no_job:
         _remember(cluster, project, queue)
-        say(f"{cluster} is ready; no trial job was run")
+        tell(f"{cluster} is ready; no trial job was run")
         return
     trial_job.run(transport, profile, gpu=gpu, queue=queue, project=project, follow=partial(training, as_json=False))
     _remember(cluster, project, queue)
-    say(f"{cluster} is ready: hpcbrew submit SOLVER --cluster {cluster}")
+    tell(f"{cluster} is ready: hpcbrew submit SOLVER --cluster {cluster}")
 
 
 def _remember(cluster: str, project: str | None, queue: str | None) -> None:
     """What the trial job was charged to, and its queue, are those of the jobs to come."""
     for key, value in (("project", project), ("queue", queue)):
         if value and user_settings.put_for(cluster, key, value):
-            say(f"New jobs on {cluster} have {key} {value} from here on: hpcbrew config unset {key} takes it back")
+            tell(f"New jobs on {cluster} have {key} {value} from here on: hpcbrew config unset {key} takes it back")

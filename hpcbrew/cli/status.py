@@ -9,7 +9,7 @@ import click
 from hpcbrew.address import Address
 from hpcbrew.cli import tables
 from hpcbrew.cli.options import complete_job, json_option
-from hpcbrew.cli.output import figure, say, say_json, warn
+from hpcbrew.cli.output import figure, say_json, tell, warn
 from hpcbrew.errors import LedgerError
 from hpcbrew.job import JobRecord, JobState
 from hpcbrew.track.lasting import wait
@@ -37,7 +37,8 @@ def command(jobs: tuple[str, ...], show_all: bool, count: int | None, failed: bo
 
     TIME is what is left of a job that runs, and how long one ran that has ended. Each cluster is asked once for all its
     jobs, those that were lost too: they may be found. One that does not answer changes nothing: its jobs are shown as
-    last known, with a warning, and the exit status is 1. A job of a sweep is named by its number: '13[4]'.
+    last known, with a warning, and the exit status is 1. A job of a sweep is named by its number: '13[4]'; the sweep
+    itself shows the iterations of all its jobs, and the best of their losses and tests.
 
     \b
     Examples:
@@ -103,9 +104,9 @@ def _show(rows: list[TrackedJob], *, as_json: bool, indent: int | None, narrowed
     elif rows:
         tables.show(HEADS, [_row(row) for row in rows], tables.STATES)
     elif narrowed:
-        say("None of these jobs.")
+        tell("None of these jobs.")
     else:
-        say("No jobs. Submit one: hpcbrew submit SOLVER --cluster NAME")
+        tell("No jobs. Submit one: hpcbrew submit SOLVER --cluster NAME")
 
 
 def _row(tracked: TrackedJob) -> tuple[str, ...]:

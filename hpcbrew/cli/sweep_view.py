@@ -35,7 +35,7 @@ def training(record: JobRecord, site: Site, ledger: Ledger, *, as_json: bool) ->
             say(json_text(seen.tracked.as_json()))
         else:
             compare.table(comparing.rows([ended], ledger, warn))
-            say(f"{str(ended.status.state).capitalize()}{because(ended.status)}")
+            tell(f"{str(ended.status.state).capitalize()}{because(ended.status)}")
             tell(f"Next: hpcbrew plot {record.name}, hpcbrew fetch {record.name}, hpcbrew logs '{record.name}[1]'")
         return ended.status.shell_status
     except KeyboardInterrupt:

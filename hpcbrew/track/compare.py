@@ -69,8 +69,14 @@ def rows(records: Sequence[JobRecord], ledger: Ledger, say: Say) -> list[Row]:
         for key in dict.fromkeys(key for solver in solvers for key in solver)
         if len({solver.get(key) for solver in solvers}) > 1
     }
+    own = [set(row.settings.items()) for row, _ in found]
+    same = set.intersection(*own) if len(own) > 1 else set()
     return [
-        replace(row, settings={**{k: v for k, v in solver.items() if k in different}, **row.settings})
+        replace(
+            row,
+            settings={k: v for k, v in solver.items() if k in different}
+            | {k: v for k, v in row.settings.items() if (k, v) not in same},
+        )
         for row, solver in found
     ]
 

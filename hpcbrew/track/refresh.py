@@ -12,7 +12,7 @@ from hpcbrew.address import Address
 from hpcbrew.errors import HpcbrewError
 from hpcbrew.job import JobRecord, JobState, JobStatus, iso
 from hpcbrew.schedulers.pbs import Pbs, QstatReport
-from hpcbrew.track import ends, query, run_folder
+from hpcbrew.track import ends, query, run_folder, sweep_outcome
 from hpcbrew.track.ledger import Ledger
 from hpcbrew.track.outcome import Outcome, read_outcome
 from hpcbrew.track.run_folder import FolderRecords, Progress
@@ -121,7 +121,7 @@ def _observe(site: Site, records: list[JobRecord]) -> list[TrackedJob]:
     answer = _ask(site, folders)
     folders = _read_again(site, records, folders, answer.report)
     tracked = [_decide(*both, listing, answer) for both in zip(records, folders, strict=True)]
-    return _with_words(site, records, _with_ends_seen(site, records, tracked))
+    return _with_words(site, records, _with_points(site, _with_ends_seen(site, records, tracked)))
 
 
 def _written(records: list[JobRecord], tracked: list[TrackedJob], ledger: Ledger) -> list[TrackedJob]:
@@ -268,6 +268,18 @@ def _with_words(site: Site, before: list[JobRecord], tracked: list[TrackedJob]) 
         with contextlib.suppress(HpcbrewError):
             words = run_folder.complaint(tracked[n].record, site.transport) or ""
             tracked[n] = replace(tracked[n], outcome=replace(tracked[n].outcome, words=words))
+    return tracked
+
+
+def _with_points(site: Site, tracked: list[TrackedJob]) -> list[TrackedJob]:
+    """Sweeps with what has come of their points; where these cannot be read, as they are known otherwise."""
+    sweeps = [n for n, job in enumerate(tracked) if job.record.is_array and not job.trouble]
+    tracked = list(tracked)
+    with contextlib.suppress(HpcbrewError):
+        found = sweep_outcome.outcomes(site.transport, [tracked[n].record for n in sweeps]) if sweeps else []
+        for n, outcome in zip(sweeps, found, strict=True):
+            over = tracked[n].record.status.state.final
+            tracked[n] = replace(tracked[n], outcome=outcome if over else replace(outcome, ended=None))
     return tracked
 
 

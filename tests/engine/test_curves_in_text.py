@@ -34,3 +34,12 @@ def test_a_logarithmic_axis_leaves_out_what_has_no_logarithm() -> None:
 
 def test_of_what_nothing_is_known_that_is_said() -> None:
     assert lines(Panel("loss", [Curve("train", [])])) == ["loss", "  nothing is known of it", ""]
+
+
+def test_a_long_label_goes_on_below_itself() -> None:
+    panel = Panel("loss", [Curve("lenet[1], base_lr 0.01: train", [(0, 2.0), (9, 0.5)])])
+    assert lines(panel, braille=False)[-4:-1] == [
+        "            * lenet[1],",
+        "              base_lr 0.01:",
+        "              train",
+    ]

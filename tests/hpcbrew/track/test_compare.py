@@ -56,6 +56,14 @@ def test_what_differs_between_the_solvers_is_a_setting(home: Path, tmp_path: Pat
     assert compare.rows(records[2:], Ledger(), pytest.fail)[0].settings == {}
 
 
+def test_what_is_the_same_for_all_tells_none_from_the_others(home: Path, tmp_path: Path) -> None:
+    rates = {"a": "0.1", "b": "0.2"}
+    records = [job(tmp_path / n, loss=1.0, set={"base_lr": rate, "max_iter": "9"}) for n, rate in rates.items()]
+    rows = compare.rows(records, Ledger(), pytest.fail)
+    assert [row.settings for row in rows] == [{"base_lr": "0.1"}, {"base_lr": "0.2"}]
+    assert compare.rows(records[:1], Ledger(), pytest.fail)[0].settings == {"base_lr": "0.1", "max_iter": "9"}
+
+
 def test_a_legend_tells_jobs_apart_that_are_called_alike(home: Path, tmp_path: Path) -> None:
     (row,) = compare.rows([job(tmp_path / "a", loss=1.0)], Ledger(), pytest.fail)
     again, other = replace(row, id="8.local"), replace(row, id="9.local", settings={"base_lr": "0.1"})

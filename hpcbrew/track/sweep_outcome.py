@@ -1,0 +1,61 @@
+"""What has come of a sweep so far, by the records of its points: an array has none of its own."""
+
+import contextlib
+from collections.abc import Sequence
+
+from engine.schema import Malformed
+from hpcbrew import layout
+from hpcbrew.job import JobRecord
+from hpcbrew.track import run_folder
+from hpcbrew.track.outcome import Outcome
+from hpcbrew.track.run_folder import Best, FolderRecords, Progress
+from hpcbrew.transports.base import Contents, Transport
+
+MOST = 500
+"""Points of all sweeps that are looked at by one command."""
+
+
+def outcomes(transport: Transport, sweeps: Sequence[JobRecord]) -> list[Outcome]:
+    """Of each sweep, in two round trips for all: of a sweep whose points are not known, or too many, nothing.
+
+    Raises TransportError where the cluster does not answer.
+    """
+    described = transport.read_all([record.run_folder / layout.JOB for record in sweeps])
+    counts = [_count(data) for data in described]
+    counts = [count if sum(counts[: n + 1]) <= MOST else 0 for n, count in enumerate(counts)]
+    folders = [r.run_folder / layout.point(i + 1) for r, n in zip(sweeps, counts, strict=True) for i in range(n)]
+    names = (layout.EXIT, layout.PROGRESS)
+    files = iter(transport.read_all([folder / name for folder in folders for name in names]) if folders else [])
+    return [_together([run_folder.read_records(next(files), next(files)) for _ in range(count)]) for count in counts]
+
+
+def _count(data: Contents) -> int:
+    with contextlib.suppress(Malformed):
+        described = run_folder.read_description(run_folder.held(data))
+        return len(described.points) if described else 0
+    return 0
+
+
+def _together(points: Sequence[FolderRecords]) -> Outcome:
+    """Their iterations added up, the best of their losses and tests, from the first one's begin to the last one's end.
+    Points that have not begun count as long as the longest of the others."""
+    going = [point.progress for point in points if point.progress]
+    ends = [point.exit.time for point in points if point.exit]
+    if not going:
+        return Outcome(ended=max(ends, default=None))
+    longest = max(progress.max_iter for progress in going)
+    losses = [progress.loss for progress in going if progress.loss is not None]
+    best: dict[str, Best] = {}
+    for name, value in ((name, value) for progress in going for name, value in progress.best.items()):
+        lower = "loss" in name.lower()
+        known = best.get(name)
+        if known is None or (value.value < known.value if lower else value.value > known.value):
+            best[name] = value
+    whole = Progress(
+        iteration=sum(progress.iteration for progress in going),
+        max_iter=sum(progress.max_iter for progress in going) + longest * (len(points) - len(going)),
+        loss=min(losses, default=None),
+        best=best,
+        began=min((progress.began for progress in going if progress.began is not None), default=None),
+    )
+    return Outcome(whole, max(ends, default=None))
