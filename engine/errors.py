@@ -42,3 +42,10 @@ class DivergedError(SolverError):
 
 class DeviceError(EngineError):
     """A device that was asked for and is not there."""
+
+
+def not_installed(error: ModuleNotFoundError) -> str:
+    """What to say of a library that is missing. Raises `error` again where it is a part of this project."""
+    if (error.name or "").startswith(("engine", "hpcbrew")):
+        raise error
+    return f"{error.name} is not installed, and the engine needs it: pip install 'hpcbrew[engine]'"

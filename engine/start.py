@@ -1,6 +1,15 @@
-"""`caffe`, from its first moment on: loading the command line takes long enough for Ctrl-C."""
+"""`caffe` and Caffe's tools, from their first moment on: what they load takes long enough for Ctrl-C, and may not be
+installed."""
 
+import importlib
+import sys
+from pathlib import Path
+
+from engine.errors import not_installed
 from engine.host import interrupts
+
+ELSEWHERE = {"train": "engine.cli.train_py"}
+"""Programs that are no module of engine/tools."""
 
 
 def main() -> int:
@@ -8,3 +17,16 @@ def main() -> int:
     with interrupts.at_once():
         from engine.cli import main  # noqa: PLC0415
     return main()
+
+
+def tool() -> int:
+    """The tool by whose name the process was started. Returns its exit status."""
+    program = Path(sys.argv[0]).name
+    name = program.removesuffix(".py").removesuffix(".bin")
+    try:
+        with interrupts.at_once():
+            module = importlib.import_module(ELSEWHERE.get(name, f"engine.tools.{name}"))
+    except ModuleNotFoundError as error:
+        print(f"{program}: error: {not_installed(error)}", file=sys.stderr)
+        return 2
+    return int(module.main())

@@ -27,7 +27,7 @@ from engine.cli import (
     tools,
     train,
 )
-from engine.errors import DivergedError, EngineError
+from engine.errors import DivergedError, EngineError, not_installed
 from engine.host import flag_files, standard_streams
 from engine.job_contract import ERROR_PREFIX, ExitCode, Variable
 from engine.tools import draw_net
@@ -96,9 +96,7 @@ def _run(argv: Sequence[str] | None) -> int:  # noqa: PLR0911 - one line an end
     except OSError as e:
         return _fail(standard_streams.refused(e), ExitCode.FAULT)
     except ModuleNotFoundError as e:
-        if (e.name or "").startswith(("engine", "hpcbrew")):
-            raise
-        return _fail(f"{e.name} is not installed, and the engine needs it: pip install 'hpcbrew[engine]'")
+        return _fail(not_installed(e))
     except (KeyboardInterrupt, click.Abort):
         sys.stderr.write("caffe: interrupted\n")
         return ExitCode.INTERRUPTED

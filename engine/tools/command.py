@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from engine import gflags, printable
-from engine.errors import EngineError
+from engine.errors import EngineError, not_installed
 from engine.host import flag_files, standard_streams
 from engine.proto.fork_numbers import NUMBERS
 
@@ -127,8 +127,4 @@ def _said(error: Exception) -> str:
         return error.format_message()
     if isinstance(error, MemoryError):
         return f"this machine has too little memory. {error}".rstrip()
-    if isinstance(error, ModuleNotFoundError):
-        if (error.name or "").startswith("engine"):
-            raise error
-        return f"{error.name} is not installed, and the engine needs it: pip install 'hpcbrew[engine]'"
-    return str(error)
+    return not_installed(error) if isinstance(error, ModuleNotFoundError) else str(error)

@@ -1,8 +1,10 @@
 """All that the commands print goes through here: text from outside must not reach a terminal as it is."""
 
 import codecs
+import contextlib
 import io
 import json
+import os
 import shutil
 import sys
 import textwrap
@@ -57,6 +59,16 @@ def wrapped(text: str, *, indent: int = 0, err: bool = False) -> str:
         )
         for line in text.split("\n")
     )
+
+
+def terminal_width(otherwise: int = 100) -> int:
+    """Characters of the terminal that the command was typed at, though its output goes into `less` or `head`."""
+    if columns := shutil.get_terminal_size((0, 0)).columns:
+        return columns
+    for stream in (sys.stderr, sys.stdin):
+        with contextlib.suppress(OSError, AttributeError, ValueError):
+            return os.get_terminal_size(stream.fileno()).columns or otherwise
+    return otherwise
 
 
 def wrapped_command(line: str) -> str:

@@ -1,6 +1,5 @@
 """`hpcbrew plot`."""
 
-import shutil
 import sys
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
@@ -13,7 +12,7 @@ from engine.tools.log_panels import View
 from engine.tools.training_log import TrainingLog
 from hpcbrew import layout
 from hpcbrew.cli.options import complete_job
-from hpcbrew.cli.output import say, tell, warn
+from hpcbrew.cli.output import say, tell, terminal_width, warn
 from hpcbrew.errors import LedgerError, RequestError
 from hpcbrew.job import JobRecord
 from hpcbrew.track import compare, course
@@ -97,7 +96,7 @@ def _file(path: Path) -> TrainingLog:
 
 
 def _in_text(found: dict[str, TrainingLog], view: View, *, log: bool) -> None:
-    width = min(shutil.get_terminal_size((100, 24)).columns, 120) - 1
+    width = min(terminal_width(), 120) - 1
     braille = (sys.stdout.encoding or "").lower().startswith("utf")
     panels = list(log_panels.panels(found, view))
     for line in curves_in_text.draw(panels, view.title, width, HEIGHT, log=log, braille=braille):

@@ -4,6 +4,10 @@ import signal
 import subprocess
 import sys
 
+import pytest
+
+from engine import start
+
 SLOW = """
 import sys, time
 class Slow:
@@ -32,3 +36,22 @@ def test_its_status_is_the_commands(monkeypatch, capsys):
     monkeypatch.setattr(sys, "argv", ["caffe", "trian"])
     assert main() == 2
     assert "trian" in capsys.readouterr().err
+
+
+def test_a_tool_is_found_by_its_name(monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["/bin/draw_net.py", "--help"])
+    assert start.tool() == 0
+    assert capsys.readouterr().out.startswith("Usage: draw_net")
+
+
+@pytest.mark.parametrize("program", ["convert_imageset", "classify.py", "train.py"])
+def test_a_library_that_is_missing_is_said_in_one_line(monkeypatch, capsys, program):
+    monkeypatch.setattr(sys, "argv", [program])
+    monkeypatch.setattr(start.importlib, "import_module", missing)
+    assert start.tool() == 2
+    said = "error: cv2 is not installed, and the engine needs it: pip install 'hpcbrew[engine]'\n"
+    assert capsys.readouterr().err == f"{program}: {said}"
+
+
+def missing(name):
+    raise ModuleNotFoundError(f"no cv2 for {name}", name="cv2")

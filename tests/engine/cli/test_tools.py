@@ -29,5 +29,5 @@ def test_each_shows_its_usage_without_arguments_and_when_asked(name, capsys):
 def test_each_is_a_program_of_its_own_and_a_command():
     programs = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["scripts"]
     for name in TOOLS:
-        assert programs[name] == f"engine.tools.{name}:main"
+        assert programs[name] == "engine.start:tool"
     assert caffe.commands.keys() >= {*TOOLS, *SHORT}
