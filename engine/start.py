@@ -24,7 +24,7 @@ def tool() -> int:
     program = Path(sys.argv[0]).name
     name = program.removesuffix(".py").removesuffix(".bin")
     try:
-        with interrupts.at_once():
+        with interrupts.at_once(program):
             module = importlib.import_module(ELSEWHERE.get(name, f"engine.tools.{name}"))
     except ModuleNotFoundError as error:
         print(f"{program}: error: {not_installed(error)}", file=sys.stderr)

@@ -16,14 +16,18 @@ Examples:
 def device_query(gpu: str) -> None:
     """Shows the devices that nets can run on."""
     from engine import log  # noqa: PLC0415
-    from engine.devices import jax_setup  # noqa: PLC0415
+    from engine.devices import jax_setup, plugin_faults  # noqa: PLC0415
 
     if gpu:
         log.info("caffe.cpp:138", f"Querying GPUs {gpu}")
         jax_setup.prepare(gpu)
     import jax  # noqa: PLC0415
 
-    for device in jax.devices():
+    plugin_faults.keep()
+    devices = jax.devices()
+    for reason in plugin_faults.FAULTS.reasons:
+        log.warning("common.cpp:152", f"GPUs cannot be used here: {reason}")
+    for device in devices:
         memory = (device.memory_stats() or {}).get("bytes_limit")
         log.info("common.cpp:178", f"Device id:                     {device.id}")
         log.info("common.cpp:184", f"Name:                          {device.device_kind}")

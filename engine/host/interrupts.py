@@ -10,8 +10,9 @@ from engine.job_contract import ExitCode
 
 
 @contextmanager
-def at_once() -> Iterator[None]:
+def at_once(program: str = "caffe") -> Iterator[None]:
     """Ctrl-C inside ends the process: for imports, in which it would be a trace, or be lost in a library's callback.
+    `program` says so.
 
     Whoever handles it otherwise than Python does goes on doing so.
     """
@@ -19,13 +20,13 @@ def at_once() -> Iterator[None]:
     if not ours or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
         yield
         return
-    signal.signal(signal.SIGINT, lambda *_: _end())
+    signal.signal(signal.SIGINT, lambda *_: _end(program))
     try:
         yield
     finally:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-def _end() -> None:
-    os.write(2, b"caffe: interrupted\n")
+def _end(program: str) -> None:
+    os.write(2, f"{program}: interrupted\n".encode(errors="replace"))
     os._exit(ExitCode.INTERRUPTED)

@@ -9,7 +9,7 @@ import click
 from hpcbrew.address import Address
 from hpcbrew.cli import tables
 from hpcbrew.cli.options import complete_job, json_option
-from hpcbrew.cli.output import figure, say_json, tell, warn
+from hpcbrew.cli.output import DETACHED, figure, say, say_json, tell, warn
 from hpcbrew.errors import LedgerError
 from hpcbrew.job import JobRecord, JobState
 from hpcbrew.track.lasting import wait
@@ -47,6 +47,18 @@ def command(jobs: tuple[str, ...], show_all: bool, count: int | None, failed: bo
       hpcbrew status 'lenet*' --failed -n 5
       hpcbrew status lenet '13[4]' --json
     """
+    try:
+        _show_all(jobs, show_all=show_all, count=count, failed=failed, watch=watch, as_json=as_json)
+    except KeyboardInterrupt:
+        if not watch:
+            raise
+        say(err=True)  # it is the way out, and nothing was begun
+        raise SystemExit(DETACHED) from None
+
+
+def _show_all(
+    jobs: tuple[str, ...], *, show_all: bool, count: int | None, failed: bool, watch: bool, as_json: bool
+) -> None:
     ledger, sites = Ledger(), dict[Address, Site]()
     while True:
         records = _chosen(ledger, jobs, show_all=show_all or count is not None)

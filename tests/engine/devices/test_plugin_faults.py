@@ -9,8 +9,8 @@ REASON = "operation cudaGetDeviceCount(&count) failed: no CUDA-capable device is
 
 @pytest.mark.parametrize(
     ("call", "status", "said"),
-    [("prepare('')", 0, ""), ("prepare('0')", 1, REASON)],
-    ids=["none is asked for", "one is asked for"],
+    [("jax_setup.prepare('')", 0, ""), ("jax_setup.prepare('0')", 1, REASON), ("main(['device_query'])", 0, "cpu")],
+    ids=["none is asked for", "one is asked for", "all are shown"],
 )
 def test_a_plugin_that_cannot_start_is_told_to_who_asks_for_its_devices(
     tmp_path: Path, call: str, status: int, said: str
@@ -19,7 +19,8 @@ def test_a_plugin_that_cannot_start_is_told_to_who_asks_for_its_devices(
     plugin = tmp_path / "jax_plugins" / "no_gpu"
     plugin.mkdir(parents=True)
     (plugin / "__init__.py").write_text(f"def initialize():\n    raise RuntimeError({REASON!r})\n")
-    code = f"from engine.devices import jax_setup; jax_setup.{call}; import jax; print(jax.devices()[0].platform)"
+    load = "from engine.cli import main; from engine.devices import jax_setup"
+    code = f"{load}; {call}; import jax; print(jax.devices()[0].platform)"
     done = subprocess.run(
         [sys.executable, "-c", code], env={"PYTHONPATH": str(tmp_path), "HOME": str(tmp_path), "PATH": "/usr/bin:/bin"},
         capture_output=True, text=True, check=False,

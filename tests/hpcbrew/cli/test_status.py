@@ -5,6 +5,7 @@ from pathlib import Path, PurePosixPath
 import pytest
 
 from hpcbrew.address import Address
+from hpcbrew.cli import status
 from hpcbrew.job import JobRecord, JobState, JobStatus
 from hpcbrew.track.ledger import Ledger
 
@@ -107,3 +108,14 @@ def test_jobs_are_chosen_by_patterns_by_failure_and_by_number(hpcbrew, folder: P
         2,
         "hpcbrew: error: no job's name or id is like 'alex*'; hpcbrew status --all lists all of them\n",
     )
+
+
+def test_ctrl_c_is_the_way_out_of_watch(monkeypatch: pytest.MonkeyPatch, home: Path, folder: Path, capsys) -> None:
+    def pressed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    job(folder, "new", JobState.QUEUED)
+    monkeypatch.setattr(status, "refresh", pressed)
+    with pytest.raises(SystemExit) as end:
+        status.command.main(["--watch"], standalone_mode=False)
+    assert (end.value.code, capsys.readouterr().err) == (130, "\n")
