@@ -52,7 +52,7 @@ KINDS: dict[str, tuple[dict[str, object], set[Variable], set[ExitCode], set[str]
     "site's Caffe": (
         {"engine": "module"},
         ALWAYS,
-        ENDS | {ExitCode.DONE, ExitCode.CONTINUES, ExitCode.INTERRUPTED},
+        ENDS | {ExitCode.DONE, ExitCode.CONTINUES, ExitCode.DIVERGED, ExitCode.INTERRUPTED},
         RECORDS | {layout.PROGRESS, layout.METRICS},
     ),
 }
@@ -109,7 +109,7 @@ def test_the_records_made_of_a_site_s_log_have_the_contract_s_fields(model: Path
     known = {name: form.__annotations__.keys() for form in forms for name in form.__annotations__}
     assert set(written) <= known.keys()
     required = set().union(*(form.__required_keys__ for form in forms))
-    assert set(written) == required
+    assert set(written) == required | {"diverged"}
 
 
 def test_what_the_submitter_reads_is_what_is_written() -> None:
