@@ -36,6 +36,8 @@ ELSEWHERE = {
     "scripts/get_mnist": "tests/engine/tools/test_get_mnist.py",
     "hpcbrew setup iitd --project ee": "tests/hpcbrew/cli/test_setup.py",
     "source .venv/bin/activate": "tests/test_scripts.py",
+    "caffe models get my-resnet": "tests/engine/cli/test_models.py",
+    "caffe models check my-resnet": "tests/engine/cli/test_models.py",
 }
 """What installs or fetches, with the tests that run it."""
 
@@ -60,6 +62,9 @@ BEFORE = {
         "cp lenet_iter_5.solverstate lenet_iter_5000.solverstate; "
         "cp lenet_iter_10.caffemodel lenet_iter_1000.caffemodel"
     ),
+    "caffe show lenet_iter_1000.caffemodel": (
+        "caffe train -solver solver.prototxt; cp lenet_iter_10.caffemodel lenet_iter_1000.caffemodel"
+    ),
     "caffe plot_log curves.png train.log": "caffe train -solver solver.prototxt 2>train.log",
 }
 """What has gone before with somebody who types the line."""
@@ -71,7 +76,9 @@ NET = """
 name: "LeNet"
 layer { name: "mnist" type: "ImageData" top: "data" top: "label"
   image_data_param { source: "digits.txt" root_folder: "pictures/" batch_size: 4 new_height: 4 new_width: 4 } }
-layer { name: "ip" type: "InnerProduct" bottom: "data" top: "ip"
+layer { name: "conv1" type: "Convolution" bottom: "data" top: "conv1"
+  convolution_param { num_output: 2 kernel_size: 2 weight_filler { type: "xavier" } } }
+layer { name: "ip" type: "InnerProduct" bottom: "conv1" top: "ip"
   inner_product_param { num_output: 2 weight_filler { type: "xavier" } } }
 layer { name: "accuracy" type: "Accuracy" bottom: "ip" bottom: "label" top: "accuracy" include { phase: TEST } }
 layer { name: "loss" type: "SoftmaxWithLoss" bottom: "ip" bottom: "label" top: "loss" }
@@ -201,6 +208,7 @@ def on_a_cluster(section: str, desk: Path, tmp_path: Path) -> None:
 
 HEAVY = {
     "One minute to a trained net": on_this_machine,
+    "Models to begin with": on_this_machine,
     "Your own pictures": on_this_machine,
     "One minute to the cluster": on_a_cluster,
     "Caffe's own command line": on_this_machine,
