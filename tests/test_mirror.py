@@ -32,7 +32,6 @@ ELSEWHERE = {
     "hpcbrew/transports/identities.py": "hpcbrew/transports/test_as_ssh.py",
     "hpcbrew/transports/ssh_line.py": "hpcbrew/transports/test_rude_servers.py",
     "hpcbrew/transports/waiting.py": "hpcbrew/transports/test_rude_servers.py",
-    "hpcbrew/plan/items.py": "hpcbrew/plan/test_manifest.py",
     "hpcbrew/setup/trial_job.py": "hpcbrew/cli/test_setup.py",
     "engine/user_errors.py": "engine/layers/test_python.py",
     "engine/blob.py": "engine/python/caffe/test_net.py",
