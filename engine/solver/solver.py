@@ -186,7 +186,7 @@ class Solver:
         """The iteration that is next, which uses `carry` up."""
         rates = self.rates(rate)
         with nullcontext() if self._compiled else compiling(self.net.name):
-            done = self.run.iterate(carry, rates, next_batch=self.batches.next, key=self._key, iteration=self.iter)
+            done = self.run.iterate(*carry, rates, self.batches.next, self._key, self.iter)
         self._compiled = True
         return done
 

@@ -109,10 +109,16 @@ DRAWN: Any = Drawn(inputs=EACH, key=SAME, number=SAME)
 
 
 class Iterate(Protocol):
-    """One iteration; `next_batch` is called once a pass."""
+    """One iteration, which uses up `params` and `history`; `next_batch` is called once a pass."""
 
     def __call__(
-        self, carry: Carry, rates: Rates, *, next_batch: Callable[[], Inputs], key: Array, iteration: int
+        self,
+        params: list[Array],
+        history: list[Slots],
+        rates: Rates,
+        next_batch: Callable[[], Inputs],
+        key: Array,
+        iteration: int,
     ) -> StepResult: ...
 
 
@@ -143,11 +149,16 @@ def _by_size(first: Iterate, others: Iterate, uses: Uses) -> Iterate:
     """`first` for batches of the first one's sizes; for others `others`, whose update is compiled once for all."""
 
     def iterate(
-        carry: Carry, rates: Rates, *, next_batch: Callable[[], Inputs], key: Array, iteration: int
+        params: list[Array],
+        history: list[Slots],
+        rates: Rates,
+        next_batch: Callable[[], Inputs],
+        key: Array,
+        iteration: int,
     ) -> StepResult:
         batch = next_batch()
         run = first if uses.first(batch) else others
-        return run(carry, rates, next_batch=lambda: batch, key=key, iteration=iteration)
+        return run(params, history, rates, lambda: batch, key, iteration)
 
     return iterate
 
@@ -241,10 +252,15 @@ def _single(parts: _Parts) -> Iterate:
     step = jax.jit(on_devices, donate_argnums=(1,) if parts.keep.values else (0, 1))
 
     def iterate(
-        carry: Carry, rates: Rates, *, next_batch: Callable[[], Inputs], key: Array, iteration: int
+        params: list[Array],
+        history: list[Slots],
+        rates: Rates,
+        next_batch: Callable[[], Inputs],
+        key: Array,
+        iteration: int,
     ) -> StepResult:
-        done: StepResult = step(*carry, rates, Drawn(next_batch(), key, iteration))
-        return done._replace(before=carry.params) if parts.keep.values else done
+        done: StepResult = step(params, history, rates, Drawn(next_batch(), key, iteration))
+        return done._replace(before=params) if parts.keep.values else done
 
     return iterate
 
@@ -254,10 +270,15 @@ def _summed(parts: _Parts, uses: Uses) -> Iterate:
     add, apply = _compiled_pass(parts, uses), _compiled_update(parts)
 
     def iterate(
-        carry: Carry, rates: Rates, *, next_batch: Callable[[], Inputs], key: Array, iteration: int
+        params: list[Array],
+        history: list[Slots],
+        rates: Rates,
+        next_batch: Callable[[], Inputs],
+        key: Array,
+        iteration: int,
     ) -> StepResult:
         zeros = parts.parallel.zeros([p.shape for p in net.params])
-        sums = Sums(carry.params, zeros, parts.parallel.same(np.float32(0)))
+        sums = Sums(params, zeros, parts.parallel.same(np.float32(0)))
         passes: list[Passed] = []
         for k in range(n):
             before = sums.params
@@ -265,7 +286,7 @@ def _summed(parts: _Parts, uses: Uses) -> Iterate:
             sums = Sums(done.params, done.grads, done.loss)
             passes.append(done._replace(params=[], grads=[], values=None))
         every = None if done.finite is None else jnp.stack([p.finite for p in passes if p.finite is not None]).all(0)
-        updated = apply(carry._replace(params=sums.params), sums.grads, rates)
+        updated = apply(Carry(sums.params, history), sums.grads, rates)
         result = _result(updated, sums.loss / n, passes, done._replace(finite=every))
         return result._replace(before=before) if parts.keep.values else result
 

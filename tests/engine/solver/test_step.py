@@ -22,7 +22,7 @@ def _iterate(keep: Keep, **settings) -> tuple[Carry, StepResult]:
     carry = Carry(params, update.init(params))
     iterate = step.compiled(net, update, Settings.from_solver(param), keep)
     rates = Rates(np.float32(0.1), np.float32(0.9))
-    return carry, iterate(carry, rates, next_batch=lambda: BATCH, key=jax.random.key(0), iteration=0)
+    return carry, iterate(*carry, rates, lambda: BATCH, jax.random.key(0), 0)
 
 
 @pytest.mark.parametrize("iter_size", [1, 2])
