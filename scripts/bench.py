@@ -1,103 +1,53 @@
-"""Times nets of configs/models: an iteration of training (solver.prototxt), a forward pass (deploy.prototxt).
+"""Times nets: an iteration of training, a pass of inference; beside the machine's own products, PyTorch, another Caffe.
 
-Single times on a shared machine are worth little, so each is the median of rounds, and two revisions are compared in
-one run: both are compiled and warm in a process of their own, they take turns, first one and then the other ahead, and
-what is reported is the median of the ratios of neighbouring rounds, with their quartiles.
+Single times on a shared machine are worth little. So all that is compared is warm in a process of its own and takes
+turns, first one and then the other ahead; reported are medians of rounds, and of the ratios of neighbouring rounds,
+with their quartiles. What the machine can do is measured in the same rounds: the share of it is the net's FLOPs (2 a
+multiplication with its addition, convolutions and inner products alone) over the time, over the rate of XLA's own
+product of large square matrices.
 """
 
 import argparse
 import json
 import os
+import re
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import median, quantiles
-from typing import Any, Self
+from typing import Any, Protocol, Self
+
+from bench_nets import NETS, definition
 
 ROOT = Path(__file__).resolve().parent.parent
-MODELS = Path("configs/models")
-TASKS = {"train": "solver.prototxt", "infer": "deploy.prototxt"}
+TASKS = ("train", "infer")
+SCRIPT = Path("scripts/bench_engine.py")
 
 EPILOG = """examples:
   scripts/bench                                  LeNet, as it is here
+  scripts/bench all --torch /tmp/torch/bin/python --json
+  scripts/bench googlenet --layers --torch /tmp/torch/bin/python
   scripts/bench lenet --against HEAD~1           with uncommitted changes, against the commit before the last
-  scripts/bench --task train --rounds 31 --json
+  scripts/bench caffenet --against /opt/caffe/build/tools/caffe
+  scripts/bench resnet50 --gpu 0 --precision bfloat16
+
+first s: from a process's start to the end of its first iteration, with nothing compiled yet and, again, with what the
+first one has kept. ready: how much of that passes until its modules are loaded. MB: what repetitions take at their
+peak, beyond the loaded modules; on a GPU, of its memory.
 """
 
 
-# What is timed: runs in a process of its own, with the engine of one revision.
+class Contestant(Protocol):
+    """What is timed in turns with others."""
 
-
-def train(path: Path, gpu: str) -> Callable[[int], None]:
-    """n iterations of the solver, reading of data included; no tests, no snapshots, no display."""
-    from engine.devices import jax_setup  # noqa: PLC0415  JAX only where something is timed
-
-    jax_setup.prepare(gpu)
-    from engine.proto import text  # noqa: PLC0415
-    from engine.solver.solver import Solver  # noqa: PLC0415
-
-    param = text.read_solver(path)
-    for field in ("test_iter", "test_interval", "display", "snapshot"):
-        param.ClearField(field)
-    param.random_seed, param.snapshot_after_train = 1, False
-    solver = Solver(param, path)
-
-    def run(n: int) -> None:
-        solver.step(n)
-        solver.params[0].block_until_ready()
-
-    return run
-
-
-def infer(path: Path, gpu: str) -> Callable[[int], None]:
-    """n forward passes in the TEST phase, one after the other."""
-    from engine.devices import jax_setup  # noqa: PLC0415
-
-    jax_setup.prepare(gpu)
-    import jax  # noqa: PLC0415
-
-    from engine.net.net import Net  # noqa: PLC0415
-    from engine.proto import caffe_pb2 as pb  # noqa: PLC0415
-    from engine.proto import text  # noqa: PLC0415
-
-    net = Net.from_param(text.read_net(path), phase=pb.TEST, path=path)
-    params = [jax.numpy.asarray(value) for value in net.init(1)]
-    keys = jax.random.split(jax.random.key(1), len(net.input_names))
-    shapes = net.blob_shapes
-    inputs = {name: jax.random.uniform(key, shapes[name]) for name, key in zip(net.input_names, keys, strict=True)}
-    forward = jax.jit(lambda params, inputs: net.forward(params, inputs, keys[0]).outputs)
-
-    def run(n: int) -> None:
-        for _ in range(n):
-            jax.block_until_ready(forward(params, inputs))
-
-    return run
-
-
-def work(task: str, path: Path, gpu: str, seconds: float) -> None:
-    """Answers each line of stdin with the milliseconds that one repetition takes, measured over about `seconds`."""
-    run = {"train": train, "infer": infer}[task](path, gpu)
-    run(3)
-    n = 1
-    while (taken := _seconds(run, n)) < seconds / 4:
-        n *= 2
-    n = max(1, round(n * seconds / taken))
-    print("ready", flush=True)
-    for _ in sys.stdin:
-        print(_seconds(run, n) / n * 1e3, flush=True)
-
-
-def _seconds(run: Callable[[int], None], n: int) -> float:
-    started = time.perf_counter()
-    run(n)
-    return time.perf_counter() - started
-
-
-# Who asks: one process a revision, in turns.
+    def round(self) -> float:
+        """Milliseconds of one repetition."""
+        ...
 
 
 class Timed:
@@ -113,10 +63,14 @@ class Timed:
 
     def round(self) -> float:
         """What the next round took."""
+        return float(self.asked("go"))
+
+    def asked(self, line: str) -> str:
+        """The answer to a line."""
         assert self.process.stdin
-        self.process.stdin.write("go\n")
+        self.process.stdin.write(f"{line}\n")
         self.process.stdin.flush()
-        return float(self._answer())
+        return self._answer()
 
     def _answer(self) -> str:
         assert self.process.stdout
@@ -132,6 +86,45 @@ class Timed:
         self.process.communicate()
 
 
+class Worker(Timed):
+    """A process of `bench_worker`. ready, first: seconds from its start until it was set up, and had iterated once."""
+
+    def __init__(self, command: list[str], root: Path, **environment: str) -> None:
+        started = time.perf_counter()
+        super().__init__(command, root, **environment)
+        self.ready = time.perf_counter() - started
+        self._answer()
+        self.first = time.perf_counter() - started
+
+    def warm(self) -> None:
+        self._answer()
+
+    def memory(self) -> float | None:
+        return json.loads(self.asked("memory"))
+
+
+class OtherCaffe:
+    """A `caffe` binary: `caffe time` a round, which for training knows no update."""
+
+    def __init__(self, binary: str, net: Path, task: str, args: argparse.Namespace) -> None:
+        self._command = [binary, "time", f"-model={net}", *([f"-gpu={args.gpu}"] if args.gpu else [])]
+        self._said = re.compile(rf"Average {'Forward-Backward' if task == 'train' else 'Forward pass'}: ([\d.e+-]+) ms")
+        self._iterations, self._seconds = 1, args.seconds
+
+    def warm(self) -> None:
+        self._iterations = max(1, min(1000, round(self._seconds * 1e3 / self.round())))
+
+    def round(self) -> float:
+        done = subprocess.run(
+            [*self._command, f"-iterations={self._iterations}"], capture_output=True, text=True, check=False
+        )
+        found = self._said.search(done.stdout + done.stderr)
+        if done.returncode or not found:
+            said = "\n  ".join((done.stdout + done.stderr).strip().splitlines()[-5:])
+            raise SystemExit(f"bench: {' '.join(self._command)} ended with status {done.returncode}:\n  {said}")
+        return float(found[1])
+
+
 @contextmanager
 def checked_out(revision: str) -> Iterator[Path]:
     """A folder with that revision's files, for as long as the context lasts."""
@@ -139,78 +132,225 @@ def checked_out(revision: str) -> Iterator[Path]:
         there = Path(folder) / "tree"
         subprocess.run(["git", "worktree", "add", "--quiet", "--detach", there, revision], cwd=ROOT, check=True)
         try:
+            if not (there / SCRIPT).is_file():
+                raise SystemExit(f"bench: {revision} has no {SCRIPT}, by which it would be timed; take a later one.")
             yield there
         finally:
             subprocess.run(["git", "worktree", "remove", "--force", there], cwd=ROOT, check=True)
 
 
-def take_turns(timed: list[Timed], times: list[list[float]], rounds: int) -> None:
+def take_turns(timed: list[Any], times: list[list[float]], rounds: int) -> None:
     """Adds each round's answer to the list of who gave it; each round another one is first."""
     for k in range(rounds):
         for i in (range(len(timed)), reversed(range(len(timed))))[k % 2]:
             times[i].append(timed[i].round())
 
 
-def command(root: Path, task: str, path: Path, args: argparse.Namespace) -> list[str]:
-    """Times a task by the script of the same revision: it knows where that one has things."""
-    script = [sys.executable, str(root / "scripts" / "bench.py"), str(path), "--work", task]
-    return [*script, "--gpu", args.gpu, "--seconds", str(args.seconds)]
+@dataclass(frozen=True)
+class Case:
+    """One net and task, laid into files: as a prototxt, and as a plan for who reads none."""
+
+    net: str
+    task: str
+    batch: int
+    path: Path
+    plan: Path
+    layers: list[dict[str, Any]]
+    flops: float
 
 
-def compare(task: str, path: Path, roots: list[Path], args: argparse.Namespace) -> dict[str, Any]:
-    """Rounds of one task with the engine of each root in turn. Milliseconds; ratio: the first over the second."""
-    times: list[list[float]] = [[] for _ in roots]
-    with ExitStack() as stack:
-        timed = [stack.enter_context(Timed(command(root, task, path, args), root)) for root in roots]
-        take_turns(timed, times, args.rounds)
-    result: dict[str, Any] = {"net": path.parent.name, "task": task, "ms": median(times[0])}
-    if len(times) == 2:
-        ratios = [a / b for a, b in zip(*times, strict=True)]
-        result |= {"against_ms": median(times[1]), "ratio": median(ratios)}
-        result["ratio_quartiles"] = quantiles(ratios, n=4)[::2]
-    return result
+def laid(folder: Path, net: str, task: str, batch: int) -> Case:
+    from bench_plan import flops, plan  # noqa: PLC0415  they load JAX, which the command line need not
+
+    from engine.graph import build  # noqa: PLC0415
+    from engine.net import Net  # noqa: PLC0415
+    from engine.proto import caffe_pb2 as pb  # noqa: PLC0415
+    from engine.proto import text  # noqa: PLC0415
+
+    path = folder / f"{net}_{task}.prototxt"
+    path.write_text(definition(net, task, batch))
+    state = pb.NetState(phase=pb.TRAIN if task == "train" else pb.TEST)
+    made = plan(Net(build(text.read_net(path), state, path)))
+    path.with_suffix(".json").write_text(json.dumps(made))
+    return Case(
+        net, task, batch, path, path.with_suffix(".json"), made["layers"], flops(made["layers"], task == "train")
+    )
+
+
+class Bench:
+    """Who is compared, by which settings. `root`: the other revision's tree; `binary`: the other caffe."""
+
+    def __init__(self, args: argparse.Namespace, cache: Path, root: Path | None, binary: str | None) -> None:
+        self.args, self.cache, self.root, self.binary = args, cache, root, binary
+
+    def engine(self, root: Path, net: Path, task: str) -> list[str]:
+        return [sys.executable, str(root / SCRIPT), str(net), task, *self._options()]
+
+    def torch(self, plan: Path, task: str) -> list[str]:
+        return [self.args.torch, str(ROOT / "scripts/bench_torch.py"), str(plan), task, *self._options()]
+
+    def _options(self) -> list[str]:
+        args = self.args
+        return ["--gpu", args.gpu, "--precision", args.precision, "--seconds", str(args.seconds)]
+
+    def run(self, case: Case) -> dict[str, Any]:
+        """Rounds of one case by all in turn. ms: milliseconds; ratio: how many times ours the other takes."""
+        with ExitStack() as stack:
+
+            def started(kind: type[Any], command: list[str], root: Path = ROOT, **environment: str) -> Any:
+                return stack.enter_context(kind(command, root, **environment))
+
+            own = self.engine(ROOT, case.path, case.task)
+            empty = {"XDG_CACHE_HOME": tempfile.mkdtemp(dir=self.cache), "TF_CPP_MIN_LOG_LEVEL": "3"}
+            sides: dict[str, Any] = {"engine": started(Worker, own, **empty)}
+            sides["engine"].warm()
+            with Worker(own, ROOT, **empty) as again:
+                kept = again.first
+                again.warm()
+            if self.root:
+                command = self.engine(self.root, case.path, case.task)
+                sides["against"] = started(Worker, command, self.root, TF_CPP_MIN_LOG_LEVEL="3")
+            if self.args.torch:
+                sides["torch"] = started(Worker, self.torch(case.plan, case.task))
+            if self.binary:
+                sides["against"] = OtherCaffe(self.binary, case.path, case.task, self.args)
+            for name, side in sides.items():
+                if name != "engine":
+                    side.warm()
+            machine = started(Timed, self.engine(ROOT, case.path, "machine"), TF_CPP_MIN_LOG_LEVEL="3")
+            times: list[list[float]] = [[] for _ in sides]
+            rates: list[list[float]] = []
+            for k in range(self.args.rounds):
+                order = list(enumerate(sides.values()))
+                for i, side in order[:: (1, -1)[k % 2]]:
+                    times[i].append(side.round())
+                rates.append(json.loads(machine.asked("go")))
+            return self._result(case, sides, times, rates, kept)
+
+    def _result(
+        self, case: Case, sides: dict[str, Any], times: list[list[float]], rates: list[list[float]], kept: float
+    ) -> dict[str, Any]:
+        product, copy = (median(column) for column in zip(*rates, strict=True))
+        result: dict[str, Any] = {"net": case.net, "task": case.task, "batch": case.batch, "gflop": case.flops / 1e9}
+        result |= {"precision": self.args.precision, "gpu": self.args.gpu or None}
+        result |= {"sgemm_gflops": product / 1e9, "copy_gbytes_s": copy / 1e9}
+        for (name, side), spent in zip(sides.items(), times, strict=True):
+            ratios = [b / a for a, b in zip(times[0], spent, strict=True)]
+            row = {"ms": median(spent), "of_sgemm": case.flops / median(spent) * 1e3 / product}
+            if name != "engine":
+                row |= {"ratio": median(ratios), "ratio_quartiles": quantiles(ratios, n=4)[::2]}
+            if isinstance(side, Worker):
+                memory = side.memory()
+                row |= {"ready_s": side.ready, "first_s": side.first, "memory_mb": memory and memory / 1e6}
+            result[name] = row
+        result["engine"]["first_again_s"] = kept
+        return result
+
+    def layers(self, case: Case) -> list[dict[str, Any]]:
+        """A row a layer and direction, the slowest first. of_roofline: the least time that the device's product and
+        copy allow, over the time taken."""
+        with Timed(self.engine(ROOT, case.path, "machine"), ROOT, TF_CPP_MIN_LOG_LEVEL="3") as machine:
+            ours = self._layer_times(self.engine(ROOT, case.path, "layers"))
+            product, copy = json.loads(machine.asked("go"))
+        theirs = self._layer_times(self.torch(case.plan, "layers")) if self.args.torch else {}
+        rows = []
+        for (i, direction), ms in ours.items():
+            layer, passes = case.layers[i], 1 if direction == "forward" else 2
+            least = passes * max(layer["flops"] / product, layer["bytes"] / copy)
+            row = {"net": case.net, "layer": layer["name"], "type": layer["type"], "direction": direction, "ms": ms}
+            row |= {"of_sgemm": passes * layer["flops"] / ms * 1e3 / product, "of_roofline": least * 1e3 / ms}
+            rows.append(row | {"torch_ms": theirs.get((i, direction))})
+        return sorted(rows, key=lambda row: -row["ms"])
+
+    @staticmethod
+    def _layer_times(command: list[str]) -> dict[tuple[int, str], float]:
+        environment = {**os.environ, "PYTHONPATH": str(ROOT), "TF_CPP_MIN_LOG_LEVEL": "3"}
+        done = subprocess.run(command, stdout=subprocess.PIPE, text=True, env=environment, check=False)
+        if done.returncode:
+            raise SystemExit(f"bench: {command[1]} ended with status {done.returncode}; see above.")
+        return {(i, direction): ms for i, direction, ms in json.loads(done.stdout.splitlines()[-1])}
 
 
 def said(result: dict[str, Any]) -> str:
-    """A line of the report."""
-    line = f"{result['net']:12} {result['task']:6} {result['ms']:9.2f} ms"
-    if "ratio" in result:
-        low, high = result["ratio_quartiles"]
-        line += f"   against {result['against_ms']:9.2f} ms   ratio {result['ratio']:.3f} ({low:.3f} to {high:.3f})"
-    return line
+    """Lines of the report: what was timed, and one for each of those who took turns."""
+    head = f"{result['net']} {result['task']}, batch {result['batch']}, {result['precision']}"
+    rates = f"{result['sgemm_gflops']:.0f} GFLOP/s, copies {result['copy_gbytes_s']:.1f} GB/s"
+    lines = [f"{head}: {result['gflop']:.3g} GFLOP; the machine: {rates}"]
+    for name in ("engine", "against", "torch"):
+        if name not in result:
+            continue
+        row = result[name]
+        line = f"  {name:8}{row['ms']:10.2f} ms  {row['of_sgemm']:5.2f} of sgemm"
+        if "ratio" in row:
+            low, high = row["ratio_quartiles"]
+            line += f"  {row['ratio']:.2f} times ours ({low:.2f} to {high:.2f})"
+        if "first_s" in row:
+            again = f", again {row['first_again_s']:.1f}" if "first_again_s" in row else ""
+            memory = f"; {row['memory_mb']:.0f} MB" if row["memory_mb"] else ""
+            line += f"  first {row['first_s']:.1f} s{again} (ready {row['ready_s']:.1f}){memory}"
+        lines.append(line)
+    return "\n".join(lines)
 
 
-def main() -> None:
+def said_of_layers(rows: list[dict[str, Any]]) -> str:
+    head = (
+        f"{'layer':24}{'type':16}{'':9}{'ms':>9}{'of sgemm':>10}{'of roofline':>13}{'torch ms':>10}{'torch/ours':>12}"
+    )
+    lines = [f"{rows[0]['net']}, each layer alone, the slowest first", head]
+    for row in rows:
+        share = f"{row['of_sgemm']:.2f}" if row["of_sgemm"] else ""
+        line = f"{row['layer']:24}{row['type']:16}{row['direction']:9}{row['ms']:9.3f}{share:>10}"
+        line += f"{row['of_roofline']:13.2f}"
+        if row["torch_ms"] is not None:
+            line += f"{row['torch_ms']:10.3f}{row['torch_ms'] / row['ms']:12.2f}"
+        lines.append(line)
+    return "\n".join(lines)
+
+
+def parsed() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         "scripts/bench", description=__doc__, epilog=EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("nets", nargs="*", default=["lenet"], metavar="NET", help="folders of configs/models (lenet)")
-    parser.add_argument(
-        "--against", metavar="REV", help="a git revision to take turns with; ratios below 1: faster here"
-    )
+    parser.add_argument("nets", nargs="*", default=["lenet"], metavar="NET", help=f"{', '.join(NETS)}, or all (lenet)")
+    parser.add_argument("--against", metavar="REV|PATH", help="a git revision, or another caffe's binary")
+    parser.add_argument("--torch", metavar="PYTHON", help="a Python that has torch")
+    parser.add_argument("--layers", action="store_true", help="each layer alone, forward and backward")
     parser.add_argument("--task", choices=TASKS, action="append", help="only this one (both)")
+    parser.add_argument("--batch", type=int, help="pictures at once (what is usual for the net and the device)")
+    parser.add_argument("--precision", choices=("float32", "tf32", "bfloat16"), default="float32")
     parser.add_argument("--rounds", type=int, default=15, help="rounds of each (%(default)s)")
     parser.add_argument("--seconds", type=float, default=0.5, help="about how long a round takes (%(default)s)")
     parser.add_argument("--gpu", default="", metavar="N", help="the GPU to use; without it, the CPU")
     parser.add_argument("--json", action="store_true", help="one JSON object a line")
-    parser.add_argument("--work", choices=TASKS, help=argparse.SUPPRESS)
     args = parser.parse_args()
-    if args.rounds < 2 or args.seconds <= 0:
-        parser.error("--rounds takes 2 or more, --seconds more than 0.")
-    if args.work:
-        work(args.work, Path(args.nets[0]), args.gpu, args.seconds)
-        return
-    paths = [(task, ROOT / MODELS / net / TASKS[task]) for net in args.nets for task in args.task or TASKS]
-    for _, path in paths:
-        if not path.is_file():
-            parser.error(
-                f"{path}: no such file. There are: {', '.join(sorted(p.name for p in (ROOT / MODELS).iterdir()))}"
-            )
+    if args.rounds < 2 or args.seconds <= 0 or (args.batch is not None and args.batch < 1):
+        parser.error("--rounds takes 2 or more, --seconds more than 0, --batch 1 or more.")
+    args.nets = list(NETS) if args.nets == ["all"] else args.nets
+    for net in args.nets:
+        if net not in NETS:
+            parser.error(f"there is no net {net}. There are: {', '.join(NETS)}; all.")
+    if args.gpu and not args.gpu.isdecimal():
+        parser.error(f"--gpu {args.gpu}: it takes the number of one GPU, as --gpu 0.")
+    return args
+
+
+def main() -> None:
+    args = parsed()
+    binary = args.against if args.against and Path(args.against).is_file() else None
     with ExitStack() as stack:
-        roots = [ROOT] + ([stack.enter_context(checked_out(args.against))] if args.against else [])
-        for task, path in paths:
-            result = compare(task, path, roots, args)
-            print(json.dumps(result) if args.json else said(result), flush=True)
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="hpcbrew-bench-")))
+        root = stack.enter_context(checked_out(args.against)) if args.against and not binary else None
+        bench = Bench(args, folder, root, binary)
+        for net in args.nets:
+            usual = NETS[net].gpu if args.gpu else NETS[net].cpu
+            for task in ("train",) if args.layers else args.task or TASKS:
+                case = laid(folder, net, task, args.batch or usual[task])
+                if args.layers:
+                    rows = bench.layers(case)
+                    print("\n".join(map(json.dumps, rows)) if args.json else said_of_layers(rows), flush=True)
+                    continue
+                result = bench.run(case)
+                print(json.dumps(result) if args.json else said(result), flush=True)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """How long a net's passes take, and each of its layers alone; said in the words of `caffe time`."""
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from statistics import median
 from typing import Any
 
@@ -41,7 +41,8 @@ def run(net: Net, params: Sequence[Any], batch: Mapping[str, Any], iterations: i
         total += _times(both, (params, inputs), 1)
         log.info("caffe.cpp:401", f"Iteration: {i + 1} forward-backward time: {log.number(total[-1])} ms.")
     log.info("caffe.cpp:404", "Average time per layer: ")
-    _layers(net, params, inputs, key)
+    for i, direction, spent in layer_times(net, params, inputs, key):
+        log.info("caffe.cpp:407", f"{net.layers[i].name:>10}\t{direction}: {log.number(spent)} ms.")
     forward_ms, both_ms = sum(ahead) / iterations, sum(total) / iterations
     log.info("caffe.cpp:415", f"Average Forward pass: {log.number(forward_ms)} ms.")
     log.info("caffe.cpp:417", f"Average Backward pass: {log.number(max(both_ms - forward_ms, 0))} ms.")
@@ -50,8 +51,14 @@ def run(net: Net, params: Sequence[Any], batch: Mapping[str, Any], iterations: i
     log.info("caffe.cpp:422", "*** Benchmark ends ***")
 
 
-def _layers(net: Net, params: list[Array], inputs: Mapping[str, Array], key: Array) -> None:
-    """Each layer alone: what goes into it are the values of a pass, what comes back are ones."""
+def layer_times(
+    net: Net, params: list[Array], inputs: Mapping[str, Array], key: Array
+) -> Iterator[tuple[int, str, float]]:
+    """Each layer alone: its number, "forward" or "backward", and the median of milliseconds.
+
+    What goes into it are the values of a pass, what comes back are ones. Backward is the gradients alone, as far as XLA
+    needs no forward pass for them.
+    """
     values = net.compile(lambda p, x: net.forward(p, x, key, keep=True).values)(params, inputs)
     tops = (v for layer, tops in zip(net.layers, net.tops, strict=True) if layer.dynamic for v in tops)
     net = net.resized({v.blob: values[v].shape for v in tops})
@@ -67,16 +74,25 @@ def _layers(net: Net, params: list[Array], inputs: Mapping[str, Array], key: Arr
         compiled: Callable[..., Any] = (lambda f: f) if layer.host else jax.jit
         times = {"forward": compiled(forward)}
         if net.needs_backward.layers[i]:
-            times["backward"] = compiled(lambda p, x, f=forward: _gradient(f, p, x))
+            needed = net.needs_backward.bottoms[i]
+            times["backward"] = compiled(lambda p, x, f=forward, needed=needed: _gradient(f, p, x, needed))
         for direction, function in times.items():
             jax.block_until_ready(function(own, bottoms))
             spent = _times(function, (own, bottoms), 3)
             spent += _times(function, (own, bottoms), min(20, int(SECONDS_A_LAYER * 1e3 / max(*spent, 1e-3))))
-            log.info("caffe.cpp:407", f"{layer.name:>10}\t{direction}: {log.number(median(spent))} ms.")
+            yield i, direction, median(spent)
 
 
-def _gradient(forward: Callable[..., list[Array]], params: dict[int, Array], bottoms: list[Array]) -> Any:
-    tops, pull = jax.vjp(forward, params, bottoms)
+def _gradient(
+    forward: Callable[..., list[Array]], params: dict[int, Array], bottoms: list[Array], needed: Sequence[bool]
+) -> Any:
+    """Of the parameters, and of those bottoms that a backward pass goes on to."""
+
+    def below(params: dict[int, Array], wanted: list[Array]) -> list[Array]:
+        given = iter(wanted)
+        return forward(params, [next(given) if need else x for x, need in zip(bottoms, needed, strict=True)])
+
+    tops, pull = jax.vjp(below, params, [x for x, need in zip(bottoms, needed, strict=True) if need])
     return pull(jax.tree.map(jnp.ones_like, tops))
 
 

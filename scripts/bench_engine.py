@@ -1,0 +1,148 @@
+"""The engine, as `scripts/bench` times it: an iteration of training, a pass, each layer, or the machine's own products.
+
+    bench_engine.py NET.prototxt (train|infer|layers|machine) [--gpu N] [--precision P] [--seconds S]
+
+Inputs lie on the device: how fast data come there is what `scripts/bench data` tells.
+"""
+
+import argparse
+from typing import Any
+
+from bench_worker import Memory, Run, answer, say, seconds_of
+
+SIZE = {"cpu": (2048, 2**25), "gpu": (8192, 2**28)}
+"""Rows of the square matrices, and numbers copied, that tell what a device can do."""
+
+
+class OnDevice(Memory):
+    """Of a GPU, whose allocator tells its peak."""
+
+    def peak(self) -> float | None:
+        import jax  # noqa: PLC0415  after it is set up
+
+        told = jax.local_devices()[0].memory_stats()
+        return told["peak_bytes_in_use"] if told else super().peak()
+
+
+def load(path: str, train: bool, precision: str) -> tuple[Any, list[Any], dict[str, Any], Any]:
+    """The net, its parameters and random inputs on the device, and a random key."""
+    import jax  # noqa: PLC0415
+
+    from engine.devices.jax_setup import LOW  # noqa: PLC0415
+    from engine.graph import build  # noqa: PLC0415
+    from engine.net import Net  # noqa: PLC0415
+    from engine.proto import caffe_pb2 as pb  # noqa: PLC0415
+    from engine.proto import text  # noqa: PLC0415
+
+    state = pb.NetState(phase=pb.TRAIN if train else pb.TEST)
+    net = Net(build(text.read_net(path), state, path), precision=LOW[precision])
+    key = jax.random.key(1)
+    inputs = {}
+    for source in net.sources:
+        for blob in source.config.top:
+            shape = net.blob_shapes[blob]
+            inputs[blob] = jax.random.normal(key, shape) if len(shape) > 1 else jax.numpy.full(shape, 3.0)
+    return net, [jax.numpy.asarray(value) for value in net.init(1)], jax.block_until_ready(inputs), key
+
+
+def infer(path: str, precision: str) -> Run:
+    """n passes in the TEST phase."""
+    import jax  # noqa: PLC0415
+
+    net, params, inputs, key = load(path, False, precision)
+    forward = net.compile(lambda params, inputs: net.forward(params, inputs, key).outputs)
+
+    def run(n: int) -> None:
+        for _ in range(n):
+            done = forward(params, inputs)
+        jax.block_until_ready(done)
+
+    return run
+
+
+def train(path: str, precision: str) -> Run:
+    """n iterations of SGD with momentum and weight decay."""
+    import jax  # noqa: PLC0415
+    import numpy as np  # noqa: PLC0415
+
+    from engine.proto import caffe_pb2 as pb  # noqa: PLC0415
+    from engine.solver import step, updates  # noqa: PLC0415
+    from engine.solver.gradients import Rates, Settings  # noqa: PLC0415
+
+    net, params, inputs, key = load(path, True, precision)
+    solver = pb.SolverParameter(type="SGD", momentum=0.9, weight_decay=5e-4, base_lr=1e-4, lr_policy="fixed")
+    update = updates.from_solver(solver)
+    iterate = step.compiled(net, update, Settings.from_solver(solver))
+    rates = Rates(np.float32(1e-4), np.float32(0.9))
+    carried = [params, update.init(params)]
+
+    def run(n: int) -> None:
+        for k in range(n):
+            done = iterate(*carried, rates, lambda: inputs, key, k)
+            carried[:] = done.params, done.history
+        jax.block_until_ready(carried[0])
+
+    return run
+
+
+def layers(path: str, precision: str) -> list[tuple[int, str, float]]:
+    """(number, direction, milliseconds) of each layer alone."""
+    from engine.solver import benchmark  # noqa: PLC0415
+
+    return list(benchmark.layer_times(*load(path, True, precision)))
+
+
+def machine(device: str) -> None:
+    """Answers each line with what the device can do: FLOP a second in a product, bytes a second in a copy."""
+    import jax  # noqa: PLC0415
+    import jax.numpy as jnp  # noqa: PLC0415
+
+    rows, numbers = SIZE[device]
+    a, x = jnp.ones((rows, rows)), jnp.ones(numbers)
+    product, copy = jax.jit(jnp.matmul), jax.jit(lambda x: x + 1)
+
+    def rate(work: float, function: Any, *args: Any) -> float:
+        def run(n: int) -> None:
+            for _ in range(n):
+                done = function(*args)
+            jax.block_until_ready(done)
+
+        run(2)
+        return work / min(seconds_of(run, 3) / 3 for _ in range(4))
+
+    say("ready")
+    while True:
+        try:
+            input()
+        except EOFError:
+            return
+        say([rate(2 * rows**3, product, a, a), rate(8 * numbers, copy, x)])
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("net")
+    parser.add_argument("task", choices=("train", "infer", "layers", "machine"))
+    parser.add_argument("--gpu", default="")
+    parser.add_argument("--precision", default="float32")
+    parser.add_argument("--seconds", type=float, default=0.5)
+    args = parser.parse_args()
+    from engine.cli import runtime  # noqa: PLC0415  JAX only where something is timed
+
+    runtime.prepare(args.gpu, args.precision)
+    import jax  # noqa: PLC0415
+
+    jax.devices()
+    if args.task == "machine":
+        machine("gpu" if args.gpu else "cpu")
+        return
+    say("prepared")
+    if args.task == "layers":
+        say(layers(args.net, args.precision))
+        return
+    memory = OnDevice()
+    answer({"train": train, "infer": infer}[args.task](args.net, args.precision), args.seconds, memory)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,61 @@
+"""What `scripts/bench` times: nets of their published size; and how it asks another caffe."""
+
+import argparse
+import importlib
+import json
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+SCRIPTS = Path(__file__).parents[1] / "scripts"
+
+MULTIPLICATIONS = {
+    "lenet": 2_293_000,
+    "cifar10_full": 12_298_240,
+    "caffenet": 724_406_816,
+    "googlenet": 1_582_671_872,
+    "resnet50": 3_857_973_248,
+    "mobilenet": 568_740_352,
+}
+"""Of one picture's pass: 3.8e9 and 569e6 by He et al. 2015 and Howard et al. 2017, 1.5e9 by Szegedy et al. 2014."""
+
+
+@pytest.fixture
+def bench(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    monkeypatch.syspath_prepend(SCRIPTS)
+    return importlib.import_module("bench")
+
+
+@pytest.mark.parametrize("net", MULTIPLICATIONS)
+def test_nets_have_their_published_size(net: str, bench: ModuleType, tmp_path: Path):
+    case = bench.laid(tmp_path, net, "infer", 1)
+    assert case.flops == 2 * MULTIPLICATIONS[net]
+    plan = json.loads(case.plan.read_text())
+    assert [layer["name"] for layer in plan["layers"]] == [layer["name"] for layer in case.layers]
+
+
+def test_a_training_step_is_three_passes_less_the_gradient_of_the_pictures(bench: ModuleType, tmp_path: Path):
+    case = bench.laid(tmp_path, "lenet", "train", 2)
+    assert case.flops == 2 * 2 * (3 * MULTIPLICATIONS["lenet"] - 24 * 24 * 20 * 25)
+
+
+@pytest.mark.parametrize(("task", "milliseconds"), [("train", 12.5), ("infer", 4.25)])
+def test_another_caffe_is_asked_by_its_own_benchmark(task, milliseconds, bench: ModuleType, tmp_path: Path):
+    binary = tmp_path / "caffe"
+    binary.write_text("""#!/bin/sh
+echo "I1126 caffe.cpp:412] Average Forward pass: 4.25 ms." >&2
+echo "I1126 caffe.cpp:416] Average Forward-Backward: 12.5 ms." >&2
+""")
+    binary.chmod(0o755)
+    args = argparse.Namespace(gpu="", seconds=0.1)
+    assert bench.OtherCaffe(str(binary), tmp_path / "net.prototxt", task, args).round() == milliseconds
+
+
+def test_another_caffe_that_fails_is_quoted(bench: ModuleType, tmp_path: Path):
+    binary = tmp_path / "caffe"
+    binary.write_text("#!/bin/sh\necho 'F1126 Unknown layer type' >&2; exit 134\n")
+    binary.chmod(0o755)
+    args = argparse.Namespace(gpu="", seconds=0.1)
+    with pytest.raises(SystemExit, match=r"(?s)ended with status 134:.*Unknown layer type"):
+        bench.OtherCaffe(str(binary), tmp_path / "net.prototxt", "train", args).round()
