@@ -161,13 +161,15 @@ def _winograd(x: Array, dy: Array, window: Window) -> Array:
 
 
 def _transformed(matrix: np.ndarray, x: Array, tiles: list[int]) -> Array:
-    """T d Tᵀ for every tile d of x (N, H, W, C), the next one 4 elements further: (36, N · tiles, C)."""
+    """T d Tᵀ for every tile d of x (N, H, W, C), the next one 4 elements further: (36, N · tiles, C).
+
+    Each factor is one array of all its rows: an array a row, or a pair of them, took 4 times longer to compile.
+    """
     size = range(matrix.shape[1])
     high, wide = (4 * (t - 1) + 1 for t in tiles)
-    halves = [_combined(row, [x[:, i : i + high : 4] for i in size]) for row in matrix]
-    return jnp.stack(
-        [rows(_combined(row, [half[:, :, j : j + wide : 4] for j in size])) for half in halves for row in matrix]
-    )
+    halves = jnp.stack([_combined(row, [x[:, i : i + high : 4] for i in size]) for row in matrix])
+    both = jnp.stack([_combined(row, [halves[:, :, :, j : j + wide : 4] for j in size]) for row in matrix], 1)
+    return both.reshape(len(matrix) ** 2, -1, x.shape[3])
 
 
 def _combined(scales: np.ndarray, parts: list[Array]) -> Array:
