@@ -122,8 +122,12 @@ class Labelled(Layer):
         return rows, ids, valid
 
     def of_label(self, rows: Array, ids: Array) -> Array:
-        """The value of each prediction's own label: (outer, C, inner) → (outer, inner)."""
-        return jnp.take_along_axis(rows, ids[:, None], axis=1, mode="clip")[:, 0]
+        """The value of each prediction's own label: (outer, C, inner) → (outer, inner).
+
+        Chosen, not gathered, so that the gradient is no scatter: a loop over what the softmax has just gone over.
+        """
+        own = jnp.arange(rows.shape[1])[:, None] == jnp.clip(ids, 0, rows.shape[1] - 1)[:, None]
+        return jnp.sum(jnp.where(own, rows, 0), axis=1)
 
 
 def ignored(p: pb.LossParameter | pb.AccuracyParameter) -> int | None:

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from engine.ops.channels import where_fastest
+from engine.ops.channels import stored, where_fastest
 
 Array = jax.Array
 
@@ -182,7 +182,7 @@ def _taps(x: Array, spans: Spans) -> Iterator[Array]:
     """What each element of a window meets, in scan order."""
     for span in spans:
         x = span.fit(x, _lowest(x))
-    x = lax.optimization_barrier(x)
+    x = stored(x)
     for offsets in np.ndindex(*(span.kernel for span in spans)):
         tap = x
         for span, k in zip(spans, offsets, strict=True):
@@ -195,8 +195,8 @@ def _phase(number: Array, dy: Array, spans: Spans, residues: tuple[int, ...]) ->
     config = [(0, 0, 0)] * dy.ndim
     for span in spans:
         config[span.axis] = (span.reach, span.length - span.outputs, 0)
-    held = lax.optimization_barrier(lax.pad(number, jnp.asarray(-1, number.dtype), config))
-    given = lax.optimization_barrier(lax.pad(dy, jnp.zeros((), dy.dtype), config))
+    held = stored(lax.pad(number, jnp.asarray(-1, number.dtype), config))
+    given = stored(lax.pad(dy, jnp.zeros((), dy.dtype), config))
     shape = list(given.shape)
     for span in spans:
         shape[span.axis] = span.length

@@ -20,6 +20,9 @@ from engine.solver.updates import Slots, Update
 
 Array = jax.Array
 Inputs = Mapping[str, Any]
+NextBatch = Callable[[], Inputs]
+Params = list[Array]
+History = list[Slots]
 
 
 @dataclass(frozen=True)
@@ -112,13 +115,7 @@ class Iterate(Protocol):
     """One iteration, which uses up `params` and `history`; `next_batch` is called once a pass."""
 
     def __call__(
-        self,
-        params: list[Array],
-        history: list[Slots],
-        rates: Rates,
-        next_batch: Callable[[], Inputs],
-        key: Array,
-        iteration: int,
+        self, params: Params, history: History, rates: Rates, next_batch: NextBatch, key: Array, iteration: int
     ) -> StepResult: ...
 
 
@@ -145,16 +142,21 @@ def compiled(
     return _by_size(_single(parts), _summed(parts, uses), uses)
 
 
+def whole(
+    net: Net, update: Update[Any], settings: Settings, keep: Keep = Keep(), parallel: DataParallel | None = None
+) -> jax.stages.Wrapped:
+    """An iteration of one pass as one compiled function (params, history, rates, drawn) → StepResult.
+
+    It uses up the first two, but for parameters that are kept.
+    """
+    return _whole(_Parts(net, update, settings, keep, parallel or DataParallel()))
+
+
 def _by_size(first: Iterate, others: Iterate, uses: Uses) -> Iterate:
     """`first` for batches of the first one's sizes; for others `others`, whose update is compiled once for all."""
 
     def iterate(
-        params: list[Array],
-        history: list[Slots],
-        rates: Rates,
-        next_batch: Callable[[], Inputs],
-        key: Array,
-        iteration: int,
+        params: Params, history: History, rates: Rates, next_batch: NextBatch, key: Array, iteration: int
     ) -> StepResult:
         batch = next_batch()
         run = first if uses.first(batch) else others
@@ -223,7 +225,7 @@ class _Parts:
         return self.params if self.keep.steps else SAME
 
 
-def _single(parts: _Parts) -> Iterate:
+def _whole(parts: _Parts) -> jax.stages.Wrapped:
     def on_device(carry: Carry, rates: Rates, drawn: Drawn) -> StepResult:
         done = parts.run_pass(carry.params, drawn)
         updated = parts.run_update(carry._replace(params=done.params), done.grads, rates)
@@ -245,19 +247,18 @@ def _single(parts: _Parts) -> Iterate:
     )
     mapped = parts.parallel.mapped(on_device, (parts.carry, SAME, DRAWN), returned)
 
-    def on_devices(params: list[Array], history: list[Slots], rates: Rates, drawn: Drawn) -> StepResult:
+    def on_devices(params: Params, history: History, rates: Rates, drawn: Drawn) -> StepResult:
         done: StepResult = mapped(Carry(params, history), rates, drawn)
         return done
 
-    step = jax.jit(on_devices, donate_argnums=(1,) if parts.keep.values else (0, 1))
+    return jax.jit(on_devices, donate_argnums=(1,) if parts.keep.values else (0, 1))
+
+
+def _single(parts: _Parts) -> Iterate:
+    step = _whole(parts)
 
     def iterate(
-        params: list[Array],
-        history: list[Slots],
-        rates: Rates,
-        next_batch: Callable[[], Inputs],
-        key: Array,
-        iteration: int,
+        params: Params, history: History, rates: Rates, next_batch: NextBatch, key: Array, iteration: int
     ) -> StepResult:
         done: StepResult = step(params, history, rates, Drawn(next_batch(), key, iteration))
         return done._replace(before=params) if parts.keep.values else done
@@ -270,12 +271,7 @@ def _summed(parts: _Parts, uses: Uses) -> Iterate:
     add, apply = _compiled_pass(parts, uses), _compiled_update(parts)
 
     def iterate(
-        params: list[Array],
-        history: list[Slots],
-        rates: Rates,
-        next_batch: Callable[[], Inputs],
-        key: Array,
-        iteration: int,
+        params: Params, history: History, rates: Rates, next_batch: NextBatch, key: Array, iteration: int
     ) -> StepResult:
         zeros = parts.parallel.zeros([p.shape for p in net.params])
         sums = Sums(params, zeros, parts.parallel.same(np.float32(0)))
