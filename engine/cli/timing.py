@@ -1,4 +1,4 @@
-"""`caffe time`."""
+"""`caffe time`: how long a net takes, and how much memory."""
 
 import click
 
@@ -8,6 +8,7 @@ EPILOG = """\b
 Examples:
   caffe time -model train_val.prototxt -iterations 10
   caffe time -model deploy.prototxt -phase TEST -gpu 0
+  caffe time -model train_val.prototxt -memory
 """
 
 
@@ -19,21 +20,31 @@ Examples:
 @flags.level
 @click.option("--stage", default="", metavar="NAME,…", help="The stages of the net's state.")
 @click.option("--weights", metavar="FILE,…", help="A model, where the time depends on its values.")
+@click.option("--memory", is_flag=True, help="Tell what an iteration takes of the device's memory; run nothing.")
 @flags.precision
 @flags.layers
 def time(
-    model: str, iterations: int, gpu: str, phase: str, level: int, stage: str, weights: str | None, precision: str
+    model: str,
+    iterations: int,
+    gpu: str,
+    phase: str,
+    level: int,
+    stage: str,
+    weights: str | None,
+    memory: bool,
+    precision: str,
 ) -> None:
     """Times a net's passes, forward and forward-backward, and each of its layers alone.
 
-    A compiled net fuses its layers: their times alone add up to more than the net takes.
+    A compiled net fuses its layers: their times alone add up to more than the net takes. -memory tells what XLA plans
+    for an iteration of SGD with momentum, or with -phase TEST for a pass.
     """
     from engine.devices import jax_setup  # noqa: PLC0415
     from engine.proto import caffe_pb2 as pb  # noqa: PLC0415
 
     jax_setup.prepare(gpu, precision)
     from engine.layers.python import surfaced  # noqa: PLC0415
-    from engine.solver import benchmark  # noqa: PLC0415
+    from engine.solver import benchmark, device_memory  # noqa: PLC0415
     from engine.solver.inputs import Batches  # noqa: PLC0415
     from engine.solver.report.caffe_log import Report  # noqa: PLC0415
     from engine.solver.settings import read_net  # noqa: PLC0415
@@ -41,6 +52,9 @@ def time(
 
     state = pb.NetState(phase=phase, level=level, stage=flags.names(stage))
     net = Report().built(read_net(model, state), jax_setup.LOW[precision])
+    if memory:
+        device_memory.report(net, train=phase == "TRAIN")
+        return
     params = net.init(seed=0)
     for name in weights.split(",") if weights else ():
         params = formats.load_model(name.strip(), net, params)

@@ -275,6 +275,14 @@ def test_time_names_every_layer(net, layers, precision, folder: Path, capsys):
     assert "Average Forward-Backward: " in said
 
 
+def test_time_tells_the_memory_and_runs_nothing(folder: Path, capsys):
+    (folder / "net.prototxt").write_text(NET)
+    assert main(["time", "-model", "net.prototxt", "-memory", "-phase", "TEST"]) == 0
+    said = capsys.readouterr().err
+    assert "Memory of a pass: " in said
+    assert "Performing Forward" not in said
+
+
 def test_model_files_load_with_the_schema_alone(folder: Path):
     assert main(["train", "-solver", "solver.prototxt", "-iterations", "1"]) == 0
     model = pb.NetParameter()

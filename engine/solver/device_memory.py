@@ -1,0 +1,99 @@
+"""What an iteration takes of the device's memory, as XLA plans it before anything runs."""
+
+from dataclasses import dataclass
+from math import prod
+from typing import Any
+
+import jax
+import numpy as np
+
+from engine import log
+from engine.errors import NetError
+from engine.host import memory
+from engine.net.net import Net
+from engine.proto import caffe_pb2 as pb
+from engine.solver import step, updates
+from engine.solver.gradients import Rates, Settings
+from engine.units import short_size
+
+MOMENTUM = pb.SolverParameter(type="SGD", momentum=0.9)
+"""What most solvers keep: one history as large as the parameters."""
+
+
+@dataclass(frozen=True)
+class Need:
+    """Bytes. working: what lies between the layers, gradients included, at its peak. What libraries take for
+    themselves, as cuDNN does, comes on top."""
+
+    parameters: int
+    history: int
+    data: int
+    working: int
+
+    @property
+    def total(self) -> int:
+        return self.parameters + self.history + self.data + self.working
+
+
+def of_training(net: Net) -> Need:
+    """Of an iteration of SGD with momentum. Raises NetError where only a run tells."""
+    update = updates.from_solver(MOMENTUM)
+    params = _arrays(net.params)
+    history = jax.eval_shape(update.init, params)
+    whole = step.whole(net, update, Settings.from_solver(MOMENTUM))
+    rates = Rates(np.float32(0), np.float32(0))
+    inputs = _inputs(net)
+    planned = whole.lower(params, history, rates, step.Drawn(inputs, _key(), 0)).compile()
+    return Need(_bytes(params), _bytes(history), _bytes(inputs), _working(planned))
+
+
+def of_pass(net: Net) -> Need:
+    """Of a forward pass. Raises NetError where only a run tells."""
+    params, inputs = _arrays(net.params), _inputs(net)
+    planned = jax.jit(lambda p, x, key: net.forward(p, x, key).outputs).lower(params, inputs, _key()).compile()
+    return Need(_bytes(params), 0, _bytes(inputs), _working(planned))
+
+
+def report(net: Net, *, train: bool) -> None:
+    """Says what an iteration, or a pass, takes, and warns where that is more than there is."""
+    need = of_training(net) if train else of_pass(net)
+    log.info("caffe.cpp:360", f"Memory of {'an iteration' if train else 'a pass'}: {short_size(need.total)}")
+    parts = {"Parameters": need.parameters, "History": need.history, "Data": need.data, "Between layers": need.working}
+    for name, size in parts.items():
+        log.info("caffe.cpp:361", f"{name:>16}: {short_size(size)}")
+    there = available()
+    if need.total > there:
+        less = "a smaller batch_size, with iter_size to make up for it; -precision bfloat16"
+        log.warning("caffe.cpp:362", f"That is more than the {short_size(there)} here. What takes less: {less}.")
+
+
+def available() -> int:
+    """Bytes that the device lets one process have."""
+    told = jax.local_devices()[0].memory_stats()
+    return int(told["bytes_limit"]) if told and "bytes_limit" in told else memory.limit()
+
+
+def _working(planned: jax.stages.Compiled) -> int:
+    told: Any = planned.memory_analysis()
+    # Results that take the place of arguments are counted with those.
+    return int(told.temp_size_in_bytes + told.output_size_in_bytes - told.alias_size_in_bytes)
+
+
+def _inputs(net: Net) -> dict[str, jax.ShapeDtypeStruct]:
+    if net.dynamic:
+        layer = next(layer for layer in net.layers if layer.dynamic)
+        raise NetError(f'-memory: what layer "{layer.name}" makes is as large as its values ask; only a run tells.')
+    sources = (net.tops[i] for i, node in enumerate(net.graph.nodes) if not node.bottoms)
+    return {v.blob: jax.ShapeDtypeStruct(net.shapes[v], np.float32) for tops in sources for v in tops}
+
+
+def _arrays(params: list[Any]) -> list[jax.ShapeDtypeStruct]:
+    return [jax.ShapeDtypeStruct(p.shape, np.float32) for p in params]
+
+
+def _key() -> jax.Array:
+    return jax.random.key(0)
+
+
+def _bytes(arrays: Any) -> int:
+    return sum(4 * prod(leaf.shape) for leaf in jax.tree.leaves(arrays))
