@@ -6,7 +6,6 @@ The pixels are OpenCV's, bit for bit: it has the same library inside, and keeps 
 import re
 
 import numpy as np
-import simplejpeg
 
 from engine.data import exif
 from engine.errors import DataError
@@ -43,6 +42,8 @@ def decode(data: bytes, most: int, grey: bool | None = None) -> np.ndarray | Non
     stored. Returns None for what OpenCV has to decode, or to refuse: more pixels, CMYK, what is turned, odd headers.
     Raises DataError, in libjpeg's words, for a damaged picture.
     """
+    import simplejpeg  # noqa: PLC0415  who reads no pictures does without
+
     try:
         height, width, space, _ = simplejpeg.decode_jpeg_header(data, strict=False)
         if height * width > min(most, _LARGEST // 4):

@@ -16,7 +16,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import cramjam
-import google_crc32c
 
 from engine.data.databases import missing_key
 from engine.errors import DataError
@@ -189,6 +188,8 @@ class _Reader:
 
 def masked_crc(data: bytes) -> int:
     """The checksum that LevelDB stores of some bytes: CRC-32C, rotated and moved, as bytes often hold checksums."""
+    import google_crc32c  # noqa: PLC0415  who reads no LevelDB does without
+
     crc: int = google_crc32c.value(data)
     return ((crc >> 15 | crc << 17) + 0xA282EAD8) & 0xFFFFFFFF
 

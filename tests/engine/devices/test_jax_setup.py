@@ -1,5 +1,8 @@
 """Which devices are asked for, and what is said where they are not there. No GPU is needed."""
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import jax
@@ -8,6 +11,8 @@ import pytest
 from engine.devices import jax_setup
 from engine.errors import DeviceError
 from engine.proto import caffe_pb2 as pb
+
+ROOT = Path(__file__).parents[3]
 
 
 @pytest.fixture
@@ -84,3 +89,18 @@ def test_a_folder_of_the_users_own_choice_stays(cache, monkeypatch: pytest.Monke
     monkeypatch.setenv("JAX_COMPILATION_CACHE_DIR", "/elsewhere")
     jax_setup._cache_compiled()
     assert not cache
+
+
+def test_what_times_a_net_needs_no_library_for_pictures_or_leveldb():
+    """Machines with a GPU come with JAX, numpy and OpenCV; the rest is to be had only for what needs it."""
+    code = """
+import sys
+sys.modules |= dict.fromkeys(["simplejpeg", "google_crc32c"])
+from engine.cli import runtime
+from engine.graph import build
+from engine.net import Net
+from engine.solver import step
+import caffe
+"""
+    path = os.pathsep.join([str(ROOT), str(ROOT / "engine" / "python")])
+    subprocess.run([sys.executable, "-c", code], env=os.environ | {"PYTHONPATH": path}, check=True)
