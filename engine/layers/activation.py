@@ -10,6 +10,7 @@ import jax.numpy as jnp
 
 from engine.layers.base import Array, Arrays, Context, Layer, Shape, along
 from engine.layers.registry import layer
+from engine.ops.rectifier import rectified
 from engine.proto import caffe_pb2 as pb
 
 log = logging.getLogger(__name__)
@@ -30,11 +31,14 @@ class ReLU(Activation):
 
     def setup(self, x: Shape) -> list[Shape]:
         self.negative_slope = self.config.relu_param.negative_slope
+        self.rectifies = self.negative_slope == 0
         return [x]
 
     def forward(self, params: Arrays, bottoms: Arrays, ctx: Context) -> list[Array]:
         (x,) = bottoms
-        return [jnp.where(x > 0, x, self.negative_slope * x)]
+        if self.negative_slope < 0:
+            return [jnp.where(x > 0, x, self.negative_slope * x)]
+        return [rectified(x, self.negative_slope)]
 
 
 @layer("ReLU6")

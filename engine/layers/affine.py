@@ -44,6 +44,9 @@ class Scale(_Along):
         shape = self.place("scale", x, s, p.axis, p.num_axes)
         self.scale = None if s is not None else self.param("scale", shape, p.filler, default=1.0)
         self.bias = self.param("bias", shape, p.bias_filler) if p.bias_term else None
+        self.per_channel = None
+        if self.scale is not None and self.axis == 1 and len(shape) == 1:
+            self.per_channel = self.scale, self.bias
         return [x]
 
     def forward(self, params: Arrays, bottoms: Arrays, ctx: Context) -> list[Array]:

@@ -90,6 +90,11 @@ class Layer:
     alone: ClassVar[str] = ""
     """What it does that cannot be done on several devices at a time; nothing, mostly."""
 
+    per_channel: tuple[int, int | None] | None = None
+    """It is y = x · s (+ b), each channel of (N, C, …) by its own: s and b by their index among its parameters."""
+    rectifies: bool = False
+    """It is y = max(x, 0)."""
+
     precision: Literal["float32", "low", "given"] = "float32"
     """What a net of low precision has it compute in: the low one, which pays for products of matrices; whatever its
     bottoms come in, where no sum is made; else float32, its bottoms and parameters being converted."""
@@ -131,6 +136,13 @@ class Layer:
         `params`: the layer's parameters, then its recurrent state.
         """
         return self.forward(params, bottoms, ctx), {}
+
+    def joined(self, follower: "Layer") -> "Layer | None":
+        """A layer that computes this one and `follower` faster than they do; None where there is none.
+
+        `follower` alone reads the one top. The parameters are this one's, then those of `follower`.
+        """
+        return None
 
     def propagates_to(self, bottom: int) -> bool:
         """Whether `force_backward` may ask for this bottom's gradient; false for labels."""

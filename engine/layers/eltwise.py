@@ -6,6 +6,7 @@ import jax.numpy as jnp
 
 from engine.layers.base import Array, Arrays, Context, Layer, Shape
 from engine.layers.registry import layer
+from engine.ops.rectifier import weighted_sum
 from engine.proto import caffe_pb2 as pb
 
 Op = pb.EltwiseParameter
@@ -35,15 +36,14 @@ class Eltwise(Layer):
         if p.coeff and len(p.coeff) != len(xs):
             raise self.error(f"{len(p.coeff)} coeff for {len(xs)} bottoms; give one each, or none.")
         self.operation = p.operation
-        self.coeff = list(p.coeff) or [1] * len(xs)
+        self.coeff = tuple(p.coeff) or (1,) * len(xs)
         return [xs[0]]
 
     def forward(self, params: Arrays, bottoms: Arrays, ctx: Context) -> list[Array]:
         if self.operation == Op.PROD:
             return [math.prod(bottoms[1:], start=bottoms[0])]
         if self.operation == Op.SUM:
-            terms = (c * x if c != 1 else x for c, x in zip(self.coeff, bottoms, strict=True))
-            return [sum(terms, jnp.zeros_like(bottoms[0]))]
+            return [weighted_sum(list(bottoms), self.coeff)]
         first, second, *rest = bottoms
         y = jnp.where(first > second, first, second)
         for x in rest:

@@ -1,5 +1,7 @@
 """Layers that give values a common scale: BatchNorm, MVN, LRN, Normalize, Softmax."""
 
+import copy
+
 import jax
 import jax.numpy as jnp
 from jax.lax import stop_gradient
@@ -21,6 +23,11 @@ class BatchNorm(Layer):
     Bottom: x (d0, C, …), or (d0), one channel. Top: y, of x's shape.
     """
 
+    scale: int | None = None
+    shift: int | None = None
+    rectified = False
+    """What a Scale and a ReLU behind it do, where they are joined to it."""
+
     def setup(self, x: Shape) -> list[Shape]:
         p = self.config.batch_norm_param
         for i, spec in enumerate(self.config.param):
@@ -40,6 +47,22 @@ class BatchNorm(Layer):
         self.terms = self.param("number of terms", (1,), none, learned=False)
         return [x]
 
+    def joined(self, follower: Layer) -> Layer | None:
+        """With the batch's statistics: with them the gradient reads each blob several times more than it needs to."""
+        if self.global_stats or self.rectified:
+            return None
+        made = copy.copy(self)
+        made.params = [*self.params, *follower.params]
+        if follower.per_channel and self.scale is None:
+            scale, shift = follower.per_channel
+            made.scale = len(self.params) + scale
+            made.shift = None if shift is None else len(self.params) + shift
+        elif follower.rectifies:
+            made.rectified = True
+        else:
+            return None
+        return made
+
     def apply(self, params: Arrays, bottoms: Arrays, ctx: Context) -> tuple[list[Array], dict[int, Array]]:
         (x,) = bottoms
         if self.global_stats:
@@ -47,7 +70,9 @@ class BatchNorm(Layer):
             weight = jnp.where(n == 0, 0, 1 / jnp.where(n == 0, 1, n))
             mean, variance = weight * params[self.mean], weight * params[self.variance]
             return [self._normalize(x, mean, variance)], {}
-        y, mean, variance = normalize_batch(x if x.ndim > 1 else x[:, None], self.eps)
+        scale, shift = (None if k is None else params[k] for k in (self.scale, self.shift))
+        wide = x if x.ndim > 1 else x[:, None]
+        y, mean, variance = normalize_batch(wide, scale, shift, self.eps, self.rectified)
         m = x.size // max(1, mean.size)
         unbiased = m / (m - 1) if m > 1 else 1
         updates = {

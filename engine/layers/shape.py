@@ -6,6 +6,7 @@ import jax.numpy as jnp
 
 from engine.layers.base import Array, Arrays, Context, Layer, Shape, count
 from engine.layers.registry import layer
+from engine.ops.joining import cut, joined
 from engine.proto import caffe_pb2 as pb
 
 
@@ -50,7 +51,7 @@ class Concat(Layer):
         return [(*xs[0][:a], sum(x[a] for x in xs), *xs[0][a + 1 :])]
 
     def forward(self, params: Arrays, bottoms: Arrays, ctx: Context) -> list[Array]:
-        return [jnp.concatenate(bottoms, self.axis)]
+        return [joined(list(bottoms), self.axis)]
 
 
 @layer("Slice")
@@ -76,7 +77,7 @@ class Slice(Layer):
         return [(*x[: self.axis], b - a, *x[self.axis + 1 :]) for a, b in pairwise(ends)]
 
     def forward(self, params: Arrays, bottoms: Arrays, ctx: Context) -> list[Array]:
-        return jnp.split(bottoms[0], self.points, self.axis)
+        return cut(bottoms[0], tuple(self.points), self.axis)
 
 
 @layer("Flatten")

@@ -19,10 +19,11 @@ from engine.graph.graph import Graph, Node, Value
 from engine.layers import fillers
 from engine.layers.base import Array, Context, Layer, Shape, SourceLayer
 from engine.layers.registry import create, known
-from engine.net import labels, parameters, spans, total_loss
+from engine.net import labels, parameters, spans, steps, total_loss
 from engine.net.needs_backward import NeedsBackward, needs_backward
 from engine.net.parameters import cleared, shaped
 from engine.net.sized import Sized
+from engine.net.steps import Step
 from engine.proto import caffe_pb2 as pb
 
 LIGHT = 10**9
@@ -276,15 +277,17 @@ class Net:
         rows = list(zip(self.layers, self.graph.nodes, self.tops, self.loss_weights, strict=True))
         values = {v: inputs[v.blob] for layer, _, tops, _ in rows if isinstance(layer, SourceLayer) for v in tops}
         updates: dict[int, Array] = {}
+        asked = keep or probes
+        joined = () if asked else steps.joined(self.layers, self.graph.nodes, self.tops, self.precision)
         net = self
         for start, end in spans.spans(self.layers, 0, len(self.layers) - 1):
             current = [updates.get(k, p) for k, p in enumerate(params)]
             net = net.measured(start, current, [values[v] for v in self.graph.nodes[start].bottoms])
-            made, changed = net._span(start, end, current, values, key, probes)
+            made, changed = net._span(start, end, current, values, key, probes, joined)
             net = net.grown(start, [made[v] for v in self.tops[start]])
             values.update(made)
             updates.update(changed)
-        values = {v: values[v] for tops in self.tops for v in tops}  # in the net's order
+        values = {v: values[v] for tops in self.tops for v in tops if v in values}  # in the net's order
         sinks = {layer.name: [values[v] for v in node.bottoms] for layer, node, _, _ in rows if layer.sink}
         weighted = [(values[v], w) for _, _, tops, weights in rows for v, w in zip(tops, weights, strict=True) if w]
         loss = total_loss.total([top for top, _ in weighted], tuple(w for _, w in weighted))
@@ -301,12 +304,14 @@ class Net:
         values: Mapping[Value, Array],
         key: Array | None,
         probes: Mapping[tuple[int, int], Array],
+        joined: Sequence[Step],
     ) -> tuple[dict[Value, Array], dict[int, Array]]:
         """The tops that layers start … end make, and new values of state parameters; compiled where the net is not."""
         rows = [*self.param_ids[start : end + 1], *self.recurrent_ids[start : end + 1]]
         own = {k: params[k] for ids in rows for k in ids}
         given = {v: values[v] for v in spans.reads(self.layers, self.graph.nodes, self.tops, start, end)}
-        run = self._run_compiled if self.dynamic and not self.layers[start].host else partial(spans.run, self)
+        compiled = self.dynamic and not self.layers[start].host
+        run = self._run_compiled if compiled else partial(spans.run, self, joined=joined)
         return run(start, end, own, given, key, {at: probe for at, probe in probes.items() if start <= at[0] <= end})
 
     @cached_property
@@ -317,26 +322,26 @@ class Net:
         self, i: int, params: Sequence[Array] | Mapping[int, Array], bottoms: Sequence[Array], key: Array | None = None
     ) -> tuple[list[Array], dict[int, Array]]:
         """Layer `i` alone: its tops, and new values of state parameters by their number in `params`."""
-        layer, ids = self.layers[i], self.param_ids[i] + self.recurrent_ids[i]
-        own = [shaped(params[k], decl.shape) for decl, k in zip(layer.params, self.param_ids[i], strict=True)]
-        own += [
-            cleared(params[k], decl.shape) for decl, k in zip(layer.recurrent_state, self.recurrent_ids[i], strict=True)
-        ]
-        tops, changed = self._apply(i, self._converted(layer, own), self._converted(layer, bottoms), key)
-        return tops, {ids[n]: value for n, value in changed.items()}
+        return self.compute(Step(i, i, self.layers[i]), params, bottoms, key)
+
+    def compute(
+        self, step: Step, params: Sequence[Array] | Mapping[int, Array], bottoms: Sequence[Array], key: Array | None
+    ) -> tuple[list[Array], dict[int, Array]]:
+        """As `run`, of several layers as one."""
+        layer, numbers = step.layer, range(step.first, step.last + 1)
+        kept, recurrent = ([k for i in numbers for k in ids[i]] for ids in (self.param_ids, self.recurrent_ids))
+        own = [shaped(params[k], decl.shape) for decl, k in zip(layer.params, kept, strict=True)]
+        own += [cleared(params[k], decl.shape) for decl, k in zip(layer.recurrent_state, recurrent, strict=True)]
+        given = self._converted(layer, own), self._converted(layer, bottoms)
+        with jax.named_scope(layer.name.replace("/", ".") or layer.type):
+            tops, changed = layer.apply(*given, Context(key, step.first))
+        return tops, {(kept + recurrent)[n]: value for n, value in changed.items()}
 
     def _converted(self, layer: Layer, arrays: Sequence[Array]) -> Sequence[Array]:
         """What goes into a layer, in the precision that it computes in."""
         if self.precision == "float32" or layer.precision == "given":
             return arrays
         return [x.astype(self.precision if layer.precision == "low" else "float32") for x in arrays]
-
-    def _apply(
-        self, i: int, own: Sequence[Array], bottoms: Sequence[Array], key: Array | None
-    ) -> tuple[list[Array], dict[int, Array]]:
-        layer = self.layers[i]
-        with jax.named_scope(layer.name.replace("/", ".") or layer.type):
-            return layer.apply(own, bottoms, Context(key, i))
 
     def measured(self, i: int, params: Sequence[Array] | Mapping[int, Array], bottoms: Sequence[Array]) -> "Net":
         """This net with the tops of layer `i`, if it is dynamic, as large as `bottoms`, whose values are known, ask."""

@@ -7,6 +7,7 @@ import jax
 
 from engine.graph.graph import Graph, Node, Value
 from engine.layers.base import Array, Layer, SourceLayer
+from engine.net.steps import Step, single
 
 Values = dict[Value, Array]
 Params = Mapping[int, Array]
@@ -20,8 +21,8 @@ class Runs(Protocol):
     layers: list[Layer]
     tops: list[tuple[Value, ...]]
 
-    def run(
-        self, i: int, params: Params, bottoms: Sequence[Array], key: Array | None
+    def compute(
+        self, step: Step, params: Params, bottoms: Sequence[Array], key: Array | None
     ) -> tuple[list[Array], dict[int, Array]]: ...
 
 
@@ -62,23 +63,25 @@ def run(
     given: Mapping[Value, Array],
     key: Array | None,
     probes: Mapping[tuple[int, int], Array],
+    joined: Sequence[Step] = (),
 ) -> tuple[Values, dict[int, Array]]:
     """Layers start … end on the values that `reads` names: all their tops, and new values of state parameters.
 
-    probes[i, j] is added to bottom j of layer i.
+    probes[i, j] is added to bottom j of layer i. joined: the steps of the layers, some of them as one, whose tops in
+    between are left out; none: each by itself.
     """
     made: Values = {}
     updates: dict[int, Array] = {}  # layers that share state take it as those before them left it, and add to it
-    for i in range(start, end + 1):
-        node = net.graph.nodes[i]
-        if isinstance(net.layers[i], SourceLayer):
+    for step in joined or single(net.layers, start, end):
+        i, node = step.first, net.graph.nodes[step.first]
+        if isinstance(step.layer, SourceLayer):
             made.update({v: given[v] for v in net.tops[i]})
             continue
         bottoms = [made[v] if v in made else given[v] for v in node.bottoms]
         for j, propagate in enumerate(node.config.propagate_down):
             bottoms[j] = bottoms[j] if propagate else jax.lax.stop_gradient(bottoms[j])
         bottoms = [b + probes[i, j].astype(b.dtype) if (i, j) in probes else b for j, b in enumerate(bottoms)]
-        tops, changed = net.run(i, {**params, **updates}, bottoms, key)
-        made.update(zip(net.tops[i], tops, strict=True))
+        tops, changed = net.compute(step, {**params, **updates}, bottoms, key)
+        made.update(zip(net.tops[step.last], tops, strict=True))
         updates.update(changed)
     return made, updates

@@ -1,50 +1,119 @@
-"""The two halves of batch normalisation (Ioffe and Szegedy 2015), with gradients that read each blob seldom.
+"""Batch normalisation (Ioffe and Szegedy 2015) and its scale, with gradients that read each blob seldom.
 
 Blobs x, y (N, C, …); numbers a channel (C).
 """
 
+from collections.abc import Callable
 from functools import partial
+from typing import NamedTuple
 
 import jax
+import jax.numpy as jnp
 from jax import lax
 
-from engine.ops.channels import along, sums
+from engine.ops.channels import along, of_maps, sums
 
 Array = jax.Array
-Statistics = tuple[Array, Array, Array]
 
 
-@partial(jax.custom_vjp, nondiff_argnums=(1,))
-def normalize_batch(x: Array, eps: float) -> Statistics:
-    """y = (x − μ) / √(σ² + eps), and μ and σ², the batch's, through which no gradient goes."""
-    return _normalize_fwd(x, eps)[0]
+class Normalized(NamedTuple):
+    """y, and μ and σ², the batch's, through which no gradient goes."""
+
+    y: Array
+    mean: Array
+    variance: Array
 
 
-def _normalize_fwd(x: Array, eps: float) -> tuple[Statistics, Statistics]:
-    m = max(1, x.size // max(1, x.shape[1]))
+class _Saved(NamedTuple):
+    """What the gradient needs of the pass. slope: what x − μ is multiplied by."""
+
+    x: Array
+    mean: Array
+    inverse: Array
+    scale: Array | None
+    shift: Array | None
+    slope: Array
+
+
+@partial(jax.custom_vjp, nondiff_argnums=(3, 4))
+def normalize_batch(x: Array, scale: Array | None, shift: Array | None, eps: float, rectify: bool) -> Normalized:
+    """y = (x − μ) / √(σ² + eps) (· scale) (+ shift), and with `rectify` 0 where that is no more than 0."""
+    return _normalize_fwd(x, scale, shift, eps, rectify)[0]
+
+
+def _normalize_fwd(
+    x: Array, scale: Array | None, shift: Array | None, eps: float, rectify: bool
+) -> tuple[Normalized, _Saved]:
+    m = _values(x)
     mean = sums(lambda _, x: x, x) / m
     variance = sums(lambda along, x: (x - along(mean)) ** 2, x) / m
     inverse = lax.rsqrt(variance + eps)
-    return ((x - along(mean, x)) * along(inverse, x), mean, variance), (x, mean, inverse)
+    saved = _Saved(x, mean, inverse, scale, shift, inverse if scale is None else inverse * scale)
+
+    def form(channels: int, x: Array) -> Array:
+        y = _scaled(saved, _laid(channels, x), x)
+        return jnp.where(y > 0, y, 0 * y) if rectify else y
+
+    return Normalized(of_maps(form, x), mean, variance), saved
 
 
-def _normalize_bwd(eps: float, saved: Statistics, given: Statistics) -> tuple[Array]:
-    """dx = (dy − Σ dy / m − ŷ Σ (dy · ŷ) / m) / σ with ŷ = (x − μ) / σ, whose sums take one look at x and dy."""
-    (x, mean, inverse), dy = saved, given[0]
-    m = max(1, x.size // max(1, x.shape[1]))
-    shift = sums(lambda _, dy: dy, dy) / m
-    slope = sums(lambda along, dy, x: dy * (x - along(mean)), dy, x) * inverse**2 / m
-    return ((dy - along(shift, x) - (x - along(mean, x)) * along(slope, x)) * along(inverse, x),)
+def _normalize_bwd(
+    eps: float, rectify: bool, saved: _Saved, given: Normalized
+) -> tuple[Array, Array | None, Array | None]:
+    """dx = (dy − Σ dy / m − ŷ Σ (dy · ŷ) / m) · slope with ŷ = (x − μ) / σ; scale and shift have the same two sums.
+
+    Rectified, dy is cut first, where y would be 0: computed once more, y need not be read.
+    """
+    x, dy, m = saved.x, given.y, _values(saved.x)
+
+    def rectified(channels: int, x: Array, dy: Array) -> Array:
+        kept = jnp.where(_scaled(saved, _laid(channels, x), x) > 0, dy, 0 * dy)
+        return kept if channels == 1 else lax.optimization_barrier(kept)  # or each of its readers computes it
+
+    if rectify:
+        dy = of_maps(rectified, x, dy)
+    total = sums(lambda _, dy: dy, dy)
+    moment = sums(lambda along, dy, x: dy * (x - along(saved.mean)), dy, x)
+
+    def form(channels: int, x: Array, dy: Array) -> Array:
+        laid = _laid(channels, x)
+        steep = laid(saved.slope * saved.inverse**2 * moment / m)
+        return dy * laid(saved.slope) - (x - laid(saved.mean)) * steep - laid(saved.slope * total / m)
+
+    return (
+        of_maps(form, x, dy),
+        None if saved.scale is None else moment * saved.inverse,
+        None if saved.shift is None else total,
+    )
 
 
 normalize_batch.defvjp(_normalize_fwd, _normalize_bwd)
 
 
+def _scaled(saved: _Saved, laid: Callable[[Array], Array], x: Array) -> Array:
+    y = (x - laid(saved.mean)) * laid(saved.slope)
+    return y if saved.shift is None else y + laid(saved.shift)
+
+
+def _laid(channels: int, x: Array) -> Callable[[Array], Array]:
+    """Lays (C) along x's channels, which are in that axis."""
+    return lambda values: along(values, x) if channels == 1 else values
+
+
+def _values(x: Array) -> int:
+    """So many values there are a channel; 1 where there are none."""
+    return max(1, x.size // max(1, x.shape[1]))
+
+
 @jax.custom_vjp
 def scale_channels(x: Array, s: Array, b: Array | None) -> Array:
     """y = x · s (+ b), each channel by its own."""
-    y = x * along(s, x)
-    return y if b is None else y + along(b, x)
+
+    def form(channels: int, x: Array) -> Array:
+        y = x * _laid(channels, x)(s)
+        return y if b is None else y + _laid(channels, x)(b)
+
+    return of_maps(form, x)
 
 
 def _scale_fwd(x: Array, s: Array, b: Array | None) -> tuple[Array, tuple[Array, Array, Array | None]]:
@@ -53,7 +122,8 @@ def _scale_fwd(x: Array, s: Array, b: Array | None) -> tuple[Array, tuple[Array,
 
 def _scale_bwd(saved: tuple[Array, Array, Array | None], dy: Array) -> tuple[Array, Array, Array | None]:
     x, s, b = saved
-    return dy * along(s, x), sums(lambda _, dy, x: dy * x, dy, x), sums(lambda _, dy: dy, dy) if b is not None else None
+    dx = of_maps(lambda channels, dy: dy * _laid(channels, dy)(s), dy)
+    return dx, sums(lambda _, dy, x: dy * x, dy, x), None if b is None else sums(lambda _, dy: dy, dy)
 
 
 scale_channels.defvjp(_scale_fwd, _scale_bwd)

@@ -47,6 +47,11 @@ def stored(x: Array) -> Array:
     return made
 
 
+def of_maps(form: Callable[..., Array], *blobs: Array) -> Array:
+    """`where_fastest` for blobs that convolutions may stand beside, (N, C, H, W); others as they are."""
+    return where_fastest(form, *blobs) if blobs[0].ndim == 4 else form(1, *blobs)
+
+
 def rows(x: Array) -> Array:
     """(N, …, C) → (N · …, C)."""
     return x.reshape(prod(x.shape[:-1]), x.shape[-1])

@@ -1,0 +1,53 @@
+"""What a pass of a net computes one after the other: its layers, those joined that are computed faster as one."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from engine.graph.graph import Node, Value
+from engine.layers.base import Layer
+
+
+@dataclass(frozen=True)
+class Step:
+    """Layers `first` to `last`, both included, which `layer` computes."""
+
+    first: int
+    last: int
+    layer: Layer
+
+
+def single(layers: Sequence[Layer], start: int, end: int) -> list[Step]:
+    """Layers start … end, each by itself."""
+    return [Step(i, i, layers[i]) for i in range(start, end + 1)]
+
+
+def joined(
+    layers: Sequence[Layer], nodes: Sequence[Node], tops: Sequence[tuple[Value, ...]], precision: str
+) -> list[Step]:
+    """The steps of a pass in which nobody asks for the blobs between layers that are joined.
+
+    None where the sizes of blobs turn out on the way. A layer is joined to the one before it where it reads that one's
+    top, alone: what several read, or counts as loss, goes through a Split.
+    """
+    if any(layer.dynamic or layer.host for layer in layers):
+        return []
+    steps: list[Step] = []
+    for i, (layer, node) in enumerate(zip(layers, nodes, strict=True)):
+        before = steps[-1] if steps else None
+        reads_it = before and len(node.bottoms) == 1 and tops[before.last] == node.bottoms
+        if (
+            before
+            and reads_it
+            and all(node.config.propagate_down)
+            and _converts_nothing(before.layer, layer, precision)
+        ):
+            made = before.layer.joined(layer)
+            if made:
+                steps[-1] = Step(before.first, i, made)
+                continue
+        steps.append(Step(i, i, layer))
+    return steps
+
+
+def _converts_nothing(layer: Layer, follower: Layer, precision: str) -> bool:
+    return precision == "float32" or follower.precision in ("given", layer.precision)

@@ -1,0 +1,59 @@
+"""Blobs joined along an axis and cut along one: the channels where the convolutions beside them have them."""
+
+from collections.abc import Sequence
+from functools import partial
+from itertools import accumulate, pairwise
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+
+from engine.ops.channels import of_maps
+
+Array = jax.Array
+
+
+def joined(xs: Sequence[Array], axis: int) -> Array:
+    """The blobs one after the other along `axis`."""
+    dtype = jnp.result_type(*xs)
+    return _joined([x.astype(dtype) for x in xs], tuple(accumulate(x.shape[axis] for x in xs[:-1])), axis)
+
+
+@partial(jax.custom_vjp, nondiff_argnums=(1, 2))
+def _joined(xs: list[Array], points: tuple[int, ...], axis: int) -> Array:
+    return of_maps(lambda channels, *xs: jnp.concatenate(xs, _moved(axis, channels)), *xs)
+
+
+@partial(jax.custom_vjp, nondiff_argnums=(1, 2))
+def cut(x: Array, points: tuple[int, ...], axis: int) -> list[Array]:
+    """The parts of x along `axis` between the points and the ends."""
+
+    def part(begin: int, end: int) -> Array:
+        return of_maps(lambda channels, x: lax.slice_in_dim(x, begin, end, axis=_moved(axis, channels)), x)
+
+    return [part(begin, end) for begin, end in pairwise((0, *points, x.shape[axis]))]
+
+
+def _joined_fwd(xs: list[Array], points: tuple[int, ...], axis: int) -> tuple[Array, None]:
+    return _joined(xs, points, axis), None
+
+
+def _joined_bwd(points: tuple[int, ...], axis: int, _: None, dy: Array) -> tuple[list[Array]]:
+    return (cut(dy, points, axis),)
+
+
+def _cut_fwd(x: Array, points: tuple[int, ...], axis: int) -> tuple[list[Array], None]:
+    return cut(x, points, axis), None
+
+
+def _cut_bwd(points: tuple[int, ...], axis: int, _: None, dys: list[Array]) -> tuple[Array]:
+    return (_joined(dys, points, axis),)
+
+
+_joined.defvjp(_joined_fwd, _joined_bwd)
+cut.defvjp(_cut_fwd, _cut_bwd)
+
+
+def _moved(axis: int, channels: int) -> int:
+    """Where an axis of (N, C, H, W) is, with the channels in axis `channels`."""
+    return axis if channels == 1 or axis == 0 else channels if axis == 1 else axis - 1
