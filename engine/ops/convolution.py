@@ -123,7 +123,7 @@ def _cpu_forms(
     x: Array | jax.ShapeDtypeStruct, w_shape: tuple[int, ...], window: Window, groups: int
 ) -> ModuleType | None:
     """What computes such a convolution on a CPU; none where that is XLA's own."""
-    if convolution_onednn.fits(x.shape, x.dtype, window, groups) and onednn_proof.passed():
+    if convolution_onednn.fits(x.shape, x.dtype, w_shape, window, groups) and onednn_proof.passed():
         return convolution_onednn
     return convolution_cpu if convolution_cpu.takes(x.shape[1], w_shape, groups) else None
 

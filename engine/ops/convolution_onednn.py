@@ -1,11 +1,12 @@
 """The forms of a convolution's three products that call oneDNN, for two spatial axes and float32.
 
 Everything is computed channels last; `engine.ops.channels` says at what cost. oneDNN's call goes forward only: the
-gradient of x is a forward convolution with the flipped kernel, and that of w has four forms, by what was fastest on 2
+gradient of x is a forward convolution with the flipped kernel, and that of w has five forms, by what was fastest on 2
 cores with AVX-512, where products of squares reach 440 GFLOP/s:
 
 | kernel | form | why |
 |---|---|---|
+| of one channel a group | sums of products of blobs | there is no product of matrices in it |
 | 1×1 without pad | one product of rows | 350–450: it is nothing else |
 | 3×3, stride 1, 32 channels, 28×28 or more | Winograd's F(4,3) | 4 times fewer multiplications; less on small maps |
 | 3×3, 48 channels or more | a product a tap | the rows are long enough for products |
@@ -35,11 +36,19 @@ PLAIN: Pair = (1, 1)
 FEW = 64
 """More groups are left to other forms: the gradient of each one's weights is a call of its own."""
 
+TAPS = 25
+"""Where every channel is a group, kernels of more elements are left to other forms, too: each is an operation."""
 
-def fits(x_shape: Sequence[int], dtype: Any, window: Window, groups: int) -> bool:
+PARTS = 8
+"""Parts of a batch that are added element by element, before the sum over rows."""
+
+
+def fits(x_shape: Sequence[int], dtype: Any, w_shape: Sequence[int], window: Window, groups: int) -> bool:
     """Whether these forms compute such a convolution, and faster than those of `convolution_cpu`."""
-    grouped = groups <= FEW and not 1 < groups == x_shape[1]
-    return len(window.kernel) == 2 and dtype == jnp.float32 and prod(x_shape) > 0 and grouped
+    if len(window.kernel) != 2 or dtype != jnp.float32 or prod(x_shape) == 0:
+        return False
+    by_channel = 1 < groups == x_shape[1]
+    return w_shape[0] == groups and prod(window.kernel) <= TAPS if by_channel else groups <= FEW
 
 
 def forward(x: Array, w: Array, b: Array | None, window: Window, groups: int) -> Array:
@@ -84,6 +93,8 @@ def weight_gradient(x: Array, dy: Array, w_shape: Sequence[int], window: Window,
     image, outer = last(x), last(dy)
     if groups == 1:
         return _weight_gradient(image, outer, window)
+    if groups == x.shape[1]:
+        return _sums_by_tap(image, outer, window)
     pairs = zip(jnp.split(image, groups, 3), jnp.split(outer, groups, 3), strict=True)
     return jnp.concatenate([_weight_gradient(a, b, window) for a, b in pairs])
 
@@ -118,12 +129,37 @@ def _swapped(x: Array, dy: Array, window: Window) -> Array:
 def _products_by_tap(x: Array, dy: Array, window: Window) -> Array:
     """For each element of the kernel the product of dy's rows with those of x that the element meets."""
     fitted, outer = _fit(x, [(p, p, 0) for p in window.pad]), rows(dy)
-    reach = [(n - 1) * s + 1 for n, s in zip(dy.shape[1:3], window.stride, strict=True)]
-    made = []
-    for i, j in np.ndindex(window.kernel):
-        tap = fitted[:, i : i + reach[0] : window.stride[0], j : j + reach[1] : window.stride[1]]
-        made.append(onednn.transposed_product(outer, rows(tap)))
+    taps = [_tap(fitted, offset, dy.shape[1:3], window) for offset in np.ndindex(*window.kernel)]
+    made = [onednn.transposed_product(outer, rows(tap)) for tap in taps]
     return jnp.stack(made, -1).reshape(dy.shape[3], x.shape[3], *window.kernel)
+
+
+def _sums_by_tap(x: Array, dy: Array, window: Window) -> Array:
+    """Every channel is a group of its own: for each element of the kernel the sum of dy times what it meets.
+
+    A sum of products over rows is a slow loop; one over parts of the batch goes along the channels. The barrier keeps
+    the two apart.
+    """
+    parts = min(PARTS, x.shape[0])
+    more = (0, -x.shape[0] % parts, 0)
+    zero = jnp.zeros((), x.dtype)
+    fitted = lax.pad(x, zero, [more, *((p, p, 0) for p in window.pad), (0, 0, 0)])
+    outer = lax.pad(dy, zero, [more, (0, 0, 0), (0, 0, 0), (0, 0, 0)])
+    products = []
+    for i, j in np.ndindex(window.kernel):
+        tap = _tap(fitted, (i, j), dy.shape[1:3], window)
+        terms = [a * b for a, b in zip(jnp.split(tap, parts), jnp.split(outer, parts), strict=True)]
+        products.append(sum(terms[1:], terms[0]))
+    by_tap = lax.optimization_barrier(jnp.stack(products))
+    sums = by_tap.reshape(len(products), -1, x.shape[3]).sum(1)
+    return sums.T.reshape(x.shape[3], 1, *window.kernel)
+
+
+def _tap(fitted: Array, offset: tuple[int, int], outputs: Sequence[int], window: Window) -> Array:
+    """What the kernel's element at `offset` meets of x (N, H, W, C), padded."""
+    steps = zip(offset, outputs, window.stride, window.dilation, strict=True)
+    (a, b, s), (c, d, t) = ((k * e, k * e + (n - 1) * stride + 1, stride) for k, n, stride, e in steps)
+    return fitted[:, a:b:s, c:d:t]
 
 
 # Winograd's minimal filtering F(4×4, 3×3), transposed for the gradient of the kernel (Lavin and Gray 2015, section 4.2)

@@ -5,6 +5,7 @@ takes one a thousand times slower. So a process of its own tries them (`onednn_t
 came of that is kept in the user's cache.
 """
 
+import hashlib
 import os
 import platform
 import subprocess
@@ -68,7 +69,7 @@ def _proved() -> bool:
 
 def _kept_or_tried() -> str:
     try:
-        kept = user_cache.folder("onednn") / jaxlib.__version__
+        kept = user_cache.folder("onednn") / f"{jaxlib.__version__}-{_tried_forms()}"
         if kept.exists():
             return kept.read_text().strip()
     except (OSError, UnicodeDecodeError):
@@ -79,6 +80,12 @@ def _kept_or_tried() -> str:
     if kept is not None and final:
         _keep(kept, verdict)
     return verdict
+
+
+def _tried_forms() -> str:
+    """A short name of what is tried: a verdict is for the forms that it was passed on."""
+    tried = (Path(__file__).with_name(f"{name}.py") for name in ("onednn", "convolution_onednn", "onednn_trial"))
+    return hashlib.sha256(b"".join(path.read_bytes() for path in tried)).hexdigest()[:12]
 
 
 def _tried() -> tuple[str, bool]:

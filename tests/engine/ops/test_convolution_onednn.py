@@ -23,6 +23,8 @@ CASES = {
     "uneven everything": ((2, 4, 22, 21), 6, Window((3, 2), (2, 3), (1, 0), (2, 3)), 1),
     "pad beyond the kernel": ((2, 4, 6, 5), 6, Window((2, 2), ONES, (3, 3), ONES), 1),
     "2 groups": ((2, 8, 7, 6), 12, Window((3, 3), (1, 2), ONES, ONES), 2),
+    "one channel a group": ((2, 6, 7, 6), 6, Window((3, 3), ONES, ONES, ONES), 6),
+    "one channel a group, uneven": ((9, 3, 13, 12), 3, Window((3, 2), (2, 3), (1, 0), (2, 1)), 3),
     "1 channel": ((2, 1, 9, 9), 4, Window((5, 5), ONES, NONE, ONES), 1),
 }
 
@@ -31,9 +33,9 @@ CASES = {
 @pytest.mark.parametrize("name", CASES)
 def test_the_three_products_equal_the_plain_ones(name):
     shape, outputs, window, groups = CASES[name]
-    assert convolution_onednn.fits(shape, jnp.float32, window, groups)
-    rng = np.random.default_rng(0)
     shapes = (shape, (outputs, shape[1] // groups, *window.kernel), (outputs,))
+    assert convolution_onednn.fits(shape, jnp.float32, shapes[1], window, groups)
+    rng = np.random.default_rng(0)
     x, w, b, dy = (
         rng.standard_normal(s, np.float32) for s in (*shapes, (shape[0], outputs, *window.outputs(shape[2:])))
     )
@@ -54,18 +56,23 @@ def test_the_three_products_equal_the_plain_ones(name):
 
 
 @pytest.mark.parametrize(
-    ("shape", "dtype", "groups"),
+    ("shape", "dtype", "kernel", "groups"),
     [
-        ((2, 8, 7, 6), jnp.float32, 8),
-        ((2, 8, 7, 6), jnp.bfloat16, 1),
-        ((0, 8, 7, 6), jnp.float32, 1),
-        ((1, 260, 7, 6), jnp.float32, 65),
+        ((2, 8, 7, 6), jnp.float32, (5, 6), 8),
+        ((2, 8, 7, 6), jnp.bfloat16, (3, 3), 1),
+        ((0, 8, 7, 6), jnp.float32, (3, 3), 1),
+        ((1, 260, 7, 6), jnp.float32, (3, 3), 65),
     ],
-    ids=["depthwise", "of another type", "of nothing", "of many groups"],
+    ids=["of many taps a channel", "of another type", "of nothing", "of many groups"],
 )
-def test_other_convolutions_are_left_to_other_forms(shape, dtype, groups):
-    assert not convolution_onednn.fits(shape, dtype, Window((3, 3), ONES, ONES, ONES), groups)
+def test_other_convolutions_are_left_to_other_forms(shape, dtype, kernel, groups):
+    window = Window(kernel, ONES, ONES, ONES)
+    assert not convolution_onednn.fits(shape, dtype, (shape[1], shape[1] // groups, *kernel), window, groups)
+
+
+def test_so_are_several_outputs_of_one_channel():
+    assert not convolution_onednn.fits((2, 8, 7, 6), jnp.float32, (16, 1, 3, 3), Window((3, 3), ONES, ONES, ONES), 8)
 
 
 def test_so_are_those_of_one_or_three_axes():
-    assert not convolution_onednn.fits((2, 8, 7), jnp.float32, Window((3,), (1,), (1,), (1,)), 1)
+    assert not convolution_onednn.fits((2, 8, 7), jnp.float32, (4, 8, 3), Window((3,), (1,), (1,), (1,)), 1)
