@@ -13,6 +13,7 @@ import lmdb
 import pytest
 from support.remote import RemoteCluster
 
+from engine.proto import caffe_pb2 as pb
 from hpcbrew.errors import TransportError
 from hpcbrew.job import JobState
 from hpcbrew.transfer import download, upload
@@ -27,7 +28,8 @@ def fill(database: Path) -> None:
     """Gives a database megabytes that it never had before, so that they have to be sent."""
     with lmdb.open(str(database), map_size=2**24) as db, db.begin(write=True) as transaction:
         for i in range(40):
-            transaction.put(f"x{i}".encode(), os.urandom(50_000))
+            picture = pb.Datum(channels=1, height=200, width=250, data=os.urandom(50_000))
+            transaction.put(f"{i:08}".encode(), picture.SerializeToString())
 
 
 @contextlib.contextmanager
