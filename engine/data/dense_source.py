@@ -11,7 +11,7 @@ from engine.data import datum
 from engine.data.datum import Colour
 from engine.data.image_source import read_file, read_picture
 from engine.data.picture_list import integer, read_lines
-from engine.data.source import Batch, State, lines_of, position
+from engine.data.source import Batch, State, check_first_line, first_line, lines_of, position
 from engine.data.transform import by
 from engine.errors import DataError
 from engine.proto import caffe_pb2 as pb
@@ -22,11 +22,19 @@ class PairList:
     """The pictures of a list, and their labels: a second file's (PIXEL), one number's (IMAGE), or `ignored` (NONE).
 
     Raises DataError for a file that cannot be read, one without pictures, and a line that does not hold what `kind`
-    needs.
+    needs. `definition`: the prototxt that `root_folder` is written in.
     """
 
-    def __init__(self, source: Path, root_folder: str = "", kind: str = "PIXEL", ignored: int = 255) -> None:
-        self.source, self.root_folder, self.kind, self.ignored = source, root_folder, kind, ignored
+    def __init__(
+        self,
+        source: Path,
+        root_folder: str = "",
+        kind: str = "PIXEL",
+        ignored: int = 255,
+        definition: str | None = None,
+    ) -> None:
+        self.source, self.root_folder, self.definition = source, root_folder, definition
+        self.kind, self.ignored = kind, ignored
         self._lines: list[tuple[str, str]] = []
         for number, line in enumerate(read_lines(source), start=1):
             if words := line.strip().rsplit(None, 1 if kind != "NONE" else 0):
@@ -64,7 +72,7 @@ class PairList:
         return picture, labels.astype(np.int32)
 
     def _path(self, name: str) -> Path:
-        return paths.resolve(self.root_folder + name, self.source)
+        return paths.below(self.root_folder, name, self.source, self.definition)
 
     def _pair(self, number: int, words: Sequence[str]) -> tuple[str, str]:
         first, second = words[0], words[1] if len(words) > 1 else ""
@@ -164,12 +172,10 @@ class DenseSource:
         divisor: int = 1,
         prefetch: int = 4,
     ) -> None:
-        if rand_skip > len(pairs):
-            raise DataError(f"{pairs.source}: lists {len(pairs)} pictures, fewer than rand_skip {rand_skip}.")
         self.pairs, self.tops, self.batch_size, self.cut = pairs, tuple(tops), batch_size, cut
         self.colour, self.size, self.shuffle, self.divisor, self.prefetch = colour, size, shuffle, divisor, prefetch
         self._seed, self._batches = seed, 0
-        self._first = int(np.random.default_rng((seed, rand_skip)).integers(rand_skip)) if rand_skip else 0
+        self._first, self._rand_skip = first_line(seed, rand_skip), rand_skip
         self._chosen: list[int] = []
 
     def shapes(self) -> list[tuple[int, ...]]:
@@ -177,6 +183,7 @@ class DenseSource:
         return [(self.batch_size, *v.shape) for v in (picture, labels, size)][: len(self.tops)]
 
     def next(self) -> Batch:
+        check_first_line(self._first, len(self.pairs), self._rand_skip, self.pairs.source)
         self._chosen = self._lines(self._batches)
         random = np.random.default_rng((self._seed, self._batches)).random((self.batch_size, 4))
         made = [self._make(index, u) for index, u in zip(self._chosen, random.tolist(), strict=True)]

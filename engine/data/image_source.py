@@ -11,7 +11,17 @@ from engine.data import datum
 from engine.data.bad_records import BadRecords, GoodNumbers
 from engine.data.datum import Colour
 from engine.data.picture_list import PictureList, finite
-from engine.data.source import Batch, State, check_labels, draws, lines_of, position, transformed
+from engine.data.source import (
+    Batch,
+    State,
+    check_first_line,
+    check_labels,
+    draws,
+    first_line,
+    lines_of,
+    position,
+    transformed,
+)
 from engine.data.transform import Transform, by
 from engine.errors import BadRecord, DataError
 from engine.host import memory, regular_file
@@ -54,7 +64,8 @@ class ImageSource:
     """Reads the pictures of a list, round and round, in a new random order each time if `shuffle`.
 
     Starts a random number below `rand_skip` of lines in. Tops: the pictures, and their labels: (batch_size,), or
-    (batch_size, num_labels) for several a picture. With `bad`, the next good lines stand in for bad ones.
+    (batch_size, num_labels) for several a picture. With `bad`, the next good lines stand in for bad ones. `definition`:
+    the prototxt that `root_folder` is written in.
     """
 
     def __init__(
@@ -66,6 +77,7 @@ class ImageSource:
         seed: int,
         *,
         root_folder: str = "",
+        definition: str | None = None,
         colour: Colour = Colour.COLOUR,
         size: tuple[int, int] | None = None,
         shuffle: bool = False,
@@ -74,14 +86,12 @@ class ImageSource:
         prefetch: int = 4,
     ) -> None:
         self.source, self.tops, self.batch_size, self.transform = source, tuple(tops), batch_size, transform
-        self.root_folder, self.colour, self.size, self.shuffle = root_folder, colour, size, shuffle
-        self.prefetch = prefetch
+        self.root_folder, self.definition, self.prefetch = root_folder, definition, prefetch
+        self.colour, self.size, self.shuffle = colour, size, shuffle
         self.lines = PictureList(source, num_labels)
-        if rand_skip > len(self.lines):
-            raise DataError(f"{source}: lists {len(self.lines)} pictures, fewer than rand_skip {rand_skip}.")
         self._seed = seed
         self._batches = 0
-        self._first = int(np.random.default_rng((seed, rand_skip)).integers(rand_skip)) if rand_skip else 0
+        self._first, self._rand_skip = first_line(seed, rand_skip), rand_skip
         self._chosen: list[int] = []
         self.bad: BadRecords | None = None
         self._good = GoodNumbers(len(self.lines), f"the pictures that {source} lists")
@@ -103,6 +113,7 @@ class ImageSource:
         raise first
 
     def next(self) -> Batch:
+        check_first_line(self._first, len(self.lines), self._rand_skip, self.source)
         self._chosen = self._indices(self._batches, self.batch_size)
         batch = self._made() if self.bad is None else self._made_of_good(self.bad)
         self._batches += 1
@@ -177,7 +188,8 @@ class ImageSource:
     def _read(self, index: int) -> np.ndarray:
         name, _ = self.lines[index]
         try:
-            return read_picture(paths.resolve(self.root_folder + name, self.source), self.colour, self.size)
+            path = paths.below(self.root_folder, name, self.source, self.definition)
+            return read_picture(path, self.colour, self.size)
         except DataError as e:
             if finite(name.rpartition(" ")[2]) is None:
                 raise

@@ -77,7 +77,8 @@ def _word(word: str) -> str | None:
 class WindowSource:
     """Draws windows at random: background, then `fg_fraction` of the batch objects. Tops: pictures and classes.
 
-    With `bad`, the next good windows of the same kind stand in for bad ones.
+    With `bad`, the next good windows of the same kind stand in for bad ones. `definition`: the prototxt that
+    `param`, with its root_folder, is written in.
     """
 
     def __init__(
@@ -88,9 +89,10 @@ class WindowSource:
         transform: Transform,
         seed: int,
         prefetch: int = 4,
+        definition: str | None = None,
     ) -> None:
         self.source, self.tops, self.param, self.transform = source, tuple(tops), param, transform
-        self.prefetch = prefetch
+        self.prefetch, self.definition = prefetch, definition
         self.channels, windows = read_windows(source)
         self.objects = [w for w in windows if w.overlap >= param.fg_threshold]
         self.background = [w for w in windows if w.overlap < min(param.fg_threshold, param.bg_threshold)]
@@ -214,7 +216,7 @@ class WindowSource:
         """The picture; with cache_images its file is read once, and kept as it is, as in Caffe."""
         data = self._files.get(name)
         if data is None:
-            data = read_file(paths.resolve(self.param.root_folder + name, self.source))
+            data = read_file(paths.below(self.param.root_folder, name, self.source, self.definition))
         if self.param.cache_images:
             self._keep(name, data)
         return decode(data, Colour.COLOUR)

@@ -38,7 +38,7 @@ class DenseImageData(DataLayer):
             anywhere=True,
             mirror=p.mirror,
         )
-        pairs = PairList(self.path("source", p.source), p.root_folder)
+        pairs = PairList(self.path("source", p.source), p.root_folder, definition=self.node.origin.path)
         return DenseSource(
             pairs,
             self.config.top,
@@ -79,7 +79,9 @@ class ImageSegData(DataLayer):
             factors=tuple(t.scale_factors),
         )
         kind = pb.ImageDataParameter.LabelType.Name(p.label_type)
-        pairs = PairList(self.path("source", p.source), p.root_folder, kind, p.ignore_label)
+        pairs = PairList(
+            self.path("source", p.source), p.root_folder, kind, p.ignore_label, definition=self.node.origin.path
+        )
         return DenseSource(
             pairs,
             self.config.top,

@@ -168,6 +168,7 @@ class ImageData(DataLayer):
             self.transform(),
             seed,
             root_folder=p.root_folder,
+            definition=self.node.origin.path,
             **of_list(p),
             num_labels=p.num_labels,
             prefetch=self.config.data_param.prefetch,
@@ -242,8 +243,15 @@ class WindowData(DataLayer):
             raise self.error("augmentation changes whole pictures, and windows are parts of them; leave it out.")
         if 2 * p.context_pad >= transform.crop:
             raise self.error(f"context_pad {p.context_pad} leaves nothing of a crop of {transform.crop}.")
-        prefetch = self.config.data_param.prefetch
-        return WindowSource(self.path("source", p.source), self.config.top, p, transform, seed, prefetch)
+        return WindowSource(
+            self.path("source", p.source),
+            self.config.top,
+            p,
+            transform,
+            seed,
+            self.config.data_param.prefetch,
+            definition=self.node.origin.path,
+        )
 
 
 LEGACY = ("num", "channels", "height", "width")

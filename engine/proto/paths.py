@@ -20,6 +20,15 @@ def resolve(path: str, named_in: str | Path | None = None) -> Path:
     return beside if exists(beside) else given
 
 
+def below(root_folder: str, name: str, source: str | Path, definition: str | Path | None) -> Path:
+    """The file that the list `source` calls `name`, in a layer of the prototxt `definition`.
+
+    Caffe joins root_folder and name as they stand. Who wrote the beginning of the path, named it: the prototxt, where
+    there is a root_folder, and else the list.
+    """
+    return resolve(root_folder + name, definition if root_folder else source)
+
+
 def listed(line: str, source: str | Path) -> list[str]:
     """The names on a line of the list `source`: each word is one, as Caffe reads it, unless a file is called as the
     whole line is.

@@ -77,12 +77,13 @@ def read_windows(path: Path, asked: str) -> list[str]:
 
 
 def root_and_members(
-    root_folder: str, names: Iterable[str], listing: Path, asked: str
+    root_folder: str, names: Iterable[str], listing: Path, prototxt: Path, asked: str
 ) -> tuple[Path, tuple[PurePosixPath, ...]]:
     """The folder that the names are below, and the names from there, each once.
 
     Caffe joins root_folder and name as they stand. Absolute names without a root folder are taken from `/`; relative
-    ones are looked for from the current directory, as in Caffe, and then from the list's own folder.
+    ones are looked for from the current directory, as in Caffe, and then from the folder of who names them: the
+    `prototxt`, where there is a root folder, and else the list.
     """
     if root_folder and not root_folder.endswith("/"):
         raise ManifestError(f"{asked}: root_folder {root_folder!r} is joined to each name as it stands: end it with /")
@@ -99,7 +100,7 @@ def root_and_members(
         found = (here / members[0]).exists()
     except OSError as error:
         raise ManifestError(f"{asked}: {listing} lists {members[0]}: {error.strerror}") from None
-    return (here if found else listing.parent / root_folder), members
+    return (here if found else (prototxt if root_folder else listing).parent / root_folder), members
 
 
 def _lines(path: Path, asked: str) -> list[str]:

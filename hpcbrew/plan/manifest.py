@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from engine.graph import layer_names
@@ -267,9 +267,8 @@ class _Collector:
                 )
             elif role in ROOT_FOLDER:
                 names = self._names(role, layer, path, item.path, asked)
-                images = self._images(
-                    (*prefix, part, "root_folder"), definition, item, names, message.root_folder, asked
-                )
+                root, members = file_lists.root_and_members(message.root_folder, names, item.path, named_in, asked)
+                images = self._images((*prefix, part, "root_folder"), definition, item, root, members, asked)
                 if not file_lists.has_pairs(layer):
                     listed_pictures.check_files(images.path, images.members, layer, asked)
 
@@ -301,12 +300,11 @@ class _Collector:
         field: tuple[str | int, ...],
         definition: str,
         listing: Item,
-        names: list[str],
-        root_folder: str,
+        root: Path,
+        members: tuple[PurePosixPath, ...],
         asked: str,
     ) -> Item:
         """Caffe joins root_folder and each name as they stand; so a root of `/` serves lists of absolute paths."""
-        root, members = file_lists.root_and_members(root_folder, names, listing.path, asked)
         if not items.exists(root / members[0], asked):
             raise ManifestError(f"{asked}: {listing.path} lists {members[0]}, and {root / members[0]} is not there")
         images = Item("images", root, members)

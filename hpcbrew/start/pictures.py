@@ -94,7 +94,7 @@ def of_list(path: Path) -> Pictures:
         raise RequestError(
             f"{path}: has labels up to {classes - 1} and no picture of class {empty}: number the classes from 0 on"
         )
-    root, members = file_lists.root_and_members("", listed.names, path, str(path))
+    root, members = file_lists.root_and_members("", listed.names, path, path, str(path))
     labels: dict[str, int] = {}
     for name, label, line in zip(listed.names, listed.labels, listed.lines, strict=True):
         if labels.setdefault(name, label) != label:

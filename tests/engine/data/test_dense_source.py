@@ -95,12 +95,12 @@ def test_what_is_wrong_is_named(listed, lines, message):
     [
         ({"param": 'mean_file: "m"'}, "mean_file is not for pictures with a label a place"),
         ({"factors": (0.0,)}, "must lie between 0 and 100"),
-        ({"rand_skip": 9}, "fewer than rand_skip 9"),
+        ({"rand_skip": 10**6}, "Not enough points to skip: rand_skip 1000000 has drawn"),
     ],
 )
 def test_what_cannot_be_done_is_refused(listed, options, message):
     with pytest.raises(DataError, match=message):
-        source(PairList(listed), **options)
+        source(PairList(listed), **options).next()
 
 
 def test_a_crop_larger_than_the_picture_is_refused_where_nothing_fills_up(listed):

@@ -142,9 +142,16 @@ def test_pictures_of_two_sizes_in_a_batch(listed):
         source(listed).next()
 
 
-def test_a_rand_skip_beyond_the_list(listed):
-    with pytest.raises(DataError, match="lists 7 pictures, fewer than rand_skip 8"):
-        source(listed, rand_skip=8)
+def test_a_rand_skip_beyond_the_list_is_refused_where_the_number_drawn_is(listed):
+    begun = []
+    for seed in range(30):
+        s = source(listed, seed=seed, rand_skip=2 * COUNT)
+        try:
+            begun.append(int(s.next()["label"][0]))
+        except DataError as e:
+            assert "list.txt: Not enough points to skip: rand_skip 14 has drawn" in str(e)  # noqa: PT017
+    assert set(begun) == set(range(COUNT))
+    assert 5 < len(begun) < 25
 
 
 def test_stretching_is_bilinear(tmp_path):

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import cv2
 import h5py
 import numpy as np
 import pytest
@@ -201,3 +202,25 @@ def test_wrong_configurations_are_refused(text, monkeypatch):
     monkeypatch.chdir(GOLDEN)
     with pytest.raises(LayerError, match=rf'layer "d" \(\w+\): .*{REFUSED[text]}'):
         shaped_net(f'layer {{ name: "d" {text} }}')
+
+
+@pytest.mark.parametrize(
+    ("kind", "line", "block"),
+    [
+        ("ImageData", "a.png 0\n", "image_data_param { %s }"),
+        ("WindowData", "# 0\na.png\n3 4 6\n1\n1 1 0 0 3 3\n", "window_data_param { fg_fraction: 1 %s }"),
+        ("DenseImageData", "a.png a.png\n", "dense_image_data_param { is_color: false %s }"),
+        ("ImageSegData", "a.png 0\n", "image_data_param { label_type: IMAGE %s }"),
+    ],
+)
+def test_a_relative_root_folder_is_looked_for_beside_the_prototxt(tmp_path, kind, line, block):
+    for folder in ("pics", "lists"):
+        (tmp_path / folder).mkdir()
+    cv2.imwrite(str(tmp_path / "pics" / "a.png"), np.full((4, 6, 3), 7, np.uint8))
+    (tmp_path / "lists" / "l.txt").write_text(line)
+    block %= 'source: "lists/l.txt" root_folder: "pics/" batch_size: 1'
+    more = "transform_param { crop_size: 4 }" if kind == "WindowData" else ""
+    (layer,) = shaped_net(
+        f'layer {{ name: "d" type: "{kind}" top: "d" top: "l" {block} {more} }}', tmp_path / "net.prototxt"
+    ).sources
+    assert (layer.open(seed=1).next()["d"] == 7).all()

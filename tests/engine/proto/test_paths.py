@@ -48,6 +48,19 @@ def test_without_a_file_that_names_it_only_the_current_folder_counts(model):
     assert paths.resolve("net.prototxt") == Path("net.prototxt")
 
 
+def test_a_listed_name_lies_beside_the_list_and_below_a_root_folder_beside_the_prototxt(model):
+    source = model.parent / "lists" / "list.txt"
+    for folder in (source.parent, model.parent / "pics"):
+        folder.mkdir()
+        (folder / "a.png").touch()
+    assert paths.below("", "a.png", source, model) == source.with_name("a.png")
+    assert paths.below("pics/", "a.png", source, model) == model.parent / "pics" / "a.png"
+    assert paths.below("pics/", "a.png", source, None) == Path("pics/a.png")
+    Path("pics").mkdir()
+    Path("pics/a.png").touch()
+    assert paths.below("pics/", "a.png", source, model) == Path("pics/a.png")
+
+
 def test_a_line_of_a_list_holds_several_names_or_one_with_blanks(model):
     model.with_name("b c.h5").touch()
     assert paths.listed(" a.h5\tb.h5  c.h5\n", model) == ["a.h5", "b.h5", "c.h5"]

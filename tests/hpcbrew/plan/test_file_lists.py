@@ -8,6 +8,7 @@ from hpcbrew.plan import file_lists
 from hpcbrew.plan.file_lists import Listed
 
 ASKED = 'net.prototxt:3: layer "in" (ImageData): image_data_param.source'
+NET = Path("/nets/net.prototxt")
 
 
 @pytest.fixture
@@ -81,12 +82,12 @@ def test_what_is_not_text_is_named_with_the_byte(tmp_path: Path) -> None:
 
 
 def test_each_name_is_a_member_once(listing) -> None:
-    found = file_lists.root_and_members("/data/", ["b.jpg", "a.jpg", "b.jpg"], listing(""), ASKED)
+    found = file_lists.root_and_members("/data/", ["b.jpg", "a.jpg", "b.jpg"], listing(""), NET, ASKED)
     assert found == (Path("/data"), (PurePosixPath("b.jpg"), PurePosixPath("a.jpg")))
 
 
 def test_absolute_names_are_taken_from_the_root(listing) -> None:
-    found = file_lists.root_and_members("", ["/data/a.jpg"], listing(""), ASKED)
+    found = file_lists.root_and_members("", ["/data/a.jpg"], listing(""), NET, ASKED)
     assert found == (Path("/"), (PurePosixPath("data/a.jpg"),))
 
 
@@ -95,9 +96,21 @@ def test_names_are_looked_for_here_and_then_beside_the_list(
 ) -> None:
     (tmp_path / "here").mkdir()
     monkeypatch.chdir(tmp_path / "here")
-    assert file_lists.root_and_members("", ["a.jpg"], listing(""), ASKED)[0] == tmp_path
+    assert file_lists.root_and_members("", ["a.jpg"], listing(""), NET, ASKED)[0] == tmp_path
     (tmp_path / "here" / "a.jpg").touch()
-    assert file_lists.root_and_members("", ["a.jpg"], listing(""), ASKED)[0] == tmp_path / "here"
+    assert file_lists.root_and_members("", ["a.jpg"], listing(""), NET, ASKED)[0] == tmp_path / "here"
+
+
+def test_a_root_folder_is_looked_for_here_and_then_beside_the_prototxt(
+    listing, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for folder in ("here", "net"):
+        (tmp_path / folder / "pics").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / "here")
+    net = tmp_path / "net" / "net.prototxt"
+    assert file_lists.root_and_members("pics/", ["a.jpg"], listing(""), net, ASKED)[0] == tmp_path / "net" / "pics"
+    (tmp_path / "here" / "pics" / "a.jpg").touch()
+    assert file_lists.root_and_members("pics/", ["a.jpg"], listing(""), net, ASKED)[0] == tmp_path / "here" / "pics"
 
 
 @pytest.mark.parametrize(
@@ -109,7 +122,7 @@ def test_names_are_looked_for_here_and_then_beside_the_list(
 )
 def test_what_caffe_would_join_wrongly_is_refused(listing, root: str, names: list[str], said: str) -> None:
     with pytest.raises(ManifestError, match=said):
-        file_lists.root_and_members(root, names, listing(""), ASKED)
+        file_lists.root_and_members(root, names, listing(""), NET, ASKED)
 
 
 def test_each_label_is_known_by_its_first_line() -> None:

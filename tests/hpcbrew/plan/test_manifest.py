@@ -108,6 +108,17 @@ def test_a_list_of_images_brings_its_images(model: Path) -> None:
     assert 'root_folder: "/there/pics/"' in found.texts(place)["net.prototxt"]
 
 
+def test_a_relative_root_folder_lies_beside_its_prototxt_whatever_the_list_lies_in(model: Path) -> None:
+    (model / "pics").mkdir()
+    (model / "lists").mkdir()
+    (model / "pics" / "a.jpg").write_bytes(PICTURE)
+    (model / "lists" / "list.txt").write_text("a.jpg 0\n")
+    body = 'image_data_param { source: "lists/list.txt" root_folder: "pics/" batch_size: 1 }'
+    found = manifest(model, net=layer("ImageData", body))
+    assert found.items[1].files == (model / "pics" / "a.jpg",)
+    assert 'root_folder: "/there/pics/"' in found.texts(place)["net.prototxt"]
+
+
 @pytest.mark.parametrize(
     ("kind", "body"),
     [
