@@ -27,8 +27,9 @@ Example:
 def parse_log(log: Path, folder: Path | None, delimiter: str, verbose: bool) -> None:
     """Writes LOG.train and LOG.test, as BVLC's parse_log.py does: a row for each iteration displayed or tested.
 
-    Columns: NumIters, Seconds since training began, LearningRate, and the net's outputs. FOLDER: where the tables go,
-    beside the log unless given. Further test nets get LOG.test1 and so on. Reads logs of BVLC Caffe too.
+    Columns: NumIters, Seconds since training began, LearningRate (the iteration's own, where BVLC's has that of the one
+    displayed before), and the net's outputs. FOLDER: where the tables go, beside the log unless given. Further test
+    nets get LOG.test1 and so on. Reads logs of BVLC Caffe too.
     """
     if len(delimiter) != 1 or delimiter in '"\r\n':
         raise click.UsageError(f"-delimiter {delimiter!r}: one character is needed, and no quotation mark.")

@@ -27,8 +27,9 @@ class LogError(EngineError):
 
 @dataclass
 class Row:
-    """What a log tells of an iteration: `seconds` since training began and the learning `rate`, where it tells them;
-    the averaged `loss`; the net's outputs by name, further elements of one as NAME[1], NAME[2] …"""
+    """What a log tells of an iteration: `seconds` from where training began to its first output, as in BVLC's
+    parse_log.py, and the learning `rate`, where it tells them; the averaged `loss`; the net's outputs by name, further
+    elements of one as NAME[1], NAME[2] …"""
 
     iteration: int
     seconds: float = math.nan
@@ -82,16 +83,18 @@ def parse(lines: Iterable[str], year: int) -> TrainingLog:
             else:
                 train.rate = float(found[2])
         elif found := _OUTPUT.search(message):
-            _add(train if found[1] == "Train" else test, found[2], float(found[3]))
+            _add(train if found[1] == "Train" else test, found[2], float(found[3]), seconds)
         elif found := _SCORE.search(message):
-            _add(test, found[1], float(found[2]))
+            _add(test, found[1], float(found[2]), seconds)
         elif found := _TEST_LOSS.search(message):
             test.loss = float(found[1])
     _spread_rates(log)
     return log
 
 
-def _add(row: Row, name: str, value: float) -> None:
+def _add(row: Row, name: str, value: float, seconds: float) -> None:
+    if not row.outputs:
+        row.seconds = seconds  # a test's end, not its beginning
     count = sum(known == name or known.startswith(f"{name}[") for known in row.outputs)
     row.outputs[f"{name}[{count}]" if count else name] = value
 

@@ -13,7 +13,7 @@ def test_the_tables_are_those_of_bvlcs_tool(tmp_path, capsys):
         "NumIters,Seconds,LearningRate,loss\n0.0,3.5,0.01,2.5\n100.0,10.25,1e-05,nan\n"
     )
     assert (tmp_path / "out/a.log.test").read_text() == (
-        "NumIters,Seconds,LearningRate,accuracy,loss\n0.0,1.0,0.01,0.1,2.3\n150.0,11.0,1e-05,0.9,nan\n"
+        "NumIters,Seconds,LearningRate,accuracy,loss\n0.0,2.0,0.01,0.1,2.3\n150.0,11.0,1e-05,0.9,nan\n"
     )
     assert (tmp_path / "out/a.log.test1").read_text().splitlines()[1:] == ["150.0,11.0,1e-05,0.8"]
     assert f"Wrote {tmp_path}/out/a.log.train\n" in capsys.readouterr().out

@@ -36,6 +36,12 @@ def test_iterations_and_tests_are_told_apart():
     assert [row.outputs for row in log.tests[1]] == [{"accuracy": 0.8}]
 
 
+def test_a_test_has_the_time_of_its_first_output():
+    assert [row.seconds for row in parse(OLD.splitlines(), 2015).tests[0]] == [2, 11]
+    later = OLD.replace("00:00:01.000000  7 solver.cpp:298", "00:00:07.500000  7 solver.cpp:298")
+    assert [row.seconds for row in parse(later.splitlines(), 2015).tests[0]] == [2, 17.5]
+
+
 def test_a_test_has_the_rate_of_the_last_iteration_before_it():
     assert [row.rate for row in parse(OLD.splitlines(), 2015).tests[0]] == [0.01, 1e-5]
 
