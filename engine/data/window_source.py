@@ -37,8 +37,8 @@ class Window:
     y2: int
 
 
-def read_windows(path: Path) -> tuple[int, list[Window]]:
-    """The pictures' channels, and all windows, of a window file. Raises DataError naming the line.
+def read_windows(path: Path) -> tuple[int, int, list[Window]]:
+    """The pictures' channels, how many they are, and all windows, of a window file. Raises DataError naming the line.
 
     The file holds, for each picture: `# INDEX`, its path, its channels, height and width, the number of windows; and
     for each window: class, overlap, x1, y1, x2, y2.
@@ -55,10 +55,11 @@ def read_windows(path: Path) -> tuple[int, list[Window]]:
             raise DataError(f"{path}:{at}: {found} where {what} should be.")
         return value
 
-    channels, windows = 0, list[Window]()
+    channels, pictures, windows = 0, 0, list[Window]()
     for at, mark in tokens:
         if mark != "#":
             raise DataError(f'{path}:{at}: "{mark}" where a new picture, "# INDEX", should begin.')
+        pictures += 1
         take(integer, "the picture's index")
         picture = take(_word, "the picture's path")
         channels, _, _ = (take(integer, f"the picture's {what}") for what in ("channels", "height", "width"))
@@ -67,7 +68,7 @@ def read_windows(path: Path) -> tuple[int, list[Window]]:
             windows.append(Window(picture, label, overlap, *(take(integer, what) for what in ("x1", "y1", "x2", "y2"))))
     if not windows:
         raise DataError(f"{path}: lists no windows.")
-    return channels, windows
+    return channels, pictures, windows
 
 
 def _word(word: str) -> str | None:
@@ -93,7 +94,7 @@ class WindowSource:
     ) -> None:
         self.source, self.tops, self.param, self.transform = source, tuple(tops), param, transform
         self.prefetch, self.definition = prefetch, definition
-        self.channels, windows = read_windows(source)
+        self.channels, self.pictures, windows = read_windows(source)
         self.objects = [w for w in windows if w.overlap >= param.fg_threshold]
         self.background = [w for w in windows if w.overlap < min(param.fg_threshold, param.bg_threshold)]
         for window in self.objects:

@@ -19,7 +19,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from math import prod
-from typing import ClassVar, Literal, Self
+from typing import ClassVar, Literal, NamedTuple, Self
 
 import jax
 import numpy as np
@@ -69,6 +69,14 @@ class Context:
         return jax.random.fold_in(self.net_key, self.layer)
 
 
+class LogLine(NamedTuple):
+    """A line of the log, and the place in Caffe's source that says it."""
+
+    where: str
+    message: str
+    warns: bool = False
+
+
 class Layer:
     """The base of all layers: configuration, declarations and the small tools that `setup` needs."""
 
@@ -98,6 +106,8 @@ class Layer:
     precision: Literal["float32", "low", "given"] = "float32"
     """What a net of low precision has it compute in: the low one, which pays for products of matrices; whatever its
     bottoms come in, where no sum is made; else float32, its bottoms and parameters being converted."""
+    said: Sequence[LogLine] = ()
+    """What Caffe logs of it as it is set up, besides what it does of every layer."""
     class_weights: np.ndarray | None = None
     """How much the items of each class count, where `weigh_classes` has said so."""
 

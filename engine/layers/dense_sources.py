@@ -1,7 +1,11 @@
 """The layers that read pictures with a label for each of their places: DenseImageData, ImageSegData."""
 
+from collections.abc import Iterable
+
 from engine.data.dense_source import DenseCut, DenseSource, PairList
 from engine.data.source import Source
+from engine.layers import data_lines
+from engine.layers.base import LogLine, Shape
 from engine.layers.registry import layer
 from engine.layers.sources import DataLayer, of_list
 from engine.proto import caffe_pb2 as pb
@@ -49,6 +53,9 @@ class DenseImageData(DataLayer):
             divisor=p.label_divide_factor,
         )
 
+    def lines(self, batches: DenseSource, shape: Shape) -> Iterable[LogLine]:
+        return data_lines.skip(self.config.dense_image_data_param.rand_skip, len(batches.pairs))
+
 
 @layer("ImageSegData")
 class ImageSegData(DataLayer):
@@ -90,3 +97,6 @@ class ImageSegData(DataLayer):
             seed,
             **of_list(p),
         )
+
+    def lines(self, batches: DenseSource, shape: Shape) -> Iterable[LogLine]:
+        return data_lines.skip(self.config.image_data_param.rand_skip, len(batches.pairs))

@@ -1,7 +1,7 @@
 """The layers that make batches themselves, and HDF5Output, which takes them. How data is read is in `engine.data`."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +22,8 @@ from engine.data.transform import Misfit, Transform
 from engine.data.window_source import WindowSource
 from engine.errors import DataError, PrototxtError
 from engine.host import memory
-from engine.layers import fillers
-from engine.layers.base import Array, Arrays, Context, Layer, Shape, SourceLayer
+from engine.layers import data_lines, fillers
+from engine.layers.base import Array, Arrays, Context, Layer, LogLine, Shape, SourceLayer
 from engine.layers.registry import layer
 from engine.proto import caffe_pb2 as pb
 from engine.proto import paths
@@ -40,7 +40,9 @@ class DataLayer(SourceLayer):
     def setup(self) -> list[Shape]:
         batches = self.open(seed=0)
         try:
-            return batches.shapes()
+            shapes = batches.shapes()
+            self.said = list(self.lines(batches, shapes[0]))
+            return shapes
         except DataError as e:
             # What does not fit the first picture fits none, most likely.
             said = str(e) if isinstance(e.__cause__, Misfit) else bad_records.told(e, batches)
@@ -59,6 +61,10 @@ class DataLayer(SourceLayer):
     def batches(self, seed: int) -> Source:
         """What a data layer writes: its source of batches, opened. Raises DataError."""
         raise TypeError(f"{type(self).__name__} has no batches")
+
+    def lines(self, batches: Any, shape: Shape) -> Iterable[LogLine]:
+        """What is logged of its source `batches`, whose first top has such a `shape`."""
+        return ()
 
     def path(self, field: str, name: str) -> Path:
         """The file or folder that the field `field` names."""
@@ -108,6 +114,11 @@ class Data(DataLayer):
             rand_skip=p.rand_skip,
             prefetch=p.prefetch,
         )
+
+    def lines(self, batches: Any, shape: Shape) -> Iterable[LogLine]:
+        yield from data_lines.database(self.config.data_param)
+        yield from data_lines.mean(self.config.transform_param)
+        yield data_lines.output("data_layer.cpp:45", shape)
 
 
 @layer("AnnotatedData")
@@ -174,6 +185,13 @@ class ImageData(DataLayer):
             prefetch=self.config.data_param.prefetch,
         )
 
+    def lines(self, batches: Any, shape: Shape) -> Iterable[LogLine]:
+        p = self.config.image_data_param
+        yield from data_lines.mean(self.config.transform_param)
+        yield from data_lines.images(p, len(batches.lines))
+        yield from data_lines.skip(p.rand_skip, len(batches.lines))
+        yield data_lines.output("image_data_layer.cpp:90", shape)
+
 
 @layer("HDF5Data")
 class HDF5Data(DataLayer):
@@ -192,6 +210,10 @@ class HDF5Data(DataLayer):
             shuffle=p.shuffle,
             transforms=self.transforms(p.transform),
         )
+
+    def lines(self, batches: Any, shape: Shape) -> Iterable[LogLine]:
+        yield from data_lines.hdf5(self.config.hdf5_data_param, len(batches.files))
+        yield from data_lines.mean(self.config.transform_param)
 
     def transforms(self, named: Sequence[str]) -> dict[str, Transform]:
         if unknown := [top for top in named if top not in self.config.top]:
@@ -252,6 +274,11 @@ class WindowData(DataLayer):
             self.config.data_param.prefetch,
             definition=self.node.origin.path,
         )
+
+    def lines(self, batches: Any, shape: Shape) -> Iterable[LogLine]:
+        yield from data_lines.windows(self.config.window_data_param, batches)
+        yield data_lines.output("window_data_layer.cpp:180", shape)
+        yield from data_lines.mean(self.config.transform_param, "window_data_layer.cpp:196")
 
 
 LEGACY = ("num", "channels", "height", "width")

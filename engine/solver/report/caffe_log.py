@@ -48,6 +48,8 @@ class Report:
                 log.info("net.cpp:408", f"{layer.name} <- {value.blob}")
             for value in net.tops[i]:
                 log.info("net.cpp:382", f"{layer.name} -> {value.blob}{' (in-place)' if value.blob in bottoms else ''}")
+            for line in layer.said:
+                (log.warning if line.warns else log.info)(line.where, line.message)
             log.info("net.cpp:124", f"Setting up {layer.name}")
             for value, weight in zip(net.tops[i], net.loss_weights[i], strict=True):
                 shape = net.shapes[value]

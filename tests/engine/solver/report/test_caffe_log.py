@@ -1,6 +1,7 @@
 """The lines that tools which read Caffe's logs look for."""
 
 import logging
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,6 +13,8 @@ from engine.proto import text
 from engine.solver.evaluation import Scores
 from engine.solver.report.caffe_log import Report
 from engine.solver.settings import NetSpec
+
+DATABASE = Path(__file__).parents[2] / "data" / "golden" / "raw_lmdb"
 
 
 @pytest.fixture
@@ -50,6 +53,20 @@ def test_a_net_is_told_layer_by_layer(log: pytest.LogCaptureFixture):
         "x does not need backward computation.",
         "This network produces output loss",
         "Network initialization done.",
+    ]
+
+
+def test_what_a_data_layer_has_to_say_stands_before_its_tops(log: pytest.LogCaptureFixture):
+    net = f"""layer {{ name: "d" type: "Data" top: "data" top: "label"
+        data_param {{ source: "{DATABASE}" batch_size: 2 backend: LMDB }} }}"""
+    Report().built(NetSpec(text.parse(net, pb.NetParameter), pb.NetState(phase=pb.TRAIN), None, "a test"))
+    at = log.messages.index("d -> label")
+    assert log.messages[at : at + 5] == [
+        "d -> label",
+        f"Opened lmdb {DATABASE}",
+        "output data size: 2,3,32,32",
+        "Setting up d",
+        "Top shape: 2 3 32 32 (6144)",
     ]
 
 
