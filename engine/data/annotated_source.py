@@ -8,7 +8,7 @@ import numpy as np
 from google.protobuf.message import DecodeError
 
 from engine.data import annotation, box_sampling, datum, distortion
-from engine.data.databases import Database
+from engine.data.databases import ANNOTATED, Database
 from engine.data.datum_source import DatumSource
 from engine.data.source import Batch, draws, transformed
 from engine.data.transform import Transform
@@ -119,11 +119,14 @@ class AnnotatedSource(DatumSource):
 
     def _parse(self, key: bytes, value: bytes) -> Any:
         try:
-            return pb.AnnotatedDatum.FromString(value)
-        except DecodeError as e:
-            raise BadRecord(
-                f"{self._name(key)}: is no AnnotatedDatum record ({len(value):,} bytes). Is the database one of SSD's?"
-            ) from e
+            if value.startswith(ANNOTATED):
+                return pb.AnnotatedDatum.FromString(value)
+        except DecodeError:
+            pass
+        raise BadRecord(
+            f"{self._name(key)}: is no AnnotatedDatum record ({len(value):,} bytes), as convert_annoset makes them. "
+            "The layer Data reads others."
+        )
 
     def _shape(self, key: bytes, record: Any) -> tuple[int, int, int]:
         try:

@@ -10,6 +10,9 @@ from typing import Protocol, Self
 
 from engine.errors import DataError
 
+ANNOTATED = b"\x0a"
+"""How an AnnotatedDatum begins: its first field is a Datum, and a Datum's first is a number."""
+
 
 class Database(Protocol):
     """Records sorted by key. `path` is for messages."""

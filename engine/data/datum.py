@@ -11,6 +11,7 @@ import numpy as np
 from google.protobuf.message import DecodeError
 
 from engine.data import jpeg
+from engine.data.databases import ANNOTATED
 from engine.errors import DataError
 from engine.proto import caffe_pb2 as pb
 
@@ -25,6 +26,8 @@ class Colour(enum.IntEnum):
 
 def parse(value: bytes) -> pb.Datum:
     """The message of a record. Raises DataError for bytes that are none."""
+    if value.startswith(ANNOTATED):
+        raise DataError("is an AnnotatedDatum record, a picture with boxes: the layer AnnotatedData reads such")
     try:
         return pb.Datum.FromString(value)
     except DecodeError as e:

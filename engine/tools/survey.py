@@ -1,14 +1,17 @@
-"""What is in a database of Datum records: how many, of what sizes, with which labels; and which are broken."""
+"""What is in a database of Datum or AnnotatedDatum records: how many, of what sizes, with which labels or boxes; and
+which are broken."""
 
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
+from google.protobuf.message import DecodeError
 
-from engine.data import datum
-from engine.data.databases import Database, name_key
+from engine.data import annotation, datum
+from engine.data.databases import ANNOTATED, Database, name_key
 from engine.errors import DataError
+from engine.proto import caffe_pb2 as pb
 from engine.tools import ordered, progress
 
 Record = tuple[bytes, bytes]
@@ -16,20 +19,24 @@ Record = tuple[bytes, bytes]
 
 @dataclass(frozen=True)
 class Sample:
-    """A record as it can be shown. pixels: (channels, height, width), uint8 or float32, in BGR order."""
+    """A record as it can be shown: its label, or the classes of its boxes. pixels: (channels, height, width), uint8 or
+    float32, in BGR order."""
 
-    label: int
+    labels: tuple[int, ...]
     pixels: np.ndarray
 
 
 @dataclass
 class Survey:
     """What was found. size: bytes of the values. shapes: (channels, height, width) → records. forms: raw, float or the
-    format of encoded pictures → records."""
+    format of encoded pictures → records. boxes: how many; None where records have labels instead. labels → records, or
+    boxes.
+    """
 
     records: int = 0
     size: int = 0
     broken: int = 0
+    boxes: int | None = None
     shapes: Counter[tuple[int, ...]] = field(default_factory=Counter)
     forms: Counter[str] = field(default_factory=Counter)
     labels: Counter[int] = field(default_factory=Counter)
@@ -53,7 +60,8 @@ class _Look:
     key: str
     size: int
     reason: str = ""
-    label: int = 0
+    labels: tuple[int, ...] = ()
+    boxes: int | None = None
     form: str = ""
     pixels: np.ndarray | None = None
     means: np.ndarray | None = None
@@ -82,14 +90,29 @@ def _looks(records: Sequence[Record]) -> list[_Look]:
 
 def _look(key: str, value: bytes) -> _Look:
     try:
-        record = datum.parse(value)
+        record, boxes = _parsed(value)
         pixels = datum.pixels(record)
     except DataError as e:
         return _Look(key, len(value), str(e))
+    if boxes is not None and not np.isfinite(boxes).all():
+        return _Look(key, len(value), "has a box whose corners are not finite numbers")
     if pixels.dtype != np.uint8 and not np.isfinite(pixels).all():
         return _Look(key, len(value), "holds values that are not finite numbers")
     form = _format(record.data) if record.encoded else "raw" if pixels.dtype == np.uint8 else "float"
-    return _Look(key, len(value), "", record.label, form, pixels, pixels.mean(axis=(1, 2), dtype=np.float64))
+    labels = (record.label,) if boxes is None else tuple(boxes[:, 0].astype(int).tolist())
+    count = None if boxes is None else len(boxes)
+    return _Look(key, len(value), "", labels, count, form, pixels, pixels.mean(axis=(1, 2), dtype=np.float64))
+
+
+def _parsed(value: bytes) -> tuple[pb.Datum, np.ndarray | None]:
+    """A record's picture, and its boxes as `annotation` has them where it is to have any. Raises DataError."""
+    if not value.startswith(ANNOTATED):
+        return datum.parse(value), None
+    try:
+        record = pb.AnnotatedDatum.FromString(value)
+    except DecodeError as e:
+        raise DataError(f"not an AnnotatedDatum record ({len(value):,} bytes)") from e
+    return record.datum, annotation.boxes_of(record) if record.HasField("type") else None
 
 
 _FORMATS = {b"\xff\xd8\xff": "JPEG", b"\x89PNG": "PNG", b"RIFF": "WebP", b"BM": "BMP"}
@@ -108,8 +131,10 @@ def _count(found: Survey, look: _Look, samples: int) -> None:
         return
     found.shapes[look.pixels.shape] += 1
     found.forms[look.form] += 1
-    found.labels[look.label] += 1
+    found.labels.update(look.labels)
+    if look.boxes is not None:
+        found.boxes = (found.boxes or 0) + look.boxes
     channels = len(look.means)
     found.sums[channels] = found.sums.get(channels, 0) + look.means
     if len(found.samples) < samples:
-        found.samples.append(Sample(look.label, look.pixels))
+        found.samples.append(Sample(look.labels, look.pixels))

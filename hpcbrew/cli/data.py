@@ -93,7 +93,9 @@ def _draw(path: Path, found: "Survey") -> None:
 
     if not found.samples:
         raise RequestError(f"--sheet {path}: there is no record that can be shown.")
-    shown = contact_sheet.contact_sheet([s.pixels for s in found.samples], [str(s.label) for s in found.samples])
+    shown = contact_sheet.contact_sheet(
+        [s.pixels for s in found.samples], [" ".join(map(str, s.labels)) for s in found.samples]
+    )
     contact_sheet.write(path, shown)
 
 
@@ -106,6 +108,7 @@ def _values(path: Path, found: "Survey") -> dict[str, Any]:
         "shapes": [{"shape": list(shape), "records": n} for shape, n in found.shapes.most_common()],
         "forms": dict(found.forms),
         "means": {str(channels): means for channels, means in found.means.items()},
+        **({} if found.boxes is None else {"boxes": found.boxes}),
         "labels": {str(label): n for label, n in sorted(found.labels.items())},
     }
 
@@ -122,18 +125,20 @@ def _lines(found: "Survey") -> Iterator[tuple[str, str]]:
     yield "stored", ", ".join(f"{records:,} {form}" for form, records in found.forms.most_common())
     for channels, means in found.means.items():
         yield "mean", f"{', '.join(f'{mean:.4g}' for mean in means)}" + (" (blue, green, red)" if channels == 3 else "")
-    yield from _labels(found.labels)
+    if found.boxes is not None:
+        yield "boxes", f"{found.boxes:,}"
+    yield from _labels(found.labels, "records" if found.boxes is None else "boxes")
 
 
-def _labels(labels: Counter[int]) -> Iterator[tuple[str, str]]:
+def _labels(labels: Counter[int], counted: str) -> Iterator[tuple[str, str]]:
     if not labels:
         return
     most = max(labels.values())
     yield (
         "labels",
-        f"{len(labels):,}, from {min(labels)} to {max(labels)}; {min(labels.values()):,} to {most:,} records each",
+        f"{len(labels):,}, from {min(labels)} to {max(labels)}; {min(labels.values()):,} to {most:,} {counted} each",
     )
     if len(labels) > LABELS:
         return
-    for label, records in sorted(labels.items()):
-        yield "", f"{label:>5} {records:>9,}  {'▇' * round(30 * records / most)}"
+    for label, count in sorted(labels.items()):
+        yield "", f"{label:>5} {count:>9,}  {'▇' * round(30 * count / most)}"

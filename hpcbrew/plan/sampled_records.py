@@ -6,7 +6,7 @@ from pathlib import Path
 
 from google.protobuf.message import DecodeError
 
-from engine.data.databases import name_key
+from engine.data.databases import ANNOTATED, name_key
 from engine.data.lmdb_reader import LMDB
 from engine.errors import DataError
 from engine.proto import caffe_pb2 as pb
@@ -35,6 +35,8 @@ def look(folder: Path, layer: pb.LayerParameter, asked: str) -> dict[int, str]:
         for key, value in database.spread(MOST):
             name = f'record "{name_key(key)}" of {folder}'
             try:
+                if value.startswith(ANNOTATED):
+                    raise NoPicture("is an AnnotatedDatum, a picture with boxes: the layer AnnotatedData reads such")
                 record = pb.Datum.FromString(value)
                 fits.check(name, _header(record))
             except (DecodeError, NoPicture) as error:

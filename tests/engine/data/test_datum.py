@@ -123,6 +123,8 @@ def test_bad_pixels_are_an_error(datum, says):
 def test_bytes_that_are_no_datum():
     with pytest.raises(DataError, match=r"not a Datum record \(7 bytes\)"):
         parse(b"garbage")
+    with pytest.raises(DataError, match=r"an AnnotatedDatum record.* the layer AnnotatedData reads such"):
+        parse(pb.AnnotatedDatum(datum=pb.Datum(encoded=True, data=b"x", label=1)).SerializeToString())
 
 
 def together(*records):

@@ -7,6 +7,7 @@ import pytest
 from engine.data import datum
 from engine.data.backends import WRITERS, opened
 from engine.errors import DataError
+from engine.proto import caffe_pb2 as pb
 from engine.tools.survey import survey
 
 
@@ -33,7 +34,29 @@ def test_records_are_counted_by_size_form_and_label(tmp_path, backend):
     assert found.forms == {"raw": 200, "PNG": 1, "JPEG": 1, "float": 1}
     assert found.labels == {0: 67, 1: 67, 2: 66, 7: 2, 9: 1}
     assert found.means[1] == pytest.approx([(sum(range(200)) + 0.5) / 201])
-    assert [(s.label, s.pixels.flat[0]) for s in found.samples] == [(0, 0), (1, 1), (2, 2)]
+    assert [(s.labels, s.pixels.flat[0]) for s in found.samples] == [((0,), 0), ((1,), 1), ((2,), 2)]
+    assert found.boxes is None
+
+
+def annotated(picture, *boxes):
+    record = pb.AnnotatedDatum(datum=picture, type=pb.AnnotatedDatum.BBOX)
+    for label, xmin in boxes:
+        group = record.annotation_group.add(group_label=label)
+        group.annotation.add(bbox=pb.NormalizedBBox(xmin=xmin, ymin=0, xmax=1, ymax=1))
+    return record
+
+
+def test_the_classes_of_boxes_are_counted(tmp_path):
+    picture = datum.encoded(jpeg(), 0)
+    records = [annotated(picture, (3, 0), (5, 0.5)), annotated(picture, (3, 0.25)), annotated(picture)]
+    broken = [annotated(picture, (3, np.nan)), annotated(datum.encoded(b"no picture", 0), (3, 0)), b"\x0a\x7f"]
+    told = {}
+    found = survey(database(tmp_path / "db", records + broken), 3, broken=told.__setitem__)
+    assert (found.records, found.broken, found.boxes) == (6, 3, 3)
+    assert (found.labels, found.forms) == ({3: 2, 5: 1}, {"JPEG": 3})
+    assert [s.labels for s in found.samples] == [(3, 5), (3,), ()]
+    for reason, said in zip(told.values(), ("not finite", "no picture", "not an AnnotatedDatum"), strict=True):
+        assert said in reason
 
 
 def test_what_cannot_be_used_is_named(tmp_path):
