@@ -54,6 +54,7 @@ def test_what_ends_the_run_goes_before_a_snapshot():
     assert requests.take() is Request.SNAPSHOT
 
 
+@pytest.mark.filterwarnings("ignore:os.fork")  # Python layers do it; what of JAX the child calls is nothing
 def test_a_process_that_is_forked_off_ends_at_sigterm_and_leaves_the_rest_to_its_parent():
     requests = Requests()
     ours = {signal.SIGINT: Request.STOP, signal.SIGHUP: Request.SNAPSHOT, signal.SIGTERM: Request.YIELD}
