@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 import click
 
-from engine import gflags, printable
+from engine import gflags, printable, terminal_text
 from engine.cli import (
     data_show,
     device_query,
@@ -113,5 +113,6 @@ def _missing(error: click.MissingParameter, args: Sequence[str]) -> str:
 
 
 def _fail(message: str, status: int = ExitCode.WRONG) -> int:
-    sys.stderr.write(f"{ERROR_PREFIX}{printable.message(message)}\n")
+    said = terminal_text.wrapped(f"{ERROR_PREFIX}{printable.message(message)}", sys.stderr)
+    sys.stderr.write(f"{said}\n")
     return status

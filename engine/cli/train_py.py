@@ -10,6 +10,7 @@ from engine.errors import EngineError
 from engine.job_contract import ExitCode
 from engine.printable import printable
 from engine.solver import settings
+from engine.terminal_text import wrapped
 
 EPILOG = """example:
   train.py --solver solver.prototxt --gpus 0 1
@@ -53,7 +54,7 @@ def _timed(solver: str, gpu: int) -> int:
 
 
 def _wrong(message: str) -> int:
-    print(f"train.py: error: {printable(message)}", file=sys.stderr)
+    print(wrapped(f"train.py: error: {printable(message)}", sys.stderr), file=sys.stderr)
     return ExitCode.WRONG
 
 

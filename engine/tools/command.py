@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from engine import gflags, printable
+from engine import gflags, printable, terminal_text
 from engine.errors import EngineError, not_installed
 from engine.host import flag_files, standard_streams
 from engine.proto.fork_numbers import NUMBERS
@@ -93,10 +93,10 @@ def run(of: click.Command, argv: Sequence[str] | None = None) -> int:
         print(f"{name}: terminated.", file=sys.stderr)
         return TERMINATED
     except (EngineError, click.ClickException, MemoryError, ModuleNotFoundError) as e:
-        print(f"{name}: error: {printable.message(_said(e))}", file=sys.stderr)
+        _complain(name, _said(e))
         return WRONG
     except OSError as e:
-        print(f"{name}: error: {printable.message(standard_streams.refused(e))}", file=sys.stderr)
+        _complain(name, standard_streams.refused(e))
         return REFUSED
     return DONE
 
@@ -120,6 +120,10 @@ def _terminated_in_order() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+
+def _complain(name: str, words: str) -> None:
+    print(terminal_text.wrapped(f"{name}: error: {printable.message(words)}", sys.stderr), file=sys.stderr)
 
 
 def _said(error: Exception) -> str:

@@ -6,6 +6,7 @@ from dataclasses import asdict
 import click
 import yaml
 
+from hpcbrew.cli import tables
 from hpcbrew.cli.options import complete_cluster, json_option
 from hpcbrew.cli.output import say, say_json, tell
 from hpcbrew.clusters import profile_files, profile_writer, profiles
@@ -40,9 +41,7 @@ def list_clusters(as_json: bool) -> None:
     if as_json:
         say_json(rows, indent=2)
         return
-    width, further = (max((len(row[key]) for row in rows), default=0) for key in ("name", "host"))
-    for row in rows:
-        say(f"{row['name']:{width}}  {row['host']:{further}}  {row['description']}")
+    tables.show(("NAME", "HOST", "NOTE"), [(row["name"], row["host"], row["description"]) for row in rows])
 
 
 @command.command()

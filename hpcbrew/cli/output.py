@@ -7,11 +7,11 @@ import json
 import os
 import shutil
 import sys
-import textwrap
 from typing import IO, Any
 
 import click
 
+from engine import terminal_text
 from engine.help_text import broken
 from engine.printable import printable
 
@@ -43,22 +43,7 @@ def tell(line: str, *, err: bool = False) -> None:
 def wrapped(text: str, *, indent: int = 0, err: bool = False) -> str:
     """Its lines broken between words at the width of the terminal, the further ones indented; as it is where standard
     output (or error) is none: a pipe has no width."""
-    stream = sys.stderr if err else sys.stdout
-    if stream is None or not stream.isatty():
-        return text
-    width = max(shutil.get_terminal_size().columns, 20)
-    return "\n".join(
-        textwrap.fill(
-            line,
-            width,
-            subsequent_indent=" " * indent,
-            break_long_words=False,
-            break_on_hyphens=False,
-            drop_whitespace=True,
-            replace_whitespace=False,
-        )
-        for line in text.split("\n")
-    )
+    return terminal_text.wrapped(text, sys.stderr if err else sys.stdout, indent=indent)
 
 
 def terminal_width(otherwise: int = 100) -> int:
@@ -75,7 +60,7 @@ def wrapped_command(line: str) -> str:
     """A command that is to be copied: on a terminal that is too narrow it goes on as a shell reads it."""
     if not sys.stdout.isatty():
         return line
-    return "\n".join(broken(line, max(shutil.get_terminal_size().columns, 20), command=True))
+    return "\n".join(broken(line, terminal_text.columns(sys.stdout), command=True))
 
 
 def say_json(value: object, indent: int | None = None) -> None:

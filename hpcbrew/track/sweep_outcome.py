@@ -3,6 +3,7 @@
 import contextlib
 from collections.abc import Sequence
 
+from engine.job_contract import lower_is_better
 from engine.schema import Malformed
 from hpcbrew import layout
 from hpcbrew.job import JobRecord
@@ -47,9 +48,8 @@ def _together(points: Sequence[FolderRecords]) -> Outcome:
     losses = [progress.loss for progress in going if progress.loss is not None]
     best: dict[str, Best] = {}
     for name, value in ((name, value) for progress in going for name, value in progress.best.items()):
-        lower = "loss" in name.lower()
         known = best.get(name)
-        if known is None or (value.value < known.value if lower else value.value > known.value):
+        if known is None or (value.value < known.value if lower_is_better(name) else value.value > known.value):
             best[name] = value
     whole = Progress(
         iteration=sum(progress.iteration for progress in going),

@@ -23,17 +23,6 @@ PIECE = 8 * 2**20  # bytes of a large file that are asked for at a time
 OWNER = ".hpcbrew"  # in a folder on this machine: the token of the job that was fetched into it
 DIGEST = re.compile("[0-9a-f]{64}")
 TOGETHER = 500  # files whose digests are asked for in one command, whose length is limited
-GROWING = {
-    layout.LOG,
-    layout.SCHEDULER_LOG,
-    layout.METRICS,
-    layout.PROGRESS,
-    layout.EXIT,
-    layout.LINKS,
-    layout.LINK_IDS,
-}
-
-
 LONGEST_NAME = 200
 """Characters of a folder's name that is made of settings."""
 
@@ -158,8 +147,8 @@ def _claim(record: JobRecord, places: Mapping[PurePosixPath, Path], into: Path) 
 def _unchanged(
     record: JobRecord, files: Mapping[PurePosixPath, int], transport: Transport, places: Mapping[PurePosixPath, Path]
 ) -> set[PurePosixPath]:
-    """The files that are here as they lie there, by size and digest. Those that may grow are not looked at."""
-    local = [name for name in files if name.name not in GROWING and places[name].is_file()]
+    """The files that are here as they lie there, by size and digest."""
+    local = [name for name in files if places[name].is_file()]
     local = [name for name in local if places[name].stat().st_size == files[name]]
     same: set[PurePosixPath] = set()
     for first in range(0, len(local), TOGETHER):

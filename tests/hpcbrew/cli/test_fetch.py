@@ -26,6 +26,6 @@ def test_what_was_there_already_and_where_the_model_is_are_told(lenet: JobRecord
     CliRunner().invoke(command, ["lenet"])
     told = CliRunner().invoke(command, ["lenet"])
     assert told.stdout.splitlines() == [
-        "5 files, 2.1 KiB, in lenet: 2 fetched, 3 unchanged",
+        "5 files, 2.1 KiB, in lenet: 0 fetched, 5 unchanged",
         "Model: lenet/snapshots/lenet_iter_20.caffemodel",
     ]

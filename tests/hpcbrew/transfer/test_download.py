@@ -220,7 +220,7 @@ def test_a_name_that_is_none_is_left_aside(record: JobRecord) -> None:
     assert fetching.wanted(record, Nameless()) == {PurePosixPath("train.log"): 4}
 
 
-@pytest.mark.parametrize("said", ["", "x\n", "noise\n" * 2, "0" * 64 + "  a\n" + "0" * 64 + "  b\n"])
+@pytest.mark.parametrize("said", ["", "x\n", "noise\n" * 2, "".join(f"{'0' * 64}  {n}\n" for n in range(5))])
 def test_digests_that_are_none_are_refused(record: JobRecord, tmp_path: Path, said: str) -> None:
     class Odd(Local):
         def run(self, command, folder, **how):
