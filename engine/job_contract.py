@@ -95,7 +95,7 @@ class ProgressRecord(TypedDict):
     not finite. `outputs`: those of the last test, which was at iteration `tested`; `best`: each one's best, of those
     that are one number. `diverged`: the iteration whose loss was the first that is no number.
 
-    A site's own Caffe, whose log the script reads, tells less.
+    A site's own Caffe, whose log the script reads, tells of no memory, and of no pictures a second.
     """
 
     iteration: int

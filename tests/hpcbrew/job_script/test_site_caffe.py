@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ from hpcbrew.submit import resume
 from hpcbrew.submit.submit import submit
 from hpcbrew.track import control, refresh
 from hpcbrew.track.ledger import Ledger
-from hpcbrew.track.run_folder import read_exit
+from hpcbrew.track.run_folder import Best, read_exit, read_progress
 
 # A state holds the name of its model, as learned_net does. A file `ways` beside it has it go other ways than Caffe's.
 CAFFE = """#!{python} -IS
@@ -48,6 +49,14 @@ if "fails" in ways:
 if "diverges" in ways:
     for done, loss in ((0, "2.3"), (100, "nan"), (200, "1.5" if "recovers" in ways else "nan")):
         print(f"I1126 12:00:00.000000 1 solver.cpp:239] Iteration {{done}} (10 iter/s, 10s/100 iters), loss = {{loss}}")
+    done = last
+if "tests" in ways:
+    for done, top, loss in ((0, 0.25, 0.9), (100, 0.75, 0.25), (200, 0.5, 0.5)):
+        print(f"I1126 12:00:00.000000 1 solver.cpp:347] Iteration {{done}}, Testing net (#0)")
+        print(f"I1126 12:00:00.000000 1 solver.cpp:414]     Test net output #0: top = {{top}}")
+        print(f"I1126 12:00:00.000000 1 solver.cpp:414]     Test net output #1: cost = {{loss}} (* 1 = {{loss}} loss)")
+        print(f"I1126 12:00:00.000000 1 solver.cpp:347] Iteration {{done}}, Testing net (#1)")
+        print(f"I1126 12:00:00.000000 1 solver.cpp:414]     Test net output #0: top5_error = {{loss}}")
     done = last
 while done < last and (not stopped or "finishes" in ways):
     time.sleep(0.01)
@@ -180,6 +189,22 @@ def test_a_loss_that_is_a_number_again_is_none_of_these(site: Site) -> None:
     site.ways("diverges recovers")
     assert site.run(max_iter=300) == 0
     assert "diverged" not in json.loads((site.run_folder / "progress.json").read_text())
+
+
+def test_the_best_tests_and_how_long_it_ran_are_told_as_the_engine_tells_them(site: Site) -> None:
+    site.ways("tests")
+    begun = int(time.time())
+    assert site.run(max_iter=300) == 0
+    found = read_progress((site.run_folder / "progress.json").read_bytes())
+    assert found is not None
+    assert found.outputs == {"top": 0.5, "cost": 0.5, "top5_error #1": 0.5}
+    assert found.tested == 200
+    assert found.best == {"top": Best(0.75, 100), "cost": Best(0.25, 100), "top5_error #1": Best(0.25, 100)}
+    assert begun <= (found.began or 0) <= time.time()
+    site.run(max_iter=300)
+    again = read_progress((site.run_folder / "progress.json").read_bytes())
+    assert again is not None
+    assert again.began == found.began
 
 
 def test_a_failure_is_caffe_s_own(site: Site) -> None:
