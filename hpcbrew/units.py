@@ -46,6 +46,17 @@ def clock(total: float) -> str:
     return f"{hours:02d}:{minutes:02d}:{secs:02d}"
 
 
+def span(total: float) -> str:
+    """A number of seconds as a person says it, in its two largest units: `25s`, `12m05s`, `3h20m`, `2d04h`."""
+    rest = int(total)
+    parts: list[str] = []
+    for unit, base in (("d", 86400), ("h", 3600), ("m", 60), ("s", 1)):
+        number, rest = divmod(rest, base)
+        if number or parts or unit == "s":
+            parts.append(f"{number:02d}{unit}" if parts else f"{number}{unit}")
+    return "".join(parts[:2])
+
+
 def size(text: str | int) -> int:
     """Bytes in `24G`, `90GB`, `24 GiB`, `512mb`, `1024` (PBS's units: powers of 1024).
 

@@ -1,12 +1,12 @@
 # Sourced by the scripts beside it. Leaves the shell at the root of the checkout, with .venv made, filled and first on PATH.
 #
-# A script that wants more than the engine says so first: extras=test. What one has installed serves those that want less.
+# A script that wants more than the engine and its plots says so first: extras=test. What one has installed serves those that want less.
 #
 # Wants Python 3.11 or later with pip or ensurepip, and nothing else: Debian's python3 without python3-venv will do, and so
 # will one marked as externally managed (PEP 668), since nothing is installed outside .venv. What is there already is not
 # installed again: .venv/installed holds all that the installation depends on, and is written last.
 
-extras=${extras:-engine}
+extras=${extras:-engine,plot}
 
 root=$(CDPATH='' cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.." && pwd -P)
 cd -- "$root" || exit
@@ -65,7 +65,7 @@ depends_on() {
     cat pyproject.toml
 }
 
-# The first line of .venv/installed says which extras are there; `test` has the engine in it.
+# The first line of .venv/installed says which extras are there; `test` has both in it.
 installed() {
     [[ -f .venv/installed ]] && [[ $(head -n 1 .venv/installed) =~ ^($extras|test)$ ]] &&
         [[ "$(depends_on)" == "$(tail -n +2 .venv/installed)" ]]

@@ -50,19 +50,19 @@ def test_the_engine_is_installed_once_and_the_tests_needs_when_they_are_wanted(c
     for extras in ("", "", "extras=test", "", "extras=test"):
         done = prepare(checkout, extras)
         assert done.returncode == 0, done.stderr
-    assert installed(checkout) == [".[engine]", ".[test]"]
+    assert installed(checkout) == [".[engine,plot]", ".[test]"]
 
 
 def test_another_pyproject_is_another_installation(checkout: Path) -> None:
     prepare(checkout)
     (checkout / "pyproject.toml").write_text("[project]")
     prepare(checkout)
-    assert installed(checkout) == [".[engine]", ".[engine]"]
+    assert installed(checkout) == [".[engine,plot]", ".[engine,plot]"]
 
 
 def test_what_takes_long_is_told(checkout: Path) -> None:
     assert prepare(checkout).stdout.splitlines() == [
-        "Installing hpcbrew and what it needs (engine) into .venv, this once.",
+        "Installing hpcbrew and what it needs (engine,plot) into .venv, this once.",
         "  1: a-1-py3-none-any.whl (3 MB)",
         "  1 packages fetched; unpacking them.",
     ]

@@ -65,7 +65,7 @@ def plot_log(words: Sequence[str]) -> None:
     try:
         curves.draw(panels, chart.x if chart else "Iters", Path(out))
     except ImportError:
-        raise EngineError("plot_log needs matplotlib: pip install 'hpcbrew[plot]'") from None
+        raise EngineError("plot_log needs matplotlib: pip install matplotlib") from None
     except (OSError, ValueError) as error:
         raise EngineError(f"{out}: cannot be written: {error}") from None
     click.echo(f"Wrote {out}")

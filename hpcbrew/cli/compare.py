@@ -22,8 +22,7 @@ def command(jobs: tuple[str, ...], plot: Path | None, as_json: bool) -> None:
     """Show the points of a sweep side by side, or several jobs: what differs in their settings, state, loss, and the
     best and the last value of each output of their tests, with its iteration.
 
-    May be used while they train. --plot draws what hpcbrew plot does; that needs matplotlib:
-    pip install 'hpcbrew[plot]'.
+    May be used while they train. --plot draws what hpcbrew plot does; that needs matplotlib: pip install matplotlib.
 
     \b
     Examples:

@@ -39,7 +39,7 @@ def command(
 
     Several jobs share the panels, and the legend says what differs between them; a sweep is all of its points, and a
     resumed job is drawn with its past. A LOG is BVLC Caffe's or caffe train's, a metrics.jsonl, or a folder with one.
-    May be used while they train. A picture needs matplotlib: pip install 'hpcbrew[plot]'.
+    May be used while they train. A picture needs matplotlib: pip install matplotlib.
 
     \b
     Examples:
@@ -64,7 +64,7 @@ def picture(found: dict[str, TrainingLog], view: View, path: Path, *, log: bool 
     try:
         compare.draw(found, view, path, log=log)
     except ImportError:
-        raise RequestError("pictures need matplotlib: pip install 'hpcbrew[plot]'") from None
+        raise RequestError("pictures need matplotlib: pip install matplotlib") from None
     except (OSError, ValueError) as error:
         raise RequestError(f"{path}: cannot be written: {error}") from None
 
@@ -78,13 +78,18 @@ def _found(asked: Sequence[str]) -> dict[str, TrainingLog]:
         try:
             records.append(ledger.find(one))
         except LedgerError:
-            if not Path(one).exists():
+            if not _has_course(Path(one)):
                 raise
             files[one] = _file(Path(one))
     jobs = compare.logs(compare.rows(records, ledger, warn)) if records else {}
     if files and "" in jobs:
         jobs = {records[0].name: jobs[""]}
     return {"": next(iter(files.values()))} if len(asked) == len(files) == 1 else {**jobs, **files}
+
+
+def _has_course(path: Path) -> bool:
+    """Whether it is a file, or a folder that a job's results were fetched into; one of pictures is none."""
+    return (path / layout.METRICS if path.is_dir() else path).exists()
 
 
 def _file(path: Path) -> TrainingLog:

@@ -16,7 +16,7 @@ from hpcbrew.track.lasting import wait
 from hpcbrew.track.ledger import Ledger
 from hpcbrew.track.outcome import Outcome
 from hpcbrew.track.refresh import Site, TrackedJob, as_kept, refresh
-from hpcbrew.units import clock
+from hpcbrew.units import span
 
 LOCAL, REMOTE = 2, 15  # seconds between two looks of --watch: at this machine alone; at clusters
 RECENT = 7 * 24 * 3600  # seconds for which an ended job is shown without --all
@@ -35,7 +35,8 @@ def command(jobs: tuple[str, ...], show_all: bool, count: int | None, failed: bo
     """Show your jobs, the newest last: those named (by id, name, token or a pattern), or all that run and those of the
     last week.
 
-    TIME is what is left of a job that runs, and how long one ran that has ended. Each cluster is asked once for all its
+    TIME is what is left of a job that runs, and how long one ran that has ended; ENDED the time of this day, or the day
+    before. Each cluster is asked once for all its
     jobs, those that were lost too: they may be found. One that does not answer changes nothing: its jobs are shown as
     last known, with a warning, and the exit status is 1. A job of a sweep is named by its number: '13[4]'; the sweep
     itself shows the iterations of all its jobs, and the best of their losses and tests.
@@ -114,7 +115,7 @@ def _show(rows: list[TrackedJob], *, as_json: bool, indent: int | None, narrowed
     if as_json:
         say_json([row.as_json() for row in rows], indent=indent)
     elif rows:
-        tables.show(HEADS, [_row(row) for row in rows], tables.STATES)
+        tables.show(HEADS, [_row(row) for row in rows], tables.STATES, spare=("CLUSTER",))
     elif narrowed:
         tell("None of these jobs.")
     else:
@@ -136,9 +137,15 @@ def _row(tracked: TrackedJob) -> tuple[str, ...]:
         figure(progress.loss, "nan") if progress else "",
         _best(outcome),
         _time(outcome, state),
-        time.strftime("%d %b %H:%M", time.localtime(outcome.ended)) if outcome.ended else "",
+        _when(outcome.ended, time.time()) if outcome.ended else "",
         "; ".join(filter(None, [words, f"({tracked.fault})" if tracked.fault else ""])),
     )
+
+
+def _when(ended: float, now: float) -> str:
+    """The time, of today; of another day, that day. --json has both, and the year."""
+    then, today = time.localtime(ended), time.localtime(now)
+    return time.strftime("%H:%M" if then[:3] == today[:3] else "%d %b", then)
 
 
 def _best(outcome: Outcome) -> str:
@@ -150,6 +157,6 @@ def _best(outcome: Outcome) -> str:
 
 def _time(outcome: Outcome, state: JobState) -> str:
     if state.final:
-        return "" if outcome.ran is None else clock(outcome.ran)
+        return "" if outcome.ran is None else span(outcome.ran)
     left = outcome.progress.seconds_left if outcome.progress and state is JobState.RUNNING else None
-    return "" if left is None else f"{clock(left)} left"
+    return "" if left is None else f"{span(left)} left"

@@ -50,7 +50,8 @@ class Lines:
     bar: Any = nullcontext()
 
     def __init__(self, settings: Sequence[dict[str, str]]) -> None:
-        self._settings = settings
+        varied = {key for point in settings for key in point if len({other.get(key) for other in settings}) > 1}
+        self._settings = [{key: value for key, value in point.items() if key in varied} for point in settings]
         self._told: dict[int, object] = {}
 
     def look(self, points: Sequence[TrackedJob]) -> None:

@@ -2,11 +2,10 @@
 
 import shutil
 import sys
-import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from hpcbrew.cli.output import cell, say
+from hpcbrew.cli.output import cell, say, wrapped
 from hpcbrew.job import JobState
 
 GAP = "  "
@@ -24,22 +23,41 @@ STATES = {
 }
 
 
-def show(heads: Sequence[str], rows: Sequence[Sequence[str]], colours: Mapping[Any, str] | None = None) -> None:
+def show(
+    heads: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    colours: Mapping[Any, str] | None = None,
+    *,
+    spare: Collection[str] = (),
+) -> None:
     """Prints heads and rows. Columns that nothing is in are left out. On a terminal, columns that do not fit go below
-    their row, each with its head, and break between words. `colours`: of cells that hold just these words.
+    their row, each with its head, and break between words. `colours`: of cells that hold just these words. `spare`:
+    heads of columns that are left out to make the others fit, where they say the same of all rows.
     """
-    shown = [[cell(text) for text in row] for row in rows]
-    used = [n for n, _ in enumerate(heads) if any(row[n] for row in shown)]
-    heads, shown = [heads[n] for n in used], [[row[n] for n in used] for row in shown]
-    widths = [max(map(len, column)) for column in zip(heads, *shown, strict=True)]
     most = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+    heads, shown, widths = _used(heads, [[cell(text) for text in row] for row in rows], ())
+    if _fitting(widths, most) < len(heads):
+        heads, shown, widths = _used(heads, shown, spare)
     kept = _fitting(widths, most)
     _line(heads[:kept], widths)
     for row in shown:
         _line(row[:kept], widths, colours)
         below = "; ".join(_named(head, text) for head, text in zip(heads[kept:], row[kept:], strict=True) if text)
-        for line in textwrap.wrap(below, (most or 100) - 4, break_long_words=False, break_on_hyphens=False):
-            say(f"    {line}")
+        if below:
+            say(wrapped(f"    {below}", indent=4))
+
+
+def _used(
+    heads: Sequence[str], rows: Sequence[Sequence[str]], spare: Collection[str]
+) -> tuple[list[str], list[list[str]], list[int]]:
+    """Heads and rows without the columns that tell nothing, and how wide the others are."""
+    columns = [
+        (head, *column)
+        for head, column in zip(heads, zip(*rows, strict=True), strict=True)
+        if any(column) and not (head in spare and len(column) > 1 and len(set(column)) == 1)
+    ]
+    lines = [list(line) for line in zip(*columns, strict=True)]
+    return lines[0], lines[1:], [max(map(len, column)) for column in columns]
 
 
 def _fitting(widths: Sequence[int], most: int | None) -> int:
@@ -47,7 +65,7 @@ def _fitting(widths: Sequence[int], most: int | None) -> int:
     if most is None:
         return len(widths)
     ends = [sum(widths[: n + 1]) + len(GAP) * n for n in range(len(widths))]
-    return max(1, sum(end < most for end in ends))
+    return max(1, sum(end <= most for end in ends))
 
 
 def _named(head: str, text: str) -> str:

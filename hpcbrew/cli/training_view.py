@@ -11,7 +11,7 @@ from hpcbrew.job import JobRecord, JobState, JobStatus
 from hpcbrew.track import follow, run_folder
 from hpcbrew.track.ledger import Ledger
 from hpcbrew.track.refresh import Site, TrackedJob
-from hpcbrew.units import clock
+from hpcbrew.units import span
 
 
 def training(record: JobRecord, site: Site, ledger: Ledger, *, as_json: bool) -> int:
@@ -151,7 +151,7 @@ class Bar(Lines):
         if going.images_per_second:
             said.append(f"{going.images_per_second:.0f} images/s")
         if going.seconds_left:
-            said.append(f"{clock(going.seconds_left)} left")
+            said.append(f"{span(going.seconds_left)} left")
         self._bar.update(
             self._task, completed=going.iteration, total=going.max_iter, said=", ".join(said), visible=True
         )

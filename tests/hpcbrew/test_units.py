@@ -69,3 +69,10 @@ def test_what_people_and_pbs_read_differently_is_not_guessed(read: Callable[[str
 
 def test_what_has_a_unit_is_taken_as_it_is() -> None:
     assert (units.asked_time("90m"), units.asked_time("1:30:00"), units.asked_size("24G")) == (5400, 5400, 24 * 2**30)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"), [(0.4, "0s"), (25.9, "25s"), (725, "12m05s"), (3600, "1h00m"), (187_200, "2d04h")]
+)
+def test_a_span_has_its_two_largest_units(seconds: float, said: str) -> None:
+    assert units.span(seconds) == said

@@ -30,7 +30,7 @@ def nearest(points: np.ndarray, known: np.ndarray) -> np.ndarray:
 
 def draw(points: np.ndarray, labels: np.ndarray, path: Path) -> None:
     """A dot for each digit, a colour for each kind."""
-    from matplotlib.figure import Figure  # noqa: PLC0415  an extra: pip install 'hpcbrew[plot]'
+    from matplotlib.figure import Figure  # noqa: PLC0415  an extra: pip install matplotlib
 
     figure = Figure(figsize=(4.5, 4), dpi=70, layout="constrained")
     axes = figure.subplots()

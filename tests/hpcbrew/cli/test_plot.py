@@ -45,6 +45,7 @@ def test_logs_and_folders_that_were_fetched_are_drawn(trained: Path, tmp_path: P
     ("words", "message"),
     [
         (["none"], "no job 'none' was submitted from here"),
+        (["pictures"], "no job 'pictures' was submitted from here"),
         (["lenet"], "lenet: nothing was trained or tested yet"),
         (["train.log"], "train.log: holds no iteration of a training"),
         (["fetched", "-o", "x.xyz"], "x.xyz: cannot be written"),
@@ -55,6 +56,7 @@ def test_what_cannot_be_drawn_is_said(
 ) -> None:
     (tmp_path / "train.log").write_text("nothing\n")
     (tmp_path / "fetched").mkdir()
+    (tmp_path / "pictures").mkdir()
     (tmp_path / "fetched/metrics.jsonl").write_text(json.dumps(TRAIN[0]) + "\n")
     done = hpcbrew("plot", *words)
     assert (done.returncode, message in done.stderr) == (2, True)

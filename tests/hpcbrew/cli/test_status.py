@@ -74,10 +74,19 @@ def test_a_job_that_has_ended_keeps_what_came_of_it(hpcbrew, folder: Path) -> No
     (folder / "progress.json").unlink()
     row = hpcbrew("status").stdout.splitlines()[-1].split()
     assert row[:10] == ["a.local", "a", "local", "done", "10/10", "0.5", "accuracy", "0.75", "at", "4"]
-    assert row[10] == "00:01:00"
+    assert row[10:] == ["1m00s", *time.strftime("%d %b", time.localtime(100)).split()]
     (kept,) = json.loads(hpcbrew("status", "--json").stdout)
     assert (kept["ended"], kept["progress"]["began"]) == ("1970-01-01T00:01:40+00:00", "1970-01-01T00:00:40+00:00")
     assert kept["progress"]["best"]["accuracy"] == best["accuracy"]
+
+
+def test_what_ended_today_is_shown_with_its_time(hpcbrew, folder: Path) -> None:
+    ended = time.time()
+    (folder / "exit.json").write_text(json.dumps({"status": 0, "time": ended}))
+    job(folder, "a", JobState.RUNNING)
+    shown = hpcbrew("status").stdout.splitlines()[-1].split()[-1]
+    if time.localtime()[:3] == time.localtime(ended)[:3]:  # no midnight between
+        assert shown == time.strftime("%H:%M", time.localtime(ended))
 
 
 def test_a_job_that_the_engine_refused_is_shown_with_its_words(hpcbrew, folder: Path) -> None:

@@ -10,7 +10,7 @@ def test_a_sweep_that_is_followed_shows_its_points_and_in_the_end_its_table(mode
     lines = done.stdout.splitlines()
     assert done.returncode == 0, done.stderr
     for n, rate in ((1, "0.1"), (2, "0.2")):
-        assert any(line.startswith(f"tiny[{n}] (base_lr {rate}, max_iter 2): done") for line in lines)
+        assert any(line.startswith(f"tiny[{n}] (base_lr {rate}): done") for line in lines)
         assert any(line.split()[1:4] == [f"tiny[{n}]", rate, "done"] for line in lines)
     assert lines[-2:] == ["Done", "Next: hpcbrew plot tiny, hpcbrew fetch tiny, hpcbrew logs 'tiny[1]'"]
 
