@@ -57,3 +57,11 @@ def test_the_definitions_are_of_one_net_in_each_phase(grey: bool) -> None:
     }
     assert list(deployed.layer[0].input_param.shape[0].dim) == [1, 1 if grey else 3, 20, 30]
     assert build_graph(deployed, pb.NetState(phase=pb.TEST)).outputs == ("prob",)
+
+
+def test_the_weights_of_a_net_of_other_classes_fill_all_but_the_last_layer() -> None:
+    learned = [
+        {layer.name for layer in text.parse(made["deploy.prototxt"], pb.NetParameter).layer if layer.param}
+        for made in (small_net.prototxts(small_net.design(f"{name}-small", PICTURES, DIVISION)) for name in "ab")
+    ]
+    assert learned[0] ^ learned[1] == {"scores_a", "scores_b"}
