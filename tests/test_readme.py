@@ -47,7 +47,6 @@ MEANS = {
     "hpcbrew rm JOB": "hpcbrew rm two --yes",
     "hpcbrew clean --before 90d": "hpcbrew clean --before 90d --yes",
     "hpcbrew cluster add NAME --host HOST --scratch FOLDER": "hpcbrew cluster add own --host own --scratch '$HOME'",
-    "hpcbrew submit --nan ignore": "hpcbrew submit solver.prototxt --cluster local --nan ignore --dry-run",
     "hpcbrew data check": "hpcbrew data check train_lmdb",
     "caffe NAME": "caffe convert_imageset --help",
     "caffe train": "caffe train --help",
@@ -57,6 +56,8 @@ MEANS = {
 
 BEFORE = {
     "hpcbrew cancel lenet": "hpcbrew submit solver.prototxt --cluster local --name lenet --set max_iter=10000000",
+    "hpcbrew new pictures": "rm train_val.prototxt",  # which would be taken for the one beside the solver
+    "hpcbrew new others": "cp -r pictures others",
     "hpcbrew logs --rank 1": "hpcbrew submit solver.prototxt --nodes 2 --name two --follow",
     "caffe train -solver solver.prototxt -snapshot lenet_iter_5000.solverstate": (
         "cp lenet_iter_5.solverstate lenet_iter_5000.solverstate; "
@@ -187,6 +188,10 @@ def test_where_nothing_is_trained(section: str, desk: Path) -> None:
 def on_this_machine(section: str, desk: Path, tmp_path: Path) -> None:
     try:
         walk(section, desk)
+        for program in readme.programs(PAGE, section):
+            typed = [sys.executable, "-c", program]
+            done = subprocess.run(typed, cwd=desk, capture_output=True, text=True, check=False)
+            assert done.returncode == 0, done.stderr
     finally:
         going = [record.token for record in Ledger().all() if not record.status.state.final]
         if going:
@@ -208,8 +213,8 @@ def on_a_cluster(section: str, desk: Path, tmp_path: Path) -> None:
 
 HEAVY = {
     "One minute to a trained net": on_this_machine,
-    "Models to begin with": on_this_machine,
     "Your own pictures": on_this_machine,
+    "Models and recipes": on_this_machine,
     "One minute to the cluster": on_a_cluster,
     "Caffe's own command line": on_this_machine,
 }

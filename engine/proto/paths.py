@@ -29,6 +29,15 @@ def below(root_folder: str, name: str, source: str | Path, definition: str | Pat
     return resolve(root_folder + name, definition if root_folder else source)
 
 
+def passed_over(path: str, named_in: str | Path) -> Path | None:
+    """The file or folder of that name beside the file `named_in`, where `resolve` takes another that is here."""
+    given = native(path)
+    beside = Path(named_in).parent / given
+    if not path or given.is_absolute() or not exists(given) or not exists(beside) or given.samefile(beside):
+        return None
+    return beside
+
+
 def listed(line: str, source: str | Path) -> list[str]:
     """The names on a line of the list `source`: each word is one, as Caffe reads it, unless a file is called as the
     whole line is.

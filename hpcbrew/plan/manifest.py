@@ -151,7 +151,7 @@ class _Collector:
             resume=resume,
             modules=self.modules,
             unknown=tuple(dict.fromkeys(self.unknown)),
-            warnings=tuple(self.warnings),
+            warnings=tuple(dict.fromkeys(self.warnings)),
         )
 
     def _walk_nets(self) -> None:
@@ -177,6 +177,7 @@ class _Collector:
             self._layers(layout.SOLVER, field, value, states, None, self.path)
             return
         path = settings.find_net(str(field[0]), str(value), self.request.solver, f"--set {field[0]}={{}}")
+        self._note_passed_over(str(value), self.request.solver)
         known = self.names.get(path.absolute())
         if known is None:
             net = text.read_net(path)
@@ -186,6 +187,13 @@ class _Collector:
             net = self.definitions[known]  # type: ignore[assignment]
         _assign(self.solver, field, known)
         self._layers(known, (), net, states, path, path)
+
+    def _note_passed_over(self, name: str, named_in: Path) -> None:
+        if other := paths.passed_over(name, named_in):
+            self.warnings.append(
+                f"{named_in}: {name} is in {Path.cwd()} and beside it: the one in {Path.cwd()} is taken, as Caffe "
+                f"does, and not {other}"
+            )
 
     def _free_name(self, name: str) -> str:
         stem, suffix, count = Path(name).stem, Path(name).suffix, 1
@@ -248,6 +256,7 @@ class _Collector:
                 continue
             asked = f'{origin}layer "{layer.name}" ({layer.type}): {part}.{name}'
             path = paths.resolve(getattr(message, name), named_in)
+            self._note_passed_over(getattr(message, name), named_in)
             if part == MAY_LACK and not items.exists(path, asked):
                 continue
             if role == "database":

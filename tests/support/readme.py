@@ -31,6 +31,12 @@ def commands(page: str) -> list[Command]:
     return list(dict.fromkeys(found))
 
 
+def programs(page: str, section: str) -> list[str]:
+    """The blocks of Python in a section."""
+    text = re.split(rf"^## {re.escape(section)}\n", page, flags=re.MULTILINE)[1].split("\n## ")[0]
+    return re.findall(r"^```python\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+
+
 def _lines(text: str) -> Iterator[str]:
     for mark in re.finditer(rf"{SHELL}|{OTHERS}|{INLINE}", text, re.MULTILINE | re.DOTALL):
         if mark["shell"]:

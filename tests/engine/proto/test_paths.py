@@ -20,6 +20,16 @@ def test_the_current_folder_comes_first(model):
     assert paths.resolve("net.prototxt", model) == Path("net.prototxt")
 
 
+def test_one_beside_the_file_that_is_passed_over_is_told_of(model, monkeypatch):
+    model.with_name("net.prototxt").touch()
+    assert paths.passed_over("net.prototxt", model) is None
+    Path("net.prototxt").touch()
+    assert paths.passed_over("net.prototxt", model) == model.with_name("net.prototxt")
+    assert paths.passed_over("", model) is None
+    monkeypatch.chdir(model.parent)
+    assert paths.passed_over("net.prototxt", model) is None
+
+
 def test_the_folder_of_the_file_that_names_it_comes_second(model):
     model.with_name("net.prototxt").touch()
     assert paths.resolve("net.prototxt", model) == model.with_name("net.prototxt")

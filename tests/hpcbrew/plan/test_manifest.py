@@ -32,6 +32,19 @@ def layer(kind: str, body: str) -> str:
     return f'layer {{ name: "in" type: "{kind}" top: "data" top: "label" {body} }}'
 
 
+def test_a_net_here_that_is_taken_for_the_one_beside_the_solver_is_told_of(
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here = tmp_path / "elsewhere"
+    here.mkdir()
+    monkeypatch.chdir(here)
+    assert not manifest(model).warnings
+    net = (model / "net.prototxt").read_text()
+    (here / "net.prototxt").write_text(net.replace("train_lmdb", str(model / "train_lmdb")))
+    (warning,) = manifest(model).warnings
+    assert f"the one in {here} is taken, as Caffe does, and not {model / 'net.prototxt'}" in warning
+
+
 def test_the_net_and_its_database_are_found_beside_the_solver(model: Path) -> None:
     found = manifest(model)
     assert set(found.definitions) == {"solver.prototxt", "net.prototxt"}
