@@ -8,7 +8,7 @@ import yaml
 
 from hpcbrew.cli import tables
 from hpcbrew.cli.options import complete_cluster, json_option
-from hpcbrew.cli.output import say, say_json, tell
+from hpcbrew.cli.output import say, say_json, tell, wrapped
 from hpcbrew.clusters import profile_files, profile_writer, profiles
 from hpcbrew.errors import ProfileError
 
@@ -132,9 +132,9 @@ def check_cluster(name: str | None, as_json: bool) -> None:
         findings.append(finding)
         if not as_json:
             found = "; ".join(finding.found.splitlines())
-            say((finding.mark, COLOURS[finding.mark]), f" {finding.what:16} {found}")
+            say((finding.mark, COLOURS[finding.mark]), wrapped(f"  {finding.what:16} {found}", indent=19)[1:])
             if finding.remedy:
-                say(f"  {'':16} → {finding.remedy}")
+                say(wrapped(f"  {'':16} → {finding.remedy}", indent=21))
     if as_json:
         say_json([asdict(finding) for finding in findings], indent=2)
     if any(finding.mark is Mark.BAD for finding in findings):

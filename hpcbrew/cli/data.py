@@ -9,7 +9,7 @@ import click
 
 from engine.units import short_size
 from hpcbrew.cli.options import json_option
-from hpcbrew.cli.output import say, say_json
+from hpcbrew.cli.output import say, say_json, tell, wrapped
 from hpcbrew.errors import RequestError
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ def info(database: Path, sheet: Path | None, as_json: bool) -> None:
         say_json(_values(database, found), indent=2)
         return
     for name, text in _lines(found):
-        say(f"{name:9} {text}")
+        say(wrapped(f"{name:9} {text}", indent=10))
     if sheet is not None:
         say(f"Wrote {sheet}")
 
@@ -62,7 +62,7 @@ def check(database: Path, as_json: bool) -> int:
             return
         named.append({"record": key, "reason": reason})
         if not as_json:
-            say(f'record "{key}": {reason}')
+            tell(f'record "{key}": {reason}')
 
     found = _survey(database, broken=name)
     if as_json:
@@ -71,7 +71,7 @@ def check(database: Path, as_json: bool) -> int:
     if found.broken > len(named):
         say(f"… and {found.broken - len(named):,} more")
     state = f"{found.broken:,} of them broken" if found.broken else "all well"
-    say(f"{database}: {found.records:,} records, {state}")
+    tell(f"{database}: {found.records:,} records, {state}")
     return 2 if found.broken else 0
 
 

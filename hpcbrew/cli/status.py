@@ -15,7 +15,7 @@ from hpcbrew.job import JobRecord, JobState
 from hpcbrew.track.lasting import wait
 from hpcbrew.track.ledger import Ledger
 from hpcbrew.track.outcome import Outcome
-from hpcbrew.track.refresh import Site, TrackedJob, as_kept, refresh
+from hpcbrew.track.refresh import Site, TrackedJob, as_kept, look_back, reach, refresh
 from hpcbrew.units import span
 
 LOCAL, REMOTE = 2, 15  # seconds between two looks of --watch: at this machine alone; at clusters
@@ -102,8 +102,21 @@ def _looked_at(records: list[JobRecord], ledger: Ledger, sites: dict[Address, Si
     """Those that have not ended, or were lost, asked after; the others as they are known."""
     open_ends = [r for r in records if not r.status.state.final or r.status.state is JobState.LOST]
     fresh = {w.record.token: w for w in refresh(open_ends, ledger, sites)}
+    _look_back([r for r in records if r.token not in fresh], ledger, sites)
     outcomes = ledger.outcomes()
     return [fresh.get(record.token) or as_kept(record, outcomes) for record in records]
+
+
+def _look_back(ended: list[JobRecord], ledger: Ledger, sites: dict[Address, Site]) -> None:
+    """Of jobs that ended before what came of them was kept. No other cluster than is asked anyway is reached for that,
+    but this machine."""
+    known = ledger.outcomes()
+    of: dict[Address, list[JobRecord]] = {}
+    for record in ended:
+        if record.token not in known and (record.address in sites or record.address.transport == "local"):
+            of.setdefault(record.address, []).append(record)
+    for address, records in of.items():
+        look_back(sites.get(address) or reach(address), records, ledger)
 
 
 def _has_failed(record: JobRecord) -> bool:

@@ -115,6 +115,11 @@ class Ledger:
                 (*_columns(status), outcome, token),
             )
 
+    def came_of(self, token: str, outcome: str) -> None:
+        """What came of a job that ended before that was written down."""
+        with self._open() as db:
+            db.execute("UPDATE jobs SET outcome = ? WHERE token = ? AND outcome IS NULL", (outcome, token))
+
     def outcomes(self) -> dict[str, str]:
         """What came of the jobs that have ended, by token, as it was written down."""
         if not self.path.exists():

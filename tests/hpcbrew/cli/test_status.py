@@ -80,6 +80,13 @@ def test_a_job_that_has_ended_keeps_what_came_of_it(hpcbrew, folder: Path) -> No
     assert kept["progress"]["best"]["accuracy"] == best["accuracy"]
 
 
+def test_a_job_that_ended_before_that_was_kept_is_looked_at_once(hpcbrew, folder: Path) -> None:
+    job(folder, "a", JobState.DONE)
+    for _ in range(2):
+        assert "5/10" in hpcbrew("status").stdout
+        (folder / "progress.json").unlink(missing_ok=True)
+
+
 def test_what_ended_today_is_shown_with_its_time(hpcbrew, folder: Path) -> None:
     ended = time.time()
     (folder / "exit.json").write_text(json.dumps({"status": 0, "time": ended}))
