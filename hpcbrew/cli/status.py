@@ -2,6 +2,7 @@
 
 import sys
 import time
+from contextlib import suppress
 from fnmatch import fnmatchcase
 
 import click
@@ -10,7 +11,7 @@ from hpcbrew.address import Address
 from hpcbrew.cli import tables
 from hpcbrew.cli.options import complete_job, json_option
 from hpcbrew.cli.output import DETACHED, figure, say, say_json, tell, warn
-from hpcbrew.errors import LedgerError
+from hpcbrew.errors import HpcbrewError, LedgerError
 from hpcbrew.job import JobRecord, JobState
 from hpcbrew.track.lasting import wait
 from hpcbrew.track.ledger import Ledger
@@ -63,7 +64,7 @@ def _show_all(
     ledger, sites = Ledger(), dict[Address, Site]()
     while True:
         records = _chosen(ledger, jobs, show_all=show_all or count is not None)
-        rows = _looked_at(records, ledger, sites)
+        rows = _looked_at(records, ledger, sites, named=bool(jobs))
         rows = [row for row in rows if not failed or _has_failed(row.record)][-(count or 0) :]
         if watch and not as_json and sys.stdout.isatty():
             click.clear()
@@ -98,25 +99,28 @@ def _named(ledger: Ledger, job: str) -> list[JobRecord]:
     return found
 
 
-def _looked_at(records: list[JobRecord], ledger: Ledger, sites: dict[Address, Site]) -> list[TrackedJob]:
+def _looked_at(
+    records: list[JobRecord], ledger: Ledger, sites: dict[Address, Site], *, named: bool
+) -> list[TrackedJob]:
     """Those that have not ended, or were lost, asked after; the others as they are known."""
     open_ends = [r for r in records if not r.status.state.final or r.status.state is JobState.LOST]
     fresh = {w.record.token: w for w in refresh(open_ends, ledger, sites)}
-    _look_back([r for r in records if r.token not in fresh], ledger, sites)
+    _look_back([r for r in records if r.token not in fresh], ledger, sites, named=named)
     outcomes = ledger.outcomes()
     return [fresh.get(record.token) or as_kept(record, outcomes) for record in records]
 
 
-def _look_back(ended: list[JobRecord], ledger: Ledger, sites: dict[Address, Site]) -> None:
-    """Of jobs that ended before what came of them was kept. No other cluster than is asked anyway is reached for that,
-    but this machine."""
+def _look_back(ended: list[JobRecord], ledger: Ledger, sites: dict[Address, Site], *, named: bool) -> None:
+    """Of jobs that ended before what came of them was kept. For those that nobody has named, no other cluster is
+    reached than is asked anyway, or is this machine."""
     known = ledger.outcomes()
     of: dict[Address, list[JobRecord]] = {}
     for record in ended:
-        if record.token not in known and (record.address in sites or record.address.transport == "local"):
+        if record.token not in known and (named or record.address in sites or record.address.transport == "local"):
             of.setdefault(record.address, []).append(record)
     for address, records in of.items():
-        look_back(sites.get(address) or reach(address), records, ledger)
+        with suppress(HpcbrewError):
+            look_back(sites.get(address) or reach(address), records, ledger)
 
 
 def _has_failed(record: JobRecord) -> bool:

@@ -79,15 +79,14 @@ def as_kept(record: JobRecord, outcomes: dict[str, str]) -> TrackedJob:
 
 
 def look_back(site: Site, records: list[JobRecord], ledger: Ledger) -> None:
-    """Writes down what came of jobs that ended before that was kept, from their run folders. Where these cannot be read
-    now, that stays open."""
-    with contextlib.suppress(HpcbrewError):
-        folders = _read(site, records)
-        ended = [Outcome(folder.progress, folder.exit.time if folder.exit else None) for folder in folders]
-        seen = [TrackedJob(record, outcome=outcome) for record, outcome in zip(records, ended, strict=True)]
-        with ledger.together():
-            for job in _with_points(site, seen):
-                ledger.came_of(job.record.token, job.outcome.as_text())
+    """Writes down what came of jobs that ended before that was kept, from their run folders. Raises HpcbrewError where
+    these cannot be read now."""
+    folders = _read(site, records)
+    ended = [Outcome(folder.progress, folder.exit.time if folder.exit else None) for folder in folders]
+    seen = [TrackedJob(record, outcome=outcome) for record, outcome in zip(records, ended, strict=True)]
+    with ledger.together():
+        for job in _with_points(site, seen):
+            ledger.came_of(job.record.token, job.outcome.as_text())
 
 
 def reach(address: Address) -> Site:
