@@ -9,11 +9,10 @@ from collections import defaultdict
 from collections.abc import Callable
 from typing import TypeVar
 
-from engine.graph import layer_names
 from engine.graph.graph import Node
 from engine.layers.base import Layer
 from engine.proto import caffe_pb2 as pb
-from engine.proto import layer_modules
+from engine.proto import layer_modules, layer_names
 
 REGISTRY: dict[str, type[Layer]] = {}
 
@@ -25,7 +24,7 @@ LayerType = TypeVar("LayerType", bound=type[Layer])
 
 
 def layer(name: str, when: Condition | None = None) -> Callable[[LayerType], LayerType]:
-    """Registers a class as the layer type `name`, which `engine.graph.layer_names` lists too.
+    """Registers a class as the layer type `name`, which `engine.proto.layer_names` lists too.
 
     `when`: only for configurations of which it holds; the class without it is for all others.
     """

@@ -13,7 +13,7 @@ import numpy as np
 
 from engine.data.label_bounds import LabelBounds
 from engine.errors import LayerError
-from engine.graph import layer_names
+from engine.graph import known_layers
 from engine.graph.build import build_graph
 from engine.graph.graph import Graph, Node, Value
 from engine.layers import fillers
@@ -82,7 +82,7 @@ class Net:
         self._given = dict(shapes or {})
         self._sizes: OrderedDict[Any, Net] = OrderedDict()
         if not layers:
-            layer_names.check(graph, known())
+            known_layers.check(graph, known())
         for i, node in enumerate(graph.nodes):
             if behind is None or i <= behind[1]:
                 self._add(node, layers[i] if layers else create(node), self._given)

@@ -1,4 +1,4 @@
-"""What is wrong with a prototxt that does not parse: the first mistake, in words for the person who made it."""
+"""What is wrong with a prototxt that does not parse, in words for the person who made it."""
 
 from typing import NamedTuple
 
@@ -25,15 +25,28 @@ class _Open(NamedTuple):
     opener: Token | None
 
 
-def find(text: str, message_class: type[Message]) -> list[Problem]:
-    """The mistakes in `text`, read as a `message_class`: all fields that there are not, each name once a block's kind;
-    else the first other mistake. Empty where there is none to be found."""
+MOST = 100
+"""Fields that are not there, after which no more are looked for."""
+
+
+class Diagnosis(NamedTuple):
+    """The mistakes in a text, and the text on the same lines without the fields in which they are.
+
+    All fields that there are not and the V1 types of forks, each once a block's kind; else the first other mistake.
+    """
+
+    problems: list[Problem]
+    rest: str
+
+
+def find(text: str, message_class: type[Message]) -> Diagnosis:
+    """The mistakes in `text`, read as a `message_class`. No problems where there are none to be found."""
     walk = _Walk(text, message_class)
     try:
         walk.fields()
     except Problem as problem:
-        return list(walk.unknown.values()) or [problem]
-    return list(walk.unknown.values())
+        return Diagnosis(list(walk.unknown.values()) or [problem], walk.rest())
+    return Diagnosis(list(walk.unknown.values()), walk.rest())
 
 
 class _Walk:
@@ -45,6 +58,8 @@ class _Walk:
         self.at = 0
         self.open = [_Open("", message_class.DESCRIPTOR, None)]  # type: ignore[arg-type]
         self.unknown: dict[tuple[str, str], Problem] = {}
+        self.skipped: list[tuple[Token, Token]] = []
+        """The first and the last token of each field with a mistake that the walk has gone on from."""
 
     def peek(self) -> Token | None:
         return self.tokens[self.at] if self.at < len(self.tokens) else None
@@ -88,10 +103,11 @@ class _Walk:
             raise self.unclosed()
         if field is None:
             problem = Problem(name.line, wording.unknown_field(name.text, here.holds, here.name))
-            self.unknown.setdefault((here.holds.full_name, name.text), problem)
-            if fork_fields.owner(here.holds.name, name.text) is None:
-                raise problem
+            if len(self.open) == 1 and fork_fields.owner(here.holds.name, name.text) is None:
+                raise problem  # likely the wrong file, and all of it would be said
+            self.keep(problem, here.holds.full_name, name.text)
             self.skip(problem)
+            self.skipped.append((name, self.tokens[self.at - 1]))
             return
         if again:
             where = f" in this {here.name} block" if here.name else ""
@@ -102,8 +118,14 @@ class _Walk:
         else:
             self.message(name, field, field.message_type)
 
+    def keep(self, problem: Problem, where: str, what: str) -> None:
+        """Takes down a problem that the walk can go on from. Raises it where there are too many."""
+        self.unknown.setdefault((where, what), problem)
+        if len(self.unknown) >= MOST:
+            raise problem
+
     def skip(self, problem: Problem) -> None:
-        """Past the value of a field that is a fork's. Raises the problem where that does not end."""
+        """Past the value of a field that there is not. Raises the problem where that does not end."""
         self.take(":")
         deep = 0
         while (token := self.peek()) is not None:
@@ -154,9 +176,21 @@ class _Walk:
         self.at += 1
         complaint = wording.wrong_value(name.text, field, value)
         if complaint:
-            raise Problem(value.line, complaint)
+            problem = Problem(value.line, complaint)
+            if not wording.of_fork(value):
+                raise problem
+            self.keep(problem, field.full_name, value.text)
+            self.skipped.append((name, value))
         while value.kind == "string" and (more := self.peek()) is not None and more.kind == "string":
             self.at += 1
+
+    def rest(self) -> str:
+        """The text with blanks for what was skipped."""
+        kept, done = [], 0
+        for first, last in self.skipped:
+            kept += [self.text[done : first.start], "\n" * (last.line - first.line)]
+            done = last.end
+        return "".join([*kept, self.text[done:]])
 
     def comma(self, name: Token) -> None:
         if not self.take(","):

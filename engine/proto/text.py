@@ -17,7 +17,8 @@ from engine import suggest
 from engine.errors import PrototxtError
 from engine.host import atomic_file, regular_file
 from engine.proto import caffe_pb2 as pb
-from engine.proto import diagnose, lenient, mixed, raw_bytes, tokens, upgrade
+from engine.proto import diagnose, layer_names, lenient, mixed, raw_bytes, tokens, upgrade
+from engine.proto.upgrade import v1
 
 log = logging.getLogger(__name__)
 
@@ -47,7 +48,7 @@ def parse(text: str, message_class: type[M], name: str = "<string>") -> M:
                 for line, notice in notices:
                     log.warning("%s:%d: %s", name, line, notice)
                 return message
-        found = [f"{problem.line}: {problem}" for problem in diagnose.find(text, message_class)] or [str(error)]
+        found = _mistakes(text, message_class) or [str(error)]
         raise PrototxtError("\n".join(f"{name}:{_printable(what)}" for what in found)) from error
     return _complete(message, text, name)
 
@@ -104,6 +105,36 @@ def format(message: Message) -> str:
     """`message` in text format, as C++ protobuf prints it and Caffe logs it: fields by number, floats in 6 digits
     where these give the same float32 again, else in 9."""
     return "".join(_lines(message, ""))
+
+
+def _mistakes(text: str, message_class: type[Message]) -> list[str]:
+    """What is wrong with a text that does not parse, each with its line; with the fields that there are not the layer
+    types that there are not, which a net would be refused for next."""
+    problems, rest = diagnose.find(text, message_class)
+    said = [(problem.line, str(problem)) for problem in problems]
+    if message_class is pb.NetParameter:
+        said += _lacking(rest)
+    return [f"{line}: {words}" for line, words in sorted(said, key=lambda each: each[0])]
+
+
+def _lacking(text: str) -> list[tuple[int, str]]:
+    """The layer types, and the fields of forks, that the net in `text` asks for in vain, with the line of the layer.
+    Empty for a text that does not parse."""
+    net = pb.NetParameter()
+    try:
+        text_format.Parse(text, net)
+        v1.upgrade(net)
+    except (text_format.ParseError, PrototxtError):
+        return []
+    lines = _layer_lines(text)
+    if len(lines) != len(net.layer):  # layers in [ a list ]
+        return []
+    there = {"", *layer_names.known()}  # "": a type that has been left out
+    said: dict[str, tuple[int, str]] = {}
+    for layer, (_, line) in zip(net.layer, lines, strict=True):
+        for name, words in layer_names.lacking(layer, there):
+            said.setdefault(name, (line, f'layer "{layer.name}" ({layer.type}): {words}'))
+    return list(said.values())
 
 
 def _complete(message: M, text: str, name: str) -> M:

@@ -54,6 +54,11 @@ def wrong_value(name: str, field: FieldDescriptor, value: Token) -> str | None:
     return None if right else f'"{name}" is {kind}, and {value.text} was found.'
 
 
+def of_fork(value: Token) -> bool:
+    """Whether a value that an enum has not is a fork's."""
+    return value.kind == "word" and value.text in forks.V1_TYPES.keys() | forks.VALUES.keys()
+
+
 def example(field: FieldDescriptor) -> str:
     """A value that `field` may have."""
     if field.enum_type is not None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from engine.graph import layer_names
+from engine.graph import known_layers
 from engine.graph.build import build_graph, filter_net
 from engine.graph.graph import Origin
 from engine.proto import caffe_pb2 as pb
@@ -218,7 +218,7 @@ class _Collector:
             merged.CopyFrom(net.state)
             merged.MergeFrom(state)
             # What cannot be built is refused now, not on the cluster.
-            layer_names.check(build_graph(net, merged, shown))
+            known_layers.check(build_graph(net, merged, shown))
             kept.append(filter_net(net, merged, shown))
             used |= {layer.SerializeToString() for layer in kept[-1].layer}
         seen: dict[str, int] = {}

@@ -105,7 +105,7 @@ def test_an_unclosed_block_is_named_with_the_line_that_opens_it(written, line, b
 )
 def test_nothing_is_found_in_a_file_that_parses(file):
     message_class = pb.SolverParameter if "solver" in file.name else pb.NetParameter
-    assert not diagnose.find(file.read_text(encoding="utf-8"), message_class)
+    assert not diagnose.find(file.read_text(encoding="utf-8"), message_class).problems
 
 
 def test_all_fields_of_forks_are_said_at_once():
@@ -117,7 +117,62 @@ def test_all_fields_of_forks_are_said_at_once():
             "net",
         )
     said = str(caught.value).splitlines()
-    assert [line.partition(" is not")[0] for line in said] == ['net:1: "hole"', 'net:2: "rpn_param"', 'net:2: "zzz"']
+    assert [line.partition(" is not")[0] for line in said] == [
+        'net:1: "hole"',
+        'net:2: "rpn_param"',
+        'net:2: "zzz"',
+        'net:2: "hole"',
+    ]
+
+
+FORKED = """layer {
+  name: "data" type: "CPMData" cpm_transform_param { stride: 8 }
+}
+layer { name: "conv" type: "Convolution" convolution_param { num_output: 3 tf_pad: VALID
+  hole: 2 } }
+layer {
+  name: "slip" type: "Convolutoin" bottem: "data"
+}
+layer { name: "again" type: "CPMData" relu_param { engine: MKLDNN } }"""
+
+
+def test_types_are_said_with_the_fields_in_the_order_of_the_lines():
+    lines = said(FORKED).splitlines()
+    assert [line.removeprefix("net.prototxt:")[:19] for line in lines] == [
+        '1: layer "data" (CP',
+        '2: "cpm_transform_p',
+        '4: layer "conv" (Co',
+        '5: "hole" is not a ',
+        '6: layer "slip" (Co',
+        '7: "bottem" is not ',
+        '9: "engine" is one ',
+    ]
+    assert "OpenPose" in lines[0]
+    assert "Did you mean Convolution" in lines[4]
+
+
+def test_types_of_2014_of_forks_are_said_at_once():
+    lines = said("""layers { name: "a" type: SELU }
+    layers { name: "b" type: MAT_READ }
+    layers { name: "c" type: RELU
+      droput_param { } }
+    layers { name: "d" type: POOLING3D }""").splitlines()
+    assert [line.partition(" ")[0] for line in lines] == [f"net.prototxt:{n}:" for n in (1, 2, 4, 5)]
+    assert "(MatRead): layer type" in lines[1]
+
+
+def test_layers_in_a_list_are_read_too():
+    assert said('layer: [{ type: "CPMData" hole: 1 }, { name: "b" }]').startswith('net.prototxt:1: "hole" is not')
+
+
+def test_other_mistakes_come_after_those():
+    assert said("layer { zzz: 1 } layer { name: 3 }").count("\n") == 0
+    assert "zzz" in said("layer { zzz: 1 } layer { name: 3 }")
+
+
+def test_a_text_of_nothing_but_mistakes_is_given_up():
+    fields = " ".join(f"zzz{i}: 1" for i in range(10 * diagnose.MOST))
+    assert len(said(f"layer {{ {fields} }}").splitlines()) == diagnose.MOST
 
 
 def test_a_fork_s_block_that_does_not_end_is_told():

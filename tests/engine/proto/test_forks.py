@@ -1,5 +1,4 @@
-from engine.graph import layer_names
-from engine.proto import forks
+from engine.proto import forks, layer_names
 
 
 def test_no_layer_of_caffes_own_is_given_to_a_fork():

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from engine.errors import EngineError
-from engine.graph import layer_names
+from engine.graph import known_layers
 from engine.graph.build import build_graph
 from engine.job_contract import Variable
 from engine.layers import registry
@@ -57,7 +57,7 @@ def test_a_file_is_run_when_a_net_has_one_of_its_types(here):
     (here / "twice.py").write_text(TWICE)
     layer_modules.use("twice.py")
     assert "twice" not in sys.modules
-    layer_names.check(build_graph(net("Twice"), pb.NetState()))
+    known_layers.check(build_graph(net("Twice"), pb.NetState()))
     made = Net.from_param(net("Twice"))
     assert made.forward([], {"x": np.float32([3])}).outputs == {"y": [6]}
 

@@ -4,13 +4,13 @@ import sys
 import pytest
 
 from engine.errors import LayerError
-from engine.graph import layer_names
+from engine.graph import known_layers
 from engine.graph.build import build_graph
 from engine.graph.graph import Node, Origin
 from engine.layers.base import Layer
 from engine.layers.registry import REGISTRY, VARIANTS, create, layer
 from engine.proto import caffe_pb2 as pb
-from engine.proto import forks, text
+from engine.proto import forks, layer_names, text
 
 
 def test_every_registered_type_is_listed():
@@ -40,11 +40,11 @@ def test_every_registered_type_is_listed():
 def test_an_unknown_type_is_named_with_what_is_near(kind, said):
     net = pb.NetParameter(layer=[pb.LayerParameter(name="a", type=kind)])
     with pytest.raises(LayerError, match=f'layer "a".*{kind}.*{said}'):
-        layer_names.check(build_graph(net, pb.NetState()))
+        known_layers.check(build_graph(net, pb.NetState()))
 
 
 def test_no_jax_is_needed():
-    code = "import sys, engine.graph.layer_names; assert 'jax' not in sys.modules"
+    code = "import sys, engine.proto.layer_names; assert 'jax' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
@@ -83,7 +83,7 @@ def test_all_that_is_not_there_is_said_at_once():
         pb.NetParameter,
     )
     with pytest.raises(LayerError) as caught:
-        layer_names.check(build_graph(net, pb.NetState()))
+        known_layers.check(build_graph(net, pb.NetState()))
     said = str(caught.value).splitlines()
     assert [line.partition(" ")[2].partition(":")[0] for line in said] == [
         '"a" (CPMData)',

@@ -4,7 +4,6 @@ from collections.abc import Collection, Iterator
 
 from engine import suggest
 from engine.errors import LayerError
-from engine.graph.graph import Graph
 from engine.proto import caffe_pb2 as pb
 from engine.proto import forks, layer_modules
 
@@ -200,20 +199,15 @@ def known() -> frozenset[str]:
     return TYPES | outside.keys()
 
 
-def check(graph: Graph, there: Collection[str] | None = None) -> None:
-    """Raises LayerError for what is not there: a line for each type, and for each field of a fork, where it is first.
+def lacking(config: pb.LayerParameter, there: Collection[str] | None = None) -> Iterator[tuple[str, str]]:
+    """What a layer asks for that is not there, its type and fields of forks: each by name, with what to say of it.
 
     there: the types that there are, if not `known`.
     """
-    there = known() if there is None else there
-    said: dict[str, str] = {}
-    for node in graph.nodes:
-        if node.config.type not in there:
-            said.setdefault(node.config.type, str(node.error(unknown(node.config.type))))
-        for name in not_obeyed(node.config):
-            said.setdefault(name, str(node.error(f"{name} is a field of a fork of Caffe that is not obeyed here.")))
-    if said:
-        raise LayerError("\n".join(said.values()))
+    if config.type not in (known() if there is None else there):
+        yield config.type, unknown(config.type)
+    for name in not_obeyed(config):
+        yield name, f"{name} is a field of a fork of Caffe that is not obeyed here."
 
 
 def not_obeyed(config: pb.LayerParameter) -> Iterator[str]:
