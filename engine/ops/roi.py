@@ -3,6 +3,9 @@
 Arrays: x (N, C, H, W), a map a picture; regions one a row r, of the picture pictures[r].
 """
 
+import math
+from functools import reduce
+
 import jax
 import jax.numpy as jnp
 from jax import lax
@@ -10,6 +13,11 @@ from jax import lax
 Array = jax.Array
 Bounds = tuple[Array, Array]
 """Where bins begin and end along one axis, both (R, bins), the end behind the last element."""
+Found = tuple[Array, ...]
+"""Values, and perhaps where each of them lies in its H · W plane."""
+
+TABLE = 1 << 24
+"""Bytes that the windows' maxima take at once; one channel's may be more."""
 
 
 @jax.custom_vjp
@@ -18,41 +26,96 @@ def max_of_bins(x: Array, pictures: Array, rows: Bounds, columns: Bounds, pulls:
 
     The gradient goes to the first maximum in scan order, and only for the regions of which `pulls` (R) holds.
     """
-    return _search(x, pictures, rows, columns)[0]
+    return _search(x, pictures, rows, columns, places=False)[0]
 
 
-def _search(x: Array, pictures: Array, rows: Bounds, columns: Bounds) -> tuple[Array, Array]:
-    """The maxima, and where in its H · W plane each of them lies, −1 for none.
+def _search(x: Array, pictures: Array, rows: Bounds, columns: Bounds, *, places: bool) -> Found:
+    """The maxima, and with `places` where in its H · W plane each of them lies, −1 for none.
 
-    Looks at the bins' first elements, then at their second ones, and so on until the largest bin is through.
+    A bin is covered by four windows whose sides are powers of two, of which there is a table (Bender and Farach-Colton
+    2000): it takes four look-ups whatever its size. Channels go through in blocks, whose tables fit a cache.
     """
-    height, width = x.shape[2:]
-    there = (pictures >= 0) & (pictures < x.shape[0])
-    picture = jnp.where(there, pictures, 0)[:, None, None]
-    top, bottom = (b[:, :, None] for b in rows)
-    left, right = (b[:, None, :] for b in columns)
-    tall, wide = jnp.max(bottom - top, initial=0), jnp.max(right - left, initial=0)
-    by_place = jnp.moveaxis(x, 1, -1)
+    channels = x.shape[1]
+    blocks = _blocks(x.shape, 2 if places else 1)
+    each = -(-channels // blocks)
+    padded = jnp.pad(x, ((0, 0), (0, blocks * each - channels), (0, 0), (0, 0)))
+    by_block = jnp.moveaxis(padded.reshape(len(x), blocks, each, *x.shape[2:]), (1, 2), (0, -1))
+    there = ((pictures >= 0) & (pictures < len(x)))[:, None, None, None]
+    corners, full = _corners(x.shape, jnp.where(there[:, 0, 0, 0], pictures, 0), rows, columns)
 
-    def look(step: int, found: tuple[Array, Array]) -> tuple[Array, Array]:
-        best, where = found
-        row, column = top + step // wide, left + step % wide
-        inside = ((row < bottom) & (column < right))[..., None]
-        value = by_place[picture, jnp.clip(row, 0, height - 1), jnp.clip(column, 0, width - 1)]
-        better = inside & ((where < 0) | (value > best))
-        return jnp.where(better, value, best), jnp.where(better, (row * width + column)[..., None], where)
+    def of_block(block: Array) -> Found:
+        tables = [table.reshape(-1, each) for table in _windows(block, places=places)]
+        found = [tuple(jnp.take(table, at, 0, mode="clip") for table in tables) for at in corners]
+        value, *where = reduce(_better, found)
+        value = jnp.where(there, jnp.where(full, value, 0), jnp.nan)
+        return tuple(jnp.moveaxis(v, -1, 1) for v in (value, *(jnp.where(full, w, -1) for w in where)))
 
-    shape = (*jnp.broadcast_shapes(top.shape, left.shape), x.shape[1])
-    none = jnp.zeros(shape, x.dtype), jnp.full(shape, -1, jnp.int32)
-    best, where = lax.fori_loop(0, tall * wide, look, none)
-    best = jnp.where(there[:, None, None, None], best, jnp.nan)
-    return jnp.moveaxis(best, -1, 1), jnp.moveaxis(where, -1, 1)
+    shape = len(pictures), blocks * each, *full.shape[1:3]
+    return tuple(jnp.moveaxis(v, 0, 1).reshape(shape)[:, :channels] for v in lax.map(of_block, by_block))
+
+
+def _blocks(shape: tuple[int, ...], tables: int) -> int:
+    """Into how many blocks the channels are cut: the tables of one stay below TABLE."""
+    whole = 4 * tables * math.prod(shape) * shape[2].bit_length() * shape[3].bit_length()
+    return max(1, min(shape[1], -(-whole // TABLE)))
+
+
+def _windows(x: Array, *, places: bool) -> Found:
+    """The maxima of x (N, H, W, C) in the windows of 2^a × 2^b from each place on, and with `places` where they lie:
+    (a · b, N, H, W, C). One that reaches over the border stands for those inside."""
+    height, width = x.shape[1:3]
+    place = jnp.arange(height * width, dtype=jnp.int32).reshape(height, width, 1)
+    single = (x, jnp.broadcast_to(place, x.shape)) if places else (x,)
+    windows = [wide for tall in _doubled(single, 1) for wide in _doubled(tall, 2)]
+    return tuple(jnp.stack(table) for table in zip(*windows, strict=True))
+
+
+def _doubled(window: Found, axis: int) -> list[Found]:
+    """A window's maxima, and those of windows twice, four times … as long along an axis."""
+    size, sizes, length = window[0].shape[axis], [window], 1
+
+    def part(found: Found, start: int, stop: int) -> Found:
+        return tuple(lax.slice_in_dim(v, start, stop, axis=axis) for v in found)
+
+    while 2 * length <= size:
+        last = sizes[-1]
+        longer = _better(part(last, 0, size - length), part(last, length, size))
+        whole = tuple(jnp.concatenate(v, axis) for v in zip(longer, part(last, size - length, size), strict=True))
+        sizes.append(lax.optimization_barrier(whole))  # else XLA computes each size anew for all that follow
+        length *= 2
+    return sizes
+
+
+def _better(a: Found, b: Found) -> Found:
+    """The larger values; with places the first of equal ones."""
+    ahead = b[0] > a[0]
+    if len(a) == 2:
+        ahead |= (b[0] == a[0]) & (b[1] < a[1])
+    return tuple(jnp.where(ahead, theirs, ours) for ours, theirs in zip(a, b, strict=True))
+
+
+def _corners(shape: tuple[int, ...], picture: Array, rows: Bounds, columns: Bounds) -> tuple[list[Array], Array]:
+    """Where in the table, its channels apart, lie the four windows that cover each bin, and which bins hold any."""
+    (tall, *at_rows), (wide, *at_columns) = (_cover(bounds) for bounds in (rows, columns))
+    level = (tall[:, :, None] * shape[3].bit_length() + wide[:, None]) * shape[0] + picture[:, None, None]
+    places = [
+        (level * shape[2] + row[:, :, None]) * shape[3] + column[:, None] for row in at_rows for column in at_columns
+    ]
+    full = (rows[1] > rows[0])[:, :, None] & (columns[1] > columns[0])[:, None]
+    return places, full[..., None]
+
+
+def _cover(bounds: Bounds) -> tuple[Array, Array, Array]:
+    """The logarithm of the longest window that fits into each bin, and where it begins at either end of it."""
+    start, end = bounds
+    level = 31 - lax.clz(jnp.maximum(end - start, 1))
+    return level, start, jnp.maximum(end - (1 << level), start)
 
 
 def _max_fwd(
     x: Array, pictures: Array, rows: Bounds, columns: Bounds, pulls: Array
 ) -> tuple[Array, tuple[Array, Array, Array, Array]]:
-    best, where = _search(x, pictures, rows, columns)
+    best, where = _search(x, pictures, rows, columns, places=True)
     return best, (x, pictures, where, pulls)
 
 

@@ -2,9 +2,12 @@
 
 import math
 
+import jax
 import numpy as np
 import pytest
 from support.layer_cases import Case, Cases, check_refused, slopes
+
+from engine.ops import roi
 
 ROIS = np.array([[0, 2, 1, 13, 9], [1, 0, 3, 7, 15], [1, -5, -4, 30, 4], [0, 6, 6, 6, 6], [0, 40, 40, 60, 60]])
 MAPS = {"x": (2, 3, 6, 7), "rois": ROIS}
@@ -118,3 +121,23 @@ REFUSED = [
 @pytest.mark.parametrize(("layer", "bottoms", "message"), REFUSED)
 def test_wrong_configuration_is_refused(layer, bottoms, message):
     check_refused(layer, bottoms, message)
+
+
+def test_channels_in_blocks_are_pooled_as_all_at_once(monkeypatch):
+    rng = np.random.default_rng(3)
+    x = rng.integers(0, 4, (2, 5, 6, 7)).astype(np.float32)  # with ties, of which the first counts
+    rows = np.array([[[0, 1], [3, 6]], [[2, 4], [2, 5]], [[0, 0], [6, 6]]]).transpose(1, 0, 2)
+    columns = np.array([[[0, 3], [4, 7]], [[6, 1], [7, 1]], [[0, 2], [7, 5]]]).transpose(1, 0, 2)
+    pictures = np.array([1, 0, 1])
+
+    def pooled(x):
+        return roi.max_of_bins(x, pictures, tuple(rows), tuple(columns), np.ones(3, bool))
+
+    once, pull = jax.vjp(pooled, x)
+    monkeypatch.setattr(roi, "TABLE", 2 * 4 * x[:, :2].size * 9)
+    in_blocks, pull_in_blocks = jax.vjp(pooled, x)
+    np.testing.assert_array_equal(in_blocks, once)
+    np.testing.assert_array_equal(pull_in_blocks(in_blocks)[0], pull(once)[0])
+    for r, i, j in np.ndindex(3, 2, 2):
+        part = x[pictures[r], :, slice(*rows[:, r, i]), slice(*columns[:, r, j])]
+        assert once[r, :, i, j].tolist() == (part.max((1, 2)) if part.size else np.zeros(5)).tolist()
