@@ -30,6 +30,7 @@ from engine.layers import (  # noqa: F401
     normalization,
     pooling,
     prior_box,
+    proposal,
     python,
     recurrent,
     reduction,

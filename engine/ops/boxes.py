@@ -54,11 +54,11 @@ def encode(code: CodeType, boxes: Array, priors: Array, variances: Array | float
     return jnp.concatenate([centre, jnp.log((boxes[..., 2:] - boxes[..., :2]) / size)], -1) / variances
 
 
-def suppress(boxes: Array, usable: Array, threshold: float, eta: float = 1) -> Array:
+def suppress(boxes: Array, usable: Array, threshold: float, eta: float = 1, enough: int | None = None) -> Array:
     """Which of `boxes` (C, K, 4), best first, are kept (C, K): those that overlap none kept before by over `threshold`.
 
     Only those that are `usable` (C, K) take part. With `eta` below 1 a threshold above 0.5 is multiplied by it with
-    each box that is kept.
+    each box that is kept. Boxes behind the `enough`-th that every row keeps are not looked at.
     """
     most = boxes.shape[1]
 
@@ -80,4 +80,11 @@ def suppress(boxes: Array, usable: Array, threshold: float, eta: float = 1) -> A
 
     start = jnp.zeros(boxes.shape[:2], bool), jnp.full(boxes.shape[0], threshold, boxes.dtype)
     last = jnp.max(jnp.where(usable, jnp.arange(most) + 1, 0), initial=0)
-    return jax.lax.fori_loop(0, last, one, start)[0]
+    if enough is None:
+        return jax.lax.fori_loop(0, last, one, start)[0]
+
+    def goes_on(state: tuple[Array, tuple[Array, Array]]) -> Array:
+        i, (kept, _) = state
+        return (i < last) & jnp.any(jnp.sum(kept, -1) < enough)
+
+    return jax.lax.while_loop(goes_on, lambda state: (state[0] + 1, one(*state)), (jnp.zeros_like(last), start))[1][0]

@@ -89,6 +89,7 @@ FORKS: dict[str, tuple[str, ...]] = {
         "BoxAnnotatorOHEM",
         "DeformableConvolution",
         "PSROIPooling",
+        "Proposal",
         "ROIAlign",
         "ROIPooling",
         "SmoothL1LossOHEM",

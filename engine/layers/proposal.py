@@ -1,0 +1,130 @@
+"""Proposal: the regions that a region proposal network takes for objects (Ren et al. 2015)."""
+
+from dataclasses import dataclass
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.lax import stop_gradient
+
+from engine.layers.base import Array, Arrays, Context, Layer, Shape, count, rows
+from engine.layers.registry import layer
+from engine.ops.boxes import CodeType, decode, suppress
+from engine.proto import caffe_pb2 as pb
+
+
+@dataclass(frozen=True)
+class Search:
+    """What counts as found. anchors: their edges (A, 4) at the first place; stride: from place to place; least: the
+    least size. `before` boxes a picture go into the suppression, `after` come out at most."""
+
+    anchors: tuple[tuple[float, ...], ...]
+    stride: int
+    least: float
+    before: int
+    after: int
+    nms_threshold: float
+
+
+@partial(jax.jit, static_argnums=3)
+def propose(scores: Array, offsets: Array, pictures: Array, search: Search) -> tuple[Array, Array, Array]:
+    """The boxes (N, K, 4) that go into the suppression, best first, their scores (N, K), and which are kept (N, K).
+
+    scores (N, 2A, H, W), offsets (N, 4A, H, W), pictures (N, 3 or more): height, width, scale of both or of each.
+    """
+    return jax.vmap(partial(_of_picture, search))(scores, offsets, pictures)
+
+
+def _of_picture(search: Search, scores: Array, offsets: Array, picture: Array) -> tuple[Array, Array, Array]:
+    anchors = jnp.asarray(search.anchors, offsets.dtype)
+    height, width, scale = picture[0], picture[1], picture[2:4]
+    down, across = (jnp.arange(n) * search.stride for n in scores.shape[1:])
+    places = jnp.stack(jnp.broadcast_arrays(across, down[:, None]), -1)[:, :, None]
+    priors = anchors + jnp.concatenate([places, places], -1)  # (H, W, A, 4)
+    moves = jnp.moveaxis(offsets.reshape(len(anchors), 4, *scores.shape[1:]), (0, 1), (2, 3))
+    found = decode(CodeType.CENTER_SIZE, moves, priors, 1.0)
+    found = jnp.clip(found, 0, jnp.stack([width, height, width, height]) - 1).reshape(-1, 4)
+    large = jnp.all(found[:, 2:] - found[:, :2] + 1 >= search.least * jnp.broadcast_to(scale[::-1], 2), -1)
+    sure = jnp.where(large, jnp.moveaxis(scores[len(anchors) :], 0, 2).ravel(), 0)
+    best, at = jax.lax.top_k(sure, search.before)
+    boxes = found[at]
+    edges = boxes + jnp.asarray([0, 0, 1, 1], boxes.dtype)
+    kept = suppress(edges[None], jnp.ones((1, len(at)), bool), search.nms_threshold, enough=search.after)[0]
+    return boxes, best, kept
+
+
+@layer("Proposal")
+class Proposal(Layer):
+    """The best regions of each picture after suppression, post_nms_topn at most (PVANet's Faster R-CNN in C++).
+
+    At each place of the map, `feat_stride` pixels apart, lies an anchor for each `ratio` and `scale`: of the area of a
+    square of base_size · scale, and `ratio` times as high as wide. What the offsets make of it is cut to the picture.
+    One that is smaller than min_size, in pixels of the unscaled picture, has score 0. The pre_nms_topn best go into the
+    suppression.
+    Bottoms: scores (N, 2A, H, W), those of the background first; offsets (N, 4A, H, W) of centre and size; the
+    picture's height, width, and the scale of both or of each, a row a picture or one for all. Tops: regions (R, 5):
+    picture, x1, y1, x2, y2, both ends included; and, where a second one is named, their scores (R). No gradient.
+    """
+
+    bottoms = (3, 3)
+    tops = (1, 2)
+    dynamic = True
+    host = True
+    alone = "makes tops whose sizes depend on values"
+
+    def setup(self, scores: Shape, offsets: Shape, picture: Shape) -> list[Shape]:
+        p = self.config.proposal_param
+        for field in ("ratio", "scale"):
+            values = getattr(p, field)
+            if not values or min(values) <= 0:
+                raise self.error(f"{field} is {list(values)}; proposal_param needs one or more above 0.")
+        for field in ("feat_stride", "base_size", "pre_nms_topn", "post_nms_topn"):
+            if getattr(p, field) < 1:
+                raise self.error(f"{field} is {getattr(p, field)}; it must be 1 or more.")
+        places = anchors(p)
+        for i, (shape, each) in enumerate(((scores, 2), (offsets, 4))):
+            needed = (*scores[:1], each * len(places), *scores[2:])
+            if len(shape) != 4 or shape != needed:
+                raise self.error(
+                    f"{self.bottom(i)} has shape {list(shape)}; {len(places)} anchors a place, of each ratio and "
+                    f"scale, need (N, {each * len(places)}, H, W), of one N, H and W."
+                )
+        if not picture or picture[0] not in (1, scores[0]) or count(picture[1:]) < 3:
+            raise self.error(
+                f"{self.bottom(2)} has shape {list(picture)}; it must hold height, width and scale, (1, 3), or "
+                f"({scores[0]}, 3) for one row a picture."
+            )
+        before = min(p.pre_nms_topn, count(scores[1:]) // 2)
+        edges = tuple(map(tuple, places.tolist()))
+        self.search = Search(edges, p.feat_stride, p.min_size, before, p.post_nms_topn, p.nms_thresh)
+        most = scores[0] * p.post_nms_topn
+        return [(most, 5), (most,)][: len(self.config.top)]
+
+    def forward(self, params: Arrays, bottoms: Arrays, ctx: Context) -> list[Array]:
+        scores, offsets, picture = map(stop_gradient, bottoms)
+        picture = jnp.broadcast_to(rows(picture), (len(scores), count(picture.shape[1:])))
+        boxes, best, kept = map(np.asarray, propose(scores, offsets, picture, self.search))
+        chosen = kept & (np.cumsum(kept, -1) <= self.search.after)
+        numbers = np.nonzero(chosen)[0].astype(boxes.dtype)[:, None]
+        found = [np.concatenate([numbers, boxes[chosen]], 1), best[chosen]]
+        return [jnp.asarray(top) for top in found[: len(self.config.top)]]
+
+    def measure(self, params: Arrays, bottoms: Arrays) -> None:
+        return None
+
+    def propagates_to(self, bottom: int) -> bool:
+        return False
+
+
+def anchors(p: pb.ProposalParameter) -> np.ndarray:
+    """The edges (A, 4) of the anchors at the first place, by ratio and then by scale.
+
+    Widths and heights are rounded to whole pixels before they are scaled.
+    """
+    ratio = np.array(p.ratio, np.float32)
+    width = np.floor(np.sqrt(np.float32(p.base_size**2) / ratio) + np.float32(0.5))
+    height = np.floor(width * ratio + np.float32(0.5))
+    half = (np.stack([width, height], -1)[:, None] * np.array(p.scale, np.float32)[:, None]).reshape(-1, 2) / 2
+    middle = np.float32(p.base_size / 2)
+    return np.concatenate([middle - half, middle + half], -1)
