@@ -48,4 +48,5 @@ from engine.layers import (  # noqa: F401
     warp,
     weak_labels,
     yolo_output,
+    yolov3_loss,
 )

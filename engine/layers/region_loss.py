@@ -11,7 +11,7 @@ from engine.layers.base import Array, Arrays, Context, Shape, count
 from engine.layers.loss import Loss
 from engine.layers.registry import layer
 from engine.ops.replaced_gradient import with_gradient_of
-from engine.ops.yolo_boxes import of_grid, overlap
+from engine.ops.yolo_boxes import centred, nearest, of_grid, offsets, overlap
 
 log = logging.getLogger(__name__)
 
@@ -64,45 +64,28 @@ class RegionLoss(Loss):
     def _delta(self, x: Array, labels: Array) -> Array:
         """δ of one picture's x (num, 5 + num_class, S, S), given its boxes (T, 5)."""
         at, sure = jnp.concatenate([jax.nn.sigmoid(x[:, :2]), x[:, 2:4]], 1), jax.nn.sigmoid(x[:, 4])
-        found = of_grid(at[None], jnp.asarray(self.anchors), (self.side, self.side))[0]
+        size = self.side, self.side
+        found = of_grid(at[None], jnp.asarray(self.anchors), size)[0]
         answers = self._answers(found, labels)
         kind, *box = jnp.moveaxis(labels[answers], -1, 0)
         truth = jnp.stack(box, -1)
-        nearest = self._nearest(found, labels)
-        target = jnp.where(nearest > self.thresh, sure, 0)
+        target = jnp.where(nearest(found, labels) > self.thresh, sure, 0)
         wanted = overlap(found, truth) if self.rescore else 1
         toward = jnp.where(answers >= 0, self.object * (sure - wanted), self.no_object * (sure - target))
         scale = self.coord * (jnp.ones_like(sure) if self.rescore else 2 - box[2] * box[3])
         slope = jnp.concatenate([at[:, :2] * (1 - at[:, :2]), jnp.ones_like(at[:, 2:])], 1)
-        moved = scale[:, None] * (at - self._offsets(truth)) * slope
+        moved = scale[:, None] * (at - offsets(truth, jnp.asarray(self.anchors), size)) * slope
         own = jnp.arange(self.classes)[:, None, None] == kind.astype(jnp.int32)[:, None]
         classed = self.class_ * (jax.nn.softmax(x[:, 5:], axis=1) - own)
         answered = (answers >= 0)[:, None]
         confidence = (toward * sure * (1 - sure))[:, None]
         return jnp.concatenate([jnp.where(answered, moved, 0), confidence, jnp.where(answered, classed, 0)], 1)
 
-    def _nearest(self, found: Array, labels: Array) -> Array:
-        """The largest overlap of each prediction (num, S, S) with any of the boxes (T, 5)."""
-        there = jnp.cumprod(labels[:, 1] != 0) > 0
-        return jnp.max(jnp.where(there, overlap(found[..., None, :], labels[:, 1:]), 0), -1, initial=0)
-
     def _answers(self, found: Array, labels: Array) -> Array:
         """The number of the box (T, 5) that each prediction (num, S, S) answers, −1 where it is none."""
         there = jnp.cumprod(labels[:, 3] != 0) > 0
         column, row = jnp.clip((labels[:, 1:3] * self.side).astype(jnp.int32), 0, self.side - 1).T
         sizes = jnp.asarray(self.anchors)[:, None] / self.side if self.bias_match else found[:, row, column, 2:]
-        alike = overlap(_centred(sizes), _centred(labels[:, 3:]))
+        alike = overlap(centred(sizes), centred(labels[:, 3:]))
         numbers = jnp.where(there, jnp.arange(len(labels)), -1)
         return jnp.full(found.shape[:3], -1).at[jnp.argmax(alike, axis=0), row, column].max(numbers)
-
-    def _offsets(self, truth: Array) -> Array:
-        """The offsets (num, 4, S, S) that would make each prediction the box `truth` (num, S, S, 4)."""
-        x, y, w, h = jnp.moveaxis(truth * self.side, -1, 0)
-        steps = jnp.arange(self.side)
-        wide, high = (jnp.log(v / self.anchors[:, i, None, None]) for i, v in enumerate((w, h)))
-        return jnp.stack([x - steps, y - steps[:, None], wide, high], 1)
-
-
-def _centred(sizes: Array) -> Array:
-    """Widths and heights (…, 2) as boxes (…, 4) around one place."""
-    return jnp.concatenate([jnp.zeros_like(sizes), sizes], -1)

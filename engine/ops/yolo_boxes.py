@@ -34,6 +34,28 @@ def of_grid(offsets: Array, anchors: Array, size: tuple[float, float]) -> Array:
     return jnp.stack([*centre, wide, high], -1)
 
 
+def offsets(truth: Array, anchors: Array, size: tuple[float, float]) -> Array:
+    """The offsets (B, 4, H, W) with which `of_grid` makes the boxes `truth` (B, H, W, 4)."""
+    x, y, w, h = jnp.moveaxis(truth, -1, 0)
+    rows, columns = x.shape[1:]
+    steps = x * columns - jnp.arange(columns), y * rows - jnp.arange(rows)[:, None]
+    return jnp.stack([*steps, *(jnp.log(v * size[i] / anchors[:, i, None, None]) for i, v in enumerate((w, h)))], 1)
+
+
+def nearest(found: Array, labels: Array) -> Array:
+    """The largest overlap of each of the boxes `found` (…, 4) with any of `labels` (T, 5): class, x, y, w, h.
+
+    The first of these whose x is 0 ends them.
+    """
+    there = jnp.cumprod(labels[:, 1] != 0) > 0
+    return jnp.max(jnp.where(there, overlap(found[..., None, :], labels[:, 1:]), 0), -1, initial=0)
+
+
+def centred(sizes: Array) -> Array:
+    """Widths and heights (…, 2) as boxes (…, 4) around one place."""
+    return jnp.concatenate([jnp.zeros_like(sizes), sizes], -1)
+
+
 def of_region(x: Array, anchors: Array) -> tuple[Array, Array, Array]:
     """What YOLO v2 says: boxes (N, K, 4), confidences (N, K) and classes' probabilities (N, K, C), place by place.
 

@@ -139,6 +139,7 @@ FORKS: dict[str, tuple[str, ...]] = {
         "Mish",
         "Reorg",
         "YoloDetectionOutput",
+        "Yolov3",
         "Yolov3DetectionOutput",
     ),
     "other": ("Lstm", "Reverse", "SpatialTransformer", "Transpose"),

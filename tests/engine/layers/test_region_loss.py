@@ -60,7 +60,7 @@ def test_without_rescore_confidence_goes_towards_1_and_small_boxes_count_more():
 
 def test_the_loss_is_the_sum_of_the_squares():
     case = Case("loss", LAYER(""), {"x": x_of(), "boxes": np.array([BOX + [0] * 5])})
-    assert_close(case.run([], case.values()[1])[0], np.sum(deltas([BOX, [0] * 5]) ** 2))
+    assert_close(case.net.compile(case.run)(*case.values())[0], np.sum(deltas([BOX, [0] * 5]) ** 2))
 
 
 def test_a_step_lowers_for_cuda():

@@ -1,0 +1,104 @@
+"""Yolov3: the loss of one of YOLO v3's grids (Redmon and Farhadi 2018)."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.lax import stop_gradient
+
+from engine.layers.base import Array, Arrays, Context, Shape, count
+from engine.layers.loss import Loss
+from engine.layers.registry import layer
+from engine.ops.replaced_gradient import with_gradient_of
+from engine.ops.yolo_boxes import centred, nearest, of_grid, offsets, overlap
+
+
+@layer("Yolov3")
+class Yolov3(Loss):
+    """Σ δ² / N, with the gradient δ / N of x: what each prediction is told to become less (MobileNet-YOLO).
+
+    At each place of a grid, for each anchor that `mask` names among all (`biases`: widths and heights in pixels, of
+    which a place has `anchors_scale`): an offset x, y, w, h, a confidence and `num_class` scores, all but w and h
+    before their sigmoid. A box of the picture is answered by the predictions at its centre whose anchor is the one that
+    fits it best of all, or overlaps it by over `iou_thresh`. They are told: its box, by coord_scale · (2 − w h), that
+    of the last where they answer several; the classes of all these, by class_scale; and confidence 1. Targets of
+    classes lie label_smooth_eps / 2 inside 0 and 1. Other confidences go towards 0, unless they overlap some box by
+    over `thresh`. With use_logic_gradient confidences of answers count object_scale, and the gradient of what has a
+    sigmoid is multiplied by its slope; without, it is that of a cross-entropy.
+    The fork leaves out an anchor by its number in `mask` where it means its number among all; so it is here.
+    Bottoms: x (N, num · (5 + num_class), H, W); boxes (N, T · 5): class, x, y, w, h, the first with x or w 0 ends them.
+    """
+
+    def setup(self, x: Shape, labels: Shape) -> list[Shape]:
+        p = self.config.yolov3_param
+        self.check_items(x, labels)
+        channels = p.num * (5 + p.num_class)
+        if len(x) != 4 or x[1] != channels or not p.num or not all(x[2:]):
+            raise self.error(
+                f"{self.bottom(0)} has shape {list(x)}; it must be (N, {channels}, H, W), num · (5 + num_class) "
+                "channels."
+            )
+        if count(labels[1:]) % 5:
+            raise self.error(f"{self.bottom(1)} of shape {list(labels)} must hold 5 values a box: class, x, y, w, h.")
+        if len(p.mask) < p.num or 2 * max(p.mask[: p.num], default=0) + 2 > len(p.biases):
+            raise self.error(
+                f"it has {len(p.mask)} mask and {len(p.biases)} biases; give num, {p.num}, numbers of anchors, and "
+                "a width and a height for each anchor that they name."
+            )
+        if p.iou_loss != p.MSE or p.use_focal_loss:
+            raise self.error("iou_loss: MSE without use_focal_loss is what there is here; delete those fields.")
+        self.biases = np.array(p.biases[: len(p.biases) // 2 * 2], np.float32).reshape(-1, 2)
+        self.mask, self.classes, self.grid = np.array(p.mask[: p.num]), p.num_class, x[2:]
+        self.size = x[3] * p.anchors_scale, x[2] * p.anchors_scale
+        self.thresh, self.alike, self.smooth = p.thresh, p.iou_thresh, p.label_smooth_eps
+        self.logistic, self.object = p.use_logic_gradient, p.object_scale if p.use_logic_gradient else 1.0
+        self.class_, self.coord = p.class_scale, p.coord_scale
+        return [()]
+
+    def forward(self, params: Arrays, bottoms: Arrays, ctx: Context) -> list[Array]:
+        x, labels = bottoms
+        told = stop_gradient(x).reshape(x.shape[0], len(self.mask), 5 + self.classes, *self.grid)
+        boxes = stop_gradient(labels).reshape(x.shape[0], -1, 5)
+        sure = jax.nn.sigmoid(told)
+        at = jnp.concatenate([sure[:, :, :2], told[:, :, 2:4], sure[:, :, 4:]], 2)
+        delta = jax.vmap(self._delta)(at, boxes)
+        pull = delta
+        if self.logistic:
+            pull = delta * (sure * (1 - sure)).at[:, :, 2:4].set(1)
+        items = max(1, x.shape[0])
+        return [with_gradient_of(jnp.sum(jnp.square(delta)) / items, jnp.sum(x * pull.reshape(x.shape)) / items)]
+
+    def _delta(self, at: Array, labels: Array) -> Array:
+        """δ of one picture's predictions `at` (num, 5 + num_class, H, W), given its boxes (T, 5)."""
+        anchors = jnp.asarray(self.biases[self.mask])
+        box, sure, classes = at[:, :4], at[:, 4], at[:, 5:]
+        last, kinds = self._answers(labels)
+        answered = last >= 0
+        truth = jnp.where(answered[..., None], labels[last, 1:], 1)
+        scale = self.coord * (2 - truth[..., 2] * truth[..., 3])
+        moved = scale[:, None] * (box - offsets(truth, anchors, self.size))
+        free = nearest(of_grid(box[None], anchors, self.size)[0], labels) > self.thresh
+        confidence = jnp.where(answered, self.object * (sure - 1), jnp.where(free, 0, sure))
+        classed = self.class_ * (classes - (kinds * (1 - self.smooth) + self.smooth / 2))
+        told = answered[:, None]
+        return jnp.concatenate([jnp.where(told, moved, 0), confidence[:, None], jnp.where(told, classed, 0)], 1)
+
+    def _answers(self, labels: Array) -> tuple[Array, Array]:
+        """The last of the boxes (T, 5) that each prediction answers (num, H, W), −1 where there is none; and whether a
+        class is that of one which it answers (num, num_class, H, W)."""
+        rows, columns = self.grid
+        there = jnp.cumprod(labels[:, 3] != 0) > 0
+        column, row = (
+            jnp.clip((labels[:, i] * n).astype(jnp.int32), 0, n - 1)[:, None] for i, n in ((1, columns), (2, rows))
+        )
+        alike = overlap(centred(jnp.asarray(self.biases) / jnp.asarray(self.size)), centred(labels[:, None, 3:]))
+        best = jnp.where(jnp.max(alike, -1) > 0, jnp.argmax(alike, -1), -1)[:, None]
+        own = best == self.mask
+        number = jnp.where(jnp.any(own, -1), jnp.argmax(own, -1), best[:, 0])[:, None]
+        others = (alike[:, self.mask] > self.alike) & (self.mask != number) & (self.alike < 1)
+        answers = there[:, None] & (own | others)  # (T, num)
+        anchor = jnp.arange(len(self.mask))
+        numbers = jnp.where(answers, jnp.arange(len(labels))[:, None], -1)
+        last = jnp.full((len(self.mask), rows, columns), -1).at[anchor, row, column].max(numbers)
+        kinds = jnp.zeros((len(self.mask), self.classes, rows, columns), labels.dtype)
+        kind = jnp.where(answers, labels[:, :1].astype(jnp.int32), self.classes)
+        return last, kinds.at[anchor, kind, row, column].set(1, mode="drop", wrap_negative_indices=False)
