@@ -125,6 +125,7 @@ FORKS: dict[str, tuple[str, ...]] = {
     "flow": (
         "ChannelNorm",
         "Correlation",
+        "Correlation1D",
         "Downsample",
         "FlowWarp",
         "L1Loss",

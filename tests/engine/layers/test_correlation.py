@@ -34,6 +34,39 @@ class TestCases(Cases):
     )
 
 
+ACROSS = 'type: "Correlation1D" correlation_param {{ kernel_size: {} max_displacement: {} {} }}'.format
+
+
+def correlate_across(kernel, steps, pad, reach, stride=1, alike=np.multiply):
+    def formula(a, b):
+        a = np.pad(a, [(0, 0), (0, 0), (0, 0), (pad, pad)])
+        b = np.pad(b, [(0, 0), (0, 0), (0, 0), (pad + 9, pad + 9)])
+        rows = range(0, a.shape[2] - kernel + 1, stride)
+        columns = range(reach, a.shape[3] - reach - kernel + 1, stride)
+        tops = [
+            alike(a[:, :, i : i + kernel, j : j + kernel], b[:, :, i : i + kernel, j + o + 9 : j + o + 9 + kernel])
+            for o in steps
+            for i in rows
+            for j in columns
+        ]
+        return np.mean(tops, axis=(2, 3, 4)).T.reshape(len(a), len(steps), len(rows), len(columns))
+
+    return formula
+
+
+class TestAcross(Cases):
+    cases = (
+        Case("across", ACROSS(1, 3, "pad: 3 stride_2: 2"), AB, correlate_across(1, [-2, 0, 2], 3, 3)),
+        Case("to the right", ACROSS(3, 2, "pad: 2 single_direction: 1"), AB, correlate_across(3, range(3), 2, 2)),
+        Case(
+            "to the left",
+            ACROSS(1, 2, "stride_1: 2 single_direction: -1"),
+            AB,
+            correlate_across(1, [-3, -2, -1], 0, 2, 2),
+        ),
+    )
+
+
 def test_differences_equal_the_formula():
     case = Case(
         "differences",
@@ -52,6 +85,8 @@ def test_differences_equal_the_formula():
         (LAYER(2, 0, ""), AB, "kernel_size is 2"),
         ('type: "Correlation" correlation_param { kernel_size: 1 }', AB, "needs max_displacement"),
         (LAYER(1, 0, "stride_2: 0"), AB, "stride_2 is 0"),
+        (ACROSS(1, 1, "single_direction: 2"), AB, "single_direction is 2; it must be"),
+        (LAYER(1, 2000000000, ""), AB, "do not fit"),
         (LAYER(1, 3, ""), AB, "do not fit bottom .a. of 5×6 with pad 0. Give it a larger pad"),
     ],
 )
