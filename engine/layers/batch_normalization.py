@@ -5,6 +5,7 @@ from jax.lax import stop_gradient
 
 from engine.layers.base import Array, Arrays, Context, Layer, Shape
 from engine.layers.registry import layer
+from engine.ops.batch_norm import Normalized, normalize_batch
 from engine.proto import caffe_pb2 as pb
 
 SEGNET_EPS = 1e-9
@@ -19,15 +20,14 @@ class _Scaled(Layer):
         """The shape of μ and the like, along x: 1 but for the channels' axis."""
         if len(x) < 2:
             raise self.error(f"{self.bottom(0)} has shape {list(x)}; 2 axes or more are needed: num, channels.")
-        self.over = tuple(axis for axis in range(len(x)) if axis != 1)
         self.broad = tuple(d if axis == 1 else 1 for axis, d in enumerate(x))
         return self.broad
 
-    def statistics(self, x: Array) -> tuple[Array, Array]:
-        """μ and σ² of the batch, along x."""
-        return jnp.mean(x, self.over, keepdims=True), jnp.var(x, self.over, keepdims=True)
+    def by_batch(self, x: Array, scale: Array, shift: Array) -> Normalized:
+        """y by the batch's own μ and σ² (C), which have no gradient."""
+        return normalize_batch(x, scale.ravel(), shift.ravel(), self.eps, False)
 
-    def scaled(self, x: Array, mean: Array, variance: Array, scale: Array, shift: Array) -> Array:
+    def by_averages(self, x: Array, mean: Array, variance: Array, scale: Array, shift: Array) -> Array:
         mean, variance, scale, shift = (v.reshape(self.broad) for v in (mean, variance, scale, shift))
         return (x - mean) / jnp.sqrt(variance + self.eps) * scale + shift
 
@@ -61,13 +61,13 @@ class BN(_Scaled):
         if self.frozen:
             slope, bias = stop_gradient(slope), stop_gradient(bias)
         if self.running:
-            return [self.scaled(x, params[self.mean], params[self.variance], slope, bias)], {}
-        mean, variance = self.statistics(x)
+            return [self.by_averages(x, params[self.mean], params[self.variance], slope, bias)], {}
+        made = self.by_batch(x, slope, bias)
         updates = {
-            i: self.momentum * params[i] + (1 - self.momentum) * stop_gradient(v).reshape(params[i].shape)
-            for i, v in ((self.mean, mean), (self.variance, variance))
+            i: self.momentum * params[i] + (1 - self.momentum) * v.reshape(params[i].shape)
+            for i, v in ((self.mean, made.mean), (self.variance, made.variance))
         }
-        return [self.scaled(x, mean, variance, slope, bias)], updates
+        return [made.y], updates
 
 
 def _segnet(config: pb.LayerParameter) -> bool:
@@ -101,9 +101,8 @@ class SegNetBN(_Scaled):
         scale, shift = params[self.scale], params[self.shift]
         if not self.learns:
             return [x * scale.reshape(self.broad) + shift.reshape(self.broad)]
-        mean, variance = self.statistics(x)
-        told = [stop_gradient(v).reshape(scale.shape) for v in (mean, variance)]
-        return [self.scaled(x, mean, variance, scale, shift), *told][: len(self.top_shapes)]
+        made = self.by_batch(x, scale, shift)
+        return [made.y, *(v.reshape(scale.shape) for v in made[1:])][: len(self.top_shapes)]
 
 
 def _nvidia(config: pb.LayerParameter) -> bool:
@@ -136,12 +135,11 @@ class NVIDIABatchNorm(_Scaled):
         (x,) = bottoms
         scale, bias = params[self.scale], params[self.bias]
         if self.global_stats:
-            return [self.scaled(x, params[self.mean], params[self.variance], scale, bias)], {}
-        mean, variance = self.statistics(x)
+            return [self.by_averages(x, params[self.mean], params[self.variance], scale, bias)], {}
+        made = self.by_batch(x, scale, bias)
         kept = jnp.where(params[self.iterations][0] > 1, self.decay, 0)
         updates = {
-            i: kept * params[i] + (1 - kept) * stop_gradient(v).reshape(params[i].shape)
-            for i, v in ((self.mean, mean), (self.variance, variance))
+            i: kept * params[i] + (1 - kept) * v for i, v in ((self.mean, made.mean), (self.variance, made.variance))
         }
         updates[self.iterations] = params[self.iterations] + 1
-        return [self.scaled(x, mean, variance, scale, bias)], updates
+        return [made.y], updates
