@@ -19,7 +19,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from math import prod
-from typing import ClassVar, Literal, NamedTuple, Self
+from typing import Any, ClassVar, Literal, NamedTuple, Self
 
 import jax
 import numpy as np
@@ -146,6 +146,15 @@ class Layer:
         `params`: the layer's parameters, then its recurrent state.
         """
         return self.forward(params, bottoms, ctx), {}
+
+    def pulled(
+        self, params: Arrays, bottoms: Arrays, asked: Sequence[bool], diffs: Sequence[Any]
+    ) -> tuple[list[np.ndarray], list[np.ndarray]]:
+        """Of a layer of the host after its `forward`: gradients of the parameters and of the bottoms.
+
+        asked: of which bottoms they are. diffs: those of its tops, None for zeros.
+        """
+        return [np.zeros(x.shape, np.float32) for x in params], [np.zeros(x.shape, np.float32) for x in bottoms]
 
     def joined(self, follower: "Layer") -> "Layer | None":
         """A layer that computes this one and `follower` faster than they do; None where there is none.

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any, ClassVar, Self
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jax.custom_derivatives import SymbolicZero
 
@@ -180,7 +179,7 @@ class Python(Layer):
         """The tops, as `measure` has left them; their gradient by the user's backward."""
 
         def run(params: list[Array], bottoms: list[Array]) -> list[Array]:
-            return [jnp.array(blob.data) for blob in self.above]
+            return [jax.device_put(blob.data.copy()) for blob in self.above]
 
         def forward(params: Any, bottoms: Any) -> Any:
             asked = [() if b.perturbed else None for b in bottoms]  # a tree, as all that is kept
@@ -189,25 +188,28 @@ class Python(Layer):
 
         def backward(kept: Any, diffs: Any) -> Any:
             params, bottoms, asked = kept
-            return self._pulled(params, bottoms, [a is not None for a in asked], diffs)
+            known = [None if isinstance(diff, SymbolicZero) else diff for diff in diffs]
+            return self.pulled(params, bottoms, [a is not None for a in asked], known)
 
+        if not any(isinstance(x, jax.core.Tracer) for x in (*params, *bottoms)):
+            return run(list(params), list(bottoms))
         differentiable = jax.custom_vjp(run)
         differentiable.defvjp(forward, backward, symbolic_zeros=True)
         return list(differentiable(list(params), list(bottoms)))
 
-    def _pulled(
-        self, params: Arrays, bottoms: Arrays, asked: list[bool], diffs: Sequence[Any]
-    ) -> tuple[list[Array], list[Array]]:
-        """Gradients of parameters and bottoms. Tops' data is what the last forward left, as in Caffe."""
+    def pulled(
+        self, params: Arrays, bottoms: Arrays, asked: Sequence[bool], diffs: Sequence[Any]
+    ) -> tuple[list[np.ndarray], list[np.ndarray]]:
+        """By the user's backward. Tops' data is what the last forward left, as in Caffe."""
         _fill(self.user.blobs, params)
         own = [n for n, blob in enumerate(self.below) if not any(blob is top for top in self.above)]
         _fill([self.below[n] for n in own], [bottoms[n] for n in own])
         for blob in (*(self.below[n] for n in own), *self.user.blobs):
             blob.diff[...] = 0
         for blob, diff in zip(self.above, diffs, strict=True):
-            blob.diff[...] = 0 if isinstance(diff, SymbolicZero) else np.asarray(diff)
+            blob.diff[...] = 0 if diff is None else np.asarray(diff)
         self.run_backward(asked)
-        return [jnp.array(b.diff) for b in self.user.blobs], [jnp.array(b.diff) for b in self.below]
+        return [b.diff.copy() for b in self.user.blobs], [b.diff.copy() for b in self.below]
 
     # On the blobs as they are
 

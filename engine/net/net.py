@@ -3,7 +3,6 @@
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property, partial
-from math import prod
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
@@ -24,10 +23,8 @@ from engine.net.needs_backward import NeedsBackward, needs_backward
 from engine.net.parameters import cleared, shaped
 from engine.net.sized import Sized
 from engine.net.steps import Step
+from engine.net.tape import Tape, push
 from engine.proto import caffe_pb2 as pb
-
-LIGHT = 10**9
-"""Multiplications of a pass's convolutions."""
 
 SIZES = 64
 """So many sets of sizes of a net's inputs are kept set up: those used last."""
@@ -257,14 +254,16 @@ class Net:
         *,
         keep: bool = False,
         probes: Mapping[tuple[int, int], Array] | None = None,
+        tape: Tape | None = None,
     ) -> Forward:
         """One pass. Pure, for `jax.jit`. `inputs`: every top of every source by name; `key`: for random layers.
 
+        A `tape`, for a net that cannot be compiled as one, has the loss's gradients afterwards.
         probes[i, j] is added to bottom j of layer i: zeros, by which the gradient of that bottom can be had.
         Inputs of other shapes than the net was built for set its layers up anew, once for each set of shapes.
         """
         net = self.resized({name: tuple(value.shape) for name, value in inputs.items()})
-        return net._forward(params, inputs, key, keep, probes or {})
+        return net._forward(params, inputs, key, keep, probes or {}, tape)
 
     def _forward(
         self,
@@ -273,6 +272,7 @@ class Net:
         key: Array | None,
         keep: bool,
         probes: Mapping[tuple[int, int], Array],
+        tape: Tape | None,
     ) -> Forward:
         rows = list(zip(self.layers, self.graph.nodes, self.tops, self.loss_weights, strict=True))
         values = {v: inputs[v.blob] for layer, _, tops, _ in rows if isinstance(layer, SourceLayer) for v in tops}
@@ -283,7 +283,7 @@ class Net:
         for start, end in spans.spans(self.layers, 0, len(self.layers) - 1):
             current = [updates.get(k, p) for k, p in enumerate(params)]
             net = net.measured(start, current, [values[v] for v in self.graph.nodes[start].bottoms])
-            made, changed = net._span(start, end, current, values, key, probes, joined)
+            made, changed = net._span(start, end, current, values, key, probes, joined, tape)
             net = net.grown(start, [made[v] for v in self.tops[start]])
             values.update(made)
             updates.update(changed)
@@ -305,18 +305,26 @@ class Net:
         key: Array | None,
         probes: Mapping[tuple[int, int], Array],
         joined: Sequence[Step],
+        tape: Tape | None,
     ) -> tuple[dict[Value, Array], dict[int, Array]]:
         """The tops that layers start … end make, and new values of state parameters; compiled where the net is not."""
         rows = [*self.param_ids[start : end + 1], *self.recurrent_ids[start : end + 1]]
         own = {k: params[k] for ids in rows for k in ids}
         given = {v: values[v] for v in spans.reads(self.layers, self.graph.nodes, self.tops, start, end)}
         compiled = self.dynamic and not self.layers[start].host
-        run = self._run_compiled if compiled else partial(spans.run, self, joined=joined)
+        run = self.run_span if compiled else partial(spans.run, self, joined=joined)
+        run = partial(tape.run, self) if tape else run
         return run(start, end, own, given, key, {at: probe for at, probe in probes.items() if start <= at[0] <= end})
 
     @cached_property
-    def _run_compiled(self) -> Callable[..., Any]:
+    def run_span(self) -> Callable[..., Any]:
+        """`spans.run`, compiled."""
         return jax.jit(partial(spans.run, self), static_argnums=(0, 1))
+
+    @cached_property
+    def push_span(self) -> Callable[..., Any]:
+        """`tape.push`, compiled."""
+        return jax.jit(partial(push, self), static_argnums=(0, 1))
 
     def run(
         self, i: int, params: Sequence[Array] | Mapping[int, Array], bottoms: Sequence[Array], key: Array | None = None
@@ -367,16 +375,6 @@ class Net:
     def dynamic(self) -> bool:
         """Whether sizes depend on values: such a net cannot be compiled as one."""
         return any(layer.dynamic for layer in self.layers)
-
-    @cached_property
-    def light(self) -> bool:
-        """Whether its convolutions take no longer than some ten milliseconds by any form: see `Sized`."""
-        total = 0
-        for node, layer in zip(self.graph.nodes, self.layers, strict=True):
-            blobs = [*(self.shapes[v] for v in node.bottoms[:1]), *layer.top_shapes]
-            positions = min((prod(shape[:1] + shape[2:]) for shape in blobs), default=0)
-            total += positions * sum(prod(decl.shape) for decl in layer.params if len(decl.shape) > 2)
-        return total < LIGHT
 
     def compile(self, function: Callable[..., Any], **options: Any) -> Callable[..., Any]:
         """`Sized`, for a function that calls `forward`. Of a dynamic net, spans of layers are compiled instead.

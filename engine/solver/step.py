@@ -10,8 +10,10 @@ import numpy as np
 
 from engine.devices.data_parallel import EACH, SAME, DataParallel
 from engine.graph.graph import Value
+from engine.net.convolution_work import light
 from engine.net.net import Forward, Net
 from engine.net.sized import Uses
+from engine.net.tape import Tape
 from engine.solver import gradients
 from engine.solver.gradients import Applied, Rates, Settings
 from engine.solver.report import magnitudes, nan
@@ -79,7 +81,7 @@ class Carry(NamedTuple):
 
 
 class Sums(NamedTuple):
-    """What a pass of several hands to the next, which uses it up: gradients and loss are sums over the passes."""
+    """What a pass hands to the next, which uses it up: sums over the passes, no gradients where there is one alone."""
 
     params: list[Array]
     grads: list[Array]
@@ -188,7 +190,7 @@ class _Parts:
     def run_pass(self, params: Sequence[Array], drawn: Drawn) -> Passed:
         """A pass over the device's own batch; its loss, state and magnitudes are the root's."""
         net, parallel = self.net, self.parallel
-        key = parallel.key(jax.random.fold_in(drawn.key, drawn.number))
+        key = parallel.key(_fold_in(drawn.key, drawn.number))
         done = backward(net, params, drawn.inputs, key, self.keep)
         state = {k for k in net.kept if not net.params[k].decl.learned}
         return done._replace(
@@ -273,7 +275,7 @@ def _summed(parts: _Parts, uses: Uses) -> Iterate:
     def iterate(
         params: Params, history: History, rates: Rates, next_batch: NextBatch, key: Array, iteration: int
     ) -> StepResult:
-        zeros = parts.parallel.zeros([p.shape for p in net.params])
+        zeros = parts.parallel.zeros([p.shape for p in net.params]) if n > 1 else []
         sums = Sums(params, zeros, parts.parallel.same(np.float32(0)))
         passes: list[Passed] = []
         for k in range(n):
@@ -294,7 +296,7 @@ def _compiled_pass(parts: _Parts, uses: Uses) -> Callable[[Sums, Drawn], Passed]
 
     def on_device(sums: Sums, drawn: Drawn) -> Passed:
         done = parts.run_pass(sums.params, drawn)
-        grads = _added(sums.grads, done.grads)
+        grads = _added(sums.grads, done.grads) if sums.grads else done.grads
         told = done.debug and done.debug._replace(params=magnitudes.parameters(parts.net, done.params, grads))
         return done._replace(grads=grads, loss=sums.loss + done.loss, debug=told)
 
@@ -315,10 +317,14 @@ def _compiled_pass(parts: _Parts, uses: Uses) -> Callable[[Sums, Drawn], Passed]
         mapped,
         uses=uses,
         inputs=lambda _, drawn: drawn.inputs,
-        light=lambda _, drawn: parts.net.resized({name: np.shape(x) for name, x in drawn.inputs.items()}).light,
+        light=lambda _, drawn: light(parts.net.resized({name: np.shape(x) for name, x in drawn.inputs.items()})),
         made_of=lambda: (_compiled_pass, parts.net.made_of(), parts.keep, parts.parallel.count),
         donate_argnums=parts.used_up,
     )
+
+
+_fold_in = jax.jit(jax.random.fold_in, inline=True)
+"""One call, too."""
 
 
 @jax.jit
@@ -353,19 +359,22 @@ def _result(new: Applied, loss: Array, passes: list[Passed], last: Passed) -> St
 
 def backward(net: Net, params: Sequence[Array], inputs: Inputs, key: Array, keep: Keep = Keep()) -> Passed:
     """A pass of `net` and the gradient of its loss by each parameter. Pure."""
-    learned = [k for k, p in enumerate(net.params) if p.learned]
     keep_all = keep.values or keep.finite or keep.debug
 
-    def loss(values: list[Array], probes: Mapping[magnitudes.Bottom, Array]) -> tuple[Array, Forward]:
-        every = list(params)
-        for k, value in zip(learned, values, strict=True):
-            every[k] = value
+    def loss(values: Mapping[int, Array], probes: Mapping[magnitudes.Bottom, Array]) -> tuple[Array, Forward]:
+        every = [values.get(k, p) for k, p in enumerate(params)]
         out = net.forward(every, inputs, key, keep=keep_all, probes=probes)
         return out.loss, out
 
     probes = _probes(net, params, inputs, key) if keep.debug else {}
-    (found, below), out = jax.grad(loss, (0, 1), has_aux=True)([params[k] for k in learned], probes)
-    by_number = dict(zip(learned, found, strict=True))
+    if net.dynamic:
+        tape = Tape()
+        out = net.forward(params, inputs, key, keep=keep_all, probes=probes, tape=tape)
+        by_number, _, below = tape.gradients()
+        below = {**probes, **below}
+    else:
+        learned = {k: params[k] for k, p in enumerate(net.params) if p.learned}
+        (by_number, below), out = jax.grad(loss, (0, 1), has_aux=True)(learned, probes)
     grads = [by_number[k] if k in by_number else jnp.zeros(p.shape, jnp.float32) for k, p in enumerate(params)]
     renewed = [out.updates.get(k, p) for k, p in enumerate(params)]
     told = None

@@ -16,6 +16,7 @@ from engine.graph.graph import Value
 from engine.layers import python
 from engine.layers.base import Array, Layer, SourceLayer
 from engine.layers.sources import HDF5Output
+from engine.net.convolution_work import light
 from engine.net.sized import Sized, Uses
 from engine.net.spans import spans
 from engine.solver.inputs import Batches
@@ -274,7 +275,7 @@ def _compiled(
         exact,
         net.name or "the net",
         uses=Uses(varied=net is not built),
-        light=lambda *_: net.light,
+        light=lambda *_: light(net),
         made_of=lambda: (run, net.made_of(), start, end),
     )
 

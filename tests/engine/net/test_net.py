@@ -109,12 +109,3 @@ def test_layers_that_share_their_averages_each_add_to_them():
     np.testing.assert_allclose(updates[0], [105.997, 107.996], rtol=1e-6)
     np.testing.assert_allclose(updates[1], [13.32667, 13.32667], rtol=1e-5)
     np.testing.assert_allclose(updates[2], [1.999], rtol=1e-6)
-
-
-@pytest.mark.parametrize(("size", "light"), [(100, True), (2000, False)])
-def test_few_multiplications_of_kernels_are_light(size, light):
-    picture = INPUT.replace("dim: 2 dim: 3", "dim: 1 dim: 3 dim: 9 dim: 9")
-    kernel = "convolution_param { num_output: 10 kernel_size: 5 }"
-    net = made(picture + f'layer {{ name: "c" type: "Convolution" bottom: "x" top: "c" {kernel} }}')
-    assert net.light
-    assert net.resized({"x": (1, 3, size, size)}).light == light

@@ -1,0 +1,185 @@
+"""The gradient of a net that cannot be compiled as one: of each span of layers, forward and backward are compiled."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, NamedTuple, Protocol
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from engine.graph.graph import Value
+from engine.layers.base import Array
+from engine.net import spans
+from engine.net.needs_backward import NeedsBackward
+from engine.net.parameters import Param
+from engine.net.spans import Params, Values
+
+Probes = Mapping[tuple[int, int], Array]
+Computed = Any
+"""An array of the device, or of the host where a layer of the host has computed it."""
+
+
+class Gradients(NamedTuple):
+    """Of parameters by their number, of values, and of probes by layer and bottom."""
+
+    params: dict[int, Computed]
+    values: dict[Value, Computed]
+    probes: dict[tuple[int, int], Computed]
+
+
+class Differentiated(spans.Runs, Protocol):
+    """A net, as far as gradients of its spans are taken."""
+
+    params: list[Param]
+    param_ids: list[list[int]]
+    loss_weights: list[list[float]]
+    needs_backward: NeedsBackward
+
+    @property
+    def run_span(self) -> Callable[..., tuple[Values, dict[int, Array]]]: ...
+
+    @property
+    def push_span(self) -> Callable[..., "tuple[Values, dict[int, Array], Kept]"]: ...
+
+
+@partial(jax.tree_util.register_dataclass, data_fields=("computed",), meta_fields=("structure", "given", "tops"))
+@dataclass(frozen=True)
+class Kept:
+    """What a compiled span leaves for its gradient: JAX's residuals, but for those that it was given.
+
+    structure: of the pullback. given: for each of its leaves, which leaf of the span's arguments it is; None for what
+    the span has computed. tops: those whose gradient it takes.
+    """
+
+    computed: list[Array]
+    structure: Any
+    given: tuple[int | None, ...]
+    tops: tuple[tuple[Value, jax.ShapeDtypeStruct], ...]
+
+
+def push(
+    net: Differentiated, start: int, end: int, params: Params, values: Values, key: Array | None, probes: Probes
+) -> tuple[Values, dict[int, Array], Kept]:
+    """`spans.run`, and what `pull` needs. To be compiled.
+
+    Arguments are never outputs, as each would be a copy: of the parameters, too.
+    """
+    tops, pullback, (made, updates) = _linearized(net, start, end, params, values, key, probes)
+    leaves, structure = jax.tree.flatten(pullback)
+    places = {id(x): n for n, x in enumerate(jax.tree.leaves((params, values, key, probes)))}
+    given = tuple(places.get(id(leaf)) for leaf in leaves)
+    computed = [leaf for leaf, place in zip(leaves, given, strict=True) if place is None]
+    shapes = tuple((v, jax.ShapeDtypeStruct(x.shape, x.dtype)) for v, x in tops.items())
+    return made, updates, Kept(computed, structure, given, shapes)
+
+
+@jax.jit
+def pull(kept: Kept, again: Sequence[Array], diffs: Mapping[Value, Computed]) -> Gradients:
+    """Gradients of what a span was given, from those of its tops; `again`: the leaves of its arguments that it asks."""
+    computed, arguments = iter(kept.computed), iter(again)
+    leaves = [next(computed if place is None else arguments) for place in kept.given]
+    pullback = jax.tree.unflatten(kept.structure, leaves)
+    return Gradients(*pullback({v: diffs[v] if v in diffs else jnp.zeros(x.shape, x.dtype) for v, x in kept.tops})[0])
+
+
+def _linearized(
+    net: Differentiated, start: int, end: int, params: Params, values: Values, key: Array | None, probes: Probes
+) -> tuple[Values, Callable[[Values], Any], tuple[Values, dict[int, Array]]]:
+    """The tops that gradients come from, the pullback by what they go to, and all that the span makes."""
+    wanted = _wanted(net, start, end)
+    needs, nodes = net.needs_backward.bottoms, net.graph.nodes
+    read = {v for i in range(start, end + 1) for v, need in zip(nodes[i].bottoms, needs[i], strict=True) if need}
+    asked = Gradients(
+        {k: x for k, x in params.items() if net.params[k].learned},
+        {v: x for v, x in values.items() if v in read},
+        dict(probes),
+    )
+
+    def run(asked: Gradients) -> tuple[Values, tuple[Values, dict[int, Array]]]:
+        made, updates = spans.run(
+            net, start, end, {**params, **asked.params}, {**values, **asked.values}, key, asked.probes
+        )
+        return {v: made[v] for v in wanted}, (made, updates)
+
+    return jax.vjp(run, asked, has_aux=True)
+
+
+def _wanted(net: Differentiated, start: int, end: int) -> list[Value]:
+    """The tops of a span by which the loss depends on what lies above: they are losses, or layers behind read them."""
+    needs, nodes = net.needs_backward, net.graph.nodes
+    rows = zip(nodes[end + 1 :], needs.bottoms[end + 1 :], strict=True)
+    read = {v for node, asked in rows for v, need in zip(node.bottoms, asked, strict=True) if need}
+    layers = [i for i in range(start, end + 1) if needs.layers[i]]
+    return [v for i in layers for v, w in zip(net.tops[i], net.loss_weights[i], strict=True) if w or v in read]
+
+
+@dataclass(frozen=True)
+class Tape:
+    """The spans that a pass has run, and how gradients go back through each."""
+
+    _pulls: list[Callable[[Mapping[Value, Computed]], Gradients | None]] = field(default_factory=list)
+    _losses: dict[Value, np.ndarray] = field(default_factory=dict)
+
+    def run(
+        self,
+        net: Differentiated,
+        start: int,
+        end: int,
+        params: Params,
+        values: Values,
+        key: Array | None,
+        probes: Probes,
+    ) -> tuple[Values, dict[int, Array]]:
+        """`spans.run`, recorded."""
+        if not _wanted(net, start, end):
+            run = partial(spans.run, net) if net.layers[start].host else net.run_span
+            return run(start, end, params, values, key, probes)
+        if net.layers[start].host:
+            made, updates = spans.run(net, start, end, params, values, key, probes)
+            self._pulls.append(partial(_pulled_on_host, net, start, params, values))
+        else:
+            made, updates, kept = net.push_span(start, end, params, values, key, probes)
+            leaves = jax.tree.leaves((params, values, key, probes))
+            self._pulls.append(partial(_pulled, kept, [leaves[n] for n in kept.given if n is not None]))
+        for i in range(start, end + 1):
+            for v, weight in zip(net.tops[i], net.loss_weights[i], strict=True):
+                if weight:
+                    self._losses[v] = np.full(made[v].shape, weight, made[v].dtype)
+        return made, updates
+
+    def gradients(self) -> Gradients:
+        """Of the loss, by the parameters and probes that it depends on. What is kept goes as it is used."""
+        params: dict[int, Computed] = {}
+        probes: dict[tuple[int, int], Computed] = {}
+        diffs: dict[Value, Computed] = dict(self._losses)
+        while self._pulls:
+            found = self._pulls.pop()(diffs)
+            if found is not None:
+                params.update((k, params[k] + x if k in params else x) for k, x in found.params.items())
+                diffs.update(found.values)
+                probes.update(found.probes)
+        return Gradients(params, {}, probes)
+
+
+def _pulled(kept: Kept, again: Sequence[Array], diffs: Mapping[Value, Computed]) -> Gradients | None:
+    own = {v: diffs[v] for v, _ in kept.tops if v in diffs}
+    return pull(kept, again, own) if own else None
+
+
+def _pulled_on_host(
+    net: Differentiated, i: int, params: Params, values: Values, diffs: Mapping[Value, Computed]
+) -> Gradients | None:
+    """Of layer `i`, which is a span by itself."""
+    own = [diffs.get(v) for v in net.tops[i]]
+    if all(diff is None for diff in own):
+        return None
+    numbers, bottoms, asked = net.param_ids[i], net.graph.nodes[i].bottoms, net.needs_backward.bottoms[i]
+    to_params, to_bottoms = net.layers[i].pulled([params[k] for k in numbers], [values[v] for v in bottoms], asked, own)
+    found = {j: x.astype(values[bottoms[j]].dtype) for j, x in enumerate(to_bottoms) if asked[j]}
+    return Gradients(
+        {k: x.reshape(params[k].shape) for k, x in zip(numbers, to_params, strict=True) if net.params[k].learned},
+        {bottoms[j]: x for j, x in found.items()},
+        {(i, j): x for j, x in found.items()},
+    )
