@@ -5,7 +5,7 @@ from engine.layers.python import UserLayer as Layer
 from engine.layers.registry import known
 from engine.proto.caffe_pb2 import LayerParameter, SolverParameter
 
-from .logs import init_log, log
+from .logs import init_log, log, set_logging_disabled
 from .mode import (
     set_device,
     set_mode_cpu,
@@ -62,6 +62,7 @@ __all__ = [
     "layer_type_list",
     "log",
     "set_device",
+    "set_logging_disabled",
     "set_mode_cpu",
     "set_mode_gpu",
     "set_multiprocess",

@@ -8,6 +8,9 @@ from typing import TextIO, cast
 
 import engine.log
 
+FATAL = 3
+"""glog's number."""
+
 _handlers: Sequence[logging.Handler] = ()
 
 
@@ -40,6 +43,11 @@ def init_log(level: int | None = None, stderr: bool | None = None) -> None:
         flags = replace(flags, logtostderr=bool(stderr))
     engine.log.stop(_handlers)
     _handlers = engine.log.start(cast(TextIO, _Stderr()), flags, "python")
+
+
+def set_logging_disabled() -> None:
+    """Nothing is said from now on but what ends the program, as in the Caffe of FlowNet 2.0, whose scripts ask it."""
+    init_log(FATAL)
 
 
 def log(message: str) -> None:

@@ -313,7 +313,8 @@ class Net:
             array = self.blobs[name].data if what == "input" else self.blobs[name].diff
             try:
                 fits = np.shape(value)[:1] == array.shape[:1]
-                np.broadcast_to(value, array.shape)  # as numpy stretches what is assigned, and Caffe with it
+                more = (1,) * (np.ndim(value) - array.ndim)  # axes in front are no matter where they are of length 1
+                np.broadcast_to(value, more + array.shape)  # as numpy stretches what is assigned, and Caffe with it
             except ValueError:
                 fits = False
             if not fits:

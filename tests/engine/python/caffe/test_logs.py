@@ -11,3 +11,10 @@ def test_it_is_glogs_on_stderr(capsys):
     caffe.log("nobody hears it")
     assert not capsys.readouterr().err
     caffe.init_log()
+
+
+def test_scripts_of_flownet_turn_it_off(capsys):
+    caffe.set_logging_disabled()
+    caffe.log("nobody hears it")
+    assert not capsys.readouterr().err
+    caffe.init_log()

@@ -266,6 +266,15 @@ def test_stages_and_levels_choose_layers(tmp_path):
     assert "d" in opened(tmp_path, NET + rule, level=2, stages=["deploy"]).blobs
 
 
+def test_what_is_given_is_stretched_and_may_have_axes_of_one_in_front(net):
+    net.forward(x=[[1], [2]], t=[0, 1])
+    np.testing.assert_array_equal(net.blobs["x"].data, [[1, 1, 1], [2, 2, 2]])
+    net.blobs["x"].reshape(1, 3)
+    net.blobs["t"].reshape(1)
+    net.forward(x=X[None, None, :1], t=[0])
+    np.testing.assert_array_equal(net.blobs["x"].data, X[:1])
+
+
 @pytest.mark.parametrize(
     ("call", "error", "message"),
     [
