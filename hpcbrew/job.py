@@ -10,6 +10,7 @@ from pathlib import Path, PurePosixPath
 from typing import Literal
 
 from hpcbrew.address import Address
+from hpcbrew.train_flags import TrainFlags
 
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.+-]*")
 """What a job may be called: PBS takes these."""
@@ -118,7 +119,7 @@ class JobRequest:
     """What the user asked for. None stands for the cluster's default. `walltime` in seconds, `mem` in bytes a node.
 
     `links`: how many jobs may follow each other until the training is done; None is as many as it takes. `mail`: where
-    PBS writes to when the job ends. `nan`: the engine's -nan; None is to stop at a loss that is no number. `layers`:
+    PBS writes to when the job ends. `flags`: of the engine's training, beside what follows from the rest. `layers`:
     the modules of layers that go along, as the engine's -layers. `taken`: names of other jobs. `unknown`: of a dry run,
     what was not asked of the cluster, in words.
     """
@@ -140,7 +141,7 @@ class JobRequest:
     after: After | None = None
     mail: str | None = None
     overrides: Overrides = ()
-    nan: str | None = None
+    flags: TrainFlags = ()
     layers: tuple[str, ...] = ()
     taken: frozenset[str] = frozenset()
     unknown: tuple[str, ...] = ()

@@ -86,7 +86,9 @@ def told(error: DataError, source: object) -> str:
     return f"{error}{'' if str(error).endswith('.') else '.'} {_REMEDY}" if one else str(error)
 
 
-_REMEDY = "caffe train -skip_bad_records goes on without such records, and counts them."
+_REMEDY = (
+    "caffe train -skip_bad_records (hpcbrew submit --skip-bad-records) goes on without such records, and counts them."
+)
 
 
 def allow(source: object, layer: str) -> None:

@@ -11,6 +11,7 @@ from hpcbrew.cli.options import job_argument
 @click.command()
 @job_argument()
 @submission.queue_options
+@submission.training_options
 @submission.chain_options
 @click.option("--set", "assignments", multiple=True, metavar="KEY=VALUE", help="Change a solver's field from now on.")
 @submission.sending_options

@@ -1,6 +1,7 @@
 """The options that `submit`, `resume` and `sweep` have in common. What is done with them, `sending` has: it is slow to
 import, and `--help` needs none of it."""
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ import click
 
 from hpcbrew import units
 from hpcbrew.cli.options import complete_job, json_option
+from hpcbrew.train_flags import VALUES
 
 POSITIVE = click.IntRange(min=1)
 PATH = click.Path(path_type=Path)
@@ -74,11 +76,39 @@ queue_options = _all(
     click.option("--project", help="The project (account) that pays."),
     click.option("--after", metavar="JOB", shell_complete=complete_job, help="Start when that job has ended well."),
     click.option("--mail", metavar="ADDRESS", help="Let PBS write there when the job ends."),
-    click.option(
-        "--nan",
-        type=click.Choice(["stop", "warn", "ignore"]),
-        help="When a number is not finite: stop or warn naming the layer; ignore, as Caffe. Default: a loss stops it.",
+)
+
+
+def _flag(name: str, help_text: str, **attributes: Any) -> Callable[[Any], Any]:
+    """An option whose value goes to `caffe train` as it is."""
+
+    def callback(ctx: click.Context, parameter: click.Parameter, value: Any) -> None:
+        if value is None or value is False:
+            return
+        given = "" if value is True else str(value)
+        if not re.fullmatch(VALUES[name], given):
+            raise click.BadParameter(f"{given!r}, where {attributes.get('metavar', 'another value')} is taken")
+        ctx.params["flags"] = (*ctx.params.get("flags", ()), (name, given))
+
+    option = f"--{name.replace('_', '-')}"
+    return click.option(option, expose_value=False, callback=callback, help=help_text, **attributes)
+
+
+training_options = _all(
+    _flag(
+        "precision", "Faster arithmetic; parameters stay float32.", type=click.Choice(VALUES["precision"].split("|"))
     ),
+    _flag(
+        "nan",
+        "When a number is not finite: stop or warn naming the layer; ignore, as Caffe. Default: a loss stops it.",
+        type=click.Choice(VALUES["nan"].split("|")),
+    ),
+    _flag("skip_bad_records", "Go on past records that cannot be used, and count them.", is_flag=True, default=None),
+    _flag("warmup", "Let the learning rate rise for N iterations.", type=POSITIVE, metavar="N"),
+    _flag("keep", "Keep the last N snapshots, and that of the best test.", type=POSITIVE, metavar="N"),
+    _flag("watch", "The test output that tells which parameters are best.", metavar="OUTPUT"),
+    _flag("early_stop", "Stop after N tests without a better --watch.", type=POSITIVE, metavar="N"),
+    _flag("class_weights", "How much each class counts in the softmax loss.", metavar="W,W,…"),
 )
 
 chain_options = _all(

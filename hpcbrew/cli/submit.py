@@ -14,6 +14,7 @@ from hpcbrew.cli.options import cluster_option
 @cluster_option
 @submission.resource_options
 @submission.queue_options
+@submission.training_options
 @submission.chain_options
 @click.option(
     "--engine",

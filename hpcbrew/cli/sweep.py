@@ -15,6 +15,7 @@ from hpcbrew.cli.options import cluster_option
 @cluster_option
 @submission.resource_options
 @submission.queue_options
+@submission.training_options
 @submission.sending_options
 def command(
     solver: Path,

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import PurePosixPath
 
-from hpcbrew import layout, schedulers
+from hpcbrew import layout, schedulers, train_flags
 from hpcbrew.clusters.profiles import Cluster, Module
 from hpcbrew.errors import RequestError
 from hpcbrew.job import JobPlan, JobRequest, Overrides, Resources, Upload
@@ -191,7 +191,7 @@ def _training(
             "-solver",
             layout.SOLVER,
             *_gpus(resources),
-            *_nan(job.request),
+            *train_flags.arguments(job.request.flags, job.request.engine),
             *_layers(job.request),
             *(start if job.request.links == 1 else ()),
         ),
@@ -203,13 +203,6 @@ def _training(
         checked=cluster.scheduler != "local",
         site_module=site_caffe.load if site_caffe else None,
     )
-
-
-def _nan(request: JobRequest) -> tuple[str, ...]:
-    """Raises RequestError for the site's own Caffe, which cannot do it."""
-    if request.nan and request.engine == "module":
-        raise RequestError(f"--nan {request.nan}: Caffe trains on, and a site's own knows no such flag: leave it out")
-    return ("-nan", request.nan) if request.nan else ()
 
 
 def _layers(request: JobRequest) -> tuple[str, ...]:
@@ -271,6 +264,7 @@ def _describe(job: Job, cluster: Cluster, resources: Resources, texts: Mapping[s
         "links": job.request.links,
         "engine": job.request.engine,
         **({"layers": job.request.layers} if job.request.layers else {}),
+        **({"flags": job.request.flags} if job.request.flags else {}),
         "after": asdict(job.request.after) if job.request.after else None,
         "definitions": list(texts),
         "snapshot": snapshot,

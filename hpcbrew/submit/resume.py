@@ -8,7 +8,7 @@ from typing import Any
 from engine.printable import printable
 from engine.proto import caffe_pb2 as pb
 from engine.proto import text
-from hpcbrew import layout
+from hpcbrew import layout, train_flags
 from hpcbrew.clusters.profiles import Cluster
 from hpcbrew.errors import RequestError, TransportError
 from hpcbrew.job import JobPlan, JobRecord, JobRequest, Resources
@@ -17,7 +17,7 @@ from hpcbrew.plan.build import Job, assemble
 from hpcbrew.plan.hardware import Machine
 from hpcbrew.plan.resources import resolve
 from hpcbrew.track import run_folder
-from hpcbrew.track.run_folder import JobDescription
+from hpcbrew.track.job_description import JobDescription
 from hpcbrew.transports.base import Contents, NoRecord, Transport
 
 
@@ -72,7 +72,13 @@ def plan(previous: Previous, request: JobRequest, cluster: Cluster, machine: Mac
     if record.point is not None:
         name = f"{name.removesuffix(f'[{record.point}]')}-{record.point}"[: cluster.name_length]
     overridden = tuple({**description.settings(record.point), **dict(request.overrides)}.items())
-    request = replace(request, overrides=overridden, engine=description.engine, layers=description.layers)
+    request = replace(
+        request,
+        overrides=overridden,
+        engine=description.engine,
+        layers=description.layers,
+        flags=train_flags.merged(description.flags, request.flags),
+    )
     folder = record.run_folder.relative_to(run_folder.described_in(record).parent)
     return assemble(
         Job(name, token, record.solver, solver.max_iter, request),

@@ -9,7 +9,7 @@ from hpcbrew import layout
 from hpcbrew.clusters.profiles import Cluster
 from hpcbrew.errors import TransportError
 from hpcbrew.job import JobRecord, JobState, JobStatus
-from hpcbrew.track import refresh, run_folder
+from hpcbrew.track import job_description, refresh, run_folder
 from hpcbrew.track.ledger import Ledger
 from hpcbrew.track.refresh import Site, TrackedJob
 from hpcbrew.transports.base import Contents, NoRecord, Transport
@@ -76,10 +76,10 @@ def _jobs(transport: Transport, root: PurePosixPath, cluster: Cluster, say: Call
 
 
 def _identity(transport: Transport, folder: PurePosixPath, described: Contents) -> tuple[str, str, str] | None:
-    """As `run_folder.read_identity`; the description of a large sweep is no small file. Raises Malformed."""
+    """As `job_description.read_identity`; the description of a large sweep is no small file. Raises Malformed."""
     if isinstance(described, NoRecord) and described.large:
-        described = transport.read(folder / layout.JOB, 0, run_folder.DESCRIBED + 1)
-    return run_folder.read_identity(run_folder.held(described))
+        described = transport.read(folder / layout.JOB, 0, job_description.DESCRIBED + 1)
+    return job_description.read_identity(run_folder.held(described))
 
 
 def _submitted(transport: Transport, runs: PurePosixPath) -> dict[PurePosixPath, float]:

@@ -9,7 +9,7 @@ from typing import Any
 from engine.schema import Malformed
 from engine.tools.training_log import Row, TrainingLog
 from hpcbrew import layout
-from hpcbrew.track import run_folder
+from hpcbrew.track import job_description
 from hpcbrew.track.lasting import Say
 from hpcbrew.track.metrics import Metrics
 from hpcbrew.transports.base import FileReader, Transport
@@ -70,7 +70,7 @@ def with_past(log: TrainingLog, resumed: str | None, runs: PurePosixPath, site: 
 def _resumed(folder: PurePosixPath, site: Transport) -> str | None:
     """What the job in that run folder was resumed from, by its description."""
     try:
-        described = run_folder.read_description(site.read(folder / layout.JOB, 0, run_folder.DESCRIBED + 1))
+        described = job_description.read_description(site.read(folder / layout.JOB, 0, job_description.DESCRIBED + 1))
     except Malformed:
         return None
     return described.snapshot if described else None

@@ -7,7 +7,7 @@ from engine.job_contract import lower_is_better
 from engine.schema import Malformed
 from hpcbrew import layout
 from hpcbrew.job import JobRecord
-from hpcbrew.track import run_folder
+from hpcbrew.track import job_description, run_folder
 from hpcbrew.track.outcome import Outcome
 from hpcbrew.track.run_folder import Best, FolderRecords, Progress
 from hpcbrew.transports.base import Contents, Transport
@@ -32,7 +32,7 @@ def outcomes(transport: Transport, sweeps: Sequence[JobRecord]) -> list[Outcome]
 
 def _count(data: Contents) -> int:
     with contextlib.suppress(Malformed):
-        described = run_folder.read_description(run_folder.held(data))
+        described = job_description.read_description(run_folder.held(data))
         return len(described.points) if described else 0
     return 0
 

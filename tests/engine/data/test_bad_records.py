@@ -172,7 +172,9 @@ def test_what_would_skip_a_bad_record_is_told_where_it_is_not_asked_for(listed):
         feed.next()
     said = str(error.value)
     assert said.startswith(f'layer "pets": {listed}: 1.png: cannot be read')
-    assert said.endswith("caffe train -skip_bad_records goes on without such records, and counts them.")
+    assert said.endswith(
+        "-skip_bad_records (hpcbrew submit --skip-bad-records) goes on without such records, and counts them."
+    )
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from hpcbrew.errors import RequestError
 from hpcbrew.job import JobPlan, JobRequest
 from hpcbrew.plan.build import plan_job
 from hpcbrew.plan.hardware import Machine
-from hpcbrew.track import run_folder
+from hpcbrew.track import job_description
 
 LAYER = """
 from formulas import twice
@@ -55,7 +55,7 @@ def test_the_module_and_what_it_imports_are_shipped_and_the_engine_is_told(own: 
 
 def test_a_job_that_goes_on_is_told_again(own: Path) -> None:
     (job,) = (upload.content for upload in plan(own).definitions if upload.target.name == "job.json")
-    described = run_folder.read_description(job)
+    described = job_description.read_description(job)
     assert described is not None
     assert described.layers == ("my_layers",)
     assert "my_layers.py" in described.definitions

@@ -23,7 +23,7 @@ from hpcbrew.command_result import CommandResult
 from hpcbrew.errors import HpcbrewError, LedgerError, ProfileError
 from hpcbrew.job import NAME, WORD, JobRecord, JobState, JobStatus
 from hpcbrew.localqueue import directives, store
-from hpcbrew.track import adopt, run_folder
+from hpcbrew.track import adopt, job_description, run_folder
 from hpcbrew.track.ledger import COLUMNS, Ledger
 from hpcbrew.transfer import download
 from hpcbrew.transports.local import Local
@@ -76,7 +76,7 @@ def shown(error: HpcbrewError) -> None:
 @minute(15_000)
 @given(spoilt_records.records(JOB))
 def test_descriptions(data: bytes) -> None:
-    described = reads(run_folder.read_description, data)
+    described = reads(job_description.read_description, data)
     if described is None:
         return
     words = [*described.resources.get("select", {}).items(), (described.resources.get("queue") or "q", "p")]

@@ -3,25 +3,16 @@ from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 import pytest
+from support.descriptions import DESCRIPTION
 
 from engine.schema import Malformed
 from hpcbrew.address import Address
 from hpcbrew.errors import TransportError
-from hpcbrew.job import After, JobRecord, JobState, JobStatus
+from hpcbrew.job import JobRecord, JobState, JobStatus
 from hpcbrew.track import run_folder
 from hpcbrew.track.run_folder import ExitRecord, Progress
 from hpcbrew.transports import base
 from hpcbrew.transports.local import Local
-
-DESCRIPTION = {
-    "name": "lenet",
-    "set": {"base_lr": "0.1"},
-    "resources": {"nodes": 2},
-    "links": 1,
-    "engine": "own",
-    "after": None,
-    "definitions": ["solver.prototxt"],
-}
 
 
 @pytest.fixture
@@ -48,23 +39,6 @@ def test_a_description_that_cannot_be_read_is_named(record: JobRecord, text: str
     path.write_text(text) if text is not None else path.unlink()
     with pytest.raises(TransportError, match=r"job\.json: the description of lenet is gone or cannot be read"):
         run_folder.describe(record, Local())
-
-
-@pytest.mark.parametrize(
-    ("changed", "several"),
-    [
-        ({}, False),
-        ({"links": 3}, True),
-        ({"links": None}, True),
-        ({"after": {"id": "1", "name": "n", "folder": None}}, False),
-        ({"after": {"id": "1", "name": "n", "folder": "/r"}}, True),
-    ],
-)
-def test_a_chain_and_what_waits_for_one_are_several_jobs(changed: dict, several: bool) -> None:
-    described = run_folder.read_description(json.dumps({**DESCRIPTION, **changed}).encode())
-    assert described is not None
-    assert described.is_sequence is several
-    assert described.after == (After(**changed["after"]) if changed.get("after") else None)
 
 
 def test_ids_are_read_once_each_and_what_is_none_is_left_aside() -> None:
@@ -207,12 +181,6 @@ def test_a_description_that_would_do_more_than_describe_is_refused(record: JobRe
         run_folder.describe(record, Local())
 
 
-def test_a_long_name_is_not_told_at_length() -> None:
-    with pytest.raises(Malformed) as caught:
-        run_folder.read_description(json.dumps({**DESCRIPTION, "definitions": ["/" + "[" * 3000]}).encode())
-    assert len(str(caught.value)) < 200
-
-
 def test_one_bad_record_is_a_fault_of_its_own() -> None:
     found = run_folder.read_records(b'{"status": "x"}', b'{"iteration": 1, "max_iter": 2}', b"1.local\n", b"\xff\n")
     assert (found.exit, found.progress, found.ids) == (None, Progress(1, 2), ("1.local",))
@@ -235,17 +203,3 @@ def test_one_bad_record_is_a_fault_of_its_own() -> None:
 def test_a_snapshot_whose_name_is_none_is_not_taken(name: str) -> None:
     assert run_folder.newest_state({f"{name}.solverstate": 5, f"{name}.caffemodel": 5}) is None
     assert run_folder.newest_model([f"{name}.caffemodel", "n_iter_1.caffemodel"]) == "n_iter_1.caffemodel"
-
-
-def test_definitions_are_those_of_points_and_the_modules_of_python_layers_too() -> None:
-    names = [
-        "solver.prototxt",
-        "points/12/net.prototxt",
-        "noise.py",
-        "noise/__init__.py",
-        "points/1/noise/a/b.py",
-        "é.x",
-    ]
-    described = run_folder.read_description(json.dumps({**DESCRIPTION, "definitions": names}).encode())
-    assert described is not None
-    assert described.definitions == tuple(names)

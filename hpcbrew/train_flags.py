@@ -1,0 +1,51 @@
+"""The flags of the engine's `caffe train` that a job is given as they are: what Caffe has not, by name and value."""
+
+import re
+from collections.abc import Mapping, Sequence
+
+from engine import schema
+from hpcbrew.errors import RequestError
+
+TrainFlags = tuple[tuple[str, str], ...]
+"""Names without dashes, and values; that of a flag that takes none is ""."""
+
+_NUMBER = r"[0-9]{1,9}"
+VALUES: Mapping[str, str] = {
+    "nan": "stop|warn|ignore",
+    "precision": "float32|tf32|bfloat16",
+    "skip_bad_records": "",
+    "warmup": _NUMBER,
+    "keep": _NUMBER,
+    "watch": r"[^\s\x00-\x1f-][^\s\x00-\x1f]{0,254}",
+    "early_stop": _NUMBER,
+    "class_weights": r"[0-9.][0-9.eE+-]*(?:,[0-9.][0-9.eE+-]*)*",
+}
+"""What each takes, as a regular expression."""
+
+
+def read(value: object) -> tuple[str, str]:
+    """A flag as job.json has it, a list of its name and its value. Raises Malformed."""
+    match value:
+        case [str(name), str(given)] if name in VALUES and re.fullmatch(VALUES[name], given):
+            return name, given
+    raise schema.wrong(value, "a flag of caffe train with its value")
+
+
+def merged(before: TrainFlags, now: TrainFlags) -> TrainFlags:
+    """What a job that goes on is given: that of the job before, but for what is asked for now."""
+    return tuple({**dict(before), **dict(now)}.items())
+
+
+def arguments(flags: TrainFlags, engine: str) -> Sequence[str]:
+    """The words for the engine's command line.
+
+    Raises RequestError for the site's own Caffe, which knows none, and for flags that miss another.
+    """
+    names = {name for name, _ in flags}
+    if "early_stop" in names and "watch" not in names:
+        raise RequestError("--early-stop needs --watch: the test output that has to get better")
+    if flags and engine == "module":
+        name, value = flags[0]
+        option = f"--{name.replace('_', '-')} {value}".rstrip()
+        raise RequestError(f"{option}: a site's own Caffe knows no such flag: leave it out, or --engine module")
+    return [word for name, value in flags for word in (f"-{name}", value) if word]
