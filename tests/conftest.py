@@ -18,8 +18,10 @@ surroundings.take_interrupts()
 
 
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
-    """Two for folders; none for files alone, which are done before a worker has started."""
-    return 2 if any(Path(argument.partition("::")[0]).is_dir() for argument in config.args) else 0
+    """For folders one more than there are cores, since tests wait for servers and queues a good part of the time; none
+    for files alone, which are done before a worker has started."""
+    folders = any(Path(argument.partition("::")[0]).is_dir() for argument in config.args)
+    return len(os.sched_getaffinity(0)) + 1 if folders else 0
 
 
 def pytest_configure(config: pytest.Config) -> None:
