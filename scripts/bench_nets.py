@@ -7,6 +7,8 @@ which no Caffe makes anew each pass; who times a net may put its own in their pl
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from inception_modules import INCEPTIONS
+
 
 @dataclass
 class Definition:
@@ -87,27 +89,13 @@ def caffenet(net: Definition) -> str:
     return net.inner_product("fc8", x, 1000)
 
 
-INCEPTION = {
-    "3a": (64, 96, 128, 16, 32, 32),
-    "3b": (128, 128, 192, 32, 96, 64),
-    "4a": (192, 96, 208, 16, 48, 64),
-    "4b": (160, 112, 224, 24, 64, 64),
-    "4c": (128, 128, 256, 24, 64, 64),
-    "4d": (112, 144, 288, 32, 64, 64),
-    "4e": (256, 160, 320, 32, 128, 128),
-    "5a": (256, 160, 320, 32, 128, 128),
-    "5b": (384, 192, 384, 48, 128, 128),
-}
-"""Table 1 of Szegedy et al. 2014: outputs of 1×1; of 3×3's reduction and 3×3; of 5×5's and 5×5; of the projection."""
-
-
 def googlenet(net: Definition) -> str:
     """Szegedy et al. 2014, without the two classifiers at the side."""
     x = net.relu(net.convolution("conv1", "data", 64, 7, 2, pad=3))
     x = net.lrn("norm1", net.pool("pool1", x, "MAX", 3, 2), 5, 1e-4)
     x = net.relu(net.convolution("conv2", net.relu(net.convolution("conv2/reduce", x, 64, 1)), 192, 3, pad=1))
     x = net.pool("pool2", net.lrn("norm2", x, 5, 1e-4), "MAX", 3, 2)
-    for name, (direct, reduce3, outputs3, reduce5, outputs5, projected) in INCEPTION.items():
+    for name, (direct, reduce3, outputs3, reduce5, outputs5, projected) in INCEPTIONS.items():
         if name in ("4a", "5a"):
             x = net.pool(f"pool{name[0]}", x, "MAX", 3, 2)
         parts = [net.relu(net.convolution(f"{name}/1x1", x, direct, 1))]

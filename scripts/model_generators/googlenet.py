@@ -2,6 +2,7 @@
 
 import caffe
 from caffe import layers as L
+from inception_modules import INCEPTIONS
 
 from model_generators.blocks import (
     IMAGENET,
@@ -20,19 +21,6 @@ from model_generators.model import Model, probabilities
 
 BIAS = 0.2
 """Of each convolution, to begin with."""
-
-INCEPTIONS = {
-    "3a": (64, 96, 128, 16, 32, 32),
-    "3b": (128, 128, 192, 32, 96, 64),
-    "4a": (192, 96, 208, 16, 48, 64),
-    "4b": (160, 112, 224, 24, 64, 64),
-    "4c": (128, 128, 256, 24, 64, 64),
-    "4d": (112, 144, 288, 32, 64, 64),
-    "4e": (256, 160, 320, 32, 128, 128),
-    "5a": (256, 160, 320, 32, 128, 128),
-    "5b": (384, 192, 384, 48, 128, 128),
-}
-"""Channels, table 1 of the paper: 1×1; 3×3, reduced first; 5×5, reduced first; 1×1 behind the pooling."""
 
 
 def block(net: caffe.NetSpec, name: str, bottom: Top, channels: int, kernel: int, **fields: int) -> Top:
