@@ -123,17 +123,17 @@ def fetch(
     return found
 
 
-def digest(path: Path) -> str:
-    """The SHA-1 of a file. Raises DataError where it cannot be read."""
-    try:
-        with regular_file.opened(path) as (descriptor, _), open(descriptor, "rb", closefd=False) as file:
-            return hashlib.file_digest(file, _sha1).hexdigest()
-    except OSError as e:
-        raise DataError(f"{path}: cannot be read: {e.strerror or e}.") from e
-
-
 def _sha1() -> "hashlib._Hash":
     return hashlib.sha1(usedforsecurity=False)
+
+
+def digest(path: Path, kind: str | Callable[[], "hashlib._Hash"] = _sha1) -> str:
+    """The SHA-1 of a file, or its digest of another `kind`. Raises DataError where it cannot be read."""
+    try:
+        with regular_file.opened(path) as (descriptor, _), open(descriptor, "rb", closefd=False) as file:
+            return hashlib.file_digest(file, kind).hexdigest()
+    except OSError as e:
+        raise DataError(f"{path}: cannot be read: {e.strerror or e}.") from e
 
 
 def _alone(file: BinaryIO, part: Path, path: Path) -> None:

@@ -1,6 +1,5 @@
 """get_cifar10: CIFAR-10, fetched and checked, as the two databases that configs/models/cifar10_quick reads."""
 
-import hashlib
 import tarfile
 import tempfile
 from collections.abc import Sequence
@@ -14,8 +13,8 @@ import click
 from engine import log
 from engine.data.lmdb_reader import LMDB
 from engine.errors import DataError
-from engine.host import atomic_file, regular_file
-from engine.tools import command, convert_cifar_data, mirrors
+from engine.host import atomic_file
+from engine.tools import command, convert_cifar_data, download, mirrors
 from engine.tools.command import tool
 from engine.tools.convert_cifar_data import RECORD, TEST, TRAIN
 from engine.tools.mirrors import Mirrors
@@ -85,11 +84,7 @@ def get(folder: Path | None, to: Path, urls: Sequence[str] = URLS) -> None:
 
 def check(path: Path, digest: str) -> None:
     """Raises DataError unless the file has that SHA-256."""
-    try:
-        with regular_file.opened(path) as (descriptor, _), open(descriptor, "rb", closefd=False) as file:
-            found = hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError as e:
-        raise DataError(f"{path}: cannot be read: {e.strerror or e}.") from e
+    found = download.digest(path, "sha256")
     if found != digest:
         raise DataError(f"{path}: its SHA-256 is {found} and CIFAR-10's is {digest}. Fetch it again.")
 
