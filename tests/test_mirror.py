@@ -34,6 +34,7 @@ ELSEWHERE = {
     "hpcbrew/transports/waiting.py": "hpcbrew/transports/test_rude_servers.py",
     "hpcbrew/setup/trial_job.py": "hpcbrew/cli/test_setup.py",
     "engine/cli/runtime.py": "engine/devices/test_jax_setup.py",
+    "engine/tools/layers_option.py": "engine/proto/test_layer_modules.py",
     "engine/user_errors.py": "engine/layers/test_python.py",
     "engine/blob.py": "engine/python/caffe/test_net.py",
     "engine/cli/test.py": "engine/cli/test_cli.py",

@@ -13,6 +13,7 @@ from engine import gflags, printable, terminal_text
 from engine.errors import EngineError, not_installed
 from engine.host import flag_files, standard_streams
 from engine.proto.fork_numbers import NUMBERS
+from engine.tools.layers_option import modules_of_layers
 
 DONE, USAGE, REFUSED, WRONG, INTERRUPTED, TERMINATED = 0, 1, 1, 2, 130, 143
 """Exit statuses: what caffe's commands have, and Caffe's own 1 where arguments are missing."""
@@ -23,22 +24,7 @@ backend_option = click.option(
 )
 
 
-def _using(ctx: click.Context, _: click.Parameter, modules: str) -> None:
-    if modules:
-        from engine.proto import layer_modules  # noqa: PLC0415  --help does without
-
-        layer_modules.use(modules)
-
-
-layers_option = click.option(
-    "--layers",
-    metavar="MODULE,…",
-    default="",
-    expose_value=False,
-    is_eager=True,
-    callback=_using,
-    help="Modules with layers of your own, as my_layers.py.",
-)
+layers_option = modules_of_layers("Modules with layers of your own, as my_layers.py.")
 
 
 def _saying(ctx: click.Context, _: click.Parameter, fork: str | None) -> None:

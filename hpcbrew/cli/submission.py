@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from engine.tools.layers_option import modules_of_layers
 from hpcbrew import units
 from hpcbrew.cli.options import complete_job, json_option
 from hpcbrew.train_flags import VALUES
@@ -39,23 +40,6 @@ def _all(*options: Callable[[Any], Any]) -> Callable[[Any], Any]:
     return decorate
 
 
-def _use_layers(ctx: click.Context, parameter: click.Parameter, modules: str) -> None:
-    if modules:
-        from engine.proto import layer_modules  # noqa: PLC0415 - slow to import
-
-        layer_modules.use(modules)
-
-
-layers_option = click.option(
-    "--layers",
-    metavar="MODULE,…",
-    default="",
-    expose_value=False,
-    is_eager=True,
-    callback=_use_layers,
-    help="Take along modules with layers of your own, as my_layers.py.",
-)
-
 resource_options = _all(
     click.option("--name", help="The job's name. Without it: the net's, or the folder's."),
     click.option("--nodes", type=POSITIVE, default=1, metavar="N", help="How many nodes.", show_default=True),
@@ -67,7 +51,7 @@ resource_options = _all(
     click.option(
         "--weights", type=PATH, multiple=True, help="Start from this .caffemodel. May be given several times."
     ),
-    layers_option,
+    modules_of_layers("Take along modules with layers of your own, as my_layers.py."),
 )
 
 queue_options = _all(
