@@ -30,7 +30,6 @@ ELSEWHERE = {
     "hpcbrew/schedulers/pbs_status.py": "hpcbrew/schedulers/test_pbs.py",
     "hpcbrew/transports/client_only.py": "hpcbrew/transports/test_as_ssh.py",
     "hpcbrew/transports/identities.py": "hpcbrew/transports/test_as_ssh.py",
-    "hpcbrew/transports/ssh_line.py": "hpcbrew/transports/test_rude_servers.py",
     "hpcbrew/transports/waiting.py": "hpcbrew/transports/test_rude_servers.py",
     "hpcbrew/setup/trial_job.py": "hpcbrew/cli/test_setup.py",
     "engine/cli/runtime.py": "engine/devices/test_jax_setup.py",

@@ -109,7 +109,9 @@ def _log_in(
         raise
     except Exception as error:  # paramiko raises whatever a garbled answer makes of its readers
         said = printable(str(error)) or type(error).__name__
-        if said == UNFINISHED:
+        if isinstance(error, EOFError):
+            said = "the other side closed it before the login was done"
+        elif said == UNFINISHED:
             said = f"the server did not come to the end of its handshake within {host.connect_timeout:.0f} s"
         raise TransportError(f"{where}: no connection: {said}", retryable=True) from None
     transport = client.get_transport()

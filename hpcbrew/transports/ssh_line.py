@@ -45,7 +45,13 @@ class Proxy:
             self._process = subprocess.Popen(
                 [shell, "-c", f"exec {command}"], stdin=theirs.fileno(), stdout=theirs.fileno(), stderr=self._said
             )
-        self.send, self.settimeout = self._socket.send, self._socket.settimeout
+        self.settimeout = self._socket.settimeout
+
+    def send(self, data: bytes) -> int:
+        """What a command that ended does not take is lost without an error: the next `recv` tells what it said."""
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+            return self._socket.send(data)
+        return len(data)
 
     def recv(self, size: int) -> bytes:
         with contextlib.suppress(ConnectionResetError):  # it ended without reading all that it was sent
