@@ -2,7 +2,10 @@
 
 import weakref
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from math import prod
+from operator import index
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -15,40 +18,44 @@ Shape = tuple[int, ...]
 
 
 class Memory:
-    """One array, float32: on the host while someone holds it as a numpy array, on the device once it is used there.
+    """The values of a blob, float32: on the host while someone holds them as a numpy array, on the device once they
+    are used there.
 
     An array that was handed out stays true for as long as its holder keeps it or a view of it: what is computed is
-    copied into it, and what is written into it is what the next pass reads.
+    copied into it, and what is written into it is what the next pass reads. As in Caffe, fewer values than before
+    leave the memory as large as it is, and more take new memory once it is too small.
     """
 
-    def __init__(self, shape: Shape, fill: float = 0.0) -> None:
-        self._host: np.ndarray | None = np.full(shape, fill, np.float32)
+    def __init__(self, count: int, fill: float = 0.0) -> None:
+        self._count = count
+        self._host: np.ndarray | None = np.full(count, fill, np.float32)
         self._device: jax.Array | None = None
         self._lent: weakref.ref[np.ndarray] | None = None
         self._pending: Callable[[], None] | None = None
 
     @property
     def host(self) -> np.ndarray:
-        """The array itself, C-contiguous, to be read and written."""
+        """The values in one row, to be read and written."""
         self._settle()
         held = self._holder()
-        if held is not None:
-            return held
-        if self._host is None:
-            self._host, self._device = np.array(self._device, np.float32, order="C"), None
-        # Views of an array keep alive the array over the memory, not its owner: this one lives while anyone can write.
-        lent = np.asarray(self._host.data)
-        self._lent = weakref.ref(lent)
-        return lent
+        if held is None:
+            # Views of an array keep alive the array over the memory, not its owner: this one lives while anyone can
+            # write.
+            held = np.asarray(self._on_host().data)
+            self._lent = weakref.ref(held)
+        return held[: self._count]
 
-    def array(self) -> jax.Array:
+    def array(self, shape: Shape) -> jax.Array:
         """The values for a compiled function. Raises NetError where none can run."""
         forked.check()
         self._settle()
-        if self._device is not None:
-            return self._device
-        value = jnp.array(self._host)  # a copy: XLA may share numpy's memory, and its holder may write at any time
-        if self._holder() is None:
+        if self._device is not None and self._device.size == self._count:
+            return _shaped(self._device, shape)
+        held = self._holder()
+        row = self._on_host() if held is None else held
+        # A copy: XLA may share numpy's memory, and its holder may write at any time.
+        value = jnp.array(row[: self._count].reshape(shape))
+        if held is None:
             self._host, self._device = None, value
         return value
 
@@ -59,7 +66,7 @@ class Memory:
         if held is None:
             self._host, self._device = None, value
         else:
-            held[...] = np.asarray(value).reshape(held.shape)
+            held[: self._count] = np.asarray(value).reshape(-1)
 
     def defer(self, fill: Callable[[], None]) -> None:
         """Has `fill`, which puts the values here, called before they are read next: at once where they are held."""
@@ -67,21 +74,34 @@ class Memory:
         if self._holder() is not None:
             self._settle()
 
+    def resize(self, count: int) -> None:
+        """Another number of values: the first of those that there are, or zeros where they are more than ever."""
+        self._settle()
+        there = self._host if self._device is None else self._device
+        if there is None or count > there.size:
+            self._host, self._device, self._lent = np.zeros(count, np.float32), None, None
+        self._count = count
+
+    def _on_host(self) -> np.ndarray:
+        if self._host is None:
+            self._host, self._device = np.array(self._device, np.float32).reshape(-1), None
+        return self._host
+
     def _settle(self) -> None:
         if self._pending is not None:
             fill, self._pending = self._pending, None
             fill()
 
-    def reshape(self, shape: Shape) -> None:
-        """Another shape: of the same values where the count stays, of zeros where it changes."""
-        self._settle()
-        held = self._host if self._device is None else self._device
-        same = held is not None and prod(shape) == held.size
-        self._host = self.host.reshape(shape) if same else np.zeros(shape, np.float32)
-        self._device = self._lent = None
-
     def _holder(self) -> np.ndarray | None:
         return self._lent() if self._lent else None
+
+
+@dataclass(slots=True)
+class Memories:
+    """What blobs have that are one parameter in several shapes."""
+
+    data: Memory
+    diff: Memory
 
 
 class Blob:
@@ -89,18 +109,17 @@ class Blob:
 
     def __init__(self, *shape: int, fill_diff: float = 0.0) -> None:
         self._shape = shape
-        self._data = Memory(shape)
-        self._diff = Memory(shape, fill_diff)
+        self._memories = Memories(Memory(prod(shape)), Memory(prod(shape), fill_diff))
 
     @property
     def data(self) -> np.ndarray:
         """The values: a view to read and to write in place."""
-        return self._data.host.reshape(self._shape)
+        return self._memories.data.host.reshape(self._shape)
 
     @property
     def diff(self) -> np.ndarray:
         """The gradient: a view to read and to write in place."""
-        return self._diff.host.reshape(self._shape)
+        return self._memories.diff.host.reshape(self._shape)
 
     @property
     def shape(self) -> Shape:
@@ -111,25 +130,35 @@ class Blob:
         return prod(self._shape)
 
     def reshape(self, *shape: int) -> None:
-        """Gives it another shape. Values stay where the count does, and are zero where it changes."""
-        if any(d < 0 for d in shape):
-            raise NetError(f"a blob cannot have shape {list(shape)}; give sizes of 0 or more.")
-        if shape != self._shape:
-            self._shape = tuple(int(d) for d in shape)
-            self._data.reshape(self._shape)
-            self._diff.reshape(self._shape)
+        """Gives it another shape. The first values stay; where there are more than ever, all are zero.
+
+        Raises NetError for a negative size, TypeError for one that is no integer.
+        """
+        sizes = tuple(_size(d) for d in shape)
+        if any(d < 0 for d in sizes):
+            raise NetError(f"a blob cannot have shape {list(sizes)}; give sizes of 0 or more.")
+        if sizes != self._shape:
+            self._shape = sizes
+            self._memories.data.resize(self.count)
+            self._memories.diff.resize(self.count)
 
     def viewed(self, shape: Shape) -> "Blob":
         """This blob, or where `shape` is another of the same count, one on the same memory."""
         if shape == self._shape:
             return self
-        other = Blob(*shape)
-        other._data, other._diff = self._data, self._diff
+        other = Blob.__new__(Blob)
+        other._shape, other._memories = shape, self._memories
         return other
 
     def share_data(self, other: "Blob") -> None:
         """Uses the values of `other`, which has as many, from now on; the gradient stays its own."""
-        self._data = other._data
+        self._memories.data = other._memories.data
+
+    def share(self, other: "Blob") -> None:
+        """Uses the values and the gradient of `other` from now on. Raises NetError where it has another shape."""
+        if other.shape != self._shape:
+            raise NetError(f"this parameter has shape {list(self._shape)}; a blob of {list(other.shape)} is no such.")
+        self._memories.data, self._memories.diff = other._memories.data, other._memories.diff
 
     # The four axes of Caffe's first blobs; those that are not there have size 1.
 
@@ -158,24 +187,24 @@ class Blob:
 
     def value(self) -> jax.Array:
         """`data` for a compiled function."""
-        return _shaped(self._data.array(), self._shape)
+        return self._memories.data.array(self._shape)
 
     def gradient(self) -> jax.Array:
         """`diff` for a compiled function."""
-        return _shaped(self._diff.array(), self._shape)
+        return self._memories.diff.array(self._shape)
 
     def put(self, value: jax.Array) -> None:
         """Takes computed values, and their shape."""
         self.reshape(*value.shape)
-        self._data.put(value)
+        self._memories.data.put(value)
 
     def put_gradient(self, value: jax.Array) -> None:
         """Takes a computed gradient, of the values' shape."""
-        self._diff.put(value)
+        self._memories.diff.put(value)
 
     def defer_gradient(self, fill: Callable[[], None]) -> None:
         """Has `fill` called before `diff` is read next; it puts the gradient."""
-        self._diff.defer(fill)
+        self._memories.diff.defer(fill)
 
 
 class BlobVec(list[Blob]):
@@ -184,6 +213,20 @@ class BlobVec(list[Blob]):
     def __init__(self, blobs: Iterable[Blob] = ()) -> None:
         super().__init__(blobs)
 
+    def __setitem__(self, at: Any, blob: Any) -> None:
+        """Has the layer use another blob as its parameter; as in Caffe, a change in one shows in both.
+
+        Raises NetError where it has another shape, TypeError where it is no blob.
+        """
+        if isinstance(at, slice):
+            super().__setitem__(at, blob)
+        elif isinstance(blob, Blob):
+            self[at].share(blob)
+        else:
+            raise TypeError(
+                f"a parameter is a blob, and this is {type(blob).__name__}: write params[NAME][{at}].data[...] = …"
+            )
+
     def add_blob(self, *shape: int) -> None:
         """Adds a parameter of this shape, of zeros."""
         self.append(Blob(*shape))
@@ -191,3 +234,15 @@ class BlobVec(list[Blob]):
 
 def _shaped(value: jax.Array, shape: Shape) -> jax.Array:
     return value if value.shape == shape else value.reshape(shape)
+
+
+def _size(size: Any) -> int:
+    """An axis's size. Python 3's `/` makes a float of what was an integer in Python 2: a whole one will do."""
+    if isinstance(size, float) and size.is_integer():
+        return int(size)
+    try:
+        return index(size)
+    except TypeError:
+        raise TypeError(
+            f"a blob's sizes are integers, one each argument, and this is {size!r}: reshape(*sizes), and // divides."
+        ) from None

@@ -35,7 +35,6 @@ ELSEWHERE = {
     "engine/cli/runtime.py": "engine/devices/test_jax_setup.py",
     "engine/tools/layers_option.py": "engine/proto/test_layer_modules.py",
     "engine/user_errors.py": "engine/layers/test_python.py",
-    "engine/blob.py": "engine/python/caffe/test_net.py",
     "engine/cli/test.py": "engine/cli/test_cli.py",
     "engine/cli/timing.py": "engine/cli/test_cli.py",
     "engine/cli/train.py": "engine/cli/test_cli.py",

@@ -52,6 +52,3 @@ def share(net: Net, params: Sequence[Blob], own: Rows, theirs: Rows) -> None:
             raise NetError(f'share_with: layer "{name}" has parameters of shapes {here} here and {there} there.')
         for k, blob in zip(net.param_ids[i], theirs[name], strict=True):
             params[k].share_data(blob)
-    for name, ids in zip(net.layer_names, net.param_ids, strict=True):
-        for blob, k in zip(own.get(name, ()), ids, strict=True):
-            blob.share_data(params[k])
