@@ -32,12 +32,15 @@ _PYTHON_2_SYNTAX = re.compile(
 _PYTHON_2_LINE = re.compile(r"^\s*(print|exec)\b(?!\s*\()|\braise\s+\w+\s*,|<>|`|^\s*except\s+[\w.]+\s*,|\bur['\"]")
 
 
-def told(error: BaseException) -> str:
-    """`KIND: WORDS (FILE:LINE, in FUNCTION)`, and where the code is Python 2's, what makes it Python 3's."""
+def told(error: BaseException, code: str = "") -> str:
+    """`KIND: WORDS (FILE:LINE, in FUNCTION)`, and where the code is Python 2's, what makes it Python 3's.
+
+    `code`: what is named where the error comes of no line of the user's.
+    """
     words = " ".join(_words(error).split())
     shown = words if len(words) <= LONGEST else f"{words[:LONGEST]}…"
-    where = _where(error)
-    said = f"{type(error).__name__}: {shown}" + (f" ({where})" if where else "")
+    where = _where(error) or code
+    said = type(error).__name__ + (f": {shown}" if shown else "") + (f" ({where})" if where else "")
     if _of_python_2(error):
         here = f"{sys.version_info[0]}.{sys.version_info[1]}"
         return f"{said}. This is Python 2, and here runs Python {here}: 2to3 -w FILE turns it into Python 3."

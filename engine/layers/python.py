@@ -158,13 +158,9 @@ class Python(Layer):
         user.param_str, user.phase = p.param_str, Phase(self.phase)
         return user
 
-    @contextmanager
-    def named(self) -> Iterator[None]:
-        """What the user's code raises becomes a LayerError that names the layer, the file and the line."""
-        try:
-            yield
-        except (Exception, SystemExit) as e:  # sys.exit in a layer ends no run, least of all as if it were done
-            raise self.error(user_errors.told(e)) from e
+    def named(self) -> "Named":
+        """Around calls of the user's code: what it raises becomes a LayerError with the layer, file and line."""
+        return Named(self)
 
     # As a part of a net
 
@@ -233,6 +229,24 @@ class Python(Layer):
         """The user's `backward`."""
         with self.named():
             self.user.backward(self.above, list(propagate_down), self.below)  # type: ignore[attr-defined]
+
+
+class Named:
+    """See `Python.named`. sys.exit in a layer ends no run, least of all as if it were done.
+
+    A class, as contextlib's generators let a StopIteration through, which any `next` of the user's raises.
+    """
+
+    def __init__(self, layer: Python) -> None:
+        self._layer = layer
+
+    def __enter__(self) -> None:
+        """Nothing is to be done before."""
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if error is not None and not isinstance(error, KeyboardInterrupt):
+            p = self._layer.config.python_param
+            raise self._layer.error(user_errors.told(error, f"{p.module}.{p.layer}")) from error
 
 
 def _fill(blobs: Sequence[Blob], values: Arrays) -> None:

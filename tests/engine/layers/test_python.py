@@ -125,6 +125,20 @@ class Exits(Scale):
         raise SystemExit(0)
 
 
+class HasNoMore(Scale):
+    def forward(self, bottom, top):
+        next(iter(()))
+
+
+class RaisesNoException(Scale):
+    def forward(self, bottom, top):
+        raise BaseException
+
+
+class HasNoSetup(caffe.Layer):
+    pass
+
+
 class ExitsInSetup(Scale):
     def setup(self, bottom, top):
         import sys
@@ -258,6 +272,8 @@ def test_other_bottom_shapes_reshape_it():
         ("Raises", r'layer "layer" \(Python\): KeyError: \'mean\' \(.*user_layers.py:\d+, in forward\)'),
         ("RaisesInBackward", r'layer "layer" \(Python\): KeyError: \'slope\' .* in backward'),
         ("Exits", r"SystemExit: 0 \(.*user_layers.py:\d+, in forward\)"),
+        ("HasNoMore", r"StopIteration \(.*user_layers.py:\d+, in forward\)"),
+        ("RaisesNoException", r"BaseException \(.*user_layers.py:\d+, in forward\)"),
     ],
 )
 def test_an_error_in_a_pass_names_the_layer_and_the_line(name, message):
@@ -298,7 +314,7 @@ def test_without_tops_what_it_raises_names_it_too():
         ("import cPickle", r"ModuleNotFoundError: .*'cPickle' \(.*old_layers.py:2, in <module>\)\. This is Python 2"),
         ("import no_such", r"No module named 'no_such' \(.*old_layers.py:2, in <module>\)$"),
         ("x = (", r"SyntaxError: '\(' was never closed \(.*old_layers.py:2\)$"),
-        ("raise ImportError", r"ImportError:  \(.*old_layers.py:2, in <module>\)$"),
+        ("raise ImportError", r"ImportError \(.*old_layers.py:2, in <module>\)$"),
     ],
 )
 def test_a_module_that_cannot_be_imported_names_its_file_and_line(tmp_path, line, told):
@@ -311,6 +327,7 @@ def test_a_module_that_cannot_be_imported_names_its_file_and_line(tmp_path, line
     [
         (layer("Refuses"), "ValueError: give param_str .* in setup"),
         (layer("ExitsInSetup"), r"SystemExit: 0 \(.*user_layers.py:\d+, in setup\)$"),
+        (layer("HasNoSetup"), r"no attribute 'setup' \(user_layers.HasNoSetup\)$"),
         (layer("InALibrary"), r"JSONDecodeError: .* \(.*user_layers.py:\d+, in setup\)$"),
         (layer("SaysMuch"), r"ValueError: (a )+… \(.*user_layers.py:\d+, in setup\)$"),
         (layer("OfPython2"), r"NameError: name 'xrange' is not defined \(.*in setup\)\. This is Python 2"),
