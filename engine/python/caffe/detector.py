@@ -103,13 +103,14 @@ class Detector(PictureNet):
     def crop(self, im: np.ndarray, window: Window) -> np.ndarray:
         """The window of a picture (height, width, channels), with its context where `context_pad` asks for some.
 
-        Raises DataError for a window without a pixel in the picture.
+        Raises DataError for a window without a pixel in the picture, or without context one that begins outside of it.
         """
-        box = np.array(window).astype(int)
-        if box.shape != (4,):
-            raise DataError(f"window {window}: ymin, xmin, ymax, xmax are needed.")
-        y, x, bottom, right = box
-        if not (0 <= y < bottom and 0 <= x < right and y < im.shape[0] and x < im.shape[1]):
+        try:
+            y, x, bottom, right = box = np.array(window).astype(int)
+        except (TypeError, ValueError):
+            raise DataError(f"window {window}: ymin, xmin, ymax, xmax are needed.") from None
+        inside = min(bottom, right) > 0 if self.context_pad else min(y, x) >= 0
+        if not (inside and y < min(bottom, im.shape[0]) and x < min(right, im.shape[1])):
             raise DataError(
                 f"window {[int(b) for b in box]} (ymin, xmin, ymax, xmax): has no pixel in the picture of "
                 f"{im.shape[0]} × {im.shape[1]}."

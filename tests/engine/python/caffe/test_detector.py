@@ -68,9 +68,21 @@ def test_what_lies_outside_of_the_picture_is_the_mean(model):
     np.testing.assert_allclose(crop[-1, -1], [1, 1, 1])
 
 
+def test_with_context_a_window_may_begin_outside_of_the_picture(model):
+    net = caffe.Detector(*model, context_pad=2, mean=np.array([0.5, 0.5, 0.5]))
+    crop = net.crop(np.ones((20, 16, 3), np.float32), (-2, -2, 4, 4))
+    np.testing.assert_allclose(crop[[0, -1], [0, -1]], [[0.5] * 3, [1] * 3])
+
+
 @pytest.mark.parametrize(
     ("window", "message"),
-    [((0, 0, 4), "ymin, xmin, ymax, xmax are needed"), ((30, 0, 34, 4), "no pixel"), ((4, 4, 4, 8), "no pixel")],
+    [
+        ((0, 0, 4), "ymin, xmin, ymax, xmax are needed"),
+        ((30, 0, 34, 4), "no pixel"),
+        ((4, 4, 4, 8), "no pixel"),
+        ((-1, 0, 4, 4), "no pixel"),
+        ("abc", "are needed"),
+    ],
 )
 def test_windows_without_a_pixel_are_told(model, picture, window, message):
     with pytest.raises(DataError, match=rf"picture\.png.*{message}"):
