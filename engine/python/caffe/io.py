@@ -54,6 +54,7 @@ def resize_image(im: np.ndarray, new_dims: Shape, interp_order: int = 1) -> np.n
     """
     from scipy.ndimage import zoom  # noqa: PLC0415  a tenth of a second, for those who resize
 
+    im = np.asarray(im)
     height, width, *channels = (int(d) for d in new_dims)
     sizes_fit = im.ndim == 3 and im.size and len(channels) < 2 and min(height, width, *channels) > 0
     if not sizes_fit or interp_order not in range(6):
@@ -165,12 +166,18 @@ class Transformer:
     def preprocess(self, in_: str, data: np.ndarray) -> np.ndarray:
         """A picture as the input `in_` takes it: (channels, height, width), float32."""
         self._known(in_)
-        x = data.astype(np.float32, copy=False)
+        x = np.asarray(data).astype(np.float32, copy=False)
+        if len(self.inputs[in_]) != 4:
+            raise ArrayError(
+                f'input "{in_}" has shape {list(self.inputs[in_])}; pictures need (batch, channels, height, width).'
+            )
         if x.shape[:2] != self.inputs[in_][2:]:
             x = resize_image(x, self.inputs[in_][2:])
         if in_ in self.transpose:
             x = x.transpose(self.transpose[in_])
         if in_ in self.channel_swap:
+            if len(x) <= max(self.channel_swap[in_]):
+                raise ArrayError(f"channel swap {self.channel_swap[in_]} of a picture of {len(x)} channels.")
             x = x[list(self.channel_swap[in_])]
         x = x * np.float32(self.raw_scale.get(in_, 1))
         x = x - self.mean.get(in_, np.float32(0))
@@ -200,8 +207,9 @@ class Transformer:
     def set_channel_swap(self, in_: str, order: Shape) -> None:
         """The order of channels: (2, 1, 0) makes B, G, R of R, G, B."""
         self._known(in_)
-        if len(order) != self.inputs[in_][1]:
-            raise NetError(f'channel swap {tuple(order)}: input "{in_}" has {self.inputs[in_][1]} channels.')
+        channels = self.inputs[in_][1]
+        if len(order) != channels or not all(0 <= c < channels for c in order):
+            raise NetError(f'channel swap {tuple(order)}: input "{in_}" has {channels} channels, numbered from 0 on.')
         self.channel_swap[in_] = tuple(order)
 
     def set_raw_scale(self, in_: str, scale: float) -> None:

@@ -63,6 +63,8 @@ class Net:
             log.warning("_caffe.cpp:169", f"Net('{network_file}', {phase}, weights='{weights}')")
         if phase not in (pb.TRAIN, pb.TEST):
             raise NetError(f"caffe.Net: phase is {phase!r}; give caffe.TRAIN or caffe.TEST.")
+        if isinstance(stages, str):
+            raise NetError(f"caffe.Net: stages is a list of names; give [{stages!r}].")
         param = text.read_net(network_file)
         net = engine.net.net.Net.from_param(param, int(phase), int(str(level)), list(stages or ()), network_file)
         params = [Blob(*p.shape) for p in net.params]
@@ -172,6 +174,7 @@ class Net:
 
     def _forward(self, start: int, end: int) -> float:
         """Layers start … end, by number. Returns the loss: Σ loss_weight · Σ top over these layers."""
+        self._check_numbers(start, end)
         self._passes.forward(start, end)
         loss = 0.0
         for tops, weights in zip(self._net.tops[start : end + 1], self._net.loss_weights[start : end + 1], strict=True):
@@ -180,6 +183,7 @@ class Net:
 
     def _backward(self, start: int, end: int) -> None:
         """Layers start, start − 1, … end, by number."""
+        self._check_numbers(start, end)
         self._passes.backward(start, end)
 
     def before_forward(self, run: Hook) -> None:
@@ -279,14 +283,21 @@ class Net:
         return self._numbers(self.outputs)
 
     def _top_ids(self, layer: int) -> list[int]:
+        self._check_numbers(layer)
         return self._numbers(v.blob for v in self._net.tops[layer])
 
     def _bottom_ids(self, layer: int) -> list[int]:
+        self._check_numbers(layer)
         return self._numbers(v.blob for v in self._net.graph.nodes[layer].bottoms)
 
     def _numbers(self, names: Iterable[str]) -> list[int]:
         blobs = list(self.blobs)
         return [blobs.index(name) for name in names]
+
+    def _check_numbers(self, *layers: int) -> None:
+        for i in layers:
+            if not 0 <= i < len(self.layers):
+                raise NetError(f"this net has no layer {i}; it has layers 0 to {len(self.layers) - 1}.")
 
     # Names
 

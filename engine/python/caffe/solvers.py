@@ -2,6 +2,8 @@
 
 from collections.abc import Callable
 from functools import partial
+from math import inf
+from operator import index
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -65,6 +67,8 @@ class Solver:
 
     @lr.setter
     def lr(self, rate: float) -> None:
+        if not 0 <= rate < inf:
+            raise SolverError(f"lr: {rate} is no learning rate; give 0 or more.")
         base, self.param.base_lr = self.param.base_lr, 1.0
         factor = self.lr
         if not factor:
@@ -76,9 +80,10 @@ class Solver:
 
     def step(self, iterations: int) -> None:
         """Runs so many iterations, with the tests, displays and snapshots that fall due."""
+        count = index(iterations)
         self._take()
         try:
-            self._solver.step(iterations)
+            self._solver.step(count)
         finally:
             self._show()
 

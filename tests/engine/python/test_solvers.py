@@ -7,7 +7,7 @@ import h5py
 import numpy as np
 import pytest
 
-from engine.errors import LayerError
+from engine.errors import LayerError, SolverError
 
 NET = """
 layer { name: "x" type: "Input" top: "x" top: "t" input_param { shape { dim: 2 dim: 3 } shape { dim: 2 dim: 1 } } }
@@ -135,6 +135,8 @@ def test_the_learning_rate_is_read_and_set_between_steps():
     np.testing.assert_array_equal(s.net.params["ip"][0].data, before)
     s.lr = 0.3
     assert s.lr == pytest.approx(0.3)
+    with pytest.raises(SolverError, match="nan is no learning rate"):
+        s.lr = float("nan")
 
 
 def test_callbacks_come_before_the_passes_and_before_the_update():

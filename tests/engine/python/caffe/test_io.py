@@ -214,6 +214,7 @@ def test_a_picture_of_one_channel_is_deprocessed():
         (lambda t: t.set_mean("data", np.zeros((1, 3, 6, 8))), r"mean\[0\]"),
         (lambda t: t.set_transpose("data", (0, 1)), "no order of the 3 axes"),
         (lambda t: t.set_channel_swap("data", (1, 0)), "has 3 channels"),
+        (lambda t: t.set_channel_swap("data", (3, 2, 1)), "numbered from 0 on"),
         (lambda t: t.set_mean("data", np.zeros(4)), r"\[4\] does not fit"),
         (lambda t: t.preprocess("image", RGB), '"image" is no input; there are data'),
     ],
