@@ -11,10 +11,11 @@ from engine.errors import DataError
 class MemorySource:
     """Hands out the arrays that `set` was given, batch by batch, round and round; they are not transformed.
 
-    As in Caffe a net is built for labels (batch,), and each batch's have four axes, (batch, 1, 1, 1).
+    Each batch is what the arrays hold when it is used: programs fill them anew between passes. As in Caffe a net is
+    built for labels (batch,), and each batch's have four axes, (batch, 1, 1, 1).
     """
 
-    prefetch = 1
+    prefetch = None
 
     def __init__(self, tops: Sequence[str], shape: tuple[int, int, int, int]) -> None:
         self.tops, self.shape = tuple(tops), shape
@@ -23,17 +24,17 @@ class MemorySource:
         self._at = 0
 
     def set(self, data: np.ndarray, labels: np.ndarray) -> None:
-        """Takes pictures (n, channels, height, width) and labels (n,), n a multiple of the batch size; copies them.
+        """Takes pictures (n, channels, height, width) and labels (n,), n a multiple of the batch size.
 
-        A feed that has read ahead goes on with the new ones after a `restore`. Raises DataError for other shapes.
+        float32 arrays are not copied, as in Caffe. Raises DataError for other shapes.
         """
+        data, labels = (np.ascontiguousarray(array, np.float32) for array in (data, labels))
         batch = self.shape[0]
         if data.shape[1:] != self.shape[1:] or not len(data) or len(data) % batch:
             raise DataError(f"data of shape {data.shape}; {self.shape}, or a multiple of {batch} of them, is needed.")
         if labels.size != len(data):
             raise DataError(f"{labels.size} labels for {len(data)} items; one each is needed.")
-        self._data = np.array(data, np.float32)
-        self._labels = np.array(labels, np.float32).reshape(-1, 1, 1, 1)
+        self._data, self._labels = data, labels.reshape(-1, 1, 1, 1)
         self._at = 0
 
     def shapes(self) -> list[tuple[int, ...]]:

@@ -233,6 +233,8 @@ class Net:
         """
         if isinstance(weights, Net):
             models.copy(self._net, self._owned, weights.params, f"net {weights.name!r}")
+        elif not isinstance(weights, str | Path):
+            raise TypeError(f"copy_from takes a model's file or a net, and this is {type(weights).__name__}.")
         else:
             models.copy(self._net, self._owned, weights)
 

@@ -23,6 +23,16 @@ def test_arrays_are_handed_out_batch_by_batch_and_round():
     assert s.record(1) == "item 1 in memory"
 
 
+def test_a_batch_is_what_the_arrays_hold_when_it_is_used():
+    data, labels = DATA.astype(np.float32), np.zeros(6, np.float32)
+    s = source(data, labels)
+    data[1], labels[1] = 9, 2
+    batch = s.next()
+    data[1] = 0
+    assert (batch["data"][1] == 9).all()
+    assert batch["label"].ravel().tolist() == [0, 2]
+
+
 def test_a_restored_source_goes_on():
     s, again = source(), source()
     s.next()
