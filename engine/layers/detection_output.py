@@ -33,20 +33,31 @@ class Search:
     eta: float
     top_k: int | None
     keep_top_k: int | None
+    least_objectness: float
 
 
 @partial(jax.jit, static_argnums=3)
-def detect(loc: Array, conf: Array, priors: Array, search: Search) -> tuple[Array, Array]:
+def detect(loc: Array, conf: Array, priors: Array, search: Search, *refined: Array) -> tuple[Array, Array]:
     """Detections (N, R, 7), by picture and class and best first: picture, class, score, xmin, ymin, xmax, ymax; and
     which of them there are (N, R).
 
     loc (N, P · L · 4), conf (N, P · C), priors (1, 2, P · 4), with P priors, C classes and L classes of locations,
-    1 where they are shared. R is fixed, so that the whole batch is one compiled computation.
+    1 where they are shared. refined: scores of being an object at all (N, P · 2), by which priors are left out, and
+    offsets (N, P · 4), which move the priors first. R is fixed, so that the whole batch is one compiled computation.
     """
     boxes, variances = priors.reshape(2, -1, 1, 4)
+    units = 1.0 if search.variance_in_target else variances
     offsets = loc.reshape(loc.shape[0], boxes.shape[0], -1, 4)
-    found = decode(search.code, offsets, boxes, 1.0 if search.variance_in_target else variances)
-    scores = jnp.moveaxis(conf.reshape(*offsets.shape[:2], search.classes), 2, 1)
+    classes = conf.reshape(*offsets.shape[:2], search.classes)
+    if refined:
+        objectness, *moves = refined
+        none = jnp.zeros(search.classes).at[0].set(1)
+        there_is = objectness.reshape(*offsets.shape[:2], 2)[..., 1:] >= search.least_objectness
+        classes = jnp.where(there_is, classes, none)
+        if moves:
+            boxes = decode(search.code, moves[0].reshape(*offsets.shape[:2], 1, 4), boxes, units)
+    found = decode(search.code, offsets, boxes, units)
+    scores = jnp.moveaxis(classes, 2, 1)
     numbers = jnp.asarray([c for c in range(search.classes) if c != search.background])
     of_class = jnp.moveaxis(found, 2, 1)  # (N, L, P, 4)
     of_class = of_class if search.shared else of_class[:, numbers]
@@ -76,17 +87,19 @@ class DetectionOutput(Layer):
     """The boxes that are left of a detector's after suppression, and their classes and scores (SSD).
 
     Bottoms: offsets (N, P · L · 4), scores (N, P · C), priors (1, 2, P · 4), with P priors, C classes and L = 1, or C
-    with `share_location: false`. Top: (1, 1, M, 7): picture, class, score, xmin, ymin, xmax, ymax, by picture and
+    with `share_location: false`. RefineDet's (Zhang et al. 2018) may have two more: scores (N, P · 2) of its anchor
+    refinement, which leave out priors of less than `objectness_score`, and offsets (N, P · 4), which the priors are
+    moved by. Top: (1, 1, M, 7): picture, class, score, xmin, ymin, xmax, ymax, by picture and
     class and best first. Where nothing is found in the whole batch, a row a picture whose other values are −1.
     With `save_output_param` what is found is written into files too; see DetectionFiles.
     """
 
-    bottoms = (3, 3)
+    bottoms = (3, 5)
     dynamic = True
     host = True
     alone = "makes tops whose sizes depend on values"
 
-    def setup(self, loc: Shape, conf: Shape, priors: Shape) -> list[Shape]:
+    def setup(self, loc: Shape, conf: Shape, priors: Shape, *refined: Shape) -> list[Shape]:
         self.search = self._search()
         if not hasattr(self, "files"):
             self.files = self._files()
@@ -94,10 +107,12 @@ class DetectionOutput(Layer):
         if len(priors) != 3 or priors[2] % 4 or count(priors) != 2 * priors[2]:
             raise self.error(f"{self.bottom(2)} has shape {list(priors)}; priors are (1, 2, 4 times their number).")
         boxes = priors[2] // 4
-        for i, shape, each, what in (
+        needed = [
             (0, loc, 4 if self.search.shared else 4 * classes, "offsets"),
             (1, conf, classes, "scores"),
-        ):
+            *((3 + i, shape, (2, 4)[i], ("objectness", "moves")[i]) for i, shape in enumerate(refined)),
+        ]
+        for i, shape, each, what in needed:
             if not shape or shape[0] != loc[0] or count(shape[1:]) != boxes * each:
                 raise self.error(
                     f"{self.bottom(i)} has shape {list(shape)}; {boxes} priors of {classes} classes need "
@@ -106,8 +121,8 @@ class DetectionOutput(Layer):
         return [(1, 1, 1, 7)]
 
     def forward(self, params: Arrays, bottoms: Arrays, ctx: Context) -> list[Array]:
-        loc, conf, priors = map(stop_gradient, bottoms)
-        rows, there = map(np.asarray, detect(loc, conf, priors, self.search))
+        loc, conf, priors, *refined = map(stop_gradient, bottoms)
+        rows, there = map(np.asarray, detect(loc, conf, priors, self.search, *refined))
         found = rows[there]
         if self.files is not None:
             try:
@@ -168,4 +183,5 @@ class DetectionOutput(Layer):
             eta=nms.eta,
             top_k=nms.top_k if nms.HasField("top_k") and nms.top_k > -1 else None,
             keep_top_k=p.keep_top_k if p.keep_top_k > -1 else None,
+            least_objectness=p.objectness_score,
         )

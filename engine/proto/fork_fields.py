@@ -36,7 +36,7 @@ FIELDS: dict[str, dict[str, str]] = {
         "ConvolutionParameter": "cudnn_flavor",
         "DenseImageDataParameter": "one_hot_nclasses rotate",
         "DetectionEvaluateParameter": "output_logits",
-        "DetectionOutputParameter": "objectness_score output_logits",
+        "DetectionOutputParameter": "output_logits",
         "DistortionParameter": "all_effects brightness contrast hue prob random_order saturation",
         "HDF5DataParameter": "image",
         "ImageDataParameter": "label_size",
@@ -45,7 +45,6 @@ FIELDS: dict[str, dict[str, str]] = {
             "continuation_indicator_param ctc_loss_param dice_coef_loss_param labelsequence_accuracy_param "
             "selu_dropout_param selu_param"
         ),
-        "MultiBoxLossParameter": "objectness_score",
         "NoiseParameter": "all_effects",
         "SoftmaxParameter": "scaling_temperature",
         "SolverParameter": (

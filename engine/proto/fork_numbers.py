@@ -24,6 +24,10 @@ NUMBERS: dict[str, dict[str, dict[str, int]]] = {
         "SolverParameter": {"eval_type": 41, "ap_version": 42, "show_per_class_result": 44, "plateau_winsize": 43},
         "SolverState": {"minimum_loss": 5, "iter_last_event": 6},
     },
+    "refinedet": {
+        "DetectionOutputParameter": {"objectness_score": 24},
+        "MultiBoxLossParameter": {"objectness_score": 24},
+    },
     "ssd-mobilenet": {
         "LayerParameter": {"relu6_param": 208, "prior_box_param": 203},
         "ConvolutionParameter": {"tf_pad": 19},

@@ -61,6 +61,23 @@ def by_score(rows):
     return rows[np.lexsort((rows[:, 2], rows[:, 0]))]
 
 
+def test_refined_anchors_are_moved_and_those_of_no_object_left_out():
+    options = "code_type: CENTER_SIZE confidence_threshold: 0.2 nms_param { nms_threshold: 0.45 }"
+    picture = {name: value[:1] for name, value in BOTTOMS.items()}
+    rng = np.random.default_rng(5)
+    objectness, moves = rng.random((1, PRIORS, 2)), rng.standard_normal((PRIORS, 4))
+    size, centre = BOXES[:, 2:] - BOXES[:, :2], (BOXES[:, 2:] + BOXES[:, :2]) / 2
+    shift = VARIANCES.reshape(-1, 4) * moves
+    centre, half = centre + shift[:, :2] * size, np.exp(shift[:, 2:]) * size / 2
+    scores = np.where(objectness[..., 1:] < 0.4, [1, 0, 0, 0], picture["conf"].reshape(1, PRIORS, 4))
+    moved = np.stack([np.concatenate([centre - half, centre + half], 1).ravel(), VARIANCES.ravel()])[None]
+    want = found(options, **picture | {"conf": np.float32(scores.reshape(1, -1)), "priors": np.float32(moved)})
+    refined = {"objectness": np.float32(objectness.reshape(1, -1)), "moves": np.float32(moves.reshape(1, -1))}
+    got = found(options + " objectness_score: 0.4", **picture, **refined)
+    assert got.shape[2] > 3
+    assert_close(got, want, "detections")
+
+
 def test_nothing_found_is_a_row_of_a_picture():
     rows = found("confidence_threshold: 2")
     assert rows.shape == (1, 1, ITEMS, 7)
