@@ -7,7 +7,7 @@ except ModuleNotFoundError as e:
 
 from engine.proto.caffe_pb2 import TEST, TRAIN
 
-from . import _caffe, io, logs, proto
+from . import _caffe, io, logs, proto, pycaffe
 from ._caffe import *  # noqa: F403  all that is there
 from ._caffe import __version__
 from .classifier import Classifier
@@ -28,5 +28,6 @@ __all__ = [  # noqa: PLE0604  a list of strings, spread
     "layers",
     "params",
     "proto",
+    "pycaffe",
     "to_proto",
 ]

@@ -1,5 +1,7 @@
 """What Caffe keeps for the whole process: the device, the seed of what is random, its place among several."""
 
+from operator import index
+
 import jax
 import numpy as np
 
@@ -42,7 +44,7 @@ def set_device(device: int) -> None:
 def set_random_seed(seed: int) -> None:
     """From here on nets are filled, and random layers draw, the same numbers in every run."""
     global _random  # noqa: PLW0603  one stream a process, as in Caffe
-    _random = np.random.default_rng(seed % 2**64)
+    _random = np.random.default_rng(index(seed) % 2**64)
 
 
 def next_seed() -> int:
