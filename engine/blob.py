@@ -75,8 +75,13 @@ class Memory:
             self._settle()
 
     def resize(self, count: int) -> None:
-        """Another number of values: the first of those that there are, or zeros where they are more than ever."""
-        self._settle()
+        """Another number of values: the first of those that there are, or zeros where they are more than ever.
+
+        What was put off is put off for good: it is of the old number.
+        """
+        if count == self._count:
+            return
+        self._pending = None
         there = self._host if self._device is None else self._device
         if there is None or count > there.size:
             self._host, self._device, self._lent = np.zeros(count, np.float32), None, None

@@ -14,7 +14,7 @@ from engine.blob import Blob
 from engine.data.hdf5_sink import HDF5Sink
 from engine.graph.graph import Value
 from engine.layers import python
-from engine.layers.base import Array, Layer, SourceLayer
+from engine.layers.base import Array, Layer, Shape, SourceLayer
 from engine.layers.sources import HDF5Output
 from engine.net.convolution_work import light
 from engine.net.sized import Sized, Uses
@@ -163,16 +163,24 @@ class Passes:
         values: Mapping[Value, Array],
         keys: Any,
     ) -> dict[int, Array]:
-        """Puts the gradients of blobs that layers last … first compute; returns the sums of those of parameters."""
-        diffs = {v.blob: self.blobs[v.blob].gradient() for tops in net.tops[first : last + 1] for v in tops}
+        """Puts the gradients of blobs that layers last … first compute; returns the sums of those of parameters.
+
+        Blobs that have another size by now than in `net` are left as they are.
+        """
+        tops = [v for each in net.tops[first : last + 1] for v in each]
+        diffs = {v.blob: self._gradient(v.blob, net.shapes[v]) for v in tops}
         ids = {k for i in range(first, last + 1) for k in walk.needed(net, i)[0]}
         sums = {k: self.params[k].gradient() for k in ids}
         run = self._compiled(walk.backward, net, last, first)
         with python.surfaced():
             below, sums = jax.block_until_ready(run(params, values, diffs, sums, keys))
         for blob, x in below.items():
-            self.blobs[blob].put_gradient(x)
+            if self.blobs[blob].shape == x.shape:
+                self.blobs[blob].put_gradient(x)
         return sums
+
+    def _gradient(self, blob: str, shape: Shape) -> Array:
+        return self.blobs[blob].gradient() if self.blobs[blob].shape == shape else jnp.zeros(shape)
 
     @property
     def keys(self) -> np.ndarray:

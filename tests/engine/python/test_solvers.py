@@ -170,6 +170,20 @@ def test_a_step_leaves_the_gradients_of_blobs(held):
     np.testing.assert_allclose(s.net.blobs["y"].diff if diff is None else diff, (X @ w.T + b - T) / 2, rtol=1e-5)
 
 
+def test_inputs_may_have_another_size_in_the_next_step():
+    s = solver()
+    w, b = (p.data.copy() for p in s.net.params["ip"])
+    s.step(1)
+    for name, rows in ("x", X[:1]), ("t", T[:1]):
+        s.net.blobs[name].reshape(*rows.shape)
+        s.net.blobs[name].data[...] = rows
+    np.testing.assert_allclose(s.net.blobs["y"].diff, (X @ w.T + b - T) / 2, rtol=1e-5)
+    s.net.reshape()
+    w, b = (p.data.copy() for p in s.net.params["ip"])
+    s.step(1)
+    np.testing.assert_allclose(s.net.blobs["y"].diff, X[:1] @ w.T + b - T[:1], rtol=1e-5)
+
+
 DATA = """
 layer { name: "d" type: "HDF5Data" top: "x" top: "t" hdf5_data_param { source: "list" batch_size: 1 } }
 layer { name: "ip" type: "InnerProduct" bottom: "x" top: "y" inner_product_param { num_output: 1 } }
