@@ -28,7 +28,8 @@ class Memory:
 
     def __init__(self, count: int, fill: float = 0.0) -> None:
         self._count = count
-        self._host: np.ndarray | None = np.full(count, fill, np.float32)
+        # Zeros take no memory until they are written: of a net's many gradients few ever are.
+        self._host: np.ndarray | None = np.full(count, fill, np.float32) if fill else np.zeros(count, np.float32)
         self._device: jax.Array | None = None
         self._lent: weakref.ref[np.ndarray] | None = None
         self._pending: Callable[[], None] | None = None

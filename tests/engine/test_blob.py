@@ -1,5 +1,8 @@
 """A blob's memory: arrays that stay true through reshapes, parameters that change hands, and what is no shape."""
 
+import resource
+from pathlib import Path
+
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -55,6 +58,15 @@ def test_values_on_the_device_are_cut_too():
 def test_what_nobody_holds_goes_to_the_device_once():
     blob = filled(2, 3)
     assert blob.value() is blob.value()
+
+
+def test_values_that_nobody_writes_take_no_memory():
+    def resident():
+        return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
+
+    before = resident()
+    blob = Blob(2**26)
+    assert resident() - before < 2**24 < blob.count
 
 
 def test_a_whole_float_is_a_size():
