@@ -60,11 +60,11 @@ class Detector(PictureNet):
         self.crop_dims = np.array((height, width, channels))
         self.context_pad = context_pad
         # The mean as the Transformer will take it off again: a picture in the order and the scale of the files.
-        transformer = self.transformer
-        mean = np.broadcast_to(transformer.mean.get(in_, np.float32(0)), (channels, height, width))
-        if in_ in transformer.channel_swap:
-            mean = mean[np.argsort(transformer.channel_swap[in_])]
-        self.crop_mean = mean.transpose(1, 2, 0) / np.float32(transformer.raw_scale.get(in_, 1))
+        _, swap, raw_scale, mean, _ = self.transformer.steps(in_)
+        mean = np.broadcast_to(mean, (channels, height, width))
+        if swap is not None:
+            mean = mean[np.argsort(swap)]
+        self.crop_mean = mean.transpose(1, 2, 0) / raw_scale
 
     def detect_windows(self, images_windows: Iterable[tuple[Any, Iterable[Window]]]) -> list[Detection]:
         """What the net's first output says of each window; images_windows: pairs of a file's name and its windows.

@@ -159,9 +159,9 @@ class Transformer:
         self.inputs = {name: tuple(shape) for name, shape in inputs.items()}
         self.transpose: dict[str, Shape] = {}
         self.channel_swap: dict[str, Shape] = {}
-        self.raw_scale: dict[str, float] = {}
+        self.raw_scale: dict[str, float | None] = {}
         self.mean: dict[str, np.ndarray] = {}
-        self.input_scale: dict[str, float] = {}
+        self.input_scale: dict[str, float | None] = {}
 
     def preprocess(self, in_: str, data: np.ndarray) -> np.ndarray:
         """A picture as the input `in_` takes it: (channels, height, width), float32."""
@@ -173,27 +173,26 @@ class Transformer:
             )
         if x.shape[:2] != self.inputs[in_][2:]:
             x = resize_image(x, self.inputs[in_][2:])
-        if in_ in self.transpose:
-            x = x.transpose(self.transpose[in_])
-        if in_ in self.channel_swap:
-            if len(x) <= max(self.channel_swap[in_]):
-                raise ArrayError(f"channel swap {self.channel_swap[in_]} of a picture of {len(x)} channels.")
-            x = x[list(self.channel_swap[in_])]
-        x = x * np.float32(self.raw_scale.get(in_, 1))
-        x = x - self.mean.get(in_, np.float32(0))
-        return x * np.float32(self.input_scale.get(in_, 1))
+        transpose, swap, raw_scale, mean, input_scale = self.steps(in_)
+        if transpose is not None:
+            x = x.transpose(transpose)
+        if swap is not None:
+            if len(x) <= max(swap):
+                raise ArrayError(f"channel swap {swap} of a picture of {len(x)} channels.")
+            x = x[list(swap)]
+        return (x * raw_scale - mean) * input_scale
 
     def deprocess(self, in_: str, data: np.ndarray) -> np.ndarray:
         """What `preprocess` made, undone but for the resizing."""
         self._known(in_)
+        transpose, swap, raw_scale, mean, input_scale = self.steps(in_)
         of_a_batch = data[0] if data.ndim == 4 and len(data) == 1 else data
-        keeps_axes = in_ in self.transpose or in_ in self.mean
+        keeps_axes = transpose is not None or in_ in self.mean
         x = (of_a_batch if keeps_axes else data.squeeze()).astype(np.float32)
-        x = x / np.float32(self.input_scale.get(in_, 1))
-        x = (x + self.mean.get(in_, np.float32(0))) / np.float32(self.raw_scale.get(in_, 1))
-        if in_ in self.channel_swap:
-            x = x[np.argsort(self.channel_swap[in_])]
-        return x.transpose(np.argsort(self.transpose[in_])) if in_ in self.transpose else x
+        x = (x / input_scale + mean) / raw_scale
+        if swap is not None:
+            x = x[np.argsort(swap)]
+        return x if transpose is None else x.transpose(np.argsort(transpose))
 
     def set_transpose(self, in_: str, order: Shape) -> None:
         """The order of axes: (2, 0, 1) puts channels first."""
@@ -212,8 +211,11 @@ class Transformer:
             raise NetError(f'channel swap {tuple(order)}: input "{in_}" has {channels} channels, numbered from 0 on.')
         self.channel_swap[in_] = tuple(order)
 
-    def set_raw_scale(self, in_: str, scale: float) -> None:
-        """What pictures are multiplied with before the mean: 255 for those in [0, 1] and a mean in [0, 255]."""
+    def set_raw_scale(self, in_: str, scale: float | None) -> None:
+        """What pictures are multiplied with before the mean: 255 for those in [0, 1] and a mean in [0, 255].
+
+        None, as any step's that is None: nothing.
+        """
         self._known(in_)
         self.raw_scale[in_] = scale
 
@@ -224,7 +226,13 @@ class Transformer:
         """
         self._known(in_)
         channels, *size = self.inputs[in_][1:]
-        mean = np.asarray(mean, np.float32)
+        try:
+            mean = np.asarray(mean, np.float32)
+        except (TypeError, ValueError):
+            raise ArrayError(
+                f"a mean is an array of numbers, and this is {type(mean).__name__}: numpy.load reads a .npy, "
+                "blobproto_to_array a BlobProto."
+            ) from None
         if mean.ndim == 2:
             mean = mean[None]
         if mean.ndim not in (1, 3) or len(mean) not in ((channels,) if mean.ndim == 1 else (channels, 1)):
@@ -239,11 +247,19 @@ class Transformer:
             mean = resize_image(mean.transpose(1, 2, 0), size).transpose(2, 0, 1)
         self.mean[in_] = mean
 
-    def set_input_scale(self, in_: str, scale: float) -> None:
-        """What is multiplied with last."""
+    def set_input_scale(self, in_: str, scale: float | None) -> None:
+        """What is multiplied with last; None: nothing."""
         self._known(in_)
         self.input_scale[in_] = scale
 
     def _known(self, in_: str) -> None:
         if in_ not in self.inputs:
             raise NetError(f'"{in_}" is no input; there are {", ".join(self.inputs)}.')
+
+    def steps(self, in_: str) -> tuple[Shape | None, Shape | None, np.ndarray, np.ndarray, np.ndarray]:
+        """transpose, channel swap, raw scale, mean, input scale; of the last three what changes nothing if not set."""
+        raw_scale, mean, input_scale = (
+            np.asarray(default if table.get(in_) is None else table[in_], np.float32)
+            for table, default in ((self.raw_scale, 1), (self.mean, 0), (self.input_scale, 1))
+        )
+        return self.transpose.get(in_), self.channel_swap.get(in_), raw_scale, mean, input_scale

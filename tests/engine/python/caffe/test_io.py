@@ -207,9 +207,19 @@ def test_a_picture_of_one_channel_is_deprocessed():
     assert t.deprocess("data", np.zeros((1, 1, 6, 8))).shape == (6, 8, 1)
 
 
+def test_a_step_that_is_none_is_left_out():
+    t = caffe.io.Transformer({"data": (1, 3, 6, 8)})
+    t.set_raw_scale("data", None)
+    t.transpose["data"] = t.channel_swap["data"] = t.mean["data"] = t.input_scale["data"] = None
+    picture = np.ones((6, 8, 3), np.float32)
+    np.testing.assert_array_equal(t.preprocess("data", picture), picture)
+    np.testing.assert_array_equal(t.deprocess("data", picture), picture)
+
+
 @pytest.mark.parametrize(
     ("call", "message"),
     [
+        (lambda t: t.set_mean("data", "mean.npy"), "numpy.load reads a .npy"),
         (lambda t: t.set_mean("data", np.zeros((2, 6, 8))), r"\[2, 6, 8\] does not fit"),
         (lambda t: t.set_mean("data", np.zeros((1, 3, 6, 8))), r"mean\[0\]"),
         (lambda t: t.set_transpose("data", (0, 1)), "no order of the 3 axes"),
