@@ -1,5 +1,6 @@
 """What Caffe keeps for the whole process: the device, the seed of what is random, its place among several."""
 
+import threading
 from operator import index
 
 import jax
@@ -8,7 +9,9 @@ import numpy as np
 from engine.errors import DeviceError, SolverError
 
 _device, _on_gpu = 0, False
-_count, _rank = 1, 0
+_count = 1
+_of_thread = threading.local()
+"""`rank`: solvers are made in processes or threads of their own, and each says its rank there."""
 _random = np.random.default_rng()
 
 
@@ -66,16 +69,15 @@ def set_solver_count(count: int) -> None:
 
 
 def solver_rank() -> int:
-    """Which of them this process has; the first, 0, tests, writes snapshots and shows."""
-    return _rank
+    """Which of them this thread has; the first, 0, tests, writes snapshots and shows."""
+    return getattr(_of_thread, "rank", 0)
 
 
 def set_solver_rank(rank: int) -> None:
     """Said before the solver is made. Raises SolverError."""
-    global _rank  # noqa: PLW0603
     if rank < 0:
         raise SolverError(f"set_solver_rank: {rank} is no rank; they are counted from 0.")
-    _rank = int(rank)
+    _of_thread.rank = int(rank)
 
 
 def set_multiprocess(multiprocess: bool) -> None:

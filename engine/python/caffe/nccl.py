@@ -1,4 +1,4 @@
-"""`caffe.NCCL`: several processes, each with a solver on a device of its own, that train one net.
+"""`caffe.NCCL`: several processes or threads, each with a solver on a device of its own, that train one net.
 
 They are of one machine. Gradients go through a socket, to the first process and back as their mean.
 """

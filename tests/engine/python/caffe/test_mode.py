@@ -1,5 +1,8 @@
 """What Caffe keeps for the whole process."""
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
 import caffe
 import pytest
 from caffe import mode
@@ -27,3 +30,15 @@ def test_a_device_that_is_not_there_is_refused(call, said, monkeypatch):
     monkeypatch.setattr(mode, "_device", 0)
     with pytest.raises(DeviceError, match=said):
         call()
+
+
+def test_each_thread_has_a_rank_of_its_own():
+    def said(rank):
+        caffe.set_solver_rank(rank)
+        both.wait(10)
+        return caffe.solver_rank()
+
+    both = threading.Barrier(2)
+    with ThreadPoolExecutor(2) as threads:
+        assert list(threads.map(said, (1, 2))) == [1, 2]
+    assert caffe.solver_rank() == 0
