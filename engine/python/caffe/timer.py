@@ -4,15 +4,22 @@ import time
 
 
 class Timer:
-    """ms: between the last `start` and the `stop` after it; 0 before."""
+    """As Caffe's: one that runs is not started again, and stops where `ms` is read."""
 
     def __init__(self) -> None:
         self._started: float | None = None
-        self.ms = 0.0
+        self._ms = 0.0
 
     def start(self) -> None:
-        self._started = time.perf_counter()
+        if self._started is None:
+            self._started = time.perf_counter()
 
     def stop(self) -> None:
         if self._started is not None:
-            self.ms, self._started = (time.perf_counter() - self._started) * 1e3, None
+            self._ms, self._started = (time.perf_counter() - self._started) * 1e3, None
+
+    @property
+    def ms(self) -> float:
+        """Milliseconds between the last `start` and `stop`; 0 before the first."""
+        self.stop()
+        return self._ms
