@@ -183,7 +183,7 @@ class Net:
 
     def _backward(self, start: int, end: int) -> None:
         """Layers start, start − 1, … end, by number."""
-        self._check_numbers(start, end)
+        self._check_numbers(end, start)
         self._passes.backward(start, end)
 
     def before_forward(self, run: Hook) -> None:
@@ -285,21 +285,21 @@ class Net:
         return self._numbers(self.outputs)
 
     def _top_ids(self, layer: int) -> list[int]:
-        self._check_numbers(layer)
+        self._check_numbers(layer, layer)
         return self._numbers(v.blob for v in self._net.tops[layer])
 
     def _bottom_ids(self, layer: int) -> list[int]:
-        self._check_numbers(layer)
+        self._check_numbers(layer, layer)
         return self._numbers(v.blob for v in self._net.graph.nodes[layer].bottoms)
 
     def _numbers(self, names: Iterable[str]) -> list[int]:
         blobs = list(self.blobs)
         return [blobs.index(name) for name in names]
 
-    def _check_numbers(self, *layers: int) -> None:
-        for i in layers:
-            if not 0 <= i < len(self.layers):
-                raise NetError(f"this net has no layer {i}; it has layers 0 to {len(self.layers) - 1}.")
+    def _check_numbers(self, first: int, last: int) -> None:
+        if first < 0 or last >= len(self.layers):
+            wrong = first if first < 0 else last
+            raise NetError(f"this net has no layer {wrong}; it has layers 0 to {len(self.layers) - 1}.")
 
     # Names
 

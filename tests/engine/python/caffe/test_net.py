@@ -324,6 +324,11 @@ def test_forward_by_number_returns_the_loss(net):
     assert net._forward(0, 5) == pytest.approx(2 * float(net.blobs["loss"].data))
 
 
+def test_a_range_without_a_layer_computes_nothing(net):
+    assert net._forward(0, -1) == 0
+    net._backward(-1, 0)
+
+
 def test_all_forms_of_opening(net, path, tmp_path):
     model = str(tmp_path / "m.caffemodel")
     net.save(model)
