@@ -322,7 +322,7 @@ def _found_instead(path: Path) -> str:
     if not regular_file.exists(path):
         return "no such folder. Make the database first, or correct `source`."
     if not path.is_dir():
-        return "a file, where an LMDB is a folder with a data.mdb in it."
+        return "a file, where a database is a folder: an LMDB with a data.mdb in it, or a LevelDB."
     names = sorted(p.name for p in path.iterdir())
     if "CURRENT" in names:
         return "a LevelDB, not an LMDB. Say `backend: LEVELDB` in data_param."

@@ -85,10 +85,10 @@ def root_and_members(
     ones are looked for from the current directory, as in Caffe, and then from the folder of who names them: the
     `prototxt`, where there is a root folder, and else the list.
     """
-    if root_folder and not root_folder.endswith("/"):
-        raise ManifestError(f"{asked}: root_folder {root_folder!r} is joined to each name as it stands: end it with /")
     unique = list(dict.fromkeys(names))
     absolute = [name.startswith("/") for name in unique]
+    if root_folder and not root_folder.endswith("/") and not all(absolute):
+        raise ManifestError(f"{asked}: root_folder {root_folder!r} is joined to each name as it stands: end it with /")
     if not root_folder and any(absolute):
         if not all(absolute):
             odd = unique[absolute.index(False)]

@@ -54,7 +54,7 @@ def test_a_read_only_folder_is_read_and_left_as_it_is(make_lmdb):
     ("make", "says"),
     [
         (lambda p: None, "no such folder"),
-        (lambda p: p.write_bytes(b"x"), "a file, where an LMDB is a folder"),
+        (lambda p: p.write_bytes(b"x"), "a file, where a database is a folder"),
         (lambda p: p.mkdir(), "an empty folder"),
         (lambda p: _with(p, "train.txt", b"a.png 1"), "no data.mdb among train.txt"),
         (lambda p: _with(p, "CURRENT", b"MANIFEST-000007\n"), "backend: LEVELDB"),

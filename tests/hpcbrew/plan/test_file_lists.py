@@ -82,8 +82,11 @@ def test_what_is_not_text_is_named_with_the_byte(tmp_path: Path) -> None:
 
 
 def test_each_name_is_a_member_once(listing) -> None:
+    members = (PurePosixPath("b.jpg"), PurePosixPath("a.jpg"))
     found = file_lists.root_and_members("/data/", ["b.jpg", "a.jpg", "b.jpg"], listing(""), NET, ASKED)
-    assert found == (Path("/data"), (PurePosixPath("b.jpg"), PurePosixPath("a.jpg")))
+    assert found == (Path("/data"), members)
+    found = file_lists.root_and_members("/data", ["/b.jpg", "/a.jpg", "/b.jpg"], listing(""), NET, ASKED)
+    assert found == (Path("/data"), members)
 
 
 def test_absolute_names_are_taken_from_the_root(listing) -> None:
@@ -116,7 +119,7 @@ def test_a_root_folder_is_looked_for_here_and_then_beside_the_prototxt(
 @pytest.mark.parametrize(
     ("root", "names", "said"),
     [
-        ("/data", ["a.jpg"], "is joined to each name as it stands: end it with /"),
+        ("/data", ["/a.jpg", "b.jpg"], "is joined to each name as it stands: end it with /"),
         ("", ["/data/a.jpg", "b.jpg"], r"lists absolute paths, and 'b\.jpg'"),
     ],
 )
