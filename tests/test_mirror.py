@@ -39,6 +39,7 @@ ELSEWHERE = {
     "engine/cli/timing.py": "engine/cli/test_cli.py",
     "engine/cli/train.py": "engine/cli/test_cli.py",
     "engine/graph/known_layers.py": "engine/proto/test_layer_names.py",
+    "engine/graph/windows.py": "engine/layers/test_pooling.py",
     "engine/layers/loss.py": "engine/layers/test_classification_loss.py",
     "engine/layers/registry.py": "engine/proto/test_layer_names.py",
     "engine/layers/windowed.py": "engine/layers/test_pooling.py",

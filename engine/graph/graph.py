@@ -58,6 +58,14 @@ class Node:
         """How messages name it: its name and its type."""
         return f'layer "{self.config.name}" ({self.config.type})'
 
+    def canonical_axis(self, axis: int, shape: tuple[int, ...], what: str = "axis") -> int:
+        """`axis` of a bottom of this shape counted from the front; negative ones count from the end."""
+        if not -len(shape) <= axis < len(shape):
+            raise self.error(
+                f"{what} {axis} is not one of its bottom of shape {list(shape)}; it has {len(shape)} axes."
+            )
+        return axis % len(shape)
+
     def error(self, message: str) -> LayerError:
         return LayerError(f"{self.origin}{self.shown}: {message}")
 

@@ -252,11 +252,7 @@ class Layer:
 
     def canonical_axis(self, axis: int, shape: Shape, what: str = "axis") -> int:
         """`axis` counted from the front; negative ones count from the end."""
-        if not -len(shape) <= axis < len(shape):
-            raise self.error(
-                f"{what} {axis} is not one of its bottom of shape {list(shape)}; it has {len(shape)} axes."
-            )
-        return axis % len(shape)
+        return self.node.canonical_axis(axis, shape, what)
 
     def error(self, message: str) -> LayerError:
         """An error that says where the layer was written, its name and its type."""

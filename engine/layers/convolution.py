@@ -3,9 +3,10 @@
 from collections.abc import Sequence
 from typing import ClassVar
 
+from engine.graph.windows import by, same
 from engine.layers.base import Array, Arrays, Context, Shape, count
 from engine.layers.registry import layer
-from engine.layers.windowed import Windowed, by, same
+from engine.layers.windowed import Windowed
 from engine.ops.convolution import columns, convolve, deconvolve
 
 

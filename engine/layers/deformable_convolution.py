@@ -2,10 +2,10 @@
 
 import jax.numpy as jnp
 
+from engine.graph.windows import by
 from engine.layers.base import Array, Arrays, Context, Shape, along, count
 from engine.layers.convolution import Weighted
 from engine.layers.registry import layer
-from engine.layers.windowed import by
 from engine.ops.window import Window
 from engine.proto import caffe_pb2 as pb
 

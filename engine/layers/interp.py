@@ -3,9 +3,9 @@
 import jax.numpy as jnp
 import numpy as np
 
+from engine.graph.windows import by
 from engine.layers.base import Array, Arrays, Context, Layer, Shape
 from engine.layers.registry import layer
-from engine.layers.windowed import by
 
 
 @layer("Interp")

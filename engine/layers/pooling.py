@@ -2,13 +2,12 @@
 
 import jax.numpy as jnp
 
+from engine.graph import windows
+from engine.graph.windows import by
 from engine.layers.base import Array, Arrays, Context, Layer, Shape, rows
 from engine.layers.registry import layer
-from engine.layers.windowed import by
 from engine.ops.pooling import Span, Windows, average_pool, first_maximum, max_pool, random_pool, weighted_pool
 from engine.proto import caffe_pb2 as pb
-
-CEIL = pb.PoolingParameter.CEIL
 
 
 class PoolsPlanes(Layer):
@@ -40,54 +39,15 @@ class Pooling(PoolsPlanes):
 
     def setup(self, x: Shape) -> list[Shape]:
         p = self.config.pooling_param
-        if len(x) != 4:
-            raise self.error(
-                f"{self.bottom(0)} has shape {list(x)}; Pooling takes 4 axes: num, channels, height, width."
-            )
         if len(self.config.top) == 2 and p.pool != p.MAX:
             raise self.error("it has 2 tops; only pool: MAX makes a second one.")
-        kernel, stride, pad = self._kernel(x), self._pair("stride", "stride"), self._pair("pad", "pad")
-        if p.global_pooling and (any(pad) or stride != (1, 1)):
-            raise self.error("global_pooling takes the whole plane: leave pad and stride out.")
-        if 0 in kernel or 0 in stride:
-            raise self.error(f"kernel {by(kernel)} and stride {by(stride)} must be 1 or more along both axes.")
-        if any(pad) and p.pool == p.STOCHASTIC:
-            raise self.error("STOCHASTIC pooling takes no pad; leave it out, or use MAX or AVE.")
-        if any(pad) and any(a >= k for a, k in zip(pad, kernel, strict=True)):
-            raise self.error(f"pad {by(pad)} must be smaller than the kernel {by(kernel)} along both axes.")
-        self.spans = spans(x[2:], kernel, stride, pad, p.round_mode if p.ceil_mode else p.FLOOR)
-        if any(span.outputs < 1 for span in self.spans):
-            raise self.error(
-                f"a {by(kernel)} kernel does not fit its {self.bottom(0)} of {by(x[2:])} with pad {by(pad)}.\n"
-                "Give it a smaller kernel_size, or global_pooling: true for one window over all of it."
-            )
+        made = windows.of_pooling(self.node, x)
+        self.spans = spans(x[2:], made.kernel, made.stride, made.pad, made.outputs)
         self.check_size(f"its {self.bottom(0)}, padded,", (x[0], x[1], *(max(s.padded, s.size) for s in self.spans)))
         self.method = p.pool
         if p.pool == p.MAX and len(self.config.top) == 1:
             self.precision = "given"
         return [(x[0], x[1], *(span.outputs for span in self.spans))] * len(self.config.top)
-
-    def _kernel(self, x: Shape) -> tuple[int, int]:
-        p = self.config.pooling_param
-        given = [name for name in ("kernel_size", "kernel_h", "kernel_w") if p.HasField(name)]
-        if p.global_pooling:
-            if given:
-                raise self.error(f"global_pooling takes the whole plane: leave {given[0]} out.")
-            return x[2], x[3]
-        if given not in (["kernel_size"], ["kernel_h", "kernel_w"]):
-            raise self.error(
-                f"it has {', '.join(given) or 'no kernel_size'}; give kernel_size, or kernel_h and kernel_w."
-            )
-        return self._pair("kernel_size", "kernel")
-
-    def _pair(self, field: str, pair: str) -> tuple[int, int]:
-        """(rows, columns) from `pair`_h and `pair`_w, or twice `field`."""
-        p = self.config.pooling_param
-        given = [name for name in (f"{pair}_h", f"{pair}_w") if p.HasField(name)]
-        if given and (len(given) == 1 or p.HasField(field)):
-            raise self.error(f"{given[0]} stands alone or with {field}; give {field}, or {pair}_h and {pair}_w.")
-        h, w = given or (field, field)
-        return getattr(p, h), getattr(p, w)
 
     def forward(self, params: Arrays, bottoms: Arrays, ctx: Context) -> list[Array]:
         (x,) = bottoms
@@ -126,7 +86,7 @@ class SPP(PoolsPlanes):
             )
         if any(pad) and self.method == pb.SPPParameter.STOCHASTIC:
             raise self.error(f"STOCHASTIC pooling takes no pad, which {bins} × {bins} bins of {by(x[2:])} need.")
-        return spans(x[2:], kernel, kernel, pad)
+        return spans(x[2:], kernel, kernel, pad, windows.pool_outputs(x[2:], kernel, kernel, pad))
 
     def forward(self, params: Arrays, bottoms: Arrays, ctx: Context) -> list[Array]:
         (x,) = bottoms
@@ -136,15 +96,11 @@ class SPP(PoolsPlanes):
         return [jnp.concatenate([rows(level) for level in pooled], axis=1)]
 
 
-def spans(size: Shape, kernel: Shape, stride: Shape, pad: Shape, rounding: int = CEIL) -> Windows:
-    """The windows over rows and columns, axes 2 and 3, by Caffe's rule."""
+def spans(size: Shape, kernel: Shape, stride: Shape, pad: Shape, outputs: Shape) -> Windows:
+    """The windows over rows and columns, axes 2 and 3: so many along each."""
     made = []
     for i in range(2):
-        room = size[i] + 2 * pad[i] - kernel[i]
-        outputs = (-(-room // stride[i]) if rounding == CEIL else room // stride[i]) + 1
-        if any(pad) and (outputs - 1) * stride[i] >= size[i] + pad[i]:
-            outputs -= 1
         # A window ends with the padded plane, and a single one goes no further.
         reach = min(kernel[i], size[i] + 2 * pad[i])
-        made.append(Span(2 + i, size[i], reach, stride[i] if outputs > 1 else 1, pad[i], outputs))
+        made.append(Span(2 + i, size[i], reach, stride[i] if outputs[i] > 1 else 1, pad[i], outputs[i]))
     return made[0], made[1]

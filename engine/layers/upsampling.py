@@ -6,9 +6,9 @@ import jax.numpy as jnp
 import numpy as np
 from jax.lax import stop_gradient
 
+from engine.graph.windows import by
 from engine.layers.base import Array, Arrays, Context, Layer, Shape
 from engine.layers.registry import layer
-from engine.layers.windowed import by
 from engine.ops.placing import put
 
 

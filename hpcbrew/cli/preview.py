@@ -29,6 +29,7 @@ def as_json(plan: JobPlan) -> dict[str, object]:
         "run_folder": str(plan.run_folder),
         "resources": asdict(plan.resources),
         "max_iter": plan.max_iter,
+        **({"iteration_memory": plan.memory} if plan.memory else {}),
         "gpu_hours": gpu_hours(plan),
         "script": plan.script,
         "files": [
@@ -64,6 +65,8 @@ def summary(plan: JobPlan) -> Iterator[str]:
     jobs = f"{plan.points} jobs, " if plan.points else ""
     yield wrapped(f"{plan.name} on {plan.address.cluster}: {jobs}{count(plan.max_iter, 'iteration')}")
     rows = {"resources": resources(plan), "limits": _limits(plan), "cost": _cost(plan)}
+    if plan.memory:
+        rows["memory"] = f"an iteration takes about {short_size(plan.memory)} or more"
     rows |= {"files": _sent(plan), "run folder": f"{plan.scratch.rstrip('/') or 'local'}/{plan.run_folder}"}
     for head, words in rows.items():
         yield wrapped(f"  {head:<12}{words}", indent=14)

@@ -108,10 +108,11 @@ class Resources(_Part):
 
 
 class GpuType(_Part):
-    """One kind of GPU: what `select` needs to get it."""
+    """One kind of GPU: what `select` needs to get it, and its memory, so that a net too large for it is told of."""
 
     select: dict[Word, Word] = {}
     queue: Word | None = None
+    memory: Bytes | None = None
     description: Text = ""
 
 

@@ -14,14 +14,14 @@ from hpcbrew import layout, schedulers, train_flags
 from hpcbrew.clusters.profiles import Cluster, Module
 from hpcbrew.errors import RequestError
 from hpcbrew.job import JobPlan, JobRequest, Overrides, Resources, Upload
-from hpcbrew.plan import advice, digests, once, own_layers
+from hpcbrew.plan import advice, digests, memory, once, own_layers
 from hpcbrew.plan.digests import Measured
 from hpcbrew.plan.directives import chunk, directives, hosts
 from hpcbrew.plan.hardware import Machine
 from hpcbrew.plan.items import Item
 from hpcbrew.plan.job_name import job_name
 from hpcbrew.plan.manifest import Manifest, collect
-from hpcbrew.plan.resources import missing, resolve
+from hpcbrew.plan.resources import gpu_type, missing, resolve
 from hpcbrew.plan.script import Chain, PbsCommands, ScriptContext, Training, render
 
 
@@ -74,6 +74,10 @@ def _plan(
     unknown = dict.fromkeys(words for manifest in manifests for words in manifest.unknown)
     layers = tuple(module.name for module in modules)
     request = replace(request, unknown=(*request.unknown, *unknown), layers=layers)
+    kind = gpu_type(request, cluster)
+    sized = ((m.trained, m.sizes, m.solver) for m in manifests if m.trained)
+    needed = max((memory.need(*each, request.flags) for each in sized), default=0)
+    told = (words for manifest in manifests for words in manifest.warnings)
     return assemble(
         Job(name, token, str(first.solver_path), max_iter, request, tuple(dict(point) for point in points)),
         cluster,
@@ -82,7 +86,8 @@ def _plan(
         data=uploads(measured.values()),
         weights=["-weights", ",".join(str(place(item)) for item in first.weights)] if first.weights else [],
         snapshot=str(place(first.resume) / first.resume.members[0]) if first.resume else None,
-        warnings=tuple(dict.fromkeys(words for manifest in manifests for words in manifest.warnings)),
+        warnings=tuple(dict.fromkeys((*told, *memory.warnings(needed, resources, kind, cluster.gpu_types.items())))),
+        needed=needed,
     )
 
 
@@ -108,6 +113,7 @@ def assemble(
     weights: Sequence[str] = (),
     snapshot: str | None = None,
     warnings: tuple[str, ...] = (),
+    needed: int = 0,
 ) -> JobPlan:
     """Script, description and definitions of a job, and how it is submitted. `texts` are the definitions by their
     names in the run folder; `snapshot` is the solver state to go on from, as seen from there.
@@ -135,6 +141,7 @@ def assemble(
         warnings=warnings,
         chunk=_chunk(job.request, cluster, resources),
         hosts=hosts(resources, cluster),
+        memory=needed,
     )
 
 

@@ -9,6 +9,9 @@ from engine.proto import caffe_pb2 as pb
 from engine.proto import paths
 from hpcbrew.errors import ManifestError
 
+LONGEST = 2**16
+"""Characters of a line that are read where one is asked for."""
+
 
 def read_hdf5(path: Path, asked: str) -> list[str]:
     """The paths in an HDF5Data layer's list, one or several a line."""
@@ -51,6 +54,13 @@ def read_images(path: Path, asked: str, num_labels: int = 0) -> Listed:
         listed.lines.append(number)
     _some(listed.names, path, asked)
     return listed
+
+
+def first_image(path: Path, num_labels: int = 0) -> str:
+    """The first name of an ImageData layer's list, however long that is. Raises OSError and UnicodeDecodeError."""
+    with regular_file.opened(path) as (descriptor, _), open(descriptor, encoding="utf-8", closefd=False) as file:
+        line = file.readline(LONGEST).strip()
+    return line.rsplit(None, max(1, num_labels))[0] if " " in line else line
 
 
 def has_pairs(layer: pb.LayerParameter) -> bool:

@@ -5,9 +5,10 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from engine.graph import known_layers
+from engine.graph import blob_shapes, known_layers
+from engine.graph.blob_shapes import Sizes
 from engine.graph.build import build_graph, filter_net
-from engine.graph.graph import Origin
+from engine.graph.graph import Graph, Origin
 from engine.proto import caffe_pb2 as pb
 from engine.proto import paths, text
 from engine.solver import settings
@@ -16,6 +17,7 @@ from hpcbrew.errors import ManifestError
 from hpcbrew.job import JobRequest
 from hpcbrew.plan import (
     advice,
+    batch_shapes,
     class_labels,
     file_lists,
     items,
@@ -49,7 +51,8 @@ ROOT_FOLDER = {"list of images", "list of pairs", "list of windows"}
 class Manifest:
     """What a job takes along. `definitions` are by their names in the run folder; `lists` are HDF5 lists, by item.
 
-    `modules`: the sources of Python layers, by their places in the run folder. `unknown`: what the cluster would have
+    `modules`: the sources of Python layers, by their places in the run folder. `trained`: the net in phase TRAIN, and
+    `sizes` what is known of its blobs and parameters. `unknown`: what the cluster would have
     to have, and nobody has asked it, in words. `warnings`: what is allowed and is hardly meant.
     """
 
@@ -63,6 +66,8 @@ class Manifest:
     modules: dict[str, str] = field(default_factory=dict)
     unknown: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+    trained: Graph | None = None
+    sizes: Sizes = field(default_factory=Sizes)
 
     @property
     def solver(self) -> pb.SolverParameter:
@@ -126,6 +131,8 @@ class _Collector:
         self.warnings: list[str] = []
         self.labels: dict[Path, dict[int, str]] = {}
         self.has_tests = False
+        self.trained: Graph | None = None
+        self.sizes = Sizes()
 
     def collect(self) -> Manifest:
         given = [Path(part) for w in self.request.weights for part in str(w).split(",")]
@@ -152,6 +159,8 @@ class _Collector:
             modules=self.modules,
             unknown=tuple(dict.fromkeys(self.unknown)),
             warnings=tuple(dict.fromkeys(self.warnings)),
+            trained=self.trained,
+            sizes=self.sizes,
         )
 
     def _walk_nets(self) -> None:
@@ -213,12 +222,15 @@ class _Collector:
     ) -> None:
         used: set[bytes] = set()
         kept: list[pb.NetParameter] = []
+        graphs: list[Graph] = []
         for state in states:
             merged = pb.NetState()
             merged.CopyFrom(net.state)
             merged.MergeFrom(state)
             # What cannot be built is refused now, not on the cluster.
-            known_layers.check(build_graph(net, merged, shown))
+            graph = build_graph(net, merged, shown)
+            known_layers.check(graph)
+            graphs.append(graph)
             kept.append(filter_net(net, merged, shown))
             used |= {layer.SerializeToString() for layer in kept[-1].layer}
         seen: dict[str, int] = {}
@@ -232,6 +244,14 @@ class _Collector:
             self.has_tests |= any(rule.phase == pb.TEST for rule in layer.include if rule.HasField("phase"))
         for phase in kept:
             self._check_labels(phase, named_in)
+        if graphs and graphs[0].param.state.phase == pb.TRAIN:
+            self._size(graphs[0], named_in)
+
+    def _size(self, graph: Graph, named_in: Path) -> None:
+        """Raises LayerError for windows that do not fit their bottoms."""
+        sources = {node.name: batch_shapes.tops(node, named_in) for node in graph.nodes if not node.bottoms}
+        known = {name: shapes for name, shapes in sources.items() if shapes is not None}
+        self.trained, self.sizes = graph, blob_shapes.sizes(graph, known)
 
     def _check_labels(self, net: pb.NetParameter, named_in: Path) -> None:
         for layer in net.layer:

@@ -16,7 +16,7 @@ def resolve(request: JobRequest, cluster: Cluster, here: Machine) -> Resources:
     gpus = request.gpus_per_node
     _check_words(request)
     _check_nodes(request, cluster, gpus, here)
-    kind = _gpu_type(request, cluster, gpus)
+    kind = gpu_type(request, cluster)
     queue = request.queue or (kind.queue if kind else None) or cluster.queue
     rules = _queue(queue, cluster)
     project = request.project or cluster.account.default
@@ -91,10 +91,11 @@ def _check_node(cluster: Cluster, cpus: int, mem: int | None) -> None:
         )
 
 
-def _gpu_type(request: JobRequest, cluster: Cluster, gpus: int) -> GpuType | None:
+def gpu_type(request: JobRequest, cluster: Cluster) -> GpuType | None:
+    """The kind of GPU that was asked for, or the only one that there is. Raises RequestError for one that is not."""
     if request.gpu_type is None:
         only = list(cluster.gpu_types.values())
-        return only[0] if gpus and len(only) == 1 else None
+        return only[0] if request.gpus_per_node and len(only) == 1 else None
     if request.gpu_type not in cluster.gpu_types:
         there = ", ".join(cluster.gpu_types) or "none: the profile names no types"
         raise RequestError(f"{cluster.name}: no GPU type {request.gpu_type!r}. There are: {there}")

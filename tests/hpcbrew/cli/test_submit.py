@@ -43,17 +43,17 @@ def test_a_solver_is_trained_through_the_queue(hpcbrew, model: Path) -> None:
 
 
 def test_a_job_that_fails_ends_follow_with_its_status(hpcbrew, model: Path) -> None:
-    """A kernel larger than the pictures: only the engine, which opens the database, can know."""
+    """A shape that the pictures do not fit: only the engine knows of Reshape."""
     net = (model / "net.prototxt").read_text()
-    net = net.replace("InnerProduct", "Convolution").replace(
-        "inner_product_param { num_output: 2 }", "convolution_param { num_output: 2 kernel_size: 9 }"
+    net = net.replace("InnerProduct", "Reshape").replace(
+        "inner_product_param { num_output: 2 }", "reshape_param { shape { dim: 7 } }"
     )
     (model / "net.prototxt").write_text(net)
     done = hpcbrew("submit", model / "solver.prototxt", "--cluster", "local", "--follow")
     assert done.returncode == 2, done.stdout + done.stderr
     assert "Failed: exit status 2: the engine refused it" in done.stdout
     assert "Its log: hpcbrew logs 1.local" in done.stdout
-    assert 'layer "ip" (Convolution)' in hpcbrew("logs", "1").stdout
+    assert 'layer "ip" (Reshape)' in hpcbrew("logs", "1").stdout
 
 
 def test_without_the_engine_this_machine_takes_no_job(model: Path, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -118,14 +118,15 @@ def test_a_dry_run_begins_with_what_the_job_is_and_costs(hpcbrew, model: Path) -
     asked = ["--gpu", "--walltime", "90m", "--mem", "8G", "--project", "ee", "--cluster", "iitd", "--dry-run"]
     lines = hpcbrew("submit", model / "solver.prototxt", *asked).stdout.splitlines()
     size = (model / "train_lmdb" / "data.mdb").stat().st_size
-    assert lines[:4] == [
+    assert lines[:5] == [
         "tiny on iitd: 3 iterations",
         "  resources   1 node with 4 cores, 1 GPU, 8.0 GiB of memory",
         "  limits      walltime 01:30:00, queue standard, project ee",
         "  cost        at most 1.5 GPU hours",
+        "  memory      an iteration takes about 308 B or more",
     ]
-    assert re.fullmatch(rf"  files       made here: 4 files, .*; database: 1 file, {short_size(size)}\. .*", lines[4])
-    assert lines[5].startswith("  run folder  ~/scratch/runs/tiny-")
+    assert re.fullmatch(rf"  files       made here: 4 files, .*; database: 1 file, {short_size(size)}\. .*", lines[5])
+    assert lines[6].startswith("  run folder  ~/scratch/runs/tiny-")
     assert not any("#PBS" in line for line in lines)
 
 

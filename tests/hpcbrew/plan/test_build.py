@@ -54,6 +54,18 @@ def test_the_same_data_under_another_name_have_the_same_place_and_are_sent_once(
     assert [upload.target for upload in after] == [upload.target for upload in before]
 
 
+def test_a_net_that_the_gpu_does_not_hold_is_told_of(model: Path) -> None:
+    kinds = {"small": {"memory": "1k"}, "large": {"memory": "1G"}}
+    net = model / "net.prototxt"
+    net.write_text(net.read_text().replace("batch_size: 2 ", "batch_size: 200 "))
+    small, large = (
+        plan(model, request={"gpus_per_node": 1, "gpu_type": kind}, gpu_types=kinds) for kind in ("small", "large")
+    )
+    assert small.memory == large.memory > 0
+    assert [words for words in small.warnings if "--gpu-type large" in words]
+    assert not [words for words in large.warnings if "memory" in words]
+
+
 def test_data_of_a_job_on_this_machine_stay_where_they_are(model: Path) -> None:
     made = plan(model, "local")
     assert made.data == ()

@@ -1,0 +1,182 @@
+"""How large the blobs and parameters of a graph are, told without JAX: for who asks before a job is sent.
+
+The layers of most nets are known here. Of others nothing is told, nor of what lies behind them: what is told is true,
+and may be less than all. The layers themselves say more, and check more: `engine.layers`.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+from math import prod
+
+from engine.graph import windows
+from engine.graph.graph import Graph, Node, Value
+from engine.proto import caffe_pb2 as pb
+
+Shape = tuple[int, ...]
+
+SAME = frozenset(
+    {
+        *("ReLU", "ReLU6", "PReLU", "ELU", "Sigmoid", "TanH", "Swish", "Mish", "BNLL", "AbsVal", "Clip", "Exp", "Log"),
+        *("Power", "Threshold", "Dropout", "SpatialDropout", "BatchNorm", "Scale", "Bias", "LRN", "MVN", "Softmax"),
+        *("Eltwise", "Split", "ShuffleChannel", "Normalize", "Flip"),
+    }
+)
+"""Layers whose tops are all of their first bottom's shape."""
+
+SCALAR = frozenset(
+    {
+        *("SoftmaxWithLoss", "SigmoidCrossEntropyLoss", "EuclideanLoss", "HingeLoss", "MultinomialLogisticLoss"),
+        *("InfogainLoss", "ContrastiveLoss", "Accuracy"),
+    }
+)
+"""Layers whose first top is one number."""
+
+CONVOLUTIONS = frozenset({"Convolution", "DepthwiseConvolution", "ConvolutionDepthwise", "Deconvolution"})
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """blobs: the shape of every version of a blob that is known. params: of layers with parameters of known shapes,
+    those by name. unknown: the first layer of each type of which nothing can be told."""
+
+    blobs: dict[Value, Shape] = field(default_factory=dict)
+    params: dict[str, list[Shape]] = field(default_factory=dict)
+    unknown: dict[str, str] = field(default_factory=dict)
+
+
+def sizes(graph: Graph, sources: Mapping[str, Sequence[Shape]]) -> Sizes:
+    """What is known by the shapes of sources' tops, by the sources' names. Raises LayerError for axes that there
+    are not, and for windows that do not fit or are told of in two ways."""
+    known = Sizes()
+    for node in graph.nodes:
+        bottoms = [known.blobs[v] for v in node.bottoms if v in known.blobs]
+        if len(bottoms) < len(node.bottoms):
+            continue
+        tops = sources.get(node.name) if not node.bottoms else _tops(node, bottoms)
+        if tops is None:
+            known.unknown.setdefault(node.config.type, node.name)
+            continue
+        known.blobs.update(zip(node.tops, tops, strict=False))
+        params = _params(node, bottoms)
+        if params:
+            known.params[node.name] = params
+    return known
+
+
+def given(config: pb.LayerParameter) -> list[Shape] | None:
+    """The shapes of the tops of a source that says them itself; None for others."""
+    shapes: list[Shape]
+    if config.type == "Input":
+        shapes = [tuple(s.dim) for s in config.input_param.shape]
+    elif config.type == "DummyData":
+        p = config.dummy_data_param
+        shapes = [tuple(s.dim) for s in p.shape]
+        shapes += zip(p.num, p.channels, p.height, p.width, strict=False)
+    elif config.type == "MemoryData":
+        m = config.memory_data_param
+        shapes = [(m.batch_size, m.channels, m.height, m.width), (m.batch_size,)]
+    else:
+        return None
+    return shapes * len(config.top) if len(shapes) == 1 else shapes
+
+
+def _tops(node: Node, bottoms: Sequence[Shape]) -> list[Shape] | None:
+    kind, x = node.config.type, bottoms[0]
+    if kind in SAME:
+        return [x] * len(node.tops)
+    if kind in SCALAR:
+        return [()]
+    if kind in CONVOLUTIONS:
+        return _convolved(node, bottoms)
+    if kind in MADE:
+        return MADE[kind](node, bottoms)
+    return [] if kind in ("Silence", "HDF5Output") else None
+
+
+def _convolved(node: Node, bottoms: Sequence[Shape]) -> list[Shape]:
+    p = node.config.convolution_param
+    axis = node.canonical_axis(p.axis, bottoms[0])
+    lead, spatial = bottoms[0][:axis], bottoms[0][axis + 1 :]
+    window = windows.of_convolution(node, p, len(spatial))
+    transposed = node.config.type == "Deconvolution"
+    outputs = window.inputs(spatial) if transposed else windows.fitting_outputs(node, window, spatial)
+    return [(*lead, _outputs(node, bottoms[0][axis]), *outputs)] * len(bottoms)
+
+
+def _outputs(node: Node, channels: int) -> int:
+    return channels if node.config.type == "ConvolutionDepthwise" else node.config.convolution_param.num_output
+
+
+def _pooled(node: Node, bottoms: Sequence[Shape]) -> list[Shape]:
+    (x,) = bottoms
+    return [(*x[:2], *windows.of_pooling(node, x).outputs)] * len(node.tops)
+
+
+def _inner_product(node: Node, bottoms: Sequence[Shape]) -> list[Shape]:
+    p, (x,) = node.config.inner_product_param, bottoms
+    return [(*x[: node.canonical_axis(p.axis, x)], p.num_output)]
+
+
+def _concatenated(node: Node, bottoms: Sequence[Shape]) -> list[Shape] | None:
+    p, x = node.config.concat_param, bottoms[0]
+    axis = node.canonical_axis(p.concat_dim if p.HasField("concat_dim") else p.axis, x)
+    if any(len(each) != len(x) for each in bottoms):
+        return None
+    return [(*x[:axis], sum(each[axis] for each in bottoms), *x[axis + 1 :])]
+
+
+def _sliced(node: Node, bottoms: Sequence[Shape]) -> list[Shape]:
+    p, (x,), parts = node.config.slice_param, bottoms, len(node.tops)
+    axis = node.canonical_axis(p.slice_dim if p.HasField("slice_dim") else p.axis, x)
+    points = list(p.slice_point) or [x[axis] // parts * i for i in range(1, parts)]
+    return [(*x[:axis], b - a, *x[axis + 1 :]) for a, b in pairwise([0, *points, x[axis]])]
+
+
+def _flattened(node: Node, bottoms: Sequence[Shape]) -> list[Shape]:
+    p, (x,) = node.config.flatten_param, bottoms
+    first, last = node.canonical_axis(p.axis, x), node.canonical_axis(p.end_axis, x, "end_axis")
+    return [(*x[:first], prod(x[first : last + 1]), *x[last + 1 :])]
+
+
+MADE: Mapping[str, Callable[[Node, Sequence[Shape]], list[Shape] | None]] = {
+    "Pooling": _pooled,
+    "InnerProduct": _inner_product,
+    "Concat": _concatenated,
+    "Slice": _sliced,
+    "Flatten": _flattened,
+}
+
+
+def _params(node: Node, bottoms: Sequence[Shape]) -> list[Shape]:
+    config = node.config
+    if config.type in CONVOLUTIONS:
+        return _kernels(node, bottoms[0])
+    if config.type == "InnerProduct":
+        p, x = config.inner_product_param, bottoms[0]
+        features = prod(x[node.canonical_axis(p.axis, x) :])
+        weight = (features, p.num_output) if p.transpose else (p.num_output, features)
+        return [weight, (p.num_output,)] if p.bias_term else [weight]
+    if config.type == "BatchNorm":
+        channels = bottoms[0][1:2] or (1,)
+        return [channels, channels, (1,)]
+    if config.type == "PReLU":
+        return [() if config.prelu_param.channel_shared else bottoms[0][1:2]]
+    if config.type == "Scale" and len(bottoms) == 1:
+        s, x = config.scale_param, bottoms[0]
+        first = node.canonical_axis(s.axis, x) if s.num_axes else 0
+        shape = x[first:] if s.num_axes == -1 else x[first : first + s.num_axes]
+        return [shape, shape] if s.bias_term else [shape]
+    return []
+
+
+def _kernels(node: Node, x: Shape) -> list[Shape]:
+    p = node.config.convolution_param
+    axis = node.canonical_axis(p.axis, x)
+    channels = x[axis]
+    outputs = _outputs(node, channels)
+    group = channels if node.config.type == "ConvolutionDepthwise" else p.group
+    outer, inner = (channels, outputs) if node.config.type == "Deconvolution" else (outputs, channels)
+    kernel = windows.of_convolution(node, p, len(x) - axis - 1).kernel
+    weight = (outer, inner // max(1, group), *kernel)
+    return [weight, (outputs,)] if p.bias_term else [weight]

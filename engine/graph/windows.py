@@ -1,0 +1,149 @@
+"""How kernels and windows move over the axes behind the channels, read from a layer's configuration, and what they make
+of them: told without JAX, to the layers and to who asks how large blobs are."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from engine.graph.graph import Node
+from engine.ops.window import Window
+from engine.proto import caffe_pb2 as pb
+
+Shape = tuple[int, ...]
+Pair = tuple[int, int]
+CEIL = pb.PoolingParameter.CEIL
+
+
+def of_convolution(node: Node, p: pb.ConvolutionParameter | pb.DeformableConvolutionParameter, axes: int) -> Window:
+    """The window that `p` gives the kernel of a layer of so many spatial axes. Raises LayerError where options
+    contradict."""
+    return Window(
+        kernel=_option(node, p, axes, "kernel_size", "kernel"),
+        stride=_option(node, p, axes, "stride", "stride", default=1),
+        pad=_option(node, p, axes, "pad", "pad", default=0, least=0),
+        dilation=_option(node, p, axes, "dilation", None, default=1),
+    )
+
+
+def _option(
+    node: Node,
+    p: pb.ConvolutionParameter | pb.DeformableConvolutionParameter,
+    axes: int,
+    field: str,
+    pair: str | None,
+    *,
+    default: int | None = None,
+    least: int = 1,
+) -> Shape:
+    """One value a spatial axis, from the repeated `field` or from `pair`_h and `pair`_w."""
+    given = tuple(getattr(p, field))
+    hw = (f"{pair}_h", f"{pair}_w")
+    if pair and any(p.HasField(name) for name in hw):
+        if given:
+            raise node.error(f"{field} and {hw[0]}, {hw[1]} are both given; keep one or the other.")
+        if axes != 2:
+            raise node.error(f"{hw[0]} and {hw[1]} are for 2 spatial axes, here are {axes}; give {field} an axis.")
+        given = tuple(getattr(p, name) for name in hw)
+    elif not given and default is not None:
+        given = (default,)
+    elif not given and axes:
+        raise node.error(f"convolution_param needs {field}, or {hw[0]} and {hw[1]}.")
+    if len(given) not in (1, axes):
+        raise node.error(f"{len(given)} values of {field} for {axes} spatial axes; give one for all, or one an axis.")
+    if any(v < least for v in given):
+        raise node.error(f"{field} is {by(given)}; it must be {least} or more along every axis.")
+    return given if len(given) == axes else given[:1] * axes
+
+
+def fitting_outputs(node: Node, window: Window, spatial: Shape) -> Shape:
+    """The spatial shape of a convolution's outputs. Raises LayerError where the kernel is larger than the padded
+    bottom."""
+    extents = zip(window.extent, spatial, window.pad, strict=True)
+    if any(extent > size + 2 * pad for extent, size, pad in extents):
+        dilated = f" with dilation {same(window.dilation)} spans {by(window.extent)} and"
+        enough = max((e - n + 1) // 2 for e, n in zip(window.extent, spatial, strict=True))
+        raise node.error(
+            f"a {by(window.kernel)} kernel{dilated if set(window.dilation) - {1} else ''} does not fit its "
+            f"{_bottom(node)} of {by(spatial)} with pad {same(window.pad)}.\n"
+            f"Give it pad: {enough}, or a smaller kernel_size."
+        )
+    return window.outputs(spatial)
+
+
+@dataclass(frozen=True)
+class Pooled:
+    """How windows of pooling move over rows and columns, and how many there are along each."""
+
+    kernel: Pair
+    stride: Pair
+    pad: Pair
+    outputs: Pair
+
+
+def of_pooling(node: Node, x: Shape) -> Pooled:
+    """The windows that pooling_param lays over x (N, C, H, W). Raises LayerError where options contradict, and where
+    none fits."""
+    p = node.config.pooling_param
+    if len(x) != 4:
+        raise node.error(f"{_bottom(node)} has shape {list(x)}; Pooling takes 4 axes: num, channels, height, width.")
+    kernel, stride, pad = _pool_kernel(node, x), _pair(node, "stride", "stride"), _pair(node, "pad", "pad")
+    if p.global_pooling and (any(pad) or stride != (1, 1)):
+        raise node.error("global_pooling takes the whole plane: leave pad and stride out.")
+    if 0 in kernel or 0 in stride:
+        raise node.error(f"kernel {by(kernel)} and stride {by(stride)} must be 1 or more along both axes.")
+    if any(pad) and p.pool == p.STOCHASTIC:
+        raise node.error("STOCHASTIC pooling takes no pad; leave it out, or use MAX or AVE.")
+    if any(pad) and any(a >= k for a, k in zip(pad, kernel, strict=True)):
+        raise node.error(f"pad {by(pad)} must be smaller than the kernel {by(kernel)} along both axes.")
+    outputs = pool_outputs(x[2:], kernel, stride, pad, p.round_mode if p.ceil_mode else p.FLOOR)
+    if min(outputs) < 1:
+        raise node.error(
+            f"a {by(kernel)} kernel does not fit its {_bottom(node)} of {by(x[2:])} with pad {by(pad)}.\n"
+            "Give it a smaller kernel_size, or global_pooling: true for one window over all of it."
+        )
+    return Pooled(kernel, stride, pad, outputs)
+
+
+def pool_outputs(size: Shape, kernel: Shape, stride: Shape, pad: Shape, rounding: int = CEIL) -> Pair:
+    """How many windows there are along rows and columns, by Caffe's rule."""
+    made = []
+    for n, k, s, p in zip(size, kernel, stride, pad, strict=True):
+        room = n + 2 * p - k
+        outputs = (-(-room // s) if rounding == CEIL else room // s) + 1
+        made.append(outputs - 1 if any(pad) and (outputs - 1) * s >= n + p else outputs)
+    return made[0], made[1]
+
+
+def _pool_kernel(node: Node, x: Shape) -> Pair:
+    p = node.config.pooling_param
+    given = [name for name in ("kernel_size", "kernel_h", "kernel_w") if p.HasField(name)]
+    if p.global_pooling:
+        if given:
+            raise node.error(f"global_pooling takes the whole plane: leave {given[0]} out.")
+        return x[2], x[3]
+    if given not in (["kernel_size"], ["kernel_h", "kernel_w"]):
+        raise node.error(f"it has {', '.join(given) or 'no kernel_size'}; give kernel_size, or kernel_h and kernel_w.")
+    return _pair(node, "kernel_size", "kernel")
+
+
+def _pair(node: Node, field: str, pair: str) -> Pair:
+    """(rows, columns) from `pair`_h and `pair`_w, or twice `field`."""
+    p = node.config.pooling_param
+    given = [name for name in (f"{pair}_h", f"{pair}_w") if p.HasField(name)]
+    if given and (len(given) == 1 or p.HasField(field)):
+        raise node.error(f"{given[0]} stands alone or with {field}; give {field}, or {pair}_h and {pair}_w.")
+    h, w = given or (field, field)
+    return getattr(p, h), getattr(p, w)
+
+
+def _bottom(node: Node) -> str:
+    return f'bottom "{node.origin.bottoms[0]}"'
+
+
+def by(sizes: Sequence[int]) -> str:
+    """How messages write sizes: 3×3."""
+    return "×".join(map(str, sizes))
+
+
+def same(values: Shape) -> str:
+    """As `by`, but one number where all axes have the same."""
+    return str(values[0]) if len(set(values)) == 1 else by(values)

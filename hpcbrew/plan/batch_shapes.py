@@ -1,0 +1,70 @@
+"""The shapes of a batch, by what its layer says and by the first of its records or pictures."""
+
+import io
+from pathlib import Path
+
+from google.protobuf.message import DecodeError
+
+from engine.data.lmdb_reader import LMDB
+from engine.errors import DataError
+from engine.graph import blob_shapes
+from engine.graph.blob_shapes import Shape
+from engine.graph.graph import Node
+from engine.proto import caffe_pb2 as pb
+from engine.proto import paths
+from hpcbrew.plan import file_lists, picture_header
+from hpcbrew.plan.picture_header import NoPicture
+
+
+def tops(node: Node, named_in: Path) -> list[Shape] | None:
+    """The shapes of a source's tops: pictures (N, C, H, W) and labels (N,). None where only its layer can tell."""
+    config = node.config
+    given = blob_shapes.given(config)
+    if given is not None:
+        return given
+    if config.type == "Data":
+        batch_size, picture = config.data_param.batch_size, _record(config, named_in)
+    elif config.type == "ImageData":
+        batch_size, picture = config.image_data_param.batch_size, _listed(config, named_in)
+    else:
+        return None
+    if picture is None:
+        return None
+    channels, *size = picture
+    crop = config.transform_param.crop_size
+    return [(batch_size, channels, *([crop, crop] if crop else size)), (batch_size,)][: len(config.top)]
+
+
+def _record(config: pb.LayerParameter, named_in: Path) -> Shape | None:
+    if config.data_param.backend != pb.DataParameter.LMDB:
+        return None
+    try:
+        database = LMDB(paths.resolve(config.data_param.source, named_in))
+        _, value = next(iter(database.spread(2)), (b"", b""))
+        database.close()
+        record = pb.Datum.FromString(value)
+        if not record.encoded:
+            return (record.channels, record.height, record.width) if record.channels else None
+        header = picture_header.of(io.BytesIO(record.data))
+    except (DataError, DecodeError, NoPicture):
+        return None
+    transform = config.transform_param
+    grey = transform.force_gray or (header.grey and not transform.force_color)
+    return _shape(grey, header.height, header.width)
+
+
+def _listed(config: pb.LayerParameter, named_in: Path) -> Shape | None:
+    p = config.image_data_param
+    if p.new_height and p.new_width:
+        return _shape(not p.is_color, p.new_height, p.new_width)
+    listing = paths.resolve(p.source, named_in)
+    try:
+        name = file_lists.first_image(listing, p.num_labels)
+        header = picture_header.read(paths.below(p.root_folder, name, listing, named_in))
+    except (OSError, UnicodeDecodeError, NoPicture):
+        return None
+    return _shape(not p.is_color, header.height, header.width)
+
+
+def _shape(grey: bool, height: int | None, width: int | None) -> Shape | None:
+    return None if height is None or width is None else (1 if grey else 3, height, width)

@@ -1,0 +1,68 @@
+"""The shapes of batches, told by the first record or picture of their layer."""
+
+from pathlib import Path
+
+import cv2
+import lmdb
+import numpy as np
+import pytest
+
+from engine.graph.build import build_graph
+from engine.proto import caffe_pb2 as pb
+from engine.proto import text
+from hpcbrew.plan import batch_shapes
+
+DATA = 'type: "Data" data_param { source: "db" batch_size: 5 backend: LMDB }'
+IMAGES = 'type: "ImageData" image_data_param { source: "list" batch_size: 5'
+
+
+def jpeg(*shape: int) -> bytes:
+    return cv2.imencode(".jpg", np.zeros(shape, np.uint8))[1].tobytes()
+
+
+RAW = pb.Datum(channels=2, height=4, width=6, data=bytes(48))
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "a.jpg").write_bytes(jpeg(7, 9, 3))
+    (tmp_path / "list").write_text("a.jpg 1\n")
+    return tmp_path
+
+
+def shapes(folder: Path, layer: str, record: pb.Datum = RAW) -> list[tuple[int, ...]] | None:
+    with lmdb.open(str(folder / "db"), map_size=2**20) as db, db.begin(write=True) as txn:
+        txn.put(b"0", record.SerializeToString())
+    net = text.parse(f'layer {{ name: "in" top: "x" top: "label" {layer} }}', pb.NetParameter)
+    (node,) = build_graph(net, pb.NetState(phase=pb.TRAIN)).nodes
+    return batch_shapes.tops(node, folder / "net.prototxt")
+
+
+@pytest.mark.parametrize(
+    ("layer", "record", "found"),
+    [
+        (DATA, RAW, (5, 2, 4, 6)),
+        (DATA + "transform_param { crop_size: 3 }", RAW, (5, 2, 3, 3)),
+        (DATA, pb.Datum(encoded=True, data=jpeg(5, 8, 3)), (5, 3, 5, 8)),
+        (DATA, pb.Datum(encoded=True, data=jpeg(5, 8)), (5, 1, 5, 8)),
+        (IMAGES + "}", RAW, (5, 3, 7, 9)),
+        (IMAGES + " is_color: false }", RAW, (5, 1, 7, 9)),
+        (IMAGES + " new_height: 2 new_width: 3 }", RAW, (5, 3, 2, 3)),
+    ],
+)
+def test_pictures_have_the_size_of_the_first(
+    folder: Path, layer: str, record: pb.Datum, found: tuple[int, ...]
+) -> None:
+    assert shapes(folder, layer, record) == [found, (5,)]
+
+
+@pytest.mark.parametrize(
+    ("layer", "record"),
+    [
+        (DATA, pb.Datum(encoded=True, data=b"no picture")),
+        ('type: "HDF5Data"', RAW),
+        (DATA.replace("LMDB", "LEVELDB"), RAW),
+    ],
+)
+def test_what_only_the_layer_can_tell_is_not_told(folder: Path, layer: str, record: pb.Datum) -> None:
+    assert shapes(folder, layer, record) is None
