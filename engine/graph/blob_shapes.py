@@ -37,11 +37,11 @@ CONVOLUTIONS = frozenset({"Convolution", "DepthwiseConvolution", "ConvolutionDep
 
 @dataclass(frozen=True)
 class Sizes:
-    """blobs: the shape of every version of a blob that is known. params: of layers with parameters of known shapes,
-    those by name. unknown: the first layer of each type of which nothing can be told."""
+    """blobs: the shape of every version of a blob that is known. params: of layers with parameters of known
+    shapes, what each is called and its shape. unknown: the first layer of each type of which nothing can be told."""
 
     blobs: dict[Value, Shape] = field(default_factory=dict)
-    params: dict[str, list[Shape]] = field(default_factory=dict)
+    params: dict[str, list[tuple[str, Shape]]] = field(default_factory=dict)
     unknown: dict[str, str] = field(default_factory=dict)
 
 
@@ -148,35 +148,46 @@ MADE: Mapping[str, Callable[[Node, Sequence[Shape]], list[Shape] | None]] = {
 }
 
 
-def _params(node: Node, bottoms: Sequence[Shape]) -> list[Shape]:
+def _params(node: Node, bottoms: Sequence[Shape]) -> list[tuple[str, Shape]]:
     config = node.config
     if config.type in CONVOLUTIONS:
-        return _kernels(node, bottoms[0])
+        p = config.convolution_param
+        return _weighted(_kernels(node, bottoms[0]), _outputs(node, _channels(node, bottoms[0])), p.bias_term)
     if config.type == "InnerProduct":
-        p, x = config.inner_product_param, bottoms[0]
-        features = prod(x[node.canonical_axis(p.axis, x) :])
-        weight = (features, p.num_output) if p.transpose else (p.num_output, features)
-        return [weight, (p.num_output,)] if p.bias_term else [weight]
-    if config.type == "BatchNorm":
+        q, x = config.inner_product_param, bottoms[0]
+        features = prod(x[node.canonical_axis(q.axis, x) :])
+        weight = (features, q.num_output) if q.transpose else (q.num_output, features)
+        return _weighted(weight, q.num_output, q.bias_term)
+    if config.type == "BatchNorm" and not of_nvidia(config.batch_norm_param):
         channels = bottoms[0][1:2] or (1,)
-        return [channels, channels, (1,)]
+        return [("mean", channels), ("variance", channels), ("number of terms", (1,))]
     if config.type == "PReLU":
-        return [() if config.prelu_param.channel_shared else bottoms[0][1:2]]
+        return [("slope", () if config.prelu_param.channel_shared else bottoms[0][1:2])]
     if config.type == "Scale" and len(bottoms) == 1:
         s, x = config.scale_param, bottoms[0]
         first = node.canonical_axis(s.axis, x) if s.num_axes else 0
         shape = x[first:] if s.num_axes == -1 else x[first : first + s.num_axes]
-        return [shape, shape] if s.bias_term else [shape]
+        return [("scale", shape), ("bias", shape)][: 1 + s.bias_term]
     return []
 
 
-def _kernels(node: Node, x: Shape) -> list[Shape]:
-    p = node.config.convolution_param
-    axis = node.canonical_axis(p.axis, x)
-    channels = x[axis]
+def _weighted(weight: Shape, outputs: int, bias: bool) -> list[tuple[str, Shape]]:
+    return [("weight", weight), ("bias", (outputs,))][: 1 + bias]
+
+
+def of_nvidia(p: pb.BatchNormParameter) -> bool:
+    """Whether a BatchNorm is NVIDIA's layer of that name, which has other parameters."""
+    return p.scale_bias or p.HasField("scale_filler") or p.HasField("bias_filler")
+
+
+def _channels(node: Node, x: Shape) -> int:
+    return x[node.canonical_axis(node.config.convolution_param.axis, x)]
+
+
+def _kernels(node: Node, x: Shape) -> Shape:
+    p, channels = node.config.convolution_param, _channels(node, x)
     outputs = _outputs(node, channels)
     group = channels if node.config.type == "ConvolutionDepthwise" else p.group
     outer, inner = (channels, outputs) if node.config.type == "Deconvolution" else (outputs, channels)
-    kernel = windows.of_convolution(node, p, len(x) - axis - 1).kernel
-    weight = (outer, inner // max(1, group), *kernel)
-    return [weight, (outputs,)] if p.bias_term else [weight]
+    kernel = windows.of_convolution(node, p, len(x) - node.canonical_axis(p.axis, x) - 1).kernel
+    return (outer, inner // max(1, group), *kernel)

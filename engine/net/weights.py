@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from engine.errors import SnapshotError
-from engine.layers.base import Layer, ParamDecl
+from engine.graph import model_fit
 from engine.net.net import Net
 from engine.proto import binary
 from engine.proto import caffe_pb2 as pb
@@ -25,12 +25,11 @@ def load_blobs(
         if layer.name not in blobs or not layer.params:
             continue
         given = blobs[layer.name]
-        if len(given) != len(layer.params):
-            raise SnapshotError(
-                f"{source}: layer {layer.name!r} has {len(given)} parameters there and {len(layer.params)} here."
-            )
+        wanted = [(decl.name, decl.shape) for decl in layer.params]
+        if said := model_fit.complaint(layer.name, [value.shape for value in given], wanted):
+            raise SnapshotError(f"{source}: {said}")
         for k, value, decl in zip(ids, given, layer.params, strict=True):
-            out[k] = _fitted(value, decl, layer, source)
+            out[k] = np.asarray(value, np.float32).reshape(decl.shape)
     return out
 
 
@@ -63,15 +62,3 @@ def _array(blob: pb.BlobProto, layer: str, source: str) -> np.ndarray:
         return binary.to_array(blob)
     except SnapshotError as e:
         raise SnapshotError(f"{source}: layer {layer!r}: {e}") from e
-
-
-def _fitted(value: np.ndarray, decl: ParamDecl, layer: Layer, source: str) -> np.ndarray:
-    """`value` in the declared shape; old models pad theirs to 4 axes with leading ones."""
-    if value.shape != decl.shape:
-        padded = (1,) * (4 - len(decl.shape)) + decl.shape
-        if value.shape != padded:
-            raise SnapshotError(
-                f"{source}: {decl.name} of layer {layer.name!r} has shape {list(value.shape)} there and "
-                f"{list(decl.shape)} in this net. To learn it anew, rename the layer."
-            )
-    return np.asarray(value, np.float32).reshape(decl.shape)

@@ -12,6 +12,7 @@ from engine.errors import PrototxtError, SnapshotError
 from engine.host import atomic_file, regular_file
 from engine.proto import caffe_pb2 as pb
 from engine.proto import fork_wire, raw_bytes, upgrade
+from engine.proto.model_shapes import HDF5
 
 M = TypeVar("M", bound=Message)
 
@@ -23,8 +24,6 @@ _RECOGNISED = (
     (pb.SolverState, "history", "a solver's state (.solverstate)"),
 )
 """Messages, a field that none of another kind has, and what they are to a user."""
-
-_HDF5 = b"\x89HDF\r\n\x1a\n"
 
 
 def read(path: str | Path, message_class: type[M], fork: str | None = None) -> M:
@@ -181,7 +180,7 @@ def _has(data: bytes, message_class: type[Message], field: str) -> bool:
 
 def _mistaken(data: bytes, what: str) -> str:
     """What the `data` of a file that is no binary `what` seems to be."""
-    if data.startswith(_HDF5):
+    if data.startswith(HDF5):
         return f"is HDF5, and a binary {what} is needed. Name HDF5 files .h5."
     for other, field, kind in _RECOGNISED:
         if other.DESCRIPTOR.name != what and _has(data, other, field):

@@ -9,13 +9,13 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import cache
-from typing import NamedTuple
 
 from google.protobuf.descriptor import Descriptor
 from google.protobuf.message import DecodeError, Message
 
 from engine.proto import caffe_pb2 as pb
 from engine.proto.fork_numbers import NUMBERS
+from engine.proto.wire import Field, fields
 
 FORKS = tuple(NUMBERS)
 """The forks whose numbers are known."""
@@ -53,16 +53,6 @@ _OWN = {
 """Types whose blocks are not called as they are."""
 
 
-class _Field(NamedTuple):
-    """One field on the wire: its bytes are data[start:end], those of its value data[value:end]."""
-
-    number: int
-    wire: int
-    start: int
-    value: int
-    end: int
-
-
 @contextmanager
 def saying(fork: str | None) -> Iterator[None]:
     """Inside, binary nets are read and written as `fork`'s, one of FORKS; for None their layers tell, as ever."""
@@ -81,7 +71,7 @@ def translated(data: bytes, fork: str | None = None) -> bytes:
     maker = fork or next(iter(_said), None) or _told(data)
     if maker is None:
         return data
-    return _renumbered(memoryview(data), _Field(0, 2, 0, 0, len(data)), _NET, NUMBERS[maker])
+    return _renumbered(memoryview(data), Field(0, 2, 0, 0, len(data)), _NET, NUMBERS[maker])
 
 
 def as_forks(data: bytes) -> bytes:
@@ -106,7 +96,7 @@ def readable(data: bytes) -> bytes:
     """`data`, a binary NetParameter, without those blocks of its layers that are no message as Caffe has it under
     their number. Raises DecodeError where it is no message at all."""
     parts: list[bytes] = []
-    for field in _fields(data, 0, len(data)):
+    for field in fields(data, 0, len(data)):
         layer = _LAYERS.get(field.number) if field.wire == 2 else None
         if layer is None:
             parts.append(data[field.start : field.end])
@@ -114,7 +104,7 @@ def readable(data: bytes) -> bytes:
         whole = getattr(pb, layer.name)
         kept = [
             data[inner.start : inner.end]
-            for inner in _fields(data, field.value, field.end)
+            for inner in fields(data, field.value, field.end)
             if inner.wire != 2 or _is_read(whole, data[inner.start : inner.end])
         ]
         value = b"".join(kept)
@@ -144,24 +134,24 @@ def _form(message: str) -> str:
 
 def _without_blobs(data: bytes) -> bytes:
     parts: list[bytes] = []
-    for field in _fields(data, 0, len(data)):
+    for field in fields(data, 0, len(data)):
         if field.number != 100 or field.wire != 2:
             parts.append(data[field.start : field.end])
             continue
-        inside = _fields(data, field.value, field.end)
+        inside = fields(data, field.value, field.end)
         value = b"".join(data[each.start : each.end] for each in inside if each.number != _BLOBS)
         parts += [_varint(field.number << 3 | 2), _varint(len(value)), value]
     return b"".join(parts)
 
 
 def _numbered(data: bytes, fork: str) -> bytes:
-    return _theirs(memoryview(data), _Field(0, 2, 0, 0, len(data)), _NET, NUMBERS[fork])
+    return _theirs(memoryview(data), Field(0, 2, 0, 0, len(data)), _NET, NUMBERS[fork])
 
 
-def _theirs(data: memoryview, whole: _Field, descriptor: Descriptor, numbers: dict[str, dict[str, int]]) -> bytes:
+def _theirs(data: memoryview, whole: Field, descriptor: Descriptor, numbers: dict[str, dict[str, int]]) -> bytes:
     """The value of a field that holds a `descriptor`, with caffe.proto's numbers replaced by a fork's."""
     parts: list[bytes | memoryview] = []
-    for field in _fields(data, whole.value, whole.end):
+    for field in fields(data, whole.value, whole.end):
         ours = descriptor.fields_by_number.get(field.number)
         number = _of(numbers, descriptor.name).get(ours.name, field.number) if ours else field.number
         if ours is not None and field.wire == 2 and _holds_forks(ours.message_type, numbers):
@@ -177,12 +167,12 @@ def _theirs(data: memoryview, whole: _Field, descriptor: Descriptor, numbers: di
 def _told(data: bytes) -> str | None:
     """The fork most of whose own fields the layers have."""
     votes: Counter[str] = Counter()
-    for layer in _fields(data, 0, len(data)):
+    for layer in fields(data, 0, len(data)):
         if layer.number != 100 or layer.wire != 2:
             continue
-        fields = list(_fields(data, layer.value, layer.end))
-        kind = _kind(data, fields)
-        for field in fields:
+        own = list(fields(data, layer.value, layer.end))
+        kind = _kind(data, own)
+        for field in own:
             if field.wire == 2 and field.number > 11:
                 votes.update(_claims(kind, field.number))
                 votes.update(_claims_inside(field.number, tuple(f.number for f in _inside(data, field))))
@@ -211,7 +201,7 @@ def _claims_inside(number: int, inside: tuple[int, ...]) -> list[str]:
     ]
 
 
-def _kind(data: bytes | memoryview, layer: Iterable[_Field]) -> str:
+def _kind(data: bytes | memoryview, layer: Iterable[Field]) -> str:
     """The type of a layer."""
     found = (bytes(data[f.value : f.end]).decode(errors="replace") for f in layer if f.number == _TYPE and f.wire == 2)
     return next(found, "")
@@ -226,16 +216,16 @@ def _of(messages: dict[str, dict[str, int]], name: str = "LayerParameter") -> di
     return messages.get(_form(name), {})
 
 
-def _renumbered(data: memoryview, whole: _Field, descriptor: Descriptor, numbers: dict[str, dict[str, int]]) -> bytes:
+def _renumbered(data: memoryview, whole: Field, descriptor: Descriptor, numbers: dict[str, dict[str, int]]) -> bytes:
     """The value of a field that holds a `descriptor`, with a fork's numbers replaced by caffe.proto's."""
     theirs = {
         number: descriptor.fields_by_name[name]
         for name, number in _of(numbers, descriptor.name).items()
         if name in descriptor.fields_by_name
     }
-    kind = _kind(data, _fields(data, whole.value, whole.end)) if descriptor.name == "LayerParameter" else ""
+    kind = _kind(data, fields(data, whole.value, whole.end)) if descriptor.name == "LayerParameter" else ""
     parts: list[bytes | memoryview] = []
-    for field in _fields(data, whole.value, whole.end):
+    for field in fields(data, whole.value, whole.end):
         meant = theirs.get(field.number)
         ours = descriptor.fields_by_number.get(field.number)
         if meant is not None and ours is not None and _plain(ours.name) == _plain(kind):
@@ -280,49 +270,12 @@ def _is_read(message: Callable[[], Message], data: bytes) -> bool:
     return True
 
 
-def _inside(data: bytes, field: _Field) -> list[_Field]:
+def _inside(data: bytes, field: Field) -> list[Field]:
     """The fields of a field's value; none where it is no message."""
     try:
-        return list(_fields(data, field.value, field.end))
+        return list(fields(data, field.value, field.end))
     except DecodeError:
         return []
-
-
-def _fields(data: bytes | memoryview, start: int, end: int) -> Iterator[_Field]:
-    """The fields of the message that data[start:end] holds. Raises DecodeError where it is none.
-
-    https://protobuf.dev/programming-guides/encoding/
-    """
-    at = start
-    while at < end:
-        first, (tag, at) = at, _read_varint(data, at, end)
-        value = at
-        match tag & 7:
-            case 0:
-                at = _read_varint(data, at, end)[1]
-            case 1:
-                at += 8
-            case 2:
-                length, value = _read_varint(data, at, end)
-                at = value + length
-            case 5:
-                at += 4
-            case _:
-                raise DecodeError(f"wire type {tag & 7}")
-        if at > end or not tag >> 3:
-            raise DecodeError("a field that ends behind its message")
-        yield _Field(tag >> 3, tag & 7, first, value, at)
-
-
-def _read_varint(data: bytes | memoryview, at: int, end: int) -> tuple[int, int]:
-    number = shift = 0
-    while at < end and shift < 70:
-        number |= (data[at] & 127) << shift
-        shift += 7
-        at += 1
-        if not data[at - 1] & 128:
-            return number, at
-    raise DecodeError("a number that does not end")
 
 
 def _varint_end(data: bytes | memoryview, at: int) -> int:

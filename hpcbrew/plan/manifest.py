@@ -5,12 +5,13 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from engine.graph import blob_shapes, known_layers
+from engine.errors import PrototxtError
+from engine.graph import blob_shapes, known_layers, model_fit
 from engine.graph.blob_shapes import Sizes
 from engine.graph.build import build_graph, filter_net
 from engine.graph.graph import Graph, Origin
 from engine.proto import caffe_pb2 as pb
-from engine.proto import paths, text
+from engine.proto import model_shapes, paths, text
 from engine.solver import settings
 from hpcbrew import layout
 from hpcbrew.errors import ManifestError
@@ -144,6 +145,8 @@ class _Collector:
         if resume is not None:
             resume = items.with_siblings(resume)
         self._walk_nets()
+        for item in (*weights, *(r.item for r in self.references if r.item.role == "weights")):
+            self._check_weights(item.path)
         self.warnings += advice.warnings(
             self.solver, self.request.solver, self.request.gpus_per_node, tests=self.has_tests
         )
@@ -162,6 +165,16 @@ class _Collector:
             trained=self.trained,
             sizes=self.sizes,
         )
+
+    def _check_weights(self, path: Path) -> None:
+        """Raises ManifestError for a model whose arrays the net cannot take. HDF5's are left to the engine."""
+        try:
+            found = model_shapes.read(path) or {}
+        except PrototxtError as error:
+            raise ManifestError(str(error)) from None
+        for name, wanted in self.sizes.params.items():
+            if name in found and (said := model_fit.complaint(name, found[name], wanted)):
+                raise ManifestError(f"{path}: {said}")
 
     def _walk_nets(self) -> None:
         solver = self.solver

@@ -44,7 +44,7 @@ def need(graph: Graph, sizes: Sizes, solver: pb.SolverParameter, flags: TrainFla
     if not kept:
         return 0
     width = 2 if dict(flags).get("precision") == "bfloat16" else 4
-    parameters = sum(prod(shape) for shapes in sizes.params.values() for shape in shapes)
+    parameters = sum(prod(shape) for params in sizes.params.values() for _, shape in params)
     return 4 * parameters * (2 + HISTORIES.get(solver.type, 1)) + width * (sum(kept) + PASSING * max(kept))
 
 

@@ -57,7 +57,7 @@ def test_sizes_are_those_of_the_layers(layer: str) -> None:
         param.layer[1].dummy_data_param.channels[0] = 1
     net, found = Net.from_param(param), told(param)
     assert found.blobs == net.shapes
-    declared = {layer.name: [decl.shape for decl in layer.params] for layer in net.layers if layer.params}
+    declared = {layer.name: [(decl.name, decl.shape) for decl in layer.params] for layer in net.layers if layer.params}
     assert found.params == declared
     assert not found.unknown
 

@@ -231,13 +231,13 @@ def test_a_chain_goes_on_from_the_newest_state_whose_model_is_there(site: Site) 
     for iteration in (9, 10):
         site.snapshot(iteration)
     site.snapshot(11, whole=False)
-    (site.model / "a.caffemodel").write_text("weights")
+    (site.model / "a.caffemodel").write_bytes(b"\n\x07weights")
     assert site.run(seconds=100, max_iter=20, links=None, weights=(site.model / "a.caffemodel",)) == 0
     assert site.calls == ["train -solver solver.prototxt -snapshot snapshots/tiny_iter_10.solverstate"]
 
 
 def test_a_chain_begins_with_its_weights(site: Site) -> None:
-    (site.model / "a.caffemodel").write_text("weights")
+    (site.model / "a.caffemodel").write_bytes(b"\n\x07weights")
     assert site.run(seconds=100, max_iter=20, links=None, weights=(site.model / "a.caffemodel",)) == 0
     assert "-weights ../../data/" in site.calls[0]
 

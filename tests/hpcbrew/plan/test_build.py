@@ -43,7 +43,7 @@ def test_the_same_data_have_the_same_place_for_every_job(model: Path) -> None:
 
 def test_the_same_data_under_another_name_have_the_same_place_and_are_sent_once(model: Path) -> None:
     for name in ("a.caffemodel", "b.caffemodel"):
-        (model / name).write_text("the same")
+        (model / name).write_bytes(b"\n\x08the same")
     before = plan(model, request={"weights": (model / "a.caffemodel",)}).data
     both = plan(model, request={"weights": (model / "a.caffemodel", model / "b.caffemodel")}).data
     assert [upload.target for upload in both] == [upload.target for upload in before]
@@ -81,7 +81,7 @@ def test_the_engine_is_given_the_gpus_that_were_asked_for(model: Path, gpus: int
 
 def test_weights_and_state_are_named_on_the_cluster(model: Path) -> None:
     for name in ("a.caffemodel", "b.caffemodel", "t_iter_2.solverstate", "t_iter_2.caffemodel"):
-        (model / name).write_text(name)
+        (model / name).write_bytes(bytes([10, len(name)]) + name.encode())
     weights = (model / "a.caffemodel", model / "b.caffemodel")
     words = plan(model, request={"weights": weights}).script.split()
     assert [PurePosixPath(w).name for w in words[-1].split(",")] == ["file.caffemodel", "file.caffemodel"]

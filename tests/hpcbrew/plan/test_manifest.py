@@ -1,3 +1,5 @@
+import math
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 
@@ -5,6 +7,8 @@ import h5py
 import pytest
 
 from engine.errors import EngineError, PrototxtError
+from engine.proto import caffe_pb2 as pb
+from engine.proto import model_shapes
 from hpcbrew.errors import ManifestError
 from hpcbrew.job import JobRequest
 from hpcbrew.plan.items import Item
@@ -94,7 +98,7 @@ def test_a_net_written_into_the_solver(model: Path) -> None:
 
 def test_means_weights_and_overrides(model: Path) -> None:
     for name in ("mean.binaryproto", "a.caffemodel", "b.caffemodel"):
-        (model / name).write_bytes(b"x")
+        (model / name).write_bytes(b"\n\x01x")
     data = 'transform_param { mean_file: "mean.binaryproto" } data_param { source: "train_lmdb" backend: LMDB }'
     found = manifest(
         model,
@@ -317,3 +321,26 @@ def test_a_detector_s_lists_go_along_but_for_those_of_its_author_s_machine(model
     (model / "sizes.txt").unlink()
     with pytest.raises(ManifestError, match=r"name_size_file: no list of sizes at sizes\.txt"):
         manifest(model)
+
+
+@pytest.mark.parametrize(
+    ("outputs", "said"),
+    [(2, None), (1000, r"m\.caffemodel: weight of layer 'ip' has shape \[1000, 4\] there and \[2, 4\] in this net")],
+)
+def test_a_model_that_does_not_fit_the_net_is_told_of(model: Path, outputs: int, said: str | None) -> None:
+    layer = pb.LayerParameter(name="ip", blobs=[blob(outputs, 4), blob(outputs)])
+    other = pb.LayerParameter(name="gone", blobs=[blob(7)])
+    (model / "m.caffemodel").write_bytes(pb.NetParameter(layer=[other, layer]).SerializeToString())
+    with pytest.raises(ManifestError, match=said) if said else nullcontext():
+        manifest(model, weights=(model / "m.caffemodel",))
+
+
+def test_what_is_no_model_is_told_of(model: Path) -> None:
+    with pytest.raises(ManifestError, match=r"net\.prototxt: is no binary model, or is cut off"):
+        manifest(model, weights=(model / "net.prototxt",))
+    (model / "m.caffemodel.h5").write_bytes(model_shapes.HDF5)
+    manifest(model, weights=(model / "m.caffemodel.h5",))
+
+
+def blob(*shape: int) -> pb.BlobProto:
+    return pb.BlobProto(shape=pb.BlobShape(dim=shape), data=[0.0] * math.prod(shape))

@@ -1,0 +1,87 @@
+"""The shapes of a model's arrays, read from its file without the arrays."""
+
+import mmap
+from collections.abc import Iterator
+from pathlib import Path
+
+from google.protobuf.message import DecodeError
+
+from engine.errors import PrototxtError
+from engine.host import regular_file
+from engine.proto import caffe_pb2 as pb
+from engine.proto.wire import Field, fields, read_varint
+
+Shape = tuple[int, ...]
+
+HDF5 = b"\x89HDF\r\n\x1a\n"
+"""How files in HDF5 begin."""
+
+
+def _number(message: type, field: str) -> int:
+    return message.DESCRIPTOR.fields_by_name[field].number  # type: ignore[attr-defined, no-any-return]
+
+
+LAYERS = {
+    _number(pb.NetParameter, "layer"): (_number(pb.LayerParameter, "name"), _number(pb.LayerParameter, "blobs")),
+    _number(pb.NetParameter, "layers"): (_number(pb.V1LayerParameter, "name"), _number(pb.V1LayerParameter, "blobs")),
+}
+"""Where a net has its layers, today's and the older ones, and where these have their names and arrays."""
+
+SHAPE, DIM = _number(pb.BlobProto, "shape"), _number(pb.BlobShape, "dim")
+OLD = [_number(pb.BlobProto, name) for name in ("num", "channels", "height", "width")]
+
+
+def read(path: Path) -> dict[str, list[Shape]] | None:
+    """The shapes of each layer's arrays, by its name, of a binary .caffemodel; layers without any are left out.
+
+    None for a model in HDF5. Raises PrototxtError for a file that cannot be read, or is no such model.
+    """
+    found: dict[str, list[Shape]] = {}
+    try:
+        with regular_file.opened(path) as (descriptor, _), mmap.mmap(descriptor, 0, access=mmap.ACCESS_READ) as data:
+            if data[: len(HDF5)] == HDF5:
+                return None
+            with memoryview(data) as view:
+                for field in fields(view, 0, len(view)):
+                    if field.wire == 2 and field.number in LAYERS:
+                        name, shapes = _layer(view, field)
+                        found.update({name: shapes} if shapes else {})
+    except (OSError, ValueError) as error:  # ValueError: it is empty
+        raise PrototxtError(f"{path}: cannot be read: {error}") from None
+    except DecodeError as error:
+        raise PrototxtError(f"{path}: is no binary model, or is cut off: {error}") from None
+    return found
+
+
+def _layer(data: memoryview, layer: Field) -> tuple[str, list[Shape]]:
+    own_name, own_blobs = LAYERS[layer.number]
+    name, shapes = "", list[Shape]()
+    for field in _messages(data, layer):
+        if field.number == own_name:
+            name = bytes(data[field.value : field.end]).decode(errors="surrogateescape")
+        elif field.number == own_blobs:
+            shapes.append(_shape(data, field))
+    return name, shapes
+
+
+def _shape(data: memoryview, blob: Field) -> Shape:
+    """By `shape`, or by the older four numbers, which count where there is one of them."""
+    dims: list[int] = []
+    old: dict[int, int] = {}
+    for field in fields(data, blob.value, blob.end):
+        if field.number == SHAPE and field.wire == 2:
+            dims += [dim for each in fields(data, field.value, field.end) for dim in _dims(data, each)]
+        elif field.number in OLD and field.wire == 0:
+            old[field.number] = read_varint(data, field.value, field.end)[0]
+    return tuple(old.get(number, 0) for number in OLD) if old else tuple(dims)
+
+
+def _dims(data: memoryview, field: Field) -> Iterator[int]:
+    at = field.value
+    while field.number == DIM and at < field.end:
+        dim, at = read_varint(data, at, field.end)
+        yield dim
+
+
+def _messages(data: memoryview, whole: Field) -> Iterator[Field]:
+    return (field for field in fields(data, whole.value, whole.end) if field.wire == 2)
