@@ -19,7 +19,7 @@ SAME = frozenset(
     {
         *("ReLU", "ReLU6", "PReLU", "ELU", "Sigmoid", "TanH", "Swish", "Mish", "BNLL", "AbsVal", "Clip", "Exp", "Log"),
         *("Power", "Threshold", "Dropout", "SpatialDropout", "BatchNorm", "Scale", "Bias", "LRN", "MVN", "Softmax"),
-        *("Eltwise", "Split", "ShuffleChannel", "Normalize", "Flip"),
+        *("Eltwise", "Split", "ShuffleChannel", "Flip"),
     }
 )
 """Layers whose tops are all of their first bottom's shape."""
@@ -89,8 +89,10 @@ def _tops(node: Node, bottoms: Sequence[Shape]) -> list[Shape] | None:
         return [()]
     if kind in CONVOLUTIONS:
         return _convolved(node, bottoms)
-    if kind in MADE:
-        return MADE[kind](node, bottoms)
+    if kind == "Concat":
+        return _concatenated(node, bottoms)
+    if kind in OF_ONE and len(bottoms) == 1:
+        return OF_ONE[kind](node, x)
     return [] if kind in ("Silence", "HDF5Output") else None
 
 
@@ -108,16 +110,6 @@ def _outputs(node: Node, channels: int) -> int:
     return channels if node.config.type == "ConvolutionDepthwise" else node.config.convolution_param.num_output
 
 
-def _pooled(node: Node, bottoms: Sequence[Shape]) -> list[Shape]:
-    (x,) = bottoms
-    return [(*x[:2], *windows.of_pooling(node, x).outputs)] * len(node.tops)
-
-
-def _inner_product(node: Node, bottoms: Sequence[Shape]) -> list[Shape]:
-    p, (x,) = node.config.inner_product_param, bottoms
-    return [(*x[: node.canonical_axis(p.axis, x)], p.num_output)]
-
-
 def _concatenated(node: Node, bottoms: Sequence[Shape]) -> list[Shape] | None:
     p, x = node.config.concat_param, bottoms[0]
     axis = node.canonical_axis(p.concat_dim if p.HasField("concat_dim") else p.axis, x)
@@ -126,26 +118,35 @@ def _concatenated(node: Node, bottoms: Sequence[Shape]) -> list[Shape] | None:
     return [(*x[:axis], sum(each[axis] for each in bottoms), *x[axis + 1 :])]
 
 
-def _sliced(node: Node, bottoms: Sequence[Shape]) -> list[Shape]:
-    p, (x,), parts = node.config.slice_param, bottoms, len(node.tops)
+def _pooled(node: Node, x: Shape) -> list[Shape]:
+    return [(*x[:2], *windows.of_pooling(node, x).outputs)] * len(node.tops)
+
+
+def _inner_product(node: Node, x: Shape) -> list[Shape]:
+    p = node.config.inner_product_param
+    return [(*x[: node.canonical_axis(p.axis, x)], p.num_output)]
+
+
+def _sliced(node: Node, x: Shape) -> list[Shape]:
+    p, parts = node.config.slice_param, len(node.tops)
     axis = node.canonical_axis(p.slice_dim if p.HasField("slice_dim") else p.axis, x)
     points = list(p.slice_point) or [x[axis] // parts * i for i in range(1, parts)]
     return [(*x[:axis], b - a, *x[axis + 1 :]) for a, b in pairwise([0, *points, x[axis]])]
 
 
-def _flattened(node: Node, bottoms: Sequence[Shape]) -> list[Shape]:
-    p, (x,) = node.config.flatten_param, bottoms
+def _flattened(node: Node, x: Shape) -> list[Shape]:
+    p = node.config.flatten_param
     first, last = node.canonical_axis(p.axis, x), node.canonical_axis(p.end_axis, x, "end_axis")
     return [(*x[:first], prod(x[first : last + 1]), *x[last + 1 :])]
 
 
-MADE: Mapping[str, Callable[[Node, Sequence[Shape]], list[Shape] | None]] = {
+OF_ONE: Mapping[str, Callable[[Node, Shape], list[Shape]]] = {
     "Pooling": _pooled,
     "InnerProduct": _inner_product,
-    "Concat": _concatenated,
     "Slice": _sliced,
     "Flatten": _flattened,
 }
+"""Layers of one bottom, each with what makes its tops' shapes."""
 
 
 def _params(node: Node, bottoms: Sequence[Shape]) -> list[tuple[str, Shape]]:
