@@ -6,6 +6,7 @@ import jax.numpy as jnp
 
 from engine.layers.base import Array, Arrays, Context, Layer, Shape, count
 from engine.layers.registry import layer
+from engine.ops import inner_product
 
 
 @layer("InnerProduct")
@@ -38,7 +39,7 @@ class InnerProduct(Layer):
         (x,) = bottoms
         w = params[self.weight]
         rows = x.reshape(count(self.shape[:-1]), self.features)
-        y = jnp.matmul(rows, w if self.transpose else w.T)
+        y = jnp.matmul(rows, w) if self.transpose else inner_product.product(rows, w)
         if self.bias is not None:
             y = y + params[self.bias]
         return [y.reshape(self.shape)]

@@ -68,9 +68,17 @@ def convolution(
 
 def transposed_product(a: Array, b: Array) -> Array:
     """aᵀ b over the last two axes, batched over those before: a (…, R, M), b (…, R, N) → (…, M, N), float32."""
-    shape = (*a.shape[:-2], a.shape[-1], b.shape[-1])
-    config = {"onednn_matmul_config": {"transpose_a": True, "transpose_b": False}}
-    return _call("__onednn$matmul", config, [a, b], shape)
+    return _matmul(a, b, (*a.shape[:-2], a.shape[-1], b.shape[-1]), transposed="a")
+
+
+def product(a: Array, b: Array) -> Array:
+    """a bᵀ: a (M, R), b (N, R) → (M, N), float32."""
+    return _matmul(a, b, (a.shape[0], b.shape[0]), transposed="b")
+
+
+def _matmul(a: Array, b: Array, shape: tuple[int, ...], transposed: str) -> Array:
+    config = {f"transpose_{operand}": operand == transposed for operand in "ab"}
+    return _call("__onednn$matmul", {"onednn_matmul_config": config}, [a, b], shape)
 
 
 def called_by(lowered: jax.stages.Lowered) -> bool:

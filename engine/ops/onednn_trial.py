@@ -13,7 +13,7 @@ from types import ModuleType
 import jax
 import numpy as np
 
-from engine.ops import convolution_cpu, convolution_onednn
+from engine.ops import convolution_cpu, convolution_onednn, onednn
 from engine.ops.onednn_proof import PASSED
 from engine.ops.window import Window
 
@@ -28,6 +28,9 @@ CASES = {
     "5×5, 2 groups, dilated": ((4, 16, 20, 20), 32, Window((5, 5), (1, 1), (4, 4), (2, 2)), 2),
 }
 """The shape of x, the outputs, the window and the groups. Every form is tried by one."""
+
+PRODUCTS, DEEP = ((1, 96), (96, 16)), 256
+"""Rows of the two factors of a bᵀ, and how long they are."""
 
 TOLERANCE = 1e-4
 """As a share of the largest value; Winograd's form is off by 1e-5 of it."""
@@ -53,8 +56,18 @@ def _faults() -> Iterator[str]:
         for product, a, b in zip(("y", "the gradient of x", "that of w"), got, want, strict=True):
             if not np.abs(a - b).max() <= TOLERANCE * np.abs(b).max():
                 yield f"{product} of a convolution of {name} is wrong."
+    yield from _product_faults()
     if called > SLOWER * plain + MILLISECONDS:
         yield f"what takes {plain:.1f} ms takes {called:.1f} with it."
+
+
+def _product_faults() -> Iterator[str]:
+    rng = np.random.default_rng(0)
+    for m, n in PRODUCTS:
+        a, b = rng.standard_normal((m, DEEP), np.float32), rng.standard_normal((n, DEEP), np.float32)
+        want = a @ b.T
+        if not np.abs(np.asarray(onednn.product(a, b)) - want).max() <= TOLERANCE * np.abs(want).max():
+            yield f"a product of {m} rows with {n} is wrong."
 
 
 def _operands(shape: tuple[int, ...], outputs: int, window: Window, groups: int) -> Operands:

@@ -15,6 +15,7 @@ def forms(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
     stand_in = SimpleNamespace(**{name: getattr(convolution_cpu, name) for name in FORMS})
     monkeypatch.setattr(onednn_trial, "convolution_onednn", stand_in)
     monkeypatch.setattr(onednn_trial, "CASES", {"1×1": onednn_trial.CASES["1×1"]})
+    monkeypatch.setattr(onednn_trial.onednn, "product", lambda a, b: a @ b.T)
     monkeypatch.setattr(onednn_trial.resource, "setrlimit", lambda *_: None)
     return stand_in
 
@@ -30,6 +31,12 @@ def test_a_wrong_product_is_named(forms, form, product, capsys: pytest.CaptureFi
     setattr(forms, form, lambda *given: 1.001 * right(*given))
     onednn_trial.main()
     assert capsys.readouterr().out == f"{product} of a convolution of 1×1 is wrong.\n"
+
+
+def test_so_is_a_wrong_product_of_matrices(forms, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
+    monkeypatch.setattr(onednn_trial.onednn, "product", lambda a, b: 1.001 * (a @ b.T))
+    onednn_trial.main()
+    assert capsys.readouterr().out == "a product of 1 rows with 96 is wrong.\n"
 
 
 def test_slow_forms_fail(forms, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
