@@ -14,10 +14,9 @@ from engine.net.convolution_work import light
 from engine.net.net import Forward, Net
 from engine.net.sized import Uses
 from engine.net.tape import Tape
-from engine.solver import gradients
+from engine.solver import gradients, in_place
 from engine.solver.gradients import Applied, Rates, Settings
 from engine.solver.report import magnitudes, nan
-from engine.solver.report.magnitudes import PassMagnitudes
 from engine.solver.updates import Slots, Update
 
 Array = jax.Array
@@ -57,7 +56,7 @@ class StepResult(NamedTuple):
     norm: Array
     finite: Array | None
     values: dict[Value, Array] | None
-    debug: list[PassMagnitudes] | None
+    debug: list[magnitudes.PassMagnitudes] | None
     labels: list[Array]
 
 
@@ -106,7 +105,7 @@ class Passed(NamedTuple):
     sinks: dict[str, list[Array]]
     finite: Array | None
     values: dict[Value, Array] | None
-    debug: PassMagnitudes | None
+    debug: magnitudes.PassMagnitudes | None
     labels: Array
 
 
@@ -230,7 +229,8 @@ class _Parts:
 def _whole(parts: _Parts) -> jax.stages.Wrapped:
     def on_device(carry: Carry, rates: Rates, drawn: Drawn) -> StepResult:
         done = parts.run_pass(carry.params, drawn)
-        updated = parts.run_update(carry._replace(params=done.params), done.grads, rates)
+        grads = in_place.after_readers(parts.net, done.grads)
+        updated = parts.run_update(carry._replace(params=done.params), grads, rates)
         return _result(updated, done.loss, [done], done)
 
     returned: Any = StepResult(
@@ -380,7 +380,7 @@ def backward(net: Net, params: Sequence[Array], inputs: Inputs, key: Array, keep
     told = None
     if keep.debug:
         blobs = magnitudes.blobs(net, out.values, below)
-        told = PassMagnitudes(blobs, magnitudes.parameters(net, renewed, grads))
+        told = magnitudes.PassMagnitudes(blobs, magnitudes.parameters(net, renewed, grads))
     return Passed(
         params=renewed,
         grads=grads,

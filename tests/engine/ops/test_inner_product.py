@@ -1,4 +1,7 @@
-"""The product with weights: oneDNN's forms equal the plain one, and which of them is taken."""
+"""The product with weights: oneDNN's forms equal the plain one, and which of them is taken.
+
+`partial`, since JAX keeps what it traced of a function, with the forms that were taken then.
+"""
 
 from functools import partial
 
@@ -8,9 +11,6 @@ import numpy as np
 import pytest
 
 from engine.ops import inner_product, onednn, onednn_proof
-
-
-# partial: what is compiled of a function is kept for it, and the forms taken are those of the first time
 
 
 def given(rows: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

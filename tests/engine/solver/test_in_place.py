@@ -1,0 +1,57 @@
+"""Parameters are overwritten where they lie: in a step's program none is copied first, and no value changes."""
+
+import re
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from support.small_nets import INPUT, LABELS, SMALL, X, ip, loss, made
+
+from engine.ops import onednn_proof
+from engine.proto import caffe_pb2 as pb
+from engine.solver import in_place, step, updates
+from engine.solver.gradients import Rates, Settings
+
+SHARED = ' param { name: "w" } param { name: "b" }'
+SUM = 'layer { name: "s" type: "Eltwise" bottom: "b" bottom: "c" top: "s" }\n'
+TWO_BRANCHES = INPUT + LABELS + ip("a", "x", "a", 3) + ip("b", "a", "b", 3) + ip("c", "a", "c", 3) + SUM + loss("s")
+STILL = INPUT + LABELS + ip("a", "x", "a", 4, "param { lr_mult: 0 } param { lr_mult: 0 }") + ip("b", "a", "b", 3)
+
+
+@pytest.mark.parametrize(
+    ("net", "expected"),
+    [
+        pytest.param(SMALL, [[], [], [1], [1]], id="chain"),
+        pytest.param(TWO_BRANCHES, [[], [], [1], [1], [1], [1]], id="branches"),
+        pytest.param(
+            INPUT + LABELS + ip("a", "x", "a", 3, SHARED) + ip("b", "a", "b", 3, SHARED) + loss("b"),
+            [[1], []],
+            id="shared",
+        ),
+        pytest.param(STILL + loss("b"), [[], [], [], []], id="nothing learned below"),
+    ],
+)
+def test_the_layers_read_are_told_by_the_gradients_of_those_below(net, expected):
+    assert in_place.witnesses(made(net)) == expected
+
+
+def test_gradients_stay_as_they_are():
+    values = zip(made(SMALL).params, (np.nan, np.inf, -0.0, 1), strict=True)
+    grads = [jnp.full(param.shape, value) for param, value in values]
+    for before, after in zip(grads, jax.jit(lambda g: in_place.after_readers(made(SMALL), g))(grads), strict=True):
+        np.testing.assert_array_equal(np.asarray(before).view(np.uint32), np.asarray(after).view(np.uint32))
+
+
+@pytest.mark.skipif(jax.default_backend() != "cpu", reason="a GPU runs operations in their order")
+@pytest.mark.parametrize("net", [SMALL, TWO_BRANCHES], ids=["chain", "branches"])
+def test_no_weights_are_copied(net, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(onednn_proof, "passed", lambda: False)
+    made_net, param = made(net), pb.SolverParameter(momentum=0.9)
+    update = updates.from_solver(param)
+    params = [jnp.asarray(value) for value in made_net.init(1)]
+    drawn = step.Drawn({"x": X, "t": np.float32([0, 2])}, jax.random.key(0), 0)
+    rates = Rates(np.float32(0.1), np.float32(0.9))
+    whole = step.whole(made_net, update, Settings.from_solver(param))
+    program = whole.lower(params, update.init(params), rates, drawn).compile().as_text()
+    assert not re.findall(r"f32\[\d+,\d+\]\S* copy\(%params", program)
