@@ -10,6 +10,7 @@ import numpy as np
 
 from engine.net.parameters import Param
 from engine.proto import caffe_pb2 as pb
+from engine.solver import in_place
 from engine.solver.updates import Scalar, Slots, Update
 
 Array = jax.Array
@@ -59,17 +60,21 @@ def apply(
     grads: Sequence[Array],
     history: Sequence[Slots],
     rates: Rates,
+    zeros: Sequence[Array],
 ) -> Applied:
-    """The iteration's update. Caffe clips the sum over iter_size passes, not their mean, and decays after clipping."""
+    """The iteration's update. Caffe clips the sum over iter_size passes, not their mean, and decays after clipping.
+
+    zeros: see `in_place.zeros`.
+    """
     grads, norm = (grads, jnp.float32(0)) if settings.clip is None else clip_by_norm(grads, settings.clip)
     new_params, new_history, steps = [], [], []
-    for decl, w, raw, slots in zip(decls, params, grads, history, strict=True):
+    for decl, w, raw, slots, zero in zip(decls, params, grads, history, zeros, strict=True):
         g = raw * np.float32(1 / settings.iter_size) if settings.iter_size > 1 else raw
         decay = np.float32(settings.decay) * np.float32(decl.decay_mult)
         if decay:
             g = g + decay * (jnp.sign(w) if settings.l1 else w)
         step, remembered = update.step(g, slots, rates.rate * np.float32(decl.lr_mult), rates.momentum)
-        new_params.append(w - step)
+        new_params.append(in_place.subtracted(w, step, zero))
         new_history.append(remembered)
         steps.append(step)
     return Applied(new_params, new_history, steps, norm)

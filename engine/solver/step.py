@@ -203,7 +203,8 @@ class _Parts:
         """The update by the mean of the devices' gradients."""
         net = self.net
         grads = [self.parallel.mean(g) if p.learned else g for p, g in zip(net.params, grads, strict=True)]
-        new = gradients.apply(self.update, self.settings, net.params, carry.params, grads, carry.history, rates)
+        zeros = in_place.zeros(net, grads)
+        new = gradients.apply(self.update, self.settings, net.params, carry.params, grads, carry.history, rates, zeros)
         return new if self.keep.steps else new._replace(steps=None)
 
     @property
@@ -229,8 +230,7 @@ class _Parts:
 def _whole(parts: _Parts) -> jax.stages.Wrapped:
     def on_device(carry: Carry, rates: Rates, drawn: Drawn) -> StepResult:
         done = parts.run_pass(carry.params, drawn)
-        grads = in_place.after_readers(parts.net, done.grads)
-        updated = parts.run_update(carry._replace(params=done.params), grads, rates)
+        updated = parts.run_update(carry._replace(params=done.params), done.grads, rates)
         return _result(updated, done.loss, [done], done)
 
     returned: Any = StepResult(

@@ -16,6 +16,7 @@ layer { name: "ip" type: "InnerProduct" bottom: "x" top: "y" param { decay_mult:
 """
 W, B = np.array([[1, -2], [0, 4]], np.float32), np.array([5, -6], np.float32)
 GW, GB = np.array([[3, 0], [0, 4]], np.float32), np.array([0, 12], np.float32)  # L2 norm 13
+ZEROS = [np.uint32(0)] * 2
 
 
 def _steps(**settings) -> list[np.ndarray]:
@@ -24,7 +25,7 @@ def _steps(**settings) -> list[np.ndarray]:
     rule = updates.from_solver(pb.SolverParameter())
     treatment = Settings.from_solver(pb.SolverParameter(**settings))
     rates = Rates(np.float32(1), np.float32(0))
-    done = gradients.apply(rule, treatment, net.params, [W, B], [GW, GB], rule.init([W, B]), rates)
+    done = gradients.apply(rule, treatment, net.params, [W, B], [GW, GB], rule.init([W, B]), rates, ZEROS)
     np.testing.assert_allclose(done.params[0], W - np.asarray(done.steps[0]))
     return [np.asarray(s) for s in done.steps]
 

@@ -22,25 +22,28 @@ STILL = INPUT + LABELS + ip("a", "x", "a", 4, "param { lr_mult: 0 } param { lr_m
 @pytest.mark.parametrize(
     ("net", "expected"),
     [
-        pytest.param(SMALL, [[], [], [1], [1]], id="chain"),
-        pytest.param(TWO_BRANCHES, [[], [], [1], [1], [1], [1]], id="branches"),
+        pytest.param(SMALL, [[0], [1], [1], [1]], id="chain"),
+        pytest.param(TWO_BRANCHES, [[0], [1], [1], [1], [1], [1]], id="branches"),
         pytest.param(
             INPUT + LABELS + ip("a", "x", "a", 3, SHARED) + ip("b", "a", "b", 3, SHARED) + loss("b"),
-            [[1], []],
+            [[1], [1]],
             id="shared",
         ),
-        pytest.param(STILL + loss("b"), [[], [], [], []], id="nothing learned below"),
+        pytest.param(STILL + loss("b"), [[0], [1], [2], [3]], id="nothing learned below"),
     ],
 )
 def test_the_layers_read_are_told_by_the_gradients_of_those_below(net, expected):
     assert in_place.witnesses(made(net)) == expected
 
 
-def test_gradients_stay_as_they_are():
-    values = zip(made(SMALL).params, (np.nan, np.inf, -0.0, 1), strict=True)
-    grads = [jnp.full(param.shape, value) for param, value in values]
-    for before, after in zip(grads, jax.jit(lambda g: in_place.after_readers(made(SMALL), g))(grads), strict=True):
-        np.testing.assert_array_equal(np.asarray(before).view(np.uint32), np.asarray(after).view(np.uint32))
+def test_what_is_no_number_is_no_zero_the_less():
+    grads = [jnp.full(param.shape, np.nan) for param in made(SMALL).params]
+    assert [int(zero) for zero in jax.jit(lambda grads: in_place.zeros(made(SMALL), grads))(grads)] == [0] * 4
+
+
+def test_a_difference_is_that_of_numbers():
+    w, step = jnp.float32([1, np.inf, 2, -0.0]), jnp.float32([-3, 1, np.nan, 0])
+    np.testing.assert_array_equal(in_place.subtracted(w, step, jnp.uint32(0)), [4, np.inf, np.nan, 0])
 
 
 @pytest.mark.skipif(jax.default_backend() != "cpu", reason="a GPU runs operations in their order")
