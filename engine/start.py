@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 from engine.errors import not_installed
-from engine.host import interrupts
+from engine.host import collector, interrupts
 
 ELSEWHERE = {"train": "engine.cli.train_py"}
 """Programs that are no module of engine/tools."""
@@ -14,7 +14,7 @@ ELSEWHERE = {"train": "engine.cli.train_py"}
 
 def main() -> int:
     """As `engine.cli.main`."""
-    with interrupts.at_once():
+    with interrupts.at_once(), collector.paused():
         from engine.cli import main  # noqa: PLC0415
     return main()
 
@@ -24,7 +24,7 @@ def tool() -> int:
     program = Path(sys.argv[0]).name
     name = program.removesuffix(".py").removesuffix(".bin")
     try:
-        with interrupts.at_once(program):
+        with interrupts.at_once(program), collector.paused():
             module = importlib.import_module(ELSEWHERE.get(name, f"engine.tools.{name}"))
     except ModuleNotFoundError as error:
         print(f"{program}: error: {not_installed(error)}", file=sys.stderr)

@@ -12,7 +12,7 @@ import click
 from engine import log
 from engine.cli import flags
 from engine.errors import SolverError
-from engine.host import login_node
+from engine.host import collector, login_node
 from engine.job_contract import ExitCode, Variable
 from engine.solver.control.requests import EFFECTS, Request, Requests, signals
 
@@ -174,13 +174,14 @@ def _train(
     bar: bool,
 ) -> int:
     """On all devices that JAX has been given. Returns the exit status."""
-    import jax  # noqa: PLC0415  takes long: --help does without
+    with collector.paused():
+        import jax  # noqa: PLC0415  takes long: --help does without
 
-    from engine.devices.data_parallel import DataParallel  # noqa: PLC0415
-    from engine.solver.report.caffe_log import Report  # noqa: PLC0415
-    from engine.solver.report.progress_files import Records  # noqa: PLC0415
-    from engine.solver.snapshot import formats  # noqa: PLC0415
-    from engine.solver.solver import Outcome, Solver  # noqa: PLC0415
+        from engine.devices.data_parallel import DataParallel  # noqa: PLC0415
+        from engine.solver.report.caffe_log import Report  # noqa: PLC0415
+        from engine.solver.report.progress_files import Records  # noqa: PLC0415
+        from engine.solver.snapshot import formats  # noqa: PLC0415
+        from engine.solver.solver import Outcome, Solver  # noqa: PLC0415
 
     parallel = DataParallel(jax.devices())
     state = formats.latest(param.snapshot_prefix) if snapshot == "auto" else snapshot

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from engine import log
 from engine.devices import plugin_faults
 from engine.errors import DeviceError
-from engine.host import interrupts, user_cache
+from engine.host import collector, interrupts, user_cache
 from engine.proto import caffe_pb2 as pb
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ LOW = {"float32": "float32", "tf32": "float32", "bfloat16": "bfloat16"}
 def join() -> None:
     """Joins the other nodes of a job, where there are any. Before all else. Raises DeviceError."""
     _before_jax()
-    with interrupts.at_once():
+    with interrupts.at_once(), collector.paused():
         from engine.devices import data_parallel  # noqa: PLC0415  after mallopt
 
     data_parallel.join()
@@ -36,7 +36,7 @@ def prepare(gpu: str, precision: str = "float32") -> None:
     Raises DeviceError where a GPU is not there.
     """
     _before_jax()
-    with interrupts.at_once():
+    with interrupts.at_once(), collector.paused():
         import jax  # noqa: PLC0415  after mallopt
 
     jax.config.update("jax_default_matmul_precision", PRECISION[precision])
