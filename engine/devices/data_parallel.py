@@ -165,14 +165,14 @@ class DataParallel:
     def same(self, value: Any) -> Array:
         """`value` on every device."""
         if self.count == 1 or _placed(value):
-            return jnp.asarray(value)
+            return _put(value)
         value = np.asarray(value)
         return jax.make_array_from_callback(value.shape, NamedSharding(self._mesh, SAME), lambda index: value[index])
 
     def each_own(self, value: Any, shape: Shape) -> Array:
         """Recurrent state of that shape on every device. `value`: one for all or each; other sizes are forgotten."""
         if self.count == 1 or _placed(value):
-            return jnp.asarray(value)
+            return _put(value)
         value = np.asarray(value, np.float32)
         if value.shape != (self.count, *shape):
             value = np.broadcast_to(value if value.shape == shape else np.float32(0), (self.count, *shape))
@@ -263,6 +263,11 @@ class DataParallel:
     def everywhere(self, value: Array) -> Array:
         """Whether it is so on every device."""
         return jax.lax.pmin(value.astype(jnp.int32), AXIS) == 1 if self.count > 1 else value
+
+
+def _put(value: Any) -> Array:
+    """`jnp.asarray`, which compiles a program for each shape."""
+    return value if isinstance(value, Array) else jax.device_put(np.asarray(value), may_alias=False)
 
 
 def _placed(value: Any) -> bool:

@@ -14,6 +14,7 @@ from engine.graph.graph import Value
 from engine.net.net import Net
 from engine.solver import detection_scores
 from engine.solver.inputs import Batches
+from engine.solver.keys import base_key
 from engine.solver.report.compiling import compiling
 from engine.solver.sinks import Sinks
 
@@ -48,7 +49,7 @@ class TestNet:
         self._blobs = {value.blob: value for tops in net.tops for value in tops if value.blob in blobs}
         self.batches = batches
         self.params: list[Any] = net.init(seed)
-        self._key = jax.random.key(seed % 2**32)
+        self._key = base_key(seed)
         self.computed: Mapping[Value, Array] = {}
         self._keep = keep_values
         self._shared: dict[int, int] = {}

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any, Self
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from engine import log
@@ -25,6 +24,7 @@ from engine.solver.control.consensus import NUMBERED, agreed
 from engine.solver.control.requests import Request, Requests
 from engine.solver.evaluation import Pass, Scores
 from engine.solver.gradients import Rates
+from engine.solver.keys import base_key
 from engine.solver.options import TrainOptions
 from engine.solver.report import nan
 from engine.solver.report.caffe_log import Report
@@ -84,7 +84,7 @@ class Solver:
         self.param, self.net = param, self.run.net
         self.batches, self.test_nets = self.run.batches, self.run.test_nets
         self.requests = agreed(requests or Requests(), self.run.parallel)
-        self._key = _key(self.state.seed)
+        self._key = base_key(self.state.seed)
         self.steps: Sequence[Array] | None = None
         self.values: Mapping[Value, Array] | None = None
         self.before: Sequence[Array] | None = None
@@ -260,7 +260,9 @@ class Solver:
 
     def loss_after_training(self) -> float:
         """The loss of one more batch, by the step that is compiled already, on copies of what it would use up."""
-        carry = jax.tree.map(jnp.copy, Carry(self.state.params, self.state.history))
+        carry = jax.tree.map(
+            lambda x: jax.device_put(x, x.sharding, may_alias=False), Carry(self.state.params, self.state.history)
+        )
         return self.averaged_with(self.advance(carry, np.float32(0)).loss)
 
     def averaged_with(self, loss: Array) -> float:
@@ -363,7 +365,7 @@ class Solver:
         """
         here = self.state.data
         self.state = self.run.checkpointer.restore(path, self.state, changed=changed)
-        self._key = _key(self.state.seed)
+        self._key = base_key(self.state.seed)
         self.run.uses.restore(self.state.sizes)
         if self.state.data is not here:  # a state that Caffe wrote has no positions, and the data stays where it is
             positions = self.state.data
@@ -390,8 +392,3 @@ class Solver:
 
     def __exit__(self, *_: object) -> None:
         self.close()
-
-
-def _key(seed: int) -> Array:
-    """The key that all random layers of a run of this seed draw from."""
-    return jax.random.key(seed % 2**32)

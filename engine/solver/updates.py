@@ -68,8 +68,13 @@ class Update(Generic[S]):
         return len(self.state._fields)
 
     def init(self, params: Sequence[Array]) -> list[S]:
-        """The states before the first iteration: zeros."""
-        return [self.state._make(jnp.zeros(p.shape, p.dtype) for _ in self.state._fields) for p in params]
+        """The states before the first iteration: zeros, brought from the host: `jnp.zeros` compiles for each shape."""
+
+        def zeros(like: Array) -> Array:
+            made: Array = jax.device_put(np.zeros(like.shape, like.dtype), may_alias=False)
+            return made
+
+        return [self.state._make(zeros(p) for _ in self.state._fields) for p in params]
 
 
 def from_solver(param: pb.SolverParameter) -> Update[Any]:
