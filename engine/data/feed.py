@@ -57,6 +57,11 @@ class Feed:
         lanes = [lane for name, lane in self._lanes.items() if layers is None or name in layers]
         return {top: value for lane in lanes for top, value in lane.next().items()}
 
+    def ahead(self) -> Placed | None:
+        """What `next` will hand out; None where a source makes its batches when they are asked for, or fails."""
+        ahead = [lane.ahead() for lane in self._lanes.values()]
+        return {top: value for each in ahead if each for top, value in each.items()} if all(ahead) else None
+
     def source(self, layer: str) -> Source:
         """The source of a layer. Before it is changed, `restore` ends the thread that reads it."""
         return self._lanes[layer].source
@@ -113,6 +118,10 @@ class _Lane:
             self._run = _Run(self._name, self._make, self.source.prefetch)
         batch, self.state = self._run.take()
         return batch
+
+    def ahead(self) -> Placed | None:
+        """What the thread has for the next call of `next`, once it has."""
+        return self._run.ahead() if self._run else None
 
     def _make(self) -> tuple[Placed, State]:
         share = self._share
@@ -183,6 +192,7 @@ class _Run:
         self._make = make
         self._room = threading.Semaphore(depth)
         self._made: SimpleQueue[tuple[Placed, State] | BaseException] = SimpleQueue()
+        self._ahead: tuple[Placed, State] | BaseException | None = None
         self._stopped = False
         self._failure: BaseException | None = None
         self.thread = threading.Thread(target=self._work, name=f"feed {name}", daemon=True)
@@ -201,12 +211,18 @@ class _Run:
 
     def take(self) -> tuple[Placed, State]:
         if self._failure is None:
-            made = self._made.get()
+            made, self._ahead = self._ahead or self._made.get(), None
             self._room.release()
             if not isinstance(made, BaseException):
                 return made
             self._failure = made
         raise self._failure
+
+    def ahead(self) -> Placed | None:
+        """What `take` will return, which is waited for; None for a failure, which is for `take` to raise."""
+        if self._failure is None and self._ahead is None:
+            self._ahead = self._made.get()
+        return self._ahead[0] if isinstance(self._ahead, tuple) else None
 
     def stop(self) -> None:
         self._stopped = True

@@ -21,6 +21,9 @@ KEPT = 64
 OFTEN = 16
 """Uses of a size after which it is worth to be compiled with all of XLA's optimizations."""
 
+VARIED = "varied"
+"""Stands first among the counts where there is no first size that others are rare beside."""
+
 QUICK = {
     "xla_backend_optimization_level": 0,
     "xla_cpu_use_fusion_emitters": False,
@@ -49,26 +52,35 @@ def _taken(**options: Any) -> bool:
 class Uses:
     """How often each size came, and with that which are compiled with all optimizations.
 
-    Those are the first, unless all are `varied`, and those that came `OFTEN` times. Values may differ in the last bits
-    between the two ways; a run that is resumed goes on from the `counts` of the one that was stopped.
+    Those are the first, unless sizes are known to vary, and those that came `OFTEN` times. Values may differ in the
+    last bits between the two ways; a run that is resumed goes on from the `counts` of the one that was stopped.
+
+    varied: they do from the start. ahead: gives the inputs behind the first ones, None where there is no telling; sizes
+    vary if those are of another one.
     """
 
-    def __init__(self, *, varied: bool = False) -> None:
-        self.counts: dict[str, int] = {}
-        self._varied = varied
+    def __init__(self, *, varied: bool = False, ahead: Callable[[], Any] = lambda: None) -> None:
+        self.counts: dict[str, int] = {VARIED: 0} if varied else {}
+        self._ahead = ahead
 
     def full(self, inputs: Any) -> bool:
         """Counts a use; whether this size gets all optimizations."""
-        name = _name(inputs)
-        before = self.counts.get(name, 0 if self.counts or self._varied else OFTEN)
-        self.counts[name] = min(before + 1, OFTEN)
+        name = self._begun(inputs)
+        self.counts[name] = min(self.counts.get(name, 0) + 1, OFTEN)
         return self.counts[name] == OFTEN
 
     def first(self, inputs: Any) -> bool:
-        """Whether no other size came before this one."""
+        """Whether no other size came before this one, and none is known to come."""
+        name = self._begun(inputs)
+        return next(iter(self.counts)) == name
+
+    def _begun(self, inputs: Any) -> str:
+        """The inputs' size, by which the first ones decide what comes of theirs."""
+        name = _name(inputs)
         if not self.counts:
-            self.full(inputs)
-        return next(iter(self.counts)) == _name(inputs)
+            ahead = self._ahead()
+            self.counts = {name: OFTEN} if ahead is None or _name(ahead) == name else {VARIED: 0}
+        return name
 
     def restore(self, counts: Mapping[str, int]) -> None:
         self.counts = dict(counts)
@@ -129,7 +141,7 @@ class Sized:
             log.info("net.cpp:260", f"Compiling {self._name} for another size of its inputs.")
         quick = not full and on_cpu()
         around = onednn_proof.left_out if quick and self._light(*args) else nullcontext
-        return _Program(self._compiled(known(QUICK) if quick else None, around, args), quick)
+        return _Program(self._compiled(QUICK if quick else None, around, args), quick)
 
     def _compiled(
         self, how: dict[str, Any] | None, around: Callable[[], AbstractContextManager[None]], args: Any
@@ -138,14 +150,12 @@ class Sized:
             with around():
                 return self._function(*args)
 
-        jitted = jax.jit(sized, compiler_options=how, **self._options)
         with around():
             key = self._made_of and program_cache.key(self._made_of, args, how)
-        if not key:
-            return jitted
-        program: Callable[..., Any] | None = program_cache.load(key)
+        program: Callable[..., Any] | None = program_cache.load(key) if key else None
         if program is None:
-            program = program_cache.compiled(jitted.lower(*args), key)
+            jitted = jax.jit(sized, compiler_options=how and known(how), **self._options)
+            program = program_cache.compiled(jitted.lower(*args), key) if key else jitted
         return program
 
     @cached_property

@@ -20,6 +20,7 @@ class Batches:
 
     def __init__(self, net: Net, seed: int, parallel: DataParallel | None = None) -> None:
         self._parallel = parallel or DataParallel()
+        self._alone = all(shape[:1] == (1,) for source in net.sources for shape in source.top_shapes)
         self.values = {name: np.zeros(net.blob_shapes[name], np.float32) for name in net.input_names}
         sources = {source.name: source.open(seed + i) for i, source in enumerate(net.sources)}
         self.feed = Feed(sources, net.label_bounds, self._parallel.place, self._parallel.share) if sources else None
@@ -33,6 +34,16 @@ class Batches:
         return batch | (
             self._parallel.place([values] * self._parallel.share.count) if self._parallel.count > 1 else values
         )
+
+    def ahead(self) -> Mapping[str, Any] | None:
+        """What `next` will return, where batches are of one item each, as those of pictures never resized have to be.
+
+        None for others, and where there is no telling.
+        """
+        if not self.feed or not self._alone:
+            return None
+        ahead = self.feed.ahead()
+        return ahead and {**ahead, **self.values}
 
     def state(self) -> dict[str, Any]:
         """The position behind the batch last handed out, in JSON values."""

@@ -285,7 +285,7 @@ def _summed(parts: _Parts, uses: Uses) -> Iterate:
             passes.append(done._replace(params=[], grads=[], values=None))
         every = None if done.finite is None else jnp.stack([p.finite for p in passes if p.finite is not None]).all(0)
         updated = apply(Carry(sums.params, history), sums.grads, rates)
-        result = _result(updated, sums.loss / n, passes, done._replace(finite=every))
+        result = _result(updated, sums.loss / n if n > 1 else sums.loss, passes, done._replace(finite=every))
         return result._replace(before=before) if parts.keep.values else result
 
     return iterate

@@ -91,7 +91,7 @@ def build(
             params = _load_weights(raw_bytes.native(name.strip()), net, params, test_nets, parallel)
     tracker = _tracker(param, options, test_nets)
     steps, finite = param.snapshot_diff or keep_values, options.nan in ("warn", "stop")
-    uses = Uses()
+    uses = Uses(ahead=batches.ahead)
     keep = Keep(steps=steps, values=keep_values, finite=finite, debug=param.debug_info)
     run = TrainingRun(
         param=param,

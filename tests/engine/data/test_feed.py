@@ -75,6 +75,26 @@ def test_batches_come_in_order_on_the_device(path):
             assert np.array_equal(got["label"], want["label"])
 
 
+def test_looking_ahead_takes_nothing_away():
+    with Feed({"n": Counting()}) as feed:
+        assert feed.ahead() is None  # nothing is read before the first batch is asked for
+        feed.next()
+        position = feed.state()
+        assert [int(ahead["n"][0]) for ahead in (feed.ahead(), feed.ahead())] == [1, 1]
+        assert feed.state() == position
+        assert [int(feed.next()["n"][0]) for _ in range(3)] == [1, 2, 3]
+
+
+def test_a_failure_ahead_is_raised_when_its_turn_comes():
+    with Feed({"n": Counting(fail_at=1)}) as feed:
+        feed.next()
+        assert feed.ahead() is None
+        for _ in range(2):
+            with pytest.raises(DataError, match="damaged"):
+                feed.next()
+            assert feed.ahead() is None
+
+
 def test_reading_ahead_stops_at_prefetch():
     source = Counting()
     with Feed({"n": source}) as feed:

@@ -60,6 +60,16 @@ def test_the_first_size_and_those_that_come_often_are_compiled_fully(monkeypatch
     assert not Uses(varied=True).full(ones(1))
 
 
+def test_the_first_size_is_none_to_compile_fully_where_the_next_is_another(monkeypatch):
+    monkeypatch.setattr(sized, "OFTEN", 2)
+    varied, same = Uses(ahead=lambda: ones(2)), Uses(ahead=lambda: ones(1))
+    assert (varied.first(ones(1)), varied.full(ones(1)), varied.full(ones(1))) == (False, False, True)
+    assert (same.first(ones(1)), same.full(ones(1))) == (True, True)
+    resumed = Uses(ahead=lambda: ones(1))
+    resumed.restore(varied.counts)
+    assert (resumed.first(ones(1)), resumed.full(ones(3))) == (False, False)
+
+
 def test_a_count_goes_on_where_another_stopped(monkeypatch):
     monkeypatch.setattr(sized, "OFTEN", 3)
     before, after = Uses(), Uses()

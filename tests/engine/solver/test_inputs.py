@@ -45,6 +45,15 @@ def test_the_position_in_the_data_is_kept_and_gone_back_to():
         np.testing.assert_array_equal(batches.next()["d"], second)
 
 
+def test_batches_of_one_item_can_be_looked_at_ahead():
+    with Batches(made(DUMMY), seed=3) as several, Batches(made(DUMMY.replace("dim: 2", "dim: 1")), seed=3) as alone:
+        several.next()
+        alone.next()
+        assert several.ahead() is None
+        ahead = np.array(alone.ahead()["d"])
+        np.testing.assert_array_equal(alone.next()["d"], ahead)
+
+
 def test_two_seeds_draw_different_batches():
     with Batches(made(DUMMY), seed=3) as a, Batches(made(DUMMY), seed=4) as b:
         assert (np.array(a.next()["d"]) != np.array(b.next()["d"])).any()
