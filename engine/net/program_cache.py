@@ -6,11 +6,11 @@ JAX's settings. What cannot be told by its value has no key, and is left to JAX'
 """
 
 import hashlib
+import math
 import os
 import pickle
 import stat
-import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import fields, is_dataclass
 from enum import Enum
 from functools import cache
@@ -19,7 +19,6 @@ from pathlib import Path, PurePath
 from typing import Any
 
 import jax
-import jax.monitoring
 import jaxlib
 import numpy as np
 from google.protobuf.message import Message
@@ -33,8 +32,8 @@ BYTES = 2**28
 """What the programs of the folder take together: those used last stay."""
 
 
-ASKED, HIT = "/jax/compilation_cache/compile_requests_use_cache", "/jax/compilation_cache/cache_hits"
-"""What JAX tells of its own cache."""
+KEPT_FROM = "jax_persistent_cache_min_compile_time_secs"
+"""JAX's setting of how long a program has to take to compile for its own cache to keep it."""
 
 
 class NoKey(TypeError):
@@ -59,9 +58,9 @@ def key(made_of: str, args: Any, options: Mapping[str, Any] | None) -> str | Non
     values = jax.config.values.items()
     settings = sorted((name, repr(value)) for name, value in values if not name.startswith("jax_persistent_cache"))
     machine = (jax.__version__, jaxlib.__version__, os.environ.get("XLA_FLAGS", ""), onednn_proof.passed())
-    shapes = [(a.shape, str(a.dtype), a.weak_type) for a in map(jax.typeof, jax.tree.leaves(args))]
-    tree = str(jax.tree.structure(args))
-    return digest((made_of, tree, shapes, sorted((options or {}).items()), settings, machine, _source()))
+    leaves, tree = jax.tree.flatten(args)
+    shapes = [(a.shape, str(a.dtype), a.weak_type) for a in map(jax.typeof, leaves)]
+    return digest((made_of, str(tree), repr((shapes, sorted((options or {}).items()), settings)), machine, _source()))
 
 
 def load(name: str) -> Any:
@@ -82,25 +81,22 @@ def load(name: str) -> Any:
         return None
 
 
-def compiled(lowered: jax.stages.Lowered, name: str) -> Any:
-    """The program of what was lowered, kept by that name if XLA has compiled it now.
+def compiled(function: Callable[..., Any], name: str, args: Any, **options: Any) -> Any:
+    """The program of `jax.jit` of the function, with those options, for such arguments: kept by that name.
 
-    One that JAX's cache had is left there: written down a second time, it lacks functions (seen with jaxlib 0.10.2).
-    One that calls oneDNN cannot be written down.
+    The function is called by it too, so that JAX's cache, which goes by what was lowered, has none of another name's:
+    a program from there, written down a second time, lacks functions (seen with jaxlib 0.10.2). JAX need not keep a
+    second one. One that calls oneDNN cannot be written down.
     """
-    told: list[str] = []
-    here = threading.get_ident()
-
-    def listen(event: str, **_: Any) -> None:
-        if threading.get_ident() == here:
-            told.append(event)
-
-    jax.monitoring.register_event_listener(listen)
+    function.__name__ = f"program_{name}"
+    lowered = jax.jit(function, **options).lower(*args)
+    kept_from = jax.config.values[KEPT_FROM]
+    jax.config.update(KEPT_FROM, math.inf)
     try:
         program = lowered.compile()
     finally:
-        jax.monitoring.unregister_event_listener(listen)
-    if ASKED in told and HIT not in told and not onednn.called_by(lowered):
+        jax.config.update(KEPT_FROM, kept_from)
+    if not onednn.called_by(lowered):
         save(name, program)
     return program
 

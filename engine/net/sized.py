@@ -153,10 +153,10 @@ class Sized:
         with around():
             key = self._made_of and program_cache.key(self._made_of, args, how)
         program: Callable[..., Any] | None = program_cache.load(key) if key else None
-        if program is None:
-            jitted = jax.jit(sized, compiler_options=how and known(how), **self._options)
-            program = program_cache.compiled(jitted.lower(*args), key) if key else jitted
-        return program
+        if program is not None:
+            return program
+        options = {**self._options, "compiler_options": how and known(how)}
+        return program_cache.compiled(sized, key, args, **options) if key else jax.jit(sized, **options)
 
     @cached_property
     def _made_of(self) -> str | None:
