@@ -16,6 +16,7 @@ from enum import Enum
 from functools import cache
 from itertools import accumulate
 from pathlib import Path, PurePath
+from types import FunctionType
 from typing import Any
 
 import jax
@@ -163,6 +164,8 @@ def _pieces(value: Any) -> Iterator[bytes]:
     elif is_dataclass(value) and not isinstance(value, type):
         for each in fields(value):
             yield from _pieces(getattr(value, each.name))
+    elif isinstance(value, FunctionType) and value.__module__.startswith("engine."):
+        yield from _pieces(_closure(value))
     else:
         yield _leaf(value)
     yield b">"
@@ -178,6 +181,14 @@ def _leaf(value: Any) -> bytes:
     if isinstance(value, type) or (callable(value) and _by_name(value)):
         return f"{value.__module__}.{value.__qualname__}".encode()
     raise NoKey(type(value))
+
+
+def _closure(function: FunctionType) -> tuple[Any, ...]:
+    """Where a function of ours is written, and what it closes over: with `_source` that tells all of it."""
+    code = function.__code__
+    at = (code.co_filename.rpartition("/")[2], code.co_firstlineno, next(iter(code.co_positions())))
+    cells = tuple(cell.cell_contents for cell in function.__closure__ or ())
+    return (function.__module__, function.__qualname__, at, cells, function.__defaults__, function.__kwdefaults__)
 
 
 def _by_name(function: Any) -> bool:

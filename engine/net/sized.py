@@ -2,7 +2,7 @@
 
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import cache, cached_property
 from typing import Any
@@ -13,7 +13,7 @@ import numpy as np
 
 from engine import log
 from engine.net import program_cache
-from engine.ops import onednn_proof
+from engine.ops import onednn_proof, platform
 
 KEPT = 64
 """Programs that a function keeps, one for each set of sizes: those used last."""
@@ -141,27 +141,60 @@ class Sized:
             log.info("net.cpp:260", f"Compiling {self._name} for another size of its inputs.")
         quick = not full and on_cpu()
         around = onednn_proof.left_out if quick and self._light(*args) else nullcontext
-        return _Program(self._compiled(QUICK if quick else None, around, args), quick)
 
-    def _compiled(
-        self, how: dict[str, Any] | None, around: Callable[[], AbstractContextManager[None]], args: Any
-    ) -> Callable[..., Any]:
         def sized(*args: Any) -> Any:  # JAX keeps what it compiled for as long as there is this function
             with around():
                 return self._function(*args)
 
         with around():
-            key = self._made_of and program_cache.key(self._made_of, args, how)
-        program: Callable[..., Any] | None = program_cache.load(key) if key else None
-        if program is not None:
-            return program
-        options = {**self._options, "compiler_options": how and known(how)}
-        return program_cache.compiled(sized, key, args, **options) if key else jax.jit(sized, **options)
+            return _Program(_compiled(sized, self._made_of, args, self._options, QUICK if quick else None), quick)
 
     @cached_property
     def _made_of(self) -> str | None:
         """What the function is made of, in short; None where there is no telling."""
         return program_cache.digest((self._parts(), self._options)) if self._parts else None
+
+
+class Kept:
+    """`jax.jit` of a function whose arguments have the same shapes at every call, and that has no convolutions.
+
+    made_of: all that its program follows from besides.
+    """
+
+    def __init__(self, function: Callable[..., Any], made_of: Any, **options: Any) -> None:
+        self._function, self._made_of, self._options = function, made_of, options
+        self._run: Callable[..., Any] | None = None
+
+    def __call__(self, *args: Any) -> Any:
+        if self._run is None:
+            name = program_cache.digest((self._made_of, self._options))
+            with onednn_proof.left_out():
+                self._run = _compiled(self._function, name, args, self._options)
+        return self._run(*args)
+
+
+def _compiled(
+    function: Callable[..., Any],
+    made_of: str | None,
+    args: Any,
+    options: Mapping[str, Any],
+    how: Mapping[str, Any] | None = None,
+) -> Callable[..., Any]:
+    """The function's program for such arguments, from the disk if it can be kept there. how: XLA's options.
+
+    None in `made_of`: there is no telling what the function is made of.
+    """
+
+    def program(*args: Any) -> Any:
+        with platform.cpu_alone() if on_cpu() else nullcontext():
+            return function(*args)
+
+    key = program_cache.key(made_of, args, how) if made_of else None
+    found: Callable[..., Any] | None = program_cache.load(key) if key else None
+    if found is not None:
+        return found
+    options = {**options, "compiler_options": known(how) if how else None}
+    return program_cache.compiled(program, key, args, **options) if key else jax.jit(program, **options)
 
 
 def on_cpu() -> bool:

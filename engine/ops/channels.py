@@ -11,7 +11,7 @@ from math import prod
 import jax
 from jax import lax
 
-from engine.ops import onednn_proof
+from engine.ops import onednn_proof, platform
 
 Array = jax.Array
 
@@ -37,13 +37,13 @@ def where_fastest(form: Callable[..., Array], *blobs: Array) -> Array:
     def on_cpu(*blobs: Array) -> Array:
         return first(form(blobs[0].ndim - 1, *map(last, blobs)))
 
-    made: Array = lax.platform_dependent(*blobs, cpu=on_cpu, default=lambda *blobs: form(1, *blobs))
+    made: Array = platform.dependent(*blobs, cpu=on_cpu, default=lambda *blobs: form(1, *blobs))
     return made
 
 
 def stored(x: Array) -> Array:
     """x, which a CPU writes to memory before several read it. A GPU computes what is cheap anew for each of them."""
-    made: Array = lax.platform_dependent(x, cpu=lax.optimization_barrier, default=lambda x: x)
+    made: Array = platform.dependent(x, cpu=lax.optimization_barrier, default=lambda x: x)
     return made
 
 
@@ -78,5 +78,5 @@ def sums(form: Callable[..., Array], *blobs: Array) -> Array:
 
     if not onednn_proof.passed():
         return plain(*blobs)
-    made: Array = lax.platform_dependent(*blobs, cpu=on_cpu, default=plain)
+    made: Array = platform.dependent(*blobs, cpu=on_cpu, default=plain)
     return made

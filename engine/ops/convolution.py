@@ -20,7 +20,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from engine.ops import channels, convolution_cpu, convolution_onednn, onednn_proof
+from engine.ops import channels, convolution_cpu, convolution_onednn, onednn_proof, platform
 from engine.ops.window import Window
 
 Array = jax.Array
@@ -86,7 +86,7 @@ def forward(x: Array, w: Array, b: Array | None, window: Window, groups: int) ->
     forms = _cpu_forms(x, w.shape, window, groups)
     if forms is None:
         return default(x, w, b)
-    return lax.platform_dependent(x, w, b, cpu=partial(forms.forward, window=window, groups=groups), default=default)
+    return platform.dependent(x, w, b, cpu=partial(forms.forward, window=window, groups=groups), default=default)
 
 
 @partial(jax.jit, static_argnames=("x_shape", "window", "groups"))
@@ -101,7 +101,7 @@ def input_gradient(dy: Array, w: Array, x_shape: tuple[int, ...], window: Window
     if forms is None:
         return default(dy, w)
     on_cpu = partial(forms.input_gradient, x_shape=x_shape, window=window, groups=groups)
-    return lax.platform_dependent(dy, w, cpu=on_cpu, default=default)
+    return platform.dependent(dy, w, cpu=on_cpu, default=default)
 
 
 @partial(jax.jit, static_argnames=("w_shape", "window", "groups"))
@@ -116,7 +116,7 @@ def weight_gradient(x: Array, dy: Array, w_shape: tuple[int, ...], window: Windo
     if forms is None:
         return default(x, dy)
     on_cpu = partial(forms.weight_gradient, w_shape=w_shape, window=window, groups=groups)
-    return lax.platform_dependent(x, dy, cpu=on_cpu, default=default)
+    return platform.dependent(x, dy, cpu=on_cpu, default=default)
 
 
 def _cpu_forms(

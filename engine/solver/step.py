@@ -12,7 +12,7 @@ from engine.devices.data_parallel import EACH, SAME, DataParallel
 from engine.graph.graph import Value
 from engine.net.convolution_work import light
 from engine.net.net import Forward, Net
-from engine.net.sized import Uses
+from engine.net.sized import Kept, Uses
 from engine.net.tape import Tape
 from engine.solver import gradients, in_place
 from engine.solver.gradients import Applied, Rates, Settings
@@ -335,9 +335,9 @@ def _added(sums: list[Array], grads: list[Array]) -> list[Array]:
 
 def _compiled_update(parts: _Parts) -> Apply:
     returned: Any = Applied(params=parts.params, history=parts.params, steps=parts.steps, norm=SAME)
-    return jax.jit(
-        parts.parallel.mapped(parts.run_update, (parts.carry, EACH, SAME), returned), donate_argnums=parts.used_up
-    )
+    mapped = parts.parallel.mapped(parts.run_update, (parts.carry, EACH, SAME), returned)
+    made_of = (_compiled_update, parts.net.params, parts.update, parts.settings, parts.keep, parts.parallel.count)
+    return Kept(mapped, made_of, donate_argnums=parts.used_up)
 
 
 def _result(new: Applied, loss: Array, passes: list[Passed], last: Passed) -> StepResult:

@@ -13,6 +13,7 @@ from engine.layers.activation import ReLU
 from engine.net import program_cache
 from engine.net.net import Net
 from engine.proto import caffe_pb2 as pb
+from engine.solver import updates
 
 
 @pytest.fixture
@@ -106,6 +107,14 @@ APART = [
 def test_other_values_have_other_names(a, b):
     assert program_cache.digest(a) != program_cache.digest(b)
     assert program_cache.digest([a, b]) == program_cache.digest([a, b])
+
+
+def test_functions_of_ours_are_named_by_what_they_close_over():
+    rules = [pb.SolverParameter(type=kind, delta=delta) for kind in ("RMSProp", "Adam") for delta in (0.1, 0.2)]
+    names = [program_cache.digest(updates.from_solver(rule)) for rule in rules]
+    assert None not in names
+    assert len(set(names)) == len(names)
+    assert names == [program_cache.digest(updates.from_solver(rule)) for rule in rules]
 
 
 @pytest.mark.parametrize("value", [object(), lambda: 1, partial(key), np.array([object()])])

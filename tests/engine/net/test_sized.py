@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from engine.net import sized
-from engine.net.sized import Sized, Uses
+from engine.net.sized import Kept, Sized, Uses
 from engine.ops import onednn_proof
 
 
@@ -23,6 +23,19 @@ def total(traced):
         return (2 * x).sum()
 
     return Sized(function, "total")
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Of programs on the disk."""
+    tmp_path.chmod(0o700)
+    wanted = {"jax_compilation_cache_dir": str(tmp_path), "jax_persistent_cache_min_compile_time_secs": 0.0}
+    before = {name: jax.config.values[name] for name in wanted}
+    for name, value in wanted.items():
+        jax.config.update(name, value)
+    yield tmp_path / "programs"
+    for name, value in before.items():
+        jax.config.update(name, value)
 
 
 def ones(*shape):
@@ -79,22 +92,13 @@ def test_a_count_goes_on_where_another_stopped(monkeypatch):
     assert (after.first(ones(2)), after.full(ones(2)), after.full(ones(3))) == (False, True, False)
 
 
-def test_a_second_process_traces_nothing(tmp_path, traced):
+def test_a_second_process_traces_nothing(folder, traced):
     def function(x):
         traced.append(x.shape)
         return x + 1
 
-    tmp_path.chmod(0o700)
-    wanted = {"jax_compilation_cache_dir": str(tmp_path), "jax_persistent_cache_min_compile_time_secs": 0.0}
-    before = {name: jax.config.values[name] for name in wanted}
-    for name, value in wanted.items():
-        jax.config.update(name, value)
-    try:
-        for _ in range(2):
-            assert Sized(function, "one more", made_of=lambda: "one more")(ones(2)).tolist() == [2, 2]
-    finally:
-        for name, value in before.items():
-            jax.config.update(name, value)
+    for _ in range(2):
+        assert Sized(function, "one more", made_of=lambda: "one more")(ones(2)).tolist() == [2, 2]
     assert traced == [(2,)]
 
 
@@ -119,6 +123,25 @@ def test_small_sizes_that_come_seldom_do_without_onednn(monkeypatch):
     for n in (1, 2, 5, 2, 2):
         assert total(ones(n)) == 2 * n
     assert calls == [(1, True), (2, False), (5, True), (2, True)]
+
+
+def test_a_function_of_one_size_is_kept_too(folder, traced, monkeypatch):
+    monkeypatch.setattr(onednn_proof, "_proved", lambda: pytest.fail("tries oneDNN for what has no convolutions"))
+
+    def function(x):
+        traced.append(x.shape)
+        return x + 1
+
+    for _ in range(2):
+        kept = Kept(function, made_of="one more")
+        assert [kept(ones(2)).tolist() for _ in range(2)] == [[2, 2]] * 2
+    assert traced == [(2,)]
+
+
+def test_what_cannot_be_told_by_its_value_is_compiled_all_the_same(folder, traced):
+    kept = Kept(lambda x: traced.append(x.shape) or x + 1, made_of=object())
+    assert [kept(ones(2)).tolist() for _ in range(2)] == [[2, 2]] * 2
+    assert traced == [(2,)]
 
 
 def test_an_option_that_this_jaxlib_lacks_is_left_out():
