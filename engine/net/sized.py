@@ -185,16 +185,23 @@ def _compiled(
     None in `made_of`: there is no telling what the function is made of.
     """
 
-    def program(*args: Any) -> Any:
-        with platform.cpu_alone() if on_cpu() else nullcontext():
-            return function(*args)
-
+    program = for_platform(function)
     key = program_cache.key(made_of, args, how) if made_of else None
     found: Callable[..., Any] | None = program_cache.load(key) if key else None
     if found is not None:
         return found
     options = {**options, "compiler_options": known(how) if how else None}
     return program_cache.compiled(program, key, args, **options) if key else jax.jit(program, **options)
+
+
+def for_platform(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The function, of whose forms for other platforms than that of now nothing is traced."""
+
+    def program(*args: Any) -> Any:
+        with platform.cpu_alone() if on_cpu() else nullcontext():
+            return function(*args)
+
+    return program
 
 
 def on_cpu() -> bool:

@@ -12,7 +12,7 @@ from engine.devices.data_parallel import EACH, SAME, DataParallel
 from engine.graph.graph import Value
 from engine.net.convolution_work import light
 from engine.net.net import Forward, Net
-from engine.net.sized import Kept, Uses
+from engine.net.sized import Kept, Uses, for_platform
 from engine.net.tape import Tape
 from engine.solver import gradients, in_place
 from engine.solver.gradients import Applied, Rates, Settings
@@ -227,7 +227,7 @@ class _Parts:
         return self.params if self.keep.steps else SAME
 
 
-def _whole(parts: _Parts) -> jax.stages.Wrapped:
+def _whole(parts: _Parts, traced: Callable[[Any], Any] = lambda function: function) -> jax.stages.Wrapped:
     def on_device(carry: Carry, rates: Rates, drawn: Drawn) -> StepResult:
         done = parts.run_pass(carry.params, drawn)
         updated = parts.run_update(carry._replace(params=done.params), done.grads, rates)
@@ -253,11 +253,11 @@ def _whole(parts: _Parts) -> jax.stages.Wrapped:
         done: StepResult = mapped(Carry(params, history), rates, drawn)
         return done
 
-    return jax.jit(on_devices, donate_argnums=(1,) if parts.keep.values else (0, 1))
+    return jax.jit(traced(on_devices), donate_argnums=(1,) if parts.keep.values else (0, 1))
 
 
 def _single(parts: _Parts) -> Iterate:
-    step = _whole(parts)
+    step = _whole(parts, for_platform)
 
     def iterate(
         params: Params, history: History, rates: Rates, next_batch: NextBatch, key: Array, iteration: int

@@ -7,12 +7,10 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import jax
 import numpy as np
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from engine.errors import DataError
 from engine.host.append import append
@@ -22,6 +20,9 @@ from engine.net.net import Net
 from engine.proto import caffe_pb2 as pb
 from engine.schema import Malformed, field, none_or, number, read_object, seconds, table, text, whole
 from engine.solver.best_tracker import Best, BestTracker
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
 
 PERIOD = 2.0
 """Seconds between two writings of progress.json, and between two updates of the bar's text."""
@@ -179,7 +180,17 @@ class Records:
             self._pending = []
 
 
-def _bar() -> Progress:
+def _bar() -> "Progress":
+    # Imported here: most runs are in jobs, without a terminal, and begin sooner without.
+    from rich.console import Console  # noqa: PLC0415
+    from rich.progress import (  # noqa: PLC0415
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+    )
+
     return Progress(
         BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), TextColumn("{task.fields[said]}"),
         console=Console(file=sys.stderr), transient=True,
