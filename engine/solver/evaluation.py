@@ -11,7 +11,9 @@ import numpy as np
 
 from engine.errors import SolverError
 from engine.graph.graph import Value
+from engine.net.convolution_work import light
 from engine.net.net import Net
+from engine.net.sized import Uses
 from engine.solver import detection_scores
 from engine.solver.inputs import Batches
 from engine.solver.keys import base_key
@@ -53,7 +55,13 @@ class TestNet:
         self.computed: Mapping[Value, Array] = {}
         self._keep = keep_values
         self._shared: dict[int, int] = {}
-        self._forward = net.compile(self._pass)
+        self._forward = net.compile(
+            self._pass,
+            uses=Uses(ahead=batches.ahead),
+            inputs=lambda _, inputs, __: inputs,
+            light=lambda _, inputs, __: light(net.resized({name: np.shape(x) for name, x in inputs.items()})),
+            made_of=lambda: (TestNet._pass, net.made_of(), self._blobs, self._keep),
+        )
         self._compiled = False
 
     def _pass(

@@ -7,6 +7,7 @@ from support.small_nets import INPUT, LABELS, X, ip, loss, made
 from support.tiny_solver import MakeSolver, train
 
 from engine.errors import EngineError
+from engine.net import program_cache
 from engine.proto import caffe_pb2 as pb
 from engine.solver.evaluation import TestNet
 from engine.solver.inputs import Batches
@@ -47,6 +48,16 @@ def test_a_pass_is_the_forward_pass_of_its_batch():
     weights, bias = np.arange(9, dtype=np.float32).reshape(3, 3), np.float32([1, 2, 3])
     ((_, outputs),) = test.passes([weights, bias], 1)
     np.testing.assert_allclose(outputs["a"], X @ weights.T + bias, rtol=1e-6)
+
+
+def test_a_pass_is_told_by_what_it_is_made_of_and_kept_on_the_disk_by_that(monkeypatch):
+    names = []
+    monkeypatch.setattr(program_cache, "key", lambda made_of, args, how: names.append(made_of))
+    for prototxt in (TRAINED, TRAINED, TRAINED + ip("b", "x", "b", 2)):
+        test = _tested(prototxt)
+        list(test.passes(test.params, 1))
+    assert None not in names
+    assert (names[0] == names[1], names[0] == names[2]) == (True, False)
 
 
 def test_a_test_uses_the_parameters_of_the_moment(make_solver: MakeSolver):
