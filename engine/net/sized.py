@@ -135,10 +135,11 @@ class Sized:
         return program.run(*args)
 
     def _new(self, full: bool, before: _Program | None, args: Any) -> _Program:
+        said = ""
         if before:
-            log.info("net.cpp:260", f"Compiling {self._name} for a size that comes often, to run faster.")
+            said = f"Compiling {self._name} for a size that comes often, to run faster."
         elif self._programs or not full:
-            log.info("net.cpp:260", f"Compiling {self._name} for another size of its inputs.")
+            said = f"Compiling {self._name} for {'another' if self._programs else 'a first'} size of its inputs."
         quick = not full and on_cpu()
         around = onednn_proof.left_out if quick and self._light(*args) else nullcontext
 
@@ -147,7 +148,7 @@ class Sized:
                 return self._function(*args)
 
         with around():
-            return _Program(_compiled(sized, self._made_of, args, self._options, QUICK if quick else None), quick)
+            return _Program(_compiled(sized, self._made_of, args, self._options, QUICK if quick else None, said), quick)
 
     @cached_property
     def _made_of(self) -> str | None:
@@ -179,10 +180,11 @@ def _compiled(
     args: Any,
     options: Mapping[str, Any],
     how: Mapping[str, Any] | None = None,
+    said: str = "",
 ) -> Callable[..., Any]:
     """The function's program for such arguments, from the disk if it can be kept there. how: XLA's options.
 
-    None in `made_of`: there is no telling what the function is made of.
+    None in `made_of`: there is no telling what the function is made of. said: to the log, where it is compiled.
     """
 
     program = for_platform(function)
@@ -190,6 +192,8 @@ def _compiled(
     found: Callable[..., Any] | None = program_cache.load(key) if key else None
     if found is not None:
         return found
+    if said:
+        log.info("net.cpp:260", said)
     options = {**options, "compiler_options": known(how) if how else None}
     return program_cache.compiled(program, key, args, **options) if key else jax.jit(program, **options)
 

@@ -56,6 +56,18 @@ def test_another_size_is_told_of(total, caplog):
     assert set(caplog.messages) == {"Compiling total for another size of its inputs."}
 
 
+def test_what_the_disk_has_is_not_compiled_and_not_told_of(folder, caplog):
+    told = []
+    with caplog.at_level(logging.INFO, logger="caffe"):
+        logging.getLogger("caffe").addHandler(caplog.handler)
+        for _ in range(2):
+            Sized(lambda x: x + 1, "one more", uses=Uses(varied=True), made_of=lambda: "one more")(ones(2))
+            told.append(len(caplog.messages))
+        logging.getLogger("caffe").removeHandler(caplog.handler)
+    assert {*caplog.messages} == {"Compiling one more for a first size of its inputs."}
+    assert told[0] == told[1]
+
+
 def test_a_size_that_comes_often_is_compiled_anew_and_no_more(total, traced, monkeypatch):
     monkeypatch.setattr(sized, "OFTEN", 3)
     total(ones(3))
