@@ -61,6 +61,8 @@ def suppress(boxes: Array, usable: Array, threshold: float, eta: float = 1, enou
     each box that is kept. Boxes behind the `enough`-th that every row keeps are not looked at.
     """
     most = boxes.shape[1]
+    if not most:
+        return usable
 
     def clashes(i: Array, limit: Array) -> Array:
         box = jax.lax.dynamic_index_in_dim(boxes, i, 1)

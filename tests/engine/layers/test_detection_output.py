@@ -78,8 +78,9 @@ def test_refined_anchors_are_moved_and_those_of_no_object_left_out():
     assert_close(got, want, "detections")
 
 
-def test_nothing_found_is_a_row_of_a_picture():
-    rows = found("confidence_threshold: 2")
+@pytest.mark.parametrize("options", ["confidence_threshold: 2", "nms_param { top_k: 0 }", "keep_top_k: 0"])
+def test_nothing_found_is_a_row_of_a_picture(options):
+    rows = found(options)
     assert rows.shape == (1, 1, ITEMS, 7)
     assert rows[0, 0].tolist() == [[n, *[-1] * 6] for n in range(ITEMS)]
 

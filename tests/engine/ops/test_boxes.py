@@ -64,3 +64,7 @@ def test_suppression_keeps_what_overlaps_nothing_better(monkeypatch, threshold, 
     kept = jax.jit(lambda a, b: boxes.suppress(a, b, threshold, eta))(rows, usable)
     assert np.array_equal(kept, [suppressed(*each, threshold, eta) for each in zip(rows, usable, strict=True)])
     assert 2 <= kept.sum() < usable.sum()
+
+
+def test_of_no_boxes_none_is_kept():
+    assert boxes.suppress(drawn(2, 0), np.zeros((2, 0), bool), 0.5).shape == (2, 0)
