@@ -16,6 +16,9 @@ FIELDS: dict[str, dict[str, str]] = {
         "LayerParameter": "convolution3d_param pooling3d_param",
         "PoolingParameter": "kernel_depth temporal_pad temporal_stride",
     },
+    forks.CAFFEONSPARK: {
+        "MemoryDataParameter": "dataframe_column_select dataframe_format image_encoded share_in_parallel source",
+    },
     forks.CASCADE: {
         "LayerParameter": (
             "box_group_output_param detection_data_param detection_group_accuracy_param "
@@ -72,6 +75,9 @@ FIELDS: dict[str, dict[str, str]] = {
     forks.FOCALLOSS: {
         "ConvolutionParameter": "half_pad",
     },
+    forks.GENET: {
+        "LayerParameter": "cudnn_batch_norm_param",
+    },
     forks.HED: {
         "ImageDataParameter": "normalize",
     },
@@ -103,6 +109,9 @@ FIELDS: dict[str, dict[str, str]] = {
         "TransformationParameter": "bgr2rgb flow pad random_aspect_ratio_param random_resize_param",
         "V1LayerParameter": "affinity_param",
         "YoloDetectionOutputParameter": "save_file ssd_format visualize visualize_threshold",
+    },
+    forks.LRCN: {
+        "EltwiseParameter": "coeff_blob",
     },
     forks.MNC: {
         "LayerParameter": "mask_resize_param roi_warping_param",

@@ -23,6 +23,7 @@ MSCNN = "MS-CNN (zhaoweicai/mscnn)"
 CASCADE = "Cascade R-CNN (zhaoweicai/cascade-rcnn)"
 FRCNN = "Faster R-CNN in C++ (D-X-Y/caffe-faster-rcnn)"
 RPN = "Faster R-CNN in C++ (xyfer17/faster-rcnn-caffe)"
+LRCN = "LRCN (LisaAnne/lisa-caffe-public)"
 MNC = "MNC (daijifeng001/caffe-mnc)"
 NORMFACE = "NormFace (happynear/caffe-windows)"
 YOLOV1 = "YOLO (yeahkun/caffe-yolo)"
@@ -33,6 +34,7 @@ FARMINGYARD = "MobileNet (farmingyard/caffe-mobilenet)"
 RISTRETTO = "Ristretto (pmgysel/caffe)"
 OPENPOSE = "OpenPose (CMU-Perceptual-Computing-Lab/caffe_rtpose)"
 LSTM = "an LSTM older than Caffe's (junhyukoh/caffe-lstm); Caffe's is LSTM"
+CAFFEONSPARK = "CaffeOnSpark (yahoo/CaffeOnSpark)"
 AUGMENTATION = "caffe-augmentation (twtygqyy/caffe-augmentation)"
 CTPN = "CTPN (tianzhi0549/CTPN)"
 DEEPDETECT = "DeepDetect (jolibrain/caffe)"
@@ -40,6 +42,7 @@ DEEPLABCONTEXT = "DeepLab (TheLegendAli/DeepLab-Context)"
 FOCALLOSS = "focal loss (chuanqi305/FocalLoss)"
 HED = "HED (s9xie/hed)"
 LARGEMARGIN = "large-margin softmax (wy1iu/LargeMargin_Softmax_Loss)"
+GENET = "GENet (hujie-frank/GENet) and others"
 LITEFLOWNET = "LiteFlowNet (twhui/LiteFlowNet)"
 OPENVINO = "OpenVINO's models (opencv/open_model_zoo)"
 REFINEDET = "RefineDet (sfzhang15/RefineDet)"
@@ -87,7 +90,7 @@ TYPES = {
     "CTCGreedyDecoder": TEXTBOXES,
     "CtcLoss": DEEPDETECT,
     "CTCLoss": TEXTBOXES,
-    "CuDNNBatchNorm": "GENet (hujie-frank/GENet) and others",
+    "CuDNNBatchNorm": GENET,
     "CustomData": FLOWNET,
     "CustomPooling": RPN,
     "DataAugmentation": FLOWNET,

@@ -20,6 +20,8 @@ def test_no_field_of_caffe_proto_is_given_to_a_fork(fork):
         ("ConvolutionParameter", "kernel_depth", "C3D"),
         ("VideoDataParameter", "new_length", "temporal segment"),
         ("SolverParameter", "stagelr", "YOLO"),
+        ("EltwiseParameter", "coeff_blob", "LRCN"),
+        ("MemoryDataParameter", "source", "CaffeOnSpark"),
     ],
 )
 def test_a_field_is_of_the_fork_whose_block_has_it(message, field, fork):
