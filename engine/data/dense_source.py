@@ -1,4 +1,4 @@
-"""Batches of pictures with a label for each of their places: DenseImageData and ImageSegData."""
+"""Batches of pictures with a label for each of their places: DenseImageData, ImageSegData, ImageLabelmapData."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,12 +17,15 @@ from engine.errors import DataError
 from engine.proto import caffe_pb2 as pb
 from engine.proto import paths
 
+WHITE = 255
+
 
 class PairList:
     """The pictures of a list, and their labels: a second file's (PIXEL), one number's (IMAGE), or `ignored` (NONE).
 
     Raises DataError for a file that cannot be read, one without pictures, and a line that does not hold what `kind`
-    needs. `definition`: the prototxt that `root_folder` is written in.
+    needs. `definition`: the prototxt that `root_folder` is written in. With `edges` a label is 1 where the second file
+    is nearer to white than to black, and 0 elsewhere (HED).
     """
 
     def __init__(
@@ -32,9 +35,10 @@ class PairList:
         kind: str = "PIXEL",
         ignored: int = 255,
         definition: str | None = None,
+        edges: bool = False,
     ) -> None:
         self.source, self.root_folder, self.definition = source, root_folder, definition
-        self.kind, self.ignored = kind, ignored
+        self.kind, self.ignored, self.edges = kind, ignored, edges
         self._lines: list[tuple[str, str]] = []
         for number, line in enumerate(read_lines(source), start=1):
             if words := line.strip().rsplit(None, 1 if kind != "NONE" else 0):
@@ -63,7 +67,10 @@ class PairList:
         except DataError as e:
             raise DataError(f"its labels, {self.root_folder}{second}: {e}") from e
         if size is not None:
-            labels = cv2.resize(labels, size[::-1], interpolation=cv2.INTER_NEAREST)
+            how = cv2.INTER_LINEAR if self.edges else cv2.INTER_NEAREST
+            labels = cv2.resize(labels, size[::-1], interpolation=how)
+        if self.edges:
+            labels = labels > WHITE // 2
         if labels.shape != picture.shape[1:]:
             raise DataError(
                 f"is {by(picture.shape[1:])} and its labels, {self.root_folder}{second}, {by(labels.shape)}; they must "

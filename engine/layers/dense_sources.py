@@ -1,4 +1,5 @@
-"""The layers that read pictures with a label for each of their places: DenseImageData, ImageSegData."""
+"""The layers that read pictures with a label for each of their places: DenseImageData, ImageSegData,
+ImageLabelmapData."""
 
 from collections.abc import Iterable
 
@@ -97,6 +98,31 @@ class ImageSegData(DataLayer):
             seed,
             **of_list(p),
         )
+
+    def lines(self, batches: DenseSource, shape: Shape) -> Iterable[LogLine]:
+        return data_lines.skip(self.config.image_data_param.rand_skip, len(batches.pairs))
+
+
+@layer("ImageLabelmapData")
+class ImageLabelmapData(DataLayer):
+    """Pictures, and for each of their places whether it is an edge, from pairs of files that a list names (HED).
+
+    Both are stretched to new_height × new_width if these are set, then cropped to crop_size, anywhere in TRAIN and in
+    the centre in TEST, and mirrored together; mean_value and scale are for the pictures alone.
+    Tops: pictures (batch_size, channels, height, width); labels (batch_size, 1, height, width), 1 where the second file
+    is nearer to white than to black, 0 elsewhere.
+    """
+
+    tops = (2, 2)
+
+    def batches(self, seed: int) -> Source:
+        p, t = self.config.image_data_param, self.config.transform_param
+        if bool(p.new_height) != bool(p.new_width):
+            raise self.error(f"new_height {p.new_height} and new_width {p.new_width}; set both or none.")
+        crop = (t.crop_size, t.crop_size) if t.crop_size else None
+        cut = DenseCut(t, crop=crop, anywhere=self.phase == pb.TRAIN, mirror=t.mirror)
+        pairs = PairList(self.path("source", p.source), p.root_folder, definition=self.node.origin.path, edges=True)
+        return DenseSource(pairs, self.config.top, self.batch_size(p.batch_size), cut, seed, **of_list(p))
 
     def lines(self, batches: DenseSource, shape: Shape) -> Iterable[LogLine]:
         return data_lines.skip(self.config.image_data_param.rand_skip, len(batches.pairs))

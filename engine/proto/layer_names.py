@@ -101,6 +101,7 @@ FORKS: dict[str, tuple[str, ...]] = {
         "BiasChannel",
         "DenseImageData",
         "DomainTransform",
+        "ImageLabelmapData",
         "ImageSegData",
         "Interp",
         "SegAccuracy",

@@ -66,11 +66,12 @@ def first_image(path: Path, num_labels: int = 0) -> str:
 def has_pairs(layer: pb.LayerParameter) -> bool:
     """Whether each line of a layer's list names a picture and that of its places' labels."""
     p = layer.image_data_param
-    return layer.type == "DenseImageData" or (layer.type == "ImageSegData" and p.label_type == p.PIXEL)
+    always = layer.type in ("DenseImageData", "ImageLabelmapData")
+    return always or (layer.type == "ImageSegData" and p.label_type == p.PIXEL)
 
 
 def read_pairs(path: Path, asked: str) -> list[str]:
-    """Both names of each line in a DenseImageData layer's list, a picture and its labels: `NAME LABELS`."""
+    """Both names of each line in such a layer's list, a picture and its labels: `NAME LABELS`."""
     lines = [(number, line.strip().rsplit(None, 1)) for number, line in enumerate(_lines(path, asked), 1)]
     for number, names in lines:
         if len(names) == 1:

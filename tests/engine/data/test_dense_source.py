@@ -1,4 +1,5 @@
-"""Pictures with a label for each of their places, as DenseImageData and ImageSegData read them."""
+"""Pictures with a label for each of their places, as DenseImageData, ImageSegData and
+ImageLabelmapData read them."""
 
 import cv2
 import numpy as np
@@ -46,6 +47,15 @@ def test_mean_and_scale_are_the_pictures_alone(listed):
     batch = source(PairList(listed), "mean_value: 10 scale: 0.5", divisor=50).next()
     assert batch["data"][0, 0, 1, 1] == 0.5
     assert batch["label"][0, 0, 1, 1] == 2
+
+
+@pytest.mark.parametrize("size", [None, (8, 12)])
+def test_edges_are_what_is_nearer_to_white_as_opencv_divides(listed, size):
+    batch = source(PairList(listed, edges=True), size=size).next()
+    drawn = cv2.imread(str(listed.parent / "0_labels.png"), cv2.IMREAD_GRAYSCALE)
+    drawn = drawn if size is None else cv2.resize(drawn, size[::-1])
+    assert {0, 1} == set(batch["label"].ravel())
+    assert np.array_equal(batch["label"][0, 0], cv2.divide(drawn, 255.0))
 
 
 def test_a_small_picture_is_filled_up_with_the_mean_and_the_ignored_label(listed):

@@ -1,4 +1,4 @@
-"""DenseImageData and ImageSegData: what their options ask for."""
+"""DenseImageData, ImageSegData and ImageLabelmapData: what their options ask for."""
 
 import cv2
 import numpy as np
@@ -33,6 +33,8 @@ def test_the_layers_make_such_batches(listed):
     )
     net = data_layer("ImageSegData", seg, ("data", "label", "size"))
     assert net.blob_shapes == {"data": (2, 3, 5, 5), "label": (2, 1, 5, 5), "size": (2, 1, 1, 2)}
+    edges = f'image_data_param {{ source: "{listed}" batch_size: 2 }} transform_param {{ crop_size: 3 }}'
+    assert data_layer("ImageLabelmapData", edges).blob_shapes == {"data": (2, 3, 3, 3), "label": (2, 1, 3, 3)}
 
 
 @pytest.mark.parametrize(
@@ -48,3 +50,8 @@ def test_wrong_options_are_refused(listed, block, more, message):
         data_layer(
             "DenseImageData", f'dense_image_data_param {{ source: "{listed}" batch_size: 2 {block} }}', more=more
         )
+
+
+def test_edges_are_stretched_in_both_directions_or_not_at_all(listed):
+    with pytest.raises(LayerError, match="new_height 4 and new_width 0"):
+        data_layer("ImageLabelmapData", f'image_data_param {{ source: "{listed}" batch_size: 2 new_height: 4 }}')

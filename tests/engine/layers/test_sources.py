@@ -211,6 +211,7 @@ def test_wrong_configurations_are_refused(text, monkeypatch):
         ("WindowData", "# 0\na.png\n3 4 6\n1\n1 1 0 0 3 3\n", "window_data_param { fg_fraction: 1 %s }"),
         ("DenseImageData", "a.png a.png\n", "dense_image_data_param { is_color: false %s }"),
         ("ImageSegData", "a.png 0\n", "image_data_param { label_type: IMAGE %s }"),
+        ("ImageLabelmapData", "a.png a.png\n", "image_data_param { is_color: false %s }"),
     ],
 )
 def test_a_relative_root_folder_is_looked_for_beside_the_prototxt(tmp_path, kind, line, block):

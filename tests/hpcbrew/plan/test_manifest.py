@@ -141,6 +141,7 @@ def test_a_relative_root_folder_lies_beside_its_prototxt_whatever_the_list_lies_
     [
         ("DenseImageData", 'dense_image_data_param { source: "list.txt" batch_size: 1 }'),
         ("ImageSegData", 'image_data_param { source: "list.txt" batch_size: 1 label_type: PIXEL }'),
+        ("ImageLabelmapData", 'image_data_param { source: "list.txt" batch_size: 1 }'),
     ],
 )
 def test_the_labels_of_places_go_with_their_pictures(model: Path, kind: str, body: str) -> None:
