@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 import jax.numpy as jnp
+from jax.lax import stop_gradient
 
 from engine.layers.base import Array, Arrays, Context, Layer, Shape, count
 from engine.layers.registry import layer
@@ -43,3 +44,23 @@ class InnerProduct(Layer):
         if self.bias is not None:
             y = y + params[self.bias]
         return [y.reshape(self.shape)]
+
+
+@layer("InnerProduct", when=lambda config: config.inner_product_param.normalize)
+class UnitInnerProduct(InnerProduct):
+    """y = x Wᵀ + b, where each pass first divides every w by √(|w|² + 10⁻⁶), for good (NormFace, AM-Softmax).
+
+    The gradient of W is that of x Wᵀ, as in the fork.
+    """
+
+    def setup(self, x: Shape) -> list[Shape]:
+        if self.config.inner_product_param.transpose:
+            raise self.error("normalize is for weights that lie as outputs × inputs; leave transpose out.")
+        return super().setup(x)
+
+    def apply(self, params: Arrays, bottoms: Arrays, ctx: Context) -> tuple[list[Array], dict[int, Array]]:
+        w = params[self.weight]
+        unit = stop_gradient(w / jnp.sqrt(jnp.sum(jnp.square(w), axis=1, keepdims=True) + 1e-6))
+        straight = unit + (w - stop_gradient(w))
+        tops = self.forward([straight if i == self.weight else v for i, v in enumerate(params)], bottoms, ctx)
+        return tops, {self.weight: unit}

@@ -137,7 +137,6 @@ FIELDS: dict[str, dict[str, str]] = {
             "balance_by balance_class face_mirror face_point_num face_transform label_cut_end label_cut_start "
             "max_aspect_ratio max_random_scale max_random_shift max_rotate_angle max_shear_ratio min_random_scale"
         ),
-        "InnerProductParameter": "normalize",
         "LayerParameter": (
             "batch_contrastive_loss_param channel_scale_param confidence_penalty_loss_param eltwise_affine_param "
             "fcn_data_param feature_decay_loss_param general_contrastive_loss_param general_triplet_loss_param "

@@ -120,6 +120,7 @@ NUMBERS: dict[str, dict[str, dict[str, int]]] = {
             "bn_param": 200,
         },
         "FocalLossParameter": {"type": 1, "gamma": 2, "beta": 4},
+        "InnerProductParameter": {"normalize": 7},
         "BNParameter": {"slope_filler": 1, "bias_filler": 2, "momentum": 3},
     },
     "focal-loss": {

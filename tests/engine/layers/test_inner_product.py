@@ -1,7 +1,10 @@
 """InnerProduct."""
 
+import jax
+import jax.numpy as jnp
+import numpy as np
 import pytest
-from support.layer_cases import Case, Cases, check_refused
+from support.layer_cases import Case, Cases, assert_close, check_formula, check_refused
 
 X = {"x": (2, 3, 4)}
 OF = 'type: "InnerProduct" inner_product_param {{ {} }}'.format
@@ -22,7 +25,23 @@ class TestCases(Cases):
     cases = CASES
 
 
+def unit(w):
+    return w / np.sqrt(np.sum(np.square(w), axis=1, keepdims=True) + 1e-6)
+
+
+def test_normalized_weights_stay_so_and_have_the_gradient_of_the_product():
+    case = Case("unit", OF("num_output: 5 normalize: true"), X, lambda x, w, b: x.reshape(2, 12) @ unit(w).T + b)
+    check_formula(case)
+    net, given = case.net, case.values()[1]
+    weight = np.linspace(-1, 2, 60, dtype=np.float32).reshape(5, 12)
+    params = [weight, np.ones(5, np.float32)]
+    assert_close(net.forward(params, given).updates[0], unit(weight))
+    pulled = jax.grad(lambda w: jnp.sum(net.forward([w, params[1]], given).outputs["y0"]))(jnp.asarray(weight))
+    assert_close(pulled, np.tile(np.sum(given["x"].reshape(2, 12), axis=0), (5, 1)))
+
+
 REFUSED = [
+    (OF("num_output: 5 normalize: true transpose: true"), X, "leave transpose out"),
     (OF(""), X, "num_output of 1 or more"),
     (OF("num_output: 5 axis: 3"), X, "axis 3 is not one of"),
     (OF("num_output: 5 bias_term: false") + " param { } param { }", X, "1 parameters and 2 param blocks"),
