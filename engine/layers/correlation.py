@@ -45,6 +45,7 @@ class Correlation(Layer):
             if not getattr(p, field):
                 raise self.error(f"{field} is 0; it must be 1 or more.")
         self.kernel, self.stride, self.subtract = p.kernel_size, p.stride_1, p.correlation_type == p.SUBTRACT
+        self.step = p.stride_2
         self.places = tuple(
             -(-(n + 2 * (p.pad - p.max_displacement) * moves - p.kernel_size + 1) // p.stride_1)
             for n, moves in zip(a[2:], self.moves, strict=True)
@@ -55,8 +56,7 @@ class Correlation(Layer):
                 f"{a[2]}×{a[3]} with pad {p.pad}. Give it a larger pad."
             )
         steps = [np.array(self.steps(p)) * p.stride_2 * moves for moves in self.moves]
-        down, across = (np.unique(each) for each in steps)
-        self.displacements = np.stack(np.meshgrid(down, across, indexing="ij"), -1).reshape(-1, 2).astype(np.int32)
+        self.down, self.across = (np.unique(each).astype(np.int32) for each in steps)
         self.first = tuple(
             max(p.max_displacement * moves, -int(each.min())) for each, moves in zip(steps, self.moves, strict=True)
         )
@@ -64,37 +64,67 @@ class Correlation(Layer):
             (p.pad * moves + first - p.max_displacement * moves, p.pad * moves)
             for first, moves in zip(self.first, self.moves, strict=True)
         ]
-        return [(a[0], len(self.displacements), *self.places)]
+        return [(a[0], len(self.down) * len(self.across), *self.places)]
 
     def forward(self, params: Arrays, bottoms: Arrays, ctx: Context) -> list[Array]:
         a, b = (jnp.pad(x, ((0, 0), (0, 0), *self.pads)) for x in bottoms)
         if not self.subtract:
-            return [self._over_patches(a, b)]
+            return [self._products(a, b)]
         sign = stop_gradient(jnp.where(a >= b, 1.0, -1.0))
-        pulled = self._over_patches(a, sign) - self._over_patches(sign, b)
-        return [with_gradient_of(self._over_patches(a, b, differ=True), pulled)]
+        pulled = self._products(a, sign) - self._products(sign, b)
+        return [with_gradient_of(self._differences(a, b), pulled)]
 
     def steps(self, p: pb.CorrelationParameter) -> Sequence[int]:
         """The displacements along an axis, in units of stride_2."""
         most = p.max_displacement // p.stride_2
         return range(-most, most + 1)
 
-    def _over_patches(self, a: Array, b: Array, *, differ: bool = False) -> Array:
-        """The means of a · b, or with `differ` of |a − b|, of padded bottoms; one displacement at a time in memory."""
-        spans = [(n - 1) * self.stride + self.kernel for n in self.places]
-        row, column = self.first
-        of_a = a[:, :, row : row + spans[0], column : column + spans[1]]
+    def _products(self, a: Array, b: Array) -> Array:
+        """The means of a · b over patches of padded bottoms; the displacements down one at a time in memory.
+
+        All pairs of places of two rows are one matrix product. Of its S × T values those kept lie along diagonals,
+        which are columns once the rows are taken to be T + 1 long.
+        """
+        items, channels, *_ = a.shape
+        of_a = self._undisplaced(a)
+        (rows, places), leftmost = of_a.shape[2:], int(self.across[0])
+        band = int(self.across[-1]) - leftmost + 1
+        others = places + band - 1
+
+        @jax.checkpoint
+        def displaced(down: Array) -> Array:
+            of_b = self._slice(b, down, leftmost, (rows, others))
+            pairs = jnp.einsum("ncrs,ncrt->nrst", of_a, of_b) / channels
+            pairs = jnp.pad(pairs.reshape(items, rows, -1), ((0, 0), (0, 0), (0, places)))
+            return self._patches(pairs.reshape(items, rows, places, others + 1)[..., : band : self.step])
+
+        found = lax.map(displaced, jnp.asarray(self.down))  # (down, N, P, Q, across)
+        return jnp.transpose(found, (1, 0, 4, 2, 3)).reshape(self.top_shapes[0])
+
+    def _differences(self, a: Array, b: Array) -> Array:
+        """The means of |a − b| over patches of padded bottoms; one displacement at a time in memory."""
+        of_a = self._undisplaced(a)
 
         @jax.checkpoint
         def displaced(by: Array) -> Array:
-            of_b = lax.dynamic_slice(b, (by[0] * 0, by[0] * 0, row + by[0], column + by[1]), of_a.shape)
-            alike = jnp.mean(jnp.abs(of_a - of_b) if differ else of_a * of_b, axis=1)
-            return self._patches(alike)
+            of_b = self._slice(b, by[0], by[1], of_a.shape[2:])
+            return self._patches(jnp.mean(jnp.abs(of_a - of_b), axis=1))
 
-        return jnp.moveaxis(lax.map(displaced, jnp.asarray(self.displacements)), 0, 1)
+        all_of_them = jnp.stack(jnp.meshgrid(self.down, self.across, indexing="ij"), -1).reshape(-1, 2)
+        return jnp.moveaxis(lax.map(displaced, all_of_them), 0, 1)
+
+    def _undisplaced(self, a: Array) -> Array:
+        """What all patches of the padded a cover (N, C, R, S)."""
+        rows, columns = ((n - 1) * self.stride + self.kernel for n in self.places)
+        return self._slice(a, 0, 0, (rows, columns))
+
+    def _slice(self, x: Array, down: Array | int, across: Array | int, size: Shape) -> Array:
+        """As much of the padded x, from the first patch's place on, displaced."""
+        start = (0, 0, self.first[0] + down, self.first[1] + across)
+        return lax.dynamic_slice(x, [jnp.asarray(v, jnp.int32) for v in start], (*x.shape[:2], *size))
 
     def _patches(self, alike: Array) -> Array:
-        """The mean of each patch: (N, *spans) → (N, P, Q)."""
+        """The mean of each patch: (N, R, S, …) → (N, P, Q, …)."""
         rows, columns = ((n - 1) * self.stride + 1 for n in self.places)
         taps = [
             alike[:, i : i + rows : self.stride, j : j + columns : self.stride]
