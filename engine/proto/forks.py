@@ -85,6 +85,7 @@ TYPES = {
     "Correlation1D": FLOWNET,
     "CorrelationLoss": NORMFACE,
     "Cosine": NORMFACE,
+    "CoSData": CAFFEONSPARK,
     "CPMData": OPENPOSE,
     "CrossEntropyLoss": DEEPDETECT,
     "CTCGreedyDecoder": TEXTBOXES,
