@@ -40,7 +40,8 @@ def command(cluster: str, before: float, data: bool, dry_run: bool, yes: bool, a
         old = [r for r in ledger.all() if r.cluster == cluster and r.submitted < before and r.status.state.final]
         removing.take_away(*removing.removable(old, ledger), ledger, yes=yes, dry_run=dry_run, as_json=as_json)
         if not old and not as_json:
-            tell(f"{cluster}: no job that has ended was submitted before {time.strftime('%F %R', time.localtime(before))}")
+            when = time.strftime("%F %R", time.localtime(before))
+            tell(f"{cluster}: no job that has ended was submitted before {when}")
         return
     site = refresh.reach(profile.address)
     unused = unused_data.find(profile, site, ledger)
