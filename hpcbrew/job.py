@@ -183,7 +183,8 @@ class JobPlan:
     submitted, as a project; nothing, mostly. `unknown`: as in the request. `warnings`: what is allowed and is hardly
     meant. `chunk`: what one node must hold, in the words of `select`, where only the cluster can say whether one does;
     `hosts`: so many machines must, at once. `links` is as in the request; `points`: how many jobs the array of a sweep
-    has, 0 for any other job. `memory`: bytes that an iteration takes of a device, about and at least; 0 where nothing
+    has, 0 for any other job. `there`: files that are not shipped, and that the cluster must have, each with what it is
+    to the nets. `memory`: bytes that an iteration takes of a device, about and at least; 0 where nothing
     is known of the net's sizes.
     """
 
@@ -205,6 +206,7 @@ class JobPlan:
     warnings: tuple[str, ...] = ()
     chunk: Mapping[str, str] = field(default_factory=dict)
     hosts: int = 1
+    there: tuple[tuple[str, PurePosixPath], ...] = ()
     memory: int = 0
 
 

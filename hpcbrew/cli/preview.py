@@ -41,6 +41,7 @@ def as_json(plan: JobPlan) -> dict[str, object]:
             }
             for upload in (*plan.definitions, *plan.data)
         ],
+        **({"used_there": [{"role": role, "path": str(path)} for role, path in plan.there]} if plan.there else {}),
         "commands": commands(plan),
         "lacks": plan.missing or None,
         "warnings": list(plan.warnings),
@@ -67,7 +68,11 @@ def summary(plan: JobPlan) -> Iterator[str]:
     rows = {"resources": resources(plan), "limits": _limits(plan), "cost": _cost(plan)}
     if plan.memory:
         rows["memory"] = f"an iteration takes about {short_size(plan.memory)} or more"
-    rows |= {"files": _sent(plan), "run folder": f"{plan.scratch.rstrip('/') or 'local'}/{plan.run_folder}"}
+    rows["files"] = _sent(plan)
+    if plan.there:
+        named = "; ".join(f"{role}: {path}" for role, path in plan.there)
+        rows["used there"] = f"{named}. Not here, and looked for on {plan.address.cluster} before anything is sent"
+    rows |= {"run folder": f"{plan.scratch.rstrip('/') or 'local'}/{plan.run_folder}"}
     for head, words in rows.items():
         yield wrapped(f"  {head:<12}{words}", indent=14)
 

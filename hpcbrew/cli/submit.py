@@ -29,7 +29,8 @@ def command(solver: Path, cluster: str, dry_run: bool, full: bool, follow: bool,
     """Submit SOLVER, a Caffe solver prototxt, as a job.
 
     Its nets, databases, means, weights and lists are found from the solver. The cluster gets copies of the definitions
-    with the paths in them rewritten; your own files stay as they are.
+    with the paths in them rewritten; your own files stay as they are. Data named by an absolute path that is not here
+    are used where the cluster has them.
 
     A job leaves with a snapshot before its walltime is up: hpcbrew resume goes on from there. With --chain or
     --until-done it goes on by itself: the next job starts where this one left. What has failed twice at the same place

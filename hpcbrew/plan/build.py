@@ -31,16 +31,19 @@ def plan_job(
     """What a job comes to. `points`: of a sweep, the overrides of each; each is checked as a solver of its own.
 
     `machine` is this one: it fills in where a profile says `detect`. `token` names the job: see `job.new_token`.
-    A job on this machine uses its data where they lie; for any other cluster they are measured, to be shipped.
+    A job on this machine uses its data where they lie; for any other cluster they are measured, to be shipped, but for
+    those that are to be there already.
 
     Raises RequestError for what the cluster does not allow or its scheduler does not take, ManifestError for a file
     that is missing, and EngineError for definitions that cannot be used.
     """
     resources = resolve(request, cluster, machine)
-    manifests = [collect(replace(request, overrides=point)) for point in points] or [collect(request)]
+    remote = cluster.transport != "local"
+    requests = [replace(request, overrides=point) for point in points] or [request]
+    manifests = [collect(each, remote=remote) for each in requests]
     for manifest in manifests:
         advice.check_length(manifest.solver, request.solver)
-    shipped = () if cluster.transport == "local" else dict.fromkeys(item for m in manifests for item in m.items)
+    shipped = dict.fromkeys(item for m in manifests for item in m.items if not item.there) if remote else ()
     measured = {item: digests.measure(item) for item in shipped}
     return _plan(request, cluster, resources, manifests, measured, token, points)
 
@@ -86,9 +89,16 @@ def _plan(
         data=uploads(measured.values()),
         weights=["-weights", ",".join(str(place(item)) for item in first.weights)] if first.weights else [],
         snapshot=str(place(first.resume) / first.resume.members[0]) if first.resume else None,
+        there=tuple(dict.fromkeys(need for manifest in manifests for need in _there(manifest))),
         warnings=tuple(dict.fromkeys((*told, *memory.warnings(needed, resources, kind, cluster.gpu_types.items())))),
         needed=needed,
     )
+
+
+def _there(manifest: Manifest) -> Iterator[tuple[str, PurePosixPath]]:
+    for item in manifest.items:
+        if item.there:
+            yield from ((item.role, PurePosixPath(file)) for file in item.files)
 
 
 @dataclass(frozen=True)
@@ -112,6 +122,7 @@ def assemble(
     data: tuple[Upload, ...] = (),
     weights: Sequence[str] = (),
     snapshot: str | None = None,
+    there: tuple[tuple[str, PurePosixPath], ...] = (),
     warnings: tuple[str, ...] = (),
     needed: int = 0,
 ) -> JobPlan:
@@ -132,6 +143,7 @@ def assemble(
         script=script,
         definitions=tuple(_made(folder / target, text) for target, text in made.items()),
         data=data,
+        there=there,
         command=once.command(submit),
         resources=resources,
         max_iter=job.max_iter,

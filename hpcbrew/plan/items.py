@@ -14,12 +14,14 @@ from hpcbrew.errors import ManifestError
 class Item:
     """Something that is shipped, or used where it lies: a file, or a folder of which only `members` are meant.
 
-    `path` is absolute. `members` are relative to it; for a single file they are empty.
+    `path` is absolute. `members` are relative to it; for a single file they are empty. `there`: this machine has not
+    got it, and the cluster is to have it at this path; `members` are then what shows that it does.
     """
 
     role: str
     path: Path
     members: tuple[PurePosixPath, ...] = ()
+    there: bool = False
 
     @cached_property
     def files(self) -> tuple[Path, ...]:
@@ -43,9 +45,12 @@ def exists(path: Path, asked: str) -> bool:
         raise ManifestError(f"{asked}: {path}: {error.strerror}") from None
 
 
-def file(role: str, path: Path, asked: str, named_in: Path) -> Item:
+def file(role: str, path: Path, asked: str, named_in: Path, *, remote: bool = False) -> Item:
+    """`remote`: the job runs on another machine, which may have a file of an absolute path that is not here."""
     if not exists(path, asked):
-        raise ManifestError(f"{asked}: no {role} at {path}{_looked(path, named_in)}")
+        if remote and path.is_absolute():
+            return Item(role, path, there=True)
+        raise ManifestError(f"{asked}: no {role} at {path}{_looked(path, named_in, remote)}")
     if not path.is_file():
         raise ManifestError(f"{asked}: {path} is no file, and a {role} is one")
     if not os.access(path, os.R_OK):
@@ -53,11 +58,14 @@ def file(role: str, path: Path, asked: str, named_in: Path) -> Item:
     return Item(role, path.absolute())
 
 
-def database(path: Path, backend: int, asked: str, named_in: Path) -> Item:
-    """An LMDB is data.mdb in its folder; a LevelDB is a folder with a CURRENT and all that lies beside it."""
+def database(path: Path, backend: int, asked: str, named_in: Path, *, remote: bool = False) -> Item:
+    """An LMDB is data.mdb in its folder; a LevelDB is a folder with a CURRENT and all that lies beside it. `remote`: as
+    for `file`."""
     kind, mark = ("LMDB", "data.mdb") if backend == pb.DataParameter.LMDB else ("LevelDB", "CURRENT")
     if not exists(path, asked):
-        raise ManifestError(f"{asked}: no {kind} at {path}{_looked(path, named_in)}")
+        if remote and path.is_absolute():
+            return Item("database", path, (PurePosixPath(mark),), there=True)
+        raise ManifestError(f"{asked}: no {kind} at {path}{_looked(path, named_in, remote)}")
     if not (path / mark).is_file():
         other = {"data.mdb": "CURRENT", "CURRENT": "data.mdb"}[mark]
         hint = " (the other kind of database lies there: set data_param.backend)" if (path / other).is_file() else ""
@@ -70,10 +78,22 @@ def database(path: Path, backend: int, asked: str, named_in: Path) -> Item:
     return Item("database", path.absolute(), tuple(map(PurePosixPath, names)))
 
 
-def _looked(path: Path, named_in: Path) -> str:
+def images(root: Path, members: tuple[PurePosixPath, ...], listing: Path, asked: str, *, remote: bool = False) -> Item:
+    """The pictures of a list. Caffe joins root_folder and each name as they stand; so a root of `/` serves lists of
+    absolute paths. `remote`: as for `file`, by the first of them."""
+    if exists(root / members[0], asked):
+        return Item("images", root, members)
+    if remote:
+        return Item("images", root, members[:1], there=True)
+    raise ManifestError(f"{asked}: {listing} lists {members[0]}, and {root / members[0]} is not there")
+
+
+def _looked(path: Path, named_in: Path, remote: bool) -> str:
     looked = "" if path.is_absolute() else f" (looked in {Path.cwd()} and beside the file that names it)"
     beside = named_in.parent / path.name
-    return f"{looked}. {beside} has that name: write {path.name}" if path.name and beside.exists() else looked
+    if path.name and beside.exists():
+        return f"{looked}. {beside} has that name: write {path.name}"
+    return f"{looked}. What the cluster has already is named by its whole path there" if remote else looked
 
 
 def with_siblings(state: Item) -> Item:

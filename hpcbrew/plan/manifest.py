@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 from engine.errors import PrototxtError
@@ -104,20 +104,21 @@ class Manifest:
         return f"hdf5-{lists_in_order.index(item.path)}-{item.path.name}"
 
 
-def collect(request: JobRequest) -> Manifest:
-    """Reads the solver and its nets, and finds every file that they need.
+def collect(request: JobRequest, *, remote: bool = False) -> Manifest:
+    """Reads the solver and its nets, and finds every file that they need. `remote`: the job runs on another machine;
+    what is named by an absolute path and is not here is to be there.
 
     Raises PrototxtError, SolverError and NetError (engine.errors) for definitions that cannot be used, ManifestError
     for a file that is missing, RequestError for an override that a solver does not take.
     """
-    return _Collector(request).collect()
+    return _Collector(request, remote).collect()
 
 
 class _Collector:
     """The walk from the solver outwards."""
 
-    def __init__(self, request: JobRequest) -> None:
-        self.request = request
+    def __init__(self, request: JobRequest, remote: bool) -> None:
+        self.request, self.remote = request, remote
         self.path = request.solver.absolute()
         self.solver = overrides.apply(text.read_solver(request.solver), request.overrides)
         with settings.named(request.solver):
@@ -137,16 +138,17 @@ class _Collector:
 
     def collect(self) -> Manifest:
         given = [Path(part) for w in self.request.weights for part in str(w).split(",")]
-        weights = [items.file("weights", path, "--weights", Path()) for path in given]
+        weights = [self._file("weights", path, "--weights", Path()) for path in given]
         for index, value in enumerate(self.solver.weights):
-            item = items.file("weights", paths.resolve(value, self.path), f"{self.request.solver}: weights", self.path)
+            item = self._file("weights", paths.resolve(value, self.path), f"{self.request.solver}: weights", self.path)
             self.references.append(Reference(layout.SOLVER, ("weights", index), item))
         resume = items.file("solver state", self.request.resume, "--resume", Path()) if self.request.resume else None
         if resume is not None:
             resume = items.with_siblings(resume)
         self._walk_nets()
         for item in (*weights, *(r.item for r in self.references if r.item.role == "weights")):
-            self._check_weights(item.path)
+            if not item.there:
+                self._check_weights(item.path)
         self.warnings += advice.warnings(
             self.solver, self.request.solver, self.request.gpus_per_node, tests=self.has_tests
         )
@@ -165,6 +167,9 @@ class _Collector:
             trained=self.trained,
             sizes=self.sizes,
         )
+
+    def _file(self, role: str, path: Path, asked: str, named_in: Path) -> Item:
+        return items.file(role, path, asked, named_in, remote=self.remote)
 
     def _check_weights(self, path: Path) -> None:
         """Raises ManifestError for a model whose arrays the net cannot take. HDF5's are left to the engine."""
@@ -293,25 +298,29 @@ class _Collector:
             if part == MAY_LACK and not items.exists(path, asked):
                 continue
             if role == "database":
-                item = items.database(path, layer.data_param.backend, asked, named_in)
+                item = items.database(path, layer.data_param.backend, asked, named_in, remote=self.remote)
             else:
-                item = items.file(role, path, asked, named_in)
+                item = self._file(role, path, asked, named_in)
             reference = Reference(definition, (*prefix, *part.split("."), name), item)
             if reference in self.references:
                 continue
             self.references.append(reference)
+            if item.there:
+                continue
             if role == "database" and layer.type == "Data":
                 self.labels[path] = sampled_records.look(item.path, layer, asked)
             elif role == "list of HDF5 files":
                 named = file_lists.read_hdf5(item.path, asked)
                 self.hdf5[item.path] = tuple(
-                    items.file("HDF5 file", paths.resolve(p, item.path), asked, item.path) for p in named
+                    self._file("HDF5 file", paths.resolve(p, item.path), asked, item.path) for p in named
                 )
             elif role in ROOT_FOLDER:
                 names = self._names(role, layer, path, item.path, asked)
                 root, members = file_lists.root_and_members(message.root_folder, names, item.path, named_in, asked)
-                images = self._images((*prefix, part, "root_folder"), definition, item, root, members, asked)
-                if not file_lists.has_pairs(layer):
+                absolute = (message.root_folder or names[0]).startswith("/")
+                images = items.images(root, members, item.path, asked, remote=self.remote and absolute)
+                self.references.append(Reference(definition, (*prefix, part, "root_folder"), images))
+                if not file_lists.has_pairs(layer) and not images.there:
                     listed_pictures.check_files(images.path, images.members, layer, asked)
 
     def _names(self, role: str, layer: pb.LayerParameter, path: Path, found: Path, asked: str) -> list[str]:
@@ -336,22 +345,6 @@ class _Collector:
                 f'whether the cluster has the module "{name}" of {shown}: it is not in {looked}, and is not shipped'
             )
         self.unknown.append(f"which files {shown} opens itself: they are not shipped")
-
-    def _images(
-        self,
-        field: tuple[str | int, ...],
-        definition: str,
-        listing: Item,
-        root: Path,
-        members: tuple[PurePosixPath, ...],
-        asked: str,
-    ) -> Item:
-        """Caffe joins root_folder and each name as they stand; so a root of `/` serves lists of absolute paths."""
-        if not items.exists(root / members[0], asked):
-            raise ManifestError(f"{asked}: {listing.path} lists {members[0]}, and {root / members[0]} is not there")
-        images = Item("images", root, members)
-        self.references.append(Reference(definition, field, images))
-        return images
 
 
 def _state(phase: int, given: pb.NetState) -> pb.NetState:

@@ -9,7 +9,7 @@ import pytest
 from support.remote import RemoteCluster
 
 from hpcbrew.command_result import CommandResult
-from hpcbrew.errors import SchedulerError
+from hpcbrew.errors import RequestError, SchedulerError
 from hpcbrew.job import JobRecord, JobState, JobStatus
 from hpcbrew.track import refresh
 
@@ -20,6 +20,19 @@ def test_a_solver_is_trained_on_the_cluster(remote: RemoteCluster, model: Path) 
     assert Path(record.run_folder).parent == remote.home / "scratch" / "runs"
     assert "tiny_iter_3.caffemodel" in remote.transport.names(record.run_folder / "snapshots")
     assert b"Optimization Done." in (remote.transport.read(record.run_folder / "train.log") or b"")
+
+
+def test_data_that_lie_there_are_used_where_they_lie(remote: RemoteCluster, model: Path) -> None:
+    there, net = remote.home / "data" / "train_lmdb", model / "net.prototxt"
+    net.write_text(net.read_text().replace('"train_lmdb"', f'"{there}"'))
+    plan = remote.plan(model)
+    with pytest.raises(RequestError, match=f"no database at {there}/data.mdb, neither here nor on there"):
+        remote.send(plan)
+    assert remote.ledger.all() == []
+    there.parent.mkdir()
+    (model / "train_lmdb").rename(there)
+    remote.send(plan)
+    remote.until(JobState.DONE)
 
 
 def test_a_submit_with_nothing_to_ship_takes_four_round_trips(remote: RemoteCluster, model: Path) -> None:

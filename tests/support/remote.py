@@ -73,10 +73,12 @@ class RemoteCluster:
         path.write_text(f"#!/bin/bash\n{body}\n")
         path.chmod(0o755)
 
-    def submit(self, model: Path, **request: object) -> JobRecord:
+    def plan(self, model: Path, **request: object) -> JobPlan:
         asked = JobRequest(model / "solver.prototxt", **request)  # type: ignore[arg-type]
-        plan = plan_job(asked, self.profile, Machine(1, 0), new_token())
-        return self.send(plan)
+        return plan_job(asked, self.profile, Machine(1, 0), new_token())
+
+    def submit(self, model: Path, **request: object) -> JobRecord:
+        return self.send(self.plan(model, **request))
 
     def send(self, plan: JobPlan) -> JobRecord:
         return submit(plan, "solver.prototxt", self.transport, Pbs(), self.ledger, lambda size: None)

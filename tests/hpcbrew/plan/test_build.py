@@ -35,6 +35,14 @@ def test_data_lie_by_their_digest_and_are_named_from_the_run_folder(model: Path)
     assert f'source: "../../{data.target.parent}"' in file(made, "net.prototxt")
 
 
+def test_data_that_are_to_be_on_the_cluster_are_named_as_they_are_and_not_sent(model: Path) -> None:
+    net = model / "net.prototxt"
+    net.write_text(net.read_text().replace('"train_lmdb"', '"/site/train_lmdb"'))
+    made = plan(model)
+    assert (made.data, made.there) == ((), (("database", PurePosixPath("/site/train_lmdb/data.mdb")),))
+    assert 'source: "/site/train_lmdb"' in file(made, "net.prototxt")
+
+
 def test_the_same_data_have_the_same_place_for_every_job(model: Path) -> None:
     first, second = plan(model), plan(model)
     assert first.data == second.data

@@ -56,6 +56,39 @@ def test_the_net_and_its_database_are_found_beside_the_solver(model: Path) -> No
     assert [path.name for path in found.items[0].files] == ["data.mdb"]
 
 
+@pytest.mark.parametrize(
+    ("kind", "body", "there", "written"),
+    [
+        ("Data", 'data_param { source: "/site/db" batch_size: 1 backend: LMDB }', "/site/db/data.mdb", '"/site/db"'),
+        ("Data", 'data_param { source: "/site/db" batch_size: 1 }', "/site/db/CURRENT", '"/site/db"'),
+        ("ImageData", 'image_data_param { source: "/site/l" root_folder: "/pics/" }', "/site/l", '"/pics/"'),
+        ("ImageData", 'image_data_param { source: "own.txt" root_folder: "/pics/" }', "/pics/a.pgm", '"/pics/"'),
+        ("ImageData", 'image_data_param { source: "whole.txt" }', "/pics/a.pgm", 'root_folder: "/"'),
+        ("HDF5Data", 'hdf5_data_param { source: "hdf5.txt" batch_size: 1 }', "/site/a.h5", "/site/a.h5"),
+    ],
+    ids=["LMDB", "LevelDB", "a list", "the pictures of a list", "a list of whole names", "HDF5"],
+)
+def test_what_is_named_by_its_whole_path_and_is_not_here_is_the_clusters(
+    kind: str, body: str, there: str, written: str, model: Path
+) -> None:
+    for name, line in (("own", "a.pgm 0"), ("whole", "/pics/a.pgm 0"), ("hdf5", "/site/a.h5")):
+        (model / f"{name}.txt").write_text(f"{line}\n")
+    (model / "net.prototxt").write_text(layer(kind, body))
+    request = JobRequest(model / "solver.prototxt")
+    found = collect(request, remote=True)
+    assert [str(file) for item in found.items for file in item.files if item.there] == [there]
+    assert any(written in text for text in found.texts(lambda item: str(item.path)).values())
+    with pytest.raises(ManifestError, match=r"/site/|/pics/"):
+        collect(request)
+
+
+def test_weights_may_be_the_clusters_too_and_a_name_that_is_not_whole_is_not(model: Path) -> None:
+    request = replace(JobRequest(model / "solver.prototxt"), weights=(Path("/site/a.caffemodel"),))
+    assert [item.there for item in collect(request, remote=True).weights] == [True]
+    with pytest.raises(ManifestError, match="What the cluster has already is named by its whole path there"):
+        collect(replace(request, weights=(Path("a.caffemodel"),)), remote=True)
+
+
 def test_paths_are_rewritten_in_the_copy_only(model: Path) -> None:
     before = (model / "net.prototxt").read_text()
     texts = manifest(model).texts(place)
