@@ -64,7 +64,11 @@ def show(name: str, as_json: bool) -> None:
 @click.option("--scratch", metavar="PATTERN", help="The folder for jobs and data there, as ~/scratch or $SCRATCH.")
 @click.option("--scheduler", type=click.Choice(list(profile_writer.BASES)), default="pbs", show_default=True)
 @click.option("--extends", metavar="CLUSTER", shell_complete=complete_cluster, help="Take the rest from this profile.")
-@click.option("--transport", help="How to reach it, where that is not as in the profile extended.")
+@click.option(
+    "--transport",
+    type=click.Choice(["ssh", "openssh", "local"]),
+    help="How to reach it: openssh is the system's ssh program, local is for a login node that hpcbrew itself runs on.",
+)
 @click.option("--queue", help="The queue of jobs that name none.")
 @click.option("--project", help="The project (account) of jobs that name none.")
 @click.option("--force", is_flag=True, help="Write over a profile of that name.")
@@ -78,12 +82,14 @@ def add(name: str, scheduler: str, extends: str | None, force: bool, yes: bool, 
     Examples:
       hpcbrew cluster add padum --host hpc --scratch ~/scratch --extends iitd --project ee
       hpcbrew cluster add mine --host me@login.example.org --scratch '$SCRATCH' --queue gpu --yes
+      hpcbrew cluster add here --transport local --scratch /scratch/me --yes
     """
     profile_writer.target(name, force=force)  # before anything is asked
     if not yes and sys.stdin.isatty() and sys.stderr.isatty():
         given |= _ask(name, scheduler, given)
     values = profile_writer.compose(name, scheduler, extends, given)
-    if values["extends"] == profile_writer.BASES["pbs"] and not given["host"]:  # its own host is but an example
+    needs_host = given["transport"] != "local" and values["extends"] == profile_writer.BASES["pbs"]
+    if needs_host and not given["host"]:  # the base's own host is but an example
         raise ProfileError(
             f"{name}: host: missing; name the login node: --host HOST (an alias of your ssh config will do)"
         )
@@ -99,7 +105,7 @@ def _ask(name: str, scheduler: str, given: dict[str, str | None]) -> dict[str, s
     asked: dict[str, str] = {}
     if scheduler == "local":
         return asked
-    if not given["host"]:
+    if not given["host"] and given["transport"] != "local":
         asked["host"] = click.prompt(f"Login node of {name} (an alias of your ssh config, or USER@HOST)", err=True)
     if not given["scratch"]:
         asked["scratch"] = click.prompt("Scratch folder there", default="~/scratch", err=True)
