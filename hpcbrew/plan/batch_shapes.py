@@ -23,7 +23,8 @@ def tops(node: Node, named_in: Path) -> list[Shape] | None:
     if given is not None:
         return given
     if config.type == "Data":
-        batch_size, picture = config.data_param.batch_size, _record(config, named_in)
+        batch_size = config.data_param.batch_size
+        picture = _record(config, named_in) or _transformed(config.transform_param)
     elif config.type == "ImageData":
         batch_size, picture = config.image_data_param.batch_size, _listed(config, named_in)
     else:
@@ -51,6 +52,12 @@ def _record(config: pb.LayerParameter, named_in: Path) -> Shape | None:
     transform = config.transform_param
     grey = transform.force_gray or (header.grey and not transform.force_color)
     return _shape(grey, header.height, header.width)
+
+
+def _transformed(p: pb.TransformationParameter) -> Shape | None:
+    """What is told of records that are not here: crops have a size, and one mean a channel is as many channels."""
+    channels = 3 if p.force_color else 1 if p.force_gray else len(p.mean_value)
+    return (channels, p.crop_size, p.crop_size) if p.crop_size and (channels > 1 or p.force_gray) else None
 
 
 def _listed(config: pb.LayerParameter, named_in: Path) -> Shape | None:

@@ -57,6 +57,23 @@ def test_pictures_have_the_size_of_the_first(
 
 
 @pytest.mark.parametrize(
+    ("fields", "found"),
+    [
+        ("crop_size: 3 mean_value: 1 mean_value: 2", (5, 2, 3, 3)),
+        ("crop_size: 3 force_color: true", (5, 3, 3, 3)),
+        ("crop_size: 3 force_gray: true", (5, 1, 3, 3)),
+        ("crop_size: 3 mean_value: 1", None),  # may be of all channels
+        ("mean_value: 1 mean_value: 2", None),
+    ],
+)
+def test_of_records_that_are_not_here_the_transformation_tells(
+    folder: Path, fields: str, found: tuple[int, ...] | None
+) -> None:
+    layer = DATA.replace('"db"', '"/not/here"') + f"transform_param {{ {fields} }}"
+    assert shapes(folder, layer) == (found and [found, (5,)])
+
+
+@pytest.mark.parametrize(
     ("layer", "record"),
     [
         (DATA, pb.Datum(encoded=True, data=b"no picture")),
