@@ -80,6 +80,7 @@ def _join(layers: list[pb.LayerParameter], origins: list[Origin]) -> Iterator[No
     owner: dict[str, tuple[int, int]] = {}
     owned_spec: dict[str, pb.ParamSpec] = {}
     readers: defaultdict[str, list[str]] = defaultdict(list)
+    beside = frozenset(layer.type for layer in layers)
     for i, (layer, origin) in enumerate(zip(layers, origins, strict=True)):
         node = Node(layer, (), (), origin)
         if layer.propagate_down and len(layer.propagate_down) != len(layer.bottom):
@@ -107,7 +108,7 @@ def _join(layers: list[pb.LayerParameter], origins: list[Origin]) -> Iterator[No
         if layer.name == origin.name:  # not a split, which stands where the layer that it follows was written
             for blob in origin.bottoms:
                 readers[blob].append(layer.name)
-        yield Node(layer, bottoms, tuple(tops), origin, owners)
+        yield Node(layer, bottoms, tuple(tops), origin, owners, beside)
 
 
 def _made_twice(blob: str, maker: str, readers: list[str], layer: pb.LayerParameter) -> str:

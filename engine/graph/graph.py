@@ -41,6 +41,7 @@ class Node:
     """A layer and its place in the net.
 
     `owners[i]` names the parameter (node, index) that the i-th `param` of this layer shares; it is absent for its own.
+    `beside`: the types of all the net's layers.
     """
 
     config: pb.LayerParameter
@@ -48,6 +49,7 @@ class Node:
     tops: tuple[Value, ...]
     origin: Origin
     owners: dict[int, tuple[int, int]] = field(default_factory=dict)
+    beside: frozenset[str] = frozenset()
 
     @property
     def name(self) -> str:

@@ -1,12 +1,12 @@
 """The layer types by name: `@layer("ReLU")` registers a class, `create` makes the layer of a node.
 
 Forks of Caffe have given one name to different layers: `@layer("BN", when=...)` registers what a type is where its
-configuration shows that it is that fork's. Modules of layers from outside of the tree are run when a net first asks for
-one of their types.
+configuration shows that it is that fork's, `beside=...` where the other layers of its net do. Modules of layers from
+outside of the tree are run when a net first asks for one of their types.
 """
 
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import TypeVar
 
 from engine.graph.graph import Node
@@ -17,22 +17,25 @@ from engine.proto import layer_modules, layer_names
 REGISTRY: dict[str, type[Layer]] = {}
 
 Condition = Callable[[pb.LayerParameter], bool]
-VARIANTS: defaultdict[str, list[tuple[Condition, type[Layer]]]] = defaultdict(list)
-"""Layer type → what it is where a condition holds of its configuration; the first that holds counts."""
+VARIANTS: defaultdict[str, list[tuple[Callable[[Node], bool], type[Layer]]]] = defaultdict(list)
+"""Layer type → what it is where a condition holds; the first that holds counts."""
 
 LayerType = TypeVar("LayerType", bound=type[Layer])
 
 
-def layer(name: str, when: Condition | None = None) -> Callable[[LayerType], LayerType]:
+def layer(name: str, when: Condition | None = None, beside: Collection[str] = ()) -> Callable[[LayerType], LayerType]:
     """Registers a class as the layer type `name`, which `engine.proto.layer_names` lists too.
 
-    `when`: only for configurations of which it holds; the class without it is for all others.
+    `when`: only for configurations of which it holds; `beside`: only in nets that have a layer of one of these types.
+    The class without either is for all others.
     """
 
     def register(cls: LayerType) -> LayerType:
         cls.type = name
         if when is not None:
-            VARIANTS[name].append((when, cls))
+            VARIANTS[name].append((lambda node: when(node.config), cls))
+        elif beside:
+            VARIANTS[name].append((lambda node: not node.beside.isdisjoint(beside), cls))
         else:
             REGISTRY[name] = cls
         return cls
@@ -50,7 +53,7 @@ def create(node: Node) -> Layer:
     kind = node.config.type
     if kind not in REGISTRY:
         _load(node)
-    fitting = (cls for when, cls in VARIANTS[kind] if when(node.config))
+    fitting = (cls for holds, cls in VARIANTS[kind] if holds(node))
     made = next(fitting, REGISTRY[kind])(node)
     made.check_counts()
     return made

@@ -1,4 +1,4 @@
-"""Layers that pool regions of interest: ROIPooling, PSROIPooling, ROIAlign."""
+"""Layers that pool regions of interest: ROIPooling, PSROIPooling, ROIAlign, of two forks."""
 
 import math
 
@@ -54,7 +54,16 @@ class _Grid(_PoolsRegions):
         if not (p.pooled_h and p.pooled_w):
             raise self.error(f"pooled_h is {p.pooled_h} and pooled_w {p.pooled_w}; both must be 1 or more.")
         self.bins, self.scale = (p.pooled_h, p.pooled_w), self.check_scale(p.spatial_scale)
+        self.pad = p.pad_ratio
         return [(rois[0], x[1], *self.bins)]
+
+    def regions(self, rois: Array) -> tuple[Array, Array]:
+        """As they are, but wider at either side by `pad_ratio` of their size, last pixels included (MS-CNN)."""
+        pictures, corners = super().regions(rois)
+        if not self.pad:
+            return pictures, corners
+        more = (corners[2:] - corners[:2] + 1) * self.pad
+        return pictures, jnp.concatenate([corners[:2] - more, corners[2:] + more])
 
 
 @layer("ROIPooling")
@@ -148,3 +157,35 @@ class ROIAlign(_Grid):
         length = jnp.maximum(end - start, 1)[:, None, None] / bins
         steps = jnp.arange(bins)[:, None] + (jnp.arange(SAMPLES) + 0.5) / SAMPLES
         return start[:, None, None] + steps * length
+
+
+MSCNN = ("BoxGroupOutput", "BoxOutput", "DecodeBBox", "ProposalTarget", "ScaleRoute")
+"""Types of which one is in every net of MS-CNN and Cascade R-CNN."""
+
+
+@layer("ROIAlign", beside=MSCNN)
+class MSCNNROIAlign(_Grid):
+    """The map at the corners of pooled_h × pooled_w bins of each region, linearly interpolated (MS-CNN, Cascade R-CNN).
+
+    Middles of elements lie at halves of their size. Places more than half an element off the map count 0, and so does a
+    region that ends before it begins. Bottoms: x (N, C, H, W); regions (R, 5): picture, x1, y1, x2, y2. Top:
+    (R, C, pooled_h + 1, pooled_w + 1).
+    """
+
+    def setup(self, x: Shape, rois: Shape) -> list[Shape]:
+        ((regions, channels, *bins),) = super().setup(x, rois)
+        return [(regions, channels, *(n + 1 for n in bins))]
+
+    def forward(self, params: Arrays, bottoms: Arrays, ctx: Context) -> list[Array]:
+        x, rois = bottoms
+        pictures, corners = self.regions(rois)
+        x1, y1, x2, y2 = corners * self.scale - 0.5
+        there = ((x2 > x1) & (y2 > y1))[:, None, None]
+        rows = sample_weights(self._places(y1, y2, self.bins[0]), x.shape[2], beyond=0.5)
+        columns = sample_weights(self._places(x1, x2, self.bins[1]), x.shape[3], beyond=0.5)
+        return [weighted_bins(x[:, :, None, None], pictures, jnp.where(there, rows, 0), columns)]
+
+    @staticmethod
+    def _places(start: Array, end: Array, bins: int) -> Array:
+        """(R, bins + 1, 1): where the corners lie along one axis."""
+        return (start[:, None] + jnp.arange(bins + 1) * bin_lengths(end - start, bins))[..., None]

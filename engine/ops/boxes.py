@@ -1,5 +1,7 @@
 """Boxes (xmin, ymin, xmax, ymax) along a last axis of 4: sizes, overlaps, offsets from priors, suppression."""
 
+from collections.abc import Callable
+
 import jax
 import jax.numpy as jnp
 
@@ -54,11 +56,19 @@ def encode(code: CodeType, boxes: Array, priors: Array, variances: Array | float
     return jnp.concatenate([centre, jnp.log((boxes[..., 2:] - boxes[..., :2]) / size)], -1) / variances
 
 
-def suppress(boxes: Array, usable: Array, threshold: float, eta: float = 1, enough: int | None = None) -> Array:
+def suppress(
+    boxes: Array,
+    usable: Array,
+    threshold: float,
+    eta: float = 1,
+    enough: int | None = None,
+    share: Callable[[Array, Array], Array] = overlap,
+) -> Array:
     """Which of `boxes` (C, K, 4), best first, are kept (C, K): those that overlap none kept before by over `threshold`.
 
     Only those that are `usable` (C, K) take part. With `eta` below 1 a threshold above 0.5 is multiplied by it with
-    each box that is kept. Boxes behind the `enough`-th that every row keeps are not looked at.
+    each box that is kept. Boxes behind the `enough`-th that every row keeps are not looked at. share: how far a box
+    overlaps those kept before it, which come second.
     """
     most = boxes.shape[1]
     if not most:
@@ -66,10 +76,10 @@ def suppress(boxes: Array, usable: Array, threshold: float, eta: float = 1, enou
 
     def clashes(i: Array, limit: Array) -> Array:
         box = jax.lax.dynamic_index_in_dim(boxes, i, 1)
-        return ~(overlap(box, boxes) <= limit[:, None])
+        return ~(share(box, boxes) <= limit[:, None])
 
     if eta == 1 and most <= TABLE:  # all pairs at once: ten times as fast, as long as they fit the cache
-        table = ~(overlap(boxes[:, :, None], boxes[:, None]) <= threshold)
+        table = ~(share(boxes[:, :, None], boxes[:, None]) <= threshold)
         rows = jnp.moveaxis(table, 1, 0)
 
     def one(i: Array, state: tuple[Array, Array]) -> tuple[Array, Array]:

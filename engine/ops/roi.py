@@ -157,12 +157,12 @@ def span_weights(start: Array, end: Array, size: int) -> Array:
     return inside / jnp.maximum(end - start, 1)[..., None].astype(jnp.float32)
 
 
-def sample_weights(at: Array, size: int) -> Array:
+def sample_weights(at: Array, size: int, beyond: float = 1) -> Array:
     """(R, bins, size): the mean over samples of the weights of linear interpolation at places `at` (R, bins, samples).
 
-    A place up to 1 outside counts as the border, one further out as 0 (Detectron's ROIAlign).
+    A place up to `beyond` outside counts as the border, one further out as 0: 1 in Detectron's ROIAlign.
     """
-    outside = (at < -1) | (at > size)
+    outside = (at < -beyond) | (at > size - 1 + beyond)
     kept = jnp.clip(at, 0, size - 1)[..., None]
     weights = jnp.maximum(0, 1 - jnp.abs(kept - jnp.arange(size)))
     return jnp.mean(jnp.where(outside[..., None], 0, weights), axis=-2)

@@ -21,8 +21,8 @@ FIELDS: dict[str, dict[str, str]] = {
     },
     forks.CASCADE: {
         "LayerParameter": (
-            "box_group_output_param detection_data_param detection_group_accuracy_param "
-            "detection_group_loss_param eval_data_param frcnn_output_param hard_mining_param scale_route_param"
+            "detection_data_param detection_group_accuracy_param detection_group_loss_param eval_data_param "
+            "frcnn_output_param hard_mining_param"
         ),
     },
     forks.CRF_RNN: {
@@ -121,11 +121,7 @@ FIELDS: dict[str, dict[str, str]] = {
             "bb_smooth bg_multiple bg_threshold cls_num coord_num downsample_rate field_h field_w field_whr "
             "field_xyr iou_weighted lambda objectness pos_neg_weighted sample_mode"
         ),
-        "LayerParameter": (
-            "bbox_reg_param box_output_param decode_bbox_param detection_accuracy_param image_gt_data_param "
-            "proposal_target_param"
-        ),
-        "ROIPoolingParameter": "pad_ratio",
+        "LayerParameter": "detection_accuracy_param image_gt_data_param",
     },
     forks.NORMFACE: {
         "AccuracyParameter": "min_is_better",

@@ -40,6 +40,28 @@ NUMBERS: dict[str, dict[str, dict[str, int]]] = {
         "LayerParameter": {"psroi_pooling_param": 10001, "box_annotator_ohem_param": 10000},
         "LossParameter": {"pre_fixed_normalizer": 4},
     },
+    "ms-cnn": {
+        "LayerParameter": {
+            "roi_pooling_param": 147,
+            "smooth_l1_loss_param": 148,
+            "box_output_param": 151,
+            "proposal_target_param": 152,
+            "bbox_reg_param": 154,
+            "decode_bbox_param": 155,
+        },
+    },
+    "cascade-rcnn": {
+        "LayerParameter": {
+            "roi_pooling_param": 147,
+            "psroi_pooling_param": 148,
+            "smooth_l1_loss_param": 149,
+            "bbox_reg_param": 150,
+            "scale_route_param": 154,
+            "decode_bbox_param": 155,
+            "box_group_output_param": 158,
+            "proposal_target_param": 159,
+        },
+    },
     "segnet": {
         "LayerParameter": {"bn_param": 45, "upsample_param": 137, "dense_image_data_param": 138},
         "LossParameter": {"weight_by_label_freqs": 3, "class_weighting": 4},

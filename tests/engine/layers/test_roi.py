@@ -5,9 +5,12 @@ import math
 import jax
 import numpy as np
 import pytest
-from support.layer_cases import Case, Cases, check_refused, slopes
+from support.layer_cases import Case, Cases, assert_close, check_refused, slopes
 
+from engine.net.net import Net
 from engine.ops import roi
+from engine.proto import caffe_pb2 as pb
+from engine.proto import text
 
 ROIS = np.array([[0, 2, 1, 13, 9], [1, 0, 3, 7, 15], [1, -5, -4, 30, 4], [0, 6, 6, 6, 6], [0, 40, 40, 60, 60]])
 MAPS = {"x": (2, 3, 6, 7), "rois": ROIS}
@@ -33,6 +36,11 @@ def roi_pooling(x, rois, h, w, scale):
             part = x[int(n), :, slice(*rows), slice(*columns.astype(int))]
             y[r, :, i, j] = part.max((1, 2)) if part.size else 0
     return y
+
+
+def padded(rois, ratio):
+    more = (rois[:, 3:] - rois[:, 1:3] + 1) * ratio
+    return np.concatenate([rois[:, :1], rois[:, 1:3] - more, rois[:, 3:] + more], 1)
 
 
 def psroi_pooling(x, rois, k, scale):
@@ -80,6 +88,12 @@ CASES = [
         lambda x, rois: roi_pooling(x, rois[:, :, 0, 0], 2, 2, 0.25),
     ),
     Case("psroi pooling", PSROI, {**MAPS, "x": (2, 8, 6, 7)}, lambda x, rois: psroi_pooling(x, rois, 2, 0.5)),
+    Case(
+        "roi pooling of padded regions",
+        POOL(3, 2, "0.5 pad_ratio: 0.25"),
+        MAPS,
+        lambda x, rois: roi_pooling(x, padded(rois, 0.25), 3, 2, 0.5),
+    ),
     Case("roi align", ALIGN, MAPS, lambda x, rois: roi_align(x, rois, 2, 3, 0.5)),
 ]
 
@@ -106,6 +120,36 @@ def test_a_region_of_no_picture_is_nan(layer, picture):
     y = np.asarray(case.run([], {"x": np.ones((2, 8, 4, 4), np.float32), "rois": rois})[0])
     assert np.isnan(y[0]).all()
     np.testing.assert_allclose(y[1], 1, rtol=1e-6)
+
+
+def corners(x, rois, h, w, scale):
+    """MS-CNN's ROIAlign."""
+    y = np.zeros((len(rois), x.shape[1], h + 1, w + 1))
+    for r, (n, *edges) in enumerate(rois):
+        x1, y1, x2, y2 = (v * scale - 0.5 for v in edges)
+        for c, i, j in np.ndindex(y.shape[1:]):
+            row, column = y1 + i * (y2 - y1) / h, x1 + j * (x2 - x1) / w
+            near = -0.5 <= row <= x.shape[2] - 0.5 and -0.5 <= column <= x.shape[3] - 0.5
+            y[r, c, i, j] = interpolated(x[int(n), c], row, column) if near and x2 > x1 and y2 > y1 else 0
+    return y
+
+
+def test_beside_layers_of_mscnn_roi_align_gives_the_corners_of_bins():
+    inputs = "".join(
+        f'layer {{ name: "{name}" type: "Input" top: "{name}" input_param {{ shape {{ {dims} }} }} }}'
+        for name, dims in (("x", "dim: 2 dim: 3 dim: 6 dim: 7"), ("rois", "dim: 5 dim: 5"), ("m", "dim: 5 dim: 8"))
+    )
+    net = Net.from_param(
+        text.parse(
+            f"""{inputs} layer {{ name: "y" bottom: "x" bottom: "rois" top: "y" {ALIGN} }}
+            layer {{ name: "d" type: "DecodeBBox" bottom: "m" bottom: "rois" top: "d" }}""",
+            pb.NetParameter,
+        ),
+        pb.TEST,
+    )
+    x = np.random.default_rng(1).standard_normal((2, 3, 6, 7)).astype(np.float32)
+    given = {"x": x, "rois": ROIS.astype(np.float32), "m": np.zeros((5, 8), np.float32)}
+    assert_close(net.forward([], given, keep=True).outputs["y"], corners(x, ROIS, 2, 3, 0.5))
 
 
 REFUSED = [

@@ -15,8 +15,8 @@ def test_no_field_of_caffe_proto_is_given_to_a_fork(fork):
     [
         ("DetectionLossParameter", "cls_num", "MS-CNN"),
         ("ImageDataParameter", "cache", "NVIDIA"),
-        ("LayerParameter", "box_group_output_param", "Cascade R-CNN"),
-        ("V1LayerParameter", "box_group_output_param", "Cascade R-CNN"),
+        ("LayerParameter", "hard_mining_param", "Cascade R-CNN"),
+        ("V1LayerParameter", "hard_mining_param", "Cascade R-CNN"),
         ("ConvolutionParameter", "kernel_depth", "C3D"),
         ("VideoDataParameter", "new_length", "temporal segment"),
         ("SolverParameter", "stagelr", "YOLO"),

@@ -56,21 +56,25 @@ def test_what_is_advised_is_not_refused_next(kind):
         assert set(advised) <= layer_names.TYPES | {""}
 
 
-def test_a_name_that_forks_share_is_the_layer_that_the_configuration_shows():
+def test_a_name_that_forks_share_is_the_layer_that_its_configuration_or_net_shows():
     class Usual(Layer):
         bottoms = tops = (0, None)
 
     class Other(Usual):
         pass
 
+    class Third(Usual):
+        pass
+
     try:
         layer("Twofold")(Usual)
         layer("Twofold", when=lambda config: config.HasField("relu6_param"))(Other)
+        layer("Twofold", beside=["Axpy", "Mish"])(Third)
         made = [
-            create(Node(pb.LayerParameter(type="Twofold", **more), (), (), Origin(None, "")))
-            for more in ({}, {"relu6_param": pb.ReLU6Parameter()})
+            create(Node(pb.LayerParameter(type="Twofold", **more), (), (), Origin(None, ""), beside=frozenset(types)))
+            for more, types in (({}, ["ReLU"]), ({"relu6_param": pb.ReLU6Parameter()}, []), ({}, ["ReLU", "Mish"]))
         ]
-        assert [type(each) for each in made] == [Usual, Other]
+        assert [type(each) for each in made] == [Usual, Other, Third]
     finally:
         del REGISTRY["Twofold"], VARIANTS["Twofold"]
 

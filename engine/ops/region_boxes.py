@@ -1,0 +1,67 @@
+"""Regions in pixels, as MS-CNN and Cascade R-CNN have them: where maps say that they lie, and how far two overlap."""
+
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+
+Array = jax.Array
+Overlap = Callable[[Array, Array], Array]
+
+MODES = ("IOU", "IOMU", "IOFU")
+"""What a common area is a part of: the union, the smaller of both boxes, or the one that was kept before."""
+
+
+def overlap(mode: str, pixel: float, *, matching: bool = False) -> Overlap:
+    """A function of boxes (…, 4), NumPy's arrays or JAX's, of which the later one may be suppressed, and boxes (…, 4)
+    that were kept before it: how large a part, by `mode`, is common to both.
+
+    pixel: 1 where the last row and column belong to a box, 0 where they are its edges. Boxes that lie apart have 0 in
+    common. So have those that share one row of pixels alone, and boxes of less than a pixel, but not where regions are
+    matched to objects (`matching`), for which Cascade R-CNN has another rule.
+    """
+
+    def area(boxes: Array) -> Array:
+        xp = boxes.__array_namespace__()
+        side = boxes[..., 2:] - boxes[..., :2]
+        return xp.where(xp.all(side + pixel > 0 if matching else side >= 0, axis=-1), xp.prod(side + pixel, axis=-1), 0)
+
+    def share(later: Array, kept: Array) -> Array:
+        xp = later.__array_namespace__()
+        side = xp.minimum(later[..., 2:], kept[..., 2:]) - xp.maximum(later[..., :2], kept[..., :2])
+        down = side[..., 1] >= 0 if matching else side[..., 1] > 0
+        together = (side[..., 0] >= 0) & down & (area(later) > 0) & (area(kept) > 0)
+        common = xp.where(together, xp.prod(side + pixel, axis=-1), 0)
+        whole = {
+            "IOU": area(later) + area(kept) - common,
+            "IOMU": xp.minimum(area(later), area(kept)),
+            "IOFU": area(kept),
+        }[mode]
+        return xp.where(together, common / xp.where(together, whole, 1), 0)
+
+    return share
+
+
+def of_maps(moves: Array, fields: Array, stride: int, farthest: float, widest: float) -> Array:
+    """Centres and sizes (…, H, W, 4) that maps `moves` (…, 4, H, W) say beside fields (…, 2) of each map: their width
+    and height, around the middle of each place, `stride` pixels from the next.
+
+    A centre moves by 1 / `farthest` of the field at most; a side is `widest` times as long as the field's at most, and
+    1 / `widest` of it at least.
+    """
+    height, width = moves.shape[-2:]
+    across, down = jnp.meshgrid(*((jnp.arange(n, dtype=moves.dtype) + 0.5) * stride for n in (width, height)))
+    size = fields[..., None, None, :]
+    by_place = jnp.moveaxis(moves, -3, -1)
+    centre = jnp.clip(by_place[..., :2], -1 / farthest, 1 / farthest) * size + jnp.stack([across, down], -1)
+    bound = jnp.log(jnp.asarray(widest, moves.dtype))
+    return jnp.concatenate([centre, size * jnp.exp(jnp.clip(by_place[..., 2:], -bound, bound))], -1)
+
+
+def moved(moves: Array, boxes: Array) -> Array:
+    """The boxes (…, 4), last pixels included, that `moves` (…, 4) of centre and size make of `boxes` (…, 4)."""
+    size = boxes[..., 2:] - boxes[..., :2] + 1
+    centre = moves[..., :2] * size + (boxes[..., :2] + boxes[..., 2:]) / 2
+    after = size * jnp.exp(moves[..., 2:])
+    first = centre - (after - 1) / 2
+    return jnp.concatenate([first, first + after - 1], -1)
