@@ -48,6 +48,7 @@ from engine.layers import (  # noqa: F401
     sources,
     structure,
     upsampling,
+    video_sources,
     warp,
     weak_labels,
     yolo_output,

@@ -288,14 +288,8 @@ FIELDS: dict[str, dict[str, str]] = {
         "LayerParameter": "batch_reduction_param seg_data_param",
         "ReductionParameter": "k",
         "SolverParameter": "group_id richness",
-        "TransformationParameter": (
-            "fix_crop is_flow max_distort more_fix_crop multi_scale original_image scale_ratios stride "
-            "upper_height upper_size upper_width"
-        ),
-        "VideoDataParameter": (
-            "batch_size crop_size encoded grayscale mean_file mirror modality name_pattern new_height new_length "
-            "new_width num_segments rand_skip scale shuffle source"
-        ),
+        "TransformationParameter": ("original_image stride upper_height upper_size upper_width"),
+        "VideoDataParameter": "crop_size encoded mean_file mirror scale",
     },
     forks.YOLO: {
         "AnnotatedDataParameter": (

@@ -150,7 +150,7 @@ FORKS: dict[str, tuple[str, ...]] = {
         "Yolov3",
         "Yolov3DetectionOutput",
     ),
-    "other": ("Lstm", "Reverse", "SpatialTransformer", "Transpose"),
+    "other": ("Lstm", "Reverse", "SpatialTransformer", "Transpose", "VideoData"),
 }
 """The types of Caffe's forks, by family."""
 
@@ -176,7 +176,13 @@ NOT_OBEYED = {
         "noise_param",
         "resize_param",
         "scale_factors",
+        "fix_crop",
+        "is_flow",
+        "more_fix_crop",
+        "multi_scale",
+        "scale_ratios",
     ),
+    "video_data_param": ("device_id", "skip_frames", "video_file", "video_type"),
 }
 """Fields that forks have added to Caffe's own blocks and that no layer here obeys."""
 
@@ -191,6 +197,9 @@ _OBEYED = {
         "image_data_param.ignore_label",
         "image_data_param.label_type",
         *(f"transform_param.{name}" for name in _CROPS),
+    ),
+    "VideoData": tuple(
+        f"transform_param.{name}" for name in ("fix_crop", "is_flow", "more_fix_crop", "multi_scale", "scale_ratios")
     ),
     "SoftmaxWithLoss": _WEIGHTS,
     "SoftmaxWithLossOHEM": _WEIGHTS,

@@ -6,7 +6,7 @@ from pathlib import Path, PurePosixPath
 
 from engine.host import regular_file
 from engine.proto import caffe_pb2 as pb
-from engine.proto import paths
+from engine.proto import frame_names, paths
 from hpcbrew.errors import ManifestError
 
 LONGEST = 2**16
@@ -79,6 +79,20 @@ def read_pairs(path: Path, asked: str) -> list[str]:
                 f"{path}:{number}: {names[0]!r} is not a valid line of a list of pairs: write NAME LABELS"
             )
     return _some([name for _, names in lines for name in names], path, asked)
+
+
+def read_videos(path: Path, param: pb.VideoDataParameter, asked: str) -> list[str]:
+    """The frames of the videos in a VideoData layer's list, `FOLDER FRAMES LABEL` a line."""
+    names = []
+    for number, line in enumerate(_lines(path, asked), 1):
+        words = line.strip().rsplit(None, 2)
+        if words and (len(words) < 3 or not words[1].isdecimal()):
+            raise ManifestError(
+                f"{path}:{number}: {line!r} is not a valid line of a list of videos: write FOLDER FRAMES LABEL"
+            )
+        for frame in range(1, int(words[1]) + 1) if words else ():
+            names += [f"{words[0]}/{name}" for name in frame_names.names(param, frame)]
+    return _some(names, path, asked)
 
 
 def read_windows(path: Path, asked: str) -> list[str]:

@@ -35,6 +35,7 @@ INPUTS = {
     ("transform_param", "mean_file"): "mean",
     ("image_data_param", "source"): "list of images",
     ("dense_image_data_param", "source"): "list of pairs",
+    ("video_data_param", "source"): "list of videos",
     ("window_data_param", "source"): "list of windows",
     ("hdf5_data_param", "source"): "list of HDF5 files",
     ("infogain_loss_param", "source"): "infogain matrix",
@@ -45,7 +46,7 @@ INPUTS = {
 # Published nets name such files of their authors' machines: the engine does without those that are not there.
 MAY_LACK = "detection_output_param.save_output_param"
 # A list names further files. Its folder of images is a field beside it.
-ROOT_FOLDER = {"list of images", "list of pairs", "list of windows"}
+ROOT_FOLDER = {"list of images", "list of pairs", "list of videos", "list of windows"}
 
 
 @dataclass(frozen=True)
@@ -320,13 +321,15 @@ class _Collector:
                 absolute = (message.root_folder or names[0]).startswith("/")
                 images = items.images(root, members, item.path, asked, remote=self.remote and absolute)
                 self.references.append(Reference(definition, (*prefix, part, "root_folder"), images))
-                if not file_lists.has_pairs(layer) and not images.there:
+                if not file_lists.has_pairs(layer) and role != "list of videos" and not images.there:
                     listed_pictures.check_files(images.path, images.members, layer, asked)
 
     def _names(self, role: str, layer: pb.LayerParameter, path: Path, found: Path, asked: str) -> list[str]:
         """The pictures that a list names, as its layer reads it; the labels of one of `path` are kept."""
         if role == "list of windows":
             return file_lists.read_windows(found, asked)
+        if role == "list of videos":
+            return file_lists.read_videos(found, layer.video_data_param, asked)
         if file_lists.has_pairs(layer):
             return file_lists.read_pairs(found, asked)
         listed = file_lists.read_images(found, asked, layer.image_data_param.num_labels)

@@ -3,6 +3,7 @@ from pathlib import Path, PurePosixPath
 
 import pytest
 
+from engine.proto import caffe_pb2 as pb
 from hpcbrew.errors import ManifestError
 from hpcbrew.plan import file_lists
 from hpcbrew.plan.file_lists import Listed
@@ -130,3 +131,17 @@ def test_what_caffe_would_join_wrongly_is_refused(listing, root: str, names: lis
 
 def test_each_label_is_known_by_its_first_line() -> None:
     assert Listed(["a", "b", "c"], [1, 0, 1], [1, 2, 4]).first_lines() == {1: 1, 0: 2}
+
+
+def test_a_list_of_videos_names_their_frames(listing) -> None:
+    param = pb.VideoDataParameter(name_pattern="%c%d.png")
+    assert file_lists.read_videos(listing("a b 2 7\n\nc 1 0\n"), param, ASKED) == [
+        "a b/x1.png",
+        "a b/y1.png",
+        "a b/x2.png",
+        "a b/y2.png",
+        "c/x1.png",
+        "c/y1.png",
+    ]
+    with pytest.raises(ManifestError, match=r":2: 'c 0' is not a valid line of a list of videos"):
+        file_lists.read_videos(listing("a 2 7\nc 0\n"), param, ASKED)

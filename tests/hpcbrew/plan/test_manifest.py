@@ -185,6 +185,18 @@ def test_the_labels_of_places_go_with_their_pictures(model: Path, kind: str, bod
     assert [str(member) for member in images.members] == ["a.jpg", "a.png"]
 
 
+def test_the_frames_of_videos_go_with_their_list(model: Path) -> None:
+    (model / "list.txt").write_text("clip 2 0\n")
+    (model / "clip").mkdir()
+    for name in ("image_0001.jpg", "image_0002.jpg", "image_0003.jpg"):
+        (model / "clip" / name).write_bytes(b"")
+    block = 'video_data_param { source: "list.txt" batch_size: 1 modality: RGB }'
+    found = manifest(model, net=layer("VideoData", block))
+    images = next(item for item in found.items if item.role == "images")
+    assert [str(member) for member in images.members] == ["clip/image_0001.jpg", "clip/image_0002.jpg"]
+    assert 'root_folder: "data/images/"' in found.texts(lambda item: f"data/{item.role}")["net.prototxt"]
+
+
 def test_absolute_names_in_a_list_are_taken_from_the_root(model: Path) -> None:
     (model / "a.jpg").write_bytes(PICTURE)
     (model / "list.txt").write_text(f"{model}/a.jpg 0\n")

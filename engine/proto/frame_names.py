@@ -1,0 +1,20 @@
+"""How the frames of a video are called that lie as pictures in a folder of its own (VideoData)."""
+
+from engine.errors import PrototxtError
+from engine.proto import caffe_pb2 as pb
+
+DEFAULTS = {pb.VideoDataParameter.RGB: "image_%04d.jpg", pb.VideoDataParameter.FLOW: "flow_%c_%04d.jpg"}
+
+
+def names(p: pb.VideoDataParameter, frame: int) -> list[str]:
+    """The files of a frame, the first being 1: one picture, or the flow along x and along y.
+
+    Raises PrototxtError for a name_pattern that does not take a number, or for flow a letter and a number.
+    """
+    pattern = p.name_pattern or DEFAULTS[p.modality]
+    of_flow = p.modality == p.FLOW
+    try:
+        return [pattern % ((axis, frame) if of_flow else frame) for axis in ("xy" if of_flow else "x")]
+    except (TypeError, ValueError, OverflowError) as e:
+        wanted = "a %c, for x and y, and a %d, as flow_%c_%04d.jpg" if of_flow else "a %d, as image_%04d.jpg"
+        raise PrototxtError(f'name_pattern "{pattern}" has not {wanted}.') from e
