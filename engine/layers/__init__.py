@@ -23,6 +23,7 @@ from engine.layers import (  # noqa: F401
     grid_detection,
     hard_examples,
     indexing,
+    inner_distance,
     inner_product,
     interp,
     local,

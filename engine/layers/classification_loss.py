@@ -10,6 +10,7 @@ from engine.errors import EngineError
 from engine.layers.base import Array, Arrays, Context, Shape, count
 from engine.layers.loss import LOG_THRESHOLD, Labelled, Loss, floored, ignored, no_minus_zero, normalization, normalizer
 from engine.layers.registry import layer
+from engine.ops.replaced_gradient import with_gradient_of
 from engine.proto import binary, paths
 from engine.proto import caffe_pb2 as pb
 
@@ -92,6 +93,44 @@ class SoftmaxWithLoss(_SoftmaxLoss):
         tops = self.normalized(-jnp.sum(terms), valid, log_p, bottoms[0].shape)
         each = jax.lax.stop_gradient(no_minus_zero(-terms)).reshape(bottoms[1].shape)
         return [*tops, each][: len(self.top_shapes)]
+
+
+@layer("SoftmaxWithLoss", when=lambda config: config.softmax_param.normalize_type != "Softmax")
+class NormalizedLoss(SoftmaxWithLoss):
+    """SoftmaxWithLoss with p = x / √(Σ x² + 10⁻⁶) in place of softmax(x), or x / (Σ |x| + 10⁻⁶) (NormFace's fork).
+
+    normalize_type "L2" or "L1" asks for it, and normalize_param's own, L2 if not given, says which of both, as in the
+    fork. The gradient of x is (p − 1 for the label's own) / normalizer, as that of a softmax.
+    """
+
+    tops = (1, 2)
+
+    def setup(self, x: Shape, labels: Shape) -> list[Shape]:
+        kinds = self.config.softmax_param.normalize_type, self.config.normalize_param.normalize_type
+        if not set(kinds) <= {"L1", "L2"}:
+            raise self.error(
+                f'softmax_param has normalize_type "{kinds[0]}" and normalize_param "{kinds[1]}"; there are "L1" and '
+                '"L2", and "Softmax" for the first.'
+            )
+        tops = super().setup(x, labels)
+        if self.axis != 1:
+            raise self.error(f"with normalize_type {kinds[0]} the classes must lie along axis 1, not {self.axis}.")
+        self.absolute = kinds[1] == "L1"
+        return tops
+
+    def weigh_classes(self, weights: np.ndarray) -> bool:
+        return False
+
+    def forward(self, params: Arrays, bottoms: Arrays, ctx: Context) -> list[Array]:
+        rows, ids, valid = self.aligned(*bottoms)
+        total = jnp.sum(jnp.abs(rows) if self.absolute else jnp.square(rows), axis=1, keepdims=True) + 1e-6
+        p = rows / (total if self.absolute else jnp.sqrt(total))
+        terms = jnp.where(valid, jnp.log(jnp.maximum(self.of_label(p, ids), np.finfo(np.float32).tiny)), 0)
+        own = ids[:, None] == jnp.arange(self.classes)[:, None]
+        pull = jnp.sum(jax.lax.stop_gradient(jnp.where(valid[:, None], p - own, 0)) * rows)
+        n = normalizer(self.normalization, self.outer, valid.size, jnp.sum(valid), self.fixed)
+        loss = with_gradient_of(no_minus_zero(-jnp.sum(terms) / n), pull / n)
+        return [loss, jax.lax.stop_gradient(p).reshape(bottoms[0].shape)][: len(self.top_shapes)]
 
 
 @layer("SoftmaxWithLossOHEM")

@@ -8,6 +8,7 @@ from jax.lax import stop_gradient
 from engine.layers.base import Array, Arrays, Context, Layer, Shape, count
 from engine.layers.registry import layer
 from engine.ops import inner_product
+from engine.ops.replaced_gradient import with_gradient_of
 
 
 @layer("InnerProduct")
@@ -59,8 +60,12 @@ class UnitInnerProduct(InnerProduct):
         return super().setup(x)
 
     def apply(self, params: Arrays, bottoms: Arrays, ctx: Context) -> tuple[list[Array], dict[int, Array]]:
-        w = params[self.weight]
-        unit = stop_gradient(w / jnp.sqrt(jnp.sum(jnp.square(w), axis=1, keepdims=True) + 1e-6))
-        straight = unit + (w - stop_gradient(w))
+        straight, unit = unit_rows(params[self.weight])
         tops = self.forward([straight if i == self.weight else v for i, v in enumerate(params)], bottoms, ctx)
         return tops, {self.weight: unit}
+
+
+def unit_rows(w: Array) -> tuple[Array, Array]:
+    """The rows of w (N, K), each divided by √(|row|² + 10⁻⁶): with the gradient of w, and without any."""
+    unit = stop_gradient(w / jnp.sqrt(jnp.sum(jnp.square(w), axis=1, keepdims=True) + 1e-6))
+    return with_gradient_of(unit, w), unit

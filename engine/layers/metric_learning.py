@@ -7,6 +7,7 @@ from jax.lax import stop_gradient
 from engine.layers.base import Array, Arrays, Context, Layer, Shape, count
 from engine.layers.loss import Labelled, Loss
 from engine.layers.registry import layer
+from engine.ops.replaced_gradient import with_gradient_of
 from engine.proto import caffe_pb2 as pb
 
 
@@ -166,3 +167,29 @@ class FaceNormalize(Layer):
         total = jnp.sum(jnp.abs(x) if self.absolute else jnp.square(x), axis=1, keepdims=True) + 1e-6
         norm = total if self.absolute else jnp.sqrt(total)
         return [x / norm, norm if self.bp_norm else stop_gradient(norm)][: len(self.top_shapes)]
+
+
+@layer("ChannelScale")
+class ChannelScale(Layer):
+    """y = s · x, one s for all channels of a place (NormFace, AM-Softmax). With `do_forward: false` y = x.
+
+    The gradient of x is s · dy, or dy without do_backward_feature; that of s is Σ x · dy over the channels, or 0
+    without do_backward_scale. Bottoms: x (N, C, …), s of as many values as x has places. Top: y, of x's shape.
+    """
+
+    bottoms = (2, 2)
+
+    def setup(self, x: Shape, scale: Shape) -> list[Shape]:
+        if len(x) < 2 or count(scale) * x[1] != count(x):
+            raise self.error(
+                f"{self.bottom(0)} has shape {list(x)} and {self.bottom(1)} {list(scale)}; it needs a value for each "
+                "place of (N, C, …), whatever the channel."
+            )
+        return [x]
+
+    def forward(self, params: Arrays, bottoms: Arrays, ctx: Context) -> list[Array]:
+        p, x = self.config.channel_scale_param, bottoms[0]
+        scale = bottoms[1].reshape(x.shape[0], 1, *x.shape[2:])
+        to_x = x * stop_gradient(scale) if p.do_backward_feature else x
+        to_scale = stop_gradient(x) * scale if p.do_backward_scale else 0
+        return [with_gradient_of(x * scale if p.do_forward else x, to_x + to_scale)]

@@ -1,4 +1,4 @@
-"""Layers that say how a net is joined and compute nothing: Input, Parameter, Split, Silence."""
+"""Layers that say how a net is joined and compute nothing: Input, Parameter, Split, Gather, Silence."""
 
 from engine.layers.base import Array, Arrays, Context, Layer, Shape, SourceLayer
 from engine.layers.registry import layer
@@ -52,6 +52,27 @@ class Split(Layer):
 
     def forward(self, params: Arrays, bottoms: Arrays, ctx: Context) -> list[Array]:
         return [bottoms[0]] * len(self.top_shapes)
+
+
+@layer("Gather")
+class Gather(Layer):
+    """Each top is the bottom of its number: where batches are shared out, each device goes on with its own part.
+
+    In temporal segment networks' Caffe the layers behind it compute all processes' parts in each of them, which gives
+    the same gradients. Bottoms and tops: any number, as many of both.
+    """
+
+    bottoms = (1, None)
+    tops = (1, None)
+    precision = "given"
+
+    def setup(self, *bottoms: Shape) -> list[Shape]:
+        if len(self.config.top) != len(bottoms):
+            raise self.error(f"it has {len(self.config.top)} tops for its {len(bottoms)} bottoms; give one each.")
+        return list(bottoms)
+
+    def forward(self, params: Arrays, bottoms: Arrays, ctx: Context) -> list[Array]:
+        return list(bottoms)
 
 
 @layer("Silence")

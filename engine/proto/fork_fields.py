@@ -126,6 +126,7 @@ FIELDS: dict[str, dict[str, str]] = {
     forks.NORMFACE: {
         "AccuracyParameter": "min_is_better",
         "BatchNormParameter": "disable_mean disable_variance",
+        "ChannelScaleParameter": "global_scale init_global_scale max_global_scale min_global_scale",
         "ConvolutionParameter": "shape_offset",
         "DropoutParameter": "sqrt_scale",
         "FillerParameter": "alpha",
@@ -134,9 +135,9 @@ FIELDS: dict[str, dict[str, str]] = {
             "max_aspect_ratio max_random_scale max_random_shift max_rotate_angle max_shear_ratio min_random_scale"
         ),
         "LayerParameter": (
-            "batch_contrastive_loss_param channel_scale_param confidence_penalty_loss_param eltwise_affine_param "
+            "batch_contrastive_loss_param confidence_penalty_loss_param eltwise_affine_param "
             "fcn_data_param feature_decay_loss_param general_contrastive_loss_param general_triplet_loss_param "
-            "hotspot_param infimum_loss_param inner_distance_param insanity_param label_specific_affine_param "
+            "hotspot_param infimum_loss_param insanity_param label_specific_affine_param "
             "label_specific_hard_margin_param label_specific_margin_param label_specific_rescale_param "
             "mil_data_param mil_param nca_param noise_param ordinal_regression_loss_param pairwise_param "
             "predict_box_param resize_param smoothl1_param soft_contrastive_loss_param soft_truncation_param "
@@ -149,9 +150,7 @@ FIELDS: dict[str, dict[str, str]] = {
         "PoolingParameter": "blobs_a_min blobs_lr",
         "ResizeParameter": "is_pyramid_test out_height_scale out_width_scale",
         "ScaleParameter": "max_value min_value",
-        "SoftmaxParameter": (
-            "class_weight cutting_point hard_mining_label hard_ratio label_smooth_factor normalize_type"
-        ),
+        "SoftmaxParameter": ("class_weight cutting_point hard_mining_label hard_ratio label_smooth_factor"),
         "SolverParameter": "clamp_weights_lower clamp_weights_upper clip_weights",
         "TransformationParameter": "aspect_max aspect_min center_crop erase_ratio scale_max scale_min",
         "V1LayerParameter": (

@@ -154,6 +154,8 @@ NUMBERS: dict[str, dict[str, dict[str, int]]] = {
         "LayerParameter": {
             "normalize_param": 214,
             "triplet_loss_param": 203,
+            "inner_distance_param": 213,
+            "channel_scale_param": 237,
             "local_param": 201,
             "flip_param": 212,
             "label_specific_add_param": 241,
@@ -167,6 +169,7 @@ NUMBERS: dict[str, dict[str, dict[str, int]]] = {
         },
         "FocalLossParameter": {"type": 1, "gamma": 2, "beta": 4},
         "InnerProductParameter": {"normalize": 7},
+        "SoftmaxParameter": {"normalize_type": 7},
         "BNParameter": {"slope_filler": 1, "bias_filler": 2, "momentum": 3},
     },
     "focal-loss": {

@@ -121,8 +121,10 @@ FORKS: dict[str, tuple[str, ...]] = {
     "nvidia": (),
     "faces": (
         "CenterLoss",
+        "ChannelScale",
         "FocalLoss",
         "Flip",
+        "InnerDistance",
         "LabelSpecificAdd",
         "LargeMarginInnerProduct",
         "Local",
@@ -150,7 +152,7 @@ FORKS: dict[str, tuple[str, ...]] = {
         "Yolov3",
         "Yolov3DetectionOutput",
     ),
-    "other": ("Lstm", "Reverse", "SpatialTransformer", "Transpose", "VideoData"),
+    "other": ("Gather", "Lstm", "Reverse", "SpatialTransformer", "Transpose", "VideoData"),
 }
 """The types of Caffe's forks, by family."""
 

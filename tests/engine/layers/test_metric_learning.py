@@ -1,4 +1,4 @@
-"""CenterLoss, TripletLoss, LabelSpecificAdd, and the Normalize of face nets."""
+"""CenterLoss, TripletLoss, LabelSpecificAdd, ChannelScale, and the Normalize of face nets."""
 
 import jax
 import numpy as np
@@ -37,6 +37,12 @@ class TestCases(Cases):
         Case("normalize", NORMALIZE(""), IMAGE, lambda x: x / norm(x)),
         Case("normalize, l1", NORMALIZE('normalize_type: "L1"'), IMAGE, lambda x: x / norm(x, True)),
         Case("normalize rows", NORMALIZE(""), {"x": (2, 3)}, lambda x: (x / norm(x))[..., None, None]),
+        Case(
+            "channel scale",
+            'type: "ChannelScale"',
+            {**IMAGE, "s": (2, 2, 2)},
+            lambda x, s: x * s[:, None],
+        ),
         Case("the norm too", NORMALIZE("bp_norm: true"), IMAGE, lambda x: (x / norm(x), norm(x)), tops=2),
     )
 
@@ -96,3 +102,7 @@ def test_the_gradient_of_an_added_bias_is_that_of_its_bottom():
 )
 def test_wrong_configuration_is_refused(layer, bottoms, message):
     check_refused(layer, bottoms, message)
+
+
+def test_a_channel_scale_needs_a_value_for_each_place():
+    check_refused('type: "ChannelScale"', {**IMAGE, "s": (2, 3)}, r'"s" \[2, 3\]; it needs a value for each place')

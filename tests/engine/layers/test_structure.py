@@ -1,4 +1,4 @@
-"""Input, Parameter, Split, Silence."""
+"""Input, Parameter, Split, Gather, Silence."""
 
 import jax
 import numpy as np
@@ -14,6 +14,7 @@ X = {"x": (2, 3)}
 CASES = [
     Case("parameter", 'type: "Parameter" parameter_param { shape { dim: 2 dim: 3 } }', {}, lambda w: w),
     Case("split", 'type: "Split"', X, lambda x: (x, x, x), tops=3),
+    Case("gather", 'type: "Gather"', {**X, "z": (4,)}, lambda x, z: (x, z), tops=2),
     Case("silence", 'type: "Silence"', {**X, "z": (4,)}, lambda x, z: (), tops=0),
 ]
 
