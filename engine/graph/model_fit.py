@@ -1,8 +1,22 @@
 """Whether a model's arrays fit the parameters of a layer."""
 
 from collections.abc import Sequence
+from math import prod
 
 Shape = tuple[int, ...]
+
+NVIDIA_015 = ["scale", "bias", "mean", "variance", "number of iterations"]
+"""The arrays of a BatchNorm with scale_bias, as NVIDIA's Caffe 0.15 orders them; so does the engine."""
+
+NVIDIA_017 = (3, 4, 0, 1, 2)
+"""Where they are in models of 0.16 and 0.17, which have a correction, always 1, in place of the number."""
+
+
+def from_nvidia_017(found: Sequence[Shape], wanted: Sequence[tuple[str, Shape]]) -> bool:
+    """Whether a layer's arrays are of NVIDIA's Caffe 0.16 or 0.17, and are to be taken in the order NVIDIA_017."""
+    sizes = [prod(shape) for _, shape in wanted]
+    ordered = [name for name, _ in wanted] == NVIDIA_015 and len(found) == len(wanted) and sizes[0] > 1
+    return ordered and [prod(found[i]) for i in NVIDIA_017] == sizes
 
 
 def complaint(layer: str, found: Sequence[Shape], wanted: Sequence[tuple[str, Shape]]) -> str | None:
@@ -11,6 +25,8 @@ def complaint(layer: str, found: Sequence[Shape], wanted: Sequence[tuple[str, Sh
     wanted: what messages call each of the layer's parameters, and its shape. Old models pad theirs to
     4 axes with leading ones.
     """
+    if from_nvidia_017(found, wanted):
+        found = [found[i] for i in NVIDIA_017]
     if len(found) != len(wanted):
         return f"layer {layer!r} has {len(found)} parameters there and {len(wanted)} here."
     for shape, (name, own) in zip(found, wanted, strict=True):

@@ -28,6 +28,8 @@ def load_blobs(
         wanted = [(decl.name, decl.shape) for decl in layer.params]
         if said := model_fit.complaint(layer.name, [value.shape for value in given], wanted):
             raise SnapshotError(f"{source}: {said}")
+        if model_fit.from_nvidia_017([value.shape for value in given], wanted):
+            given = [*(given[i] for i in model_fit.NVIDIA_017[:4]), np.zeros(1)]  # its averages begin anew, as there
         for k, value, decl in zip(ids, given, layer.params, strict=True):
             out[k] = np.asarray(value, np.float32).reshape(decl.shape)
     return out

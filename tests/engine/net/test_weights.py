@@ -33,6 +33,18 @@ def test_old_models_pad_shapes_with_ones():
     np.testing.assert_array_equal(got[0], value.reshape(4, 3))
 
 
+def test_batch_norm_of_nvidia_017_is_taken_in_the_order_of_015():
+    layer = 'layer { name: "n" type: "BatchNorm" bottom: "x" top: "n" batch_norm_param { scale_bias: true } }'
+    net = made(INPUT + layer)
+    channels = net.params[0].decl.shape[0]
+    mean, variance, scale, bias = (np.full(channels, v, np.float32) for v in (1, 2, 3, 4))
+    got = weights.load_blobs(net, net.init(0), {"n": [mean, variance, np.ones(1), scale, bias]})
+    for found, want in zip(got, (scale, bias, mean, variance, [0]), strict=True):
+        np.testing.assert_array_equal(found, want)
+    again = weights.load_blobs(net, net.init(0), {"n": got})
+    assert all((a == b).all() for a, b in zip(again, got, strict=True))
+
+
 @pytest.mark.parametrize(
     ("blobs", "message"),
     [
