@@ -20,12 +20,25 @@ FEWEST = 8
 what reads them is compiled for a few sizes only."""
 
 
+YOLO_BOXES = 300
+"""Boxes of a picture with yolo_data_type 1, as in its fork, filled up with zeros; further ones are left out."""
+
+EVERY = 10
+"""Batches for which a resize_param that was drawn among several stays."""
+
+JITTERS = (0.0, 0.5, 1.0)
+"""How much of yolo_data_jitter a picture gets, with the chances below."""
+
+CHANCES = (0.2, 0.2, 0.6)
+
+
 class AnnotatedSource(DatumSource):
     """Reads records as DatumSource does. Tops: pictures, and boxes (1, 1, rows, 8) if there is a second: picture,
-    class, instance, xmin, ymin, xmax, ymax, difficult. Where the records have no boxes, labels (batch_size,).
+    class, instance, xmin, ymin, xmax, ymax, difficult; with yolo_data_type 1 (batch_size, 1, 300, 5): class − 1,
+    centre, width and height. Where the records have no boxes, labels (batch_size,).
 
-    A picture is distorted, expanded, cut by one of `samplers`, resized, and then transformed as ever; where the fork
-    packs it as JPEG in between, it stays as it is.
+    A picture is distorted, expanded, cut by one of the samplers or, of YOLO, at random, resized, and then transformed
+    as ever; where the fork packs it as JPEG in between, it stays as it is.
     """
 
     def __init__(
@@ -37,21 +50,28 @@ class AnnotatedSource(DatumSource):
         seed: int,
         *,
         param: pb.TransformationParameter,
-        samplers: Sequence[pb.BatchSampler] = (),
-        boxes: bool | None = None,
+        own: pb.AnnotatedDataParameter,
         rand_skip: int = 0,
         prefetch: int = 4,
     ) -> None:
-        """`param`: what `transform` was made from. `boxes`: whether records have them; None where the first tells."""
+        """`param`: what `transform` was made from."""
         super().__init__(database, tops, batch_size, transform, seed, rand_skip, prefetch)
-        box_sampling.check(samplers)
+        box_sampling.check(own.batch_sampler)
         if param.HasField("distort_param"):
             distortion.check_distortion(param.distort_param)
-        if param.HasField("resize_param"):
-            distortion.check_resize(param.resize_param)
-            if param.resize_param.resize_mode == pb.ResizeParameter.FIT_SMALL_SIZE and batch_size > 1:
+        for resize in param.resize_param:
+            distortion.check_resize(resize)
+            if resize.resize_mode == pb.ResizeParameter.FIT_SMALL_SIZE and batch_size > 1:
                 raise DataError("resize_param: FIT_SMALL_SIZE makes pictures of many sizes; it needs batch_size: 1.")
-        self.param, self.samplers, self._boxes = param, samplers, boxes
+        total = sum(resize.prob for resize in param.resize_param)
+        if len(param.resize_param) > 1 and not abs(total - 1) < 0.01:
+            raise DataError(f"resize_param: the prob of its {len(param.resize_param)} add up to {total:g}, not to 1.")
+        self.param, self.own, self.samplers = param, own, own.batch_sampler
+        self.yolo = own.yolo_data_type == 1
+        asked = (self.yolo or own.HasField("yolo_data_jitter")) and not own.batch_sampler
+        self.jitter = own.yolo_data_jitter if asked else 0.0
+        if not 0 <= self.jitter < 1:
+            raise DataError(f"yolo_data_jitter is {self.jitter:g}; it must be 0 or more, and less than 1.")
         self.emit = param.emit_constraint if param.HasField("emit_constraint") else None
 
     def shapes(self) -> list[tuple[int, ...]]:
@@ -60,6 +80,8 @@ class AnnotatedSource(DatumSource):
         second: tuple[int, ...] = (self.batch_size,)
         if self._has_boxes(record):
             second = (1, 1, _rows(len(annotation.boxes_of(record))), 8)
+            if self.yolo:
+                second = (self.batch_size, 1, YOLO_BOXES, 5)
         return [(self.batch_size, *self._first_shape()), second][: len(self.tops)]
 
     def _made(self, records: Sequence[tuple[bytes, bytes]]) -> Batch:
@@ -68,9 +90,11 @@ class AnnotatedSource(DatumSource):
         boxes = [np.zeros((0, 7), np.float32)] * len(parsed)
         sizes = [(0, 0)] * len(parsed)
 
+        resize = self._resize()
+
         def changed(i: int) -> np.ndarray:
             rng = np.random.default_rng((self._seed, self._batches, i, 1))
-            picture, boxes[i] = self._changed(parsed[i], rng)
+            picture, boxes[i] = self._changed(parsed[i], rng, resize)
             sizes[i] = picture.shape[1], picture.shape[2]
             return picture
 
@@ -79,13 +103,24 @@ class AnnotatedSource(DatumSource):
         batch = {self.tops[0]: transformed(pictures, self.record, self.transform, random)}
         if len(self.tops) > 1 and self._has_boxes(parsed[0]):
             placed = [self._placed(b, size, u) for b, size, u in zip(boxes, sizes, random, strict=True)]
-            batch[self.tops[1]] = _table(placed)
+            batch[self.tops[1]] = self._yolo_table(placed) if self.yolo else _table(placed)
         elif len(self.tops) > 1:
             batch[self.tops[1]] = np.array([record.datum.label for record in parsed], np.float32)
         self._after = self._keys[-1]
         return batch
 
-    def _changed(self, record: pb.AnnotatedDatum, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    def _resize(self) -> pb.ResizeParameter | None:
+        """The resize_param of this batch."""
+        several = self.param.resize_param
+        if len(several) < 2:
+            return several[0] if several else None
+        chances = np.array([each.prob for each in several])
+        rng = np.random.default_rng((self._seed, self._batches // EVERY, 2))
+        return several[int(rng.choice(len(several), p=chances / chances.sum()))]
+
+    def _changed(
+        self, record: pb.AnnotatedDatum, rng: np.random.Generator, resize: pb.ResizeParameter | None
+    ) -> tuple[np.ndarray, np.ndarray]:
         """The picture (channels, height, width) and its boxes, before crop, mirror and mean."""
         p = self.param
         picture = np.ascontiguousarray(datum.pixels(record.datum, self.transform.colour).transpose(1, 2, 0))
@@ -95,13 +130,18 @@ class AnnotatedSource(DatumSource):
         if p.HasField("expand_param"):
             picture, part = distortion.expand(picture, p.expand_param, self.transform.values, rng)
             boxes = boxes if part is None else annotation.within(boxes, part, self.emit)
-        part = box_sampling.sample(self.samplers, boxes[annotation.CORNERS], rng)
+        keep = resize is not None and resize.resize_mode == pb.ResizeParameter.FIT_LARGE_SIZE_AND_PAD
+        part = (
+            _jittered(self.jitter, rng, keep)
+            if self.jitter
+            else box_sampling.sample(self.samplers, boxes[annotation.CORNERS], rng)
+        )
         if part is not None:
             part = np.clip(part, 0, 1)
             picture, boxes = _cut(picture, part), annotation.within(boxes, part, self.emit)
-        if p.HasField("resize_param"):
-            boxes = annotation.resized(boxes, picture.shape[0], picture.shape[1], p.resize_param)
-            picture = distortion.resize(picture, p.resize_param, rng)
+        if resize is not None:
+            boxes = annotation.resized(boxes, picture.shape[0], picture.shape[1], resize)
+            picture = distortion.resize(picture, resize, rng)
         return picture.transpose(2, 0, 1), boxes
 
     def _placed(self, boxes: np.ndarray, size: tuple[int, int], random: np.ndarray) -> np.ndarray:
@@ -111,7 +151,17 @@ class AnnotatedSource(DatumSource):
         return annotation.mirrored(boxes) if self.transform.mirrors(random) else boxes
 
     def _has_boxes(self, record: pb.AnnotatedDatum) -> bool:
-        return self._boxes if self._boxes is not None else record.HasField("type")
+        return self.own.HasField("anno_type") or record.HasField("type")
+
+    def _yolo_table(self, boxes: Sequence[np.ndarray]) -> np.ndarray:
+        """(n, 1, 300, 5): class, centre, width and height of each picture's boxes."""
+        table = np.zeros((len(boxes), 1, YOLO_BOXES, 5), np.float32)
+        for row, each in zip(table[:, 0], boxes, strict=True):
+            kept = (each if self.own.train_diffcult else each[each[:, 6] == 0])[:YOLO_BOXES]
+            row[: len(kept), 0] = kept[:, 0] - 1
+            row[: len(kept), 1:3] = (kept[:, 2:4] + kept[:, 4:6]) / 2
+            row[: len(kept), 3:] = kept[:, 4:6] - kept[:, 2:4]
+        return table
 
     def _label(self, record: Any) -> int:
         label: int = record.datum.label
@@ -129,10 +179,20 @@ class AnnotatedSource(DatumSource):
         )
 
     def _shape(self, key: bytes, record: Any) -> tuple[int, int, int]:
+        first = self.param.resize_param[0] if self.param.resize_param else None
         try:
-            return self.transform.shape(self._changed(record, np.random.default_rng(0))[0].shape)
+            return self.transform.shape(self._changed(record, np.random.default_rng(0), first)[0].shape)
         except DataError as e:
             raise BadRecord(f"{self._name(key)}: {e}") from e
+
+
+def _jittered(jitter: float, rng: np.random.Generator, keep: bool) -> np.ndarray:
+    """A part of a picture, at random: its sides are 1 − `jitter` of its at least; with `keep` it has its shape."""
+    amount = jitter * JITTERS[rng.choice(len(JITTERS), p=CHANCES)]
+    width, height = rng.uniform(1 - amount, 1, 2)
+    size = np.array([width, width if keep else height])
+    corner = rng.uniform(0, 1, 2) * (1 - size)
+    return np.concatenate([corner, corner + size]).astype(np.float32)
 
 
 def _cut(picture: np.ndarray, part: np.ndarray) -> np.ndarray:

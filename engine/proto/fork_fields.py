@@ -291,10 +291,7 @@ FIELDS: dict[str, dict[str, str]] = {
         "VideoDataParameter": "crop_size encoded mean_file mirror scale",
     },
     forks.YOLO: {
-        "AnnotatedDataParameter": (
-            "difficult_label_warmup seg_resize_height seg_resize_width seg_scales single_class train_diffcult "
-            "yolo_data_jitter yolo_data_type"
-        ),
+        "AnnotatedDataParameter": ("difficult_label_warmup seg_resize_height seg_resize_width seg_scales single_class"),
         "LayerParameter": "region_param",
         "TransformationParameter": "cvt_bgr2rgb enable_classf_aug",
         "V1LayerParameter": "relu6_param",

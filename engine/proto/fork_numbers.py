@@ -224,6 +224,7 @@ NUMBERS: dict[str, dict[str, dict[str, int]]] = {
         "LayerParameter": {"detection_loss_param": 200, "eval_detection_param": 201},
     },
     "mobilenet-yolo": {
+        "AnnotatedDataParameter": {"yolo_data_type": 4, "yolo_data_jitter": 5, "train_diffcult": 6},
         "LayerParameter": {
             "upsample_param": 150,
             "relu6_param": 211,

@@ -35,7 +35,7 @@ def source(path, param="", samplers="", *, phase=pb.TRAIN, batch_size=3, tops=("
         Transform(transform, phase),
         seed=1,
         param=transform,
-        samplers=text.parse(samplers, pb.AnnotatedDataParameter).batch_sampler,
+        own=text.parse(samplers, pb.AnnotatedDataParameter),
     )
 
 
@@ -120,3 +120,47 @@ def test_a_record_that_is_none_of_ssd_s_names_itself(make_lmdb):
 def test_many_sizes_need_batches_of_one(database):
     with pytest.raises(DataError, match="batch_size: 1"):
         source(database, "resize_param { resize_mode: FIT_SMALL_SIZE height: 4 width: 4 }")
+
+
+SEVERAL = "resize_param { prob: 0.5 height: 4 width: 4 } resize_param { prob: 0.5 height: 8 width: 6 }"
+
+
+def test_of_several_sizes_one_is_drawn_every_ten_batches(database):
+    s = source(database, SEVERAL)
+    assert s.shapes()[0] == (3, 3, 4, 4)
+    sizes = [s.next()["data"].shape[2:] for _ in range(60)]
+    assert set(sizes) == {(4, 4), (8, 6)}
+    assert all(len(set(sizes[i : i + 10])) == 1 for i in range(0, 60, 10))
+    other = source(database, SEVERAL)
+    other.skip(35)
+    assert [other.next()["data"].shape[2:] for _ in range(10)] == sizes[35:45]
+    with pytest.raises(DataError, match=r"the prob of its 2 add up to 1.2, not to 1"):
+        source(database, SEVERAL.replace("0.5", "0.6"))
+
+
+def test_boxes_of_yolo_are_centres_and_sizes_of_each_picture(database):
+    s = source(database, samplers="yolo_data_type: 1 yolo_data_jitter: 0")
+    assert s.shapes()[1] == (3, 1, 300, 5)
+    boxes = s.next()["boxes"]
+    assert boxes[0, 0, :2].tolist() == [[0, 0.25, 0.25, 0.5, 0.5], [0] * 5]
+    assert boxes[2, 0, :3].tolist() == [[2, 0.75, 0.75, 0.5, 0.5], [2, 0.5, 0.5, 1, 1], [0] * 5]
+
+
+def test_difficult_boxes_may_be_left_out(make_lmdb):
+    made = record(1, (0, 0, 0.5, 0.5), (0, 0, 1, 1))
+    made.annotation_group[0].annotation[0].bbox.difficult = True
+    path = make_lmdb([made] * 3)
+    for options, count in (("", 2), ("train_diffcult: false", 1)):
+        boxes = source(path, samplers=f"yolo_data_type: 1 yolo_data_jitter: 0 {options}").next()["boxes"]
+        assert np.count_nonzero(boxes[0, 0, :, 3]) == count
+
+
+def test_pictures_of_yolo_are_cut_at_random(database):
+    s = source(database, "resize_param { height: 8 width: 12 }", "yolo_data_type: 1 yolo_data_jitter: 0.4")
+    sizes = np.array([s.next()["boxes"][2, 0, 1, 3:] for _ in range(40)])
+    assert np.count_nonzero(np.all(sizes == 1, 1)) > 20  # of a box of the whole picture, whatever part is cut out
+    first = np.array([s.next()["boxes"][0, 0, 0, 3:] for _ in range(40)])
+    assert len(np.unique(first.round(3), axis=0)) > 15
+    assert first.max() <= 0.5 / 0.6 + 1e-3
+    with pytest.raises(DataError, match="yolo_data_jitter is 1; it must be 0 or more"):
+        source(database, samplers="yolo_data_jitter: 1")

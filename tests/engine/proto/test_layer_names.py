@@ -29,7 +29,7 @@ def test_every_registered_type_is_listed():
         ("SoftmaxLoss", "Did you mean SoftmaxWithLoss"),
         ("CPMData", r"belongs to OpenPose \(CMU-"),
         ("Convolution3D", r"belongs to C3D"),
-        ("L2Distance", "There are: AbsVal"),
+        ("L2Distance", "Did you mean InnerDistance"),
         ("Normalise", "Did you mean Normalize"),
         ("PriorBoxes", "Did you mean PriorBox"),
         ("ReLU7", "There are: AbsVal"),
