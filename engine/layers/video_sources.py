@@ -4,11 +4,15 @@ from collections.abc import Iterable
 
 from engine.data.source import Source
 from engine.data.video_source import VideoCut, VideoSource
+from engine.host import memory
 from engine.layers import data_lines
 from engine.layers.base import LogLine, Shape
 from engine.layers.registry import layer
 from engine.layers.sources import DataLayer
 from engine.proto import caffe_pb2 as pb
+
+_DRAWN = 64
+"""Bytes that the place of a segment takes."""
 
 
 @layer("VideoData")
@@ -33,7 +37,8 @@ class VideoData(DataLayer):
             raise self.error(f"new_height {p.new_height} and new_width {p.new_width}; set both or none.")
         if not p.new_length or not p.num_segments:
             raise self.error(f"new_length is {p.new_length} and num_segments {p.num_segments}; each must be 1 or more.")
-        self.batch_size(p.batch_size)
+        if lacking := memory.lacking(_DRAWN * self.batch_size(p.batch_size) * p.num_segments):
+            raise self.error(f"num_segments: {p.num_segments} of each record {lacking}, besides their frames.")
         cut = VideoCut(self.config.transform_param, random=self.phase == pb.TRAIN)
         return VideoSource(
             self.path("source", p.source), self.config.top, p, cut, seed, definition=self.node.origin.path

@@ -1,9 +1,14 @@
 """How the frames of a video are called that lie as pictures in a folder of its own (VideoData)."""
 
+import re
+
 from engine.errors import PrototxtError
 from engine.proto import caffe_pb2 as pb
 
 DEFAULTS = {pb.VideoDataParameter.RGB: "image_%04d.jpg", pb.VideoDataParameter.FLOW: "flow_%c_%04d.jpg"}
+
+_WIDE = re.compile(r"%[^a-zA-Z]*\d{4}")
+"""A width that no file's name has room for."""
 
 
 def names(p: pb.VideoDataParameter, frame: int) -> list[str]:
@@ -14,6 +19,8 @@ def names(p: pb.VideoDataParameter, frame: int) -> list[str]:
     pattern = p.name_pattern or DEFAULTS[p.modality]
     of_flow = p.modality == p.FLOW
     try:
+        if _WIDE.search(pattern):
+            raise ValueError(pattern)
         return [pattern % ((axis, frame) if of_flow else frame) for axis in ("xy" if of_flow else "x")]
     except (TypeError, ValueError, OverflowError) as e:
         wanted = "a %c, for x and y, and a %d, as flow_%c_%04d.jpg" if of_flow else "a %d, as image_%04d.jpg"

@@ -12,6 +12,9 @@ from hpcbrew.errors import ManifestError
 LONGEST = 2**16
 """Characters of a line that are read where one is asked for."""
 
+MOST_FRAMES = 10**6
+"""Frames of a video that a list may tell of: ten hours of it."""
+
 
 def read_hdf5(path: Path, asked: str) -> list[str]:
     """The paths in an HDF5Data layer's list, one or several a line."""
@@ -86,9 +89,10 @@ def read_videos(path: Path, param: pb.VideoDataParameter, asked: str) -> list[st
     names = []
     for number, line in enumerate(_lines(path, asked), 1):
         words = line.strip().rsplit(None, 2)
-        if words and (len(words) < 3 or not words[1].isdecimal()):
+        if words and (len(words) < 3 or not words[1].isdecimal() or len(words[1]) > 9 or int(words[1]) > MOST_FRAMES):
             raise ManifestError(
-                f"{path}:{number}: {line!r} is not a valid line of a list of videos: write FOLDER FRAMES LABEL"
+                f"{path}:{number}: {line[:99]!r} is not a valid line of a list of videos: write FOLDER FRAMES LABEL, "
+                f"with {MOST_FRAMES:,} frames at most"
             )
         for frame in range(1, int(words[1]) + 1) if words else ():
             names += [f"{words[0]}/{name}" for name in frame_names.names(param, frame)]

@@ -1,9 +1,12 @@
 """BoxOutput, BoxGroupOutput: against loops over places, fields and regions."""
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from support.layer_cases import Case, assert_close, check_refused
 
+from engine.layers.box_output import propose
 from engine.proto import caffe_pb2 as pb
 
 ONE = """type: "BoxOutput" bbox_reg_param {{ bbox_mean: [0, 0, 0, 0] bbox_std: [0.1, 0.1, 0.2, 0.2] }}
@@ -91,7 +94,7 @@ def by_groups(mode="IOU", before=None, after=None):
     ("options", "asked"),
     [
         ("", {}),
-        ('nms_type: "IOMU" fg_thr: -1', {"mode": "IOMU", "least": -1}),
+        pytest.param('nms_type: "IOMU" fg_thr: -1', {"mode": "IOMU", "least": -1}, marks=pytest.mark.slow),
         ('nms_type: "IOFU" max_nms_num: 10 max_post_nms_num: 4', {"mode": "IOFU", "before": 10, "after": 4}),
     ],
 )
@@ -106,7 +109,7 @@ def test_regions_of_maps_are_those_of_the_formula(options, asked):
     ("options", "asked"),
     [
         ("", {}),
-        ('nms_type: "IOMU"', {"mode": "IOMU"}),
+        pytest.param('nms_type: "IOMU"', {"mode": "IOMU"}, marks=pytest.mark.slow),
         ('nms_type: "IOFU" max_nms_num: 20 max_post_nms_num: 6', {"mode": "IOFU", "before": 20, "after": 6}),
     ],
 )
@@ -119,6 +122,12 @@ def test_where_nothing_is_found_one_region_stands_for_it():
     assert regions.ravel().tolist() == [0, 1, 1, 10, 10]
     assert with_scores.shape == (1, 6, 1, 1)
     assert not with_scores.any()
+
+
+def test_the_search_is_one_computation_that_lowers_for_cuda():
+    layer = Case("cuda", GROUPS(""), PAIRS, phase=pb.TEST).net.layers[-1]
+    given = layer.split([jnp.asarray(v, jnp.float32) for v in PAIRS.values()])
+    jax.export.export(jax.jit(lambda *x: propose(*x, layer.search)), platforms=["cuda"])(*given)
 
 
 SHAPES = {name: v.shape for name, v in MAPS.items()}

@@ -48,3 +48,9 @@ def test_the_layer_makes_such_batches(listed):
 def test_wrong_options_are_refused(listed, block, source, message):
     with pytest.raises(LayerError, match=message):
         net(listed, block, source=source)
+
+
+def test_more_segments_than_memory_holds_are_refused(listed, monkeypatch):
+    monkeypatch.setattr("engine.host.memory.limit", lambda: 2**20)
+    with pytest.raises(LayerError, match="num_segments: 9000 of each record takes"):
+        net(listed, "num_segments: 9000")

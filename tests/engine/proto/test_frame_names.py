@@ -21,7 +21,8 @@ def test_frames_are_called_by_the_pattern(param, names):
 
 
 @pytest.mark.parametrize(
-    ("modality", "pattern"), [(RGB, "f.png"), (RGB, "%d%d"), (FLOW, "%04d.jpg"), (RGB, "%"), (RGB, "%q")]
+    ("modality", "pattern"),
+    [(RGB, "f.png"), (RGB, "%d%d"), (FLOW, "%04d.jpg"), (RGB, "%"), (RGB, "%q"), (RGB, "%09999999999d")],
 )
 def test_a_pattern_without_its_places_is_refused(modality, pattern):
     with pytest.raises(PrototxtError, match=r"name_pattern .* has not"):

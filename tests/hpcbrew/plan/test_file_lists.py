@@ -145,3 +145,5 @@ def test_a_list_of_videos_names_their_frames(listing) -> None:
     ]
     with pytest.raises(ManifestError, match=r":2: 'c 0' is not a valid line of a list of videos"):
         file_lists.read_videos(listing("a 2 7\nc 0\n"), param, ASKED)
+    with pytest.raises(ManifestError, match=r":1: .*with 1,000,000 frames at most"):
+        file_lists.read_videos(listing(f"a {10**30} 7\n"), param, ASKED)
