@@ -61,7 +61,12 @@ NUMBERS: dict[str, dict[str, dict[str, int]]] = {
         "DropoutParameter": {"scale_train": 2},
     },
     "r-fcn": {
-        "LayerParameter": {"psroi_pooling_param": 10001, "box_annotator_ohem_param": 10000},
+        "LayerParameter": {
+            "roi_pooling_param": 8266711,
+            "smooth_l1_loss_param": 8266712,
+            "psroi_pooling_param": 10001,
+            "box_annotator_ohem_param": 10000,
+        },
         "LossParameter": {"pre_fixed_normalizer": 4},
     },
     "ms-cnn": {

@@ -104,6 +104,9 @@ layer { name: "d" type: "AnnotatedData" transform_param { resize_param { height:
     ' layer { name: "n" type: "BN" bn_param { slope_filler { value: 1 } } }',
     "sphereface": 'layer { name: "m" type: "MarginInnerProduct" margin_inner_product_param { num_output: 3 } }',
     "mobilenet-yolo": 'layer { name: "y" type: "Yolov3" yolov3_param { num_class: 2 } }',
+    "cascade-rcnn": 'layer { name: "s" type: "ScaleRoute" scale_route_param { low_scale: 9 } }'
+    ' layer { name: "r" type: "ROIAlign" roi_pooling_param { pooled_h: 7 } }',
+    "tsn": 'layer { name: "v" type: "VideoData" video_data_param { new_length: 5 } transform_param { is_flow: true } }',
 }
 
 
@@ -120,6 +123,17 @@ def test_a_net_of_a_fork_is_written_with_its_numbers_and_read_again(fork):
 def test_what_is_written_has_the_numbers_that_the_fork_s_tools_look_for():
     made = text.parse('layer { type: "Permute" permute_param { order: 1 } }', pb.NetParameter)
     assert fork_wire.as_forks(made.SerializeToString()) == field(100, field(2, b"Permute") + field(202, field(1, 1)))
+
+
+def test_a_net_of_r_fcn_is_not_written_as_that_of_a_fork_that_came_later():
+    made = text.parse(
+        """layer { type: "PSROIPooling" psroi_pooling_param { group_size: 7 } }
+        layer { type: "SmoothL1Loss" smooth_l1_loss_param { sigma: 3 } }""",
+        pb.NetParameter,
+    )
+    written = fork_wire.as_forks(made.SerializeToString())
+    assert field(10001, field(3, 7)) in written
+    assert read(written) == made
 
 
 def test_a_net_is_written_as_that_of_the_fork_that_is_said():
