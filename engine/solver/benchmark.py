@@ -11,7 +11,7 @@ import jax.numpy as jnp
 from engine import log
 from engine.layers.base import SourceLayer
 from engine.net.net import Net
-from engine.solver.step import backward
+from engine.solver.backward import backward
 
 Array = jax.Array
 SECONDS_A_LAYER = 0.2

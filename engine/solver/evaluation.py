@@ -14,7 +14,7 @@ from engine.graph.graph import Value
 from engine.net.convolution_work import light
 from engine.net.net import Net
 from engine.net.sized import Uses
-from engine.solver import detection_scores
+from engine.solver import detection_scores, in_turn
 from engine.solver.inputs import Batches
 from engine.solver.keys import base_key
 from engine.solver.report.compiling import compiling
@@ -62,6 +62,7 @@ class TestNet:
             light=lambda _, inputs, __: light(net.resized({name: np.shape(x) for name, x in inputs.items()})),
             made_of=lambda: (TestNet._pass, net.made_of(), self._blobs, self._keep),
         )
+        self._settle = in_turn.settle(net)
         self._compiled = False
 
     def _pass(
@@ -101,9 +102,11 @@ class TestNet:
         """
         params = self.values(trained)
         looked: list[Array] = []
+        done: Pass | None = None
         with Sinks(self.net) as sinks:
             for i in range(first, count):
                 key, batch = jax.random.fold_in(self._key, i), self.batches.next()
+                self._settle(done)
                 with nullcontext() if self._compiled else compiling(self.net.name):
                     done, remembered, sunk, labels, self.computed = self._forward(params, batch, key)
                 self._compiled = True

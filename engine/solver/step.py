@@ -1,6 +1,6 @@
 """One training iteration as compiled functions: forward, gradients, update; parameters and history donated."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
@@ -11,29 +11,18 @@ import numpy as np
 from engine.devices.data_parallel import EACH, SAME, DataParallel
 from engine.graph.graph import Value
 from engine.net.convolution_work import light
-from engine.net.net import Forward, Net
+from engine.net.net import Net
 from engine.net.sized import Kept, Uses, for_platform
-from engine.net.tape import Tape
-from engine.solver import gradients, in_place
+from engine.solver import gradients, in_place, in_turn
+from engine.solver.backward import NOTHING, Inputs, Keep, Passed, backward
 from engine.solver.gradients import Applied, Rates, Settings
-from engine.solver.report import magnitudes, nan
+from engine.solver.report import magnitudes
 from engine.solver.updates import Slots, Update
 
 Array = jax.Array
-Inputs = Mapping[str, Any]
 NextBatch = Callable[[], Inputs]
 Params = list[Array]
 History = list[Slots]
-
-
-@dataclass(frozen=True)
-class Keep:
-    """What is kept of an iteration besides what training needs; see `StepResult`."""
-
-    steps: bool = False
-    values: bool = False
-    finite: bool = False
-    debug: bool = False
 
 
 class StepResult(NamedTuple):
@@ -95,20 +84,6 @@ class Drawn(NamedTuple):
     number: int
 
 
-class Passed(NamedTuple):
-    """One pass: parameters with their state renewed, gradients (zeros for what is not learned), and the rest."""
-
-    params: list[Array]
-    grads: list[Array]
-    loss: Array
-    outputs: dict[str, Array]
-    sinks: dict[str, list[Array]]
-    finite: Array | None
-    values: dict[Value, Array] | None
-    debug: magnitudes.PassMagnitudes | None
-    labels: Array
-
-
 DRAWN: Any = Drawn(inputs=EACH, key=SAME, number=SAME)
 
 
@@ -124,7 +99,7 @@ def compiled(
     net: Net,
     update: Update[Any],
     settings: Settings,
-    keep: Keep = Keep(),
+    keep: Keep = NOTHING,
     parallel: DataParallel | None = None,
     uses: Uses | None = None,
 ) -> Iterate:
@@ -144,7 +119,7 @@ def compiled(
 
 
 def whole(
-    net: Net, update: Update[Any], settings: Settings, keep: Keep = Keep(), parallel: DataParallel | None = None
+    net: Net, update: Update[Any], settings: Settings, keep: Keep = NOTHING, parallel: DataParallel | None = None
 ) -> jax.stages.Wrapped:
     """An iteration of one pass as one compiled function (params, history, rates, drawn) → StepResult.
 
@@ -170,7 +145,7 @@ Apply = Callable[[Carry, list[Array], Rates], Applied]
 
 
 def compiled_update(
-    net: Net, update: Update[Any], settings: Settings, keep: Keep = Keep(), parallel: DataParallel | None = None
+    net: Net, update: Update[Any], settings: Settings, keep: Keep = NOTHING, parallel: DataParallel | None = None
 ) -> Apply:
     """The update of an iteration alone, by gradients that were summed over its passes."""
     return _compiled_update(_Parts(net, update, settings, keep, parallel or DataParallel()))
@@ -257,12 +232,14 @@ def _whole(parts: _Parts, traced: Callable[[Any], Any] = lambda function: functi
 
 
 def _single(parts: _Parts) -> Iterate:
-    step = _whole(parts, for_platform)
+    step, settle = _whole(parts, for_platform), in_turn.settle(parts.net)
 
     def iterate(
         params: Params, history: History, rates: Rates, next_batch: NextBatch, key: Array, iteration: int
     ) -> StepResult:
-        done: StepResult = step(params, history, rates, Drawn(next_batch(), key, iteration))
+        drawn = Drawn(next_batch(), key, iteration)
+        settle(params)
+        done: StepResult = step(params, history, rates, drawn)
         return done._replace(before=params) if parts.keep.values else done
 
     return iterate
@@ -270,7 +247,7 @@ def _single(parts: _Parts) -> Iterate:
 
 def _summed(parts: _Parts, uses: Uses) -> Iterate:
     net, n = parts.net, parts.settings.iter_size
-    add, apply = _compiled_pass(parts, uses), _compiled_update(parts)
+    add, apply, settle = _compiled_pass(parts, uses), _compiled_update(parts), in_turn.settle(net)
 
     def iterate(
         params: Params, history: History, rates: Rates, next_batch: NextBatch, key: Array, iteration: int
@@ -280,7 +257,9 @@ def _summed(parts: _Parts, uses: Uses) -> Iterate:
         passes: list[Passed] = []
         for k in range(n):
             before = sums.params
-            done = add(sums, Drawn(next_batch(), key, iteration * n + k))
+            drawn = Drawn(next_batch(), key, iteration * n + k)
+            settle(sums)
+            done = add(sums, drawn)
             sums = Sums(done.params, done.grads, done.loss)
             passes.append(done._replace(params=[], grads=[], values=None))
         every = None if done.finite is None else jnp.stack([p.finite for p in passes if p.finite is not None]).all(0)
@@ -355,46 +334,3 @@ def _result(new: Applied, loss: Array, passes: list[Passed], last: Passed) -> St
         debug=[p.debug for p in passes if p.debug] or None,
         labels=[p.labels for p in passes],
     )
-
-
-def backward(net: Net, params: Sequence[Array], inputs: Inputs, key: Array, keep: Keep = Keep()) -> Passed:
-    """A pass of `net` and the gradient of its loss by each parameter. Pure."""
-    keep_all = keep.values or keep.finite or keep.debug
-
-    def loss(values: Mapping[int, Array], probes: Mapping[magnitudes.Bottom, Array]) -> tuple[Array, Forward]:
-        every = [values.get(k, p) for k, p in enumerate(params)]
-        out = net.forward(every, inputs, key, keep=keep_all, probes=probes)
-        return out.loss, out
-
-    probes = _probes(net, params, inputs, key) if keep.debug else {}
-    if net.dynamic:
-        tape = Tape()
-        out = net.forward(params, inputs, key, keep=keep_all, probes=probes, tape=tape)
-        by_number, _, below = tape.gradients()
-        below = {**probes, **below}
-    else:
-        learned = {k: params[k] for k, p in enumerate(net.params) if p.learned}
-        (by_number, below), out = jax.grad(loss, (0, 1), has_aux=True)(learned, probes)
-    grads = [by_number[k] if k in by_number else jnp.zeros(p.shape, jnp.float32) for k, p in enumerate(params)]
-    renewed = [out.updates.get(k, p) for k, p in enumerate(params)]
-    told = None
-    if keep.debug:
-        blobs = magnitudes.blobs(net, out.values, below)
-        told = magnitudes.PassMagnitudes(blobs, magnitudes.parameters(net, renewed, grads))
-    return Passed(
-        params=renewed,
-        grads=grads,
-        loss=out.loss,
-        outputs=out.outputs,
-        sinks=out.sinks,
-        finite=nan.finite(net, out.values, grads) if keep.finite else None,
-        values=out.values if keep.values else None,
-        debug=told,
-        labels=out.labels,
-    )
-
-
-def _probes(net: Net, params: Sequence[Array], inputs: Inputs, key: Array) -> dict[magnitudes.Bottom, Array]:
-    """See `magnitudes.probes`. A dynamic net has to be run to know its shapes."""
-    shaped = (lambda f, *args: f(*args)) if net.dynamic else jax.eval_shape
-    return magnitudes.probes(net, shaped(lambda p, x: net.forward(p, x, key, keep=True).values, params, inputs))

@@ -17,6 +17,7 @@ from engine.net.sized import Uses
 from engine.proto import caffe_pb2 as pb
 from engine.proto import raw_bytes
 from engine.solver import settings, step, updates
+from engine.solver.backward import Keep
 from engine.solver.best_tracker import Best, BestTracker
 from engine.solver.evaluation import TestNet
 from engine.solver.gradients import Settings
@@ -28,7 +29,7 @@ from engine.solver.snapshot import formats
 from engine.solver.snapshot.checkpoint import Checkpointer
 from engine.solver.snapshot.retention import SnapshotSeries
 from engine.solver.state import DataPositions, TrainState
-from engine.solver.step import Apply, Iterate, Keep
+from engine.solver.step import Apply, Iterate
 from engine.solver.updates import Update
 
 Array = jax.Array

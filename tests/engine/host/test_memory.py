@@ -1,6 +1,9 @@
+import platform
 import subprocess
 import sys
 from pathlib import Path
+
+import pytest
 
 from engine.host import memory
 
@@ -16,3 +19,24 @@ def test_the_least_of_the_limits_counts(tmp_path):
         ["bash", "-c", f"ulimit -v 2000000; {sys.executable} -c '{code}'"], check=True, capture_output=True, text=True
     )
     assert done.stdout == "2048000000 takes 1.0 TiB of memory, and there are 1.9 GiB here\n"
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="of glibc's malloc")
+def test_what_was_freed_among_blocks_in_use_is_returned():
+    code = """
+import ctypes
+from engine.host import memory
+libc = ctypes.CDLL(None)
+libc.malloc.restype, libc.malloc.argtypes, libc.free.argtypes = ctypes.c_void_p, [ctypes.c_size_t], [ctypes.c_void_p]
+def resident():
+    return int(open("/proc/self/statm").read().split()[1]) * 4096
+blocks = [libc.malloc(2**16) for _ in range(1000)]
+for block in blocks:
+    ctypes.memset(block, 1, 2**16)
+for block in blocks[:-1]:
+    libc.free(block)
+before = resident()
+memory.return_free()
+assert resident() < before - 2**25
+"""
+    subprocess.run([sys.executable, "-c", code], check=True)

@@ -9,7 +9,7 @@ from support.tiny_solver import parameter
 from engine.net.net import Net
 from engine.proto import caffe_pb2 as pb
 from engine.proto import text
-from engine.solver import step
+from engine.solver.backward import Keep, Passed, backward
 from engine.solver.options import TrainOptions
 from engine.solver.solver import Solver
 
@@ -42,14 +42,14 @@ def _batch() -> dict[str, np.ndarray]:
 
 
 @pytest.fixture(scope="module")
-def passed() -> dict[str, step.Passed]:
+def passed() -> dict[str, Passed]:
     """A pass of the same net and parameters in both precisions."""
     done = {}
     for precision in ("float32", "bfloat16"):
         net = Net.from_param(text.parse(LENET, pb.NetParameter))
         net = Net(net.graph, precision=precision)
         params = [jnp.asarray(p) for p in net.init(3)]
-        run = jax.jit(lambda p, x, net=net: step.backward(net, p, x, jax.random.key(0), step.Keep(values=True)))
+        run = jax.jit(lambda p, x, net=net: backward(net, p, x, jax.random.key(0), Keep(values=True)))
         done[precision] = run(params, _batch())
     return done
 

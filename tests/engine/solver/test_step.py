@@ -11,8 +11,9 @@ from support.small_nets import SMALL, X, made
 
 from engine.proto import caffe_pb2 as pb
 from engine.solver import step, updates
+from engine.solver.backward import Keep
 from engine.solver.gradients import Rates, Settings
-from engine.solver.step import Carry, Keep, StepResult
+from engine.solver.step import Carry, StepResult
 
 BATCH = {"x": X, "t": np.float32([0, 2])}
 

@@ -1,0 +1,86 @@
+"""A pass of a net and the gradient of its loss."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from engine.graph.graph import Value
+from engine.net.net import Forward, Net
+from engine.net.tape import Tape
+from engine.solver.report import magnitudes, nan
+
+Array = jax.Array
+Inputs = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Keep:
+    """What is kept of an iteration besides what training needs; see `Passed` and `step.StepResult`."""
+
+    steps: bool = False
+    values: bool = False
+    finite: bool = False
+    debug: bool = False
+
+
+NOTHING = Keep()
+
+
+class Passed(NamedTuple):
+    """One pass: parameters with their state renewed, gradients (zeros for what is not learned), and the rest."""
+
+    params: list[Array]
+    grads: list[Array]
+    loss: Array
+    outputs: dict[str, Array]
+    sinks: dict[str, list[Array]]
+    finite: Array | None
+    values: dict[Value, Array] | None
+    debug: magnitudes.PassMagnitudes | None
+    labels: Array
+
+
+def backward(net: Net, params: Sequence[Array], inputs: Inputs, key: Array, keep: Keep = NOTHING) -> Passed:
+    """A pass of `net` and the gradient of its loss by each parameter. Pure."""
+    keep_all = keep.values or keep.finite or keep.debug
+
+    def loss(values: Mapping[int, Array], probes: Mapping[magnitudes.Bottom, Array]) -> tuple[Array, Forward]:
+        every = [values.get(k, p) for k, p in enumerate(params)]
+        out = net.forward(every, inputs, key, keep=keep_all, probes=probes)
+        return out.loss, out
+
+    probes = _probes(net, params, inputs, key) if keep.debug else {}
+    if net.dynamic:
+        tape = Tape()
+        out = net.forward(params, inputs, key, keep=keep_all, probes=probes, tape=tape)
+        by_number, _, below = tape.gradients()
+        below = {**probes, **below}
+    else:
+        learned = {k: params[k] for k, p in enumerate(net.params) if p.learned}
+        (by_number, below), out = jax.grad(loss, (0, 1), has_aux=True)(learned, probes)
+    grads = [by_number[k] if k in by_number else jnp.zeros(p.shape, jnp.float32) for k, p in enumerate(params)]
+    renewed = [out.updates.get(k, p) for k, p in enumerate(params)]
+    told = None
+    if keep.debug:
+        blobs = magnitudes.blobs(net, out.values, below)
+        told = magnitudes.PassMagnitudes(blobs, magnitudes.parameters(net, renewed, grads))
+    return Passed(
+        params=renewed,
+        grads=grads,
+        loss=out.loss,
+        outputs=out.outputs,
+        sinks=out.sinks,
+        finite=nan.finite(net, out.values, grads) if keep.finite else None,
+        values=out.values if keep.values else None,
+        debug=told,
+        labels=out.labels,
+    )
+
+
+def _probes(net: Net, params: Sequence[Array], inputs: Inputs, key: Array) -> dict[magnitudes.Bottom, Array]:
+    """See `magnitudes.probes`. A dynamic net has to be run to know its shapes."""
+    shaped = (lambda f, *args: f(*args)) if net.dynamic else jax.eval_shape
+    return magnitudes.probes(net, shaped(lambda p, x: net.forward(p, x, key, keep=True).values, params, inputs))
