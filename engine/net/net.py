@@ -21,7 +21,7 @@ from engine.layers.registry import create, known
 from engine.net import labels, parameters, spans, steps, total_loss
 from engine.net.needs_backward import NeedsBackward, needs_backward
 from engine.net.parameters import cleared, shaped
-from engine.net.sized import Sized
+from engine.net.sized import Sized, for_platform
 from engine.net.steps import Step
 from engine.net.tape import Tape, push
 from engine.proto import caffe_pb2 as pb
@@ -277,14 +277,13 @@ class Net:
         rows = list(zip(self.layers, self.graph.nodes, self.tops, self.loss_weights, strict=True))
         values = {v: inputs[v.blob] for layer, _, tops, _ in rows if isinstance(layer, SourceLayer) for v in tops}
         updates: dict[int, Array] = {}
-        asked = keep or probes
-        joined = () if asked else steps.joined(self.layers, self.graph.nodes, self.tops, self.precision)
+        joined = () if keep or probes else steps.joined(self.layers, self.graph.nodes, self.tops, self.precision)
         net = self
         for start, end in spans.spans(self.layers, 0, len(self.layers) - 1):
             current = [updates.get(k, p) for k, p in enumerate(params)]
             net = net.measured(start, current, [values[v] for v in self.graph.nodes[start].bottoms])
-            made, changed = net._span(start, end, current, values, key, probes, joined, tape)
-            net = net.grown(start, [made[v] for v in self.tops[start]])
+            made, changed = net._span(start, end, keep, current, values, key, probes, joined, tape)
+            net = net.grown(start, made)
             values.update(made)
             updates.update(changed)
         values = {v: values[v] for tops in self.tops for v in tops if v in values}  # in the net's order
@@ -300,6 +299,7 @@ class Net:
         self,
         start: int,
         end: int,
+        keep: bool,
         params: Sequence[Array],
         values: Mapping[Value, Array],
         key: Array | None,
@@ -307,24 +307,26 @@ class Net:
         joined: Sequence[Step],
         tape: Tape | None,
     ) -> tuple[dict[Value, Array], dict[int, Array]]:
-        """The tops that layers start … end make, and new values of state parameters; compiled where the net is not."""
+        """What layers start … end hand on, compiled where the net is not, and new values of state parameters."""
         rows = [*self.param_ids[start : end + 1], *self.recurrent_ids[start : end + 1]]
         own = {k: params[k] for ids in rows for k in ids}
         given = {v: values[v] for v in spans.reads(self.layers, self.graph.nodes, self.tops, start, end)}
-        compiled = self.dynamic and not self.layers[start].host
-        run = self.run_span if compiled else partial(spans.run, self, joined=joined)
-        run = partial(tape.run, self) if tape else run
-        return run(start, end, own, given, key, {at: probe for at, probe in probes.items() if start <= at[0] <= end})
+        reached = {at: probe for at, probe in probes.items() if start <= at[0] <= end}
+        if tape:
+            return tape.run(self, start, end, keep, own, given, key, reached)
+        if self.dynamic and not self.layers[start].host:
+            return self.run_span(start, end, keep, own, given, key, reached)
+        return spans.run(self, start, end, own, given, key, reached, joined)
 
     @cached_property
-    def run_span(self) -> Callable[..., Any]:
-        """`spans.run`, compiled."""
-        return jax.jit(partial(spans.run, self), static_argnums=(0, 1))
+    def run_span(self) -> Callable[..., tuple[dict[Value, Array], dict[int, Array]]]:
+        """`spans.run_compiled`, compiled."""
+        return jax.jit(for_platform(partial(spans.run_compiled, self)), static_argnums=(0, 1, 2))
 
     @cached_property
     def push_span(self) -> Callable[..., Any]:
         """`tape.push`, compiled."""
-        return jax.jit(partial(push, self), static_argnums=(0, 1))
+        return jax.jit(for_platform(partial(push, self)), static_argnums=(0, 1, 2))
 
     def run(
         self, i: int, params: Sequence[Array] | Mapping[int, Array], bottoms: Sequence[Array], key: Array | None = None
@@ -365,11 +367,11 @@ class Net:
             return self
         return self.resized({v.blob: shape for v, shape in zip(self.tops[i], shapes, strict=True)}, i + 1)
 
-    def grown(self, i: int, tops: Sequence[Array]) -> "Net":
+    def grown(self, i: int, made: Mapping[Value, Array]) -> "Net":
         """This net with the tops of layer `i`, if it computes on the host, as large as they have turned out."""
         if not self.layers[i].host:
             return self
-        return self.resized({v.blob: tuple(top.shape) for v, top in zip(self.tops[i], tops, strict=True)}, i + 1)
+        return self.resized({v.blob: tuple(made[v].shape) for v in self.tops[i]}, i + 1)
 
     @cached_property
     def dynamic(self) -> bool:

@@ -7,6 +7,7 @@ import jax
 
 from engine.graph.graph import Graph, Node, Value
 from engine.layers.base import Array, Layer, SourceLayer
+from engine.net.labels import Labels
 from engine.net.steps import Step, single
 
 Values = dict[Value, Array]
@@ -20,6 +21,11 @@ class Runs(Protocol):
     graph: Graph
     layers: list[Layer]
     tops: list[tuple[Value, ...]]
+    loss_weights: list[list[float]]
+    output_names: list[str]
+
+    @property
+    def unchecked_labels(self) -> list[Labels]: ...
 
     def compute(
         self, step: Step, params: Params, bottoms: Sequence[Array], key: Array | None
@@ -53,6 +59,41 @@ def reads(
         wanted.update(dict.fromkeys(v for v in own if v not in made))
         made.update(tops[i])
     return list(wanted)
+
+
+def asked_behind(net: Runs, start: int, end: int) -> set[Value]:
+    """The values of which a pass asks again behind layers start … end: later layers read them, or it returns them."""
+    nodes = net.graph.nodes
+    read = {v for node in nodes[end + 1 :] for v in node.bottoms}
+    sunk = {v for i in range(start, end + 1) if net.layers[i].sink for v in nodes[i].bottoms}
+    tops = [row for i in range(start, end + 1) for row in zip(net.tops[i], net.loss_weights[i], strict=True)]
+    returned = {v for v, weight in tops if weight or v.blob in net.output_names}
+    return read | sunk | returned | {each.value for each in net.unchecked_labels}
+
+
+def handed_on(net: Runs, start: int, end: int, made: Values, *, keep: bool) -> Values:
+    """What a compiled span returns of the tops of layers start … end: what is asked for behind them, with `keep` all.
+
+    Not those of sources, which it was given: each would be a copy, as each value is that the gradient needs, too.
+    """
+    given = {v for i in range(start, end + 1) if isinstance(net.layers[i], SourceLayer) for v in net.tops[i]}
+    asked = made.keys() if keep else asked_behind(net, start, end)
+    return {v: x for v, x in made.items() if v in asked and v not in given}
+
+
+def run_compiled(
+    net: Runs,
+    start: int,
+    end: int,
+    keep: bool,
+    params: Params,
+    given: Mapping[Value, Array],
+    key: Array | None,
+    probes: Mapping[tuple[int, int], Array],
+) -> tuple[Values, dict[int, Array]]:
+    """`run`, to be compiled: see `handed_on`."""
+    made, updates = run(net, start, end, params, given, key, probes)
+    return handed_on(net, start, end, made, keep=keep), updates
 
 
 def run(

@@ -14,9 +14,13 @@ from engine.layers.base import Array
 from engine.net import spans
 from engine.net.needs_backward import NeedsBackward
 from engine.net.parameters import Param
+from engine.net.sized import on_cpu
 from engine.net.spans import Params, Values
 
 Probes = Mapping[tuple[int, int], Array]
+FIRST, LAST = (0, 3, 1, 2), (0, 2, 3, 1)
+"""The axes of blobs whose channels come last, as the net has them; and of those of the net with their channels last."""
+
 Computed = Any
 """An array of the device, or of the host where a layer of the host has computed it."""
 
@@ -34,7 +38,6 @@ class Differentiated(spans.Runs, Protocol):
 
     params: list[Param]
     param_ids: list[list[int]]
-    loss_weights: list[list[float]]
     needs_backward: NeedsBackward
 
     @property
@@ -44,25 +47,38 @@ class Differentiated(spans.Runs, Protocol):
     def push_span(self) -> Callable[..., "tuple[Values, dict[int, Array], Kept]"]: ...
 
 
-@partial(jax.tree_util.register_dataclass, data_fields=("computed",), meta_fields=("structure", "given", "tops"))
+@partial(
+    jax.tree_util.register_dataclass,
+    data_fields=("computed",),
+    meta_fields=("channels_last", "structure", "given", "tops"),
+)
 @dataclass(frozen=True)
 class Kept:
     """What a compiled span leaves for its gradient: JAX's residuals, but for those that it was given.
 
-    structure: of the pullback. given: for each of its leaves, which leaf of the span's arguments it is; None for what
-    the span has computed. tops: those whose gradient it takes.
+    channels_last: whether those of four axes have them there: so the layers of a CPU compute them, and both programs
+    would turn them. structure: of the pullback. given: for each of its leaves, which leaf of the span's arguments it
+    is; None for what the span has computed. tops: those whose gradient it takes.
     """
 
     computed: list[Array]
+    channels_last: bool
     structure: Any
     given: tuple[int | None, ...]
     tops: tuple[tuple[Value, jax.ShapeDtypeStruct], ...]
 
 
 def push(
-    net: Differentiated, start: int, end: int, params: Params, values: Values, key: Array | None, probes: Probes
+    net: Differentiated,
+    start: int,
+    end: int,
+    keep: bool,
+    params: Params,
+    values: Values,
+    key: Array | None,
+    probes: Probes,
 ) -> tuple[Values, dict[int, Array], Kept]:
-    """`spans.run`, and what `pull` needs. To be compiled.
+    """`spans.run_compiled`, and what `pull` needs. To be compiled.
 
     Arguments are never outputs, as each would be a copy: of the parameters, too.
     """
@@ -70,15 +86,22 @@ def push(
     leaves, structure = jax.tree.flatten(pullback)
     places = {id(x): n for n, x in enumerate(jax.tree.leaves((params, values, key, probes)))}
     given = tuple(places.get(id(leaf)) for leaf in leaves)
-    computed = [leaf for leaf, place in zip(leaves, given, strict=True) if place is None]
+    last = on_cpu()
+    computed = [_turned(leaf, LAST if last else ()) for leaf, place in zip(leaves, given, strict=True) if place is None]
     shapes = tuple((v, jax.ShapeDtypeStruct(x.shape, x.dtype)) for v, x in tops.items())
-    return made, updates, Kept(computed, structure, given, shapes)
+    made = spans.handed_on(net, start, end, made, keep=keep)
+    return made, updates, Kept(computed, last, structure, given, shapes)
+
+
+def _turned(x: Array, axes: tuple[int, ...]) -> Array:
+    return jnp.transpose(x, axes) if x.ndim == len(axes) else x
 
 
 @jax.jit
 def pull(kept: Kept, again: Sequence[Array], diffs: Mapping[Value, Computed]) -> Gradients:
     """Gradients of what a span was given, from those of its tops; `again`: the leaves of its arguments that it asks."""
-    computed, arguments = iter(kept.computed), iter(again)
+    computed = (_turned(x, FIRST if kept.channels_last else ()) for x in kept.computed)
+    arguments = iter(again)
     leaves = [next(computed if place is None else arguments) for place in kept.given]
     pullback = jax.tree.unflatten(kept.structure, leaves)
     return Gradients(*pullback({v: diffs[v] if v in diffs else jnp.zeros(x.shape, x.dtype) for v, x in kept.tops})[0])
@@ -127,20 +150,22 @@ class Tape:
         net: Differentiated,
         start: int,
         end: int,
+        keep: bool,
         params: Params,
         values: Values,
         key: Array | None,
         probes: Probes,
     ) -> tuple[Values, dict[int, Array]]:
-        """`spans.run`, recorded."""
+        """`spans.run`, of what is compiled `spans.run_compiled`, recorded."""
         if not _wanted(net, start, end):
-            run = partial(spans.run, net) if net.layers[start].host else net.run_span
-            return run(start, end, params, values, key, probes)
+            if net.layers[start].host:
+                return spans.run(net, start, end, params, values, key, probes)
+            return net.run_span(start, end, keep, params, values, key, probes)
         if net.layers[start].host:
             made, updates = spans.run(net, start, end, params, values, key, probes)
             self._pulls.append(partial(_pulled_on_host, net, start, params, values))
         else:
-            made, updates, kept = net.push_span(start, end, params, values, key, probes)
+            made, updates, kept = net.push_span(start, end, keep, params, values, key, probes)
             leaves = jax.tree.leaves((params, values, key, probes))
             self._pulls.append(partial(_pulled, kept, [leaves[n] for n in kept.given if n is not None]))
         for i in range(start, end + 1):

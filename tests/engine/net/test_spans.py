@@ -2,10 +2,12 @@
 
 import jax
 import numpy as np
-from support.small_nets import SMALL, X, made
+from support.small_nets import INPUT, LABELS, SMALL, X, ip, loss, made
 
 from engine.layers.base import Layer
 from engine.net import spans
+
+RELU = 'layer { name: "r" type: "ReLU" bottom: "a" top: "r" }\n'
 
 
 class Host(Layer):
@@ -40,3 +42,17 @@ def test_a_range_makes_what_the_whole_makes():
     some, _ = spans.run(net, 0, 2, dict(enumerate(params)), given, key, {})
     assert all(np.array_equal(some[v], whole[v]) for v in some)
     assert len(whole) > len(some) > 0
+
+
+def test_a_compiled_range_returns_what_is_asked_for_behind_it_and_no_copies_of_what_it_was_given():
+    net = made(INPUT + LABELS + ip("a", "x", "a", 4) + RELU + ip("b", "r", "b", 3) + loss("b"))
+    params, key = dict(enumerate(net.init(0))), jax.random.key(0)
+    given = dict(zip(net.tops[0] + net.tops[1], (X, np.float32([0, 2])), strict=True))
+    last = net.layer_names.index("b")
+
+    def returned(end: int, keep: bool) -> list[str]:
+        return [v.blob for v in spans.run_compiled(net, 0, end, keep, params, given, key, {})[0]]
+
+    assert returned(last, False) == ["b"]
+    assert returned(last, True) == ["a", "r", "b"]
+    assert returned(last + 1, False) == ["loss"]

@@ -92,5 +92,5 @@ def test_another_pass_compiles_nothing(net: Net, caplog: pytest.LogCaptureFixtur
 def test_parameters_are_not_copied(net: Net):
     first = net.layer_names.index("a")
     values = dict.fromkeys(net.graph.nodes[first].bottoms, X)
-    _, _, kept = net.push_span(first, first, dict(enumerate(net.init(0))), values, KEY, {})
+    _, _, kept = net.push_span(first, first, False, dict(enumerate(net.init(0))), values, KEY, {})
     assert all(array.shape != net.params[0].shape for array in kept.computed)
