@@ -78,8 +78,9 @@ def _plan(
     layers = tuple(module.name for module in modules)
     request = replace(request, unknown=(*request.unknown, *unknown), layers=layers)
     kind = gpu_type(request, cluster)
-    sized = ((m.trained, m.sizes, m.solver) for m in manifests if m.trained)
+    sized = [(m.trained, m.sizes, m.solver) for m in manifests if m.trained]
     needed = max((memory.need(*each, request.flags) for each in sized), default=0)
+    largest = max((len(graph.nodes) for graph, _, _ in sized), default=0)
     told = (words for manifest in manifests for words in manifest.warnings)
     return assemble(
         Job(name, token, str(first.solver_path), max_iter, request, tuple(dict(point) for point in points)),
@@ -90,7 +91,9 @@ def _plan(
         weights=["-weights", ",".join(str(place(item)) for item in first.weights)] if first.weights else [],
         snapshot=str(place(first.resume) / first.resume.members[0]) if first.resume else None,
         there=tuple(dict.fromkeys(need for manifest in manifests for need in _there(manifest))),
-        warnings=tuple(dict.fromkeys((*told, *memory.warnings(needed, resources, kind, cluster.gpu_types.items())))),
+        warnings=tuple(
+            dict.fromkeys((*told, *memory.warnings(needed, largest, resources, kind, cluster.gpu_types.items())))
+        ),
         needed=needed,
     )
 

@@ -20,9 +20,13 @@ VIEWS = frozenset({"Split", "Flatten", "Reshape"})
 PASSING = 4
 """Gradients of blobs, of the largest one's size, that there are at a time as the pass goes back."""
 
-PROCESS = 600 * 2**20
-"""Bytes that the engine itself takes of a node's memory: Python, JAX and its compiler, batches that wait."""
+PROCESS, LAYER = 350 * 2**20, 4 * 2**20
+"""Bytes that the engine itself takes of a node's memory: Python and JAX, and more for each layer that XLA compiles.
 
+Fitted to the most that `caffe train` took (resident, batches of noise, `display`, 3 runs each, 2 cores), beyond what
+`need` says: LeNet 357 to 367 MiB (9 layers), CIFAR-10 full 347 to 359 (14), CaffeNet 451 to 866 (24), GoogLeNet 950 to
+1212 (152), ResNet-50 871 to 1744 (245). The higher ones are of runs in which glibc found no place for a step's
+blobs where those of the step before had been."""
 
 SHARE = 0.75
 """How much of a GPU's memory JAX takes for a process."""
@@ -33,7 +37,8 @@ def need(graph: Graph, sizes: Sizes, solver: pb.SolverParameter, flags: TrainFla
 
     A blob is kept once, of those computed in place the last version, and what BatchNorm normalises; in bfloat16 it
     takes half. What XLA plans on a CPU is more: by 4 % for GoogLeNet, 6 for CaffeNet, 9 for ResNet-50, 25 for MobileNet
-    and 53 for DenseNet-121, whose blobs are joined again and again. 0 where no size is known.
+    and 53 for DenseNet-121, whose blobs are joined again and again. Where `display` asks for the loss after training,
+    its pass uses up copies of parameters and history. 0 where no size is known.
     """
     kept = [
         prod(sizes.blobs[v])
@@ -45,11 +50,18 @@ def need(graph: Graph, sizes: Sizes, solver: pb.SolverParameter, flags: TrainFla
         return 0
     width = 2 if dict(flags).get("precision") == "bfloat16" else 4
     parameters = sum(prod(shape) for params in sizes.params.values() for _, shape in params)
-    return 4 * parameters * (2 + HISTORIES.get(solver.type, 1)) + width * (sum(kept) + PASSING * max(kept))
+    updated = 1 + HISTORIES.get(solver.type, 1)
+    arrays = 1 + updated * (2 if solver.display else 1)
+    return 4 * parameters * arrays + width * (sum(kept) + PASSING * max(kept))
+
+
+def process(layers: int) -> int:
+    """Bytes of a node's memory for an engine that trains a net of so many layers, besides `need`."""
+    return PROCESS + LAYER * layers
 
 
 def warnings(
-    needed: int, resources: Resources, kind: GpuType | None, others: Iterable[tuple[str, GpuType]]
+    needed: int, layers: int, resources: Resources, kind: GpuType | None, others: Iterable[tuple[str, GpuType]]
 ) -> list[str]:
     """Said where that is more than the job gets. `kind`: of its GPUs, where the profile names it; `others`: all kinds
     of the cluster, by name."""
@@ -62,9 +74,9 @@ def warnings(
             f"an iteration takes about {short_size(needed)} or more of a GPU's memory, and of the "
             f"{short_size(kind.memory)} of this kind JAX gets {given}. Take {less}{larger}"
         ]
-    if not resources.gpus and resources.mem is not None and needed + PROCESS > resources.mem:
+    if not resources.gpus and resources.mem is not None and needed + process(layers) > resources.mem:
         return [
-            f"training takes about {short_size(needed + PROCESS)} of memory or more, and the job asks for "
+            f"training takes about {short_size(needed + process(layers))} of memory or more, and the job asks for "
             f"{short_size(resources.mem)}: ask for more with --mem, or take {less}"
         ]
     return []

@@ -36,6 +36,7 @@ def test_blobs_are_kept_once_and_what_batchnorm_normalises_besides() -> None:
     blobs = DATA + 2 * CONV + IP + 1 + memory.PASSING * CONV
     assert need(pb.SolverParameter()) == 4 * (3 * PARAMS + blobs)
     assert need(pb.SolverParameter(type="Adam")) == 4 * (4 * PARAMS + blobs)
+    assert need(pb.SolverParameter(display=10)) == 4 * (5 * PARAMS + blobs)
     assert need(pb.SolverParameter(), ("precision", "bfloat16")) == 4 * 3 * PARAMS + 2 * blobs
 
 
@@ -66,11 +67,17 @@ def asked(gpus: int = 0, mem: int | None = None) -> Resources:
     ],
 )
 def test_what_does_not_fit_is_said(needed: int, resources: Resources, gpu: GpuType | None, said: str | None) -> None:
-    found = memory.warnings(needed, resources, gpu, [])
+    found = memory.warnings(needed, 100, resources, gpu, [])
     assert [said in words for words in found] == [True] if said else found == []
 
 
 def test_a_kind_of_gpu_that_has_enough_is_named() -> None:
     kinds = {"K40": kind("12G"), "V100": kind("32G")}
-    (words,) = memory.warnings(20 * GIB, asked(gpus=1), kinds["K40"], kinds.items())
+    (words,) = memory.warnings(20 * GIB, 100, asked(gpus=1), kinds["K40"], kinds.items())
     assert words.endswith(", or --gpu-type V100")
+
+
+def test_a_net_of_more_layers_takes_more_to_compile() -> None:
+    left = 2 * GIB - memory.PROCESS
+    assert not memory.warnings(left - 20 * memory.LAYER, 20, asked(mem=2 * GIB), None, [])
+    assert memory.warnings(left - 20 * memory.LAYER, 21, asked(mem=2 * GIB), None, [])
