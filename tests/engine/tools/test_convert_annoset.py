@@ -52,8 +52,9 @@ def test_pictures_are_written_with_their_boxes(pictures):
 
 def test_what_is_written_is_read_by_annotated_data(pictures):
     assert run("-anno_type", "detection", "-label_type", "txt", "-encoded") == 0
-    param = pb.TransformationParameter()
-    source = AnnotatedSource(LMDB(Path("db")), ("data", "boxes"), 3, Transform(param, pb.TRAIN), 1, param=param)
+    param, own = pb.TransformationParameter(), pb.AnnotatedDataParameter()
+    transform = Transform(param, pb.TRAIN)
+    source = AnnotatedSource(LMDB(Path("db")), ("data", "boxes"), 3, transform, 1, param=param, own=own)
     batch = source.next()
     assert batch["data"].shape == (3, 3, 6, 8)
     assert batch["boxes"][0, 0, :4, :2].tolist() == [[0, 1], [1, 2], [1, 2], [-1, -1]]
