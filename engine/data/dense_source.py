@@ -10,8 +10,9 @@ import numpy as np
 from engine.data import datum
 from engine.data.datum import Colour
 from engine.data.image_source import read_file, read_picture
+from engine.data.list_source import ListSource
 from engine.data.picture_list import integer, read_lines
-from engine.data.source import Batch, State, check_first_line, first_line, lines_of, position
+from engine.data.source import Batch
 from engine.data.transform import by
 from engine.errors import DataError
 from engine.proto import caffe_pb2 as pb
@@ -157,7 +158,7 @@ def _stretched(picture: np.ndarray, labels: np.ndarray, factor: float) -> tuple[
     return larger, cv2.resize(labels, size[::-1], interpolation=cv2.INTER_NEAREST)
 
 
-class DenseSource:
+class DenseSource(ListSource):
     """Reads the pairs of a list, round and round, in a new random order each time if `shuffle`.
 
     Starts a random number below `rand_skip` of lines in. Tops: pictures; labels, whole numbers after division by
@@ -179,48 +180,29 @@ class DenseSource:
         divisor: int = 1,
         prefetch: int = 4,
     ) -> None:
-        self.pairs, self.tops, self.batch_size, self.cut = pairs, tuple(tops), batch_size, cut
-        self.colour, self.size, self.shuffle, self.divisor, self.prefetch = colour, size, shuffle, divisor, prefetch
-        self._seed, self._batches = seed, 0
-        self._first, self._rand_skip = first_line(seed, rand_skip), rand_skip
-        self._chosen: list[int] = []
+        self.pairs, self.tops, self.cut = pairs, tuple(tops), cut
+        self.colour, self.size, self.divisor, self.prefetch = colour, size, divisor, prefetch
+        super().__init__(pairs.source, len(pairs), batch_size, seed, shuffle=shuffle, rand_skip=rand_skip)
 
     def shapes(self) -> list[tuple[int, ...]]:
         picture, labels, size = self._make(self._lines(0)[0], [0.0] * 4)
         return [(self.batch_size, *v.shape) for v in (picture, labels, size)][: len(self.tops)]
 
     def next(self) -> Batch:
-        check_first_line(self._first, len(self.pairs), self._rand_skip, self.pairs.source)
-        self._chosen = self._lines(self._batches)
+        self._choose()
         random = np.random.default_rng((self._seed, self._batches)).random((self.batch_size, 4))
         made = [self._make(index, u) for index, u in zip(self._chosen, random.tolist(), strict=True)]
         for index, (picture, *_) in zip(self._chosen, made, strict=True):
             if picture.shape != made[0][0].shape:
                 raise DataError(
-                    f"{self.pairs.name(index)}: is {by(picture.shape)} (channels × height × width) and its batch began "
+                    f"{self._name(index)}: is {by(picture.shape)} (channels × height × width) and its batch began "
                     f"with {by(made[0][0].shape)}. Give new_height and new_width, a crop, or batch_size: 1."
                 )
         self._batches += 1
         return dict(zip(self.tops, map(np.stack, zip(*made, strict=True)), strict=False))
 
-    def skip(self, batches: int) -> None:
-        self._batches += batches
-
-    def record(self, index: int) -> str:
-        return self.pairs.name(self._chosen[index])
-
-    def state(self) -> State:
-        return {"batches": self._batches, "first": self._first, "seed": self._seed}
-
-    def restore(self, state: State) -> None:
-        self._batches, self._first, self._seed = (position(state, name) for name in ("batches", "first", "seed"))
-
-    def close(self) -> None:
-        """Nothing is held open between batches."""
-
-    def _lines(self, batch: int) -> list[int]:
-        begin = self._first + batch * self.batch_size
-        return lines_of(range(begin, begin + self.batch_size), len(self.pairs), self._seed, self.shuffle)
+    def _name(self, line: int) -> str:
+        return self.pairs.name(line)
 
     def _make(self, index: int, u: Sequence[float]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         try:
@@ -228,6 +210,6 @@ class DenseSource:
             size = picture.shape[1:]
             value, labels = self.cut(picture, labels // self.divisor, u)
         except DataError as e:
-            raise DataError(f"{self.pairs.name(index)}: {e}") from e
+            raise DataError(f"{self._name(index)}: {e}") from e
         kept = np.minimum(size, value.shape[1:]).astype(np.float32)
         return value, labels, kept.reshape(1, 1, 2)

@@ -10,18 +10,9 @@ import numpy as np
 from engine.data import datum
 from engine.data.bad_records import BadRecords, GoodNumbers
 from engine.data.datum import Colour
+from engine.data.list_source import ListSource
 from engine.data.picture_list import PictureList, finite
-from engine.data.source import (
-    Batch,
-    State,
-    check_first_line,
-    check_labels,
-    draws,
-    first_line,
-    lines_of,
-    position,
-    transformed,
-)
+from engine.data.source import Batch, check_labels, draws, transformed
 from engine.data.transform import Transform, by
 from engine.errors import BadRecord, DataError
 from engine.host import memory, regular_file
@@ -60,7 +51,7 @@ def read_file(path: Path) -> bytes:
         raise DataError(f"cannot be read: {e.strerror}") from e
 
 
-class ImageSource:
+class ImageSource(ListSource):
     """Reads the pictures of a list, round and round, in a new random order each time if `shuffle`.
 
     Starts a random number below `rand_skip` of lines in. Tops: the pictures, and their labels: (batch_size,), or
@@ -85,19 +76,16 @@ class ImageSource:
         num_labels: int = 0,
         prefetch: int = 4,
     ) -> None:
-        self.source, self.tops, self.batch_size, self.transform = source, tuple(tops), batch_size, transform
+        self.source, self.tops, self.transform = source, tuple(tops), transform
         self.root_folder, self.definition, self.prefetch = root_folder, definition, prefetch
-        self.colour, self.size, self.shuffle = colour, size, shuffle
+        self.colour, self.size = colour, size
         self.lines = PictureList(source, num_labels)
-        self._seed = seed
-        self._batches = 0
-        self._first, self._rand_skip = first_line(seed, rand_skip), rand_skip
-        self._chosen: list[int] = []
+        super().__init__(source, len(self.lines), batch_size, seed, shuffle=shuffle, rand_skip=rand_skip)
         self.bad: BadRecords | None = None
         self._good = GoodNumbers(len(self.lines), f"the pictures that {source} lists")
 
     def shapes(self) -> list[tuple[int, ...]]:
-        (index,) = self._indices(0, 1)
+        (index,) = self._lines(0, 1)
         lines = range(index, index + (len(self.lines) if self.bad else 1))
         first = None
         for line in lines:
@@ -113,8 +101,7 @@ class ImageSource:
         raise first
 
     def next(self) -> Batch:
-        check_first_line(self._first, len(self.lines), self._rand_skip, self.source)
-        self._chosen = self._indices(self._batches, self.batch_size)
+        self._choose()
         batch = self._made() if self.bad is None else self._made_of_good(self.bad)
         self._batches += 1
         return batch
@@ -164,26 +151,6 @@ class ImageSource:
             return self.transform.shape(self._read(index).shape)
         except DataError as e:
             raise BadRecord(f"{self._name(index)}: {e}") from e
-
-    def skip(self, batches: int) -> None:
-        self._batches += batches
-
-    def record(self, index: int) -> str:
-        return self._name(self._chosen[index])
-
-    def state(self) -> State:
-        return {"batches": self._batches, "first": self._first, "seed": self._seed}
-
-    def restore(self, state: State) -> None:
-        self._batches, self._first, self._seed = (position(state, name) for name in ("batches", "first", "seed"))
-
-    def close(self) -> None:
-        """Nothing is held open between batches."""
-
-    def _indices(self, batch: int, size: int) -> list[int]:
-        """The lines of a batch."""
-        begin = self._first + batch * self.batch_size
-        return lines_of(range(begin, begin + size), len(self.lines), self._seed, self.shuffle)
 
     def _read(self, index: int) -> np.ndarray:
         name, _ = self.lines[index]

@@ -4,7 +4,6 @@ import reprlib
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from functools import lru_cache
-from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
@@ -83,30 +82,6 @@ def shuffled(seed: int, epoch: int, size: int) -> np.ndarray:
     order = np.random.default_rng((seed, epoch, size)).permutation(size)
     order.flags.writeable = False
     return order
-
-
-def lines_of(batch: range, lines: int, seed: int, shuffle: bool) -> list[int]:
-    """Which of so many lines the positions of a batch fall on, round and round; each round newly `shuffled`."""
-    places = [divmod(position, lines) for position in batch]
-    if not shuffle:
-        return [place for _, place in places]
-    return [int(shuffled(seed, epoch, lines)[place]) for epoch, place in places]
-
-
-def first_line(seed: int, rand_skip: int) -> int:
-    """Where a list is begun: a random number below `rand_skip`, the same for the same seed; 0 without."""
-    return int(np.random.default_rng((seed, rand_skip)).integers(rand_skip)) if rand_skip else 0
-
-
-def check_first_line(first: int, lines: int, rand_skip: int, source: Path) -> None:
-    """Raises DataError where `first` lies behind a list's end. As in Caffe, only a number that was drawn does: the same
-    rand_skip may go well with another seed.
-    """
-    if first >= lines:
-        raise DataError(
-            f"{source}: Not enough points to skip: rand_skip {rand_skip} has drawn {first:,}, and the list has "
-            f"{lines:,}. Give it {lines} at most."
-        )
 
 
 Picture = Callable[[], np.ndarray]

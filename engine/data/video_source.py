@@ -10,8 +10,9 @@ import numpy as np
 
 from engine.data.datum import Colour
 from engine.data.image_source import read_picture
+from engine.data.list_source import ListSource
 from engine.data.picture_list import integer, read_lines
-from engine.data.source import Batch, State, check_first_line, first_line, lines_of, position
+from engine.data.source import Batch
 from engine.data.transform import by
 from engine.errors import BadRecord, DataError
 from engine.host import workers
@@ -131,7 +132,7 @@ def crop_sizes(p: pb.TransformationParameter, frame: tuple[int, int]) -> list[tu
     return [(h, w) for i, h in enumerate(sides) for j, w in enumerate(sides) if abs(i - j) <= p.max_distort]
 
 
-class VideoSource:
+class VideoSource(ListSource):
     """Reads pieces of the videos of a list, round and round, in a new random order each time if `shuffle`.
 
     Of each of num_segments equal parts of a video new_length frames in a row are read, beginning anywhere in it in
@@ -155,16 +156,14 @@ class VideoSource:
         self.videos = read_videos(source)
         frame_names.names(p, 1)
         self.colour = Colour.GREY if p.grayscale or p.modality == p.FLOW else Colour.COLOUR
-        self._seed, self._batches, self._first = seed, 0, first_line(seed, p.rand_skip)
-        self._chosen: list[int] = []
+        super().__init__(source, len(self.videos), p.batch_size, seed, shuffle=p.shuffle, rand_skip=p.rand_skip)
 
     def shapes(self) -> list[tuple[int, ...]]:
         made = self._make(self._lines(0)[0], [0.0] * (4 + self.p.num_segments))
         return [(self.p.batch_size, *made.shape), (self.p.batch_size, 1, 1, 1)][: len(self.tops)]
 
     def next(self) -> Batch:
-        check_first_line(self._first, len(self.videos), self.p.rand_skip, self.source)
-        self._chosen = self._lines(self._batches)
+        self._choose()
         size = self.p.batch_size
         random = np.random.default_rng((self._seed, self._batches)).random((size, 4 + self.p.num_segments)).tolist()
         made: list[np.ndarray] = [np.empty(0)] * size
@@ -182,25 +181,6 @@ class VideoSource:
         self._batches += 1
         labels = np.array([self.videos[line].label for line in self._chosen], np.float32).reshape(-1, 1, 1, 1)
         return dict(zip(self.tops, (np.stack(made), labels), strict=False))
-
-    def skip(self, batches: int) -> None:
-        self._batches += batches
-
-    def record(self, index: int) -> str:
-        return self._name(self._chosen[index])
-
-    def state(self) -> State:
-        return {"batches": self._batches, "first": self._first, "seed": self._seed}
-
-    def restore(self, state: State) -> None:
-        self._batches, self._first, self._seed = (position(state, name) for name in ("batches", "first", "seed"))
-
-    def close(self) -> None:
-        """Nothing is held open between batches."""
-
-    def _lines(self, batch: int) -> list[int]:
-        begin = self._first + batch * self.p.batch_size
-        return lines_of(range(begin, begin + self.p.batch_size), len(self.videos), self._seed, self.p.shuffle)
 
     def _name(self, line: int) -> str:
         return f"{self.source}: {self.p.root_folder}{self.videos[line].folder}"
