@@ -15,19 +15,6 @@ from engine.net.net import Net
 from engine.proto import caffe_pb2 as pb
 from engine.solver import updates
 
-
-@pytest.fixture
-def folder(tmp_path):
-    tmp_path.chmod(0o700)
-    wanted = {"jax_compilation_cache_dir": str(tmp_path), program_cache.KEPT_FROM: 0.0}
-    before = {name: jax.config.values[name] for name in wanted}
-    for name, value in wanted.items():
-        jax.config.update(name, value)
-    yield tmp_path / "programs"
-    for name, value in before.items():
-        jax.config.update(name, value)
-
-
 X = np.arange(3, dtype=np.float32)
 
 

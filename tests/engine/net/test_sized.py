@@ -25,19 +25,6 @@ def total(traced):
     return Sized(function, "total")
 
 
-@pytest.fixture
-def folder(tmp_path):
-    """Of programs on the disk."""
-    tmp_path.chmod(0o700)
-    wanted = {"jax_compilation_cache_dir": str(tmp_path), "jax_persistent_cache_min_compile_time_secs": 0.0}
-    before = {name: jax.config.values[name] for name in wanted}
-    for name, value in wanted.items():
-        jax.config.update(name, value)
-    yield tmp_path / "programs"
-    for name, value in before.items():
-        jax.config.update(name, value)
-
-
 def ones(*shape):
     return np.ones(shape, np.float32)
 
