@@ -42,6 +42,7 @@ ELSEWHERE = {
     "engine/graph/model_fit.py": "engine/net/test_weights.py",
     "engine/graph/windows.py": "engine/layers/test_pooling.py",
     "engine/data/list_source.py": "engine/data/test_image_source.py",
+    "engine/ops/trace_flag.py": "engine/ops/test_platform.py",
     "engine/proto/wire.py": "engine/proto/test_fork_wire.py",
     "engine/layers/loss.py": "engine/layers/test_classification_loss.py",
     "engine/layers/registry.py": "engine/proto/test_layer_names.py",

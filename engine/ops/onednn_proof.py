@@ -10,8 +10,6 @@ import os
 import platform
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 
@@ -22,6 +20,7 @@ from engine import log
 from engine.errors import DeviceError
 from engine.host import atomic_file, user_cache
 from engine.job_contract import Variable
+from engine.ops.trace_flag import TraceFlag
 
 KNOWN = ("0.10.", "0.11.", "0.12.")
 """The jaxlibs whose configuration `engine.ops.onednn` writes: that of 0.8 was another."""
@@ -32,9 +31,10 @@ PATIENCE = 120
 """Seconds: the trial takes 3, and Python on a loaded file server some more."""
 
 
-_make_context = getattr(jax, "make_user_context", None)
-_left_out = _make_context(False) if _make_context else None
-"""Whether what is traced now does without; JAX tells by it apart what it has traced. Those in `KNOWN` have it."""
+_left_out = TraceFlag()
+
+left_out = _left_out.raised
+"""What is traced within does not call oneDNN, and nothing is tried for it. The jaxlibs in `KNOWN` can tell."""
 
 
 def passed() -> bool:
@@ -42,17 +42,7 @@ def passed() -> bool:
 
     Raises DeviceError where HPCBREW_ONEDNN makes no sense.
     """
-    return not (_left_out and _left_out.value) and _proved()
-
-
-@contextmanager
-def left_out() -> Iterator[None]:
-    """What is traced within does not call oneDNN, and nothing is tried for it."""
-    if _left_out is None:
-        yield
-        return
-    with _left_out(True):
-        yield
+    return not _left_out.up and _proved()
 
 
 @cache
