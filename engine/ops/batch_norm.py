@@ -73,7 +73,8 @@ def _normalize_bwd(
     if rectify:
         dy = of_maps(rectified, x, dy)
     total = sums(lambda _, dy: dy, dy)
-    moment = sums(lambda along, dy, x: dy * (x - along(saved.mean)), dy, x)
+    mean = lax.optimization_barrier(saved.mean)  # or XLA lays it along x once for both passes, in an array of x's size
+    moment = sums(lambda along, dy, x: dy * (x - along(mean)), dy, x)
 
     def form(channels: int, x: Array, dy: Array) -> Array:
         laid = _laid(channels, x)

@@ -1,8 +1,12 @@
 """The forms of a convolution's three products that call oneDNN, for two spatial axes and float32.
 
 Everything is computed channels last; `engine.ops.channels` says at what cost. oneDNN's call goes forward only: the
-gradient of x is a forward convolution with the flipped kernel, and that of w has five forms, by what was fastest on 2
-cores with AVX-512, where products of squares reach 440 GFLOP/s:
+gradient of x is a forward convolution with the flipped kernel. 1×1 without pad is a product of rows: the gradient of x
+always (0.7 to 1.0 of the convolution's time), y where the map is small or thinned out (0.7 at 7×7). Elsewhere y gains
+nothing by it, and XLA computes what comes before twice: as a map for others, as rows for the product.
+
+The gradient of w has five forms, by what was fastest on 2 cores with AVX-512, where products of squares reach 440
+GFLOP/s:
 
 | kernel | form | why |
 |---|---|---|
@@ -39,6 +43,9 @@ FEW = 64
 TAPS = 25
 """Where every channel is a group, kernels of more elements are left to other forms, too: each is an operation."""
 
+SMALL = 100
+"""Elements of a map, of which no more are a small one."""
+
 PARTS = 8
 """Parts of a batch that are added element by element, before the sum over rows."""
 
@@ -52,6 +59,9 @@ def fits(x_shape: Sequence[int], dtype: Any, w_shape: Sequence[int], window: Win
 
 
 def forward(x: Array, w: Array, b: Array | None, window: Window, groups: int) -> Array:
+    if _pointwise(window, groups) and (window.stride != PLAIN or prod(x.shape[2:]) <= SMALL):
+        met = _tap(last(x), (0, 0), window.outputs(x.shape[2:]), window)
+        return first(onednn.product(rows(met), _matrix(w), b, transposed="b").reshape(*met.shape[:3], len(w)))
     image, pads = _padded(last(x), [(p, p) for p in window.pad], window)
     made = onednn.convolution(image, w, b, strides=window.stride, padding=pads, dilation=window.dilation, groups=groups)
     return first(made)
@@ -76,6 +86,9 @@ def input_gradient(dy: Array, w: Array, x_shape: Sequence[int], window: Window, 
             window.extent, window.pad, x_shape[2:], dy.shape[2:], window.stride, strict=True
         )
     ]
+    if _pointwise(window, groups):
+        made = onednn.product(rows(last(dy)), _matrix(w)).reshape(dy.shape[0], *dy.shape[2:], x_shape[1])
+        return first(_fit(made, ends))
     kernel = "IOHW"
     if groups > 1:  # within each group outputs take the place of inputs
         w, kernel = w.reshape(groups, -1, *w.shape[1:]).swapaxes(1, 2).reshape(x_shape[1], -1, *w.shape[2:]), "OIHW"
@@ -101,7 +114,7 @@ def weight_gradient(x: Array, dy: Array, w_shape: Sequence[int], window: Window,
 
 def _weight_gradient(x: Array, dy: Array, window: Window) -> Array:
     """x and dy with channels last."""
-    if window.kernel == (1, 1) and window.pad == (0, 0):
+    if _pointwise(window, 1):
         return _products_by_tap(x, dy, window)
     if window.kernel == (3, 3) and window.dilation == PLAIN:
         if window.stride == PLAIN and x.shape[3] >= 32 and min(dy.shape[1:3]) >= 28:
@@ -130,7 +143,7 @@ def _products_by_tap(x: Array, dy: Array, window: Window) -> Array:
     """For each element of the kernel the product of dy's rows with those of x that the element meets."""
     fitted, outer = _fit(x, [(p, p, 0) for p in window.pad]), rows(dy)
     taps = [_tap(fitted, offset, dy.shape[1:3], window) for offset in np.ndindex(*window.kernel)]
-    made = [onednn.transposed_product(outer, rows(tap)) for tap in taps]
+    made = [onednn.product(outer, rows(tap), transposed="a") for tap in taps]
     return jnp.stack(made, -1).reshape(dy.shape[3], x.shape[3], *window.kernel)
 
 
@@ -191,7 +204,8 @@ def _winograd(x: Array, dy: Array, window: Window) -> Array:
     sizes = list(zip(tiles, window.pad, x.shape[1:3], dy.shape[1:3], strict=True))
     data = lax.optimization_barrier(_fit(x, [(p, 4 * t + 2 - n - p, 0) for t, p, n, _ in sizes]))
     outer = lax.optimization_barrier(_fit(dy, [(0, 4 * t - n, 0) for t, _, _, n in sizes]))
-    products = onednn.transposed_product(_transformed(_OUTPUT.T, outer, tiles), _transformed(_DATA, data, tiles))
+    transformed = _transformed(_OUTPUT.T, outer, tiles), _transformed(_DATA, data, tiles)
+    products = onednn.product(*transformed, transposed="a")
     by_tile = products.reshape(6, 6, dy.shape[3], x.shape[3])
     return jnp.einsum("ui,vj,uvmc->mcij", _KERNEL, _KERNEL, by_tile)
 
@@ -212,6 +226,15 @@ def _combined(scales: np.ndarray, parts: list[Array]) -> Array:
     """Σ scale · part. A scale of 0 or 1 is no operation."""
     terms = [part if scale == 1 else scale * part for scale, part in zip(scales, parts, strict=True) if scale]
     return sum(terms[1:], terms[0])
+
+
+def _pointwise(window: Window, groups: int) -> bool:
+    """Whether it is one product of rows with a matrix."""
+    return window.kernel == (1, 1) and window.pad == (0, 0) and groups == 1
+
+
+def _matrix(w: Array) -> Array:
+    return w.reshape(w.shape[:2])
 
 
 def _fit(x: Array, ends: Sequence[tuple[int, int, int]]) -> Array:

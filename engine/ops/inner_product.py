@@ -33,7 +33,7 @@ def product(x: Array, w: Array) -> Array:
     """x (N, K), w (M, K) → x wᵀ (N, M)."""
 
     def on_cpu(x: Array, w: Array) -> Array:
-        return onednn.product(w, x).T if FEW < len(x) <= MANY else onednn.product(x, w)
+        return onednn.product(w, x, transposed="b").T if FEW < len(x) <= MANY else onednn.product(x, w, transposed="b")
 
     def plain(x: Array, w: Array) -> Array:
         return jnp.matmul(x, w.T)

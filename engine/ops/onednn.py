@@ -66,19 +66,18 @@ def convolution(
     )
 
 
-def transposed_product(a: Array, b: Array) -> Array:
-    """aᵀ b over the last two axes, batched over those before: a (…, R, M), b (…, R, N) → (…, M, N), float32."""
-    return _matmul(a, b, (*a.shape[:-2], a.shape[-1], b.shape[-1]), transposed="a")
+def product(a: Array, b: Array, bias: Array | None = None, *, transposed: str = "") -> Array:
+    """a b over the last two axes, batched over those before, float32; `transposed` is "a" for aᵀ b, "b" for a bᵀ.
 
-
-def product(a: Array, b: Array) -> Array:
-    """a bᵀ: a (M, R), b (N, R) → (M, N), float32."""
-    return _matmul(a, b, (a.shape[0], b.shape[0]), transposed="b")
-
-
-def _matmul(a: Array, b: Array, shape: tuple[int, ...], transposed: str) -> Array:
-    config = {f"transpose_{operand}": operand == transposed for operand in "ab"}
-    return _call("__onednn$matmul", {"onednn_matmul_config": config}, [a, b], shape)
+    bias: as long as a row of what is made, and added to each of them.
+    """
+    config: dict[str, Any] = {f"transpose_{operand}": operand == transposed for operand in "ab"}
+    operands = [a, b]
+    if bias is not None:
+        config["fusions"] = {"ops": ["BIAS"]}
+        operands.append(bias.reshape(*(1,) * (a.ndim - 1), -1))
+    shape = (*a.shape[:-2], a.shape[-1 if transposed == "a" else -2], b.shape[-2 if transposed == "b" else -1])
+    return _call("__onednn$matmul", {"onednn_matmul_config": config}, operands, shape)
 
 
 def called_by(lowered: jax.stages.Lowered) -> bool:

@@ -22,6 +22,7 @@ Array = jax.Array
 CASES = {
     "7×7, stride 2": ((4, 3, 32, 32), 16, Window((7, 7), (2, 2), (3, 3), (1, 1)), 1),
     "1×1": ((4, 64, 14, 14), 32, Window((1, 1), (1, 1), (0, 0), (1, 1)), 1),
+    "1×1, stride 2": ((4, 64, 14, 14), 32, Window((1, 1), (2, 2), (0, 0), (1, 1)), 1),
     "3×3 of a large map": ((1, 32, 28, 28), 32, Window((3, 3), (1, 1), (1, 1), (1, 1)), 1),
     "3×3 of a small map": ((4, 64, 8, 8), 32, Window((3, 3), (1, 1), (1, 1), (1, 1)), 1),
     "3×3, stride 2, one channel a group": ((4, 16, 13, 13), 16, Window((3, 3), (2, 2), (1, 1), (1, 1)), 16),
@@ -65,7 +66,7 @@ def _product_faults() -> Iterator[str]:
     rng = np.random.default_rng(0)
     for m, n in PRODUCTS:
         a, b = (rng.standard_normal((rows, DEEP), np.float32) for rows in (m, n))
-        got, want = onednn.product(jax.numpy.asarray(a), jax.numpy.asarray(b)), a @ b.T
+        got, want = onednn.product(jax.numpy.asarray(a), jax.numpy.asarray(b), transposed="b"), a @ b.T
         if not np.abs(got - want).max() <= TOLERANCE * np.abs(want).max():
             yield f"a product of {m} rows with {n} is wrong."
 

@@ -13,6 +13,7 @@ ONES, NONE = (1, 1), (0, 0)
 CASES = {
     "7×7, stride 2": ((2, 3, 20, 23), 5, Window((7, 7), (2, 2), (3, 3), ONES), 1),
     "1×1": ((2, 8, 7, 6), 5, Window(ONES, ONES, NONE, ONES), 1),
+    "1×1, large map": ((2, 8, 12, 11), 5, Window(ONES, ONES, NONE, ONES), 1),
     "1×1, stride 3, which leaves rows and columns out": ((2, 8, 9, 6), 5, Window(ONES, (3, 3), NONE, ONES), 1),
     "1×1, padded": ((2, 8, 7, 6), 5, Window(ONES, (2, 1), (1, 2), ONES), 1),
     "3×3, many channels": ((1, 48, 5, 6), 6, Window((3, 3), ONES, ONES, ONES), 1),

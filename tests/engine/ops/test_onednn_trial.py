@@ -15,7 +15,7 @@ def forms(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
     stand_in = SimpleNamespace(**{name: getattr(convolution_cpu, name) for name in FORMS})
     monkeypatch.setattr(onednn_trial, "convolution_onednn", stand_in)
     monkeypatch.setattr(onednn_trial, "CASES", {"1×1": onednn_trial.CASES["1×1"]})
-    monkeypatch.setattr(onednn_trial.onednn, "product", lambda a, b: a @ b.T)
+    monkeypatch.setattr(onednn_trial.onednn, "product", lambda a, b, transposed: a @ b.T)
     monkeypatch.setattr(onednn_trial.resource, "setrlimit", lambda *_: None)
     return stand_in
 
@@ -34,7 +34,7 @@ def test_a_wrong_product_is_named(forms, form, product, capsys: pytest.CaptureFi
 
 
 def test_so_is_a_wrong_product_of_matrices(forms, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
-    monkeypatch.setattr(onednn_trial.onednn, "product", lambda a, b: 1.001 * (a @ b.T))
+    monkeypatch.setattr(onednn_trial.onednn, "product", lambda a, b, transposed: 1.001 * (a @ b.T))
     onednn_trial.main()
     assert capsys.readouterr().out == "a product of 1 rows with 96 is wrong.\n"
 
