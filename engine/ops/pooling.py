@@ -169,8 +169,24 @@ def _to_first_maxima(x: Array, y: Array, dy: Array, spans: Spans) -> Array:
         number = jnp.where(tap == y, k, number)
     dense = all(span.stride == 1 for span in spans)
     number = lax.optimization_barrier(number.astype(jnp.int8) if dense else number)
+    if all(span.kernel <= span.stride for span in spans):
+        return _to_own_taps(number, dy, spans)
     phases = [_phase(number, dy, spans, residues) for residues in np.ndindex(*(span.stride for span in spans))]
     return _interleaved(phases, spans)
+
+
+def _to_own_taps(number: Array, dy: Array, spans: Spans) -> Array:
+    """The gradient of x where no two windows overlap: one comparison an element of x (0.6 of the time of `_phase`)."""
+    kernels, strides = [span.kernel for span in spans], [span.stride for span in spans]
+    numbers = np.full(strides, -1, np.int32)
+    numbers[tuple(map(slice, kernels))] = np.arange(prod(kernels)).reshape(kernels)
+    within = [span.axis + 1 + i for i, span in enumerate(spans)]  # an axis behind that of the windows: their places
+    laid = np.expand_dims(numbers, [axis for axis in range(dy.ndim + len(spans)) if axis not in within])
+    x = jnp.where(jnp.expand_dims(number, within) == laid, jnp.expand_dims(dy, within), 0)
+    shape = list(dy.shape)
+    for span in spans:
+        shape[span.axis] *= span.stride
+    return _cut(x.reshape(shape), spans)
 
 
 def _single(spans: Spans) -> Span | None:
@@ -219,6 +235,10 @@ def _interleaved(phases: list[Array], spans: Spans) -> Array:
         whole = span.length * span.stride
         phases = [j.reshape(*j.shape[: span.axis], whole, *j.shape[span.axis + 2 :]) for j in joined]
     (x,) = phases
+    return _cut(x, spans)
+
+
+def _cut(x: Array, spans: Spans) -> Array:
     for span in spans:
         x = span.cut(x)
     return x
