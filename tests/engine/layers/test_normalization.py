@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from support.layer_cases import Case, Cases, assert_close, check_refused, slopes
 
+from engine.ops import batch_norm, onednn_proof
 from engine.proto import caffe_pb2 as pb
 
 X = {"x": (4, 3, 2, 5)}
@@ -193,6 +194,18 @@ def test_batchnorm_averages_have_no_gradient():
     assert not any(p.learned for p in case.net.params)
     gradient = jax.grad(lambda s: sum(u.sum() for u in case.net.forward(state, {"x": s}).updates.values()))
     np.testing.assert_array_equal(gradient(bottoms["x"]), 0)
+
+
+@pytest.mark.skipif(not onednn_proof.passed(), reason="channels are not last here, and the sums are others")
+def test_a_pass_of_batchnorm_and_its_gradient_need_no_more_memory_than_for_two_blobs():
+    x, per_channel = (jax.ShapeDtypeStruct(shape, np.float32) for shape in ((4, 32, 28, 28), (32,)))
+
+    def both(x, scale, shift, dy):
+        made, pull = jax.vjp(lambda *given: batch_norm.normalize_batch(*given, 1e-5, True), x, scale, shift)
+        return made.y, pull(made._replace(y=dy))
+
+    compiled = jax.jit(both).lower(x, per_channel, per_channel, x).compile()
+    assert compiled.memory_analysis().temp_size_in_bytes < 2.1 * 4 * x.size
 
 
 def test_mvn_gradient_of_a_constant_channel_is_finite():
