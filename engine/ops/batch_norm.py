@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from engine.ops.channels import along, of_maps, sums
+from engine.ops.channels import along, of_maps, stored, sums
 
 Array = jax.Array
 
@@ -73,7 +73,7 @@ def _normalize_bwd(
     if rectify:
         dy = of_maps(rectified, x, dy)
     total = sums(lambda _, dy: dy, dy)
-    mean = lax.optimization_barrier(saved.mean)  # or XLA lays it along x once for both passes, in an array of x's size
+    mean = stored(saved.mean)  # or XLA lays it along x once for both passes, in an array of x's size
     moment = sums(lambda along, dy, x: dy * (x - along(mean)), dy, x)
 
     def form(channels: int, x: Array, dy: Array) -> Array:
