@@ -136,7 +136,7 @@ class Layer:
     def measure(self, params: Arrays, bottoms: Arrays) -> list[Shape] | None:
         """The shapes of a dynamic layer's tops for these bottoms, whose values are known; before each `forward`.
 
-        None for a layer of the host whose tops themselves are of the sizes that come of it.
+        None where the tops themselves are of the sizes that come of it; see `HostLayer`.
         """
         raise TypeError(f"{type(self).__name__} has no measure")
 
@@ -274,6 +274,24 @@ class SourceLayer(Layer):
     def open(self, seed: int) -> Source:
         """The host iterator that makes the tops."""
         raise TypeError(f"{type(self).__name__} opens nothing")
+
+
+SIZED_BY_VALUES = "makes tops whose sizes depend on values"
+"""What a dynamic layer does that cannot be done on several devices at a time."""
+
+
+class HostLayer(Layer):
+    """A layer that computes on the host, makes tops as large as what it finds in its bottoms, and has no gradient."""
+
+    dynamic = True
+    host = True
+    alone = SIZED_BY_VALUES
+
+    def measure(self, params: Arrays, bottoms: Arrays) -> None:
+        return None
+
+    def propagates_to(self, bottom: int) -> bool:
+        return False
 
 
 def _span(least: int, most: int | None) -> str:

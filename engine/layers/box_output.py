@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.lax import stop_gradient
 
-from engine.layers.base import Array, Arrays, Context, Layer, Shape
+from engine.layers.base import Array, Arrays, Context, HostLayer, Shape
 from engine.layers.box_regression import normalization
 from engine.layers.registry import layer
 from engine.ops import region_boxes
@@ -83,14 +83,11 @@ def _of_level(moves: Array, level: Level, search: Search) -> Array:
     return jnp.concatenate([first, jnp.minimum(first + placed[..., 2:], picture)], -1)
 
 
-class _Proposals(Layer):
+class _Proposals(HostLayer):
     """Makes regions of what its bottoms propose; see `BoxOutput`."""
 
     bottoms = (1, None)
     tops = (1, 2)
-    dynamic = True
-    host = True
-    alone = "makes tops whose sizes depend on values"
     search: Search
 
     def read_search(
@@ -142,12 +139,6 @@ class _Proposals(Layer):
         if not len(regions):  # what a pooling behind it needs: one region of any picture
             found = [np.array([[0, 1, 1, 10, 10]], boxes.dtype), np.zeros((1, 6), boxes.dtype)]
         return [jnp.asarray(top[:, :, None, None]) for top in found[: len(self.config.top)]]
-
-    def measure(self, params: Arrays, bottoms: Arrays) -> None:
-        return None
-
-    def propagates_to(self, bottom: int) -> bool:
-        return False
 
 
 @layer("BoxOutput")

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.lax import stop_gradient
 
-from engine.layers.base import Array, Arrays, Context, Layer, Shape, count
+from engine.layers.base import Array, Arrays, Context, HostLayer, Layer, Shape, count
 from engine.layers.registry import layer
 from engine.ops.region_boxes import moved, overlap
 from engine.proto import caffe_pb2 as pb
@@ -66,16 +66,12 @@ class DecodeBBox(Layer):
 
 
 @layer("DecodeBBox", when=lambda config: config.phase == pb.TRAIN)
-class SievedDecodeBBox(DecodeBBox):
+class SievedDecodeBBox(HostLayer, DecodeBBox):
     """DecodeBBox in training: without regions of less than a pixel, and those that overlap their object almost wholly.
 
     A third bottom (R, …) says in its last column how far each does; from decode_bbox_param's gt_iou_thr on it is taken
     for the object itself. Raises LayerError where none is left, as in its fork.
     """
-
-    dynamic = True
-    host = True
-    alone = "makes tops whose sizes depend on values"
 
     def forward(self, params: Arrays, bottoms: Arrays, ctx: Context) -> list[Array]:
         (made,) = (np.asarray(top) for top in super().forward(params, bottoms, ctx))
@@ -87,12 +83,9 @@ class SievedDecodeBBox(DecodeBBox):
             raise self.error(f"of {len(made)} regions none is left: all are objects themselves, or less than a pixel.")
         return [jnp.asarray(made[kept])]
 
-    def measure(self, params: Arrays, bottoms: Arrays) -> None:
-        return None
-
 
 @layer("ScaleRoute")
-class ScaleRoute(Layer):
+class ScaleRoute(HostLayer):
     """The rows whose regions are of low_scale to less than high_scale: √(width · height), in pixels.
 
     Where there is none, the one that is nearest, by the logarithm, to the middle of both, to the one that is given, or
@@ -102,9 +95,6 @@ class ScaleRoute(Layer):
 
     bottoms = (1, None)
     tops = (1, None)
-    dynamic = True
-    host = True
-    alone = "makes tops whose sizes depend on values"
 
     def setup(self, *bottoms: Shape) -> list[Shape]:
         p = self.config.scale_route_param
@@ -131,12 +121,6 @@ class ScaleRoute(Layer):
                 away = np.abs(np.log2(scale / self.middle))
             chosen = np.arange(len(away)) == np.argmin(away)
         return [jnp.asarray(x[chosen]) for x in values]
-
-    def measure(self, params: Arrays, bottoms: Arrays) -> None:
-        return None
-
-    def propagates_to(self, bottom: int) -> bool:
-        return False
 
 
 @layer("BboxAccuracy")

@@ -10,7 +10,7 @@ from jax.lax import stop_gradient
 
 from engine.data import annotation, annotation_files
 from engine.errors import DataError
-from engine.layers.base import Array, Arrays, Context, Layer, Shape
+from engine.layers.base import Array, Arrays, Context, HostLayer, Shape
 from engine.layers.registry import layer
 
 Groups = dict[int, dict[int, np.ndarray]]
@@ -18,7 +18,7 @@ Groups = dict[int, dict[int, np.ndarray]]
 
 
 @layer("DetectionEvaluate")
-class DetectionEvaluate(Layer):
+class DetectionEvaluate(HostLayer):
     """Detections judged by the boxes that there are, for the solver to make average precisions of (SSD).
 
     Bottoms: detections (1, 1, M, 7), as DetectionOutput makes them; boxes (1, 1, G, 8): picture, class, instance, xmin,
@@ -29,9 +29,6 @@ class DetectionEvaluate(Layer):
     """
 
     bottoms = (2, 2)
-    dynamic = True
-    host = True
-    alone = "makes tops whose sizes depend on values"
 
     def setup(self, detections: Shape, boxes: Shape) -> list[Shape]:
         p = self.config.detection_evaluate_param
@@ -74,12 +71,6 @@ class DetectionEvaluate(Layer):
         top[0, 0, : len(rows)] = rows
         after = jnp.float32((place + len(detections)) % len(self.sizes)) if self.sizes is not None else None
         return [jnp.asarray(top)], {} if after is None else {0: after}
-
-    def measure(self, params: Arrays, bottoms: Arrays) -> None:
-        return None
-
-    def propagates_to(self, bottom: int) -> bool:
-        return False
 
     def _grouped(self, rows: np.ndarray, what: str) -> Groups:
         groups: defaultdict[int, defaultdict[int, list[np.ndarray]]] = defaultdict(lambda: defaultdict(list))

@@ -11,7 +11,7 @@ from jax.lax import stop_gradient
 
 from engine.data.detection_files import DetectionFiles
 from engine.errors import DataError, PrototxtError
-from engine.layers.base import Array, Arrays, Context, Layer, Shape, count
+from engine.layers.base import Array, Arrays, Context, HostLayer, Shape, count
 from engine.layers.registry import layer
 from engine.ops.boxes import CodeType, decode, suppress
 from engine.proto import paths
@@ -83,7 +83,7 @@ def _of_picture(search: Search, numbers: Array, picture: Array, boxes: Array, sc
 
 
 @layer("DetectionOutput")
-class DetectionOutput(Layer):
+class DetectionOutput(HostLayer):
     """The boxes that are left of a detector's after suppression, and their classes and scores (SSD).
 
     Bottoms: offsets (N, P · L · 4), scores (N, P · C), priors (1, 2, P · 4), with P priors, C classes and L = 1, or C
@@ -95,9 +95,6 @@ class DetectionOutput(Layer):
     """
 
     bottoms = (3, 5)
-    dynamic = True
-    host = True
-    alone = "makes tops whose sizes depend on values"
 
     def setup(self, loc: Shape, conf: Shape, priors: Shape, *refined: Shape) -> list[Shape]:
         self.search = self._search()
@@ -133,12 +130,6 @@ class DetectionOutput(Layer):
             found = np.full((len(rows), 7), -1, rows.dtype)
             found[:, 0] = np.arange(len(rows))
         return [jnp.asarray(found[None, None])]
-
-    def measure(self, params: Arrays, bottoms: Arrays) -> None:
-        return None
-
-    def propagates_to(self, bottom: int) -> bool:
-        return False
 
     def _files(self) -> DetectionFiles | None:
         """Where detections are saved to; None where that is not asked for, or files that it names are not there."""

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from engine.data.label_bounds import LabelBounds
-from engine.layers.base import Array, Arrays, Context, Layer, Shape, count
+from engine.layers.base import SIZED_BY_VALUES, Array, Arrays, Context, Layer, Shape, count
 from engine.layers.registry import layer
 
 
@@ -79,7 +79,7 @@ class Filter(Layer):
     bottoms = (2, None)
     tops = (1, None)
     dynamic = True
-    alone = "makes tops whose sizes depend on values"
+    alone = SIZED_BY_VALUES
 
     def setup(self, *bottoms: Shape) -> list[Shape]:
         *blobs, selector = bottoms

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.lax import stop_gradient
 
-from engine.layers.base import Array, Arrays, Context, Layer, Shape, count, rows
+from engine.layers.base import Array, Arrays, Context, HostLayer, Shape, count, rows
 from engine.layers.registry import layer
 from engine.ops.boxes import CodeType, decode, suppress
 from engine.proto import caffe_pb2 as pb
@@ -55,7 +55,7 @@ def _of_picture(search: Search, scores: Array, offsets: Array, picture: Array) -
 
 
 @layer("Proposal")
-class Proposal(Layer):
+class Proposal(HostLayer):
     """The best regions of each picture after suppression, post_nms_topn at most (PVANet's Faster R-CNN in C++).
 
     At each place of the map, `feat_stride` pixels apart, lies an anchor for each `ratio` and `scale`: of the area of a
@@ -69,9 +69,6 @@ class Proposal(Layer):
 
     bottoms = (3, 3)
     tops = (1, 2)
-    dynamic = True
-    host = True
-    alone = "makes tops whose sizes depend on values"
 
     def setup(self, scores: Shape, offsets: Shape, picture: Shape) -> list[Shape]:
         p = self.config.proposal_param
@@ -109,12 +106,6 @@ class Proposal(Layer):
         numbers = np.nonzero(chosen)[0].astype(boxes.dtype)[:, None]
         found = [np.concatenate([numbers, boxes[chosen]], 1), best[chosen]]
         return [jnp.asarray(top) for top in found[: len(self.config.top)]]
-
-    def measure(self, params: Arrays, bottoms: Arrays) -> None:
-        return None
-
-    def propagates_to(self, bottom: int) -> bool:
-        return False
 
 
 def anchors(p: pb.ProposalParameter) -> np.ndarray:

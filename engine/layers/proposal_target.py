@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.lax import stop_gradient
 
-from engine.layers.base import Array, Arrays, Context, Layer, Shape, count
+from engine.layers.base import Array, Arrays, Context, HostLayer, Shape, count
 from engine.layers.box_regression import normalization
 from engine.layers.registry import layer
 from engine.ops.region_boxes import overlap
@@ -28,7 +28,7 @@ class _Chosen:
 
 
 @layer("ProposalTarget")
-class ProposalTarget(Layer):
+class ProposalTarget(HostLayer):
     """The regions that a batch is learned from, with their classes and what moves them to their objects.
 
     A region that overlaps its nearest object by fg_thr or more is of its class, one of bg_thr_lw to less than bg_thr_hg
@@ -44,9 +44,6 @@ class ProposalTarget(Layer):
 
     bottoms = (2, 2)
     tops = (6, 7)
-    dynamic = True
-    host = True
-    alone = "makes tops whose sizes depend on values"
 
     def setup(self, regions: Shape, objects: Shape) -> list[Shape]:
         p = self.config.proposal_target_param
@@ -87,12 +84,6 @@ class ProposalTarget(Layer):
         if len(self.config.top) > 6:
             tops.append(self._row_weights(matched)[:, None])
         return [jnp.asarray(top[:, :, None, None].astype(regions.dtype)) for top in tops]
-
-    def measure(self, params: Arrays, bottoms: Arrays) -> None:
-        return None
-
-    def propagates_to(self, bottom: int) -> bool:
-        return False
 
     def _check(self, regions: np.ndarray, objects: np.ndarray) -> None:
         most = self.p.num_img_per_batch

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from engine.layers.base import Array, Arrays, Context, Layer, Shape
+from engine.layers.base import Array, Arrays, Context, HostLayer, Shape
 from engine.layers.registry import layer
 from engine.ops.boxes import suppress
 from engine.ops.yolo_boxes import corners, of_grid, of_region
@@ -16,22 +16,13 @@ FEWEST = 64
 """Candidates for which suppression is compiled at least; then for twice as many, and so on."""
 
 
-class _YoloOutput(Layer):
+class _YoloOutput(HostLayer):
     """(1, 1, M, 7): picture, class + 1, score, xmin, ymin, xmax, ymax, best first, after suppression across classes.
 
     As in the fork, all boxes are put under picture 0. Where nothing is found, a row a picture whose others are −1.
     """
 
     bottoms: ClassVar[tuple[int, int | None]] = (1, None)
-    dynamic = True
-    host = True
-    alone = "makes tops whose sizes depend on values"
-
-    def measure(self, params: Arrays, bottoms: Arrays) -> None:
-        return None
-
-    def propagates_to(self, bottom: int) -> bool:
-        return False
 
     def check_grids(self, channels: int, *bottoms: Shape) -> None:
         """Raises LayerError for a bottom that is not (N, channels, H, W)."""
