@@ -11,6 +11,7 @@ import os
 import pickle
 import stat
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import fields, is_dataclass
 from enum import Enum
 from functools import cache
@@ -25,6 +26,7 @@ import numpy as np
 from google.protobuf.message import Message
 from jax.experimental import serialize_executable
 
+from engine import log
 from engine.errors import EngineError
 from engine.host import atomic_file, regular_file
 from engine.ops import onednn, onednn_proof
@@ -103,16 +105,18 @@ def compiled(function: Callable[..., Any], name: str, args: Any, **options: Any)
 
 
 def save(name: str, program: Any) -> None:
-    """Keeps a program, if there is a place for it and it can be written down."""
+    """Keeps a program, if there is a place for it; the log tells of one that cannot be written down."""
     folder = _folder()
     if folder is None:
         return
     try:
         data = pickle.dumps(serialize_executable.serialize(program))
         atomic_file.replace(folder / f"{name}.program", hashlib.sha256(data).digest() + data)
-        _prune(folder)
-    except (OSError, ValueError, NotImplementedError, jax.errors.JaxRuntimeError):
+    except (OSError, ValueError, NotImplementedError, jax.errors.JaxRuntimeError) as e:
+        log.warning("net.cpp:260", f"A compiled program is not kept for the next run: {e}")
         return
+    with suppress(FileNotFoundError):  # another process removes them too
+        _prune(folder)
 
 
 def _folder() -> Path | None:

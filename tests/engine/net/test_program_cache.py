@@ -1,5 +1,6 @@
 """Programs on the disk: what names them, what is believed, what stays."""
 
+import logging
 import os
 from dataclasses import dataclass
 from functools import partial
@@ -38,6 +39,15 @@ def test_programs_of_one_text_and_other_names_are_kept_each(folder):
         for program in (made, program_cache.load(name)):
             np.testing.assert_array_equal(program(X)["twice"], 2 * X)
     assert {path.name for path in folder.parent.iterdir()} == {"programs"}  # and JAX keeps no second one
+
+
+def test_the_log_tells_of_one_that_cannot_be_written_down(folder, caplog, monkeypatch):
+    monkeypatch.setattr(logging.getLogger("caffe"), "propagate", True)
+    folder.mkdir(mode=0o700)
+    (folder / "a.program").mkdir()  # a file cannot take its place
+    program_cache.save("a", program())
+    assert "A compiled program is not kept for the next run: " in caplog.text
+    assert "a.program" in caplog.text
 
 
 @pytest.mark.parametrize("damage", [lambda data: data[:-1], lambda data: data[:40] + b"?" + data[41:], lambda _: b""])
