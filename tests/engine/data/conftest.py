@@ -10,6 +10,7 @@ from engine.data.datum import raw
 from engine.data.lmdb_writer import LMDBWriter
 from engine.proto import caffe_pb2 as pb
 
+
 @pytest.fixture
 def make_lmdb(tmp_path: Path) -> Callable[..., Path]:
     """Makes an LMDB of (key, value) pairs, or of Datum records with the keys 00000000, 00000001, …"""

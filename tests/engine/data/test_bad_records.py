@@ -1,7 +1,5 @@
 """Bad records skipped and counted, where that is asked for."""
 
-import logging
-
 import cv2
 import numpy as np
 import pytest
@@ -41,25 +39,18 @@ def spoilt(make_lmdb, digits):
     return make
 
 
-@pytest.fixture
-def said(caplog):
-    logging.getLogger("caffe").addHandler(caplog.handler)
-    yield lambda: [r.getMessage() for r in caplog.records]
-    logging.getLogger("caffe").removeHandler(caplog.handler)
-
-
 def test_off_unless_asked_for(spoilt):
     made = DatumSource(LMDB(spoilt()), ("data",), 1, Transform(pb.TransformationParameter(), pb.TEST), seed=1)
     bad_records.allow(made, "mnist")
     assert made.bad is None
 
 
-def test_the_next_good_records_take_their_place_and_each_is_told_of(spoilt, said):
+def test_the_next_good_records_take_their_place_and_each_is_told_of(spoilt, log):
     other_size = raw(np.zeros((1, 3, 3), np.uint8), 5).SerializeToString()
     path = spoilt(_0=GARBAGE, _3=b"", _6=other_size)
     with Feed({"mnist": source(path)}) as feed:
         assert [feed.next()["label"].tolist() for _ in range(3)] == [[1, 2, 4, 5], [7, 8, 9, 1], [2, 4, 5, 7]]
-    lines = said()
+    lines = log.messages
     assert lines[0].startswith(f'layer "mnist": skipped a bad record: {path}: record "00000000": not a Datum')
     assert 'record "00000003"' in lines[1]
     assert 'record "00000006": is 1×3×3 and most of its batch 1×4×5' in lines[2]
@@ -123,13 +114,13 @@ def pictures(path, batch_size=4, **options):
     return made
 
 
-def test_good_lines_of_a_list_stand_in_for_bad_ones(listed, said):
+def test_good_lines_of_a_list_stand_in_for_bad_ones(listed, log):
     with Feed({"pets": pictures(listed)}) as feed:
         assert [feed.next()["label"].tolist() for _ in range(3)] == [[0, 3, 3, 3], [5, 5, 0, 3], [3, 3, 5, 5]]
-    told = [line for line in said() if "skipped a bad record" in line]
+    told = [line for line in log.messages if "skipped a bad record" in line]
     assert [line.partition("list.txt: ")[2].partition(":")[0] for line in told] == ["1.png", "2.png", "4.png"]
     assert "is 3×4×6 and the others 3×4×5" in told[1]
-    assert said()[-1].endswith("3 bad records were skipped in all.")
+    assert log.messages[-1].endswith("3 bad records were skipped in all.")
 
 
 def test_lists_are_gone_on_with_where_they_stood(listed):
@@ -195,11 +186,11 @@ def cut(path, bad=True):
     return made
 
 
-def test_good_windows_stand_in_for_bad_ones(windows, said):
+def test_good_windows_stand_in_for_bad_ones(windows, log):
     with Feed({"windows": cut(windows)}) as feed:
         seen = {float(picture[0, 0, 0]) for _ in range(6) for picture in np.asarray(feed.next()["data"])}
     assert seen == {0, 3}
-    told = sorted(line.partition(": window ")[2] for line in said() if "skipped a bad record" in line)
+    told = sorted(line.partition(": window ")[2] for line in log.messages if "skipped a bad record" in line)
     assert [line.partition(":")[0] for line in told] == [
         "0 0 3 3 of 1.png", "1 1 3 3 of 1.png", "1 1 30 30 of 3.png",
     ]  # fmt: skip

@@ -1,6 +1,5 @@
 """Programs on the disk: what names them, what is believed, what stays."""
 
-import logging
 import os
 from dataclasses import dataclass
 from functools import partial
@@ -41,13 +40,12 @@ def test_programs_of_one_text_and_other_names_are_kept_each(folder):
     assert {path.name for path in folder.parent.iterdir()} == {"programs"}  # and JAX keeps no second one
 
 
-def test_the_log_tells_of_one_that_cannot_be_written_down(folder, caplog, monkeypatch):
-    monkeypatch.setattr(logging.getLogger("caffe"), "propagate", True)
+def test_the_log_tells_of_one_that_cannot_be_written_down(folder, log):
     folder.mkdir(mode=0o700)
     (folder / "a.program").mkdir()  # a file cannot take its place
     program_cache.save("a", program())
-    assert "A compiled program is not kept for the next run: " in caplog.text
-    assert "a.program" in caplog.text
+    assert "A compiled program is not kept for the next run: " in log.text
+    assert "a.program" in log.text
 
 
 @pytest.mark.parametrize("damage", [lambda data: data[:-1], lambda data: data[:40] + b"?" + data[41:], lambda _: b""])

@@ -1,7 +1,5 @@
 """Functions compiled for each size of their arguments: which, how, and how many are kept."""
 
-import logging
-
 import jax
 import numpy as np
 import pytest
@@ -34,24 +32,18 @@ def test_each_size_is_compiled_once_and_gives_its_own_value(total, traced):
     assert traced == [(3,), (4,)]
 
 
-def test_another_size_is_told_of(total, caplog):
-    with caplog.at_level(logging.INFO, logger="caffe"):
-        logging.getLogger("caffe").addHandler(caplog.handler)
-        total(ones(3))
-        total(ones(4))
-        logging.getLogger("caffe").removeHandler(caplog.handler)
-    assert set(caplog.messages) == {"Compiling total for another size of its inputs."}
+def test_another_size_is_told_of(total, log):
+    total(ones(3))
+    total(ones(4))
+    assert set(log.messages) == {"Compiling total for another size of its inputs."}
 
 
-def test_what_the_disk_has_is_not_compiled_and_not_told_of(folder, caplog):
+def test_what_the_disk_has_is_not_compiled_and_not_told_of(folder, log):
     told = []
-    with caplog.at_level(logging.INFO, logger="caffe"):
-        logging.getLogger("caffe").addHandler(caplog.handler)
-        for _ in range(2):
-            Sized(lambda x: x + 1, "one more", uses=Uses(varied=True), made_of=lambda: "one more")(ones(2))
-            told.append(len(caplog.messages))
-        logging.getLogger("caffe").removeHandler(caplog.handler)
-    assert {*caplog.messages} == {"Compiling one more for a first size of its inputs."}
+    for _ in range(2):
+        Sized(lambda x: x + 1, "one more", uses=Uses(varied=True), made_of=lambda: "one more")(ones(2))
+        told.append(len(log.messages))
+    assert {*log.messages} == {"Compiling one more for a first size of its inputs."}
     assert told[0] == told[1]
 
 

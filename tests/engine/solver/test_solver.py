@@ -1,7 +1,6 @@
 """The loop: what is done when, and what the log says of it."""
 
 import json
-import logging
 import re
 from pathlib import Path
 
@@ -16,13 +15,6 @@ from engine.solver.snapshot import formats
 from engine.solver.solver import Outcome, Solver
 
 TESTED = "momentum: 0.9 test_iter: 2 test_interval: 2 display: 2 max_iter: 4 snapshot: 2 "
-
-
-@pytest.fixture
-def log(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> pytest.LogCaptureFixture:
-    monkeypatch.setattr(logging.getLogger("caffe"), "propagate", True)
-    caplog.set_level(logging.INFO, "caffe")
-    return caplog
 
 
 def test_the_loop_goes_in_caffes_order(make_solver: MakeSolver, log):

@@ -1,7 +1,5 @@
 """What is found when a run is built, before its first iteration."""
 
-import logging
-
 import numpy as np
 import pytest
 from support.tiny_solver import LEARNED, NET, MakeSolver, parameter, values
@@ -31,16 +29,14 @@ def test_weights_come_from_several_models(make_solver: MakeSolver):
 
 
 @pytest.mark.parametrize("kind", ["BINARYPROTO", "HDF5"])
-def test_finetuning_tells_which_layers_were_copied_and_which_not(tmp_path, monkeypatch, caplog, kind):
+def test_finetuning_tells_which_layers_were_copied_and_which_not(tmp_path, monkeypatch, log, kind):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(logging.getLogger("caffe"), "propagate", True)
-    caplog.set_level(logging.INFO, "caffe")
     model = Solver(parameter(f"snapshot_format: {kind}")).snapshot().model
     net = (NET % LEARNED).replace('"ip2"', '"ip2_new"')
     Solver(parameter(f'weights: "{model}"', net))
-    assert {"Ignoring source layer ip2", "Copied by name: ip1. Not in it: ip2_new."} <= {*caplog.messages}
+    assert {"Ignoring source layer ip2", "Copied by name: ip1. Not in it: ip2_new."} <= {*log.messages}
     Solver(parameter(f'weights: "{model}"', net.replace('"ip1"', '"ip1_new"')))
-    assert f"{model}: has none of this net's layers with parameters (ip1_new, ip2_new)." in caplog.messages
+    assert f"{model}: has none of this net's layers with parameters (ip1_new, ip2_new)." in log.messages
 
 
 def test_errors_name_the_solvers_file():

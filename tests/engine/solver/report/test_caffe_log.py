@@ -1,6 +1,5 @@
 """The lines that tools which read Caffe's logs look for."""
 
-import logging
 from pathlib import Path
 
 import numpy as np
@@ -15,13 +14,6 @@ from engine.solver.report.caffe_log import Report
 from engine.solver.settings import NetSpec
 
 DATABASE = Path(__file__).parents[2] / "data" / "golden" / "raw_lmdb"
-
-
-@pytest.fixture
-def log(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> pytest.LogCaptureFixture:
-    monkeypatch.setattr(logging.getLogger("caffe"), "propagate", True)
-    caplog.set_level(logging.INFO, "caffe")
-    return caplog
 
 
 @pytest.fixture

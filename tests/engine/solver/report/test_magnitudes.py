@@ -1,6 +1,5 @@
 """debug_info: Caffe's lines, and the numbers in them."""
 
-import logging
 import re
 
 import numpy as np
@@ -10,13 +9,6 @@ from support.tiny_solver import MakeSolver, feed, train, values
 from ..test_sinks import FILTERED
 
 SETTINGS = "debug_info: true momentum: 0.9 display: 2 "
-
-
-@pytest.fixture
-def log(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> pytest.LogCaptureFixture:
-    monkeypatch.setattr(logging.getLogger("caffe"), "propagate", True)
-    caplog.set_level(logging.INFO, "caffe")
-    return caplog
 
 
 def _told(log: pytest.LogCaptureFixture) -> list[tuple[str, float]]:

@@ -1,6 +1,5 @@
 """Which layer made the first number that is none, forward or else backward."""
 
-import logging
 import re
 
 import jax.numpy as jnp
@@ -57,13 +56,12 @@ def test_nan_names_the_layer_that_made_it_first(iter_size, tmp_path, monkeypatch
         solver.step(1)
 
 
-def test_nan_may_be_no_more_than_a_warning(tmp_path, monkeypatch, caplog):
+def test_nan_may_be_no_more_than_a_warning(tmp_path, monkeypatch, log):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(logging.getLogger("caffe"), "propagate", True)
     solver = _solver("base_lr: 1e38 weight_decay: 1e38", "warn")
     solver.step(3)
     assert solver.iter == 3
-    assert re.search(r'Iteration 2: layer "ip1" .* Its loss is nan', caplog.text)
+    assert re.search(r'Iteration 2: layer "ip1" .* Its loss is nan', log.text)
 
 
 def test_a_loss_that_is_no_number_stops_a_run_that_looks_at_losses_alone(tmp_path, monkeypatch):
