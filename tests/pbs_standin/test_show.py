@@ -12,7 +12,7 @@ RECORDED = sorted(path.stem for path in captures.FOLDER.glob("*_f.txt"))
 @pytest.mark.parametrize("name", RECORDED)
 def test_lines_are_folded_where_pbs_folds_them(name: str) -> None:
     """A line is unfolded and folded again."""
-    text = captures.read(name).out
+    text = captures.captured(name).out
     lines = re.findall(r"^    \S+ = .*(?:\n\t.*)*", text, re.MULTILINE)
     assert len(lines) > 20
     for line in lines:

@@ -148,7 +148,7 @@ def test_the_environment_of_a_job(replay: Replay) -> None:
     replay.type("SUBMITTERS_OWN=1 qsub env.pbs")
     until(lambda: replay.site.shown("14")["job_state"] == "F")
     shown = replay.type("cat env.out")[1]
-    recorded = captures.read("job_env_nodefile_stdout").out
+    recorded = captures.captured("job_env_nodefile_stdout").out
     assert shown.partition("== env")[0] == recorded.partition("== env")[0]
 
     def names(text: str) -> set[str]:

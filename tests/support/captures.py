@@ -3,11 +3,14 @@
 Only what no two runs have in common is levelled: times, process ids, amounts used, which core, where folders lie.
 """
 
+import csv
 import getpass
 import re
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
+from hpcbrew.command_result import CommandResult
 from support.standin import Standin
 
 FOLDER = Path(__file__).parent / "pbs_captures"
@@ -25,20 +28,31 @@ LEVELLED = [
 ]
 
 
+@cache
+def index(folder: Path = FOLDER) -> dict[str, dict[str, str]]:
+    """By the captures' names: their status, and how many bytes of standard output and of standard error they have."""
+    with (folder / "INDEX.tsv").open() as table:
+        return {row["name"]: row for row in csv.DictReader(table, delimiter="\t")}
+
+
 @dataclass(frozen=True)
 class Capture:
     command: str
-    status: int
-    out: str
-    err: str
+    answer: CommandResult
 
 
-def read(name: str) -> Capture:
-    rows = (line.split("\t") for line in (FOLDER / "INDEX.tsv").read_text().splitlines()[1:])
-    _, status, out, _ = next(row for row in rows if row[0] == name)
-    command, _, text = (FOLDER / f"{name}.txt").read_bytes().partition(b"\n")
-    cut = int(out)
-    return Capture(command.decode().removeprefix("$ "), int(status), text[:cut].decode(), text[cut:].decode())
+def read(name: str, folder: Path = FOLDER) -> Capture:
+    """The command is a capture's first line. What it answered is as a transport gives it: bytes that are no UTF-8 are
+    replaced."""
+    row = index(folder)[name]
+    command, _, said = (folder / f"{name}.txt").read_bytes().partition(b"\n")
+    cut = int(row["stdout_bytes"])
+    out, err = (part.decode(errors="replace") for part in (said[:cut], said[cut:]))
+    return Capture(command.decode().removeprefix("$ "), CommandResult(int(row["status"]), out, err))
+
+
+def captured(name: str, folder: Path = FOLDER) -> CommandResult:
+    return read(name, folder).answer
 
 
 def level(text: str) -> str:
@@ -95,6 +109,6 @@ class Replay:
         """The recorded command has the recorded answer, status and stderr."""
         recorded = read(name)
         status, out, err = self.type(recorded.command)
-        assert level(out).splitlines() == level(recorded.out).splitlines()
-        assert err == recorded.err
-        assert status == recorded.status
+        assert level(out).splitlines() == level(recorded.answer.out).splitlines()
+        assert err == recorded.answer.err
+        assert status == recorded.answer.status

@@ -1,12 +1,11 @@
 """Answers of a real OpenPBS 23.06, each with what it means. The oracle is the server's own record of what was done."""
 
-import csv
 import re
 from collections import Counter
 from pathlib import PurePosixPath
 
 import pytest
-from support.captures import FOLDER as CAPTURES
+from support.captures import captured, index
 
 from hpcbrew.command_result import CommandResult
 from hpcbrew.errors import SchedulerError
@@ -14,18 +13,7 @@ from hpcbrew.job import JobState
 from hpcbrew.schedulers import pbs_status
 from hpcbrew.schedulers.pbs import Pbs
 
-with (CAPTURES / "INDEX.tsv").open() as index:
-    INDEX = {row["name"]: row for row in csv.DictReader(index, delimiter="\t")}
-
 PBS = Pbs()
-
-
-def captured(name: str) -> CommandResult:
-    """The first line of a capture is the command; then come standard output and standard error."""
-    row, data = INDEX[name], (CAPTURES / f"{name}.txt").read_bytes()
-    out, err = int(row["stdout_bytes"]), int(row["stderr_bytes"])
-    body = data[len(data) - out - err :]
-    return CommandResult(int(row["status"]), body[:out].decode(), body[out:].decode())
 
 
 STATES = {
@@ -230,7 +218,7 @@ def test_submit_gives_the_id(name: str, job_id: str) -> None:
     assert PBS.parse_submit(captured(name)) == job_id
 
 
-REFUSED = sorted(name for name, row in INDEX.items() if name.endswith("_qsub") and row["status"] != "0")
+REFUSED = sorted(name for name, row in index().items() if name.endswith("_qsub") and row["status"] != "0")
 
 
 @pytest.mark.parametrize("name", REFUSED)

@@ -1,10 +1,10 @@
 """What the 23.06.06 release answers, which differs from other builds in its JSON, its arrays and its comments."""
 
-import csv
 import re
+from functools import partial
 
 import pytest
-from support.captures import FOLDER
+from support import captures
 
 from hpcbrew.command_result import CommandResult
 from hpcbrew.errors import SchedulerError
@@ -13,19 +13,7 @@ from hpcbrew.schedulers import pbs_site
 from hpcbrew.schedulers.pbs import Pbs
 
 PBS = Pbs()
-CAPTURES = FOLDER / "release-23.06.06"
-
-
-with (CAPTURES / "INDEX.tsv").open() as index:
-    INDEX = {row["name"]: row for row in csv.DictReader(index, delimiter="\t")}
-
-
-def captured(name: str) -> CommandResult:
-    """As a transport gives it: bytes that are no UTF-8 are replaced."""
-    row, data = INDEX[name], (CAPTURES / f"{name}.txt").read_bytes()
-    _, _, body = data.partition(b"\n")
-    out = int(row["stdout_bytes"])
-    return CommandResult(int(row["status"]), body[:out].decode(errors="replace"), body[out:].decode(errors="replace"))
+captured = partial(captures.captured, folder=captures.FOLDER / "release-23.06.06")
 
 
 STATES = {

@@ -1,24 +1,12 @@
 """What a real OpenPBS 23.06 says of itself, and what other versions are known to say."""
 
-import csv
-
 import pytest
-from support.captures import FOLDER as CAPTURES
+from support.captures import captured
 
 from hpcbrew.command_result import CommandResult
 from hpcbrew.errors import SchedulerError
 from hpcbrew.schedulers import pbs_site
 from hpcbrew.schedulers.pbs_site import Node, Product
-
-with (CAPTURES / "INDEX.tsv").open() as index:
-    INDEX = {row["name"]: row for row in csv.DictReader(index, delimiter="\t")}
-
-
-def captured(name: str) -> CommandResult:
-    row, data = INDEX[name], (CAPTURES / f"{name}.txt").read_bytes()
-    out, err = int(row["stdout_bytes"]), int(row["stderr_bytes"])
-    body = data[len(data) - out - err :]
-    return CommandResult(int(row["status"]), body[:out].decode(), body[out:].decode())
 
 
 def test_the_version_that_was_captured() -> None:
