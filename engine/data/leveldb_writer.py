@@ -20,7 +20,7 @@ from engine.data.leveldb import LIVE, LOG_BLOCK, MAGIC, masked_crc
 from engine.data.partial_folder import PartialFolder
 from engine.errors import DataError
 from engine.host import atomic_file
-from engine.proto.binary import varint
+from engine.proto.wire import varint
 
 BLOCK = 1 << 16
 """Bytes of keys and values in a block, about, as Caffe has it."""

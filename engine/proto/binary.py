@@ -13,6 +13,7 @@ from engine.host import atomic_file, regular_file
 from engine.proto import caffe_pb2 as pb
 from engine.proto import fork_wire, raw_bytes, upgrade
 from engine.proto.model_shapes import HDF5
+from engine.proto.wire import delimited, read_varint
 
 M = TypeVar("M", bound=Message)
 
@@ -95,8 +96,8 @@ def from_array(array: np.ndarray, diff: np.ndarray | None = None) -> pb.BlobProt
     blob.shape.dim.extend(np.shape(array))
     for name, values in (("data", array), ("diff", diff)):
         if values is not None and np.size(values):
-            packed = np.ascontiguousarray(values, dtype="<f4")
-            blob.MergeFromString(b"".join((varint(_tag(name)), varint(packed.nbytes), packed.data)))
+            packed = np.ascontiguousarray(values, dtype="<f4").reshape(-1).view(np.uint8)
+            blob.MergeFromString(b"".join(delimited(_number(name), packed.data)))
     return blob
 
 
@@ -108,15 +109,15 @@ def _packed(blob: pb.BlobProto, name: str) -> np.ndarray:
     kind = np.dtype("<f8" if name.startswith("double") else "<f4")
     wire, at = blob.SerializeToString(), 0
     while at < len(wire):
-        tag, at = _read_varint(wire, at)
+        tag, at = read_varint(wire, at, len(wire))
         match tag & 7:
             case 0:
-                _, at = _read_varint(wire, at)
+                _, at = read_varint(wire, at, len(wire))
             case 1:
                 at += 8
             case 2:
-                length, at = _read_varint(wire, at)
-                if tag == _tag(name):
+                length, at = read_varint(wire, at, len(wire))
+                if tag >> 3 == _number(name):
                     return np.frombuffer(wire, kind, length // kind.itemsize, at)
                 at += length
             case 5:
@@ -124,27 +125,8 @@ def _packed(blob: pb.BlobProto, name: str) -> np.ndarray:
     return np.empty(0, kind)
 
 
-def _tag(name: str) -> int:
-    return pb.BlobProto.DESCRIPTOR.fields_by_name[name].number << 3 | 2
-
-
-def varint(number: int) -> bytes:
-    """A number as protobuf writes it, and LevelDB: seven bits a byte, the lowest first."""
-    out = bytearray()
-    while number > 127:
-        out.append(number & 127 | 128)
-        number >>= 7
-    return bytes([*out, number])
-
-
-def _read_varint(wire: bytes, at: int) -> tuple[int, int]:
-    """The number that begins at `at`, and where it ends."""
-    number = shift = 0
-    while wire[at] & 128:
-        number |= (wire[at] & 127) << shift
-        shift += 7
-        at += 1
-    return number | wire[at] << shift, at + 1
+def _number(name: str) -> int:
+    return pb.BlobProto.DESCRIPTOR.fields_by_name[name].number
 
 
 def _keep_raw_bytes(message: Message) -> None:

@@ -15,7 +15,7 @@ from google.protobuf.message import DecodeError, Message
 
 from engine.proto import caffe_pb2 as pb
 from engine.proto.fork_numbers import NUMBERS
-from engine.proto.wire import Field, fields
+from engine.proto.wire import Field, delimited, fields, read_varint, varint
 
 FORKS = tuple(NUMBERS)
 """The forks whose numbers are known."""
@@ -95,7 +95,7 @@ def as_forks(data: bytes) -> bytes:
 def readable(data: bytes) -> bytes:
     """`data`, a binary NetParameter, without those blocks of its layers that are no message as Caffe has it under
     their number. Raises DecodeError where it is no message at all."""
-    parts: list[bytes] = []
+    parts: list[bytes | memoryview] = []
     for field in fields(data, 0, len(data)):
         layer = _LAYERS.get(field.number) if field.wire == 2 else None
         if layer is None:
@@ -108,7 +108,7 @@ def readable(data: bytes) -> bytes:
             if inner.wire != 2 or _is_read(whole, data[inner.start : inner.end])
         ]
         value = b"".join(kept)
-        parts += [_varint(field.number << 3 | 2), _varint(len(value)), value]
+        parts += delimited(field.number, value)
     return b"".join(parts)
 
 
@@ -133,14 +133,14 @@ def _form(message: str) -> str:
 
 
 def _without_blobs(data: bytes) -> bytes:
-    parts: list[bytes] = []
+    parts: list[bytes | memoryview] = []
     for field in fields(data, 0, len(data)):
         if field.number != 100 or field.wire != 2:
             parts.append(data[field.start : field.end])
             continue
         inside = fields(data, field.value, field.end)
         value = b"".join(data[each.start : each.end] for each in inside if each.number != _BLOBS)
-        parts += [_varint(field.number << 3 | 2), _varint(len(value)), value]
+        parts += delimited(field.number, value)
     return b"".join(parts)
 
 
@@ -155,12 +155,12 @@ def _theirs(data: memoryview, whole: Field, descriptor: Descriptor, numbers: dic
         ours = descriptor.fields_by_number.get(field.number)
         number = _of(numbers, descriptor.name).get(ours.name, field.number) if ours else field.number
         if ours is not None and field.wire == 2 and _holds_forks(ours.message_type, numbers):
-            value: bytes | memoryview = _theirs(data, field, ours.message_type, numbers)  # type: ignore[arg-type]
-            parts += [_varint(number << 3 | 2), _varint(len(value)), value]
+            value = _theirs(data, field, ours.message_type, numbers)  # type: ignore[arg-type]
+            parts += delimited(number, value)
         elif number == field.number:
             parts.append(data[field.start : field.end])
         else:
-            parts += [_varint(number << 3 | field.wire), data[_varint_end(data, field.start) : field.end]]
+            parts += _with_number(data, field, number)
     return b"".join(parts)
 
 
@@ -235,11 +235,16 @@ def _renumbered(data: memoryview, whole: Field, descriptor: Descriptor, numbers:
             parts.append(data[field.start : field.end])
         elif field.wire == 2 and meant.message_type is not None:
             value = _renumbered(data, field, meant.message_type, numbers)
-            parts += [_varint(meant.number << 3 | 2), _varint(len(value)), value]
+            parts += delimited(meant.number, value)
         else:
-            start = _varint_end(data, field.start)
-            parts += [_varint(meant.number << 3 | field.wire), data[start : field.end]]
+            parts += _with_number(data, field, meant.number)
     return b"".join(parts)
+
+
+def _with_number(data: memoryview, field: Field, number: int) -> tuple[bytes, memoryview]:
+    """A field under another number."""
+    _, behind = read_varint(data, field.start, field.end)
+    return varint(number << 3 | field.wire), data[behind : field.end]
 
 
 def _holds_forks(descriptor: Descriptor | None, numbers: dict[str, dict[str, int]]) -> bool:
@@ -276,17 +281,3 @@ def _inside(data: bytes, field: Field) -> list[Field]:
         return list(fields(data, field.value, field.end))
     except DecodeError:
         return []
-
-
-def _varint_end(data: bytes | memoryview, at: int) -> int:
-    while data[at] & 128:
-        at += 1
-    return at + 1
-
-
-def _varint(number: int) -> bytes:
-    out = bytearray()
-    while number > 127:
-        out.append(number & 127 | 128)
-        number >>= 7
-    return bytes([*out, number])

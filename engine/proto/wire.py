@@ -52,3 +52,17 @@ def read_varint(data: bytes | memoryview, at: int, end: int) -> tuple[int, int]:
         if not data[at - 1] & 128:
             return number, at
     raise DecodeError("a number that does not end")
+
+
+def varint(number: int) -> bytes:
+    """A number as protobuf writes it, and LevelDB: seven bits a byte, the lowest first."""
+    out = bytearray()
+    while number > 127:
+        out.append(number & 127 | 128)
+        number >>= 7
+    return bytes([*out, number])
+
+
+def delimited(number: int, value: bytes | memoryview) -> tuple[bytes, bytes | memoryview]:
+    """The field of that number with a value of any length: what stands before the value, and the value."""
+    return varint(number << 3 | 2) + varint(len(value)), value
