@@ -63,6 +63,14 @@ def scale(bottom: Top) -> Top:
     return L.Scale(bottom, bias_term=True, in_place=True)
 
 
+def normalized(net: caffe.NetSpec, name: str, number: str, top: Top) -> Top:
+    """Normalization, scale and ReLU of a convolution called `name`: conv2_1/x1/bn, conv2_1/x1/scale and relu2_1/x1."""
+    net[f"{name}/bn"] = L.BatchNorm(top)
+    net[f"{name}/scale"] = scale(net[f"{name}/bn"])
+    net[f"relu{number}"] = relu(net[f"{name}/scale"])
+    return net[f"relu{number}"]
+
+
 def databases(
     names: tuple[str, str],
     batches: tuple[int, int],

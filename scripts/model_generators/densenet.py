@@ -13,8 +13,7 @@ from model_generators.blocks import (
     databases,
     global_average,
     max_pool,
-    relu,
-    scale,
+    normalized,
 )
 from model_generators.mobilenet import FACTOR, PIXEL
 from model_generators.model import Model, classify_top5, probabilities
@@ -24,14 +23,6 @@ BLOCKS = {2: 6, 3: 12, 4: 24, 5: 16}
 
 GROWTH = 32
 """Channels that a layer adds."""
-
-
-def normalized(net: caffe.NetSpec, name: str, number: str, top: Top) -> Top:
-    """Normalization, scale and ReLU, in front of a convolution: conv2_1/x1/bn, conv2_1/x1/scale and relu2_1/x1."""
-    net[f"{name}/bn"] = L.BatchNorm(top)
-    net[f"{name}/scale"] = scale(net[f"{name}/bn"])
-    net[f"relu{number}"] = relu(net[f"{name}/scale"])
-    return net[f"relu{number}"]
 
 
 def layer(net: caffe.NetSpec, number: str, bottom: Top) -> Top:

@@ -1,7 +1,6 @@
 """MobileNet v1 (Howard et al. 2017): a convolution of each channel by itself, then one of 1×1 that mixes them."""
 
 import caffe
-from caffe import layers as L
 
 from model_generators.blocks import (
     IMAGENET,
@@ -10,8 +9,7 @@ from model_generators.blocks import (
     convolution,
     databases,
     global_average,
-    relu,
-    scale,
+    normalized,
 )
 from model_generators.model import Model, classify_top5, probabilities
 
@@ -31,13 +29,6 @@ PAIRS = (
 PIXEL = (103.94, 116.78, 123.68)
 FACTOR = 0.017
 """What the published weights were trained with: about 1 / 58, the standard deviation of ImageNet's pixels."""
-
-
-def normalized(net: caffe.NetSpec, name: str, number: str, top: Top) -> Top:
-    net[f"{name}/bn"] = L.BatchNorm(top)
-    net[f"{name}/scale"] = scale(net[f"{name}/bn"])
-    net[f"relu{number}"] = relu(net[f"{name}/scale"])
-    return net[f"relu{number}"]
 
 
 def body(net: caffe.NetSpec) -> Top:
