@@ -130,7 +130,10 @@ def pixels(datum: pb.Datum, colour: Colour = Colour.AS_STORED) -> np.ndarray:
 
 
 def decode(data: bytes, colour: Colour) -> np.ndarray:
-    """The uint8 picture (channels, height, width) of an encoded one (PNG, JPEG, …): the pixels that Caffe has."""
+    """The uint8 picture (channels, height, width) of an encoded one (PNG, JPEG, …): the pixels that Caffe has.
+
+    Raises DataError for one that cannot be decoded, or has other values than of 8 bits.
+    """
     picture = decode_any_depth(data, colour)
     if picture.dtype != np.uint8:
         raise DataError(
@@ -141,7 +144,10 @@ def decode(data: bytes, colour: Colour) -> np.ndarray:
 
 
 def decode_any_depth(data: bytes, colour: Colour) -> np.ndarray:
-    """As `decode`, and of as many bits a channel as the file has, where `colour` is AS_STORED."""
+    """As `decode`, and of as many bits a channel as the file has, where `colour` is AS_STORED.
+
+    Raises DataError for one that cannot be decoded.
+    """
     _check_png(data)
     most = int(os.environ["OPENCV_IO_MAX_IMAGE_PIXELS"])
     picture = None

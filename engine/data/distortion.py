@@ -26,9 +26,10 @@ _INTERPOLATIONS = {
 
 
 def distort(picture: np.ndarray, p: pb.DistortionParameter, rng: np.random.Generator) -> np.ndarray:
-    """The picture in other colours: brightness, contrast, saturation, hue and order of channels, each at its chance.
+    """The picture (height, width, 3) in other colours, each change at its chance: brightness, contrast, saturation,
+    hue, order of channels.
 
-    Contrast comes second or last, one time in two.
+    Contrast comes second or last, one time in two. Raises DataError for another number of channels.
     """
     if picture.shape[2] != 3:
         raise DataError(f"has {picture.shape[2]} channels, and distort_param takes 3")
@@ -92,7 +93,8 @@ def expand(
 
 
 def resize(picture: np.ndarray, p: pb.ResizeParameter, rng: np.random.Generator) -> np.ndarray:
-    """The picture of the size that `resize_param` asks for, by one of its interp_modes, at random."""
+    """The picture (height, width, channels) of the size that `resize_param` asks for, by one of its interp_modes, at
+    random. Raises DataError where pad_value is of another number of channels."""
     how = _INTERPOLATIONS[p.interp_mode[rng.integers(len(p.interp_mode))]] if p.interp_mode else cv2.INTER_LINEAR
     height, width = fitted_size(picture.shape[0], picture.shape[1], p)
     small: np.ndarray = cv2.resize(picture, (width, height), interpolation=how)

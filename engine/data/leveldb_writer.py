@@ -69,7 +69,7 @@ class LevelDBWriter:
         return self
 
     def put(self, key: bytes, value: bytes) -> None:
-        """Adds a record, whose key is larger than that of the record before."""
+        """Adds a record, whose key is larger than that of the record before. Raises DataError."""
         if self.last_key is not None and key <= self.last_key:
             raise DataError(
                 f'{self.path}: "{name_key(key)}" comes behind "{name_key(self.last_key)}", and a LevelDB is written in '

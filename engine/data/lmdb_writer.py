@@ -56,7 +56,7 @@ class LMDBWriter:
         return self
 
     def put(self, key: bytes, value: bytes) -> None:
-        """Adds a record; a key that is there already gets the new value."""
+        """Adds a record; a key that is there already gets the new value. Raises DataError."""
         if not 0 < len(key) <= self._env.max_key_size():
             raise DataError(
                 f"{self.path}: a key of {len(key)} bytes, {key[:50]!r}…; LMDB takes {self._env.max_key_size()}. "

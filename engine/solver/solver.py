@@ -111,7 +111,10 @@ class Solver:
 
     @surfaced()
     def solve(self) -> Outcome:
-        """Trains up to max_iter, with the tests and snapshots that the settings ask for."""
+        """Trains up to max_iter, with the tests and snapshots that the settings ask for.
+
+        Raises SolverError where nodes begin at different iterations, DivergedError as the options have it.
+        """
         log.info("solver.cpp:289", f"Solving {self.net.name}")
         log.info("solver.cpp:290", f"Learning Rate Policy: {self.param.lr_policy}")
         (begun,) = self.run.parallel.broadcast(self.iter)

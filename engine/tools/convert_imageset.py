@@ -119,7 +119,10 @@ def _check(root: str, options: Options) -> None:
 
 
 def fill(converter: "Converter", database: Path, where: str = WHERE, more: dict[str, Any] | None = None) -> None:
-    """Writes `database` by a converter, as `convert` does. where: the tool, for the log; more: its own settings."""
+    """Writes `database` by a converter, as `convert` does. where: the tool, for the log; more: its own settings.
+
+    Raises DataError.
+    """
     root, pictures, options = converter.root, converter.pictures, converter.options
     _check(root, options)
     if options.shuffle:

@@ -33,7 +33,7 @@ def judge(what: str, path: str, room: Room | None) -> Finding:
 
 
 def writable(site: Checked) -> Iterator[Finding]:
-    """A folder that is there may still be full, or another's."""
+    """A folder that is there may still be full, or another's: raises TransportError."""
     root = site.transport.root(site.cluster.scratch or "")
     script = 'part=$(mktemp -- "$1/.hpcbrew.XXXXXX") && echo x >"$part"; status=$?; rm -f -- "$part"; exit "$status"'
     answer = site.transport.run(["bash", "-c", script, "bash", str(root)], PurePosixPath("/"))

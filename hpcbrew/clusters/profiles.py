@@ -225,7 +225,10 @@ def _find(name: str, *, not_in: Path | None = None) -> Path:
 
 
 def resolve(own: Mapping[str, Any], path: Path, name: str, seen: tuple[Path, ...] = ()) -> dict[str, Any]:
-    """A profile's own values over those of the one that it extends, which may be the shipped one of its own name."""
+    """A profile's own values over those of the one that it extends, which may be the shipped one of its own name.
+
+    Raises ProfileError for one that is not there, and for those that extend each other.
+    """
     if path in seen:
         raise ProfileError(f"{path}: extends: goes round in a circle: {' → '.join(p.stem for p in (*seen, path))}")
     values = dict(own)

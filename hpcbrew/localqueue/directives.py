@@ -21,7 +21,7 @@ class BadDirective(ValueError):
 def parse(script: str, flags: Sequence[str] = ()) -> dict[str, Any]:
     """`flags` are those of qsub's own command line, which win over the script's lines. Gives
     name, walltime (seconds), ncpus, ngpus, nodes, queue, project, output, join, hold, depend, variables,
-    array (first and last index)."""
+    array (first and last index). Raises BadDirective."""
     if "\r" in script:
         raise BadDirective("script contains cr, lf")
     if "\0" in script:

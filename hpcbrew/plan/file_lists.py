@@ -40,7 +40,8 @@ class Listed:
 def read_images(path: Path, asked: str, num_labels: int = 0) -> Listed:
     """An ImageData layer's list: `NAME LABEL`, where NAME may hold spaces; all without a label, or none.
 
-    With `num_labels` it is `NAME NUMBER … NUMBER`, so many numbers, which are no classes.
+    With `num_labels` it is `NAME NUMBER … NUMBER`, so many numbers, which are no classes. Raises
+    ManifestError, as the other readers of lists do, which name who `asked` for it.
     """
     lines = [(number, line.strip()) for number, line in enumerate(_lines(path, asked), 1) if line.strip()]
     if num_labels:
@@ -74,7 +75,8 @@ def has_pairs(layer: pb.LayerParameter) -> bool:
 
 
 def read_pairs(path: Path, asked: str) -> list[str]:
-    """Both names of each line in such a layer's list, a picture and its labels: `NAME LABELS`."""
+    """Both names of each line in such a layer's list, a picture and its labels: `NAME LABELS`. Raises
+    ManifestError."""
     lines = [(number, line.strip().rsplit(None, 1)) for number, line in enumerate(_lines(path, asked), 1)]
     for number, names in lines:
         if len(names) == 1:
@@ -85,7 +87,8 @@ def read_pairs(path: Path, asked: str) -> list[str]:
 
 
 def read_videos(path: Path, param: pb.VideoDataParameter, asked: str) -> list[str]:
-    """The frames of the videos in a VideoData layer's list, `FOLDER FRAMES LABEL` a line."""
+    """The frames of the videos in a VideoData layer's list, `FOLDER FRAMES LABEL` a line. Raises
+    ManifestError."""
     names = []
     for number, line in enumerate(_lines(path, asked), 1):
         words = line.strip().rsplit(None, 2)
@@ -112,7 +115,7 @@ def root_and_members(
 
     Caffe joins root_folder and name as they stand. Absolute names without a root folder are taken from `/`; relative
     ones are looked for from the current directory, as in Caffe, and then from the folder of who names them: the
-    `prototxt`, where there is a root folder, and else the list.
+    `prototxt`, where there is a root folder, and else the list. Raises ManifestError.
     """
     unique = list(dict.fromkeys(names))
     absolute = [name.startswith("/") for name in unique]

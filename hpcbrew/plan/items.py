@@ -46,7 +46,10 @@ def exists(path: Path, asked: str) -> bool:
 
 
 def file(role: str, path: Path, asked: str, named_in: Path, *, remote: bool = False) -> Item:
-    """`remote`: the job runs on another machine, which may have a file of an absolute path that is not here."""
+    """`remote`: the job runs on another machine, which may have a file of an absolute path that is not here.
+
+    Raises ManifestError for what cannot be read, or is no file.
+    """
     if not exists(path, asked):
         if remote and path.is_absolute():
             return Item(role, path, there=True)
@@ -60,7 +63,7 @@ def file(role: str, path: Path, asked: str, named_in: Path, *, remote: bool = Fa
 
 def database(path: Path, backend: int, asked: str, named_in: Path, *, remote: bool = False) -> Item:
     """An LMDB is data.mdb in its folder; a LevelDB is a folder with a CURRENT and all that lies beside it. `remote`: as
-    for `file`."""
+    for `file`. Raises ManifestError for what is none."""
     kind, mark = ("LMDB", "data.mdb") if backend == pb.DataParameter.LMDB else ("LevelDB", "CURRENT")
     if not exists(path, asked):
         if remote and path.is_absolute():
@@ -80,7 +83,7 @@ def database(path: Path, backend: int, asked: str, named_in: Path, *, remote: bo
 
 def images(root: Path, members: tuple[PurePosixPath, ...], listing: Path, asked: str, *, remote: bool = False) -> Item:
     """The pictures of a list. Caffe joins root_folder and each name as they stand; so a root of `/` serves lists of
-    absolute paths. `remote`: as for `file`, by the first of them."""
+    absolute paths. `remote`: as for `file`, by the first of them. Raises ManifestError where that is not there."""
     if exists(root / members[0], asked):
         return Item("images", root, members)
     if remote:
@@ -97,7 +100,7 @@ def _looked(path: Path, named_in: Path, remote: bool) -> str:
 
 
 def with_siblings(state: Item) -> Item:
-    """A solver state with its model, and whatever else bears its name up to the suffix."""
+    """A solver state with its model, and whatever else bears its name up to the suffix. Raises ManifestError."""
     stem = state.path.name.removesuffix(".h5").removesuffix(".solverstate")
     members = tuple(PurePosixPath(p.name) for p in _siblings(state.path.parent, stem))
     if not any(".caffemodel" in m.name for m in members):

@@ -94,7 +94,10 @@ class Node:
 
 
 def parse_version(answer: CommandResult) -> Product:
-    """PBS Pro numbers its releases by year or says its name; OpenPBS has numbers from 20 on; Torque says `Version:`."""
+    """PBS Pro numbers its releases by year or says its name; OpenPBS has numbers from 20 on; Torque says `Version:`.
+
+    Raises SchedulerError for an answer without one.
+    """
     said = f"{answer.out}\n{answer.err}"
     if match := re.search(r"pbs_version = (\S+)", said):
         version = match[1]

@@ -75,7 +75,8 @@ def public_key(path: Path) -> str:
 
 
 def make(path: Path, kind: str, *, ask: bool) -> None:
-    """Makes a key pair. With `ask`, ssh-keygen itself asks for a passphrase; without, the key has none."""
+    """Makes a key pair. With `ask`, ssh-keygen itself asks for a passphrase; without, the key has none. Raises
+    TransportError."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     bits = ["-b", "4096"] if kind == "rsa" else []
     phrase = [] if ask else ["-N", ""]

@@ -33,7 +33,8 @@ def pip(arguments: list[str], doing: str, start: Sequence[str] = ("-m", "pip")) 
 
 def repack(distribution: metadata.Distribution, folder: Path) -> Path:
     """The wheel that a distribution was installed from: its files without compiled ones and scripts, which the
-    installation there makes anew. A wheel is a zip of them (PyPA, binary distribution format)."""
+    installation there makes anew. A wheel is a zip of them (PyPA, binary distribution format). Raises RequestError
+    for one that was installed otherwise."""
     files = [f for f in distribution.files or [] if ".." not in f.parts and "__pycache__" not in f.parts]
     tag = (distribution.read_text("WHEEL") or "").partition("Tag: ")[2].split("\n")[0].strip()
     if not files or not tag:

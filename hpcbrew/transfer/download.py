@@ -49,7 +49,8 @@ def default_folder(record: JobRecord) -> Path:
 def wanted(record: JobRecord, transport: Transport) -> dict[PurePosixPath, int]:
     """The files of the run folder with their sizes: models, logs, metrics and the job's own description.
 
-    What begins with a dot is no result: it may be a transfer's own, on either side.
+    What begins with a dot is no result: it may be a transfer's own, on either side. Raises TransportError where the
+    folder is gone.
     """
     sizes = transport.sizes(record.run_folder)
     if not sizes:

@@ -133,7 +133,7 @@ class _Session:
             threading.Thread(target=self._end, args=(ending,), daemon=True).start()
 
     def ask(self, path: PurePosixPath, start: int, size: int, unless: str) -> tuple[str, bytes]:
-        """What was found, in the words of `SCRIPT`, and the part of the file."""
+        """What was found, in the words of `SCRIPT`, and the part of the file. Raises TransportError."""
         self._requests.put(f"{start} {size} {unless}\n".encode() + os.fsencode(path) + b"\0")
         patience = process.IDLE_TIMEOUT + size / SLOWEST
         end, mark = time.monotonic() + patience, self._marked.mark.encode()

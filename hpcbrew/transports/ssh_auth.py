@@ -52,7 +52,10 @@ def connect(
 
 
 def route(destination: str, resolve: Callable[[str], SshHost]) -> list[SshHost]:
-    """The hosts on the way, the last one included. The first jump of several may have jumps of its own, as in ssh."""
+    """The hosts on the way, the last one included. The first jump of several may have jumps of its own, as in ssh.
+
+    Raises TransportError where they go round in circles.
+    """
     way = [resolve(destination)]
     while way[0].jumps:
         way = [*map(resolve, way[0].jumps), *way]

@@ -47,7 +47,10 @@ class PictureNet(Net):
                 take(in_, given)
 
     def scores(self, pictures: Sequence[np.ndarray] | np.ndarray) -> np.ndarray:
-        """The net's first output for each picture (height, width, channels), resized to the input where it differs."""
+        """The net's first output for each picture (height, width, channels), resized to the input where it differs.
+
+        Raises NetError where the channels are not the input's.
+        """
         in_ = self.inputs[0]
         batch = np.stack([self.transformer.preprocess(in_, picture) for picture in pictures])
         if batch.shape[1:] != self.blobs[in_].shape[1:]:

@@ -78,7 +78,10 @@ def resize_image(im: np.ndarray, new_dims: Shape, interp_order: int = 1) -> np.n
 
 
 def oversample(images: Sequence[np.ndarray], crop_dims: Shape) -> np.ndarray:
-    """Ten crops of each picture (height, width, channels): four corners and the centre, then their mirror images."""
+    """Ten crops of each picture (height, width, channels): four corners and the centre, then their mirror images.
+
+    Shape (10 · pictures, *crop_dims, channels), float32. Raises ArrayError where a crop is larger than its picture.
+    """
     height, width = (int(d) for d in crop_dims)
     crops = []
     for im in images:
@@ -164,7 +167,10 @@ class Transformer:
         self.input_scale: dict[str, float | None] = {}
 
     def preprocess(self, in_: str, data: np.ndarray) -> np.ndarray:
-        """A picture as the input `in_` takes it: (channels, height, width), float32."""
+        """A picture as the input `in_` takes it: (channels, height, width), float32.
+
+        `data`: (height, width, channels). Raises ArrayError where the input takes no pictures, or of more channels.
+        """
         self._known(in_)
         x = np.asarray(data).astype(np.float32, copy=False)
         if len(self.inputs[in_]) != 4:
@@ -195,7 +201,7 @@ class Transformer:
         return x if transpose is None else x.transpose(np.argsort(transpose))
 
     def set_transpose(self, in_: str, order: Shape) -> None:
-        """The order of axes: (2, 0, 1) puts channels first."""
+        """The order of axes: (2, 0, 1) puts channels first. Raises NetError."""
         self._known(in_)
         if sorted(order) != list(range(len(self.inputs[in_]) - 1)):
             raise NetError(
@@ -204,7 +210,7 @@ class Transformer:
         self.transpose[in_] = tuple(order)
 
     def set_channel_swap(self, in_: str, order: Shape) -> None:
-        """The order of channels: (2, 1, 0) makes B, G, R of R, G, B."""
+        """The order of channels: (2, 1, 0) makes B, G, R of R, G, B. Raises NetError."""
         self._known(in_)
         channels = self.inputs[in_][1]
         if len(order) != channels or not all(0 <= c < channels for c in order):
