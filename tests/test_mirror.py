@@ -40,6 +40,7 @@ ELSEWHERE = {
     "engine/cli/train.py": "engine/cli/test_cli.py",
     "engine/graph/known_layers.py": "engine/proto/test_layer_names.py",
     "engine/graph/model_fit.py": "engine/net/test_weights.py",
+    "engine/net/assembly.py": "engine/net/test_net.py",
     "engine/graph/windows.py": "engine/layers/test_pooling.py",
     "engine/data/list_source.py": "engine/data/test_image_source.py",
     "engine/ops/trace_flag.py": "engine/ops/test_platform.py",

@@ -14,11 +14,12 @@ from engine.data.label_bounds import LabelBounds
 from engine.errors import LayerError
 from engine.graph import known_layers
 from engine.graph.build import build_graph
-from engine.graph.graph import Graph, Node, Value
+from engine.graph.graph import Graph, Value
 from engine.layers import fillers
 from engine.layers.base import Array, Context, Layer, Shape, SourceLayer
 from engine.layers.registry import create, known
 from engine.net import labels, parameters, spans, steps, total_loss
+from engine.net.assembly import Behind, assemble
 from engine.net.needs_backward import NeedsBackward, needs_backward
 from engine.net.parameters import cleared, shaped
 from engine.net.sized import Sized, for_platform
@@ -61,30 +62,21 @@ class Net:
         shapes: Mapping[str, Shape] | None = None,
         layers: Sequence[Layer] | None = None,
         precision: str = "float32",
-        behind: "tuple[Net, int] | None" = None,
+        behind: Behind | None = None,
     ) -> None:
-        """`shapes` overrides those of sources' tops, by blob; `layers` are set up instead of new ones.
-
-        `behind`: a net and the number of the layer behind which all is as there.
+        """`shapes` overrides those of sources' tops, by blob; `layers` are set up instead of new ones; see `Behind`.
 
         `precision`: "float32", or the lower one ("bfloat16") that layers compute in which declare it; parameters,
         gradients, losses and outputs stay float32.
         Raises LayerError where layers don't fit.
         """
         self.graph, self.precision = graph, precision
-        self.layers: list[Layer] = []
-        self.shapes: dict[Value, Shape] = {}
-        self.loss_weights: list[list[float]] = []
-        self.tops: list[tuple[Value, ...]] = []
         self._given = dict(shapes or {})
         self._sizes: OrderedDict[Any, Net] = OrderedDict()
         if not layers:
             known_layers.check(graph, known())
-        for i, node in enumerate(graph.nodes):
-            if behind is None or i <= behind[1]:
-                self._add(node, layers[i] if layers else create(node), self._given)
-            else:
-                self._keep(behind[0], i)
+        self._built = assemble(graph.nodes, layers or map(create, graph.nodes), self._given, behind)
+        self.layers, self.tops, self.loss_weights, self.shapes = self._built
         declared, self.param_ids = parameters.declared(graph.nodes, self.layers)
         recurrent, self.recurrent_ids = parameters.recurrent(self.layers, len(declared))
         self.params = declared + recurrent
@@ -130,7 +122,7 @@ class Net:
 
     def _set_up(self, key: Any, shapes: Mapping[str, Shape], until: int) -> "Net":
         layers = [layer.blank() if i <= until else layer for i, layer in enumerate(self.layers)]
-        net = Net(self.graph, shapes, layers, self.precision, (self, until))
+        net = Net(self.graph, shapes, layers, self.precision, Behind(self._built, until))
         parameters.check_same(self.layers, net.layers)
         net._sizes, self._sizes[key] = self._sizes, net
         if len(self._sizes) > SIZES:
@@ -140,34 +132,6 @@ class Net:
     def _source_shapes(self) -> dict[str, Shape]:
         sources = (tops for layer, tops in zip(self.layers, self.tops, strict=True) if isinstance(layer, SourceLayer))
         return {v.blob: self.shapes[v] for tops in sources for v in tops}
-
-    # Building
-
-    def _add(self, node: Node, layer: Layer, given: Mapping[str, Shape]) -> None:
-        bottoms = [self.shapes[v] for v in node.bottoms]
-        tops = self._tops_of(node, layer)
-        told = given if isinstance(layer, SourceLayer) or layer.dynamic else {}
-        shapes = layer.build(bottoms, [told.get(v.blob) for v in tops])
-        for value, shape in zip(tops, shapes, strict=True):
-            self.shapes[value] = shape
-        weights = list(node.config.loss_weight)
-        if weights and len(weights) != len(tops):
-            raise layer.error(f"{len(weights)} loss_weight for {len(tops)} tops; give one a top, or none.")
-        self.loss_weights.append(weights or [float(layer.loss)] * min(1, len(tops)) + [0.0] * (len(tops) - 1))
-        self.layers.append(layer)
-        self.tops.append(tops)
-
-    def _keep(self, other: "Net", i: int) -> None:
-        self.shapes.update((v, other.shapes[v]) for v in other.tops[i])
-        self.loss_weights.append(other.loss_weights[i])
-        self.layers.append(other.layers[i])
-        self.tops.append(other.tops[i])
-
-    def _tops_of(self, node: Node, layer: Layer) -> tuple[Value, ...]:
-        """A loss that names no top gets Caffe's "(automatic)" one, which is no output."""
-        if layer.loss and not node.tops:
-            return (Value("(automatic)", len(self.layers)),)
-        return node.tops
 
     def _needs_backward(self) -> NeedsBackward:
         learns = [any(self.params[k].learned for k in ids) for ids in self.param_ids]

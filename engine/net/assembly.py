@@ -1,0 +1,67 @@
+"""The layers of a graph, set up one behind the other: what each makes, and how large that is."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
+
+from engine.graph.graph import Node, Value
+from engine.layers.base import Layer, Shape, SourceLayer
+
+
+class Assembly(NamedTuple):
+    """Of each layer, in the file's order: itself, its tops, and one loss weight a top; of every value its shape."""
+
+    layers: list[Layer]
+    tops: list[tuple[Value, ...]]
+    loss_weights: list[list[float]]
+    shapes: dict[Value, Shape]
+
+
+class Behind(NamedTuple):
+    """What an assembly takes from another as it is: all behind layer `last`."""
+
+    other: Assembly
+    last: int
+
+
+def assemble(
+    nodes: Sequence[Node], layers: Iterable[Layer], given: Mapping[str, Shape], behind: Behind | None = None
+) -> Assembly:
+    """Sets up `layers`, one a node. given: shapes of sources' and dynamic layers' tops, by blob, where they are known.
+
+    Raises LayerError where layers don't fit.
+    """
+    made = Assembly([], [], [], {})
+    for i, (node, layer) in enumerate(zip(nodes, layers, strict=True)):
+        if behind is None or i <= behind.last:
+            _add(made, node, layer, given)
+        else:
+            _keep(made, behind.other, i)
+    return made
+
+
+def _add(made: Assembly, node: Node, layer: Layer, given: Mapping[str, Shape]) -> None:
+    bottoms = [made.shapes[v] for v in node.bottoms]
+    tops = _tops_of(node, layer, len(made.layers))
+    told = given if isinstance(layer, SourceLayer) or layer.dynamic else {}
+    shapes = layer.build(bottoms, [told.get(v.blob) for v in tops])
+    weights = list(node.config.loss_weight)
+    if weights and len(weights) != len(tops):
+        raise layer.error(f"{len(weights)} loss_weight for {len(tops)} tops; give one a top, or none.")
+    made.shapes.update(zip(tops, shapes, strict=True))
+    made.loss_weights.append(weights or [float(layer.loss)] * min(1, len(tops)) + [0.0] * (len(tops) - 1))
+    made.layers.append(layer)
+    made.tops.append(tops)
+
+
+def _keep(made: Assembly, other: Assembly, i: int) -> None:
+    made.shapes.update((v, other.shapes[v]) for v in other.tops[i])
+    made.loss_weights.append(other.loss_weights[i])
+    made.layers.append(other.layers[i])
+    made.tops.append(other.tops[i])
+
+
+def _tops_of(node: Node, layer: Layer, number: int) -> tuple[Value, ...]:
+    """A loss that names no top gets Caffe's "(automatic)" one, which is no output."""
+    if layer.loss and not node.tops:
+        return (Value("(automatic)", number),)
+    return node.tops
