@@ -155,25 +155,26 @@ def test_an_answer_that_never_ends_is_given_up(answer, error, words, tmp_path, m
 
 
 def test_a_slow_answer_is_told_of_and_waited_for(tmp_path, monkeypatch):
-    monkeypatch.setattr(waiting, "WORD", 0.5)
     said = []
     with login_server.serve(tmp_path) as server:
         (server.home / ".ssh").mkdir()
         person = Person(login_server.PASSWORD, trusts=True)
         transport = Ssh("cluster", person, server.resolve)
+        transport.run(["true"], TOP)  # logged in, which may take its time
         transport.say = said.append
+        monkeypatch.setattr(waiting, "WORD", 0.5)
         assert transport.run(["sh", "-c", "sleep 1.2; echo done"], TOP).out == "done\n"
         transport.close()
     assert said == ["cluster: `sh -c 'sleep 1.2; echo done'`: no answer for 0 s now; still waiting"]
 
 
 def test_who_types_a_password_is_not_told_that_nobody_answers(tmp_path, monkeypatch):
-    monkeypatch.setattr(waiting, "WORD", 0.8)
+    monkeypatch.setattr(waiting, "WORD", 2.5)
     said = []
 
     class Slow(Person):
         def answer(self, prompt, *, secret):
-            time.sleep(1.5)
+            time.sleep(3)
             return super().answer(prompt, secret=secret)
 
     with login_server.serve(tmp_path) as server:

@@ -2,22 +2,33 @@
 
 import io
 import re
-import time
+import threading
 
 import pytest
+from support.until import until
 
 from engine import log
 from engine.solver.report import compiling
 
-TOLD = ["Compiling dense for its first batch; a large net takes minutes, once.", "Compiled in 0 s."]
 
-
-@pytest.mark.parametrize(("seconds", "says"), [(0, []), (0.3, TOLD)])
-def test_only_what_takes_long_is_told_of(seconds, says, monkeypatch):
-    monkeypatch.setattr(compiling, "PATIENCE", 0.1)
+@pytest.fixture
+def stream():
     handlers = log.start(stream := io.StringIO())
-    with compiling.compiling("dense"):
-        time.sleep(seconds)
-    time.sleep(0.2)
+    yield stream
     log.stop(handlers)
-    assert re.findall(r"\] (.*)", stream.getvalue()) == says
+
+
+def test_what_is_quick_is_not_told_of(stream):
+    with compiling.compiling("dense"):
+        pass
+    until(lambda: not any(isinstance(thread, threading.Timer) for thread in threading.enumerate()))
+    assert stream.getvalue() == ""
+
+
+def test_what_takes_long_is_told_of_and_then_how_long_it_took(stream, monkeypatch):
+    monkeypatch.setattr(compiling, "PATIENCE", 0.05)
+    with compiling.compiling("dense"):
+        until(stream.getvalue)
+    begun, done = re.findall(r"\] (.*)", stream.getvalue())
+    assert begun == "Compiling dense for its first batch; a large net takes minutes, once."
+    assert re.fullmatch(r"Compiled in \d+ s\.", done)
