@@ -22,6 +22,10 @@ class Agreed(Requests):
         self._own, self._parallel = own, parallel
         self._asked: deque[object] = deque()
 
+    def add(self, request: Request) -> None:
+        """Asked of this node, as if by a signal."""
+        self._own.add(request)
+
     def take(self) -> Request | None:
         """What a node asked for LAG calls ago."""
         self._asked.append(self._parallel.all_reduce_max(NUMBERED.index(self._own.take())))

@@ -35,6 +35,12 @@ def test_what_this_node_is_asked_is_done_a_few_iterations_later():
     assert _taken(agreed(own, _Others()), LAG + 2) == [*[None] * LAG, Request.STOP, None]
 
 
+def test_so_is_what_is_asked_of_all_through_this_node():
+    both = agreed(Requests(), _Others())
+    both.add(Request.STOP)
+    assert _taken(both, LAG + 2) == [*[None] * LAG, Request.STOP, None]
+
+
 def test_what_another_node_is_asked_is_done_at_the_same_iteration():
     assert _taken(agreed(Requests(), _Others(1)), LAG + 2) == [*[None] * LAG, Request.SNAPSHOT, None]
 
