@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from engine.proto import layer_names
+
 ROOT = Path(__file__).parents[1]
 
 ORDER = {
@@ -162,6 +164,14 @@ def test_imports_go_down(package):
 def test_the_engine_knows_nothing_of_the_submitter():
     wrong = [f"{a} imports {b}" for a, b in pairs() if inside(a, "engine") and inside(b, "hpcbrew")]
     assert not wrong, "\n".join(wrong)
+
+
+def test_net_and_solver_ask_no_layer_for_its_type():
+    """What they need to know of one, it declares."""
+    above = [path for module, path in modules().items() if module.startswith(("engine.net.", "engine.solver."))]
+    compared = [node for path in above for node in ast.walk(tree(path)) if isinstance(node, ast.Compare)]
+    constants = {part.value for node in compared for part in ast.walk(node) if isinstance(part, ast.Constant)}
+    assert not constants & layer_names.TYPES
 
 
 def test_the_queue_of_this_machine_stands_by_itself():

@@ -95,6 +95,8 @@ class Layer:
 
     host: ClassVar[bool] = False
     """It computes on the host (Python, DetectionOutput): what is compiled ends before it and begins anew behind it."""
+    judges: ClassVar[bool] = False
+    """Its top says which detections are right, of which tests make average precisions (DetectionEvaluate)."""
     alone: ClassVar[str] = ""
     """What it does that cannot be done on several devices at a time; nothing, mostly."""
 

@@ -29,6 +29,7 @@ class DetectionEvaluate(HostLayer):
     """
 
     bottoms = (2, 2)
+    judges = True
 
     def setup(self, detections: Shape, boxes: Shape) -> list[Shape]:
         p = self.config.detection_evaluate_param
