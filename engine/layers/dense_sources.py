@@ -8,12 +8,30 @@ from engine.data.source import Source
 from engine.layers import data_lines
 from engine.layers.base import LogLine, Shape
 from engine.layers.registry import layer
-from engine.layers.sources import DataLayer, of_list
+from engine.layers.sources import DataLayer, Listing
 from engine.proto import caffe_pb2 as pb
 
 
+class _PairLayer(DataLayer):
+    """A layer that reads pictures and their labels from the pairs of a list."""
+
+    @property
+    def fields(self) -> Listing:
+        """The block that says which list, and how it is read."""
+        return self.config.image_data_param
+
+    def source(self, pairs: PairList, cut: DenseCut, seed: int, divisor: int = 1) -> DenseSource:
+        """The source of its batches; labels are divided by `divisor`. Raises LayerError."""
+        p = self.fields
+        size = self.batch_size(p.batch_size)
+        return DenseSource(pairs, self.config.top, size, cut, seed, **self.of_list(p), divisor=divisor)
+
+    def lines(self, batches: DenseSource, shape: Shape) -> Iterable[LogLine]:
+        return data_lines.skip(self.fields.rand_skip, len(batches.pairs))
+
+
 @layer("DenseImageData")
-class DenseImageData(DataLayer):
+class DenseImageData(_PairLayer):
     """Pictures, and a label for each of their places, from pairs of files that a list names (SegNet, ENet).
 
     Tops: pictures (batch_size, channels, height, width), stretched to new_height × new_width if these are set, then of
@@ -25,11 +43,8 @@ class DenseImageData(DataLayer):
 
     def batches(self, seed: int) -> Source:
         p = self.config.dense_image_data_param
-        if bool(p.new_height) != bool(p.new_width) or bool(p.crop_height) != bool(p.crop_width):
-            raise self.error(
-                f"new_height {p.new_height}, new_width {p.new_width}, crop_height {p.crop_height} and crop_width "
-                f"{p.crop_width}; set both of a pair, or none."
-            )
+        if bool(p.crop_height) != bool(p.crop_width):
+            raise self.error(f"crop_height {p.crop_height} and crop_width {p.crop_width}; set both or none.")
         if self.config.transform_param.mirror or self.config.transform_param.crop_size or p.mean_file:
             raise self.error(
                 "its pictures and labels are mirrored and cropped together: give mirror, crop_height and crop_width in "
@@ -44,22 +59,15 @@ class DenseImageData(DataLayer):
             mirror=p.mirror,
         )
         pairs = PairList(self.path("source", p.source), p.root_folder, definition=self.node.origin.path)
-        return DenseSource(
-            pairs,
-            self.config.top,
-            self.batch_size(p.batch_size),
-            cut,
-            seed,
-            **of_list(p),
-            divisor=p.label_divide_factor,
-        )
+        return self.source(pairs, cut, seed, p.label_divide_factor)
 
-    def lines(self, batches: DenseSource, shape: Shape) -> Iterable[LogLine]:
-        return data_lines.skip(self.config.dense_image_data_param.rand_skip, len(batches.pairs))
+    @property
+    def fields(self) -> Listing:
+        return self.config.dense_image_data_param
 
 
 @layer("ImageSegData")
-class ImageSegData(DataLayer):
+class ImageSegData(_PairLayer):
     """Pictures, and a label for each of their places, from a list of files (DeepLab, PSPNet).
 
     The labels are those of a second file (PIXEL), a number behind the picture's name (IMAGE), or ignore_label (NONE).
@@ -73,8 +81,6 @@ class ImageSegData(DataLayer):
 
     def batches(self, seed: int) -> Source:
         p, t = self.config.image_data_param, self.config.transform_param
-        if bool(p.new_height) != bool(p.new_width):
-            raise self.error(f"new_height {p.new_height} and new_width {p.new_width}; set both or none.")
         crop = (t.crop_h or t.crop_height or t.crop_size, t.crop_w or t.crop_width or t.crop_size)
         if bool(crop[0]) != bool(crop[1]):
             raise self.error(f"the crop is {crop[0]} high and {crop[1]} wide; set both, or crop_size.")
@@ -90,21 +96,11 @@ class ImageSegData(DataLayer):
         pairs = PairList(
             self.path("source", p.source), p.root_folder, kind, p.ignore_label, definition=self.node.origin.path
         )
-        return DenseSource(
-            pairs,
-            self.config.top,
-            self.batch_size(p.batch_size),
-            cut,
-            seed,
-            **of_list(p),
-        )
-
-    def lines(self, batches: DenseSource, shape: Shape) -> Iterable[LogLine]:
-        return data_lines.skip(self.config.image_data_param.rand_skip, len(batches.pairs))
+        return self.source(pairs, cut, seed)
 
 
 @layer("ImageLabelmapData")
-class ImageLabelmapData(DataLayer):
+class ImageLabelmapData(_PairLayer):
     """Pictures, and for each of their places whether it is an edge, from pairs of files that a list names (HED).
 
     Both are stretched to new_height × new_width if these are set, then cropped to crop_size, anywhere in TRAIN and in
@@ -117,12 +113,7 @@ class ImageLabelmapData(DataLayer):
 
     def batches(self, seed: int) -> Source:
         p, t = self.config.image_data_param, self.config.transform_param
-        if bool(p.new_height) != bool(p.new_width):
-            raise self.error(f"new_height {p.new_height} and new_width {p.new_width}; set both or none.")
         crop = (t.crop_size, t.crop_size) if t.crop_size else None
         cut = DenseCut(t, crop=crop, anywhere=self.phase == pb.TRAIN, mirror=t.mirror)
         pairs = PairList(self.path("source", p.source), p.root_folder, definition=self.node.origin.path, edges=True)
-        return DenseSource(pairs, self.config.top, self.batch_size(p.batch_size), cut, seed, **of_list(p))
-
-    def lines(self, batches: DenseSource, shape: Shape) -> Iterable[LogLine]:
-        return data_lines.skip(self.config.image_data_param.rand_skip, len(batches.pairs))
+        return self.source(pairs, cut, seed)

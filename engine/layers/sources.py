@@ -34,6 +34,10 @@ _RECORD = 512
 """Bytes that a record in a batch takes besides its values: its name, its label, what reads it."""
 
 
+Listing = pb.ImageDataParameter | pb.DenseImageDataParameter
+"""The fields of layers that read the pictures of a list."""
+
+
 class DataLayer(SourceLayer):
     """A source layer whose tops have the shapes of its first batch."""
 
@@ -78,6 +82,21 @@ class DataLayer(SourceLayer):
         if lacking := memory.lacking(_RECORD * size):
             raise self.error(f"a batch of batch_size: {size} records {lacking}, besides their values.")
         return size
+
+    def check_stretched(self, p: Listing | pb.VideoDataParameter) -> None:
+        """Raises LayerError where pictures would be stretched to a height and no width, or the other way round."""
+        if bool(p.new_height) != bool(p.new_width):
+            raise self.error(f"new_height {p.new_height} and new_width {p.new_width}; set both or none.")
+
+    def of_list(self, p: Listing) -> dict[str, Any]:
+        """The keywords of a source of listed pictures that all their layers' fields have in common."""
+        self.check_stretched(p)
+        return {
+            "colour": Colour.COLOUR if p.is_color else Colour.GREY,
+            "size": (p.new_height, p.new_width) if p.new_height else None,
+            "shuffle": p.shuffle,
+            "rand_skip": p.rand_skip,
+        }
 
     def database(self, p: pb.DataParameter) -> Database:
         """What data_param names, opened: from the node's own disk, where it is to be copied there."""
@@ -148,16 +167,6 @@ class AnnotatedData(DataLayer):
         )
 
 
-def of_list(p: pb.ImageDataParameter | pb.DenseImageDataParameter) -> dict[str, Any]:
-    """The keywords of a source of listed pictures that all their layers' fields have in common."""
-    return {
-        "colour": Colour.COLOUR if p.is_color else Colour.GREY,
-        "size": (p.new_height, p.new_width) if p.new_height else None,
-        "shuffle": p.shuffle,
-        "rand_skip": p.rand_skip,
-    }
-
-
 @layer("ImageData")
 class ImageData(DataLayer):
     """Pictures and their labels from files that a list names.
@@ -170,8 +179,6 @@ class ImageData(DataLayer):
 
     def batches(self, seed: int) -> Source:
         p = self.config.image_data_param
-        if bool(p.new_height) != bool(p.new_width):
-            raise self.error(f"new_height {p.new_height} and new_width {p.new_width}; set both or none.")
         return ImageSource(
             self.path("source", p.source),
             self.config.top,
@@ -180,7 +187,7 @@ class ImageData(DataLayer):
             seed,
             root_folder=p.root_folder,
             definition=self.node.origin.path,
-            **of_list(p),
+            **self.of_list(p),
             num_labels=p.num_labels,
             prefetch=self.config.data_param.prefetch,
         )

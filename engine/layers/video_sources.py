@@ -33,8 +33,7 @@ class VideoData(DataLayer):
                 "video_data_param has no source, a list of folders of frames. Cameras and video files, of SSD, are not "
                 "read: make pictures of the frames first."
             )
-        if bool(p.new_height) != bool(p.new_width):
-            raise self.error(f"new_height {p.new_height} and new_width {p.new_width}; set both or none.")
+        self.check_stretched(p)
         if not p.new_length or not p.num_segments:
             raise self.error(f"new_length is {p.new_length} and num_segments {p.num_segments}; each must be 1 or more.")
         if lacking := memory.lacking(_DRAWN * self.batch_size(p.batch_size) * p.num_segments):

@@ -40,7 +40,8 @@ def test_the_layers_make_such_batches(listed):
 @pytest.mark.parametrize(
     ("block", "more", "message"),
     [
-        ("new_height: 4", "", "set both of a pair"),
+        ("new_height: 4", "", "new_height 4 and new_width 0; set both or none"),
+        ("crop_width: 4", "", "crop_height 0 and crop_width 4; set both or none"),
         ("", "transform_param { mirror: true }", "give mirror, crop_height and crop_width in"),
         ("label_divide_factor: 0", "", "label_divide_factor is 0"),
     ],
