@@ -1,11 +1,9 @@
-"""The layers that make batches themselves, and HDF5Output, which takes them. How data is read is in `engine.data`."""
+"""The layers that read batches from files. How that is done is in `engine.data`."""
 
 import logging
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from engine.data import bad_records, local_copy
 from engine.data.annotated_source import AnnotatedSource
@@ -13,17 +11,16 @@ from engine.data.backends import READERS
 from engine.data.databases import Database
 from engine.data.datum import Colour
 from engine.data.datum_source import DatumSource
-from engine.data.hdf5_sink import HDF5Sink
 from engine.data.hdf5_source import HDF5Source
 from engine.data.image_source import ImageSource
 from engine.data.memory_source import MemorySource
-from engine.data.source import Source, position
+from engine.data.source import Source
 from engine.data.transform import Misfit, Transform
 from engine.data.window_source import WindowSource
 from engine.errors import DataError, PrototxtError
 from engine.host import memory
-from engine.layers import data_lines, fillers
-from engine.layers.base import Array, Arrays, Context, Layer, LogLine, Shape, SourceLayer
+from engine.layers import data_lines
+from engine.layers.base import LogLine, Shape, SourceLayer
 from engine.layers.registry import layer
 from engine.proto import caffe_pb2 as pb
 from engine.proto import paths
@@ -286,114 +283,3 @@ class WindowData(DataLayer):
         yield from data_lines.windows(self.config.window_data_param, batches)
         yield data_lines.output("window_data_layer.cpp:180", shape)
         yield from data_lines.mean(self.config.transform_param, "window_data_layer.cpp:196")
-
-
-LEGACY = ("num", "channels", "height", "width")
-
-FIRST_STREAM = 2**32
-"""The random numbers below are those of parameters (`Net.init`)."""
-
-
-@layer("DummyData")
-class DummyData(SourceLayer):
-    """Tops filled by `data_filler` (one for all, or one a top; the constant 0 without), of the shapes in `shape`.
-
-    `shape` too is one for all, or one a top; the old num, channels, height and width give it in four parts.
-    """
-
-    def setup(self) -> list[Shape]:
-        p, tops = self.config.dummy_data_param, len(self.config.top)
-        self.fillers = self.each("data_filler", p.data_filler or [pb.FillerParameter(value=0)])
-        if any(getattr(p, name) for name in LEGACY):
-            if p.shape:
-                raise self.error(f"it has shape and {', '.join(LEGACY)}, the old form of the same; give one of them.")
-            self.shapes = list(zip(*(self.each(name, getattr(p, name)) for name in LEGACY), strict=True))
-        else:
-            self.shapes = [tuple(s.dim) for s in self.each("shape", p.shape)]
-        for filler, shape in zip(self.fillers, self.shapes, strict=True):
-            self.check_filler(filler, shape)
-        return self.shapes[:tops]
-
-    def each(self, what: str, given: Any) -> list[Any]:
-        """`given` for every top. Raises LayerError where it is neither one nor as many as the tops."""
-        tops = len(self.config.top)
-        if len(given) not in (1, tops):
-            raise self.error(f"{len(given)} {what} for {tops} tops; give one for all, or one a top.")
-        return list(given) * (tops if len(given) == 1 else 1)
-
-    def open(self, seed: int) -> "DummySource":
-        return DummySource(list(self.config.top), self.fillers, self.shapes, seed)
-
-
-class DummySource:
-    """The batches: a function of the seed and of their number. Constant tops are made once."""
-
-    prefetch = 1
-
-    def __init__(self, tops: list[str], made_by: list[pb.FillerParameter], shapes: list[Shape], seed: int) -> None:
-        self._tops, self._fillers, self._shapes, self._seed = tops, made_by, shapes, seed
-        self._made = 0
-        self._constant = {
-            top: fillers.fill(filler, shape, fillers.generator(seed, 0))
-            for top, filler, shape in zip(tops, made_by, shapes, strict=True)
-            if filler.type == "constant"
-        }
-        for value in self._constant.values():
-            value.flags.writeable = False
-
-    def shapes(self) -> list[Shape]:
-        return self._shapes
-
-    def next(self) -> dict[str, np.ndarray]:
-        batch = {}
-        for i, top in enumerate(self._tops):
-            rng = fillers.generator(self._seed, FIRST_STREAM + self._made * len(self._tops) + i)
-            batch[top] = (
-                self._constant[top] if top in self._constant else fillers.fill(self._fillers[i], self._shapes[i], rng)
-            )
-        self._made += 1
-        return batch
-
-    def skip(self, batches: int) -> None:
-        self._made += batches
-
-    def record(self, index: int) -> str:
-        return f"item {index} of batch {self._made - 1}"
-
-    def state(self) -> dict[str, Any]:
-        return {"made": self._made}
-
-    def restore(self, state: dict[str, Any]) -> None:
-        self._made = position(state, "made")
-
-    def close(self) -> None:
-        """Holds nothing open."""
-
-
-@layer("HDF5Output")
-class HDF5Output(Layer):
-    """Hands its two bottoms, data and label, to an HDF5 file; they have equally many rows. No tops."""
-
-    bottoms = (2, 2)
-    tops = (0, 0)
-    sink = True
-    alone = "writes one file"
-
-    def setup(self, data: Shape, label: Shape) -> list[Shape]:
-        if not self.config.hdf5_output_param.file_name:
-            raise self.error("file_name names nothing.")
-        if not data or not label or data[0] != label[0]:
-            raise self.error(
-                f"{self.bottom(0)} of shape {list(data)} and {self.bottom(1)} of {list(label)}: as many rows?"
-            )
-        return []
-
-    def forward(self, params: Arrays, bottoms: Arrays, ctx: Context) -> list[Array]:
-        return []
-
-    def open(self) -> HDF5Sink:
-        """The file: the host writes to it what `net.forward` returns for this layer."""
-        try:
-            return HDF5Sink(Path(self.config.hdf5_output_param.file_name))
-        except DataError as e:
-            raise self.error(str(e)) from e

@@ -15,7 +15,7 @@ from engine.data.hdf5_sink import HDF5Sink
 from engine.graph.graph import Value
 from engine.layers import python
 from engine.layers.base import Array, Layer, Shape, SourceLayer
-from engine.layers.sources import HDF5Output
+from engine.layers.hdf5_output import HDF5Output
 from engine.net.convolution_work import light
 from engine.net.sized import Sized, Uses
 from engine.net.spans import spans

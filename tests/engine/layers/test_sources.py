@@ -1,12 +1,10 @@
-"""The data layers, against the batches that BVLC Caffe's deliver; DummyData; HDF5Output."""
+"""The data layers, against the batches that BVLC Caffe's deliver."""
 
 from pathlib import Path
 
 import cv2
-import h5py
 import numpy as np
 import pytest
-from support.layer_cases import check_refused
 
 from engine.data.feed import Feed
 from engine.errors import LayerError
@@ -72,106 +70,6 @@ def test_a_source_beside_the_net_s_file_is_found(monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     net = shaped_net(DATA.format('batch_size: 2 source: "gray_lmdb"', ""), GOLDEN / "train_val.prototxt")
     assert net.blob_shapes["data"] == (2, 1, 28, 28)
-
-
-UNIFORM = 'data_filler { type: "uniform" min: 1 max: 2 }'
-DUMMY = 'type: "DummyData" dummy_data_param {{ {} }}'.format
-
-
-def dummy_net(param: str, tops: str) -> Net:
-    names = " ".join(f'top: "{top}"' for top in tops)
-    return shaped_net(f'layer {{ name: "data" {names} {DUMMY(param)} }}')
-
-
-@pytest.mark.parametrize(
-    ("param", "shapes"),
-    [
-        ("shape { dim: 2 dim: 3 }", [(2, 3), (2, 3)]),
-        ("shape { dim: 2 } shape { dim: 4 dim: 5 }", [(2,), (4, 5)]),
-        ("num: 2 channels: 3 height: 4 width: 5", [(2, 3, 4, 5)] * 2),
-        ("num: 2 num: 6 channels: 3 height: 4 height: 1 width: 5", [(2, 3, 4, 5), (6, 3, 1, 5)]),
-    ],
-)
-def test_dummy_data_has_one_shape_for_all_or_one_a_top(param, shapes):
-    net = dummy_net(param, "ab")
-    assert [net.blob_shapes[top] for top in "ab"] == shapes
-    assert [v.shape for v in net.sources[0].open(seed=0).next().values()] == shapes
-
-
-def test_dummy_data_is_zero_without_a_filler():
-    np.testing.assert_array_equal(dummy_net("shape { dim: 3 }", "a").sources[0].open(seed=0).next()["a"], [0, 0, 0])
-
-
-def test_dummy_data_takes_one_filler_a_top():
-    batch = dummy_net(f"shape {{ dim: 50 }} data_filler {{ value: 7 }} {UNIFORM}", "ab").sources[0].open(seed=0).next()
-    assert (batch["a"] == 7).all()
-    assert ((batch["b"] >= 1) & (batch["b"] < 2)).all()
-
-
-def test_random_dummy_data_is_filled_anew_and_differs():
-    source = dummy_net(f"shape {{ dim: 9 }} {UNIFORM}", "ab").sources[0].open(seed=0)
-    first, second = source.next(), source.next()
-    values = [*first.values(), *second.values()]
-    assert not any((v == w).all() for i, v in enumerate(values) for w in values[:i])
-
-
-def test_constant_dummy_data_is_filled_once():
-    source = dummy_net("shape { dim: 9 } data_filler { value: 3 }", "a").sources[0].open(seed=0)
-    assert source.next()["a"] is source.next()["a"]
-
-
-def test_dummy_data_of_the_same_seed_is_the_same():
-    layer = dummy_net(f"shape {{ dim: 9 }} {UNIFORM}", "a").sources[0]
-    np.testing.assert_array_equal(layer.open(seed=1).next()["a"], layer.open(seed=1).next()["a"])
-    assert (layer.open(seed=1).next()["a"] != layer.open(seed=2).next()["a"]).any()
-
-
-def test_restored_dummy_data_goes_on():
-    layer = dummy_net(f"shape {{ dim: 9 }} {UNIFORM}", "a").sources[0]
-    source, other = layer.open(seed=1), layer.open(seed=1)
-    source.next()
-    other.restore(source.state())
-    np.testing.assert_array_equal(other.next()["a"], source.next()["a"])
-
-
-@pytest.mark.parametrize(
-    ("param", "message"),
-    [
-        ("", "0 shape for 2 tops"),
-        ("shape { } shape { } shape { }", "3 shape for 2 tops"),
-        (f"shape {{ dim: 1 }} {UNIFORM} {UNIFORM} {UNIFORM}", "3 data_filler for 2 tops"),
-        ("shape { dim: 1 } num: 1", "shape and num, channels, height, width"),
-        ("num: 1 channels: 1 height: 1", "0 width for 2 tops"),
-        ('shape { dim: 1 } data_filler { type: "none" }', 'unknown filler type "none"'),
-    ],
-)
-def test_wrong_dummy_data_is_refused(param, message):
-    check_refused(DUMMY(param), {}, message, tops=2)
-
-
-OUTPUT = """
-layer {{ name: "in" type: "Input" top: "a" top: "b"
-        input_param {{ shape {{ dim: 2 dim: 3 }} shape {{ dim: {rows} }} }} }}
-layer {{ name: "out" type: "HDF5Output" bottom: "a" bottom: "b" hdf5_output_param {{ file_name: "{file}" }} }}
-"""
-
-
-def test_hdf5_output_hands_its_bottoms_to_a_file(tmp_path):
-    net = shaped_net(OUTPUT.format(rows=2, file=tmp_path / "out.h5"))
-    a, b = np.arange(6, dtype=np.float32).reshape(2, 3), np.float32([1, 2])
-    result = net.forward([], {"a": a, "b": b})
-    sink = next(layer for layer in net.layers if layer.sink).open()
-    sink.write(result.sinks["out"])
-    sink.close()
-    with h5py.File(tmp_path / "out.h5") as file:
-        assert np.array_equal(file["data"][:, :, 0, 0], a)
-        assert np.array_equal(file["label"][:, 0, 0, 0], b)
-
-
-@pytest.mark.parametrize(("rows", "file", "says"), [(3, "out.h5", "as many rows"), (2, "", "file_name names nothing")])
-def test_hdf5_output_refuses(rows, file, says):
-    with pytest.raises(LayerError, match=rf'layer "out" \(HDF5Output\): .*{says}'):
-        shaped_net(OUTPUT.format(rows=rows, file=file))
 
 
 REFUSED = {

@@ -1,0 +1,92 @@
+"""DummyData: batches of a filler's numbers."""
+
+from typing import Any
+
+import numpy as np
+
+from engine.data.source import position
+from engine.layers import fillers
+from engine.layers.base import Shape, SourceLayer
+from engine.layers.registry import layer
+from engine.proto import caffe_pb2 as pb
+
+LEGACY = ("num", "channels", "height", "width")
+
+FIRST_STREAM = 2**32
+"""The random numbers below are those of parameters (`Net.init`)."""
+
+
+@layer("DummyData")
+class DummyData(SourceLayer):
+    """Tops filled by `data_filler` (one for all, or one a top; the constant 0 without), of the shapes in `shape`.
+
+    `shape` too is one for all, or one a top; the old num, channels, height and width give it in four parts.
+    """
+
+    def setup(self) -> list[Shape]:
+        p, tops = self.config.dummy_data_param, len(self.config.top)
+        self.fillers = self.each("data_filler", p.data_filler or [pb.FillerParameter(value=0)])
+        if any(getattr(p, name) for name in LEGACY):
+            if p.shape:
+                raise self.error(f"it has shape and {', '.join(LEGACY)}, the old form of the same; give one of them.")
+            self.shapes = list(zip(*(self.each(name, getattr(p, name)) for name in LEGACY), strict=True))
+        else:
+            self.shapes = [tuple(s.dim) for s in self.each("shape", p.shape)]
+        for filler, shape in zip(self.fillers, self.shapes, strict=True):
+            self.check_filler(filler, shape)
+        return self.shapes[:tops]
+
+    def each(self, what: str, given: Any) -> list[Any]:
+        """`given` for every top. Raises LayerError where it is neither one nor as many as the tops."""
+        tops = len(self.config.top)
+        if len(given) not in (1, tops):
+            raise self.error(f"{len(given)} {what} for {tops} tops; give one for all, or one a top.")
+        return list(given) * (tops if len(given) == 1 else 1)
+
+    def open(self, seed: int) -> "DummySource":
+        return DummySource(list(self.config.top), self.fillers, self.shapes, seed)
+
+
+class DummySource:
+    """The batches: a function of the seed and of their number. Constant tops are made once."""
+
+    prefetch = 1
+
+    def __init__(self, tops: list[str], made_by: list[pb.FillerParameter], shapes: list[Shape], seed: int) -> None:
+        self._tops, self._fillers, self._shapes, self._seed = tops, made_by, shapes, seed
+        self._made = 0
+        self._constant = {
+            top: fillers.fill(filler, shape, fillers.generator(seed, 0))
+            for top, filler, shape in zip(tops, made_by, shapes, strict=True)
+            if filler.type == "constant"
+        }
+        for value in self._constant.values():
+            value.flags.writeable = False
+
+    def shapes(self) -> list[Shape]:
+        return self._shapes
+
+    def next(self) -> dict[str, np.ndarray]:
+        batch = {}
+        for i, top in enumerate(self._tops):
+            rng = fillers.generator(self._seed, FIRST_STREAM + self._made * len(self._tops) + i)
+            batch[top] = (
+                self._constant[top] if top in self._constant else fillers.fill(self._fillers[i], self._shapes[i], rng)
+            )
+        self._made += 1
+        return batch
+
+    def skip(self, batches: int) -> None:
+        self._made += batches
+
+    def record(self, index: int) -> str:
+        return f"item {index} of batch {self._made - 1}"
+
+    def state(self) -> dict[str, Any]:
+        return {"made": self._made}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        self._made = position(state, "made")
+
+    def close(self) -> None:
+        """Holds nothing open."""

@@ -1,0 +1,37 @@
+"""HDF5Output: a net's values, batch by batch, in a file."""
+
+from pathlib import Path
+
+from engine.data.hdf5_sink import HDF5Sink
+from engine.errors import DataError
+from engine.layers.base import Array, Arrays, Context, Layer, Shape
+from engine.layers.registry import layer
+
+
+@layer("HDF5Output")
+class HDF5Output(Layer):
+    """Hands its two bottoms, data and label, to an HDF5 file; they have equally many rows. No tops."""
+
+    bottoms = (2, 2)
+    tops = (0, 0)
+    sink = True
+    alone = "writes one file"
+
+    def setup(self, data: Shape, label: Shape) -> list[Shape]:
+        if not self.config.hdf5_output_param.file_name:
+            raise self.error("file_name names nothing.")
+        if not data or not label or data[0] != label[0]:
+            raise self.error(
+                f"{self.bottom(0)} of shape {list(data)} and {self.bottom(1)} of {list(label)}: as many rows?"
+            )
+        return []
+
+    def forward(self, params: Arrays, bottoms: Arrays, ctx: Context) -> list[Array]:
+        return []
+
+    def open(self) -> HDF5Sink:
+        """The file: the host writes to it what `net.forward` returns for this layer."""
+        try:
+            return HDF5Sink(Path(self.config.hdf5_output_param.file_name))
+        except DataError as e:
+            raise self.error(str(e)) from e
