@@ -20,7 +20,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median, quantiles
-from typing import Any, Protocol, Self
+from typing import Any, Self
 
 from bench_nets import NETS, definition
 
@@ -40,14 +40,6 @@ first s: from a process's start to the end of its first iteration, with nothing 
 first one has kept. ready: how much of that passes until its modules are loaded. MB: what repetitions take at their
 peak, beyond the loaded modules; on a GPU, of its memory.
 """
-
-
-class Contestant(Protocol):
-    """What is timed in turns with others."""
-
-    def round(self) -> float:
-        """Milliseconds of one repetition."""
-        ...
 
 
 class Timed:

@@ -40,7 +40,7 @@ the number of the transaction that wrote all that."""
 
 _BRANCH, _LEAF, _OVER, _META_PAGE, _FIXED = 1, 2, 4, 8, 32
 _KINDS = _BRANCH | _LEAF | _OVER | _META_PAGE | _FIXED
-_BIG, _NAMED, _DUPLICATES = 1, 2, 4
+_NAMED, _DUPLICATES = 2, 4
 _DEEPEST = 32
 
 

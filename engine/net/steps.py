@@ -26,8 +26,8 @@ def joined(
 ) -> list[Step]:
     """The steps of a pass in which nobody asks for the blobs between layers that are joined.
 
-    None where the sizes of blobs turn out on the way. A layer is joined to the one before it where it reads that one's
-    top, alone: what several read, or counts as loss, goes through a Split.
+    No steps at all where the sizes of blobs turn out on the way. A layer is joined to the one before it where it reads
+    that one's top, alone: what several read, or counts as loss, goes through a Split.
     """
     if any(layer.dynamic or layer.host for layer in layers):
         return []

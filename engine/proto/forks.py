@@ -46,6 +46,7 @@ GENET = "GENet (hujie-frank/GENet) and others"
 LITEFLOWNET = "LiteFlowNet (twhui/LiteFlowNet)"
 OPENVINO = "OpenVINO's models (opencv/open_model_zoo)"
 REFINEDET = "RefineDet (sfzhang15/RefineDet)"
+RETRIEVAL = "image retrieval (yuminsuh/caffe_retrieval)"
 RRPN = "RRPN (mjq11302010031/RRPN)"
 SKELETON = "DeepSkeleton (zeakey/DeepSkeleton)"
 SYNOPSYS = "Synopsys' Caffe (foss-for-synopsys-dwc-arc-processors/synopsys-caffe)"
@@ -57,7 +58,7 @@ TYPES = {
     "Affinity": INTEL,
     "AnnotatedData": f"{SSD}, {INTEL} and {NVIDIA}",
     "Arccos": NORMFACE,
-    "ArmMultiBoxLoss": "RefineDet (sfzhang15/RefineDet)",
+    "ArmMultiBoxLoss": REFINEDET,
     "AssistedExcitation": YOLO,
     "Axpy": SENET,
     "BalancedSoftmaxWithLoss": "CaffeMex (liuyuisanai/CaffeMex_v2)",
@@ -127,7 +128,7 @@ TYPES = {
     "FlowAugmentation": FLOWNET,
     "FLOWriter": FLOWNET,
     "FlowWarp": FLOWNET,
-    "FocalLoss": "focal loss (chuanqi305/FocalLoss)",
+    "FocalLoss": FOCALLOSS,
     "FrcnnAnchorTarget": FRCNN,
     "FrcnnOutput": CASCADE,
     "FrcnnProposal": FRCNN,
@@ -153,14 +154,14 @@ TYPES = {
     "Insanity": NORMFACE,
     "Interp": f"{DEEPLAB} and {PSPNET}",
     "L1Loss": f"{FLOWNET} and {NVIDIA}",
-    "L2Norm": "image retrieval (yuminsuh/caffe_retrieval)",
-    "L2Normalize": "image retrieval (yuminsuh/caffe_retrieval)",
+    "L2Norm": RETRIEVAL,
+    "L2Normalize": RETRIEVAL,
     "LabelData": "forks of their own (StevenHickson/caffe and others)",
     "LabelsequenceAccuracy": DEEPDETECT,
     "LabelSpecificAdd": NORMFACE,
     "LabelSpecificRescale": NORMFACE,
     "LaneData": YOLO,
-    "LargeMarginInnerProduct": "large-margin softmax (wy1iu/LargeMargin_Softmax_Loss)",
+    "LargeMarginInnerProduct": LARGEMARGIN,
     "Local": NORMFACE,
     "LocLoss": SPATIAL_TRANSFORMER,
     "LpqLoss": FLOWNET,
@@ -194,8 +195,8 @@ TYPES = {
     "Nms": OPENPOSE,
     "Noise": NORMFACE,
     "Normalize": SSD,
-    "OdmMultiBoxLoss": "RefineDet (sfzhang15/RefineDet)",
-    "OnlineTripletLoss": "image retrieval (yuminsuh/caffe_retrieval)",
+    "OdmMultiBoxLoss": REFINEDET,
+    "OnlineTripletLoss": RETRIEVAL,
     "Pairwise": NORMFACE,
     "Permute": SSD,
     "PFMWriter": FLOWNET,
@@ -219,7 +220,7 @@ TYPES = {
     "ROIAlign": f"{CASCADE} and other R-CNNs",
     "ROIPooling": FASTER_RCNN,
     "ROIWarping": MNC,
-    "RotateROIPooling": "RRPN (mjq11302010031/RRPN)",
+    "RotateROIPooling": RRPN,
     "RPN": RPN,
     "ScaleRoute": CASCADE,
     "Scatter": TSN,

@@ -17,6 +17,9 @@ from engine.printable import printable
 
 DETACHED = 130  # 128 + SIGINT: Ctrl-C has ended the watching of a job, and not the job
 
+WIDTH = 100
+"""Characters of a line that goes to no terminal."""
+
 CELL = 200
 """Characters that one cell of a table shows at most."""
 
@@ -46,14 +49,15 @@ def wrapped(text: str, *, indent: int = 0, err: bool = False) -> str:
     return terminal_text.wrapped(text, sys.stderr if err else sys.stdout, indent=indent)
 
 
-def terminal_width(otherwise: int = 100) -> int:
-    """Characters of the terminal that the command was typed at, though its output goes into `less` or `head`."""
+def terminal_width() -> int:
+    """Characters of the terminal that the command was typed at, though its output goes into `less` or `head`; WIDTH
+    where there is none."""
     if columns := shutil.get_terminal_size((0, 0)).columns:
         return columns
     for stream in (sys.stderr, sys.stdin):
         with contextlib.suppress(OSError, AttributeError, ValueError):
-            return os.get_terminal_size(stream.fileno()).columns or otherwise
-    return otherwise
+            return os.get_terminal_size(stream.fileno()).columns or WIDTH
+    return WIDTH
 
 
 def wrapped_command(line: str) -> str:

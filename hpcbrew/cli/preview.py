@@ -99,16 +99,18 @@ def _limits(plan: JobPlan) -> str:
 
 def gpu_hours(plan: JobPlan) -> float:
     """What is used if it runs into its walltime: all points of a sweep, all links of a chain whose end is known."""
+    return plan.resources.gpus * _node_hours(plan)
+
+
+def _node_hours(plan: JobPlan) -> float:
     asked = plan.resources
-    return asked.nodes * asked.gpus * asked.walltime / 3600 * (plan.points or 1) * (plan.links or 1)
+    return asked.nodes * asked.walltime / 3600 * (plan.points or 1) * (plan.links or 1)
 
 
 def _cost(plan: JobPlan) -> str:
-    asked = plan.resources
     hours, what = gpu_hours(plan), "GPU"
     if not hours:
-        hours = asked.nodes * asked.cpus * asked.walltime / 3600 * (plan.points or 1) * (plan.links or 1)
-        what = "core"
+        hours, what = plan.resources.cpus * _node_hours(plan), "core"
     return f"at most {hours:,.4g} {what} hours{' for each of its jobs' if plan.links is None else ''}"
 
 

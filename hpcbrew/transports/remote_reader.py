@@ -69,7 +69,7 @@ class RemoteReader:
     def __init__(
         self,
         destination: str,
-        attempts: Callable[[Callable[[int], FilePart | None]], FilePart | None],
+        attempts: Attempts,
         channel: Channel,
     ) -> None:
         self._destination, self._attempts, self._channel = destination, attempts, channel

@@ -29,9 +29,6 @@ from engine.proto import binary, paths, raw_bytes
 from engine.proto import caffe_pb2 as pb
 from engine.solver.snapshot import resume_file
 
-PROTOBUF_LIMIT = 2**31 - 1
-"""The most bytes that a protobuf message can hold."""
-
 
 @dataclass(frozen=True)
 class State:
@@ -113,7 +110,7 @@ def check_writable(prefix: str) -> None:
 def check_size(params: Sequence[Any], *, hdf5: bool, diffs: bool) -> None:
     """Raises SnapshotError where the model would be larger than a .caffemodel can be."""
     size = sum(4 * int(np.prod(p.shape)) for p in params) * (2 if diffs else 1)
-    if not hdf5 and size > PROTOBUF_LIMIT:
+    if not hdf5 and size > binary.LIMIT:
         raise SnapshotError(
             f"the model has {size / 1e9:.1f} GB of parameters and a .caffemodel holds 2 GB; set snapshot_format: HDF5."
         )

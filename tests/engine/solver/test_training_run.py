@@ -5,9 +5,9 @@ import pytest
 from support.tiny_solver import LEARNED, NET, MakeSolver, parameter, values
 
 from engine.errors import SnapshotError, SolverError
+from engine.proto import binary
 from engine.solver.best_tracker import Best
 from engine.solver.options import TrainOptions
-from engine.solver.snapshot import formats
 from engine.solver.solver import Solver
 
 TESTED = "test_iter: 1 test_interval: 1 momentum: 0.9 "
@@ -50,7 +50,7 @@ def test_a_folder_that_is_not_there_is_found_at_the_start(make_solver: MakeSolve
 
 
 def test_a_model_too_large_for_protobuf_is_found_at_the_start(make_solver: MakeSolver, monkeypatch):
-    monkeypatch.setattr(formats, "PROTOBUF_LIMIT", 200)
+    monkeypatch.setattr(binary, "LIMIT", 200)
     with pytest.raises(SnapshotError, match="set snapshot_format: HDF5"):
         make_solver()
     make_solver("snapshot_format: HDF5")
