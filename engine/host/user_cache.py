@@ -1,4 +1,4 @@
-"""What is kept from one run to the next in the user's cache, apart for each kind of processor."""
+"""What is kept from one run to the next in the user's cache."""
 
 import hashlib
 import os
@@ -7,16 +7,23 @@ import stat
 from pathlib import Path
 
 
-def folder(purpose: str) -> Path:
-    """$XDG_CACHE_HOME/hpcbrew/PURPOSE-PROCESSOR, made if it is not there. Raises OSError, saying why it is not used.
-
-    What lies there is believed, or even executed: a folder that others can write to is refused.
-    """
+def home() -> Path:
+    """$XDG_CACHE_HOME/hpcbrew; XDG says that a relative path there is to be ignored. Raises OSError for a user that has
+    no home."""
+    given = os.environ.get("XDG_CACHE_HOME", "")
     try:
-        home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+        return (Path(given) if given.startswith("/") else Path.home() / ".cache") / "hpcbrew"
     except RuntimeError as e:
         raise OSError(str(e)) from e
-    there = home / "hpcbrew" / f"{purpose}-{_processor()}"
+
+
+def folder(purpose: str) -> Path:
+    """PURPOSE-PROCESSOR below `home`, for each kind of processor one, made if it is not there.
+
+    What lies there is believed, or even executed: a folder that others can write to is refused. Raises OSError, saying
+    why it is not used.
+    """
+    there = home() / f"{purpose}-{_processor()}"
     there.mkdir(parents=True, exist_ok=True, mode=0o700)
     status = there.stat()
     if status.st_uid != os.getuid() or status.st_mode & (stat.S_IWGRP | stat.S_IWOTH):

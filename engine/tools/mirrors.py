@@ -1,11 +1,11 @@
 """The files of a data set, each from the first mirror that gives it whole."""
 
-import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from engine.errors import DataError
+from engine.host import user_cache
 from engine.tools import download
 
 
@@ -22,8 +22,11 @@ class Mirrors:
 
 
 def cache(name: str) -> Path:
-    """The folder in the user's cache for the files of a data set."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "hpcbrew" / name
+    """The folder in the user's cache for the files of a data set. Raises DataError for a user that has no home."""
+    try:
+        return user_cache.home() / name
+    except OSError as e:
+        raise DataError(f"there is no cache to fetch {name} into ({e}): set XDG_CACHE_HOME, or use --from DIR.") from e
 
 
 def fetch(folder: Path, files: Mapping[str, Callable[[Path], object]], mirrors: Mirrors) -> None:

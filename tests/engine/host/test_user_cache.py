@@ -28,7 +28,8 @@ def test_one_that_others_can_write_to_is_refused():
         user_cache.folder("compiled")
 
 
-def test_without_xdg_it_lies_in_the_users_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.delenv("XDG_CACHE_HOME")
+@pytest.mark.parametrize("value", ["", "a/relative/path"])
+def test_without_xdg_it_lies_in_the_users_home(value: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", value)
     monkeypatch.setattr(Path, "home", lambda: tmp_path)
     assert user_cache.folder("onednn").parent == tmp_path / ".cache" / "hpcbrew"

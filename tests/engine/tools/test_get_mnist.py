@@ -144,3 +144,13 @@ def test_other_digits_are_refused(tmp_path, capsys):
     assert get_mnist.main(["--from", str(DIGITS), "--to", str(tmp_path)]) == 2
     assert "and MNIST's is ba891046" in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_user_without_a_home_is_told_of_another_place(tmp_path, monkeypatch, capsys):
+    def home():
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    monkeypatch.setattr(Path, "home", home)
+    assert get_mnist.main(["--to", str(tmp_path)]) == 2
+    assert "set XDG_CACHE_HOME, or use --from DIR" in capsys.readouterr().err
