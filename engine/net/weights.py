@@ -7,6 +7,7 @@ import numpy as np
 
 from engine.errors import SnapshotError
 from engine.graph import model_fit
+from engine.layers.base import ParamDecl
 from engine.net.net import Net
 from engine.proto import binary
 from engine.proto import caffe_pb2 as pb
@@ -54,9 +55,15 @@ def to_model(net: Net, params: Sequence[Any], diffs: Sequence[Any] | None = None
         copy.CopyFrom(layer.config)
         del copy.blobs[:]
         for k, decl in zip(ids, layer.params, strict=True):
-            diff = None if diffs is None else np.asarray(diffs[k]).reshape(decl.shape)
-            copy.blobs.append(binary.from_array(np.asarray(params[k]).reshape(decl.shape), diff))
+            diff = None if diffs is None else in_layer(net, k, decl, diffs[k])
+            copy.blobs.append(binary.from_array(in_layer(net, k, decl, params[k]), diff))
     return out
+
+
+def in_layer(net: Net, k: int, decl: ParamDecl, value: Any) -> np.ndarray:
+    """Parameter k of the net in the shape that a layer of its gives it; one that was cut to another keeps that."""
+    array = np.asarray(value)
+    return array.reshape(decl.shape) if array.shape == net.params[k].shape else array
 
 
 def _array(blob: pb.BlobProto, layer: str, source: str) -> np.ndarray:

@@ -137,12 +137,12 @@ def train_net(p: pb.SolverParameter, path: str | Path | None) -> NetSpec:
     return _in_state(spec, pb.TRAIN, p.train_state)
 
 
-def test_nets(p: pb.SolverParameter, path: str | Path | None) -> list[NetSpec]:
+def test_nets(p: pb.SolverParameter, path: str | Path | None, *, untested: bool) -> list[NetSpec]:
     """The nets that are tested, in Caffe's order: test_net_param, test_net, then the train net for the rest.
 
-    None where every test_iter is 0. Raises PrototxtError.
+    None where every test_iter is 0, but with `untested`: who holds the solver may run them. Raises PrototxtError.
     """
-    if not any(p.test_iter):
+    if not any(p.test_iter) and not untested:
         return []
     here = _path(path)
     specs = [NetSpec(net, pb.NetState(), here, "test_net_param") for net in p.test_net_param]

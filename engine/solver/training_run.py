@@ -85,7 +85,7 @@ def build(
     params = parallel.params(net, net.init(seed))
     test_nets = [
         _test_net(index, spec, net, seed, report, options, keep_values=keep_values)
-        for index, spec in enumerate(settings.test_nets(param, path))
+        for index, spec in enumerate(settings.test_nets(param, path, untested=keep_values))
     ]
     for entry in param.weights:
         for name in entry.split(","):

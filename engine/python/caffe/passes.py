@@ -3,6 +3,7 @@
 import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import lru_cache, partial
+from math import prod
 from typing import Any, TypeGuard
 
 import jax
@@ -12,6 +13,7 @@ import numpy as np
 import engine.net.net
 from engine.blob import Blob
 from engine.data.hdf5_sink import HDF5Sink
+from engine.errors import NetError
 from engine.graph.graph import Value
 from engine.layers import python
 from engine.layers.base import Array, Layer, Shape, SourceLayer
@@ -170,7 +172,7 @@ class Passes:
         tops = [v for each in net.tops[first : last + 1] for v in each]
         diffs = {v.blob: self._gradient(v.blob, net.shapes[v]) for v in tops}
         ids = {k for i in range(first, last + 1) for k in walk.needed(net, i)[0]}
-        sums = {k: self.params[k].gradient() for k in ids}
+        sums = {k: self._fitting(k, self.params[k].gradient()) for k in ids}
         run = self._compiled(walk.backward, net, last, first)
         with python.surfaced():
             below, sums = jax.block_until_ready(run(params, values, diffs, sums, keys))
@@ -249,7 +251,22 @@ class Passes:
 
     def _params(self, start: int, end: int) -> dict[int, Array]:
         rows = [*self.net.param_ids[start : end + 1], *self.net.recurrent_ids[start : end + 1]]
-        return {k: self.params[k].value() for ids in rows for k in ids}
+        return {k: self._fitting(k, self.params[k].value()) for ids in rows for k in ids}
+
+    def _fitting(self, k: int, value: Array) -> Array:
+        """A parameter, or its gradient, in the shape that it has in the net, whatever it was reshaped to.
+
+        Raises NetError where that is of another count.
+        """
+        param = self.net.params[k]
+        if value.shape == param.shape or k in self.net.recurrent_state:
+            return value
+        if value.size == prod(param.shape):
+            return value.reshape(param.shape)
+        raise NetError(
+            f'parameter {param.index} of layer "{param.layer}" was reshaped to {list(value.shape)}, and the net '
+            f"computes with {list(param.shape)}: save the model, and open a net of the new sizes with it."
+        )
 
     def _sink(self, i: int) -> HDF5Sink:
         """The file of an HDF5Output layer; it is complete when the net is gone, or the program ends."""

@@ -132,11 +132,11 @@ def write_model_hdf5(path: Path, net: Net, params: Sequence[Any], steps: Sequenc
             data = file.require_group(f"data/{layer.name}")
             diff = file.require_group(f"diff/{layer.name}") if steps is not None else None
             for n, k in enumerate(net.param_ids[i]):
-                shape = layer.params[n].shape
+                decl = layer.params[n]
                 if (net.params[k].layer, net.params[k].index) == (layer.name, n):
-                    data[str(n)] = np.asarray(params[k], np.float32).reshape(shape)
+                    data[str(n)] = np.asarray(weights.in_layer(net, k, decl, params[k]), np.float32)
                 if diff is not None and steps is not None:
-                    diff[str(n)] = np.asarray(steps[k], np.float32).reshape(shape)
+                    diff[str(n)] = np.asarray(weights.in_layer(net, k, decl, steps[k]), np.float32)
     replace(path, image.getvalue())
 
 

@@ -68,7 +68,7 @@ def test_test_nets_come_in_caffes_order(tmp_path: Path):
     param = _param('net: "net" test_net: "other" test_net_param { name: "param" }')
     param.test_iter.extend([1, 1, 1, 1])
     param.test_state.extend([pb.NetState(stage=[str(i)]) for i in range(4)])
-    specs = settings.test_nets(param, tmp_path / "solver.prototxt")
+    specs = settings.test_nets(param, tmp_path / "solver.prototxt", untested=False)
     assert [s.param.name for s in specs] == ["param", "other", "net", "net"]
     assert [list(s.state.stage) for s in specs] == [["0"], ["1"], ["2"], ["3"]]
     assert {s.state.phase for s in specs} == {pb.TEST}
@@ -94,7 +94,13 @@ def test_snapshot_prefix_is_completed_from_the_solvers_name(prefix, want, tmp_pa
 def test_test_iter_0_is_no_test():
     param = _param('net: "nowhere" test_iter: 0')
     settings.check(param)
-    assert settings.test_nets(param, None) == []
+    assert settings.test_nets(param, None, untested=False) == []
+
+
+def test_test_iter_0_leaves_the_nets_to_who_asks_for_them():
+    param = _param('net_param { name: "n" } test_iter: 0')
+    (spec,) = settings.test_nets(param, None, untested=True)
+    assert (spec.param.name, spec.state.phase) == ("n", pb.TEST)
 
 
 @pytest.mark.parametrize("name", ["other/machine/net.prototxt", "/other/machine/net.prototxt"])
