@@ -1,4 +1,7 @@
-"""Processes forked off one in which a net has run: JAX's threads are not in them, and what they compute never ends."""
+"""Processes forked off one in which JAX works, since a net has run or a GPU was asked for.
+
+JAX's threads are not in them, and what they compute never ends.
+"""
 
 import os
 
@@ -8,12 +11,12 @@ _ran = _forked = False
 
 
 def check() -> None:
-    """Before a net runs. Raises NetError where it would never end."""
+    """Before JAX begins to work. Raises NetError where it would never end."""
     global _ran  # noqa: PLW0603  of the process, as what it tells of is
     if _forked:
         raise NetError(
-            "this process was forked off one that had run a net, and no net can run in it. Start it before the first "
-            'net runs, or by multiprocessing.get_context("spawn").'
+            "this process was forked off one that had run a net or asked for a GPU, and no net can run in it. Start it "
+            'before the first net runs and before set_mode_gpu, or by multiprocessing.get_context("spawn").'
         )
     _ran = True
 

@@ -16,6 +16,7 @@ from engine.errors import NetError
 from support.small_nets import INPUT, X, ip, made
 import caffe
 open("net.prototxt", "w").write(INPUT + ip("y", "x", "y", 4))
+caffe.set_mode_cpu()
 net = caffe.Net("net.prototxt", caffe.TEST)
 if {ran}:
     net.forward(x=X)

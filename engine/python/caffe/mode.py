@@ -6,6 +6,7 @@ from operator import index
 import jax
 import numpy as np
 
+from engine import forked
 from engine.errors import DeviceError, SolverError
 
 _device, _on_gpu = 0, False
@@ -18,13 +19,14 @@ _random = np.random.default_rng()
 def set_mode_cpu() -> None:
     """Computes on the CPU from now on. Without this or set_mode_gpu, JAX chooses: the first GPU where there is one."""
     global _on_gpu  # noqa: PLW0603
-    jax.config.update("jax_default_device", jax.devices("cpu")[0])
+    jax.config.update("jax_default_device", "cpu")  # by name: JAX stays asleep, and processes may be forked off
     _on_gpu = False
 
 
 def set_mode_gpu() -> None:
-    """Computes on the GPU that set_device names. Raises DeviceError where there is none."""
+    """Computes on the GPU that set_device names. Raises DeviceError where there is none, NetError where it cannot."""
     global _on_gpu  # noqa: PLW0603
+    forked.check()
     gpus = _gpus()
     if not gpus:
         raise DeviceError("set_mode_gpu: JAX sees no GPU here. Install hpcbrew[cuda12] or [cuda13], or set_mode_cpu().")
