@@ -51,7 +51,11 @@ KINDS = (*WRITERS, "hdf5", "npz")
 
 
 class FeatureDatabase:
-    """A database of float Datum records, a row each, with the keys 0000000000, 0000000001, …"""
+    """A database of float Datum records, a row each, with the keys 0000000000, 0000000001, …
+
+    As in Caffe, a row of shape (channels, height, width), or of fewer axes, gives its record that shape. Rows of more,
+    which Caffe refuses, are laid out along the channels.
+    """
 
     def __init__(self, backend: str, path: Path, settings: dict[str, Any] | None = None) -> None:
         self._db = WRITERS[backend](path, settings)
@@ -68,9 +72,10 @@ class FeatureDatabase:
         self._db.__exit__(kind, error, trace)
 
     def write(self, rows: np.ndarray) -> None:
-        for row in rows.reshape(len(rows), -1):
+        shape = (*rows.shape[1:], 1, 1, 1)[:3] if rows.ndim <= 4 else (-1, 1, 1)
+        for row in rows:
             if self.rows >= self._found:  # those before are there
-                self._db.put(b"%010d" % self.rows, datum.floats(row[None, :, None]))
+                self._db.put(b"%010d" % self.rows, datum.floats(row.reshape(shape)))
             self.rows += 1
 
 

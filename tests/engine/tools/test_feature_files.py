@@ -25,10 +25,21 @@ def test_a_database_has_a_record_of_floats_a_row_as_caffe_s(tmp_path, backend):
     assert [key for key, _ in records] == [b"%010d" % i for i in range(12)]
     for (_, value), row in zip(records, ROWS, strict=True):
         record = parse(value)
-        assert (record.channels, record.height, record.width) == (1, 10, 1)
+        assert (record.channels, record.height, record.width) == (2, 5, 1)
         assert record.float_data == row.ravel().tolist()
         assert value == record.SerializeToString()
         assert {field.name for field, _ in record.ListFields()} == {"channels", "height", "width", "float_data"}
+
+
+@pytest.mark.parametrize(
+    ("row", "record"),
+    [((), (1, 1, 1)), ((3,), (3, 1, 1)), ((3, 2, 4), (3, 2, 4)), ((3, 2, 2, 2), (24, 1, 1))],
+)
+def test_a_record_has_the_shape_of_its_row(tmp_path, row, record):
+    write("lmdb", tmp_path / "db", [np.ones((2, *row), np.float32)])
+    for _, value in READERS["lmdb"](tmp_path / "db").records():
+        found = parse(value)
+        assert (found.channels, found.height, found.width) == record
 
 
 def test_hdf5_and_npz_keep_the_blob_s_shape_and_name(tmp_path):
