@@ -33,7 +33,11 @@ class SnapshotError(EngineError):
 
 
 class SolverError(EngineError):
-    """A solver whose settings are missing, contradictory or unknown."""
+    """A solver whose settings are missing, contradictory or unknown. `field`: the one at fault, if it is one."""
+
+    def __init__(self, message: str, field: str = "") -> None:
+        super().__init__(message)
+        self.field = field
 
 
 class DivergedError(SolverError):

@@ -8,7 +8,7 @@ import numpy as np
 
 from engine.data.augment import Augmentation
 from engine.data.datum import Colour
-from engine.errors import DataError, EngineError
+from engine.errors import DataError, EngineError, PrototxtError
 from engine.proto import binary
 from engine.proto import caffe_pb2 as pb
 
@@ -50,7 +50,9 @@ class Transform:
             self.augmentation.check(channels)
         stretches = self.augmentation is not None and self.augmentation.resizes
         if self.crop and min(height, width) < self.crop and not stretches:
-            raise Misfit(f"is {height}×{width}, smaller than crop_size {self.crop}")
+            raise Misfit(
+                f"is {height}×{width}, smaller than crop_size {self.crop}; choose a smaller crop, or make it larger"
+            )
         if self.values.size not in (0, 1, channels):
             raise Misfit(
                 f"has {channels} channels and transform_param {self.values.size} mean_value; give one, or one a channel"
@@ -124,7 +126,11 @@ def _planes(picture: np.ndarray, flip: bool) -> np.ndarray:
 
 
 def _read_mean(path: Path) -> np.ndarray:
-    blob = binary.read(path, pb.BlobProto)
+    try:
+        blob = binary.read(path, pb.BlobProto)
+    except PrototxtError as e:
+        made = "" if path.exists() else f" Make it: compute_image_mean DATABASE {path}"
+        raise PrototxtError(f"mean_file {e}{made}") from e
     try:
         mean = binary.to_array(blob)
     except EngineError as e:

@@ -244,10 +244,12 @@ def not_obeyed(config: pb.LayerParameter) -> Iterator[str]:
 
 def unknown(kind: str) -> str:
     """What to say of a type that is not there: whose it is, or what is nearest to it."""
+    if not kind:
+        return 'it has no type, as type: "Convolution".'
     if kind in forks.TYPES:
         return f'layer type "{kind}" is not one of Caffe\'s: it belongs to {forks.TYPES[kind]}.'
     there = known()
-    near = suggest.closest(kind, there, 3, ignore_case=True)
+    near = suggest.closest(kind, there, 3, cutoff=0.65, ignore_case=True)
     meant = near and not _is_variant(kind, near[0])
     advice = f"Did you mean {' or '.join(near)}?" if meant else f"There are: {', '.join(sorted(there))}."
     return f'unknown layer type "{kind}". {advice}'

@@ -27,6 +27,8 @@ M = TypeVar("M", bound=Message)
 LARGEST = 1 << 24
 """Bytes of the largest text that is parsed: some twenty times the largest nets, and half a minute of parsing."""
 
+PROTOTXTS = "*.prototxt"
+
 
 def read(path: str | Path, message_class: type[M]) -> M:
     """The message that the text file `path` holds. Raises PrototxtError naming the file, the line and the field."""
@@ -79,9 +81,11 @@ def load(path: str | Path) -> str:
     try:
         data = regular_file.read(file, LARGEST, pipes=True)
     except FileNotFoundError:
-        raise PrototxtError(f"{path}: no such file.{_beside(file)}") from None
+        raise PrototxtError(f"{path}: no such file.{suggest.beside(file, PROTOTXTS)}") from None
     except IsADirectoryError:
-        raise PrototxtError(f"{path}: is a folder, and a prototxt file is needed.{_beside(file / 'x')}") from None
+        raise PrototxtError(
+            f"{path}: is a folder, and a prototxt file is needed.{suggest.beside(file / 'x', PROTOTXTS)}"
+        ) from None
     except OSError as error:
         raise PrototxtError(f"{path}: cannot be read: {error.strerror}.") from error
     if not data.strip():
@@ -149,16 +153,6 @@ def _complete(message: M, text: str, name: str) -> M:
 def _printable(text: str) -> str:
     """`text` without what a file could do to a terminal."""
     return "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in text)
-
-
-def _beside(file: Path) -> str:
-    """A hint about what `file`'s folder holds instead."""
-    if not file.parent.is_dir():
-        return f" Nor is there a folder {file.parent}."
-    there = sorted(path.name for path in file.parent.glob("*.prototxt"))
-    near = suggest.closest(file.name, there, 3, cutoff=0.5) or there[:3]
-    folder = "the current folder" if file.parent == Path() else str(file.parent)
-    return f" In {folder}: {', '.join(near)}." if near else ""
 
 
 def _layer_lines(text: str) -> list[tuple[str, int]]:

@@ -25,15 +25,15 @@ def check(param: pb.SolverParameter) -> None:
         raise SolverError(f"lr_policy is missing; choose one of {', '.join(NEEDS)}.")
     if name not in NEEDS:
         meant = suggest.did_you_mean(name, NEEDS, ignore_case=True)
-        raise SolverError(f'unknown lr_policy "{name}"; there are {", ".join(NEEDS)}.{meant}')
+        raise SolverError(f'unknown lr_policy "{name}"; there are {", ".join(NEEDS)}.{meant}', "lr_policy")
     if not param.HasField("base_lr"):
         raise SolverError("base_lr is missing.")
     for field in NEEDS[name]:
         if not param.HasField(field):
-            raise SolverError(f'lr_policy "{name}" needs {field}.')
+            raise SolverError(f'lr_policy "{name}" needs {field}.', "lr_policy")
     if "gamma" in NEEDS[name] and param.gamma < 0:
-        raise SolverError(f"gamma is {param.gamma:g}; it may not be negative.")
+        raise SolverError(f"gamma is {param.gamma:g}; it may not be negative.", "gamma")
     if "stepsize" in NEEDS[name] and param.stepsize <= 0:
-        raise SolverError(f"stepsize is {param.stepsize}; it must be positive.")
+        raise SolverError(f"stepsize is {param.stepsize}; it must be positive.", "stepsize")
     if "max_iter" in NEEDS[name] and param.max_iter <= 0:
-        raise SolverError(f'lr_policy "{name}" needs a positive max_iter, and it is {param.max_iter}.')
+        raise SolverError(f'lr_policy "{name}" needs a positive max_iter, and it is {param.max_iter}.', "max_iter")

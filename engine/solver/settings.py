@@ -3,10 +3,11 @@
 Imports no JAX: the submitter checks solvers through this module too.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from engine import suggest
 from engine.errors import PrototxtError, SnapshotError, SolverError
@@ -57,12 +58,14 @@ def read(path: str | Path) -> pb.SolverParameter:
 
 
 @contextmanager
-def named(path: str | Path | None) -> Iterator[None]:
-    """Puts the solver's file before the message of an error in its settings."""
+def named(path: str | Path | None, p: pb.SolverParameter) -> Iterator[None]:
+    """Puts the solver's file before the message of an error in its settings `p`, with the line of the field at fault
+    where it has the file's value, and not one from elsewhere. A SnapshotError is about snapshot_prefix."""
     try:
         yield
     except (SolverError, SnapshotError) as e:
-        raise (type(e)(f"{path}: {e}") if path else e) from e
+        field = e.field if isinstance(e, SolverError) else "snapshot_prefix"
+        raise (type(e)(f"{path}{_line(path, field, _values(p, field))}: {e}") if path else e) from e
 
 
 def check(p: pb.SolverParameter) -> None:
@@ -80,14 +83,14 @@ def check(p: pb.SolverParameter) -> None:
         )
     for name in ("max_iter", "display", "test_interval", "snapshot"):
         if getattr(p, name) < 0:
-            raise SolverError(f"{name} is {getattr(p, name)}; it may not be negative.")
+            raise SolverError(f"{name} is {getattr(p, name)}; it may not be negative.", name)
     for name in ("average_loss", "iter_size"):
         if getattr(p, name) < 1:
-            raise SolverError(f"{name} is {getattr(p, name)}; it must be at least 1.")
+            raise SolverError(f"{name} is {getattr(p, name)}; it must be at least 1.", name)
     if p.eval_type not in ("classification", "detection"):
-        raise SolverError(f'unknown eval_type "{p.eval_type}"; there are classification and detection.')
+        raise SolverError(f'unknown eval_type "{p.eval_type}"; there are classification and detection.', "eval_type")
     if p.ap_version not in AP_VERSIONS:
-        raise SolverError(f'unknown ap_version "{p.ap_version}"; there are {", ".join(AP_VERSIONS)}.')
+        raise SolverError(f'unknown ap_version "{p.ap_version}"; there are {", ".join(AP_VERSIONS)}.', "ap_version")
     _check_rule(p)
     _check_tests(p)
 
@@ -96,14 +99,16 @@ def _check_rule(p: pb.SolverParameter) -> None:
     """The settings of the update rule and of the decay."""
     if p.type not in DECAYS:
         meant = suggest.did_you_mean(p.type, DECAYS, ignore_case=True)
-        raise SolverError(f'unknown solver type "{p.type}"; there are {", ".join(DECAYS)}.{meant}')
+        raise SolverError(f'unknown solver type "{p.type}"; there are {", ".join(DECAYS)}.{meant}', "type")
     if p.type in ("AdaGrad", "RMSProp") and p.momentum:
-        raise SolverError(f"{p.type} has no momentum, and momentum is {p.momentum:g}; remove it.")
+        raise SolverError(f"{p.type} has no momentum, and momentum is {p.momentum:g}; remove it.", "momentum")
     for name in DECAYS[p.type]:
         if not 0 <= getattr(p, name) < 1:
-            raise SolverError(f"{name} is {getattr(p, name):g}; for {p.type} it must lie in [0, 1).")
+            raise SolverError(f"{name} is {getattr(p, name):g}; for {p.type} it must lie in [0, 1).", name)
     if p.regularization_type not in ("L1", "L2"):
-        raise SolverError(f'unknown regularization_type "{p.regularization_type}"; there are L1 and L2.')
+        raise SolverError(
+            f'unknown regularization_type "{p.regularization_type}"; there are L1 and L2.', "regularization_type"
+        )
 
 
 def _check_tests(p: pb.SolverParameter) -> None:
@@ -119,9 +124,13 @@ def _check_tests(p: pb.SolverParameter) -> None:
             f"{len(p.test_state)} test_state for {len(p.test_iter)} test nets; give one for each, or none."
         )
     if any(p.test_iter) and p.test_interval <= 0:
-        raise SolverError("test_iter without test_interval: say how many iterations lie between two tests.")
+        raise SolverError(
+            "test_iter without test_interval: say how many iterations lie between two tests.", "test_iter"
+        )
     if any(n < 0 for n in p.test_iter):
-        raise SolverError(f"test_iter is {min(p.test_iter)}; it may not be negative, and 0 is for no test.")
+        raise SolverError(
+            f"test_iter is {min(p.test_iter)}; it may not be negative, and 0 is for no test.", "test_iter"
+        )
 
 
 def train_net(p: pb.SolverParameter, path: str | Path | None) -> NetSpec:
@@ -170,7 +179,7 @@ def find_net(field: str, name: str, solver: str | Path | None, instead: str = ""
     found = paths.resolve(name, solver)
     if solver is None or regular_file.exists(found):
         return found
-    where = f"{solver}{_line(solver, field, name)}: {field}"
+    where = f"{solver}{_line(solver, field, [name])}: {field}"
     beside = Path(solver).parent / Path(name).name
     if not regular_file.is_file(beside):
         try:
@@ -184,13 +193,21 @@ def find_net(field: str, name: str, solver: str | Path | None, instead: str = ""
     )
 
 
-def _line(path: str | Path, field: str, value: str) -> str:
-    """`:LINE` of `field` in the solver `path`; nothing where that value is not there but came from elsewhere."""
+def _line(path: str | Path, field: str, values: Collection[Any]) -> str:
+    """`:LINE` of `field` in the solver `path` where it has one of the `values`; nothing where not."""
     written = text.load(path) if Path(path).is_file() else ""
     for each in tokens.fields(tokens.tokenize(written)):
-        if each.name.text == field and any(token.text[1:-1] == value for token in each.values):
-            return f":{each.name.line}"
+        if each.name.text == field:
+            here = text.parse(written[each.name.start : each.end], pb.SolverParameter, str(path))
+            if any(value in values for value in _values(here, field)):
+                return f":{each.name.line}"
     return ""
+
+
+def _values(p: pb.SolverParameter, field: str) -> Sequence[Any]:
+    """What `p` has of a field, repeated or not; nothing of ""."""
+    value = getattr(p, field) if field else ()
+    return [value] if isinstance(value, (str, int, float)) else value
 
 
 def _path(path: str | Path | None) -> Path | None:

@@ -73,7 +73,7 @@ def build(
     Raises EngineError.
     """
     forked.check()
-    with settings.named(path):
+    with settings.named(path, param):
         settings.check(param)
         update = updates.from_solver(param)
         treatment = Settings.from_solver(param)
@@ -147,7 +147,7 @@ def _series(
     hdf5 = param.snapshot_format == pb.SolverParameter.HDF5
     formats.check_size(net.params, hdf5=hdf5, diffs=param.snapshot_diff)
     if parallel.root and (param.snapshot or param.snapshot_after_train):
-        with settings.named(path):
+        with settings.named(path, param):
             formats.check_writable(param.snapshot_prefix)
     return SnapshotSeries(param.snapshot_prefix, hdf5, options.keep)
 

@@ -50,8 +50,6 @@ def _of_choice(error: click.BadParameter) -> str:
 
 
 def _meant(word: str, known: Iterable[str]) -> str:
-    """`. Did you mean --gpus-per-node?`: what begins as the word does is nearer than what only resembles it."""
-    known = list(known)
-    longer = sorted((name for name in known if len(word) > 2 and name.startswith(word)), key=len)
-    near = longer or closest(word, known)
+    """`. Did you mean --gpus-per-node?`"""
+    near = closest(word, known)
     return f". Did you mean {near[0]}?" if near else ""

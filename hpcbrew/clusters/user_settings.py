@@ -110,7 +110,7 @@ def put(file: Path, data: bytes) -> None:
         atomic_file.replace(file, data)
     except OSError as error:
         remedy = full_disk.remedy(error.strerror, full_disk.LOCAL)
-        raise ProfileError(f"{file}: cannot be written: {error.strerror} ({error.filename}){remedy}") from None
+        raise ProfileError(f"{file}: cannot be written: {error.strerror}{remedy}") from None
 
 
 def default_cluster() -> str:

@@ -122,7 +122,7 @@ class _Collector:
         self.request, self.remote = request, remote
         self.path = request.solver.absolute()
         self.solver = overrides.apply(text.read_solver(request.solver), request.overrides)
-        with settings.named(request.solver):
+        with settings.named(request.solver, self.solver):
             settings.check(self.solver)
         self.definitions: dict[str, pb.SolverParameter | pb.NetParameter] = {layout.SOLVER: self.solver}
         self.names: dict[Path, str] = {}

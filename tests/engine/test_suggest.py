@@ -21,3 +21,19 @@ def test_the_question_stands_behind_a_sentence_or_is_nothing():
     assert suggest.did_you_mean("Adm", KNOWN, repr) == " Did you mean 'Adam'?"
     assert suggest.did_you_mean("sgd", KNOWN, ignore_case=True) == ' Did you mean "SGD"?'
     assert suggest.did_you_mean("pooling", KNOWN) == ""
+
+
+def test_what_begins_as_the_word_does_comes_first():
+    assert suggest.closest("Nest", KNOWN) == ["Nesterov"]
+    assert suggest.closest("ADAG", KNOWN, ignore_case=True) == ["AdaGrad"]
+
+
+def test_the_files_beside_one_that_is_not_there(tmp_path):
+    for name in ("a.caffemodel", "b.caffemodel.h5", "lenet_iter_500.caffemodel", "net.prototxt"):
+        (tmp_path / name).touch()
+    near = suggest.beside(tmp_path / "lenet_iter_50.caffemodel", "*.caffemodel*")
+    assert near.startswith(f" In {tmp_path}: lenet_iter_500.caffemodel")
+    assert suggest.beside(tmp_path / "0", "*.caffemodel*").endswith(
+        ": a.caffemodel, b.caffemodel.h5, lenet_iter_500.caffemodel."
+    )
+    assert suggest.beside(tmp_path / "away" / "0", "*") == f" Nor is there a folder {tmp_path / 'away'}."

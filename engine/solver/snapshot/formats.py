@@ -16,7 +16,7 @@ from typing import Any
 import h5py
 import numpy as np
 
-from engine import log
+from engine import log, suggest
 from engine.data import hdf5_file
 from engine.errors import SnapshotError
 from engine.host import regular_file
@@ -102,8 +102,9 @@ def check_writable(prefix: str) -> None:
         probe.touch()
         probe.unlink()
     except OSError as e:
+        remedy = "Make that folder, or choose" if isinstance(e, FileNotFoundError) else "Choose"
         raise SnapshotError(
-            f"snapshot_prefix {prefix!r}: {probe.parent}: {e.strerror}. Make that folder, or choose another prefix."
+            f"snapshot_prefix {prefix!r}: {probe.parent}: {e.strerror}. {remedy} another prefix."
         ) from e
 
 
@@ -194,7 +195,7 @@ def unflatten(flat: Sequence[np.ndarray], params: Sequence[Param], slots: int, s
 
 def load_model(path: str | Path, net: Net, params: Sequence[Any]) -> list[Any]:
     """`params` with those in a model, binary or HDF5, by layer name. Raises SnapshotError and PrototxtError."""
-    _check_there(path, "model")
+    _check_there(path, "model", "*.caffemodel*")
     if str(path).endswith(".h5") or h5py.is_hdf5(path):  # whatever it is called, as Caffe
         return weights.load_blobs(net, params, _read_blobs_hdf5(Path(path), net, params), str(path))
     model = binary.read_net(path)
@@ -217,7 +218,7 @@ def read_state(path: str | Path) -> State:
             f"{path}: this is a model, and resuming takes a solver state: give -snapshot the .solverstate beside it, "
             "or give the model to -weights to start anew from it."
         )
-    _check_there(path, "solver state")
+    _check_there(path, "solver state", "*.solverstate*")
     if path.suffix == ".h5":
         return _read_state_hdf5(path)
     message = binary.read(path, pb.SolverState)
@@ -230,12 +231,12 @@ def read_state(path: str | Path) -> State:
     return _checked(State(message.iter, message.current_step, history, message.learned_net), path)
 
 
-def _check_there(path: str | Path, what: str) -> None:
-    """Raises SnapshotError where `path` is no file."""
+def _check_there(path: str | Path, what: str, pattern: str) -> None:
+    """Raises SnapshotError where `path` is no file, naming the files like `pattern` that lie there."""
     try:
         regular_file.check(path)
     except FileNotFoundError:
-        raise SnapshotError(f"{path}: no such {what}.") from None
+        raise SnapshotError(f"{path}: no such {what}.{suggest.beside(Path(path), pattern)}") from None
     except OSError as e:
         raise SnapshotError(f"{path}: cannot be read: {e.strerror}.") from e
 

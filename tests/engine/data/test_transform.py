@@ -92,6 +92,15 @@ def test_mean_file_and_mean_value_exclude_each_other(mean_file):
         run(mean=mean_file, mean_value=[1])
 
 
+def test_a_mean_that_is_not_there_or_is_none(tmp_path):
+    gone, text = tmp_path / "mean.binaryproto", tmp_path / "mean.txt"
+    with pytest.raises(PrototxtError, match=rf"^mean_file {gone}: .* Make it: compute_image_mean DATABASE {gone}"):
+        run(mean=gone)
+    text.write_text("104 117 123")
+    with pytest.raises(PrototxtError, match=rf"^mean_file {text}: is text"):
+        run(mean=text)
+
+
 def test_a_mean_of_another_size(mean_file):
     with pytest.raises(DataError, match="is 3×5×7 and the mean of mean_file 3×6×7"):
         run(pictures=PICTURES[:, :, :5], mean=mean_file)

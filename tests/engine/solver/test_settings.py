@@ -46,6 +46,31 @@ def test_settings_that_cannot_work_are_refused(more, message):
         settings.check(_param(more))
 
 
+@pytest.mark.parametrize(
+    ("more", "line"),
+    [
+        ('net: "a"\nlr_policy: "stepp"', 3),
+        ('lr_policy: "fixed"\nnet: "a"\n\ntype: "Adamm"', 5),
+        ('lr_policy: "fixed"\nnet: "a"\ntest_iter: 1\ntest_iter: -2\ntest_interval: 1', 4),
+        ('lr_policy: "step" gamma: -0.1 stepsize: 1\nnet: "a"', 2),
+    ],
+)
+def test_a_setting_at_fault_is_named_with_its_line(more, line, tmp_path):
+    file = tmp_path / "solver.prototxt"
+    file.write_text(f"base_lr: 1\n{more}\n")
+    with pytest.raises(SolverError, match=rf"^{file}:{line}: \w"), settings.named(file, settings.read(file)):
+        settings.check(settings.read(file))
+
+
+def test_a_setting_from_elsewhere_has_no_line(tmp_path):
+    file = tmp_path / "solver.prototxt"
+    file.write_text(f'{BASE}\nnet: "a"\nmax_iter: 5\n')
+    changed = settings.read(file)
+    changed.max_iter = -5
+    with pytest.raises(SolverError, match=rf"^{file}: max_iter is -5"), settings.named(file, changed):
+        settings.check(changed)
+
+
 def test_every_type_that_passes_has_its_rule():
     assert set(settings.DECAYS) == set(updates.UPDATES)
 

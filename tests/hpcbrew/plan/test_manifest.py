@@ -266,7 +266,7 @@ def test_a_solver_state_without_its_model(model: Path) -> None:
     ("settings", "said"),
     [
         (RATE, r"solver\.prototxt: a solver needs one train net"),
-        ('net: "net.prototxt" base_lr: 1 lr_policy: "fixd"', r'solver\.prototxt: unknown lr_policy "fixd"'),
+        ('net: "net.prototxt" base_lr: 1 lr_policy: "fixd"', r'solver\.prototxt:\d+: unknown lr_policy "fixd"'),
         (RATE + 'net: "net.prototxt" type: "SGDD"', 'unknown solver type "SGDD"'),
     ],
 )
