@@ -29,6 +29,18 @@ class Context(click.Context):
     formatter_class = HelpFormatter
 
 
+class Group(click.Group):
+    """Lists its commands as click does, but with the whole first sentence of each command's help."""
+
+    context_class = Context
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(
+                [(name, self.commands[name].get_short_help_str(limit=200)) for name in self.list_commands(ctx)]
+            )
+
+
 def broken(line: str, width: int, *, command: bool) -> list[str]:
     """A line, in as many as it takes; of a `command` all but the last end with a backslash. A word that is longer than
     the width stays whole."""

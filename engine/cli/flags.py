@@ -77,15 +77,7 @@ class Command(gflags.Command):
     others: ClassVar = CAFFES
 
 
-class Group(click.Group):
+class Group(help_text.Group):
     """Makes such commands."""
 
     command_class = Command
-    context_class = help_text.Context
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """As click does, but with the whole first sentence of each command's help."""
-        with formatter.section("Commands"):
-            formatter.write_dl(
-                [(name, self.commands[name].get_short_help_str(limit=200)) for name in self.list_commands(ctx)]
-            )

@@ -37,7 +37,7 @@ COMMANDS = {
     "setup": "Make a cluster ready: a login without a password, scratch, the engine.",
     "data": "Look into databases of pictures.",
     "cluster": "List, show, add and check clusters.",
-    "config": "Set the cluster to use when none is named.",
+    "config": "Set the cluster, project, walltime … to use when none is given.",
     "completion": "Print a script that completes commands and job names in your shell.",
 }
 
@@ -117,8 +117,8 @@ def main() -> None:
         status = error.exit_code
     except (click.Abort, KeyboardInterrupt) as error:
         signal.signal(signal.SIGINT, signal.SIG_DFL)  # whoever presses it again need not wait
-        told = isinstance(error.__cause__ or error, Interrupted) or not SENDING & set(sys.argv[1:2])
-        say("hpcbrew: interrupted" + ("" if told else ": nothing was submitted"), err=True)
+        if not isinstance(error.__cause__ or error, Interrupted):
+            say("hpcbrew: interrupted" + (": nothing was submitted" if SENDING & set(sys.argv[1:2]) else ""), err=True)
         status = 130
     except (HpcbrewError, EngineError) as error:
         warn(f"error: {error}")

@@ -17,7 +17,12 @@ from hpcbrew.units import count
 @click.command()
 @cluster_option
 @click.option(
-    "--before", callback=past_time, default="30d", show_default=True, metavar="TIME", help="Jobs submitted before: 30d."
+    "--before",
+    callback=past_time,
+    default="30d",
+    show_default=True,
+    metavar="TIME",
+    help="Jobs submitted before that time.",
 )
 @click.option("--data", is_flag=True, help="Take the data that no job needs, and no jobs.")
 @removing.dry_run_option

@@ -6,6 +6,7 @@ from dataclasses import asdict
 import click
 import yaml
 
+from engine import help_text
 from hpcbrew.cli import tables
 from hpcbrew.cli.options import complete_cluster, json_option
 from hpcbrew.cli.output import say, say_json, tell, wrapped
@@ -13,7 +14,7 @@ from hpcbrew.clusters import profile_files, profile_writer, profiles
 from hpcbrew.errors import ProfileError
 
 
-@click.group()
+@click.group(cls=help_text.Group)
 def command() -> None:
     """List clusters, show their profiles, add one of your own, check whether one is fit for jobs.
 

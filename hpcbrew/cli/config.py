@@ -2,6 +2,7 @@
 
 import click
 
+from engine import help_text
 from hpcbrew import units
 from hpcbrew.cli.options import complete_cluster, json_option
 from hpcbrew.cli.output import say, say_json, tell, wrapped
@@ -25,7 +26,7 @@ def complete_value(ctx: click.Context, parameter: click.Parameter, incomplete: s
     return complete_cluster(ctx, parameter, incomplete) if ctx.params.get("key") == CLUSTER else []
 
 
-@click.group()
+@click.group(cls=help_text.Group)
 def command() -> None:
     """Set what commands use when an option is not given: the cluster, and for each cluster project, queue, walltime …
 

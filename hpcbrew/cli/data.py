@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from engine import help_text
 from engine.units import short_size
 from hpcbrew.cli.options import json_option
 from hpcbrew.cli.output import say, say_json, tell, wrapped
@@ -19,7 +20,7 @@ SAMPLES, LABELS, SHAPES, BROKEN = 64, 40, 5, 1000
 """Pictures on a sheet; labels that get a line each; sizes that do; broken records that are named."""
 
 
-@click.group()
+@click.group(cls=help_text.Group)
 def command() -> None:
     """Look into databases of pictures (LMDB, LevelDB), before they are trained with.
 

@@ -1,5 +1,6 @@
 """Arguments and options that several commands share, and their completion."""
 
+import re
 import time
 from collections.abc import Callable
 from datetime import datetime
@@ -45,7 +46,7 @@ def past_time(ctx: click.Context, parameter: click.Parameter, value: str | None)
     except ValueError:
         pass
     try:
-        return time.time() - units.asked_time(value)
+        return time.time() - (0 if re.fullmatch("0[dhms]", value) else units.asked_time(value))
     except ValueError:
         raise click.BadParameter(f"{value!r} is neither an age, as 30d or 12h, nor a date, as 2026-03-31") from None
 

@@ -134,7 +134,7 @@ def _show(rows: list[TrackedJob], *, as_json: bool, indent: int | None, narrowed
     elif rows:
         tables.show(HEADS, [_row(row) for row in rows], tables.STATES, spare=("CLUSTER",))
     elif narrowed:
-        tell("None of these jobs.")
+        tell("None of these jobs. hpcbrew status --all shows all that there are.")
     else:
         tell("No jobs. Submit one: hpcbrew submit SOLVER --cluster NAME")
 

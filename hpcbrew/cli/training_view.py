@@ -1,5 +1,6 @@
 """How a job's training is shown until it ends: as lines of text, below a bar on a terminal, or as JSON."""
 
+import shutil
 import sys
 from pathlib import PurePosixPath
 from typing import Any, Self
@@ -12,6 +13,9 @@ from hpcbrew.track import follow, run_folder
 from hpcbrew.track.ledger import Ledger
 from hpcbrew.track.refresh import Site, TrackedJob
 from hpcbrew.units import span
+
+WIDE = 60
+"""Columns of a terminal that has room for a bar beside the figures."""
 
 
 def training(record: JobRecord, site: Site, ledger: Ledger, *, as_json: bool) -> int:
@@ -122,17 +126,13 @@ class Bar(Lines):
     """The same lines on a terminal, above a bar that shows how far the training is."""
 
     def __init__(self, record: JobRecord) -> None:
-        from rich.progress import (  # noqa: PLC0415 - slow to import, and needed on a terminal only
-            BarColumn,
-            MofNCompleteColumn,
-            Progress,
-            TextColumn,
-        )
+        # Slow to import, and needed on a terminal only.
+        from rich.progress import BarColumn, Progress, TextColumn  # noqa: PLC0415
 
         super().__init__(record)
-        self._bar = Progress(
-            TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[said]}")
-        )
+        figures = TextColumn("[progress.download]{task.completed}/{task.total}[/] {task.fields[said]}")
+        wide = shutil.get_terminal_size().columns >= WIDE
+        self._bar = Progress(*((TextColumn("{task.description}"), BarColumn()) if wide else ()), figures)
         self._task = self._bar.add_task("training", total=None, said="", visible=False)
 
     def __enter__(self) -> Self:

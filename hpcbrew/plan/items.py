@@ -96,7 +96,8 @@ def _looked(path: Path, named_in: Path, remote: bool) -> str:
     beside = named_in.parent / path.name
     if path.name and beside.exists():
         return f"{looked}. {beside} has that name: write {path.name}"
-    return f"{looked}. What the cluster has already is named by its whole path there" if remote else looked
+    there = "; what the cluster has already is named by its whole path there" if remote else ""
+    return f"{looked}. Make or fetch it first, or correct the path{there}"
 
 
 def with_siblings(state: Item) -> Item:

@@ -212,7 +212,8 @@ class Ledger:
                 db.close()
         except (sqlite3.Error, OSError) as error:
             said = error.strerror if isinstance(error, OSError) else error
-            remedy = full_disk.remedy(str(said), full_disk.LOCAL)
+            elsewhere = ". XDG_DATA_HOME names another folder for it" if isinstance(error, OSError) else ""
+            remedy = full_disk.remedy(str(said), full_disk.LOCAL) or elsewhere
             raise LedgerError(f"{self.path}: the ledger of jobs cannot be used: {said}{remedy}") from None
 
 

@@ -105,7 +105,8 @@ class Ssh(RemoteShell):
                 self._clients = ssh_auth.connect(self._destination, self._resolve, prompter, self.say)
             except Unreachable as error:
                 access = self.access()
-                raise Unreachable(f"{error}. It is reached {access}" if access else str(error)) from None
+                by_hand = f"Does `{ssh_config.typed(self._destination)}` work?"
+                raise Unreachable(f"{error}. {f'It is reached {access}' if access else by_hand}") from None
 
     def _channel(self, command: str, stdin: Iterable[bytes], output: CommandOutput, idle_timeout: float) -> int:
         if self._client is not None:

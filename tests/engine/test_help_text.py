@@ -41,3 +41,10 @@ def test_a_command_s_help_is_laid_out_so() -> None:
     command.context_class = help_text.Context
     with command.make_context("c", [], terminal_width=30, resilient_parsing=True) as ctx:
         assert "--first 1234567890 \\\n" in command.get_help(ctx)
+
+
+def test_the_list_of_a_group_s_commands_cuts_no_sentence_short() -> None:
+    group = help_text.Group("g")
+    group.add_command(click.Command("c", help=f"Reads {'every record and ' * 6}says so. More."))
+    with group.make_context("g", [], terminal_width=40, resilient_parsing=True) as ctx:
+        assert group.get_help(ctx).endswith("says so.")

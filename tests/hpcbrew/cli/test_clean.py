@@ -27,3 +27,8 @@ def test_data_that_no_job_needs_are_taken_away(hpcbrew, home: Path) -> None:
 def test_a_time_that_is_none_is_told(hpcbrew) -> None:
     done = hpcbrew("clean", "--cluster", "local", "--before", "last year")
     assert (done.returncode, "is neither an age, as 30d or 12h, nor a date" in done.stderr) == (2, True)
+
+
+def test_an_age_of_nothing_is_every_job_that_has_ended(hpcbrew, lenet: JobRecord) -> None:
+    done = hpcbrew("clean", "--cluster", "local", "--before", "0d", "--dry-run")
+    assert "lenet (1.local)" in done.stdout + done.stderr

@@ -4,7 +4,7 @@ from pathlib import Path, PurePosixPath
 import pytest
 
 from hpcbrew.address import Address
-from hpcbrew.cli.training_view import Lines
+from hpcbrew.cli.training_view import Bar, Lines
 from hpcbrew.job import JobRecord, JobState, JobStatus
 
 
@@ -35,3 +35,18 @@ def test_the_end_of_a_job_says_what_comes_next(capsys: pytest.CaptureFixture[str
     told = capsys.readouterr()
     assert told.out == "Done\nModel: /r/snapshots/x_iter_5.caffemodel\n"
     assert told.err == "Next: hpcbrew fetch lenet brings it home, hpcbrew plot lenet draws it\n"
+
+
+@pytest.mark.parametrize(("columns", "first"), [(44, "500/10000 loss 0.5"), (80, "training ━")])
+def test_a_narrow_terminal_shows_the_figures_and_not_the_bar(
+    monkeypatch: pytest.MonkeyPatch, columns: int, first: str
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(columns))
+    here, running = Address("here", "local", "local"), JobStatus(JobState.RUNNING, "", None)
+    bar = Bar(JobRecord("a", "lenet", here, "s", 0.0, PurePosixPath("/r"), running, "1.local"))
+    progress, console = bar._bar, bar._bar.console
+    console.width = columns
+    progress.update(bar._task, completed=500, total=10000, said="loss 0.5, 596 images/s, 2m left", visible=True)
+    with console.capture() as shown:
+        console.print(progress.get_renderable())
+    assert (shown.get().startswith(first), "500/10000" in shown.get()) == (True, True)

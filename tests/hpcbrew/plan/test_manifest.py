@@ -85,7 +85,7 @@ def test_what_is_named_by_its_whole_path_and_is_not_here_is_the_clusters(
 def test_weights_may_be_the_clusters_too_and_a_name_that_is_not_whole_is_not(model: Path) -> None:
     request = replace(JobRequest(model / "solver.prototxt"), weights=(Path("/site/a.caffemodel"),))
     assert [item.there for item in collect(request, remote=True).weights] == [True]
-    with pytest.raises(ManifestError, match="What the cluster has already is named by its whole path there"):
+    with pytest.raises(ManifestError, match="what the cluster has already is named by its whole path there"):
         collect(replace(request, weights=(Path("a.caffemodel"),)), remote=True)
 
 
