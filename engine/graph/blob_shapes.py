@@ -6,10 +6,9 @@ and may be less than all. The layers themselves say more, and check more: `engin
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import pairwise
 from math import prod
 
-from engine.graph import windows
+from engine.graph import fits, windows
 from engine.graph.graph import Graph, Node, Value
 from engine.proto import caffe_pb2 as pb
 
@@ -19,7 +18,7 @@ SAME = frozenset(
     {
         *("ReLU", "ReLU6", "PReLU", "ELU", "Sigmoid", "TanH", "Swish", "Mish", "BNLL", "AbsVal", "Clip", "Exp", "Log"),
         *("Power", "Threshold", "Dropout", "SpatialDropout", "BatchNorm", "Scale", "Bias", "LRN", "MVN", "Softmax"),
-        *("Eltwise", "Split", "ShuffleChannel", "Flip"),
+        *("Split", "ShuffleChannel", "Flip"),
     }
 )
 """Layers whose tops are all of their first bottom's shape."""
@@ -47,7 +46,7 @@ class Sizes:
 
 def sizes(graph: Graph, sources: Mapping[str, Sequence[Shape]]) -> Sizes:
     """What is known by the shapes of sources' tops, by the sources' names. Raises LayerError for axes that there
-    are not, and for windows that do not fit or are told of in two ways."""
+    are not, for windows that do not fit or are told of in two ways, and for what `fits` refuses."""
     known = Sizes()
     for node in graph.nodes:
         bottoms = [known.blobs[v] for v in node.bottoms if v in known.blobs]
@@ -87,10 +86,8 @@ def _tops(node: Node, bottoms: Sequence[Shape]) -> list[Shape] | None:
         return [x] * len(node.tops)
     if kind in SCALAR:
         return [()]
-    if kind in CONVOLUTIONS:
-        return _convolved(node, bottoms)
-    if kind == "Concat":
-        return _concatenated(node, bottoms)
+    if kind in OF_ALL:
+        return OF_ALL[kind](node, bottoms)
     if kind in OF_ONE and len(bottoms) == 1:
         return OF_ONE[kind](node, x)
     return [] if kind in ("Silence", "HDF5Output") else None
@@ -110,14 +107,6 @@ def _outputs(node: Node, channels: int) -> int:
     return channels if node.config.type == "ConvolutionDepthwise" else node.config.convolution_param.num_output
 
 
-def _concatenated(node: Node, bottoms: Sequence[Shape]) -> list[Shape] | None:
-    p, x = node.config.concat_param, bottoms[0]
-    axis = node.canonical_axis(p.concat_dim if p.HasField("concat_dim") else p.axis, x)
-    if any(len(each) != len(x) for each in bottoms):
-        return None
-    return [(*x[:axis], sum(each[axis] for each in bottoms), *x[axis + 1 :])]
-
-
 def _pooled(node: Node, x: Shape) -> list[Shape]:
     return [(*x[:2], *windows.of_pooling(node, x).outputs)] * len(node.tops)
 
@@ -128,10 +117,7 @@ def _inner_product(node: Node, x: Shape) -> list[Shape]:
 
 
 def _sliced(node: Node, x: Shape) -> list[Shape]:
-    p, parts = node.config.slice_param, len(node.tops)
-    axis = node.canonical_axis(p.slice_dim if p.HasField("slice_dim") else p.axis, x)
-    points = list(p.slice_point) or [x[axis] // parts * i for i in range(1, parts)]
-    return [(*x[:axis], b - a, *x[axis + 1 :]) for a, b in pairwise([0, *points, x[axis]])]
+    return fits.cut(node, x)[2]
 
 
 def _flattened(node: Node, x: Shape) -> list[Shape]:
@@ -139,6 +125,13 @@ def _flattened(node: Node, x: Shape) -> list[Shape]:
     first, last = node.canonical_axis(p.axis, x), node.canonical_axis(p.end_axis, x, "end_axis")
     return [(*x[:first], prod(x[first : last + 1]), *x[last + 1 :])]
 
+
+OF_ALL: Mapping[str, Callable[[Node, Sequence[Shape]], list[Shape]]] = {
+    **dict.fromkeys(CONVOLUTIONS, _convolved),
+    "Eltwise": lambda node, bottoms: [fits.alike(node, bottoms)],
+    "Concat": lambda node, bottoms: [fits.joined(node, bottoms)[1]],
+}
+"""Layers of any number of bottoms, each with what makes its tops' shapes."""
 
 OF_ONE: Mapping[str, Callable[[Node, Shape], list[Shape]]] = {
     "Pooling": _pooled,
@@ -153,12 +146,15 @@ def _params(node: Node, bottoms: Sequence[Shape]) -> list[tuple[str, Shape]]:
     config = node.config
     if config.type in CONVOLUTIONS:
         p = config.convolution_param
-        return _weighted(_kernels(node, bottoms[0]), _outputs(node, _channels(node, bottoms[0])), p.bias_term)
+        outputs = fits.outputs(node, "convolution_param", _outputs(node, _channels(node, bottoms[0])))
+        return _weighted(node, p, _kernels(node, bottoms[0]), outputs)
     if config.type == "InnerProduct":
         q, x = config.inner_product_param, bottoms[0]
-        features = prod(x[node.canonical_axis(q.axis, x) :])
-        weight = (features, q.num_output) if q.transpose else (q.num_output, features)
-        return _weighted(weight, q.num_output, q.bias_term)
+        features, outputs = (
+            prod(x[node.canonical_axis(q.axis, x) :]),
+            fits.outputs(node, "inner_product_param", q.num_output),
+        )
+        return _weighted(node, q, (features, outputs) if q.transpose else (outputs, features), outputs)
     if config.type == "BatchNorm" and not of_nvidia(config.batch_norm_param):
         channels = bottoms[0][1:2] or (1,)
         return [("mean", channels), ("variance", channels), ("number of terms", (1,))]
@@ -172,8 +168,13 @@ def _params(node: Node, bottoms: Sequence[Shape]) -> list[tuple[str, Shape]]:
     return []
 
 
-def _weighted(weight: Shape, outputs: int, bias: bool) -> list[tuple[str, Shape]]:
-    return [("weight", weight), ("bias", (outputs,))][: 1 + bias]
+def _weighted(
+    node: Node, p: pb.ConvolutionParameter | pb.InnerProductParameter, weight: Shape, outputs: int
+) -> list[tuple[str, Shape]]:
+    fits.filler(node, p.weight_filler, weight)
+    if p.bias_term:
+        fits.filler(node, p.bias_filler, (outputs,))
+    return [("weight", weight), ("bias", (outputs,))][: 1 + p.bias_term]
 
 
 def of_nvidia(p: pb.BatchNormParameter) -> bool:
@@ -189,6 +190,7 @@ def _kernels(node: Node, x: Shape) -> Shape:
     p, channels = node.config.convolution_param, _channels(node, x)
     outputs = _outputs(node, channels)
     group = channels if node.config.type == "ConvolutionDepthwise" else p.group
+    fits.groups(node, channels, outputs, group)
     outer, inner = (channels, outputs) if node.config.type == "Deconvolution" else (outputs, channels)
     kernel = windows.of_convolution(node, p, len(x) - node.canonical_axis(p.axis, x) - 1).kernel
-    return (outer, inner // max(1, group), *kernel)
+    return (outer, inner // group, *kernel)

@@ -27,9 +27,9 @@ import numpy as np
 from engine.data.label_bounds import LabelBounds
 from engine.data.source import Source
 from engine.errors import LayerError, NetError
+from engine.graph import fits
 from engine.graph.graph import Node
 from engine.host import memory
-from engine.layers import fillers
 from engine.proto import caffe_pb2 as pb
 
 Shape = tuple[int, ...]
@@ -242,10 +242,7 @@ class Layer:
 
     def check_filler(self, filler: pb.FillerParameter, shape: Shape) -> None:
         """Raises LayerError for a filler that is not there or does not fit `shape`."""
-        try:
-            fillers.check(filler, shape)
-        except NetError as e:
-            raise self.error(str(e)) from e
+        fits.filler(self.node, filler, shape)
 
     def remember(self, name: str, shape: Shape) -> None:
         """Declares an array that one pass leaves for the next, zeros at first; it is in no model."""

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import ClassVar
 
+from engine.graph import fits
 from engine.graph.windows import by, same
 from engine.layers.base import Array, Arrays, Context, Shape, count
 from engine.layers.registry import layer
@@ -21,15 +22,8 @@ class Weighted(Windowed):
     def read_weights(self, num_output: int, group: int) -> None:
         """Declares W and b, keeps the groups. Raises LayerError where channels cannot be split into groups."""
         p = self.windows
-        if not num_output:
-            raise self.error("convolution_param needs num_output of 1 or more.")
-        if not group:
-            raise self.error("group is 0; it must be 1 or more.")
-        if self.channels % group:
-            raise self.error(f"the {self.channels} channels of {self.bottom(0)} cannot be split into group: {group}.")
-        if num_output % group:
-            raise self.error(f"num_output {num_output} cannot be split into group: {group}; give a multiple of it.")
-        self.num_output, self.group = num_output, group
+        self.num_output = fits.outputs(self.node, "convolution_param", num_output)
+        self.group = fits.groups(self.node, self.channels, num_output, group)
         outer, inner = (self.channels, num_output) if self.transposed else (num_output, self.channels)
         self.weight = self.param("weight", (outer, inner // group, *self.window.kernel), p.weight_filler)
         self.bias = self.param("bias", (num_output,), p.bias_filler) if p.bias_term else None

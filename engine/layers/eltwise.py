@@ -4,6 +4,7 @@ import math
 
 import jax.numpy as jnp
 
+from engine.graph import fits
 from engine.layers.base import Array, Arrays, Context, Layer, Shape
 from engine.layers.registry import layer
 from engine.ops.rectifier import weighted_sum
@@ -26,18 +27,14 @@ class Eltwise(Layer):
 
     def setup(self, *xs: Shape) -> list[Shape]:
         p = self.config.eltwise_param
-        for i, x in enumerate(xs):
-            if x != xs[0]:
-                raise self.error(
-                    f"{self.bottom(i)} has shape {list(x)} and {self.bottom(0)} {list(xs[0])}; they must be the same."
-                )
+        shape = fits.alike(self.node, xs)
         if p.coeff and p.operation != Op.SUM:
             raise self.error(f"coeff is for operation SUM, not for {Op.EltwiseOp.Name(p.operation)}.")
         if p.coeff and len(p.coeff) != len(xs):
             raise self.error(f"{len(p.coeff)} coeff for {len(xs)} bottoms; give one each, or none.")
         self.operation = p.operation
         self.coeff = tuple(p.coeff) or (1,) * len(xs)
-        return [xs[0]]
+        return [shape]
 
     def forward(self, params: Arrays, bottoms: Arrays, ctx: Context) -> list[Array]:
         if self.operation == Op.PROD:

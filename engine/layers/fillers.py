@@ -8,8 +8,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from engine import suggest
 from engine.errors import NetError
+from engine.graph import fits
 from engine.proto import caffe_pb2 as pb
 
 Shape = tuple[int, ...]
@@ -23,13 +23,8 @@ def generator(seed: int, stream: int) -> np.random.Generator:
 
 def check(filler: pb.FillerParameter, shape: Shape) -> None:
     """Raises NetError where `fill` would; costs nothing."""
-    if filler.type not in FILLERS:
-        meant = suggest.did_you_mean(filler.type, FILLERS)
-        raise NetError(f'unknown filler type "{filler.type}"; there are {", ".join(FILLERS)}.{meant}')
-    if filler.sparse != -1 and filler.type != "gaussian":
-        raise NetError(f'sparse is for the gaussian filler, not for "{filler.type}".')
-    if filler.type == "bilinear" and (len(shape) != 4 or shape[2] != shape[3]):
-        raise NetError(f"the bilinear filler is for square 4-dimensional weights, not for shape {list(shape)}.")
+    if said := fits.wrong_filler(filler, shape):
+        raise NetError(said)
 
 
 def fill(filler: pb.FillerParameter, shape: Shape, rng: np.random.Generator) -> np.ndarray:

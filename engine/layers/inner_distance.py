@@ -5,6 +5,7 @@ import jax.numpy as jnp
 from jax.lax import stop_gradient
 
 from engine.data.label_bounds import LabelBounds
+from engine.graph import fits
 from engine.layers.base import Array, Arrays, Context, Layer, Shape, count
 from engine.layers.inner_product import unit_rows
 from engine.layers.registry import layer
@@ -42,8 +43,8 @@ class InnerDistance(Layer):
             raise self.error(f"{self.bottom(1)} has shape {list(others[0])}; {features} values a centre are needed.")
         if len(others) == 2 and count(others[1]) != rows:
             raise self.error(f"{self.bottom(2)} has shape {list(others[1])}; {rows} labels are needed.")
-        if not others and not p.num_output:
-            raise self.error("inner_distance_param needs num_output of 1 or more.")
+        if not others:
+            fits.outputs(self.node, "inner_distance_param", p.num_output)
         self.centres = None if others else self.param("weight", (p.num_output, features), p.weight_filler)
         self.number = others[0][0] if others else p.num_output
         self.absolute, self.features = p.distance_type == "L1", features

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import jax.numpy as jnp
 from jax.lax import stop_gradient
 
+from engine.graph import fits
 from engine.layers.base import Array, Arrays, Context, Layer, Shape, count
 from engine.layers.registry import layer
 from engine.ops import inner_product
@@ -23,8 +24,7 @@ class InnerProduct(Layer):
 
     def setup(self, x: Shape) -> list[Shape]:
         p = self.config.inner_product_param
-        if not p.num_output:
-            raise self.error("inner_product_param needs num_output of 1 or more.")
+        fits.outputs(self.node, "inner_product_param", p.num_output)
         axis = self.canonical_axis(p.axis, x)
         self.features = count(x[axis:])
         self.transpose = p.transpose

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.lax import stop_gradient
 
+from engine.graph import fits
 from engine.layers.base import Array, Arrays, Context, Shape, count
 from engine.layers.loss import Labelled
 from engine.layers.registry import layer
@@ -55,8 +56,7 @@ class _MarginInnerProduct(Labelled):
 
     def setup(self, x: Shape, labels: Shape) -> list[Shape]:
         p: pb.MarginInnerProductParameter = getattr(self.config, self.block)
-        if not p.num_output:
-            raise self.error(f"{self.block} needs num_output of 1 or more.")
+        fits.outputs(self.node, self.block, p.num_output)
         axis = self.canonical_axis(p.axis, x)
         self.match((count(x[:axis]), p.num_output), labels, 1)
         self.margin, self.shape = 1 + p.type, (*x[:axis], p.num_output)

@@ -5,6 +5,7 @@ from typing import ClassVar
 import jax
 import jax.numpy as jnp
 
+from engine.graph import fits
 from engine.layers.base import Array, Arrays, Context, Layer, Shape, count, rows
 from engine.layers.registry import layer
 
@@ -29,8 +30,7 @@ class Recurrent(Layer):
 
     def setup(self, x: Shape, cont: Shape, *rest: Shape) -> list[Shape]:
         p = self.config.recurrent_param
-        if not p.num_output:
-            raise self.error("recurrent_param needs num_output of 1 or more.")
+        fits.outputs(self.node, "recurrent_param", p.num_output)
         if len(x) < 2 or cont != x[:2]:
             raise self.error(
                 f"{self.bottom(0)} of shape {list(x)} must be (steps, streams, …) and {self.bottom(1)} of shape "

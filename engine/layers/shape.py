@@ -1,22 +1,11 @@
 """Layers that move values and compute none: Concat, Slice, Flatten, Reshape, Permute, ShuffleChannel, Tile, Flip."""
 
-from itertools import pairwise
-
 import jax.numpy as jnp
 
+from engine.graph import fits
 from engine.layers.base import Array, Arrays, Context, Layer, Shape, count
 from engine.layers.registry import layer
 from engine.ops.joining import cut, joined
-from engine.proto import caffe_pb2 as pb
-
-
-def _joined_axis(made: Layer, param: pb.ConcatParameter | pb.SliceParameter, old: str, x: Shape) -> int:
-    """`axis`, or its old name (`concat_dim`, `slice_dim`), which counts from the front only."""
-    if not param.HasField(old):
-        return made.canonical_axis(param.axis, x)
-    if param.HasField("axis"):
-        raise made.error(f"it has axis and {old}, the old name of the same; give one of them.")
-    return made.canonical_axis(getattr(param, old), x, old)
 
 
 class _NewShape(Layer):
@@ -41,14 +30,8 @@ class Concat(Layer):
     precision = "given"
 
     def setup(self, *xs: Shape) -> list[Shape]:
-        self.axis = a = _joined_axis(self, self.config.concat_param, "concat_dim", xs[0])
-        for i, x in enumerate(xs):
-            if len(x) != len(xs[0]) or x[:a] + x[a + 1 :] != xs[0][:a] + xs[0][a + 1 :]:
-                raise self.error(
-                    f"{self.bottom(i)} has shape {list(x)} and {self.bottom(0)} {list(xs[0])}; they may differ along "
-                    f"axis {a} only."
-                )
-        return [(*xs[0][:a], sum(x[a] for x in xs), *xs[0][a + 1 :])]
+        self.axis, shape = fits.joined(self.node, xs)
+        return [shape]
 
     def forward(self, params: Arrays, bottoms: Arrays, ctx: Context) -> list[Array]:
         return [joined(list(bottoms), self.axis)]
@@ -62,19 +45,8 @@ class Slice(Layer):
     precision = "given"
 
     def setup(self, x: Shape) -> list[Shape]:
-        p = self.config.slice_param
-        self.axis = _joined_axis(self, p, "slice_dim", x)
-        size, parts = x[self.axis], len(self.config.top)
-        found = f"{self.bottom(0)} of shape {list(x)} along axis {self.axis}"
-        if not p.slice_point and size % parts:
-            raise self.error(f"{size} values of {found} do not make {parts} equal tops; give slice_points.")
-        if p.slice_point and len(p.slice_point) != parts - 1:
-            raise self.error(f"{len(p.slice_point)} slice_point for {parts} tops; {parts - 1} are needed.")
-        self.points = list(p.slice_point) or [size // parts * i for i in range(1, parts)]
-        ends = [0, *self.points, size]
-        if p.slice_point and any(b <= a for a, b in pairwise(ends)):
-            raise self.error(f"slice_point {list(p.slice_point)} must rise and stay between 0 and {size}, for {found}.")
-        return [(*x[: self.axis], b - a, *x[self.axis + 1 :]) for a, b in pairwise(ends)]
+        self.axis, self.points, shapes = fits.cut(self.node, x)
+        return shapes
 
     def forward(self, params: Arrays, bottoms: Arrays, ctx: Context) -> list[Array]:
         return cut(bottoms[0], tuple(self.points), self.axis)

@@ -18,6 +18,7 @@ from engine.data.source import Source
 from engine.data.transform import Misfit, Transform
 from engine.data.window_source import WindowSource
 from engine.errors import DataError, PrototxtError
+from engine.graph import fits
 from engine.host import memory
 from engine.layers import data_lines
 from engine.layers.base import LogLine, Shape, SourceLayer
@@ -74,8 +75,7 @@ class DataLayer(SourceLayer):
         return paths.resolve(name, self.node.origin.path)
 
     def batch_size(self, size: int) -> int:
-        if not size:
-            raise self.error("batch_size is 0 or not given; 1 or more is needed.")
+        fits.batch_size(self.node, size)
         if lacking := memory.lacking(_RECORD * size):
             raise self.error(f"a batch of batch_size: {size} records {lacking}, besides their values.")
         return size

@@ -7,7 +7,7 @@ from google.protobuf.message import DecodeError
 
 from engine.data.lmdb_reader import LMDB
 from engine.errors import DataError
-from engine.graph import blob_shapes
+from engine.graph import blob_shapes, fits
 from engine.graph.blob_shapes import Shape
 from engine.graph.graph import Node
 from engine.proto import caffe_pb2 as pb
@@ -17,7 +17,10 @@ from hpcbrew.plan.picture_header import NoPicture
 
 
 def tops(node: Node, named_in: Path) -> list[Shape] | None:
-    """The shapes of a source's tops: pictures (N, C, H, W) and labels (N,). None where only its layer can tell."""
+    """The shapes of a source's tops: pictures (N, C, H, W) and labels (N,). None where only its layer can tell.
+
+    Raises LayerError for a batch of no records.
+    """
     config = node.config
     given = blob_shapes.given(config)
     if given is not None:
@@ -29,6 +32,7 @@ def tops(node: Node, named_in: Path) -> list[Shape] | None:
         batch_size, picture = config.image_data_param.batch_size, _listed(config, named_in)
     else:
         return None
+    fits.batch_size(node, batch_size)
     if picture is None:
         return None
     channels, *size = picture

@@ -263,14 +263,16 @@ class _Collector:
             self.has_tests |= any(rule.phase == pb.TEST for rule in layer.include if rule.HasField("phase"))
         for phase in kept:
             self._check_labels(phase, named_in)
-        if graphs and graphs[0].param.state.phase == pb.TRAIN:
-            self._size(graphs[0], named_in)
+        for graph in graphs:
+            self._size(graph, named_in)
 
     def _size(self, graph: Graph, named_in: Path) -> None:
-        """Raises LayerError for windows that do not fit their bottoms."""
+        """Raises LayerError where layers do not fit together. The sizes of the net that is trained are kept."""
         sources = {node.name: batch_shapes.tops(node, named_in) for node in graph.nodes if not node.bottoms}
         known = {name: shapes for name, shapes in sources.items() if shapes is not None}
-        self.trained, self.sizes = graph, blob_shapes.sizes(graph, known)
+        sizes = blob_shapes.sizes(graph, known)
+        if graph.param.state.phase == pb.TRAIN:
+            self.trained, self.sizes = graph, sizes
 
     def _check_labels(self, net: pb.NetParameter, named_in: Path) -> None:
         for layer in net.layer:

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from engine.errors import NetError
+from engine.graph import fits
 from engine.layers import fillers
 from engine.proto import caffe_pb2 as pb
 from engine.proto import text
@@ -123,3 +124,7 @@ def test_a_single_number_is_filled(kind):
 def test_refuses(config, shape, message):
     with pytest.raises(NetError, match=message):
         filled(config, shape)
+
+
+def test_every_filler_that_passes_is_made():
+    assert tuple(fillers.FILLERS) == fits.FILLERS

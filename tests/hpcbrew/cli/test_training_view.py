@@ -10,11 +10,11 @@ from hpcbrew.job import JobRecord, JobState, JobStatus
 
 def test_a_job_that_fails_ends_with_the_engines_own_words(model: Path, hpcbrew) -> None:
     net = (model / "net.prototxt").read_text()
-    (model / "net.prototxt").write_text(net.replace("batch_size: 2", "batch_size: 0"))
+    (model / "net.prototxt").write_text(net.replace("data_param", "transform_param { mean_value: [1, 2] } data_param"))
     done = hpcbrew("submit", model / "solver.prototxt", "--cluster", "local", "--follow", "--json")
     last = json.loads(done.stdout.splitlines()[-1])
     assert (done.returncode, last["state"]) == (2, "failed")
-    assert last["error"].endswith('layer "in" (Data): batch_size is 0 or not given; 1 or more is needed.')
+    assert last["error"].endswith("channels and transform_param 2 mean_value; give one, or one a channel")
 
 
 def test_the_end_of_an_array_names_where_its_jobs_are_shown(capsys: pytest.CaptureFixture[str]) -> None:

@@ -132,7 +132,8 @@ def test_a_net_written_into_the_solver(model: Path) -> None:
 def test_means_weights_and_overrides(model: Path) -> None:
     for name in ("mean.binaryproto", "a.caffemodel", "b.caffemodel"):
         (model / name).write_bytes(b"\n\x01x")
-    data = 'transform_param { mean_file: "mean.binaryproto" } data_param { source: "train_lmdb" backend: LMDB }'
+    data = 'transform_param { mean_file: "mean.binaryproto" } '
+    data += 'data_param { source: "train_lmdb" batch_size: 1 backend: LMDB }'
     found = manifest(
         model,
         RATE + 'net: "net.prototxt" weights: "a.caffemodel"',
@@ -278,6 +279,27 @@ def test_a_solver_whose_settings_cannot_work_is_refused_here(model: Path, settin
 def test_a_net_that_does_not_fit_together_is_refused_here(model: Path) -> None:
     with pytest.raises(EngineError, match="bottom"):
         manifest(model, net='layer { name: "ip" type: "InnerProduct" bottom: "nothing" top: "ip" }')
+
+
+@pytest.mark.parametrize(
+    ("net", "said"),
+    [
+        (
+            layer("Data", 'data_param { source: "train_lmdb" backend: LMDB }'),
+            "^net.prototxt:1: .*batch_size is 0 or not",
+        ),
+        (
+            'layer { name: "in" type: "Input" top: "x" input_param { shape { dim: 2 dim: 3 } } }\n'
+            'layer { name: "ip" type: "InnerProduct" bottom: "x" top: "y" include { phase: TEST } }',
+            "^net.prototxt:2: .*needs num_output",
+        ),
+    ],
+    ids=["a batch of nothing", "in a test"],
+)
+def test_what_the_layers_would_refuse_is_refused_here(model: Path, net: str, said: str, monkeypatch) -> None:
+    monkeypatch.chdir(model)
+    with pytest.raises(EngineError, match=said):
+        manifest(Path(), RATE + 'net: "net.prototxt" test_iter: 1 test_interval: 1', net)
 
 
 @pytest.mark.parametrize(

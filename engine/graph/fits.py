@@ -1,0 +1,105 @@
+"""What a layer's settings and the shapes of its bottoms must be, told without JAX: to the layers and to who asks before
+a job is sent. Each raises LayerError where it is not so."""
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+from engine import suggest
+from engine.graph.graph import Node
+from engine.proto import caffe_pb2 as pb
+
+Shape = tuple[int, ...]
+FILLERS = ("constant", "uniform", "gaussian", "positive_unitball", "xavier", "msra", "bilinear")
+
+
+def batch_size(node: Node, size: int) -> int:
+    """The records of a batch: 1 or more."""
+    if not size:
+        raise node.error("batch_size is 0 or not given; 1 or more is needed.")
+    return size
+
+
+def outputs(node: Node, block: str, num_output: int) -> int:
+    """The outputs that the settings `block` gives a layer: 1 or more."""
+    if not num_output:
+        raise node.error(f"{block} needs num_output of 1 or more.")
+    return num_output
+
+
+def groups(node: Node, channels: int, num_output: int, group: int) -> int:
+    """The groups into which a convolution's channels and outputs are split."""
+    if not group:
+        raise node.error("group is 0; it must be 1 or more.")
+    if channels % group:
+        raise node.error(f"the {channels} channels of {_bottom(node, 0)} cannot be split into group: {group}.")
+    if num_output % group:
+        raise node.error(f"num_output {num_output} cannot be split into group: {group}; give a multiple of it.")
+    return group
+
+
+def filler(node: Node, asked: pb.FillerParameter, shape: Shape) -> None:
+    """A filler that there is, and that fits a parameter of this shape."""
+    if said := wrong_filler(asked, shape):
+        raise node.error(said)
+
+
+def wrong_filler(asked: pb.FillerParameter, shape: Shape) -> str | None:
+    """What is wrong with a filler of a parameter of this shape; None where nothing is."""
+    if asked.type not in FILLERS:
+        meant = suggest.did_you_mean(asked.type, FILLERS)
+        return f'unknown filler type "{asked.type}"; there are {", ".join(FILLERS)}.{meant}'
+    if asked.sparse != -1 and asked.type != "gaussian":
+        return f'sparse is for the gaussian filler, not for "{asked.type}".'
+    if asked.type == "bilinear" and (len(shape) != 4 or shape[2] != shape[3]):
+        return f"the bilinear filler is for square 4-dimensional weights, not for shape {list(shape)}."
+    return None
+
+
+def alike(node: Node, shapes: Sequence[Shape]) -> Shape:
+    """The one shape of all bottoms."""
+    for i, x in enumerate(shapes):
+        if x != shapes[0]:
+            raise node.error(f"{_beside_first(node, i, shapes)}; they must be the same.")
+    return shapes[0]
+
+
+def joined(node: Node, shapes: Sequence[Shape]) -> tuple[int, Shape]:
+    """The axis along which a Concat lays its bottoms one after the other, and the shape that this makes."""
+    a = _axis(node, node.config.concat_param, "concat_dim", shapes[0])
+    for i, x in enumerate(shapes):
+        if len(x) != len(shapes[0]) or x[:a] + x[a + 1 :] != shapes[0][:a] + shapes[0][a + 1 :]:
+            raise node.error(f"{_beside_first(node, i, shapes)}; they may differ along axis {a} only.")
+    return a, (*shapes[0][:a], sum(x[a] for x in shapes), *shapes[0][a + 1 :])
+
+
+def cut(node: Node, x: Shape) -> tuple[int, list[int], list[Shape]]:
+    """The axis along which a Slice cuts its bottom, where it does, and the shapes of the parts."""
+    p, parts = node.config.slice_param, len(node.config.top)
+    axis = _axis(node, p, "slice_dim", x)
+    size, found = x[axis], f"{_bottom(node, 0)} of shape {list(x)} along axis {axis}"
+    if not p.slice_point and size % parts:
+        raise node.error(f"{size} values of {found} do not make {parts} equal tops; give slice_points.")
+    if p.slice_point and len(p.slice_point) != parts - 1:
+        raise node.error(f"{len(p.slice_point)} slice_point for {parts} tops; {parts - 1} are needed.")
+    points = list(p.slice_point) or [size // parts * i for i in range(1, parts)]
+    ends = [0, *points, size]
+    if p.slice_point and any(b <= a for a, b in pairwise(ends)):
+        raise node.error(f"slice_point {list(p.slice_point)} must rise and stay between 0 and {size}, for {found}.")
+    return axis, points, [(*x[:axis], b - a, *x[axis + 1 :]) for a, b in pairwise(ends)]
+
+
+def _axis(node: Node, param: pb.ConcatParameter | pb.SliceParameter, old: str, x: Shape) -> int:
+    """`axis`, or its old name (`concat_dim`, `slice_dim`), which counts from the front only."""
+    if not param.HasField(old):
+        return node.canonical_axis(param.axis, x)
+    if param.HasField("axis"):
+        raise node.error(f"it has axis and {old}, the old name of the same; give one of them.")
+    return node.canonical_axis(getattr(param, old), x, old)
+
+
+def _beside_first(node: Node, i: int, shapes: Sequence[Shape]) -> str:
+    return f"{_bottom(node, i)} has shape {list(shapes[i])} and {_bottom(node, 0)} {list(shapes[0])}"
+
+
+def _bottom(node: Node, index: int) -> str:
+    return f'bottom "{node.origin.bottoms[index]}"'
