@@ -5,6 +5,7 @@ the deadline with a snapshot, to be continued; 1 a fault of the program; 130 Ctr
 """
 
 import os
+import re
 import shlex
 import sys
 import traceback
@@ -88,7 +89,7 @@ def _run(argv: Sequence[str] | None) -> int:  # noqa: PLR0911 - one line an end
         e.show()
         return ExitCode.WRONG
     except click.ClickException as e:
-        return _fail(_missing(e, args) if isinstance(e, click.MissingParameter) else e.format_message())
+        return _fail(_missing(e, args) if isinstance(e, click.MissingParameter) else _in_words(e))
     except EngineError as e:
         return _fail(str(e), ExitCode.DIVERGED if isinstance(e, DivergedError) else ExitCode.WRONG)
     except MemoryError as e:
@@ -103,13 +104,22 @@ def _run(argv: Sequence[str] | None) -> int:  # noqa: PLR0911 - one line an end
     return status if isinstance(status, int) else ExitCode.DONE
 
 
+def _in_words(error: click.ClickException, advice: str = "") -> str:
+    """The message with flags as Caffe writes them, and `advice`, or where to look."""
+    message = re.sub(r"'--(\w+)'", r"-\1", error.format_message())
+    ctx = error.ctx if isinstance(error, click.UsageError) else None
+    if not advice and ctx and "--help" not in message and not message.endswith("?"):
+        advice = f"`{ctx.command_path} --help` says more."
+    return f"{message}{'' if message.endswith(('.', '?')) else '.'} {advice}".rstrip()
+
+
 def _missing(error: click.MissingParameter, args: Sequence[str]) -> str:
     """The message, and the right command where the file was given without its flag: `caffe train solver.prototxt`."""
     bare = [arg for arg in args[1:] if arg.endswith(".prototxt") and not arg.startswith("-")]
     if not bare or error.param is None or error.param.name not in ("solver", "model"):
-        return error.format_message()
+        return _in_words(error)
     meant = [part for arg in args for part in ((f"-{error.param.name}", arg) if arg == bare[0] else (arg,))]
-    return f"{error.format_message()} Did you mean: caffe {shlex.join(meant)}"
+    return _in_words(error, f"Did you mean: caffe {shlex.join(meant)}")
 
 
 def _fail(message: str, status: int = ExitCode.WRONG) -> int:

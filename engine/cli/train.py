@@ -158,6 +158,8 @@ def _settings(
     param.train_state.stage.extend(flags.names(stage))
     if phase:
         param.train_state.phase = pb.Phase.Value(phase)  # type: ignore[assignment]
+    if not param.max_iter:
+        log.warning("caffe.cpp:209", f"max_iter is 0 or not given: nothing is trained. Add it to {solver}.")
     return param
 
 

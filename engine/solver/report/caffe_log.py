@@ -27,6 +27,7 @@ class Report:
         self._clip = -1.0
         self._display = 0
         self._weights: dict[str, float] = {}
+        self._finite = True
 
     # Setting up
 
@@ -92,6 +93,13 @@ class Report:
             f"Iteration {iteration} ({log.number(speed)} iter/s, {log.number(int(lapse * 1000) / 1000)}s/"
             f"{self._display} iters), loss = {log.number(loss)}",
         )
+        if self._finite and not np.isfinite(loss):
+            self._finite = False
+            log.warning(
+                "solver.cpp:239",
+                f"The loss is {log.number(loss)} by iteration {iteration}, and what is trained from here on is of no "
+                "use. Is base_lr too large? -nan stop ends such a run, naming the layer.",
+            )
         found = _host(outputs)
         for i, line in enumerate(_lines(found, self._weights)):
             log.info("solver.cpp:258", f"    Train net output #{i}: {line}")

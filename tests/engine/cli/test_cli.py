@@ -153,7 +153,7 @@ def test_the_deadline_is_kept(folder: Path):
 
 
 BAD = [
-    (["train"], "Missing option '--solver'"),
+    (["train"], "Missing option -solver. `caffe train --help` says more."),
     (["train", "-solver", "none.prototxt"], "none.prototxt: no such file"),
     (["train", "-solver", "solver.prototxt", "-gpu", "0"], "-gpu 0: JAX finds no GPU"),
     (["train", "-solver", "solver.prototxt", "-gpu", "0,0"], "-gpu 0,0: it takes the numbers of GPUs"),

@@ -7,6 +7,7 @@ import lmdb
 import numpy as np
 import pytest
 
+from engine.errors import LayerError
 from engine.graph.build import build_graph
 from engine.proto import caffe_pb2 as pb
 from engine.proto import text
@@ -83,3 +84,9 @@ def test_of_records_that_are_not_here_the_transformation_tells(
 )
 def test_what_only_the_layer_can_tell_is_not_told(folder: Path, layer: str, record: pb.Datum) -> None:
     assert shapes(folder, layer, record) is None
+
+
+@pytest.mark.parametrize("layer", [DATA.replace("5", "0"), f"{IMAGES} }}".replace("5", "0")])
+def test_a_batch_of_nothing_is_refused(folder: Path, layer: str) -> None:
+    with pytest.raises(LayerError, match="batch_size is 0 or not given"):
+        shapes(folder, layer)

@@ -1,5 +1,6 @@
 """The lines that tools which read Caffe's logs look for."""
 
+import logging
 from pathlib import Path
 
 import numpy as np
@@ -68,6 +69,13 @@ def test_an_iteration_tells_its_loss_its_outputs_and_its_rate(report: Report, lo
     assert first.startswith("Iteration 10 (")
     assert first.endswith("s/10 iters), loss = 0.5")
     assert rest == ["    Train net output #0: loss = 0.25 (* 1 = 0.25 loss)", "Iteration 10, lr = 0.1"]
+
+
+def test_the_first_loss_that_is_no_number_is_warned_of_once(report: Report, log: pytest.LogCaptureFixture):
+    for iteration, loss in ((0, 1.0), (10, float("nan")), (20, float("nan"))):
+        report.iteration(iteration, loss, {}, np.float32(0.1))
+    warned = [record.getMessage() for record in log.records if record.levelno == logging.WARNING]
+    assert [words.partition(",")[0] for words in warned] == ["The loss is nan by iteration 10"]
 
 
 @pytest.mark.parametrize(("norm", "said"), [(1.5, []), (2.0, []), (4.0, ["(L2 norm 4 > 2) by scale factor 0.5"])])
