@@ -333,7 +333,7 @@ def _newest(entries: Iterable[Entry]) -> Iterator[tuple[bytes, bytes]]:
 
 def _found_instead(path: Path) -> str:
     if not regular_file.exists(path):
-        return "no such folder. Make the database first, or correct `source`."
+        return "no such folder. Make the database first, or correct its name."
     if not path.is_dir():
         return "a file, where a LevelDB is a folder with CURRENT and a manifest in it."
     if regular_file.exists(path / "data.mdb"):

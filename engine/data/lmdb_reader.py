@@ -320,7 +320,7 @@ class LMDB:
 
 def _found_instead(path: Path) -> str:
     if not regular_file.exists(path):
-        return "no such folder. Make the database first, or correct `source`."
+        return "no such folder. Make the database first, or correct its name."
     if not path.is_dir():
         return "a file, where a database is a folder: an LMDB with a data.mdb in it, or a LevelDB."
     names = sorted(p.name for p in path.iterdir())

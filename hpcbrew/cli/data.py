@@ -92,6 +92,8 @@ def _survey(path: Path, samples: int = 0, broken: Callable[[str, str], None] = l
 def _draw(path: Path, found: "Survey") -> None:
     from engine.data import contact_sheet  # noqa: PLC0415
 
+    if path.suffix.lower() != ".png":
+        raise RequestError(f"--sheet {path}: a picture in PNG is written: call it {path.with_suffix('.png')}")
     if not found.samples:
         raise RequestError(f"--sheet {path}: there is no record that can be shown.")
     shown = contact_sheet.contact_sheet(

@@ -111,7 +111,8 @@ def _cost(plan: JobPlan) -> str:
     hours, what = gpu_hours(plan), "GPU"
     if not hours:
         hours, what = plan.resources.cpus * _node_hours(plan), "core"
-    return f"at most {hours:,.4g} {what} hours{' for each of its jobs' if plan.links is None else ''}"
+    number = f"{hours:,.0f}" if hours >= 1000 else f"{max(hours, 0.01):.4g}"
+    return f"at most {number} {what} hours{' for each of its jobs' if plan.links is None else ''}"
 
 
 def _sent(plan: JobPlan) -> str:

@@ -27,6 +27,12 @@ def test_info_says_what_is_there_and_draws_it(hpcbrew, database, tmp_path):
     assert cv2.imread(str(tmp_path / "a.png")).shape[2] == 3
 
 
+def test_a_sheet_that_is_not_called_a_png_is_refused(hpcbrew, database, tmp_path):
+    done = hpcbrew("data", "info", database, "--sheet", tmp_path / "a.jpg")
+    assert (done.returncode, f"call it {tmp_path / 'a.png'}" in done.stderr) == (2, True)
+    assert not (tmp_path / "a.jpg").exists()
+
+
 def test_info_for_programs(hpcbrew, database):
     found = json.loads(hpcbrew("data", "info", database, "--json").stdout)
     assert (found["records"], found["broken"], found["labels"]) == (7, 1, {"0": 3, "1": 3})

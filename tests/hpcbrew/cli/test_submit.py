@@ -114,6 +114,15 @@ def test_a_dry_run_as_text_ends_with_what_is_lacking(hpcbrew, model: Path) -> No
     assert done.stdout.splitlines()[-1].startswith("To be submitted it lacks something. iitd: a job needs a project")
 
 
+@pytest.mark.parametrize(
+    ("asked", "cost"),
+    [(["--cpus", "2", "--walltime", "1s"], "at most 0.01 core"), (["--cpus", "100"], "at most 16,800 core")],
+)
+def test_what_a_job_costs_is_a_number_that_can_be_read(hpcbrew, model: Path, asked: list[str], cost: str) -> None:
+    done = hpcbrew("submit", model / "solver.prototxt", *asked, "--cluster", "local", "--dry-run")
+    assert f"  cost        {cost} hours\n" in done.stdout
+
+
 def test_a_dry_run_begins_with_what_the_job_is_and_costs(hpcbrew, model: Path) -> None:
     asked = ["--gpu", "--walltime", "90m", "--mem", "8G", "--project", "ee", "--cluster", "iitd", "--dry-run"]
     lines = hpcbrew("submit", model / "solver.prototxt", *asked).stdout.splitlines()
