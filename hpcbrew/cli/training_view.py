@@ -101,7 +101,10 @@ class Lines:
         if model:
             self.say(f"Model: {model}")
             # For people alone: a program may take the last line for the model's.
-            tell(f"Next: hpcbrew fetch {record.name} brings it home, hpcbrew plot {record.name} draws it", err=True)
+            broke_off = status.state in (JobState.CANCELLED, JobState.OUT_OF_WALLTIME)
+            goes_on = f"hpcbrew resume {record.name} goes on from it, " if broke_off else ""
+            fetch, plot = f"hpcbrew fetch {record.name} brings it home", f"hpcbrew plot {record.name} draws it"
+            tell(f"Next: {goes_on}{fetch}, {plot}", err=True)
 
     def say(self, line: str) -> None:
         say(line)
