@@ -150,10 +150,8 @@ def _params(node: Node, bottoms: Sequence[Shape]) -> list[tuple[str, Shape]]:
         return _weighted(node, p, _kernels(node, bottoms[0]), outputs)
     if config.type == "InnerProduct":
         q, x = config.inner_product_param, bottoms[0]
-        features, outputs = (
-            prod(x[node.canonical_axis(q.axis, x) :]),
-            fits.outputs(node, "inner_product_param", q.num_output),
-        )
+        features = prod(x[node.canonical_axis(q.axis, x) :])
+        outputs = fits.outputs(node, "inner_product_param", q.num_output)
         return _weighted(node, q, (features, outputs) if q.transpose else (outputs, features), outputs)
     if config.type == "BatchNorm" and not of_nvidia(config.batch_norm_param):
         channels = bottoms[0][1:2] or (1,)
