@@ -36,9 +36,13 @@ def interrupted(model: Path, after: float, folder: Path) -> subprocess.Completed
     return subprocess.CompletedProcess(command, process.returncode, out, err)
 
 
+def was_interrupted(done: subprocess.CompletedProcess[str]) -> bool:
+    return "hpcbrew: interrupted" in done.stderr.lower()
+
+
 def what_was_told(done: subprocess.CompletedProcess[str]) -> str:
     """Of a moment before the command began, or when it was over, what that comes to: nothing sent; the id printed."""
-    if "hpcbrew: interrupted" in done.stderr:
+    if was_interrupted(done):
         (told,) = [words for words in TOLD if words in done.stderr]
         return told
     return TOLD[1] if "queued on" in done.stdout else TOLD[0]
@@ -62,7 +66,7 @@ def test_what_came_of_the_job_is_told_whenever_it_is_interrupted(
     elif told == TOLD[1]:
         (entry,) = entries
         assert folders == {entry.run_folder.name: (entry.id,)}
-        if "hpcbrew: interrupted" in done.stderr:
+        if was_interrupted(done):
             assert f"{told}{entry.id}." in done.stderr
         else:
             assert done.stdout.startswith(f"{entry.id}  ")

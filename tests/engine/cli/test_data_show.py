@@ -46,7 +46,7 @@ def test_a_sheet_of_what_the_layer_hands_out(capsys, tmp_path):
         (["-layer", "ip"], 'net.prototxt: no data layer "ip"; it has train in this phase'),
         (["-phase", "TEST", "-layer", "test"], 'layer "test" (HDF5Data): none of its tops is one of pictures'),
         (["-out", "gone/x.png"], "gone/x.png: cannot be written"),
-        (["-n", "0"], "'--n': 0 is not in the range"),
+        (["-n", "0"], "-n: 0 is not in the range"),
     ],
 )
 def test_what_cannot_be_shown(args, says, capsys, tmp_path):
