@@ -1,5 +1,6 @@
 """What sources that go round a list of files have in common: which of its lines a batch has."""
 
+from abc import ABC, abstractmethod
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +9,7 @@ from engine.data.source import State, position, shuffled
 from engine.errors import DataError
 
 
-class ListSource:
+class ListSource(ABC):
     """Reads the lines of a list, round and round, in a new random order each time if `shuffle`.
 
     Starts a random number below `rand_skip` of lines in, the same for the same seed. lines: how many the list at `path`
@@ -44,9 +45,9 @@ class ListSource:
             )
         self._chosen = self._lines(self._batches)
 
+    @abstractmethod
     def _name(self, line: int) -> str:
         """How messages name what a line lists."""
-        raise NotImplementedError
 
     def skip(self, batches: int) -> None:
         self._batches += batches
@@ -60,5 +61,5 @@ class ListSource:
     def restore(self, state: State) -> None:
         self._batches, self._first, self._seed = (position(state, name) for name in ("batches", "first", "seed"))
 
-    def close(self) -> None:
+    def close(self) -> None:  # noqa: B027 - every list is done with between batches
         """Nothing is held open between batches."""

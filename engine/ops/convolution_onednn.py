@@ -61,7 +61,9 @@ def fits(x_shape: Sequence[int], dtype: Any, w_shape: Sequence[int], window: Win
 def forward(x: Array, w: Array, b: Array | None, window: Window, groups: int) -> Array:
     if _pointwise(window, groups) and (window.stride != PLAIN or prod(x.shape[2:]) <= SMALL):
         met = _tap(last(x), (0, 0), window.outputs(x.shape[2:]), window)
-        return first(onednn.product(rows(met), _matrix(w), b, transposed="b").reshape(*met.shape[:3], len(w)))
+        return first(
+            onednn.product(rows(met), lax.squeeze(w, (2, 3)), b, transposed="b").reshape(*met.shape[:3], len(w))
+        )
     image, pads = _padded(last(x), [(p, p) for p in window.pad], window)
     made = onednn.convolution(image, w, b, strides=window.stride, padding=pads, dilation=window.dilation, groups=groups)
     return first(made)
@@ -87,7 +89,7 @@ def input_gradient(dy: Array, w: Array, x_shape: Sequence[int], window: Window, 
         )
     ]
     if _pointwise(window, groups):
-        made = onednn.product(rows(last(dy)), _matrix(w)).reshape(dy.shape[0], *dy.shape[2:], x_shape[1])
+        made = onednn.product(rows(last(dy)), lax.squeeze(w, (2, 3))).reshape(dy.shape[0], *dy.shape[2:], x_shape[1])
         return first(_fit(made, ends))
     kernel = "IOHW"
     if groups > 1:  # within each group outputs take the place of inputs
@@ -231,10 +233,6 @@ def _combined(scales: np.ndarray, parts: list[Array]) -> Array:
 def _pointwise(window: Window, groups: int) -> bool:
     """Whether it is one product of rows with a matrix."""
     return window.kernel == (1, 1) and window.pad == (0, 0) and groups == 1
-
-
-def _matrix(w: Array) -> Array:
-    return w.reshape(w.shape[:2])
 
 
 def _fit(x: Array, ends: Sequence[tuple[int, int, int]]) -> Array:

@@ -37,7 +37,7 @@ def interrupted(model: Path, after: float, folder: Path) -> subprocess.Completed
 
 
 def was_interrupted(done: subprocess.CompletedProcess[str]) -> bool:
-    return "hpcbrew: interrupted" in done.stderr.lower()
+    return any(said in done.stderr for said in ("hpcbrew: interrupted", "hpcbrew: Interrupted"))
 
 
 def what_was_told(done: subprocess.CompletedProcess[str]) -> str:
