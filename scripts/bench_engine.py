@@ -61,24 +61,26 @@ def infer(path: str, precision: str) -> Run:
 
 
 def train(path: str, precision: str) -> Run:
-    """n iterations of SGD with momentum and weight decay."""
+    """n iterations of SGD with momentum and weight decay, as many in a call as a solver takes together."""
     import jax  # noqa: PLC0415
     import numpy as np  # noqa: PLC0415
 
+    from engine.devices.data_parallel import DataParallel  # noqa: PLC0415
     from engine.proto import caffe_pb2 as pb  # noqa: PLC0415
-    from engine.solver import step, updates  # noqa: PLC0415
+    from engine.solver import loop, updates  # noqa: PLC0415
+    from engine.solver.backward import NOTHING  # noqa: PLC0415
     from engine.solver.gradients import Rates, Settings  # noqa: PLC0415
 
     net, params, inputs, key = load(path, True, precision)
     solver = pb.SolverParameter(type="SGD", momentum=0.9, weight_decay=5e-4, base_lr=1e-4, lr_policy="fixed")
-    update = updates.from_solver(solver)
-    iterate = step.compiled(net, update, Settings.from_solver(solver))
-    rates = Rates(np.float32(1e-4), np.float32(0.9))
-    carried = [params, update.init(params)]
+    update, settings = updates.from_solver(solver), Settings.from_solver(solver)
+    iterate, most = loop.compiled(net, update, settings), loop.most(net, settings, NOTHING, DataParallel())
+    rates = [Rates(np.float32(1e-4), np.float32(0.9))] * most
+    carried: list[Any] = [params, update.init(params)]
 
     def run(n: int) -> None:
-        for k in range(n):
-            done = iterate(*carried, rates, lambda: inputs, key, k)
+        for k in range(0, n, most):
+            done = iterate(carried[0], carried[1], rates[: n - k], lambda: inputs, key, k).last
             carried[:] = done.params, done.history
         jax.block_until_ready(carried[0])
 

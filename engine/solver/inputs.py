@@ -13,7 +13,8 @@ from engine.net.net import Net
 
 class Batches:
     """`values`: the Input layers' tops by name, zeros at first; write into them, or replace them, between batches.
-    `parallel`: the devices that get a batch each, and the same values.
+    `parallel`: the devices that get a batch each, and the same values. read_ahead: whether all data layers read batches
+    before they are asked for.
 
     `close()` ends the reading threads.
     """
@@ -24,6 +25,7 @@ class Batches:
         self.values = {name: np.zeros(net.blob_shapes[name], np.float32) for name in net.input_names}
         sources = {source.name: source.open(seed + i) for i, source in enumerate(net.sources)}
         self.feed = Feed(sources, net.label_bounds, self._parallel.place, self._parallel.share) if sources else None
+        self.read_ahead = all(source.prefetch is not None for source in sources.values())
         # Once only, and at the latest when the interpreter ends: threads that outlived it would abort it.
         self.close = weakref.finalize(self, self.feed.close if self.feed else tuple)
 

@@ -4,12 +4,22 @@
 """
 
 from collections.abc import Callable
+from typing import NamedTuple
 
 import numpy as np
 
 from engine.proto import caffe_pb2 as pb
 
 Policy = Callable[[pb.SolverParameter, int, int], np.float32]
+
+
+class Planned(NamedTuple):
+    """Of an iteration: its learning rate, the solver's current_step after it, and that again where "multistep" lowers
+    the rate in it."""
+
+    rate: np.float32
+    current_step: int
+    dropped: int | None
 
 
 def learning_rate(param: pb.SolverParameter, iteration: int, step: int) -> tuple[np.float32, int]:

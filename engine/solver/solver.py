@@ -1,11 +1,12 @@
 """The training loop, in Caffe's order: test, iterate, show, snapshot, listen."""
 
 import enum
+import sys
 import time
-from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Self
 
@@ -14,7 +15,7 @@ import numpy as np
 
 from engine import log
 from engine.devices.data_parallel import DataParallel
-from engine.errors import DivergedError, SolverError
+from engine.errors import SolverError
 from engine.graph.graph import Value
 from engine.layers.python import surfaced
 from engine.proto import caffe_pb2 as pb
@@ -24,20 +25,18 @@ from engine.solver.control.consensus import NUMBERED, agreed
 from engine.solver.control.requests import Request, Requests
 from engine.solver.evaluation import Pass, Scores
 from engine.solver.gradients import Rates
+from engine.solver.in_flight import BEHIND, InFlight
 from engine.solver.keys import base_key
+from engine.solver.loop import Each, Iterations
 from engine.solver.options import TrainOptions
-from engine.solver.report import nan
 from engine.solver.report.caffe_log import Report
 from engine.solver.report.compiling import compiling
-from engine.solver.sinks import Sinks
+from engine.solver.schedules import Planned
 from engine.solver.snapshot.formats import Files
 from engine.solver.state import DataPositions
-from engine.solver.step import Carry, InFlight, StepResult
+from engine.solver.step import Carry, StepResult
 
 Array = jax.Array
-
-IN_FLIGHT = 2
-"""Iterations that the device may lie behind: enough to keep it busy; few, to stop at once and to hold few batches."""
 
 
 class Outcome(enum.Enum):
@@ -88,8 +87,7 @@ class Solver:
         self.steps: Sequence[Array] | None = None
         self.values: Mapping[Value, Array] | None = None
         self.before: Sequence[Array] | None = None
-        self._sinks = Sinks(self.net)
-        self._in_flight: deque[InFlight] = deque()
+        self._in_flight = InFlight(self.run)
         self._ended_by: Request | None = None
         self._compiled = False
 
@@ -145,70 +143,86 @@ class Solver:
         self.run.report.start(self.net, self.param, self.iter, self.run.parallel.count)
         while self.iter < end and self._ended_by is None:
             if self._due(self.param.test_interval) and (self.iter > 0 or self.param.test_initialization):
+                self._in_flight.wait(behind=0)
                 self.test_all()
                 if self._ended_by is not None:
                     break
-            self._one_iteration()
+            self._iterate(min(end - self.iter, self._in_flight.together, self._until_due()))
             if self._due(self.param.snapshot):
                 self.snapshot()
             self._listen()
-        self._wait(behind=0)
+        self._in_flight.wait(behind=0)
 
-    def _due(self, interval: int) -> bool:
-        return interval > 0 and self.iter % interval == 0
+    def _due(self, interval: int, iteration: int | None = None) -> bool:
+        return interval > 0 and (self.iter if iteration is None else iteration) % interval == 0
 
-    def _one_iteration(self) -> None:
+    def _until_due(self) -> int:
+        """How many iterations may run before there is something to show, to test or to save."""
+        param = self.param
+        left = [-self.iter % param.display + 1] if param.display > 0 else []
+        left += [every - self.iter % every for every in (param.test_interval, param.snapshot) if every > 0]
+        return min(left, default=sys.maxsize)
+
+    def _iterate(self, count: int) -> None:
+        """So many iterations, started together. Of those, the last alone may be one that is shown."""
         started = time.monotonic()
-        iteration, shown = self.iter, self._due(self.param.display)
-        drops = self.state.current_step
-        self.rate, current_step = self.learning_rate()
-        done = self.advance(Carry(self.state.params, self.state.history), self.rate)
-        self.steps, self.values, self.before = done.steps, done.values, done.before
+        first, before, newest = self.iter, self.state.losses, self.iter + count - 1
+        shown = self._due(self.param.display, newest)
+        planned = list(self._planned(count))
+        rates = [each.rate for each in planned]
+        done = self.advance(Carry(self.state.params, self.state.history), rates)
+        last, self.rate = done.last, rates[-1]
+        self.steps, self.values, self.before = last.steps, last.values, last.before
         self.state = replace(
             self.state,
-            params=done.params,
-            history=done.history,
-            iteration=iteration + 1,
-            current_step=current_step,
-            losses=self._last_losses(done.loss),
+            params=last.params,
+            history=last.history,
+            iteration=first + count,
+            current_step=planned[-1].current_step,
+            losses=self._in_flight.last_losses(before, done.each),
             data=self._data_positions(),
         )
-        dropped = current_step if self.param.lr_policy == "multistep" and current_step > drops else None
-        if shown:
-            self._wait(behind=0)
-            self._show(iteration, done, dropped)
-        elif dropped is not None:
-            self.run.report.multistep(iteration, dropped)
-        done.loss.copy_to_host_async()
-        kept = done._replace(params=[], history=[], steps=None, before=None, values=None, debug=None)
-        self._in_flight.append(InFlight(iteration, kept, self.rate, self.state.losses))
-        self._wait(behind=IN_FLIGHT)
+        for iteration, each in enumerate(planned, first):
+            if each.dropped is not None and not (shown and iteration == newest):
+                self.run.report.multistep(iteration, each.dropped)
+        show = partial(self._show, newest, last, planned[-1].dropped) if shown else None
+        self._in_flight.add(first, done, rates, before, show)
+        self._in_flight.wait(behind=0 if shown else BEHIND)
         self.requests.took("iteration", time.monotonic() - started)
 
-    def advance(self, carry: Carry, rate: np.float32) -> StepResult:
-        """The iteration that is next, which uses `carry` up."""
-        rates = self.rates(rate)
+    def advance(self, carry: Carry, rates: Sequence[np.float32]) -> Iterations:
+        """The iterations that are next, one for each learning rate, which use `carry` up."""
+        given = [self.rates(rate, iteration) for iteration, rate in enumerate(rates, self.iter)]
         with nullcontext() if self._compiled else compiling(self.net.name):
-            done = self.run.iterate(*carry, rates, self.batches.next, self._key, self.iter)
+            done = self.run.iterate(*carry, given, self.batches.next, self._key, self.iter)
         self._compiled = True
         return done
 
-    def learning_rate(self) -> tuple[np.float32, int]:
-        """The rate of the next iteration, and the current_step after it."""
-        rate, current_step = schedules.learning_rate(self.param, self.iter, self.state.current_step)
-        return rate * self.run.options.warmed(self.iter), current_step
+    def learning_rate(self) -> np.float32:
+        """The rate of the next iteration."""
+        return next(self._planned(1)).rate
 
-    def rates(self, rate: np.float32) -> Rates:
-        """What the next update takes, of this learning rate."""
+    def _planned(self, count: int) -> Iterator[Planned]:
+        """What the learning-rate policy has for the next iterations."""
+        drops, multistep = self.state.current_step, self.param.lr_policy == "multistep"
+        for iteration in range(self.iter, self.iter + count):
+            before = drops
+            rate, drops = schedules.learning_rate(self.param, iteration, before)
+            dropped = drops if multistep and drops > before else None
+            yield Planned(rate * self.run.options.warmed(iteration), drops, dropped)
+
+    def rates(self, rate: np.float32, iteration: int) -> Rates:
+        """What the update of an iteration takes, of this learning rate."""
         momentum = self.param.momentum
-        return Rates(rate * self.run.update.correction(self.iter, momentum), np.float32(momentum))
+        return Rates(rate * self.run.update.correction(iteration, momentum), np.float32(momentum))
 
     def apply_update(self, grads: Sequence[Array]) -> None:
         """An update by gradients that the caller computed, as one for each of `net.params`."""
-        self.rate, current_step = self.learning_rate()
+        self.rate, current_step, _ = next(self._planned(1))
         if self._due(self.param.display):
             log.info("sgd_solver.cpp:112", f"Iteration {self.iter}, lr = {log.number(self.rate)}")
-        done = self.run.apply(Carry(self.state.params, self.state.history), list(grads), self.rates(self.rate))
+        rates = self.rates(self.rate, self.iter)
+        done = self.run.apply(Carry(self.state.params, self.state.history), list(grads), rates)
         self.steps, self.values, self.before = done.steps, None, None
         self.state = replace(
             self.state,
@@ -229,48 +243,21 @@ class Solver:
         report.iteration(iteration, self.smoothed_loss(), self.run.parallel.first(done.outputs), self.rate, dropped)
         report.clipping(float(done.norm))
 
-    def _wait(self, behind: int) -> None:
-        """Until the device lies at most so many iterations behind. Raises DivergedError for NaN, if so asked."""
-        while len(self._in_flight) > behind:
-            iteration, done, rate, losses = self._in_flight.popleft()
-            done.loss.block_until_ready()
-            for looked in done.labels if self.net.unchecked_labels else ():
-                for of_one_device in self.run.parallel.here(looked):
-                    self.net.check_labels(of_one_device)
-            for batch in done.sinks:
-                self._sinks.write(batch)
-            self.run.report.progress(iteration + 1, losses, rate, last=iteration + 1 == self.param.max_iter)
-            self._check_finite(iteration, done)
-
-    def _check_finite(self, iteration: int, done: StepResult) -> None:
-        """Raises DivergedError, or warns, as the options say. All numbers are looked at, or the loss alone."""
-        kind = self.run.options.nan
-        if kind == "ignore" or (np.isfinite(done.loss) if done.finite is None else np.all(done.finite)):
-            return
-        if kind == "warn":
-            log.warning("solver.cpp:230", f"Iteration {iteration}: {nan.found(self.net, done.finite, done.loss)}")
-            return
-        self.run.report.diverged(iteration)
-        raise DivergedError(nan.diverged(self.net, iteration, done.finite, done.loss))
-
     def smoothed_loss(self) -> float:
         """The mean loss of the last `average_loss` iterations; waits for them."""
         return float(np.mean([np.float32(loss) for loss in self.state.losses]))
-
-    def _last_losses(self, loss: Array) -> Sequence[Array | float]:
-        """The last `average_loss` ones, with `loss` the newest."""
-        return [*self.state.losses, loss][-self.param.average_loss :]
 
     def loss_after_training(self) -> float:
         """The loss of one more batch, by the step that is compiled already, on copies of what it would use up."""
         carry = jax.tree.map(
             lambda x: jax.device_put(x, x.sharding, may_alias=False), Carry(self.state.params, self.state.history)
         )
-        return self.averaged_with(self.advance(carry, np.float32(0)).loss)
+        return self.averaged_with(self.advance(carry, [np.float32(0)]).each)
 
-    def averaged_with(self, loss: Array) -> float:
-        """`smoothed_loss` with one more, of a pass that belongs to no iteration."""
-        self.state = replace(self.state, losses=self._last_losses(loss), data=self._data_positions())
+    def averaged_with(self, each: Sequence[Each]) -> float:
+        """`smoothed_loss` with those of passes that belong to no iteration."""
+        losses = self._in_flight.last_losses(self.state.losses, each)
+        self.state = replace(self.state, losses=losses, data=self._data_positions())
         return self.smoothed_loss()
 
     def _listen(self) -> None:
@@ -353,7 +340,7 @@ class Solver:
 
     def snapshot(self) -> Files:
         """Writes model, solver state and resume file; returns their paths. Raises SnapshotError."""
-        self._wait(behind=0)
+        self._in_flight.wait(behind=0)
         started = time.monotonic()
         # Others may have moved the data.
         self.state = replace(self.state, data=self._data_positions(), sizes=dict(self.run.uses.counts))
@@ -386,7 +373,7 @@ class Solver:
 
     def close(self) -> None:
         """Ends the threads that read data, and puts the files of sinks in place."""
-        self._sinks.close()
+        self._in_flight.close()
         for batches in (self.batches, *(test.batches for test in self.test_nets)):
             batches.close()
 

@@ -49,15 +49,6 @@ class StepResult(NamedTuple):
     labels: list[Array]
 
 
-class InFlight(NamedTuple):
-    """An iteration that the device may still be at. losses: the last `average_loss` ones, its own the newest."""
-
-    iteration: int
-    done: StepResult
-    rate: np.float32
-    losses: Sequence[Array | float]
-
-
 # What the compiled functions take and return: the device's values, or in the same places how they lie on the devices
 
 

@@ -16,12 +16,13 @@ from engine.net.net import Net
 from engine.net.sized import Uses
 from engine.proto import caffe_pb2 as pb
 from engine.proto import raw_bytes
-from engine.solver import settings, step, updates
+from engine.solver import loop, settings, step, updates
 from engine.solver.backward import Keep
 from engine.solver.best_tracker import Best, BestTracker
 from engine.solver.evaluation import TestNet
 from engine.solver.gradients import Settings
 from engine.solver.inputs import Batches
+from engine.solver.loop import Iterate
 from engine.solver.options import TrainOptions
 from engine.solver.report.caffe_log import Report
 from engine.solver.settings import NetSpec
@@ -29,7 +30,7 @@ from engine.solver.snapshot import formats
 from engine.solver.snapshot.checkpoint import Checkpointer
 from engine.solver.snapshot.retention import SnapshotSeries
 from engine.solver.state import DataPositions, TrainState
-from engine.solver.step import Apply, Iterate
+from engine.solver.step import Apply
 from engine.solver.updates import Update
 
 Array = jax.Array
@@ -40,8 +41,9 @@ class TrainingRun:
     """What a run works with, and what stays the same while it goes on.
 
     param: the settings; base_lr, momentum and gamma may be changed between steps. net: the net that is trained, and
-    batches its inputs. iterate, apply: an iteration, and its update alone. uses: of the sizes of
-    batches. test_nets: the nets that are tested, with their own data. tracker: None where no test output is watched.
+    batches its inputs. iterate, apply: iterations, and the update alone. together: how many iterations a call takes at
+    most. uses: of the sizes of batches. test_nets: the nets that are tested, with their own data. tracker: None where
+    no test output is watched.
     """
 
     param: pb.SolverParameter
@@ -52,6 +54,7 @@ class TrainingRun:
     update: Update[Any]
     iterate: Iterate
     apply: Apply
+    together: int
     uses: Uses
     batches: Batches
     test_nets: Sequence[TestNet]
@@ -101,8 +104,9 @@ def build(
         report=report,
         net=net,
         update=update,
-        iterate=step.compiled(net, update, treatment, keep, parallel, uses),
+        iterate=loop.compiled(net, update, treatment, keep, parallel, uses),
         apply=step.compiled_update(net, update, treatment, keep, parallel),
+        together=loop.most(net, treatment, keep, parallel) if batches.read_ahead else 1,
         uses=uses,
         batches=batches,
         test_nets=test_nets,

@@ -63,7 +63,7 @@ class Solver:
     @property
     def lr(self) -> float:
         """The learning rate of the next iteration. Setting it scales base_lr."""
-        return float(self._solver.learning_rate()[0])
+        return float(self._solver.learning_rate())
 
     @lr.setter
     def lr(self, rate: float) -> None:

@@ -1,6 +1,6 @@
 """Iterations over a net that lies open: with callbacks, hooks, or layers of the user's, who look into it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax.numpy as jnp
@@ -8,6 +8,7 @@ import numpy as np
 
 import engine.solver.solver
 from engine.layers import python
+from engine.solver.loop import Each, Iterations
 from engine.solver.step import Carry, StepResult
 
 from .net import Net
@@ -31,9 +32,10 @@ class OpenSolver(engine.solver.solver.Solver):
         of_users = any(isinstance(layer, python.Python) for layer in self.net.layers)
         return bool(self.callbacks or of_users or self.view.hooked)
 
-    def advance(self, carry: Carry, rate: np.float32) -> StepResult:
+    def advance(self, carry: Carry, rates: Sequence[np.float32]) -> Iterations:
         if not self.looked_into:
-            return super().advance(carry, rate)
+            return super().advance(carry, rates)
+        (rate,) = rates
         view, last = self.view, len(self.net.layers) - 1
         for on_start, _ in self.callbacks:
             on_start()
@@ -45,9 +47,9 @@ class OpenSolver(engine.solver.solver.Solver):
         for _, on_gradients_ready in self.callbacks:
             on_gradients_ready()
         params, grads = [blob.value() for blob in view._owned], [blob.gradient() for blob in view._owned]
-        new = self.run.apply(Carry(params, carry.history), grads, self.rates(rate))
+        new = self.run.apply(Carry(params, carry.history), grads, self.rates(rate, self.iter))
         view.show_update(new.params, new.steps or ())
-        return StepResult(
+        done = StepResult(
             params=new.params,
             history=new.history,
             steps=new.steps,
@@ -61,6 +63,7 @@ class OpenSolver(engine.solver.solver.Solver):
             debug=None,
             labels=[],
         )
+        return Iterations(done, [Each.of(done)])
 
     def _show(self, iteration: int, done: StepResult, dropped: int | None) -> None:
         if self.run.parallel.root:  # of several processes that share a terminal
@@ -69,4 +72,5 @@ class OpenSolver(engine.solver.solver.Solver):
     def loss_after_training(self) -> float:
         if not self.looked_into:
             return super().loss_after_training()
-        return self.averaged_with(jnp.float32(self.view._forward(0, len(self.net.layers) - 1)))
+        loss = self.view._forward(0, len(self.net.layers) - 1)
+        return self.averaged_with([Each(jnp.float32(loss), finite=None, labels=[], sinks=[])])

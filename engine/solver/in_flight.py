@@ -1,0 +1,105 @@
+"""Iterations that the device is at while the host goes on, and what the host does about each when it is through."""
+
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from engine import log
+from engine.errors import DivergedError
+from engine.solver.loop import Each, Iterations
+from engine.solver.report import nan
+from engine.solver.sinks import Sinks
+from engine.solver.training_run import TrainingRun
+
+BEHIND = 2
+"""Calls that the device may lie behind: enough to keep it busy; few, to stop at once and to hold few batches."""
+
+MOMENT = 0.05
+"""Seconds that a call of several iterations takes, about: nobody notices that the run hears nothing in between."""
+
+
+class _Call(NamedTuple):
+    """Iterations that were started together, `first` the number of the first of them. losses: the last ones before."""
+
+    first: int
+    each: list[Each]
+    loss: Any
+    rates: Sequence[np.float32]
+    losses: Sequence[Any]
+    show: Callable[[], None] | None
+
+
+class InFlight:
+    """together: how many iterations the next call is to have, by the time that the last ones took."""
+
+    def __init__(self, run: TrainingRun) -> None:
+        self.together = 1
+        self._run = run
+        self._sinks = Sinks(run.net)
+        self._calls: deque[_Call] = deque()
+        self._ready_at = 0.0
+
+    def add(
+        self,
+        first: int,
+        done: Iterations,
+        rates: Sequence[np.float32],
+        losses: Sequence[Any],
+        show: Callable[[], None] | None,
+    ) -> None:
+        """Iterations that were started now. losses: the last `average_loss` ones before. show: for the last of them."""
+        done.last.loss.copy_to_host_async()
+        self._calls.append(_Call(first, done.each, done.last.loss, rates, losses, show))
+
+    def wait(self, behind: int) -> None:
+        """Until the device lies at most so many calls behind. Raises DivergedError for NaN, if so asked, LayerError for
+        labels that are no class."""
+        while len(self._calls) > behind:
+            call = self._calls.popleft()
+            call.loss.block_until_ready()
+            self._pace(len(call.each))
+            losses = [*call.losses]
+            for iteration, (done, rate) in enumerate(zip(call.each, call.rates, strict=True), call.first):
+                losses = self.last_losses(losses, [done])
+                if call.show and done is call.each[-1]:
+                    call.show()
+                self._look(iteration, done, rate, losses)
+
+    def last_losses(self, losses: Sequence[Any], each: Sequence[Each]) -> list[Any]:
+        """The last `average_loss` ones, those of `each` the newest."""
+        return [*losses, *(done.loss for done in each)][-self._run.param.average_loss :]
+
+    def close(self) -> None:
+        """Puts the files of sinks in place."""
+        self._sinks.close()
+
+    def _pace(self, count: int) -> None:
+        """Goes by the call that has ended, of `count` iterations; slowly up, for after a pause two may end at once."""
+        now = time.monotonic()
+        fit = int(MOMENT * count / max(now - self._ready_at, 1e-6))
+        self.together = max(1, min(fit, 2 * self.together, self._run.together))
+        self._ready_at = now
+
+    def _look(self, iteration: int, done: Each, rate: np.float32, losses: Sequence[Any]) -> None:
+        run = self._run
+        for looked in done.labels if run.net.unchecked_labels else ():
+            for of_one_device in run.parallel.here(looked):
+                run.net.check_labels(of_one_device)
+        for batch in done.sinks:
+            self._sinks.write(batch)
+        run.report.progress(iteration + 1, losses, rate, last=iteration + 1 == run.param.max_iter)
+        self._check_finite(iteration, done)
+
+    def _check_finite(self, iteration: int, done: Each) -> None:
+        """Raises DivergedError, or warns, as the options say. All numbers are looked at, or the loss alone."""
+        run, kind = self._run, self._run.options.nan
+        if kind == "ignore" or (np.isfinite(float(done.loss)) if done.finite is None else np.all(done.finite)):
+            return
+        if kind == "warn":
+            log.warning("solver.cpp:230", f"Iteration {iteration}: {nan.found(run.net, done.finite, done.loss)}")
+            return
+        run.report.diverged(iteration)
+        raise DivergedError(nan.diverged(run.net, iteration, done.finite, done.loss))
