@@ -13,7 +13,7 @@ GFLOP/s:
 | of one channel a group | sums of products of blobs | there is no product of matrices in it |
 | 1×1 without pad | one product of rows | 350–450: it is nothing else |
 | 3×3, stride 1, 32 channels, 28×28 or more | Winograd's F(4,3) | 4 times fewer multiplications; less on small maps |
-| 3×3, 48 channels or more | a product a tap | the rows are long enough for products |
+| 3×3, 48 channels or more on both sides | a product a tap | the rows are long enough for products |
 | others | a forward convolution of x by dy, batch and channels swapped | few channels, or many taps |
 
 Arrays and names are those of `engine.ops.convolution`.
@@ -121,7 +121,7 @@ def _weight_gradient(x: Array, dy: Array, window: Window) -> Array:
     if window.kernel == (3, 3) and window.dilation == PLAIN:
         if window.stride == PLAIN and x.shape[3] >= 32 and min(dy.shape[1:3]) >= 28:
             return _winograd(x, dy, window)
-        if x.shape[3] >= 48:
+        if min(x.shape[3], dy.shape[3]) >= 48:
             return _products_by_tap(x, dy, window)
     return _swapped(x, dy, window)
 

@@ -69,6 +69,11 @@ def apply(
     grads, norm = (grads, jnp.float32(0)) if settings.clip is None else clip_by_norm(grads, settings.clip)
     new_params, new_history, steps = [], [], []
     for decl, w, raw, slots, zero in zip(decls, params, grads, history, zeros, strict=True):
+        if not decl.decl.learned:  # state: its step and its history would be zeros, of two loops to compile
+            new_params.append(w)
+            new_history.append(slots)
+            steps.append(jnp.zeros_like(w))
+            continue
         g = raw * np.float32(1 / settings.iter_size) if settings.iter_size > 1 else raw
         decay = np.float32(settings.decay) * np.float32(decl.decay_mult)
         if decay:

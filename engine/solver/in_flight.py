@@ -17,7 +17,7 @@ from engine.solver.training_run import TrainingRun
 BEHIND = 2
 """Calls that the device may lie behind: enough to keep it busy; few, to stop at once and to hold few batches."""
 
-MOMENT = 0.05
+MOMENT = 0.1
 """Seconds that a call of several iterations takes, about: nobody notices that the run hears nothing in between."""
 
 

@@ -35,18 +35,20 @@ def zeros(net: Net, grads: Sequence[Array]) -> list[Array]:
 def witnesses(net: Net) -> list[list[int]]:
     """For each parameter, those whose gradients follow from the gradients of the bottoms of each layer that has it.
 
-    They are those of the nearest learned layers below, the smallest of each; where there is none, its own.
+    One for a bottom: the smallest of a learned layer that is one of the nearest below; where there is none, its own.
     """
+    sizes = [count(param.shape) for param in net.params]
     found: list[set[int]] = [set() for _ in net.params]
-    at: dict[Value, set[int]] = {}
-    for node, ids, tops in zip(net.graph.nodes, net.param_ids, net.tops, strict=True):
-        below = set().union(*(at.get(v, set()) for v in node.bottoms))
-        learned = [k for k in ids if net.params[k].learned and count(net.params[k].shape)]
+    at: dict[Value, int] = {}
+    layers = zip(net.graph.nodes, net.param_ids, net.tops, net.needs_backward.bottoms, strict=True)
+    for node, ids, tops, needed in layers:
+        below = {at[v] for v, need in zip(node.bottoms, needed, strict=True) if need and v in at}
+        learned = [k for k in ids if net.params[k].learned and sizes[k]]
         for k in learned:
             found[k] |= below
-        here = {min(learned, key=lambda k: count(net.params[k].shape))} if learned else below
-        at.update(dict.fromkeys(tops, here))
-    return [sorted(below - {k}) or [k] * bool(count(net.params[k].shape)) for k, below in enumerate(found)]
+        if nearest := learned or below:
+            at.update(dict.fromkeys(tops, min(nearest, key=lambda k: (sizes[k], k))))
+    return [sorted(below - {k}) or [k] * bool(sizes[k]) for k, below in enumerate(found)]
 
 
 def _zero(others: Sequence[Array]) -> Array:

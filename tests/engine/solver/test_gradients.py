@@ -14,6 +14,7 @@ layer { name: "x" type: "Input" top: "x" input_param { shape { dim: 1 dim: 2 } }
 layer { name: "ip" type: "InnerProduct" bottom: "x" top: "y" param { decay_mult: 2 } param { lr_mult: 3 decay_mult: 0 }
   inner_product_param { num_output: 2 } }
 """
+NORMALIZED = NET + 'layer { name: "n" type: "BatchNorm" bottom: "y" top: "n" }'
 W, B = np.array([[1, -2], [0, 4]], np.float32), np.array([5, -6], np.float32)
 GW, GB = np.array([[3, 0], [0, 4]], np.float32), np.array([0, 12], np.float32)  # L2 norm 13
 ZEROS = [np.uint32(0)] * 2
@@ -62,3 +63,17 @@ def test_the_sum_over_iter_size_is_clipped_before_it_is_divided():
 def test_decay_is_added_after_clipping():
     w, _ = _steps(clip_gradients=6.5, weight_decay=0.5)
     np.testing.assert_allclose(w, 0.5 * GW + W)
+
+
+def test_state_is_what_its_layer_made_it():
+    """Its history is that of Caffe, zeros: nothing is to be computed, nor compiled, for it."""
+    net = Net.from_param(text.parse(NORMALIZED, pb.NetParameter))
+    rule = updates.from_solver(pb.SolverParameter(momentum=0.9))
+    given = [np.full(param.shape, 2, np.float32) for param in net.params]
+    history, zeros = rule.init(given), [np.uint32(0)] * len(given)
+    treatment = Settings.from_solver(pb.SolverParameter(weight_decay=0.5))
+    rates = Rates(np.float32(1), np.float32(0.9))
+    done = gradients.apply(rule, treatment, net.params, given, given, history, rates, zeros)
+    for k, param in enumerate(net.params):
+        assert (done.params[k] is given[k]) is (done.history[k] is history[k]) is (param.layer == "n")
+        assert np.any(done.steps[k]) == (param.layer != "n")

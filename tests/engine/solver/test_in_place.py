@@ -16,6 +16,7 @@ from engine.solver.gradients import Rates, Settings
 SHARED = ' param { name: "w" } param { name: "b" }'
 SUM = 'layer { name: "s" type: "Eltwise" bottom: "b" bottom: "c" top: "s" }\n'
 TWO_BRANCHES = INPUT + LABELS + ip("a", "x", "a", 3) + ip("b", "a", "b", 3) + ip("c", "a", "c", 3) + SUM + loss("s")
+JOINED = 'layer { name: "j" type: "Concat" bottom: "b" bottom: "c" top: "j" }\n' + ip("d", "j", "d", 3)
 STILL = INPUT + LABELS + ip("a", "x", "a", 4, "param { lr_mult: 0 } param { lr_mult: 0 }") + ip("b", "a", "b", 3)
 
 
@@ -24,6 +25,11 @@ STILL = INPUT + LABELS + ip("a", "x", "a", 4, "param { lr_mult: 0 } param { lr_m
     [
         pytest.param(SMALL, [[0], [1], [1], [1]], id="chain"),
         pytest.param(TWO_BRANCHES, [[0], [1], [1], [1], [1], [1]], id="branches"),
+        pytest.param(
+            TWO_BRANCHES.replace(SUM, JOINED).replace('"s"', '"d"'),
+            [[0], [1], [1], [1], [1], [1], [3], [3]],
+            id="one of those that are joined",
+        ),
         pytest.param(
             INPUT + LABELS + ip("a", "x", "a", 3, SHARED) + ip("b", "a", "b", 3, SHARED) + loss("b"),
             [[1], [1]],
