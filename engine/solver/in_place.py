@@ -18,6 +18,9 @@ from engine.net.net import Net
 
 Array = jax.Array
 
+SHORT = 2**12
+"""Numbers of a parameter, as a bias, that is copied in less time than it takes to compile a loop for it."""
+
 
 def zeros(net: Net, grads: Sequence[Array]) -> list[Array]:
     """For each parameter a 0 (uint32) that on a CPU is known when the layers have read it; for `subtracted`."""
@@ -36,6 +39,7 @@ def witnesses(net: Net) -> list[list[int]]:
     """For each parameter, those whose gradients follow from the gradients of the bottoms of each layer that has it.
 
     One for a bottom: the smallest of a learned layer that is one of the nearest below; where there is none, its own.
+    None for what is short.
     """
     sizes = [count(param.shape) for param in net.params]
     found: list[set[int]] = [set() for _ in net.params]
@@ -48,7 +52,7 @@ def witnesses(net: Net) -> list[list[int]]:
             found[k] |= below
         if nearest := learned or below:
             at.update(dict.fromkeys(tops, min(nearest, key=lambda k: (sizes[k], k))))
-    return [sorted(below - {k}) or [k] * bool(sizes[k]) for k, below in enumerate(found)]
+    return [(sorted(below - {k}) or [k]) if sizes[k] > SHORT else [] for k, below in enumerate(found)]
 
 
 def _zero(others: Sequence[Array]) -> Array:

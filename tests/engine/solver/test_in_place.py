@@ -20,6 +20,11 @@ JOINED = 'layer { name: "j" type: "Concat" bottom: "b" bottom: "c" top: "j" }\n'
 STILL = INPUT + LABELS + ip("a", "x", "a", 4, "param { lr_mult: 0 } param { lr_mult: 0 }") + ip("b", "a", "b", 3)
 
 
+@pytest.fixture(autouse=True)
+def _none_is_short(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(in_place, "SHORT", 0)
+
+
 @pytest.mark.parametrize(
     ("net", "expected"),
     [
@@ -40,6 +45,11 @@ STILL = INPUT + LABELS + ip("a", "x", "a", 4, "param { lr_mult: 0 } param { lr_m
 )
 def test_the_layers_read_are_told_by_the_gradients_of_those_below(net, expected):
     assert in_place.witnesses(made(net)) == expected
+
+
+def test_what_is_short_waits_for_nothing(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(in_place, "SHORT", 4)
+    assert in_place.witnesses(made(SMALL)) == [[0], [], [1], []]
 
 
 def test_what_is_no_number_is_no_zero_the_less():
