@@ -4,20 +4,21 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-from engine.host import cpu_count
+from engine.host import cpu_count, memory
 
 
 @dataclass(frozen=True)
 class Machine:
-    """Cores that this process may use, and NVIDIA GPUs."""
+    """Cores that this process may use, NVIDIA GPUs, and bytes of memory that it may have (None: any)."""
 
     cpus: int
     gpus: int
+    mem: int | None = None
 
 
 def here() -> Machine:
     """This machine. GPUs are counted by their device files, and by nvidia-smi where there are none (as under WSL)."""
-    return Machine(cpu_count.usable(), _device_files() or _nvidia_smi())
+    return Machine(cpu_count.usable(), _device_files() or _nvidia_smi(), memory.limit())
 
 
 def _device_files() -> int:

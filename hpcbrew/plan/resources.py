@@ -1,6 +1,7 @@
 """What a request comes to on a cluster: defaults filled in, and every limit that the profile knows of checked."""
 
 from engine.suggest import did_you_mean
+from engine.units import short_size
 from hpcbrew.clusters.profiles import Cluster, GpuType, Queue
 from hpcbrew.errors import RequestError
 from hpcbrew.job import WORD, WORDS, JobRequest, Resources
@@ -31,6 +32,8 @@ def resolve(request: JobRequest, cluster: Cluster, here: Machine) -> Resources:
     else:
         cpus = here.cpus if resources.cpus == "detect" else resources.cpus
     mem = request.mem or (gpus * resources.mem_per_gpu if gpus and resources.mem_per_gpu else resources.mem)
+    if cluster.scheduler == cluster.transport == "local":
+        _check_machine(cluster, cpus, mem, here)
     _check_node(cluster, cpus, mem)
     attributes = resources.select | (kind.select if kind else {} if gpus else resources.cpu_select)
     return Resources(request.nodes, gpus, cpus, mem, walltime, queue, project, attributes)
@@ -75,6 +78,20 @@ def _check_nodes(request: JobRequest, cluster: Cluster, gpus: int, here: Machine
             f": --nodes {-(-gpus // allowed)} --gpus-per-node {allowed}" if allowed and cluster.max_nodes != 1 else ""
         )
         raise RequestError(f"{cluster.name}: a node has {count(allowed, 'GPU')} and {gpus} were asked{hint}")
+
+
+def _check_machine(cluster: Cluster, cpus: int, mem: int | None, here: Machine) -> None:
+    """A queue of this machine's runs what it is given: what is not there, other programs would lack."""
+    if cpus > here.cpus:
+        raise RequestError(
+            f"{cluster.name}: this machine has {count(here.cpus, 'core')} for a job and {cpus} were asked: "
+            f"--cpus {here.cpus}, or leave it out to take them all"
+        )
+    if here.mem is not None and mem is not None and mem > here.mem:
+        raise RequestError(
+            f"{cluster.name}: this machine has {short_size(here.mem)} of memory for a job and {short_size(mem)} was "
+            "asked: ask for less with --mem, or leave it out"
+        )
 
 
 def _check_node(cluster: Cluster, cpus: int, mem: int | None) -> None:

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.host import cpu_count
+from engine.host import cpu_count, memory
 from hpcbrew.plan import hardware
 from hpcbrew.plan.hardware import Machine
 
@@ -23,7 +23,7 @@ def test_gpus_without_device_files_are_those_that_nvidia_smi_lists(
     (tmp_path / "nvidia-smi").chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
     monkeypatch.setattr(hardware, "_device_files", lambda: 0)
-    assert hardware.here() == Machine(cpu_count.usable(), gpus)
+    assert hardware.here() == Machine(cpu_count.usable(), gpus, memory.limit())
 
 
 def test_a_machine_without_nvidia_smi_has_no_gpus(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -98,3 +98,19 @@ def test_more_than_a_node_has_is_refused_where_the_profile_says_how_much_that_is
     values = {**profiles.values("openpbs"), "name": "openpbs", "cpus_per_node": 8, "mem_per_node": "64G"}
     with pytest.raises(RequestError, match=re.escape(said)):
         resources.resolve(replace(REQUEST, **asked), Cluster.model_validate(values), HERE)
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        ({"cpus": 100}, "local: this machine has 2 cores for a job and 100 were asked: --cpus 2, or leave it out"),
+        (
+            {"mem": 2**37},
+            "this machine has 8.0 GiB of memory for a job and 128.0 GiB was asked: ask for less with --mem",
+        ),
+        ({"gpus_per_node": 1}, "local: a GPU was asked for and this machine has none"),
+    ],
+)
+def test_more_than_this_machine_has_is_refused_in_its_own_queue(asked, said) -> None:
+    with pytest.raises(RequestError, match=re.escape(said)):
+        resources.resolve(replace(REQUEST, **asked), profiles.load("local"), Machine(cpus=2, gpus=0, mem=2**33))
