@@ -8,8 +8,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import prod
 
-from engine.graph import fits, windows
+from engine.graph import counts, fits, new_shapes, param_shapes, predictions, windows
 from engine.graph.graph import Graph, Node, Value
+from engine.graph.param_shapes import Params
 from engine.proto import caffe_pb2 as pb
 
 Shape = tuple[int, ...]
@@ -17,21 +18,11 @@ Shape = tuple[int, ...]
 SAME = frozenset(
     {
         *("ReLU", "ReLU6", "PReLU", "ELU", "Sigmoid", "TanH", "Swish", "Mish", "BNLL", "AbsVal", "Clip", "Exp", "Log"),
-        *("Power", "Threshold", "Dropout", "SpatialDropout", "BatchNorm", "Scale", "Bias", "LRN", "MVN", "Softmax"),
+        *("Power", "Threshold", "Dropout", "SpatialDropout", "BatchNorm", "Scale", "Bias", "LRN", "MVN"),
         *("Split", "ShuffleChannel", "Flip"),
     }
 )
 """Layers whose tops are all of their first bottom's shape."""
-
-SCALAR = frozenset(
-    {
-        *("SoftmaxWithLoss", "SigmoidCrossEntropyLoss", "EuclideanLoss", "HingeLoss", "MultinomialLogisticLoss"),
-        *("InfogainLoss", "ContrastiveLoss", "Accuracy"),
-    }
-)
-"""Layers whose first top is one number."""
-
-CONVOLUTIONS = frozenset({"Convolution", "DepthwiseConvolution", "ConvolutionDepthwise", "Deconvolution"})
 
 
 @dataclass(frozen=True)
@@ -40,15 +31,18 @@ class Sizes:
     shapes, what each is called and its shape. unknown: the first layer of each type of which nothing can be told."""
 
     blobs: dict[Value, Shape] = field(default_factory=dict)
-    params: dict[str, list[tuple[str, Shape]]] = field(default_factory=dict)
+    params: dict[str, Params] = field(default_factory=dict)
     unknown: dict[str, str] = field(default_factory=dict)
 
 
 def sizes(graph: Graph, sources: Mapping[str, Sequence[Shape]]) -> Sizes:
     """What is known by the shapes of sources' tops, by the sources' names. Raises LayerError for axes that there
-    are not, for windows that do not fit or are told of in two ways, and for what `fits` refuses."""
+    are not, for windows that do not fit or are told of in two ways, and for what `counts`, `fits`, `new_shapes` and
+    `predictions` refuse."""
+    counts.check(graph)
     known = Sizes()
-    for node in graph.nodes:
+    declared: dict[int, Params] = {}
+    for i, node in enumerate(graph.nodes):
         bottoms = [known.blobs[v] for v in node.bottoms if v in known.blobs]
         if len(bottoms) < len(node.bottoms):
             continue
@@ -56,11 +50,29 @@ def sizes(graph: Graph, sources: Mapping[str, Sequence[Shape]]) -> Sizes:
         if tops is None:
             known.unknown.setdefault(node.config.type, node.name)
             continue
+        if node.bottoms:
+            fits.made(node, len(tops), counts.named_tops(node))
         known.blobs.update(zip(node.tops, tops, strict=False))
-        params = _params(node, bottoms)
+        params = param_shapes.of(node, bottoms)
+        if params is not None:
+            fits.param_blocks(node, len(params))
+            declared[i] = params
+            _check_shared(graph, i, declared)
         if params:
             known.params[node.name] = params
     return known
+
+
+def _check_shared(graph: Graph, i: int, declared: Mapping[int, Params]) -> None:
+    """Raises LayerError where layer `i` asks for another shape of a parameter than the layer that it shares it with.
+
+    declared: the parameters of the layers so far, by their places in the graph.
+    """
+    node = graph.nodes[i]
+    for j, (owner, index) in node.owners.items():
+        if index < len(declared.get(owner, ())):
+            name, shape = declared[i][j]
+            fits.shared(node, j, name, shape, graph.nodes[owner].name, declared[owner][index][1])
 
 
 def given(config: pb.LayerParameter) -> list[Shape] | None:
@@ -84,8 +96,6 @@ def _tops(node: Node, bottoms: Sequence[Shape]) -> list[Shape] | None:
     kind, x = node.config.type, bottoms[0]
     if kind in SAME:
         return [x] * len(node.tops)
-    if kind in SCALAR:
-        return [()]
     if kind in OF_ALL:
         return OF_ALL[kind](node, bottoms)
     if kind in OF_ONE and len(bottoms) == 1:
@@ -100,11 +110,7 @@ def _convolved(node: Node, bottoms: Sequence[Shape]) -> list[Shape]:
     window = windows.of_convolution(node, p, len(spatial))
     transposed = node.config.type == "Deconvolution"
     outputs = window.inputs(spatial) if transposed else windows.fitting_outputs(node, window, spatial)
-    return [(*lead, _outputs(node, bottoms[0][axis]), *outputs)] * len(bottoms)
-
-
-def _outputs(node: Node, channels: int) -> int:
-    return channels if node.config.type == "ConvolutionDepthwise" else node.config.convolution_param.num_output
+    return [(*lead, param_shapes.convolved(node, bottoms[0][axis]), *outputs)] * len(bottoms)
 
 
 def _pooled(node: Node, x: Shape) -> list[Shape]:
@@ -120,15 +126,44 @@ def _sliced(node: Node, x: Shape) -> list[Shape]:
     return fits.cut(node, x)[2]
 
 
-def _flattened(node: Node, x: Shape) -> list[Shape]:
-    p = node.config.flatten_param
-    first, last = node.canonical_axis(p.axis, x), node.canonical_axis(p.end_axis, x, "end_axis")
-    return [(*x[:first], prod(x[first : last + 1]), *x[last + 1 :])]
+def _judged(node: Node, bottoms: Sequence[Shape]) -> list[Shape]:
+    """Of a layer that has one label a prediction: its number, and what it may give of each class or prediction."""
+    config, (x, labels) = node.config, bottoms[:2]
+    if config.type == "Accuracy":
+        p = config.accuracy_param
+        number = predictions.classes(node, x, labels, p.axis).number
+        predictions.top_k(node, p.top_k, number)
+        return [(), (number,)][: len(config.top)]
+    predictions.same_items(node, (x, labels))
+    axis = config.infogain_loss_param.axis if config.type == "InfogainLoss" else config.softmax_param.axis
+    predictions.classes(node, x, labels, axis)
+    return [(), x, labels][: max(1, len(config.top))]
+
+
+def _judged_in_rows(node: Node, bottoms: Sequence[Shape]) -> list[Shape]:
+    x, labels = bottoms
+    predictions.same_items(node, bottoms)
+    predictions.classes(node, (x[0], prod(x[1:])), labels, 1)
+    return [()]
+
+
+def _paired(node: Node, bottoms: Sequence[Shape]) -> list[Shape]:
+    predictions.pair(node, bottoms[0], bottoms[1])
+    return [()]
+
+
+def _normalized(node: Node, x: Shape) -> list[Shape]:
+    node.canonical_axis(node.config.softmax_param.axis, x)
+    return [x]
 
 
 OF_ALL: Mapping[str, Callable[[Node, Sequence[Shape]], list[Shape]]] = {
-    **dict.fromkeys(CONVOLUTIONS, _convolved),
-    "Eltwise": lambda node, bottoms: [fits.alike(node, bottoms)],
+    **dict.fromkeys(param_shapes.CONVOLUTIONS, _convolved),
+    **dict.fromkeys(("SoftmaxWithLoss", "InfogainLoss", "Accuracy"), _judged),
+    **dict.fromkeys(("HingeLoss", "MultinomialLogisticLoss"), _judged_in_rows),
+    **dict.fromkeys(("EuclideanLoss", "SigmoidCrossEntropyLoss"), _paired),
+    "ContrastiveLoss": lambda node, bottoms: [()],
+    "Eltwise": lambda node, bottoms: [fits.combined(node, bottoms)],
     "Concat": lambda node, bottoms: [fits.joined(node, bottoms)[1]],
 }
 """Layers of any number of bottoms, each with what makes its tops' shapes."""
@@ -137,58 +172,8 @@ OF_ONE: Mapping[str, Callable[[Node, Shape], list[Shape]]] = {
     "Pooling": _pooled,
     "InnerProduct": _inner_product,
     "Slice": _sliced,
-    "Flatten": _flattened,
+    "Softmax": _normalized,
+    "Flatten": lambda node, x: [new_shapes.flattened(node, x)],
+    "Reshape": lambda node, x: [new_shapes.reshaped(node, x)],
 }
 """Layers of one bottom, each with what makes its tops' shapes."""
-
-
-def _params(node: Node, bottoms: Sequence[Shape]) -> list[tuple[str, Shape]]:
-    config = node.config
-    if config.type in CONVOLUTIONS:
-        p = config.convolution_param
-        outputs = fits.outputs(node, "convolution_param", _outputs(node, _channels(node, bottoms[0])))
-        return _weighted(node, p, _kernels(node, bottoms[0]), outputs)
-    if config.type == "InnerProduct":
-        q, x = config.inner_product_param, bottoms[0]
-        features = prod(x[node.canonical_axis(q.axis, x) :])
-        outputs = fits.outputs(node, "inner_product_param", q.num_output)
-        return _weighted(node, q, (features, outputs) if q.transpose else (outputs, features), outputs)
-    if config.type == "BatchNorm" and not of_nvidia(config.batch_norm_param):
-        channels = bottoms[0][1:2] or (1,)
-        return [("mean", channels), ("variance", channels), ("number of terms", (1,))]
-    if config.type == "PReLU":
-        return [("slope", () if config.prelu_param.channel_shared else bottoms[0][1:2])]
-    if config.type == "Scale" and len(bottoms) == 1:
-        s, x = config.scale_param, bottoms[0]
-        first = node.canonical_axis(s.axis, x) if s.num_axes else 0
-        shape = x[first:] if s.num_axes == -1 else x[first : first + s.num_axes]
-        return [("scale", shape), ("bias", shape)][: 1 + s.bias_term]
-    return []
-
-
-def _weighted(
-    node: Node, p: pb.ConvolutionParameter | pb.InnerProductParameter, weight: Shape, outputs: int
-) -> list[tuple[str, Shape]]:
-    fits.filler(node, p.weight_filler, weight)
-    if p.bias_term:
-        fits.filler(node, p.bias_filler, (outputs,))
-    return [("weight", weight), ("bias", (outputs,))][: 1 + p.bias_term]
-
-
-def of_nvidia(p: pb.BatchNormParameter) -> bool:
-    """Whether a BatchNorm is NVIDIA's layer of that name, which has other parameters."""
-    return p.scale_bias or p.HasField("scale_filler") or p.HasField("bias_filler")
-
-
-def _channels(node: Node, x: Shape) -> int:
-    return x[node.canonical_axis(node.config.convolution_param.axis, x)]
-
-
-def _kernels(node: Node, x: Shape) -> Shape:
-    p, channels = node.config.convolution_param, _channels(node, x)
-    outputs = _outputs(node, channels)
-    group = channels if node.config.type == "ConvolutionDepthwise" else p.group
-    fits.groups(node, channels, outputs, group)
-    outer, inner = (channels, outputs) if node.config.type == "Deconvolution" else (outputs, channels)
-    kernel = windows.of_convolution(node, p, len(x) - node.canonical_axis(p.axis, x) - 1).kernel
-    return (outer, inner // group, *kernel)

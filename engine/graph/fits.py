@@ -3,6 +3,7 @@ a job is sent. Each raises LayerError where it is not so."""
 
 from collections.abc import Sequence
 from itertools import pairwise
+from math import prod
 
 from engine import suggest
 from engine.graph.graph import Node
@@ -31,7 +32,7 @@ def groups(node: Node, channels: int, num_output: int, group: int) -> int:
     if not group:
         raise node.error("group is 0; it must be 1 or more.")
     if channels % group:
-        raise node.error(f"the {channels} channels of {_bottom(node, 0)} cannot be split into group: {group}.")
+        raise node.error(f"the {channels} channels of {node.bottom(0)} cannot be split into group: {group}.")
     if num_output % group:
         raise node.error(f"num_output {num_output} cannot be split into group: {group}; give a multiple of it.")
     return group
@@ -63,6 +64,64 @@ def alike(node: Node, shapes: Sequence[Shape]) -> Shape:
     return shapes[0]
 
 
+def combined(node: Node, shapes: Sequence[Shape]) -> Shape:
+    """The one shape of an Eltwise's bottoms, which have one coeff each or none."""
+    p, shape = node.config.eltwise_param, alike(node, shapes)
+    if p.coeff and p.operation != p.SUM:
+        raise node.error(f"coeff is for operation SUM, not for {p.EltwiseOp.Name(p.operation)}.")
+    if p.coeff and len(p.coeff) != len(shapes):
+        raise node.error(f"{len(p.coeff)} coeff for {len(shapes)} bottoms; give one each, or none.")
+    return shape
+
+
+def place(node: Node, what: str, bottoms: Sequence[Shape], axis: int, num_axes: int) -> tuple[int, Shape]:
+    """Where the operand `what` of a Scale or Bias lies along the first bottom, and its shape: that of a second bottom,
+    or of the `num_axes` axes from `axis` on. A scalar fits any."""
+    x, *operand = bottoms
+    if operand:
+        (shape,) = operand
+    elif num_axes < -1:
+        raise node.error(f"num_axes {num_axes} is below −1, which stands for all axes from `axis` on.")
+    else:
+        first = node.canonical_axis(axis, x) if num_axes else 0
+        if first + num_axes > len(x):
+            raise node.error(
+                f"num_axes {num_axes} from axis {axis} on is more than {node.bottom(0)} of shape {list(x)} has."
+            )
+        shape = x[first:] if num_axes == -1 else x[first : first + num_axes]
+    start = node.canonical_axis(axis, x) if shape else 0
+    if x[start : start + len(shape)] != shape:
+        raise node.error(
+            f"a {what} of shape {list(shape)} does not fit {node.bottom(0)} of shape {list(x)} from axis {start} on; "
+            f"that is {list(x[start:])}."
+        )
+    return start, shape
+
+
+def made(node: Node, tops: int, named: int) -> None:
+    """As many tops as a layer makes."""
+    if tops != named:
+        raise node.error(f"it makes {tops} tops and {named} are named.")
+
+
+def param_blocks(node: Node, params: int) -> None:
+    """No more `param` blocks than the layer has parameters."""
+    if len(node.config.param) > params:
+        raise node.error(f"it has {params} parameters and {len(node.config.param)} param blocks.")
+
+
+def shared(node: Node, i: int, name: str, shape: Shape, owner: str, there: Shape) -> None:
+    """The same shape of the i-th parameter, called `name`, here and in the layer `owner`; as many values would do where
+    it is shared with share_mode: PERMISSIVE."""
+    spec = node.config.param[i]
+    permissive = spec.share_mode == pb.ParamSpec.PERMISSIVE
+    if (prod(there) != prod(shape)) if permissive else (there != shape):
+        raise node.error(
+            f'its {name} of shape {list(shape)} shares "{spec.name}" with layer "{owner}", where it has shape '
+            f"{list(there)}" + ("; even with share_mode: PERMISSIVE the counts must be equal." if permissive else ".")
+        )
+
+
 def joined(node: Node, shapes: Sequence[Shape]) -> tuple[int, Shape]:
     """The axis along which a Concat lays its bottoms one after the other, and the shape that this makes."""
     a = _axis(node, node.config.concat_param, "concat_dim", shapes[0])
@@ -76,7 +135,7 @@ def cut(node: Node, x: Shape) -> tuple[int, list[int], list[Shape]]:
     """The axis along which a Slice cuts its bottom, where it does, and the shapes of the parts."""
     p, parts = node.config.slice_param, len(node.config.top)
     axis = _axis(node, p, "slice_dim", x)
-    size, found = x[axis], f"{_bottom(node, 0)} of shape {list(x)} along axis {axis}"
+    size, found = x[axis], f"{node.bottom(0)} of shape {list(x)} along axis {axis}"
     if not p.slice_point and size % parts:
         raise node.error(f"{size} values of {found} do not make {parts} equal tops; give slice_points.")
     if p.slice_point and len(p.slice_point) != parts - 1:
@@ -98,8 +157,4 @@ def _axis(node: Node, param: pb.ConcatParameter | pb.SliceParameter, old: str, x
 
 
 def _beside_first(node: Node, i: int, shapes: Sequence[Shape]) -> str:
-    return f"{_bottom(node, i)} has shape {list(shapes[i])} and {_bottom(node, 0)} {list(shapes[0])}"
-
-
-def _bottom(node: Node, index: int) -> str:
-    return f'bottom "{node.origin.bottoms[index]}"'
+    return f"{node.bottom(i)} has shape {list(shapes[i])} and {node.bottom(0)} {list(shapes[0])}"

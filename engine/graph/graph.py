@@ -68,6 +68,10 @@ class Node:
             )
         return axis % len(shape)
 
+    def bottom(self, index: int) -> str:
+        """How messages name a bottom: `bottom "conv1"`, as in the file."""
+        return f'bottom "{self.origin.bottoms[index]}"'
+
     def error(self, message: str) -> LayerError:
         return LayerError(f"{self.origin}{self.shown}: {message}")
 

@@ -63,7 +63,7 @@ def fitting_outputs(node: Node, window: Window, spatial: Shape) -> Shape:
         enough = max((e - n + 1) // 2 for e, n in zip(window.extent, spatial, strict=True))
         raise node.error(
             f"a {by(window.kernel)} kernel{dilated if set(window.dilation) - {1} else ''} does not fit its "
-            f"{_bottom(node)} of {by(spatial)} with pad {same(window.pad)}.\n"
+            f"{node.bottom(0)} of {by(spatial)} with pad {same(window.pad)}.\n"
             f"Give it pad: {enough}, or a smaller kernel_size."
         )
     return window.outputs(spatial)
@@ -84,7 +84,7 @@ def of_pooling(node: Node, x: Shape) -> Pooled:
     none fits."""
     p = node.config.pooling_param
     if len(x) != 4:
-        raise node.error(f"{_bottom(node)} has shape {list(x)}; Pooling takes 4 axes: num, channels, height, width.")
+        raise node.error(f"{node.bottom(0)} has shape {list(x)}; Pooling takes 4 axes: num, channels, height, width.")
     kernel, stride, pad = _pool_kernel(node, x), _pair(node, "stride", "stride"), _pair(node, "pad", "pad")
     if p.global_pooling and (any(pad) or stride != (1, 1)):
         raise node.error("global_pooling takes the whole plane: leave pad and stride out.")
@@ -97,7 +97,7 @@ def of_pooling(node: Node, x: Shape) -> Pooled:
     outputs = pool_outputs(x[2:], kernel, stride, pad, p.round_mode if p.ceil_mode else p.FLOOR)
     if min(outputs) < 1:
         raise node.error(
-            f"a {by(kernel)} kernel does not fit its {_bottom(node)} of {by(x[2:])} with pad {by(pad)}.\n"
+            f"a {by(kernel)} kernel does not fit its {node.bottom(0)} of {by(x[2:])} with pad {by(pad)}.\n"
             "Give it a smaller kernel_size, or global_pooling: true for one window over all of it."
         )
     return Pooled(kernel, stride, pad, outputs)
@@ -133,10 +133,6 @@ def _pair(node: Node, field: str, pair: str) -> Pair:
         raise node.error(f"{given[0]} stands alone or with {field}; give {field}, or {pair}_h and {pair}_w.")
     h, w = given or (field, field)
     return getattr(p, h), getattr(p, w)
-
-
-def _bottom(node: Node) -> str:
-    return f'bottom "{node.origin.bottoms[0]}"'
 
 
 def by(sizes: Sequence[int]) -> str:

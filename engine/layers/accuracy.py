@@ -3,6 +3,7 @@
 import jax
 import jax.numpy as jnp
 
+from engine.graph import predictions
 from engine.layers.base import Array, Arrays, Context, Shape
 from engine.layers.loss import Labelled, ignored
 from engine.layers.registry import layer
@@ -16,15 +17,12 @@ class Accuracy(Labelled):
     it. Where no label counts the accuracy is 0. It has no gradient.
     """
 
-    tops = (1, 2)
     ignored_by = "accuracy_param"
 
     def setup(self, x: Shape, labels: Shape) -> list[Shape]:
         p = self.config.accuracy_param
         self.match(x, labels, p.axis, ignored(p))
-        if not 1 <= p.top_k <= self.classes:
-            raise self.error(f"top_k {p.top_k} is not 1 to {self.classes}, the number of classes of {self.bottom(0)}.")
-        self.top_k = p.top_k
+        self.top_k = predictions.top_k(self.node, p.top_k, self.classes)
         return [(), (self.classes,)][: len(self.config.top)]
 
     def propagates_to(self, bottom: int) -> bool:

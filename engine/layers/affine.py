@@ -1,5 +1,6 @@
 """Layers that scale and shift by values laid along some axes: Scale, Bias, Axpy, SpatialProduct."""
 
+from engine.graph import fits
 from engine.layers.base import Array, Arrays, Context, Layer, Shape, along, count
 from engine.layers.registry import layer
 from engine.ops.batch_norm import scale_channels
@@ -12,22 +13,7 @@ class _Along(Layer):
 
     def place(self, what: str, x: Shape, operand: Shape | None, axis: int, num_axes: int) -> Shape:
         """The operand's shape, checked against x; keeps its first axis. A scalar fits any x."""
-        shape = operand
-        if shape is None:
-            if num_axes < -1:
-                raise self.error(f"num_axes {num_axes} is below −1, which stands for all axes from `axis` on.")
-            first = self.canonical_axis(axis, x) if num_axes else 0
-            if first + num_axes > len(x):
-                raise self.error(
-                    f"num_axes {num_axes} from axis {axis} on is more than {self.bottom(0)} of shape {list(x)} has."
-                )
-            shape = x[first:] if num_axes == -1 else x[first : first + num_axes]
-        self.axis = self.canonical_axis(axis, x) if shape else 0
-        if x[self.axis : self.axis + len(shape)] != shape:
-            raise self.error(
-                f"a {what} of shape {list(shape)} does not fit {self.bottom(0)} of shape {list(x)} from axis "
-                f"{self.axis} on; that is {list(x[self.axis :])}."
-            )
+        self.axis, shape = fits.place(self.node, what, [x] if operand is None else [x, operand], axis, num_axes)
         return shape
 
 

@@ -27,7 +27,7 @@ import numpy as np
 from engine.data.label_bounds import LabelBounds
 from engine.data.source import Source
 from engine.errors import LayerError, NetError
-from engine.graph import fits
+from engine.graph import counts, fits
 from engine.graph.graph import Node
 from engine.host import memory
 from engine.proto import caffe_pb2 as pb
@@ -81,9 +81,9 @@ class Layer:
     """The base of all layers: configuration, declarations and the small tools that `setup` needs."""
 
     type: ClassVar[str]
-    bottoms: ClassVar[tuple[int, int | None]] = (1, 1)
-    """Least and most bottoms; None: any number."""
-    tops: ClassVar[tuple[int, int | None]] = (1, 1)
+    bottoms: ClassVar[counts.Span] = (1, 1)
+    tops: ClassVar[counts.Span] = (1, 1)
+    """Least and most; None: any number. Caffe's own types are given those of `engine.graph.counts`."""
     loss: ClassVar[bool] = False
     """Its first top has loss weight 1 unless told otherwise, and a top of its own where the net names none."""
     copies: ClassVar[bool] = False
@@ -188,13 +188,7 @@ class Layer:
 
     def check_counts(self) -> None:
         """Raises LayerError where there are too few or too many bottoms or tops."""
-        made = len(self.config.top) or (1 if self.loss else 0)
-        for what, found, (least, most) in (
-            ("bottom", len(self.config.bottom), self.bottoms),
-            ("top", made, self.tops),
-        ):
-            if found < least or (most is not None and found > most):
-                raise self.error(f"it has {found} {what}s and takes {_span(least, most)}.")
+        counts.fitting(self.node, self.bottoms, self.tops, len(self.config.top) or (1 if self.loss else 0))
 
     def build(self, bottoms: Sequence[Shape], told: Sequence[Shape | None]) -> list[Shape]:
         """Sets the layer up for bottoms of these shapes, keeps its tops' shapes and returns them.
@@ -203,8 +197,7 @@ class Layer:
         of sources and of dynamic layers). Raises LayerError where the layer makes another number of tops.
         """
         made = self.setup(*bottoms)
-        if len(made) != len(told):
-            raise self.error(f"it makes {len(made)} tops and {len(told)} are named.")
+        fits.made(self.node, len(made), len(told))
         self.top_shapes = [tuple(int(d) for d in (s if t is None else t)) for t, s in zip(told, made, strict=True)]
         for n, shape in enumerate(self.top_shapes):
             self.check_size(f'its top "{self.config.top[n]}"' if n < len(self.config.top) else "its top", shape)
@@ -259,14 +252,14 @@ class Layer:
 
     def bottom(self, index: int) -> str:
         """How messages name a bottom: `bottom "conv1"`, as in the file."""
-        return f'bottom "{self.node.origin.bottoms[index]}"'
+        return self.node.bottom(index)
 
 
 class SourceLayer(Layer):
     """A layer whose tops come from the host: `net.forward` takes them as inputs by their names."""
 
     bottoms = (0, 0)
-    tops: ClassVar[tuple[int, int | None]] = (1, None)
+    tops: ClassVar[counts.Span] = (1, None)
     reads_data: ClassVar[bool] = True
     """Whether `open` gives the data; false for Input, whose tops the caller fills."""
 
@@ -291,12 +284,6 @@ class HostLayer(Layer):
 
     def propagates_to(self, bottom: int) -> bool:
         return False
-
-
-def _span(least: int, most: int | None) -> str:
-    if most is None:
-        return f"at least {least}"
-    return str(least) if least == most else f"{least} to {most}"
 
 
 def along(s: Array, axis: int, ndim: int) -> Array:

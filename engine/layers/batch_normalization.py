@@ -3,7 +3,7 @@
 import jax.numpy as jnp
 from jax.lax import stop_gradient
 
-from engine.graph import blob_shapes
+from engine.graph import param_shapes
 from engine.layers.base import Array, Arrays, Context, Layer, Shape
 from engine.layers.registry import layer
 from engine.ops.batch_norm import Normalized, normalize_batch
@@ -106,7 +106,7 @@ class SegNetBN(_Scaled):
         return [made.y, *(v.reshape(scale.shape) for v in made[1:])][: len(self.top_shapes)]
 
 
-@layer("BatchNorm", when=lambda config: blob_shapes.of_nvidia(config.batch_norm_param))
+@layer("BatchNorm", when=lambda config: param_shapes.of_nvidia(config.batch_norm_param))
 class NVIDIABatchNorm(_Scaled):
     """`_Scaled` by the batch's μ and σ², or with `use_global_stats` (TEST's default) by their averages (NVIDIA 0.15).
 

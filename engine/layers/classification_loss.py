@@ -63,8 +63,6 @@ class SoftmaxWithLoss(_SoftmaxLoss):
     An optional third top, of the labels' shape and without gradient: each prediction's own term (R-FCN).
     """
 
-    tops = (1, 3)
-
     def setup(self, x: Shape, labels: Shape) -> list[Shape]:
         tops = self.match_scores(x, labels, self.config.softmax_param.axis)
         p = self.config.loss_param
@@ -144,8 +142,6 @@ class InfogainLoss(_SoftmaxLoss):
 
     H (C, C) is a third bottom, or comes from `source`, a binary BlobProto. The identity gives SoftmaxWithLoss.
     """
-
-    bottoms = (2, 3)
 
     def setup(self, x: Shape, labels: Shape, infogain: Shape | None = None) -> list[Shape]:
         p = self.config.infogain_loss_param

@@ -14,8 +14,6 @@ class Crop(Layer):
     and of the second bottom's from there on. `offset`: none (0), one for all of these axes, or one an axis.
     """
 
-    bottoms = (2, 2)
-
     def setup(self, x: Shape, like: Shape) -> list[Shape]:
         p = self.config.crop_param
         axis = self.canonical_axis(p.axis, x)

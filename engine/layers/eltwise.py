@@ -22,16 +22,11 @@ class Eltwise(Layer):
     product of the others, which `stable_prod_grad: false` only computes another way.
     """
 
-    bottoms = (2, None)
     precision = "given"
 
     def setup(self, *xs: Shape) -> list[Shape]:
         p = self.config.eltwise_param
-        shape = fits.alike(self.node, xs)
-        if p.coeff and p.operation != Op.SUM:
-            raise self.error(f"coeff is for operation SUM, not for {Op.EltwiseOp.Name(p.operation)}.")
-        if p.coeff and len(p.coeff) != len(xs):
-            raise self.error(f"{len(p.coeff)} coeff for {len(xs)} bottoms; give one each, or none.")
+        shape = fits.combined(self.node, xs)
         self.operation = p.operation
         self.coeff = tuple(p.coeff) or (1,) * len(xs)
         return [shape]

@@ -12,8 +12,6 @@ from engine.layers.registry import layer
 class HDF5Output(Layer):
     """Hands its two bottoms, data and label, to an HDF5 file; they have equally many rows. No tops."""
 
-    bottoms = (2, 2)
-    tops = (0, 0)
     sink = True
     alone = "writes one file"
 

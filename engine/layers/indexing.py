@@ -49,8 +49,6 @@ class BatchReindex(Layer):
     Bottoms: x (N, …), p (M,). Top: y (M, …).
     """
 
-    bottoms = (2, 2)
-
     def setup(self, x: Shape, p: Shape) -> list[Shape]:
         if not x or len(p) != 1:
             raise self.error(f"{self.bottom(1)} of shape {list(p)} must be one row number after another: one axis.")
@@ -76,8 +74,6 @@ class Filter(Layer):
     compiled again for each M that occurs, those before it are not.
     """
 
-    bottoms = (2, None)
-    tops = (1, None)
     dynamic = True
     alone = SIZED_BY_VALUES
 

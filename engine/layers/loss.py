@@ -7,7 +7,8 @@ import jax
 import jax.numpy as jnp
 
 from engine.data.label_bounds import LabelBounds
-from engine.layers.base import Array, Layer, Shape, count
+from engine.graph import predictions
+from engine.layers.base import Array, Layer, Shape
 from engine.proto import caffe_pb2 as pb
 
 LOG_THRESHOLD = 1e-20
@@ -71,22 +72,11 @@ class Loss(Layer):
 
     def check_items(self, *bottoms: Shape) -> None:
         """Raises LayerError where a bottom has another number of items than the first."""
-        for i, shape in enumerate(bottoms):
-            if not shape:
-                raise self.error(f"{self.bottom(i)} is a scalar; its first axis must be the batch.")
-            if shape[0] != bottoms[0][0]:
-                raise self.error(
-                    f"{self.bottom(0)} has shape {list(bottoms[0])} and {self.bottom(i)} {list(shape)}; both need the "
-                    "same first dimension, the batch."
-                )
+        predictions.same_items(self.node, bottoms)
 
     def check_pair(self, a: Shape, b: Shape) -> None:
         """Raises LayerError where the first two bottoms differ in their items or in how many values they hold."""
-        self.check_items(a, b)
-        if count(a) != count(b):
-            raise self.error(
-                f"{self.bottom(0)} has shape {list(a)} and {self.bottom(1)} {list(b)}; they need as many values."
-            )
+        predictions.pair(self.node, a, b)
 
 
 class Labelled(Layer):
@@ -101,15 +91,8 @@ class Labelled(Layer):
 
     def match(self, x: Shape, labels: Shape, axis: int, ignore: int | None = None) -> None:
         """Keeps where the classes lie. Raises LayerError where there is not one label a prediction."""
-        self.axis = self.canonical_axis(axis, x)
-        self.outer, self.classes, self.inner = count(x[: self.axis]), x[self.axis], count(x[self.axis + 1 :])
+        self.axis, self.outer, self.classes, self.inner = predictions.classes(self.node, x, labels, axis)
         self.ignore = ignore
-        if count(labels) != self.outer * self.inner:
-            raise self.error(
-                f"{self.bottom(1)} of shape {list(labels)} has {count(labels)} labels and {self.bottom(0)} of shape "
-                f"{list(x)} has {self.outer * self.inner} predictions of {self.classes} classes along axis "
-                f"{self.axis}; they must be as many."
-            )
 
     def label_bounds(self) -> dict[int, LabelBounds]:
         return {1: LabelBounds(self.classes, self.ignore, self.node.shown, self.ignored_by)}

@@ -35,8 +35,6 @@ class Pooling(PoolsPlanes):
     TEST.
     """
 
-    tops = (1, 2)
-
     def setup(self, x: Shape) -> list[Shape]:
         p = self.config.pooling_param
         if len(self.config.top) == 2 and p.pool != p.MAX:

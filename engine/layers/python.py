@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import Any, Self
 
 import jax
 import numpy as np
@@ -82,8 +82,6 @@ class Python(Layer):
     layer, so `share_in_parallel` changes nothing.
     """
 
-    bottoms: ClassVar[tuple[int, int | None]] = (0, None)
-    tops: ClassVar[tuple[int, int | None]] = (0, None)
     dynamic = True
     host = True
     alone = "is one Python object in a process"

@@ -142,9 +142,6 @@ class LSTMUnit(Layer):
     and h_t, both (1, N, D).
     """
 
-    bottoms = (3, 3)
-    tops = (2, 2)
-
     def setup(self, c: Shape, gates: Shape, cont: Shape) -> list[Shape]:
         if len(c) != 3 or c[0] != 1 or gates != (1, c[1], 4 * c[2]) or cont != (1, c[1]):
             raise self.error(

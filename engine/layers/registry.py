@@ -9,6 +9,7 @@ from collections import defaultdict
 from collections.abc import Callable, Collection
 from typing import TypeVar
 
+from engine.graph import counts
 from engine.graph.graph import Node
 from engine.layers.base import Layer
 from engine.proto import caffe_pb2 as pb
@@ -38,6 +39,7 @@ def layer(name: str, when: Condition | None = None, beside: Collection[str] = ()
             VARIANTS[name].append((lambda node: not node.beside.isdisjoint(beside), cls))
         else:
             REGISTRY[name] = cls
+            cls.bottoms, cls.tops = counts.of(name) or (cls.bottoms, cls.tops)
         return cls
 
     return register

@@ -58,7 +58,6 @@ class ContrastiveLoss(Loss):
     are alike and 0 for others.
     """
 
-    bottoms = (3, 3)
     targets = (2,)
 
     def setup(self, a: Shape, b: Shape, y: Shape) -> list[Shape]:

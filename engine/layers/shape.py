@@ -2,8 +2,8 @@
 
 import jax.numpy as jnp
 
-from engine.graph import fits
-from engine.layers.base import Array, Arrays, Context, Layer, Shape, count
+from engine.graph import fits, new_shapes
+from engine.layers.base import Array, Arrays, Context, Layer, Shape
 from engine.layers.registry import layer
 from engine.ops.joining import cut, joined
 
@@ -14,10 +14,6 @@ class _NewShape(Layer):
     precision = "given"
     shape: Shape
 
-    def refuse_in_place(self) -> None:
-        if self.config.top[0] == self.config.bottom[0]:
-            raise self.error(f'it cannot be computed in place, as its top "{self.config.top[0]}" has another shape.')
-
     def forward(self, params: Arrays, bottoms: Arrays, ctx: Context) -> list[Array]:
         return [bottoms[0].reshape(self.shape)]
 
@@ -26,7 +22,6 @@ class _NewShape(Layer):
 class Concat(Layer):
     """The bottoms one after the other along `axis`. They have one shape, `axis` apart."""
 
-    bottoms = (1, None)
     precision = "given"
 
     def setup(self, *xs: Shape) -> list[Shape]:
@@ -41,7 +36,6 @@ class Concat(Layer):
 class Slice(Layer):
     """The parts of the bottom along `axis`: between the slice_points, or as many equal ones as there are tops."""
 
-    tops = (1, None)
     precision = "given"
 
     def setup(self, x: Shape) -> list[Shape]:
@@ -57,12 +51,7 @@ class Flatten(_NewShape):
     """The axes from `axis` to `end_axis`, both included, as one."""
 
     def setup(self, x: Shape) -> list[Shape]:
-        p = self.config.flatten_param
-        self.refuse_in_place()
-        first, last = self.canonical_axis(p.axis, x), self.canonical_axis(p.end_axis, x, "end_axis")
-        if last < first:
-            raise self.error(f"end_axis {p.end_axis} lies before axis {p.axis} of {self.bottom(0)} of shape {list(x)}.")
-        self.shape = (*x[:first], count(x[first : last + 1]), *x[last + 1 :])
+        self.shape = new_shapes.flattened(self.node, x)
         return [self.shape]
 
 
@@ -71,41 +60,8 @@ class Reshape(_NewShape):
     """`shape` in place of the `num_axes` axes from `axis` on: a 0 keeps the bottom's dim, one −1 takes the rest."""
 
     def setup(self, x: Shape) -> list[Shape]:
-        p = self.config.reshape_param
-        self.refuse_in_place()
-        first = p.axis if p.axis >= 0 else len(x) + 1 + p.axis
-        if not 0 <= first <= len(x):
-            raise self.error(
-                f"axis {p.axis} is none of {self.bottom(0)} of shape {list(x)}, nor right behind its last."
-            )
-        last = len(x) if p.num_axes == -1 else first + p.num_axes
-        if not first <= last <= len(x):
-            raise self.error(
-                f"num_axes {p.num_axes} from axis {first} on does not fit {self.bottom(0)} of shape {list(x)}; "
-                f"0 to {len(x) - first} are left, −1 stands for all of them."
-            )
-        new = self._kept(list(p.shape.dim), x, first)
-        if -1 in new:
-            known = count(x[:first]) * count([d for d in new if d != -1]) * count(x[last:])
-            if not known or count(x) % known:
-                raise self.error(f"{self._told(x)}: {count(x)} values are no multiple of {known}, so −1 has no size.")
-            new[new.index(-1)] = count(x) // known
-        self.shape = (*x[:first], *new, *x[last:])
-        if count(self.shape) != count(x):
-            raise self.error(f"{self._told(x)}: {count(x)} values do not fit {list(self.shape)}, {count(self.shape)}.")
+        self.shape = new_shapes.reshaped(self.node, x)
         return [self.shape]
-
-    def _kept(self, dims: list[int], x: Shape, first: int) -> list[int]:
-        """`dims` with each 0 replaced by the bottom's."""
-        if dims.count(-1) > 1 or min(dims, default=0) < -1:
-            raise self.error(f"{self._told(x)}: a dim is 0 or more, and one at most is −1.")
-        for i, d in enumerate(dims):
-            if d == 0 and first + i >= len(x):
-                raise self.error(f"{self._told(x)}: dim {i} is 0, but there is no axis {first + i} to keep.")
-        return [x[first + i] if d == 0 else d for i, d in enumerate(dims)]
-
-    def _told(self, x: Shape) -> str:
-        return f"shape {list(self.config.reshape_param.shape.dim)} for {self.bottom(0)} of shape {list(x)}"
 
 
 @layer("Permute")

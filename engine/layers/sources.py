@@ -112,8 +112,6 @@ class Data(DataLayer):
     Tops: pictures (batch_size, channels, height, width), of `crop_size` if that is set; labels (batch_size,).
     """
 
-    tops = (1, 2)
-
     def setup(self) -> list[Shape]:
         if self.config.data_param.shuffle:
             log.warning("%s: data_param.shuffle is without effect: records come in their order.", self.node.shown)
@@ -171,8 +169,6 @@ class ImageData(DataLayer):
     Tops: pictures (batch_size, channels, height, width), stretched to new_height × new_width if these are set, then of
     `crop_size` if that is; labels (batch_size,), or (batch_size, num_labels).
     """
-
-    tops = (1, 2)
 
     def batches(self, seed: int) -> Source:
         p = self.config.image_data_param
@@ -238,8 +234,6 @@ class MemoryData(DataLayer):
     the first batch on, as in Caffe.
     """
 
-    tops = (2, 2)
-
     def batches(self, seed: int) -> Source:
         p = self.config.memory_data_param
         shape = (p.batch_size, p.channels, p.height, p.width)
@@ -254,8 +248,6 @@ class WindowData(DataLayer):
 
     Tops: pictures (batch_size, channels, crop_size, crop_size); classes (batch_size,), 0 for background.
     """
-
-    tops = (2, 2)
 
     def batches(self, seed: int) -> Source:
         p = self.config.window_data_param

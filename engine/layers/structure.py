@@ -26,8 +26,6 @@ class Input(SourceLayer):
 class Parameter(Layer):
     """Top: the layer's one parameter, of `parameter_param.shape`; zeros at first."""
 
-    bottoms = (0, 0)
-
     def setup(self) -> list[Shape]:
         shape = tuple(self.config.parameter_param.shape.dim)
         if min(shape, default=0) < 0:
@@ -43,7 +41,6 @@ class Parameter(Layer):
 class Split(Layer):
     """The same blob for several readers; its gradient is the sum of theirs."""
 
-    tops = (1, None)
     copies = True
     precision = "given"
 
@@ -78,9 +75,6 @@ class Gather(Layer):
 @layer("Silence")
 class Silence(Layer):
     """Reads blobs so that they are not printed as outputs."""
-
-    bottoms = (1, None)
-    tops = (0, 0)
 
     def setup(self, *bottoms: Shape) -> list[Shape]:
         return []

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import jax.numpy as jnp
 
+from engine.graph import fits
 from engine.graph.graph import Node
 from engine.host import memory
 from engine.layers.base import Array, Layer, ParamDecl, Shape, count
@@ -41,14 +42,13 @@ def declared(nodes: Sequence[Node], layers: Sequence[Layer]) -> tuple[list[Param
     params: list[Param] = []
     ids: list[list[int]] = []
     for node, layer in zip(nodes, layers, strict=True):
-        if len(node.config.param) > len(layer.params):
-            raise layer.error(f"it has {len(layer.params)} parameters and {len(node.config.param)} param blocks.")
+        fits.param_blocks(node, len(layer.params))
         ids.append([])
         for i, decl in enumerate(layer.params):
             if i in node.owners:
                 owner, index = node.owners[i]
                 shared = ids[owner][index]
-                _check_shared(node, i, decl, params[shared])
+                fits.shared(node, i, decl.name, decl.shape, params[shared].layer, params[shared].shape)
                 ids[-1].append(shared)
                 continue
             spec = node.config.param[i] if i < len(node.config.param) else pb.ParamSpec()
@@ -82,17 +82,6 @@ def recurrent(layers: Sequence[Layer], first: int) -> tuple[list[Param], list[li
             for index, decl in enumerate(layer.recurrent_state, start=len(layer.params))
         ]
     return params, ids
-
-
-def _check_shared(node: Node, i: int, decl: ParamDecl, shared: Param) -> None:
-    spec, there = node.config.param[i], shared.shape
-    permissive = spec.share_mode == pb.ParamSpec.PERMISSIVE
-    if (count(there) != count(decl.shape)) if permissive else (there != decl.shape):
-        raise node.error(
-            f'its {decl.name} of shape {list(decl.shape)} shares "{spec.name}" with layer '
-            f'"{shared.layer}", where it has shape {list(there)}'
-            + ("; even with share_mode: PERMISSIVE the counts must be equal." if permissive else ".")
-        )
 
 
 def check_same(layers: Sequence[Layer], resized: Sequence[Layer]) -> None:

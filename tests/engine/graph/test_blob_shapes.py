@@ -29,6 +29,14 @@ LAYERS = {
     "slice": 'type: "Slice" bottom: "x" top: "a" top: "b" slice_param { slice_point: 1 }',
     "equal slices": 'type: "Slice" bottom: "x" top: "a" top: "b" slice_param { slice_dim: 1 }',
     "flatten": 'type: "Flatten" bottom: "x" top: "a" flatten_param { axis: 2 }',
+    "reshape": 'type: "Reshape" bottom: "x" top: "a" reshape_param { axis: 1 num_axes: 2 shape { dim: 0 dim: -1 } }',
+    "softmax": 'type: "Softmax" bottom: "x" top: "a"',
+    "scale by, with a bias": 'type: "Scale" bottom: "x" bottom: "y" top: "a" scale_param { axis: 0 bias_term: true }',
+    "bias": 'type: "Bias" bottom: "x" top: "a" bias_param { axis: 1 num_axes: 2 }',
+    "accuracy by class": 'type: "Accuracy" bottom: "x" bottom: "y" top: "a" top: "b"',
+    "loss and softmax": 'type: "SoftmaxWithLoss" bottom: "x" bottom: "y" top: "a" top: "b"',
+    "loss of one class an item": 'type: "HingeLoss" bottom: "x" bottom: "label" top: "a"',
+    "regression": 'type: "EuclideanLoss" bottom: "x" bottom: "x" top: "a"',
     "batch norm": 'type: "BatchNorm" bottom: "x" top: "x"',
     "scale": 'type: "Scale" bottom: "x" top: "x" scale_param { bias_term: true }',
     "scale of all": 'type: "Scale" bottom: "x" top: "a" scale_param { axis: 2 num_axes: -1 }',
@@ -53,7 +61,7 @@ def read(layer: str) -> pb.NetParameter:
 @pytest.mark.parametrize("layer", LAYERS.values(), ids=LAYERS)
 def test_sizes_are_those_of_the_layers(layer: str) -> None:
     param = read(layer)
-    if '"y" top: "a"' in layer and "SoftmaxWithLoss" in layer:
+    if "SoftmaxWithLoss" in layer or "Accuracy" in layer:  # y: one label a prediction
         param.layer[1].dummy_data_param.channels[0] = 1
     net, found = Net.from_param(param), told(param)
     assert found.blobs == net.shapes

@@ -33,6 +33,34 @@ REFUSED = {
     'type: "Slice" bottom: "x" top: "a" top: "b" top: "c" top: "d"': "do not make 4 equal tops",
     'type: "Slice" bottom: "x" top: "a" top: "b" slice_param { slice_point: 1 slice_point: 2 }': "2 slice_point for 2",
     'type: "Slice" bottom: "x" top: "a" top: "b" slice_param { slice_point: 6 }': r"slice_point \[6\] must rise",
+    'type: "InnerProduct" bottom: "x" bottom: "y" top: "a" inner_product_param { num_output: 2 }': (
+        "it has 2 bottoms and takes 1"
+    ),
+    'type: "SoftmaxWithLoss" bottom: "x" top: "a"': "it has 1 bottoms and takes 2",
+    'type: "ReLU" bottom: "x"': "it has 0 tops and takes 1",
+    'type: "Concat" bottom: "x" top: "a" top: "b"': "it has 2 tops and takes 1",
+    'type: "Convolution" bottom: "x" top: "a" top: "b" convolution_param { num_output: 1 }': "makes 1 tops and 2 are",
+    'type: "InnerProduct" bottom: "x" top: "a" inner_product_param { num_output: 2 axis: 2 }': "axis 2 is not one of",
+    'type: "InnerProduct" bottom: "x" top: "a" inner_product_param { num_output: 2 } param {} param {} param {}': (
+        "it has 2 parameters and 3 param blocks"
+    ),
+    'type: "ReLU" bottom: "x" top: "a" param { lr_mult: 1 }': "it has 0 parameters and 1 param blocks",
+    'type: "Flatten" bottom: "x" top: "a" flatten_param { axis: 1 end_axis: 0 }': "end_axis 0 lies before axis 1",
+    'type: "Flatten" bottom: "x" top: "a" flatten_param { axis: 2 }': "axis 2 is not one of",
+    'type: "Flatten" bottom: "x" top: "x"': "it cannot be computed in place",
+    'type: "Reshape" bottom: "x" top: "a" reshape_param { shape { dim: 5 } }': r"12 values do not fit \[5\], 5",
+    'type: "Reshape" bottom: "x" top: "a" reshape_param { shape { dim: 5 dim: -1 } }': "no multiple of 5, so −1 has no",
+    'type: "Reshape" bottom: "x" top: "a" reshape_param { axis: 3 shape { dim: 1 } }': "axis 3 is none of",
+    'type: "Reshape" bottom: "x" top: "a" reshape_param { shape { dim: -1 dim: -1 } }': "one at most is −1",
+    'type: "Softmax" bottom: "x" top: "a" softmax_param { axis: 4 }': "axis 4 is not one of",
+    'type: "Accuracy" bottom: "x" bottom: "x" top: "a"': "has 12 labels and .* 2 predictions of 6 classes along axis 1",
+    'type: "Accuracy" bottom: "x" bottom: "x" top: "a" accuracy_param { axis: 7 }': "axis 7 is not one of",
+    'type: "SoftmaxWithLoss" bottom: "x" bottom: "y" top: "a"': "both need the same first dimension",
+    'type: "HingeLoss" bottom: "x" bottom: "x" top: "a"': "has 12 labels and",
+    'type: "EuclideanLoss" bottom: "x" bottom: "y" top: "a"': "both need the same first dimension",
+    'type: "Scale" bottom: "x" bottom: "y" top: "a"': r"a scale of shape \[3\] does not fit .* from axis 1 on",
+    'type: "Bias" bottom: "x" top: "a" bias_param { num_axes: 3 }': "num_axes 3 from axis 1 on is more than",
+    'type: "Eltwise" bottom: "x" bottom: "x" top: "a" eltwise_param { coeff: 1 }': "1 coeff for 2 bottoms",
 }
 
 
@@ -42,6 +70,27 @@ def test_what_does_not_fit_is_refused_in_the_layers_words(layer: str, said: str)
     graph = build_graph(net, pb.NetState())
     with pytest.raises(LayerError, match=f'^layer "l" .*{said}') as told:
         blob_shapes.sizes(graph, {"in": [(2, 6), (3,)]})
+    with pytest.raises(LayerError) as refused:
+        Net.from_param(net)
+    assert str(told.value) == str(refused.value)
+
+
+SHARED = """
+layer { name: "l" type: "InnerProduct" bottom: "x" top: "a" inner_product_param { num_output: 5 } param { name: "w" } }
+layer { name: "m" type: "InnerProduct" bottom: "x" top: "b" inner_product_param { num_output: 4 }
+        param { name: "w" %s } }
+"""
+
+
+@pytest.mark.parametrize(
+    ("mode", "said"), [("", r"shape \[5, 6\]\.$"), ("share_mode: PERMISSIVE", "the counts must be")]
+)
+def test_a_shared_parameter_of_another_shape_is_refused_in_the_net_s_words(mode: str, said: str) -> None:
+    net = text.parse(SOURCE + SHARED % mode, pb.NetParameter)
+    with pytest.raises(
+        LayerError, match=r'^layer "m" .*weight of shape \[4, 6\] shares "w" with layer "l".*' + said
+    ) as told:
+        blob_shapes.sizes(build_graph(net, pb.NetState()), {"in": [(2, 6), (3,)]})
     with pytest.raises(LayerError) as refused:
         Net.from_param(net)
     assert str(told.value) == str(refused.value)

@@ -1,0 +1,86 @@
+"""How many bottoms and tops a layer takes. Those of Caffe's own types are here, for the layers and for who has no JAX;
+layers of forks, and those of users, declare theirs themselves."""
+
+from engine.graph.graph import Graph, Node
+
+Span = tuple[int, int | None]
+"""Least and most; None: any number."""
+
+ONE: Span = (1, 1)
+OTHERS: dict[str, tuple[Span, Span]] = {
+    "Accuracy": ((2, 2), (1, 2)),
+    "BatchReindex": ((2, 2), ONE),
+    "Bias": ((1, 2), ONE),
+    "Concat": ((1, None), ONE),
+    "ContrastiveLoss": ((3, 3), ONE),
+    "Convolution": ((1, None), (1, None)),
+    "Crop": ((2, 2), ONE),
+    "Data": ((0, 0), (1, 2)),
+    "Deconvolution": ((1, None), (1, None)),
+    "DummyData": ((0, 0), (1, None)),
+    "Eltwise": ((2, None), ONE),
+    "EuclideanLoss": ((2, 2), ONE),
+    "Filter": ((2, None), (1, None)),
+    "HDF5Data": ((0, 0), (1, None)),
+    "HDF5Output": ((2, 2), (0, 0)),
+    "HingeLoss": ((2, 2), ONE),
+    "ImageData": ((0, 0), (1, 2)),
+    "InfogainLoss": ((2, 3), (1, 2)),
+    "Input": ((0, 0), (1, None)),
+    "LSTM": ((2, 5), (1, 3)),
+    "LSTMUnit": ((3, 3), (2, 2)),
+    "MemoryData": ((0, 0), (2, 2)),
+    "MultinomialLogisticLoss": ((2, 2), ONE),
+    "Parameter": ((0, 0), ONE),
+    "Pooling": (ONE, (1, 2)),
+    "Python": ((0, None), (0, None)),
+    "RNN": ((2, 5), (1, 3)),
+    "Scale": ((1, 2), ONE),
+    "SigmoidCrossEntropyLoss": ((2, 2), ONE),
+    "Silence": ((1, None), (0, 0)),
+    "Slice": (ONE, (1, None)),
+    "SoftmaxWithLoss": ((2, 2), (1, 3)),
+    "Split": (ONE, (1, None)),
+    "WindowData": ((0, 0), (2, 2)),
+}
+"""Bottoms and tops of those that do not take one of each. SoftmaxWithLoss: R-FCN's third top included."""
+
+PLAIN = frozenset(
+    {
+        *("AbsVal", "ArgMax", "BNLL", "BatchNorm", "Clip", "Dropout", "ELU", "Embed", "Exp", "Flatten", "Im2col"),
+        *("InnerProduct", "LRN", "Log", "MVN", "PReLU", "Power", "ReLU", "Reduction", "Reshape", "SPP", "Sigmoid"),
+        *("Softmax", "Swish", "TanH", "Threshold", "Tile"),
+    }
+)
+"""Those that take one bottom and one top."""
+
+
+def of(kind: str) -> tuple[Span, Span] | None:
+    """Bottoms and tops of one of Caffe's own types; None for another."""
+    return (ONE, ONE) if kind in PLAIN else OTHERS.get(kind)
+
+
+def check(graph: Graph) -> None:
+    """Raises LayerError for the first layer of Caffe's own types that has too few or too many bottoms or tops."""
+    for node in graph.nodes:
+        spans = of(node.config.type)
+        if spans:
+            fitting(node, *spans, named_tops(node))
+
+
+def named_tops(node: Node) -> int:
+    """The tops of a layer of Caffe's own types: a loss that names none has one."""
+    return len(node.config.top) or (1 if node.config.type.endswith("Loss") else 0)
+
+
+def fitting(node: Node, bottoms: Span, tops: Span, named: int) -> None:
+    """Raises LayerError where there are too few or too many bottoms or tops, of which it has `named`."""
+    for what, found, (least, most) in (("bottom", len(node.config.bottom), bottoms), ("top", named, tops)):
+        if found < least or (most is not None and found > most):
+            raise node.error(f"it has {found} {what}s and takes {_span(least, most)}.")
+
+
+def _span(least: int, most: int | None) -> str:
+    if most is None:
+        return f"at least {least}"
+    return str(least) if least == most else f"{least} to {most}"

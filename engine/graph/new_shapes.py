@@ -1,0 +1,65 @@
+"""Flatten and Reshape: the shape that a layer gives its bottom's values, told without JAX."""
+
+from math import prod
+
+from engine.graph.graph import Node
+
+Shape = tuple[int, ...]
+
+
+def flattened(node: Node, x: Shape) -> Shape:
+    """x with the axes from `axis` to `end_axis`, both included, as one. Raises LayerError where there are none such."""
+    p = node.config.flatten_param
+    _refuse_in_place(node)
+    first, last = node.canonical_axis(p.axis, x), node.canonical_axis(p.end_axis, x, "end_axis")
+    if last < first:
+        raise node.error(f"end_axis {p.end_axis} lies before axis {p.axis} of {node.bottom(0)} of shape {list(x)}.")
+    return (*x[:first], prod(x[first : last + 1]), *x[last + 1 :])
+
+
+def reshaped(node: Node, x: Shape) -> Shape:
+    """x with `shape` in place of the `num_axes` axes from `axis` on: a 0 keeps the bottom's dim, one −1 takes the rest.
+
+    Raises LayerError where there are no such axes, and where the values do not fit.
+    """
+    p = node.config.reshape_param
+    _refuse_in_place(node)
+    first = p.axis if p.axis >= 0 else len(x) + 1 + p.axis
+    if not 0 <= first <= len(x):
+        raise node.error(f"axis {p.axis} is none of {node.bottom(0)} of shape {list(x)}, nor right behind its last.")
+    last = len(x) if p.num_axes == -1 else first + p.num_axes
+    if not first <= last <= len(x):
+        raise node.error(
+            f"num_axes {p.num_axes} from axis {first} on does not fit {node.bottom(0)} of shape {list(x)}; "
+            f"0 to {len(x) - first} are left, −1 stands for all of them."
+        )
+    new = _kept(node, x, first)
+    if -1 in new:
+        known = prod(x[:first]) * prod(d for d in new if d != -1) * prod(x[last:])
+        if not known or prod(x) % known:
+            raise node.error(f"{_told(node, x)}: {prod(x)} values are no multiple of {known}, so −1 has no size.")
+        new[new.index(-1)] = prod(x) // known
+    shape = (*x[:first], *new, *x[last:])
+    if prod(shape) != prod(x):
+        raise node.error(f"{_told(node, x)}: {prod(x)} values do not fit {list(shape)}, {prod(shape)}.")
+    return shape
+
+
+def _kept(node: Node, x: Shape, first: int) -> list[int]:
+    """The dims of `shape` with each 0 replaced by the bottom's."""
+    dims = list(node.config.reshape_param.shape.dim)
+    if dims.count(-1) > 1 or min(dims, default=0) < -1:
+        raise node.error(f"{_told(node, x)}: a dim is 0 or more, and one at most is −1.")
+    for i, d in enumerate(dims):
+        if d == 0 and first + i >= len(x):
+            raise node.error(f"{_told(node, x)}: dim {i} is 0, but there is no axis {first + i} to keep.")
+    return [x[first + i] if d == 0 else d for i, d in enumerate(dims)]
+
+
+def _told(node: Node, x: Shape) -> str:
+    return f"shape {list(node.config.reshape_param.shape.dim)} for {node.bottom(0)} of shape {list(x)}"
+
+
+def _refuse_in_place(node: Node) -> None:
+    if node.config.top[0] == node.config.bottom[0]:
+        raise node.error(f'it cannot be computed in place, as its top "{node.config.top[0]}" has another shape.')

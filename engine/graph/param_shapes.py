@@ -1,0 +1,101 @@
+"""How large the parameters of layers are, told without JAX for the layers that most nets are made of."""
+
+from collections.abc import Callable, Mapping, Sequence
+from math import prod
+
+from engine.graph import fits, windows
+from engine.graph.graph import Node
+from engine.proto import caffe_pb2 as pb
+
+Shape = tuple[int, ...]
+
+CONVOLUTIONS = frozenset({"Convolution", "DepthwiseConvolution", "ConvolutionDepthwise", "Deconvolution"})
+
+
+Params = list[tuple[str, Shape]]
+"""What each of a layer's parameters is called, and its shape."""
+
+
+def of(node: Node, bottoms: Sequence[Shape]) -> Params | None:
+    """The parameters of a layer whose tops' shapes are known, for bottoms of these shapes; None where nothing is known.
+
+    Raises LayerError for settings that do not fit the bottoms.
+    """
+    return OF[node.config.type](node, bottoms) if node.config.type in OF else []
+
+
+def of_nvidia(p: pb.BatchNormParameter) -> bool:
+    """Whether a BatchNorm is NVIDIA's layer of that name, which has other parameters."""
+    return p.scale_bias or p.HasField("scale_filler") or p.HasField("bias_filler")
+
+
+def convolved(node: Node, channels: int) -> int:
+    """The channels that a convolution makes of so many."""
+    return channels if node.config.type == "ConvolutionDepthwise" else node.config.convolution_param.num_output
+
+
+def _convolution(node: Node, bottoms: Sequence[Shape]) -> Params:
+    p = node.config.convolution_param
+    outputs = fits.outputs(node, "convolution_param", convolved(node, _channels(node, bottoms[0])))
+    return _weighted(node, p, _kernels(node, bottoms[0]), outputs)
+
+
+def _inner_product(node: Node, bottoms: Sequence[Shape]) -> Params:
+    p, x = node.config.inner_product_param, bottoms[0]
+    features = prod(x[node.canonical_axis(p.axis, x) :])
+    outputs = fits.outputs(node, "inner_product_param", p.num_output)
+    return _weighted(node, p, (features, outputs) if p.transpose else (outputs, features), outputs)
+
+
+def _weighted(node: Node, p: pb.ConvolutionParameter | pb.InnerProductParameter, weight: Shape, outputs: int) -> Params:
+    fits.filler(node, p.weight_filler, weight)
+    if p.bias_term:
+        fits.filler(node, p.bias_filler, (outputs,))
+    return [("weight", weight), ("bias", (outputs,))][: 1 + p.bias_term]
+
+
+def _batch_norm(node: Node, bottoms: Sequence[Shape]) -> Params | None:
+    if of_nvidia(node.config.batch_norm_param):
+        return None
+    channels = bottoms[0][1:2] or (1,)
+    return [("mean", channels), ("variance", channels), ("number of terms", (1,))]
+
+
+def _slopes(node: Node, bottoms: Sequence[Shape]) -> Params:
+    return [("slope", () if node.config.prelu_param.channel_shared else bottoms[0][1:2])]
+
+
+def _scale(node: Node, bottoms: Sequence[Shape]) -> Params:
+    p = node.config.scale_param
+    _, shape = fits.place(node, "scale", bottoms, p.axis, p.num_axes)
+    return [("scale", shape)][: len(bottoms) == 1] + [("bias", shape)][: p.bias_term]
+
+
+def _bias(node: Node, bottoms: Sequence[Shape]) -> Params:
+    p = node.config.bias_param
+    return [("bias", fits.place(node, "bias", bottoms, p.axis, p.num_axes)[1])][: len(bottoms) == 1]
+
+
+def _channels(node: Node, x: Shape) -> int:
+    return x[node.canonical_axis(node.config.convolution_param.axis, x)]
+
+
+def _kernels(node: Node, x: Shape) -> Shape:
+    p, channels = node.config.convolution_param, _channels(node, x)
+    outputs = convolved(node, channels)
+    group = channels if node.config.type == "ConvolutionDepthwise" else p.group
+    fits.groups(node, channels, outputs, group)
+    outer, inner = (channels, outputs) if node.config.type == "Deconvolution" else (outputs, channels)
+    kernel = windows.of_convolution(node, p, len(x) - node.canonical_axis(p.axis, x) - 1).kernel
+    return (outer, inner // group, *kernel)
+
+
+OF: Mapping[str, Callable[[Node, Sequence[Shape]], Params | None]] = {
+    **dict.fromkeys(CONVOLUTIONS, _convolution),
+    "InnerProduct": _inner_product,
+    "BatchNorm": _batch_norm,
+    "PReLU": _slopes,
+    "Scale": _scale,
+    "Bias": _bias,
+}
+"""The layers with parameters, each with what tells them."""

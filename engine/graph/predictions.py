@@ -1,0 +1,60 @@
+"""Predictions and what they are judged by: as many labels, or values, as there must be. Told without JAX."""
+
+from collections.abc import Sequence
+from math import prod
+from typing import NamedTuple
+
+from engine.graph.graph import Node
+
+Shape = tuple[int, ...]
+
+
+class Classes(NamedTuple):
+    """Where the classes of predictions (d0, …, C, …, dn) lie: along `axis`, with `outer` = d0 · … before it and `inner`
+    = … · dn behind it."""
+
+    axis: int
+    outer: int
+    number: int
+    inner: int
+
+
+def classes(node: Node, x: Shape, labels: Shape, axis: int) -> Classes:
+    """Where the classes of x lie. Raises LayerError where there is not one label a prediction."""
+    a = node.canonical_axis(axis, x)
+    made = Classes(a, prod(x[:a]), x[a], prod(x[a + 1 :]))
+    if prod(labels) != made.outer * made.inner:
+        raise node.error(
+            f"{node.bottom(1)} of shape {list(labels)} has {prod(labels)} labels and {node.bottom(0)} of shape "
+            f"{list(x)} has {made.outer * made.inner} predictions of {made.number} classes along axis {a}; they must "
+            "be as many."
+        )
+    return made
+
+
+def top_k(node: Node, asked: int, of: int) -> int:
+    """How many of a prediction's `of` classes are looked at: 1 or more, and no more than there are."""
+    if not 1 <= asked <= of:
+        raise node.error(f"top_k {asked} is not 1 to {of}, the number of classes of {node.bottom(0)}.")
+    return asked
+
+
+def same_items(node: Node, bottoms: Sequence[Shape]) -> None:
+    """Raises LayerError where a bottom has another number of items than the first."""
+    for i, shape in enumerate(bottoms):
+        if not shape:
+            raise node.error(f"{node.bottom(i)} is a scalar; its first axis must be the batch.")
+        if shape[0] != bottoms[0][0]:
+            raise node.error(
+                f"{node.bottom(0)} has shape {list(bottoms[0])} and {node.bottom(i)} {list(shape)}; both need the "
+                "same first dimension, the batch."
+            )
+
+
+def pair(node: Node, a: Shape, b: Shape) -> None:
+    """Raises LayerError where the first two bottoms differ in their items or in how many values they hold."""
+    same_items(node, (a, b))
+    if prod(a) != prod(b):
+        raise node.error(
+            f"{node.bottom(0)} has shape {list(a)} and {node.bottom(1)} {list(b)}; they need as many values."
+        )
