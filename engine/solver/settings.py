@@ -65,7 +65,7 @@ def named(path: str | Path | None, p: pb.SolverParameter) -> Iterator[None]:
         yield
     except (SolverError, SnapshotError) as e:
         field = e.field if isinstance(e, SolverError) else "snapshot_prefix"
-        raise (type(e)(f"{path}{_line(path, field, _values(p, field))}: {e}") if path else e) from e
+        raise (type(e)(f"{path}{line_of(path, field, _values(p, field))}: {e}") if path else e) from e
 
 
 def check(p: pb.SolverParameter) -> None:
@@ -179,7 +179,7 @@ def find_net(field: str, name: str, solver: str | Path | None, instead: str = ""
     found = paths.resolve(name, solver)
     if solver is None or regular_file.exists(found):
         return found
-    where = f"{solver}{_line(solver, field, [name])}: {field}"
+    where = f"{solver}{line_of(solver, field, [name])}: {field}"
     beside = Path(solver).parent / Path(name).name
     if not regular_file.is_file(beside):
         try:
@@ -193,7 +193,7 @@ def find_net(field: str, name: str, solver: str | Path | None, instead: str = ""
     )
 
 
-def _line(path: str | Path, field: str, values: Collection[Any]) -> str:
+def line_of(path: str | Path, field: str, values: Collection[Any]) -> str:
     """`:LINE` of `field` in the solver `path` where it has one of the `values`; nothing where not."""
     written = text.load(path) if Path(path).is_file() else ""
     for each in tokens.fields(tokens.tokenize(written)):

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from engine.data.label_bounds import LabelBounds
-from engine.proto import caffe_pb2 as pb
+from engine.graph.graph import Graph, Node
 from hpcbrew.errors import ManifestError
 
 JUDGES = {
@@ -19,36 +19,38 @@ KEEPING = frozenset({"ReLU", "PReLU", "ELU", "Dropout", "BatchNorm", "Scale", "B
 """The layers that leave the number of channels as it is."""
 
 
-def check(layers: Sequence[pb.LayerParameter], label: str, places: Mapping[int, str]) -> None:
-    """`layers` are those of one phase, `label` the blob of the labels, `places` the labels and where each stands.
+def check(graph: Graph, label: str, places: Mapping[int, str]) -> None:
+    """`label` is the blob of the labels, `places` the labels and where each stands.
 
-    Raises ManifestError, naming the place, for a label that a layer cannot take.
+    Raises ManifestError, naming the place and the layer, for a label that a layer cannot take.
     """
-    for place, layer in enumerate(layers):
-        if layer.type not in JUDGES or len(layer.bottom) < 2 or layer.bottom[1] != label:
+    for place, node in enumerate(graph.nodes):
+        layer, bottoms = node.config, node.origin.bottoms
+        if layer.type not in JUDGES or len(bottoms) < 2 or bottoms[1] != label:
             continue
-        classes = _channels(layers[:place], layer.bottom[0])
+        classes = _channels(graph.nodes[:place], bottoms[0])
         if not classes:
             continue
         block = JUDGES[layer.type]
         param = getattr(layer, block) if block else None
         ignore = param.ignore_label if param is not None and param.HasField("ignore_label") else None
-        bounds = LabelBounds(classes, ignore, f'layer "{layer.name}" ({layer.type})', block)
         wrong = next((value for value in places if not 0 <= value < classes and value != ignore), None)
         if wrong is not None:
+            bounds = LabelBounds(classes, ignore, f"{node.origin}{node.shown}", block)
             raise ManifestError(f"{places[wrong]}: {bounds.complaint(wrong, label)}")
 
 
-def _channels(layers: Sequence[pb.LayerParameter], blob: str) -> int:
+def _channels(nodes: Sequence[Node], blob: str) -> int:
     """How many channels a blob has, by the layer that makes it; 0 where that does not say."""
-    for layer in reversed(layers):
+    for node in reversed(nodes):
+        layer = node.config
         if blob not in layer.top:
             continue
         if layer.type == "InnerProduct" and layer.inner_product_param.axis == 1:
             return layer.inner_product_param.num_output
         if layer.type == "Convolution" and layer.convolution_param.axis == 1:
             return layer.convolution_param.num_output
-        if layer.type not in KEEPING or not layer.bottom:
+        if layer.type not in KEEPING or not node.origin.bottoms:
             return 0
-        blob = layer.bottom[0]
+        blob = node.origin.bottoms[0]
     return 0

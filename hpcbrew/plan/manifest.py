@@ -140,9 +140,7 @@ class _Collector:
     def collect(self) -> Manifest:
         given = [Path(part) for w in self.request.weights for part in str(w).split(",")]
         weights = [self._file("weights", path, "--weights", Path()) for path in given]
-        for index, value in enumerate(self.solver.weights):
-            item = self._file("weights", paths.resolve(value, self.path), f"{self.request.solver}: weights", self.path)
-            self.references.append(Reference(layout.SOLVER, ("weights", index), item))
+        self._solver_weights()
         resume = items.file("solver state", self.request.resume, "--resume", Path()) if self.request.resume else None
         if resume is not None:
             resume = items.with_siblings(resume)
@@ -171,6 +169,15 @@ class _Collector:
 
     def _file(self, role: str, path: Path, asked: str, named_in: Path) -> Item:
         return items.file(role, path, asked, named_in, remote=self.remote)
+
+    def _solver_weights(self) -> None:
+        """The models that the solver names, several in one entry by commas: each gets an entry of its own."""
+        written = [(part.strip(), entry) for entry in self.solver.weights for part in entry.split(",")]
+        self.solver.weights[:] = [name for name, _ in written]
+        for index, (name, entry) in enumerate(written):
+            asked = f"{self.request.solver}{settings.line_of(self.request.solver, 'weights', [entry])}: weights"
+            item = self._file("weights", paths.resolve(name, self.path), asked, self.path)
+            self.references.append(Reference(layout.SOLVER, ("weights", index), item))
 
     def _check_weights(self, path: Path) -> None:
         """Raises ManifestError for a model whose arrays the net cannot take. HDF5's are left to the engine."""
@@ -240,7 +247,6 @@ class _Collector:
         named_in: Path,
     ) -> None:
         used: set[bytes] = set()
-        kept: list[pb.NetParameter] = []
         graphs: list[Graph] = []
         for state in states:
             merged = pb.NetState()
@@ -250,8 +256,7 @@ class _Collector:
             graph = build_graph(net, merged, shown)
             known_layers.check(graph)
             graphs.append(graph)
-            kept.append(filter_net(net, merged, shown))
-            used |= {layer.SerializeToString() for layer in kept[-1].layer}
+            used |= {layer.SerializeToString() for layer in filter_net(net, merged, shown).layer}
         seen: dict[str, int] = {}
         for index, layer in enumerate(net.layer):
             origin = Origin(str(shown) if shown else None, layer.name, seen.setdefault(layer.name, 0))
@@ -261,25 +266,26 @@ class _Collector:
             if layer.hdf5_output_param.HasField("file_name"):
                 layer.hdf5_output_param.file_name = Path(layer.hdf5_output_param.file_name).name
             self.has_tests |= any(rule.phase == pb.TEST for rule in layer.include if rule.HasField("phase"))
-        for phase in kept:
-            self._check_labels(phase, named_in)
+        for graph in graphs:
+            self._check_labels(graph, named_in)
         for graph in graphs:
             self._size(graph, named_in)
 
     def _size(self, graph: Graph, named_in: Path) -> None:
-        """Raises LayerError where layers do not fit together. The sizes of the net that is trained are kept."""
+        """Raises LayerError where layers do not fit together. The sizes of the first net, which is trained, are kept:
+        one that tests may be in phase TRAIN too."""
         sources = {node.name: batch_shapes.tops(node, named_in) for node in graph.nodes if not node.bottoms}
         known = {name: shapes for name, shapes in sources.items() if shapes is not None}
         sizes = blob_shapes.sizes(graph, known)
-        if graph.param.state.phase == pb.TRAIN:
+        if self.trained is None:
             self.trained, self.sizes = graph, sizes
 
-    def _check_labels(self, net: pb.NetParameter, named_in: Path) -> None:
-        for layer in net.layer:
+    def _check_labels(self, graph: Graph, named_in: Path) -> None:
+        for layer in (node.config for node in graph.nodes):
             if layer.type in ("ImageData", "Data") and len(layer.top) > 1:
                 param = layer.image_data_param if layer.type == "ImageData" else layer.data_param
                 known = self.labels.get(paths.resolve(param.source, named_in), {})
-                class_labels.check(net.layer, layer.top[1], known)
+                class_labels.check(graph, layer.top[1], known)
 
     def _inputs(
         self,

@@ -1,5 +1,9 @@
+from pathlib import Path
+
 import pytest
 
+from engine.graph.build import build_graph
+from engine.graph.graph import Graph
 from engine.proto import caffe_pb2 as pb
 from engine.proto import text
 from hpcbrew.errors import ManifestError
@@ -12,8 +16,8 @@ layer { name: "relu" type: "ReLU" bottom: "ip" top: "ip" }
 """
 
 
-def layers(more: str) -> list[pb.LayerParameter]:
-    return list(text.parse(SCORES + more, pb.NetParameter).layer)
+def graph(more: str, path: Path | None = None) -> Graph:
+    return build_graph(text.parse(SCORES + more, pb.NetParameter), pb.NetState(), path)
 
 
 @pytest.mark.parametrize(
@@ -24,11 +28,11 @@ def layers(more: str) -> list[pb.LayerParameter]:
     ],
 )
 def test_a_label_beyond_the_classes_is_named_with_its_place(judge: str) -> None:
-    class_labels.check(layers(judge), "label", {0: "train.txt:1", 2: "train.txt:4"})
+    class_labels.check(graph(judge), "label", {0: "train.txt:1", 2: "train.txt:4"})
     for wrong in (3, -1):
         said = rf"^train\.txt:7: label {wrong} in \"label\"; the net has 3 classes, 0 to 2"
         with pytest.raises(ManifestError, match=said):
-            class_labels.check(layers(judge), "label", {0: "train.txt:1", wrong: "train.txt:7"})
+            class_labels.check(graph(judge), "label", {0: "train.txt:1", wrong: "train.txt:7"})
 
 
 @pytest.mark.parametrize(
@@ -41,4 +45,16 @@ def test_a_label_beyond_the_classes_is_named_with_its_place(judge: str) -> None:
     ids=["no classes", "ignored", "not told"],
 )
 def test_what_may_be_right_is_left_to_the_engine(judge: str) -> None:
-    class_labels.check(layers(judge), "label", {9: "train.txt:1"})
+    class_labels.check(graph(judge), "label", {9: "train.txt:1"})
+
+
+def test_the_layer_that_cannot_take_a_label_is_named_with_its_line(tmp_path: Path) -> None:
+    loss, path = (
+        'layer { name: "loss" type: "SoftmaxWithLoss" bottom: "ip" bottom: "label" }',
+        tmp_path / "net.prototxt",
+    )
+    path.write_text(SCORES + loss)
+    with pytest.raises(
+        ManifestError, match=r'in .*/net\.prototxt:5: layer "loss" \(SoftmaxWithLoss\)\. Correct the lab'
+    ):
+        class_labels.check(graph(loss, path), "label", {3: "train.txt:7"})

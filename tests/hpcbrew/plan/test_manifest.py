@@ -146,6 +146,26 @@ def test_means_weights_and_overrides(model: Path) -> None:
     assert "base_lr: 0.5" in found.texts(place)["solver.prototxt"]
 
 
+def test_the_models_of_one_entry_each_go_along(model: Path) -> None:
+    for name in ("a.caffemodel", "b.caffemodel"):
+        (model / name).write_bytes(b"\n\x01x")
+    found = manifest(model, RATE + 'net: "net.prototxt" weights: "a.caffemodel, b.caffemodel"')
+    assert list(found.solver.weights) == ["a.caffemodel", "b.caffemodel"]
+    assert [item.path.name for item in found.items if item.role == "weights"] == ["a.caffemodel", "b.caffemodel"]
+
+
+def test_a_model_that_is_not_there_is_told_with_the_line_that_names_it(model: Path) -> None:
+    with pytest.raises(ManifestError, match=r"solver\.prototxt:3: weights: no weights at gone\.caffemodel"):
+        manifest(model, RATE + '\nnet: "net.prototxt"\nweights: "gone.caffemodel"')
+
+
+def test_memory_is_told_of_the_net_that_is_trained_where_tests_are_in_phase_train_too(model: Path) -> None:
+    solver = f'{RATE} net: "net.prototxt" test_iter: 1 test_interval: 1 test_state {{ phase: TRAIN stage: "test" }}'
+    input_of = 'layer {{ name: "in" type: "Input" top: "x" input_param {{ shape {{ dim: {} }} }} include {{ {} }} }}'
+    found = manifest(model, solver, input_of.format(5, 'not_stage: "test"') + input_of.format(7, 'stage: "test"'))
+    assert [*found.sizes.blobs.values()] == [(5,)]
+
+
 def test_a_list_of_images_brings_its_images(model: Path) -> None:
     (model / "pics").mkdir()
     (model / "pics" / "a b.jpg").write_bytes(PICTURE)
@@ -351,7 +371,7 @@ def test_a_name_that_no_file_can_have_is_told(model: Path) -> None:
     long = "x" * 300
     with pytest.raises(ManifestError, match=rf"--weights: {long}: File name too long"):
         manifest(model, weights=(Path(long),))
-    with pytest.raises(ManifestError, match=r"solver\.prototxt: weights: .*File name too long"):
+    with pytest.raises(ManifestError, match=r"solver\.prototxt:1: weights: .*File name too long"):
         manifest(model, f'{RATE} net: "net.prototxt" weights: "/{long}"')
     (model / "list").write_text(f"{long} 1\n")
     with pytest.raises(ManifestError, match=r"image_data_param\.source: .*File name too long"):
