@@ -1,16 +1,8 @@
-"""Where things lie on this machine: what ships with hpcbrew, and the user's own folders (XDG base directories)."""
+"""Where things lie on this machine: the user's own folders (XDG base directories)."""
 
 import os
 import stat
 from pathlib import Path
-
-_PACKAGE = Path(__file__).resolve().parent
-
-
-def shipped(name: str) -> Path:
-    """A folder that ships with hpcbrew, `templates` or `configs`: inside the wheel, or at the root of a checkout."""
-    in_wheel = _PACKAGE / "_data" / name
-    return in_wheel if in_wheel.is_dir() else _PACKAGE.parent / name
 
 
 def config_home() -> Path:

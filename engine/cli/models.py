@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 EPILOG = """\b
 Examples:
-  caffe models info configs/models/squeezenet
+  caffe models info squeezenet
   caffe models get configs/models/squeezenet
   caffe models get squeezenet -mirror /scratch/shared/caffemodels
 """
@@ -31,11 +31,13 @@ def models() -> None:
 @models.command(cls=flags.Command)
 @folder_argument
 def info(folder: Path) -> None:
-    """Shows what the README of a model says, and how large its nets are."""
+    """Shows what the README of a model says, and how large its nets are; also of one that ships, by its name."""
     from engine.tools import model_folder  # noqa: PLC0415
 
-    found = model_folder.find(folder)
-    for key, value in _lines(found):
+    ours = model_folder.shipped_as(folder)
+    said = [("", f"ships with hpcbrew, without parameters: {model_folder.copied(str(folder))}")] if ours else []
+    found = ours or model_folder.find(folder)
+    for key, value in (*said, *_lines(found, fetch=not ours)):
         click.echo(f"{printable(key, one_line=True):18} {printable(value, one_line=True)}")
 
 
@@ -75,10 +77,10 @@ def check(folder: Path) -> int:
     return 0
 
 
-def _lines(found: "ModelFolder") -> Iterator[tuple[str, str]]:
+def _lines(found: "ModelFolder", *, fetch: bool) -> Iterator[tuple[str, str]]:
     for key, value in found.about.values.items():
         yield key, value
-        if key == "caffemodel" and value and not regular_file.exists(found.file):
+        if fetch and key == "caffemodel" and value and not regular_file.exists(found.file):
             yield "", f"not there: caffe models get {found.path} fetches it"
     for path in found.definitions():
         yield path.name, _size(path)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
-from engine import suggest
+from engine import shipped, suggest
 from engine.errors import DataError, EngineError
 from engine.host import regular_file
 from engine.proto import binary, text
@@ -37,6 +37,8 @@ class ModelFolder:
 
 def find(given: Path) -> ModelFolder:
     """The folder `given`, or that of the README `given`. Raises DataError where it has no README with front matter."""
+    if not regular_file.exists(given):
+        raise DataError(_absent(given))
     if not regular_file.is_folder(given):
         return ModelFolder(given.parent, front_matter.read(given))
     try:
@@ -48,6 +50,28 @@ def find(given: Path) -> ModelFolder:
             f"{given}: has no README.md that says what model it is, with a front matter of lines `key: value`."
         )
     return ModelFolder(given, front_matter.read(readmes[0]))
+
+
+def shipped_as(given: Path) -> ModelFolder | None:
+    """The model of that name that ships; None where `given` is there itself, or none is called so."""
+    there = None if regular_file.exists(given) else shipped.models().get(str(given))
+    return find(there) if there else None
+
+
+def copied(name: str) -> str:
+    """How a model that ships becomes a folder of one's own, in words."""
+    return f"hpcbrew new {name} copies it into a folder {name}, to be trained or changed"
+
+
+def _absent(given: Path) -> str:
+    there, name = shipped.models(), str(given)
+    if name in there:
+        return f"{name}: no such folder here. A model of that name ships with hpcbrew: {copied(name)}."
+    near = suggest.did_you_mean(name, there, ignore_case=True)
+    return (
+        f"{given}: no such file or folder; a model is a folder with a README.md, or that README.md.{near} Models that "
+        f"ship: {', '.join(there)}."
+    )
 
 
 def get(folder: ModelFolder, mirror: str = "") -> tuple[str, bool]:

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 from click.shell_completion import CompletionItem
 
+from engine import shipped
 from engine.errors import EngineError
 from hpcbrew.cli.output import say, tell, wrapped_command
 from hpcbrew.clusters import user_settings
@@ -19,7 +20,7 @@ SHOWN = 5
 
 def complete_source(ctx: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """Folders and files, and the models that ship."""
-    return [CompletionItem(incomplete, "file"), *map(CompletionItem, folder.models())]
+    return [CompletionItem(incomplete, "file"), *map(CompletionItem, shipped.models())]
 
 
 class _Command(click.Command):
@@ -27,7 +28,7 @@ class _Command(click.Command):
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         formatter.write_paragraph()
-        formatter.write_text(f"Models: {', '.join(folder.models())}.")
+        formatter.write_text(f"Models: {', '.join(shipped.models())}.")
 
 
 @click.command(cls=_Command)
@@ -50,7 +51,7 @@ def command(source: str, target: Path | None, side: int | None, seed: int) -> No
       hpcbrew new resnet50 my-resnet
     """
     given = Path(source)
-    if given.is_dir() and source not in folder.models():
+    if given.is_dir() and source not in shipped.models():
         lines = _of_pictures(given, target or Path(f"{given.absolute().name}-net"), side, seed)
     elif given.exists():
         lines = _of_pictures(given, target or Path(f"{given.stem}-net"), side, seed)

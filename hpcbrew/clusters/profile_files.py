@@ -2,12 +2,13 @@
 
 from pathlib import Path
 
+from engine import shipped
 from hpcbrew import paths
 
 
 def folders() -> tuple[Path, Path]:
     """Where profiles are looked for: the user's own first, then those that ship with hpcbrew."""
-    return paths.config_home() / "clusters", paths.shipped("configs") / "clusters"
+    return paths.config_home() / "clusters", shipped.folder("configs") / "clusters"
 
 
 def available() -> dict[str, Path]:

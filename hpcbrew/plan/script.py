@@ -9,6 +9,7 @@ from typing import Any
 
 from jinja2 import ChoiceLoader, Environment, FileSystemLoader, StrictUndefined, TemplateError
 
+from engine import shipped
 from engine.job_contract import ExitCode, Variable
 from hpcbrew import layout, paths
 from hpcbrew.clusters.profiles import Module
@@ -86,10 +87,10 @@ def render(template: str, context: ScriptContext) -> str:
     """The script that `template` gives. A template in the user's `templates/pbs` folder wins over a shipped one, and
     may extend it: `{% extends "shipped/job.pbs.j2" %}`. Raises ProfileError naming the template and its fault.
     """
-    shipped = FileSystemLoader(paths.shipped("templates") / "pbs")
+    ours = shipped.folder("templates") / "pbs"
     own = FileSystemLoader(paths.config_home() / "templates" / "pbs")
     environment = Environment(
-        loader=ChoiceLoader([own, shipped, _Prefixed(paths.shipped("templates") / "pbs")]),
+        loader=ChoiceLoader([own, FileSystemLoader(ours), _Prefixed(ours)]),
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,

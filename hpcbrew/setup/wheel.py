@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from importlib import metadata
 from pathlib import Path
 
-from hpcbrew import paths
+from engine import shipped
 from hpcbrew.errors import RequestError
 
 DISTRIBUTION = "hpcbrew"
@@ -15,7 +15,7 @@ DISTRIBUTION = "hpcbrew"
 
 def make(folder: Path) -> Path:
     """The wheel, in `folder`. Raises RequestError where it cannot be made."""
-    checkout = paths.shipped("configs").parent
+    checkout = shipped.folder("configs").parent
     if (checkout / "pyproject.toml").is_file():
         pip(["wheel", "--no-deps", "--wheel-dir", str(folder), str(checkout)], "building hpcbrew's wheel")
         return next(folder.glob("*.whl"))

@@ -6,8 +6,9 @@ import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from engine import shipped
 from engine.suggest import did_you_mean
-from hpcbrew import full_disk, paths
+from hpcbrew import full_disk
 from hpcbrew.errors import RequestError
 from hpcbrew.start.pictures import Division, Pictures
 
@@ -36,14 +37,9 @@ def write(target: Path, files: Mapping[str, str]) -> None:
     _make(target, fill)
 
 
-def models() -> dict[str, Path]:
-    """The models that ship, by name."""
-    return {path.name: path for path in sorted((paths.shipped("configs") / "models").iterdir()) if path.is_dir()}
-
-
 def copy(name: str, target: Path) -> None:
     """Copies a model's definitions to the folder `target`. Raises RequestError, as for a model that there is not."""
-    there = models()
+    there = shipped.models()
     if name not in there:
         near = did_you_mean(name, there, repr, ignore_case=True)
         raise RequestError(

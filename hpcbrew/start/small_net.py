@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from hpcbrew import paths
+from engine import shipped
 from hpcbrew.start.pictures import Division, Pictures
 
 SIDES = (32, 64, 96)
@@ -93,7 +93,7 @@ def batches(pictures: int) -> tuple[int, int]:
 def prototxts(net: SmallNet) -> dict[str, str]:
     """`solver.prototxt`, `train_val.prototxt` and `deploy.prototxt`."""
     environment = Environment(
-        loader=FileSystemLoader(paths.shipped("templates") / "start"),
+        loader=FileSystemLoader(shipped.folder("templates") / "start"),
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,

@@ -11,8 +11,3 @@ def test_the_users_folders_are_those_of_xdg(tmp_path: Path, monkeypatch: pytest.
     monkeypatch.setenv("XDG_CONFIG_HOME", "relative, and so to be ignored")
     assert paths.data_home() == Path("/data/hpcbrew")
     assert paths.config_home() == tmp_path / ".config" / "hpcbrew"
-
-
-@pytest.mark.parametrize("name", ["templates", "configs"])
-def test_what_ships_is_found(name: str) -> None:
-    assert paths.shipped(name).is_dir()

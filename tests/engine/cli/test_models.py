@@ -1,3 +1,4 @@
+import re
 from pathlib import Path
 
 import pytest
@@ -44,3 +45,41 @@ def test_get_takes_a_mirror(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
 def test_what_a_readme_says_cannot_move_the_terminal(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["models", "info", write(tmp_path, README)]) == 2
     assert "\x1b" not in "".join(capsys.readouterr())
+
+
+def test_a_model_that_ships_is_told_of_by_its_name_with_what_makes_it_one_s_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(["models", "info", "lenet"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert (
+        lines[0].strip().startswith("ships with hpcbrew, without parameters: hpcbrew new lenet copies it into a folder")
+    )
+    assert lines[1].split() == ["name", "LeNet"]
+    assert any(line.startswith("deploy.prototxt ") and "431,080 parameters" in line for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("asked", "name", "said"),
+    [
+        (
+            "get",
+            "resnet50",
+            "resnet50: no such folder here. A model of that name ships .*: hpcbrew new resnet50 copies",
+        ),
+        ("info", "resnet51", "resnet51: no such file or folder; a model is a folder with a README.md, .* Did you mean"),
+        ("info", "/no/lenet", "/no/lenet: no such file or folder; .* Models that ship: alexnet, "),
+    ],
+)
+def test_a_folder_that_is_not_there_is_told_with_the_models_that_ship(
+    asked: str,
+    name: str,
+    said: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(["models", asked, name]) == 2
+    assert re.search(said, capsys.readouterr().err)

@@ -59,7 +59,7 @@ def test_a_folder_is_found_by_its_readme_however_written(tmp_path: Path) -> None
     assert by_folder.file == tmp_path / "small" / "small.caffemodel"
     with pytest.raises(DataError, match=r"has no README.md that says what model it is"):
         model_folder.find(tmp_path)
-    with pytest.raises(DataError, match="no/such: cannot be read: No such file"):
+    with pytest.raises(DataError, match="no/such: no such file or folder; a model is"):
         model_folder.find(tmp_path / "no" / "such")
 
 

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from engine import job_contract
+from engine import job_contract, shipped
 from engine.job_contract import ExitCode, Variable
-from hpcbrew import layout, paths
+from hpcbrew import layout
 from hpcbrew.clusters import profiles
 from hpcbrew.clusters.profiles import Cluster
 from hpcbrew.job import After, JobRequest, new_token
@@ -92,7 +92,7 @@ def test_every_constant_of_the_contract_is_of_use_to_some_script() -> None:
 
 
 def test_no_template_repeats_what_the_contract_says() -> None:
-    for template in (paths.shipped("templates") / "pbs").glob("*.j2"):
+    for template in (shipped.folder("templates") / "pbs").glob("*.j2"):
         text = re.sub(r"\{\{ .*? \}\}", "", template.read_text())
         assert "HPCBREW_" not in text, template.name
         assert not {name for name in FILES if name in text}, template.name

@@ -2,6 +2,7 @@ from pathlib import Path
 
 import pytest
 
+from engine import shipped
 from hpcbrew.errors import RequestError
 from hpcbrew.start import folder
 from hpcbrew.start.pictures import Division, Pictures
@@ -37,11 +38,11 @@ def test_a_folder_that_cannot_be_made_leaves_nothing(tmp_path: Path) -> None:
 
 
 def test_a_model_is_copied_without_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    shipped = tmp_path / "configs" / "models" / "tiny"
-    (shipped / "train_lmdb").mkdir(parents=True)
+    tiny = tmp_path / "configs" / "models" / "tiny"
+    (tiny / "train_lmdb").mkdir(parents=True)
     for name in ("solver.prototxt", "train_lmdb/data.mdb", "tiny_iter_1.caffemodel"):
-        (shipped / name).write_text(name)
-    monkeypatch.setattr(folder.paths, "shipped", lambda name: tmp_path / name)
+        (tiny / name).write_text(name)
+    monkeypatch.setattr(shipped, "folder", lambda name: tmp_path / name)
     folder.copy("tiny", tmp_path / "mine")
     assert [path.name for path in (tmp_path / "mine").rglob("*")] == ["solver.prototxt"]
     with pytest.raises(RequestError, match=r"no such model. Did you mean 'tiny'"):
