@@ -130,40 +130,18 @@ def test_a_net_written_into_the_solver(model: Path) -> None:
 
 
 def test_means_weights_and_overrides(model: Path) -> None:
-    for name in ("mean.binaryproto", "a.caffemodel", "b.caffemodel"):
+    for name in ("mean.binaryproto", "a.caffemodel", "b.caffemodel", "c.caffemodel"):
         (model / name).write_bytes(b"\n\x01x")
-    data = 'transform_param { mean_file: "mean.binaryproto" } '
-    data += 'data_param { source: "train_lmdb" batch_size: 1 backend: LMDB }'
     found = manifest(
         model,
-        RATE + 'net: "net.prototxt" weights: "a.caffemodel"',
-        layer("Data", data),
+        RATE + 'net: "net.prototxt" weights: "a.caffemodel, c.caffemodel"',
+        layer("Data", 'transform_param { mean_file: "mean.binaryproto" } ' + DATA.replace("db", "train_lmdb")),
         weights=(model / "b.caffemodel",),
         overrides=(("base_lr", "0.5"),),
     )
-    assert [item.role for item in found.items] == ["weights", "database", "mean", "weights"]
-    assert 'weights: "/there/a.caffemodel"' in found.texts(place)["solver.prototxt"]
+    assert [item.role for item in found.items] == ["weights", "weights", "database", "mean", "weights"]
+    assert 'weights: "/there/a.caffemodel"\nweights: "/there/c.caffemodel"' in found.texts(place)["solver.prototxt"]
     assert "base_lr: 0.5" in found.texts(place)["solver.prototxt"]
-
-
-def test_the_models_of_one_entry_each_go_along(model: Path) -> None:
-    for name in ("a.caffemodel", "b.caffemodel"):
-        (model / name).write_bytes(b"\n\x01x")
-    found = manifest(model, RATE + 'net: "net.prototxt" weights: "a.caffemodel, b.caffemodel"')
-    assert list(found.solver.weights) == ["a.caffemodel", "b.caffemodel"]
-    assert [item.path.name for item in found.items if item.role == "weights"] == ["a.caffemodel", "b.caffemodel"]
-
-
-def test_a_model_that_is_not_there_is_told_with_the_line_that_names_it(model: Path) -> None:
-    with pytest.raises(ManifestError, match=r"solver\.prototxt:3: weights: no weights at gone\.caffemodel"):
-        manifest(model, RATE + '\nnet: "net.prototxt"\nweights: "gone.caffemodel"')
-
-
-def test_memory_is_told_of_the_net_that_is_trained_where_tests_are_in_phase_train_too(model: Path) -> None:
-    solver = f'{RATE} net: "net.prototxt" test_iter: 1 test_interval: 1 test_state {{ phase: TRAIN stage: "test" }}'
-    input_of = 'layer {{ name: "in" type: "Input" top: "x" input_param {{ shape {{ dim: {} }} }} include {{ {} }} }}'
-    found = manifest(model, solver, input_of.format(5, 'not_stage: "test"') + input_of.format(7, 'stage: "test"'))
-    assert [*found.sizes.blobs.values()] == [(5,)]
 
 
 def test_a_list_of_images_brings_its_images(model: Path) -> None:
@@ -248,6 +226,7 @@ DATA = 'data_param { source: "db" backend: LMDB batch_size: 1 }'
 FAULTS = {
     "no database": (None, layer("Data", DATA), r'net.prototxt:1: layer "in" \(Data\): data_param.source: no LMDB at'),
     "no list": (None, layer("ImageData", 'image_data_param { source: "l" }'), "image_data_param.source: no list of"),
+    "no model": (f'{RATE}\nnet: "net.prototxt"\nweights: "m"', None, r"solver.prototxt:3: weights: no weights at m"),
     "no mean": (None, layer("DummyData", 'transform_param { mean_file: "m" }'), "mean_file: no mean at m"),
 }  # fmt: skip
 

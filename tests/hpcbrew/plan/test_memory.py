@@ -1,5 +1,7 @@
 """A net that does not fit is told of before its job is queued."""
 
+from pathlib import Path
+
 import pytest
 
 from engine.graph import blob_shapes
@@ -7,8 +9,9 @@ from engine.graph.build import build_graph
 from engine.proto import caffe_pb2 as pb
 from engine.proto import text
 from hpcbrew.clusters.profiles import GpuType
-from hpcbrew.job import Resources
+from hpcbrew.job import JobRequest, Resources
 from hpcbrew.plan import memory
+from hpcbrew.plan.manifest import collect
 
 NET = """
 layer { name: "in" type: "Input" top: "x" top: "label" input_param { shape { dim: 10 dim: 3 dim: 8 dim: 8 }
@@ -81,3 +84,11 @@ def test_a_net_of_more_layers_takes_more_to_compile() -> None:
     left = 2 * GIB - memory.PROCESS
     assert not memory.warnings(left - 20 * memory.LAYER, 20, asked(mem=2 * GIB), None, [])
     assert memory.warnings(left - 20 * memory.LAYER, 21, asked(mem=2 * GIB), None, [])
+
+
+def test_the_net_that_is_trained_is_told_of_where_tests_are_in_phase_train_too(model: Path) -> None:
+    tests = 'test_iter: 1 test_interval: 1 test_state { phase: TRAIN stage: "test" }'
+    (model / "solver.prototxt").write_text(f'base_lr: 0.1 lr_policy: "fixed" net: "net.prototxt" {tests}')
+    source = 'layer {{ name: "in" type: "Input" top: "x" input_param {{ shape {{ dim: {} }} }} include {{ {} }} }}'
+    (model / "net.prototxt").write_text(source.format(5, 'not_stage: "test"') + source.format(7, 'stage: "test"'))
+    assert [*collect(JobRequest(model / "solver.prototxt")).sizes.blobs.values()] == [(5,)]
