@@ -19,6 +19,10 @@ from hpcbrew.transports.process import CommandOutput
 _WORDS = 'export LC_CTYPE="${LC_ALL:-${LC_CTYPE:-${LANG-}}}" LC_MESSAGES=C; unset LC_ALL LANGUAGE; '
 """Messages in English, whatever the user's own language: some are looked into. Characters stay as they are."""
 
+_LEVEL = "export SHLVL=2; "
+"""A bash of level 1 that sshd began reads ~/.bashrc (Debian's, Fedora's), and one within the script takes itself for
+such a one, too: what that prints would lie between the marks."""
+
 
 @dataclass(frozen=True)
 class ScriptResult:
@@ -45,7 +49,8 @@ class MarkedScript:
     def command(self) -> str:
         """What to send. The number before the first mark is that of the shell."""
         marked = (
-            f"{_WORDS}printf '\\n%s %s\\n' $$ {self.mark}; printf '%s\\n' {self.mark} >&2; ({self.script}); status=$?; "
+            f"{_WORDS}{_LEVEL}"
+            f"printf '\\n%s %s\\n' $$ {self.mark}; printf '%s\\n' {self.mark} >&2; ({self.script}); status=$?; "
             f"printf '%s' {self.mark}; printf '%s %s' {self.mark} $status >&2"
         )
         return f"exec bash -l -c {quoted(marked)}"

@@ -1,4 +1,6 @@
+import os
 import subprocess
+from pathlib import Path
 
 import pytest
 
@@ -29,6 +31,14 @@ def test_what_a_real_shell_prints_is_read_back() -> None:
     done = subprocess.run(["sh", "-c", marked.command], capture_output=True, check=False)
     result = marked.result(output(done.stdout, done.stderr), done.returncode, "cluster")
     assert result.text == CommandResult(7, "out", "err")
+
+
+def test_a_bash_within_the_script_does_not_read_what_is_for_those_that_sshd_begins(tmp_path: Path) -> None:
+    (tmp_path / ".bashrc").write_text("printf 'Welcome! '\n")
+    marked = MarkedScript("cd / && bash -c 'echo out'")
+    begun_by_sshd = {"HOME": str(tmp_path), "PATH": os.environ["PATH"], "SSH_CLIENT": "192.0.2.1 22 22"}
+    done = subprocess.run(["bash", "-c", marked.command], capture_output=True, check=False, env=begun_by_sshd)
+    assert marked.result(output(done.stdout, done.stderr), done.returncode, "cluster").text.out == "out\n"
 
 
 def test_what_the_site_prints_around_the_marks_is_dropped() -> None:
