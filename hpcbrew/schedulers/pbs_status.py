@@ -121,8 +121,9 @@ class JobView:
             return JobStatus(
                 JobState.UNKNOWN, f"qstat shows state {shortened(letter)!r}, which no PBS is known to have"
             )
-        if letter == "H" and self.get("depend"):
-            return JobStatus(JobState.WAITING, f"for {_others(self.get('depend'))}")
+        if letter == "H" and (awaited := _awaited(self.get("depend"))):
+            holds = [f", and {HOLDS[kind]}" for kind in "uo" if kind in self.get("Hold_Types")]
+            return JobStatus(JobState.WAITING, f"for {awaited}{''.join(holds)}")
         if letter == "W":
             return JobStatus(
                 state, f"until {shortened(self.get('Execution_Time'))}" if self.get("Execution_Time") else ""
@@ -193,8 +194,8 @@ def _ended(job: JobView) -> JobStatus:  # noqa: PLR0911 - one line an end, in th
 
 
 def _without_status(job: JobView) -> JobStatus:
-    if job.get("depend") and not job.get("run_count"):
-        return JobStatus(JobState.NEVER_RAN, f"what it waited for never came: {_others(job.get('depend'))}")
+    if (awaited := _awaited(job.get("depend"))) and not job.get("run_count"):
+        return JobStatus(JobState.NEVER_RAN, f"what it waited for never came: {awaited}")
     if not job.begun and not job.get("stime") and job.number("substate") == FINISHED:
         queue = f"queue {shortened(job.get('queue'))}" if job.get("queue") else "its queue"
         return JobStatus(
@@ -244,10 +245,13 @@ def failed(status: int) -> JobStatus:
     return JobStatus(JobState.FAILED, f"exit status {status}" + (f": {known}" if known else ""), status)
 
 
-def _others(depend: str) -> str:
-    """`afterok:15.pbs01@pbs01` in words: `15.pbs01 to end well`."""
+def _awaited(depend: str) -> str:
+    """`afterok:15.pbs01@pbs01` in words: `15.pbs01 to end well`. PBS lists the jobs that wait for this one, too, as
+    `beforeok:16.pbs01@pbs01`: of these nothing is said."""
     clauses = []
-    for clause in re.sub(r"@[\w.-]+", "", depend).split(","):
+    for clause in filter(None, re.sub(r"@[\w.-]+", "", depend).split(",")):
         kind, *ids = clause.split(":")
+        if kind.startswith("before"):
+            continue
         clauses.append(f"{' and '.join(ids)} {WAITS[kind]}" if kind in WAITS else clause)
     return shortened(", and for ".join(clauses))

@@ -47,6 +47,14 @@ STATES = {
     "operator_hold_after_own_f": {
         "83.pbs-test": ("held", "held by an operator: only an operator of the site can let it go"),
     },
+    "depend_held_parent_json": {"267.pbs-test": ("held", "held by its owner: hpcbrew release lets it go")},
+    "depend_both_held_json": {
+        "268.pbs-test": (
+            "waiting",
+            "for 267.pbs-test to end well, and held by its owner: hpcbrew release lets it go",
+        )
+    },
+    "depend_parent_deleted_json": {"267.pbs-test": ("cancelled", "deleted")},
     "routing_queue_waits_f": {
         "88.pbs-test": ("queued", "it waits in a routing queue, and none behind it takes it yet"),
     },
