@@ -37,6 +37,7 @@ FAILED_OR_KILLED = 93
 _ELEMENT = re.compile(r"\d+\[\d+\]")
 
 LEFT_IN_TIME = "left in time, with a snapshot: hpcbrew resume goes on from it"
+POINT_FAILED = "at least one job of the array failed"
 DIVERGED = "the loss is no number any more: lower base_lr, or set clip_gradients"
 _AGAIN = "hpcbrew resume goes on from its last snapshot, where it left one"
 
@@ -185,8 +186,11 @@ def _ended(job: JobView) -> JobStatus:  # noqa: PLR0911 - one line an end, in th
         return JobStatus(JobState.CANCELLED, f"deleted by {shortened(by[1])}" if by else "deleted", status)
     if status is None:
         return _without_status(job)
+    if status >= 0 and job.get("array") == "True" and job.number("substate") == FAILED_OR_KILLED:
+        return JobStatus(JobState.FAILED, POINT_FAILED, 1)  # builds differ: 0, or 1
     if status == 0:
-        return _went_well(job)
+        undelivered = job.get("Stageout_status") == "0"
+        return JobStatus(JobState.DONE, "its scheduler.log could not be delivered" if undelivered else "", 0)
     if status < 0:
         state, reason = PBS_ENDS.get(status, (JobState.FAILED, f"ended by PBS with status {status}"))
         return JobStatus(state, reason, status)
@@ -204,14 +208,6 @@ def _without_status(job: JobView) -> JobStatus:
             "such a job: ask for less, or choose another with --queue",
         )
     return JobStatus(JobState.LOST, shortened(job.get("comment")) or "the scheduler has no exit status for it")
-
-
-def _went_well(job: JobView) -> JobStatus:
-    """0 is also what an array gets of which a job failed, and a job whose output could not be delivered."""
-    if job.get("array") == "True" and job.number("substate") == FAILED_OR_KILLED:
-        return JobStatus(JobState.FAILED, "at least one job of the array failed", 1)
-    undelivered = job.get("Stageout_status") == "0"
-    return JobStatus(JobState.DONE, "its scheduler.log could not be delivered" if undelivered else "", 0)
 
 
 def killed_by_pbs(log: str, exit_status: int | None) -> JobStatus | None:

@@ -47,6 +47,7 @@ STATES = {
     "operator_hold_after_own_f": {
         "83.pbs-test": ("held", "held by an operator: only an operator of the site can let it go"),
     },
+    "array_failed_x_f": {"280[].pbs-test": ("failed", "at least one job of the array failed")},
     "depend_held_parent_json": {"267.pbs-test": ("held", "held by its owner: hpcbrew release lets it go")},
     "depend_both_held_json": {
         "268.pbs-test": (
