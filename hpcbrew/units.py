@@ -32,7 +32,7 @@ def asked_time(text: str) -> int:
     ValueError for these, with the ways to write each meaning.
     """
     text = text.strip()
-    if text.isdecimal():
+    if text.isdecimal() and int(text):
         raise ValueError(f"{text} of what? Write {text}h, {text}m or {text}s")
     if re.fullmatch(r"\d+:\d{1,2}", text):
         raise ValueError(f"{text} can be hours or minutes. Write {text}:00 for hours and minutes, 0:{text} for minutes")
@@ -71,7 +71,7 @@ def size(text: str | int) -> int:
 def asked_size(text: str) -> int:
     """Bytes in what a person asks for: as `size`, but a number alone is none. Raises ValueError."""
     text = text.strip()
-    if text.isdecimal():
+    if text.isdecimal() and int(text):
         raise ValueError(f"{text} of what? Write {text}G or {text}M")
     return size(text)
 
