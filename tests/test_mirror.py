@@ -44,6 +44,7 @@ ELSEWHERE = {
     "engine/graph/param_shapes.py": "engine/graph/test_blob_shapes.py",
     "engine/graph/predictions.py": "engine/graph/test_fits.py",
     "engine/net/assembly.py": "engine/net/test_net.py",
+    "engine/graph/same_shape.py": "engine/graph/test_fits.py",
     "engine/graph/windows.py": "engine/layers/test_pooling.py",
     "engine/data/list_source.py": "engine/data/test_image_source.py",
     "engine/ops/trace_flag.py": "engine/ops/test_platform.py",

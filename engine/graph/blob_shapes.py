@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import prod
 
-from engine.graph import counts, fits, new_shapes, param_shapes, predictions, windows
+from engine.graph import counts, fits, new_shapes, param_shapes, predictions, same_shape, windows
 from engine.graph.graph import Graph, Node, Value
 from engine.graph.param_shapes import Params
 from engine.proto import caffe_pb2 as pb
@@ -18,7 +18,7 @@ Shape = tuple[int, ...]
 SAME = frozenset(
     {
         *("ReLU", "ReLU6", "PReLU", "ELU", "Sigmoid", "TanH", "Swish", "Mish", "BNLL", "AbsVal", "Clip", "Exp", "Log"),
-        *("Power", "Threshold", "Dropout", "SpatialDropout", "BatchNorm", "Scale", "Bias", "LRN", "MVN"),
+        *("Power", "Threshold", "Dropout", "SpatialDropout", "BatchNorm", "Scale", "Bias", "LRN", "MVN", "Softmax"),
         *("Split", "ShuffleChannel", "Flip"),
     }
 )
@@ -37,8 +37,8 @@ class Sizes:
 
 def sizes(graph: Graph, sources: Mapping[str, Sequence[Shape]]) -> Sizes:
     """What is known by the shapes of sources' tops, by the sources' names. Raises LayerError for axes that there
-    are not, for windows that do not fit or are told of in two ways, and for what `counts`, `fits`, `new_shapes` and
-    `predictions` refuse."""
+    are not, for windows that do not fit or are told of in two ways, and for what `counts`, `fits`, `new_shapes`,
+    `predictions` and `same_shape` refuse."""
     counts.check(graph)
     known = Sizes()
     declared: dict[int, Params] = {}
@@ -95,6 +95,7 @@ def given(config: pb.LayerParameter) -> list[Shape] | None:
 def _tops(node: Node, bottoms: Sequence[Shape]) -> list[Shape] | None:
     kind, x = node.config.type, bottoms[0]
     if kind in SAME:
+        same_shape.check(node, x)
         return [x] * len(node.tops)
     if kind in OF_ALL:
         return OF_ALL[kind](node, bottoms)
@@ -152,11 +153,6 @@ def _paired(node: Node, bottoms: Sequence[Shape]) -> list[Shape]:
     return [()]
 
 
-def _normalized(node: Node, x: Shape) -> list[Shape]:
-    node.canonical_axis(node.config.softmax_param.axis, x)
-    return [x]
-
-
 OF_ALL: Mapping[str, Callable[[Node, Sequence[Shape]], list[Shape]]] = {
     **dict.fromkeys(param_shapes.CONVOLUTIONS, _convolved),
     **dict.fromkeys(("SoftmaxWithLoss", "InfogainLoss", "Accuracy"), _judged),
@@ -172,7 +168,6 @@ OF_ONE: Mapping[str, Callable[[Node, Shape], list[Shape]]] = {
     "Pooling": _pooled,
     "InnerProduct": _inner_product,
     "Slice": _sliced,
-    "Softmax": _normalized,
     "Flatten": lambda node, x: [new_shapes.flattened(node, x)],
     "Reshape": lambda node, x: [new_shapes.reshaped(node, x)],
 }

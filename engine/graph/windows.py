@@ -83,6 +83,8 @@ def of_pooling(node: Node, x: Shape) -> Pooled:
     """The windows that pooling_param lays over x (N, C, H, W). Raises LayerError where options contradict, and where
     none fits."""
     p = node.config.pooling_param
+    if len(node.config.top) == 2 and p.pool != p.MAX:
+        raise node.error("it has 2 tops; only pool: MAX makes a second one.")
     if len(x) != 4:
         raise node.error(f"{node.bottom(0)} has shape {list(x)}; Pooling takes 4 axes: num, channels, height, width.")
     kernel, stride, pad = _pool_kernel(node, x), _pair(node, "stride", "stride"), _pair(node, "pad", "pad")

@@ -8,6 +8,7 @@ from typing import Protocol
 import jax
 import jax.numpy as jnp
 
+from engine.graph import same_shape
 from engine.layers.base import Array, Arrays, Context, Layer, Shape, along
 from engine.layers.registry import layer
 from engine.ops.rectifier import rectified
@@ -83,8 +84,7 @@ class PReLU(Layer):
 
     def setup(self, x: Shape) -> list[Shape]:
         p = self.config.prelu_param
-        if len(x) < 2:
-            raise self.error(f"{self.bottom(0)} of shape {list(x)} has no axis of channels; 2 axes or more are needed.")
+        same_shape.check(self.node, x)
         self.slope = self.param("slope", () if p.channel_shared else (x[1],), p.filler, default=0.25)
         return [x]
 
@@ -169,10 +169,7 @@ class Clip(Activation):
 
     def setup(self, x: Shape) -> list[Shape]:
         p = self.config.clip_param
-        if not (p.HasField("min") and p.HasField("max")):
-            raise self.error("clip_param needs min and max.")
-        if not p.min <= p.max:
-            raise self.error(f"min {p.min:g} is above max {p.max:g}.")
+        same_shape.check(self.node, x)
         self.min, self.max = p.min, p.max
         return [x]
 
@@ -305,8 +302,7 @@ class Dropout(Activation):
         self.ratio, self.scales = p.dropout_ratio, p.scale_train
         self.draws = self.phase == pb.TRAIN or p.sample_weights_test
         self.mask_shape = x
-        if not 0 <= self.ratio < 1:
-            raise self.error(f"dropout_ratio {self.ratio:g} is not a probability from 0 to below 1.")
+        same_shape.check(self.node, x)
         return [x]
 
     def forward(self, params: Arrays, bottoms: Arrays, ctx: Context) -> list[Array]:
@@ -322,8 +318,6 @@ class SpatialDropout(Dropout):
     """Dropout of whole channels: all of a channel of an item becomes 0, or nothing (Tompson et al. 2015; ENet)."""
 
     def setup(self, x: Shape) -> list[Shape]:
-        if len(x) < 2:
-            raise self.error(f"{self.bottom(0)} has shape {list(x)}; 2 axes or more are needed: num, channels.")
         tops = super().setup(x)
         self.mask_shape = (*x[:2], *[1] * (len(x) - 2))
         return tops

@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 from jax.lax import stop_gradient
 
+from engine.graph import same_shape
 from engine.layers.base import Array, Arrays, Context, Layer, Shape, along
 from engine.layers.registry import layer
 from engine.ops.batch_norm import normalize_batch
@@ -30,14 +31,7 @@ class BatchNorm(Layer):
 
     def setup(self, x: Shape) -> list[Shape]:
         p = self.config.batch_norm_param
-        for i, spec in enumerate(self.config.param):
-            if spec.lr_mult:
-                raise self.error(
-                    f"param {i} has lr_mult {spec.lr_mult:g}, but it is a running average and not learned; "
-                    "give it lr_mult: 0, or no param at all."
-                )
-        if not x:
-            raise self.error(f"{self.bottom(0)} is a scalar; 1 axis or more is needed.")
+        same_shape.check(self.node, x)
         self.eps, self.decay = p.eps, p.moving_average_fraction
         self.global_stats = p.use_global_stats if p.HasField("use_global_stats") else self.phase == pb.TEST
         channels = 1 if len(x) == 1 else x[1]
@@ -124,10 +118,7 @@ class LRN(Layer):
 
     def setup(self, x: Shape) -> list[Shape]:
         p = self.config.lrn_param
-        if len(x) != 4:
-            raise self.error(f"{self.bottom(0)} has shape {list(x)}; LRN takes 4 axes: num, channels, height, width.")
-        if p.local_size % 2 == 0:
-            raise self.error(f"local_size is {p.local_size}; it must be odd.")
+        same_shape.check(self.node, x)
         self.across = p.norm_region == p.ACROSS_CHANNELS
         self.size, self.alpha, self.beta, self.k = p.local_size, p.alpha, p.beta, p.k
         return [x]

@@ -37,8 +37,6 @@ class Pooling(PoolsPlanes):
 
     def setup(self, x: Shape) -> list[Shape]:
         p = self.config.pooling_param
-        if len(self.config.top) == 2 and p.pool != p.MAX:
-            raise self.error("it has 2 tops; only pool: MAX makes a second one.")
         made = windows.of_pooling(self.node, x)
         self.spans = spans(x[2:], made.kernel, made.stride, made.pad, made.outputs)
         self.check_size(f"its {self.bottom(0)}, padded,", (x[0], x[1], *(max(s.padded, s.size) for s in self.spans)))

@@ -2,7 +2,7 @@
 
 import jax.numpy as jnp
 
-from engine.graph import fits, new_shapes
+from engine.graph import fits, new_shapes, same_shape
 from engine.layers.base import Array, Arrays, Context, Layer, Shape
 from engine.layers.registry import layer
 from engine.ops.joining import cut, joined
@@ -120,11 +120,8 @@ class ShuffleChannel(Layer):
     precision = "given"
 
     def setup(self, x: Shape) -> list[Shape]:
+        same_shape.check(self.node, x)
         self.group = self.config.shuffle_channel_param.group
-        if len(x) < 2:
-            raise self.error(f"{self.bottom(0)} has shape {list(x)}; 2 axes or more are needed: num, channels.")
-        if not self.group or x[1] % self.group:
-            raise self.error(f"the {x[1]} channels of {self.bottom(0)} cannot be split into group: {self.group}.")
         return [x]
 
     def forward(self, params: Arrays, bottoms: Arrays, ctx: Context) -> list[Array]:

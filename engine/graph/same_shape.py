@@ -1,0 +1,87 @@
+"""Layers whose tops are of their bottom's shape: what their settings and that shape must be, told without JAX."""
+
+from collections.abc import Callable, Mapping
+
+from engine.graph import param_shapes
+from engine.graph.graph import Node
+
+Shape = tuple[int, ...]
+
+
+def check(node: Node, x: Shape) -> None:
+    """Raises LayerError where the settings of a layer do not work, or not for a bottom of this shape."""
+    if node.config.type in CHECKS:
+        CHECKS[node.config.type](node, x)
+
+
+def _dropout(node: Node, x: Shape) -> None:
+    ratio = node.config.dropout_param.dropout_ratio
+    if not 0 <= ratio < 1:
+        raise node.error(f"dropout_ratio {ratio:g} is not a probability from 0 to below 1.")
+
+
+def _spatial_dropout(node: Node, x: Shape) -> None:
+    _channels(node, x)
+    _dropout(node, x)
+
+
+def _lrn(node: Node, x: Shape) -> None:
+    if len(x) != 4:
+        raise node.error(f"{node.bottom(0)} has shape {list(x)}; LRN takes 4 axes: num, channels, height, width.")
+    if node.config.lrn_param.local_size % 2 == 0:
+        raise node.error(f"local_size is {node.config.lrn_param.local_size}; it must be odd.")
+
+
+def _batch_norm(node: Node, x: Shape) -> None:
+    if param_shapes.of_nvidia(node.config.batch_norm_param):
+        return
+    for i, spec in enumerate(node.config.param):
+        if spec.lr_mult:
+            raise node.error(
+                f"param {i} has lr_mult {spec.lr_mult:g}, but it is a running average and not learned; "
+                "give it lr_mult: 0, or no param at all."
+            )
+    if not x:
+        raise node.error(f"{node.bottom(0)} is a scalar; 1 axis or more is needed.")
+
+
+def _prelu(node: Node, x: Shape) -> None:
+    if len(x) < 2:
+        raise node.error(f"{node.bottom(0)} of shape {list(x)} has no axis of channels; 2 axes or more are needed.")
+
+
+def _clip(node: Node, x: Shape) -> None:
+    p = node.config.clip_param
+    if not (p.HasField("min") and p.HasField("max")):
+        raise node.error("clip_param needs min and max.")
+    if not p.min <= p.max:
+        raise node.error(f"min {p.min:g} is above max {p.max:g}.")
+
+
+def _shuffle(node: Node, x: Shape) -> None:
+    group = node.config.shuffle_channel_param.group
+    _channels(node, x)
+    if not group or x[1] % group:
+        raise node.error(f"the {x[1]} channels of {node.bottom(0)} cannot be split into group: {group}.")
+
+
+def _softmax(node: Node, x: Shape) -> None:
+    node.canonical_axis(node.config.softmax_param.axis, x)
+
+
+def _channels(node: Node, x: Shape) -> None:
+    if len(x) < 2:
+        raise node.error(f"{node.bottom(0)} has shape {list(x)}; 2 axes or more are needed: num, channels.")
+
+
+CHECKS: Mapping[str, Callable[[Node, Shape], None]] = {
+    "BatchNorm": _batch_norm,
+    "Clip": _clip,
+    "Dropout": _dropout,
+    "LRN": _lrn,
+    "PReLU": _prelu,
+    "ShuffleChannel": _shuffle,
+    "Softmax": _softmax,
+    "SpatialDropout": _spatial_dropout,
+}
+"""Those that have something to check."""
