@@ -43,17 +43,17 @@ def test_a_solver_is_trained_through_the_queue(hpcbrew, model: Path) -> None:
 
 
 def test_a_job_that_fails_ends_follow_with_its_status(hpcbrew, model: Path) -> None:
-    """A shape that the pictures do not fit: only the engine knows of Reshape."""
+    """More places than there are values: only the engine knows of ArgMax."""
     net = (model / "net.prototxt").read_text()
-    net = net.replace("InnerProduct", "Reshape").replace(
-        "inner_product_param { num_output: 2 }", "reshape_param { shape { dim: 7 } }"
+    net = net.replace("InnerProduct", "ArgMax").replace(
+        "inner_product_param { num_output: 2 }", "argmax_param { top_k: 99 }"
     )
     (model / "net.prototxt").write_text(net)
     done = hpcbrew("submit", model / "solver.prototxt", "--cluster", "local", "--follow")
     assert done.returncode == 2, done.stdout + done.stderr
     assert "Failed: exit status 2: the engine refused it" in done.stdout
     assert "Its log: hpcbrew logs 1.local" in done.stdout
-    assert 'layer "ip" (Reshape)' in hpcbrew("logs", "1").stdout
+    assert 'layer "ip" (ArgMax)' in hpcbrew("logs", "1").stdout
 
 
 def test_without_the_engine_this_machine_takes_no_job(model: Path, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
