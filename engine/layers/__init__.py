@@ -13,6 +13,8 @@ from engine.layers import (  # noqa: F401
     convolution,
     correlation,
     crop,
+    ctc_decoder,
+    ctc_loss,
     deformable_convolution,
     dense_sources,
     detection_evaluate,

@@ -1,9 +1,27 @@
 """A value with the gradient of something else, for layers whose gradient in Caffe is not their derivative."""
 
-from jax import Array
+import jax.numpy as jnp
+from jax import Array, custom_vjp
 from jax.lax import stop_gradient
 
 
 def with_gradient_of(value: Array, z: Array) -> Array:
     """`value`, with the derivative of z, an array of its shape whose own value does not count but must be finite."""
     return stop_gradient(value) + (z - stop_gradient(z))
+
+
+@custom_vjp
+def unweighted(value: Array, z: Array) -> Array:
+    """`value`, a loss, with the gradient of z, a scalar, whatever the loss weighs."""
+    return value
+
+
+def _unweighted_forward(value: Array, z: Array) -> tuple[Array, Array]:
+    return value, z
+
+
+def _unweighted_backward(z: Array, g: Array) -> tuple[Array, Array]:
+    return jnp.zeros_like(g), jnp.ones_like(z)
+
+
+unweighted.defvjp(_unweighted_forward, _unweighted_backward)

@@ -44,10 +44,7 @@ FIELDS: dict[str, dict[str, str]] = {
         "HDF5DataParameter": "image",
         "ImageDataParameter": "label_size",
         "InterpParameter": "mode",
-        "LayerParameter": (
-            "continuation_indicator_param ctc_loss_param dice_coef_loss_param labelsequence_accuracy_param "
-            "selu_dropout_param selu_param"
-        ),
+        "LayerParameter": ("dice_coef_loss_param selu_dropout_param selu_param"),
         "NoiseParameter": "all_effects",
         "SoftmaxParameter": "scaling_temperature",
         "SolverParameter": (
@@ -278,7 +275,6 @@ FIELDS: dict[str, dict[str, str]] = {
     forks.TEXTBOXES: {
         "DetectionEvaluateParameter": "use_polygon",
         "DetectionOutputParameter": "use_polygon",
-        "LayerParameter": "ctc_decoder_param",
         "MultiBoxLossParameter": "use_polygon",
         "PriorBoxParameter": "denser_prior_boxes",
     },

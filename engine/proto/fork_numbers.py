@@ -251,6 +251,40 @@ NUMBERS: dict[str, dict[str, dict[str, int]]] = {
     "ctpn": {
         "LayerParameter": {"transpose_param": 142, "reverse_param": 143},
     },
+    "warp-ctc": {
+        "LayerParameter": {
+            "ctc_loss_param": 200,
+            "continuation_indicator_param": 201,
+            "permute_param": 202,
+            "labelsequence_accuracy_param": 203,
+        },
+        "CTCLossParameter": {"alphabet_size": 1, "time_step": 3, "blank_label": 4},
+    },
+    "deepdetect": {
+        "LayerParameter": {
+            "ctc_loss_param": 157,
+            "continuation_indicator_param": 158,
+            "labelsequence_accuracy_param": 159,
+            "permute_param": 202,
+            "reverse_param": 209,
+        },
+        "CTCLossParameter": {"alphabet_size": 1, "time_step": 3, "blank_label": 4},
+        "ContinuationIndicatorParameter": {"axis": 2},
+    },
+    "caffe-ocr": {
+        "LayerParameter": {
+            "ctc_decoder_param": 158,
+            "ctc_loss_param": 159,
+            "reverse_param": 160,
+            "reverse_time_param": 161,
+            "interp_param": 162,
+            "transpose_param": 8266710,
+            "lstm_param": 8266711,
+        },
+    },
+    "textboxes": {
+        "LayerParameter": {"ctc_decoder_param": 149, "ctc_loss_param": 148},
+    },
     "deformable": {
         "LayerParameter": {"deformable_convolution_param": 999},
     },

@@ -43,6 +43,8 @@ _OWN = {
     "Lstm": ("lstm_param",),
     "SmoothL1LossOHEM": ("smooth_l1_loss_param",),
     "Correlation1D": ("correlation_param",),
+    "CTCGreedyDecoder": ("ctc_decoder_param",),
+    "WarpCTCLoss": ("ctc_loss_param",),
     **dict.fromkeys(
         ("DataAugmentation", "FlowAugmentation", "GenerateAugmentationParameters"),
         ("augmentation_param", "coeff_schedule_param"),

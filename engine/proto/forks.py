@@ -51,6 +51,8 @@ RRPN = "RRPN (mjq11302010031/RRPN)"
 SKELETON = "DeepSkeleton (zeakey/DeepSkeleton)"
 SYNOPSYS = "Synopsys' Caffe (foss-for-synopsys-dwc-arc-processors/synopsys-caffe)"
 TEXTBOXES = "TextBoxes++ (MhLiao/TextBoxes_plusplus)"
+WARPCTC = "warp-ctc in Caffe (xmfbit/warpctc-caffe)"
+CAFFEOCR = "caffe_ocr (senlinuc/caffe_ocr)"
 
 TYPES = {
     "Accum": FLOWNET,
@@ -78,7 +80,7 @@ TYPES = {
     "ChannelScale": NORMFACE,
     "ConfidencePenaltyLoss": NORMFACE,
     "ConnectedComponent": INTEL,
-    "ContinuationIndicator": INTEL,
+    "ContinuationIndicator": f"{WARPCTC} and {DEEPDETECT}",
     "Convolution3D": C3D,
     "ConvolutionDepthwise": FARMINGYARD,
     "ConvolutionRistretto": RISTRETTO,
@@ -90,7 +92,7 @@ TYPES = {
     "CPMData": OPENPOSE,
     "CrossEntropyLoss": DEEPDETECT,
     "CTCGreedyDecoder": TEXTBOXES,
-    "CtcLoss": DEEPDETECT,
+    "CtcLoss": f"{WARPCTC} and {DEEPDETECT}",
     "CTCLoss": TEXTBOXES,
     "CuDNNBatchNorm": GENET,
     "CustomData": FLOWNET,
@@ -157,7 +159,7 @@ TYPES = {
     "L2Norm": RETRIEVAL,
     "L2Normalize": RETRIEVAL,
     "LabelData": "forks of their own (StevenHickson/caffe and others)",
-    "LabelsequenceAccuracy": DEEPDETECT,
+    "LabelsequenceAccuracy": f"{WARPCTC} and {DEEPDETECT}",
     "LabelSpecificAdd": NORMFACE,
     "LabelSpecificRescale": NORMFACE,
     "LaneData": YOLO,
@@ -220,6 +222,7 @@ TYPES = {
     "ROIAlign": f"{CASCADE} and other R-CNNs",
     "ROIPooling": FASTER_RCNN,
     "ROIWarping": MNC,
+    "ReverseTime": CAFFEOCR,
     "RotateROIPooling": RRPN,
     "RPN": RPN,
     "ScaleRoute": CASCADE,
@@ -257,6 +260,7 @@ TYPES = {
     "Upsample": f"{SEGNET} and {YOLO}",
     "VideoData": f"{SSD}, {C3D} and {TSN}",
     "Warp": LITEFLOWNET,
+    "WarpCTCLoss": CAFFEOCR,
     "YoloDetectionOutput": YOLO,
     "YoloSeg": YOLO,
     "Yolov3": YOLO,

@@ -152,6 +152,15 @@ FORKS: dict[str, tuple[str, ...]] = {
         "Yolov3",
         "Yolov3DetectionOutput",
     ),
+    "sequences": (
+        "CTCGreedyDecoder",
+        "CTCLoss",
+        "ContinuationIndicator",
+        "CtcLoss",
+        "LabelsequenceAccuracy",
+        "ReverseTime",
+        "WarpCTCLoss",
+    ),
     "other": ("Gather", "Lstm", "Reverse", "SpatialTransformer", "Transpose", "VideoData"),
 }
 """The types of Caffe's forks, by family."""
