@@ -53,6 +53,7 @@ from engine.layers import (  # noqa: F401
     sources,
     structure,
     upsampling,
+    video_convolution,
     video_sources,
     warp,
     weak_labels,

@@ -125,6 +125,34 @@ def max_pool(x: Array, windows: Windows) -> Array:
     return x
 
 
+def max_pool_to_all(x: Array, spans: Spans) -> Array:
+    """The maximum of every window. Its gradient goes to every element of the window that is as large."""
+    for span in reversed(spans):
+        x = _max_along(x, span)
+    return x
+
+
+@partial(jax.custom_vjp, nondiff_argnums=(1,))
+def _max_along(x: Array, span: Span) -> Array:
+    return where_fastest(lambda channels, x: _maxima(x, _beside(channels, (span,))), x)
+
+
+def _max_along_fwd(x: Array, span: Span) -> tuple[Array, tuple[Array, Array]]:
+    y = _max_along(x, span)
+    return y, (x, y)
+
+
+def _max_along_bwd(span: Span, saved: tuple[Array, Array], dy: Array) -> tuple[Array]:
+    def spread(channels: int, x: Array, y: Array, dy: Array) -> Array:
+        (here,) = _beside(channels, (span,))
+        return here.spread([jnp.where(tap == y, dy, 0) for tap in _taps(x, (here,))])
+
+    return (where_fastest(spread, *saved, dy),)
+
+
+_max_along.defvjp(_max_along_fwd, _max_along_bwd)
+
+
 @partial(jax.custom_vjp, nondiff_argnums=(1,))
 def _max_over(x: Array, spans: Spans) -> Array:
     """Over the windows along one axis, or those of two: (N, C, H, W)."""
@@ -304,7 +332,7 @@ def _elements(x: Array, windows: Windows) -> Array:
     return taps.reshape(*taps.shape[:-2], rows.kernel * columns.kernel)
 
 
-def average_pool(x: Array, windows: Windows) -> Array:
+def average_pool(x: Array, windows: Spans) -> Array:
     """The sum of every window over its size, of which only what lies behind the pad at the end is no part."""
     for span in reversed(windows):
         sizes = np.expand_dims(span.sizes(), tuple(range(1, x.ndim - span.axis))).astype(x.dtype)

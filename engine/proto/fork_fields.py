@@ -11,10 +11,8 @@ FIELDS: dict[str, dict[str, str]] = {
         ),
     },
     forks.C3D: {
-        "ConvolutionParameter": "kernel_depth temporal_pad temporal_stride",
         "ImageDataParameter": ("new_length num_truth_channels show_data truth_scale use_image use_temporal_jitter"),
-        "LayerParameter": "convolution3d_param pooling3d_param",
-        "PoolingParameter": "kernel_depth temporal_pad temporal_stride",
+        "PoolingParameter": "temporal_pad",
     },
     forks.CAFFEONSPARK: {
         "MemoryDataParameter": "dataframe_column_select dataframe_format image_encoded share_in_parallel source",
@@ -54,7 +52,6 @@ FIELDS: dict[str, dict[str, str]] = {
         "TransformationParameter": "geometry_param rotate untransformed_top",
     },
     forks.DEEPLAB: {
-        "ConvolutionParameter": "hole",
         "ImageDataParameter": "has_label",
     },
     forks.DEEPLABCONTEXT: {

@@ -251,6 +251,9 @@ NUMBERS: dict[str, dict[str, dict[str, int]]] = {
     "ctpn": {
         "LayerParameter": {"transpose_param": 142, "reverse_param": 143},
     },
+    "c3d": {
+        "LayerParameter": {"convolution3d_param": 6661, "pooling3d_param": 6662},
+    },
     "warp-ctc": {
         "LayerParameter": {
             "ctc_loss_param": 200,

@@ -152,6 +152,7 @@ FORKS: dict[str, tuple[str, ...]] = {
         "Yolov3",
         "Yolov3DetectionOutput",
     ),
+    "video": ("Convolution3D", "Deconvolution3D", "Pooling3D", "VideoData"),
     "sequences": (
         "CTCGreedyDecoder",
         "CTCLoss",
@@ -161,7 +162,7 @@ FORKS: dict[str, tuple[str, ...]] = {
         "ReverseTime",
         "WarpCTCLoss",
     ),
-    "other": ("Gather", "Lstm", "Reverse", "SpatialTransformer", "Transpose", "VideoData"),
+    "other": ("Gather", "Lstm", "Reverse", "SpatialTransformer", "Transpose"),
 }
 """The types of Caffe's forks, by family."""
 
@@ -171,11 +172,11 @@ TYPES = BVLC.union(*FORKS.values())
 
 NOT_OBEYED = {
     "batch_norm_param": ("update_global_stats",),
-    "convolution_param": ("tf_pad",),
+    "convolution_param": ("tf_pad", "kernel_depth", "temporal_stride", "temporal_pad", "filter_group"),
     "elu_param": ("lambda",),
     "image_data_param": ("ignore_label", "label_type"),
     "loss_param": ("weight_by_label_freqs", "class_weighting", "label_smoothing"),
-    "pooling_param": ("torch_pooling",),
+    "pooling_param": ("torch_pooling", "kernel_depth", "temporal_stride"),
     "transform_param": (
         "crop_h",
         "crop_w",
@@ -200,7 +201,13 @@ NOT_OBEYED = {
 _WEIGHTS = ("loss_param.weight_by_label_freqs", "loss_param.class_weighting")
 _CROPS = ("crop_h", "crop_w", "crop_height", "crop_width", "scale_factors")
 
+_VIDEO = ("kernel_depth", "temporal_stride", "temporal_pad", "filter_group")
+
 _OBEYED = {
+    **dict.fromkeys(
+        ("Convolution3D", "Deconvolution3D", "Pooling3D"),
+        tuple(f"{block}.{name}" for block in ("convolution_param", "pooling_param") for name in _VIDEO),
+    ),
     "AnnotatedData": tuple(
         f"transform_param.{name}" for name in ("distort_param", "emit_constraint", "expand_param", "resize_param")
     ),

@@ -1,7 +1,8 @@
 """Old nets and solvers brought to today's form, as Caffe does it, in the message itself.
 
 Each step turns one older form into the next: V0 layers (2013) into V1 layers (2014), V1 into today's, transformations
-inside data parameters into `transform_param`, `input` fields into an Input layer. Each returns notices for the user.
+inside data parameters into `transform_param`, `input` fields into an Input layer, fields of forks into those of Caffe.
+Each returns notices for the user.
 """
 
 import logging
@@ -10,7 +11,7 @@ from typing import TypeVar
 
 from engine.errors import PrototxtError
 from engine.proto import caffe_pb2 as pb
-from engine.proto.upgrade import batch_norm, inputs, transform, v0, v1
+from engine.proto.upgrade import batch_norm, forks, inputs, transform, v0, v1
 
 log = logging.getLogger(__name__)
 
@@ -49,6 +50,7 @@ def upgrade_net(net: pb.NetParameter) -> list[str]:
         *transform.upgrade(net),
         *inputs.upgrade(net),
         *batch_norm.upgrade(net),
+        *forks.upgrade(net),
     ]
 
 

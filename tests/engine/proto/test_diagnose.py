@@ -61,8 +61,8 @@ def test_the_message_names_file_line_and_field(written, complaint):
     [
         ("base_lr: 1", "It is one of a solver"),
         (
-            'layer { convolution3d_param { } name: "a" }',
-            "It belongs to C3D (facebookarchive/C3D), a fork",
+            'layer { rotate_roi_pooling_param { } name: "a" }',
+            "It belongs to RRPN (mjq11302010031/RRPN), a fork",
         ),
         ("layer { image_data_param { cache: true } }", "It belongs to NVIDIA's Caffe (NVIDIA/caffe), a fork"),
         ("layer { relu_param { engine: MKL2017 } }", "MKL2017 belongs to Intel's Caffe (intel/caffe), a fork"),
@@ -111,17 +111,17 @@ def test_nothing_is_found_in_a_file_that_parses(file):
 def test_all_fields_of_forks_are_said_at_once():
     with pytest.raises(PrototxtError) as caught:
         text.parse(
-            """layer { name: "a" convolution_param { hole: 2 num_output: 3 } }
-            layer { name: "b" rpn_param { a: 1 b { c: "x" "y" d: [1, 2] } } rpn_param: < > zzz: 1 hole: 1 }""",
+            """layer { name: "a" convolution_param { fuse_type: 2 num_output: 3 } }
+            layer { name: "b" rpn_param { a: 1 b { c: "x" "y" d: [1, 2] } } rpn_param: < > zzz: 1 fuse_type: 1 }""",
             pb.NetParameter,
             "net",
         )
     said = str(caught.value).splitlines()
     assert [line.partition(" is not")[0] for line in said] == [
-        'net:1: "hole"',
+        'net:1: "fuse_type"',
         'net:2: "rpn_param"',
         'net:2: "zzz"',
-        'net:2: "hole"',
+        'net:2: "fuse_type"',
     ]
 
 
@@ -129,11 +129,11 @@ FORKED = """layer {
   name: "data" type: "CPMData" cpm_transform_param { stride: 8 }
 }
 layer { name: "conv" type: "Convolution" convolution_param { num_output: 3 tf_pad: VALID
-  hole: 2 } }
+  fuse_type: 2 } }
 layer {
   name: "slip" type: "Convolutoin" bottem: "data"
 }
-layer { name: "again" type: "CPMData" relu_param { engine: MKLDNN } }"""
+layer { name: "again" type: "CPMData" pooling_param { pool: AVE_TF } }"""
 
 
 def test_types_are_said_with_the_fields_in_the_order_of_the_lines():
@@ -142,10 +142,10 @@ def test_types_are_said_with_the_fields_in_the_order_of_the_lines():
         '1: layer "data" (CP',
         '2: "cpm_transform_p',
         '4: layer "conv" (Co',
-        '5: "hole" is not a ',
+        '5: "fuse_type" is n',
         '6: layer "slip" (Co',
         '7: "bottem" is not ',
-        '9: "engine" is one ',
+        '9: "pool" is one of',
     ]
     assert "OpenPose" in lines[0]
     assert "Did you mean Convolution" in lines[4]
@@ -156,13 +156,15 @@ def test_types_of_2014_of_forks_are_said_at_once():
     layers { name: "b" type: MAT_READ }
     layers { name: "c" type: RELU
       droput_param { } }
-    layers { name: "d" type: POOLING3D }""").splitlines()
+    layers { name: "d" type: VOXEL_SOFTMAX }""").splitlines()
     assert [line.partition(" ")[0] for line in lines] == [f"net.prototxt:{n}:" for n in (1, 2, 4, 5)]
     assert "(MatRead): layer type" in lines[1]
 
 
 def test_layers_in_a_list_are_read_too():
-    assert said('layer: [{ type: "CPMData" hole: 1 }, { name: "b" }]').startswith('net.prototxt:1: "hole" is not')
+    assert said('layer: [{ type: "CPMData" fuse_type: 1 }, { name: "b" }]').startswith(
+        'net.prototxt:1: "fuse_type" is not'
+    )
 
 
 def test_other_mistakes_come_after_those():

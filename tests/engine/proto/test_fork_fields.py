@@ -17,7 +17,7 @@ def test_no_field_of_caffe_proto_is_given_to_a_fork(fork):
         ("ImageDataParameter", "cache", "NVIDIA"),
         ("LayerParameter", "hard_mining_param", "Cascade R-CNN"),
         ("V1LayerParameter", "hard_mining_param", "Cascade R-CNN"),
-        ("ConvolutionParameter", "kernel_depth", "C3D"),
+        ("PoolingParameter", "temporal_pad", "C3D"),
         ("VideoDataParameter", "encoded", "temporal segment"),
         ("SolverParameter", "stagelr", "YOLO"),
         ("EltwiseParameter", "coeff_blob", "LRCN"),

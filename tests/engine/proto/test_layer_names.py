@@ -31,7 +31,7 @@ def test_every_registered_type_is_listed():
         ("convolution", "Did you mean Convolution"),
         ("SoftmaxLoss", "Did you mean SoftmaxWithLoss"),
         ("CPMData", r"belongs to OpenPose \(CMU-"),
-        ("Convolution3D", r"belongs to C3D"),
+        ("ConvolutionRistretto", r"belongs to Ristretto"),
         ("L2Distance", "Did you mean InnerDistance"),
         ("Normalise", "Did you mean Normalize"),
         ("PriorBoxes", "Did you mean PriorBox"),

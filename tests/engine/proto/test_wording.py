@@ -20,7 +20,7 @@ TYPES = "SGD, NESTEROV, ADAGRAD, RMSPROP, ADADELTA, ADAM"
             "",
             '"layer" is not a field of a solver. It is one of a net; perhaps this is the wrong file.',
         ),
-        ("pooling3d_param", LAYER, "layer", "It belongs to C3D (facebookarchive/C3D), a fork of Caffe."),
+        ("rotate_roi_pooling_param", LAYER, "layer", "It belongs to RRPN (mjq11302010031/RRPN), a fork of Caffe."),
         ("num_output", LAYER, "layer", "It belongs inside one of its blocks: convolution_param, "),
         ("zzz", pb.BlobShape.DESCRIPTOR, "shape", '"zzz" is not a field of shape, whose fields are: dim.'),
     ],
