@@ -19,7 +19,7 @@ SAME = frozenset(
     {
         *("ReLU", "ReLU6", "PReLU", "ELU", "Sigmoid", "TanH", "Swish", "Mish", "BNLL", "AbsVal", "Clip", "Exp", "Log"),
         *("Power", "Threshold", "Dropout", "SpatialDropout", "BatchNorm", "Scale", "Bias", "LRN", "MVN", "Softmax"),
-        *("Split", "ShuffleChannel", "Flip"),
+        *("Split", "ShuffleChannel", "Flip", "SeLu", "SeLuDropout", "Insanity", "L2Norm", "L2Normalize"),
     }
 )
 """Layers whose tops are all of their first bottom's shape."""

@@ -14,7 +14,8 @@ class Accuracy(Labelled):
     """The share of predictions whose label is among the `top_k` largest. An optional second top: the same by class.
 
     A label counts as found where at most `top_k` values, its own included, are as large as its own: ties count against
-    it. Where no label counts the accuracy is 0. It has no gradient.
+    it. Where no label counts the accuracy is 0. It has no gradient. With min_is_better (NormFace) x are distances, and
+    the smallest are found.
     """
 
     ignored_by = "accuracy_param"
@@ -22,14 +23,14 @@ class Accuracy(Labelled):
     def setup(self, x: Shape, labels: Shape) -> list[Shape]:
         p = self.config.accuracy_param
         self.match(x, labels, p.axis, ignored(p))
-        self.top_k = predictions.top_k(self.node, p.top_k, self.classes)
+        self.top_k, self.sign = predictions.top_k(self.node, p.top_k, self.classes), -1 if p.min_is_better else 1
         return [(), (self.classes,)][: len(self.config.top)]
 
     def propagates_to(self, bottom: int) -> bool:
         return False
 
     def forward(self, params: Arrays, bottoms: Arrays, ctx: Context) -> list[Array]:
-        x = jax.lax.stop_gradient(bottoms[0])
+        x = self.sign * jax.lax.stop_gradient(bottoms[0])
         rows, ids, valid = self.aligned(x, bottoms[1])
         rivals = jnp.sum(rows >= self.of_label(rows, ids)[:, None], axis=1)
         found = (rivals <= self.top_k) & valid

@@ -1,9 +1,14 @@
 """Layers that scale and shift by values laid along some axes: Scale, Bias, Axpy, SpatialProduct."""
 
+import jax.numpy as jnp
+from jax.lax import stop_gradient
+
 from engine.graph import fits
 from engine.layers.base import Array, Arrays, Context, Layer, Shape, along, count
 from engine.layers.registry import layer
 from engine.ops.batch_norm import scale_channels
+from engine.ops.replaced_gradient import with_gradient_of
+from engine.proto import caffe_pb2 as pb
 
 
 class _Along(Layer):
@@ -43,6 +48,35 @@ class Scale(_Along):
             return [scale_channels(x, s, b)]
         y = x * along(s, self.axis, x.ndim)
         return [y if b is None else y + along(b, self.axis, x.ndim)]
+
+
+def _clamped(config: pb.LayerParameter) -> bool:
+    return config.scale_param.HasField("min_value") or config.scale_param.HasField("max_value")
+
+
+@layer("Scale", when=_clamped)
+class ClampedScale(Scale):
+    """A Scale whose s is first made at least min_value and at most max_value, and learned s stays so (NormFace).
+
+    The gradient of s is as if it had been so.
+    """
+
+    def setup(self, x: Shape, s: Shape | None = None) -> list[Shape]:
+        tops = super().setup(x, s)
+        p = self.config.scale_param
+        self.per_channel = None
+        self.least = p.min_value if p.HasField("min_value") else -jnp.inf
+        self.most = p.max_value if p.HasField("max_value") else jnp.inf
+        return tops
+
+    def apply(self, params: Arrays, bottoms: Arrays, ctx: Context) -> tuple[list[Array], dict[int, Array]]:
+        s = bottoms[1] if self.scale is None else params[self.scale]
+        kept = jnp.minimum(jnp.maximum(stop_gradient(s), self.least), self.most)
+        clamped = with_gradient_of(kept, s)
+        if self.scale is None:
+            return self.forward(params, [bottoms[0], clamped], ctx), {}
+        made = [clamped if i == self.scale else p for i, p in enumerate(params)]
+        return self.forward(made, bottoms, ctx), {self.scale: kept}
 
 
 @layer("Bias")

@@ -1,4 +1,4 @@
-"""Batch normalisation that scales and shifts itself, of three forks: PSPNet's BN, SegNet's BN, NVIDIA's BatchNorm."""
+"""Batch normalisation that scales and shifts itself: BN of PSPNet and of SegNet, NVIDIA's BatchNorm, CuDNNBatchNorm."""
 
 import jax.numpy as jnp
 from jax.lax import stop_gradient
@@ -138,4 +138,40 @@ class NVIDIABatchNorm(_Scaled):
             i: kept * params[i] + (1 - kept) * v for i, v in ((self.mean, made.mean), (self.variance, made.variance))
         }
         updates[self.iterations] = params[self.iterations] + 1
+        return [made.y], updates
+
+
+@layer("CuDNNBatchNorm")
+class CuDNNBatchNorm(_Scaled):
+    """`_Scaled` by the batch's μ and σ², or in TEST and with `frozen` by the running ones (GENet's).
+
+    Params, of shape (1, C, 1, 1): scale, bias, running μ and running σ² · m/(m − 1), m values a channel. The running
+    ones keep `momentum` of what they were. Frozen, scale and bias are not learned. eps is 10⁻⁵ or more, as of cuDNN.
+    Bottom: x (N, C, H, W). Top: y, of x's shape.
+    """
+
+    def setup(self, x: Shape) -> list[Shape]:
+        p = self.config.cudnn_batch_norm_param
+        self.read_channels(x)
+        shape = (1, x[1], 1, 1)
+        self.eps, self.momentum = max(p.eps, 1e-5), p.momentum
+        self.running = p.frozen or self.phase == pb.TEST
+        self.scale = self.param("scale", shape, p.scale_filler, learned=not p.frozen)
+        self.bias = self.param("bias", shape, p.bias_filler, learned=not p.frozen)
+        self.mean, self.variance = self.state("mean", shape), self.state("variance", shape, float(p.frozen))
+        return [x]
+
+    def apply(self, params: Arrays, bottoms: Arrays, ctx: Context) -> tuple[list[Array], dict[int, Array]]:
+        (x,) = bottoms
+        scale, bias, mean, variance = (params[i] for i in (self.scale, self.bias, self.mean, self.variance))
+        if self.running:
+            return [self.by_averages(x, mean, variance, scale, bias)], {}
+        made = self.by_batch(x, scale, bias)
+        m = x.size // max(1, x.shape[1])
+        unbiased = m / (m - 1) if m > 1 else 1
+        updates = {
+            self.mean: self.momentum * mean + (1 - self.momentum) * made.mean.reshape(mean.shape),
+            self.variance: self.momentum * variance
+            + (1 - self.momentum) * unbiased * made.variance.reshape(variance.shape),
+        }
         return [made.y], updates

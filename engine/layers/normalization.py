@@ -20,7 +20,8 @@ class BatchNorm(Layer):
 
     μ and σ² are the batch's, or with `use_global_stats` (TEST's default) the running averages. Those are state:
     Params: Σ μ (C), Σ σ² · m/(m − 1) (C) and the number of terms (1), all decayed by `moving_average_fraction`, with m
-    values a channel. The average is the sum over that number.
+    values a channel. The average is the sum over that number. With stats_batch_size (Intel's) so many items at a time
+    are a batch of their own.
     Bottom: x (d0, C, …), or (d0), one channel. Top: y, of x's shape.
     """
 
@@ -34,6 +35,11 @@ class BatchNorm(Layer):
         same_shape.check(self.node, x)
         self.eps, self.decay = p.eps, p.moving_average_fraction
         self.global_stats = p.use_global_stats if p.HasField("use_global_stats") else self.phase == pb.TEST
+        self.batches = 1
+        if p.stats_batch_size and not self.global_stats:
+            if x[0] % p.stats_batch_size:
+                raise self.error(f"stats_batch_size {p.stats_batch_size} does not divide the {x[0]} items of a batch.")
+            self.batches = x[0] // p.stats_batch_size
         channels = 1 if len(x) == 1 else x[1]
         none = pb.FillerParameter()
         self.mean = self.param("mean", (channels,), none, learned=False)
@@ -43,7 +49,7 @@ class BatchNorm(Layer):
 
     def joined(self, follower: Layer) -> Layer | None:
         """With the batch's statistics: with them the gradient reads each blob several times more than it needs to."""
-        if self.global_stats or self.rectified:
+        if self.global_stats or self.rectified or self.batches > 1:
             return None
         made = copy.copy(self)
         made.params = [*self.params, *follower.params]
@@ -64,6 +70,9 @@ class BatchNorm(Layer):
             weight = jnp.where(n == 0, 0, 1 / jnp.where(n == 0, 1, n))
             mean, variance = weight * params[self.mean], weight * params[self.variance]
             return [self._normalize(x, mean, variance)], {}
+        return self._one_by_one(params, x) if self.batches > 1 else self._by_batch(params, x)
+
+    def _by_batch(self, params: Arrays, x: Array) -> tuple[list[Array], dict[int, Array]]:
         scale, shift = (None if k is None else params[k] for k in (self.scale, self.shift))
         wide = x if x.ndim > 1 else x[:, None]
         y, mean, variance = normalize_batch(wide, scale, shift, self.eps, self.rectified)
@@ -75,6 +84,15 @@ class BatchNorm(Layer):
             self.terms: self.decay * params[self.terms] + 1,
         }
         return [y.reshape(x.shape)], stop_gradient(updates)
+
+    def _one_by_one(self, params: Arrays, x: Array) -> tuple[list[Array], dict[int, Array]]:
+        """The batches that x is made of, each after the state that the one before has left."""
+        tops, state = [], dict(enumerate(params))
+        for part in jnp.split(x, self.batches):
+            (y,), updates = self._by_batch([state[i] for i in range(len(params))], part)
+            tops.append(y)
+            state |= updates
+        return [jnp.concatenate(tops)], {i: state[i] for i in (self.mean, self.variance, self.terms)}
 
     def _normalize(self, x: Array, mean: Array, variance: Array) -> Array:
         axis = min(1, x.ndim - 1)
@@ -173,6 +191,39 @@ class Normalize(Layer):
         norm = jnp.sqrt(jnp.sum(jnp.square(x), self.over, keepdims=True) + self.eps)
         scale = params[self.scale].reshape(1, -1, *[1] * (x.ndim - 2))
         return [_scaled_to_unit(x, stop_gradient(norm), scale)]
+
+
+class _UnitLength(Layer):
+    """y = x / |x| over all of an item. Bottom: x (N, …). Top: y, of x's shape."""
+
+    def setup(self, x: Shape) -> list[Shape]:
+        if not x:
+            raise self.error(f"{self.bottom(0)} is a scalar; its first axis must be the batch.")
+        return [x]
+
+    def forward(self, params: Arrays, bottoms: Arrays, ctx: Context) -> list[Array]:
+        (x,) = bottoms
+        square = jnp.sum(jnp.square(x), axis=tuple(range(1, x.ndim)), keepdims=True)
+        return [_scaled_to_unit(x, stop_gradient(self.length(square)), jnp.ones_like(square))]
+
+    def length(self, square: Array) -> Array:
+        raise TypeError(f"{type(self).__name__} has no length")
+
+
+@layer("L2Norm")
+class L2Norm(_UnitLength):
+    """`_UnitLength` with |x|² at least 10⁻¹² (caffe_retrieval, ResNets for faces)."""
+
+    def length(self, square: Array) -> Array:
+        return jnp.sqrt(jnp.maximum(square, 1e-12))
+
+
+@layer("L2Normalize")
+class L2Normalize(_UnitLength):
+    """`_UnitLength` with 10⁻⁷ added to |x|² (caffe_retrieval, C3D)."""
+
+    def length(self, square: Array) -> Array:
+        return jnp.sqrt(square + 1e-7)
 
 
 @layer("Softmax")

@@ -1,4 +1,4 @@
-"""PriorBox: the boxes that a detector's predictions are offsets from (Liu et al. 2016)."""
+"""PriorBox: the boxes that a detector's predictions are offsets from (Liu et al. 2016); PriorBoxClustered."""
 
 from collections.abc import Iterator
 from math import sqrt
@@ -124,3 +124,16 @@ class PriorBox(Layer):
         if min(steps) <= 0:
             raise self.error(f"the steps down and across are {steps[0]:g} and {steps[1]:g}; both must be more than 0.")
         return steps
+
+
+@layer("PriorBoxClustered")
+class PriorBoxClustered(PriorBox):
+    """A PriorBox whose boxes have the sizes of width and height, in the picture's pixels (OpenVINO's models)."""
+
+    def _sizes(self) -> Iterator[tuple[float, float]]:
+        p = self.config.prior_box_param
+        if not p.width or len(p.width) != len(p.height):
+            raise self.error(f"it has {len(p.width)} width and {len(p.height)} height; give as many, one or more.")
+        if min(*p.width, *p.height) <= 0:
+            raise self.error("each width and height must be above 0.")
+        yield from zip(p.width, p.height, strict=True)

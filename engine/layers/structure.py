@@ -2,7 +2,6 @@
 
 from engine.layers.base import Array, Arrays, Context, Layer, Shape, SourceLayer
 from engine.layers.registry import layer
-from engine.proto import caffe_pb2 as pb
 
 
 @layer("Input")
@@ -24,13 +23,13 @@ class Input(SourceLayer):
 
 @layer("Parameter")
 class Parameter(Layer):
-    """Top: the layer's one parameter, of `parameter_param.shape`; zeros at first."""
+    """Top: the layer's one parameter, of `parameter_param.shape`; zeros at first, or by blob_filler (NormFace)."""
 
     def setup(self) -> list[Shape]:
         shape = tuple(self.config.parameter_param.shape.dim)
         if min(shape, default=0) < 0:
             raise self.error(f"a dim of the shape {list(shape)} is negative.")
-        self.value = self.param("value", shape, pb.FillerParameter())
+        self.value = self.param("value", shape, self.config.parameter_param.blob_filler)
         return [shape]
 
     def forward(self, params: Arrays, bottoms: Arrays, ctx: Context) -> list[Array]:

@@ -42,7 +42,6 @@ FIELDS: dict[str, dict[str, str]] = {
         "HDF5DataParameter": "image",
         "ImageDataParameter": "label_size",
         "InterpParameter": "mode",
-        "LayerParameter": ("dice_coef_loss_param selu_dropout_param selu_param"),
         "NoiseParameter": "all_effects",
         "SoftmaxParameter": "scaling_temperature",
         "SolverParameter": (
@@ -69,37 +68,31 @@ FIELDS: dict[str, dict[str, str]] = {
     forks.FOCALLOSS: {
         "ConvolutionParameter": "half_pad",
     },
-    forks.GENET: {
-        "LayerParameter": "cudnn_batch_norm_param",
-    },
     forks.HED: {
         "ImageDataParameter": "normalize",
     },
     forks.INTEL: {
-        "BatchNormParameter": "bias_term filler fused_relu relu stats_batch_size use_weight_bias",
-        "ConcatParameter": "engine per_fla_fuse",
+        "BatchNormParameter": "fused_relu relu",
+        "ConcatParameter": "per_fla_fuse",
         "ConvolutionParameter": (
             "coeff conv_algorithm eltwise_param fuse_type fusion_type negative_slope prelu_param relu relu_param"
         ),
-        "EltwiseParameter": "engine",
         "FillerParameter": "scale",
         "ImageDataParameter": "min_height min_width",
-        "InnerProductParameter": "engine negative_slope relu",
+        "InnerProductParameter": "negative_slope relu",
         "LRNParameter": "fuse_type pooling_param unit_test_fuse_kernel unit_test_mode",
         "LayerParameter": (
-            "affinity_param buffer device engine faster_rcnn_detection_output_param mergecrop_param "
+            "affinity_param buffer device faster_rcnn_detection_output_param mergecrop_param "
             "mn_activation_param mn_grad_compress_param multinode simpler_nms_param spatial_dropout_param "
             "split_param"
         ),
         "MemoryDataParameter": "dim",
-        "NetParameter": "bn_stats_batch_size compile_net_state engine multinode",
+        "NetParameter": "compile_net_state multinode",
         "PoolingParameter": "avg_include_pad axis dilation kernel_size_3d pad_3d stride_3d",
         "ROIPoolingParameter": "pooled_size",
         "ReLUParameter": "fuse",
         "ReshapeParameter": "pixelshuffler",
-        "SolverParameter": (
-            "disabled_update engine local_gw_ratio local_lr_auto test_offset warmup_iter warmup_start_lr"
-        ),
+        "SolverParameter": ("disabled_update local_gw_ratio local_lr_auto test_offset warmup_iter warmup_start_lr"),
         "TransformationParameter": "bgr2rgb flow pad random_aspect_ratio_param random_resize_param",
         "V1LayerParameter": "affinity_param",
         "YoloDetectionOutputParameter": "save_file ssd_format visualize visualize_threshold",
@@ -118,7 +111,6 @@ FIELDS: dict[str, dict[str, str]] = {
         "LayerParameter": "detection_accuracy_param image_gt_data_param",
     },
     forks.NORMFACE: {
-        "AccuracyParameter": "min_is_better",
         "BatchNormParameter": "disable_mean disable_variance",
         "ChannelScaleParameter": "global_scale init_global_scale max_global_scale min_global_scale",
         "ConvolutionParameter": "shape_offset",
@@ -130,8 +122,8 @@ FIELDS: dict[str, dict[str, str]] = {
         ),
         "LayerParameter": (
             "batch_contrastive_loss_param confidence_penalty_loss_param eltwise_affine_param "
-            "fcn_data_param feature_decay_loss_param general_contrastive_loss_param general_triplet_loss_param "
-            "hotspot_param infimum_loss_param insanity_param label_specific_affine_param "
+            "fcn_data_param feature_decay_loss_param "
+            "hotspot_param infimum_loss_param label_specific_affine_param "
             "label_specific_hard_margin_param label_specific_margin_param label_specific_rescale_param "
             "mil_data_param mil_param nca_param noise_param ordinal_regression_loss_param pairwise_param "
             "predict_box_param resize_param smoothl1_param soft_contrastive_loss_param soft_truncation_param "
@@ -140,10 +132,8 @@ FIELDS: dict[str, dict[str, str]] = {
         "MemoryDataParameter": "transpose",
         "NoiseParameter": "bias gaussian_std uniform_range",
         "NormalizeParameter": "bp_norm fix_gradient normalize_type",
-        "ParameterParameter": "blob_filler",
         "PoolingParameter": "blobs_a_min blobs_lr",
         "ResizeParameter": "is_pyramid_test out_height_scale out_width_scale",
-        "ScaleParameter": "max_value min_value",
         "SoftmaxParameter": ("class_weight cutting_point hard_mining_label hard_ratio label_smooth_factor"),
         "SolverParameter": "clamp_weights_lower clamp_weights_upper clip_weights",
         "TransformationParameter": "aspect_max aspect_min center_crop erase_ratio scale_max scale_min",
@@ -182,7 +172,6 @@ FIELDS: dict[str, dict[str, str]] = {
             "rss_loss_param"
         ),
         "NetParameter": "profile_info profile_iter profile_warmup",
-        "PriorBoxParameter": "height width",
         "ReLU6Parameter": "n",
         "SpatialTransformerParameter": "de_transform",
     },

@@ -171,7 +171,13 @@ NUMBERS: dict[str, dict[str, dict[str, int]]] = {
             "psroi_pooling_param": 220,
             "proposal_param": 219,
             "bn_param": 200,
+            "insanity_param": 202,
+            "general_contrastive_loss_param": 215,
+            "general_triplet_loss_param": 217,
         },
+        "AccuracyParameter": {"min_is_better": 4},
+        "ParameterParameter": {"blob_filler": 2},
+        "ScaleParameter": {"min_value": 6, "max_value": 7},
         "FocalLossParameter": {"type": 1, "gamma": 2, "beta": 4},
         "InnerProductParameter": {"normalize": 7},
         "SoftmaxParameter": {"normalize_type": 7},
@@ -254,6 +260,9 @@ NUMBERS: dict[str, dict[str, dict[str, int]]] = {
     "c3d": {
         "LayerParameter": {"convolution3d_param": 6661, "pooling3d_param": 6662},
     },
+    "genet": {
+        "LayerParameter": {"cudnn_batch_norm_param": 200},
+    },
     "warp-ctc": {
         "LayerParameter": {
             "ctc_loss_param": 200,
@@ -269,7 +278,10 @@ NUMBERS: dict[str, dict[str, dict[str, int]]] = {
             "continuation_indicator_param": 158,
             "labelsequence_accuracy_param": 159,
             "permute_param": 202,
+            "dice_coef_loss_param": 208,
             "reverse_param": 209,
+            "selu_param": 149,
+            "selu_dropout_param": 150,
         },
         "CTCLossParameter": {"alphabet_size": 1, "time_step": 3, "blank_label": 4},
         "ContinuationIndicatorParameter": {"axis": 2},

@@ -315,5 +315,5 @@ V1_TYPES = {
 }
 """Type of a layer in the form of 2014 → the fork that has it."""
 
-VALUES = {"AVE_EXC_PAD": SYNOPSYS, "AVE_TF": SYNOPSYS, "MKL2017": INTEL, "MKLDNN": INTEL}
-"""Value of an enum, such as a layer's engine → the fork that has it."""
+VALUES = {"AVE_EXC_PAD": SYNOPSYS, "AVE_TF": SYNOPSYS}
+"""Value of an enum, such as a method of pooling → the fork that has it."""

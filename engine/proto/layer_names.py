@@ -83,6 +83,7 @@ FORKS: dict[str, tuple[str, ...]] = {
         "Normalize",
         "Permute",
         "PriorBox",
+        "PriorBoxClustered",
         "SmoothL1Loss",
     ),
     "rcnn": (
@@ -106,6 +107,7 @@ FORKS: dict[str, tuple[str, ...]] = {
         "BN",
         "BiasChannel",
         "DenseImageData",
+        "DiceCoefLoss",
         "DomainTransform",
         "ImageLabelmapData",
         "ImageSegData",
@@ -124,7 +126,12 @@ FORKS: dict[str, tuple[str, ...]] = {
         "ChannelScale",
         "FocalLoss",
         "Flip",
+        "GeneralContrastiveLoss",
+        "GeneralTripletLoss",
         "InnerDistance",
+        "Insanity",
+        "L2Norm",
+        "L2Normalize",
         "LabelSpecificAdd",
         "LargeMarginInnerProduct",
         "Local",
@@ -162,7 +169,7 @@ FORKS: dict[str, tuple[str, ...]] = {
         "ReverseTime",
         "WarpCTCLoss",
     ),
-    "other": ("Gather", "Lstm", "Reverse", "SpatialTransformer", "Transpose"),
+    "other": ("CuDNNBatchNorm", "Gather", "Lstm", "Reverse", "SeLu", "SeLuDropout", "SpatialTransformer", "Transpose"),
 }
 """The types of Caffe's forks, by family."""
 

@@ -69,6 +69,9 @@ def upgrade_solver(solver: pb.SolverParameter) -> list[str]:
         solver.type = _SOLVER_TYPES[solver.solver_type]
         solver.ClearField("solver_type")
         notices.append(f'solver_type is an old field; read as type: "{solver.type}"')
+    if solver.engine:
+        notices.append(f'engine "{solver.engine}" is one of Intel\'s Caffe, and is without effect')
+        solver.ClearField("engine")
     inline = [name for name in ("net_param", "train_net_param") if solver.HasField(name)]
     for net in [*(getattr(solver, name) for name in inline), *solver.test_net_param]:
         notices += upgrade_net(net)

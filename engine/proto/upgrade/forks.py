@@ -10,14 +10,48 @@ _VIDEO = {
 """Layers of C3D's nets of 2014 → the block that they have there, and the one that they have today."""
 
 
+_ENGINES = ("MKL2017", "MKLDNN")
+
+
 def upgrade(net: pb.NetParameter) -> list[str]:
-    """DeepLab's `hole` is `dilation`; the blocks of C3D's nets of 2014 are those of its later ones."""
+    """DeepLab's `hole` is `dilation`; the blocks of C3D's nets of 2014 are those of its later ones; Intel's engines are
+    Caffe's, and its size of batches for statistics that of each BatchNorm."""
     for layer in net.layer:
         if layer.HasField("convolution_param"):
             _dilate(layer.convolution_param)
         if layer.type in _VIDEO:
             _of_today(layer, *_VIDEO[layer.type])
-    return []
+    return _of_intel(net)
+
+
+def _of_intel(net: pb.NetParameter) -> list[str]:
+    size = net.bn_stats_batch_size
+    engines = [engine for engine in (net.engine, *(layer.engine for layer in net.layer)) if engine]
+    for message in (net, *net.layer):
+        message.ClearField("engine")
+    net.ClearField("bn_stats_batch_size")
+    for layer in net.layer:
+        for field, block in layer.ListFields():
+            if field.message_type and not field.is_repeated and "engine" in field.message_type.fields_by_name:
+                engine = field.message_type.fields_by_name["engine"]
+                name = engine.enum_type.values_by_number[block.engine].name if engine.enum_type else ""
+                if name in _ENGINES:
+                    engines.append(name)
+                    block.ClearField("engine")
+        if layer.type == "BatchNorm":
+            _plain_batch_norm(layer.batch_norm_param, size)
+    if not engines:
+        return []
+    return [f"engine {', '.join(dict.fromkeys(engines))} is one of Intel's Caffe, and is without effect"]
+
+
+def _plain_batch_norm(p: pb.BatchNormParameter, size: int) -> None:
+    """A scale and shift that Intel's engines take over from the Scale layer behind are left to that."""
+    own = [name for name in ("filler", "use_weight_bias", "bias_term") if p.HasField(name)]
+    for name in (*own, *(["bias_filler"] if own else [])):
+        p.ClearField(name)
+    if size and not p.HasField("stats_batch_size"):
+        p.stats_batch_size = size
 
 
 def _dilate(p: pb.ConvolutionParameter) -> None:

@@ -27,6 +27,7 @@ def accuracy(top_k=1, ignore=None, axis=1, by_class=False):
 
 CASES = [
     Case("top 1", 'type: "Accuracy"', XT, accuracy()),
+    Case("distances", OF("min_is_better: true"), XT, lambda x, t: accuracy()(-x, t)),
     Case("top 3", OF("top_k: 3"), XT, accuracy(3)),
     Case("by class", OF("top_k: 2"), XT, accuracy(2, by_class=True), tops=2),
     Case("ignore", OF("ignore_label: 1"), XT, accuracy(ignore=1, by_class=True), tops=2),

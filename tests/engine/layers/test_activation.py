@@ -25,6 +25,20 @@ CASES = [
         X,
         lambda x: np.where(x < 0, x, 0.2 * x),
     ),
+    Case(
+        "selu",
+        'type: "SeLu" selu_param { lambda: 1.1 alpha: 1.5 }',
+        X,
+        lambda x: 1.1 * np.where(x > 0, x, 1.5 * np.expm1(x)),
+    ),
+    Case("selu dropout in test", 'type: "SeLuDropout"', X, lambda x: x, phase=pb.TEST),
+    Case(
+        "insanity in test",
+        'type: "Insanity" insanity_param { lb: 2 ub: 4 }',
+        X,
+        lambda x: np.where(x > 0, x, x * np.log(2) / 2),
+        phase=pb.TEST,
+    ),
     Case("relu", 'type: "ReLU"', X, lambda x: np.maximum(x, 0)),
     Case(
         "relu negative slope",
@@ -174,3 +188,36 @@ def test_power_in_place_warns_of_its_gradient(caplog):
     with caplog.at_level(logging.WARNING):
         net_of('type: "Power" top: "x" power_param { scale: 2 }', {"x": (2,)}, tops=0)
     assert "give its top another name" in caplog.text
+
+
+def test_selu_dropout_keeps_mean_and_variance():
+    case = Case("drop", 'type: "SeLuDropout" selu_dropout_param { dropout_ratio: 0.2 }', {"x": (100, 100)})
+    (y,) = case.run([], case.values()[1])
+    x = case.values()[1]["x"]
+    scale = (0.8 + 1.75809934**2 * 0.8 * 0.2) ** -0.5
+    kept = np.abs(y - scale * (x + 0.2 * 1.75809934)) < 1e-4
+    assert abs(kept.mean() - 0.8) < 0.02
+    assert np.allclose(np.asarray(y)[~kept], scale * (0.2 - 1) * 1.75809934, atol=1e-4)
+    assert abs(y.mean()) < 0.05
+    assert abs(y.var() - 1) < 0.05
+
+
+def test_insanity_draws_its_slopes():
+    case = Case("insanity", 'type: "Insanity" insanity_param { lb: 2 ub: 4 }', {"x": (50, 50)})
+    x, (y,) = case.values()[1]["x"], case.run([], case.values()[1])
+    assert np.array_equal(y[x > 0], x[x > 0])
+    drawn = x[x < 0] / np.asarray(y)[x < 0]
+    assert drawn.min() >= 2
+    assert drawn.max() < 4
+    assert abs(drawn.mean() - 3) < 0.1
+
+
+@pytest.mark.parametrize(
+    ("layer", "message"),
+    [
+        ('type: "SeLuDropout" selu_dropout_param { dropout_ratio: 1 }', "not a probability between 0 and 1"),
+        ('type: "Insanity" insanity_param { lb: 3 ub: 3 }', "lb must be below ub"),
+    ],
+)
+def test_wrong_bounds_are_refused(layer, message):
+    check_refused(layer, X, message)

@@ -1,5 +1,7 @@
 """Scale, Bias, Axpy, SpatialProduct."""
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from support.layer_cases import Case, Cases, check_refused
@@ -61,3 +63,18 @@ def test_scale_begins_as_the_identity():
     net = Case("scale", f"{SCALE} {{ bias_term: true }}", X).net
     scale, bias = net.init(seed=0)
     np.testing.assert_array_equal((scale, bias), (np.ones(3), np.zeros(3)))
+
+
+def test_a_scale_is_kept_within_its_bounds():
+    case = Case("bounds", 'type: "Scale" scale_param { min_value: 0.5 max_value: 2 bias_term: true }', {"x": (2, 3)})
+    scale, x, bias = np.float32([0.1, 1, 3]), np.float32([[1, 2, 3], [4, 5, 6]]), np.float32([1, 1, 1])
+
+    def total(scale):
+        forward = case.net.forward([scale, bias], {"x": x}, keep=True)
+        (top,) = (forward.values[v] for v in case.net.tops[-1])
+        return jnp.sum(top), (top, forward.updates)
+
+    slope, (top, updates) = jax.grad(total, has_aux=True)(scale)
+    assert np.array_equal(top, x * [0.5, 1, 2] + 1)
+    assert np.array_equal(updates[0], [0.5, 1, 2])
+    assert np.array_equal(slope, x.sum(0))

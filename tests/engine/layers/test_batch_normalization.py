@@ -1,4 +1,4 @@
-"""BN of PSPNet and of SegNet, BatchNorm of NVIDIA's branch."""
+"""BN of PSPNet and of SegNet, BatchNorm of NVIDIA's branch, CuDNNBatchNorm."""
 
 import jax
 import numpy as np
@@ -11,6 +11,7 @@ X = {"x": (3, 2, 2, 4)}
 PSPNET = 'type: "BN" bn_param {{ slope_filler {{ type: "gaussian" }} eps: 0.1 {} }}'.format
 SEGNET = 'type: "BN" bn_param { bn_mode: LEARN }'
 NVIDIA = 'type: "BatchNorm" batch_norm_param { scale_bias: true moving_average_fraction: 0.9 }'
+CUDNN = 'type: "CuDNNBatchNorm" cudnn_batch_norm_param { momentum: 0.9 eps: 1e-6 }'
 
 
 def normalized(x, eps, mean=None, variance=None):
@@ -30,6 +31,8 @@ CASES = [
     Case("segnet", SEGNET, X, lambda x, s, b: s * normalized(x, 1e-9) + b),
     Case("segnet, folded", 'type: "BN" bn_param { bn_mode: INFERENCE }', X, lambda x, s, b: s * x + b),
     Case("nvidia", NVIDIA, X, lambda x, s, b, *_: channelwise(s) * normalized(x, 1e-5) + channelwise(b)),
+    Case("cudnn", CUDNN, X, lambda x, s, b, *_: s * normalized(x, 1e-5) + b),
+    Case("cudnn in test", CUDNN, X, lambda x, s, b, m, v: s * normalized(x, 1e-5, m, v) + b, phase=pb.TEST),
     Case(
         "nvidia in test",
         NVIDIA,
@@ -74,3 +77,12 @@ def test_nvidias_averages_begin_with_the_batch():
 )
 def test_wrong_configuration_is_refused(layer, x, tops, message):
     check_refused(layer, {"x": x}, message, tops)
+
+
+def test_cudnn_keeps_unbiased_variances():
+    case = Case("cudnn", CUDNN, X)
+    params, bottoms = case.values()
+    updates = case.net.forward(params, bottoms).updates
+    x = bottoms["x"]
+    assert_close(updates[2].ravel(), 0.9 * params[2].ravel() + 0.1 * x.mean((0, 2, 3)))
+    assert_close(updates[3].ravel(), 0.9 * params[3].ravel() + 0.1 * x.var((0, 2, 3)) * 24 / 23)

@@ -1,4 +1,4 @@
-"""BatchNorm, MVN, LRN and Softmax."""
+"""BatchNorm, MVN, LRN, Softmax, L2Norm and L2Normalize."""
 
 import jax
 import numpy as np
@@ -58,6 +58,8 @@ def unit(over, eps=1e-10):
 
 
 CASES = [
+    Case("l2 norm", 'type: "L2Norm"', X, lambda x: x / np.sqrt((x**2).sum((1, 2, 3), keepdims=True))),
+    Case("l2", 'type: "L2Normalize"', {"x": (2, 3)}, lambda x: x / np.sqrt((x**2).sum(1, keepdims=True) + 1e-7)),
     Case("batchnorm", 'type: "BatchNorm"', X, batchnorm),
     Case("batchnorm eps", 'type: "BatchNorm" batch_norm_param { eps: 0.1 }', X, lambda x, *s: batchnorm(x, eps=0.1)),
     Case("batchnorm 2 axes", 'type: "BatchNorm"', {"x": (6, 3)}, lambda x, *s: batchnorm(x, over=0)),
@@ -220,3 +222,21 @@ def test_mvn_gradient_counts_eps_as_caffe_does():
     got = jax.grad(lambda v: (case.net.forward([], {"x": v}).outputs["y0"].reshape(-1) * dy).sum())(x).reshape(-1)
     y = mvn(x, eps=0.5).reshape(-1)
     assert_close(got, (dy - dy.mean() - y * (y * dy).mean()) / (x.std() + 0.5))
+
+
+def test_so_many_items_at_a_time_are_a_batch_of_their_own():
+    layer = 'type: "BatchNorm" batch_norm_param { stats_batch_size: 2 moving_average_fraction: 0.5 }'
+    case = Case("parts", layer, X)
+    x = case.values()[1]["x"]
+    start = [np.float32([1, 2, 3]), np.float32([4, 5, 6]), np.float32([2])]
+    forward = case.net.forward(start, {"x": x}, keep=True)
+    (top,) = (forward.values[v] for v in case.net.tops[-1])
+    assert_close(top, np.concatenate([batchnorm(x[:2]), batchnorm(x[2:])]))
+    mean, variance, terms = start
+    for part in (x[:2], x[2:]):
+        mean = 0.5 * mean + part.mean((0, 2, 3))
+        variance = 0.5 * variance + part.var((0, 2, 3)) * 20 / 19
+        terms = 0.5 * terms + 1
+    for got, want in zip((forward.updates[i] for i in range(3)), (mean, variance, terms), strict=True):
+        assert_close(got, want)
+    check_refused('type: "BatchNorm" batch_norm_param { stats_batch_size: 3 }', X, "does not divide the 4 items")

@@ -1,4 +1,4 @@
-"""PriorBox, beside OpenCV's."""
+"""PriorBox, beside OpenCV's; PriorBoxClustered."""
 
 import cv2
 import numpy as np
@@ -84,3 +84,15 @@ def test_a_picture_or_its_size_is_needed():
     check_refused(PRIOR("min_size: 8"), {"features": BOTTOMS["features"]}, "to know how large the picture is")
     check_refused(PRIOR("min_size: 8"), {"features": (2, 3)}, "4 axes are needed")
     check_refused(PRIOR("min_size: 8"), {"features": (1, 2, 0, 3)}, "no place for a box")
+
+
+def test_clustered_boxes_have_the_sizes_that_are_told():
+    options = "width: 4.4 width: 11 height: 3 height: 6 step: 10 offset: 0.5 variance: 0.1 clip: false"
+    (made,) = Case("boxes", f'type: "PriorBoxClustered" prior_box_param {{ {options} }}', BOTTOMS).run(
+        [], {name: np.zeros(shape) for name, shape in BOTTOMS.items()}
+    )
+    assert made.shape == (1, 2, 3 * 4 * 2 * 4)
+    first, second = np.asarray(made)[0, 0, :8].reshape(2, 4)
+    assert_close(first, [2.8 / 44, 3.5 / 30, 7.2 / 44, 6.5 / 30])
+    assert_close(second, [-0.5 / 44, 2 / 30, 10.5 / 44, 8 / 30])
+    check_refused('type: "PriorBoxClustered" prior_box_param { width: 4 }', BOTTOMS, "1 width and 0 height")

@@ -59,3 +59,9 @@ def test_readers_of_a_blob_add_up_their_gradients():
     net = net_of('type: "Eltwise" bottom: "x"', X)  # the harness names x, so x is read twice
     gradient = jax.grad(lambda x: net.forward([], {"x": x}).outputs["y0"].sum())(np.ones((2, 3), np.float32))
     np.testing.assert_array_equal(gradient, 2)
+
+
+def test_a_parameter_is_filled():
+    filler = 'blob_filler { type: "constant" value: 2 }'
+    net = net_of(f'type: "Parameter" parameter_param {{ shape {{ dim: 2 }} {filler} }}', {})
+    assert np.array_equal(net.init(seed=0)[0], [2, 2])

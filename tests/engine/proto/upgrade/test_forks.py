@@ -35,3 +35,27 @@ def test_layers_of_c3d_have_blocks_of_their_own_today():
     assert pooling.pooling3d_param == pb.Pooling3DParameter(
         pool="AVE", kernel_size=2, kernel_depth=1, stride=2, temporal_stride=3
     )
+
+
+def test_engines_of_intel_are_without_effect_and_said():
+    net = text.parse(
+        """engine: "MKLDNN" bn_stats_batch_size: 32
+        layer { engine: "MKL2017" type: "ReLU" relu_param { engine: MKL2017 negative_slope: 0.5 } }
+        layer { type: "Convolution" convolution_param { engine: CAFFE } }
+        layer { type: "BatchNorm" batch_norm_param { filler { value: 1 } bias_filler { value: 0 } eps: 0.5 } }""",
+        pb.NetParameter,
+    )
+    (notice,) = upgrade.upgrade_net(net)
+    assert notice == "engine MKLDNN, MKL2017 is one of Intel's Caffe, and is without effect"
+    assert net == text.parse(
+        """layer { type: "ReLU" relu_param { negative_slope: 0.5 } }
+        layer { type: "Convolution" convolution_param { engine: CAFFE } }
+        layer { type: "BatchNorm" batch_norm_param { eps: 0.5 stats_batch_size: 32 } }""",
+        pb.NetParameter,
+    )
+
+
+def test_the_engine_of_a_solver_is_said_too():
+    solver = pb.SolverParameter(engine="MKL2017")
+    assert upgrade.upgrade_solver(solver) == ['engine "MKL2017" is one of Intel\'s Caffe, and is without effect']
+    assert solver == pb.SolverParameter()

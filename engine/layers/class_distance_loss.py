@@ -1,0 +1,141 @@
+"""Losses of distances to each class, a row an item: NormFace's GeneralContrastiveLoss and GeneralTripletLoss."""
+
+import jax.numpy as jnp
+from jax.lax import stop_gradient
+
+from engine.layers.base import Array, Arrays, Context, Shape, count
+from engine.layers.loss import Labelled
+from engine.layers.registry import layer
+from engine.ops.replaced_gradient import with_gradient_of
+
+
+class _Distances(Labelled):
+    """Bottoms: distances d (N, C), labels, perhaps a third. Tops: the loss, and perhaps mean distances.
+
+    The gradient is the fork's: a slope for each distance, times loss_weight / N; the second top has none.
+    """
+
+    loss = True
+    bottoms = (2, 3)
+    tops = (1, 2)
+
+    def setup(self, d: Shape, labels: Shape, more: Shape = ()) -> list[Shape]:
+        if not d:
+            raise self.error(f"{self.bottom(0)} is a scalar; its first axis must be the batch.")
+        self.match((d[0], count(d[1:])), labels, 1)
+        return [(), (self.told,)][: len(self.config.top) or 1]
+
+    told = 2
+    """Values of the second top."""
+
+    def propagates_to(self, bottom: int) -> bool:
+        return bottom == 0
+
+    def own(self, labels: Array) -> Array:
+        """(N, C): which class is the item's own."""
+        return labels.reshape(-1, 1).astype(jnp.int32) == jnp.arange(self.classes)
+
+    def summed(self, d: Array, terms: Array, slopes: Array) -> Array:
+        """Σ |terms| / N, with the slopes for its gradient."""
+        value = stop_gradient(jnp.sum(jnp.abs(terms))) / self.outer
+        return with_gradient_of(value, jnp.sum(d * stop_gradient(slopes)) / self.outer)
+
+
+@layer("GeneralContrastiveLoss")
+class GeneralContrastiveLoss(_Distances):
+    """Σ w₊ min(t, max(0, d₊ − m₊)) + Σ w₋ max(0, m₋ − d₋), over N: an item's own class, and all the others.
+
+    exp_negative_weight: w₋ e^−d₋ where d₋ < m₋. positive_first: an item with d₊ above positive_upper_bound has no
+    others, and its d₊ the slope w₊. max_negative_only: of the others the largest term. max_positive_only: of all items
+    one own class, the one of the least term, as in the fork. normalize_negative: slopes of the others are divided by
+    their sum over that and N, where it is above w₊. add_intra_mae: m₋ is added to a running mean of the first distance,
+    at most max_negative_margin. A third bottom: the distances that count, where d has the gradient only.
+    Second top: the means of what lies above m₊, up to t, and below m₋; and with add_intra_mae the running one.
+    """
+
+    def setup(self, d: Shape, labels: Shape, more: Shape = ()) -> list[Shape]:
+        self.p = p = self.config.general_contrastive_loss_param
+        self.told = 3 if p.add_intra_mae else 2
+        tops = super().setup(d, labels)
+        if more and count(more) != count(d):
+            raise self.error(f"{self.bottom(2)} has shape {list(more)}; it must be {list(d)}, as {self.bottom(0)}.")
+        if p.HasField("normalize_negative") and p.normalize_negative <= 0:
+            raise self.error(f"normalize_negative is {p.normalize_negative:g}; it must be above 0.")
+        if p.add_intra_mae:
+            self.remember("mean distance", ())
+        return tops
+
+    def apply(self, params: Arrays, bottoms: Arrays, ctx: Context) -> tuple[list[Array], dict[int, Array]]:
+        p, own = self.p, self.own(bottoms[1])
+        mean = params[0] if p.add_intra_mae else jnp.zeros(())
+        given = bottoms[0].reshape(self.outer, self.classes)
+        d = stop_gradient(bottoms[-1].reshape(given.shape) if len(bottoms) == 3 else given)
+        margin = p.negative_margin + mean
+        above = jnp.minimum(p.positive_outlier_thresh, jnp.maximum(0, d - p.positive_margin))
+        positive = jnp.where(own, above * p.positive_weight, 0)
+        below = jnp.where(own, 0, jnp.maximum(0, margin - d))
+        negative, slopes = below * p.negative_weight, jnp.full_like(d, -p.negative_weight)
+        if p.exp_negative_weight:
+            negative = jnp.exp(-d) * p.negative_weight
+            slopes = -negative
+        near = ~own & (d < margin)
+        negative = jnp.where(near, negative, 0)
+        far = jnp.any(own & (d > p.positive_upper_bound), axis=1, keepdims=True) & p.positive_first
+        counted, chosen = ~far, jnp.ones_like(own)
+        if p.max_negative_only:
+            # As the fork compares: the first class is where it begins, whosever it is.
+            rivals = jnp.where(own & (jnp.arange(self.classes) > 0), -jnp.inf, negative + positive)
+            counted &= jnp.arange(self.classes) == jnp.argmax(rivals, axis=1)[:, None]
+        if p.max_positive_only:
+            chosen = (jnp.arange(self.outer) == jnp.argmin(jnp.sum(positive, axis=1)))[:, None]
+        terms = jnp.where(own, jnp.where(chosen, positive, 0), jnp.where(counted, negative, 0))
+        pulls = (d > p.positive_margin) & (d < p.positive_outlier_thresh) & chosen
+        pushes = jnp.where(near & counted, slopes, 0)
+        if p.HasField("normalize_negative"):
+            total = jnp.abs(jnp.sum(pushes)) / p.normalize_negative / self.outer
+            pushes = jnp.where(total > p.positive_weight, pushes / jnp.where(total > 0, total, 1), pushes)
+        made = jnp.where(own, jnp.where(pulls | far, p.positive_weight, 0), pushes)
+        first = jnp.sum(jnp.where(own, above, 0)) / self.outer
+        second = jnp.sum(jnp.where(near, below, 0)) / self.outer / max(1, self.classes - 1)
+        mean = jnp.minimum(0.99 * mean + 0.01 * first, p.max_negative_margin)
+        told = jnp.stack([first, second, mean][: self.told])
+        tops = [self.summed(given, terms, made), stop_gradient(told)][: len(self.top_shapes)]
+        return tops, {0: mean} if p.add_intra_mae else {}
+
+
+@layer("GeneralTripletLoss")
+class GeneralTripletLoss(_Distances):
+    """Σ w₋ max(0, d₊ + margin − d₋) over N: an item's own class against each other.
+
+    The slope of d₋ is −w₋ where the term is above 0; that of d₊ w₊, without add_center_loss only where one is.
+    hardest_only: of an item's terms the largest, the first of equals. positive_first: where d₊ is above
+    positive_upper_bound no term counts, and d₊ has the slope w₊. A third bottom (N) multiplies each item's slopes.
+    Second top: the means of d₊ and of d₋.
+    """
+
+    def setup(self, d: Shape, labels: Shape, more: Shape = ()) -> list[Shape]:
+        self.p = self.config.general_triplet_loss_param
+        tops = super().setup(d, labels)
+        if more and count(more) != self.outer:
+            raise self.error(f"{self.bottom(2)} has shape {list(more)}; it must hold {self.outer} values, one an item.")
+        return tops
+
+    def forward(self, params: Arrays, bottoms: Arrays, ctx: Context) -> list[Array]:
+        p, own = self.p, self.own(bottoms[1])
+        given = bottoms[0].reshape(self.outer, self.classes)
+        d = stop_gradient(given)
+        same = jnp.sum(jnp.where(own, d, 0), axis=1, keepdims=True)
+        terms = jnp.where(own, 0, jnp.maximum(0, same + p.margin - d) * p.negative_weight)
+        violated = ~own & (same + p.margin > d)
+        if p.hardest_only:
+            hardest = jnp.arange(self.classes) == jnp.argmax(terms, axis=1)[:, None]
+            terms, violated = jnp.where(hardest, terms, 0), violated & hardest & (d != 0)
+        far = (same > p.positive_upper_bound) & p.positive_first
+        pushes = jnp.where(violated & ~far, -p.negative_weight, 0)
+        moved = jnp.any(violated, axis=1, keepdims=True) | p.add_center_loss | far
+        slopes = jnp.where(own, jnp.where(moved, p.positive_weight, 0), pushes)
+        if len(bottoms) == 3:
+            slopes = slopes * bottoms[2].reshape(-1, 1)
+        means = jnp.mean(same), jnp.sum(jnp.where(own, 0, d)) / self.outer / max(1, self.classes - 1)
+        tops = [self.summed(given, jnp.where(far, 0, terms), slopes), jnp.stack(means)]
+        return tops[: len(self.top_shapes)]

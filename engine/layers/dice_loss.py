@@ -1,0 +1,68 @@
+"""DiceCoefLoss: how far predicted regions and those that are right overlap (Milletari et al. 2016)."""
+
+import jax.numpy as jnp
+from jax.lax import stop_gradient
+
+from engine.data.label_bounds import LabelBounds
+from engine.layers.base import Array, Arrays, Context, Shape
+from engine.layers.loss import Loss
+from engine.layers.registry import layer
+from engine.ops.replaced_gradient import with_gradient_of
+from engine.proto import caffe_pb2 as pb
+
+Mode = pb.DiceCoefLossParameter
+POWERS = {Mode.INVERSE_VOLUME: -2, Mode.EQUALIZE_CLASSES: -1, Mode.EXTRA_SMALL_VOLUMES: -3}
+
+
+@layer("DiceCoefLoss")
+class DiceCoefLoss(Loss):
+    """1 − mean over the items of D = (2 Σ w x t + s) / (Σ w x² + Σ w t + s), t the label in one of C (DeepDetect).
+
+    The sums go over classes and places. w is 1, and s = 1/N; MULTICLASS leaves out the class ignore_label. The weighted
+    modes have s = 0 and w = (1 + n)^−2, n the places of the class in the item, for _BATCH on average in the batch;
+    weight_mode gives another power; n of the ignore_label is a million times the places more.
+    The gradient is that of the sum over the items, of all classes. Bottoms: x (N, C, H, W), labels (N, 1, H, W).
+    """
+
+    def setup(self, x: Shape, labels: Shape) -> list[Shape]:
+        p = self.config.dice_coef_loss_param
+        if len(x) != 4 or labels != (x[0], 1, *x[2:]):
+            raise self.error(
+                f"{self.bottom(0)} has shape {list(x)} and {self.bottom(1)} {list(labels)}; they must be (N, C, H, W) "
+                "and (N, 1, H, W)."
+            )
+        if p.contour_shape != p.NO or p.weights or p.generalization == p.MULTICLASS_WEIGHTED_ALL:
+            raise self.error("contour_shape, weights and MULTICLASS_WEIGHTED_ALL are not there; leave them out.")
+        if p.ignore_label >= x[1]:
+            raise self.error(f"ignore_label is {p.ignore_label} and {self.bottom(0)} has {x[1]} classes.")
+        self.classes, self.mode = x[1], p.generalization
+        self.ignore = None if self.mode == p.NONE or p.ignore_label < 0 else p.ignore_label
+        self.power = POWERS[p.weight_mode] if self.mode >= p.MULTICLASS_WEIGHTED else 0
+        self.smooth = 0.0 if self.power else 1 / max(1, x[0])
+        return [()]
+
+    def label_bounds(self) -> dict[int, LabelBounds]:
+        return {1: LabelBounds(self.classes, layer=self.node.shown)}
+
+    def forward(self, params: Arrays, bottoms: Arrays, ctx: Context) -> list[Array]:
+        given = bottoms[0].reshape(*bottoms[0].shape[:2], -1)
+        x = stop_gradient(given)
+        classes = jnp.arange(self.classes)[:, None]
+        t = (jnp.round(bottoms[1].reshape(x.shape[0], 1, -1)).astype(jnp.int32) == classes).astype(x.dtype)
+        ignored = classes == (-1 if self.ignore is None else self.ignore)
+        w = self._weights(t, ignored) if self.power else jnp.ones_like(x)
+        counted = jnp.where(ignored, 0, w) if self.ignore is not None and not self.power else w
+        over = (1, 2)
+        common = jnp.sum(2 * counted * x * t, over, keepdims=True) + self.smooth
+        both = jnp.sum(counted * (x * x + t), over, keepdims=True) + self.smooth
+        dice = common / both
+        slopes = 2 * w * (x * dice - t) / both
+        return [with_gradient_of(1 - jnp.mean(dice), jnp.sum(given * stop_gradient(slopes)))]
+
+    def _weights(self, t: Array, ignored: Array) -> Array:
+        """(N, C, 1) from the labels (N, C, places)."""
+        sizes = 1 + jnp.sum(t, axis=2, keepdims=True)
+        sizes = jnp.where(ignored, sizes + 1e6 * t.shape[2] - 1, sizes)
+        if self.mode == Mode.MULTICLASS_WEIGHTED_BATCH:
+            sizes = jnp.broadcast_to(jnp.mean(sizes, axis=0), sizes.shape)
+        return sizes ** float(self.power)
