@@ -49,6 +49,7 @@ from engine.layers import (  # noqa: F401
     reorg,
     resample,
     roi,
+    rpn,
     segmentation_accuracy,
     shape,
     smooth_l1_loss,

@@ -176,7 +176,7 @@ FIELDS: dict[str, dict[str, str]] = {
         "SpatialTransformerParameter": "de_transform",
     },
     forks.RPN: {
-        "LayerParameter": "cu_pooling_param rpn_param",
+        "LayerParameter": "cu_pooling_param ",
     },
     forks.RRPN: {
         "LayerParameter": "rotate_roi_pooling_param",
@@ -282,9 +282,6 @@ FIELDS: dict[str, dict[str, str]] = {
         "DataParameter": "side",
         "SolverParameter": "stageiter stagelr",
         "V1LayerParameter": "detection_loss_param eval_detection_param",
-    },
-    forks.YOLOV2: {
-        "LayerParameter": "quantization_param",
     },
 }
 """Fork → message of caffe.proto → its further fields there, parted by blanks."""

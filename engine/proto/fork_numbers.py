@@ -69,6 +69,9 @@ NUMBERS: dict[str, dict[str, dict[str, int]]] = {
         },
         "LossParameter": {"pre_fixed_normalizer": 4},
     },
+    "rpn": {
+        "LayerParameter": {"rpn_param": 150, "roi_pooling_param": 151},
+    },
     "ms-cnn": {
         "LayerParameter": {
             "roi_pooling_param": 147,

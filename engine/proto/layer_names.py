@@ -98,6 +98,7 @@ FORKS: dict[str, tuple[str, ...]] = {
         "ProposalTarget",
         "ROIAlign",
         "ROIPooling",
+        "RPN",
         "ScaleRoute",
         "SmoothL1LossOHEM",
         "SoftmaxWithLossOHEM",

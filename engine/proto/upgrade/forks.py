@@ -21,7 +21,7 @@ def upgrade(net: pb.NetParameter) -> list[str]:
             _dilate(layer.convolution_param)
         if layer.type in _VIDEO:
             _of_today(layer, *_VIDEO[layer.type])
-    return _of_intel(net)
+    return [*_of_intel(net), *_in_floats(net)]
 
 
 def _of_intel(net: pb.NetParameter) -> list[str]:
@@ -43,6 +43,15 @@ def _of_intel(net: pb.NetParameter) -> list[str]:
     if not engines:
         return []
     return [f"engine {', '.join(dict.fromkeys(engines))} is one of Intel's Caffe, and is without effect"]
+
+
+def _in_floats(net: pb.NetParameter) -> list[str]:
+    quantized = [layer for layer in net.layer if layer.HasField("quantization_param")]
+    for layer in quantized:
+        layer.ClearField("quantization_param")
+    if not quantized:
+        return []
+    return [f"quantization_param is without effect, in layer {quantized[0].name} first: all is computed in float32"]
 
 
 def _plain_batch_norm(p: pb.BatchNormParameter, size: int) -> None:

@@ -112,14 +112,14 @@ def test_all_fields_of_forks_are_said_at_once():
     with pytest.raises(PrototxtError) as caught:
         text.parse(
             """layer { name: "a" convolution_param { fuse_type: 2 num_output: 3 } }
-            layer { name: "b" rpn_param { a: 1 b { c: "x" "y" d: [1, 2] } } rpn_param: < > zzz: 1 fuse_type: 1 }""",
+            layer { name: "b" nms_param { a: 1 b { c: "x" "y" d: [1, 2] } } nms_param: < > zzz: 1 fuse_type: 1 }""",
             pb.NetParameter,
             "net",
         )
     said = str(caught.value).splitlines()
     assert [line.partition(" is not")[0] for line in said] == [
         'net:1: "fuse_type"',
-        'net:2: "rpn_param"',
+        'net:2: "nms_param"',
         'net:2: "zzz"',
         'net:2: "fuse_type"',
     ]
@@ -178,5 +178,5 @@ def test_a_text_of_nothing_but_mistakes_is_given_up():
 
 
 def test_a_fork_s_block_that_does_not_end_is_told():
-    with pytest.raises(PrototxtError, match='"rpn_param" is not a field'):
-        text.parse('layer { rpn_param { a: "', pb.NetParameter)
+    with pytest.raises(PrototxtError, match='"nms_param" is not a field'):
+        text.parse('layer { nms_param { a: "', pb.NetParameter)

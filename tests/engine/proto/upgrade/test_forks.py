@@ -59,3 +59,11 @@ def test_the_engine_of_a_solver_is_said_too():
     solver = pb.SolverParameter(engine="MKL2017")
     assert upgrade.upgrade_solver(solver) == ['engine "MKL2017" is one of Intel\'s Caffe, and is without effect']
     assert solver == pb.SolverParameter()
+
+
+def test_layers_in_integers_are_computed_in_floats():
+    net = text.parse('layer { name: "c" quantization_param { bw_params: 8 } }', pb.NetParameter)
+    assert upgrade.upgrade_net(net) == [
+        "quantization_param is without effect, in layer c first: all is computed in float32"
+    ]
+    assert net == text.parse('layer { name: "c" }', pb.NetParameter)
