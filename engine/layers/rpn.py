@@ -45,9 +45,9 @@ class RPN(HostLayer):
     whole pixels. What the offsets make of it counts where neither side is smaller than boxminsize, in pixels of the
     unscaled picture, and is then cut to the picture. The per_nms_topn best go into the suppression, which takes away
     what overlaps a better one by nms_thresh or more. For 0 of either number there is no limit.
-    Bottoms: scores (1, 2A, H, W), those of the background first; offsets (1, 4A, H, W) of centre and size; height, width
-    and scale of the picture. Tops: regions (R, 5, 1, 1): 0, x1, y1, x2, y2; and, where a second one is named, their
-    scores (R, 1, 1, 1). No gradient.
+    Bottoms: scores (1, 2A, H, W), those of the background first; offsets (1, 4A, H, W) of centre and size; the height,
+    width and scale of the picture. Tops: regions (R, 5, 1, 1): 0, x1, y1, x2, y2; and, where a second one is named,
+    their scores (R, 1, 1, 1). No gradient.
     """
 
     bottoms = (3, 3)

@@ -15,6 +15,7 @@ FIELDS: dict[str, dict[str, str]] = {
         "PoolingParameter": "temporal_pad",
     },
     forks.CAFFEONSPARK: {
+        "LayerParameter": "cos_data_param source_class",
         "MemoryDataParameter": "dataframe_column_select dataframe_format image_encoded share_in_parallel source",
     },
     forks.CASCADE: {
@@ -67,6 +68,20 @@ FIELDS: dict[str, dict[str, str]] = {
     },
     forks.FOCALLOSS: {
         "ConvolutionParameter": "half_pad",
+    },
+    forks.DEEPMETRIC: {
+        "LayerParameter": "lifted_struct_sim_softmax_loss_param",
+    },
+    forks.DIVERSE: {
+        "LayerParameter": "static_dropout_inner_product_param static_dropout_param",
+    },
+    forks.AUTOCOLORIZE: {
+        "LayerParameter": (
+            "extended_image_data_param sparse_histogram_extractor_param sparse_hypercolumn_extractor_param"
+        ),
+    },
+    forks.CAFFEOCR: {
+        "LayerParameter": "denseblock_param",
     },
     forks.HED: {
         "ImageDataParameter": "normalize",

@@ -6,6 +6,7 @@ from engine import suggest
 from engine.errors import LayerError
 from engine.proto import caffe_pb2 as pb
 from engine.proto import forks, layer_modules
+from engine.proto.stand_ins import STAND_INS
 
 BVLC = frozenset(
     (
@@ -271,7 +272,8 @@ def unknown(kind: str) -> str:
     if not kind:
         return 'it has no type, as type: "Convolution".'
     if kind in forks.TYPES:
-        return f'layer type "{kind}" is not one of Caffe\'s: it belongs to {forks.TYPES[kind]}.'
+        instead = f" {STAND_INS[kind]}" if kind in STAND_INS else ""
+        return f'layer type "{kind}" is not one of Caffe\'s: it belongs to {forks.TYPES[kind]}.{instead}'
     there = known()
     near = suggest.closest(kind, there, 3, cutoff=0.65, ignore_case=True)
     meant = near and not _is_variant(kind, near[0])
