@@ -107,7 +107,7 @@ def _tops(node: Node, bottoms: Sequence[Shape]) -> list[Shape] | None:
 def _convolved(node: Node, bottoms: Sequence[Shape]) -> list[Shape]:
     p = node.config.convolution_param
     axis = node.canonical_axis(p.axis, bottoms[0])
-    lead, spatial = bottoms[0][:axis], bottoms[0][axis + 1 :]
+    lead, spatial = bottoms[0][:axis], windows.padded(node, p, bottoms[0][axis + 1 :])
     window = windows.of_convolution(node, p, len(spatial))
     transposed = node.config.type == "Deconvolution"
     outputs = window.inputs(spatial) if transposed else windows.fitting_outputs(node, window, spatial)

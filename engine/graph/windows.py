@@ -77,6 +77,8 @@ class Pooled:
     stride: Pair
     pad: Pair
     outputs: Pair
+    ends: Pair
+    """The pads behind the last row and column."""
 
 
 def of_pooling(node: Node, x: Shape) -> Pooled:
@@ -87,32 +89,70 @@ def of_pooling(node: Node, x: Shape) -> Pooled:
         raise node.error("it has 2 tops; only pool: MAX makes a second one.")
     if len(x) != 4:
         raise node.error(f"{node.bottom(0)} has shape {list(x)}; Pooling takes 4 axes: num, channels, height, width.")
-    kernel, stride, pad = _pool_kernel(node, x), _pair(node, "stride", "stride"), _pair(node, "pad", "pad")
+    kernel, stride = _pool_kernel(node, x), _pair(node, "stride", "stride")
+    pad, ends = _pool_pads(node)
     if p.global_pooling and (any(pad) or stride != (1, 1)):
         raise node.error("global_pooling takes the whole plane: leave pad and stride out.")
     if 0 in kernel or 0 in stride:
         raise node.error(f"kernel {by(kernel)} and stride {by(stride)} must be 1 or more along both axes.")
-    if any(pad) and p.pool == p.STOCHASTIC:
+    if any(pad + ends) and p.pool == p.STOCHASTIC:
         raise node.error("STOCHASTIC pooling takes no pad; leave it out, or use MAX or AVE.")
     if any(pad) and any(a >= k for a, k in zip(pad, kernel, strict=True)):
         raise node.error(f"pad {by(pad)} must be smaller than the kernel {by(kernel)} along both axes.")
-    outputs = pool_outputs(x[2:], kernel, stride, pad, p.round_mode if p.ceil_mode else p.FLOOR)
+    outputs = pool_outputs(x[2:], kernel, stride, pad, p.round_mode if p.ceil_mode else p.FLOOR, ends)
     if min(outputs) < 1:
         raise node.error(
             f"a {by(kernel)} kernel does not fit its {node.bottom(0)} of {by(x[2:])} with pad {by(pad)}.\n"
             "Give it a smaller kernel_size, or global_pooling: true for one window over all of it."
         )
-    return Pooled(kernel, stride, pad, outputs)
+    return Pooled(kernel, stride, pad, outputs, ends)
 
 
-def pool_outputs(size: Shape, kernel: Shape, stride: Shape, pad: Shape, rounding: int = CEIL) -> Pair:
-    """How many windows there are along rows and columns, by Caffe's rule."""
+def pool_outputs(
+    size: Shape, kernel: Shape, stride: Shape, pad: Shape, rounding: int = CEIL, ends: Shape | None = None
+) -> Pair:
+    """How many windows there are along rows and columns, by Caffe's rule. ends: the pads behind, if not `pad`."""
     made = []
-    for n, k, s, p in zip(size, kernel, stride, pad, strict=True):
-        room = n + 2 * p - k
+    for n, k, s, p, end in zip(size, kernel, stride, pad, ends or pad, strict=True):
+        room = n + p + end - k
         outputs = (-(-room // s) if rounding == CEIL else room // s) + 1
-        made.append(outputs - 1 if any(pad) and (outputs - 1) * s >= n + p else outputs)
+        made.append(outputs - 1 if any((*pad, *(ends or ()))) and (outputs - 1) * s >= n + p else outputs)
     return made[0], made[1]
+
+
+_SIDES = ("pad_t", "pad_b", "pad_l", "pad_r")
+
+
+def edges(node: Node, p: pb.ConvolutionParameter | pb.PoolingParameter) -> tuple[Pair, Pair]:
+    """The pads above and below, left and right, of pad_t and the like. Raises LayerError where pad is given too."""
+    top, bottom, left, right = (getattr(p, name) for name in _SIDES)
+    if top or bottom or left or right:
+        if p.pad or p.HasField("pad_h") or p.HasField("pad_w"):
+            raise node.error("it has pad, or pad_h and pad_w, and pad_l, pad_r, pad_t or pad_b; give one or the other.")
+        if min(top, bottom, left, right) < 0:
+            raise node.error("pad_l, pad_r, pad_t and pad_b must be 0 or more.")
+    return (top, bottom), (left, right)
+
+
+def padded(node: Node, p: pb.ConvolutionParameter | pb.DeformableConvolutionParameter, spatial: Shape) -> Shape:
+    """`spatial`, and what pad_t and the like of a convolution add to it. Raises LayerError but for rows and columns."""
+    if not isinstance(p, pb.ConvolutionParameter):
+        return spatial
+    sides = edges(node, p)
+    if not any(map(any, sides)):
+        return spatial
+    if len(spatial) != 2 or node.config.type == "Deconvolution":
+        raise node.error("pad_l, pad_r, pad_t and pad_b are for convolutions over rows and columns; give pad.")
+    return tuple(n + sum(pads) for n, pads in zip(spatial, sides, strict=True))
+
+
+def _pool_pads(node: Node) -> tuple[Pair, Pair]:
+    """The pads before rows and columns, and those behind."""
+    (top, bottom), (left, right) = edges(node, node.config.pooling_param)
+    if top or bottom or left or right:
+        return (top, left), (bottom, right)
+    pad = _pair(node, "pad", "pad")
+    return pad, pad
 
 
 def _pool_kernel(node: Node, x: Shape) -> Pair:

@@ -26,6 +26,7 @@ from engine.layers import (  # noqa: F401
     eltwise,
     flow_loss,
     grid_detection,
+    hard_activation,
     hard_examples,
     hdf5_output,
     indexing,

@@ -1,4 +1,4 @@
-"""Layers that scale and shift by values laid along some axes: Scale, Bias, Axpy, SpatialProduct."""
+"""Layers that scale and shift by values laid along some axes: Scale, Bias, Axpy, SpatialProduct, Mul."""
 
 import jax.numpy as jnp
 from jax.lax import stop_gradient
@@ -142,3 +142,27 @@ class SpatialProduct(Layer):
     def forward(self, params: Arrays, bottoms: Arrays, ctx: Context) -> list[Array]:
         x, m = bottoms
         return [x * m]
+
+
+@layer("Mul")
+class Mul(Layer):
+    """y = a · b, each axis of one as long as that of the other, or 1, or not there in front (Synopsys' Caffe).
+
+    Bottoms: a, and b, or b is a parameter of the shape mul_shape. Top: y, of the longer of all axes.
+    """
+
+    bottoms = (1, 2)
+
+    def setup(self, a: Shape, b: Shape | None = None) -> list[Shape]:
+        shape = tuple(self.config.mul_param.mul_shape) if b is None else b
+        self.factor = self.param("factor", shape, pb.FillerParameter()) if b is None else None
+        try:
+            return [jnp.broadcast_shapes(a, shape)]
+        except ValueError:
+            raise self.error(
+                f"{self.bottom(0)} has shape {list(a)} and what it is multiplied by {list(shape)}; from the last on, "
+                "their axes must be as long, or 1."
+            ) from None
+
+    def forward(self, params: Arrays, bottoms: Arrays, ctx: Context) -> list[Array]:
+        return [bottoms[0] * (bottoms[1] if self.factor is None else params[self.factor])]

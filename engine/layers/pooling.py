@@ -1,5 +1,7 @@
 """Pooling and SPP, spatial pyramid pooling."""
 
+from dataclasses import replace
+
 import jax.numpy as jnp
 
 from engine.graph import windows
@@ -18,7 +20,7 @@ class PoolsPlanes(Layer):
     def pool(self, x: Array, windows: Windows, ctx: Context) -> Array:
         if self.method == pb.PoolingParameter.MAX:
             return max_pool(x, windows)
-        if self.method == pb.PoolingParameter.AVE:
+        if self.method in (pb.PoolingParameter.AVE, pb.PoolingParameter.AVE_EXC_PAD):
             return average_pool(x, windows)
         return random_pool(x, windows, ctx.key) if self.phase == pb.TRAIN else weighted_pool(x, windows)
 
@@ -30,7 +32,8 @@ class Pooling(PoolsPlanes):
     Bottom: x (N, C, H, W). Top: y (N, C, H', W'); for MAX a second one: where in its H · W plane each maximum lies,
     which has no gradient.
     H' = ⌈(H + 2 pad − kernel) / stride⌉ + 1, or ⌊…⌋ with `round_mode: FLOOR` or `ceil_mode: false`; with a pad, a last
-    window that would start behind the image is dropped. AVE divides by the window's size within the padded image.
+    window that would start behind the image is dropped. AVE divides by the window's size within the padded image,
+    AVE_EXC_PAD within the image.
     STOCHASTIC draws elements in proportion to their values in TRAIN and takes their mean, weighted by themselves, in
     TEST.
     """
@@ -38,7 +41,9 @@ class Pooling(PoolsPlanes):
     def setup(self, x: Shape) -> list[Shape]:
         p = self.config.pooling_param
         made = windows.of_pooling(self.node, x)
-        self.spans = spans(x[2:], made.kernel, made.stride, made.pad, made.outputs)
+        rows, columns = spans(x[2:], made.kernel, made.stride, made.pad, made.outputs, made.ends)
+        inside = p.pool == p.AVE_EXC_PAD
+        self.spans = replace(rows, inside=inside), replace(columns, inside=inside)
         self.check_size(f"its {self.bottom(0)}, padded,", (x[0], x[1], *(max(s.padded, s.size) for s in self.spans)))
         self.method = p.pool
         if p.pool == p.MAX and len(self.config.top) == 1:
@@ -92,11 +97,12 @@ class SPP(PoolsPlanes):
         return [jnp.concatenate([rows(level) for level in pooled], axis=1)]
 
 
-def spans(size: Shape, kernel: Shape, stride: Shape, pad: Shape, outputs: Shape) -> Windows:
-    """The windows over rows and columns, axes 2 and 3: so many along each."""
+def spans(size: Shape, kernel: Shape, stride: Shape, pad: Shape, outputs: Shape, ends: Shape | None = None) -> Windows:
+    """The windows over rows and columns, axes 2 and 3: so many along each. ends: the pads behind, if not `pad`."""
+    ends = ends or pad
     made = []
     for i in range(2):
         # A window ends with the padded plane, and a single one goes no further.
-        reach = min(kernel[i], size[i] + 2 * pad[i])
-        made.append(Span(2 + i, size[i], reach, stride[i] if outputs[i] > 1 else 1, pad[i], outputs[i]))
+        reach = min(kernel[i], size[i] + pad[i] + ends[i])
+        made.append(Span(2 + i, size[i], reach, stride[i] if outputs[i] > 1 else 1, pad[i], outputs[i], ends[i]))
     return made[0], made[1]

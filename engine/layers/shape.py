@@ -99,6 +99,24 @@ class Transpose(Permute):
         return order
 
 
+@layer("Squeeze")
+class Squeeze(Layer):
+    """The bottom without the axes of length 1 that `axis` names; without all of them where it names none."""
+
+    precision = "given"
+
+    def setup(self, x: Shape) -> list[Shape]:
+        given = [self.canonical_axis(axis, x) for axis in self.config.squeeze_param.axis]
+        for axis in given:
+            if x[axis] != 1:
+                raise self.error(f"axis {axis} of {self.bottom(0)} of shape {list(x)} is not of length 1.")
+        left = given or [axis for axis, d in enumerate(x) if d == 1]
+        return [tuple(d for axis, d in enumerate(x) if axis not in left)]
+
+    def forward(self, params: Arrays, bottoms: Arrays, ctx: Context) -> list[Array]:
+        return [bottoms[0].reshape(self.top_shapes[0])]
+
+
 @layer("Reverse")
 class Reverse(Layer):
     """The bottom with what lies along `axis` the other way round (CTPN)."""

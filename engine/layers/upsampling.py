@@ -1,4 +1,4 @@
-"""Layers that undo a pooling: Upsample of SegNet and of YOLO ports, Unpooling of DeconvNet."""
+"""Layers that undo a pooling: Upsample of SegNet and of YOLO ports, Unpooling of DeconvNet, ResizeNearestNeighbor."""
 
 from dataclasses import dataclass
 
@@ -176,3 +176,45 @@ def _spread(x: Array, rows: np.ndarray, columns: np.ndarray) -> Array:
     """Each value added to all of its window."""
     tall = jnp.einsum("nchw,hi->nciw", x, jnp.asarray(rows, x.dtype))
     return jnp.einsum("nciw,wj->ncij", tall, jnp.asarray(columns, x.dtype))
+
+
+@layer("ResizeNearestNeighbor")
+class ResizeNearestNeighbor(Layer):
+    """y[…, i, j] = x[…, r(i), r(j)], r(i) = ⌊i · in / out⌋, at most in − 1 (TensorFlow's; Synopsys' Caffe).
+
+    With align_corners i · (in − 1) / (out − 1), rounded; with half_pixel_centers ⌊(i + ½) · in / out⌋, and with
+    half_pixel_onnx that of ½ less. Sizes are output_height and output_width, or scale_height and scale_width times x's.
+    Bottom: x (N, H, W, C), or with data_format "NCHW" (N, C, H, W). Top: alike.
+    """
+
+    def setup(self, x: Shape) -> list[Shape]:
+        p = self.config.resize_nearest_neighbor_param
+        if len(x) != 4 or not all(x):
+            raise self.error(f"{self.bottom(0)} has shape {list(x)}; 4 axes are needed, none of length 0.")
+        if p.data_format not in ("NHWC", "NCHW"):
+            raise self.error(f'data_format is "{p.data_format}"; it must be "NHWC" or "NCHW".')
+        if p.align_corners + p.half_pixel_centers + p.half_pixel_onnx > 1:
+            raise self.error("of align_corners, half_pixel_centers and half_pixel_onnx give one at most.")
+        self.first = p.data_format.index("H")
+        height, width = x[self.first : self.first + 2]
+        rows = p.output_height if p.HasField("output_height") else int(np.floor(height * np.float32(p.scale_height)))
+        columns = p.output_width if p.HasField("output_width") else int(np.floor(width * np.float32(p.scale_width)))
+        if min(rows, columns) < 1:
+            raise self.error(f"its top would be {by((rows, columns))}; both must be 1 or more.")
+        self.rows, self.columns = self._read(rows, height), self._read(columns, width)
+        return [(*x[: self.first], rows, columns, *x[self.first + 2 :])]
+
+    def _read(self, made: int, size: int) -> np.ndarray:
+        """Which of `size` values each of `made` is."""
+        p = self.config.resize_nearest_neighbor_param
+        i = np.arange(made, dtype=np.float32)
+        if p.align_corners and made > 1:
+            at = np.floor(i * np.float32((size - 1) / (made - 1)) + np.float32(0.5))
+        else:
+            half = np.float32(0.5 if p.half_pixel_centers or p.half_pixel_onnx else 0)
+            at = np.floor((i + half) * np.float32(size / made) - np.float32(0.5 if p.half_pixel_onnx else 0))
+        return np.clip(at.astype(np.int32), 0, size - 1)
+
+    def forward(self, params: Arrays, bottoms: Arrays, ctx: Context) -> list[Array]:
+        (x,) = bottoms
+        return [jnp.take(jnp.take(x, self.rows, self.first), self.columns, self.first + 1)]

@@ -1,5 +1,7 @@
 """What the layers that move a kernel over space have in common: `convolution_param`, read and checked."""
 
+import jax.numpy as jnp
+
 from engine.graph import windows
 from engine.layers.base import Array, Layer, Shape, count
 from engine.proto import caffe_pb2 as pb
@@ -26,17 +28,21 @@ class Windowed(Layer):
         self.lead, (self.channels, *rest) = bottoms[0][: self.axis], bottoms[0][self.axis :]
         self.spatial = tuple(rest)
         self.window = windows.of_convolution(self.node, p, len(self.spatial))
+        self.padded = windows.padded(self.node, p, self.spatial)
 
     def fitting_outputs(self) -> Shape:
         """The spatial shape of the outputs. Raises LayerError where the kernel is larger than the padded bottom."""
-        outputs = windows.fitting_outputs(self.node, self.window, self.spatial)
-        padded = (size + 2 * pad for size, pad in zip(self.spatial, self.window.pad, strict=True))
+        outputs = windows.fitting_outputs(self.node, self.window, self.padded)
+        padded = (size + 2 * pad for size, pad in zip(self.padded, self.window.pad, strict=True))
         self.check_size(f"its {self.bottom(0)}, padded,", (*self.lead, self.channels, *padded))
         return outputs
 
     def batched(self, x: Array) -> Array:
-        """x (N, C, *in): the axes before the channels made one."""
-        return x.reshape(count(self.lead), self.channels, *self.spatial)
+        """x (N, C, *in): the axes before the channels made one, and padded where the sides have pads of their own."""
+        x = x.reshape(count(self.lead), self.channels, *self.spatial)
+        if self.padded == self.spatial:
+            return x
+        return jnp.pad(x, ((0, 0), (0, 0), *windows.edges(self.node, self.config.convolution_param)))
 
     def unbatched(self, y: Array) -> Array:
         """y (N, …) with the axes before the channels as they were."""

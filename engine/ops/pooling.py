@@ -23,7 +23,10 @@ WIDE = 64
 
 @dataclass(frozen=True)
 class Span:
-    """The windows along one axis: the o-th is [o · stride − pad, o · stride − pad + kernel), for o < outputs."""
+    """The windows along one axis: the o-th is [o · stride − pad, o · stride − pad + kernel), for o < outputs.
+
+    end: the pad at the axis's end, if not as long as `pad`. inside: averages are of what lies within the axis alone.
+    """
 
     axis: int
     size: int
@@ -31,6 +34,8 @@ class Span:
     stride: int
     pad: int
     outputs: int
+    end: int | None = None
+    inside: bool = False
 
     @property
     def padded(self) -> int:
@@ -56,9 +61,11 @@ class Span:
         return np.arange(self.outputs)[:, None] * self.stride + np.arange(self.kernel)
 
     def sizes(self) -> np.ndarray:
-        """(outputs,): how much of each window lies within the padded axis: Caffe's divisor of averages."""
+        """(outputs,): how much of each window lies within the padded axis, or the axis: Caffe's divisor of averages."""
         start = np.arange(self.outputs) * self.stride - self.pad
-        return np.minimum(self.kernel, self.size + self.pad - start)
+        if self.inside:
+            return np.minimum(start + self.kernel, self.size) - np.maximum(start, 0)
+        return np.minimum(self.kernel, self.size + (self.pad if self.end is None else self.end) - start)
 
     def fit(self, x: Array, fill: float) -> Array:
         """x from the first window's start to the last one's end, with `fill` outside of it."""

@@ -213,8 +213,8 @@ FIELDS: dict[str, dict[str, str]] = {
         ),
         "ConcatParameter": ("input_scale input_zero_point output_scale output_zero_point quantize_method saturate"),
         "ConvolutionParameter": (
-            "dis_mode gen_mode input_scale input_zero_point output_scale output_zero_point pad_b pad_l pad_r "
-            "pad_t pad_type per_channel_scale_output per_channel_scale_weight quantize_method saturate "
+            "dis_mode gen_mode input_scale input_zero_point output_scale output_zero_point "
+            "pad_type per_channel_scale_output per_channel_scale_weight quantize_method saturate "
             "submanifold_sparse weight_fixed weight_scale weight_zero_point"
         ),
         "DataParameter": "random",
@@ -238,14 +238,14 @@ FIELDS: dict[str, dict[str, str]] = {
             "crop_and_resize_param depth_to_space_param embedding_lookup_param embedding_lookup_sparse_param "
             "expand_dims_nd_param gan_loss_param gather_nd_param gather_param gather_v2_param gemm_param "
             "hard_sigmoid_param layer_norm_param log_softmax_param lp_normalization_param "
-            "maskrcnn_detection_param maskrcnn_proposal_param matmul_param mirror_pad_param mul_param "
+            "maskrcnn_detection_param maskrcnn_proposal_param matmul_param mirror_pad_param "
             "nms_gather_param nms_param non_max_suppression_param not_equal_param one_hot_param pad_param "
             "piece_param point_net_param pyramid_roi_align_param range_param reduce_all_param reduce_any_param "
             "reduce_l1_param reduce_l2_param reduce_logsumexp_param reduce_max_param reduce_mean_param "
             "reduce_min_param reduce_prod_param reduce_sum_param resize_bilinear_param "
-            "resize_nearest_neighbor_param reverse_sequence_param rnn_v2_param roi_align_param scaled_tanh_param "
+            "reverse_sequence_param rnn_v2_param roi_align_param scaled_tanh_param "
             "scatter_nd_param space_to_batch_nd_param space_to_depth_param sparse_to_dense_param "
-            "spatial_batching_pooling_param squeeze_convolution_param squeeze_inner_product_param squeeze_param "
+            "spatial_batching_pooling_param squeeze_convolution_param squeeze_inner_product_param "
             "stack_param strided_slice_param tensor2box_param thresholded_relu_param tile_nd_param "
             "topk_gather_param unstack_param upsample_darknet_param where4_gathernd_crop_param "
             "where4_gathernd_param where4_param xlu_param yolo_v2_loss_param yolo_v3_loss_param"
@@ -253,13 +253,13 @@ FIELDS: dict[str, dict[str, str]] = {
         "MVNParameter": "add_eps_before_sqrt",
         "NormalizeParameter": "add_eps_before_sqrt",
         "PoolingParameter": (
-            "input_scale input_zero_point output_scale output_shift_instead_division output_zero_point pad_b "
-            "pad_l pad_r pad_t pad_type quantize_method saturate"
+            "input_scale input_zero_point output_scale output_shift_instead_division output_zero_point "
+            "pad_type quantize_method saturate"
         ),
         "PowerParameter": "quantize_method saturate",
         "PriorBoxParameter": "box_height box_width faceboxes keras tf yx_order",
         "ProposalParameter": ("anchor_base_size anchor_ratio anchor_scale max_rois rpn_min_size rpn_nms_thresh"),
-        "ReLUParameter": ("input_scale input_zero_point maximum minimum output_scale output_zero_point relu6 saturate"),
+        "ReLUParameter": ("input_scale input_zero_point maximum minimum output_scale output_zero_point saturate"),
         "RecurrentParameter": (
             "activation_alpha activation_beta activations continue_recur default_initial direction "
             "linear_before_reset tf_rnn"

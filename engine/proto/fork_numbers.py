@@ -260,6 +260,16 @@ NUMBERS: dict[str, dict[str, dict[str, int]]] = {
     "ctpn": {
         "LayerParameter": {"transpose_param": 142, "reverse_param": 143},
     },
+    "synopsys": {
+        "LayerParameter": {
+            "resize_nearest_neighbor_param": 210,
+            "squeeze_param": 241,
+            "mul_param": 278,
+        },
+        "ConvolutionParameter": {"pad_l": 26, "pad_r": 27, "pad_t": 28, "pad_b": 29},
+        "PoolingParameter": {"pad_l": 16, "pad_r": 17, "pad_t": 18, "pad_b": 19, "ceil_mode": 14},
+        "ReLUParameter": {"relu6": 3},
+    },
     "c3d": {
         "LayerParameter": {"convolution3d_param": 6661, "pooling3d_param": 6662},
     },

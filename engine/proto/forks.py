@@ -351,5 +351,5 @@ V1_TYPES = {
 }
 """Type of a layer in the form of 2014 → the fork that has it."""
 
-VALUES = {"AVE_EXC_PAD": SYNOPSYS, "AVE_TF": SYNOPSYS}
+VALUES = {"DEF": NORMFACE, "LOWRES": NORMFACE}
 """Value of an enum, such as a method of pooling → the fork that has it."""

@@ -121,7 +121,17 @@ FORKS: dict[str, tuple[str, ...]] = {
         "Unpooling",
         "Upsample",
     ),
-    "mobile": ("Axpy", "ConvolutionDepthwise", "DepthwiseConvolution", "ReLU6", "ShuffleChannel"),
+    "mobile": (
+        "Axpy",
+        "ConvolutionDepthwise",
+        "DepthwiseConvolution",
+        "HardSwish",
+        "Mul",
+        "ReLU6",
+        "ResizeNearestNeighbor",
+        "ShuffleChannel",
+        "Squeeze",
+    ),
     "nvidia": (),
     "faces": (
         "CenterLoss",

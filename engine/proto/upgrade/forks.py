@@ -9,16 +9,21 @@ _VIDEO = {
 }
 """Layers of C3D's nets of 2014 → the block that they have there, and the one that they have today."""
 
-
 _ENGINES = ("MKL2017", "MKLDNN")
 
 
 def upgrade(net: pb.NetParameter) -> list[str]:
-    """DeepLab's `hole` is `dilation`; the blocks of C3D's nets of 2014 are those of its later ones; Intel's engines are
-    Caffe's, and its size of batches for statistics that of each BatchNorm."""
+    """Rewrites, in place, what DeepLab, C3D, Synopsys' and Intel's Caffe say otherwise; returns what is left undone."""
     for layer in net.layer:
         if layer.HasField("convolution_param"):
             _dilate(layer.convolution_param)
+            _pad(layer.convolution_param)
+        if layer.HasField("pooling_param"):
+            _pad(layer.pooling_param)
+            _average(layer.pooling_param)
+        if layer.type == "ReLU" and layer.relu_param.relu6:
+            layer.type, layer.relu6_param.negative_slope = "ReLU6", layer.relu_param.negative_slope
+            layer.ClearField("relu_param")
         if layer.type in _VIDEO:
             _of_today(layer, *_VIDEO[layer.type])
     return [*_of_intel(net), *_in_floats(net)]
@@ -69,6 +74,26 @@ def _dilate(p: pb.ConvolutionParameter) -> None:
     p.dilation.extend(p.hole or (p.hole_h or 1, p.hole_w or 1))
     for name in ("hole", "hole_h", "hole_w"):
         p.ClearField(name)
+
+
+def _pad(p: pb.ConvolutionParameter | pb.PoolingParameter) -> None:
+    """Pads that are alike on both sides are pad_h and pad_w."""
+    sides = ("pad_t", "pad_b", "pad_l", "pad_r")
+    top, bottom, left, right = (getattr(p, name) for name in sides)
+    given = p.pad or p.HasField("pad_h") or p.HasField("pad_w")
+    if given or (top, left) != (bottom, right) or min(top, left) < 0:
+        return
+    for name in sides:
+        p.ClearField(name)
+    if top or left:
+        p.pad_h, p.pad_w = top, left
+
+
+def _average(p: pb.PoolingParameter) -> None:
+    """AVE_TF is the older name of AVE_EXC_PAD; where nothing is padded, AVE is the same."""
+    if p.pool in (p.AVE_EXC_PAD, p.AVE_TF):
+        pads = (p.pad, p.pad_h, p.pad_w, p.pad_t, p.pad_b, p.pad_l, p.pad_r)
+        p.pool = p.AVE_EXC_PAD if any(pads) else p.AVE
 
 
 def _of_today(layer: pb.LayerParameter, old: str, new: str) -> None:

@@ -11,6 +11,8 @@ SCALE = 'type: "Scale" scale_param'
 BIAS = 'type: "Bias" bias_param'
 
 CASES = [
+    Case("mul", 'type: "Mul"', {"a": (2, 1, 3), "b": (4, 1)}, lambda a, b: a * b),
+    Case("mul by a parameter", 'type: "Mul" mul_param { mul_shape: 3 }', {"a": (2, 3)}, lambda a, b: a * b),
     Case("scale", 'type: "Scale"', X, lambda x, s: x * s[:, None, None]),
     Case(
         "scale and bias", f"{SCALE} {{ bias_term: true }}", X, lambda x, s, b: x * s[:, None, None] + b[:, None, None]
@@ -78,3 +80,7 @@ def test_a_scale_is_kept_within_its_bounds():
     assert np.array_equal(top, x * [0.5, 1, 2] + 1)
     assert np.array_equal(updates[0], [0.5, 1, 2])
     assert np.array_equal(slope, x.sum(0))
+
+
+def test_what_is_multiplied_must_fit():
+    check_refused('type: "Mul"', {"a": (2, 3), "b": (2,)}, r"has shape \[2, 3\] and what it is multiplied by \[2\]")

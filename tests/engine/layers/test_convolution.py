@@ -4,7 +4,7 @@ from itertools import product
 
 import numpy as np
 import pytest
-from support.layer_cases import Case, check_export, check_formula, check_gradient, check_refused, net_of
+from support.layer_cases import Case, assert_close, check_export, check_formula, check_gradient, check_refused, net_of
 
 from engine.proto import caffe_pb2 as pb
 from engine.proto import text
@@ -318,3 +318,27 @@ def test_each_bottom_has_a_top():
 )
 def test_wrong_im2col_is_refused(options, message):
     check_refused(f'type: "Im2col" convolution_param {{ {options} }}', {"x": (1, 2, 4, 4)}, message)
+
+
+def test_each_side_of_a_convolution_has_a_pad_of_its_own():
+    layer = 'type: "Convolution" convolution_param {{ num_output: 2 kernel_size: 3 stride: 2 {} }}'.format
+    sides = Case("sides", layer("pad_b: 1 pad_l: 2"), {"x": (1, 2, 4, 4)})
+    plain = Case("plain", layer(""), {"x": (1, 2, 5, 6)})
+    params, given = sides.values()
+    padded = np.pad(given["x"], ((0, 0), (0, 0), (0, 1), (2, 0)))
+    (got,), (want,) = sides.run(params, given), plain.run(params, {"x": padded})
+    assert got.shape == sides.net.blob_shapes["y0"]
+    assert_close(got, want)
+
+
+@pytest.mark.parametrize(
+    ("kind", "pads", "message"),
+    [
+        ("Convolution", "pad: 1 pad_l: 1", "give one or the other"),
+        ("Convolution", "pad_l: -1", "must be 0 or more"),
+        ("Deconvolution", "pad_l: 1", "over rows and columns"),
+    ],
+)
+def test_wrong_pads_of_sides_are_refused(kind, pads, message):
+    layer = f'type: "{kind}" convolution_param {{ num_output: 2 kernel_size: 3 {pads} }}'
+    check_refused(layer, {"x": (1, 2, 4, 4)}, message)

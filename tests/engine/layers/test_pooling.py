@@ -5,7 +5,7 @@ from collections import Counter
 import jax
 import numpy as np
 import pytest
-from support.layer_cases import Case, check_export, check_formula, check_gradient, check_refused
+from support.layer_cases import Case, assert_close, check_export, check_formula, check_gradient, check_refused
 
 from engine.proto import caffe_pb2 as pb
 from engine.proto import text
@@ -265,3 +265,34 @@ def test_only_maxima_have_a_mask():
 )
 def test_wrong_pyramid_is_refused(options, shape, message):
     check_refused(f'type: "SPP" spp_param {{ {options} }}', {"x": shape}, message)
+
+
+SIDES = "kernel_size: 3 stride: 2 pad_t: 1 pad_b: 2 pad_r: 1 ceil_mode: false"
+
+
+def of_sides(x, reduce):
+    """The windows of SIDES over x (1, 1, 4, 5), with nan for what is pad."""
+    wide = np.pad(x[0, 0], ((1, 2), (0, 1)), constant_values=np.nan)
+    return np.array([[reduce(wide[i : i + 3, j : j + 3]) for j in (0, 2)] for i in (0, 2, 4)])[None, None]
+
+
+@pytest.mark.parametrize(
+    ("method", "reduce"),
+    [("MAX", np.nanmax), ("AVE", lambda w: np.nansum(w) / 9), ("AVE_EXC_PAD", np.nanmean)],
+)
+def test_each_side_has_a_pad_of_its_own(method, reduce):
+    case = Case(method, f'type: "Pooling" pooling_param {{ pool: {method} {SIDES} }}', {"x": (1, 1, 4, 5)})
+    assert_close(case.net.compile(case.run)([], case.values()[1])[0], of_sides(case.values()[1]["x"], reduce))
+
+
+def test_an_average_within_the_image_leaves_out_pads():
+    layer = 'type: "Pooling" pooling_param { pool: AVE_EXC_PAD kernel_size: 3 pad: 1 }'
+    case = Case("within", layer, {"x": (1, 1, 2, 2)})
+    x = case.values()[1]["x"]
+    assert_close(case.net.compile(case.run)([], {"x": x})[0], np.full((1, 1, 2, 2), x.mean()))
+
+
+def test_pads_of_sides_and_of_all_do_not_mix():
+    check_refused(
+        'type: "Pooling" pooling_param { kernel_size: 3 pad: 1 pad_l: 1 }', {"x": (1, 1, 4, 5)}, "give one or"
+    )

@@ -28,6 +28,8 @@ def reshape(dims, more=""):
 
 
 CASES = [
+    Case("squeeze", 'type: "Squeeze"', {"x": (1, 2, 1, 3)}, lambda x: x[0, :, 0]),
+    Case("squeeze the last", 'type: "Squeeze" squeeze_param { axis: -1 }', {"x": (1, 2, 1)}, lambda x: x[..., 0]),
     Case(
         "shuffle channels",
         'type: "ShuffleChannel" shuffle_channel_param { group: 2 }',
@@ -136,3 +138,7 @@ def test_slices_that_do_not_fit_are_refused(points, message):
 def test_a_new_shape_cannot_be_made_in_place(layer):
     with pytest.raises(LayerError, match="cannot be computed in place"):
         net_of(f'{layer} top: "x"', X, tops=0)
+
+
+def test_only_axes_of_length_1_are_squeezed():
+    check_refused('type: "Squeeze" squeeze_param { axis: 1 }', {"x": (1, 2)}, r"axis 1 .* is not of length 1")

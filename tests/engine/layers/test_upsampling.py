@@ -24,11 +24,19 @@ def tiled(x, share):
     return y
 
 
+RESIZE = 'type: "ResizeNearestNeighbor" resize_nearest_neighbor_param {{ {} }}'.format
+
 CASES = [
     Case("by a mask", UPSAMPLE("scale: 2"), {**X, "mask": MASK}, lambda x, mask: placed(x, mask, 4, 4)),
     Case("less one row", UPSAMPLE("pad_out_h: true"), {**X, "mask": MASK}, lambda x, mask: placed(x, mask, 3, 4)),
     Case("a size", UPSAMPLE("upsample_h: 3 upsample_w: 5"), {**X, "mask": MASK}, lambda x, mask: placed(x, mask, 3, 5)),
     Case("nearest", UPSAMPLE("scale: 3"), X, lambda x: x.repeat(3, 2).repeat(3, 3)),
+    Case(
+        "resize",
+        RESIZE('data_format: "NCHW" output_height: 3 output_width: 4'),
+        X,
+        lambda x: x[:, :, [0, 0, 1]][..., [0, 0, 1, 1]],
+    ),
     Case("nearest, unscaled", 'type: "Upsample"', X, lambda x: x),
     Case("unpooling", UNPOOL("unpool_size: 3"), {**X, "mask": MASK}, lambda x, mask: placed(x, mask, 3, 3)),
     Case("unpooling, to first elements", UNPOOL(""), X, lambda x: np.pad(x, ((0, 0), (0, 0), (0, 1), (0, 1)))),
@@ -78,3 +86,30 @@ REFUSED = [
 @pytest.mark.parametrize(("layer", "bottoms", "message"), REFUSED)
 def test_wrong_configuration_is_refused(layer, bottoms, message):
     check_refused(layer, bottoms, message)
+
+
+@pytest.mark.parametrize(
+    ("options", "read"),
+    [
+        ("output_height: 5", [0, 0, 1, 1, 2]),
+        ("output_height: 5 align_corners: true", [0, 1, 1, 2, 2]),
+        ("scale_height: 1.7 half_pixel_centers: true", [0, 0, 1, 2, 2]),
+        ("output_height: 6 half_pixel_onnx: true", [0, 0, 0, 1, 1, 2]),
+        ("output_height: 1 align_corners: true", [0]),
+    ],
+)
+def test_a_resized_row_is_the_nearest(options, read):
+    (y,) = Case("row", RESIZE(options), {"x": (1, 3, 1, 1)}).run([], {"x": np.arange(3).reshape(1, 3, 1, 1)})
+    assert y.ravel().tolist() == read
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ('data_format: "CHWN"', 'must be "NHWC" or "NCHW"'),
+        ("align_corners: true half_pixel_onnx: true", "give one at most"),
+        ("scale_height: 0.2", "its top would be 0×3"),
+    ],
+)
+def test_a_wrong_resizing_is_refused(options, message):
+    check_refused(RESIZE(options), {"x": (1, 3, 3, 1)}, message)

@@ -65,7 +65,7 @@ def test_the_message_names_file_line_and_field(written, complaint):
             "It belongs to RRPN (mjq11302010031/RRPN), a fork",
         ),
         ("layer { image_data_param { cache: true } }", "It belongs to NVIDIA's Caffe (NVIDIA/caffe), a fork"),
-        ("layer { pooling_param { pool: AVE_TF } }", "AVE_TF belongs to Synopsys' Caffe"),
+        ("layer { pooling_param { pool: LOWRES } }", "LOWRES belongs to NormFace"),
         ("layer { num_output: 3 }", "inside one of its blocks: convolution_param, embed_param, inner_product_param"),
         ('layers { type: "ReLU" }', '"ReLU" is a type of "layer"; a "layers" block (old form) has types such as'),
         ("layers { type: CONVOLUTIN }", "Nearest: CONVOLUTION."),
@@ -133,7 +133,7 @@ layer { name: "conv" type: "Convolution" convolution_param { num_output: 3 tf_pa
 layer {
   name: "slip" type: "Convolutoin" bottem: "data"
 }
-layer { name: "again" type: "CPMData" pooling_param { pool: AVE_TF } }"""
+layer { name: "again" type: "CPMData" pooling_param { pool: LOWRES } }"""
 
 
 def test_types_are_said_with_the_fields_in_the_order_of_the_lines():

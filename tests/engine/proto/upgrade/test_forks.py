@@ -20,6 +20,37 @@ def test_a_hole_is_a_dilation(old, new):
     assert made == wanted
 
 
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("pad_t: 1 pad_b: 1 pad_l: 2 pad_r: 2", "pad_h: 1 pad_w: 2"),
+        ("pad_t: 0 pad_b: 0 pad_l: 0 pad_r: 0", ""),
+        ("pad_b: 1 pad_r: 1", "pad_b: 1 pad_r: 1"),
+    ],
+)
+def test_pads_that_are_alike_on_both_sides_are_those_of_caffe(old, new):
+    for block in ("convolution_param", "pooling_param"):
+        made, wanted = (text.parse(f"layer {{ {block} {{ {each} }} }}", pb.NetParameter) for each in (old, new))
+        upgrade.upgrade_net(made)
+        assert made == wanted
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [("AVE_TF", "AVE"), ("AVE_EXC_PAD pad: 1", "AVE_EXC_PAD pad: 1"), ("AVE_TF pad: 1", "AVE_EXC_PAD pad: 1")],
+)
+def test_an_average_within_the_image_is_one_of_caffe_without_a_pad(old, new):
+    made, wanted = (text.parse(f"layer {{ pooling_param {{ pool: {each} }} }}", pb.NetParameter) for each in (old, new))
+    upgrade.upgrade_net(made)
+    assert made == wanted
+
+
+def test_a_relu_up_to_6_is_a_relu6():
+    net = text.parse('layer { type: "ReLU" relu_param { relu6: true negative_slope: 0.5 } }', pb.NetParameter)
+    upgrade.upgrade_net(net)
+    assert net == text.parse('layer { type: "ReLU6" relu6_param { negative_slope: 0.5 } }', pb.NetParameter)
+
+
 def test_layers_of_c3d_have_blocks_of_their_own_today():
     old = """
     layers { type: CONVOLUTION3D convolution_param { num_output: 2 kernel_size: 3 kernel_depth: 2 pad: 1
