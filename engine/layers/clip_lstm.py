@@ -28,6 +28,7 @@ class Lstm(Layer):
     Bottoms: x; optionally clip (T · N), 0 where a sequence begins. With clip each pass goes on from where the one
     before ended, without it all begin anew. The gates' gradients are kept within ± clipping_threshold, where there is
     one; that of the hidden weights takes what lies before a beginning too, as the fork's does.
+    Of CTPN and caffe_ocr, whose layers give no batch_size: x (T, N, K) → h (T, N, D), without clip.
     Params: W of the input (4 D, K), W of h (4 D, D), b (4 D), D = num_output.
     """
 
@@ -38,20 +39,22 @@ class Lstm(Layer):
         for field in ("num_output", "batch_size"):
             if not getattr(p, field):
                 raise self.error(f"lstm_param needs {field} of 1 or more.")
-        if not x or x[0] % p.batch_size:
+        stepped = len(x) == 3 and clip is None and not p.HasField("batch_size")
+        self.sequences, inputs = (x[1], x[2]) if stepped else (p.batch_size, count(x[1:]))
+        if not x or (not stepped and x[0] % p.batch_size):
             raise self.error(
                 f"{self.bottom(0)} of shape {list(x)} does not hold whole steps of {p.batch_size} sequences."
             )
         if clip is not None and (clip[:1] != x[:1] or count(clip) != x[0]):
             raise self.error(f"{self.bottom(1)} of shape {list(clip)} must hold one marker for each of {x[0]} items.")
-        self.sequences, self.outputs, self.limit = p.batch_size, p.num_output, p.clipping_threshold
-        self.weight = self.param("input weight", (4 * p.num_output, count(x[1:])), p.weight_filler)
+        self.outputs, self.limit = p.num_output, p.clipping_threshold
+        self.weight = self.param("input weight", (4 * p.num_output, inputs), p.weight_filler)
         self.hidden = self.param("hidden weight", (4 * p.num_output, p.num_output), p.weight_filler)
         self.bias = self.param("bias", (4 * p.num_output,), p.bias_filler)
         if clip is not None:
             for name in ("h", "c"):
                 self.remember(name, (p.batch_size, p.num_output))
-        return [(x[0], p.num_output)]
+        return [(*x[: 2 if stepped else 1], p.num_output)]
 
     def propagates_to(self, bottom: int) -> bool:
         return bottom == 0
@@ -59,7 +62,8 @@ class Lstm(Layer):
     def apply(self, params: Arrays, bottoms: Arrays, ctx: Context) -> tuple[list[Array], dict[int, Array]]:
         x, *clip = bottoms
         own = len(self.params)
-        driven = x.reshape(x.shape[0], -1) @ params[self.weight].T + params[self.bias]
+        x = x.reshape(count(self.top_shapes[0][:-1]), params[self.weight].shape[1])
+        driven = x @ params[self.weight].T + params[self.bias]
         driven = driven.reshape(-1, self.sequences, driven.shape[1])
         goes_on = clip[0] != 0 if clip else jnp.arange(x.shape[0]) >= self.sequences
         zeros = jnp.zeros((self.sequences, self.outputs), driven.dtype)
@@ -67,7 +71,7 @@ class Lstm(Layer):
         steps = driven, goes_on.reshape(-1, self.sequences, 1).astype(driven.dtype)
         after, h = jax.lax.scan(partial(self._step, params[self.hidden]), before, steps)
         updates = {own + n: stop_gradient(s) for n, s in enumerate(after)} if clip else {}
-        return [h.reshape(x.shape[0], self.outputs)], updates
+        return [h.reshape(self.top_shapes[0])], updates
 
     def _step(
         self, weight: Array, states: tuple[Array, Array], now: tuple[Array, Array]

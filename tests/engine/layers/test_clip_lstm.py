@@ -36,6 +36,12 @@ class TestCases(Cases):
     cases = (
         Case("one sequence", LSTM(""), X, anew(1)),
         Case("two sequences", LSTM("batch_size: 2"), X, anew(2)),
+        Case(
+            "steps of two",
+            LSTM(""),
+            {"x": (3, 2, 3)},
+            lambda x, *params: anew(2)(x.reshape(6, 3), *params).reshape(3, 2, 4),
+        ),
     )
 
 
