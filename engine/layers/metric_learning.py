@@ -1,4 +1,4 @@
-"""Layers that learn features in which what is alike lies close together: CenterLoss, TripletLoss, and their helpers."""
+"""Layers that learn features in which what is alike lies close together: CenterLoss, TripletLoss and others."""
 
 import jax
 import jax.numpy as jnp
@@ -7,6 +7,7 @@ from jax.lax import stop_gradient
 from engine.layers.base import Array, Arrays, Context, Layer, Shape, count
 from engine.layers.loss import Labelled, Loss
 from engine.layers.registry import layer
+from engine.ops.ctc import NEVER
 from engine.ops.replaced_gradient import with_gradient_of
 from engine.proto import caffe_pb2 as pb
 
@@ -92,6 +93,34 @@ class TripletLoss(Loss):
         apart = jnp.sum(jnp.square(a - p), axis=1) - jnp.sum(jnp.square(a - n), axis=1)
         violated = self.margin + apart
         return [jnp.sum(jnp.where(violated > 0, violated, 0)) / (2 * max(1, a.shape[0]))]
+
+
+@layer("LiftedStructSimilaritySoftmaxLoss")
+class LiftedStructSimilaritySoftmaxLoss(Loss):
+    """Σ max(0, J)² / 2P over the P pairs i < j of one label (Oh Song et al. 2016), 0 where there are none.
+
+    J = d_ij + ln Σ exp(margin − d_ik) + exp(margin − d_jk), the sums over the items k of other labels, d = |x_i − x_j|.
+    The gradient of a distance of 0 is 0. Bottoms: x (N, …), labels (N).
+    """
+
+    def setup(self, x: Shape, labels: Shape) -> list[Shape]:
+        self.check_items(x, labels)
+        if count(labels) != x[0]:
+            raise self.error(f"{self.bottom(1)} has shape {list(labels)}; it must hold one label an item.")
+        self.margin = self.config.lifted_struct_sim_softmax_loss_param.margin
+        return [()]
+
+    def forward(self, params: Arrays, bottoms: Arrays, ctx: Context) -> list[Array]:
+        x, labels = bottoms[0].reshape(bottoms[0].shape[0], -1), stop_gradient(bottoms[1]).reshape(-1)
+        squares = jnp.sum(jnp.square(x), axis=1)
+        inner = jnp.matmul(x, x.T, precision=jax.lax.Precision.HIGHEST)
+        apart = squares[:, None] + squares - 2 * inner
+        d = jnp.where(apart > 0, jnp.sqrt(jnp.where(apart > 0, apart, 1)), 0)
+        same = labels[:, None] == labels
+        pairs = same & (jnp.arange(len(x))[:, None] < jnp.arange(len(x)))
+        others = jax.nn.logsumexp(jnp.where(same, NEVER, self.margin - d), axis=1)
+        hinge = jnp.maximum(d + jnp.logaddexp(others[:, None], others), 0)
+        return [jnp.sum(jnp.where(pairs, jnp.square(hinge), 0)) / (2 * jnp.maximum(jnp.sum(pairs), 1))]
 
 
 @layer("LabelSpecificAdd")

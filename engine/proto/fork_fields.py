@@ -69,9 +69,6 @@ FIELDS: dict[str, dict[str, str]] = {
     forks.FOCALLOSS: {
         "ConvolutionParameter": "half_pad",
     },
-    forks.DEEPMETRIC: {
-        "LayerParameter": "lifted_struct_sim_softmax_loss_param",
-    },
     forks.DIVERSE: {
         "LayerParameter": "static_dropout_inner_product_param static_dropout_param",
     },

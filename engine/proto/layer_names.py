@@ -146,6 +146,7 @@ FORKS: dict[str, tuple[str, ...]] = {
         "L2Normalize",
         "LabelSpecificAdd",
         "LargeMarginInnerProduct",
+        "LiftedStructSimilaritySoftmaxLoss",
         "Local",
         "MarginInnerProduct",
         "TripletLoss",

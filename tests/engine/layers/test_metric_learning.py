@@ -30,8 +30,25 @@ def norm(x, absolute=False):
     ]
 
 
+def lifted(margin):
+    def formula(x, labels):
+        d = np.sqrt(((x[:, None] - x) ** 2).sum(2))
+        terms = []
+        for i, j in zip(*np.triu_indices(len(x), 1), strict=True):
+            if labels[i] == labels[j]:
+                others = [np.exp(margin - d[a, k]) for a in (i, j) for k in range(len(x)) if labels[k] != labels[i]]
+                terms.append(max(0, d[i, j] + np.log(sum(others))) ** 2)
+        return sum(terms) / 2 / len(terms)
+
+    return formula
+
+
+PAIRS = {"x": (5, 3), "labels": np.array([0, 1, 0, 1, 1])}
+
+
 class TestCases(Cases):
     cases = (
+        Case("lifted", 'type: "LiftedStructSimilaritySoftmaxLoss"', PAIRS, lifted(1)),
         Case("triplet", TRIPLET(""), APN, triplet(1)),
         Case("triplet, wide", TRIPLET("margin: 4"), APN, triplet(4)),
         Case("normalize", NORMALIZE(""), IMAGE, lambda x: x / norm(x)),
@@ -106,3 +123,9 @@ def test_wrong_configuration_is_refused(layer, bottoms, message):
 
 def test_a_channel_scale_needs_a_value_for_each_place():
     check_refused('type: "ChannelScale"', {**IMAGE, "s": (2, 3)}, r'"s" \[2, 3\]; it needs a value for each place')
+
+
+def test_a_batch_without_pairs_or_others_has_no_loss_and_no_gradient():
+    for labels in ([0, 1], [1, 1]):
+        (gradient,) = slopes('type: "LiftedStructSimilaritySoftmaxLoss"', x=np.ones((2, 3)), labels=labels)
+        assert np.array_equal(gradient, np.zeros((2, 3)))
