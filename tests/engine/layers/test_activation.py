@@ -192,7 +192,7 @@ def test_power_in_place_warns_of_its_gradient(caplog):
 
 def test_selu_dropout_keeps_mean_and_variance():
     case = Case("drop", 'type: "SeLuDropout" selu_dropout_param { dropout_ratio: 0.2 }', {"x": (100, 100)})
-    (y,) = case.run([], case.values()[1])
+    (y,) = case.net.compile(case.run)([], case.values()[1])
     x = case.values()[1]["x"]
     scale = (0.8 + 1.75809934**2 * 0.8 * 0.2) ** -0.5
     kept = np.abs(y - scale * (x + 0.2 * 1.75809934)) < 1e-4
@@ -204,7 +204,7 @@ def test_selu_dropout_keeps_mean_and_variance():
 
 def test_insanity_draws_its_slopes():
     case = Case("insanity", 'type: "Insanity" insanity_param { lb: 2 ub: 4 }', {"x": (50, 50)})
-    x, (y,) = case.values()[1]["x"], case.run([], case.values()[1])
+    x, (y,) = case.values()[1]["x"], case.net.compile(case.run)([], case.values()[1])
     assert np.array_equal(y[x > 0], x[x > 0])
     drawn = x[x < 0] / np.asarray(y)[x < 0]
     assert drawn.min() >= 2

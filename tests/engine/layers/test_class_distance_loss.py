@@ -41,7 +41,7 @@ def run(layer, d=D, **more):
         ),
         slow("negative_weight: 0.5 positive_weight: 2", 6.6 + 1.05, [[2, -0.5, 0], [-0.5, 2, -0.5], [-0.5, -0.5, 2]]),
         slow("positive_first: true", 3.3 + 0.8, [[1, -1, 0], [-1, 1, -1], [0, 0, 1]]),
-        ("max_negative_only: true", 3.3 + 0.5 + 0.2 + 0.7, [[1, -1, 0], [0, 1, -1], [-1, 0, 1]]),
+        slow("max_negative_only: true", 3.3 + 0.5 + 0.2 + 0.7, [[1, -1, 0], [0, 1, -1], [-1, 0, 1]]),
         slow("max_positive_only: true", 0.1 + 2.1, [[0, -1, 0], [-1, 1, -1], [-1, -1, 0]]),
         slow("normalize_negative: 1", 5.4, [[1, -0.6, 0], [-0.6, 1, -0.6], [-0.6, -0.6, 1]]),
         slow(
@@ -57,6 +57,7 @@ def test_contrastive_loss_pulls_the_own_class_and_pushes_the_near_ones(options, 
     assert_close(slope, slopes)
 
 
+@pytest.mark.slow
 def test_the_running_distance_is_added_to_the_margin():
     tops, _ = run(CONTRASTIVE("add_intra_mae: true"))
     assert_close(tops[1], [1.1, 2.1 / 6, 0.011])
@@ -71,7 +72,7 @@ def test_distances_of_a_third_bottom_count_and_the_first_has_the_gradient():
 @pytest.mark.parametrize(
     ("options", "value", "slopes"),
     [
-        ("", 2.9 + 2.8, [[1, 0, 0], [0, 1, 0], [-1, -1, 1]]),
+        slow("", 2.9 + 2.8, [[1, 0, 0], [0, 1, 0], [-1, -1, 1]]),
         (
             "margin: 0.75 negative_weight: 2 positive_weight: 3",
             2 * (0.45 + 0.05 + 6.8),

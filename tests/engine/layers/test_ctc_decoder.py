@@ -28,8 +28,6 @@ def test_sequences_end_where_the_next_begins_and_are_measured():
 def test_all_steps_count_without_indicators_and_the_blank_is_0():
     (rows,) = run('type: "CTCGreedyDecoder"', x=SCORES)
     assert np.array_equal(rows.reshape(3, 4), [[2, 1, -1, -1], [1, 2, 1, -1], [2, -1, -1, -1]])
-    (rows,) = run('type: "CTCGreedyDecoder" ctc_decoder_param { ctc_merge_repeated: false }', x=SCORES)
-    assert np.array_equal(rows.reshape(3, 4), [[2, 1, -1, -1], [1, 2, 1, -1], [2, 2, 2, 2]])
 
 
 def test_right_labels_beside_the_scores_give_how_near_and_how_many_are_right():

@@ -5,7 +5,7 @@ import itertools
 import jax
 import numpy as np
 import pytest
-from support.layer_cases import Case, Cases, assert_close, check_refused
+from support.layer_cases import Case, Cases, assert_close, check_export, check_formula, check_refused
 
 X = (4, 3, 3)
 ROWS = np.array([[2, 1, 2], [0, 0, 1], [0, 0, 0]])
@@ -39,9 +39,19 @@ def marked(x, *_):
     return (loss(x[:, 0], [1, 1], 2) + loss(x[:2, 1], [0], 2)) / 3
 
 
+@pytest.mark.slow
+class TestSlowCases(Cases):
+    cases = (Case("warp", WARP(USUAL), {"x": X, "labels": ROWS}, warp),)
+
+
+def test_ctc_loss_is_the_sum_over_all_paths_and_lowers_for_cuda():
+    case = Case("warp", WARP(USUAL), {"x": X, "labels": ROWS}, warp)
+    check_formula(case)
+    check_export(case)
+
+
 class TestCases(Cases):
     cases = (
-        Case("warp", WARP(USUAL), {"x": X, "labels": ROWS}, warp),
         Case(
             "reversed",
             'type: "ReverseTime" reverse_time_param { copy_remaining: true }',
@@ -78,18 +88,20 @@ def numerical(f, x):
             marked,
             marks=pytest.mark.slow,
         ),
-        (
+        pytest.param(
             'type: "WarpCTCLoss"',
             {"x": X, "marks": INDICATORS, "labels": COLUMNS},
             lambda x: (loss(x[:, 0], [2, 2], 0) + loss(x[:2, 1], [1], 0)) / 3,
+            marks=pytest.mark.slow,
         ),
         pytest.param(
             'type: "CTCLoss"', {"x": X, "marks": INDICATORS, "labels": COLUMNS}, marked, marks=pytest.mark.slow
         ),
-        (
+        pytest.param(
             COLLAPSED,
             {"x": X, "marks": INDICATORS, "labels": COLUMNS},
             lambda x: (loss(x[1:, 0], [1], 2) + loss(x[1:2, 1], [0], 2)) / 3,
+            marks=pytest.mark.slow,
         ),
     ],
 )
@@ -100,11 +112,11 @@ def test_the_gradient_is_that_of_the_sum_whatever_the_loss_weighs(layer, bottoms
     assert_close(slope, numerical(lambda x: 3 * given(x), x))
 
 
+@pytest.mark.slow
 def test_labels_without_enough_steps_weigh_nothing_or_infinitely():
     few = {"x": (2, 1, 3), "labels": np.array([[1, 1]])}
-    _, value, slope = gradient(WARP("alphabet_size: 3 time_step: 2 blank_label: 2"), few)
-    assert value == 0
-    assert not np.any(slope)
+    case = Case("few", WARP("alphabet_size: 3 time_step: 2 blank_label: 2"), few)
+    assert case.net.compile(case.run)([], case.values()[1])[0] == 0
     labels = {"x": (2, 1, 3), "marks": np.array([[0], [1]]), "labels": np.array([[1], [1]])}
     x, value, slope = gradient('type: "CTCLoss"', labels)
     assert value == np.inf

@@ -21,7 +21,7 @@ def dice(x, w=1.0, smooth=0.5):
     ("options", "formula"),
     [
         ("", dice),
-        ("generalization: MULTICLASS_WEIGHTED", lambda x: dice(x, SIZES**-2.0, 0)),
+        pytest.param("generalization: MULTICLASS_WEIGHTED", lambda x: dice(x, SIZES**-2.0, 0), marks=pytest.mark.slow),
         (
             "generalization: MULTICLASS_WEIGHTED_BATCH weight_mode: EQUALIZE_CLASSES ignore_label: 0",
             lambda x: dice(x, (SIZES + np.array([4e6 - 1, 0, 0]).reshape(1, 3, 1, 1)).mean(0) ** -1.0, 0),

@@ -43,7 +43,7 @@ def formula(scores, offsets, picture, before, after):
     return [[0, *edges] for _, edges in kept], [score for score, _ in kept]
 
 
-@pytest.mark.parametrize(("before", "after"), [(0, 0), (20, 5)])
+@pytest.mark.parametrize(("before", "after"), [pytest.param(0, 0, marks=pytest.mark.slow), (20, 5)])
 def test_regions_are_those_of_the_formula(before, after):
     rng = np.random.default_rng(0)
     case = Case(

@@ -49,10 +49,14 @@ def transposed(x, w, b):
 class TestCases(Cases):
     cases = (
         Case("convolution", CONV("Convolution3D", "pad: 1 temporal_pad: 1 stride: 2"), X, convolved),
-        Case("deconvolution", CONV("Deconvolution3D", ""), X, transposed),
         Case("maximum", POOL(""), X, pooled),
         Case("average", POOL("pool: AVE pad: 1"), X, lambda x: pooled(x, 1, average=True)),
     )
+
+
+@pytest.mark.slow
+class TestSlowCases(Cases):
+    cases = (Case("deconvolution", CONV("Deconvolution3D", ""), X, transposed),)
 
 
 def test_all_that_is_as_large_as_the_maximum_has_its_gradient():

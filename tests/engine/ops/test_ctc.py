@@ -24,7 +24,7 @@ def likelihood(y, labels, merge):
     return sum(np.prod([y[t, c] for t, c in enumerate(path)]) for path in paths if read(path, merge) == labels)
 
 
-@pytest.mark.parametrize("merge", [True, False])
+@pytest.mark.parametrize("merge", [True, pytest.param(False, marks=pytest.mark.slow)])
 def test_likelihood_is_the_sum_over_all_paths(merge):
     y = np.random.default_rng(0).dirichlet([1.0] * CLASSES, (STEPS, 4))
     want = [
@@ -34,6 +34,7 @@ def test_likelihood_is_the_sum_over_all_paths(merge):
     np.testing.assert_allclose(np.exp(got), want, rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_what_cannot_be_read_in_so_few_steps_has_no_likelihood_and_a_finite_gradient():
     def total(scores):
         return jnp.sum(ctc.log_likelihood(scores, jnp.array([[1, 1]]), jnp.array([2]), jnp.array([2]), 0, True))
