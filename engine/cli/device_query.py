@@ -16,20 +16,20 @@ Examples:
 def device_query(gpu: str) -> None:
     """Shows the devices that nets can run on."""
     from engine import log  # noqa: PLC0415
-    from engine.devices import jax_setup, plugin_faults  # noqa: PLC0415
+    from engine.devices import jax_setup  # noqa: PLC0415
 
     if gpu:
         log.info("caffe.cpp:138", f"Querying GPUs {gpu}")
         jax_setup.prepare(gpu)
-    import jax  # noqa: PLC0415
-
-    plugin_faults.keep()
-    devices = jax.devices()
-    for reason in plugin_faults.FAULTS.reasons:
-        log.warning("common.cpp:152", f"GPUs cannot be used here: {reason}")
+        devices = jax_setup.gpus(f"-gpu {gpu}: ", "")
+    else:
+        devices = jax_setup.every()
     for device in devices:
         memory = (device.memory_stats() or {}).get("bytes_limit")
         log.info("common.cpp:178", f"Device id:                     {device.id}")
+        for name, number in zip(("Major", "Minor"), getattr(device, "compute_capability", "").split("."), strict=False):
+            if number:
+                log.info("common.cpp:180", f"{name} revision number:         {number}")
         log.info("common.cpp:184", f"Name:                          {device.device_kind}")
         log.info("common.cpp:185", f"Platform:                      {device.platform}")
         if memory:

@@ -6,7 +6,7 @@ import platform
 from typing import TYPE_CHECKING
 
 from engine import log
-from engine.devices import plugin_faults
+from engine.devices import no_gpu, plugin_faults
 from engine.errors import DeviceError
 from engine.host import collector, interrupts, user_cache
 from engine.proto import caffe_pb2 as pb
@@ -19,6 +19,11 @@ PRECISION = {"float32": "highest", "tf32": "tensorfloat32", "bfloat16": "default
 
 LOW = {"float32": "float32", "tf32": "float32", "bfloat16": "bfloat16"}
 """What a net is told of -precision: TF32 is the device's way with float32, and no type of its own."""
+
+
+MEMORY = {"XLA_PYTHON_CLIENT_PREALLOCATE": "false", "XLA_PYTHON_CLIENT_MEM_FRACTION": "0.9"}
+"""Where the environment says nothing, a GPU's memory is taken as it is needed, as Caffe takes it: others may be on it.
+JAX would take three quarters at once, and never more; the tenth that is left is for CUDA's own."""
 
 
 def join() -> None:
@@ -45,13 +50,12 @@ def prepare(gpu: str, precision: str = "float32") -> None:
         jax.config.update("jax_platforms", "cpu")
         log.info("caffe.cpp:197", "Use CPU.")
         return
-    if gpu != "all":
-        jax.config.update("jax_cuda_visible_devices", ",".join(numbers := _numbers(gpu)))
-    here = _gpus(f"-gpu {gpu}: ")
-    if gpu != "all" and len(here) < len(numbers):
-        there = f"JAX finds {len(here)} of them" if here else "there is no GPU of that number here"
-        raise DeviceError(f"-gpu {gpu}: {there}; `caffe device_query` lists those there are.")
-    named = [str(i) for i in range(len(here))] if gpu == "all" else numbers
+    here = _taken(gpu, f"-gpu {gpu}: ")
+    named = [str(i) for i in range(len(here))] if gpu == "all" else _numbers(gpu)
+    if len(here) < len(named):
+        raise DeviceError(
+            f"-gpu {gpu}: of those numbers JAX finds {len(here)}; `caffe device_query -gpu all` lists what there is."
+        )
     log.info("caffe.cpp:204", f"Using GPUs {', '.join(named)}")
     for name, device in zip(named, here, strict=True):
         log.info("caffe.cpp:209", f"GPU {name}: {device.device_kind}")
@@ -60,10 +64,16 @@ def prepare(gpu: str, precision: str = "float32") -> None:
 def prepare_embedded() -> None:
     """For a Python program that imports the engine: XLA keeps its remarks to itself, and what it compiles on the disk.
 
-    Device and precision are the program's to choose.
+    The device is the program's to choose. Products are float32's as Caffe has them, unless the program or
+    JAX_DEFAULT_MATMUL_PRECISION says otherwise.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    _on_demand()
     plugin_faults.keep()
+    import jax  # noqa: PLC0415  after what it reads of the environment
+
+    if jax.config.values.get("jax_default_matmul_precision") is None:
+        jax.config.update("jax_default_matmul_precision", PRECISION["float32"])
     _cache_compiled()
 
 
@@ -74,34 +84,74 @@ def gpu_of(flag: str, param: pb.SolverParameter) -> str:
     """
     if flag or not param.HasField("solver_mode") or param.solver_mode != pb.SolverParameter.GPU:
         return flag
+    wanted = str(param.device_id)
     try:
-        _gpus("")
+        _taken(wanted, "")
     except DeviceError as e:
         log.warning("caffe.cpp:188", f"solver_mode is GPU, and the CPU is used: {e}")
         return ""
-    return str(param.device_id)
+    return wanted
 
 
 def _numbers(gpu: str) -> list[str]:
+    """The numbers of a flag, in their order: that in which JAX has the devices, the first the root."""
     numbers = gpu.split(",")
-    if not all(number.isdecimal() for number in numbers) or len(set(numbers)) < len(numbers):
+    if not all(number.isdecimal() and number.isascii() for number in numbers) or len(set(numbers)) < len(numbers):
         raise DeviceError(f"-gpu {gpu}: it takes the numbers of GPUs, as -gpu 0 or -gpu 0,1, or all.")
-    return numbers
+    return sorted(numbers, key=int)
 
 
-def _gpus(asked: str) -> "list[Device]":
-    """The GPUs that JAX finds on this node. Where there are none, DeviceError, whose message begins with `asked`."""
+def _taken(gpu: str, asked: str) -> "list[Device]":
+    """The GPUs of a flag: those that JAX makes itself at home on, and no other. Raises DeviceError as `gpus` does."""
+    _before_jax()
+    import jax  # noqa: PLC0415  after mallopt
+
+    if gpu != "all":
+        jax.config.update("jax_cuda_visible_devices", ",".join(_numbers(gpu)))
+    return gpus(asked, otherwise="Without -gpu the CPU is used.")
+
+
+def gpus(asked: str, otherwise: str) -> "list[Device]":
+    """The GPUs that JAX finds on this node. Where there are none, DeviceError.
+
+    Its message begins with `asked`, tells why there are none as far as that can be told, and ends with `otherwise`.
+    """
     import jax  # noqa: PLC0415  after mallopt
 
     try:
         found: list[Device] = jax.local_devices(backend="gpu")
     except RuntimeError as e:
-        reason = "; ".join([str(e).splitlines()[0], *plugin_faults.FAULTS.reasons])
-        raise DeviceError(
-            f"{asked}JAX finds no GPU on {platform.node()} ({reason}). On a cluster, is this a login node, or a job "
-            "without a GPU? Is hpcbrew[cuda12] or hpcbrew[cuda13] installed? Without -gpu the CPU is used."
-        ) from e
+        why = no_gpu.why(str(e), plugin_faults.FAULTS.reasons, no_gpu.there())
+        raise DeviceError(f"{asked}JAX finds no GPU on {platform.node()}: {why} {otherwise}") from e
     return found
+
+
+def every() -> "list[Device]":
+    """Every device that JAX finds on this node; where a GPU is there and cannot be used, it is said why."""
+    prepare_embedded()
+    import jax  # noqa: PLC0415  after what it reads of the environment
+
+    try:
+        found: list[Device] = jax.local_devices()
+        words = ""
+    except RuntimeError as e:
+        words = str(e)
+        jax.config.update("jax_platforms", "cpu")
+        found = jax.local_devices()
+    faults = plugin_faults.FAULTS.reasons
+    if words or faults:
+        why = no_gpu.why(words, faults, no_gpu.there())
+        log.warning("common.cpp:152", f"GPUs cannot be used here: {why}")
+    return found
+
+
+def _on_demand() -> None:
+    """Before JAX finds its plugins."""
+    if "XLA_CLIENT_MEM_FRACTION" in os.environ:  # the newer name: both together are refused
+        os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", MEMORY["XLA_PYTHON_CLIENT_PREALLOCATE"])
+        return
+    for name, value in MEMORY.items():
+        os.environ.setdefault(name, value)
 
 
 def _before_jax() -> None:
@@ -110,6 +160,7 @@ def _before_jax() -> None:
     Measured on 2 cores: AlexNet's pass from 303 to 250 ms, CIFAR-10's step from 469 to 424. Other C libraries: nothing.
     """
     plugin_faults.keep()
+    _on_demand()
     if platform.libc_ver()[0] != "glibc":
         return
     m_trim_threshold, m_mmap_max, m_arena_max = -1, -4, -8

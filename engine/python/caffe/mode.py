@@ -7,6 +7,7 @@ import jax
 import numpy as np
 
 from engine import forked
+from engine.devices import jax_setup
 from engine.errors import DeviceError, SolverError
 
 _device, _on_gpu = 0, False
@@ -27,9 +28,7 @@ def set_mode_gpu() -> None:
     """Computes on the GPU that set_device names. Raises DeviceError where there is none, NetError where it cannot."""
     global _on_gpu  # noqa: PLW0603
     forked.check()
-    gpus = _gpus()
-    if not gpus:
-        raise DeviceError("set_mode_gpu: JAX sees no GPU here. Install hpcbrew[cuda12] or [cuda13], or set_mode_cpu().")
+    gpus = jax_setup.gpus("set_mode_gpu: ", otherwise="set_mode_cpu() computes on the CPU.")
     if _device >= len(gpus):
         raise DeviceError(f"set_device: there is no GPU {_device}; there are {len(gpus)}, from 0 on.")
     jax.config.update("jax_default_device", gpus[_device])
@@ -84,10 +83,3 @@ def set_solver_rank(rank: int) -> None:
 
 def set_multiprocess(multiprocess: bool) -> None:
     """Whether each solver has a process of its own: here they always have, whatever is said."""
-
-
-def _gpus() -> list[jax.Device]:
-    try:
-        return jax.devices("gpu")
-    except RuntimeError:  # how JAX says that there are none
-        return []

@@ -291,13 +291,8 @@ def _compiled(
     built: engine.net.net.Net, run: Callable[..., Any], net: engine.net.net.Net, start: int, end: int
 ) -> Callable[..., Any]:
     """A function of `walk` over layers of `net`, which is `built` of these sizes or of others."""
-
-    def exact(*arrays: Any) -> Any:
-        with jax.default_matmul_precision("highest"):  # float32 as Caffe has it: GPUs would round to TF32
-            return run(net, start, end, *arrays)
-
     return Sized(
-        exact,
+        partial(run, net, start, end),
         net.name or "the net",
         uses=Uses(varied=net is not built),
         light=lambda *_: light(net),

@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import jax
 import pytest
@@ -17,6 +18,8 @@ ROOT = Path(__file__).parents[3]
 
 @pytest.fixture
 def no_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(jax.config, "update", lambda *_: None)
+
     def none(**_: object) -> list[jax.Device]:
         raise RuntimeError("Unknown backend: 'gpu'\nmore lines")
 
@@ -35,7 +38,43 @@ def no_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
 )
 def test_the_flag_goes_before_the_solvers_own_device(flag, param, wanted, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(jax, "local_devices", lambda backend: ["a GPU"])
+    monkeypatch.setattr(jax.config, "update", lambda *_: None)
     assert jax_setup.gpu_of(flag, param) == wanted
+
+
+def test_of_several_gpus_the_solvers_own_is_taken_and_no_other(monkeypatch: pytest.MonkeyPatch):
+    """JAX makes itself at home on all that it may see, and looks once."""
+    seen = {"jax_cuda_visible_devices": "all"}
+    all_there = [SimpleNamespace(device_kind=f"GPU {n}") for n in range(4)]
+
+    def found(**_: object) -> list[SimpleNamespace]:
+        looked.append(numbers := seen["jax_cuda_visible_devices"])
+        first = looked[0]  # what is told later comes too late
+        return all_there if first == "all" else [all_there[int(n)] for n in numbers.split(",")]
+
+    looked: list[str] = []
+    monkeypatch.setattr(jax, "local_devices", found)
+    monkeypatch.setattr(jax.config, "update", seen.__setitem__)
+    gpu = jax_setup.gpu_of("", pb.SolverParameter(solver_mode=pb.SolverParameter.GPU, device_id=2))
+    jax_setup.prepare(gpu)
+    assert looked == ["2", "2"]
+
+
+def test_memory_is_taken_as_it_is_needed_unless_the_environment_says_otherwise(monkeypatch: pytest.MonkeyPatch):
+    for name in (*jax_setup.MEMORY, "XLA_CLIENT_MEM_FRACTION"):
+        monkeypatch.delenv(name, raising=False)
+    jax_setup._on_demand()
+    assert {name: os.environ[name] for name in jax_setup.MEMORY} == jax_setup.MEMORY
+    monkeypatch.setenv("XLA_PYTHON_CLIENT_MEM_FRACTION", "0.5")
+    jax_setup._on_demand()
+    assert os.environ["XLA_PYTHON_CLIENT_MEM_FRACTION"] == "0.5"
+
+
+def test_of_two_names_for_its_share_jax_takes_one_alone(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("XLA_CLIENT_MEM_FRACTION", "0.5")
+    monkeypatch.delenv("XLA_PYTHON_CLIENT_MEM_FRACTION", raising=False)
+    jax_setup._on_demand()
+    assert "XLA_PYTHON_CLIENT_MEM_FRACTION" not in os.environ
 
 
 @pytest.mark.usefixtures("no_gpu")
@@ -47,16 +86,20 @@ def test_solver_mode_without_a_gpu_is_said_and_the_cpu_taken(monkeypatch: pytest
     assert said[0].startswith("solver_mode is GPU, and the CPU is used: JAX finds no GPU on ")
 
 
-@pytest.mark.parametrize("gpu", ["one", "0,", "-1", "0,0", "0;1"])
+def test_numbers_go_in_the_order_in_which_jax_has_the_devices():
+    assert jax_setup._numbers("10,2") == ["2", "10"]
+
+
+@pytest.mark.parametrize("gpu", ["one", "0,", "-1", "0,0", "0;1", "²"])
 def test_what_is_no_list_of_numbers_is_refused(gpu: str):
     with pytest.raises(DeviceError, match=rf"-gpu {gpu}: it takes the numbers of GPUs, as -gpu 0 or -gpu 0,1, or all"):
         jax_setup._numbers(gpu)
 
 
 @pytest.mark.usefixtures("no_gpu")
-def test_a_node_without_a_gpu_is_named_with_the_first_line_of_the_reason():
-    with pytest.raises(DeviceError, match=r"-gpu 0: JAX finds no GPU on \S+ \(Unknown backend: 'gpu'\)\. On a cluster"):
-        jax_setup._gpus("-gpu 0: ")
+def test_a_node_without_a_gpu_is_named_with_the_reason():
+    with pytest.raises(DeviceError, match=r"-gpu 0: JAX finds no GPU on \S+: .+\. Do without\.$"):
+        jax_setup.gpus("-gpu 0: ", "Do without.")
 
 
 @pytest.fixture

@@ -1,8 +1,11 @@
+import logging
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+from engine.devices import plugin_faults
 
 REASON = "operation cudaGetDeviceCount(&count) failed: no CUDA-capable device is detected"
 
@@ -29,3 +32,31 @@ def test_a_plugin_that_cannot_start_is_told_to_who_asks_for_its_devices(
     assert "Jax plugin configuration error" not in done.stderr
     assert (said in done.stderr.splitlines()[-1]) if said else "Traceback" not in done.stderr
     assert done.stdout == ("" if status else "cpu\n")
+
+
+@pytest.fixture
+def faults():
+    return plugin_faults.PluginFaults()
+
+
+def _shown(faults: plugin_faults.PluginFaults, said: str, error: Exception | None = None) -> bool:
+    exc_info = (type(error), error, None) if error else None
+    return faults.filter(logging.LogRecord("jax", logging.WARNING, __file__, 1, said, None, exc_info))
+
+
+def test_what_was_found_and_what_is_needed_stay_beside_each_other(faults):
+    error = RuntimeError("Outdated cuDNN installation found.\nVersion JAX was built against: 91000\nInstalled: 8907")
+    assert not _shown(faults, "Jax plugin configuration error: Exception when calling xla.initialize()", error)
+    assert faults.reasons == ["Outdated cuDNN installation found. Version JAX was built against: 91000 Installed: 8907"]
+
+
+def test_what_the_plugin_for_cuda_found_itself_is_kept_too(faults):
+    assert not _shown(faults, "CUDA version check failed during initialization. … Error: Unable to load CUDA.")
+    assert faults.reasons == ["Unable to load CUDA."]
+
+
+def test_that_jax_has_no_cuda_is_shown_unless_it_has_and_could_not_start(faults):
+    said = "An NVIDIA GPU may be present on this machine, but a CUDA-enabled jaxlib is not installed."
+    assert _shown(faults, said)
+    faults.reasons.append("Unable to load CUDA.")
+    assert not _shown(faults, said)

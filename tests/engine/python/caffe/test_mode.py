@@ -4,6 +4,7 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import caffe
+import jax
 import pytest
 from caffe import mode
 
@@ -21,15 +22,20 @@ def test_a_seed_repeats_the_seeds_that_follow():
 @pytest.mark.parametrize(
     ("call", "said"),
     [
-        (caffe.set_mode_gpu, "JAX sees no GPU here"),
+        (caffe.set_mode_gpu, r"set_mode_gpu: JAX finds no GPU on .* set_mode_cpu\(\) computes on the CPU"),
         (lambda: caffe.set_device(-1), "-1 is no device; they are counted from 0"),
     ],
 )
 def test_a_device_that_is_not_there_is_refused(call, said, monkeypatch):
-    monkeypatch.setattr(mode, "_gpus", list)
     monkeypatch.setattr(mode, "_device", 0)
+    monkeypatch.setattr(jax, "local_devices", lambda backend: jax.devices("no such"))
     with pytest.raises(DeviceError, match=said):
         call()
+
+
+def test_products_are_float32s_whatever_the_device():
+    """Of a solver too: GPUs would round to TF32."""
+    assert jax.config.values["jax_default_matmul_precision"] == "highest"
 
 
 def test_each_thread_has_a_rank_of_its_own():
