@@ -43,7 +43,7 @@ def time(
     from engine.proto import caffe_pb2 as pb  # noqa: PLC0415
 
     jax_setup.prepare(gpu, precision)
-    from engine.layers.python import surfaced  # noqa: PLC0415
+    from engine.devices.run_faults import surfaced  # noqa: PLC0415
     from engine.solver import benchmark, device_memory  # noqa: PLC0415
     from engine.solver.inputs import Batches  # noqa: PLC0415
     from engine.solver.report.caffe_log import Report  # noqa: PLC0415

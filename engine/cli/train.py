@@ -180,6 +180,7 @@ def _train(
         import jax  # noqa: PLC0415  takes long: --help does without
 
         from engine.devices.data_parallel import DataParallel  # noqa: PLC0415
+        from engine.devices.run_faults import surfaced  # noqa: PLC0415
         from engine.solver.report.caffe_log import Report  # noqa: PLC0415
         from engine.solver.report.progress_files import Records  # noqa: PLC0415
         from engine.solver.snapshot import formats  # noqa: PLC0415
@@ -189,6 +190,7 @@ def _train(
     state = formats.latest(param.snapshot_prefix) if snapshot == "auto" else snapshot
     folder = (progress_dir or os.environ.get(Variable.RUN_DIR)) if parallel.root else None
     with (
+        surfaced(),
         signals(requests, effects),
         Records(Path(folder) if folder else None, bar=bar) as records,
         Solver(param, path, requests, Report(records), options, parallel) as trained,

@@ -2,10 +2,8 @@
 
 import importlib
 import importlib.util
-import re
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -13,15 +11,12 @@ import jax
 import numpy as np
 from jax.custom_derivatives import SymbolicZero
 
-from engine import forked, log, user_errors
+from engine import log, user_errors
 from engine.blob import Blob, BlobVec
-from engine.errors import DeviceError
 from engine.graph.graph import Node
-from engine.host import memory
 from engine.layers.base import Array, Arrays, Context, Layer, ParamDecl, Shape, SourceLayer
 from engine.layers.registry import layer
 from engine.proto import caffe_pb2 as pb
-from engine.units import short_size
 
 BINDINGS = Path(__file__).parent.parent / "python"
 """Where the modules find what they begin with: `import caffe`."""
@@ -59,18 +54,6 @@ class UserLayer:
 
     def __init__(self, param: pb.LayerParameter) -> None:
         """A class that has an `__init__` of its own is given the same, as in Caffe, and hands it on."""
-
-
-@contextmanager
-def surfaced() -> Iterator[None]:
-    """Around the run of a compiled net. Raises NetError where none can run, DeviceError where memory is too small."""
-    forked.check()
-    try:
-        yield
-    except jax.errors.JaxRuntimeError as e:
-        if "RESOURCE_EXHAUSTED" in str(e):
-            raise DeviceError(f"the device has too little memory for this net: {_asked(e)} Try a smaller batch.") from e
-        raise
 
 
 @layer("Python")
@@ -261,19 +244,6 @@ def _found(module: str) -> bool:
         if e.name is not None and f"{module}.".startswith(f"{e.name}."):
             return False
         raise
-
-
-def _asked(error: Exception) -> str:
-    """How much memory was asked for, of how much; JAX's own words where these do not tell."""
-    asked = re.search(r"allocat\w* (\d+) bytes", str(error))
-    if asked is None:
-        return _line(error)
-    most = (jax.local_devices()[0].memory_stats() or {}).get("bytes_limit", memory.limit())
-    return f"it asks for {short_size(int(asked[1]))} more, and there are {short_size(most)} in all."
-
-
-def _line(error: Exception) -> str:
-    return f"{str(error).splitlines()[0].rstrip('.')}."
 
 
 class PythonSource(Python, SourceLayer):

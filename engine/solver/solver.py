@@ -15,9 +15,9 @@ import numpy as np
 
 from engine import log
 from engine.devices.data_parallel import DataParallel
+from engine.devices.run_faults import surfaced
 from engine.errors import SolverError
 from engine.graph.graph import Value
-from engine.layers.python import surfaced
 from engine.proto import caffe_pb2 as pb
 from engine.solver import schedules, training_run
 from engine.solver.best_tracker import Best, BestTracker

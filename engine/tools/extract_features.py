@@ -143,7 +143,7 @@ def _gone_on(tested: "TestNet", files: "dict[str, FeatureFile]") -> int:
 def _extract(tested: "TestNet", files: "dict[str, FeatureFile]", batches: int) -> None:
     import numpy as np  # noqa: PLC0415
 
-    from engine.layers.python import surfaced  # noqa: PLC0415
+    from engine.devices.run_faults import surfaced  # noqa: PLC0415
 
     log.info(WHERE, "Extracting Features")
     begin = _gone_on(tested, files)

@@ -13,6 +13,7 @@ import numpy as np
 import engine.net.net
 from engine.blob import Blob
 from engine.data.hdf5_sink import HDF5Sink
+from engine.devices.run_faults import surfaced
 from engine.errors import NetError
 from engine.graph.graph import Value
 from engine.layers import python
@@ -112,7 +113,7 @@ class Passes:
         given = {v: self.blobs[v.blob].value() for v in walk.reads(net, start, end)}
         run = self._compiled(walk.forward, net, start, end)
         params = self._params(start, end)
-        with python.surfaced():
+        with surfaced():
             passed = jax.block_until_ready(run(params, given, self.keys))
         self._recalled.update((k, params[k]) for ids in net.recurrent_ids[start : end + 1] for k in ids)
         self._overwritten.update((v, x) for v, x in given.items() if v != self._last[v.blob])
@@ -174,7 +175,7 @@ class Passes:
         ids = {k for i in range(first, last + 1) for k in walk.needed(net, i)[0]}
         sums = {k: self._fitting(k, self.params[k].gradient()) for k in ids}
         run = self._compiled(walk.backward, net, last, first)
-        with python.surfaced():
+        with surfaced():
             below, sums = jax.block_until_ready(run(params, values, diffs, sums, keys))
         for blob, x in below.items():
             if self.blobs[blob].shape == x.shape:
