@@ -7,12 +7,13 @@ import numpy as np
 from engine.data.label_bounds import LabelBounds
 from engine.layers.base import SIZED_BY_VALUES, Array, Arrays, Context, Layer, Shape, count
 from engine.layers.registry import layer
+from engine.ops.picked_rows import pick
 
 
 def rows(x: Array, numbers: Array) -> Array:
     """x[numbers]. A number that is no row gives NaN: an array in a compiled function cannot be checked."""
     picked = jax.lax.stop_gradient(numbers).astype(jnp.int32)
-    return x.at[picked].get(mode="fill", fill_value=jnp.nan, wrap_negative_indices=False)
+    return pick(x, picked.ravel()).reshape(*picked.shape, *x.shape[1:])
 
 
 @layer("Embed")

@@ -8,6 +8,7 @@ from engine.layers.base import Array, Arrays, Context, Layer, Shape, count
 from engine.layers.loss import Labelled, Loss
 from engine.layers.registry import layer
 from engine.ops.ctc import NEVER
+from engine.ops.picked_rows import sums
 from engine.ops.replaced_gradient import with_gradient_of
 from engine.proto import caffe_pb2 as pb
 
@@ -61,8 +62,8 @@ class CenterLoss(Labelled):
         d = x.reshape(x.shape[0], -1) - stop_gradient(centers)[ids]
         total = jnp.sum(jnp.abs(d)) if self.absolute else jnp.sum(jnp.square(d)) / 2
         away = -stop_gradient(jnp.sign(d) if self.absolute else d)
-        sums, counts = jnp.zeros_like(centers).at[ids].add(away), jnp.zeros(len(centers)).at[ids].add(1)
-        return [_pulling(total / max(1, x.shape[0]), centers, sums / (1 + counts)[:, None])]
+        summed = sums(jnp.concatenate([away, jnp.ones((len(away), 1), away.dtype)], 1), ids, len(centers))
+        return [_pulling(total / max(1, x.shape[0]), centers, summed[:, :-1] / (1 + summed[:, -1:]))]
 
 
 @layer("TripletLoss")

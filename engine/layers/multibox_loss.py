@@ -188,8 +188,9 @@ class MultiBoxLoss(Loss):
     def _class_losses(self, conf: Array, labels: Array) -> Array:
         """The loss of each prior (N, P) for its class in `labels` (N, P)."""
         if self.p.conf_loss_type == self.p.SOFTMAX:
-            log_p = jax.nn.log_softmax(conf, -1)
-            return -floored(jnp.take_along_axis(log_p, labels[..., None], -1, mode="clip")[..., 0], LOG_FLT_MIN)
+            own = jnp.clip(labels, 0, conf.shape[-1] - 1)[..., None] == jnp.arange(conf.shape[-1])
+            log_p = jnp.sum(jnp.where(own, jax.nn.log_softmax(conf, -1), 0), -1)  # its gradient is no scatter
+            return -floored(log_p, LOG_FLT_MIN)
         targets = jax.nn.one_hot(labels, conf.shape[-1], dtype=conf.dtype)
         return jnp.sum(jax.nn.softplus(conf) - conf * targets, -1)
 

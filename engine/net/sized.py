@@ -202,7 +202,7 @@ def for_platform(function: Callable[..., Any]) -> Callable[..., Any]:
     """The function, of whose forms for other platforms than that of now nothing is traced."""
 
     def program(*args: Any) -> Any:
-        with platform.cpu_alone() if on_cpu() else nullcontext():
+        with platform.cpu_alone() if on_cpu() else platform.no_cpu():
             return function(*args)
 
     return program

@@ -13,6 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
+from engine.ops import platform
 from engine.ops.channels import stored, where_fastest
 
 Array = jax.Array
@@ -45,6 +46,11 @@ class Span:
     @property
     def wide(self) -> bool:
         return max(self.kernel, self.stride) > WIDE
+
+    @property
+    def reduced_by_xla(self) -> bool:
+        """Whether its windows, which are several, are left to XLA."""
+        return self.wide and self.outputs > 1
 
     @property
     def length(self) -> int:
@@ -89,6 +95,14 @@ class Span:
         size[self.axis], stride[self.axis] = self.kernel, self.stride
         return lax.reduce_window(fitted, np.asarray(start, fitted.dtype), reduce, size, stride, "VALID")
 
+    def elements(self, fitted: Array) -> Array:
+        """(kernel, …): the elements of every window; the axis has one place a window."""
+        if self.outputs == 1:
+            return jnp.expand_dims(jnp.moveaxis(fitted, self.axis, 0), self.axis + 1)
+        if self.wide:
+            return jnp.moveaxis(jnp.take(fitted, self.places().T, self.axis), self.axis, 0)
+        return jnp.stack([self.tap(fitted, k) for k in range(self.kernel)])
+
     def spread(self, taps: list[Array]) -> Array:
         """The transpose of taking the taps: every tap back to its place, summed where windows overlap.
 
@@ -128,7 +142,8 @@ def max_pool(x: Array, windows: Windows) -> Array:
     if max(rows.kernel * columns.kernel, rows.stride * columns.stride) <= MANY:
         return _max_over(x, windows)
     for span in reversed(windows):
-        x = span.reduced(span.fit(x, _lowest(x)), -np.inf, lax.max) if span.wide else _max_over(x, (span,))
+        whole = span.reduced_by_xla
+        x = span.reduced(span.fit(x, _lowest(x)), -np.inf, lax.max) if whole else _max_over(x, (span,))
     return x
 
 
@@ -202,12 +217,24 @@ def _to_first_maxima(x: Array, y: Array, dy: Array, spans: Spans) -> Array:
     number = jnp.full(y.shape, count, jnp.int32)
     for k, tap in reversed(list(enumerate(_taps(x, spans)))):
         number = jnp.where(tap == y, k, number)
-    dense = all(span.stride == 1 for span in spans)
-    number = lax.optimization_barrier(number.astype(jnp.int8) if dense else number)
+    number = _written(number, dense=all(span.stride == 1 for span in spans))
     if all(span.kernel <= span.stride for span in spans):
         return _to_own_taps(number, dy, spans)
     phases = [_phase(number, dy, spans, residues) for residues in np.ndindex(*(span.stride for span in spans))]
     return _interleaved(phases, spans)
+
+
+def _written(number: Array, *, dense: bool) -> Array:
+    """The numbers of taps, written to memory before they are read. A GPU, which waits for memory, has them as bytes; a
+    CPU where windows are `dense`."""
+    if dense:
+        return lax.optimization_barrier(number.astype(jnp.int8))
+
+    def on_gpu(number: Array) -> Array:
+        return lax.optimization_barrier(number.astype(jnp.int8)).astype(number.dtype)
+
+    made: Array = platform.dependent(number, cpu=lax.optimization_barrier, default=on_gpu)
+    return made
 
 
 def _to_own_taps(number: Array, dy: Array, spans: Spans) -> Array:
@@ -317,33 +344,33 @@ def random_pool(x: Array, windows: Windows, key: Array) -> Array:
     Zeiler and Fergus, "Stochastic pooling", 2013: the first element where the running sum reaches u · Σ, u uniform.
     """
     taps = _elements(x, windows)
-    running = jnp.cumsum(lax.stop_gradient(taps), -1)
-    threshold = jax.random.uniform(key, running.shape[:-1], x.dtype) * running[..., -1]
-    chosen = jnp.argmax(running >= threshold[..., None], -1)
-    return jnp.take_along_axis(taps, chosen[..., None], -1)[..., 0]
+    running = jnp.cumsum(lax.stop_gradient(taps), 0)
+    threshold = jax.random.uniform(key, running.shape[1:], x.dtype) * running[-1]
+    chosen = jnp.argmax(running >= threshold, 0)
+    return jnp.sum(jnp.where(lax.broadcasted_iota(chosen.dtype, taps.shape, 0) == chosen, taps, 0), 0)
 
 
 def weighted_pool(x: Array, windows: Windows) -> Array:
     """The mean of every window weighted by its own values, Σx² / Σx; 0 where Σx is not positive."""
     taps = _elements(x, windows)
-    total = jnp.sum(taps, -1)
+    total = jnp.sum(taps, 0)
     positive = total > 0
-    return jnp.where(positive, jnp.sum(taps * taps, -1) / jnp.where(positive, total, 1), 0)
+    return jnp.where(positive, jnp.sum(taps * taps, 0) / jnp.where(positive, total, 1), 0)
 
 
 def _elements(x: Array, windows: Windows) -> Array:
-    """The elements of every window in scan order, 0 outside of x: (…, outputs, outputs, kernel · kernel)."""
+    """The elements of every window in scan order, 0 outside of x: (kernel · kernel, N, C, outputs, outputs)."""
     rows, columns = windows
-    fitted = columns.fit(rows.fit(x, 0), 0)
-    taps = fitted[..., rows.places()[:, None, :, None], columns.places()[None, :, None, :]]
-    return taps.reshape(*taps.shape[:-2], rows.kernel * columns.kernel)
+    taps = columns.elements(columns.fit(rows.fit(x, 0), 0))
+    taps = replace(rows, axis=rows.axis + 1).elements(taps)
+    return taps.reshape(-1, *taps.shape[2:])
 
 
 def average_pool(x: Array, windows: Spans) -> Array:
     """The sum of every window over its size, of which only what lies behind the pad at the end is no part."""
     for span in reversed(windows):
         sizes = np.expand_dims(span.sizes(), tuple(range(1, x.ndim - span.axis))).astype(x.dtype)
-        x = (span.reduced(span.fit(x, 0), 0, lax.add) if span.wide else _sum_along(x, span)) / sizes
+        x = (span.reduced(span.fit(x, 0), 0, lax.add) if span.reduced_by_xla else _sum_along(x, span)) / sizes
     return x
 
 

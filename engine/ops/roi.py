@@ -4,11 +4,13 @@ Arrays: x (N, C, H, W), a map a picture; regions one a row r, of the picture pic
 """
 
 import math
-from functools import reduce
+from functools import partial, reduce
 
 import jax
 import jax.numpy as jnp
 from jax import lax
+
+from engine.ops import platform
 
 Array = jax.Array
 Bounds = tuple[Array, Array]
@@ -18,6 +20,9 @@ Found = tuple[Array, ...]
 
 TABLE = 1 << 24
 """Bytes that the windows' maxima take at once; one channel's may be more."""
+
+COMPARISONS = 1 << 28
+"""So many elements and bins are compared at once on a GPU; one channel's may be more."""
 
 
 @jax.custom_vjp
@@ -121,12 +126,43 @@ def _max_fwd(
 
 def _max_bwd(saved: tuple[Array, Array, Array, Array], dy: Array) -> tuple[Array, None, None, None, None]:
     x, pictures, where, pulls = saved
-    counts = (where >= 0) & pulls[:, None, None, None]
-    channel = jnp.arange(x.shape[1])[:, None, None]
-    flat = jnp.zeros((*x.shape[:2], x.shape[2] * x.shape[3]), x.dtype)
-    picture = jnp.broadcast_to(pictures[:, None, None, None], where.shape)
-    dx = flat.at[picture, channel, where].add(jnp.where(counts, dy, 0), mode="drop")
-    return dx.reshape(x.shape), None, None, None, None
+    counted = jnp.where((where >= 0) & pulls[:, None, None, None], dy, 0)
+    flat = (*where.shape[:2], where.shape[2] * where.shape[3])
+    one_by_one, compared = (partial(form, shape=x.shape) for form in (_added, to_maxima))
+    given = counted.reshape(flat), pictures, where.reshape(flat)
+    dx: Array = platform.dependent(*given, cpu=one_by_one, default=compared)
+    return dx, None, None, None, None
+
+
+def _added(dy: Array, pictures: Array, where: Array, shape: tuple[int, ...]) -> Array:
+    flat = jnp.zeros((*shape[:2], shape[2] * shape[3]), dy.dtype)
+    picture = jnp.broadcast_to(pictures[:, None, None], where.shape)
+    return flat.at[picture, jnp.arange(shape[1])[:, None], where].add(dy, mode="drop").reshape(shape)
+
+
+def to_maxima(dy: Array, pictures: Array, where: Array, shape: tuple[int, ...]) -> Array:
+    """The gradient of x (N, C, H, W) from that of each region's bins, dy (R, C, bins), whose maxima lie at `where`.
+
+    For a GPU, whose threads would add to an element in no order of their own, and make another sum each time: every
+    element looks through all bins for those whose maximum it is. Channels go through in blocks, whose comparisons can
+    be counted in 32 bits.
+    """
+    pictures_n, channels, plane = *shape[:2], shape[2] * shape[3]
+    each = max(1, min(channels, COMPARISONS // max(1, pictures_n * plane * dy.shape[0] * dy.shape[2])))
+    blocks = -(-channels // each)
+
+    def by_block(values: Array) -> Array:
+        padded = jnp.pad(values, ((0, 0), (0, blocks * each - channels), (0, 0)))
+        return jnp.moveaxis(padded.reshape(len(values), blocks, each, -1), 1, 0)
+
+    mine = (pictures[:, None] == jnp.arange(pictures_n))[:, :, None, None, None]
+
+    def of_block(block: tuple[Array, Array]) -> Array:
+        given, place = (v[:, None, :, :, None] for v in block)
+        return jnp.sum(jnp.where(mine & (place == jnp.arange(plane)), given, 0), (0, 3))
+
+    made = jnp.moveaxis(lax.map(of_block, (by_block(dy), by_block(where))), 0, 1)
+    return made.reshape(pictures_n, blocks * each, plane)[:, :channels].reshape(shape)
 
 
 max_of_bins.defvjp(_max_fwd, _max_bwd)

@@ -1,9 +1,9 @@
 """BoxOutput, BoxGroupOutput: against loops over places, fields and regions."""
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from support import gpu_program
 from support.layer_cases import Case, assert_close, check_refused
 
 from engine.layers.box_output import propose
@@ -127,7 +127,7 @@ def test_where_nothing_is_found_one_region_stands_for_it():
 def test_the_search_is_one_computation_that_lowers_for_cuda():
     layer = Case("cuda", GROUPS(""), PAIRS, phase=pb.TEST).net.layers[-1]
     given = layer.split([jnp.asarray(v, jnp.float32) for v in PAIRS.values()])
-    jax.export.export(jax.jit(lambda *x: propose(*x, layer.search)), platforms=["cuda"])(*given)
+    assert not gpu_program.faults(gpu_program.lowered(lambda *x: propose(*x, layer.search), *given))
 
 
 SHAPES = {name: v.shape for name, v in MAPS.items()}

@@ -1,9 +1,9 @@
 """DetectionOutput, beside OpenCV's."""
 
 import cv2
-import jax
 import numpy as np
 import pytest
+from support import gpu_program
 from support.layer_cases import Case, assert_close, check_refused
 
 from engine.layers.detection_output import detect
@@ -109,7 +109,7 @@ def test_what_lies_behind_is_as_large_as_what_was_found():
 def test_the_batch_is_one_computation_that_lowers_for_cuda():
     case = Case("detections", DETECT("keep_top_k: 3"), BOTTOMS, phase=pb.TEST)
     search = case.net.layers[-1].search
-    jax.export.export(jax.jit(lambda *x: detect(*x, search)), platforms=["cuda"])(*BOTTOMS.values())
+    assert not gpu_program.faults(gpu_program.lowered(lambda *x: detect(*x, search), *BOTTOMS.values()))
 
 
 def test_files_of_another_machine_are_told_as_not_there(caplog):

@@ -185,3 +185,14 @@ def test_channels_in_blocks_are_pooled_as_all_at_once(monkeypatch):
     for r, i, j in np.ndindex(3, 2, 2):
         part = x[pictures[r], :, slice(*rows[:, r, i]), slice(*columns[:, r, j])]
         assert once[r, :, i, j].tolist() == (part.max((1, 2)) if part.size else np.zeros(5)).tolist()
+
+
+@pytest.mark.parametrize("compared", [2**28, 2 * 42 * 5 * 6])
+def test_on_a_gpu_the_gradient_of_maxima_is_the_same(compared, monkeypatch):
+    """All channels in one block, and one in each."""
+    monkeypatch.setattr(roi, "COMPARISONS", compared)
+    rng = np.random.default_rng(0)
+    dy, where = rng.standard_normal((5, 3, 6)).astype(np.float32), rng.integers(-1, 42, (5, 3, 6))
+    dy[where < 0] = 0
+    given = dy, np.array([0, 1, 1, 0, 7]), where, (2, 3, 6, 7)
+    assert_close(roi.to_maxima(*given), roi._added(*given))

@@ -1,8 +1,8 @@
 """YoloDetectionOutput and Yolov3DetectionOutput; recorded values tell the whole of them."""
 
-import jax
 import numpy as np
 import pytest
+from support import gpu_program
 from support.layer_cases import Case, assert_close, check_refused
 
 from engine.layers.yolo_output import _of_v2, _of_v3
@@ -80,7 +80,7 @@ def test_what_is_uncertain_scores_less():
     "candidates", [lambda x: _of_v2(x, np.ones((1, 2))), lambda x: _of_v3(x, np.ones((1, 2)), 8, False)]
 )
 def test_what_is_compiled_lowers_for_cuda(candidates):
-    jax.export.export(jax.jit(candidates), platforms=["cuda"])(grid().astype(np.float32))
+    assert not gpu_program.faults(gpu_program.lowered(candidates, grid().astype(np.float32)))
 
 
 @pytest.mark.parametrize(

@@ -39,6 +39,12 @@ def test_for_a_cpu_alone_its_form_is_traced_and_no_other(function, traced):
     assert traced == ["cpu"]
 
 
+def test_for_a_gpu_a_cpus_form_is_not_traced(function, traced):
+    with platform.no_cpu():
+        function(np.float32(1))
+    assert traced == ["default"]
+
+
 def test_what_was_traced_for_a_cpu_alone_is_not_taken_for_others(function, traced):
     with platform.cpu_alone():
         function(np.float32(1))
