@@ -92,7 +92,7 @@ def test_a_gpu_cluster_takes_it_without_a_complaint(
     solver: str, recipes: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(recipes)
-    asked = JobRequest(Path(solver), gpus_per_node=1, project="ee")
+    asked = JobRequest(Path(solver), gpus_per_node=1, gpu_type="V100", project="ee")
     plan = plan_job(asked, profiles.load("iitd"), Machine(2, 0), "0123abcd")
     assert (plan.missing, plan.warnings, plan.unknown) == ("", (), ())
 

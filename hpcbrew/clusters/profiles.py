@@ -108,11 +108,13 @@ class Resources(_Part):
 
 
 class GpuType(_Part):
-    """One kind of GPU: what `select` needs to get it, and its memory, so that a net too large for it is told of."""
+    """One kind of GPU: what `select` needs to get it; its memory, so that a net too large for it is told of, and its
+    compute capability, where that may be too old."""
 
     select: dict[Word, Word] = {}
     queue: Word | None = None
     memory: Bytes | None = None
+    compute: Annotated[float, Field(ge=1, le=100)] | None = None
     description: Text = ""
 
 

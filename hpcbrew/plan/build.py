@@ -14,7 +14,7 @@ from hpcbrew import layout, schedulers, train_flags
 from hpcbrew.clusters.profiles import Cluster, Module
 from hpcbrew.errors import RequestError
 from hpcbrew.job import JobPlan, JobRequest, Overrides, Resources, Upload
-from hpcbrew.plan import advice, digests, memory, once, own_layers
+from hpcbrew.plan import advice, digests, gpu_age, memory, once, own_layers
 from hpcbrew.plan.digests import Measured
 from hpcbrew.plan.directives import chunk, directives, hosts
 from hpcbrew.plan.hardware import Machine
@@ -92,7 +92,13 @@ def _plan(
         snapshot=str(place(first.resume) / first.resume.members[0]) if first.resume else None,
         there=tuple(dict.fromkeys(need for manifest in manifests for need in _there(manifest))),
         warnings=tuple(
-            dict.fromkeys((*told, *memory.warnings(needed, largest, resources, kind, cluster.gpu_types.items())))
+            dict.fromkeys(
+                (
+                    *told,
+                    *gpu_age.warnings(request.gpu_type, resources.gpus, cluster.gpu_types),
+                    *memory.warnings(needed, largest, resources, kind, cluster.gpu_types.items()),
+                )
+            )
         ),
         needed=needed,
     )

@@ -28,8 +28,8 @@ Fitted to the most that `caffe train` took (resident, batches of noise, `display
 1212 (152), ResNet-50 871 to 1744 (245). The higher ones are of runs in which glibc found no place for a step's
 blobs where those of the step before had been."""
 
-SHARE = 0.75
-"""How much of a GPU's memory JAX takes for a process."""
+SHARE = 0.9
+"""How much of a GPU's memory the engine lets JAX take for a process."""
 
 
 def need(graph: Graph, sizes: Sizes, solver: pb.SolverParameter, flags: TrainFlags = ()) -> int:
