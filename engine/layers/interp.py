@@ -2,6 +2,7 @@
 
 import jax.numpy as jnp
 import numpy as np
+from jax.typing import DTypeLike
 
 from engine.graph.windows import by
 from engine.layers.base import Array, Arrays, Context, Layer, Shape
@@ -28,7 +29,7 @@ class Interp(Layer):
             raise self.error(f"pad_beg {p.pad_beg} and pad_end {p.pad_end} leave nothing of {by(x[2:])}.")
         rows, columns = self._size(cropped[0], p.height), self._size(cropped[1], p.width)
         self.cropped = cropped
-        self.weights = _weights(cropped[0], rows), _weights(cropped[1], columns)
+        self.places = _places(cropped[0], rows), _places(cropped[1], columns)
         return [(x[0], x[1], rows, columns)]
 
     def _size(self, size: int, given: int) -> int:
@@ -50,18 +51,20 @@ class Interp(Layer):
     def forward(self, params: Arrays, bottoms: Arrays, ctx: Context) -> list[Array]:
         height, width = self.cropped
         x = bottoms[0][:, :, self.begin : self.begin + height, self.begin : self.begin + width]
-        rows, columns = (jnp.asarray(w, x.dtype) for w in self.weights)
+        rows, columns = (_weights(at, size, x.dtype) for at, size in zip(self.places, self.cropped, strict=True))
         wide = x if len(columns) == width else jnp.einsum("nchw,jw->nchj", x, columns)
         return [wide if len(rows) == height else jnp.einsum("nchj,ih->ncij", wide, rows)]
 
 
-def _weights(size: int, outputs: int) -> np.ndarray:
-    """(outputs, size): how much of each element goes into each output. Places are float32, as in the fork."""
+def _places(size: int, outputs: int) -> np.ndarray:
+    """(outputs,): where in x each output lies, counted in elements. In float32, as in the fork."""
     step = np.float32(size - 1) / np.float32(outputs - 1) if outputs > 1 else np.float32(0)
-    place = step * np.arange(outputs, dtype=np.float32)
-    low = place.astype(int)
-    weights = np.zeros((outputs, size + 1), np.float32)
-    weights[np.arange(outputs), low] = 1 - (place - low)
-    weights[np.arange(outputs), low + 1] += place - low
-    weights[:, size - 1] += weights[:, size]
-    return weights[:, :size]
+    return step * np.arange(outputs, dtype=np.float32)
+
+
+def _weights(places: np.ndarray, size: int, dtype: DTypeLike) -> Array:
+    """(outputs, size): how much of each element goes into each output; made where it is used, for it may be large."""
+    low = places.astype(np.int32)
+    part, elements = (places - low).astype(np.float32)[:, None], jnp.arange(size)
+    first, second = (jnp.minimum(at, size - 1)[:, None] == elements for at in (low, low + 1))
+    return (jnp.where(first, 1 - part, 0) + jnp.where(second, part, 0)).astype(dtype)
