@@ -59,3 +59,30 @@ def test_another_caffe_that_fails_is_quoted(bench: ModuleType, tmp_path: Path):
     args = argparse.Namespace(gpu="", seconds=0.1)
     with pytest.raises(SystemExit, match=r"(?s)ended with status 134:.*Unknown layer type"):
         bench.OtherCaffe(str(binary), tmp_path / "net.prototxt", "train", args).round()
+
+
+PROGRAM = """HloModule step
+
+%add (a: f32[], b: f32[]) -> f32[] {
+  ROOT %sum = f32[] add(%a, %b)
+}
+
+ENTRY %main (x: f32[4,8], w: bf16[8,2]) -> (f32[4,2], f32[8,4]) {
+  %x = f32[4,8]{1,0} parameter(0), metadata={op_name="x"}
+  %w = bf16[8,2]{1,0} parameter(1)
+  %gemm = (f32[4,2]{1,0}, s8[16]{0}) custom-call(%x, %w), custom_call_target="gemm", metadata={op_name="ip/dot"}
+  %y = f32[4,2]{1,0} get-tuple-element(%gemm), index=0
+  %wrapped_transpose = f32[8,4]{1,0} fusion(%x), kind=kInput, calls=%add, metadata={op_name="ip/transpose"}
+  ROOT %all = (f32[4,2]{1,0}, f32[8,4]{1,0}) tuple(%y, %wrapped_transpose)
+}
+"""
+
+
+def test_a_program_is_told_by_what_each_kernel_moves(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.syspath_prepend(SCRIPTS)
+    program = importlib.import_module("bench_program")
+    found = [(k.name, k.kind, k.read, k.written, k.of) for k in program.kernels(PROGRAM)]
+    assert found == [
+        ("gemm", "gemm", 4 * 32 + 2 * 16, 4 * 8 + 16, "ip/dot"),
+        ("wrapped_transpose", "layout", 4 * 32, 4 * 32, "ip/transpose"),
+    ]

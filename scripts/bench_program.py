@@ -1,0 +1,163 @@
+"""What XLA makes of a net's training step on a GPU that is not here: its kernels, the bytes that they move, its memory.
+
+Compiled for an H100 on any machine, with the plugin that JAX has for CUDA: `pip download --no-deps jax-cuda12-plugin
+jax-cuda12-pjrt` of jaxlib's version, unpacked into a folder that --plugin names, and a ptxas of CUDA 12 on PATH.
+Nothing is tuned, as it would be on the device: libraries may be chosen otherwise there, layouts and fusions are not.
+The least time is that of the bytes at 3.35 TB/s; products come on top where they take longer.
+"""
+
+import argparse
+import os
+import re
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bench_nets import NETS, definition
+
+BANDWIDTH = 3.35e12
+"""Bytes a second of an H100's memory."""
+
+H100 = """
+platform_name: "CUDA" device_description_str: "NVIDIA H100 80GB HBM3" dnn_version_info { major: 9 minor: 10 }
+gpu_device_info {
+  cuda_compute_capability { major: 9 } core_count: 132 fpus_per_core: 128 clock_rate_ghz: 1.98 threads_per_warp: 32
+  threads_per_block_limit: 1024 threads_per_core_limit: 2048 block_dim_limit_x: 2147483647 block_dim_limit_y: 65535
+  block_dim_limit_z: 65535 registers_per_core_limit: 65536 registers_per_block_limit: 65536
+  shared_memory_per_block: 49152 shared_memory_per_core: 233472 shared_memory_per_block_optin: 232448
+  l2_cache_size: 52428800 memory_bandwidth: 3352320000000 device_memory_size: 84942979072
+}
+"""
+"""What XLA asks a device of itself, as NVIDIA's data sheet and the CUDA programming guide's tables have it."""
+
+WIDTHS = {"pred": 1, "s8": 1, "u8": 1, "bf16": 2, "f16": 2, "f32": 4, "s32": 4, "u32": 4, "s64": 8, "u64": 8}
+
+FREE = {"parameter", "get-tuple-element", "tuple", "bitcast", "constant"}
+"""Instructions that compute nothing."""
+
+
+@dataclass(frozen=True)
+class Kernel:
+    """kind: of the instruction, or which library it calls. read, written: bytes, at most. of: the layer, and how."""
+
+    name: str
+    kind: str
+    read: int
+    written: int
+    of: str
+
+
+def kernels(program: str) -> Iterator[Kernel]:
+    """Those of an optimised program, in its order; a loop is one."""
+    sizes: dict[str, int] = {}
+    for line in program[program.index("\nENTRY") :].splitlines():
+        found = re.match(r"\s+(?:ROOT )?(%\S+) = (.*?) ([a-z][a-z\-]+)\(([^)]*)\)(.*)", line)
+        if found is None:
+            continue
+        name, shape, kind, operands, rest = found.groups()
+        sizes[name] = size(shape)
+        if kind in FREE:
+            continue
+        called = re.search(r'custom_call_target="([^"]+)"', rest)
+        laid_out = kind == "copy" or "transpose" in name or "copy" in name
+        of = re.search(r'op_name="([^"]*)"', rest)
+        yield Kernel(
+            name.removeprefix("%"),
+            called[1] if called else "layout" if laid_out else kind,
+            sum(sizes.get(operand, 0) for operand in re.findall(r"%[\w.\-]+", operands)),
+            sizes[name],
+            of[1] if of else "",
+        )
+
+
+def size(shape: str) -> int:
+    """The bytes of an array, or of a tuple's together."""
+    total = 0
+    for kind, dims in re.findall(r"\b([a-z]+\d*)\[([\d,]*)\]", shape):
+        count = WIDTHS.get(kind, 0)
+        for n in filter(None, dims.split(",")):
+            count *= int(n)
+        total += count
+    return total
+
+
+def compiled(net: str, batch: int, precision: str) -> Any:
+    """The training step of one of `NETS` with SGD, for an H100."""
+    import jax  # noqa: PLC0415  of the folder with the plugin
+    import numpy as np  # noqa: PLC0415
+    from jax.experimental import topologies  # noqa: PLC0415
+
+    from engine.devices.jax_setup import LOW, PRECISION  # noqa: PLC0415
+    from engine.graph import build  # noqa: PLC0415
+    from engine.net import Net  # noqa: PLC0415
+    from engine.ops import platform  # noqa: PLC0415
+    from engine.proto import caffe_pb2 as pb  # noqa: PLC0415
+    from engine.proto import text  # noqa: PLC0415
+    from engine.solver import step, updates  # noqa: PLC0415
+    from engine.solver.gradients import Rates, Settings  # noqa: PLC0415
+
+    jax.config.update("jax_default_matmul_precision", PRECISION[precision])
+    jax.devices("cpu")  # which finds the plugins
+    topology = topologies.get_topology_desc("gpu", "cuda", target_config=H100, topology="1x1x1")
+    there = jax.sharding.SingleDeviceSharding(topology.devices[0])
+
+    def array(shape: tuple[int, ...], dtype: Any = np.float32) -> jax.ShapeDtypeStruct:
+        return jax.ShapeDtypeStruct(shape, dtype, sharding=there)
+
+    defined = text.parse(definition(net, "train", batch), pb.NetParameter)
+    built = Net(build(defined, pb.NetState(phase=pb.TRAIN)), precision=LOW[precision])
+    solver = pb.SolverParameter(type="SGD", momentum=0.9, weight_decay=5e-4)
+    update = updates.from_solver(solver)
+    params = [array(param.shape) for param in built.params]
+    history = jax.tree.map(lambda a: array(a.shape, a.dtype), jax.eval_shape(update.init, params))
+    inputs = {blob: array(built.blob_shapes[blob]) for source in built.sources for blob in source.config.top}
+    key = jax.random.key(0)
+    drawn = step.Drawn(inputs, array(key.shape, key.dtype), array((), np.int32))  # type: ignore[arg-type]
+    with platform.no_cpu():
+        whole = step.whole(built, update, Settings.from_solver(solver))
+        return whole.lower(params, history, Rates(array(()), array(())), drawn).compile()  # type: ignore[arg-type]
+
+
+def report(net: str, batch: int, precision: str, most: int) -> None:
+    program = compiled(net, batch, precision)
+    found = list(kernels(program.as_text()))
+    moved = sum(kernel.read + kernel.written for kernel in found)
+    memory = program.memory_analysis()
+    print(
+        f"{net}, batch {batch}, {precision}: {len(found)} kernels, {moved / 1e9:.2f} GB moved, at least "
+        f"{moved / BANDWIDTH * 1e3:.2f} ms; {(memory.temp_size_in_bytes + memory.argument_size_in_bytes) >> 20} MiB"
+    )
+    by_kind: Counter[str] = Counter()
+    for kernel in found:
+        by_kind[kernel.kind] += kernel.read + kernel.written
+    for kind, bytes_ in by_kind.most_common():
+        print(f"  {kind:36} {sum(k.kind == kind for k in found):5} {bytes_ / 1e9:8.3f} GB")
+    for kernel in sorted(found, key=lambda k: -k.read - k.written)[:most]:
+        print(f"  {(kernel.read + kernel.written) / 1e6:7.0f} MB  {kernel.name}: {kernel.of[-100:]}")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        "scripts/bench program", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("nets", nargs="+", choices=NETS, metavar="NET", help=", ".join(NETS))
+    parser.add_argument("--plugin", required=True, metavar="DIR", help="where JAX's plugin for CUDA is unpacked")
+    parser.add_argument("--precision", choices=("float32", "tf32", "bfloat16"), default="float32")
+    parser.add_argument("--batch", type=int, help="pictures at once (what is usual for the net on a GPU)")
+    parser.add_argument("--top", type=int, default=10, help="of so many kernels is told that move most (%(default)s)")
+    args = parser.parse_args()
+    if not (Path(args.plugin) / "jax_plugins").is_dir():
+        parser.error(
+            f"--plugin {args.plugin}: there is no jax_plugins in it. Unpack the wheels of the two packages there."
+        )
+    sys.path.insert(0, args.plugin)
+    os.environ["JAX_PLATFORMS"] = "cpu"
+    for net in args.nets:
+        report(net, args.batch or NETS[net].gpu["train"], args.precision, args.top)
+
+
+if __name__ == "__main__":
+    main()
