@@ -8,7 +8,7 @@ from engine.ops import picked_rows, platform
 from engine.ops.picked_rows import pick, sums
 
 
-@pytest.mark.parametrize("count", [1, 2, 7, 64, 1000])
+@pytest.mark.parametrize("count", [1, 7, 100])
 def test_sums_by_sorting_are_those_of_adding_one_by_one(count):
     rng = np.random.default_rng(count)
     values, numbers = rng.standard_normal((count, 3)).astype(np.float32), rng.integers(-3, 23, count, np.int32)
@@ -17,7 +17,7 @@ def test_sums_by_sorting_are_those_of_adding_one_by_one(count):
         if 0 <= number < 20:
             want[number] += value
     for form in (picked_rows._added, picked_rows.sorted_sums):
-        np.testing.assert_allclose(form(values, numbers, 20), want, atol=1e-5)
+        np.testing.assert_allclose(jax.jit(form, static_argnums=2)(values, numbers, 20), want, atol=1e-5)
 
 
 def test_of_no_values_the_sums_are_zero():
