@@ -176,7 +176,8 @@ def _loop(
 
     def next_one(k: Any, so_far: tuple[StepResult, Each]) -> tuple[StepResult, Each]:
         done = one(k, so_far[0].params, so_far[0].history)
-        looked_at = jax.tree.map(lambda of_all, x: of_all.at[k].set(x), so_far[1], Each.of(done))
+        put = partial(jax.lax.dynamic_update_index_in_dim, index=k, axis=0)
+        looked_at = jax.tree.map(put, so_far[1], Each.of(done))
         return _rest(done), looked_at
 
     made = jax.eval_shape(one, 0, params, history)
