@@ -9,10 +9,11 @@ import jax.numpy as jnp
 from jax.lax import stop_gradient
 
 from engine.data.label_bounds import LabelBounds
-from engine.layers.base import Array, Arrays, Context, Layer, Shape, count
+from engine.layers.base import Array, Arrays, Context, Layer, Shape, along, count
 from engine.layers.loss import Loss
 from engine.layers.registry import layer
 from engine.ops import ctc
+from engine.ops.picked_rows import pick
 from engine.ops.replaced_gradient import unweighted
 
 
@@ -250,6 +251,6 @@ class ReverseTime(Layer):
         x, lengths = bottoms
         steps, ends = jnp.arange(x.shape[0])[:, None], stop_gradient(lengths).astype(jnp.int32)
         inside = steps < ends
-        rest = (1,) * (x.ndim - 2)
-        turned = jnp.take_along_axis(x, jnp.where(inside, ends - 1 - steps, steps).reshape(*inside.shape, *rest), 0)
-        return [turned if self.copies_rest else jnp.where(inside.reshape(*inside.shape, *rest), turned, 0)]
+        numbers = jnp.where(inside, ends - 1 - steps, steps) * x.shape[1] + jnp.arange(x.shape[1])
+        turned = pick(x.reshape(numbers.size, *x.shape[2:]), numbers.ravel()).reshape(x.shape)
+        return [turned if self.copies_rest else jnp.where(along(inside, 0, x.ndim), turned, 0)]

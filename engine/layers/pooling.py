@@ -8,7 +8,8 @@ from engine.graph import windows
 from engine.graph.windows import by
 from engine.layers.base import Array, Arrays, Context, Layer, Shape, rows
 from engine.layers.registry import layer
-from engine.ops.pooling import Span, Windows, average_pool, first_maximum, max_pool, random_pool, weighted_pool
+from engine.ops.pooling import Windows, average_pool, first_maximum, max_pool, random_pool, weighted_pool
+from engine.ops.span import Span
 from engine.proto import caffe_pb2 as pb
 
 

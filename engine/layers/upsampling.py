@@ -9,6 +9,7 @@ from jax.lax import stop_gradient
 from engine.graph.windows import by
 from engine.layers.base import Array, Arrays, Context, Layer, Shape
 from engine.layers.registry import layer
+from engine.ops.picked_rows import pick
 from engine.ops.placing import put
 
 
@@ -217,4 +218,6 @@ class ResizeNearestNeighbor(Layer):
 
     def forward(self, params: Arrays, bottoms: Arrays, ctx: Context) -> list[Array]:
         (x,) = bottoms
-        return [jnp.take(jnp.take(x, self.rows, self.first), self.columns, self.first + 1)]
+        for axis, numbers in ((self.first, self.rows), (self.first + 1, self.columns)):
+            x = jnp.moveaxis(pick(jnp.moveaxis(x, axis, 0), numbers), 0, axis)
+        return [x]

@@ -8,7 +8,8 @@ from engine.graph.windows import by
 from engine.layers.base import Array, Arrays, Context, Layer, Shape, count
 from engine.layers.registry import layer
 from engine.ops.convolution import convolve, deconvolve
-from engine.ops.pooling import Span, average_pool, max_pool_to_all
+from engine.ops.pooling import average_pool, max_pool_to_all
+from engine.ops.span import Span
 from engine.ops.window import Window
 
 

@@ -16,7 +16,7 @@ Array = jax.Array
 @jax.custom_vjp
 def pick(x: Array, numbers: Array) -> Array:
     """x (N, …), numbers (M) → x[numbers] (M, …). A number that is no row gives NaN, and no gradient."""
-    return x.at[numbers].get(mode="fill", fill_value=jnp.nan, wrap_negative_indices=False)
+    return jnp.asarray(x).at[numbers].get(mode="fill", fill_value=jnp.nan, wrap_negative_indices=False)
 
 
 def _pick_fwd(x: Array, numbers: Array) -> tuple[Array, tuple[Array, Array]]:

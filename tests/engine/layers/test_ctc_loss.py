@@ -134,7 +134,7 @@ def test_indicators_begin_with_0(param, bottoms):
 
 def test_behind_what_is_reversed_there_is_nothing():
     case = Case("reversed", 'type: "ReverseTime"', {"x": (3, 1), "n": (1,)})
-    assert np.array_equal(case.run([], {"x": np.array([[1], [2], [3]]), "n": np.array([2])})[0], [[2], [1], [0]])
+    assert np.array_equal(case.run([], {"x": np.float32([[1], [2], [3]]), "n": np.array([2])})[0], [[2], [1], [0]])
 
 
 @pytest.mark.parametrize(

@@ -99,7 +99,7 @@ def test_wrong_configuration_is_refused(layer, bottoms, message):
     ],
 )
 def test_a_resized_row_is_the_nearest(options, read):
-    (y,) = Case("row", RESIZE(options), {"x": (1, 3, 1, 1)}).run([], {"x": np.arange(3).reshape(1, 3, 1, 1)})
+    (y,) = Case("row", RESIZE(options), {"x": (1, 3, 1, 1)}).run([], {"x": np.arange(3.0).reshape(1, 3, 1, 1)})
     assert y.ravel().tolist() == read
 
 
