@@ -123,7 +123,7 @@ def test_the_solver_tests_with_as_many_pictures_as_there_are(name: str) -> None:
 @pytest.mark.parametrize("name", PUBLISHED)
 def test_a_gpu_cluster_takes_it_without_a_complaint(name: str, folders: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(folders)
-    asked = JobRequest(Path(name) / "solver.prototxt", gpus_per_node=1, project="ee")
+    asked = JobRequest(Path(name) / "solver.prototxt", gpus_per_node=1, gpu_type="V100", project="ee")
     plan = plan_job(asked, profiles.load("iitd"), Machine(2, 0), "0123abcd")
     assert (plan.missing, plan.warnings, plan.unknown) == ("", (), ())
 
