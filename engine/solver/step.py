@@ -109,14 +109,12 @@ def compiled(
     return _by_size(_single(parts), _summed(parts, uses), uses)
 
 
-def whole(
-    net: Net, update: Update[Any], settings: Settings, keep: Keep = NOTHING, parallel: DataParallel | None = None
-) -> jax.stages.Wrapped:
-    """An iteration of one pass as one compiled function (params, history, rates, drawn) → StepResult.
+def whole(net: Net, update: Update[Any], settings: Settings, keep: Keep = NOTHING) -> jax.stages.Wrapped:
+    """An iteration of one pass as one compiled function (params, history, rates, drawn) → StepResult, on one device.
 
     It uses up the first two, but for parameters that are kept.
     """
-    return _whole(_Parts(net, update, settings, keep, parallel or DataParallel()))
+    return _whole(_Parts(net, update, settings, keep, DataParallel()))
 
 
 def _by_size(first: Iterate, others: Iterate, uses: Uses) -> Iterate:
