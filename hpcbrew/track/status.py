@@ -100,7 +100,7 @@ def _of_links(ids: tuple[str, ...], report: QstatReport) -> JobStatus | None:
     number, status = chosen
     if len(ids) == 1:
         return status
-    return replace(status, reason=": ".join(filter(None, (f"link {number} of {len(ids)}", status.reason))))
+    return replace(status, reason=": ".join(filter(None, (f"link {number} of {len(ids)} so far", status.reason))))
 
 
 def _cancelled(record: JobRecord, status: JobStatus) -> JobStatus:

@@ -107,7 +107,7 @@ def test_a_cancelled_chain_starts_no_further_link(chains: Chains) -> None:
     chains.remote.until(JobState.RUNNING, record=record)
     until(lambda: chains.calls)
     seen = chains.remote.look(record)
-    assert (len(seen.live), seen.record.status.reason) == (2, "link 1 of 2")
+    assert (len(seen.live), seen.record.status.reason) == (2, "link 1 of 2 so far")
     assert control.cancel(record, chains.remote.ledger) == "cancelled"
     assert chains.ended(chains.remote.ledger.find(record.token)).status.state is JobState.CANCELLED
     assert len(chains.calls) == 1

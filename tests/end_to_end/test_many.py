@@ -96,4 +96,4 @@ def test_a_chain_of_many_links_is_asked_for_by_its_last(remote: RemoteCluster, m
     commands = asked(remote)
     (tracked,) = refresh.look(remote.site, [record], remote.ledger)
     assert [command[3:] for command in commands] == [("299.pbs01", record.id)]
-    assert tracked.record.status == JobStatus(JobState.QUEUED, "link 201 of 201: its queue is stopped for now")
+    assert tracked.record.status == JobStatus(JobState.QUEUED, "link 201 of 201 so far: its queue is stopped for now")

@@ -132,7 +132,7 @@ def test_of_a_chain_the_links_that_are_over_are_not_asked_for() -> None:
     ids = ("1.srv", "2.srv", "3.srv")
     report = QstatReport({"3.srv": JobView("3.srv", {"job_state": "R"})}, frozenset())
     assert judge(job(), None, report, ids) == RUNNING
-    assert judge(job(), None, report, ids, asked=ids[2:]) == JobStatus(JobState.RUNNING, "link 3 of 3")
+    assert judge(job(), None, report, ids, asked=ids[2:]) == JobStatus(JobState.RUNNING, "link 3 of 3 so far")
 
 
 SUSPENDED = JobStatus(JobState.HELD, "suspended by the server or an operator")
