@@ -240,7 +240,7 @@ def random_pool(x: Array, windows: Windows, key: Array) -> Array:
     Zeiler and Fergus, "Stochastic pooling", 2013: the first element where the running sum reaches u · Σ, u uniform.
     """
     taps = _elements(x, windows)
-    running = jnp.cumsum(lax.stop_gradient(taps), 0)
+    running = lax.associative_scan(jnp.add, lax.stop_gradient(taps))
     threshold = jax.random.uniform(key, running.shape[1:], x.dtype) * running[-1]
     chosen = jnp.argmax(running >= threshold, 0)
     return jnp.sum(jnp.where(lax.broadcasted_iota(chosen.dtype, taps.shape, 0) == chosen, taps, 0), 0)
