@@ -14,7 +14,7 @@ from engine.layers.loss import Loss
 from engine.layers.registry import layer
 from engine.ops import ctc
 from engine.ops.picked_rows import pick
-from engine.ops.replaced_gradient import unweighted
+from engine.ops.replaced_gradient import unweighted, with_gradient_of
 
 
 class SequenceLoss(Loss):
@@ -69,6 +69,7 @@ def lasting(indicators: Array) -> Array:
 class CtcLoss(SequenceLoss):
     """Σ −ln p(labels | x) / N, over `time_step` steps; 0 for an item with more labels than fit (warp-ctc).
 
+    The gradient is that of the sum, not of the mean, times loss_weight.
     Bottoms: x (T, N, alphabet_size), labels (N, L), of which those count that are not blank_label.
     """
 
@@ -95,7 +96,8 @@ class CtcLoss(SequenceLoss):
         rows, counts = ctc.packed(labels, labels != self.gap)
         lengths = jnp.full(self.items, self.time_step)
         found = ctc.log_likelihood(self.scored(bottoms[0]), rows, counts, lengths, self.gap, merge=True)
-        return [jnp.sum(jnp.where(found > ctc.NEVER / 2, -found, 0)) / self.items]
+        total = jnp.sum(jnp.where(found > ctc.NEVER / 2, -found, 0))
+        return [with_gradient_of(total / self.items, total)]
 
 
 @layer("WarpCTCLoss")

@@ -5,7 +5,7 @@ import itertools
 import jax
 import numpy as np
 import pytest
-from support.layer_cases import Case, Cases, assert_close, check_export, check_formula, check_refused
+from support.layer_cases import Case, Cases, assert_close, check_export, check_refused
 
 X = (4, 3, 3)
 ROWS = np.array([[2, 1, 2], [0, 0, 1], [0, 0, 0]])
@@ -39,15 +39,14 @@ def marked(x, *_):
     return (loss(x[:, 0], [1, 1], 2) + loss(x[:2, 1], [0], 2)) / 3
 
 
-@pytest.mark.slow
-class TestSlowCases(Cases):
-    cases = (Case("warp", WARP(USUAL), {"x": X, "labels": ROWS}, warp),)
+def test_ctc_loss_lowers_for_cuda():
+    check_export(Case("warp", WARP(USUAL), {"x": X, "labels": ROWS}, warp))
 
 
-def test_ctc_loss_is_the_sum_over_all_paths_and_lowers_for_cuda():
-    case = Case("warp", WARP(USUAL), {"x": X, "labels": ROWS}, warp)
-    check_formula(case)
-    check_export(case)
+def test_the_gradient_of_ctc_loss_is_that_of_the_sum_times_the_loss_weight():
+    x, value, slope = gradient(WARP(USUAL), {"x": X, "labels": ROWS}, 0.5)
+    assert_close(value, warp(x, ROWS))
+    assert_close(slope, numerical(lambda x: 0.5 * len(ROWS) * warp(x, ROWS), x))
 
 
 class TestCases(Cases):
