@@ -52,6 +52,7 @@ from engine.layers import (  # noqa: F401
     roi,
     rpn,
     segmentation_accuracy,
+    sequences,
     shape,
     smooth_l1_loss,
     sources,

@@ -3,14 +3,14 @@
 import jax.numpy as jnp
 from jax.lax import stop_gradient
 
-from engine.layers.base import Array, Arrays, Context, Layer, Shape, count
-from engine.layers.ctc_loss import lasting
+from engine.layers.base import Array, Arrays, Context, Shape
 from engine.layers.registry import layer
+from engine.layers.sequences import SequenceLayer, sequence_lengths
 from engine.ops import ctc
 
 
 @layer("CTCGreedyDecoder")
-class CTCGreedyDecoder(Layer):
+class CTCGreedyDecoder(SequenceLayer):
     """The labels of the best path, (N, T, 1, 1), −1 behind them: the largest score of each step, blanks left out.
 
     ctc_merge_repeated: a label in neighbouring steps is one. blank_index below 0: the last class.
@@ -27,9 +27,7 @@ class CTCGreedyDecoder(Layer):
 
     def setup(self, x: Shape, *more: Shape) -> list[Shape]:
         p = self.config.ctc_decoder_param
-        if len(x) < 3 or count(x[3:]) != 1 or not count(x):
-            raise self.error(f"{self.bottom(0)} has shape {list(x)}; it must be (steps, batch, classes).")
-        self.shape = steps, items, classes = x[:3]
+        self.steps, self.items, self.classes = steps, items, classes = self.check_scores(x)
         self.judged = len(more) == 1 and ("WarpCTCLoss" in self.node.beside or more[0][:2] != (steps, items))
         if self.judged and (len(more[0]) < 2 or more[0][0] != items):
             raise self.error(
@@ -37,19 +35,17 @@ class CTCGreedyDecoder(Layer):
                 f"({items}, labels)."
             )
         for i, shape in enumerate(() if self.judged else more, 1):
-            if shape[:2] != (steps, items) or count(shape[2:]) != 1:
-                raise self.error(f"{self.bottom(i)} has shape {list(shape)}; it must be ({steps}, {items}).")
+            self.check_steps(i, shape)
         usual = 0 if self.judged or not more else -1
         blank = p.blank_index if p.HasField("blank_index") else usual
         if blank >= classes:
             raise self.error(f"blank_index is {blank}; it must be below {classes}, or -1 for the last class.")
-        self.gap, self.merge = classes - 1 if blank < 0 else blank, p.ctc_merge_repeated
+        self.blank_class, self.merge = classes - 1 if blank < 0 else blank, p.ctc_merge_repeated
         return self._tops(len(more))
 
     def _tops(self, more: int) -> list[Shape]:
         """The tops' shapes: by the number of bottoms behind x, and how many the net names."""
-        steps, items, _ = self.shape
-        row, score, measure = (items, steps, 1, 1), (items, 1, 1, 1), (1, 1, 1, 1)
+        row, score, measure = (self.items, self.steps, 1, 1), (self.items, 1, 1, 1), (1, 1, 1, 1)
         named = len(self.config.top)
         if self.judged:
             return [(1, 2, 1, 1)]
@@ -62,12 +58,12 @@ class CTCGreedyDecoder(Layer):
 
     def forward(self, params: Arrays, bottoms: Arrays, ctx: Context) -> list[Array]:
         x, *more = (stop_gradient(b) for b in bottoms)
-        steps, items, _ = self.shape
-        x = x.reshape(self.shape)
+        steps, items = self.steps, self.items
+        x = x.reshape(steps, items, self.classes)
         lengths = jnp.full(items, steps)
         if more and not self.judged:
-            lengths = lasting(more[0].reshape(steps, items))
-        rows, counts = ctc.best_path(x, lengths, self.gap, self.merge)
+            lengths = sequence_lengths(more[0].reshape(steps, items))
+        rows, counts = ctc.best_path(x, lengths, self.blank_class, self.merge)
         if self.judged:
             right = more[0].reshape(items, -1)
             return [jnp.stack(self._measured(rows, counts, right, blanks=False)).reshape(1, 2, 1, 1)]
@@ -84,7 +80,7 @@ class CTCGreedyDecoder(Layer):
         """How near the rows are to the right labels (N, L), and the share that are them. blanks: these count, too."""
         labels = (right + 0.5).astype(jnp.int32)
         kept = jnp.cumsum(right < 0, axis=1) == 0
-        wanted, long = ctc.packed(labels, kept if blanks else kept & (labels != self.gap))
+        wanted, long = ctc.packed(labels, kept if blanks else kept & (labels != self.blank_class))
         distances = ctc.edit_distances(rows, counts, wanted, long)
         longer = jnp.maximum(counts, long)
         faulty = distances / jnp.maximum(longer, 1)
@@ -92,7 +88,7 @@ class CTCGreedyDecoder(Layer):
 
 
 @layer("LabelsequenceAccuracy")
-class LabelsequenceAccuracy(Layer):
+class LabelsequenceAccuracy(SequenceLayer):
     """The share of items whose best path is their labels (xmfbit/warpctc-caffe, DeepDetect).
 
     Bottoms: x (N, T, C); labels (N, L), of which those count that are not blank_label.
@@ -101,11 +97,9 @@ class LabelsequenceAccuracy(Layer):
     bottoms = (2, 2)
 
     def setup(self, x: Shape, labels: Shape) -> list[Shape]:
-        if len(x) < 3 or count(x[3:]) != 1 or not count(x):
-            raise self.error(f"{self.bottom(0)} has shape {list(x)}; it must be (batch, steps, classes).")
-        if len(labels) < 2 or labels[0] != x[0]:
-            raise self.error(f"{self.bottom(1)} has shape {list(labels)}; it must be ({x[0]}, labels).")
-        self.shape, self.gap = x[:3], self.config.labelsequence_accuracy_param.blank_label
+        self.items, self.steps, self.classes = self.check_scores(x, "batch, steps, classes")
+        self.check_rows(1, labels)
+        self.blank_class = self.config.labelsequence_accuracy_param.blank_label
         return [()]
 
     def propagates_to(self, bottom: int) -> bool:
@@ -113,11 +107,10 @@ class LabelsequenceAccuracy(Layer):
 
     def forward(self, params: Arrays, bottoms: Arrays, ctx: Context) -> list[Array]:
         x, labels = (stop_gradient(b) for b in bottoms)
-        items, steps, _ = self.shape
-        scores = x.reshape(self.shape).swapaxes(0, 1)
-        read, counts = ctc.best_path(scores, jnp.full(items, steps), self.gap, merge=True)
-        labels = labels.reshape(items, -1).astype(jnp.int32)
-        right, wanted = ctc.packed(labels, labels != self.gap)
-        longest = max(steps, right.shape[1])
+        scores = x.reshape(self.items, self.steps, self.classes).swapaxes(0, 1)
+        read, counts = ctc.best_path(scores, jnp.full(self.items, self.steps), self.blank_class, merge=True)
+        labels = labels.reshape(self.items, -1).astype(jnp.int32)
+        right, wanted = ctc.packed(labels, labels != self.blank_class)
+        longest = max(self.steps, right.shape[1])
         read, right = (jnp.pad(r, ((0, 0), (0, longest - r.shape[1])), constant_values=-1) for r in (read, right))
         return [jnp.mean(jnp.all(read == right, axis=1) & (counts == wanted), dtype=x.dtype)]

@@ -1,7 +1,7 @@
-"""Losses of sequences that are not aligned with their labels, and the layers that go with them in such nets.
+"""Losses of sequences that are not aligned with their labels: connectionist temporal classification.
 
-CtcLoss and ContinuationIndicator are of xmfbit/warpctc-caffe and DeepDetect, WarpCTCLoss and ReverseTime of
-senlinuc/caffe_ocr, CTCLoss of ChWick/caffe and TextBoxes++.
+CtcLoss is of xmfbit/warpctc-caffe and DeepDetect, WarpCTCLoss of senlinuc/caffe_ocr, CTCLoss of ChWick/caffe and
+TextBoxes++.
 """
 
 import jax
@@ -9,60 +9,22 @@ import jax.numpy as jnp
 from jax.lax import stop_gradient
 
 from engine.data.label_bounds import LabelBounds
-from engine.layers.base import Array, Arrays, Context, Layer, Shape, along, count
+from engine.layers.base import Array, Arrays, Context, Shape, count
 from engine.layers.loss import Loss
 from engine.layers.registry import layer
+from engine.layers.sequences import SequenceLayer, marked_lengths
 from engine.ops import ctc
-from engine.ops.picked_rows import pick
 from engine.ops.replaced_gradient import unweighted, with_gradient_of
 
 
-class SequenceLoss(Loss):
-    """−ln p(labels | x) of items whose scores x are (T, N, C), or (T, N, C, 1): one for each of T steps."""
-
-    def check_scores(self, x: Shape) -> None:
-        """Keeps T, N and C. Raises LayerError for other shapes."""
-        if len(x) < 3 or count(x[3:]) != 1 or not count(x):
-            raise self.error(f"{self.bottom(0)} has shape {list(x)}; it must be (steps, batch, classes).")
-        self.steps, self.items, self.classes = x[:3]
+class SequenceLoss(SequenceLayer, Loss):
+    """−ln p(labels | x) of items whose scores x are (T, N, C), or (T, N, C, 1)."""
 
     def propagates_to(self, bottom: int) -> bool:
         return bottom == 0
 
     def scored(self, x: Array) -> Array:
         return jax.nn.log_softmax(x.reshape(-1, self.items, self.classes), axis=2)
-
-    def check_steps(self, index: int, shape: Shape) -> None:
-        """Raises LayerError where a bottom has not a value for each step of each item."""
-        if shape[:2] != (self.steps, self.items) or count(shape[2:]) != 1:
-            raise self.error(
-                f"{self.bottom(index)} has shape {list(shape)}; it must be ({self.steps}, {self.items}): steps, batch."
-            )
-
-    def check_rows(self, index: int, shape: Shape) -> None:
-        """Raises LayerError where a bottom has not a row of labels for each item."""
-        if len(shape) < 2 or shape[0] != self.items:
-            raise self.error(f"{self.bottom(index)} has shape {list(shape)}; it must be ({self.items}, labels).")
-
-
-def until(ended: Array) -> Array:
-    """Along the first axis, the number of values before the first that has ended: all where none has."""
-    return jnp.sum(jnp.cumsum(ended, axis=0) == 0, axis=0)
-
-
-def marked(indicators: Array, labels: Array) -> tuple[Array, Array]:
-    """Numbers of steps and labels of each item, (N,) each, of bottoms that are (T, N).
-
-    A sequence ends where the next begins, with an indicator of 0; its labels end before the first below 0. An item
-    without labels has no steps.
-    """
-    counts = until(labels < 0)
-    return jnp.where(counts > 0, lasting((indicators + 0.5).astype(jnp.int32)), 0), counts
-
-
-def lasting(indicators: Array) -> Array:
-    """The number of steps of each item (N,): to the first indicator (T, N) of 0 behind the first."""
-    return until((indicators == 0) & (jnp.arange(len(indicators)) > 0)[:, None])
 
 
 @layer("CtcLoss")
@@ -75,7 +37,7 @@ class CtcLoss(SequenceLoss):
 
     def setup(self, x: Shape, labels: Shape) -> list[Shape]:
         p = self.config.ctc_loss_param
-        self.check_scores(x)
+        self.steps, self.items, self.classes = self.check_scores(x)
         self.check_rows(1, labels)
         if p.alphabet_size != self.classes:
             raise self.error(f"alphabet_size is {p.alphabet_size} and {self.bottom(0)} has {self.classes} classes.")
@@ -85,7 +47,7 @@ class CtcLoss(SequenceLoss):
             )
         if not 0 <= p.blank_label < self.classes:
             raise self.error(f"blank_label is {p.blank_label}; it must be 0 to {self.classes - 1}.")
-        self.time_step, self.gap = p.time_step, p.blank_label
+        self.time_step, self.blank_class = p.time_step, p.blank_label
         return [()]
 
     def label_bounds(self) -> dict[int, LabelBounds]:
@@ -93,9 +55,9 @@ class CtcLoss(SequenceLoss):
 
     def forward(self, params: Arrays, bottoms: Arrays, ctx: Context) -> list[Array]:
         labels = bottoms[1].reshape(self.items, -1).astype(jnp.int32)
-        rows, counts = ctc.packed(labels, labels != self.gap)
+        rows, counts = ctc.packed(labels, labels != self.blank_class)
         lengths = jnp.full(self.items, self.time_step)
-        found = ctc.log_likelihood(self.scored(bottoms[0]), rows, counts, lengths, self.gap, merge=True)
+        found = ctc.log_likelihood(self.scored(bottoms[0]), rows, counts, lengths, self.blank_class, merge=True)
         total = jnp.sum(jnp.where(found > ctc.NEVER / 2, -found, 0))
         return [with_gradient_of(total / self.items, total)]
 
@@ -106,17 +68,17 @@ class WarpCTCLoss(SequenceLoss):
 
     The gradient is that of the sum, not of the mean, whatever loss_weight says.
     Bottoms: x (T, N, C), and labels (N, L), of which those count that are not blank_index; or the numbers of steps (N,)
-    and of labels (N,), and labels (L, N); or indicators (T, N), see `marked`, and labels (T, N), which with blank_index
-    0 begin at 0 for class 1.
+    and of labels (N,), and labels (L, N); or indicators (T, N) and labels (T, N), see `marked_lengths`, which with
+    blank_index 0 begin at 0 for class 1.
     """
 
     bottoms = (2, 4)
 
     def setup(self, x: Shape, *more: Shape) -> list[Shape]:
-        self.check_scores(x)
-        self.gap = self.config.ctc_loss_param.blank_index  # 0 unless given
-        if not 0 <= self.gap < self.classes:
-            raise self.error(f"blank_index is {self.gap}; it must be 0 to {self.classes - 1}.")
+        self.steps, self.items, self.classes = self.check_scores(x)
+        self.blank_class = self.config.ctc_loss_param.blank_index  # 0 unless given
+        if not 0 <= self.blank_class < self.classes:
+            raise self.error(f"blank_index is {self.blank_class}; it must be 0 to {self.classes - 1}.")
         match more:
             case (labels,):
                 self.check_rows(1, labels)
@@ -133,25 +95,29 @@ class WarpCTCLoss(SequenceLoss):
 
     def label_bounds(self) -> dict[int, LabelBounds]:
         labels = len(self.config.bottom) - 1
-        later = 1 if labels == 2 and self.gap == 0 else 0
-        return {labels: LabelBounds(self.classes - later, -1 if labels > 1 else None, self.node.shown)}
+        classes = self.classes - (self.first_class if labels == 2 else 0)
+        return {labels: LabelBounds(classes, -1 if labels > 1 else None, self.node.shown)}
+
+    @property
+    def first_class(self) -> int:
+        """The class of the label 0 beside indicators."""
+        return 1 if self.blank_class == 0 else 0
 
     def targets_of(self, given: Arrays) -> tuple[Array, Array, Array]:
         """Labels (N, L), their numbers and those of the steps, (N,) each."""
         if len(given) == 1:
             labels = given[0].reshape(self.items, -1).astype(jnp.int32)
-            return *ctc.packed(labels, labels != self.gap), jnp.full(self.items, self.steps)
+            return *ctc.packed(labels, labels != self.blank_class), jnp.full(self.items, self.steps)
         if len(given) == 2:
             indicators, labels = (x.reshape(self.steps, self.items) for x in given)
-            lengths, counts = marked(indicators, labels)
-            later = 1 if self.gap == 0 else 0
-            return (labels.T + 0.5).astype(jnp.int32) + later, counts, lengths
+            lengths, counts = marked_lengths(indicators, labels)
+            return (labels.T + 0.5).astype(jnp.int32) + self.first_class, counts, lengths
         lengths, counts = (x.reshape(-1).astype(jnp.int32) for x in given[:2])
         return given[2].reshape(given[2].shape[0], self.items).T.astype(jnp.int32), counts, lengths
 
     def forward(self, params: Arrays, bottoms: Arrays, ctx: Context) -> list[Array]:
         rows, counts, lengths = self.targets_of(bottoms[1:])
-        found = ctc.log_likelihood(self.scored(bottoms[0]), rows, counts, lengths, self.gap, merge=True)
+        found = ctc.log_likelihood(self.scored(bottoms[0]), rows, counts, lengths, self.blank_class, merge=True)
         total = jnp.sum(jnp.where((found > ctc.NEVER / 2) & (lengths > 0), -found, 0))
         return [unweighted(stop_gradient(total) / self.items, total)]
 
@@ -161,16 +127,16 @@ class CTCLoss(SequenceLoss):
     """Σ −ln p(labels | x) / N; infinite where an item has more labels than fit (ChWick/caffe, TextBoxes++).
 
     The gradient is that of the sum, not of the mean, whatever loss_weight says; of an item whose loss is infinite it is
-    the probabilities. Bottoms: x (T, N, C), indicators (T, N) and labels (T, N), see `marked`. blank_index below 0: the
-    last class. output_delay: the first steps do not count. preprocess_collapse_repeated: of a label that is repeated
-    one counts.
+    the probabilities. Bottoms: x (T, N, C), indicators (T, N) and labels (T, N), see `marked_lengths`. blank_index
+    below 0: the last class. output_delay: the first steps do not count. preprocess_collapse_repeated: of a label that
+    is repeated one counts.
     """
 
     bottoms = (3, 3)
 
     def setup(self, x: Shape, indicators: Shape, labels: Shape) -> list[Shape]:
         p = self.config.ctc_loss_param
-        self.check_scores(x)
+        self.steps, self.items, self.classes = self.check_scores(x)
         self.check_steps(1, indicators)
         self.check_steps(2, labels)
         blank = p.blank_index if p.HasField("blank_index") else -1
@@ -178,7 +144,7 @@ class CTCLoss(SequenceLoss):
             raise self.error(f"blank_index is {blank}; it must be below {self.classes}, or -1 for the last class.")
         if not 0 <= p.output_delay < self.steps:
             raise self.error(f"output_delay is {p.output_delay}; it must be 0 to {self.steps - 1}.")
-        self.gap = self.classes - 1 if blank < 0 else blank
+        self.blank_class = self.classes - 1 if blank < 0 else blank
         self.delay, self.merge, self.collapse = p.output_delay, p.ctc_merge_repeated, p.preprocess_collapse_repeated
         return [()]
 
@@ -187,72 +153,19 @@ class CTCLoss(SequenceLoss):
 
     def forward(self, params: Arrays, bottoms: Arrays, ctx: Context) -> list[Array]:
         indicators, labels = (b.reshape(self.steps, self.items) for b in bottoms[1:])
-        lengths, counts = marked(indicators, labels)
+        lengths, counts = marked_lengths(indicators, labels)
         rows = (labels.T + 0.5).astype(jnp.int32)
         counted = jnp.arange(self.steps) < counts[:, None]
-        kept = counted & (jnp.cumsum(counted & (rows == self.gap), axis=1) == 0)
+        kept = counted & (jnp.cumsum(counted & (rows == self.blank_class), axis=1) == 0)
         if self.collapse:
             kept &= (rows != jnp.roll(rows, 1, axis=1)) | (jnp.arange(self.steps) == 0)
         rows, counts = ctc.packed(rows, kept)
         x = bottoms[0].reshape(self.steps, self.items, self.classes)[self.delay :]
         lengths = jnp.maximum(lengths - self.delay, 0)
-        found = ctc.log_likelihood(self.scored(x), rows, counts, lengths, self.gap, self.merge)
+        found = ctc.log_likelihood(self.scored(x), rows, counts, lengths, self.blank_class, self.merge)
         possible, runs = found > ctc.NEVER / 2, lengths > 0
         steps = jnp.arange(len(x))[:, None] < lengths
         evened = jnp.sum(jnp.where(steps, jax.nn.logsumexp(x, axis=2), 0), axis=0)
         losses = jnp.where(runs, jnp.where(possible, -found, jnp.inf), 0)
         pulls = jnp.where(runs, jnp.where(possible, -found, evened), 0)
         return [unweighted(stop_gradient(jnp.sum(losses)) / self.items, jnp.sum(pulls))]
-
-
-@layer("ContinuationIndicator")
-class ContinuationIndicator(Layer):
-    """Top (time_step, N): 0 in the first row, where sequences begin, and 1 in the others, for an LSTM.
-
-    N is batch_size (xmfbit/warpctc-caffe), or with a bottom the size of its `axis` (DeepDetect).
-    """
-
-    bottoms = (0, 1)
-
-    def setup(self, *x: Shape) -> list[Shape]:
-        p = self.config.continuation_indicator_param
-        items = x[0][self.canonical_axis(p.axis, x[0])] if x and not p.batch_size else p.batch_size
-        if not p.time_step or not items:
-            raise self.error("continuation_indicator_param needs time_step, and batch_size or a bottom.")
-        return [(p.time_step, items)]
-
-    def propagates_to(self, bottom: int) -> bool:
-        return False
-
-    def forward(self, params: Arrays, bottoms: Arrays, ctx: Context) -> list[Array]:
-        return [jnp.ones(self.top_shapes[0]).at[0].set(0)]
-
-
-@layer("ReverseTime")
-class ReverseTime(Layer):
-    """The first n steps of each item the other way round; behind them 0, or x with copy_remaining.
-
-    Bottoms: x (T, N, …), n (N,). Top: of x's shape.
-    """
-
-    bottoms = (2, 2)
-
-    def setup(self, x: Shape, lengths: Shape) -> list[Shape]:
-        if len(x) < 2 or lengths != (x[1],):
-            raise self.error(
-                f"{self.bottom(1)} has shape {list(lengths)} and {self.bottom(0)} {list(x)}; it must have a number of "
-                "steps for each item of (steps, batch, …)."
-            )
-        self.copies_rest = self.config.reverse_time_param.copy_remaining
-        return [x]
-
-    def propagates_to(self, bottom: int) -> bool:
-        return bottom == 0
-
-    def forward(self, params: Arrays, bottoms: Arrays, ctx: Context) -> list[Array]:
-        x, lengths = bottoms
-        steps, ends = jnp.arange(x.shape[0])[:, None], stop_gradient(lengths).astype(jnp.int32)
-        inside = steps < ends
-        numbers = jnp.where(inside, ends - 1 - steps, steps) * x.shape[1] + jnp.arange(x.shape[1])
-        turned = pick(x.reshape(numbers.size, *x.shape[2:]), numbers.ravel()).reshape(x.shape)
-        return [turned if self.copies_rest else jnp.where(along(inside, 0, x.ndim), turned, 0)]

@@ -1,11 +1,11 @@
-"""CtcLoss, WarpCTCLoss, CTCLoss, ContinuationIndicator and ReverseTime, against the sum over all paths."""
+"""CtcLoss, WarpCTCLoss and CTCLoss, against the sum over all paths."""
 
 import itertools
 
 import jax
 import numpy as np
 import pytest
-from support.layer_cases import Case, Cases, assert_close, check_export, check_refused
+from support.layer_cases import Case, assert_close, check_export, check_refused
 
 X = (4, 3, 3)
 ROWS = np.array([[2, 1, 2], [0, 0, 1], [0, 0, 0]])
@@ -47,17 +47,6 @@ def test_the_gradient_of_ctc_loss_is_that_of_the_sum_times_the_loss_weight():
     x, value, slope = gradient(WARP(USUAL), {"x": X, "labels": ROWS}, 0.5)
     assert_close(value, warp(x, ROWS))
     assert_close(slope, numerical(lambda x: 0.5 * len(ROWS) * warp(x, ROWS), x))
-
-
-class TestCases(Cases):
-    cases = (
-        Case(
-            "reversed",
-            'type: "ReverseTime" reverse_time_param { copy_remaining: true }',
-            {"x": (3, 2, 2), "n": np.array([2, 3])},
-            lambda x, n: np.stack([x[[1, 0, 2], 0], x[::-1, 1]], axis=1),
-        ),
-    )
 
 
 def gradient(layer, bottoms, weight=1.0):
@@ -123,20 +112,6 @@ def test_labels_without_enough_steps_weigh_nothing_or_infinitely():
 
 
 @pytest.mark.parametrize(
-    ("param", "bottoms"), [("batch_size: 2", {}), ("axis: 1", {"x": (5, 2)})], ids=["told", "as a bottom's"]
-)
-def test_indicators_begin_with_0(param, bottoms):
-    layer = f'type: "ContinuationIndicator" continuation_indicator_param {{ time_step: 3 {param} }}'
-    (top,) = Case("indicators", layer, bottoms).run([], {name: np.zeros(b) for name, b in bottoms.items()})
-    assert np.array_equal(top, [[0, 0], [1, 1], [1, 1]])
-
-
-def test_behind_what_is_reversed_there_is_nothing():
-    case = Case("reversed", 'type: "ReverseTime"', {"x": (3, 1), "n": (1,)})
-    assert np.array_equal(case.run([], {"x": np.float32([[1], [2], [3]]), "n": np.array([2])})[0], [[2], [1], [0]])
-
-
-@pytest.mark.parametrize(
     ("layer", "bottoms", "message"),
     [
         (WARP("time_step: 4 alphabet_size: 4"), {"x": X, "l": (3, 2)}, "alphabet_size is 4 and .* has 3 classes"),
@@ -147,8 +122,6 @@ def test_behind_what_is_reversed_there_is_nothing():
         ('type: "CTCLoss"', {"x": X, "m": (4, 3), "l": (3, 4)}, r"it must be \(4, 3\): steps, batch"),
         ('type: "CTCLoss" ctc_loss_param { output_delay: 4 }', {"x": X, "m": (4, 3), "l": (4, 3)}, "must be 0 to 3"),
         ('type: "WarpCTCLoss"', {"x": X, "s": (3,), "c": (2,), "l": (5, 3)}, r"it must be \(3,\)"),
-        ('type: "ContinuationIndicator"', {}, "needs time_step, and batch_size or a bottom"),
-        ('type: "ReverseTime"', {"x": (4, 3), "n": (4,)}, "a number of steps for each item"),
     ],
 )
 def test_wrong_configuration_is_refused(layer, bottoms, message):
