@@ -1,13 +1,10 @@
-"""Element-wise functions: formulas, kinks, Dropout's mask, refusals."""
+"""Element-wise functions: formulas, kinks, refusals."""
 
 import logging
 
-import jax
 import numpy as np
 import pytest
 from support.layer_cases import Case, Cases, check_refused, net_of, slopes
-
-from engine.proto import caffe_pb2 as pb
 
 X = {"x": (2, 3, 4)}
 UP = {"x": np.random.default_rng(3).uniform(0.5, 2, (2, 3))}
@@ -31,14 +28,6 @@ CASES = [
         X,
         lambda x: 1.1 * np.where(x > 0, x, 1.5 * np.expm1(x)),
     ),
-    Case("selu dropout in test", 'type: "SeLuDropout"', X, lambda x: x, phase=pb.TEST),
-    Case(
-        "insanity in test",
-        'type: "Insanity" insanity_param { lb: 2 ub: 4 }',
-        X,
-        lambda x: np.where(x > 0, x, x * np.log(2) / 2),
-        phase=pb.TEST,
-    ),
     Case("relu", 'type: "ReLU"', X, lambda x: np.maximum(x, 0)),
     Case(
         "relu negative slope",
@@ -60,6 +49,12 @@ CASES = [
     Case("tanh", 'type: "TanH"', X, np.tanh),
     Case("swish", 'type: "Swish" swish_param { beta: 0.7 }', X, lambda x: x * sigmoid(0.7 * x)),
     Case("mish", 'type: "Mish"', X, lambda x: x * np.tanh(np.log1p(np.exp(x)))),
+    Case(
+        "hard swish",
+        'type: "HardSwish"',
+        {"x": np.array([-4.0, -2, -0.5, 0.5, 2, 4])},
+        lambda x: x * np.minimum(np.maximum(x + 3, 0), 6) / 6,
+    ),
     Case("swish beta 0", 'type: "Swish" swish_param { beta: 0 }', X, lambda x: x / 2),
     Case("bnll", 'type: "BNLL"', X, lambda x: np.log1p(np.exp(x))),
     Case("bnll far", 'type: "BNLL"', {"x": np.array([-200.0, 200.0])}, lambda x: np.maximum(x, 0)),
@@ -79,7 +74,6 @@ CASES = [
     Case("power -1.5", 'type: "Power" power_param { power: -1.5 scale: 2 }', UP, lambda x: (2 * x) ** -1.5),
     Case("power of a constant", 'type: "Power" power_param { power: 0.5 scale: 0 shift: 4 }', X, lambda x: 0 * x + 2),
     Case("power 0", 'type: "Power" power_param { power: 0 }', X, np.ones_like),
-    Case("dropout in test", 'type: "Dropout"', X, lambda x: x, phase=pb.TEST),
     Case("relu6", 'type: "ReLU6"', {"x": np.linspace(-3, 9, 24)}, lambda x: np.clip(x, 0, 6)),
     Case(
         "relu6 negative slope",
@@ -87,14 +81,6 @@ CASES = [
         {"x": np.linspace(-3, 9, 24)},
         lambda x: np.where(x > 0, np.minimum(x, 6), 0.2 * x),
     ),
-    Case(
-        "dropout scaled in test",
-        'type: "Dropout" dropout_param { dropout_ratio: 0.3 scale_train: false }',
-        X,
-        lambda x: 0.7 * x,
-        phase=pb.TEST,
-    ),
-    Case("dropout of nothing", 'type: "Dropout" dropout_param { dropout_ratio: 0 }', X, lambda x: x),
 ]
 
 
@@ -127,9 +113,6 @@ REFUSED = [
     ('type: "Exp" exp_param { base: 0 }', X, "base 0 is not above 0"),
     ('type: "Log" log_param { base: -2 }', X, "base -2 is not above 0"),
     ('type: "Log" log_param { base: 1 }', X, "base 1 has no logarithm"),
-    ('type: "SpatialDropout"', {"x": (3,)}, "2 axes or more"),
-    ('type: "Dropout" dropout_param { dropout_ratio: 1 }', X, "dropout_ratio 1 is not"),
-    ('type: "Dropout" dropout_param { dropout_ratio: -0.5 }', X, "dropout_ratio -0.5 is not"),
     ('type: "ReLU"', {"a": (2,), "b": (2,)}, "2 bottoms and takes 1"),
     ('type: "ReLU" param { lr_mult: 1 }', X, "0 parameters and 1 param blocks"),
     ('type: "PReLU" prelu_param { filler { type: "gausian" } }', X, 'Did you mean "gaussian"'),
@@ -141,83 +124,7 @@ def test_wrong_configuration_is_refused(layer, bottoms, message):
     check_refused(layer, bottoms, message)
 
 
-def dropped(seed, ratio=0.3, more="", phase=pb.TRAIN):
-    layer = f'type: "Dropout" dropout_param {{ dropout_ratio: {ratio} {more} }}'
-    case = Case("dropout", layer, {"x": np.ones((100, 100))}, phase=phase)
-    return np.asarray(case.net.forward([], case.values()[1], jax.random.key(seed)).outputs["y0"])
-
-
-def test_dropout_scales_what_it_keeps():
-    y = dropped(0)
-    assert set(np.unique(y)) == {np.float32(0), np.float32(1 / 0.7)}
-    assert abs(np.mean(y == 0) - 0.3) < 0.02
-
-
-def test_dropout_may_leave_what_it_keeps():
-    assert set(np.unique(dropped(0, more="scale_train: false"))) == {np.float32(0), np.float32(1)}
-
-
-def test_dropout_may_draw_in_test():
-    assert set(np.unique(dropped(0, more="sample_weights_test: true", phase=pb.TEST))) == {0, np.float32(1 / 0.7)}
-
-
-def test_spatial_dropout_takes_whole_channels():
-    case = Case("spatial", 'type: "SpatialDropout"', {"x": np.ones((30, 40, 2, 3))})
-    y = np.asarray(case.net.forward([], case.values()[1], jax.random.key(0)).outputs["y0"])
-    assert set(np.unique(y)) == {0, 2}
-    assert (y == y[:, :, :1, :1]).all()
-    assert abs(np.mean(y == 0) - 0.5) < 0.05
-
-
-def test_dropout_draws_by_key():
-    np.testing.assert_array_equal(dropped(1), dropped(1))
-    assert (dropped(1) != dropped(2)).any()
-
-
-def test_dropout_hides_the_same_in_the_gradient():
-    case = Case("dropout", 'type: "Dropout"', {"x": (50, 50)})
-
-    def top(x):
-        return case.net.forward([], {"x": x}, jax.random.key(5)).outputs["y0"]
-
-    x = case.values()[1]["x"]
-    np.testing.assert_array_equal(jax.grad(lambda v: top(v).sum())(x) == 0, top(x) == 0)
-
-
 def test_power_in_place_warns_of_its_gradient(caplog):
     with caplog.at_level(logging.WARNING):
         net_of('type: "Power" top: "x" power_param { scale: 2 }', {"x": (2,)}, tops=0)
     assert "give its top another name" in caplog.text
-
-
-def test_selu_dropout_keeps_mean_and_variance():
-    case = Case("drop", 'type: "SeLuDropout" selu_dropout_param { dropout_ratio: 0.2 }', {"x": (100, 100)})
-    (y,) = case.net.compile(case.run)([], case.values()[1])
-    x = case.values()[1]["x"]
-    scale = (0.8 + 1.75809934**2 * 0.8 * 0.2) ** -0.5
-    kept = np.abs(y - scale * (x + 0.2 * 1.75809934)) < 1e-4
-    assert abs(kept.mean() - 0.8) < 0.02
-    assert np.allclose(np.asarray(y)[~kept], scale * (0.2 - 1) * 1.75809934, atol=1e-4)
-    assert abs(y.mean()) < 0.05
-    assert abs(y.var() - 1) < 0.05
-
-
-def test_insanity_draws_its_slopes():
-    case = Case("insanity", 'type: "Insanity" insanity_param { lb: 2 ub: 4 }', {"x": (50, 50)})
-    x, (y,) = case.values()[1]["x"], case.net.compile(case.run)([], case.values()[1])
-    assert np.array_equal(y[x > 0], x[x > 0])
-    drawn = x[x < 0] / np.asarray(y)[x < 0]
-    assert drawn.min() >= 2
-    assert drawn.max() < 4
-    assert abs(drawn.mean() - 3) < 0.1
-
-
-@pytest.mark.parametrize(
-    ("layer", "message"),
-    [
-        ('type: "SeLuDropout" selu_dropout_param { dropout_ratio: 1 }', "not a probability between 0 and 1"),
-        ('type: "Insanity" insanity_param { lb: 3 ub: 3 }', "lb must be below ub"),
-    ],
-)
-def test_wrong_bounds_are_refused(layer, message):
-    check_refused(layer, X, message)

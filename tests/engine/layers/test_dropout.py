@@ -1,0 +1,111 @@
+"""What is kept and drawn in TRAIN, by key; what TEST makes of it; refusals."""
+
+import jax
+import numpy as np
+import pytest
+from support.layer_cases import Case, Cases, check_refused
+
+from engine.proto import caffe_pb2 as pb
+
+X = {"x": (2, 3, 4)}
+
+
+class TestCases(Cases):
+    cases = (
+        Case("dropout in test", 'type: "Dropout"', X, lambda x: x, phase=pb.TEST),
+        Case(
+            "dropout scaled in test",
+            'type: "Dropout" dropout_param { dropout_ratio: 0.3 scale_train: false }',
+            X,
+            lambda x: 0.7 * x,
+            phase=pb.TEST,
+        ),
+        Case("dropout of nothing", 'type: "Dropout" dropout_param { dropout_ratio: 0 }', X, lambda x: x),
+        Case("selu dropout in test", 'type: "SeLuDropout"', X, lambda x: x, phase=pb.TEST),
+        Case(
+            "insanity in test",
+            'type: "Insanity" insanity_param { lb: 2 ub: 4 }',
+            X,
+            lambda x: np.where(x > 0, x, x * np.log(2) / 2),
+            phase=pb.TEST,
+        ),
+    )
+
+
+@pytest.mark.parametrize(
+    ("layer", "bottoms", "message"),
+    [
+        ('type: "SpatialDropout"', {"x": (3,)}, "2 axes or more"),
+        ('type: "Dropout" dropout_param { dropout_ratio: 1 }', X, "dropout_ratio 1 is not"),
+        ('type: "Dropout" dropout_param { dropout_ratio: -0.5 }', X, "dropout_ratio -0.5 is not"),
+        ('type: "SeLuDropout" selu_dropout_param { dropout_ratio: 1 }', X, "not a probability between 0 and 1"),
+        ('type: "Insanity" insanity_param { lb: 3 ub: 3 }', X, "lb must be below ub"),
+    ],
+)
+def test_wrong_configuration_is_refused(layer, bottoms, message):
+    check_refused(layer, bottoms, message)
+
+
+def dropped(seed, ratio=0.3, more="", phase=pb.TRAIN):
+    layer = f'type: "Dropout" dropout_param {{ dropout_ratio: {ratio} {more} }}'
+    case = Case("dropout", layer, {"x": np.ones((100, 100))}, phase=phase)
+    return np.asarray(case.net.forward([], case.values()[1], jax.random.key(seed)).outputs["y0"])
+
+
+def test_dropout_scales_what_it_keeps():
+    y = dropped(0)
+    assert set(np.unique(y)) == {np.float32(0), np.float32(1 / 0.7)}
+    assert abs(np.mean(y == 0) - 0.3) < 0.02
+
+
+def test_dropout_may_leave_what_it_keeps():
+    assert set(np.unique(dropped(0, more="scale_train: false"))) == {np.float32(0), np.float32(1)}
+
+
+def test_dropout_may_draw_in_test():
+    assert set(np.unique(dropped(0, more="sample_weights_test: true", phase=pb.TEST))) == {0, np.float32(1 / 0.7)}
+
+
+def test_spatial_dropout_takes_whole_channels():
+    case = Case("spatial", 'type: "SpatialDropout"', {"x": np.ones((30, 40, 2, 3))})
+    y = np.asarray(case.net.forward([], case.values()[1], jax.random.key(0)).outputs["y0"])
+    assert set(np.unique(y)) == {0, 2}
+    assert (y == y[:, :, :1, :1]).all()
+    assert abs(np.mean(y == 0) - 0.5) < 0.05
+
+
+def test_dropout_draws_by_key():
+    np.testing.assert_array_equal(dropped(1), dropped(1))
+    assert (dropped(1) != dropped(2)).any()
+
+
+def test_dropout_hides_the_same_in_the_gradient():
+    case = Case("dropout", 'type: "Dropout"', {"x": (50, 50)})
+
+    def top(x):
+        return case.net.forward([], {"x": x}, jax.random.key(5)).outputs["y0"]
+
+    x = case.values()[1]["x"]
+    np.testing.assert_array_equal(jax.grad(lambda v: top(v).sum())(x) == 0, top(x) == 0)
+
+
+def test_selu_dropout_keeps_mean_and_variance():
+    case = Case("drop", 'type: "SeLuDropout" selu_dropout_param { dropout_ratio: 0.2 }', {"x": (100, 100)})
+    (y,) = case.net.compile(case.run)([], case.values()[1])
+    x = case.values()[1]["x"]
+    scale = (0.8 + 1.75809934**2 * 0.8 * 0.2) ** -0.5
+    kept = np.abs(y - scale * (x + 0.2 * 1.75809934)) < 1e-4
+    assert abs(kept.mean() - 0.8) < 0.02
+    assert np.allclose(np.asarray(y)[~kept], scale * (0.2 - 1) * 1.75809934, atol=1e-4)
+    assert abs(y.mean()) < 0.05
+    assert abs(y.var() - 1) < 0.05
+
+
+def test_insanity_draws_its_slopes():
+    case = Case("insanity", 'type: "Insanity" insanity_param { lb: 2 ub: 4 }', {"x": (50, 50)})
+    x, (y,) = case.values()[1]["x"], case.net.compile(case.run)([], case.values()[1])
+    assert np.array_equal(y[x > 0], x[x > 0])
+    drawn = x[x < 0] / np.asarray(y)[x < 0]
+    assert drawn.min() >= 2
+    assert drawn.max() < 4
+    assert abs(drawn.mean() - 3) < 0.1
