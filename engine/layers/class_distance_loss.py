@@ -18,15 +18,14 @@ class _Distances(Labelled):
     loss = True
     bottoms = (2, 3)
     tops = (1, 2)
+    told = 2
+    """Values of the second top."""
 
     def setup(self, d: Shape, labels: Shape, more: Shape = ()) -> list[Shape]:
         if not d:
             raise self.error(f"{self.bottom(0)} is a scalar; its first axis must be the batch.")
         self.match((d[0], count(d[1:])), labels, 1)
         return [(), (self.told,)][: len(self.config.top) or 1]
-
-    told = 2
-    """Values of the second top."""
 
     def propagates_to(self, bottom: int) -> bool:
         return bottom == 0
@@ -129,6 +128,7 @@ class GeneralTripletLoss(_Distances):
         violated = ~own & (same + p.margin > d)
         if p.hardest_only:
             hardest = jnp.arange(self.classes) == jnp.argmax(terms, axis=1)[:, None]
+            # As in the fork, which takes a distance of 0 for none.
             terms, violated = jnp.where(hardest, terms, 0), violated & hardest & (d != 0)
         far = (same > p.positive_upper_bound) & p.positive_first
         pushes = jnp.where(violated & ~far, -p.negative_weight, 0)

@@ -14,8 +14,6 @@ from engine.ops.convolution import columns, convolve, deconvolve
 class Weighted(Windowed):
     """A kernel with weights (from, to / group, *kernel) and a bias an output channel, shared by all bottoms."""
 
-    bottoms: ClassVar[tuple[int, int | None]] = (1, None)
-    tops: ClassVar[tuple[int, int | None]] = (1, None)
     precision = "low"
     transposed: ClassVar[bool]
 

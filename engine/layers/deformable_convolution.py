@@ -21,7 +21,6 @@ class DeformableConvolution(Weighted):
     """
 
     bottoms = (2, 2)
-    tops = (1, 1)
     transposed = False
 
     @property

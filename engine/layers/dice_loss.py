@@ -36,7 +36,7 @@ class DiceCoefLoss(Loss):
         if p.ignore_label >= x[1]:
             raise self.error(f"ignore_label is {p.ignore_label} and {self.bottom(0)} has {x[1]} classes.")
         self.classes, self.mode = x[1], p.generalization
-        self.ignore = None if self.mode == p.NONE or p.ignore_label < 0 else p.ignore_label
+        self.ignore = -1 if self.mode == p.NONE else p.ignore_label
         self.power = POWERS[p.weight_mode] if self.mode >= p.MULTICLASS_WEIGHTED else 0
         self.smooth = 0.0 if self.power else 1 / max(1, x[0])
         return [()]
@@ -49,9 +49,9 @@ class DiceCoefLoss(Loss):
         x = stop_gradient(given)
         classes = jnp.arange(self.classes)[:, None]
         t = (jnp.round(bottoms[1].reshape(x.shape[0], 1, -1)).astype(jnp.int32) == classes).astype(x.dtype)
-        ignored = classes == (-1 if self.ignore is None else self.ignore)
+        ignored = classes == self.ignore
         w = self._weights(t, ignored) if self.power else jnp.ones_like(x)
-        counted = jnp.where(ignored, 0, w) if self.ignore is not None and not self.power else w
+        counted = w if self.power else jnp.where(ignored, 0, w)
         over = (1, 2)
         common = jnp.sum(2 * counted * x * t, over, keepdims=True) + self.smooth
         both = jnp.sum(counted * (x * x + t), over, keepdims=True) + self.smooth

@@ -9,25 +9,8 @@ from engine.layers.loss import Labelled, Loss
 from engine.layers.registry import layer
 from engine.ops.ctc import NEVER
 from engine.ops.picked_rows import sums
-from engine.ops.replaced_gradient import with_gradient_of
+from engine.ops.replaced_gradient import unweighted, with_gradient_of
 from engine.proto import caffe_pb2 as pb
-
-
-@jax.custom_vjp
-def _pulling(loss: Array, centers: Array, pull: Array) -> Array:
-    """`loss`, with `pull` for the gradient of the centers, whatever the gradient of the loss is."""
-    return loss
-
-
-def _pulling_forward(loss: Array, centers: Array, pull: Array) -> tuple[Array, Array]:
-    return loss, pull
-
-
-def _pulling_backward(pull: Array, g: Array) -> tuple[Array, Array, Array]:
-    return g, pull, jnp.zeros_like(pull)
-
-
-_pulling.defvjp(_pulling_forward, _pulling_backward)
 
 
 @layer("CenterLoss")
@@ -63,7 +46,8 @@ class CenterLoss(Labelled):
         total = jnp.sum(jnp.abs(d)) if self.absolute else jnp.sum(jnp.square(d)) / 2
         away = -stop_gradient(jnp.sign(d) if self.absolute else d)
         summed = sums(jnp.concatenate([away, jnp.ones((len(away), 1), away.dtype)], 1), ids, len(centers))
-        return [_pulling(total / max(1, x.shape[0]), centers, summed[:, :-1] / (1 + summed[:, -1:]))]
+        pull = jnp.sum(centers * (summed[:, :-1] / (1 + summed[:, -1:])))
+        return [total / max(1, x.shape[0]) + unweighted(jnp.zeros_like(total), pull)]
 
 
 @layer("TripletLoss")
