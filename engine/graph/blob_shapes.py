@@ -15,15 +15,6 @@ from engine.proto import caffe_pb2 as pb
 
 Shape = tuple[int, ...]
 
-SAME = frozenset(
-    {
-        *("ReLU", "ReLU6", "PReLU", "ELU", "Sigmoid", "TanH", "Swish", "Mish", "BNLL", "AbsVal", "Clip", "Exp", "Log"),
-        *("Power", "Threshold", "Dropout", "SpatialDropout", "BatchNorm", "Scale", "Bias", "LRN", "MVN", "Softmax"),
-        *("Split", "ShuffleChannel", "Flip", "SeLu", "SeLuDropout", "Insanity", "L2Norm", "L2Normalize"),
-    }
-)
-"""Layers whose tops are all of their first bottom's shape."""
-
 
 @dataclass(frozen=True)
 class Sizes:
@@ -94,7 +85,7 @@ def given(config: pb.LayerParameter) -> list[Shape] | None:
 
 def _tops(node: Node, bottoms: Sequence[Shape]) -> list[Shape] | None:
     kind, x = node.config.type, bottoms[0]
-    if kind in SAME:
+    if kind in same_shape.TYPES:
         same_shape.check(node, x)
         return [x] * len(node.tops)
     if kind in OF_ALL:

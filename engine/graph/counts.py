@@ -2,12 +2,13 @@
 layers of forks, and those of users, declare theirs themselves."""
 
 from engine.graph.graph import Graph, Node
+from engine.proto.layer_names import BVLC
 
-Span = tuple[int, int | None]
+Bounds = tuple[int, int | None]
 """Least and most; None: any number."""
 
-ONE: Span = (1, 1)
-OTHERS: dict[str, tuple[Span, Span]] = {
+ONE: Bounds = (1, 1)
+OTHERS: dict[str, tuple[Bounds, Bounds]] = {
     "Accuracy": ((2, 2), (1, 2)),
     "BatchReindex": ((2, 2), ONE),
     "Bias": ((1, 2), ONE),
@@ -45,27 +46,18 @@ OTHERS: dict[str, tuple[Span, Span]] = {
 }
 """Bottoms and tops of those that do not take one of each. SoftmaxWithLoss: R-FCN's third top included."""
 
-PLAIN = frozenset(
-    {
-        *("AbsVal", "ArgMax", "BNLL", "BatchNorm", "Clip", "Dropout", "ELU", "Embed", "Exp", "Flatten", "Im2col"),
-        *("InnerProduct", "LRN", "Log", "MVN", "PReLU", "Power", "ReLU", "Reduction", "Reshape", "SPP", "Sigmoid"),
-        *("Softmax", "Swish", "TanH", "Threshold", "Tile"),
-    }
-)
-"""Those that take one bottom and one top."""
 
-
-def of(kind: str) -> tuple[Span, Span] | None:
+def of(kind: str) -> tuple[Bounds, Bounds] | None:
     """Bottoms and tops of one of Caffe's own types; None for another."""
-    return (ONE, ONE) if kind in PLAIN else OTHERS.get(kind)
+    return OTHERS.get(kind, (ONE, ONE)) if kind in BVLC else None
 
 
 def check(graph: Graph) -> None:
     """Raises LayerError for the first layer of Caffe's own types that has too few or too many bottoms or tops."""
     for node in graph.nodes:
-        spans = of(node.config.type)
-        if spans:
-            fitting(node, *spans, named_tops(node))
+        bounds = of(node.config.type)
+        if bounds:
+            fitting(node, *bounds, named_tops(node))
 
 
 def named_tops(node: Node) -> int:
@@ -73,14 +65,14 @@ def named_tops(node: Node) -> int:
     return len(node.config.top) or (1 if node.config.type.endswith("Loss") else 0)
 
 
-def fitting(node: Node, bottoms: Span, tops: Span, named: int) -> None:
+def fitting(node: Node, bottoms: Bounds, tops: Bounds, named: int) -> None:
     """Raises LayerError where there are too few or too many bottoms or tops, of which it has `named`."""
     for what, found, (least, most) in (("bottom", len(node.config.bottom), bottoms), ("top", named, tops)):
         if found < least or (most is not None and found > most):
-            raise node.error(f"it has {found} {what}s and takes {_span(least, most)}.")
+            raise node.error(f"it has {found} {what}s and takes {_told(least, most)}.")
 
 
-def _span(least: int, most: int | None) -> str:
+def _told(least: int, most: int | None) -> str:
     if most is None:
         return f"at least {least}"
     return str(least) if least == most else f"{least} to {most}"

@@ -1,4 +1,4 @@
-"""Layers whose tops are of their bottom's shape: what their settings and that shape must be, told without JAX."""
+"""Layers whose tops are of their first bottom's shape: what their settings and that shape must be, without JAX."""
 
 from collections.abc import Callable, Mapping
 
@@ -6,6 +6,29 @@ from engine.graph import param_shapes
 from engine.graph.graph import Node
 
 Shape = tuple[int, ...]
+
+TYPES = frozenset(
+    {
+        *(
+            "ReLU",
+            "ReLU6",
+            "NegReLU",
+            "PReLU",
+            "ELU",
+            "Sigmoid",
+            "TanH",
+            "Swish",
+            "HardSwish",
+            "Mish",
+            "BNLL",
+            "AbsVal",
+        ),
+        *("Clip", "Exp", "Log", "Power", "Threshold", "Dropout", "SpatialDropout", "BatchNorm", "Scale", "Bias", "LRN"),
+        *("MVN", "Softmax", "Split", "ShuffleChannel", "Flip", "SeLu", "SeLuDropout", "Insanity", "L2Norm"),
+        "L2Normalize",
+    }
+)
+"""All of them that are known here."""
 
 
 def check(node: Node, x: Shape) -> None:

@@ -81,8 +81,8 @@ class Layer:
     """The base of all layers: configuration, declarations and the small tools that `setup` needs."""
 
     type: ClassVar[str]
-    bottoms: ClassVar[counts.Span] = (1, 1)
-    tops: ClassVar[counts.Span] = (1, 1)
+    bottoms: ClassVar[counts.Bounds] = (1, 1)
+    tops: ClassVar[counts.Bounds] = (1, 1)
     """Least and most; None: any number. Caffe's own types are given those of `engine.graph.counts`."""
     loss: ClassVar[bool] = False
     """Its first top has loss weight 1 unless told otherwise, and a top of its own where the net names none."""
@@ -259,7 +259,7 @@ class SourceLayer(Layer):
     """A layer whose tops come from the host: `net.forward` takes them as inputs by their names."""
 
     bottoms = (0, 0)
-    tops: ClassVar[counts.Span] = (1, None)
+    tops: ClassVar[counts.Bounds] = (1, None)
     reads_data: ClassVar[bool] = True
     """Whether `open` gives the data; false for Input, whose tops the caller fills."""
 

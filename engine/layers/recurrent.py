@@ -21,8 +21,6 @@ class Recurrent(Layer):
     The steps are a `lax.scan`: unrolled, 20 of them took ten times as long to compile and ran no faster.
     """
 
-    bottoms = (2, 5)
-    tops = (1, 3)
     states: ClassVar[int]
     """How many arrays (N, D) go from step to step."""
     gates: ClassVar[int]

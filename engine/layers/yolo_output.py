@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from engine.graph import counts
 from engine.layers.base import Array, Arrays, Context, HostLayer, Shape
 from engine.layers.registry import layer
 from engine.ops.boxes import suppress
@@ -22,7 +23,7 @@ class _YoloOutput(HostLayer):
     As in the fork, all boxes are put under picture 0. Where nothing is found, a row a picture whose others are −1.
     """
 
-    bottoms: ClassVar[tuple[int, int | None]] = (1, None)
+    bottoms: ClassVar[counts.Bounds] = (1, None)
 
     def check_grids(self, channels: int, *bottoms: Shape) -> None:
         """Raises LayerError for a bottom that is not (N, channels, H, W)."""

@@ -4,7 +4,7 @@ import pytest
 
 import engine.layers  # noqa: F401  registers them
 from engine.errors import LayerError
-from engine.graph import blob_shapes
+from engine.graph import blob_shapes, same_shape
 from engine.graph.build import build_graph
 from engine.net.net import Net
 from engine.proto import caffe_pb2 as pb
@@ -30,18 +30,15 @@ LAYERS = {
     "equal slices": 'type: "Slice" bottom: "x" top: "a" top: "b" slice_param { slice_dim: 1 }',
     "flatten": 'type: "Flatten" bottom: "x" top: "a" flatten_param { axis: 2 }',
     "reshape": 'type: "Reshape" bottom: "x" top: "a" reshape_param { axis: 1 num_axes: 2 shape { dim: 0 dim: -1 } }',
-    "softmax": 'type: "Softmax" bottom: "x" top: "a"',
     "scale by, with a bias": 'type: "Scale" bottom: "x" bottom: "y" top: "a" scale_param { axis: 0 bias_term: true }',
     "bias": 'type: "Bias" bottom: "x" top: "a" bias_param { axis: 1 num_axes: 2 }',
     "accuracy by class": 'type: "Accuracy" bottom: "x" bottom: "y" top: "a" top: "b"',
     "loss and softmax": 'type: "SoftmaxWithLoss" bottom: "x" bottom: "y" top: "a" top: "b"',
     "loss of one class an item": 'type: "HingeLoss" bottom: "x" bottom: "label" top: "a"',
     "regression": 'type: "EuclideanLoss" bottom: "x" bottom: "x" top: "a"',
-    "batch norm": 'type: "BatchNorm" bottom: "x" top: "x"',
     "scale": 'type: "Scale" bottom: "x" top: "x" scale_param { bias_term: true }',
     "scale of all": 'type: "Scale" bottom: "x" top: "a" scale_param { axis: 2 num_axes: -1 }',
     "scale by": 'type: "Scale" bottom: "x" bottom: "y" top: "a" scale_param { axis: 0 }',
-    "prelu": 'type: "PReLU" bottom: "x" top: "a"',
     "eltwise": 'type: "Eltwise" bottom: "x" bottom: "y" top: "a"',
     "loss": 'type: "SoftmaxWithLoss" bottom: "x" bottom: "y" top: "a"',
     "silence": 'type: "Silence" bottom: "x"',
@@ -56,6 +53,11 @@ def told(net: pb.NetParameter) -> blob_shapes.Sizes:
 
 def read(layer: str) -> pb.NetParameter:
     return text.parse(f'{SOURCES} layer {{ name: "l" {layer} }}', pb.NetParameter)
+
+
+SETTINGS = {"Clip": "clip_param { min: 0 max: 1 }", "ShuffleChannel": "shuffle_channel_param { group: 2 }"}
+for kind in sorted(same_shape.TYPES):
+    LAYERS[kind] = f'type: "{kind}" bottom: "x" top: "a" {SETTINGS.get(kind, "")}'
 
 
 @pytest.mark.parametrize("layer", LAYERS.values(), ids=LAYERS)
