@@ -96,13 +96,14 @@ def _tops(node: Node, bottoms: Sequence[Shape]) -> list[Shape] | None:
 
 
 def _convolved(node: Node, bottoms: Sequence[Shape]) -> list[Shape]:
-    p = node.config.convolution_param
-    axis = node.canonical_axis(p.axis, bottoms[0])
-    lead, spatial = bottoms[0][:axis], windows.padded(node, p, bottoms[0][axis + 1 :])
+    p, x = node.config.convolution_param, fits.alike(node, bottoms)
+    axis = node.canonical_axis(p.axis, x)
+    spatial = windows.padded(node, p, x[axis + 1 :])
     window = windows.of_convolution(node, p, len(spatial))
     transposed = node.config.type == "Deconvolution"
     outputs = window.inputs(spatial) if transposed else windows.fitting_outputs(node, window, spatial)
-    return [(*lead, param_shapes.convolved(node, bottoms[0][axis]), *outputs)] * len(bottoms)
+    made = param_shapes.kernels(node, p, x[axis], window.kernel)
+    return [(*x[:axis], made.outputs, *outputs)] * len(bottoms)
 
 
 def _pooled(node: Node, x: Shape) -> list[Shape]:

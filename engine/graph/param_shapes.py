@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from math import prod
+from typing import NamedTuple
 
 from engine.graph import fits, windows
 from engine.graph.graph import Node
@@ -10,7 +11,6 @@ from engine.proto import caffe_pb2 as pb
 Shape = tuple[int, ...]
 
 CONVOLUTIONS = frozenset({"Convolution", "DepthwiseConvolution", "ConvolutionDepthwise", "Deconvolution"})
-
 
 Params = list[tuple[str, Shape]]
 """What each of a layer's parameters is called, and its shape."""
@@ -29,15 +29,31 @@ def of_nvidia(p: pb.BatchNormParameter) -> bool:
     return p.scale_bias or p.HasField("scale_filler") or p.HasField("bias_filler")
 
 
-def convolved(node: Node, channels: int) -> int:
-    """The channels that a convolution makes of so many."""
-    return channels if node.config.type == "ConvolutionDepthwise" else node.config.convolution_param.num_output
+class Kernels(NamedTuple):
+    """The outputs of a convolution, its groups, and the shape of its weights: (from, to / group, *kernel)."""
+
+    outputs: int
+    group: int
+    weight: Shape
+
+
+def kernels(
+    node: Node, p: pb.ConvolutionParameter | pb.DeformableConvolutionParameter, channels: int, kernel: Shape
+) -> Kernels:
+    """What `p` makes of a kernel over so many channels. Raises LayerError where these do not fit the groups."""
+    depthwise = node.config.type == "ConvolutionDepthwise"
+    outputs = fits.outputs(node, "convolution_param", channels if depthwise else p.num_output)
+    group = fits.groups(node, channels, outputs, channels if depthwise else p.group)
+    outer, inner = (channels, outputs) if node.config.type == "Deconvolution" else (outputs, channels)
+    return Kernels(outputs, group, (outer, inner // group, *kernel))
 
 
 def _convolution(node: Node, bottoms: Sequence[Shape]) -> Params:
-    p = node.config.convolution_param
-    outputs = fits.outputs(node, "convolution_param", convolved(node, _channels(node, bottoms[0])))
-    return _weighted(node, p, _kernels(node, bottoms[0]), outputs)
+    p, x = node.config.convolution_param, bottoms[0]
+    axis = node.canonical_axis(p.axis, x)
+    kernel = windows.of_convolution(node, p, len(x) - axis - 1).kernel
+    made = kernels(node, p, x[axis], kernel)
+    return _weighted(node, p, made.weight, made.outputs)
 
 
 def _inner_product(node: Node, bottoms: Sequence[Shape]) -> Params:
@@ -74,20 +90,6 @@ def _scale(node: Node, bottoms: Sequence[Shape]) -> Params:
 def _bias(node: Node, bottoms: Sequence[Shape]) -> Params:
     p = node.config.bias_param
     return [("bias", fits.place(node, "bias", bottoms, p.axis, p.num_axes)[1])][: len(bottoms) == 1]
-
-
-def _channels(node: Node, x: Shape) -> int:
-    return x[node.canonical_axis(node.config.convolution_param.axis, x)]
-
-
-def _kernels(node: Node, x: Shape) -> Shape:
-    p, channels = node.config.convolution_param, _channels(node, x)
-    outputs = convolved(node, channels)
-    group = channels if node.config.type == "ConvolutionDepthwise" else p.group
-    fits.groups(node, channels, outputs, group)
-    outer, inner = (channels, outputs) if node.config.type == "Deconvolution" else (outputs, channels)
-    kernel = windows.of_convolution(node, p, len(x) - node.canonical_axis(p.axis, x) - 1).kernel
-    return (outer, inner // group, *kernel)
 
 
 OF: Mapping[str, Callable[[Node, Sequence[Shape]], Params | None]] = {

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import ClassVar
 
-from engine.graph import fits
+from engine.graph import param_shapes
 from engine.graph.windows import by, same
 from engine.layers.base import Array, Arrays, Context, Shape, count
 from engine.layers.registry import layer
@@ -17,14 +17,13 @@ class Weighted(Windowed):
     precision = "low"
     transposed: ClassVar[bool]
 
-    def read_weights(self, num_output: int, group: int) -> None:
+    def read_weights(self) -> None:
         """Declares W and b, keeps the groups. Raises LayerError where channels cannot be split into groups."""
         p = self.windows
-        self.num_output = fits.outputs(self.node, "convolution_param", num_output)
-        self.group = fits.groups(self.node, self.channels, num_output, group)
-        outer, inner = (self.channels, num_output) if self.transposed else (num_output, self.channels)
-        self.weight = self.param("weight", (outer, inner // group, *self.window.kernel), p.weight_filler)
-        self.bias = self.param("bias", (num_output,), p.bias_filler) if p.bias_term else None
+        made = param_shapes.kernels(self.node, p, self.channels, self.window.kernel)
+        self.num_output, self.group = made.outputs, made.group
+        self.weight = self.param("weight", made.weight, p.weight_filler)
+        self.bias = self.param("bias", (made.outputs,), p.bias_filler) if p.bias_term else None
 
     def multiply_adds(self, bottoms: Sequence[Shape], tops: Sequence[Shape]) -> int:
         """Each number of the tops, or of a Deconvolution's bottoms, meets the weights of its channel."""
@@ -50,7 +49,7 @@ class Convolution(Weighted):
 
     def setup(self, *bottoms: Shape) -> list[Shape]:
         self.read_window(*bottoms)
-        self.read_weights(self.windows.num_output, self.windows.group)
+        self.read_weights()
         return [(*self.lead, self.num_output, *self.fitting_outputs())] * len(bottoms)
 
 
@@ -66,11 +65,6 @@ class ConvolutionDepthwise(Convolution):
     Params: W (C, 1, *kernel); with `bias_term`, b (C). Tops have as many channels as their bottoms, C.
     """
 
-    def setup(self, *bottoms: Shape) -> list[Shape]:
-        self.read_window(*bottoms)
-        self.read_weights(self.channels, self.channels)
-        return [(*self.lead, self.channels, *self.fitting_outputs())] * len(bottoms)
-
 
 @layer("Deconvolution")
 class Deconvolution(Weighted):
@@ -85,7 +79,7 @@ class Deconvolution(Weighted):
 
     def setup(self, *bottoms: Shape) -> list[Shape]:
         self.read_window(*bottoms)
-        self.read_weights(self.windows.num_output, self.windows.group)
+        self.read_weights()
         made = self.window.inputs(self.spatial)
         if any(n < 1 for n in made):
             raise self.error(

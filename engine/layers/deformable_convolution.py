@@ -34,7 +34,7 @@ class DeformableConvolution(Weighted):
             raise self.error(
                 f"{self.bottom(0)} has shape {list(x)} and axis is {p.axis}; N × C × H × W and 1 are needed."
             )
-        self.read_weights(p.num_output, p.group)
+        self.read_weights()
         self.moved = p.deformable_group
         if not self.moved or x[1] % self.moved:
             raise self.error(

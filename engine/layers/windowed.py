@@ -2,7 +2,7 @@
 
 import jax.numpy as jnp
 
-from engine.graph import windows
+from engine.graph import fits, windows
 from engine.layers.base import Array, Layer, Shape, count
 from engine.proto import caffe_pb2 as pb
 
@@ -17,15 +17,9 @@ class Windowed(Layer):
 
     def read_window(self, *bottoms: Shape) -> None:
         """Keeps the channels' axis and the window. Raises LayerError where options contradict or bottoms differ."""
-        for i, shape in enumerate(bottoms):
-            if shape != bottoms[0]:
-                raise self.error(
-                    f"{self.bottom(i)} has shape {list(shape)} and {self.bottom(0)} has {list(bottoms[0])}; "
-                    "all bottoms share the weights and must have one shape."
-                )
-        p = self.windows
-        self.axis = self.canonical_axis(p.axis, bottoms[0])
-        self.lead, (self.channels, *rest) = bottoms[0][: self.axis], bottoms[0][self.axis :]
+        p, x = self.windows, fits.alike(self.node, bottoms)
+        self.axis = self.canonical_axis(p.axis, x)
+        self.lead, (self.channels, *rest) = x[: self.axis], x[self.axis :]
         self.spatial = tuple(rest)
         self.window = windows.of_convolution(self.node, p, len(self.spatial))
         self.padded = windows.padded(self.node, p, self.spatial)

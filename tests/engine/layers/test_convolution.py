@@ -295,7 +295,7 @@ def test_bottoms_of_different_shapes_are_refused():
     check_refused(
         'type: "Convolution" convolution_param { num_output: 2 kernel_size: 1 }',
         {"x": (1, 2, 3, 3), "z": (1, 2, 4, 3)},
-        "must have one shape",
+        "they must be the same",
         tops=2,
     )
 
