@@ -32,7 +32,7 @@ class DiceCoefLoss(Loss):
                 "and (N, 1, H, W)."
             )
         if p.contour_shape != p.NO or p.weights or p.generalization == p.MULTICLASS_WEIGHTED_ALL:
-            raise self.error("contour_shape, weights and MULTICLASS_WEIGHTED_ALL are not there; leave them out.")
+            raise self.error("contour_shape, weights and MULTICLASS_WEIGHTED_ALL are not obeyed here; leave them out.")
         if p.ignore_label >= x[1]:
             raise self.error(f"ignore_label is {p.ignore_label} and {self.bottom(0)} has {x[1]} classes.")
         self.classes, self.mode = x[1], p.generalization

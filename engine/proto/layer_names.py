@@ -221,13 +221,7 @@ NOT_OBEYED = {
 _WEIGHTS = ("loss_param.weight_by_label_freqs", "loss_param.class_weighting")
 _CROPS = ("crop_h", "crop_w", "crop_height", "crop_width", "scale_factors")
 
-_VIDEO = ("kernel_depth", "temporal_stride", "temporal_pad", "filter_group")
-
 _OBEYED = {
-    **dict.fromkeys(
-        ("Convolution3D", "Deconvolution3D", "Pooling3D"),
-        tuple(f"{block}.{name}" for block in ("convolution_param", "pooling_param") for name in _VIDEO),
-    ),
     "AnnotatedData": tuple(
         f"transform_param.{name}" for name in ("distort_param", "emit_constraint", "expand_param", "resize_param")
     ),

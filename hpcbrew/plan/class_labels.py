@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from engine.data.label_bounds import LabelBounds
+from engine.graph import same_shape
 from engine.graph.graph import Graph, Node
 from hpcbrew.errors import ManifestError
 
@@ -15,7 +16,7 @@ JUDGES = {
 }
 """The layers whose second bottom is a class, each with the block in which it takes an ignore_label."""
 
-KEEPING = frozenset({"ReLU", "PReLU", "ELU", "Dropout", "BatchNorm", "Scale", "Bias", "Softmax", "Pooling", "Power"})
+KEEPING = same_shape.TYPES | {"Pooling"}
 """The layers that leave the number of channels as it is."""
 
 

@@ -99,9 +99,9 @@ def _average(p: pb.PoolingParameter) -> None:
 def _of_today(layer: pb.LayerParameter, old: str, new: str) -> None:
     if not layer.HasField(old) or layer.HasField(new):
         return
-    block = getattr(layer, new)
+    given, block = getattr(layer, old), getattr(layer, new)
     block.SetInParent()
-    for field, value in getattr(layer, old).ListFields():
+    for field, value in given.ListFields():
         if field.name not in block.DESCRIPTOR.fields_by_name:
             continue
         one = value[0] if field.is_repeated else value
@@ -109,3 +109,5 @@ def _of_today(layer: pb.LayerParameter, old: str, new: str) -> None:
             getattr(block, field.name).CopyFrom(one)
         else:
             setattr(block, field.name, one)
+        if field.name != "bias_term":  # which Deconvolution3D reads where it was
+            given.ClearField(field.name)

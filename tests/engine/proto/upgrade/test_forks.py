@@ -66,6 +66,8 @@ def test_layers_of_c3d_have_blocks_of_their_own_today():
     assert pooling.pooling3d_param == pb.Pooling3DParameter(
         pool="AVE", kernel_size=2, kernel_depth=1, stride=2, temporal_stride=3
     )
+    assert convolution.convolution_param == pb.ConvolutionParameter(bias_term=False)  # read there by Deconvolution3D
+    assert pooling.pooling_param == pb.PoolingParameter()
 
 
 def test_engines_of_intel_are_without_effect_and_said():
