@@ -193,8 +193,12 @@ class Normalize(Layer):
         return [_scaled_to_unit(x, stop_gradient(norm), scale)]
 
 
-class _UnitLength(Layer):
-    """y = x / |x| over all of an item. Bottom: x (N, …). Top: y, of x's shape."""
+@layer("L2Norm")
+class L2Norm(Layer):
+    """y = x / |x| over all of an item, |x|² at least 10⁻¹² (caffe_retrieval, ResNets for faces).
+
+    Bottom: x (N, …). Top: y, of x's shape.
+    """
 
     def setup(self, x: Shape) -> list[Shape]:
         if not x:
@@ -204,26 +208,19 @@ class _UnitLength(Layer):
     def forward(self, params: Arrays, bottoms: Arrays, ctx: Context) -> list[Array]:
         (x,) = bottoms
         square = jnp.sum(jnp.square(x), axis=tuple(range(1, x.ndim)), keepdims=True)
-        return [_scaled_to_unit(x, stop_gradient(self.length(square)), jnp.ones_like(square))]
+        return [_scaled_to_unit(x, stop_gradient(jnp.sqrt(self.bounded(square))), jnp.ones_like(square))]
 
-    def length(self, square: Array) -> Array:
-        raise TypeError(f"{type(self).__name__} has no length")
-
-
-@layer("L2Norm")
-class L2Norm(_UnitLength):
-    """`_UnitLength` with |x|² at least 10⁻¹² (caffe_retrieval, ResNets for faces)."""
-
-    def length(self, square: Array) -> Array:
-        return jnp.sqrt(jnp.maximum(square, 1e-12))
+    def bounded(self, square: Array) -> Array:
+        """|x|² (N, 1, …), kept away from 0."""
+        return jnp.maximum(square, 1e-12)
 
 
 @layer("L2Normalize")
-class L2Normalize(_UnitLength):
-    """`_UnitLength` with 10⁻⁷ added to |x|² (caffe_retrieval, C3D)."""
+class L2Normalize(L2Norm):
+    """L2Norm with 10⁻⁷ added to |x|² instead (caffe_retrieval, C3D)."""
 
-    def length(self, square: Array) -> Array:
-        return jnp.sqrt(square + 1e-7)
+    def bounded(self, square: Array) -> Array:
+        return square + 1e-7
 
 
 @layer("Softmax")
