@@ -1,5 +1,6 @@
 """Proposal: the regions that a region proposal network takes for objects (Ren et al. 2015)."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -8,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.lax import stop_gradient
 
-from engine.layers.base import Array, Arrays, Context, HostLayer, Shape, count, rows
+from engine.layers.base import Array, Arrays, Context, HostLayer, Layer, Shape, count, rows
 from engine.layers.registry import layer
 from engine.ops.boxes import CodeType, decode, suppress
 from engine.proto import caffe_pb2 as pb
@@ -37,21 +38,31 @@ def propose(scores: Array, offsets: Array, pictures: Array, search: Search) -> t
 
 
 def _of_picture(search: Search, scores: Array, offsets: Array, picture: Array) -> tuple[Array, Array, Array]:
-    anchors = jnp.asarray(search.anchors, offsets.dtype)
     height, width, scale = picture[0], picture[1], picture[2:4]
-    down, across = (jnp.arange(n) * search.stride for n in scores.shape[1:])
-    places = jnp.stack(jnp.broadcast_arrays(across, down[:, None]), -1)[:, :, None]
-    priors = anchors + jnp.concatenate([places, places], -1)  # (H, W, A, 4)
-    moves = jnp.moveaxis(offsets.reshape(len(anchors), 4, *scores.shape[1:]), (0, 1), (2, 3))
-    found = decode(CodeType.CENTER_SIZE, moves, priors, 1.0)
-    found = jnp.clip(found, 0, jnp.stack([width, height, width, height]) - 1).reshape(-1, 4)
+    found = moved(search, offsets)
+    found = jnp.clip(found, 0, jnp.stack([width, height, width, height]) - 1)
     large = jnp.all(found[:, 2:] - found[:, :2] + 1 >= search.least * jnp.broadcast_to(scale[::-1], 2), -1)
-    sure = jnp.where(large, jnp.moveaxis(scores[len(anchors) :], 0, 2).ravel(), 0)
+    sure = jnp.where(large, of_objects(scores), 0)
     best, at = jax.lax.top_k(sure, search.before)
     boxes = found[at]
     edges = boxes + jnp.asarray([0, 0, 1, 1], boxes.dtype)
     kept = suppress(edges[None], jnp.ones((1, len(at)), bool), search.nms_threshold, enough=search.after)[0]
     return boxes, best, kept
+
+
+def moved(search: Search, offsets: Array, ends: int = 0) -> Array:
+    """The boxes (H · W · A, 4) that offsets (4A, H, W) make of the anchors, whose ends count so much further."""
+    anchors = jnp.asarray(search.anchors, offsets.dtype)
+    down, across = (jnp.arange(n) * search.stride for n in offsets.shape[1:])
+    places = jnp.stack(jnp.broadcast_arrays(across, down[:, None]), -1)[:, :, None]
+    priors = anchors + jnp.concatenate([places, places + ends], -1)  # (H, W, A, 4)
+    moves = jnp.moveaxis(offsets.reshape(len(anchors), 4, *offsets.shape[1:]), (0, 1), (2, 3))
+    return decode(CodeType.CENTER_SIZE, moves, priors, 1.0).reshape(-1, 4)
+
+
+def of_objects(scores: Array) -> Array:
+    """The scores (H · W · A) of the boxes, from those (2A, H, W) of the background and, behind, of objects."""
+    return jnp.moveaxis(scores[len(scores) // 2 :], 0, 2).ravel()
 
 
 @layer("Proposal")
@@ -80,13 +91,7 @@ class Proposal(HostLayer):
             if getattr(p, field) < 1:
                 raise self.error(f"{field} is {getattr(p, field)}; it must be 1 or more.")
         places = anchors(p)
-        for i, (shape, each) in enumerate(((scores, 2), (offsets, 4))):
-            needed = (*scores[:1], each * len(places), *scores[2:])
-            if len(shape) != 4 or shape != needed:
-                raise self.error(
-                    f"{self.bottom(i)} has shape {list(shape)}; {len(places)} anchors a place, of each ratio and "
-                    f"scale, need (N, {each * len(places)}, H, W), of one N, H and W."
-                )
+        check_maps(self, len(places), scores, offsets)
         if not picture or picture[0] not in (1, scores[0]) or count(picture[1:]) < 3:
             raise self.error(
                 f"{self.bottom(2)} has shape {list(picture)}; it must hold height, width and scale, (1, 3), or "
@@ -108,14 +113,25 @@ class Proposal(HostLayer):
         return [jnp.asarray(top) for top in found[: len(self.config.top)]]
 
 
-def anchors(p: pb.ProposalParameter) -> np.ndarray:
-    """The edges (A, 4) of the anchors at the first place, by ratio and then by scale.
+def check_maps(node: Layer, anchors: int, scores: Shape, offsets: Shape) -> None:
+    """Raises LayerError for scores and offsets that are not those of so many anchors a place."""
+    for i, (shape, each) in enumerate(((scores, 2), (offsets, 4))):
+        if len(shape) != 4 or shape != (*scores[:1], each * anchors, *scores[2:]):
+            raise node.error(
+                f"{node.bottom(i)} has shape {list(shape)}; {anchors} anchors a place, of each ratio and scale, need "
+                f"(N, {each * anchors}, H, W), of one N, H and W."
+            )
 
-    Widths and heights are rounded to whole pixels before they are scaled.
-    """
-    ratio = np.array(p.ratio, np.float32)
-    width = np.floor(np.sqrt(np.float32(p.base_size**2) / ratio) + np.float32(0.5))
-    height = np.floor(width * ratio + np.float32(0.5))
-    half = (np.stack([width, height], -1)[:, None] * np.array(p.scale, np.float32)[:, None]).reshape(-1, 2) / 2
-    middle = np.float32(p.base_size / 2)
+
+def anchors(p: pb.ProposalParameter) -> np.ndarray:
+    """The edges (A, 4) of the anchors at the first place, by ratio and then by scale."""
+    half, middle = anchor_sizes(p.base_size, p.ratio, p.scale) / 2, np.float32(p.base_size / 2)
     return np.concatenate([middle - half, middle + half], -1)
+
+
+def anchor_sizes(base: int, ratios: Sequence[float], scales: Sequence[float]) -> np.ndarray:
+    """Widths and heights (A, 2), by ratio and then by scale; rounded to whole pixels before they are scaled."""
+    ratio = np.array(ratios, np.float32)
+    width = np.floor(np.sqrt(np.float32(base**2) / ratio) + np.float32(0.5))
+    height = np.floor(width * ratio + np.float32(0.5))
+    return (np.stack([width, height], -1)[:, None] * np.array(scales, np.float32)[:, None]).reshape(-1, 2)

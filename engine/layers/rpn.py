@@ -8,9 +8,9 @@ import numpy as np
 from jax.lax import stop_gradient
 
 from engine.layers.base import Array, Arrays, Context, HostLayer, Shape, count
-from engine.layers.proposal import Search
+from engine.layers.proposal import Search, anchor_sizes, check_maps, moved, of_objects
 from engine.layers.registry import layer
-from engine.ops.boxes import CodeType, decode, suppress
+from engine.ops.boxes import suppress
 from engine.proto import caffe_pb2 as pb
 
 
@@ -20,15 +20,10 @@ def _propose(scores: Array, offsets: Array, picture: Array, search: Search) -> t
 
     scores (2A, H, W), offsets (4A, H, W), picture: height, width, scale.
     """
-    anchors = jnp.asarray(search.anchors, offsets.dtype)
-    down, across = (jnp.arange(n) * search.stride for n in scores.shape[1:])
-    places = jnp.stack(jnp.broadcast_arrays(across, down[:, None]), -1)[:, :, None]
-    priors = anchors + jnp.concatenate([places, places + 1], -1)  # (H, W, A, 4), the last pixels included
-    moves = jnp.moveaxis(offsets.reshape(len(anchors), 4, *scores.shape[1:]), (0, 1), (2, 3))
-    found = decode(CodeType.CENTER_SIZE, moves, priors, 1.0).reshape(-1, 4)
+    found = moved(search, offsets, ends=1)  # the last pixels included
     large = jnp.all(found[:, 2:] - found[:, :2] >= search.least * picture[2], -1)
     found = jnp.clip(found, 0, jnp.stack([picture[1], picture[0], picture[1], picture[0]]))
-    sure = jnp.where(large, jnp.moveaxis(scores[len(anchors) :], 0, 2).ravel(), -jnp.inf)
+    sure = jnp.where(large, of_objects(scores), -jnp.inf)
     best, at = jax.lax.top_k(sure, search.before)
     boxes = found[at]
     edges = boxes + jnp.asarray([0, 0, 1, 1], boxes.dtype)
@@ -58,13 +53,9 @@ class RPN(HostLayer):
         if not p.ratio or not p.scale or min(p.ratio) <= 0 or min(p.scale) < 1 or not p.feat_stride or not p.basesize:
             raise self.error("rpn_param needs feat_stride, basesize, and one or more of ratio and scale, all above 0.")
         edges = anchors(p)
-        for i, (shape, each) in enumerate(((scores, 2), (offsets, 4))):
-            needed = (1, each * len(edges), *scores[2:])
-            if len(shape) != 4 or shape != needed:
-                raise self.error(
-                    f"{self.bottom(i)} has shape {list(shape)}; {len(edges)} anchors a place, of each ratio and scale, "
-                    f"need (1, {each * len(edges)}, H, W), of one H and W."
-                )
+        check_maps(self, len(edges), scores, offsets)
+        if scores[0] != 1:
+            raise self.error(f"{self.bottom(0)} has shape {list(scores)}; it takes one picture at a time.")
         if count(picture) < 3:
             raise self.error(f"{self.bottom(2)} has shape {list(picture)}; it must hold height, width and scale.")
         places = count(scores[1:]) // 2
@@ -86,9 +77,6 @@ class RPN(HostLayer):
 
 def anchors(p: pb.RPNParameter) -> np.ndarray:
     """The edges (A, 4) of the anchors at the first place, by ratio and then by scale, fractions cut off."""
-    ratio = np.array(p.ratio, np.float32)
-    width = np.floor(np.sqrt(np.float32(p.basesize**2) / ratio) + np.float32(0.5))
-    height = np.floor(width * ratio + np.float32(0.5))
-    size = np.stack([width, height], -1)[:, None] * np.array(p.scale, np.float32)[:, None]
-    half, middle = (size.reshape(-1, 2) - 1) / 2, np.float32(p.basesize - 1) / 2
+    half = (anchor_sizes(p.basesize, p.ratio, p.scale) - 1) / 2
+    middle = np.float32(p.basesize - 1) / 2
     return np.trunc(np.concatenate([middle - half, middle + half], -1))

@@ -69,7 +69,8 @@ def test_regions_are_those_of_the_formula(before, after):
     ("layer", "bottoms", "message"),
     [
         ('type: "RPN" rpn_param { ratio: 1 scale: 8 }', SHAPES, "rpn_param needs feat_stride, basesize"),
-        (LAYER(""), {**SHAPES, "offsets": (1, 8, 3, 4)}, r"need \(1, 16, H, W\)"),
+        (LAYER(""), {**SHAPES, "offsets": (1, 8, 3, 4)}, r"need \(N, 16, H, W\)"),
+        (LAYER(""), {**SHAPES, "scores": (2, 8, 3, 4), "offsets": (2, 16, 3, 4)}, "one picture at a time"),
         (LAYER(""), {**SHAPES, "picture": (1, 2)}, "height, width and scale"),
     ],
 )
