@@ -9,23 +9,10 @@ Shape = tuple[int, ...]
 
 TYPES = frozenset(
     {
-        *(
-            "ReLU",
-            "ReLU6",
-            "NegReLU",
-            "PReLU",
-            "ELU",
-            "Sigmoid",
-            "TanH",
-            "Swish",
-            "HardSwish",
-            "Mish",
-            "BNLL",
-            "AbsVal",
-        ),
-        *("Clip", "Exp", "Log", "Power", "Threshold", "Dropout", "SpatialDropout", "BatchNorm", "Scale", "Bias", "LRN"),
-        *("MVN", "Softmax", "Split", "ShuffleChannel", "Flip", "SeLu", "SeLuDropout", "Insanity", "L2Norm"),
-        "L2Normalize",
+        *("ReLU", "ReLU6", "NegReLU", "PReLU", "ELU", "SeLu", "Sigmoid", "TanH", "Swish", "HardSwish", "Mish", "BNLL"),
+        *("AbsVal", "Clip", "Exp", "Log", "Power", "Threshold", "Dropout", "SpatialDropout", "SeLuDropout", "Insanity"),
+        *("BatchNorm", "Scale", "Bias", "LRN", "MVN", "L2Norm", "L2Normalize", "Softmax", "Split", "ShuffleChannel"),
+        "Flip",
     }
 )
 """All of them that are known here."""
