@@ -152,8 +152,8 @@ def test_the_siamese_net_puts_like_digits_together(recipe: Path) -> None:
 @pytest.mark.parametrize("recipe", ["finetune"], indirect=True)
 def test_fine_tuning_is_better_than_from_scratch(recipe: Path) -> None:
     """To clothes; where Fashion-MNIST is not installed, to the digits anew."""
-    said = ran(recipe, "40", FASHION=str(FASHION if FASHION.exists() else CONFIGS / "lenet" / "digits"))
-    finetuned, frozen, scratch, _ = re.findall(r"Test at iteration 40: accuracy ([\d.]+)", said)
+    said = ran(recipe, "20", FASHION=str(FASHION if FASHION.exists() else CONFIGS / "lenet" / "digits"))
+    finetuned, frozen, scratch, _ = re.findall(r"Test at iteration 20: accuracy ([\d.]+)", said)
     assert float(finetuned) > float(scratch)
     assert float(frozen) > float(scratch)
     assert "Copied by name: conv1, conv2, ip1. Not in it: ip2_fashion." in said
