@@ -232,9 +232,9 @@ class Solver:
             current_step=current_step,
         )
 
-    def pass_key(self, iteration: int) -> Array:
-        """The random key that the last pass of an iteration draws from."""
-        return jax.random.fold_in(self._key, (iteration + 1) * self.param.iter_size - 1)
+    def pass_key(self, iteration: int, number: int) -> Array:
+        """The random key that a pass of an iteration draws from, of `iter_size` ones."""
+        return jax.random.fold_in(self._key, iteration * self.param.iter_size + number)
 
     def _show(self, iteration: int, done: StepResult, dropped: int | None) -> None:
         report = self.run.report

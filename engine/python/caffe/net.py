@@ -6,6 +6,7 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import Any, Self
 
+import jax
 import numpy as np
 
 import engine.net.net
@@ -172,10 +173,10 @@ class Net:
         for name, shape in self._passes.net.blob_shapes.items():
             self.blobs[name].reshape(*shape)
 
-    def _forward(self, start: int, end: int) -> float:
+    def _forward(self, start: int, end: int, key: jax.Array | None = None) -> float:
         """Layers start … end, by number. Returns the loss: Σ loss_weight · Σ top over these layers."""
         self._check_numbers(start, end)
-        self._passes.forward(start, end)
+        self._passes.forward(start, end, key)
         loss = 0.0
         for tops, weights in zip(self._net.tops[start : end + 1], self._net.loss_weights[start : end + 1], strict=True):
             loss += sum(w * float(self.blobs[v.blob].data.sum()) for v, w in zip(tops, weights, strict=True) if w)

@@ -73,14 +73,14 @@ class Passes:
 
     # Forward
 
-    def forward(self, start: int, end: int) -> None:
-        """Layers start … end. Raises EngineError."""
+    def forward(self, start: int, end: int, key: Array | None = None) -> None:
+        """Layers start … end. key: what random ones draw from; without it what comes next. Raises EngineError."""
         names = [name for i, name in self._sources.items() if start <= i <= end]
         if names and (feed := self.batches.feed):
             for top, value in feed.next(names).items():
                 self.blobs[top].put(value)
         self.fit(start, end)
-        self.keys[start : end + 1] = 0, mode.next_seed()
+        self.keys[start : end + 1] = (0, mode.next_seed()) if key is None else np.asarray(jax.random.key_data(key))
         for a, b in self._spans(start, end, self.before_forward or self.after_forward):
             _call(self.before_forward, a)
             if self.net.layers[a].host:

@@ -34,9 +34,11 @@ class Solver:
         self.param = text.read_solver(solver_file)
         if self.type is not None:
             self.param.type = self.type
+        count, rank = mode.solver_count(), mode.solver_rank()
         if self.param.random_seed < 0:
             self.param.random_seed = mode.next_seed() % 2**31
-        count, rank = mode.solver_count(), mode.solver_rank()
+        else:
+            mode.set_random_seed(self.param.random_seed + rank)
         if rank >= count:
             raise SolverError(f"this is solver {rank} of {count}: ranks count from 0. set_solver_count comes first.")
         parallel = DataParallel.one_of(count, rank)
@@ -139,7 +141,9 @@ class Solver:
         solver = self._solver
         self.net.show_update(solver.params, solver.steps or ())
         if solver.values and solver.before:
-            self.net._passes.adopt(solver.values, solver.before, partial(solver.pass_key, solver.iter - 1))
+            self.net._passes.adopt(
+                solver.values, solver.before, partial(solver.pass_key, solver.iter - 1, self.param.iter_size - 1)
+            )
             solver.values = solver.before = None
         for net, test in zip(self.test_nets, solver.test_nets, strict=True):
             if test.computed:

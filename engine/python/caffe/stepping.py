@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 
@@ -13,6 +14,7 @@ from engine.solver.step import Carry, StepResult
 
 from .net import Net
 
+Array = jax.Array
 Callback = tuple[Callable[[], Any], Callable[[], Any]]
 """on_start, before an iteration's passes; on_gradients_ready, before its update."""
 
@@ -41,8 +43,8 @@ class OpenSolver(engine.solver.solver.Solver):
             on_start()
         view.clear_param_diffs()
         loss = 0.0
-        for _ in range(self.param.iter_size):
-            loss += view._forward(0, last)
+        for number in range(self.param.iter_size):
+            loss += view._forward(0, last, self._drawn_from(number))
             view._backward(last, 0)
         for _, on_gradients_ready in self.callbacks:
             on_gradients_ready()
@@ -65,6 +67,11 @@ class OpenSolver(engine.solver.solver.Solver):
         )
         return Iterations(done, [Each.of(done)])
 
+    def _drawn_from(self, number: int) -> Array:
+        """The random key of a pass of the next iteration: that of a compiled one, or each process's own of several."""
+        key, share = self.pass_key(self.iter, number), self.run.parallel.share
+        return jax.random.fold_in(key, share.first) if share.of > 1 else key
+
     def _show(self, iteration: int, done: StepResult, dropped: int | None) -> None:
         if self.run.parallel.root:  # of several processes that share a terminal
             super()._show(iteration, done, dropped)
@@ -72,5 +79,5 @@ class OpenSolver(engine.solver.solver.Solver):
     def loss_after_training(self) -> float:
         if not self.looked_into:
             return super().loss_after_training()
-        loss = self.view._forward(0, len(self.net.layers) - 1)
+        loss = self.view._forward(0, len(self.net.layers) - 1, self._drawn_from(0))
         return self.averaged_with([Each(jnp.float32(loss), finite=None, labels=[], sinks=[])])

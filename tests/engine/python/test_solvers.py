@@ -153,6 +153,36 @@ def test_callbacks_come_before_the_passes_and_before_the_update():
     np.testing.assert_allclose(s.net.params["ip"][0].data, plain.net.params["ip"][0].data, rtol=1e-5)
 
 
+DROPPED = NET.replace('bottom: "y"', 'bottom: "z"').replace(
+    'layer { name: "loss"', 'layer { name: "drop" type: "Dropout" bottom: "y" top: "z" }\nlayer { name: "loss"'
+)
+
+
+def test_an_iteration_that_is_looked_into_draws_the_same_random_numbers(tmp_path):
+    (tmp_path / "net.prototxt").write_text(DROPPED)
+    plain, looked_into = solver("iter_size: 3"), solver("iter_size: 3")
+    looked_into.add_callback(lambda: None, lambda: None)
+    for s in (plain, looked_into):
+        s.step(3)
+    np.testing.assert_array_equal(looked_into.net.blobs["z"].data, plain.net.blobs["z"].data)
+    np.testing.assert_allclose(looked_into.net.params["ip"][0].data, plain.net.params["ip"][0].data, rtol=1e-5)
+
+
+def test_passes_after_a_solver_with_a_seed_draw_the_same_random_numbers(tmp_path):
+    (tmp_path / "net.prototxt").write_text(
+        DROPPED.replace("dim: 2 dim: 3", "dim: 64 dim: 3").replace("dim: 2 dim: 1", "dim: 64 dim: 1")
+    )
+
+    def drawn():
+        net = caffe.get_solver("solver.prototxt").net
+        net.blobs["x"].data[...], net.blobs["t"].data[...] = 1, 0
+        net.forward()
+        return net.blobs["z"].data.copy()
+
+    (tmp_path / "solver.prototxt").write_text(SOLVER)
+    np.testing.assert_array_equal(drawn(), drawn())
+
+
 def test_a_callback_may_change_the_gradients():
     s = solver()
     s.add_callback(lambda: None, s.net.clear_param_diffs)
