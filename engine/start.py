@@ -16,7 +16,8 @@ def main() -> int:
     """As `engine.cli.main`."""
     with interrupts.at_once(), collector.paused():
         from engine.cli import main  # noqa: PLC0415
-    return main()
+    with interrupts.heard():
+        return main()
 
 
 def tool() -> int:
@@ -29,4 +30,5 @@ def tool() -> int:
     except ModuleNotFoundError as error:
         print(f"{program}: error: {not_installed(error)}", file=sys.stderr)
         return 2
-    return int(module.main())
+    with interrupts.heard(program):
+        return int(module.main())

@@ -30,6 +30,14 @@ def test_ctrl_c_while_the_command_line_is_loaded_is_no_trace():
     assert process.returncode == 130
 
 
+@pytest.fixture(autouse=True)
+def handler():
+    """What ends the process at Ctrl-C once all is done must not end that of the tests."""
+    before = signal.getsignal(signal.SIGINT)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 def test_its_status_is_the_commands(monkeypatch, capsys):
     from engine.start import main
 

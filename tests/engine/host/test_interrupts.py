@@ -1,4 +1,4 @@
-"""Ctrl-C while something is loaded."""
+"""Ctrl-C while something is loaded, while a library calls back, and at the end."""
 
 import signal
 import subprocess
@@ -49,3 +49,40 @@ def test_threads_leave_it_alone():
     thread.start()
     thread.join()
     assert done == [signal.getsignal(signal.SIGINT)]
+
+
+LOST = """
+import os, signal, time, weakref
+from engine.host import interrupts
+class Held: pass
+def gone(_):
+    os.kill(os.getpid(), signal.SIGINT)
+with interrupts.heard():
+    held = Held()
+    ref = weakref.ref(held, gone)
+    try:
+        del held
+        time.sleep(20)
+        print("lost")
+    except KeyboardInterrupt:
+        print("heard")
+"""
+
+
+def test_ctrl_c_in_a_librarys_callback_is_raised_behind_it():
+    assert ran(LOST) == (0, "heard\n", "")
+
+
+def test_what_else_a_callback_raises_is_told_as_python_does():
+    done = ran(
+        LOST.replace("os.kill(os.getpid(), signal.SIGINT)", "raise ValueError('odd')").replace("sleep(20)", "sleep(0)")
+    )
+    assert done[:2] == (0, "lost\n")
+    assert "ValueError: odd" in done[2]
+
+
+def test_ctrl_c_on_the_way_out_ends_the_process_in_words():
+    script = (
+        f"import os, signal\nfrom engine.host import interrupts\nwith interrupts.heard('tool'):\n    pass\n{PRESSED}"
+    )
+    assert ran(script) == (130, "", "tool: interrupted\n")
