@@ -9,16 +9,13 @@ import numpy as np
 
 from engine import log
 from engine.errors import DivergedError
-from engine.solver.loop import Each, Iterations
+from engine.solver.loop import MOMENT, Each, Iterations
 from engine.solver.report import nan
 from engine.solver.sinks import Sinks
 from engine.solver.training_run import TrainingRun
 
 BEHIND = 2
 """Calls that the device may lie behind: enough to keep it busy; few, to stop at once and to hold few batches."""
-
-MOMENT = 0.1
-"""Seconds that a call of several iterations takes, about: nobody notices that the run hears nothing in between."""
 
 
 class _Call(NamedTuple):

@@ -4,6 +4,7 @@ Each call costs Python some 0.5 ms, and the device its memory anew. Measured on 
 iteration where each is a call of its own, 5.6 where ten are one.
 """
 
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
@@ -31,6 +32,9 @@ TOGETHER = 10
 
 SMALL = 2**25
 """Bytes of all blobs, up to which a net's iterations may be as short as what comes between them."""
+
+MOMENT = 0.1
+"""Seconds that a call of several iterations takes, about: nobody notices that the run hears nothing in between."""
 
 
 class Element:
@@ -67,7 +71,8 @@ class Iterations(NamedTuple):
 
 
 class Iterate(Protocol):
-    """As many iterations as there are `rates`, which use up `params` and `history`."""
+    """Iterations at as many of the `rates` as there are batches for within a moment, one at least; they use up `params`
+    and `history`."""
 
     def __call__(
         self,
@@ -110,7 +115,7 @@ def _by_size(first: Iterate, others: Iterate, uses: Uses) -> Iterate:
     def iterate(
         params: Params, history: History, rates: Sequence[Rates], next_batch: NextBatch, key: Array, iteration: int
     ) -> Iterations:
-        batches = [next_batch() for _ in rates]
+        batches = _within_a_moment(next_batch, len(rates))
         each: list[Each] = []
         for is_first, group in groupby(batches, uses.first):
             same, begin = list(group), len(each)
@@ -121,6 +126,14 @@ def _by_size(first: Iterate, others: Iterate, uses: Uses) -> Iterate:
         return done._replace(each=each)
 
     return iterate
+
+
+def _within_a_moment(next_batch: NextBatch, most: int) -> list[Inputs]:
+    """Where data stalls, a run that waits for several batches would not hear for so long that it is to end."""
+    until, batches = time.monotonic() + MOMENT, [next_batch()]
+    while len(batches) < most and time.monotonic() < until:
+        batches.append(next_batch())
+    return batches
 
 
 def _one_by_one(single: step.Iterate) -> Iterate:

@@ -164,13 +164,13 @@ class Solver:
         return min(left, default=sys.maxsize)
 
     def _iterate(self, count: int) -> None:
-        """So many iterations, started together. Of those, the last alone may be one that is shown."""
+        """So many iterations at most, started together. Of those, the last alone may be one that is shown."""
         started = time.monotonic()
-        first, before, newest = self.iter, self.state.losses, self.iter + count - 1
-        shown = self._due(self.param.display, newest)
-        planned = list(self._planned(count))
-        rates = [each.rate for each in planned]
-        done = self.advance(Carry(self.state.params, self.state.history), rates)
+        first, before, planned = self.iter, self.state.losses, list(self._planned(count))
+        done = self.advance(Carry(self.state.params, self.state.history), [each.rate for each in planned])
+        count = len(done.each)
+        planned, newest = planned[:count], first + count - 1
+        rates, shown = [each.rate for each in planned], self._due(self.param.display, newest)
         last, self.rate = done.last, rates[-1]
         self.steps, self.values, self.before = last.steps, last.values, last.before
         self.state = replace(
@@ -191,7 +191,7 @@ class Solver:
         self.requests.took("iteration", time.monotonic() - started)
 
     def advance(self, carry: Carry, rates: Sequence[np.float32]) -> Iterations:
-        """The iterations that are next, one for each learning rate, which use `carry` up."""
+        """The iterations that are next, one for each learning rate or fewer, which use `carry` up."""
         given = [self.rates(rate, iteration) for iteration, rate in enumerate(rates, self.iter)]
         with nullcontext() if self._compiled else compiling(self.net.name):
             done = self.run.iterate(*carry, given, self.batches.next, self._key, self.iter)

@@ -1,5 +1,6 @@
 """Several iterations in one call."""
 
+import time
 from collections.abc import Sequence
 
 import jax
@@ -37,16 +38,17 @@ class _Run:
 
     def __init__(self, net: Net, keep: Keep = NOTHING) -> None:
         self.net, self.update = net, updates.from_solver(PARAM)
-        self._iterate = loop.compiled(net, self.update, SETTINGS, keep)
+        self.iterate = loop.compiled(net, self.update, SETTINGS, keep)
 
     def __call__(self, counts: Sequence[int], batches: Sequence[Inputs] = BATCHES) -> tuple[Carry, list[Each]]:
         params = [jnp.asarray(value) for value in self.net.init(1)]
         carry, each, given = Carry(params, self.update.init(params)), list[Each](), iter(batches)
         for count in counts:
-            now = RATES[len(each) : len(each) + count]
-            done = self._iterate(*carry, now, lambda: next(given), jax.random.key(0), len(each))
-            carry = Carry(done.last.params, done.last.history)
-            each += done.each
+            end = len(each) + count
+            while len(each) < end:  # in one call, but where the machine was at other things for longer than a moment
+                done = self.iterate(*carry, RATES[len(each) : end], lambda: next(given), jax.random.key(0), len(each))
+                carry = Carry(done.last.params, done.last.history)
+                each += done.each
         return carry, each
 
 
@@ -85,6 +87,19 @@ def test_batches_of_another_size_have_their_turn(run: _Run):
     assert _bytes(carry) != _bytes(run([ALL])[0])
 
 
+def test_a_call_does_not_wait_for_data_that_stalls(run: _Run):
+    drawn = list[Inputs]()
+
+    def next_batch() -> Inputs:
+        time.sleep(0.6 * loop.MOMENT)
+        drawn.append(BATCHES[0])
+        return drawn[-1]
+
+    params = [jnp.asarray(value) for value in run.net.init(1)]
+    done = run.iterate(params, run.update.init(params), RATES, next_batch, jax.random.key(0), 0)
+    assert 1 <= len(done.each) == len(drawn) <= 2
+
+
 def test_each_tells_of_the_first_label_that_is_no_class():
     _, each = _Run(made(SMALL))([3], [BATCHES[0], {**BATCHES[1], "t": np.float32([0, 5])}, BATCHES[2]])
     assert [np.asarray(told).ravel().tolist() for one in each for told in one.labels] == [[0, 0], [1, 5], [0, 2]]
@@ -99,7 +114,7 @@ def test_parameters_and_history_are_used_up(run: _Run):
     params = [jnp.asarray(value) for value in run.net.init(1)]
     given = Carry(params, run.update.init(params))
     batches = iter(BATCHES)
-    run._iterate(*given, RATES[:2], lambda: next(batches), jax.random.key(0), 0)
+    run.iterate(*given, RATES[:2], lambda: next(batches), jax.random.key(0), 0)
     assert all(array.is_deleted() for array in jax.tree.leaves(given))
 
 
