@@ -159,7 +159,9 @@ def _write_c_string(file: h5py.File, name: str, value: str) -> None:
     data = raw_bytes.encoded(value) + b"\0"
     kind.set_size(len(data))
     kind.set_strpad(h5py.h5t.STR_NULLTERM)
-    dataset = h5py.h5d.create(file.id, name.encode(), kind, h5py.h5s.create(h5py.h5s.SCALAR))
+    layout = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+    layout.set_obj_track_times(False)  # or no two runs write the same file; h5py's own datasets have none
+    dataset = h5py.h5d.create(file.id, name.encode(), kind, h5py.h5s.create(h5py.h5s.SCALAR), layout)
     dataset.write(h5py.h5s.ALL, h5py.h5s.ALL, np.array(data), kind)
 
 

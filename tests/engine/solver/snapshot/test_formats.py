@@ -28,6 +28,14 @@ def _outline(path: Path) -> dict[str, tuple]:
     return found
 
 
+def _times(path: Path) -> set[int]:
+    """When the datasets of an HDF5 file were made, 0 where it does not say."""
+    names: list[str] = []
+    with h5py.File(path) as file:
+        file.visititems(lambda name, item: names.append(name) if isinstance(item, h5py.Dataset) else None)
+        return {h5py.h5g.get_objinfo(file.id, name.encode()).mtime for name in names}
+
+
 @pytest.mark.parametrize(
     ("name", "says"),
     [
@@ -52,6 +60,7 @@ def test_hdf5_files_are_laid_out_as_caffes(make_solver: MakeSolver):
     assert files.state.name == "model_iter_8.solverstate.h5"
     assert _outline(files.model) == _outline(GOLDEN / "sgd_hdf5/model.caffemodel.h5")
     assert _outline(files.state) == _outline(GOLDEN / "sgd_hdf5/model.solverstate.h5")
+    assert _times(files.model) | _times(files.state) == {0}, "two runs would not write the same files"
 
 
 @pytest.mark.parametrize("case", ["sgd_fixed", "adam"])
