@@ -1,4 +1,7 @@
+import os
 import struct
+import subprocess
+import sys
 import zlib
 
 import cv2
@@ -169,3 +172,16 @@ def test_a_field_that_stands_twice_or_is_cut_short_is_no_layout():
     value = RAW.SerializeToString()
     for other in (value + b"\x28\x07", value[:-1], value[:-3], b"\xff" * 20, b""):
         assert stacked([other]) is None
+
+
+def test_a_library_says_nothing_of_its_own_about_a_damaged_picture():
+    decode = "import sys, engine.data.datum as d; d.pixels(d.parse(sys.stdin.buffer.read()))"
+    whole = cv2.imencode(".png", np.zeros((6, 6, 3), np.uint8))[1].tobytes()
+    clean = {name: value for name, value in os.environ.items() if name != "OPENCV_LOG_LEVEL"}
+    done = subprocess.run(
+        [sys.executable, "-c", decode],
+        input=_encoded(whole[:30]).SerializeToString(), capture_output=True, timeout=60, check=False, env=clean,
+    )  # fmt: skip
+    said = done.stderr.decode().splitlines()
+    assert said[0].startswith("Traceback")
+    assert "DataError: holds 30 bytes" in said[-1]
