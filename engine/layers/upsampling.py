@@ -9,8 +9,8 @@ from jax.lax import stop_gradient
 from engine.graph.windows import by
 from engine.layers.base import Array, Arrays, Context, Layer, Shape
 from engine.layers.registry import layer
-from engine.ops.picked_rows import pick
 from engine.ops.placing import put
+from engine.ops.repeated import repeated
 
 
 class _Places(Layer):
@@ -205,7 +205,7 @@ class ResizeNearestNeighbor(Layer):
         self.rows, self.columns = self._read(rows, height), self._read(columns, width)
         return [(*x[: self.first], rows, columns, *x[self.first + 2 :])]
 
-    def _read(self, made: int, size: int) -> np.ndarray:
+    def _read(self, made: int, size: int) -> tuple[int, ...]:
         """Which of `size` values each of `made` is."""
         p = self.config.resize_nearest_neighbor_param
         i = np.arange(made, dtype=np.float32)
@@ -214,10 +214,10 @@ class ResizeNearestNeighbor(Layer):
         else:
             half = np.float32(0.5 if p.half_pixel_centers or p.half_pixel_onnx else 0)
             at = np.floor((i + half) * np.float32(size / made) - np.float32(0.5 if p.half_pixel_onnx else 0))
-        return np.clip(at.astype(np.int32), 0, size - 1)
+        return tuple(np.clip(at, 0, size - 1).astype(int).tolist())
 
     def forward(self, params: Arrays, bottoms: Arrays, ctx: Context) -> list[Array]:
         (x,) = bottoms
-        for axis, numbers in ((self.first, self.rows), (self.first + 1, self.columns)):
-            x = jnp.moveaxis(pick(jnp.moveaxis(x, axis, 0), numbers), 0, axis)
+        for axis, places in ((self.first, self.rows), (self.first + 1, self.columns)):
+            x = repeated(x, places, axis, x.shape[axis])
         return [x]
