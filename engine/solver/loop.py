@@ -1,7 +1,7 @@
 """Iterations of a small net, several in one call of the device.
 
-Each call costs Python some 0.5 ms, and the device its memory anew. Measured on LeNet, batch 64, two cores: 7.0 ms an
-iteration where each is a call of its own, 5.6 where ten are one.
+Each call costs Python some 0.5 ms, and the device its memory anew. LeNet, batch 64, two cores, medians of four runs in
+turn: 157 iterations a second where each is a call of its own, 188 where ten are one.
 """
 
 import time
