@@ -73,9 +73,7 @@ class Resample(_Resized):
         self.nearest = p.type == p.NEAREST
         if self.nearest:
             halves_away = [np.sign(at) * np.floor(np.abs(at) + F32(0.5)) for at in places]
-            self.pixels = [
-                tuple(np.clip(at, 0, n - 1).astype(int).tolist()) for at, n in zip(halves_away, x[2:], strict=True)
-            ]
+            self.pixels = [np.clip(at, 0, n - 1).astype(int) for at, n in zip(halves_away, x[2:], strict=True)]
         else:
             self.weights = [
                 _weights(KERNEL[p.type], at, n, F32(1) / scale if wide else F32(1))
@@ -87,7 +85,7 @@ class Resample(_Resized):
         x = bottoms[0]
         if self.nearest:
             rows, columns = self.pixels
-            return [repeated(repeated(x, rows, 2, x.shape[2]), columns, 3, x.shape[3])]
+            return [repeated(repeated(x, rows, 2), columns, 3)]
         return [_separable(x, *self.weights)]
 
 

@@ -205,7 +205,7 @@ class ResizeNearestNeighbor(Layer):
         self.rows, self.columns = self._read(rows, height), self._read(columns, width)
         return [(*x[: self.first], rows, columns, *x[self.first + 2 :])]
 
-    def _read(self, made: int, size: int) -> tuple[int, ...]:
+    def _read(self, made: int, size: int) -> np.ndarray:
         """Which of `size` values each of `made` is."""
         p = self.config.resize_nearest_neighbor_param
         i = np.arange(made, dtype=np.float32)
@@ -214,10 +214,10 @@ class ResizeNearestNeighbor(Layer):
         else:
             half = np.float32(0.5 if p.half_pixel_centers or p.half_pixel_onnx else 0)
             at = np.floor((i + half) * np.float32(size / made) - np.float32(0.5 if p.half_pixel_onnx else 0))
-        return tuple(np.clip(at, 0, size - 1).astype(int).tolist())
+        return np.clip(at, 0, size - 1).astype(int)
 
     def forward(self, params: Arrays, bottoms: Arrays, ctx: Context) -> list[Array]:
         (x,) = bottoms
         for axis, places in ((self.first, self.rows), (self.first + 1, self.columns)):
-            x = repeated(x, places, axis, x.shape[axis])
+            x = repeated(x, places, axis)
         return [x]

@@ -1,5 +1,6 @@
 """Elements of an axis taken at places known beforehand, some of them several times or not at all."""
 
+from collections.abc import Iterable
 from functools import partial
 
 import jax
@@ -9,15 +10,20 @@ import numpy as np
 Array = jax.Array
 
 
+def repeated(x: Array, places: Iterable[int], axis: int) -> Array:
+    """x at `places` of an axis. Each element's gradient is the sum over its copies, in order: no scatter, which a GPU
+    adds up in none."""
+    return _repeated(x, tuple(map(int, places)), axis, x.shape[axis])
+
+
 @partial(jax.custom_vjp, nondiff_argnums=(1, 2, 3))
-def repeated(x: Array, places: tuple[int, ...], axis: int, size: int) -> Array:
-    """x at `places` of an axis, which has `size` elements. Each one's gradient is the sum over its copies, in order: no
-    scatter, which a GPU adds up in none."""
+def _repeated(x: Array, places: tuple[int, ...], axis: int, size: int) -> Array:
+    """size: of the axis, which the gradient cannot tell from the places."""
     return jnp.take(x, np.asarray(places), axis)
 
 
 def _forward(x: Array, places: tuple[int, ...], axis: int, size: int) -> tuple[Array, None]:
-    return repeated(x, places, axis, size), None
+    return _repeated(x, places, axis, size), None
 
 
 def _backward(places: tuple[int, ...], axis: int, size: int, _: None, dy: Array) -> tuple[Array]:
@@ -29,4 +35,4 @@ def _backward(places: tuple[int, ...], axis: int, size: int, _: None, dy: Array)
     return (jnp.where(there, jnp.take(dy, np.maximum(table, 0), axis), 0).sum(axis + 1),)
 
 
-repeated.defvjp(_forward, _backward)
+_repeated.defvjp(_forward, _backward)

@@ -8,6 +8,7 @@ import jax
 import numpy as np
 
 from engine import log
+from engine.devices.run_faults import LESS
 from engine.errors import NetError
 from engine.host import memory
 from engine.net.net import Net
@@ -63,8 +64,7 @@ def report(net: Net, *, train: bool) -> None:
         log.info("caffe.cpp:361", f"{name:>16}: {short_size(size)}")
     there = available()
     if need.total > there:
-        less = "a smaller batch_size, with iter_size to make up for it; -precision bfloat16"
-        log.warning("caffe.cpp:362", f"That is more than the {short_size(there)} here. What takes less: {less}.")
+        log.warning("caffe.cpp:362", f"That is more than the {short_size(there)} here. {LESS}")
 
 
 def available() -> int:
