@@ -53,24 +53,54 @@ class Kernel:
 def kernels(program: str) -> Iterator[Kernel]:
     """Those of an optimised program, in its order; a loop is one."""
     sizes: dict[str, int] = {}
-    for line in program[program.index("\nENTRY") :].splitlines():
-        found = re.match(r"\s+(?:ROOT )?(%\S+) = (.*?) ([a-z][a-z\-]+)\(([^)]*)\)(.*)", line)
-        if found is None:
-            continue
-        name, shape, kind, operands, rest = found.groups()
+    fused, entry = program.split("\nENTRY", 1)
+    parts = sliced(fused)
+    for name, shape, kind, operands, rest in instructions(entry):
         sizes[name] = size(shape)
         if kind in FREE:
             continue
+        computation = re.search(r"calls=(%[\w.\-]+)", rest)
+        cut = parts.get(computation[1], {}) if computation else {}
         called = re.search(r'custom_call_target="([^"]+)"', rest)
         laid_out = kind == "copy" or "transpose" in name or "copy" in name
         of = re.search(r'op_name="([^"]*)"', rest)
         yield Kernel(
             name.removeprefix("%"),
             called[1] if called else "layout" if laid_out else kind,
-            sum(sizes.get(operand, 0) for operand in re.findall(r"%[\w.\-]+", operands)),
+            sum(cut.get(i, sizes.get(operand, 0)) for i, operand in enumerate(operands)),
             sizes[name],
             of[1] if of else "",
         )
+
+
+def instructions(computation: str) -> Iterator[tuple[str, str, str, list[str], str]]:
+    """Of each: its name, shape, kind, operands, and what else the line says."""
+    for line in computation.splitlines():
+        found = re.match(r"\s+(?:ROOT )?(%\S+) = (.*?) ([a-z][a-z\-]+)\(([^)]*)\)(.*)", line)
+        if found:
+            name, shape, kind, operands, rest = found.groups()
+            yield name, shape, kind, re.findall(r"%[\w.\-]+", operands) or [operands], rest
+
+
+def sliced(program: str) -> dict[str, dict[int, int]]:
+    """By computation, of which parameters a fusion reads slices alone, and how many bytes, at most."""
+    found: dict[str, dict[int, int]] = {}
+    for name, body in re.findall(r"^(%[\w.\-]+) \(.*?\{$(.*?)^\}", program, re.MULTILINE | re.DOTALL):
+        lines = list(instructions(body))
+        for parameter, shape, kind, (number, *_), _ in lines:
+            if kind == "parameter" and (read := _sliced_of(parameter, lines)) is not None:
+                found.setdefault(name, {})[int(number)] = min(read, size(shape))
+    return found
+
+
+def _sliced_of(name: str, lines: list[tuple[str, str, str, list[str], str]]) -> int | None:
+    """The bytes of the slices that are all that is read of an instruction; None where more is."""
+    read: list[int | None] = [
+        size(shape) if kind in ("slice", "dynamic-slice") else _sliced_of(reader, lines) if kind == "convert" else None
+        for reader, shape, kind, operands, _ in lines
+        if name in operands
+    ]
+    return None if not read or None in read else sum(filter(None, read))
 
 
 def size(shape: str) -> int:

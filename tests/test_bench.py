@@ -67,12 +67,20 @@ PROGRAM = """HloModule step
   ROOT %sum = f32[] add(%a, %b)
 }
 
+%cut (p: f32[4,8]) -> f32[1,8] {
+  %p = f32[4,8]{1,0} parameter(0)
+  %c = bf16[4,8]{1,0} convert(%p)
+  %s = bf16[1,8]{1,0} slice(%c), slice={[0:1], [0:8]}
+  ROOT %r = f32[1,8]{1,0} convert(%s)
+}
+
 ENTRY %main (x: f32[4,8], w: bf16[8,2]) -> (f32[4,2], f32[8,4]) {
   %x = f32[4,8]{1,0} parameter(0), metadata={op_name="x"}
   %w = bf16[8,2]{1,0} parameter(1)
   %gemm = (f32[4,2]{1,0}, s8[16]{0}) custom-call(%x, %w), custom_call_target="gemm", metadata={op_name="ip/dot"}
   %y = f32[4,2]{1,0} get-tuple-element(%gemm), index=0
   %wrapped_transpose = f32[8,4]{1,0} fusion(%x), kind=kInput, calls=%add, metadata={op_name="ip/transpose"}
+  %first = f32[1,8]{1,0} fusion(%x), kind=kInput, calls=%cut
   ROOT %all = (f32[4,2]{1,0}, f32[8,4]{1,0}) tuple(%y, %wrapped_transpose)
 }
 """
@@ -85,4 +93,5 @@ def test_a_program_is_told_by_what_each_kernel_moves(monkeypatch: pytest.MonkeyP
     assert found == [
         ("gemm", "gemm", 4 * 32 + 2 * 16, 4 * 8 + 16, "ip/dot"),
         ("wrapped_transpose", "layout", 4 * 32, 4 * 32, "ip/transpose"),
+        ("first", "fusion", 2 * 8, 4 * 8, ""),
     ]

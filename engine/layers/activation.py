@@ -81,6 +81,8 @@ class PReLU(Layer):
     Bottom: x (d0, C, …). Param: a (C), or a scalar with `channel_shared`; 0.25 unless filled otherwise.
     """
 
+    precision = "mixed"
+
     def setup(self, x: Shape) -> list[Shape]:
         p = self.config.prelu_param
         same_shape.check(self.node, x)
@@ -96,6 +98,8 @@ class PReLU(Layer):
 @layer("ELU")
 class ELU(Activation):
     """y = x for x > 0, else alpha · (eˣ − 1). The gradient at 0 is alpha (Clevert et al. 2015)."""
+
+    precision = "mixed"
 
     def setup(self, x: Shape) -> list[Shape]:
         self.alpha = self.config.elu_param.alpha
@@ -127,6 +131,8 @@ class TanH(Activation):
 class Swish(Activation):
     """y = x · sigmoid(beta · x) (Ramachandran et al. 2017)."""
 
+    precision = "mixed"
+
     def setup(self, x: Shape) -> list[Shape]:
         self.beta = self.config.swish_param.beta
         return [x]
@@ -140,6 +146,8 @@ class Swish(Activation):
 class HardSwish(Activation):
     """y = x · min(max(x + 3, 0), 6) / 6 (Howard et al. 2019)."""
 
+    precision = "mixed"
+
     def forward(self, params: Arrays, bottoms: Arrays, ctx: Context) -> list[Array]:
         (x,) = bottoms
         return [x * jnp.clip(x + 3, 0, 6) / 6]
@@ -148,6 +156,8 @@ class HardSwish(Activation):
 @layer("Mish")
 class Mish(Activation):
     """y = x · tanh(log(1 + exp(x))) (Misra 2019)."""
+
+    precision = "mixed"
 
     def forward(self, params: Arrays, bottoms: Arrays, ctx: Context) -> list[Array]:
         (x,) = bottoms
@@ -298,6 +308,8 @@ _power_in_place.defvjp(_power_in_place_fwd, _power_in_place_bwd)
 @layer("SeLu")
 class SeLu(Activation):
     """y = λ x for x > 0, else λ α (eˣ − 1) (Klambauer et al. 2017; DeepDetect)."""
+
+    precision = "mixed"
 
     def setup(self, x: Shape) -> list[Shape]:
         p = self.config.selu_param

@@ -15,6 +15,7 @@ class _Along(Layer):
     """What Scale and Bias share: an operand, learned or a second bottom, that lies along x's axes from `axis` on."""
 
     bottoms = (1, 2)
+    precision = "mixed"
 
     def place(self, what: str, x: Shape, operand: Shape | None, axis: int, num_axes: int) -> Shape:
         """The operand's shape, checked against x; keeps its first axis. A scalar fits any x."""
@@ -107,6 +108,7 @@ class Axpy(Layer):
     """
 
     bottoms = (3, 3)
+    precision = "mixed"
 
     def setup(self, a: Shape, x: Shape, y: Shape) -> list[Shape]:
         if len(x) < 2 or a[:2] != x[:2] or count(a[2:]) != 1:
@@ -130,6 +132,7 @@ class SpatialProduct(Layer):
     """y = x · m, with one m a place, for all channels (DeepLab). Bottoms: x (N, C, H, W), m (N, 1, H, W). Top: y."""
 
     bottoms = (2, 2)
+    precision = "mixed"
 
     def setup(self, x: Shape, m: Shape) -> list[Shape]:
         if len(x) < 2 or m != (x[0], 1, *x[2:]):

@@ -15,6 +15,7 @@ SEGNET_EPS = 1e-9
 class _Scaled(Layer):
     """y = scale · (x − μ) / √(σ² + eps) + shift, all per channel."""
 
+    precision = "mixed"
     eps: float
 
     def read_channels(self, x: Shape) -> Shape:

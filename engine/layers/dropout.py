@@ -20,7 +20,7 @@ class Dropout(Activation):
     the other way round. With `sample_weights_test` (Bayesian SegNet) TEST draws as TRAIN does.
     """
 
-    precision = "given"
+    precision = "mixed"
 
     def setup(self, x: Shape) -> list[Shape]:
         p = self.config.dropout_param

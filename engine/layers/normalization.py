@@ -29,6 +29,7 @@ class BatchNorm(Layer):
     shift: int | None = None
     rectified = False
     """What a Scale and a ReLU behind it do, where they are joined to it."""
+    precision = "mixed"
 
     def setup(self, x: Shape) -> list[Shape]:
         p = self.config.batch_norm_param
@@ -133,6 +134,8 @@ class LRN(Layer):
     Caffe, whatever `k` says.
     Bottom: x (N, C, H, W). Top: y, of x's shape.
     """
+
+    precision = "mixed"
 
     def setup(self, x: Shape) -> list[Shape]:
         p = self.config.lrn_param

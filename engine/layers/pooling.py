@@ -47,8 +47,8 @@ class Pooling(PoolsPlanes):
         self.spans = replace(rows, inside=inside), replace(columns, inside=inside)
         self.check_size(f"its {self.bottom(0)}, padded,", (x[0], x[1], *(max(s.padded, s.size) for s in self.spans)))
         self.method = p.pool
-        if p.pool == p.MAX and len(self.config.top) == 1:
-            self.precision = "given"
+        if len(self.config.top) == 1:
+            self.precision = "given" if p.pool == p.MAX else "mixed"
         return [(x[0], x[1], *(span.outputs for span in self.spans))] * len(self.config.top)
 
     def forward(self, params: Arrays, bottoms: Arrays, ctx: Context) -> list[Array]:

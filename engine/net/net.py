@@ -309,6 +309,8 @@ class Net:
         given = self._converted(layer, own), self._converted(layer, bottoms)
         with jax.named_scope(layer.name.replace("/", ".") or layer.type):
             tops, changed = layer.apply(*given, Context(key, step.first))
+        if layer.precision == "mixed":
+            tops = [top.astype(jnp.result_type(*bottoms)) for top in tops]
         return tops, {(kept + recurrent)[n]: value for n, value in changed.items()}
 
     def _converted(self, layer: Layer, arrays: Sequence[Array]) -> Sequence[Array]:

@@ -11,6 +11,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
+from engine.ops import platform
 from engine.ops.channels import along, of_maps, stored, sums
 
 Array = jax.Array
@@ -44,9 +45,7 @@ def normalize_batch(x: Array, scale: Array | None, shift: Array | None, eps: flo
 def _normalize_fwd(
     x: Array, scale: Array | None, shift: Array | None, eps: float, rectify: bool
 ) -> tuple[Normalized, _Saved]:
-    m = _values(x)
-    mean = sums(lambda _, x: x, x) / m
-    variance = sums(lambda along, x: (x - along(mean)) ** 2, x) / m
+    mean, variance = _moments(x)
     inverse = lax.rsqrt(variance + eps)
     saved = _Saved(x, mean, inverse, scale, shift, inverse if scale is None else inverse * scale)
 
@@ -55,6 +54,28 @@ def _normalize_fwd(
         return jnp.where(y > 0, y, 0 * y) if rectify else y
 
     return Normalized(of_maps(form, x), mean, variance), saved
+
+
+def _moments(x: Array) -> tuple[Array, Array]:
+    """μ and σ² (C) of x; a GPU, whose time is that of reading, reads x once for both.
+
+    There they come of the sums of x − p and (x − p)², p being the first item's mean. That is no further than √N σ from
+    the mean of all N, so that σ² is as exact as N units in the last place.
+    """
+    m = _values(x)
+
+    def by_two(x: Array) -> tuple[Array, Array]:
+        mean = sums(lambda _, x: x, x) / m
+        return mean, sums(lambda along, x: (x - along(mean)) ** 2, x) / m
+
+    def at_once(x: Array) -> tuple[Array, Array]:
+        one = x[:1]
+        pilot = sums(lambda _, x: x, one) / _values(one)
+        first, second = (sums(lambda along, x, p=p: (x - along(pilot)) ** p, x) / m for p in (1, 2))
+        return pilot + first, jnp.maximum(second - first**2, 0)
+
+    made: tuple[Array, Array] = platform.dependent(x, cpu=by_two, default=at_once)
+    return made
 
 
 def _normalize_bwd(

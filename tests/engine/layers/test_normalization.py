@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from support.layer_cases import Case, Cases, assert_close, check_refused, slopes
 
-from engine.ops import batch_norm, onednn_proof
+from engine.ops import batch_norm, onednn_proof, platform
 from engine.proto import caffe_pb2 as pb
 
 X = {"x": (4, 3, 2, 5)}
@@ -208,6 +208,22 @@ def test_a_pass_of_batchnorm_and_its_gradient_need_no_more_memory_than_for_two_b
 
     compiled = jax.jit(both).lower(x, per_channel, per_channel, x).compile()
     assert compiled.memory_analysis().temp_size_in_bytes < 2.1 * 4 * x.size
+
+
+@pytest.mark.parametrize("shape", [(32, 3, 5, 5), (1, 3, 5, 5), (6, 3)])
+@pytest.mark.parametrize("first", [0, 1e3])
+def test_statistics_are_exact_where_a_gpu_reads_a_blob_once(shape, first):
+    """Means far from 0, a first item far from the others, a channel whose values are all the same."""
+    x = np.random.default_rng(0).standard_normal(shape).astype(np.float32)
+    x[:, 1] += 1e4
+    x[0] += first
+    x[:, 2] = 7.1
+    over = tuple(a for a in range(x.ndim) if a != 1)
+    mean, variance = x.mean(over, np.float64), x.var(over, np.float64)
+    with platform.no_cpu():
+        made = jax.jit(lambda x: batch_norm.normalize_batch(x, None, None, 1e-5, False))(x)
+    assert (np.abs(made.mean - mean) <= 1e-5 * np.sqrt(variance) + 1e-6 * np.abs(mean)).all()
+    np.testing.assert_allclose(made.variance, variance, rtol=1e-4, atol=1e-6)
 
 
 def test_mvn_gradient_of_a_constant_channel_is_finite():

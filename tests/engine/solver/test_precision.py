@@ -16,6 +16,7 @@ from engine.solver.solver import Solver
 LENET = """
 layer { name: "in" type: "Input" top: "x" top: "t"
   input_param { shape { dim: 16 dim: 1 dim: 12 dim: 12 } shape { dim: 16 } } }
+layer { name: "centred" type: "Bias" bottom: "x" top: "centred" }
 layer { name: "conv1" type: "Convolution" bottom: "x" top: "c"
   convolution_param { num_output: 6 kernel_size: 3 weight_filler { type: "xavier" } } }
 layer { name: "norm" type: "BatchNorm" bottom: "c" top: "n" }
@@ -58,7 +59,8 @@ def test_layers_compute_in_what_they_declare(passed):
     values = passed["bfloat16"].values.items()
     found = {v.blob: str(x.dtype) for v, x in values if "_split_" not in v.blob}
     assert found == {
-        "x": "float32", "t": "float32", "c": "bfloat16", "n": "float32", "p": "float32", "h": "bfloat16",
+        "x": "float32", "t": "float32", "centred": "float32", "c": "bfloat16", "n": "bfloat16", "p": "bfloat16",
+        "h": "bfloat16",
         "y": "bfloat16", "loss": "float32",
         "accuracy": "float32",
     }  # fmt: skip
