@@ -74,7 +74,7 @@ class HDF5Source:
             raise DataError(f'{self._file(self._opened)}: a row of dataset "{top}" {e}') from e
 
     def next(self) -> Batch:
-        batch = {top: np.empty((self.batch_size, *self._data[top].shape[1:]), np.float32) for top in self.tops}
+        batch: Batch = {top: np.empty((self.batch_size, *self._data[top].shape[1:]), np.float32) for top in self.tops}
         self._parts, filled = [], 0
         random = draws(self._seed, (self._opened << 32) + self._row, self.batch_size)
         for rows in self._runs(self.batch_size):

@@ -1,19 +1,24 @@
 """What every source of batches is, and the pieces that several of them use."""
 
+import copy
 import reprlib
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from functools import lru_cache
+from math import prod
 from typing import Any, Protocol
 
 import numpy as np
 
 from engine.data.label_bounds import LabelBounds
+from engine.data.pixels import WORTH, Pixels, left_to_device
 from engine.data.transform import Transform, by
 from engine.errors import BadRecord, DataError
 from engine.host import aligned, workers
 
-Batch = dict[str, np.ndarray]
+Batch = dict[str, Any]
+"""The tops by name: arrays, or `Pixels` where the arithmetic is left to a device."""
+
 State = dict[str, Any]
 
 
@@ -94,15 +99,41 @@ def transformed(
     transform: Transform,
     u: np.ndarray,
     threads: int | None = None,
-) -> np.ndarray:
-    """The float32 batch (n, channels, height, width) of some pictures, `names(i)` naming the i-th in messages.
+) -> np.ndarray | Pixels:
+    """The float32 batch (n, channels, height, width) of some pictures, or what is left to a device to make it of.
+
+    `names(i)` names the i-th in messages.
 
     `pictures`: what reads each; or all of them, (n, channels, height, width), already read. The first one's size counts
     for the whole batch, as in Caffe: one that comes out of another size is an error. `threads`: how many may work at
     it; without it, one a core.
     """
-    if isinstance(pictures, np.ndarray):
-        return _all_transformed(pictures, names, transform, u, threads)
+    try:
+        if isinstance(pictures, np.ndarray):
+            batch = _all_transformed(pictures, names, transform, u, threads)
+        else:
+            batch = _each_transformed(pictures, names, transform, u, threads)
+    except _Mixed:
+        on_host = copy.copy(transform)
+        on_host.on_device = False
+        return transformed(pictures, names, on_host, u, threads)
+    return left_to_device(batch, transform, u) if batch.dtype == np.uint8 else batch
+
+
+class _Mixed(Exception):
+    """A batch of bytes has a picture of floats in it."""
+
+
+def _room(count: int, shape: tuple[int, ...], transform: Transform, first: np.ndarray) -> np.ndarray:
+    """An empty batch of pictures of that shape, of which `first` is the first before it is transformed."""
+    if transform.stored(first) == np.uint8 and count * prod(shape) >= WORTH:
+        return np.empty((count, *shape), np.uint8)
+    return aligned.empty((count, *shape))
+
+
+def _each_transformed(
+    pictures: Sequence[Picture], names: Callable[[int], str], transform: Transform, u: np.ndarray, threads: int | None
+) -> np.ndarray:
     made: Future[np.ndarray] = Future()  # who has the first picture knows how large the batch is; the others wait
 
     def work(index: int) -> None:
@@ -110,7 +141,7 @@ def transformed(
             picture = pictures[index]()
             shape = transform.shape(picture.shape)
             if not index:
-                made.set_result(aligned.empty((len(pictures), *shape)))
+                made.set_result(_room(len(pictures), shape, transform, picture))
         except BaseException as e:
             error = BadRecord(f"{names(index)}: {e}") if isinstance(e, DataError) else e
             if not index:
@@ -122,6 +153,8 @@ def transformed(
                 f"{names(index)}: is {by(shape)} (channels × height × width) and its batch began with "
                 f"{by(batch.shape[1:])}. Resize them all to one size, or set crop_size, or batch_size: 1."
             )
+        if batch.dtype == np.uint8 and picture.dtype != np.uint8:
+            raise _Mixed
         transform([picture], u[index : index + 1], batch[index : index + 1])  # at once: it is in the cache yet
 
     workers.share(work, len(pictures), threads)
@@ -132,7 +165,7 @@ def _all_transformed(
     pictures: np.ndarray, names: Callable[[int], str], transform: Transform, u: np.ndarray, threads: int | None
 ) -> np.ndarray:
     try:
-        batch = aligned.empty((len(pictures), *transform.shape(pictures.shape[1:])))
+        batch = _room(len(pictures), transform.shape(pictures.shape[1:]), transform, pictures)
     except DataError as e:
         raise BadRecord(f"{names(0)}: {e}") from e
     size = max(1, _PIECE // pictures[0].size)

@@ -22,10 +22,12 @@ class Transform:
 
     In TRAIN the crop lies anywhere, in TEST in the centre; `mirror` flips every second picture or so, in both phases.
     `augmentation` changes x, and the mean with it, before all that, and cuts out of y at the end; in TRAIN if not said.
+    on_device: whether bytes are left bytes where that can be, cropped and mirrored, for a device to do the rest.
     Raises DataError for parameters that contradict each other and PrototxtError for a mean file that cannot be read.
     """
 
     def __init__(self, param: pb.TransformationParameter, phase: int, mean_file: Path | None = None) -> None:
+        self.on_device = False
         if param.force_color and param.force_gray:
             raise DataError("transform_param: force_color and force_gray exclude each other; keep one.")
         if param.mean_value and mean_file is not None:
@@ -61,8 +63,14 @@ class Transform:
             raise Misfit(f"is {by(picture)} and the mean of mean_file {by(self.mean.shape)}; they must be equal")
         return (channels, self.crop, self.crop) if self.crop else (channels, height, width)
 
+    def stored(self, picture: np.ndarray) -> type[np.generic]:
+        """What a batch of pictures like this one is made in: float32, or uint8 for a device to go on."""
+        return np.uint8 if self.on_device and picture.dtype == np.uint8 and not self.augmentation else np.float32
+
     def __call__(self, pictures: Sequence[np.ndarray] | np.ndarray, draws: np.ndarray, out: np.ndarray) -> None:
         """Transforms pictures (channels, height, width) of any sizes into `out`, float32 (n, channels, height, width).
+
+        Into uint8 they are but cropped and mirrored.
 
         `draws`, (n, 3) uniform numbers in [0, 1), decide each picture's mirroring, and the top and left of its crop;
         an augmentation takes the three as the seed of more.
@@ -75,6 +83,8 @@ class Transform:
         else:
             for row, picture, (flip, top, left) in zip(out, pictures, draws.tolist(), strict=True):
                 self._subtract(picture, top, left, self.mirror and flip < 0.5, row)  # as `mirrors` says
+        if out.dtype == np.uint8:
+            return
         if self.values.size:
             out -= self.values[:, None, None]
         if self.scale != 1:
@@ -85,12 +95,12 @@ class Transform:
     def _subtract(self, pictures: np.ndarray, top: float, left: float, flip: bool, out: np.ndarray) -> None:
         """The crop of a picture, or of several, mirrored if `flip`, minus that of the mean."""
         height, width = pictures.shape[-2:]
-        rows, columns = self._window(height, width, top, left) if self.crop else (slice(0, height), slice(0, width))
+        rows, columns = self._window(height, width, top, left)
         picture = pictures[..., rows, columns]
         # One pass to order and mirror the pixels while they are bytes, one that makes floats of them: three times as
         # fast as letting numpy subtract what does not lie in a row.
         out[...] = _planes(picture, flip) if flip or picture.strides[-1] != picture.itemsize else picture
-        if self.mean is not None and self.mirrored_mean is not None:
+        if self.mean is not None and self.mirrored_mean is not None and out.dtype != np.uint8:
             mirrored = slice(width - columns.stop, width - columns.start)
             out -= self.mirrored_mean[..., rows, mirrored] if flip else self.mean[..., rows, columns]
 
@@ -101,12 +111,17 @@ class Transform:
     def part(self, size: tuple[int, int], draw: np.ndarray) -> np.ndarray:
         """Which part of a picture of this height and width is left: xmin, ymin, xmax, ymax from 0 to 1."""
         height, width = size
-        if not self.crop:
-            return np.array([0, 0, 1, 1], np.float32)
         rows, columns = self._window(height, width, *draw[1:].tolist())
         return np.array([columns.start / width, rows.start / height, columns.stop / width, rows.stop / height], "f4")
 
+    def corner(self, size: tuple[int, ...], draw: np.ndarray) -> tuple[int, int]:
+        """The first row and column of what is left of a picture of this height and width."""
+        rows, columns = self._window(*size, *draw[1:].tolist())
+        return rows.start, columns.start
+
     def _window(self, height: int, width: int, top: float, left: float) -> tuple[slice, slice]:
+        if not self.crop:
+            return slice(0, height), slice(0, width)
         rows, columns = height - self.crop, width - self.crop
         y, x = (int(top * (rows + 1)), int(left * (columns + 1))) if self.random_crop else (rows // 2, columns // 2)
         return slice(y, y + self.crop), slice(x, x + self.crop)

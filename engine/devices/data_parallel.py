@@ -20,12 +20,14 @@ from jax.sharding import NamedSharding
 from jax.sharding import PartitionSpec as Spec
 
 from engine.data.feed import Share
+from engine.data.pixels import Pixels
 from engine.data.source import Batch
 from engine.devices import rendezvous
 from engine.errors import DeviceError
 from engine.job_contract import Variable
 from engine.layers.base import Shape
 from engine.net.net import Net
+from engine.ops.pixels import finished
 
 Array = jax.Array
 
@@ -143,8 +145,7 @@ class DataParallel:
     def place(self, batches: Sequence[Batch]) -> dict[str, Array]:
         """One batch for each device of this process, in their order, put there."""
         if self.count == 1:
-            batch: dict[str, Array] = jax.device_put(batches[0])
-            return batch
+            return {top: _made(value) for top, value in jax.device_put(batches[0]).items()}
         return {top: self._dealt([batch[top] for batch in batches]) for top in batches[0]}
 
     def params(self, net: Net, values: Sequence[Any]) -> list[Array]:
@@ -221,10 +222,10 @@ class DataParallel:
         rows = [np.asarray(numbers, np.int32), *[np.zeros(len(numbers), np.int32)] * (self.share.count - 1)]
         return self._dealt(rows)
 
-    def _dealt(self, parts: Sequence[np.ndarray]) -> Array:
+    def _dealt(self, parts: Sequence[np.ndarray | Pixels]) -> Array:
         """One part for each device of this process: an array with the devices' axis in front."""
-        placed = [jax.device_put(part[None], device) for part, device in zip(parts, self._local, strict=True)]
-        shape = (self.count, *parts[0].shape)
+        placed = [_made(jax.device_put(part, device))[None] for part, device in zip(parts, self._local, strict=True)]
+        shape = (self.count, *placed[0].shape[1:])
         return jax.make_array_from_single_device_arrays(shape, NamedSharding(self._mesh, EACH), placed)
 
     # In compiled functions
@@ -268,6 +269,12 @@ class DataParallel:
 def _put(value: Any) -> Array:
     """`jnp.asarray`, which compiles a program for each shape."""
     return value if isinstance(value, Array) else jax.device_put(np.asarray(value), may_alias=False)
+
+
+def _made(value: Any) -> Array:
+    """A batch's value on a device, finished there where that was left to it."""
+    made: Array = finished(value) if isinstance(value, Pixels) else value
+    return made
 
 
 def _placed(value: Any) -> bool:

@@ -4,9 +4,11 @@ import weakref
 from collections.abc import Mapping
 from typing import Any, Self
 
+import jax
 import numpy as np
 
 from engine.data.feed import Feed
+from engine.data.pixels import Transforms
 from engine.devices.data_parallel import DataParallel
 from engine.net.net import Net
 
@@ -24,6 +26,10 @@ class Batches:
         self._alone = all(shape[:1] == (1,) for source in net.sources for shape in source.top_shapes)
         self.values = {name: np.zeros(net.blob_shapes[name], np.float32) for name in net.input_names}
         sources = {source.name: source.open(seed + i) for i, source in enumerate(net.sources)}
+        if jax.default_backend() != "cpu":  # which would have to copy what the host's memory already holds
+            for source in sources.values():
+                if isinstance(source, Transforms):
+                    source.transform.on_device = True
         self.feed = Feed(sources, net.label_bounds, self._parallel.place, self._parallel.share) if sources else None
         self.read_ahead = all(source.prefetch is not None for source in sources.values())
         # Once only, and at the latest when the interpreter ends: threads that outlived it would abort it.

@@ -151,3 +151,21 @@ def test_a_layer_that_must_be_alone_is_refused(start: Start, tmp_path: Path):
 def test_an_environment_that_makes_no_sense_is_named(start: Start, tmp_path: Path, environment, said):
     assert ended(start("odd", PLAIN, HPCBREW_COORDINATOR="127.0.0.1:1", **environment)) == [2]
     assert said in (tmp_path / f"odd{environment.get('HPCBREW_RANK', '')}.log").read_text()
+
+
+PLACED = """
+import jax, numpy as np
+from engine.data.pixels import Pixels
+from engine.devices.data_parallel import DataParallel
+values = np.arange(24, dtype=np.uint8).reshape(2, 3, 2, 2)
+batches = [{"x": Pixels(values + k, np.float32([[[1]]])), "t": np.float32([k, k])} for k in range(2)]
+placed = DataParallel(jax.devices()).place(batches)
+assert [shard.data.shape for shard in placed["x"].addressable_shards] == [(1, 2, 3, 2, 2)] * 2
+np.testing.assert_array_equal(placed["x"], np.stack([values - np.float32(1), values]))
+np.testing.assert_array_equal(placed["t"], [[0, 0], [1, 1]])
+"""
+
+
+def test_each_device_finishes_its_own_pictures():
+    environment = os.environ | DEVICES | {"JAX_PLATFORMS": "cpu"}
+    subprocess.run([sys.executable, "-P", "-c", PLACED], env=environment, check=True)

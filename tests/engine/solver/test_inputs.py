@@ -1,8 +1,13 @@
 """What a net is given, batch by batch."""
 
+import jax
 import numpy as np
 from support.small_nets import SMALL, X, made
 
+from engine.data import source
+from engine.data.datum import raw
+from engine.data.lmdb_writer import LMDBWriter
+from engine.devices.data_parallel import DataParallel
 from engine.proto import caffe_pb2 as pb
 from engine.solver.inputs import Batches
 
@@ -64,3 +69,33 @@ def test_it_may_be_closed_twice():
     batches.next()
     batches.close()
     batches.close()
+
+
+def test_where_the_device_is_not_the_host_it_is_given_bytes_to_finish(tmp_path, monkeypatch):
+    pictures = np.random.default_rng(0).integers(256, size=(5, 3, 6, 6), dtype=np.uint8)
+    with LMDBWriter(tmp_path / "db") as db:
+        for i, picture in enumerate(pictures):
+            db.put(b"%d" % i, raw(picture, i).SerializeToString())
+    net = made(f"""
+      layer {{ name: "d" type: "Data" top: "x" top: "t"
+        data_param {{ source: "{tmp_path}/db" batch_size: 4 backend: LMDB }}
+        transform_param {{ crop_size: 4 mirror: true scale: 0.5 mean_value: 100 }} }}
+    """)
+    with Batches(net, seed=0) as batches:
+        want = batches.next()
+    given = []
+
+    class Seen(DataParallel):
+        def place(self, batches):
+            given.extend(batches)
+            return super().place(batches)
+
+    monkeypatch.setattr(source, "WORTH", 0)
+    with monkeypatch.context() as elsewhere:
+        elsewhere.setattr(jax, "default_backend", lambda: "gpu")
+        batches = Batches(net, seed=0, parallel=Seen())
+    with batches:
+        got = batches.next()
+    assert given[0]["x"].values.dtype == np.uint8
+    np.testing.assert_array_equal(got["x"], want["x"])
+    np.testing.assert_array_equal(got["t"], want["t"])
