@@ -13,6 +13,7 @@ _NUMBER = r"[0-9]{1,9}"
 VALUES: Mapping[str, str] = {
     "nan": "stop|warn|ignore",
     "precision": "float32|tf32|bfloat16",
+    "recompute": "",
     "skip_bad_records": "",
     "warmup": _NUMBER,
     "keep": _NUMBER,

@@ -114,7 +114,7 @@ def size(shape: str) -> int:
     return total
 
 
-def compiled(net: str, batch: int, precision: str) -> Any:
+def compiled(net: str, batch: int, precision: str, *, recompute: bool = False) -> Any:
     """The training step of one of `NETS` with SGD, for an H100."""
     import jax  # noqa: PLC0415  of the folder with the plugin
     import numpy as np  # noqa: PLC0415
@@ -127,6 +127,7 @@ def compiled(net: str, batch: int, precision: str) -> Any:
     from engine.proto import caffe_pb2 as pb  # noqa: PLC0415
     from engine.proto import text  # noqa: PLC0415
     from engine.solver import step, updates  # noqa: PLC0415
+    from engine.solver.backward import Keep  # noqa: PLC0415
     from engine.solver.gradients import Rates, Settings  # noqa: PLC0415
 
     jax.config.update("jax_default_matmul_precision", PRECISION[precision])
@@ -147,12 +148,12 @@ def compiled(net: str, batch: int, precision: str) -> Any:
     key = jax.random.key(0)
     drawn = step.Drawn(inputs, array(key.shape, key.dtype), array((), np.int32))  # type: ignore[arg-type]
     with platform.no_cpu():
-        whole = step.whole(built, update, Settings.from_solver(solver))
+        whole = step.whole(built, update, Settings.from_solver(solver), Keep(less=recompute))
         return whole.lower(params, history, Rates(array(()), array(())), drawn).compile()  # type: ignore[arg-type]
 
 
-def report(net: str, batch: int, precision: str, most: int) -> None:
-    program = compiled(net, batch, precision)
+def report(net: str, batch: int, precision: str, most: int, *, recompute: bool) -> None:
+    program = compiled(net, batch, precision, recompute=recompute)
     found = list(kernels(program.as_text()))
     moved = sum(kernel.read + kernel.written for kernel in found)
     memory = program.memory_analysis()
@@ -176,6 +177,7 @@ def main() -> None:
     parser.add_argument("nets", nargs="+", choices=NETS, metavar="NET", help=", ".join(NETS))
     parser.add_argument("--plugin", required=True, metavar="DIR", help="where JAX's plugin for CUDA is unpacked")
     parser.add_argument("--precision", choices=("float32", "tf32", "bfloat16"), default="float32")
+    parser.add_argument("--recompute", action="store_true", help="as caffe train -recompute has it")
     parser.add_argument("--batch", type=int, help="pictures at once (what is usual for the net on a GPU)")
     parser.add_argument("--top", type=int, default=10, help="of so many kernels is told that move most (%(default)s)")
     args = parser.parse_args()
@@ -186,7 +188,7 @@ def main() -> None:
     sys.path.insert(0, args.plugin)
     os.environ["JAX_PLATFORMS"] = "cpu"
     for net in args.nets:
-        report(net, args.batch or NETS[net].gpu["train"], args.precision, args.top)
+        report(net, args.batch or NETS[net].gpu["train"], args.precision, args.top, recompute=args.recompute)
 
 
 if __name__ == "__main__":

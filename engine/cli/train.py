@@ -71,6 +71,11 @@ EFFECT = click.Choice(list(EFFECTS))
     help="How much each class counts in the trained net's SoftmaxWithLoss; tests weigh all alike.",
 )
 @flags.precision
+@click.option(
+    "--recompute",
+    is_flag=True,
+    help="Keep less on the GPU: blobs between layers with weights are computed anew for the gradient.",
+)
 @flags.layers
 @flags.fork
 @flags.skip_bad_records
@@ -97,6 +102,7 @@ def train(
     nan: str,
     class_weights: str,
     precision: str,
+    recompute: bool,
     progress_dir: str | None,
     progress: bool,
 ) -> int:
@@ -121,6 +127,7 @@ def train(
         test_last=_in_job(),
         class_weights=read_class_weights(class_weights),
         precision=jax_setup.LOW[precision],
+        recompute=recompute,
     )
     effects = {signal.SIGINT: EFFECTS[sigint_effect], signal.SIGHUP: EFFECTS[sighup_effect]}
     return _train(

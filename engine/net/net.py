@@ -9,6 +9,7 @@ from typing import Any, NamedTuple, Self
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.ad_checkpoint import checkpoint_name
 
 from engine.data.label_bounds import LabelBounds
 from engine.errors import LayerError
@@ -26,6 +27,9 @@ from engine.net.sized import Sized, for_platform
 from engine.net.steps import Step
 from engine.net.tape import Tape, push
 from engine.proto import caffe_pb2 as pb
+
+PRODUCT = "product"
+"""What `jax.checkpoint` knows blobs by that are products of weights: those that take longest to compute."""
 
 SIZES = 64
 """So many sets of sizes of a net's inputs are kept set up: those used last."""
@@ -309,6 +313,8 @@ class Net:
         given = self._converted(layer, own), self._converted(layer, bottoms)
         with jax.named_scope(layer.name.replace("/", ".") or layer.type):
             tops, changed = layer.apply(*given, Context(key, step.first))
+        if layer.precision == "low":
+            tops = [checkpoint_name(top, PRODUCT) for top in tops]
         if layer.precision == "mixed":
             tops = [top.astype(jnp.result_type(*bottoms)) for top in tops]
         return tops, {(kept + recurrent)[n]: value for n, value in changed.items()}

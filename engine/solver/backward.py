@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from engine.graph.graph import Value
-from engine.net.net import Forward, Net
+from engine.net.net import PRODUCT, Forward, Net
 from engine.net.tape import Tape
 from engine.solver.report import magnitudes, nan
 
@@ -18,12 +18,17 @@ Inputs = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Keep:
-    """What is kept of an iteration besides what training needs; see `Passed` and `step.StepResult`."""
+    """What is kept of an iteration besides what training needs; see `Passed` and `step.StepResult`.
+
+    less: of its blobs, those alone that are products of weights; what lies between is computed anew for the gradient.
+    A GPU does so; XLA sees through it on a CPU.
+    """
 
     steps: bool = False
     values: bool = False
     finite: bool = False
     debug: bool = False
+    less: bool = False
 
 
 NOTHING = Keep()
@@ -60,7 +65,9 @@ def backward(net: Net, params: Sequence[Array], inputs: Inputs, key: Array, keep
         below = {**probes, **below}
     else:
         learned = {k: params[k] for k, p in enumerate(net.params) if p.learned}
-        (by_number, below), out = jax.grad(loss, (0, 1), has_aux=True)(learned, probes)
+        saved = jax.checkpoint_policies.save_only_these_names(PRODUCT)
+        differentiated = jax.checkpoint(loss, policy=saved) if keep.less else loss
+        (by_number, below), out = jax.grad(differentiated, (0, 1), has_aux=True)(learned, probes)
     grads = [by_number[k] if k in by_number else jnp.zeros(p.shape, jnp.float32) for k, p in enumerate(params)]
     renewed = [out.updates.get(k, p) for k, p in enumerate(params)]
     told = None

@@ -19,6 +19,7 @@ class TrainOptions:
     class_weights: how much the items of each class count in the softmax losses of the net that is trained, () for
     alike. precision: "float32", or "bfloat16" for the layers that gain by it, on float32 parameters. test_last: whether
     a run ends with a test, so that the last result is of the last model, where test_interval would have none.
+    recompute: whether blobs between the layers with weights are computed anew for the gradient, and not kept.
     """
 
     keep: int = 0
@@ -29,6 +30,7 @@ class TrainOptions:
     class_weights: tuple[float, ...] = ()
     precision: str = "float32"
     test_last: bool = False
+    recompute: bool = False
 
     def __post_init__(self) -> None:
         if self.early_stop and not self.watch:

@@ -96,7 +96,7 @@ def build(
     tracker = _tracker(param, options, test_nets)
     steps, finite = param.snapshot_diff or keep_values, options.nan in ("warn", "stop")
     uses = Uses(ahead=batches.ahead)
-    keep = Keep(steps=steps, values=keep_values, finite=finite, debug=param.debug_info)
+    keep = Keep(steps=steps, values=keep_values, finite=finite, debug=param.debug_info, less=options.recompute)
     run = TrainingRun(
         param=param,
         options=options,
@@ -131,6 +131,9 @@ def _train_net(spec: NetSpec, report: Report, options: TrainOptions, parallel: D
     options.weigh(net)
     if jax.default_backend() == "cpu":
         blob_memory.check(net)
+    if options.recompute and (net.dynamic or jax.default_backend() == "cpu"):
+        what = "of nets whose sizes depend on values" if net.dynamic else "on a CPU"
+        log.warning("solver.cpp:102", f"-recompute saves no memory {what}.")
     return net
 
 

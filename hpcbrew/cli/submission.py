@@ -83,6 +83,12 @@ training_options = _all(
         "precision", "Faster arithmetic; parameters stay float32.", type=click.Choice(VALUES["precision"].split("|"))
     ),
     _flag(
+        "recompute",
+        "Take less of a GPU's memory: compute blobs between layers with weights anew for the gradient.",
+        is_flag=True,
+        default=None,
+    ),
+    _flag(
         "nan",
         "When a number is not finite: stop or warn naming the layer; ignore, as Caffe. Default: a loss stops it.",
         type=click.Choice(VALUES["nan"].split("|")),

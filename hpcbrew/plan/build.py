@@ -79,7 +79,7 @@ def _plan(
     request = replace(request, unknown=(*request.unknown, *unknown), layers=layers)
     kind = gpu_type(request, cluster)
     sized = [(m.trained, m.sizes, m.solver) for m in manifests if m.trained]
-    needed = max((memory.need(*each, request.flags) for each in sized), default=0)
+    needed = max((memory.need(*each, request.flags, gpu=bool(resources.gpus)) for each in sized), default=0)
     largest = max((len(graph.nodes) for graph, _, _ in sized), default=0)
     told = (words for manifest in manifests for words in manifest.warnings)
     return assemble(

@@ -9,16 +9,15 @@ from engine.proto import caffe_pb2 as pb
 from engine.units import short_size
 from hpcbrew.clusters.profiles import GpuType
 from hpcbrew.job import Resources
+from hpcbrew.plan import kept_blobs
 from hpcbrew.train_flags import TrainFlags
 
 HISTORIES = {"AdaDelta": 2, "Adam": 2}
 """How many arrays of the parameters' size solvers keep; those not named keep one."""
 
-VIEWS = frozenset({"Split", "Flatten", "Reshape"})
-"""Layers whose tops are their bottoms."""
-
-PASSING = 4
-"""Gradients of blobs, of the largest one's size, that there are at a time as the pass goes back."""
+PASSING_CPU, PASSING_GPU = 4, 1
+"""Gradients of blobs, of the largest one's size, that there are at a time as the pass goes back; one more where blobs
+are computed anew."""
 
 PROCESS, LAYER = 350 * 2**20, 4 * 2**20
 """Bytes that the engine itself takes of a node's memory: Python and JAX, and more for each layer that XLA compiles.
@@ -32,27 +31,29 @@ SHARE = 0.9
 """How much of a GPU's memory the engine lets JAX take for a process."""
 
 
-def need(graph: Graph, sizes: Sizes, solver: pb.SolverParameter, flags: TrainFlags = ()) -> int:
+def need(graph: Graph, sizes: Sizes, solver: pb.SolverParameter, flags: TrainFlags = (), *, gpu: bool = False) -> int:
     """Bytes for parameters, their gradients and history, and for the blobs that the pass back needs.
 
-    A blob is kept once, of those computed in place the last version, and what BatchNorm normalises; in bfloat16 it
-    takes half. What XLA plans on a CPU is more: by 4 % for GoogLeNet, 6 for CaffeNet, 9 for ResNet-50, 25 for MobileNet
-    and 53 for DenseNet-121, whose blobs are joined again and again. Where `display` asks for the loss after training,
-    its pass uses up copies of parameters and history. 0 where no size is known.
+    In bfloat16 a blob takes half. What XLA plans on a CPU is more: by 4 % for GoogLeNet, 6 for CaffeNet, 9 for
+    ResNet-50, 25 for MobileNet and 53 for DenseNet-121, whose blobs are joined again and again. On a GPU it is 0.88 of
+    this for CaffeNet, 0.87 for GoogLeNet, 0.94 for ResNet-50, 1.02 for MobileNet; in bfloat16 0.89 to 1.1, with
+    `recompute` 0.84 to 1.12. Where `display` asks for the loss after training, its pass uses up copies of parameters
+    and history. 0 where no size is known.
     """
-    kept = [
-        prod(sizes.blobs[v])
-        for node in graph.nodes
-        for v in node.tops
-        if v in sizes.blobs and node.config.type not in VIEWS and (v.version == 0 or node.config.type == "BatchNorm")
-    ]
+    asked = dict(flags)
+    if gpu and "recompute" in asked:
+        kept, passing = kept_blobs.of_products(graph, sizes), PASSING_GPU + 1
+    elif gpu:
+        kept, passing = kept_blobs.on_gpu(graph, sizes), PASSING_GPU
+    else:
+        kept, passing = kept_blobs.on_cpu(graph, sizes), PASSING_CPU
     if not kept:
         return 0
-    width = 2 if dict(flags).get("precision") == "bfloat16" else 4
+    width = 2 if asked.get("precision") == "bfloat16" else 4
     parameters = sum(prod(shape) for params in sizes.params.values() for _, shape in params)
     updated = 1 + HISTORIES.get(solver.type, 1)
     arrays = 1 + updated * (2 if solver.display else 1)
-    return 4 * parameters * arrays + width * (sum(kept) + PASSING * max(kept))
+    return 4 * parameters * arrays + width * (sum(kept) + passing * max(kept))
 
 
 def process(layers: int) -> int:
@@ -72,7 +73,7 @@ def warnings(
         given = short_size(int(SHARE * kind.memory))
         return [
             f"an iteration takes about {short_size(needed)} or more of a GPU's memory, and of the "
-            f"{short_size(kind.memory)} of this kind JAX gets {given}. Take {less}{larger}"
+            f"{short_size(kind.memory)} of this kind JAX gets {given}. Take {less}, or --recompute{larger}"
         ]
     if not resources.gpus and resources.mem is not None and needed + process(layers) > resources.mem:
         return [

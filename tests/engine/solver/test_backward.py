@@ -28,3 +28,30 @@ def test_only_what_is_asked_for_is_kept():
     assert (plain.values, plain.finite) == (None, None)
     assert {v.blob for v in kept.values} == {"x", "t", "a", "b", "loss"}
     assert np.all(kept.finite)
+
+
+RECOMPUTED = """
+layer { name: "in" type: "Input" top: "x" top: "t" input_param { shape { dim: 2 dim: 3 } shape { dim: 2 } } }
+layer { name: "a" type: "InnerProduct" bottom: "x" top: "a"
+  inner_product_param { num_output: 4 weight_filler { type: "xavier" } } }
+layer { name: "tanh" type: "TanH" bottom: "a" top: "a" }
+layer { name: "drop" type: "Dropout" bottom: "a" top: "a" }
+layer { name: "b" type: "InnerProduct" bottom: "a" top: "b"
+  inner_product_param { num_output: 3 weight_filler { type: "xavier" } } }
+layer { name: "loss" type: "SoftmaxWithLoss" bottom: "b" bottom: "t" top: "loss" }
+"""
+
+
+def test_what_lies_between_products_is_computed_anew_where_less_is_kept():
+    net = made(RECOMPUTED)
+    params = net.init(1)
+
+    def passed(keep):
+        return lambda params: backward(net, params, BATCH, jax.random.key(0), keep).grads
+
+    for less, all_kept in zip(passed(Keep(less=True))(params), passed(Keep())(params), strict=True):
+        np.testing.assert_allclose(less, all_kept, rtol=1e-5, atol=1e-7)
+    computed = {less: str(jax.make_jaxpr(passed(Keep(less=less)))(params)) for less in (False, True)}
+    assert [computed[less].count(" tanh ") for less in (False, True)] == [1, 2]
+    products = [computed[less].count("dot_general") for less in (False, True)]
+    assert products[0] == products[1]

@@ -29,18 +29,27 @@ DATA, CONV, IP = 10 * 3 * 64 + 10, 10 * 4 * 64, 10 * 2
 GIB = 2**30
 
 
-def need(solver: pb.SolverParameter, *flags: tuple[str, str], net: str = NET) -> int:
+def need(solver: pb.SolverParameter, *flags: tuple[str, str], net: str = NET, gpu: bool = False) -> int:
     graph = build_graph(text.parse(net, pb.NetParameter), pb.NetState(phase=pb.TRAIN))
     sources = {node.name: blob_shapes.given(node.config) or [] for node in graph.nodes if not node.bottoms}
-    return memory.need(graph, blob_shapes.sizes(graph, sources), solver, flags)
+    return memory.need(graph, blob_shapes.sizes(graph, sources), solver, flags, gpu=gpu)
 
 
 def test_blobs_are_kept_once_and_what_batchnorm_normalises_besides() -> None:
-    blobs = DATA + 2 * CONV + IP + 1 + memory.PASSING * CONV
+    blobs = DATA + 2 * CONV + IP + 1 + memory.PASSING_CPU * CONV
     assert need(pb.SolverParameter()) == 4 * (3 * PARAMS + blobs)
     assert need(pb.SolverParameter(type="Adam")) == 4 * (4 * PARAMS + blobs)
     assert need(pb.SolverParameter(display=10)) == 4 * (5 * PARAMS + blobs)
     assert need(pb.SolverParameter(), ("precision", "bfloat16")) == 4 * 3 * PARAMS + 2 * blobs
+
+
+def test_a_gpu_keeps_what_gradients_are_computed_from() -> None:
+    """Of conv, that is what is normalised, and what the next layer reads."""
+    blobs = DATA + 2 * CONV + IP + memory.PASSING_GPU * CONV
+    assert need(pb.SolverParameter(), gpu=True) == 4 * (3 * PARAMS + blobs)
+    products = DATA + CONV + IP + (memory.PASSING_GPU + 1) * CONV
+    assert need(pb.SolverParameter(), ("recompute", ""), gpu=True) == 4 * (3 * PARAMS + products)
+    assert need(pb.SolverParameter(), ("recompute", "")) == need(pb.SolverParameter())
 
 
 def test_of_a_net_of_unknown_sizes_nothing_is_told() -> None:

@@ -1,0 +1,76 @@
+"""Which blobs an iteration keeps until the gradient has gone by, as XLA plans it: told from the graph."""
+
+from math import prod
+
+from engine.graph.blob_shapes import Sizes
+from engine.graph.graph import Graph, Node, Value
+from engine.proto import caffe_pb2 as pb
+
+VIEWS = frozenset({"Split", "Flatten", "Reshape"})
+"""Layers whose tops are their bottoms."""
+
+LINEAR = frozenset({"Concat", "Slice", "Dropout"})
+"""Layers whose gradient needs no blob; a mask of Dropout takes little."""
+
+BY_TOP = frozenset({"ReLU", "Sigmoid", "TanH"})
+"""Layers whose gradient follows from their top."""
+
+
+def on_cpu(graph: Graph, sizes: Sizes) -> list[int]:
+    """Values of each. A CPU keeps every blob, of those computed in place the last version, and what BatchNorm
+    normalises."""
+    return [
+        prod(sizes.blobs[v])
+        for node in graph.nodes
+        for v in node.tops
+        if v in sizes.blobs and node.config.type not in VIEWS and (v.version == 0 or node.config.type == "BatchNorm")
+    ]
+
+
+def on_gpu(graph: Graph, sizes: Sizes) -> list[int]:
+    """Values of each. A GPU keeps what gradients are computed from: cheap layers between are computed once more."""
+    behind: dict[Value, Value] = {}  # what views show
+    normalised: set[Value] = set()
+    kept: dict[Value, int] = {}
+    for node in graph.nodes:
+        bottoms = [behind.get(v, v) for v in node.bottoms]
+        if node.config.type in VIEWS:
+            behind.update(dict.fromkeys(node.tops, bottoms[0]))
+            continue
+        if node.config.type == "BatchNorm" or (node.config.type == "Scale" and normalised.issuperset(bottoms)):
+            normalised.update(node.tops)
+        for v in _wanted(node, bottoms, sizes, normalised):
+            if v in sizes.blobs:
+                kept[v] = prod(sizes.blobs[v]) * (2 if node.config.type == "LRN" else 1)  # and the sum of squares
+    return [*kept.values()]
+
+
+def of_products(graph: Graph, sizes: Sizes) -> list[int]:
+    """Values of each. With `-recompute` a GPU keeps what sources and layers with weights make."""
+    return [
+        prod(sizes.blobs[v])
+        for node in graph.nodes
+        for v in node.tops
+        if v in sizes.blobs and (not node.bottoms or _has_weights(node, sizes))
+    ]
+
+
+def _wanted(node: Node, bottoms: list[Value], sizes: Sizes, normalised: set[Value]) -> list[Value]:
+    """What the gradient of a layer is computed from."""
+    kind = node.config.type
+    if not node.bottoms or kind in BY_TOP:
+        return [*node.tops]
+    pool, operation = node.config.pooling_param.pool, node.config.eltwise_param.operation
+    if (
+        kind in LINEAR
+        or (kind == "Scale" and normalised.issuperset(bottoms))
+        or (kind == "Pooling" and pool != pb.PoolingParameter.MAX)
+        or (kind == "Eltwise" and operation == pb.EltwiseParameter.SUM)
+    ):
+        return []
+    return bottoms
+
+
+def _has_weights(node: Node, sizes: Sizes) -> bool:
+    """Whether it has parameters other than numbers of a channel."""
+    return any(len(shape) > 1 for _, shape in sizes.params.get(node.name, ()))
