@@ -20,7 +20,7 @@ def from_nvidia_017(found: Sequence[Shape], wanted: Sequence[tuple[str, Shape]])
 
 
 def complaint(layer: str, found: Sequence[Shape], wanted: Sequence[tuple[str, Shape]]) -> str | None:
-    """What is wrong with a layer's arrays in a model, in words that go on from the model's name; None where they fit.
+    """What is wrong with a layer's arrays in a model, in Caffe's words; None where they fit.
 
     wanted: what messages call each of the layer's parameters, and its shape. Old models pad theirs to
     4 axes with leading ones.
@@ -28,11 +28,22 @@ def complaint(layer: str, found: Sequence[Shape], wanted: Sequence[tuple[str, Sh
     if from_nvidia_017(found, wanted):
         found = [found[i] for i in NVIDIA_017]
     if len(found) != len(wanted):
-        return f"layer {layer!r} has {len(found)} parameters there and {len(wanted)} here."
-    for shape, (name, own) in zip(found, wanted, strict=True):
+        return incompatible(layer, len(found), len(wanted))
+    for index, (shape, (name, own)) in enumerate(zip(found, wanted, strict=True)):
         if shape not in (own, (1,) * (4 - len(own)) + own):
             return (
-                f"{name} of layer {layer!r} has shape {list(shape)} there and {list(own)} in this net. "
-                "To learn it anew, rename the layer."
+                f"Cannot copy param {index} weights from layer '{layer}' ({name}); shape mismatch. Source param shape "
+                f"is {_told(shape)}; target param shape is {_told(own)}. To learn this layer's parameters from scratch "
+                "rather than copying from a saved net, rename the layer."
             )
     return None
+
+
+def incompatible(layer: str, found: int, wanted: int) -> str:
+    """That a layer has another number of arrays in a model, in Caffe's words."""
+    return f"Incompatible number of blobs for layer '{layer}': it has {found} there and {wanted} in this net."
+
+
+def _told(shape: Shape) -> str:
+    """As Caffe writes shapes: `5 3 (15)`."""
+    return " ".join(map(str, (*shape, f"({prod(shape)})")))

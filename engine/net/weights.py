@@ -7,10 +7,11 @@ import numpy as np
 
 from engine.errors import SnapshotError
 from engine.graph import model_fit
-from engine.layers.base import ParamDecl
+from engine.layers.base import Layer, ParamDecl, Shape
 from engine.net.net import Net
 from engine.proto import binary
 from engine.proto import caffe_pb2 as pb
+from engine.proto.layer_names import BVLC
 
 
 def load_blobs(
@@ -18,31 +19,39 @@ def load_blobs(
 ) -> list[Any]:
     """`params` with those of the layers named in `blobs` replaced, as Caffe's CopyTrainedLayersFrom: by name.
 
-    Layers that only one side has are passed over. Raises SnapshotError, which names `source`, where counts or shapes
-    differ.
+    Layers that only one side has are passed over. A parameter that was cut to other sizes takes values of these.
+    Raises SnapshotError, which names `source`, where counts or shapes differ.
     """
     out = list(params)
     for layer, ids in zip(net.layers, net.param_ids, strict=True):
-        if layer.name not in blobs or not layer.params:
+        if layer.name not in blobs or not compared(layer):
             continue
         given = blobs[layer.name]
-        wanted = [(decl.name, decl.shape) for decl in layer.params]
+        wanted = [
+            (decl.name, _shape(net, k, decl, params[k])) for k, decl in zip(ids, layer.params, strict=True)
+        ]
         if said := model_fit.complaint(layer.name, [value.shape for value in given], wanted):
             raise SnapshotError(f"{source}: {said}")
         if model_fit.from_nvidia_017([value.shape for value in given], wanted):
             given = [*(given[i] for i in model_fit.NVIDIA_017[:4]), np.zeros(1)]  # its averages begin anew, as there
-        for k, value, decl in zip(ids, given, layer.params, strict=True):
-            out[k] = np.asarray(value, np.float32).reshape(decl.shape)
+        for k, value in zip(ids, given, strict=True):
+            out[k] = np.asarray(value, np.float32).reshape(np.shape(params[k]) or net.params[k].shape)
     return out
+
+
+def compared(layer: Layer) -> bool:
+    """Whether a model must have as many arrays of a layer as this has: a fork's may keep there what it does without
+    here."""
+    return bool(layer.params) or layer.config.type in BVLC
 
 
 def load_model(net: Net, params: Sequence[Any], model: pb.NetParameter, source: str = "") -> list[Any]:
     """`load_blobs` from a NetParameter (already upgraded)."""
-    wanted = {layer.name for layer in net.layers if layer.params}
+    wanted = {layer.name for layer in net.layers}
     blobs = {
         layer.name: [_array(blob, layer.name, source) for blob in layer.blobs]
         for layer in model.layer
-        if layer.name in wanted and layer.blobs
+        if layer.name in wanted
     }
     return load_blobs(net, params, blobs, source)
 
@@ -62,8 +71,12 @@ def to_model(net: Net, params: Sequence[Any], diffs: Sequence[Any] | None = None
 
 def in_layer(net: Net, k: int, decl: ParamDecl, value: Any) -> np.ndarray:
     """Parameter k of the net in the shape that a layer of its gives it; one that was cut to another keeps that."""
-    array = np.asarray(value)
-    return array.reshape(decl.shape) if array.shape == net.params[k].shape else array
+    return np.asarray(value).reshape(_shape(net, k, decl, value))
+
+
+def _shape(net: Net, k: int, decl: ParamDecl, value: Any) -> Shape:
+    """What parameter k is for a layer of its, `value` being what it is in the net, or None."""
+    return decl.shape if value is None or np.shape(value) == net.params[k].shape else np.shape(value)
 
 
 def _array(blob: pb.BlobProto, layer: str, source: str) -> np.ndarray:

@@ -24,14 +24,8 @@ def copy(net: Net, params: Sequence[Blob], source: str | Path | Rows, name: str 
         found = formats.load_model(source, net, before)
     else:
         found = weights.load_blobs(net, before, {n: [blob.data for blob in row] for n, row in source.items()}, name)
-    for blob, value, own in zip(before, found, net.params, strict=True):
-        if blob.size != value.size:
-            raise SnapshotError(
-                f'{name or source}: parameter {own.index} of layer "{own.layer}" has shape {list(value.shape)} '
-                f"there and was reshaped to {list(blob.shape)} here."
-            )
     for blob, value in zip(before, found, strict=True):
-        blob[...] = value.reshape(blob.shape)
+        blob[...] = value
 
 
 def save(net: Net, params: Sequence[Blob], path: str | Path) -> None:

@@ -19,6 +19,7 @@ import numpy as np
 from engine import log, suggest
 from engine.data import hdf5_file
 from engine.errors import SnapshotError
+from engine.graph import model_fit
 from engine.host import regular_file
 from engine.host.atomic_file import replace, writing
 from engine.net import weights
@@ -281,27 +282,26 @@ def _read_blobs_hdf5(path: Path, net: Net, params: Sequence[Any]) -> dict[str, l
         blobs = {}
         for i, layer in enumerate(net.layers):
             group = f"data/{layer.name}"
-            if not layer.params or group not in file:
+            if group not in file or not weights.compared(layer):
                 continue
-            extra = sum(file.is_dataset(f"{group}/{name}") for name in file.members(group)) - len(layer.params)
-            if extra > 0:
-                raise file.wrong(
-                    f"layer {layer.name!r} has {len(layer.params) + extra} parameters there and {len(layer.params)} in "
-                    "this net."
-                )
+            there = sum(file.is_dataset(f"{group}/{name}") for name in file.members(group))
+            if there > len(layer.params):
+                raise file.wrong(model_fit.incompatible(layer.name, there, len(layer.params)))
             blobs[layer.name] = [_one_blob(file, net, params, i, n) for n in range(len(layer.params))]
         return blobs
 
 
 def _one_blob(file: hdf5_file.HDF5File, net: Net, params: Sequence[Any], i: int, n: int) -> np.ndarray:
     layer, k = net.layers[i], net.param_ids[i][n]
+    if file.is_dataset(f"data/{layer.name}/{n}"):
+        return file.numbers(f"data/{layer.name}/{n}")
     owner = net.params[k]
-    for name in (f"data/{layer.name}/{n}", f"data/{owner.layer}/{owner.index}"):
-        if file.is_dataset(name):
-            return file.numbers(name)
     if (owner.layer, owner.index) == (layer.name, n):
         raise file.wrong(f"layer {layer.name!r} has no parameter {n} there.")
-    return np.asarray(params[k]).reshape(layer.params[n].shape)
+    there = f"data/{owner.layer}/{owner.index}"
+    # The owner's shape is looked at where it is its own; with share_mode: PERMISSIVE this one's may be another.
+    value = file.numbers(there) if file.is_dataset(there) else params[k]
+    return weights.in_layer(net, k, layer.params[n], value)
 
 
 def _read_state_hdf5(path: Path) -> State:

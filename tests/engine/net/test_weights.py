@@ -48,14 +48,37 @@ def test_batch_norm_of_nvidia_017_is_taken_in_the_order_of_015():
 @pytest.mark.parametrize(
     ("blobs", "message"),
     [
-        ([np.zeros((5, 3)), np.zeros(4)], r"m: weight of layer 'a' has shape \[5, 3\] there and \[4, 3\] in this net"),
-        ([np.zeros((4, 3))], "m: layer 'a' has 1 parameters there and 2 here"),
+        (
+            [np.zeros((5, 3)), np.zeros(4)],
+            r"m: Cannot copy param 0 weights from layer 'a' \(weight\); shape mismatch. Source param shape is 5 3 \(15\); "
+            r"target param shape is 4 3 \(12\)\. To learn this layer's parameters from scratch",
+        ),
+        ([np.zeros((4, 3))], "m: Incompatible number of blobs for layer 'a': it has 1 there and 2 in this net"),
+        ([], "m: Incompatible number of blobs for layer 'a': it has 0 there and 2 in this net"),
     ],
 )
 def test_a_model_that_does_not_fit_is_refused(blobs, message):
     net = made(INPUT + ip("a", "x", "a", 4))
     with pytest.raises(SnapshotError, match=message):
         weights.load_blobs(net, net.init(0), {"a": blobs}, "m")
+
+
+def test_a_layer_without_parameters_takes_no_arrays():
+    net = made(INPUT + 'layer { name: "r" type: "ReLU" bottom: "x" top: "r" }')
+    with pytest.raises(SnapshotError, match="layer 'r': it has 1 there and 0 in this net"):
+        weights.load_blobs(net, [], {"r": [np.zeros(1)]}, "m")
+    assert weights.load_blobs(net, [], {"r": []}, "m") == []
+
+
+def test_a_parameter_that_was_cut_takes_values_of_its_new_shape_alone():
+    net = made(INPUT + ip("a", "x", "a", 4))
+    params = net.init(0)
+    cut = np.arange(6, dtype=np.float32).reshape(2, 3)
+    got = weights.load_blobs(net, [np.zeros((2, 3)), params[1]], {"a": [cut, params[1]]}, "m")
+    np.testing.assert_array_equal(got[0], cut)
+    as_convolution = np.zeros((4, 3, 1, 1), np.float32)
+    with pytest.raises(SnapshotError, match=r"Source param shape is 4 3 \(12\); target param shape is 4 3 1 1 \(12\)"):
+        weights.load_blobs(net, [as_convolution, params[1]], {"a": params}, "m")
 
 
 def test_a_blob_that_is_damaged_names_the_file_and_the_layer():

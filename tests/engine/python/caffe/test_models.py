@@ -53,5 +53,16 @@ def test_a_net_computes_with_its_own_sizes_only(net, tmp_path):
         NetError, match=r'0 of layer "ip2" was reshaped to \[3, 2\], and the net computes with \[3, 4\]'
     ):
         net.forward()
-    with pytest.raises(SnapshotError, match=r'layer "ip2" has shape \[3, 4\] there and was reshaped to \[3, 2\] here'):
+    before = net.params["ip1"][1].data.copy()
+    with pytest.raises(SnapshotError, match=r"from layer 'ip1' .* is 4 3 \(12\); target param shape is 2 6 \(12\)"):
         net.copy_from(str(tmp_path / "whole.caffemodel"))
+    np.testing.assert_array_equal(net.params["ip1"][1].data, before)
+
+
+@pytest.mark.parametrize("suffix", ["caffemodel", "h5"])
+def test_parameters_cut_to_other_sizes_take_models_of_these(net, tmp_path, suffix):
+    kept, file = cut(net, "ip2", 3, 2), str(tmp_path / f"cut.{suffix}")
+    net.save(file) if suffix == "caffemodel" else net.save_hdf5(file)
+    net.params["ip2"][0].data[...] = 9
+    net.copy_from(file)
+    np.testing.assert_array_equal(net.params["ip2"][0].data, kept)
