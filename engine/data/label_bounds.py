@@ -12,7 +12,7 @@ class LabelBounds:
 
     classes: None for a target that is no class, where any finite number will do.
 
-    `layer`: whose bottom it is, as messages name it. `ignored_by`: the block in which that layer takes an ignore_label,
+    `layer`: whose bottom it is, as messages name it; "" where they begin with it. `ignored_by`: the block in which that layer takes an ignore_label,
     "" where it takes none. `remedy`: what would do.
     """
 
@@ -35,9 +35,10 @@ class LabelBounds:
             return f'{label:g} in "{blob}", and {self.layer} takes finite numbers. Correct the data.'
         ignoring = next((b.layer for b in beside if b.ignore is not None and b.ignore == label), None)
         if ignoring is not None and self.ignored_by:
+            counts = self.layer or "this layer"
             return (
-                f'label {label:g} in "{blob}" is ignored by {ignoring}, and {self.layer} counts it, with classes 0 to '
-                f"{self.classes - 1}. Give {self.layer} {self.ignored_by} {{ ignore_label: {label:g} }} too."
+                f'label {label:g} in "{blob}" is ignored by {ignoring}, and {counts} counts it, with classes 0 to '
+                f"{self.classes - 1}. Give {self.layer or 'it'} {self.ignored_by} {{ ignore_label: {label:g} }} too."
             )
         ignored = "" if self.ignore is None else f", or {self.ignore} (ignore_label)"
         where = f", in {self.layer}" if self.layer else ""

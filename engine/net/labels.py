@@ -5,6 +5,7 @@ Caffe computes with what lies behind the array for a label that is no class; a c
 
 from collections import defaultdict
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import jax
@@ -83,4 +84,4 @@ def refuse(found: Sequence[Labels], layers: Sequence[Layer], looked: Any) -> Non
             beside = [other.bounds for other in found if other.value == each.value]
             layer = layers[each.layer]
             blob = layer.node.origin.bottoms[each.bottom]
-            raise layer.error(each.bounds.complaint(float(label), blob, beside))
+            raise layer.error(replace(each.bounds, layer="").complaint(float(label), blob, beside))
