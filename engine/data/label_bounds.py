@@ -12,8 +12,8 @@ class LabelBounds:
 
     classes: None for a target that is no class, where any finite number will do.
 
-    `layer`: whose bottom it is, as messages name it; "" where they begin with it. `ignored_by`: the block in which that layer takes an ignore_label,
-    "" where it takes none. `remedy`: what would do.
+    `layer`: whose bottom it is, as messages name it; "" where they begin with it. `ignored_by`: the block in which that
+    layer takes an ignore_label, "" where it takes none. `remedy`: what would do.
     """
 
     classes: int | None

@@ -74,6 +74,18 @@ def combined(node: Node, shapes: Sequence[Shape]) -> Shape:
     return shape
 
 
+def added(node: Node, a: Shape, x: Shape, y: Shape) -> Shape:
+    """The shape of an Axpy's top: x's and y's, of which `a` has one value an item and channel."""
+    if len(x) < 2 or a[:2] != x[:2] or prod(a[2:]) != 1:
+        raise node.error(
+            f"{node.bottom(0)} has shape {list(a)} and {node.bottom(1)} {list(x)}; the first must be one value an "
+            "item and channel of the second."
+        )
+    if x != y:
+        raise node.error(f"{node.bottom(1)} has shape {list(x)} and {node.bottom(2)} {list(y)}; they must be the same.")
+    return x
+
+
 def place(node: Node, what: str, bottoms: Sequence[Shape], axis: int, num_axes: int) -> tuple[int, Shape]:
     """Where the operand `what` of a Scale or Bias lies along the first bottom, and its shape: that of a second bottom,
     or of the `num_axes` axes from `axis` on. A scalar fits any."""

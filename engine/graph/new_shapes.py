@@ -1,4 +1,4 @@
-"""Flatten and Reshape: the shape that a layer gives its bottom's values, told without JAX."""
+"""Layers that give their bottom's values another shape or order, or repeat them: what comes of it, told without JAX."""
 
 from math import prod
 
@@ -43,6 +43,42 @@ def reshaped(node: Node, x: Shape) -> Shape:
     if prod(shape) != prod(x):
         raise node.error(f"{_told(node, x)}: {prod(x)} values do not fit {list(shape)}, {prod(shape)}.")
     return shape
+
+
+def permuted(node: Node, x: Shape) -> Shape:
+    """The axes of x in the order of a Permute's top, or a Transpose's: those named first.
+
+    Raises LayerError where it names one that there is not, or one twice; and for a Transpose that names not all.
+    """
+    permutes = node.config.type == "Permute"
+    order = tuple(node.config.permute_param.order if permutes else node.config.transpose_param.dim)
+    if not permutes and len(order) != len(x):
+        raise node.error(f"transpose_param names {len(order)} dim for a bottom of shape {list(x)}; name each axis.")
+    for axis in order:
+        if not 0 <= axis < len(x):
+            raise node.error(f"order {axis} is not an axis of its bottom of shape {list(x)}; it has {len(x)} axes.")
+    if len(set(order)) < len(order):
+        raise node.error(f"order {list(order)} names an axis twice.")
+    return (*order, *(axis for axis in range(len(x)) if axis not in order))
+
+
+def squeezed(node: Node, x: Shape) -> Shape:
+    """x without the axes of length 1 that a Squeeze names, or all. Raises LayerError where one is longer."""
+    given = [node.canonical_axis(axis, x) for axis in node.config.squeeze_param.axis]
+    for axis in given:
+        if x[axis] != 1:
+            raise node.error(f"axis {axis} of {node.bottom(0)} of shape {list(x)} is not of length 1.")
+    left = given or [axis for axis, d in enumerate(x) if d == 1]
+    return tuple(d for axis, d in enumerate(x) if axis not in left)
+
+
+def tiled(node: Node, x: Shape) -> tuple[int, Shape]:
+    """The axis along which a Tile repeats x, and the shape that comes of it. Raises LayerError for no tiles."""
+    p = node.config.tile_param
+    axis = node.canonical_axis(p.axis, x)
+    if p.tiles < 1:
+        raise node.error(f"tiles is {p.tiles if p.HasField('tiles') else 'not given'}; 1 or more is needed.")
+    return axis, (*x[:axis], x[axis] * p.tiles, *x[axis + 1 :])
 
 
 def _kept(node: Node, x: Shape, first: int) -> list[int]:

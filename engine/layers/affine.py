@@ -4,7 +4,7 @@ import jax.numpy as jnp
 from jax.lax import stop_gradient
 
 from engine.graph import fits
-from engine.layers.base import Array, Arrays, Context, Layer, Shape, along, count
+from engine.layers.base import Array, Arrays, Context, Layer, Shape, along
 from engine.layers.registry import layer
 from engine.ops.batch_norm import scale_channels
 from engine.ops.replaced_gradient import with_gradient_of
@@ -111,16 +111,7 @@ class Axpy(Layer):
     precision = "mixed"
 
     def setup(self, a: Shape, x: Shape, y: Shape) -> list[Shape]:
-        if len(x) < 2 or a[:2] != x[:2] or count(a[2:]) != 1:
-            raise self.error(
-                f"{self.bottom(0)} has shape {list(a)} and {self.bottom(1)} {list(x)}; the first must be one value an "
-                "item and channel of the second."
-            )
-        if x != y:
-            raise self.error(
-                f"{self.bottom(1)} has shape {list(x)} and {self.bottom(2)} {list(y)}; they must be the same."
-            )
-        return [x]
+        return [fits.added(self.node, a, x, y)]
 
     def forward(self, params: Arrays, bottoms: Arrays, ctx: Context) -> list[Array]:
         a, x, y = bottoms

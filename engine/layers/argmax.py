@@ -3,7 +3,8 @@
 import jax
 import jax.numpy as jnp
 
-from engine.layers.base import Array, Arrays, Context, Layer, Shape, count, rows
+from engine.graph import parts
+from engine.layers.base import Array, Arrays, Context, Layer, Shape, rows
 from engine.layers.registry import layer
 
 
@@ -18,16 +19,7 @@ class ArgMax(Layer):
 
     def setup(self, x: Shape) -> list[Shape]:
         p = self.config.argmax_param
-        if not x:
-            raise self.error(f"{self.bottom(0)} is a scalar; 1 axis or more is needed.")
-        self.axis = self.canonical_axis(p.axis, x) if p.HasField("axis") else None
-        most = count(x[1:]) if self.axis is None else x[self.axis]
-        if not 1 <= p.top_k <= most:
-            raise self.error(f"top_k {p.top_k} is not 1 to {most}, for {self.bottom(0)} of shape {list(x)}.")
-        if self.axis is not None:
-            self.shape = (*x[: self.axis], p.top_k, *x[self.axis + 1 :])
-        else:
-            self.shape = (x[0], 1 + p.out_max_val, p.top_k) + (1,) * (len(x) - 3)
+        self.axis, self.shape = parts.largest(self.node, x)
         self.top_k, self.out_max_val = p.top_k, p.out_max_val
         return [self.shape]
 

@@ -2,6 +2,7 @@
 
 from jax import lax
 
+from engine.graph import parts
 from engine.layers.base import Array, Arrays, Context, Layer, Shape
 from engine.layers.registry import layer
 
@@ -15,27 +16,7 @@ class Crop(Layer):
     """
 
     def setup(self, x: Shape, like: Shape) -> list[Shape]:
-        p = self.config.crop_param
-        axis = self.canonical_axis(p.axis, x)
-        axes = len(x) - axis
-        if len(p.offset) not in (0, 1, axes):
-            raise self.error(
-                f"{len(p.offset)} offsets for the {axes} axes of {self.bottom(0)} from axis {axis} on; "
-                "give none, one for all, or one an axis."
-            )
-        if len(like) < len(x):
-            raise self.error(
-                f"{self.bottom(1)} of shape {list(like)} has fewer axes than {self.bottom(0)} of shape {list(x)}."
-            )
-        offsets = list(p.offset) if len(p.offset) == axes else list(p.offset[:1] or [0]) * axes
-        self.start = (0,) * axis + tuple(offsets)
-        self.stop = x[:axis] + tuple(o + n for o, n in zip(offsets, like[axis:], strict=False))
-        for i, (stop, size) in enumerate(zip(self.stop, x, strict=True)):
-            if stop > size:
-                raise self.error(
-                    f"along axis {i}, {like[i]} from offset {self.start[i]} on end behind "
-                    f"{self.bottom(0)}, which has {size}."
-                )
+        self.start, self.stop = parts.cropped(self.node, x, like)
         return [tuple(stop - start for start, stop in zip(self.start, self.stop, strict=True))]
 
     def propagates_to(self, bottom: int) -> bool:

@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from engine.data.label_bounds import LabelBounds
+from engine.graph import parts
 from engine.layers.base import SIZED_BY_VALUES, Array, Arrays, Context, Layer, Shape, count
 from engine.layers.registry import layer
 from engine.ops.picked_rows import pick
@@ -25,10 +26,8 @@ class Embed(Layer):
 
     def setup(self, x: Shape) -> list[Shape]:
         p = self.config.embed_param
-        if not p.num_output or not p.input_dim:
-            raise self.error("embed_param needs input_dim and num_output of 1 or more.")
-        self.input_dim = p.input_dim
-        self.weight = self.param("weight", (p.input_dim, p.num_output), p.weight_filler)
+        self.input_dim, _ = weight = parts.embedded(self.node)
+        self.weight = self.param("weight", weight, p.weight_filler)
         self.bias = self.param("bias", (p.num_output,), p.bias_filler) if p.bias_term else None
         return [(*x, p.num_output)]
 
@@ -51,10 +50,9 @@ class BatchReindex(Layer):
     """
 
     def setup(self, x: Shape, p: Shape) -> list[Shape]:
-        if not x or len(p) != 1:
-            raise self.error(f"{self.bottom(1)} of shape {list(p)} must be one row number after another: one axis.")
+        shape = parts.reindexed(self.node, x, p)
         self.examples = x[0]
-        return [(*p, *x[1:])]
+        return [shape]
 
     def forward(self, params: Arrays, bottoms: Arrays, ctx: Context) -> list[Array]:
         return [rows(*bottoms)]

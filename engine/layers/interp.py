@@ -4,7 +4,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import DTypeLike
 
-from engine.graph.windows import by
+from engine.graph import resized
 from engine.layers.base import Array, Arrays, Context, Layer, Shape
 from engine.layers.registry import layer
 
@@ -19,34 +19,9 @@ class Interp(Layer):
     """
 
     def setup(self, x: Shape) -> list[Shape]:
-        p = self.config.interp_param
-        if len(x) != 4:
-            raise self.error(f"{self.bottom(0)} has shape {list(x)}; 4 axes are needed: num, channels, height, width.")
-        if p.pad_beg > 0 or p.pad_end > 0:
-            raise self.error(f"pad_beg is {p.pad_beg} and pad_end {p.pad_end}; they crop, and must be 0 or below.")
-        self.begin, cropped = -p.pad_beg, tuple(d + p.pad_beg + p.pad_end for d in x[2:])
-        if min(cropped) < 1:
-            raise self.error(f"pad_beg {p.pad_beg} and pad_end {p.pad_end} leave nothing of {by(x[2:])}.")
-        rows, columns = self._size(cropped[0], p.height), self._size(cropped[1], p.width)
-        self.cropped = cropped
-        self.places = _places(cropped[0], rows), _places(cropped[1], columns)
-        return [(x[0], x[1], rows, columns)]
-
-    def _size(self, size: int, given: int) -> int:
-        """How many rows or columns come of `size`."""
-        p = self.config.interp_param
-        shrinks, zooms = p.HasField("shrink_factor"), p.HasField("zoom_factor")
-        sized = p.HasField("height") and p.HasField("width")
-        if min(p.shrink_factor, p.zoom_factor) < 1:
-            raise self.error(f"shrink_factor {p.shrink_factor} and zoom_factor {p.zoom_factor} must be 1 or more.")
-        if sized and not shrinks ^ zooms:
-            if given < 1:
-                raise self.error(f"height {p.height} and width {p.width} must be 1 or more.")
-            return given
-        if not (shrinks or zooms):
-            raise self.error("interp_param needs height and width, or zoom_factor, or shrink_factor.")
-        size = (size - 1) // p.shrink_factor + 1
-        return size + (size - 1) * (p.zoom_factor - 1)
+        self.begin, self.cropped, outputs = resized.interpolated(self.node, x)
+        self.places = tuple(_places(*each) for each in zip(self.cropped, outputs, strict=True))
+        return [(x[0], x[1], *outputs)]
 
     def forward(self, params: Arrays, bottoms: Arrays, ctx: Context) -> list[Array]:
         height, width = self.cropped

@@ -1,15 +1,17 @@
 """Recurrent layers: RNN, LSTM, and LSTMUnit, one step of an LSTM."""
 
-from typing import ClassVar
+from collections.abc import Mapping
 
 import jax
 import jax.numpy as jnp
 
-from engine.graph import fits
+from engine.graph import recurrences
 from engine.layers.base import Array, Arrays, Context, Layer, Shape, count, rows
 from engine.layers.registry import layer
 
 States = tuple[Array, ...]
+Named = Mapping[str, Array]
+"""A layer's parameters, by what they are called."""
 
 
 class Recurrent(Layer):
@@ -21,69 +23,32 @@ class Recurrent(Layer):
     The steps are a `lax.scan`: unrolled, 20 of them took ten times as long to compile and ran no faster.
     """
 
-    states: ClassVar[int]
-    """How many arrays (N, D) go from step to step."""
-    gates: ClassVar[int]
-    """How many rows of the input's weights there are for each output."""
-
     def setup(self, x: Shape, cont: Shape, *rest: Shape) -> list[Shape]:
-        p = self.config.recurrent_param
-        fits.outputs(self.node, "recurrent_param", p.num_output)
-        if len(x) < 2 or cont != x[:2]:
-            raise self.error(
-                f"{self.bottom(0)} of shape {list(x)} must be (steps, streams, …) and {self.bottom(1)} of shape "
-                f"{list(cont)} one marker for each step and stream."
-            )
-        steps, streams, d = x[0], x[1], p.num_output
-        exposed = self.states if p.expose_hidden else 0
-        self.check_hidden(len(rest), exposed)
-        self.static = len(rest) - exposed == 1
-        if self.static and rest[0][:1] != (streams,):
-            raise self.error(
-                f"{self.bottom(2)} of shape {list(rest[0])} must have {streams} rows, one for each stream."
-            )
-        for j, shape in enumerate(rest[self.static :], 2 + self.static):
-            if shape != (1, streams, d):
-                raise self.error(f"{self.bottom(j)} of shape {list(shape)} must be of shape {[1, streams, d]}.")
-        gates = self.gates * d
-        self.weight = self.param("input weight", (gates, count(x[2:])), p.weight_filler)
-        self.bias = self.param("bias", (gates,), p.bias_filler)
-        if self.static:
-            self.static_weight = self.param("static weight", (gates, count(rest[0][1:])), p.weight_filler)
-        self.declare_steps(d)
-        for n in range(0 if exposed else self.states):
-            self.remember(f"state {n}", (streams, d))
-        return [(steps, streams, d), *[(1, streams, d)] * exposed]
+        made = recurrences.unrolled(self.node, (x, cont, *rest))
+        self.static = made.static
+        for name, shape in recurrences.params(self.node, (x, cont, *rest)):
+            self.param(name, shape, recurrences.filler(self.node, name))
+        for n in range(0 if made.exposed else recurrences.KINDS[self.type].states):
+            self.remember(f"state {n}", (x[1], made.outputs))
+        return made.tops
 
-    def check_hidden(self, rest: int, exposed: int) -> None:
-        tops = len(self.config.top)
-        if rest not in (exposed, exposed + 1) or tops != 1 + exposed:
-            hidden = f", and with expose_hidden {exposed} states" if exposed else ""
-            raise self.error(
-                f"it has {2 + rest} bottoms and {tops} tops; it takes x, cont and at most one static input{hidden}, "
-                f"and makes {1 + exposed}."
-            )
-
-    def declare_steps(self, d: int) -> None:
-        """Declares the parameters of `step`."""
-        raise TypeError(f"{type(self).__name__} has no steps")
-
-    def step(self, params: Arrays, states: States, x: Array, cont: Array) -> tuple[States, Array]:
+    def step(self, params: Named, states: States, x: Array, cont: Array) -> tuple[States, Array]:
         """One step: x (N, gates · D) holds what the inputs give, cont is (N, 1). Returns new states, and h."""
         raise TypeError(f"{type(self).__name__} has no steps")
 
     def apply(self, params: Arrays, bottoms: Arrays, ctx: Context) -> tuple[list[Array], dict[int, Array]]:
         x, cont, *rest = bottoms
         steps, streams = cont.shape
-        driven = x.reshape(steps * streams, count(x.shape[2:])) @ params[self.weight].T + params[self.bias]
+        own = len(self.params)
+        named = {decl.name: value for decl, value in zip(self.params, params[:own], strict=True)}
+        driven = x.reshape(steps * streams, count(x.shape[2:])) @ named["input weight"].T + named["bias"]
         driven = driven.reshape(steps, streams, driven.shape[-1])
         if self.static:
-            driven = driven + rows(rest.pop(0)) @ params[self.static_weight].T
-        own = len(self.params)
+            driven = driven + rows(rest.pop(0)) @ named["static weight"].T
         before = rest or params[own:]
         states = tuple(jax.lax.stop_gradient(s).reshape(streams, s.shape[-1]) for s in before)
         flow = jax.lax.stop_gradient(cont)[..., None]
-        states, h = jax.lax.scan(lambda s, now: self.step(params, s, *now), states, (driven, flow))
+        states, h = jax.lax.scan(lambda s, now: self.step(named, s, *now), states, (driven, flow))
         ended = [jax.lax.stop_gradient(s) for s in states]
         if rest:
             return [h, *(s[None] for s in ended)], {}
@@ -100,18 +65,10 @@ class RNN(Recurrent):
     Params: W_xh, b_h, [W for x_static], W_hh, W_ho, b_o.
     """
 
-    states, gates = 1, 1
-
-    def declare_steps(self, d: int) -> None:
-        p = self.config.recurrent_param
-        self.hidden = self.param("hidden weight", (d, d), p.weight_filler)
-        self.out = self.param("output weight", (d, d), p.weight_filler)
-        self.out_bias = self.param("output bias", (d,), p.bias_filler)
-
-    def step(self, params: Arrays, states: States, x: Array, cont: Array) -> tuple[States, Array]:
+    def step(self, params: Named, states: States, x: Array, cont: Array) -> tuple[States, Array]:
         (h,) = states
-        h = jnp.tanh((cont * h) @ params[self.hidden].T + x)
-        return (h,), jnp.tanh(h @ params[self.out].T + params[self.out_bias])
+        h = jnp.tanh((cont * h) @ params["hidden weight"].T + x)
+        return (h,), jnp.tanh(h @ params["output weight"].T + params["output bias"])
 
 
 @layer("LSTM")
@@ -121,14 +78,9 @@ class LSTM(Recurrent):
     Params: W_xc, b_c, [W for x_static], W_hc, with 4 D rows. States: h, then c.
     """
 
-    states, gates = 2, 4
-
-    def declare_steps(self, d: int) -> None:
-        self.hidden = self.param("hidden weight", (4 * d, d), self.config.recurrent_param.weight_filler)
-
-    def step(self, params: Arrays, states: States, x: Array, cont: Array) -> tuple[States, Array]:
+    def step(self, params: Named, states: States, x: Array, cont: Array) -> tuple[States, Array]:
         h, c = states
-        c, h = lstm_unit(c, x + (cont * h) @ params[self.hidden].T, cont)
+        c, h = lstm_unit(c, x + (cont * h) @ params["hidden weight"].T, cont)
         return (h, c), h
 
 
@@ -141,12 +93,7 @@ class LSTMUnit(Layer):
     """
 
     def setup(self, c: Shape, gates: Shape, cont: Shape) -> list[Shape]:
-        if len(c) != 3 or c[0] != 1 or gates != (1, c[1], 4 * c[2]) or cont != (1, c[1]):
-            raise self.error(
-                f"bottoms of shapes {list(c)}, {list(gates)} and {list(cont)} must be of shapes (1, N, D), (1, N, 4 D) "
-                "and (1, N)."
-            )
-        return [c, c]
+        return recurrences.unit(self.node, c, gates, cont)
 
     def forward(self, params: Arrays, bottoms: Arrays, ctx: Context) -> list[Array]:
         c, gates, cont = bottoms

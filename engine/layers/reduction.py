@@ -5,6 +5,7 @@ from collections.abc import Callable
 import jax.numpy as jnp
 from jax.lax import stop_gradient
 
+from engine.graph import parts
 from engine.layers.base import Array, Arrays, Context, Layer, Shape, count
 from engine.layers.registry import layer
 from engine.ops.replaced_gradient import with_gradient_of
@@ -26,7 +27,7 @@ class Reduction(Layer):
 
     def setup(self, x: Shape) -> list[Shape]:
         p = self.config.reduction_param
-        self.axis = self.canonical_axis(p.axis, x)
+        self.axis = parts.reduced(self.node, x)
         self.term = TERM[p.operation]
         self.coeff = p.coeff / max(1, count(x[self.axis :])) if p.operation == Op.MEAN else p.coeff
         return [x[: self.axis]]
@@ -41,9 +42,7 @@ class ChannelNorm(Layer):
     """y = √Σ x² over the channels; its gradient where x is 0 is 0 (FlowNet 2.0). Bottom: (N, C, …). Top: (N, 1, …)."""
 
     def setup(self, x: Shape) -> list[Shape]:
-        if len(x) < 2:
-            raise self.error(f"{self.bottom(0)} has shape {list(x)}; 2 axes or more are needed: num, channels.")
-        return [(x[0], 1, *x[2:])]
+        return [parts.normed(self.node, x)]
 
     def forward(self, params: Arrays, bottoms: Arrays, ctx: Context) -> list[Array]:
         (x,) = bottoms

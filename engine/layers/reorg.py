@@ -2,6 +2,7 @@
 
 import jax.numpy as jnp
 
+from engine.graph import resized
 from engine.layers.base import Array, Arrays, Context, Layer, Shape
 from engine.layers.registry import layer
 
@@ -17,20 +18,10 @@ class Reorg(Layer):
 
     def setup(self, x: Shape) -> list[Shape]:
         p = self.config.reorg_param
-        s, area = p.stride, p.stride**2
-        if not s:
-            raise self.error("reorg_param needs a stride of 1 or more.")
-        if len(x) != 4 or x[1] % area:
-            raise self.error(f"{self.bottom(0)} has shape {list(x)}; it takes (N, C, H, W), C a multiple of {area}.")
+        self.shape = resized.reorganized(self.node, x)
         n, c, h, w = x
-        self.squares = n, c // area, h, s, w, s
+        self.squares = n, c // p.stride**2, h, p.stride, w, p.stride
         self.reverse = p.reverse
-        if p.reverse:
-            self.shape = n, c // area, h * s, w * s
-        elif h % s or w % s:
-            raise self.error(f"{self.bottom(0)} is of {h}×{w}; both must be multiples of the stride, {s}.")
-        else:
-            self.shape = n, c * area, h // s, w // s
         return [self.shape]
 
     def forward(self, params: Arrays, bottoms: Arrays, ctx: Context) -> list[Array]:

@@ -1,10 +1,9 @@
 """Layers that pool regions of interest: ROIPooling, PSROIPooling, ROIAlign, of two forks."""
 
-import math
-
 import jax.numpy as jnp
 from jax.lax import stop_gradient
 
+from engine.graph import regions
 from engine.layers.base import Array, Arrays, Context, Layer, Shape
 from engine.layers.registry import layer
 from engine.ops.roi import bin_lengths, max_of_bins, rounded, sample_weights, span_weights, weighted_bins
@@ -18,23 +17,6 @@ class _PoolsRegions(Layer):
 
     bottoms = (2, 2)
     scale: float
-
-    def check_regions(self, x: Shape, rois: Shape) -> None:
-        """Raises LayerError where the bottoms are not maps and regions."""
-        if len(x) != 4 or 0 in x[2:]:
-            raise self.error(f"{self.bottom(0)} has shape {list(x)}; 4 axes are needed: num, channels, height, width.")
-        if len(rois) < 2 or rois[1] != 5 or math.prod(rois[2:]) != 1:
-            raise self.error(
-                f"{self.bottom(1)} has shape {list(rois)}; it must be R × 5: picture, x1, y1, x2, y2 of each region."
-            )
-
-    def check_scale(self, scale: float) -> float:
-        """`spatial_scale`, checked."""
-        if not (scale > 0 and math.isfinite(scale)):
-            raise self.error(
-                f"spatial_scale is {scale:g}; it must be above 0: 0.0625 where a map has 1/16 of the size."
-            )
-        return scale
 
     def propagates_to(self, bottom: int) -> bool:
         return bottom == 0
@@ -50,12 +32,9 @@ class _Grid(_PoolsRegions):
 
     def setup(self, x: Shape, rois: Shape) -> list[Shape]:
         p = self.config.roi_pooling_param
-        self.check_regions(x, rois)
-        if not (p.pooled_h and p.pooled_w):
-            raise self.error(f"pooled_h is {p.pooled_h} and pooled_w {p.pooled_w}; both must be 1 or more.")
-        self.bins, self.scale = (p.pooled_h, p.pooled_w), self.check_scale(p.spatial_scale)
-        self.pad = p.pad_ratio
-        return [(rois[0], x[1], *self.bins)]
+        shape = regions.pooled(self.node, x, rois)
+        self.bins, self.scale, self.pad = (p.pooled_h, p.pooled_w), p.spatial_scale, p.pad_ratio
+        return [shape]
 
     def regions(self, rois: Array) -> tuple[Array, Array]:
         """As they are, but wider at either side by `pad_ratio` of their size, last pixels included (MS-CNN)."""
@@ -104,19 +83,9 @@ class PSROIPooling(_PoolsRegions):
 
     def setup(self, x: Shape, rois: Shape) -> list[Shape]:
         p = self.config.psroi_pooling_param
-        self.check_regions(x, rois)
-        for field in ("spatial_scale", "output_dim", "group_size"):
-            if not p.HasField(field):
-                raise self.error(f"psroi_pooling_param needs {field}.")
-        if p.output_dim < 1 or p.group_size < 1:
-            raise self.error(f"output_dim is {p.output_dim} and group_size {p.group_size}; both must be 1 or more.")
-        if x[1] != p.output_dim * p.group_size**2:
-            raise self.error(
-                f"{self.bottom(0)} has {x[1]} channels; output_dim {p.output_dim} and group_size {p.group_size} need "
-                f"{p.output_dim * p.group_size**2}."
-            )
-        self.dim, self.group, self.scale = p.output_dim, p.group_size, self.check_scale(p.spatial_scale)
-        return [(rois[0], self.dim, self.group, self.group)]
+        shape = regions.position_sensitive(self.node, x, rois)
+        self.dim, self.group, self.scale = p.output_dim, p.group_size, p.spatial_scale
+        return [shape]
 
     def forward(self, params: Arrays, bottoms: Arrays, ctx: Context) -> list[Array]:
         x, rois = bottoms
@@ -159,11 +128,7 @@ class ROIAlign(_Grid):
         return start[:, None, None] + steps * length
 
 
-MSCNN = ("BoxGroupOutput", "BoxOutput", "DecodeBBox", "ProposalTarget", "ScaleRoute")
-"""Types of which one is in every net of MS-CNN and Cascade R-CNN."""
-
-
-@layer("ROIAlign", beside=MSCNN)
+@layer("ROIAlign", beside=regions.MSCNN)
 class MSCNNROIAlign(_Grid):
     """The map at the corners of pooled_h × pooled_w bins of each region, linearly interpolated (MS-CNN, Cascade R-CNN).
 
@@ -171,10 +136,6 @@ class MSCNNROIAlign(_Grid):
     region that ends before it begins. Bottoms: x (N, C, H, W); regions (R, 5): picture, x1, y1, x2, y2. Top:
     (R, C, pooled_h + 1, pooled_w + 1).
     """
-
-    def setup(self, x: Shape, rois: Shape) -> list[Shape]:
-        ((regions, channels, *bins),) = super().setup(x, rois)
-        return [(regions, channels, *(n + 1 for n in bins))]
 
     def forward(self, params: Arrays, bottoms: Arrays, ctx: Context) -> list[Array]:
         x, rois = bottoms

@@ -71,18 +71,8 @@ class Permute(Layer):
     precision = "given"
 
     def setup(self, x: Shape) -> list[Shape]:
-        order = self.order_of(x)
-        for axis in order:
-            if not 0 <= axis < len(x):
-                raise self.error(f"order {axis} is not an axis of its bottom of shape {list(x)}; it has {len(x)} axes.")
-        if len(set(order)) < len(order):
-            raise self.error(f"order {order} names an axis twice.")
-        self.order = (*order, *(axis for axis in range(len(x)) if axis not in order))
+        self.order = new_shapes.permuted(self.node, x)
         return [tuple(x[axis] for axis in self.order)]
-
-    def order_of(self, x: Shape) -> list[int]:
-        """The axes that the configuration names."""
-        return list(self.config.permute_param.order)
 
     def forward(self, params: Arrays, bottoms: Arrays, ctx: Context) -> list[Array]:
         return [jnp.transpose(bottoms[0], self.order)]
@@ -92,12 +82,6 @@ class Permute(Layer):
 class Transpose(Permute):
     """The bottom with its axes in another order: top axis i is bottom axis dim[i], all being named (CTPN)."""
 
-    def order_of(self, x: Shape) -> list[int]:
-        order = list(self.config.transpose_param.dim)
-        if len(order) != len(x):
-            raise self.error(f"transpose_param names {len(order)} dim for a bottom of shape {list(x)}; name each axis.")
-        return order
-
 
 @layer("Squeeze")
 class Squeeze(Layer):
@@ -106,12 +90,7 @@ class Squeeze(Layer):
     precision = "given"
 
     def setup(self, x: Shape) -> list[Shape]:
-        given = [self.canonical_axis(axis, x) for axis in self.config.squeeze_param.axis]
-        for axis in given:
-            if x[axis] != 1:
-                raise self.error(f"axis {axis} of {self.bottom(0)} of shape {list(x)} is not of length 1.")
-        left = given or [axis for axis, d in enumerate(x) if d == 1]
-        return [tuple(d for axis, d in enumerate(x) if axis not in left)]
+        return [new_shapes.squeezed(self.node, x)]
 
     def forward(self, params: Arrays, bottoms: Arrays, ctx: Context) -> list[Array]:
         return [bottoms[0].reshape(self.top_shapes[0])]
@@ -153,16 +132,12 @@ class Tile(Layer):
     """The bottom `tiles` times, one after the other along `axis`."""
 
     def setup(self, x: Shape) -> list[Shape]:
-        p = self.config.tile_param
-        self.axis = self.canonical_axis(p.axis, x)
-        if p.tiles < 1:
-            raise self.error(f"tiles is {p.tiles if p.HasField('tiles') else 'not given'}; 1 or more is needed.")
-        self.tiles = p.tiles
-        return [(*x[: self.axis], x[self.axis] * p.tiles, *x[self.axis + 1 :])]
+        self.axis, shape = new_shapes.tiled(self.node, x)
+        return [shape]
 
     def forward(self, params: Arrays, bottoms: Arrays, ctx: Context) -> list[Array]:
         x = jnp.expand_dims(bottoms[0], self.axis)
-        tiled = jnp.broadcast_to(x, (*x.shape[: self.axis], self.tiles, *x.shape[self.axis + 1 :]))
+        tiled = jnp.broadcast_to(x, (*x.shape[: self.axis], self.config.tile_param.tiles, *x.shape[self.axis + 1 :]))
         return [tiled.reshape(self.top_shapes[0])]
 
 

@@ -6,6 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.lax import stop_gradient
 
+from engine.graph import resized
 from engine.graph.windows import by
 from engine.layers.base import Array, Arrays, Context, Layer, Shape
 from engine.layers.registry import layer
@@ -15,16 +16,6 @@ from engine.ops.repeated import repeated
 
 class _Places(Layer):
     """Puts each value to where in a larger plane a mask tells, as the second top of a MAX pooling gives it."""
-
-    def check_planes(self, x: Shape, *mask: Shape) -> None:
-        """Raises LayerError where x has no planes, or the mask another shape."""
-        if len(x) != 4:
-            raise self.error(f"{self.bottom(0)} has shape {list(x)}; 4 axes are needed: num, channels, height, width.")
-        if mask and mask[0] != x:
-            raise self.error(
-                f"{self.bottom(1)} has shape {list(mask[0])} and {self.bottom(0)} {list(x)}; the mask is the second "
-                "top of the pooling that is undone, and must have the same shape."
-            )
 
     def propagates_to(self, bottom: int) -> bool:
         return bottom == 0
@@ -48,24 +39,8 @@ class Upsample(_Places):
     bottoms = (2, 2)
 
     def setup(self, x: Shape, mask: Shape) -> list[Shape]:
-        p = self.config.upsample_param
-        self.check_planes(x, mask)
-        if p.HasField("upsample_h") != p.HasField("upsample_w"):
-            raise self.error("upsample_h and upsample_w go together; give both, or scale.")
-        if p.HasField("upsample_h"):
-            self.size: Shape = p.upsample_h, p.upsample_w
-        else:
-            h, w = self._scales()
-            self.size = x[2] * h - p.pad_out_h, x[3] * w - p.pad_out_w
-        if min(self.size) < 1:
-            raise self.error(f"its top would be {by(self.size)}; both must be 1 or more.")
+        self.size = resized.masked(self.node, x, mask)
         return [(x[0], x[1], *self.size)]
-
-    def _scales(self) -> tuple[int, int]:
-        p = self.config.upsample_param
-        if p.HasField("scale_h") != p.HasField("scale_w") or (p.HasField("scale_h") and p.HasField("scale")):
-            raise self.error("give scale, or scale_h and scale_w.")
-        return (p.scale_h, p.scale_w) if p.HasField("scale_h") else (p.scale, p.scale)
 
     def forward(self, params: Arrays, bottoms: Arrays, ctx: Context) -> list[Array]:
         x, mask = bottoms
@@ -83,15 +58,7 @@ class NearestUpsample(Layer):
     precision = "given"
 
     def setup(self, x: Shape) -> list[Shape]:
-        p = self.config.upsample_param
-        self.scale = p.scale if p.HasField("scale") else 1
-        if len(x) != 4:
-            raise self.error(f"{self.bottom(0)} has shape {list(x)}; 4 axes are needed: num, channels, height, width.")
-        for field in ("scale_h", "scale_w", "pad_out_h", "pad_out_w", "upsample_h", "upsample_w"):
-            if p.HasField(field):
-                raise self.error(f"{field} is for an Upsample with a mask, its second bottom; here is one bottom.")
-        if self.scale < 1:
-            raise self.error("scale is 0; it must be 1 or more.")
+        self.scale = resized.repetitions(self.node, x)
         return [(*x[:2], x[2] * self.scale, x[3] * self.scale)]
 
     def forward(self, params: Arrays, bottoms: Arrays, ctx: Context) -> list[Array]:
@@ -115,7 +82,7 @@ class Unpooling(_Places):
 
     def setup(self, x: Shape, *mask: Shape) -> list[Shape]:
         p = self.config.unpooling_param
-        self.check_planes(x, *mask)
+        resized.planes(self.node, x, *mask)
         if mask and p.unpool != p.MAX:
             raise self.error("its second bottom is the mask of unpool: MAX; AVE and TILE take none.")
         if p.pad or p.pad_h or p.pad_w:

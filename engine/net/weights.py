@@ -27,9 +27,7 @@ def load_blobs(
         if layer.name not in blobs or not compared(layer):
             continue
         given = blobs[layer.name]
-        wanted = [
-            (decl.name, _shape(net, k, decl, params[k])) for k, decl in zip(ids, layer.params, strict=True)
-        ]
+        wanted = [(decl.name, _shape(net, k, decl, params[k])) for k, decl in zip(ids, layer.params, strict=True)]
         if said := model_fit.complaint(layer.name, [value.shape for value in given], wanted):
             raise SnapshotError(f"{source}: {said}")
         if model_fit.from_nvidia_017([value.shape for value in given], wanted):

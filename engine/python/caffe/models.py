@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from engine.blob import Blob, BlobVec
-from engine.errors import NetError, SnapshotError
+from engine.errors import NetError
 from engine.net import weights
 from engine.net.net import Net
 from engine.proto import binary

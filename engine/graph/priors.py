@@ -1,0 +1,116 @@
+"""The boxes of a PriorBox at one place of a map, as its settings give them; told without JAX. Each raises
+LayerError where settings contradict or do not fit."""
+
+from array import array
+from collections.abc import Iterator
+from math import prod, sqrt
+
+from engine.graph.graph import Node
+
+Shape = tuple[int, ...]
+Size = tuple[float, float]
+
+_SAME = 1e-6
+"""Aspect ratios nearer to each other than this are one."""
+
+
+def shape(node: Node, features: Shape, *picture: Shape) -> Shape:
+    """Of the top: two rows, boxes and variances, of four numbers for each box at each place."""
+    for i, x in enumerate((features, *picture)):
+        if len(x) != 4:
+            raise node.error(f"{node.bottom(i)} has shape {list(x)}; 4 axes are needed: num, channels, h, w.")
+    places = prod(features[2:])
+    if not places:
+        raise node.error(f"{node.bottom(0)} of shape {list(features)} has no place for a box.")
+    step(node, (1.0, 1.0))
+    picture_size(node, *picture)
+    variances(node)
+    return 1, 2, places * len(list(sizes(node))) * 4
+
+
+def sizes(node: Node) -> Iterator[Size]:
+    """Width and height of the boxes at one place, in the picture's pixels."""
+    return _clustered(node) if node.config.type == "PriorBoxClustered" else _by_ratio(node)
+
+
+def _clustered(node: Node) -> Iterator[Size]:
+    p = node.config.prior_box_param
+    if not p.width or len(p.width) != len(p.height):
+        raise node.error(f"it has {len(p.width)} width and {len(p.height)} height; give as many, one or more.")
+    if min(*p.width, *p.height) <= 0:
+        raise node.error("each width and height must be above 0.")
+    yield from zip(p.width, p.height, strict=True)
+
+
+def _by_ratio(node: Node) -> Iterator[Size]:
+    p = node.config.prior_box_param
+    if not p.min_size:
+        raise node.error("prior_box_param needs a min_size.")
+    if p.max_size and len(p.max_size) != len(p.min_size):
+        raise node.error(f"it has {len(p.min_size)} min_size and {len(p.max_size)} max_size; give as many, or none.")
+    ratios = _ratios(node)
+    for i, least in enumerate(p.min_size):
+        if least <= 0:
+            raise node.error(f"min_size is {least:g}; it must be more than 0.")
+        size = int(least)
+        first = size * 0.5 if p.reduce_boxes and i == 0 else size
+        yield first, first
+        if p.max_size:
+            if p.max_size[i] <= least:
+                raise node.error(f"max_size is {p.max_size[i]:g}; it must be more than its min_size, {least:g}.")
+            yield (sqrt(size * int(p.max_size[i])),) * 2
+        yield from ((size * sqrt(ratio), size / sqrt(ratio)) for ratio in ratios)
+
+
+def _ratios(node: Node) -> list[float]:
+    """The aspect ratios besides 1."""
+    p = node.config.prior_box_param
+    found = [1.0]
+    for ratio in p.aspect_ratio:
+        if ratio <= 0:
+            raise node.error(f"aspect_ratio is {ratio:g}; it must be more than 0.")
+        if all(abs(ratio - known) >= _SAME for known in found):
+            found += [ratio, *array("f", [1 / ratio])] if p.flip else [ratio]  # in float32, as there
+    return [ratio for ratio in found if abs(ratio - 1) >= _SAME]
+
+
+def variances(node: Node) -> list[float]:
+    """One for all of a box's numbers, or one each."""
+    given = list(node.config.prior_box_param.variance)
+    if len(given) not in (0, 1, 4) or any(v <= 0 for v in given):
+        raise node.error(f"variance is {[float(f'{v:g}') for v in given]}; give one or four numbers above 0, or none.")
+    return given or [0.1]
+
+
+def picture_size(node: Node, picture: Shape = ()) -> tuple[int, int]:
+    """Height and width: those that are set, or those of the second bottom."""
+    p = node.config.prior_box_param
+    if p.HasField("img_h") or p.HasField("img_w"):
+        if p.HasField("img_size"):
+            raise node.error("it has img_size and img_h or img_w; give the one, or both of the others.")
+        size = p.img_h, p.img_w
+    elif p.HasField("img_size"):
+        size = p.img_size, p.img_size
+    elif picture:
+        size = picture[2], picture[3]
+    else:
+        raise node.error("it needs the picture as a second bottom, or img_size, to know how large the picture is.")
+    if not all(size):
+        raise node.error(f"the picture's height and width are {size[0]} and {size[1]}; both must be 1 or more.")
+    return size
+
+
+def step(node: Node, usual: Size) -> Size:
+    """How many of the picture's pixels lie between two places, down and across: as set, or as usual."""
+    p = node.config.prior_box_param
+    if p.HasField("step_h") or p.HasField("step_w"):
+        if p.HasField("step"):
+            raise node.error("it has step and step_h or step_w; give the one, or both of the others.")
+        steps = p.step_h, p.step_w
+    elif p.HasField("step"):
+        steps = p.step, p.step
+    else:
+        return usual
+    if min(steps) <= 0:
+        raise node.error(f"the steps down and across are {steps[0]:g} and {steps[1]:g}; both must be more than 0.")
+    return steps

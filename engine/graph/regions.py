@@ -1,0 +1,50 @@
+"""Layers that pool regions of interest: what they take and the shapes that they make, told without JAX. Each raises
+LayerError where settings do not fit the bottoms."""
+
+from math import isfinite, prod
+
+from engine.graph.graph import Node
+
+Shape = tuple[int, ...]
+
+MSCNN = ("BoxGroupOutput", "BoxOutput", "DecodeBBox", "ProposalTarget", "ScaleRoute")
+"""Types of which one is in every net of MS-CNN and Cascade R-CNN."""
+
+
+def check(node: Node, x: Shape, rois: Shape, scale: float) -> None:
+    """The bottoms are maps and regions, and the maps of `scale` times the picture's size."""
+    if len(x) != 4 or 0 in x[2:]:
+        raise node.error(f"{node.bottom(0)} has shape {list(x)}; 4 axes are needed: num, channels, height, width.")
+    if len(rois) < 2 or rois[1] != 5 or prod(rois[2:]) != 1:
+        raise node.error(
+            f"{node.bottom(1)} has shape {list(rois)}; it must be R × 5: picture, x1, y1, x2, y2 of each region."
+        )
+    if not (scale > 0 and isfinite(scale)):
+        raise node.error(f"spatial_scale is {scale:g}; it must be above 0: 0.0625 where a map has 1/16 of the size.")
+
+
+def pooled(node: Node, x: Shape, rois: Shape) -> Shape:
+    """Of a ROIPooling, or a ROIAlign: a grid of bins of each region; MS-CNN's ROIAlign gives their corners."""
+    p = node.config.roi_pooling_param
+    check(node, x, rois, p.spatial_scale)
+    if not (p.pooled_h and p.pooled_w):
+        raise node.error(f"pooled_h is {p.pooled_h} and pooled_w {p.pooled_w}; both must be 1 or more.")
+    corners = node.config.type == "ROIAlign" and not node.beside.isdisjoint(MSCNN)
+    return rois[0], x[1], p.pooled_h + corners, p.pooled_w + corners
+
+
+def position_sensitive(node: Node, x: Shape, rois: Shape) -> Shape:
+    """Of a PSROIPooling: group_size × group_size bins of each region, in output_dim channels (R-FCN)."""
+    p = node.config.psroi_pooling_param
+    for field in ("spatial_scale", "output_dim", "group_size"):
+        if not p.HasField(field):
+            raise node.error(f"psroi_pooling_param needs {field}.")
+    check(node, x, rois, p.spatial_scale)
+    if p.output_dim < 1 or p.group_size < 1:
+        raise node.error(f"output_dim is {p.output_dim} and group_size {p.group_size}; both must be 1 or more.")
+    if x[1] != p.output_dim * p.group_size**2:
+        raise node.error(
+            f"{node.bottom(0)} has {x[1]} channels; output_dim {p.output_dim} and group_size {p.group_size} need "
+            f"{p.output_dim * p.group_size**2}."
+        )
+    return rois[0], p.output_dim, p.group_size, p.group_size

@@ -1,0 +1,111 @@
+"""Layers that make planes of another size: Interp, Upsample of two forks, Reorg. Told without JAX; each raises
+LayerError where settings do not fit the bottom."""
+
+from typing import NamedTuple
+
+from engine.graph.graph import Node
+from engine.graph.windows import by
+
+Shape = tuple[int, ...]
+Pair = tuple[int, int]
+
+
+class Interpolated(NamedTuple):
+    """The first row and column of x that count, how many do, and how many come of them."""
+
+    begin: int
+    cropped: Pair
+    outputs: Pair
+
+
+def interpolated(node: Node, x: Shape) -> Interpolated:
+    """What an Interp makes of x (N, C, H, W)."""
+    p = node.config.interp_param
+    planes(node, x)
+    if p.pad_beg > 0 or p.pad_end > 0:
+        raise node.error(f"pad_beg is {p.pad_beg} and pad_end {p.pad_end}; they crop, and must be 0 or below.")
+    height, width = (d + p.pad_beg + p.pad_end for d in x[2:])
+    if min(height, width) < 1:
+        raise node.error(f"pad_beg {p.pad_beg} and pad_end {p.pad_end} leave nothing of {by(x[2:])}.")
+    outputs = _interpolated(node, height, p.height), _interpolated(node, width, p.width)
+    return Interpolated(-p.pad_beg, (height, width), outputs)
+
+
+def _interpolated(node: Node, size: int, given: int) -> int:
+    """How many rows or columns come of `size`."""
+    p = node.config.interp_param
+    shrinks, zooms = p.HasField("shrink_factor"), p.HasField("zoom_factor")
+    sized = p.HasField("height") and p.HasField("width")
+    if min(p.shrink_factor, p.zoom_factor) < 1:
+        raise node.error(f"shrink_factor {p.shrink_factor} and zoom_factor {p.zoom_factor} must be 1 or more.")
+    if sized and not shrinks ^ zooms:
+        if given < 1:
+            raise node.error(f"height {p.height} and width {p.width} must be 1 or more.")
+        return given
+    if not (shrinks or zooms):
+        raise node.error("interp_param needs height and width, or zoom_factor, or shrink_factor.")
+    size = (size - 1) // p.shrink_factor + 1
+    return size + (size - 1) * (p.zoom_factor - 1)
+
+
+def planes(node: Node, x: Shape, mask: Shape | None = None) -> None:
+    """x has rows and columns, and a mask of where its values belong the same shape."""
+    if len(x) != 4:
+        raise node.error(f"{node.bottom(0)} has shape {list(x)}; 4 axes are needed: num, channels, height, width.")
+    if mask is not None and mask != x:
+        raise node.error(
+            f"{node.bottom(1)} has shape {list(mask)} and {node.bottom(0)} {list(x)}; the mask is the second "
+            "top of the pooling that is undone, and must have the same shape."
+        )
+
+
+def masked(node: Node, x: Shape, mask: Shape) -> Pair:
+    """The rows and columns of an Upsample with a mask (SegNet)."""
+    p = node.config.upsample_param
+    planes(node, x, mask)
+    if p.HasField("upsample_h") != p.HasField("upsample_w"):
+        raise node.error("upsample_h and upsample_w go together; give both, or scale.")
+    if p.HasField("upsample_h"):
+        size = p.upsample_h, p.upsample_w
+    else:
+        h, w = _scales(node)
+        size = x[2] * h - p.pad_out_h, x[3] * w - p.pad_out_w
+    if min(size) < 1:
+        raise node.error(f"its top would be {by(size)}; both must be 1 or more.")
+    return size
+
+
+def _scales(node: Node) -> Pair:
+    p = node.config.upsample_param
+    if p.HasField("scale_h") != p.HasField("scale_w") or (p.HasField("scale_h") and p.HasField("scale")):
+        raise node.error("give scale, or scale_h and scale_w.")
+    return (p.scale_h, p.scale_w) if p.HasField("scale_h") else (p.scale, p.scale)
+
+
+def repetitions(node: Node, x: Shape) -> int:
+    """How often an Upsample without a mask repeats each value along rows and columns (MobileNet-YOLO)."""
+    p = node.config.upsample_param
+    planes(node, x)
+    for field in ("scale_h", "scale_w", "pad_out_h", "pad_out_w", "upsample_h", "upsample_w"):
+        if p.HasField(field):
+            raise node.error(f"{field} is for an Upsample with a mask, its second bottom; here is one bottom.")
+    scale = p.scale if p.HasField("scale") else 1
+    if scale < 1:
+        raise node.error("scale is 0; it must be 1 or more.")
+    return scale
+
+
+def reorganized(node: Node, x: Shape) -> Shape:
+    """x (N, C, H, W) with squares of `stride` × `stride` places as channels, or the other way round (YOLO v2)."""
+    p = node.config.reorg_param
+    s, area = p.stride, p.stride**2
+    if not s:
+        raise node.error("reorg_param needs a stride of 1 or more.")
+    if len(x) != 4 or x[1] % area:
+        raise node.error(f"{node.bottom(0)} has shape {list(x)}; it takes (N, C, H, W), C a multiple of {area}.")
+    n, c, h, w = x
+    if p.reverse:
+        return n, c // area, h * s, w * s
+    if h % s or w % s:
+        raise node.error(f"{node.bottom(0)} is of {h}×{w}; both must be multiples of the stride, {s}.")
+    return n, c * area, h // s, w // s
