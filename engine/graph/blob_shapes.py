@@ -8,7 +8,21 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import prod
 
-from engine.graph import counts, fits, new_shapes, param_shapes, predictions, same_shape, windows
+from engine.graph import (
+    counts,
+    fits,
+    new_shapes,
+    normalized,
+    param_shapes,
+    parts,
+    predictions,
+    priors,
+    recurrences,
+    regions,
+    resized,
+    same_shape,
+    windows,
+)
 from engine.graph.graph import Graph, Node, Value
 from engine.graph.param_shapes import Params
 from engine.proto import caffe_pb2 as pb
@@ -28,8 +42,8 @@ class Sizes:
 
 def sizes(graph: Graph, sources: Mapping[str, Sequence[Shape]]) -> Sizes:
     """What is known by the shapes of sources' tops, by the sources' names. Raises LayerError for axes that there
-    are not, for windows that do not fit or are told of in two ways, and for what `counts`, `fits`, `new_shapes`,
-    `predictions` and `same_shape` refuse."""
+    are not, for windows that do not fit or are told of in two ways, and for what `counts`, `fits` and those beside
+    them refuse."""
     counts.check(graph)
     known = Sizes()
     declared: dict[int, Params] = {}
@@ -45,10 +59,9 @@ def sizes(graph: Graph, sources: Mapping[str, Sequence[Shape]]) -> Sizes:
             fits.made(node, len(tops), counts.named_tops(node))
         known.blobs.update(zip(node.tops, tops, strict=False))
         params = param_shapes.of(node, bottoms)
-        if params is not None:
-            fits.param_blocks(node, len(params))
-            declared[i] = params
-            _check_shared(graph, i, declared)
+        fits.param_blocks(node, len(params))
+        declared[i] = params
+        _check_shared(graph, i, declared)
         if params:
             known.params[node.name] = params
     return known
@@ -140,6 +153,19 @@ def _judged_in_rows(node: Node, bottoms: Sequence[Shape]) -> list[Shape]:
     return [()]
 
 
+def _cropped(node: Node, bottoms: Sequence[Shape]) -> list[Shape]:
+    start, stop = parts.cropped(node, *bottoms)
+    return [tuple(b - a for a, b in zip(start, stop, strict=True))]
+
+
+def _upsampled(node: Node, bottoms: Sequence[Shape]) -> list[Shape]:
+    x = bottoms[0]
+    if len(bottoms) == 2:
+        return [(*x[:2], *resized.masked(node, x, bottoms[1]))]
+    scale = resized.repetitions(node, x)
+    return [(*x[:2], x[2] * scale, x[3] * scale)]
+
+
 def _paired(node: Node, bottoms: Sequence[Shape]) -> list[Shape]:
     predictions.pair(node, bottoms[0], bottoms[1])
     return [()]
@@ -150,7 +176,16 @@ OF_ALL: Mapping[str, Callable[[Node, Sequence[Shape]], list[Shape]]] = {
     **dict.fromkeys(("SoftmaxWithLoss", "InfogainLoss", "Accuracy"), _judged),
     **dict.fromkeys(("HingeLoss", "MultinomialLogisticLoss"), _judged_in_rows),
     **dict.fromkeys(("EuclideanLoss", "SigmoidCrossEntropyLoss"), _paired),
+    **dict.fromkeys(("ROIPooling", "ROIAlign"), lambda node, bottoms: [regions.pooled(node, *bottoms)]),
+    **dict.fromkeys(("PriorBox", "PriorBoxClustered"), lambda node, bottoms: [priors.shape(node, *bottoms)]),
+    **dict.fromkeys(("RNN", "LSTM"), lambda node, bottoms: recurrences.unrolled(node, bottoms).tops),
+    "Axpy": lambda node, bottoms: [fits.added(node, *bottoms)],
+    "BatchReindex": lambda node, bottoms: [parts.reindexed(node, *bottoms)],
     "ContrastiveLoss": lambda node, bottoms: [()],
+    "Crop": _cropped,
+    "LSTMUnit": lambda node, bottoms: recurrences.unit(node, *bottoms),
+    "PSROIPooling": lambda node, bottoms: [regions.position_sensitive(node, *bottoms)],
+    "Upsample": _upsampled,
     "Eltwise": lambda node, bottoms: [fits.combined(node, bottoms)],
     "Concat": lambda node, bottoms: [fits.joined(node, bottoms)[1]],
 }
@@ -160,6 +195,17 @@ OF_ONE: Mapping[str, Callable[[Node, Shape], list[Shape]]] = {
     "Pooling": _pooled,
     "InnerProduct": _inner_product,
     "Slice": _sliced,
+    **dict.fromkeys(("Permute", "Transpose"), lambda node, x: [tuple(x[i] for i in new_shapes.permuted(node, x))]),
+    "ArgMax": lambda node, x: [parts.largest(node, x).shape],
+    "BN": normalized.by_batch,
+    "ChannelNorm": lambda node, x: [parts.normed(node, x)],
+    "Embed": lambda node, x: [(*x, parts.embedded(node)[1])],
+    "Interp": lambda node, x: [(*x[:2], *resized.interpolated(node, x).outputs)],
+    "Normalize": normalized.to_length,
+    "Reduction": lambda node, x: [x[: parts.reduced(node, x)]],
+    "Reorg": lambda node, x: [resized.reorganized(node, x)],
+    "Squeeze": lambda node, x: [new_shapes.squeezed(node, x)],
+    "Tile": lambda node, x: [new_shapes.tiled(node, x)[1]],
     "Flatten": lambda node, x: [new_shapes.flattened(node, x)],
     "Reshape": lambda node, x: [new_shapes.reshaped(node, x)],
 }

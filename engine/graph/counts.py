@@ -1,5 +1,5 @@
-"""How many bottoms and tops a layer takes. Those of Caffe's own types are here, for the layers and for who has no JAX;
-layers of forks, and those of users, declare theirs themselves."""
+"""How many bottoms and tops a layer takes. Those of Caffe's own types are here, and of the forks' of which more is told
+without JAX; other layers of forks, and those of users, declare theirs themselves."""
 
 from engine.graph.graph import Graph, Node
 from engine.proto.layer_names import BVLC
@@ -47,13 +47,26 @@ OTHERS: dict[str, tuple[Bounds, Bounds]] = {
 """Bottoms and tops of those that do not take one of each. SoftmaxWithLoss: R-FCN's third top included."""
 
 
+FORKS: dict[str, tuple[Bounds, Bounds]] = {
+    **dict.fromkeys(("ChannelNorm", "Flip", "HardSwish", "Insanity", "Interp", "L2Norm", "L2Normalize"), (ONE, ONE)),
+    **dict.fromkeys(("Mish", "NegReLU", "Permute", "ReLU6", "Reorg", "Reverse", "SeLu"), (ONE, ONE)),
+    **dict.fromkeys(("SeLuDropout", "ShuffleChannel", "SpatialDropout", "Squeeze", "Transpose"), (ONE, ONE)),
+    **dict.fromkeys(("PriorBox", "PriorBoxClustered", "Upsample"), ((1, 2), ONE)),
+    **dict.fromkeys(("PSROIPooling", "ROIAlign", "ROIPooling"), ((2, 2), ONE)),
+    "Axpy": ((3, 3), ONE),
+    "BN": (ONE, (1, 3)),
+    "Normalize": (ONE, (1, 2)),
+}
+"""Bottoms and tops of the forks' types that `blob_shapes` knows, and that have them in every fork."""
+
+
 def of(kind: str) -> tuple[Bounds, Bounds] | None:
-    """Bottoms and tops of one of Caffe's own types; None for another."""
-    return OTHERS.get(kind, (ONE, ONE)) if kind in BVLC else None
+    """Bottoms and tops of one of Caffe's own types and some of the forks'; None for another."""
+    return OTHERS.get(kind, (ONE, ONE)) if kind in BVLC else FORKS.get(kind)
 
 
 def check(graph: Graph) -> None:
-    """Raises LayerError for the first layer of Caffe's own types that has too few or too many bottoms or tops."""
+    """Raises LayerError for the first layer of a type known here that has too few or too many bottoms or tops."""
     for node in graph.nodes:
         bounds = of(node.config.type)
         if bounds:
@@ -61,7 +74,7 @@ def check(graph: Graph) -> None:
 
 
 def named_tops(node: Node) -> int:
-    """The tops of a layer of Caffe's own types: a loss that names none has one."""
+    """The tops of a layer of a type that is known here: a loss that names none has one."""
     return len(node.config.top) or (1 if node.config.type.endswith("Loss") else 0)
 
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from math import prod
 from typing import NamedTuple
 
-from engine.graph import fits, windows
+from engine.graph import fits, normalized, parts, recurrences, windows
 from engine.graph.graph import Node
 from engine.proto import caffe_pb2 as pb
 
@@ -12,21 +12,18 @@ Shape = tuple[int, ...]
 
 CONVOLUTIONS = frozenset({"Convolution", "DepthwiseConvolution", "ConvolutionDepthwise", "Deconvolution"})
 
+Weighted = pb.ConvolutionParameter | pb.InnerProductParameter | pb.EmbedParameter
+
 Params = list[tuple[str, Shape]]
 """What each of a layer's parameters is called, and its shape."""
 
 
-def of(node: Node, bottoms: Sequence[Shape]) -> Params | None:
-    """The parameters of a layer whose tops' shapes are known, for bottoms of these shapes; None where nothing is known.
+def of(node: Node, bottoms: Sequence[Shape]) -> Params:
+    """The parameters of a layer whose tops' shapes are known, for bottoms of these shapes.
 
     Raises LayerError for settings that do not fit the bottoms.
     """
     return OF[node.config.type](node, bottoms) if node.config.type in OF else []
-
-
-def of_nvidia(p: pb.BatchNormParameter) -> bool:
-    """Whether a BatchNorm is NVIDIA's layer of that name, which has other parameters."""
-    return p.scale_bias or p.HasField("scale_filler") or p.HasField("bias_filler")
 
 
 class Kernels(NamedTuple):
@@ -63,16 +60,21 @@ def _inner_product(node: Node, bottoms: Sequence[Shape]) -> Params:
     return _weighted(node, p, (features, outputs) if p.transpose else (outputs, features), outputs)
 
 
-def _weighted(node: Node, p: pb.ConvolutionParameter | pb.InnerProductParameter, weight: Shape, outputs: int) -> Params:
+def _weighted(node: Node, p: Weighted, weight: Shape, outputs: int) -> Params:
     fits.filler(node, p.weight_filler, weight)
     if p.bias_term:
         fits.filler(node, p.bias_filler, (outputs,))
     return [("weight", weight), ("bias", (outputs,))][: 1 + p.bias_term]
 
 
-def _batch_norm(node: Node, bottoms: Sequence[Shape]) -> Params | None:
-    if of_nvidia(node.config.batch_norm_param):
-        return None
+def _embed(node: Node, bottoms: Sequence[Shape]) -> Params:
+    weight = parts.embedded(node)
+    return _weighted(node, node.config.embed_param, weight, weight[1])
+
+
+def _batch_norm(node: Node, bottoms: Sequence[Shape]) -> Params:
+    if normalized.of_nvidia(node.config.batch_norm_param):
+        return normalized.nvidia_params(node, bottoms[0])
     channels = bottoms[0][1:2] or (1,)
     return [("mean", channels), ("variance", channels), ("number of terms", (1,))]
 
@@ -92,12 +94,17 @@ def _bias(node: Node, bottoms: Sequence[Shape]) -> Params:
     return [("bias", fits.place(node, "bias", bottoms, p.axis, p.num_axes)[1])][: len(bottoms) == 1]
 
 
-OF: Mapping[str, Callable[[Node, Sequence[Shape]], Params | None]] = {
+OF: Mapping[str, Callable[[Node, Sequence[Shape]], Params]] = {
     **dict.fromkeys(CONVOLUTIONS, _convolution),
     "InnerProduct": _inner_product,
     "BatchNorm": _batch_norm,
     "PReLU": _slopes,
     "Scale": _scale,
     "Bias": _bias,
+    "Embed": _embed,
+    "RNN": recurrences.params,
+    "LSTM": recurrences.params,
+    "BN": lambda node, bottoms: normalized.by_batch_params(node, bottoms[0]),
+    "Normalize": lambda node, bottoms: normalized.to_length_params(node, bottoms[0]),
 }
 """The layers with parameters, each with what tells them."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 
-from engine.graph import param_shapes
+from engine.graph import normalized
 from engine.graph.graph import Node
 
 Shape = tuple[int, ...]
@@ -12,7 +12,7 @@ TYPES = frozenset(
         *("ReLU", "ReLU6", "NegReLU", "PReLU", "ELU", "SeLu", "Sigmoid", "TanH", "Swish", "HardSwish", "Mish", "BNLL"),
         *("AbsVal", "Clip", "Exp", "Log", "Power", "Threshold", "Dropout", "SpatialDropout", "SeLuDropout", "Insanity"),
         *("BatchNorm", "Scale", "Bias", "LRN", "MVN", "L2Norm", "L2Normalize", "Softmax", "Split", "ShuffleChannel"),
-        "Flip",
+        *("Flip", "Reverse"),
     }
 )
 """All of them that are known here."""
@@ -43,7 +43,7 @@ def _lrn(node: Node, x: Shape) -> None:
 
 
 def _batch_norm(node: Node, x: Shape) -> None:
-    if param_shapes.of_nvidia(node.config.batch_norm_param):
+    if normalized.of_nvidia(node.config.batch_norm_param):
         return
     for i, spec in enumerate(node.config.param):
         if spec.lr_mult:
@@ -75,6 +75,20 @@ def _shuffle(node: Node, x: Shape) -> None:
         raise node.error(f"the {x[1]} channels of {node.bottom(0)} cannot be split into group: {group}.")
 
 
+def _reverse(node: Node, x: Shape) -> None:
+    node.canonical_axis(node.config.reverse_param.axis, x)
+
+
+def _flip(node: Node, x: Shape) -> None:
+    if len(x) != 4:
+        raise node.error(f"{node.bottom(0)} has shape {list(x)}; 4 axes are needed: num, channels, h, w.")
+
+
+def _of_items(node: Node, x: Shape) -> None:
+    if not x:
+        raise node.error(f"{node.bottom(0)} is a scalar; its first axis must be the batch.")
+
+
 def _softmax(node: Node, x: Shape) -> None:
     node.canonical_axis(node.config.softmax_param.axis, x)
 
@@ -88,8 +102,11 @@ CHECKS: Mapping[str, Callable[[Node, Shape], None]] = {
     "BatchNorm": _batch_norm,
     "Clip": _clip,
     "Dropout": _dropout,
+    "Flip": _flip,
+    "L2Norm": _of_items,
     "LRN": _lrn,
     "PReLU": _prelu,
+    "Reverse": _reverse,
     "ShuffleChannel": _shuffle,
     "Softmax": _softmax,
     "SpatialDropout": _spatial_dropout,

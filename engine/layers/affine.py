@@ -107,7 +107,6 @@ class Axpy(Layer):
     Bottoms: a (N, C) or (N, C, 1, 1); x and y (N, C, …). Top: z, of x's shape.
     """
 
-    bottoms = (3, 3)
     precision = "mixed"
 
     def setup(self, a: Shape, x: Shape, y: Shape) -> list[Shape]:

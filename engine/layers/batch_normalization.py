@@ -3,7 +3,7 @@
 import jax.numpy as jnp
 from jax.lax import stop_gradient
 
-from engine.graph import param_shapes
+from engine.graph import normalized
 from engine.layers.base import Array, Arrays, Context, Layer, Shape
 from engine.layers.registry import layer
 from engine.ops.batch_norm import Normalized, normalize_batch
@@ -20,8 +20,7 @@ class _Scaled(Layer):
 
     def read_channels(self, x: Shape) -> Shape:
         """The shape of μ and the like, along x: 1 but for the channels' axis."""
-        if len(x) < 2:
-            raise self.error(f"{self.bottom(0)} has shape {list(x)}; 2 axes or more are needed: num, channels.")
+        normalized.channels(self.node, x)
         self.broad = tuple(d if axis == 1 else 1 for axis, d in enumerate(x))
         return self.broad
 
@@ -72,12 +71,7 @@ class BN(_Scaled):
         return [made.y], updates
 
 
-def _segnet(config: pb.LayerParameter) -> bool:
-    p = config.bn_param
-    return len(config.top) > 1 or any(p.HasField(name) for name in ("scale_filler", "shift_filler", "bn_mode"))
-
-
-@layer("BN", when=_segnet)
+@layer("BN", when=normalized.of_segnet)
 class SegNetBN(_Scaled):
     """LEARN: `_Scaled` by the batch's μ and σ², in TEST too; INFERENCE: y = scale · x + shift (SegNet, ENet).
 
@@ -92,11 +86,9 @@ class SegNetBN(_Scaled):
         p = self.config.bn_param
         self.read_channels(x)
         self.learns = p.bn_mode == p.LEARN
-        if not self.learns and len(self.config.top) > 1:
-            raise self.error("with bn_mode: INFERENCE it has no mean and variance to give; leave one top.")
         shape = (1, x[1], 1, 1)
         self.scale, self.shift = self.param("scale", shape, p.scale_filler), self.param("shift", shape, p.shift_filler)
-        return [x, shape, shape][: len(self.config.top)]
+        return normalized.by_batch(self.node, x)
 
     def forward(self, params: Arrays, bottoms: Arrays, ctx: Context) -> list[Array]:
         (x,) = bottoms
@@ -107,7 +99,7 @@ class SegNetBN(_Scaled):
         return [made.y, *(v.reshape(scale.shape) for v in made[1:])][: len(self.top_shapes)]
 
 
-@layer("BatchNorm", when=lambda config: param_shapes.of_nvidia(config.batch_norm_param))
+@layer("BatchNorm", when=lambda config: normalized.of_nvidia(config.batch_norm_param))
 class NVIDIABatchNorm(_Scaled):
     """`_Scaled` by the batch's μ and σ², or with `use_global_stats` (TEST's default) by their averages (NVIDIA 0.15).
 

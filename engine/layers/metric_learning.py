@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 from jax.lax import stop_gradient
 
+from engine.graph import normalized
 from engine.layers.base import Array, Arrays, Context, Layer, Shape, count
 from engine.layers.loss import Labelled, Loss
 from engine.layers.registry import layer
@@ -149,12 +150,7 @@ class LabelSpecificAdd(Labelled):
         return [(rows + added).reshape(x.shape), stop_gradient(bias)][: len(self.top_shapes)], updates
 
 
-def shows_norm_top(config: pb.LayerParameter) -> bool:
-    """Whether a Normalize is that of face nets, and not SSD's."""
-    return config.HasField("normalize_param") or len(config.top) == 2
-
-
-@layer("Normalize", when=shows_norm_top)
+@layer("Normalize", when=normalized.of_faces)
 class FaceNormalize(Layer):
     """y = x / norm, norm = √(Σ x² + 10⁻⁶), or Σ |x| + 10⁻⁶ with normalize_type "L1", the sums over the channels.
 
@@ -166,15 +162,9 @@ class FaceNormalize(Layer):
 
     def setup(self, x: Shape) -> list[Shape]:
         p = self.config.normalize_param
-        if len(x) > 4 or not x:
-            raise self.error(f"{self.bottom(0)} has shape {list(x)}; 1 to 4 axes are taken: num, channels, h, w.")
-        if p.normalize_type not in ("L1", "L2"):
-            raise self.error(f'normalize_type is "{p.normalize_type}"; it must be "L1" or "L2".')
         self.absolute, self.bp_norm = p.normalize_type == "L1", p.bp_norm
-        n, c, h, w = (*x, 1, 1, 1)[:4]
-        self.shape: Shape = (n, c, h, w)
-        norm: Shape = (n, 1, h, w)
-        return [self.shape, norm][: len(self.config.top)]
+        self.shape, *_ = tops = normalized.to_length(self.node, x)
+        return tops
 
     def forward(self, params: Arrays, bottoms: Arrays, ctx: Context) -> list[Array]:
         x = bottoms[0].reshape(self.shape)

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 from jax.lax import stop_gradient
 
-from engine.graph import same_shape
+from engine.graph import normalized, same_shape
 from engine.layers.base import Array, Arrays, Context, Layer, Shape, along
 from engine.layers.registry import layer
 from engine.ops.batch_norm import normalize_batch
@@ -183,11 +183,10 @@ class Normalize(Layer):
 
     def setup(self, x: Shape) -> list[Shape]:
         p = self.config.norm_param
-        if len(x) < 2:
-            raise self.error(f"{self.bottom(0)} has shape {list(x)}; 2 axes or more are needed: num, channels.")
+        tops = normalized.to_length(self.node, x)
         self.over, self.eps, self.shared = tuple(range(1, len(x) if p.across_spatial else 2)), p.eps, p.channel_shared
         self.scale = self.param("scale", () if p.channel_shared else (x[1],), p.scale_filler, default=1.0)
-        return [x]
+        return tops
 
     def forward(self, params: Arrays, bottoms: Arrays, ctx: Context) -> list[Array]:
         (x,) = bottoms
@@ -204,8 +203,7 @@ class L2Norm(Layer):
     """
 
     def setup(self, x: Shape) -> list[Shape]:
-        if not x:
-            raise self.error(f"{self.bottom(0)} is a scalar; its first axis must be the batch.")
+        same_shape.check(self.node, x)
         return [x]
 
     def forward(self, params: Arrays, bottoms: Arrays, ctx: Context) -> list[Array]:

@@ -18,8 +18,6 @@ class PriorBox(Layer):
     Top: (1, 2, H · W · boxes · 4): xmin, ymin, xmax, ymax of each box; the variances of each.
     """
 
-    bottoms = (1, 2)
-
     def setup(self, features: Shape, *picture: Shape) -> list[Shape]:
         shape = priors.shape(self.node, features, *picture)
         height, width = priors.picture_size(self.node, *picture)

@@ -147,8 +147,7 @@ class Flip(Layer):
 
     def setup(self, x: Shape) -> list[Shape]:
         p = self.config.flip_param
-        if len(x) != 4:
-            raise self.error(f"{self.bottom(0)} has shape {list(x)}; 4 axes are needed: num, channels, h, w.")
+        same_shape.check(self.node, x)
         self.axes = [axis for axis, flips in ((3, p.flip_width), (2, p.flip_height)) if flips]
         return [x]
 

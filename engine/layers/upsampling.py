@@ -54,7 +54,6 @@ class NearestUpsample(Layer):
     Bottom: x (N, C, H, W). Top: (N, C, H · scale, W · scale).
     """
 
-    bottoms = (1, 2)
     precision = "given"
 
     def setup(self, x: Shape) -> list[Shape]:

@@ -13,6 +13,10 @@ from engine.proto import text
 SOURCES = """
 layer { name: "in" type: "Input" top: "x" top: "label" input_param { shape { dim: 2 dim: 4 dim: 9 dim: 11 }
   shape { dim: 2 } } }
+layer { name: "more" type: "Input" top: "small" top: "rois" top: "flags" top: "x2" top: "h" top: "gates" top: "now"
+  top: "h2" input_param { shape { dim: 2 dim: 1 dim: 6 dim: 5 } shape { dim: 7 dim: 5 } shape { dim: 2 dim: 4 }
+  shape { dim: 4 dim: 6 } shape { dim: 1 dim: 4 dim: 3 } shape { dim: 1 dim: 4 dim: 12 } shape { dim: 1 dim: 4 }
+  shape { dim: 2 dim: 4 } } }
 layer { name: "dummy" type: "DummyData" top: "y" dummy_data_param { num: 2 channels: 4 height: 9 width: 11 } }
 """
 LAYERS = {
@@ -41,6 +45,42 @@ LAYERS = {
     "scale by": 'type: "Scale" bottom: "x" bottom: "y" top: "a" scale_param { axis: 0 }',
     "eltwise": 'type: "Eltwise" bottom: "x" bottom: "y" top: "a"',
     "loss": 'type: "SoftmaxWithLoss" bottom: "x" bottom: "y" top: "a"',
+    "argmax": 'type: "ArgMax" bottom: "x" top: "a" argmax_param { top_k: 3 out_max_val: true }',
+    "argmax along an axis": 'type: "ArgMax" bottom: "x" top: "a" argmax_param { axis: 1 }',
+    "tile": 'type: "Tile" bottom: "x" top: "a" tile_param { axis: 2 tiles: 3 }',
+    "crop": 'type: "Crop" bottom: "x" bottom: "small" top: "a" crop_param { axis: 2 offset: 1 offset: 3 }',
+    "permute": 'type: "Permute" bottom: "x" top: "a" permute_param { order: 0 order: 2 order: 3 }',
+    "transpose": 'type: "Transpose" bottom: "small" top: "a" transpose_param { dim: 1 dim: 0 dim: 3 dim: 2 }',
+    "squeeze": 'type: "Squeeze" bottom: "small" top: "a"',
+    "reduction": 'type: "Reduction" bottom: "x" top: "a" reduction_param { axis: 2 }',
+    "channel norm": 'type: "ChannelNorm" bottom: "x" top: "a"',
+    "embed": 'type: "Embed" bottom: "label" top: "a" embed_param { input_dim: 7 num_output: 5 }',
+    "batch reindex": 'type: "BatchReindex" bottom: "x" bottom: "label" top: "a"',
+    "LSTM": 'type: "LSTM" bottom: "x" bottom: "flags" top: "a" recurrent_param { num_output: 3 }',
+    "RNN": """type: "RNN" bottom: "x" bottom: "flags" bottom: "x2" bottom: "h" top: "a" top: "b"
+      recurrent_param { num_output: 3 expose_hidden: true }""",
+    "LSTM unit": 'type: "LSTMUnit" bottom: "h" bottom: "gates" bottom: "now" top: "a" top: "b"',
+    "prior boxes": """type: "PriorBox" bottom: "x" bottom: "y" top: "a"
+      prior_box_param { min_size: 3 max_size: 5 aspect_ratio: 2 aspect_ratio: 3 flip: true }""",
+    "clustered boxes": """type: "PriorBoxClustered" bottom: "x" top: "a"
+      prior_box_param { img_size: 30 width: 3 width: 4 height: 3 height: 4 }""",
+    "interp": 'type: "Interp" bottom: "x" top: "a" interp_param { zoom_factor: 2 pad_beg: -1 }',
+    "upsample": 'type: "Upsample" bottom: "x" top: "a" upsample_param { scale: 2 }',
+    "upsample with a mask": """type: "Upsample" bottom: "x" bottom: "y" top: "a"
+      upsample_param { scale: 2 pad_out_h: 1 }""",
+    "reorg": 'type: "Reorg" bottom: "x" top: "a" reorg_param { stride: 2 reverse: true }',
+    "ROI pooling": """type: "ROIPooling" bottom: "x" bottom: "rois" top: "a"
+      roi_pooling_param { pooled_h: 3 pooled_w: 2 spatial_scale: 0.5 }""",
+    "ROI align": """type: "ROIAlign" bottom: "x" bottom: "rois" top: "a"
+      roi_pooling_param { pooled_h: 3 pooled_w: 2 spatial_scale: 0.5 }""",
+    "PSROI pooling": """type: "PSROIPooling" bottom: "x" bottom: "rois" top: "a"
+      psroi_pooling_param { output_dim: 1 group_size: 2 spatial_scale: 0.5 }""",
+    "axpy": 'type: "Axpy" bottom: "h2" bottom: "x" bottom: "y" top: "a"',
+    "BN of PSPNet": 'type: "BN" bottom: "x" top: "a"',
+    "BN of SegNet": 'type: "BN" bottom: "x" top: "a" top: "b" top: "c"',
+    "BatchNorm of NVIDIA": 'type: "BatchNorm" bottom: "x" top: "a" batch_norm_param { scale_bias: true }',
+    "normalize": 'type: "Normalize" bottom: "x" top: "a" norm_param { channel_shared: false }',
+    "normalize of faces": 'type: "Normalize" bottom: "x" top: "a" top: "b"',
     "silence": 'type: "Silence" bottom: "x"',
 }
 
@@ -64,7 +104,7 @@ for kind in sorted(same_shape.TYPES):
 def test_sizes_are_those_of_the_layers(layer: str) -> None:
     param = read(layer)
     if "SoftmaxWithLoss" in layer or "Accuracy" in layer:  # y: one label a prediction
-        param.layer[1].dummy_data_param.channels[0] = 1
+        param.layer[-2].dummy_data_param.channels[0] = 1
     net, found = Net.from_param(param), told(param)
     assert found.blobs == net.shapes
     declared = {layer.name: [(decl.name, decl.shape) for decl in layer.params] for layer in net.layers if layer.params}
@@ -73,10 +113,11 @@ def test_sizes_are_those_of_the_layers(layer: str) -> None:
 
 
 def test_behind_a_layer_that_is_not_known_nothing_is_told() -> None:
-    param = read('type: "ArgMax" bottom: "x" top: "a" } layer { name: "m" type: "ReLU" bottom: "a" top: "b"')
+    spp = 'type: "SPP" bottom: "x" top: "a" spp_param { pyramid_height: 2 }'
+    param = read(spp + '} layer { name: "m" type: "ReLU" bottom: "a" top: "b"')
     found = told(param)
-    assert found.unknown == {"ArgMax": "l"}
-    assert {value.blob for value in found.blobs} == {"x", "y", "label"}
+    assert found.unknown == {"SPP": "l"}
+    assert not {value.blob for value in found.blobs} & {"a", "b"}
 
 
 def test_a_kernel_that_does_not_fit_is_refused() -> None:

@@ -18,7 +18,7 @@ def test_a_loss_is_told_by_its_name(kind: str) -> None:
 
 
 def test_layers_of_forks_are_left_to_themselves() -> None:
-    net = text.parse('layer { name: "l" type: "Normalize" top: "a" top: "b" }', pb.NetParameter)
+    net = text.parse('layer { name: "l" type: "Proposal" top: "a" top: "b" }', pb.NetParameter)
     counts.check(build_graph(net, pb.NetState()))
 
 

@@ -50,8 +50,9 @@ def test_batch_norm_of_nvidia_017_is_taken_in_the_order_of_015():
     [
         (
             [np.zeros((5, 3)), np.zeros(4)],
-            r"m: Cannot copy param 0 weights from layer 'a' \(weight\); shape mismatch. Source param shape is 5 3 \(15\); "
-            r"target param shape is 4 3 \(12\)\. To learn this layer's parameters from scratch",
+            r"m: Cannot copy param 0 weights from layer 'a' \(weight\); shape mismatch. "
+            r"Source param shape is 5 3 \(15\); target param shape is 4 3 \(12\)\. "
+            r"To learn this layer's parameters from scratch",
         ),
         ([np.zeros((4, 3))], "m: Incompatible number of blobs for layer 'a': it has 1 there and 2 in this net"),
         ([], "m: Incompatible number of blobs for layer 'a': it has 0 there and 2 in this net"),
