@@ -17,7 +17,8 @@ from hpcbrew.plan.picture_header import NoPicture
 
 
 def tops(node: Node, named_in: Path) -> list[Shape] | None:
-    """The shapes of a source's tops: pictures (N, C, H, W) and labels (N,). None where only its layer can tell.
+    """The shapes of a source's tops: pictures (N, C, H, W) and labels (N,), or as many as can be told. None where only
+    its layer can tell.
 
     Raises LayerError for a batch of no records.
     """
@@ -30,6 +31,8 @@ def tops(node: Node, named_in: Path) -> list[Shape] | None:
         picture = _record(config, named_in) or _transformed(config.transform_param)
     elif config.type == "ImageData":
         batch_size, picture = config.image_data_param.batch_size, _listed(config, named_in)
+    elif config.type == "AnnotatedData":  # what its labels are as large as depends on the boxes of each batch
+        batch_size, picture = config.data_param.batch_size, _annotated(config.transform_param)
     else:
         return None
     fits.batch_size(node, batch_size)
@@ -37,7 +40,8 @@ def tops(node: Node, named_in: Path) -> list[Shape] | None:
         return None
     channels, *size = picture
     crop = config.transform_param.crop_size
-    return [(batch_size, channels, *([crop, crop] if crop else size)), (batch_size,)][: len(config.top)]
+    tops: list[Shape] = [(batch_size, channels, *([crop, crop] if crop else size)), (batch_size,)]
+    return tops[: 1 if config.type == "AnnotatedData" else len(config.top)]
 
 
 def _record(config: pb.LayerParameter, named_in: Path) -> Shape | None:
@@ -59,9 +63,23 @@ def _record(config: pb.LayerParameter, named_in: Path) -> Shape | None:
 
 
 def _transformed(p: pb.TransformationParameter) -> Shape | None:
-    """What is told of records that are not here: crops have a size, and one mean a channel is as many channels."""
+    """What is told of records that are not here: crops have a size."""
+    return _of_size(p, p.crop_size, p.crop_size)
+
+
+def _annotated(p: pb.TransformationParameter) -> Shape | None:
+    """What is told of pictures with boxes: those that are all resized in one way are of that size."""
+    if p.crop_h or p.crop_w:
+        return None
+    if len(p.resize_param) != 1 or p.resize_param[0].resize_mode == pb.ResizeParameter.FIT_SMALL_SIZE:
+        return _transformed(p)
+    return _of_size(p, p.resize_param[0].height, p.resize_param[0].width)
+
+
+def _of_size(p: pb.TransformationParameter, height: int, width: int) -> Shape | None:
+    """One mean a channel is as many channels."""
     channels = 3 if p.force_color else 1 if p.force_gray else len(p.mean_value)
-    return (channels, p.crop_size, p.crop_size) if p.crop_size and (channels > 1 or p.force_gray) else None
+    return (channels, height, width) if height and width and (channels > 1 or p.force_gray) else None
 
 
 def _listed(config: pb.LayerParameter, named_in: Path) -> Shape | None:

@@ -75,6 +75,21 @@ def test_of_records_that_are_not_here_the_transformation_tells(
 
 
 @pytest.mark.parametrize(
+    ("fields", "found"),
+    [
+        ("resize_param { height: 3 width: 7 } mean_value: 1 mean_value: 2 mean_value: 3", (5, 3, 3, 7)),
+        ("resize_param { height: 3 width: 7 } crop_size: 2 force_color: true", (5, 3, 2, 2)),
+        ("resize_param { height: 3 width: 7 } resize_param { height: 5 width: 5 } force_color: true", None),
+    ],
+)
+def test_pictures_with_boxes_have_the_size_that_they_are_resized_to(
+    folder: Path, fields: str, found: tuple[int, ...] | None
+) -> None:
+    layer = DATA.replace('"Data"', '"AnnotatedData"') + f"transform_param {{ {fields} }}"
+    assert shapes(folder, layer) == (found and [found])  # how many boxes there are changes from batch to batch
+
+
+@pytest.mark.parametrize(
     ("layer", "record"),
     [
         (DATA, pb.Datum(encoded=True, data=b"no picture")),
