@@ -7,6 +7,7 @@ and may be less than all. The layers themselves say more, and check more: `engin
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import prod
+from typing import NamedTuple
 
 from engine.graph import (
     counts,
@@ -40,6 +41,13 @@ class Sizes:
     unknown: dict[str, str] = field(default_factory=dict)
 
 
+class Told(NamedTuple):
+    """What a layer makes: the shapes of its tops, and its parameters."""
+
+    tops: Sequence[Shape]
+    params: Params
+
+
 def sizes(graph: Graph, sources: Mapping[str, Sequence[Shape]]) -> Sizes:
     """What is known by the shapes of sources' tops, by the sources' names. Raises LayerError for axes that there
     are not, for windows that do not fit or are told of in two ways, and for what `counts`, `fits` and those beside
@@ -51,14 +59,14 @@ def sizes(graph: Graph, sources: Mapping[str, Sequence[Shape]]) -> Sizes:
         bottoms = [known.blobs[v] for v in node.bottoms if v in known.blobs]
         if len(bottoms) < len(node.bottoms):
             continue
-        tops = sources.get(node.name) if not node.bottoms else _tops(node, bottoms)
-        if tops is None:
+        told = _told(node, bottoms, sources.get(node.name))
+        if told is None:
             known.unknown.setdefault(node.config.type, node.name)
             continue
+        tops, params = told
         if node.bottoms:
             fits.made(node, len(tops), counts.named_tops(node))
         known.blobs.update(zip(node.tops, tops, strict=False))
-        params = param_shapes.of(node, bottoms)
         fits.param_blocks(node, len(params))
         declared[i] = params
         _check_shared(graph, i, declared)
@@ -96,6 +104,14 @@ def given(config: pb.LayerParameter) -> list[Shape] | None:
     return shapes * len(config.top) if len(shapes) == 1 else shapes
 
 
+def _told(node: Node, bottoms: Sequence[Shape], source: Sequence[Shape] | None) -> Told | None:
+    """Of a layer of such bottoms; `source`: the tops of one that has none. None where nothing is known."""
+    if node.config.type in param_shapes.CONVOLUTIONS:
+        return _convolved(node, bottoms)
+    tops = _tops(node, bottoms) if node.bottoms else source
+    return None if tops is None else Told(tops, param_shapes.of(node, bottoms))
+
+
 def _tops(node: Node, bottoms: Sequence[Shape]) -> list[Shape] | None:
     kind, x = node.config.type, bottoms[0]
     if kind in same_shape.TYPES:
@@ -108,15 +124,18 @@ def _tops(node: Node, bottoms: Sequence[Shape]) -> list[Shape] | None:
     return [] if kind in ("Silence", "HDF5Output") else None
 
 
-def _convolved(node: Node, bottoms: Sequence[Shape]) -> list[Shape]:
+def _convolved(node: Node, bottoms: Sequence[Shape]) -> Told:
     p, x = node.config.convolution_param, fits.alike(node, bottoms)
     axis = node.canonical_axis(p.axis, x)
-    spatial = windows.padded(node, p, x[axis + 1 :])
+    spatial, padded = x[axis + 1 :], windows.padded(node, p, x[axis + 1 :])
     window = windows.of_convolution(node, p, len(spatial))
-    transposed = node.config.type == "Deconvolution"
-    outputs = window.inputs(spatial) if transposed else windows.fitting_outputs(node, window, spatial)
     made = param_shapes.kernels(node, p, x[axis], window.kernel)
-    return [(*x[:axis], made.outputs, *outputs)] * len(bottoms)
+    params = param_shapes.weighted(node, p, made.weight, made.outputs)
+    if node.config.type == "Deconvolution":
+        outputs = windows.deconvolved(node, p, window, spatial)
+    else:
+        outputs = windows.fitting_outputs(node, window, padded)
+    return Told([(*x[:axis], made.outputs, *outputs)] * len(bottoms), params)
 
 
 def _pooled(node: Node, x: Shape) -> list[Shape]:
@@ -172,7 +191,6 @@ def _paired(node: Node, bottoms: Sequence[Shape]) -> list[Shape]:
 
 
 OF_ALL: Mapping[str, Callable[[Node, Sequence[Shape]], list[Shape]]] = {
-    **dict.fromkeys(param_shapes.CONVOLUTIONS, _convolved),
     **dict.fromkeys(("SoftmaxWithLoss", "InfogainLoss", "Accuracy"), _judged),
     **dict.fromkeys(("HingeLoss", "MultinomialLogisticLoss"), _judged_in_rows),
     **dict.fromkeys(("EuclideanLoss", "SigmoidCrossEntropyLoss"), _paired),

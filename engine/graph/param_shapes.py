@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from math import prod
 from typing import NamedTuple
 
-from engine.graph import fits, normalized, parts, recurrences, windows
+from engine.graph import fits, normalized, parts, recurrences
 from engine.graph.graph import Node
 from engine.proto import caffe_pb2 as pb
 
@@ -45,22 +45,15 @@ def kernels(
     return Kernels(outputs, group, (outer, inner // group, *kernel))
 
 
-def _convolution(node: Node, bottoms: Sequence[Shape]) -> Params:
-    p, x = node.config.convolution_param, bottoms[0]
-    axis = node.canonical_axis(p.axis, x)
-    kernel = windows.of_convolution(node, p, len(x) - axis - 1).kernel
-    made = kernels(node, p, x[axis], kernel)
-    return _weighted(node, p, made.weight, made.outputs)
-
-
 def _inner_product(node: Node, bottoms: Sequence[Shape]) -> Params:
     p, x = node.config.inner_product_param, bottoms[0]
     features = prod(x[node.canonical_axis(p.axis, x) :])
     outputs = fits.outputs(node, "inner_product_param", p.num_output)
-    return _weighted(node, p, (features, outputs) if p.transpose else (outputs, features), outputs)
+    return weighted(node, p, (features, outputs) if p.transpose else (outputs, features), outputs)
 
 
-def _weighted(node: Node, p: Weighted, weight: Shape, outputs: int) -> Params:
+def weighted(node: Node, p: Weighted, weight: Shape, outputs: int) -> Params:
+    """Weights of this shape, and with `bias_term` one bias an output. Raises LayerError for fillers that do not fit."""
     fits.filler(node, p.weight_filler, weight)
     if p.bias_term:
         fits.filler(node, p.bias_filler, (outputs,))
@@ -69,7 +62,7 @@ def _weighted(node: Node, p: Weighted, weight: Shape, outputs: int) -> Params:
 
 def _embed(node: Node, bottoms: Sequence[Shape]) -> Params:
     weight = parts.embedded(node)
-    return _weighted(node, node.config.embed_param, weight, weight[1])
+    return weighted(node, node.config.embed_param, weight, weight[1])
 
 
 def _batch_norm(node: Node, bottoms: Sequence[Shape]) -> Params:
@@ -95,7 +88,6 @@ def _bias(node: Node, bottoms: Sequence[Shape]) -> Params:
 
 
 OF: Mapping[str, Callable[[Node, Sequence[Shape]], Params]] = {
-    **dict.fromkeys(CONVOLUTIONS, _convolution),
     "InnerProduct": _inner_product,
     "BatchNorm": _batch_norm,
     "PReLU": _slopes,
@@ -107,4 +99,4 @@ OF: Mapping[str, Callable[[Node, Sequence[Shape]], Params]] = {
     "BN": lambda node, bottoms: normalized.by_batch_params(node, bottoms[0]),
     "Normalize": lambda node, bottoms: normalized.to_length_params(node, bottoms[0]),
 }
-"""The layers with parameters, each with what tells them."""
+"""The layers with parameters, each with what tells them; of convolutions `blob_shapes` tells them with the tops."""

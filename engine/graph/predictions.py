@@ -51,6 +51,15 @@ def same_items(node: Node, bottoms: Sequence[Shape]) -> None:
             )
 
 
+def one_a_place(node: Node, x: Shape, values: Shape) -> None:
+    """Raises LayerError where the first two bottoms are not maps (N, C, H, W) and one value a place (N, 1, H, W)."""
+    if len(x) != 4 or values != (x[0], 1, *x[2:]):
+        raise node.error(
+            f"{node.bottom(0)} has shape {list(x)} and {node.bottom(1)} {list(values)}; they must be (N, C, H, W) and "
+            "(N, 1, H, W)."
+        )
+
+
 def pair(node: Node, a: Shape, b: Shape) -> None:
     """Raises LayerError where the first two bottoms differ in their items or in how many values they hold."""
     same_items(node, (a, b))

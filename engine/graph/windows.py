@@ -99,13 +99,18 @@ def of_pooling(node: Node, x: Shape) -> Pooled:
         raise node.error("STOCHASTIC pooling takes no pad; leave it out, or use MAX or AVE.")
     if any(pad) and any(a >= k for a, k in zip(pad, kernel, strict=True)):
         raise node.error(f"pad {by(pad)} must be smaller than the kernel {by(kernel)} along both axes.")
-    outputs = pool_outputs(x[2:], kernel, stride, pad, p.round_mode if p.ceil_mode else p.FLOOR, ends)
+    outputs = pool_outputs(x[2:], kernel, stride, pad, _rounding(p), ends)
     if min(outputs) < 1:
         raise node.error(
             f"a {by(kernel)} kernel does not fit its {node.bottom(0)} of {by(x[2:])} with pad {by(pad)}.\n"
             "Give it a smaller kernel_size, or global_pooling: true for one window over all of it."
         )
     return Pooled(kernel, stride, pad, outputs, ends)
+
+
+def _rounding(p: pb.PoolingParameter) -> int:
+    """round_mode counts where both are given, as in Synopsys' Caffe, the one that has both."""
+    return p.round_mode if p.ceil_mode or p.HasField("round_mode") else p.FLOOR
 
 
 def pool_outputs(
@@ -126,24 +131,37 @@ _SIDES = ("pad_t", "pad_b", "pad_l", "pad_r")
 def edges(node: Node, p: pb.ConvolutionParameter | pb.PoolingParameter) -> tuple[Pair, Pair]:
     """The pads above and below, left and right, of pad_t and the like. Raises LayerError where pad is given too."""
     top, bottom, left, right = (getattr(p, name) for name in _SIDES)
-    if top or bottom or left or right:
-        if p.pad or p.HasField("pad_h") or p.HasField("pad_w"):
-            raise node.error("it has pad, or pad_h and pad_w, and pad_l, pad_r, pad_t or pad_b; give one or the other.")
-        if min(top, bottom, left, right) < 0:
-            raise node.error("pad_l, pad_r, pad_t and pad_b must be 0 or more.")
+    if (top or bottom or left or right) and (p.pad or p.HasField("pad_h") or p.HasField("pad_w")):
+        raise node.error("it has pad, or pad_h and pad_w, and pad_l, pad_r, pad_t or pad_b; give one or the other.")
     return (top, bottom), (left, right)
 
 
 def padded(node: Node, p: pb.ConvolutionParameter | pb.DeformableConvolutionParameter, spatial: Shape) -> Shape:
-    """`spatial`, and what pad_t and the like of a convolution add to it. Raises LayerError but for rows and columns."""
-    if not isinstance(p, pb.ConvolutionParameter):
-        return spatial
-    sides = edges(node, p)
-    if not any(map(any, sides)):
-        return spatial
-    if len(spatial) != 2 or node.config.type == "Deconvolution":
+    """`spatial`, and what pad_t and the like of a convolution add to it, or take off where they are below 0."""
+    return tuple(n + sum(pads) for n, pads in zip(spatial, sides(node, p, len(spatial)), strict=True))
+
+
+def sides(node: Node, p: pb.ConvolutionParameter | pb.DeformableConvolutionParameter, axes: int) -> Sequence[Pair]:
+    """pad_t and the like: before and behind each of so many axes. Raises LayerError but for rows and columns."""
+    given = edges(node, p) if isinstance(p, pb.ConvolutionParameter) else ()
+    if not any(map(any, given)):
+        return [(0, 0)] * axes
+    if axes != 2:
         raise node.error("pad_l, pad_r, pad_t and pad_b are for convolutions over rows and columns; give pad.")
-    return tuple(n + sum(pads) for n, pads in zip(spatial, sides, strict=True))
+    return given
+
+
+def deconvolved(node: Node, p: pb.ConvolutionParameter, window: Window, spatial: Shape) -> Shape:
+    """The spatial shape of a deconvolution's outputs. Raises LayerError where its pads leave none."""
+    pads = sides(node, p, len(spatial))
+    made = tuple(n - sum(pair) for n, pair in zip(window.inputs(spatial), pads, strict=True))
+    if any(n < 1 for n in made):
+        pad = f"pad {same(window.pad)}" if not any(map(any, pads)) else "pad_t and the like"
+        raise node.error(
+            f"{pad} leaves nothing of {node.bottom(0)} of {by(spatial)}: its top would be {by(made)}. Give it less "
+            "pad, or a larger kernel_size or stride."
+        )
+    return made
 
 
 def _pool_pads(node: Node) -> tuple[Pair, Pair]:

@@ -3,11 +3,10 @@
 from collections.abc import Sequence
 from typing import ClassVar
 
-from engine.graph import param_shapes
-from engine.graph.windows import by, same
-from engine.layers.base import Array, Arrays, Context, Shape, count
+from engine.graph import param_shapes, windows
+from engine.layers.base import Array, Arrays, Context, Shape, along, count
 from engine.layers.registry import layer
-from engine.layers.windowed import Windowed
+from engine.layers.windowed import Windowed, beside
 from engine.ops.convolution import columns, convolve, deconvolve
 
 
@@ -71,7 +70,8 @@ class Deconvolution(Weighted):
     """y = Wᵀ ∗ x + b for every bottom: the transpose of a Convolution from num_output to C channels.
 
     Bottoms: x (d0, …, C, *in), all of one shape. Tops: y (d0, …, num_output, *out), one a bottom, with
-    out = stride (in − 1) + dilation (kernel − 1) + 1 − 2 pad.
+    out = stride (in − 1) + dilation (kernel − 1) + 1 − 2 pad. pad_t and the like below 0 lay zeros beside it, as in
+    Synopsys' Caffe.
     Params: W (C, num_output / group, *kernel); with `bias_term`, b (num_output).
     """
 
@@ -80,15 +80,22 @@ class Deconvolution(Weighted):
     def setup(self, *bottoms: Shape) -> list[Shape]:
         self.read_window(*bottoms)
         self.read_weights()
-        made = self.window.inputs(self.spatial)
-        if any(n < 1 for n in made):
-            raise self.error(
-                f"pad {same(self.window.pad)} leaves nothing of {self.bottom(0)} of {by(self.spatial)}: its top would "
-                f"be {by(made)}. Give it less pad, or a larger kernel_size or stride."
-            )
+        made = windows.deconvolved(self.node, self.config.convolution_param, self.window, self.spatial)
         uncut = (n + 2 * pad for n, pad in zip(made, self.window.pad, strict=True))
         self.check_size("its top, with what pad takes off,", (*self.lead, self.num_output, *uncut))
         return [(*self.lead, self.num_output, *made)] * len(bottoms)
+
+    def batched(self, x: Array) -> Array:
+        """Pads of the sides are the top's."""
+        return x.reshape(count(self.lead), self.channels, *self.spatial)
+
+    def forward(self, params: Arrays, bottoms: Arrays, ctx: Context) -> list[Array]:
+        if not any(map(any, self.sides)):
+            return super().forward(params, bottoms, ctx)
+        off = [(-before, -behind) for before, behind in self.sides]
+        tops = [deconvolve(self.batched(x), params[self.weight], None, self.window, self.group) for x in bottoms]
+        bias = 0 if self.bias is None else along(params[self.bias], 1, 2 + len(self.spatial))
+        return [self.unbatched(beside(y, off) + bias) for y in tops]
 
 
 @layer("Im2col")

@@ -4,6 +4,7 @@ import jax.numpy as jnp
 from jax.lax import stop_gradient
 
 from engine.data.label_bounds import LabelBounds
+from engine.graph import predictions
 from engine.layers.base import Array, Arrays, Context, Shape
 from engine.layers.loss import Loss
 from engine.layers.registry import layer
@@ -18,25 +19,22 @@ POWERS = {Mode.INVERSE_VOLUME: -2, Mode.EQUALIZE_CLASSES: -1, Mode.EXTRA_SMALL_V
 class DiceCoefLoss(Loss):
     """1 − mean over the items of D = (2 Σ w x t + s) / (Σ w x² + Σ w t + s), t the label in one of C (DeepDetect).
 
-    The sums go over classes and places. w is 1, and s = 1/N; MULTICLASS leaves out the class ignore_label. The weighted
-    modes have s = 0 and w = (1 + n)^−2, n the places of the class in the item, for _BATCH on average in the batch;
-    weight_mode gives another power; n of the ignore_label is a million times the places more.
+    The sums go over classes and places. w is 1, and s = 1/N; MULTICLASS leaves out the class ignore_label, if there are
+    others. The weighted modes have s = 0 and w = (1 + n)^−2, n the places of the class in the item, for _BATCH on
+    average in the batch; weight_mode gives another power; n of the ignore_label is a million times the places more.
     The gradient is that of the sum over the items, of all classes. Bottoms: x (N, C, H, W), labels (N, 1, H, W).
     """
 
     def setup(self, x: Shape, labels: Shape) -> list[Shape]:
         p = self.config.dice_coef_loss_param
-        if len(x) != 4 or labels != (x[0], 1, *x[2:]):
-            raise self.error(
-                f"{self.bottom(0)} has shape {list(x)} and {self.bottom(1)} {list(labels)}; they must be (N, C, H, W) "
-                "and (N, 1, H, W)."
-            )
+        predictions.one_a_place(self.node, x, labels)
         if p.contour_shape != p.NO or p.weights or p.generalization == p.MULTICLASS_WEIGHTED_ALL:
             raise self.error("contour_shape, weights and MULTICLASS_WEIGHTED_ALL are not obeyed here; leave them out.")
-        if p.ignore_label >= x[1]:
-            raise self.error(f"ignore_label is {p.ignore_label} and {self.bottom(0)} has {x[1]} classes.")
         self.classes, self.mode = x[1], p.generalization
-        self.ignore = -1 if self.mode == p.NONE else p.ignore_label
+        unread = self.mode == p.NONE or (self.mode == p.MULTICLASS and self.classes == 1)
+        self.ignore = -1 if unread else p.ignore_label
+        if self.ignore >= self.classes:
+            raise self.error(f"ignore_label is {p.ignore_label} and {self.bottom(0)} has {x[1]} classes.")
         self.power = POWERS[p.weight_mode] if self.mode >= p.MULTICLASS_WEIGHTED else 0
         self.smooth = 0.0 if self.power else 1 / max(1, x[0])
         return [()]

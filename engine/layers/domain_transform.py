@@ -6,6 +6,7 @@ import jax.numpy as jnp
 from jax import lax
 from jax.lax import stop_gradient
 
+from engine.graph import predictions
 from engine.layers.base import Array, Arrays, Context, Layer, Shape
 from engine.layers.registry import layer
 
@@ -25,11 +26,7 @@ class DomainTransform(Layer):
 
     def setup(self, x: Shape, edges: Shape, sizes: Shape) -> list[Shape]:
         p = self.config.domain_transform_param
-        if len(x) != 4 or edges != (x[0], 1, *x[2:]):
-            raise self.error(
-                f"{self.bottom(0)} has shape {list(x)} and {self.bottom(1)} {list(edges)}; N × C × H × W and "
-                "N × 1 × H × W are needed."
-            )
+        predictions.one_a_place(self.node, x, edges)
         if not sizes or sizes[0] != x[0] or math.prod(sizes[1:]) < 2:
             raise self.error(f"{self.bottom(2)} has shape {list(sizes)}; two values a picture are needed, its size.")
         if p.num_iter < 1 or p.spatial_sigma <= 0 or p.range_sigma <= 0 or p.min_weight < 0:

@@ -3,6 +3,7 @@
 import jax
 import jax.numpy as jnp
 
+from engine.graph import predictions
 from engine.layers.base import Array, Arrays, Context, Layer, Shape
 from engine.layers.registry import layer
 
@@ -20,11 +21,7 @@ class SegAccuracy(Layer):
 
     def setup(self, x: Shape, labels: Shape) -> list[Shape]:
         p = self.config.seg_accuracy_param
-        if len(x) != 4 or labels != (x[0], 1, *x[2:]):
-            raise self.error(
-                f"{self.bottom(0)} has shape {list(x)} and {self.bottom(1)} {list(labels)}; N × C × H × W and "
-                "N × 1 × H × W are needed."
-            )
+        predictions.one_a_place(self.node, x, labels)
         self.classes, self.ignored, self.adds_up = x[1], sorted(set(p.ignore_label)), not p.reset
         if self.adds_up:
             self.remember("confusion", (self.classes, self.classes))

@@ -1,6 +1,9 @@
 """What the layers that move a kernel over space have in common: `convolution_param`, read and checked."""
 
+from collections.abc import Sequence
+
 import jax.numpy as jnp
+from jax import lax
 
 from engine.graph import fits, windows
 from engine.layers.base import Array, Layer, Shape, count
@@ -22,6 +25,7 @@ class Windowed(Layer):
         self.lead, (self.channels, *rest) = x[: self.axis], x[self.axis :]
         self.spatial = tuple(rest)
         self.window = windows.of_convolution(self.node, p, len(self.spatial))
+        self.sides = windows.sides(self.node, p, len(self.spatial))
         self.padded = windows.padded(self.node, p, self.spatial)
 
     def fitting_outputs(self) -> Shape:
@@ -33,11 +37,15 @@ class Windowed(Layer):
 
     def batched(self, x: Array) -> Array:
         """x (N, C, *in): the axes before the channels made one, and padded where the sides have pads of their own."""
-        x = x.reshape(count(self.lead), self.channels, *self.spatial)
-        if self.padded == self.spatial:
-            return x
-        return jnp.pad(x, ((0, 0), (0, 0), *windows.edges(self.node, self.config.convolution_param)))
+        return beside(x.reshape(count(self.lead), self.channels, *self.spatial), self.sides)
 
     def unbatched(self, y: Array) -> Array:
         """y (N, …) with the axes before the channels as they were."""
         return y.reshape(*self.lead, *y.shape[1:])
+
+
+def beside(x: Array, pads: Sequence[tuple[int, int]]) -> Array:
+    """x (N, C, *in) with so many zeros before and behind each axis of `in`; without so many values where below 0."""
+    if not any(map(any, pads)):
+        return x
+    return lax.pad(x, jnp.zeros((), x.dtype), [(0, 0, 0), (0, 0, 0), *((a, b, 0) for a, b in pads)])

@@ -331,12 +331,32 @@ def test_each_side_of_a_convolution_has_a_pad_of_its_own():
     assert_close(got, want)
 
 
+def test_pads_below_0_take_off_what_a_convolution_reads():
+    layer = 'type: "Convolution" convolution_param {{ num_output: 2 kernel_size: 3 {} }}'.format
+    sides = Case("sides", layer("pad_t: -1 pad_b: 1 pad_r: -2"), {"x": (1, 2, 5, 6)})
+    plain = Case("plain", layer(""), {"x": (1, 2, 5, 4)})
+    params, given = sides.values()
+    cut = np.pad(given["x"][:, :, 1:, :-2], ((0, 0), (0, 0), (0, 1), (0, 0)))
+    assert_close(sides.run(params, given)[0], plain.run(params, {"x": cut})[0])
+
+
+def test_each_side_of_a_deconvolution_loses_or_gets_its_own():
+    layer = 'type: "Deconvolution" convolution_param {{ num_output: 2 kernel_size: 3 stride: 2 {} }}'.format
+    sides = Case("sides", layer("pad_t: 1 pad_l: -2 pad_r: -1"), {"x": (1, 2, 3, 4)})
+    plain = Case("plain", layer("bias_term: false"), {"x": (1, 2, 3, 4)})
+    params, given = sides.values()
+    whole = plain.run(params[:1], given)[0]
+    want = np.pad(whole[:, :, 1:], ((0, 0), (0, 0), (0, 0), (2, 1))) + np.reshape(params[1], (1, -1, 1, 1))
+    assert want.shape == sides.net.blob_shapes["y0"]
+    assert_close(sides.run(params, given)[0], want)
+
+
 @pytest.mark.parametrize(
     ("kind", "pads", "message"),
     [
         ("Convolution", "pad: 1 pad_l: 1", "give one or the other"),
-        ("Convolution", "pad_l: -1", "must be 0 or more"),
-        ("Deconvolution", "pad_l: 1", "over rows and columns"),
+        ("Convolution", "pad_l: -2", "does not fit"),
+        ("Deconvolution", "pad_l: 4 pad_r: 2", "leaves nothing of"),
     ],
 )
 def test_wrong_pads_of_sides_are_refused(kind, pads, message):

@@ -45,12 +45,21 @@ def test_an_ignored_class_is_no_part_of_the_value():
     assert_close(case.net.compile(case.run)([], case.values()[1])[0], 1 - dice(X, w).mean())
 
 
+def test_an_only_class_is_never_ignored():
+    plain, ignored = (
+        Case("dice", DICE(f"generalization: MULTICLASS {option}"), {"x": X[:, :1], "labels": LABELS * 0})
+        for option in ("", "ignore_label: 0")
+    )
+    given = plain.values()[1]
+    assert_close(ignored.run([], given)[0], plain.run([], given)[0])
+
+
 @pytest.mark.parametrize(
     ("options", "labels", "message"),
     [
         ("", (2, 3, 2, 2), r"must be \(N, C, H, W\) and \(N, 1, H, W\)"),
         ("contour_shape: SIMPLE", LABELS, "contour_shape, weights and"),
-        ("ignore_label: 3", LABELS, "ignore_label is 3 and .* has 3 classes"),
+        ("generalization: MULTICLASS ignore_label: 3", LABELS, "ignore_label is 3 and .* has 3 classes"),
     ],
 )
 def test_wrong_configuration_is_refused(options, labels, message):

@@ -42,7 +42,7 @@ def test_the_least_weight_is_not_in_the_gradient_of_the_edges():
     ("options", "bottoms", "message"),
     [
         ("num_iter: 0", {}, "the first must be 1 or more"),
-        ("", {"edges": (2, 3, 4, 5)}, "N × 1 × H × W are needed"),
+        ("", {"edges": (2, 3, 4, 5)}, r"\(N, C, H, W\) and \(N, 1, H, W\)"),
         ("", {"sizes": (2, 1)}, "two values a picture"),
     ],
 )

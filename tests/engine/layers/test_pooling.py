@@ -25,7 +25,14 @@ def windows(options, height, width):
     spans = []
     for size, kernel, stride, pad in axes:
         steps = (size + 2 * pad - kernel) / stride
-        outputs = int(np.floor(steps) if p.round_mode == p.FLOOR or not p.ceil_mode else np.ceil(steps)) + 1
+        outputs = (
+            int(
+                np.floor(steps)
+                if p.round_mode == p.FLOOR or not (p.ceil_mode or p.HasField("round_mode"))
+                else np.ceil(steps)
+            )
+            + 1
+        )
         if padded and (outputs - 1) * stride >= size + pad:
             outputs -= 1
         starts = [o * stride - pad for o in range(outputs)]
@@ -103,6 +110,7 @@ GEOMETRY = {
     "too wide for taps, whole": ("global_pooling: true", (2, 2, 3, 130)),
     "strides too long for taps": ("kernel_h: 1 kernel_w: 3 stride_h: 1 stride_w: 65", (1, 2, 2, 133)),
     "ceil_mode false": ("kernel_size: 3 stride: 2 ceil_mode: false", (1, 2, 6, 8)),
+    "CEIL beside ceil_mode false": ("kernel_size: 3 stride: 2 ceil_mode: false round_mode: CEIL", (1, 2, 6, 8)),
     "empty batch": ("kernel_size: 2 stride: 2", (0, 2, 4, 4)),
 }
 CASES = [
