@@ -185,7 +185,7 @@ class JobPlan:
     `hosts`: so many machines must, at once. `links` is as in the request; `points`: how many jobs the array of a sweep
     has, 0 for any other job. `there`: files that are not shipped, and that the cluster must have, each with what it is
     to the nets. `memory`: bytes that an iteration takes of a device, about and at least; 0 where nothing
-    is known of the net's sizes.
+    is known of the net's sizes. `snapshots`: bytes that its snapshots take on scratch, about; 0 likewise.
     """
 
     token: str
@@ -208,6 +208,7 @@ class JobPlan:
     hosts: int = 1
     there: tuple[tuple[str, PurePosixPath], ...] = ()
     memory: int = 0
+    snapshots: int = 0
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,8 @@ _CLOCK = re.compile(r"\d+(:\d{1,2}){0,3}")
 _SPAN = re.compile(r"(?:(?P<d>\d+)d)?(?:(?P<h>\d+)h)?(?:(?P<m>\d+)m)?(?:(?P<s>\d+)s)?")
 _SIZE = re.compile(r"(?P<number>\d+)\s*(?P<unit>[kmgtp]?)(?:(?<=[kmgtp])i(?=b))?(?P<word>[bw]?)", re.IGNORECASE)
 _POWERS = " kmgtp"
+FOREVER = 5 * 365 * 24 * 3600
+"""Seconds that PBS's scheduler plans for a job that names no walltime (JOB_INFINITY, src/scheduler/constant.h)."""
 
 
 def seconds(text: str | int) -> int:
@@ -29,14 +31,17 @@ def asked_time(text: str) -> int:
     """Seconds in what a person asks for: as `seconds`, but for what would be taken for something else.
 
     PBS reads `90` as seconds and `1:30` as a minute and a half, and whoever writes them mostly means more. Raises
-    ValueError for these, with the ways to write each meaning.
+    ValueError for these, with the ways to write each meaning, and for more than FOREVER.
     """
     text = text.strip()
     if text.isdecimal() and int(text):
         raise ValueError(f"{text} of what? Write {text}h, {text}m or {text}s")
     if re.fullmatch(r"\d+:\d{1,2}", text):
         raise ValueError(f"{text} can be hours or minutes. Write {text}:00 for hours and minutes, 0:{text} for minutes")
-    return seconds(text)
+    total = seconds(text)
+    if total > FOREVER:
+        raise ValueError(f"{text} is more than 5 years, which PBS takes for without end: {clock(FOREVER)} at most")
+    return total
 
 
 def clock(total: float) -> str:

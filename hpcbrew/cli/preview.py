@@ -30,6 +30,7 @@ def as_json(plan: JobPlan) -> dict[str, object]:
         "resources": asdict(plan.resources),
         "max_iter": plan.max_iter,
         **({"iteration_memory": plan.memory} if plan.memory else {}),
+        **({"snapshots": plan.snapshots} if plan.snapshots else {}),
         "gpu_hours": gpu_hours(plan),
         "script": plan.script,
         "files": [
@@ -68,6 +69,8 @@ def summary(plan: JobPlan) -> Iterator[str]:
     rows = {"resources": resources(plan), "limits": _limits(plan), "cost": _cost(plan)}
     if plan.memory:
         rows["memory"] = f"an iteration takes about {short_size(plan.memory)} or more"
+    if plan.snapshots:
+        rows["snapshots"] = f"they take about {short_size(plan.snapshots)} on scratch"
     rows["files"] = _sent(plan)
     if plan.there:
         named = "; ".join(f"{role}: {path}" for role, path in plan.there)

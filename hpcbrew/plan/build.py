@@ -14,7 +14,7 @@ from hpcbrew import layout, schedulers, train_flags
 from hpcbrew.clusters.profiles import Cluster, Module
 from hpcbrew.errors import RequestError
 from hpcbrew.job import JobPlan, JobRequest, Overrides, Resources, Upload
-from hpcbrew.plan import advice, digests, gpu_age, memory, once, own_layers
+from hpcbrew.plan import advice, digests, gpu_age, memory, once, own_layers, snapshots
 from hpcbrew.plan.digests import Measured
 from hpcbrew.plan.directives import chunk, directives, hosts
 from hpcbrew.plan.hardware import Machine
@@ -101,6 +101,7 @@ def _plan(
             )
         ),
         needed=needed,
+        snapshots=sum(snapshots.need(m.sizes, m.solver, request.flags) for m in manifests),
     )
 
 
@@ -134,6 +135,7 @@ def assemble(
     there: tuple[tuple[str, PurePosixPath], ...] = (),
     warnings: tuple[str, ...] = (),
     needed: int = 0,
+    snapshots: int = 0,
 ) -> JobPlan:
     """Script, description and definitions of a job, and how it is submitted. `texts` are the definitions by their
     names in the run folder; `snapshot` is the solver state to go on from, as seen from there.
@@ -163,6 +165,7 @@ def assemble(
         chunk=_chunk(job.request, cluster, resources),
         hosts=hosts(resources, cluster),
         memory=needed,
+        snapshots=snapshots,
     )
 
 

@@ -98,7 +98,7 @@ def _prepare(
     made = False
     try:
         ledger.intend(record)
-        ship(plan.data, root, transport, on_bytes, warn)
+        ship(plan.data, root, transport, on_bytes, warn, plan.snapshots)
         made = True  # or may be, wherever the next step breaks off
         contents = {u.target.relative_to(plan.run_folder): _content(u) for u in plan.definitions}
         transport.make_folder(record.run_folder, contents)

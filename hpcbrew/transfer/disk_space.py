@@ -60,8 +60,9 @@ def parse(out: str) -> dict[str, Room]:
     return found
 
 
-def judge(size: int, folder: str, room: Room | None) -> str:
-    """A warning where `size` bytes more would leave little in that folder, and nothing where there is room.
+def judge(size: int, folder: str, room: Room | None, snapshots: int = 0) -> str:
+    """A warning where `size` bytes more would leave little in that folder, or less than a job's `snapshots` take;
+    nothing where there is room.
 
     Raises RequestError where they do not fit.
     """
@@ -73,7 +74,13 @@ def judge(size: int, folder: str, room: Room | None) -> str:
             f"{folder}: {short_size(size)} are to be sent, and {free}: nothing was sent. {full_disk.REMOTE}; or put "
             "another scratch: into the profile"
         )
-    if room.free - size < LITTLE:
+    if room.free - size < snapshots:
+        sent = f", of which {short_size(size)} are to be sent," if size else ""
+        return (
+            f"{folder}: {free}{sent} and the job's snapshots take about {short_size(snapshots)}: fewer are written "
+            "with a larger snapshot:, and kept with --keep 2"
+        )
+    if size and room.free - size < LITTLE:
         left = short_size(room.free - size)
         return f"{folder}: {free}, and {short_size(size)} are to be sent: {left} are left for what jobs write"
     return ""

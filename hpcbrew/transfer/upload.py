@@ -27,6 +27,7 @@ SUMS = "SHA256SUMS"
 SMALL = 2**20  # bytes below which files travel together
 BATCH = 32 * 2**20
 CHUNK = 32 * 2**20  # bytes of a large file that travel as one: sent in full or again
+MUCH = 2**30  # bytes that a job writes for which the room there is asked for though nothing is sent
 BLOCK = 2**12  # bytes that a file takes at least
 STREAMS = 4  # chunks under way at once: a single one is held up by the line's round trips
 
@@ -74,25 +75,18 @@ def ship(
     transport: Transport,
     on_bytes: OnBytes,
     warn: Callable[[str], object] = lambda words: None,
+    written: int = 0,
 ) -> None:
     """Sends what is not there yet. `on_bytes` is told the bytes of each piece, sent or found there; `warn` of little
-    room, before anything is sent.
+    room, before anything is sent: for that, and for the bytes that a job will have `written` there.
 
     Raises RequestError where there is too little room, and TransportError; whatever had arrived by then is kept for the
     next time.
     """
-    groups = groupby(uploads, key=lambda upload: layout.item(upload.target))
-    items = [Item(folder, tuple(files)) for folder, files in groups]
-    if not items:
-        return
-    present = set(transport.names(root / items[0].folder.parent))
-    on_bytes(sum(item.size for item in items if item.folder.name in present))
-    missing = [item for item in items if item.folder.name not in present]
-    if missing:
-        if any(name.endswith(parts.SUFFIX) for name in present):
-            parts.sweep(transport, root / items[0].folder.parent, [item.part.name for item in missing])
-        needed = sum(_needed(item, root, transport, present) for item in missing)
-        if warning := disk_space.judge(needed, str(root), disk_space.ask(transport, [str(root)]).get(str(root))):
+    missing, needed = _absent(uploads, root, transport, on_bytes)
+    if missing or written > MUCH:
+        room = disk_space.ask(transport, [str(root)]).get(str(root))
+        if warning := disk_space.judge(needed, str(root), room, written):
             warn(warning)
     for item in missing:
         with exclusive(item.folder.name) as waited:
@@ -100,6 +94,22 @@ def ship(
                 on_bytes(item.size)
             else:
                 _send(item, root, transport, on_bytes)
+
+
+def _absent(
+    uploads: Iterable[Upload], root: PurePosixPath, transport: Transport, on_bytes: OnBytes
+) -> tuple[list[Item], int]:
+    """The items that are not there, and the bytes that they take beyond what has arrived of them."""
+    groups = groupby(uploads, key=lambda upload: layout.item(upload.target))
+    items = [Item(folder, tuple(files)) for folder, files in groups]
+    if not items:
+        return [], 0
+    present = set(transport.names(root / items[0].folder.parent))
+    on_bytes(sum(item.size for item in items if item.folder.name in present))
+    missing = [item for item in items if item.folder.name not in present]
+    if missing and any(name.endswith(parts.SUFFIX) for name in present):
+        parts.sweep(transport, root / items[0].folder.parent, [item.part.name for item in missing])
+    return missing, sum(_needed(item, root, transport, present) for item in missing)
 
 
 def _needed(item: Item, root: PurePosixPath, transport: Transport, present: set[str]) -> int:

@@ -60,6 +60,11 @@ def test_a_pbs_size_is_read_back(number: int) -> None:
         (units.asked_time, "90", "90 of what? Write 90h, 90m or 90s"),
         (units.asked_time, "1:30", "1:30 can be hours or minutes. Write 1:30:00 for hours and minutes, 0:1:30"),
         (units.asked_time, "0", "'0' is not a valid length of time"),
+        (
+            units.asked_time,
+            "99999999h",
+            "99999999h is more than 5 years, which PBS takes for without end: 43800:00:00 at most",
+        ),
         (units.asked_size, "0", "'0' is not a valid size"),
         (units.asked_size, "24", "24 of what? Write 24G or 24M"),
     ],

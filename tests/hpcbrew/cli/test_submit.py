@@ -43,17 +43,17 @@ def test_a_solver_is_trained_through_the_queue(hpcbrew, model: Path) -> None:
 
 
 def test_a_job_that_fails_ends_follow_with_its_status(hpcbrew, model: Path) -> None:
-    """More places than there are values: only the engine knows of ArgMax."""
+    """More bins than there are places: only the engine knows of SPP."""
     net = (model / "net.prototxt").read_text()
-    net = net.replace("InnerProduct", "ArgMax").replace(
-        "inner_product_param { num_output: 2 }", "argmax_param { top_k: 99 }"
+    net = net.replace("InnerProduct", "SPP").replace(
+        "inner_product_param { num_output: 2 }", "spp_param { pyramid_height: 9 }"
     )
     (model / "net.prototxt").write_text(net)
     done = hpcbrew("submit", model / "solver.prototxt", "--cluster", "local", "--follow")
     assert done.returncode == 2, done.stdout + done.stderr
     assert "Failed: exit status 2: the engine refused it" in done.stdout
     assert "Its log: hpcbrew logs 1.local" in done.stdout
-    assert 'layer "ip" (ArgMax)' in hpcbrew("logs", "1").stdout
+    assert 'layer "ip" (SPP)' in hpcbrew("logs", "1").stdout
 
 
 def test_without_the_engine_this_machine_takes_no_job(model: Path, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -128,15 +128,16 @@ def test_a_dry_run_begins_with_what_the_job_is_and_costs(hpcbrew, model: Path) -
     asked = ["--gpu", "--walltime", "90m", "--mem", "8G", "--project", "ee", "--cluster", "iitd", "--dry-run"]
     lines = hpcbrew("submit", model / "solver.prototxt", *asked).stdout.splitlines()
     size = (model / "train_lmdb" / "data.mdb").stat().st_size
-    assert lines[:5] == [
+    assert lines[:6] == [
         "tiny on iitd: 3 iterations",
         "  resources   1 node with 4 cores, 1 GPU, 8.0 GiB of memory",
         "  limits      walltime 01:30:00, queue standard, project ee",
         "  cost        at most 1.5 GPU hours",
         "  memory      an iteration takes about 308 B or more",
+        "  snapshots   they take about 80 B on scratch",
     ]
-    assert re.fullmatch(rf"  files       made here: 4 files, .*; database: 1 file, {short_size(size)}\. .*", lines[5])
-    assert lines[6].startswith("  run folder  ~/scratch/runs/tiny-")
+    assert re.fullmatch(rf"  files       made here: 4 files, .*; database: 1 file, {short_size(size)}\. .*", lines[6])
+    assert lines[7].startswith("  run folder  ~/scratch/runs/tiny-")
     assert not any("#PBS" in line for line in lines)
 
 

@@ -70,6 +70,7 @@ def test_a_net_that_the_gpu_does_not_hold_is_told_of(model: Path) -> None:
         plan(model, request={"gpus_per_node": 1, "gpu_type": kind}, gpu_types=kinds) for kind in ("small", "large")
     )
     assert small.memory == large.memory > 0
+    assert small.snapshots > 0
     assert [words for words in small.warnings if "--gpu-type large" in words]
     assert not [words for words in large.warnings if "memory" in words]
 

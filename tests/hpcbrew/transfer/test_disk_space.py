@@ -42,5 +42,14 @@ def test_what_leaves_little_is_a_warning(size: int, warned: bool) -> None:
     assert bool(disk_space.judge(size, "/there", Room(100 * GIB, 50 * GIB, "file system"))) is warned
 
 
+@pytest.mark.parametrize(
+    ("size", "snapshots", "warned"), [(0, 49, False), (0, 51, True), (39, 12, True), (39, 10, False)]
+)
+def test_room_that_snapshots_will_not_find_is_a_warning(size: int, snapshots: int, warned: bool) -> None:
+    room = Room(100 * GIB, 50 * GIB, "file system")
+    said = disk_space.judge(size * GIB, "/there", room, snapshots * GIB)
+    assert ("snapshots take about" in said) is warned
+
+
 def test_a_room_that_cannot_be_told_hinders_nothing() -> None:
     assert disk_space.judge(10**15, "/there", None) == ""

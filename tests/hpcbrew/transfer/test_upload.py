@@ -92,6 +92,15 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return folders
 
 
+@pytest.mark.parametrize(("written", "told"), [(10 * 2**20, 0), (2 * 2**30, 1)])
+def test_a_job_that_sends_nothing_asks_for_room_for_many_snapshots(
+    tmp_path: Path, asked: list[str], written: int, told: int
+) -> None:
+    said: list[str] = []
+    ship([], PurePosixPath(tmp_path), Local(), lambda size: None, said.append, written)
+    assert len(asked) == len(said) == told
+
+
 def test_data_that_do_not_fit_are_refused_before_anything_is_sent(
     tmp_path: Path, uploads: list[Upload], asked: list[str]
 ) -> None:
