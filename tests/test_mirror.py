@@ -53,6 +53,8 @@ ELSEWHERE = {
     "engine/graph/same_shape.py": "engine/graph/test_fits.py",
     "engine/graph/windows.py": "engine/layers/test_pooling.py",
     "engine/data/list_source.py": "engine/data/test_image_source.py",
+    "engine/data/rounding.py": "engine/data/test_window_source.py",
+    "engine/data/window_words.py": "engine/data/test_window_source.py",
     "engine/ops/trace_flag.py": "engine/ops/test_platform.py",
     "engine/proto/wire.py": "engine/proto/test_fork_wire.py",
     "engine/layers/loss.py": "engine/layers/test_classification_loss.py",

@@ -79,7 +79,7 @@ class AnnotatedSource(DatumSource):
         record = self._parse(key, value)
         second: tuple[int, ...] = (self.batch_size,)
         if self._has_boxes(record):
-            second = (1, 1, _rows(len(annotation.boxes_of(record))), 8)
+            second = (1, 1, filled_rows(len(annotation.boxes_of(record))), 8)
             if self.yolo:
                 second = (self.batch_size, 1, YOLO_BOXES, 5)
         return [(self.batch_size, *self._first_shape()), second][: len(self.tops)]
@@ -205,10 +205,11 @@ def _cut(picture: np.ndarray, part: np.ndarray) -> np.ndarray:
 def _table(boxes: Sequence[np.ndarray]) -> np.ndarray:
     """The boxes of all pictures (1, 1, rows, 8), with the picture's number in front."""
     rows = np.concatenate([np.insert(each, 0, n, axis=1) for n, each in enumerate(boxes)])
-    table = np.full((1, 1, _rows(len(rows)), 8), -1, np.float32)
+    table = np.full((1, 1, filled_rows(len(rows)), 8), -1, np.float32)
     table[0, 0, : len(rows)] = rows
     return table
 
 
-def _rows(boxes: int) -> int:
+def filled_rows(boxes: int) -> int:
+    """As many as so many boxes are filled up to."""
     return max(FEWEST, 1 << max(0, boxes - 1).bit_length())

@@ -1,11 +1,9 @@
 """Batches of windows cut from pictures, for R-CNN: Caffe's WindowData layer."""
 
-import math
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
 
 import cv2
 import numpy as np
@@ -13,15 +11,15 @@ import numpy as np
 from engine.data.bad_records import BadRecords, GoodNumbers
 from engine.data.datum import Colour, decode
 from engine.data.image_source import read_file
-from engine.data.picture_list import finite, integer, read_lines
+from engine.data.picture_list import finite, integer
+from engine.data.rounding import rounded
 from engine.data.source import Batch, State, check_labels, draws, position
 from engine.data.transform import Transform
+from engine.data.window_words import CORNERS, Words
 from engine.errors import BadRecord, DataError
 from engine.host import memory, workers
 from engine.proto import caffe_pb2 as pb
 from engine.proto import paths
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -43,36 +41,17 @@ def read_windows(path: Path) -> tuple[int, int, list[Window]]:
     The file holds, for each picture: `# INDEX`, its path, its channels, height and width, the number of windows; and
     for each window: class, overlap, x1, y1, x2, y2.
     """
-    tokens = ((number, token) for number, line in enumerate(read_lines(path), start=1) for token in line.split())
-    at = 0
-
-    def take(kind: Callable[[str], T | None], what: str) -> T:
-        nonlocal at
-        at, token = next(tokens, (at, ""))
-        value = kind(token)
-        if value is None:
-            found = f'"{token}"' if token else "the end of the file"
-            raise DataError(f"{path}:{at}: {found} where {what} should be.")
-        return value
-
+    words = Words(path)
     channels, pictures, windows = 0, 0, list[Window]()
-    for at, mark in tokens:
-        if mark != "#":
-            raise DataError(f'{path}:{at}: "{mark}" where a new picture, "# INDEX", should begin.')
+    for picture, size in words.pictures():
+        channels = size[0]
         pictures += 1
-        take(integer, "the picture's index")
-        picture = take(_word, "the picture's path")
-        channels, _, _ = (take(integer, f"the picture's {what}") for what in ("channels", "height", "width"))
-        for _ in range(take(integer, "the number of windows")):
-            label, overlap = take(integer, "a window's class"), take(finite, "a window's overlap")
-            windows.append(Window(picture, label, overlap, *(take(integer, what) for what in ("x1", "y1", "x2", "y2"))))
+        for _ in range(words.take(integer, "the number of windows")):
+            label, overlap = words.take(integer, "a window's class"), words.take(finite, "a window's overlap")
+            windows.append(Window(picture, label, overlap, *(words.take(integer, what) for what in CORNERS)))
     if not windows:
         raise DataError(f"{path}: lists no windows.")
     return channels, pictures, windows
-
-
-def _word(word: str) -> str | None:
-    return word or None
 
 
 class WindowSource:
@@ -257,13 +236,8 @@ def _place(
 
 def _clip(centre: float, half: float, size: int, crop: int) -> tuple[int, int, int, int, int]:
     """Along one axis: first and last pixel inside the picture; padding before and behind, and length, once warped."""
-    first, last = _round(centre - half), _round(centre + half)
+    first, last = rounded(centre - half), rounded(centre + half)
     scale = crop / (last - first + 1)
     before, behind = max(0, -first), max(0, last - size + 1)
     inside = last - behind - (first + before) + 1
-    return first + before, last - behind, _round(before * scale), _round(behind * scale), _round(inside * scale)
-
-
-def _round(x: float) -> int:
-    """Halves away from zero, as C's round does."""
-    return math.floor(x + 0.5) if x >= 0 else math.ceil(x - 0.5)
+    return first + before, last - behind, rounded(before * scale), rounded(behind * scale), rounded(inside * scale)

@@ -25,6 +25,7 @@ from engine.layers import (  # noqa: F401
     dropout,
     dummy_data,
     eltwise,
+    field_detection,
     flow_loss,
     grid_detection,
     hard_examples,

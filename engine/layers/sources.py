@@ -14,6 +14,7 @@ from engine.data.datum_source import DatumSource
 from engine.data.hdf5_source import HDF5Source
 from engine.data.image_source import ImageSource
 from engine.data.memory_source import MemorySource
+from engine.data.object_source import ObjectSource
 from engine.data.source import Source
 from engine.data.transform import Misfit, Transform
 from engine.data.window_source import WindowSource
@@ -275,3 +276,30 @@ class WindowData(DataLayer):
         yield from data_lines.windows(self.config.window_data_param, batches)
         yield data_lines.output("window_data_layer.cpp:180", shape)
         yield from data_lines.mean(self.config.transform_param, "window_data_layer.cpp:196")
+
+
+@layer("ImageGtData")
+class ImageGtData(DataLayer):
+    """Pictures and what each place of maps of several sizes is to learn of them, from a window file (MS-CNN).
+
+    Tops: pictures (batch_size, 3, height, width); for each downsample_rate labels (batch_size, 6, H, W), as
+    DetectionLoss takes them; with output_gt_boxes objects (rows, 7, 1, 1), as ProposalTarget does.
+    """
+
+    def batches(self, seed: int) -> Source:
+        p, transform = self.config.image_gt_data_param, self.config.transform_param
+        self.batch_size(p.batch_size)
+        for block, wrong in ((transform, "mean_file crop_size augmentation"), (p, "mean_file mirror")):
+            if given := [name for name in wrong.split() if block.HasField(name)]:
+                raise self.error(
+                    f"{given[0]} is without effect in its fork; give transform_param mean_value and mirror."
+                )
+        return ObjectSource(
+            self.path("source", p.source),
+            self.config.top,
+            p,
+            transform,
+            seed,
+            self.config.data_param.prefetch,
+            definition=self.node.origin.path,
+        )

@@ -115,13 +115,6 @@ FIELDS: dict[str, dict[str, str]] = {
     forks.MNC: {
         "LayerParameter": "mask_resize_param roi_warping_param",
     },
-    forks.MSCNN: {
-        "DetectionLossParameter": (
-            "bb_smooth bg_multiple bg_threshold cls_num coord_num downsample_rate field_h field_w field_whr "
-            "field_xyr iou_weighted lambda objectness pos_neg_weighted sample_mode"
-        ),
-        "LayerParameter": "detection_accuracy_param image_gt_data_param",
-    },
     forks.NORMFACE: {
         "BatchNormParameter": "disable_mean disable_variance",
         "ChannelScaleParameter": "global_scale init_global_scale max_global_scale min_global_scale",

@@ -94,6 +94,8 @@ FORKS: dict[str, tuple[str, ...]] = {
         "BoxOutput",
         "DecodeBBox",
         "DeformableConvolution",
+        "DetectionAccuracy",
+        "ImageGtData",
         "PSROIPooling",
         "Proposal",
         "ProposalTarget",

@@ -34,7 +34,6 @@ STAND_INS = {
     "GaussianNoise": "DummyData of a gaussian filler, added by Eltwise, is the same.",
     "GenerateAugmentationParameters": f"Augmentation is asked for in transform_param. {_LEFT_OUT}",
     "GRU": "LSTM and RNN are there.",
-    "ImageGtData": _PYTHON,
     "ImgReader": "ImageData reads pictures from a list.",
     "ImgWriter": _FILES,
     "ImResize": "Interp resizes maps, by other weights. In a deployed net leave it out.",

@@ -37,6 +37,7 @@ INPUTS = {
     ("dense_image_data_param", "source"): "list of pairs",
     ("video_data_param", "source"): "list of videos",
     ("window_data_param", "source"): "list of windows",
+    ("image_gt_data_param", "source"): "list of windows",
     ("hdf5_data_param", "source"): "list of HDF5 files",
     ("infogain_loss_param", "source"): "infogain matrix",
     ("detection_evaluate_param", "name_size_file"): "list of sizes",

@@ -13,7 +13,6 @@ def test_no_field_of_caffe_proto_is_given_to_a_fork(fork):
 @pytest.mark.parametrize(
     ("message", "field", "fork"),
     [
-        ("DetectionLossParameter", "cls_num", "MS-CNN"),
         ("ImageDataParameter", "cache", "NVIDIA"),
         ("LayerParameter", "hard_mining_param", "Cascade R-CNN"),
         ("V1LayerParameter", "hard_mining_param", "Cascade R-CNN"),

@@ -1,0 +1,129 @@
+"""What each place of several maps is to learn, of boxes in a picture: the labels of MS-CNN (Cai et al. 2016)."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from engine.data.rounding import rounded
+
+CHANNELS = 6
+"""Of labels: class, centre x and y, width, height; and the overlap."""
+
+CROWDED = 0.4
+"""Of a field's area, what regions of no interest have together where the place is left out."""
+
+LEAST_OVERLAP = 0.2
+"""Of an object and some field, below which it is not learned at all."""
+
+
+@dataclass(frozen=True)
+class Fields:
+    """Of one map: its height and width in places, how many pixels they are apart, and what lies around each."""
+
+    height: int
+    width: int
+    stride: int
+    field_height: int
+    field_width: int
+
+    def corners(self) -> np.ndarray:
+        """(H, W, 4): x1, y1, x2, y2."""
+        across, down = np.meshgrid(*((np.arange(n) + 0.5) * self.stride for n in (self.width, self.height)))
+        half = np.array([self.field_width, self.field_height]) / 2
+        middle = np.stack([across, down], -1)
+        return np.concatenate([middle - half, middle + half], -1).astype(np.float32)
+
+
+@dataclass(frozen=True)
+class Boxes:
+    """Of one picture: corners (K, 4) of objects, in pixels, their classes (K), which are ignored (K); and regions of no
+    interest (M, 4). inside: of the picture that the maps cover, x1, y1, x2, y2 of what is there."""
+
+    corners: np.ndarray
+    classes: np.ndarray
+    ignored: np.ndarray
+    regions: np.ndarray
+    inside: tuple[int, int, int, int]
+
+
+def labels(boxes: Boxes, maps: Sequence[Fields], threshold: float) -> list[np.ndarray]:
+    """(6, H, W) for each map: class, 0 for background, centre, size, and how far the field overlaps an object.
+
+    A place learns the object that its field overlaps most, if that is more than `threshold`; nothing where that one is
+    ignored, which a class of 0 and that overlap say. Fields in regions of no interest, and beside the picture, have
+    overlap 1. An object that no place learns is learned where its middle lies, in the map that has the field that
+    overlaps it most.
+    """
+    made, best = [], []
+    learned = np.zeros(len(boxes.corners), bool)
+    for fields in maps:
+        usable = _inside(fields, boxes.inside) & ~_crowded(fields, boxes.regions)
+        shares = np.where(usable[..., None], _shares(boxes.corners, fields.corners()), 0)
+        made.append(_of_map(boxes, usable, shares, threshold, learned))
+        best.append(shares.max((0, 1), initial=0))
+    for k in np.flatnonzero(~learned & ~boxes.ignored):
+        overlaps = [of_map[k] for of_map in best]
+        if max(overlaps) >= LEAST_OVERLAP:
+            at = int(np.argmax(overlaps))
+            _add(made[at], maps[at], boxes, int(k))
+    return made
+
+
+def _of_map(boxes: Boxes, usable: np.ndarray, shares: np.ndarray, threshold: float, learned: np.ndarray) -> np.ndarray:
+    """One map's labels, from shares (H, W, K); notes in `learned` (K) which objects they have."""
+    made = np.zeros((CHANNELS, *usable.shape), np.float32)
+    made[5] = np.where(usable, shares.max(2, initial=0), 1)
+    if shares.shape[2]:
+        nearest = shares.argmax(2)
+        taken = usable & (made[5] > threshold)
+        made[0] = np.where(taken & ~boxes.ignored[nearest], boxes.classes[nearest], 0)
+        made[1:5] = np.where(taken, np.moveaxis(_placed(boxes.corners)[nearest], 2, 0), 0)
+        learned[nearest[taken]] = True
+    return made
+
+
+def _add(made: np.ndarray, fields: Fields, boxes: Boxes, k: int) -> None:
+    """Has the place of its middle learn object k, unless it learns another."""
+    placed = _placed(boxes.corners[k])
+    column, row = (int(np.floor(v / fields.stride)) for v in placed[:2])
+    at = min(max(row, 0), fields.height - 1), min(max(column, 0), fields.width - 1)
+    if made[0][at] <= 0:
+        made[0][at], made[1:5, at[0], at[1]] = boxes.classes[k], placed
+
+
+def _inside(fields: Fields, inside: tuple[int, int, int, int]) -> np.ndarray:
+    """(H, W): the places on what the maps cover of the picture."""
+    x1, y1, x2, y2 = inside
+    left, top, width, height = (rounded(v / fields.stride) for v in (x1, y1, x2 - x1, y2 - y1))
+    column, row = np.arange(fields.width), np.arange(fields.height)[:, None]
+    return (column >= left) & (column < left + width) & (row >= top) & (row < top + height)
+
+
+def _crowded(fields: Fields, regions: np.ndarray) -> np.ndarray:
+    corners = fields.corners()
+    area = fields.field_width * fields.field_height
+    whole = sum((_common(region, corners) / area for region in regions), np.zeros(corners.shape[:2]))
+    return np.asarray(whole >= CROWDED)
+
+
+def _shares(objects: np.ndarray, fields: np.ndarray) -> np.ndarray:
+    """(H, W, K): intersection over union of objects (K, 4) and fields (H, W, 4)."""
+    common = (
+        np.stack([_common(each, fields) for each in objects], -1) if len(objects) else np.zeros((*fields.shape[:2], 0))
+    )
+    areas = np.prod(np.maximum(objects[:, 2:] - objects[:, :2], 0), -1)
+    shares: np.ndarray = common / (areas + np.prod(fields[..., 2:] - fields[..., :2], -1)[..., None] - common)
+    return shares
+
+
+def _common(box: np.ndarray, fields: np.ndarray) -> np.ndarray:
+    """(H, W): the area that a box (4) and fields (H, W, 4) have in common; 0 of a box without an area."""
+    side = np.minimum(box[2:], fields[..., 2:]) - np.maximum(box[:2], fields[..., :2])
+    common: np.ndarray = np.where(np.all(box[2:] > box[:2]), np.prod(np.maximum(side, 0), -1), 0)
+    return common
+
+
+def _placed(corners: np.ndarray) -> np.ndarray:
+    """Centre and size (…, 4)."""
+    return np.concatenate([(corners[..., :2] + corners[..., 2:]) / 2, corners[..., 2:] - corners[..., :2]], -1)

@@ -1,0 +1,290 @@
+"""Batches of pictures with what each place of several maps is to learn of them: MS-CNN's ImageGtData layer."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from math import log2
+from pathlib import Path
+
+import numpy as np
+
+from engine.data import field_labels
+from engine.data.annotated_source import FEWEST, filled_rows
+from engine.data.datum import Colour
+from engine.data.field_labels import Boxes, Fields
+from engine.data.image_source import read_picture, stretched
+from engine.data.list_source import ListSource
+from engine.data.picture_list import integer
+from engine.data.rounding import rounded
+from engine.data.source import Batch
+from engine.data.window_words import CORNERS, Words
+from engine.errors import BadRecord, DataError
+from engine.host import workers
+from engine.proto import caffe_pb2 as pb
+from engine.proto import paths
+
+NOISE = 10
+"""Pixels by which a crop lies off its middle, at most."""
+
+OCTAVE = 2
+"""Sizes that an object may get, between one and twice that."""
+
+ASPECT_STEP, SLACK = 0.05, (0.8, 1.2)
+"""From one shape to the next; and of min_scale and max_scale, what a side may be once a shape was chosen."""
+
+
+@dataclass(frozen=True)
+class Listed:
+    """A picture: its path, channels, height and width; corners (K, 4) of objects, classes (K), which are ignored (K);
+    and regions of no interest (M, 4)."""
+
+    path: str
+    size: tuple[int, int, int]
+    corners: np.ndarray
+    classes: np.ndarray
+    ignored: np.ndarray
+    regions: np.ndarray
+
+
+def read_objects(path: Path) -> list[Listed]:
+    """The pictures of a window file of MS-CNN: of each, behind its size, the number of objects, and class, ignored, x1,
+    y1, x2, y2 of each; the number of regions of no interest, and x1, y1, x2, y2 of each. Raises DataError, naming the
+    line.
+    """
+    words, found = Words(path), []
+    for name, size in words.pictures():
+        objects = [
+            [words.take(integer, f"an object's {what}") for what in ("class", "ignored", *CORNERS)]
+            for _ in range(words.take(integer, "the number of objects"))
+        ]
+        regions = [
+            [words.take(integer, f"a region's {what}") for what in CORNERS]
+            for _ in range(words.take(integer, "the number of regions of no interest"))
+        ]
+        rows = np.array(objects, np.float32).reshape(-1, 6)
+        if rows.size and rows[:, 0].min() <= 0:
+            raise DataError(f"{path}: an object of class {rows[:, 0].min():g} in {name}; classes begin at 1.")
+        found.append(
+            Listed(name, size, rows[:, 2:], rows[:, 0], rows[:, 1] != 0, np.array(regions, np.float32).reshape(-1, 4))
+        )
+    if not found:
+        raise DataError(f"{path}: lists no pictures.")
+    return found
+
+
+class ObjectSource(ListSource):
+    """Reads listed pictures round and round; those with objects fg_img_multiple times as often as others.
+
+    A picture is mirrored, stretched to resize_width × resize_height, by do_multiple_scale made larger or smaller around
+    an object, and what lies around that is put into crop_width × crop_height, beside which all is 0. Tops: pictures;
+    labels (batch_size, 6, H, W) of each map; with output_gt_boxes objects (rows, 7, 1, 1): picture, −1 for none, then
+    corners, class, ignored. `definition`: the prototxt that root_folder is written in.
+    """
+
+    def __init__(
+        self,
+        source: Path,
+        tops: Sequence[str],
+        param: pb.ImageGtDataParameter,
+        transform: pb.TransformationParameter,
+        seed: int,
+        prefetch: int = 4,
+        definition: str | None = None,
+    ) -> None:
+        self.source, self.tops, self.param = source, tuple(tops), param
+        self.prefetch, self.definition, self.mirror = prefetch, definition, transform.mirror
+        listed = read_objects(source)
+        times = (param.fg_img_multiple if np.any(~each.ignored) else 1 for each in listed)
+        self.listed = [each for each, n in zip(listed, times, strict=True) for _ in range(n)]
+        super().__init__(source, len(self.listed), param.batch_size, seed, shuffle=param.shuffle)
+        self.height, self.width = self._template(listed[-1])
+        self.maps = self._maps()
+        if listed[-1].size[0] != 3 or len(transform.mean_value) not in (0, 1, 3):
+            raise DataError(
+                f"{source}: pictures of {listed[-1].size[0]} channels and {len(transform.mean_value)} mean_value; they "
+                "are read in colour, so 3 channels, and one mean or 3, are needed."
+            )
+        self.mean = np.array(list(transform.mean_value) or [0.0], np.float32)[:, None, None]
+
+    def _template(self, last: Listed) -> tuple[int, int]:
+        """Height and width of the tops' pictures. Raises DataError for a crop that is larger than what is cropped."""
+        p = self.param
+        sized = p.HasField("resize_width") and p.HasField("resize_height")
+        height, width = (p.resize_height, p.resize_width) if sized else last.size[1:]
+        crop = p.crop_height or height, p.crop_width or width
+        if not (p.HasField("crop_width") and p.HasField("crop_height")):
+            crop = height, width
+        if crop[0] > height or crop[1] > width or min(crop) < 1:
+            raise DataError(
+                f"{self.source}: pictures of {height}×{width} (height × width) have no part of {crop[0]}×{crop[1]}: "
+                "give smaller crop_height and crop_width, or larger resize_height and resize_width."
+            )
+        return crop
+
+    def _maps(self) -> list[Fields]:
+        p = self.param
+        number = len(p.downsample_rate)
+        if not number or len(p.field_h) != number or len(p.field_w) != number or p.coord_num != 4:
+            raise DataError(
+                f"it has {number} downsample_rate, {len(p.field_h)} field_h and {len(p.field_w)} field_w, coord_num "
+                f"{p.coord_num}: one each a map, and 4, are needed."
+            )
+        if min(*p.downsample_rate, *p.field_h, *p.field_w) < 1:
+            raise DataError("each downsample_rate, field_h and field_w must be 1 or more.")
+        if p.min_scale > p.max_scale or p.min_whaspect > p.max_whaspect - ASPECT_STEP * p.HasField("max_whaspect"):
+            raise DataError("min_scale and min_whaspect must not be above max_scale and max_whaspect.")
+        made = []
+        for stride, height, width in zip(p.downsample_rate, p.field_h, p.field_w, strict=True):
+            size = self.height // stride, self.width // stride
+            if size != (rounded(self.height / stride), rounded(self.width / stride)) or 0 in size:
+                raise DataError(
+                    f"pictures of {self.height}×{self.width} make no map of whole places {stride} pixels apart: give "
+                    f"multiples of downsample_rate {stride}."
+                )
+            made.append(Fields(*size, stride, height, width))
+        return made
+
+    def shapes(self) -> list[tuple[int, ...]]:
+        n = self.batch_size
+        tops: list[tuple[int, ...]] = [
+            (n, 3, self.height, self.width),
+            *((n, 6, each.height, each.width) for each in self.maps),
+        ]
+        return [*tops, (FEWEST, 7, 1, 1)] if self.param.output_gt_boxes else tops
+
+    def next(self) -> Batch:
+        self._choose()
+        shapes = self.shapes()
+        values = [np.zeros(shape, np.float32) for shape in shapes[: 1 + len(self.maps)]]
+        objects = [np.zeros((0, 7), np.float32)] * self.batch_size
+
+        def make(i: int) -> None:
+            rng = np.random.default_rng((self._seed, self._batches, i, 1))
+            try:
+                boxes = self._placed(self.listed[self._chosen[i]], rng, values[0][i])
+            except DataError as e:
+                raise BadRecord(f"{self.record(i)}: {e}") from e
+            for value, made in zip(
+                values[1:], field_labels.labels(boxes, self.maps, self.param.fg_threshold), strict=True
+            ):
+                value[i] = made
+            objects[i] = np.column_stack(
+                [np.full(len(boxes.classes), i, np.float32), boxes.corners, boxes.classes, boxes.ignored]
+            )
+
+        workers.share(make, self.batch_size)
+        self._batches += 1
+        values += [_table(np.concatenate(objects))] if self.param.output_gt_boxes else []
+        return dict(zip(self.tops, values, strict=True))
+
+    def _placed(self, listed: Listed, rng: np.random.Generator, out: np.ndarray) -> Boxes:
+        """Writes a picture into `out` (3, height, width); its boxes there."""
+        name = paths.below(self.param.root_folder, listed.path, self.source, self.definition)
+        picture = read_picture(name, Colour.COLOUR)
+        boxes = Boxes(listed.corners, listed.classes, listed.ignored, listed.regions, (0, 0, self.width, self.height))
+        if self.mirror and rng.integers(2):
+            picture, boxes = picture[:, :, ::-1], _mirrored(boxes, picture.shape[2])
+        p = self.param
+        if p.HasField("resize_width") and p.HasField("resize_height"):
+            down, across = p.resize_height / picture.shape[1], p.resize_width / picture.shape[2]
+            picture, boxes = stretched(picture, (p.resize_height, p.resize_width)), _moved(boxes, across, down)
+        picture, boxes, middle = self._scaled(picture, boxes, rng)
+        noise = rng.integers(-NOISE, NOISE, 2)
+        sizes = (picture.shape[2], self.width), (picture.shape[1], self.height)
+        (left, x1, width), (top, y1, height) = (
+            _part(*size, m, n) for size, m, n in zip(sizes, middle, noise, strict=True)
+        )
+        seen = picture[:, y1 : y1 + height, x1 : x1 + width].astype(np.float32)
+        out[:, top : top + height, left : left + width] = (seen - self.mean) * np.float32(p.scale)
+        boxes = _moved(boxes, 1, 1, left - x1, top - y1)
+        return self._judged(replace(boxes, inside=(left, top, left + width, top + height)))
+
+    def _scaled(
+        self, picture: np.ndarray, boxes: Boxes, rng: np.random.Generator
+    ) -> tuple[np.ndarray, Boxes, tuple[float, float]]:
+        """Picture and boxes as large as they are to be, and the middle of what is to be seen of them."""
+        height, width = picture.shape[1:]
+        across = down = 1.0
+        if len(boxes.corners):
+            chosen = boxes.corners[rng.integers(len(boxes.corners))]
+            x, y = float(chosen[0] + chosen[2]) / 2, float(chosen[1] + chosen[3]) / 2
+            if self.param.do_multiple_scale and self.param.min_scale and self.param.max_scale and rng.integers(2):
+                across, down = self._factors(float(chosen[2] - chosen[0]), float(chosen[3] - chosen[1]), rng)
+        else:
+            x, y = (_somewhere(rng, *size) for size in ((width, self.width), (height, self.height)))
+        if (across, down) == (1, 1):
+            return picture, boxes, (x, y)
+        if across > 1.5 or down > 1.5:  # what will not be seen is not made larger
+            columns, rows = min(rounded(1.2 * width / across), width), min(rounded(1.2 * height / down), height)
+            x1 = min(max(rounded(x - columns / 2), 0), width - columns)
+            y1 = min(max(rounded(y - rows / 2), 0), height - rows)
+            picture = picture[:, y1 : y1 + rows, x1 : x1 + columns]
+            boxes, x, y = _moved(boxes, 1, 1, -x1, -y1), x - x1, y - y1
+        size = rounded(picture.shape[1] * down), rounded(picture.shape[2] * across)
+        if min(size) < 1:
+            raise DataError(f"would be {size[0]}×{size[1]} at the size that its object is to have")
+        return stretched(picture, size), _moved(boxes, across, down), (x * across, y * down)
+
+    def _factors(self, width: float, height: float, rng: np.random.Generator) -> tuple[float, float]:
+        """By how much an object's picture becomes wider and higher: from min_scale to max_scale, in half octaves."""
+        p = self.param
+        steps = np.arange(rounded(OCTAVE * log2(p.max_scale / p.min_scale) + 1)) / OCTAVE
+        areas = (p.min_scale * 2**steps) ** 2
+        area = width * height
+        ratios = np.minimum(area, areas) / np.maximum(area, areas)
+        here = steps[int(np.argmax(ratios))] if ratios.max() > 0 else 0.0
+        across = down = float(2 ** (steps[rng.integers(len(steps))] - here))
+        if p.HasField("min_whaspect") and p.HasField("max_whaspect") and rng.integers(2) and width > 0 and height > 0:
+            shapes = rounded((p.max_whaspect - p.min_whaspect) / ASPECT_STEP)
+            change = (rng.integers(shapes) * ASPECT_STEP + p.min_whaspect) / (width / height)
+            least, most = p.min_scale * SLACK[0], p.max_scale * SLACK[1]
+            if rng.integers(2):
+                across *= change if least <= width * across * change <= most else 1
+            else:
+                down /= change if least <= height * down / change <= most else 1
+        return across, down
+
+    def _judged(self, boxes: Boxes) -> Boxes:
+        """With those ignored, too, whose middle is not to be seen, and that are too small."""
+        x1, y1, x2, y2 = boxes.corners.T
+        x, y = (x1 + x2) / 2, (y1 + y2) / 2
+        beside = (x < 0) | (x >= self.width) | (y < 0) | (y >= self.height)
+        small = (x2 - x1 + 1 < self.param.min_gt_width) | (y2 - y1 + 1 < self.param.min_gt_height)
+        return replace(boxes, ignored=boxes.ignored | beside | small)
+
+    def _name(self, line: int) -> str:
+        return f"{self.source}: {self.param.root_folder}{self.listed[line].path}"
+
+
+def _part(size: int, room: int, middle: float, noise: int) -> tuple[int, int, int]:
+    """Along one axis of a picture: where it begins in the room that it has, where what is seen of it begins, and how
+    long that is."""
+    if size <= room:
+        return min(max(rounded((room - size) / 2) + int(noise), 0), room - size), 0, size
+    begin = rounded(middle) + int(noise) - rounded(room / 2)
+    return 0, min(max(begin, 0), size - room), room
+
+
+def _somewhere(rng: np.random.Generator, size: int, room: int) -> float:
+    """The middle of a part of a picture without objects, along one axis."""
+    return float(rng.integers(size - room + 1)) + room / 2 if size >= room else size / 2
+
+
+def _moved(boxes: Boxes, across: float, down: float, x: float = 0, y: float = 0) -> Boxes:
+    """All corners by these factors, and then so many pixels further."""
+    factors, by = (np.array(each, np.float32) for each in ([across, down] * 2, [x, y] * 2))
+    return replace(boxes, corners=boxes.corners * factors + by, regions=boxes.regions * factors + by)
+
+
+def _mirrored(boxes: Boxes, width: int) -> Boxes:
+    def mirrored(corners: np.ndarray) -> np.ndarray:
+        x1, y1, x2, y2 = corners.T
+        return np.column_stack([width - x2, y1, width - x1, y2])
+
+    return replace(boxes, corners=mirrored(boxes.corners), regions=mirrored(boxes.regions))
+
+
+def _table(rows: np.ndarray) -> np.ndarray:
+    """(n, 7, 1, 1): filled up with rows of picture −1, so that what reads them is compiled for a few sizes only."""
+    made = np.zeros((filled_rows(len(rows)), 7, 1, 1), np.float32)
+    made[:, 0], made[: len(rows), :, 0, 0] = -1, rows
+    return made

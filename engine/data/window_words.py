@@ -1,0 +1,45 @@
+"""Window files, word by word: of each picture `# INDEX`, its path, its channels, height and width; then its boxes."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TypeVar
+
+from engine.data.picture_list import integer, read_lines
+from engine.errors import DataError
+
+T = TypeVar("T")
+
+CORNERS = ("x1", "y1", "x2", "y2")
+
+
+class Words:
+    """The words of a file, whatever lines they stand in."""
+
+    def __init__(self, path: Path) -> None:
+        self.path, self._line = path, 0
+        self._left = ((number, word) for number, line in enumerate(read_lines(path), start=1) for word in line.split())
+
+    def take(self, kind: Callable[[str], T | None], what: str) -> T:
+        """The next one. Raises DataError, naming the line, where it is none of its `kind`."""
+        self._line, word = next(self._left, (self._line, ""))
+        value = kind(word)
+        if value is None:
+            found = f'"{word}"' if word else "the end of the file"
+            raise DataError(f"{self.path}:{self._line}: {found} where {what} should be.")
+        return value
+
+    def pictures(self) -> Iterator[tuple[str, tuple[int, int, int]]]:
+        """Each picture's path, and its channels, height and width; who is given one takes its boxes.
+
+        Raises DataError.
+        """
+        for line, mark in self._left:
+            self._line = line
+            if mark != "#":
+                raise DataError(f'{self.path}:{self._line}: "{mark}" where a new picture, "# INDEX", should begin.')
+            self.take(integer, "the picture's index")
+            picture = self.take(lambda word: word or None, "the picture's path")
+            channels, height, width = (
+                self.take(integer, f"the picture's {what}") for what in ("channels", "height", "width")
+            )
+            yield picture, (channels, height, width)

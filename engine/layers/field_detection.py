@@ -1,0 +1,251 @@
+"""MS-CNN's DetectionLoss and DetectionAccuracy: maps that say at each place what lies in the field around it, and where
+(Cai et al. 2016)."""
+
+from dataclasses import dataclass
+from math import log, sqrt
+
+import jax
+import jax.numpy as jnp
+from jax.lax import stop_gradient
+
+from engine.layers.base import Array, Arrays, Context, Layer, Shape
+from engine.layers.box_regression import normalization
+from engine.layers.loss import Loss, floored, ignored
+from engine.layers.registry import layer
+from engine.ops.region_boxes import of_maps, overlap
+from engine.proto import caffe_pb2 as pb
+
+FLT_MIN = 1.1754943508222875e-38
+COORDINATES = 4
+LEAST_SIDE = 2.0
+"""Pixels that a box has at least where the logarithm of a side is learned."""
+
+
+@dataclass(frozen=True)
+class Truth:
+    """What labels (N, 6, H, W) say: the class (N, H, W), 0 for background; centre and size of the object (N, 4, H, W),
+    in pixels; how far it overlaps the field (N, H, W). counts: where the class is not ignored; boxed: where the
+    box of an object of such a class counts, which with `objectness` is judged by another class, as there."""
+
+    kind: Array
+    boxes: Array
+    overlaps: Array
+    counts: Array
+    boxed: Array
+
+
+class _Fields(Layer):
+    """Maps (N, cls_num + 4, H, W) of scores and boxes beside fields of field_w × field_h, downsample_rate pixels from
+    one to the next."""
+
+    def read_fields(
+        self, p: pb.DetectionLossParameter | pb.DetectionAccuracyParameter, x: Shape, labels: Shape
+    ) -> None:
+        """Keeps what the configuration says of them. Raises LayerError where the bottoms do not fit it."""
+        if p.coord_num != COORDINATES or p.cls_num < 2 or (p.objectness and p.cls_num != 2):
+            raise self.error(
+                f"coord_num is {p.coord_num} and cls_num {p.cls_num}; 4, and 2 or more, are needed, 2 with objectness."
+            )
+        channels = p.cls_num + COORDINATES
+        if len(x) != 4 or x[1] != channels or labels != (x[0], 2 + COORDINATES, *x[2:]) or 0 in x[2:]:
+            raise self.error(
+                f"{self.bottom(0)} has shape {list(x)} and {self.bottom(1)} {list(labels)}; they must be (N, "
+                f"{channels}, H, W), cls_num + 4 channels, and (N, 6, H, W)."
+            )
+        if not (p.field_h and p.field_w and p.downsample_rate) or p.field_whr <= 0 or p.field_xyr <= 0:
+            raise self.error("field_h, field_w and downsample_rate must be 1 or more, field_whr and field_xyr above 0.")
+        self.classes, self.objectness, self.background = p.cls_num, p.objectness, p.bg_threshold
+        self.field, self.rate = (p.field_w, p.field_h), p.downsample_rate
+        self.widest, self.farthest = p.field_whr, p.field_xyr
+        self.ignore = ignored(self.config.loss_param)
+        self.mean, self.std = normalization(self)
+
+    def truth(self, labels: Array) -> Truth:
+        """Of the second bottom."""
+        labels = stop_gradient(labels)
+        kind = labels[:, 0].astype(jnp.int32)
+        judged = jnp.minimum(kind, 1) if self.objectness else kind
+        counts, boxed = jnp.ones(kind.shape, bool), kind != 0
+        if self.ignore is not None:
+            counts, boxed = judged != self.ignore, boxed & (kind != self.ignore)
+        return Truth(judged, labels[:, 1:5], labels[:, 5], counts, boxed)
+
+    def column(self, values: tuple[float, ...], x: Array) -> Array:
+        """Values of x, y, width and height, to be computed with maps (N, 4, H, W)."""
+        return jnp.asarray(values, x.dtype)[:, None, None]
+
+
+@layer("DetectionLoss", when=lambda config: config.detection_loss_param.HasField("cls_num"))
+class FieldDetectionLoss(_Fields, Loss):
+    """The softmax loss of scores, and lambda times the loss of boxes: smooth L1 or, with `bb_smooth: false`, squares.
+
+    Of places of background those count that overlap objects by less than bg_threshold and are chosen: by sample_mode
+    "random" bg_multiple as many as places of objects, drawn with replacement, by "bootstrap" for each class those that
+    score highest, by "mixture" half of each, else all. With iou_weighted an object counts as much as its overlap, with
+    pos_neg_weighted objects together 1 / (1 + bg_multiple) of all. Boxes are bounded to what field_xyr and field_whr
+    allow, and their gradient goes through that. Bottoms: x (N, cls_num + 4, H, W); labels (N, 6, H, W): class, centre,
+    size, overlap. Top (1, 1, 1, 2): the loss, which alone has a gradient, and its part of the boxes.
+    """
+
+    def setup(self, x: Shape, labels: Shape) -> list[Shape]:
+        p = self.config.detection_loss_param
+        self.read_fields(p, x, labels)
+        self.weight, self.smooth = getattr(p, "lambda"), p.bb_smooth
+        self.mode, self.multiple = p.sample_mode, p.bg_multiple
+        self.by_overlap, self.balanced = p.iou_weighted, p.pos_neg_weighted
+        return [(1, 1, 1, 2)]
+
+    def forward(self, params: Arrays, bottoms: Arrays, ctx: Context) -> list[Array]:
+        x = bottoms[0]
+        truth = self.truth(bottoms[1])
+        scores, boxes = x[:, : self.classes], x[:, self.classes :]
+        key = ctx.key if self.mode in ("random", "mixture") else None
+        kept = self._kept(stop_gradient(scores), truth, key)
+        of_scores = self._of_scores(scores, truth, kept)
+        of_boxes = self.weight * self._of_boxes(boxes, truth)
+        return [jnp.stack([of_scores + of_boxes, stop_gradient(of_boxes)]).reshape(1, 1, 1, 2)]
+
+    def _kept(self, scores: Array, truth: Truth, key: Array | None) -> Array:
+        """The places (N, H, W) of background that count."""
+        may = ((truth.kind == 0) & (truth.overlaps < self.background)).reshape(len(scores), -1)
+        part = 0.5 if self.mode == "mixture" else 1.0
+        kinds = truth.kind.reshape(may.shape)
+        kept = jnp.zeros_like(may)
+        if key is not None:
+            least = 4 * (self.classes - 1)
+            wanted = jnp.maximum((jnp.sum(kinds != 0, 1) * self.multiple * part).astype(jnp.int32), least)
+            kept |= may & _drawn(key, wanted, may.shape[1], max(least, int(may.shape[1] * self.multiple * part)))
+        if self.mode in ("bootstrap", "mixture"):
+            rows = scores.reshape(*scores.shape[:2], -1)
+            for kind in range(1, self.classes):
+                wanted = (jnp.sum(kinds == kind, 1) * self.multiple * part).astype(jnp.int32)
+                kept |= may & (_ranks(rows[:, kind], may) < jnp.maximum(wanted, 4)[:, None])
+        elif key is None:
+            kept = may
+        return kept.reshape(truth.kind.shape)
+
+    def _of_scores(self, scores: Array, truth: Truth, kept: Array) -> Array:
+        counts = truth.counts & ((truth.kind != 0) | kept)
+        chances = floored(jax.nn.log_softmax(scores, axis=1), log(FLT_MIN))
+        own = jnp.arange(self.classes)[:, None, None] == truth.kind[:, None]
+        losses = -jnp.sum(jnp.where(own, chances, 0), 1) * self._weights(truth, kept)
+        total = jnp.sum(jnp.where(counts, losses, 0)) / jnp.maximum(jnp.sum(counts), 1)
+        known = (truth.kind >= 0) & (truth.kind < self.classes)  # the fork reads what lies beside the scores
+        return jnp.where(jnp.any(counts & ~known), jnp.nan, total)
+
+    def _weights(self, truth: Truth, kept: Array) -> Array:
+        found = truth.kind != 0
+        weights = jnp.where(found, truth.overlaps, 1.0) if self.by_overlap else jnp.ones_like(truth.overlaps)
+        if not self.balanced:
+            return weights
+        objects, others = (jnp.sum(jnp.where(which, weights, 0)) for which in (found, kept))
+        number, share = jnp.sum(found | kept), 1 / (1 + self.multiple)
+        factors = (
+            part * number / jnp.where(whole == 0, 1, whole) for part, whole in ((share, objects), (1 - share, others))
+        )
+        of_objects, of_others = (jnp.where(objects == 0, 1, factor) for factor in factors)
+        return weights * jnp.where(found, of_objects, of_others)
+
+    def _of_boxes(self, moves: Array, truth: Truth) -> Array:
+        counts = truth.boxed[:, None]
+        wanted = self._encoded(truth.boxes)
+        (low_xy, high_xy), (low_wh, high_wh) = self._bounds()
+        bounded = jnp.clip(
+            moves,
+            self.column((low_xy, low_xy, low_wh, low_wh), moves),
+            self.column((high_xy, high_xy, high_wh, high_wh), moves),
+        )
+        off = moves + stop_gradient(bounded - moves) - wanted
+        far = jnp.abs(off)
+        losses = jnp.where(far < 1, off * off / 2, far - 0.5) if self.smooth else off * off / 2
+        return jnp.sum(jnp.where(counts, losses, 0)) / jnp.maximum(COORDINATES * jnp.sum(counts), 1)
+
+    def _encoded(self, boxes: Array) -> Array:
+        """What maps should say (N, 4, H, W) of boxes (N, 4, H, W), at each place."""
+        size = jnp.asarray(self.field, boxes.dtype)[:, None, None]
+        height, width = boxes.shape[-2:]
+        across, down = jnp.meshgrid(*((jnp.arange(n, dtype=boxes.dtype) + 0.5) * self.rate for n in (width, height)))
+        centre = (boxes[:, :2] - jnp.stack([across, down])) / size
+        sides = jnp.log(jnp.maximum(boxes[:, 2:], LEAST_SIDE) / size)
+        values = jnp.concatenate([centre, sides], 1)
+        return (values - self.column(self.mean, boxes)) / self.column(self.std, boxes)
+
+    def _bounds(self) -> tuple[tuple[float, float], tuple[float, float]]:
+        """Least and most of a centre's and a side's values, by the middle of the means and of the deviations."""
+        most = 1 / self.farthest, log(self.widest)
+        mean = [(a + b) / 2 for a, b in (self.mean[:2], self.mean[2:])]
+        std = [sqrt(a * b) for a, b in (self.std[:2], self.std[2:])]
+        low_xy, low_wh = ((-m - c) / s for m, c, s in zip(most, mean, std, strict=True))
+        high_xy, high_wh = ((m - c) / s for m, c, s in zip(most, mean, std, strict=True))
+        return (low_xy, high_xy), (low_wh, high_wh)
+
+
+def _drawn(key: Array, wanted: Array, places: int, most: int) -> Array:
+    """(N, places): those that are among so many (N) draws with replacement, of `most` at most."""
+    draws = jax.random.randint(key, (len(wanted), most), 0, places)
+    draws = jnp.sort(jnp.where(jnp.arange(most) < wanted[:, None], draws, places), 1)
+    at = jax.vmap(lambda row: jnp.searchsorted(row, jnp.arange(places)))(draws)
+    return jnp.take_along_axis(draws, jnp.minimum(at, most - 1), 1) == jnp.arange(places)
+
+
+def _ranks(scores: Array, may: Array) -> Array:
+    """(N, P): how many of those that may be chosen go before each, the highest score first, of equal ones the last."""
+    order = jnp.argsort(jnp.flip(jnp.where(may, -scores, jnp.inf), 1), axis=1, stable=True)
+    return jnp.flip(jnp.argsort(order, axis=1), 1)
+
+
+@layer("DetectionAccuracy")
+class DetectionAccuracy(_Fields):
+    """How many places have their class among the top_k scores, and how many of objects; −1 where there is none.
+
+    Background that overlaps objects by bg_threshold or more does not count. Bottoms: DetectionLoss's. Tops:
+    (1, 1, 1, 2), and (1, 1, 1, 1): how far boxes overlap their objects, on average. No gradient.
+    """
+
+    bottoms = (2, 2)
+    tops = (1, 2)
+
+    def setup(self, x: Shape, labels: Shape) -> list[Shape]:
+        p = self.config.detection_accuracy_param
+        self.read_fields(p, x, labels)
+        if not 1 <= p.top_k <= p.cls_num:
+            raise self.error(f"top_k {p.top_k} is not 1 to {p.cls_num}, the number of classes.")
+        self.top_k = p.top_k
+        tops: list[Shape] = [(1, 1, 1, 2), (1, 1, 1, 1)]
+        return tops[: len(self.config.top)]
+
+    def forward(self, params: Arrays, bottoms: Arrays, ctx: Context) -> list[Array]:
+        x = stop_gradient(bottoms[0])
+        truth = self.truth(bottoms[1])
+        scores, moves = x[:, : self.classes], x[:, self.classes :]
+        found = truth.counts & (truth.kind != 0)
+        counts = found | (truth.counts & (truth.overlaps < self.background))
+        right = self._right(scores, truth.kind)
+        moves = moves * self.column(self.std, x) + self.column(self.mean, x)
+        placed = of_maps(moves, jnp.asarray(self.field, x.dtype), self.rate, self.farthest, self.widest)
+        common = overlap("IOU", 0)(_corners(placed), _corners(jnp.moveaxis(truth.boxes, 1, -1)))
+        figures = [_mean(right, counts), _mean(right, found)]
+        return [jnp.stack(figures).reshape(1, 1, 1, 2), _mean(common, truth.boxed).reshape(1, 1, 1, 1)][
+            : len(self.top_shapes)
+        ]
+
+    def propagates_to(self, bottom: int) -> bool:
+        return False
+
+    def _right(self, scores: Array, kind: Array) -> Array:
+        """Where fewer than top_k classes go before the right one; of equal scores the last class goes first."""
+        classes = jnp.arange(self.classes)[:, None, None]
+        own = jnp.sum(jnp.where(classes == kind[:, None], scores, 0), 1, keepdims=True)
+        before = (scores > own) | ((scores == own) & (classes > kind[:, None]))
+        known = (kind >= 0) & (kind < self.classes)
+        return known & (jnp.sum(before, 1) < self.top_k)
+
+
+def _corners(boxes: Array) -> Array:
+    """x1, y1, x2, y2 of centre and size (…, 4)."""
+    return jnp.concatenate([boxes[..., :2] - boxes[..., 2:] / 2, boxes[..., :2] + boxes[..., 2:] / 2], -1)
+
+
+def _mean(values: Array, counts: Array) -> Array:
+    number = jnp.sum(counts)
+    return jnp.where(number > 0, jnp.sum(jnp.where(counts, values, 0)) / jnp.maximum(number, 1), -1)
