@@ -39,6 +39,7 @@ from engine.layers import (  # noqa: F401
     metric_learning,
     multibox_loss,
     normalization,
+    online_triplet_loss,
     pooling,
     prior_box,
     proposal,

@@ -3049,10 +3049,26 @@ class FaceNormalizeParameter(_message.Message):
     def __init__(self, normalize_type: _Optional[str] = ..., fix_gradient: bool = ..., bp_norm: bool = ...) -> None: ...
 
 class TripletLossParameter(_message.Message):
-    __slots__ = ("margin",)
+    __slots__ = ("margin", "mu", "negative", "positive", "all_triplets")
+    class SampleMethod(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+        __slots__ = ()
+        ALL: _ClassVar[TripletLossParameter.SampleMethod]
+        HARD: _ClassVar[TripletLossParameter.SampleMethod]
+        MODERATE: _ClassVar[TripletLossParameter.SampleMethod]
+    ALL: TripletLossParameter.SampleMethod
+    HARD: TripletLossParameter.SampleMethod
+    MODERATE: TripletLossParameter.SampleMethod
     MARGIN_FIELD_NUMBER: _ClassVar[int]
+    MU_FIELD_NUMBER: _ClassVar[int]
+    NEGATIVE_FIELD_NUMBER: _ClassVar[int]
+    POSITIVE_FIELD_NUMBER: _ClassVar[int]
+    ALL_TRIPLETS_FIELD_NUMBER: _ClassVar[int]
     margin: float
-    def __init__(self, margin: _Optional[float] = ...) -> None: ...
+    mu: float
+    negative: TripletLossParameter.SampleMethod
+    positive: TripletLossParameter.SampleMethod
+    all_triplets: bool
+    def __init__(self, margin: _Optional[float] = ..., mu: _Optional[float] = ..., negative: _Optional[_Union[TripletLossParameter.SampleMethod, str]] = ..., positive: _Optional[_Union[TripletLossParameter.SampleMethod, str]] = ..., all_triplets: bool = ...) -> None: ...
 
 class LocalParameter(_message.Message):
     __slots__ = ("num_output", "bias_term", "pad", "kernel_size", "stride", "weight_filler", "bias_filler")

@@ -333,6 +333,9 @@ NUMBERS: dict[str, dict[str, dict[str, int]]] = {
     "textboxes": {
         "LayerParameter": {"ctc_decoder_param": 149, "ctc_loss_param": 148},
     },
+    "caffe-retrieval": {
+        "LayerParameter": {"triplet_loss_param": 155},
+    },
     "deformable": {
         "LayerParameter": {"deformable_convolution_param": 999},
     },

@@ -151,6 +151,7 @@ FORKS: dict[str, tuple[str, ...]] = {
         "LiftedStructSimilaritySoftmaxLoss",
         "Local",
         "MarginInnerProduct",
+        "OnlineTripletLoss",
         "TripletLoss",
     ),
     "flow": (

@@ -51,7 +51,6 @@ STAND_INS = {
     "MultiStageMeanfield": "Leave it out: the layer before it gives the scores that it smooths.",
     "Nms": "Leave it out: the layer before it gives the maps that it searches.",
     "Noise": "DummyData of a gaussian or uniform filler, added by Eltwise, is the same.",
-    "OnlineTripletLoss": "TripletLoss takes anchors, items of the same class and others.",
     "PFMWriter": _FILES,
     "Region": "YoloDetectionOutput finds boxes in maps of YOLOv2.",
     "ScaledTanH": "TanH between two Power layers is the same.",
