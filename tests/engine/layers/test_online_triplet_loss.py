@@ -22,7 +22,7 @@ def by_loops(x, margin=0.2, mu=1.0, negative="ALL", positive="ALL", all_triplets
                 continue
             if positive == "MODERATE" and d[i, j] > 2 * np.mean(inside) - min([2.0, *inside]):
                 continue
-            for k in np.flatnonzero(LABELS != LABELS[i]):
+            for k in np.flatnonzero(LABELS[i] != LABELS):
                 total += 1
                 wrong += d[i, j] >= d[i, k]
                 harder = d[i, k] <= d[i, j]
