@@ -1,6 +1,5 @@
 """Graph → Net: shapes, parameters and one pure function `forward(params, inputs, key)`."""
 
-from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property, partial
 from pathlib import Path
@@ -21,9 +20,11 @@ from engine.layers.base import Array, Context, Layer, Shape, SourceLayer
 from engine.layers.registry import create, known
 from engine.net import labels, parameters, spans, steps, total_loss
 from engine.net.assembly import Behind, assemble
+from engine.net.last_used import LastUsed
 from engine.net.needs_backward import NeedsBackward, needs_backward
 from engine.net.parameters import cleared, shaped
 from engine.net.sized import Sized, for_platform
+from engine.net.spans import Given, Probes, Span
 from engine.net.steps import Step
 from engine.net.tape import Tape, push
 from engine.proto import caffe_pb2 as pb
@@ -76,7 +77,7 @@ class Net:
         """
         self.graph, self.precision = graph, precision
         self._given = dict(shapes or {})
-        self._sizes: OrderedDict[Any, Net] = OrderedDict()
+        self._sizes: LastUsed[Any, Net] = LastUsed(SIZES)
         if not layers:
             known_layers.check(graph, known())
         self._built = assemble(graph.nodes, layers or map(create, graph.nodes), self._given, behind)
@@ -89,7 +90,7 @@ class Net:
         self.output_names = list(graph.outputs)
         self.needs_backward = self._needs_backward()
         self._given = {**self._source_shapes(), **self._given}
-        self._sizes[tuple(self._given.items())] = self
+        self._sizes.put(tuple(self._given.items()), self)
 
     @classmethod
     def from_param(
@@ -114,9 +115,8 @@ class Net:
         sizes = tuple(wanted.items())
         until = next((i for i in range(first, (end if last is None else last) + 1) if self.layers[i].dynamic), last)
         for key in (sizes, (sizes, until)):
-            if key in self._sizes:
-                self._sizes.move_to_end(key)
-                return self._sizes[key]
+            if (net := self._sizes.get(key)) is not None:
+                return net
         try:
             return self._set_up(sizes, wanted, end)
         except LayerError:
@@ -128,10 +128,8 @@ class Net:
         layers = [layer.blank() if i <= until else layer for i, layer in enumerate(self.layers)]
         net = Net(self.graph, shapes, layers, self.precision, Behind(self._built, until))
         parameters.check_same(self.layers, net.layers)
-        net._sizes, self._sizes[key] = self._sizes, net
-        if len(self._sizes) > SIZES:
-            self._sizes.popitem(last=False)
-        return net
+        net._sizes = self._sizes
+        return self._sizes.put(key, net)
 
     def _source_shapes(self) -> dict[str, Shape]:
         sources = (tops for layer, tops in zip(self.layers, self.tops, strict=True) if isinstance(layer, SourceLayer))
@@ -221,7 +219,7 @@ class Net:
         key: Array | None = None,
         *,
         keep: bool = False,
-        probes: Mapping[tuple[int, int], Array] | None = None,
+        probes: Probes | None = None,
         tape: Tape | None = None,
     ) -> Forward:
         """One pass. Pure, for `jax.jit`. `inputs`: every top of every source by name; `key`: for random layers.
@@ -239,7 +237,7 @@ class Net:
         inputs: Mapping[str, Array],
         key: Array | None,
         keep: bool,
-        probes: Mapping[tuple[int, int], Array],
+        probes: Probes,
         tape: Tape | None,
     ) -> Forward:
         rows = list(zip(self.layers, self.graph.nodes, self.tops, self.loss_weights, strict=True))
@@ -250,7 +248,7 @@ class Net:
         for start, end in spans.spans(self.layers, 0, len(self.layers) - 1):
             current = [updates.get(k, p) for k, p in enumerate(params)]
             net = net.measured(start, current, [values[v] for v in self.graph.nodes[start].bottoms])
-            made, changed = net._span(start, end, keep, current, values, key, probes, joined, tape)
+            made, changed = net._span(Span(start, end, keep), current, values, key, probes, joined, tape)
             net = net.grown(start, made)
             values.update(made)
             updates.update(changed)
@@ -265,36 +263,38 @@ class Net:
 
     def _span(
         self,
-        start: int,
-        end: int,
-        keep: bool,
+        span: Span,
         params: Sequence[Array],
         values: Mapping[Value, Array],
         key: Array | None,
-        probes: Mapping[tuple[int, int], Array],
+        probes: Probes,
         joined: Sequence[Step],
         tape: Tape | None,
-    ) -> tuple[dict[Value, Array], dict[int, Array]]:
-        """What layers start … end hand on, compiled where the net is not, and new values of state parameters."""
+    ) -> spans.Made:
+        """What the layers of a span hand on, compiled where the net is not, and new values of state parameters."""
+        start, end = span.start, span.end
         rows = [*self.param_ids[start : end + 1], *self.recurrent_ids[start : end + 1]]
-        own = {k: params[k] for ids in rows for k in ids}
-        given = {v: values[v] for v in spans.reads(self.layers, self.graph.nodes, self.tops, start, end)}
-        reached = {at: probe for at, probe in probes.items() if start <= at[0] <= end}
+        given = Given(
+            {k: params[k] for ids in rows for k in ids},
+            {v: values[v] for v in spans.reads(self.layers, self.graph.nodes, self.tops, start, end)},
+            key,
+            {at: probe for at, probe in probes.items() if start <= at[0] <= end},
+        )
         if tape:
-            return tape.run(self, start, end, keep, own, given, key, reached)
+            return tape.run(self, span, given)
         if self.dynamic and not self.layers[start].host:
-            return self.run_span(start, end, keep, own, given, key, reached)
-        return spans.run(self, start, end, own, given, key, reached, joined)
+            return self.run_span(span, given)
+        return spans.run(self, span, given, joined)
 
     @cached_property
-    def run_span(self) -> Callable[..., tuple[dict[Value, Array], dict[int, Array]]]:
+    def run_span(self) -> Callable[[Span, Given], spans.Made]:
         """`spans.run_compiled`, compiled."""
-        return jax.jit(for_platform(partial(spans.run_compiled, self)), static_argnums=(0, 1, 2))
+        return jax.jit(for_platform(partial(spans.run_compiled, self)), static_argnums=0)
 
     @cached_property
     def push_span(self) -> Callable[..., Any]:
         """`tape.push`, compiled."""
-        return jax.jit(for_platform(partial(push, self)), static_argnums=(0, 1, 2))
+        return jax.jit(for_platform(partial(push, self)), static_argnums=0)
 
     def run(
         self, i: int, params: Sequence[Array] | Mapping[int, Array], bottoms: Sequence[Array], key: Array | None = None

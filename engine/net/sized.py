@@ -1,6 +1,5 @@
 """Compiled functions whose arguments come in several sizes, as pictures do that are never resized."""
 
-from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ import numpy as np
 
 from engine import log
 from engine.net import program_cache
+from engine.net.last_used import LastUsed
 from engine.ops import onednn_proof, platform
 
 KEPT = 64
@@ -120,26 +120,22 @@ class Sized:
     ) -> None:
         self._function, self._name, self._options = function, name, options
         self._uses, self._inputs, self._light, self._parts = uses or Uses(), inputs, light, made_of
-        self._programs: OrderedDict[tuple[tuple[int, ...], ...], _Program] = OrderedDict()
+        self._programs: LastUsed[tuple[tuple[int, ...], ...], _Program] = LastUsed(KEPT)
 
     def __call__(self, *args: Any) -> Any:
         shapes = tuple(np.shape(leaf) for leaf in jax.tree.leaves(args))
         full = self._uses.full(self._inputs(*args))
         program = self._programs.get(shapes)
         if program is None or (full and program.quick):
-            program = self._programs[shapes] = self._new(full, program, args)
-            if len(self._programs) > KEPT:
-                self._programs.popitem(last=False)
-        elif len(self._programs) > 1:
-            self._programs.move_to_end(shapes)
+            program = self._programs.put(shapes, self._new(full, program, args))
         return program.run(*args)
 
     def _new(self, full: bool, before: _Program | None, args: Any) -> _Program:
         said = ""
         if before:
             said = f"Compiling {self._name} for a size that comes often, to run faster."
-        elif self._programs or not full:
-            said = f"Compiling {self._name} for {'another' if self._programs else 'a first'} size of its inputs."
+        elif len(self._programs) or not full:
+            said = f"Compiling {self._name} for {'another' if len(self._programs) else 'a first'} size of its inputs."
         quick = not full and on_cpu()
         around = onednn_proof.left_out if quick and self._light(*args) else nullcontext
 

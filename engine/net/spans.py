@@ -1,6 +1,8 @@
 """The layers of a net in spans: ranges that can be compiled as one, and what each takes from outside."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
 from typing import Protocol
 
 import jax
@@ -13,6 +15,33 @@ from engine.net.steps import Step, single
 Values = dict[Value, Array]
 Params = Mapping[int, Array]
 """Parameters by their number in the net."""
+
+
+Probes = Mapping[tuple[int, int], Array]
+"""Zeros that are added to bottom j of layer i, by (i, j): their gradient is that bottom's."""
+
+Made = tuple[Values, dict[int, Array]]
+"""What layers have made, and new values of state parameters."""
+
+
+@dataclass(frozen=True)
+class Span:
+    """Layers start … end, both included, that are run as one. keep: whether all their tops are asked for."""
+
+    start: int
+    end: int
+    keep: bool = False
+
+
+@partial(jax.tree_util.register_dataclass, data_fields=("params", "values", "key", "probes"), meta_fields=())
+@dataclass(frozen=True)
+class Given:
+    """What a span is run on: its parameters, the values that `reads` names, a random key, probes of its bottoms."""
+
+    params: Params
+    values: Mapping[Value, Array]
+    key: Array | None = None
+    probes: Probes = field(default_factory=dict)
 
 
 class Runs(Protocol):
@@ -71,58 +100,42 @@ def asked_behind(net: Runs, start: int, end: int) -> set[Value]:
     return read | sunk | returned | {each.value for each in net.unchecked_labels}
 
 
-def handed_on(net: Runs, start: int, end: int, made: Values, *, keep: bool) -> Values:
-    """What a compiled span returns of the tops of layers start … end: what is asked for behind them, with `keep` all.
+def handed_on(net: Runs, span: Span, made: Values) -> Values:
+    """What a compiled span returns of the tops of its layers: what is asked for behind them, with `keep` all.
 
     Not those of sources, which it was given: each would be a copy, as each value is that the gradient needs, too.
     """
-    given = {v for i in range(start, end + 1) if isinstance(net.layers[i], SourceLayer) for v in net.tops[i]}
-    asked = made.keys() if keep else asked_behind(net, start, end)
+    layers = range(span.start, span.end + 1)
+    given = {v for i in layers if isinstance(net.layers[i], SourceLayer) for v in net.tops[i]}
+    asked = made.keys() if span.keep else asked_behind(net, span.start, span.end)
     return {v: x for v, x in made.items() if v in asked and v not in given}
 
 
-def run_compiled(
-    net: Runs,
-    start: int,
-    end: int,
-    keep: bool,
-    params: Params,
-    given: Mapping[Value, Array],
-    key: Array | None,
-    probes: Mapping[tuple[int, int], Array],
-) -> tuple[Values, dict[int, Array]]:
-    """`run`, to be compiled: see `handed_on`."""
-    made, updates = run(net, start, end, params, given, key, probes)
-    return handed_on(net, start, end, made, keep=keep), updates
+def run_compiled(net: Runs, span: Span, given: Given) -> Made:
+    """`run`, to be compiled for each span: see `handed_on`."""
+    made, updates = run(net, span, given)
+    return handed_on(net, span, made), updates
 
 
-def run(
-    net: Runs,
-    start: int,
-    end: int,
-    params: Params,
-    given: Mapping[Value, Array],
-    key: Array | None,
-    probes: Mapping[tuple[int, int], Array],
-    joined: Sequence[Step] = (),
-) -> tuple[Values, dict[int, Array]]:
-    """Layers start … end on the values that `reads` names: all their tops, and new values of state parameters.
+def run(net: Runs, span: Span, given: Given, joined: Sequence[Step] = ()) -> Made:
+    """The layers of a span on the values that `reads` names: all their tops, and new values of state parameters.
 
-    probes[i, j] is added to bottom j of layer i. joined: the steps of the layers, some of them as one, whose tops in
-    between are left out; none: each by itself.
+    joined: the steps of the layers, some of them as one, whose tops in between are left out; none: each by itself.
     """
     made: Values = {}
     updates: dict[int, Array] = {}  # layers that share state take it as those before them left it, and add to it
-    for step in joined or single(net.layers, start, end):
+    for step in joined or single(net.layers, span.start, span.end):
         i, node = step.first, net.graph.nodes[step.first]
         if isinstance(step.layer, SourceLayer):
-            made.update({v: given[v] for v in net.tops[i]})
+            made.update({v: given.values[v] for v in net.tops[i]})
             continue
-        bottoms = [made[v] if v in made else given[v] for v in node.bottoms]
+        bottoms = [made[v] if v in made else given.values[v] for v in node.bottoms]
         for j, propagate in enumerate(node.config.propagate_down):
             bottoms[j] = bottoms[j] if propagate else jax.lax.stop_gradient(bottoms[j])
-        bottoms = [b + probes[i, j].astype(b.dtype) if (i, j) in probes else b for j, b in enumerate(bottoms)]
-        tops, changed = net.compute(step, {**params, **updates}, bottoms, key)
+        bottoms = [
+            b + given.probes[i, j].astype(b.dtype) if (i, j) in given.probes else b for j, b in enumerate(bottoms)
+        ]
+        tops, changed = net.compute(step, {**given.params, **updates}, bottoms, given.key)
         made.update(zip(net.tops[step.last], tops, strict=True))
         updates.update(changed)
     return made, updates

@@ -15,9 +15,8 @@ from engine.net import spans
 from engine.net.needs_backward import NeedsBackward
 from engine.net.parameters import Param
 from engine.net.sized import on_cpu
-from engine.net.spans import Params, Values
+from engine.net.spans import Given, Made, Span, Values
 
-Probes = Mapping[tuple[int, int], Array]
 FIRST, LAST = (0, 3, 1, 2), (0, 2, 3, 1)
 """The axes of blobs whose channels come last, as the net has them; and of those of the net with their channels last."""
 
@@ -41,10 +40,10 @@ class Differentiated(spans.Runs, Protocol):
     needs_backward: NeedsBackward
 
     @property
-    def run_span(self) -> Callable[..., tuple[Values, dict[int, Array]]]: ...
+    def run_span(self) -> Callable[[Span, Given], Made]: ...
 
     @property
-    def push_span(self) -> Callable[..., "tuple[Values, dict[int, Array], Kept]"]: ...
+    def push_span(self) -> Callable[[Span, Given], "tuple[Values, dict[int, Array], Kept]"]: ...
 
 
 @partial(
@@ -68,29 +67,19 @@ class Kept:
     tops: tuple[tuple[Value, jax.ShapeDtypeStruct], ...]
 
 
-def push(
-    net: Differentiated,
-    start: int,
-    end: int,
-    keep: bool,
-    params: Params,
-    values: Values,
-    key: Array | None,
-    probes: Probes,
-) -> tuple[Values, dict[int, Array], Kept]:
+def push(net: Differentiated, span: Span, given: Given) -> tuple[Values, dict[int, Array], Kept]:
     """`spans.run_compiled`, and what `pull` needs. To be compiled.
 
     Arguments are never outputs, as each would be a copy: of the parameters, too.
     """
-    tops, pullback, (made, updates) = _linearized(net, start, end, params, values, key, probes)
+    tops, pullback, (made, updates) = _linearized(net, span, given)
     leaves, structure = jax.tree.flatten(pullback)
-    places = {id(x): n for n, x in enumerate(jax.tree.leaves((params, values, key, probes)))}
-    given = tuple(places.get(id(leaf)) for leaf in leaves)
+    numbers = {id(x): n for n, x in enumerate(jax.tree.leaves(given))}
+    places = tuple(numbers.get(id(leaf)) for leaf in leaves)
     last = on_cpu()
-    computed = [_turned(leaf, LAST if last else ()) for leaf, place in zip(leaves, given, strict=True) if place is None]
+    computed = [_turned(leaf, LAST if last else ()) for leaf, at in zip(leaves, places, strict=True) if at is None]
     shapes = tuple((v, jax.ShapeDtypeStruct(x.shape, x.dtype)) for v, x in tops.items())
-    made = spans.handed_on(net, start, end, made, keep=keep)
-    return made, updates, Kept(computed, last, structure, given, shapes)
+    return spans.handed_on(net, span, made), updates, Kept(computed, last, structure, places, shapes)
 
 
 def _turned(x: Array, axes: tuple[int, ...]) -> Array:
@@ -108,33 +97,33 @@ def pull(kept: Kept, again: Sequence[Array], diffs: Mapping[Value, Computed]) ->
 
 
 def _linearized(
-    net: Differentiated, start: int, end: int, params: Params, values: Values, key: Array | None, probes: Probes
+    net: Differentiated, span: Span, given: Given
 ) -> tuple[Values, Callable[[Values], Any], tuple[Values, dict[int, Array]]]:
     """The tops that gradients come from, the pullback by what they go to, and all that the span makes."""
-    wanted = _wanted(net, start, end)
+    wanted = _wanted(net, span)
     needs, nodes = net.needs_backward.bottoms, net.graph.nodes
-    read = {v for i in range(start, end + 1) for v, need in zip(nodes[i].bottoms, needs[i], strict=True) if need}
+    layers = range(span.start, span.end + 1)
+    read = {v for i in layers for v, need in zip(nodes[i].bottoms, needs[i], strict=True) if need}
     asked = Gradients(
-        {k: x for k, x in params.items() if net.params[k].learned},
-        {v: x for v, x in values.items() if v in read},
-        dict(probes),
+        {k: x for k, x in given.params.items() if net.params[k].learned},
+        {v: x for v, x in given.values.items() if v in read},
+        dict(given.probes),
     )
 
     def run(asked: Gradients) -> tuple[Values, tuple[Values, dict[int, Array]]]:
-        made, updates = spans.run(
-            net, start, end, {**params, **asked.params}, {**values, **asked.values}, key, asked.probes
-        )
+        params, values = {**given.params, **asked.params}, {**given.values, **asked.values}
+        made, updates = spans.run(net, span, Given(params, values, given.key, asked.probes))
         return {v: made[v] for v in wanted}, (made, updates)
 
     return jax.vjp(run, asked, has_aux=True)
 
 
-def _wanted(net: Differentiated, start: int, end: int) -> list[Value]:
+def _wanted(net: Differentiated, span: Span) -> list[Value]:
     """The tops of a span by which the loss depends on what lies above: they are losses, or layers behind read them."""
     needs, nodes = net.needs_backward, net.graph.nodes
-    rows = zip(nodes[end + 1 :], needs.bottoms[end + 1 :], strict=True)
+    rows = zip(nodes[span.end + 1 :], needs.bottoms[span.end + 1 :], strict=True)
     read = {v for node, asked in rows for v, need in zip(node.bottoms, asked, strict=True) if need}
-    layers = [i for i in range(start, end + 1) if needs.layers[i]]
+    layers = [i for i in range(span.start, span.end + 1) if needs.layers[i]]
     return [v for i in layers for v, w in zip(net.tops[i], net.loss_weights[i], strict=True) if w or v in read]
 
 
@@ -145,30 +134,19 @@ class Tape:
     _pulls: list[Callable[[Mapping[Value, Computed]], Gradients | None]] = field(default_factory=list)
     _losses: dict[Value, np.ndarray] = field(default_factory=dict)
 
-    def run(
-        self,
-        net: Differentiated,
-        start: int,
-        end: int,
-        keep: bool,
-        params: Params,
-        values: Values,
-        key: Array | None,
-        probes: Probes,
-    ) -> tuple[Values, dict[int, Array]]:
+    def run(self, net: Differentiated, span: Span, given: Given) -> Made:
         """`spans.run`, of what is compiled `spans.run_compiled`, recorded."""
-        if not _wanted(net, start, end):
-            if net.layers[start].host:
-                return spans.run(net, start, end, params, values, key, probes)
-            return net.run_span(start, end, keep, params, values, key, probes)
-        if net.layers[start].host:
-            made, updates = spans.run(net, start, end, params, values, key, probes)
-            self._pulls.append(partial(_pulled_on_host, net, start, params, values))
+        host = net.layers[span.start].host
+        if not _wanted(net, span):
+            return spans.run(net, span, given) if host else net.run_span(span, given)
+        if host:
+            made, updates = spans.run(net, span, given)
+            self._pulls.append(partial(_pulled_on_host, net, span.start, given))
         else:
-            made, updates, kept = net.push_span(start, end, keep, params, values, key, probes)
-            leaves = jax.tree.leaves((params, values, key, probes))
+            made, updates, kept = net.push_span(span, given)
+            leaves = jax.tree.leaves(given)
             self._pulls.append(partial(_pulled, kept, [leaves[n] for n in kept.given if n is not None]))
-        for i in range(start, end + 1):
+        for i in range(span.start, span.end + 1):
             for v, weight in zip(net.tops[i], net.loss_weights[i], strict=True):
                 if weight:
                     self._losses[v] = np.full(made[v].shape, weight, made[v].dtype)
@@ -193,10 +171,9 @@ def _pulled(kept: Kept, again: Sequence[Array], diffs: Mapping[Value, Computed])
     return pull(kept, again, own) if own else None
 
 
-def _pulled_on_host(
-    net: Differentiated, i: int, params: Params, values: Values, diffs: Mapping[Value, Computed]
-) -> Gradients | None:
+def _pulled_on_host(net: Differentiated, i: int, given: Given, diffs: Mapping[Value, Computed]) -> Gradients | None:
     """Of layer `i`, which is a span by itself."""
+    params, values = given.params, given.values
     own = [diffs.get(v) for v in net.tops[i]]
     if all(diff is None for diff in own):
         return None

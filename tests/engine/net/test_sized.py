@@ -94,8 +94,9 @@ def test_a_second_process_traces_nothing(folder, traced):
     assert traced == [(2,)]
 
 
-def test_those_used_last_are_kept(total, traced, monkeypatch):
+def test_those_used_last_are_kept(traced, monkeypatch, request):
     monkeypatch.setattr(sized, "KEPT", 2)
+    total = request.getfixturevalue("total")
     for n in (1, 2, 1, 3, 1, 2):
         total(ones(n))
     assert traced == [(1,), (2,), (3,), (2,)]

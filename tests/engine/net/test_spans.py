@@ -6,6 +6,7 @@ from support.small_nets import INPUT, LABELS, SMALL, X, ip, loss, made
 
 from engine.layers.base import Layer
 from engine.net import spans
+from engine.net.spans import Given, Span
 
 RELU = 'layer { name: "r" type: "ReLU" bottom: "a" top: "r" }\n'
 
@@ -37,9 +38,10 @@ def test_what_is_read_from_outside_is_what_earlier_layers_made():
 def test_a_range_makes_what_the_whole_makes():
     net = made(SMALL)
     params, key = net.init(0), jax.random.key(0)
-    given = dict(zip(net.tops[0] + net.tops[1], (X, np.float32([0, 2])), strict=True))
-    whole, _ = spans.run(net, 0, len(net.layers) - 1, dict(enumerate(params)), given, key, {})
-    some, _ = spans.run(net, 0, 2, dict(enumerate(params)), given, key, {})
+    values = dict(zip(net.tops[0] + net.tops[1], (X, np.float32([0, 2])), strict=True))
+    given = Given(dict(enumerate(params)), values, key)
+    whole, _ = spans.run(net, Span(0, len(net.layers) - 1), given)
+    some, _ = spans.run(net, Span(0, 2), given)
     assert all(np.array_equal(some[v], whole[v]) for v in some)
     assert len(whole) > len(some) > 0
 
@@ -47,11 +49,11 @@ def test_a_range_makes_what_the_whole_makes():
 def test_a_compiled_range_returns_what_is_asked_for_behind_it_and_no_copies_of_what_it_was_given():
     net = made(INPUT + LABELS + ip("a", "x", "a", 4) + RELU + ip("b", "r", "b", 3) + loss("b"))
     params, key = dict(enumerate(net.init(0))), jax.random.key(0)
-    given = dict(zip(net.tops[0] + net.tops[1], (X, np.float32([0, 2])), strict=True))
+    values = dict(zip(net.tops[0] + net.tops[1], (X, np.float32([0, 2])), strict=True))
     last = net.layer_names.index("b")
 
     def returned(end: int, keep: bool) -> list[str]:
-        return [v.blob for v in spans.run_compiled(net, 0, end, keep, params, given, key, {})[0]]
+        return [v.blob for v in spans.run_compiled(net, Span(0, end, keep), Given(params, values, key))[0]]
 
     assert returned(last, False) == ["b"]
     assert returned(last, True) == ["a", "r", "b"]
