@@ -12,10 +12,7 @@ from engine.errors import DeviceError
 from engine.host import memory
 from engine.units import short_size
 
-LESS = (
-    "What takes less: a smaller batch_size, with iter_size to make up for it; "
-    "-precision bfloat16; on a GPU, -recompute."
-)
+LESS = f"What takes less: {memory.less('-')}; on a GPU, -recompute."
 
 ASKED = re.compile(r"allocat\w* ([\d.]+) ?(bytes|B|[KMGT]iB)\b")
 

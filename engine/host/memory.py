@@ -25,6 +25,11 @@ def limit() -> int:
     return min([physical(), *(bound for bound in asked if bound != resource.RLIM_INFINITY), *_cgroup_limits()])
 
 
+def less(dashes: str) -> str:
+    """What a training with less memory is asked for by; `dashes`: how a flag begins."""
+    return f"a smaller batch_size, with iter_size to make up for it, or {dashes}precision bfloat16"
+
+
 def lacking(size: int) -> str | None:
     """What is to be said where `size` bytes cannot be had; None where they can.
 

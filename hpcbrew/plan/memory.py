@@ -5,6 +5,7 @@ from math import prod
 
 from engine.graph.blob_shapes import Sizes
 from engine.graph.graph import Graph
+from engine.host import memory
 from engine.proto import caffe_pb2 as pb
 from engine.units import short_size
 from hpcbrew.clusters.profiles import GpuType
@@ -66,7 +67,7 @@ def warnings(
 ) -> list[str]:
     """Said where that is more than the job gets. `kind`: of its GPUs, where the profile names it; `others`: all kinds
     of the cluster, by name."""
-    less = "a smaller batch_size, with iter_size to make up for it, or --precision bfloat16"
+    less = memory.less("--")
     if resources.gpus and kind is not None and kind.memory is not None and needed > SHARE * kind.memory:
         enough = [name for name, other in others if other.memory is not None and SHARE * other.memory >= needed]
         larger = f", or --gpu-type {enough[0]}" if enough else ""
