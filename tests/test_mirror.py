@@ -38,6 +38,7 @@ ELSEWHERE = {
     "engine/cli/test.py": "engine/cli/test_cli.py",
     "engine/cli/timing.py": "engine/cli/test_cli.py",
     "engine/cli/train.py": "engine/cli/test_cli.py",
+    "engine/graph/detections.py": "engine/layers/test_multibox_loss.py",
     "engine/graph/known_layers.py": "engine/proto/test_layer_names.py",
     "engine/graph/model_fit.py": "engine/net/test_weights.py",
     "engine/graph/new_shapes.py": "engine/graph/test_fits.py",

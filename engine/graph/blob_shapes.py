@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from engine.graph import (
     counts,
+    detections,
     fits,
     new_shapes,
     normalized,
@@ -185,6 +186,17 @@ def _upsampled(node: Node, bottoms: Sequence[Shape]) -> list[Shape]:
     return [(*x[:2], x[2] * scale, x[3] * scale)]
 
 
+def _detected(node: Node, bottoms: Sequence[Shape]) -> list[Shape]:
+    """As many rows as are found, one at least."""
+    detections.found(node, *bottoms)
+    return [(1, 1, 1, 7)]
+
+
+def _learned_boxes(node: Node, bottoms: Sequence[Shape]) -> list[Shape]:
+    detections.learned(node, *bottoms)
+    return [()]
+
+
 def _paired(node: Node, bottoms: Sequence[Shape]) -> list[Shape]:
     predictions.pair(node, bottoms[0], bottoms[1])
     return [()]
@@ -201,6 +213,8 @@ OF_ALL: Mapping[str, Callable[[Node, Sequence[Shape]], list[Shape]]] = {
     "BatchReindex": lambda node, bottoms: [parts.reindexed(node, *bottoms)],
     "ContrastiveLoss": lambda node, bottoms: [()],
     "Crop": _cropped,
+    "DetectionOutput": _detected,
+    "MultiBoxLoss": _learned_boxes,
     "LSTMUnit": lambda node, bottoms: recurrences.unit(node, *bottoms),
     "PSROIPooling": lambda node, bottoms: [regions.position_sensitive(node, *bottoms)],
     "Upsample": _upsampled,

@@ -54,6 +54,8 @@ FORKS: dict[str, tuple[Bounds, Bounds]] = {
     **dict.fromkeys(("PriorBox", "PriorBoxClustered", "Upsample"), ((1, 2), ONE)),
     **dict.fromkeys(("PSROIPooling", "ROIAlign", "ROIPooling"), ((2, 2), ONE)),
     "Axpy": ((3, 3), ONE),
+    "DetectionOutput": ((3, 5), ONE),
+    "MultiBoxLoss": ((4, 4), ONE),
     "BN": (ONE, (1, 3)),
     "Normalize": (ONE, (1, 2)),
 }

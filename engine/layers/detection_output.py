@@ -11,7 +11,8 @@ from jax.lax import stop_gradient
 
 from engine.data.detection_files import DetectionFiles
 from engine.errors import DataError, PrototxtError
-from engine.layers.base import Array, Arrays, Context, HostLayer, Shape, count
+from engine.graph import detections
+from engine.layers.base import Array, Arrays, Context, HostLayer, Shape
 from engine.layers.registry import layer
 from engine.ops.boxes import CodeType, decode, suppress
 from engine.proto import paths
@@ -94,27 +95,11 @@ class DetectionOutput(HostLayer):
     With `save_output_param` what is found is written into files too; see DetectionFiles.
     """
 
-    bottoms = (3, 5)
-
     def setup(self, loc: Shape, conf: Shape, priors: Shape, *refined: Shape) -> list[Shape]:
         self.search = self._search()
         if not hasattr(self, "files"):
             self.files = self._files()
-        classes = self.search.classes
-        if len(priors) != 3 or priors[2] % 4 or count(priors) != 2 * priors[2]:
-            raise self.error(f"{self.bottom(2)} has shape {list(priors)}; priors are (1, 2, 4 times their number).")
-        boxes = priors[2] // 4
-        needed = [
-            (0, loc, 4 if self.search.shared else 4 * classes, "offsets"),
-            (1, conf, classes, "scores"),
-            *((3 + i, shape, (2, 4)[i], ("objectness", "moves")[i]) for i, shape in enumerate(refined)),
-        ]
-        for i, shape, each, what in needed:
-            if not shape or shape[0] != loc[0] or count(shape[1:]) != boxes * each:
-                raise self.error(
-                    f"{self.bottom(i)} has shape {list(shape)}; {boxes} priors of {classes} classes need "
-                    f"[{loc[0] if loc else 1}, {boxes * each}] {what}."
-                )
+        detections.found(self.node, loc, conf, priors, *refined)
         return [(1, 1, 1, 7)]
 
     def forward(self, params: Arrays, bottoms: Arrays, ctx: Context) -> list[Array]:
@@ -148,21 +133,8 @@ class DetectionOutput(HostLayer):
             return None
 
     def _search(self) -> Search:
-        p = self.config.detection_output_param
+        p = detections.output_settings(self.node)
         nms = p.nms_param
-        if not p.HasField("num_classes") or not p.num_classes:
-            raise self.error("detection_output_param needs num_classes of 1 or more.")
-        if p.share_location and p.background_label_id == -1:
-            raise self.error(
-                "background_label_id is −1 and the locations are shared, which its fork cannot compute. Give the "
-                "number of a class that there is not, such as num_classes."
-            )
-        if nms.nms_threshold < 0:
-            raise self.error(f"nms_threshold is {nms.nms_threshold:g}; it must be 0 or more.")
-        if nms.soft_nms:
-            raise self.error("soft_nms: true is of a fork (jolibrain/caffe) and not obeyed here. Delete it.")
-        if not 0 < nms.eta <= 1:
-            raise self.error(f"eta is {nms.eta:g}; it must be above 0 and 1 at most.")
         return Search(
             classes=p.num_classes,
             shared=p.share_location,

@@ -7,7 +7,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax.lax import stop_gradient
 
-from engine.layers.base import Array, Arrays, Context, Shape, count
+from engine.graph import detections
+from engine.layers.base import Array, Arrays, Context, Shape
 from engine.layers.classification_loss import LOG_FLT_MIN
 from engine.layers.loss import Loss, floored, normalization, normalizer
 from engine.layers.registry import layer
@@ -44,30 +45,14 @@ class MultiBoxLoss(Loss):
     C with `share_location: false`. A class that is none, or the background, makes the loss NaN.
     """
 
-    bottoms = (4, 4)
-
     def setup(self, loc: Shape, conf: Shape, priors: Shape, truth: Shape) -> list[Shape]:
-        self.p = p = self._checked()
-        self.check_items(loc, conf)
+        self.p = p = detections.loss_settings(self.node)
+        self.priors = detections.learned(self.node, loc, conf, priors, truth)
         self.locations = 1 if p.share_location else p.num_classes
         self.normalization = normalization(self.config.loss_param)
         self.fixed = self.config.loss_param.pre_fixed_normalizer
         self.mined = p.mining_type != p.NONE
-        if len(priors) != 3 or priors[2] % 4 or count(priors) != 2 * priors[2]:
-            raise self.error(f"{self.bottom(2)} has shape {list(priors)}; priors are (1, 2, 4 times their number).")
-        self.priors = priors[2] // 4
-        for i, shape, each, what in ((0, loc, 4 * self.locations, "offsets"), (1, conf, p.num_classes, "scores")):
-            if count(shape[1:]) != self.priors * each:
-                raise self.error(
-                    f"{self.bottom(i)} has shape {list(shape)}; {self.priors} priors of {p.num_classes} classes need "
-                    f"[{shape[0]}, {self.priors * each}] {what}."
-                )
-        if len(truth) != 4 or truth[3] != 8 or not count(truth):
-            raise self.error(f"{self.bottom(3)} has shape {list(truth)}; boxes are (1, 1, their number, 8).")
-        down = list(self.config.propagate_down) or [True, True, False, False]
-        if any(down[2:]):
-            raise self.error("propagate_down is true for its priors or its boxes, which have no gradient.")
-        self.counted = down[:2]
+        self.counted = (list(self.config.propagate_down) or [True, True])[:2]
         return [()]
 
     def propagates_to(self, bottom: int) -> bool:
@@ -226,28 +211,3 @@ class MultiBoxLoss(Loss):
         if not p.map_object_to_agnostic:
             known &= truth.labels < p.num_classes
         return jnp.where(jnp.all(known | (truth.pictures == items)), 0.0, jnp.nan)
-
-    def _checked(self) -> pb.MultiBoxLossParameter:
-        p = self.config.multibox_loss_param
-        if not p.num_classes:
-            raise self.error("multibox_loss_param needs num_classes of 1 or more.")
-        if p.background_label_id >= p.num_classes and (p.conf_loss_type == p.SOFTMAX or p.mining_type != p.NONE):
-            raise self.error(
-                f"background_label_id {p.background_label_id} is not one of its {p.num_classes} classes, from 0 on."
-            )
-        if p.HasField("do_neg_mining") and p.do_neg_mining != (p.mining_type != p.NONE):
-            mining = _Param.MiningType.Name(p.mining_type)
-            raise self.error(
-                f"do_neg_mining: {str(p.do_neg_mining).lower()} contradicts mining_type: {mining}; delete the first."
-            )
-        if p.mining_type != p.NONE and not p.share_location:
-            raise self.error("negatives are mined only where locations are shared; give mining_type: NONE.")
-        if p.map_object_to_agnostic and p.num_classes != 2:
-            raise self.error(f"map_object_to_agnostic needs num_classes: 2, and {p.num_classes} was found.")
-        if p.mining_type == p.HARD_EXAMPLE and p.sample_size < 1:
-            raise self.error(f"sample_size is {p.sample_size}; it must be 1 or more.")
-        if p.ignore_difficult_gt:
-            raise self.error(
-                "ignore_difficult_gt, of NVIDIA's fork, is not there; use_difficult_gt: false leaves them out."
-            )
-        return p

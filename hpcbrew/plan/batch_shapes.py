@@ -15,6 +15,9 @@ from engine.proto import paths
 from hpcbrew.plan import file_lists, picture_header
 from hpcbrew.plan.picture_header import NoPicture
 
+FEW = 8
+"""Rows of boxes that a batch of pictures has at least."""
+
 
 def tops(node: Node, named_in: Path) -> list[Shape] | None:
     """The shapes of a source's tops: pictures (N, C, H, W) and labels (N,), or as many as can be told. None where only
@@ -40,8 +43,10 @@ def tops(node: Node, named_in: Path) -> list[Shape] | None:
         return None
     channels, *size = picture
     crop = config.transform_param.crop_size
-    tops: list[Shape] = [(batch_size, channels, *([crop, crop] if crop else size)), (batch_size,)]
-    return tops[: 1 if config.type == "AnnotatedData" else len(config.top)]
+    picture = batch_size, channels, *([crop, crop] if crop else size)
+    if config.type == "AnnotatedData":
+        return [picture, *_boxes(config.annotated_data_param)][: len(config.top)]
+    return [picture, (batch_size,)][: len(config.top)]
 
 
 def _record(config: pb.LayerParameter, named_in: Path) -> Shape | None:
@@ -74,6 +79,11 @@ def _annotated(p: pb.TransformationParameter) -> Shape | None:
     if len(p.resize_param) != 1 or p.resize_param[0].resize_mode == pb.ResizeParameter.FIT_SMALL_SIZE:
         return _transformed(p)
     return _of_size(p, p.resize_param[0].height, p.resize_param[0].width)
+
+
+def _boxes(p: pb.AnnotatedDataParameter) -> list[Shape]:
+    """Of a batch with few boxes, where the layer says that there are boxes: SSD's."""
+    return [(1, 1, FEW, 8)] if p.HasField("anno_type") and not p.yolo_data_type else []
 
 
 def _of_size(p: pb.TransformationParameter, height: int, width: int) -> Shape | None:

@@ -14,9 +14,10 @@ SOURCES = """
 layer { name: "in" type: "Input" top: "x" top: "label" input_param { shape { dim: 2 dim: 4 dim: 9 dim: 11 }
   shape { dim: 2 } } }
 layer { name: "more" type: "Input" top: "small" top: "rois" top: "flags" top: "x2" top: "h" top: "gates" top: "now"
-  top: "h2" input_param { shape { dim: 2 dim: 1 dim: 6 dim: 5 } shape { dim: 7 dim: 5 } shape { dim: 2 dim: 4 }
-  shape { dim: 4 dim: 6 } shape { dim: 1 dim: 4 dim: 3 } shape { dim: 1 dim: 4 dim: 12 } shape { dim: 1 dim: 4 }
-  shape { dim: 2 dim: 4 } } }
+  top: "h2" top: "scores" top: "priors" top: "boxes" input_param {
+  shape { dim: 2 dim: 1 dim: 6 dim: 5 } shape { dim: 7 dim: 5 } shape { dim: 2 dim: 4 } shape { dim: 4 dim: 6 } shape { dim: 1 dim: 4 dim: 3 } shape { dim: 1 dim: 4 dim: 12 } shape { dim: 1 dim: 4 }
+  shape { dim: 2 dim: 4 } shape { dim: 2 dim: 297 } shape { dim: 1 dim: 2 dim: 396 }
+  shape { dim: 1 dim: 1 dim: 8 dim: 8 } } }
 layer { name: "dummy" type: "DummyData" top: "y" dummy_data_param { num: 2 channels: 4 height: 9 width: 11 } }
 """
 LAYERS = {
@@ -76,6 +77,10 @@ LAYERS = {
     "PSROI pooling": """type: "PSROIPooling" bottom: "x" bottom: "rois" top: "a"
       psroi_pooling_param { output_dim: 1 group_size: 2 spatial_scale: 0.5 }""",
     "axpy": 'type: "Axpy" bottom: "h2" bottom: "x" bottom: "y" top: "a"',
+    "detections": """type: "DetectionOutput" bottom: "x" bottom: "scores" bottom: "priors" top: "a"
+      detection_output_param { num_classes: 3 }""",
+    "boxes to be learned": """type: "MultiBoxLoss" bottom: "x" bottom: "scores" bottom: "priors" bottom: "boxes"
+      top: "a" multibox_loss_param { num_classes: 3 }""",
     "BN of PSPNet": 'type: "BN" bottom: "x" top: "a"',
     "BN of SegNet": 'type: "BN" bottom: "x" top: "a" top: "b" top: "c"',
     "BatchNorm of NVIDIA": 'type: "BatchNorm" bottom: "x" top: "a" batch_norm_param { scale_bias: true }',

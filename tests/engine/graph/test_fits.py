@@ -10,7 +10,8 @@ from engine.net.net import Net
 from engine.proto import caffe_pb2 as pb
 from engine.proto import text
 
-SOURCE = 'layer { name: "in" type: "Input" top: "x" top: "y" input_param { shape { dim: 2 dim: 6 } shape { dim: 3 } } }'
+SOURCE = """layer { name: "in" type: "Input" top: "x" top: "y" top: "p" input_param { shape { dim: 2 dim: 6 }
+  shape { dim: 3 } shape { dim: 1 dim: 2 dim: 8 } } }"""
 REFUSED = {
     'type: "InnerProduct" bottom: "x" top: "a"': "inner_product_param needs num_output of 1 or more",
     'type: "InnerProduct" bottom: "x" top: "a" inner_product_param { num_output: 5 weight_filler { type: "xaver" } }': (
@@ -101,6 +102,12 @@ REFUSED = {
     'type: "BatchNorm" bottom: "y" top: "a" batch_norm_param { scale_bias: true }': "2 axes or more are needed",
     'type: "Normalize" bottom: "y" top: "a"': "2 axes or more are needed",
     'type: "Normalize" bottom: "x" top: "a" normalize_param { normalize_type: "L3" }': 'is "L3"; it must be "L1"',
+    'type: "DetectionOutput" bottom: "x" bottom: "x" bottom: "p" top: "a" detection_output_param { num_classes: 3 }': (
+        r'bottom "x" has shape \[2, 6\]; 2 priors of 3 classes need \[2, 8\] offsets'
+    ),
+    'type: "DetectionOutput" bottom: "x" bottom: "x" bottom: "p" top: "a"': "needs num_classes of 1 or more",
+    'type: "MultiBoxLoss" bottom: "x" bottom: "x" bottom: "x" bottom: "x" top: "a" multibox_loss_param '
+    "{ num_classes: 2 }": r"priors are \(1, 2, 4 times their number\)",
     'type: "Flip" bottom: "x" top: "a"': "4 axes are needed",
     'type: "Reverse" bottom: "x" top: "a" reverse_param { axis: 5 }': "axis 5 is not one of",
     'type: "Eltwise" bottom: "x" bottom: "x" top: "a" eltwise_param { coeff: 1 }': "1 coeff for 2 bottoms",
@@ -112,7 +119,7 @@ def test_what_does_not_fit_is_refused_in_the_layers_words(layer: str, said: str)
     net = text.parse(f'{SOURCE} layer {{ name: "l" {layer} }}', pb.NetParameter)
     graph = build_graph(net, pb.NetState())
     with pytest.raises(LayerError, match=f'^layer "l" .*{said}') as told:
-        blob_shapes.sizes(graph, {"in": [(2, 6), (3,)]})
+        blob_shapes.sizes(graph, {"in": [(2, 6), (3,), (1, 2, 8)]})
     with pytest.raises(LayerError) as refused:
         Net.from_param(net)
     assert str(told.value) == str(refused.value)
@@ -133,7 +140,7 @@ def test_a_shared_parameter_of_another_shape_is_refused_in_the_net_s_words(mode:
     with pytest.raises(
         LayerError, match=r'^layer "m" .*weight of shape \[4, 6\] shares "w" with layer "l".*' + said
     ) as told:
-        blob_shapes.sizes(build_graph(net, pb.NetState()), {"in": [(2, 6), (3,)]})
+        blob_shapes.sizes(build_graph(net, pb.NetState()), {"in": [(2, 6), (3,), (1, 2, 8)]})
     with pytest.raises(LayerError) as refused:
         Net.from_param(net)
     assert str(told.value) == str(refused.value)

@@ -357,8 +357,9 @@ def test_a_name_that_no_file_can_have_is_told(model: Path) -> None:
         manifest(model, f'{RATE} net: "net.prototxt"', layer("ImageData", 'image_data_param { source: "list" }'))
 
 
-SAVED = """layer { name: "found" type: "DetectionOutput" bottom: "data" bottom: "data" bottom: "data" top: "found"
-  detection_output_param { num_classes: 2 save_output_param { output_directory: "out" output_format: "VOC"
+SAVED = """layer { name: "prior" type: "DummyData" top: "prior" dummy_data_param { shape { dim: [1, 2, 4] } } }
+layer { name: "found" type: "DetectionOutput" bottom: "data" bottom: "data" bottom: "prior" top: "found"
+  detection_output_param { num_classes: 4 save_output_param { output_directory: "out" output_format: "VOC"
     label_map_file: "/nowhere/labelmap.prototxt" name_size_file: "sizes.txt" } } }
 layer { name: "judged" type: "DetectionEvaluate" bottom: "found" bottom: "label" top: "judged"
   detection_evaluate_param { num_classes: 2 name_size_file: "sizes.txt" } }

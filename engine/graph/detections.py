@@ -1,0 +1,107 @@
+"""SSD's heads, MultiBoxLoss and DetectionOutput: their settings, and as many offsets and scores as there are priors and
+classes. Told without JAX; each raises LayerError where these do not fit."""
+
+from collections.abc import Sequence
+from math import prod
+from typing import NamedTuple
+
+from engine.graph import predictions
+from engine.graph.graph import Node
+from engine.proto import caffe_pb2 as pb
+
+Shape = tuple[int, ...]
+
+
+class Answers(NamedTuple):
+    """A bottom of a head: its place, its shape, how many values it has for each prior, and what these are."""
+
+    bottom: int
+    shape: Shape
+    each: int
+    what: str
+
+
+def priors(node: Node, shape: Shape, classes: int, answers: Sequence[Answers]) -> int:
+    """How many there are, by the shape of the third bottom; all bottoms answer to each."""
+    if len(shape) != 3 or shape[2] % 4 or prod(shape) != 2 * shape[2]:
+        raise node.error(f"{node.bottom(2)} has shape {list(shape)}; priors are (1, 2, 4 times their number).")
+    number, items = shape[2] // 4, answers[0].shape[:1] or (1,)
+    for i, found, each, what in answers:
+        if found[:1] != items or prod(found[1:]) != number * each:
+            raise node.error(
+                f"{node.bottom(i)} has shape {list(found)}; {number} priors of {classes} classes need "
+                f"[{items[0]}, {number * each}] {what}."
+            )
+    return number
+
+
+def learned(node: Node, loc: Shape, conf: Shape, prior: Shape, truth: Shape) -> int:
+    """How many priors a MultiBoxLoss has."""
+    p = loss_settings(node)
+    predictions.same_items(node, (loc, conf))
+    locations = 1 if p.share_location else p.num_classes
+    answers = Answers(0, loc, 4 * locations, "offsets"), Answers(1, conf, p.num_classes, "scores")
+    number = priors(node, prior, p.num_classes, answers)
+    if len(truth) != 4 or truth[3] != 8 or not prod(truth):
+        raise node.error(f"{node.bottom(3)} has shape {list(truth)}; boxes are (1, 1, their number, 8).")
+    if any(list(node.config.propagate_down)[2:]):
+        raise node.error("propagate_down is true for its priors or its boxes, which have no gradient.")
+    return number
+
+
+def loss_settings(node: Node) -> pb.MultiBoxLossParameter:
+    """Those of a MultiBoxLoss, which do not contradict each other."""
+    p = node.config.multibox_loss_param
+    if not p.num_classes:
+        raise node.error("multibox_loss_param needs num_classes of 1 or more.")
+    if p.background_label_id >= p.num_classes and (p.conf_loss_type == p.SOFTMAX or p.mining_type != p.NONE):
+        raise node.error(
+            f"background_label_id {p.background_label_id} is not one of its {p.num_classes} classes, from 0 on."
+        )
+    if p.HasField("do_neg_mining") and p.do_neg_mining != (p.mining_type != p.NONE):
+        mining = p.MiningType.Name(p.mining_type)
+        raise node.error(
+            f"do_neg_mining: {str(p.do_neg_mining).lower()} contradicts mining_type: {mining}; delete the first."
+        )
+    if p.mining_type != p.NONE and not p.share_location:
+        raise node.error("negatives are mined only where locations are shared; give mining_type: NONE.")
+    if p.map_object_to_agnostic and p.num_classes != 2:
+        raise node.error(f"map_object_to_agnostic needs num_classes: 2, and {p.num_classes} was found.")
+    if p.mining_type == p.HARD_EXAMPLE and p.sample_size < 1:
+        raise node.error(f"sample_size is {p.sample_size}; it must be 1 or more.")
+    if p.ignore_difficult_gt:
+        raise node.error(
+            "ignore_difficult_gt, of NVIDIA's fork, is not there; use_difficult_gt: false leaves them out."
+        )
+    return p
+
+
+def found(node: Node, loc: Shape, conf: Shape, prior: Shape, *refined: Shape) -> int:
+    """How many priors a DetectionOutput has; `refined`: RefineDet's further bottoms."""
+    p = output_settings(node)
+    answers = [
+        Answers(0, loc, 4 if p.share_location else 4 * p.num_classes, "offsets"),
+        Answers(1, conf, p.num_classes, "scores"),
+        *(Answers(3 + i, shape, (2, 4)[i], ("objectness", "moves")[i]) for i, shape in enumerate(refined)),
+    ]
+    return priors(node, prior, p.num_classes, answers)
+
+
+def output_settings(node: Node) -> pb.DetectionOutputParameter:
+    """Those of a DetectionOutput, which can be obeyed."""
+    p = node.config.detection_output_param
+    nms = p.nms_param
+    if not p.num_classes:
+        raise node.error("detection_output_param needs num_classes of 1 or more.")
+    if p.share_location and p.background_label_id == -1:
+        raise node.error(
+            "background_label_id is −1 and the locations are shared, which its fork cannot compute. Give the "
+            "number of a class that there is not, such as num_classes."
+        )
+    if nms.nms_threshold < 0:
+        raise node.error(f"nms_threshold is {nms.nms_threshold:g}; it must be 0 or more.")
+    if nms.soft_nms:
+        raise node.error("soft_nms: true is of a fork (jolibrain/caffe) and not obeyed here. Delete it.")
+    if not 0 < nms.eta <= 1:
+        raise node.error(f"eta is {nms.eta:g}; it must be above 0 and 1 at most.")
+    return p
