@@ -15,7 +15,8 @@ layer { name: "in" type: "Input" top: "x" top: "label" input_param { shape { dim
   shape { dim: 2 } } }
 layer { name: "more" type: "Input" top: "small" top: "rois" top: "flags" top: "x2" top: "h" top: "gates" top: "now"
   top: "h2" top: "scores" top: "priors" top: "boxes" input_param {
-  shape { dim: 2 dim: 1 dim: 6 dim: 5 } shape { dim: 7 dim: 5 } shape { dim: 2 dim: 4 } shape { dim: 4 dim: 6 } shape { dim: 1 dim: 4 dim: 3 } shape { dim: 1 dim: 4 dim: 12 } shape { dim: 1 dim: 4 }
+  shape { dim: 2 dim: 1 dim: 6 dim: 5 } shape { dim: 7 dim: 5 } shape { dim: 2 dim: 4 } shape { dim: 4 dim: 6 }
+  shape { dim: 1 dim: 4 dim: 3 } shape { dim: 1 dim: 4 dim: 12 } shape { dim: 1 dim: 4 }
   shape { dim: 2 dim: 4 } shape { dim: 2 dim: 297 } shape { dim: 1 dim: 2 dim: 396 }
   shape { dim: 1 dim: 1 dim: 8 dim: 8 } } }
 layer { name: "dummy" type: "DummyData" top: "y" dummy_data_param { num: 2 channels: 4 height: 9 width: 11 } }
