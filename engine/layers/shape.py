@@ -133,11 +133,12 @@ class Tile(Layer):
 
     def setup(self, x: Shape) -> list[Shape]:
         self.axis, shape = new_shapes.tiled(self.node, x)
+        self.tiles = self.config.tile_param.tiles
         return [shape]
 
     def forward(self, params: Arrays, bottoms: Arrays, ctx: Context) -> list[Array]:
         x = jnp.expand_dims(bottoms[0], self.axis)
-        tiled = jnp.broadcast_to(x, (*x.shape[: self.axis], self.config.tile_param.tiles, *x.shape[self.axis + 1 :]))
+        tiled = jnp.broadcast_to(x, (*x.shape[: self.axis], self.tiles, *x.shape[self.axis + 1 :]))
         return [tiled.reshape(self.top_shapes[0])]
 
 

@@ -1,14 +1,17 @@
 """A net's parameters: in which order they are numbered, whose each is, and which of them layers share."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import jax.numpy as jnp
+import numpy as np
 
-from engine.graph import fits
+from engine.errors import SnapshotError
+from engine.graph import fits, model_fit
 from engine.graph.graph import Node
 from engine.host import memory
 from engine.layers.base import Array, Layer, ParamDecl, Shape, count
+from engine.proto import binary
 from engine.proto import caffe_pb2 as pb
 
 
@@ -37,13 +40,14 @@ class Param:
 def declared(nodes: Sequence[Node], layers: Sequence[Layer]) -> tuple[list[Param], list[list[int]]]:
     """The parameters that the layers, all set up, declare, and for each layer the numbers of its own among them.
 
-    Raises LayerError where layers share one and ask for different shapes.
+    Raises LayerError where layers share one and ask for different shapes, or have `blobs` of others.
     """
     params: list[Param] = []
     ids: list[list[int]] = []
     for node, layer in zip(nodes, layers, strict=True):
         fits.param_blocks(node, len(layer.params))
         ids.append([])
+        values = written(layer)
         for i, decl in enumerate(layer.params):
             if i in node.owners:
                 owner, index = node.owners[i]
@@ -54,9 +58,35 @@ def declared(nodes: Sequence[Node], layers: Sequence[Layer]) -> tuple[list[Param
             spec = node.config.param[i] if i < len(node.config.param) else pb.ParamSpec()
             lr_mult, decay_mult = (spec.lr_mult, spec.decay_mult) if decl.learned else (0.0, 0.0)
             ids[-1].append(len(params))
-            params.append(Param(layer.name, i, decl, lr_mult, decay_mult))
+            own = replace(decl, value=values[i]) if values else decl
+            params.append(Param(layer.name, i, own, lr_mult, decay_mult))
     _check_memory(params, layers)
     return params, ids
+
+
+def written(layer: Layer) -> list[np.ndarray]:
+    """What the net's definition itself has the layer begin with, its `blobs`; nothing, mostly.
+
+    Raises LayerError where these are others than the layer declares.
+    """
+    if not layer.config.blobs or not layer.params:
+        return []
+    try:
+        given = [binary.to_array(blob) for blob in layer.config.blobs]
+    except SnapshotError as error:
+        raise layer.error(str(error)) from None
+    wanted = [(decl.name, decl.shape) for decl in layer.params]
+    if said := model_fit.complaint(layer.name, [value.shape for value in given], wanted):
+        raise layer.error(said)
+    own = zip(ordered(given, wanted), layer.params, strict=True)
+    return [value.reshape(decl.shape) for value, decl in own]
+
+
+def ordered(given: Sequence[np.ndarray], wanted: Sequence[tuple[str, Shape]]) -> Sequence[np.ndarray]:
+    """A layer's arrays, which fit it, in the order of its parameters; averages of another kind begin anew."""
+    if model_fit.from_nvidia_017([value.shape for value in given], wanted):
+        return [*(given[i] for i in model_fit.NVIDIA_017[:4]), np.zeros(1, np.float32)]
+    return given
 
 
 def _check_memory(params: Sequence[Param], layers: Sequence[Layer]) -> None:

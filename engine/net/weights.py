@@ -8,6 +8,7 @@ import numpy as np
 from engine.errors import SnapshotError
 from engine.graph import model_fit
 from engine.layers.base import Layer, ParamDecl, Shape
+from engine.net import parameters
 from engine.net.net import Net
 from engine.proto import binary
 from engine.proto import caffe_pb2 as pb
@@ -30,9 +31,7 @@ def load_blobs(
         wanted = [(decl.name, _shape(net, k, decl, params[k])) for k, decl in zip(ids, layer.params, strict=True)]
         if said := model_fit.complaint(layer.name, [value.shape for value in given], wanted):
             raise SnapshotError(f"{source}: {said}")
-        if model_fit.from_nvidia_017([value.shape for value in given], wanted):
-            given = [*(given[i] for i in model_fit.NVIDIA_017[:4]), np.zeros(1)]  # its averages begin anew, as there
-        for k, value in zip(ids, given, strict=True):
+        for k, value in zip(ids, parameters.ordered(given, wanted), strict=True):
             out[k] = np.asarray(value, np.float32).reshape(np.shape(params[k]) or net.params[k].shape)
     return out
 

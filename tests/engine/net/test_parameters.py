@@ -21,6 +21,33 @@ def test_a_shared_parameter_stands_once_and_its_gradients_add_up():
     np.testing.assert_allclose(together[0], apart[0] + apart[2], rtol=1e-4, atol=1e-6)
 
 
+BLOBS = "blobs { shape { dim: 2 dim: 3 } data: [1, 2, 3, 4, 5, 6] } blobs { num: 1 channels: 1 height: 1 width: 2 %s }"
+
+
+def test_a_layer_begins_with_the_blobs_that_the_net_s_definition_has():
+    net = made(INPUT + ip("a", "x", "a", 2, BLOBS % "data: [7, 8]") + ip("b", "a", "b", 2))
+    values = net.init(0)
+    np.testing.assert_array_equal(values[0], [[1, 2, 3], [4, 5, 6]])
+    np.testing.assert_array_equal(values[1], [7, 8])
+    assert values[2].any()
+
+
+@pytest.mark.parametrize(
+    ("blobs", "said"),
+    [
+        (BLOBS % "data: 7", r'"a".*: a blob of shape \(1, 1, 1, 2\) holds 1 values'),
+        ("blobs { shape { dim: 6 } data: [1, 2, 3, 4, 5, 6] }", "Incompatible number of blobs for layer 'a': it has 1"),
+        (
+            BLOBS.replace("dim: 2 dim: 3", "dim: 6") % "data: [7, 8]",
+            r"shape is 6 \(6\); target param shape is 2 3 \(6\)",
+        ),
+    ],
+)
+def test_blobs_that_are_not_the_layer_s_are_refused(blobs, said):
+    with pytest.raises(LayerError, match=said):
+        made(INPUT + ip("a", "x", "a", 2, blobs))
+
+
 def test_sharing_needs_equal_shapes():
     with pytest.raises(LayerError, match=r'"b".*weight of shape \[2, 4\] shares "w" with layer "a".*\[4, 3\]'):
         made(INPUT + ip("a", "x", "a", 4, 'param { name: "w" }') + ip("b", "a", "b", 2, 'param { name: "w" }'))
