@@ -32,7 +32,7 @@ OLD = [_number(pb.BlobProto, name) for name in ("num", "channels", "height", "wi
 
 
 def read(path: Path) -> dict[str, list[Shape]] | None:
-    """The shapes of each layer's arrays, by its name, of a binary .caffemodel; layers without any are left out.
+    """The shapes of each layer's arrays, by its name, of a binary .caffemodel.
 
     None for a model in HDF5. Raises PrototxtError for a file that cannot be read, or is no such model.
     """
@@ -45,7 +45,7 @@ def read(path: Path) -> dict[str, list[Shape]] | None:
                 for field in fields(view, 0, len(view)):
                     if field.wire == 2 and field.number in LAYERS:
                         name, shapes = _layer(view, field)
-                        found.update({name: shapes} if shapes else {})
+                        found[name] = shapes
     except (OSError, ValueError) as error:  # ValueError: it is empty
         raise PrototxtError(f"{path}: cannot be read: {error}") from None
     except DecodeError as error:

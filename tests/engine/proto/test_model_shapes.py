@@ -22,13 +22,14 @@ def blob(*shape: int) -> pb.BlobProto:
             pb.NetParameter(layers=[pb.V1LayerParameter(name="a", blobs=[pb.BlobProto(num=1, height=4, width=300)])]),
             [(1, 0, 4, 300)],
         ),
-        (pb.NetParameter(name="n", layer=[pb.LayerParameter(name="b")]), None),
+        (pb.NetParameter(name="n", layer=[pb.LayerParameter(name="a")]), []),
+        (pb.NetParameter(name="n"), None),
     ],
 )
 def test_shapes_are_found_by_layer(tmp_path: Path, net: pb.NetParameter, found: list[tuple[int, ...]] | None) -> None:
     path = tmp_path / "m.caffemodel"
     path.write_bytes(net.SerializeToString())
-    assert model_shapes.read(path) == ({"a": found} if found else {})
+    assert model_shapes.read(path) == ({} if found is None else {"a": found})
 
 
 def test_hdf5_is_left_alone(tmp_path: Path) -> None:
