@@ -29,6 +29,8 @@ def tops(node: Node, named_in: Path) -> list[Shape] | None:
     given = blob_shapes.given(config)
     if given is not None:
         return given
+    if config.type == "ImageGtData":
+        return _with_maps(node)
     if config.type == "Data":
         batch_size = config.data_param.batch_size
         picture = _record(config, named_in) or _transformed(config.transform_param)
@@ -84,6 +86,17 @@ def _annotated(p: pb.TransformationParameter) -> Shape | None:
 def _boxes(p: pb.AnnotatedDataParameter) -> list[Shape]:
     """Of a batch with few boxes, where the layer says that there are boxes: SSD's."""
     return [(1, 1, FEW, 8)] if p.HasField("anno_type") and not p.yolo_data_type else []
+
+
+def _with_maps(node: Node) -> list[Shape] | None:
+    """Of pictures that are cropped, or stretched, to one size, and of what each place of several maps is to learn."""
+    p = node.config.image_gt_data_param
+    n = fits.batch_size(node, p.batch_size)
+    height, width = p.crop_height or p.resize_height, p.crop_width or p.resize_width
+    if not height or not width or 0 in p.downsample_rate:
+        return None
+    maps: list[Shape] = [(n, 6, height // stride, width // stride) for stride in p.downsample_rate]
+    return [(n, 3, height, width), *maps, *([(FEW, 7, 1, 1)] if p.output_gt_boxes else [])]
 
 
 def _of_size(p: pb.TransformationParameter, height: int, width: int) -> Shape | None:

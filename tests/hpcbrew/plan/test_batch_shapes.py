@@ -91,6 +91,15 @@ def test_pictures_with_boxes_have_the_size_that_they_are_resized_to(
     assert shapes(folder, layer + "annotated_data_param { anno_type: BBOX }") == (found and boxes)
 
 
+def test_pictures_with_maps_to_be_learned_have_the_size_of_their_crop(folder: Path) -> None:
+    layer = """type: "ImageGtData" image_gt_data_param { batch_size: 5 resize_width: 99 resize_height: 64 %s
+      downsample_rate: [8, 16] output_gt_boxes: true }"""
+    cropped = [(5, 3, 32, 48), (5, 6, 4, 6), (5, 6, 2, 3), (8, 7, 1, 1)]
+    assert shapes(folder, layer % "crop_width: 48 crop_height: 32") == cropped
+    assert (shapes(folder, layer % "") or [])[0] == (5, 3, 64, 99)
+    assert shapes(folder, 'type: "ImageGtData" image_gt_data_param { batch_size: 5 }') is None
+
+
 @pytest.mark.parametrize(
     ("layer", "record"),
     [
