@@ -1,5 +1,6 @@
 """A net's parameters out of models and into them, layer by layer, by name."""
 
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -23,11 +24,21 @@ def load_blobs(
     Layers that only one side has are passed over. A parameter that was cut to other sizes takes values of these.
     Raises SnapshotError, which names `source`, where counts or shapes differ.
     """
+    return _replaced(net, params, {name: [row] * len(net.layers) for name, row in blobs.items()}, source)
+
+
+def _replaced(
+    net: Net, params: Sequence[Any], blobs: Mapping[str, Sequence[Sequence[np.ndarray]]], source: str
+) -> list[Any]:
+    """`load_blobs`, of models that may have several layers of one name: each takes what is of its own number."""
     out = list(params)
+    seen: Counter[str] = Counter()
     for layer, ids in zip(net.layers, net.param_ids, strict=True):
-        if layer.name not in blobs or not compared(layer):
+        rows, number = blobs.get(layer.name, ()), seen[layer.name]
+        seen[layer.name] += 1
+        if number >= len(rows) or not compared(net, layer):
             continue
-        given = blobs[layer.name]
+        given = rows[number]
         wanted = [(decl.name, _shape(net, k, decl, params[k])) for k, decl in zip(ids, layer.params, strict=True)]
         if said := model_fit.complaint(layer.name, [value.shape for value in given], wanted):
             raise SnapshotError(f"{source}: {said}")
@@ -36,21 +47,22 @@ def load_blobs(
     return out
 
 
-def compared(layer: Layer) -> bool:
+def compared(net: Net, layer: Layer) -> bool:
     """Whether a model must have as many arrays of a layer as this has: a fork's may keep there what it does without
-    here."""
-    return bool(layer.params) or layer.config.type in BVLC
+    here, and one without parameters may be called as one that has some."""
+    others = any(other.params for other in net.layers if other.name == layer.name)
+    return bool(layer.params) or (layer.config.type in BVLC and not others)
 
 
 def load_model(net: Net, params: Sequence[Any], model: pb.NetParameter, source: str = "") -> list[Any]:
-    """`load_blobs` from a NetParameter (already upgraded)."""
+    """`load_blobs` from a NetParameter (already upgraded). Of layers with one name the n-th takes what the n-th there
+    has, for a run to go on as it was; Caffe gives the first what the last has."""
     wanted = {layer.name for layer in net.layers}
-    blobs = {
-        layer.name: [_array(blob, layer.name, source) for blob in layer.blobs]
-        for layer in model.layer
-        if layer.name in wanted
-    }
-    return load_blobs(net, params, blobs, source)
+    blobs: defaultdict[str, list[list[np.ndarray]]] = defaultdict(list)
+    for layer in model.layer:
+        if layer.name in wanted:
+            blobs[layer.name].append([_array(blob, layer.name, source) for blob in layer.blobs])
+    return _replaced(net, params, blobs, source)
 
 
 def to_model(net: Net, params: Sequence[Any], diffs: Sequence[Any] | None = None) -> pb.NetParameter:

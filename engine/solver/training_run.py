@@ -153,6 +153,8 @@ def _series(
     """Where snapshots go. Raises SnapshotError where they could not be written."""
     hdf5 = param.snapshot_format == pb.SolverParameter.HDF5
     formats.check_size(net.params, hdf5=hdf5, diffs=param.snapshot_diff)
+    if hdf5:
+        formats.check_names(net)
     if parallel.root and (param.snapshot or param.snapshot_after_train):
         with settings.named(path, param):
             formats.check_writable(param.snapshot_prefix)

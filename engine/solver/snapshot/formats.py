@@ -8,6 +8,7 @@ import glob
 import io
 import os
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -126,8 +127,22 @@ def _to_message(state: State) -> pb.SolverState:
     return message
 
 
+def check_names(net: Net) -> None:
+    """Raises SnapshotError where HDF5, which keeps arrays by their layers' names, cannot tell two layers apart."""
+    names = Counter(layer.name for layer in net.layers if layer.params)
+    if several := [name for name, number in names.items() if number > 1]:
+        raise SnapshotError(
+            f"{names[several[0]]} layers with parameters are called {several[0]!r}, and HDF5 keeps them by name: "
+            "rename all but one, or set snapshot_format: BINARYPROTO."
+        )
+
+
 def write_model_hdf5(path: Path, net: Net, params: Sequence[Any], steps: Sequence[Any] | None) -> None:
-    """/data/LAYER/INDEX for each parameter at its owner, /diff/LAYER/INDEX for all; every layer has its group."""
+    """/data/LAYER/INDEX for each parameter at its owner, /diff/LAYER/INDEX for all; every layer has its group.
+
+    Raises SnapshotError, as `check_names` does.
+    """
+    check_names(net)
     image = io.BytesIO()
     with h5py.File(image, "w") as file:
         for i, layer in enumerate(net.layers):
@@ -279,10 +294,10 @@ def _read_blobs_hdf5(path: Path, net: Net, params: Sequence[Any]) -> dict[str, l
         if "data" not in file:
             raise file.wrong("this is no model: it has no group /data.")
         _tell_ignored(file.members("data"), net)
-        blobs = {}
+        blobs: dict[str, list[np.ndarray]] = {}
         for i, layer in enumerate(net.layers):
             group = f"data/{layer.name}"
-            if group not in file or not weights.compared(layer):
+            if group not in file or not weights.compared(net, layer):
                 continue
             there = sum(file.is_dataset(f"{group}/{name}") for name in file.members(group))
             if there > len(layer.params):

@@ -71,6 +71,14 @@ def test_a_layer_without_parameters_takes_no_arrays():
     assert weights.load_blobs(net, [], {"r": []}, "m") == []
 
 
+def test_layers_of_one_name_get_their_own_back():
+    relu = 'layer { name: "a" type: "ReLU" bottom: "h" top: "h" }'
+    net = made(INPUT + ip("a", "x", "h", 3) + relu + ip("a", "h", "y", 3))
+    params = net.init(0)
+    back = weights.load_model(net, net.init(1), weights.to_model(net, params))
+    assert all((a == b).all() for a, b in zip(back, params, strict=True))
+
+
 def test_a_parameter_that_was_cut_takes_values_of_its_new_shape_alone():
     net = made(INPUT + ip("a", "x", "a", 4))
     params = net.init(0)

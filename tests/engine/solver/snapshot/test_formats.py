@@ -6,7 +6,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
-from support.small_nets import INPUT, made
+from support.small_nets import INPUT, ip, made
 from support.tiny_solver import GOLDEN, MakeSolver, train, values
 
 from engine.errors import SnapshotError
@@ -61,6 +61,19 @@ def test_hdf5_files_are_laid_out_as_caffes(make_solver: MakeSolver):
     assert _outline(files.model) == _outline(GOLDEN / "sgd_hdf5/model.caffemodel.h5")
     assert _outline(files.state) == _outline(GOLDEN / "sgd_hdf5/model.solverstate.h5")
     assert _times(files.model) | _times(files.state) == {0}, "two runs would not write the same files"
+
+
+def test_hdf5_refuses_layers_of_one_name(tmp_path: Path):
+    net = made(INPUT + ip("a", "x", "h", 3) + ip("a", "h", "y", 3))
+    with pytest.raises(SnapshotError, match="2 layers with parameters are called 'a', .* BINARYPROTO"):
+        formats.write_model_hdf5(tmp_path / "m.h5", net, net.init(0), None)
+
+
+def test_a_layer_without_parameters_may_be_called_as_one_with_some(tmp_path: Path):
+    net = made(INPUT + ip("a", "x", "h", 3) + 'layer { name: "a" type: "ReLU" bottom: "h" top: "h" }')
+    formats.write_model_hdf5(tmp_path / "m.h5", net, net.init(0), None)
+    back = formats.load_model(tmp_path / "m.h5", net, net.init(1))
+    assert all((a == b).all() for a, b in zip(back, net.init(0), strict=True))
 
 
 @pytest.mark.parametrize("case", ["sgd_fixed", "adam"])
