@@ -18,7 +18,7 @@ from engine.data.rounding import rounded
 from engine.data.source import Batch
 from engine.data.window_words import CORNERS, Words
 from engine.errors import BadRecord, DataError
-from engine.host import workers
+from engine.host import memory, workers
 from engine.proto import caffe_pb2 as pb
 from engine.proto import paths
 
@@ -93,11 +93,16 @@ class ObjectSource(ListSource):
         self.source, self.tops, self.param = source, tuple(tops), param
         self.prefetch, self.definition, self.mirror = prefetch, definition, transform.mirror
         listed = read_objects(source)
-        times = (param.fg_img_multiple if np.any(~each.ignored) else 1 for each in listed)
+        times = [param.fg_img_multiple if np.any(~each.ignored) else 1 for each in listed]
+        if lacking := memory.lacking(8 * sum(times)):
+            raise DataError(f"the list with pictures {param.fg_img_multiple} times, by fg_img_multiple, {lacking}.")
         self.listed = [each for each, n in zip(listed, times, strict=True) for _ in range(n)]
+        if not self.listed:
+            raise DataError(f"{source}: by fg_img_multiple {param.fg_img_multiple} no picture is left; give 1 or more.")
         super().__init__(source, len(self.listed), param.batch_size, seed, shuffle=param.shuffle)
         self.height, self.width = self._template(listed[-1])
         self.maps = self._maps()
+        self._check_scales()
         if listed[-1].size[0] != 3 or len(transform.mean_value) not in (0, 1, 3):
             raise DataError(
                 f"{source}: pictures of {listed[-1].size[0]} channels and {len(transform.mean_value)} mean_value; they "
@@ -120,6 +125,18 @@ class ObjectSource(ListSource):
             )
         return crop
 
+    def _check_scales(self) -> None:
+        """Raises DataError for sizes and shapes of objects that nothing can be drawn from."""
+        p = self.param
+        shaped = p.HasField("min_whaspect") and p.HasField("max_whaspect")
+        if p.min_scale and p.max_scale and p.min_scale > p.max_scale:
+            raise DataError(f"min_scale is {p.min_scale} and max_scale {p.max_scale}; the first must not be larger.")
+        if shaped and not 0 < p.min_whaspect <= p.max_whaspect - ASPECT_STEP:
+            raise DataError(
+                f"min_whaspect is {p.min_whaspect:g} and max_whaspect {p.max_whaspect:g}; the first must be above 0, "
+                f"and {ASPECT_STEP} or more below the second."
+            )
+
     def _maps(self) -> list[Fields]:
         p = self.param
         number = len(p.downsample_rate)
@@ -130,8 +147,6 @@ class ObjectSource(ListSource):
             )
         if min(*p.downsample_rate, *p.field_h, *p.field_w) < 1:
             raise DataError("each downsample_rate, field_h and field_w must be 1 or more.")
-        if p.min_scale > p.max_scale or p.min_whaspect > p.max_whaspect - ASPECT_STEP * p.HasField("max_whaspect"):
-            raise DataError("min_scale and min_whaspect must not be above max_scale and max_whaspect.")
         made = []
         for stride, height, width in zip(p.downsample_rate, p.field_h, p.field_w, strict=True):
             size = self.height // stride, self.width // stride

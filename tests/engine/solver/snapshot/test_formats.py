@@ -65,7 +65,7 @@ def test_hdf5_files_are_laid_out_as_caffes(make_solver: MakeSolver):
 
 def test_hdf5_refuses_layers_of_one_name(tmp_path: Path):
     net = made(INPUT + ip("a", "x", "h", 3) + ip("a", "h", "y", 3))
-    with pytest.raises(SnapshotError, match="2 layers with parameters are called 'a', .* BINARYPROTO"):
+    with pytest.raises(SnapshotError, match=r"2 layers with parameters are called 'a', .* BINARYPROTO"):
         formats.write_model_hdf5(tmp_path / "m.h5", net, net.init(0), None)
 
 
