@@ -60,14 +60,15 @@ def parse(out: str) -> dict[str, Room]:
     return found
 
 
-def judge(size: int, folder: str, room: Room | None, snapshots: int = 0) -> str:
-    """A warning where `size` bytes more would leave little in that folder, or less than a job's `snapshots` take;
-    nothing where there is room.
+def judge(sent: int | None, folder: str, room: Room | None, snapshots: int = 0) -> str:
+    """A warning where bytes that are `sent`, None where nothing is, leave little in that folder, or less than a job's
+    `snapshots` take; nothing where there is room.
 
     Raises RequestError where they do not fit.
     """
     if room is None:
         return ""
+    size = sent or 0
     free = f"{short_size(room.free)} of {short_size(room.total)} are free there ({room.bound})"
     if size > room.free:
         raise RequestError(
@@ -75,12 +76,12 @@ def judge(size: int, folder: str, room: Room | None, snapshots: int = 0) -> str:
             "another scratch: into the profile"
         )
     if room.free - size < snapshots:
-        sent = f", of which {short_size(size)} are to be sent," if size else ""
+        beside = f"; {short_size(size)} are to be sent," if size else ","
         return (
-            f"{folder}: {free}{sent} and the job's snapshots take about {short_size(snapshots)}: fewer are written "
+            f"{folder}: {free}{beside} and the job's snapshots take about {short_size(snapshots)}: fewer are written "
             "with a larger snapshot:, and kept with --keep 2"
         )
-    if size and room.free - size < LITTLE:
+    if sent is not None and room.free - size < LITTLE:
         left = short_size(room.free - size)
         return f"{folder}: {free}, and {short_size(size)} are to be sent: {left} are left for what jobs write"
     return ""

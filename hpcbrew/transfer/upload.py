@@ -86,7 +86,7 @@ def ship(
     missing, needed = _absent(uploads, root, transport, on_bytes)
     if missing or written > MUCH:
         room = disk_space.ask(transport, [str(root)]).get(str(root))
-        if warning := disk_space.judge(needed, str(root), room, written):
+        if warning := disk_space.judge(needed if missing else None, str(root), room, written):
             warn(warning)
     for item in missing:
         with exclusive(item.folder.name) as waited:

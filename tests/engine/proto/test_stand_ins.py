@@ -14,7 +14,7 @@ def test_it_is_said_for_layers_of_forks_that_are_not_here(kind):
 def test_what_stands_in_is_here():
     names = {word for said in stand_ins.STAND_INS.values() for word in re.findall(r"\b[A-Z]\w+", said)}
     assert names - layer_names.TYPES <= {
-        *("A", "Augmentation", "Caffe", "HDF5", "In", "LMDB", "Leave", "MAX", "YOLOv2"),
+        *("A", "Augmentation", "Caffe", "HDF5", "In", "LMDB", "Leave", "MAX", "PROD", "YOLOv2"),
     }
 
 
