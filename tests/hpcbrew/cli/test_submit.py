@@ -133,7 +133,7 @@ def test_a_dry_run_begins_with_what_the_job_is_and_costs(hpcbrew, model: Path) -
         "  resources   1 node with 4 cores, 1 GPU, 8.0 GiB of memory",
         "  limits      walltime 01:30:00, queue standard, project ee",
         "  cost        at most 1.5 GPU hours",
-        "  memory      an iteration takes about 308 B or more",
+        "  memory      an iteration takes about 208 B or more",
         "  snapshots   they take about 80 B on scratch",
     ]
     assert re.fullmatch(rf"  files       made here: 4 files, .*; database: 1 file, {short_size(size)}\. .*", lines[6])
