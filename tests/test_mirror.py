@@ -72,7 +72,6 @@ ELSEWHERE = {
     "engine/ops/window.py": "engine/layers/test_pooling.py",
     "engine/python/caffe/_caffe.py": "engine/python/caffe/test_net.py",
     "engine/python/caffe/embedded.py": "engine/devices/test_jax_setup.py",
-    "engine/python/caffe/model_libs.py": "engine/python/caffe/test_package.py",
     "engine/python/caffe/pycaffe.py": "engine/python/caffe/test_net.py",
     "engine/python/caffe/solvers.py": "engine/python/test_solvers.py",
     "engine/python/caffe/stepping.py": "engine/python/test_solvers.py",

@@ -7,7 +7,7 @@ except ModuleNotFoundError as e:
 
 from engine.proto.caffe_pb2 import TEST, TRAIN
 
-from . import _caffe, io, logs, proto, pycaffe
+from . import _caffe, fork_modules, io, logs, proto, pycaffe
 from ._caffe import *  # noqa: F403  all that is there
 from ._caffe import __version__
 from .classifier import Classifier
@@ -15,6 +15,7 @@ from .detector import Detector
 from .net_spec import NetSpec, layers, params, to_proto
 
 logs.begin()
+fork_modules.begin()
 
 __all__ = [  # noqa: PLE0604  a list of strings, spread
     *_caffe.__all__,

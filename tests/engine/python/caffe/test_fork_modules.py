@@ -1,0 +1,48 @@
+"""Modules of forks that scripts import from `caffe`: found in the fork's checkout, run on this caffe."""
+
+import importlib
+import sys
+
+import caffe  # noqa: F401  whose import has the finder set
+import pytest
+
+
+@pytest.fixture(autouse=True)
+def nothing_stays(monkeypatch):
+    """Modules that a test imports are no longer there after it."""
+    before = set(sys.modules)
+    yield
+    for name in set(sys.modules) - before:
+        del sys.modules[name]
+    monkeypatch.undo()
+
+
+def libs(root, says):
+    """A fork's file below `root`, written on what every caffe has."""
+    folder = root / "python/caffe"
+    folder.mkdir(parents=True)
+    (folder / "__init__.py").write_text("raise ImportError('not built')")
+    (folder / "model_libs.py").write_text(f"from caffe import layers as L\nSAYS = {says!r}\nMADE = L.ReLU\n")
+    return root
+
+
+@pytest.mark.parametrize("place", ["the working directory", "CAFFE_ROOT", "sys.path", "the script's root"])
+def test_a_forks_module_is_found_in(place, tmp_path, monkeypatch):
+    root = libs(tmp_path / "ssd", place)
+    if place == "the working directory":
+        monkeypatch.chdir(root)
+    elif place == "CAFFE_ROOT":
+        monkeypatch.setenv("CAFFE_ROOT", str(root))
+    elif place == "sys.path":
+        monkeypatch.syspath_prepend(root / "python")
+    else:
+        monkeypatch.setattr(sys.modules["__main__"], "__file__", str(root / "examples/ssd/ssd_pascal.py"))
+    found = importlib.import_module("caffe.model_libs")
+    says = found.SAYS
+    assert says == place
+
+
+def test_where_a_module_was_looked_for_is_said(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ModuleNotFoundError, match=r"python/caffe/model_libs\.py runs here.* Set CAFFE_ROOT"):
+        importlib.import_module("caffe.model_libs")
