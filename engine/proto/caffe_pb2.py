@@ -28,7 +28,7 @@ DESCRIPTOR = _own_fields.described(b'\n\x0b\x63\x61\x66\x66\x65.proto\x12\x05\x6
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
-_builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'caffe_pb2', _globals)
+_builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'engine.proto.caffe_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_BLOBSHAPE'].fields_by_name['dim']._loaded_options = None

@@ -52,9 +52,10 @@ _TOKEN = re.compile(
 def described(serialized: bytes) -> FileDescriptor:
     """caffe.proto as the compiler has written it, and with it the fields of the modules that there are.
 
-    Raises PrototxtError for fields that cannot be: the message names the module and the line.
+    In a pool of its own: programs have a caffe_pb2 of their own too, and a pool takes a name once. Raises PrototxtError
+    for fields that cannot be: the message names the module and the line.
     """
-    pool = descriptor_pool.Default()
+    pool = descriptor_pool.DescriptorPool()
     if modules := list(layer_modules.build()):
         serialized = extended(serialized, modules)
     return pool.AddSerializedFile(serialized)

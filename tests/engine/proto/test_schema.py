@@ -5,12 +5,14 @@ Fields of our own and of Caffe's forks have numbers that Caffe has not, or are i
 
 import csv
 import ctypes
+import pickle
 import re
 import subprocess
 from functools import cache
 from pathlib import Path
 
 import pytest
+from google.protobuf import descriptor_pb2, descriptor_pool
 from google.protobuf.descriptor import FieldDescriptor
 
 from engine.proto import caffe_pb2 as pb
@@ -137,3 +139,16 @@ def test_generated_module_is_what_the_compiler_makes():
     pytest.importorskip("grpc_tools", reason="needs the protobuf compiler: pip install grpcio-tools==1.76.0")
     check = subprocess.run([ROOT / "scripts/gen_proto", "--check"], capture_output=True, text=True, check=False)
     assert check.returncode == 0, check.stdout + check.stderr
+
+
+def test_a_program_may_have_a_schema_of_its_own_by_the_same_names():
+    file = descriptor_pb2.FileDescriptorProto(name="caffe.proto", package="caffe", syntax="proto2")
+    file.message_type.add(name="BlobShape").field.add(name="forked", number=1, label=1, type=5)
+    theirs = descriptor_pool.Default().AddSerializedFile(file.SerializeToString())
+    assert "forked" in theirs.message_types_by_name["BlobShape"].fields_by_name
+    assert "forked" not in pb.BlobShape.DESCRIPTOR.fields_by_name
+
+
+def test_messages_are_pickled_for_other_processes():
+    net = pb.NetParameter(name="mine")
+    assert pickle.loads(pickle.dumps(net)) == net

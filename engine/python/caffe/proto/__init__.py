@@ -1,7 +1,5 @@
-"""`caffe.proto.caffe_pb2` is the engine's own module: one schema, one set of message classes."""
+"""`caffe.proto.caffe_pb2`: Caffe's messages."""
 
-import sys
+from . import caffe_pb2
 
-from engine.proto import caffe_pb2
-
-sys.modules[f"{__name__}.caffe_pb2"] = caffe_pb2
+__all__ = ["caffe_pb2"]

@@ -1,5 +1,9 @@
 """caffe.Net: blobs that are numpy arrays, passes over ranges, shared and copied parameters, and its errors."""
 
+import importlib
+import sys
+from pathlib import Path
+
 import caffe
 import h5py
 import numpy as np
@@ -305,6 +309,12 @@ def test_the_schema_is_the_engines():
     from caffe.proto import caffe_pb2 as theirs
 
     assert theirs is caffe_pb2
+
+
+def test_the_schema_is_the_engines_too_where_its_folder_is_on_the_path(monkeypatch):
+    monkeypatch.syspath_prepend(Path(caffe.__file__).parent / "proto")
+    assert importlib.import_module("caffe_pb2") is caffe_pb2
+    monkeypatch.delitem(sys.modules, "caffe_pb2")
 
 
 def test_the_layer_types_are_caffes():
