@@ -33,8 +33,8 @@ class ForkModules:
         spec = PathFinder.find_spec(fullname, [str(folder) for folder in _folders()], target)
         if spec is None or spec.origin is None:
             raise ModuleNotFoundError(
-                f"No module named {fullname!r}. BVLC's Caffe has none either; a fork's python/caffe/{name}.py runs here, "
-                f"and was looked for in {PLACES}. Set CAFFE_ROOT to the fork's checkout; it need not be built.",
+                f"No module named {fullname!r}. Nor has BVLC's Caffe. A fork's python/caffe/{name}.py runs here; "
+                f"it was looked for in {PLACES}. Set CAFFE_ROOT to the fork's checkout; it need not be built.",
                 name=fullname,
             )
         return spec
