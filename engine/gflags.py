@@ -12,6 +12,8 @@ FROM_ENVIRONMENT = ("fromenv", "tryfromenv")
 _OWN = ("flagfile", *FROM_ENVIRONMENT, "undefok")
 
 HELP = ("h", "helpfull", "helpshort")
+_ALONE = {"version": "--version", **dict.fromkeys(("help", *HELP), "--help")}
+"""Flags that need no command, as click has them."""
 
 LOG_FLAGS, OTHERS = "engine.gflags.log_flags", "engine.gflags.others"
 """In a context's meta: glog's flags, and the flags that were given for other commands."""
@@ -46,11 +48,17 @@ class Command(click.Command):
 
 
 def command_first(args: list[str], commands: Container[str]) -> list[str]:
-    """gflags lets flags stand before the command (`caffe -solver=x train`); click wants the command first."""
+    """gflags lets flags stand before the command (`caffe -solver=x train`); click wants the command first.
+
+    `caffe -version` and `caffe -help` need none.
+    """
     if not args or not args[0].startswith("-"):
         return args
     at = next((i for i, arg in enumerate(args) if arg in commands), None)
-    return args if at is None else [args[at], *args[:at], *args[at + 1 :]]
+    if at is None:
+        name = args[0].lstrip("-")
+        return [_ALONE.get(name, f"--{name}"), *args[1:]]
+    return [args[at], *args[:at], *args[at + 1 :]]
 
 
 def own(arg: str, rest: Iterator[str]) -> tuple[str, str] | None:

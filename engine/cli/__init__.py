@@ -13,7 +13,7 @@ from collections.abc import Sequence
 
 import click
 
-from engine import gflags, printable, terminal_text
+from engine import CAFFE_VERSION, gflags, printable, terminal_text
 from engine.cli import (
     data_show,
     device_query,
@@ -44,7 +44,7 @@ Examples:
 
 
 @click.group(cls=flags.Group, epilog=EPILOG, context_settings={"help_option_names": ["--help", "-h"]})
-@click.version_option(package_name="hpcbrew", message="caffe of hpcbrew %(version)s")
+@click.version_option(package_name="hpcbrew", message=f"caffe version {CAFFE_VERSION}\nhpcbrew %(version)s")
 def caffe() -> None:
     """Trains, tests and times Caffe nets, on a GPU or on a CPU.
 

@@ -63,8 +63,11 @@ def test_other_flags_are_refused(line, message):
     [
         ("train -solver a", "train -solver a"),
         ("-solver=a train -level 1", "train -solver=a -level 1"),
-        ("-solver a", "-solver a"),
+        ("-solver a", "--solver a"),
         ("--help", "--help"),
+        ("-help", "--help"),
+        ("-helpshort", "--help"),
+        ("-version", "--version"),
         ("", ""),
     ],
 )

@@ -1,5 +1,6 @@
 """What Caffe's compiled module is called there: `from caffe._caffe import Net`."""
 
+from engine import CAFFE_VERSION
 from engine.blob import Blob, BlobVec
 from engine.layers.python import UserLayer as Layer
 from engine.layers.registry import known
@@ -31,8 +32,7 @@ from .solvers import (
 )
 from .timer import Timer
 
-__version__ = "1.0.0"
-"""Caffe's, whose interface this is."""
+__version__ = CAFFE_VERSION
 
 
 def layer_type_list() -> list[str]:
