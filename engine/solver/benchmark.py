@@ -2,6 +2,8 @@
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import groupby
+from operator import itemgetter
 from statistics import median
 from typing import Any
 
@@ -41,8 +43,10 @@ def run(net: Net, params: Sequence[Any], batch: Mapping[str, Any], iterations: i
         total += _times(both, (params, inputs), 1)
         log.info("caffe.cpp:401", f"Iteration: {i + 1} forward-backward time: {log.number(total[-1])} ms.")
     log.info("caffe.cpp:404", "Average time per layer: ")
-    for i, direction, spent in layer_times(net, params, inputs, key):
-        log.info("caffe.cpp:407", f"{net.layers[i].name:>10}\t{direction}: {log.number(spent)} ms.")
+    for i, timed in groupby(layer_times(net, params, inputs, key), itemgetter(0)):
+        spent = {"forward": 0.0, "backward": 0.0} | {direction: ms for _, direction, ms in timed}
+        for direction, ms in spent.items():  # both, as Caffe; programs that read these lines pair them
+            log.info("caffe.cpp:407", f"{net.layers[i].name:>10}\t{direction}: {log.number(ms)} ms.")
     forward_ms, both_ms = sum(ahead) / iterations, sum(total) / iterations
     log.info("caffe.cpp:415", f"Average Forward pass: {log.number(forward_ms)} ms.")
     log.info("caffe.cpp:417", f"Average Backward pass: {log.number(max(both_ms - forward_ms, 0))} ms.")

@@ -277,7 +277,8 @@ def test_time_names_every_layer(net, layers, precision, folder: Path, capsys):
     (folder / "net.prototxt").write_text(net)
     assert main(["time", "-model", "net.prototxt", "-iterations", "2", "-precision", precision]) == 0
     said = capsys.readouterr().err
-    assert [name for name in re.findall(r"(\S+)\tforward: ", said) if "_split" not in name] == layers
+    for direction in ("forward", "backward"):
+        assert [name for name in re.findall(rf"(\S+)\t{direction}: ", said) if "_split" not in name] == layers
     assert "Average Forward-Backward: " in said
 
 
