@@ -8,7 +8,6 @@ import signal
 import subprocess
 import sys
 import time
-from importlib import metadata
 from pathlib import Path
 
 import h5py
@@ -214,11 +213,6 @@ def test_a_label_out_of_range_is_refused(folder: Path, capsys):
 def test_no_command_is_answered_with_the_help(capsys):
     assert main([]) == 2
     assert capsys.readouterr().err.startswith("Usage: caffe")
-
-
-def test_the_version_is_caffes_as_programs_ask_for_it(capsys):
-    assert main(["-version"]) == 0
-    assert capsys.readouterr().out.splitlines() == ["caffe version 1.0.0", f"hpcbrew {metadata.version('hpcbrew')}"]
 
 
 def test_help_comes_without_jax():

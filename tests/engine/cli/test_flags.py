@@ -1,5 +1,7 @@
 """The flags of Caffe's own program."""
 
+from importlib import metadata
+
 import click
 import pytest
 
@@ -40,3 +42,8 @@ def test_the_list_of_commands_cuts_no_sentence_short(capsys):
     listed = " ".join(capsys.readouterr().out.split())
     assert "Draws the graph of NET, a prototxt, into PICTURE, whose ending says its format." in listed
     assert "..." not in listed.partition("Commands:")[2]
+
+
+def test_the_version_is_caffes_as_programs_ask_for_it(capsys):
+    assert main(["-version"]) == 0
+    assert capsys.readouterr().out.splitlines() == ["caffe version 1.0.0", f"hpcbrew {metadata.version('hpcbrew')}"]
