@@ -1,8 +1,9 @@
 """`caffe.io`: pictures, blobs and datums to and from numpy, and the preprocessing that deployed nets expect."""
 
+import importlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import numpy as np
 from google.protobuf.message import DecodeError
@@ -13,6 +14,11 @@ from engine.host import regular_file
 from engine.proto import binary, caffe_pb2
 
 Shape = Sequence[int]
+
+OUTSIDE = {
+    "constant": "grid-constant", "edge": "nearest", "symmetric": "reflect", "reflect": "mirror", "wrap": "grid-wrap",
+}  # fmt: skip
+"""skimage's words for what lies outside of a picture, and scipy's."""
 
 REC_709 = np.array([0.2125, 0.7154, 0.0721])
 """How much of red, green and blue is in grey: skimage's. OpenCV, which reads Caffe's databases, has Rec. 601."""
@@ -52,8 +58,6 @@ def resize_image(im: np.ndarray, new_dims: Shape, interp_order: int = 1) -> np.n
     the corners stay where they are, as scipy.ndimage.zoom has it. new_dims of 3 resize the channels too. Raises
     ArrayError.
     """
-    from scipy.ndimage import zoom  # noqa: PLC0415  a tenth of a second, for those who resize
-
     im = np.asarray(im)
     height, width, *channels = (int(d) for d in new_dims)
     sizes_fit = im.ndim == 3 and im.size and len(channels) < 2 and min(height, width, *channels) > 0
@@ -62,19 +66,66 @@ def resize_image(im: np.ndarray, new_dims: Shape, interp_order: int = 1) -> np.n
             f"resize_image of shape {list(im.shape)} to {list(new_dims)} in order {interp_order}: a picture has "
             "(height, width, channels), each 1 or more, and there are orders 0 to 5."
         )
-    areas = im.shape[2] in (1, 3)
-    how = {"mode": "grid-constant", "grid_mode": True} if areas else {}
-    least, most = (im.min(), im.max()) if areas else (0, 1)
+    size = (height, width, *(channels or im.shape[2:]))
+    if im.shape[2] not in (1, 3):
+        return _zoomed(im, size, interp_order, {}).astype(np.float32)
+    least, most = im.min(), im.max()
     if not most > least:
-        return np.full((height, width, *(channels or im.shape[2:])), least, np.float32)
-    unit = (im - least) / (most - least) if areas else im
-    factors = (height / im.shape[0], width / im.shape[1])
-    if channels and channels[0] != im.shape[2]:
-        unit = zoom(unit, (*factors, channels[0] / im.shape[2]), order=interp_order, **how)
-    else:
-        planes = [zoom(unit[:, :, c], factors, order=interp_order, **how) for c in range(im.shape[2])]
-        unit = np.stack(planes, axis=2)
-    return (np.clip(unit, 0, 1) * (most - least) + least if areas else unit).astype(np.float32)
+        return np.full(size, least, np.float32)
+    return (resize((im - least) / (most - least), size, interp_order) * (most - least) + least).astype(np.float32)
+
+
+def resize(
+    image: np.ndarray,
+    output_shape: Shape,
+    order: int = 1,
+    mode: str = "constant",
+    cval: float = 0,
+    clip: bool = True,
+    preserve_range: bool = False,
+) -> np.ndarray:
+    """skimage's function of this name, which `caffe.io` has from there: of 0.9 to 0.14, which do not blur.
+
+    An array of another shape, (height, width) or all of its axes, float64, by splines of an order from 0 to 5. Integers
+    become fractions of the largest of their kind, unless `preserve_range` keeps them. mode: what lies outside: `cval`
+    (constant), or edge, symmetric, reflect, wrap. clip: values stay within the array's own. Raises ArrayError.
+    """
+    im = np.asarray(image)
+    shape = (*(int(d) for d in output_shape), *im.shape[len(output_shape) :])
+    if len(shape) != im.ndim or not im.size or min(shape) < 1 or order not in range(6) or mode not in OUTSIDE:
+        raise ArrayError(
+            f"resize of shape {list(im.shape)} to {list(output_shape)} in order {order}, mode {mode!r}: sizes are 1 or "
+            f"more, there are orders 0 to 5 and the modes {', '.join(OUTSIDE)}."
+        )
+    scale = np.iinfo(im.dtype).max if im.dtype.kind in "iu" and not preserve_range else 1
+    values = im.astype(np.float64) / scale
+    made = _zoomed(values, shape, order, {"mode": OUTSIDE[mode], "cval": cval, "grid_mode": True})
+    kept = made == cval if mode == "constant" else False
+    return np.where(kept, made, np.clip(made, values.min(), values.max())) if clip else made
+
+
+def _zoomed(im: np.ndarray, shape: Shape, order: int, how: dict[str, Any]) -> np.ndarray:
+    """scipy's zoom; where a picture keeps its channels, of each by itself."""
+    from scipy.ndimage import zoom  # noqa: PLC0415  a tenth of a second, for those who resize
+
+    factors = [new / old for new, old in zip(shape, im.shape, strict=True)]
+    if im.ndim != 3 or shape[2] != im.shape[2]:
+        return zoom(im, factors, order=order, **how)
+    return np.stack([zoom(im[:, :, c], factors[:2], order=order, **how) for c in range(shape[2])], axis=2)
+
+
+def __getattr__(name: str) -> Any:
+    """`caffe.io.skimage`, where programs have it from."""
+    if name != "skimage":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    try:
+        skimage = importlib.import_module("skimage")
+        importlib.import_module("skimage.io")
+    except ModuleNotFoundError as e:
+        raise ModuleNotFoundError(
+            f"caffe.io.skimage is scikit-image, and {e.name} is not installed: pip install scikit-image", name=e.name
+        ) from e
+    return skimage
 
 
 def oversample(images: Sequence[np.ndarray], crop_dims: Shape) -> np.ndarray:

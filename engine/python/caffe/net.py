@@ -105,6 +105,9 @@ class Net:
         for layer, node, tops, row in zip(net.layers, net.graph.nodes, net.tops, rows, strict=True):
             if isinstance(layer, python.Python):
                 layer.bind([self.blobs[v.blob] for v in node.bottoms], [self.blobs[v.blob] for v in tops], row)
+        # The names under which pycaffe keeps what it has looked up; programs read them.
+        self._input_list, self._output_list = self.inputs, self.outputs
+        self._blobs_dict, self._params_dict, self._layer_dict = self.blobs, self.params, self.layer_dict
         self._passes = Passes(net, self.blobs, params, batches)
 
     def _row(self, i: int) -> BlobVec:

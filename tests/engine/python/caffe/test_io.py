@@ -1,5 +1,8 @@
 """caffe.io: pictures, datums and blobs to and from numpy, the Transformer."""
 
+import sys
+import types
+
 import caffe
 import cv2
 import numpy as np
@@ -74,6 +77,37 @@ def test_resize_image_fades_to_the_least_value_outside():
 def test_resize_image_does_not_blur_what_it_makes_smaller():
     stripes = np.tile(np.array([0, 1, 1, 0], np.float32), (4, 2))[:, :, None]
     np.testing.assert_array_equal(caffe.io.resize_image(stripes, (4, 4), 0)[0, :, 0], [1, 0, 1, 0])
+
+
+@pytest.mark.parametrize(
+    ("image", "shape", "options", "want"),
+    [
+        (np.arange(4.0).reshape(1, 4), (1, 2), {}, [[0.5, 2.5]]),  # no blur: between two pixels
+        (np.full((2, 2), 51, np.uint8), (1, 1), {}, [[0.2]]),
+        (np.full((2, 2), 51, np.uint8), (1, 1), {"preserve_range": True}, [[51]]),
+        (np.array([[2.0, 4.0]]), (1, 4), {"clip": False}, [[1.5, 2.5, 3.5, 3.0]]),  # fades to 0 outside
+        (np.array([[2.0, 4.0]]), (1, 4), {}, [[2, 2.5, 3.5, 3.0]]),
+        (np.array([[2.0, 4.0]]), (1, 4), {"mode": "edge"}, [[2, 2.5, 3.5, 4.0]]),
+    ],
+)
+def test_resize_is_skimages(image, shape, options, want):
+    np.testing.assert_allclose(caffe.io.resize(image, shape, **options), want)
+
+
+def test_resize_keeps_the_axes_that_no_size_is_given_for():
+    assert caffe.io.resize(np.zeros((4, 6, 3)), (2, 3)).shape == (2, 3, 3)
+    assert caffe.io.resize(np.zeros((4, 6, 3)), (2, 3, 3)).shape == (2, 3, 3)
+    with pytest.raises(ValueError, match=r"shape \[4, 6\] to \[3, 3, 3\].*constant, edge"):
+        caffe.io.resize(np.zeros((4, 6)), (3, 3, 3))
+
+
+def test_skimage_is_where_programs_have_it_from_or_said(monkeypatch):
+    monkeypatch.setitem(sys.modules, "skimage", None)
+    with pytest.raises(ModuleNotFoundError, match="pip install scikit-image"):
+        caffe.io.skimage.io  # noqa: B018
+    monkeypatch.setitem(sys.modules, "skimage", types.SimpleNamespace())
+    monkeypatch.setitem(sys.modules, "skimage.io", types.SimpleNamespace())
+    assert caffe.io.skimage is sys.modules["skimage"]
 
 
 def test_resize_image_takes_channels_too():

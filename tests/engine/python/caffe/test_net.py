@@ -323,6 +323,8 @@ def test_the_layer_types_are_caffes():
 
 def test_names_by_number(net):
     assert list(net._blob_names) == list(net.blobs)
+    assert (net._input_list, net._output_list) == (net.inputs, net.outputs)
+    assert (net._blobs_dict, net._params_dict, net._layer_dict) == (net.blobs, net.params, net.layer_dict)
     assert net._blobs[2] is net.blobs["h"]
     assert (net._inputs, net._outputs) == ([0, 1], [4])
     assert (list(net._top_ids(4)), list(net._bottom_ids(5))) == ([3], [3, 1])
