@@ -34,6 +34,9 @@ from .timer import Timer
 
 __version__ = CAFFE_VERSION
 
+RawBlobVec = LayerVec = NetVec = StringVec = IntVec = DtypeVec = BoolVec = list
+"""Vectors of C++ there, by whose names programs import them."""
+
 
 def layer_type_list() -> list[str]:
     """The layer types that there are."""

@@ -48,3 +48,8 @@ def test_without_the_engine_it_says_what_to_install(installed):
 @pytest.mark.parametrize("name", caffe.__all__)
 def test_every_name_is_there(name):
     assert hasattr(caffe, name)
+
+
+@pytest.mark.parametrize("name", ["BlobVec", "RawBlobVec", "LayerVec", "NetVec", "StringVec", "IntVec", "BoolVec"])
+def test_the_compiled_modules_vectors_are_there(name):
+    assert issubclass(getattr(caffe._caffe, name), list)
