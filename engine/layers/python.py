@@ -177,11 +177,13 @@ class Python(Layer):
     def pulled(
         self, params: Arrays, bottoms: Arrays, asked: Sequence[bool], diffs: Sequence[Any]
     ) -> tuple[list[np.ndarray], list[np.ndarray]]:
-        """By the user's backward. Tops' data is what the last forward left, as in Caffe."""
+        """By the user's backward. Tops' data is what the last forward left, and bottoms' diff what the last backward
+        did, as in Caffe: a layer that adds to it, or writes a part, finds it so.
+        """
         _fill(self.user.blobs, params)
         own = [n for n, blob in enumerate(self.below) if not any(blob is top for top in self.above)]
         _fill([self.below[n] for n in own], [bottoms[n] for n in own])
-        for blob in (*(self.below[n] for n in own), *self.user.blobs):
+        for blob in self.user.blobs:
             blob.diff[...] = 0
         for blob, diff in zip(self.above, diffs, strict=True):
             blob.diff[...] = 0 if diff is None else np.asarray(diff)

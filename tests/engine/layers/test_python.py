@@ -216,6 +216,14 @@ def test_gradients_are_the_users():
     assert_close(to_x, 6 * diff)
 
 
+def test_what_a_backward_does_not_write_stays_of_the_one_before():
+    net = net_of(layer("Chosen"), {"x": (2, 3)})
+    pull = jax.grad(lambda x: net.forward([], {"x": x}).outputs["y0"].sum())
+    first, second = np.float32([[1, 1, 1], [0, 1, 1]]), np.float32([[0, 1, 1], [0, 1, 1]])
+    assert_close(pull(first), [[1, 1, 1], [0, 0, 0]])
+    assert_close(pull(second), [[1, 1, 1], [0, 0, 0]])
+
+
 @pytest.mark.parametrize("bottom", [True, False])
 def test_propagate_down_says_whose_gradient_is_asked_for(bottom):
     net = net_of(layer("Scale"), {"x": (2, 3)})
