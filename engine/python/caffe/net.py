@@ -44,6 +44,9 @@ class Net:
     an underscore are Caffe's own, by number in place of name.
     """
 
+    name: str
+    layers: list[Any]
+
     def __init__(
         self,
         network_file: File,
@@ -85,7 +88,7 @@ class Net:
     def _open(self, net: engine.net.net.Net, params: list[Blob], batches: Batches | None) -> None:
         self._net, self._owned = net, params
         self._layer_names = net.layer_names
-        self.name, self.phase = net.name, net.phase
+        self.phase = net.phase
         self.inputs, self.outputs = net.input_names, net.output_names
         self.top_names = OrderedDict(
             (name, [v.blob for v in tops]) for name, tops in zip(self._layer_names, net.tops, strict=True)
@@ -99,8 +102,9 @@ class Net:
             (blob, Blob(*shape, fill_diff=self.blob_loss_weights[blob])) for blob, shape in net.blob_shapes.items()
         )
         rows = [self._row(i) for i in range(len(net.layers))]
-        self.layers = [_bound(layer, row) for layer, row in zip(net.layers, rows, strict=True)]
-        self.layer_dict = OrderedDict(zip(self._layer_names, self.layers, strict=True))
+        layers = [_bound(layer, row) for layer, row in zip(net.layers, rows, strict=True)]
+        vars(self).update(layers=layers, name=net.name)  # a program's subclass may have properties of these names
+        self.layer_dict = OrderedDict(zip(self._layer_names, layers, strict=True))
         self.params = OrderedDict((name, row) for name, row in zip(self._layer_names, rows, strict=True) if row)
         for layer, node, tops, row in zip(net.layers, net.graph.nodes, net.tops, rows, strict=True):
             if isinstance(layer, python.Python):
@@ -124,7 +128,7 @@ class Net:
         inputs: the values of all input blobs, by name. Returns the outputs (with `end`, its tops) and those in `blobs`.
         Raises NetError for names that the net does not have and for inputs that do not fit.
         """
-        first, last = self._index(start, 0), self._index(end, len(self.layers) - 1)
+        first, last = self._index(start, 0), self._index(end, len(self._net.layers) - 1)
         wanted = self._known([*(self.outputs if end is None else self.top_names[end]), *(blobs or ())])
         if inputs:
             self._fill(inputs, self.inputs, "input")
@@ -140,7 +144,7 @@ class Net:
         parameters add up from call to call; see clear_param_diffs. Returns the diffs of the inputs (with `end`, of its
         bottoms) and of the blobs in `diffs`.
         """
-        first, last = self._index(start, len(self.layers) - 1), self._index(end, 0)
+        first, last = self._index(start, len(self._net.layers) - 1), self._index(end, 0)
         wanted = self._known([*(self.inputs if end is None else self.bottom_names[end]), *(diffs or ())])
         if gradients:
             self._fill(gradients, self.outputs, "output")
@@ -172,7 +176,7 @@ class Net:
 
     def reshape(self) -> None:
         """Gives every blob the shape that follows from the inputs' present ones. Raises LayerError where none does."""
-        self._passes.fit(len(self.layers), len(self.layers) - 1)
+        self._passes.fit(len(self._net.layers), len(self._net.layers) - 1)
         for name, shape in self._passes.net.blob_shapes.items():
             self.blobs[name].reshape(*shape)
 
@@ -301,9 +305,9 @@ class Net:
         return [blobs.index(name) for name in names]
 
     def _check_numbers(self, first: int, last: int) -> None:
-        if first < 0 or last >= len(self.layers):
+        if first < 0 or last >= len(self._net.layers):
             wrong = first if first < 0 else last
-            raise NetError(f"this net has no layer {wrong}; it has layers 0 to {len(self.layers) - 1}.")
+            raise NetError(f"this net has no layer {wrong}; it has layers 0 to {len(self._net.layers) - 1}.")
 
     # Names
 

@@ -1,9 +1,5 @@
 """caffe.Net: blobs that are numpy arrays, passes over ranges, shared and copied parameters, and its errors."""
 
-import importlib
-import sys
-from pathlib import Path
-
 import caffe
 import h5py
 import numpy as np
@@ -305,22 +301,6 @@ def test_a_wrong_shape_is_numpys_error(net):
         net.blobs["x"].data[...] = np.ones((3, 3))
 
 
-def test_the_schema_is_the_engines():
-    from caffe.proto import caffe_pb2 as theirs
-
-    assert theirs is caffe_pb2
-
-
-def test_the_schema_is_the_engines_too_where_its_folder_is_on_the_path(monkeypatch):
-    monkeypatch.syspath_prepend(Path(caffe.__file__).parent / "proto")
-    assert importlib.import_module("caffe_pb2") is caffe_pb2
-    monkeypatch.delitem(sys.modules, "caffe_pb2")
-
-
-def test_the_layer_types_are_caffes():
-    assert {"Convolution", "LSTM", "Python"} <= set(caffe.layer_type_list())
-
-
 def test_names_by_number(net):
     assert list(net._blob_names) == list(net.blobs)
     assert (net._input_list, net._output_list) == (net.inputs, net.outputs)
@@ -329,6 +309,18 @@ def test_names_by_number(net):
     assert (net._inputs, net._outputs) == ([0, 1], [4])
     assert (list(net._top_ids(4)), list(net._bottom_ids(5))) == ([3], [3, 1])
     assert net._blob_loss_weights == [0, 0, 0, 0, 2]
+
+
+def test_a_subclass_may_have_names_of_its_own(tmp_path):
+    class Named(caffe.Net):
+        @property
+        def layers(self):
+            return list(self.blobs)
+
+    (tmp_path / "net.prototxt").write_text(NET)
+    net = Named(str(tmp_path / "net.prototxt"), caffe.TEST)
+    assert net.forward(x=X, t=[0, 2])["loss"] > 0
+    assert net.layers == ["x", "t", "h", "y", "loss"]
 
 
 def test_forward_by_number_returns_the_loss(net):

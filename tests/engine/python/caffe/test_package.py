@@ -1,11 +1,14 @@
 """What `import caffe` finds, and what it says where it cannot be."""
 
+import importlib
 import subprocess
 import sys
 from pathlib import Path
 
 import caffe
 import pytest
+
+from engine.proto import caffe_pb2
 
 ROOT = Path(__file__).parents[4]
 
@@ -53,3 +56,19 @@ def test_every_name_is_there(name):
 @pytest.mark.parametrize("name", ["BlobVec", "RawBlobVec", "LayerVec", "NetVec", "StringVec", "IntVec", "BoolVec"])
 def test_the_compiled_modules_vectors_are_there(name):
     assert issubclass(getattr(caffe._caffe, name), list)
+
+
+def test_the_schema_is_the_engines():
+    from caffe.proto import caffe_pb2 as theirs
+
+    assert theirs is caffe_pb2
+
+
+def test_the_schema_is_the_engines_too_where_its_folder_is_on_the_path(monkeypatch):
+    monkeypatch.syspath_prepend(Path(caffe.__file__).parent / "proto")
+    assert importlib.import_module("caffe_pb2") is caffe_pb2
+    monkeypatch.delitem(sys.modules, "caffe_pb2")
+
+
+def test_the_layer_types_are_caffes():
+    assert {"Convolution", "LSTM", "Python"} <= set(caffe.layer_type_list())
