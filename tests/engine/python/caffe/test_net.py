@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from engine.errors import EngineError, LayerError, NetError, SnapshotError
-from engine.proto import caffe_pb2
 
 IP = 'inner_product_param { num_output: %d weight_filler { type: "xavier" } bias_filler { value: 1 } }'
 NET = f"""
