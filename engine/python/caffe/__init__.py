@@ -7,7 +7,7 @@ except ModuleNotFoundError as e:
 
 from engine.proto.caffe_pb2 import TEST, TRAIN
 
-from . import _caffe, fork_modules, io, logs, proto, pycaffe
+from . import _caffe, fork_modules, former, io, logs, proto, pycaffe
 from ._caffe import *  # noqa: F403  all that is there
 from ._caffe import __version__
 from .classifier import Classifier
@@ -32,3 +32,7 @@ __all__ = [  # noqa: PLE0604  a list of strings, spread
     "pycaffe",
     "to_proto",
 ]
+
+
+def __getattr__(name: str) -> object:
+    raise former.missing("caffe", name)

@@ -20,7 +20,7 @@ from engine.proto import caffe_pb2 as pb
 from engine.proto import text
 from engine.solver.inputs import Batches
 
-from . import mode, models
+from . import former, mode, models
 from .passes import Hook, Passes
 
 Arrays = dict[str, np.ndarray]
@@ -113,6 +113,9 @@ class Net:
         self._input_list, self._output_list = self.inputs, self.outputs
         self._blobs_dict, self._params_dict, self._layer_dict = self.blobs, self.params, self.layer_dict
         self._passes = Passes(net, self.blobs, params, batches)
+
+    def __getattr__(self, name: str) -> Any:
+        raise former.missing(f"{type(self).__name__} object", name)
 
     def _row(self, i: int) -> BlobVec:
         declared = zip(self._net.param_ids[i], self._net.layers[i].params, strict=True)
