@@ -31,7 +31,7 @@ class ForkModules:
         if package != __package__ or not name or "." in name:
             return None
         spec = PathFinder.find_spec(fullname, [str(folder) for folder in _folders()], target)
-        if spec is None or spec.origin is None:
+        if spec is None:
             raise ModuleNotFoundError(
                 f"No module named {fullname!r}. Nor has BVLC's Caffe. A fork's python/caffe/{name}.py runs here; "
                 f"it was looked for in {PLACES}. Set CAFFE_ROOT to the fork's checkout; it need not be built.",

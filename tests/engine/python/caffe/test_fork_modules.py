@@ -3,7 +3,7 @@
 import importlib
 import sys
 
-import caffe  # noqa: F401  whose import has the finder set
+import caffe
 import pytest
 
 
@@ -40,6 +40,13 @@ def test_a_forks_module_is_found_in(place, tmp_path, monkeypatch):
     found = importlib.import_module("caffe.model_libs")
     says = found.SAYS
     assert says == place
+
+
+def test_a_folder_of_modules_is_found_too(tmp_path, monkeypatch):
+    (libs(tmp_path, "") / "python/caffe/test").mkdir()
+    (tmp_path / "python/caffe/test/test_net.py").write_text("from caffe import Net")
+    monkeypatch.chdir(tmp_path)
+    assert importlib.import_module("caffe.test.test_net").Net is caffe.Net
 
 
 def test_where_a_module_was_looked_for_is_said(tmp_path, monkeypatch):
