@@ -35,4 +35,4 @@ __all__ = [  # noqa: PLE0604  a list of strings, spread
 
 
 def __getattr__(name: str) -> object:
-    raise former.missing("caffe", name)
+    raise former.missing("module 'caffe'", name)

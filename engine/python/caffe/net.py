@@ -115,7 +115,7 @@ class Net:
         self._passes = Passes(net, self.blobs, params, batches)
 
     def __getattr__(self, name: str) -> Any:
-        raise former.missing(f"{type(self).__name__} object", name)
+        raise former.missing(f"{type(self).__name__!r} object", name)
 
     def _row(self, i: int) -> BlobVec:
         declared = zip(self._net.param_ids[i], self._net.layers[i].params, strict=True)
