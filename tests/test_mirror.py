@@ -52,6 +52,7 @@ ELSEWHERE = {
     "engine/graph/resized.py": "engine/layers/test_upsampling.py",
     "engine/net/assembly.py": "engine/net/test_net.py",
     "engine/graph/same_shape.py": "engine/graph/test_fits.py",
+    "engine/graph/source_shapes.py": "engine/graph/test_blob_shapes.py",
     "engine/graph/windows.py": "engine/layers/test_pooling.py",
     "engine/data/list_source.py": "engine/data/test_image_source.py",
     "engine/data/rounding.py": "engine/data/test_window_source.py",

@@ -27,7 +27,6 @@ from engine.graph import (
 )
 from engine.graph.graph import Graph, Node, Value
 from engine.graph.param_shapes import Params
-from engine.proto import caffe_pb2 as pb
 
 Shape = tuple[int, ...]
 
@@ -86,23 +85,6 @@ def _check_shared(graph: Graph, i: int, declared: Mapping[int, Params]) -> None:
         if index < len(declared.get(owner, ())):
             name, shape = declared[i][j]
             fits.shared(node, j, name, shape, graph.nodes[owner].name, declared[owner][index][1])
-
-
-def given(config: pb.LayerParameter) -> list[Shape] | None:
-    """The shapes of the tops of a source that says them itself; None for others."""
-    shapes: list[Shape]
-    if config.type == "Input":
-        shapes = [tuple(s.dim) for s in config.input_param.shape]
-    elif config.type == "DummyData":
-        p = config.dummy_data_param
-        shapes = [tuple(s.dim) for s in p.shape]
-        shapes += zip(p.num, p.channels, p.height, p.width, strict=False)
-    elif config.type == "MemoryData":
-        m = config.memory_data_param
-        shapes = [(m.batch_size, m.channels, m.height, m.width), (m.batch_size,)]
-    else:
-        return None
-    return shapes * len(config.top) if len(shapes) == 1 else shapes
 
 
 def _told(node: Node, bottoms: Sequence[Shape], source: Sequence[Shape] | None) -> Told | None:

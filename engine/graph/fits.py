@@ -1,9 +1,11 @@
 """What a layer's settings and the shapes of its bottoms must be, told without JAX: to the layers and to who asks before
 a job is sent. Each raises LayerError where it is not so."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
-from math import prod
+from math import isnan, prod
+
+from google.protobuf.message import Message
 
 from engine import suggest
 from engine.graph.graph import Node
@@ -11,6 +13,23 @@ from engine.proto import caffe_pb2 as pb
 
 Shape = tuple[int, ...]
 FILLERS = ("constant", "uniform", "gaussian", "positive_unitball", "xavier", "msra", "bilinear")
+
+
+def numbers(node: Node) -> None:
+    """Settings of which each is a number: NaN is neither above a bound nor below it. Arrays of a model may hold it."""
+    for name in _not_numbers(node.config):
+        raise node.error(f"{name} is nan, which is no number.")
+
+
+def _not_numbers(settings: Message) -> Iterator[str]:
+    """The fields that are NaN, as block.field."""
+    for field, value in settings.ListFields():
+        values = value if field.is_repeated else [value]
+        if field.message_type is not None and field.name != "blobs":
+            for part in values:
+                yield from (f"{field.name}.{name}" for name in _not_numbers(part))
+        elif field.cpp_type in (field.CPPTYPE_FLOAT, field.CPPTYPE_DOUBLE) and any(map(isnan, values)):
+            yield field.name
 
 
 def batch_size(node: Node, size: int) -> int:

@@ -20,9 +20,11 @@ class Classes(NamedTuple):
 
 
 def classes(node: Node, x: Shape, labels: Shape, axis: int) -> Classes:
-    """Where the classes of x lie. Raises LayerError where there is not one label a prediction."""
+    """Where the classes of x lie. Raises LayerError where there are none, or not one label a prediction."""
     a = node.canonical_axis(axis, x)
     made = Classes(a, prod(x[:a]), x[a], prod(x[a + 1 :]))
+    if not made.number:
+        raise node.error(f"{node.bottom(0)} of shape {list(x)} has no classes along axis {a}; 1 or more are needed.")
     if prod(labels) != made.outer * made.inner:
         raise node.error(
             f"{node.bottom(1)} of shape {list(labels)} has {prod(labels)} labels and {node.bottom(0)} of shape "

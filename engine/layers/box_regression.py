@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.lax import stop_gradient
 
-from engine.layers.base import Array, Arrays, Context, HostLayer, Layer, Shape, count
+from engine.layers.base import Array, Arrays, Context, HostLayer, Layer, Shape, count, rows
 from engine.layers.registry import layer
 from engine.ops.region_boxes import moved, overlap
 from engine.proto import caffe_pb2 as pb
@@ -154,7 +154,7 @@ class BboxAccuracy(Layer):
         return [(1, 1, 1, 1)] * len(self.config.top)
 
     def forward(self, params: Arrays, bottoms: Arrays, ctx: Context) -> list[Array]:
-        moves, regions, matched = (stop_gradient(x).reshape(len(x), -1) for x in bottoms)
+        moves, regions, matched = (rows(stop_gradient(x)) for x in bottoms)
         classes = matched[:, 0].astype(jnp.int32)
         counts = (classes > 0) & (matched[:, -1] <= LARGEST_OVERLAP)
         own = classes if self.by_class else jnp.minimum(classes, 1)

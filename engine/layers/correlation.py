@@ -55,6 +55,7 @@ class Correlation(Layer):
                 f"patches of {p.kernel_size} displaced by up to {p.max_displacement} do not fit {self.bottom(0)} of "
                 f"{a[2]}×{a[3]} with pad {p.pad}. Give it a larger pad."
             )
+        self.check_size("its top", (a[0], len(self.steps(p)) ** sum(self.moves), *self.places))
         steps = [np.array(self.steps(p)) * p.stride_2 * moves for moves in self.moves]
         self.down, self.across = (np.unique(each).astype(np.int32) for each in steps)
         self.first = tuple(

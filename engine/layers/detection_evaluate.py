@@ -40,6 +40,7 @@ class DetectionEvaluate(HostLayer):
         for i, shape, width in ((0, detections, 7), (1, boxes, 8)):
             if len(shape) != 4 or shape[:2] != (1, 1) or shape[3] != width:
                 raise self.error(f"{self.bottom(i)} has shape {list(shape)}; it must be [1, 1, a number, {width}].")
+        self.check_size("its top", (1, 1, p.num_classes + detections[2], 5))
         self.classes = [c for c in range(p.num_classes) if c != p.background_label_id]
         self.background, self.least_overlap = p.background_label_id, p.overlap_threshold
         self.difficult = p.evaluate_difficult_gt

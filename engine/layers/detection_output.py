@@ -97,9 +97,9 @@ class DetectionOutput(HostLayer):
 
     def setup(self, loc: Shape, conf: Shape, priors: Shape, *refined: Shape) -> list[Shape]:
         self.search = self._search()
+        detections.found(self.node, loc, conf, priors, *refined)
         if not hasattr(self, "files"):
             self.files = self._files()
-        detections.found(self.node, loc, conf, priors, *refined)
         return [(1, 1, 1, 7)]
 
     def forward(self, params: Arrays, bottoms: Arrays, ctx: Context) -> list[Array]:

@@ -10,6 +10,9 @@ from engine.graph import predictions
 from engine.layers.base import Array, Arrays, Context, Layer, Shape
 from engine.layers.registry import layer
 
+MOST_ROUNDS = 64
+"""Each round smooths half as far as the one before it: long before so many it is not a pixel any more."""
+
 
 @layer("DomainTransform")
 class DomainTransform(Layer):
@@ -29,10 +32,11 @@ class DomainTransform(Layer):
         predictions.one_a_place(self.node, x, edges)
         if not sizes or sizes[0] != x[0] or math.prod(sizes[1:]) < 2:
             raise self.error(f"{self.bottom(2)} has shape {list(sizes)}; two values a picture are needed, its size.")
-        if p.num_iter < 1 or p.spatial_sigma <= 0 or p.range_sigma <= 0 or p.min_weight < 0:
+        if not 1 <= p.num_iter <= MOST_ROUNDS or p.spatial_sigma <= 0 or p.range_sigma <= 0 or p.min_weight < 0:
             raise self.error(
                 f"num_iter {p.num_iter}, spatial_sigma {p.spatial_sigma:g}, range_sigma {p.range_sigma:g} and "
-                f"min_weight {p.min_weight:g}: the first must be 1 or more, the sigmas above 0, the last 0 or more."
+                f"min_weight {p.min_weight:g}: the first must be 1 to {MOST_ROUNDS}, the sigmas above 0, the last 0 or "
+                "more."
             )
         self.rounds, self.least = p.num_iter, p.min_weight
         self.spatial, self.ratio = p.spatial_sigma, p.spatial_sigma / p.range_sigma
@@ -59,7 +63,9 @@ class DomainTransform(Layer):
     @staticmethod
     def _inside(sizes: Array, shape: Shape) -> tuple[Array, Array]:
         """Which places are smoothed (N, 1, H, W), and which pictures are no larger than their maps (N, 1, 1, 1)."""
-        rows, columns = sizes.reshape(shape[0], -1)[:, :2].astype(jnp.int32).T[:, :, None, None, None]
+        rows, columns = (
+            sizes.reshape(shape[0], math.prod(sizes.shape[1:]))[:, :2].astype(jnp.int32).T[:, :, None, None, None]
+        )
         inside = (jnp.arange(shape[2])[:, None] < rows) & (jnp.arange(shape[3]) < columns)
         return inside, (rows <= shape[2]) & (columns <= shape[3])
 

@@ -80,10 +80,10 @@ class Insanity(Activation):
 
     def setup(self, x: Shape) -> list[Shape]:
         p = self.config.insanity_param
-        if not p.lb < p.ub or p.lb * p.ub == 0:
-            raise self.error(f"lb is {p.lb:g} and ub {p.ub:g}; lb must be below ub, and none of them 0.")
-        ratio = abs(p.ub) / abs(p.lb)
-        self.bounds, self.mean = (p.lb, p.ub), (p.ub - p.lb) / math.log(ratio) if ratio != 1 else math.inf
+        if not p.lb < p.ub or not p.lb or not p.ub or math.isinf(p.ub - p.lb):
+            raise self.error(f"lb is {p.lb:g} and ub {p.ub:g}; lb must be below ub, and none of them 0 or infinite.")
+        logarithm = math.log(abs(p.ub)) - math.log(abs(p.lb))
+        self.bounds, self.mean = (p.lb, p.ub), (p.ub - p.lb) / logarithm if logarithm else math.inf
         return [x]
 
     def forward(self, params: Arrays, bottoms: Arrays, ctx: Context) -> list[Array]:

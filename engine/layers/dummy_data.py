@@ -5,12 +5,11 @@ from typing import Any
 import numpy as np
 
 from engine.data.source import position
+from engine.graph import source_shapes
 from engine.layers import fillers
 from engine.layers.base import Shape, SourceLayer
 from engine.layers.registry import layer
 from engine.proto import caffe_pb2 as pb
-
-LEGACY = ("num", "channels", "height", "width")
 
 FIRST_STREAM = 2**32
 """The random numbers below are those of parameters (`Net.init`)."""
@@ -24,24 +23,12 @@ class DummyData(SourceLayer):
     """
 
     def setup(self) -> list[Shape]:
-        p, tops = self.config.dummy_data_param, len(self.config.top)
-        self.fillers = self.each("data_filler", p.data_filler or [pb.FillerParameter(value=0)])
-        if any(getattr(p, name) for name in LEGACY):
-            if p.shape:
-                raise self.error(f"it has shape and {', '.join(LEGACY)}, the old form of the same; give one of them.")
-            self.shapes = list(zip(*(self.each(name, getattr(p, name)) for name in LEGACY), strict=True))
-        else:
-            self.shapes = [tuple(s.dim) for s in self.each("shape", p.shape)]
+        filled_by = self.config.dummy_data_param.data_filler or [pb.FillerParameter(value=0)]
+        self.fillers = source_shapes.each_top(self.node, "data_filler", filled_by)
+        self.shapes = source_shapes.of_dummy_data(self.node)
         for filler, shape in zip(self.fillers, self.shapes, strict=True):
             self.check_filler(filler, shape)
-        return self.shapes[:tops]
-
-    def each(self, what: str, given: Any) -> list[Any]:
-        """`given` for every top. Raises LayerError where it is neither one nor as many as the tops."""
-        tops = len(self.config.top)
-        if len(given) not in (1, tops):
-            raise self.error(f"{len(given)} {what} for {tops} tops; give one for all, or one a top.")
-        return list(given) * (tops if len(given) == 1 else 1)
+        return self.shapes
 
     def open(self, seed: int) -> "DummySource":
         return DummySource(list(self.config.top), self.fillers, self.shapes, seed)

@@ -1,6 +1,7 @@
 """YOLO v1: DetectionLoss and EvalDetection, of predictions in a grid of places (Redmon et al. 2016)."""
 
 from collections.abc import Callable
+from functools import cached_property
 
 import jax
 import jax.numpy as jnp
@@ -28,8 +29,12 @@ class Grid:
     def __init__(self, p: pb.DetectionLossParameter | pb.EvalDetectionParameter) -> None:
         self.side, self.classes, self.objects = p.side, p.num_class, p.num_object
         self.sqrt, self.relative = p.sqrt, p.constriant
-        steps = np.arange(p.side**2)
-        self.corner = np.stack([steps % max(1, p.side), steps // max(1, p.side)], -1).astype(np.float32)
+
+    @cached_property
+    def corner(self) -> np.ndarray:
+        """(side², 2): column and row of each place."""
+        steps = np.arange(self.side**2)
+        return np.stack([steps % self.side, steps // self.side], -1).astype(np.float32)
 
     def check(self, layer: Layer, x: Shape, labels: Shape) -> None:
         """Raises LayerError where the bottoms are not of the sizes that the configuration gives."""
@@ -49,19 +54,20 @@ class Grid:
     def predictions(self, x: Array) -> tuple[Array, Array, Array]:
         """Of x (N, …): scores (N, P, C), confidences (N, P, B), and boxes as they are (N, P, B, 4)."""
         places = self.side**2
-        rows = jnp.moveaxis(x.reshape(x.shape[0], -1, places), 1, 2)
+        rows = jnp.moveaxis(x.reshape(x.shape[0], count(x.shape[1:]) // places, places), 1, 2)
         scores, sure, boxes = jnp.split(rows, [self.classes, self.classes + self.objects], axis=2)
         return scores, sure, boxes.reshape(*sure.shape, 4)
 
     def joined(self, scores: Array, sure: Array, boxes: Array) -> Array:
         """The inverse of `predictions`: (N, …) in one row an item."""
-        rows = jnp.concatenate([scores, sure, boxes.reshape(*sure.shape[:2], -1)], 2)
-        return jnp.moveaxis(rows, 2, 1).reshape(sure.shape[0], -1)
+        rows = jnp.concatenate([scores, sure, boxes.reshape(*sure.shape[:2], 4 * self.objects)], 2)
+        return jnp.moveaxis(rows, 2, 1).reshape(len(rows), count(rows.shape[1:]))
 
     def labels(self, labels: Array) -> tuple[Array, Array, Array, Array]:
         """Of labels (N, …): which boxes are difficult and which there are, their classes (N, P), boxes (N, P, 4)."""
-        rows = labels.reshape(labels.shape[0], -1)
-        difficult, there, kind, boxes = jnp.split(rows, [n * self.side**2 for n in (1, 2, 3)], axis=1)
+        difficult, there, kind, boxes = jnp.split(
+            labels.reshape(len(labels), count(labels.shape[1:])), [n * self.side**2 for n in (1, 2, 3)], axis=1
+        )
         return difficult == 1, there != 0, kind.astype(jnp.int32), boxes.reshape(*kind.shape, 4)
 
     def decoded(self, boxes: Array) -> Array:

@@ -33,7 +33,7 @@ class BoxAnnotatorOHEM(Layer):
                 )
         if not 2 <= len(weights) <= 4 or (weights[0], *(*weights, 1, 1)[2:4]) != (n, h, w):
             raise self.error(f"{self.bottom(3)} has shape {list(weights)}; {n} × K × {h} × {w} is needed.")
-        self.kept, self.ignore = p.roi_per_img, p.ignore_label
+        self.kept, self.ignore = min(p.roi_per_img, count(losses)), p.ignore_label
         return [(n, 1, h, w), (n, weights[1], h, w)]
 
     def propagates_to(self, bottom: int) -> bool:

@@ -20,6 +20,7 @@ class Interp(Layer):
 
     def setup(self, x: Shape) -> list[Shape]:
         self.begin, self.cropped, outputs = resized.interpolated(self.node, x)
+        self.check_size("its top", (x[0], x[1], *outputs))
         self.places = tuple(_places(*each) for each in zip(self.cropped, outputs, strict=True))
         return [(x[0], x[1], *outputs)]
 

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 from jax.lax import stop_gradient
 
 from engine.graph import normalized
-from engine.layers.base import Array, Arrays, Context, Layer, Shape, count
+from engine.layers.base import Array, Arrays, Context, Layer, Shape, count, rows
 from engine.layers.loss import Labelled, Loss
 from engine.layers.registry import layer
 from engine.ops.ctc import NEVER
@@ -43,7 +43,7 @@ class CenterLoss(Labelled):
     def forward(self, params: Arrays, bottoms: Arrays, ctx: Context) -> list[Array]:
         x, labels = bottoms
         centers, ids = params[self.centers], labels.reshape(-1).astype(jnp.int32)
-        d = x.reshape(x.shape[0], -1) - stop_gradient(centers)[ids]
+        d = rows(x) - stop_gradient(centers)[ids]
         total = jnp.sum(jnp.abs(d)) if self.absolute else jnp.sum(jnp.square(d)) / 2
         away = -stop_gradient(jnp.sign(d) if self.absolute else d)
         summed = sums(jnp.concatenate([away, jnp.ones((len(away), 1), away.dtype)], 1), ids, len(centers))
@@ -75,7 +75,7 @@ class TripletLoss(Loss):
         return True
 
     def forward(self, params: Arrays, bottoms: Arrays, ctx: Context) -> list[Array]:
-        a, p, n = (x.reshape(bottoms[0].shape[0], -1) for x in bottoms)
+        a, p, n = map(rows, bottoms)
         apart = jnp.sum(jnp.square(a - p), axis=1) - jnp.sum(jnp.square(a - n), axis=1)
         violated = self.margin + apart
         return [jnp.sum(jnp.where(violated > 0, violated, 0)) / (2 * max(1, a.shape[0]))]
@@ -144,10 +144,10 @@ class LabelSpecificAdd(Labelled):
             (passes,) = params
             bias = self.base + (1 + self.gamma * (self.iteration + passes)) ** self.power - 1
             bias, updates = jnp.minimum(jnp.maximum(bias, self.least), self.most), {0: passes + 1}
-        rows = x.reshape(x.shape[0], -1)
-        own = jax.nn.one_hot(labels.reshape(-1).astype(jnp.int32), rows.shape[1], dtype=bool)
-        added = stop_gradient(jnp.where(own & (rows > -bias), bias, 0))
-        return [(rows + added).reshape(x.shape), stop_gradient(bias)][: len(self.top_shapes)], updates
+        scores = rows(x)
+        own = jax.nn.one_hot(labels.reshape(-1).astype(jnp.int32), scores.shape[1], dtype=bool)
+        added = stop_gradient(jnp.where(own & (scores > -bias), bias, 0))
+        return [(scores + added).reshape(x.shape), stop_gradient(bias)][: len(self.top_shapes)], updates
 
 
 @layer("Normalize", when=normalized.of_faces)

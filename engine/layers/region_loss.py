@@ -56,7 +56,7 @@ class RegionLoss(Loss):
     def forward(self, params: Arrays, bottoms: Arrays, ctx: Context) -> list[Array]:
         x, labels = bottoms
         told = stop_gradient(x).reshape(x.shape[0], len(self.anchors), 5 + self.classes, self.side, self.side)
-        boxes = stop_gradient(labels).reshape(x.shape[0], -1, 5)
+        boxes = stop_gradient(labels).reshape(x.shape[0], count(labels.shape[1:]) // 5, 5)
         delta = jax.vmap(self._delta)(told, boxes).reshape(x.shape)
         items = max(1, x.shape[0])
         return [with_gradient_of(jnp.sum(jnp.square(delta)) / items, jnp.sum(x * delta) / items)]

@@ -45,7 +45,13 @@ class _Resized(Layer):
             height, width = like[2:]
         if not height or not width:
             raise self.error(f"it needs {needed}, both 1 or more, or a second bottom of the size wanted.")
+        self.check_size("its top", (*x[:2], height, width))
         return height, width
+
+    def check_weights(self, x: Shape, size: tuple[int, ...]) -> None:
+        """Raises LayerError where how each row or column of x counts for each of the top's is too much to hold."""
+        for made, read, what in zip(size, x[2:], ("rows", "columns"), strict=False):
+            self.check_size(f"the weights of its {what}", (made, read))
 
     def propagates_to(self, bottom: int) -> bool:
         return bottom == 0
@@ -71,6 +77,7 @@ class Resample(_Resized):
             for m, scale, other in zip(size, scales, scales[::-1], strict=True)
         ]
         self.nearest = p.type == p.NEAREST
+        self.check_weights(x, () if self.nearest else size)
         if self.nearest:
             halves_away = [np.sign(at) * np.floor(np.abs(at) + F32(0.5)) for at in places]
             self.pixels = [np.clip(at, 0, n - 1).astype(int) for at, n in zip(halves_away, x[2:], strict=True)]
@@ -103,6 +110,7 @@ class Downsample(_Resized):
         self.same = size == x[2:]
         if not self.same and (min(size) < 2 or min(x[2:]) < 2):
             raise self.error(f"it makes {size[0]}×{size[1]} of {x[2]}×{x[3]}; each size must be 2 or more.")
+        self.check_weights(x, () if self.same else size)
         if not self.same:
             self.weights = [_near(n, m) for n, m in zip(x[2:], size, strict=True)]
         return [(*x[:2], *size)]

@@ -22,6 +22,8 @@ class SegAccuracy(Layer):
     def setup(self, x: Shape, labels: Shape) -> list[Shape]:
         p = self.config.seg_accuracy_param
         predictions.one_a_place(self.node, x, labels)
+        if not x[1]:
+            raise self.error(f"{self.bottom(0)} has shape {list(x)}; a class or more is needed.")
         self.classes, self.ignored, self.adds_up = x[1], sorted(set(p.ignore_label)), not p.reset
         if self.adds_up:
             self.remember("confusion", (self.classes, self.classes))

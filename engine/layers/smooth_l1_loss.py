@@ -58,6 +58,8 @@ class FasterRCNNSmoothL1Loss(SmoothL1Loss):
         if len(bottoms) == 3:
             raise self.error("it has 3 bottoms; with inside weights it needs outside weights too, or neither.")
         self.sigma = self.config.smooth_l1_loss_param.sigma
+        if not self.sigma:
+            raise self.error("sigma is 0; 1 / sigma² tells where the loss is no square any more.")
         return super().setup(*bottoms)
 
     def forward(self, params: Arrays, bottoms: Arrays, ctx: Context) -> list[Array]:

@@ -1,5 +1,6 @@
 """Layers that say how a net is joined and compute nothing: Input, Parameter, Split, Gather, Silence."""
 
+from engine.graph import source_shapes
 from engine.layers.base import Array, Arrays, Context, Layer, Shape, SourceLayer
 from engine.layers.registry import layer
 
@@ -11,14 +12,7 @@ class Input(SourceLayer):
     reads_data = False
 
     def setup(self) -> list[Shape]:
-        shapes = [tuple(s.dim) for s in self.config.input_param.shape]
-        tops = len(self.config.top)
-        if len(shapes) not in (1, tops):
-            raise self.error(f"{len(shapes)} shapes for {tops} tops; give one for all, or one a top.")
-        for shape in shapes:
-            if min(shape, default=0) < 0:
-                raise self.error(f"a dim of the shape {list(shape)} is negative.")
-        return shapes * tops if len(shapes) == 1 else shapes
+        return source_shapes.of_input(self.node)
 
 
 @layer("Parameter")
@@ -26,9 +20,7 @@ class Parameter(Layer):
     """Top: the layer's one parameter, of `parameter_param.shape`; zeros at first, or by blob_filler (NormFace)."""
 
     def setup(self) -> list[Shape]:
-        shape = tuple(self.config.parameter_param.shape.dim)
-        if min(shape, default=0) < 0:
-            raise self.error(f"a dim of the shape {list(shape)} is negative.")
+        shape = source_shapes.not_negative(self.node, tuple(self.config.parameter_param.shape.dim))
         self.value = self.param("value", shape, self.config.parameter_param.blob_filler)
         return [shape]
 

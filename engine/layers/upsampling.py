@@ -23,7 +23,8 @@ class _Places(Layer):
     def place(self, x: Array, mask: Array, size: Shape) -> Array:
         """x at the places of the mask, in planes of `size`; a plane whose mask points outside of it is NaN."""
         where = stop_gradient(mask).astype(jnp.int32)
-        flat = put(x.reshape(*x.shape[:2], -1), where.reshape(*x.shape[:2], -1), size[0] * size[1])
+        planes = (*x.shape[:2], x.shape[2] * x.shape[3])
+        flat = put(x.reshape(planes), where.reshape(planes), size[0] * size[1])
         return flat.reshape(*x.shape[:2], *size)
 
 
@@ -94,6 +95,7 @@ class Unpooling(_Places):
         self.size = self._pair("unpool", "unpool_size") or least
         if min(self.size) < 1:
             raise self.error(f"its top would be {by(self.size)}; both must be 1 or more.")
+        self.check_size("its top", (x[0], x[1], *self.size))
         self.axes = tuple(_windows(*each) for each in zip(x[2:], kernel, stride, self.size, strict=True))
         return [(x[0], x[1], *self.size)]
 
@@ -168,6 +170,7 @@ class ResizeNearestNeighbor(Layer):
         columns = p.output_width if p.HasField("output_width") else int(np.floor(width * np.float32(p.scale_width)))
         if min(rows, columns) < 1:
             raise self.error(f"its top would be {by((rows, columns))}; both must be 1 or more.")
+        self.check_size("its top", (*x[: self.first], rows, columns, *x[self.first + 2 :]))
         self.rows, self.columns = self._read(rows, height), self._read(columns, width)
         return [(*x[: self.first], rows, columns, *x[self.first + 2 :])]
 

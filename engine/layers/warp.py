@@ -73,7 +73,7 @@ class SpatialTransformer(Layer):
 
     def forward(self, params: Arrays, bottoms: Arrays, ctx: Context) -> list[Array]:
         x, theta = bottoms if self.to_x else (stop_gradient(bottoms[0]), bottoms[1])
-        learned = iter(theta.reshape(theta.shape[0], -1).T)
+        learned = iter(theta.reshape(theta.shape[0], count(theta.shape[1:])).T)
         told = [self.given[k] if k in self.given else next(learned)[:, None, None] for k in range(6)]
         rows, columns = (np.arange(n, dtype=np.float64) / n * 2 - 1 for n in self.size)
         r, s = rows[:, None].astype(np.float32), columns.astype(np.float32)

@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from engine.layers.base import Array, Arrays, Context, Layer, Shape
+from engine.layers.base import Array, Arrays, Context, Layer, Shape, rows
 from engine.layers.registry import layer
 
 NO_LABEL = -1
@@ -31,7 +31,7 @@ class UniqueLabel(Layer):
         return False
 
     def forward(self, params: Arrays, bottoms: Arrays, ctx: Context) -> list[Array]:
-        found = lax.stop_gradient(bottoms[0]).reshape(bottoms[0].shape[0], -1)
+        found = rows(lax.stop_gradient(bottoms[0]))
         found = jnp.where(jnp.isin(found, jnp.array(self.ignored, found.dtype)), jnp.inf, found)
         forced = jnp.broadcast_to(jnp.array(self.forced, found.dtype), (len(found), len(self.forced)))
         spare = jnp.full((len(found), self.most + 1), jnp.inf, found.dtype)

@@ -57,7 +57,7 @@ class Yolov3(Loss):
     def forward(self, params: Arrays, bottoms: Arrays, ctx: Context) -> list[Array]:
         x, labels = bottoms
         told = stop_gradient(x).reshape(x.shape[0], len(self.mask), 5 + self.classes, *self.grid)
-        boxes = stop_gradient(labels).reshape(x.shape[0], -1, 5)
+        boxes = stop_gradient(labels).reshape(x.shape[0], count(labels.shape[1:]) // 5, 5)
         sure = jax.nn.sigmoid(told)
         at = jnp.concatenate([sure[:, :, :2], told[:, :, 2:4], sure[:, :, 4:]], 2)
         delta = jax.vmap(self._delta)(at, boxes)

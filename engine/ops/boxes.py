@@ -97,6 +97,6 @@ def suppress(
 
     def goes_on(state: tuple[Array, tuple[Array, Array]]) -> Array:
         i, (kept, _) = state
-        return (i < last) & jnp.any(jnp.sum(kept, -1) < enough)
+        return (i < last) & jnp.any(jnp.sum(kept, -1) < min(enough, most))
 
     return jax.lax.while_loop(goes_on, lambda state: (state[0] + 1, one(*state)), (jnp.zeros_like(last), start))[1][0]

@@ -50,7 +50,7 @@ def of_maps(moves: Array, fields: Array, stride: int, farthest: float, widest: f
     1 / `widest` of it at least.
     """
     height, width = moves.shape[-2:]
-    across, down = jnp.meshgrid(*((jnp.arange(n, dtype=moves.dtype) + 0.5) * stride for n in (width, height)))
+    across, down = jnp.meshgrid(*((jnp.arange(n, dtype=moves.dtype) + 0.5) * float(stride) for n in (width, height)))
     size = fields[..., None, None, :]
     by_place = jnp.moveaxis(moves, -3, -1)
     centre = jnp.clip(by_place[..., :2], -1 / farthest, 1 / farthest) * size + jnp.stack([across, down], -1)

@@ -153,7 +153,7 @@ def to_maxima(dy: Array, pictures: Array, where: Array, shape: tuple[int, ...]) 
 
     def by_block(values: Array) -> Array:
         padded = jnp.pad(values, ((0, 0), (0, blocks * each - channels), (0, 0)))
-        return jnp.moveaxis(padded.reshape(len(values), blocks, each, -1), 1, 0)
+        return jnp.moveaxis(padded.reshape(len(values), blocks, each, values.shape[2]), 1, 0)
 
     mine = (pictures[:, None] == jnp.arange(pictures_n))[:, :, None, None, None]
 

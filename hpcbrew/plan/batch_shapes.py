@@ -7,7 +7,7 @@ from google.protobuf.message import DecodeError
 
 from engine.data.lmdb_reader import LMDB
 from engine.errors import DataError
-from engine.graph import blob_shapes, fits
+from engine.graph import fits, source_shapes
 from engine.graph.blob_shapes import Shape
 from engine.graph.graph import Node
 from engine.proto import caffe_pb2 as pb
@@ -23,10 +23,10 @@ def tops(node: Node, named_in: Path) -> list[Shape] | None:
     """The shapes of a source's tops: pictures (N, C, H, W) and labels (N,), or as many as can be told. None where only
     its layer can tell.
 
-    Raises LayerError for a batch of no records.
+    Raises LayerError for a batch of no records, and for what `source_shapes` refuses.
     """
     config = node.config
-    given = blob_shapes.given(config)
+    given = source_shapes.given(node)
     if given is not None:
         return given
     if config.type == "ImageGtData":

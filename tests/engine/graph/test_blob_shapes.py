@@ -4,7 +4,7 @@ import pytest
 
 import engine.layers  # noqa: F401  registers them
 from engine.errors import LayerError
-from engine.graph import blob_shapes, same_shape
+from engine.graph import blob_shapes, same_shape, source_shapes
 from engine.graph.build import build_graph
 from engine.net.net import Net
 from engine.proto import caffe_pb2 as pb
@@ -93,7 +93,7 @@ LAYERS = {
 
 def told(net: pb.NetParameter) -> blob_shapes.Sizes:
     graph = build_graph(net, pb.NetState(phase=pb.TRAIN))
-    found = {node.name: blob_shapes.given(node.config) for node in graph.nodes if not node.bottoms}
+    found = {node.name: source_shapes.given(node) for node in graph.nodes if not node.bottoms}
     return blob_shapes.sizes(graph, {name: shapes for name, shapes in found.items() if shapes})
 
 
@@ -129,3 +129,24 @@ def test_behind_a_layer_that_is_not_known_nothing_is_told() -> None:
 def test_a_kernel_that_does_not_fit_is_refused() -> None:
     with pytest.raises(LayerError, match="a 20×20 kernel does not fit"):
         told(read('type: "Convolution" bottom: "x" top: "a" convolution_param { num_output: 1 kernel_size: 20 }'))
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ("dummy_data_param { num: 2 channels: 3 height: 4 height: 5 width: 6 }", [(2, 3, 4, 6), (2, 3, 5, 6)]),
+        ("dummy_data_param { shape { dim: 2 } }", [(2,), (2,)]),
+        ("dummy_data_param { shape { dim: 2 } num: 2 }", "give one of them"),
+        ("dummy_data_param { num: 2 channels: 3 height: 4 }", "0 width for 2 tops"),
+        ("dummy_data_param { shape { } shape { } shape { } }", "3 shape for 2 tops"),
+    ],
+)
+def test_the_shapes_of_dummy_data_are_those_of_the_layer(settings, said):
+    net = text.parse(f'layer {{ name: "l" type: "DummyData" top: "a" top: "b" {settings} }}', pb.NetParameter)
+    (node,) = build_graph(net, pb.NetState()).nodes
+    if isinstance(said, list):
+        assert source_shapes.given(node) == said == list(Net.from_param(net).blob_shapes.values())
+        return
+    for tell in (source_shapes.given, lambda _: Net.from_param(net)):
+        with pytest.raises(LayerError, match=said):
+            tell(node)

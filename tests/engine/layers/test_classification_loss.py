@@ -142,6 +142,7 @@ REFUSED = [
     (SOFTMAX + "loss_param { weight_by_label_freqs: true class_weighting: 1 }", XT, "1 class_weighting; give 5"),
     (SOFTMAX + 'softmax_param { normalize_type: "L3" }', XT, r'normalize_type "L3".*there are "L1" and "L2"'),
     (SOFTMAX + 'softmax_param { normalize_type: "L2" axis: 0 }', {"x": (4, 5), "t": (5,)}, "first dimension"),
+    (SOFTMAX, {"x": (4, 0), "t": (4,)}, r"has no classes along axis 1"),
     (SOFTMAX, TWO, r'"x" has shape \[4, 5\] and bottom "t" \[3\].* first dimension'),
     (SOFTMAX, {"x": (2, 5, 3), "t": (2, 2)}, r"\[2, 2\] has 4 labels and .*\[2, 5, 3\] has 6 predictions of 5 classes"),
     (SOFTMAX + "softmax_param { axis: 2 }", XT, "axis 2 is not one of"),

@@ -41,7 +41,8 @@ def test_the_least_weight_is_not_in_the_gradient_of_the_edges():
 @pytest.mark.parametrize(
     ("options", "bottoms", "message"),
     [
-        ("num_iter: 0", {}, "the first must be 1 or more"),
+        ("num_iter: 0", {}, "the first must be 1 to 64"),
+        ("num_iter: 1000", {}, "the first must be 1 to 64"),
         ("", {"edges": (2, 3, 4, 5)}, r"\(N, C, H, W\) and \(N, 1, H, W\)"),
         ("", {"sizes": (2, 1)}, "two values a picture"),
     ],

@@ -30,10 +30,26 @@ POOL = 'type: "Pooling" pooling_param {{ {} }}'.format
         ('type: "SPP" spp_param { pyramid_height: 4294967295 }', "Give pyramid_height"),
         ('type: "Im2col" convolution_param { kernel_size: 4294967295 pad: 4294967295 }', r"would take .* bytes"),
         ('type: "Parameter" parameter_param { shape { dim: -1 } }', "is negative"),
+        ('type: "Interp" interp_param { height: 2147483647 width: 2 }', r"top .* would take .* bytes"),
+        ('type: "Resample" resample_param { height: 2147483647 width: 2 }', r"top .* would take .* bytes"),
+        ('type: "Downsample" downsample_param { top_height: 4294967295 top_width: 2 }', r"top .* would take .* bytes"),
+        ('type: "Unpooling" unpooling_param { kernel_size: 2 stride: 2147483648 }', r"top .* would take .* bytes"),
+        ('type: "ResizeNearestNeighbor" resize_nearest_neighbor_param { output_height: 2147483647 }', "would take"),
+        ('type: "Im2col" convolution_param { kernel_size: 2147483647 pad: 2147483647 }', "would take"),
     ],
 )
 def test_a_layer_that_would_be_too_large_is_refused(layer, says):
     check_refused(layer, {} if "Parameter" in layer else X, says)
+
+
+def test_weights_that_would_be_too_large_are_refused():
+    line = {"x": (1, 1, 200_000, 1)}
+    check_refused('type: "Resample" resample_param { height: 100000 width: 1 }', line, r"weights of its rows .* bytes")
+
+
+def test_displacements_that_would_be_too_many_are_refused():
+    layer = 'type: "Correlation" correlation_param { kernel_size: 1 max_displacement: 4000000 pad: 4000000 }'
+    check_refused(layer, {"a": (1, 2, 6, 6), "b": (1, 2, 6, 6)}, r"top .* would take .* bytes")
 
 
 @pytest.mark.parametrize("dims", [[-1, 2], [65536, 65536], [2**40, 2**40], [2**62, 4, 0, 2**62]])
@@ -57,6 +73,9 @@ def test_a_shape_that_cannot_be_is_refused(kind, dims):
         ('type: "LSTM" recurrent_param { num_output: 2 }', {"x": (4, 0, 3), "cont": (4, 0), "s": (0, 2)}),
         ('type: "SPP" spp_param { pyramid_height: 2 }', {"x": (0, 3, 4, 4)}),
         (POOL("kernel_size: 2 pool: STOCHASTIC"), {"x": (0, 3, 4, 4)}),
+        ('type: "ROIPooling" roi_pooling_param { pooled_h: 2 pooled_w: 2 }', {"x": (1, 3, 4, 4), "rois": (0, 5)}),
+        ('type: "TripletLoss"', {"a": (0, 3), "p": (0, 3), "n": (0, 3)}),
+        ('type: "Unpooling" unpooling_param { kernel_size: 2 stride: 2 }', {"x": (1, 0, 2, 2), "mask": (1, 0, 2, 2)}),
         ('type: "Parameter" parameter_param { shape { dim: 0 } }', {}),
         ('type: "Tile" tile_param { axis: 0 tiles: 100000 }', {"x": (0, 3)}),
     ],

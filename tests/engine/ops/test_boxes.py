@@ -68,3 +68,8 @@ def test_suppression_keeps_what_overlaps_nothing_better(monkeypatch, threshold, 
 
 def test_of_no_boxes_none_is_kept():
     assert boxes.suppress(drawn(2, 0), np.zeros((2, 0), bool), 0.5).shape == (2, 0)
+
+
+def test_more_boxes_may_be_enough_than_jax_can_count():
+    rows, usable = drawn(1, 3), np.ones((1, 3), bool)
+    assert np.array_equal(boxes.suppress(rows, usable, 0.5, enough=2**32 - 1), boxes.suppress(rows, usable, 0.5))

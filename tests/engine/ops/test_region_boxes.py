@@ -40,3 +40,8 @@ def test_fields_lie_around_the_middles_of_places_and_move_so_far():
     moves[0, :, 0, 1] = [9, -0.25, 9, np.log(0.9)]
     found = region_boxes.of_maps(jnp.asarray(moves), jnp.asarray([[20.0, 10]]), 8, 2, 1.5)
     np.testing.assert_allclose(found[0, 0], [[4, 4, 20, 10], [22, 1.5, 30, 9]], rtol=1e-6)
+
+
+def test_a_stride_may_be_larger_than_jax_can_count():
+    found = region_boxes.of_maps(jnp.zeros((1, 4, 1, 1)), jnp.asarray([[20.0, 10]]), 2**32 - 2, 2, 1.5)
+    np.testing.assert_allclose(found[0, 0, 0], [2**31, 2**31, 20, 10], rtol=1e-6)

@@ -98,3 +98,18 @@ def test_all_that_is_not_there_is_said_at_once():
         '"e" (Convolution)',
     ]
     assert "convolution_param.tf_pad is a field of a fork" in said[2]
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ("power_param { power: nan }", "power_param.power is nan"),
+        ("loss_weight: 1 loss_weight: nan", "loss_weight is nan"),
+        ("convolution_param { weight_filler { std: -nan } }", "convolution_param.weight_filler.std is nan"),
+        ("param { } param { lr_mult: nan }", "param.lr_mult is nan"),
+    ],
+)
+def test_a_setting_that_is_no_number_is_refused(settings, said):
+    net = text.parse(f'layer {{ name: "l" type: "Power" {settings} }}', pb.NetParameter)
+    with pytest.raises(LayerError, match=f"{said}, which is no number"):
+        known_layers.check(build_graph(net, pb.NetState()))

@@ -4,7 +4,7 @@ from math import prod
 
 import pytest
 
-from engine.graph import blob_shapes
+from engine.graph import blob_shapes, source_shapes
 from engine.graph.build import build_graph
 from engine.proto import caffe_pb2 as pb
 from engine.proto import text
@@ -39,7 +39,7 @@ X, C = 2 * 3 * 64, 2 * 5 * 64
 )  # fmt: skip
 def test_a_gpu_keeps_what_a_gradient_is_computed_from_once(layers: str, kept: list[int]) -> None:
     graph = build_graph(text.parse(SOURCE + CONV + layers, pb.NetParameter), pb.NetState(phase=pb.TRAIN))
-    sources = {node.name: blob_shapes.given(node.config) or [] for node in graph.nodes if not node.bottoms}
+    sources = {node.name: source_shapes.given(node) or [] for node in graph.nodes if not node.bottoms}
     sizes = blob_shapes.sizes(graph, sources)
     assert sorted(kept_blobs.on_gpu(graph, sizes)) == sorted(kept)
     assert kept_blobs.of_products(graph, sizes) == [prod(shape) for shape in ((2, 3, 8, 8), (2, 5, 8, 8))]

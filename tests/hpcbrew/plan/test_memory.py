@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.graph import blob_shapes
+from engine.graph import blob_shapes, source_shapes
 from engine.graph.build import build_graph
 from engine.proto import caffe_pb2 as pb
 from engine.proto import text
@@ -31,7 +31,7 @@ GIB = 2**30
 
 def need(solver: pb.SolverParameter, *flags: tuple[str, str], net: str = NET, gpu: bool = False) -> int:
     graph = build_graph(text.parse(net, pb.NetParameter), pb.NetState(phase=pb.TRAIN))
-    sources = {node.name: blob_shapes.given(node.config) or [] for node in graph.nodes if not node.bottoms}
+    sources = {node.name: source_shapes.given(node) or [] for node in graph.nodes if not node.bottoms}
     return memory.need(graph, blob_shapes.sizes(graph, sources), solver, flags, gpu=gpu)
 
 
