@@ -71,5 +71,5 @@ def test_of_no_boxes_none_is_kept():
 
 
 def test_more_boxes_may_be_enough_than_jax_can_count():
-    rows, usable = drawn(1, 3), np.ones((1, 3), bool)
+    rows, usable = jnp.asarray(drawn(1, 3)), jnp.ones((1, 3), bool)
     assert np.array_equal(boxes.suppress(rows, usable, 0.5, enough=2**32 - 1), boxes.suppress(rows, usable, 0.5))
