@@ -59,6 +59,8 @@ class AnnotatedSource(DatumSource):
         box_sampling.check(own.batch_sampler)
         if param.HasField("distort_param"):
             distortion.check_distortion(param.distort_param)
+        if param.HasField("expand_param"):
+            distortion.check_expansion(param.expand_param)
         for resize in param.resize_param:
             distortion.check_resize(resize)
             if resize.resize_mode == pb.ResizeParameter.FIT_SMALL_SIZE and batch_size > 1:

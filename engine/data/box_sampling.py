@@ -16,10 +16,16 @@ _CONSTRAINTS = (
 """What may be asked of a part and a box, and its measure."""
 
 
+MOST_TRIALS = 1_000_000
+"""Those of a picture are drawn at once."""
+
+
 def check(samplers: Sequence[pb.BatchSampler]) -> None:
     """Raises DataError for a sampler whose numbers contradict each other."""
     for each in samplers:
         s = each.sampler
+        if each.max_trials > MOST_TRIALS:
+            raise DataError(f"batch_sampler: max_trials is {each.max_trials}; {MOST_TRIALS:,} at most are made.")
         if not 0 < s.min_scale <= s.max_scale <= 1:
             raise DataError(
                 f"batch_sampler: scales from {s.min_scale:g} to {s.max_scale:g}; they lie above 0, up to 1."

@@ -1,7 +1,6 @@
 """Datum records: a picture with its label, raw or in an encoded picture format, to arrays and back."""
 
 import enum
-import os
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,7 +9,7 @@ import cv2
 import numpy as np
 from google.protobuf.message import DecodeError
 
-from engine.data import jpeg
+from engine.data import jpeg, picture_limits
 from engine.data.databases import ANNOTATED
 from engine.errors import DataError
 from engine.proto import caffe_pb2 as pb
@@ -149,7 +148,7 @@ def decode_any_depth(data: bytes, colour: Colour) -> np.ndarray:
     Raises DataError for one that cannot be decoded.
     """
     _check_png(data)
-    most = int(os.environ["OPENCV_IO_MAX_IMAGE_PIXELS"])
+    most = picture_limits.most_pixels()
     picture = None
     if data.startswith(jpeg.START):
         picture = jpeg.decode(data, most, None if colour == Colour.AS_STORED else colour == Colour.GREY)

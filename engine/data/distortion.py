@@ -8,6 +8,7 @@ from collections.abc import Callable
 import cv2
 import numpy as np
 
+from engine.data import picture_limits
 from engine.errors import DataError
 from engine.proto import caffe_pb2 as pb
 
@@ -35,16 +36,16 @@ def distort(picture: np.ndarray, p: pb.DistortionParameter, rng: np.random.Gener
         raise DataError(f"has {picture.shape[2]} channels, and distort_param takes 3")
 
     def brightness(x: np.ndarray) -> np.ndarray:
-        return _linear(x, 1, rng.uniform(-p.brightness_delta, p.brightness_delta))
+        return _linear(x, 1, _uniform(rng, -p.brightness_delta, p.brightness_delta))
 
     def contrast(x: np.ndarray) -> np.ndarray:
-        return _linear(x, rng.uniform(p.contrast_lower, p.contrast_upper), 0)
+        return _linear(x, _uniform(rng, p.contrast_lower, p.contrast_upper), 0)
 
     def saturation(x: np.ndarray) -> np.ndarray:
-        return _in_hsv(x, 1, rng.uniform(p.saturation_lower, p.saturation_upper), 0)
+        return _in_hsv(x, 1, _uniform(rng, p.saturation_lower, p.saturation_upper), 0)
 
     def hue(x: np.ndarray) -> np.ndarray:
-        return _in_hsv(x, 0, 1, rng.uniform(-p.hue_delta, p.hue_delta))
+        return _in_hsv(x, 0, 1, _uniform(rng, -p.hue_delta, p.hue_delta))
 
     def order(x: np.ndarray) -> np.ndarray:
         return np.ascontiguousarray(x[:, :, rng.permutation(3)])
@@ -66,24 +67,40 @@ def distort(picture: np.ndarray, p: pb.DistortionParameter, rng: np.random.Gener
 def check_distortion(p: pb.DistortionParameter) -> None:
     """Raises DataError for limits that contradict each other."""
     for name in ("brightness_delta", "hue_delta"):
-        if getattr(p, name) < 0:
-            raise DataError(f"distort_param: {name} is {getattr(p, name):g}; it must be 0 or more.")
+        if not 0 <= getattr(p, name) < np.inf:
+            raise DataError(f"distort_param: {name} is {getattr(p, name):g}; it must be a number of 0 or more.")
     for name in ("contrast", "saturation"):
         low, high = getattr(p, f"{name}_lower"), getattr(p, f"{name}_upper")
-        if not 0 <= low <= high:
-            raise DataError(f"distort_param: {name} from {low:g} to {high:g}; give 0 or more, the smaller first.")
+        if not 0 <= low <= high < np.inf:
+            raise DataError(
+                f"distort_param: {name} from {low:g} to {high:g}; give numbers of 0 or more, the smaller first."
+            )
+
+
+def check_expansion(p: pb.ExpansionParameter) -> None:
+    """Raises DataError for a max_expand_ratio below 1, and one that is no number."""
+    if not 1 <= p.max_expand_ratio < np.inf:
+        raise DataError(f"expand_param: max_expand_ratio is {p.max_expand_ratio:g}; it must be a number of 1 or more.")
 
 
 def expand(
     picture: np.ndarray, p: pb.ExpansionParameter, ground: np.ndarray, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray | None]:
     """The picture somewhere on a larger ground of the colour `ground` (1 or channels), up to max_expand_ratio as high
-    and wide, and which part of the picture that ground is (4); the picture and None where it stays as it is."""
+    and wide, and which part of the picture that ground is (4); the picture and None where it stays as it is.
+
+    Raises DataError where the ground would have more pixels than a picture may.
+    """
     if rng.random() > p.prob or abs(p.max_expand_ratio - 1) < 1e-2:
         return picture, None
     rows, columns, channels = picture.shape
-    ratio = rng.uniform(1, p.max_expand_ratio)
+    ratio = _uniform(rng, 1, p.max_expand_ratio)
     height, width = int(rows * ratio), int(columns * ratio)
+    if height * width > picture_limits.most_pixels():
+        raise DataError(
+            f"would be expanded to {height}×{width}, and pictures have {picture_limits.most_pixels():,} pixels at most "
+            f"({picture_limits.PIXELS}). expand_param: max_expand_ratio is {p.max_expand_ratio:g}; give less"
+        )
     top, left = int(rng.random() * (height - rows)), int(rng.random() * (width - columns))
     larger = np.empty((height, width, channels), picture.dtype)
     larger[...] = ground if ground.size else 0
@@ -120,9 +137,16 @@ def fitted_size(height: int, width: int, p: pb.ResizeParameter) -> tuple[int, in
 
 
 def check_resize(p: pb.ResizeParameter) -> None:
-    """Raises DataError where the new size is not given."""
+    """Raises DataError where the new size is not given, or prob is no chance."""
     if not p.height or not p.width:
         raise DataError(f"resize_param: height {p.height} and width {p.width}; give both, 1 or more.")
+    if not 0 <= p.prob < np.inf:
+        raise DataError(f"resize_param: prob is {p.prob:g}; it must be a number of 0 or more.")
+
+
+def _uniform(rng: np.random.Generator, low: float, high: float) -> float:
+    """A number from low to high; numpy's own takes no −0 for the high of a low 0."""
+    return low + (high - low) * rng.random()
 
 
 def _linear(x: np.ndarray, factor: float, plus: float) -> np.ndarray:

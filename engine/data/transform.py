@@ -9,6 +9,7 @@ import numpy as np
 from engine.data.augment import Augmentation
 from engine.data.datum import Colour
 from engine.errors import DataError, EngineError, PrototxtError
+from engine.host import regular_file
 from engine.proto import binary
 from engine.proto import caffe_pb2 as pb
 
@@ -144,7 +145,7 @@ def _read_mean(path: Path) -> np.ndarray:
     try:
         blob = binary.read(path, pb.BlobProto)
     except PrototxtError as e:
-        made = "" if path.exists() else f" Make it: compute_image_mean DATABASE {path}"
+        made = "" if regular_file.exists(path) else f" Make it: compute_image_mean DATABASE {path}"
         raise PrototxtError(f"mean_file {e}{made}") from e
     try:
         mean = binary.to_array(blob)

@@ -64,11 +64,11 @@ class Lstm(Layer):
         own = len(self.params)
         x = x.reshape(count(self.top_shapes[0][:-1]), params[self.weight].shape[1])
         driven = x @ params[self.weight].T + params[self.bias]
-        driven = driven.reshape(-1, self.sequences, driven.shape[1])
+        driven = driven.reshape(len(x) // max(1, self.sequences), self.sequences, driven.shape[1])
         goes_on = clip[0] != 0 if clip else jnp.arange(x.shape[0]) >= self.sequences
         zeros = jnp.zeros((self.sequences, self.outputs), driven.dtype)
         before = tuple(map(stop_gradient, params[own:])) if clip else (zeros, zeros)
-        steps = driven, goes_on.reshape(-1, self.sequences, 1).astype(driven.dtype)
+        steps = driven, goes_on.reshape(len(driven), self.sequences, 1).astype(driven.dtype)
         after, h = jax.lax.scan(partial(self._step, params[self.hidden]), before, steps)
         updates = {own + n: stop_gradient(s) for n, s in enumerate(after)} if clip else {}
         return [h.reshape(self.top_shapes[0])], updates

@@ -50,8 +50,8 @@ class DenseImageData(_PairLayer):
                 "its pictures and labels are mirrored and cropped together: give mirror, crop_height and crop_width in "
                 "dense_image_data_param, and mean_value in place of mean_file."
             )
-        if not p.label_divide_factor:
-            raise self.error("label_divide_factor is 0; it must be 1 or more.")
+        if not 1 <= p.label_divide_factor < 2**31:
+            raise self.error(f"label_divide_factor is {p.label_divide_factor}; it must be 1 or more, and below 2^31.")
         cut = DenseCut(
             self.config.transform_param,
             crop=(p.crop_height, p.crop_width) if p.crop_height else None,

@@ -29,6 +29,8 @@ class InnerDistance(Layer):
         p = self.config.inner_distance_param
         axis = self.canonical_axis(p.axis, x)
         features, rows = count(x[axis:]), count(x[:axis])
+        if not features:
+            raise self.error(f"{self.bottom(0)} has shape {list(x)}; an item must have 1 value or more.")
         if p.transpose or p.distance_type not in ("L1", "L2"):
             raise self.error(
                 f'transpose is {str(p.transpose).lower()} and distance_type "{p.distance_type}"; it takes centres as '

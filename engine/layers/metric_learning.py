@@ -126,7 +126,7 @@ class LabelSpecificAdd(Labelled):
             raise self.error(f"{self.bottom(0)} is a scalar; its first axis must be the batch.")
         self.match((x[0], count(x[1:])), labels, 1)
         self.bias, self.changes = p.bias, p.HasField("bias_base") and self.phase == pb.TRAIN
-        self.base, self.gamma, self.power, self.iteration = p.bias_base, p.bias_gamma, p.bias_power, p.iteration
+        self.base, self.gamma, self.power, self.iteration = p.bias_base, p.bias_gamma, p.bias_power, float(p.iteration)
         self.least, self.most = p.bias_min, p.bias_max
         if self.changes:
             self.remember("number of passes", (1,))

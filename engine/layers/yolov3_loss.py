@@ -48,7 +48,7 @@ class Yolov3(Loss):
             raise self.error("iou_loss: MSE without use_focal_loss is what there is here; delete those fields.")
         self.biases = np.array(p.biases[: len(p.biases) // 2 * 2], np.float32).reshape(-1, 2)
         self.mask, self.classes, self.grid = np.array(p.mask[: p.num]), p.num_class, x[2:]
-        self.size = x[3] * p.anchors_scale, x[2] * p.anchors_scale
+        self.size = float(x[3] * p.anchors_scale), float(x[2] * p.anchors_scale)
         self.thresh, self.alike, self.smooth = p.thresh, p.iou_thresh, p.label_smooth_eps
         self.logistic, self.object = p.use_logic_gradient, p.object_scale if p.use_logic_gradient else 1.0
         self.class_, self.coord = p.class_scale, p.coord_scale

@@ -38,6 +38,16 @@ def test_colours_of_a_grey_picture_cannot_be_changed():
         distortion.distort(GREY[:, :, :1], pb.DistortionParameter(), rng())
 
 
+def test_ranges_may_end_in_minus_zero():
+    param = pb.DistortionParameter(brightness_prob=1, brightness_delta=-0.0, hue_prob=1, hue_delta=-0.0)
+    assert np.array_equal(distortion.distort(GREY, param, rng()), GREY)
+
+
+def test_a_ground_of_more_pixels_than_pictures_have_is_refused():
+    with pytest.raises(DataError, match=r"would be expanded to \d+×\d+, and pictures have .* pixels at most"):
+        distortion.expand(RED, pb.ExpansionParameter(prob=1, max_expand_ratio=1e30), np.array([]), rng())
+
+
 def test_a_picture_is_put_on_a_larger_ground():
     larger, part = distortion.expand(
         RED, pb.ExpansionParameter(prob=1, max_expand_ratio=4), np.array([1, 2, 3.0]), rng()
@@ -77,6 +87,10 @@ def test_a_grey_picture_keeps_its_axis():
     ("check", "param", "message"),
     [
         (distortion.check_resize, pb.ResizeParameter(height=3), "width 0"),
+        (distortion.check_resize, pb.ResizeParameter(height=3, width=3, prob=-1), "prob is -1"),
+        (distortion.check_expansion, pb.ExpansionParameter(max_expand_ratio=0.5), "max_expand_ratio is 0.5"),
+        (distortion.check_expansion, pb.ExpansionParameter(max_expand_ratio=np.inf), "max_expand_ratio is inf"),
+        (distortion.check_distortion, pb.DistortionParameter(brightness_delta=np.inf), "brightness_delta is inf"),
         (distortion.check_distortion, pb.DistortionParameter(hue_delta=-1), "hue_delta is -1"),
         (
             distortion.check_distortion,

@@ -96,6 +96,8 @@ def test_a_mean_that_is_not_there_or_is_none(tmp_path):
     gone, text = tmp_path / "mean.binaryproto", tmp_path / "mean.txt"
     with pytest.raises(PrototxtError, match=rf"^mean_file {gone}: .* Make it: compute_image_mean DATABASE {gone}"):
         run(mean=gone)
+    with pytest.raises(PrototxtError, match="File name too long"):
+        run(mean=tmp_path / ("m" * 300))
     text.write_text("104 117 123")
     with pytest.raises(PrototxtError, match=rf"^mean_file {text}: is text"):
         run(mean=text)

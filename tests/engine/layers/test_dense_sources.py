@@ -44,6 +44,7 @@ def test_the_layers_make_such_batches(listed):
         ("crop_width: 4", "", "crop_height 0 and crop_width 4; set both or none"),
         ("", "transform_param { mirror: true }", "give mirror, crop_height and crop_width in"),
         ("label_divide_factor: 0", "", "label_divide_factor is 0"),
+        ("label_divide_factor: 4294967295", "", "label_divide_factor is 4294967295; it must be .* below 2"),
     ],
 )
 def test_wrong_options_are_refused(listed, block, more, message):

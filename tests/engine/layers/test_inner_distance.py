@@ -42,6 +42,7 @@ def test_normalized_centres_stay_so():
     ("options", "bottoms", "message"),
     [
         ("", {"x": X}, "needs num_output of 1 or more"),
+        ("num_output: 5", {"x": (3, 0)}, "an item must have 1 value or more"),
         ("num_output: 5 transpose: true", {"x": X}, "transpose is true"),
         ('num_output: 5 distance_type: "L3"', {"x": X}, 'distance_type "L3"; it takes'),
         ("num_output: 5 update_center_only: true", {"x": X}, "it has 1 bottoms; it takes features and centres"),
