@@ -71,7 +71,7 @@ class ProposalTarget(HostLayer):
         return [(max(rows, 1), width, 1, 1) for width in widths[: len(self.config.top)]]
 
     def forward(self, params: Arrays, bottoms: Arrays, ctx: Context) -> list[Array]:
-        regions, objects = (np.asarray(stop_gradient(x)).reshape(len(x), -1) for x in bottoms)
+        regions, objects = (np.asarray(stop_gradient(x)).reshape(len(x), count(x.shape[1:])) for x in bottoms)
         objects = objects[objects[:, 0].astype(int) != -1]
         self._check(regions, objects)
         chosen = self._chosen(regions, objects, ctx)

@@ -120,6 +120,8 @@ class AdaptiveBiasChannel(_Labelled):
             if not 0 <= getattr(p, field) <= 1:
                 raise self.error(f"{field} is {getattr(p, field):g}; it must lie between 0 and 1.")
         places = x[2] * x[3]
+        if not places:
+            raise self.error(f"{self.bottom(0)} of shape {list(x)} has no places.")
         self.ranks = [min(int(portion * places), places - 1) for portion in (p.bg_portion, p.fg_portion)]
         self.rounds, self.margin = p.num_iter, p.margin_others if p.suppress_others else None
         return [x]

@@ -68,6 +68,10 @@ def test_where_no_region_is_left_one_of_background_is_drawn():
     assert 0 <= y1 <= y2 - 31 <= 18
 
 
+def test_a_picture_may_have_no_objects():
+    assert run("cls_num: 3 batch_size: -1", objects=np.zeros((0, 7), np.float32))[1].tolist() == [[0]]
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [

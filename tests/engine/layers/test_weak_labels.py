@@ -88,6 +88,7 @@ def test_a_picture_without_labels_is_left_as_it_is():
         (UNIQUE(""), {"labels": (2, 3)}, "N × 1 × H × W"),
         (BIAS(""), {**X, "labels": (2, 1, 2, 2)}, "N × K × 1 × 1"),
         (BIAS("background_label: 5 label_type: PIXEL"), {**X, "labels": PLACES}, "background_label 5 is none"),
+        (ADAPTIVE(""), {"x": (2, 3, 0, 4), "labels": LISTED}, "has no places"),
         (ADAPTIVE("num_iter: 0"), {**X, "labels": LISTED}, "num_iter is 0"),
         (ADAPTIVE("").replace("0.3", "1.3"), {**X, "labels": LISTED}, "must lie between 0 and 1"),
     ],
