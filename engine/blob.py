@@ -1,7 +1,7 @@
 """Caffe's blob, as its Python users know it: `data` and `diff` as numpy arrays that are read and written in place."""
 
 import weakref
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from math import prod
 from operator import index
@@ -15,6 +15,9 @@ from engine import forked
 from engine.errors import NetError
 
 Shape = tuple[int, ...]
+
+LARGEST = 2**31 - 1
+"""Values that a blob may have, as in Caffe."""
 
 
 class Memory:
@@ -114,8 +117,8 @@ class Blob:
     """`data` and `diff`, float32 arrays of one shape."""
 
     def __init__(self, *shape: int, fill_diff: float = 0.0) -> None:
-        self._shape = shape
-        self._memories = Memories(Memory(prod(shape)), Memory(prod(shape), fill_diff))
+        self._shape = _checked(shape)
+        self._memories = Memories(Memory(self.count), Memory(self.count, fill_diff))
 
     @property
     def data(self) -> np.ndarray:
@@ -138,11 +141,10 @@ class Blob:
     def reshape(self, *shape: int) -> None:
         """Gives it another shape. The first values stay; where there are more than ever, all are zero.
 
-        Raises NetError for a negative size, TypeError for one that is no integer.
+        Raises NetError for a negative size and for more values than a blob holds, TypeError for a size that is no
+        integer.
         """
-        sizes = tuple(_size(d) for d in shape)
-        if any(d < 0 for d in sizes):
-            raise NetError(f"a blob cannot have shape {list(sizes)}; give sizes of 0 or more.")
+        sizes = _checked(shape)
         if sizes != self._shape:
             self._shape = sizes
             self._memories.data.resize(self.count)
@@ -240,6 +242,16 @@ class BlobVec(list[Blob]):
 
 def _shaped(value: jax.Array, shape: Shape) -> jax.Array:
     return value if value.shape == shape else value.reshape(shape)
+
+
+def _checked(shape: Sequence[Any]) -> Shape:
+    """The sizes of a blob. Raises as `Blob.reshape`."""
+    sizes = tuple(_size(d) for d in shape)
+    if any(d < 0 for d in sizes):
+        raise NetError(f"a blob cannot have shape {list(sizes)}; give sizes of 0 or more.")
+    if prod(sizes) > LARGEST:
+        raise NetError(f"a blob cannot have shape {list(sizes)}; it holds {LARGEST:,} values at most.")
+    return sizes
 
 
 def _size(size: Any) -> int:

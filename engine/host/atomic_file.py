@@ -21,6 +21,8 @@ def replace(path: str | Path, data: bytes) -> None:
         path.write_bytes(data)
         return
     target = _behind_links(path)
+    if target.is_dir():  # beside which nothing is ours to make
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
     temporary = target.with_name(f".{target.name}.{secrets.token_hex(4)}.tmp")
     try:
         with temporary.open("xb") as file:

@@ -24,6 +24,7 @@ from typing import Any, ClassVar, Literal, NamedTuple, Self
 import jax
 import numpy as np
 
+from engine.blob import LARGEST
 from engine.data.label_bounds import LabelBounds
 from engine.data.source import Source
 from engine.errors import LayerError, NetError
@@ -34,8 +35,6 @@ from engine.proto import caffe_pb2 as pb
 
 Shape = tuple[int, ...]
 
-LARGEST = 2**31 - 1
-"""Values that a blob may have, as in Caffe."""
 Array = jax.Array
 Arrays = Sequence[Array]
 

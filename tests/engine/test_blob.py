@@ -77,11 +77,18 @@ def test_a_whole_float_is_a_size():
 
 @pytest.mark.parametrize(
     ("sizes", "error", "message"),
-    [((-1,), NetError, r"\[-1\]"), ((2.5,), TypeError, "2.5"), (([1, 2],), TypeError, r"reshape\(\*sizes\)")],
+    [
+        ((-1,), NetError, r"\[-1\]"),
+        ((2**30, 2), NetError, "holds 2,147,483,647 values at most"),
+        ((2.5,), TypeError, "2.5"),
+        (([1, 2],), TypeError, r"reshape\(\*sizes\)"),
+    ],
 )
 def test_what_is_no_shape_is_refused(sizes, error, message):
     with pytest.raises(error, match=message):
         Blob(1).reshape(*sizes)
+    with pytest.raises(error, match=message):
+        Blob(*sizes)
 
 
 def test_a_parameter_that_is_put_in_place_of_another_is_shared():

@@ -69,7 +69,8 @@ def test_a_device_is_written_to():
     assert Path("/dev/null").is_char_device()
 
 
-def test_a_folder_is_refused(tmp_path):
+def test_a_folder_is_refused_and_nothing_made_beside_it(tmp_path, monkeypatch):
+    monkeypatch.setattr(atomic_file.secrets, "token_hex", lambda _: pytest.fail("a temporary file"))
     with pytest.raises(IsADirectoryError):
         atomic_file.replace(tmp_path, b"")
     assert list(tmp_path.iterdir()) == []
