@@ -59,9 +59,9 @@ class DetectionEvaluate(HostLayer):
             except DataError as e:
                 raise self.error(f"its {e} Delete it to judge boxes as parts of the picture.") from e
         place = int(params[0]) if self.sizes_file else 0
-        ends = np.flatnonzero(truth[:, 0].astype(int) == -1)
+        ends = np.flatnonzero(np.trunc(truth[:, 0]) == -1)
         boxes = self._grouped(truth[: ends[0]] if len(ends) else truth, "boxes")
-        detections = self._grouped(found[found[:, 0].astype(int) != -1], "detections")
+        detections = self._grouped(found[np.trunc(found[:, 0]) != -1], "detections")
         rows: list[tuple[float, ...]] = [(-1, c, self._count(boxes, c), -1, -1) for c in self.classes]
         for n, (picture, of_class) in enumerate(sorted(detections.items())):
             size = None if self.sizes is None else self.sizes[(place + n) % len(self.sizes)]
@@ -77,6 +77,8 @@ class DetectionEvaluate(HostLayer):
     def _grouped(self, rows: np.ndarray, what: str) -> Groups:
         groups: defaultdict[int, defaultdict[int, list[np.ndarray]]] = defaultdict(lambda: defaultdict(list))
         for row in rows:
+            if not np.isfinite(row[:2]).all():
+                raise self.error(f"its {what} have one of picture {row[0]:g} and class {row[1]:g}; numbers are needed.")
             if int(row[1]) == self.background:
                 raise self.error(f"its {what} have one of class {self.background}, which is the background.")
             groups[int(row[0])][int(row[1])].append(row)

@@ -67,6 +67,12 @@ def test_a_background_box_is_refused():
         judged(found=np.where(np.arange(7) == 1, 0, FOUND))
 
 
+@pytest.mark.parametrize(("column", "value"), [(0, np.nan), (1, np.inf)])
+def test_a_box_of_no_picture_or_class_is_refused(column, value):
+    with pytest.raises(LayerError, match=r"its detections have one of picture \w+ and class \w+; numbers are needed"):
+        judged(found=np.where(np.arange(7) == column, value, FOUND))
+
+
 @pytest.mark.parametrize(
     ("content", "message"), [(None, "cannot be read"), ("a 3", "no name, height and width"), ("", "names no picture")]
 )
