@@ -68,7 +68,7 @@ def position(state: State, name: str) -> int:
 def check_labels(batch: Batch, bounds: Mapping[str, Sequence[LabelBounds]], record: Callable[[int], str]) -> None:
     """Raises BadRecord for a label that the net has no class for; `record` names that of an index."""
     for top in batch.keys() & bounds.keys():
-        flat = batch[top].reshape(len(batch[top]), -1)
+        flat = batch[top].reshape(len(batch[top]), prod(batch[top].shape[1:]))
         for each in bounds[top]:
             bad = each.outside(flat)
             if bad.any():

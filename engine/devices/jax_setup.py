@@ -29,8 +29,8 @@ JAX would take three quarters at once, and never more; the tenth that is left is
 def join() -> None:
     """Joins the other nodes of a job, where there are any. Before all else. Raises DeviceError."""
     _before_jax()
-    with interrupts.at_once(), collector.paused():
-        from engine.devices import data_parallel  # noqa: PLC0415  after mallopt
+    _load()
+    from engine.devices import data_parallel  # noqa: PLC0415  after mallopt
 
     data_parallel.join()
 
@@ -41,8 +41,8 @@ def prepare(gpu: str, precision: str = "float32") -> None:
     Raises DeviceError where a GPU is not there.
     """
     _before_jax()
-    with interrupts.at_once(), collector.paused():
-        import jax  # noqa: PLC0415  after mallopt
+    _load()
+    import jax  # noqa: PLC0415  after mallopt
 
     jax.config.update("jax_default_matmul_precision", PRECISION[precision])
     _cache_compiled()
@@ -61,6 +61,15 @@ def prepare(gpu: str, precision: str = "float32") -> None:
         log.info("caffe.cpp:209", f"GPU {name}: {device.device_kind}")
 
 
+def _load() -> None:
+    """Imports JAX. Raises DeviceError where it cannot read its own variables in the environment."""
+    try:
+        with interrupts.at_once(), collector.paused():
+            import jax  # noqa: PLC0415, F401
+    except ValueError as e:
+        raise DeviceError(f"JAX cannot be loaded: {e}. Correct that variable of the environment, or unset it.") from e
+
+
 def prepare_embedded() -> None:
     """For a Python program that imports the engine: XLA keeps its remarks to itself, and what it compiles on the disk.
 
@@ -70,6 +79,7 @@ def prepare_embedded() -> None:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     _on_demand()
     plugin_faults.keep()
+    _load()
     import jax  # noqa: PLC0415  after what it reads of the environment
 
     if jax.config.values.get("jax_default_matmul_precision") is None:

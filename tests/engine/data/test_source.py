@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from engine.data import source
+from engine.data.label_bounds import LabelBounds
 from engine.data.transform import Transform
 from engine.errors import DataError
 from engine.proto import caffe_pb2 as pb
@@ -66,3 +67,7 @@ def test_a_position_that_is_no_number(value):
     with pytest.raises(DataError, match=r"a position with batches .*, and a whole number"):
         source.position({"batches": value}, "batches")
     assert source.position({"batches": 3}, "batches") == 3
+
+
+def test_a_batch_of_no_items_has_no_wrong_label():
+    source.check_labels({"label": np.zeros((0, 1), np.float32)}, {"label": [LabelBounds(3)]}, str)

@@ -147,3 +147,13 @@ import caffe
 """
     path = os.pathsep.join([str(ROOT), str(ROOT / "engine" / "python")])
     subprocess.run([sys.executable, "-c", code], env=os.environ | {"PYTHONPATH": path}, check=True)
+
+
+def test_a_setting_that_jax_cannot_read_is_said():
+    environment = {**os.environ, "JAX_ENABLE_X64": "maybe"}
+    command = [sys.executable, "-m", "engine.cli", "device_query", "-gpu", "0"]
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert "caffe: error: JAX cannot be loaded: invalid truth value 'maybe' for environment 'JAX_ENABLE_X64'" in (
+        done.stderr.replace("\n", " ")
+    )
