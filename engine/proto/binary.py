@@ -11,7 +11,7 @@ from google.protobuf.message import DecodeError, Message
 from engine.errors import PrototxtError, SnapshotError
 from engine.host import atomic_file, regular_file
 from engine.proto import caffe_pb2 as pb
-from engine.proto import fork_wire, raw_bytes, upgrade
+from engine.proto import fork_wire, model_shapes, raw_bytes, upgrade
 from engine.proto.model_shapes import HDF5
 from engine.proto.wire import delimited, read_varint
 
@@ -73,14 +73,16 @@ def read_net(path: str | Path, fork: str | None = None) -> pb.NetParameter:
 def to_array(blob: pb.BlobProto) -> np.ndarray:
     """The values of `blob`, float32 and read-only, shaped by `shape`, or by the older num × channels × height × width.
 
-    Raises SnapshotError where the number of values is not the shape's.
+    Raises SnapshotError where the number of values is not the shape's, and for a shape that no array can have.
     """
     values = _packed(blob, "double_data" if blob.double_data else "data")
-    old = ("num", "channels", "height", "width")
-    shape = tuple(getattr(blob, name) for name in old) if any(map(blob.HasField, old)) else tuple(blob.shape.dim)
+    shape = model_shapes.of_blob(blob)
     if min(shape, default=0) < 0 or math.prod(shape) != values.size:
         raise SnapshotError(f"a blob of shape {shape} holds {values.size} values.")
-    return values.astype(np.float32, copy=False).reshape(shape)
+    try:
+        return values.astype(np.float32, copy=False).reshape(shape)
+    except ValueError:  # of no values at all, but along more or longer axes than numpy has
+        raise SnapshotError(f"a blob has {len(shape)} axes, of sizes up to {max(shape)}; no array is so.") from None
 
 
 def from_array(array: np.ndarray, diff: np.ndarray | None = None) -> pb.BlobProto:

@@ -20,7 +20,7 @@ from engine.proto.wire import Field, delimited, fields, read_varint, varint
 FORKS = tuple(NUMBERS)
 """The forks whose numbers are known."""
 
-_LAYERS = {100: pb.LayerParameter.DESCRIPTOR, 2: pb.V1LayerParameter.DESCRIPTOR}
+_LAYERS: dict[int, Descriptor] = {100: pb.LayerParameter.DESCRIPTOR, 2: pb.V1LayerParameter.DESCRIPTOR}  # type: ignore[dict-item]
 """The fields of a NetParameter that hold layers."""
 
 _TYPE = 2
@@ -107,7 +107,7 @@ def readable(data: bytes) -> bytes:
         kept = [
             data[inner.start : inner.end]
             for inner in fields(data, field.value, field.end)
-            if inner.wire != 2 or _is_read(whole, data[inner.start : inner.end])
+            if not _is_block(layer, inner) or _is_read(whole, data[inner.start : inner.end])
         ]
         value = b"".join(kept)
         parts += delimited(field.number, value)
@@ -267,6 +267,12 @@ def _reaching(names: frozenset[str]) -> frozenset[str]:
         if more <= found:
             return frozenset(found)
         found |= more
+
+
+def _is_block(layer: Descriptor, field: Field) -> bool:
+    """Whether a layer's field is one of settings; its arrays are the same in all forks, and are not left out."""
+    known = layer.fields_by_number.get(field.number)
+    return field.wire == 2 and known is not None and known.message_type not in (None, pb.BlobProto.DESCRIPTOR)
 
 
 def _is_read(message: Callable[[], Message], data: bytes) -> bool:

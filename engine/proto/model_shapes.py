@@ -9,7 +9,7 @@ from google.protobuf.message import DecodeError
 from engine.errors import PrototxtError
 from engine.host import regular_file
 from engine.proto import caffe_pb2 as pb
-from engine.proto.wire import Field, fields, read_varint
+from engine.proto.wire import Field, fields
 
 Shape = tuple[int, ...]
 
@@ -27,8 +27,9 @@ LAYERS = {
 }
 """Where a net has its layers, today's and the older ones, and where these have their names and arrays."""
 
-SHAPE, DIM = _number(pb.BlobProto, "shape"), _number(pb.BlobShape, "dim")
-OLD = [_number(pb.BlobProto, name) for name in ("num", "channels", "height", "width")]
+OLD = ("num", "channels", "height", "width")
+TOLD = {_number(pb.BlobProto, name) for name in ("shape", *OLD)}
+"""The fields of an array that say its shape."""
 
 
 def read(path: Path) -> dict[str, list[Shape]] | None:
@@ -64,23 +65,14 @@ def _layer(data: memoryview, layer: Field) -> tuple[str, list[Shape]]:
     return name, shapes
 
 
-def _shape(data: memoryview, blob: Field) -> Shape:
+def of_blob(blob: pb.BlobProto) -> Shape:
     """By `shape`, or by the older four numbers, which count where there is one of them."""
-    dims: list[int] = []
-    old: dict[int, int] = {}
-    for field in fields(data, blob.value, blob.end):
-        if field.number == SHAPE and field.wire == 2:
-            dims += [dim for each in fields(data, field.value, field.end) for dim in _dims(data, each)]
-        elif field.number in OLD and field.wire == 0:
-            old[field.number] = read_varint(data, field.value, field.end)[0]
-    return tuple(old.get(number, 0) for number in OLD) if old else tuple(dims)
+    return tuple(getattr(blob, name) for name in OLD) if any(map(blob.HasField, OLD)) else tuple(blob.shape.dim)
 
 
-def _dims(data: memoryview, field: Field) -> Iterator[int]:
-    at = field.value
-    while field.number == DIM and at < field.end:
-        dim, at = read_varint(data, at, field.end)
-        yield dim
+def _shape(data: memoryview, blob: Field) -> Shape:
+    told = (data[field.start : field.end] for field in fields(data, blob.value, blob.end) if field.number in TOLD)
+    return of_blob(pb.BlobProto.FromString(b"".join(told)))
 
 
 def _messages(data: memoryview, whole: Field) -> Iterator[Field]:

@@ -66,6 +66,12 @@ def test_values_that_do_not_fill_the_shape_are_refused(dims):
         binary.to_array(pb.BlobProto(data=[1, 2, 3], shape=pb.BlobShape(dim=dims)))
 
 
+@pytest.mark.parametrize("dims", [[0] * 65, [2**31] * 3 + [0]])
+def test_a_shape_of_no_array_is_refused(dims):
+    with pytest.raises(SnapshotError, match="no array is so"):
+        binary.to_array(pb.BlobProto(shape=pb.BlobShape(dim=dims)))
+
+
 def test_a_blob_beyond_what_protobuf_holds_is_refused():
     with pytest.raises(SnapshotError, match=r"\(30000, 30000\) is larger than the 2 GiB .*HDF5"):
         binary.from_array(np.broadcast_to(np.float32(0), (30000, 30000)))

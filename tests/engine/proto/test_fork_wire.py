@@ -1,6 +1,7 @@
 import pytest
 from google.protobuf.message import DecodeError
 
+from engine.errors import PrototxtError
 from engine.proto import binary, fork_wire, text
 from engine.proto import caffe_pb2 as pb
 from engine.proto.fork_numbers import NUMBERS
@@ -76,6 +77,13 @@ def test_a_block_of_a_fork_unknown_does_not_stop_the_rest(tmp_path):
     file = tmp_path / "a.caffemodel"
     file.write_bytes(net((b"Mystery", field(145, field(1, b"\xff\xff"))), (b"ReLU", b"")))
     assert [layer.type for layer in binary.read_net(file).layer] == ["Mystery", "ReLU"]
+
+
+def test_arrays_that_cannot_be_read_are_not_left_out(tmp_path):
+    file = tmp_path / "a.caffemodel"
+    file.write_bytes(net((b"Mystery", field(145, field(1, b"\xff\xff")) + field(7, field(5, b"\0" * 6)))))
+    with pytest.raises(PrototxtError, match="is no binary NetParameter, or only a part of one"):
+        binary.read_net(file)
 
 
 @pytest.mark.parametrize("data", [b"\xff", b"\xa2\x06\x7f", b"\x00\x01", b"\x0b"])

@@ -22,6 +22,7 @@ def blob(*shape: int) -> pb.BlobProto:
             pb.NetParameter(layers=[pb.V1LayerParameter(name="a", blobs=[pb.BlobProto(num=1, height=4, width=300)])]),
             [(1, 0, 4, 300)],
         ),
+        (pb.NetParameter(layer=[pb.LayerParameter(name="a", blobs=[pb.BlobProto(num=-1)])]), [(-1, 0, 0, 0)]),
         (pb.NetParameter(name="n", layer=[pb.LayerParameter(name="a")]), []),
         (pb.NetParameter(name="n"), None),
     ],
