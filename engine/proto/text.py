@@ -18,7 +18,7 @@ from engine.errors import PrototxtError
 from engine.host import atomic_file, regular_file
 from engine.proto import caffe_pb2 as pb
 from engine.proto import diagnose, layer_names, lenient, mixed, raw_bytes, tokens, upgrade
-from engine.proto.upgrade import v1
+from engine.proto.upgrade import v0, v1
 
 log = logging.getLogger(__name__)
 
@@ -127,6 +127,7 @@ def _lacking(text: str) -> list[tuple[int, str]]:
     net = pb.NetParameter()
     try:
         text_format.Parse(text, net)
+        v0.upgrade(net)
         v1.upgrade(net)
     except (text_format.ParseError, PrototxtError):
         return []

@@ -99,6 +99,10 @@ def read_bytes(tmp_path, data):
         (b"", "is empty"),
         (b"  \n", "is empty"),
         (b"#" * (text.LARGEST + 1), "at most 16,777,216 are read"),
+        (
+            b'input: "x" input_dim: 1\nlayers { layer { name: "r" type: "relu" } bottom: "x" top: "x" }\nbogus: 1',
+            "prototxt:3: .*bogus",
+        ),
         (b"layers { type: \xe9NNER }", r'prototxt:1: "type" is one of NONE, .* and . was found'),
         (b"\n\x05LeNet\xa2\x06\x00", "binary data"),
         ('name: "net"'.encode("utf-16"), "UTF-16"),
