@@ -65,6 +65,8 @@ class Correlation(Layer):
             (p.pad * moves + first - p.max_displacement * moves, p.pad * moves)
             for first, moves in zip(self.first, self.moves, strict=True)
         ]
+        padded = (n + sum(pads) for n, pads in zip(a[2:], self.pads, strict=True))
+        self.check_size(f"{self.bottom(0)}, padded,", (*a[:2], *padded))
         return [(a[0], len(self.down) * len(self.across), *self.places)]
 
     def forward(self, params: Arrays, bottoms: Arrays, ctx: Context) -> list[Array]:

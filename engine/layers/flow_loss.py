@@ -1,6 +1,7 @@
 """Losses over flow and other maps: L1Loss, of FlowNet and of NVIDIA's branch, and LpqLoss. NaN in them is unknown."""
 
 from itertools import pairwise
+from math import inf
 
 import jax.numpy as jnp
 from jax.lax import stop_gradient
@@ -103,10 +104,16 @@ class LpqLoss(_FlowLoss):
                 f"lpq_loss_param has {len(starts)} pq_episode_starts_at_iter, {len(p.p)} p and {len(p.q)} q; give as "
                 "many of each, 1 or more."
             )
+        powers, epsilons = (*p.p, *p.q), (p.p_epsilon, p.q_epsilon)
+        if min(powers) <= 0 or min(epsilons) < 0 or inf in (*powers, *epsilons):
+            raise self.error(
+                f"p is {list(p.p)}, q {list(p.q)}, p_epsilon {p.p_epsilon:g} and q_epsilon {p.q_epsilon:g}; powers are "
+                "numbers above 0, epsilons of 0 or more."
+            )
         if starts[0] or any(a >= b for a, b in pairwise(starts)):
             raise self.error(f"pq_episode_starts_at_iter is {starts}; it must begin with 0 and rise.")
         self.starts, self.p, self.q = starts[1:], list(p.p), list(p.q)
-        self.epsilons, self.by_entries = (p.p_epsilon, p.q_epsilon), p.normalize_by_num_entries
+        self.epsilons, self.by_entries = epsilons, p.normalize_by_num_entries
         self.scale = 1 / max(1, bottoms[0][1]) if p.l2_prescale_by_channels else 1.0
         self.changes = bool(self.starts) and self.phase == pb.TRAIN
         if self.changes:
@@ -127,4 +134,6 @@ class LpqLoss(_FlowLoss):
         """Σ (Σ_c (|d| + p_epsilon)^p + q_epsilon)^q; what is not known stays out of powers without a slope at 0."""
         at_p, at_q = self.epsilons
         size = jnp.where(known, jnp.where(d > 0, d, -d), 1) + at_p
-        return jnp.sum((self.scale * jnp.sum(jnp.where(known, size**p, at_p**p), axis=1) + at_q) ** q)
+        return jnp.sum(
+            (self.scale * jnp.sum(jnp.where(known, size**p, jnp.asarray(at_p, d.dtype) ** p), axis=1) + at_q) ** q
+        )

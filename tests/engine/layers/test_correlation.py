@@ -87,6 +87,7 @@ def test_differences_equal_the_formula():
         (LAYER(1, 0, "stride_2: 0"), AB, "stride_2 is 0"),
         (ACROSS(1, 1, "single_direction: 2"), AB, "single_direction is 2; it must be"),
         (LAYER(1, 2000000000, ""), AB, "do not fit"),
+        (ACROSS(1, 2, "stride_2: 4294967295 single_direction: -1"), AB, r"\"a\", padded, of shape .* bytes"),
         (LAYER(1, 3, ""), AB, "do not fit bottom .a. of 5×6 with pad 0. Give it a larger pad"),
     ],
 )
