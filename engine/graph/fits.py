@@ -129,6 +129,14 @@ def place(node: Node, what: str, bottoms: Sequence[Shape], axis: int, num_axes: 
     return start, shape
 
 
+def loss_weights(node: Node, tops: int) -> list[float]:
+    """The loss weights that a layer of so many tops is given: one a top, or none."""
+    weights = list(node.config.loss_weight)
+    if weights and len(weights) != tops:
+        raise node.error(f"{len(weights)} loss_weight for {tops} tops; give one a top, or none.")
+    return weights
+
+
 def made(node: Node, tops: int, named: int) -> None:
     """As many tops as a layer makes."""
     if tops != named:

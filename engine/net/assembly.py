@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
+from engine.graph import fits
 from engine.graph.graph import Node, Value
 from engine.layers.base import Layer, Shape, SourceLayer
 
@@ -44,9 +45,7 @@ def _add(made: Assembly, node: Node, layer: Layer, given: Mapping[str, Shape]) -
     tops = _tops_of(node, layer, len(made.layers))
     told = given if isinstance(layer, SourceLayer) or layer.dynamic else {}
     shapes = layer.build(bottoms, [told.get(v.blob) for v in tops])
-    weights = list(node.config.loss_weight)
-    if weights and len(weights) != len(tops):
-        raise layer.error(f"{len(weights)} loss_weight for {len(tops)} tops; give one a top, or none.")
+    weights = fits.loss_weights(node, len(tops))
     made.shapes.update(zip(tops, shapes, strict=True))
     made.loss_weights.append(weights or [float(layer.loss)] * min(1, len(tops)) + [0.0] * (len(tops) - 1))
     made.layers.append(layer)

@@ -111,6 +111,7 @@ REFUSED = {
     'type: "Flip" bottom: "x" top: "a"': "4 axes are needed",
     'type: "Reverse" bottom: "x" top: "a" reverse_param { axis: 5 }': "axis 5 is not one of",
     'type: "Eltwise" bottom: "x" bottom: "x" top: "a" eltwise_param { coeff: 1 }': "1 coeff for 2 bottoms",
+    'type: "ReLU" bottom: "x" top: "a" loss_weight: [1, 2]': "2 loss_weight for 1 tops",
 }
 
 
