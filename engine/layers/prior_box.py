@@ -20,6 +20,7 @@ class PriorBox(Layer):
 
     def setup(self, features: Shape, *picture: Shape) -> list[Shape]:
         shape = priors.shape(self.node, features, *picture)
+        self.check_size("its top", shape)
         height, width = priors.picture_size(self.node, *picture)
         rows, columns = features[2:]
         step_y, step_x = priors.step(self.node, (height / rows, width / columns))

@@ -47,6 +47,11 @@ def test_weights_that_would_be_too_large_are_refused():
     check_refused('type: "Resample" resample_param { height: 100000 width: 1 }', line, r"weights of its rows .* bytes")
 
 
+def test_boxes_that_would_be_too_many_are_refused():
+    layer = 'type: "PriorBox" prior_box_param { min_size: 4 img_size: 9 }'
+    check_refused(layer, {"x": (1, 1, 30_000, 30_000)}, r"top .* would take 28,800,000,000 bytes")
+
+
 def test_displacements_that_would_be_too_many_are_refused():
     layer = 'type: "Correlation" correlation_param { kernel_size: 1 max_displacement: 4000000 pad: 4000000 }'
     check_refused(layer, {"a": (1, 2, 6, 6), "b": (1, 2, 6, 6)}, r"top .* would take .* bytes")
