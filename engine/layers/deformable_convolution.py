@@ -83,7 +83,7 @@ def _sampled(x: Array, rows: Array, columns: Array) -> Array:
     inside = (rows >= 0) & (rows < height) & (columns >= 0) & (columns < width)
     rows, columns = jnp.clip(rows, 0, height - 1), jnp.clip(columns, 0, width - 1)
     top, left = (jnp.clip(jnp.floor(v).astype(jnp.int32), 0) for v in (rows, columns))
-    flat = x.reshape(*x.shape[:3], -1)
+    flat = x.reshape(*x.shape[:3], x.shape[3] * x.shape[4])
 
     def at(row: Array, column: Array) -> Array:
         index = jnp.minimum(row, height - 1) * width + jnp.minimum(column, width - 1)

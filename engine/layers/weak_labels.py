@@ -131,7 +131,7 @@ class AdaptiveBiasChannel(_Labelled):
 
     def forward(self, params: Arrays, bottoms: Arrays, ctx: Context) -> list[Array]:
         x, labels = map(lax.stop_gradient, bottoms)
-        flat = x.reshape(*x.shape[:2], -1)
+        flat = x.reshape(*x.shape[:2], x.shape[2] * x.shape[3])
         return [jax.vmap(self._adapted)(flat, labels[:, :, 0, 0].astype(jnp.int32)).reshape(x.shape)]
 
     def _adapted(self, scores: Array, labels: Array) -> Array:

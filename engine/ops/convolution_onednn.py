@@ -99,8 +99,11 @@ def input_gradient(dy: Array, w: Array, x_shape: Sequence[int], window: Window, 
     axes = ("NHWC", kernel, "NHWC")
     if window.kernel == (1, 1):
         return first(_fit(onednn.convolution(last(dy), w, groups=groups, axes=axes), ends))
-    spread = _fit(last(dy), [(min(low, 0), min(high, 0), between) for low, high, between in ends])
-    image, pads = _padded(spread, [(max(low, 0), max(high, 0)) for low, high, _ in ends], window)
+    if min(end for low, high, _ in ends for end in (low, high)) < 0:  # where one end cuts, the other may add again
+        image, pads = _fit(last(dy), ends), [(0, 0)] * 2
+    else:
+        spread = _fit(last(dy), [(0, 0, between) for *_, between in ends])
+        image, pads = _padded(spread, [(low, high) for low, high, _ in ends], window)
     return first(onednn.convolution(image, w, padding=pads, dilation=window.dilation, groups=groups, axes=axes))
 
 

@@ -79,6 +79,7 @@ def test_a_shape_that_cannot_be_is_refused(kind, dims):
         ('type: "SPP" spp_param { pyramid_height: 2 }', {"x": (0, 3, 4, 4)}),
         (POOL("kernel_size: 2 pool: STOCHASTIC"), {"x": (0, 3, 4, 4)}),
         ('type: "ROIPooling" roi_pooling_param { pooled_h: 2 pooled_w: 2 }', {"x": (1, 3, 4, 4), "rois": (0, 5)}),
+        ('type: "AdaptiveBiasChannel"', {"x": (0, 3, 2, 2), "labels": (0, 1, 1, 1)}),
         ('type: "TripletLoss"', {"a": (0, 3), "p": (0, 3), "n": (0, 3)}),
         ('type: "Unpooling" unpooling_param { kernel_size: 2 stride: 2 }', {"x": (1, 0, 2, 2), "mask": (1, 0, 2, 2)}),
         ('type: "Parameter" parameter_param { shape { dim: 0 } }', {}),

@@ -24,6 +24,7 @@ CASES = {
     "3×3, large map of no whole tiles, without pad": ((2, 32, 31, 33), 3, Window((3, 3), ONES, NONE, ONES), 1),
     "uneven everything": ((2, 4, 22, 21), 6, Window((3, 2), (2, 3), (1, 0), (2, 3)), 1),
     "pad beyond the kernel": ((2, 4, 6, 5), 6, Window((2, 2), ONES, (3, 3), ONES), 1),
+    "an output of nothing but padding": ((1, 12, 4, 3), 2, Window((2, 2), (16, 16), (3, 3), ONES), 1),
     "2 groups": ((2, 8, 7, 6), 12, Window((3, 3), (1, 2), ONES, ONES), 2),
     "one channel a group": ((2, 6, 7, 6), 6, Window((3, 3), ONES, ONES, ONES), 6),
     "one channel a group, uneven": ((9, 3, 13, 12), 3, Window((3, 2), (2, 3), (1, 0), (2, 1)), 3),
