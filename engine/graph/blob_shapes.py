@@ -90,7 +90,7 @@ def _check_shared(graph: Graph, i: int, declared: Mapping[int, Params]) -> None:
 
 def _told(node: Node, bottoms: Sequence[Shape], source: Sequence[Shape] | None) -> Told | None:
     """Of a layer of such bottoms; `source`: the tops of one that has none. None where nothing is known."""
-    if node.config.type in param_shapes.CONVOLUTIONS:
+    if bottoms and node.config.type in param_shapes.CONVOLUTIONS:
         return _convolved(node, bottoms)
     tops = _tops(node, bottoms) if node.bottoms else source
     return None if tops is None else Told(tops, param_shapes.of(node, bottoms))

@@ -150,3 +150,8 @@ def test_the_shapes_of_dummy_data_are_those_of_the_layer(settings, said):
     for tell in (source_shapes.given, lambda _: Net.from_param(net)):
         with pytest.raises(LayerError, match=said):
             tell(node)
+
+
+def test_of_a_fork_s_layer_without_bottoms_nothing_is_told() -> None:
+    found = told(read('type: "DepthwiseConvolution" top: "a" convolution_param { kernel_size: 3 }'))
+    assert "a" not in {value.blob for value in found.blobs}
