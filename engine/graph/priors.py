@@ -3,7 +3,7 @@ LayerError where settings contradict or do not fit."""
 
 from array import array
 from collections.abc import Iterator
-from math import prod, sqrt
+from math import inf, prod, sqrt
 
 from engine.graph.graph import Node
 
@@ -50,14 +50,16 @@ def _by_ratio(node: Node) -> Iterator[Size]:
         raise node.error(f"it has {len(p.min_size)} min_size and {len(p.max_size)} max_size; give as many, or none.")
     ratios = _ratios(node)
     for i, least in enumerate(p.min_size):
-        if least <= 0:
-            raise node.error(f"min_size is {least:g}; it must be more than 0.")
+        if not 0 < least < inf:
+            raise node.error(f"min_size is {least:g}; it must be more than 0, and finite.")
         size = int(least)
         first = size * 0.5 if p.reduce_boxes and i == 0 else size
         yield first, first
         if p.max_size:
-            if p.max_size[i] <= least:
-                raise node.error(f"max_size is {p.max_size[i]:g}; it must be more than its min_size, {least:g}.")
+            if not least < p.max_size[i] < inf:
+                raise node.error(
+                    f"max_size is {p.max_size[i]:g}; it must be more than its min_size, {least:g}, and finite."
+                )
             yield (sqrt(size * int(p.max_size[i])),) * 2
         yield from ((size * sqrt(ratio), size / sqrt(ratio)) for ratio in ratios)
 

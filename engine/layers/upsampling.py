@@ -166,8 +166,13 @@ class ResizeNearestNeighbor(Layer):
             raise self.error("of align_corners, half_pixel_centers and half_pixel_onnx give one at most.")
         self.first = p.data_format.index("H")
         height, width = x[self.first : self.first + 2]
-        rows = p.output_height if p.HasField("output_height") else int(np.floor(height * np.float32(p.scale_height)))
-        columns = p.output_width if p.HasField("output_width") else int(np.floor(width * np.float32(p.scale_width)))
+        scaled = np.floor(np.array([height, width], np.float32) * np.array([p.scale_height, p.scale_width], np.float32))
+        if not np.isfinite(scaled).all():
+            raise self.error(
+                f"scale_height is {p.scale_height:g} and scale_width {p.scale_width:g}: that is too large."
+            )
+        rows = p.output_height if p.HasField("output_height") else int(scaled[0])
+        columns = p.output_width if p.HasField("output_width") else int(scaled[1])
         if min(rows, columns) < 1:
             raise self.error(f"its top would be {by((rows, columns))}; both must be 1 or more.")
         self.check_size("its top", (*x[: self.first], rows, columns, *x[self.first + 2 :]))

@@ -50,7 +50,7 @@ class _Labelled(Layer):
 
     def check_list(self, x: Shape, labels: Shape, maps: bool = False) -> None:
         """Raises LayerError where the shapes are others."""
-        wanted = (x[0], 1, *x[2:]) if maps else (*labels[:2], 1, 1)
+        wanted = (*x[:1], 1, *x[2:]) if maps else (*labels[:2], 1, 1)
         if len(x) != 4 or len(labels) != 4 or labels[0] != x[0] or not labels[1] or labels != wanted:
             form = "N × 1 × H × W" if maps else "N × K × 1 × 1"
             raise self.error(

@@ -64,6 +64,7 @@ def test_lowers_for_cuda():
     ("options", "message"),
     [
         ("", "needs a min_size"),
+        ("min_size: inf", "min_size is inf; it must be more than 0, and finite"),
         ("min_size: 0", "min_size is 0; it must be more than 0"),
         ("min_size: 8 max_size: 8", "max_size is 8; it must be more than its min_size, 8"),
         ("min_size: 8 max_size: 9 max_size: 10", "1 min_size and 2 max_size"),

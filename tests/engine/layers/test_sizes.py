@@ -35,6 +35,7 @@ POOL = 'type: "Pooling" pooling_param {{ {} }}'.format
         ('type: "Downsample" downsample_param { top_height: 4294967295 top_width: 2 }', r"top .* would take .* bytes"),
         ('type: "Unpooling" unpooling_param { kernel_size: 2 stride: 2147483648 }', r"top .* would take .* bytes"),
         ('type: "ResizeNearestNeighbor" resize_nearest_neighbor_param { output_height: 2147483647 }', "would take"),
+        ('type: "ResizeNearestNeighbor" resize_nearest_neighbor_param { scale_height: inf }', "that is too large"),
         ('type: "Im2col" convolution_param { kernel_size: 2147483647 pad: 2147483647 }', "would take"),
     ],
 )

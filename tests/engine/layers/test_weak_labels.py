@@ -86,6 +86,7 @@ def test_a_picture_without_labels_is_left_as_it_is():
     [
         (UNIQUE("force_label: 0 force_label: 1 force_label: 2"), {"labels": LABELS}, "more than the 3 force_label"),
         (UNIQUE(""), {"labels": (2, 3)}, "N × 1 × H × W"),
+        (BIAS(""), {"x": (), "labels": (2, 1, 1, 1)}, "N × K × 1 × 1"),
         (BIAS(""), {**X, "labels": (2, 1, 2, 2)}, "N × K × 1 × 1"),
         (BIAS("background_label: 5 label_type: PIXEL"), {**X, "labels": PLACES}, "background_label 5 is none"),
         (ADAPTIVE(""), {"x": (2, 3, 0, 4), "labels": LISTED}, "has no places"),
