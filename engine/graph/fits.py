@@ -32,6 +32,19 @@ def _not_numbers(settings: Message) -> Iterator[str]:
             yield field.name
 
 
+def channels(node: Node, x: Shape) -> int:
+    """How many channels the first bottom has: (N, C, …)."""
+    if len(x) < 2:
+        raise node.error(f"{node.bottom(0)} has shape {list(x)}; 2 axes or more are needed: num, channels.")
+    return x[1]
+
+
+def planes(node: Node, x: Shape, bottom: int = 0) -> None:
+    """A bottom of shape x has rows and columns: (N, C, H, W)."""
+    if len(x) != 4:
+        raise node.error(f"{node.bottom(bottom)} has shape {list(x)}; 4 axes are needed: num, channels, height, width.")
+
+
 def batch_size(node: Node, size: int) -> int:
     """The records of a batch: 1 or more."""
     if not size:

@@ -1,6 +1,7 @@
 """Normalisations of forks, of which several have one name: which of them a layer is, and the shapes of its tops and
 parameters. Told without JAX; each raises LayerError where settings do not fit the bottom."""
 
+from engine.graph import fits
 from engine.graph.graph import Node
 from engine.proto import caffe_pb2 as pb
 
@@ -24,16 +25,9 @@ def of_faces(config: pb.LayerParameter) -> bool:
     return config.HasField("normalize_param") or len(config.top) == 2
 
 
-def channels(node: Node, x: Shape) -> int:
-    """How many x has."""
-    if len(x) < 2:
-        raise node.error(f"{node.bottom(0)} has shape {list(x)}; 2 axes or more are needed: num, channels.")
-    return x[1]
-
-
 def by_batch(node: Node, x: Shape) -> list[Shape]:
     """The tops of a BN: SegNet's gives the batch's mean and variance too."""
-    shape, p = (1, channels(node, x), 1, 1), node.config.bn_param
+    shape, p = (1, fits.channels(node, x), 1, 1), node.config.bn_param
     if of_segnet(node.config) and p.bn_mode != p.LEARN and len(node.config.top) > 1:
         raise node.error("with bn_mode: INFERENCE it has no mean and variance to give; leave one top.")
     return [x, shape, shape][: len(node.config.top)]
@@ -41,21 +35,21 @@ def by_batch(node: Node, x: Shape) -> list[Shape]:
 
 def by_batch_params(node: Node, x: Shape) -> Params:
     """Of a BN."""
-    shape = (1, channels(node, x), 1, 1)
+    shape = (1, fits.channels(node, x), 1, 1)
     names = ("scale", "shift") if of_segnet(node.config) else ("slope", "bias", "mean", "variance")
     return [(name, shape) for name in names]
 
 
 def nvidia_params(node: Node, x: Shape) -> Params:
     """Of NVIDIA's BatchNorm."""
-    shape: Shape = (channels(node, x),)
+    shape: Shape = (fits.channels(node, x),)
     return [*((name, shape) for name in ("scale", "bias", "mean", "variance")), ("number of iterations", (1,))]
 
 
 def to_length(node: Node, x: Shape) -> list[Shape]:
     """The tops of a Normalize: face nets' has four axes, and may give the lengths too."""
     if not of_faces(node.config):
-        channels(node, x)
+        fits.channels(node, x)
         return [x]
     kind = node.config.normalize_param.normalize_type
     if len(x) > 4 or not x:
@@ -71,4 +65,4 @@ def to_length_params(node: Node, x: Shape) -> Params:
     """Of a Normalize: SSD's learns a scale."""
     if of_faces(node.config):
         return []
-    return [("scale", () if node.config.norm_param.channel_shared else (channels(node, x),))]
+    return [("scale", () if node.config.norm_param.channel_shared else (fits.channels(node, x),))]

@@ -4,6 +4,7 @@ LayerError where settings do not fit the bottoms."""
 from math import prod
 from typing import NamedTuple
 
+from engine.graph import fits
 from engine.graph.graph import Node
 
 Shape = tuple[int, ...]
@@ -77,6 +78,5 @@ def reindexed(node: Node, x: Shape, numbers: Shape) -> Shape:
 
 def normed(node: Node, x: Shape) -> Shape:
     """Of a ChannelNorm: one value in place of the channels."""
-    if len(x) < 2:
-        raise node.error(f"{node.bottom(0)} has shape {list(x)}; 2 axes or more are needed: num, channels.")
+    fits.channels(node, x)
     return (x[0], 1, *x[2:])

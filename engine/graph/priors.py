@@ -5,6 +5,7 @@ from array import array
 from collections.abc import Iterator
 from math import inf, prod, sqrt
 
+from engine.graph import fits
 from engine.graph.graph import Node
 
 Shape = tuple[int, ...]
@@ -17,8 +18,7 @@ _SAME = 1e-6
 def shape(node: Node, features: Shape, *picture: Shape) -> Shape:
     """Of the top: two rows, boxes and variances, of four numbers for each box at each place."""
     for i, x in enumerate((features, *picture)):
-        if len(x) != 4:
-            raise node.error(f"{node.bottom(i)} has shape {list(x)}; 4 axes are needed: num, channels, h, w.")
+        fits.planes(node, x, i)
     places = prod(features[2:])
     if not places:
         raise node.error(f"{node.bottom(0)} of shape {list(features)} has no place for a box.")

@@ -3,6 +3,7 @@ LayerError where settings do not fit the bottoms."""
 
 from math import isfinite, prod
 
+from engine.graph import fits
 from engine.graph.graph import Node
 
 Shape = tuple[int, ...]
@@ -13,8 +14,9 @@ MSCNN = ("BoxGroupOutput", "BoxOutput", "DecodeBBox", "ProposalTarget", "ScaleRo
 
 def check(node: Node, x: Shape, rois: Shape, scale: float) -> None:
     """The bottoms are maps and regions, and the maps of `scale` times the picture's size."""
-    if len(x) != 4 or 0 in x[2:]:
-        raise node.error(f"{node.bottom(0)} has shape {list(x)}; 4 axes are needed: num, channels, height, width.")
+    fits.planes(node, x)
+    if 0 in x[2:]:
+        raise node.error(f"{node.bottom(0)} of shape {list(x)} has no place for a region.")
     if len(rois) < 2 or rois[1] != 5 or prod(rois[2:]) != 1:
         raise node.error(
             f"{node.bottom(1)} has shape {list(rois)}; it must be R × 5: picture, x1, y1, x2, y2 of each region."

@@ -3,6 +3,7 @@ LayerError where settings do not fit the bottom."""
 
 from typing import NamedTuple
 
+from engine.graph import fits
 from engine.graph.graph import Node
 from engine.graph.windows import by
 
@@ -21,7 +22,7 @@ class Interpolated(NamedTuple):
 def interpolated(node: Node, x: Shape) -> Interpolated:
     """What an Interp makes of x (N, C, H, W)."""
     p = node.config.interp_param
-    planes(node, x)
+    fits.planes(node, x)
     if p.pad_beg > 0 or p.pad_end > 0:
         raise node.error(f"pad_beg is {p.pad_beg} and pad_end {p.pad_end}; they crop, and must be 0 or below.")
     height, width = (d + p.pad_beg + p.pad_end for d in x[2:])
@@ -48,11 +49,10 @@ def _interpolated(node: Node, size: int, given: int) -> int:
     return size + (size - 1) * (p.zoom_factor - 1)
 
 
-def planes(node: Node, x: Shape, mask: Shape | None = None) -> None:
+def with_mask(node: Node, x: Shape, mask: Shape) -> None:
     """x has rows and columns, and a mask of where its values belong the same shape."""
-    if len(x) != 4:
-        raise node.error(f"{node.bottom(0)} has shape {list(x)}; 4 axes are needed: num, channels, height, width.")
-    if mask is not None and mask != x:
+    fits.planes(node, x)
+    if mask != x:
         raise node.error(
             f"{node.bottom(1)} has shape {list(mask)} and {node.bottom(0)} {list(x)}; the mask is the second "
             "top of the pooling that is undone, and must have the same shape."
@@ -62,7 +62,7 @@ def planes(node: Node, x: Shape, mask: Shape | None = None) -> None:
 def masked(node: Node, x: Shape, mask: Shape) -> Pair:
     """The rows and columns of an Upsample with a mask (SegNet)."""
     p = node.config.upsample_param
-    planes(node, x, mask)
+    with_mask(node, x, mask)
     if p.HasField("upsample_h") != p.HasField("upsample_w"):
         raise node.error("upsample_h and upsample_w go together; give both, or scale.")
     if p.HasField("upsample_h"):
@@ -85,7 +85,7 @@ def _scales(node: Node) -> Pair:
 def repetitions(node: Node, x: Shape) -> int:
     """How often an Upsample without a mask repeats each value along rows and columns (MobileNet-YOLO)."""
     p = node.config.upsample_param
-    planes(node, x)
+    fits.planes(node, x)
     for field in ("scale_h", "scale_w", "pad_out_h", "pad_out_w", "upsample_h", "upsample_w"):
         if p.HasField(field):
             raise node.error(f"{field} is for an Upsample with a mask, its second bottom; here is one bottom.")

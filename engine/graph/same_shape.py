@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 
-from engine.graph import normalized
+from engine.graph import fits, normalized
 from engine.graph.graph import Node
 
 Shape = tuple[int, ...]
@@ -31,7 +31,7 @@ def _dropout(node: Node, x: Shape) -> None:
 
 
 def _spatial_dropout(node: Node, x: Shape) -> None:
-    _channels(node, x)
+    fits.channels(node, x)
     _dropout(node, x)
 
 
@@ -55,11 +55,6 @@ def _batch_norm(node: Node, x: Shape) -> None:
         raise node.error(f"{node.bottom(0)} is a scalar; 1 axis or more is needed.")
 
 
-def _prelu(node: Node, x: Shape) -> None:
-    if len(x) < 2:
-        raise node.error(f"{node.bottom(0)} of shape {list(x)} has no axis of channels; 2 axes or more are needed.")
-
-
 def _clip(node: Node, x: Shape) -> None:
     p = node.config.clip_param
     if not (p.HasField("min") and p.HasField("max")):
@@ -70,18 +65,13 @@ def _clip(node: Node, x: Shape) -> None:
 
 def _shuffle(node: Node, x: Shape) -> None:
     group = node.config.shuffle_channel_param.group
-    _channels(node, x)
+    fits.channels(node, x)
     if not group or x[1] % group:
         raise node.error(f"the {x[1]} channels of {node.bottom(0)} cannot be split into group: {group}.")
 
 
 def _reverse(node: Node, x: Shape) -> None:
     node.canonical_axis(node.config.reverse_param.axis, x)
-
-
-def _flip(node: Node, x: Shape) -> None:
-    if len(x) != 4:
-        raise node.error(f"{node.bottom(0)} has shape {list(x)}; 4 axes are needed: num, channels, h, w.")
 
 
 def _of_items(node: Node, x: Shape) -> None:
@@ -93,19 +83,14 @@ def _softmax(node: Node, x: Shape) -> None:
     node.canonical_axis(node.config.softmax_param.axis, x)
 
 
-def _channels(node: Node, x: Shape) -> None:
-    if len(x) < 2:
-        raise node.error(f"{node.bottom(0)} has shape {list(x)}; 2 axes or more are needed: num, channels.")
-
-
-CHECKS: Mapping[str, Callable[[Node, Shape], None]] = {
+CHECKS: Mapping[str, Callable[[Node, Shape], object]] = {
     "BatchNorm": _batch_norm,
     "Clip": _clip,
     "Dropout": _dropout,
-    "Flip": _flip,
+    "Flip": fits.planes,
     "L2Norm": _of_items,
     "LRN": _lrn,
-    "PReLU": _prelu,
+    "PReLU": fits.channels,
     "Reverse": _reverse,
     "ShuffleChannel": _shuffle,
     "Softmax": _softmax,

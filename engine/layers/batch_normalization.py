@@ -3,7 +3,7 @@
 import jax.numpy as jnp
 from jax.lax import stop_gradient
 
-from engine.graph import normalized
+from engine.graph import fits, normalized
 from engine.layers.base import Array, Arrays, Context, Layer, Shape
 from engine.layers.registry import layer
 from engine.ops.batch_norm import Normalized, normalize_batch
@@ -20,7 +20,7 @@ class _Scaled(Layer):
 
     def read_channels(self, x: Shape) -> Shape:
         """The shape of μ and the like, along x: 1 but for the channels' axis."""
-        normalized.channels(self.node, x)
+        fits.channels(self.node, x)
         self.broad = tuple(d if axis == 1 else 1 for axis, d in enumerate(x))
         return self.broad
 

@@ -2,6 +2,7 @@
 
 import jax.numpy as jnp
 
+from engine.graph import fits
 from engine.layers.base import Array, Arrays, Context, Layer, Shape
 from engine.layers.registry import layer
 from engine.ops.convolution import columns
@@ -20,8 +21,7 @@ class Local(Layer):
 
     def setup(self, x: Shape) -> list[Shape]:
         p = self.config.local_param
-        if len(x) != 4:
-            raise self.error(f"{self.bottom(0)} has shape {list(x)}; 4 axes are needed: num, channels, h, w.")
+        fits.planes(self.node, x)
         for field in ("num_output", "kernel_size", "stride"):
             if not getattr(p, field):
                 raise self.error(f"local_param needs {field} of 1 or more.")

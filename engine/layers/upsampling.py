@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.lax import stop_gradient
 
-from engine.graph import resized
+from engine.graph import fits, resized
 from engine.graph.windows import by
 from engine.layers.base import Array, Arrays, Context, Layer, Shape
 from engine.layers.registry import layer
@@ -82,7 +82,10 @@ class Unpooling(_Places):
 
     def setup(self, x: Shape, *mask: Shape) -> list[Shape]:
         p = self.config.unpooling_param
-        resized.planes(self.node, x, *mask)
+        if mask:
+            resized.with_mask(self.node, x, *mask)
+        else:
+            fits.planes(self.node, x)
         if mask and p.unpool != p.MAX:
             raise self.error("its second bottom is the mask of unpool: MAX; AVE and TILE take none.")
         if p.pad or p.pad_h or p.pad_w:

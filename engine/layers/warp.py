@@ -4,6 +4,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.lax import stop_gradient
 
+from engine.graph import fits
 from engine.layers.base import Array, Arrays, Context, Layer, Shape, count
 from engine.layers.registry import layer
 from engine.ops.sampling import bilinear
@@ -54,8 +55,7 @@ class SpatialTransformer(Layer):
         for field, only in (("transform_type", "affine"), ("sampler_type", "bilinear")):
             if getattr(p, field) != only:
                 raise self.error(f'{field} is "{getattr(p, field)}"; it must be "{only}".')
-        if len(x) != 4:
-            raise self.error(f"{self.bottom(0)} has shape {list(x)}; 4 axes are needed: num, channels, h, w.")
+        fits.planes(self.node, x)
         given = [f"theta_{i}_{j}" for i in (1, 2) for j in (1, 2, 3)]
         self.given = {k: getattr(p, field) for k, field in enumerate(given) if p.HasField(field)}
         if theta[:1] != x[:1] or count(theta[1:]) != 6 - len(self.given):

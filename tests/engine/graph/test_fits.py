@@ -58,7 +58,7 @@ REFUSED = {
     'type: "SpatialDropout" bottom: "y" top: "a"': "2 axes or more are needed",
     'type: "LRN" bottom: "x" top: "a"': "LRN takes 4 axes",
     'type: "BatchNorm" bottom: "x" top: "a" param { lr_mult: 1 }': "param 0 has lr_mult 1, but it is a running average",
-    'type: "PReLU" bottom: "y" top: "a"': "has no axis of channels",
+    'type: "PReLU" bottom: "y" top: "a"': "2 axes or more are needed",
     'type: "Clip" bottom: "x" top: "a" clip_param { min: 1 max: 0 }': "min 1 is above max 0",
     'type: "ShuffleChannel" bottom: "x" top: "a" shuffle_channel_param { group: 4 }': "6 channels .* group: 4",
     'type: "Pooling" bottom: "x" top: "a" top: "b" pooling_param { pool: AVE kernel_size: 1 }': "only pool: MAX",

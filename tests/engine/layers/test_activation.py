@@ -107,7 +107,7 @@ def test_gradient_at_a_kink_is_the_side_that_caffe_takes(layer, x, slope):
 
 
 REFUSED = [
-    ('type: "PReLU"', {"x": (3,)}, r'"x" of shape \[3\] has no axis of channels'),
+    ('type: "PReLU"', {"x": (3,)}, r'"x" has shape \[3\]; 2 axes or more are needed'),
     ('type: "Clip"', X, "needs min and max"),
     ('type: "Clip" clip_param { min: 1 max: 0 }', X, "min 1 is above max 0"),
     ('type: "Exp" exp_param { base: 0 }', X, "base 0 is not above 0"),
