@@ -10,12 +10,13 @@ from jax.lax import stop_gradient
 
 from engine.layers.base import Array, Arrays, Context, Layer, Shape
 from engine.layers.box_regression import normalization
+from engine.layers.classification_loss import LOG_FLT_MIN
 from engine.layers.loss import Loss, floored, ignored
 from engine.layers.registry import layer
 from engine.ops.region_boxes import of_maps, overlap
+from engine.ops.yolo_boxes import corners
 from engine.proto import caffe_pb2 as pb
 
-FLT_MIN = 1.1754943508222875e-38
 COORDINATES = 4
 LEAST_SIDE = 2.0
 """Pixels that a box has at least where the logarithm of a side is learned."""
@@ -126,7 +127,7 @@ class FieldDetectionLoss(_Fields, Loss):
 
     def _of_scores(self, scores: Array, truth: Truth, kept: Array) -> Array:
         counts = truth.counts & ((truth.kind != 0) | kept)
-        chances = floored(jax.nn.log_softmax(scores, axis=1), log(FLT_MIN))
+        chances = floored(jax.nn.log_softmax(scores, axis=1), LOG_FLT_MIN)
         own = jnp.arange(self.classes)[:, None, None] == truth.kind[:, None]
         losses = -jnp.sum(jnp.where(own, chances, 0), 1) * self._weights(truth, kept)
         total = jnp.sum(jnp.where(counts, losses, 0)) / jnp.maximum(jnp.sum(counts), 1)
@@ -223,7 +224,7 @@ class DetectionAccuracy(_Fields):
         right = self._right(scores, truth.kind)
         moves = moves * self.column(self.std, x) + self.column(self.mean, x)
         placed = of_maps(moves, jnp.asarray(self.field, x.dtype), self.rate, self.farthest, self.widest)
-        common = overlap("IOU", 0)(_corners(placed), _corners(jnp.moveaxis(truth.boxes, 1, -1)))
+        common = overlap("IOU", 0)(corners(placed), corners(jnp.moveaxis(truth.boxes, 1, -1)))
         figures = [_mean(right, counts), _mean(right, found)]
         return [jnp.stack(figures).reshape(1, 1, 1, 2), _mean(common, truth.boxed).reshape(1, 1, 1, 1)][
             : len(self.top_shapes)
@@ -239,11 +240,6 @@ class DetectionAccuracy(_Fields):
         before = (scores > own) | ((scores == own) & (classes > kind[:, None]))
         known = (kind >= 0) & (kind < self.classes)
         return known & (jnp.sum(before, 1) < self.top_k)
-
-
-def _corners(boxes: Array) -> Array:
-    """x1, y1, x2, y2 of centre and size (…, 4)."""
-    return jnp.concatenate([boxes[..., :2] - boxes[..., 2:] / 2, boxes[..., :2] + boxes[..., 2:] / 2], -1)
 
 
 def _mean(values: Array, counts: Array) -> Array:

@@ -18,9 +18,6 @@ class LastUsed(Generic[Key, Made]):
     def __len__(self) -> int:
         return len(self._made)
 
-    def __contains__(self, key: object) -> bool:
-        return key in self._made
-
     def get(self, key: Key) -> Made | None:
         """What there is for the key, which is thereby used; None where there is nothing."""
         if key in self._made:

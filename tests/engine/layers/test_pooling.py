@@ -25,14 +25,8 @@ def windows(options, height, width):
     spans = []
     for size, kernel, stride, pad in axes:
         steps = (size + 2 * pad - kernel) / stride
-        outputs = (
-            int(
-                np.floor(steps)
-                if p.round_mode == p.FLOOR or not (p.ceil_mode or p.HasField("round_mode"))
-                else np.ceil(steps)
-            )
-            + 1
-        )
+        floors = p.round_mode == p.FLOOR or not (p.ceil_mode or p.HasField("round_mode"))
+        outputs = int(np.floor(steps) if floors else np.ceil(steps)) + 1
         if padded and (outputs - 1) * stride >= size + pad:
             outputs -= 1
         starts = [o * stride - pad for o in range(outputs)]
