@@ -34,10 +34,12 @@ Shape = tuple[int, ...]
 @dataclass(frozen=True)
 class Sizes:
     """blobs: the shape of every version of a blob that is known. params: of layers with parameters of known
-    shapes, what each is called and its shape. unknown: the first layer of each type of which nothing can be told."""
+    shapes, what each is called and its shape. own: the shape of each parameter, one that layers share once. unknown:
+    the first layer of each type of which nothing can be told."""
 
     blobs: dict[Value, Shape] = field(default_factory=dict)
     params: dict[str, Params] = field(default_factory=dict)
+    own: list[Shape] = field(default_factory=list)
     unknown: dict[str, str] = field(default_factory=dict)
 
 
@@ -73,6 +75,7 @@ def sizes(graph: Graph, sources: Mapping[str, Sequence[Shape]]) -> Sizes:
         _check_shared(graph, i, declared)
         if params:
             known.params[node.name] = params
+            known.own.extend(shape for j, (_, shape) in enumerate(params) if j not in node.owners)
     return known
 
 

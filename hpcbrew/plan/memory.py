@@ -51,7 +51,7 @@ def need(graph: Graph, sizes: Sizes, solver: pb.SolverParameter, flags: TrainFla
     if not kept:
         return 0
     width = 2 if asked.get("precision") == "bfloat16" else 4
-    parameters = sum(prod(shape) for params in sizes.params.values() for _, shape in params)
+    parameters = sum(map(prod, sizes.own))
     updated = 1 + HISTORIES.get(solver.type, 1)
     arrays = 1 + updated * (2 if solver.display else 1)
     return 4 * parameters * arrays + width * (sum(kept) + passing * max(kept))

@@ -11,11 +11,12 @@ from hpcbrew.train_flags import TrainFlags
 def need(sizes: Sizes, solver: pb.SolverParameter, flags: TrainFlags = ()) -> int:
     """Bytes of all snapshots that are there at a time; 0 where no parameter's size is known.
 
-    Each is a model and a solver state of 4 bytes a number. With `keep` the new one is written before an old one goes,
+    Each is a model and a solver state of 4 bytes a number; the model has a parameter that layers share in each of them.
+    With `keep` the new one is written before an old one goes,
     and with `watch` that of the best test stays too.
     """
-    arrays = 1 + HISTORIES.get(solver.type, 1) + solver.snapshot_diff
-    one = 4 * arrays * sum(prod(shape) for params in sizes.params.values() for _, shape in params)
+    model = sum(prod(shape) for params in sizes.params.values() for _, shape in params) * (1 + solver.snapshot_diff)
+    one = 4 * (model + HISTORIES.get(solver.type, 1) * sum(map(prod, sizes.own)))
     given = dict(flags)
     written = _written(solver)
     kept = int(given.get("keep", 0))

@@ -52,6 +52,16 @@ def test_a_gpu_keeps_what_gradients_are_computed_from() -> None:
     assert need(pb.SolverParameter(), ("recompute", "")) == need(pb.SolverParameter())
 
 
+def test_a_parameter_that_layers_share_is_there_once() -> None:
+    layer = 'layer {{ name: "{0}" type: "InnerProduct" bottom: "x" top: "{0}" param {{ name: "w" }} {1} }}'.format
+    block = "inner_product_param { num_output: 3 bias_term: false }"
+    source = 'layer { name: "in" type: "Input" top: "x" input_param { shape { dim: 1 dim: 50 } } }'
+    one, two = (
+        need(pb.SolverParameter(), net=source + "".join(layer(n, block) for n in names)) for names in ("a", "ab")
+    )
+    assert two - one == 4 * 3  # its top
+
+
 def test_of_a_net_of_unknown_sizes_nothing_is_told() -> None:
     unknown = 'layer { name: "in" type: "Python" top: "x" } layer { name: "r" type: "ReLU" bottom: "x" top: "y" }'
     assert need(pb.SolverParameter(), net=unknown) == 0
