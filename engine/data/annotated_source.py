@@ -10,15 +10,11 @@ from google.protobuf.message import DecodeError
 from engine.data import annotation, box_sampling, datum, distortion
 from engine.data.databases import ANNOTATED, Database
 from engine.data.datum_source import DatumSource
+from engine.data.padded_rows import padded
 from engine.data.source import Batch, draws, transformed
 from engine.data.transform import Transform
 from engine.errors import BadRecord, DataError
 from engine.proto import caffe_pb2 as pb
-
-FEWEST = 8
-"""Rows of the least number of boxes in a batch; numbers double from there, filled up with rows of picture −1, so that
-what reads them is compiled for a few sizes only."""
-
 
 YOLO_BOXES = 300
 """Boxes of a picture with yolo_data_type 1, as in its fork, filled up with zeros; further ones are left out."""
@@ -81,7 +77,7 @@ class AnnotatedSource(DatumSource):
         record = self._parse(key, value)
         second: tuple[int, ...] = (self.batch_size,)
         if self._has_boxes(record):
-            second = (1, 1, filled_rows(len(annotation.boxes_of(record))), 8)
+            second = (1, 1, padded(len(annotation.boxes_of(record))), 8)
             if self.yolo:
                 second = (self.batch_size, 1, YOLO_BOXES, 5)
         return [(self.batch_size, *self._first_shape()), second][: len(self.tops)]
@@ -205,13 +201,8 @@ def _cut(picture: np.ndarray, part: np.ndarray) -> np.ndarray:
 
 
 def _table(boxes: Sequence[np.ndarray]) -> np.ndarray:
-    """The boxes of all pictures (1, 1, rows, 8), with the picture's number in front."""
+    """The boxes of all pictures (1, 1, rows, 8), with the picture's number in front; −1 fills it up."""
     rows = np.concatenate([np.insert(each, 0, n, axis=1) for n, each in enumerate(boxes)])
-    table = np.full((1, 1, filled_rows(len(rows)), 8), -1, np.float32)
+    table = np.full((1, 1, padded(len(rows)), 8), -1, np.float32)
     table[0, 0, : len(rows)] = rows
     return table
-
-
-def filled_rows(boxes: int) -> int:
-    """As many as so many boxes are filled up to."""
-    return max(FEWEST, 1 << max(0, boxes - 1).bit_length())

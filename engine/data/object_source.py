@@ -7,12 +7,12 @@ from pathlib import Path
 
 import numpy as np
 
-from engine.data import field_labels
-from engine.data.annotated_source import FEWEST, filled_rows
+from engine.data import field_labels, field_maps
 from engine.data.datum import Colour
 from engine.data.field_labels import Boxes, Fields
 from engine.data.image_source import read_picture, stretched
 from engine.data.list_source import ListSource
+from engine.data.padded_rows import FEWEST, padded
 from engine.data.picture_list import integer
 from engine.data.rounding import rounded
 from engine.data.source import Batch
@@ -100,8 +100,9 @@ class ObjectSource(ListSource):
         if not self.listed:
             raise DataError(f"{source}: by fg_img_multiple {param.fg_img_multiple} no picture is left; give 1 or more.")
         super().__init__(source, len(self.listed), param.batch_size, seed, shuffle=param.shuffle)
-        self.height, self.width = self._template(listed[-1])
-        self.maps = self._maps()
+        self.height, self.width = size = field_maps.picture(param, listed[-1].size[1:])
+        fields = zip(field_maps.maps(param, size), param.downsample_rate, param.field_h, param.field_w, strict=True)
+        self.maps = [Fields(*shape, *each) for shape, *each in fields]
         self._check_scales()
         if listed[-1].size[0] != 3 or len(transform.mean_value) not in (0, 1, 3):
             raise DataError(
@@ -110,53 +111,17 @@ class ObjectSource(ListSource):
             )
         self.mean = np.array(list(transform.mean_value) or [0.0], np.float32)[:, None, None]
 
-    def _template(self, last: Listed) -> tuple[int, int]:
-        """Height and width of the tops' pictures. Raises DataError for a crop that is larger than what is cropped."""
-        p = self.param
-        sized = p.HasField("resize_width") and p.HasField("resize_height")
-        height, width = (p.resize_height, p.resize_width) if sized else last.size[1:]
-        crop = p.crop_height or height, p.crop_width or width
-        if not (p.HasField("crop_width") and p.HasField("crop_height")):
-            crop = height, width
-        if crop[0] > height or crop[1] > width or min(crop) < 1:
-            raise DataError(
-                f"{self.source}: pictures of {height}×{width} (height × width) have no part of {crop[0]}×{crop[1]}: "
-                "give smaller crop_height and crop_width, or larger resize_height and resize_width."
-            )
-        return crop
-
     def _check_scales(self) -> None:
         """Raises DataError for sizes and shapes of objects that nothing can be drawn from."""
         p = self.param
         shaped = p.HasField("min_whaspect") and p.HasField("max_whaspect")
         if p.min_scale and p.max_scale and p.min_scale > p.max_scale:
             raise DataError(f"min_scale is {p.min_scale} and max_scale {p.max_scale}; the first must not be larger.")
-        if shaped and not 0 < p.min_whaspect <= p.max_whaspect - ASPECT_STEP:
+        if shaped and not (p.min_whaspect > 0 and 1 <= (p.max_whaspect - p.min_whaspect) / ASPECT_STEP + 0.5 < 2**31):
             raise DataError(
                 f"min_whaspect is {p.min_whaspect:g} and max_whaspect {p.max_whaspect:g}; the first must be above 0, "
                 f"and {ASPECT_STEP} or more below the second."
             )
-
-    def _maps(self) -> list[Fields]:
-        p = self.param
-        number = len(p.downsample_rate)
-        if not number or len(p.field_h) != number or len(p.field_w) != number or p.coord_num != 4:
-            raise DataError(
-                f"it has {number} downsample_rate, {len(p.field_h)} field_h and {len(p.field_w)} field_w, coord_num "
-                f"{p.coord_num}: one each a map, and 4, are needed."
-            )
-        if min(*p.downsample_rate, *p.field_h, *p.field_w) < 1:
-            raise DataError("each downsample_rate, field_h and field_w must be 1 or more.")
-        made = []
-        for stride, height, width in zip(p.downsample_rate, p.field_h, p.field_w, strict=True):
-            size = self.height // stride, self.width // stride
-            if size != (rounded(self.height / stride), rounded(self.width / stride)) or 0 in size:
-                raise DataError(
-                    f"pictures of {self.height}×{self.width} make no map of whole places {stride} pixels apart: give "
-                    f"multiples of downsample_rate {stride}."
-                )
-            made.append(Fields(*size, stride, height, width))
-        return made
 
     def shapes(self) -> list[tuple[int, ...]]:
         n = self.batch_size
@@ -198,10 +163,9 @@ class ObjectSource(ListSource):
         boxes = Boxes(listed.corners, listed.classes, listed.ignored, listed.regions, (0, 0, self.width, self.height))
         if self.mirror and rng.integers(2):
             picture, boxes = picture[:, :, ::-1], _mirrored(boxes, picture.shape[2])
-        p = self.param
-        if p.HasField("resize_width") and p.HasField("resize_height"):
-            down, across = p.resize_height / picture.shape[1], p.resize_width / picture.shape[2]
-            picture, boxes = stretched(picture, (p.resize_height, p.resize_width)), _moved(boxes, across, down)
+        if size := field_maps.stretched(self.param):
+            down, across = size[0] / picture.shape[1], size[1] / picture.shape[2]
+            picture, boxes = stretched(picture, size), _moved(boxes, across, down)
         picture, boxes, middle = self._scaled(picture, boxes, rng)
         noise = rng.integers(-NOISE, NOISE, 2)
         sizes = (picture.shape[2], self.width), (picture.shape[1], self.height)
@@ -209,7 +173,7 @@ class ObjectSource(ListSource):
             _part(*size, m, n) for size, m, n in zip(sizes, middle, noise, strict=True)
         )
         seen = picture[:, y1 : y1 + height, x1 : x1 + width].astype(np.float32)
-        out[:, top : top + height, left : left + width] = (seen - self.mean) * np.float32(p.scale)
+        out[:, top : top + height, left : left + width] = (seen - self.mean) * np.float32(self.param.scale)
         boxes = _moved(boxes, 1, 1, left - x1, top - y1)
         return self._judged(replace(boxes, inside=(left, top, left + width, top + height)))
 
@@ -299,7 +263,7 @@ def _mirrored(boxes: Boxes, width: int) -> Boxes:
 
 
 def _table(rows: np.ndarray) -> np.ndarray:
-    """(n, 7, 1, 1): filled up with rows of picture −1, so that what reads them is compiled for a few sizes only."""
-    made = np.zeros((filled_rows(len(rows)), 7, 1, 1), np.float32)
+    """(n, 7, 1, 1): filled up with rows of picture −1."""
+    made = np.zeros((padded(len(rows)), 7, 1, 1), np.float32)
     made[:, 0], made[: len(rows), :, 0, 0] = -1, rows
     return made

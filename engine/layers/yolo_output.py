@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from engine.data import padded_rows
 from engine.graph import counts
 from engine.layers.base import Array, Arrays, Context, HostLayer, Shape
 from engine.layers.registry import layer
@@ -46,7 +47,7 @@ class _YoloOutput(HostLayer):
             none[..., 0] = np.arange(pictures)
             return jnp.asarray(none)
         edges = np.asarray(corners(boxes))[ordered]
-        padded = np.zeros((max(FEWEST, 1 << (len(edges) - 1).bit_length()), 4), edges.dtype)
+        padded = np.zeros((padded_rows.padded(len(edges), FEWEST), 4), edges.dtype)
         padded[: len(edges)] = edges
         below = float(np.nextafter(np.float32(threshold), np.float32(-1)))  # an overlap of the threshold is too much
         kept = np.asarray(_suppress(padded[None], (np.arange(len(padded)) < len(edges))[None], below))[0, : len(edges)]

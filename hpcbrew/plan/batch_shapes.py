@@ -5,7 +5,9 @@ from pathlib import Path
 
 from google.protobuf.message import DecodeError
 
+from engine.data import field_maps
 from engine.data.lmdb_reader import LMDB
+from engine.data.padded_rows import FEWEST
 from engine.errors import DataError
 from engine.graph import fits, source_shapes
 from engine.graph.blob_shapes import Shape
@@ -15,15 +17,12 @@ from engine.proto import paths
 from hpcbrew.plan import file_lists, picture_header
 from hpcbrew.plan.picture_header import NoPicture
 
-FEW = 8
-"""Rows of boxes that a batch of pictures has at least."""
-
 
 def tops(node: Node, named_in: Path) -> list[Shape] | None:
     """The shapes of a source's tops: pictures (N, C, H, W) and labels (N,), or as many as can be told. None where only
     its layer can tell.
 
-    Raises LayerError for a batch of no records, and for what `source_shapes` refuses.
+    Raises LayerError for a batch of no records, and for what `source_shapes` and `field_maps` refuse.
     """
     config = node.config
     given = source_shapes.given(node)
@@ -85,18 +84,19 @@ def _annotated(p: pb.TransformationParameter) -> Shape | None:
 
 def _boxes(p: pb.AnnotatedDataParameter) -> list[Shape]:
     """Of a batch with few boxes, where the layer says that there are boxes: SSD's."""
-    return [(1, 1, FEW, 8)] if p.HasField("anno_type") and not p.yolo_data_type else []
+    return [(1, 1, FEWEST, 8)] if p.HasField("anno_type") and not p.yolo_data_type else []
 
 
 def _with_maps(node: Node) -> list[Shape] | None:
     """Of pictures that are cropped, or stretched, to one size, and of what each place of several maps is to learn."""
     p = node.config.image_gt_data_param
     n = fits.batch_size(node, p.batch_size)
-    height, width = p.crop_height or p.resize_height, p.crop_width or p.resize_width
-    if not height or not width or 0 in p.downsample_rate:
-        return None
-    maps: list[Shape] = [(n, 6, height // stride, width // stride) for stride in p.downsample_rate]
-    return [(n, 3, height, width), *maps, *([(FEW, 7, 1, 1)] if p.output_gt_boxes else [])]
+    try:
+        size = field_maps.told(p)
+        maps: list[Shape] = [(n, 6, *each) for each in field_maps.maps(p, size)] if size else []
+    except DataError as error:
+        raise node.error(str(error)) from None
+    return [(n, 3, *size), *maps, *([(FEWEST, 7, 1, 1)] if p.output_gt_boxes else [])] if size else None
 
 
 def _of_size(p: pb.TransformationParameter, height: int, width: int) -> Shape | None:

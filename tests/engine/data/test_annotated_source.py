@@ -1,9 +1,10 @@
 import numpy as np
 import pytest
 
-from engine.data.annotated_source import FEWEST, AnnotatedSource
+from engine.data.annotated_source import AnnotatedSource
 from engine.data.datum import raw
 from engine.data.lmdb_reader import LMDB
+from engine.data.padded_rows import FEWEST
 from engine.data.transform import Transform
 from engine.errors import DataError
 from engine.proto import caffe_pb2 as pb

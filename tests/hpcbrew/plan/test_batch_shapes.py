@@ -7,6 +7,7 @@ import lmdb
 import numpy as np
 import pytest
 
+from engine.data.padded_rows import FEWEST
 from engine.errors import LayerError
 from engine.graph.build import build_graph
 from engine.proto import caffe_pb2 as pb
@@ -87,17 +88,20 @@ def test_pictures_with_boxes_have_the_size_that_they_are_resized_to(
 ) -> None:
     layer = DATA.replace('"Data"', '"AnnotatedData"') + f"transform_param {{ {fields} }}"
     assert shapes(folder, layer) == (found and [found])  # whether there are boxes only the records tell
-    boxes = [found, (1, 1, batch_shapes.FEW, 8)]
+    boxes = [found, (1, 1, FEWEST, 8)]
     assert shapes(folder, layer + "annotated_data_param { anno_type: BBOX }") == (found and boxes)
 
 
 def test_pictures_with_maps_to_be_learned_have_the_size_of_their_crop(folder: Path) -> None:
-    layer = """type: "ImageGtData" image_gt_data_param { batch_size: 5 resize_width: 99 resize_height: 64 %s
-      downsample_rate: [8, 16] output_gt_boxes: true }"""
+    layer = """type: "ImageGtData" image_gt_data_param { batch_size: 5 resize_width: 96 resize_height: 64 %s
+      downsample_rate: [8, 16] field_h: [40, 80] field_w: [40, 80] output_gt_boxes: true }"""
     cropped = [(5, 3, 32, 48), (5, 6, 4, 6), (5, 6, 2, 3), (8, 7, 1, 1)]
     assert shapes(folder, layer % "crop_width: 48 crop_height: 32") == cropped
-    assert (shapes(folder, layer % "") or [])[0] == (5, 3, 64, 99)
+    assert (shapes(folder, layer % "") or [])[0] == (5, 3, 64, 96)
+    assert (shapes(folder, layer % "crop_width: 48") or [])[0] == (5, 3, 64, 96)  # one alone is not obeyed
     assert shapes(folder, 'type: "ImageGtData" image_gt_data_param { batch_size: 5 }') is None
+    with pytest.raises(LayerError, match="no map of whole places 8 pixels apart"):
+        shapes(folder, layer % "crop_width: 44 crop_height: 32")
 
 
 @pytest.mark.parametrize(
