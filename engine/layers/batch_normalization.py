@@ -86,6 +86,8 @@ class SegNetBN(_Scaled):
         p = self.config.bn_param
         self.read_channels(x)
         self.learns = p.bn_mode == p.LEARN
+        if len(self.config.top) > 1:
+            self.precision = "float32"  # for μ and σ², which programs add up over many batches
         shape = (1, x[1], 1, 1)
         self.scale, self.shift = self.param("scale", shape, p.scale_filler), self.param("shift", shape, p.shift_filler)
         return normalized.by_batch(self.node, x)

@@ -79,6 +79,11 @@ def test_wrong_configuration_is_refused(layer, x, tops, message):
     check_refused(layer, {"x": x}, message, tops)
 
 
+@pytest.mark.parametrize(("tops", "precision"), [(1, "mixed"), (3, "float32")])
+def test_a_batch_s_statistics_are_handed_on_in_float32(tops, precision):
+    assert net_of(SEGNET, X, tops).layers[-1].precision == precision
+
+
 def test_cudnn_keeps_unbiased_variances():
     case = Case("cudnn", CUDNN, X)
     params, bottoms = case.values()
