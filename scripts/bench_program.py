@@ -148,7 +148,7 @@ def compiled(net: str, batch: int, precision: str, *, recompute: bool = False) -
     key = jax.random.key(0)
     drawn = step.Drawn(inputs, array(key.shape, key.dtype), array((), np.int32))  # type: ignore[arg-type]
     with platform.no_cpu():
-        whole = step.whole(built, update, Settings.from_solver(solver), Keep(less=recompute))
+        whole = step.whole(built, update, Settings.from_solver(solver), Keep(recompute=recompute))
         return whole.lower(params, history, Rates(array(()), array(())), drawn).compile()  # type: ignore[arg-type]
 
 

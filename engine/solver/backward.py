@@ -20,15 +20,15 @@ Inputs = Mapping[str, Any]
 class Keep:
     """What is kept of an iteration besides what training needs; see `Passed` and `step.StepResult`.
 
-    less: of its blobs, those alone that are products of weights; what lies between is computed anew for the gradient.
-    A GPU does so; XLA sees through it on a CPU.
+    recompute: of the blobs that the gradient needs keeps those alone that are products of weights; what lies between is
+    computed anew. A GPU does so; XLA sees through it on a CPU.
     """
 
     steps: bool = False
     values: bool = False
     finite: bool = False
     debug: bool = False
-    less: bool = False
+    recompute: bool = False
 
 
 NOTHING = Keep()
@@ -66,7 +66,7 @@ def backward(net: Net, params: Sequence[Array], inputs: Inputs, key: Array, keep
     else:
         learned = {k: params[k] for k, p in enumerate(net.params) if p.learned}
         saved = jax.checkpoint_policies.save_only_these_names(PRODUCT)
-        differentiated = jax.checkpoint(loss, policy=saved) if keep.less else loss
+        differentiated = jax.checkpoint(loss, policy=saved) if keep.recompute else loss
         (by_number, below), out = jax.grad(differentiated, (0, 1), has_aux=True)(learned, probes)
     grads = [by_number[k] if k in by_number else jnp.zeros(p.shape, jnp.float32) for k, p in enumerate(params)]
     renewed = [out.updates.get(k, p) for k, p in enumerate(params)]

@@ -96,7 +96,7 @@ def build(
     tracker = _tracker(param, options, test_nets)
     steps, finite = param.snapshot_diff or keep_values, options.nan in ("warn", "stop")
     uses = Uses(ahead=batches.ahead)
-    keep = Keep(steps=steps, values=keep_values, finite=finite, debug=param.debug_info, less=options.recompute)
+    keep = Keep(steps=steps, values=keep_values, finite=finite, debug=param.debug_info, recompute=options.recompute)
     run = TrainingRun(
         param=param,
         options=options,

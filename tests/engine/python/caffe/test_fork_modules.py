@@ -9,12 +9,14 @@ import pytest
 
 @pytest.fixture(autouse=True)
 def nothing_stays(monkeypatch):
-    """Modules that a test imports are no longer there after it."""
+    """Modules that a test imports are no longer there after it, and no checkout of one's own is before."""
+    monkeypatch.delenv("CAFFE_ROOT", raising=False)
+    monkeypatch.setattr(sys.modules["__main__"], "__file__", None, raising=False)
     before = set(sys.modules)
     yield
     for name in set(sys.modules) - before:
-        del sys.modules[name]
-    monkeypatch.undo()
+        if name.startswith("caffe."):
+            del sys.modules[name]
 
 
 def libs(root, says):
@@ -36,12 +38,8 @@ def test_a_forks_module_is_found_in(place, tmp_path, monkeypatch):
     elif place == "sys.path":
         monkeypatch.syspath_prepend(root / "python")
     else:
-        monkeypatch.setattr(
-            sys.modules["__main__"], "__file__", str(root / "examples/ssd/ssd_pascal.py"), raising=False
-        )
-    found = importlib.import_module("caffe.model_libs")
-    says = found.SAYS
-    assert says == place
+        monkeypatch.setattr(sys.modules["__main__"], "__file__", str(root / "examples/ssd/ssd_pascal.py"))
+    assert vars(importlib.import_module("caffe.model_libs"))["SAYS"] == place
 
 
 def test_a_folder_of_modules_is_found_too(tmp_path, monkeypatch):
