@@ -76,6 +76,12 @@ class LogLine(NamedTuple):
     warns: bool = False
 
 
+Precision = Literal["float32", "mixed", "low", "given"]
+"""What a net of low precision has a layer compute in: the low one, which pays for products of matrices; whatever its
+bottoms come in, where no sum is made; else float32, its bottoms and parameters being converted. Mixed: in float32, its
+tops being stored in what its bottoms come in, where the time goes into reading and writing blobs."""
+
+
 class Layer:
     """The base of all layers: configuration, declarations and the small tools that `setup` needs."""
 
@@ -104,10 +110,7 @@ class Layer:
     rectifies: bool = False
     """It is y = max(x, 0)."""
 
-    precision: Literal["float32", "mixed", "low", "given"] = "float32"
-    """What a net of low precision has it compute in: the low one, which pays for products of matrices; whatever its
-    bottoms come in, where no sum is made; else float32, its bottoms and parameters being converted. Mixed: in float32,
-    its tops being stored in what its bottoms come in, where the time goes into reading and writing blobs."""
+    precision: Precision = "float32"
     said: Sequence[LogLine] = ()
     """What Caffe logs of it as it is set up, besides what it does of every layer."""
     class_weights: np.ndarray | None = None

@@ -4,7 +4,7 @@ import jax.numpy as jnp
 from jax.lax import stop_gradient
 
 from engine.graph import fits, normalized
-from engine.layers.base import Array, Arrays, Context, Layer, Shape
+from engine.layers.base import Array, Arrays, Context, Layer, Precision, Shape
 from engine.layers.registry import layer
 from engine.ops.batch_norm import Normalized, normalize_batch
 from engine.proto import caffe_pb2 as pb
@@ -15,7 +15,7 @@ SEGNET_EPS = 1e-9
 class _Scaled(Layer):
     """y = scale · (x − μ) / √(σ² + eps) + shift, all per channel."""
 
-    precision = "mixed"
+    precision: Precision = "mixed"
     eps: float
 
     def read_channels(self, x: Shape) -> Shape:
