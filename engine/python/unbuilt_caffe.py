@@ -29,10 +29,12 @@ class BuiltCaffe:
 
 
 def is_unbuilt(package: str) -> bool:
-    """Whether a folder is Caffe's own package, as git has it, without the library that building makes."""
-    if not isfile(join(package, "pycaffe.py")) or dirname(package) == OWN:  # noqa: PTH113, PTH118, PTH120
-        return False
-    return not any(isfile(join(package, f"_caffe{suffix}")) for suffix in EXTENSION_SUFFIXES)  # noqa: PTH113, PTH118
+    """Whether a folder is Caffe's own package, as git has it, without the library that building makes.
+
+    This project's, which another installation of it may be, has `_caffe.py` in its place.
+    """
+    made = (f"_caffe{suffix}" for suffix in (*EXTENSION_SUFFIXES, ".py"))
+    return isfile(join(package, "pycaffe.py")) and not any(isfile(join(package, name)) for name in made)  # noqa: PTH113, PTH118
 
 
 if not any(isinstance(finder, BuiltCaffe) for finder in sys.meta_path):

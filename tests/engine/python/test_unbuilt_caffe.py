@@ -40,8 +40,9 @@ def test_one_that_is_not_built_is_passed_by_and_named(checkout):
     assert said == f"{checkout} is not built; imported is {where}\n"
 
 
-def test_one_that_is_built_stays(checkout):
-    (checkout / f"_caffe{EXTENSION_SUFFIXES[-1]}").touch()
+@pytest.mark.parametrize("suffix", [EXTENSION_SUFFIXES[-1], ".py"], ids=["built", "of another hpcbrew"])
+def test_one_that_can_be_imported_stays(checkout, suffix):
+    (checkout / f"_caffe{suffix}").touch()
     assert found(checkout) == (str(checkout / "__init__.py"), "")
 
 
