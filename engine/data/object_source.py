@@ -53,16 +53,17 @@ def read_objects(path: Path) -> list[Listed]:
     words, found = Words(path), []
     for name, size in words.pictures():
         objects = [
-            [words.take(integer, f"an object's {what}") for what in ("class", "ignored", *CORNERS)]
-            for _ in range(words.take(integer, "the number of objects"))
+            [
+                words.one_or_more("an object's class"),
+                *(words.take(integer, f"an object's {what}") for what in ("ignored", *CORNERS)),
+            ]
+            for _ in range(words.count("the number of objects"))
         ]
         regions = [
             [words.take(integer, f"a region's {what}") for what in CORNERS]
-            for _ in range(words.take(integer, "the number of regions of no interest"))
+            for _ in range(words.count("the number of regions of no interest"))
         ]
         rows = np.array(objects, np.float32).reshape(-1, 6)
-        if rows.size and rows[:, 0].min() <= 0:
-            raise DataError(f"{path}: an object of class {rows[:, 0].min():g} in {name}; classes begin at 1.")
         found.append(
             Listed(name, size, rows[:, 2:], rows[:, 0], rows[:, 1] != 0, np.array(regions, np.float32).reshape(-1, 4))
         )

@@ -46,7 +46,7 @@ def read_windows(path: Path) -> tuple[int, int, list[Window]]:
     for picture, size in words.pictures():
         channels = size[0]
         pictures += 1
-        for _ in range(words.take(integer, "the number of windows")):
+        for _ in range(words.count("the number of windows")):
             label, overlap = words.take(integer, "a window's class"), words.take(finite, "a window's overlap")
             windows.append(Window(picture, label, overlap, *(words.take(integer, what) for what in CORNERS)))
     if not windows:

@@ -1,6 +1,7 @@
 """Window files, word by word: of each picture `# INDEX`, its path, its channels, height and width; then its boxes."""
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -28,6 +29,14 @@ class Words:
             raise DataError(f"{self.path}:{self._line}: {found} where {what} should be.")
         return value
 
+    def count(self, what: str) -> int:
+        """The next one, how many of something follow. Raises DataError."""
+        return self.take(partial(_from, 0), what)
+
+    def one_or_more(self, what: str) -> int:
+        """The next one, a whole number above 0. Raises DataError."""
+        return self.take(partial(_from, 1), f"{what}, 1 or more,")
+
     def pictures(self) -> Iterator[tuple[str, tuple[int, int, int]]]:
         """Each picture's path, and its channels, height and width; who is given one takes its boxes.
 
@@ -43,3 +52,9 @@ class Words:
                 self.take(integer, f"the picture's {what}") for what in ("channels", "height", "width")
             )
             yield picture, (channels, height, width)
+
+
+def _from(least: int, word: str) -> int | None:
+    """The whole number that a word spells, if it is `least` or more."""
+    value = integer(word)
+    return value if value is not None and value >= least else None

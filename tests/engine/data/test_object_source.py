@@ -105,7 +105,8 @@ def test_it_goes_on_from_a_state(listed):
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ("1 0 8", "0 0 8", "an object of class 0 in a.png"),
+        ("1 0 8", "0 0 8", ':5: "0" where an object\'s class, 1 or more, should be'),
+        ("48\n2\n", "48\n-2\n", ':4: "-2" where the number of objects should be'),
         ("# 1", "1", r':9: "1" where a new picture'),
         ("24 8 32\n", "24 8\n", r":9: \"#\" where a region's y2"),
     ],
