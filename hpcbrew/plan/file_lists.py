@@ -103,9 +103,10 @@ def read_videos(path: Path, param: pb.VideoDataParameter, asked: str) -> list[st
 
 
 def read_windows(path: Path, asked: str) -> list[str]:
-    """The names in a WindowData layer's list: the line after each `# INDEX`."""
+    """The names in a list of windows: the word behind each `# INDEX`, in the same line or the next."""
     lines = _lines(path, asked)
-    return _some([lines[i + 1].strip() for i, line in enumerate(lines[:-1]) if line.startswith("#")], path, asked)
+    begins = (i for i, line in enumerate(lines) if line.startswith("#"))
+    return _some([name for i in begins for name in " ".join(lines[i : i + 2]).split()[2:3]], path, asked)
 
 
 def root_and_members(

@@ -65,8 +65,9 @@ def test_a_picture_without_labels_is_named(listing) -> None:
         file_lists.read_pairs(listing("a.jpg a.png\nb.jpg\n"), ASKED)
 
 
-def test_the_image_of_a_window_list_is_the_line_after_its_number(listing) -> None:
-    text = "# 0\na.jpg\n3\n4\n4\n1\n1 0.7 0 0 1 1\n# 1\nb.jpg\n3\n4\n4\n0\n"
+@pytest.mark.parametrize("begin", ["# {}\n{}\n", "# {} {}\n"])
+def test_the_image_of_a_window_list_is_the_word_after_its_number(listing, begin: str) -> None:
+    text = begin.format(0, "a.jpg") + "3\n4\n4\n1\n1 0.7 0 0 1 1\n" + begin.format(1, "b.jpg") + "3\n4\n4\n0\n"
     assert file_lists.read_windows(listing(text), ASKED) == ["a.jpg", "b.jpg"]
 
 
