@@ -114,8 +114,9 @@ def _tops(node: Node, bottoms: Sequence[Shape]) -> list[Shape] | None:
 def _convolved(node: Node, bottoms: Sequence[Shape]) -> Told:
     p, x = node.config.convolution_param, fits.alike(node, bottoms)
     axis = node.canonical_axis(p.axis, x)
-    spatial, padded = x[axis + 1 :], windows.padded(node, p, x[axis + 1 :])
+    spatial = x[axis + 1 :]
     window = windows.of_convolution(node, p, len(spatial))
+    padded = windows.padded(node, p, spatial)
     made = param_shapes.kernels(node, p, x[axis], window.kernel)
     params = param_shapes.weighted(node, p, made.weight, made.outputs)
     if node.config.type == "Deconvolution":

@@ -92,7 +92,13 @@ class FieldDetectionLoss(_Fields, Loss):
         p = self.config.detection_loss_param
         self.read_fields(p, x, labels)
         self.weight, self.smooth = getattr(p, "lambda"), p.bb_smooth
-        self.mode, self.multiple = p.sample_mode, p.bg_multiple
+        self.mode = p.sample_mode
+        self.multiple = p.bg_multiple * (0.5 if self.mode == "mixture" else 1)
+        self.share = 1 / (1 + p.bg_multiple)
+        self.least = 4 * (self.classes - 1)
+        self.most = max(self.least, int(x[2] * x[3] * self.multiple))
+        if self.mode in ("random", "bootstrap", "mixture"):
+            self.check_size(f"what bg_multiple {p.bg_multiple} takes of the background", (x[0], self.most))
         self.by_overlap, self.balanced = p.iou_weighted, p.pos_neg_weighted
         return [(1, 1, 1, 2)]
 
@@ -109,17 +115,15 @@ class FieldDetectionLoss(_Fields, Loss):
     def _kept(self, scores: Array, truth: Truth, key: Array | None) -> Array:
         """The places (N, H, W) of background that count."""
         may = ((truth.kind == 0) & (truth.overlaps < self.background)).reshape(len(scores), -1)
-        part = 0.5 if self.mode == "mixture" else 1.0
         kinds = truth.kind.reshape(may.shape)
         kept = jnp.zeros_like(may)
         if key is not None:
-            least = 4 * (self.classes - 1)
-            wanted = jnp.maximum((jnp.sum(kinds != 0, 1) * self.multiple * part).astype(jnp.int32), least)
-            kept |= may & _drawn(key, wanted, may.shape[1], max(least, int(may.shape[1] * self.multiple * part)))
+            wanted = jnp.maximum((jnp.sum(kinds != 0, 1) * self.multiple).astype(jnp.int32), self.least)
+            kept |= may & _drawn(key, wanted, may.shape[1], self.most)
         if self.mode in ("bootstrap", "mixture"):
             rows = scores.reshape(*scores.shape[:2], -1)
             for kind in range(1, self.classes):
-                wanted = (jnp.sum(kinds == kind, 1) * self.multiple * part).astype(jnp.int32)
+                wanted = (jnp.sum(kinds == kind, 1) * self.multiple).astype(jnp.int32)
                 kept |= may & (_ranks(rows[:, kind], may) < jnp.maximum(wanted, 4)[:, None])
         elif key is None:
             kept = may
@@ -140,10 +144,9 @@ class FieldDetectionLoss(_Fields, Loss):
         if not self.balanced:
             return weights
         objects, others = (jnp.sum(jnp.where(which, weights, 0)) for which in (found, kept))
-        number, share = jnp.sum(found | kept), 1 / (1 + self.multiple)
-        factors = (
-            part * number / jnp.where(whole == 0, 1, whole) for part, whole in ((share, objects), (1 - share, others))
-        )
+        number = jnp.sum(found | kept)
+        parts = (self.share, objects), (1 - self.share, others)
+        factors = (part * number / jnp.where(whole == 0, 1, whole) for part, whole in parts)
         of_objects, of_others = (jnp.where(objects == 0, 1, factor) for factor in factors)
         return weights * jnp.where(found, of_objects, of_others)
 
