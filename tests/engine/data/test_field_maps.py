@@ -47,3 +47,9 @@ def test_maps_have_a_place_for_each_stride(strides, size, found):
     else:
         with pytest.raises(DataError, match=found):
             field_maps.maps(p, size)
+
+
+def test_each_map_needs_a_field():
+    p = pb.ImageGtDataParameter(downsample_rate=[8], field_h=[1, 2], field_w=[1])
+    with pytest.raises(DataError, match="1 downsample_rate, 2 field_h and 1 field_w"):
+        field_maps.maps(p, (32, 48))

@@ -121,16 +121,19 @@ def test_a_wrong_list_names_the_line(listed, old, new, message):
     ("param", "message"),
     [
         ({"crop_width": 64, "crop_height": 16}, "have no part of 16×64"),
-        ({"crop_width": 20, "crop_height": 16}, "no map of whole places 8 pixels apart"),
-        ({"field_h": [1, 2]}, "2 field_h and 1 field_w"),
         ({"fg_img_multiple": 2**32 - 1}, "4294967295 times, by fg_img_multiple,"),
         ({"min_whaspect": 0, "max_whaspect": 1}, "min_whaspect is 0 and max_whaspect 1; the first must be above 0"),
+        ({"min_whaspect": 1, "max_whaspect": 1.02}, "0.05 or more below the second"),
         ({"do_multiple_scale": True, "min_scale": 9, "max_scale": 3}, "min_scale is 9 and max_scale 3"),
     ],
 )
 def test_settings_that_do_not_fit_are_refused(listed, param, message):
     with pytest.raises(DataError, match=message):
         source(listed, **param)
+
+
+def test_one_step_from_the_least_shape_to_the_most_is_enough(listed):
+    source(listed, min_whaspect=1, max_whaspect=1.05)  # in float32 less than 0.05 apart
 
 
 def test_a_picture_that_is_none_is_named(listed):
