@@ -224,7 +224,7 @@ class DataParallel:
 
     def _dealt(self, parts: Sequence[np.ndarray | Pixels]) -> Array:
         """One part for each device of this process: an array with the devices' axis in front."""
-        placed = [_made(jax.device_put(part, device))[None] for part, device in zip(parts, self._local, strict=True)]
+        placed = [_row(part, device) for part, device in zip(parts, self._local, strict=True)]
         shape = (self.count, *placed[0].shape[1:])
         return jax.make_array_from_single_device_arrays(shape, NamedSharding(self._mesh, EACH), placed)
 
@@ -275,6 +275,15 @@ def _made(value: Any) -> Array:
     """A batch's value on a device, finished there where that was left to it."""
     made: Array = finished(value) if isinstance(value, Pixels) else value
     return made
+
+
+def _row(part: np.ndarray | Pixels, device: jax.Device) -> Array:
+    """A part of a batch on its device, with the devices' axis in front: put there by the host, to which it costs nothing,
+    but for what the device makes."""
+    if isinstance(part, Pixels):
+        return _made(jax.device_put(part, device))[None]
+    row: Array = jax.device_put(part[None], device)
+    return row
 
 
 def _placed(value: Any) -> bool:
