@@ -1,5 +1,6 @@
 """Pictures that a device makes floats of: a quarter of the bytes to write, and to copy there."""
 
+from collections.abc import Sequence
 from typing import NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
@@ -27,8 +28,9 @@ class Pixels(NamedTuple):
 
 @runtime_checkable
 class Transforms(Protocol):
-    """A source of pictures whose `transform` may leave the arithmetic to a device."""
+    """A source of pictures, its first top, whose `transform` may leave the arithmetic to a device."""
 
+    tops: Sequence[str]
     transform: Transform
 
 

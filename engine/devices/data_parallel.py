@@ -278,7 +278,7 @@ def _made(value: Any) -> Array:
 
 
 def _row(part: np.ndarray | Pixels, device: jax.Device) -> Array:
-    """A part of a batch on its device, with the devices' axis in front: put there by the host, to which it costs nothing,
+    """A part of a batch on its device, with the devices' axis in front: put there by the host, which it costs nothing,
     but for what the device makes."""
     if isinstance(part, Pixels):
         return _made(jax.device_put(part, device))[None]

@@ -28,8 +28,8 @@ class Batches:
         sources = {source.name: source.open(seed + i) for i, source in enumerate(net.sources)}
         if jax.default_backend() != "cpu":  # which would have to copy what the host's memory already holds
             for source in sources.values():
-                if isinstance(source, Transforms):
-                    source.transform.on_device = True
+                if isinstance(source, Transforms):  # labels that are pictures are looked at here
+                    source.transform.on_device = source.tops[0] not in net.label_bounds
         self.feed = Feed(sources, net.label_bounds, self._parallel.place, self._parallel.share) if sources else None
         self.read_ahead = all(source.prefetch is not None for source in sources.values())
         # Once only, and at the latest when the interpreter ends: threads that outlived it would abort it.

@@ -2,12 +2,14 @@
 
 import jax
 import numpy as np
+import pytest
 from support.small_nets import SMALL, X, made
 
 from engine.data import source
 from engine.data.datum import raw
 from engine.data.lmdb_writer import LMDBWriter
 from engine.devices.data_parallel import DataParallel
+from engine.errors import DataError
 from engine.proto import caffe_pb2 as pb
 from engine.solver.inputs import Batches
 
@@ -99,3 +101,20 @@ def test_where_the_device_is_not_the_host_it_is_given_bytes_to_finish(tmp_path, 
     assert given[0]["x"].values.dtype == np.uint8
     np.testing.assert_array_equal(got["x"], want["x"])
     np.testing.assert_array_equal(got["t"], want["t"])
+
+
+def test_pictures_that_are_labels_stay_where_they_are_looked_at(tmp_path, monkeypatch):
+    with LMDBWriter(tmp_path / "db") as db:
+        for i in range(2):
+            db.put(b"%d" % i, raw(np.full((1, 2, 2), 7 * i, np.uint8), 0).SerializeToString())
+    net = made(f"""
+      layer {{ name: "d" type: "Data" top: "t" data_param {{ source: "{tmp_path}/db" batch_size: 2 backend: LMDB }} }}
+      layer {{ name: "in" type: "Input" top: "x" input_param {{ shape {{ dim: [2, 3, 2, 2] }} }} }}
+      layer {{ name: "loss" type: "SoftmaxWithLoss" bottom: "x" bottom: "t" top: "loss" }}
+    """)
+    monkeypatch.setattr(source, "WORTH", 0)
+    with monkeypatch.context() as elsewhere:
+        elsewhere.setattr(jax, "default_backend", lambda: "gpu")
+        batches = Batches(net, seed=0)
+    with batches, pytest.raises(DataError, match="label 7"):
+        batches.next()
