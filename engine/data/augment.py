@@ -45,7 +45,7 @@ class Augmentation:
 
         A uint8 picture stays one without a mean.
         """
-        rng = _generator(draw, 0)
+        rng = generator(draw, 0)
         if self.param.rotation:
             angle = rng.uniform(-self.param.rotation, self.param.rotation)
             picture, mean = rotated(picture, angle), mean if mean is None else rotated(mean, angle)
@@ -66,7 +66,7 @@ class Augmentation:
         if not side:
             return
         for row, draw in zip(rows, draws, strict=True):
-            centre = _generator(draw, 1).random(2) * row.shape[1:]
+            centre = generator(draw, 1).random(2) * row.shape[1:]
             top, left = (int(c) - side // 2 for c in centre)
             row[:, max(0, top) : max(0, top + side), max(0, left) : max(0, left + side)] = 0
 
@@ -139,15 +139,15 @@ def rotated(picture: np.ndarray, degrees: float) -> np.ndarray:
     _, height, width = picture.shape
     matrix = cv2.getRotationMatrix2D(((width - 1) / 2, (height - 1) / 2), degrees, 1)
     border = cv2.BORDER_REFLECT_101
-    return _by_fours(picture, lambda part: cv2.warpAffine(part, matrix, (width, height), borderMode=border))
+    return by_fours(picture, lambda part: cv2.warpAffine(part, matrix, (width, height), borderMode=border))
 
 
 def stretched(picture: np.ndarray, side: int) -> np.ndarray:
     """The picture (channels, height, width) in `side` × `side`, as Caffe resizes: bilinear."""
-    return _by_fours(picture, lambda part: cv2.resize(part, (side, side)))
+    return by_fours(picture, lambda part: cv2.resize(part, (side, side)))
 
 
-def _by_fours(picture: np.ndarray, change: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
+def by_fours(picture: np.ndarray, change: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
     """What OpenCV, which takes four channels at most and has them last, makes of a picture (channels, height, width).
 
     Decoded pictures lie in memory as it wants them, and so do those returned.
@@ -159,7 +159,7 @@ def _by_fours(picture: np.ndarray, change: Callable[[np.ndarray], np.ndarray]) -
     return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
 
-def _generator(draw: np.ndarray, part: int) -> np.random.Generator:
+def generator(draw: np.ndarray, part: int) -> np.random.Generator:
     """The random numbers of a picture's `part` of the changes, which its draws stand for."""
     return np.random.default_rng([part, *draw.view(np.uint64).tolist()])
 

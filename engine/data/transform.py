@@ -6,7 +6,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from engine.data.augment import Augmentation
+from engine.data import random_sizes
+from engine.data.augment import Augmentation, generator
 from engine.data.datum import Colour
 from engine.errors import DataError, EngineError, PrototxtError
 from engine.host import regular_file
@@ -23,6 +24,7 @@ class Transform:
 
     In TRAIN the crop lies anywhere, in TEST in the centre; `mirror` flips every second picture or so, in both phases.
     `augmentation` changes x, and the mean with it, before all that, and cuts out of y at the end; in TRAIN if not said.
+    Where forks' fields make x another size first, the mean's middle is subtracted, as in NVIDIA's Caffe.
     on_device: whether bytes are left bytes where that can be, cropped and mirrored, for a device to do the rest.
     Raises DataError for parameters that contradict each other and PrototxtError for a mean file that cannot be read.
     """
@@ -42,6 +44,13 @@ class Transform:
         self.mean = None if mean_file is None else _read_mean(mean_file)
         augmentation = Augmentation(param.augmentation, self.crop) if param.HasField("augmentation") else None
         self.augmentation = augmentation if phase == pb.TRAIN or param.augmentation.in_test else None
+        self.sizes = random_sizes.of(param)
+        if self.sizes is not None:
+            if self.augmentation is not None:
+                raise DataError(
+                    "transform_param: augmentation and pictures of random sizes exclude each other; keep one."
+                )
+            self.mean = None if self.mean is None else _middle(self.mean, self.crop)
         # An augmentation subtracts the mean, which it changes as it does the picture.
         subtracted = None if self.augmentation is not None else self.mean
         self.mirrored_mean = None if subtracted is None else np.ascontiguousarray(subtracted[..., ::-1])
@@ -51,7 +60,9 @@ class Transform:
         channels, height, width = picture
         if self.augmentation is not None:
             self.augmentation.check(channels)
-        stretches = self.augmentation is not None and self.augmentation.resizes
+        if self.sizes is not None:
+            self.sizes.check(height, width)
+        stretches = self.sizes is not None or (self.augmentation is not None and self.augmentation.resizes)
         if self.crop and min(height, width) < self.crop and not stretches:
             raise Misfit(
                 f"is {height}×{width}, smaller than crop_size {self.crop}; choose a smaller crop, or make it larger"
@@ -60,13 +71,15 @@ class Transform:
             raise Misfit(
                 f"has {channels} channels and transform_param {self.values.size} mean_value; give one, or one a channel"
             )
-        if self.mean is not None and self.mean.shape != tuple(picture):
-            raise Misfit(f"is {by(picture)} and the mean of mean_file {by(self.mean.shape)}; they must be equal")
+        subtracted = (channels, self.crop, self.crop) if self.sizes is not None else tuple(picture)
+        if self.mean is not None and self.mean.shape != subtracted:
+            raise Misfit(f"is {by(subtracted)} and the mean of mean_file {by(self.mean.shape)}; they must be equal")
         return (channels, self.crop, self.crop) if self.crop else (channels, height, width)
 
     def stored(self, picture: np.ndarray) -> type[np.generic]:
         """What a batch of pictures like this one is made in: float32, or uint8 for a device to go on."""
-        return np.uint8 if self.on_device and picture.dtype == np.uint8 and not self.augmentation else np.float32
+        left = self.on_device and picture.dtype == np.uint8 and not self.augmentation and not self.sizes
+        return np.uint8 if left else np.float32
 
     def __call__(self, pictures: Sequence[np.ndarray] | np.ndarray, draws: np.ndarray, out: np.ndarray) -> None:
         """Transforms pictures (channels, height, width) of any sizes into `out`, float32 (n, channels, height, width).
@@ -74,11 +87,13 @@ class Transform:
         Into uint8 they are but cropped and mirrored.
 
         `draws`, (n, 3) uniform numbers in [0, 1), decide each picture's mirroring, and the top and left of its crop;
-        an augmentation takes the three as the seed of more.
+        what else is random takes the three as the seed of more.
         `out` must have the `shape` of every picture.
         """
         if self.augmentation is not None:
             pictures = [self.augmentation.change(p, self.mean, u) for p, u in zip(pictures, draws, strict=True)]
+        if self.sizes is not None:
+            pictures = [self.sizes.change(p, generator(u, 0)) for p, u in zip(pictures, draws, strict=True)]
         if isinstance(pictures, np.ndarray) and not self.mirror and not self.random_crop:
             self._subtract(pictures, 0, 0, False, out)  # all at once
         else:
@@ -102,6 +117,8 @@ class Transform:
         # fast as letting numpy subtract what does not lie in a row.
         out[...] = _planes(picture, flip) if flip or picture.strides[-1] != picture.itemsize else picture
         if self.mean is not None and self.mirrored_mean is not None and out.dtype != np.uint8:
+            if self.sizes is not None:  # the mean has been cut already
+                rows = columns = slice(0, width := self.crop)
             mirrored = slice(width - columns.stop, width - columns.start)
             out -= self.mirrored_mean[..., rows, mirrored] if flip else self.mean[..., rows, columns]
 
@@ -139,6 +156,15 @@ def _planes(picture: np.ndarray, flip: bool) -> np.ndarray:
         rows = planes.reshape(-1, planes.shape[-1])
         cv2.flip(rows, 1, dst=rows)  # several times faster than numpy's negative strides
     return planes
+
+
+def _middle(mean: np.ndarray, side: int) -> np.ndarray:
+    """The middle of a mean (channels, height, width), so high and wide."""
+    _, height, width = mean.shape
+    if min(height, width) < side:
+        raise DataError(f"mean_file: a mean of {by(mean.shape)}, smaller than crop_size {side}; make a larger one.")
+    top, left = (height - side) // 2, (width - side) // 2
+    return mean[:, top : top + side, left : left + side]
 
 
 def _read_mean(path: Path) -> np.ndarray:

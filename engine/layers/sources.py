@@ -55,7 +55,8 @@ class DataLayer(SourceLayer):
 
     def open(self, seed: int) -> Source:
         try:
-            source = self.batches(seed)
+            own = self.config.transform_param.random_seed
+            source = self.batches(seed if own < 0 else own)
             bad_records.allow(source, self.name)
             return source
         except (DataError, PrototxtError) as e:

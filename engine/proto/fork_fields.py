@@ -105,7 +105,7 @@ FIELDS: dict[str, dict[str, str]] = {
         "ReLUParameter": "fuse",
         "ReshapeParameter": "pixelshuffler",
         "SolverParameter": ("disabled_update local_gw_ratio local_lr_auto test_offset warmup_iter warmup_start_lr"),
-        "TransformationParameter": "bgr2rgb flow pad random_aspect_ratio_param random_resize_param",
+        "TransformationParameter": "bgr2rgb flow pad",
         "V1LayerParameter": "affinity_param",
         "YoloDetectionOutputParameter": "save_file ssd_format visualize visualize_threshold",
     },
@@ -160,10 +160,7 @@ FIELDS: dict[str, dict[str, str]] = {
             "test_and_snapshot_last_epochs weight_decay_policy weight_decay_power"
         ),
         "TransformationParameter": (
-            "allow_upscale display forward_packing horizontal_stretch_lower horizontal_stretch_upper "
-            "img_rand_resize_lower img_rand_resize_upper interpolation_algo_down interpolation_algo_up num_labels "
-            "rand_resize_ratio_lower rand_resize_ratio_upper random_seed use_gpu_transform vertical_stretch_lower "
-            "vertical_stretch_upper"
+            "display num_labels rand_abs_ar_lower rand_abs_ar_upper rand_rel_ar_lower rand_rel_ar_upper"
         ),
     },
     forks.OPENPOSE: {
@@ -267,7 +264,6 @@ FIELDS: dict[str, dict[str, str]] = {
         "DetectionEvaluateParameter": "use_polygon",
         "DetectionOutputParameter": "use_polygon",
         "MultiBoxLossParameter": "use_polygon",
-        "PriorBoxParameter": "denser_prior_boxes",
     },
     forks.TSN: {
         "ConvolutionParameter": "dilation_h dilation_w",

@@ -234,6 +234,22 @@ NUMBERS: dict[str, dict[str, dict[str, int]]] = {
         "PoolingParameter": {"torch_pooling": 40},
         "DataParameter": {"threads": 11, "parser_threads": 12, "cache": 13, "shuffle": 14, "precache": 16},
         "LossParameter": {"label_smoothing": 4},
+        "TransformationParameter": {
+            "use_gpu_transform": 8,
+            "random_seed": 9,
+            "img_rand_resize_lower": 10,
+            "img_rand_resize_upper": 11,
+            "rand_resize_ratio_lower": 12,
+            "rand_resize_ratio_upper": 13,
+            "vertical_stretch_lower": 14,
+            "vertical_stretch_upper": 15,
+            "horizontal_stretch_lower": 16,
+            "horizontal_stretch_upper": 17,
+            "interpolation_algo_down": 18,
+            "interpolation_algo_up": 19,
+            "allow_upscale": 20,
+            "forward_packing": 21,
+        },
     },
     "yolov2": {
         "LayerParameter": {
@@ -338,6 +354,9 @@ NUMBERS: dict[str, dict[str, dict[str, int]]] = {
     },
     "deformable": {
         "LayerParameter": {"deformable_convolution_param": 999},
+    },
+    "intel": {
+        "TransformationParameter": {"random_resize_param": 15, "random_aspect_ratio_param": 16},
     },
 }
 """Fork → message → field → its number there."""

@@ -216,6 +216,16 @@ NOT_OBEYED = {
         "more_fix_crop",
         "multi_scale",
         "scale_ratios",
+        "random_resize_param",
+        "random_aspect_ratio_param",
+        "img_rand_resize_lower",
+        "img_rand_resize_upper",
+        "rand_resize_ratio_lower",
+        "rand_resize_ratio_upper",
+        "vertical_stretch_lower",
+        "vertical_stretch_upper",
+        "horizontal_stretch_lower",
+        "horizontal_stretch_upper",
     ),
     "video_data_param": ("device_id", "skip_frames", "video_file", "video_type"),
 }
@@ -223,8 +233,13 @@ NOT_OBEYED = {
 
 _WEIGHTS = ("loss_param.weight_by_label_freqs", "loss_param.class_weighting")
 _CROPS = ("crop_h", "crop_w", "crop_height", "crop_width", "scale_factors")
+_SIZES = tuple(
+    f"transform_param.{name}" for name in NOT_OBEYED["transform_param"] if "rand" in name or "stretch" in name
+)
 
 _OBEYED = {
+    "Data": _SIZES,
+    "ImageData": _SIZES,
     "AnnotatedData": tuple(
         f"transform_param.{name}" for name in ("distort_param", "emit_constraint", "expand_param", "resize_param")
     ),

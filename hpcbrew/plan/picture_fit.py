@@ -10,13 +10,16 @@ REMEDIES = {
 }
 """What brings the pictures of a layer to a size, by its type. Of other layers no size is asked."""
 
+_RESIZING = ("augmentation", "random_resize_param", "random_aspect_ratio_param")
+"""Fields that may bring pictures to one size, or make them large enough."""
+
 
 class PictureFit:
     """Looks at one picture after the other. `asked`: the field that names them, as messages begin."""
 
     def __init__(self, layer: pb.LayerParameter, asked: str) -> None:
         listed, transform = layer.image_data_param, layer.transform_param
-        augmented = transform.HasField("augmentation")  # it may bring pictures to one size
+        augmented = any(map(transform.HasField, _RESIZING)) or transform.allow_upscale
         batch_size = (listed if layer.type == "ImageData" else layer.data_param).batch_size
         self.asked, self.crop = asked, transform.crop_size
         self.remedy = REMEDIES.get(layer.type, "")

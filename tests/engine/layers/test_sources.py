@@ -123,3 +123,19 @@ def test_a_relative_root_folder_is_looked_for_beside_the_prototxt(tmp_path, kind
         f'layer {{ name: "d" type: "{kind}" top: "d" top: "l" {block} {more} }}', tmp_path / "net.prototxt"
     ).sources
     assert (layer.open(seed=1).next()["d"] == 7).all()
+
+
+def test_a_layer_s_own_random_seed_goes_before_the_run_s(tmp_path):
+    cv2.imwrite(str(tmp_path / "a.png"), np.random.default_rng(0).integers(256, size=(20, 20, 3), dtype=np.uint8))
+    (tmp_path / "l.txt").write_text("a.png 0\n")
+
+    def batch(seed, more):
+        (layer,) = shaped_net(
+            f"""layer {{ name: "d" type: "ImageData" top: "d" top: "l"
+            image_data_param {{ source: "{tmp_path}/l.txt" root_folder: "{tmp_path}/" batch_size: 8 }}
+            transform_param {{ mirror: true {more} }} }}"""
+        ).sources
+        return layer.open(seed).next()["d"]
+
+    assert not np.array_equal(batch(1, ""), batch(2, ""))
+    assert np.array_equal(batch(1, "random_seed: 3"), batch(2, "random_seed: 3"))

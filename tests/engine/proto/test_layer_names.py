@@ -113,3 +113,14 @@ def test_a_setting_that_is_no_number_is_refused(settings, said):
     net = text.parse(f'layer {{ name: "l" type: "Power" {settings} }}', pb.NetParameter)
     with pytest.raises(LayerError, match=f"{said}, which is no number"):
         known_layers.check(build_graph(net, pb.NetState()))
+
+
+@pytest.mark.parametrize(
+    ("kind", "lacks"), [("Data", []), ("ImageData", []), ("AnnotatedData", ["random_resize_param"])]
+)
+def test_a_field_of_a_fork_is_refused_but_for_the_layers_that_obey_it(kind, lacks):
+    config = text.parse(
+        f'type: "{kind}" transform_param {{ crop_size: 8 vertical_stretch_upper: 1 random_resize_param {{ }} }}',
+        pb.LayerParameter,
+    )
+    assert [name.partition(".")[2] for name in layer_names.not_obeyed(config)] == lacks

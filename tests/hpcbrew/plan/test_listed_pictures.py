@@ -29,6 +29,8 @@ def test_pictures_of_a_batch_are_of_one_size(tmp_path: Path) -> None:
         "image_data_param { batch_size: 1 }",
         "image_data_param { batch_size: 2 new_height: 4 new_width: 4 }",
         "image_data_param { batch_size: 2 } transform_param { crop_size: 5 }",
+        "image_data_param { batch_size: 2 } transform_param { crop_size: 9 random_resize_param { min_size: 9 } }",
+        "image_data_param { batch_size: 2 } transform_param { crop_size: 9 allow_upscale: true }",
     ],
 )
 def test_sizes_may_differ_where_they_are_made_one(tmp_path: Path, layer: str) -> None:
