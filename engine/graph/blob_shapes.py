@@ -176,7 +176,7 @@ def _upsampled(node: Node, bottoms: Sequence[Shape]) -> list[Shape]:
 def _detected(node: Node, bottoms: Sequence[Shape]) -> list[Shape]:
     """As many rows as are found, one at least."""
     detections.found(node, *bottoms)
-    return [(1, 1, 1, 7)]
+    return [(1, 1, 1, 3 + detections.values(node))]
 
 
 def _learned_boxes(node: Node, bottoms: Sequence[Shape]) -> list[Shape]:

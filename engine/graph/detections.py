@@ -80,11 +80,18 @@ def found(node: Node, loc: Shape, conf: Shape, prior: Shape, *refined: Shape) ->
     """How many priors a DetectionOutput has; `refined`: RefineDet's further bottoms."""
     p = output_settings(node)
     answers = [
-        Answers(0, loc, 4 if p.share_location else 4 * p.num_classes, "offsets"),
+        Answers(0, loc, values(node) * (1 if p.share_location else p.num_classes), "offsets"),
         Answers(1, conf, p.num_classes, "scores"),
         *(Answers(3 + i, shape, (2, 4)[i], ("objectness", "moves")[i]) for i, shape in enumerate(refined)),
     ]
     return priors(node, prior, p.num_classes, answers)
+
+
+def values(node: Node) -> int:
+    """How many numbers say where a DetectionOutput's box lies: 4, and 8 of a polygon's corners or 5 of a rotated box
+    (TextBoxes++)."""
+    p = node.config.detection_output_param
+    return (12 if p.use_polygon else 9) if p.HasField("use_polygon") else 4
 
 
 def output_settings(node: Node) -> pb.DetectionOutputParameter:
@@ -97,6 +104,11 @@ def output_settings(node: Node) -> pb.DetectionOutputParameter:
         raise node.error(
             "background_label_id is −1 and the locations are shared, which its fork cannot compute. Give the "
             "number of a class that there is not, such as num_classes."
+        )
+    if p.HasField("use_polygon") and (p.code_type != pb.PriorBoxParameter.CENTER_SIZE or p.variance_encoded_in_target):
+        raise node.error(
+            "use_polygon, of TextBoxes++, needs code_type: CENTER_SIZE and variance_encoded_in_target: false; its fork "
+            "leaves the outlines of others undefined."
         )
     if nms.nms_threshold < 0:
         raise node.error(f"nms_threshold is {nms.nms_threshold:g}; it must be 0 or more.")

@@ -25,7 +25,12 @@ def shape(node: Node, features: Shape, *picture: Shape) -> Shape:
     step(node, (1.0, 1.0))
     picture_size(node, *picture)
     variances(node)
-    return 1, 2, places * len(list(sizes(node))) * 4
+    return 1, 2, places * len(list(sizes(node))) * (1 + denser(node)) * 4
+
+
+def denser(node: Node) -> bool:
+    """Whether each box comes twice: again where the next row begins (TextBoxes++)."""
+    return node.config.type == "PriorBox" and node.config.prior_box_param.denser_prior_boxes
 
 
 def sizes(node: Node) -> Iterator[Size]:

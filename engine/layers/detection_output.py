@@ -14,7 +14,7 @@ from engine.errors import DataError, PrototxtError
 from engine.graph import detections
 from engine.layers.base import Array, Arrays, Context, HostLayer, Shape
 from engine.layers.registry import layer
-from engine.ops.boxes import CodeType, decode, suppress
+from engine.ops.boxes import CodeType, decode, decode_outline, suppress
 from engine.proto import paths
 
 log = logging.getLogger(__name__)
@@ -35,20 +35,21 @@ class Search:
     top_k: int | None
     keep_top_k: int | None
     least_objectness: float
+    values: int
 
 
 @partial(jax.jit, static_argnums=3)
 def detect(loc: Array, conf: Array, priors: Array, search: Search, *refined: Array) -> tuple[Array, Array]:
-    """Detections (N, R, 7), by picture and class and best first: picture, class, score, xmin, ymin, xmax, ymax; and
-    which of them there are (N, R).
+    """Detections (N, R, 3 + V), by picture and class and best first: picture, class, score, xmin, ymin, xmax, ymax, and
+    an outline where V is more than 4; and which of them there are (N, R).
 
-    loc (N, P · L · 4), conf (N, P · C), priors (1, 2, P · 4), with P priors, C classes and L classes of locations,
+    loc (N, P · L · V), conf (N, P · C), priors (1, 2, P · 4), with P priors, C classes and L classes of locations,
     1 where they are shared. refined: scores of being an object at all (N, P · 2), by which priors are left out, and
     offsets (N, P · 4), which move the priors first. R is fixed, so that the whole batch is one compiled computation.
     """
     boxes, variances = priors.reshape(2, -1, 1, 4)
     units = 1.0 if search.variance_in_target else variances
-    offsets = loc.reshape(loc.shape[0], boxes.shape[0], -1, 4)
+    offsets = loc.reshape(loc.shape[0], boxes.shape[0], -1, search.values)
     classes = conf.reshape(*offsets.shape[:2], search.classes)
     if refined:
         objectness, *moves = refined
@@ -57,21 +58,23 @@ def detect(loc: Array, conf: Array, priors: Array, search: Search, *refined: Arr
         classes = jnp.where(there_is, classes, none)
         if moves:
             boxes = decode(search.code, moves[0].reshape(*offsets.shape[:2], 1, 4), boxes, units)
-    found = decode(search.code, offsets, boxes, units)
+    found = decode(search.code, offsets[..., :4], boxes, units)
+    if search.values > 4:
+        found = jnp.concatenate([found, decode_outline(offsets[..., 4:], boxes, variances)], -1)
     scores = jnp.moveaxis(classes, 2, 1)
     numbers = jnp.asarray([c for c in range(search.classes) if c != search.background])
-    of_class = jnp.moveaxis(found, 2, 1)  # (N, L, P, 4)
+    of_class = jnp.moveaxis(found, 2, 1)  # (N, L, P, V)
     of_class = of_class if search.shared else of_class[:, numbers]
     return jax.vmap(partial(_of_picture, search, numbers))(jnp.arange(len(offsets)), of_class, scores[:, numbers])
 
 
 def _of_picture(search: Search, numbers: Array, picture: Array, boxes: Array, scores: Array) -> tuple[Array, Array]:
-    """One picture's rows: boxes (1 or C, P, 4) and scores (C, P) of the classes `numbers` (C)."""
+    """One picture's rows: boxes (1 or C, P, V) and scores (C, P) of the classes `numbers` (C)."""
     classes, priors = scores.shape
     limit = priors if search.top_k is None else min(search.top_k, priors)
     best, places = jax.lax.top_k(jnp.where(scores > search.least_score, scores, -jnp.inf), limit)
-    candidates = jnp.take_along_axis(jnp.broadcast_to(boxes, (classes, priors, 4)), places[:, :, None], 1)
-    kept = suppress(candidates, best > search.least_score, search.nms_threshold, search.eta).ravel()
+    candidates = jnp.take_along_axis(jnp.broadcast_to(boxes, (classes, priors, search.values)), places[:, :, None], 1)
+    kept = suppress(candidates[..., :4], best > search.least_score, search.nms_threshold, search.eta).ravel()
     if search.keep_top_k is not None and search.keep_top_k < kept.size:
         _, chosen = jax.lax.top_k(jnp.where(kept, best.ravel(), -jnp.inf), search.keep_top_k)
         chosen = jnp.sort(jnp.where(kept[chosen], chosen, kept.size))  # by class again; what is none comes last
@@ -79,7 +82,12 @@ def _of_picture(search: Search, numbers: Array, picture: Array, boxes: Array, sc
         chosen = jnp.arange(kept.size)
     there = kept.at[chosen].get(mode="fill", fill_value=False)
     parts = jnp.stack([jnp.broadcast_to(numbers[:, None], best.shape).astype(best.dtype), best], -1)
-    rows = jnp.concatenate([parts, candidates], -1).reshape(-1, 6).at[chosen].get(mode="fill", fill_value=-1)
+    rows = (
+        jnp.concatenate([parts, candidates], -1)
+        .reshape(-1, 2 + search.values)
+        .at[chosen]
+        .get(mode="fill", fill_value=-1)
+    )
     return jnp.concatenate([jnp.full((len(rows), 1), picture, rows.dtype), rows], 1), there
 
 
@@ -90,8 +98,10 @@ class DetectionOutput(HostLayer):
     Bottoms: offsets (N, P · L · 4), scores (N, P · C), priors (1, 2, P · 4), with P priors, C classes and L = 1, or C
     with `share_location: false`. RefineDet's (Zhang et al. 2018) may have two more: scores (N, P · 2) of its anchor
     refinement, which leave out priors of less than `objectness_score`, and offsets (N, P · 4), which the priors are
-    moved by. Top: (1, 1, M, 7): picture, class, score, xmin, ymin, xmax, ymax, by picture and
-    class and best first. Where nothing is found in the whole batch, a row a picture whose other values are −1.
+    moved by. With `use_polygon` given, offsets are 12 for each box, or 9 where it is false, with those of an outline;
+    boxes alone are suppressed (TextBoxes++). Top: (1, 1, M, 7), or 15 or 12: picture, class, score, xmin, ymin, xmax,
+    ymax, outline, by picture and class and best first. Where nothing is found in the whole batch, a row a picture whose
+    other values are −1.
     With `save_output_param` what is found is written into files too; see DetectionFiles.
     """
 
@@ -100,7 +110,7 @@ class DetectionOutput(HostLayer):
         detections.found(self.node, loc, conf, priors, *refined)
         if not hasattr(self, "files"):
             self.files = self._files()
-        return [(1, 1, 1, 7)]
+        return [(1, 1, 1, 3 + self.search.values)]
 
     def forward(self, params: Arrays, bottoms: Arrays, ctx: Context) -> list[Array]:
         loc, conf, priors, *refined = map(stop_gradient, bottoms)
@@ -112,7 +122,7 @@ class DetectionOutput(HostLayer):
             except DataError as e:
                 raise self.error(str(e)) from e
         if not len(found):
-            found = np.full((len(rows), 7), -1, rows.dtype)
+            found = np.full((len(rows), rows.shape[-1]), -1, rows.dtype)
             found[:, 0] = np.arange(len(rows))
         return [jnp.asarray(found[None, None])]
 
@@ -147,4 +157,5 @@ class DetectionOutput(HostLayer):
             top_k=nms.top_k if nms.HasField("top_k") and nms.top_k > -1 else None,
             keep_top_k=p.keep_top_k if p.keep_top_k > -1 else None,
             least_objectness=p.objectness_score,
+            values=detections.values(self.node),
         )

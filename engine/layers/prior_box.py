@@ -13,7 +13,8 @@ class PriorBox(Layer):
     """Boxes around each place of a feature map, as parts of the picture, and their variances (SSD).
 
     At each place, for each min_size: a square of it, one of √(min_size · max_size), and min_size stretched to each
-    aspect_ratio a and, with `flip`, 1/a. Sizes are whole pixels: fractions are cut off, as in the fork.
+    aspect_ratio a and, with `flip`, 1/a. Sizes are whole pixels: fractions are cut off, as in the fork. With
+    `denser_prior_boxes` each is followed by another like it in the middle of the row's lower edge (TextBoxes++).
     Bottoms: features (N, C, H, W), and the picture (N, 3, h, w), of which only the size counts.
     Top: (1, 2, H · W · boxes · 4): xmin, ymin, xmax, ymax of each box; the variances of each.
     """
@@ -30,6 +31,11 @@ class PriorBox(Layer):
         # Halved and divided in double, as there.
         sizes = np.array(list(priors.sizes(self.node)), np.float32).astype(np.float64)
         centres = np.stack(np.broadcast_arrays(x, y[:, None]), -1)[:, :, None].astype(np.float64)
+        if priors.denser(self.node):
+            lower = ((np.arange(rows) + 1.0) * np.float32(step_y)).astype(np.float32)
+            below = np.stack(np.broadcast_arrays(x, lower[:, None]), -1)[:, :, None]
+            centres = np.tile(np.concatenate([centres, below], 2), (1, 1, len(sizes), 1))
+            sizes = np.repeat(sizes, 2, 0)
         corners = np.concatenate([centres - sizes / 2, centres + sizes / 2], -1)
         boxes = (corners / [width, height, width, height]).astype(np.float32)
         if self.config.prior_box_param.clip:

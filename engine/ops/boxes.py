@@ -45,6 +45,21 @@ def decode(code: CodeType, offsets: Array, priors: Array, variances: Array | flo
     return jnp.concatenate([centre - half, centre + half], -1)
 
 
+def decode_outline(offsets: Array, priors: Array, variances: Array) -> Array:
+    """The outlines (…, 8) or (…, 5) that `offsets` of that shape, in units of `variances`, say beside `priors` (…, 4).
+
+    8: the corners x1, y1 … x4, y4 of a polygon, from the prior's own, from the upper left on clockwise. 5: two corners
+    of a rotated box, from the prior's centre, and its height, as a logarithm (TextBoxes++, Liao et al. 2018).
+    """
+    size = priors[..., 2:] - priors[..., :2]
+    points = offsets[..., : offsets.shape[-1] // 4 * 4]
+    moved = points * jnp.tile(variances[..., :2] * size, points.shape[-1] // 2)
+    if offsets.shape[-1] == 8:
+        return moved + priors[..., jnp.array([0, 1, 2, 1, 2, 3, 0, 3])]
+    height = jnp.exp(variances[..., 3:] * offsets[..., 4:]) * size[..., 1:]
+    return jnp.concatenate([moved + jnp.tile((priors[..., :2] + priors[..., 2:]) / 2, 2), height], -1)
+
+
 def encode(code: CodeType, boxes: Array, priors: Array, variances: Array | float) -> Array:
     """The offsets (…, 4) of `boxes` from `priors`, in units of `variances`: what `decode` takes."""
     if code == pb.PriorBoxParameter.CORNER:

@@ -262,7 +262,6 @@ FIELDS: dict[str, dict[str, str]] = {
     },
     forks.TEXTBOXES: {
         "DetectionEvaluateParameter": "use_polygon",
-        "DetectionOutputParameter": "use_polygon",
         "MultiBoxLossParameter": "use_polygon",
     },
     forks.TSN: {

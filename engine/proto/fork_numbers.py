@@ -347,7 +347,18 @@ NUMBERS: dict[str, dict[str, dict[str, int]]] = {
         },
     },
     "textboxes": {
-        "LayerParameter": {"ctc_decoder_param": 149, "ctc_loss_param": 148},
+        "LayerParameter": {
+            "annotated_data_param": 200,
+            "multibox_loss_param": 201,
+            "permute_param": 202,
+            "prior_box_param": 203,
+            "detection_output_param": 204,
+            "norm_param": 206,
+            "ctc_decoder_param": 149,
+            "ctc_loss_param": 148,
+        },
+        "DetectionOutputParameter": {"use_polygon": 13},
+        "PriorBoxParameter": {"denser_prior_boxes": 14},
     },
     "caffe-retrieval": {
         "LayerParameter": {"triplet_loss_param": 155},

@@ -57,6 +57,29 @@ def test_detections_are_those_of_opencv(options):
     assert_close(by_score(got), by_score(want), "detections")
 
 
+@pytest.mark.parametrize("polygon", ["true", "false"])
+def test_outlines_are_moved_corners_of_the_boxes_that_are_left(polygon):
+    options = "code_type: CENTER_SIZE confidence_threshold: 0.2 keep_top_k: 9 nms_param { nms_threshold: 0.45 }"
+    moves = np.random.default_rng(6).standard_normal((ITEMS, PRIORS, 8 if polygon == "true" else 5))
+    loc = np.concatenate([BOTTOMS["loc"].reshape(ITEMS, PRIORS, 4), moves], 2).reshape(ITEMS, -1)
+    got = found(f"{options} use_polygon: {polygon}", loc=np.float32(loc))[0, 0]
+    if polygon == "true":
+        assert_close(got[:, :7], found(options)[0, 0], "boxes")
+    scores = BOTTOMS["conf"].reshape(ITEMS, PRIORS, CLASSES)
+    for row in got:
+        item, label = row[:2].astype(int)
+        prior = np.abs(scores[item, :, label] - row[2]).argmin()
+        xmin, ymin, xmax, ymax = BOXES[prior]
+        width, height, d = xmax - xmin, ymax - ymin, moves[item, prior]
+        if polygon == "true":
+            corners = np.array([(xmin, ymin), (xmax, ymin), (xmax, ymax), (xmin, ymax)])
+            want = corners + 0.1 * d.reshape(4, 2) * (width, height)
+        else:
+            centre = np.array([xmin + xmax, ymin + ymax]) / 2
+            want = [*(centre + 0.1 * d[:4].reshape(2, 2) * (width, height)).ravel(), np.exp(0.2 * d[4]) * height]
+        assert_close(row[7:], np.ravel(want), "outline")
+
+
 def by_score(rows):
     return rows[np.lexsort((rows[:, 2], rows[:, 0]))]
 
@@ -148,6 +171,8 @@ def test_what_is_found_is_written_into_files(tmp_path):
         ("", {"loc": (2, 44)}, r"\[2, 44\]; 12 priors of 4 classes need \[2, 48\] offsets"),
         ("", {"conf": (3, 48)}, r"need \[2, 48\] scores"),
         ("", {"priors": (1, 2, 46)}, "priors are"),
+        ("code_type: CENTER_SIZE use_polygon: true", {}, r"need \[2, 144\] offsets"),
+        ("code_type: CORNER use_polygon: false", {}, "use_polygon, of TextBoxes.., needs code_type: CENTER_SIZE"),
     ],
 )
 def test_wrong_configuration_is_refused(options, bottoms, message):

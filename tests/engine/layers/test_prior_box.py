@@ -51,6 +51,16 @@ def test_the_first_box_of_a_place_can_be_halved():
     assert np.array_equal(halved[4:8], whole[4:8])
 
 
+def test_denser_boxes_come_twice_the_second_where_the_next_row_begins():
+    options = "min_size: 8 max_size: 15 aspect_ratio: 2 step: 10 offset: 0.25 variance: [0.1, 0.1, 0.2, 0.2]"
+    plain = boxes(options).reshape(2, 3, 4, 4, 4)
+    denser = boxes(options + " denser_prior_boxes: true").reshape(2, 3, 4, 4, 2, 4)
+    assert np.array_equal(denser[..., 0, :], plain)
+    down = np.float32([0, 7.5 / 30, 0, 7.5 / 30])  # rows are 10 apart, and their boxes' middles at a quarter of that
+    assert_close(denser[0, ..., 1, :], plain[0] + down)
+    assert np.array_equal(denser[1, ..., 1, :], plain[1])
+
+
 def test_the_size_of_the_picture_can_be_given_without_it():
     options = "min_size: 8 img_h: 20 img_w: 40"
     assert np.array_equal(boxes(options), boxes(options, {"features": BOTTOMS["features"]}))
