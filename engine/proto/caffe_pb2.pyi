@@ -940,7 +940,7 @@ class ContrastiveLossParameter(_message.Message):
     def __init__(self, margin: _Optional[float] = ..., legacy_version: bool = ...) -> None: ...
 
 class ConvolutionParameter(_message.Message):
-    __slots__ = ("num_output", "bias_term", "pad", "kernel_size", "stride", "dilation", "pad_h", "pad_w", "kernel_h", "kernel_w", "stride_h", "stride_w", "group", "weight_filler", "bias_filler", "engine", "axis", "force_nd_im2col", "tf_pad", "kernel_depth", "temporal_stride", "temporal_pad", "filter_group", "hole", "hole_h", "hole_w", "pad_l", "pad_r", "pad_t", "pad_b")
+    __slots__ = ("num_output", "bias_term", "pad", "kernel_size", "stride", "dilation", "pad_h", "pad_w", "kernel_h", "kernel_w", "stride_h", "stride_w", "group", "weight_filler", "bias_filler", "engine", "axis", "force_nd_im2col", "tf_pad", "kernel_depth", "temporal_stride", "temporal_pad", "filter_group", "hole", "hole_h", "hole_w", "pad_l", "pad_r", "pad_t", "pad_b", "fuse_type", "eltwise_param", "relu_param", "prelu_param")
     class TFPaddingMethod(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
         __slots__ = ()
         SAME: _ClassVar[ConvolutionParameter.TFPaddingMethod]
@@ -959,6 +959,22 @@ class ConvolutionParameter(_message.Message):
     CUDNN: ConvolutionParameter.Engine
     MKL2017: ConvolutionParameter.Engine
     MKLDNN: ConvolutionParameter.Engine
+    class FuseType(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+        __slots__ = ()
+        UNFUSED: _ClassVar[ConvolutionParameter.FuseType]
+        FUSED_CONV_MAX_POOLING_RELU: _ClassVar[ConvolutionParameter.FuseType]
+        FUSED_CONV_RELU: _ClassVar[ConvolutionParameter.FuseType]
+        FUSED_CONV_ELTWISE_RELU: _ClassVar[ConvolutionParameter.FuseType]
+        FUSED_CONV_ELTWISE: _ClassVar[ConvolutionParameter.FuseType]
+        FUSED_CONV_PRELU: _ClassVar[ConvolutionParameter.FuseType]
+        FUSED_CONV_ELTWISE_PRELU: _ClassVar[ConvolutionParameter.FuseType]
+    UNFUSED: ConvolutionParameter.FuseType
+    FUSED_CONV_MAX_POOLING_RELU: ConvolutionParameter.FuseType
+    FUSED_CONV_RELU: ConvolutionParameter.FuseType
+    FUSED_CONV_ELTWISE_RELU: ConvolutionParameter.FuseType
+    FUSED_CONV_ELTWISE: ConvolutionParameter.FuseType
+    FUSED_CONV_PRELU: ConvolutionParameter.FuseType
+    FUSED_CONV_ELTWISE_PRELU: ConvolutionParameter.FuseType
     NUM_OUTPUT_FIELD_NUMBER: _ClassVar[int]
     BIAS_TERM_FIELD_NUMBER: _ClassVar[int]
     PAD_FIELD_NUMBER: _ClassVar[int]
@@ -989,6 +1005,10 @@ class ConvolutionParameter(_message.Message):
     PAD_R_FIELD_NUMBER: _ClassVar[int]
     PAD_T_FIELD_NUMBER: _ClassVar[int]
     PAD_B_FIELD_NUMBER: _ClassVar[int]
+    FUSE_TYPE_FIELD_NUMBER: _ClassVar[int]
+    ELTWISE_PARAM_FIELD_NUMBER: _ClassVar[int]
+    RELU_PARAM_FIELD_NUMBER: _ClassVar[int]
+    PRELU_PARAM_FIELD_NUMBER: _ClassVar[int]
     num_output: int
     bias_term: bool
     pad: _containers.RepeatedScalarFieldContainer[int]
@@ -1019,7 +1039,11 @@ class ConvolutionParameter(_message.Message):
     pad_r: int
     pad_t: int
     pad_b: int
-    def __init__(self, num_output: _Optional[int] = ..., bias_term: bool = ..., pad: _Optional[_Iterable[int]] = ..., kernel_size: _Optional[_Iterable[int]] = ..., stride: _Optional[_Iterable[int]] = ..., dilation: _Optional[_Iterable[int]] = ..., pad_h: _Optional[int] = ..., pad_w: _Optional[int] = ..., kernel_h: _Optional[int] = ..., kernel_w: _Optional[int] = ..., stride_h: _Optional[int] = ..., stride_w: _Optional[int] = ..., group: _Optional[int] = ..., weight_filler: _Optional[_Union[FillerParameter, _Mapping]] = ..., bias_filler: _Optional[_Union[FillerParameter, _Mapping]] = ..., engine: _Optional[_Union[ConvolutionParameter.Engine, str]] = ..., axis: _Optional[int] = ..., force_nd_im2col: bool = ..., tf_pad: _Optional[_Union[ConvolutionParameter.TFPaddingMethod, str]] = ..., kernel_depth: _Optional[int] = ..., temporal_stride: _Optional[int] = ..., temporal_pad: _Optional[int] = ..., filter_group: _Optional[int] = ..., hole: _Optional[_Iterable[int]] = ..., hole_h: _Optional[int] = ..., hole_w: _Optional[int] = ..., pad_l: _Optional[int] = ..., pad_r: _Optional[int] = ..., pad_t: _Optional[int] = ..., pad_b: _Optional[int] = ...) -> None: ...
+    fuse_type: ConvolutionParameter.FuseType
+    eltwise_param: EltwiseParameter
+    relu_param: ReLUParameter
+    prelu_param: PReLUParameter
+    def __init__(self, num_output: _Optional[int] = ..., bias_term: bool = ..., pad: _Optional[_Iterable[int]] = ..., kernel_size: _Optional[_Iterable[int]] = ..., stride: _Optional[_Iterable[int]] = ..., dilation: _Optional[_Iterable[int]] = ..., pad_h: _Optional[int] = ..., pad_w: _Optional[int] = ..., kernel_h: _Optional[int] = ..., kernel_w: _Optional[int] = ..., stride_h: _Optional[int] = ..., stride_w: _Optional[int] = ..., group: _Optional[int] = ..., weight_filler: _Optional[_Union[FillerParameter, _Mapping]] = ..., bias_filler: _Optional[_Union[FillerParameter, _Mapping]] = ..., engine: _Optional[_Union[ConvolutionParameter.Engine, str]] = ..., axis: _Optional[int] = ..., force_nd_im2col: bool = ..., tf_pad: _Optional[_Union[ConvolutionParameter.TFPaddingMethod, str]] = ..., kernel_depth: _Optional[int] = ..., temporal_stride: _Optional[int] = ..., temporal_pad: _Optional[int] = ..., filter_group: _Optional[int] = ..., hole: _Optional[_Iterable[int]] = ..., hole_h: _Optional[int] = ..., hole_w: _Optional[int] = ..., pad_l: _Optional[int] = ..., pad_r: _Optional[int] = ..., pad_t: _Optional[int] = ..., pad_b: _Optional[int] = ..., fuse_type: _Optional[_Union[ConvolutionParameter.FuseType, str]] = ..., eltwise_param: _Optional[_Union[EltwiseParameter, _Mapping]] = ..., relu_param: _Optional[_Union[ReLUParameter, _Mapping]] = ..., prelu_param: _Optional[_Union[PReLUParameter, _Mapping]] = ...) -> None: ...
 
 class CropParameter(_message.Message):
     __slots__ = ("axis", "offset")
@@ -1271,7 +1295,7 @@ class LogParameter(_message.Message):
     def __init__(self, base: _Optional[float] = ..., scale: _Optional[float] = ..., shift: _Optional[float] = ...) -> None: ...
 
 class LRNParameter(_message.Message):
-    __slots__ = ("local_size", "alpha", "beta", "norm_region", "k", "engine")
+    __slots__ = ("local_size", "alpha", "beta", "norm_region", "k", "engine", "fuse_type", "pooling_param")
     class NormRegion(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
         __slots__ = ()
         ACROSS_CHANNELS: _ClassVar[LRNParameter.NormRegion]
@@ -1290,19 +1314,29 @@ class LRNParameter(_message.Message):
     CUDNN: LRNParameter.Engine
     MKL2017: LRNParameter.Engine
     MKLDNN: LRNParameter.Engine
+    class FuseType(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+        __slots__ = ()
+        UNFUSED: _ClassVar[LRNParameter.FuseType]
+        FUSED_POOL_MAX: _ClassVar[LRNParameter.FuseType]
+    UNFUSED: LRNParameter.FuseType
+    FUSED_POOL_MAX: LRNParameter.FuseType
     LOCAL_SIZE_FIELD_NUMBER: _ClassVar[int]
     ALPHA_FIELD_NUMBER: _ClassVar[int]
     BETA_FIELD_NUMBER: _ClassVar[int]
     NORM_REGION_FIELD_NUMBER: _ClassVar[int]
     K_FIELD_NUMBER: _ClassVar[int]
     ENGINE_FIELD_NUMBER: _ClassVar[int]
+    FUSE_TYPE_FIELD_NUMBER: _ClassVar[int]
+    POOLING_PARAM_FIELD_NUMBER: _ClassVar[int]
     local_size: int
     alpha: float
     beta: float
     norm_region: LRNParameter.NormRegion
     k: float
     engine: LRNParameter.Engine
-    def __init__(self, local_size: _Optional[int] = ..., alpha: _Optional[float] = ..., beta: _Optional[float] = ..., norm_region: _Optional[_Union[LRNParameter.NormRegion, str]] = ..., k: _Optional[float] = ..., engine: _Optional[_Union[LRNParameter.Engine, str]] = ...) -> None: ...
+    fuse_type: LRNParameter.FuseType
+    pooling_param: PoolingParameter
+    def __init__(self, local_size: _Optional[int] = ..., alpha: _Optional[float] = ..., beta: _Optional[float] = ..., norm_region: _Optional[_Union[LRNParameter.NormRegion, str]] = ..., k: _Optional[float] = ..., engine: _Optional[_Union[LRNParameter.Engine, str]] = ..., fuse_type: _Optional[_Union[LRNParameter.FuseType, str]] = ..., pooling_param: _Optional[_Union[PoolingParameter, _Mapping]] = ...) -> None: ...
 
 class MemoryDataParameter(_message.Message):
     __slots__ = ("batch_size", "channels", "height", "width")

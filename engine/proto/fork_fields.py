@@ -86,13 +86,11 @@ FIELDS: dict[str, dict[str, str]] = {
     forks.INTEL: {
         "BatchNormParameter": "fused_relu relu",
         "ConcatParameter": "per_fla_fuse",
-        "ConvolutionParameter": (
-            "coeff conv_algorithm eltwise_param fuse_type fusion_type negative_slope prelu_param relu relu_param"
-        ),
+        "ConvolutionParameter": "coeff conv_algorithm fusion_type negative_slope relu",
         "FillerParameter": "scale",
         "ImageDataParameter": "min_height min_width",
         "InnerProductParameter": "negative_slope relu",
-        "LRNParameter": "fuse_type pooling_param unit_test_fuse_kernel unit_test_mode",
+        "LRNParameter": "unit_test_fuse_kernel unit_test_mode",
         "LayerParameter": (
             "affinity_param buffer device faster_rcnn_detection_output_param mergecrop_param "
             "mn_activation_param mn_grad_compress_param multinode simpler_nms_param spatial_dropout_param "

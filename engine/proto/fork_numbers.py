@@ -366,6 +366,10 @@ NUMBERS: dict[str, dict[str, dict[str, int]]] = {
     "deformable": {
         "LayerParameter": {"deformable_convolution_param": 999},
     },
+    "clcaffe": {
+        "ConvolutionParameter": {"fuse_type": 19, "eltwise_param": 20, "relu_param": 30, "prelu_param": 31},
+        "LRNParameter": {"fuse_type": 7, "pooling_param": 8},
+    },
     "intel": {
         "TransformationParameter": {"random_resize_param": 15, "random_aspect_ratio_param": 16},
     },

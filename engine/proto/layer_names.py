@@ -195,7 +195,7 @@ TYPES = BVLC.union(*FORKS.values())
 
 NOT_OBEYED = {
     "batch_norm_param": ("update_global_stats",),
-    "convolution_param": ("tf_pad", "kernel_depth", "temporal_stride", "temporal_pad", "filter_group"),
+    "convolution_param": ("tf_pad", "kernel_depth", "temporal_stride", "temporal_pad", "filter_group", "fuse_type"),
     "elu_param": ("lambda",),
     "image_data_param": ("ignore_label", "label_type"),
     "loss_param": ("weight_by_label_freqs", "class_weighting", "label_smoothing"),

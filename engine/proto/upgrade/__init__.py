@@ -11,7 +11,7 @@ from typing import TypeVar
 
 from engine.errors import PrototxtError
 from engine.proto import caffe_pb2 as pb
-from engine.proto.upgrade import batch_norm, forks, inputs, transform, v0, v1
+from engine.proto.upgrade import batch_norm, forks, fused, inputs, transform, v0, v1
 
 log = logging.getLogger(__name__)
 
@@ -51,6 +51,7 @@ def upgrade_net(net: pb.NetParameter) -> list[str]:
         *inputs.upgrade(net),
         *batch_norm.upgrade(net),
         *forks.upgrade(net),
+        *fused.upgrade(net),
     ]
 
 

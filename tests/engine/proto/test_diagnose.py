@@ -111,17 +111,17 @@ def test_nothing_is_found_in_a_file_that_parses(file):
 def test_all_fields_of_forks_are_said_at_once():
     with pytest.raises(PrototxtError) as caught:
         text.parse(
-            """layer { name: "a" convolution_param { fuse_type: 2 num_output: 3 } }
-            layer { name: "b" nms_param { a: 1 b { c: "x" "y" d: [1, 2] } } nms_param: < > zzz: 1 fuse_type: 1 }""",
+            """layer { name: "a" convolution_param { coeff: 2 num_output: 3 } }
+            layer { name: "b" nms_param { a: 1 b { c: "x" "y" d: [1, 2] } } nms_param: < > zzz: 1 coeff: 1 }""",
             pb.NetParameter,
             "net",
         )
     said = str(caught.value).splitlines()
     assert [line.partition(" is not")[0] for line in said] == [
-        'net:1: "fuse_type"',
+        'net:1: "coeff"',
         'net:2: "nms_param"',
         'net:2: "zzz"',
-        'net:2: "fuse_type"',
+        'net:2: "coeff"',
     ]
 
 
@@ -129,7 +129,7 @@ FORKED = """layer {
   name: "data" type: "CPMData" cpm_transform_param { stride: 8 }
 }
 layer { name: "conv" type: "Convolution" convolution_param { num_output: 3 tf_pad: VALID
-  fuse_type: 2 } }
+  coeff: 2 } }
 layer {
   name: "slip" type: "Convolutoin" bottem: "data"
 }
@@ -142,7 +142,7 @@ def test_types_are_said_with_the_fields_in_the_order_of_the_lines():
         '1: layer "data" (CP',
         '2: "cpm_transform_p',
         '4: layer "conv" (Co',
-        '5: "fuse_type" is n',
+        '5: "coeff" is not a',
         '6: layer "slip" (Co',
         '7: "bottem" is not ',
         '9: "pool" is one of',
@@ -162,9 +162,7 @@ def test_types_of_2014_of_forks_are_said_at_once():
 
 
 def test_layers_in_a_list_are_read_too():
-    assert said('layer: [{ type: "CPMData" fuse_type: 1 }, { name: "b" }]').startswith(
-        'net.prototxt:1: "fuse_type" is not'
-    )
+    assert said('layer: [{ type: "CPMData" coeff: 1 }, { name: "b" }]').startswith('net.prototxt:1: "coeff" is not')
 
 
 def test_other_mistakes_come_after_those():

@@ -1,0 +1,74 @@
+"""Layers that Intel's clCaffe computes with the one before them, written out again: `fuse_type`, of deployed nets."""
+
+from collections.abc import Iterator
+
+from engine.proto import caffe_pb2 as pb
+
+_Conv = pb.ConvolutionParameter
+
+_BEHIND = {
+    _Conv.FUSED_CONV_RELU: ("ReLU",),
+    _Conv.FUSED_CONV_ELTWISE_RELU: ("Eltwise", "ReLU"),
+    _Conv.FUSED_CONV_ELTWISE: ("Eltwise",),
+    _Conv.FUSED_CONV_PRELU: ("PReLU",),
+    _Conv.FUSED_CONV_ELTWISE_PRELU: ("Eltwise", "PReLU"),
+}
+"""The types of the layers that a convolution has taken in, in their order."""
+
+
+def upgrade(net: pb.NetParameter) -> list[str]:
+    """Rewrites `net`, in place, to a layer for each step. Weights keep their layers' names, but for PReLU's, which go
+    from the convolution's last blob to the PReLU's own."""
+    if any(map(_behind, net.layer)):
+        layers = [written for layer in net.layer for written in _written_out(layer)]
+        del net.layer[:]
+        net.layer.extend(layers)
+    return []
+
+
+def _behind(layer: pb.LayerParameter) -> tuple[str, ...]:
+    """The types of what a layer has taken in."""
+    if layer.lrn_param.fuse_type == pb.LRNParameter.FUSED_POOL_MAX:
+        return ("Pooling",)
+    return _BEHIND.get(layer.convolution_param.fuse_type, ())
+
+
+def _written_out(layer: pb.LayerParameter) -> Iterator[pb.LayerParameter]:
+    kinds = _behind(layer)
+    if not kinds:
+        yield layer
+        return
+    first = pb.LayerParameter()
+    first.CopyFrom(layer)
+    last = [_next(layer, kind) for kind in kinds]
+    if kinds[-1] == "PReLU" and layer.blobs:
+        last[-1].blobs.append(first.blobs.pop())
+    if "Eltwise" in kinds and len(layer.bottom) > 1:
+        last[0].bottom.append(first.bottom.pop())
+    for name in ("fuse_type", "eltwise_param", "relu_param", "prelu_param"):
+        first.convolution_param.ClearField(name)
+    for name in ("fuse_type", "pooling_param"):
+        first.lrn_param.ClearField(name)
+    first.ClearField("lrn_param" if layer.HasField("convolution_param") else "convolution_param")
+    tops = [f"{layer.name}/{layer.type.lower()}"] + [f"{each.name}" for each in last[:-1]]
+    del first.top[:]
+    first.top.append(tops[0])
+    yield first
+    for each, made, written in zip(last, tops, [*tops[1:], *layer.top[:1]], strict=True):
+        each.bottom.insert(0, made)
+        each.top.append(written)
+        yield each
+
+
+def _next(layer: pb.LayerParameter, kind: str) -> pb.LayerParameter:
+    """A layer of type `kind` that a layer has taken in, without its bottoms and tops."""
+    made = pb.LayerParameter(
+        name=f"{layer.name}/{kind.lower()}", type=kind, include=layer.include, exclude=layer.exclude
+    )
+    if layer.HasField("phase"):
+        made.phase = layer.phase
+    block = f"{kind.lower()}_param"
+    taken = layer.lrn_param if kind == "Pooling" else layer.convolution_param
+    if taken.HasField(block):
+        getattr(made, block).CopyFrom(getattr(taken, block))
+    return made
