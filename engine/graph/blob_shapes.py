@@ -201,6 +201,7 @@ OF_ALL: Mapping[str, Callable[[Node, Sequence[Shape]], list[Shape]]] = {
     "ContrastiveLoss": lambda node, bottoms: [()],
     "Crop": _cropped,
     "DetectionOutput": _detected,
+    "MultiBoxFocalLoss": _learned_boxes,
     "MultiBoxLoss": _learned_boxes,
     "LSTMUnit": lambda node, bottoms: recurrences.unit(node, *bottoms),
     "PSROIPooling": lambda node, bottoms: [regions.position_sensitive(node, *bottoms)],

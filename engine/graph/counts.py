@@ -55,6 +55,7 @@ FORKS: dict[str, tuple[Bounds, Bounds]] = {
     **dict.fromkeys(("PSROIPooling", "ROIAlign", "ROIPooling"), ((2, 2), ONE)),
     "Axpy": ((3, 3), ONE),
     "DetectionOutput": ((3, 5), ONE),
+    "MultiBoxFocalLoss": ((4, 4), ONE),
     "MultiBoxLoss": ((4, 4), ONE),
     "BN": (ONE, (1, 3)),
     "Normalize": (ONE, (1, 2)),

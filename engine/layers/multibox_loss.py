@@ -1,4 +1,5 @@
-"""MultiBoxLoss: a detector's offsets and scores against the boxes that there are (Liu et al. 2016, section 2.2)."""
+"""MultiBoxLoss: a detector's offsets and scores against the boxes that there are (Liu et al. 2016, section 2.2);
+MultiBoxFocalLoss."""
 
 from dataclasses import dataclass
 
@@ -179,6 +180,10 @@ class MultiBoxLoss(Loss):
         targets = jax.nn.one_hot(labels, conf.shape[-1], dtype=conf.dtype)
         return jnp.sum(jax.nn.softplus(conf) - conf * targets, -1)
 
+    def weighted(self, losses: Array) -> Array:
+        """What each prior's softmax loss counts, once it has been chosen."""
+        return losses
+
     def _class_loss(self, conf: Array, truth: _Truth, matched: Array, negative: Array) -> Array:
         """The sum over the priors that count: the matched and the negative, or all where none are mined."""
         p = self.p
@@ -187,7 +192,7 @@ class MultiBoxLoss(Loss):
         counts = (labels > -1) | negative if self.mined else jnp.ones(negative.shape, bool)
         if p.conf_loss_type == p.SOFTMAX:
             losses = self._class_losses(conf, jnp.where(labels > -1, labels, p.background_label_id))
-            return jnp.sum(jnp.where(counts, losses, 0))
+            return jnp.sum(jnp.where(counts, self.weighted(losses), 0))
         targets = self._sigmoid_targets(conf.shape, jnp.where(matched > NONE, found, -1), negative)
         return jnp.sum(jnp.where(counts[..., None], jax.nn.softplus(conf) - conf * targets, 0))
 
@@ -211,3 +216,19 @@ class MultiBoxLoss(Loss):
         if not p.map_object_to_agnostic:
             known &= truth.labels < p.num_classes
         return jnp.where(jnp.all(known | (truth.pictures == items)), 0.0, jnp.nan)
+
+
+@layer("MultiBoxFocalLoss")
+class MultiBoxFocalLoss(MultiBoxLoss):
+    """MultiBoxLoss with alpha · (1 − p)^gamma · −log p for the softmax loss of each class (Lin et al. 2017).
+
+    p, alpha and gamma are FocalLoss's, of `focal_loss_param`. Examples are chosen by −log p still.
+    """
+
+    def setup(self, loc: Shape, conf: Shape, priors: Shape, truth: Shape) -> list[Shape]:
+        focal = self.config.focal_loss_param
+        self.alpha, self.gamma = focal.alpha, focal.gamma
+        return super().setup(loc, conf, priors, truth)
+
+    def weighted(self, losses: Array) -> Array:
+        return self.alpha * (1 - jnp.exp(-losses)) ** self.gamma * losses

@@ -80,6 +80,7 @@ FORKS: dict[str, tuple[str, ...]] = {
         "AnnotatedData",
         "DetectionEvaluate",
         "DetectionOutput",
+        "MultiBoxFocalLoss",
         "MultiBoxLoss",
         "Normalize",
         "Permute",

@@ -50,7 +50,6 @@ STAND_INS = {
     "MatRead": "HDF5Data reads .mat files that its list names.",
     "MatWrite": _FILES,
     "Maximum": "Eltwise with operation: MAX is the same.",
-    "MultiBoxFocalLoss": "MultiBoxLoss is its like with hard negatives; FocalLoss is there for classes alone.",
     "MultiLabelImageData": "ImageData with image_data_param { num_labels: n } reads several labels a picture.",
     "MultiLabelSigmoidLoss": "SigmoidCrossEntropyLoss takes targets of 0 and 1.",
     "MultiStageMeanfield": "Leave it out: the layer before it gives the scores that it smooths.",

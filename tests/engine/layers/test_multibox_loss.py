@@ -1,4 +1,4 @@
-"""MultiBoxLoss."""
+"""MultiBoxLoss and MultiBoxFocalLoss."""
 
 import numpy as np
 import pytest
@@ -40,7 +40,7 @@ def matches(rows, threshold=0.5):
     return found, shares.max(0)
 
 
-def loss(loc_weight=1.0, ratio=3.0, truth=TRUTH):
+def loss(loc_weight=1.0, ratio=3.0, truth=TRUTH, weighted=lambda log_p: -log_p):
     def formula(loc, conf, priors, _):
         total, positives = 0.0, 0
         for n in range(2):
@@ -56,10 +56,10 @@ def loss(loc_weight=1.0, ratio=3.0, truth=TRUTH):
                 centre = (box[:2] + box[2:] - prior[:2] - prior[2:]) / 2 / size
                 d = offsets[p] - np.concatenate([centre, np.log((box[2:] - box[:2]) / size)]) / VARIANCES[p]
                 total += loc_weight * np.where(np.abs(d) < 1, d**2 / 2, np.abs(d) - 0.5).sum()
-                total -= log_p[p, int(rows[found[p], 1])]
+                total += weighted(log_p[p, int(rows[found[p], 1])])
             negatives = np.flatnonzero((found < 0) & (largest < 0.5))
             worst = negatives[np.argsort(log_p[negatives, 0])]
-            total -= log_p[worst[: int(ratio * (found >= 0).sum())], 0].sum()
+            total += weighted(log_p[worst[: int(ratio * (found >= 0).sum())], 0]).sum()
             positives += (found >= 0).sum()
         return total / max(1, positives)
 
@@ -67,10 +67,13 @@ def loss(loc_weight=1.0, ratio=3.0, truth=TRUTH):
 
 
 CENTER = "code_type: CENTER_SIZE "
+FOCAL = f"""type: "MultiBoxFocalLoss" multibox_loss_param {{ num_classes: 3 {CENTER} }}
+focal_loss_param {{ alpha: 0.5 gamma: 1.5 }}"""
 CASES = [
     Case("as in ssd", LOSS(CENTER), BOTTOMS, loss()),
     Case("weighted", LOSS(CENTER + "loc_weight: 2 neg_pos_ratio: 0.5"), BOTTOMS, loss(2.0, 0.5)),
     Case("without difficult boxes", LOSS(CENTER + "use_difficult_gt: false"), BOTTOMS, loss(truth=TRUTH[:2])),
+    Case("focal", FOCAL, BOTTOMS, loss(weighted=lambda log_p: -0.5 * (1 - np.exp(log_p)) ** 1.5 * log_p)),
 ]
 
 
@@ -121,6 +124,10 @@ def test_what_does_not_propagate_does_not_count():
 )
 def test_wrong_configuration_is_refused(options, message):
     check_refused(LOSS(options), BOTTOMS, message)
+
+
+def test_a_negative_gamma_is_refused():
+    check_refused(FOCAL.replace("1.5", "-1"), BOTTOMS, "gamma is -1")
 
 
 @pytest.mark.parametrize(
