@@ -69,6 +69,7 @@ ELSEWHERE = {
     "engine/ops/placing.py": "engine/layers/test_upsampling.py",
     "engine/ops/pooling.py": "engine/layers/test_pooling.py",
     "engine/ops/roi.py": "engine/layers/test_roi.py",
+    "engine/ops/roi_warp.py": "engine/layers/test_mask_cascade.py",
     "engine/ops/span.py": "engine/layers/test_pooling.py",
     "engine/ops/window.py": "engine/layers/test_pooling.py",
     "engine/python/caffe/_caffe.py": "engine/python/caffe/test_net.py",

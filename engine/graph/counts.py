@@ -52,7 +52,7 @@ FORKS: dict[str, tuple[Bounds, Bounds]] = {
     **dict.fromkeys(("Mish", "NegReLU", "Permute", "ReLU6", "Reorg", "Reverse", "SeLu"), (ONE, ONE)),
     **dict.fromkeys(("SeLuDropout", "ShuffleChannel", "SpatialDropout", "Squeeze", "Transpose"), (ONE, ONE)),
     **dict.fromkeys(("PriorBox", "PriorBoxClustered", "Upsample"), ((1, 2), ONE)),
-    **dict.fromkeys(("PSROIPooling", "ROIAlign", "ROIPooling"), ((2, 2), ONE)),
+    **dict.fromkeys(("MaskPooling", "PSROIPooling", "ROIAlign", "ROIPooling", "ROIWarping"), ((2, 2), ONE)),
     "Axpy": ((3, 3), ONE),
     "DetectionOutput": ((3, 5), ONE),
     "MultiBoxFocalLoss": ((4, 4), ONE),

@@ -3,7 +3,7 @@ LayerError where settings do not fit the bottoms."""
 
 from math import isfinite, prod
 
-from engine.graph import fits
+from engine.graph import fits, predictions
 from engine.graph.graph import Node
 
 Shape = tuple[int, ...]
@@ -33,6 +33,33 @@ def pooled(node: Node, x: Shape, rois: Shape) -> Shape:
         raise node.error(f"pooled_h is {p.pooled_h} and pooled_w {p.pooled_w}; both must be 1 or more.")
     corners = node.config.type == "ROIAlign" and not node.beside.isdisjoint(MSCNN)
     return rois[0], x[1], p.pooled_h + corners, p.pooled_w + corners
+
+
+def warped(node: Node, x: Shape, rois: Shape) -> Shape:
+    """Of a ROIWarping: a grid of bins of each region (Multi-task Network Cascades)."""
+    p = node.config.roi_warping_param
+    check(node, x, rois, p.spatial_scale)
+    if not (p.pooled_h and p.pooled_w):
+        raise node.error(f"pooled_h is {p.pooled_h} and pooled_w {p.pooled_w}; both must be 1 or more.")
+    return rois[0], x[1], p.pooled_h, p.pooled_w
+
+
+def masked(node: Node, x: Shape, mask: Shape) -> Shape:
+    """Of a MaskPooling: x, where there is a mask of its size for each item."""
+    predictions.one_a_place(node, x, mask)
+    return x
+
+
+def resized(node: Node, x: Shape) -> Shape:
+    """Of a MaskResize: x in output_height × output_width."""
+    p = node.config.mask_resize_param
+    if len(x) != 4 or 0 in x[2:]:
+        raise node.error(f"{node.bottom(0)} has shape {list(x)}; 4 axes are needed: num, channels, height, width.")
+    if not (p.output_height and p.output_width):
+        raise node.error(
+            f"output_height is {p.output_height} and output_width {p.output_width}; both must be 1 or more."
+        )
+    return *x[:2], p.output_height, p.output_width
 
 
 def position_sensitive(node: Node, x: Shape, rois: Shape) -> Shape:

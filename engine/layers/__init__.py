@@ -36,6 +36,7 @@ from engine.layers import (  # noqa: F401
     interp,
     local,
     margin_inner_product,
+    mask_cascade,
     metric_learning,
     multibox_loss,
     normalization,

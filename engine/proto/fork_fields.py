@@ -110,9 +110,6 @@ FIELDS: dict[str, dict[str, str]] = {
     forks.LRCN: {
         "EltwiseParameter": "coeff_blob",
     },
-    forks.MNC: {
-        "LayerParameter": "mask_resize_param roi_warping_param",
-    },
     forks.NORMFACE: {
         "BatchNormParameter": "disable_mean disable_variance",
         "ChannelScaleParameter": "global_scale init_global_scale max_global_scale min_global_scale",

@@ -370,6 +370,14 @@ NUMBERS: dict[str, dict[str, dict[str, int]]] = {
         "ConvolutionParameter": {"fuse_type": 19, "eltwise_param": 20, "relu_param": 30, "prelu_param": 31},
         "LRNParameter": {"fuse_type": 7, "pooling_param": 8},
     },
+    "mnc": {
+        "LayerParameter": {
+            "roi_pooling_param": 8266711,
+            "smooth_l1_loss_param": 8266712,
+            "roi_warping_param": 11870,
+            "mask_resize_param": 11890,
+        },
+    },
     "intel": {
         "TransformationParameter": {"random_resize_param": 15, "random_aspect_ratio_param": 16},
     },

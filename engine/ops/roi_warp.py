@@ -1,0 +1,198 @@
+"""Regions of a feature map warped to a grid, with gradients of their corners, too: Multi-task Network Cascades
+(Dai, He, Sun 2016, section 3.2), as daijifeng001/caffe-mnc computes it."""
+
+from functools import partial
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+
+from engine.ops.roi import bin_lengths, rounded, sample_weights
+
+Array = jax.Array
+Bins = tuple[int, int]
+
+LARGEST = 8
+"""How many times as large as the map a region may be: its samples, some of every element, are looked at in turn."""
+
+
+class _Axis(NamedTuple):
+    """Regions along one axis of the map, of `size` elements: where each begins and ends (R, 1); its `bins`."""
+
+    start: Array
+    end: Array
+    size: int
+    bins: int
+
+    def length(self) -> Array:
+        return jnp.maximum(self.end - self.start, 0)
+
+    def with_last(self) -> Array:
+        """(R, 1): how long a bin is where the last element counts, as it does in the gradients only."""
+        return bin_lengths(jnp.maximum(self.end - self.start + 1, 1)[:, 0], self.bins)
+
+
+class _Samples(NamedTuple):
+    """One sample of each bin of each region along an axis, all (R, bins): whether there is one, and where it lies."""
+
+    there: Array
+    at: Array
+
+
+class _Best(NamedTuple):
+    """The largest value found in each bin (R, C, P, Q), and the row and column where; −1 for none."""
+
+    value: Array
+    row: Array
+    column: Array
+
+
+@partial(jax.custom_vjp, nondiff_argnums=(2, 3))
+def warp(x: Array, rois: Array, bins: Bins, scale: float) -> Array:
+    """(R, C, P, Q): in each bin of each region the largest of the values that lie in it, linearly interpolated.
+
+    x (N, C, H, W); rois (R, 5): picture, x1, y1, x2, y2, of which `scale` times, rounded, are elements of the map.
+    A bin is looked at from edge to edge, at so many places that they lie an element apart at most. NaN for regions of
+    no picture, or over LARGEST times as large as the map.
+
+    The gradient of x is that of the largest values, but for elements that the fork counts as another bin's. That of
+    rois is the fork's: a picture's none, then those of the centre and of width and height, in elements of the map.
+    """
+    return _search(x, rois, bins, scale)[0].value
+
+
+def _search(x: Array, rois: Array, bins: Bins, scale: float) -> tuple[_Best, Array]:
+    """What is found, and of which regions there is anything to find (R)."""
+    pictures, rows, columns = _axes(x, rois, bins, scale)
+    fits = [axis.length()[:, 0] <= LARGEST * axis.size for axis in (rows, columns)]
+    there = (pictures >= 0) & (pictures < len(x)) & fits[0] & fits[1]
+    member = (pictures[:, None] == jnp.arange(len(x))).astype(x.dtype)
+    steps = [_steps(axis, there) for axis in (rows, columns)]
+
+    def down(state: tuple[Array, _Best]) -> tuple[Array, _Best]:
+        offsets, best = state
+        sampled = _sampled(rows, offsets)
+        weights = member[:, :, None, None] * _weights(sampled, rows.size)[:, None]
+        across = jnp.einsum("nchw,rnih->rciw", x, weights)
+
+        def along(inner: tuple[Array, _Best]) -> tuple[Array, _Best]:
+            offsets, best = inner
+            return offsets + steps[1], _better(best, across, sampled, _sampled(columns, offsets), columns.size)
+
+        _, best = lax.while_loop(lambda inner: _more(inner[0]), along, (_first(columns, there), best))
+        return offsets + steps[0], best
+
+    shape = (len(rois), x.shape[1], *bins)
+    none = _Best(jnp.full(shape, jnp.finfo(x.dtype).min, x.dtype), *[jnp.full(shape, -1, x.dtype)] * 2)
+    _, best = lax.while_loop(lambda state: _more(state[0]), down, (_first(rows, there), none))
+    value = jnp.where((best.row == -1) & (best.column == -1), 0, best.value)
+    return best._replace(value=jnp.where(there[:, None, None, None], value, jnp.nan)), there
+
+
+def _axes(x: Array, rois: Array, bins: Bins, scale: float) -> tuple[Array, _Axis, _Axis]:
+    x1, y1, x2, y2 = rounded(rois[:, 1:].T * scale)[..., None]
+    rows, columns = _Axis(y1, y2, x.shape[2], bins[0]), _Axis(x1, x2, x.shape[3], bins[1])
+    return rois[:, 0].astype(jnp.int32), rows, columns
+
+
+def _first(axis: _Axis, there: Array) -> Array:
+    """(R, bins): in bins, where each bin begins; past its end for regions that are not there."""
+    return jnp.arange(axis.bins, dtype=jnp.float32) + jnp.where(there[:, None], 0, jnp.inf)
+
+
+def _steps(axis: _Axis, there: Array) -> Array:
+    """(R, 1): how far the samples lie apart, in bins; infinite where one is all."""
+    return 1 / jnp.where(there[:, None], jnp.ceil(bin_lengths(axis.length()[:, 0], axis.bins)), 0)
+
+
+def _more(offsets: Array) -> Array:
+    return jnp.any(offsets <= jnp.arange(offsets.shape[1]) + 1)
+
+
+def _sampled(axis: _Axis, offsets: Array) -> _Samples:
+    """The samples at `offsets` (R, bins), in bins. Beyond half an element off the map there is none."""
+    taken = offsets <= jnp.arange(axis.bins) + 1
+    at = axis.start + jnp.where(taken, offsets, 0) * bin_lengths(axis.length()[:, 0], axis.bins)
+    return _Samples(taken & (at >= -0.5) & (at <= axis.size - 0.5), jnp.clip(at, 0, axis.size - 1))
+
+
+def _weights(sampled: _Samples, size: int) -> Array:
+    """(R, bins, size): of linear interpolation."""
+    return sample_weights(sampled.at[..., None], size)
+
+
+def _better(best: _Best, across: Array, rows: _Samples, columns: _Samples, size: int) -> _Best:
+    value = jnp.einsum("rciw,rjw->rcij", across, _weights(columns, size))
+    there = rows.there[:, None, :, None] & columns.there[:, None, None, :]
+    ahead = there & (value > best.value)
+    places = rows.at[:, None, :, None], columns.at[:, None, None, :]
+    return _Best(*(jnp.where(ahead, new, old) for new, old in zip((value, *places), best, strict=True)))
+
+
+def _forward(x: Array, rois: Array, bins: Bins, scale: float) -> tuple[Array, tuple[Array, Array, _Best, Array]]:
+    best, there = _search(x, rois, bins, scale)
+    return best.value, (x, rois, best, there)
+
+
+def _backward(bins: Bins, scale: float, saved: tuple[Array, Array, _Best, Array], dy: Array) -> tuple[Array, Array]:
+    x, rois, best, there = saved
+    pictures, rows, columns = _axes(x, rois, bins, scale)
+    counted = jnp.where(there[:, None, None, None], dy, 0)
+    kept = jnp.where(there, pictures, 0)
+    return _of_map(x, kept, best, counted, rows, columns), _of_regions(x, kept, best, counted, rows, columns)
+
+
+def _of_map(x: Array, pictures: Array, best: _Best, dy: Array, rows: _Axis, columns: _Axis) -> Array:
+    """A region after the other, each as a product: threads that add to one element would do it in no order."""
+
+    def add(dx: Array, region: tuple[Array, ...]) -> tuple[Array, None]:
+        picture, row, column, mine, counts_down, counts_across = region
+        down = jnp.maximum(0, 1 - jnp.abs(row[..., None] - jnp.arange(rows.size))) * counts_down[:, None]
+        across = jnp.maximum(0, 1 - jnp.abs(column[..., None] - jnp.arange(columns.size))) * counts_across
+        part = jnp.einsum("cpqh,cpqw->chw", down * mine[..., None], across)[None]
+        here = lax.dynamic_slice_in_dim(dx, picture, 1)
+        return lax.dynamic_update_slice_in_dim(dx, here + part, picture, 0), None
+
+    regions = pictures, best.row, best.column, dy, _counts(rows), _counts(columns)
+    return lax.scan(add, jnp.zeros_like(x), regions)[0]
+
+
+def _counts(axis: _Axis) -> Array:
+    """(R, bins, size): 1 for the elements whose gradient comes from a bin, as the fork looks for its bins."""
+    from_start = jnp.arange(axis.size) - axis.start  # (R, size)
+    length = axis.with_last()
+    first = jnp.floor((from_start - 1) / length - 1)
+    behind = jnp.ceil((from_start + 1) / length)
+    number = jnp.arange(axis.bins)[:, None]
+    inside = (from_start >= 0) & (jnp.arange(axis.size) <= axis.end)
+    return (inside[:, None] & (number >= first[:, None]) & (number < behind[:, None])).astype(jnp.float32)
+
+
+def _of_regions(x: Array, pictures: Array, best: _Best, dy: Array, rows: _Axis, columns: _Axis) -> Array:
+    row, column = (jnp.floor(place).astype(jnp.int32) for place in best[1:])
+    inside = (best.row >= 0) & (best.column >= 0) & (row < rows.size - 1) & (column < columns.size - 1)
+    channel = jnp.arange(x.shape[1])[:, None, None]
+    flat = x.reshape(*x.shape[:2], -1)
+
+    def corner(down: int, across: int) -> Array:
+        place = jnp.clip((row + down) * columns.size + column + across, 0, flat.shape[2] - 1)
+        return flat[pictures[:, None, None, None], channel, place]
+
+    v = [[corner(i, j) for j in (0, 1)] for i in (0, 1)]
+    down, across = best.row - row, best.column - column
+    along = jnp.where(inside, dy, 0)
+    by_x = along * ((1 - down) * (v[0][1] - v[0][0]) + down * (v[1][1] - v[1][0]))
+    by_y = along * ((1 - across) * (v[1][0] - v[0][0]) + across * (v[1][1] - v[0][1]))
+    of_width = by_x * (_share(best.column, columns) - 0.5)
+    of_height = by_y * (_share(best.row, rows) - 0.5)
+    parts = [jnp.sum(part, (1, 2, 3)) for part in (by_x, by_y, of_width, of_height)]
+    return jnp.stack([jnp.zeros_like(parts[0]), *parts], 1)
+
+
+def _share(place: Array, axis: _Axis) -> Array:
+    """How far along a region its places (R, C, P, Q) lie, from 0 to 1."""
+    return (place - axis.start[:, :, None, None]) / (axis.with_last() * axis.bins)[:, :, None, None]
+
+
+warp.defvjp(_forward, _backward)
