@@ -42,6 +42,7 @@ ELSEWHERE = {
     "engine/graph/known_layers.py": "engine/proto/test_layer_names.py",
     "engine/graph/model_fit.py": "engine/net/test_weights.py",
     "engine/graph/new_shapes.py": "engine/graph/test_fits.py",
+    "engine/graph/dense_blocks.py": "engine/layers/test_dense_block.py",
     "engine/graph/normalized.py": "engine/graph/test_blob_shapes.py",
     "engine/graph/param_shapes.py": "engine/graph/test_blob_shapes.py",
     "engine/graph/parts.py": "engine/graph/test_fits.py",

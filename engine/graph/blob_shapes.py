@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from engine.graph import (
     counts,
+    dense_blocks,
     detections,
     fits,
     new_shapes,
@@ -221,6 +222,7 @@ OF_ONE: Mapping[str, Callable[[Node, Shape], list[Shape]]] = {
     "ArgMax": lambda node, x: [parts.largest(node, x).shape],
     "BN": normalized.by_batch,
     "ChannelNorm": lambda node, x: [parts.normed(node, x)],
+    "DenseBlock": lambda node, x: [dense_blocks.top(node, x)],
     "Embed": lambda node, x: [(*x, parts.embedded(node)[1])],
     "Interp": lambda node, x: [(*x[:2], *resized.interpolated(node, x).outputs)],
     "MaskResize": lambda node, x: [regions.resized(node, x)],

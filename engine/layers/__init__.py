@@ -17,6 +17,7 @@ from engine.layers import (  # noqa: F401
     ctc_decoder,
     ctc_loss,
     deformable_convolution,
+    dense_block,
     dense_sources,
     detection_evaluate,
     detection_output,

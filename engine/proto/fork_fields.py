@@ -77,9 +77,6 @@ FIELDS: dict[str, dict[str, str]] = {
             "extended_image_data_param sparse_histogram_extractor_param sparse_hypercolumn_extractor_param"
         ),
     },
-    forks.CAFFEOCR: {
-        "LayerParameter": "denseblock_param",
-    },
     forks.HED: {
         "ImageDataParameter": "normalize",
     },

@@ -337,6 +337,7 @@ NUMBERS: dict[str, dict[str, dict[str, int]]] = {
     },
     "caffe-ocr": {
         "LayerParameter": {
+            "denseblock_param": 147,
             "ctc_decoder_param": 158,
             "ctc_loss_param": 159,
             "reverse_param": 160,

@@ -189,7 +189,17 @@ FORKS: dict[str, tuple[str, ...]] = {
         "ReverseTime",
         "WarpCTCLoss",
     ),
-    "other": ("CuDNNBatchNorm", "Gather", "Lstm", "Reverse", "SeLu", "SeLuDropout", "SpatialTransformer", "Transpose"),
+    "other": (
+        "CuDNNBatchNorm",
+        "DenseBlock",
+        "Gather",
+        "Lstm",
+        "Reverse",
+        "SeLu",
+        "SeLuDropout",
+        "SpatialTransformer",
+        "Transpose",
+    ),
 }
 """The types of Caffe's forks, by family."""
 

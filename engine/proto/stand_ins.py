@@ -14,7 +14,6 @@ STAND_INS = {
     "CustomData": _PYTHON,
     "DataAugmentation": f"Augmentation is asked for in transform_param. {_LEFT_OUT}",
     "DeconvolutionRistretto": "Deconvolution is the same in float32.",
-    "DenseBlock": "BatchNorm, Scale, ReLU, Convolution and Concat, written out, are the same.",
     "DenseCRF": "Leave it out: the layer before it gives the scores that it smooths.",
     "DetectionData": _PYTHON,
     "DetectionGroupAccuracy": f"DetectionAccuracy, one a field, counts likewise. {_LEFT_OUT}",

@@ -1,0 +1,45 @@
+"""A DenseBlock: a DenseNet's convolutions in one layer. The shapes of its top and parameters, told without JAX; each
+raises LayerError where settings cannot be obeyed."""
+
+from engine.graph.graph import Node
+
+Shape = tuple[int, ...]
+Params = list[tuple[str, Shape]]
+
+WIDER = 4
+"""How many times growthRate the channels of a bottleneck are (Huang et al. 2017, section 3)."""
+
+_FIXED = {"filter_H": 3, "filter_W": 3, "pad_h": 1, "pad_w": 1, "conv_verticalStride": 1, "conv_horizentalStride": 1}
+"""Fields that the fork has and does not read."""
+
+
+def top(node: Node, x: Shape) -> Shape:
+    """x's shape, with growthRate channels more for each of numTransition convolutions."""
+    p = node.config.denseblock_param
+    if len(x) != 4:
+        raise node.error(f"{node.bottom(0)} has shape {list(x)}; 4 axes are needed: num, channels, height, width.")
+    if p.numTransition < 1 or p.growthRate < 1:
+        raise node.error(f"numTransition is {p.numTransition} and growthRate {p.growthRate}; both must be 1 or more.")
+    for name, value in _FIXED.items():
+        if getattr(p, name) != value:
+            raise node.error(f"{name} is {getattr(p, name)}; its fork computes {value} whatever is asked for.")
+    if not 0 <= p.dropout_amount < 1:
+        raise node.error(f"dropout_amount {p.dropout_amount:g} is not a probability from 0 to below 1.")
+    return x[0], x[1] + p.numTransition * p.growthRate, *x[2:]
+
+
+def params(node: Node, x: Shape) -> Params:
+    """All of one kind, transition by transition, and then the next."""
+    p = node.config.denseblock_param
+    top(node, x)
+    numbers = range(p.numTransition)
+    before = [x[1] + i * p.growthRate for i in numbers]
+    middle = [WIDER * p.growthRate] * p.numTransition
+    read = middle if p.use_BC else before
+    found = [("filter", (p.growthRate, read[i], 3, 3)) for i in numbers]
+    found += [(name, (1, before[i], 1, 1)) for name in ("scaler", "bias", "mean", "variance") for i in numbers]
+    if p.use_BC:
+        found += [("bottleneck filter", (middle[i], before[i], 1, 1)) for i in numbers]
+        kinds = ("bottleneck scaler", "bottleneck bias", "bottleneck mean", "bottleneck variance")
+        found += [(name, (1, middle[i], 1, 1)) for name in kinds for i in numbers]
+    return [*found, ("number of terms", (1,))]
