@@ -1,6 +1,7 @@
 """A DenseBlock: a DenseNet's convolutions in one layer. The shapes of its top and parameters, told without JAX; each
 raises LayerError where settings cannot be obeyed."""
 
+from engine.graph import fits
 from engine.graph.graph import Node
 
 Shape = tuple[int, ...]
@@ -16,8 +17,7 @@ _FIXED = {"filter_H": 3, "filter_W": 3, "pad_h": 1, "pad_w": 1, "conv_verticalSt
 def top(node: Node, x: Shape) -> Shape:
     """x's shape, with growthRate channels more for each of numTransition convolutions."""
     p = node.config.denseblock_param
-    if len(x) != 4:
-        raise node.error(f"{node.bottom(0)} has shape {list(x)}; 4 axes are needed: num, channels, height, width.")
+    fits.planes(node, x)
     if p.numTransition < 1 or p.growthRate < 1:
         raise node.error(f"numTransition is {p.numTransition} and growthRate {p.growthRate}; both must be 1 or more.")
     for name, value in _FIXED.items():

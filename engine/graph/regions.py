@@ -53,8 +53,9 @@ def masked(node: Node, x: Shape, mask: Shape) -> Shape:
 def resized(node: Node, x: Shape) -> Shape:
     """Of a MaskResize: x in output_height × output_width."""
     p = node.config.mask_resize_param
-    if len(x) != 4 or 0 in x[2:]:
-        raise node.error(f"{node.bottom(0)} has shape {list(x)}; 4 axes are needed: num, channels, height, width.")
+    fits.planes(node, x)
+    if 0 in x[2:]:
+        raise node.error(f"{node.bottom(0)} of shape {list(x)} has no place to look at.")
     if not (p.output_height and p.output_width):
         raise node.error(
             f"output_height is {p.output_height} and output_width {p.output_width}; both must be 1 or more."
