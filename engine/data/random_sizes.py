@@ -25,9 +25,9 @@ class RandomSizes(ABC):
     """How a picture (channels, height, width) gets another size. Raises DataError for fields that mean nothing."""
 
     @abstractmethod
-    def check(self, height: int, width: int) -> None:
-        """Raises DataError, whose message goes on from the picture's name, where one of that size can become smaller
-        than the crop, or larger than OpenCV can count."""
+    def misfit(self, height: int, width: int) -> str | None:
+        """What is wrong, going on from the picture's name, with one of that size, if anything: that it can become
+        smaller than the crop, or larger than OpenCV can count."""
 
     @abstractmethod
     def change(self, picture: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -63,18 +63,16 @@ class ShorterSide(RandomSizes):
                 f"{param.max_size}."
             )
 
-    def check(self, height: int, width: int) -> None:
+    def misfit(self, height: int, width: int) -> str | None:
         low, high = self._span(height, width)
         if low > high:
-            raise DataError(
-                f"is {height}×{width}, and random_resize_param's min_size {low} is above that; give a max_size"
-            )
+            return f"is {height}×{width}, and random_resize_param's min_size {low} is above that; give a max_size"
         if low < self.crop:
-            raise DataError(
+            return (
                 f"is {height}×{width} and can become {low} wide or high, less than crop_size {self.crop}; give "
                 "random_resize_param a min_size as large as that"
             )
-        _countable(height, width, high * max(height, width) / min(height, width))
+        return _too_long(height, width, high * max(height, width) / min(height, width))
 
     def change(self, picture: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         low, high = self._span(*picture.shape[1:])
@@ -107,8 +105,8 @@ class Part(RandomSizes):
                 "most."
             )
 
-    def check(self, height: int, width: int) -> None:
-        _countable(height, width, self.crop * max(height, width) / min(height, width))
+    def misfit(self, height: int, width: int) -> str | None:
+        return _too_long(height, width, self.crop * max(height, width) / min(height, width))
 
     def change(self, picture: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         p = self.param
@@ -146,16 +144,14 @@ class Stretched(RandomSizes):
         if bool(param.img_rand_resize_lower) != bool(param.img_rand_resize_upper):
             raise DataError("transform_param: give both of img_rand_resize_lower and img_rand_resize_upper.")
 
-    def check(self, height: int, width: int) -> None:
+    def misfit(self, height: int, width: int) -> str | None:
         p = self.param
         if not p.allow_upscale and min(height, width) < self.crop:
-            raise DataError(
-                f"is {height}×{width}, smaller than crop_size {self.crop}; choose a smaller crop, or allow_upscale"
-            )
+            return f"is {height}×{width}, smaller than crop_size {self.crop}; choose a smaller crop, or allow_upscale"
         ratio = max(max(height, width) / min(height, width), p.rand_resize_ratio_upper)
         longest = (p.img_rand_resize_upper or min(height, width)) * ratio
-        if p.allow_upscale:
-            _countable(height, width, longest * max(self._span(name)[1] for name in _STRETCHES))
+        longest *= max(self._span(name)[1] for name in _STRETCHES)
+        return _too_long(height, width, longest) if p.allow_upscale else None
 
     def change(self, picture: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         p, (_, *old) = self.param, picture.shape
@@ -219,9 +215,10 @@ def _need_crop(crop: int, field: str) -> None:
         raise DataError(f"transform_param: crop_size {crop} is more than the {LONGEST} pixels that can be resized to.")
 
 
-def _countable(height: int, width: int, longest: float) -> None:
-    if longest > LONGEST:
-        raise DataError(
-            f"is {height}×{width} and can be stretched to {longest:.0f} pixels, more than the {LONGEST} that OpenCV "
-            "counts; ask for smaller sizes in transform_param"
-        )
+def _too_long(height: int, width: int, longest: float) -> str | None:
+    if longest <= LONGEST:
+        return None
+    return (
+        f"is {height}×{width} and can be stretched to {longest:.0f} pixels, more than the {LONGEST} that OpenCV "
+        "counts; ask for smaller sizes in transform_param"
+    )

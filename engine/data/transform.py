@@ -60,8 +60,8 @@ class Transform:
         channels, height, width = picture
         if self.augmentation is not None:
             self.augmentation.check(channels)
-        if self.sizes is not None:
-            self.sizes.check(height, width)
+        if self.sizes is not None and (said := self.sizes.misfit(height, width)):
+            raise Misfit(said)
         stretches = self.sizes is not None or (self.augmentation is not None and self.augmentation.resizes)
         if self.crop and min(height, width) < self.crop and not stretches:
             raise Misfit(

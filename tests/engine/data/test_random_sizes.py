@@ -172,7 +172,7 @@ def test_fields_that_mean_nothing_are_refused(options, says):
     ],
 )
 def test_pictures_that_cannot_be_brought_to_the_sizes_are_refused(options, says):
-    with pytest.raises(DataError, match=says):
+    with pytest.raises(Misfit, match=says):
         Transform(param(options), pb.TRAIN).shape(WIDE.shape)
 
 
