@@ -11,6 +11,7 @@ import numpy as np
 
 from engine.data import distortion
 from engine.data.augment import by_fours
+from engine.data.rounding import rounded
 from engine.errors import DataError
 from engine.proto import caffe_pb2 as pb
 
@@ -155,7 +156,7 @@ class Stretched(RandomSizes):
 
     def change(self, picture: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         p, (_, *old) = self.param, picture.shape
-        height, width = (max(self.crop, _nearest(side)) for side in self._sides(old[0], old[1], rng))
+        height, width = (max(self.crop, rounded(side)) for side in self._sides(old[0], old[1], rng))
         if not p.allow_upscale:
             height, width = min(height, old[0]), min(width, old[1])
         if [height, width] == old:
@@ -199,11 +200,6 @@ def _resized(
 def _thousandth(low: float, high: float, rng: np.random.Generator) -> float:
     """A number from `low` to `high`, in steps of a thousandth, as there."""
     return low + int(rng.integers(int((high - low) * 1000 + 1))) / 1000
-
-
-def _nearest(x: float) -> int:
-    """The nearest integer, halves away from 0, as C's lround."""
-    return math.floor(x + 0.5)
 
 
 def _need_crop(crop: int, field: str) -> None:
