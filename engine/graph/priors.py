@@ -4,6 +4,7 @@ LayerError where settings contradict or do not fit."""
 from array import array
 from collections.abc import Iterator
 from math import inf, prod, sqrt
+from typing import Any
 
 from engine.graph import fits
 from engine.graph.graph import Node
@@ -91,33 +92,29 @@ def variances(node: Node) -> list[float]:
 
 def picture_size(node: Node, picture: Shape = ()) -> tuple[int, int]:
     """Height and width: those that are set, or those of the second bottom."""
-    p = node.config.prior_box_param
-    if p.HasField("img_h") or p.HasField("img_w"):
-        if p.HasField("img_size"):
-            raise node.error("it has img_size and img_h or img_w; give the one, or both of the others.")
-        size = p.img_h, p.img_w
-    elif p.HasField("img_size"):
-        size = p.img_size, p.img_size
-    elif picture:
-        size = picture[2], picture[3]
-    else:
+    size = _set(node, "img_size", "img_h", "img_w") or picture[2:]
+    if not size:
         raise node.error("it needs the picture as a second bottom, or img_size, to know how large the picture is.")
     if not all(size):
         raise node.error(f"the picture's height and width are {size[0]} and {size[1]}; both must be 1 or more.")
-    return size
+    return size[0], size[1]
 
 
 def step(node: Node, usual: Size) -> Size:
     """How many of the picture's pixels lie between two places, down and across: as set, or as usual."""
-    p = node.config.prior_box_param
-    if p.HasField("step_h") or p.HasField("step_w"):
-        if p.HasField("step"):
-            raise node.error("it has step and step_h or step_w; give the one, or both of the others.")
-        steps = p.step_h, p.step_w
-    elif p.HasField("step"):
-        steps = p.step, p.step
-    else:
+    steps = _set(node, "step", "step_h", "step_w")
+    if steps is None:
         return usual
     if min(steps) <= 0:
         raise node.error(f"the steps down and across are {steps[0]:g} and {steps[1]:g}; both must be more than 0.")
     return steps
+
+
+def _set(node: Node, both: str, down: str, across: str) -> tuple[Any, Any] | None:
+    """What is set down and across, by one field for both or by one each; None where nothing is."""
+    p = node.config.prior_box_param
+    if p.HasField(down) or p.HasField(across):
+        if p.HasField(both):
+            raise node.error(f"it has {both} and {down} or {across}; give the one, or both of the others.")
+        return getattr(p, down), getattr(p, across)
+    return (getattr(p, both),) * 2 if p.HasField(both) else None
