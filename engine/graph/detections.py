@@ -38,8 +38,7 @@ def priors(node: Node, shape: Shape, classes: int, answers: Sequence[Answers]) -
 def learned(node: Node, loc: Shape, conf: Shape, prior: Shape, truth: Shape) -> int:
     """How many priors a MultiBoxLoss, or MultiBoxFocalLoss, has."""
     p = loss_settings(node)
-    if node.config.focal_loss_param.gamma < 0:
-        raise node.error(f"gamma is {node.config.focal_loss_param.gamma:g}; it must be 0 or more.")
+    predictions.focus(node)
     predictions.same_items(node, (loc, conf))
     locations = 1 if p.share_location else p.num_classes
     answers = Answers(0, loc, 4 * locations, "offsets"), Answers(1, conf, p.num_classes, "scores")

@@ -34,6 +34,14 @@ def classes(node: Node, x: Shape, labels: Shape, axis: int) -> Classes:
     return made
 
 
+def focus(node: Node) -> float:
+    """The gamma of a focal loss: 0 or more."""
+    gamma = node.config.focal_loss_param.gamma
+    if gamma < 0:
+        raise node.error(f"gamma is {gamma:g}; it must be 0 or more.")
+    return gamma
+
+
 def top_k(node: Node, asked: int, of: int) -> int:
     """How many of a prediction's `of` classes are looked at: 1 or more, and no more than there are."""
     if not 1 <= asked <= of:

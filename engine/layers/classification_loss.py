@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from engine.errors import EngineError
+from engine.graph import predictions
 from engine.layers.base import Array, Arrays, Context, Shape, count
 from engine.layers.loss import LOG_THRESHOLD, Labelled, Loss, floored, ignored, no_minus_zero, normalization, normalizer
 from engine.layers.registry import layer
@@ -217,9 +218,7 @@ class FocalLoss(_SoftmaxLoss):
 
     def setup(self, x: Shape, labels: Shape) -> list[Shape]:
         p = self.config.focal_loss_param
-        if p.gamma < 0:
-            raise self.error(f"gamma is {p.gamma:g}; it must be 0 or more.")
-        self.gamma = p.gamma
+        self.gamma = predictions.focus(self.node)
         self.outside, self.inside, self.sign = p.alpha, 1.0, -1
         if p.HasField("type") or p.HasField("beta"):
             self.outside, self.inside = 1.0, p.alpha if p.HasField("alpha") else 1.0

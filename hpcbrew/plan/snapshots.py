@@ -12,8 +12,7 @@ def need(sizes: Sizes, solver: pb.SolverParameter, flags: TrainFlags = ()) -> in
     """Bytes of all snapshots that are there at a time; 0 where no parameter's size is known.
 
     Each is a model and a solver state of 4 bytes a number; the model has a parameter that layers share in each of them.
-    With `keep` the new one is written before an old one goes,
-    and with `watch` that of the best test stays too.
+    With `keep` the new one is written before an old one goes, and with `watch` that of the best test stays too.
     """
     model = sum(prod(shape) for params in sizes.params.values() for _, shape in params) * (1 + solver.snapshot_diff)
     one = 4 * (model + HISTORIES.get(solver.type, 1) * sum(map(prod, sizes.own)))
