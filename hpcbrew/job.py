@@ -186,6 +186,7 @@ class JobPlan:
     has, 0 for any other job. `there`: files that are not shipped, and that the cluster must have, each with what it is
     to the nets. `memory`: bytes that an iteration takes of a device, about and at least; 0 where nothing
     is known of the net's sizes. `snapshots`: bytes that its snapshots take on scratch, about; 0 likewise.
+    `installed_engine`: whether it trains with the engine that `hpcbrew setup` puts on the cluster.
     """
 
     token: str
@@ -209,6 +210,7 @@ class JobPlan:
     there: tuple[tuple[str, PurePosixPath], ...] = ()
     memory: int = 0
     snapshots: int = 0
+    installed_engine: bool = False
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from importlib import metadata
 from pathlib import PurePosixPath
 
-from hpcbrew import layout
+from hpcbrew import engine_facts, layout
 from hpcbrew.check.finding import Checked, Finding, Mark
 from hpcbrew.setup import find_python as pythons
 
@@ -40,12 +40,13 @@ def python(site: Checked) -> Iterator[Finding]:
 
 def engine(site: Checked) -> Iterator[Finding]:
     """Started as a job starts it."""
-    own = metadata.version("hpcbrew")
+    own, facts = metadata.version("hpcbrew"), None
     if site.cluster.scheduler == "local":
         command = [sys.executable, "-P", "-m", "engine.cli", "--version"]
     else:
-        program = site.transport.root(site.cluster.scratch or "") / layout.ENGINE / "bin" / "caffe"
-        command = ["bash", "-l", "-c", 'exec "$1" --version', "bash", str(program)]
+        folder = site.transport.root(site.cluster.scratch or "") / layout.ENGINE
+        command = ["bash", "-l", "-c", 'exec "$1" --version', "bash", str(folder / "bin" / "caffe")]
+        facts = engine_facts.read(site.transport.read(folder / engine_facts.NAME, 0, engine_facts.SIZE))
     answer = site.transport.run(command, TOP)
     remedy = f"hpcbrew setup {site.cluster.name}"
     if answer.status != 0:
@@ -54,5 +55,9 @@ def engine(site: Checked) -> Iterator[Finding]:
     version = answer.out.split()[-1]
     if version != own:
         yield Finding("engine", Mark.WARN, f"{version} there, {own} here", f"{remedy} brings it up to date")
+    elif engine_facts.is_another(facts):
+        yield Finding(
+            "engine", Mark.WARN, f"{version}, of another hpcbrew than this one", f"{remedy} brings it up to date"
+        )
     else:
         yield Finding("engine", Mark.OK, version)

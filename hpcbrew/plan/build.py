@@ -141,7 +141,8 @@ def assemble(
     names in the run folder; `snapshot` is the solver state to go on from, as seen from there.
     """
     folder = layout.run_folder(job.name, job.token)
-    script = render(cluster.template, _context(job, cluster, resources, weights, snapshot))
+    context = _context(job, cluster, resources, weights, snapshot)
+    script = render(cluster.template, context)
     made = {layout.SCRIPT: script, layout.JOB: _describe(job, cluster, resources, texts, snapshot), **texts}
     submit = schedulers.of(cluster.address).submit_command(PurePosixPath(layout.SCRIPT))
     return JobPlan(
@@ -166,6 +167,7 @@ def assemble(
         hosts=hosts(resources, cluster),
         memory=needed,
         snapshots=snapshots,
+        installed_engine=context.training.checked,
     )
 
 
@@ -231,7 +233,7 @@ def _training(
         max_iter=job.max_iter,
         seconds=resources.walltime - min(60, resources.walltime // 10),
         python=str(up / layout.ENGINE / "bin" / "python"),
-        checked=cluster.scheduler != "local",
+        checked=cluster.scheduler != "local" and site_caffe is None,
         site_module=site_caffe.load if site_caffe else None,
     )
 

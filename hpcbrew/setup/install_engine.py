@@ -16,7 +16,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from hpcbrew import hashing, layout
+from hpcbrew import engine_facts, hashing, layout
 from hpcbrew.clusters.profiles import Cluster
 from hpcbrew.command_result import CommandResult
 from hpcbrew.errors import TransportError, Unanswered
@@ -32,9 +32,6 @@ from hpcbrew.transports.base import OnBytes, Transport
 
 IDLE_TIMEOUT = 30 * 60.0
 """Seconds that pip and a first start may say nothing: tens of thousands of small files on a slow file system."""
-
-FACTS = "engine.json"
-FACTS_SIZE = 2**20  # bytes of it that are read
 
 # In a login shell, with the module of its Python loaded. pip's cache would fill the home folder; the node's /tmp may
 # be too small for what is unpacked.
@@ -72,10 +69,10 @@ def install(
 ) -> None:
     """Reports what was done. Raises TransportError or RequestError: then the engine that was in use still is."""
     for unfinished in (layout.ENGINES, layout.WHEELS):
-        cleanup.clear(transport, root / unfinished, FACTS, report)
+        cleanup.clear(transport, root / unfinished, engine_facts.NAME, report)
     with tempfile.TemporaryDirectory() as made:
         wheel = wheels.make(Path(made))
-        facts = {"wheel": wheel.name, "sha256": hashing.file_sha256(wheel), "extra": wanted.extra}
+        facts = engine_facts.of(wheel.name, hashing.file_sha256(wheel), wanted.extra)
         if _in_use(transport, root) == facts and _works(transport, root / layout.ENGINE):
             report(f"{wheel.name} [{wanted.extra}] is installed already, in {root / layout.ENGINE}")
             return
@@ -88,7 +85,7 @@ def install(
             _install_wheel(new, wheel, wanted)
             if not _works(transport, folder):
                 raise TransportError(f"{folder}/bin/caffe was installed and does not start: {new.version().words}")
-            transport.add_files(folder, {PurePosixPath(FACTS): json.dumps(facts).encode()})
+            transport.add_files(folder, {PurePosixPath(engine_facts.NAME): json.dumps(facts).encode()})
             before = _use(transport, root, folder)
         except BaseException:
             with contextlib.suppress(TransportError):  # after a cut the next setup does it
@@ -196,12 +193,8 @@ def _uploads(files: Sequence[Path]) -> list[Upload]:
     return [Upload(layout.WHEELS / name / path.name, path.stat().st_size, sha256, source=path) for path, sha256 in rows]
 
 
-def _in_use(transport: Transport, root: PurePosixPath) -> dict[str, str] | None:
-    data = transport.read(root / layout.ENGINE / FACTS, 0, FACTS_SIZE)
-    try:
-        return json.loads(data) if data else None
-    except ValueError:
-        return None
+def _in_use(transport: Transport, root: PurePosixPath) -> engine_facts.Facts | None:
+    return engine_facts.read(transport.read(root / layout.ENGINE / engine_facts.NAME, 0, engine_facts.SIZE))
 
 
 def _works(transport: Transport, folder: PurePosixPath) -> bool:

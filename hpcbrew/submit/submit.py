@@ -11,7 +11,7 @@ from hpcbrew.errors import HpcbrewError, LedgerError, SchedulerError, TransportE
 from hpcbrew.job import JobPlan, JobRecord, JobState, JobStatus, Upload
 from hpcbrew.plan import once
 from hpcbrew.schedulers.pbs import Pbs
-from hpcbrew.submit import remote_data, room
+from hpcbrew.submit import remote_data, remote_engine, room
 from hpcbrew.submit.interrupts import Interrupted, put_off
 from hpcbrew.track import query
 from hpcbrew.track.ledger import Ledger
@@ -51,6 +51,7 @@ def submit(
     """
     try:
         root = transport.root(plan.scratch)
+        remote_engine.check(plan, root, transport, warn)
         remote_data.check(plan, transport)
         room.check(plan, transport)
     except KeyboardInterrupt:

@@ -1,6 +1,9 @@
+import json
 import sys
 from importlib import metadata
+from pathlib import Path
 
+from hpcbrew import engine_facts
 from hpcbrew.check import software
 from hpcbrew.check.finding import Checked, Mark
 from hpcbrew.clusters import profiles
@@ -28,10 +31,27 @@ def test_an_engine_that_is_not_there_is_installed_by_setup(tmp_path, monkeypatch
 
 def test_an_older_engine_is_a_warning(tmp_path, monkeypatch) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
-    caffe = tmp_path / "engine" / "bin" / "caffe"
-    caffe.parent.mkdir(parents=True)
-    caffe.write_text("#!/bin/sh\necho caffe 0.0.1\n")
-    caffe.chmod(0o755)
+    installed(tmp_path, "0.0.1")
     (found,) = software.engine(site(scratch=str(tmp_path)))
     assert found.mark is Mark.WARN
     assert found.found.startswith("0.0.1 there, ")
+
+
+def test_an_engine_of_the_same_version_and_other_code_is_a_warning(tmp_path, monkeypatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    folder = installed(tmp_path, metadata.version("hpcbrew"))
+    facts = engine_facts.of("hpcbrew.whl", "0", "engine")
+    marks = []
+    for code in (facts["code"], "another"):
+        (folder / engine_facts.NAME).write_text(json.dumps({**facts, "code": code}))
+        (found,) = software.engine(site(scratch=str(tmp_path)))
+        marks.append(found.mark)
+    assert marks == [Mark.OK, Mark.WARN]
+
+
+def installed(scratch: Path, version: str) -> Path:
+    folder = scratch / "engine"
+    (folder / "bin").mkdir(parents=True)
+    (folder / "bin" / "caffe").write_text(f"#!/bin/sh\necho caffe {version}\n")
+    (folder / "bin" / "caffe").chmod(0o755)
+    return folder

@@ -1,0 +1,44 @@
+"""`engine.json`, which `hpcbrew setup` leaves in an engine that it installed: what it was made from."""
+
+import functools
+import hashlib
+import json
+from pathlib import Path
+
+import engine
+
+NAME = "engine.json"
+SIZE = 2**20
+"""Bytes of it that are read."""
+
+Facts = dict[str, str]
+
+
+def of(wheel: str, sha256: str, extra: str) -> Facts:
+    """The facts of an installation of this hpcbrew."""
+    return {"wheel": wheel, "sha256": sha256, "extra": extra, "code": _own_code()}
+
+
+def read(data: bytes | None) -> Facts | None:
+    """None where there are none, or none that can be read: setup writes them anew."""
+    try:
+        facts = json.loads(data) if data else None
+    except ValueError:
+        return None
+    return facts if isinstance(facts, dict) else None
+
+
+def is_another(facts: Facts | None) -> bool:
+    """Whether the engine is that of another hpcbrew than this one, where that is known."""
+    return facts is not None and facts.get("code") != _own_code()
+
+
+@functools.cache
+def _own_code() -> str:
+    """A digest of the engine's code here: two engines of one version number may differ, between releases."""
+    folder = Path(engine.__file__).parent
+    digest = hashlib.sha256()
+    for path in sorted(folder.rglob("*.py")):
+        code = path.read_bytes()
+        digest.update(f"{path.relative_to(folder)} {len(code)}\n".encode() + code)
+    return digest.hexdigest()

@@ -1,0 +1,30 @@
+"""Whether the cluster has the engine that a job is to run with: on the node is too late, after hours in a queue."""
+
+from collections.abc import Callable
+from pathlib import PurePosixPath
+
+from hpcbrew import engine_facts, layout
+from hpcbrew.errors import RequestError
+from hpcbrew.job import JobPlan
+from hpcbrew.transports.base import Transport
+
+ASK = 'test -x "$1/bin/caffe" || { echo none; exit; }; ! test -e "$1/$2" || head -c "$3" -- "$1/$2"'
+
+
+def check(plan: JobPlan, root: PurePosixPath, transport: Transport, warn: Callable[[str], object]) -> None:
+    """Raises RequestError where there is none; one of another hpcbrew than this is told to `warn`.
+
+    root: the cluster's scratch folder. One that setup did not make is taken as it is.
+    """
+    if not plan.installed_engine:
+        return
+    folder, cluster = root / layout.ENGINE, plan.address.cluster
+    asked = ["sh", "-c", ASK, "ask", str(folder), engine_facts.NAME, str(engine_facts.SIZE)]
+    answer = transport.run(asked, PurePosixPath("/"), idempotent=True)
+    if answer.out.strip() == "none":
+        raise RequestError(f"no engine on {cluster} ({folder}/bin/caffe): hpcbrew setup {cluster} installs it")
+    if engine_facts.is_another(engine_facts.read(answer.out.encode())):
+        warn(
+            f"the engine on {cluster} is that of another hpcbrew than this one, and may not know all that is asked of "
+            f"it: hpcbrew setup {cluster} brings it up to date"
+        )
