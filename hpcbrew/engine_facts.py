@@ -13,6 +13,9 @@ SIZE = 2**20
 
 Facts = dict[str, str]
 
+GPUS, CPUS = "cuda12", "engine"
+"""The distribution's extras: the engine with CUDA's libraries, some 3 GB of them, and without."""
+
 
 def of(wheel: str, sha256: str, extra: str) -> Facts:
     """The facts of an installation of this hpcbrew."""
@@ -31,6 +34,11 @@ def read(data: bytes | None) -> Facts | None:
 def is_another(facts: Facts | None) -> bool:
     """Whether the engine is that of another hpcbrew than this one, where that is known."""
     return facts is not None and facts.get("code") != _own_code()
+
+
+def is_for_cpus(facts: Facts | None) -> bool:
+    """Whether it was installed without CUDA, where that is known."""
+    return facts is not None and facts.get("extra") == CPUS
 
 
 @functools.cache

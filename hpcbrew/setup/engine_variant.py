@@ -3,13 +3,11 @@
 from pathlib import PurePosixPath
 
 from hpcbrew.clusters.profiles import Cluster
+from hpcbrew.engine_facts import CPUS, GPUS
 from hpcbrew.errors import HpcbrewError
 from hpcbrew.schedulers import pbs_site
 from hpcbrew.setup.report import Report
 from hpcbrew.transports.base import Transport
-
-GPUS, CPUS = "cuda12", "engine"
-"""The distribution's extras."""
 
 
 def choose(transport: Transport, cluster: Cluster, wanted: bool | None, report: Report) -> str:

@@ -12,9 +12,8 @@ ASK = 'test -x "$1/bin/caffe" || { echo none; exit; }; ! test -e "$1/$2" || head
 
 
 def check(plan: JobPlan, root: PurePosixPath, transport: Transport, warn: Callable[[str], object]) -> None:
-    """Raises RequestError where there is none; one of another hpcbrew than this is told to `warn`.
-
-    root: the cluster's scratch folder. One that setup did not make is taken as it is.
+    """Raises RequestError where there is none, or none for the GPUs asked for. One of another hpcbrew than this is told
+    to `warn`; one that setup did not make is taken as it is. root: the cluster's scratch folder.
     """
     if not plan.installed_engine:
         return
@@ -23,7 +22,13 @@ def check(plan: JobPlan, root: PurePosixPath, transport: Transport, warn: Callab
     answer = transport.run(asked, PurePosixPath("/"), idempotent=True)
     if answer.out.strip() == "none":
         raise RequestError(f"no engine on {cluster} ({folder}/bin/caffe): hpcbrew setup {cluster} installs it")
-    if engine_facts.is_another(engine_facts.read(answer.out.encode())):
+    facts = engine_facts.read(answer.out.encode())
+    if plan.resources.gpus and engine_facts.is_for_cpus(facts):
+        raise RequestError(
+            f"a GPU was asked for, and the engine on {cluster} is the one for CPUs: hpcbrew setup {cluster} --gpu "
+            "installs it for GPUs"
+        )
+    if engine_facts.is_another(facts):
         warn(
             f"the engine on {cluster} is that of another hpcbrew than this one, and may not know all that is asked of "
             f"it: hpcbrew setup {cluster} brings it up to date"

@@ -46,3 +46,10 @@ def test_an_engine_of_other_code_is_told(transport: Transport, engine: Path, cod
 
 def test_an_engine_that_setup_did_not_make_is_taken_as_it_is(transport: Transport, engine: Path) -> None:
     assert told(engine.parent, transport) == []
+
+
+def test_a_job_for_gpus_wants_an_engine_for_gpus(transport: Transport, engine: Path) -> None:
+    (engine / engine_facts.NAME).write_text(json.dumps(engine_facts.of("hpcbrew.whl", "0", engine_facts.CPUS)))
+    plan = replace(INSTALLED, resources=replace(PLAN.resources, gpus=1))
+    with pytest.raises(RequestError, match="the one for CPUs: hpcbrew setup far --gpu"):
+        remote_engine.check(plan, PurePosixPath(engine.parent), transport, pytest.fail)
