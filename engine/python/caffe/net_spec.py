@@ -39,9 +39,9 @@ def param_name_dict() -> dict[str, str]:
 def assign_proto(proto: Message, name: str, val: Any) -> None:
     """Sets the field `name` of a message: a dict fills a message field by field, a list a repeated field.
 
-    One value for a repeated field becomes a list of it, and a whole float, as Python 3's `/` gives where that of Python
-    2 gave an integer, the number of an integer field. Raises FieldError where there is no such field, TypeError or
-    ValueError for a value that it cannot hold.
+    An empty dict sets nothing, as in Caffe. One value for a repeated field becomes a list of it, and a whole float, as
+    Python 3's `/` gives where that of Python 2 gave an integer, the number of an integer field. Raises FieldError where
+    there is no such field, TypeError or ValueError for a value that it cannot hold.
     """
     field = proto.DESCRIPTOR.fields_by_name.get(name)
     if field is None:
@@ -49,7 +49,7 @@ def assign_proto(proto: Message, name: str, val: Any) -> None:
     try:
         if field.is_repeated:
             _extend(getattr(proto, name), val, whole=_whole(field))
-        elif isinstance(val, Mapping):
+        elif isinstance(val, Mapping) and field.message_type:
             _fill(getattr(proto, name), val)
         elif isinstance(val, Message):
             getattr(proto, name).CopyFrom(val)
@@ -244,7 +244,6 @@ def _needed(fn: Function, done: Mapping[Function, Any]) -> Iterator[Function]:
 
 
 def _fill(proto: Message, fields: Mapping[str, Any]) -> None:
-    proto.SetInParent()  # an empty dict is a message that is there
     for key, value in fields.items():
         assign_proto(proto, key, value)
 

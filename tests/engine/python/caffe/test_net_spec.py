@@ -125,10 +125,15 @@ def test_a_deconvolution_has_the_fields_of_a_convolution():
     assert [*up.convolution_param.kernel_size] == [4]
 
 
-def test_an_empty_dict_is_a_message_that_is_there():
+def test_an_empty_dict_sets_nothing_as_in_caffe():
     proto = pb.LayerParameter()
     net_spec.assign_proto(proto, "relu_param", {})
-    assert proto.HasField("relu_param")
+    assert not proto.HasField("relu_param")
+
+
+def test_a_dict_is_no_number():
+    with pytest.raises(TypeError, match="axis = {'a': 1}"):
+        net_spec.assign_proto(pb.SliceParameter(), "axis", {"a": 1})
 
 
 def test_types_are_found_by_their_message():
