@@ -6,6 +6,8 @@ import sysconfig
 import traceback
 from pathlib import Path
 
+from engine.errors import EngineError
+
 LONGEST = 500
 """So many characters of an exception's own words are shown."""
 
@@ -45,6 +47,25 @@ def told(error: BaseException, code: str = "") -> str:
         here = f"{sys.version_info[0]}.{sys.version_info[1]}"
         return f"{said}. This is Python 2, and here runs Python {here}: 2to3 -w FILE turns it into Python 3."
     return said
+
+
+def caught_as(error: EngineError, cause: BaseException) -> EngineError:
+    """`error`, which `except` of the kind of `cause` catches too, with its `args` and attributes, as in pycaffe.
+
+    `error` itself where that may end something else: what is no Exception, and what ends an iteration.
+    """
+    if not isinstance(cause, Exception) or isinstance(cause, EngineError | StopIteration | StopAsyncIteration):
+        return error
+    kind = type(cause)
+    try:
+        both = type(type(error).__name__, (type(error), kind), {"__str__": lambda _: str(error)})
+        made: BaseException = kind.__new__(both, *cause.args)
+    except TypeError:  # a kind that cannot be joined, or is made of other things than its args
+        return error
+    assert isinstance(made, EngineError)
+    made.args = cause.args
+    vars(made).update(vars(cause))
+    return made
 
 
 def _words(error: BaseException) -> str:

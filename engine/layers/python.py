@@ -140,7 +140,9 @@ class Python(Layer):
         return user
 
     def named(self) -> "Named":
-        """Around calls of the user's code: what it raises becomes a LayerError with the layer, file and line."""
+        """Around calls of the user's code: what it raises becomes a LayerError with the layer, file and line, which is
+        caught as what it was, too.
+        """
         return Named(self)
 
     # As a part of a net
@@ -229,7 +231,8 @@ class Named:
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         if error is not None and not isinstance(error, KeyboardInterrupt):
             p = self._layer.config.python_param
-            raise self._layer.error(user_errors.told(error, f"{p.module}.{p.layer}")) from error
+            located = self._layer.error(user_errors.told(error, f"{p.module}.{p.layer}"))
+            raise user_errors.caught_as(located, error) from error
 
 
 def _fill(blobs: Sequence[Blob], values: Arrays) -> None:
