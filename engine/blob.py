@@ -20,6 +20,16 @@ LARGEST = 2**31 - 1
 """Values that a blob may have, as in Caffe."""
 
 
+class Uncopied:
+    """What neither copy nor pickle takes, as in Caffe: a copy would be another view of the same values."""
+
+    def __reduce_ex__(self, protocol: object) -> Any:
+        raise NetError(
+            f"a {type(self).__name__} cannot be copied or pickled: copy arrays, blob.data.copy(), or save the net's "
+            "parameters, net.save(FILE)."
+        )
+
+
 class Memory:
     """The values of a blob, float32: on the host while someone holds them as a numpy array, on the device once they
     are used there.
@@ -113,7 +123,7 @@ class Memories:
     diff: Memory
 
 
-class Blob:
+class Blob(Uncopied):
     """`data` and `diff`, float32 arrays of one shape."""
 
     def __init__(self, *shape: int, fill_diff: float = 0.0) -> None:

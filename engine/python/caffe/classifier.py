@@ -10,6 +10,7 @@ from engine.errors import NetError
 from engine.proto.caffe_pb2 import TEST
 
 from . import io
+from .errors import ArrayError
 from .net import Net
 
 
@@ -53,6 +54,8 @@ class PictureNet(Net):
         """
         in_ = self.inputs[0]
         batch = np.stack([self.transformer.preprocess(in_, picture) for picture in pictures])
+        if batch.shape[1] == 1:  # a grey picture in each channel, as in Caffe
+            batch = np.repeat(batch, self.blobs[in_].shape[1], axis=1)
         if batch.shape[1:] != self.blobs[in_].shape[1:]:
             raise NetError(
                 f'pictures of {batch.shape[1]} channels for input "{in_}" of {self.blobs[in_].shape[1]}: load_image '
@@ -81,10 +84,11 @@ class Classifier(PictureNet):
         """Raises as Net, and NetError for a net without pictures as its first input or dims that are less than it."""
         super().__init__(model_file, pretrained_file, mean, input_scale, raw_scale, channel_swap)
         self.crop_dims = np.array(self.blobs[self.inputs[0]].shape[2:])
-        self.image_dims = self.crop_dims if image_dims is None else np.array(image_dims)
-        if self.image_dims.shape != (2,) or (self.image_dims < self.crop_dims).any():
-            raise NetError(
-                f"image_dims {self.image_dims.tolist()}: (height, width) of at least the net's input, "
+        self.image_dims = self.crop_dims if image_dims is None else image_dims
+        dims = np.array(self.image_dims)
+        if dims.shape != (2,) or (dims < self.crop_dims).any():
+            raise ArrayError(
+                f"image_dims {dims.tolist()}: (height, width) of at least the net's input, "
                 f"{self.crop_dims.tolist()}, are needed."
             )
 
@@ -93,12 +97,12 @@ class Classifier(PictureNet):
 
         oversample: the mean over corners, centre and their mirror images; else what the centre gives. Raises NetError.
         """
-        dims, crop_dims = self.image_dims.tolist(), self.crop_dims.tolist()
+        dims, crop_dims = np.array(self.image_dims).tolist(), self.crop_dims.tolist()
         pictures = [io.resize_image(picture, dims) for picture in inputs]
         if not pictures:
             raise NetError("predict: there are no pictures.")
         if oversample:
             crops = self.scores(io.oversample(pictures, crop_dims))
             return crops.reshape(len(pictures), 10, -1).mean(1)
-        (top, left), (height, width) = (self.image_dims - self.crop_dims) // 2, crop_dims
+        (top, left), (height, width) = (np.array(self.image_dims) - self.crop_dims) // 2, crop_dims
         return self.scores([picture[top : top + height, left : left + width] for picture in pictures])

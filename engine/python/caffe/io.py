@@ -13,6 +13,8 @@ from engine.errors import DataError, NetError, SnapshotError
 from engine.host import regular_file
 from engine.proto import binary, caffe_pb2
 
+from .errors import ArrayError, PictureError
+
 Shape = Sequence[int]
 
 OUTSIDE = {
@@ -22,10 +24,6 @@ OUTSIDE = {
 
 REC_709 = np.array([0.2125, 0.7154, 0.0721])
 """How much of red, green and blue is in grey: skimage's. OpenCV, which reads Caffe's databases, has Rec. 601."""
-
-
-class ArrayError(DataError, NetError, ValueError):
-    """An array that does not fit; a ValueError, as programs written for pycaffe know it."""
 
 
 def load_image(filename: str | Path | IO[bytes], color: bool = True) -> np.ndarray:
@@ -39,7 +37,8 @@ def load_image(filename: str | Path | IO[bytes], color: bool = True) -> np.ndarr
         data = regular_file.read(filename) if isinstance(filename, str | Path) else filename.read()
         picture = datums.decode_any_depth(data, datums.Colour.AS_STORED)
     except OSError as e:
-        raise DataError(f"{name}: cannot be read: {e.strerror}.") from e
+        kind = PictureError if isinstance(e, FileNotFoundError) else DataError
+        raise kind(f"{name}: cannot be read: {e.strerror}.") from e
     except DataError as e:
         raise DataError(f"{name}: {e}.") from e
     values = picture[2::-1].transpose(1, 2, 0).astype(np.float64)  # B, G, R as OpenCV has it, and perhaps alpha
@@ -148,14 +147,14 @@ def oversample(images: Sequence[np.ndarray], crop_dims: Shape) -> np.ndarray:
 
 
 def blobproto_to_array(blob: caffe_pb2.BlobProto, return_diff: bool = False) -> np.ndarray:
-    """The values of a BlobProto, or its diff, in its shape. Raises ArrayError where it has another number of them."""
+    """The values of a BlobProto, or its diff, in its shape, float64. Raises ArrayError where it has another number."""
     if return_diff:
         blob = caffe_pb2.BlobProto(
             shape=blob.shape if blob.HasField("shape") else None, data=blob.diff, double_data=blob.double_diff,
             **{f: getattr(blob, f) for f in ("num", "channels", "height", "width") if blob.HasField(f)},
         )  # fmt: skip
     try:
-        return np.array(binary.to_array(blob))
+        return np.array(binary.to_array(blob), np.float64)
     except SnapshotError as e:
         raise ArrayError(str(e)) from e
 
@@ -195,11 +194,12 @@ def array_to_datum(arr: np.ndarray, label: int | None = None) -> caffe_pb2.Datum
 
 
 def datum_to_array(datum: caffe_pb2.Datum) -> np.ndarray:
-    """The values of a Datum (channels, height, width): uint8, or float32 where it holds floats. Raises ArrayError."""
+    """The values of a Datum (channels, height, width): uint8, or float64 where it holds floats. Raises ArrayError."""
     try:
-        return np.array(datums.pixels(datum))
+        pixels = datums.pixels(datum)
     except DataError as e:
         raise ArrayError(f"this Datum {e}.") from e
+    return np.array(pixels, None if pixels.dtype == np.uint8 else np.float64)
 
 
 class Transformer:

@@ -4,6 +4,7 @@ import logging
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
+from operator import index
 from typing import TextIO, cast
 
 import engine.log
@@ -38,7 +39,7 @@ def init_log(level: int | None = None, stderr: bool | None = None) -> None:
     global _handlers  # noqa: PLW0603  one log a process, as in Caffe
     flags = engine.log.LogFlags.from_environment()
     if level is not None:
-        flags = replace(flags, minloglevel=int(level))
+        flags = replace(flags, minloglevel=index(level))
     if stderr is not None:
         flags = replace(flags, logtostderr=bool(stderr))
     engine.log.stop(_handlers)
@@ -50,6 +51,6 @@ def set_logging_disabled() -> None:
     init_log(FATAL)
 
 
-def log(message: str) -> None:
+def log(message: str | bytes) -> None:
     """Says something in the log."""
-    engine.log.info("_caffe.cpp:71", str(message))
+    engine.log.info("_caffe.cpp:71", message.decode(errors="replace") if isinstance(message, bytes) else str(message))

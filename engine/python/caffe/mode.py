@@ -38,7 +38,7 @@ def set_mode_gpu() -> None:
 def set_device(device: int) -> None:
     """The number of the GPU that set_mode_gpu takes; the one in use changes at once. Raises DeviceError."""
     global _device  # noqa: PLW0603  one device a process, as in Caffe
-    _device = int(device)
+    _device = index(device)
     if _device < 0:
         raise DeviceError(f"set_device: {device} is no device; they are counted from 0.")
     if _on_gpu:
@@ -64,9 +64,9 @@ def solver_count() -> int:
 def set_solver_count(count: int) -> None:
     """Said before the solver is made, which then reads its own share of the batches. Raises SolverError."""
     global _count  # noqa: PLW0603
-    if count < 1:
+    if index(count) < 1:
         raise SolverError(f"set_solver_count: {count} solvers; 1 or more is possible.")
-    _count = int(count)
+    _count = index(count)
 
 
 def solver_rank() -> int:
@@ -76,9 +76,9 @@ def solver_rank() -> int:
 
 def set_solver_rank(rank: int) -> None:
     """Said before the solver is made. Raises SolverError."""
-    if rank < 0:
+    if index(rank) < 0:
         raise SolverError(f"set_solver_rank: {rank} is no rank; they are counted from 0.")
-    _of_thread.rank = int(rank)
+    _of_thread.rank = index(rank)
 
 
 def set_multiprocess(multiprocess: bool) -> None:

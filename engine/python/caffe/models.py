@@ -4,7 +4,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from engine.blob import Blob, BlobVec
-from engine.errors import NetError
+from engine.errors import NetError, SnapshotError
+from engine.host import atomic_file
 from engine.net import weights
 from engine.net.net import Net
 from engine.proto import binary
@@ -36,7 +37,8 @@ def save(net: Net, params: Sequence[Blob], path: str | Path) -> None:
 def save_hdf5(net: Net, params: Sequence[Blob], path: str | Path, *, write_diff: bool) -> None:
     """As Caffe's HDF5 models, with the diffs where `write_diff` asks for them. Raises SnapshotError."""
     diffs = [blob.diff for blob in params] if write_diff else None
-    formats.write_model_hdf5(Path(path), net, [blob.data for blob in params], diffs)
+    with atomic_file.writing(path, SnapshotError):
+        formats.write_model_hdf5(Path(path), net, [blob.data for blob in params], diffs)
 
 
 def share(net: Net, params: Sequence[Blob], own: Rows, theirs: Rows) -> None:

@@ -2,7 +2,7 @@
 
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import zip_longest
+from operator import index
 from pathlib import Path
 from typing import Any, Self
 
@@ -11,7 +11,7 @@ import numpy as np
 
 import engine.net.net
 from engine import log
-from engine.blob import Blob, BlobVec
+from engine.blob import Blob, BlobVec, Uncopied
 from engine.errors import NetError
 from engine.layers import python
 from engine.layers.base import Layer
@@ -20,22 +20,28 @@ from engine.proto import caffe_pb2 as pb
 from engine.proto import text
 from engine.solver.inputs import Batches
 
-from . import former, mode, models
+from . import batched, former, mode, models
+from .errors import ArgumentError, ArrayError, UnknownBlobError, UnknownLayerError
 from .passes import Hook, Passes
 
 Arrays = dict[str, np.ndarray]
 File = str | Path
 
+MADE = frozenset(
+    ("_net", "_passes", "_owned", "_blobs_dict", "_params_dict", "_layer_list", "_layer_dict", "_layer_names")
+)
+"""What a net has once it is made."""
 
-class BoundLayer:
-    """A layer as `Net.layers` lists it: its `type`, and its parameters as `blobs`."""
+
+class BoundLayer(Uncopied, python.UserLayer):
+    """A layer as `Net.layers` lists it: its `type`, and its parameters as `blobs`; a `caffe.Layer`, as in Caffe."""
 
     def __init__(self, layer: Layer, blobs: BlobVec) -> None:
         self.type = layer.type
         self.blobs = blobs
 
 
-class Net:
+class Net(Uncopied):
     """A net, its parameters and what it computed last.
 
     blobs: every blob by name. params: for each layer that has some, its parameters. layers, layer_dict: the layers.
@@ -45,7 +51,6 @@ class Net:
     """
 
     name: str
-    layers: list[Any]
 
     def __init__(
         self,
@@ -66,11 +71,13 @@ class Net:
             log.warning("_caffe.cpp:167", 'Use this instead (with the named "weights" parameter):')
             log.warning("_caffe.cpp:169", f"Net('{network_file}', {phase}, weights='{weights}')")
         if phase not in (pb.TRAIN, pb.TEST):
-            raise NetError(f"caffe.Net: phase is {phase!r}; give caffe.TRAIN or caffe.TEST.")
+            raise ArgumentError(f"caffe.Net: phase is {phase!r}; give caffe.TRAIN or caffe.TEST.")
+        if isinstance(level, str | Path):
+            raise ArgumentError(f"caffe.Net: level is {level!r}; give an integer.")
         if isinstance(stages, str):
-            raise NetError(f"caffe.Net: stages is a list of names; give [{stages!r}].")
+            raise ArgumentError(f"caffe.Net: stages is a list of names; give [{stages!r}].")
         param = text.read_net(network_file)
-        net = engine.net.net.Net.from_param(param, int(phase), int(str(level)), list(stages or ()), network_file)
+        net = engine.net.net.Net.from_param(param, int(phase), index(level), list(stages or ()), network_file)
         params = [Blob(*p.shape) for p in net.params]
         for blob, value in zip(params, net.init(mode.next_seed()), strict=True):
             blob.data[...] = value
@@ -89,33 +96,75 @@ class Net:
         self._net, self._owned = net, params
         self._layer_names = net.layer_names
         self.phase = net.phase
-        self.inputs, self.outputs = net.input_names, net.output_names
-        self.top_names = OrderedDict(
+        self._input_list, self._output_list = net.input_names, net.output_names
+        self._top_names = OrderedDict(
             (name, [v.blob for v in tops]) for name, tops in zip(self._layer_names, net.tops, strict=True)
         )
-        self.bottom_names = OrderedDict((node.name, [v.blob for v in node.bottoms]) for node in net.graph.nodes)
-        self.blob_loss_weights = OrderedDict.fromkeys(net.blob_shapes, 0.0)
+        self._bottom_names = OrderedDict((node.name, [v.blob for v in node.bottoms]) for node in net.graph.nodes)
+        weight_of = dict.fromkeys(net.blob_shapes, 0.0)
         for tops, weights in zip(net.tops, net.loss_weights, strict=True):
-            self.blob_loss_weights.update({v.blob: w for v, w in zip(tops, weights, strict=True) if w})
+            weight_of.update({v.blob: w for v, w in zip(tops, weights, strict=True) if w})
+        self._blob_loss_weights = list(weight_of.values())
         # A loss starts its gradient with its weight, which lies in its diff, where it can be changed.
-        self.blobs = OrderedDict(
-            (blob, Blob(*shape, fill_diff=self.blob_loss_weights[blob])) for blob, shape in net.blob_shapes.items()
+        self._blobs_dict = blobs = OrderedDict(
+            (blob, Blob(*shape, fill_diff=weight_of[blob])) for blob, shape in net.blob_shapes.items()
         )
         rows = [self._row(i) for i in range(len(net.layers))]
-        layers = [_bound(layer, row) for layer, row in zip(net.layers, rows, strict=True)]
-        vars(self).update(layers=layers, name=net.name)  # a program's subclass may have properties of these names
-        self.layer_dict = OrderedDict(zip(self._layer_names, layers, strict=True))
-        self.params = OrderedDict((name, row) for name, row in zip(self._layer_names, rows, strict=True) if row)
+        self._layer_list = [_bound(layer, row) for layer, row in zip(net.layers, rows, strict=True)]
+        vars(self).update(name=net.name)  # a program's subclass may have a property of this name
+        self._layer_dict = OrderedDict(zip(self._layer_names, self._layer_list, strict=True))
+        self._params_dict = OrderedDict((name, row) for name, row in zip(self._layer_names, rows, strict=True) if row)
         for layer, node, tops, row in zip(net.layers, net.graph.nodes, net.tops, rows, strict=True):
             if isinstance(layer, python.Python):
-                layer.bind([self.blobs[v.blob] for v in node.bottoms], [self.blobs[v.blob] for v in tops], row)
-        # The names under which pycaffe keeps what it has looked up; programs read them.
-        self._input_list, self._output_list = self.inputs, self.outputs
-        self._blobs_dict, self._params_dict, self._layer_dict = self.blobs, self.params, self.layer_dict
-        self._passes = Passes(net, self.blobs, params, batches)
+                layer.bind([blobs[v.blob] for v in node.bottoms], [blobs[v.blob] for v in tops], row)
+        self._passes = Passes(net, blobs, params, batches)
 
     def __getattr__(self, name: str) -> Any:
+        if name in MADE and "_passes" not in vars(self):
+            raise ArgumentError(
+                f"this {type(self).__name__} is no net yet: its __init__ has to call caffe.Net.__init__(self, FILE, "
+                "PHASE) first."
+            )
         raise former.missing(f"{type(self).__name__!r} object", name)
+
+    # What it has, to be read. pycaffe keeps it under the names with an underscore, which programs read too.
+
+    @property
+    def blobs(self) -> OrderedDict[str, Blob]:
+        return self._blobs_dict
+
+    @property
+    def params(self) -> OrderedDict[str, BlobVec]:
+        return self._params_dict
+
+    @property
+    def layers(self) -> list[Any]:
+        return self._layer_list
+
+    @property
+    def layer_dict(self) -> OrderedDict[str, Any]:
+        return self._layer_dict
+
+    @property
+    def inputs(self) -> list[str]:
+        return self._input_list
+
+    @property
+    def outputs(self) -> list[str]:
+        return self._output_list
+
+    @property
+    def top_names(self) -> OrderedDict[str, list[str]]:
+        return self._top_names
+
+    @property
+    def bottom_names(self) -> OrderedDict[str, list[str]]:
+        return self._bottom_names
+
+    @property
+    def blob_loss_weights(self) -> OrderedDict[str, float]:
+        """Each blob's weight in the loss."""
+        return OrderedDict(zip(self.blobs, self._blob_loss_weights, strict=True))
 
     def _row(self, i: int) -> BlobVec:
         declared = zip(self._net.param_ids[i], self._net.layers[i].params, strict=True)
@@ -156,32 +205,17 @@ class Net:
 
     def forward_all(self, blobs: Iterable[str] | None = None, **inputs: Any) -> Arrays:
         """`forward` on any number of examples, a batch at a time; of a scalar (a loss) there is one value a batch."""
-        extra = list(blobs or ())
-        parts: list[Arrays] = []
-        for batch in self._batch(inputs):
-            parts.append(_copied(self.forward(extra, **batch)))
-        return _joined(parts, _examples(inputs))
+        return batched.forward(self, list(blobs or ()), inputs)
 
     def forward_backward_all(
         self, blobs: Iterable[str] | None = None, diffs: Iterable[str] | None = None, **arrays: Any
     ) -> tuple[Arrays, Arrays]:
         """`forward` and `backward` on any number of examples and gradients of the outputs, a batch at a time."""
-        extra, more = list(blobs or ()), list(diffs or ())
-        inputs = {name: value for name, value in arrays.items() if name not in self.outputs}
-        gradients = {name: value for name, value in arrays.items() if name in self.outputs}
-        outs: list[Arrays] = []
-        backs: list[Arrays] = []
-        nothing: dict[str, Any] = {}
-        for batch, gradient in zip_longest(self._batch(inputs), self._batch(gradients), fillvalue=nothing):
-            outs.append(_copied(self.forward(extra, **batch)))
-            backs.append(_copied(self.backward(more, **gradient)))
-        return _joined(outs, _examples(inputs)), _joined(backs, _examples(inputs))
+        return batched.forward_backward(self, list(blobs or ()), list(diffs or ()), arrays)
 
     def reshape(self) -> None:
         """Gives every blob the shape that follows from the inputs' present ones. Raises LayerError where none does."""
-        self._passes.fit(len(self._net.layers), len(self._net.layers) - 1)
-        for name, shape in self._passes.net.blob_shapes.items():
-            self.blobs[name].reshape(*shape)
+        self._passes.reshape()
 
     def _forward(self, start: int, end: int, key: jax.Array | None = None) -> float:
         """Layers start … end, by number. Returns the loss: Σ loss_weight · Σ top over these layers."""
@@ -266,6 +300,8 @@ class Net:
 
         Raises NetError where counts or shapes differ.
         """
+        if not isinstance(other, Net):
+            raise ArgumentError(f"share_with takes a net, and this is {type(other).__name__}.")
         models.share(self._net, self._owned, self.params, other.params)
 
     def clear_param_diffs(self) -> None:
@@ -280,12 +316,8 @@ class Net:
         return list(self.blobs)
 
     @property
-    def _blobs(self) -> list[Blob]:
-        return list(self.blobs.values())
-
-    @property
-    def _blob_loss_weights(self) -> list[float]:
-        return list(self.blob_loss_weights.values())
+    def _blobs(self) -> BlobVec:
+        return BlobVec(self.blobs.values())
 
     @property
     def _inputs(self) -> list[int]:
@@ -318,14 +350,14 @@ class Net:
         if name is None:
             return default
         if name not in self.layer_dict:
-            raise NetError(f'this net has no layer "{name}"; it has {", ".join(self._layer_names)}.')
+            raise UnknownLayerError(f'this net has no layer "{name}"; it has {", ".join(self._layer_names)}.')
         return self._layer_names.index(name)
 
     def _known(self, names: Iterable[str]) -> list[str]:
         wanted = list(dict.fromkeys(names))
         for name in wanted:
             if name not in self.blobs:
-                raise NetError(f'this net has no blob "{name}"; it has {", ".join(self.blobs)}.')
+                raise UnknownBlobError(f'this net has no blob "{name}"; it has {", ".join(self.blobs)}.')
         return wanted
 
     def _fill(self, given: Mapping[str, Any], names: Sequence[str], what: str) -> None:
@@ -342,40 +374,16 @@ class Net:
             except ValueError:
                 fits = False
             if not fits:
-                raise NetError(
+                raise ArrayError(
                     f'{what} "{name}" has shape {list(array.shape)} and was given {list(np.shape(value))}. '
                     f'Reshape it first: net.blobs["{name}"].reshape(…).'
                 )
             array[...] = value
 
     def _batch(self, arrays: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-        """The arrays in pieces of the net's batch size, the last filled up with zeros."""
-        if not arrays:
-            return
-        size = self.blobs[next(iter(arrays))].num
-        count = _examples(arrays)
-        for start in range(0, count, size):
-            piece = {name: np.asarray(value[start : start + size], np.float32) for name, value in arrays.items()}
-            short = size - min(size, count - start)
-            yield {name: np.pad(x, [(0, short)] + [(0, 0)] * (x.ndim - 1)) for name, x in piece.items()}
+        return batched.batches(self, arrays)
 
 
 def _bound(layer: Layer, blobs: BlobVec) -> BoundLayer | python.UserLayer:
     """A Python layer is listed as the object that its user made, whose methods can be called."""
     return layer.user if isinstance(layer, python.Python) else BoundLayer(layer, blobs)
-
-
-def _examples(arrays: Mapping[str, Any]) -> int:
-    counts = {name: len(value) for name, value in arrays.items()}
-    if len(set(counts.values())) > 1:
-        raise NetError(f"arrays of different numbers of examples: {counts}.")
-    return next(iter(counts.values()), 0)
-
-
-def _copied(arrays: Arrays) -> Arrays:
-    return {name: np.array(value, ndmin=1) for name, value in arrays.items()}
-
-
-def _joined(parts: Sequence[Arrays], examples: int) -> Arrays:
-    """Batches one behind the other; what filled the last one up is cut off."""
-    return {name: np.concatenate([p[name] for p in parts])[:examples] for name in parts[0]} if parts else {}

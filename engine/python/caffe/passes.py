@@ -223,17 +223,45 @@ class Passes:
         """Sets the layers up to run `start` … `end`: for the present shapes of sources' tops, and of dynamic layers'
         before. What lies behind `end` is as it was where it does not fit, as in Caffe, which reshapes what it runs.
         """
+        self.net = self._built.resized(self._told(start), start, end)
+
+    def reshape(self) -> None:
+        """Gives every blob the shape that follows from the sources' present ones; users' layers are asked for theirs.
+
+        Raises LayerError where a layer does not fit.
+        """
+        last = len(self.net.layers) - 1
+        asked = [i for i, layer in enumerate(self.net.layers) if isinstance(layer, python.Python)]
+        between = [i for i in asked if not isinstance(self.net.layers[i], SourceLayer)]
+        for i in asked:
+            if i not in between:
+                self._ask(i)
+        self.net = self._built.resized(self._told(last + 1), min(between, default=last + 1), last)
+        self._size_blobs()
+        for i in between:
+            self._ask(i)
+            self.net = self.net.resized({v.blob: self.blobs[v.blob].shape for v in self.net.tops[i]}, i + 1, last)
+            self._size_blobs()
+
+    def _ask(self, i: int) -> None:
+        """The user's `reshape`, on the blobs as they are."""
+        layer = self.net.layers[i]
+        assert isinstance(layer, python.Python)
+        layer.reshape()
+
+    def _size_blobs(self) -> None:
+        for name, shape in self.net.blob_shapes.items():
+            self.blobs[name].reshape(*shape)
+
+    def _told(self, start: int) -> dict[str, Shape]:
+        """The present shapes of the tops of sources, and of dynamic layers before `start`."""
         layers = enumerate(zip(self.net.layers, self.net.tops, strict=True))
-        self.net = self._built.resized(
-            {
-                v.blob: self.blobs[v.blob].shape
-                for i, (layer, tops) in layers
-                if isinstance(layer, SourceLayer) or (layer.dynamic and i < start)
-                for v in tops
-            },
-            start,
-            end,
-        )
+        return {
+            v.blob: self.blobs[v.blob].shape
+            for i, (layer, tops) in layers
+            if isinstance(layer, SourceLayer) or (layer.dynamic and i < start)
+            for v in tops
+        }
 
     def fit_to(self, values: Mapping[Value, Array]) -> None:
         """Sets the layers up for the shapes of computed values."""

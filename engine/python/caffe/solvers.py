@@ -7,17 +7,18 @@ from operator import index
 from pathlib import Path
 from typing import Any, ClassVar
 
-from engine.blob import Blob
+from engine.blob import Blob, Uncopied
 from engine.devices.data_parallel import DataParallel
 from engine.errors import SolverError
 from engine.proto import text
 
 from . import mode
+from .errors import ArgumentError
 from .net import Net
 from .stepping import OpenSolver
 
 
-class Solver:
+class Solver(Uncopied):
     """A solver file, opened.
 
     net: the net that is trained; test_nets: those that are tested, on its parameters. Both read the data that the
@@ -44,9 +45,9 @@ class Solver:
         parallel = DataParallel.one_of(count, rank)
         self._solver = OpenSolver(self.param, solver_file, parallel=parallel, keep_values=True)
         net = self._solver.net
-        self.net = Net._around(net, [Blob(*p.shape) for p in net.params], self._solver.batches)
-        self._solver.view, self._solver.callbacks = self.net, []
-        self.test_nets = [self._test_net(i) for i in range(len(self._solver.test_nets))]
+        self._view = Net._around(net, [Blob(*p.shape) for p in net.params], self._solver.batches)
+        self._solver.view, self._solver.callbacks = self._view, []
+        self._test_views = [self._test_net(i) for i in range(len(self._solver.test_nets))]
         self._show()
 
     def _test_net(self, index: int) -> Net:
@@ -54,8 +55,16 @@ class Solver:
         net = Net._around(test.net, [Blob(*p.shape) for p in test.net.params], test.batches)
         for blob, value in zip(net._owned, test.params, strict=True):
             blob.data[...] = value
-        net.share_with(self.net)
+        net.share_with(self._view)
         return net
+
+    @property
+    def net(self) -> Net:
+        return self._view
+
+    @property
+    def test_nets(self) -> list[Net]:
+        return self._test_views
 
     @property
     def iter(self) -> int:
@@ -111,11 +120,15 @@ class Solver:
         Or those of one object that has both, as an NCCL.
         """
         if on_gradients_ready is None:
+            if not hasattr(on_start, "on_gradients_ready"):
+                raise ArgumentError("add_callback takes two functions, or an object with on_start, on_gradients_ready.")
             on_start, on_gradients_ready = on_start.on_start, on_start.on_gradients_ready
         self._solver.callbacks.append((on_start, on_gradients_ready))
 
     def share_weights(self, net: Net) -> None:
         """`net` uses the parameters of `self.net` from now on, by layer name. Raises NetError."""
+        if not isinstance(net, Net):
+            raise ArgumentError(f"share_weights takes a net, and this is {type(net).__name__}.")
         net.share_with(self.net)
 
     def snapshot(self) -> None:

@@ -39,9 +39,9 @@ class OpenSolver(engine.solver.solver.Solver):
             return super().advance(carry, rates)
         (rate,) = rates
         view, last = self.view, len(self.net.layers) - 1
+        view.clear_param_diffs()
         for on_start, _ in self.callbacks:
             on_start()
-        view.clear_param_diffs()
         loss = 0.0
         for number in range(self.param.iter_size):
             loss += view._forward(0, last, self._drawn_from(number))

@@ -336,7 +336,7 @@ class Particular(Exception):
 
 @pytest.mark.parametrize("error", [KeyError("mean"), FileNotFoundError(2, "gone"), Ended("no more", 3)])
 def test_what_it_raises_is_caught_as_what_it_is(error):
-    with pytest.raises(type(error), match="^located$") as caught:
+    with pytest.raises(type(error), match=r"^located$") as caught:
         raise user_errors.caught_as(LayerError("located"), error)
     assert isinstance(caught.value, LayerError)
     assert caught.value.args == error.args

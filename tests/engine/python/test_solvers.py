@@ -146,11 +146,25 @@ def test_callbacks_come_before_the_passes_and_before_the_update():
         lambda: told.append(("ready", s.net.params["ip"][1].diff.copy())),
     )
     w, b = (p.data.copy() for p in s.net.params["ip"])
-    s.step(1)
-    plain.step(1)
-    assert [what for what, _ in told] == ["start", "ready"]
+    s.step(2)
+    plain.step(2)
+    assert [what for what, _ in told] == ["start", "ready", "start", "ready"]
+    assert not told[0][1]
+    assert not told[2][1], "gradients are cleared before on_start"
     np.testing.assert_allclose(told[1][1], 2 * gradient(w, b)[1], rtol=1e-5)
     np.testing.assert_allclose(s.net.params["ip"][0].data, plain.net.params["ip"][0].data, rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda s: s.add_callback(3), "add_callback takes two functions, or an object"),
+        (lambda s: s.share_weights(3), "share_weights takes a net, and this is int"),
+    ],
+)
+def test_other_kinds_of_arguments_are_refused(call, message):
+    with pytest.raises(TypeError, match=message):
+        call(solver())
 
 
 DROPPED = NET.replace('bottom: "y"', 'bottom: "z"').replace(

@@ -52,13 +52,21 @@ def test_without_dims_the_whole_picture_is_the_crop(model):
     np.testing.assert_allclose(net.predict(PICTURES, oversample=False), by_hand(net, whole), rtol=1e-4)
 
 
+def test_a_grey_picture_is_that_in_each_channel(model):
+    net = caffe.Classifier(*model, image_dims=(6, 6))
+    assert net.image_dims == (6, 6)
+    grey = np.random.default_rng(3).random((6, 6, 1), np.float32)
+    want = net.predict([np.repeat(grey, 3, axis=2)], oversample=False)
+    np.testing.assert_allclose(net.predict([grey], oversample=False), want, rtol=1e-5)
+
+
 def test_dims_less_than_the_input_are_refused(model):
-    with pytest.raises(NetError, match=r"image_dims \[4, 8\].*at least.*\[6, 6\]"):
+    with pytest.raises(ValueError, match=r"image_dims \[4, 8\].*at least.*\[6, 6\]"):
         caffe.Classifier(*model, image_dims=[4, 8])
 
 
 @pytest.mark.parametrize(
-    ("pictures", "message"), [([], "no pictures"), ([np.zeros((6, 6, 1))], 'of 1 channels for input "data" of 3')]
+    ("pictures", "message"), [([], "no pictures"), ([np.zeros((6, 6, 2))], 'of 2 channels for input "data" of 3')]
 )
 def test_what_is_no_picture_for_the_net_is_told(model, pictures, message):
     with pytest.raises(NetError, match=message):

@@ -147,6 +147,7 @@ def test_blobs_go_and_come_back():
     data, diff = np.arange(6, dtype=np.float32).reshape(1, 2, 3), np.ones((1, 2, 3), np.float32)
     blob = caffe.io.array_to_blobproto(data, diff)
     np.testing.assert_array_equal(caffe.io.blobproto_to_array(blob), data)
+    assert caffe.io.blobproto_to_array(blob).dtype == np.float64
     np.testing.assert_array_equal(caffe.io.blobproto_to_array(blob, return_diff=True), diff)
 
 
@@ -190,6 +191,7 @@ def test_datums_go_and_come_back(dtype):
     datum = caffe.io.array_to_datum(array, 7)
     assert datum.label == 7
     np.testing.assert_array_equal(caffe.io.datum_to_array(datum), array)
+    assert caffe.io.datum_to_array(datum).dtype == (np.uint8 if dtype == np.uint8 else np.float64)
 
 
 def test_transformer_follows_caffes_order_and_back():
@@ -266,3 +268,8 @@ def test_a_step_that_is_none_is_left_out():
 def test_transformer_refuses(call, message):
     with pytest.raises(NetError, match=message):
         call(caffe.io.Transformer({"data": (1, 3, 6, 8)}))
+
+
+def test_a_picture_that_is_not_there_is_a_file_that_was_not_found(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"no.png: cannot be read: No such file"):
+        caffe.io.load_image(tmp_path / "no.png")

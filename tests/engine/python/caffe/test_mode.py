@@ -48,3 +48,9 @@ def test_each_thread_has_a_rank_of_its_own():
     with ThreadPoolExecutor(2) as threads:
         assert list(threads.map(said, (1, 2))) == [1, 2]
     assert caffe.solver_rank() == 0
+
+
+@pytest.mark.parametrize("call", [caffe.set_device, caffe.set_solver_count, caffe.set_solver_rank, caffe.init_log])
+def test_numbers_are_integers(call):
+    with pytest.raises(TypeError):
+        call("0")

@@ -66,3 +66,8 @@ def test_parameters_cut_to_other_sizes_take_models_of_these(net, tmp_path, suffi
     net.params["ip2"][0].data[...] = 9
     net.copy_from(file)
     np.testing.assert_array_equal(net.params["ip2"][0].data, kept)
+
+
+def test_a_model_for_a_folder_that_is_not_there_is_refused(net, tmp_path):
+    with pytest.raises(SnapshotError, match=r"no/it.h5: cannot be written: No such file"):
+        net.save_hdf5(tmp_path / "no" / "it.h5")

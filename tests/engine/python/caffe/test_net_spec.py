@@ -132,7 +132,7 @@ def test_an_empty_dict_sets_nothing_as_in_caffe():
 
 
 def test_a_dict_is_no_number():
-    with pytest.raises(TypeError, match="axis = {'a': 1}"):
+    with pytest.raises(TypeError, match=r"axis = {'a': 1}"):
         net_spec.assign_proto(pb.SliceParameter(), "axis", {"a": 1})
 
 

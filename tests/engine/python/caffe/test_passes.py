@@ -48,6 +48,18 @@ class Targets(caffe.Layer):
         pass
 
 
+class Sized(caffe.Layer):
+    """As layers whose owner changes what they make between passes."""
+
+    rows = 1
+
+    def setup(self, bottom, top):
+        pass
+
+    def reshape(self, bottom, top):
+        top[0].reshape(self.rows, bottom[0].shape[1])
+
+
 class Twice(caffe.Layer):
     def setup(self, bottom, top):
         pass
@@ -97,6 +109,14 @@ def test_values_decide_how_large_a_users_tops_are():
         np.testing.assert_array_equal(n.forward(x=x)["y"], 3 * chosen)
         n.blobs["y"].diff[...] = 1
         np.testing.assert_array_equal(n.backward()["x"][:, 0], 3 * (x[:, 0] > 0))
+
+
+def test_reshape_asks_a_users_layer_for_its_shapes():
+    n = net(python_layer("Sized", "x", "r"), SCALED % ("r", "y"))
+    n.layers[1].rows = 5
+    n.blobs["x"].reshape(3, 7)
+    n.reshape()
+    assert (n.blobs["r"].shape, n.blobs["y"].shape) == ((5, 7), (5, 7))
 
 
 def test_a_users_layer_gets_the_blobs_of_the_net():
