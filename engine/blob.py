@@ -133,7 +133,7 @@ class Blob(Uncopied):
     @property
     def data(self) -> np.ndarray:
         """The values: a view to read and to write in place."""
-        return self._memories.data.host.reshape(self._shape)
+        return self._own().host.reshape(self._shape)
 
     @property
     def diff(self) -> np.ndarray:
@@ -169,8 +169,14 @@ class Blob(Uncopied):
         return other
 
     def share_data(self, other: "Blob") -> None:
-        """Uses the values of `other`, which has as many, from now on; the gradient stays its own."""
+        """Uses the values of `other` from now on; the gradient stays its own."""
         self._memories.data = other._memories.data
+
+    def _own(self) -> Memory:
+        """The memory of `data`, of as many values as this blob has: one that shares it may have another size by now."""
+        memory = self._memories.data
+        memory.resize(self.count)
+        return memory
 
     def share(self, other: "Blob") -> None:
         """Uses the values and the gradient of `other` from now on. Raises NetError where it has another shape."""
@@ -205,7 +211,7 @@ class Blob(Uncopied):
 
     def value(self) -> jax.Array:
         """`data` for a compiled function."""
-        return self._memories.data.array(self._shape)
+        return self._own().array(self._shape)
 
     def gradient(self) -> jax.Array:
         """`diff` for a compiled function."""
@@ -214,7 +220,7 @@ class Blob(Uncopied):
     def put(self, value: jax.Array) -> None:
         """Takes computed values, and their shape."""
         self.reshape(*value.shape)
-        self._memories.data.put(value)
+        self._own().put(value)
 
     def put_gradient(self, value: jax.Array) -> None:
         """Takes a computed gradient, of the values' shape."""

@@ -218,12 +218,15 @@ class Net(Uncopied):
         self._passes.reshape()
 
     def _forward(self, start: int, end: int, key: jax.Array | None = None) -> float:
-        """Layers start … end, by number. Returns the loss: Σ loss_weight · Σ top over these layers."""
+        """Layers start … end, by number. Returns the loss: Σ diff · data of their tops that have a weight in the loss,
+        which lies in their diff.
+        """
         self._check_numbers(start, end)
         self._passes.forward(start, end, key)
         loss = 0.0
         for tops, weights in zip(self._net.tops[start : end + 1], self._net.loss_weights[start : end + 1], strict=True):
-            loss += sum(w * float(self.blobs[v.blob].data.sum()) for v, w in zip(tops, weights, strict=True) if w)
+            weighted = [self.blobs[v.blob] for v, w in zip(tops, weights, strict=True) if w]
+            loss += sum(float(np.vdot(blob.diff, blob.data)) for blob in weighted)
         return loss
 
     def _backward(self, start: int, end: int) -> None:

@@ -19,6 +19,7 @@ from engine.graph.graph import Value
 from engine.layers import python
 from engine.layers.base import Array, Layer, Shape, SourceLayer
 from engine.layers.hdf5_output import HDF5Output
+from engine.layers.structure import Split
 from engine.net.convolution_work import light
 from engine.net.sized import Sized, Uses
 from engine.net.spans import spans
@@ -60,8 +61,21 @@ class Passes:
         self._overwritten: dict[Value, Array] = {}
         self._recalled: dict[int, Array] = {}
         self._last = {v.blob: v for v in net.shapes}
+        self._copies = self._shared()
         self._sources = {i: layer.name for i, layer in enumerate(net.layers) if _reads(layer)}
         self._compiled = lru_cache(KEPT)(partial(_compiled, net))
+
+    def _shared(self) -> frozenset[str]:
+        """The tops of Split layers, which have their bottom's memory, as in Caffe: what is written into the bottom is
+        read by a pass that begins behind the Split. Those that a layer overwrites in place have their own.
+        """
+        rows = zip(self.net.layers, self.net.graph.nodes, self.net.tops, strict=True)
+        splits = [(node.bottoms[0], tops) for layer, node, tops in rows if isinstance(layer, Split)]
+        last = set(self._last.values())
+        copies = {v.blob: bottom.blob for bottom, tops in splits for v in tops if {v, bottom} <= last}
+        for top, bottom in copies.items():
+            self.blobs[top].share_data(self.blobs[bottom])
+        return frozenset(copies)
 
     @property
     def batches(self) -> Batches:
@@ -130,7 +144,10 @@ class Passes:
         """Into each blob the last of its versions; those that it overwrites are kept for backward."""
         self._overwritten.update((v, x) for v, x in values.items() if v != self._last[v.blob])
         for blob, v in {v.blob: v for v in values}.items():
-            self.blobs[blob].put(values[v])
+            if blob in self._copies:
+                self.blobs[blob].reshape(*values[v].shape)
+            else:
+                self.blobs[blob].put(values[v])
 
     # Backward
 

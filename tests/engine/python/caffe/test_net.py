@@ -302,6 +302,8 @@ def test_a_subclass_may_have_names_of_its_own(tmp_path):
 def test_forward_by_number_returns_the_loss(net):
     net.forward(x=X, t=[0, 2])
     assert net._forward(0, 5) == pytest.approx(2 * float(net.blobs["loss"].data))
+    net.blobs["loss"].diff[...] = 7
+    assert net._forward(0, 5) == pytest.approx(7 * float(net.blobs["loss"].data))
 
 
 def test_a_range_without_a_layer_computes_nothing(net):

@@ -134,6 +134,26 @@ def test_a_users_layer_in_place_goes_back_through_what_it_was_given():
     np.testing.assert_allclose(n.backward()["x"], 4 * X, rtol=1e-5)
 
 
+def test_a_pass_that_begins_behind_a_split_reads_what_was_written_before_it():
+    n = net(SCALED % ("x", "a"), (SCALED % ("x", "b")).replace('"s"', '"t"'))
+    n.forward(x=X)
+    held = n.blobs["x_x_0_split_1"].data
+    n.blobs["x"].data[...] = 5
+    np.testing.assert_array_equal(n.forward(start="s")["b"], np.full((3, 2), 15))
+    np.testing.assert_array_equal(held, n.blobs["x"].data)
+    n.blobs["x"].reshape(4, 2)
+    assert n.blobs["x_x_0_split_1"].data.shape == (3, 2)
+    assert n.forward(x=np.ones((4, 2)))["a"].shape == (4, 2)
+    np.testing.assert_array_equal(n.blobs["x_x_0_split_1"].data, np.ones((4, 2)))
+
+
+def test_a_split_top_that_is_overwritten_in_place_has_its_own_values():
+    n = net('layer { name: "two" type: "Split" bottom: "x" top: "a" top: "b" }', SCALED % ("a", "a"))
+    n.forward(x=X)
+    for name, want in (("x", X), ("a", 3 * X), ("b", X)):
+        np.testing.assert_array_equal(n.blobs[name].data, want)
+
+
 def test_hooks_are_called_around_each_layer_and_see_its_blobs():
     n = net(SCALED % ("x", "h"), 'layer { name: "e" type: "Exp" bottom: "h" top: "y" }')
     told = []
