@@ -59,6 +59,10 @@ class Memory:
             self._lent = weakref.ref(held)
         return held[: self._count]
 
+    @property
+    def on_host(self) -> bool:
+        return self._host is not None
+
     def array(self, shape: Shape) -> jax.Array:
         """The values for a compiled function. Raises NetError where none can run."""
         forked.check()
@@ -143,6 +147,11 @@ class Blob(Uncopied):
     @property
     def shape(self) -> Shape:
         return self._shape
+
+    @property
+    def on_host(self) -> bool:
+        """Whether `data` may have been written since it was computed."""
+        return self._memories.data.on_host
 
     @property
     def count(self) -> int:

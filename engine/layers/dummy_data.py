@@ -30,6 +30,12 @@ class DummyData(SourceLayer):
             self.check_filler(filler, shape)
         return self.shapes
 
+    @property
+    def constants(self) -> dict[str, float]:
+        """The tops that are filled once and for all, and the value that they are filled with."""
+        filled = zip(self.config.top, self.fillers, strict=True)
+        return {top: filler.value for top, filler in filled if filler.type == "constant"}
+
     def open(self, seed: int) -> "DummySource":
         return DummySource(list(self.config.top), self.fillers, self.shapes, seed)
 

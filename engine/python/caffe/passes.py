@@ -18,6 +18,7 @@ from engine.errors import NetError
 from engine.graph.graph import Value
 from engine.layers import python
 from engine.layers.base import Array, Layer, Shape, SourceLayer
+from engine.layers.dummy_data import DummyData
 from engine.layers.hdf5_output import HDF5Output
 from engine.layers.structure import Split
 from engine.net.convolution_work import light
@@ -62,6 +63,7 @@ class Passes:
         self._recalled: dict[int, Array] = {}
         self._last = {v.blob: v for v in net.shapes}
         self._copies = self._shared()
+        self._constants = self._filled()
         self._sources = {i: layer.name for i, layer in enumerate(net.layers) if _reads(layer)}
         self._compiled = lru_cache(KEPT)(partial(_compiled, net))
 
@@ -76,6 +78,26 @@ class Passes:
         for top, bottom in copies.items():
             self.blobs[top].share_data(self.blobs[bottom])
         return frozenset(copies)
+
+    def _filled(self) -> dict[str, float]:
+        """The constant tops of DummyData layers, filled here: as in Caffe, what a program writes into them stays."""
+        rows = (layer.constants for layer in self.net.layers if isinstance(layer, DummyData))
+        constants = {top: value for row in rows for top, value in row.items()}
+        for top, value in constants.items():
+            if value:
+                self.blobs[top].data[...] = value
+        return constants
+
+    def written(self, batches: Batches) -> dict[str, np.ndarray]:
+        """What a program gave the sources whose tops are its own: Input layers', and the constant ones of DummyData
+        where it wrote into them, now or before the last of `batches`.
+        """
+        given = {name: self.blobs[name].data for name in self.net.input_names}
+        for top, value in self._constants.items():
+            blob = self.blobs[top]
+            if top in batches.values or (blob.on_host and bool((blob.data != value).any())):
+                given[top] = blob.data
+        return given
 
     @property
     def batches(self) -> Batches:
@@ -92,7 +114,8 @@ class Passes:
         names = [name for i, name in self._sources.items() if start <= i <= end]
         if names and (feed := self.batches.feed):
             for top, value in feed.next(names).items():
-                self.blobs[top].put(value)
+                if top not in self._constants:
+                    self.blobs[top].put(value)
         self.fit(start, end)
         self.keys[start : end + 1] = (0, mode.next_seed()) if key is None else np.asarray(jax.random.key_data(key))
         for a, b in self._spans(start, end, self.before_forward or self.after_forward):

@@ -146,8 +146,8 @@ class Solver(Uncopied):
         self._solver.params = [blob.value() for blob in self.net._owned]
         for net, test in zip(self.test_nets, self._solver.test_nets, strict=True):
             test.params = [blob.value() for blob in net._owned]
-            test.batches.values.update({name: net.blobs[name].data for name in net.inputs})
-        self._solver.batches.values.update({name: self.net.blobs[name].data for name in self.net.inputs})
+            test.batches.values.update(net._passes.written(test.batches))
+        self._solver.batches.values.update(self.net._passes.written(self._solver.batches))
 
     def _show(self) -> None:
         """The net gets the solver's parameters, and what the last iteration computed."""

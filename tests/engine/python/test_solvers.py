@@ -214,6 +214,19 @@ def test_a_step_leaves_the_gradients_of_blobs(held):
     np.testing.assert_allclose(s.net.blobs["y"].diff if diff is None else diff, (X @ w.T + b - T) / 2, rtol=1e-5)
 
 
+def test_steps_take_what_was_written_into_constant_dummy_data(tmp_path):
+    plain = solver()
+    (tmp_path / "net.prototxt").write_text(
+        NET.replace('"Input"', '"DummyData"').replace("input_param", "dummy_data_param")
+    )
+    s = solver()
+    for each in (plain, s):
+        each.net.params["ip"][0].data[...] = 1
+        each.step(2)
+    np.testing.assert_array_equal(s.net.blobs["x"].data, X)
+    np.testing.assert_allclose(s.net.params["ip"][0].data, plain.net.params["ip"][0].data, rtol=1e-5)
+
+
 def test_inputs_may_have_another_size_in_the_next_step():
     s = solver()
     w, b = (p.data.copy() for p in s.net.params["ip"])

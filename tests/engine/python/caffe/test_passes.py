@@ -154,6 +154,19 @@ def test_a_split_top_that_is_overwritten_in_place_has_its_own_values():
         np.testing.assert_array_equal(n.blobs[name].data, want)
 
 
+def test_what_is_written_into_constant_dummy_data_stays(tmp_path):
+    shape = "shape { dim: 3 dim: 2 }"
+    filled = f'dummy_data_param {{ {shape} data_filler {{ value: 4 }} data_filler {{ type: "uniform" }} }}'
+    text = f'layer {{ name: "d" type: "DummyData" top: "c" top: "u" {filled} }}\n{SCALED % ("c", "y")}'
+    (tmp_path / "dummy.prototxt").write_text(text)
+    n = caffe.Net("dummy.prototxt", caffe.TRAIN)
+    np.testing.assert_array_equal(n.blobs["c"].data, np.full((3, 2), 4))
+    n.blobs["c"].data[...] = X
+    n.blobs["u"].data[...] = 7
+    np.testing.assert_array_equal(n.forward()["y"], 3 * X)
+    assert n.blobs["u"].data.max() <= 1
+
+
 def test_hooks_are_called_around_each_layer_and_see_its_blobs():
     n = net(SCALED % ("x", "h"), 'layer { name: "e" type: "Exp" bottom: "h" top: "y" }')
     told = []
