@@ -86,8 +86,8 @@ def _run(argv: Sequence[str] | None) -> int:  # noqa: PLR0911 - one line an end
         status = caffe.main(args, prog_name="caffe", standalone_mode=False)
         sys.stdout.flush()
     except click.exceptions.NoArgsIsHelpError as e:
-        e.show()
-        return ExitCode.WRONG
+        click.echo(e.format_message())
+        return ExitCode.DONE  # as Caffe has it
     except click.ClickException as e:
         return _fail(_missing(e, args) if isinstance(e, click.MissingParameter) else _in_words(e))
     except EngineError as e:

@@ -46,7 +46,6 @@ EFFECT = click.Choice(list(EFFECTS))
 @click.option("--snapshot", metavar="FILE", help="A .solverstate to go on from; 'auto': the newest, if there is one.")
 @click.option("--weights", metavar="FILE,…", help="Models to take parameters from, by layer name.")
 @click.option("--iterations", type=click.IntRange(0, 2**31 - 1), help="Train up to this iteration instead of max_iter.")
-@click.option("--phase", type=click.Choice(["TRAIN", "TEST"]), help="The phase of the net that is trained.")
 @flags.level
 @click.option("--stage", default="", metavar="NAME,…", help="The stages of the train net's state.")
 @click.option("--sigint_effect", type=EFFECT, default="stop", show_default=True, help="What Ctrl-C does.")
@@ -88,7 +87,6 @@ def train(
     snapshot: str | None,
     weights: str | None,
     iterations: int | None,
-    phase: str | None,
     level: int,
     stage: str,
     sigint_effect: str,
@@ -111,7 +109,7 @@ def train(
     requests = Requests(_deadline(deadline))
     if snapshot and snapshot != "auto" and weights:
         raise SolverError("-snapshot and -weights: give a snapshot to resume from, or weights to finetune, not both.")
-    param = _settings(solver, iterations, weights, phase, level, stage)
+    param = _settings(solver, iterations, weights, level, stage)
     from engine.devices import jax_setup  # noqa: PLC0415  what follows imports JAX: --help does without
 
     jax_setup.join()
@@ -148,12 +146,9 @@ def _in_job() -> bool:
     return Variable.RUN_DIR in os.environ
 
 
-def _settings(
-    solver: str, iterations: int | None, weights: str | None, phase: str | None, level: int, stage: str
-) -> "pb.SolverParameter":
+def _settings(solver: str, iterations: int | None, weights: str | None, level: int, stage: str) -> "pb.SolverParameter":
     """The solver in the file, as the flags have it."""
-    from engine.proto import caffe_pb2 as pb  # noqa: PLC0415  imports protobuf: --help does without
-    from engine.proto import raw_bytes  # noqa: PLC0415
+    from engine.proto import raw_bytes  # noqa: PLC0415  imports protobuf: --help does without
     from engine.solver import settings  # noqa: PLC0415
 
     param = settings.read(solver)
@@ -163,8 +158,6 @@ def _settings(
         param.weights[:] = [raw_bytes.kept(weights)]
     param.train_state.level = level
     param.train_state.stage.extend(flags.names(stage))
-    if phase:
-        param.train_state.phase = pb.Phase.Value(phase)  # type: ignore[assignment]
     if not param.max_iter:
         log.warning("caffe.cpp:209", f"max_iter is 0 or not given: nothing is trained. Add it to {solver}.")
     return param

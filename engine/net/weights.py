@@ -72,6 +72,10 @@ def to_model(net: Net, params: Sequence[Any], diffs: Sequence[Any] | None = None
         copy = out.layer.add()
         copy.CopyFrom(layer.config)
         del copy.blobs[:]
+        if layer.loss and not copy.loss_weight:
+            copy.loss_weight.extend([1] + [0] * (len(copy.top) - 1))  # Caffe's loss layers write down what they take
+        for decl in layer.params[len(copy.param) :] if all(not decl.learned for decl in layer.params) else ():
+            copy.param.add(lr_mult=float(decl.learned))  # and BatchNorm, that its averages are not learned
         for k, decl in zip(ids, layer.params, strict=True):
             diff = None if diffs is None else in_layer(net, k, decl, diffs[k])
             copy.blobs.append(binary.from_array(in_layer(net, k, decl, params[k]), diff))

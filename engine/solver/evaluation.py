@@ -1,6 +1,6 @@
 """A net in phase TEST: compiled once, run over its data with the parameters of the net that is trained."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -17,7 +17,9 @@ from engine.net.sized import Uses
 from engine.solver import detection_scores, in_turn
 from engine.solver.inputs import Batches
 from engine.solver.keys import base_key
+from engine.solver.report import magnitudes
 from engine.solver.report.compiling import compiling
+from engine.solver.report.magnitudes import PassMagnitudes
 from engine.solver.sinks import Sinks
 
 Array = jax.Array
@@ -39,13 +41,20 @@ class TestNet:
 
     params: its own values, used for the layers that the trained net has not. blobs: what passes give in place of the
     outputs, each as the last layer that writes it leaves it. computed: with `keep_values`, every version of every blob
-    in the last pass.
+    in the last pass. told: what is told of how large the numbers of each pass are, for debug_info.
     """
 
     __test__ = False  # no test case, whatever pytest makes of the name
 
     def __init__(
-        self, net: Net, batches: Batches, seed: int, blobs: Sequence[str] = (), *, keep_values: bool = False
+        self,
+        net: Net,
+        batches: Batches,
+        seed: int,
+        blobs: Sequence[str] = (),
+        *,
+        keep_values: bool = False,
+        told: Callable[[Net, PassMagnitudes], None] | None = None,
     ) -> None:
         self.net = net
         self._blobs = {value.blob: value for tops in net.tops for value in tops if value.blob in blobs}
@@ -54,25 +63,28 @@ class TestNet:
         self._key = base_key(seed)
         self.computed: Mapping[Value, Array] = {}
         self._keep = keep_values
+        self._told = told
         self._shared: dict[int, int] = {}
         self._forward = net.compile(
             self._pass,
             uses=Uses(ahead=batches.ahead),
             inputs=lambda _, inputs, __: inputs,
             light=lambda _, inputs, __: light(net.resized({name: np.shape(x) for name, x in inputs.items()})),
-            made_of=lambda: (TestNet._pass, net.made_of(), self._blobs, self._keep),
+            made_of=lambda: (TestNet._pass, net.made_of(), self._blobs, self._keep, told is None),
         )
         self._settle = in_turn.settle(net)
         self._compiled = False
 
     def _pass(
         self, params: Sequence[Array], inputs: Any, key: Array
-    ) -> tuple[Pass, list[Array], dict[str, Any], Array, dict[Value, Array]]:
-        """A pass, the recurrent state that it leaves for the next, what sinks get, what labels it found, its values."""
-        out = self.net.forward(params, inputs, key, keep=self._keep or bool(self._blobs))
+    ) -> tuple[Pass, list[Array], dict[str, Any], Array, dict[Value, Array], PassMagnitudes | None]:
+        """A pass, the recurrent state that it leaves for the next, what sinks get, what labels it found, its values,
+        how large they are."""
+        out = self.net.forward(params, inputs, key, keep=self._keep or bool(self._blobs) or self._told is not None)
+        large = magnitudes.of_pass(self.net, out.values, params) if self._told else None
         found = {name: out.values[value].astype(jnp.float32) for name, value in self._blobs.items()} or out.outputs
         remembered = [out.updates.get(k, params[k]) for k in self.net.recurrent_state]
-        return (out.loss, found), remembered, out.sinks, out.labels, out.values if self._keep else {}
+        return (out.loss, found), remembered, out.sinks, out.labels, out.values if self._keep else {}, large
 
     def share(self, trained: Net) -> None:
         """Takes the parameters of every layer that `trained` has by the same name from there. Raises SolverError."""
@@ -108,11 +120,13 @@ class TestNet:
                 key, batch = jax.random.fold_in(self._key, i), self.batches.next()
                 self._settle(done)
                 with nullcontext() if self._compiled else compiling(self.net.name):
-                    done, remembered, sunk, labels, self.computed = self._forward(params, batch, key)
+                    done, remembered, sunk, labels, self.computed, large = self._forward(params, batch, key)
                 self._compiled = True
                 for k, value in zip(self.net.recurrent_state, remembered, strict=True):
                     params[k] = self.params[k] = value
                 sinks.write(sunk)
+                if self._told and large is not None:
+                    self._told(self.net, large)
                 looked += [labels] if self.net.unchecked_labels else []
                 yield done
             for labels in looked:

@@ -11,6 +11,7 @@ from engine import log
 from engine.errors import DivergedError
 from engine.solver.loop import MOMENT, Each, Iterations
 from engine.solver.report import nan
+from engine.solver.schedules import Planned
 from engine.solver.sinks import Sinks
 from engine.solver.training_run import TrainingRun
 
@@ -24,7 +25,7 @@ class _Call(NamedTuple):
     first: int
     each: list[Each]
     loss: Any
-    rates: Sequence[np.float32]
+    planned: Sequence[Planned]
     losses: Sequence[Any]
     show: Callable[[], None] | None
 
@@ -43,13 +44,13 @@ class InFlight:
         self,
         first: int,
         done: Iterations,
-        rates: Sequence[np.float32],
+        planned: Sequence[Planned],
         losses: Sequence[Any],
         show: Callable[[], None] | None,
     ) -> None:
         """Iterations that were started now. losses: the last `average_loss` ones before. show: for the last of them."""
         done.last.loss.copy_to_host_async()
-        self._calls.append(_Call(first, done.each, done.last.loss, rates, losses, show))
+        self._calls.append(_Call(first, done.each, done.last.loss, planned, losses, show))
 
     def wait(self, behind: int) -> None:
         """Until the device lies at most so many calls behind. Raises DivergedError for NaN, if so asked, LayerError for
@@ -59,11 +60,14 @@ class InFlight:
             call.loss.block_until_ready()
             self._pace(len(call.each))
             losses = [*call.losses]
-            for iteration, (done, rate) in enumerate(zip(call.each, call.rates, strict=True), call.first):
+            for iteration, (done, plan) in enumerate(zip(call.each, call.planned, strict=True), call.first):
                 losses = self.last_losses(losses, [done])
                 if call.show and done is call.each[-1]:
                     call.show()
-                self._look(iteration, done, rate, losses)
+                elif plan.dropped is not None:
+                    self._run.report.multistep(iteration, plan.dropped)
+                self._run.report.clipping(done.norm)
+                self._look(iteration, done, plan.rate, losses)
 
     def last_losses(self, losses: Sequence[Any], each: Sequence[Each]) -> list[Any]:
         """The last `average_loss` ones, those of `each` the newest."""

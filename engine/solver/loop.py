@@ -57,10 +57,11 @@ class Each(NamedTuple):
     finite: Any
     labels: Sequence[Any]
     sinks: Sequence[Any]
+    norm: Any
 
     @classmethod
     def of(cls, done: StepResult) -> "Each":
-        return cls(done.loss, done.finite, done.labels, done.sinks)
+        return cls(done.loss, done.finite, done.labels, done.sinks, done.norm)
 
 
 class Iterations(NamedTuple):
@@ -109,6 +110,13 @@ def compiled(
     if most(net, settings, keep, parallel) == 1:
         return _one_by_one(single)
     return _by_size(_looped(step.whole(net, update, settings, keep)), _one_by_one(single), uses)
+
+
+def compiled_pass(
+    net: Net, update: Update[Any], settings: Settings, keep: Keep, parallel: DataParallel, uses: Uses
+) -> Iterate:
+    """See `step.compiled_pass`."""
+    return _one_by_one(step.compiled_pass(net, update, settings, keep, parallel, uses))
 
 
 def _by_size(first: Iterate, others: Iterate, uses: Uses) -> Iterate:

@@ -15,7 +15,11 @@ NEEDS: dict[str, tuple[str, ...]] = {
     "cosine": ("max_iter",),
     "plateau": ("gamma", "stepsize"),
 }
-"""What a policy cannot do without. (Caffe takes a missing gamma or power for 0, and goes silently wrong.)"""
+"""What a policy goes by."""
+
+OF_CAFFE = ("step", "exp", "inv", "multistep", "poly", "sigmoid")
+ZERO = ("gamma", "power")
+"""What Caffe's own policies take for 0 where it is missing."""
 
 
 def check(param: pb.SolverParameter) -> None:
@@ -29,7 +33,7 @@ def check(param: pb.SolverParameter) -> None:
     if not param.HasField("base_lr"):
         raise SolverError("base_lr is missing.")
     for field in NEEDS[name]:
-        if not param.HasField(field):
+        if not param.HasField(field) and not (name in OF_CAFFE and field in ZERO):
             raise SolverError(f'lr_policy "{name}" needs {field}.', "lr_policy")
     if "gamma" in NEEDS[name] and param.gamma < 0:
         raise SolverError(f"gamma is {param.gamma:g}; it may not be negative.", "gamma")
@@ -37,3 +41,9 @@ def check(param: pb.SolverParameter) -> None:
         raise SolverError(f"stepsize is {param.stepsize}; it must be positive.", "stepsize")
     if "max_iter" in NEEDS[name] and param.max_iter <= 0:
         raise SolverError(f'lr_policy "{name}" needs a positive max_iter, and it is {param.max_iter}.', "max_iter")
+
+
+def taken_for_zero(param: pb.SolverParameter) -> list[str]:
+    """In words, what the policy takes for 0 since it is missing. `param` has passed `check`."""
+    missing = [field for field in NEEDS[param.lr_policy] if field in ZERO and not param.HasField(field)]
+    return [f'lr_policy "{param.lr_policy}" goes by {field}, which is missing: it counts as 0.' for field in missing]

@@ -27,11 +27,12 @@ from engine.solver.evaluation import Pass, Scores
 from engine.solver.gradients import Rates
 from engine.solver.in_flight import BEHIND, InFlight
 from engine.solver.keys import base_key
-from engine.solver.loop import Each, Iterations
+from engine.solver.loop import Each, Iterate, Iterations
 from engine.solver.options import TrainOptions
 from engine.solver.report.caffe_log import Report
 from engine.solver.report.compiling import compiling
 from engine.solver.schedules import Planned
+from engine.solver.snapshot import formats
 from engine.solver.snapshot.formats import Files
 from engine.solver.state import DataPositions
 from engine.solver.step import Carry, StepResult
@@ -170,8 +171,7 @@ class Solver:
         done = self.advance(Carry(self.state.params, self.state.history), [each.rate for each in planned])
         count = len(done.each)
         planned, newest = planned[:count], first + count - 1
-        rates, shown = [each.rate for each in planned], self._due(self.param.display, newest)
-        last, self.rate = done.last, rates[-1]
+        last, self.rate, shown = done.last, planned[-1].rate, self._due(self.param.display, newest)
         self.steps, self.values, self.before = last.steps, last.values, last.before
         self.state = replace(
             self.state,
@@ -182,19 +182,16 @@ class Solver:
             losses=self._in_flight.last_losses(before, done.each),
             data=self._data_positions(),
         )
-        for iteration, each in enumerate(planned, first):
-            if each.dropped is not None and not (shown and iteration == newest):
-                self.run.report.multistep(iteration, each.dropped)
         show = partial(self._show, newest, last, planned[-1].dropped) if shown else None
-        self._in_flight.add(first, done, rates, before, show)
+        self._in_flight.add(first, done, planned, before, show)
         self._in_flight.wait(behind=0 if shown else BEHIND)
         self.requests.took("iteration", time.monotonic() - started)
 
-    def advance(self, carry: Carry, rates: Sequence[np.float32]) -> Iterations:
+    def advance(self, carry: Carry, rates: Sequence[np.float32], iterate: Iterate | None = None) -> Iterations:
         """The iterations that are next, one for each learning rate or fewer, which use `carry` up."""
         given = [self.rates(rate, iteration) for iteration, rate in enumerate(rates, self.iter)]
         with nullcontext() if self._compiled else compiling(self.net.name):
-            done = self.run.iterate(*carry, given, self.batches.next, self._key, self.iter)
+            done = (iterate or self.run.iterate)(*carry, given, self.batches.next, self._key, self.iter)
         self._compiled = True
         return done
 
@@ -241,7 +238,6 @@ class Solver:
         if done.debug:
             report.magnitudes(self.net, done.debug)
         report.iteration(iteration, self.smoothed_loss(), self.run.parallel.first(done.outputs), self.rate, dropped)
-        report.clipping(float(done.norm))
 
     def smoothed_loss(self) -> float:
         """The mean loss of the last `average_loss` iterations; waits for them."""
@@ -252,7 +248,10 @@ class Solver:
         carry = jax.tree.map(
             lambda x: jax.device_put(x, x.sharding, may_alias=False), Carry(self.state.params, self.state.history)
         )
-        return self.averaged_with(self.advance(carry, [np.float32(0)]).each)
+        done = self.advance(carry, [np.float32(0)], self.run.last_pass)
+        if done.last.debug and self._due(self.param.display, self.iter - 1):
+            self.run.report.forward(self.net, done.last.debug[0])
+        return self.averaged_with(done.each)
 
     def averaged_with(self, each: Sequence[Each]) -> float:
         """`smoothed_loss` with those of passes that belong to no iteration."""
@@ -296,6 +295,7 @@ class Solver:
         """Tests one; None where a request ended it."""
         log.info("solver.cpp:347", f"Iteration {self.iter}, Testing net (#{index})")
         test, run = self.test_nets[index], self.run
+        formats.tell_ignored((layer.name for layer in self.net.layers), test.net)
         passes = test.passes(run.parallel.own(self.params), self.param.test_iter[index])
         scores = test.scores(self._heard(passes), self.param.ap_version)
         self.state = replace(self.state, data=self._data_positions())

@@ -105,8 +105,20 @@ def compiled(
     parts = _Parts(net, update, settings, keep, parallel or DataParallel())
     uses = uses or Uses()
     if settings.iter_size > 1 or net.dynamic:
-        return _summed(parts, uses)
-    return _by_size(_single(parts), _summed(parts, uses), uses)
+        return _summed(parts, uses, settings.iter_size)
+    return _by_size(_single(parts), _summed(parts, uses, 1), uses)
+
+
+def compiled_pass(
+    net: Net,
+    update: Update[Any],
+    settings: Settings,
+    keep: Keep = NOTHING,
+    parallel: DataParallel | None = None,
+    uses: Uses | None = None,
+) -> Iterate:
+    """As `compiled`, of one pass alone: the loss is its, by the programs that an iteration of several has."""
+    return _summed(_Parts(net, update, settings, keep, parallel or DataParallel()), uses or Uses(), 1)
 
 
 def whole(net: Net, update: Update[Any], settings: Settings, keep: Keep = NOTHING) -> jax.stages.Wrapped:
@@ -234,7 +246,7 @@ def _single(parts: _Parts) -> Iterate:
     return iterate
 
 
-def _summed(parts: _Parts, uses: Uses) -> Iterate:
+def _summed(parts: _Parts, uses: Uses, passes: int) -> Iterate:
     net, n = parts.net, parts.settings.iter_size
     add, apply, settle = _compiled_pass(parts, uses), _compiled_update(parts), in_turn.settle(net)
 
@@ -243,17 +255,17 @@ def _summed(parts: _Parts, uses: Uses) -> Iterate:
     ) -> StepResult:
         zeros = parts.parallel.zeros([p.shape for p in net.params]) if n > 1 else []
         sums = Sums(params, zeros, parts.parallel.same(np.float32(0)))
-        passes: list[Passed] = []
-        for k in range(n):
+        made: list[Passed] = []
+        for k in range(passes):
             before = sums.params
             drawn = Drawn(next_batch(), key, iteration * n + k)
             settle(sums)
             done = add(sums, drawn)
             sums = Sums(done.params, done.grads, done.loss)
-            passes.append(done._replace(params=[], grads=[], values=None))
-        every = None if done.finite is None else jnp.stack([p.finite for p in passes if p.finite is not None]).all(0)
+            made.append(done._replace(params=[], grads=[], values=None))
+        every = None if done.finite is None else jnp.stack([p.finite for p in made if p.finite is not None]).all(0)
         updated = apply(Carry(sums.params, history), sums.grads, rates)
-        result = _result(updated, sums.loss / n if n > 1 else sums.loss, passes, done._replace(finite=every))
+        result = _result(updated, sums.loss / passes if n > 1 else sums.loss, made, done._replace(finite=every))
         return result._replace(before=before) if parts.keep.values else result
 
     return iterate

@@ -41,7 +41,8 @@ class TrainingRun:
     """What a run works with, and what stays the same while it goes on.
 
     param: the settings; base_lr, momentum and gamma may be changed between steps. net: the net that is trained, and
-    batches its inputs. iterate, apply: iterations, and the update alone. together: how many iterations a call takes at
+    batches its inputs. iterate, apply: iterations, and the update alone. last_pass: an iteration of one pass, whatever
+    iter_size is. together: how many iterations a call takes at
     most. uses: of the sizes of batches. test_nets: the nets that are tested, with their own data. tracker: None where
     no test output is watched.
     """
@@ -53,6 +54,7 @@ class TrainingRun:
     net: Net
     update: Update[Any]
     iterate: Iterate
+    last_pass: Iterate
     apply: Apply
     together: int
     uses: Uses
@@ -86,17 +88,15 @@ def build(
     series = _series(param, path, net, options, parallel)
     batches = Batches(net, seed, parallel)
     params = parallel.params(net, net.init(seed))
-    test_nets = [
-        _test_net(index, spec, net, seed, report, options, keep_values=keep_values)
-        for index, spec in enumerate(settings.test_nets(param, path, untested=keep_values))
-    ]
-    for entry in param.weights:
-        for name in entry.split(","):
-            params = _load_weights(raw_bytes.native(name.strip()), net, params, test_nets, parallel)
+    for name in _models(param):
+        params = _load_weights(name, net, params, parallel)
+    test_nets = _test_nets(param, path, net, seed, report, options, keep_values=keep_values)
     tracker = _tracker(param, options, test_nets)
     steps, finite = param.snapshot_diff or keep_values, options.nan in ("warn", "stop")
     uses = Uses(ahead=batches.ahead)
     keep = Keep(steps=steps, values=keep_values, finite=finite, debug=param.debug_info, recompute=options.recompute)
+    parts = net, update, treatment, keep, parallel, uses
+    iterate = loop.compiled(*parts)
     run = TrainingRun(
         param=param,
         options=options,
@@ -104,7 +104,8 @@ def build(
         report=report,
         net=net,
         update=update,
-        iterate=loop.compiled(net, update, treatment, keep, parallel, uses),
+        iterate=iterate,
+        last_pass=loop.compiled_pass(*parts) if param.iter_size > 1 else iterate,
         apply=step.compiled_update(net, update, treatment, keep, parallel),
         together=loop.most(net, treatment, keep, parallel) if batches.read_ahead else 1,
         uses=uses,
@@ -137,14 +138,28 @@ def _train_net(spec: NetSpec, report: Report, options: TrainOptions, parallel: D
     return net
 
 
-def _test_net(
-    index: int, spec: NetSpec, trained: Net, seed: int, report: Report, options: TrainOptions, *, keep_values: bool
-) -> TestNet:
-    log.info("solver.cpp:190", f"Creating test net (#{index}) specified by {spec.source}")
-    net = report.built(spec, options.precision)
-    test = TestNet(net, Batches(net, seed + index + 1), seed, keep_values=keep_values)
-    test.share(trained)
-    return test
+def _test_nets(
+    param: pb.SolverParameter,
+    path: str | Path | None,
+    trained: Net,
+    seed: int,
+    report: Report,
+    options: TrainOptions,
+    *,
+    keep_values: bool,
+) -> list[TestNet]:
+    tests = []
+    for index, spec in enumerate(settings.test_nets(param, path, untested=keep_values)):
+        log.info("solver.cpp:190", f"Creating test net (#{index}) specified by {spec.source}")
+        net = report.built(spec, options.precision)
+        told = report.forward if param.debug_info else None
+        test = TestNet(net, Batches(net, seed + index + 1), seed, keep_values=keep_values, told=told)
+        test.share(trained)
+        for name in _models(param):
+            log.info("solver.cpp:91", f"Finetuning from {name}")
+            test.params = formats.load_model(name, net, test.params)
+        tests.append(test)
+    return tests
 
 
 def _series(
@@ -161,19 +176,17 @@ def _series(
     return SnapshotSeries(param.snapshot_prefix, hdf5, options.keep)
 
 
-def _load_weights(
-    path: str, net: Net, params: Sequence[Array], test_nets: Sequence[TestNet], parallel: DataParallel
-) -> list[Array]:
-    """`params`, but of the layers that a model has by the same names its own, to finetune; test nets get theirs too.
+def _models(param: pb.SolverParameter) -> list[str]:
+    """The files to finetune from."""
+    return [raw_bytes.native(name.strip()) for entry in param.weights for name in entry.split(",")]
 
-    Raises SnapshotError.
-    """
-    log.info("caffe.cpp:150", f"Finetuning from {path}")
+
+def _load_weights(path: str, net: Net, params: Sequence[Array], parallel: DataParallel) -> list[Array]:
+    """`params`, but of the layers that a model has by the same names its own, to finetune. Raises SnapshotError."""
+    log.info("solver.cpp:91", f"Finetuning from {path}")
     given = formats.load_model(path, net, params)
     _tell_copied(path, net, [new is not old for new, old in zip(given, params, strict=True)])
-    found = parallel.params(net, given)
-    for test in test_nets:
-        test.params = formats.load_model(path, test.net, test.params)
+    found: list[Array] = parallel.params(net, given)
     return found
 
 

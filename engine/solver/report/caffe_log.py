@@ -11,8 +11,10 @@ from engine.graph.build import build_graph, filter_net
 from engine.net.net import Net
 from engine.proto import caffe_pb2 as pb
 from engine.proto import text
+from engine.solver import lr_policy
 from engine.solver.evaluation import Pass, Scores
 from engine.solver.report import magnitudes
+from engine.solver.report.magnitudes import PassMagnitudes
 from engine.solver.report.progress_files import Records
 from engine.solver.settings import NetSpec
 
@@ -34,6 +36,8 @@ class Report:
     def settings(self, param: pb.SolverParameter) -> None:
         """The solver's parameters, as it begins."""
         log.info("solver.cpp:45", f"Initializing solver from parameters: \n{text.format(param).rstrip()}")
+        for said in lr_policy.taken_for_zero(param):
+            log.warning("sgd_solver.cpp:81", said)
 
     def built(self, spec: NetSpec, precision: str = "float32") -> Net:
         """Builds the net of `spec`, and says what it is made of: its text, then its layers, blobs and outputs."""
@@ -119,9 +123,14 @@ class Report:
                 log.info(where, message)
             log.error(*magnitudes.norms(params))
 
-    def clipping(self, norm: float) -> None:
-        """The gradients' L2 norm of an iteration that is shown; said where it was clipped."""
-        if 0 <= self._clip < norm:
+    def forward(self, net: Net, found: PassMagnitudes) -> None:
+        """How large the numbers of a pass are that has no gradients, for debug_info."""
+        for where, message in magnitudes.forward(net, found.blobs, found.params):
+            log.info(where, message)
+
+    def clipping(self, norm: Any) -> None:
+        """The gradients' L2 norm of an iteration; said where it was clipped, and read from the device only then."""
+        if self._clip >= 0 and self._clip < (norm := float(norm)):
             log.info(
                 "sgd_solver.cpp:127",
                 f"Gradient clipping: scaling down gradients (L2 norm {log.number(norm)} > {log.number(self._clip)}) by "

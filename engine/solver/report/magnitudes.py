@@ -62,6 +62,12 @@ def parameters(net: Net, params: Sequence[Array], diffs: Sequence[Array]) -> Par
     return Parameters(_means(sets[0]), _means(sets[1]), jnp.stack(l1 + l2))
 
 
+def of_pass(net: Net, values: Mapping[Value, Array], params: Sequence[Array]) -> PassMagnitudes:
+    """Of a pass that has no gradients: theirs are nothing, or 0."""
+    tops = _means(values[v] for tops in net.tops for v in tops)
+    return PassMagnitudes(Blobs(tops, _means([])), parameters(net, params, [jnp.zeros(()) for _ in params]))
+
+
 def _means(arrays: Iterator[Array] | Sequence[Array]) -> Array:
     return jnp.stack([jnp.sum(jnp.abs(x.astype(jnp.float32))) / max(1, x.size) for x in arrays] or [jnp.zeros(())])
 

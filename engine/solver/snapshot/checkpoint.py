@@ -54,7 +54,8 @@ class Checkpointer:
         history = formats.flatten([state.history[k] for k in self.net.kept])
         written = formats.State(state.iteration, state.current_step, history, str(files.model))
         resume = self._resume(replace(state, snapshots=listed), recurrent_state)
-        formats.write(files, self.net, state.params, steps if self.param.snapshot_diff else None, written, resume)
+        diffs = (steps or [jax.numpy.zeros_like(p) for p in state.params]) if self.param.snapshot_diff else None
+        formats.write(files, self.net, state.params, diffs, written, resume)
         self.series.remove(surplus)
         return files, replace(state, snapshots=[i for i in listed if i not in surplus])
 
@@ -107,6 +108,8 @@ class Checkpointer:
     def _with_caffes(self, state: TrainState, found: formats.State, path: str | Path) -> TrainState:
         """`state` with what Caffe keeps: parameters, history, iteration, current step."""
         kept = [self.net.params[k] for k in self.net.kept]
+        if Path(path).suffix != ".h5":  # of those Caffe says nothing
+            log.info("sgd_solver.cpp:318", "SGDSolver: restoring history")
         arrays = formats.unflatten(found.history, kept, self.update.slots, f"{path}: {self.param.type}")
         history = [self.update.state._make(slots) for slots in arrays]
         params = state.params

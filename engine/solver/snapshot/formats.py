@@ -217,15 +217,16 @@ def load_model(path: str | Path, net: Net, params: Sequence[Any]) -> list[Any]:
     if str(path).endswith(".h5") or h5py.is_hdf5(path):  # whatever it is called, as Caffe
         return weights.load_blobs(net, params, _read_blobs_hdf5(Path(path), net, params), str(path))
     model = binary.read_net(path)
-    _tell_ignored((layer.name for layer in model.layer), net)
+    tell_ignored((layer.name for layer in model.layer), net)
     return weights.load_model(net, params, model, str(path))
 
 
-def _tell_ignored(names: Iterable[str], net: Net) -> None:
+def tell_ignored(names: Iterable[str], net: Net) -> None:
+    """Says which of the layers that have parameters to give, if any, `net` has none of that name for."""
     here = {layer.name for layer in net.layers}
     for name in names:
         if name not in here:
-            log.info("net.cpp:744", f"Ignoring source layer {printable(name, one_line=True)}")
+            log.info("net.cpp:678", f"Ignoring source layer {printable(name, one_line=True)}")
 
 
 def read_state(path: str | Path) -> State:
@@ -293,7 +294,7 @@ def _read_blobs_hdf5(path: Path, net: Net, params: Sequence[Any]) -> dict[str, l
     with hdf5_file.opened(path, SnapshotError) as file:
         if "data" not in file:
             raise file.wrong("this is no model: it has no group /data.")
-        _tell_ignored(file.members("data"), net)
+        tell_ignored(file.members("data"), net)
         blobs: dict[str, list[np.ndarray]] = {}
         for i, layer in enumerate(net.layers):
             group = f"data/{layer.name}"

@@ -211,8 +211,8 @@ def test_a_label_out_of_range_is_refused(folder: Path, capsys):
 
 
 def test_no_command_is_answered_with_the_help(capsys):
-    assert main([]) == 2
-    assert capsys.readouterr().err.startswith("Usage: caffe")
+    assert main([]) == 0
+    assert capsys.readouterr().out.startswith("Usage: caffe")
 
 
 def test_help_comes_without_jax():
@@ -372,7 +372,7 @@ def test_a_label_out_of_range_that_the_net_makes_is_refused_with_its_layer(folde
         (f"-snapshot={'n' * 300}", "File name too long"),
         (f"-weights={'n' * 300}", "File name too long"),
         ("-weights=\udcff.caffemodel", r"\xff.caffemodel: no such model"),
-        (f"-phase={'x' * 9999}", "xxx…xxx"),
+        (f"-precision={'x' * 9999}", "xxx…xxx"),
     ],
 )
 def test_odd_values_of_flags_are_told(flag: str, says: str, folder: Path, capsys):

@@ -18,6 +18,19 @@ def test_a_model_goes_out_and_comes_back():
     np.testing.assert_allclose(layer.blobs[1].diff, params[1] + 1)
 
 
+def test_a_model_says_what_caffes_layers_write_down_of_themselves():
+    net = made(
+        """
+        layer { name: "in" type: "Input" top: "x" top: "t" input_param { shape { dim: 2 dim: 3 } } }
+        layer { name: "bn" type: "BatchNorm" bottom: "x" top: "y" param { lr_mult: 0 } }
+        layer { name: "loss" type: "EuclideanLoss" bottom: "y" bottom: "t" top: "loss" }
+        """
+    )
+    _, bn, loss = weights.to_model(net, net.init(0)).layer
+    assert [spec.lr_mult for spec in bn.param] == [0, 0, 0]
+    assert loss.loss_weight == [1]
+
+
 def test_layers_that_one_side_has_alone_are_passed_over():
     net, other = made(SMALL), made(INPUT + ip("a", "x", "a", 4) + ip("z", "a", "z", 9))
     params, theirs = net.init(0), other.init(1)

@@ -46,6 +46,29 @@ def test_the_loop_goes_in_caffes_order(make_solver: MakeSolver, log):
     ]
 
 
+def test_the_loss_at_the_end_is_of_one_pass_and_what_is_large_is_told_of_it_and_of_tests(make_solver: MakeSolver, log):
+    solver = make_solver(
+        "iter_size: 2 max_iter: 1 display: 1 base_lr: 0 debug_info: true test_iter: 1 test_interval: 1 "
+        "clip_gradients: 0 test_initialization: false"
+    )
+    solver.solve()
+    shown = {iteration: float(loss) for iteration, loss in _found(r"^Iteration (\d+).*, loss = (.*)", log)}
+    passes = [float(loss) for (loss,) in _found(r"\[Forward\] Layer loss, top blob loss data: (.*)", log)]
+    assert len(passes) == 4  # two of the iteration, one after it, one of the test
+    assert shown == {"0": pytest.approx(sum(passes[:2]) / 2, rel=1e-4), "1": pytest.approx(passes[2], rel=1e-4)}
+    order = [m.split()[0] for m in log.messages if re.match(r"Gradient clipping|Iteration 0, lr|Iteration 1", m)]
+    assert order == ["Iteration", "Gradient", "Iteration", "Iteration"]
+
+
+def _found(pattern: str, log: pytest.LogCaptureFixture) -> list[tuple[str, ...]]:
+    return [m.groups() for said in log.messages if (m := re.search(pattern, said))]
+
+
+def test_each_iteration_whose_gradients_were_clipped_says_so(make_solver: MakeSolver, log):
+    make_solver('clip_gradients: 0 lr_policy: "multistep" gamma: 1 stepvalue: 2').step(3)
+    assert [m.split()[0] for m in log.messages[-4:]] == ["Gradient", "Gradient", "MultiStep", "Gradient"]
+
+
 def test_the_test_at_the_start_can_be_left_out(make_solver: MakeSolver, log):
     solver = make_solver(TESTED + "test_initialization: false")
     log.clear()

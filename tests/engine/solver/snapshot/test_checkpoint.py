@@ -9,12 +9,19 @@ import pytest
 from support.tiny_solver import MakeSolver, train, values
 
 from engine.errors import EngineError, SnapshotError
+from engine.proto import binary
 from engine.solver.state import TrainState
 
 
 def _assert_same(mine: TrainState, theirs: TrainState) -> None:
     for field in dataclasses.fields(TrainState):
         jax.tree.map(np.testing.assert_array_equal, getattr(mine, field.name), getattr(theirs, field.name))
+
+
+def test_before_the_first_iteration_the_diffs_of_a_snapshot_are_0(make_solver: MakeSolver):
+    model = binary.read_net(make_solver("snapshot_diff: true").snapshot().model)
+    diffs = [list(blob.diff) for layer in model.layer for blob in layer.blobs]
+    assert diffs == [[0.0] * len(blob.data) for layer in model.layer for blob in layer.blobs]
 
 
 @pytest.mark.parametrize("kind", ["BINARYPROTO", "HDF5"])
