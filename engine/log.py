@@ -62,18 +62,21 @@ def _like(default: Any, value: str) -> Any:
 
 
 def info(where: str, message: str) -> None:
-    """Logs `message` as Caffe's source file and line `where` does ("solver.cpp:239"); tools go by these."""
-    _log.info(message, extra={"where": where})
+    """Logs `message` as Caffe's source file and line `where` does ("solver.cpp:239"); tools go by these.
+
+    A program of which that is no line is `where` alone; the line is then the caller's.
+    """
+    _log.info(message, extra={"where": where}, stacklevel=2)
 
 
 def warning(where: str, message: str) -> None:
     """As `info`, with glog's W."""
-    _log.warning(message, extra={"where": where})
+    _log.warning(message, extra={"where": where}, stacklevel=2)
 
 
 def error(where: str, message: str) -> None:
     """As `info`, with glog's E."""
-    _log.error(message, extra={"where": where})
+    _log.error(message, extra={"where": where}, stacklevel=2)
 
 
 def start(
@@ -212,7 +215,8 @@ class GlogFormatter(logging.Formatter):
             return message
         when = time.strftime(self.date, time.localtime(record.created))
         micros = int(record.created % 1 * 1e6)
-        where = getattr(record, "where", f"{record.name.rpartition('.')[2]}.py:{record.lineno}")
+        where = getattr(record, "where", record.name.rpartition(".")[2])
+        where = where if ":" in where else f"{where}.py:{record.lineno}"
         return f"{record.levelname[0]}{when}.{micros:06d} {record.process:>5} {where}] {message}"
 
 

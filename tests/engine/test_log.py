@@ -31,6 +31,11 @@ def test_every_level_has_glogs_prefix(said):
     assert re.fullmatch(want, said.getvalue())
 
 
+def test_a_place_without_a_line_has_that_of_the_caller(said):
+    log.info("convert_imageset", "A total of 3 images.")
+    assert re.search(r" convert_imageset\.py:\d+] A total of 3 images\.$", said.getvalue(), re.MULTILINE)
+
+
 def test_notices_of_upgrades_are_said_in_the_same_form(said, tmp_path):
     (tmp_path / "old.prototxt").write_text(
         'layers { name: "a" type: RELU bottom: "x" top: "y" } input: "x" input_shape { dim: 1 }'
