@@ -6,6 +6,7 @@ from collections.abc import Iterator
 import click
 
 TOOLS = {
+    "classification": "Tells the likeliest classes of a picture.",
     "compute_image_mean": "Computes the mean picture of a database.",
     "convert_annoset": "Makes a database of pictures and the boxes on them.",
     "convert_cifar_data": "Makes databases of CIFAR-10's binary batches.",

@@ -41,7 +41,7 @@ class Transform:
         self.random_crop = bool(self.crop) and phase == pb.TRAIN
         self.colour = Colour.COLOUR if param.force_color else Colour.GREY if param.force_gray else Colour.AS_STORED
         self.values = np.array(param.mean_value, np.float32)
-        self.mean = None if mean_file is None else _read_mean(mean_file)
+        self.mean = None if mean_file is None else read_mean(mean_file)
         augmentation = Augmentation(param.augmentation, self.crop) if param.HasField("augmentation") else None
         self.augmentation = augmentation if phase == pb.TRAIN or param.augmentation.in_test else None
         self.sizes = random_sizes.of(param)
@@ -167,7 +167,7 @@ def _middle(mean: np.ndarray, side: int) -> np.ndarray:
     return mean[:, top : top + side, left : left + side]
 
 
-def _read_mean(path: Path) -> np.ndarray:
+def read_mean(path: Path) -> np.ndarray:
     try:
         blob = binary.read(path, pb.BlobProto)
     except PrototxtError as e:

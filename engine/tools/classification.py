@@ -1,0 +1,118 @@
+"""classification: the five likeliest classes of a picture, as Caffe's example in C++ tells them."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+import cv2
+import numpy as np
+
+from engine.data import datum
+from engine.data.datum import Colour
+from engine.data.picture_list import read_lines
+from engine.data.transform import by, read_mean
+from engine.errors import DataError
+from engine.host import regular_file
+from engine.tools import command
+from engine.tools.command import tool
+
+if TYPE_CHECKING:
+    from engine.python.caffe.net import Net
+
+TOLD = 5
+
+CONVERSIONS = {
+    (3, 1): cv2.COLOR_BGR2GRAY,
+    (4, 1): cv2.COLOR_BGRA2GRAY,
+    (4, 3): cv2.COLOR_BGRA2BGR,
+    (1, 3): cv2.COLOR_GRAY2BGR,
+}
+"""By the numbers of channels of a picture and of a net."""
+
+EPILOG = """\b
+Example:
+  classification deploy.prototxt net.caffemodel mean.binaryproto labels.txt cat.jpg
+
+labels.txt has a line for each class. Of the mean the means of its channels are taken.
+"""
+
+
+@tool("classification", EPILOG)
+@click.argument("model", metavar="deploy.prototxt")
+@click.argument("weights", metavar="network.caffemodel")
+@click.argument("mean", metavar="mean.binaryproto", type=Path)
+@click.argument("labels", metavar="labels.txt", type=Path)
+@click.argument("image", metavar="img.jpg")
+def classification(model: str, weights: str, mean: Path, labels: Path, image: str) -> None:
+    """Tells the likeliest classes of a picture."""
+    from engine.python.caffe import TEST  # noqa: PLC0415  imports JAX: --help does without
+    from engine.python.caffe.net import Net  # noqa: PLC0415
+
+    net = Net(model, TEST, weights=weights)
+    names = list(read_lines(labels))
+    means = _means(net, mean)
+    scores = _scores(net, _prepared(_read(image), net.blobs[net.inputs[0]].shape[1:], means))
+    if len(scores) != len(names):
+        raise DataError(f"{labels}: {len(names)} labels, and the net has {len(scores)} classes; give a line for each.")
+    print(f"---------- Prediction for {image} ----------")
+    for k in np.argsort(-scores, kind="stable")[:TOLD]:
+        print(f'{scores[k]:.4f} - "{names[k]}"')
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """The command line. Returns the exit status."""
+    return command.run(classification, argv)
+
+
+def _means(net: "Net", path: Path) -> np.ndarray:
+    """The mean of each channel, (channels,). Raises DataError for a net that does not classify pictures by it."""
+    if len(net.inputs) != 1 or len(net.outputs) != 1:
+        raise DataError(
+            f"the net has inputs {', '.join(net.inputs) or 'none'} and outputs {', '.join(net.outputs) or 'none'}; "
+            "one of each is needed, as a deploy.prototxt has."
+        )
+    shape = tuple(net.blobs[net.inputs[0]].shape)
+    if len(shape) != 4 or shape[1] not in (1, 3):
+        raise DataError(f"the net's input is {by(shape)}; pictures of 1 or 3 channels are needed, as 1×3×227×227.")
+    mean = read_mean(path)
+    if len(mean) != shape[1]:
+        raise DataError(f"{path}: a mean of {len(mean)} channels, and the net's input has {shape[1]}.")
+    means: np.ndarray = mean.reshape(len(mean), -1).mean(axis=1, dtype=np.float64)
+    return means.astype(np.float32)
+
+
+def _read(image: str) -> np.ndarray:
+    """The picture as it is stored, (height, width, channels). Raises DataError."""
+    try:
+        return datum.decode_any_depth(regular_file.read(image), Colour.AS_STORED).transpose(1, 2, 0)
+    except OSError as e:
+        raise DataError(f"{image}: cannot be read: {e.strerror}.") from e
+    except DataError as e:
+        raise DataError(f"{image}: {e}.") from e
+
+
+def _prepared(picture: np.ndarray, shape: Sequence[int], means: np.ndarray) -> np.ndarray:
+    """A picture of `shape`, (channels, height, width), less the means."""
+    channels, height, width = shape
+    code = CONVERSIONS.get((picture.shape[2], channels))
+    picture = np.ascontiguousarray(picture)
+    sample = picture if code is None else cv2.cvtColor(picture, code)
+    if sample.shape[:2] != (height, width):
+        sample = cv2.resize(sample, (width, height))
+    planes = sample.reshape(height, width, -1).astype(np.float32).transpose(2, 0, 1)
+    if len(planes) != channels:
+        raise DataError(f"the picture has {len(planes)} channels, and the net's input {channels}.")
+    prepared: np.ndarray = planes - means[:, None, None]
+    return prepared
+
+
+def _scores(net: "Net", picture: np.ndarray) -> np.ndarray:
+    """What the net's output is for one picture, (classes,)."""
+    net.blobs[net.inputs[0]].reshape(1, *picture.shape)
+    net.blobs[net.inputs[0]].data[...] = picture
+    return np.ravel(net.forward()[net.outputs[0]])
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
