@@ -79,6 +79,8 @@ def apply(
         if decay:
             g = g + decay * (jnp.sign(w) if settings.l1 else w)
         step, remembered = update.step(g, slots, rates.rate * np.float32(decl.lr_mult), rates.momentum)
+        if not decl.learned:  # frozen: nothing is taken off, though with delta: 0 a gradient of 0 has 0 / 0
+            step = jnp.where(jnp.isnan(step), np.float32(0), step)
         new_params.append(in_place.subtracted(w, step, zero))
         new_history.append(remembered)
         steps.append(step)

@@ -64,6 +64,11 @@ class Report:
                 if weight:
                     log.info("net.cpp:134", f"    with loss weight {log.number(weight)}")
             log.info("net.cpp:139", f"Memory required for data: {memory}")
+            for n, k in enumerate(net.param_ids[i]):
+                owner = net.params[k]
+                if (owner.layer, owner.index) != (layer.name, n):
+                    shared = f"'{layer.config.param[n].name}' owned by layer '{owner.layer}', param index {owner.index}"
+                    log.info("net.cpp:467", f"Sharing parameters {shared}")
         for layer, runs in reversed(list(zip(net.layers, net.needs_backward.layers, strict=True))):
             does = ("net.cpp:200", "needs") if runs else ("net.cpp:202", "does not need")
             log.info(does[0], f"{layer.name} {does[1]} backward computation.")

@@ -99,7 +99,8 @@ def backward(net: Net, found: Blobs, params: Parameters) -> Iterator[Line]:
                 said = f"bottom blob {v.blob} diff: {gradients[i, j]:g}"
                 yield "net.cpp:619", f"    [Backward] Layer {layer.name}, {said}"
         for n, k in enumerate(net.param_ids[i]):
-            if net.params[k].learned:
+            state = not layer.params[n].learned and n >= len(layer.config.param)
+            if net.params[k].learned or state:  # of BatchNorm's averages Caffe says 0
                 yield "net.cpp:630", f"    [Backward] Layer {layer.name}, param blob {n} diff: {params.diff[k]:g}"
 
 

@@ -65,6 +65,16 @@ def test_decay_is_added_after_clipping():
     np.testing.assert_allclose(w, 0.5 * GW + W)
 
 
+def test_what_is_frozen_stays_where_a_gradient_of_0_is_divided_by_0():
+    net = Net.from_param(text.parse(NET.replace("decay_mult: 2", "lr_mult: 0"), pb.NetParameter))
+    p = pb.SolverParameter(type="AdaGrad", delta=0)
+    rule, zero = updates.from_solver(p), np.zeros_like(W)
+    rates = Rates(np.float32(1), np.float32(0))
+    given = [W, B], [zero, GB], rule.init([W, B]), rates, ZEROS
+    done = gradients.apply(rule, Settings.from_solver(p), net.params, *given)
+    np.testing.assert_array_equal(done.params[0], W)
+
+
 def test_state_is_what_its_layer_made_it():
     """Its history is that of Caffe, zeros: nothing is to be computed, nor compiled, for it."""
     net = Net.from_param(text.parse(NORMALIZED, pb.NetParameter))

@@ -49,6 +49,16 @@ def test_a_net_is_told_layer_by_layer(log: pytest.LogCaptureFixture):
     ]
 
 
+def test_a_parameter_that_is_shared_names_its_owner(log: pytest.LogCaptureFixture):
+    layer = 'layer { name: "%s" type: "InnerProduct" bottom: "%s" top: "%s" param { name: "w" } %s }'
+    sized = "inner_product_param { num_output: 3 }"
+    first = 'layer { name: "in" type: "Input" top: "x" input_param { shape { dim: 2 dim: 3 } } }'
+    written = first + layer % ("a", "x", "a", sized) + layer % ("b", "a", "b", sized)
+    net = text.parse(written, pb.NetParameter)
+    Report().built(NetSpec(net, pb.NetState(), None, ""))
+    assert "Sharing parameters 'w' owned by layer 'a', param index 0" in log.messages
+
+
 def test_what_a_data_layer_has_to_say_stands_before_its_tops(log: pytest.LogCaptureFixture):
     net = f"""layer {{ name: "d" type: "Data" top: "data" top: "label"
         data_param {{ source: "{DATABASE}" batch_size: 2 backend: LMDB }} }}"""

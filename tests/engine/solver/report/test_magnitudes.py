@@ -97,3 +97,15 @@ def test_sizes_that_depend_on_data_are_told_too(make_solver: MakeSolver, log):
     solver.step(1)
     told = dict(_told(log))
     assert told["[Backward] Layer filter, bottom blob y diff"] < told["[Backward] Layer loss, bottom blob fy diff"]
+
+
+def test_the_averages_of_batch_norm_have_a_gradient_of_0(make_solver: MakeSolver, log):
+    normalized = """
+        layer { name: "x" type: "Input" top: "x" top: "t" input_param { shape { dim: 4 dim: 2 } } }
+        layer { name: "ip" type: "InnerProduct" bottom: "x" top: "y" inner_product_param { num_output: 2 } }
+        layer { name: "bn" type: "BatchNorm" bottom: "y" top: "n" }
+        layer { name: "loss" type: "EuclideanLoss" bottom: "n" bottom: "t" top: "loss" }
+        """
+    make_solver("debug_info: true display: 1", normalized).step(1)
+    told = [m for m in log.messages if "[Backward] Layer bn" in m]
+    assert told[1:] == [f"    [Backward] Layer bn, param blob {n} diff: 0" for n in range(3)]
