@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from support.tiny_solver import MakeSolver, feed, parameter, train, values
+from support.tiny_solver import LEARNED, NET, MakeSolver, feed, parameter, train, values
 
 from engine.solver.control.requests import Request
 from engine.solver.report.caffe_log import Report
@@ -58,6 +58,13 @@ def test_the_loss_at_the_end_is_of_one_pass_and_what_is_large_is_told_of_it_and_
     assert shown == {"0": pytest.approx(sum(passes[:2]) / 2, rel=1e-4), "1": pytest.approx(passes[2], rel=1e-4)}
     order = [m.split()[0] for m in log.messages if re.match(r"Gradient clipping|Iteration 0, lr|Iteration 1", m)]
     assert order == ["Iteration", "Gradient", "Iteration", "Iteration"]
+
+
+def test_the_pass_after_training_counts_in_the_averages_of_batch_norm(make_solver: MakeSolver):
+    normalized = NET % LEARNED + 'layer { name: "bn" type: "BatchNorm" bottom: "y" top: "n" }'
+    solver = make_solver("max_iter: 1 display: 1 snapshot_after_train: false", normalized)
+    solver.solve()
+    assert values(solver)[-1] == pytest.approx(1 + 0.999)  # two passes' share in the moving average
 
 
 def _found(pattern: str, log: pytest.LogCaptureFixture) -> list[tuple[str, ...]]:
