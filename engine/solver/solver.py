@@ -244,24 +244,22 @@ class Solver:
         return float(np.mean([np.float32(loss) for loss in self.state.losses]))
 
     def loss_after_training(self) -> float:
-        """The loss of one more batch, by the step that is compiled already, on copies of what it would use up.
-
-        What layers remember of a pass, as BatchNorm its averages, is of this one too, as in Caffe.
-        """
+        """The loss of one more batch, by the step that is compiled already, on copies of what it would use up."""
         carry = jax.tree.map(
             lambda x: jax.device_put(x, x.sharding, may_alias=False), Carry(self.state.params, self.state.history)
         )
         done = self.advance(carry, [np.float32(0)], self.run.last_pass)
         if done.last.debug and self._due(self.param.display, self.iter - 1):
             self.run.report.forward(self.net, done.last.debug[0])
-        pairs = zip(self.net.params, self.state.params, done.last.params, strict=True)
-        self.state = replace(self.state, params=[old if p.decl.learned else new for p, old, new in pairs])
-        return self.averaged_with(done.each)
+        return self.averaged_with(done.each, done.last.params)
 
-    def averaged_with(self, each: Sequence[Each]) -> float:
-        """`smoothed_loss` with those of passes that belong to no iteration."""
+    def averaged_with(self, each: Sequence[Each], params: Sequence[Array]) -> float:
+        """`smoothed_loss` with those of passes that belong to no iteration, and that left `params`: as in Caffe, what
+        layers remember of a pass, as BatchNorm its averages, counts."""
         losses = self._in_flight.last_losses(self.state.losses, each)
-        self.state = replace(self.state, losses=losses, data=self._data_positions())
+        pairs = zip(self.net.params, self.state.params, params, strict=True)
+        left = [old if p.decl.learned else new for p, old, new in pairs]
+        self.state = replace(self.state, params=left, losses=losses, data=self._data_positions())
         return self.smoothed_loss()
 
     def _listen(self) -> None:

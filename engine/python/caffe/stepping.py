@@ -9,7 +9,7 @@ import numpy as np
 
 import engine.solver.solver
 from engine.layers import python
-from engine.solver.loop import Each, Iterations
+from engine.solver.loop import Each, Iterate, Iterations
 from engine.solver.step import Carry, StepResult
 
 from .net import Net
@@ -34,9 +34,9 @@ class OpenSolver(engine.solver.solver.Solver):
         of_users = any(isinstance(layer, python.Python) for layer in self.net.layers)
         return bool(self.callbacks or of_users or self.view.hooked)
 
-    def advance(self, carry: Carry, rates: Sequence[np.float32]) -> Iterations:
+    def advance(self, carry: Carry, rates: Sequence[np.float32], iterate: Iterate | None = None) -> Iterations:
         if not self.looked_into:
-            return super().advance(carry, rates)
+            return super().advance(carry, rates, iterate)
         (rate,) = rates
         view, last = self.view, len(self.net.layers) - 1
         view.clear_param_diffs()
@@ -80,4 +80,5 @@ class OpenSolver(engine.solver.solver.Solver):
         if not self.looked_into:
             return super().loss_after_training()
         loss = self.view._forward(0, len(self.net.layers) - 1, self._drawn_from(0))
-        return self.averaged_with([Each(jnp.float32(loss), finite=None, labels=[], sinks=[])])
+        each = Each(jnp.float32(loss), finite=None, labels=[], sinks=[], norm=np.float32(0))
+        return self.averaged_with([each], [blob.value() for blob in self.view._owned])
