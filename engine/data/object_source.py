@@ -211,7 +211,7 @@ class ObjectSource(ListSource):
         areas = (p.min_scale * 2**steps) ** 2
         area = width * height
         ratios = np.minimum(area, areas) / np.maximum(area, areas)
-        here = steps[int(np.argmax(ratios))] if ratios.max() > 0 else 0.0
+        here = steps[int(np.argmax(ratios))] if np.max(ratios) > 0 else 0.0
         across = down = float(2 ** (steps[rng.integers(len(steps))] - here))
         if p.HasField("min_whaspect") and p.HasField("max_whaspect") and rng.integers(2) and width > 0 and height > 0:
             shapes = rounded((p.max_whaspect - p.min_whaspect) / ASPECT_STEP)

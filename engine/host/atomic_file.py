@@ -38,10 +38,10 @@ def replace(path: str | Path, data: bytes) -> None:
 
 
 def _behind_links(path: Path) -> Path:
-    try:
-        return path.resolve()
-    except RuntimeError:  # as Python before 3.13 calls it
-        raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), str(path)) from None
+    target = Path(os.path.realpath(path))
+    if target.is_symlink():  # to itself: no other is left
+        raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), str(path))
+    return target
 
 
 def sync_folder(folder: Path) -> None:

@@ -69,7 +69,8 @@ class DetectionEvaluate(HostLayer):
                 if number != -1:
                     there = boxes.get(picture, {}).get(number)
                     rows += [(picture, number, *row) for row in self._judged(each, there, size)]
-        top = np.zeros((1, 1, len(self.classes) + np.count_nonzero(found[:, 1] != -1), 5), np.float32)
+        count = len(self.classes) + int(np.count_nonzero(found[:, 1] != -1))
+        top = np.zeros((1, 1, count, 5), np.float32)
         top[0, 0, : len(rows)] = rows
         after = jnp.float32((place + len(detections)) % len(self.sizes)) if self.sizes is not None else None
         return [jnp.asarray(top)], {} if after is None else {0: after}

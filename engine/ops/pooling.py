@@ -139,7 +139,7 @@ def _to_own_taps(number: Array, dy: Array, spans: Spans) -> Array:
     numbers = np.full(strides, -1, np.int32)
     numbers[tuple(map(slice, kernels))] = np.arange(prod(kernels)).reshape(kernels)
     within = [span.axis + 1 + i for i, span in enumerate(spans)]  # an axis behind that of the windows: their places
-    laid = np.expand_dims(numbers, [axis for axis in range(dy.ndim + len(spans)) if axis not in within])
+    laid = np.expand_dims(numbers, tuple(axis for axis in range(dy.ndim + len(spans)) if axis not in within))
     x = jnp.where(jnp.expand_dims(number, within) == laid, jnp.expand_dims(dy, within), 0)
     shape = list(dy.shape)
     for span in spans:

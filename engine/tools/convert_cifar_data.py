@@ -79,7 +79,7 @@ def read(path: Path) -> Iterator[tuple[int, np.ndarray]]:
     if not data or len(data) % RECORD:
         raise DataError(f"{path}: {len(data):,} bytes; a batch has {RECORD:,} a picture. {_WHICH}")
     rows = np.frombuffer(data, np.uint8).reshape(-1, RECORD)
-    if (worst := rows[:, 0].max()) >= CLASSES:
+    if (worst := np.max(rows[:, 0])) >= CLASSES:
         at = int(np.argmax(rows[:, 0] >= CLASSES))
         raise DataError(f"{path}: record {at:,} has label {worst}; CIFAR-10 has 0 to 9. {_WHICH}")
     return ((int(row[0]), row[1:].reshape(SHAPE)) for row in rows)

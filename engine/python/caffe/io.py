@@ -100,7 +100,7 @@ def resize(
     values = im.astype(np.float64) / scale
     made = _zoomed(values, shape, order, {"mode": OUTSIDE[mode], "cval": cval, "grid_mode": True})
     kept = made == cval if mode == "constant" else False
-    return np.where(kept, made, np.clip(made, values.min(), values.max())) if clip else made
+    return np.where(kept, made, np.clip(made, np.min(values), np.max(values))) if clip else made
 
 
 def _zoomed(im: np.ndarray, shape: Shape, order: int, how: dict[str, Any]) -> np.ndarray:
