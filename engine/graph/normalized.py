@@ -46,6 +46,11 @@ def nvidia_params(node: Node, x: Shape) -> Params:
     return [*((name, shape) for name in ("scale", "bias", "mean", "variance")), ("number of iterations", (1,))]
 
 
+def of_four_axes(x: Shape) -> Shape:
+    """The shape of an MVN's top: x's, with axes of 1 behind where it has fewer than 4."""
+    return (*x, *(1,) * (4 - len(x)))
+
+
 def to_length(node: Node, x: Shape) -> list[Shape]:
     """The tops of a Normalize: face nets' has four axes, and may give the lengths too."""
     if not of_faces(node.config):
@@ -56,7 +61,7 @@ def to_length(node: Node, x: Shape) -> list[Shape]:
         raise node.error(f"{node.bottom(0)} has shape {list(x)}; 1 to 4 axes are taken: num, channels, h, w.")
     if kind not in ("L1", "L2"):
         raise node.error(f'normalize_type is "{kind}"; it must be "L1" or "L2".')
-    n, c, h, w = (*x, 1, 1, 1)[:4]
+    n, c, h, w = of_four_axes(x)
     tops: list[Shape] = [(n, c, h, w), (n, 1, h, w)]
     return tops[: len(node.config.top)]
 

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 
 from engine.graph import fits, normalized
 from engine.graph.graph import Node
+from engine.proto import caffe_pb2 as pb
 
 Shape = tuple[int, ...]
 
@@ -11,7 +12,7 @@ TYPES = frozenset(
     {
         *("ReLU", "ReLU6", "NegReLU", "PReLU", "ELU", "SeLu", "Sigmoid", "TanH", "Swish", "HardSwish", "Mish", "BNLL"),
         *("AbsVal", "Clip", "Exp", "Log", "Power", "Threshold", "Dropout", "SpatialDropout", "SeLuDropout", "Insanity"),
-        *("BatchNorm", "Scale", "Bias", "LRN", "MVN", "L2Norm", "L2Normalize", "Softmax", "Split", "ShuffleChannel"),
+        *("BatchNorm", "Scale", "Bias", "LRN", "L2Norm", "L2Normalize", "Softmax", "Split", "ShuffleChannel"),
         *("Flip", "Reverse"),
     }
 )
@@ -25,8 +26,9 @@ def check(node: Node, x: Shape) -> None:
 
 
 def _dropout(node: Node, x: Shape) -> None:
-    ratio = node.config.dropout_param.dropout_ratio
-    if not 0 <= ratio < 1:
+    p = node.config.dropout_param
+    ratio, draws = p.dropout_ratio, node.config.phase == pb.TRAIN or p.sample_weights_test
+    if draws and not 0 <= ratio < 1:
         raise node.error(f"dropout_ratio {ratio:g} is not a probability from 0 to below 1.")
 
 
@@ -59,8 +61,6 @@ def _clip(node: Node, x: Shape) -> None:
     p = node.config.clip_param
     if not (p.HasField("min") and p.HasField("max")):
         raise node.error("clip_param needs min and max.")
-    if not p.min <= p.max:
-        raise node.error(f"min {p.min:g} is above max {p.max:g}.")
 
 
 def _shuffle(node: Node, x: Shape) -> None:

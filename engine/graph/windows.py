@@ -56,9 +56,9 @@ def _option(
 
 def fitting_outputs(node: Node, window: Window, spatial: Shape) -> Shape:
     """The spatial shape of a convolution's outputs. Raises LayerError where the kernel is larger than the padded
-    bottom."""
-    extents = zip(window.extent, spatial, window.pad, strict=True)
-    if any(extent > size + 2 * pad for extent, size, pad in extents):
+    bottom by a stride or more."""
+    missing = lacking(window, spatial)
+    if any(n >= stride for n, stride in zip(missing, window.stride, strict=True)):
         dilated = f" with dilation {same(window.dilation)} spans {by(window.extent)} and"
         enough = max((e - n + 1) // 2 for e, n in zip(window.extent, spatial, strict=True))
         raise node.error(
@@ -66,7 +66,17 @@ def fitting_outputs(node: Node, window: Window, spatial: Shape) -> Shape:
             f"{node.bottom(0)} of {by(spatial)} with pad {same(window.pad)}.\n"
             f"Give it pad: {enough}, or a smaller kernel_size."
         )
-    return window.outputs(spatial)
+    return window.outputs(tuple(n + more for n, more in zip(spatial, missing, strict=True)))
+
+
+def lacking(window: Window, spatial: Shape) -> Shape:
+    """The zeros behind each axis without which the kernel is larger than the padded bottom.
+
+    Caffe divides what is left behind the kernel by the stride towards 0, and so finds one output where that is less
+    than a stride too little.
+    """
+    sizes = zip(window.extent, spatial, window.pad, strict=True)
+    return tuple(max(0, extent - size - 2 * pad) for extent, size, pad in sizes)
 
 
 @dataclass(frozen=True)

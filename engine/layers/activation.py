@@ -183,7 +183,7 @@ class AbsVal(Activation):
 
 @layer("Clip")
 class Clip(Activation):
-    """y = x, kept between min and max. The gradient at both bounds is 1."""
+    """y = x, kept between min and max; min where that is above max. The gradient at both bounds is 1."""
 
     def setup(self, x: Shape) -> list[Shape]:
         p = self.config.clip_param
@@ -193,7 +193,8 @@ class Clip(Activation):
 
     def forward(self, params: Arrays, bottoms: Arrays, ctx: Context) -> list[Array]:
         (x,) = bottoms
-        return [jnp.where(x < self.min, self.min, jnp.where(x > self.max, self.max, x))]
+        y = jnp.where(x > self.max, self.max, x)
+        return [jnp.where(y < self.min, self.min, y)]
 
 
 @layer("Threshold")

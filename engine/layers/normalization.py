@@ -105,17 +105,18 @@ class BatchNorm(Layer):
 class MVN(Layer):
     """y = (x − μ) / (σ + eps), or x − μ without `normalize_variance`; over each channel of each item.
 
-    With `across_channels`, over each item. Bottom: x (d0, C, …). Top: y, of x's shape.
+    With `across_channels`, over each item. Bottom: x (d0, C, …). Top: y, of x's shape, of 4 axes at least.
     """
 
     def setup(self, x: Shape) -> list[Shape]:
         p = self.config.mvn_param
-        self.over = tuple(range(1 if p.across_channels else 2, len(x)))
+        self.shape = normalized.of_four_axes(x)
+        self.over = tuple(range(1 if p.across_channels else 2, len(self.shape)))
         self.normalize_variance, self.eps = p.normalize_variance, p.eps
-        return [x]
+        return [self.shape]
 
     def forward(self, params: Arrays, bottoms: Arrays, ctx: Context) -> list[Array]:
-        (x,) = bottoms
+        x = bottoms[0].reshape(self.shape)
         centred = x - jnp.mean(x, self.over, keepdims=True)
         if not self.normalize_variance:
             return [centred]

@@ -29,8 +29,14 @@ class Windowed(Layer):
         self.padded = windows.padded(self.node, p, self.spatial)
 
     def fitting_outputs(self) -> Shape:
-        """The spatial shape of the outputs. Raises LayerError where the kernel is larger than the padded bottom."""
+        """The spatial shape of the outputs; what the bottom lacks for one is laid behind it.
+
+        Raises LayerError where the kernel is larger than the padded bottom by a stride or more.
+        """
         outputs = windows.fitting_outputs(self.node, self.window, self.padded)
+        missing = windows.lacking(self.window, self.padded)
+        self.sides = [(before, behind + n) for (before, behind), n in zip(self.sides, missing, strict=True)]
+        self.padded = tuple(size + n for size, n in zip(self.padded, missing, strict=True))
         padded = (size + 2 * pad for size, pad in zip(self.padded, self.window.pad, strict=True))
         self.check_size(f"its {self.bottom(0)}, padded,", (*self.lead, self.channels, *padded))
         return outputs

@@ -101,13 +101,13 @@ class Net(Uncopied):
             (name, [v.blob for v in tops]) for name, tops in zip(self._layer_names, net.tops, strict=True)
         )
         self._bottom_names = OrderedDict((node.name, [v.blob for v in node.bottoms]) for node in net.graph.nodes)
-        weight_of = dict.fromkeys(net.blob_shapes, 0.0)
-        for tops, weights in zip(net.tops, net.loss_weights, strict=True):
-            weight_of.update({v.blob: w for v, w in zip(tops, weights, strict=True) if w})
-        self._blob_loss_weights = list(weight_of.values())
+        pairs = zip(net.tops, net.loss_weights, strict=True)
+        weighted = [(v.blob, w) for tops, weights in pairs for v, w in zip(tops, weights, strict=True)]
+        self._blob_loss_weights = list((dict.fromkeys(net.blob_shapes, 0.0) | dict(weighted)).values())
         # A loss starts its gradient with its weight, which lies in its diff, where it can be changed.
+        starts = {blob: w for blob, w in weighted if w}
         self._blobs_dict = blobs = OrderedDict(
-            (blob, Blob(*shape, fill_diff=weight_of[blob])) for blob, shape in net.blob_shapes.items()
+            (blob, Blob(*shape, fill_diff=starts.get(blob, 0.0))) for blob, shape in net.blob_shapes.items()
         )
         rows = [self._row(i) for i in range(len(net.layers))]
         self._layer_list = [_bound(layer, row) for layer, row in zip(net.layers, rows, strict=True)]

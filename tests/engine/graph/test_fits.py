@@ -54,12 +54,14 @@ REFUSED = {
     'type: "Reshape" bottom: "x" top: "a" reshape_param { axis: 3 shape { dim: 1 } }': "axis 3 is none of",
     'type: "Reshape" bottom: "x" top: "a" reshape_param { shape { dim: -1 dim: -1 } }': "one at most is −1",
     'type: "Softmax" bottom: "x" top: "a" softmax_param { axis: 4 }': "axis 4 is not one of",
-    'type: "Dropout" bottom: "x" top: "a" dropout_param { dropout_ratio: 1 }': "dropout_ratio 1 is not a probability",
+    'type: "Dropout" bottom: "x" top: "a" dropout_param { dropout_ratio: 1 sample_weights_test: true }': (
+        "dropout_ratio 1 is not a probability"
+    ),
     'type: "SpatialDropout" bottom: "y" top: "a"': "2 axes or more are needed",
     'type: "LRN" bottom: "x" top: "a"': "LRN takes 4 axes",
     'type: "BatchNorm" bottom: "x" top: "a" param { lr_mult: 1 }': "param 0 has lr_mult 1, but it is a running average",
     'type: "PReLU" bottom: "y" top: "a"': "2 axes or more are needed",
-    'type: "Clip" bottom: "x" top: "a" clip_param { min: 1 max: 0 }': "min 1 is above max 0",
+    'type: "Clip" bottom: "x" top: "a" clip_param { min: 1 }': "needs min and max",
     'type: "ShuffleChannel" bottom: "x" top: "a" shuffle_channel_param { group: 4 }': "6 channels .* group: 4",
     'type: "Pooling" bottom: "x" top: "a" top: "b" pooling_param { pool: AVE kernel_size: 1 }': "only pool: MAX",
     'type: "Accuracy" bottom: "x" bottom: "x" top: "a"': "has 12 labels and .* 2 predictions of 6 classes along axis 1",

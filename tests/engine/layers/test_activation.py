@@ -74,6 +74,7 @@ CASES = [
     Case("power -1.5", 'type: "Power" power_param { power: -1.5 scale: 2 }', UP, lambda x: (2 * x) ** -1.5),
     Case("power of a constant", 'type: "Power" power_param { power: 0.5 scale: 0 shift: 4 }', X, lambda x: 0 * x + 2),
     Case("power 0", 'type: "Power" power_param { power: 0 }', X, np.ones_like),
+    Case("clip to nothing", 'type: "Clip" clip_param { min: 0.9 max: -0.2 }', X, lambda x: np.full_like(x, 0.9)),
     Case("relu6", 'type: "ReLU6"', {"x": np.linspace(-3, 9, 24)}, lambda x: np.clip(x, 0, 6)),
     Case(
         "relu6 negative slope",
@@ -109,7 +110,6 @@ def test_gradient_at_a_kink_is_the_side_that_caffe_takes(layer, x, slope):
 REFUSED = [
     ('type: "PReLU"', {"x": (3,)}, r'"x" has shape \[3\]; 2 axes or more are needed'),
     ('type: "Clip"', X, "needs min and max"),
-    ('type: "Clip" clip_param { min: 1 max: 0 }', X, "min 1 is above max 0"),
     ('type: "Exp" exp_param { base: 0 }', X, "base 0 is not above 0"),
     ('type: "Log" log_param { base: -2 }', X, "base -2 is not above 0"),
     ('type: "Log" log_param { base: 1 }', X, "base 1 has no logarithm"),

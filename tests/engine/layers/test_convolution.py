@@ -27,7 +27,7 @@ def geometry(options, axes):
 def positions(inputs, kernel, stride, pad, dilation):
     """How many a kernel takes along each axis."""
     return [
-        (n + 2 * q - (d * (k - 1) + 1)) // s + 1
+        int((n + 2 * q - (d * (k - 1) + 1)) / s) + 1
         for n, q, d, k, s in zip(inputs, pad, dilation, kernel, stride, strict=True)
     ]
 
@@ -104,6 +104,7 @@ OPTIONS = {
     "without bias": ("num_output: 3 kernel_size: 3 bias_term: false", (2, 2, 5, 6)),
     "stride and pad": ("num_output: 3 kernel_size: 3 stride: 2 pad: 1", (2, 2, 6, 5)),
     "stride leaves a rest": ("num_output: 2 kernel_size: 2 stride: 3", (1, 2, 7, 6)),
+    "kernel larger than its bottom by less than a stride": ("num_output: 2 kernel_size: 3 stride: 2", (1, 2, 2, 6)),
     "pad wider than the kernel": ("num_output: 2 kernel_size: 2 pad: 3 stride: 2", (1, 2, 4, 3)),
     "_h and _w": ("num_output: 2 kernel_h: 2 kernel_w: 4 stride_h: 2 stride_w: 1 pad_h: 1 pad_w: 2", (1, 2, 5, 4)),
     "only pad_h": ("num_output: 2 kernel_h: 1 kernel_w: 2 pad_h: 1", (1, 2, 3, 4)),
@@ -269,7 +270,7 @@ def test_kernel_larger_than_the_padded_bottom_is_refused_with_what_would_do():
         r"Give it pad: 1, or a smaller kernel_size\.",
     )
     check_refused(
-        'type: "Convolution" convolution_param { num_output: 2 kernel_size: 3 dilation: 4 stride: 9 }',
+        'type: "Convolution" convolution_param { num_output: 2 kernel_size: 3 dilation: 4 }',
         {"x": (1, 2, 8, 8)},
         "a 3×3 kernel with dilation 4 spans 9×9 and does not fit",
     )

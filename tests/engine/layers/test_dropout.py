@@ -20,6 +20,13 @@ class TestCases(Cases):
             lambda x: 0.7 * x,
             phase=pb.TEST,
         ),
+        Case(
+            "dropout of no probability in test",
+            'type: "Dropout" dropout_param { dropout_ratio: 1.5 }',
+            X,
+            lambda x: x,
+            phase=pb.TEST,
+        ),
         Case("dropout of nothing", 'type: "Dropout" dropout_param { dropout_ratio: 0 }', X, lambda x: x),
         Case("selu dropout in test", 'type: "SeLuDropout"', X, lambda x: x, phase=pb.TEST),
         Case(
