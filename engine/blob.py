@@ -19,6 +19,9 @@ Shape = tuple[int, ...]
 LARGEST = 2**31 - 1
 """Values that a blob may have, as in Caffe."""
 
+MOST_AXES = 32
+"""Axes that a blob may have, as in Caffe."""
+
 
 class Uncopied:
     """What neither copy nor pickle takes, as in Caffe: a copy would be another view of the same values."""
@@ -274,6 +277,8 @@ def _checked(shape: Sequence[Any]) -> Shape:
     sizes = tuple(_size(d) for d in shape)
     if any(d < 0 for d in sizes):
         raise NetError(f"a blob cannot have shape {list(sizes)}; give sizes of 0 or more.")
+    if len(sizes) > MOST_AXES:
+        raise NetError(f"a blob cannot have {len(sizes)} axes; it has {MOST_AXES} at most.")
     if prod(sizes) > LARGEST:
         raise NetError(f"a blob cannot have shape {list(sizes)}; it holds {LARGEST:,} values at most.")
     return sizes

@@ -88,6 +88,12 @@ def wrong_filler(asked: pb.FillerParameter, shape: Shape) -> str | None:
     return None
 
 
+def not_in_place(node: Node) -> None:
+    """A layer that Caffe does not compute in place."""
+    if node.config.bottom[0] in node.config.top:
+        raise node.error(f'it cannot be computed in place: give its top another name than "{node.config.bottom[0]}".')
+
+
 def alike(node: Node, shapes: Sequence[Shape]) -> Shape:
     """The one shape of all bottoms."""
     for i, x in enumerate(shapes):

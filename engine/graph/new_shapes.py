@@ -2,17 +2,21 @@
 
 from math import prod
 
+from engine.graph import fits
 from engine.graph.graph import Node
 
 Shape = tuple[int, ...]
 
 
 def flattened(node: Node, x: Shape) -> Shape:
-    """x with the axes from `axis` to `end_axis`, both included, as one. Raises LayerError where there are none such."""
+    """x with the axes from `axis` to `end_axis`, both included, as one: one of 1 where `end_axis` lies just before.
+
+    Raises LayerError where there are none such.
+    """
     p = node.config.flatten_param
-    _refuse_in_place(node)
+    fits.not_in_place(node)
     first, last = node.canonical_axis(p.axis, x), node.canonical_axis(p.end_axis, x, "end_axis")
-    if last < first:
+    if last < first - 1:
         raise node.error(f"end_axis {p.end_axis} lies before axis {p.axis} of {node.bottom(0)} of shape {list(x)}.")
     return (*x[:first], prod(x[first : last + 1]), *x[last + 1 :])
 
@@ -23,7 +27,7 @@ def reshaped(node: Node, x: Shape) -> Shape:
     Raises LayerError where there are no such axes, and where the values do not fit.
     """
     p = node.config.reshape_param
-    _refuse_in_place(node)
+    fits.not_in_place(node)
     first = p.axis if p.axis >= 0 else len(x) + 1 + p.axis
     if not 0 <= first <= len(x):
         raise node.error(f"axis {p.axis} is none of {node.bottom(0)} of shape {list(x)}, nor right behind its last.")
@@ -94,8 +98,3 @@ def _kept(node: Node, x: Shape, first: int) -> list[int]:
 
 def _told(node: Node, x: Shape) -> str:
     return f"shape {list(node.config.reshape_param.shape.dim)} for {node.bottom(0)} of shape {list(x)}"
-
-
-def _refuse_in_place(node: Node) -> None:
-    if node.config.top[0] == node.config.bottom[0]:
-        raise node.error(f'it cannot be computed in place, as its top "{node.config.top[0]}" has another shape.')

@@ -25,6 +25,10 @@ def check(node: Node, x: Shape) -> None:
         CHECKS[node.config.type](node, x)
 
 
+def _elsewhere(node: Node, x: Shape) -> None:
+    fits.not_in_place(node)
+
+
 def _dropout(node: Node, x: Shape) -> None:
     p = node.config.dropout_param
     ratio, draws = p.dropout_ratio, node.config.phase == pb.TRAIN or p.sample_weights_test
@@ -84,6 +88,7 @@ def _softmax(node: Node, x: Shape) -> None:
 
 
 CHECKS: Mapping[str, Callable[[Node, Shape], object]] = {
+    "AbsVal": _elsewhere,
     "BatchNorm": _batch_norm,
     "Clip": _clip,
     "Dropout": _dropout,
@@ -94,6 +99,7 @@ CHECKS: Mapping[str, Callable[[Node, Shape], object]] = {
     "Reverse": _reverse,
     "ShuffleChannel": _shuffle,
     "Softmax": _softmax,
+    "Split": _elsewhere,
     "SpatialDropout": _spatial_dropout,
 }
 """Those that have something to check."""

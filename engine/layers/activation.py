@@ -176,6 +176,10 @@ class BNLL(Activation):
 class AbsVal(Activation):
     """y = |x|. The gradient at 0 is 0, where that of jnp.abs is 1."""
 
+    def setup(self, x: Shape) -> list[Shape]:
+        same_shape.check(self.node, x)
+        return [x]
+
     def forward(self, params: Arrays, bottoms: Arrays, ctx: Context) -> list[Array]:
         (x,) = bottoms
         return [x * jnp.sign(x)]

@@ -24,7 +24,7 @@ from typing import Any, ClassVar, Literal, NamedTuple, Self
 import jax
 import numpy as np
 
-from engine.blob import LARGEST
+from engine.blob import LARGEST, MOST_AXES
 from engine.data.label_bounds import LabelBounds
 from engine.data.source import Source
 from engine.errors import LayerError, NetError
@@ -89,6 +89,8 @@ class Layer:
     bottoms: ClassVar[counts.Bounds] = (1, 1)
     tops: ClassVar[counts.Bounds] = (1, 1)
     """Least and most; None: any number. Caffe's own types are given those of `engine.graph.counts`."""
+    no_gradient: tuple[int, ...] = ()
+    """The bottoms that hold labels, indices and the like: Caffe refuses to train what is made from parameters there."""
     loss: ClassVar[bool] = False
     """Its first top has loss weight 1 unless told otherwise, and a top of its own where the net names none."""
     copies: ClassVar[bool] = False
@@ -229,6 +231,8 @@ class Layer:
         """Raises LayerError for a shape with a negative axis, and for one that no blob can have or memory hold."""
         if any(d < 0 for d in shape):
             raise self.error(f"{what} would have the shape {list(shape)}; no axis may be negative.")
+        if len(shape) > MOST_AXES:
+            raise self.error(f"{what} would have {len(shape)} axes; a blob has {MOST_AXES} at most.")
         values = prod(shape)
         size = f"{what} of shape {list(shape)} would take {4 * values:,} bytes"
         if values > LARGEST:

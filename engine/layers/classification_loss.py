@@ -30,6 +30,7 @@ class _SoftmaxLoss(Labelled, Loss):
     """A loss of log softmax(x). An optional second top: the softmax itself, of x's shape."""
 
     tops = (1, 2)
+    no_gradient = (1,)
     ignored_by = "loss_param"
 
     def match_scores(self, x: Shape, labels: Shape, axis: int) -> list[Shape]:
@@ -48,6 +49,8 @@ class _SoftmaxLoss(Labelled, Loss):
 
 class _RowLoss(Labelled, Loss):
     """A loss of x (N, C): one label an item, whose classes are all of its values. It is averaged over the items."""
+
+    no_gradient = (1,)
 
     def setup(self, x: Shape, labels: Shape) -> list[Shape]:
         self.check_items(x, labels)
@@ -143,6 +146,8 @@ class InfogainLoss(_SoftmaxLoss):
 
     H (C, C) is a third bottom, or comes from `source`, a binary BlobProto. The identity gives SoftmaxWithLoss.
     """
+
+    no_gradient = (1, 2)
 
     def setup(self, x: Shape, labels: Shape, infogain: Shape | None = None) -> list[Shape]:
         p = self.config.infogain_loss_param

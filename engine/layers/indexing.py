@@ -24,6 +24,8 @@ class Embed(Layer):
     Bottom: x (d0, …, dn). Top: y (d0, …, dn, num_output). Params: W (input_dim, num_output), b (num_output).
     """
 
+    no_gradient = (0,)
+
     def setup(self, x: Shape) -> list[Shape]:
         p = self.config.embed_param
         self.input_dim, _ = weight = parts.embedded(self.node)
@@ -48,6 +50,8 @@ class BatchReindex(Layer):
 
     Bottoms: x (N, …), p (M,). Top: y (M, …).
     """
+
+    no_gradient = (1,)
 
     def setup(self, x: Shape, p: Shape) -> list[Shape]:
         shape = parts.reindexed(self.node, x, p)
@@ -78,6 +82,7 @@ class Filter(Layer):
 
     def setup(self, *bottoms: Shape) -> list[Shape]:
         *blobs, selector = bottoms
+        self.no_gradient = (len(blobs),)
         if len(self.config.top) != len(blobs):
             raise self.error(f"it has {len(self.config.top)} tops; it makes one of each bottom but the last.")
         if not selector or count(selector) != selector[0]:
@@ -101,4 +106,4 @@ class Filter(Layer):
         return [x[picked] for x in blobs]
 
     def propagates_to(self, bottom: int) -> bool:
-        return bottom != len(self.config.bottom) - 1
+        return bottom not in self.no_gradient

@@ -23,6 +23,8 @@ class Recurrent(Layer):
     The steps are a `lax.scan`: unrolled, 20 of them took ten times as long to compile and ran no faster.
     """
 
+    no_gradient = (1,)
+
     def setup(self, x: Shape, cont: Shape, *rest: Shape) -> list[Shape]:
         made = recurrences.unrolled(self.node, (x, cont, *rest))
         self.static = made.static
@@ -91,6 +93,8 @@ class LSTMUnit(Layer):
     Bottoms: c_{t−1} (1, N, D); the gates i, f, o, g before their non-linearities (1, N, 4 D); cont (1, N). Tops: c_t
     and h_t, both (1, N, D).
     """
+
+    no_gradient = (2,)
 
     def setup(self, c: Shape, gates: Shape, cont: Shape) -> list[Shape]:
         return recurrences.unit(self.node, c, gates, cont)

@@ -36,6 +36,7 @@ class SigmoidCrossEntropyLoss(Loss):
     """
 
     targets = (1,)
+    no_gradient = (1,)
 
     def setup(self, x: Shape, targets: Shape) -> list[Shape]:
         self.check_pair(x, targets)

@@ -1,6 +1,6 @@
 """Layers that say how a net is joined and compute nothing: Input, Parameter, Split, Gather, Silence."""
 
-from engine.graph import source_shapes
+from engine.graph import same_shape, source_shapes
 from engine.layers.base import Array, Arrays, Context, Layer, Shape, SourceLayer
 from engine.layers.registry import layer
 
@@ -36,6 +36,7 @@ class Split(Layer):
     precision = "given"
 
     def setup(self, x: Shape) -> list[Shape]:
+        same_shape.check(self.node, x)
         return [x] * len(self.config.top)
 
     def forward(self, params: Arrays, bottoms: Arrays, ctx: Context) -> list[Array]:

@@ -143,6 +143,18 @@ class Net:
             forced = [[layer.propagates_to(j) for j in range(len(node.bottoms))] for layer, node in rows]
         return needs_backward(self.graph.nodes, self.tops, learns, self.loss_weights, forced)
 
+    def check_backward(self, first: int = 0, last: int | None = None) -> None:
+        """Raises LayerError where the gradient of layers first … last would have to go on through labels or indices."""
+        for i in range(first, len(self.layers) if last is None else last + 1):
+            layer, needed = self.layers[i], self.needs_backward.bottoms[i]
+            for j in layer.no_gradient:
+                if j < len(needed) and needed[j]:
+                    raise layer.error(
+                        f"{layer.bottom(j)} comes from parameters that learn, and is read as labels or indices, which "
+                        "have no gradient. Are its bottoms in the right order? If so, give one propagate_down a "
+                        "bottom: false for this one."
+                    )
+
     # What it is
 
     @property

@@ -141,6 +141,7 @@ class Solver:
         """`count` iterations, or fewer where a request ends them."""
         end = self.iter + count
         self._ended_by = None
+        self.net.check_backward()
         self.run.report.start(self.net, self.param, self.iter, self.run.parallel.count)
         while self.iter < end and self._ended_by is None:
             if self._due(self.param.test_interval) and (self.iter > 0 or self.param.test_initialization):

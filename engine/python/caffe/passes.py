@@ -175,7 +175,8 @@ class Passes:
     # Backward
 
     def backward(self, start: int, end: int) -> None:
-        """Layers start, start − 1, … end."""
+        """Layers start, start − 1, … end. Raises LayerError where one of them has no gradient."""
+        self.net.check_backward(end, start)
         spans = list(self._spans(end, start, self.before_backward or self.after_backward))
         for a, b in reversed(spans):
             _call(self.before_backward, a)

@@ -57,6 +57,12 @@ CASES = [
         "flatten inner", 'type: "Flatten" flatten_param { axis: 1 end_axis: -2 }', {"x": (2, 3, 4, 5)}, shaped(2, 12, 5)
     ),
     Case("flatten one axis", 'type: "Flatten" flatten_param { axis: 0 end_axis: 0 }', X, lambda x: x),
+    Case(
+        "flatten to a new axis",
+        'type: "Flatten" flatten_param { axis: 2 end_axis: 1 }',
+        {"x": (2, 3, 4)},
+        shaped(2, 3, 1, 4),
+    ),
     Case("flatten nothing", 'type: "Flatten"', {"x": (0, 3, 4)}, shaped(0, 12)),
     Case("reshape keeps and infers", reshape([0, -1, 8]), X, shaped(2, 3, 8)),
     Case("reshape inner", reshape([3, 2], "axis: 1 num_axes: 1"), X, shaped(2, 3, 2, 4)),
@@ -98,7 +104,7 @@ REFUSED = [
     ('type: "Concat"', {"a": (2, 3), "b": (2, 3, 1)}, r"\[2, 3, 1\]"),
     ('type: "Slice" slice_param { axis: 1 slice_dim: 1 }', X, "axis and slice_dim"),
     ('type: "Slice" slice_param { slice_point: 2 }', X, "1 slice_point for 1 tops"),
-    ('type: "Flatten" flatten_param { axis: 2 end_axis: 1 }', X, "end_axis 1 lies before axis 2"),
+    ('type: "Flatten" flatten_param { axis: 2 end_axis: 0 }', X, "end_axis 0 lies before axis 2"),
     ('type: "Flatten"', {"x": (3,)}, "axis 1 is not one of"),
     (reshape([-1, -1]), X, "one at most is −1"),
     (reshape([-2]), X, "0 or more"),

@@ -109,3 +109,18 @@ def test_layers_that_share_their_averages_each_add_to_them():
     np.testing.assert_allclose(updates[0], [105.997, 107.996], rtol=1e-6)
     np.testing.assert_allclose(updates[1], [13.32667, 13.32667], rtol=1e-5)
     np.testing.assert_allclose(updates[2], [1.999], rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("layer", "bottom"),
+    [
+        ('type: "SigmoidCrossEntropyLoss" bottom: "x" bottom: "a" top: "c"', "a"),
+        ('type: "Filter" bottom: "x" bottom: "one" top: "c" loss_weight: 1', "one"),
+        ('type: "Embed" bottom: "a" top: "c" loss_weight: 1 embed_param { num_output: 1 input_dim: 2 }', "a"),
+    ],
+)
+def test_no_gradient_goes_through_labels_and_indices(layer, bottom):
+    net = INPUT + ip("a", "x", "a", 3) + ip("one", "x", "one", 1) + f'layer {{ name: "c" {layer} @ }}'
+    with pytest.raises(LayerError, match=f'layer "c" .*bottom "{bottom}" comes from parameters that learn'):
+        made(net.replace("@", "")).check_backward()
+    made(net.replace("@", "propagate_down: false " * layer.count("bottom"))).check_backward()
