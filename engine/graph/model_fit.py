@@ -32,11 +32,24 @@ def complaint(layer: str, found: Sequence[Shape], wanted: Sequence[tuple[str, Sh
     for index, (shape, (name, own)) in enumerate(zip(found, wanted, strict=True)):
         if shape not in (own, (1,) * (4 - len(own)) + own):
             return (
-                f"Cannot copy param {index} weights from layer '{layer}' ({name}); shape mismatch. Source param shape "
-                f"is {_told(shape)}; target param shape is {_told(own)}. To learn this layer's parameters from scratch "
-                "rather than copying from a saved net, rename the layer."
+                f"Cannot copy param {index} weights from layer '{layer}' ({name}); {_mismatch(shape, own)} To learn "
+                "this layer's parameters from scratch rather than copying from a saved net, rename the layer."
             )
     return None
+
+
+def unshared(layer: str, found: Sequence[Shape], wanted: Sequence[Shape]) -> str | None:
+    """Why a layer cannot share another net's arrays, in Caffe's words; None where it can."""
+    if len(found) != len(wanted):
+        return incompatible(layer, len(found), len(wanted))
+    for index, (shape, own) in enumerate(zip(found, wanted, strict=True)):
+        if shape != own:
+            return f"Cannot share param {index} weights from layer '{layer}'; {_mismatch(shape, own)}"
+    return None
+
+
+def _mismatch(found: Shape, wanted: Shape) -> str:
+    return f"shape mismatch. Source param shape is {_told(found)}; target param shape is {_told(wanted)}."
 
 
 def incompatible(layer: str, found: int, wanted: int) -> str:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from engine.blob import Blob, BlobVec
 from engine.errors import NetError, SnapshotError
+from engine.graph import model_fit
 from engine.host import atomic_file
 from engine.net import weights
 from engine.net.net import Net
@@ -47,10 +48,10 @@ def share(net: Net, params: Sequence[Blob], own: Rows, theirs: Rows) -> None:
     Raises NetError where counts or shapes differ.
     """
     for i, name in enumerate(net.layer_names):
-        if name not in theirs or name not in own:
+        if name not in theirs or (name in own and not net.param_ids[i]):
             continue
-        here, there = ([b.shape for b in rows[name]] for rows in (own, theirs))
-        if here != there:
-            raise NetError(f'share_with: layer "{name}" has parameters of shapes {here} here and {there} there.')
+        here, there = ([b.shape for b in rows.get(name, ())] for rows in (own, theirs))
+        if said := model_fit.unshared(name, there, here):
+            raise NetError(f"share_with: {said}")
         for k, blob in zip(net.param_ids[i], theirs[name], strict=True):
             params[k].share_data(blob)

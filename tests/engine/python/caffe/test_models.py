@@ -71,3 +71,20 @@ def test_parameters_cut_to_other_sizes_take_models_of_these(net, tmp_path, suffi
 def test_a_model_for_a_folder_that_is_not_there_is_refused(net, tmp_path):
     with pytest.raises(SnapshotError, match=r"no/it.h5: cannot be written: No such file"):
         net.save_hdf5(tmp_path / "no" / "it.h5")
+
+
+@pytest.mark.parametrize(
+    ("layer", "said"),
+    [
+        ('type: "ReLU" bottom: "x" top: "ip1"', "Incompatible number of blobs for layer 'ip1': it has 2 there and 0"),
+        (
+            'type: "InnerProduct" bottom: "x" top: "ip1" inner_product_param { num_output: 1 }',
+            r"Cannot share param 0 weights from layer 'ip1'; shape mismatch. .* target param shape is 1 1 \(1\)",
+        ),
+    ],
+)
+def test_share_with_refuses_what_does_not_fit_in_caffes_words(net, tmp_path, layer, said):
+    source = 'layer { name: "x" type: "Input" top: "x" input_param { shape { dim: 1 dim: 1 } } }'
+    other = opened(tmp_path, source + f'layer {{ name: "ip1" {layer} }}')
+    with pytest.raises(NetError, match=said):
+        other.share_with(net)
