@@ -30,7 +30,7 @@ class _SoftmaxLoss(Labelled, Loss):
     """A loss of log softmax(x). An optional second top: the softmax itself, of x's shape."""
 
     tops = (1, 2)
-    no_gradient = (1,)
+    no_gradient: tuple[int, ...] = (1,)
     ignored_by = "loss_param"
 
     def match_scores(self, x: Shape, labels: Shape, axis: int) -> list[Shape]:

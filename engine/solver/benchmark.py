@@ -32,6 +32,7 @@ def run(net: Net, params: Sequence[Any], batch: Mapping[str, Any], iterations: i
     log.info("caffe.cpp:364", f"Initial loss: {log.number(loss)}")
     log.info("caffe.cpp:365", f"Compiled in {_seconds(started)}")
     log.info("caffe.cpp:366", "Performing Backward")
+    net.check_backward()
     started = time.perf_counter()
     jax.block_until_ready(both(params, inputs))
     log.info("caffe.cpp:367", f"Compiled in {_seconds(started)}")
