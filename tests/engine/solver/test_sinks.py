@@ -66,7 +66,8 @@ layer { name: "keep" type: "Power" bottom: "t" top: "keep" }
 layer { name: "ip" type: "InnerProduct" bottom: "x" top: "y" inner_product_param { num_output: 4
   weight_filler { type: "gaussian" std: 0.5 } } }
 layer { name: "filter" type: "Filter" bottom: "y" bottom: "t" bottom: "keep" top: "fy" top: "ft" }
-layer { name: "loss" type: "SoftmaxWithLoss" bottom: "fy" bottom: "ft" top: "loss" }
+layer { name: "loss" type: "SoftmaxWithLoss" bottom: "fy" bottom: "ft" top: "loss"
+  propagate_down: true propagate_down: false }
 """
 
 
