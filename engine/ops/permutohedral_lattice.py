@@ -1,0 +1,265 @@
+"""Gaussian filters of points in several dimensions, on a permutohedral lattice (Adams, Baek and Davis 2010).
+
+A point's value is shared among the d + 1 corners of its simplex, blurred along the lattice's d + 1 axes over those
+vertices that any point has touched, and gathered again. Vertices are found by sorting, their neighbours by bisection.
+How many there are is known only then: arrays have room for d + 1 a point, and loops end at the last one that there is.
+"""
+
+import math
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+
+from engine.ops import picked_rows
+
+Array = jax.Array
+
+BLOCK = 4
+"""What the forks' code takes at a time: the last points are filled up to so many with one at the origin."""
+
+STRETCH = 8192
+"""How many vertices a turn of a loop takes."""
+
+
+class Lattice(NamedTuple):
+    """corners (N, d+1): the numbers of the vertices around each point; weights (N, d+1): how near they are.
+    neighbours (d+1, 2, V): of each vertex, along each axis, behind it and before it; V where there is none.
+    vertices: how many there are, V at most."""
+
+    corners: Array
+    weights: Array
+    neighbours: Array
+    vertices: Array
+
+
+class Filter(NamedTuple):
+    """A lattice, and 1 / the sum of each point's weights (N, 1)."""
+
+    lattice: Lattice
+    scale: Array
+
+
+class _Simplex(NamedTuple):
+    """keys (N, d+1, d): of the corners, less their last coordinate, which makes the sum 0; weights (N, d+1)."""
+
+    keys: Array
+    weights: Array
+
+
+def built(features: Array, inside: Array | None = None) -> Filter:
+    """The filter of points (N, d), as `lattice`, normalized."""
+    made = lattice(features, inside)
+    total = filtered(made, jnp.ones((len(features), 1), features.dtype))
+    return lax.stop_gradient(Filter(made, 1 / (total + np.float32(1e-20))))
+
+
+def smoothed(by: Filter, values: Array) -> Array:
+    """(N, C): of each point the weighted mean of all values (N, C). The filter has no gradient."""
+    return by.scale * filtered(by.lattice, values)
+
+
+def lattice(features: Array, inside: Array | None = None) -> Lattice:
+    """The lattice of points (N, d), in units of the Gaussian's deviation; of those alone that are `inside` (N)."""
+    n, d = features.shape
+    there = jnp.ones(n, bool) if inside is None else inside
+    origin = jnp.where(there.sum() % BLOCK == 0, features[:1], 0)
+    # What is not there stands where the first point is, and so touches nothing new.
+    points = jnp.concatenate([jnp.where(there[:, None], features, features[:1]), origin])
+    keys, weights = _simplices(points)
+    made = _numbered(_packed(keys.reshape(-1, d)))
+    corners = made.number.reshape(n + 1, d + 1)[:n]
+    return Lattice(corners, weights[:n] * there[:, None], _neighbours(made, d), made.vertices)
+
+
+@jax.custom_vjp
+def filtered(lattice: Lattice, values: Array) -> Array:
+    """(N, C): values (N, C) filtered, not normalized. The lattice has no gradient."""
+    return _filtered(lattice, values, 1)
+
+
+def _filtered(lattice: Lattice, values: Array, step: int) -> Array:
+    corners, weights = lattice.corners, lattice.weights
+    axes, room = lattice.neighbours.shape[0], lattice.neighbours.shape[2]
+    shares = (values[:, None] * weights[:, :, None]).reshape(-1, values.shape[1])
+    at = picked_rows.sums(shares, corners.reshape(-1), room)
+    spare = at
+    for axis in range(axes)[::step]:
+        at, spare = _blurred(lattice, axis, at, spare), at
+    gathered = jnp.zeros_like(values)
+    for i in range(axes):
+        gathered = gathered + at[corners[:, i]] * weights[:, i, None]
+    return gathered * np.float32(1 / (1 + 2.0 ** (1 - axes)))
+
+
+def _blurred(lattice: Lattice, axis: int, at: Array, spare: Array) -> Array:
+    """`at` (V, C) blurred along an axis; what it is written into is `spare`."""
+
+    def stretch(start: Array, size: int, blurred: Array) -> Array:
+        near = lax.dynamic_slice_in_dim(lattice.neighbours, start, size, 2)[axis]
+        sides = at.at[near].get(mode="fill", fill_value=0)
+        here = lax.dynamic_slice_in_dim(at, start, size)
+        return lax.dynamic_update_slice_in_dim(blurred, here + 0.5 * (sides[0] + sides[1]), start, 0)
+
+    return _by_stretches(lattice.vertices, len(at), stretch, spare)
+
+
+def _forward(lattice: Lattice, values: Array) -> tuple[Array, Lattice]:
+    return filtered(lattice, values), lattice
+
+
+def _backward(lattice: Lattice, dy: Array) -> tuple[None, Array]:
+    """Sharing out is the transpose of gathering, and a blur is its own."""
+    return None, _filtered(lattice, dy, -1)
+
+
+filtered.defvjp(_forward, _backward)
+
+
+def _simplices(points: Array) -> _Simplex:
+    """The simplex around each point (N, d): the plane's nearest lattice point, and the order of what is left over."""
+    d = points.shape[1]
+    elevated = _elevated(points)
+    nearest = jnp.round(elevated * np.float32(1 / (d + 1)))
+    floor = nearest * (d + 1)
+    left = elevated - floor
+    # As the forks have it: how many coordinates have more left over, and of equal ones those that stand before it.
+    more = left[:, None, :] > left[:, :, None]
+    equal = (left[:, None, :] == left[:, :, None]) & np.tri(d + 1, k=-1, dtype=bool)
+    rank = (more | equal).sum(2, dtype=jnp.int32) + nearest.sum(1, keepdims=True).astype(jnp.int32)
+    moved = jnp.where(rank < 0, d + 1, 0) - jnp.where(rank > d, d + 1, 0)
+    rank, floor = rank + moved, floor + moved
+    delta = (elevated - floor) * np.float32(1 / (d + 1))
+    by_rank = jnp.where(rank[:, :, None] == jnp.arange(d + 1), delta[:, :, None], 0).sum(1)  # (N, d+1)
+    falling = by_rank[:, ::-1]
+    rest = falling[:, 1:] - falling[:, :-1]
+    weights = jnp.concatenate([1 + falling[:, :1] - falling[:, -1:], rest], axis=1)
+    step = jnp.arange(d + 1)[:, None]
+    keys = floor.astype(jnp.int32)[:, None, :d] + step - jnp.where(rank[:, None, :d] > d - step, d + 1, 0)
+    return _Simplex(keys, weights)
+
+
+def _elevated(points: Array) -> Array:
+    """(N, d+1): the points (N, d) on the plane of d + 1 coordinates whose sum is 0, stretched so that the blur has a
+    deviation of 1 (Adams et al., page 5 and following)."""
+    d = points.shape[1]
+    stretch = float(np.float32(math.sqrt(2 / 3) * (d + 1)))
+    total = jnp.zeros(len(points), points.dtype)
+    columns = []
+    for j in range(d, 0, -1):
+        f = points[:, j - 1] * np.float32(stretch / math.sqrt(j * (j + 1)))
+        columns.append(total - j * f)
+        total = total + f
+    return jnp.stack([total, *columns[::-1]], axis=1)
+
+
+def _packed(keys: Array) -> tuple[Array, ...]:
+    """Two coordinates of keys (..., d) a word: they have 16 bits each in the forks, too."""
+    d = keys.shape[-1]
+    low = [keys[..., i] & 0xFFFF for i in range(d)] + [jnp.zeros_like(keys[..., 0])] * (d % 2)
+    return tuple(low[i] << 16 | low[i + 1] for i in range(0, len(low), 2))
+
+
+def _unpacked(words: tuple[Array, ...], d: int) -> Array:
+    return jnp.stack([part for word in words for part in (word >> 16, word << 16 >> 16)][:d], axis=-1)
+
+
+class _Vertices(NamedTuple):
+    """Of keys (K), by a hash table. owner (K): the first of the keys that each one equals, in `words`; number (K): its
+    vertex; vertices: how many there are; table: which of the keys each slot holds, K where none."""
+
+    words: tuple[Array, ...]
+    table: Array
+    number: Array
+    first: Array
+    vertices: Array
+
+
+def _numbered(words: tuple[Array, ...]) -> _Vertices:
+    """The vertices are numbered in the order in which the keys first name them: near ones lie near each other.
+
+    Keys that are not placed yet try a slot each turn; of those that want an empty one, the first has it, and all that
+    equal it are placed with it.
+    """
+    size = len(words[0])
+    own = lax.iota(jnp.int32, size)
+
+    def turn(state: tuple[Array, Array, Array]) -> tuple[Array, Array, Array]:
+        table, owner, tried = state
+        slot = _slot(words, tried, len(table))
+        asks = (owner == size) & (table[slot] == size)
+        table = table.at[jnp.where(asks, slot, len(table))].min(own, mode="drop")
+        holder = table[slot]
+        owner = jnp.where((owner == size) & _equal(words, words, holder), holder, owner)
+        return table, owner, tried + 1
+
+    empty = jnp.full(1 << (2 * size - 1).bit_length(), size, jnp.int32)
+    table, owner, _ = lax.while_loop(
+        lambda state: (state[1] == size).any(), turn, (empty, jnp.full(size, size, jnp.int32), jnp.int32(0))
+    )
+    is_first = owner == own
+    count = jnp.cumsum(is_first.astype(jnp.int32))
+    room = size if size <= STRETCH else -(-size // STRETCH) * STRETCH
+    first = jnp.full(room, size, jnp.int32).at[jnp.where(is_first, count - 1, room)].set(own, mode="drop")
+    return _Vertices(words, table, (count - 1)[owner], first, count[-1])
+
+
+def _slot(words: tuple[Array, ...], tried: Array, slots: int) -> Array:
+    """Where keys may lie in a table of 2^k slots that have been sought `tried` times: each by steps of its own."""
+    mixed = jnp.zeros(words[0].shape, jnp.uint32)
+    for word in words:
+        mixed = (mixed ^ word.astype(jnp.uint32)) * np.uint32(0x9E3779B1)
+        mixed = mixed ^ (mixed >> 15)
+    step = (mixed * np.uint32(0x85EBCA6B)) | 1
+    return ((mixed + tried.astype(jnp.uint32) * step) % np.uint32(slots)).astype(jnp.int32)
+
+
+def _equal(keys: tuple[Array, ...], words: tuple[Array, ...], at: Array) -> Array:
+    """Whether each key is that of `words` at a place; false where the place is none."""
+    same = at < len(words[0])
+    for key, word in zip(keys, words, strict=True):
+        same = same & (word.at[at].get(mode="clip") == key)
+    return same
+
+
+def _neighbours(made: _Vertices, d: int) -> Array:
+    """(d+1, 2, V): along an axis all coordinates fall by 1, but its own, which rises by d."""
+    room = len(made.first)
+    steps = np.concatenate([(d + 1) * np.eye(d, dtype=np.int32), np.zeros((1, d), np.int32)]) - 1
+
+    def stretch(start: Array, size: int, found: Array) -> Array:
+        here = lax.dynamic_slice_in_dim(made.first, start, size)
+        keys = _unpacked(tuple(word.at[here].get(mode="clip") for word in made.words), d)
+        own = start + jnp.arange(size, dtype=jnp.int32)
+        behind = jnp.where(own < made.vertices, _found(made, _packed(keys + steps[:, None])), room)
+        found = lax.dynamic_update_slice_in_dim(found, behind[:, None], start, 2)
+        return found.at[np.arange(d + 1)[:, None], 1, behind].set(jnp.broadcast_to(own, behind.shape), mode="drop")
+
+    return _by_stretches(made.vertices, room, stretch, jnp.full((d + 1, 2, room), room, jnp.int32))
+
+
+def _found(made: _Vertices, keys: tuple[Array, ...]) -> Array:
+    """Which vertex has each key; V where none has: a slot that is empty ends the search."""
+    none = len(made.words[0])
+
+    def turn(state: tuple[Array, Array, Array]) -> tuple[Array, Array, Array]:
+        found, open_, tried = state
+        holder = made.table[_slot(keys, tried, len(made.table))]
+        here = open_ & _equal(keys, made.words, holder)
+        return jnp.where(here, holder, found), open_ & ~here & (holder < none), tried + 1
+
+    start = jnp.full(keys[0].shape, none, jnp.int32)
+    found, _, _ = lax.while_loop(lambda state: state[1].any(), turn, (start, start == none, jnp.int32(0)))
+    return made.number.at[found].get(mode="fill", fill_value=len(made.first))
+
+
+def _by_stretches(vertices: Array, room: int, step: Callable[[Array, int, Array], Array], begun: Array) -> Array:
+    """What `step` makes of `begun`, for each stretch of the vertices that there are: it is given where one starts, how
+    long it is, and what has been made so far."""
+    if room <= STRETCH:
+        return step(jnp.int32(0), room, begun)
+    turns = (vertices + STRETCH - 1) // STRETCH
+    return lax.fori_loop(0, turns, lambda k, made: step(k * STRETCH, STRETCH, made), begun)
