@@ -49,6 +49,7 @@ ELSEWHERE = {
     "engine/graph/predictions.py": "engine/graph/test_fits.py",
     "engine/graph/priors.py": "engine/layers/test_prior_box.py",
     "engine/graph/recurrences.py": "engine/layers/test_recurrent.py",
+    "engine/graph/random_fields.py": "engine/layers/test_multi_stage_meanfield.py",
     "engine/graph/regions.py": "engine/layers/test_roi.py",
     "engine/graph/resized.py": "engine/layers/test_upsampling.py",
     "engine/net/assembly.py": "engine/net/test_net.py",

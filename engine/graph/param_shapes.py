@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from math import prod
 from typing import NamedTuple
 
-from engine.graph import dense_blocks, fits, normalized, parts, recurrences
+from engine.graph import dense_blocks, fits, normalized, parts, random_fields, recurrences
 from engine.graph.graph import Node
 from engine.proto import caffe_pb2 as pb
 
@@ -96,6 +96,7 @@ OF: Mapping[str, Callable[[Node, Sequence[Shape]], Params]] = {
     "Embed": _embed,
     "RNN": recurrences.params,
     "LSTM": recurrences.params,
+    "MultiStageMeanfield": random_fields.mean_field_params,
     "DenseBlock": lambda node, bottoms: dense_blocks.params(node, bottoms[0]),
     "BN": lambda node, bottoms: normalized.by_batch_params(node, bottoms[0]),
     "Normalize": lambda node, bottoms: normalized.to_length_params(node, bottoms[0]),

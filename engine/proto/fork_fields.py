@@ -24,8 +24,13 @@ FIELDS: dict[str, dict[str, str]] = {
             "frcnn_output_param hard_mining_param"
         ),
     },
-    forks.CRF_RNN: {
-        "LayerParameter": "multi_stage_meanfield_param",
+    forks.HIGHER_ORDER_CRF: {
+        "MultiStageMeanfieldParameter": (
+            "detection_dat_check_enabled detection_dat_input_dir detection_potentials_enabled "
+            "detection_potentials_epsilon detection_potentials_max_score detection_x_weights_str "
+            "detection_y_weights_str ho_dat_input_dir ho_num_layers ho_potentials_enabled ho_w2_enabled "
+            "ho_w2_param_str ho_w_param_str is_no_class_weights train_dataset_size"
+        ),
     },
     forks.CTPN: {
         "BNParameter": "axis decay moving_average var_eps",

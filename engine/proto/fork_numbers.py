@@ -163,6 +163,12 @@ NUMBERS: dict[str, dict[str, dict[str, int]]] = {
             "dense_crf_param": 152,
         },
     },
+    "crf-rnn": {
+        "LayerParameter": {"multi_stage_meanfield_param": 1000},
+    },
+    "crf-rnn-2015": {
+        "LayerParameter": {"multi_stage_meanfield_param": 146},
+    },
     "deconvnet": {
         "LayerParameter": {"unpooling_param": 44, "bn_param": 45},
     },

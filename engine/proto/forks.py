@@ -7,6 +7,7 @@ SEGNET = "SegNet (alexgkendall/caffe-segnet)"
 PSPNET = "PSPNet (hszhao/PSPNet)"
 DEEPLAB = "DeepLab (cdmh/deeplab-public)"
 CRF_RNN = "CRF-RNN (torrvision/crfasrnn)"
+HIGHER_ORDER_CRF = "CRFs with higher-order potentials (torrvision/caffe-tvg)"
 FLOWNET = "FlowNet (lmb-freiburg/flownet2)"
 SENET = "SENet (hujie-frank/SENet)"
 NVIDIA = "NVIDIA's Caffe (NVIDIA/caffe)"
@@ -333,7 +334,6 @@ V1_TYPES = {
     "ELTWISE_AFFINE": NORMFACE,
     "INSANITY": NORMFACE,
     "LOCAL": NORMFACE,
-    "MULTI_STAGE_MEANFIELD": CRF_RNN,
     "NORMALIZE": NORMFACE,
     "PADDING": DEEPLABCONTEXT,
     "RELU6": YOLO,

@@ -55,6 +55,7 @@ TYPES = {
     "INTERP": "Interp",
     "MAT_READ": "MatRead",
     "MAT_WRITE": "MatWrite",
+    "MULTI_STAGE_MEANFIELD": "MultiStageMeanfield",
     "POOLING3D": "Pooling3D",
     "SEG_ACCURACY": "SegAccuracy",
     "UNPOOLING": "Unpooling",

@@ -90,6 +90,10 @@ LAYERS = {
     "BatchNorm of NVIDIA": 'type: "BatchNorm" bottom: "x" top: "a" batch_norm_param { scale_bias: true }',
     "normalize": 'type: "Normalize" bottom: "x" top: "a" norm_param { channel_shared: false }',
     "normalize of faces": 'type: "Normalize" bottom: "x" top: "a" top: "b"',
+    "mean field": """type: "MultiStageMeanfield" bottom: "x" bottom: "y" bottom: "y" top: "a"
+      multi_stage_meanfield_param { theta_alpha: 9 theta_beta: 3 theta_gamma: 3 num_iterations: 2
+        spatial_filter_weights_str: "1 1 1 1" bilateral_filter_weights_str: "1 1 1 1" }""",
+    "dense CRF": 'type: "DenseCRF" bottom: "x" bottom: "y" top: "a" dense_crf_param { pos_w: 1 pos_xy_std: 3 }',
     "silence": 'type: "Silence" bottom: "x"',
 }
 

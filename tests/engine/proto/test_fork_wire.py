@@ -37,6 +37,11 @@ def read(data, fork=None):
         (b"ROIPooling", field(204, field(1, 6)), "roi_pooling_param { pooled_h: 6 }"),
         (b"Upsample", field(137, field(1, 3)), "upsample_param { scale: 3 }"),
         (b"Interp", field(143, field(3, 8)), "interp_param { zoom_factor: 8 }"),
+        *(
+            (b"MultiStageMeanfield", field(number, field(6, 5)), "multi_stage_meanfield_param { num_iterations: 5 }")
+            for number in (146, 1000)
+        ),
+        (b"DenseCRF", field(152, field(1, 5)), "dense_crf_param { max_iter: 5 }"),
         (b"MatWrite", field(145, field(1, b"out/")), 'mat_write_param { prefix: "out/" }'),
         (b"Normalize", field(214, field(1, b"L1")), 'normalize_param { normalize_type: "L1" }'),
         (b"Input", field(143, field(1, field(1, 2))), "input_param { shape { dim: 2 } }"),
@@ -110,6 +115,7 @@ layer { name: "d" type: "AnnotatedData" transform_param { resize_param { height:
     ' layer { name: "l" type: "SoftmaxWithLoss" loss_param { weight_by_label_freqs: true class_weighting: 2 } }',
     "pspnet": 'layer { name: "i" type: "Interp" interp_param { height: 8 width: 8 } }'
     ' layer { name: "n" type: "BN" bn_param { slope_filler { value: 1 } } }',
+    "crf-rnn": 'layer { name: "m" type: "MultiStageMeanfield" multi_stage_meanfield_param { num_iterations: 5 } }',
     "sphereface": 'layer { name: "m" type: "MarginInnerProduct" margin_inner_product_param { num_output: 3 } }',
     "mobilenet-yolo": 'layer { name: "y" type: "Yolov3" yolov3_param { num_class: 2 } }',
     "cascade-rcnn": 'layer { name: "s" type: "ScaleRoute" scale_route_param { low_scale: 9 } }'

@@ -23,7 +23,7 @@ def test_every_registered_type_is_listed():
     ("kind", "said"),
     [
         ("Convolutoin", "Did you mean Convolution"),
-        ("MultiStageMeanfield", "belongs to CRF-RNN"),
+        ("CoSData", "belongs to CaffeOnSpark"),
         ("Qqq", "There are: AbsVal"),
         ("Frobnicate", "There are: AbsVal"),
         ("Conv", "Did you mean Convolution"),

@@ -1,0 +1,89 @@
+"""DenseCRF: scores refined by a random field that joins all places of a picture (Krähenbühl and Koltun 2011)."""
+
+import math
+
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+
+from engine.graph import random_fields
+from engine.layers.base import Array, Arrays, Context, Layer, Shape
+from engine.layers.registry import layer
+from engine.ops import permutohedral_lattice
+from engine.ops.pixel_features import colours, places
+
+_Weighted = tuple[permutohedral_lattice.Filter, float]
+
+FAR = 20.0
+"""So far below the largest score a class has no probability at all, in the fork."""
+
+
+@layer("DenseCRF")
+class DenseCRF(Layer):
+    """p ← softmax(x + Σ_k w_k f_k(p)), max_iter times from softmax(x) on, for the scores x of each place.
+
+    f_k weighs places by a Gaussian, by the sum of its weights: of deviation pos_xy_std in place with the weight pos_w,
+    and where there is a picture, of bi_xy_std in place and bi_rgb_std in colour with bi_w. It has no gradient.
+    Bottoms: x (N, C, H, W); the size of each picture (N, 2, 1, 1), its rows and columns: where it does not fill the
+    map, the rest is left out, and 0 in the top; perhaps the picture (N, 3, H, W). (The fork takes the first picture's
+    colours for all of a batch, and cannot do without the third bottom, though it says so.)
+    Top: p, or with output_probability: false its logarithm, of x's shape.
+    """
+
+    bottoms = (2, 3)
+
+    def setup(self, scores: Shape, sizes: Shape, picture: Shape | None = None) -> list[Shape]:
+        random_fields.dense_crf(self.node, scores, sizes, picture)
+        p = self.config.dense_crf_param
+        self.rounds, self.probability = max(0, p.max_iter), p.output_probability
+        self.near = list(zip(p.pos_xy_std, p.pos_w, strict=True))
+        self.alike = list(zip(p.bi_xy_std, p.bi_rgb_std, p.bi_w, strict=True)) if picture is not None else []
+        return [scores]
+
+    def propagates_to(self, bottom: int) -> bool:
+        return False
+
+    def forward(self, params: Arrays, bottoms: Arrays, ctx: Context) -> list[Array]:
+        scores, sizes, *pictures = (lax.stop_gradient(x) for x in bottoms)
+        n, classes, rows, columns = scores.shape
+        if not scores.size:
+            return [scores]
+        x = scores.reshape(n, classes, rows * columns).swapaxes(1, 2)
+        ends = sizes.reshape(n, math.prod(sizes.shape[1:]))[:, :2]
+        place = places(rows, columns, scores.dtype)
+
+        def field(one: tuple[Array, ...]) -> Array:
+            x, end, *picture = one
+            # A size's fraction does not count, nor what is larger than the map.
+            inside = (place[:, 1] < jnp.trunc(end[0])) & (place[:, 0] < jnp.trunc(end[1]))
+            filters = self._near(place, inside)
+            if picture:
+                filters += self._alike(place, picture[0], inside)
+            p = self._iterated(filters, x)
+            shown = p if self.probability else jnp.log(jnp.maximum(p, np.finfo(np.float32).tiny))
+            return jnp.where(inside[:, None], shown, 0)
+
+        return [lax.map(field, (x, ends, *pictures)).swapaxes(1, 2).reshape(scores.shape)]
+
+    def _near(self, place: Array, inside: Array) -> list[_Weighted]:
+        return [(permutohedral_lattice.built(place / std, inside), weight) for std, weight in self.near]
+
+    def _alike(self, place: Array, picture: Array, inside: Array) -> list[_Weighted]:
+        made = []
+        for std, of_colours, weight in self.alike:
+            features = jnp.concatenate([place / std, colours(picture) / of_colours], axis=1)
+            made.append((permutohedral_lattice.built(features, inside), weight))
+        return made
+
+    def _iterated(self, filters: list[_Weighted], x: Array) -> Array:
+        def iteration(_: int, p: Array) -> Array:
+            return _probabilities(x + sum(w * permutohedral_lattice.smoothed(f, p) for f, w in filters))
+
+        return lax.fori_loop(0, self.rounds, iteration, _probabilities(x))
+
+
+def _probabilities(scores: Array) -> Array:
+    """The softmax over classes (P, C), without what is far below the largest."""
+    below = scores - scores.max(1, keepdims=True)
+    e = jnp.where(below < -FAR, 0, jnp.exp(below))
+    return e / e.sum(1, keepdims=True)
