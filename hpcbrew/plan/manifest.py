@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.errors import PrototxtError
-from engine.graph import blob_shapes, known_layers, model_fit
+from engine.graph import blob_shapes, known_layers, model_fit, random_fields
 from engine.graph.blob_shapes import Sizes
 from engine.graph.build import build_graph, filter_net
 from engine.graph.graph import Graph, Origin
@@ -264,6 +264,8 @@ class _Collector:
             seen[layer.name] += 1
             if layer.SerializeToString() in used:
                 self._inputs(definition, (*prefix, "layer", index), layer, origin, named_in)
+            if layer.type == "MultiStageMeanfield":
+                random_fields.write_out(layer, str(named_in))
             if layer.hdf5_output_param.HasField("file_name"):
                 layer.hdf5_output_param.file_name = Path(layer.hdf5_output_param.file_name).name
             self.has_tests |= any(rule.phase == pb.TEST for rule in layer.include if rule.HasField("phase"))
