@@ -21,7 +21,7 @@ Array = jax.Array
 BLOCK = 4
 """What the forks' code takes at a time: the last points are filled up to so many with one at the origin."""
 
-STRETCH = 8192
+STRETCH = 1 << 15
 """How many vertices a turn of a loop takes."""
 
 
@@ -99,10 +99,10 @@ def _blurred(lattice: Lattice, axis: int, at: Array, spare: Array) -> Array:
     """`at` (V, C) blurred along an axis; what it is written into is `spare`."""
 
     def stretch(start: Array, size: int, blurred: Array) -> Array:
-        near = lax.dynamic_slice_in_dim(lattice.neighbours, start, size, 2)[axis]
-        sides = at.at[near].get(mode="fill", fill_value=0)
+        near = lax.dynamic_slice(lattice.neighbours, (jnp.int32(axis), jnp.int32(0), start), (1, 2, size))[0]
+        behind, before = (at.at[each].get(mode="fill", fill_value=0) for each in near)  # one by one: a CPU fuses them
         here = lax.dynamic_slice_in_dim(at, start, size)
-        return lax.dynamic_update_slice_in_dim(blurred, here + 0.5 * (sides[0] + sides[1]), start, 0)
+        return lax.dynamic_update_slice_in_dim(blurred, here + 0.5 * (behind + before), start, 0)
 
     return _by_stretches(lattice.vertices, len(at), stretch, spare)
 
