@@ -11,6 +11,7 @@ from engine.layers.base import Array, Arrays, Context, Layer, Shape
 from engine.layers.registry import layer
 from engine.ops import permutohedral_lattice
 from engine.ops.pixel_features import colours, places
+from engine.ops.rounded import divided
 
 _Weighted = tuple[permutohedral_lattice.Filter, float]
 
@@ -66,12 +67,12 @@ class DenseCRF(Layer):
         return [lax.map(field, (x, ends, *pictures)).swapaxes(1, 2).reshape(scores.shape)]
 
     def _near(self, place: Array, inside: Array) -> list[_Weighted]:
-        return [(permutohedral_lattice.built(place / std, inside), weight) for std, weight in self.near]
+        return [(permutohedral_lattice.built(divided(place, std), inside), weight) for std, weight in self.near]
 
     def _alike(self, place: Array, picture: Array, inside: Array) -> list[_Weighted]:
         made = []
         for std, of_colours, weight in self.alike:
-            features = jnp.concatenate([place / std, colours(picture) / of_colours], axis=1)
+            features = jnp.concatenate([divided(place, std), divided(colours(picture), of_colours)], axis=1)
             made.append((permutohedral_lattice.built(features, inside), weight))
         return made
 

@@ -12,6 +12,7 @@ from engine.layers.base import Array, Arrays, Context, Layer, ParamDecl, Shape
 from engine.layers.registry import layer
 from engine.ops import permutohedral_lattice
 from engine.ops.pixel_features import colours, places
+from engine.ops.rounded import divided
 from engine.proto import caffe_pb2 as pb
 
 
@@ -58,12 +59,14 @@ class MultiStageMeanfield(Layer):
         weights = _Weights(*(w.reshape(classes, classes) for w in params))
         if not scores.size:
             return [scores]
-        spatial = permutohedral_lattice.built(places(rows, columns, scores.dtype) / self.gamma)
+        spatial = permutohedral_lattice.built(divided(places(rows, columns, scores.dtype), self.gamma))
 
         def field(one: tuple[Array, Array, Array]) -> Array:
             u, q, pixels = one
-            near = places(rows, columns, scores.dtype) / self.alpha
-            bilateral = permutohedral_lattice.built(jnp.concatenate([near, colours(pixels) / self.beta], axis=1))
+            near = divided(places(rows, columns, scores.dtype), self.alpha)
+            bilateral = permutohedral_lattice.built(
+                jnp.concatenate([near, divided(colours(pixels), self.beta)], axis=1)
+            )
             return self._iterated(weights, (spatial, bilateral), u, q)
 
         def flat(x: Array) -> Array:

@@ -15,6 +15,7 @@ import numpy as np
 from jax import lax
 
 from engine.ops import picked_rows
+from engine.ops.rounded import rounded
 
 Array = jax.Array
 
@@ -144,14 +145,15 @@ def _simplices(points: Array) -> _Simplex:
 
 def _elevated(points: Array) -> Array:
     """(N, d+1): the points (N, d) on the plane of d + 1 coordinates whose sum is 0, stretched so that the blur has a
-    deviation of 1 (Adams et al., page 5 and following)."""
+    deviation of 1 (Adams et al., page 5 and following). Rounded as in the forks: of points near a border of simplices
+    the last bit says which vertices there are."""
     d = points.shape[1]
     stretch = float(np.float32(math.sqrt(2 / 3) * (d + 1)))
     total = jnp.zeros(len(points), points.dtype)
     columns = []
     for j in range(d, 0, -1):
-        f = points[:, j - 1] * np.float32(stretch / math.sqrt(j * (j + 1)))
-        columns.append(total - j * f)
+        f = rounded(points[:, j - 1] * np.float32(stretch / math.sqrt(j * (j + 1))))
+        columns.append(total - rounded(j * f))
         total = total + f
     return jnp.stack([total, *columns[::-1]], axis=1)
 
