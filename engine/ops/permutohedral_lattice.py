@@ -1,7 +1,7 @@
 """Gaussian filters of points in several dimensions, on a permutohedral lattice (Adams, Baek and Davis 2010).
 
 A point's value is shared among the d + 1 corners of its simplex, blurred along the lattice's d + 1 axes over those
-vertices that any point has touched, and gathered again. Vertices are found by sorting, their neighbours by bisection.
+vertices that any point has touched, and gathered again. Vertices and their neighbours are found by a hash table.
 How many there are is known only then: arrays have room for d + 1 a point, and loops end at the last one that there is.
 """
 
