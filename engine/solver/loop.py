@@ -99,6 +99,7 @@ def compiled(
     keep: Keep = NOTHING,
     parallel: DataParallel | None = None,
     uses: Uses | None = None,
+    passes: int | None = None,
 ) -> Iterate:
     """Iterations of `net`, as `step.compiled` has each, and as they would be one by one.
 
@@ -106,17 +107,10 @@ def compiled(
     the last bit, on how many are taken together. Batches of other sizes than the first are taken one by one.
     """
     parallel, uses = parallel or DataParallel(), uses or Uses()
-    single = step.compiled(net, update, settings, keep, parallel, uses)
+    single = step.compiled(net, update, settings, keep, parallel, uses, passes)
     if most(net, settings, keep, parallel) == 1:
         return _one_by_one(single)
     return _by_size(_looped(step.whole(net, update, settings, keep)), _one_by_one(single), uses)
-
-
-def compiled_pass(
-    net: Net, update: Update[Any], settings: Settings, keep: Keep, parallel: DataParallel, uses: Uses
-) -> Iterate:
-    """See `step.compiled_pass`."""
-    return _one_by_one(step.compiled_pass(net, update, settings, keep, parallel, uses))
 
 
 def _by_size(first: Iterate, others: Iterate, uses: Uses) -> Iterate:

@@ -93,6 +93,7 @@ def compiled(
     keep: Keep = NOTHING,
     parallel: DataParallel | None = None,
     uses: Uses | None = None,
+    passes: int | None = None,
 ) -> Iterate:
     """An iteration of `net`: one compiled call, or with iter_size n > 1 n calls of a pass and one of the update.
 
@@ -101,24 +102,13 @@ def compiled(
     Pass k of iteration t draws its random numbers from fold_in(base key, t · iter_size + k), in a resumed run too; each
     device of `parallel` from a key of its own that this one gives. On several, the outputs have its axis in front, and
     loss, state and debug are its root's. uses: how often batches of each size came, which says how they are compiled.
+    passes: how many of them there are, by the same programs, where not iter_size; the loss is their mean.
     """
     parts = _Parts(net, update, settings, keep, parallel or DataParallel())
     uses = uses or Uses()
     if settings.iter_size > 1 or net.dynamic:
-        return _summed(parts, uses, settings.iter_size)
+        return _summed(parts, uses, passes or settings.iter_size)
     return _by_size(_single(parts), _summed(parts, uses, 1), uses)
-
-
-def compiled_pass(
-    net: Net,
-    update: Update[Any],
-    settings: Settings,
-    keep: Keep = NOTHING,
-    parallel: DataParallel | None = None,
-    uses: Uses | None = None,
-) -> Iterate:
-    """As `compiled`, of one pass alone: the loss is its, by the programs that an iteration of several has."""
-    return _summed(_Parts(net, update, settings, keep, parallel or DataParallel()), uses or Uses(), 1)
 
 
 def whole(net: Net, update: Update[Any], settings: Settings, keep: Keep = NOTHING) -> jax.stages.Wrapped:

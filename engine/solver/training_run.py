@@ -42,9 +42,8 @@ class TrainingRun:
 
     param: the settings; base_lr, momentum and gamma may be changed between steps. net: the net that is trained, and
     batches its inputs. iterate, apply: iterations, and the update alone. last_pass: an iteration of one pass, whatever
-    iter_size is. together: how many iterations a call takes at
-    most. uses: of the sizes of batches. test_nets: the nets that are tested, with their own data. tracker: None where
-    no test output is watched.
+    iter_size is. together: how many iterations a call takes at most. uses: of the sizes of batches. test_nets: the nets
+    that are tested, with their own data. tracker: None where no test output is watched.
     """
 
     param: pb.SolverParameter
@@ -105,7 +104,7 @@ def build(
         net=net,
         update=update,
         iterate=iterate,
-        last_pass=loop.compiled_pass(*parts) if param.iter_size > 1 else iterate,
+        last_pass=loop.compiled(*parts, passes=1) if param.iter_size > 1 else iterate,
         apply=step.compiled_update(net, update, treatment, keep, parallel),
         together=loop.most(net, treatment, keep, parallel) if batches.read_ahead else 1,
         uses=uses,
