@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from google.protobuf.message import DecodeError
 
-from engine.data import annotation, box_sampling, datum, distortion
+from engine.data import annotation, box_sampling, datum, distortion, noise
 from engine.data.databases import ANNOTATED, Database
 from engine.data.datum_source import DatumSource
 from engine.data.padded_rows import padded
@@ -31,7 +31,7 @@ CHANCES = (0.2, 0.2, 0.6)
 class AnnotatedSource(DatumSource):
     """Reads records as DatumSource does. Tops: pictures, and boxes (1, 1, rows, 8) if there is a second: picture,
     class, instance, xmin, ymin, xmax, ymax, difficult; with yolo_data_type 1 (batch_size, 1, 300, 5): class − 1,
-    centre, width and height. Where the records have no boxes, labels (batch_size,).
+    centre, width and height. Where the records have no boxes, labels (batch_size, 1, 1, 1).
 
     A picture is distorted, expanded, cut by one of the samplers or, of YOLO, at random, resized, and then transformed
     as ever; where the fork packs it as JPEG in between, it stays as it is.
@@ -57,6 +57,7 @@ class AnnotatedSource(DatumSource):
             distortion.check_distortion(param.distort_param)
         if param.HasField("expand_param"):
             distortion.check_expansion(param.expand_param)
+        noise.check(param.noise_param)
         for resize in param.resize_param:
             distortion.check_resize(resize)
             if resize.resize_mode == pb.ResizeParameter.FIT_SMALL_SIZE and batch_size > 1:
@@ -75,7 +76,7 @@ class AnnotatedSource(DatumSource):
     def shapes(self) -> list[tuple[int, ...]]:
         key, value = next(self.database.records())
         record = self._parse(key, value)
-        second: tuple[int, ...] = (self.batch_size,)
+        second: tuple[int, ...] = (self.batch_size, 1, 1, 1)
         if self._has_boxes(record):
             second = (1, 1, padded(len(annotation.boxes_of(record))), 8)
             if self.yolo:
@@ -87,12 +88,13 @@ class AnnotatedSource(DatumSource):
         parsed = [self._parse(key, value) for key, value in records]
         boxes = [np.zeros((0, 7), np.float32)] * len(parsed)
         sizes = [(0, 0)] * len(parsed)
+        extents: list[tuple[float, float] | None] = [None] * len(parsed)
 
         resize = self._resize()
 
         def changed(i: int) -> np.ndarray:
             rng = np.random.default_rng((self._seed, self._batches, i, 1))
-            picture, boxes[i] = self._changed(parsed[i], rng, resize)
+            picture, boxes[i], extents[i] = self._changed(parsed[i], rng, resize)
             sizes[i] = picture.shape[1], picture.shape[2]
             return picture
 
@@ -100,10 +102,10 @@ class AnnotatedSource(DatumSource):
         pictures = [partial(changed, i) for i in range(len(parsed))]
         batch = {self.tops[0]: transformed(pictures, self.record, self.transform, random)}
         if len(self.tops) > 1 and self._has_boxes(parsed[0]):
-            placed = [self._placed(b, size, u) for b, size, u in zip(boxes, sizes, random, strict=True)]
+            placed = [self._placed(i, boxes[i], sizes[i], extents[i], random[i]) for i in range(len(parsed))]
             batch[self.tops[1]] = self._yolo_table(placed) if self.yolo else _table(placed)
         elif len(self.tops) > 1:
-            batch[self.tops[1]] = np.array([record.datum.label for record in parsed], np.float32)
+            batch[self.tops[1]] = np.array([record.datum.label for record in parsed], np.float32).reshape(-1, 1, 1, 1)
         self._after = self._keys[-1]
         return batch
 
@@ -118,8 +120,8 @@ class AnnotatedSource(DatumSource):
 
     def _changed(
         self, record: pb.AnnotatedDatum, rng: np.random.Generator, resize: pb.ResizeParameter | None
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """The picture (channels, height, width) and its boxes, before crop, mirror and mean."""
+    ) -> tuple[np.ndarray, np.ndarray, tuple[float, float] | None]:
+        """The picture (channels, height, width), its boxes and `annotation.extent`, before crop, mirror and mean."""
         p = self.param
         picture = np.ascontiguousarray(datum.pixels(record.datum, self.transform.colour).transpose(1, 2, 0))
         boxes = annotation.boxes_of(record)
@@ -137,16 +139,32 @@ class AnnotatedSource(DatumSource):
         if part is not None:
             part = np.clip(part, 0, 1)
             picture, boxes = _cut(picture, part), annotation.within(boxes, part, self.emit)
+        extent = annotation.extent(picture.shape[0], picture.shape[1], resize)
         if resize is not None:
             boxes = annotation.resized(boxes, picture.shape[0], picture.shape[1], resize)
             picture = distortion.resize(picture, resize, rng)
-        return picture.transpose(2, 0, 1), boxes
+        if p.HasField("noise_param"):
+            picture = noise.apply(picture, p.noise_param, rng)
+        return picture.transpose(2, 0, 1), boxes, extent
 
-    def _placed(self, boxes: np.ndarray, size: tuple[int, int], random: np.ndarray) -> np.ndarray:
-        """The boxes after the crop and the mirroring that `random` decides."""
+    def _placed(
+        self,
+        index: int,
+        boxes: np.ndarray,
+        size: tuple[int, int],
+        extent: tuple[float, float] | None,
+        random: np.ndarray,
+    ) -> np.ndarray:
+        """The boxes of the `index`-th picture after the crop and the mirroring that `random` decides."""
         part = self.transform.part(size, random)
         boxes = annotation.within(boxes, part, self.emit)
-        return annotation.mirrored(boxes) if self.transform.mirrors(random) else boxes
+        boxes = annotation.mirrored(boxes) if self.transform.mirrors(random) else boxes
+        if extent is None:
+            return boxes
+        try:
+            return annotation.scaled(boxes, part, extent)
+        except DataError as e:
+            raise BadRecord(f"{self.record(index)}: {e}") from e
 
     def _has_boxes(self, record: pb.AnnotatedDatum) -> bool:
         return self.own.HasField("anno_type") or record.HasField("type")

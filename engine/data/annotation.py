@@ -5,6 +5,7 @@ Boxes are rows (n, 7), float32: class, instance, xmin, ymin, xmax, ymax as parts
 
 import numpy as np
 
+from engine.errors import DataError
 from engine.proto import caffe_pb2 as pb
 
 CORNERS = np.s_[:, 2:6]
@@ -79,17 +80,43 @@ def mirrored(boxes: np.ndarray) -> np.ndarray:
 
 
 def resized(boxes: np.ndarray, height: int, width: int, param: pb.ResizeParameter) -> np.ndarray:
-    """The boxes of a picture of `height` × `width` after a `resize_param`, as parts of what comes of it."""
-    if param.resize_mode != param.FIT_LARGE_SIZE_AND_PAD:
-        fitted = boxes.copy()
-        fitted[CORNERS] = np.clip(boxes[CORNERS], 0, 1)
-        return fitted
-    aspect, new = width / height, param.width / param.height
-    share = np.array([1, new / aspect] if aspect > new else [aspect / new, 1], np.float32)
-    start = (1 - share) / 2
+    """The boxes of a picture of `height` × `width` after a `resize_param`, as parts of what comes of it.
+
+    A side beyond the picture is brought to the edge of that, padding included, as in the fork.
+    """
+    start: np.ndarray = np.zeros(2, np.float32)
+    share: np.ndarray = np.ones(2, np.float32)
+    if param.resize_mode == param.FIT_LARGE_SIZE_AND_PAD:
+        aspect, new = width / height, param.width / param.height
+        share = np.array([1, new / aspect] if aspect > new else [aspect / new, 1], np.float32)
+        start = (1 - share) / 2
     fitted = boxes.copy()
-    fitted[CORNERS] = np.tile(start, 2) + np.clip(boxes[CORNERS], 0, 1) * np.tile(share, 2)
+    fitted[:, 2:4] = start + np.maximum(boxes[:, 2:4] * share, 0)
+    fitted[:, 4:6] = start + np.minimum(boxes[:, 4:6] * share, 1)
     return fitted
+
+
+def extent(height: int, width: int, param: pb.ResizeParameter | None) -> tuple[float, float] | None:
+    """How often width_scale and height_scale go into a picture of `height` × `width` after `resize_param`; None where
+    these, or FIT_SMALL_SIZE, are not given."""
+    if param is None or param.resize_mode != param.FIT_SMALL_SIZE or not (param.height_scale and param.width_scale):
+        return None
+    aspect, new = width / height, param.width / param.height
+    size = (param.width, param.width / aspect) if aspect < new else (param.height * aspect, param.height)
+    return size[0] / param.width_scale, size[1] / param.height_scale
+
+
+def scaled(boxes: np.ndarray, part: np.ndarray, extent: tuple[float, float]) -> np.ndarray:
+    """Boxes, parts of the `part` (4) of a picture, in units of width_scale and height_scale; see `extent`.
+
+    Raises DataError where the part is smaller than these.
+    """
+    factor = np.array(extent) * (part[2:] - part[:2])
+    if np.any(factor < 1):
+        raise DataError("becomes smaller than resize_param's width_scale and height_scale; give smaller ones")
+    grown = boxes.copy()
+    grown[CORNERS] *= np.tile(factor, 2)
+    return grown
 
 
 def in_picture(boxes: np.ndarray, height: int, width: int, resize: pb.ResizeParameter | None = None) -> np.ndarray:
@@ -99,7 +126,8 @@ def in_picture(boxes: np.ndarray, height: int, width: int, resize: pb.ResizePara
         shape, aspect = resize.width / resize.height, width / height
         across, down = (0, (1 - shape / aspect) / 2) if aspect > shape else ((1 - aspect / shape) / 2, 0)
         start, share = np.array([across, down] * 2), np.array([1 - 2 * across, 1 - 2 * down] * 2)
-        boxes = (boxes - start) / share
+        beside = np.any((boxes[..., :2] >= start[2:] + share[2:]) | (boxes[..., 2:] <= start[:2]), -1, keepdims=True)
+        boxes = np.where(beside, boxes, (boxes - start) / share)  # what lies in the padding stays, as in the fork
     if (
         resize is not None
         and resize.resize_mode == resize.FIT_SMALL_SIZE

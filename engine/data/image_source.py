@@ -32,12 +32,25 @@ def stretched(picture: np.ndarray, size: tuple[int, int] | None) -> np.ndarray:
 
     Raises DataError, as `read_picture` does.
     """
-    if size is None:
-        return picture
+    return picture if size is None else _resized(picture, size, size[::-1], 0)
+
+
+def scaled(picture: np.ndarray, factor: float) -> np.ndarray:
+    """A picture (channels, height, width) of `factor` times the sides, rounded: pixels lie by it, not by the new sides.
+
+    Raises DataError, as `read_picture` does.
+    """
+    height, width = (round(side * factor) for side in picture.shape[1:])
+    return picture if factor == 1 else _resized(picture, (height, width), None, factor)
+
+
+def _resized(
+    picture: np.ndarray, size: tuple[int, int], columns_rows: tuple[int, int] | None, factor: float
+) -> np.ndarray:
     if lacking := memory.lacking(len(picture) * size[0] * size[1]):
         raise DataError(f"stretched to {by(size)} it {lacking}")
     try:
-        resized = cv2.resize(picture.transpose(1, 2, 0), size[::-1])
+        resized = cv2.resize(picture.transpose(1, 2, 0), columns_rows, fx=factor, fy=factor)
     except (cv2.error, OverflowError) as e:
         raise DataError(f"OpenCV cannot stretch it to {by(size)}") from e
     return resized[None] if resized.ndim == 2 else resized.transpose(2, 0, 1)

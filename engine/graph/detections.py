@@ -68,6 +68,11 @@ def loss_settings(node: Node) -> pb.MultiBoxLossParameter:
         raise node.error("negatives are mined only where locations are shared; give mining_type: NONE.")
     if p.map_object_to_agnostic and p.num_classes != 2:
         raise node.error(f"map_object_to_agnostic needs num_classes: 2, and {p.num_classes} was found.")
+    if p.map_object_to_agnostic and p.background_label_id:
+        raise node.error(
+            f"map_object_to_agnostic makes all classes {p.background_label_id + 1}, one above background_label_id, "
+            "and there are 2: give background_label_id: 0."
+        )
     if p.mining_type == p.HARD_EXAMPLE and p.sample_size < 1:
         raise node.error(f"sample_size is {p.sample_size}; it must be 1 or more.")
     if p.ignore_difficult_gt:

@@ -62,7 +62,7 @@ def detect(loc: Array, conf: Array, priors: Array, search: Search, *refined: Arr
     if search.values > 4:
         found = jnp.concatenate([found, decode_outline(offsets[..., 4:], boxes, variances)], -1)
     scores = jnp.moveaxis(classes, 2, 1)
-    numbers = jnp.asarray([c for c in range(search.classes) if c != search.background])
+    numbers = jnp.asarray([c for c in range(search.classes) if c != search.background], int)
     of_class = jnp.moveaxis(found, 2, 1)  # (N, L, P, V)
     of_class = of_class if search.shared else of_class[:, numbers]
     return jax.vmap(partial(_of_picture, search, numbers))(jnp.arange(len(offsets)), of_class, scores[:, numbers])
@@ -72,7 +72,8 @@ def _of_picture(search: Search, numbers: Array, picture: Array, boxes: Array, sc
     """One picture's rows: boxes (1 or C, P, V) and scores (C, P) of the classes `numbers` (C)."""
     classes, priors = scores.shape
     limit = priors if search.top_k is None else min(search.top_k, priors)
-    best, places = jax.lax.top_k(jnp.where(scores > search.least_score, scores, -jnp.inf), limit)
+    ordered = jnp.where(scores == 0, 0, scores)  # top_k counts −0 as less than 0
+    best, places = jax.lax.top_k(jnp.where(scores > search.least_score, ordered, -jnp.inf), limit)
     candidates = jnp.take_along_axis(jnp.broadcast_to(boxes, (classes, priors, search.values)), places[:, :, None], 1)
     kept = suppress(candidates[..., :4], best > search.least_score, search.nms_threshold, search.eta).ravel()
     if search.keep_top_k is not None and search.keep_top_k < kept.size:
@@ -114,6 +115,7 @@ class DetectionOutput(HostLayer):
 
     def forward(self, params: Arrays, bottoms: Arrays, ctx: Context) -> list[Array]:
         loc, conf, priors, *refined = map(stop_gradient, bottoms)
+        self._check(np.asarray(priors)[0, 0].reshape(-1, 4))
         rows, there = map(np.asarray, detect(loc, conf, priors, self.search, *refined))
         found = rows[there]
         if self.files is not None:
@@ -125,6 +127,14 @@ class DetectionOutput(HostLayer):
             found = np.full((len(rows), rows.shape[-1]), -1, rows.dtype)
             found[:, 0] = np.arange(len(rows))
         return [jnp.asarray(found[None, None])]
+
+    def _check(self, priors: np.ndarray) -> None:
+        sides = priors[:, 2:] - priors[:, :2]
+        if self.search.code != CodeType.CORNER and (bad := np.flatnonzero(np.any(sides <= 0, 1))).size:
+            raise self.error(
+                f"{self.bottom(2)}: prior {bad[0]} is {sides[bad[0]][0]:g} wide and {sides[bad[0]][1]:g} high; boxes "
+                "are told in units of these, which must be more than 0."
+            )
 
     def _files(self) -> DetectionFiles | None:
         """Where detections are saved to; None where that is not asked for, or files that it names are not there."""

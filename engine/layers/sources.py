@@ -142,8 +142,8 @@ class AnnotatedData(DataLayer):
     """Pictures, and their boxes if there is a second top, from a database of AnnotatedDatum records (SSD).
 
     Tops: pictures (batch_size, channels, height, width); boxes (1, 1, rows, 8), as MultiBoxLoss takes them, rows of
-    picture −1 being none, or with yolo_data_type 1 (batch_size, 1, 300, 5), as Yolov3 does; or labels (batch_size,),
-    where the records have no boxes.
+    picture −1 being none, or with yolo_data_type 1 (batch_size, 1, 300, 5), as Yolov3 does; or labels
+    (batch_size, 1, 1, 1), where the records have no boxes.
     """
 
     tops = (1, 2)

@@ -257,7 +257,8 @@ _OBEYED = {
     "Data": _SIZES,
     "ImageData": _SIZES,
     "AnnotatedData": tuple(
-        f"transform_param.{name}" for name in ("distort_param", "emit_constraint", "expand_param", "resize_param")
+        f"transform_param.{name}"
+        for name in ("distort_param", "emit_constraint", "expand_param", "noise_param", "resize_param")
     ),
     "ImageSegData": (
         "image_data_param.ignore_label",

@@ -13,10 +13,10 @@ _SAME = 1e-6
 
 
 class DetectionScores(NamedTuple):
-    """The mean of the average precisions, and that of each class which has finds, by number."""
+    """The mean of the average precisions, and that of each class, by number; None where it has no finds."""
 
     mean: float
-    of_class: dict[int, float]
+    of_class: dict[int, float | None]
 
 
 def scores(batches: Sequence[np.ndarray], version: str) -> DetectionScores:
@@ -33,9 +33,10 @@ def scores(batches: Sequence[np.ndarray], version: str) -> DetectionScores:
             elif row[3] or row[4]:
                 finds[int(row[1])].append(row[2:4])
     of_class = {
-        c: average_precision(np.stack(finds[c]), count, version) for c, count in sorted(boxes.items()) if finds.get(c)
+        c: average_precision(np.stack(finds[c]), count, version) if finds.get(c) else None
+        for c, count in sorted(boxes.items())
     }
-    return DetectionScores(sum(of_class.values()) / len(boxes) if boxes else 0.0, of_class)
+    return DetectionScores(sum(each or 0 for each in of_class.values()) / len(boxes) if boxes else 0.0, of_class)
 
 
 def average_precision(finds: np.ndarray, boxes: int, version: str) -> float:

@@ -33,7 +33,7 @@ class Scores(NamedTuple):
 
     loss: float
     outputs: dict[str, np.ndarray]
-    classes: dict[str, dict[int, float]] = {}  # noqa: RUF012  never changed
+    classes: dict[str, dict[int, float | None]] = {}  # noqa: RUF012  never changed
 
 
 class TestNet:

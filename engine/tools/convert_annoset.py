@@ -11,7 +11,7 @@ import numpy as np
 
 from engine import log
 from engine.data import annotation_files
-from engine.data.image_source import stretched
+from engine.data.image_source import scaled
 from engine.data.picture_list import PictureList, read_text
 from engine.errors import DataError
 from engine.proto import caffe_pb2 as pb
@@ -120,14 +120,15 @@ class AnnotatedConverter(Converter):
         self.boxes = boxes
 
     def sized(self, picture: np.ndarray) -> np.ndarray:
-        smaller, larger = min(picture.shape[1:]), max(picture.shape[1:])
-        factor = self.boxes.min_dim / smaller if 0 < smaller < self.boxes.min_dim else 1.0
-        if self.boxes.max_dim and int(factor * larger) > self.boxes.max_dim:
-            factor = self.boxes.max_dim / larger
         if not (self.boxes.min_dim or self.boxes.max_dim):
             return super().sized(picture)
-        height, width = (round(side * factor) for side in picture.shape[1:])
-        return stretched(picture, (height, width) if factor != 1 else None)
+        smaller, larger = min(picture.shape[1:]), max(picture.shape[1:])
+        factor = np.float32(1)
+        if 0 < smaller < self.boxes.min_dim:
+            factor = np.float32(self.boxes.min_dim) / np.float32(smaller)
+        if self.boxes.max_dim and int(factor * np.float32(larger)) > self.boxes.max_dim:
+            factor = np.float32(self.boxes.max_dim) / np.float32(larger)
+        return scaled(picture, float(factor))
 
     def resizes(self) -> bool:
         return super().resizes() or bool(self.boxes.min_dim or self.boxes.max_dim)

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -154,8 +155,10 @@ class Report:
         """The means of a test."""
         if param.test_compute_loss:
             log.info("solver.cpp:403", f"Test loss: {log.number(scores.loss)}")
-        for classes in scores.classes.values() if param.show_per_class_result else ():
-            for number, precision in classes.items():
+        for number, precision in chain.from_iterable(classes.items() for classes in scores.classes.values()):
+            if precision is None:
+                log.warning("solver.cpp:524", f"Missing true_pos for label: {number}")
+            elif param.show_per_class_result:
                 log.info("solver.cpp:540", f"class{number}: {log.number(np.float32(precision))}")
         for i, line in enumerate(_lines(scores.outputs, net.output_weights)):
             log.info("solver.cpp:414", f"    Test net output #{i}: {line}")

@@ -57,8 +57,8 @@ def test_the_boxes_of_a_batch_are_one_table(database):
 def test_records_without_boxes_have_labels(make_lmdb):
     plain = [pb.AnnotatedDatum(datum=raw(np.zeros((1, 2, 2), np.uint8), n)) for n in range(3)]
     s = source(make_lmdb(plain))
-    assert s.shapes()[1] == (3,)
-    assert s.next()["boxes"].tolist() == [0, 1, 2]
+    assert s.shapes()[1] == (3, 1, 1, 1)
+    assert s.next()["boxes"].ravel().tolist() == [0, 1, 2]
 
 
 def test_boxes_go_with_a_picture_that_is_mirrored(make_lmdb):
@@ -165,3 +165,19 @@ def test_pictures_of_yolo_are_cut_at_random(database):
     assert first.max() <= 0.5 / 0.6 + 1e-3
     with pytest.raises(DataError, match="yolo_data_jitter is 1; it must be 0 or more"):
         source(database, samplers="yolo_data_jitter: 1")
+
+
+def test_noise_comes_after_the_new_size(database):
+    resized = source(database, "resize_param { height: 4 width: 6 }").next()["data"]
+    changed = source(database, "resize_param { height: 4 width: 6 } noise_param { inverse: true }").next()["data"]
+    assert np.array_equal(changed, 255 - resized)
+
+
+SCALED = "resize_param {{ resize_mode: FIT_SMALL_SIZE height: 8 width: 6 height_scale: {} width_scale: 3 }}".format
+
+
+def test_boxes_are_told_in_units_of_the_scales(database):
+    (row,) = rows(source(database, SCALED(4), batch_size=1).next())
+    np.testing.assert_allclose(row[3:7], [0, 0, 2, 1])  # half of a picture of 8 × 12
+    with pytest.raises(DataError, match="smaller than resize_param's width_scale and height_scale"):
+        source(database, SCALED(9), batch_size=1).next()

@@ -6,6 +6,7 @@ import pytest
 from support import gpu_program
 from support.layer_cases import Case, assert_close, check_refused
 
+from engine.errors import LayerError
 from engine.layers.detection_output import detect
 from engine.net.net import Net
 from engine.proto import caffe_pb2 as pb
@@ -177,6 +178,28 @@ def test_what_is_found_is_written_into_files(tmp_path):
 )
 def test_wrong_configuration_is_refused(options, bottoms, message):
     check_refused(DETECT(options), {**BOTTOMS, **bottoms}, message)
+
+
+def test_where_all_is_background_nothing_is_found():
+    alone = {**BOTTOMS, "conf": BOTTOMS["conf"][:, :PRIORS]}
+    case = Case("detections", 'type: "DetectionOutput" detection_output_param { num_classes: 1 }', alone, phase=pb.TEST)
+    rows = np.asarray(case.net.compile(case.run)([], case.values()[1])[0])[0, 0]
+    assert rows.tolist() == [[0, *[-1] * 6], [1, *[-1] * 6]]
+
+
+def test_a_score_of_minus_zero_is_one_of_zero():
+    conf = np.zeros((ITEMS, PRIORS, CLASSES), np.float32)
+    conf[:, 0] = -0.0
+    rows = found("nms_param { nms_threshold: 0 top_k: 1 }", conf=conf.reshape(ITEMS, -1), loc=0 * BOTTOMS["loc"])
+    np.testing.assert_allclose(rows[0, 0, :, 3:], np.tile(BOXES[0], (ITEMS * (CLASSES - 1), 1)), rtol=1e-5)
+
+
+def test_a_prior_without_extent_is_refused():
+    flat = BOTTOMS["priors"].copy()
+    flat[0, 0, 10] = flat[0, 0, 8]
+    with pytest.raises(LayerError, match=r'"priors".*prior 2 is 0 wide'):
+        found("code_type: CENTER_SIZE", priors=flat)
+    assert len(found("code_type: CORNER", priors=flat)[0, 0])
 
 
 def test_the_number_of_classes_is_needed():

@@ -126,6 +126,11 @@ def test_wrong_configuration_is_refused(options, message):
     check_refused(LOSS(options), BOTTOMS, message)
 
 
+def test_agnostic_objects_are_the_class_above_the_background():
+    agnostic = LOSS("map_object_to_agnostic: true background_label_id: 1").replace("num_classes: 3", "num_classes: 2")
+    check_refused(agnostic, BOTTOMS, "makes all classes 2, one above background_label_id")
+
+
 def test_a_negative_gamma_is_refused():
     check_refused(FOCAL.replace("1.5", "-1"), BOTTOMS, "gamma is -1")
 

@@ -30,7 +30,7 @@ def test_batches_are_judged_together_and_classes_without_finds_are_zero():
     one = batch([-1, 1, 1, -1, -1], [-1, 2, 1, -1, -1], [0, 1, 0.9, 1, 0])
     two = batch([-1, 1, 1, -1, -1], [-1, 2, 0, -1, -1], [0, 1, 0.8, 0, 1], [0, 1, 0.7, 0, 0])
     found = detection_scores.scores([one, two], "Integral")
-    assert found.of_class == {1: 0.5}
+    assert found.of_class == {1: 0.5, 2: None}
     assert found.mean == 0.25
 
 

@@ -83,6 +83,15 @@ def test_pictures_are_of_the_size_that_is_asked_and_boxes_parts_of_them(pictures
     assert boxes_of(record)[0, 2:6].tolist() == [0, 0, 0.5, 0.5]
 
 
+def test_pixels_lie_by_the_factor_that_sides_are_stretched_by(pictures):
+    picture = np.random.default_rng(0).integers(0, 256, (23, 44, 3)).astype(np.uint8)
+    cv2.imwrite("0.png", picture)
+    assert run("-anno_type", "detection", "-label_type", "txt", "-min_dim", "50") == 0
+    factor = float(np.float32(50) / np.float32(23))
+    want = cv2.resize(picture, None, fx=factor, fy=factor)
+    assert np.array_equal(pixels(records()[0][1].datum).transpose(1, 2, 0), want)
+
+
 @pytest.mark.parametrize(
     ("lines", "flags", "said"),
     [
