@@ -54,7 +54,7 @@ def _by_ratio(node: Node) -> Iterator[Size]:
         raise node.error("prior_box_param needs a min_size.")
     if p.max_size and len(p.max_size) != len(p.min_size):
         raise node.error(f"it has {len(p.min_size)} min_size and {len(p.max_size)} max_size; give as many, or none.")
-    ratios = _ratios(node)
+    roots = array("f", map(sqrt, _ratios(node)))  # in float32, as there: it decides which of two boxes fits better
     for i, least in enumerate(p.min_size):
         if not 0 < least < inf:
             raise node.error(f"min_size is {least:g}; it must be more than 0, and finite.")
@@ -67,7 +67,7 @@ def _by_ratio(node: Node) -> Iterator[Size]:
                     f"max_size is {p.max_size[i]:g}; it must be more than its min_size, {least:g}, and finite."
                 )
             yield (sqrt(size * int(p.max_size[i])),) * 2
-        yield from ((size * sqrt(ratio), size / sqrt(ratio)) for ratio in ratios)
+        yield from ((size * root, size / root) for root in roots)
 
 
 def _ratios(node: Node) -> list[float]:

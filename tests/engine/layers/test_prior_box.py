@@ -45,6 +45,12 @@ def test_sizes_are_whole_pixels():
     assert np.array_equal(boxes("min_size: 8"), boxes("min_size: 8.9"))
 
 
+def test_boxes_are_those_of_the_fork_to_the_last_bit():
+    eight = {"features": (1, 1, 8, 8), "picture": (1, 3, 64, 64)}  # a box that is in two fits that which is larger
+    made = boxes("min_size: 12 max_size: 24 aspect_ratio: 2", eight)[0, 0, 9:12:2]
+    assert np.array_equal(made, np.float32([-0.00379126519, 0.128791273]))
+
+
 def test_the_first_box_of_a_place_can_be_halved():
     whole, halved = (boxes(f"min_size: 8 max_size: 9 reduce_boxes: {half}")[0, 0] for half in ("false", "true"))
     assert halved[2] - halved[0] == pytest.approx((whole[2] - whole[0]) / 2)
