@@ -86,6 +86,8 @@ class AnnotatedSource(DatumSource):
     def _made(self, records: Sequence[tuple[bytes, bytes]]) -> Batch:
         self._keys = [key for key, _ in records]
         parsed = [self._parse(key, value) for key, value in records]
+        if len(self.tops) > 1 and self._has_boxes(parsed[0]):
+            self._check_types(parsed)
         boxes = [np.zeros((0, 7), np.float32)] * len(parsed)
         sizes = [(0, 0)] * len(parsed)
         extents: list[tuple[float, float] | None] = [None] * len(parsed)
@@ -168,6 +170,14 @@ class AnnotatedSource(DatumSource):
 
     def _has_boxes(self, record: pb.AnnotatedDatum) -> bool:
         return self.own.HasField("anno_type") or record.HasField("type")
+
+    def _check_types(self, records: Sequence[Any]) -> None:
+        for key, record in zip(self._keys, records, strict=True):
+            if not record.HasField("type"):
+                raise BadRecord(
+                    f"{self._name(key)}: has a label and no boxes (no type: BBOX). Make its database with "
+                    "convert_annoset -anno_type detection; without anno_type, one of labels alone gives these."
+                )
 
     def _yolo_table(self, boxes: Sequence[np.ndarray]) -> np.ndarray:
         """(n, 1, 300, 5): class, centre, width and height of each picture's boxes."""

@@ -61,6 +61,12 @@ def test_records_without_boxes_have_labels(make_lmdb):
     assert s.next()["boxes"].ravel().tolist() == [0, 1, 2]
 
 
+def test_records_of_labels_have_no_boxes_to_give(make_lmdb):
+    plain = make_lmdb([pb.AnnotatedDatum(datum=raw(np.zeros((1, 2, 2), np.uint8), 1))])
+    with pytest.raises(DataError, match=r"has a label and no boxes.*-anno_type detection"):
+        source(plain, samplers="anno_type: BBOX", batch_size=1).next()
+
+
 def test_boxes_go_with_a_picture_that_is_mirrored(make_lmdb):
     marked = record(1, (0, 0, 0.25, 1))
     marked.datum.CopyFrom(raw(np.tile(np.repeat([255, 0], (3, 9)).astype(np.uint8), (3, 8, 1)), 1))
