@@ -99,7 +99,11 @@ class DetectionEvaluate(HostLayer):
             return
         found = found[np.argsort(-found[:, 2], kind="stable")]
         taken: set[int] = set()
-        overlaps = _overlaps(*(self._shown(x[:, 3:7], size) for x in (found, there)), pixels=size is not None)
+        overlaps = _overlaps(
+            *(self._shown(x[:, 3:7], size) for x in (found, there)),
+            more=size is not None,
+            larger=size is not None and not annotation.told_by_scales(self.resize),
+        )
         for score, shares in zip(found[:, 2], overlaps, strict=True):
             best = int(np.argmax(shares))
             if shares[best] < self.least_overlap:
@@ -114,17 +118,19 @@ class DetectionEvaluate(HostLayer):
         return boxes if size is None else annotation.in_picture(boxes, int(size[0]), int(size[1]), self.resize)
 
 
-def _overlaps(a: np.ndarray, b: np.ndarray, *, pixels: bool) -> np.ndarray:
-    """Intersection over union of boxes a (A, 4) and b (B, 4): (A, B). Of `pixels`, the last ones count as inside."""
-    more = np.float32(pixels)
+def _overlaps(a: np.ndarray, b: np.ndarray, *, more: bool, larger: bool) -> np.ndarray:
+    """Intersection over union of boxes a (A, 4) and b (B, 4): (A, B). Of pixels the last ones count as inside: what two
+    boxes have in common is one wider and higher with `more`, each box with `larger`. The fork has not always both."""
 
     def area(boxes: np.ndarray) -> np.ndarray:
         side = boxes[:, 2:] - boxes[:, :2]
-        return np.where(np.all(side >= 0, 1), np.prod(side + more, 1), 0)
+        return np.where(np.all(side >= 0, 1), np.prod(side + np.float32(larger), 1), 0)
 
     apart = np.any((b[None, :, :2] > a[:, None, 2:]) | (b[None, :, 2:] < a[:, None, :2]), -1)
     side = np.minimum(a[:, None, 2:], b[None, :, 2:]) - np.maximum(a[:, None, :2], b[None, :, :2])
-    side = np.where(apart[..., None], 0, side) + more  # what has nothing in common has one pixel in the fork
+    side = np.where(apart[..., None], 0, side) + np.float32(
+        more
+    )  # what has nothing in common has one pixel in the fork
     common = np.prod(side, -1)
     union = area(a)[:, None] + area(b)[None] - common
     return np.where(np.all(side > 0, -1), common / np.where(union == 0, 1, union), 0)

@@ -62,6 +62,17 @@ def test_with_the_pictures_sizes_boxes_are_pixels(tmp_path):
     assert judged(options, found=found, truth=truth)[2, 3] == 1
 
 
+@pytest.mark.parametrize(("scales", "right"), [("height_scale: 50 width_scale: 50", 1), ("", 0)])
+def test_boxes_told_by_scales_are_not_counted_one_larger(tmp_path, scales, right):
+    sizes = tmp_path / "sizes"
+    sizes.write_text("a 100 100\n", encoding="utf-8")
+    resize = f"resize_param {{ resize_mode: FIT_SMALL_SIZE height: 50 width: 50 {scales} }}"
+    found = np.array([[0, 1, 0.9, 0, 0, 0.2, 0.2]])
+    truth = np.array([[0, 1, 0, 0, 0, 0.2, 0.15, 0]])  # 11 × 8.5 in common, and 10 × 10 and 10 × 7.5 alone
+    table = judged(f'name_size_file: "{sizes}" overlap_threshold: 0.95 {resize}', found=found, truth=truth)
+    assert table[-1].tolist() == [0, 1, np.float32(0.9), right, 1 - right]
+
+
 def test_a_background_box_is_refused():
     with pytest.raises(LayerError, match="class 0, which is the background"):
         judged(found=np.where(np.arange(7) == 1, 0, FOUND))
