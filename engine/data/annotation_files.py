@@ -163,9 +163,12 @@ def _label(name: str, labels: Mapping[str, int]) -> int:
     return labels[name]
 
 
-def complaints(boxes: list[Box], shape: tuple[int, int]) -> Iterator[str]:
-    """What is odd with boxes, which are kept all the same."""
+def complaints(boxes: list[Box], shape: tuple[int, int], picture: tuple[int, int]) -> Iterator[str]:
+    """What is odd with boxes, pixels of this `shape` on a `picture` of that height and width; they are kept."""
     height, width = shape
+    for side, told, there in zip(("height", "width"), shape, picture, strict=True):
+        if told != there:
+            yield f"inconsistent image {side}."
     if any(not (0 <= box.xmin <= width and 0 <= box.ymin <= height) for box in boxes) or any(
         not (0 <= box.xmax <= width and 0 <= box.ymax <= height) for box in boxes
     ):

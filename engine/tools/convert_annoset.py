@@ -145,7 +145,7 @@ class AnnotatedConverter(Converter):
         if file.exists():
             (_, rows, columns), labels = before, self.boxes.labels or {}
             found, shape = annotation_files.read(file, self.boxes.label_type, (rows, columns), labels)
-            for complaint in annotation_files.complaints(found, shape):
+            for complaint in annotation_files.complaints(found, shape, (rows, columns)):
                 log.warning(WHERE, f"{file} {complaint}")
             annotated.annotation_group.extend(annotation_files.groups(found, shape))
         return annotated.SerializeToString()

@@ -67,7 +67,8 @@ def test_a_label_map_gives_numbers(tmp_path):
 
 
 def test_odd_boxes_are_told_of():
-    assert list(annotation_files.complaints([Box(1, 0, 0, 5, 5), Box(1, 3, 0, 2, 2)], (4, 4))) == [
+    assert list(annotation_files.complaints([Box(1, 0, 0, 5, 5), Box(1, 3, 0, 2, 2)], (4, 4), (4, 6))) == [
+        "inconsistent image width.",
         "bounding box exceeds image boundary.",
         "bounding box irregular.",
     ]
