@@ -91,3 +91,29 @@ def test_a_tiny_ssd_finds_squares(tmp_path, monkeypatch):
     assert before < 0.2
     assert after.outputs["eval"] > 0.9, after
     assert set(after.classes["eval"]) == {1, 2}
+
+
+PLAIN = """
+layer { name: "data" type: "AnnotatedData" top: "data" top: "boxes"
+  transform_param { scale: 0.0078125 mean_value: 128 }
+  data_param { source: "train" batch_size: 8 backend: LMDB } annotated_data_param { } }
+"""
+LOSSES = [6.88252, 6.55863, 6.37636, 6.34435, 6.04715, 5.858, 6.08536, 5.51272, 5.46312, 5.25958]
+"""Of ten iterations, as SSD's own program logged them with these weights and pictures."""
+
+
+@pytest.mark.slow
+def test_losses_and_precisions_are_those_of_ssd(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    make(tmp_path / "train", 0)
+    settings = """type: "SGD" momentum: 0.9 base_lr: 0.02 lr_policy: "fixed" max_iter: 10 weight_decay: 0.0005
+    test_iter: 16 test_interval: 300 eval_type: "detection" ap_version: "11point" """
+    solver = Solver(parameter(settings, PLAIN + BODY))
+    rng = np.random.default_rng(2)
+    solver.params = [np.float32(0.1 * rng.standard_normal(p.shape)) for p in solver.params]
+    losses = []
+    for _ in LOSSES:
+        solver.step(1)
+        losses.append(solver.smoothed_loss())
+    np.testing.assert_allclose(losses, LOSSES, rtol=1e-5)
+    assert solver.test(0).classes["eval"] == pytest.approx({1: 0.00378788, 2: 0.00582621}, rel=1e-4)
