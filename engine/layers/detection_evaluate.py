@@ -128,9 +128,7 @@ def _overlaps(a: np.ndarray, b: np.ndarray, *, more: bool, larger: bool) -> np.n
 
     apart = np.any((b[None, :, :2] > a[:, None, 2:]) | (b[None, :, 2:] < a[:, None, :2]), -1)
     side = np.minimum(a[:, None, 2:], b[None, :, 2:]) - np.maximum(a[:, None, :2], b[None, :, :2])
-    side = np.where(apart[..., None], 0, side) + np.float32(
-        more
-    )  # what has nothing in common has one pixel in the fork
+    side = np.where(apart[..., None], 0, side) + np.float32(more)  # even what has nothing in common, as in the fork
     common = np.prod(side, -1)
     union = area(a)[:, None] + area(b)[None] - common
     return np.where(np.all(side > 0, -1), common / np.where(union == 0, 1, union), 0)
