@@ -2,16 +2,17 @@
 
 import functools
 import hashlib
-import json
 from pathlib import Path
+from typing import Any
 
 import engine
+from engine import schema
 
 NAME = "engine.json"
 SIZE = 2**20
 """Bytes of it that are read."""
 
-Facts = dict[str, str]
+Facts = dict[str, Any]
 
 GPUS, CPUS = "cuda12", "engine"
 """The distribution's extras: the engine with CUDA's libraries, some 3 GB of them, and without."""
@@ -25,10 +26,9 @@ def of(wheel: str, sha256: str, extra: str) -> Facts:
 def read(data: bytes | None) -> Facts | None:
     """None where there are none, or none that can be read: setup writes them anew."""
     try:
-        facts = json.loads(data) if data else None
-    except ValueError:
+        return schema.read_object(data, SIZE) if data else None
+    except schema.Malformed:
         return None
-    return facts if isinstance(facts, dict) else None
 
 
 def is_another(facts: Facts | None) -> bool:

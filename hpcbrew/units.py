@@ -2,9 +2,10 @@
 
 import re
 
-_CLOCK = re.compile(r"\d+(:\d{1,2}){0,3}")
-_SPAN = re.compile(r"(?:(?P<d>\d+)d)?(?:(?P<h>\d+)h)?(?:(?P<m>\d+)m)?(?:(?P<s>\d+)s)?")
-_SIZE = re.compile(r"(?P<number>\d+)\s*(?P<unit>[kmgtp]?)(?:(?<=[kmgtp])i(?=b))?(?P<word>[bw]?)", re.IGNORECASE)
+# More digits than any time or size has are none: int() itself refuses thousands of them, in words of its own.
+_CLOCK = re.compile(r"\d{1,15}(:\d{1,2}){0,3}")
+_SPAN = re.compile(r"(?:(?P<d>\d{1,15})d)?(?:(?P<h>\d{1,15})h)?(?:(?P<m>\d{1,15})m)?(?:(?P<s>\d{1,15})s)?")
+_SIZE = re.compile(r"(?P<number>\d{1,18})\s*(?P<unit>[kmgtp]?)(?:(?<=[kmgtp])i(?=b))?(?P<word>[bw]?)", re.IGNORECASE)
 _POWERS = " kmgtp"
 FOREVER = 5 * 365 * 24 * 3600
 """Seconds that PBS's scheduler plans for a job that names no walltime (JOB_INFINITY, src/scheduler/constant.h)."""
@@ -34,7 +35,7 @@ def asked_time(text: str) -> int:
     ValueError for these, with the ways to write each meaning, and for more than FOREVER.
     """
     text = text.strip()
-    if text.isdecimal() and int(text):
+    if text.isdecimal() and text.strip("0"):
         raise ValueError(f"{text} of what? Write {text}h, {text}m or {text}s")
     if re.fullmatch(r"\d+:\d{1,2}", text):
         raise ValueError(f"{text} can be hours or minutes. Write {text}:00 for hours and minutes, 0:{text} for minutes")
@@ -76,7 +77,7 @@ def size(text: str | int) -> int:
 def asked_size(text: str) -> int:
     """Bytes in what a person asks for: as `size`, but a number alone is none. Raises ValueError."""
     text = text.strip()
-    if text.isdecimal() and int(text):
+    if text.isdecimal() and text.strip("0"):
         raise ValueError(f"{text} of what? Write {text}G or {text}M")
     return size(text)
 

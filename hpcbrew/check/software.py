@@ -52,7 +52,7 @@ def engine(site: Checked) -> Iterator[Finding]:
     if answer.status != 0:
         yield Finding("engine", Mark.BAD, answer.words.splitlines()[-1], remedy)
         return
-    version = answer.out.split()[-1]
+    version = (answer.out.split() or ["a version that it does not tell"])[-1]
     if version != own:
         yield Finding("engine", Mark.WARN, f"{version} there, {own} here", f"{remedy} brings it up to date")
     elif engine_facts.is_another(facts):

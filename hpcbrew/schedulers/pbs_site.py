@@ -101,7 +101,7 @@ def parse_version(answer: CommandResult) -> Product:
     said = f"{answer.out}\n{answer.err}"
     if match := re.search(r"pbs_version = (\S+)", said):
         version = match[1]
-        first = re.match(r"(\d+)\.", version)
+        first = re.match(r"(\d{1,9})\.", version)
         opened = first is not None and 20 <= int(first[1]) < 100
         return Product("OpenPBS" if opened else "PBS Pro", version.removeprefix("PBSPro_"))
     if match := re.search(r"^Version: (\S+)", said, re.MULTILINE):

@@ -20,7 +20,8 @@ MAKER = "engine.maker"
 """Says in a folder which process makes it; of no use once it is whole."""
 
 # What setup calls its folders: others are the user's.
-OURS = re.compile(r".+-[0-9a-f]{8}|[0-9a-f]{32}")
+OURS = re.compile(r"[\w.+-]+-[0-9a-f]{8}|[0-9a-f]{32}")
+PID = re.compile("[1-9][0-9]{0,8}")
 
 # $1: a folder of folders; $2: a file that a finished one has; $3: MAKER. Prints of each that has it not: its name, its
 # maker, and something in it that has changed within a day.
@@ -47,9 +48,10 @@ def clear(transport: Transport, folder: PurePosixPath, finished: str, report: Re
     """Takes away what is in `folder`, lacks the file `finished`, and nobody works on. Reports what was taken away."""
     command = ["bash", "-c", SURVEY, "bash", str(folder), finished, MAKER]
     for line in transport.run(command, PurePosixPath("/"), idle_timeout=IDLE_TIMEOUT).out.splitlines():
-        if not line.startswith("@left\t"):
+        kind, *row = line.split("\t")
+        if kind != "@left" or len(row) != 3:  # login noise
             continue
-        _, name, made_by, changed = line.split("\t")
+        name, made_by, changed = row
         if OURS.fullmatch(name) and (_dead(made_by) or not changed):
             remove(transport, folder / name)
             report(f"took away {folder / name}, which was never finished")
@@ -64,7 +66,7 @@ def remove(transport: Transport, folder: PurePosixPath) -> CommandResult:
 def _dead(made_by: str) -> bool:
     """Whether it was a process of this machine that is no more."""
     host, _, pid = made_by.partition(" ")
-    if host != socket.gethostname() or not pid.isdigit():
+    if host != socket.gethostname() or not PID.fullmatch(pid):
         return False
     with contextlib.suppress(PermissionError):
         try:

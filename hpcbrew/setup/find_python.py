@@ -1,5 +1,6 @@
 """A cluster's Python: found on its PATH or in its modules."""
 
+import re
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
@@ -17,6 +18,9 @@ IDLE_TIMEOUT = 5 * 60.0  # seconds: `module avail` alone may take a minute
 _ABOUT = (
     "import sys, venv, importlib.util as u; print('@python', '%d.%d' % sys.version_info[:2], sys.executable, "
     "sys.argv[1], 'pip' if u.find_spec('ensurepip') else '-', sep='\\t')"
+)
+_ROW = re.compile(
+    r"@python\t(?P<major>[0-9]{1,3})\.(?P<minor>[0-9]{1,3})\t(?P<path>/[^\t]+)\t(?P<module>[^\t]+)\t(?P<pip>pip|-)"
 )
 # $1: that program; $2: a pattern of modules to look into, or nothing; $3: one module, or nothing; the rest: commands.
 SURVEY = rf"""
@@ -62,10 +66,15 @@ def survey_command(names: tuple[str, ...], *, module: str = "", pattern: str = "
 
 def parse(out: str) -> list[Python]:
     """Each Python once, in the order found; other lines are login noise."""
-    rows = [line.split("\t") for line in out.splitlines() if line.startswith("@python\t")]
+    rows = [row for line in out.splitlines() if (row := _ROW.fullmatch(line))]
     found = {
-        path: Python((int(v.split(".")[0]), int(v.split(".")[1])), path, None if m == "-" else m, p == "pip")
-        for _, v, path, m, p in reversed(rows)
+        row["path"]: Python(
+            (int(row["major"]), int(row["minor"])),
+            row["path"],
+            None if row["module"] == "-" else row["module"],
+            row["pip"] == "pip",
+        )
+        for row in reversed(rows)
     }
     return list(reversed(found.values()))
 

@@ -1,5 +1,6 @@
 """The scratch folder of a cluster and the link `~/scratch`: found, or made."""
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import PurePosixPath
@@ -26,6 +27,7 @@ for folder in "${SCRATCH:-}" "/scratch${HOME#/home}" "/scratch/$(id -un)"; do
 done
 exit 0
 """
+_ROW = re.compile(r"@(home|folder|link(?=\t(?:there|dangling|file)\t))(?:\t(there|dangling|file))?\t(/[^\t]*)")
 # Writing is the only sure proof that one may.
 TRY = 'mkdir -p -- "$1" && part=$(mktemp -- "$1/.hpcbrew.XXXXXX") && rm -f -- "$part"'
 
@@ -51,11 +53,13 @@ class Decision:
 
 
 def parse(out: str) -> Survey:
-    """Reads the survey's answer; other lines are login noise."""
-    rows = [line[1:].split("\t") for line in out.splitlines() if line.startswith("@")]
-    home = next((row[1] for row in rows if row[0] == "home"), "")
-    link = next((row for row in rows if row[0] == "link"), ["", "", ""])
-    return Survey(home, link[1], link[2], tuple(row[1] for row in rows if row[0] == "folder"))
+    """Reads the survey's answer; other lines are login noise. Raises TransportError where it names no home folder."""
+    rows = [row.groups() for line in out.splitlines() if (row := _ROW.fullmatch(line))]
+    home = next((path for what, _, path in rows if what == "home"), None)
+    if home is None:
+        raise TransportError(f"the home folder there is not told: {out.strip()[:1000] or 'nothing was answered'}")
+    link, leads_to = next(((how, path) for what, how, path in rows if what == "link"), ("", ""))
+    return Survey(home, link or "", leads_to, tuple(path for what, _, path in rows if what == "folder"))
 
 
 def decide(pattern: str, survey: Survey) -> Decision:

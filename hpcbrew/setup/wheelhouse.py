@@ -9,6 +9,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from engine import schema
 from hpcbrew.command_result import CommandResult
 from hpcbrew.errors import TransportError
 from hpcbrew.setup import wheel as wheels
@@ -22,6 +23,9 @@ from pip._vendor.packaging import markers, tags
 platforms = list(dict.fromkeys(tag.platform for tag in tags.sys_tags() if tag.platform != "any"))
 print({MARK!r} + json.dumps({{"environment": markers.default_environment(), "platforms": platforms}}))
 """
+
+_NEEDED = {"python_full_version": re.compile(r"\d+(\.\d+)*.*"), "platform_release": None}
+_PLATFORM = schema.text(re.compile(r"\w[\w.-]*"), "a platform's tag", most=255)
 
 # For the Python here. What it changes is pip's own, so it looks whether pip heeds it.
 COLLECT = """
@@ -51,8 +55,14 @@ def parse(answer: CommandResult) -> Target:
     said = next((line for line in answer.out.splitlines() if line.startswith(MARK)), None)
     if said is None:
         raise TransportError(f"the new environment's pip there does not say what wheels it takes: {answer.words}")
-    found = json.loads(said.removeprefix(MARK))
-    return Target(found["environment"], tuple(found["platforms"]))
+    try:
+        found = schema.read_object(said.removeprefix(MARK).encode(errors="surrogateescape"))
+        environment = schema.field(found, "environment", schema.table(schema.text(), schema.text()))
+        for name, pattern in _NEEDED.items():
+            schema.field(environment, name, schema.text(pattern, f"a {name}"))
+        return Target(environment, schema.field(found, "platforms", schema.listing(_PLATFORM)))
+    except schema.Malformed as error:
+        raise TransportError(f"what the new environment's pip there says of itself cannot be read: {error}") from None
 
 
 def pip(version: tuple[int, int], into: Path) -> Path:

@@ -72,7 +72,7 @@ def parse_list(answer: CommandResult, where: str) -> list[str]:
 def parse_sizes(answer: CommandResult, items: Sequence[str]) -> dict[str, int]:
     """Bytes of each item, as du has them; one that has gone meanwhile is left out."""
     rows = (line.partition("\t")[::2] for line in answer.out.splitlines())
-    sizes = {name: int(size) for size, name in rows if size.isdecimal()}
+    sizes = {name: int(size) for size, name in rows if re.fullmatch("[0-9]{1,18}", size)}
     return {name: sizes[name] for name in items if name in sizes}
 
 

@@ -28,9 +28,9 @@ for folder in "$@"; do
 done
 exit 0
 """
-_DF = re.compile(r"(\d+)\s+\d+\s+(\d+)\s+\d+%\s+/")
+_DF = re.compile(r"(?<!\S)(\d{1,18})\s+\d{1,18}\s+(\d{1,18})\s+\d{1,18}%\s+/")
 # File system, blocks used (starred where over), soft limit, hard limit: quota(1) and lfs-quota(1) write the same.
-_QUOTA = re.compile(r"\S+\s+(\d+)\*?\s+(\d+)\s+(\d+)\b")
+_QUOTA = re.compile(r"\S+\s+(\d{1,18})\*?\s+(\d{1,18})\s+(\d{1,18})\b")
 
 
 @dataclass(frozen=True)

@@ -49,7 +49,7 @@ def _machine() -> str:
     path = paths.data_home() / "machine"
     with exclusive("machine"):
         try:
-            if not (path.exists() and path.read_text().strip()):
+            if not (path.exists() and path.read_bytes().strip()):
                 path.write_text(f"{secrets.token_hex(16)}\n")
             own = path.read_bytes()
         except OSError as error:

@@ -187,7 +187,7 @@ def _missing(source: Path, size: int, target: PurePosixPath, begun: bool, transp
         f"dd if={name} bs={CHUNK} skip=$i count=1 iflag=fullblock status=none | sha256sum; i=$((i + 1)); done"
     )
     answer = transport.run(["sh", "-c", command], target.parent, idempotent=True)
-    remote = [line.split()[0] for line in answer.out.splitlines()]
+    remote = [line.partition(" ")[0] for line in answer.out.splitlines()]
     if answer.status != 0 or len(remote) != len(chunks):
         raise TransportError(f"{target}: cannot be read: {answer.words}")
     with source.open("rb") as file:

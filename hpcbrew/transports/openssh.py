@@ -107,8 +107,7 @@ class OpenSsh(RemoteShell):
         does not answer is told of sooner. Raises Unreachable."""
         if any(printed.get(name, "none") != "none" for name in INDIRECT):
             return
-        timeout = printed.get("connecttimeout", "none")
-        seconds = float(timeout) if timeout.isdecimal() else ssh_config.REACH
+        seconds = ssh_config.seconds(printed.get("connecttimeout", "none"), ssh_config.REACH)
         with contextlib.suppress(OSError, ValueError):  # ssh says itself why it was refused
             host, port = printed["hostname"], int(printed["port"])
             tcp_line.connected(host, port, seconds, f"{host}:{port}").close()

@@ -1,5 +1,6 @@
 """What `ssh HOST` would do, asked of OpenSSH itself: `ssh -G` reads the user's configuration, aliases and all."""
 
+import contextlib
 import getpass
 import os
 import re
@@ -131,7 +132,7 @@ def parse(destination: str, answer: CommandResult, is_file: Callable[[str], bool
     return SshHost(
         alias=destination,
         hostname=tokens["%h"],
-        port=int(tokens["%p"]),
+        port=_port(tokens["%p"], destination),
         user=tokens["%r"],
         identities=tuple(_path(p, tokens) for p in values["identityfile"] if p.lower() != "none"),
         identities_only=first("identitiesonly") == "yes",
@@ -146,10 +147,21 @@ def parse(destination: str, answer: CommandResult, is_file: Callable[[str], bool
         others=tuple(way for way in ways if way not in METHODS),
         jumps=tuple(filled(j, tokens) for j in first("proxyjump").split(",") if j),
         proxy_command=first("proxycommand") or None,
-        connect_timeout=float(timeout) if timeout.isdecimal() else PATIENCE,
-        reach_timeout=float(timeout) if timeout.isdecimal() else REACH,
+        connect_timeout=seconds(timeout, PATIENCE),
+        reach_timeout=seconds(timeout, REACH),
         client_only=next((key for key, idle in _CLIENT_ONLY.items() if first(key) not in ("", *idle)), ""),
     )
+
+
+def _port(value: str, destination: str) -> int:
+    if not re.fullmatch("[0-9]{1,5}", value):
+        raise TransportError(f"ssh has {value!r} for the port of {destination!r}: a number is wanted (~/.ssh/config)")
+    return int(value)
+
+
+def seconds(timeout: str, otherwise: float) -> float:
+    """A ConnectTimeout as `ssh -G` prints it: `none`, or a number of seconds."""
+    return float(timeout) if re.fullmatch("[0-9]{1,9}", timeout) else otherwise
 
 
 def _new_keys(strict: str) -> str:
@@ -182,9 +194,9 @@ def _files(value: str, is_file: Callable[[str], bool]) -> tuple[Path, ...]:
     words, files = value.split(" ") if value else [], []
     while words:
         ends = range(len(words), 0, -1)
-        there = next((n for n in ends if is_file(str(Path(" ".join(words[:n])).expanduser()))), 0)
+        there = next((n for n in ends if is_file(str(_expanded(" ".join(words[:n]))))), 0)
         count = there or next((n for n in range(1, len(words)) if words[n][:1] in ("/", "~")), len(words))
-        files.append(Path(" ".join(words[:count])).expanduser())
+        files.append(_expanded(" ".join(words[:count])))
         words = words[count:]
     return tuple(files)
 
@@ -201,7 +213,14 @@ def _agent(given: list[str], tokens: Mapping[str, str]) -> str | None:
 def _path(value: str, tokens: Mapping[str, str]) -> Path:
     """A path of the configuration: `ssh -G` gives it as it is written there."""
     known = re.sub(r"\$\{(\w+)\}", lambda match: os.environ.get(match[1], match[0]), filled(value, tokens))
-    return Path(known).expanduser()
+    return _expanded(known)
+
+
+def _expanded(path: str) -> Path:
+    """With `~` filled in; the home of a user that this machine has not got stays as it is written."""
+    with contextlib.suppress(RuntimeError, ValueError):
+        return Path(path).expanduser()
+    return Path(path)
 
 
 def _tokens(hostname: str, port: str, user: str, alias: str, key_alias: str) -> dict[str, str]:

@@ -7,7 +7,7 @@ from hpcbrew import engine_facts
 OWN = engine_facts.of("hpcbrew-1-py3-none-any.whl", "0" * 64, "cuda12")
 
 
-@pytest.mark.parametrize("data", [None, b"", b"{", b"[1]", b"7", b"\xff"])
+@pytest.mark.parametrize("data", [None, b"", b"{", b"[1]", b"7", b"\xff", b"[" * 5000, b'{"a":' * 5000])
 def test_facts_that_cannot_be_read_are_none(data: bytes | None) -> None:
     assert engine_facts.read(data) is None
 

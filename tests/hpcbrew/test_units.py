@@ -83,3 +83,10 @@ def test_what_has_a_unit_is_taken_as_it_is() -> None:
 )
 def test_a_span_has_its_two_largest_units(seconds: float, said: str) -> None:
     assert units.span(seconds) == said
+
+
+@pytest.mark.parametrize("read", [units.seconds, units.size, units.asked_size, units.asked_time])
+def test_thousands_of_digits_are_refused_as_any_other_word(read: Callable[[str], int]) -> None:
+    for text in ("9" * 5000, f"{'9' * 5000}d", f"{'9' * 4000}gb"):
+        with pytest.raises(ValueError, match=r"is not a valid|of what"):
+            read(text)

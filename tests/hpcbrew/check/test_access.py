@@ -62,3 +62,10 @@ def test_a_clock_that_cannot_be_read_is_a_warning(checked: Checked, tmp_path: Pa
     program(tmp_path, "date", "echo noon")
     (found,) = access.clock(checked)
     assert (found.mark, found.found) == (Mark.WARN, "could not be read")
+
+
+@pytest.mark.parametrize("said", ["", "²", "9" * 400, "9" * 5000, "now"])
+def test_a_clock_that_tells_no_time_is_a_warning(checked: Checked, tmp_path: Path, said: str) -> None:
+    program(tmp_path, "date", f"echo '{said}'")
+    (found,) = access.clock(checked)
+    assert (found.mark, found.found) == (Mark.WARN, "could not be read")

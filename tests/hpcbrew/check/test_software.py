@@ -55,3 +55,11 @@ def installed(scratch: Path, version: str) -> Path:
     (folder / "bin" / "caffe").write_text(f"#!/bin/sh\necho caffe {version}\n")
     (folder / "bin" / "caffe").chmod(0o755)
     return folder
+
+
+def test_an_engine_that_prints_no_version_is_a_warning(tmp_path, monkeypatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    installed(tmp_path, "")
+    (tmp_path / "engine" / "bin" / "caffe").write_text("#!/bin/sh\n")
+    (found,) = software.engine(site(scratch=str(tmp_path)))
+    assert (found.mark, found.found.partition(",")[0]) == (Mark.WARN, "a version that it does not tell there")

@@ -79,3 +79,7 @@ def test_a_node_that_is_down_or_set_aside_is_not_up() -> None:
         Node("n1", False, 4, None, {}),
         Node("n2", True, 0, None, {}),
     ]
+
+
+def test_a_version_of_thousands_of_digits_is_one_that_nobody_knows() -> None:
+    assert pbs_site.parse_version(CommandResult(0, f"pbs_version = {'9' * 5000}.0")).name == "PBS Pro"

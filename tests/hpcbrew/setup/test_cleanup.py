@@ -1,4 +1,5 @@
 import os
+import shlex
 import socket
 from pathlib import Path, PurePosixPath
 
@@ -56,3 +57,17 @@ def test_what_was_finished_stays(tmp_path: Path) -> None:
 
 def test_no_folder_at_all_is_nothing_to_clear(tmp_path: Path) -> None:
     assert clear(tmp_path / "absent") == []
+
+
+def test_what_is_no_row_of_ours_takes_nothing_away(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = [
+        "@left",
+        "@left\tx",
+        "@left\t../mine-c0c0c0c0\t\t",
+        f"@left\t1.0-c0c0c0c0\t{socket.gethostname()} 9{'9' * 20}\tx",
+    ]
+    for name in ("setup", "mine-c0c0c0c0"):
+        (tmp_path / name).mkdir()
+    monkeypatch.setattr(cleanup, "SURVEY", f"printf '%s\\n' {shlex.join(rows)}")
+    assert clear(tmp_path / "setup") == []
+    assert (tmp_path / "mine-c0c0c0c0").exists()

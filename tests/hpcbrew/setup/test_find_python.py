@@ -61,3 +61,13 @@ def test_without_one_the_error_names_those_seen_and_what_to_write(login_home) ->
         login_home.script(f"bin/{name}", says("3.9", "/usr/bin/python3.9"))
     with pytest.raises(TransportError, match=r"Python 3\.9, /usr/bin/python3\.9.*python_module: NAME"):
         find_python.find(login_home.transport, site())
+
+
+@pytest.mark.parametrize(
+    "row",
+    ["", "x", "3.11", "3\t/usr/bin/python3\t-\tpip", "3.x\t/usr/bin/python3\t-\tpip", f"{'9' * 5000}.1\t/p\t-\tpip",
+     "3.12\tpython3\t-\tpip", "3.12\t/p\t-\tpip\tmore"],
+)  # fmt: skip
+def test_a_row_that_is_none_is_noise(row: str) -> None:
+    sound = "@python\t3.12\t/usr/bin/python3.12\t-\tpip"
+    assert find_python.parse(f"@python\t{row}\n{sound}\n") == [Python((3, 12), "/usr/bin/python3.12", None)]

@@ -94,3 +94,14 @@ def test_a_folder_that_cannot_be_made_is_an_error(login_home) -> None:
     (login_home.home / "file").write_text("")
     with pytest.raises(TransportError, match="cannot be made or written to"):
         prepare(login_home, "~/file/jobs", answer=False)
+
+
+@pytest.mark.parametrize("noise", ["@home", "@link", "@link\tthere", "@folder", "@folder\tscratch", "@link\tup\t/x"])
+def test_a_row_that_is_none_is_noise(noise: str) -> None:
+    survey = scratch.parse(f"{noise}\n@home\t/home/me\n@link\tdangling\t/s\n@folder\t/scratch/me\n")
+    assert survey == Survey("/home/me", "dangling", "/s", ("/scratch/me",))
+
+
+def test_a_home_folder_that_is_not_told_is_an_error() -> None:
+    with pytest.raises(TransportError, match="the home folder there is not told: Welcome"):
+        scratch.parse("Welcome\n")

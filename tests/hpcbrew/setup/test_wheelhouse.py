@@ -69,3 +69,19 @@ def test_wheels_of_another_platform_are_none_of_its(index: Path) -> None:
 def test_a_pip_that_does_not_say_is_an_error() -> None:
     with pytest.raises(TransportError, match="No module named"):
         wheelhouse.parse(CommandResult(1, "Welcome\n", "No module named 'pip'"))
+
+
+@pytest.mark.parametrize(
+    ("said", "why"),
+    [
+        ("{", "not valid JSON"),
+        ("[" * 5000, "nested too deep"),
+        ('{"environment": {}, "platforms": []}', "python_full_version is missing"),
+        ('{"environment": {"python_full_version": "x", "platform_release": ""}}', "python_full_version: 'x'"),
+        ('{"environment": {"python_full_version": "3.12", "platform_release": ""}, "platforms": ["--index-url=x"]}',
+         "platforms: number 1"),
+    ],
+)  # fmt: skip
+def test_a_target_that_cannot_be_read_is_an_error(said: str, why: str) -> None:
+    with pytest.raises(TransportError, match=why):
+        wheelhouse.parse(CommandResult(0, f"{wheelhouse.MARK}{said}\n"))

@@ -65,3 +65,8 @@ def test_a_cluster_without_data_has_none_unused(scratch: Path) -> None:
 def test_what_cannot_be_looked_through_is_no_list() -> None:
     with pytest.raises(TransportError, match="cannot be looked through: no such luck"):
         unused_data.parse_list(CommandResult(2, "item 0", "no such luck"), "/scratch")
+
+
+def test_sizes_that_no_disk_has_are_left_out() -> None:
+    said = CommandResult(0, f"{'9' * 5000}\ta\n²\tb\n7\tc\n")
+    assert unused_data.parse_sizes(said, ["a", "b", "c"]) == {"c": 7}

@@ -53,3 +53,10 @@ def test_room_that_snapshots_will_not_find_is_a_warning(size: int, snapshots: in
 
 def test_a_room_that_cannot_be_told_hinders_nothing() -> None:
     assert disk_space.judge(10**15, "/there", None) == ""
+
+
+@pytest.mark.parametrize("digits", [20, 4000, 5000, 10**6])
+def test_amounts_that_no_disk_has_are_not_known(digits: int) -> None:
+    """Nor does it take long to see that."""
+    many = "9" * digits
+    assert disk_space.parse(f"@df\t/a\t/dev/sda1 {many} 1 {many} 50% /\n@quota\t/a\t/dev/sda1 1 2 {many} 0\n") == {}

@@ -55,3 +55,9 @@ def test_parts_that_nobody_goes_on_with_are_swept(by: str, tmp_path: Path) -> No
         "f.part",
         "whole",
     ]
+
+
+def test_a_machines_name_for_itself_may_be_of_any_bytes(home: Path) -> None:
+    parts.name("abcd")
+    (home / "data" / "hpcbrew" / "machine").write_bytes(b"\xff\x00")
+    assert parts.name("abcd") == parts.name("abcd")

@@ -54,3 +54,17 @@ def test_a_destination_becomes_arguments_of_ssh(destination, command):
 def test_the_tokens_of_a_proxy_command_are_filled_in():
     answer = CommandResult(0, "user u\nhostname h\nport 23\nproxycommand exec nc -X %% %h %p %r")
     assert ssh_config.proxy_words(ssh_config.parse("x", answer)) == "nc -X % h 23 u"
+
+
+def test_a_home_of_a_user_that_is_not_here_stays_as_it_is_written():
+    """ssh itself finds no such file then."""
+    answer = ANSWER.replace("~/.ssh/id_ed25519", "~nobody-here/id").replace("/home/asha/.ssh/known_hosts2", "~no-one/k")
+    host = ssh_config.parse("iitd", CommandResult(0, answer))
+    assert host.identities[0] == Path("~nobody-here/id")
+    assert host.known_hosts[-1] == Path("~no-one/k")
+
+
+@pytest.mark.parametrize("port", ["nan", "-1", "22 22", "9" * 5000])
+def test_a_port_that_is_none_is_an_error(port: str):
+    with pytest.raises(TransportError, match="for the port of 'iitd': a number is wanted"):
+        ssh_config.parse("iitd", CommandResult(0, ANSWER.replace("2222", port)))
