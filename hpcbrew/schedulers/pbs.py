@@ -12,8 +12,8 @@ from hpcbrew.schedulers import pbs_status
 from hpcbrew.schedulers.pbs_comments import shortened
 from hpcbrew.schedulers.pbs_status import JobView
 
-JOB_ID = re.compile(r"[0-9]+(\[[0-9]*\])?(\.[A-Za-z0-9_.-]+)?")
-FULL_ID = re.compile(r"[0-9]+(\[[0-9]*\])?\.(?=[0-9_.-]*[A-Za-z])[A-Za-z0-9_.-]+")
+JOB_ID = re.compile(r"[0-9]{1,18}(\[[0-9]{0,9}\])?(\.[A-Za-z0-9_.-]{1,200})?")
+FULL_ID = re.compile(r"[0-9]{1,18}(\[[0-9]{0,9}\])?\.(?=[0-9_.-]*[A-Za-z])[A-Za-z0-9_.-]{1,200}")
 """An id with the server's name, as all of PBS's own qsubs print it: a number alone, or a version, may be anything."""
 UNKNOWN = re.compile(r"Unknown Job Id (?P<id>\S+)")
 

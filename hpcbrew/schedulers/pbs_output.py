@@ -74,6 +74,21 @@ def parse(out: str, form: Form) -> Entries:
     return entries_read
 
 
+def unfinished(out: str, entries: Entries) -> str | None:
+    """The entry within which an answer breaks off, as where PBS's command was killed; None where it is whole.
+
+    In the text form an empty line ends each entry; in the JSON form a brace of no indent ends them all. A value in a
+    line that has no end may lack digits: it is taken out.
+    """
+    said = out.rstrip()
+    if not entries or out.endswith(("\n\n", "\n\r\n")) or said.endswith("\n}") or re.fullmatch(r"\{.*\}", said):
+        return None
+    name = next(reversed(entries))
+    if entries[name] and not out.endswith("\n"):
+        entries[name].popitem()
+    return name
+
+
 def _first_counts(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     """A later value of the same name may be the text of a variable that was not escaped."""
     first: dict[str, Any] = {}

@@ -35,6 +35,7 @@ FAILED_OR_KILLED = 93
 
 # One job of an array; the array itself is `13[].pbs01`.
 _ELEMENT = re.compile(r"\d+\[\d+\]")
+_ARRAY = re.compile(r"\d+\[\d*\]")
 
 LEFT_IN_TIME = "left in time, with a snapshot: hpcbrew resume goes on from it"
 POINT_FAILED = "at least one job of the array failed"
@@ -82,10 +83,12 @@ KILLED_FOR = {"vmem": -26, "mem": -27, "cput": -28, "walltime": -29, "ncpus": -2
 
 @dataclass(frozen=True)
 class JobView:
-    """The attributes of one job that matter here, as the server shows them at one moment."""
+    """The attributes of one job that matter here, as the server shows them at one moment. `whole`: the answer did not
+    break off among them."""
 
     id: str
     attributes: dict[str, str]
+    whole: bool = True
 
     def get(self, name: str) -> str:
         return self.attributes.get(name, "")
@@ -112,6 +115,13 @@ class JobView:
         return _ELEMENT.match(self.id) is not None and not self.begun and not self.get("array_id")
 
     @property
+    def damaged(self) -> bool:
+        """Whether the end of an ended job is not to be told from this: its exit status is no number; or the answer broke
+        off before it or, of an array, before what comes after it."""
+        lacks = not self.whole and (not self.get("Exit_status") or _ARRAY.match(self.id))
+        return bool(lacks or (self.get("Exit_status") and self.number("Exit_status") is None))
+
+    @property
     def status(self) -> JobStatus:
         """The job's state and the reason for it. A letter that no PBS is known to have tells of this job alone."""
         letter = self.get("job_state")
@@ -134,7 +144,9 @@ class JobView:
 
 def parse(out: str) -> dict[str, JobView]:
     """Each job in the answer, by id; what comes before is login noise. Raises SchedulerError for broken JSON."""
-    jobs = {job_id: JobView(job_id, values) for job_id, values in pbs_output.parse(out, pbs_output.JOBS).items()}
+    entries = pbs_output.parse(out, pbs_output.JOBS)
+    cut = pbs_output.unfinished(out, entries)
+    jobs = {job_id: JobView(job_id, values, job_id != cut) for job_id, values in entries.items()}
     for job in jobs.values():
         if "exit_status" in job.attributes:  # Torque's spelling
             job.attributes.setdefault("Exit_status", job.attributes["exit_status"])
@@ -175,6 +187,8 @@ def _points(job: JobView) -> str:
 
 def _ended(job: JobView) -> JobStatus:  # noqa: PLR0911 - one line an end, in the order of their weight
     status, comment = job.number("Exit_status"), job.get("comment")
+    if job.damaged:
+        return _damaged(job)
     if job.made_up:
         return JobStatus(JobState.CANCELLED, "deleted")
     if "exceeded resource walltime" in comment:
@@ -195,6 +209,13 @@ def _ended(job: JobView) -> JobStatus:  # noqa: PLR0911 - one line an end, in th
         state, reason = PBS_ENDS.get(status, (JobState.FAILED, f"ended by PBS with status {status}"))
         return JobStatus(state, reason, status)
     return failed(status)
+
+
+def _damaged(job: JobView) -> JobStatus:
+    """A job that has ended, and nobody can tell how."""
+    shown = f"shows Exit_status {shortened(job.get('Exit_status'))!r}, which is no number"
+    fault = "breaks off before it says how" if not job.whole else shown
+    return JobStatus(JobState.UNKNOWN, f"it has ended, and qstat's answer {fault}")
 
 
 def _without_status(job: JobView) -> JobStatus:

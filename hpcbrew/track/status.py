@@ -51,9 +51,10 @@ def judge(
         if by_scheduler is not None and not by_scheduler.state.final and by_scheduler.state is not JobState.UNKNOWN:
             return JobStatus(JobState.ENDING)
         status = _with_record(record, exit_record, by_scheduler)
-        if answered or not ids or status.state is JobState.CANCELLED:
+        explained = answered and (by_scheduler is None or by_scheduler.state is not JobState.UNKNOWN)
+        if explained or not ids or status.state is JobState.CANCELLED:
             return status
-        return _open(exit_record, status, time.time() if now is None else now)
+        return _open(record, exit_record, status, time.time() if now is None else now)
     if not answered:  # of a chain, a further link may just have been submitted
         waited = record.status.state in (JobState.SUBMITTING, JobState.QUEUED)
         return JobStatus(JobState.RUNNING) if begun and waited and len(ids) == 1 else record.status
@@ -81,9 +82,11 @@ def _without_record(by_scheduler: JobStatus) -> JobStatus:
     return replace(by_scheduler, reason=f"exit status {ExitCode.WRONG}: {NO_RECORD}")
 
 
-def _open(exit_record: ExitRecord, status: JobStatus, now: float) -> JobStatus:
-    """A job that the scheduler has not been heard of since it failed."""
-    if now - exit_record.time > PATIENCE:
+def _open(record: JobRecord, exit_record: ExitRecord, status: JobStatus, now: float) -> JobStatus:
+    """A job that the scheduler has not been heard of since it failed. A node's clock may be wrong: where the job would
+    have ended before it was submitted, or tomorrow, it counts from its submission."""
+    ended = exit_record.time if record.submitted <= exit_record.time <= now + PATIENCE else record.submitted
+    if now - ended > PATIENCE:
         return replace(status, reason=f"{status.reason}; the scheduler did not say more within a day")
     return JobStatus(JobState.ENDING, f"{status.reason}, by its own record; the scheduler has not said why yet")
 

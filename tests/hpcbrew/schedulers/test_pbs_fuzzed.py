@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from support.captures import FOLDER
+from support.captures import FOLDER, captured
 
 from hpcbrew.command_result import CommandResult
 from hpcbrew.errors import SchedulerError
-from hpcbrew.job import JobStatus
+from hpcbrew.job import JobState, JobStatus
 from hpcbrew.schedulers import pbs_site
 from hpcbrew.schedulers.pbs import Pbs
 from hpcbrew.schedulers.pbs_comments import LONGEST, in_words
@@ -44,14 +44,14 @@ SOUP = st.lists(st.one_of(st.sampled_from(TOKENS), st.text(max_size=8)), max_siz
 
 
 @cache
-def captured() -> list[bytes]:
+def recorded() -> list[bytes]:
     return [path.read_bytes().partition(b"\n")[2][:6000] for path in sorted(FOLDER.rglob("*.txt"))]
 
 
 @st.composite
 def damaged(draw: st.DrawFn) -> str:
     """A recorded answer, cut, with bytes changed, and parts twice."""
-    data = bytearray(draw(st.sampled_from(captured())))
+    data = bytearray(draw(st.sampled_from(recorded())))
     for _ in range(draw(st.integers(0, 6))):
         place = draw(st.integers(0, max(0, len(data) - 1)))
         data[place : place + draw(st.integers(0, 20))] = draw(st.binary(max_size=6))
@@ -131,3 +131,26 @@ FOUND = {
 @pytest.mark.parametrize("case", FOUND)
 def test_what_was_found_is_read_or_refused_in_no_time(case: str) -> None:
     read(CommandResult(0, FOUND[case]))
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["finished_exit3_x_f", "array_finished_x_f_json", "deleted_running_x_f", "walltime_killed_x_f_json",
+     "deleted_queued_x_f_json", "depend_afterok_of_failed_x_f_json", "array_sub_deleted_x_t_f_json"],
+)  # fmt: skip
+def test_an_answer_that_breaks_off_ends_no_job_but_as_it_ended(name: str) -> None:
+    whole = captured(name)
+    ends = {job_id: job.status for job_id, job in Pbs().parse_status(whole).jobs.items()}
+    for end in range(0, len(whole.out), 11):
+        with contextlib.suppress(SchedulerError):
+            for job_id, job in Pbs().parse_status(CommandResult(0, whole.out[:end])).jobs.items():
+                known = ends.get(job_id)
+                assert not job.status.state.final or known is None or job.status == known, (end, job.status)
+
+
+@pytest.mark.parametrize("said", ["2x71", "²", "271 0", "9" * 30, "nan"])
+def test_an_exit_status_that_is_no_number_ends_no_job(said: str) -> None:
+    answer = CommandResult(0, f"Job Id: 1.pbs01\n    job_state = F\n    Exit_status = {said}\n\n")
+    status = Pbs().parse_status(answer).jobs["1.pbs01"].status
+    assert status.state is JobState.UNKNOWN
+    assert "is no number" in status.reason

@@ -147,3 +147,16 @@ def test_what_became_of_a_hold_or_a_release_is_told() -> None:
     assert after_hold(OPERATOR, links=1) == "held"
     assert [after_hold(s, links=1) for s in (RUNNING, SUSPENDED)] == ["began before it could be held, and goes on"] * 2
     assert after_hold(RUNNING, links=2) == "held"
+
+
+@pytest.mark.parametrize(("at", "state"), [(1.0, JobState.ENDING), (1e12, JobState.FAILED)])
+def test_an_end_at_a_time_that_cannot_be_counts_from_the_submission(at: float, state: JobState) -> None:
+    """A clock that stands in 1970 must not make it final at once, nor one that is far ahead keep it open for ever."""
+    submitted = 1.0e9
+    now = submitted + (60.0 if state is JobState.ENDING else 25 * 3600)
+    assert judge(replace(job(), submitted=submitted), ExitRecord(143, at), None, now=now).state is state
+
+
+def test_a_failure_is_not_explained_by_an_answer_that_is_damaged() -> None:
+    report = seen(job_state="F", Exit_status="2x1")
+    assert judge(job(), late(143), report).state is JobState.ENDING
