@@ -32,7 +32,7 @@ def read_object(data: bytes, most: int = 2**20) -> dict[str, Any]:
     if len(data) > most:
         raise Malformed(f"holds {short_size(len(data))}, and such a record has no more than {short_size(most)}")
     try:
-        values = json.loads(data, parse_constant=_no_json)
+        values = json.loads(data, parse_constant=_no_json, object_pairs_hook=_once)
     except RecursionError:
         raise Malformed("is nested too deep") from None
     except json.JSONDecodeError as error:
@@ -44,6 +44,16 @@ def read_object(data: bytes, most: int = 2**20) -> dict[str, Any]:
 
 def _no_json(word: str) -> NoReturn:
     raise Malformed(f"is not valid JSON: {word} is no number there")
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """What says something twice has been damaged, or is of somebody who counts on which of the two is read."""
+    values = dict(pairs)
+    if len(values) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise Malformed(f"says {printable(reprlib.repr(twice), one_line=True)} twice")
+    return values
 
 
 def field(values: Mapping[str, Any], key: str, check: Check[Value], default: Any = _REQUIRED) -> Value:

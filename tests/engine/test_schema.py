@@ -69,3 +69,8 @@ def test_an_object_of_a_size() -> None:
     assert schema.read_object(b'{"a": [1]}') == {"a": [1]}
     with pytest.raises(Malformed, match="holds 2 B, and such a record has no more than 1 B"):
         schema.read_object(b"{}", 1)
+
+
+def test_an_object_that_says_something_twice_is_none() -> None:
+    with pytest.raises(Malformed, match="says 'status' twice"):
+        schema.read_object(b'{"status": 3, "time": 1, "status": 0}')
