@@ -33,9 +33,7 @@ def cancel(record: JobRecord, ledger: Ledger, sites: Sites | None = None, *, pat
     site, seen = _seen(record, ledger, sites)
     if seen.record.status.state.final:
         return f"has ended already: {seen.record.status.state}"
-    if not seen.live:
-        ledger.settle(record.token, JobStatus(JobState.CANCELLED, "before the scheduler had confirmed it"))
-        return "was never confirmed by the scheduler; it is off the list"
+    _check_confirmed(seen, "cancelled")
     ledger.cancel_asked(record.token, asked=True)
     with contextlib.suppress(TransportError):  # it is for a further job of a chain that is being submitted just now
         site.transport.add_files(record.run_folder, {PurePosixPath(layout.CANCELLED): b""})
@@ -106,8 +104,14 @@ def _check(seen: TrackedJob, verb: str) -> None:
     status = seen.record.status
     if status.state.final:
         raise RequestError(f"has ended already ({status.state}), and cannot be {verb}")
+    _check_confirmed(seen, verb)
+
+
+def _check_confirmed(seen: TrackedJob, verb: str) -> None:
+    """That a job is not known there does not mean that it is not there: qsub may be at work."""
     if not seen.live:
-        raise RequestError(f"was not yet confirmed by the scheduler, and cannot be {verb}; hpcbrew status looks again")
+        why = seen.trouble or "was not yet confirmed by the scheduler"
+        raise RequestError(f"{why}, and cannot be {verb}; hpcbrew status looks again")
 
 
 def _each(site: Site, seen: TrackedJob, command: Command) -> bool:

@@ -5,7 +5,8 @@ from pathlib import PurePosixPath
 
 from hpcbrew import layout
 from hpcbrew.command_result import CommandResult
-from hpcbrew.schedulers.pbs import Pbs, QstatReport
+from hpcbrew.schedulers.pbs import JOB_ID, Pbs, QstatReport
+from hpcbrew.schedulers.pbs_status import JobView
 from hpcbrew.transports.base import Transport
 
 TOP = PurePosixPath("/")
@@ -91,12 +92,27 @@ def ids_by_folder(
     report = poll(transport, scheduler) if every else _of_names(transport, scheduler, folders or ())
     found: dict[str, tuple[str, ...]] = {}
     for job_id, job in report.jobs.items():
-        output = PurePosixPath(job.get("Output_Path"))
-        if output.name == layout.SCHEDULER_LOG:
-            of_array = output.parent.parent.name == layout.POINTS
-            folder = output.parents[min(2 if of_array else 0, len(output.parents) - 1)].name
+        folder = _folder(job)
+        if folder is not None and JOB_ID.fullmatch(job_id):
             found[folder] = (*found.get(folder, ()), job_id)
     return found
+
+
+def others(report: QstatReport | None, ids: Sequence[str], folder: str) -> dict[str, str]:
+    """Those of these ids that the scheduler shows to be jobs of other run folders than that of this name, and which:
+    it may have begun its numbers anew, and a run folder's records may be damaged."""
+    jobs = report.jobs if report else {}
+    folders = {job_id: _folder(jobs[job_id]) for job_id in ids if job_id in jobs}
+    return {job_id: other for job_id, other in folders.items() if other not in (None, folder)}
+
+
+def _folder(job: JobView) -> str | None:
+    """The name of a job's run folder, by where its scheduler's log goes; None where it is no job of ours."""
+    output = PurePosixPath(job.get("Output_Path"))
+    if output.name != layout.SCHEDULER_LOG:
+        return None
+    of_array = output.parent.parent.name == layout.POINTS
+    return output.parents[min(2 if of_array else 0, len(output.parents) - 1)].name
 
 
 def _of_names(transport: Transport, scheduler: Pbs, folders: Sequence[PurePosixPath]) -> QstatReport:

@@ -231,7 +231,8 @@ def _read_again(
     late = [
         n
         for n, (record, folder) in enumerate(zip(records, folders, strict=True))
-        if folder.exit is None and judge(record, None, report, folder.ids, asked=folder.asked).state.final
+        if folder.exit is None
+        and judge(record, None, _own(record, folder, report), folder.ids, asked=folder.asked).state.final
     ]
     if not late:
         return folders
@@ -247,12 +248,39 @@ def _read_again(
 def _decide(record: JobRecord, folder: FolderRecords, listing: _Listing, answer: _Answer) -> TrackedJob:
     """What has become of a job, by all that is known of it."""
     never_arrived = not folder.ids and listing.ids is not None and _overdue(record)
-    status = NEVER_ARRIVED if never_arrived else _judged(record, folder, answer.report)
-    live = () if status.state.final else tuple(i for i in folder.asked if not _ended(i, answer.report))
+    report, others = _own(record, folder, answer.report), _others(record, folder, answer.report)
+    status = NEVER_ARRIVED if never_arrived else _judged(record, folder, report)
+    live = () if status.state.final else tuple(i for i in folder.asked if i not in others and not _ended(i, report))
     known = record.id or next(iter(folder.ids), None)
     now = replace(record, id=known, status=status)
     ended = folder.exit.time if folder.exit and status.state.final else None
-    return TrackedJob(now, answer.trouble or listing.trouble, live, folder.fault, Outcome(folder.progress, ended))
+    trouble = "" if status.state.final else _mistaken(record, others)
+    outcome = Outcome(folder.progress, ended)
+    return TrackedJob(now, answer.trouble or listing.trouble or trouble, live, folder.fault, outcome)
+
+
+def _others(record: JobRecord, folder: FolderRecords, report: QstatReport | None) -> dict[str, str]:
+    """Which of the ids are by now, or always were, those of jobs of other run folders."""
+    return query.others(report, folder.asked, run_folder.described_in(record).name)
+
+
+def _own(record: JobRecord, folder: FolderRecords, report: QstatReport | None) -> QstatReport | None:
+    """The answer without other folders' jobs. Where one of these has the id that the scheduler gave the job, it knows
+    the job no more; where the id is but the folder's word, nothing is known."""
+    others = _others(record, folder, report)
+    if report is None or not others:
+        return report
+    jobs = {job_id: job for job_id, job in report.jobs.items() if job_id not in others}
+    return QstatReport(jobs, report.unknown | {job_id for job_id in others if job_id == record.id})
+
+
+def _mistaken(record: JobRecord, others: dict[str, str]) -> str:
+    named = next(iter(others.items()), None)
+    if named is None:
+        return ""
+    return (
+        f"the scheduler shows {named[0]} to be the job of {named[1]}, though {record.run_folder} names it for its own"
+    )
 
 
 def _judged(record: JobRecord, folder: FolderRecords, report: QstatReport | None) -> JobStatus:

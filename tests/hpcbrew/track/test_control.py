@@ -1,6 +1,7 @@
 """Held, released, cancelled: real jobs of the queue on this machine, that only sleep."""
 
 import time
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 import pytest
@@ -118,3 +119,20 @@ def test_a_suspended_job_cannot_be_held(tmp_path: Path, monkeypatch: pytest.Monk
     with pytest.raises(RequestError, match="is suspended, and only a job that waits can be held"):
         control.hold(record, ledger)
     assert control.release(record, ledger) == "is still not let go: suspended by the server or an operator"
+
+
+@pytest.mark.parametrize("qstat", ["exit 0", "echo 'qstat: cannot connect to server pbs01' >&2; exit 255"])
+def test_a_job_that_is_not_confirmed_yet_is_not_taken_for_cancelled(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, qstat: str
+) -> None:
+    """qsub may be at work, and nobody would look after the job any more."""
+    ledger = Ledger()
+    record = running(tmp_path, monkeypatch, ledger, "exit 0")
+    record = replace(record, token="b", id=None, submitted=time.time(), status=JobStatus(JobState.SUBMITTING))
+    for name in ("qstat", "qselect"):
+        (tmp_path / "commands" / name).write_text(f"#!/bin/sh\n{qstat}\n")
+        (tmp_path / "commands" / name).chmod(0o755)
+    ledger.intend(record)
+    with pytest.raises(RequestError, match="cannot be cancelled; hpcbrew status looks again"):
+        control.cancel(record, ledger)
+    assert record in ledger.live()

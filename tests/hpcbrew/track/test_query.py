@@ -7,7 +7,7 @@ from support.captures import FOLDER as CAPTURES
 from hpcbrew.command_result import CommandResult
 from hpcbrew.errors import SchedulerError
 from hpcbrew.schedulers.pbs import Pbs
-from hpcbrew.track.query import ids_by_folder, poll
+from hpcbrew.track.query import ids_by_folder, others, poll
 
 RUNNING = (CAPTURES / "running_f.txt").read_text()
 NO_HISTORY = CommandResult(36, err="qstat: PBS is not configured to maintain job history\n")
@@ -69,3 +69,16 @@ def test_the_links_of_a_chain_come_in_the_scheduler_s_order() -> None:
     )
     ids = ids_by_folder(Answering(said), Pbs())  # type: ignore[arg-type]
     assert ids == {"lenet-ab12": ("7.pbs01", "9.pbs01")}
+
+
+OURS = "Job Id: {}\n    job_state = F\n    Exit_status = 0\n    Output_Path = h:/scratch/runs/{}/scheduler.log\n\n"
+
+
+def test_jobs_of_other_run_folders_are_known_by_their_logs() -> None:
+    report = Pbs().parse_status(CommandResult(0, OURS.format("1.pbs01", "a-1") + OURS.format("2.pbs01", "b-2")))
+    assert others(report, ["1.pbs01", "2.pbs01", "3.pbs01"], "a-1") == {"2.pbs01": "b-2"}
+
+
+def test_an_id_that_no_job_can_have_is_none() -> None:
+    said = OURS.format("\x1b[2J", "a-1") + OURS.format("9" * 300, "a-1") + OURS.format("1.pbs01", "a-1")
+    assert ids_by_folder(Answering(said), Pbs()) == {"a-1": ("1.pbs01",)}  # type: ignore[arg-type]

@@ -117,3 +117,30 @@ def test_clusters_are_asked_side_by_side_and_mute_ones_told_of(
     assert all("no connection" in tracked.trouble for tracked in seen)
     said = capsys.readouterr().err
     assert all(f"hpcbrew: mute{n}: no login yet after 0 s; still waiting for its answer\n" in said for n in range(4))
+
+
+@pytest.mark.parametrize(
+    ("noted", "state", "trouble"),
+    [
+        ("", JobState.LOST, ""),  # PBS began its numbers anew, and knows the job no more
+        ("2.pbs01\n", JobState.QUEUED, "the scheduler shows 2.pbs01 to be the job of b-2, though"),
+    ],
+    ids=["by the ledger", "by the run folder alone"],
+)
+def test_the_end_of_another_folders_job_is_not_this_ones(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, noted: str, state: JobState, trouble: str
+) -> None:
+    log = tmp_path / "runs" / "b-2" / "scheduler.log"
+    shown = f"    job_state = F\n    Exit_status = 0\n    Output_Path = h:{log}\n\n"
+    (tmp_path / "qstat").write_text(f"#!/bin/sh\nprintf 'Job Id: %s\n{shown}' \"$3\"\n")
+    (tmp_path / "qstat").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    folder = tmp_path / "runs" / "a-1"
+    folder.mkdir(parents=True)
+    (folder / "job.id").write_text(noted)
+    ledger, queued = Ledger(tmp_path / "ledger.db"), JobStatus(JobState.QUEUED)
+    ledger.intend(JobRecord("1", "a", LOCAL, "s", 0.0, PurePosixPath(folder), queued, "1.pbs01"))
+    (seen,) = refresh.refresh(ledger.all(), ledger)
+    assert (seen.record.status.state, seen.live) == (state, ())
+    assert seen.trouble.startswith(trouble)
+    assert bool(seen.trouble) is bool(trouble)
