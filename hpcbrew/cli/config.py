@@ -65,7 +65,7 @@ def set_value(key: str, value: str, name: str | None) -> None:
 
     if key == CLUSTER:
         profiles.load(value)
-        user_settings.write({**user_settings.read(), key: value})
+        user_settings.put_default(value)
         tell(f"{key}: {value}  ({user_settings.path()})")
         return
     profile = profiles.load(name or user_settings.default_cluster())
@@ -88,9 +88,7 @@ def set_value(key: str, value: str, name: str | None) -> None:
 def unset(key: str, name: str | None) -> None:
     """Take a setting back."""
     if key == CLUSTER:
-        values = user_settings.read()
-        was_set = values.pop(key, None) is not None
-        user_settings.write(values)
+        was_set = user_settings.put_default(None)
     else:
         was_set = user_settings.put_for(name or user_settings.default_cluster(), key, None)
     tell(f"{key}: {'not set any more' if was_set else 'was not set'}")

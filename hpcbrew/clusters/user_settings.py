@@ -8,6 +8,7 @@ from engine.host import atomic_file, regular_file
 from engine.suggest import did_you_mean
 from hpcbrew import full_disk, paths
 from hpcbrew.errors import ProfileError
+from hpcbrew.file_lock import exclusive
 
 LARGEST = 2**16  # bytes
 
@@ -71,16 +72,30 @@ def of_cluster(name: str) -> dict[str, str]:
     return dict(read().get(CLUSTERS, {}).get(name, {}))
 
 
+def put_default(cluster: str | None) -> bool:
+    """Sets the cluster to use when none is named, or with None takes it back. Whether that changed anything. Raises
+    ProfileError."""
+    with exclusive(_CHANGING):
+        values = read()
+        write({**values, CLUSTER: cluster})
+    return values.get(CLUSTER) != cluster
+
+
 def put_for(name: str, key: str, value: str | None) -> bool:
     """Sets a key for a cluster, or with None takes it back. Whether that changed anything. Raises ProfileError."""
-    values = read()
-    clusters = {cluster: dict(settings) for cluster, settings in values.pop(CLUSTERS, {}).items()}
-    before = clusters.get(name, {}).get(key)
-    clusters.setdefault(name, {}).pop(key, None)
-    if value is not None:
-        clusters[name][key] = value
-    write({**values, CLUSTERS: {cluster: settings for cluster, settings in clusters.items() if settings}})
+    with exclusive(_CHANGING):
+        values = read()
+        clusters = {cluster: dict(settings) for cluster, settings in values.pop(CLUSTERS, {}).items()}
+        before = clusters.get(name, {}).get(key)
+        clusters.setdefault(name, {}).pop(key, None)
+        if value is not None:
+            clusters[name][key] = value
+        write({**values, CLUSTERS: {cluster: settings for cluster, settings in clusters.items() if settings}})
     return before != value
+
+
+_CHANGING = "settings"
+"""What one process at a time is at: the settings of another would be lost between its reading and its writing."""
 
 
 def _check(values: dict[Any, Any], keys: dict[str, str], where: str) -> None:

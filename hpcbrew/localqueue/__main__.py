@@ -43,7 +43,7 @@ def main(arguments: list[str]) -> int:
             return qstat(operands, slots)
         if command in CHANGES:
             return change(command, operands, slots)
-    except (sqlite3.Error, OSError) as error:
+    except (sqlite3.Error, OSError, UnicodeDecodeError) as error:  # SQLite names what is damaged as it found it
         said = f"{error.strerror} ({error.filename})" if isinstance(error, OSError) else str(error)
         print(f"{command}: {store.folder()}: the queue cannot be used: {said}", file=sys.stderr)
         return 255

@@ -93,6 +93,7 @@ def transaction() -> Iterator[sqlite3.Connection]:
     """The database, with the write lock held: no other process changes jobs or takes slots meanwhile."""
     paths.private_folder(folder() / "scripts")
     db = sqlite3.connect(paths.private_file(folder() / "queue.db"), timeout=60, isolation_level=None)
+    db.text_factory = os.fsdecode
     try:
         db.execute("BEGIN IMMEDIATE")
         db.execute(SCHEMA)
@@ -225,7 +226,8 @@ def _job(row: dict[str, Any]) -> Job:
     """Raises Malformed."""
     known = {name: schema.field(row, name, check) for name, check in _ROW.items()}
     for name in ("options", "environment"):
-        known[name] = _ROW_OBJECTS[name](schema.read_object(str(row[name]).encode(errors="surrogateescape"), 2**24))
+        written = schema.field(row, name, schema.text(most=2**24))
+        known[name] = _ROW_OBJECTS[name](schema.read_object(written.encode(errors="surrogateescape"), 2**24))
     return Job(**known)
 
 

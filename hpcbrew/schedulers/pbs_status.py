@@ -116,8 +116,8 @@ class JobView:
 
     @property
     def damaged(self) -> bool:
-        """Whether the end of an ended job is not to be told from this: its exit status is no number; or the answer broke
-        off before it or, of an array, before what comes after it."""
+        """Whether the end of an ended job is not to be told from this: its exit status is no number, or the answer
+        broke off before that or, of an array, before what comes after it."""
         lacks = not self.whole and (not self.get("Exit_status") or _ARRAY.match(self.id))
         return bool(lacks or (self.get("Exit_status") and self.number("Exit_status") is None))
 

@@ -210,11 +210,22 @@ class Ledger:
                     yield db
             finally:
                 db.close()
-        except (sqlite3.Error, OSError) as error:
+        except (sqlite3.Error, OSError, UnicodeDecodeError) as error:  # SQLite names what is damaged as it found it
             said = error.strerror if isinstance(error, OSError) else error
-            elsewhere = ". XDG_DATA_HOME names another folder for it" if isinstance(error, OSError) else ""
-            remedy = full_disk.remedy(str(said), full_disk.LOCAL) or elsewhere
+            remedy = full_disk.remedy(str(said), full_disk.LOCAL) or _remedy(error)
             raise LedgerError(f"{self.path}: the ledger of jobs cannot be used: {said}{remedy}") from None
+
+
+def _remedy(error: Exception) -> str:
+    if isinstance(error, OSError):
+        return ". XDG_DATA_HOME names another folder for it"
+    if isinstance(error, UnicodeDecodeError) or getattr(error, "sqlite_errorcode", None) in _DAMAGED:
+        return ". It is damaged: move it away, and hpcbrew adopt takes the jobs up anew from their run folders"
+    return ""
+
+
+_DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR)
+"""The last of these for a table or a column that is not there."""
 
 
 def _of_array(array: JobRecord, index: int, asked: str) -> JobRecord:

@@ -1,4 +1,6 @@
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -93,3 +95,12 @@ def test_a_cluster_has_a_name_that_a_file_can_have(hpcbrew, name: str) -> None:
     done = hpcbrew("cluster", "add", name, "--host", "h", "--scratch", "/s", "-y")
     assert (done.returncode, "is not a valid name for a cluster" in done.stderr) == (2, True)
     assert "no cluster" in hpcbrew("config", "set", "cluster", name).stderr
+
+
+def test_processes_that_set_something_at_once_lose_nothing_of_each_other() -> None:
+    words = "import sys; from hpcbrew.clusters.user_settings import put_for; [put_for(sys.argv[1], k, 'x') for k in {}]"
+    keys = ["project", "queue", "mail", "mem"]
+    command = [sys.executable, "-c", words.format(keys)]
+    processes = [subprocess.Popen([*command, name]) for name in ("a", "b", "c")]
+    assert [process.wait() for process in processes] == [0, 0, 0]
+    assert {name: sorted(user_settings.of_cluster(name)) for name in "abc"} == dict.fromkeys("abc", sorted(keys))

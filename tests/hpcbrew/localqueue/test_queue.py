@@ -290,3 +290,20 @@ def test_nobody_else_may_read_the_queue(submit) -> None:
     ended(submit("true"))
     for path in (store.folder(), *store.folder().rglob("*")):
         assert path.stat().st_mode & 0o077 == 0, path
+
+
+@pytest.mark.parametrize(
+    ("part", "damage", "said"),
+    [
+        (b"options TEXT", b"optxons TEXT", "the queue cannot be used"),
+        (b"ctime REAL", b"ct\xc4me REAL", "the queue cannot be used"),
+        (b"environment", b"environmxnt", "what it holds of job 1 is damaged: environment is missing"),
+    ],
+)
+def test_a_damaged_queue_is_told_of(capsys: pytest.CaptureFixture[str], part: bytes, damage: bytes, said: str) -> None:
+    with store.transaction() as db:
+        store.add(db, "n", "/", {"ncpus": 1, "ngpus": 0, "nodes": 1, "queue": "local", "hold": True}, {})
+    path = store.folder() / "queue.db"
+    path.write_bytes(path.read_bytes().replace(part, damage))
+    main(["qstat"])
+    assert said in capsys.readouterr().err

@@ -219,3 +219,19 @@ def test_a_ledger_of_the_first_version_learns_what_comes_of_jobs(ledger: Ledger)
         db.executescript("ALTER TABLE jobs DROP COLUMN outcome; PRAGMA user_version = 1")
     ledger.settle("a", JobStatus(JobState.DONE, "", 0), "{}")
     assert (ledger.all()[0].status.state, ledger.outcomes()) == (JobState.DONE, {"a": "{}"})
+
+
+@pytest.mark.parametrize(
+    ("part", "damage"),
+    [
+        (b"SQLite format 3", b"SQLite format 9"),
+        (b"run_folder TEXT", b"run_f\xff\xc4er TEXT"),
+        (b"outcome TEXT", b"outcame TEXT"),
+    ],
+    ids=["no database", "bytes that are no text", "another column"],
+)
+def test_what_to_do_about_a_damaged_ledger_is_said(ledger: Ledger, part: bytes, damage: bytes) -> None:
+    ledger.intend(record("a"))
+    ledger.path.write_bytes(ledger.path.read_bytes().replace(part, damage))
+    with pytest.raises(LedgerError, match="damaged: move it away, and hpcbrew adopt"):
+        (ledger.all(), ledger.outcomes())
