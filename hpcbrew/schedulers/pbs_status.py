@@ -37,6 +37,9 @@ FAILED_OR_KILLED = 93
 _ELEMENT = re.compile(r"\d+\[\d+\]")
 _ARRAY = re.compile(r"\d+\[\d*\]")
 
+BEGAN = "Job run at "
+"""How the comment of a job begins that PBS has started; it may go on with how that ended."""
+
 LEFT_IN_TIME = "left in time, with a snapshot: hpcbrew resume goes on from it"
 POINT_FAILED = "at least one job of the array failed"
 DIVERGED = "the loss is no number any more: lower base_lr, or set clip_gradients"
@@ -213,8 +216,9 @@ def _ended(job: JobView) -> JobStatus:  # noqa: PLR0911 - one line an end, in th
 
 def _damaged(job: JobView) -> JobStatus:
     """A job that has ended, and nobody can tell how."""
-    shown = f"shows Exit_status {shortened(job.get('Exit_status'))!r}, which is no number"
-    fault = "breaks off before it says how" if not job.whole else shown
+    shown = job.get("Exit_status")
+    fault = f"shows Exit_status {shortened(shown)!r}, which is no number" if shown else "does not say how"
+    fault = fault if job.whole else "breaks off before it says how"
     return JobStatus(JobState.UNKNOWN, f"it has ended, and qstat's answer {fault}")
 
 
@@ -228,7 +232,10 @@ def _without_status(job: JobView) -> JobStatus:
             f"PBS dropped it from {queue} before it began, as where none of the queues that this one leads to takes "
             "such a job: ask for less, or choose another with --queue",
         )
-    return JobStatus(JobState.LOST, shortened(job.get("comment")) or "the scheduler has no exit status for it")
+    comment = job.get("comment")
+    if job.begun and (not comment or comment.startswith(BEGAN)):  # PBS gives each such job an Exit_status
+        return _damaged(job)
+    return JobStatus(JobState.LOST, shortened(comment) or "the scheduler has no exit status for it")
 
 
 def killed_by_pbs(log: str, exit_status: int | None) -> JobStatus | None:

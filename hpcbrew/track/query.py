@@ -1,5 +1,6 @@
 """What a scheduler is asked: how some jobs stand, or all that it lists; and whose run folder is whose among those."""
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import PurePosixPath
 
@@ -104,6 +105,13 @@ def others(report: QstatReport | None, ids: Sequence[str], folder: str) -> dict[
     jobs = report.jobs if report else {}
     folders = {job_id: _folder(jobs[job_id]) for job_id in ids if job_id in jobs}
     return {job_id: other for job_id, other in folders.items() if other not in (None, folder)}
+
+
+def moved_in(report: QstatReport | None, job_id: str, folder: str) -> bool:
+    """Whether that other run folder's job has the id beyond doubt: its environment names the folder too, where the
+    scheduler shows it. A damaged answer does not change both places alike."""
+    shown = report.jobs[job_id].get("Variable_List") if report else ""
+    return not shown or re.search(rf"PBS_O_WORKDIR=[^,]*/{re.escape(folder)}(,|$)", shown) is not None
 
 
 def _folder(job: JobView) -> str | None:

@@ -271,7 +271,8 @@ def _own(record: JobRecord, folder: FolderRecords, report: QstatReport | None) -
     if report is None or not others:
         return report
     jobs = {job_id: job for job_id, job in report.jobs.items() if job_id not in others}
-    return QstatReport(jobs, report.unknown | {job_id for job_id in others if job_id == record.id})
+    begun_anew = {i for i, name in others.items() if i == record.id and query.moved_in(report, i, name)}
+    return QstatReport(jobs, report.unknown | begun_anew)
 
 
 def _mistaken(record: JobRecord, others: dict[str, str]) -> str:

@@ -120,18 +120,20 @@ def test_clusters_are_asked_side_by_side_and_mute_ones_told_of(
 
 
 @pytest.mark.parametrize(
-    ("noted", "state", "trouble"),
+    ("noted", "begun_in", "state", "trouble"),
     [
-        ("", JobState.LOST, ""),  # PBS began its numbers anew, and knows the job no more
-        ("2.pbs01\n", JobState.QUEUED, "the scheduler shows 2.pbs01 to be the job of b-2, though"),
+        ("", "b-2", JobState.LOST, ""),  # PBS began its numbers anew, and knows the job no more
+        ("", "a-1", JobState.QUEUED, "the scheduler shows 1.pbs01 to be the job of b-2, though"),
+        ("2.pbs01\n", "b-2", JobState.QUEUED, "the scheduler shows 2.pbs01 to be the job of b-2, though"),
     ],
-    ids=["by the ledger", "by the run folder alone"],
+    ids=["by the ledger", "by a damaged answer", "by the run folder alone"],
 )
 def test_the_end_of_another_folders_job_is_not_this_ones(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, noted: str, state: JobState, trouble: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, noted: str, begun_in: str, state: JobState, trouble: str
 ) -> None:
     log = tmp_path / "runs" / "b-2" / "scheduler.log"
-    shown = f"    job_state = F\n    Exit_status = 0\n    Output_Path = h:{log}\n\n"
+    began = f"PBS_O_HOME=/home/me,\n\tPBS_O_WORKDIR={log.parent.with_name(begun_in)},PBS_O_SYSTEM=Linux"
+    shown = f"    job_state = F\n    Exit_status = 0\n    Output_Path = h:{log}\n    Variable_List = {began}\n\n"
     (tmp_path / "qstat").write_text(f"#!/bin/sh\nprintf 'Job Id: %s\n{shown}' \"$3\"\n")
     (tmp_path / "qstat").chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
