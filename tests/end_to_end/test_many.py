@@ -24,7 +24,10 @@ def multiply(remote: RemoteCluster, record: JobRecord, count: int) -> list[JobRe
     records = [
         replace(record, token=f"{n:08x}", id=f"{n}.pbs01", run_folder=runs / f"n-{n:08x}") for n in range(2, count + 2)
     ]
-    kept["jobs"] |= {r.id: {**job, "id": r.id} for r in records}
+    written = json.dumps(job)
+    for one in records:
+        own = written.replace(record.run_folder.name, one.run_folder.name)
+        kept["jobs"][one.id] = {**json.loads(own), "id": one.id}
     path.write_text(json.dumps({**kept, "following": count + 2}))
     with remote.ledger.together():
         for one in records:

@@ -17,15 +17,18 @@ from support.hostile_text import raw
 from engine import schema
 from engine.printable import printable
 from engine.schema import Malformed
+from hpcbrew import engine_facts
 from hpcbrew.address import Address
 from hpcbrew.clusters import profiles, user_settings
 from hpcbrew.command_result import CommandResult
 from hpcbrew.errors import HpcbrewError, LedgerError, ProfileError
 from hpcbrew.job import NAME, WORD, JobRecord, JobState, JobStatus
 from hpcbrew.localqueue import directives, store
-from hpcbrew.track import adopt, job_description, run_folder
+from hpcbrew.setup import find_python, scratch, wheelhouse
+from hpcbrew.track import adopt, job_description, run_folder, unused_data
 from hpcbrew.track.ledger import COLUMNS, Ledger
-from hpcbrew.transfer import download
+from hpcbrew.transfer import disk_space, download
+from hpcbrew.transports import ssh_config
 from hpcbrew.transports.local import Local
 
 pytestmark = pytest.mark.slow
@@ -275,3 +278,34 @@ def test_what_a_server_finds(said: str) -> None:
 
     for folder in adopt._submitted(Server(), PurePosixPath("/runs")):
         assert folder.parent == PurePosixPath("/runs")
+
+
+PROBES: dict[str, tuple[Callable[[str], Any], bytes]] = {
+    "Pythons": (find_python.parse, b"@python\t3.11\t/usr/bin/python3.11\t-\tpip\n@python\t3.12\t/x\tpython/3.12\t-\n"),
+    "scratch": (scratch.parse, b"@home\t/home/u\n@link\tthere\t/scratch/u\n@folder\t/scratch/u\n"),
+    "room": (
+        lambda said: [disk_space.judge(10, "/s", room, 5) for room in disk_space.parse(said).values()],
+        b"@df\t/s\t/dev/sda1 100 50 50 50% /\n@quota\t/s\t/dev/sda1 100* 200 300 0 0\n",
+    ),
+    "pip": (
+        lambda said: wheelhouse.parse(CommandResult(0, said)),
+        b'@target\t{"environment": {"python_full_version": "3.11.4", "platform_release": "5"}, "platforms": ["a_b"]}\n',
+    ),
+    "ssh -G": (
+        lambda said: ssh_config.parse("h", CommandResult(0, said)),
+        b"hostname h\nport 22\nidentityfile ~/.ssh/id\nconnecttimeout none\nuserknownhostsfile ~/.ssh/a ~/b\n",
+    ),
+    "engine.json": (lambda said: engine_facts.read(said.encode()), b'{"wheel": "w", "extra": "cuda12", "code": "0"}'),
+    "du": (lambda said: unused_data.parse_sizes(CommandResult(0, said), ["a"]), b"123\ta\n"),
+}
+
+
+@minute(10_000)
+@pytest.mark.parametrize("probe", PROBES)
+@given(data=st.data())
+def test_what_probes_answer(probe: str, data: st.DataObject) -> None:
+    read, sound_answer = PROBES[probe]
+    try:
+        read(data.draw(spoilt_records.damaged(sound_answer)).decode(errors="replace"))
+    except HpcbrewError as error:
+        shown(error)
