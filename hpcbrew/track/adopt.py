@@ -28,7 +28,7 @@ def adopt(
     found = unknown(cluster, site, ledger, say, since)
     with ledger.together():
         for record in found:
-            ledger.intend(record)
+            ledger.take_up(record)
     return refresh.look(site, found, ledger) if found else []
 
 

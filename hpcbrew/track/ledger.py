@@ -73,6 +73,13 @@ class Ledger:
 
     def intend(self, record: JobRecord) -> None:
         """Writes a job down before it is sent."""
+        self._insert("INSERT", record)
+
+    def take_up(self, record: JobRecord) -> None:
+        """Writes down a job that another machine has sent; one that another process has taken up by now stays."""
+        self._insert("INSERT OR IGNORE", record)
+
+    def _insert(self, how: str, record: JobRecord) -> None:
         with self._open() as db:
             row = (
                 record.token,
@@ -85,7 +92,7 @@ class Ledger:
                 *_columns(record.status),
                 record.cancel_asked,
             )
-            db.execute(f"INSERT INTO jobs({COLUMNS}) VALUES ({', '.join('?' * len(row))})", row)  # noqa: S608
+            db.execute(f"{how} INTO jobs({COLUMNS}) VALUES ({', '.join('?' * len(row))})", row)
 
     def accepted(self, token: str, job_id: str) -> None:
         """The scheduler has given the job an id."""

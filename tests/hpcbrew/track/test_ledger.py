@@ -235,3 +235,11 @@ def test_what_to_do_about_a_damaged_ledger_is_said(ledger: Ledger, part: bytes, 
     ledger.path.write_bytes(ledger.path.read_bytes().replace(part, damage))
     with pytest.raises(LedgerError, match="damaged: move it away, and hpcbrew adopt"):
         (ledger.all(), ledger.outcomes())
+
+
+def test_a_job_that_was_taken_up_meanwhile_stays_as_it_is(ledger: Ledger) -> None:
+    ledger.take_up(replace(record("a"), id="1.pbs01"))
+    ledger.take_up(record("a"))
+    assert [job.id for job in ledger.all()] == ["1.pbs01"]
+    with pytest.raises(LedgerError):
+        ledger.intend(record("a"))
