@@ -183,7 +183,7 @@ def _hold(job: JobView, comment: str) -> str:
 
 def _points(job: JobView) -> str:
     """How many jobs of an array are where: `Queued:0 Running:3 Exiting:0 Expired:1` in words."""
-    counts = {key: int(number) for key, number in re.findall(r"(\w+):([0-9]{1,9})\b", job.get("array_state_count"))}
+    counts = {key: int(number) for key, number in re.findall(r"\b(\w+):([0-9]{1,9})\b", job.get("array_state_count"))}
     words = {"Running": "running", "Queued": "queued", "Exiting": "ending", "Expired": "ended"}
     return ", ".join(f"{counts[key]} {word}" for key, word in words.items() if counts.get(key))
 

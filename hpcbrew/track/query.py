@@ -1,6 +1,5 @@
 """What a scheduler is asked: how some jobs stand, or all that it lists; and whose run folder is whose among those."""
 
-import re
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import PurePosixPath
 
@@ -111,7 +110,9 @@ def moved_in(report: QstatReport | None, job_id: str, folder: str) -> bool:
     """Whether that other run folder's job has the id beyond doubt: its environment names the folder too, where the
     scheduler shows it. A damaged answer does not change both places alike."""
     shown = report.jobs[job_id].get("Variable_List") if report else ""
-    return not shown or re.search(rf"PBS_O_WORKDIR=[^,]*/{re.escape(folder)}(,|$)", shown) is not None
+    return not shown or any(
+        word.startswith("PBS_O_WORKDIR=") and word.endswith(f"/{folder}") for word in shown.split(",")
+    )
 
 
 def _folder(job: JobView) -> str | None:

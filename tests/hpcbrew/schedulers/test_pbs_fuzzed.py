@@ -123,6 +123,7 @@ FOUND = {
     "many braces": "{\n" * 20000,
     "blanks without an end": '{\n"Jobs":{\n' + '"a"' + " " * 200_000 + "x",
     "a megabyte of comment": f"Job Id: 1.pbs01\n    job_state = Q\n    comment = {'x' * 10**6}\n",
+    "a megabyte of a count": f"Job Id: 1[].pbs01\n    job_state = B\n    array_state_count = {'x' * 10**6}\n",
     "a megabyte that carries on": "Job Id: 1.pbs01\n    job_state = Q\n    comment = x\n" + "\tx\n" * 200_000,
     "a mem that is none": "n1\n     state = free\n     resources_available.mem = much\n",
 }
