@@ -20,7 +20,7 @@ from hpcbrew import paths
 HISTORY = 14 * 24 * 3600  # seconds that a finished job is shown for: PBS's default
 SETTLING = 10.0  # seconds within which a runner takes a job up, or ends
 SUFFIX = ".local"
-ID = re.compile(r"(?P<seq>\d+)(?P<brackets>\[(?P<index>\d*)\])?")
+ID = re.compile(r"(?P<seq>[0-9]{1,18})(?P<brackets>\[(?P<index>[0-9]{0,9})\])?")
 
 
 def _option(name: str) -> str:

@@ -217,6 +217,12 @@ def test_an_unknown_job_is_pbs_s_error(command: str) -> None:
     assert (done.returncode, done.stderr) == (153, f"{command}: Unknown Job Id 99.local\n")
 
 
+@pytest.mark.parametrize("job_id", ["9" * 30, f"1[{'9' * 30}]", "²", "9" * 5000])
+def test_what_no_job_can_be_called_is_an_unknown_job(capsys: pytest.CaptureFixture[str], job_id: str) -> None:
+    assert main(["qstat", job_id]) == 153
+    assert "Unknown Job Id" in capsys.readouterr().err
+
+
 def test_a_finished_job_cannot_be_deleted(submit) -> None:
     job_id = submit("true")
     ended(job_id)
