@@ -99,18 +99,18 @@ def compiled(
     keep: Keep = NOTHING,
     parallel: DataParallel | None = None,
     uses: Uses | None = None,
-    passes: int | None = None,
-) -> Iterate:
-    """Iterations of `net`, as `step.compiled` has each, and as they would be one by one.
+) -> tuple[Iterate, Iterate]:
+    """Iterations of `net`, as `step.compiled` has each, and as they would be one by one; and those of a single pass.
 
     Where a call can have several, one alone is a call of the same program: what comes of them does not depend, down to
     the last bit, on how many are taken together. Batches of other sizes than the first are taken one by one.
     """
     parallel, uses = parallel or DataParallel(), uses or Uses()
-    single = step.compiled(net, update, settings, keep, parallel, uses, passes)
+    single, of_one_pass = map(_one_by_one, step.compiled(net, update, settings, keep, parallel, uses))
     if most(net, settings, keep, parallel) == 1:
-        return _one_by_one(single)
-    return _by_size(_looped(step.whole(net, update, settings, keep)), _one_by_one(single), uses)
+        return single, of_one_pass
+    several = _by_size(_looped(step.whole(net, update, settings, keep)), single, uses)
+    return several, several
 
 
 def _by_size(first: Iterate, others: Iterate, uses: Uses) -> Iterate:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, NamedTuple, Protocol
 
 import jax
@@ -93,22 +94,22 @@ def compiled(
     keep: Keep = NOTHING,
     parallel: DataParallel | None = None,
     uses: Uses | None = None,
-    passes: int | None = None,
-) -> Iterate:
-    """An iteration of `net`: one compiled call, or with iter_size n > 1 n calls of a pass and one of the update.
+) -> tuple[Iterate, Iterate]:
+    """An iteration of `net`: one compiled call, or with iter_size n > 1 n calls of a pass and one of the update. And by
+    the same programs, one of a single pass.
 
     A dynamic net's passes are compiled layer by layer (`Net.compile`), and the update apart from them.
 
     Pass k of iteration t draws its random numbers from fold_in(base key, t · iter_size + k), in a resumed run too; each
     device of `parallel` from a key of its own that this one gives. On several, the outputs have its axis in front, and
     loss, state and debug are its root's. uses: how often batches of each size came, which says how they are compiled.
-    passes: how many of them there are, by the same programs, where not iter_size; the loss is their mean.
     """
     parts = _Parts(net, update, settings, keep, parallel or DataParallel())
     uses = uses or Uses()
     if settings.iter_size > 1 or net.dynamic:
-        return _summed(parts, uses, passes or settings.iter_size)
-    return _by_size(_single(parts), _summed(parts, uses, 1), uses)
+        return _summed(parts, uses)
+    single = _by_size(_single(parts), _summed(parts, uses)[0], uses)
+    return single, single
 
 
 def whole(net: Net, update: Update[Any], settings: Settings, keep: Keep = NOTHING) -> jax.stages.Wrapped:
@@ -236,12 +237,12 @@ def _single(parts: _Parts) -> Iterate:
     return iterate
 
 
-def _summed(parts: _Parts, uses: Uses, passes: int) -> Iterate:
+def _summed(parts: _Parts, uses: Uses) -> tuple[Iterate, Iterate]:
     net, n = parts.net, parts.settings.iter_size
     add, apply, settle = _compiled_pass(parts, uses), _compiled_update(parts), in_turn.settle(net)
 
     def iterate(
-        params: Params, history: History, rates: Rates, next_batch: NextBatch, key: Array, iteration: int
+        passes: int, params: Params, history: History, rates: Rates, next_batch: NextBatch, key: Array, iteration: int
     ) -> StepResult:
         zeros = parts.parallel.zeros([p.shape for p in net.params]) if n > 1 else []
         sums = Sums(params, zeros, parts.parallel.same(np.float32(0)))
@@ -258,7 +259,7 @@ def _summed(parts: _Parts, uses: Uses, passes: int) -> Iterate:
         result = _result(updated, sums.loss / passes if n > 1 else sums.loss, made, done._replace(finite=every))
         return result._replace(before=before) if parts.keep.values else result
 
-    return iterate
+    return partial(iterate, n), partial(iterate, 1)
 
 
 def _compiled_pass(parts: _Parts, uses: Uses) -> Callable[[Sums, Drawn], Passed]:

@@ -94,8 +94,7 @@ def build(
     steps, finite = param.snapshot_diff or keep_values, options.nan in ("warn", "stop")
     uses = Uses(ahead=batches.ahead)
     keep = Keep(steps=steps, values=keep_values, finite=finite, debug=param.debug_info, recompute=options.recompute)
-    parts = net, update, treatment, keep, parallel, uses
-    iterate = loop.compiled(*parts)
+    iterate, last_pass = loop.compiled(net, update, treatment, keep, parallel, uses)
     run = TrainingRun(
         param=param,
         options=options,
@@ -104,7 +103,7 @@ def build(
         net=net,
         update=update,
         iterate=iterate,
-        last_pass=loop.compiled(*parts, passes=1) if param.iter_size > 1 else iterate,
+        last_pass=last_pass,
         apply=step.compiled_update(net, update, treatment, keep, parallel),
         together=loop.most(net, treatment, keep, parallel) if batches.read_ahead else 1,
         uses=uses,

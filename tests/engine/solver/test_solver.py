@@ -4,6 +4,7 @@ import json
 import re
 from pathlib import Path
 
+import jax
 import numpy as np
 import pytest
 from support.tiny_solver import LEARNED, NET, MakeSolver, feed, parameter, train, values
@@ -69,6 +70,16 @@ def test_the_pass_after_training_counts_in_the_averages_of_batch_norm(make_solve
     solver = make_solver("max_iter: 1 display: 1 snapshot_after_train: false", normalized)
     solver.solve()
     assert values(solver)[-1] == pytest.approx(1 + 0.999)  # two passes' share in the moving average
+
+
+@pytest.mark.parametrize("iter_size", [1, 2])
+def test_the_pass_after_training_is_not_compiled_anew(iter_size: int, make_solver: MakeSolver, log):
+    solver = make_solver(f"iter_size: {iter_size} momentum: 0.9")
+    solver.step(1)
+    log.clear()
+    with jax.log_compiles():
+        solver.loss_after_training()
+    assert not [m for m in log.messages if m.startswith("Compiling jit(program)")]
 
 
 def _found(pattern: str, log: pytest.LogCaptureFixture) -> list[tuple[str, ...]]:
