@@ -5,10 +5,10 @@ from pathlib import Path
 
 import click
 
-from engine.data.picture_list import integer, read_text
+from engine.data.picture_list import integer, read_lines
 from engine.errors import DataError
 from engine.proto import caffe_pb2 as pb
-from engine.proto import text
+from engine.proto import raw_bytes, text
 from engine.tools import command
 from engine.tools.command import tool
 
@@ -19,6 +19,8 @@ Example:
 Each line of MAPFILE holds a class's name or, in all lines, its number as well or its number and the name to display.
 Without numbers classes are counted from 0 on, from 1 with -include_background.
 """
+
+FIELDS = "a name, and perhaps its number and the name to display"
 
 
 @tool("create_label_map", EPILOG)
@@ -31,12 +33,16 @@ def create_label_map(include_background: bool, delimiter: str, source: Path, wri
     made = pb.LabelMap()
     if include_background:
         made.item.add(name="none_of_the_above", label=0, display_name="background")
-    rows = [_fields(line, delimiter) for line in read_text(source).decode(errors="replace").splitlines()]
+    lines = [raw_bytes.kept(line.removesuffix("\r")) for line in read_lines(source)]
+    while lines and not lines[-1].strip():
+        del lines[-1]
+    rows = [_fields(line, delimiter) for line in lines]
+    if not rows:
+        raise DataError(f"{source}: lists no classes; each line holds {FIELDS}.")
     for n, fields in enumerate(rows, 1):
         if len(fields) > 3 or not fields[0]:
-            raise DataError(
-                f"{source}:{n}: has {len(fields)} fields; they are a name, its number and the name to display."
-            )
+            found = f"{len(fields)} fields" if fields[0] else "no name"
+            raise DataError(f"{source}:{n}: has {found}; each line holds {FIELDS}.")
         if len(fields) != len(rows[0]):
             raise DataError(f"{source}:{n}: has {len(fields)} fields and the first line {len(rows[0])}.")
         number = len(made.item) if len(fields) == 1 else integer(fields[1])
