@@ -32,7 +32,7 @@ def stretched(picture: np.ndarray, size: tuple[int, int] | None) -> np.ndarray:
 
     Raises DataError, as `read_picture` does.
     """
-    return picture if size is None else _resized(picture, size, size[::-1], 0)
+    return picture if size is None else _resized(picture, size)
 
 
 def scaled(picture: np.ndarray, factor: float) -> np.ndarray:
@@ -41,16 +41,15 @@ def scaled(picture: np.ndarray, factor: float) -> np.ndarray:
     Raises DataError, as `read_picture` does.
     """
     height, width = (round(side * factor) for side in picture.shape[1:])
-    return picture if factor == 1 else _resized(picture, (height, width), None, factor)
+    return picture if factor == 1 else _resized(picture, (height, width), factor)
 
 
-def _resized(
-    picture: np.ndarray, size: tuple[int, int], columns_rows: tuple[int, int] | None, factor: float
-) -> np.ndarray:
+def _resized(picture: np.ndarray, size: tuple[int, int], factor: float = 0) -> np.ndarray:
+    """`size`: what comes of it. `factor`: by which pixels lie, where not by the sides."""
     if lacking := memory.lacking(len(picture) * size[0] * size[1]):
         raise DataError(f"stretched to {by(size)} it {lacking}")
     try:
-        resized = cv2.resize(picture.transpose(1, 2, 0), columns_rows, fx=factor, fy=factor)
+        resized = cv2.resize(picture.transpose(1, 2, 0), None if factor else size[::-1], fx=factor, fy=factor)
     except (cv2.error, OverflowError) as e:
         raise DataError(f"OpenCV cannot stretch it to {by(size)}") from e
     return resized[None] if resized.ndim == 2 else resized.transpose(2, 0, 1)

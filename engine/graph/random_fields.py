@@ -28,7 +28,7 @@ def mean_field(node: Node, scores: Shape, start: Shape, picture: Shape) -> Shape
     fits.planes(node, scores)
     if start != scores:
         raise node.error(f"{node.bottom(1)} has shape {list(start)}; {list(scores)}, as {node.bottom(0)}, is needed.")
-    _of_pictures(node, scores, picture, 2, picture[1:2] >= (3,))
+    _of_pictures(node, scores, picture, picture[1:2] >= (3,))
     deviations = {name: getattr(p, name) for name in ("theta_alpha", "theta_beta", "theta_gamma")}
     for name, value in deviations.items():
         if not p.HasField(name) or not 0 < value < inf:
@@ -120,7 +120,7 @@ def dense_crf(node: Node, scores: Shape, sizes: Shape, picture: Shape | None = N
     if p.max_iter > MOST:
         raise node.error(f"max_iter is {p.max_iter}; it must be {MOST} or less.")
     if picture is not None:
-        _of_pictures(node, scores, picture, 2, picture[1:2] == (3,))
+        _of_pictures(node, scores, picture, picture[1:2] == (3,))
         if not p.bi_w:
             raise node.error(
                 f"{node.bottom(2)} is a picture, and bi_xy_std, bi_rgb_std, bi_w, which use it, are not set."
@@ -133,9 +133,9 @@ def _as_many(node: Node, name: str, count: int, other: str, others: int) -> None
         raise node.error(f"there are {count} {name} and {others} {other}; one of each is needed for a filter.")
 
 
-def _of_pictures(node: Node, scores: Shape, picture: Shape, bottom: int, colours: bool) -> None:
+def _of_pictures(node: Node, scores: Shape, picture: Shape, colours: bool) -> None:
     if len(picture) != 4 or not colours or (picture[0], *picture[2:]) != (scores[0], *scores[2:]):
         raise node.error(
-            f"{node.bottom(bottom)} has shape {list(picture)}; a picture of 3 colours and {scores[2]}×{scores[3]} is "
+            f"{node.bottom(2)} has shape {list(picture)}; a picture of 3 colours and {scores[2]}×{scores[3]} is "
             f"needed for each of the {scores[0]} of {node.bottom(0)}."
         )

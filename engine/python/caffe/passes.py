@@ -272,23 +272,17 @@ class Passes:
         Raises LayerError where a layer does not fit.
         """
         last = len(self.net.layers) - 1
-        asked = [i for i, layer in enumerate(self.net.layers) if isinstance(layer, python.Python)]
-        between = [i for i in asked if not isinstance(self.net.layers[i], SourceLayer)]
-        for i in asked:
-            if i not in between:
-                self._ask(i)
-        self.net = self._built.resized(self._told(last + 1), min(between, default=last + 1), last)
+        of_users = [(i, layer) for i, layer in enumerate(self.net.layers) if isinstance(layer, python.Python)]
+        sources = [layer for _, layer in of_users if isinstance(layer, SourceLayer)]
+        between = [(i, layer) for i, layer in of_users if layer not in sources]
+        for source in sources:
+            source.reshape()
+        self.net = self._built.resized(self._told(last + 1), min((i for i, _ in between), default=last + 1), last)
         self._size_blobs()
-        for i in between:
-            self._ask(i)
+        for i, layer in between:
+            layer.reshape()
             self.net = self.net.resized({v.blob: self.blobs[v.blob].shape for v in self.net.tops[i]}, i + 1, last)
             self._size_blobs()
-
-    def _ask(self, i: int) -> None:
-        """The user's `reshape`, on the blobs as they are."""
-        layer = self.net.layers[i]
-        assert isinstance(layer, python.Python)
-        layer.reshape()
 
     def _size_blobs(self) -> None:
         for name, shape in self.net.blob_shapes.items():
