@@ -172,7 +172,7 @@ class Layer:
 
     def propagates_to(self, bottom: int) -> bool:
         """Whether `force_backward` may ask for this bottom's gradient; false for labels."""
-        return not (self.loss and bottom == 1)
+        return bottom not in self.no_gradient and not (self.loss and bottom == 1)
 
     def weigh_classes(self, weights: np.ndarray) -> bool:
         """From now on an item counts as much as weights[its class]; false where the layer has nothing to weigh.

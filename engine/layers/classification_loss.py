@@ -174,9 +174,6 @@ class InfogainLoss(_SoftmaxLoss):
         if count(shape) != self.classes**2:
             raise self.error(f"the matrix of {where} has shape {list(shape)}; {self.classes}×{self.classes} is needed.")
 
-    def propagates_to(self, bottom: int) -> bool:
-        return bottom == 0
-
     def forward(self, params: Arrays, bottoms: Arrays, ctx: Context) -> list[Array]:
         rows, ids, valid = self.aligned(*bottoms[:2])
         h = jax.lax.stop_gradient(bottoms[2] if self.matrix is None else jnp.asarray(self.matrix, rows.dtype))

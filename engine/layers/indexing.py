@@ -37,9 +37,6 @@ class Embed(Layer):
         y = rows(params[self.weight], bottoms[0])
         return [y if self.bias is None else y + params[self.bias]]
 
-    def propagates_to(self, bottom: int) -> bool:
-        return False
-
     def label_bounds(self) -> dict[int, LabelBounds]:
         return {0: LabelBounds(self.input_dim, layer=self.node.shown, remedy="Correct the indices, or input_dim.")}
 
@@ -60,9 +57,6 @@ class BatchReindex(Layer):
 
     def forward(self, params: Arrays, bottoms: Arrays, ctx: Context) -> list[Array]:
         return [rows(*bottoms)]
-
-    def propagates_to(self, bottom: int) -> bool:
-        return bottom == 0
 
     def label_bounds(self) -> dict[int, LabelBounds]:
         return {1: LabelBounds(self.examples, layer=self.node.shown, remedy="They are the numbers of rows.")}
@@ -104,6 +98,3 @@ class Filter(Layer):
         *blobs, selector = bottoms
         (picked,) = jnp.nonzero(jax.lax.stop_gradient(selector).ravel(), size=self.top_shapes[0][0])
         return [x[picked] for x in blobs]
-
-    def propagates_to(self, bottom: int) -> bool:
-        return bottom not in self.no_gradient

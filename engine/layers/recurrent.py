@@ -103,9 +103,6 @@ class LSTMUnit(Layer):
         c, gates, cont = bottoms
         return list(lstm_unit(c, gates, jax.lax.stop_gradient(cont)[..., None]))
 
-    def propagates_to(self, bottom: int) -> bool:
-        return bottom != 2
-
 
 def lstm_unit(c: Array, gates: Array, cont: Array) -> tuple[Array, Array]:
     """c_t and h_t (…, D) from c_{t−1} (…, D), gates (…, 4 D) and cont (…, 1)."""
