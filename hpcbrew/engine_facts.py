@@ -1,4 +1,4 @@
-"""`engine.json`, which `hpcbrew setup` leaves in an engine that it installed: what it was made from."""
+"""What `hpcbrew setup` notes in an engine that it installed, and what that tells of it."""
 
 import functools
 import hashlib
@@ -8,9 +8,8 @@ from typing import Any
 import engine
 from engine import schema
 
-NAME = "engine.json"
 SIZE = 2**20
-"""Bytes of it that are read."""
+"""Bytes of `layout.ENGINE_FACTS` that are read."""
 
 Facts = dict[str, Any]
 

@@ -49,6 +49,9 @@ DATA = PurePosixPath("data")
 ENGINE, ENGINES, WHEELS = PurePosixPath("engine"), PurePosixPath("engines"), PurePosixPath("wheels")
 """Where `hpcbrew setup` puts the engine: a link to the one in use, all of them, and what they were made of."""
 
+ENGINE_FACTS = "engine.json"
+"""In an engine that setup put there: what it was made from."""
+
 
 def item(target: PurePosixPath) -> PurePosixPath:
     """The folder of a shipped file that is sent and checked as one: `data/DIGEST` or `wheels/DIGEST`."""

@@ -46,7 +46,7 @@ def engine(site: Checked) -> Iterator[Finding]:
     else:
         folder = site.transport.root(site.cluster.scratch or "") / layout.ENGINE
         command = ["bash", "-l", "-c", 'exec "$1" --version', "bash", str(folder / "bin" / "caffe")]
-        facts = engine_facts.read(site.transport.read(folder / engine_facts.NAME, 0, engine_facts.SIZE))
+        facts = engine_facts.read(site.transport.read(folder / layout.ENGINE_FACTS, 0, engine_facts.SIZE))
     answer = site.transport.run(command, TOP)
     remedy = f"hpcbrew setup {site.cluster.name}"
     if answer.status != 0:

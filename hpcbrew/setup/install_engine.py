@@ -69,7 +69,7 @@ def install(
 ) -> None:
     """Reports what was done. Raises TransportError or RequestError: then the engine that was in use still is."""
     for unfinished in (layout.ENGINES, layout.WHEELS):
-        cleanup.clear(transport, root / unfinished, engine_facts.NAME, report)
+        cleanup.clear(transport, root / unfinished, layout.ENGINE_FACTS, report)
     with tempfile.TemporaryDirectory() as made:
         wheel = wheels.make(Path(made))
         facts = engine_facts.of(wheel.name, hashing.file_sha256(wheel), wanted.extra)
@@ -85,7 +85,7 @@ def install(
             _install_wheel(new, wheel, wanted)
             if not _works(transport, folder):
                 raise TransportError(f"{folder}/bin/caffe was installed and does not start: {new.version().words}")
-            transport.add_files(folder, {PurePosixPath(engine_facts.NAME): json.dumps(facts).encode()})
+            transport.add_files(folder, {PurePosixPath(layout.ENGINE_FACTS): json.dumps(facts).encode()})
             before = _use(transport, root, folder)
         except BaseException:
             with contextlib.suppress(TransportError):  # after a cut the next setup does it
@@ -194,7 +194,7 @@ def _uploads(files: Sequence[Path]) -> list[Upload]:
 
 
 def _in_use(transport: Transport, root: PurePosixPath) -> engine_facts.Facts | None:
-    return engine_facts.read(transport.read(root / layout.ENGINE / engine_facts.NAME, 0, engine_facts.SIZE))
+    return engine_facts.read(transport.read(root / layout.ENGINE / layout.ENGINE_FACTS, 0, engine_facts.SIZE))
 
 
 def _works(transport: Transport, folder: PurePosixPath) -> bool:

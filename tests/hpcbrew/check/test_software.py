@@ -3,7 +3,7 @@ import sys
 from importlib import metadata
 from pathlib import Path
 
-from hpcbrew import engine_facts
+from hpcbrew import engine_facts, layout
 from hpcbrew.check import software
 from hpcbrew.check.finding import Checked, Mark
 from hpcbrew.clusters import profiles
@@ -43,7 +43,7 @@ def test_an_engine_of_the_same_version_and_other_code_is_a_warning(tmp_path, mon
     facts = engine_facts.of("hpcbrew.whl", "0", "engine")
     marks = []
     for code in (facts["code"], "another"):
-        (folder / engine_facts.NAME).write_text(json.dumps({**facts, "code": code}))
+        (folder / layout.ENGINE_FACTS).write_text(json.dumps({**facts, "code": code}))
         (found,) = software.engine(site(scratch=str(tmp_path)))
         marks.append(found.mark)
     assert marks == [Mark.OK, Mark.WARN]

@@ -4,7 +4,7 @@ from pathlib import Path, PurePosixPath
 
 import pytest
 
-from hpcbrew import engine_facts
+from hpcbrew import engine_facts, layout
 from hpcbrew.errors import RequestError
 from hpcbrew.submit import remote_engine
 from hpcbrew.transports.base import Transport
@@ -39,7 +39,7 @@ def test_a_job_that_brings_its_own_engine_asks_for_none(transport: Transport, tm
 def test_an_engine_of_other_code_is_told(transport: Transport, engine: Path, code: str, warnings: int) -> None:
     facts = engine_facts.of("hpcbrew.whl", "0", "engine")
     facts["code"] = facts["code"] if code == "own" else code
-    (engine / engine_facts.NAME).write_text(json.dumps(facts))
+    (engine / layout.ENGINE_FACTS).write_text(json.dumps(facts))
     words = told(engine.parent, transport)
     assert ["hpcbrew setup far brings it up to date" in said for said in words] == [True] * warnings
 
@@ -49,7 +49,9 @@ def test_an_engine_that_setup_did_not_make_is_taken_as_it_is(transport: Transpor
 
 
 def test_a_job_for_gpus_wants_an_engine_for_gpus(transport: Transport, engine: Path) -> None:
-    (engine / engine_facts.NAME).write_text(json.dumps(engine_facts.of("hpcbrew.whl", "0", engine_facts.CPUS)))
+    (engine / layout.ENGINE_FACTS).write_text(json.dumps(engine_facts.of("hpcbrew.whl", "0", engine_facts.CPUS)))
     plan = replace(INSTALLED, resources=replace(PLAN.resources, gpus=1))
     with pytest.raises(RequestError, match="the one for CPUs: hpcbrew setup far --gpu"):
         remote_engine.check(plan, PurePosixPath(engine.parent), transport, pytest.fail)
+    (engine / "lib" / "python3.12" / "site-packages" / "jax_plugins").mkdir(parents=True)  # put there by hand
+    remote_engine.check(plan, PurePosixPath(engine.parent), transport, pytest.fail)
