@@ -4,7 +4,7 @@ from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from operator import index
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, SupportsIndex
 
 import jax
 import numpy as np
@@ -72,7 +72,7 @@ class Net(Uncopied):
             log.warning("_caffe.cpp:169", f"Net('{network_file}', {phase}, weights='{weights}')")
         if phase not in (pb.TRAIN, pb.TEST):
             raise ArgumentError(f"caffe.Net: phase is {phase!r}; give caffe.TRAIN or caffe.TEST.")
-        if isinstance(level, str | Path):
+        if not isinstance(level, SupportsIndex):
             raise ArgumentError(f"caffe.Net: level is {level!r}; give an integer.")
         if isinstance(stages, str):
             raise ArgumentError(f"caffe.Net: stages is a list of names; give [{stages!r}].")

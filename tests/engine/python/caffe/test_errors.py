@@ -38,6 +38,7 @@ def net(path):
         (lambda n: n.forward(x=X[:, :2], t=[0, 0]), ValueError, r'input "x" has shape \[2, 3\] and was given \[2, 2\]'),
         (lambda n: n.share_with(3), TypeError, "share_with takes a net, and this is int"),
         (lambda n: caffe.Net("no.prototxt", caffe.TEST, level="x"), TypeError, "level is 'x'; give an integer"),
+        (lambda n: caffe.Net("no.prototxt", caffe.TEST, level=1.5), TypeError, "level is 1.5; give an integer"),
         (lambda n: caffe.Net("no.prototxt", None), TypeError, "phase is None"),
         (copy.deepcopy, RuntimeError, "a Net cannot be copied or pickled"),
         (lambda n: copy.deepcopy(n.params), RuntimeError, r"a Blob cannot be copied or pickled: .*blob.data.copy\(\)"),
