@@ -10,10 +10,10 @@ import numpy as np
 
 from engine.data import datum
 from engine.data.datum import Colour
+from engine.data.image_source import read_file
 from engine.data.picture_list import read_lines
 from engine.data.transform import by, read_mean
 from engine.errors import DataError
-from engine.host import regular_file
 from engine.tools import command
 from engine.tools.command import tool
 
@@ -85,9 +85,7 @@ def _means(net: "Net", path: Path) -> np.ndarray:
 def _read(image: str) -> np.ndarray:
     """The picture as it is stored, (height, width, channels). Raises DataError."""
     try:
-        return datum.decode_any_depth(regular_file.read(image), Colour.AS_STORED).transpose(1, 2, 0)
-    except OSError as e:
-        raise DataError(f"{image}: cannot be read: {e.strerror}.") from e
+        return datum.decode_any_depth(read_file(Path(image)), Colour.AS_STORED).transpose(1, 2, 0)
     except DataError as e:
         raise DataError(f"{image}: {e}.") from e
 

@@ -8,7 +8,7 @@ import click
 from engine import log
 from engine.data.datum import Colour
 from engine.data.image_source import read_picture
-from engine.data.picture_list import integer, read_text
+from engine.data.picture_list import integer, read_lines
 from engine.errors import DataError
 from engine.host import atomic_file
 from engine.tools import command, progress
@@ -66,7 +66,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _numbers(path: Path) -> dict[str, int]:
     """The number of each name. Raises DataError for a line that is no such pair, and for a name given twice."""
     numbers: dict[str, int] = {}
-    for line, row in enumerate(read_text(path).decode(errors="surrogateescape").splitlines(), 1):
+    for line, row in enumerate(read_lines(path), 1):
         words = row.split()
         number = integer(words[1]) if len(words) == 2 else None
         if words and number is None:
