@@ -3,6 +3,8 @@
 Boxes are rows (n, 7), float32: class, instance, xmin, ymin, xmax, ymax as parts of the picture, difficult.
 """
 
+from typing import TypeGuard
+
 import numpy as np
 
 from engine.errors import DataError
@@ -96,7 +98,7 @@ def resized(boxes: np.ndarray, height: int, width: int, param: pb.ResizeParamete
     return fitted
 
 
-def told_by_scales(param: pb.ResizeParameter | None) -> bool:
+def told_by_scales(param: pb.ResizeParameter | None) -> TypeGuard[pb.ResizeParameter]:
     """Whether boxes are told in units of width_scale and height_scale."""
     return (
         param is not None and param.resize_mode == param.FIT_SMALL_SIZE and param.height_scale * param.width_scale > 0
@@ -106,7 +108,7 @@ def told_by_scales(param: pb.ResizeParameter | None) -> bool:
 def extent(height: int, width: int, param: pb.ResizeParameter | None) -> tuple[float, float] | None:
     """How often width_scale and height_scale go into a picture of `height` × `width` after `resize_param`; None where
     these, or FIT_SMALL_SIZE, are not given."""
-    if param is None or not told_by_scales(param):
+    if not told_by_scales(param):
         return None
     aspect, new = width / height, param.width / param.height
     size = (param.width, param.width / aspect) if aspect < new else (param.height * aspect, param.height)
@@ -135,7 +137,7 @@ def in_picture(boxes: np.ndarray, height: int, width: int, resize: pb.ResizePara
         start, share = np.array([across, down] * 2), np.array([1 - 2 * across, 1 - 2 * down] * 2)
         beside = np.any((boxes[..., :2] >= start[2:] + share[2:]) | (boxes[..., 2:] <= start[:2]), -1, keepdims=True)
         boxes = np.where(beside, boxes, (boxes - start) / share)  # what lies in the padding stays, as in the fork
-    if resize is not None and told_by_scales(resize):
+    if told_by_scales(resize):
         seen = np.array([resize.width_scale, resize.height_scale] * 2, np.float32)
         return np.clip(boxes * seen, 0, scale)
     whole: np.ndarray = np.clip(boxes, 0, 1).astype(np.float32) * scale
