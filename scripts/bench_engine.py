@@ -74,8 +74,7 @@ def train(path: str, precision: str) -> Run:
     net, params, inputs, key = load(path, True, precision)
     solver = pb.SolverParameter(type="SGD", momentum=0.9, weight_decay=5e-4, base_lr=1e-4, lr_policy="fixed")
     update, settings = updates.from_solver(solver), Settings.from_solver(solver)
-    iterate, _ = loop.compiled(net, update, settings)
-    most = loop.most(net, settings, NOTHING, DataParallel())
+    iterate, most = loop.compiled(net, update, settings), loop.most(net, settings, NOTHING, DataParallel())
     rates = [Rates(np.float32(1e-4), np.float32(0.9))] * most
     carried: list[Any] = [params, update.init(params)]
 

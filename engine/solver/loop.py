@@ -83,6 +83,7 @@ class Iterate(Protocol):
         next_batch: NextBatch,
         key: Array,
         iteration: int,
+        passes: int | None = None,
     ) -> Iterations: ...
 
 
@@ -99,30 +100,35 @@ def compiled(
     keep: Keep = NOTHING,
     parallel: DataParallel | None = None,
     uses: Uses | None = None,
-) -> tuple[Iterate, Iterate]:
-    """Iterations of `net`, as `step.compiled` has each, and as they would be one by one; and those of a single pass.
+) -> Iterate:
+    """Iterations of `net`, as `step.compiled` has each, and as they would be one by one.
 
     Where a call can have several, one alone is a call of the same program: what comes of them does not depend, down to
     the last bit, on how many are taken together. Batches of other sizes than the first are taken one by one.
     """
     parallel, uses = parallel or DataParallel(), uses or Uses()
-    single, of_one_pass = map(_one_by_one, step.compiled(net, update, settings, keep, parallel, uses))
+    single = _one_by_one(step.compiled(net, update, settings, keep, parallel, uses))
     if most(net, settings, keep, parallel) == 1:
-        return single, of_one_pass
-    several = _by_size(_looped(step.whole(net, update, settings, keep)), single, uses)
-    return several, several
+        return single
+    return _by_size(_looped(step.whole(net, update, settings, keep)), single, uses)
 
 
 def _by_size(first: Iterate, others: Iterate, uses: Uses) -> Iterate:
     def iterate(
-        params: Params, history: History, rates: Sequence[Rates], next_batch: NextBatch, key: Array, iteration: int
+        params: Params,
+        history: History,
+        rates: Sequence[Rates],
+        next_batch: NextBatch,
+        key: Array,
+        iteration: int,
+        passes: int | None = None,
     ) -> Iterations:
         batches = _within_a_moment(next_batch, len(rates))
         each: list[Each] = []
         for is_first, group in groupby(batches, uses.first):
             same, begin = list(group), len(each)
             run, now = first if is_first else others, rates[begin : begin + len(same)]
-            done = run(params, history, now, partial(next, iter(same)), key, iteration + begin)
+            done = run(params, history, now, partial(next, iter(same)), key, iteration + begin, passes)
             params, history = done.last.params, done.last.history
             each += done.each
         return done._replace(each=each)
@@ -140,11 +146,17 @@ def _within_a_moment(next_batch: NextBatch, most: int) -> list[Inputs]:
 
 def _one_by_one(single: step.Iterate) -> Iterate:
     def iterate(
-        params: Params, history: History, rates: Sequence[Rates], next_batch: NextBatch, key: Array, iteration: int
+        params: Params,
+        history: History,
+        rates: Sequence[Rates],
+        next_batch: NextBatch,
+        key: Array,
+        iteration: int,
+        passes: int | None = None,
     ) -> Iterations:
         each: list[Each] = []
         for k, now in enumerate(rates):
-            done = single(params, history, now, next_batch, key, iteration + k)
+            done = single(params, history, now, next_batch, key, iteration + k, passes)
             params, history = done.params, done.history
             each.append(Each.of(done))
         return Iterations(done, each)
@@ -156,7 +168,13 @@ def _looped(whole: Callable[..., Any]) -> Iterate:
     program = jax.jit(for_platform(partial(_loop, whole)), donate_argnums=(0, 1))
 
     def iterate(
-        params: Params, history: History, rates: Sequence[Rates], next_batch: NextBatch, key: Array, iteration: int
+        params: Params,
+        history: History,
+        rates: Sequence[Rates],
+        next_batch: NextBatch,
+        key: Array,
+        iteration: int,
+        passes: int | None = None,
     ) -> Iterations:
         count = len(rates)
         batches = [next_batch() for _ in rates]

@@ -27,7 +27,7 @@ from engine.solver.evaluation import Pass, Scores
 from engine.solver.gradients import Rates
 from engine.solver.in_flight import BEHIND, InFlight
 from engine.solver.keys import base_key
-from engine.solver.loop import Each, Iterate, Iterations
+from engine.solver.loop import Each, Iterations
 from engine.solver.options import TrainOptions
 from engine.solver.report.caffe_log import Report
 from engine.solver.report.compiling import compiling
@@ -188,11 +188,11 @@ class Solver:
         self._in_flight.wait(behind=0 if shown else BEHIND)
         self.requests.took("iteration", time.monotonic() - started)
 
-    def advance(self, carry: Carry, rates: Sequence[np.float32], iterate: Iterate | None = None) -> Iterations:
+    def advance(self, carry: Carry, rates: Sequence[np.float32], passes: int | None = None) -> Iterations:
         """The iterations that are next, one for each learning rate or fewer, which use `carry` up."""
         given = [self.rates(rate, iteration) for iteration, rate in enumerate(rates, self.iter)]
         with nullcontext() if self._compiled else compiling(self.net.name):
-            done = (iterate or self.run.iterate)(*carry, given, self.batches.next, self._key, self.iter)
+            done = self.run.iterate(*carry, given, self.batches.next, self._key, self.iter, passes)
         self._compiled = True
         return done
 
@@ -251,7 +251,7 @@ class Solver:
             lambda x: jax.device_put(x, x.sharding if x.committed else None, may_alias=False),
             Carry(self.state.params, self.state.history),
         )
-        done = self.advance(carry, [np.float32(0)], self.run.last_pass)
+        done = self.advance(carry, [np.float32(0)], passes=1)
         if done.last.debug and self._due(self.param.display, self.iter - 1):
             self.run.report.forward(self.net, done.last.debug[0])
         return self.averaged_with(done.each, done.last.params)

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Any, NamedTuple, Protocol
 
 import jax
@@ -80,10 +79,18 @@ DRAWN: Any = Drawn(inputs=EACH, key=SAME, number=SAME)
 
 
 class Iterate(Protocol):
-    """One iteration, which uses up `params` and `history`; `next_batch` is called once a pass."""
+    """One iteration, which uses up `params` and `history`; `next_batch` is called once a pass. `passes`: how many there
+    are, by the same programs, where not iter_size; the loss is their mean."""
 
     def __call__(
-        self, params: Params, history: History, rates: Rates, next_batch: NextBatch, key: Array, iteration: int
+        self,
+        params: Params,
+        history: History,
+        rates: Rates,
+        next_batch: NextBatch,
+        key: Array,
+        iteration: int,
+        passes: int | None = None,
     ) -> StepResult: ...
 
 
@@ -94,9 +101,8 @@ def compiled(
     keep: Keep = NOTHING,
     parallel: DataParallel | None = None,
     uses: Uses | None = None,
-) -> tuple[Iterate, Iterate]:
-    """An iteration of `net`: one compiled call, or with iter_size n > 1 n calls of a pass and one of the update. And by
-    the same programs, one of a single pass.
+) -> Iterate:
+    """An iteration of `net`: one compiled call, or with iter_size n > 1 n calls of a pass and one of the update.
 
     A dynamic net's passes are compiled layer by layer (`Net.compile`), and the update apart from them.
 
@@ -108,8 +114,7 @@ def compiled(
     uses = uses or Uses()
     if settings.iter_size > 1 or net.dynamic:
         return _summed(parts, uses)
-    single = _by_size(_single(parts), _summed(parts, uses)[0], uses)
-    return single, single
+    return _by_size(_single(parts), _summed(parts, uses), uses)
 
 
 def whole(net: Net, update: Update[Any], settings: Settings, keep: Keep = NOTHING) -> jax.stages.Wrapped:
@@ -124,11 +129,17 @@ def _by_size(first: Iterate, others: Iterate, uses: Uses) -> Iterate:
     """`first` for batches of the first one's sizes; for others `others`, whose update is compiled once for all."""
 
     def iterate(
-        params: Params, history: History, rates: Rates, next_batch: NextBatch, key: Array, iteration: int
+        params: Params,
+        history: History,
+        rates: Rates,
+        next_batch: NextBatch,
+        key: Array,
+        iteration: int,
+        passes: int | None = None,
     ) -> StepResult:
         batch = next_batch()
         run = first if uses.first(batch) else others
-        return run(params, history, rates, lambda: batch, key, iteration)
+        return run(params, history, rates, lambda: batch, key, iteration, passes)
 
     return iterate
 
@@ -227,7 +238,13 @@ def _single(parts: _Parts) -> Iterate:
     step, settle = _whole(parts, for_platform), in_turn.settle(parts.net)
 
     def iterate(
-        params: Params, history: History, rates: Rates, next_batch: NextBatch, key: Array, iteration: int
+        params: Params,
+        history: History,
+        rates: Rates,
+        next_batch: NextBatch,
+        key: Array,
+        iteration: int,
+        passes: int | None = None,
     ) -> StepResult:
         drawn = Drawn(next_batch(), key, iteration)
         settle(params)
@@ -237,17 +254,24 @@ def _single(parts: _Parts) -> Iterate:
     return iterate
 
 
-def _summed(parts: _Parts, uses: Uses) -> tuple[Iterate, Iterate]:
+def _summed(parts: _Parts, uses: Uses) -> Iterate:
     net, n = parts.net, parts.settings.iter_size
     add, apply, settle = _compiled_pass(parts, uses), _compiled_update(parts), in_turn.settle(net)
 
     def iterate(
-        passes: int, params: Params, history: History, rates: Rates, next_batch: NextBatch, key: Array, iteration: int
+        params: Params,
+        history: History,
+        rates: Rates,
+        next_batch: NextBatch,
+        key: Array,
+        iteration: int,
+        passes: int | None = None,
     ) -> StepResult:
         zeros = parts.parallel.zeros([p.shape for p in net.params]) if n > 1 else []
         sums = Sums(params, zeros, parts.parallel.same(np.float32(0)))
         made: list[Passed] = []
-        for k in range(passes):
+        count = passes or n
+        for k in range(count):
             before = sums.params
             drawn = Drawn(next_batch(), key, iteration * n + k)
             settle(sums)
@@ -256,10 +280,10 @@ def _summed(parts: _Parts, uses: Uses) -> tuple[Iterate, Iterate]:
             made.append(done._replace(params=[], grads=[], values=None))
         every = None if done.finite is None else jnp.stack([p.finite for p in made if p.finite is not None]).all(0)
         updated = apply(Carry(sums.params, history), sums.grads, rates)
-        result = _result(updated, sums.loss / passes if n > 1 else sums.loss, made, done._replace(finite=every))
+        result = _result(updated, sums.loss / count if n > 1 else sums.loss, made, done._replace(finite=every))
         return result._replace(before=before) if parts.keep.values else result
 
-    return partial(iterate, n), partial(iterate, 1)
+    return iterate
 
 
 def _compiled_pass(parts: _Parts, uses: Uses) -> Callable[[Sums, Drawn], Passed]:

@@ -41,9 +41,9 @@ class TrainingRun:
     """What a run works with, and what stays the same while it goes on.
 
     param: the settings; base_lr, momentum and gamma may be changed between steps. net: the net that is trained, and
-    batches its inputs. iterate, apply: iterations, and the update alone. last_pass: an iteration of one pass, whatever
-    iter_size is. together: how many iterations a call takes at most. uses: of the sizes of batches. test_nets: the nets
-    that are tested, with their own data. tracker: None where no test output is watched.
+    batches its inputs. iterate, apply: iterations, and the update alone. together: how many iterations a call takes at
+    most. uses: of the sizes of batches. test_nets: the nets that are tested, with their own data. tracker: None where
+    no test output is watched.
     """
 
     param: pb.SolverParameter
@@ -53,7 +53,6 @@ class TrainingRun:
     net: Net
     update: Update[Any]
     iterate: Iterate
-    last_pass: Iterate
     apply: Apply
     together: int
     uses: Uses
@@ -94,7 +93,6 @@ def build(
     steps, finite = param.snapshot_diff or keep_values, options.nan in ("warn", "stop")
     uses = Uses(ahead=batches.ahead)
     keep = Keep(steps=steps, values=keep_values, finite=finite, debug=param.debug_info, recompute=options.recompute)
-    iterate, last_pass = loop.compiled(net, update, treatment, keep, parallel, uses)
     run = TrainingRun(
         param=param,
         options=options,
@@ -102,8 +100,7 @@ def build(
         report=report,
         net=net,
         update=update,
-        iterate=iterate,
-        last_pass=last_pass,
+        iterate=loop.compiled(net, update, treatment, keep, parallel, uses),
         apply=step.compiled_update(net, update, treatment, keep, parallel),
         together=loop.most(net, treatment, keep, parallel) if batches.read_ahead else 1,
         uses=uses,

@@ -9,7 +9,7 @@ import numpy as np
 
 import engine.solver.solver
 from engine.layers import python
-from engine.solver.loop import Each, Iterate, Iterations
+from engine.solver.loop import Each, Iterations
 from engine.solver.step import Carry, StepResult
 
 from .net import Net
@@ -34,9 +34,9 @@ class OpenSolver(engine.solver.solver.Solver):
         of_users = any(isinstance(layer, python.Python) for layer in self.net.layers)
         return bool(self.callbacks or of_users or self.view.hooked)
 
-    def advance(self, carry: Carry, rates: Sequence[np.float32], iterate: Iterate | None = None) -> Iterations:
+    def advance(self, carry: Carry, rates: Sequence[np.float32], passes: int | None = None) -> Iterations:
         if not self.looked_into:
-            return super().advance(carry, rates, iterate)
+            return super().advance(carry, rates, passes)
         (rate,) = rates
         view, last = self.view, len(self.net.layers) - 1
         view.clear_param_diffs()

@@ -38,7 +38,7 @@ class _Run:
 
     def __init__(self, net: Net, keep: Keep = NOTHING) -> None:
         self.net, self.update = net, updates.from_solver(PARAM)
-        self.iterate, _ = loop.compiled(net, self.update, SETTINGS, keep)
+        self.iterate = loop.compiled(net, self.update, SETTINGS, keep)
 
     def __call__(self, counts: Sequence[int], batches: Sequence[Inputs] = BATCHES) -> tuple[Carry, list[Each]]:
         params = [jnp.asarray(value) for value in self.net.init(1)]
@@ -68,7 +68,7 @@ def test_how_many_are_taken_together_changes_no_bit(counts: list[int], run: _Run
 
 def test_they_are_the_iterations_that_there_would_be_one_by_one(run: _Run):
     (params, history), each = run([ALL])
-    iterate, _ = step.compiled(run.net, run.update, SETTINGS)
+    iterate = step.compiled(run.net, run.update, SETTINGS)
     begun = [jnp.asarray(value) for value in run.net.init(1)]
     carry = Carry(begun, run.update.init(begun))
     for k, (rates, looked_at) in enumerate(zip(RATES, each, strict=True)):

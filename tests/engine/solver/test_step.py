@@ -24,7 +24,7 @@ def _iterate(keep: Keep, **settings) -> tuple[Carry, StepResult]:
     update = updates.from_solver(param)
     params = [jnp.asarray(value) for value in net.init(1)]
     carry = Carry(params, update.init(params))
-    iterate, _ = step.compiled(net, update, Settings.from_solver(param), keep)
+    iterate = step.compiled(net, update, Settings.from_solver(param), keep)
     rates = Rates(np.float32(0.1), np.float32(0.9))
     return carry, iterate(*carry, rates, lambda: BATCH, jax.random.key(0), 0)
 
