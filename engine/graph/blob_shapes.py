@@ -229,6 +229,7 @@ OF_ONE: Mapping[str, Callable[[Node, Shape], list[Shape]]] = {
     "Embed": lambda node, x: [(*x, parts.embedded(node)[1])],
     "Interp": lambda node, x: [(*x[:2], *resized.interpolated(node, x).outputs)],
     "MaskResize": lambda node, x: [regions.resized(node, x)],
+    **dict.fromkeys(("L2Norm", "L2Normalize"), lambda node, x: [normalized.of_unit_length(node, x)]),
     "MVN": lambda node, x: [normalized.of_four_axes(x)],
     "Normalize": normalized.to_length,
     "Reduction": lambda node, x: [x[: parts.reduced(node, x)]],

@@ -30,7 +30,8 @@ def by_batch(node: Node, x: Shape) -> list[Shape]:
     shape, p = (1, fits.channels(node, x), 1, 1), node.config.bn_param
     if of_segnet(node.config) and p.bn_mode != p.LEARN and len(node.config.top) > 1:
         raise node.error("with bn_mode: INFERENCE it has no mean and variance to give; leave one top.")
-    return [x, shape, shape][: len(node.config.top)]
+    y = of_four_axes(x) if of_segnet(node.config) else x
+    return [y, shape, shape][: len(node.config.top)]
 
 
 def by_batch_params(node: Node, x: Shape) -> Params:
@@ -47,8 +48,15 @@ def nvidia_params(node: Node, x: Shape) -> Params:
 
 
 def of_four_axes(x: Shape) -> Shape:
-    """The shape of an MVN's top: x's, with axes of 1 behind where it has fewer than 4."""
+    """The shape of a top that Caffe gives num, channels, height, width: x's, with axes of 1 behind to be 4 at least."""
     return (*x, *(1,) * (4 - len(x)))
+
+
+def of_unit_length(node: Node, x: Shape) -> Shape:
+    """The top of an L2Norm or L2Normalize."""
+    if not x:
+        raise node.error(f"{node.bottom(0)} is a scalar; its first axis must be the batch.")
+    return of_four_axes(x)
 
 
 def to_length(node: Node, x: Shape) -> list[Shape]:

@@ -12,7 +12,7 @@ TYPES = frozenset(
     {
         *("ReLU", "ReLU6", "NegReLU", "PReLU", "ELU", "SeLu", "Sigmoid", "TanH", "Swish", "HardSwish", "Mish", "BNLL"),
         *("AbsVal", "Clip", "Exp", "Log", "Power", "Threshold", "Dropout", "SpatialDropout", "SeLuDropout", "Insanity"),
-        *("BatchNorm", "Scale", "Bias", "LRN", "L2Norm", "L2Normalize", "Softmax", "Split", "ShuffleChannel"),
+        *("BatchNorm", "Scale", "Bias", "LRN", "Softmax", "Split", "ShuffleChannel"),
         *("Flip", "Reverse"),
     }
 )
@@ -78,11 +78,6 @@ def _reverse(node: Node, x: Shape) -> None:
     node.canonical_axis(node.config.reverse_param.axis, x)
 
 
-def _of_items(node: Node, x: Shape) -> None:
-    if not x:
-        raise node.error(f"{node.bottom(0)} is a scalar; its first axis must be the batch.")
-
-
 def _softmax(node: Node, x: Shape) -> None:
     node.canonical_axis(node.config.softmax_param.axis, x)
 
@@ -93,7 +88,6 @@ CHECKS: Mapping[str, Callable[[Node, Shape], object]] = {
     "Clip": _clip,
     "Dropout": _dropout,
     "Flip": fits.planes,
-    "L2Norm": _of_items,
     "LRN": _lrn,
     "PReLU": fits.channels,
     "Reverse": _reverse,

@@ -200,15 +200,15 @@ class Normalize(Layer):
 class L2Norm(Layer):
     """y = x / |x| over all of an item, |x|² at least 10⁻¹² (caffe_retrieval, ResNets for faces).
 
-    Bottom: x (N, …). Top: y, of x's shape.
+    Bottom: x (N, …). Top: y, of x's shape, of 4 axes at least.
     """
 
     def setup(self, x: Shape) -> list[Shape]:
-        same_shape.check(self.node, x)
-        return [x]
+        self.shape = normalized.of_unit_length(self.node, x)
+        return [self.shape]
 
     def forward(self, params: Arrays, bottoms: Arrays, ctx: Context) -> list[Array]:
-        (x,) = bottoms
+        x = bottoms[0].reshape(self.shape)
         square = jnp.sum(jnp.square(x), axis=tuple(range(1, x.ndim)), keepdims=True)
         return [_scaled_to_unit(x, stop_gradient(jnp.sqrt(self.bounded(square))), jnp.ones_like(square))]
 

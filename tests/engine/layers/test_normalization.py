@@ -57,9 +57,14 @@ def unit(over, eps=1e-10):
     return lambda x, scale: scale * x / np.sqrt((x**2).sum(over, keepdims=True) + eps)
 
 
+def unit_items(x, eps):
+    """x / |x| of an item (N, K), with four axes."""
+    return (x / np.sqrt((x**2).sum(1, keepdims=True) + eps))[..., None, None]
+
+
 CASES = [
     Case("l2 norm", 'type: "L2Norm"', X, lambda x: x / np.sqrt((x**2).sum((1, 2, 3), keepdims=True))),
-    Case("l2", 'type: "L2Normalize"', {"x": (2, 3)}, lambda x: x / np.sqrt((x**2).sum(1, keepdims=True) + 1e-7)),
+    Case("l2", 'type: "L2Normalize"', {"x": (2, 3)}, lambda x: unit_items(x, 1e-7)),
     Case("batchnorm", 'type: "BatchNorm"', X, batchnorm),
     Case("batchnorm eps", 'type: "BatchNorm" batch_norm_param { eps: 0.1 }', X, lambda x, *s: batchnorm(x, eps=0.1)),
     Case("batchnorm 2 axes", 'type: "BatchNorm"', {"x": (6, 3)}, lambda x, *s: batchnorm(x, over=0)),
