@@ -69,6 +69,11 @@ def masked(node: Node, x: Shape, mask: Shape) -> Pair:
         size = p.upsample_h, p.upsample_w
     else:
         h, w = _scales(node)
+        for side, scale, padded in (("h", h, p.pad_out_h), ("w", w, p.pad_out_w)):
+            if scale < 2:
+                raise node.error(f"its scale is {scale} along {side}; with a mask it must be 2 or more.")
+            if padded and scale != 2:
+                raise node.error(f"pad_out_{side} is for a scale of 2; it is {scale}. Give upsample_h and upsample_w.")
         size = x[2] * h - p.pad_out_h, x[3] * w - p.pad_out_w
     if min(size) < 1:
         raise node.error(f"its top would be {by(size)}; both must be 1 or more.")
