@@ -7,6 +7,7 @@ from engine.graph import fits, normalized
 from engine.layers.base import Array, Arrays, Context, Layer, Precision, Shape
 from engine.layers.registry import layer
 from engine.ops.batch_norm import Normalized, normalize_batch
+from engine.ops.replaced_gradient import with_gradient_of
 from engine.proto import caffe_pb2 as pb
 
 SEGNET_EPS = 1e-9
@@ -42,7 +43,8 @@ class BN(_Scaled):
     """`_Scaled` by the batch's μ and σ², or in TEST and with `frozen` by the running averages (PSPNet, yjxiong's).
 
     Params, of shape (1, C, 1, 1): slope, bias, running μ and running σ². The running ones keep `momentum` of what they
-    were at each iteration. Frozen, slope and bias have no gradient, as in the fork.
+    were at each iteration. Frozen, slope and bias have no gradient, as in the fork; its gradient of x in TEST is that
+    of the batch's statistics, with the running ones in their place.
     Bottom: x (N, C, H, W). Top: y, of x's shape.
     """
 
@@ -62,7 +64,9 @@ class BN(_Scaled):
         if self.frozen:
             slope, bias = stop_gradient(slope), stop_gradient(bias)
         if self.running:
-            return [self.by_averages(x, params[self.mean], params[self.variance], slope, bias)], {}
+            mean, variance = params[self.mean], params[self.variance]
+            y = self.by_averages(x if self.frozen else stop_gradient(x), mean, variance, slope, bias)
+            return [y if self.frozen else y + self.pull(x, mean, variance, slope)], {}
         made = self.by_batch(x, slope, bias)
         updates = {
             i: self.momentum * params[i] + (1 - self.momentum) * v.reshape(params[i].shape)
@@ -70,13 +74,21 @@ class BN(_Scaled):
         }
         return [made.y], updates
 
+    def pull(self, x: Array, mean: Array, variance: Array, slope: Array) -> Array:
+        """0, with the gradient of x: scale / σ · (dy − the mean of dy − x̂ · that of x̂ · dy), x̂ by the μ and σ given."""
+        axes = tuple(axis for axis in range(x.ndim) if axis != 1)
+        spread = slope.reshape(self.broad) / jnp.sqrt(variance.reshape(self.broad) + self.eps)
+        whole = stop_gradient(x - mean.reshape(self.broad)) / jnp.sqrt(variance.reshape(self.broad) + self.eps)
+        z = x - jnp.mean(x, axes, keepdims=True) - whole * jnp.mean(x * whole, axes, keepdims=True)
+        return with_gradient_of(jnp.zeros_like(x), stop_gradient(spread) * z)
+
 
 @layer("BN", when=normalized.of_segnet)
 class SegNetBN(_Scaled):
     """LEARN: `_Scaled` by the batch's μ and σ², in TEST too; INFERENCE: y = scale · x + shift (SegNet, ENet).
 
-    Params, of shape (1, C, 1, 1): scale, shift. Bottom: x (N, C, H, W). Tops: y, of x's shape, and for LEARN μ and σ²
-    of the batch (1, C, 1, 1), which have no gradient.
+    Params, of shape (1, C, 1, 1): scale, shift. Bottom: x (N, C, H, W). Tops: y, of x's shape and 4 axes at least, and
+    for LEARN μ and σ² of the batch (1, C, 1, 1), which have no gradient.
     """
 
     tops = (1, 3)
@@ -84,7 +96,7 @@ class SegNetBN(_Scaled):
 
     def setup(self, x: Shape) -> list[Shape]:
         p = self.config.bn_param
-        self.read_channels(x)
+        self.read_channels(normalized.of_four_axes(x))
         self.learns = p.bn_mode == p.LEARN
         if len(self.config.top) > 1:
             self.precision = "float32"  # for μ and σ², which programs add up over many batches
@@ -93,7 +105,7 @@ class SegNetBN(_Scaled):
         return normalized.by_batch(self.node, x)
 
     def forward(self, params: Arrays, bottoms: Arrays, ctx: Context) -> list[Array]:
-        (x,) = bottoms
+        x = bottoms[0].reshape(self.top_shapes[0])
         scale, shift = params[self.scale], params[self.shift]
         if not self.learns:
             return [x * scale.reshape(self.broad) + shift.reshape(self.broad)]

@@ -5,6 +5,7 @@ import logging
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.lax import stop_gradient
 
 from engine.errors import EngineError
 from engine.graph import predictions
@@ -24,6 +25,10 @@ NOT_NORMALIZED = (
 
 LOG_FLT_MIN = float(np.log(np.finfo(np.float32).tiny))
 """Caffe's floor under a log-probability in SoftmaxWithLoss: the logarithm of the smallest normal float32."""
+
+
+FOCUS_FLOOR = 1e-10
+"""What the forks' FocalLoss divides by at least in its gradient."""
 
 
 class _SoftmaxLoss(Labelled, Loss):
@@ -215,7 +220,8 @@ class FocalLoss(_SoftmaxLoss):
     """−Σ alpha · (1 − p)^gamma · log p / normalizer, p = softmax(x)[label] (Lin et al. 2017). The second top: softmax.
 
     Where `type` is given it is happynear's: (alpha − p)^gamma · log p, with ONEADDP (alpha + p)^gamma, alpha 1 unless
-    given.
+    given. The derivative of the focus f is by p ∓gamma · f / max(1 ∓ p, 10⁻¹⁰) as in both forks: happynear's whatever
+    alpha is, and finite where p is 1.
     """
 
     def setup(self, x: Shape, labels: Shape) -> list[Shape]:
@@ -231,6 +237,8 @@ class FocalLoss(_SoftmaxLoss):
         rows, ids, valid = self.aligned(*bottoms)
         log_p = jax.nn.log_softmax(rows, axis=1)
         found = floored(self.of_label(log_p, ids), LOG_FLT_MIN)
-        focus = (self.inside + self.sign * jnp.exp(found)) ** self.gamma
-        losses = jnp.where(valid, -self.outside * focus * found, 0)
+        focus = stop_gradient((self.inside + self.sign * jnp.exp(found)) ** self.gamma)
+        slope = self.sign * self.gamma * focus / jnp.maximum(1 + self.sign * jnp.exp(found), FOCUS_FLOOR)
+        by_log_p = stop_gradient(focus + slope * jnp.exp(found) * found)
+        losses = jnp.where(valid, -self.outside * with_gradient_of(focus * found, by_log_p * found), 0)
         return self.normalized(jnp.sum(losses), valid, log_p, bottoms[0].shape)

@@ -19,7 +19,7 @@ class CenterLoss(Labelled):
     """Σ |x − c|² / 2N, c the center of x's class (Wen et al. 2016); with distance_type "L1" Σ |x − c|₁ / N.
 
     It weighs nothing where no loss_weight is given. The gradient of a center, whatever loss_weight says, is
-    Σ (c − x) / (1 + n) over the n items of its class.
+    Σ (c − x) / (1 + n) over the n items of its class; with a distance_type, happynear's, n times that, as there.
     Bottoms: x (N, …), labels. Param: the centers (num_output, K), K the values of an item from `axis` on.
     """
 
@@ -47,7 +47,9 @@ class CenterLoss(Labelled):
         total = jnp.sum(jnp.abs(d)) if self.absolute else jnp.sum(jnp.square(d)) / 2
         away = -stop_gradient(jnp.sign(d) if self.absolute else d)
         summed = sums(jnp.concatenate([away, jnp.ones((len(away), 1), away.dtype)], 1), ids, len(centers))
-        pull = jnp.sum(centers * (summed[:, :-1] / (1 + summed[:, -1:])))
+        items = summed[:, -1:]
+        times = items if self.config.center_loss_param.HasField("distance_type") else 1
+        pull = jnp.sum(centers * (summed[:, :-1] * times / (1 + items)))
         return [total / max(1, x.shape[0]) + unweighted(jnp.zeros_like(total), pull)]
 
 

@@ -27,7 +27,6 @@ def channelwise(v):
 
 CASES = [
     Case("pspnet", PSPNET(""), X, lambda x, s, b, m, v: s * normalized(x, 0.1) + b),
-    Case("pspnet in test", PSPNET(""), X, lambda x, s, b, m, v: s * normalized(x, 0.1, m, v) + b, phase=pb.TEST),
     Case("segnet", SEGNET, X, lambda x, s, b: s * normalized(x, 1e-9) + b),
     Case("segnet, folded", 'type: "BN" bn_param { bn_mode: INFERENCE }', X, lambda x, s, b: s * x + b),
     Case("nvidia", NVIDIA, X, lambda x, s, b, *_: channelwise(s) * normalized(x, 1e-5) + channelwise(b)),
@@ -54,6 +53,25 @@ def test_frozen_slope_and_bias_have_no_gradient():
     gradients = jax.grad(lambda params: case.run(params, {"x": x})[0].sum())(params)
     assert not any(np.any(g) for g in gradients[:2])
     assert_close(params[3], np.ones((1, 2, 1, 1)))
+
+
+def test_in_test_pspnets_gradient_goes_through_the_statistics():
+    """It is scale / σ · (dy − the mean of dy − x̂ · that of x̂ · dy), all by the running ones: not a derivative."""
+    case = Case("test", PSPNET(""), X, phase=pb.TEST)
+    params, given = case.values()
+    params = [*params[:3], np.abs(params[3]) + 0.5]
+    scale, shift, mean, variance = params
+    assert_close(case.run(params, given)[0], scale * normalized(given["x"], 0.1, mean, variance) + shift)
+    dy = np.random.default_rng(2).standard_normal(X["x"]).astype(np.float32)
+    got = jax.grad(lambda x: (case.run(params, {"x": x})[0] * dy).sum())(given["x"])
+    hat, over = (given["x"] - mean) / np.sqrt(variance + 0.1), {"axis": (0, 2, 3), "keepdims": True}
+    want = scale / np.sqrt(variance + 0.1) * (dy - np.mean(dy, **over) - hat * np.mean(hat * dy, **over))
+    assert_close(got, want)
+
+
+def test_segnets_top_has_four_axes():
+    net = net_of(SEGNET, {"x": (3, 2)})
+    assert net.layers[-1].top_shapes == [(3, 2, 1, 1)]
 
 
 def test_nvidias_averages_begin_with_the_batch():

@@ -129,7 +129,7 @@ CASES += [
     Case("focal loss, ignored", FOCAL("gamma: 1") + IGNORED, XM, focal(np.sum(MAPS != 9), 0.25, lambda p: 1 - p)),
     Case("cross entropy by focal loss", FOCAL("alpha: 1 gamma: 0"), XT, focal(4, 1, lambda p: 1)),
     Case("focal loss of faces", FOCAL("type: ORIGIN gamma: 3"), XT, focal(4, 1, lambda p: (1 - p) ** 3)),
-    Case("1 + p", FOCAL("type: ONEADDP alpha: 0.5"), XT, focal(4, 1, lambda p: (0.5 + p) ** 2)),
+    Case("1 + p", FOCAL("type: ONEADDP"), XT, focal(4, 1, lambda p: (1 + p) ** 2)),
 ]
 
 
@@ -171,6 +171,18 @@ def test_softmax_loss_is_finite_where_the_softmax_underflows():
 
 def test_multinomial_loss_keeps_its_floor_in_the_gradient():
     assert_close(slopes('type: "MultinomialLogisticLoss"', x=[[0.0, 1.0]], t=[0])[0], np.array([[-1e20, 0]]))
+
+
+def test_focal_losses_of_faces_have_the_gradient_of_alpha_1():
+    """happynear's divides by 1 − p where (alpha − p)^gamma stands: at x = 0 of 2 classes, alpha 0.25, gamma 1."""
+    (dx,) = slopes(FOCAL("type: ORIGIN alpha: 0.25 gamma: 1"), x=np.zeros((1, 2)), t=np.zeros(1))
+    slope = -0.25 * (1 + np.log(2))
+    assert_close(dx, [[-0.5 * slope, 0.5 * slope]])
+
+
+def test_focal_loss_has_a_gradient_where_nothing_is_lost():
+    (dx,) = slopes(FOCAL("gamma: 0.5"), x=np.array([[200.0, 0]]), t=np.zeros(1))
+    assert_close(dx, [[0, 0]])
 
 
 def test_hinge_loss_has_no_gradient_at_its_kink():

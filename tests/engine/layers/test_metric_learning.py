@@ -77,12 +77,14 @@ def test_a_step_of_center_loss_lowers_for_cuda():
     check_export(Case("step", CENTER(""), XL))
 
 
-def test_centers_move_towards_their_items_whatever_the_loss_weighs():
-    case = Case("centers", CENTER(""), XL)
+@pytest.mark.parametrize(("options", "times"), [("", 1), ('distance_type: "L2"', 2)])
+def test_centers_move_towards_their_items_whatever_the_loss_weighs(options, times):
+    """In happynear's, whose distance_type is, as often as a class has items."""
+    case = Case("centers", CENTER(options), XL)
     (centers,), given = case.values()
     gradient = jax.grad(lambda c: case.net.forward([c], given).loss)(centers)
     d = centers[IDS.astype(int)] - given["x"]
-    assert_close(gradient, [d[0] / 2, 0 * d[0], (d[1] + d[2]) / 3])
+    assert_close(gradient, [d[0] / 2, 0 * d[0], times * (d[1] + d[2]) / 3])
 
 
 @pytest.mark.parametrize(
