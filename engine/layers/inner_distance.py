@@ -1,5 +1,7 @@
 """InnerDistance: how far features lie from centres (NormFace, Wang et al. 2017)."""
 
+import logging
+
 import jax
 import jax.numpy as jnp
 from jax.lax import stop_gradient
@@ -9,6 +11,8 @@ from engine.graph import fits
 from engine.layers.base import Array, Arrays, Context, Layer, Shape, count
 from engine.layers.inner_product import unit_rows
 from engine.layers.registry import layer
+
+log = logging.getLogger(__name__)
 
 BOTTOMS = "features and centres (N, K) behind them, with update_center_only also a label for each feature"
 
@@ -36,11 +40,12 @@ class InnerDistance(Layer):
                 f'transpose is {str(p.transpose).lower()} and distance_type "{p.distance_type}"; it takes centres as '
                 "N × K, and L1 or L2."
             )
-        if p.update_center_only != (len(others) == 2) or (others and p.normalize):
+        if p.update_center_only != (len(others) == 2):
             raise self.error(
-                f"it has {1 + len(others)} bottoms; it takes {BOTTOMS}, and without them has centres of its own, which "
-                "alone can be normalized."
+                f"it has {1 + len(others)} bottoms; it takes {BOTTOMS}, and without them has centres of its own."
             )
+        if others and p.normalize:
+            log.warning("%s: normalize is for centres of its own; those of a bottom are taken as they are.", self.name)
         if others and count(others[0][1:]) != features:
             raise self.error(f"{self.bottom(1)} has shape {list(others[0])}; {features} values a centre are needed.")
         if len(others) == 2 and count(others[1]) != rows:

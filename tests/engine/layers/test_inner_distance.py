@@ -29,6 +29,13 @@ def test_distances_may_be_absolute():
     assert_close(case.run(params, bottoms)[0], distances(bottoms["x"], params[0], 1))
 
 
+def test_centres_of_a_bottom_are_not_normalized(caplog):
+    case = Case("given", LAYER("normalize: true"), {"x": X, "w": W})
+    params, bottoms = case.values()
+    assert_close(case.run(params, bottoms)[0], distances(bottoms["x"], bottoms["w"]))
+    assert "normalize is for centres of its own" in caplog.text
+
+
 def test_normalized_centres_stay_so():
     case = Case("normalized", LAYER("num_output: 5 normalize: true"), {"x": X})
     params, bottoms = case.values()
@@ -46,7 +53,6 @@ def test_normalized_centres_stay_so():
         ("num_output: 5 transpose: true", {"x": X}, "transpose is true"),
         ('num_output: 5 distance_type: "L3"', {"x": X}, 'distance_type "L3"; it takes'),
         ("num_output: 5 update_center_only: true", {"x": X}, "it has 1 bottoms; it takes features and centres"),
-        ("normalize: true", {"x": X, "w": W}, "which alone can be normalized"),
         ("", {"x": X, "w": (5, 3)}, r'"w" has shape \[5, 3\]; 4 values a centre'),
         ("update_center_only: true", {"x": X, "w": W, "l": (2,)}, r'"l" has shape \[2\]; 3 labels are needed'),
     ],
