@@ -12,7 +12,8 @@ from engine.layers.registry import layer
 class SegAccuracy(Layer):
     """Three figures of the confusion of classes: accuracy, mean recall, and mean intersection over union.
 
-    The prediction is the largest score, the last of equal ones. Classes that no label has count in neither mean.
+    The prediction is the largest score, the last of equal ones. Classes that no label has do not count in the
+    mean recall; in the other mean they do, with 1 where they are not predicted either, as in the forks.
     Places with an ignore_label do not count. With `reset: false` the confusion goes on from pass to pass.
     Bottoms: scores (N, C, H, W), labels (N, 1, H, W). Top: (1, 1, 1, 3). It has no gradient.
     """
@@ -49,14 +50,11 @@ class SegAccuracy(Layer):
 def _figures(confusion: Array) -> Array:
     """Accuracy, mean recall, mean intersection over union, of counts (truth, prediction)."""
     right, truth, predicted = jnp.diagonal(confusion), jnp.sum(confusion, 1), jnp.sum(confusion, 0)
+    either = truth + predicted - right
     return jnp.stack(
         [
             jnp.sum(right) / jnp.maximum(jnp.sum(truth), 1),
-            _mean(right, truth, truth > 0),
-            _mean(right, truth + predicted - right, truth > 0),
+            jnp.sum(right / jnp.maximum(truth, 1)) / jnp.maximum(jnp.sum(truth > 0), 1),
+            jnp.mean(jnp.where(either == 0, 1, right / jnp.maximum(either, 1))),
         ]
     )
-
-
-def _mean(part: Array, whole: Array, counts: Array) -> Array:
-    return jnp.sum(jnp.where(counts, part / jnp.maximum(whole, 1), 0)) / jnp.maximum(jnp.sum(counts), 1)

@@ -8,18 +8,25 @@ LAYER = 'type: "SegAccuracy" seg_accuracy_param {{ ignore_label: 255 {} }}'.form
 LABELS = np.array([0, 1, 1, 255, 0, 1.0]).reshape(1, 1, 2, 3)
 PREDICTED = np.array([0, 1, 0, 2, 2, 1])
 SCORES = np.eye(3)[PREDICTED].T.reshape(1, 3, 2, 3)
-FIGURES = np.array([3 / 5, (1 / 2 + 2 / 3) / 2, (1 / 3 + 2 / 3) / 2]).reshape(1, 1, 1, 3)
+FIGURES = np.array([3 / 5, (1 / 2 + 2 / 3) / 2, (1 / 3 + 2 / 3 + 0) / 3]).reshape(1, 1, 1, 3)
 BOTTOMS = {"scores": SCORES, "labels": LABELS}
 
 
 class TestCases(Cases):
-    cases = (Case("one ignored, one class absent", LAYER(""), BOTTOMS, lambda x, labels: FIGURES),)
+    cases = (Case("one ignored, one class never right", LAYER(""), BOTTOMS, lambda x, labels: FIGURES),)
 
 
 def test_of_equal_scores_the_last_class_is_predicted():
     case = Case("equal", LAYER(""), BOTTOMS)
     (y,) = case.run([], {"scores": np.zeros((1, 3, 2, 3), np.float32), "labels": np.full((1, 1, 2, 3), 2, np.float32)})
     assert_close(y, np.ones((1, 1, 1, 3)))
+
+
+def test_a_class_neither_there_nor_predicted_overlaps_wholly():
+    case = Case("absent", LAYER(""), {"scores": (1, 3, 2, 3), "labels": LABELS})
+    scores = np.eye(3, dtype=np.float32)[[0, 1, 0, 1, 0, 1]].T.reshape(1, 3, 2, 3)
+    (y,) = case.run([], {"scores": scores, "labels": LABELS.astype(np.float32)})
+    assert_close(y.ravel(), [4 / 5, (1 + 2 / 3) / 2, (2 / 3 + 2 / 3 + 1) / 3])
 
 
 def test_without_reset_the_confusion_goes_on():
