@@ -1,6 +1,7 @@
 """`classify.py INPUT OUTPUT`: classes of pictures by a deployed net."""
 
 import io
+import os
 import sys
 import time
 from collections.abc import Sequence
@@ -48,7 +49,7 @@ def classify(source: str, target: str, of: Deployed, center_only: bool, images_d
 
     deployed.set_mode(of.gpu)
     net = Classifier(of.model_def, of.pretrained_model, image_dims=images_dim or None, **deployed.preprocessing(of))
-    inputs = pictures(Path(source).expanduser(), ext)
+    inputs = pictures(Path(os.path.expanduser(source)), ext)  # noqa: PTH111  leaves a home that is not there as it is
     print(f"Classifying {len(inputs)} inputs.")
     start = time.perf_counter()
     predictions = net.predict(inputs, not center_only)

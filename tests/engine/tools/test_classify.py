@@ -79,3 +79,8 @@ def test_what_is_no_array_is_told(flags, tmp_path, data, message, capsys):
 def test_the_folder_of_the_result_is_looked_for_first(flags, picture, capsys):
     assert classify.main([picture, "/nowhere/out.npy", *flags]) == 2
     assert "its folder is not there" in capsys.readouterr().err
+
+
+def test_the_home_of_somebody_who_has_none_is_told(flags, tmp_path, capsys):
+    assert classify.main(["~nobody-of-this-name/a.png", str(tmp_path / "out.npy"), *flags]) != 0
+    assert "~nobody-of-this-name/a.png" in capsys.readouterr().err
