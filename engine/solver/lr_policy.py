@@ -46,4 +46,4 @@ def check(param: pb.SolverParameter) -> None:
 def taken_for_zero(param: pb.SolverParameter) -> list[str]:
     """In words, what the policy takes for 0 since it is missing. `param` has passed `check`."""
     missing = [field for field in NEEDS[param.lr_policy] if field in ZERO and not param.HasField(field)]
-    return [f'lr_policy "{param.lr_policy}" goes by {field}, which is missing: it counts as 0.' for field in missing]
+    return [f'lr_policy "{param.lr_policy}" goes by {field}, which is missing: it counts as 0' for field in missing]

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from engine.proto import caffe_pb2 as pb
+from engine.solver import lr_policy
 from hpcbrew.errors import RequestError
 
 
@@ -17,8 +18,10 @@ def check_length(solver: pb.SolverParameter, path: Path) -> None:
 
 
 def warnings(solver: pb.SolverParameter, path: Path, gpus: int, *, tests: bool) -> Iterator[str]:
-    """What is allowed, and would come as a surprise. `gpus`: of a node; `tests`: whether the net has a layer of its own
-    for phase TEST."""
+    """What is allowed, and would come as a surprise, of a solver that has been checked. `gpus`: of a node; `tests`:
+    whether the net has a layer of its own for phase TEST."""
+    for said in lr_policy.taken_for_zero(solver):
+        yield f"{path}: {said}"
     if tests and not any(solver.test_iter):
         yield f"{path}: test_iter is missing: the net has layers for testing, and no test is ever run"
     if solver.HasField("solver_mode") and solver.solver_mode == pb.SolverParameter.GPU and not gpus:

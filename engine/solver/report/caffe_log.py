@@ -38,7 +38,7 @@ class Report:
         """The solver's parameters, as it begins."""
         log.info("solver.cpp:45", f"Initializing solver from parameters: \n{text.format(param).rstrip()}")
         for said in lr_policy.taken_for_zero(param):
-            log.warning("sgd_solver.cpp:81", said)
+            log.warning("sgd_solver.cpp:81", f"{said}.")
 
     def built(self, spec: NetSpec, precision: str = "float32") -> Net:
         """Builds the net of `spec`, and says what it is made of: its text, then its layers, blobs and outputs."""

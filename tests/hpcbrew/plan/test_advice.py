@@ -7,6 +7,7 @@ from hpcbrew.errors import RequestError
 from hpcbrew.plan import advice
 
 PATH = Path("solver.prototxt")
+SOLVER = pb.SolverParameter(lr_policy="fixed")
 
 
 def test_a_solver_says_how_long_it_trains() -> None:
@@ -18,10 +19,15 @@ def test_a_solver_says_how_long_it_trains() -> None:
 @pytest.mark.parametrize(
     ("solver", "gpus", "said"),
     [
-        (pb.SolverParameter(), 0, "test_iter is missing"),
-        (pb.SolverParameter(test_iter=[1], solver_mode=pb.SolverParameter.GPU), 0, "it trains on the CPU. --gpu"),
-        (pb.SolverParameter(test_iter=[1], solver_mode=pb.SolverParameter.GPU), 1, None),
-        (pb.SolverParameter(test_iter=[1]), 0, None),
+        (SOLVER, 0, "test_iter is missing"),
+        (pb.SolverParameter(lr_policy="step", stepsize=5, test_iter=[1]), 0, "gamma, which is missing: it counts as 0"),
+        (
+            pb.SolverParameter(lr_policy="fixed", test_iter=[1], solver_mode=pb.SolverParameter.GPU),
+            0,
+            "it trains on the CPU. --gpu",
+        ),
+        (pb.SolverParameter(lr_policy="fixed", test_iter=[1], solver_mode=pb.SolverParameter.GPU), 1, None),
+        (pb.SolverParameter(lr_policy="fixed", test_iter=[1]), 0, None),
     ],
 )
 def test_what_would_come_as_a_surprise_is_said(solver: pb.SolverParameter, gpus: int, said: str | None) -> None:
@@ -30,4 +36,4 @@ def test_what_would_come_as_a_surprise_is_said(solver: pb.SolverParameter, gpus:
 
 
 def test_a_net_without_tests_needs_no_test_iter() -> None:
-    assert not list(advice.warnings(pb.SolverParameter(), PATH, 0, tests=False))
+    assert not list(advice.warnings(SOLVER, PATH, 0, tests=False))
