@@ -232,7 +232,9 @@ def _read_again(
         n
         for n, (record, folder) in enumerate(zip(records, folders, strict=True))
         if folder.exit is None
-        and judge(record, None, _own(record, folder, report), folder.ids, asked=folder.asked).state.final
+        and judge(
+            record, None, _own(record, report, _others(record, folder, report)), folder.ids, asked=folder.asked
+        ).state.final
     ]
     if not late:
         return folders
@@ -248,7 +250,8 @@ def _read_again(
 def _decide(record: JobRecord, folder: FolderRecords, listing: _Listing, answer: _Answer) -> TrackedJob:
     """What has become of a job, by all that is known of it."""
     never_arrived = not folder.ids and listing.ids is not None and _overdue(record)
-    report, others = _own(record, folder, answer.report), _others(record, folder, answer.report)
+    others = _others(record, folder, answer.report)
+    report = _own(record, answer.report, others)
     status = NEVER_ARRIVED if never_arrived else _judged(record, folder, report)
     live = () if status.state.final else tuple(i for i in folder.asked if i not in others and not _ended(i, report))
     known = record.id or next(iter(folder.ids), None)
@@ -264,10 +267,9 @@ def _others(record: JobRecord, folder: FolderRecords, report: QstatReport | None
     return query.others(report, folder.asked, run_folder.described_in(record).name)
 
 
-def _own(record: JobRecord, folder: FolderRecords, report: QstatReport | None) -> QstatReport | None:
-    """The answer without other folders' jobs. Where one of these has the id that the scheduler gave the job, it knows
-    the job no more; where the id is but the folder's word, nothing is known."""
-    others = _others(record, folder, report)
+def _own(record: JobRecord, report: QstatReport | None, others: dict[str, str]) -> QstatReport | None:
+    """The answer without `others`, jobs of other folders. Where one of these has the id that the scheduler gave the
+    job, it knows the job no more; where the id is but the folder's word, nothing is known."""
     if report is None or not others:
         return report
     jobs = {job_id: job for job_id, job in report.jobs.items() if job_id not in others}
