@@ -77,10 +77,10 @@ class BN(_Scaled):
     def pull(self, x: Array, mean: Array, variance: Array, slope: Array) -> Array:
         """0, with the gradient of x: scale / σ · (dy − the mean of dy − x̂ · that of x̂ · dy), x̂ by the μ and σ given."""
         axes = tuple(axis for axis in range(x.ndim) if axis != 1)
-        spread = slope.reshape(self.broad) / jnp.sqrt(variance.reshape(self.broad) + self.eps)
-        whole = stop_gradient(x - mean.reshape(self.broad)) / jnp.sqrt(variance.reshape(self.broad) + self.eps)
+        deviation = jnp.sqrt(variance.reshape(self.broad) + self.eps)
+        whole = stop_gradient(x - mean.reshape(self.broad)) / deviation
         z = x - jnp.mean(x, axes, keepdims=True) - whole * jnp.mean(x * whole, axes, keepdims=True)
-        return with_gradient_of(jnp.zeros_like(x), stop_gradient(spread) * z)
+        return with_gradient_of(jnp.zeros_like(x), stop_gradient(slope.reshape(self.broad) / deviation) * z)
 
 
 @layer("BN", when=normalized.of_segnet)
