@@ -73,7 +73,7 @@ class Iterations(NamedTuple):
 
 class Iterate(Protocol):
     """Iterations at as many of the `rates` as there are batches for within a moment, one at least; they use up `params`
-    and `history`."""
+    and `history`. `passes`: see `step.Iterate`; where a call has several iterations, each is one pass anyway."""
 
     def __call__(
         self,
