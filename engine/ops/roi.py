@@ -11,6 +11,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from engine.ops import platform
+from engine.ops.rounded import divided
 
 Array = jax.Array
 Bounds = tuple[Array, Array]
@@ -210,8 +211,5 @@ def rounded(x: Array) -> Array:
 
 
 def bin_lengths(lengths: Array, bins: int) -> Array:
-    """lengths (R) / bins, rounded once: (R, 1).
-
-    XLA multiplies by the reciprocal where it sees a constant; a last bit more, and a bin reaches an element further.
-    """
-    return (lengths / jnp.where(lengths > 0, jnp.asarray(bins, lengths.dtype), 1))[:, None]
+    """lengths (R) / bins, rounded once: (R, 1). A last bit more, and a bin reaches an element further."""
+    return divided(lengths, bins)[:, None]
