@@ -20,10 +20,11 @@ from engine.layers.base import Array, Context, Layer, Shape, SourceLayer
 from engine.layers.registry import create, known
 from engine.net import labels, parameters, spans, steps, total_loss
 from engine.net.assembly import Behind, assemble
+from engine.net.jitted import jitted
 from engine.net.last_used import LastUsed
 from engine.net.needs_backward import NeedsBackward, needs_backward
 from engine.net.parameters import cleared, shaped
-from engine.net.sized import Sized, for_platform
+from engine.net.sized import Sized
 from engine.net.spans import Given, Probes, Span
 from engine.net.steps import Step
 from engine.net.tape import Tape, push
@@ -301,12 +302,12 @@ class Net:
     @cached_property
     def run_span(self) -> Callable[[Span, Given], spans.Made]:
         """`spans.run_compiled`, compiled."""
-        return jax.jit(for_platform(partial(spans.run_compiled, self)), static_argnums=0)
+        return jitted(partial(spans.run_compiled, self), static_argnums=0)
 
     @cached_property
     def push_span(self) -> Callable[..., Any]:
         """`tape.push`, compiled."""
-        return jax.jit(for_platform(partial(push, self)), static_argnums=0)
+        return jitted(partial(push, self), static_argnums=0)
 
     def run(
         self, i: int, params: Sequence[Array] | Mapping[int, Array], bottoms: Sequence[Array], key: Array | None = None

@@ -3,17 +3,17 @@
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass
-from functools import cache, cached_property
+from functools import cached_property
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from engine import log
 from engine.net import program_cache
+from engine.net.jitted import compiler_options, for_platform, on_cpu
 from engine.net.last_used import LastUsed
-from engine.ops import onednn_proof, platform
+from engine.ops import onednn_proof
 
 KEPT = 64
 """Programs that a function keeps, one for each set of sizes: those used last."""
@@ -23,30 +23,6 @@ OFTEN = 16
 
 VARIED = "varied"
 """Stands first among the counts where there is no first size that others are rare beside."""
-
-QUICK = {
-    "xla_backend_optimization_level": 0,
-    "xla_cpu_use_fusion_emitters": False,
-    "xla_cpu_parallel_codegen_split_count": 1,
-}
-"""On a CPU, sizes are compiled so at first: measured on eight small convolutions, their pass takes 0.10 s instead of
-0.8 to compile, and 9.4 ms instead of 8.0 to run: most of what large layers compute is in libraries."""
-
-
-def known(options: Mapping[str, Any]) -> dict[str, Any]:
-    """Those of XLA's options that this jaxlib has: they come and go from version to version."""
-    if _taken(**options):
-        return dict(options)
-    return {name: value for name, value in options.items() if _taken(**{name: value})}
-
-
-@cache
-def _taken(**options: Any) -> bool:
-    try:
-        jax.jit(jnp.negative, compiler_options=options).lower(np.float32(0)).compile()
-    except jax.errors.JaxRuntimeError:
-        return False
-    return True
 
 
 class Uses:
@@ -144,7 +120,7 @@ class Sized:
                 return self._function(*args)
 
         with around():
-            return _Program(_compiled(sized, self._made_of, args, self._options, QUICK if quick else None, said), quick)
+            return _Program(_compiled(sized, self._made_of, args, self._options, quick=quick, said=said), quick)
 
     @cached_property
     def _made_of(self) -> str | None:
@@ -175,36 +151,20 @@ def _compiled(
     made_of: str | None,
     args: Any,
     options: Mapping[str, Any],
-    how: Mapping[str, Any] | None = None,
+    *,
+    quick: bool = False,
     said: str = "",
 ) -> Callable[..., Any]:
-    """The function's program for such arguments, from the disk if it can be kept there. how: XLA's options.
+    """The function's program for such arguments, from the disk if it can be kept there.
 
     None in `made_of`: there is no telling what the function is made of. said: to the log, where it is compiled.
     """
-
-    program = for_platform(function)
+    program, how = for_platform(function), compiler_options(quick=quick)
     key = program_cache.key(made_of, args, how) if made_of else None
     found: Callable[..., Any] | None = program_cache.load(key) if key else None
     if found is not None:
         return found
     if said:
         log.info("net.cpp:260", said)
-    options = {**options, "compiler_options": known(how) if how else None}
+    options = {**options, "compiler_options": how}
     return program_cache.compiled(program, key, args, **options) if key else jax.jit(program, **options)
-
-
-def for_platform(function: Callable[..., Any]) -> Callable[..., Any]:
-    """The function, of whose forms for other platforms than that of now nothing is traced."""
-
-    def program(*args: Any) -> Any:
-        with platform.cpu_alone() if on_cpu() else platform.no_cpu():
-            return function(*args)
-
-    return program
-
-
-def on_cpu() -> bool:
-    """Whether what is compiled now is for a CPU."""
-    device = jax.config.values.get("jax_default_device")
-    return str(getattr(device, "platform", device or jax.default_backend())) == "cpu"

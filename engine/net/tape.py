@@ -12,9 +12,9 @@ import numpy as np
 from engine.graph.graph import Value
 from engine.layers.base import Array
 from engine.net import spans
+from engine.net.jitted import on_cpu
 from engine.net.needs_backward import NeedsBackward
 from engine.net.parameters import Param
-from engine.net.sized import on_cpu
 from engine.net.spans import Given, Made, Span, Values
 
 FIRST, LAST = (0, 3, 1, 2), (0, 2, 3, 1)

@@ -14,8 +14,8 @@ import jax
 
 from engine.host import memory
 from engine.net import blob_memory
+from engine.net.jitted import on_cpu
 from engine.net.net import Net
-from engine.net.sized import on_cpu
 
 LARGE = 2**27
 """Bytes of all blobs. A pass over so many takes a tenth of a second, the call that starts it a thousandth."""

@@ -17,8 +17,9 @@ import numpy as np
 
 from engine.devices.data_parallel import DataParallel
 from engine.net import blob_memory
+from engine.net.jitted import jitted
 from engine.net.net import Net
-from engine.net.sized import Uses, for_platform
+from engine.net.sized import Uses
 from engine.solver import step
 from engine.solver.backward import NOTHING, Inputs, Keep
 from engine.solver.gradients import Rates, Settings
@@ -165,7 +166,7 @@ def _one_by_one(single: step.Iterate) -> Iterate:
 
 
 def _looped(whole: Callable[..., Any]) -> Iterate:
-    program = jax.jit(for_platform(partial(_loop, whole)), donate_argnums=(0, 1))
+    program = jitted(partial(_loop, whole), donate_argnums=(0, 1))
 
     def iterate(
         params: Params,

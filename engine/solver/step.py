@@ -11,8 +11,9 @@ import numpy as np
 from engine.devices.data_parallel import EACH, SAME, DataParallel
 from engine.graph.graph import Value
 from engine.net.convolution_work import light
+from engine.net.jitted import jitted
 from engine.net.net import Net
-from engine.net.sized import Kept, Uses, for_platform
+from engine.net.sized import Kept, Uses
 from engine.solver import gradients, in_place, in_turn
 from engine.solver.backward import NOTHING, Inputs, Keep, Passed, backward
 from engine.solver.gradients import Applied, Rates, Settings
@@ -205,7 +206,7 @@ class _Parts:
         return self.params if self.keep.steps else SAME
 
 
-def _whole(parts: _Parts, traced: Callable[[Any], Any] = lambda function: function) -> jax.stages.Wrapped:
+def _whole(parts: _Parts, jit: Callable[..., jax.stages.Wrapped] = jax.jit) -> jax.stages.Wrapped:
     def on_device(carry: Carry, rates: Rates, drawn: Drawn) -> StepResult:
         done = parts.run_pass(carry.params, drawn)
         updated = parts.run_update(carry._replace(params=done.params), done.grads, rates)
@@ -231,11 +232,11 @@ def _whole(parts: _Parts, traced: Callable[[Any], Any] = lambda function: functi
         done: StepResult = mapped(Carry(params, history), rates, drawn)
         return done
 
-    return jax.jit(traced(on_devices), donate_argnums=(1,) if parts.keep.values else (0, 1))
+    return jit(on_devices, donate_argnums=(1,) if parts.keep.values else (0, 1))
 
 
 def _single(parts: _Parts) -> Iterate:
-    step, settle = _whole(parts, for_platform), in_turn.settle(parts.net)
+    step, settle = _whole(parts, jitted), in_turn.settle(parts.net)
 
     def iterate(
         params: Params,

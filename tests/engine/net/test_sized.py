@@ -1,13 +1,12 @@
 """Functions compiled for each size of their arguments: which, how, and how many are kept."""
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from engine.net import sized
 from engine.net.sized import Kept, Sized, Uses
-from engine.ops import onednn_proof, platform
+from engine.ops import onednn_proof
 
 
 @pytest.fixture
@@ -135,19 +134,3 @@ def test_what_cannot_be_told_by_its_value_is_compiled_all_the_same(folder, trace
     kept = Kept(lambda x: traced.append(x.shape) or x + 1, made_of=object())
     assert [kept(ones(2)).tolist() for _ in range(2)] == [[2, 2]] * 2
     assert traced == [(2,)]
-
-
-def test_an_option_that_this_jaxlib_lacks_is_left_out():
-    level = {"xla_backend_optimization_level": 0}
-    assert sized.known(level) == level
-    assert sized.known({"xla_of_another_time": True, **level}) == level
-
-
-def test_for_a_gpu_no_form_of_a_cpus_is_traced(monkeypatch):
-    monkeypatch.setattr(sized, "on_cpu", lambda: False)
-
-    def of_a_cpu(x):
-        raise AssertionError
-
-    program = sized.for_platform(lambda x: platform.dependent(x, cpu=of_a_cpu, default=jnp.negative))
-    assert jax.jit(program)(np.float32(2)) == -2
