@@ -66,6 +66,7 @@ ELSEWHERE = {
     "engine/layers/windowed.py": "engine/layers/test_pooling.py",
     "engine/ops/batch_norm.py": "engine/layers/test_normalization.py",
     "engine/ops/convolution.py": "engine/layers/test_convolution.py",
+    "engine/ops/convolution_xla.py": "engine/ops/test_convolution_cpu.py",
     "engine/proto/fork_numbers.py": "engine/proto/test_fork_wire.py",
     "engine/ops/lrn.py": "engine/layers/test_normalization.py",
     "engine/ops/placing.py": "engine/layers/test_upsampling.py",

@@ -5,8 +5,8 @@ of w from (x, dy). Deconvolution is the second of them; its gradients are the fi
 
 Arrays: x (N, C, *in), w (M, C / groups, *kernel), b (M), y (N, M, *out).
 
-Each product has a form a platform: XLA's own; on a CPU that of `convolution_onednn`, where it was proved to work there
-(`onednn_proof`), or that of `convolution_cpu`.
+Each product has a form a platform: that of `convolution_xla`; on a CPU that of `convolution_onednn`, where it was
+proved to work there (`onednn_proof`), or that of `convolution_cpu`.
 
 Each product is a `jax.jit` of its own, so that layers of the same sizes are traced and lowered once; XLA inlines it.
 """
@@ -14,13 +14,14 @@ Each product is a `jax.jit` of its own, so that layers of the same sizes are tra
 from functools import partial
 from math import prod
 from types import ModuleType
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from engine.ops import channels, convolution_cpu, convolution_onednn, onednn_proof, platform
+from engine.ops import channels, convolution_cpu, convolution_onednn, convolution_xla, onednn_proof, platform
 from engine.ops.window import Window
 
 Array = jax.Array
@@ -78,65 +79,38 @@ deconvolve.defvjp(_deconvolve_fwd, _deconvolve_bwd)
 @partial(jax.jit, static_argnames=("window", "groups"))
 def forward(x: Array, w: Array, b: Array | None, window: Window, groups: int) -> Array:
     """y from x, w and b."""
-
-    def default(x: Array, w: Array, b: Array | None) -> Array:
-        y = _convolution(x, w, window, groups)
-        return y if b is None else y + channels.along(b, y)
-
-    forms = _cpu_forms(x, w.shape, window, groups)
-    if forms is None:
-        return default(x, w, b)
-    return platform.dependent(x, w, b, cpu=partial(forms.forward, window=window, groups=groups), default=default)
+    cpu = _cpu_forms(x, w.shape, window, groups)
+    return _by_platform("forward", cpu, x, w, b, window=window, groups=groups)
 
 
 @partial(jax.jit, static_argnames=("x_shape", "window", "groups"))
 def input_gradient(dy: Array, w: Array, x_shape: tuple[int, ...], window: Window, groups: int) -> Array:
     """The gradient of x from dy and w."""
-    x = jax.ShapeDtypeStruct(x_shape, dy.dtype)
-
-    def default(dy: Array, w: Array) -> Array:
-        return jax.linear_transpose(lambda x: _convolution(x, w, window, groups), x)(dy)[0]
-
-    forms = _cpu_forms(x, w.shape, window, groups)
-    if forms is None:
-        return default(dy, w)
-    on_cpu = partial(forms.input_gradient, x_shape=x_shape, window=window, groups=groups)
-    return platform.dependent(dy, w, cpu=on_cpu, default=default)
+    cpu = _cpu_forms(jax.ShapeDtypeStruct(x_shape, dy.dtype), w.shape, window, groups)
+    return _by_platform("input_gradient", cpu, dy, w, x_shape=x_shape, window=window, groups=groups)
 
 
 @partial(jax.jit, static_argnames=("w_shape", "window", "groups"))
 def weight_gradient(x: Array, dy: Array, w_shape: tuple[int, ...], window: Window, groups: int) -> Array:
     """The gradient of w from x and dy."""
-    w = jax.ShapeDtypeStruct(w_shape, x.dtype)
-
-    def default(x: Array, dy: Array) -> Array:
-        return jax.linear_transpose(lambda w: _convolution(x, w, window, groups), w)(dy)[0]
-
-    forms = _cpu_forms(x, w_shape, window, groups)
-    if forms is None:
-        return default(x, dy)
-    on_cpu = partial(forms.weight_gradient, w_shape=w_shape, window=window, groups=groups)
-    return platform.dependent(x, dy, cpu=on_cpu, default=default)
+    cpu = _cpu_forms(x, w_shape, window, groups)
+    return _by_platform("weight_gradient", cpu, x, dy, w_shape=w_shape, window=window, groups=groups)
 
 
-def _cpu_forms(
-    x: Array | jax.ShapeDtypeStruct, w_shape: tuple[int, ...], window: Window, groups: int
-) -> ModuleType | None:
-    """What computes such a convolution on a CPU; none where that is XLA's own."""
+def _cpu_forms(x: Array | jax.ShapeDtypeStruct, w_shape: tuple[int, ...], window: Window, groups: int) -> ModuleType:
+    """What computes such a convolution on a CPU."""
     if convolution_onednn.fits(x.shape, x.dtype, w_shape, window, groups) and onednn_proof.passed():
         return convolution_onednn
-    return convolution_cpu if convolution_cpu.takes(x.shape[1], w_shape, groups) else None
+    return convolution_cpu if convolution_cpu.takes(x.shape[1], w_shape, groups) else convolution_xla
 
 
-def _convolution(x: Array, w: Array, window: Window, groups: int) -> Array:
-    return lax.conv_general_dilated(
-        x,
-        w,
-        window_strides=window.stride,
-        padding=[(p, p) for p in window.pad],
-        rhs_dilation=window.dilation,
-        feature_group_count=groups,
+def _by_platform(product: str, cpu: ModuleType, *arrays: Array | None, **given: Any) -> Array:
+    """One of the three products, by name, of the forms of the platform."""
+    on_cpu, default = (partial(getattr(forms, product), **given) for forms in (cpu, convolution_xla))
+    made: Array = (
+        default(*arrays) if cpu is convolution_xla else platform.dependent(*arrays, cpu=on_cpu, default=default)
     )
+    return made
 
 
 def columns(x: Array, window: Window) -> Array:

@@ -14,6 +14,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from engine.ops import channels
+from engine.ops.convolution_xla import apart
 from engine.ops.window import Window
 
 Array = jax.Array
@@ -39,8 +40,7 @@ def _product(x: Array, w: Array, window: Window, groups: int) -> Array:
     if _depthwise(x.shape[1], w.shape, groups):
         return _scaled_taps(_fit(x, [(p, p, 0) for p in window.pad]), w, window)
     if groups > 1:
-        pairs = zip(jnp.split(x, groups, 1), jnp.split(w, groups), strict=True)
-        return jnp.concatenate([_product(a, b, window, 1) for a, b in pairs], 1)
+        return apart(lambda x, w: _product(x, w, window, 1), groups, (x, 1), (w, 0), joined=1)
     if _pointwise(window):
         return _unflat(jnp.einsum("mc,ncp->nmp", _matrix(w), _flat(_thin(x, window))), window.outputs(x.shape[2:]))
     return lax.conv_general_dilated(x, w, window.stride, [(p, p) for p in window.pad], rhs_dilation=window.dilation)
@@ -59,8 +59,7 @@ def input_gradient(dy: Array, w: Array, x_shape: Sequence[int], window: Window, 
         return _scaled_taps(_fit(dy, ends), _flip(w), window.dense)
     if groups > 1:
         shape = (x_shape[0], x_shape[1] // groups, *inputs)
-        pairs = zip(jnp.split(dy, groups, 1), jnp.split(w, groups), strict=True)
-        return jnp.concatenate([input_gradient(a, b, shape, window, 1) for a, b in pairs], 1)
+        return apart(lambda dy, w: input_gradient(dy, w, shape, window, 1), groups, (dy, 1), (w, 0), joined=1)
     if _pointwise(window):
         return _fit(_unflat(jnp.einsum("mc,nmp->ncp", _matrix(w), _flat(dy)), dy.shape[2:]), ends)
     return lax.conv_general_dilated(
@@ -81,8 +80,7 @@ def weight_gradient(x: Array, dy: Array, w_shape: Sequence[int], window: Window,
         return jnp.stack(sums, -1).reshape(w_shape)
     if groups > 1:
         shape = (w_shape[0] // groups, *w_shape[1:])
-        pairs = zip(jnp.split(x, groups, 1), jnp.split(dy, groups, 1), strict=True)
-        return jnp.concatenate([weight_gradient(a, b, shape, window, 1) for a, b in pairs])
+        return apart(lambda x, dy: weight_gradient(x, dy, shape, window, 1), groups, (x, 1), (dy, 1), joined=0)
     if _pointwise(window):
         return jnp.einsum("ncp,nmp->mc", _flat(_thin(x, window)), _flat(dy)).reshape(w_shape)
     if prod(window.kernel) > FEW or x.shape[1] in MIDDLING:

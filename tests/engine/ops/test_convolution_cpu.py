@@ -1,4 +1,4 @@
-"""The CPU's forms of a convolution's products, against XLA's own: what other devices run."""
+"""The forms of a convolution's products that the CPU has, and those that other devices have, against `lax`'s."""
 
 import jax
 import numpy as np
@@ -6,6 +6,7 @@ import pytest
 from jax import lax
 
 from engine.ops import convolution_cpu as cpu
+from engine.ops import convolution_xla
 from engine.ops.window import Window
 
 CASES = {
@@ -33,8 +34,22 @@ def test_many_groups_are_left_to_xla():
     assert not cpu.takes(500, (500, 2, 3, 3), 250)
 
 
+def test_few_groups_are_computed_one_by_one_where_xla_computes_them():
+    def groups(n):
+        x, w = np.ones((1, 24, 5, 5), np.float32), np.ones((24, 24 // n, 3, 3), np.float32)
+        window = Window((3, 3), (1, 1), (1, 1), (1, 1))
+        text = jax.jit(lambda x, w: convolution_xla.forward(x, w, None, window, n)).lower(x, w).as_text()
+        return [
+            line.split("feature_group_count = ")[1].split()[0] for line in text.splitlines() if "convolution(" in line
+        ]
+
+    assert groups(2) == ["1"] * 2
+    assert groups(8) == ["8"]
+
+
+@pytest.mark.parametrize("forms", [cpu, convolution_xla])
 @pytest.mark.parametrize("name", CASES)
-def test_the_three_products_equal_xlas(name):
+def test_the_three_products_equal_laxs(name, forms):
     shape, outputs, window, groups = CASES[name]
     rng = np.random.default_rng(0)
     x = rng.standard_normal(shape).astype(np.float32)
@@ -50,9 +65,9 @@ def test_the_three_products_equal_xlas(name):
     def both(x, w, dy):
         y, pull = jax.vjp(plain, x, w)
         ours = (
-            cpu.forward(x, w, None, window, groups),
-            cpu.input_gradient(dy, w, x.shape, window, groups),
-            cpu.weight_gradient(x, dy, w.shape, window, groups),
+            forms.forward(x, w, None, window, groups),
+            forms.input_gradient(dy, w, x.shape, window, groups),
+            forms.weight_gradient(x, dy, w.shape, window, groups),
         )
         return ours, (y, *pull(dy))
 
