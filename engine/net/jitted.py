@@ -19,13 +19,10 @@ QUICK = {
 """On a CPU, sizes are compiled so at first: measured on eight small convolutions, their pass takes 0.10 s instead of
 0.8 to compile, and 9.4 ms instead of 8.0 to run: most of what large layers compute is in libraries."""
 
-GPU = {
-    "xla_gpu_exclude_nondeterministic_ops": True,
-    "xla_gpu_autotune_level": 2,
-}
+GPU = {"xla_gpu_exclude_nondeterministic_ops": True}
 """On a GPU, of a library's algorithms those alone that add up in the same order every time, or a resumed run would not
-go on as the first did. They are tried out on random values, and what they give is not compared: that only tells of
-faults in a library, and takes as long again."""
+go on as the first did. There are fewer to try out: measured on an H200 (TF32), CIFAR-10's step is ready after 3.8 s
+instead of 18.5, and takes 1.5 to 1.6 ms instead of 1.3."""
 
 
 def jitted(function: Callable[..., Any], **options: Any) -> jax.stages.Wrapped:
