@@ -37,7 +37,7 @@ def where_fastest(form: Callable[..., Array], *blobs: Array) -> Array:
     def on_cpu(*blobs: Array) -> Array:
         return first(form(blobs[0].ndim - 1, *map(last, blobs)))
 
-    made: Array = platform.dependent(*blobs, cpu=on_cpu, default=lambda *blobs: form(1, *blobs))
+    made: Array = platform.dependent(*blobs, cpu=platform.widened(on_cpu), default=lambda *blobs: form(1, *blobs))
     return made
 
 

@@ -107,9 +107,7 @@ def _cpu_forms(x: Array | jax.ShapeDtypeStruct, w_shape: tuple[int, ...], window
 def _by_platform(product: str, cpu: ModuleType, *arrays: Array | None, **given: Any) -> Array:
     """One of the three products, by name, of the forms of the platform."""
     on_cpu, default = (partial(getattr(forms, product), **given) for forms in (cpu, convolution_xla))
-    made: Array = (
-        default(*arrays) if cpu is convolution_xla else platform.dependent(*arrays, cpu=on_cpu, default=default)
-    )
+    made: Array = platform.dependent(*arrays, cpu=platform.widened(on_cpu), default=default)
     return made
 
 

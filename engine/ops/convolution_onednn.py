@@ -52,7 +52,7 @@ PARTS = 8
 
 def fits(x_shape: Sequence[int], dtype: Any, w_shape: Sequence[int], window: Window, groups: int) -> bool:
     """Whether these forms compute such a convolution, and faster than those of `convolution_cpu`."""
-    if len(window.kernel) != 2 or dtype != jnp.float32 or prod(x_shape) == 0:
+    if len(window.kernel) != 2 or dtype not in (jnp.float32, jnp.bfloat16) or prod(x_shape) == 0:
         return False
     by_channel = 1 < groups == x_shape[1]
     return w_shape[0] == groups and prod(window.kernel) <= TAPS if by_channel else groups <= FEW

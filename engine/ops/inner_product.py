@@ -28,6 +28,7 @@ from jax import lax
 from engine.ops import onednn, onednn_proof, platform
 
 Array = jax.Array
+Product = Callable[[Array, Array], Array]
 
 LARGE = 2**20
 """Smaller matrices are left to XLA, which keeps what it compiled for the next run if nothing in it calls oneDNN."""
@@ -42,13 +43,12 @@ FEW_FOR_XLA = 32
 @jax.custom_vjp
 def product(x: Array, w: Array) -> Array:
     """x (N, K), w (M, K) → x wᵀ (N, M)."""
-    if not x.size or jnp.result_type(x, w) != jnp.float32:
+    if not x.size or x.dtype not in (jnp.float32, jnp.bfloat16):
         return _plain(x, w)
-    made: Array = platform.dependent(x, w, cpu=_form(len(x), w.shape), default=_plain)
-    return made
+    return _by_platform(_form(len(x), w.shape), _plain, x, w)
 
 
-def _form(rows: int, w_shape: tuple[int, ...]) -> Callable[[Array, Array], Array]:
+def _form(rows: int, w_shape: tuple[int, ...]) -> Product:
     """What is fastest on a CPU."""
     if prod(w_shape) >= LARGE and rows > FEW and onednn_proof.passed():
         return _onednn_weights_first if rows <= MANY else _onednn
@@ -81,7 +81,12 @@ def _product_fwd(x: Array, w: Array) -> tuple[Array, tuple[Array, Array]]:
 
 def _product_bwd(saved: tuple[Array, Array], dy: Array) -> tuple[Array, Array]:
     x, w = saved
-    return jnp.matmul(dy, w), jnp.matmul(dy.T, x)
+    return _by_platform(jnp.matmul, jnp.matmul, dy, w), _by_platform(jnp.matmul, jnp.matmul, dy.T, x)
+
+
+def _by_platform(cpu: Product, default: Product, a: Array, b: Array) -> Array:
+    made: Array = platform.dependent(a, b, cpu=platform.widened(cpu), default=default)
+    return made
 
 
 product.defvjp(_product_fwd, _product_bwd)

@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from typing import Any
 
+import jax
+import jax.numpy as jnp
 from jax import lax
 
 from engine.ops.trace_flag import TraceFlag
@@ -23,3 +25,17 @@ def dependent(*args: Any, cpu: Callable[..., Any], default: Callable[..., Any]) 
     if _no_cpu.up:
         return default(*args)
     return lax.platform_dependent(*args, cpu=cpu, default=default)
+
+
+def widened(form: Callable[..., jax.Array]) -> Callable[..., jax.Array]:
+    """`form`, which computes bfloat16 in float32 and rounds what it makes, to the type of its first argument.
+
+    For a CPU, on which XLA has no fast products of bfloat16, and converts every element for every operation.
+    """
+
+    def wide(*arrays: jax.Array | None) -> jax.Array:
+        low = jnp.bfloat16
+        made = form(*(a.astype(jnp.float32) if a is not None and a.dtype == low else a for a in arrays))
+        return made.astype(low) if arrays[0] is not None and arrays[0].dtype == low else made
+
+    return wide

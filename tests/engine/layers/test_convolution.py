@@ -2,10 +2,14 @@
 
 from itertools import product
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from support.layer_cases import Case, assert_close, check_export, check_formula, check_gradient, check_refused, net_of
 
+from engine.ops.convolution import convolve
+from engine.ops.window import Window
 from engine.proto import caffe_pb2 as pb
 from engine.proto import text
 
@@ -363,3 +367,16 @@ def test_each_side_of_a_deconvolution_loses_or_gets_its_own():
 def test_wrong_pads_of_sides_are_refused(kind, pads, message):
     layer = f'type: "{kind}" convolution_param {{ num_output: 2 kernel_size: 3 {pads} }}'
     check_refused(layer, {"x": (1, 2, 4, 4)}, message)
+
+
+def test_on_a_cpu_products_of_bfloat16_are_those_of_float32_rounded():
+    window = Window((3, 3), (1, 1), (1, 1), (1, 1))
+    x, w = (jax.random.normal(jax.random.key(k), (4, 4, 3, 3)).astype("bfloat16") for k in range(2))
+
+    def both(x, w):
+        y, pull = jax.vjp(lambda x, w: convolve(x, w, None, window), x, w)
+        return y, *pull(jnp.ones_like(y))
+
+    low, full = both(x, w), both(x.astype("float32"), w.astype("float32"))
+    for got, want in zip(low, full, strict=True):
+        assert (got == want.astype("bfloat16")).all()

@@ -39,10 +39,11 @@ def test_it_and_its_gradients_are_right(rows, called, monkeypatch: pytest.Monkey
         (9, 150 * 24, "float32", True),
         (65, 150 * 24, "float32", True),
         (65, 150 * 24 + 1, "float32", False),
-        (65, 0, "bfloat16", False),
+        (65, 0, "bfloat16", True),
+        (65, 0, "float16", False),
         (8, 0, "float32", False),
     ],
-    ids=["some rows", "many rows", "small", "of another type", "few rows"],
+    ids=["some rows", "many rows", "small", "of bfloat16", "of another type", "few rows"],
 )
 def test_only_large_matrices_of_floats_call_onednn_for_more_than_few_rows(
     rows, large, dtype, calls, monkeypatch: pytest.MonkeyPatch

@@ -1,6 +1,7 @@
 """Forms of an operation that differ from platform to platform."""
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -51,3 +52,17 @@ def test_what_was_traced_for_a_cpu_alone_is_not_taken_for_others(function, trace
     exported = jax.export.export(function, platforms=["cuda"])(np.float32(1))
     assert "default" in traced
     assert "3.0" in exported.mlir_module()
+
+
+def test_a_cpus_form_computes_bfloat16_in_float32_and_rounds_what_it_makes():
+    seen = []
+
+    def form(x, none, y):
+        seen.append((x.dtype, none, y.dtype))
+        return x * y
+
+    low = jnp.asarray(1 + 2**-7, jnp.bfloat16)
+    made = platform.widened(form)(low, None, np.float32(1 + 2**-9))
+    assert seen == [(jnp.float32, None, jnp.float32)]
+    assert (made.dtype, float(made)) == (jnp.bfloat16, 1 + 2**-7)
+    assert platform.widened(form)(np.float32(3), None, np.float32(2)).dtype == jnp.float32
