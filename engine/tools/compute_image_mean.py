@@ -12,9 +12,10 @@ from engine.data.backends import READERS
 from engine.data.databases import Database, name_key
 from engine.data.transform import by
 from engine.errors import DataError
+from engine.host import ordered
 from engine.proto import binary
 from engine.proto import caffe_pb2 as pb
-from engine.tools import command, ordered, progress
+from engine.tools import command, progress
 from engine.tools.command import backend_option, tool
 
 WHERE = "compute_image_mean"

@@ -21,9 +21,9 @@ from engine.data.picture_list import PictureList
 from engine.data.source import shuffled
 from engine.data.transform import by
 from engine.errors import DataError
-from engine.host import regular_file
+from engine.host import ordered, regular_file
 from engine.proto import caffe_pb2 as pb
-from engine.tools import command, ordered, progress
+from engine.tools import command, progress
 from engine.tools.command import backend_option, tool
 
 WHERE = "convert_imageset"

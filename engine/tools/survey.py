@@ -11,8 +11,9 @@ from google.protobuf.message import DecodeError
 from engine.data import annotation, datum
 from engine.data.databases import ANNOTATED, Database, name_key
 from engine.errors import DataError
+from engine.host import ordered
 from engine.proto import caffe_pb2 as pb
-from engine.tools import ordered, progress
+from engine.tools import progress
 
 Record = tuple[bytes, bytes]
 

@@ -4,7 +4,7 @@ import time
 import pytest
 
 from engine.host import cpu_count
-from engine.tools.ordered import AHEAD, mapped
+from engine.host.ordered import AHEAD, mapped
 
 
 def test_results_come_in_order_whoever_is_first():
