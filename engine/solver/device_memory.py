@@ -11,6 +11,7 @@ from engine import log
 from engine.devices.run_faults import LESS
 from engine.errors import NetError
 from engine.host import memory
+from engine.net.jitted import compiler_options, jitted
 from engine.net.net import Net
 from engine.proto import caffe_pb2 as pb
 from engine.solver import step, updates
@@ -44,14 +45,14 @@ def of_training(net: Net) -> Need:
     whole = step.whole(net, update, Settings.from_solver(MOMENTUM))
     rates = Rates(np.float32(0), np.float32(0))
     inputs = _inputs(net)
-    planned = whole.lower(params, history, rates, step.Drawn(inputs, _key(), 0)).compile()
+    planned = whole.lower(params, history, rates, step.Drawn(inputs, _key(), 0)).compile(compiler_options())
     return Need(_bytes(params), _bytes(history), _bytes(inputs), _working(planned))
 
 
 def of_pass(net: Net) -> Need:
     """Of a forward pass. Raises NetError where only a run tells."""
     params, inputs = _arrays(net.params), _inputs(net)
-    planned = jax.jit(lambda p, x, key: net.forward(p, x, key).outputs).lower(params, inputs, _key()).compile()
+    planned = jitted(lambda p, x, key: net.forward(p, x, key).outputs).lower(params, inputs, _key()).compile()
     return Need(_bytes(params), 0, _bytes(inputs), _working(planned))
 
 
