@@ -49,6 +49,9 @@ DATA = PurePosixPath("data")
 ENGINE, ENGINES, WHEELS = PurePosixPath("engine"), PurePosixPath("engines"), PurePosixPath("wheels")
 """Where `hpcbrew setup` puts the engine: a link to the one in use, all of them, and what they were made of."""
 
+CACHE = PurePosixPath("cache")
+"""What the engine compiled for one job, for the next; gigabytes, in time, that a small home has no room for."""
+
 ENGINE_FACTS = "engine.json"
 """In an engine that setup put there: what it was made from."""
 

@@ -234,6 +234,7 @@ def _training(
         seconds=resources.walltime - min(60, resources.walltime // 10),
         python=str(up / layout.ENGINE / "bin" / "python"),
         checked=cluster.scheduler != "local" and site_caffe is None,
+        cache=str(up / layout.CACHE),
         site_module=site_caffe.load if site_caffe else None,
     )
 

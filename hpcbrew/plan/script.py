@@ -23,7 +23,8 @@ class Training:
 
     `command`: the engine's; `arguments`: to either. `start`: where a chain's first link begins; a job that is no chain
     has that among its arguments. `snapshot`: the solver state among them. `seconds`: how long it may take, from the
-    script's beginning. `python`: the engine's own. `checked`: the script looks whether the engine is there.
+    script's beginning. `python`: the engine's own. `checked`: the engine is one that `hpcbrew setup` put there, and the
+    script looks whether it is; `cache` is where that keeps what it compiled, from the job's folder.
     `site_module`: the module of the site's Caffe, where that is to train.
     """
 
@@ -35,6 +36,7 @@ class Training:
     seconds: int
     python: str
     checked: bool
+    cache: str
     site_module: str | None
 
 

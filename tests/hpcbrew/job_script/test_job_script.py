@@ -206,3 +206,15 @@ def test_databases_go_to_the_disk_that_the_profile_names(node: Node, monkeypatch
     assert node.run() == 1
     assert node.status.reason is not None
     assert "says local_disk: $JOBFS, and this node has no such folder" in node.status.reason
+
+
+def test_what_the_engine_compiles_is_kept_on_scratch_unless_the_user_has_a_place(
+    node: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    engine = 'mkdir -p "$XDG_CACHE_HOME"; (cd -P "$XDG_CACHE_HOME" && pwd) >cache'
+    assert node.run(engine=engine) == 0
+    assert node.lines("cache") == [str((node.run_folder.parents[1] / "cache").resolve())]
+    monkeypatch.setenv("XDG_CACHE_HOME", str(node.run_folder / "own"))
+    assert node.run(engine=engine) == 0
+    assert node.lines("cache") == [str((node.run_folder / "own").resolve())]

@@ -7,7 +7,9 @@ import pytest
 
 from hpcbrew.plan.script import PbsCommands, ScriptContext, Training, render
 
-TRAINING = Training(("caffe",), ("train",), (), None, 10, 60, "python", checked=True, site_module=None)
+TRAINING = Training(
+    ("caffe",), ("train",), (), None, 10, 60, "python", checked=True, cache="../../cache", site_module=None
+)
 CONTEXT = ScriptContext(
     name="lenet",
     token="ab12",
