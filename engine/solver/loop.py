@@ -23,7 +23,7 @@ from engine.net.sized import Uses
 from engine.solver import step
 from engine.solver.backward import NOTHING, Inputs, Keep
 from engine.solver.gradients import Rates, Settings
-from engine.solver.step import History, NextBatch, Params, StepResult
+from engine.solver.step import Call, History, NextBatch, Params, StepResult
 from engine.solver.updates import Update
 
 Array = jax.Array
@@ -88,6 +88,9 @@ class Iterate(Protocol):
     ) -> Iterations: ...
 
 
+Run = Callable[[Call[Sequence[Rates]]], Iterations]
+
+
 def most(net: Net, settings: Settings, keep: Keep, parallel: DataParallel) -> int:
     """How many iterations a call can have: more than one where they are all that there is to compute, and small."""
     plain = replace(keep, finite=False) == NOTHING and settings.iter_size == 1 and parallel.count == 1
@@ -109,28 +112,25 @@ def compiled(
     """
     parallel, uses = parallel or DataParallel(), uses or Uses()
     single = _one_by_one(step.compiled(net, update, settings, keep, parallel, uses))
-    if most(net, settings, keep, parallel) == 1:
-        return single
-    return _by_size(_looped(step.whole(net, update, settings, keep)), single, uses)
+    several = most(net, settings, keep, parallel) > 1
+    run = _by_size(_looped(step.whole(net, update, settings, keep)), single, uses) if several else single
+    return lambda *given: run(Call(*given))
 
 
-def _by_size(first: Iterate, others: Iterate, uses: Uses) -> Iterate:
-    def iterate(
-        params: Params,
-        history: History,
-        rates: Sequence[Rates],
-        next_batch: NextBatch,
-        key: Array,
-        iteration: int,
-        passes: int | None = None,
-    ) -> Iterations:
-        batches = _within_a_moment(next_batch, len(rates))
+def _behind(call: Call[Sequence[Rates]], last: StepResult, count: int) -> Call[Sequence[Rates]]:
+    """The call that goes on after `count` iterations."""
+    return call._replace(params=last.params, history=last.history, iteration=call.iteration + count)
+
+
+def _by_size(first: Run, others: Run, uses: Uses) -> Run:
+    def iterate(call: Call[Sequence[Rates]]) -> Iterations:
+        batches = _within_a_moment(call.next_batch, len(call.rates))
         each: list[Each] = []
         for is_first, group in groupby(batches, uses.first):
-            same, begin = list(group), len(each)
-            run, now = first if is_first else others, rates[begin : begin + len(same)]
-            done = run(params, history, now, partial(next, iter(same)), key, iteration + begin, passes)
-            params, history = done.last.params, done.last.history
+            same, run = list(group), first if is_first else others
+            now, later = call.rates[: len(same)], call.rates[len(same) :]
+            done = run(call._replace(rates=now, next_batch=partial(next, iter(same))))
+            call = _behind(call, done.last, len(same))._replace(rates=later)
             each += done.each
         return done._replace(each=each)
 
@@ -145,44 +145,28 @@ def _within_a_moment(next_batch: NextBatch, most: int) -> list[Inputs]:
     return batches
 
 
-def _one_by_one(single: step.Iterate) -> Iterate:
-    def iterate(
-        params: Params,
-        history: History,
-        rates: Sequence[Rates],
-        next_batch: NextBatch,
-        key: Array,
-        iteration: int,
-        passes: int | None = None,
-    ) -> Iterations:
+def _one_by_one(single: step.Iterate) -> Run:
+    def iterate(call: Call[Sequence[Rates]]) -> Iterations:
         each: list[Each] = []
-        for k, now in enumerate(rates):
-            done = single(params, history, now, next_batch, key, iteration + k, passes)
-            params, history = done.params, done.history
+        for now in call.rates:
+            done = single(call.params, call.history, now, *call[3:])
+            call = _behind(call, done, 1)
             each.append(Each.of(done))
         return Iterations(done, each)
 
     return iterate
 
 
-def _looped(whole: Callable[..., Any]) -> Iterate:
+def _looped(whole: Callable[..., Any]) -> Run:
     program = jitted(partial(_loop, whole), donate_argnums=(0, 1))
 
-    def iterate(
-        params: Params,
-        history: History,
-        rates: Sequence[Rates],
-        next_batch: NextBatch,
-        key: Array,
-        iteration: int,
-        passes: int | None = None,
-    ) -> Iterations:
-        count = len(rates)
-        batches = [next_batch() for _ in rates]
+    def iterate(call: Call[Sequence[Rates]]) -> Iterations:
+        count = len(call.rates)
+        batches = [call.next_batch() for _ in call.rates]
         batches += batches[-1:] * (TOGETHER - count)  # passed over
         numbers = np.zeros((TOGETHER, len(Rates._fields)), np.float32)
-        numbers[:count] = rates
-        last, looked_at = program(params, history, numbers, batches, key, iteration, count)
+        numbers[:count] = call.rates
+        last, looked_at = program(call.params, call.history, numbers, batches, call.key, call.iteration, count)
         return Iterations(last, [jax.tree.map(lambda x, k=k: Element(x, k), looked_at) for k in range(count)])
 
     return iterate

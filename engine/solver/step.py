@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -79,6 +79,21 @@ class Drawn(NamedTuple):
 DRAWN: Any = Drawn(inputs=EACH, key=SAME, number=SAME)
 
 
+R = TypeVar("R")
+
+
+class Call(NamedTuple, Generic[R]):
+    """What an iteration is called with, or several with the `rates` of each; see `Iterate`."""
+
+    params: Params
+    history: History
+    rates: R
+    next_batch: NextBatch
+    key: Array
+    iteration: int
+    passes: int | None = None
+
+
 class Iterate(Protocol):
     """One iteration, which uses up `params` and `history`; `next_batch` is called once a pass. `passes`: how many there
     are, by the same programs, where not iter_size; the loss is their mean."""
@@ -93,6 +108,9 @@ class Iterate(Protocol):
         iteration: int,
         passes: int | None = None,
     ) -> StepResult: ...
+
+
+Run = Callable[[Call[Rates]], StepResult]
 
 
 def compiled(
@@ -113,9 +131,9 @@ def compiled(
     """
     parts = _Parts(net, update, settings, keep, parallel or DataParallel())
     uses = uses or Uses()
-    if settings.iter_size > 1 or net.dynamic:
-        return _summed(parts, uses)
-    return _by_size(_single(parts), _summed(parts, uses), uses)
+    by_pass = _summed(parts, uses)
+    run = by_pass if settings.iter_size > 1 or net.dynamic else _by_size(_single(parts), by_pass, uses)
+    return lambda *given: run(Call(*given))
 
 
 def whole(net: Net, update: Update[Any], settings: Settings, keep: Keep = NOTHING) -> jax.stages.Wrapped:
@@ -126,21 +144,13 @@ def whole(net: Net, update: Update[Any], settings: Settings, keep: Keep = NOTHIN
     return _whole(_Parts(net, update, settings, keep, DataParallel()))
 
 
-def _by_size(first: Iterate, others: Iterate, uses: Uses) -> Iterate:
+def _by_size(first: Run, others: Run, uses: Uses) -> Run:
     """`first` for batches of the first one's sizes; for others `others`, whose update is compiled once for all."""
 
-    def iterate(
-        params: Params,
-        history: History,
-        rates: Rates,
-        next_batch: NextBatch,
-        key: Array,
-        iteration: int,
-        passes: int | None = None,
-    ) -> StepResult:
-        batch = next_batch()
+    def iterate(call: Call[Rates]) -> StepResult:
+        batch = call.next_batch()
         run = first if uses.first(batch) else others
-        return run(params, history, rates, lambda: batch, key, iteration, passes)
+        return run(call._replace(next_batch=lambda: batch))
 
     return iterate
 
@@ -235,52 +245,36 @@ def _whole(parts: _Parts, jit: Callable[..., jax.stages.Wrapped] = jax.jit) -> j
     return jit(on_devices, donate_argnums=(1,) if parts.keep.values else (0, 1))
 
 
-def _single(parts: _Parts) -> Iterate:
+def _single(parts: _Parts) -> Run:
     step, settle = _whole(parts, jitted), in_turn.settle(parts.net)
 
-    def iterate(
-        params: Params,
-        history: History,
-        rates: Rates,
-        next_batch: NextBatch,
-        key: Array,
-        iteration: int,
-        passes: int | None = None,
-    ) -> StepResult:
-        drawn = Drawn(next_batch(), key, iteration)
-        settle(params)
-        done: StepResult = step(params, history, rates, drawn)
-        return done._replace(before=params) if parts.keep.values else done
+    def iterate(call: Call[Rates]) -> StepResult:
+        drawn = Drawn(call.next_batch(), call.key, call.iteration)
+        settle(call.params)
+        done: StepResult = step(call.params, call.history, call.rates, drawn)
+        return done._replace(before=call.params) if parts.keep.values else done
 
     return iterate
 
 
-def _summed(parts: _Parts, uses: Uses) -> Iterate:
+def _summed(parts: _Parts, uses: Uses) -> Run:
     net, n = parts.net, parts.settings.iter_size
     add, apply, settle = _compiled_pass(parts, uses), _compiled_update(parts), in_turn.settle(net)
 
-    def iterate(
-        params: Params,
-        history: History,
-        rates: Rates,
-        next_batch: NextBatch,
-        key: Array,
-        iteration: int,
-        passes: int | None = None,
-    ) -> StepResult:
+    def iterate(call: Call[Rates]) -> StepResult:
         zeros = parts.parallel.zeros([p.shape for p in net.params]) if n > 1 else []
-        sums = Sums(params, zeros, parts.parallel.same(np.float32(0)))
+        sums = Sums(call.params, zeros, parts.parallel.same(np.float32(0)))
         made: list[Passed] = []
-        count = passes or n
+        count = call.passes or n
         for k in range(count):
             before = sums.params
-            drawn = Drawn(next_batch(), key, iteration * n + k)
+            drawn = Drawn(call.next_batch(), call.key, call.iteration * n + k)
             settle(sums)
             done = add(sums, drawn)
             sums = Sums(done.params, done.grads, done.loss)
             made.append(done._replace(params=[], grads=[], values=None))
         every = None if done.finite is None else jnp.stack([p.finite for p in made if p.finite is not None]).all(0)
-        updated = apply(Carry(sums.params, history), sums.grads, rates)
+        updated = apply(Carry(sums.params, call.history), sums.grads, call.rates)
         result = _result(updated, sums.loss / count if n > 1 else sums.loss, made, done._replace(finite=every))
         return result._replace(before=before) if parts.keep.values else result
 
