@@ -295,7 +295,7 @@ class Net:
         )
         if tape:
             return tape.run(self, span, given)
-        if self.dynamic and not self.layers[start].host:
+        if self.dynamic and not self.layers[start].host and not given.traced:
             return self.run_span(span, given)
         return spans.run(self, span, given, joined)
 

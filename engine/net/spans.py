@@ -43,6 +43,11 @@ class Given:
     key: Array | None = None
     probes: Probes = field(default_factory=dict)
 
+    @property
+    def traced(self) -> bool:
+        """Whether JAX is making a gradient or a program of all this, of which no part has options of its own."""
+        return any(isinstance(x, jax.core.Tracer) for x in jax.tree.leaves(self))
+
 
 class Runs(Protocol):
     """A net, as far as its layers are run here."""

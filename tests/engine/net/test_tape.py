@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from support.small_nets import INPUT, X, ip, loss, made
 
+from engine.net import jitted
 from engine.net.net import Net
 from engine.net.spans import Given, Span
 from engine.net.tape import Tape
@@ -107,3 +108,13 @@ def test_parameters_are_not_copied(net: Net):
     values = dict.fromkeys(net.graph.nodes[first].bottoms, X)
     _, _, kept = net.push_span(Span(first, first), Given(dict(enumerate(net.init(0))), values, KEY))
     assert all(array.shape != net.params[0].shape for array in kept.computed)
+
+
+def test_jax_makes_its_gradient_where_programs_have_options_of_their_own(monkeypatch: pytest.MonkeyPatch):
+    """As they have on a GPU."""
+    monkeypatch.setattr(jitted, "compiler_options", lambda: {"xla_cpu_enable_fast_min_max": True})
+    net = made("".join([*LAYERS[:3], loss("f").replace('bottom: "t"', 'bottom: "kept"')]))
+    params = net.init(0)
+    assert np.isfinite(net.forward(params, INPUTS, KEY).loss)
+    weights, *_ = jax.grad(lambda params: net.forward(params, INPUTS, KEY).loss)(params)
+    assert np.any(np.asarray(weights))
