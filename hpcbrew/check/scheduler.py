@@ -1,6 +1,6 @@
 """The scheduler: its version, its server, its queues beside the profile's, the project, the GPUs."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import PurePosixPath
 
 from engine.units import short_size
@@ -191,8 +191,7 @@ def count(cluster: Cluster, nodes: list[Node]) -> Iterator[Finding]:
     kinds = [
         f"{name} {_free(matching)}"
         for name, kind in cluster.gpu_types.items()
-        if kind.select
-        and (matching := [n for n in having if all(n.resources.get(k) == v for k, v in kind.select.items())])
+        if kind.select and (matching := [node for node in having if _has(node, kind.select)])
     ]
     found = _free(having) + (f": {', '.join(kinds)}" if kinds else "")
     most = max(node.gpus for node in having)
@@ -201,6 +200,12 @@ def count(cluster: Cluster, nodes: list[Node]) -> Iterator[Finding]:
         yield Finding("GPUs", Mark.WARN, found, f"gpus_per_node: {most} in the profile")
     else:
         yield Finding("GPUs", Mark.OK, found)
+
+
+def _has(node: Node, select: Mapping[str, str]) -> bool:
+    """Whether a node says that it is of this kind of GPU: by attributes, or by amounts such as the GPU's memory."""
+    told = select.keys() <= node.resources.keys()
+    return told and pbs_site.offers(node, select) and pbs_site.machines([node], select) != 0
 
 
 def _free(nodes: list[Node]) -> str:

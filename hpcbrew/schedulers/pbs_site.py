@@ -174,33 +174,49 @@ def largest(nodes: Sequence[Node], chunk: Mapping[str, str]) -> dict[str, int] |
     """
     if machines(nodes, chunk) != 0:
         return None
-    hosts, sizes = _hosts(nodes, chunk)
-    return {name: max(have.get(name, 0) for have in hosts) for name in sizes if any(name in have for have in hosts)}
+    hosts = _hosts(nodes, chunk)
+    return {name: max(have.get(name, 0) for have in hosts) for name in chunk if any(name in have for have in hosts)}
 
 
 def machines(nodes: Sequence[Node], chunk: Mapping[str, str]) -> int | None:
     """How many machines can hold this chunk of `select`, others' jobs left aside; None where that is not known."""
-    hosts, sizes = _hosts(nodes, chunk)
-    known = {name for have in hosts for name in have}
-    return sum(all(have.get(n, 0) >= sizes[n] for n in known) for have in hosts) if known else None
+    hosts = _hosts(nodes, chunk)
+    asked = {name: amount(chunk[name]) or 0 for name in chunk if any(name in have for have in hosts)}
+    return sum(all(have.get(n, 0) >= least for n, least in asked.items()) for have in hosts) if asked else None
 
 
-def _hosts(nodes: Sequence[Node], chunk: Mapping[str, str]) -> tuple[list[dict[str, int]], dict[str, int]]:
-    """What each machine that has the attributes has of what can be counted; and how much of it is asked for."""
+def _hosts(nodes: Sequence[Node], chunk: Mapping[str, str]) -> list[dict[str, int]]:
+    """What each machine that has the attributes has of what is asked for and can be counted, as `amount` counts."""
     hosts: dict[str, dict[str, int]] = {}
-    sizes = {name: size for name, size in ((n, _amount(n, v)) for n, v in chunk.items()) if size is not None}
     for node in nodes:
-        if all(value in node.resources.get(k, value).split(",") for k, value in chunk.items() if k not in sizes):
+        if offers(node, chunk):
             have = hosts.setdefault(node.host, {})
-            for name in sizes:
-                if (amount := _amount(name, node.resources.get(name, ""))) is not None:
-                    have[name] = have.get(name, 0) + amount
-    return list(hosts.values()), sizes
+            for name in chunk:
+                if (there := _countable(node, name, chunk[name])) is not None:
+                    have[name] = have.get(name, 0) + there
+    return list(hosts.values())
 
 
-def _amount(name: str, text: str) -> int | None:
-    """What of a resource can be counted; None for an attribute."""
-    return _bytes(text) if name == "mem" else _number(text) if name in ("ncpus", "ngpus") else None
+def offers(node: Node, attributes: Mapping[str, str]) -> bool:
+    """Whether a node has what of this is no amount: the kind of GPU, a flag. It may have several, by commas.
+
+    What a node says nothing of, and what it is to be anything but (`cluster=^old`), are a site's own rules: they pass.
+    """
+    return all(
+        asked.startswith("^") or asked.lower() in node.resources[name].lower().split(",")
+        for name, asked in attributes.items()
+        if name in node.resources and _countable(node, name, asked) is None
+    )
+
+
+def _countable(node: Node, name: str, asked: str) -> int | None:
+    """How much a node has of a resource, where that is an amount, and an amount is asked for: cores, memory, a disk."""
+    return amount(node.resources.get(name)) if amount(asked) is not None else None
+
+
+def amount(text: str | None) -> int | None:
+    """A number, or the bytes of a size; None for other text."""
+    return 0 if text and re.fullmatch("0+([kmgtp]?[bw])?", text) else _bytes(text)
 
 
 def _bytes(text: str | None) -> int | None:

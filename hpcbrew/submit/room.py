@@ -5,7 +5,6 @@ import contextlib
 from pathlib import PurePosixPath
 
 from engine.units import short_size
-from hpcbrew import units
 from hpcbrew.errors import RequestError, SchedulerError, Unanswered
 from hpcbrew.job import JobPlan
 from hpcbrew.schedulers import pbs_site
@@ -36,14 +35,14 @@ def check(plan: JobPlan, transport: Transport) -> None:
 
 
 def _refusal(plan: JobPlan, largest: dict[str, int]) -> str:
-    chunk, kinds = plan.chunk or {}, [f"{k}={v}" for k, v in (plan.chunk or {}).items() if k not in ASKED]
+    chunk = plan.chunk or {}
+    kinds = [f"{name}={asked}" for name, asked in chunk.items() if name not in largest and name not in ASKED]
     faults = []
     for name, most in largest.items():
-        what, flag = ASKED[name]
-        asked = units.size(chunk[name]) if name == "mem" else int(chunk[name])
-        if asked > most:
-            shown = (chunk[name], short_size(most)) if name == "mem" else (asked, most)
-            faults.append(f"{shown[0]} {what} asked for, and {shown[1]} at most ({flag})")
+        what, flag = ASKED.get(name, (name, "resources or gpu_types in the profile"))
+        if (pbs_site.amount(chunk[name]) or 0) > most:
+            shown = str(most) if chunk[name].isdecimal() else short_size(most)
+            faults.append(f"{chunk[name]} {what} asked for, and {shown} at most ({flag})")
     of_kind = f" of those with {', '.join(kinds)}" if kinds else ""
     why = "; ".join(faults) or f"none has all of {', '.join(f'{n}={chunk[n]}' for n in largest)} at once"
     return (

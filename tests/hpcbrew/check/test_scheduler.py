@@ -70,6 +70,17 @@ def test_free_gpus_are_counted_by_type_on_nodes_that_are_up() -> None:
     assert (finding.mark, finding.found) == (Mark.OK, "3 of 4 free: V100 1 of 2 free, A100-40 2 of 2 free")
 
 
+def test_kinds_of_gpus_may_be_one_of_several_names_or_so_much_memory() -> None:
+    """As at NCAR, whose nodes have `gpu_type = a100,a100_80gb`, and at UBC, whose jobs ask for gpu_mem."""
+    kinds = {"A100": {"select": {"gpu_type": "a100"}}, "32G": {"select": {"gpu_mem": "32gb"}}}
+    nodes = [
+        Node("a", True, 4, 1, {"gpu_type": "a100,a100_80gb", "gpu_mem": "81920mb"}),
+        Node("b", True, 2, 0, {"gpu_type": "gp100", "gpu_mem": "16384mb"}),
+    ]
+    (finding,) = scheduler.count(site(gpus_per_node=4, gpu_types=kinds), nodes)
+    assert finding.found == "5 of 6 free: A100 3 of 4 free, 32G 3 of 4 free"
+
+
 def test_a_profile_with_more_gpus_a_node_than_there_are_is_told() -> None:
     (finding,) = scheduler.count(site(gpus_per_node=8), NODES)
     assert (finding.mark, finding.remedy) == (Mark.WARN, "gpus_per_node: 2 in the profile")

@@ -9,7 +9,7 @@ from hpcbrew.address import Address
 from hpcbrew.command_result import CommandResult
 from hpcbrew.errors import RequestError
 from hpcbrew.job import JobPlan, Resources
-from hpcbrew.schedulers.pbs_site import Node, largest
+from hpcbrew.schedulers.pbs_site import Node, largest, machines
 from hpcbrew.submit import room
 
 NODES = (FOLDER / "release-23.06.06" / "nodes.txt").read_text()
@@ -81,3 +81,46 @@ def test_the_parts_of_a_machine_are_added_up_and_what_none_tells_of_is_not_known
     assert largest(parts, {"mem": "1tb"}) is None
     assert largest(parts, {"ncpus": "4", "ngpus": "9"}) is None
     assert largest([], {"ncpus": "4"}) is None
+
+
+# As MetaCentrum, UBC Sockeye and NCAR Casper have them: amounts of their own, kinds by commas, flags, and what is not.
+SITES_OWN = Node(
+    "zero21",
+    True,
+    4,
+    0,
+    {
+        "ncpus": "32",
+        "gpu_mem": "16384mb",
+        "scratch_local": "870000000kb",
+        "gpu_type": "a100,a100_80gb",
+        "ssd": "True",
+        "gpu_id": "0,1,2",
+        "cluster": "zero",
+    },
+)
+
+
+@pytest.mark.parametrize(
+    "attributes",
+    [
+        {"scratch_local": "20gb"},
+        {"gpu_mem": "16gb"},
+        {"gpu_type": "a100"},
+        {"ssd": "true"},
+        {"gpu_id": "2"},
+        {"cluster": "^old"},
+        {"mpiprocs": "1", "ompthreads": "4"},
+    ],
+    ids=str,
+)
+def test_what_a_site_counts_is_enough_where_there_is_more(attributes: dict[str, str]) -> None:
+    assert largest([SITES_OWN], {"ncpus": "4"} | attributes) is None
+    assert machines([SITES_OWN], {"ncpus": "4"} | attributes) == 1
+
+
+def test_what_a_site_counts_may_be_too_much() -> None:
+    assert largest([SITES_OWN], {"ncpus": "4", "gpu_mem": "40gb"}) == {"ncpus": 32, "gpu_mem": 16 * 2**30}
+    nodes = "n\n     state = free\n     resources_available.ncpus = 8\n     resources_available.gpu_mem = 16gb\n\n"
+    with pytest.raises(RequestError, match=r"40gb gpu_mem asked for, and 16\.0 GiB at most \(resources or gpu_t"):
+        check({"ncpus": "4", "gpu_mem": "40gb"}, CommandResult(0, nodes))
