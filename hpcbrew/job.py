@@ -18,7 +18,7 @@ NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.+-]*")
 TOKEN = re.compile(r"[0-9a-f]{8}")
 """What `new_token` gives."""
 
-WORD, WORDS = re.compile(r"[\w.:@%+=/,*-]+"), "one word of letters, digits and . _ : @ % + = / , * -"
+WORD, WORDS = re.compile(r"[\w.:@%+=/,*^-]+"), "one word of letters, digits and . _ : @ % + = / , * ^ -"
 """What may go into a directive of a job's script as it stands; and the same as a message says it."""
 
 

@@ -131,9 +131,13 @@ def gpus(site: Checked) -> Iterator[Finding]:
     """Those of nodes that are up, free and in all, by the profile's types; and their CPUs."""
     if site.cluster.scheduler != "pbs":
         return
-    nodes = pbs_site.parse_nodes(_ask(site, pbs_site.NODES))
+    counted_as = site.cluster.resources.counts[1]
+    nodes = pbs_site.parse_nodes(_ask(site, pbs_site.NODES), counted_as)
     yield from cpus(site.cluster, nodes)
-    yield from count(site.cluster, nodes)
+    if counted_as:
+        yield from count(site.cluster, nodes)
+    else:
+        yield Finding("GPUs", Mark.OK, "PBS does not count them there (gpus_as: none)")
 
 
 def cpus(cluster: Cluster, nodes: list[Node]) -> Iterator[Finding]:

@@ -93,6 +93,8 @@ class Resources(_Part):
 
     `style`: `select` (PBS Pro, OpenPBS), `top` (Gadi: totals at the top level, no select) or `nodes` (Torque).
     `chunk`: what one chunk of `select` stands for. `extra`: further `-l NAME=VALUE` that the site insists on.
+    `cpus_as`, `gpus_as`: what the site counts cores and GPUs as, such as `naccelerators`; `none` where a job must not
+    name them, as where each job has whole nodes, or a node attribute or a queue brings the GPU.
     """
 
     style: Literal["select", "top", "nodes"] = "select"
@@ -105,6 +107,15 @@ class Resources(_Part):
     select: dict[Word, Word] = {}
     cpu_select: dict[Word, Word] = {}
     extra: dict[Word, Word] = {}
+    cpus_as: Word | None = None
+    gpus_as: Word | None = None
+
+    @property
+    def counts(self) -> tuple[str, str]:
+        """What cores and GPUs are counted as, or nothing."""
+        cpus, gpus = ("ppn", "gpus") if self.style == "nodes" else ("ncpus", "ngpus")
+        named = (self.cpus_as or cpus, self.gpus_as or gpus)
+        return ("" if named[0] == "none" else named[0], "" if named[1] == "none" else named[1])
 
 
 class GpuType(_Part):

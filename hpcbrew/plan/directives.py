@@ -44,19 +44,23 @@ def directives(
 
 
 def _resources(resources: Resources, cluster: Cluster) -> list[str]:
+    mem = [f"mem={pbs_size(resources.mem * resources.nodes)}"] if resources.mem else []
     if cluster.resources.style == "top":
-        counts = {"ncpus": resources.cpus * resources.nodes, "ngpus": resources.gpus * resources.nodes}
-        mem = [f"mem={pbs_size(resources.mem * resources.nodes)}"] if resources.mem else []
-        return [*(f"{key}={value}" for key, value in (counts | resources.select).items() if value), *mem]
+        counts = _counts(resources.cpus * resources.nodes, resources.gpus * resources.nodes, cluster)
+        return [*(f"{key}={value}" for key, value in (counts | resources.select).items()), *mem]
     if cluster.resources.style == "nodes":
-        gpus = f":gpus={resources.gpus}" if resources.gpus else ""
-        features = "".join(f":{value}" for value in resources.select.values())
-        mem = [f"mem={pbs_size(resources.mem * resources.nodes)}"] if resources.mem else []
-        return [f"nodes={resources.nodes}:ppn={resources.cpus}{gpus}{features}", *mem]
+        counts = _counts(resources.cpus, resources.gpus, cluster)
+        parts = [str(resources.nodes), *(f"{key}={value}" for key, value in counts.items()), *resources.select.values()]
+        return [f"nodes={':'.join(parts)}", *mem]
     place = _place(resources, cluster)
     chunks = resources.nodes * _share(resources, cluster)
     select = ":".join([str(chunks), *(f"{key}={value}" for key, value in chunk(resources, cluster).items())])
     return [f"select={select}", *([f"place={place}"] if place else [])]
+
+
+def _counts(cpus: int, gpus: int, cluster: Cluster) -> dict[str, str]:
+    """Cores and GPUs, as the site counts them; those that there are none of are left out."""
+    return {name: str(n) for name, n in zip(cluster.resources.counts, (cpus, gpus), strict=True) if name and n}
 
 
 def _place(resources: Resources, cluster: Cluster) -> str | None:
@@ -79,9 +83,7 @@ def _share(resources: Resources, cluster: Cluster) -> int:
 def chunk(resources: Resources, cluster: Cluster) -> dict[str, str]:
     """What one chunk of `select` asks for."""
     share = _share(resources, cluster)
-    parts = {"ncpus": str(max(1, resources.cpus // share))}
-    if resources.gpus:
-        parts["ngpus"] = str(resources.gpus // share)
+    parts = _counts(max(1, resources.cpus // share), resources.gpus // share, cluster)
     if resources.mem:
         parts["mem"] = pbs_size(resources.mem // share)
     return parts | resources.select

@@ -118,9 +118,10 @@ def parse_queues(answer: CommandResult) -> dict[str, Queue]:
     return {name: _queue(name, v) for name, v in _entries(answer, pbs_output.QUEUES, QUEUES).items()}
 
 
-def parse_nodes(answer: CommandResult) -> list[Node]:
+def parse_nodes(answer: CommandResult, gpus: str = "ngpus") -> list[Node]:
+    """`gpus`: the resource that the site counts GPUs as, but for Torque, which has a name of its own for them."""
     found = _entries(answer, pbs_output.NODES, NODES)
-    return [_node(name, values) for name, values in found.items() if "state" in values]
+    return [_node(name, values, gpus) for name, values in found.items() if "state" in values]
 
 
 def _entries(answer: CommandResult, form: Form, command: tuple[str, ...]) -> dict[str, dict[str, str]]:
@@ -153,11 +154,11 @@ def _each_user(limit: str) -> int | None:
     return int(match[1]) if match else None
 
 
-def _node(name: str, values: dict[str, str]) -> Node:
+def _node(name: str, values: dict[str, str], counted_as: str) -> Node:
     resources, assigned = _below(values, "resources_available."), _below(values, "resources_assigned.")
     torque = "np" in values
-    gpus = _number(values.get("gpus") if torque else resources.get("ngpus")) or 0
-    used = None if torque else _number(assigned.get("ngpus")) or 0
+    gpus = _number(values.get("gpus") if torque else resources.get(counted_as)) or 0
+    used = None if torque else _number(assigned.get(counted_as)) or 0
     up = not DOWN & {state.strip() for state in values["state"].split(",")}
     return Node(name, up, gpus, used, resources, assigned)
 

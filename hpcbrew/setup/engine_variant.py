@@ -21,8 +21,12 @@ def choose(transport: Transport, cluster: Cluster, wanted: bool | None, report: 
     if not cluster.gpus_per_node:
         report("the profile knows of no GPUs (gpus_per_node): it is installed for CPUs, without CUDA")
         return CPUS
+    counted_as = cluster.resources.counts[1]
+    if not counted_as:
+        report("it is installed for GPUs, as the profile has them; PBS does not count them there (gpus_as: none)")
+        return GPUS
     try:
-        nodes = pbs_site.parse_nodes(transport.run(pbs_site.NODES, PurePosixPath("/"), idempotent=True))
+        nodes = pbs_site.parse_nodes(transport.run(pbs_site.NODES, PurePosixPath("/"), idempotent=True), counted_as)
     except HpcbrewError as error:
         said = str(error).splitlines()[0]
         report(f"it is installed for GPUs, as the profile has them; the nodes cannot be asked ({said})")

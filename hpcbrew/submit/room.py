@@ -13,7 +13,8 @@ from hpcbrew.transports.base import Transport
 IDLE_TIMEOUT = 10.0
 """Seconds that pbsnodes may be silent: what it says is not needed to submit."""
 
-ASKED = {"ncpus": ("cores", "--cpus"), "ngpus": ("GPUs", "--gpus-per-node"), "mem": ("memory", "--mem")}
+GPUS = ("GPUs", "--gpus-per-node")
+ASKED = {"ncpus": ("cores", "--cpus"), "ngpus": GPUS, "naccelerators": GPUS, "mem": ("memory", "--mem")}
 
 
 def check(plan: JobPlan, transport: Transport) -> None:

@@ -66,6 +66,24 @@ def test_torque_counts_nodes_and_processors() -> None:
     assert lines("openpbs", REQUEST, **site)[1:3] == ["-l nodes=1:ppn=8:gpus=1", "-l mem=8gb"]
 
 
+# Sites that count cores or GPUs by another name, or not at all: what their users write, and the profile that gives it.
+COUNTED = {
+    "IIIT Delhi": ({"cpus_as": "none", "gpus_as": "naccelerators"}, "select=1:naccelerators=1"),
+    "HLRS": ({"cpus_as": "none", "gpus_as": "none", "select": {"node_type": "rome-ai"}}, "select=1:node_type=rome-ai"),
+    "Miyabi": ({"cpus_as": "none", "gpus_as": "none"}, "select=1"),
+    "ERDC": ({"cpus": 10, "cpus_per_gpu": 10, "gpus_as": "none"}, "select=1:ncpus=10"),
+    "MetaCentrum": ({"select": {"cluster": "^old"}}, "select=1:ncpus=1:ngpus=1:cluster=^old"),
+    "at the top": ({"style": "top", "cpus_as": "none", "gpus_as": "gpu"}, "gpu=1"),
+    "Torque": ({"style": "nodes", "gpus_as": "none", "select": {"kind": "tesla"}}, "nodes=1:ppn=1:tesla"),
+}
+
+
+@pytest.mark.parametrize("case", COUNTED)
+def test_cores_and_gpus_are_counted_as_the_site_counts_them(case: str) -> None:
+    own, line = COUNTED[case]
+    assert lines("openpbs", resources={"cpus_per_gpu": None, **own})[1] == f"-l {line}"
+
+
 @pytest.mark.parametrize(("flag", "line"), [("-P", "-P ee"), ("-A", "-A ee"), ("-W group_list=", "-W group_list=ee")])
 def test_the_account_is_named_as_the_site_wants(flag: str, line: str) -> None:
     assert line in lines("openpbs", account={"flag": flag})

@@ -36,6 +36,17 @@ def test_nodes_without_any_get_the_engine_for_cpus(login_home, monkeypatch: pyte
     assert said.startswith("none of the 1 nodes has a GPU (pbsnodes -a): it is installed for CPUs")
 
 
+@pytest.mark.parametrize(("counted", "says"), [("naccelerators", "1 of 1 nodes have GPUs"), ("none", "does not count")])
+def test_gpus_of_another_name_and_those_that_nobody_counts_are_there(
+    login_home, monkeypatch: pytest.MonkeyPatch, counted: str, says: str
+) -> None:
+    pbsnodes(login_home, monkeypatch, f"cat <<'END'\n{WITHOUT}     resources_available.naccelerators = 1\nEND")
+    own = GENERIC.resources.model_copy(update={"gpus_as": counted})
+    extra, (said,) = choose(login_home, GENERIC.model_copy(update={"resources": own}))
+    assert extra == "cuda12"
+    assert says in said
+
+
 def test_nodes_that_cannot_be_asked_are_as_the_profile_says(login_home, monkeypatch: pytest.MonkeyPatch) -> None:
     pbsnodes(login_home, monkeypatch, "echo 'pbsnodes: cannot connect to server' >&2; exit 1")
     extra, (said,) = choose(login_home)
