@@ -1,5 +1,7 @@
 """What a request comes to on a cluster: defaults filled in, and every limit that the profile knows of checked."""
 
+import re
+
 from engine.suggest import did_you_mean
 from engine.units import short_size
 from hpcbrew.clusters.profiles import Cluster, GpuType, Queue
@@ -119,13 +121,17 @@ def gpu_type(request: JobRequest, cluster: Cluster) -> GpuType | None:
     return cluster.gpu_types[request.gpu_type]
 
 
+RESERVATION = re.compile(r"[RSM][0-9]+")
+"""The queue of a reservation (advance, standing, for maintenance), which PBS makes and names: no profile lists it."""
+
+
 def _queue(name: str | None, cluster: Cluster) -> Queue:
-    if name is None or (not cluster.queues):
+    if name is None or not cluster.queues or (name not in cluster.queues and RESERVATION.fullmatch(name)):
         return Queue()
     if name not in cluster.queues:
         raise RequestError(
             f"{cluster.name}: the profile has no queue {name!r}.{did_you_mean(name, cluster.queues, repr)} "
-            f"It has: {', '.join(cluster.queues)}"
+            f"It has: {', '.join(cluster.queues)}. Where the site has it: queues: {{{name}: {{}}}} in your profile"
         )
     return cluster.queues[name]
 

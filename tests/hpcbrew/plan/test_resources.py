@@ -56,6 +56,13 @@ def test_a_job_without_gpus_goes_to_the_cpu_nodes() -> None:
     assert resources.resolve(REQUEST, profiles.load("iitd"), HERE).select == {"centos": "genoa"}
 
 
+def test_the_queue_of_a_reservation_is_no_profile_s_to_know() -> None:
+    found = resources.resolve(replace(REQUEST, queue="R9920261000"), profiles.load("iitd"), HERE)
+    assert (found.queue, found.walltime) == ("R9920261000", 24 * HOUR)
+    with pytest.raises(RequestError, match=r"no queue 'R_debug'.*Where the site has it: queues: \{R_debug: \{\}\}"):
+        resources.resolve(replace(REQUEST, queue="R_debug"), profiles.load("iitd"), HERE)
+
+
 def test_the_only_gpu_type_and_its_queue_need_not_be_named() -> None:
     assert resources.resolve(replace(REQUEST, gpus_per_node=1), profiles.load("gadi"), HERE).queue == "gpuvolta"
 
