@@ -119,7 +119,7 @@ def project(site: Checked) -> Iterator[Finding]:
     if default := user_settings.of_cluster(site.cluster.name).get("project"):
         yield Finding("project", Mark.OK, f"{default} (hpcbrew config)")
     elif account.default:
-        yield Finding("project", Mark.OK, f"{account.default} ({account.flag})")
+        yield Finding("project", Mark.OK, f"{account.default} ({', '.join(account.flag)})")
     elif account.required:
         remedy = "--project NAME with each submit, or hpcbrew config set project NAME"
         yield Finding("project", Mark.WARN, "a job must name one, and the profile has none", remedy)

@@ -12,15 +12,20 @@ from hpcbrew.setup import find_python as pythons
 TOP = PurePosixPath("/")
 LOAD = r"""
 command -v module >/dev/null || { echo 'there is no `module` in a login shell' >&2; exit 1; }
-module load "$1" || exit 1
-[ -z "$2" ] || command -v "$2" >/dev/null || { echo "it was loaded, and $2 is not there" >&2; exit 1; }
+load=$1 check=$2
+shift 2
+for folder in "$@"; do module use "$folder" || exit 1; done
+module load "$load" || exit 1
+[ -z "$check" ] || command -v "$check" >/dev/null || { echo "it was loaded, and $check is not there" >&2; exit 1; }
 """
 
 
 def modules(site: Checked) -> Iterator[Finding]:
     """Each module of the profile, loaded as a job does."""
+    folders = [str(site.transport.root(folder)) for folder in site.cluster.module_use]
     for module in site.cluster.modules:
-        answer = site.transport.run(["bash", "-l", "-c", LOAD, "bash", module.load, module.check or ""], TOP)
+        loaded = [module.load, module.check or "", *folders]
+        answer = site.transport.run(["bash", "-l", "-c", LOAD, "bash", *loaded], TOP)
         if answer.status != 0:
             said = answer.words.splitlines()[-1]
             yield Finding(f"module {module.load}", Mark.BAD, said, "module avail there; modules: in the profile")

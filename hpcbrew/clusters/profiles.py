@@ -71,6 +71,15 @@ Launcher = Annotated[
         "as pbsdsh -n {index} -- or ssh {host}",
     ),
 ]
+# What is left out here is hpcbrew's own to give, or makes of a job something else.
+Directive = Annotated[
+    Text,
+    _matching(
+        r"-[AWacdhklmMnpPuvw]( ?\S.*)?",
+        "an option of qsub with its value, as -l wd or -W x=PARTITION:big, but for those that hpcbrew gives itself or "
+        "cannot do with: -C -I -J -N -S -V -X -e -j -o -q -r -t -z",
+    ),
+]
 Umask = Annotated[str, _matching(r"0?[0-7]{3}", 'three octal digits in quotes, as "027"')]
 Seconds = Annotated[int, BeforeValidator(units.seconds)]
 Bytes = Annotated[int, BeforeValidator(lambda value: units.asked_size(str(value)))]
@@ -80,10 +89,16 @@ class _Part(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class Account(_Part):
-    """How a job names who pays: the directive, whether one must be named, and a default."""
+Flags = Annotated[
+    tuple[Literal["-P", "-A", "-W group_list="], ...],
+    BeforeValidator(lambda value: (value,) if isinstance(value, str) else value),
+]
 
-    flag: Literal["-P", "-A", "-W group_list="] = "-P"
+
+class Account(_Part):
+    """How a job names who pays: the directive, or several of them, whether one must be named, and a default."""
+
+    flag: Flags = ("-P",)
     required: bool = False
     default: Word | None = None
 
@@ -155,7 +170,8 @@ class Cluster(_Part):
     `launcher` starts a job's engine on its further nodes: `{index}` is the node's place in the node file, `{host}` its
     name. `cpus_per_node`, `mem_per_node`: of the largest node, so that no job asks for more. `umask`: what the files of
     a job do not allow, as "027" for a group that may read them; without it, what PBS gives a job. `local_disk`: where a
-    node has a disk of its own, as `$TMPDIR`: databases are copied there and read there.
+    node has a disk of its own, as `$TMPDIR`: databases are copied there and read there. `module_use`: folders of module
+    files beside those that a login shell knows. `directives`: further lines of the script, `#PBS` left out.
     """
 
     name: Word
@@ -177,6 +193,8 @@ class Cluster(_Part):
     server: Word | None = None
     walltime: Seconds = 24 * 3600
     name_length: Annotated[int, Field(ge=8)] = 230
+    directives: tuple[Directive, ...] = ()
+    module_use: tuple[Scratch, ...] = ()
     modules: tuple[Module, ...] = ()
     caffe_module: Module | None = None
     environment: dict[Variable, Text] = {}

@@ -196,6 +196,7 @@ def _context(
         directives=directives(
             job.name, resources, cluster, after=request.after, mail=request.mail, array=len(job.points)
         ),
+        module_use=cluster.module_use,
         modules=(site_caffe,) if site_caffe else cluster.modules,
         environment=_proxies(cluster) | cluster.environment,
         umask=cluster.umask,

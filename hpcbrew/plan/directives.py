@@ -26,8 +26,9 @@ def directives(
     if resources.queue or cluster.server:
         lines.append(f"-q {resources.queue or ''}{f'@{cluster.server}' if cluster.server else ''}")
     if resources.project:
-        flag = cluster.account.flag
-        lines.append(f"{flag}{resources.project}" if flag.endswith("=") else f"{flag} {resources.project}")
+        flags = (flag if flag.endswith("=") else f"{flag} " for flag in cluster.account.flag)
+        lines += [f"{flag}{resources.project}" for flag in flags]
+    lines += cluster.directives
     if after:
         lines.append(f"-W depend={'afterany' if after.folder else 'afterok'}:{after.id}")
     if mail:

@@ -58,7 +58,7 @@ class PbsCommands:
 
 @dataclass(frozen=True)
 class ScriptContext:
-    """All that a template may name, a site's own too. `modules` and `environment` are what the job's shell gets.
+    """All that a template may name, a site's own too. The job's shell gets `module_use`, `modules` and `environment`.
 
     `points`: it is a sweep, and each job of the array has a folder of its own. `gpus`: of each node. `chain`, `after`:
     None where it is none; `after` is a job of several jobs. `files`, `exit_codes` and `variables` are as hpcbrew and
@@ -79,6 +79,7 @@ class ScriptContext:
     chain: Chain | None = None
     after: After | None = None
     umask: str | None = None
+    module_use: Sequence[str] = ()
     local_disk: str | None = None
     files: ModuleType = layout
     exit_codes: type[ExitCode] = ExitCode

@@ -22,10 +22,14 @@ _ABOUT = (
 _ROW = re.compile(
     r"@python\t(?P<major>[0-9]{1,3})\.(?P<minor>[0-9]{1,3})\t(?P<path>/[^\t]+)\t(?P<module>[^\t]+)\t(?P<pip>pip|-)"
 )
-# $1: that program; $2: a pattern of modules to look into, or nothing; $3: one module, or nothing; the rest: commands.
+# $1: that program; $2: a pattern of modules to look into, or nothing; $3: one module, or nothing; $4: folders of
+# further modules, by colons; the rest: commands.
 SURVEY = rf"""
-about=$1 pattern=$2 module=$3
-shift 3
+about=$1 pattern=$2 module=$3 folders=$4
+shift 4
+IFS=:
+for folder in $folders; do module use "$folder"; done
+unset IFS
 look() {{
     for name in "$@"; do command -v "$name" >/dev/null && "$name" -c "$about" "$loaded" 2>/dev/null; done
 }}
@@ -60,8 +64,11 @@ class Python:
         return f"Python {self.version[0]}.{self.version[1]}, {self.path}{loaded}"
 
 
-def survey_command(names: tuple[str, ...], *, module: str = "", pattern: str = "") -> tuple[str, ...]:
-    return ("bash", "-l", "-c", SURVEY, "bash", _ABOUT, pattern, module, *names)
+def survey_command(
+    names: tuple[str, ...], *, module: str = "", pattern: str = "", folders: tuple[str, ...] = ()
+) -> tuple[str, ...]:
+    """`folders`: of further modules, as the profile's `module_use`, each a whole path."""
+    return ("bash", "-l", "-c", SURVEY, "bash", _ABOUT, pattern, module, ":".join(folders), *names)
 
 
 def parse(out: str) -> list[Python]:
@@ -88,10 +95,11 @@ def best(found: list[Python]) -> Python | None:
 def find(transport: Transport, cluster: Cluster) -> Python:
     """As the profile says; else on the PATH; else in the site's modules. Raises TransportError with what was found."""
     names = (cluster.python,) if cluster.python else NAMES
+    folders = tuple(str(transport.root(folder)) for folder in cluster.module_use)
     if cluster.python_module:
-        looks = [survey_command(names, module=cluster.python_module)]
+        looks = [survey_command(names, module=cluster.python_module, folders=folders)]
     else:
-        looks = [survey_command(names), survey_command(names, pattern=MODULES)]
+        looks = [survey_command(names), survey_command(names, pattern=MODULES, folders=folders)]
     seen: list[Python] = []
     for command in looks:
         answer = transport.run(command, PurePosixPath("/"), idle_timeout=IDLE_TIMEOUT)

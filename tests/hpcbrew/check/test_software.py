@@ -63,3 +63,12 @@ def test_an_engine_that_prints_no_version_is_a_warning(tmp_path, monkeypatch) ->
     (tmp_path / "engine" / "bin" / "caffe").write_text("#!/bin/sh\n")
     (found,) = software.engine(site(scratch=str(tmp_path)))
     assert (found.mark, found.found.partition(",")[0]) == (Mark.WARN, "a version that it does not tell there")
+
+
+def test_modules_are_looked_for_in_the_folders_of_the_profile_too(tmp_path, monkeypatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / ".bash_profile").write_text('module() { [ "$1" = use ] && soft=$2 || [ -n "$soft" ]; }\n')
+    own = {"scratch": str(tmp_path), "modules": [{"load": "conda"}]}
+    (missing,) = software.modules(site(**own))
+    (found,) = software.modules(site(**own, module_use=["/soft/modulefiles"]))
+    assert (missing.mark, found.mark) == (Mark.BAD, Mark.OK)

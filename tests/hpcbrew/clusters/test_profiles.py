@@ -49,6 +49,11 @@ FAULTS = {
         "queues.low.waltime: no such key. Did you mean",
     ),
     "wrong choice": ("extends: iitd\nscheduler: slurm\n", "scheduler: 'slurm': must be 'pbs' or 'local'"),
+    "one wrong choice of several": (
+        "extends: iitd\naccount: {flag: [-A, -X]}\n",
+        "account.flag.1: '-X': must be '-P', ",
+    ),
+    "a line of hpcbrew's own": ("extends: iitd\ndirectives: [-N me]\n", "directives.0: '-N me': must be an option of"),
     "wrong time": (
         "extends: iitd\nqueues: {low: {walltime: soon}}\n",
         "queues.low.walltime: 'soon': 'soon' is not a valid length",

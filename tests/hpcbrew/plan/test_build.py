@@ -107,6 +107,13 @@ def test_modules_are_loaded_and_looked_at(model: Path) -> None:
     assert "command -v python3 >/dev/null || stop" in script
 
 
+def test_further_folders_of_modules_come_before_the_modules(model: Path) -> None:
+    own = {"module_use": ["/soft/modulefiles", "~/modules/$USER"], "modules": [{"load": "conda"}]}
+    lines = plan(model, **own).script.split("\n")
+    used = [line.partition(" ||")[0] for line in lines if line.startswith("module ")]
+    assert used == ['module use "/soft/modulefiles"', 'module use "$HOME/modules/$USER"', "module load conda"]
+
+
 def test_nothing_of_a_profile_is_run_by_the_shell(model: Path) -> None:
     script = plan(model, environment={"NOTE": "it's $(reboot) `x`"}).script
     assert "export NOTE='it'\"'\"'s $(reboot) `x`'\n" in script

@@ -89,6 +89,23 @@ def test_the_account_is_named_as_the_site_wants(flag: str, line: str) -> None:
     assert line in lines("openpbs", account={"flag": flag})
 
 
+def test_a_site_may_want_who_pays_named_twice() -> None:
+    """As DTU's Computerome: qsub refuses a job without either."""
+    asked = lines("openpbs", account={"flag": ["-A", "-W group_list="]})
+    assert [line for line in asked if "ee" in line] == ["-A ee", "-W group_list=ee"]
+
+
+@pytest.mark.parametrize("own", ["-l wd", "-W x=PARTITION:csc", "-v RTYPE=rt_HF", "-n", "-k oed"])
+def test_further_lines_of_a_site_stand_as_they_are(own: str) -> None:
+    assert own in lines("openpbs", directives=[own])
+
+
+@pytest.mark.parametrize("own", ["-N mine", "-o /tmp", "-I", "-V", "wd", "-l wd\nrm -r x", "-- x"])
+def test_a_line_that_would_make_it_another_job_is_refused(own: str) -> None:
+    with pytest.raises(ValidationError, match=r"must be (an option of qsub|one line)"):
+        lines("openpbs", directives=[own])
+
+
 def test_a_queue_of_another_server() -> None:
     assert "-q gpu@pbspl4" in lines("openpbs", replace(REQUEST, queue="gpu"), server="pbspl4")
 

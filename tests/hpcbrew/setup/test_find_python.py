@@ -56,6 +56,19 @@ def test_the_module_of_the_profile_is_the_only_one_looked_into(login_home) -> No
     assert find_python.find(login_home.transport, site(python_module="conda", python="python3.12")).module == "conda"
 
 
+@pytest.mark.parametrize("named", [None, "conda"])
+def test_modules_of_further_folders_are_looked_into(login_home, named: str | None) -> None:
+    """As ALCF's conda, which is there after `module use /soft/modulefiles`."""
+    for name in find_python.NAMES:
+        login_home.script(f"bin/{name}", says("3.9", "/usr/bin/python3.9"))
+    login_home.script("soft/conda/python3.12", says("3.12", "/conda/bin/python3"))
+    login_home.profile(
+        'module() { case "$1" in use) soft=$2 ;; -t) [ -z "$soft" ] || printf "conda\n" >&2 ;;\n'
+        'load) PATH="${soft:-/none}/$2:$PATH" ;; esac; }'
+    )
+    assert find_python.find(login_home.transport, site(module_use=("~/soft",), python_module=named)).module == "conda"
+
+
 def test_without_one_the_error_names_those_seen_and_what_to_write(login_home) -> None:
     for name in find_python.NAMES:
         login_home.script(f"bin/{name}", says("3.9", "/usr/bin/python3.9"))
