@@ -46,13 +46,17 @@ ADVICE = {
     166: "A resource value was not understood: see the #PBS lines with --dry-run.",
     170: "Choose another with --queue; `hpcbrew cluster check` lists those of the site.",
     173: "The site has closed this queue for now; choose another with --queue.",
-    174: "This queue is not open to you; choose another with --queue.",
+    174: (
+        "This queue is not open to you, or takes jobs from a routing queue only (`hpcbrew cluster check` tells which); "
+        "choose another with --queue."
+    ),
     175: "The site does not let this account run jobs: ask it.",
     185: "PBS has as many connections as it can hold: try again in a while.",
     187: "The site has no such resource: correct `resources` or `gpu_types` in the profile.",
     188: (
-        "The queue takes no such job: it asks for too much or too little time, nodes or GPUs. `hpcbrew cluster check` "
-        "shows the queues' limits; ask within them, or choose another with --queue."
+        "The queue takes no such job: it asks for too much or too little time, nodes or GPUs, or, at some sites, its "
+        "project is used up. `hpcbrew cluster check` shows the queues' limits; ask within them, or choose another with "
+        "--queue."
     ),
     191: "None of the queues that this one leads to takes such a job: ask for less, or choose another with --queue.",
     197: "Your group is not known there: ask the site, or name another project with --project.",
@@ -63,6 +67,35 @@ ADVICE = {
     247: "The site does not let this account run jobs: ask it.",
 }
 """What to do, by the exit status of a qsub that refuses."""
+
+TORQUE = {
+    127: 127,
+    153: 153,
+    159: 159,
+    162: 160,
+    168: 166,
+    172: 170,
+    175: 173,
+    176: 174,
+    187: 185,
+    189: 187,
+    190: 188,
+    193: 191,
+    199: 197,
+    200: 198,
+    203: 201,
+    208: 206,
+    214: 212,
+    228: 38,
+}
+"""Torque has numbers of its own for the same errors (`src/include/pbs_error_db.h`): its exit status, and PBS's."""
+
+TORQUE_NO_ARRAYS = 241
+TOO_LATE = "invalid state for job - COMPLETE"
+"""What Torque's qdel says of a job that has ended, and is shown for a while yet."""
+
+BY_FILTER = "administratively rejected"
+"""A site's submit filter refuses the job to Torque's qsub, and said why before that."""
 
 BY_HOOK = {32, 65}
 """A rule of the site's refuses the job, in words of its own, which may take several lines; or it failed itself."""
@@ -109,7 +142,7 @@ class Pbs:
         """
         ids = {line.strip() for line in answer.out.splitlines() if FULL_ID.fullmatch(line.strip())}
         if answer.status not in (0, *KILLED) and not ids:
-            raise _refusal(answer)
+            raise self._refusal(answer)
         return ids.pop() if len(ids) == 1 else None
 
     def status_command(self, ids: Sequence[str], *, history: bool = True) -> tuple[str, ...]:
@@ -178,7 +211,8 @@ class Pbs:
         """Whether qdel, qhold or qrls was obeyed; False for an ended job. Raises SchedulerError for a refusal."""
         if answer.status == 0:
             return True
-        if answer.status == FINISHED or (answer.status == UNKNOWN_JOB and UNKNOWN.search(answer.err)):
+        unknown = answer.status == UNKNOWN_JOB and UNKNOWN.search(answer.err)
+        if answer.status == FINISHED or unknown or TOO_LATE in answer.err:
             return False
         said = _unrepeated(answer.words)
         if answer.status == NOT_ALONE and "[" in said:
@@ -187,15 +221,23 @@ class Pbs:
             raise SchedulerError(f"the PBS server does not answer, and nothing was changed: {said}. Try again later")
         raise SchedulerError(f"PBS refused (exit status {answer.status}): {said}")
 
+    def _refusal(self, answer: CommandResult) -> SchedulerError:
+        words = answer.words.splitlines()
+        first = next((n for n, line in enumerate(words) if line.startswith("qsub:")), 0)
+        said, advice = words[first], self._advice(answer.status)  # usage text follows the fault
+        if answer.status in BY_HOOK:
+            said = shortened(" ".join(words[first:]))
+            advice = FAILED_HOOK if FAILED_RULE in said else advice
+        elif BY_FILTER in said:
+            said, advice = shortened(" ".join(words)), ADVICE[32]
+        return SchedulerError(
+            f"qsub refused the job (exit status {answer.status}): {said.rstrip('.')}. {advice}".rstrip()
+        )
 
-def _refusal(answer: CommandResult) -> SchedulerError:
-    words = answer.words.splitlines()
-    first = next((n for n, line in enumerate(words) if line.startswith("qsub:")), 0)
-    said, advice = words[first], ADVICE.get(answer.status, "")  # usage text follows the fault
-    if answer.status in BY_HOOK:
-        said = shortened(" ".join(words[first:]))
-        advice = FAILED_HOOK if FAILED_RULE in said else advice
-    return SchedulerError(f"qsub refused the job (exit status {answer.status}): {said.rstrip('.')}. {advice}".rstrip())
+    def _advice(self, status: int) -> str:
+        if self.torque and status == TORQUE_NO_ARRAYS:
+            return "The queue takes no sweeps: choose another with --queue, or submit its points one by one."
+        return ADVICE.get(TORQUE.get(status, 0) if self.torque else status, "")
 
 
 def _unrepeated(words: str) -> str:

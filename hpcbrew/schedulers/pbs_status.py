@@ -80,6 +80,19 @@ PBS_ENDS = {
     ),
 }
 
+# Torque's own words for it, which are others from -8 on (its `src/include/pbs_job.h`).
+TORQUE_ENDS = {
+    **{status: end for status, end in PBS_ENDS.items() if status >= -7},
+    -8: (JobState.FAILED, "PBS could not run its script"),
+    -9: (JobState.FAILED, "PBS could not write scheduler.log: the disk may be full, or a quota used up"),
+    -10: PBS_ENDS[-27],
+    -11: PBS_ENDS[-29],
+    -12: PBS_ENDS[-28],
+    -13: PBS_ENDS[-3],
+    -14: PBS_ENDS[-3],
+}
+TORQUE_NEVER = re.compile(r"deleted because its dependency of (?P<what>.+) can never be satisfied")
+
 KILLED = re.compile(r"^=>> PBS: job killed: (?P<what>\w+)\b.* exceeded limit ", re.MULTILINE)
 KILLED_FOR = {"vmem": -26, "mem": -27, "cput": -28, "walltime": -29, "ncpus": -25}
 
@@ -192,6 +205,8 @@ def _ended(job: JobView) -> JobStatus:  # noqa: PLR0911 - one line an end, in th
     status, comment = job.number("Exit_status"), job.get("comment")
     if job.damaged:
         return _damaged(job)
+    if never := TORQUE_NEVER.search(comment):
+        return JobStatus(JobState.NEVER_RAN, f"what it waited for never came: {shortened(never['what'])}")
     if job.made_up:
         return JobStatus(JobState.CANCELLED, "deleted")
     if "exceeded resource walltime" in comment:
@@ -209,7 +224,8 @@ def _ended(job: JobView) -> JobStatus:  # noqa: PLR0911 - one line an end, in th
         undelivered = job.get("Stageout_status") == "0"
         return JobStatus(JobState.DONE, "its scheduler.log could not be delivered" if undelivered else "", 0)
     if status < 0:
-        state, reason = PBS_ENDS.get(status, (JobState.FAILED, f"ended by PBS with status {status}"))
+        ends = TORQUE_ENDS if "exit_status" in job.attributes else PBS_ENDS
+        state, reason = ends.get(status, (JobState.FAILED, f"ended by PBS with status {status}"))
         return JobStatus(state, reason, status)
     return failed(status)
 

@@ -210,6 +210,64 @@ def test_torque_spells_the_exit_status_otherwise() -> None:
     assert (status.state, status.exit_status) == (JobState.FAILED, 2)
 
 
+# Ends that Torque's users were shown: at Washington State and Ghent those over their walltime, at the BC GSC a job
+# whose array of others had failed.
+TORQUE_ENDS = {
+    "over its walltime": ("exit_status = -11", JobState.OUT_OF_WALLTIME, "ran longer than its walltime"),
+    "over its memory": ("exit_status = -10", JobState.OUT_OF_MEMORY, "used more memory than it asked for"),
+    "nothing to wait for": (
+        "comment = Job 48[].torque01 deleted because its dependency of array 43[].\n\ttorque01 can never be satisfied\n"
+        "    exit_status = 271",
+        JobState.NEVER_RAN,
+        "what it waited for never came: array 43[].torque01",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", TORQUE_ENDS)
+def test_ends_as_torque_numbers_them(case: str) -> None:
+    said, state, reason = TORQUE_ENDS[case]
+    out = f"Job Id: 9.torque01\n    job_state = C\n    exec_host = node1/0\n    {said}\n\n    request_version = 1\n\n"
+    status = Pbs(torque=True).parse_status(CommandResult(0, out)).jobs["9.torque01"].status
+    assert (status.state, status.reason) == (state, reason)
+
+
+def test_the_same_number_is_another_end_with_pbs() -> None:
+    out = "Job Id: 9.pbs01\n    job_state = F\n    run_count = 1\n    Exit_status = -11\n\n"
+    assert PBS.parse_status(CommandResult(0, out)).jobs["9.pbs01"].status.reason == "rerun"
+
+
+TORQUE_REFUSALS = {
+    "too much": (190, "qsub: Job exceeds queue resource limits MSG=cannot locate feasible nodes", "too much or too"),
+    "too many": (
+        228,
+        "qsub: submit error (Maximum number of jobs already in queue for user MSG=total number of current user's jobs "
+        "exceeds the queue limit: user u@halstead, queue standby)",
+        "hold as many jobs as the site allows",
+    ),
+    "no arrays": (241, "qsub: submit error (Queue does not allow job arrays)", "takes no sweeps"),
+    "a number of PBS's": (188, "qsub: submit error (No server specified)", r"\(No server specified\)\.$"),
+    "by a filter": (
+        1,
+        "Jobs for the GPU queue name gpus=N.\n"
+        "qsub: Your job has been administratively rejected by the queueing system.",
+        "Jobs for the GPU queue name gpus=N. qsub: Your job .* A rule of the site",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", TORQUE_REFUSALS)
+def test_a_refusal_of_torque_is_advised_on_by_its_own_numbers(case: str) -> None:
+    status, said, advice = TORQUE_REFUSALS[case]
+    with pytest.raises(SchedulerError, match=advice):
+        Pbs(torque=True).parse_submit(CommandResult(status, "", said))
+
+
+def test_torque_is_asked_too_late_to_delete_a_job() -> None:
+    said = "qdel: Request invalid for state of job MSG=invalid state for job - COMPLETE 1037416.admin.extreme"
+    assert Pbs(torque=True).parse_change(CommandResult(170, "", said)) is False
+
+
 @pytest.mark.parametrize(
     ("name", "job_id"),
     [("running_qsub", "1.pbs01"), ("array_qsub", "23[].pbs01"), ("error_depend_unknown_qsub", "22.pbs01")],
