@@ -20,12 +20,18 @@ WORDS = {"ngpus": "GPUs", "ncpus": "cores", "mem": "of memory", "walltime": "of 
 OF_THINGS = {"mem": "memory", "walltime": "walltime"}
 WHO = {"user": ("you", "", "you"), "group": ("your group", "s", "it"), "project": ("your project", "s", "it")}
 
+TOO_SMALL = "Placement set is too small"
+"""Newer versions say this, and then which resource it is."""
+
 IN_ROUTE = "it waits in a routing queue, and none behind it takes it yet"
 
 # Comments of an array, or of PBS's own making, that say nothing of why a job does not run.
 SILENT = re.compile(r"Job Array Began|Subjob (finished|failed|terminated)|Job run at ")
 
 PATTERNS = (
+    (TOO_SMALL, "no group of nodes that belong together has room for it"),
+    (r"Node is in an ineligible state: (?P<when>.+)", "a node that it could have is {when}"),
+    (r"Job is requesting an exclusive node and node is in use", "it is to have nodes for itself, and none is empty"),
     (r"Queue not started", "its queue is stopped for now"),
     (r"Queue not an execution queue", IN_ROUTE),
     (
@@ -50,7 +56,7 @@ PATTERNS = (
     ),
     (
         r"would exceed overall limit on resource (?P<what>\S+) in (complex|queue (?P<queue>\S+))",
-        "all of the {what} is in use that may be at once{in_queue}",
+        "no more {what} may be in use at once{in_queue}",
     ),
     (r"Number of concurrent running subjobs limit reached", "as many jobs of the sweep run as may at once"),
     (r"Draining system to allow starving job to run", "nodes are kept free for a job that has waited for long"),
@@ -62,7 +68,7 @@ PATTERNS = (
         r"Job would interfere with a (confirmed )?reservation",
         "the nodes are reserved before it would end: a shorter walltime may fit in before",
     ),
-    (r"Job would break strict sorted order", "jobs before it in the queue go first"),
+    (r"Job would break strict sorted order|Strict fifo order", "jobs before it in the queue go first"),
     (
         r"Dedicated time conflict|Job would (cross|not finish before) dedicated time.*",
         "the machine is set aside before it would end: a shorter walltime may fit in before",
@@ -84,7 +90,7 @@ PATTERNS = (
 
 def in_words(comment: str) -> str:
     """What hinders a job; a comment of another kind as it stands."""
-    comment = comment.strip()
+    comment = comment.strip().replace(f": {TOO_SMALL}: ", ": ")
     if match := NONE_OF.match(comment):
         return f"no node has {match['name']}={match['asked']}: there are {shortened(match['there'])}"
     if match := SHORT_OF.match(comment):
@@ -123,6 +129,14 @@ def _short_of(match: re.Match[str]) -> str:
     name = WORDS.get(match["name"], match["name"])
     asked, free, total = match["asked"], match["free"], match["total"]
     short = OF_THINGS.get(match["name"], name)
+    if asked is None and name in ("vnode", "host"):
+        return "waits for the node that it names"
+    if asked is None and name not in WORDS.values():
+        waits = "waits for a" if match["how"] == "Not Running" else "can never run: there is no"
+        return (
+            f"{waits} node with the {name} that it needs, which is the site's own; another --queue or --gpu-type may "
+            "be meant: `hpcbrew cluster check` lists those that there are"
+        )
     if asked is None:
         if match["how"] == "Can Never Run":
             return f"can never run: no node has as much {short} as it asks for: cancel it, and ask for less"

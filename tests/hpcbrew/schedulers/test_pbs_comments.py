@@ -16,6 +16,27 @@ COMMENTS = {
     "Job Array Began at Sun Nov 22 at 19:32": "",
     "Not Running: Queue not started.": "its queue is stopped for now",
     "Job held by ee2110061 on Sun Nov 22 19:38:42 2026": "held by ee2110061 since Sun Nov 22 19:38:42 2026",
+    # As NCAR's, MetaCentrum's, ABCI's, Imperial's and ASPIRE 2A's users were told.
+    "Not Running: Insufficient amount of resource: Qlist": (
+        "waits for a node with the Qlist that it needs, which is the site's own; another --queue or --gpu-type may be "
+        "meant: `hpcbrew cluster check` lists those that there are"
+    ),
+    "Not Running: Insufficient amount of resource: vnode": "waits for the node that it names",
+    "Not Running: Insufficient amount of resource: ncpus ": (
+        "waits for cores: no single node has what it asks for; where none is that large (hpcbrew cluster check), "
+        "cancel it and ask for less"
+    ),
+    "Not Running: Placement set is too small: Insufficient amount of resource: node_group (group_a != group_b)": (
+        "no node has node_group=group_a: there are group_b"
+    ),
+    "Not Running: Placement set is too small": "no group of nodes that belong together has room for it",
+    "Not Running: Node is in an ineligible state: offline": "a node that it could have is offline",
+    "Not Running: Job is requesting an exclusive node and node is in use": (
+        "it is to have nodes for itself, and none is empty"
+    ),
+    "Not Running: would exceed overall limit on resource ngpus in queue gdev": (
+        "no more GPUs may be in use at once in queue gdev"
+    ),
     "Not Running: Something of the site's own": "Not Running: Something of the site's own",
     "": "",
 }
