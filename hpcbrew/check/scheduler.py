@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import PurePosixPath
 
 from engine.units import short_size
+from hpcbrew import units
 from hpcbrew.check.finding import Checked, Finding, Mark
 from hpcbrew.clusters import user_settings
 from hpcbrew.clusters.profiles import Cluster
@@ -64,13 +65,24 @@ def compare(cluster: Cluster, site_queues: dict[str, Queue]) -> Iterator[Finding
             state = "takes no jobs" if not queue.enabled else "starts no jobs"
             remedy = "choose another with --queue" + (", or with queue: NAME in the profile" if mine else "")
             yield Finding(f"queue {name}", Mark.BAD if mine else Mark.WARN, f"{state} for now", remedy)
+        elif queue.routed and name in (*cluster.queues, cluster.queue):
+            remedy = f"--queue {_route_to(name, site_queues)}; in the profile, that in place of {name}"
+            found = "takes jobs from a routing queue only, and qsub refuses those that name it"
+            yield Finding(f"queue {name}", Mark.BAD if mine else Mark.WARN, found, remedy)
         elif wrong:
             differences, remedies, contrary = zip(*wrong, strict=True)
             remedy = f"queues: {{{name}: {{{', '.join(remedies)}}}}} in the profile"
             mark = Mark.BAD if mine and any(contrary) else Mark.WARN
             yield Finding(f"queue {name}", mark, "; ".join(differences), remedy)
         else:
-            yield Finding(f"queue {name}", Mark.OK, limits(queue))
+            by = f", through queue {_route_to(name, site_queues)} only" if queue.routed else ""
+            yield Finding(f"queue {name}", Mark.OK, f"{limits(queue)}{by}")
+
+
+def _route_to(name: str, site_queues: dict[str, Queue]) -> str:
+    """The queues that lead to this one; they may name it with its server."""
+    leading = [q.name for q in site_queues.values() if name in [to.partition("@")[0] for to in q.routes_to]]
+    return " or ".join(leading) or "NAME"
 
 
 def _differences(cluster: Cluster, queue: Queue) -> Iterator[tuple[str, str, bool]]:
@@ -81,7 +93,7 @@ def _differences(cluster: Cluster, queue: Queue) -> Iterator[tuple[str, str, boo
     rules = cluster.queues.get(queue.name)
     if rules is None:
         return
-    said = (rules.walltime, rules.max_nodes, rules.max_gpus)
+    said = (rules.walltime, rules.max_nodes, rules.max_gpus if rules.gpus else 0)
     allowed = (queue.walltime, queue.max_nodes, queue.max_gpus)
     for key, site, profile in zip(("walltime", "max_nodes", "max_gpus"), allowed, said, strict=True):
         if site is None or (profile is not None and profile <= site):
@@ -98,7 +110,9 @@ def limits(queue: Queue) -> str:
         _walltimes(queue),
         *([f"{queue.max_nodes} node{'s' if queue.max_nodes > 1 else ''}"] if queue.max_nodes else []),
         *([f"{queue.max_cpus} cores a job"] if queue.max_cpus is not None else []),
-        *([f"{queue.max_gpus} GPUs a job"] if queue.max_gpus is not None else []),
+        *([f"{units.count(queue.min_gpus, 'GPU')} a job at least"] if queue.min_gpus else []),
+        *([f"{units.count(queue.max_gpus, 'GPU')} a job"] if queue.max_gpus else []),
+        *(["no GPUs"] if queue.max_gpus == 0 else []),
         *([f"{queue.max_queued} jobs of yours at once"] if queue.max_queued is not None else []),
         *([f"leads to {', '.join(queue.routes_to)}"] if queue.routes_to else []),
         *([f"for {queue.members} only"] if queue.members else []),

@@ -40,7 +40,8 @@ class Queue:
     """What a queue says of itself; None for no limit. `walltime`, `min_walltime` in seconds.
 
     `open`: it takes jobs and starts them. `members`: whom it is for, where it is not for all. `max_queued`: the jobs
-    that one user may have in it. `routes_to`: of a routing queue, the queues that it hands its jobs to.
+    that one user may have in it. `routes_to`: of a routing queue, the queues that it hands its jobs to. `routed`: it
+    takes jobs from such a queue only, and qsub refuses those that name it.
     """
 
     name: str
@@ -54,6 +55,8 @@ class Queue:
     min_walltime: int | None = None
     max_queued: int | None = None
     routes_to: tuple[str, ...] = ()
+    routed: bool = False
+    min_gpus: int | None = None
 
     @property
     def open(self) -> bool:
@@ -145,6 +148,8 @@ def _queue(name: str, values: dict[str, str]) -> Queue:
         _seconds(values.get("resources_min.walltime")),
         _each_user(values.get("max_queued", "")),
         tuple(filter(None, values.get("route_destinations", "").split(","))),
+        values.get("from_route_only") == "True",
+        _number(values.get("resources_min.ngpus")),
     )
 
 

@@ -57,6 +57,22 @@ def test_without_queues_in_the_profile_those_of_the_site_are_shown() -> None:
     ]
 
 
+def test_a_queue_that_takes_jobs_from_another_only_is_no_queue_to_name() -> None:
+    route = Queue("ai", True, True, None, None, None, "", routes_to=("aiq1@pbs102",))
+    inner = Queue("aiq1", True, True, 24 * HOUR, None, 1, "", routed=True, min_gpus=1)
+    ((what, mark, found, remedy),) = compare(site(queue="aiq1"), route, inner)
+    assert (what, mark, remedy) == ("queue aiq1", Mark.BAD, "--queue ai; in the profile, that in place of aiq1")
+    assert found == "takes jobs from a routing queue only, and qsub refuses those that name it"
+    shown = [row[1:3] for row in compare(site(), route, inner)]
+    assert shown[1] == (Mark.OK, "up to 24:00:00, 1 GPU a job at least, 1 GPU a job, through queue ai only")
+
+
+def test_a_queue_without_gpus_is_what_the_profile_says_it_is() -> None:
+    none = Queue("short", True, True, None, None, 0, "")
+    assert compare(site(queues={"short": {"gpus": False}}), none)[0][1:3] == (Mark.OK, "any walltime, no GPUs")
+    assert compare(site(queues={"short": {}}), none)[0][2] == "max_gpus is 0, and the profile says no limit"
+
+
 NODES = [
     Node("a", True, 2, 1, {"centos": "skylake"}),
     Node("b", True, 2, 0, {"centos": "icelake"}),

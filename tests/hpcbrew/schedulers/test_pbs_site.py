@@ -66,6 +66,19 @@ def test_queues_in_text() -> None:
     assert (queue.walltime, queue.max_gpus, queue.members, queue.open) == (168 * 3600, 2, "groups ee,cs", True)
 
 
+def test_queues_that_take_jobs_from_others_only() -> None:
+    """As MetaCentrum's and ALCF's."""
+    text = (
+        "Queue: default\n    queue_type = Route\n    route_destinations = q_2h,CUDA@pbs2\n    enabled = True\n"
+        "    started = True\n\n\nQueue: CUDA\n    queue_type = Execution\n    total_jobs = -14\n"
+        "    from_route_only = True\n    resources_max.ngpus = 4\n    resources_min.ngpus = 1\n    enabled = True\n"
+        "    started = True\n\n\n"
+    )
+    queues = pbs_site.parse_queues(CommandResult(0, text))
+    assert (queues["default"].routed, queues["default"].routes_to) == (False, ("q_2h", "CUDA@pbs2"))
+    assert (queues["CUDA"].routed, queues["CUDA"].min_gpus, queues["CUDA"].max_gpus) == (True, 1, 4)
+
+
 @pytest.mark.parametrize(("name", "used"), [("nodes_idle_a", 0), ("nodes_busy_a", 1), ("nodes_busy_a_json", 1)])
 def test_gpus_of_nodes(name: str, used: int) -> None:
     (node,) = pbs_site.parse_nodes(captured(name))
