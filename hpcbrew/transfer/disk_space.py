@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import PurePosixPath
 
 from engine.units import short_size
@@ -14,15 +15,25 @@ KIB, GIB = 2**10, 2**30
 LITTLE = 10 * GIB
 """On scratch: a job writes snapshots there, and the engine with CUDA takes about 6 GiB."""
 
-# For each folder: df's row; Lustre's quota, or else that of the file system that df names. A server of quotas may be
-# out of reach, and then keeps one waiting.
+# For each folder: df's row; Lustre's quotas of the user, of the folder's group and of its project, of which many sites
+# have those alone; that of the file system that df names. A server of quotas may be out of reach, and then keeps one
+# waiting.
 ASK = r"""
 me=$(id -un)
+lustre() { # $1: the kind of row; $2: the folder; the rest: whose quota
+    local kind=$1 of=$2
+    shift 2
+    printf '%s\t%s\t%s\n' "$kind" "$of" "$(timeout 10 lfs quota -q "$@" "$of" 2>/dev/null | xargs)"
+}
 for folder in "$@"; do
     row=$(df -Pk -- "$folder" 2>/dev/null | tail -n 1)
     printf '@df\t%s\t%s\n' "$folder" "$row"
-    command -v lfs >/dev/null && printf '@quota\t%s\t%s\n' "$folder" \
-        "$(timeout 10 lfs quota -q -u "$me" "$folder" 2>/dev/null | xargs)"
+    if [ -d "$folder" ] && command -v lfs >/dev/null; then
+        lustre @quota "$folder" -u "$me"
+        lustre @group "$folder" -g "$(stat -L -c %g -- "$folder")"
+        project=$(timeout 10 lfs project -d -- "$folder" 2>/dev/null | awk 'NR == 1 { print $1 + 0 }')
+        [ "${project:-0}" -eq 0 ] || lustre @project "$folder" -p "$project"
+    fi
     command -v quota >/dev/null && printf '@quota\t%s\t%s\n' "$folder" \
         "$(timeout 10 quota -w 2>/dev/null | grep -F -- "${row%% *} " | xargs)"
 done
@@ -92,11 +103,16 @@ def _file_system(row: str) -> Room | None:
     return Room(int(match[1]) * KIB, int(match[2]) * KIB, "file system") if match else None
 
 
-def _quota(row: str) -> Room | None:
+def _quota(row: str, whose: str = "quota") -> Room | None:
     """The hard limit bounds; where there is none, the soft one. 0 is no limit."""
     match = _QUOTA.match(row)
     limit = (int(match[3]) or int(match[2])) if match else 0
-    return Room(limit * KIB, max(0, limit - int(match[1])) * KIB, "quota") if match and limit else None
+    return Room(limit * KIB, max(0, limit - int(match[1])) * KIB, whose) if match and limit else None
 
 
-READERS: dict[str, Callable[[str], Room | None]] = {"@df": _file_system, "@quota": _quota}
+READERS: dict[str, Callable[[str], Room | None]] = {
+    "@df": _file_system,
+    "@quota": _quota,
+    "@group": partial(_quota, whose="quota of its group"),
+    "@project": partial(_quota, whose="quota of its project"),
+}

@@ -25,6 +25,34 @@ def test_the_tightest_bound_counts(quota: str, bound: Room) -> None:
     assert disk_space.parse(f"Welcome\n{DF}\n{quota}\n") == {"/home/me": bound}
 
 
+LFS = """#!/bin/bash
+case "$*" in
+    'project -d '*) echo "110255 P $4" ;;
+    'quota -q -u '*) printf '%s\\n   1024 0 0 - 5 0 0 -\\nuid 1 is using default block quota setting\\n' "$5" ;;
+    'quota -q -g '*) printf '%s 4194304 0 6291456 - 5 0 0 -\\n' "$5" ;;
+    'quota -q -p 110255 '*) printf '%s 4194304 0 5242880 - 5 0 0 -\\n' "$5" ;;
+esac
+"""
+
+
+@pytest.mark.parametrize(("project", "bound"), [("110255", "its project"), ("0", "its group")])
+def test_what_a_group_or_project_has_left_bounds_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, project: str, bound: str
+) -> None:
+    """As at NCI and at sites of the ALCF, where a user has no limit, and the project's folder has one."""
+    commands = {
+        "lfs": LFS.replace('"110255 P', f'"{project} P'),
+        "df": f"#!/bin/sh\necho '{DF.rpartition(chr(9))[2]}'\n",
+    }
+    (tmp_path / "bin").mkdir()
+    for name, text in commands.items():
+        (tmp_path / "bin" / name).write_text(text)
+        (tmp_path / "bin" / name).chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:/usr/bin:/bin")
+    room = disk_space.ask(Local(), [str(tmp_path)])[str(tmp_path)]
+    assert room == Room((5 if project != "0" else 6) * GIB, (1 if project != "0" else 2) * GIB, f"quota of {bound}")
+
+
 def test_real_folders_have_room_and_one_that_is_not_there_has_none(tmp_path: Path) -> None:
     folders = [str(tmp_path), str(tmp_path / "gone")]
     rooms = disk_space.ask(Local(), folders)
