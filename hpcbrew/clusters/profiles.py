@@ -135,10 +135,12 @@ class Resources(_Part):
 
 class GpuType(_Part):
     """One kind of GPU: what `select` needs to get it; its memory, so that a net too large for it is told of, and its
-    compute capability, where that may be too old."""
+    compute capability, where that may be too old. `cpus_per_gpu`, `mem_per_gpu`: in place of those of `resources`."""
 
     select: dict[Word, Word] = {}
     queue: Word | None = None
+    cpus_per_gpu: Annotated[int, Field(ge=1)] | None = None
+    mem_per_gpu: Bytes | None = None
     memory: Bytes | None = None
     compute: Annotated[float, Field(ge=1, le=100)] | None = None
     description: Text = ""
@@ -171,7 +173,8 @@ class Cluster(_Part):
     name. `cpus_per_node`, `mem_per_node`: of the largest node, so that no job asks for more. `umask`: what the files of
     a job do not allow, as "027" for a group that may read them; without it, what PBS gives a job. `local_disk`: where a
     node has a disk of its own, as `$TMPDIR`: databases are copied there and read there. `module_use`: folders of module
-    files beside those that a login shell knows. `directives`: further lines of the script, `#PBS` left out.
+    files beside those that a login shell knows. `directives`: further lines of the script, `#PBS` left out. `gpu_type`:
+    the kind of GPU where a job names none.
     """
 
     name: Word
@@ -188,6 +191,7 @@ class Cluster(_Part):
     cpus_per_node: Annotated[int, Field(ge=1)] | None = None
     mem_per_node: Bytes | None = None
     gpu_types: dict[Word, GpuType] = {}
+    gpu_type: Word | None = None
     queues: dict[Word, Queue] = {}
     queue: Word | None = None
     server: Word | None = None
@@ -222,6 +226,8 @@ class Cluster(_Part):
             raise ValueError("scratch: missing; name the folder for jobs and data, such as ~/scratch or $SCRATCH")
         if self.queue is not None and self.queues and self.queue not in self.queues:
             raise ValueError(f"queue: {self.queue!r} is not among queues ({', '.join(self.queues)})")
+        if self.gpu_type is not None and self.gpu_type not in self.gpu_types:
+            raise ValueError(f"gpu_type: {self.gpu_type!r} is not among gpu_types ({', '.join(self.gpu_types)})")
         return self
 
 

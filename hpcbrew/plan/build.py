@@ -21,7 +21,7 @@ from hpcbrew.plan.hardware import Machine
 from hpcbrew.plan.items import Item
 from hpcbrew.plan.job_name import job_name
 from hpcbrew.plan.manifest import Manifest, collect
-from hpcbrew.plan.resources import gpu_type, missing, resolve
+from hpcbrew.plan.resources import gpu_kind, gpu_type, missing, resolve
 from hpcbrew.plan.script import Chain, PbsCommands, ScriptContext, Training, render
 
 
@@ -95,7 +95,7 @@ def _plan(
             dict.fromkeys(
                 (
                     *told,
-                    *gpu_age.warnings(request.gpu_type, resources.gpus, cluster.gpu_types),
+                    *gpu_age.warnings(gpu_kind(request, cluster), resources.gpus, cluster.gpu_types),
                     *memory.warnings(needed, largest, resources, kind, cluster.gpu_types.items()),
                 )
             )

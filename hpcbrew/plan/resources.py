@@ -19,25 +19,27 @@ def resolve(request: JobRequest, cluster: Cluster, here: Machine) -> Resources:
     gpus = request.gpus_per_node
     _check_words(request)
     _check_nodes(request, cluster, gpus, here)
-    kind = gpu_type(request, cluster)
-    queue = request.queue or (kind.queue if kind else None) or cluster.queue
+    kind = gpu_type(request, cluster) or GpuType()
+    queue = request.queue or kind.queue or cluster.queue
     rules = _queue(queue, cluster)
     project = request.project or cluster.account.default
     walltime = request.walltime or min(cluster.walltime, rules.walltime or cluster.walltime)
     if queue is not None:
         _check_queue(queue, rules, cluster, request.nodes, gpus, walltime)
     resources = cluster.resources
+    cpus_per_gpu = kind.cpus_per_gpu or resources.cpus_per_gpu
+    mem_per_gpu = kind.mem_per_gpu or resources.mem_per_gpu
     if request.cpus is not None:
         cpus = request.cpus
-    elif gpus and resources.cpus_per_gpu:
-        cpus = gpus * resources.cpus_per_gpu
+    elif gpus and cpus_per_gpu:
+        cpus = gpus * cpus_per_gpu
     else:
         cpus = here.cpus if resources.cpus == "detect" else resources.cpus
-    mem = request.mem or (gpus * resources.mem_per_gpu if gpus and resources.mem_per_gpu else resources.mem)
+    mem = request.mem or (gpus * mem_per_gpu if gpus and mem_per_gpu else resources.mem)
     if cluster.scheduler == cluster.transport == "local":
         _check_machine(cluster, cpus, mem, here)
     _check_node(cluster, cpus, mem)
-    attributes = resources.select | (kind.select if kind else {} if gpus else resources.cpu_select)
+    attributes = resources.select | (kind.select if gpus else resources.cpu_select)
     return Resources(request.nodes, gpus, cpus, mem, walltime, queue, project, attributes)
 
 
@@ -111,14 +113,27 @@ def _check_node(cluster: Cluster, cpus: int, mem: int | None) -> None:
 
 
 def gpu_type(request: JobRequest, cluster: Cluster) -> GpuType | None:
-    """The kind of GPU that was asked for, or the only one that there is. Raises RequestError for one that is not."""
-    if request.gpu_type is None:
-        only = list(cluster.gpu_types.values())
-        return only[0] if request.gpus_per_node and len(only) == 1 else None
-    if request.gpu_type not in cluster.gpu_types:
-        there = ", ".join(cluster.gpu_types) or "none: the profile names no types"
-        raise RequestError(f"{cluster.name}: no GPU type {request.gpu_type!r}. There are: {there}")
-    return cluster.gpu_types[request.gpu_type]
+    """The kind of GPU that `gpu_kind` names."""
+    name = gpu_kind(request, cluster)
+    return None if name is None else cluster.gpu_types[name]
+
+
+def gpu_kind(request: JobRequest, cluster: Cluster) -> str | None:
+    """The name of the kind of GPU that was asked for; or else that of the queue, the profile's own, or the only one.
+
+    Raises RequestError for one that there is not.
+    """
+    kinds = cluster.gpu_types
+    if request.gpu_type is not None:
+        if request.gpu_type not in kinds:
+            there = ", ".join(kinds) or "none: the profile names no types"
+            raise RequestError(f"{cluster.name}: no GPU type {request.gpu_type!r}. There are: {there}")
+        return request.gpu_type
+    if not request.gpus_per_node:
+        return None
+    of_queue = [name for name, kind in kinds.items() if request.queue and kind.queue == request.queue]
+    fitting = of_queue or ([cluster.gpu_type] if cluster.gpu_type else list(kinds))
+    return fitting[0] if len(fitting) == 1 else None
 
 
 RESERVATION = re.compile(r"[RSM][0-9]+")

@@ -74,6 +74,7 @@ FAULTS = {
     "host that is an option": ("extends: iitd\nhost: -oProxyCommand=id\n", "host: '-oProxyCommand=id'"),
     "no host": ("scratch: ~/scratch\n", "host: missing"),
     "queue not there": ("extends: iitd\nqueue: fast\n", "'fast' is not among queues"),
+    "kind of GPU not there": ("extends: iitd\ngpu_type: H100\n", "'H100' is not among gpu_types (K40, V100, "),
     "not YAML": ("host: [a\n", ":2: not YAML"),
     "bytes": ("extends: iitd\nproxy: !!binary aGk=\n", ":2: not YAML: could not determine a constructor"),
     "a set": ("extends: iitd\nmodules: !!set {a, b}\n", ":2: not YAML: could not determine a constructor"),

@@ -1,6 +1,7 @@
 import re
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -65,6 +66,39 @@ def test_the_queue_of_a_reservation_is_no_profile_s_to_know() -> None:
 
 def test_the_only_gpu_type_and_its_queue_need_not_be_named() -> None:
     assert resources.resolve(replace(REQUEST, gpus_per_node=1), profiles.load("gadi"), HERE).queue == "gpuvolta"
+
+
+@pytest.mark.parametrize(
+    ("asked", "queue", "cpus"),
+    [
+        ({}, "gpuvolta", 12),
+        ({"gpu_type": "A100"}, "dgxa100", 16),
+        ({"queue": "dgxa100"}, "dgxa100", 16),  # its kind of GPU is the only one there
+        ({"queue": "gpuhopper", "gpus_per_node": 2}, "gpuhopper", 24),
+        ({"gpu_type": "A100", "cpus": 32}, "dgxa100", 32),
+    ],
+    ids=str,
+)
+def test_a_kind_of_gpu_may_want_cores_and_a_queue_of_its_own(asked: dict[str, Any], queue: str, cpus: int) -> None:
+    """As NCI's dgxa100, which takes no job with fewer than 16 cores a GPU."""
+    found = resources.resolve(replace(REQUEST, **{"gpus_per_node": 1, **asked}), profiles.load("gadi"), HERE)
+    assert (found.queue, found.cpus) == (queue, cpus)
+
+
+def test_a_kind_of_gpu_may_want_memory_of_its_own() -> None:
+    kinds = {"H100": {"mem_per_gpu": "240G"}, "V100": {}}
+    own = {"gpus_per_node": 4, "gpu_types": kinds, "resources": {"mem_per_gpu": "64G"}}
+    profile = Cluster.model_validate({**profiles.values("openpbs"), "name": "x", **own})
+    for kind, mem in (("H100", 480), ("V100", 128)):
+        found = resources.resolve(replace(REQUEST, gpus_per_node=2, gpu_type=kind), profile, HERE)
+        assert found.mem == mem * 2**30
+
+
+def test_the_profile_names_the_kind_of_gpu_where_a_job_must_have_one() -> None:
+    """As Imperial's, where a job for GPUs that names none waits for ever."""
+    imperial = profiles.load("imperial")
+    assert resources.resolve(replace(REQUEST, gpus_per_node=1), imperial, HERE).select == {"gpu_type": "L40S"}
+    assert resources.resolve(REQUEST, imperial, HERE).select == {}
 
 
 def test_the_default_walltime_is_cut_to_that_of_the_queue() -> None:
