@@ -94,7 +94,10 @@ TORQUE_ENDS = {
 TORQUE_NEVER = re.compile(r"deleted because its dependency of (?P<what>.+) can never be satisfied")
 
 KILLED = re.compile(r"^=>> PBS: job killed: (?P<what>\w+)\b.* exceeded limit ", re.MULTILINE)
-KILLED_FOR = {"vmem": -26, "mem": -27, "cput": -28, "walltime": -29, "ncpus": -25}
+# Of a hook of PBS's own, `src/hooks/cgroups/pbs_cgroups.PY`: the kernel kills, and nobody else says why. It says so too
+# where memory was short and nothing was killed.
+CGROUP = re.compile(r"^Cgroup (?P<what>mem|memsw) limit exceeded: ", re.MULTILINE)
+KILLED_FOR = {"memsw": -26, "vmem": -26, "mem": -27, "cput": -28, "walltime": -29, "ncpus": -25}
 
 
 @dataclass(frozen=True)
@@ -257,7 +260,8 @@ def _without_status(job: JobView) -> JobStatus:
 def killed_by_pbs(log: str, exit_status: int | None) -> JobStatus | None:
     """Why PBS killed a job, by what its mom wrote into the job's output; None where it did not. The words are those of
     OpenPBS's `src/resmom/mom_main.c`."""
-    found = [m["what"] for m in KILLED.finditer(log)]
+    by_kernel = exit_status in (128 + signal.SIGKILL, 256 + signal.SIGKILL)
+    found = [m["what"] for words in ((CGROUP, KILLED) if by_kernel else (KILLED,)) for m in words.finditer(log)]
     end = KILLED_FOR.get(found[-1]) if found else None
     return JobStatus(*PBS_ENDS[end], exit_status) if end else None
 

@@ -121,6 +121,26 @@ def test_what_pbs_wrote_into_the_job_s_output_tells_why_it_killed_it(tmp_path: P
     assert look() == JobStatus(*KILLED[words], 143)
 
 
+@pytest.mark.parametrize(
+    ("words", "reason"), [("mem", "used more memory than it asked for"), ("memsw", "used more virtual memory than it")]
+)
+def test_what_the_kernel_killed_for_its_memory_is_told_by_the_hook(
+    tmp_path: Path, look: Look, words: str, reason: str
+) -> None:
+    """PBS itself has Exit_status 137 then, and no comment."""
+    ended(tmp_path / "run", 137)
+    said = f"Cgroup {words} limit exceeded: Memory cgroup out of memory: Killed process 4711 (caffe)\n"
+    (tmp_path / "run" / "scheduler.log").write_text(said)
+    status = look()
+    assert (status.state, status.reason[: len(reason)]) == (JobState.OUT_OF_MEMORY, reason)
+
+
+def test_a_hook_that_saw_memory_short_has_ended_nothing(tmp_path: Path, look: Look) -> None:
+    ended(tmp_path / "run", 143)
+    (tmp_path / "run" / "scheduler.log").write_text("Cgroup mem limit exceeded: \n")
+    assert look() == JobStatus(JobState.FAILED, "killed by SIGTERM", 143)
+
+
 def test_other_words_there_tell_nothing(tmp_path: Path, look: Look) -> None:
     ended(tmp_path / "run", 143)
     (tmp_path / "run" / "scheduler.log").write_text("I said: =>> PBS: job killed: mem 2kb exceeded limit 1kb\n")
