@@ -15,7 +15,7 @@ from hpcbrew.schedulers.pbs_status import JobView
 JOB_ID = re.compile(r"[0-9]{1,18}(\[[0-9]{0,9}\])?(\.[A-Za-z0-9_.-]{1,200})?")
 FULL_ID = re.compile(r"[0-9]{1,18}(\[[0-9]{0,9}\])?\.(?=[0-9_.-]*[A-Za-z])[A-Za-z0-9_.-]{1,200}")
 """An id with the server's name, as all of PBS's own qsubs print it: a number alone, or a version, may be anything."""
-UNKNOWN = re.compile(r"Unknown Job Id (?P<id>\S+)")
+UNKNOWN = re.compile(r"Unknown Job Id (?:Error )?(?P<id>\S+)")  # `Error` is in the words of Torque
 
 # PBS's error numbers modulo 256, as its commands exit with them.
 NO_SERVER = {160, 162, 255}

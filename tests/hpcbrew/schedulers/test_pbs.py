@@ -263,6 +263,13 @@ def test_a_refusal_of_torque_is_advised_on_by_its_own_numbers(case: str) -> None
         Pbs(torque=True).parse_submit(CommandResult(status, "", said))
 
 
+def test_torque_names_the_job_that_it_does_not_know_after_another_word() -> None:
+    """As SURFsara's users were answered."""
+    gone = CommandResult(153, "", "qstat: Unknown Job Id Error 6401.gb-ui-kun.els.sara.nl\n")
+    report = Pbs(torque=True).parse_status(gone)
+    assert (report.jobs, report.unknown) == ({}, {"6401.gb-ui-kun.els.sara.nl"})
+
+
 def test_torque_is_asked_too_late_to_delete_a_job() -> None:
     said = "qdel: Request invalid for state of job MSG=invalid state for job - COMPLETE 1037416.admin.extreme"
     assert Pbs(torque=True).parse_change(CommandResult(170, "", said)) is False
