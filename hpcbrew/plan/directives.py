@@ -29,15 +29,16 @@ def directives(
         flags = (flag if flag.endswith("=") else f"{flag} " for flag in cluster.account.flag)
         lines += [f"{flag}{resources.project}" for flag in flags]
     lines += cluster.directives
+    torque = cluster.resources.style == "nodes"
     if after:
-        lines.append(f"-W depend={'afterany' if after.folder else 'afterok'}:{after.id}")
+        of_array = "array" if torque and "[" in after.id else ""
+        lines.append(f"-W depend={'afterany' if after.folder else 'afterok'}{of_array}:{after.id}")
     if mail:
         lines += ["-m ae", f"-M {mail}"]
     if cluster.umask and cluster.scheduler == "pbs":
         lines.append(f"-W umask={cluster.umask}")
     # PBS would run the script with the user's login shell; a job that is run again starts with a run folder in use.
     # PBS takes no array that may not be run again.
-    torque = cluster.resources.style == "nodes"
     again = [f"{'-t' if torque else '-J'} 1-{array}", "-r y"] if array else ["-r n"]
     # Without its index, the jobs of an array would write over one file.
     output = layout.point("^array_index^") if array and not torque else PurePosixPath()

@@ -221,6 +221,8 @@ def _ended(job: JobView) -> JobStatus:  # noqa: PLR0911 - one line an end, in th
         return JobStatus(JobState.CANCELLED, f"deleted by {shortened(by[1])}" if by else "deleted", status)
     if status is None:
         return _without_status(job)
+    if "exit_status" in job.attributes and status == 256 + signal.SIGTERM and not job.begun:
+        return JobStatus(JobState.CANCELLED, "deleted", status)  # Torque says this of a job that waits, too
     if status >= 0 and job.get("array") == "True" and job.number("substate") == FAILED_OR_KILLED:
         return JobStatus(JobState.FAILED, POINT_FAILED, 1)  # builds differ: 0, or 1
     if status == 0:
@@ -297,5 +299,6 @@ def _awaited(depend: str) -> str:
         kind, *ids = clause.split(":")
         if kind.startswith("before"):
             continue
-        clauses.append(f"{' and '.join(ids)} {WAITS[kind]}" if kind in WAITS else clause)
+        waits = WAITS.get(kind.removesuffix("array"))  # as Torque has it, of an array
+        clauses.append(f"{' and '.join(ids)} {waits}" if waits else clause)
     return shortened(", and for ".join(clauses))

@@ -6,7 +6,7 @@ from pydantic import ValidationError
 
 from hpcbrew.clusters import profiles
 from hpcbrew.clusters.profiles import Cluster
-from hpcbrew.job import JobRequest
+from hpcbrew.job import After, JobRequest
 from hpcbrew.plan import resources
 from hpcbrew.plan.directives import directives, hosts
 from hpcbrew.plan.hardware import Machine
@@ -108,6 +108,14 @@ def test_a_line_that_would_make_it_another_job_is_refused(own: str) -> None:
 
 def test_a_queue_of_another_server() -> None:
     assert "-q gpu@pbspl4" in lines("openpbs", replace(REQUEST, queue="gpu"), server="pbspl4")
+
+
+@pytest.mark.parametrize(("style", "kind"), [("nodes", "afterokarray"), ("select", "afterok")])
+def test_torque_has_a_word_of_its_own_for_waiting_for_an_array(style: str, kind: str) -> None:
+    profile = site("openpbs", resources={"style": style})
+    asked = resources.resolve(REQUEST, profile, Machine(2, 1))
+    assert f"-W depend={kind}:43[].srv" in directives("lenet", asked, profile, after=After("43[].srv", "sweep"))
+    assert "-W depend=afterok:43.srv" in directives("lenet", asked, profile, after=After("43.srv", "lenet"))
 
 
 def test_each_node_is_another_host_unless_the_profile_says_otherwise() -> None:

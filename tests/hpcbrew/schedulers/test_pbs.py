@@ -232,6 +232,19 @@ def test_ends_as_torque_numbers_them(case: str) -> None:
     assert (status.state, status.reason) == (state, reason)
 
 
+def test_torque_deletes_a_job_that_waits_with_the_status_of_one_that_was_ended() -> None:
+    out = "Job Id: 9.torque01\n    job_state = C\n    {}exit_status = 271\n\n"
+    for begun, state in (("", JobState.CANCELLED), ("exec_host = node1/0\n    ", JobState.FAILED)):
+        answer = CommandResult(0, out.format(begun))
+        assert Pbs(torque=True).parse_status(answer).jobs["9.torque01"].status.state is state
+
+
+def test_torque_waits_for_an_array_by_another_word() -> None:
+    out = "Job Id: 9.torque01\n    job_state = H\n    depend = afterokarray:43[].torque01@torque01\n\n"
+    status = Pbs(torque=True).parse_status(CommandResult(0, out)).jobs["9.torque01"].status
+    assert (status.state, status.reason) == (JobState.WAITING, "for 43[].torque01 to end well")
+
+
 def test_the_same_number_is_another_end_with_pbs() -> None:
     out = "Job Id: 9.pbs01\n    job_state = F\n    run_count = 1\n    Exit_status = -11\n\n"
     assert PBS.parse_status(CommandResult(0, out)).jobs["9.pbs01"].status.reason == "rerun"

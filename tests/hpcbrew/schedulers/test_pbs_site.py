@@ -79,6 +79,17 @@ def test_queues_that_take_jobs_from_others_only() -> None:
     assert (queues["CUDA"].routed, queues["CUDA"].min_gpus, queues["CUDA"].max_gpus) == (True, 1, 4)
 
 
+def test_limits_as_torque_writes_them() -> None:
+    """As TU Delft's HPC12."""
+    text = (
+        "Queue: fpt-medium\n    queue_type = Execution\n    max_user_queuable = 3\n    resources_max.nodes = 4\n"
+        "    resources_max.walltime = 72:00:00\n    acl_group_enable = True\n    acl_groups = lr-fpt,delftblue\n"
+        "    enabled = True\n    started = True\n\n"
+    )
+    (queue,) = pbs_site.parse_queues(CommandResult(0, text)).values()
+    assert (queue.max_queued, queue.max_nodes, queue.members) == (3, 4, "groups lr-fpt,delftblue")
+
+
 @pytest.mark.parametrize(("name", "used"), [("nodes_idle_a", 0), ("nodes_busy_a", 1), ("nodes_busy_a_json", 1)])
 def test_gpus_of_nodes(name: str, used: int) -> None:
     (node,) = pbs_site.parse_nodes(captured(name))
