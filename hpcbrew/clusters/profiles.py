@@ -109,7 +109,8 @@ class Resources(_Part):
     `style`: `select` (PBS Pro, OpenPBS), `top` (Gadi: totals at the top level, no select) or `nodes` (Torque).
     `chunk`: what one chunk of `select` stands for. `extra`: further `-l NAME=VALUE` that the site insists on.
     `cpus_as`, `gpus_as`: what the site counts cores and GPUs as, such as `naccelerators`; `none` where a job must not
-    name them, as where each job has whole nodes, or a node attribute or a queue brings the GPU.
+    name them, as where each job has whole nodes, or a node attribute or a queue brings the GPU. `gpus_apart`: beside
+    `nodes=1:ppn=4`, GPUs are asked for by a line of their own, `-l gpus=1`.
     """
 
     style: Literal["select", "top", "nodes"] = "select"
@@ -124,6 +125,7 @@ class Resources(_Part):
     extra: dict[Word, Word] = {}
     cpus_as: Word | None = None
     gpus_as: Word | None = None
+    gpus_apart: bool = False
 
     @property
     def counts(self) -> tuple[str, str]:

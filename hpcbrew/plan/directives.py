@@ -51,7 +51,9 @@ def _resources(resources: Resources, cluster: Cluster) -> list[str]:
         counts = _counts(resources.cpus * resources.nodes, resources.gpus * resources.nodes, cluster)
         return [*(f"{key}={value}" for key, value in (counts | resources.select).items()), *mem]
     if cluster.resources.style == "nodes":
-        counts = _counts(resources.cpus, resources.gpus, cluster)
+        apart = resources.gpus if cluster.resources.gpus_apart else 0
+        counts = _counts(resources.cpus, resources.gpus - apart, cluster)
+        mem = [*(f"{key}={n}" for key, n in _counts(0, apart * resources.nodes, cluster).items()), *mem]
         parts = [str(resources.nodes), *(f"{key}={value}" for key, value in counts.items()), *resources.select.values()]
         return [f"nodes={':'.join(parts)}", *mem]
     place = _place(resources, cluster)

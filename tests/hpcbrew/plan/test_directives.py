@@ -78,6 +78,15 @@ COUNTED = {
 }
 
 
+def test_gpus_may_have_a_line_of_their_own_beside_nodes() -> None:
+    """As at Ghent, Dartmouth and USC."""
+    own = {"style": "nodes", "cpus": 1, "cpus_per_gpu": 2, "mem": "32G", "gpus_apart": True}
+    asked = lines("openpbs", replace(REQUEST, gpus_per_node=2, nodes=2), resources=own)
+    assert asked[1:4] == ["-l nodes=2:ppn=4", "-l gpus=4", "-l mem=64gb"]
+    none = lines("openpbs", replace(REQUEST, gpus_per_node=0), resources=own)
+    assert none[1:3] == ["-l nodes=1:ppn=1", "-l mem=32gb"]
+
+
 @pytest.mark.parametrize("case", COUNTED)
 def test_cores_and_gpus_are_counted_as_the_site_counts_them(case: str) -> None:
     own, line = COUNTED[case]
