@@ -41,7 +41,10 @@ ADVICE = {
     69: "Give it a shorter name with --name, or `name_length` in the profile.",
     127: "PBS's commands are not on your PATH there: `hpcbrew cluster check` looks for them.",
     159: "Your account may not do that here: another queue, or another project, may be open to you.",
-    160: "The server name in the profile (`server`) is not known there.",
+    160: (
+        "The host of the PBS server is not known there, whether `server` in the profile is wrong or the site's name "
+        "service failed. Nothing was submitted."
+    ),
     162: "The PBS server does not answer. Nothing was submitted; try again later.",
     166: "A resource value was not understood: see the #PBS lines with --dry-run.",
     170: "Choose another with --queue; `hpcbrew cluster check` lists those of the site.",
@@ -69,6 +72,7 @@ ADVICE = {
 """What to do, by the exit status of a qsub that refuses."""
 
 TORQUE = {
+    33: 162,
     127: 127,
     153: 153,
     159: 159,

@@ -259,6 +259,11 @@ TORQUE_REFUSALS = {
         "hold as many jobs as the site allows",
     ),
     "no arrays": (241, "qsub: submit error (Queue does not allow job arrays)", "takes no sweeps"),
+    "nobody there": (
+        33,
+        "qsub: cannot connect to server srv (errno=15137) could not connect to trqauthd",
+        "The PBS server does not answer. Nothing was submitted",
+    ),
     "a number of PBS's": (188, "qsub: submit error (No server specified)", r"\(No server specified\)\.$"),
     "by a filter": (
         1,
