@@ -191,13 +191,18 @@ class Pbs:
         """Whether qstat was refused only because it was asked for history, and the site keeps none."""
         return answer.status == NO_HISTORY or "maintain job history" in answer.err
 
-    def parse_status(self, answer: CommandResult) -> QstatReport:
+    def parse_status(self, answer: CommandResult, ids: Sequence[str] = ()) -> QstatReport:
         """Raises SchedulerError where the answer is none: then nothing is known, and nothing may change.
 
-        One id that the server cannot make sense of does not take away what it says of the others.
+        One id that the server cannot make sense of does not take away what it says of the others. `ids`: those that it
+        was asked for. Asked for an array, Torque shows all that it has, and says of none that it is not there
+        (`src/server/req_stat.c`).
         """
         jobs = pbs_status.parse(answer.out)
         unknown = frozenset(m["id"] for m in UNKNOWN.finditer(answer.err))
+        whole = all(job.whole for job in jobs.values()) if jobs else not answer.out.strip()
+        if self.torque and answer.status == 0 and whole:
+            unknown |= {job_id for job_id in ids if "[]" in job_id and job_id not in jobs}
         if answer.status == 0 or jobs or (answer.status in (UNKNOWN_JOB, FINISHED) and answer.err):
             return QstatReport(jobs, unknown)
         raise SchedulerError(f"qstat failed (exit status {answer.status}): {_unrepeated(answer.words)}")

@@ -66,9 +66,8 @@ def _together(transport: Transport, scheduler: Pbs, ids: Sequence[str]) -> Qstat
 
 
 def _asked(transport: Transport, scheduler: Pbs, ids: Sequence[str]) -> QstatReport:
-    return scheduler.parse_status(
-        _answer(transport, lambda history: scheduler.status_command(ids, history=history), scheduler)
-    )
+    answer = _answer(transport, lambda history: scheduler.status_command(ids, history=history), scheduler)
+    return scheduler.parse_status(answer, ids)
 
 
 def _answer(transport: Transport, command: Callable[[bool], tuple[str, ...]], scheduler: Pbs) -> CommandResult:

@@ -288,6 +288,15 @@ def test_torque_names_the_job_that_it_does_not_know_after_another_word() -> None
     assert (report.jobs, report.unknown) == ({}, {"6401.gb-ui-kun.els.sara.nl"})
 
 
+def test_torque_does_not_say_of_an_array_that_it_is_forgotten() -> None:
+    others = CommandResult(0, "Job Id: 9.srv\n    job_state = R\n\nJob Id: 50[].srv\n    job_state = Q\n\n")
+    report = Pbs(torque=True).parse_status(others, ["48[].srv", "50[].srv", "7.srv"])
+    assert (report.jobs.keys(), report.unknown) == ({"9.srv", "50[].srv"}, {"48[].srv"})
+    assert PBS.parse_status(others, ["48[].srv"]).unknown == set()
+    broken_off = CommandResult(0, "Job Id: 9.srv\n    job_sta")
+    assert Pbs(torque=True).parse_status(broken_off, ["48[].srv"]).unknown == set()
+
+
 def test_torque_is_asked_too_late_to_delete_a_job() -> None:
     said = "qdel: Request invalid for state of job MSG=invalid state for job - COMPLETE 1037416.admin.extreme"
     assert Pbs(torque=True).parse_change(CommandResult(170, "", said)) is False
