@@ -77,10 +77,13 @@ def _check_nodes(request: JobRequest, cluster: Cluster, gpus: int, here: Machine
         allowed = here.gpus
     else:
         allowed = cluster.gpus_per_node
-    if gpus > allowed:
-        hint = (
-            f": --nodes {-(-gpus // allowed)} --gpus-per-node {allowed}" if allowed and cluster.max_nodes != 1 else ""
+    if gpus and not allowed:
+        raise RequestError(
+            f"{cluster.name}: a GPU was asked for, and the profile says that nodes have none: leave out --gpu to train "
+            "on CPUs, or put gpus_per_node: N into your profile"
         )
+    if gpus > allowed:
+        hint = f": --nodes {-(-gpus // allowed)} --gpus-per-node {allowed}" if cluster.max_nodes != 1 else ""
         raise RequestError(f"{cluster.name}: a node has {count(allowed, 'GPU')} and {gpus} were asked{hint}")
 
 

@@ -155,3 +155,9 @@ def test_more_than_a_node_has_is_refused_where_the_profile_says_how_much_that_is
 def test_more_than_this_machine_has_is_refused_in_its_own_queue(asked, said) -> None:
     with pytest.raises(RequestError, match=re.escape(said)):
         resources.resolve(replace(REQUEST, **asked), profiles.load("local"), Machine(cpus=2, gpus=0, mem=2**33))
+
+
+def test_a_profile_without_gpus_says_which_key_it_lacks() -> None:
+    profile = Cluster.model_validate({**profiles.values("openpbs"), "name": "x", "gpus_per_node": 0})
+    with pytest.raises(RequestError, match=r"nodes have none: leave out --gpu .* or put gpus_per_node: N into"):
+        resources.resolve(replace(REQUEST, gpus_per_node=1), profile, HERE)
