@@ -94,7 +94,7 @@ def _join(layers: list[pb.LayerParameter], origins: list[Origin]) -> Iterator[No
             if blob in version and not in_place:
                 raise node.error(_made_twice(blob, maker[blob], readers[blob], layer))
             version[blob] = version.get(blob, -1) + 1
-            maker.setdefault(blob, layer.name)
+            maker[blob], readers[blob] = layer.name, []
             tops.append(Value(blob, version[blob]))
         owners = {}
         for j, spec in enumerate(layer.param):
@@ -107,7 +107,8 @@ def _join(layers: list[pb.LayerParameter], origins: list[Origin]) -> Iterator[No
                 owner[spec.name], owned_spec[spec.name] = (i, j), spec
         if layer.name == origin.name:  # not a split, which stands where the layer that it follows was written
             for blob in origin.bottoms:
-                readers[blob].append(layer.name)
+                if blob not in layer.top:
+                    readers[blob].append(layer.name)
         yield Node(layer, bottoms, tuple(tops), origin, owners, beside)
 
 

@@ -50,9 +50,17 @@ def test_parameters_of_one_name_belong_to_the_first_that_has_it():
     assert [node.owners for node in build(SHARED % "").nodes] == [{}, {}, {0: (1, 0)}]
 
 
+IN_PLACE_TWICE = """
+layer { name: "data" type: "Input" top: "x" }
+layer { name: "a" type: "ReLU" bottom: "x" top: "x" }
+layer { name: "b" type: "Power" bottom: "x" top: "b" }
+layer { name: "c" type: "ReLU" bottom: "x" top: "x" }
+"""
+
 REFUSED = [
     (READ_TWICE.replace('top: "b"', 'top: "a"'), 'layer "b" (ReLU): its top "a" is made by layer "a" already'),
     (READ_TWICE.replace('top: "b"', 'top: "x"'), 'layer "b" (ReLU): it computes "x" in place, and "a" read "x"'),
+    (IN_PLACE_TWICE, 'layer "c" (ReLU): it computes "x" in place, and "b" read "x" as well'),
     (SHARED % "lr_mult: 2", 'the shared parameter "w" has lr_mult 2 here and 1 in layer "a"'),
     (READ_TWICE.replace('top: "b"', 'top: "b" include { } exclude { }'), "has include and exclude rules"),
     (READ_TWICE.replace('top: "b"', 'top: "b" propagate_down: true propagate_down: true'), "2 propagate_down for 1 bo"),
