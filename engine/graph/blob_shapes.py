@@ -192,7 +192,7 @@ def _paired(node: Node, bottoms: Sequence[Shape]) -> list[Shape]:
 
 
 OF_ALL: Mapping[str, Callable[[Node, Sequence[Shape]], list[Shape]]] = {
-    **dict.fromkeys(("SoftmaxWithLoss", "InfogainLoss", "Accuracy"), _judged),
+    **dict.fromkeys(("SoftmaxWithLoss", "WeightedSoftmaxWithLoss", "InfogainLoss", "Accuracy"), _judged),
     **dict.fromkeys(("HingeLoss", "MultinomialLogisticLoss"), _judged_in_rows),
     **dict.fromkeys(("EuclideanLoss", "SigmoidCrossEntropyLoss"), _paired),
     **dict.fromkeys(("ROIPooling", "ROIAlign"), lambda node, bottoms: [regions.pooled(node, *bottoms)]),

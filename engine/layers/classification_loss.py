@@ -1,4 +1,4 @@
-"""Losses over class labels: SoftmaxWithLoss, InfogainLoss, MultinomialLogisticLoss, HingeLoss, FocalLoss."""
+"""Losses over class labels: SoftmaxWithLoss, InfogainLoss, MultinomialLogisticLoss, HingeLoss, FocalLoss and others."""
 
 import logging
 
@@ -90,12 +90,14 @@ class SoftmaxWithLoss(_SoftmaxLoss):
         return True
 
     def forward(self, params: Arrays, bottoms: Arrays, ctx: Context) -> list[Array]:
-        rows, ids, valid = self.aligned(*bottoms)
+        rows, ids, valid = self.aligned(*bottoms[:2])
         log_p = jax.nn.log_softmax(rows, axis=1)
         found = floored(self.of_label(log_p, ids), LOG_FLT_MIN)
         for weights in (self.class_weights, self.listed):
             if weights is not None:
                 found = found * jnp.take(jnp.asarray(weights), ids, mode="clip")
+        for each in bottoms[2:]:  # a WeightedSoftmaxWithLoss's
+            found = found * stop_gradient(each).reshape(found.shape)
         terms = jnp.where(valid, found, 0)
         tops = self.normalized(-jnp.sum(terms), valid, log_p, bottoms[0].shape)
         each = jax.lax.stop_gradient(no_minus_zero(-terms)).reshape(bottoms[1].shape)
@@ -143,6 +145,47 @@ class NormalizedLoss(SoftmaxWithLoss):
 @layer("SoftmaxWithLossOHEM")
 class SoftmaxWithLossOHEM(SoftmaxWithLoss):
     """R-FCN's SoftmaxWithLoss by its later name; its third top feeds BoxAnnotatorOHEM."""
+
+
+@layer("WeightedSoftmaxWithLoss")
+class WeightedSoftmaxWithLoss(SoftmaxWithLoss):
+    """−Σ w[label] · v · log softmax(x)[label] / normalizer, as the forks have it. The second top: the softmax itself.
+
+    w: softmax_param's pos_mult for its class pos_cid, one of each or several, and 1 for the others; a pos_mult alone is
+    class 1's. v: of an optional third bottom, one for each label, without gradient; 1 where there is none. Neither is
+    part of the normalizer. One of both must be there: with neither, further forks mean weights that follow from
+    how often a class comes.
+    """
+
+    tops = (1, 2)
+    no_gradient = (1, 2)
+
+    def setup(self, x: Shape, labels: Shape, weights: Shape | None = None) -> list[Shape]:
+        tops = super().setup(x, labels)
+        if weights is not None and count(weights) != count(labels):
+            raise self.error(
+                f"{self.bottom(2)} has shape {list(weights)} and {self.bottom(1)} {list(labels)}; give each label one "
+                "weight."
+            )
+        self.listed = self._by_class()
+        if weights is None and not self.config.softmax_param.pos_mult:
+            raise self.error(
+                "it has no weights: give it softmax_param { pos_cid: 1 pos_mult: 2 }, or a third bottom with one for "
+                "each label. Those forks that weigh classes by how often they come are not followed here."
+            )
+        return tops
+
+    def _by_class(self) -> np.ndarray:
+        p = self.config.softmax_param
+        weights, classes = list(p.pos_mult), list(p.pos_cid) or [1]
+        if (weights or p.pos_cid) and len(weights) != len(classes):
+            raise self.error(f"{len(p.pos_mult)} pos_mult and {len(p.pos_cid)} pos_cid; give each class its weight.")
+        w = np.ones(self.classes, np.float32)
+        for weight, each in zip(weights, classes, strict=False):
+            if not 0 <= each < self.classes:
+                raise self.error(f"pos_cid is {each}, and its classes are 0 to {self.classes - 1}.")
+            w[each] = weight
+        return w
 
 
 @layer("InfogainLoss")

@@ -1595,7 +1595,7 @@ class SliceParameter(_message.Message):
     def __init__(self, axis: _Optional[int] = ..., slice_point: _Optional[_Iterable[int]] = ..., slice_dim: _Optional[int] = ...) -> None: ...
 
 class SoftmaxParameter(_message.Message):
-    __slots__ = ("engine", "axis", "normalize_type")
+    __slots__ = ("engine", "axis", "normalize_type", "pos_mult", "pos_cid")
     class Engine(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
         __slots__ = ()
         DEFAULT: _ClassVar[SoftmaxParameter.Engine]
@@ -1611,10 +1611,14 @@ class SoftmaxParameter(_message.Message):
     ENGINE_FIELD_NUMBER: _ClassVar[int]
     AXIS_FIELD_NUMBER: _ClassVar[int]
     NORMALIZE_TYPE_FIELD_NUMBER: _ClassVar[int]
+    POS_MULT_FIELD_NUMBER: _ClassVar[int]
+    POS_CID_FIELD_NUMBER: _ClassVar[int]
     engine: SoftmaxParameter.Engine
     axis: int
     normalize_type: str
-    def __init__(self, engine: _Optional[_Union[SoftmaxParameter.Engine, str]] = ..., axis: _Optional[int] = ..., normalize_type: _Optional[str] = ...) -> None: ...
+    pos_mult: _containers.RepeatedScalarFieldContainer[float]
+    pos_cid: _containers.RepeatedScalarFieldContainer[int]
+    def __init__(self, engine: _Optional[_Union[SoftmaxParameter.Engine, str]] = ..., axis: _Optional[int] = ..., normalize_type: _Optional[str] = ..., pos_mult: _Optional[_Iterable[float]] = ..., pos_cid: _Optional[_Iterable[int]] = ...) -> None: ...
 
 class SPPParameter(_message.Message):
     __slots__ = ("pyramid_height", "pool", "engine")

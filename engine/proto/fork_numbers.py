@@ -212,6 +212,9 @@ NUMBERS: dict[str, dict[str, dict[str, int]]] = {
         "SoftmaxParameter": {"normalize_type": 7},
         "BNParameter": {"slope_filler": 1, "bias_filler": 2, "momentum": 3},
     },
+    "weighted-softmax": {
+        "SoftmaxParameter": {"pos_mult": 3, "pos_cid": 4},
+    },
     "focal-loss": {
         "LayerParameter": {"focal_loss_param": 147},
     },

@@ -56,6 +56,7 @@ DEEPMETRIC = "deep metric learning (rksltnl/Deep-Metric-Learning-CVPR16)"
 AUTOCOLORIZE = "autocolorize (gustavla/autocolorize)"
 DIVERSE = "diverse dropout (joelthchao/diverse-dropout)"
 TEXTBOXES = "TextBoxes++ (MhLiao/TextBoxes_plusplus)"
+WEIGHTEDSOFTMAX = "weighted softmax losses (shicai/Weighted_Softmax_Loss and others)"
 WARPCTC = "warp-ctc in Caffe (xmfbit/warpctc-caffe)"
 CAFFEOCR = "caffe_ocr (senlinuc/caffe_ocr)"
 
@@ -298,6 +299,7 @@ TYPES = {
     "VideoData": f"{SSD}, {C3D} and {TSN}",
     "Warp": LITEFLOWNET,
     "WarpCTCLoss": CAFFEOCR,
+    "WeightedSoftmaxWithLoss": WEIGHTEDSOFTMAX,
     "YoloDetectionOutput": YOLO,
     "YoloSeg": YOLO,
     "Yolov3": YOLO,

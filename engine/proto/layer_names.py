@@ -201,6 +201,7 @@ FORKS: dict[str, tuple[str, ...]] = {
         "SeLuDropout",
         "SpatialTransformer",
         "Transpose",
+        "WeightedSoftmaxWithLoss",
     ),
 }
 """The types of Caffe's forks, by family."""

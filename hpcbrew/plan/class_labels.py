@@ -9,6 +9,7 @@ from hpcbrew.errors import ManifestError
 
 JUDGES = {
     "SoftmaxWithLoss": "loss_param",
+    "WeightedSoftmaxWithLoss": "loss_param",
     "MultinomialLogisticLoss": "",
     "InfogainLoss": "loss_param",
     "HingeLoss": "",

@@ -1,4 +1,4 @@
-"""SoftmaxWithLoss, InfogainLoss, MultinomialLogisticLoss, HingeLoss, FocalLoss."""
+"""SoftmaxWithLoss, WeightedSoftmaxWithLoss, InfogainLoss, MultinomialLogisticLoss, HingeLoss, FocalLoss."""
 
 import jax
 import numpy as np
@@ -133,6 +133,52 @@ CASES += [
 ]
 
 
+def weighted(n, *by_class):
+    """−Σ w[t] · v · log p[t] / n over the labels other than 9, v being 1 where no third bottom is."""
+
+    def formula(x, t, v=None):
+        rows, ids = np.moveaxis(log_softmax(x), 1, -1).reshape(-1, x.shape[1]), t.reshape(-1).astype(int)
+        counts = ids != 9
+        v = np.ones(len(ids)) if v is None else v.reshape(-1)
+        return -np.sum(np.array(by_class)[ids[counts]] * v[counts] * rows[counts, ids[counts]]) / n
+
+    return formula
+
+
+WEIGHTED = 'type: "WeightedSoftmaxWithLoss" softmax_param {{ {} }}'.format
+VALID = int(np.sum(MAPS != 9))
+CASES += [
+    Case("weight of a class", WEIGHTED("pos_cid: 3 pos_mult: 10"), XT, weighted(4, 1, 1, 1, 10, 1)),
+    Case("a weight alone is class 1's", WEIGHTED("pos_mult: 0.5"), XT, weighted(4, 1, 0.5, 1, 1, 1)),
+    Case(
+        "weights of classes, maps",
+        WEIGHTED("pos_cid: 2 pos_mult: 3 pos_cid: 0 pos_mult: 0.25") + IGNORED,
+        XM,
+        weighted(VALID, 0.25, 1, 3),
+    ),
+    Case(
+        "weights of classes, by the batch's size",
+        WEIGHTED("pos_cid: 1 pos_mult: 4") + "loss_param { ignore_label: 9 normalize: false }",
+        XM,
+        weighted(2, 1, 4, 1),
+    ),
+    Case("weights of labels", WEIGHTED(""), {**XT, "v": np.array([1, 0, 2.5, -1])}, weighted(4, *[1] * 5)),
+    Case(
+        "weights of labels, maps",
+        WEIGHTED("") + IGNORED,
+        {**XM, "v": np.linspace(0, 2, 8).reshape(2, 1, 2, 2)},
+        weighted(VALID, 1, 1, 1),
+    ),
+    Case(
+        "weighted, and the softmax",
+        WEIGHTED("pos_mult: 2"),
+        XT,
+        lambda x, t: (weighted(4, 1, 2, 1, 1, 1)(x, t), np.exp(log_softmax(x))),
+        tops=2,
+    ),
+]
+
+
 class TestCases(Cases):
     cases = CASES
 
@@ -142,6 +188,12 @@ REFUSED = [
     (SOFTMAX + "loss_param { weight_by_label_freqs: true class_weighting: 1 }", XT, "1 class_weighting; give 5"),
     (SOFTMAX + 'softmax_param { normalize_type: "L3" }', XT, r'normalize_type "L3".*there are "L1" and "L2"'),
     (SOFTMAX + 'softmax_param { normalize_type: "L2" axis: 0 }', {"x": (4, 5), "t": (5,)}, "first dimension"),
+    (WEIGHTED("pos_cid: 5 pos_mult: 2"), XT, "pos_cid is 5, and its classes are 0 to 4"),
+    (WEIGHTED("pos_cid: 0 pos_cid: 2 pos_mult: 2"), XT, "1 pos_mult and 2 pos_cid; give each class its weight"),
+    (WEIGHTED(""), XT, "it has no weights: give it softmax_param"),
+    (WEIGHTED("pos_cid: 2"), XT, "0 pos_mult and 1 pos_cid; give each class its weight"),
+    (WEIGHTED("pos_mult: 2 pos_mult: 3"), XT, "2 pos_mult and 0 pos_cid"),
+    (WEIGHTED(""), {**XT, "v": (3,)}, r'"v" has shape \[3\] and bottom "t" \[4\]; give each label one weight'),
     (SOFTMAX, {"x": (4, 0), "t": (4,)}, r"has no classes along axis 1"),
     (SOFTMAX, TWO, r'"x" has shape \[4, 5\] and bottom "t" \[3\].* first dimension'),
     (SOFTMAX, {"x": (2, 5, 3), "t": (2, 2)}, r"\[2, 2\] has 4 labels and .*\[2, 5, 3\] has 6 predictions of 5 classes"),
