@@ -218,7 +218,7 @@ OF_ALL: Mapping[str, Callable[[Node, Sequence[Shape]], list[Shape]]] = {
 """Layers of any number of bottoms, each with what makes its tops' shapes."""
 
 OF_ONE: Mapping[str, Callable[[Node, Shape], list[Shape]]] = {
-    "Pooling": _pooled,
+    **dict.fromkeys(("Pooling", "PoolingND"), _pooled),
     "InnerProduct": _inner_product,
     "Slice": _sliced,
     **dict.fromkeys(("Permute", "Transpose"), lambda node, x: [tuple(x[i] for i in new_shapes.permuted(node, x))]),

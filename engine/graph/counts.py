@@ -61,6 +61,7 @@ FORKS: dict[str, tuple[Bounds, Bounds]] = {
     "MultiBoxFocalLoss": ((4, 4), ONE),
     "MultiBoxLoss": ((4, 4), ONE),
     "BN": (ONE, (1, 3)),
+    "PoolingND": (ONE, (1, 2)),
     "Normalize": (ONE, (1, 2)),
 }
 """Bottoms and tops of the forks' types that `blob_shapes` knows, and that have them in every fork."""

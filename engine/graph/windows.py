@@ -26,7 +26,7 @@ def of_convolution(node: Node, p: pb.ConvolutionParameter | pb.DeformableConvolu
 
 def _option(
     node: Node,
-    p: pb.ConvolutionParameter | pb.DeformableConvolutionParameter,
+    p: pb.ConvolutionParameter | pb.DeformableConvolutionParameter | pb.PoolingNDParameter,
     axes: int,
     field: str,
     pair: str | None,
@@ -46,7 +46,8 @@ def _option(
     elif not given and default is not None:
         given = (default,)
     elif not given and axes:
-        raise node.error(f"convolution_param needs {field}, or {hw[0]} and {hw[1]}.")
+        block = "pooling_nd_param" if isinstance(p, pb.PoolingNDParameter) else "convolution_param"
+        raise node.error(f"{block} needs {field}, or {hw[0]} and {hw[1]}.")
     if len(given) not in (1, axes):
         raise node.error(f"{len(given)} values of {field} for {axes} spatial axes; give one for all, or one an axis.")
     if any(v < least for v in given):
@@ -81,34 +82,41 @@ def lacking(window: Window, spatial: Shape) -> Shape:
 
 @dataclass(frozen=True)
 class Pooled:
-    """How windows of pooling move over rows and columns, and how many there are along each."""
+    """How windows of pooling move over the axes behind the channels, and how many there are along each."""
 
-    kernel: Pair
-    stride: Pair
-    pad: Pair
-    outputs: Pair
-    ends: Pair
+    kernel: Shape
+    stride: Shape
+    pad: Shape
+    outputs: Shape
+    ends: Shape
     """The pads behind the last row and column."""
 
 
 def of_pooling(node: Node, x: Shape) -> Pooled:
-    """The windows that pooling_param lays over x (N, C, H, W). Raises LayerError where options contradict, and where
-    none fits."""
-    p = node.config.pooling_param
-    if len(node.config.top) == 2 and p.pool != p.MAX:
+    """The windows that a layer's pooling lays over x (N, C, H, W) or (N, C, D, H, W), a volume, as 3D-Caffe has it.
+
+    Raises LayerError where options contradict, and where none fits.
+    """
+    p = pooling(node)
+    if len(node.config.top) == 2 and p.pool != pb.PoolingParameter.MAX:
         raise node.error("it has 2 tops; only pool: MAX makes a second one.")
-    if len(x) != 4:
-        raise node.error(f"{node.bottom(0)} has shape {list(x)}; Pooling takes 4 axes: num, channels, height, width.")
-    kernel, stride = _pool_kernel(node, x), _pair(node, "stride", "stride")
-    pad, ends = _pool_pads(node)
-    if p.global_pooling and (any(pad) or stride != (1, 1)):
+    if len(x) not in (4, 5):
+        raise node.error(
+            f"{node.bottom(0)} has shape {list(x)}; {node.config.type} takes 4 axes: num, channels, height, width; or "
+            "5, with the depth before the height."
+        )
+    if len(x) == 5:
+        _check_volume(node, p)
+    kernel, stride = _pool_kernel(node, x), _each(node, len(x) - 2, "stride", "stride", 1)
+    pad, ends = _pool_pads(node, len(x) - 2)
+    if p.global_pooling and (any(pad) or set(stride) != {1}):
         raise node.error("global_pooling takes the whole plane: leave pad and stride out.")
     if 0 in kernel or 0 in stride:
-        raise node.error(f"kernel {by(kernel)} and stride {by(stride)} must be 1 or more along both axes.")
-    if any(pad + ends) and p.pool == p.STOCHASTIC:
+        raise node.error(f"kernel {by(kernel)} and stride {by(stride)} must be 1 or more along every axis.")
+    if any(pad + ends) and p.pool == pb.PoolingParameter.STOCHASTIC:
         raise node.error("STOCHASTIC pooling takes no pad; leave it out, or use MAX or AVE.")
     if any(pad) and any(a >= k for a, k in zip(pad, kernel, strict=True)):
-        raise node.error(f"pad {by(pad)} must be smaller than the kernel {by(kernel)} along both axes.")
+        raise node.error(f"pad {by(pad)} must be smaller than the kernel {by(kernel)} along every axis.")
     outputs = pool_outputs(x[2:], kernel, stride, pad, _rounding(p), ends)
     if min(outputs) < 1:
         raise node.error(
@@ -118,21 +126,35 @@ def of_pooling(node: Node, x: Shape) -> Pooled:
     return Pooled(kernel, stride, pad, outputs, ends)
 
 
-def _rounding(p: pb.PoolingParameter) -> int:
+def pooling(node: Node) -> pb.PoolingParameter | pb.PoolingNDParameter:
+    """The block that says how a layer pools."""
+    return node.config.pooling_nd_param if node.config.type == "PoolingND" else node.config.pooling_param
+
+
+def _check_volume(node: Node, p: pb.PoolingParameter | pb.PoolingNDParameter) -> None:
+    if len(node.config.top) == 2:
+        raise node.error("of volumes it makes one top; leave the second one out.")
+    if p.pool not in (pb.PoolingParameter.MAX, pb.PoolingParameter.AVE):
+        raise node.error("volumes are pooled by their maximum or average: give it pool: MAX or AVE.")
+
+
+def _rounding(p: pb.PoolingParameter | pb.PoolingNDParameter) -> int:
     """round_mode counts where both are given, as in Synopsys' Caffe, the one that has both."""
+    if isinstance(p, pb.PoolingNDParameter):
+        return CEIL
     return p.round_mode if p.ceil_mode or p.HasField("round_mode") else p.FLOOR
 
 
 def pool_outputs(
     size: Shape, kernel: Shape, stride: Shape, pad: Shape, rounding: int = CEIL, ends: Shape | None = None
-) -> Pair:
-    """How many windows there are along rows and columns, by Caffe's rule. ends: the pads behind, if not `pad`."""
+) -> Shape:
+    """How many windows there are along each axis, by Caffe's rule. ends: the pads behind, if not `pad`."""
     made = []
     for n, k, s, p, end in zip(size, kernel, stride, pad, ends or pad, strict=True):
         room = n + p + end - k
         outputs = (-(-room // s) if rounding == CEIL else room // s) + 1
         made.append(outputs - 1 if any((*pad, *(ends or ()))) and (outputs - 1) * s >= n + p else outputs)
-    return made[0], made[1]
+    return tuple(made)
 
 
 _SIDES = ("pad_t", "pad_b", "pad_l", "pad_r")
@@ -174,35 +196,43 @@ def deconvolved(node: Node, p: pb.ConvolutionParameter, window: Window, spatial:
     return made
 
 
-def _pool_pads(node: Node) -> tuple[Pair, Pair]:
-    """The pads before rows and columns, and those behind."""
-    (top, bottom), (left, right) = edges(node, node.config.pooling_param)
+def _pool_pads(node: Node, axes: int) -> tuple[Shape, Shape]:
+    """The pads before each of so many axes, and those behind."""
+    p = pooling(node)
+    (top, bottom), (left, right) = edges(node, p) if isinstance(p, pb.PoolingParameter) else ((0, 0), (0, 0))
     if top or bottom or left or right:
+        if axes != 2:
+            raise node.error("pad_l, pad_r, pad_t and pad_b are for pooling over rows and columns; give pad.")
         return (top, left), (bottom, right)
-    pad = _pair(node, "pad", "pad")
+    pad = _each(node, axes, "pad", "pad", 0)
     return pad, pad
 
 
-def _pool_kernel(node: Node, x: Shape) -> Pair:
-    p = node.config.pooling_param
-    given = [name for name in ("kernel_size", "kernel_h", "kernel_w") if p.HasField(name)]
+def _pool_kernel(node: Node, x: Shape) -> Shape:
+    p = pooling(node)
+    told = {field.name for field, _ in p.ListFields()}
+    given = [name for name in ("kernel_size", "kernel_h", "kernel_w") if name in told]
     if p.global_pooling:
         if given:
             raise node.error(f"global_pooling takes the whole plane: leave {given[0]} out.")
-        return x[2], x[3]
+        return x[2:]
     if given not in (["kernel_size"], ["kernel_h", "kernel_w"]):
         raise node.error(f"it has {', '.join(given) or 'no kernel_size'}; give kernel_size, or kernel_h and kernel_w.")
-    return _pair(node, "kernel_size", "kernel")
+    return _each(node, len(x) - 2, "kernel_size", "kernel", 0)
 
 
-def _pair(node: Node, field: str, pair: str) -> Pair:
-    """(rows, columns) from `pair`_h and `pair`_w, or twice `field`."""
-    p = node.config.pooling_param
+def _each(node: Node, axes: int, field: str, pair: str, default: int) -> Shape:
+    """One value an axis: from `pair`_h and `pair`_w for rows and columns, or from `field`, which a PoolingND may have
+    for each axis."""
+    p = pooling(node)
+    if isinstance(p, pb.PoolingNDParameter):
+        return _option(node, p, axes, field, pair, default=default, least=0)
     given = [name for name in (f"{pair}_h", f"{pair}_w") if p.HasField(name)]
     if given and (len(given) == 1 or p.HasField(field)):
         raise node.error(f"{given[0]} stands alone or with {field}; give {field}, or {pair}_h and {pair}_w.")
-    h, w = given or (field, field)
-    return getattr(p, h), getattr(p, w)
+    if given and axes != 2:
+        raise node.error(f"{given[0]} and {given[1]} are for 2 spatial axes, here are {axes}; give {field}.")
+    return tuple(getattr(p, name) for name in given) or (getattr(p, field),) * axes
 
 
 def by(sizes: Sequence[int]) -> str:

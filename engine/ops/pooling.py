@@ -19,8 +19,6 @@ from engine.ops.span import Span
 
 Array = jax.Array
 
-Windows = tuple[Span, Span]
-"""The windows over rows and columns."""
 Spans = tuple[Span, ...]
 
 
@@ -32,10 +30,10 @@ MANY = 25
 """Kernels of more elements, or strides, are pooled one axis at a time: every one would be an operation to compile."""
 
 
-def max_pool(x: Array, windows: Windows) -> Array:
+def max_pool(x: Array, windows: Spans) -> Array:
     """The maximum of every window. Its gradient goes to the first maximum in scan order, as Caffe's."""
-    rows, columns = windows
-    if max(rows.kernel * columns.kernel, rows.stride * columns.stride) <= MANY:
+    taps, phases = (prod(numbers) for numbers in zip(*((span.kernel, span.stride) for span in windows), strict=True))
+    if len(windows) == 2 and max(taps, phases) <= MANY:
         return _max_over(x, windows)
     for span in reversed(windows):
         whole = span.reduced_by_xla
@@ -207,7 +205,7 @@ def _beside(channels: int, spans: Spans) -> Spans:
     return spans if channels == 1 else tuple(replace(span, axis=span.axis - 1) for span in spans)
 
 
-def first_maximum(x: Array, windows: Windows) -> Array:
+def first_maximum(x: Array, windows: Spans) -> Array:
     """Where in its plane of rows · columns each window's first maximum lies, as a number of x's type; −1 for none."""
     plane = x.shape[-2:]
     places = jnp.broadcast_to(jnp.arange(plane[0] * plane[1], dtype=jnp.int32).reshape(plane), x.shape)
@@ -234,7 +232,7 @@ def _best(values: Array, places: Array, span: Span) -> tuple[Array, Array]:
     return tuple(jnp.take_along_axis(v, first, at).squeeze(at) for v in (taps, places))  # type: ignore[return-value]
 
 
-def random_pool(x: Array, windows: Windows, key: Array) -> Array:
+def random_pool(x: Array, windows: Spans, key: Array) -> Array:
     """One element of every window, drawn with a probability in proportion to its value (values are ≥ 0).
 
     Zeiler and Fergus, "Stochastic pooling", 2013: the first element where the running sum reaches u · Σ, u uniform.
@@ -246,7 +244,7 @@ def random_pool(x: Array, windows: Windows, key: Array) -> Array:
     return jnp.sum(jnp.where(lax.broadcasted_iota(chosen.dtype, taps.shape, 0) == chosen, taps, 0), 0)
 
 
-def weighted_pool(x: Array, windows: Windows) -> Array:
+def weighted_pool(x: Array, windows: Spans) -> Array:
     """The mean of every window weighted by its own values, Σx² / Σx; 0 where Σx is not positive."""
     taps = _elements(x, windows)
     total = jnp.sum(taps, 0)
@@ -254,7 +252,7 @@ def weighted_pool(x: Array, windows: Windows) -> Array:
     return jnp.where(positive, jnp.sum(taps * taps, 0) / jnp.where(positive, total, 1), 0)
 
 
-def _elements(x: Array, windows: Windows) -> Array:
+def _elements(x: Array, windows: Spans) -> Array:
     """The elements of every window in scan order, 0 outside of x: (kernel · kernel, N, C, outputs, outputs)."""
     rows, columns = windows
     taps = columns.elements(columns.fit(rows.fit(x, 0), 0))

@@ -318,6 +318,9 @@ NUMBERS: dict[str, dict[str, dict[str, int]]] = {
     "c3d": {
         "LayerParameter": {"convolution3d_param": 6661, "pooling3d_param": 6662},
     },
+    "3d-caffe": {
+        "LayerParameter": {"pooling_nd_param": 147},
+    },
     "genet": {
         "LayerParameter": {"cudnn_batch_norm_param": 200},
     },

@@ -16,6 +16,7 @@ YOLO = "MobileNet-YOLO (eric612/MobileNet-YOLO)"
 SHUFFLENET = "ShuffleNet (farmingyard/ShuffleNet)"
 CENTERLOSS = "center loss (ydwen/caffe-face)"
 SPHEREFACE = "SphereFace (wy1iu/sphereface)"
+CAFFE3D = "3D-Caffe (yulequan/3D-Caffe)"
 C3D = "C3D (facebookarchive/C3D)"
 TSN = "temporal segment networks (yjxiong/caffe)"
 DEFORMABLE = "deformable convolution (unsky/Deformable-ConvNets-caffe)"
@@ -228,6 +229,7 @@ TYPES = {
     "PFMWriter": FLOWNET,
     "PointPooling": CAFFEMEX,
     "Pooling3D": C3D,
+    "PoolingND": CAFFE3D,
     "PowerFile": SPATIAL_TRANSFORMER,
     "PredictBox": NORMFACE,
     "PriorBox": SSD,

@@ -181,7 +181,7 @@ FORKS: dict[str, tuple[str, ...]] = {
         "Yolov3",
         "Yolov3DetectionOutput",
     ),
-    "video": ("Convolution3D", "Deconvolution3D", "Pooling3D", "VideoData"),
+    "video": ("Convolution3D", "Deconvolution3D", "Pooling3D", "PoolingND", "VideoData"),
     "sequences": (
         "CTCGreedyDecoder",
         "CTCLoss",

@@ -17,7 +17,7 @@ JUDGES = {
 }
 """The layers whose second bottom is a class, each with the block in which it takes an ignore_label."""
 
-KEEPING = same_shape.TYPES | {"Pooling"}
+KEEPING = same_shape.TYPES | {"Pooling", "PoolingND"}
 """The layers that leave the number of channels as it is."""
 
 

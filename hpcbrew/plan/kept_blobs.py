@@ -2,6 +2,7 @@
 
 from math import prod
 
+from engine.graph import windows
 from engine.graph.blob_shapes import Sizes
 from engine.graph.graph import Graph, Node, Value
 from engine.proto import caffe_pb2 as pb
@@ -60,11 +61,11 @@ def _wanted(node: Node, bottoms: list[Value], sizes: Sizes, normalised: set[Valu
     kind = node.config.type
     if not node.bottoms or kind in BY_TOP:
         return [*node.tops]
-    pool, operation = node.config.pooling_param.pool, node.config.eltwise_param.operation
+    pool, operation = windows.pooling(node).pool, node.config.eltwise_param.operation
     if (
         kind in LINEAR
         or (kind == "Scale" and normalised.issuperset(bottoms))
-        or (kind == "Pooling" and pool != pb.PoolingParameter.MAX)
+        or (kind in ("Pooling", "PoolingND") and pool != pb.PoolingParameter.MAX)
         or (kind == "Eltwise" and operation == pb.EltwiseParameter.SUM)
     ):
         return []

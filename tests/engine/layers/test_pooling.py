@@ -1,11 +1,11 @@
-"""Pooling and SPP, against windows written out one by one."""
+"""Pooling, PoolingND and SPP, against windows written out one by one."""
 
 from collections import Counter
 
 import jax
 import numpy as np
 import pytest
-from support.layer_cases import Case, assert_close, check_export, check_formula, check_gradient, check_refused
+from support.layer_cases import Case, assert_close, check_export, check_formula, check_gradient, check_refused, slopes
 
 from engine.proto import caffe_pb2 as pb
 from engine.proto import text
@@ -143,17 +143,67 @@ SPP = [
 ]
 
 
-@pytest.mark.parametrize("case", CASES + SPP, ids=str)
+def volumes(kernel, stride, pad, *, average=False):
+    """What 3D-Caffe makes of (N, C, D, H, W): as Caffe of planes, with one axis more."""
+
+    def formula(x):
+        sizes = list(zip(x.shape[2:], kernel, stride, pad, strict=True))
+        n = [-(-(size + 2 * p - k) // s) + 1 for size, k, s, p in sizes]
+        if any(pad):
+            n = [o - 1 if (o - 1) * s >= size + p else o for o, (size, _, s, p) in zip(n, sizes, strict=True)]
+        y = np.zeros((*x.shape[:2], *n))
+        for at in np.ndindex(*n):
+            starts = [o * s - p for o, (_, _, s, p) in zip(at, sizes, strict=True)]
+            ends = [min(a + k, size + p) for a, (size, k, _, p) in zip(starts, sizes, strict=True)]
+            window = x[:, :, *(slice(max(a, 0), b) for a, b in zip(starts, ends, strict=True))].reshape(
+                *x.shape[:2], -1
+            )
+            divisor = np.prod([b - a for a, b in zip(starts, ends, strict=True)])
+            y[:, :, *at] = window.sum(-1) / divisor if average else window.max(-1)
+        return y
+
+    return formula
+
+
+ND = 'type: "PoolingND" pooling_nd_param {{ {} }}'.format
+CUBES = 'type: "Pooling" pooling_param {{ {} }}'.format
+VOLUME = {"x": (2, 2, 5, 4, 6)}
+EACH = "kernel_size: 2 kernel_size: 3 kernel_size: 4 stride: 1 stride: 2 stride: 3 pad: 1 pad: 0 pad: 2"
+EACH_AXIS = (2, 3, 4), (1, 2, 3), (1, 0, 2)
+VOLUMES = [
+    Case("MAX of cubes", CUBES("kernel_size: 2 stride: 2"), VOLUME, volumes([2] * 3, [2] * 3, [0] * 3)),
+    Case(
+        "AVE of cubes",
+        CUBES("kernel_size: 3 stride: 2 pad: 1 pool: AVE"),
+        VOLUME,
+        volumes([3] * 3, [2] * 3, [1] * 3, average=True),
+    ),
+    Case("ND", ND("kernel_size: 2 stride: 2"), VOLUME, volumes([2] * 3, [2] * 3, [0] * 3)),
+    Case("ND, MAX of boxes", ND(EACH), VOLUME, volumes(*EACH_AXIS)),
+    Case("ND, AVE of boxes", ND(EACH + " pool: AVE"), VOLUME, volumes(*EACH_AXIS, average=True)),
+    Case(
+        "ND, the whole volume", ND("global_pooling: true pool: AVE"), VOLUME, lambda x: x.mean((2, 3, 4), keepdims=True)
+    ),
+    Case(
+        "ND of planes",
+        ND("kernel_h: 2 kernel_w: 3 stride: 2"),
+        {"x": (1, 2, 5, 6)},
+        pooled("kernel_h: 2 kernel_w: 3 stride: 2", maximum),
+    ),
+]
+
+
+@pytest.mark.parametrize("case", CASES + SPP + VOLUMES, ids=str)
 def test_tops_equal_the_windows(case):
     check_formula(case)
 
 
-@pytest.mark.parametrize("case", CASES + SPP, ids=str)
+@pytest.mark.parametrize("case", CASES + SPP + VOLUMES, ids=str)
 def test_gradient_is_the_numerical_one(case):
     check_gradient(case)
 
 
-@pytest.mark.parametrize("case", [CASES[0], CASES[1], CASES[-1], SPP[0]], ids=str)
+@pytest.mark.parametrize("case", [CASES[0], CASES[1], CASES[-1], SPP[0], VOLUMES[3]], ids=str)
 def test_step_lowers_for_cuda(case):
     check_export(case)
 
@@ -248,6 +298,37 @@ def test_wrong_configuration_is_refused(options, message):
 
 def test_four_axes_are_asked_for():
     check_refused('type: "Pooling" pooling_param { kernel_size: 2 }', {"x": (2, 5, 4)}, "takes 4 axes")
+
+
+def test_ties_of_volumes_give_the_gradient_to_the_first_maximum_in_scan_order():
+    (dx,) = slopes(ND("kernel_size: 2 stride: 2"), x=np.array([0, 1, 1, 0, 0, 1, 1, 1]).reshape(1, 1, 2, 2, 2))
+    np.testing.assert_array_equal(dx.ravel(), [0, 1, 0, 0, 0, 0, 0, 0])
+
+
+@pytest.mark.parametrize(
+    ("layer", "shape", "message"),
+    [
+        (
+            ND("kernel_size: 2 kernel_size: 2"),
+            (1, 2, 5, 4, 6),
+            "2 values of kernel_size for 3 spatial axes; give one for",
+        ),
+        (ND("kernel_h: 2 kernel_w: 2"), (1, 2, 5, 4, 6), "kernel_h and kernel_w are for 2 spatial axes, here are 3"),
+        (ND(""), (1, 2, 5, 4, 6), "it has no kernel_size"),
+        (ND("kernel_size: 2 axis: 2"), (1, 2, 5, 4, 6), "axis is 2; the channels must lie along axis 1"),
+        (ND("kernel_size: 2"), (2, 5, 4), "takes 4 axes"),
+        (ND("kernel_size: 2 pool: STOCHASTIC"), (1, 2, 5, 4, 6), "volumes are pooled by their maximum or average"),
+        (CUBES("kernel_h: 2 kernel_w: 2"), (1, 2, 5, 4, 6), "kernel_h and kernel_w are for 2 spatial axes, here are 3"),
+        (CUBES("kernel_size: 2 pad_t: 1"), (1, 2, 5, 4, 6), "pad_b are for pooling over rows and columns; give pad"),
+        (CUBES("kernel_size: 6 stride: 3"), (1, 2, 5, 4, 2), "a 6×6×6 kernel does not fit"),
+    ],
+)
+def test_what_does_not_fit_volumes_is_refused(layer, shape, message):
+    check_refused(layer, {"x": shape}, message)
+
+
+def test_volumes_have_no_mask():
+    check_refused(CUBES("kernel_size: 2"), VOLUME, "of volumes it makes one top", tops=2)
 
 
 def test_only_maxima_have_a_mask():

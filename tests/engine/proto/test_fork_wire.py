@@ -44,6 +44,7 @@ def read(data, fork=None):
         (b"DenseCRF", field(152, field(1, 5)), "dense_crf_param { max_iter: 5 }"),
         (b"MatWrite", field(145, field(1, b"out/")), 'mat_write_param { prefix: "out/" }'),
         (b"Normalize", field(214, field(1, b"L1")), 'normalize_param { normalize_type: "L1" }'),
+        (b"PoolingND", field(147, field(3, 2) + field(3, 4)), "pooling_nd_param { kernel_size: 2 kernel_size: 4 }"),
         (b"WeightedSoftmaxWithLoss", field(125, field(4, 2)), "softmax_param { pos_cid: 2 }"),
         (b"Input", field(143, field(1, field(1, 2))), "input_param { shape { dim: 2 } }"),
         (b"Data", field(100, field(10, field(1, 1))), "transform_param { emit_constraint { emit_type: MIN_OVERLAP } }"),
