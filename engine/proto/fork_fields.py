@@ -265,7 +265,7 @@ FIELDS: dict[str, dict[str, str]] = {
         "ConvolutionParameter": "dilation_h dilation_w",
         "LayerParameter": "batch_reduction_param seg_data_param",
         "ReductionParameter": "k",
-        "SolverParameter": "group_id richness",
+        "SolverParameter": "group_id",
         "TransformationParameter": ("original_image stride upper_height upper_size upper_width"),
         "VideoDataParameter": "crop_size encoded mean_file mirror scale",
     },

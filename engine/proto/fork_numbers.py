@@ -26,6 +26,7 @@ NUMBERS: dict[str, dict[str, dict[str, int]]] = {
     },
     "tsn": {
         "LayerParameter": {"video_data_param": 140},
+        "SolverParameter": {"richness": 37},
         "TransformationParameter": {
             "fix_crop": 10,
             "more_fix_crop": 15,

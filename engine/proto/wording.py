@@ -35,10 +35,15 @@ def unknown_field(name: str, descriptor: Descriptor, block: str) -> str:
     return f'"{name}" is not a field of {block or _FILES.get(descriptor, descriptor.name)}{_instead(name, descriptor)}.'
 
 
+_LISTS = {"device_id": " Several GPUs: caffe train -gpu 0,1, or hpcbrew submit --gpus-per-node 2."}
+"""What else to do in place of a list, by field: temporal segment networks' device_id is one."""
+
+
 def wrong_value(name: str, field: FieldDescriptor, value: Token) -> str | None:
     """What is wrong with `value` for `field`; None where nothing is."""
-    if value.text in OPENERS:
-        return f'"{name}" is no block. Write {name}: {example(field)}.'
+    if value.text in OPENERS or (value.text == "[" and not field.is_repeated):
+        what = "is no block" if value.text in OPENERS else "takes one value, and a list was found"
+        return f'"{name}" {what}. Write {name}: {example(field)}.{_LISTS.get(name, "") if value.text == "[" else ""}'
     if value.kind == "quote":
         return f"the quotation mark before {value.text[1:21]} is not closed in its line."
     if field.enum_type is not None:

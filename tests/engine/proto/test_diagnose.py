@@ -27,6 +27,7 @@ def said(written, message_class=pb.NetParameter):
     [
         ("kernal_size: 3", '"kernal_size" is not a field of convolution_param. Nearest: kernel_size.'),
         ("num_output: 10.5", '"num_output" is a whole number from 0 to 4294967295, and 10.5 was found.'),
+        ("num_output: [3, 4]", '"num_output" takes one value, and a list was found. Write num_output: 1.'),
         ("pad: -1", '"pad" is a whole number from 0 to 4294967295, and -1 was found.'),
         ("axis: 99999999999", '"axis" is a whole number from -2147483648 to 2147483647, and 99999999999 was found.'),
         ("num_output: 08", '"num_output" is a whole number from 0 to 4294967295, and 08 was found.'),

@@ -119,6 +119,10 @@ def test_control_characters_of_a_file_do_not_reach_the_terminal():
     assert str(caught.value).isprintable()
 
 
+def test_how_much_memory_tsn_gives_cudnn_is_read_and_has_no_effect():
+    assert text.parse("max_iter: 3 richness: 200", pb.SolverParameter).max_iter == 3
+
+
 def test_a_missing_file_is_said_with_what_is_there(tmp_path):
     (tmp_path / "solver.prototxt").write_text("base_lr: 1")
     with pytest.raises(PrototxtError, match=r"solvr.prototxt: no such file\. In .*: solver\.prototxt"):

@@ -43,6 +43,12 @@ def test_an_unknown_field_is_told_with_what_would_do(name, descriptor, block, sa
         ("solver_mode", "GPU", None),
         ("solver_type", "ADAM", None),
         ("solver_type", "ADAMM", f'"solver_type" is one of {TYPES}, and ADAMM was found. Nearest: ADAM.'),
+        (
+            "device_id",
+            "[",
+            '"device_id" takes one value, and a list was found. Write device_id: 1. Several GPUs: caffe train '
+            "-gpu 0,1, or hpcbrew submit --gpus-per-node 2.",
+        ),
         ("net", "'a'", None),
         ("net", "a", '"net" is text and needs quotation marks: net: "a".'),
     ],
