@@ -37,14 +37,15 @@ OTHERS: dict[str, tuple[Bounds, Bounds]] = {
     "Python": ((0, None), (0, None)),
     "RNN": ((2, 5), (1, 3)),
     "Scale": ((1, 2), ONE),
-    "SigmoidCrossEntropyLoss": ((2, 2), ONE),
+    "SigmoidCrossEntropyLoss": ((2, 3), ONE),
     "Silence": ((1, None), (0, 0)),
     "Slice": (ONE, (1, None)),
     "SoftmaxWithLoss": ((2, 2), (1, 3)),
     "Split": (ONE, (1, None)),
     "WindowData": ((0, 0), (2, 2)),
 }
-"""Bottoms and tops of those that do not take one of each. SoftmaxWithLoss: R-FCN's third top included."""
+"""Bottoms and tops of those that do not take one of each. R-FCN's third top of SoftmaxWithLoss and
+MNC's third bottom of SigmoidCrossEntropyLoss are included."""
 
 
 FORKS: dict[str, tuple[Bounds, Bounds]] = {

@@ -32,14 +32,19 @@ class SigmoidCrossEntropyLoss(Loss):
     """−Σ (t log σ(x) + (1 − t) log(1 − σ(x))) / normalizer, BATCH_SIZE by default.
 
     Bottoms: scores x, and targets t of as many values, from 0 to 1. Those whose integer part is
-    ignore_label do not count.
+    ignore_label do not count. MNC's optional third, as many weights without gradient, multiply the terms, and their
+    sum, where it is more than 0, is the normalizer.
     """
 
     targets = (1,)
-    no_gradient = (1,)
+    no_gradient = (1, 2)
 
-    def setup(self, x: Shape, targets: Shape) -> list[Shape]:
+    def setup(self, x: Shape, targets: Shape, weights: Shape | None = None) -> list[Shape]:
         self.check_pair(x, targets)
+        if weights is not None and count(weights) != count(x):
+            raise self.error(
+                f"{self.bottom(2)} has shape {list(weights)} and {self.bottom(0)} {list(x)}; give each score a weight."
+            )
         p = self.config.loss_param
         self.ignore, self.normalization, self.fixed = ignored(p), normalization(p, p.BATCH_SIZE), p.pre_fixed_normalizer
         return [()]
@@ -47,7 +52,12 @@ class SigmoidCrossEntropyLoss(Loss):
     def forward(self, params: Arrays, bottoms: Arrays, ctx: Context) -> list[Array]:
         x, t = bottoms[0], stop_gradient(bottoms[1]).reshape(bottoms[0].shape)
         valid = jnp.ones(t.shape, bool) if self.ignore is None else t.astype(jnp.int32) != self.ignore
-        total = jnp.sum(jnp.where(valid, jax.nn.softplus(x) - x * t, 0))
+        terms = jnp.where(valid, jax.nn.softplus(x) - x * t, 0)
+        if len(bottoms) == 3:
+            weights = stop_gradient(bottoms[2]).reshape(x.shape)
+            whole = jnp.sum(weights)
+            return [jnp.sum(weights * terms) / jnp.where(whole > 0, whole, 1)]
+        total = jnp.sum(terms)
         return [total / normalizer(self.normalization, x.shape[0], x.size, jnp.sum(valid), self.fixed)]
 
 

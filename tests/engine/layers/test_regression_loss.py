@@ -30,6 +30,11 @@ def cross_entropy(n, ignore=None):
     return formula
 
 
+def weighted(x, t, w):
+    p, w = 1 / (1 + np.exp(-x)), w.reshape(x.shape)
+    return -np.sum(w * (t * np.log(p) + (1 - t) * np.log(1 - p))) / w.sum()
+
+
 def contrastive(margin, legacy=False):
     def formula(a, b, y):
         d2 = ((a - b).reshape(len(y), -1) ** 2).sum(1)
@@ -54,6 +59,8 @@ CASES = [
     Case("sigmoid, full", SIGMOID + "loss_param { ignore_label: 9 normalization: FULL }", XT, cross_entropy(6, 9)),
     Case("sigmoid, none", SIGMOID + "loss_param { normalization: NONE }", XT, cross_entropy(1)),
     Case("sigmoid, zero ignored", SIGMOID + "loss_param { ignore_label: 0 }", XT, cross_entropy(2, 0)),
+    Case("sigmoid, weighted", SIGMOID, {**XT, "w": np.array([[1, 0, 2], [0.5, 0, 3]])}, weighted),
+    Case("sigmoid, all weights 0", SIGMOID, {**XT, "w": np.zeros((2, 3, 1))}, lambda x, t, w: 0.0),
     Case("sigmoid far out", SIGMOID, {"x": np.array([[200.0, -200.0]]), "t": np.zeros((1, 2))}, lambda x, t: 200.0),
     Case("contrastive", CONTRASTIVE("margin: 3"), PAIRS, contrastive(3)),
     Case("contrastive, legacy", CONTRASTIVE("margin: 9 legacy_version: true"), PAIRS, contrastive(9, legacy=True)),
@@ -85,6 +92,11 @@ REFUSED = [
     ('type: "EuclideanLoss"', {"a": (), "b": ()}, '"a" is a scalar'),
     ('type: "EuclideanLoss"', {"a": (3, 4), "b": (4, 3)}, r'"a" has shape \[3, 4\] and bottom "b" \[4, 3\]'),
     ('type: "EuclideanLoss"', {"a": (3, 4), "b": (3, 5)}, "as many values"),
+    (
+        SIGMOID,
+        {"x": (3, 4), "t": (3, 4), "w": (3,)},
+        r'"w" has shape \[3\] and bottom "x" \[3, 4\]; give each score a w',
+    ),
     (SIGMOID, {"x": (3, 4), "t": (3,)}, r'"x" has shape \[3, 4\] and bottom "t" \[3\]; they need as many'),
     (CONTRASTIVE(""), {"a": (5, 4), "b": (5, 3), "y": (5,)}, "of the same C"),
     (CONTRASTIVE(""), {"a": (5, 4, 2, 1), "b": (5, 4, 2, 1), "y": (5,)}, r"both must be \(N, C\)"),
