@@ -14,6 +14,9 @@ FIELDS: dict[str, dict[str, str]] = {
         "ImageDataParameter": ("new_length num_truth_channels show_data truth_scale use_image use_temporal_jitter"),
         "PoolingParameter": "temporal_pad",
     },
+    forks.CAFFE3D: {
+        "TransformationParameter": "crop_size_h crop_size_l crop_size_w",
+    },
     forks.CAFFEONSPARK: {
         "LayerParameter": "cos_data_param source_class",
         "MemoryDataParameter": "dataframe_column_select dataframe_format image_encoded share_in_parallel source",
