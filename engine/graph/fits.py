@@ -12,7 +12,7 @@ from engine.graph.graph import Node
 from engine.proto import caffe_pb2 as pb
 
 Shape = tuple[int, ...]
-FILLERS = ("constant", "uniform", "gaussian", "positive_unitball", "xavier", "msra", "bilinear")
+FILLERS = ("constant", "uniform", "gaussian", "positive_unitball", "xavier", "msra", "bilinear", "bilinear_3D")
 
 
 def numbers(node: Node) -> None:
@@ -85,6 +85,8 @@ def wrong_filler(asked: pb.FillerParameter, shape: Shape) -> str | None:
         return f'sparse is for the gaussian filler, not for "{asked.type}".'
     if asked.type == "bilinear" and (len(shape) != 4 or shape[2] != shape[3]):
         return f"the bilinear filler is for square 4-dimensional weights, not for shape {list(shape)}."
+    if asked.type == "bilinear_3D" and (len(shape) != 5 or len(set(shape[2:])) != 1):
+        return f"the bilinear_3D filler is for cubic 5-dimensional weights, not for shape {list(shape)}."
     return None
 
 

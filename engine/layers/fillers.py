@@ -87,10 +87,20 @@ def msra(f: pb.FillerParameter, shape: Shape, rng: np.random.Generator) -> np.nd
 
 def bilinear(f: pb.FillerParameter, shape: Shape, rng: np.random.Generator) -> np.ndarray:
     """Weights of bilinear interpolation for a Deconvolution that upsamples; the same for every channel."""
-    factor = math.ceil(shape[3] / 2)
-    centre = (2 * factor - 1 - factor % 2) / (2 * factor)
-    tent = 1 - np.abs(np.arange(shape[3]) / factor - centre)
+    tent = _tent(shape[3])
     return np.broadcast_to(np.outer(tent, tent), shape)
+
+
+def bilinear_3d(f: pb.FillerParameter, shape: Shape, rng: np.random.Generator) -> np.ndarray:
+    """Those of volumes, 3D-Caffe's bilinear_3D: a product along three axes."""
+    tent = _tent(shape[4])
+    return np.broadcast_to(np.einsum("i,j,k", tent, tent, tent), shape)
+
+
+def _tent(size: int) -> np.ndarray:
+    factor = math.ceil(size / 2)
+    centre = (2 * factor - 1 - factor % 2) / (2 * factor)
+    return 1 - np.abs(np.arange(size) / factor - centre)
 
 
 def _fan(f: pb.FillerParameter, shape: Shape) -> float:
@@ -113,4 +123,5 @@ FILLERS: dict[str, Filler] = {
     "xavier": xavier,
     "msra": msra,
     "bilinear": bilinear,
+    "bilinear_3D": bilinear_3d,
 }

@@ -86,6 +86,12 @@ def test_bilinear_of_odd_size_has_its_peak_in_the_middle():
     np.testing.assert_allclose(filled('type: "bilinear"', (1, 1, 5, 5))[0, 0, 2] * 3, [1, 2, 3, 2, 1], rtol=1e-6)
 
 
+def test_bilinear_3d_interpolates_volumes():
+    kernel = filled('type: "bilinear_3D"', (2, 1, 4, 4, 4))
+    line = np.array([0.25, 0.75, 0.75, 0.25])
+    np.testing.assert_allclose(kernel[1, 0], line[:, None, None] * line[:, None] * line)
+
+
 def test_one_axis_has_all_inputs_and_outputs():
     a = math.sqrt(3)  # count / shape[0] = 1
     assert_uniform(filled('type: "xavier"', (20000,)), -a, a)
@@ -93,10 +99,10 @@ def test_one_axis_has_all_inputs_and_outputs():
 
 @pytest.mark.parametrize("kind", fillers.FILLERS)
 def test_same_seed_same_numbers_and_others_for_others(kind):
-    config, shape = f'type: "{kind}" max: 1 std: 1', (4, 3, 4, 4)
+    config, shape = f'type: "{kind}" max: 1 std: 1', (4, 3, *[4] * (3 if kind == "bilinear_3D" else 2))
     np.testing.assert_array_equal(filled(config, shape), filled(config, shape))
     assert filled(config, shape).dtype == np.float32
-    if kind not in ("constant", "bilinear"):
+    if kind not in ("constant", "bilinear", "bilinear_3D"):
         assert (filled(config, shape, stream=1) != filled(config, shape)).any()
         assert (filled(config, shape, seed=2) != filled(config, shape)).any()
 
@@ -119,6 +125,8 @@ def test_a_single_number_is_filled(kind):
         ('type: "uniform" sparse: 3', SHAPE, 'sparse is for the gaussian filler, not for "uniform"'),
         ('type: "bilinear"', (3, 4), "square 4-dimensional"),
         ('type: "bilinear"', (1, 1, 3, 4), "square 4-dimensional"),
+        ('type: "bilinear_3D"', (1, 1, 4, 4), "cubic 5-dimensional"),
+        ('type: "bilinear_3D"', (1, 1, 4, 4, 3), "cubic 5-dimensional"),
     ],
 )
 def test_refuses(config, shape, message):
