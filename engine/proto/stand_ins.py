@@ -46,7 +46,10 @@ STAND_INS = {
     "MatRead": "HDF5Data reads .mat files that its list names.",
     "MatWrite": _FILES,
     "Maximum": "Eltwise with operation: MAX is the same.",
-    "MultiLabelImageData": "ImageData with image_data_param { num_labels: n } reads several labels a picture.",
+    **dict.fromkeys(
+        ("ImageDataMultiLabel", "MultiLabelImageData", "MultilabelImageData"),
+        "ImageData with image_data_param { num_labels: n } reads several labels a picture.",
+    ),
     "MultiLabelSigmoidLoss": "SigmoidCrossEntropyLoss takes targets of 0 and 1.",
     "Nms": "Leave it out: the layer before it gives the maps that it searches.",
     "Noise": "DummyData of a gaussian or uniform filler, added by Eltwise, is the same.",
