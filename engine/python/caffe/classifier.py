@@ -1,7 +1,7 @@
 """`caffe.Classifier`: a deployed net on pictures, over ten crops or the centre."""
 
+import os
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,6 +11,7 @@ from engine.proto.caffe_pb2 import TEST
 
 from . import io
 from .errors import ArrayError
+from .files import File
 from .net import Net
 
 
@@ -19,20 +20,21 @@ class PictureNet(Net):
 
     def __init__(
         self,
-        model_file: str | Path,
-        pretrained_file: str | Path,
+        model_file: File,
+        pretrained_file: File,
         mean: np.ndarray | None,
         input_scale: float | None,
         raw_scale: float | None,
         channel_swap: Sequence[int] | None,
     ) -> None:
         super().__init__(model_file, TEST, weights=pretrained_file)
+        file = os.fsdecode(model_file)
         if not self.inputs:
-            raise NetError(f"{model_file}: has no input for pictures; is it the deploy.prototxt?")
+            raise NetError(f"{file}: has no input for pictures; is it the deploy.prototxt?")
         in_ = self.inputs[0]
         if len(self.blobs[in_].shape) != 4:
             raise NetError(
-                f'{model_file}: input "{in_}" has shape {list(self.blobs[in_].shape)}; pictures need (batch, channels, '
+                f'{file}: input "{in_}" has shape {list(self.blobs[in_].shape)}; pictures need (batch, channels, '
                 "height, width)."
             )
         self.transformer = io.Transformer({in_: self.blobs[in_].shape})
@@ -73,8 +75,8 @@ class Classifier(PictureNet):
 
     def __init__(
         self,
-        model_file: str | Path,
-        pretrained_file: str | Path,
+        model_file: File,
+        pretrained_file: File,
         image_dims: Sequence[int] | None = None,
         mean: np.ndarray | None = None,
         input_scale: float | None = None,

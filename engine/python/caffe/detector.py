@@ -11,6 +11,7 @@ from engine.errors import DataError, NetError
 
 from . import io
 from .classifier import PictureNet
+from .files import File
 
 Window = Sequence[int] | np.ndarray
 """ymin, xmin, ymax, xmax, in pixels."""
@@ -36,8 +37,8 @@ class Detector(PictureNet):
 
     def __init__(
         self,
-        model_file: str | Path,
-        pretrained_file: str | Path,
+        model_file: File,
+        pretrained_file: File,
         mean: np.ndarray | None = None,
         input_scale: float | None = None,
         raw_scale: float | None = None,

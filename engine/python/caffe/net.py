@@ -1,9 +1,9 @@
 """`caffe.Net`: a net whose blobs lie open as numpy arrays."""
 
+import os
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from operator import index
-from pathlib import Path
 from typing import Any, Self, SupportsIndex
 
 import jax
@@ -22,10 +22,10 @@ from engine.solver.inputs import Batches
 
 from . import batched, former, mode, models
 from .errors import ArgumentError, ArrayError, UnknownBlobError, UnknownLayerError
+from .files import File, is_name, named
 from .passes import Hook, Passes
 
 Arrays = dict[str, np.ndarray]
-File = str | Path
 
 MADE = frozenset(
     ("_net", "_passes", "_owned", "_blobs_dict", "_params_dict", "_layer_list", "_layer_dict", "_layer_names")
@@ -57,7 +57,7 @@ class Net(Uncopied):
         network_file: File,
         phase: int | File = pb.TEST,
         level: int | File = 0,
-        stages: Sequence[str] | None = None,
+        stages: Sequence[str | bytes] | None = None,
         weights: File | None = None,
     ) -> None:
         """Reads a net's text file and, with `weights`, a model. Net(file, weights) and Net(file, weights, phase), the
@@ -65,19 +65,20 @@ class Net(Uncopied):
 
         Raises PrototxtError, NetError or SnapshotError.
         """
-        if isinstance(phase, str | Path):
+        file = named(network_file, "caffe.Net")
+        if is_name(phase):
             weights, phase, level = phase, (level or pb.TEST), 0
             log.warning("_caffe.cpp:166", "DEPRECATION WARNING - deprecated use of Python interface")
             log.warning("_caffe.cpp:167", 'Use this instead (with the named "weights" parameter):')
-            log.warning("_caffe.cpp:169", f"Net('{network_file}', {phase}, weights='{weights}')")
+            log.warning("_caffe.cpp:169", f"Net('{file}', {phase!r}, weights='{named(weights, 'caffe.Net')}')")
         if phase not in (pb.TRAIN, pb.TEST):
             raise ArgumentError(f"caffe.Net: phase is {phase!r}; give caffe.TRAIN or caffe.TEST.")
         if not isinstance(level, SupportsIndex):
             raise ArgumentError(f"caffe.Net: level is {level!r}; give an integer.")
-        if isinstance(stages, str):
+        if isinstance(stages, str | bytes):
             raise ArgumentError(f"caffe.Net: stages is a list of names; give [{stages!r}].")
-        param = text.read_net(network_file)
-        net = engine.net.net.Net.from_param(param, int(phase), index(level), list(stages or ()), network_file)
+        states = [os.fsdecode(stage) for stage in stages or ()]
+        net = engine.net.net.Net.from_param(text.read_net(file), int(phase), index(level), states, file)
         params = [Blob(*p.shape) for p in net.params]
         for blob, value in zip(params, net.init(mode.next_seed()), strict=True):
             blob.data[...] = value
@@ -281,10 +282,8 @@ class Net(Uncopied):
         """
         if isinstance(weights, Net):
             models.copy(self._net, self._owned, weights.params, f"net {weights.name!r}")
-        elif not isinstance(weights, str | Path):
-            raise TypeError(f"copy_from takes a model's file or a net, and this is {type(weights).__name__}.")
         else:
-            models.copy(self._net, self._owned, weights)
+            models.copy(self._net, self._owned, named(weights, "copy_from"))
 
     def load_hdf5(self, weights: File) -> None:
         """`copy_from` an HDF5 model."""
@@ -292,11 +291,11 @@ class Net(Uncopied):
 
     def save(self, path: File) -> None:
         """Writes the net and its parameters as a .caffemodel. Raises SnapshotError."""
-        models.save(self._net, self._owned, path)
+        models.save(self._net, self._owned, named(path, "save"))
 
     def save_hdf5(self, path: File, write_diff: bool = False) -> None:
         """Writes the parameters, and with `write_diff` their diffs, as Caffe's HDF5 models. Raises SnapshotError."""
-        models.save_hdf5(self._net, self._owned, path, write_diff=write_diff)
+        models.save_hdf5(self._net, self._owned, named(path, "save_hdf5"), write_diff=write_diff)
 
     def share_with(self, other: "Net") -> None:
         """Uses the parameters of the layers that `other` has by the same names: a change in one shows in both.

@@ -4,7 +4,6 @@ from collections.abc import Callable
 from functools import partial
 from math import inf
 from operator import index
-from pathlib import Path
 from typing import Any, ClassVar
 
 from engine.blob import Blob, Uncopied
@@ -14,6 +13,7 @@ from engine.proto import text
 
 from . import mode
 from .errors import ArgumentError
+from .files import File, named
 from .net import Net
 from .stepping import OpenSolver
 
@@ -30,9 +30,10 @@ class Solver(Uncopied):
     type: ClassVar[str | None] = None
     """Which update rule; None: the file says."""
 
-    def __init__(self, solver_file: str | Path) -> None:
+    def __init__(self, solver_file: File) -> None:
         """Raises PrototxtError, SolverError, NetError."""
-        self.param = text.read_solver(solver_file)
+        file = named(solver_file, type(self).__name__)
+        self.param = text.read_solver(file)
         if self.type is not None:
             self.param.type = self.type
         count, rank = mode.solver_count(), mode.solver_rank()
@@ -43,7 +44,7 @@ class Solver(Uncopied):
         if rank >= count:
             raise SolverError(f"this is solver {rank} of {count}: ranks count from 0. set_solver_count comes first.")
         parallel = DataParallel.one_of(count, rank)
-        self._solver = OpenSolver(self.param, solver_file, parallel=parallel, keep_values=True)
+        self._solver = OpenSolver(self.param, file, parallel=parallel, keep_values=True)
         net = self._solver.net
         self._view = Net._around(net, [Blob(*p.shape) for p in net.params], self._solver.batches)
         self._solver.view, self._solver.callbacks = self._view, []
@@ -98,7 +99,7 @@ class Solver(Uncopied):
         finally:
             self._show()
 
-    def solve(self, resume_file: str | Path | None = None) -> None:
+    def solve(self, resume_file: File | None = None) -> None:
         """Runs up to max_iter, from a solver state if one is given."""
         if resume_file is not None:
             self.restore(resume_file)
@@ -136,9 +137,9 @@ class Solver(Uncopied):
         self._take()
         self._solver.snapshot()
 
-    def restore(self, state_file: str | Path) -> None:
+    def restore(self, state_file: File) -> None:
         """Goes on from a solver state. Raises SnapshotError."""
-        self._solver.restore(state_file)
+        self._solver.restore(named(state_file, "restore"))
         self._show()
 
     def _take(self) -> None:
@@ -190,8 +191,8 @@ class AdamSolver(SGDSolver):
     type = "Adam"
 
 
-def get_solver(solver_file: str | Path) -> Solver:
+def get_solver(solver_file: File) -> Solver:
     """A solver of the type that its file names."""
     kinds = (SGDSolver, NesterovSolver, AdaGradSolver, RMSPropSolver, AdaDeltaSolver, AdamSolver)
-    named = text.read_solver(solver_file).type
-    return next((kind for kind in kinds if kind.type == named), Solver)(solver_file)
+    rule = text.read_solver(named(solver_file, "get_solver")).type
+    return next((kind for kind in kinds if kind.type == rule), Solver)(solver_file)
