@@ -1,7 +1,11 @@
 """caffe.io: pictures, datums and blobs to and from numpy, the Transformer."""
 
+import os
+import re
 import sys
+import threading
 import types
+from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import caffe
 import cv2
@@ -61,6 +65,31 @@ def test_pictures_are_not_turned_by_exif(tmp_path):
     path.write_bytes(jpeg[:2] + b"\xff\xe1" + (len(segment) + 2).to_bytes(2) + segment + jpeg[2:])
     assert cv2.imread(str(path)).shape == (8, 6, 3)
     assert caffe.io.load_image(path).shape == (6, 8, 3)
+
+
+def test_load_image_takes_names_as_bytes_and_addresses(picture):
+    want = caffe.io.load_image(picture)
+
+    class Answer(BaseHTTPRequestHandler):
+        def do_GET(self):
+            self.send_response(200 if self.path == "/picture.png" else 404)
+            self.end_headers()
+            self.wfile.write(picture.read_bytes())
+
+        def log_message(self, *args):
+            """Says nothing."""
+
+    with HTTPServer(("127.0.0.1", 0), Answer) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        there = f"http://127.0.0.1:{server.server_port}"
+        for name in (os.fsencode(picture), picture.as_uri(), f"{there}/picture.png"):
+            np.testing.assert_array_equal(caffe.io.load_image(name), want)
+        for name, reason in ((f"{there}/other.png", "Not Found"), (f"{there}/a b.png", "InvalidURL")):
+            with pytest.raises(DataError, match=f"^{re.escape(name)}: cannot be read: .*{reason}"):
+                caffe.io.load_image(name)
+        server.shutdown()
+    with pytest.raises(DataError, match=f"^{there}: cannot be read: .*refused"):
+        caffe.io.load_image(there)
 
 
 def test_load_image_takes_an_open_file(picture):
@@ -192,6 +221,16 @@ def test_datums_go_and_come_back(dtype):
     assert datum.label == 7
     np.testing.assert_array_equal(caffe.io.datum_to_array(datum), array)
     assert caffe.io.datum_to_array(datum).dtype == (np.uint8 if dtype == np.uint8 else np.float64)
+
+
+@pytest.mark.parametrize(("label", "kept"), [(True, 1), (False, 0), (np.uint8(3), 3), (np.array(3), 3)])
+def test_a_datum_takes_every_whole_label(label, kept):
+    assert caffe.io.array_to_datum(np.zeros((1, 1, 1), np.uint8), label).label == kept
+
+
+def test_a_datum_takes_no_fraction_for_a_label():
+    with pytest.raises(TypeError, match="float"):
+        caffe.io.array_to_datum(np.zeros((1, 1, 1), np.uint8), 3.0)
 
 
 def test_transformer_follows_caffes_order_and_back():
