@@ -104,7 +104,8 @@ class Detector(PictureNet):
     def crop(self, im: np.ndarray, window: Window) -> np.ndarray:
         """The window of a picture (height, width, channels), with its context where `context_pad` asks for some.
 
-        Raises DataError for a window without a pixel in the picture, or without context one that begins outside of it.
+        Raises DataError for a window without a pixel in the picture, without context one that begins outside of it, and
+        with context a picture of other channels than the net's input.
         """
         try:
             y, x, bottom, right = box = np.array(window).astype(int)
@@ -116,6 +117,8 @@ class Detector(PictureNet):
                 f"window {[int(b) for b in box]} (ymin, xmin, ymax, xmax): has no pixel in the picture of "
                 f"{im.shape[0]} × {im.shape[1]}."
             )
+        if self.context_pad and im.shape[2] != self.crop_dims[2]:  # the context's mean has the net's channels
+            raise DataError(f"a picture of {im.shape[2]} channels for a net's input of {self.crop_dims[2]}.")
         return self._with_context(im, box) if self.context_pad else im[y:bottom, x:right]
 
     def _with_context(self, im: np.ndarray, box: np.ndarray) -> np.ndarray:

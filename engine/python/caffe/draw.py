@@ -9,6 +9,7 @@ from engine.proto import caffe_pb2 as pb
 from engine.proto import upgrade
 
 from .drawing import diagram, dot, layout, raster, svg
+from .errors import ArgumentError
 
 DIRECTIONS = {"LR": "LR", "RL": "RL", "TB": "TB", "BT": "BT", "UD": "TB"}
 """The words for where a net goes, and Graphviz's for it; UD is DIGITS's."""
@@ -92,6 +93,11 @@ def _direction(rankdir: str) -> str:
 
 
 def _diagram(net: pb.NetParameter, phase: int | None, **shown: bool) -> diagram.Diagram:
+    if not isinstance(net, pb.NetParameter):
+        raise ArgumentError(
+            f"a NetParameter is drawn, and this is {type(net).__name__}: net = caffe_pb2.NetParameter(); "
+            "google.protobuf.text_format.Merge(open(FILE).read(), net)."
+        )
     if net.layers:  # of before 2014
         modern = pb.NetParameter()
         modern.CopyFrom(net)

@@ -89,6 +89,12 @@ def test_windows_without_a_pixel_are_told(model, picture, window, message):
         caffe.Detector(*model).detect_windows([(picture, [window])])
 
 
+def test_a_context_of_other_channels_is_told(model):
+    grey = np.zeros((20, 16, 1), np.float32)
+    with pytest.raises(DataError, match="a picture of 1 channels for a net's input of 3"):
+        caffe.Detector(*model, context_pad=2).crop(grey, (0, 0, 8, 8))
+
+
 @pytest.mark.parametrize("pad", [4, -1])
 def test_a_context_that_leaves_no_room_is_refused(model, pad):
     with pytest.raises(NetError, match="more than twice the pad"):

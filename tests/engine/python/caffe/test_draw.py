@@ -116,3 +116,9 @@ def test_pydot_is_named_where_it_is_missing(monkeypatch):
 def test_a_graph_of_pydot():
     pytest.importorskip("pydot")
     assert len(caffe.draw.get_pydot_graph(NET, "LR", label_edges=False).get_edges()) == 6
+
+
+@pytest.mark.parametrize("given", ["deploy.prototxt", None, pb.LayerParameter()])
+def test_what_is_no_net_is_told(given):
+    with pytest.raises(TypeError, match=f"a NetParameter is drawn, and this is {type(given).__name__}"):
+        caffe.draw.draw_net(given)
