@@ -83,23 +83,23 @@ class Classifier(PictureNet):
         raw_scale: float | None = None,
         channel_swap: Sequence[int] | None = None,
     ) -> None:
-        """Raises as Net, and NetError for a net without pictures as its first input or dims that are less than it."""
+        """Raises as Net, and NetError for a net without pictures as its first input."""
         super().__init__(model_file, pretrained_file, mean, input_scale, raw_scale, channel_swap)
         self.crop_dims = np.array(self.blobs[self.inputs[0]].shape[2:])
-        self.image_dims = self.crop_dims if image_dims is None else image_dims
-        dims = np.array(self.image_dims)
-        if dims.shape != (2,) or (dims < self.crop_dims).any():
-            raise ArrayError(
-                f"image_dims {dims.tolist()}: (height, width) of at least the net's input, "
-                f"{self.crop_dims.tolist()}, are needed."
-            )
+        # Not looked at before predict, as in Caffe: programs write Classifier(FILE, WEIGHTS, caffe.TEST) for a Net.
+        self.image_dims = image_dims if np.any(image_dims) else self.crop_dims
 
     def predict(self, inputs: Sequence[np.ndarray], oversample: bool = True) -> np.ndarray:
         """The net's first output (pictures, classes) for pictures (height, width, channels).
 
-        oversample: the mean over corners, centre and their mirror images; else what the centre gives. Raises NetError.
+        oversample: the mean over corners, centre and their mirror images; else what the centre gives. Raises NetError,
+        and ArrayError for image_dims that are less than the net's input.
         """
         dims, crop_dims = np.array(self.image_dims).tolist(), self.crop_dims.tolist()
+        if np.shape(dims) != (2,) or (dims < self.crop_dims).any():
+            raise ArrayError(
+                f"image_dims {dims}: (height, width) of at least the net's input, {crop_dims}, are needed."
+            )
         pictures = [io.resize_image(picture, dims) for picture in inputs]
         if not pictures:
             raise NetError("predict: there are no pictures.")

@@ -62,7 +62,16 @@ def test_a_grey_picture_is_that_in_each_channel(model):
 
 def test_dims_less_than_the_input_are_refused(model):
     with pytest.raises(ValueError, match=r"image_dims \[4, 8\].*at least.*\[6, 6\]"):
-        caffe.Classifier(*model, image_dims=[4, 8])
+        caffe.Classifier(*model, image_dims=[4, 8]).predict(PICTURES)
+
+
+def test_a_phase_in_the_place_of_dims_is_a_net_to_be_run(model):
+    """Programs take a Classifier for a Net, with its phase."""
+    net = caffe.Classifier(*model, caffe.TEST)
+    assert net.forward(data=np.zeros(net.blobs["data"].shape)).keys() == {net.outputs[0]}
+    with pytest.raises(ValueError, match=r"image_dims 1:"):
+        net.predict(PICTURES)
+    assert list(caffe.Classifier(*model, caffe.TRAIN).image_dims) == [6, 6]
 
 
 @pytest.mark.parametrize(
