@@ -22,14 +22,17 @@ _ABOUT = (
 _ROW = re.compile(
     r"@python\t(?P<major>[0-9]{1,3})\.(?P<minor>[0-9]{1,3})\t(?P<path>/[^\t]+)\t(?P<module>[^\t]+)\t(?P<pip>pip|-)"
 )
+# $folders: of further modules, by colons. They are no separator while `module` runs, which evaluates paths by colons.
+USE_FOLDERS = """
+IFS=: read -r -a folders <<<"$folders"
+for folder in "${folders[@]}"; do module use "$folder"; done
+"""
 # $1: that program; $2: a pattern of modules to look into, or nothing; $3: one module, or nothing; $4: folders of
 # further modules, by colons; the rest: commands.
 SURVEY = rf"""
 about=$1 pattern=$2 module=$3 folders=$4
 shift 4
-IFS=:
-for folder in $folders; do module use "$folder"; done
-unset IFS
+{USE_FOLDERS}
 look() {{
     for name in "$@"; do command -v "$name" >/dev/null && "$name" -c "$about" "$loaded" 2>/dev/null; done
 }}
@@ -65,10 +68,15 @@ class Python:
 
 
 def survey_command(
-    names: tuple[str, ...], *, module: str = "", pattern: str = "", folders: tuple[str, ...] = ()
+    names: tuple[str, ...], *, module: str = "", pattern: str = "", folders: str = ""
 ) -> tuple[str, ...]:
-    """`folders`: of further modules, as the profile's `module_use`, each a whole path."""
-    return ("bash", "-l", "-c", SURVEY, "bash", _ABOUT, pattern, module, ":".join(folders), *names)
+    """`folders`: as `module_folders` gives them."""
+    return ("bash", "-l", "-c", SURVEY, "bash", _ABOUT, pattern, module, folders, *names)
+
+
+def module_folders(transport: Transport, cluster: Cluster) -> str:
+    """Those of the profile's `module_use`, whole paths with colons between."""
+    return ":".join(str(transport.root(folder)) for folder in cluster.module_use)
 
 
 def parse(out: str) -> list[Python]:
@@ -95,7 +103,7 @@ def best(found: list[Python]) -> Python | None:
 def find(transport: Transport, cluster: Cluster) -> Python:
     """As the profile says; else on the PATH; else in the site's modules. Raises TransportError with what was found."""
     names = (cluster.python,) if cluster.python else NAMES
-    folders = tuple(str(transport.root(folder)) for folder in cluster.module_use)
+    folders = module_folders(transport, cluster)
     if cluster.python_module:
         looks = [survey_command(names, module=cluster.python_module, folders=folders)]
     else:

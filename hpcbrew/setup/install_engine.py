@@ -35,9 +35,10 @@ IDLE_TIMEOUT = 30 * 60.0
 
 # In a login shell, with the module of its Python loaded. pip's cache would fill the home folder; the node's /tmp may
 # be too small for what is unpacked.
-RUN = r"""
-module=$1 proxy=$2 tmp=$3
-shift 3
+RUN = rf"""
+module=$1 proxy=$2 tmp=$3 folders=$4
+shift 4
+{pythons.USE_FOLDERS}
 [ "$module" = - ] || module load "$module" || exit 1
 [ -z "$proxy" ] || export http_proxy="$proxy" https_proxy="$proxy" HTTP_PROXY="$proxy" HTTPS_PROXY="$proxy"
 export TMPDIR="$tmp" PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_INPUT=1 PYTHONNOUSERSITE=1
@@ -113,7 +114,8 @@ class _Installation:
     report: Report
 
     def run(self, *command: str) -> CommandResult:
-        given = (self.python.module or "-", self.cluster.proxy or "", str(self.folder / "tmp"))
+        folders = pythons.module_folders(self.transport, self.cluster)
+        given = (self.python.module or "-", self.cluster.proxy or "", str(self.folder / "tmp"), folders)
         words = ("bash", "-l", "-c", RUN, "bash", *given, *command)
         try:
             return self.transport.run(words, PurePosixPath("/"), idle_timeout=IDLE_TIMEOUT)

@@ -105,6 +105,24 @@ def test_a_python_without_pip_is_sent_one(login_home, site: Cluster, tmp_path: P
     assert not list((login_home.home / "scratch" / "wheels").iterdir())
 
 
+def test_the_module_of_its_python_is_looked_for_in_the_folders_of_the_profile(tmp_path: Path) -> None:
+    seen = os.environ | {"BASH_FUNC_module%%": '() { echo "$*"; }'}
+    given = [
+        "bash",
+        "-c",
+        install_engine.RUN,
+        "bash",
+        "conda",
+        "",
+        str(tmp_path / "tmp"),
+        "/soft/a:/b c",
+        "echo",
+        "pip",
+    ]
+    done = subprocess.run(given, env=seen, capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines() == ["use /soft/a", "use /b c", "load conda", "pip"]
+
+
 def test_a_python_that_needs_its_modules_libraries_brings_them(tmp_path: Path) -> None:
     environment = tmp_path / "environment"
     subprocess.run(["/usr/bin/python3", "-m", "venv", "--without-pip", environment], check=True)
