@@ -12,7 +12,9 @@ ROOT = Path(__file__).parents[1]
 PAGES = ("README.md", "CONTRIBUTING.md", "hpcbrew/README.md", "engine/README.md")
 PLACES = re.compile(r"`((?:hpcbrew|engine|tests|templates|configs|scripts)/[\w./*-]*)`")
 LAYERS = re.compile(r"```protobuf\n(.*?)```", re.DOTALL)
-LINKS = re.compile(r"\]\(([^)#:]+)\)")
+MODELS = sorted(str(path.relative_to(ROOT)) for path in (ROOT / "configs" / "models").glob("**/*.md"))
+LINKS = re.compile(r"\]\(([^)#:]*)(?:#([\w-]+))?\)")
+FENCED = re.compile(r"^```.*?^```$", re.DOTALL | re.MULTILINE)
 
 
 @pytest.mark.parametrize("page", PAGES)
@@ -21,10 +23,18 @@ def test_every_file_and_folder_that_a_page_names_is_there(page: str) -> None:
     assert [place for place in named if not list(ROOT.glob(place.rstrip("/")))] == []
 
 
-@pytest.mark.parametrize("page", PAGES)
+def anchors(page: Path) -> set[str]:
+    """What GitHub calls the headings of a page, in addresses."""
+    headings = re.findall(r"^#+ (.+)$", FENCED.sub("", page.read_text()), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("page", [*PAGES, *MODELS])
 def test_every_link_of_a_page_leads_somewhere(page: str) -> None:
     links = LINKS.findall((ROOT / page).read_text())
-    assert [link for link in links if not ((ROOT / page).parent / link).exists()] == []
+    pages = {link: (ROOT / page).parent / link if link else ROOT / page for link, _ in links}
+    assert [link for link, there in pages.items() if not there.exists()] == []
+    assert [(link, anchor) for link, anchor in links if anchor and anchor not in anchors(pages[link])] == []
 
 
 @pytest.mark.parametrize("page", PAGES)

@@ -70,7 +70,7 @@ BEFORE = {
 }
 """What has gone before with somebody who types the line."""
 
-LIGHT = ("A database of your own pictures", "Installing it elsewhere")
+LIGHT = ("Databases", "Installation")
 """The sections in which nothing is trained."""
 
 NET = """
@@ -176,7 +176,7 @@ def test_what_is_installed_is_what_the_project_offers() -> None:
 
 def test_the_demo_is_the_command_that_the_page_shows() -> None:
     demo = (ROOT / "scripts" / "demo").read_text().replace("$lenet", "configs/models/lenet").replace('"', "")
-    first = next(c.line for c in readme.commands(PAGE) if c.section.startswith("One minute to a trained"))
+    first = next(c.line for c in readme.commands(PAGE) if c.line.startswith("hpcbrew submit"))
     assert f"exec {first} $@" in demo
 
 
@@ -212,11 +212,11 @@ def on_a_cluster(section: str, desk: Path, tmp_path: Path) -> None:
 
 
 HEAVY = {
-    "One minute to a trained net": on_this_machine,
+    "Quick start": on_this_machine,
     "Your own pictures": on_this_machine,
     "Models and recipes": on_this_machine,
-    "One minute to the cluster": on_a_cluster,
-    "Caffe's own command line": on_this_machine,
+    "Training on a cluster": on_a_cluster,
+    "Caffe's command line and Python": on_this_machine,
 }
 
 
