@@ -42,8 +42,8 @@ ELSEWHERE = {
 """What installs or fetches, with the tests that run it."""
 
 MEANS = {
-    "hpcbrew resume lenet": "hpcbrew resume lenet --set max_iter=20",
-    "hpcbrew logs --rank 1": "hpcbrew logs two --rank 1",
+    "hpcbrew resume digits": "hpcbrew resume digits --set max_iter=20",
+    "hpcbrew logs JOB --rank 1": "hpcbrew logs two --rank 1",
     "hpcbrew rm JOB": "hpcbrew rm two --yes",
     "hpcbrew clean --before 90d": "hpcbrew clean --before 90d --yes",
     "hpcbrew cluster add NAME --host HOST --scratch FOLDER": "hpcbrew cluster add own --host own --scratch '$HOME'",
@@ -58,7 +58,7 @@ BEFORE = {
     "hpcbrew cancel lenet": "hpcbrew submit solver.prototxt --cluster local --name lenet --set max_iter=10000000",
     "hpcbrew new pictures": "rm train_val.prototxt",  # which would be taken for the one beside the solver
     "hpcbrew new others": "cp -r pictures others",
-    "hpcbrew logs --rank 1": "hpcbrew submit solver.prototxt --nodes 2 --name two --follow",
+    "hpcbrew logs JOB --rank 1": "hpcbrew submit solver.prototxt --nodes 2 --name two --follow",
     "caffe train -solver solver.prototxt -snapshot lenet_iter_5000.solverstate": (
         "cp lenet_iter_5.solverstate lenet_iter_5000.solverstate; "
         "cp lenet_iter_10.caffemodel lenet_iter_1000.caffemodel"
