@@ -42,6 +42,7 @@ def command(source: str, target: Path | None, side: int | None, seed: int) -> No
     FOLDER holds a sub-folder of pictures for each class; a LIST has a picture a line, NAME LABEL. Lists for training,
     validation and test are drawn by lot, the same for the same seed, with a solver and a small net that suits the size
     and number of the pictures. The pictures stay where they are. DIR is the folder to make: without it, FOLDER-net.
+    A MODEL's name means that model even beside a folder of the same name: ./lenet means the folder.
 
     \b
     Examples:
@@ -51,12 +52,11 @@ def command(source: str, target: Path | None, side: int | None, seed: int) -> No
       hpcbrew new resnet50 my-resnet
     """
     given = Path(source)
-    if given.is_dir() and source not in shipped.models():
-        lines = _of_pictures(given, target or Path(f"{given.absolute().name}-net"), side, seed)
-    elif given.exists():
-        lines = _of_pictures(given, target or Path(f"{given.stem}-net"), side, seed)
-    else:
+    if source in shipped.models() or not given.exists():
         lines = _of_model(source, target or Path(source))
+    else:
+        name = given.absolute().name if given.is_dir() else given.stem
+        lines = _of_pictures(given, target or Path(f"{name}-net"), side, seed)
     for line in lines:
         say(wrapped_command(line)) if line.startswith("  ") else tell(line)
 

@@ -42,6 +42,13 @@ def test_a_model_that_ships_is_copied(hpcbrew, tmp_path: Path) -> None:
     assert "Before it can train: mine/train_val.prototxt" in made.stdout
 
 
+def test_a_model_s_name_means_it_beside_a_folder_of_that_name(hpcbrew, pets: Path, tmp_path: Path) -> None:
+    """As `hpcbrew fetch lenet` makes one."""
+    pets.rename(tmp_path / "lenet")
+    assert hpcbrew("new", "lenet", "mine").stdout.startswith("mine: README.md, deploy.prototxt")
+    assert hpcbrew("new", "./lenet").stdout.startswith("lenet-net: 10 pictures of 2 classes")
+
+
 def test_a_recipe_is_copied_and_its_script_named(hpcbrew, tmp_path: Path) -> None:
     made = hpcbrew("new", "net_surgery", "surgery")
     assert made.stdout.splitlines()[-1] == "  surgery/run"
