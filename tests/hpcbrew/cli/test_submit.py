@@ -95,7 +95,9 @@ def test_a_dry_run_shows_script_files_and_commands(hpcbrew, model: Path, home: P
         "submit", model / "solver.prototxt", "--nodes", 1, "--gpu", "--dry-run", "--cluster", "iitd", "--json"
     )
     plan = json.loads(done.stdout)
-    assert plan["script"].startswith("#!/bin/bash -l\n#PBS -N tiny\n#PBS -l select=1:ncpus=4:ngpus=1:mem=24gb\n")
+    assert plan["script"].startswith(
+        "#!/bin/bash -l\n#PBS -N tiny\n#PBS -l select=1:ncpus=4:ngpus=1:mem=24gb:centos=skylake\n"
+    )
     (data,) = [file for file in plan["files"] if file["source"]]
     database = model / "train_lmdb" / "data.mdb"
     assert data["sha256"] == hashlib.sha256(database.read_bytes()).hexdigest()
@@ -130,7 +132,7 @@ def test_a_dry_run_begins_with_what_the_job_is_and_costs(hpcbrew, model: Path) -
     size = (model / "train_lmdb" / "data.mdb").stat().st_size
     assert lines[:6] == [
         "tiny on iitd: 3 iterations",
-        "  resources   1 node with 4 cores, 1 GPU, 8.0 GiB of memory",
+        "  resources   1 node with 4 cores, 1 GPU, 8.0 GiB of memory, centos=skylake",
         "  limits      walltime 01:30:00, queue standard, project ee",
         "  cost        at most 1.5 GPU hours",
         "  memory      an iteration takes about 208 B or more",

@@ -24,7 +24,7 @@ def lines(name: str, request: JobRequest = REQUEST, **changes: object) -> list[s
 
 
 RESOURCES = {
-    "iitd": ["-l select=1:ncpus=4:ngpus=1:mem=24gb", "-l walltime=24:00:00", "-q standard", "-P ee"],
+    "iitd": ["-l select=1:ncpus=4:ngpus=1:mem=24gb:centos=skylake", "-l walltime=24:00:00", "-q standard", "-P ee"],
     "gadi": ["-l ncpus=12", "-l ngpus=1", "-l mem=90gb", "-l walltime=24:00:00", "-q gpuvolta", "-P ee"],
     "polaris": [
         "-l select=1:ncpus=8:ngpus=1:system=polaris",
