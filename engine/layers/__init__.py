@@ -1,4 +1,4 @@
-"""The layers, one class a type, grouped by family. Importing this package fills the registry."""
+"""The layers, one class per type, grouped by family. Importing this package fills the registry."""
 
 from engine.layers import (  # noqa: F401
     accuracy,

@@ -1,17 +1,17 @@
 """What every layer is: a configuration checked once in `setup`, and a pure `forward`.
 
-A layer is written as
+A layer is written as follows:
 
     @layer("Power")
     class Power(Layer):
         def setup(self, x: Shape) -> list[Shape]:
-            # Shapes in, shapes out: reads the configuration, checks it, declares parameters.
+            # Shapes in, shapes out: reads and checks the configuration, declares the parameters.
 
         def forward(self, params: Arrays, bottoms: Arrays, ctx: Context) -> list[Array]:
-            # Arrays in, arrays out, from what `setup` kept: no configuration, no state, no I/O.
+            # Arrays in, arrays out, using what `setup` stored: no configuration, no state, no I/O.
 
-and is known to the net only through what this class declares. The gradient is JAX's derivative of `forward`; a layer
-whose gradient in Caffe is another one says so in `forward`, by a function with its own derivative.
+The net knows a layer only through the declarations below. The gradient is JAX's derivative of `forward`. Where Caffe's
+gradient differs from that derivative, `forward` calls a function that defines its own.
 """
 
 import copy
@@ -41,10 +41,10 @@ Arrays = Sequence[Array]
 
 @dataclass(frozen=True)
 class ParamDecl:
-    """A parameter that a layer declared: `shape`, how it is filled, and whether the solver learns it.
+    """A parameter declared by a layer: its shape, how it is filled, and whether the solver learns it.
 
-    `learned=False` marks state (BatchNorm's averages): never given a gradient or a decay, whatever its ParamSpec says.
-    `value`, where a layer has one, stands instead of what the filler would draw.
+    `learned=False` marks state such as BatchNorm's averages, which gets no gradient and no weight decay, whatever its
+    ParamSpec says. `value`, if given, is the initial value and replaces what the filler would draw.
     """
 
     name: str
@@ -56,7 +56,7 @@ class ParamDecl:
 
 @dataclass(frozen=True)
 class Context:
-    """What a layer may use besides its parameters and bottoms: a random key, its own for every pass and every layer."""
+    """What a layer may use besides its parameters and bottoms: a random key, different for each pass and each layer."""
 
     net_key: Array | None = None
     layer: int = 0
@@ -69,7 +69,7 @@ class Context:
 
 
 class LogLine(NamedTuple):
-    """A line of the log, and the place in Caffe's source that says it."""
+    """A line of the log, and the file and line of Caffe's source that print it."""
 
     where: str
     message: str
@@ -77,46 +77,49 @@ class LogLine(NamedTuple):
 
 
 Precision = Literal["float32", "mixed", "low", "given"]
-"""What a net of low precision has a layer compute in: the low one, which pays for products of matrices; whatever its
-bottoms come in, where no sum is made; else float32, its bottoms and parameters being converted. Mixed: in float32, its
-tops being stored in what its bottoms come in, where the time goes into reading and writing blobs."""
+"""What a layer computes in when the net runs in low precision, such as bfloat16.
+
+low: the low precision, which pays off for matrix products. given: the type of its bottoms, for layers that sum nothing.
+float32: float32, with bottoms and parameters converted to it. mixed: float32 inside, with tops stored in the type of
+the bottoms, for layers that spend their time reading and writing blobs."""
 
 
 class Layer:
-    """The base of all layers: configuration, declarations and the small tools that `setup` needs."""
+    """The base class of all layers: the configuration, the declarations, and small helpers for `setup`."""
 
     type: ClassVar[str]
     bottoms: ClassVar[counts.Bounds] = (1, 1)
     tops: ClassVar[counts.Bounds] = (1, 1)
-    """Least and most; None: any number. Caffe's own types are given those of `engine.graph.counts`."""
+    """The least and the greatest number allowed; None means no limit. For the types in `engine.graph.counts`, the
+    numbers are taken from there."""
     no_gradient: tuple[int, ...] = ()
-    """The bottoms that hold labels, indices and the like: Caffe refuses to train what is made from parameters there."""
+    """The bottoms that hold labels, indices and the like. Caffe refuses to backpropagate into them."""
     loss: ClassVar[bool] = False
-    """Its first top has loss weight 1 unless told otherwise, and a top of its own where the net names none."""
+    """Its first top has loss weight 1 unless loss_weight is set. It has a top even if the net names none."""
     copies: ClassVar[bool] = False
-    """Its tops are its bottom, unchanged (Split)."""
+    """Its tops are unchanged copies of its bottom (Split)."""
     sink: ClassVar[bool] = False
-    """It hands its bottoms to the host (HDF5Output): `net.forward` returns them."""
+    """It passes its bottoms to the host (HDF5Output); `net.forward` returns them."""
     dynamic: ClassVar[bool] = False
-    """How large its tops are depends on its bottoms' values (Filter): `measure` tells before each pass."""
+    """The size of its tops depends on the values of its bottoms (Filter); `measure` gives it before each pass."""
 
     host: ClassVar[bool] = False
-    """It computes on the host (Python, DetectionOutput): what is compiled ends before it and begins anew behind it."""
+    """It computes on the host (Python, DetectionOutput), between two separately compiled spans of the net."""
     judges: ClassVar[bool] = False
-    """Its top says which detections are right, of which tests make average precisions (DetectionEvaluate)."""
+    """Its top says which detections are correct; tests compute average precision from it (DetectionEvaluate)."""
     alone: ClassVar[str] = ""
-    """What it does that cannot be done on several devices at a time; nothing, mostly."""
+    """Why the layer cannot run on several devices at once, as the predicate of a sentence; empty for most layers."""
 
     per_channel: tuple[int, int | None] | None = None
-    """It is y = x · s (+ b), each channel of (N, C, …) by its own: s and b by their index among its parameters."""
+    """Set if the layer is y = x · s (+ b) with one s and b per channel of (N, C, …): their parameter indices."""
     rectifies: bool = False
-    """It is y = max(x, 0)."""
+    """Whether the layer is y = max(x, 0)."""
 
     precision: Precision = "float32"
     said: Sequence[LogLine] = ()
-    """What Caffe logs of it as it is set up, besides what it does of every layer."""
+    """What Caffe logs when it sets this layer up, in addition to what it logs for every layer."""
     class_weights: np.ndarray | None = None
-    """How much the items of each class count, where `weigh_classes` has said so."""
+    """The weight of each class, once `weigh_classes` has set it."""
 
     def __init__(self, node: Node) -> None:
         self.node = node
@@ -127,79 +130,81 @@ class Layer:
         self.recurrent_state: list[ParamDecl] = []
         self.top_shapes: list[Shape] = []
 
-    # What a layer writes
+    # What a layer implements
 
     def setup(self, *bottoms: Shape) -> list[Shape]:
-        """Reads the configuration, checks it against the bottoms' shapes, declares the parameters.
+        """Reads the configuration, checks it against the bottoms' shapes, and declares the parameters.
 
-        Returns the tops' shapes. What `forward` needs of the configuration is kept here.
+        Stores what `forward` needs of the configuration. Returns the tops' shapes.
         """
         raise TypeError(f"{type(self).__name__} has no setup")
 
     def forward(self, params: Arrays, bottoms: Arrays, ctx: Context) -> list[Array]:
-        """The tops. Pure: same arguments, same tops."""
+        """Returns the tops. Pure: the same arguments give the same tops."""
         raise TypeError(f"{type(self).__name__} has no forward")
 
     def measure(self, params: Arrays, bottoms: Arrays) -> list[Shape] | None:
-        """The shapes of a dynamic layer's tops for these bottoms, whose values are known; before each `forward`.
+        """Returns the shapes of a dynamic layer's tops, given the values of its bottoms. Called before each `forward`.
 
-        None where the tops themselves are of the sizes that come of it; see `HostLayer`.
+        Returns None where `forward` itself gives the tops their sizes; see `HostLayer`.
         """
         raise TypeError(f"{type(self).__name__} has no measure")
 
     def apply(self, params: Arrays, bottoms: Arrays, ctx: Context) -> tuple[list[Array], dict[int, Array]]:
-        """`forward`, and new values of the layer's state by index in `params`. Only layers with state override it.
+        """Returns the tops of `forward`, and the new values of the layer's state, keyed by their index in `params`.
 
-        `params`: the layer's parameters, then its recurrent state.
+        `params` holds the layer's parameters, then its recurrent state. Only layers with state override this.
         """
         return self.forward(params, bottoms, ctx), {}
 
     def pulled(
         self, params: Arrays, bottoms: Arrays, asked: Sequence[bool], diffs: Sequence[Any]
     ) -> tuple[list[np.ndarray], list[np.ndarray]]:
-        """Of a layer of the host after its `forward`: gradients of the parameters and of the bottoms.
+        """The backward pass of a host layer, after its `forward`: the gradients of its parameters and of its bottoms.
 
-        asked: of which bottoms they are. diffs: those of its tops, None for zeros.
+        asked: which bottoms need a gradient. diffs: the gradients of the tops; None stands for zeros.
         """
         return [np.zeros(x.shape, np.float32) for x in params], [np.zeros(x.shape, np.float32) for x in bottoms]
 
     def joined(self, follower: "Layer") -> "Layer | None":
-        """A layer that computes this one and `follower` faster than they do; None where there is none.
+        """Returns one layer that computes this layer and `follower` faster than the two do; None if there is none.
 
-        `follower` alone reads the one top. The parameters are this one's, then those of `follower`.
+        `follower` is the only reader of this layer's single top. The joined layer has this layer's parameters, followed
+        by those of `follower`.
         """
         return None
 
     def propagates_to(self, bottom: int) -> bool:
-        """Whether `force_backward` may ask for this bottom's gradient; false for labels."""
+        """Whether `force_backward` may request the gradient of this bottom; false for labels."""
         return bottom not in self.no_gradient and not (self.loss and bottom == 1)
 
     def weigh_classes(self, weights: np.ndarray) -> bool:
-        """From now on an item counts as much as weights[its class]; false where the layer has nothing to weigh.
+        """Weighs each item by weights[its class] from now on. Returns false if the layer has no classes to weigh.
 
-        Raises LayerError for another number of classes.
+        Raises LayerError if the number of weights is not the number of classes.
         """
         return False
 
     def multiply_adds(self, bottoms: Sequence[Shape], tops: Sequence[Shape]) -> int:
-        """How many products of a weight and a number `forward` adds up, for bottoms and tops of these shapes."""
+        """The number of multiply-adds with a weight in `forward`, for bottoms and tops of these shapes."""
         return 0
 
     def label_bounds(self) -> dict[int, LabelBounds]:
-        """Which bottoms hold class labels, and how many classes there are. Known after `setup`."""
+        """Which bottoms hold class labels, and how many classes they have. Available after `setup`."""
         return {}
 
     # What the net calls
 
     def check_counts(self) -> None:
-        """Raises LayerError where there are too few or too many bottoms or tops."""
+        """Raises LayerError if there are too few or too many bottoms or tops."""
         counts.fitting(self.node, self.bottoms, self.tops, len(self.config.top) or (1 if self.loss else 0))
 
     def build(self, bottoms: Sequence[Shape], told: Sequence[Shape | None]) -> list[Shape]:
-        """Sets the layer up for bottoms of these shapes, keeps its tops' shapes and returns them.
+        """Sets the layer up for bottoms of these shapes; stores and returns the shapes of its tops.
 
-        `told`: one entry a top that the net names, with its shape where that is known better than by `setup` (the tops
-        of sources and of dynamic layers). Raises LayerError where the layer makes another number of tops.
+        `told` has one entry per top that the net names: its shape, if that is already known (the tops of sources and of
+        dynamic layers) and replaces the one from `setup`, else None. Raises LayerError if the layer makes a different
+        number of tops.
         """
         made = self.setup(*bottoms)
         fits.made(self.node, len(made), len(told))
@@ -209,17 +214,17 @@ class Layer:
         return self.top_shapes
 
     def blank(self) -> Self:
-        """A copy that is not set up yet: `setup` again is Caffe's Reshape."""
+        """Returns a copy that has not been set up. Running `setup` on it is Caffe's Reshape."""
         other = copy.copy(self)
         other.params, other.recurrent_state = [], []
         return other
 
-    # What a layer uses
+    # What a layer can use
 
     def param(
         self, name: str, shape: Shape, filler: pb.FillerParameter, *, default: float = 0.0, learned: bool = True
     ) -> int:
-        """Declares a parameter and returns its index. An empty `filler` means the constant `default`."""
+        """Declares a parameter and returns its index. An empty `filler` fills it with the constant `default`."""
         if not filler.ListFields():
             filler = pb.FillerParameter(value=default)
         self.check_size(f"its {name}", shape)
@@ -228,7 +233,7 @@ class Layer:
         return len(self.params) - 1
 
     def check_size(self, what: str, shape: Shape) -> None:
-        """Raises LayerError for a shape with a negative axis, and for one that no blob can have or memory hold."""
+        """Raises LayerError for a shape with a negative axis, and for one too large for a blob or for this memory."""
         if any(d < 0 for d in shape):
             raise self.error(f"{what} would have the shape {list(shape)}; no axis may be negative.")
         if len(shape) > MOST_AXES:
@@ -241,46 +246,46 @@ class Layer:
             raise self.error(f"{size}, and this machine has {memory.physical():,}.")
 
     def check_filler(self, filler: pb.FillerParameter, shape: Shape) -> None:
-        """Raises LayerError for a filler that is not there or does not fit `shape`."""
+        """Raises LayerError for a filler that does not exist or does not fit `shape`."""
         fits.filler(self.node, filler, shape)
 
     def remember(self, name: str, shape: Shape) -> None:
-        """Declares an array that one pass leaves for the next, zeros at first; it is in no model."""
+        """Declares an array that each pass leaves for the next. It starts as zeros and is not saved in models."""
         self.check_size(f"its {name}", shape)
         self.recurrent_state.append(ParamDecl(name, shape, pb.FillerParameter(), learned=False))
 
     def canonical_axis(self, axis: int, shape: Shape, what: str = "axis") -> int:
-        """`axis` counted from the front; negative ones count from the end."""
+        """Returns `axis` counted from the front; a negative `axis` counts from the end."""
         return self.node.canonical_axis(axis, shape, what)
 
     def error(self, message: str) -> LayerError:
-        """An error that says where the layer was written, its name and its type."""
+        """Returns an error that gives the layer's name, its type, and where it stands in the prototxt."""
         return self.node.error(message)
 
     def bottom(self, index: int) -> str:
-        """How messages name a bottom: `bottom "conv1"`, as in the file."""
+        """How messages name a bottom, as the file does: `bottom "conv1"`."""
         return self.node.bottom(index)
 
 
 class SourceLayer(Layer):
-    """A layer whose tops come from the host: `net.forward` takes them as inputs by their names."""
+    """A layer whose tops come from the host: `net.forward` takes them as inputs, by name."""
 
     bottoms = (0, 0)
     tops: ClassVar[counts.Bounds] = (1, None)
     reads_data: ClassVar[bool] = True
-    """Whether `open` gives the data; false for Input, whose tops the caller fills."""
+    """Whether `open` provides the data; false for Input, whose tops the caller fills."""
 
     def open(self, seed: int) -> Source:
-        """The host iterator that makes the tops."""
+        """Returns the host iterator that makes the tops."""
         raise TypeError(f"{type(self).__name__} opens nothing")
 
 
 SIZED_BY_VALUES = "makes tops whose sizes depend on values"
-"""What a dynamic layer does that cannot be done on several devices at a time."""
+"""Why a dynamic layer cannot run on several devices at once; see `Layer.alone`."""
 
 
 class HostLayer(Layer):
-    """A layer that computes on the host, makes tops as large as what it finds in its bottoms, and has no gradient."""
+    """A layer that computes on the host and has no gradient. The size of its tops follows from what it finds."""
 
     dynamic = True
     host = True
@@ -294,12 +299,12 @@ class HostLayer(Layer):
 
 
 def along(s: Array, axis: int, ndim: int) -> Array:
-    """`s` with axes of size 1 added, so that it lies along axes `axis`, `axis` + 1, … of an array of `ndim` axes."""
+    """`s` with axes of size 1 added, so that it broadcasts along axes `axis`, `axis` + 1, … of `ndim` axes."""
     return s.reshape((1,) * axis + s.shape + (1,) * (ndim - axis - s.ndim))
 
 
 def rows(x: Array) -> Array:
-    """x (n, …) as a matrix of n rows; of empty ones, too, whose length `reshape` could not tell."""
+    """x (n, …) as a matrix of n rows. Works for empty arrays too, whose row length `reshape` could not infer."""
     return x.reshape(x.shape[0], count(x.shape[1:]))
 
 

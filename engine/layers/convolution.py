@@ -1,4 +1,4 @@
-"""Convolution, Deconvolution, and Im2col: what a convolution multiplies its weights with."""
+"""Convolution, Deconvolution, and Im2col, which lays out what a convolution multiplies its weights with."""
 
 from collections.abc import Sequence
 from typing import ClassVar
@@ -11,13 +11,13 @@ from engine.ops.convolution import columns, convolve, deconvolve
 
 
 class Weighted(Windowed):
-    """A kernel with weights (from, to / group, *kernel) and a bias an output channel, shared by all bottoms."""
+    """A layer with convolution weights and one bias per output channel, shared by all bottoms."""
 
     precision = "low"
     transposed: ClassVar[bool]
 
     def read_weights(self) -> None:
-        """Declares W and b, keeps the groups. Raises LayerError where channels cannot be split into groups."""
+        """Declares W and b and stores the groups. Raises LayerError if the channels cannot be split into groups."""
         p = self.windows
         made = param_shapes.kernels(self.node, p, self.channels, self.window.kernel)
         self.num_output, self.group = made.outputs, made.group
@@ -25,9 +25,9 @@ class Weighted(Windowed):
         self.bias = self.param("bias", (made.outputs,), p.bias_filler) if p.bias_term else None
 
     def multiply_adds(self, bottoms: Sequence[Shape], tops: Sequence[Shape]) -> int:
-        """Each number of the tops, or of a Deconvolution's bottoms, meets the weights of its channel."""
-        met = bottoms if self.transposed else tops
-        return sum(map(count, met)) * count(self.params[self.weight].shape[1:])
+        """Each element of the tops, or of a Deconvolution's bottoms, meets all the weights of its channel once."""
+        elements = sum(map(count, bottoms if self.transposed else tops))
+        return elements * count(self.params[self.weight].shape[1:])
 
     def forward(self, params: Arrays, bottoms: Arrays, ctx: Context) -> list[Array]:
         product = deconvolve if self.transposed else convolve
@@ -37,9 +37,9 @@ class Weighted(Windowed):
 
 @layer("Convolution")
 class Convolution(Weighted):
-    """y = W ∗ x + b for every bottom, over the axes of x behind `axis`, the channels' (cross-correlation, as in Caffe).
+    """y = W ∗ x + b for every bottom, over the axes of x after the channel axis, `axis` (Caffe's cross-correlation).
 
-    Bottoms: x (d0, …, C, *in), all of one shape. Tops: y (d0, …, num_output, *out), one a bottom, with
+    Bottoms: x (d0, …, C, *in), all of one shape. Tops: y (d0, …, num_output, *out), one per bottom, with
     out = (in + 2 pad − (dilation (kernel − 1) + 1)) // stride + 1.
     Params: W (num_output, C / group, *kernel); with `bias_term`, b (num_output).
     """
@@ -54,12 +54,12 @@ class Convolution(Weighted):
 
 @layer("DepthwiseConvolution")
 class DepthwiseConvolution(Convolution):
-    """A Convolution by another name, which its fork computes faster where group is the number of channels."""
+    """A Convolution under another name; its fork uses it for a faster kernel when group is the number of channels."""
 
 
 @layer("ConvolutionDepthwise")
 class ConvolutionDepthwise(Convolution):
-    """A Convolution of each channel by a kernel of its own; num_output and group are not read (farmingyard's).
+    """A Convolution of each channel with its own kernel; num_output and group are ignored (farmingyard's fork).
 
     Params: W (C, 1, *kernel); with `bias_term`, b (C). Tops have as many channels as their bottoms, C.
     """
@@ -69,9 +69,9 @@ class ConvolutionDepthwise(Convolution):
 class Deconvolution(Weighted):
     """y = Wᵀ ∗ x + b for every bottom: the transpose of a Convolution from num_output to C channels.
 
-    Bottoms: x (d0, …, C, *in), all of one shape. Tops: y (d0, …, num_output, *out), one a bottom, with
-    out = stride (in − 1) + dilation (kernel − 1) + 1 − 2 pad. pad_t and the like below 0 lay zeros beside it, as in
-    Synopsys' Caffe.
+    Bottoms: x (d0, …, C, *in), all of one shape. Tops: y (d0, …, num_output, *out), one per bottom, with
+    out = stride (in − 1) + dilation (kernel − 1) + 1 − 2 pad. Negative pad_t, pad_b, pad_l and pad_r add zeros around
+    it instead, as in Synopsys' Caffe.
     Params: W (C, num_output / group, *kernel); with `bias_term`, b (num_output).
     """
 
@@ -82,11 +82,11 @@ class Deconvolution(Weighted):
         self.read_weights()
         made = windows.deconvolved(self.node, self.config.convolution_param, self.window, self.spatial)
         uncut = (n + 2 * pad for n, pad in zip(made, self.window.pad, strict=True))
-        self.check_size("its top, with what pad takes off,", (*self.lead, self.num_output, *uncut))
+        self.check_size("its top, before pad crops it,", (*self.lead, self.num_output, *uncut))
         return [(*self.lead, self.num_output, *made)] * len(bottoms)
 
     def batched(self, x: Array) -> Array:
-        """Pads of the sides are the top's."""
+        """As in the base class but not padded: here the padding of the sides applies to the top."""
         return x.reshape(count(self.lead), self.channels, *self.spatial)
 
     def forward(self, params: Arrays, bottoms: Arrays, ctx: Context) -> list[Array]:
@@ -100,15 +100,15 @@ class Deconvolution(Weighted):
 
 @layer("Im2col")
 class Im2col(Windowed):
-    """y = the elements under the kernel at every position, laid along the channels: channel by channel, in scan order.
+    """y = the elements under the kernel at every position, stacked along the channel axis by channel, in scan order.
 
-    Bottom: x (d0, …, C, *in). Top: y (d0, …, C · count(kernel), *out), with `out` as a Convolution's.
+    Bottom: x (d0, …, C, *in). Top: y (d0, …, C · count(kernel), *out), with `out` as for Convolution.
     """
 
     def setup(self, x: Shape) -> list[Shape]:
         self.read_window(x)
         if not self.spatial:
-            raise self.error(f"{self.bottom(0)} of shape {list(x)} has no axis behind axis {self.axis}, the channels'.")
+            raise self.error(f"{self.bottom(0)} of shape {list(x)} has no axis after the channel axis, {self.axis}.")
         return [(*self.lead, self.channels * count(self.window.kernel), *self.fitting_outputs())]
 
     def forward(self, params: Arrays, bottoms: Arrays, ctx: Context) -> list[Array]:

@@ -14,7 +14,7 @@ from engine.ops.replaced_gradient import with_gradient_of
 
 @layer("InnerProduct")
 class InnerProduct(Layer):
-    """y = x Wᵀ + b, over the axes of x from `axis` on, flattened.
+    """y = x Wᵀ + b, with the axes of x from `axis` on flattened.
 
     Bottom: x (d0, …, dn). Top: y (d0, …, d(axis−1), num_output).
     Params: W (num_output, K), or (K, num_output) with `transpose`; b (num_output).
@@ -49,14 +49,14 @@ class InnerProduct(Layer):
 
 @layer("InnerProduct", when=lambda config: config.inner_product_param.normalize)
 class UnitInnerProduct(InnerProduct):
-    """y = x Wᵀ + b, where each pass first divides every w by √(|w|² + 10⁻⁶), for good (NormFace, AM-Softmax).
+    """y = x Wᵀ + b, where each pass first divides every row w of W by √(|w|² + 10⁻⁶) (NormFace, AM-Softmax).
 
-    The gradient of W is that of x Wᵀ, as in the fork.
+    The divided rows are kept as the parameter. The gradient of W is that of x Wᵀ, as in the fork.
     """
 
     def setup(self, x: Shape) -> list[Shape]:
         if self.config.inner_product_param.transpose:
-            raise self.error("normalize is for weights that lie as outputs × inputs; leave transpose out.")
+            raise self.error("normalize needs weights stored as outputs × inputs; leave transpose out.")
         return super().setup(x)
 
     def apply(self, params: Arrays, bottoms: Arrays, ctx: Context) -> tuple[list[Array], dict[int, Array]]:
@@ -66,6 +66,6 @@ class UnitInnerProduct(InnerProduct):
 
 
 def unit_rows(w: Array) -> tuple[Array, Array]:
-    """The rows of w (N, K), each divided by √(|row|² + 10⁻⁶): with the gradient of w, and without any."""
+    """The rows of w (N, K), each divided by √(|row|² + 10⁻⁶): once with the gradient of w, once without gradient."""
     unit = stop_gradient(w / jnp.sqrt(jnp.sum(jnp.square(w), axis=1, keepdims=True) + 1e-6))
     return with_gradient_of(unit, w), unit

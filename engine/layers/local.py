@@ -1,4 +1,4 @@
-"""Local: a convolution whose weights are others at every position."""
+"""Local: a convolution with separate weights at every position."""
 
 import jax.numpy as jnp
 
@@ -11,9 +11,9 @@ from engine.ops.window import Window
 
 @layer("Local")
 class Local(Layer):
-    """y = Σ x W (+ b) over the elements under the kernel, with weights of each position's own.
+    """y = Σ x W (+ b) over the elements under the kernel, with separate weights at each position.
 
-    Bottom: x (N, C, H, W). Top: y (N, num_output, P, Q), sized as a Convolution's.
+    Bottom: x (N, C, H, W). Top: y (N, num_output, P, Q), of the same size as for Convolution.
     Params: W (num_output, 1, C · kernel_size², P · Q) and, with `bias_term`, b (1, 1, num_output, P · Q).
     """
 

@@ -1,4 +1,4 @@
-"""Pooling, of volumes too, and SPP, spatial pyramid pooling."""
+"""Pooling of planes and volumes, and SPP, spatial pyramid pooling."""
 
 from dataclasses import replace
 
@@ -14,8 +14,8 @@ from engine.proto import caffe_pb2 as pb
 
 
 class Pools(Layer):
-    """Pools the axes of x (N, C, H, W), or of a volume, behind its channels, by a method that PoolingParameter and
-    SPPParameter name alike."""
+    """Pools the spatial axes of x (N, C, H, W), or of a volume. PoolingParameter and SPPParameter number the methods
+    alike."""
 
     method: int
 
@@ -29,16 +29,16 @@ class Pools(Layer):
 
 @layer("Pooling")
 class Pooling(Pools):
-    """y = the maximum, the average or a random element of every window of x's rows and columns.
+    """y = the maximum, the average or a random element of every window of x.
 
-    Bottom: x (N, C, H, W), or a volume (N, C, D, H, W), whose depth is pooled too, by its maximum or average, as in
-    3D-Caffe. Top: y (N, C, H', W') or (N, C, D', H', W'); for MAX of planes a second one: where in its H · W plane each
-    maximum lies, which has no gradient.
-    H' = ⌈(H + 2 pad − kernel) / stride⌉ + 1, or ⌊…⌋ with `round_mode: FLOOR` or `ceil_mode: false`; with a pad, a last
-    window that would start behind the image is dropped. AVE divides by the window's size within the padded image,
-    AVE_EXC_PAD within the image.
-    STOCHASTIC draws elements in proportion to their values in TRAIN and takes their mean, weighted by themselves, in
-    TEST.
+    Bottom: x (N, C, H, W), or a volume (N, C, D, H, W), pooled along its depth too, by maximum or average only, as in
+    3D-Caffe. Top: y (N, C, H', W') or (N, C, D', H', W'). MAX over planes can have a second top, without gradient: the
+    index of each maximum in its H · W plane.
+    H' = ⌈(H + 2 pad − kernel) / stride⌉ + 1, or ⌊…⌋ with `round_mode: FLOOR` or `ceil_mode: false`. With padding, a
+    last window that would start beyond the image is dropped. AVE divides by the size of the window inside the padded
+    image, AVE_EXC_PAD by its size inside the image.
+    STOCHASTIC draws an element with probability proportional to its value in TRAIN, and takes the mean of the elements,
+    weighted by their own values, in TEST.
     """
 
     def setup(self, x: Shape) -> list[Shape]:
@@ -60,7 +60,7 @@ class Pooling(Pools):
 
 @layer("PoolingND")
 class PoolingND(Pooling):
-    """Pooling with a kernel_size, stride and pad for all axes behind the channels, or one for each (3D-Caffe's)."""
+    """Pooling whose kernel_size, stride and pad are given once for all spatial axes or once per axis (3D-Caffe)."""
 
     def setup(self, x: Shape) -> list[Shape]:
         if self.config.pooling_nd_param.axis not in (1, 1 - len(x)):
@@ -70,10 +70,11 @@ class PoolingND(Pooling):
 
 @layer("SPP")
 class SPP(Pools):
-    """y = x pooled into 1, 2 × 2, … 2^(L−1) × 2^(L−1) bins, flattened and joined: as long for every size of x.
+    """y = x pooled into 1, 2 × 2, … 2^(L−1) × 2^(L−1) bins, flattened and concatenated: one length for any size of x.
 
     Bottom: x (N, C, H, W). Top: y (N, C (4^L − 1) / 3) with L = `pyramid_height`; (N, C, 1, 1) for L = 1, as in Caffe.
-    Level l has kernel and stride ⌈size / 2^l⌉ along each axis, and half of what the bins exceed the size as pad.
+    Level l has kernel and stride ⌈size / 2^l⌉ along each axis. Its pad is half of what the bins together exceed the
+    size by.
     """
 
     def setup(self, x: Shape) -> list[Shape]:
@@ -110,11 +111,11 @@ class SPP(Pools):
 
 
 def spans(size: Shape, kernel: Shape, stride: Shape, pad: Shape, outputs: Shape, ends: Shape | None = None) -> Spans:
-    """The windows over the axes from 2 on: so many along each. ends: the pads behind, if not `pad`."""
+    """The windows over the spatial axes, which start at axis 2. ends: the padding at the ends, if other than `pad`."""
     ends = ends or pad
     made = []
     for i in range(len(size)):
-        # A window ends with the padded plane, and a single one goes no further.
+        # No window reaches beyond the padded plane; a single window does not move, whatever the stride.
         reach = min(kernel[i], size[i] + pad[i] + ends[i])
         made.append(Span(2 + i, size[i], reach, stride[i] if outputs[i] > 1 else 1, pad[i], outputs[i], ends[i]))
     return tuple(made)

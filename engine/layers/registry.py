@@ -1,8 +1,8 @@
 """The layer types by name: `@layer("ReLU")` registers a class, `create` makes the layer of a node.
 
-Forks of Caffe have given one name to different layers: `@layer("BN", when=...)` registers what a type is where its
-configuration shows that it is that fork's, `beside=...` where the other layers of its net do. Modules of layers from
-outside of the tree are run when a net first asks for one of their types.
+Forks of Caffe use one name for different layers. `@layer("BN", when=...)` registers a class for the nets whose
+configuration of the layer identifies that fork; `beside=...` does so for the nets whose other layers identify it.
+Modules with layers from outside the tree are run when a net first asks for one of their types.
 """
 
 from collections import defaultdict
@@ -19,16 +19,16 @@ REGISTRY: dict[str, type[Layer]] = {}
 
 Condition = Callable[[pb.LayerParameter], bool]
 VARIANTS: defaultdict[str, list[tuple[Callable[[Node], bool], type[Layer]]]] = defaultdict(list)
-"""Layer type → what it is where a condition holds; the first that holds counts."""
+"""Layer type → (condition, class). The first condition that holds selects the class."""
 
 LayerType = TypeVar("LayerType", bound=type[Layer])
 
 
 def layer(name: str, when: Condition | None = None, beside: Collection[str] = ()) -> Callable[[LayerType], LayerType]:
-    """Registers a class as the layer type `name`, which `engine.proto.layer_names` lists too.
+    """Registers a class as the layer type `name`, which `engine.proto.layer_names` must list too.
 
-    `when`: only for configurations of which it holds; `beside`: only in nets that have a layer of one of these types.
-    The class without either is for all others.
+    `when` limits the class to configurations for which it is true; `beside` limits it to nets that have a layer of one
+    of these types. The class registered with neither serves all other cases.
     """
 
     def register(cls: LayerType) -> LayerType:
@@ -46,12 +46,12 @@ def layer(name: str, when: Condition | None = None, beside: Collection[str] = ()
 
 
 def known() -> set[str]:
-    """The types that `create` makes, those of modules that have not been run yet included."""
+    """The types that `create` can make, including those of modules that have not been run yet."""
     return {*REGISTRY, *layer_names.known()}
 
 
 def create(node: Node) -> Layer:
-    """The layer of a node. Raises LayerError for a type that is not there, with what is nearest."""
+    """Returns the layer of a node. Raises LayerError, naming the closest match, for an unknown type."""
     kind = node.config.type
     if kind not in REGISTRY:
         _load(node)
@@ -62,13 +62,11 @@ def create(node: Node) -> Layer:
 
 
 def _load(node: Node) -> None:
-    """Runs the module that has the type of a node. Raises LayerError where none has it."""
+    """Runs the module that defines the type of a node. Raises LayerError if no module does."""
     kind = node.config.type
     module = layer_modules.types().get(kind)
     if module is None:
         raise node.error(layer_names.unknown(kind))
     layer_modules.load(module)
     if kind not in REGISTRY:
-        raise node.error(
-            f'{module.path} has run, and has registered no layer "{kind}" with engine.layers.registry.layer.'
-        )
+        raise node.error(f'{module.path} ran without registering a layer "{kind}" with engine.layers.registry.layer.')

@@ -1,4 +1,4 @@
-"""What the layers that move a kernel over space have in common: `convolution_param`, read and checked."""
+"""The base of the layers that slide a kernel over space: reads and checks `convolution_param`."""
 
 from collections.abc import Sequence
 
@@ -11,15 +11,15 @@ from engine.proto import caffe_pb2 as pb
 
 
 class Windowed(Layer):
-    """Reads `convolution_param`: where the channels are, and how the kernel moves over the axes behind them."""
+    """Reads `convolution_param`: which axis holds the channels, and how the kernel moves over the axes after it."""
 
     @property
     def windows(self) -> pb.ConvolutionParameter | pb.DeformableConvolutionParameter:
-        """The block that says how the kernel moves."""
+        """The configuration block that describes the kernel and its movement."""
         return self.config.convolution_param
 
     def read_window(self, *bottoms: Shape) -> None:
-        """Keeps the channels' axis and the window. Raises LayerError where options contradict or bottoms differ."""
+        """Stores the channel axis and the window. Raises LayerError for contradictory options or unequal shapes."""
         p, x = self.windows, fits.alike(self.node, bottoms)
         self.axis = self.canonical_axis(p.axis, x)
         self.lead, (self.channels, *rest) = x[: self.axis], x[self.axis :]
@@ -29,9 +29,9 @@ class Windowed(Layer):
         self.padded = windows.padded(self.node, p, self.spatial)
 
     def fitting_outputs(self) -> Shape:
-        """The spatial shape of the outputs; what the bottom lacks for one is laid behind it.
+        """Returns the spatial shape of the outputs. Extends the padding at the end if the bottom is too small for one.
 
-        Raises LayerError where the kernel is larger than the padded bottom by a stride or more.
+        Raises LayerError if the kernel exceeds the padded bottom by a stride or more.
         """
         outputs = windows.fitting_outputs(self.node, self.window, self.padded)
         missing = windows.lacking(self.window, self.padded)
@@ -42,16 +42,16 @@ class Windowed(Layer):
         return outputs
 
     def batched(self, x: Array) -> Array:
-        """x (N, C, *in): the axes before the channels made one, and padded where the sides have pads of their own."""
+        """x as (N, C, *in): the axes before the channels merged into one, with the per-side padding applied."""
         return beside(x.reshape(count(self.lead), self.channels, *self.spatial), self.sides)
 
     def unbatched(self, y: Array) -> Array:
-        """y (N, …) with the axes before the channels as they were."""
+        """y (N, …) with the axes before the channels restored."""
         return y.reshape(*self.lead, *y.shape[1:])
 
 
 def beside(x: Array, pads: Sequence[tuple[int, int]]) -> Array:
-    """x (N, C, *in) with so many zeros before and behind each axis of `in`; without so many values where below 0."""
+    """x (N, C, *in) with `pads` zeros before and after each axis of `in`; a negative number crops instead."""
     if not any(map(any, pads)):
         return x
     return lax.pad(x, jnp.zeros((), x.dtype), [(0, 0, 0), (0, 0, 0), *((a, b, 0) for a, b in pads)])

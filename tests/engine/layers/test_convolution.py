@@ -318,7 +318,7 @@ def test_each_bottom_has_a_top():
     [
         ("", "needs kernel_size"),
         ("kernel_size: 5", "a 5×5 kernel does not fit"),
-        ("kernel_size: 1 axis: 3", "has no axis behind axis 3"),
+        ("kernel_size: 1 axis: 3", "has no axis after the channel axis, 3"),
     ],
 )
 def test_wrong_im2col_is_refused(options, message):

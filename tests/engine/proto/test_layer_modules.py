@@ -100,7 +100,7 @@ def test_an_installed_package_names_its_module(here, monkeypatch):
         (
             "silent.py",
             TWICE.replace("registry.layer", "layer").replace("@", "layer = lambda n: lambda c: c\n@"),
-            "has run, and",
+            "ran without registering",
         ),
         ("late.py", TWICE + "\nSCHEMA = 'message Late {}'", f"set {Variable.LAYERS}=late.py in the environment"),
     ],
