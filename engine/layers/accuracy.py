@@ -1,4 +1,4 @@
-"""Accuracy: how often predictions are right."""
+"""Accuracy: the share of correct predictions."""
 
 import jax
 import jax.numpy as jnp
@@ -11,11 +11,11 @@ from engine.layers.registry import layer
 
 @layer("Accuracy")
 class Accuracy(Labelled):
-    """The share of predictions whose label is among the `top_k` largest. An optional second top: the same by class.
+    """The share of predictions whose label is among the `top_k` largest. An optional second top: the share per class.
 
-    A label counts as found where at most `top_k` values, its own included, are as large as its own: ties count against
-    it. Where no label counts the accuracy is 0. It has no gradient. With min_is_better (NormFace) x are distances, and
-    the smallest are found.
+    A prediction is correct if at most `top_k` of its values, that of the label included, are at least as large as the
+    label's: ties count against it. If all labels are ignored, the accuracy is 0. There is no gradient. With
+    min_is_better (NormFace), x holds distances, and the smallest win.
     """
 
     ignored_by = "accuracy_param"

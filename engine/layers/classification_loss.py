@@ -19,16 +19,16 @@ from engine.proto import caffe_pb2 as pb
 log = logging.getLogger(__name__)
 
 NOT_NORMALIZED = (
-    "with weight_by_label_freqs and no normalize the loss is divided by the batch's size, and is large for large "
-    "pictures. To divide by the number of labels that count give it loss_param { normalize: true }."
+    "with weight_by_label_freqs and no normalize the loss is divided by the batch size, which makes it large for large "
+    "pictures. To divide by the number of labels that are not ignored, give it loss_param { normalize: true }."
 )
 
 LOG_FLT_MIN = float(np.log(np.finfo(np.float32).tiny))
-"""Caffe's floor under a log-probability in SoftmaxWithLoss: the logarithm of the smallest normal float32."""
+"""Caffe's lower bound for a log-probability in SoftmaxWithLoss: the logarithm of the smallest normal float32."""
 
 
 FOCUS_FLOOR = 1e-10
-"""What the forks' FocalLoss divides by at least in its gradient."""
+"""The smallest divisor that the forks' FocalLoss uses in its gradient."""
 
 
 class _SoftmaxLoss(Labelled, Loss):
@@ -39,7 +39,7 @@ class _SoftmaxLoss(Labelled, Loss):
     ignored_by = "loss_param"
 
     def match_scores(self, x: Shape, labels: Shape, axis: int) -> list[Shape]:
-        """Keeps where the classes lie and how the loss is normalised; returns the tops' shapes."""
+        """Stores the axis of the classes and the normalisation of the loss; returns the tops' shapes."""
         p = self.config.loss_param
         self.check_items(x, labels)
         self.match(x, labels, axis, ignored(p))
@@ -47,13 +47,13 @@ class _SoftmaxLoss(Labelled, Loss):
         return [(), x][: max(1, len(self.config.top))]
 
     def normalized(self, total: Array, valid: Array, log_p: Array, shape: Shape) -> list[Array]:
-        """The tops, from the sum over all predictions that count and log softmax(x)."""
+        """The tops, given the total loss of all predictions not ignored, and log softmax(x)."""
         n = normalizer(self.normalization, self.outer, valid.size, jnp.sum(valid), self.fixed)
         return [no_minus_zero(total / n), jnp.exp(log_p).reshape(shape)][: len(self.top_shapes)]
 
 
 class _RowLoss(Labelled, Loss):
-    """A loss of x (N, C): one label an item, whose classes are all of its values. It is averaged over the items."""
+    """A loss of x (N, C), averaged over the items: one label per item, and each value of an item is a class score."""
 
     no_gradient = (1,)
 
@@ -67,8 +67,8 @@ class _RowLoss(Labelled, Loss):
 class SoftmaxWithLoss(_SoftmaxLoss):
     """−Σ w[label] · log softmax(x)[label] / normalizer. An optional second top: the softmax itself, of x's shape.
 
-    w is 1, or the class weights: of the command, and with `weight_by_label_freqs` class_weighting (SegNet). They are no
-    part of the normalizer: the loss is InfogainLoss's with w on H's diagonal.
+    w is 1, times the class weights of the command line if given, times class_weighting with `weight_by_label_freqs`
+    (SegNet). The normalizer ignores w: the loss equals InfogainLoss with w on the diagonal of H.
     An optional third top, of the labels' shape and without gradient: each prediction's own term (R-FCN).
     """
 
@@ -96,7 +96,7 @@ class SoftmaxWithLoss(_SoftmaxLoss):
         for weights in (self.class_weights, self.listed):
             if weights is not None:
                 found = found * jnp.take(jnp.asarray(weights), ids, mode="clip")
-        for each in bottoms[2:]:  # a WeightedSoftmaxWithLoss's
+        for each in bottoms[2:]:  # the weights of a WeightedSoftmaxWithLoss
             found = found * stop_gradient(each).reshape(found.shape)
         terms = jnp.where(valid, found, 0)
         tops = self.normalized(-jnp.sum(terms), valid, log_p, bottoms[0].shape)
@@ -108,8 +108,9 @@ class SoftmaxWithLoss(_SoftmaxLoss):
 class NormalizedLoss(SoftmaxWithLoss):
     """SoftmaxWithLoss with p = x / √(Σ x² + 10⁻⁶) in place of softmax(x), or x / (Σ |x| + 10⁻⁶) (NormFace's fork).
 
-    normalize_type "L2" or "L1" asks for it, and normalize_param's own, L2 if not given, says which of both, as in the
-    fork. The gradient of x is (p − 1 for the label's own) / normalizer, as that of a softmax.
+    normalize_type "L2" or "L1" in softmax_param selects this layer; normalize_type in normalize_param, "L2" by default,
+    then says which of the two is computed, as in the fork. The gradient of x is (p − 1 at the label, p elsewhere) /
+    normalizer, the same as for a softmax.
     """
 
     tops = (1, 2)
@@ -118,8 +119,8 @@ class NormalizedLoss(SoftmaxWithLoss):
         kinds = self.config.softmax_param.normalize_type, self.config.normalize_param.normalize_type
         if not set(kinds) <= {"L1", "L2"}:
             raise self.error(
-                f'softmax_param has normalize_type "{kinds[0]}" and normalize_param "{kinds[1]}"; there are "L1" and '
-                '"L2", and "Softmax" for the first.'
+                f'softmax_param has normalize_type "{kinds[0]}" and normalize_param "{kinds[1]}"; they can be "L1" and '
+                '"L2", and the first also "Softmax".'
             )
         tops = super().setup(x, labels)
         if self.axis != 1:
@@ -144,17 +145,17 @@ class NormalizedLoss(SoftmaxWithLoss):
 
 @layer("SoftmaxWithLossOHEM")
 class SoftmaxWithLossOHEM(SoftmaxWithLoss):
-    """R-FCN's SoftmaxWithLoss by its later name; its third top feeds BoxAnnotatorOHEM."""
+    """The later name of R-FCN's SoftmaxWithLoss; its third top feeds BoxAnnotatorOHEM."""
 
 
 @layer("WeightedSoftmaxWithLoss")
 class WeightedSoftmaxWithLoss(SoftmaxWithLoss):
-    """−Σ w[label] · v · log softmax(x)[label] / normalizer, as the forks have it. The second top: the softmax itself.
+    """−Σ w[label] · v · log softmax(x)[label] / normalizer, as in the forks. Optional second top: the softmax itself.
 
-    w: softmax_param's pos_mult for its class pos_cid, one of each or several, and 1 for the others; a pos_mult alone is
-    class 1's. v: of an optional third bottom, one for each label, without gradient; 1 where there is none. Neither is
-    part of the normalizer. One of both must be there: with neither, further forks mean weights that follow from
-    how often a class comes.
+    w: in softmax_param, each pos_mult is the weight of the class in the pos_cid at the same place; without pos_cid, a
+    single pos_mult is that of class 1. All other classes weigh 1. v: the optional third bottom, one weight per label,
+    without gradient; 1 without that bottom. The normalizer ignores both. One of the two must be given: other forks
+    derive the weights from class frequencies if neither is, which is not supported.
     """
 
     tops = (1, 2)
@@ -171,7 +172,7 @@ class WeightedSoftmaxWithLoss(SoftmaxWithLoss):
         if weights is None and not self.config.softmax_param.pos_mult:
             raise self.error(
                 "it has no weights: give it softmax_param { pos_cid: 1 pos_mult: 2 }, or a third bottom with one for "
-                "each label. Those forks that weigh classes by how often they come are not followed here."
+                "each label. Class weights computed from class frequencies, as in some forks, are not supported."
             )
         return tops
 
@@ -192,7 +193,7 @@ class WeightedSoftmaxWithLoss(SoftmaxWithLoss):
 class InfogainLoss(_SoftmaxLoss):
     """−Σ Σ_c H[label, c] · log softmax(x)[c] / normalizer. An optional second top: the softmax itself, of x's shape.
 
-    H (C, C) is a third bottom, or comes from `source`, a binary BlobProto. The identity gives SoftmaxWithLoss.
+    H (C, C) is the third bottom, or is read from `source`, a binary BlobProto. The identity gives SoftmaxWithLoss.
     """
 
     no_gradient = (1, 2)
@@ -243,7 +244,7 @@ class MultinomialLogisticLoss(_RowLoss):
 
 @layer("HingeLoss")
 class HingeLoss(_RowLoss):
-    """Σ max(0, 1 − δ x)^p / N for scores x (N, C), with δ = 1 for the label and −1 else; p = 1 (L1) or 2 (L2)."""
+    """Σ max(0, 1 − δ x)^p / N for scores x (N, C); δ = 1 at the label, −1 elsewhere; p = 1 (L1) or 2 (L2)."""
 
     def setup(self, x: Shape, labels: Shape) -> list[Shape]:
         p = self.config.hinge_loss_param
@@ -262,9 +263,10 @@ class HingeLoss(_RowLoss):
 class FocalLoss(_SoftmaxLoss):
     """−Σ alpha · (1 − p)^gamma · log p / normalizer, p = softmax(x)[label] (Lin et al. 2017). The second top: softmax.
 
-    Where `type` is given it is happynear's: (alpha − p)^gamma · log p, with ONEADDP (alpha + p)^gamma, alpha 1 unless
-    given. The derivative of the focus f is by p ∓gamma · f / max(1 ∓ p, 10⁻¹⁰) as in both forks: happynear's whatever
-    alpha is, and finite where p is 1.
+    If `type` or `beta` is given, the term is that of happynear's fork: (alpha − p)^gamma · log p, or with ONEADDP
+    (alpha + p)^gamma · log p, where alpha is 1 by default. The derivative of the focus f, which is that power, by p is
+    ∓gamma · f / max(1 ∓ p, 10⁻¹⁰), as in both forks: happynear's uses 1 there whatever alpha is, and it stays finite
+    where p is 1.
     """
 
     def setup(self, x: Shape, labels: Shape) -> list[Shape]:

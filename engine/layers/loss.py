@@ -1,4 +1,4 @@
-"""What losses share: their normalisation, and predictions that go with labels."""
+"""What losses share: normalisation, and predictions paired with labels."""
 
 from functools import partial
 from typing import ClassVar
@@ -12,12 +12,12 @@ from engine.layers.base import Array, Layer, Shape
 from engine.proto import caffe_pb2 as pb
 
 LOG_THRESHOLD = 1e-20
-"""Caffe's floor under the logarithm of a probability, in the losses older than SoftmaxWithLoss."""
+"""Caffe's lower bound for a probability before its logarithm is taken, in losses older than SoftmaxWithLoss."""
 
 
 @partial(jax.custom_jvp, nondiff_argnums=(1,))
 def floored(y: Array, least: float) -> Array:
-    """max(y, least), with the gradient of y: Caffe's floors keep a value finite and leave the gradient as it is."""
+    """max(y, least) with the gradient of y: Caffe's floors keep the value finite but do not change the gradient."""
     return jnp.maximum(y, least)
 
 
@@ -28,7 +28,7 @@ def _floored_jvp(least: float, primals: tuple[Array], tangents: tuple[Array]) ->
 
 @jax.custom_jvp
 def no_minus_zero(y: Array) -> Array:
-    """y, with 0 for −0, which −Σ gives where Caffe subtracts from 0; the gradient is y's."""
+    """y with −0 replaced by 0, and the gradient of y: −Σ can give −0, where Caffe, which subtracts from 0, gives 0."""
     return jnp.where(y == 0, 0, y)
 
 
@@ -41,7 +41,7 @@ Mode = pb.LossParameter.NormalizationMode
 
 
 def normalization(p: pb.LossParameter, default: Mode = pb.LossParameter.VALID) -> Mode:
-    """How a loss is normalised; the old `normalize` stands where `normalization` is absent: VALID or BATCH_SIZE."""
+    """How a loss is normalised. Without `normalization`, the older `normalize` selects VALID or BATCH_SIZE."""
     if p.HasField("normalization"):
         return p.normalization
     if p.HasField("normalize"):
@@ -50,9 +50,10 @@ def normalization(p: pb.LossParameter, default: Mode = pb.LossParameter.VALID) -
 
 
 def normalizer(mode: Mode, batch: int, full: int, valid: Array | int, fixed: float = 1) -> Array:
-    """What a loss is divided by: FULL (all predictions), VALID (those not ignored), BATCH_SIZE, NONE, or PRE_FIXED.
+    """The divisor of a loss: the count of all predictions (FULL) or of those not ignored (VALID), the batch size, 1
+    (NONE), or `fixed`, which is loss_param's pre_fixed_normalizer (PRE_FIXED).
 
-    Never under 1, so that a batch without one valid label has loss 0. fixed: the loss_param's pre_fixed_normalizer.
+    At least 1, so that a batch with no valid label has loss 0.
     """
     p = pb.LossParameter
     n = {p.FULL: full, p.VALID: valid, p.BATCH_SIZE: batch, p.NONE: 1, p.PRE_FIXED: fixed}[mode]
@@ -60,37 +61,37 @@ def normalizer(mode: Mode, batch: int, full: int, valid: Array | int, fixed: flo
 
 
 class Loss(Layer):
-    """A first bottom that is judged by the others; the first top is a scalar, of loss weight 1."""
+    """The base of the losses. The first bottom is compared with the others; the first top is a scalar."""
 
     loss = True
     bottoms = (2, 2)
     targets: ClassVar[tuple[int, ...]] = ()
-    """The bottoms that may come right from the data, and hold any finite number."""
+    """The bottoms that may come straight from the data and may hold any finite number."""
 
     def label_bounds(self) -> dict[int, LabelBounds]:
         return {bottom: LabelBounds(None, layer=self.node.shown) for bottom in self.targets}
 
     def check_items(self, *bottoms: Shape) -> None:
-        """Raises LayerError where a bottom has another number of items than the first."""
+        """Raises LayerError if a bottom has a different number of items from the first."""
         predictions.same_items(self.node, bottoms)
 
     def check_pair(self, a: Shape, b: Shape) -> None:
-        """Raises LayerError where the first two bottoms differ in their items or in how many values they hold."""
+        """Raises LayerError if the first two bottoms differ in their number of items or of values."""
         predictions.pair(self.node, a, b)
 
 
 class Labelled(Layer):
-    """Predictions x with classes along one axis, and a label for each of the rest.
+    """Predictions x with classes along one axis, and one label for each index of the other axes.
 
-    Bottoms: x (d0, …, C, …, dn), labels of count d0 · … · dn without C.
+    Bottoms: x (d0, …, C, …, dn); d0 · … · dn labels, C excluded from the product.
     """
 
     bottoms = (2, 2)
     ignored_by: ClassVar[str] = ""
-    """The block in which the type takes an ignore_label; "" where it takes none."""
+    """The configuration block that holds ignore_label; "" if the type has none."""
 
     def match(self, x: Shape, labels: Shape, axis: int, ignore: int | None = None) -> None:
-        """Keeps where the classes lie. Raises LayerError where there is not one label a prediction."""
+        """Stores the axis of the classes. Raises LayerError unless there is one label per prediction."""
         self.axis, self.outer, self.classes, self.inner = predictions.classes(self.node, x, labels, axis)
         self.ignore = ignore
 
@@ -98,21 +99,22 @@ class Labelled(Layer):
         return {1: LabelBounds(self.classes, self.ignore, self.node.shown, self.ignored_by)}
 
     def aligned(self, x: Array, labels: Array) -> tuple[Array, Array, Array]:
-        """x as (outer, C, inner), integer labels as (outer, inner), and which of them count."""
+        """Returns x as (outer, C, inner), integer labels as (outer, inner), and which labels are not ignored."""
         rows = x.reshape(self.outer, self.classes, self.inner)
         ids = labels.reshape(self.outer, self.inner).astype(jnp.int32)
         valid = jnp.ones(ids.shape, bool) if self.ignore is None else ids != self.ignore
         return rows, ids, valid
 
     def of_label(self, rows: Array, ids: Array) -> Array:
-        """The value of each prediction's own label: (outer, C, inner) → (outer, inner).
+        """Selects the value at each prediction's label: (outer, C, inner) → (outer, inner).
 
-        Chosen, not gathered, so that the gradient is no scatter: a loop over what the softmax has just gone over.
+        Uses a mask and a sum instead of a gather, whose gradient would be a scatter. The loop covers only what the
+        softmax has just gone through.
         """
         own = jnp.arange(rows.shape[1])[:, None] == jnp.clip(ids, 0, rows.shape[1] - 1)[:, None]
         return jnp.sum(jnp.where(own, rows, 0), axis=1)
 
 
 def ignored(p: pb.LossParameter | pb.AccuracyParameter) -> int | None:
-    """The label that does not count, if there is one."""
+    """The label to ignore, or None."""
     return p.ignore_label if p.HasField("ignore_label") else None

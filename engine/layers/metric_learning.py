@@ -68,7 +68,7 @@ class TripletLoss(Loss):
             if count(shape) != count(a):
                 raise self.error(
                     f"{self.bottom(0)} has shape {list(a)} and {self.bottom(i)} {list(shape)}; "
-                    "they need as many values."
+                    "they must have equally many values."
                 )
         self.margin = self.config.triplet_loss_param.margin
         return [()]

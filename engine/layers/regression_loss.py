@@ -1,4 +1,4 @@
-"""Losses over values and pairs: EuclideanLoss, SigmoidCrossEntropyLoss, ContrastiveLoss."""
+"""Losses that compare values or pairs: EuclideanLoss, SigmoidCrossEntropyLoss, ContrastiveLoss."""
 
 import jax
 import jax.numpy as jnp
@@ -11,7 +11,7 @@ from engine.layers.registry import layer
 
 @layer("EuclideanLoss")
 class EuclideanLoss(Loss):
-    """Σ (a − b)² / 2N. Bottoms: a and b, N items of as many values each; both have a gradient."""
+    """Σ (a − b)² / 2N. Bottoms: a and b, with N items of equally many values; both get a gradient."""
 
     targets = (0, 1)
 
@@ -31,9 +31,9 @@ class EuclideanLoss(Loss):
 class SigmoidCrossEntropyLoss(Loss):
     """−Σ (t log σ(x) + (1 − t) log(1 − σ(x))) / normalizer, BATCH_SIZE by default.
 
-    Bottoms: scores x, and targets t of as many values, from 0 to 1. Those whose integer part is
-    ignore_label do not count. MNC's optional third, as many weights without gradient, multiply the terms, and their
-    sum, where it is more than 0, is the normalizer.
+    Bottoms: scores x, and equally many targets t, from 0 to 1. Targets whose integer part is ignore_label do not count.
+    An optional third bottom, from MNC, holds equally many weights, without gradient: they multiply the terms, and their
+    sum is the normalizer if it is above 0.
     """
 
     targets = (1,)
@@ -65,8 +65,8 @@ class SigmoidCrossEntropyLoss(Loss):
 class ContrastiveLoss(Loss):
     """Σ (y d² + (1 − y) max(margin − d, 0)²) / 2N with d = |a − b| (Hadsell et al. 2006).
 
-    With `legacy_version`, max(margin − d², 0) in place of the square. Bottoms: a and b (N, C), y (N), 1 for pairs that
-    are alike and 0 for others.
+    With `legacy_version`, max(margin − d², 0) takes the place of max(margin − d, 0)². Bottoms: a and b (N, C); y (N), 1
+    for similar pairs and 0 for dissimilar ones.
     """
 
     targets = (2,)
@@ -97,12 +97,12 @@ class ContrastiveLoss(Loss):
         else:
             near = self.margin - self._distance(diff)
             apart = jnp.square(jnp.where(near > 0, near, 0))
-        told = 0 * bottoms[2].reshape(-1)  # NaN is neither alike nor not, and shows in the loss
-        return [jnp.sum(jnp.where(alike, square, apart) + told) / (2 * max(1, a.shape[0]))]
+        nan_or_0 = 0 * bottoms[2].reshape(-1)  # a NaN in y is neither similar nor dissimilar: the loss becomes NaN
+        return [jnp.sum(jnp.where(alike, square, apart) + nan_or_0) / (2 * max(1, a.shape[0]))]
 
     @staticmethod
     def _distance(diff: Array) -> Array:
-        """|diff| along axis 1, with Caffe's gradient diff / (|diff| + 10⁻⁴): 0 at 0, where |diff| has none."""
+        """|diff| along axis 1, with Caffe's gradient diff / (|diff| + 10⁻⁴), which is 0 at 0, where |diff| has none."""
         value = stop_gradient(jnp.sqrt(jnp.sum(jnp.square(diff), axis=1)))
         slope = jnp.sum(stop_gradient(diff) / (value[:, None] + 1e-4) * diff, axis=1)
         return value + (slope - stop_gradient(slope))

@@ -1,4 +1,4 @@
-"""SmoothL1Loss, of four forks: of SSD, Fast R-CNN, Faster R-CNN and R-FCN. The configuration tells which is meant."""
+"""SmoothL1Loss of SSD, Fast R-CNN, Faster R-CNN and R-FCN: four layers, told apart by the configuration."""
 
 import jax.numpy as jnp
 from jax.lax import stop_gradient
@@ -9,19 +9,19 @@ from engine.layers.registry import layer
 
 
 def smooth_l1(d: Array, sigma: float = 1) -> Array:
-    """σ² d² / 2 where |d| < 1 / σ², else |d| − 1 / 2σ² (Girshick 2015; σ of Ren et al. 2015)."""
+    """σ² d² / 2 where |d| < 1 / σ², else |d| − 1 / 2σ² (Girshick 2015; σ from Ren et al. 2015)."""
     square = sigma * sigma
     return jnp.where(jnp.abs(d) < 1 / square, 0.5 * square * jnp.square(d), jnp.abs(d) - 0.5 / square)
 
 
 def _weighted(d: Array, weights: Array) -> Array:
-    """w · d, with the derivative of d: Fast R-CNN's weights are not in its gradient."""
+    """w · d with the derivative of d: the gradient of Fast R-CNN's layer ignores the weights."""
     return d + stop_gradient(weights * d - d)
 
 
 @layer("SmoothL1Loss")
 class SmoothL1Loss(Loss):
-    """Σ f(a − b) / N, f being `smooth_l1` (SSD). Bottoms: a and b, N items of as many values each."""
+    """Σ f(a − b) / N, with f = `smooth_l1` (SSD). Bottoms: a and b, with N items of equally many values."""
 
     targets = (0, 1)
 
@@ -32,7 +32,7 @@ class SmoothL1Loss(Loss):
             if count(shape) != count(a):
                 raise self.error(
                     f"{self.bottom(0)} has shape {list(a)} and {self.bottom(i)} {list(shape)}; "
-                    "they need as many values."
+                    "they must have equally many values."
                 )
         return [()]
 
@@ -46,9 +46,9 @@ class SmoothL1Loss(Loss):
 
 @layer("SmoothL1Loss", when=lambda c: c.HasField("smooth_l1_loss_param") or len(c.bottom) == 4)
 class FasterRCNNSmoothL1Loss(SmoothL1Loss):
-    """Σ v · f(w · (a − b)) / N, f with `sigma` (Faster R-CNN). It weighs nothing where no loss_weight is given.
+    """Σ v · f(w · (a − b)) / N, with `sigma` in f (Faster R-CNN). The loss weight is 0 unless loss_weight is given.
 
-    Bottoms: a, b, and where weights are given w (inside) and v (outside), all of as many values.
+    Bottoms: a, b and, optionally, the inside weights w and the outside weights v; all have equally many values.
     """
 
     loss = False
@@ -56,10 +56,10 @@ class FasterRCNNSmoothL1Loss(SmoothL1Loss):
 
     def setup(self, *bottoms: Shape) -> list[Shape]:
         if len(bottoms) == 3:
-            raise self.error("it has 3 bottoms; with inside weights it needs outside weights too, or neither.")
+            raise self.error("it has 3 bottoms; give it both inside and outside weights, or neither.")
         self.sigma = self.config.smooth_l1_loss_param.sigma
         if not self.sigma:
-            raise self.error("sigma is 0; 1 / sigma² tells where the loss is no square any more.")
+            raise self.error("sigma is 0; it must not be, as the loss is quadratic up to 1 / sigma².")
         return super().setup(*bottoms)
 
     def forward(self, params: Arrays, bottoms: Arrays, ctx: Context) -> list[Array]:
@@ -70,10 +70,10 @@ class FasterRCNNSmoothL1Loss(SmoothL1Loss):
 
 @layer("SmoothL1Loss", when=lambda c: c.loss_param.HasField("normalization") or len(c.top) == 2)
 class RFCNSmoothL1Loss(SmoothL1Loss):
-    """Σ f(w · (a − b)) / normalizer (R-FCN). It weighs nothing where no loss_weight is given.
+    """Σ f(w · (a − b)) / normalizer (R-FCN). The loss weight is 0 unless loss_weight is given.
 
-    Bottoms: a and b (N, C, H, W), and w of a's shape, whose gradient leaves w out. Tops: the loss, and without gradient
-    the loss of each place (N, 1, H, W). FULL and VALID divide by N · H · W.
+    Bottoms: a and b (N, C, H, W) and, optionally, weights w of the same shape; the gradient ignores w. Tops: the loss
+    and, optionally, the loss at each position (N, 1, H, W), without gradient. FULL and VALID divide by N · H · W.
     """
 
     loss = False
@@ -101,9 +101,9 @@ class RFCNSmoothL1Loss(SmoothL1Loss):
 
 @layer("SmoothL1Loss", when=lambda c: len(c.bottom) == 3)
 class FastRCNNSmoothL1Loss(SmoothL1Loss):
-    """Σ f(w · (a − b)) / N, whose gradient leaves w out (Fast R-CNN). It weighs nothing where no loss_weight is given.
+    """Σ f(w · (a − b)) / N; the gradient ignores w (Fast R-CNN). The loss weight is 0 unless loss_weight is given.
 
-    Bottoms: a, b and w, N items of as many values each.
+    Bottoms: a, b and w, with N items of equally many values.
     """
 
     loss = False
@@ -116,4 +116,4 @@ class FastRCNNSmoothL1Loss(SmoothL1Loss):
 
 @layer("SmoothL1LossOHEM")
 class SmoothL1LossOHEM(RFCNSmoothL1Loss):
-    """R-FCN's SmoothL1Loss by its later name; its second top feeds BoxAnnotatorOHEM."""
+    """The later name of R-FCN's SmoothL1Loss; its second top feeds BoxAnnotatorOHEM."""

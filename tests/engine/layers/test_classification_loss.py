@@ -186,7 +186,7 @@ class TestCases(Cases):
 TWO = {"x": (4, 5), "t": (3,)}
 REFUSED = [
     (SOFTMAX + "loss_param { weight_by_label_freqs: true class_weighting: 1 }", XT, "1 class_weighting; give 5"),
-    (SOFTMAX + 'softmax_param { normalize_type: "L3" }', XT, r'normalize_type "L3".*there are "L1" and "L2"'),
+    (SOFTMAX + 'softmax_param { normalize_type: "L3" }', XT, r'normalize_type "L3".*they can be "L1" and "L2"'),
     (SOFTMAX + 'softmax_param { normalize_type: "L2" axis: 0 }', {"x": (4, 5), "t": (5,)}, "first dimension"),
     (WEIGHTED("pos_cid: 5 pos_mult: 2"), XT, "pos_cid is 5, and its classes are 0 to 4"),
     (WEIGHTED("pos_cid: 0 pos_cid: 2 pos_mult: 2"), XT, "1 pos_mult and 2 pos_cid; give each class its weight"),
@@ -321,7 +321,7 @@ def test_listed_class_weights_weigh_by_label(caplog):
     for more, n in (("normalize: true", None), ("", 2)):
         layer = SOFTMAX + f"loss_param {{ ignore_label: 9 {listed} {more} }}"
         check_formula(Case("listed", layer, XM, softmax_loss(n, 9, infogain=infogain)))
-        assert ("is divided by the batch's size" in caplog.text) == (not more)
+        assert ("is divided by the batch size" in caplog.text) == (not more)
 
 
 @pytest.mark.parametrize("kind", ["SoftmaxWithLossOHEM", "SmoothL1LossOHEM"])

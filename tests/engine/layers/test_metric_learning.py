@@ -114,7 +114,7 @@ def test_the_gradient_of_an_added_bias_is_that_of_its_bottom():
         (CENTER('distance_type: "L3"'), XL, 'distance_type is "L3"'),
         (CENTER("axis: 0"), XL, "not the one behind the batch"),
         (CENTER(""), {"x": (3, 4), "labels": (2,)}, "has 2 labels"),
-        (TRIPLET(""), {**APN, "n": (4, 2)}, "they need as many values"),
+        (TRIPLET(""), {**APN, "n": (4, 2)}, "equally many values"),
         (NORMALIZE('normalize_type: "max"'), IMAGE, 'must be "L1" or "L2"'),
         (NORMALIZE(""), {"x": (1, 1, 1, 1, 1)}, "1 to 4 axes"),
     ],

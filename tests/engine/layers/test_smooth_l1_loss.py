@@ -56,7 +56,7 @@ def test_the_weights_of_three_bottoms_are_not_in_the_gradient(more):
 @pytest.mark.parametrize(
     ("bottoms", "more", "message"),
     [
-        ({"a": (3, 4), "b": (3, 5)}, "", "they need as many values"),
+        ({"a": (3, 4), "b": (3, 5)}, "", "equally many values"),
         ({"a": (3, 4), "b": (2, 6)}, "", "same first dimension"),
         (AB, "smooth_l1_loss_param { sigma: 0 }", "sigma is 0"),
         ({**AB, "w": (3, 4)}, "smooth_l1_loss_param { }", "needs outside weights too, or neither"),
