@@ -1,4 +1,4 @@
-"""Python: a layer that the user wrote in Python, on numpy blobs, between the compiled parts of a net."""
+"""Python: a user's layer, written in Python on numpy blobs, which runs between the compiled parts of a net."""
 
 import importlib
 import importlib.util
@@ -19,22 +19,23 @@ from engine.layers.registry import layer
 from engine.proto import caffe_pb2 as pb
 
 BINDINGS = Path(__file__).parent.parent / "python"
-"""Where the modules find what they begin with: `import caffe`."""
+"""The folder that makes the modules' `import caffe` work."""
 
 
 class Phase(int):
-    """TRAIN or TEST as a number, as in Caffe 1.0, and written out its name: Faster R-CNN's settings go by that."""
+    """TRAIN or TEST: a number, as in Caffe 1.0, that prints as its name, which Faster R-CNN's settings are keyed by."""
 
     def __str__(self) -> str:
         return pb.Phase.Name(int(self))
 
 
 class UserLayer:
-    """`caffe.Layer`, the base of users' layers. They write four methods; all blobs are numpy arrays on the host.
+    """`caffe.Layer`, the base class of users' layers. They implement four methods; all blobs are numpy arrays.
 
-    setup(bottom, top), once: checks the configuration, makes parameters with `self.blobs.add_blob(…)`. reshape(bottom,
-    top), before each pass: `top[0].reshape(…)`. forward(bottom, top): fills `data` of the tops. backward(top,
-    propagate_down, bottom): fills `diff` of the bottoms that are asked for, and adds to `diff` of the parameters.
+    setup(bottom, top) runs once: checks the configuration, makes parameters with `self.blobs.add_blob(…)`.
+    reshape(bottom, top) runs before each pass: `top[0].reshape(…)`. forward(bottom, top) fills `data` of the tops.
+    backward(top, propagate_down, bottom) fills `diff` of the bottoms marked in propagate_down and adds to `diff` of the
+    parameters.
     """
 
     param_str: str
@@ -49,20 +50,20 @@ class UserLayer:
 
     @property
     def param_str_(self) -> str:
-        """`param_str`, as Caffe called it in 2015: Faster R-CNN's layers ask for it so."""
+        """`param_str` under its name of 2015, which Faster R-CNN's layers use."""
         return self.param_str
 
     def __init__(self, param: pb.LayerParameter) -> None:
-        """A class that has an `__init__` of its own is given the same, as in Caffe, and hands it on."""
+        """Takes the layer's configuration, as in Caffe, so that a subclass's own `__init__` can pass it on."""
 
 
 @layer("Python")
 class Python(Layer):
-    """Bottoms, tops and parameters as the class `layer` of `module` says. See `caffe.Layer`.
+    """The layer that the class `layer` of `module` implements; see `caffe.Layer`.
 
-    The module is looked for in the current folder, beside the prototxt and on PYTHONPATH. Its methods run on the host,
-    between the compiled parts of a net; the shapes of its tops may follow from values. There is one instance for each
-    layer, so `share_in_parallel` changes nothing.
+    The module is searched for in the current folder, beside the prototxt and on PYTHONPATH. Its methods run on the
+    host, between the compiled parts of a net. The shapes of its tops may depend on values. Each layer has its own
+    instance, so `share_in_parallel` has no effect.
     """
 
     dynamic = True
@@ -71,7 +72,7 @@ class Python(Layer):
     user: UserLayer
     below: list[Blob]
     above: list[Blob]
-    """The blobs that the user's methods get: those of whoever runs the layer, see `bind`, or else its own."""
+    """The blobs passed to the user's methods: those given to `bind`, or else the layer's own."""
 
     def __new__(cls, node: Node | None = None) -> Self:
         makes_batches = node is not None and not node.config.bottom
@@ -88,7 +89,7 @@ class Python(Layer):
         return [blob.shape for blob in self.above]
 
     def build(self, bottoms: Sequence[Shape], told: Sequence[Shape | None]) -> list[Shape]:
-        """Where all tops' shapes are told, nothing is asked of the user's code."""
+        """As in the base class, but does not run the user's code if the shapes of all tops are known."""
         if hasattr(self, "user") and all(shape is not None for shape in told):
             self.params = list(self.declared)
             self.top_shapes = [shape for shape in told if shape is not None]
@@ -109,12 +110,12 @@ class Python(Layer):
         ]
 
     def instance(self) -> UserLayer:
-        """A new object of the user's class. Raises LayerError where that cannot be had."""
+        """Returns a new object of the user's class. Raises LayerError if there is no such class or it fails."""
         p = self.config.python_param
         if not p.module or not p.layer:
             raise self.error("python_param needs module and layer: the module's name and the class in it.")
         beside = Path(self.node.origin.path or ".").parent
-        # The folder of our commands, where Python begins to look in one, has a train.py that is no user's module.
+        # Python puts the folder of a running command on sys.path; ours has a train.py, which is not the user's module.
         sys.path[:] = [entry for entry in sys.path if not (entry and Path(entry, "caffe.bin").exists())]
         sys.path += [str(f) for f in (Path.cwd(), beside.absolute(), BINDINGS) if str(f) not in sys.path]
         with self.named():
@@ -140,28 +141,28 @@ class Python(Layer):
         return user
 
     def named(self) -> "Named":
-        """Around calls of the user's code: what it raises becomes a LayerError with the layer, file and line, which is
-        caught as what it was, too.
+        """A context for calls into the user's code: turns an exception into a LayerError that names the layer, file and
+        line and can still be caught as the original type.
         """
         return Named(self)
 
-    # As a part of a net
+    # As part of a net
 
     def measure(self, params: Arrays, bottoms: Arrays) -> list[Shape]:
-        """Runs the user's forward, which may give tops other shapes yet than reshape did."""
+        """Runs the user's forward, which may still change the shapes that reshape gave the tops."""
         _fill(self.user.blobs, params)
         _fill(self.below, bottoms)
         self.run_forward()
         return [blob.shape for blob in self.above]
 
     def forward(self, params: Arrays, bottoms: Arrays, ctx: Context) -> list[Array]:
-        """The tops, as `measure` has left them; their gradient by the user's backward."""
+        """Returns the tops that `measure` computed; their gradient comes from the user's backward."""
 
         def run(params: list[Array], bottoms: list[Array]) -> list[Array]:
             return [jax.device_put(blob.data.copy()) for blob in self.above]
 
         def forward(params: Any, bottoms: Any) -> Any:
-            asked = [() if b.perturbed else None for b in bottoms]  # a tree, as all that is kept
+            asked = [() if b.perturbed else None for b in bottoms]  # a pytree, as residuals must be
             values = [p.value for p in params], [b.value for b in bottoms]
             return run(*values), (*values, asked)
 
@@ -179,8 +180,8 @@ class Python(Layer):
     def pulled(
         self, params: Arrays, bottoms: Arrays, asked: Sequence[bool], diffs: Sequence[Any]
     ) -> tuple[list[np.ndarray], list[np.ndarray]]:
-        """By the user's backward. Tops' data is what the last forward left, and bottoms' diff what the last backward
-        did, as in Caffe: a layer that adds to it, or writes a part, finds it so.
+        """Runs the user's backward. As in Caffe, `data` of the tops is what the last forward left, and `diff` of the
+        bottoms what the last backward left, for layers that add to it or write only a part of it.
         """
         _fill(self.user.blobs, params)
         own = [n for n, blob in enumerate(self.below) if not any(blob is top for top in self.above)]
@@ -192,41 +193,42 @@ class Python(Layer):
         self.run_backward(asked)
         return [b.diff.copy() for b in self.user.blobs], [b.diff.copy() for b in self.below]
 
-    # On the blobs as they are
+    # On the current blobs
 
     def bind(self, below: Sequence[Blob], above: Sequence[Blob], params: Sequence[Blob]) -> None:
-        """From now on the user's methods get these blobs."""
+        """Passes these blobs to the user's methods from now on."""
         self.below[:], self.above[:] = below, above
         self.user.blobs[:] = params
 
     def reshape(self) -> None:
-        """The user's `reshape`. Raises LayerError, as those that follow."""
+        """Runs the user's `reshape`. Raises LayerError, as do the next two methods."""
         with self.named():
             self.user.reshape(self.below, self.above)  # type: ignore[attr-defined]
 
     def run_forward(self) -> None:
-        """The user's `reshape` and `forward`."""
+        """Runs the user's `reshape` and `forward`."""
         self.reshape()
         with self.named():
             self.user.forward(self.below, self.above)  # type: ignore[attr-defined]
 
     def run_backward(self, propagate_down: Sequence[bool]) -> None:
-        """The user's `backward`."""
+        """Runs the user's `backward`."""
         with self.named():
             self.user.backward(self.above, list(propagate_down), self.below)  # type: ignore[attr-defined]
 
 
 class Named:
-    """See `Python.named`. sys.exit in a layer ends no run, least of all as if it were done.
+    """The context of `Python.named`. It catches SystemExit too: a layer that calls sys.exit must not end the run, and
+    even less as a success.
 
-    A class, as contextlib's generators let a StopIteration through, which any `next` of the user's raises.
+    It is a class because contextlib's generators let StopIteration through, which any `next` in user code can raise.
     """
 
     def __init__(self, layer: Python) -> None:
         self._layer = layer
 
     def __enter__(self) -> None:
-        """Nothing is to be done before."""
+        """Does nothing."""
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         if error is not None and not isinstance(error, KeyboardInterrupt):
@@ -242,7 +244,7 @@ def _fill(blobs: Sequence[Blob], values: Arrays) -> None:
 
 
 def _found(module: str) -> bool:
-    """Whether there is such a module. Imports the packages that it is in, and raises what they raise."""
+    """Whether the module exists. Imports the packages that contain it, and raises what they raise."""
     try:
         return importlib.util.find_spec(module) is not None
     except ModuleNotFoundError as e:
@@ -252,7 +254,7 @@ def _found(module: str) -> bool:
 
 
 class PythonSource(Python, SourceLayer):
-    """A Python layer without bottoms: it makes batches, of any shapes, each when it is used and not before."""
+    """A Python layer without bottoms: a source of batches of any shapes, each made when it is needed, not ahead."""
 
     bottoms = SourceLayer.bottoms
     tops = SourceLayer.tops
@@ -263,10 +265,10 @@ class PythonSource(Python, SourceLayer):
 
     def setup(self) -> list[Shape]:
         if hasattr(self, "user"):
-            return self.top_shapes  # those of its last batch are known: nothing is asked of the user's code
+            return self.top_shapes  # known from the last batch, so the user's code need not run
         shapes = Python.setup(self)
         if self.params:
-            raise self.error("a Python layer without bottoms makes batches and has no parameters.")
+            raise self.error("a Python layer without bottoms is a source of data and cannot have parameters.")
         return shapes
 
     def open(self, seed: int) -> "PythonSource":
@@ -293,4 +295,4 @@ class PythonSource(Python, SourceLayer):
         log.warning("python_layer.cpp:1", f'layer "{self.name}" (Python) reads its data from the start again.')
 
     def close(self) -> None:
-        """Holds nothing open that is not the user's."""
+        """Does nothing: any open resources are the user's."""
