@@ -1,4 +1,4 @@
-"""What Caffe logs of its data layers as they are set up: each line with the place in Caffe's source that says it."""
+"""What Caffe logs when it sets up its data layers, each line with the file and line of Caffe's source."""
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -16,13 +16,13 @@ def database(p: pb.DataParameter) -> Iterator[LogLine]:
 
 
 def mean(p: pb.TransformationParameter, where: str = "data_transformer.cpp:25") -> Iterator[LogLine]:
-    """Which mean was read, if one was."""
+    """Which mean file was read, if any."""
     if p.HasField("mean_file"):
         yield LogLine(where, f"Loading mean file from: {p.mean_file}")
 
 
 def images(p: pb.ImageDataParameter, count: int) -> Iterator[LogLine]:
-    """Of a list of `count` pictures."""
+    """About a list of `count` images."""
     yield LogLine("image_data_layer.cpp:38", f"Opening file {p.source}")
     if p.shuffle:
         yield LogLine("image_data_layer.cpp:53", "Shuffling data")
@@ -30,13 +30,13 @@ def images(p: pb.ImageDataParameter, count: int) -> Iterator[LogLine]:
 
 
 def hdf5(p: pb.HDF5DataParameter, files: int) -> Iterator[LogLine]:
-    """Of a list of so many files."""
+    """About a list of this many files."""
     yield LogLine("hdf5_data_layer.cpp:81", f"Loading list of HDF5 filenames from: {p.source}")
     yield LogLine("hdf5_data_layer.cpp:95", f"Number of HDF5 files: {files}")
 
 
 def windows(p: pb.WindowDataParameter, source: WindowSource) -> Iterator[LogLine]:
-    """Of a window file: what counts as object and background, and how many windows of each class there are."""
+    """About a window file: what counts as object and as background, and the number of windows of each class."""
     settings = {
         "foreground (object) overlap threshold": log.number(p.fg_threshold),
         "background (non-object) overlap threshold": log.number(p.bg_threshold),
@@ -55,16 +55,17 @@ def windows(p: pb.WindowDataParameter, source: WindowSource) -> Iterator[LogLine
 
 
 def output(where: str, shape: Sequence[int]) -> LogLine:
-    """The size of a batch."""
+    """The shape of a batch."""
     return LogLine(where, f"output data size: {','.join(map(str, shape))}")
 
 
 def skip(rand_skip: int, lines: int) -> Iterator[LogLine]:
-    """That a run may end as it begins: as in Caffe, it does where the number drawn is too large."""
+    """A warning that a run may fail at its start: as in Caffe, it does if the random number of lines to skip is too
+    large."""
     if rand_skip > lines:
         yield LogLine(
             "image_data_layer.cpp:71",
-            f"rand_skip {rand_skip} and a list of {lines}: a run that draws {lines} or more ends. Give it {lines} at "
-            "most.",
+            f"rand_skip is {rand_skip} for a list of length {lines}: a run that draws {lines} or more to skip fails. "
+            f"Set it to at most {lines}.",
             warns=True,
         )

@@ -1,5 +1,4 @@
-"""The layers that read pictures with a label for each of their places: DenseImageData, ImageSegData,
-ImageLabelmapData."""
+"""The layers that read images with a label for each pixel: DenseImageData, ImageSegData, ImageLabelmapData."""
 
 from collections.abc import Iterable
 
@@ -13,15 +12,15 @@ from engine.proto import caffe_pb2 as pb
 
 
 class _PairLayer(DataLayer):
-    """A layer that reads pictures and their labels from the pairs of a list."""
+    """A layer that reads pairs of images and label maps named in a list."""
 
     @property
     def fields(self) -> Listing:
-        """The block that says which list, and how it is read."""
+        """The configuration block that names the list and says how to read it."""
         return self.config.image_data_param
 
     def source(self, pairs: PairList, cut: DenseCut, seed: int, divisor: int = 1) -> DenseSource:
-        """The source of its batches; labels are divided by `divisor`. Raises LayerError."""
+        """Returns the source of the layer's batches; labels are divided by `divisor`. Raises LayerError."""
         p = self.fields
         size = self.batch_size(p.batch_size)
         return DenseSource(pairs, self.config.top, size, cut, seed, **self.of_list(p), divisor=divisor)
@@ -32,11 +31,11 @@ class _PairLayer(DataLayer):
 
 @layer("DenseImageData")
 class DenseImageData(_PairLayer):
-    """Pictures, and a label for each of their places, from pairs of files that a list names (SegNet, ENet).
+    """Images, and a label for each pixel, from pairs of files named in a list (SegNet, ENet).
 
-    Tops: pictures (batch_size, channels, height, width), stretched to new_height × new_width if these are set, then of
-    crop_height × crop_width, anywhere, in both phases; labels (batch_size, 1, height, width), which are not transformed
-    but for the crop and the mirror, and divided by label_divide_factor, a fraction being left out (ENet).
+    Tops: images (batch_size, channels, height, width), resized to new_height × new_width if these are set, then cropped
+    at random to crop_height × crop_width, in both phases; labels (batch_size, 1, height, width), cropped and mirrored
+    like the images but not otherwise transformed, and divided by label_divide_factor, rounding down (ENet).
     """
 
     tops = (2, 2)
@@ -68,13 +67,13 @@ class DenseImageData(_PairLayer):
 
 @layer("ImageSegData")
 class ImageSegData(_PairLayer):
-    """Pictures, and a label for each of their places, from a list of files (DeepLab, PSPNet).
+    """Images, and a label for each pixel, from a list of files (DeepLab, PSPNet).
 
-    The labels are those of a second file (PIXEL), a number behind the picture's name (IMAGE), or ignore_label (NONE).
-    Pictures smaller than the crop are filled up at the bottom and right, with the mean, and their labels with
-    ignore_label; the crop lies anywhere in TRAIN, in the centre in TEST. With scale_factors each is stretched by one.
-    Tops: pictures (batch_size, channels, height, width); labels (batch_size, 1, height, width); and the pictures'
-    heights and widths, cut to those of the top (batch_size, 1, 1, 2).
+    The labels come from a second file (PIXEL), are one number after the image's name (IMAGE), or ignore_label (NONE).
+    Images smaller than the crop are padded with the mean at the bottom and right, their labels with ignore_label. The
+    crop is taken at random in TRAIN, from the centre in TEST. With scale_factors, each image is resized by one of them.
+    Tops: images (batch_size, channels, height, width); labels (batch_size, 1, height, width); and the heights and
+    widths of the images, at most those of the top (batch_size, 1, 1, 2).
     """
 
     tops = (2, 3)
@@ -83,7 +82,7 @@ class ImageSegData(_PairLayer):
         p, t = self.config.image_data_param, self.config.transform_param
         crop = (t.crop_h or t.crop_height or t.crop_size, t.crop_w or t.crop_width or t.crop_size)
         if bool(crop[0]) != bool(crop[1]):
-            raise self.error(f"the crop is {crop[0]} high and {crop[1]} wide; set both, or crop_size.")
+            raise self.error(f"the crop is {crop[0]} high and {crop[1]} wide; set both sizes, or crop_size.")
         cut = DenseCut(
             t,
             crop=crop if crop[0] else None,
@@ -101,11 +100,11 @@ class ImageSegData(_PairLayer):
 
 @layer("ImageLabelmapData")
 class ImageLabelmapData(_PairLayer):
-    """Pictures, and for each of their places whether it is an edge, from pairs of files that a list names (HED).
+    """Images, and for each pixel whether it is an edge, from pairs of files named in a list (HED).
 
-    Both are stretched to new_height × new_width if these are set, then cropped to crop_size, anywhere in TRAIN and in
-    the centre in TEST, and mirrored together; mean_value and scale are for the pictures alone.
-    Tops: pictures (batch_size, channels, height, width); labels (batch_size, 1, height, width), 1 where the second file
+    Both are resized to new_height × new_width if these are set, then cropped to crop_size, at random in TRAIN and from
+    the centre in TEST, and mirrored together; mean_value and scale apply to the images only.
+    Tops: images (batch_size, channels, height, width); labels (batch_size, 1, height, width), 1 where the second file
     is nearer to white than to black, 0 elsewhere.
     """
 

@@ -1,4 +1,4 @@
-"""DummyData: batches of a filler's numbers."""
+"""DummyData: batches filled with a filler's numbers."""
 
 from typing import Any
 
@@ -12,14 +12,14 @@ from engine.layers.registry import layer
 from engine.proto import caffe_pb2 as pb
 
 FIRST_STREAM = 2**32
-"""The random numbers below are those of parameters (`Net.init`)."""
+"""The first random stream of the data; those below belong to parameters (`Net.init`)."""
 
 
 @layer("DummyData")
 class DummyData(SourceLayer):
-    """Tops filled by `data_filler` (one for all, or one a top; the constant 0 without), of the shapes in `shape`.
+    """Tops with the shapes in `shape`, filled by `data_filler`; without a filler, with 0.
 
-    `shape` too is one for all, or one a top; the old num, channels, height and width give it in four parts.
+    Both fields are given once for all tops, or once per top. The older num, channels, height and width replace `shape`.
     """
 
     def setup(self) -> list[Shape]:
@@ -32,7 +32,7 @@ class DummyData(SourceLayer):
 
     @property
     def constants(self) -> dict[str, float]:
-        """The tops that are filled once and for all, and the value that they are filled with."""
+        """The tops with a constant filler, and the value of each."""
         filled = zip(self.config.top, self.fillers, strict=True)
         return {top: filler.value for top, filler in filled if filler.type == "constant"}
 
@@ -41,7 +41,7 @@ class DummyData(SourceLayer):
 
 
 class DummySource:
-    """The batches: a function of the seed and of their number. Constant tops are made once."""
+    """The source of batches, each a function of the seed and of its number. Constant tops are made once."""
 
     prefetch = 1
 

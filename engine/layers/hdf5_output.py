@@ -1,4 +1,4 @@
-"""HDF5Output: a net's values, batch by batch, in a file."""
+"""HDF5Output: writes a net's values to a file, batch by batch."""
 
 from pathlib import Path
 
@@ -10,17 +10,18 @@ from engine.layers.registry import layer
 
 @layer("HDF5Output")
 class HDF5Output(Layer):
-    """Hands its two bottoms, data and label, to an HDF5 file; they have equally many rows. No tops."""
+    """Writes its two bottoms, data and label, with equally many rows, to an HDF5 file. No tops."""
 
     sink = True
     alone = "writes one file"
 
     def setup(self, data: Shape, label: Shape) -> list[Shape]:
         if not self.config.hdf5_output_param.file_name:
-            raise self.error("file_name names nothing.")
+            raise self.error("file_name is empty; give it the file to write.")
         if not data or not label or data[0] != label[0]:
             raise self.error(
-                f"{self.bottom(0)} of shape {list(data)} and {self.bottom(1)} of {list(label)}: as many rows?"
+                f"{self.bottom(0)} has shape {list(data)} and {self.bottom(1)} {list(label)}; they must have equally "
+                "many rows."
             )
         return []
 
@@ -28,7 +29,7 @@ class HDF5Output(Layer):
         return []
 
     def open(self) -> HDF5Sink:
-        """The file: the host writes to it what `net.forward` returns for this layer."""
+        """Opens the file, to which the host writes what `net.forward` returns for this layer."""
         try:
             return HDF5Sink(Path(self.config.hdf5_output_param.file_name))
         except DataError as e:

@@ -1,4 +1,4 @@
-"""The layers that read batches from files. How that is done is in `engine.data`."""
+"""The layers that read batches from files. The reading itself is in `engine.data`."""
 
 import logging
 from collections.abc import Iterable, Sequence
@@ -30,15 +30,15 @@ from engine.proto import paths
 log = logging.getLogger(__name__)
 
 _RECORD = 512
-"""Bytes that a record in a batch takes besides its values: its name, its label, what reads it."""
+"""Bytes that a record of a batch takes besides its values: its name, its label, its reader."""
 
 
 Listing = pb.ImageDataParameter | pb.DenseImageDataParameter
-"""The fields of layers that read the pictures of a list."""
+"""The configuration blocks of layers that read images from a list."""
 
 
 class DataLayer(SourceLayer):
-    """A source layer whose tops have the shapes of its first batch."""
+    """A source layer whose first batch determines the shapes of its tops."""
 
     def setup(self) -> list[Shape]:
         batches = self.open(seed=0)
@@ -47,7 +47,7 @@ class DataLayer(SourceLayer):
             self.said = list(self.lines(batches, shapes[0]))
             return shapes
         except DataError as e:
-            # What does not fit the first picture fits none, most likely.
+            # A configuration that does not fit the first image most likely fits none, so skipping it is no remedy.
             said = str(e) if isinstance(e.__cause__, Misfit) else bad_records.told(e, batches)
             raise self.error(said) from e
         finally:
@@ -63,17 +63,17 @@ class DataLayer(SourceLayer):
             raise self.error(str(e)) from e
 
     def batches(self, seed: int) -> Source:
-        """What a data layer writes: its source of batches, opened. Raises DataError."""
+        """Opens the layer's source of batches; implemented by each data layer. Raises DataError."""
         raise TypeError(f"{type(self).__name__} has no batches")
 
     def lines(self, batches: Any, shape: Shape) -> Iterable[LogLine]:
-        """What is logged of its source `batches`, whose first top has such a `shape`."""
+        """The log lines about the source `batches`, whose first top has the shape `shape`."""
         return ()
 
     def path(self, field: str, name: str) -> Path:
-        """The file or folder that the field `field` names."""
+        """The file or folder `name`, which the field `field` gives. Raises LayerError if it is empty."""
         if not name:
-            raise self.error(f"{field} names nothing.")
+            raise self.error(f"{field} is empty.")
         return paths.resolve(name, self.node.origin.path)
 
     def batch_size(self, size: int) -> int:
@@ -83,12 +83,12 @@ class DataLayer(SourceLayer):
         return size
 
     def check_stretched(self, p: Listing | pb.VideoDataParameter) -> None:
-        """Raises LayerError where pictures would be stretched to a height and no width, or the other way round."""
+        """Raises LayerError if only one of new_height and new_width is set."""
         if bool(p.new_height) != bool(p.new_width):
             raise self.error(f"new_height {p.new_height} and new_width {p.new_width}; set both or none.")
 
     def of_list(self, p: Listing) -> dict[str, Any]:
-        """The keywords of a source of listed pictures that all their layers' fields have in common."""
+        """The keyword arguments that the sources of all layers with a list of images share."""
         self.check_stretched(p)
         return {
             "colour": Colour.COLOUR if p.is_color else Colour.GREY,
@@ -98,7 +98,7 @@ class DataLayer(SourceLayer):
         }
 
     def database(self, p: pb.DataParameter) -> Database:
-        """What data_param names, opened: from the node's own disk, where it is to be copied there."""
+        """Opens the database that data_param names, or its copy on the node's own disk if one was asked for."""
         return READERS[p.DB.Name(p.backend).lower()](local_copy.of(self.path("source", p.source)))
 
     def transform(self) -> Transform:
@@ -109,14 +109,14 @@ class DataLayer(SourceLayer):
 
 @layer("Data")
 class Data(DataLayer):
-    """Pictures, and their labels if there is a second top, from a database of Datum records.
+    """Images, and their labels if there is a second top, from a database of Datum records.
 
-    Tops: pictures (batch_size, channels, height, width), of `crop_size` if that is set; labels (batch_size,).
+    Tops: images (batch_size, channels, height, width), cropped to `crop_size` if it is set; labels (batch_size,).
     """
 
     def setup(self) -> list[Shape]:
         if self.config.data_param.shuffle:
-            log.warning("%s: data_param.shuffle is without effect: records come in their order.", self.node.shown)
+            log.warning("%s: data_param.shuffle has no effect: records are read in order.", self.node.shown)
         return super().setup()
 
     def batches(self, seed: int) -> Source:
@@ -139,11 +139,11 @@ class Data(DataLayer):
 
 @layer("AnnotatedData")
 class AnnotatedData(DataLayer):
-    """Pictures, and their boxes if there is a second top, from a database of AnnotatedDatum records (SSD).
+    """Images, and their boxes if there is a second top, from a database of AnnotatedDatum records (SSD).
 
-    Tops: pictures (batch_size, channels, height, width); boxes (1, 1, rows, 8), as MultiBoxLoss takes them, rows of
-    picture −1 being none, or with yolo_data_type 1 (batch_size, 1, 300, 5), as Yolov3 does; or labels
-    (batch_size, 1, 1, 1), where the records have no boxes.
+    Tops: images (batch_size, channels, height, width); boxes (1, 1, rows, 8) in the form that MultiBoxLoss takes, where
+    a row with image −1 is padding, or with yolo_data_type 1 (batch_size, 1, 300, 5) in the form that Yolov3 takes. If
+    the records have no boxes, the second top holds labels (batch_size, 1, 1, 1).
     """
 
     tops = (1, 2)
@@ -166,10 +166,10 @@ class AnnotatedData(DataLayer):
 
 @layer("ImageData")
 class ImageData(DataLayer):
-    """Pictures and their labels from files that a list names.
+    """Images and their labels from the files named in a list.
 
-    Tops: pictures (batch_size, channels, height, width), stretched to new_height × new_width if these are set, then of
-    `crop_size` if that is; labels (batch_size,), or (batch_size, num_labels).
+    Tops: images (batch_size, channels, height, width), resized to new_height × new_width and then cropped to
+    `crop_size`, if set; labels (batch_size,), or (batch_size, num_labels).
     """
 
     def batches(self, seed: int) -> Source:
@@ -197,9 +197,9 @@ class ImageData(DataLayer):
 
 @layer("HDF5Data")
 class HDF5Data(DataLayer):
-    """The datasets that the tops are named after, from the HDF5 or MATLAB files in a list.
+    """The datasets named like the tops, from a list of HDF5 or MATLAB files.
 
-    Tops: (batch_size, …), of any axes; those that hdf5_data_param's `transform` names are pictures, and transformed.
+    Tops: (batch_size, …), with any axes. Those named in hdf5_data_param's `transform` are images and are transformed.
     """
 
     def batches(self, seed: int) -> Source:
@@ -222,18 +222,18 @@ class HDF5Data(DataLayer):
             raise self.error(f'hdf5_data_param: transform "{unknown[0]}" is none of its tops.')
         if self.config.HasField("transform_param") != bool(named):
             raise self.error(
-                "it does not transform its data, but for tops that hdf5_data_param names (not in Caffe): transform: "
-                f'"{self.config.top[0]}". Give that and transform_param, or neither.'
+                "it transforms only the tops that hdf5_data_param names, which Caffe has no field for: transform: "
+                f'"{self.config.top[0]}". Give both this and transform_param, or neither.'
             )
         return dict.fromkeys(named, self.transform()) if named else {}
 
 
 @layer("MemoryData")
 class MemoryData(DataLayer):
-    """Arrays that the program sets.
+    """Arrays that the calling program sets.
 
-    Tops: pictures (batch_size, channels, height, width); labels (batch_size,), and (batch_size, 1, 1, 1) from
-    the first batch on, as in Caffe.
+    Tops: images (batch_size, channels, height, width); labels (batch_size,), which become (batch_size, 1, 1, 1) with
+    the first batch, as in Caffe.
     """
 
     def batches(self, seed: int) -> Source:
@@ -246,9 +246,9 @@ class MemoryData(DataLayer):
 
 @layer("WindowData")
 class WindowData(DataLayer):
-    """Windows cut from pictures and warped to `crop_size`, objects and background in a fixed share, drawn at random.
+    """Windows drawn at random with a fixed share of objects, cut from images and warped to `crop_size`.
 
-    Tops: pictures (batch_size, channels, crop_size, crop_size); classes (batch_size,), 0 for background.
+    Tops: windows (batch_size, channels, crop_size, crop_size); classes (batch_size,), 0 for background.
     """
 
     def batches(self, seed: int) -> Source:
@@ -256,11 +256,11 @@ class WindowData(DataLayer):
         transform = self.transform()
         self.batch_size(p.batch_size)
         if not transform.crop:
-            raise self.error("transform_param's crop_size is 0; give the size that windows are warped to.")
+            raise self.error("transform_param's crop_size is 0; set it to the size to which windows are warped.")
         if p.crop_mode not in ("warp", "square"):
-            raise self.error(f'crop_mode "{p.crop_mode}"; there are warp and square.')
+            raise self.error(f'crop_mode is "{p.crop_mode}"; it must be warp or square.')
         if self.config.transform_param.HasField("augmentation"):
-            raise self.error("augmentation changes whole pictures, and windows are parts of them; leave it out.")
+            raise self.error("augmentation works on whole pictures, not on windows; leave it out.")
         if 2 * p.context_pad >= transform.crop:
             raise self.error(f"context_pad {p.context_pad} leaves nothing of a crop of {transform.crop}.")
         return WindowSource(
@@ -281,10 +281,10 @@ class WindowData(DataLayer):
 
 @layer("ImageGtData")
 class ImageGtData(DataLayer):
-    """Pictures and what each place of maps of several sizes is to learn of them, from a window file (MS-CNN).
+    """Images, and training targets for each position of feature maps of several sizes, from a window file (MS-CNN).
 
-    Tops: pictures (batch_size, 3, height, width); for each downsample_rate labels (batch_size, 6, H, W), as
-    DetectionLoss takes them; with output_gt_boxes objects (rows, 7, 1, 1), as ProposalTarget does.
+    Tops: images (batch_size, 3, height, width); for each downsample_rate, labels (batch_size, 6, H, W) in the form that
+    DetectionLoss takes; with output_gt_boxes, objects (rows, 7, 1, 1) in the form that ProposalTarget takes.
     """
 
     def batches(self, seed: int) -> Source:
@@ -293,7 +293,7 @@ class ImageGtData(DataLayer):
         for block, wrong in ((transform, "mean_file crop_size augmentation"), (p, "mean_file mirror")):
             if given := [name for name in wrong.split() if block.HasField(name)]:
                 raise self.error(
-                    f"{given[0]} is without effect in its fork; give transform_param mean_value and mirror."
+                    f"{given[0]} has no effect in this layer's fork; use mean_value and mirror in transform_param."
                 )
         return ObjectSource(
             self.path("source", p.source),

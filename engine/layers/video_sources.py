@@ -1,4 +1,4 @@
-"""VideoData: pieces of videos whose frames lie as pictures in folders (temporal segment networks)."""
+"""VideoData: snippets of videos whose frames are stored as images in folders (temporal segment networks)."""
 
 from collections.abc import Iterable
 
@@ -12,16 +12,16 @@ from engine.layers.sources import DataLayer
 from engine.proto import caffe_pb2 as pb
 
 _DRAWN = 64
-"""Bytes that the place of a segment takes."""
+"""Bytes that the position of a segment takes."""
 
 
 @layer("VideoData")
 class VideoData(DataLayer):
-    """Pieces of videos, and their labels, from folders of frames that a list names (Wang et al. 2016).
+    """Snippets of videos, and their labels, from folders of frames named in a list (Wang et al. 2016).
 
-    Each line of the list is a folder, its number of frames and a label. Tops: the channels of new_length frames of each
-    of num_segments parts (batch_size, channels, height, width), stretched to new_height × new_width if these are set;
-    labels (batch_size, 1, 1, 1).
+    Each line of the list gives a folder, its number of frames and a label. Tops: new_length frames from each of
+    num_segments parts of the video, stacked as channels (batch_size, channels, height, width), resized to new_height ×
+    new_width if these are set; labels (batch_size, 1, 1, 1).
     """
 
     tops = (1, 2)
@@ -30,8 +30,8 @@ class VideoData(DataLayer):
         p = self.config.video_data_param
         if not p.source:
             raise self.error(
-                "video_data_param has no source, a list of folders of frames. Cameras and video files, of SSD, are not "
-                "read: make pictures of the frames first."
+                "video_data_param has no source, a list of folders of frames. Cameras and video files, as in SSD's "
+                "layer, are not supported: extract the frames as pictures first."
             )
         self.check_stretched(p)
         if not p.new_length or not p.num_segments:

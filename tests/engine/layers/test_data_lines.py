@@ -47,7 +47,8 @@ def test_a_rand_skip_that_may_lead_beyond_the_list(monkeypatch, tmp_path, kind):
     name = (GOLDEN / "list.txt").read_text().split()[0]
     (tmp_path / "list.txt").write_text(f"{name} {name if kind != 'ImageData' else 0}\n")
     assert (
-        "image_data_layer.cpp:71] rand_skip 2 and a list of 1: a run that draws 1 or more ends. Give it 1 at most."
+        "image_data_layer.cpp:71] rand_skip is 2 for a list of length 1: a run that draws 1 or more to skip fails. "
+        "Set it to at most 1."
     ) in said(monkeypatch, kind, f'{block} {{ source: "{tmp_path}/list.txt" batch_size: 1 rand_skip: 2 }}')
 
 

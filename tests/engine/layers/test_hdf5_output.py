@@ -26,7 +26,7 @@ def test_hdf5_output_hands_its_bottoms_to_a_file(tmp_path):
         assert np.array_equal(file["label"][:, 0, 0, 0], b)
 
 
-@pytest.mark.parametrize(("rows", "file", "says"), [(3, "out.h5", "as many rows"), (2, "", "file_name names nothing")])
+@pytest.mark.parametrize(("rows", "file", "says"), [(3, "out.h5", "equally many rows"), (2, "", "file_name is empty")])
 def test_hdf5_output_refuses(rows, file, says):
     with pytest.raises(LayerError, match=rf'layer "out" \(HDF5Output\): .*{says}'):
         made(OUTPUT.format(rows=rows, file=file))

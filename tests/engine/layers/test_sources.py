@@ -48,7 +48,7 @@ DATA = 'layer {{ name: "mnist" type: "Data" top: "data" top: "label" data_param 
     ("data_param", "more", "says"),
     [
         ('batch_size: 1 source: "nowhere"', "", "nowhere: no such folder"),
-        ("batch_size: 1", "", "source names nothing"),
+        ("batch_size: 1", "", "source is empty"),
         ('source: "raw_lmdb"', "", "batch_size is 0"),
         (
             'batch_size: 2147483647 source: "raw_lmdb"',
@@ -76,10 +76,10 @@ REFUSED = {
     'type: "ImageData" top: "d" image_data_param { source: "list.txt" new_height: 3 }': "new_width 0; set both",
     'type: "ImageData" top: "d" image_data_param { source: "gone.txt" }': r"gone\.txt: cannot be read",
     'type: "HDF5Data" top: "data" hdf5_data_param { source: "h5list.txt" batch_size: 1 } '
-    "transform_param { scale: 2 }": "does not transform",
+    "transform_param { scale: 2 }": "transforms only",
     'type: "HDF5Data" top: "data" hdf5_data_param { source: "h5list.txt" }': "batch_size is 0",
     'type: "HDF5Data" top: "data" hdf5_data_param { source: "h5list.txt" batch_size: 1 transform: "data" }': (
-        "Give that and transform_param, or neither"
+        "Give both this and transform_param, or neither"
     ),
     'type: "HDF5Data" top: "data" hdf5_data_param { source: "h5list.txt" batch_size: 1 transform: "dat" }': (
         'transform "dat" is none of its tops'
@@ -89,9 +89,9 @@ REFUSED = {
     'type: "WindowData" top: "d" top: "l" window_data_param { source: "w" batch_size: 1 context_pad: 4 } '
     "transform_param { crop_size: 8 }": "context_pad 4 leaves nothing",
     'type: "WindowData" top: "d" top: "l" window_data_param { source: "w" batch_size: 1 } '
-    "transform_param { crop_size: 8 augmentation { hue: 0.1 } }": "augmentation changes whole pictures",
+    "transform_param { crop_size: 8 augmentation { hue: 0.1 } }": "augmentation works on whole pictures",
     'type: "WindowData" top: "d" top: "l" window_data_param { source: "w" batch_size: 1 crop_mode: "round" } '
-    "transform_param { crop_size: 8 }": 'crop_mode "round"; there are warp and square',
+    "transform_param { crop_size: 8 }": 'crop_mode is "round"; it must be warp or square',
 }
 
 
