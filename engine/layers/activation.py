@@ -1,4 +1,4 @@
-"""Element-wise functions: y = f(x), of x's shape. At a kink the gradient is the side that Caffe takes."""
+"""Element-wise functions: y = f(x), of x's shape. At a kink, the gradient is the one-sided one that Caffe uses."""
 
 import logging
 import math
@@ -43,9 +43,9 @@ class ReLU(Activation):
 
 @layer("ReLU6")
 class ReLU6(Activation):
-    """y = min(x, 6) for x > 0, else negative_slope · x. The gradient at 0 is negative_slope, at 6 it is 0.
+    """y = min(x, 6) for x > 0, else negative_slope · x. The gradient at 0 is negative_slope; at 6 it is 0.
 
-    Of chuanqi305's SSD, and with a slope of MobileNet-YOLO.
+    From chuanqi305's SSD; the slope is from MobileNet-YOLO.
     """
 
     precision = "given"
@@ -61,7 +61,8 @@ class ReLU6(Activation):
 
 @layer("NegReLU")
 class NegReLU(Activation):
-    """y = min(x, 0) + negative_slope · max(x, 0), by relu_param. The gradient at 0 is negative_slope (FlowNet 2.0)."""
+    """y = min(x, 0) + negative_slope · max(x, 0), with the slope in relu_param (FlowNet 2.0). The gradient at 0 is
+    negative_slope."""
 
     precision = "given"
 
@@ -76,7 +77,7 @@ class NegReLU(Activation):
 
 @layer("PReLU")
 class PReLU(Layer):
-    """y = max(x, 0) + a · min(x, 0) with a learned. The gradient at 0 is a (He et al. 2015).
+    """y = max(x, 0) + a · min(x, 0) with learned a (He et al. 2015). The gradient at 0 is a.
 
     Bottom: x (d0, C, …). Param: a (C), or a scalar with `channel_shared`; 0.25 unless filled otherwise.
     """
@@ -174,7 +175,7 @@ class BNLL(Activation):
 
 @layer("AbsVal")
 class AbsVal(Activation):
-    """y = |x|. The gradient at 0 is 0, where that of jnp.abs is 1."""
+    """y = |x|. The gradient at 0 is 0; that of jnp.abs would be 1."""
 
     def setup(self, x: Shape) -> list[Shape]:
         same_shape.check(self.node, x)
@@ -187,7 +188,7 @@ class AbsVal(Activation):
 
 @layer("Clip")
 class Clip(Activation):
-    """y = x, kept between min and max; min where that is above max. The gradient at both bounds is 1."""
+    """y = x clipped between min and max; if min > max, y = min. The gradient at both bounds is 1."""
 
     def setup(self, x: Shape) -> list[Shape]:
         p = self.config.clip_param
@@ -219,9 +220,9 @@ class _Based(Protocol):
 
 
 def _log_of_base(layer: Layer, p: _Based) -> float:
-    """ln base; a base of −1 stands for e. Raises LayerError where there is no such logarithm."""
+    """Returns ln base; a base of −1 stands for e. Raises LayerError if the base has no logarithm."""
     if p.base != -1 and not (p.base > 0 and math.isfinite(p.base)):
-        raise layer.error(f"base {p.base:g} is not above 0; −1 stands for e.")
+        raise layer.error(f"base is {p.base:g}; it must be above 0, or −1 for e.")
     return 1.0 if p.base == -1 else math.log(p.base)
 
 
@@ -248,7 +249,7 @@ class Log(Activation):
         p = self.config.log_param
         self.log_base = _log_of_base(self, p)
         if not self.log_base:
-            raise self.error("base 1 has no logarithm.")
+            raise self.error("base is 1; there are no logarithms to base 1.")
         self.scale, self.shift = p.scale, p.shift
         return [x]
 
@@ -259,12 +260,12 @@ class Log(Activation):
 
 @layer("Power")
 class Power(Activation):
-    """y = (shift + scale · x)^power. In place its gradient is Caffe's: see `_power_in_place`."""
+    """y = (shift + scale · x)^power. Computed in place, its gradient is Caffe's: see `_power_in_place`."""
 
     def setup(self, x: Shape) -> list[Shape]:
         p = self.config.power_param
         self.power, self.scale, self.shift = p.power, p.scale, p.shift
-        self.constant = p.power == 0 or p.scale == 0  # where 0 · ∞ would be the derivative
+        self.constant = p.power == 0 or p.scale == 0  # a special case, as the derivative would be 0 · ∞
         self.in_place = self.config.top[0] == self.config.bottom[0]
         if self.in_place and not self.constant:
             log.warning("%s", self.error(IN_PLACE_POWER))
@@ -278,8 +279,8 @@ class Power(Activation):
 
 
 IN_PLACE_POWER = (
-    "in place it overwrites the gradient that comes from above, as in Caffe, and hands down the square of its own "
-    "derivative alone. To have the true gradient, give its top another name."
+    "in place it overwrites the gradient of its top, as in Caffe, and passes down only the square of its own "
+    "derivative. For the true gradient, give its top another name."
 )
 
 
@@ -289,9 +290,9 @@ def _power(x: Array, power: float, scale: float, shift: float) -> Array:
 
 @partial(jax.custom_vjp, nondiff_argnums=(1, 2, 3))
 def _power_in_place(x: Array, power: float, scale: float, shift: float) -> Array:
-    """`_power` with what Caffe computes where bottom and top are one blob: (dy/dx)², taken at y in place of x.
+    """`_power` with Caffe's gradient when bottom and top are one blob: (dy/dx)², taken at y instead of x.
 
-    Caffe writes dy/dx over the gradient from above and multiplies it by itself. Nets trained so are reproduced so.
+    Caffe overwrites the gradient of the top with dy/dx and then multiplies the two. This reproduces nets trained so.
     """
     return _power(x, power, scale, shift)
 

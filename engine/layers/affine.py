@@ -1,4 +1,4 @@
-"""Layers that scale and shift by values laid along some axes: Scale, Bias, Axpy, SpatialProduct, Mul."""
+"""Layers that scale and shift by values broadcast along some axes: Scale, Bias, Axpy, SpatialProduct, Mul."""
 
 import jax.numpy as jnp
 from jax.lax import stop_gradient
@@ -12,20 +12,20 @@ from engine.proto import caffe_pb2 as pb
 
 
 class _Along(Layer):
-    """What Scale and Bias share: an operand, learned or a second bottom, that lies along x's axes from `axis` on."""
+    """The base of Scale and Bias: an operand, learned or a second bottom, spans x's axes from `axis` on."""
 
     bottoms = (1, 2)
     precision = "mixed"
 
     def place(self, what: str, x: Shape, operand: Shape | None, axis: int, num_axes: int) -> Shape:
-        """The operand's shape, checked against x; keeps its first axis. A scalar fits any x."""
+        """Checks the operand's shape against x and returns it; stores its first axis. A scalar fits any x."""
         self.axis, shape = fits.place(self.node, what, [x] if operand is None else [x, operand], axis, num_axes)
         return shape
 
 
 @layer("Scale")
 class Scale(_Along):
-    """y = x · s (+ b), with s and b laid along x's axes from `axis` on.
+    """y = x · s (+ b), where s and b span x's axes from `axis` on.
 
     Bottoms: x (d0, …, dn); s as a second bottom, or learned. Top: y, of x's shape.
     Params: s (1 unless filled otherwise) and, with `bias_term`, b, both of shape x[axis : axis + num_axes].
@@ -57,9 +57,9 @@ def _clamped(config: pb.LayerParameter) -> bool:
 
 @layer("Scale", when=_clamped)
 class ClampedScale(Scale):
-    """A Scale whose s is first made at least min_value and at most max_value, and learned s stays so (NormFace).
+    """A Scale whose s is first clamped between min_value and max_value; a learned s keeps the clamped value (NormFace).
 
-    The gradient of s is as if it had been so.
+    The gradient of s passes through the clamp unchanged.
     """
 
     def setup(self, x: Shape, s: Shape | None = None) -> list[Shape]:
@@ -82,7 +82,7 @@ class ClampedScale(Scale):
 
 @layer("Bias")
 class Bias(_Along):
-    """y = x + b, with b laid along x's axes from `axis` on.
+    """y = x + b, where b spans x's axes from `axis` on.
 
     Bottoms: x (d0, …, dn); b as a second bottom, or learned. Top: y, of x's shape.
     Param: b, of shape x[axis : axis + num_axes].
@@ -102,7 +102,7 @@ class Bias(_Along):
 
 @layer("Axpy")
 class Axpy(Layer):
-    """z = a · x + y, with one a an item and channel (SENet, Hu et al. 2018).
+    """z = a · x + y, with one value of a per item and channel (SENet, Hu et al. 2018).
 
     Bottoms: a (N, C) or (N, C, 1, 1); x and y (N, C, …). Top: z, of x's shape.
     """
@@ -119,7 +119,10 @@ class Axpy(Layer):
 
 @layer("SpatialProduct")
 class SpatialProduct(Layer):
-    """y = x · m, with one m a place, for all channels (DeepLab). Bottoms: x (N, C, H, W), m (N, 1, H, W). Top: y."""
+    """y = x · m, with one value of m per position, shared by all channels (DeepLab).
+
+    Bottoms: x (N, C, H, W), m (N, 1, H, W). Top: y, of x's shape.
+    """
 
     bottoms = (2, 2)
     precision = "mixed"
@@ -139,9 +142,9 @@ class SpatialProduct(Layer):
 
 @layer("Mul")
 class Mul(Layer):
-    """y = a · b, each axis of one as long as that of the other, or 1, or not there in front (Synopsys' Caffe).
+    """y = a · b, broadcast: counted from the last axis, axes are equal, 1 or absent in one operand (Synopsys' Caffe).
 
-    Bottoms: a, and b, or b is a parameter of the shape mul_shape. Top: y, of the longer of all axes.
+    Bottoms: a and b; with a alone, b is a parameter of shape mul_shape. Top: y, of the broadcast shape.
     """
 
     bottoms = (1, 2)
@@ -153,8 +156,8 @@ class Mul(Layer):
             return [jnp.broadcast_shapes(a, shape)]
         except ValueError:
             raise self.error(
-                f"{self.bottom(0)} has shape {list(a)} and what it is multiplied by {list(shape)}; from the last on, "
-                "their axes must be as long, or 1."
+                f"{self.bottom(0)} has shape {list(a)} and its factor {list(shape)}; counted from the last, their axes "
+                "must be equal, or one of them 1."
             ) from None
 
     def forward(self, params: Arrays, bottoms: Arrays, ctx: Context) -> list[Array]:

@@ -1,4 +1,4 @@
-"""ArgMax."""
+"""ArgMax: the indices of the largest values."""
 
 import jax
 import jax.numpy as jnp
@@ -10,11 +10,11 @@ from engine.layers.registry import layer
 
 @layer("ArgMax")
 class ArgMax(Layer):
-    """The indices of the `top_k` largest values, largest first; of equal ones the later goes first, as in Caffe.
+    """The indices of the `top_k` largest values, in descending order; among equal values, the last comes first (Caffe).
 
-    With `axis`, along that axis: top (…, top_k, …), with `out_max_val` the values in place of the indices. Without,
-    of each item: top (d0, 1, top_k, 1, …), of x's axes and 3 at least; with `out_max_val` (d0, 2, top_k, 1, …), indices
-    and values.
+    With `axis`, they are taken along that axis: top (…, top_k, …); `out_max_val` gives the values instead of the
+    indices. Without, they are taken over each item: top (d0, 1, top_k, 1, …), with as many axes as x and at least 3;
+    with `out_max_val`, (d0, 2, top_k, 1, …): indices and values.
     """
 
     def setup(self, x: Shape) -> list[Shape]:
@@ -29,7 +29,7 @@ class ArgMax(Layer):
     def forward(self, params: Arrays, bottoms: Arrays, ctx: Context) -> list[Array]:
         x = jax.lax.stop_gradient(bottoms[0])
         items = rows(x) if self.axis is None else jnp.moveaxis(x, self.axis, -1)
-        # top_k puts the earlier of equal values first; of the reversed row that is the later.
+        # top_k puts the first of equal values first, so the rows are reversed.
         values, places = jax.lax.top_k(items[..., ::-1], self.top_k)
         indices = (items.shape[-1] - 1 - places).astype(x.dtype)
         if self.axis is not None:

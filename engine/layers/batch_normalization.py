@@ -1,4 +1,4 @@
-"""Batch normalisation that scales and shifts itself: BN of PSPNet and of SegNet, NVIDIA's BatchNorm, CuDNNBatchNorm."""
+"""Batch normalisation with a built-in scale and shift: PSPNet's and SegNet's BN, NVIDIA's BatchNorm, CuDNNBatchNorm."""
 
 import jax.numpy as jnp
 from jax.lax import stop_gradient
@@ -20,13 +20,13 @@ class _Scaled(Layer):
     eps: float
 
     def read_channels(self, x: Shape) -> Shape:
-        """The shape of μ and the like, along x: 1 but for the channels' axis."""
+        """Stores and returns the shape in which per-channel values broadcast against x: 1 except for the channels."""
         fits.channels(self.node, x)
         self.broad = tuple(d if axis == 1 else 1 for axis, d in enumerate(x))
         return self.broad
 
     def by_batch(self, x: Array, scale: Array, shift: Array) -> Normalized:
-        """y by the batch's own μ and σ² (C), which have no gradient."""
+        """Returns y, computed with the batch's own μ and σ², and these two (C), which have no gradient."""
         return normalize_batch(x, scale.ravel(), shift.ravel(), self.eps, False)
 
     def by_averages(self, x: Array, mean: Array, variance: Array, scale: Array, shift: Array) -> Array:
@@ -34,17 +34,17 @@ class _Scaled(Layer):
         return (x - mean) / jnp.sqrt(variance + self.eps) * scale + shift
 
     def state(self, name: str, shape: Shape, start: float = 0) -> int:
-        """Declares a running value that begins with `start`."""
+        """Declares a running statistic with the initial value `start`."""
         return self.param(name, shape, pb.FillerParameter(), default=start, learned=False)
 
 
 @layer("BN")
 class BN(_Scaled):
-    """`_Scaled` by the batch's μ and σ², or in TEST and with `frozen` by the running averages (PSPNet, yjxiong's).
+    """`_Scaled` with the batch's μ and σ², or in TEST and with `frozen` with the running averages (PSPNet, yjxiong's).
 
-    Params, of shape (1, C, 1, 1): slope, bias, running μ and running σ². The running ones keep `momentum` of what they
-    were at each iteration. Frozen, slope and bias have no gradient, as in the fork; its gradient of x in TEST is that
-    of the batch's statistics, with the running ones in their place.
+    Params, of shape (1, C, 1, 1): slope, bias, running μ and running σ². At each iteration, the running statistics keep
+    `momentum` of their previous values. If frozen, slope and bias get no gradient. Otherwise, in TEST, the gradient of
+    x is that for batch statistics, with the running ones in their place. Both are as in the fork.
     Bottom: x (N, C, H, W). Top: y, of x's shape.
     """
 
@@ -75,7 +75,7 @@ class BN(_Scaled):
         return [made.y], updates
 
     def pull(self, x: Array, mean: Array, variance: Array, slope: Array) -> Array:
-        """0, with the gradient of x: scale / σ · (dy − the mean of dy − x̂ · that of x̂ · dy), x̂ by the μ and σ given."""
+        """0 with a gradient of x: scale / σ · (dy − mean(dy) − x̂ · mean(x̂ · dy)), with x̂ from the given μ and σ."""
         axes = tuple(axis for axis in range(x.ndim) if axis != 1)
         deviation = jnp.sqrt(variance.reshape(self.broad) + self.eps)
         whole = stop_gradient(x - mean.reshape(self.broad)) / deviation
@@ -85,10 +85,10 @@ class BN(_Scaled):
 
 @layer("BN", when=normalized.of_segnet)
 class SegNetBN(_Scaled):
-    """LEARN: `_Scaled` by the batch's μ and σ², in TEST too; INFERENCE: y = scale · x + shift (SegNet, ENet).
+    """LEARN: `_Scaled` with the batch's μ and σ², even in TEST. INFERENCE: y = scale · x + shift (SegNet, ENet).
 
-    Params, of shape (1, C, 1, 1): scale, shift. Bottom: x (N, C, H, W). Tops: y, of x's shape and 4 axes at least, and
-    for LEARN μ and σ² of the batch (1, C, 1, 1), which have no gradient.
+    Params, of shape (1, C, 1, 1): scale, shift. Bottom: x (N, C, H, W). Tops: y, of x's shape, extended to at least 4
+    axes; and for LEARN, optionally, the batch's μ and σ² (1, C, 1, 1), which have no gradient.
     """
 
     tops = (1, 3)
@@ -99,7 +99,7 @@ class SegNetBN(_Scaled):
         self.read_channels(normalized.of_four_axes(x))
         self.learns = p.bn_mode == p.LEARN
         if len(self.config.top) > 1:
-            self.precision = "float32"  # for μ and σ², which programs add up over many batches
+            self.precision = "float32"  # because scripts accumulate μ and σ² over many batches
         shape = (1, x[1], 1, 1)
         self.scale, self.shift = self.param("scale", shape, p.scale_filler), self.param("shift", shape, p.shift_filler)
         return normalized.by_batch(self.node, x)
@@ -115,10 +115,11 @@ class SegNetBN(_Scaled):
 
 @layer("BatchNorm", when=lambda config: normalized.of_nvidia(config.batch_norm_param))
 class NVIDIABatchNorm(_Scaled):
-    """`_Scaled` by the batch's μ and σ², or with `use_global_stats` (TEST's default) by their averages (NVIDIA 0.15).
+    """`_Scaled` with the batch's μ and σ², or with `use_global_stats` (TEST's default) their averages (NVIDIA 0.15).
 
-    Params: scale, bias, average of μ, average of σ² (C), and how many iterations went into them (1). The averages begin
-    with a batch's own values and keep `moving_average_fraction` of what they were from the third iteration on.
+    Params: scale, bias, average of μ, average of σ² (C), and the number of iterations averaged (1). In the first two
+    iterations the averages are the batch's own values; from the third on they keep `moving_average_fraction` of their
+    previous values.
     Bottom: x (N, C, …). Top: y, of x's shape.
     """
 
@@ -150,10 +151,11 @@ class NVIDIABatchNorm(_Scaled):
 
 @layer("CuDNNBatchNorm")
 class CuDNNBatchNorm(_Scaled):
-    """`_Scaled` by the batch's μ and σ², or in TEST and with `frozen` by the running ones (GENet's).
+    """`_Scaled` with the batch's μ and σ², or in TEST and with `frozen` with the running ones (GENet's).
 
-    Params, of shape (1, C, 1, 1): scale, bias, running μ and running σ² · m/(m − 1), m values a channel. The running
-    ones keep `momentum` of what they were. Frozen, scale and bias are not learned. eps is 10⁻⁵ or more, as of cuDNN.
+    Params, of shape (1, C, 1, 1): scale, bias, running μ and running σ² · m/(m − 1), with m values per channel. The
+    running statistics keep `momentum` of their previous values. If frozen, scale and bias are not learned. eps is at
+    least 10⁻⁵, as in cuDNN.
     Bottom: x (N, C, H, W). Top: y, of x's shape.
     """
 

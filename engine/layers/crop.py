@@ -1,4 +1,4 @@
-"""Crop."""
+"""Crop: cuts a blob to the size of another."""
 
 from jax import lax
 
@@ -9,10 +9,10 @@ from engine.layers.registry import layer
 
 @layer("Crop")
 class Crop(Layer):
-    """y = the part of x that begins at `offset` and has the size of the second bottom, along the axes from `axis` on.
+    """y = the part of x that starts at `offset` and has the size of the second bottom, along the axes from `axis` on.
 
-    Bottoms: x (d0, …, dn); one whose shape alone is used, and which has no gradient. Top: y, of x's sizes before `axis`
-    and of the second bottom's from there on. `offset`: none (0), one for all of these axes, or one an axis.
+    Bottoms: x (d0, …, dn); a second one, which only gives its shape and gets no gradient. Top: y, with x's sizes before
+    `axis` and those of the second bottom from there on. `offset`: none (0), one for all of these axes, or one per axis.
     """
 
     def setup(self, x: Shape, like: Shape) -> list[Shape]:

@@ -1,4 +1,4 @@
-"""Functions of each value that draw at random in TRAIN: Dropout and its like, and Insanity's slopes."""
+"""Element-wise functions that draw random numbers in TRAIN: Dropout and its variants, and Insanity's slopes."""
 
 import math
 
@@ -14,10 +14,10 @@ from engine.proto import caffe_pb2 as pb
 
 @layer("Dropout")
 class Dropout(Activation):
-    """In TRAIN, zero with probability dropout_ratio and 1 / (1 − dropout_ratio) times x else; in TEST, x.
+    """y = x in TEST; in TRAIN, y = 0 with probability dropout_ratio, else x / (1 − dropout_ratio) (Hinton et al. 2012).
 
-    Hinton et al. 2012, scaled while training so that testing needs no change; with `scale_train: false` (Faster R-CNN)
-    the other way round. With `sample_weights_test` (Bayesian SegNet) TEST draws as TRAIN does.
+    With `scale_train: false` (Faster R-CNN), TRAIN does not scale, and TEST multiplies by 1 − dropout_ratio instead.
+    With `sample_weights_test` (Bayesian SegNet), TEST draws as TRAIN does.
     """
 
     precision = "mixed"
@@ -40,7 +40,7 @@ class Dropout(Activation):
 
 @layer("SpatialDropout")
 class SpatialDropout(Dropout):
-    """Dropout of whole channels: all of a channel of an item becomes 0, or nothing (Tompson et al. 2015; ENet)."""
+    """Dropout that drops whole channels of an item at once (Tompson et al. 2015; ENet)."""
 
     def setup(self, x: Shape) -> list[Shape]:
         tops = super().setup(x)
@@ -50,9 +50,9 @@ class SpatialDropout(Dropout):
 
 @layer("SeLuDropout")
 class SeLuDropout(Activation):
-    """In TRAIN y = a · x + b, or with probability dropout_ratio a · α + b; in TEST, x (Klambauer et al. 2017, §3).
+    """y = x in TEST; in TRAIN, a · α + b with probability dropout_ratio, else a · x + b (Klambauer et al. 2017, §3).
 
-    With q = 1 − dropout_ratio, a = (q + α² q (1 − q))^−½ and b = −a (1 − q) α, which keep mean 0 and variance 1.
+    With q = 1 − dropout_ratio, a = (q + α² q (1 − q))^−½ and b = −a (1 − q) α, which preserve mean 0 and variance 1.
     """
 
     def setup(self, x: Shape) -> list[Shape]:
@@ -73,7 +73,7 @@ class SeLuDropout(Activation):
 
 @layer("Insanity")
 class Insanity(Activation):
-    """y = max(x, 0) + min(x, 0) / a, a drawn from lb to ub for each value; in TEST (ub − lb) / ln(ub / lb).
+    """y = max(x, 0) + min(x, 0) / a, with a drawn between lb and ub for each value; in TEST, (ub − lb) / ln(ub / lb).
 
     The randomized leaky ReLU (Xu et al. 2015; caffe-windows). The gradient at 0 is 1 / a.
     """
@@ -81,7 +81,7 @@ class Insanity(Activation):
     def setup(self, x: Shape) -> list[Shape]:
         p = self.config.insanity_param
         if not p.lb < p.ub or not p.lb or not p.ub or math.isinf(p.ub - p.lb):
-            raise self.error(f"lb is {p.lb:g} and ub {p.ub:g}; lb must be below ub, and none of them 0 or infinite.")
+            raise self.error(f"lb is {p.lb:g} and ub {p.ub:g}; lb must be below ub, and neither may be 0 or infinite.")
         logarithm = math.log(abs(p.ub)) - math.log(abs(p.lb))
         self.bounds, self.mean = (p.lb, p.ub), (p.ub - p.lb) / logarithm if logarithm else math.inf
         return [x]

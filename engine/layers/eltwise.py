@@ -1,4 +1,4 @@
-"""Eltwise: several blobs of one shape, combined element by element."""
+"""Eltwise: combines several blobs of one shape element by element."""
 
 import math
 
@@ -17,9 +17,9 @@ Op = pb.EltwiseParameter
 class Eltwise(Layer):
     """y = Π xᵢ, Σ coeffᵢ · xᵢ or max xᵢ.
 
-    Bottoms: two or more, of one shape. Top: y, of that shape. The gradient of MAX goes to one bottom: where the first
-    two are equal and largest, to the second, else to the first of the largest, as in Caffe. The gradient of PROD is the
-    product of the others, which `stable_prod_grad: false` only computes another way.
+    Bottoms: two or more, of one shape. Top: y, of that shape. As in Caffe, the gradient of MAX goes to one bottom: to
+    the second if it ties with the first for the maximum, else to the first of the largest. The gradient of PROD is the
+    product of the other bottoms; `stable_prod_grad: false` is another way to compute the same and changes nothing here.
     """
 
     precision = "given"

@@ -1,6 +1,7 @@
 """Initial values of parameters, by Caffe's definitions.
 
-Drawn on the host from one counter-based key (Philox): the same numbers on every device, and no compilation.
+They are drawn on the host from a counter-based generator (Philox), which needs no compilation and gives the same
+numbers on every device.
 """
 
 import math
@@ -17,18 +18,18 @@ Filler = Callable[[pb.FillerParameter, Shape, np.random.Generator], np.ndarray]
 
 
 def generator(seed: int, stream: int) -> np.random.Generator:
-    """The random numbers of parameter number `stream` in a net of this `seed` (any integer)."""
+    """The random generator of parameter number `stream` in a net with this `seed` (any integer)."""
     return np.random.Generator(np.random.Philox(np.random.SeedSequence([seed % 2**64, stream])))
 
 
 def check(filler: pb.FillerParameter, shape: Shape) -> None:
-    """Raises NetError where `fill` would; costs nothing."""
+    """Raises NetError if `fill` would, without filling anything."""
     if said := fits.wrong_filler(filler, shape):
         raise NetError(said)
 
 
 def fill(filler: pb.FillerParameter, shape: Shape, rng: np.random.Generator) -> np.ndarray:
-    """A float32 array of `shape`. Raises NetError for a type that is not there or does not fit the shape."""
+    """Returns a float32 array of `shape`. Raises NetError for a type that is unknown or does not fit the shape."""
     check(filler, shape)
     if 0 in shape:
         return np.zeros(shape, np.float32)
@@ -61,7 +62,7 @@ def uniform(f: pb.FillerParameter, shape: Shape, rng: np.random.Generator) -> np
 
 
 def gaussian(f: pb.FillerParameter, shape: Shape, rng: np.random.Generator) -> np.ndarray:
-    """N(mean, std²); with `sparse` s ≥ 0, each weight is kept with probability s / shape[0] and is else 0."""
+    """N(mean, std²); with `sparse` s ≥ 0, each weight is kept with probability s / shape[0] and otherwise set to 0."""
     x = _normal(shape, rng, f.mean, f.std)
     if f.sparse >= 0:
         x *= rng.random(shape, dtype=np.float32) < f.sparse / shape[0]
@@ -92,7 +93,7 @@ def bilinear(f: pb.FillerParameter, shape: Shape, rng: np.random.Generator) -> n
 
 
 def bilinear_3d(f: pb.FillerParameter, shape: Shape, rng: np.random.Generator) -> np.ndarray:
-    """Those of volumes, 3D-Caffe's bilinear_3D: a product along three axes."""
+    """The same for volumes, 3D-Caffe's bilinear_3D: the product of one kernel along each of three axes."""
     tent = _tent(shape[4])
     return np.broadcast_to(np.einsum("i,j,k", tent, tent, tent), shape)
 
@@ -104,7 +105,7 @@ def _tent(size: int) -> np.ndarray:
 
 
 def _fan(f: pb.FillerParameter, shape: Shape) -> float:
-    """Caffe's n: count / shape[0] inputs, count / shape[1] outputs, or the mean of both."""
+    """Caffe's n: fan-in (count / shape[0]), fan-out (count / shape[1]), or the mean of the two."""
     count = math.prod(shape)
     fan_in = count / shape[0]
     fan_out = count / shape[1] if len(shape) > 1 else count

@@ -1,4 +1,4 @@
-"""Layers that pick rows by number: Embed, BatchReindex, Filter."""
+"""Layers that select rows by index: Embed, BatchReindex, Filter."""
 
 import jax
 import jax.numpy as jnp
@@ -12,14 +12,14 @@ from engine.ops.picked_rows import pick
 
 
 def rows(x: Array, numbers: Array) -> Array:
-    """x[numbers]. A number that is no row gives NaN: an array in a compiled function cannot be checked."""
+    """x[numbers]. An index out of range gives NaN, because a compiled function cannot check its arrays."""
     picked = jax.lax.stop_gradient(numbers).astype(jnp.int32)
     return pick(x, picked.ravel()).reshape(*picked.shape, *x.shape[1:])
 
 
 @layer("Embed")
 class Embed(Layer):
-    """y = W[x] (+ b): for each number in x, 0 … input_dim − 1, that row of W.
+    """y = W[x] (+ b): for each index in x, from 0 to input_dim − 1, that row of W.
 
     Bottom: x (d0, …, dn). Top: y (d0, …, dn, num_output). Params: W (input_dim, num_output), b (num_output).
     """
@@ -43,7 +43,7 @@ class Embed(Layer):
 
 @layer("BatchReindex")
 class BatchReindex(Layer):
-    """y = x[p]: the rows of x, as often and in the order that p names them.
+    """y = x[p]: the rows of x with the indices in p, in that order, possibly repeated.
 
     Bottoms: x (N, …), p (M,). Top: y (M, …).
     """
@@ -59,16 +59,16 @@ class BatchReindex(Layer):
         return [rows(*bottoms)]
 
     def label_bounds(self) -> dict[int, LabelBounds]:
-        return {1: LabelBounds(self.examples, layer=self.node.shown, remedy="They are the numbers of rows.")}
+        return {1: LabelBounds(self.examples, layer=self.node.shown, remedy="They must be indices of rows.")}
 
 
 @layer("Filter")
 class Filter(Layer):
     """The rows of each bottom where the last bottom, the selector, is not 0.
 
-    Bottoms: any number of (N, …), and the selector (N,) or (N, 1, …). Tops: (M, …) of each but the selector, M the
-    number of rows selected. M is known only from the selector's values: the layers behind a Filter are set up and
-    compiled again for each M that occurs, those before it are not.
+    Bottoms: any number of (N, …), and the selector (N,) or (N, 1, …). Tops: (M, …) for each bottom but the selector,
+    where M is the number of selected rows. M is known only from the selector's values: the layers after a Filter are
+    set up and compiled again for each M that occurs; those before it are not.
     """
 
     dynamic = True
@@ -78,9 +78,9 @@ class Filter(Layer):
         *blobs, selector = bottoms
         self.no_gradient = (len(blobs),)
         if len(self.config.top) != len(blobs):
-            raise self.error(f"it has {len(self.config.top)} tops; it makes one of each bottom but the last.")
+            raise self.error(f"it has {len(self.config.top)} tops; it makes one for each bottom but the last.")
         if not selector or count(selector) != selector[0]:
-            raise self.error(f"{self.bottom(-1)} of shape {list(selector)} must hold one number for each row.")
+            raise self.error(f"{self.bottom(-1)} of shape {list(selector)} must hold one value for each row.")
         for j, shape in enumerate(blobs):
             if shape[:1] != selector[:1]:
                 raise self.error(

@@ -1,4 +1,4 @@
-"""Interp: a plane of another size, by linear interpolation between aligned corners (DeepLab, PSPNet)."""
+"""Interp: resizes planes by bilinear interpolation with aligned corners (DeepLab, PSPNet)."""
 
 import jax.numpy as jnp
 import numpy as np
@@ -11,10 +11,11 @@ from engine.layers.registry import layer
 
 @layer("Interp")
 class Interp(Layer):
-    """y[i, j] = x at row i · (H − 1) / (H' − 1) and column j · (W − 1) / (W' − 1), linearly interpolated.
+    """y[i, j] = x at row i · (H − 1) / (H' − 1) and column j · (W − 1) / (W' − 1), bilinearly interpolated.
 
-    x loses `pad_beg` and `pad_end` rows and columns first, which are 0 or negative. H' and W' are `height` and `width`,
-    or (H − 1) / shrink_factor + 1, or H + (H − 1) (zoom_factor − 1), or the first and then the second.
+    First, x is cropped at its beginning and end by `pad_beg` and `pad_end`, which are 0 or negative. H' and W' are
+    `height` and `width`, or (H − 1) / shrink_factor + 1, or H + (H − 1) (zoom_factor − 1); with both factors, x is
+    shrunk and then zoomed.
     Bottom: x (N, C, H, W). Top: y (N, C, H', W').
     """
 
@@ -33,13 +34,13 @@ class Interp(Layer):
 
 
 def _places(size: int, outputs: int) -> np.ndarray:
-    """(outputs,): where in x each output lies, counted in elements. In float32, as in the fork."""
+    """(outputs,): the position of each output in x, in elements. Computed in float32, as in the fork."""
     step = np.float32(size - 1) / np.float32(outputs - 1) if outputs > 1 else np.float32(0)
     return step * np.arange(outputs, dtype=np.float32)
 
 
 def _weights(places: np.ndarray, size: int, dtype: DTypeLike) -> Array:
-    """(outputs, size): how much of each element goes into each output; made where it is used, for it may be large."""
+    """(outputs, size): the weight of each element in each output. Made inside `forward`, because it can be large."""
     low = places.astype(np.int32)
     part, elements = (places - low).astype(np.float32)[:, None], jnp.arange(size)
     first, second = (jnp.minimum(at, size - 1)[:, None] == elements for at in (low, low + 1))

@@ -1,4 +1,4 @@
-"""Layers that give values a common scale: BatchNorm, MVN, LRN, Normalize, Softmax."""
+"""Layers that normalise values: BatchNorm, MVN, LRN, Normalize, L2Norm, Softmax."""
 
 import copy
 
@@ -16,19 +16,20 @@ from engine.proto import caffe_pb2 as pb
 
 @layer("BatchNorm")
 class BatchNorm(Layer):
-    """y = (x − μ) / √(σ² + eps), per channel (Ioffe and Szegedy 2015); follow it by a Scale to learn γ and β.
+    """y = (x − μ) / √(σ² + eps), per channel (Ioffe and Szegedy 2015); a Scale after it learns γ and β.
 
-    μ and σ² are the batch's, or with `use_global_stats` (TEST's default) the running averages. Those are state:
-    Params: Σ μ (C), Σ σ² · m/(m − 1) (C) and the number of terms (1), all decayed by `moving_average_fraction`, with m
-    values a channel. The average is the sum over that number. With stats_batch_size (Intel's) so many items at a time
-    are a batch of their own.
+    μ and σ² are those of the batch, or with `use_global_stats` (the default in TEST) the running averages. With
+    stats_batch_size (Intel's fork), each group of that many items is normalised as a batch of its own.
     Bottom: x (d0, C, …), or (d0), one channel. Top: y, of x's shape.
+    Params, all state: Σ μ (C), Σ σ² · m/(m − 1) (C) and the number of terms (1), each decayed by
+    `moving_average_fraction`, where m is the number of values per channel. The averages are the sums divided by the
+    number of terms.
     """
 
     scale: int | None = None
     shift: int | None = None
     rectified = False
-    """What a Scale and a ReLU behind it do, where they are joined to it."""
+    """The parameters of a Scale, and whether there is a ReLU, joined to this layer; see `joined`."""
     precision = "mixed"
 
     def setup(self, x: Shape) -> list[Shape]:
@@ -49,7 +50,8 @@ class BatchNorm(Layer):
         return [x]
 
     def joined(self, follower: Layer) -> Layer | None:
-        """With the batch's statistics: with them the gradient reads each blob several times more than it needs to."""
+        """Joins a Scale and a ReLU if it uses the batch's statistics: computed separately, their gradients would read
+        each blob several times more often than needed."""
         if self.global_stats or self.rectified or self.batches > 1:
             return None
         made = copy.copy(self)
@@ -71,7 +73,7 @@ class BatchNorm(Layer):
             weight = jnp.where(n == 0, 0, 1 / jnp.where(n == 0, 1, n))
             mean, variance = weight * params[self.mean], weight * params[self.variance]
             return [self._normalize(x, mean, variance)], {}
-        return self._one_by_one(params, x) if self.batches > 1 else self._by_batch(params, x)
+        return self._by_groups(params, x) if self.batches > 1 else self._by_batch(params, x)
 
     def _by_batch(self, params: Arrays, x: Array) -> tuple[list[Array], dict[int, Array]]:
         scale, shift = (None if k is None else params[k] for k in (self.scale, self.shift))
@@ -86,8 +88,8 @@ class BatchNorm(Layer):
         }
         return [y.reshape(x.shape)], stop_gradient(updates)
 
-    def _one_by_one(self, params: Arrays, x: Array) -> tuple[list[Array], dict[int, Array]]:
-        """The batches that x is made of, each after the state that the one before has left."""
+    def _by_groups(self, params: Arrays, x: Array) -> tuple[list[Array], dict[int, Array]]:
+        """Normalises the groups of items in x in turn, each updating the state that the one before left."""
         tops, state = [], dict(enumerate(params))
         for part in jnp.split(x, self.batches):
             (y,), updates = self._by_batch([state[i] for i in range(len(params))], part)
@@ -103,9 +105,10 @@ class BatchNorm(Layer):
 
 @layer("MVN")
 class MVN(Layer):
-    """y = (x − μ) / (σ + eps), or x − μ without `normalize_variance`; over each channel of each item.
+    """y = (x − μ) / (σ + eps), or x − μ without `normalize_variance`, with μ and σ of each channel of each item.
 
-    With `across_channels`, over each item. Bottom: x (d0, C, …). Top: y, of x's shape, of 4 axes at least.
+    With `across_channels`, they are those of each item. Bottom: x (d0, C, …). Top: y, of x's shape, extended to at
+    least 4 axes.
     """
 
     def setup(self, x: Shape) -> list[Shape]:
@@ -121,7 +124,7 @@ class MVN(Layer):
         if not self.normalize_variance:
             return [centred]
         value = jnp.sqrt(jnp.mean(jnp.square(centred), self.over, keepdims=True)) + self.eps
-        # Caffe takes mean(y · dx) for the derivative of σ, y's eps and all; it is finite where σ is 0.
+        # Caffe uses mean(y · dx) as the derivative of σ, although y includes eps; it stays finite where σ is 0.
         y, value = stop_gradient(centred / value), stop_gradient(value)
         slope = jnp.mean(y * centred, self.over, keepdims=True)
         return [centred / (value + (slope - stop_gradient(slope)))]
@@ -131,8 +134,8 @@ class MVN(Layer):
 class LRN(Layer):
     """y = x / (k + α/n · Σ x²)^β, the sum over n = `local_size` neighbours (Krizhevsky et al., 2012).
 
-    ACROSS_CHANNELS: along the channels. WITHIN_CHANNEL: over n × n of rows and columns; there α/n² and k = 1, as in
-    Caffe, whatever `k` says.
+    ACROSS_CHANNELS: the neighbours are along the channels. WITHIN_CHANNEL: they are the n × n nearest in the plane, the
+    factor is α/n², and k is always 1, as in Caffe.
     Bottom: x (N, C, H, W). Top: y, of x's shape.
     """
 
@@ -154,7 +157,7 @@ class LRN(Layer):
 
 @jax.custom_vjp
 def _scaled_to_unit(x: Array, norm: Array, scale: Array) -> Array:
-    """scale · x / norm, with the norm's own derivative left to `_scaled_to_unit_vjp`."""
+    """scale · x / norm. `_backward` treats the norm as a function of x, so `norm` itself has no gradient."""
     return scale * (x / norm)
 
 
@@ -177,8 +180,8 @@ _scaled_to_unit.defvjp(_forward, _backward)
 class Normalize(Layer):
     """y = s · x / √(Σ x² + eps), the sum over an item, or with `across_spatial: false` over its channels (SSD).
 
-    Params: s, one for all (no axes), or with `channel_shared: false` one a channel (C). The fork's gradient of x takes
-    s for the same in all channels where it subtracts what lies along x.
+    Params: s, a scalar, or with `channel_shared: false` one per channel (C). The fork's gradient of x treats s as equal
+    in all channels when it subtracts the component along x.
     Bottom: x (N, C, …). Top: y, of x's shape.
     """
 
@@ -198,9 +201,9 @@ class Normalize(Layer):
 
 @layer("L2Norm")
 class L2Norm(Layer):
-    """y = x / |x| over all of an item, |x|² at least 10⁻¹² (caffe_retrieval, ResNets for faces).
+    """y = x / |x|, with |x| the norm of an item and |x|² at least 10⁻¹² (caffe_retrieval, ResNets for faces).
 
-    Bottom: x (N, …). Top: y, of x's shape, of 4 axes at least.
+    Bottom: x (N, …). Top: y, of x's shape, extended to at least 4 axes.
     """
 
     def setup(self, x: Shape) -> list[Shape]:

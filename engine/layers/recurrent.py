@@ -11,15 +11,16 @@ from engine.layers.registry import layer
 
 States = tuple[Array, ...]
 Named = Mapping[str, Array]
-"""A layer's parameters, by what they are called."""
+"""A layer's parameters by name."""
 
 
 class Recurrent(Layer):
-    """A sequence x (T, N, …) of T steps in N streams → h (T, N, D), D = num_output.
+    """Maps a sequence x (T, N, …) of T steps in N streams to h (T, N, D), D = num_output.
 
-    Bottoms: x; cont (T, N), 0 where a sequence begins and 1 where it goes on; optionally x_static (N, …), the same at
-    every step. With `expose_hidden` also the states before the first step, each (1, N, D), and as further tops those
-    after the last; Caffe sends no gradient through them. Without it each pass goes on from where the one before ended.
+    Bottoms: x; cont (T, N), 0 where a sequence begins and 1 where it continues; optionally x_static (N, …), the same at
+    every step. With `expose_hidden`, further bottoms are the states before the first step, each (1, N, D), and further
+    tops the states after the last; as in Caffe, no gradient passes through them. Without it, each pass continues from
+    the states in which the one before ended.
     The steps are a `lax.scan`: unrolled, 20 of them took ten times as long to compile and ran no faster.
     """
 
@@ -35,7 +36,8 @@ class Recurrent(Layer):
         return made.tops
 
     def step(self, params: Named, states: States, x: Array, cont: Array) -> tuple[States, Array]:
-        """One step: x (N, gates · D) holds what the inputs give, cont is (N, 1). Returns new states, and h."""
+        """Computes one step. x (N, gates · D) is the contribution of the inputs; cont is (N, 1). Returns the new states
+        and h."""
         raise TypeError(f"{type(self).__name__} has no steps")
 
     def apply(self, params: Arrays, bottoms: Arrays, ctx: Context) -> tuple[list[Array], dict[int, Array]]:
@@ -75,9 +77,9 @@ class RNN(Recurrent):
 
 @layer("LSTM")
 class LSTM(Recurrent):
-    """The LSTM of Zaremba and Sutskever 2014 (no peepholes); its gates are those of LSTMUnit, in that order.
+    """The LSTM of Zaremba and Sutskever 2014 (no peepholes), with the gates of LSTMUnit in the same order.
 
-    Params: W_xc, b_c, [W for x_static], W_hc, with 4 D rows. States: h, then c.
+    Params: W_xc, b_c, [W for x_static], W_hc, each with 4 D rows. States: h, then c.
     """
 
     def step(self, params: Named, states: States, x: Array, cont: Array) -> tuple[States, Array]:
@@ -90,8 +92,8 @@ class LSTM(Recurrent):
 class LSTMUnit(Layer):
     """One step of an LSTM: c_t = cont · f ⊙ c_{t−1} + i ⊙ g, h_t = o ⊙ tanh(c_t).
 
-    Bottoms: c_{t−1} (1, N, D); the gates i, f, o, g before their non-linearities (1, N, 4 D); cont (1, N). Tops: c_t
-    and h_t, both (1, N, D).
+    Bottoms: c_{t−1} (1, N, D); the pre-activations of the gates i, f, o, g (1, N, 4 D); cont (1, N). Tops: c_t and h_t,
+    both (1, N, D).
     """
 
     no_gradient = (2,)

@@ -1,4 +1,4 @@
-"""Reduction, sums and means; and ChannelNorm."""
+"""Reduction, which computes sums and means, and ChannelNorm."""
 
 from collections.abc import Callable
 
@@ -23,7 +23,7 @@ TERM: dict[int, Callable[[Array], Array]] = {
 
 @layer("Reduction")
 class Reduction(Layer):
-    """y = coeff · (Σ x, Σ |x|, Σ x² or the mean of x), over all axes from `axis` on. Top: y (d0, …, d(axis−1))."""
+    """y = coeff · (Σ x, Σ |x|, Σ x² or the mean of x) over all axes from `axis` on. Top: y (d0, …, d(axis−1))."""
 
     def setup(self, x: Shape) -> list[Shape]:
         p = self.config.reduction_param
@@ -39,7 +39,7 @@ class Reduction(Layer):
 
 @layer("ChannelNorm")
 class ChannelNorm(Layer):
-    """y = √Σ x² over the channels; its gradient where x is 0 is 0 (FlowNet 2.0). Bottom: (N, C, …). Top: (N, 1, …)."""
+    """y = √Σ x² over the channels, with gradient 0 where x is 0 (FlowNet 2.0). Bottom: (N, C, …). Top: (N, 1, …)."""
 
     def setup(self, x: Shape) -> list[Shape]:
         return [parts.normed(self.node, x)]

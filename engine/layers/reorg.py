@@ -1,4 +1,4 @@
-"""Reorg: squares of places into channels, in the order that YOLO v2's weights were trained with."""
+"""Reorg: moves spatial blocks into channels, in the order with which YOLO v2's weights were trained."""
 
 import jax.numpy as jnp
 
@@ -11,9 +11,9 @@ from engine.layers.registry import layer
 class Reorg(Layer):
     """x (N, C, H, W) → (N, C s², H / s, W / s), s the `stride`; with `reverse` → (N, C / s², H s, W s) (YOLO v2).
 
-    The values go as Darknet has them: those of x, read as (N, C / s², H s, W s), fall into squares of s × s, whose
-    places become the outer part of C channels (N, C, H, W), read in turn as the top. `reverse` makes squares of
-    channels, of which it takes the outer part for the place.
+    The order is Darknet's: x, reinterpreted as (N, C / s², H s, W s), is cut into blocks of s × s. The position in the
+    block becomes the outer part of the C channels of an array (N, C, H, W), which is reinterpreted as the top.
+    `reverse` turns channels into blocks: the outer part of the channel index becomes the position in the block.
     """
 
     def setup(self, x: Shape) -> list[Shape]:

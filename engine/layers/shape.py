@@ -1,4 +1,4 @@
-"""Layers that move values and compute none: Concat, Slice, Flatten, Reshape, Permute, ShuffleChannel, Tile, Flip."""
+"""Layers that only rearrange values: Concat, Slice, Flatten, Reshape, Permute, ShuffleChannel, Tile, Flip, …"""
 
 import jax.numpy as jnp
 
@@ -9,7 +9,7 @@ from engine.ops.joining import cut, joined
 
 
 class _NewShape(Layer):
-    """The same values in another shape, which `setup` keeps."""
+    """The base of layers that give the bottom another shape, `shape`, which `setup` determines."""
 
     precision = "given"
     shape: Shape
@@ -20,7 +20,7 @@ class _NewShape(Layer):
 
 @layer("Concat")
 class Concat(Layer):
-    """The bottoms one after the other along `axis`. They have one shape, `axis` apart."""
+    """The bottoms concatenated along `axis`. Their shapes are equal except for `axis`."""
 
     precision = "given"
 
@@ -34,7 +34,7 @@ class Concat(Layer):
 
 @layer("Slice")
 class Slice(Layer):
-    """The parts of the bottom along `axis`: between the slice_points, or as many equal ones as there are tops."""
+    """The bottom split along `axis`: at the slice_points, or into equal parts, one per top."""
 
     precision = "given"
 
@@ -48,7 +48,7 @@ class Slice(Layer):
 
 @layer("Flatten")
 class Flatten(_NewShape):
-    """The axes from `axis` to `end_axis`, both included, as one."""
+    """The bottom with the axes from `axis` to `end_axis`, both included, merged into one."""
 
     def setup(self, x: Shape) -> list[Shape]:
         self.shape = new_shapes.flattened(self.node, x)
@@ -57,7 +57,7 @@ class Flatten(_NewShape):
 
 @layer("Reshape")
 class Reshape(_NewShape):
-    """`shape` in place of the `num_axes` axes from `axis` on: a 0 keeps the bottom's dim, one −1 takes the rest."""
+    """The bottom with `shape` in place of the `num_axes` axes from `axis` on: 0 keeps a dim, one −1 is inferred."""
 
     def setup(self, x: Shape) -> list[Shape]:
         self.shape = new_shapes.reshaped(self.node, x)
@@ -66,7 +66,7 @@ class Reshape(_NewShape):
 
 @layer("Permute")
 class Permute(Layer):
-    """The bottom with its axes in another order: top axis i is bottom axis order[i]; axes not named come last (SSD)."""
+    """The bottom with its axes permuted: top axis i is bottom axis order[i]; axes not listed come last (SSD)."""
 
     precision = "given"
 
@@ -80,12 +80,12 @@ class Permute(Layer):
 
 @layer("Transpose")
 class Transpose(Permute):
-    """The bottom with its axes in another order: top axis i is bottom axis dim[i], all being named (CTPN)."""
+    """The bottom with its axes permuted: top axis i is bottom axis dim[i]; every axis must be listed (CTPN)."""
 
 
 @layer("Squeeze")
 class Squeeze(Layer):
-    """The bottom without the axes of length 1 that `axis` names; without all of them where it names none."""
+    """The bottom without the axes of length 1 listed in `axis`, or without any axis of length 1 if none is listed."""
 
     precision = "given"
 
@@ -98,7 +98,7 @@ class Squeeze(Layer):
 
 @layer("Reverse")
 class Reverse(Layer):
-    """The bottom with what lies along `axis` the other way round (CTPN)."""
+    """The bottom reversed along `axis` (CTPN)."""
 
     precision = "given"
 
@@ -112,7 +112,7 @@ class Reverse(Layer):
 
 @layer("ShuffleChannel")
 class ShuffleChannel(Layer):
-    """The channels of `group` groups in turn: top channel j · group + i is channel j of group i (ShuffleNet)."""
+    """Interleaves the channels of `group` groups: top channel j · group + i is channel j of group i (ShuffleNet)."""
 
     precision = "given"
 
@@ -129,7 +129,7 @@ class ShuffleChannel(Layer):
 
 @layer("Tile")
 class Tile(Layer):
-    """The bottom `tiles` times, one after the other along `axis`."""
+    """The bottom repeated `tiles` times along `axis`."""
 
     def setup(self, x: Shape) -> list[Shape]:
         self.axis, shape = new_shapes.tiled(self.node, x)

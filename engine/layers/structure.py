@@ -1,4 +1,4 @@
-"""Layers that say how a net is joined and compute nothing: Input, Parameter, Split, Gather, Silence."""
+"""Layers that only connect a net and compute nothing: Input, Parameter, Split, Gather, Silence."""
 
 from engine.graph import same_shape, source_shapes
 from engine.layers.base import Array, Arrays, Context, Layer, Shape, SourceLayer
@@ -7,7 +7,7 @@ from engine.layers.registry import layer
 
 @layer("Input")
 class Input(SourceLayer):
-    """Tops that the caller fills, of the shapes in `input_param` (one for all, or one a top)."""
+    """Tops that the caller fills, with the shapes in `input_param` (one for all, or one per top)."""
 
     reads_data = False
 
@@ -17,7 +17,7 @@ class Input(SourceLayer):
 
 @layer("Parameter")
 class Parameter(Layer):
-    """Top: the layer's one parameter, of `parameter_param.shape`; zeros at first, or by blob_filler (NormFace)."""
+    """Top: the layer's only parameter, of `parameter_param.shape`; zeros at first, or by blob_filler (NormFace)."""
 
     def setup(self) -> list[Shape]:
         shape = source_shapes.not_negative(self.node, tuple(self.config.parameter_param.shape.dim))
@@ -30,7 +30,7 @@ class Parameter(Layer):
 
 @layer("Split")
 class Split(Layer):
-    """The same blob for several readers; its gradient is the sum of theirs."""
+    """Passes the same blob to several readers; its gradient is the sum of theirs."""
 
     copies = True
     precision = "given"
@@ -45,10 +45,10 @@ class Split(Layer):
 
 @layer("Gather")
 class Gather(Layer):
-    """Each top is the bottom of its number: where batches are shared out, each device goes on with its own part.
+    """Each top is the bottom of the same index: in data-parallel training, each device continues with its own shard.
 
-    In temporal segment networks' Caffe the layers behind it compute all processes' parts in each of them, which gives
-    the same gradients. Bottoms and tops: any number, as many of both.
+    In the Caffe of temporal segment networks, every process computes the following layers for the shards of all
+    processes, which gives the same gradients. Bottoms and tops: any number, equally many of both.
     """
 
     bottoms = (1, None)

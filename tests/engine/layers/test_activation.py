@@ -110,9 +110,9 @@ def test_gradient_at_a_kink_is_the_side_that_caffe_takes(layer, x, slope):
 REFUSED = [
     ('type: "PReLU"', {"x": (3,)}, r'"x" has shape \[3\]; 2 axes or more are needed'),
     ('type: "Clip"', X, "needs min and max"),
-    ('type: "Exp" exp_param { base: 0 }', X, "base 0 is not above 0"),
-    ('type: "Log" log_param { base: -2 }', X, "base -2 is not above 0"),
-    ('type: "Log" log_param { base: 1 }', X, "base 1 has no logarithm"),
+    ('type: "Exp" exp_param { base: 0 }', X, "base is 0; it must be above 0"),
+    ('type: "Log" log_param { base: -2 }', X, "base is -2; it must be above 0"),
+    ('type: "Log" log_param { base: 1 }', X, "base is 1; there are no logarithms"),
     ('type: "ReLU"', {"a": (2,), "b": (2,)}, "2 bottoms and takes 1"),
     ('type: "ReLU" param { lr_mult: 1 }', X, "0 parameters and 1 param blocks"),
     ('type: "PReLU" prelu_param { filler { type: "gausian" } }', X, 'Did you mean "gaussian"'),

@@ -83,4 +83,4 @@ def test_a_scale_is_kept_within_its_bounds():
 
 
 def test_what_is_multiplied_must_fit():
-    check_refused('type: "Mul"', {"a": (2, 3), "b": (2,)}, r"has shape \[2, 3\] and what it is multiplied by \[2\]")
+    check_refused('type: "Mul"', {"a": (2, 3), "b": (2,)}, r"has shape \[2, 3\] and its factor \[2\]")

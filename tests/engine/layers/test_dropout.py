@@ -47,7 +47,7 @@ class TestCases(Cases):
         ('type: "Dropout" dropout_param { dropout_ratio: -0.5 }', X, "dropout_ratio -0.5 is not"),
         ('type: "SeLuDropout" selu_dropout_param { dropout_ratio: 1 }', X, "not a probability between 0 and 1"),
         ('type: "Insanity" insanity_param { lb: 3 ub: 3 }', X, "lb must be below ub"),
-        ('type: "Insanity" insanity_param { lb: -inf ub: 3 }', X, "none of them 0 or infinite"),
+        ('type: "Insanity" insanity_param { lb: -inf ub: 3 }', X, "neither may be 0 or infinite"),
     ],
 )
 def test_wrong_configuration_is_refused(layer, bottoms, message):

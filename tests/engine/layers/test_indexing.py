@@ -73,9 +73,9 @@ def test_a_net_with_a_filter_is_not_compiled_as_one():
     [
         ('type: "Embed" embed_param { num_output: 5 }', {"x": (2,)}, "input_dim"),
         ('type: "BatchReindex"', {"x": (3, 2), "p": (2, 2)}, r'bottom "p" of shape \[2, 2\]'),
-        (FILTER, {"x": (4, 2), "s": (4, 2)}, "one number for each row"),
+        (FILTER, {"x": (4, 2), "s": (4, 2)}, "one value for each row"),
         (FILTER, {"x": (3, 2), "s": (4,)}, r'bottom "x" of shape \[3, 2\] must have 4 rows'),
-        (FILTER, {"x": (4, 2), "z": (4,), "s": (4,)}, "1 tops; it makes one of each bottom"),
+        (FILTER, {"x": (4, 2), "z": (4,), "s": (4,)}, "1 tops; it makes one for each bottom"),
     ],
 )
 def test_refuses(layer, bottoms, message):
