@@ -1,4 +1,4 @@
-"""BoxOutput, BoxGroupOutput: the regions that maps of several sizes propose (MS-CNN, Cai et al. 2016)."""
+"""BoxOutput and BoxGroupOutput: the regions proposed by feature maps of several sizes (MS-CNN, Cai et al. 2016)."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ from engine.proto import caffe_pb2 as pb
 
 @dataclass(frozen=True)
 class Level:
-    """Maps of one size. fields: width and height of what lies around each place, one for each map of a place."""
+    """Maps of one size. fields: the width and height of the default boxes at each position, one per group of maps."""
 
     fields: tuple[tuple[int, int], ...]
     stride: int
@@ -27,9 +27,10 @@ class Level:
 
 @dataclass(frozen=True)
 class Search:
-    """What counts as found. `before` regions a picture go into the suppression, `after` come out at most; None: all.
+    """The settings of the search. Per image, `before` regions enter the non-maximum suppression (NMS), and at most
+    `after` come out of it; None means no limit.
 
-    pixel: 1 where a region's last row and column belong to it, 0 where they are its edges.
+    pixel: 1 if a region's last row and column belong to it, 0 if they are its edges.
     """
 
     levels: tuple[Level, ...]
@@ -48,9 +49,10 @@ class Search:
 
 @partial(jax.jit, static_argnums=2)
 def propose(scores: Sequence[Array], moves: Sequence[Array], search: Search) -> tuple[Array, Array, Array]:
-    """The regions (N, K, 4) that go into the suppression, best first, their scores (N, K), and which are kept (N, K).
+    """Returns the regions (N, K, 4) that enter the NMS, by descending score, their scores (N, K), and which are kept
+    (N, K).
 
-    scores: of each level (N, G, H, W), for G fields a place; moves: of each level (N, G, 4, H, W).
+    scores: (N, G, H, W) for each level, with G fields per position; moves: (N, G, 4, H, W) for each level.
     """
     levels = [_of_level(m, level, search) for m, level in zip(moves, search.levels, strict=True)]
     number = len(scores[0])
@@ -58,7 +60,7 @@ def propose(scores: Sequence[Array], moves: Sequence[Array], search: Search) -> 
     sure = jnp.concatenate([each.reshape(number, -1) for each in scores], 1)
     sizes = boxes[..., 2:] - boxes[..., :2] + search.pixel
     usable = (sure >= search.least_score) & jnp.all(sizes >= search.least_size, -1)
-    if not search.pixel:  # of equal scores MS-CNN takes the last first
+    if not search.pixel:  # among equal scores, MS-CNN takes the last first
         boxes, sure, usable = (jnp.flip(each, 1) for each in (boxes, sure, usable))
     most = sure.shape[1] if search.before is None else min(search.before, sure.shape[1])
     best, at = jax.lax.top_k(jnp.where(usable, sure, -jnp.inf), most)
@@ -70,7 +72,7 @@ def propose(scores: Sequence[Array], moves: Sequence[Array], search: Search) -> 
 
 
 def _of_level(moves: Array, level: Level, search: Search) -> Array:
-    """The regions (N, G, H, W, 4) of a level, cut to the picture."""
+    """The regions (N, G, H, W, 4) of a level, clipped to the image."""
     mean, std = (jnp.asarray(v, moves.dtype)[:, None, None] for v in (search.mean, search.std))
     fields = jnp.asarray(level.fields, moves.dtype)
     placed = region_boxes.of_maps(moves * std + mean, fields, level.stride, search.farthest, search.widest)
@@ -79,12 +81,12 @@ def _of_level(moves: Array, level: Level, search: Search) -> Array:
     last = first + placed[..., 2:] - search.pixel
     if search.pixel:
         return jnp.concatenate([jnp.maximum(first, 0), jnp.minimum(last, picture)], -1)
-    first = jnp.maximum(first, 0)  # and is as wide as before, as far as the picture goes
+    first = jnp.maximum(first, 0)  # moved, not clipped: the region keeps its size, up to the end of the image
     return jnp.concatenate([first, jnp.minimum(first + placed[..., 2:], picture)], -1)
 
 
 class _Proposals(HostLayer):
-    """Makes regions of what its bottoms propose; see `BoxOutput`."""
+    """The base of BoxOutput and BoxGroupOutput; see `BoxOutput`."""
 
     bottoms = (1, None)
     tops = (1, 2)
@@ -93,18 +95,18 @@ class _Proposals(HostLayer):
     def read_search(
         self, p: pb.BoxOutputParameter | pb.BoxGroupOutputParameter, levels: Sequence[Level], pixel: int
     ) -> None:
-        """Keeps what the configuration asks for, checked. Raises LayerError."""
+        """Checks and stores the settings of the search. Raises LayerError."""
         for number, level in enumerate(levels):
             if level.stride < 1 or not level.fields or min(map(min, level.fields)) < 1:
                 raise self.error(
-                    f"of bottoms {number + 1} the fields are {list(level.fields)} (width, height) and the stride is "
-                    f"{level.stride}; there must be one field or more, of 1 or more each."
+                    f"level {number + 1} has fields {list(level.fields)} (width, height) and stride {level.stride}; "
+                    "it needs one field or more, and all these numbers must be 1 or more."
                 )
         for name in ("field_whr", "field_xyr"):
             if getattr(p, name) <= 0:
                 raise self.error(f"{name} is {getattr(p, name):g}; it must be above 0.")
         if p.nms_type not in region_boxes.MODES:
-            raise self.error(f'nms_type "{p.nms_type}"; there are {", ".join(region_boxes.MODES)}.')
+            raise self.error(f'nms_type is "{p.nms_type}"; it must be one of {", ".join(region_boxes.MODES)}.')
         mean, std = normalization(self)
         self.search = Search(
             levels=tuple(levels),
@@ -122,12 +124,12 @@ class _Proposals(HostLayer):
         )
 
     def blank_tops(self) -> list[Shape]:
-        """The tops' shapes, of one region each."""
+        """The tops' shapes for one region."""
         shapes: list[Shape] = [(1, 5, 1, 1), (1, 6, 1, 1)]
         return shapes[: len(self.config.top)]
 
     def split(self, bottoms: Arrays) -> tuple[list[Array], list[Array]]:
-        """Scores (N, G, H, W) and moves (N, G, 4, H, W) of each level."""
+        """Returns the scores (N, G, H, W) and moves (N, G, 4, H, W) of each level."""
         raise TypeError(f"{type(self).__name__} has no split")
 
     def forward(self, params: Arrays, bottoms: Arrays, ctx: Context) -> list[Array]:
@@ -136,20 +138,21 @@ class _Proposals(HostLayer):
         numbers = np.nonzero(chosen)[0].astype(boxes.dtype)[:, None]
         regions = np.concatenate([numbers, boxes[chosen], best[chosen][:, None]], 1)
         found = [regions[:, :5], regions]
-        if not len(regions):  # what a pooling behind it needs: one region of any picture
+        if not len(regions):  # a following ROI pooling needs at least one region, of any image
             found = [np.array([[0, 1, 1, 10, 10]], boxes.dtype), np.zeros((1, 6), boxes.dtype)]
         return [jnp.asarray(top[:, :, None, None]) for top in found[: len(self.config.top)]]
 
 
 @layer("BoxOutput")
 class BoxOutput(_Proposals):
-    """The regions of each picture that are left of what the bottoms propose, best first, after suppression (MS-CNN).
+    """The regions of each image that the bottoms propose, after non-maximum suppression, by descending score (MS-CNN).
 
-    At each place of bottom i, `downsample_rate[i]` pixels apart, lies a field of field_w[i] × field_h[i] pixels, which
-    the last 4 channels move (`region_boxes.of_maps`, of values · bbox_std + bbox_mean). Its score is the largest of an
-    object's class less that of the background, the first one; below fg_thr it is none, nor below min_size pixels.
-    Bottoms: (N, C + 4, H, W) each, with C classes. Tops: regions (R, 5, 1, 1): picture, x1, y1, x2, y2; and, where a
-    second one is named, these and their scores (R, 6, 1, 1). Where there is none, (0, 1, 1, 10, 10), and zeros.
+    Each position of bottom i, `downsample_rate[i]` pixels apart, has a default box (field) of field_w[i] × field_h[i]
+    pixels, which the last 4 channels move: `region_boxes.of_maps` of values · bbox_std + bbox_mean. Its score is the
+    largest of the object classes minus that of the background, which is first. Regions with a score below fg_thr or a
+    side below min_size pixels are discarded.
+    Bottoms: (N, C + 4, H, W) each, with C classes. Tops: regions (R, 5, 1, 1): image, x1, y1, x2, y2; and optionally
+    the same with their scores (R, 6, 1, 1). If there is no region, (0, 1, 1, 10, 10), and zeros.
     """
 
     def setup(self, *bottoms: Shape) -> list[Shape]:
@@ -162,8 +165,8 @@ class BoxOutput(_Proposals):
         for i, shape in enumerate(bottoms):
             if len(shape) != 4 or shape[:2] != bottoms[0][:2] or shape[1] < 6:
                 raise self.error(
-                    f"{self.bottom(i)} has shape {list(shape)}; each must be (N, classes + 4, H, W), of one N and one "
-                    "number of classes, 2 or more."
+                    f"{self.bottom(i)} has shape {list(shape)}; each must be (N, classes + 4, H, W), with the same N "
+                    "and number of classes, 2 or more."
                 )
         return self.blank_tops()
 
@@ -174,11 +177,11 @@ class BoxOutput(_Proposals):
 
 @layer("BoxGroupOutput")
 class BoxGroupOutput(_Proposals):
-    """`BoxOutput` of bottoms with several fields at a place, a picture's maps one after another (Cascade R-CNN).
+    """`BoxOutput` for several fields per position, which lie behind each other along the batch axis (Cascade R-CNN).
 
-    Bottoms, two by two: probabilities (N · G, C, H, W), the background's first, and moves (N · G, 4, H, W), for the G
-    fields of the box_group_param of the same number. A region's score is 1 less the background's; its last row and
-    column belong to it. Tops: as those of BoxOutput.
+    Bottoms, in pairs: probabilities (N · G, C, H, W), the background's first, and moves (N · G, 4, H, W), for the G
+    fields of the box_group_param with the same index. A region's score is 1 minus that of the background; its last row
+    and column belong to it. Tops: as for BoxOutput.
     """
 
     bottoms = (2, None)
@@ -186,13 +189,15 @@ class BoxGroupOutput(_Proposals):
     def setup(self, *bottoms: Shape) -> list[Shape]:
         p = self.config.box_group_output_param
         if len(bottoms) != 2 * len(p.box_group_param):
-            raise self.error(f"{len(p.box_group_param)} box_group_param for {len(bottoms)} bottoms; give one for two.")
+            raise self.error(
+                f"{len(p.box_group_param)} box_group_param for {len(bottoms)} bottoms; give one for each pair."
+            )
         levels = []
         for i, group in enumerate(p.box_group_param):
             if len(group.field_w) != len(group.field_h):
                 raise self.error(
                     f"box_group_param {i + 1} has {len(group.field_w)} field_w and {len(group.field_h)} field_h; "
-                    "they need as many."
+                    "give equally many of both."
                 )
             levels.append(Level(tuple(zip(group.field_w, group.field_h, strict=True)), group.stride))
         self.read_search(p, levels, pixel=1)
@@ -201,13 +206,13 @@ class BoxGroupOutput(_Proposals):
         return self.blank_tops()
 
     def _check(self, i: int, bottoms: Sequence[Shape], fields: int) -> None:
-        """Raises LayerError where bottoms i and i + 1 are not those of a level with so many fields."""
+        """Raises LayerError unless bottoms i and i + 1 have the shapes of a level with this number of fields."""
         number = bottoms[0][0] // len(self.search.levels[0].fields) if bottoms[0] else 0
         scores, moves = bottoms[i], bottoms[i + 1]
         if len(scores) != 4 or scores[0] != number * fields or moves != (scores[0], 4, *scores[2:]):
             raise self.error(
                 f"{self.bottom(i)} has shape {list(scores)} and {self.bottom(i + 1)} {list(moves)}; {fields} fields "
-                f"need ({fields} · N, classes, H, W) and ({fields} · N, 4, H, W), of the same N for all, here {number}."
+                f"need ({fields} · N, classes, H, W) and ({fields} · N, 4, H, W), with one N for all, here {number}."
             )
 
     def split(self, bottoms: Arrays) -> tuple[list[Array], list[Array]]:

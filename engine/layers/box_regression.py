@@ -1,5 +1,5 @@
-"""Layers between the stages of a cascade of detectors, each of which moves the regions of the one before: DecodeBBox,
-ScaleRoute, BboxAccuracy (Cascade R-CNN, Cai and Vasconcelos 2018)."""
+"""Layers between the stages of a detector cascade, in which each stage refines the regions of the one before:
+DecodeBBox, ScaleRoute, BboxAccuracy (Cascade R-CNN, Cai and Vasconcelos 2018)."""
 
 import jax.numpy as jnp
 import numpy as np
@@ -11,11 +11,12 @@ from engine.ops.region_boxes import moved, overlap
 from engine.proto import caffe_pb2 as pb
 
 LARGEST_OVERLAP = 0.975
-"""BboxAccuracy leaves out regions that overlap their object more: these are the objects themselves."""
+"""BboxAccuracy ignores regions that overlap their object by more than this: they are the objects themselves."""
 
 
 def normalization(of: Layer) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """bbox_mean and bbox_std of a layer's bbox_reg_param, by which a regression's values are taken; 0 and 1 without."""
+    """The mean and standard deviation by which regression values are normalised: bbox_mean and bbox_std of a layer's
+    bbox_reg_param, 0 and 1 if not given."""
     p = of.config.bbox_reg_param
     if not p.bbox_mean or not p.bbox_std:
         return (0.0,) * 4, (1.0,) * 4
@@ -28,7 +29,7 @@ def normalization(of: Layer) -> tuple[tuple[float, ...], tuple[float, ...]]:
 
 
 def check_rows(of: Layer, shapes: list[tuple[int, Shape, int, str]]) -> None:
-    """Raises LayerError unless each bottom i is (R, width), of one R; further axes have 1."""
+    """Raises LayerError unless each bottom i has shape (R, width), with the same R; further axes may have length 1."""
     for i, shape, width, what in shapes:
         if len(shape) < 2 or shape[0] != shapes[0][1][0] or count(shape[1:]) != width:
             raise of.error(
@@ -38,17 +39,17 @@ def check_rows(of: Layer, shapes: list[tuple[int, Shape, int, str]]) -> None:
 
 @layer("DecodeBBox")
 class DecodeBBox(Layer):
-    """The regions, moved by what was predicted of them: `region_boxes.moved` of values · bbox_std + bbox_mean.
+    """The regions moved by the predictions: `region_boxes.moved` with values · bbox_std + bbox_mean.
 
-    Bottoms: predictions (R, 8), the last 4 of them the object's; regions (R, 5, 1, 1): picture, x1, y1, x2, y2, both
-    ends included. Top: regions, of the same shape. No gradient.
+    Bottoms: predictions (R, 8), of which the last 4 are those for the object; regions (R, 5, 1, 1): image, x1, y1, x2,
+    y2, both ends included. Top: regions, of the same shape. No gradient.
     """
 
     bottoms = (2, 3)
 
     def setup(self, moves: Shape, regions: Shape, *matched: Shape) -> list[Shape]:
         if matched and self.phase != pb.TRAIN:
-            raise self.error("it has 3 bottoms; the matched boxes are for phase TRAIN alone.")
+            raise self.error("it has 3 bottoms; the third, the matched boxes, is for phase TRAIN only.")
         self.mean, self.std = normalization(self)
         check_rows(self, [(0, moves, 8, "4 values of the background and 4 of the object")])
         check_rows(self, [(0, moves, 8, ""), (1, regions, 5, "picture, x1, y1, x2, y2")])
@@ -67,10 +68,10 @@ class DecodeBBox(Layer):
 
 @layer("DecodeBBox", when=lambda config: config.phase == pb.TRAIN)
 class SievedDecodeBBox(HostLayer, DecodeBBox):
-    """DecodeBBox in training: without regions of less than a pixel, and those that overlap their object almost wholly.
+    """DecodeBBox in training: drops regions smaller than a pixel, and those that are the objects themselves.
 
-    A third bottom (R, …) says in its last column how far each does; from decode_bbox_param's gt_iou_thr on it is taken
-    for the object itself. Raises LayerError where none is left, as in its fork.
+    The last column of a third bottom (R, …) is each region's overlap with its object; from decode_bbox_param's
+    gt_iou_thr on, the region is taken to be the object itself. Raises LayerError if no region is left, as in the fork.
     """
 
     def forward(self, params: Arrays, bottoms: Arrays, ctx: Context) -> list[Array]:
@@ -80,17 +81,17 @@ class SievedDecodeBBox(HostLayer, DecodeBBox):
         for matched in bottoms[2:]:
             kept &= np.asarray(matched).reshape(len(made), -1)[:, -1] < self.config.decode_bbox_param.gt_iou_thr
         if not np.any(kept):
-            raise self.error(f"of {len(made)} regions none is left: all are objects themselves, or less than a pixel.")
+            raise self.error(f"none of {len(made)} regions is left: all are objects themselves or less than a pixel.")
         return [jnp.asarray(made[kept])]
 
 
 @layer("ScaleRoute")
 class ScaleRoute(HostLayer):
-    """The rows whose regions are of low_scale to less than high_scale: √(width · height), in pixels.
+    """Selects the rows whose regions have a scale √(width · height) from low_scale to less than high_scale, in pixels.
 
-    Where there is none, the one that is nearest, by the logarithm, to the middle of both, to the one that is given, or
-    to 256. Bottoms: regions (R, 5, …): picture, x1, y1, x2, y2, both ends included; any number of (R, …). Tops: the
-    chosen rows of each. No gradient.
+    If there is none, it selects the one whose scale is nearest, by its logarithm, to the geometric mean of the two
+    limits, to the only limit given, or to 256. Bottoms: regions (R, 5, …): image, x1, y1, x2, y2, both ends included;
+    any number of (R, …). Tops: the selected rows of each. No gradient.
     """
 
     bottoms = (1, None)
@@ -101,7 +102,7 @@ class ScaleRoute(HostLayer):
         check_rows(self, [(0, bottoms[0], 5, "picture, x1, y1, x2, y2")])
         check_rows(self, [(i, s, count(s[1:]), "a row for each region") for i, s in enumerate(bottoms)])
         if len(self.config.top) != len(bottoms):
-            raise self.error(f"it has {len(self.config.top)} tops; it makes one of each of its {len(bottoms)} bottoms.")
+            raise self.error(f"it has {len(self.config.top)} tops; give one for each of its {len(bottoms)} bottoms.")
         low, high = (getattr(p, name) if p.HasField(name) else None for name in ("low_scale", "high_scale"))
         if (low is not None and low <= 0) or (high is not None and not (low or 0) < high < float("inf")):
             raise self.error(f"low_scale is {low} and high_scale {high}; 0 < low_scale < high_scale is needed.")
@@ -125,11 +126,11 @@ class ScaleRoute(HostLayer):
 
 @layer("BboxAccuracy")
 class BboxAccuracy(Layer):
-    """How far regions overlap their objects once they are moved, on average; and, as a second top, before that.
+    """The mean overlap of regions with their objects after they are moved; and, as a second top, before.
 
-    Counted are those of an object that they do not have as it is. Where there is none, both are −1.
-    Bottoms: predictions (R, 4 · classes), or (R, 8) with `cls_aware: false`; regions (R, 5, …): picture, x1, y1, x2,
-    y2; matched objects (R, 6, …): class, x1, y1, x2, y2, overlap. Tops: (1, 1, 1, 1). No gradient.
+    Only regions with an object count, except those that are the object itself. If there is none, both are −1.
+    Bottoms: predictions (R, 4 · classes), or (R, 8) with `cls_aware: false`; regions (R, 5, …): image, x1, y1, x2, y2;
+    matched objects (R, 6, …): class, x1, y1, x2, y2, overlap. Tops: (1, 1, 1, 1). No gradient.
     """
 
     bottoms = (3, 3)
@@ -141,12 +142,12 @@ class BboxAccuracy(Layer):
         width = count(moves[1:])
         if width < 8 or width % 4 or (width != 8 and not self.by_class):
             raise self.error(
-                f"{self.bottom(0)} has shape {list(moves)}; 4 values a class are needed, 8 if not cls_aware."
+                f"{self.bottom(0)} has shape {list(moves)}; 4 values per class are needed, 8 if not cls_aware."
             )
         check_rows(
             self,
             [
-                (0, moves, width, "4 values a class"),
+                (0, moves, width, "4 values per class"),
                 (1, regions, 5, "picture, x1, y1, x2, y2"),
                 (2, matched, 6, "class, x1, y1, x2, y2, overlap"),
             ],

@@ -1,4 +1,4 @@
-"""DetectionEvaluate: which of a detector's finds are right (Everingham et al. 2010, section 4.2)."""
+"""DetectionEvaluate: which of a detector's detections are correct (Everingham et al. 2010, section 4.2)."""
 
 from collections import defaultdict
 from collections.abc import Iterator
@@ -14,18 +14,18 @@ from engine.layers.base import Array, Arrays, Context, HostLayer, Shape
 from engine.layers.registry import layer
 
 Groups = dict[int, dict[int, np.ndarray]]
-"""Picture → class → its rows."""
+"""Image → class → the rows of that class."""
 
 
 @layer("DetectionEvaluate")
 class DetectionEvaluate(HostLayer):
-    """Detections judged by the boxes that there are, for the solver to make average precisions of (SSD).
+    """Compares detections with the ground truth, so that the solver can compute average precision (SSD).
 
-    Bottoms: detections (1, 1, M, 7), as DetectionOutput makes them; boxes (1, 1, G, 8): picture, class, instance, xmin,
-    ymin, xmax, ymax, difficult, up to the first of picture −1. Top: (1, 1, R, 5): for each class but the background
-    −1, class, its number of boxes, −1, −1; then for each detection picture, class, score, right, wrong (0 or 1 both).
-    Boxes are parts of the picture; with `name_size_file` (name, height, width a line) they are pixels of pictures that
-    come in that file's order, pass after pass.
+    Bottoms: detections (1, 1, M, 7), as DetectionOutput makes them; boxes (1, 1, G, 8): image, class, instance, xmin,
+    ymin, xmax, ymax, difficult, up to the first with image −1. Top: (1, 1, R, 5): for each class but the background −1,
+    class, number of boxes, −1, −1; then for each detection image, class, score, true positive, false positive (each 0
+    or 1). Box coordinates are fractions of the image; with `name_size_file` (lines of name, height, width), boxes are
+    compared in pixels, and the images come in that file's order, pass after pass.
     """
 
     bottoms = (2, 2)
@@ -79,21 +79,22 @@ class DetectionEvaluate(HostLayer):
         groups: defaultdict[int, defaultdict[int, list[np.ndarray]]] = defaultdict(lambda: defaultdict(list))
         for row in rows:
             if not np.isfinite(row[:2]).all():
-                raise self.error(f"its {what} have one of picture {row[0]:g} and class {row[1]:g}; numbers are needed.")
+                raise self.error(f"one of its {what} has picture {row[0]:g} and class {row[1]:g}; give numbers.")
             if int(row[1]) == self.background:
-                raise self.error(f"its {what} have one of class {self.background}, which is the background.")
+                raise self.error(f"one of its {what} has class {self.background}, which is the background.")
             groups[int(row[0])][int(row[1])].append(row)
         return {picture: {c: np.stack(of) for c, of in classes.items()} for picture, classes in groups.items()}
 
     def _count(self, boxes: Groups, number: int) -> int:
-        """How many boxes of the class `number` are to be found."""
+        """The number of ground-truth boxes of the class `number`."""
         rows = [classes[number] for classes in boxes.values() if number in classes]
         return sum(len(each) if self.difficult else int(np.sum(each[:, 7] == 0)) for each in rows)
 
     def _judged(
         self, found: np.ndarray, there: np.ndarray | None, size: np.ndarray | None
     ) -> Iterator[tuple[float, int, int]]:
-        """Score, right and wrong of each detection: right for the first that overlaps a box most, and enough."""
+        """Yields score, true positive and false positive of each detection. A detection is true if it overlaps its best
+        box enough and is the first to do so."""
         if there is None:
             yield from ((score, 0, 1) for score in found[:, 2])
             return
@@ -119,8 +120,9 @@ class DetectionEvaluate(HostLayer):
 
 
 def _overlaps(a: np.ndarray, b: np.ndarray, *, more: bool, larger: bool) -> np.ndarray:
-    """Intersection over union of boxes a (A, 4) and b (B, 4): (A, B). Of pixels the last ones count as inside: what two
-    boxes have in common is one wider and higher with `more`, each box with `larger`. The fork has not always both."""
+    """Intersection over union of boxes a (A, 4) and b (B, 4): (A, B). In pixels, the last row and column belong to a
+    box: `more` adds one to the sides of the intersection, `larger` to those of each box. The fork does not always do
+    both."""
 
     def area(boxes: np.ndarray) -> np.ndarray:
         side = boxes[:, 2:] - boxes[:, :2]
@@ -128,7 +130,7 @@ def _overlaps(a: np.ndarray, b: np.ndarray, *, more: bool, larger: bool) -> np.n
 
     apart = np.any((b[None, :, :2] > a[:, None, 2:]) | (b[None, :, 2:] < a[:, None, :2]), -1)
     side = np.minimum(a[:, None, 2:], b[None, :, 2:]) - np.maximum(a[:, None, :2], b[None, :, :2])
-    side = np.where(apart[..., None], 0, side) + np.float32(more)  # even what has nothing in common, as in the fork
+    side = np.where(apart[..., None], 0, side) + np.float32(more)  # even for disjoint boxes, as in the fork
     common = np.prod(side, -1)
     union = area(a)[:, None] + area(b)[None] - common
     return np.where(np.all(side > 0, -1), common / np.where(union == 0, 1, union), 0)

@@ -1,4 +1,4 @@
-"""DetectionOutput: from a detector's predictions to the boxes that it has found (Liu et al. 2016)."""
+"""DetectionOutput: turns a detector's predictions into detections (Liu et al. 2016)."""
 
 import logging
 from dataclasses import dataclass
@@ -22,7 +22,8 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Search:
-    """What counts as found. `top_k` boxes a class at most go into the suppression, `keep_top_k` a picture come out."""
+    """The settings of the search. At most `top_k` boxes per class enter the non-maximum suppression (NMS), and at most
+    `keep_top_k` per image come out of it."""
 
     classes: int
     shared: bool
@@ -40,12 +41,12 @@ class Search:
 
 @partial(jax.jit, static_argnums=3)
 def detect(loc: Array, conf: Array, priors: Array, search: Search, *refined: Array) -> tuple[Array, Array]:
-    """Detections (N, R, 3 + V), by picture and class and best first: picture, class, score, xmin, ymin, xmax, ymax, and
-    an outline where V is more than 4; and which of them there are (N, R).
+    """Returns detections (N, R, 3 + V), by image, class and descending score: image, class, score, xmin, ymin, xmax,
+    ymax, and an outline if V is more than 4; and which of the rows are detections (N, R).
 
-    loc (N, P · L · V), conf (N, P · C), priors (1, 2, P · 4), with P priors, C classes and L classes of locations,
-    1 where they are shared. refined: scores of being an object at all (N, P · 2), by which priors are left out, and
-    offsets (N, P · 4), which move the priors first. R is fixed, so that the whole batch is one compiled computation.
+    loc (N, P · L · V), conf (N, P · C), priors (1, 2, P · 4), with P priors, C classes and L location classes, 1 if
+    they are shared. refined: objectness scores (N, P · 2), by which priors are discarded, and offsets (N, P · 4), by
+    which the priors are moved first. R is fixed, so that the whole batch is one compiled computation.
     """
     boxes, variances = priors.reshape(2, -1, 1, 4)
     units = 1.0 if search.variance_in_target else variances
@@ -69,16 +70,16 @@ def detect(loc: Array, conf: Array, priors: Array, search: Search, *refined: Arr
 
 
 def _of_picture(search: Search, numbers: Array, picture: Array, boxes: Array, scores: Array) -> tuple[Array, Array]:
-    """One picture's rows: boxes (1 or C, P, V) and scores (C, P) of the classes `numbers` (C)."""
+    """The rows of one image, from boxes (1 or C, P, V) and scores (C, P) of the classes `numbers` (C)."""
     classes, priors = scores.shape
     limit = priors if search.top_k is None else min(search.top_k, priors)
-    ordered = jnp.where(scores == 0, 0, scores)  # top_k counts −0 as less than 0
+    ordered = jnp.where(scores == 0, 0, scores)  # because top_k orders −0 below 0
     best, places = jax.lax.top_k(jnp.where(scores > search.least_score, ordered, -jnp.inf), limit)
     candidates = jnp.take_along_axis(jnp.broadcast_to(boxes, (classes, priors, search.values)), places[:, :, None], 1)
     kept = suppress(candidates[..., :4], best > search.least_score, search.nms_threshold, search.eta).ravel()
     if search.keep_top_k is not None and search.keep_top_k < kept.size:
         _, chosen = jax.lax.top_k(jnp.where(kept, best.ravel(), -jnp.inf), search.keep_top_k)
-        chosen = jnp.sort(jnp.where(kept[chosen], chosen, kept.size))  # by class again; what is none comes last
+        chosen = jnp.sort(jnp.where(kept[chosen], chosen, kept.size))  # by class again, with padding last
     else:
         chosen = jnp.arange(kept.size)
     there = kept.at[chosen].get(mode="fill", fill_value=False)
@@ -94,16 +95,16 @@ def _of_picture(search: Search, numbers: Array, picture: Array, boxes: Array, sc
 
 @layer("DetectionOutput")
 class DetectionOutput(HostLayer):
-    """The boxes that are left of a detector's after suppression, and their classes and scores (SSD).
+    """A detector's boxes that remain after non-maximum suppression, with their classes and scores (SSD).
 
     Bottoms: offsets (N, P · L · 4), scores (N, P · C), priors (1, 2, P · 4), with P priors, C classes and L = 1, or C
-    with `share_location: false`. RefineDet's (Zhang et al. 2018) may have two more: scores (N, P · 2) of its anchor
-    refinement, which leave out priors of less than `objectness_score`, and offsets (N, P · 4), which the priors are
-    moved by. With `use_polygon` given, offsets are 12 for each box, or 9 where it is false, with those of an outline;
-    boxes alone are suppressed (TextBoxes++). Top: (1, 1, M, 7), or 15 or 12: picture, class, score, xmin, ymin, xmax,
-    ymax, outline, by picture and class and best first. Where nothing is found in the whole batch, a row a picture whose
-    other values are −1.
-    With `save_output_param` what is found is written into files too; see DetectionFiles.
+    with `share_location: false`. For RefineDet (Zhang et al. 2018) there may be two more, from its anchor refinement:
+    scores (N, P · 2), by which priors below `objectness_score` are discarded, and offsets (N, P · 4), by which the
+    priors are moved. If `use_polygon` is given (TextBoxes++), each box has 12 offsets, or 9 if it is false, which
+    include those of an outline; suppression compares only the boxes.
+    Top: (1, 1, M, 7), or 15 or 12 for the last axis: image, class, score, xmin, ymin, xmax, ymax, outline, ordered by
+    image, class and descending score. If nothing is found in the whole batch, one row per image whose other values are
+    −1. With `save_output_param`, detections are also written to files; see DetectionFiles.
     """
 
     def setup(self, loc: Shape, conf: Shape, priors: Shape, *refined: Shape) -> list[Shape]:
@@ -132,12 +133,12 @@ class DetectionOutput(HostLayer):
         sides = priors[:, 2:] - priors[:, :2]
         if self.search.code != CodeType.CORNER and (bad := np.flatnonzero(np.any(sides <= 0, 1))).size:
             raise self.error(
-                f"{self.bottom(2)}: prior {bad[0]} is {sides[bad[0]][0]:g} wide and {sides[bad[0]][1]:g} high; boxes "
-                "are told in units of these, which must be more than 0."
+                f"{self.bottom(2)}: prior {bad[0]} is {sides[bad[0]][0]:g} wide and {sides[bad[0]][1]:g} high; both "
+                "must be more than 0, as boxes are decoded in these units."
             )
 
     def _files(self) -> DetectionFiles | None:
-        """Where detections are saved to; None where that is not asked for, or files that it names are not there."""
+        """Returns the files to save detections to; None if none are asked for, or if a file named there is missing."""
         p = self.config.detection_output_param.save_output_param
         if not p.output_directory:
             return None
@@ -149,7 +150,7 @@ class DetectionOutput(HostLayer):
             labels, sizes = (paths.resolve(f, self.node.origin.path) for f in (p.label_map_file, p.name_size_file))
             return DetectionFiles(p, classes, labels, sizes)
         except (DataError, PrototxtError) as e:
-            log.warning("%s: save_output_param is not obeyed, detections go into its top only: %s", self.node.shown, e)
+            log.warning("%s: save_output_param is ignored, detections go into its top only: %s", self.node.shown, e)
             return None
 
     def _search(self) -> Search:

@@ -1,4 +1,4 @@
-"""MS-CNN's DetectionLoss and DetectionAccuracy: maps that say at each place what lies in the field around it, and where
+"""MS-CNN's DetectionLoss and DetectionAccuracy, for maps that predict the object in the field around each position
 (Cai et al. 2016)."""
 
 from dataclasses import dataclass
@@ -19,14 +19,15 @@ from engine.proto import caffe_pb2 as pb
 
 COORDINATES = 4
 LEAST_SIDE = 2.0
-"""Pixels that a box has at least where the logarithm of a side is learned."""
+"""The smallest side of a box, in pixels, when the target is the logarithm of a side."""
 
 
 @dataclass(frozen=True)
 class Truth:
-    """What labels (N, 6, H, W) say: the class (N, H, W), 0 for background; centre and size of the object (N, 4, H, W),
-    in pixels; how far it overlaps the field (N, H, W). counts: where the class is not ignored; boxed: where the
-    box of an object of such a class counts, which with `objectness` is judged by another class, as there."""
+    """The contents of labels (N, 6, H, W): the class (N, H, W), 0 for background; the centre and size of the object
+    (N, 4, H, W), in pixels; its overlap with the field (N, H, W). counts: where the class is not ignored. boxed: where
+    the box counts, that is, the class is neither background nor ignored. With `objectness`, counts tests the class
+    reduced to 0 or 1, and boxed the original class, as in the fork."""
 
     kind: Array
     boxes: Array
@@ -36,16 +37,17 @@ class Truth:
 
 
 class _Fields(Layer):
-    """Maps (N, cls_num + 4, H, W) of scores and boxes beside fields of field_w × field_h, downsample_rate pixels from
-    one to the next."""
+    """The base of layers for maps (N, cls_num + 4, H, W) of scores and boxes. The boxes are relative to fields of
+    field_w × field_h pixels, which are downsample_rate pixels apart."""
 
     def read_fields(
         self, p: pb.DetectionLossParameter | pb.DetectionAccuracyParameter, x: Shape, labels: Shape
     ) -> None:
-        """Keeps what the configuration says of them. Raises LayerError where the bottoms do not fit it."""
+        """Stores the settings of the maps and fields. Raises LayerError if the bottoms do not fit them."""
         if p.coord_num != COORDINATES or p.cls_num < 2 or (p.objectness and p.cls_num != 2):
             raise self.error(
-                f"coord_num is {p.coord_num} and cls_num {p.cls_num}; 4, and 2 or more, are needed, 2 with objectness."
+                f"coord_num is {p.coord_num} and cls_num {p.cls_num}; coord_num must be 4, and cls_num 2 or more, or "
+                "2 with objectness."
             )
         channels = p.cls_num + COORDINATES
         if len(x) != 4 or x[1] != channels or labels != (x[0], 2 + COORDINATES, *x[2:]) or 0 in x[2:]:
@@ -62,7 +64,7 @@ class _Fields(Layer):
         self.mean, self.std = normalization(self)
 
     def truth(self, labels: Array) -> Truth:
-        """Of the second bottom."""
+        """The contents of the second bottom."""
         labels = stop_gradient(labels)
         kind = labels[:, 0].astype(jnp.int32)
         judged = jnp.minimum(kind, 1) if self.objectness else kind
@@ -72,20 +74,22 @@ class _Fields(Layer):
         return Truth(judged, labels[:, 1:5], labels[:, 5], counts, boxed)
 
     def column(self, values: tuple[float, ...], x: Array) -> Array:
-        """Values of x, y, width and height, to be computed with maps (N, 4, H, W)."""
+        """Values for x, y, width and height in a shape that broadcasts against maps (N, 4, H, W)."""
         return jnp.asarray(values, x.dtype)[:, None, None]
 
 
 @layer("DetectionLoss", when=lambda config: config.detection_loss_param.HasField("cls_num"))
 class FieldDetectionLoss(_Fields, Loss):
-    """The softmax loss of scores, and lambda times the loss of boxes: smooth L1 or, with `bb_smooth: false`, squares.
+    """The softmax loss of the scores plus lambda times that of the boxes, smooth L1 or, without bb_smooth, squares.
 
-    Of places of background those count that overlap objects by less than bg_threshold and are chosen: by sample_mode
-    "random" bg_multiple as many as places of objects, drawn with replacement, by "bootstrap" for each class those that
-    score highest, by "mixture" half of each, else all. With iou_weighted an object counts as much as its overlap, with
-    pos_neg_weighted objects together 1 / (1 + bg_multiple) of all. Boxes are bounded to what field_xyr and field_whr
-    allow, and their gradient goes through that. Bottoms: x (N, cls_num + 4, H, W); labels (N, 6, H, W): class, centre,
-    size, overlap. Top (1, 1, 1, 2): the loss, which alone has a gradient, and its part of the boxes.
+    Background positions count if they overlap objects by less than bg_threshold and are selected. sample_mode "random"
+    draws bg_multiple times as many as there are object positions, with replacement; "bootstrap" selects, for each
+    class, bg_multiple times as many as its positions, those with the highest scores for it; "mixture" takes half from
+    each; any other mode selects all. With iou_weighted, an object is weighted by its overlap; with pos_neg_weighted,
+    all objects together have 1 / (1 + bg_multiple) of the total weight. Boxes are clipped to what field_xyr and
+    field_whr allow; the gradient passes through the clipping.
+    Bottoms: x (N, cls_num + 4, H, W); labels (N, 6, H, W): class, centre, size, overlap. Top (1, 1, 1, 2): the loss,
+    which alone has a gradient, and the part of it that comes from the boxes.
     """
 
     def setup(self, x: Shape, labels: Shape) -> list[Shape]:
@@ -98,7 +102,7 @@ class FieldDetectionLoss(_Fields, Loss):
         self.least = 4 * (self.classes - 1)
         self.most = max(self.least, int(x[2] * x[3] * self.multiple))
         if self.mode in ("random", "bootstrap", "mixture"):
-            self.check_size(f"what bg_multiple {p.bg_multiple} takes of the background", (x[0], self.most))
+            self.check_size(f"the background drawn for bg_multiple {p.bg_multiple}", (x[0], self.most))
         self.by_overlap, self.balanced = p.iou_weighted, p.pos_neg_weighted
         return [(1, 1, 1, 2)]
 
@@ -113,7 +117,7 @@ class FieldDetectionLoss(_Fields, Loss):
         return [jnp.stack([of_scores + of_boxes, stop_gradient(of_boxes)]).reshape(1, 1, 1, 2)]
 
     def _kept(self, scores: Array, truth: Truth, key: Array | None) -> Array:
-        """The places (N, H, W) of background that count."""
+        """The background positions (N, H, W) that are selected."""
         may = ((truth.kind == 0) & (truth.overlaps < self.background)).reshape(len(scores), -1)
         kinds = truth.kind.reshape(may.shape)
         kept = jnp.zeros_like(may)
@@ -135,7 +139,7 @@ class FieldDetectionLoss(_Fields, Loss):
         own = jnp.arange(self.classes)[:, None, None] == truth.kind[:, None]
         losses = -jnp.sum(jnp.where(own, chances, 0), 1) * self._weights(truth, kept)
         total = jnp.sum(jnp.where(counts, losses, 0)) / jnp.maximum(jnp.sum(counts), 1)
-        known = (truth.kind >= 0) & (truth.kind < self.classes)  # the fork reads what lies beside the scores
+        known = (truth.kind >= 0) & (truth.kind < self.classes)  # for others, the fork reads beyond the scores
         return jnp.where(jnp.any(counts & ~known), jnp.nan, total)
 
     def _weights(self, truth: Truth, kept: Array) -> Array:
@@ -165,7 +169,7 @@ class FieldDetectionLoss(_Fields, Loss):
         return jnp.sum(jnp.where(counts, losses, 0)) / jnp.maximum(COORDINATES * jnp.sum(counts), 1)
 
     def _encoded(self, boxes: Array) -> Array:
-        """What maps should say (N, 4, H, W) of boxes (N, 4, H, W), at each place."""
+        """The target values (N, 4, H, W) of the maps at each position, for boxes (N, 4, H, W)."""
         size = jnp.asarray(self.field, boxes.dtype)[:, None, None]
         height, width = boxes.shape[-2:]
         across, down = jnp.meshgrid(*((jnp.arange(n, dtype=boxes.dtype) + 0.5) * self.rate for n in (width, height)))
@@ -175,7 +179,7 @@ class FieldDetectionLoss(_Fields, Loss):
         return (values - self.column(self.mean, boxes)) / self.column(self.std, boxes)
 
     def _bounds(self) -> tuple[tuple[float, float], tuple[float, float]]:
-        """Least and most of a centre's and a side's values, by the middle of the means and of the deviations."""
+        """The lower and upper bounds of centre and of side values, from the averaged means and standard deviations."""
         most = 1 / self.farthest, log(self.widest)
         mean = [(a + b) / 2 for a, b in (self.mean[:2], self.mean[2:])]
         std = [sqrt(a * b) for a, b in (self.std[:2], self.std[2:])]
@@ -185,7 +189,7 @@ class FieldDetectionLoss(_Fields, Loss):
 
 
 def _drawn(key: Array, wanted: Array, places: int, most: int) -> Array:
-    """(N, places): those that are among so many (N) draws with replacement, of `most` at most."""
+    """(N, places): which places are hit by `wanted` (N) draws with replacement, at most `most` of them."""
     draws = jax.random.randint(key, (len(wanted), most), 0, places)
     draws = jnp.sort(jnp.where(jnp.arange(most) < wanted[:, None], draws, places), 1)
     at = jax.vmap(lambda row: jnp.searchsorted(row, jnp.arange(places)))(draws)
@@ -193,17 +197,17 @@ def _drawn(key: Array, wanted: Array, places: int, most: int) -> Array:
 
 
 def _ranks(scores: Array, may: Array) -> Array:
-    """(N, P): how many of those that may be chosen go before each, the highest score first, of equal ones the last."""
+    """(N, P): each position's rank among those that may be chosen, by descending score, the last of equals first."""
     order = jnp.argsort(jnp.flip(jnp.where(may, -scores, jnp.inf), 1), axis=1, stable=True)
     return jnp.flip(jnp.argsort(order, axis=1), 1)
 
 
 @layer("DetectionAccuracy")
 class DetectionAccuracy(_Fields):
-    """How many places have their class among the top_k scores, and how many of objects; −1 where there is none.
+    """The share of positions with their class among the top_k scores, of all and of objects only; −1 if there are none.
 
-    Background that overlaps objects by bg_threshold or more does not count. Bottoms: DetectionLoss's. Tops:
-    (1, 1, 1, 2), and (1, 1, 1, 1): how far boxes overlap their objects, on average. No gradient.
+    Background that overlaps objects by bg_threshold or more does not count. Bottoms: as for DetectionLoss. Tops:
+    (1, 1, 1, 2); and (1, 1, 1, 1): the mean overlap of boxes with their objects. No gradient.
     """
 
     bottoms = (2, 2)
@@ -237,7 +241,7 @@ class DetectionAccuracy(_Fields):
         return False
 
     def _right(self, scores: Array, kind: Array) -> Array:
-        """Where fewer than top_k classes go before the right one; of equal scores the last class goes first."""
+        """Where fewer than top_k classes rank above the true one; among equal scores, the later class ranks higher."""
         classes = jnp.arange(self.classes)[:, None, None]
         own = jnp.sum(jnp.where(classes == kind[:, None], scores, 0), 1, keepdims=True)
         before = (scores > own) | ((scores == own) & (classes > kind[:, None]))

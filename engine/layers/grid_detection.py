@@ -1,4 +1,4 @@
-"""YOLO v1: DetectionLoss and EvalDetection, of predictions in a grid of places (Redmon et al. 2016)."""
+"""YOLO v1's DetectionLoss and EvalDetection, for predictions on a grid of cells (Redmon et al. 2016)."""
 
 from collections.abc import Callable
 from functools import cached_property
@@ -17,14 +17,14 @@ from engine.ops.yolo_boxes import corners, of_region, overlap
 from engine.proto import caffe_pb2 as pb
 
 LEAST_SCORE = 0.005
-"""Below which EvalDetection of YOLO v2 takes nothing for a prediction, as Darknet."""
+"""The smallest score that counts as a prediction in EvalDetection of YOLO v2, as in Darknet."""
 
 FAR = 20.0
-"""A distance between boxes from which on the first one is taken for the nearest, as in the fork."""
+"""If all boxes are at least this distance away, the first one is taken as the nearest, as in the fork."""
 
 
 class Grid:
-    """How predictions and labels lie in their bottoms: `side`² places, `objects` boxes and `classes` scores at each."""
+    """The layout of predictions and labels: `side`² cells, each with `objects` boxes and `classes` scores."""
 
     def __init__(self, p: pb.DetectionLossParameter | pb.EvalDetectionParameter) -> None:
         self.side, self.classes, self.objects = p.side, p.num_class, p.num_object
@@ -32,12 +32,12 @@ class Grid:
 
     @cached_property
     def corner(self) -> np.ndarray:
-        """(side², 2): column and row of each place."""
+        """(side², 2): the column and row of each cell."""
         steps = np.arange(self.side**2)
         return np.stack([steps % self.side, steps // self.side], -1).astype(np.float32)
 
     def check(self, layer: Layer, x: Shape, labels: Shape) -> None:
-        """Raises LayerError where the bottoms are not of the sizes that the configuration gives."""
+        """Raises LayerError if the bottoms do not have the sizes that the configuration gives."""
         places = self.side**2
         for i, (shape, needed, what) in enumerate(
             (
@@ -47,37 +47,37 @@ class Grid:
         ):
             if not places or not self.objects or not shape or shape[0] != x[0] or count(shape[1:]) != needed:
                 raise layer.error(
-                    f"{layer.bottom(i)} has shape {list(shape)}; it must have {needed} values an item, {what}, of as "
-                    "many items as the other."
+                    f"{layer.bottom(i)} has shape {list(shape)}; it must have {needed} values per item, {what}, and "
+                    "as many items as the other."
                 )
 
     def predictions(self, x: Array) -> tuple[Array, Array, Array]:
-        """Of x (N, …): scores (N, P, C), confidences (N, P, B), and boxes as they are (N, P, B, 4)."""
+        """Splits x (N, …) into scores (N, P, C), confidences (N, P, B) and encoded boxes (N, P, B, 4)."""
         places = self.side**2
         rows = jnp.moveaxis(x.reshape(x.shape[0], count(x.shape[1:]) // places, places), 1, 2)
         scores, sure, boxes = jnp.split(rows, [self.classes, self.classes + self.objects], axis=2)
         return scores, sure, boxes.reshape(*sure.shape, 4)
 
     def joined(self, scores: Array, sure: Array, boxes: Array) -> Array:
-        """The inverse of `predictions`: (N, …) in one row an item."""
+        """The inverse of `predictions`: one row per item (N, …)."""
         rows = jnp.concatenate([scores, sure, boxes.reshape(*sure.shape[:2], 4 * self.objects)], 2)
         return jnp.moveaxis(rows, 2, 1).reshape(len(rows), count(rows.shape[1:]))
 
     def labels(self, labels: Array) -> tuple[Array, Array, Array, Array]:
-        """Of labels (N, …): which boxes are difficult and which there are, their classes (N, P), boxes (N, P, 4)."""
+        """Splits labels (N, …): which boxes are difficult, which exist, their classes, all (N, P); boxes (N, P, 4)."""
         difficult, there, kind, boxes = jnp.split(
             labels.reshape(len(labels), count(labels.shape[1:])), [n * self.side**2 for n in (1, 2, 3)], axis=1
         )
         return difficult == 1, there != 0, kind.astype(jnp.int32), boxes.reshape(*kind.shape, 4)
 
     def decoded(self, boxes: Array) -> Array:
-        """Predicted boxes (N, P, B, 4) as x, y, w, h, parts of the picture."""
+        """Decodes predicted boxes (N, P, B, 4) to x, y, w, h as fractions of the image."""
         centre, size = boxes[..., :2], boxes[..., 2:]
         centre = (centre + self.corner[:, None]) / self.side if self.relative else centre
         return jnp.concatenate([centre, jnp.square(size) if self.sqrt else size], -1)
 
     def encoded(self, boxes: Array) -> Array:
-        """What predictions at each place should be for boxes (N, P, 4)."""
+        """Encodes boxes (N, P, 4) as the predictions that each cell should make."""
         centre, size = boxes[..., :2], boxes[..., 2:]
         centre = centre * self.side - self.corner if self.relative else centre
         return jnp.concatenate([centre, jnp.sqrt(size) if self.sqrt else size], -1)
@@ -85,15 +85,16 @@ class Grid:
 
 @layer("DetectionLoss")
 class DetectionLoss(Loss):
-    """The weighted squares of what predictions lack (YOLO v1), each kind's mean; the gradient is the fork's.
+    """The weighted sum of mean squared errors of boxes, confidences and scores (YOLO v1); the gradient is the fork's.
 
-    At a place with a box, the prediction that overlaps it most, or where none does lies nearest, answers it: its box
-    by coord_scale (with `sqrt` the roots of width and height, with `constriant` the centre in places), its confidence
-    by object_scale, and the scores of its place by class_scale. Other confidences go towards 0 by noobject_scale.
-    The gradient is δ / N, with δ what is lacking times its scale; there confidences go towards the overlap, in the
-    loss towards 1.
-    Bottoms: x (N, S² · (num_class + 5 · num_object)), all places of each value in turn; labels (N, S² · 7): difficult,
-    whether there is a box, class, of all places in turn, then x, y, w, h of each.
+    In a cell with a ground-truth box, the responsible prediction is the one that overlaps it most or, if none overlaps
+    it, the nearest. Its box is weighted by coord_scale (with `sqrt`, width and height are square roots; with
+    `constriant`, the centre is relative to the cell), its confidence by object_scale, and the scores of the cell by
+    class_scale. All other confidences are drawn towards 0, weighted by noobject_scale.
+    The gradient is δ / N, where δ is the error times its scale. In it, the target of a responsible confidence is the
+    overlap; in the loss, it is 1.
+    Bottoms: x (N, S² · (num_class + 5 · num_object)), each value for all cells in turn; labels (N, S² · 7): difficult,
+    whether there is a box, and class, each for all cells in turn, then x, y, w, h of each cell.
     """
 
     def setup(self, x: Shape, labels: Shape) -> list[Shape]:
@@ -122,7 +123,7 @@ class DetectionLoss(Loss):
         return [with_gradient_of(loss, jnp.sum(x.reshape(delta.shape) * delta) / max(1, x.shape[0]))]
 
     def _answers(self, found: Array, truth: Array) -> tuple[Array, Array]:
-        """Which of predictions (N, P, B, 4) answers each box (N, P, 4), and their overlap (N, P)."""
+        """Which of the predictions (N, P, B, 4) is responsible for each box (N, P, 4), and their overlap (N, P)."""
         common = overlap(found, truth[..., None, :])
         apart = jnp.sqrt(jnp.sum(jnp.square(found - truth[..., None, :]), -1))
         best = jnp.max(common, -1)
@@ -133,14 +134,15 @@ class DetectionLoss(Loss):
 
 @layer("EvalDetection")
 class EvalDetection(Layer):
-    """Which predictions of YOLO v1 are right, for a mean average precision to be computed from.
+    """Which predictions of YOLO v1 are correct; mean average precision can be computed from it.
 
-    A prediction is right where it overlaps a box of its class by `threshold` or more, and is the best that does; on a
-    difficult box it is neither right nor wrong. With `nms` of 0 or more, predictions that overlap a better one by as
-    much are left out first. The score is the confidence (OBJ), the class's (PROB), or both (MULTIPLY).
-    Bottoms: DetectionLoss's. Top: (N, num_class + S² · num_object · 4): the number of boxes of each class that are not
-    difficult; then for each prediction, by class and best first, class, score, whether it is right, whether wrong.
-    A third bottom is the picture, which Intel's fork asks for; it is not read.
+    A prediction is a true positive if it overlaps a box of its class by `threshold` or more and is the best to do so;
+    on a difficult box, it is neither a true nor a false positive. With `nms` of 0 or more, predictions that overlap a
+    better one by at least that are discarded first. The score is the confidence (OBJ), the class score (PROB), or their
+    product (MULTIPLY).
+    Bottoms: as for DetectionLoss. Top: (N, num_class + S² · num_object · 4): the number of boxes of each class that are
+    not difficult; then for each prediction, by class and descending score: class, score, true positive, false positive.
+    A third bottom, the image, which Intel's fork requires, is ignored.
     """
 
     bottoms = (2, 3)
@@ -175,7 +177,7 @@ class EvalDetection(Layer):
         return jnp.concatenate([of_class, rows.ravel()])
 
     def ranked(self, score: Array, kind: Array, found: Array) -> tuple[Array, Array, Array, Array]:
-        """Predictions (K) by class and best first, those left out last; and which are kept."""
+        """Sorts predictions (K) by class and descending score, discarded ones last; also returns which are kept."""
         order = jnp.argsort(-score)
         score, kind, found = score[order], kind[order], found[order]
         kept = jnp.ones(score.shape, bool)
@@ -186,8 +188,8 @@ class EvalDetection(Layer):
         return score[order], kind[order], found[order], kept[order]
 
     def matched(self, kind: Array, found: Array, kept: Array, own: Array, truth: Array) -> tuple[Array, Array, Array]:
-        """Which predictions (K) are on one of the boxes (T, 4), of which `own` (K, T) are of their class; on which one;
-        and which are the best there."""
+        """Returns which predictions (K) hit one of the boxes (T, 4), where `own` (K, T) marks the boxes of their class;
+        which box they hit; and which of them are the best on their box."""
         common = jnp.where(own, overlap(found[:, None], truth), -1)
         box = jnp.argmax(common, -1)
         hits = jnp.any(own, -1) & (jnp.max(common, -1) >= self.threshold) & kept
@@ -204,13 +206,13 @@ _SCORE: dict[int, Callable[[Array, Array], Array]] = {
 
 @layer("EvalDetection", when=lambda c: len(c.eval_detection_param.biases) > 0)
 class RegionEvalDetection(EvalDetection):
-    """Which predictions of YOLO v2 are right, as EvalDetection tells it of v1's (gklz1982/caffe-yolov2).
+    """Which predictions of YOLO v2 are correct: EvalDetection for v2 (gklz1982/caffe-yolov2).
 
-    Predictions with a score below 0.005 are left out, and all where `nms` is below 0; one that overlaps a box of its
-    class by less than `threshold` is neither right nor wrong, as in the fork. `biases`: the anchors' widths and
-    heights, in places.
-    Bottoms: x (N, num_object · (5 + num_class), S, S); boxes (N, T · 5): class, x, y, w, h, the first with x 0 ends
-    them. Top: EvalDetection's.
+    Predictions with a score below 0.005 are discarded, and so are all if `nms` is below 0. One that overlaps a box of
+    its class by less than `threshold` is neither a true nor a false positive, as in the fork. `biases`: the widths and
+    heights of the anchors, in cells.
+    Bottoms: x (N, num_object · (5 + num_class), S, S); boxes (N, T · 5): class, x, y, w, h; the first box with x = 0
+    ends the list. Top: as for EvalDetection.
     """
 
     def setup(self, x: Shape, labels: Shape, *picture: Shape) -> list[Shape]:
@@ -219,7 +221,7 @@ class RegionEvalDetection(EvalDetection):
         if x[1:] != (channels, p.side, p.side) or not count(x[1:]):
             raise self.error(f"{self.bottom(0)} has shape {list(x)}; it must be (N, {channels}, {p.side}, {p.side}).")
         if labels[:1] != x[:1] or count(labels[1:]) % 5:
-            raise self.error(f"{self.bottom(1)} of shape {list(labels)} must hold 5 values a box: class, x, y, w, h.")
+            raise self.error(f"{self.bottom(1)} of shape {list(labels)} must hold 5 values per box: class, x, y, w, h.")
         if len(p.biases) < 2 * p.num_object:
             raise self.error(f"it has {len(p.biases)} biases; give a width and a height for each of {p.num_object}.")
         self.anchors = np.array(p.biases[: 2 * p.num_object], np.float32).reshape(-1, 2)

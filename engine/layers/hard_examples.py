@@ -1,4 +1,4 @@
-"""Online hard example mining: which regions of a batch are learned from (Shrivastava et al. 2016; R-FCN)."""
+"""Online hard example mining: selects the regions of a batch to train on (Shrivastava et al. 2016; R-FCN)."""
 
 import jax.numpy as jnp
 from jax.lax import stop_gradient
@@ -9,11 +9,11 @@ from engine.layers.registry import layer
 
 @layer("BoxAnnotatorOHEM")
 class BoxAnnotatorOHEM(Layer):
-    """Labels and box weights of the `roi_per_img` regions of each picture whose loss is largest; the others' are taken.
+    """Keeps the labels and box weights of the `roi_per_img` regions of each image with the largest loss.
 
-    The others get ignore_label and weights of 0. Among equal losses the earlier region counts as the larger.
-    Bottoms: regions (R, 5, H, W): picture, x1, y1, x2, y2; losses and labels, R · H · W each; box weights (R, K, H, W).
-    Axes H and W may be left out. Tops: labels (R, 1, H, W), weights (R, K, H, W). There is no gradient.
+    All other regions get ignore_label and weights of 0. Among equal losses, the earlier region is kept first.
+    Bottoms: regions (R, 5, H, W): image, x1, y1, x2, y2; losses and labels, R · H · W each; box weights (R, K, H, W).
+    Axes H and W may be omitted. Tops: labels (R, 1, H, W), weights (R, K, H, W). There is no gradient.
     """
 
     bottoms = (4, 4)
@@ -29,7 +29,7 @@ class BoxAnnotatorOHEM(Layer):
         for i, shape in ((1, losses), (2, labels)):
             if count(shape) != n * h * w:
                 raise self.error(
-                    f"{self.bottom(i)} has shape {list(shape)}; {n * h * w} values are needed, one a region."
+                    f"{self.bottom(i)} has shape {list(shape)}; {n * h * w} values are needed, one per region."
                 )
         if not 2 <= len(weights) <= 4 or (weights[0], *(*weights, 1, 1)[2:4]) != (n, h, w):
             raise self.error(f"{self.bottom(3)} has shape {list(weights)}; {n} × K × {h} × {w} is needed.")

@@ -13,10 +13,10 @@ from engine.ops.roi_warp import warp
 
 @layer("ROIWarping")
 class ROIWarping(Layer):
-    """The largest of linearly interpolated values in every bin of pooled_h × pooled_w in each region.
+    """The maximum of bilinearly interpolated values in each of pooled_h × pooled_w bins of each region.
 
-    Regions have a gradient, of their centre, width and height, as the fork has it; see `engine.ops.roi_warp`.
-    Bottoms: x (N, C, H, W); regions (R, 5): picture, x1, y1, x2, y2, in the picture's pixels.
+    Regions get a gradient, taken through their centre, width and height, as in the fork; see `engine.ops.roi_warp`.
+    Bottoms: x (N, C, H, W); regions (R, 5): image, x1, y1, x2, y2, in pixels of the image.
     Top: (R, C, pooled_h, pooled_w).
     """
 
@@ -48,10 +48,10 @@ class MaskPooling(Layer):
 
 @layer("MaskResize")
 class MaskResize(Layer):
-    """Maps (N, C, H, W) in output_height × output_width: element i of n is at i · size / n, linearly interpolated.
+    """Resizes maps (N, C, H, W) to output_height × output_width: output i of n is x at i · size / n, interpolated.
 
-    An element's gradient comes from two outputs along an axis at most, as in the fork: all that read it where maps
-    become smaller.
+    As in the fork, the gradient of an element comes from at most two outputs along each axis. When maps are reduced,
+    these are all the outputs that read it.
     """
 
     def setup(self, x: Shape) -> list[Shape]:
@@ -75,7 +75,7 @@ class MaskResize(Layer):
 
 
 def _matrices(size: int, made: int) -> tuple[Array, Array]:
-    """(made, size): the weights of the elements in each output; and those by which its gradient goes back."""
+    """(made, size): the weights of the elements in each output; and the weights used for the gradient."""
     ratio = jnp.float32(size) / jnp.float32(made)
     weights = sample_weights((jnp.arange(made) * ratio)[None, :, None], size, beyond=0.5)[0]
     nearest = jnp.floor(jnp.arange(size) / ratio)

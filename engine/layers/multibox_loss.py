@@ -1,5 +1,5 @@
-"""MultiBoxLoss: a detector's offsets and scores against the boxes that there are (Liu et al. 2016, section 2.2);
-MultiBoxFocalLoss."""
+"""MultiBoxLoss, which compares a detector's offsets and scores with the ground truth (Liu et al. 2016, section 2.2),
+and MultiBoxFocalLoss."""
 
 from dataclasses import dataclass
 
@@ -21,12 +21,13 @@ from engine.proto import caffe_pb2 as pb
 _Param = pb.MultiBoxLossParameter
 
 SMALLEST = 1e-5
-"""Boxes of a smaller area are no examples, where examples are chosen by suppression."""
+"""Smaller boxes, by area, are not used as examples where examples are chosen by non-maximum suppression."""
 
 
 @dataclass(frozen=True)
 class _Truth:
-    """The boxes that there are: (G, 4), class and picture of each (G); the number of pictures where a row is none."""
+    """The ground truth: boxes (G, 4), and the class and image of each (G). Rows that do not count have the number of
+    images for their image."""
 
     boxes: Array
     labels: Array
@@ -35,15 +36,17 @@ class _Truth:
 
 @layer("MultiBoxLoss")
 class MultiBoxLoss(Loss):
-    """(loc_weight · L_loc + L_conf) / normalizer, VALID (the number of matched priors) by default (SSD).
+    """(loc_weight · L_loc + L_conf) / normalizer, by default VALID, the number of matched priors (SSD).
 
-    Each prior that overlaps a box enough is matched with it. L_loc: smooth L1, or half the square, of how far the
-    offsets of the matched priors are from those that decode to their boxes. L_conf: softmax or sigmoid cross-entropy
-    of the classes of the matched priors and, as background, of those others that `mining_type` chooses by their loss.
+    Each prior that overlaps a ground-truth box enough is matched with it. L_loc: smooth L1, or half the square, of the
+    difference between the offsets of the matched priors and those that decode to their boxes. L_conf: softmax or
+    sigmoid cross-entropy of the classes of the matched priors and, as background, of those other priors that
+    `mining_type` selects by their loss.
 
-    Bottoms: offsets (N, P · L · 4), scores (N, P · C), priors (1, 2, P · 4), and the boxes (1, 1, G, 8): picture,
-    class, instance, xmin, ymin, xmax, ymax, difficult; rows of picture −1 are none. P priors, C classes, and L = 1, or
-    C with `share_location: false`. A class that is none, or the background, makes the loss NaN.
+    Bottoms: offsets (N, P · L · 4), scores (N, P · C), priors (1, 2, P · 4), and the ground truth (1, 1, G, 8): image,
+    class, instance, xmin, ymin, xmax, ymax, difficult; rows with image −1 are padding. P is the number of priors, C
+    that of classes, and L = 1, or C with `share_location: false`. A ground-truth class that is out of range, or the
+    background, makes the loss NaN.
     """
 
     def setup(self, loc: Shape, conf: Shape, priors: Shape, truth: Shape) -> list[Shape]:
@@ -81,7 +84,7 @@ class MultiBoxLoss(Loss):
             loss += self._class_loss(conf, truth, matched, negative) / divisor
         return [loss + self._wrong(truth, items)]
 
-    # Who stands for what
+    # Matching and mining
 
     def _truth(self, rows: Array, items: int) -> _Truth:
         picture = rows[:, 0].astype(jnp.int32)
@@ -91,14 +94,14 @@ class MultiBoxLoss(Loss):
         return _Truth(rows[:, 3:7], rows[:, 1].astype(jnp.int32), jnp.where(counts, picture, items))
 
     def _match(self, loc: Array, boxes: Array, variances: Array, truth: _Truth) -> tuple[Array, Array]:
-        """For each picture, class of locations and prior (N, L, P): its row of the ground truth, and its largest
-        overlap with one."""
+        """Returns, for each image, location class and prior (N, L, P), the matched row of the ground truth and the
+        largest overlap with any row."""
         p, (items, locations) = self.p, loc.shape[:2]
         threshold = p.overlap_threshold if p.match_type == p.PER_PREDICTION else None
         group, groups, candidates = truth.pictures, items, boxes[None]
         if not p.use_prior_for_matching:
             candidates = self._decoded(loc, boxes, variances).reshape(-1, self.priors, 4)
-            if not p.share_location:  # each class has boxes of its own, for which its rows alone count
+            if not p.share_location:  # each class has boxes of its own, matched only with the rows of that class
                 groups = items * locations
                 known = (group < items) & (truth.labels < locations) & (truth.labels != p.background_label_id)
                 group = jnp.where(known, group * locations + truth.labels, groups)
@@ -107,7 +110,7 @@ class MultiBoxLoss(Loss):
             outside = jnp.broadcast_to(jnp.any((candidates < 0) | (candidates > 1), -1), (groups, self.priors))
         own = candidates[0] if len(candidates) == 1 else candidates[jnp.minimum(group, groups - 1)]
         matched, largest = match(overlap(truth.boxes[:, None], own), group, groups, threshold, outside)
-        if not p.share_location and p.use_prior_for_matching:  # a match is that of its own class
+        if not p.share_location and p.use_prior_for_matching:  # a match counts only for the class of its row
             classes = truth.labels.at[matched].get(mode="clip")[:, None] == jnp.arange(locations)[:, None]
             real = jnp.arange(locations)[:, None] != p.background_label_id
             matched = jnp.where(classes & real & (matched[:, None] > NONE), matched[:, None], NONE)
@@ -117,7 +120,8 @@ class MultiBoxLoss(Loss):
     def _mine(
         self, loc: Array, conf: Array, boxes: Array, variances: Array, truth: _Truth, matched: Array, largest: Array
     ) -> tuple[Array, Array]:
-        """The matches that stay, and which other priors count as background (N, P); none where there are no boxes."""
+        """Returns the matches that remain, and which other priors count as background (N, P). No prior is chosen in
+        images without boxes."""
         p = self.p
         labels = jnp.where(matched > NONE, truth.labels.at[matched].get(mode="clip"), p.background_label_id)
         losses = self._class_losses(conf, labels)
@@ -141,7 +145,7 @@ class MultiBoxLoss(Loss):
         return jnp.where(hard & (matched > NONE) & ~chosen, NONE, matched), negative
 
     def _suppressed(self, losses: Array, eligible: Array, boxes: Array, wanted: Array) -> Array:
-        """Of the eligible priors the `wanted` of largest loss that do not overlap each other too much (N, P)."""
+        """Selects, after non-maximum suppression, the `wanted` eligible priors with the largest loss (N, P)."""
         nms = self.p.nms_param
         limit = min(nms.top_k, self.priors) if nms.top_k > -1 else self.priors
         best, places = jax.lax.top_k(jnp.where(eligible, losses, -jnp.inf), limit)
@@ -154,7 +158,7 @@ class MultiBoxLoss(Loss):
     def _decoded(self, loc: Array, boxes: Array, variances: Array) -> Array:
         return decode(self.p.code_type, loc, boxes, 1.0 if self.p.encode_variance_in_target else variances)
 
-    # What it costs
+    # Losses
 
     def _offset_losses(self, loc: Array, boxes: Array, variances: Array, truth: _Truth, matched: Array) -> Array:
         """The loss of each offset (N, L, P, 4); 0 where a prior is not matched."""
@@ -162,7 +166,7 @@ class MultiBoxLoss(Loss):
         units = 1.0 if p.encode_variance_in_target else variances
         wanted = encode(p.code_type, truth.boxes.at[matched].get(mode="clip"), boxes, units)
         d = loc - wanted
-        if p.encode_variance_in_target:  # its fork's gradient leaves the variance out
+        if p.encode_variance_in_target:  # the fork's gradient ignores the variance
             d = d + stop_gradient(d / variances - d)
         counts = (matched > NONE)[..., None]
         if p.bp_inside:
@@ -175,20 +179,20 @@ class MultiBoxLoss(Loss):
         """The loss of each prior (N, P) for its class in `labels` (N, P)."""
         if self.p.conf_loss_type == self.p.SOFTMAX:
             own = jnp.clip(labels, 0, conf.shape[-1] - 1)[..., None] == jnp.arange(conf.shape[-1])
-            log_p = jnp.sum(jnp.where(own, jax.nn.log_softmax(conf, -1), 0), -1)  # its gradient is no scatter
+            log_p = jnp.sum(jnp.where(own, jax.nn.log_softmax(conf, -1), 0), -1)  # a gather's gradient is a scatter
             return -floored(log_p, LOG_FLT_MIN)
         targets = jax.nn.one_hot(labels, conf.shape[-1], dtype=conf.dtype)
         return jnp.sum(jax.nn.softplus(conf) - conf * targets, -1)
 
     def weighted(self, losses: Array) -> Array:
-        """What each prior's softmax loss counts, once it has been chosen."""
+        """The softmax losses as they enter the total, after the priors have been chosen."""
         return losses
 
     def _class_loss(self, conf: Array, truth: _Truth, matched: Array, negative: Array) -> Array:
-        """The sum over the priors that count: the matched and the negative, or all where none are mined."""
+        """The sum over the priors that count: the matched and the negative ones, or all if there is no mining."""
         p = self.p
         found = p.background_label_id + 1 if p.map_object_to_agnostic else truth.labels.at[matched].get(mode="clip")
-        labels = jnp.max(jnp.where(matched > NONE, found, -1), 1)  # (N, P): of several classes' the last
+        labels = jnp.max(jnp.where(matched > NONE, found, -1), 1)  # (N, P): the last of several classes
         counts = (labels > -1) | negative if self.mined else jnp.ones(negative.shape, bool)
         if p.conf_loss_type == p.SOFTMAX:
             losses = self._class_losses(conf, jnp.where(labels > -1, labels, p.background_label_id))
@@ -197,10 +201,10 @@ class MultiBoxLoss(Loss):
         return jnp.sum(jnp.where(counts[..., None], jax.nn.softplus(conf) - conf * targets, 0))
 
     def _sigmoid_targets(self, shape: Shape, found: Array, negative: Array) -> Array:
-        """Targets (N, P, C): 1 for the class of each match in `found` (N, L, P), −1 for none; and for the background of
-        negatives. All others are the background's number, as in the fork."""
+        """Targets (N, P, C): 1 at the class of each match in `found` (N, L, P), where −1 means no match, and at the
+        background of negatives. All others are background_label_id itself, as in the fork."""
         items, priors, classes = shape
-        # Where nothing is mined the fork's next picture begins P values further on, not P · C.
+        # Without mining, the fork advances by P values per image instead of P · C.
         start = jnp.arange(items) * priors * (classes if self.mined else 1)
         at = start[:, None, None] + jnp.arange(priors) * classes + found
         at = jnp.where(found > -1, at, items * priors * classes)
@@ -210,7 +214,7 @@ class MultiBoxLoss(Loss):
         return jnp.where(negative[..., None] & background, 1, targets)
 
     def _wrong(self, truth: _Truth, items: int) -> Array:
-        """NaN where a box's class is none, or the background: an array in a compiled function cannot be checked."""
+        """NaN if a box's class is out of range or the background, else 0. Compiled code cannot raise an error."""
         p = self.p
         known = (truth.labels >= 0) & (truth.labels != p.background_label_id)
         if not p.map_object_to_agnostic:
@@ -220,9 +224,9 @@ class MultiBoxLoss(Loss):
 
 @layer("MultiBoxFocalLoss")
 class MultiBoxFocalLoss(MultiBoxLoss):
-    """MultiBoxLoss with alpha · (1 − p)^gamma · −log p for the softmax loss of each class (Lin et al. 2017).
+    """MultiBoxLoss with alpha · (1 − p)^gamma · −log p as the softmax loss of each class (Lin et al. 2017).
 
-    p, alpha and gamma are FocalLoss's, of `focal_loss_param`. Examples are chosen by −log p still.
+    p, alpha and gamma are those of FocalLoss, set in `focal_loss_param`. Examples are still chosen by −log p.
     """
 
     def setup(self, loc: Shape, conf: Shape, priors: Shape, truth: Shape) -> list[Shape]:

@@ -1,4 +1,4 @@
-"""PriorBox: the boxes that a detector's predictions are offsets from (Liu et al. 2016); PriorBoxClustered."""
+"""PriorBox, the default boxes from which a detector predicts offsets (Liu et al. 2016), and PriorBoxClustered."""
 
 import jax.numpy as jnp
 import numpy as np
@@ -10,12 +10,12 @@ from engine.layers.registry import layer
 
 @layer("PriorBox")
 class PriorBox(Layer):
-    """Boxes around each place of a feature map, as parts of the picture, and their variances (SSD).
+    """Boxes around each position of a feature map, as fractions of the image, and their variances (SSD).
 
-    At each place, for each min_size: a square of it, one of √(min_size · max_size), and min_size stretched to each
-    aspect_ratio a and, with `flip`, 1/a. Sizes are whole pixels: fractions are cut off, as in the fork. With
-    `denser_prior_boxes` each is followed by another like it in the middle of the row's lower edge (TextBoxes++).
-    Bottoms: features (N, C, H, W), and the picture (N, 3, h, w), of which only the size counts.
+    Each position has, for each min_size, a square of that size, a square of √(min_size · max_size), and boxes of
+    min_size stretched to each aspect_ratio a and, with `flip`, 1/a. Sizes are truncated to whole pixels, as in the
+    fork. With `denser_prior_boxes`, each box is followed by a copy centred on the lower edge of its row (TextBoxes++).
+    Bottoms: features (N, C, H, W), and the image (N, 3, h, w), of which only the size matters.
     Top: (1, 2, H · W · boxes · 4): xmin, ymin, xmax, ymax of each box; the variances of each.
     """
 
@@ -28,7 +28,7 @@ class PriorBox(Layer):
         offset = np.float32(self.config.prior_box_param.offset)
         y = (np.arange(rows, dtype=np.float32) + offset) * np.float32(step_y)
         x = (np.arange(columns, dtype=np.float32) + offset) * np.float32(step_x)
-        # Halved and divided in double, as there.
+        # Halved and divided in double precision, as in the fork.
         sizes = np.array(list(priors.sizes(self.node)), np.float32).astype(np.float64)
         centres = np.stack(np.broadcast_arrays(x, y[:, None]), -1)[:, :, None].astype(np.float64)
         if priors.denser(self.node):
@@ -53,4 +53,4 @@ class PriorBox(Layer):
 
 @layer("PriorBoxClustered")
 class PriorBoxClustered(PriorBox):
-    """A PriorBox whose boxes have the sizes of width and height, in the picture's pixels (OpenVINO's models)."""
+    """A PriorBox whose box sizes are listed in width and height, in pixels of the image (OpenVINO's models)."""

@@ -1,4 +1,4 @@
-"""Proposal: the regions that a region proposal network takes for objects (Ren et al. 2015)."""
+"""Proposal: the object regions that a region proposal network finds (Ren et al. 2015)."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,8 +17,9 @@ from engine.proto import caffe_pb2 as pb
 
 @dataclass(frozen=True)
 class Search:
-    """What counts as found. anchors: their edges (A, 4) at the first place; stride: from place to place; least: the
-    least size. `before` boxes a picture go into the suppression, `after` come out at most."""
+    """The settings of the search. anchors: their edges (A, 4) at the first position; stride: the distance between
+    positions; least: the smallest size. Per image, `before` boxes enter the non-maximum suppression (NMS), and at most
+    `after` come out of it."""
 
     anchors: tuple[tuple[float, ...], ...]
     stride: int
@@ -30,7 +31,8 @@ class Search:
 
 @partial(jax.jit, static_argnums=3)
 def propose(scores: Array, offsets: Array, pictures: Array, search: Search) -> tuple[Array, Array, Array]:
-    """The boxes (N, K, 4) that go into the suppression, best first, their scores (N, K), and which are kept (N, K).
+    """Returns the boxes (N, K, 4) that enter the NMS, by descending score, their scores (N, K), and which are kept
+    (N, K).
 
     scores (N, 2A, H, W), offsets (N, 4A, H, W), pictures (N, 3 or more): height, width, scale of both or of each.
     """
@@ -51,7 +53,7 @@ def _of_picture(search: Search, scores: Array, offsets: Array, picture: Array) -
 
 
 def moved(search: Search, offsets: Array, ends: int = 0) -> Array:
-    """The boxes (H · W · A, 4) that offsets (4A, H, W) make of the anchors, whose ends count so much further."""
+    """The anchors moved by offsets (4A, H, W): boxes (H · W · A, 4). `ends` is added to the anchors' last corners."""
     anchors = jnp.asarray(search.anchors, offsets.dtype)
     down, across = (jnp.arange(n) * search.stride for n in offsets.shape[1:])
     places = jnp.stack(jnp.broadcast_arrays(across, down[:, None]), -1)[:, :, None]
@@ -61,21 +63,21 @@ def moved(search: Search, offsets: Array, ends: int = 0) -> Array:
 
 
 def of_objects(scores: Array) -> Array:
-    """The scores (H · W · A) of the boxes, from those (2A, H, W) of the background and, behind, of objects."""
+    """The object scores (H · W · A) of the boxes, from scores (2A, H, W): those of the background, then of objects."""
     return jnp.moveaxis(scores[len(scores) // 2 :], 0, 2).ravel()
 
 
 @layer("Proposal")
 class Proposal(HostLayer):
-    """The best regions of each picture after suppression, post_nms_topn at most (PVANet's Faster R-CNN in C++).
+    """The best regions of each image after NMS, at most post_nms_topn (PVANet's Faster R-CNN in C++).
 
-    At each place of the map, `feat_stride` pixels apart, lies an anchor for each `ratio` and `scale`: of the area of a
-    square of base_size · scale, and `ratio` times as high as wide. What the offsets make of it is cut to the picture.
-    One that is smaller than min_size, in pixels of the unscaled picture, has score 0. The pre_nms_topn best go into the
-    suppression.
-    Bottoms: scores (N, 2A, H, W), those of the background first; offsets (N, 4A, H, W) of centre and size; the
-    picture's height, width, and the scale of both or of each, a row a picture or one for all. Tops: regions (R, 5):
-    picture, x1, y1, x2, y2, both ends included; and, where a second one is named, their scores (R). No gradient.
+    Each position of the map, `feat_stride` pixels apart, has one anchor for each `ratio` and `scale`: its area is that
+    of a square of side base_size · scale, and it is `ratio` times as high as wide. The anchors are moved by the offsets
+    and clipped to the image. A region smaller than min_size, in pixels of the unscaled image, gets score 0. The
+    pre_nms_topn best enter the NMS.
+    Bottoms: scores (N, 2A, H, W), those of the background first; offsets (N, 4A, H, W) of centre and size; the height
+    and width of the image, and the scale of both or of each, one row per image or one for all. Tops: regions (R, 5):
+    image, x1, y1, x2, y2, both ends included; and optionally their scores (R). No gradient.
     """
 
     bottoms = (3, 3)
@@ -95,7 +97,7 @@ class Proposal(HostLayer):
         if not picture or picture[0] not in (1, scores[0]) or count(picture[1:]) < 3:
             raise self.error(
                 f"{self.bottom(2)} has shape {list(picture)}; it must hold height, width and scale, (1, 3), or "
-                f"({scores[0]}, 3) for one row a picture."
+                f"({scores[0]}, 3) for one row per picture."
             )
         before = min(p.pre_nms_topn, count(scores[1:]) // 2)
         edges = tuple(map(tuple, places.tolist()))
@@ -114,23 +116,23 @@ class Proposal(HostLayer):
 
 
 def check_maps(node: Layer, anchors: int, scores: Shape, offsets: Shape) -> None:
-    """Raises LayerError for scores and offsets that are not those of so many anchors a place."""
+    """Raises LayerError unless scores and offsets have the shapes for this number of anchors per position."""
     for i, (shape, each) in enumerate(((scores, 2), (offsets, 4))):
         if len(shape) != 4 or shape != (*scores[:1], each * anchors, *scores[2:]):
             raise node.error(
-                f"{node.bottom(i)} has shape {list(shape)}; {anchors} anchors a place, of each ratio and scale, need "
-                f"(N, {each * anchors}, H, W), of one N, H and W."
+                f"{node.bottom(i)} has shape {list(shape)}; {anchors} anchors per position, one for each ratio and "
+                f"scale, need (N, {each * anchors}, H, W), with the same N, H and W for scores and offsets."
             )
 
 
 def anchors(p: pb.ProposalParameter) -> np.ndarray:
-    """The edges (A, 4) of the anchors at the first place, by ratio and then by scale."""
+    """The edges (A, 4) of the anchors at the first position, by ratio and then by scale."""
     half, middle = anchor_sizes(p.base_size, p.ratio, p.scale) / 2, np.float32(p.base_size / 2)
     return np.concatenate([middle - half, middle + half], -1)
 
 
 def anchor_sizes(base: int, ratios: Sequence[float], scales: Sequence[float]) -> np.ndarray:
-    """Widths and heights (A, 2), by ratio and then by scale; rounded to whole pixels before they are scaled."""
+    """Widths and heights (A, 2) of anchors, by ratio and then by scale; rounded to whole pixels before scaling."""
     ratio = np.array(ratios, np.float32)
     width = np.floor(np.sqrt(np.float32(base**2) / ratio) + np.float32(0.5))
     height = np.floor(width * ratio + np.float32(0.5))

@@ -1,4 +1,4 @@
-"""ProposalTarget: which regions a detector learns from, and what (Girshick 2015; Cascade R-CNN's form of it)."""
+"""ProposalTarget: samples regions to train a detector on, with their targets (Girshick 2015; Cascade R-CNN's form)."""
 
 from dataclasses import dataclass
 
@@ -14,13 +14,13 @@ from engine.layers.registry import layer
 from engine.ops.region_boxes import overlap
 
 LEAST_SIDE = 32
-"""Pixels that a region drawn at random has at least."""
+"""The smallest side, in pixels, of a region drawn at random."""
 
 
 @dataclass(frozen=True)
 class _Chosen:
-    """Regions (R, 5), the classes (R) that they are to learn, 0 for background, the number (R) of the object that each
-    is nearest to, −1 for none, and how far they overlap it (R)."""
+    """The sampled regions (R, 5), their target classes (R), 0 for background, the index (R) of the object that each
+    overlaps most, −1 for none, and that overlap (R)."""
 
     regions: np.ndarray
     classes: np.ndarray
@@ -30,17 +30,18 @@ class _Chosen:
 
 @layer("ProposalTarget")
 class ProposalTarget(HostLayer):
-    """The regions that a batch is learned from, with their classes and what moves them to their objects.
+    """Samples the regions to train on, with their classes and the regression targets that move them to their objects.
 
-    A region that overlaps its nearest object by fg_thr or more is of its class, one of bg_thr_lw to less than bg_thr_hg
-    is background; with append_gtbox the objects count as regions too. Of batch_size regions, fg_fraction at most are
-    objects; what is too many is drawn at random, and with pickup_discard what is too few is filled up with other
-    background. batch_size −1 takes all. Where there is none, one is drawn at random.
-    Bottoms: regions (R, 5, …): picture, x1, y1, x2, y2, both ends included; objects (G, 7 or more, …): picture (−1:
-    none), x1, y1, x2, y2, class, ignored. Tops, of S rows: regions (S, 5, 1, 1), classes (S, 1, 1, 1), targets and
-    their inside and outside weights (S, 4 · cls_num, 1, 1), or of 8 with `cls_aware: false`; the objects (S, 6, 1, 1):
-    class, x1, y1, x2, y2, overlap; and weights of the rows (S, 1, 1, 1), in which objects and background count
-    fg_fraction and the rest. No gradient.
+    A region whose largest overlap with an object is fg_thr or more gets that object's class; one with bg_thr_lw to less
+    than bg_thr_hg is background. With append_gtbox, the objects count as regions too. At most fg_fraction of the
+    batch_size regions are objects. If there are too many regions of a kind, they are sampled at random; if there is too
+    little background, pickup_discard adds other regions below fg_thr. batch_size −1 takes all. If no region is left,
+    one is drawn at random.
+    Bottoms: regions (R, 5, …): image, x1, y1, x2, y2, both ends included; objects (G, 7 or more, …): image (−1 for
+    none), x1, y1, x2, y2, class, ignored. Tops, of S rows: regions (S, 5, 1, 1), classes (S, 1, 1, 1), regression
+    targets and their inside and outside weights (S, 4 · cls_num, 1, 1), or 8 columns with `cls_aware: false`; the
+    matched objects (S, 6, 1, 1): class, x1, y1, x2, y2, overlap; and row weights (S, 1, 1, 1), with which objects make
+    up fg_fraction of the total and background the rest. No gradient.
     """
 
     bottoms = (2, 2)
@@ -51,7 +52,7 @@ class ProposalTarget(HostLayer):
         if len(regions) < 2 or count(regions[1:]) != 5 or len(objects) < 2 or count(objects[1:]) < 7:
             raise self.error(
                 f"{self.bottom(0)} has shape {list(regions)} and {self.bottom(1)} {list(objects)}; it takes regions "
-                "(R, 5): picture, x1, y1, x2, y2, and objects (G, 7 or more): these, and class and ignored."
+                "(R, 5): picture, x1, y1, x2, y2, and objects (G, 7 or more): the same, then class and ignored."
             )
         self.mean, self.std = normalization(self)
         self.by_class = self.config.bbox_reg_param.cls_aware
@@ -62,8 +63,8 @@ class ProposalTarget(HostLayer):
         if p.fg_thr < p.bg_thr_hg or not 0 <= p.fg_fraction <= 1 or p.num_img_per_batch < 1:
             raise self.error(
                 f"fg_thr is {p.fg_thr:g} and bg_thr_hg {p.bg_thr_hg:g}, fg_fraction {p.fg_fraction:g}, "
-                f"num_img_per_batch {p.num_img_per_batch}; fg_thr ≥ bg_thr_hg, a fraction from 0 to 1 and 1 picture or "
-                "more are needed."
+                f"num_img_per_batch {p.num_img_per_batch}; fg_thr must be at least bg_thr_hg, fg_fraction from 0 to 1, "
+                "and num_img_per_batch 1 or more."
             )
         self.p = p
         self.width = 4 * p.cls_num if self.by_class else 8
@@ -91,18 +92,18 @@ class ProposalTarget(HostLayer):
         for i, rows in enumerate((regions, objects)):
             if len(rows) and not (rows[:, 0].min() >= 0 and rows[:, 0].max() < most):
                 raise self.error(
-                    f"{self.bottom(i)} is of pictures {rows[:, 0].min():g} to {rows[:, 0].max():g}; num_img_per_batch "
-                    f"is {most}."
+                    f"{self.bottom(i)} has pictures {rows[:, 0].min():g} to {rows[:, 0].max():g}; with "
+                    f"num_img_per_batch {most}, they must be 0 to {most - 1}."
                 )
         classes = self.p.cls_num if self.by_class else np.inf
         if len(objects) and not (objects[:, 5].min() >= 1 and objects[:, 5].max() < classes):
             raise self.error(
-                f"{self.bottom(1)} has classes {objects[:, 5].min():g} to {objects[:, 5].max():g}; they go from 1 on, "
-                f"0 being the background, and cls_num is {self.p.cls_num}."
+                f"{self.bottom(1)} has classes {objects[:, 5].min():g} to {objects[:, 5].max():g}; they must be 1 or "
+                f"more, as 0 is the background, and cls_num is {self.p.cls_num}."
             )
 
     def _chosen(self, regions: np.ndarray, objects: np.ndarray, ctx: Context) -> _Chosen:
-        """The regions that are learned from, those of objects first."""
+        """The sampled regions, those of objects first."""
         p = self.p
         all_regions = np.concatenate([regions, objects[:, :5]]) if p.append_gtbox else regions
         nearest, overlaps = _nearest(all_regions, objects)
@@ -125,11 +126,11 @@ class ProposalTarget(HostLayer):
         return _Chosen(all_regions[rows], classes, nearest[rows], overlaps[rows])
 
     def _invented(self, objects: np.ndarray, ctx: Context) -> np.ndarray:
-        """A region (1, 5) of background at a random place of a random picture."""
+        """A background region (1, 5) at a random position of a random image."""
         p, rng = self.p, _generator(ctx, 2)
         if min(p.img_width, p.img_height) <= LEAST_SIDE:
             raise self.error(
-                "no region is left to learn from, and to draw one it needs img_width and img_height, above "
+                "no region is left to train on, and to draw one at random img_width and img_height must be above "
                 f"{LEAST_SIDE}; they are {p.img_width} and {p.img_height}."
             )
         for _ in range(1000):
@@ -138,10 +139,10 @@ class ProposalTarget(HostLayer):
             box = np.array([[rng.integers(p.num_img_per_batch), x, y, x + width - 1, y + height - 1]], objects.dtype)
             if _nearest(box, objects)[1][0] < p.fg_thr:
                 return box
-        raise self.error("no region is left to learn from, and of 1,000 drawn at random none is background.")
+        raise self.error("no region is left to train on, and none of 1,000 drawn at random is background.")
 
     def _targets(self, chosen: _Chosen, matched: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """What moves the regions to their objects, in the columns of their classes, and the weights of these values."""
+        """The regression targets, in the columns of the regions' classes, and the weights of these values."""
         targets, weights = (np.zeros((len(matched), self.width), matched.dtype) for _ in range(2))
         rows = np.flatnonzero(chosen.classes > 0)
         (from_centre, from_size), (to_centre, to_size) = map(_middle, (chosen.regions[rows, 1:], matched[rows, 1:5]))
@@ -156,14 +157,14 @@ class ProposalTarget(HostLayer):
     def _row_weights(self, matched: np.ndarray) -> np.ndarray:
         found = matched[:, 0] > 0
         weights = np.where(found, matched[:, 5], 1) if self.p.iou_weighted else np.ones(len(matched))
-        if np.any(found):  # as in its fork, background alone keeps a weight of 1
+        if np.any(found):  # as in the fork, rows of nothing but background keep a weight of 1
             for rows, part in ((found, self.p.fg_fraction), (~found, 1 - self.p.fg_fraction)):
                 weights[rows] *= part * len(matched) / max(weights[rows].sum(), np.finfo(weights.dtype).tiny)
         return weights
 
 
 def _nearest(regions: np.ndarray, objects: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The first object of the same picture that each region overlaps most, −1 where its picture has none; how far."""
+    """The object of the same image that each region overlaps most, −1 if its image has none; and that overlap."""
     if not len(objects):
         return np.full(len(regions), -1), np.zeros(len(regions))
     share = overlap("IOU", 1, matching=True)
@@ -175,13 +176,13 @@ def _nearest(regions: np.ndarray, objects: np.ndarray) -> tuple[np.ndarray, np.n
 
 
 def _middle(boxes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Centres (R, 2) and sizes (R, 2) of boxes whose last pixels belong to them."""
+    """Centres (R, 2) and sizes (R, 2) of boxes that include their last pixels."""
     size = boxes[:, 2:] - boxes[:, :2] + 1
     return boxes[:, :2] + size / 2, size
 
 
 def _drawn(numbers: np.ndarray, most: int, ctx: Context, draw: int) -> np.ndarray:
-    """As many of them as there may be, at random; all of them, in their order, where they are no more."""
+    """A random selection of `most` of the numbers; all of them, in their order, if there are no more than that."""
     return numbers if len(numbers) <= most else _generator(ctx, draw).permutation(numbers)[:most]
 
 

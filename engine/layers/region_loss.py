@@ -1,4 +1,4 @@
-"""RegionLoss: YOLO v2's (Redmon and Farhadi 2017)."""
+"""RegionLoss: the loss of YOLO v2 (Redmon and Farhadi 2017)."""
 
 import logging
 
@@ -18,15 +18,17 @@ log = logging.getLogger(__name__)
 
 @layer("RegionLoss")
 class RegionLoss(Loss):
-    """Σ δ² / N, with the gradient δ / N of x: what each prediction is told to become less (MobileNet-YOLO).
+    """Σ δ² / N, where the gradient of x is δ / N, the weighted errors of the predictions (MobileNet-YOLO).
 
-    At each place of an S × S grid, for each of `num` anchors (`biases`: widths and heights in places): an offset x, y,
-    w, h, a confidence and `num_class` scores. A box of the picture is answered by the prediction at its centre whose
-    anchor (without `bias_match` whose box) fits it best: δ of its box by coord_scale, without `rescore` times 2 − w h;
-    of its confidence by object_scale, towards its overlap with the box, without `rescore` towards 1; of its classes by
-    class_scale. Of several boxes that one prediction answers the last counts. Other confidences go towards 0 by
-    noobject_scale, unless they overlap some box by over `thresh`.
-    Bottoms: x (N, num · (5 + num_class), S, S); boxes (N, T · 5): class, x, y, w, h, the first with x or w 0 ends them.
+    Each cell of an S × S grid predicts, for each of `num` anchors (`biases`: widths and heights in cells), an offset x,
+    y, w, h, a confidence and `num_class` scores. The prediction responsible for a ground-truth box is the one in the
+    cell of its centre whose anchor (without `bias_match`, whose predicted box) fits it best. δ of its box is weighted
+    by coord_scale, without `rescore` also by 2 − w h; that of its confidence by object_scale, with the overlap with the
+    box as the target, or 1 without `rescore`; that of its classes by class_scale. If a prediction is responsible for
+    several boxes, the last counts. All other confidences are drawn towards 0, weighted by noobject_scale, unless their
+    box overlaps a ground-truth box by more than `thresh`.
+    Bottoms: x (N, num · (5 + num_class), S, S); boxes (N, T · 5): class, x, y, w, h; the first box with x or w = 0 ends
+    the list.
     """
 
     def setup(self, x: Shape, labels: Shape) -> list[Shape]:
@@ -43,9 +45,9 @@ class RegionLoss(Loss):
                 "channels."
             )
         if count(labels[1:]) % 5:
-            raise self.error(f"{self.bottom(1)} of shape {list(labels)} must hold 5 values a box: class, x, y, w, h.")
+            raise self.error(f"{self.bottom(1)} of shape {list(labels)} must hold 5 values per box: class, x, y, w, h.")
         if not p.biases:
-            log.warning("%s: it has no biases, so that all anchors have size 0 and boxes an infinite loss.", self.name)
+            log.warning("%s: without biases, all anchors have size 0 and the loss of boxes is infinite.", self.name)
         self.anchors = np.array(p.biases[: 2 * p.num] or [0] * 2 * p.num, np.float32).reshape(-1, 2)
         self.classes, self.side = p.num_class, x[3]
         self.bias_match, self.rescore, self.thresh = bool(p.bias_match), bool(p.rescore), p.thresh
@@ -62,7 +64,7 @@ class RegionLoss(Loss):
         return [with_gradient_of(jnp.sum(jnp.square(delta)) / items, jnp.sum(x * delta) / items)]
 
     def _delta(self, x: Array, labels: Array) -> Array:
-        """δ of one picture's x (num, 5 + num_class, S, S), given its boxes (T, 5)."""
+        """δ for the x (num, 5 + num_class, S, S) of one image, given its boxes (T, 5)."""
         at, sure = jnp.concatenate([jax.nn.sigmoid(x[:, :2]), x[:, 2:4]], 1), jax.nn.sigmoid(x[:, 4])
         size = self.side, self.side
         found = of_grid(at[None], jnp.asarray(self.anchors), size)[0]
@@ -82,7 +84,7 @@ class RegionLoss(Loss):
         return jnp.concatenate([jnp.where(answered, moved, 0), confidence, jnp.where(answered, classed, 0)], 1)
 
     def _answers(self, found: Array, labels: Array) -> Array:
-        """The number of the box (T, 5) that each prediction (num, S, S) answers, −1 where it is none."""
+        """The index of the box (T, 5) for which each prediction (num, S, S) is responsible, −1 for none."""
         there = jnp.cumprod(labels[:, 3] != 0) > 0
         column, row = jnp.clip((labels[:, 1:3] * self.side).astype(jnp.int32), 0, self.side - 1).T
         sizes = jnp.asarray(self.anchors)[:, None] / self.side if self.bias_match else found[:, row, column, 2:]

@@ -1,4 +1,4 @@
-"""Layers that pool regions of interest: ROIPooling, PSROIPooling, ROIAlign, of two forks."""
+"""Layers that pool regions of interest: ROIPooling, PSROIPooling, and ROIAlign of two forks."""
 
 import jax.numpy as jnp
 from jax.lax import stop_gradient
@@ -9,11 +9,11 @@ from engine.layers.registry import layer
 from engine.ops.roi import bin_lengths, max_of_bins, rounded, sample_weights, span_weights, weighted_bins
 
 SAMPLES = 2
-"""Places along each axis of a bin at which ROIAlign looks, as in the paper's experiments."""
+"""Sampling points of ROIAlign along each axis of a bin, as in the paper's experiments."""
 
 
 class _PoolsRegions(Layer):
-    """Pools a grid of bins of every region. Regions are rows of (picture, x1, y1, x2, y2), in the picture's pixels."""
+    """Pools a grid of bins in each region. Regions are rows of (image, x1, y1, x2, y2), in pixels of the image."""
 
     bottoms = (2, 2)
     scale: float
@@ -22,7 +22,7 @@ class _PoolsRegions(Layer):
         return bottom == 0
 
     def regions(self, rois: Array) -> tuple[Array, Array]:
-        """The picture of each region (R), and its corners x1, y1, x2, y2 (4, R)."""
+        """The image of each region (R), and its corners x1, y1, x2, y2 (4, R)."""
         rows = stop_gradient(rois).reshape(-1, 5)
         return rows[:, 0].astype(jnp.int32), rows[:, 1:].T
 
@@ -37,7 +37,8 @@ class _Grid(_PoolsRegions):
         return [shape]
 
     def regions(self, rois: Array) -> tuple[Array, Array]:
-        """As they are, but wider at either side by `pad_ratio` of their size, last pixels included (MS-CNN)."""
+        """As in the base class, but extended at each side by `pad_ratio` times their size, which includes the last
+        pixels (MS-CNN)."""
         pictures, corners = super().regions(rois)
         if not self.pad:
             return pictures, corners
@@ -47,11 +48,11 @@ class _Grid(_PoolsRegions):
 
 @layer("ROIPooling")
 class ROIPooling(_Grid):
-    """The maximum of every bin of pooled_h × pooled_w in each region, 0 of a bin that is off the map (Girshick 2015).
+    """The maximum of each of pooled_h × pooled_w bins in each region, 0 for a bin outside the map (Girshick 2015).
 
-    A region is rounded to whole elements of the map and has one at least; bins overlap where it does not divide evenly.
-    The gradient goes to a bin's first maximum; a region whose corners are the wrong way round has none, as in Caffe.
-    Bottoms: x (N, C, H, W); regions (R, 5): picture, x1, y1, x2, y2, both ends included, in the picture's pixels.
+    A region is rounded to whole elements of the map, at least one; bins overlap if it does not divide evenly. The
+    gradient goes to the first maximum of a bin; a region with reversed corners passes no gradient, as in Caffe.
+    Bottoms: x (N, C, H, W); regions (R, 5): image, x1, y1, x2, y2, both ends included, in pixels of the image.
     Top: (R, C, pooled_h, pooled_w).
     """
 
@@ -74,10 +75,10 @@ class ROIPooling(_Grid):
 
 @layer("PSROIPooling")
 class PSROIPooling(_PoolsRegions):
-    """The mean of every bin of k × k in each region, each bin from channels of its own (R-FCN, Dai et al. 2016).
+    """The mean of each of k × k bins in each region, each bin taken from its own channels (R-FCN, Dai et al. 2016).
 
-    Bin (i, j) of output channel d is the mean of channel (d · k + i) · k + j; 0 where it is off the map. k: group_size.
-    Bottoms: x (N, output_dim · k², H, W); regions (R, 5): picture, x1, y1, x2, y2, both ends included. Top:
+    Bin (i, j) of output channel d is the mean of channel (d · k + i) · k + j, or 0 outside the map. k is group_size.
+    Bottoms: x (N, output_dim · k², H, W); regions (R, 5): image, x1, y1, x2, y2, both ends included. Top:
     (R, output_dim, k, k).
     """
 
@@ -106,10 +107,10 @@ class PSROIPooling(_PoolsRegions):
 
 @layer("ROIAlign")
 class ROIAlign(_Grid):
-    """The mean of 2 × 2 places, linearly interpolated, in every bin of pooled_h × pooled_w (He et al. 2017).
+    """The mean of 2 × 2 bilinearly interpolated points in each of pooled_h × pooled_w bins (He et al. 2017).
 
-    Nothing is rounded: a region from x1 to x2 is spatial_scale · (x2 − x1) of the map's elements wide, 1 at least.
-    Bottoms: x (N, C, H, W); regions (R, 5): picture, x1, y1, x2, y2. Top: (R, C, pooled_h, pooled_w).
+    Nothing is rounded: a region from x1 to x2 is spatial_scale · (x2 − x1) elements of the map wide, but at least 1.
+    Bottoms: x (N, C, H, W); regions (R, 5): image, x1, y1, x2, y2. Top: (R, C, pooled_h, pooled_w).
     """
 
     def forward(self, params: Arrays, bottoms: Arrays, ctx: Context) -> list[Array]:
@@ -122,7 +123,7 @@ class ROIAlign(_Grid):
 
     @staticmethod
     def _places(start: Array, end: Array, bins: int) -> Array:
-        """(R, bins, SAMPLES): where the samples lie along one axis."""
+        """(R, bins, SAMPLES): the positions of the sampling points along one axis."""
         length = jnp.maximum(end - start, 1)[:, None, None] / bins
         steps = jnp.arange(bins)[:, None] + (jnp.arange(SAMPLES) + 0.5) / SAMPLES
         return start[:, None, None] + steps * length
@@ -130,11 +131,11 @@ class ROIAlign(_Grid):
 
 @layer("ROIAlign", beside=regions.MSCNN)
 class MSCNNROIAlign(_Grid):
-    """The map at the corners of pooled_h × pooled_w bins of each region, linearly interpolated (MS-CNN, Cascade R-CNN).
+    """The map, bilinearly interpolated at the corners of pooled_h × pooled_w bins per region (MS-CNN, Cascade R-CNN).
 
-    Middles of elements lie at halves of their size. Places more than half an element off the map count 0, and so does a
-    region that ends before it begins. Bottoms: x (N, C, H, W); regions (R, 5): picture, x1, y1, x2, y2. Top:
-    (R, C, pooled_h + 1, pooled_w + 1).
+    The centres of elements have half-integer coordinates. Points more than half an element outside the map are 0, as
+    are all points of a region with reversed corners.
+    Bottoms: x (N, C, H, W); regions (R, 5): image, x1, y1, x2, y2. Top: (R, C, pooled_h + 1, pooled_w + 1).
     """
 
     def forward(self, params: Arrays, bottoms: Arrays, ctx: Context) -> list[Array]:
@@ -148,5 +149,5 @@ class MSCNNROIAlign(_Grid):
 
     @staticmethod
     def _places(start: Array, end: Array, bins: int) -> Array:
-        """(R, bins + 1, 1): where the corners lie along one axis."""
+        """(R, bins + 1, 1): the positions of the bin corners along one axis."""
         return (start[:, None] + jnp.arange(bins + 1) * bin_lengths(end - start, bins))[..., None]

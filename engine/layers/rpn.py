@@ -1,4 +1,4 @@
-"""RPN: the regions that a region proposal network takes for objects, as Faster R-CNN in C++ of xyfer17 finds them."""
+"""RPN: the object regions that a region proposal network finds, as in xyfer17's Faster R-CNN in C++."""
 
 from functools import partial
 
@@ -16,7 +16,7 @@ from engine.proto import caffe_pb2 as pb
 
 @partial(jax.jit, static_argnums=3)
 def _propose(scores: Array, offsets: Array, picture: Array, search: Search) -> tuple[Array, Array, Array]:
-    """The boxes (K, 4) that go into the suppression, best first, their scores (K), and which are kept (K).
+    """Returns the boxes (K, 4) that enter the NMS, by descending score, their scores (K), and which are kept (K).
 
     scores (2A, H, W), offsets (4A, H, W), picture: height, width, scale.
     """
@@ -27,22 +27,22 @@ def _propose(scores: Array, offsets: Array, picture: Array, search: Search) -> t
     best, at = jax.lax.top_k(sure, search.before)
     boxes = found[at]
     edges = boxes + jnp.asarray([0, 0, 1, 1], boxes.dtype)
-    below = float(np.nextafter(np.float32(search.nms_threshold), np.float32(-1)))  # as large goes, too
+    below = float(np.nextafter(np.float32(search.nms_threshold), np.float32(-1)))  # suppresses an equal overlap too
     kept = suppress(edges[None], (best > -jnp.inf)[None], below, enough=search.after)[0]
     return boxes, best, kept
 
 
 @layer("RPN")
 class RPN(HostLayer):
-    """The best regions of a picture after suppression, post_nms_topn at most (xyfer17's Faster R-CNN in C++).
+    """The best regions of an image after non-maximum suppression (NMS), at most post_nms_topn (xyfer17's Faster R-CNN).
 
-    At each place of the map, `feat_stride` pixels apart, lies an anchor for each `ratio` and `scale`, of edges that are
-    whole pixels. What the offsets make of it counts where neither side is smaller than boxminsize, in pixels of the
-    unscaled picture, and is then cut to the picture. The per_nms_topn best go into the suppression, which takes away
-    what overlaps a better one by nms_thresh or more. For 0 of either number there is no limit.
+    Each position of the map, `feat_stride` pixels apart, has one anchor for each `ratio` and `scale`, with edges at
+    whole pixels. The anchors are moved by the offsets. A region counts if neither side is smaller than boxminsize, in
+    pixels of the unscaled image, and is then clipped to the image. The per_nms_topn best enter the NMS, which removes
+    regions that overlap a better one by nms_thresh or more. A limit of 0 means no limit, for both numbers.
     Bottoms: scores (1, 2A, H, W), those of the background first; offsets (1, 4A, H, W) of centre and size; the height,
-    width and scale of the picture. Tops: regions (R, 5, 1, 1): 0, x1, y1, x2, y2; and, where a second one is named,
-    their scores (R, 1, 1, 1). No gradient.
+    width and scale of the image. Tops: regions (R, 5, 1, 1): 0, x1, y1, x2, y2; and optionally their scores
+    (R, 1, 1, 1). No gradient.
     """
 
     bottoms = (3, 3)
@@ -76,7 +76,7 @@ class RPN(HostLayer):
 
 
 def anchors(p: pb.RPNParameter) -> np.ndarray:
-    """The edges (A, 4) of the anchors at the first place, by ratio and then by scale, fractions cut off."""
+    """The edges (A, 4) of the anchors at the first position, by ratio and then by scale, truncated to whole pixels."""
     half = (anchor_sizes(p.basesize, p.ratio, p.scale) - 1) / 2
     middle = np.float32(p.basesize - 1) / 2
     return np.trunc(np.concatenate([middle - half, middle + half], -1))

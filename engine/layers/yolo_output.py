@@ -1,4 +1,4 @@
-"""YoloDetectionOutput and Yolov3DetectionOutput: the boxes that YOLO v2 and v3 have found (MobileNet-YOLO)."""
+"""YoloDetectionOutput and Yolov3DetectionOutput: the detections of YOLO v2 and v3 (MobileNet-YOLO)."""
 
 from functools import partial
 from typing import ClassVar
@@ -15,13 +15,15 @@ from engine.ops.boxes import suppress
 from engine.ops.yolo_boxes import corners, of_grid, of_region
 
 FEWEST = 64
-"""Candidates for which suppression is compiled at least; then for twice as many, and so on."""
+"""The smallest number of candidates for which suppression is compiled; the next is twice as many, and so on."""
 
 
 class _YoloOutput(HostLayer):
-    """(1, 1, M, 7): picture, class + 1, score, xmin, ymin, xmax, ymax, best first, after suppression across classes.
+    """Makes a top (1, 1, M, 7): image, class + 1, score, xmin, ymin, xmax, ymax, by descending score, after non-maximum
+    suppression across classes.
 
-    As in the fork, all boxes are put under picture 0. Where nothing is found, a row a picture whose others are −1.
+    As in the fork, the image is 0 for all boxes. If nothing is found, there is one row per image, whose other values
+    are −1.
     """
 
     bottoms: ClassVar[counts.Bounds] = (1, None)
@@ -33,13 +35,14 @@ class _YoloOutput(HostLayer):
                 raise self.error(f"{self.bottom(i)} has shape {list(shape)}; it must be (N, {channels}, H, W).")
 
     def read_anchors(self, biases: list[float], needed: int) -> np.ndarray:
-        """Widths and heights (needed, 2). Raises LayerError where there are too few."""
+        """Returns the widths and heights of anchors, `needed` or more. Raises LayerError if there are too few."""
         if len(biases) < 2 * needed:
             raise self.error(f"it has {len(biases)} biases; give a width and a height for each of {needed} boxes.")
         return np.array(biases[: len(biases) // 2 * 2], np.float32).reshape(-1, 2)
 
     def rows(self, boxes: Array, scores: Array, kinds: Array, found: Array, threshold: float, pictures: int) -> Array:
-        """The top, from boxes (K, 4) by their centres, scores, classes, and which of them count, each (K)."""
+        """Makes the top from boxes (K, 4), given by centre and size, their scores and classes, and which of them count,
+        each (K)."""
         counts = np.flatnonzero(np.asarray(found))
         ordered = counts[np.argsort(-np.asarray(scores)[counts], kind="stable")]
         if not len(ordered):
@@ -49,7 +52,7 @@ class _YoloOutput(HostLayer):
         edges = np.asarray(corners(boxes))[ordered]
         padded = np.zeros((padded_rows.padded(len(edges), FEWEST), 4), edges.dtype)
         padded[: len(edges)] = edges
-        below = float(np.nextafter(np.float32(threshold), np.float32(-1)))  # an overlap of the threshold is too much
+        below = float(np.nextafter(np.float32(threshold), np.float32(-1)))  # suppresses an overlap of the threshold too
         kept = np.asarray(_suppress(padded[None], (np.arange(len(padded)) < len(edges))[None], below))[0, : len(edges)]
         named = np.stack([np.zeros(len(ordered)), np.asarray(kinds)[ordered] + 1, np.asarray(scores)[ordered]], -1)
         return jnp.asarray(np.concatenate([named, edges], -1)[kept][None, None], jnp.float32)
@@ -60,11 +63,12 @@ _suppress = jax.jit(suppress, static_argnums=2)
 
 @layer("YoloDetectionOutput")
 class YoloDetectionOutput(_YoloOutput):
-    """What YOLO v2 has found. A box's score is its confidence times its best class's; see _YoloOutput for the top.
+    """The detections of YOLO v2. A box's score is its confidence times that of its best class. For the top, see
+    _YoloOutput.
 
-    Bottoms, one or two: (N, num_box · (5 + num_classes), S, S): at each place for each anchor x, y, w, h, confidence
-    and the classes' scores, before their non-linearities. `biases`: the anchors' widths and heights, in places.
-    A second bottom of other channels is the picture, which Intel's fork asks for; it is not read.
+    Bottoms, one or two: (N, num_box · (5 + num_classes), S, S): in each cell, for each anchor, the raw x, y, w, h,
+    confidence and class scores, before the activation functions. `biases`: the anchors' widths and heights, in cells.
+    A second bottom with a different number of channels is the image, which Intel's fork requires; it is ignored.
     """
 
     bottoms = (1, 2)
@@ -90,19 +94,20 @@ class YoloDetectionOutput(_YoloOutput):
 
 @jax.jit
 def _of_v2(x: Array, anchors: Array) -> tuple[Array, Array, Array]:
-    """Boxes (K, 4), scores (K) and classes (K) of x (N, B · (5 + C), S, S), by place and then by anchor."""
+    """Boxes (K, 4), scores (K) and classes (K) of x (N, B · (5 + C), S, S), by cell and then by anchor."""
     boxes, sure, classes = of_region(x, anchors)
     return boxes.reshape(-1, 4), (sure * jnp.max(classes, -1)).ravel(), jnp.argmax(classes, -1).ravel()
 
 
 @layer("Yolov3DetectionOutput")
 class Yolov3DetectionOutput(_YoloOutput):
-    """What YOLO v3 has found, a box for each class with a score above the threshold; see _YoloOutput for the top.
+    """The detections of YOLO v3: one box for each class with a score above the threshold. For the top, see _YoloOutput.
 
-    Bottoms, mask_group_num of them: (N, num_box · (5 + num_classes), H, W): at each place for each anchor x, y, w, h,
-    confidence and the classes' scores, before their non-linearities. `mask` tells which of the anchors (`biases`, in
-    pixels) are whose, in groups; `anchors_scale` how many pixels a place has in each. With `gaussian_box` each of x, y,
-    w, h is followed by its uncertainty, and confidences are multiplied by what is certain.
+    Bottoms, mask_group_num of them: (N, num_box · (5 + num_classes), H, W): in each cell, for each anchor, the raw x,
+    y, w, h, confidence and class scores, before the activation functions. `mask` lists, one bottom after the other, the
+    indices of its anchors in `biases` (in pixels); `anchors_scale` gives the pixels per cell of each bottom. With
+    `gaussian_box`, each of x, y, w, h is followed by its uncertainty, and confidences are multiplied by 1 − the mean
+    uncertainty.
     """
 
     def setup(self, *grids: Shape) -> list[Shape]:
@@ -112,12 +117,12 @@ class Yolov3DetectionOutput(_YoloOutput):
         if len(grids) != p.mask_group_num or len(p.anchors_scale) < len(grids):
             raise self.error(
                 f"it has {len(grids)} bottoms, mask_group_num {p.mask_group_num} and {len(p.anchors_scale)} "
-                "anchors_scale; there must be one of each a bottom."
+                "anchors_scale; there must be one of each per bottom."
             )
         each = len(p.mask) // len(grids)
         if not p.num_box or each < p.num_box:
             raise self.error(
-                f"it has {len(p.mask)} mask for {len(grids)} bottoms; give num_box, {p.num_box}, for each."
+                f"it has {len(p.mask)} mask for {len(grids)} bottoms; give num_box, {p.num_box}, per bottom."
             )
         self.gaussian = p.gaussian_box
         self.check_grids(p.num_box * ((9 if p.gaussian_box else 5) + p.num_classes), *grids)
@@ -137,7 +142,7 @@ class Yolov3DetectionOutput(_YoloOutput):
 
 @partial(jax.jit, static_argnums=(2, 3))
 def _of_v3(x: Array, anchors: Array, scale: int, gaussian: bool) -> tuple[Array, Array]:
-    """Boxes (K, 4) and their scores (K, C) of x (N, B · (5 + C), H, W), by place and then by anchor."""
+    """Boxes (K, 4) and their scores (K, C) of x (N, B · (5 + C), H, W), by cell and then by anchor."""
     parts = x.reshape(len(x), len(anchors), -1, *x.shape[2:])
     sure, every = jax.nn.sigmoid(parts), 2 if gaussian else 1
     offsets = jnp.concatenate([sure[:, :, : 2 * every : every], parts[:, :, 2 * every : 4 * every : every]], 2)

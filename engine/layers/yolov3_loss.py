@@ -1,4 +1,4 @@
-"""Yolov3: the loss of one of YOLO v3's grids (Redmon and Farhadi 2018)."""
+"""Yolov3: the loss of one of the grids of YOLO v3 (Redmon and Farhadi 2018)."""
 
 import jax
 import jax.numpy as jnp
@@ -14,18 +14,22 @@ from engine.ops.yolo_boxes import centred, nearest, of_grid, offsets, overlap
 
 @layer("Yolov3")
 class Yolov3(Loss):
-    """Σ δ² / N, with the gradient δ / N of x: what each prediction is told to become less (MobileNet-YOLO).
+    """Σ δ² / N, where the gradient of x is δ / N, the weighted errors of the predictions (MobileNet-YOLO).
 
-    At each place of a grid, for each anchor that `mask` names among all (`biases`: widths and heights in pixels, of
-    which a place has `anchors_scale`): an offset x, y, w, h, a confidence and `num_class` scores, all but w and h
-    before their sigmoid. A box of the picture is answered by the predictions at its centre whose anchor is the one that
-    fits it best of all, or overlaps it by over `iou_thresh`. They are told: its box, by coord_scale · (2 − w h), that
-    of the last where they answer several; the classes of all these, by class_scale; and confidence 1. Targets of
-    classes lie label_smooth_eps / 2 inside 0 and 1. Other confidences go towards 0, unless they overlap some box by
-    over `thresh`. With use_logic_gradient confidences of answers count object_scale, and the gradient of what has a
-    sigmoid is multiplied by its slope; without, it is that of a cross-entropy.
-    The fork leaves out an anchor by its number in `mask` where it means its number among all; so it is here.
-    Bottoms: x (N, num · (5 + num_class), H, W); boxes (N, T · 5): class, x, y, w, h, the first with x or w 0 ends them.
+    Each cell of the grid predicts, for each anchor whose index is in `mask` (`biases`: the widths and heights of all
+    anchors, in pixels; a cell has `anchors_scale` pixels), an offset x, y, w, h, a confidence and `num_class` scores;
+    all but w and h go through a sigmoid. The predictions responsible for a ground-truth box are those in the cell of
+    its centre whose anchor fits it best among all anchors, or overlaps it by more than `iou_thresh`. Their targets are
+    the box, weighted by coord_scale · (2 − w h); its class, weighted by class_scale; and confidence 1. If one is
+    responsible for several boxes, its box target is the last of them and its class targets are the classes of all.
+    Class targets are label_smooth_eps / 2 and 1 − label_smooth_eps / 2. All other confidences are drawn towards 0,
+    unless their box overlaps a ground-truth box by more than `thresh`. With use_logic_gradient, the confidences of
+    responsible predictions are weighted by object_scale, and the gradient includes the slope of the sigmoid; without,
+    it is that of a cross-entropy.
+    When it excludes the best anchor from those that overlap enough, the fork compares indices in `mask` with indices
+    among all anchors; so does this layer.
+    Bottoms: x (N, num · (5 + num_class), H, W); boxes (N, T · 5): class, x, y, w, h; the first box with x or w = 0 ends
+    the list.
     """
 
     def setup(self, x: Shape, labels: Shape) -> list[Shape]:
@@ -38,14 +42,14 @@ class Yolov3(Loss):
                 "channels."
             )
         if count(labels[1:]) % 5:
-            raise self.error(f"{self.bottom(1)} of shape {list(labels)} must hold 5 values a box: class, x, y, w, h.")
+            raise self.error(f"{self.bottom(1)} of shape {list(labels)} must hold 5 values per box: class, x, y, w, h.")
         if len(p.mask) < p.num or 2 * max(p.mask[: p.num], default=0) + 2 > len(p.biases):
             raise self.error(
-                f"it has {len(p.mask)} mask and {len(p.biases)} biases; give num, {p.num}, numbers of anchors, and "
-                "a width and a height for each anchor that they name."
+                f"it has {len(p.mask)} mask and {len(p.biases)} biases; give num, {p.num}, indices of anchors in mask, "
+                "and in biases a width and a height for each anchor up to the largest of them."
             )
         if p.iou_loss != p.MSE or p.use_focal_loss:
-            raise self.error("iou_loss: MSE without use_focal_loss is what there is here; delete those fields.")
+            raise self.error("only iou_loss: MSE without use_focal_loss is supported; delete these two fields.")
         self.biases = np.array(p.biases[: len(p.biases) // 2 * 2], np.float32).reshape(-1, 2)
         self.mask, self.classes, self.grid = np.array(p.mask[: p.num]), p.num_class, x[2:]
         self.size = float(x[3] * p.anchors_scale), float(x[2] * p.anchors_scale)
@@ -68,7 +72,7 @@ class Yolov3(Loss):
         return [with_gradient_of(jnp.sum(jnp.square(delta)) / items, jnp.sum(x * pull.reshape(x.shape)) / items)]
 
     def _delta(self, at: Array, labels: Array) -> Array:
-        """δ of one picture's predictions `at` (num, 5 + num_class, H, W), given its boxes (T, 5)."""
+        """δ for the predictions `at` (num, 5 + num_class, H, W) of one image, given its boxes (T, 5)."""
         anchors = jnp.asarray(self.biases[self.mask])
         box, sure, classes = at[:, :4], at[:, 4], at[:, 5:]
         last, kinds = self._answers(labels)
@@ -83,8 +87,8 @@ class Yolov3(Loss):
         return jnp.concatenate([jnp.where(told, moved, 0), confidence[:, None], jnp.where(told, classed, 0)], 1)
 
     def _answers(self, labels: Array) -> tuple[Array, Array]:
-        """The last of the boxes (T, 5) that each prediction answers (num, H, W), −1 where there is none; and whether a
-        class is that of one which it answers (num, num_class, H, W)."""
+        """Returns, for each prediction, the index of the last of the boxes (T, 5) for which it is responsible
+        (num, H, W), −1 for none; and which classes those boxes have (num, num_class, H, W)."""
         rows, columns = self.grid
         there = jnp.cumprod(labels[:, 3] != 0) > 0
         column, row = (

@@ -138,7 +138,7 @@ PAIR_SHAPES = {name: v.shape for name, v in PAIRS.items()}
     ("layer", "bottoms", "message"),
     [
         (ONE("field_w: 3"), SHAPES, "3 field_w for 2 bottoms; give one each"),
-        (ONE('nms_type: "SOFT"'), SHAPES, 'nms_type "SOFT"; there are IOU, IOMU, IOFU'),
+        (ONE('nms_type: "SOFT"'), SHAPES, 'nms_type is "SOFT"; it must be one of IOU, IOMU, IOFU'),
         (ONE("").replace("field_xyr: 4", "field_xyr: 0"), SHAPES, "field_xyr is 0; it must be above 0"),
         (
             ONE(""),
@@ -147,8 +147,8 @@ PAIR_SHAPES = {name: v.shape for name, v in PAIRS.items()}
         ),
         (ONE("").replace("0.2, 0.2", "0.2"), SHAPES, "3 bbox_std; bbox_reg_param needs 4"),
         (ONE("").replace("0.2, 0.2", "0.2, 0"), SHAPES, "each must be above 0"),
-        (ONE("").replace("[8, 16]", "[8, 0]"), SHAPES, "of bottoms 2 the fields are .* and the stride is 0"),
-        (GROUPS("box_group_param { }"), PAIR_SHAPES, "3 box_group_param for 4 bottoms; give one for two"),
+        (ONE("").replace("[8, 16]", "[8, 0]"), SHAPES, "level 2 has fields .* and stride 0"),
+        (GROUPS("box_group_param { }"), PAIR_SHAPES, "3 box_group_param for 4 bottoms; give one for each pair"),
         (GROUPS("").replace("[24, 20]", "24"), PAIR_SHAPES, "box_group_param 1 has 2 field_w and 1 field_h"),
         (GROUPS(""), {**PAIR_SHAPES, "q": (4, 3, 2, 3)}, r"1 fields need \(1 · N, classes, H, W\).*here 2"),
     ],

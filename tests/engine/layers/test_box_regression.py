@@ -75,7 +75,7 @@ def test_in_training_objects_themselves_and_what_is_less_than_a_pixel_are_left_o
     layer = f'type: "DecodeBBox" {NORMALIZED} decode_bbox_param {{ gt_iou_thr: 0.95 }}'
     (found,) = run(layer, {"m": moves, "r": REGIONS, "t": MATCHED})
     assert_close(found, decoded(moves, REGIONS)[[0, 2, 4, 5]])
-    with pytest.raises(LayerError, match="of 6 regions none is left"):
+    with pytest.raises(LayerError, match="none of 6 regions is left"):
         run(layer.replace("0.95", "0"), {"m": moves, "r": REGIONS, "t": MATCHED})
 
 
@@ -123,7 +123,7 @@ REGION, MOVE, MATCH = REGIONS.shape, MOVES.shape, MATCHED.shape
         (
             'type: "BboxAccuracy"',
             {"m": (6, 7), "r": REGION, "t": MATCH},
-            "4 values a class are needed, 8 if not cls_aware",
+            "4 values per class are needed, 8 if not cls_aware",
         ),
         ('type: "BboxAccuracy"', {"m": MOVE, "r": REGION, "t": (6, 5)}, r'"t" has shape \[6, 5\]; .*class, x1, y1'),
         (
@@ -139,4 +139,4 @@ def test_wrong_configuration_is_refused(layer, bottoms, message):
 
 def test_matched_boxes_are_for_training_alone():
     bottoms = {"m": MOVE, "r": REGION, "t": MATCH}
-    check_refused('type: "DecodeBBox"', bottoms, "the matched boxes are for phase TRAIN alone", phase=pb.TEST)
+    check_refused('type: "DecodeBBox"', bottoms, "the third, the matched boxes, is for phase TRAIN only", phase=pb.TEST)

@@ -80,7 +80,7 @@ def test_a_background_box_is_refused():
 
 @pytest.mark.parametrize(("column", "value"), [(0, np.nan), (1, np.inf)])
 def test_a_box_of_no_picture_or_class_is_refused(column, value):
-    with pytest.raises(LayerError, match=r"its detections have one of picture \w+ and class \w+; numbers are needed"):
+    with pytest.raises(LayerError, match=r"one of its detections has picture \w+ and class \w+; give numbers"):
         judged(found=np.where(np.arange(7) == column, value, FOUND))
 
 

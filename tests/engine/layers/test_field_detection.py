@@ -154,7 +154,7 @@ def test_a_step_of_the_loss_lowers_for_cuda():
         (LOSS("coord_num: 5"), {"x": X, "labels": LABELS}, "coord_num is 5"),
         (LOSS("objectness: true"), {"x": X, "labels": LABELS}, "2 with objectness"),
         (LOSS("field_whr: 0"), {"x": X, "labels": LABELS}, "must be 1 or more"),
-        (LOSS("bg_multiple: 4294967295"), {"x": X, "labels": LABELS}, "what bg_multiple 4294967295 takes"),
+        (LOSS("bg_multiple: 4294967295"), {"x": X, "labels": LABELS}, "drawn for bg_multiple 4294967295"),
         (ACCURACY("top_k: 4"), {"x": X, "labels": LABELS}, "top_k 4 is not 1 to 3"),
     ],
 )

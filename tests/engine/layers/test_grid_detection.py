@@ -116,11 +116,11 @@ def test_v2_is_not_evaluated_without_suppression():
 @pytest.mark.parametrize(
     ("layer", "bottoms", "message"),
     [
-        (LOSS(""), {**SHAPES, "x": (2, 51)}, r"must have 52 values an item, side² · \(num_class \+ 5 · num_object\)"),
-        (EVAL(""), {**SHAPES, "labels": (2, 27)}, "must have 28 values an item"),
+        (LOSS(""), {**SHAPES, "x": (2, 51)}, r"must have 52 values per item, side² · \(num_class \+ 5 · num_object\)"),
+        (EVAL(""), {**SHAPES, "labels": (2, 27)}, "must have 28 values per item"),
         (EVAL("biases: 1"), {"x": (2, 16, 2, 2), "labels": (2, 10)}, "it has 1 biases; give a width"),
         (EVAL("biases: 1"), SHAPES, r"must be \(N, 16, 2, 2\)"),
-        (EVAL("biases: 1"), {"x": (2, 16, 2, 2), "labels": (2, 9)}, "must hold 5 values a box"),
+        (EVAL("biases: 1"), {"x": (2, 16, 2, 2), "labels": (2, 9)}, "must hold 5 values per box"),
     ],
 )
 def test_wrong_configuration_is_refused(layer, bottoms, message):

@@ -87,7 +87,7 @@ def test_wrong_configuration_is_refused(options, message):
 @pytest.mark.parametrize(
     ("column", "value", "message"),
     [
-        (0, 7, r'bottom "objects" is of pictures 1 to 7; num_img_per_batch is 2'),
+        (0, 7, r'bottom "objects" has pictures 1 to 7; with num_img_per_batch 2'),
         (5, 3, "classes 1 to 3; they go from 1"),
     ],
 )

@@ -72,7 +72,7 @@ def test_a_step_lowers_for_cuda():
     [
         ('type: "RegionLoss" region_loss_param { num: 2 biases: 1 }', SHAPES, "it has 1 biases"),
         (LAYER(""), {**SHAPES, "x": (2, 16, 3, 4)}, r"must be \(N, 16, S, S\)"),
-        (LAYER(""), {**SHAPES, "boxes": (2, 21)}, "must hold 5 values a box"),
+        (LAYER(""), {**SHAPES, "boxes": (2, 21)}, "must hold 5 values per box"),
         (LAYER("coords: 5"), SHAPES, "coords is 5"),
     ],
 )

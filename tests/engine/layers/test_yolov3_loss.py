@@ -117,7 +117,7 @@ def test_a_step_lowers_for_cuda():
     ("layer", "bottoms", "message"),
     [
         (LAYER(""), {**SHAPES, "x": (2, 15, 3, 4)}, r"must be \(N, 16, H, W\)"),
-        (LAYER(""), {**SHAPES, "boxes": (2, 21)}, "must hold 5 values a box"),
+        (LAYER(""), {**SHAPES, "boxes": (2, 21)}, "must hold 5 values per box"),
         (
             'type: "Yolov3" yolov3_param { num_class: 3 num: 2 mask: [1, 4] biases: [1, 2, 3, 4] }',
             SHAPES,
