@@ -1,4 +1,4 @@
-"""Losses of distances to each class, a row an item: NormFace's GeneralContrastiveLoss and GeneralTripletLoss."""
+"""Losses on the distances of each item to each class: NormFace's GeneralContrastiveLoss and GeneralTripletLoss."""
 
 import jax.numpy as jnp
 from jax.lax import stop_gradient
@@ -10,16 +10,16 @@ from engine.ops.replaced_gradient import with_gradient_of
 
 
 class _Distances(Labelled):
-    """Bottoms: distances d (N, C), labels, perhaps a third. Tops: the loss, and perhaps mean distances.
+    """The base of both. Bottoms: distances d (N, C), labels, optionally a third. Tops: the loss, optionally means of d.
 
-    The gradient is the fork's: a slope for each distance, times loss_weight / N; the second top has none.
+    The gradient is the fork's: a slope for each distance, times loss_weight / N. The second top has no gradient.
     """
 
     loss = True
     bottoms = (2, 3)
     tops = (1, 2)
     told = 2
-    """Values of the second top."""
+    """The number of values in the second top."""
 
     def setup(self, d: Shape, labels: Shape, more: Shape = ()) -> list[Shape]:
         if not d:
@@ -31,25 +31,26 @@ class _Distances(Labelled):
         return bottom == 0
 
     def own(self, labels: Array) -> Array:
-        """(N, C): which class is the item's own."""
+        """(N, C): which class is each item's own."""
         return labels.reshape(-1, 1).astype(jnp.int32) == jnp.arange(self.classes)
 
     def summed(self, d: Array, terms: Array, slopes: Array) -> Array:
-        """Σ |terms| / N, with the slopes for its gradient."""
+        """Σ |terms| / N, whose gradient is slopes / N."""
         value = stop_gradient(jnp.sum(jnp.abs(terms))) / self.outer
         return with_gradient_of(value, jnp.sum(d * stop_gradient(slopes)) / self.outer)
 
 
 @layer("GeneralContrastiveLoss")
 class GeneralContrastiveLoss(_Distances):
-    """Σ w₊ min(t, max(0, d₊ − m₊)) + Σ w₋ max(0, m₋ − d₋), over N: an item's own class, and all the others.
+    """(Σ w₊ min(t, max(0, d₊ − m₊)) + Σ w₋ max(0, m₋ − d₋)) / N, d₊ being to an item's own class, d₋ to any other.
 
-    exp_negative_weight: w₋ e^−d₋ where d₋ < m₋. positive_first: an item with d₊ above positive_upper_bound has no
-    others, and its d₊ the slope w₊. max_negative_only: of the others the largest term. max_positive_only: of all items
-    one own class, the one of the least term, as in the fork. normalize_negative: slopes of the others are divided by
-    their sum over that and N, where it is above w₊. add_intra_mae: m₋ is added to a running mean of the first distance,
-    at most max_negative_margin. A third bottom: the distances that count, where d has the gradient only.
-    Second top: the means of what lies above m₊, up to t, and below m₋; and with add_intra_mae the running one.
+    exp_negative_weight: the term of d₋ is w₋ e^−d₋ where d₋ < m₋. positive_first: an item with d₊ above
+    positive_upper_bound has no negative terms, and its d₊ has slope w₊. max_negative_only: only the largest negative
+    term of an item counts. max_positive_only: of all items, only the one with the smallest positive term keeps it, as
+    in the fork. normalize_negative: negative slopes are divided by |their sum| / (normalize_negative · N), if that is
+    above w₊. add_intra_mae: a running mean of the second top's first value, at most max_negative_margin, is added to
+    m₋. With a third bottom, the loss is computed from its distances, and d only gets the gradient.
+    Second top: the means of min(t, max(0, d₊ − m₊)) and of max(0, m₋ − d₋); with add_intra_mae, also the running mean.
     """
 
     def setup(self, d: Shape, labels: Shape, more: Shape = ()) -> list[Shape]:
@@ -57,7 +58,7 @@ class GeneralContrastiveLoss(_Distances):
         self.told = 3 if p.add_intra_mae else 2
         tops = super().setup(d, labels)
         if more and count(more) != count(d):
-            raise self.error(f"{self.bottom(2)} has shape {list(more)}; it must be {list(d)}, as {self.bottom(0)}.")
+            raise self.error(f"{self.bottom(2)} has shape {list(more)}; it must be {list(d)}, like {self.bottom(0)}.")
         if p.HasField("normalize_negative") and p.normalize_negative <= 0:
             raise self.error(f"normalize_negative is {p.normalize_negative:g}; it must be above 0.")
         if p.add_intra_mae:
@@ -82,7 +83,7 @@ class GeneralContrastiveLoss(_Distances):
         far = jnp.any(own & (d > p.positive_upper_bound), axis=1, keepdims=True) & p.positive_first
         counted, chosen = ~far, jnp.ones_like(own)
         if p.max_negative_only:
-            # As the fork compares: the first class is where it begins, whosever it is.
+            # The fork starts its comparison with class 0, even if that is the item's own.
             rivals = jnp.where(own & (jnp.arange(self.classes) > 0), -jnp.inf, negative + positive)
             counted &= jnp.arange(self.classes) == jnp.argmax(rivals, axis=1)[:, None]
         if p.max_positive_only:
@@ -104,11 +105,12 @@ class GeneralContrastiveLoss(_Distances):
 
 @layer("GeneralTripletLoss")
 class GeneralTripletLoss(_Distances):
-    """Σ w₋ max(0, d₊ + margin − d₋) over N: an item's own class against each other.
+    """Σ w₋ max(0, d₊ + margin − d₋) / N, d₊ being the distance to an item's own class, d₋ that to any other.
 
-    The slope of d₋ is −w₋ where the term is above 0; that of d₊ w₊, without add_center_loss only where one is.
-    hardest_only: of an item's terms the largest, the first of equals. positive_first: where d₊ is above
-    positive_upper_bound no term counts, and d₊ has the slope w₊. A third bottom (N) multiplies each item's slopes.
+    The slope of d₋ is −w₋ where the term is above 0. The slope of d₊ is w₊; without add_center_loss, only if any term
+    of the item is above 0. hardest_only: only the largest term of an item counts, the first among equals.
+    positive_first: if d₊ is above positive_upper_bound, no term of the item counts, and d₊ has slope w₊. A third bottom
+    (N) multiplies the slopes of each item.
     Second top: the means of d₊ and of d₋.
     """
 
@@ -128,7 +130,7 @@ class GeneralTripletLoss(_Distances):
         violated = ~own & (same + p.margin > d)
         if p.hardest_only:
             hardest = jnp.arange(self.classes) == jnp.argmax(terms, axis=1)[:, None]
-            # As in the fork, which takes a distance of 0 for none.
+            # As in the fork, which takes a distance of 0 to mean that there is no distance.
             terms, violated = jnp.where(hardest, terms, 0), violated & hardest & (d != 0)
         far = (same > p.positive_upper_bound) & p.positive_first
         pushes = jnp.where(violated & ~far, -p.negative_weight, 0)

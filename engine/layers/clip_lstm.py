@@ -1,4 +1,4 @@
-"""Lstm, as caffe-lstm has it: sequences lie along the batch, and a clip marker tells where each goes on."""
+"""Lstm of caffe-lstm: sequences lie along the batch axis, and clip markers say where each begins or continues."""
 
 from functools import partial
 
@@ -14,7 +14,7 @@ from engine.ops.replaced_gradient import with_gradient_of
 
 @partial(jax.custom_vjp, nondiff_argnums=(1,))
 def _bounded(x: Array, limit: float) -> Array:
-    """x, with a gradient kept within ± limit."""
+    """x with its gradient clipped to ± limit."""
     return x
 
 
@@ -23,12 +23,13 @@ _bounded.defvjp(lambda x, limit: (x, None), lambda limit, _, g: (jnp.clip(g, -li
 
 @layer("Lstm")
 class Lstm(Layer):
-    """An LSTM over T steps of N = batch_size sequences, its gates those of LSTMUnit: x (T · N, …) → h (T · N, D).
+    """An LSTM over T steps of N = batch_size sequences, with the gates of LSTMUnit: x (T · N, …) → h (T · N, D).
 
-    Bottoms: x; optionally clip (T · N), 0 where a sequence begins. With clip each pass goes on from where the one
-    before ended, without it all begin anew. The gates' gradients are kept within ± clipping_threshold, where there is
-    one; that of the hidden weights takes what lies before a beginning too, as the fork's does.
-    Of CTPN and caffe_ocr, whose layers give no batch_size: x (T, N, K) → h (T, N, D), without clip.
+    Bottoms: x; optionally clip (T · N), 0 where a sequence begins. With clip, each pass continues from the state in
+    which the one before ended; without it, all sequences begin anew. The gradients of the gates are clipped to
+    ± clipping_threshold, if that is set. The gradient of the hidden weights includes the state before the beginning of
+    a sequence, as in the fork.
+    In CTPN and caffe_ocr, whose layers have no batch_size: x (T, N, K) → h (T, N, D), without clip.
     Params: W of the input (4 D, K), W of h (4 D, D), b (4 D), D = num_output.
     """
 

@@ -1,4 +1,4 @@
-"""Correlation: how alike two feature maps are at each displacement (FlowNetC, DispNetCorr1D)."""
+"""Correlation: the similarity of two feature maps at each displacement (FlowNetC, DispNetCorr1D)."""
 
 from collections.abc import Sequence
 from typing import ClassVar
@@ -19,16 +19,16 @@ from engine.proto import caffe_pb2 as pb
 class Correlation(Layer):
     """The mean of a · b, or of |a − b|, over patches of a and displaced patches of b (Dosovitskiy et al. 2015).
 
-    Patches are `kernel_size` wide, `stride_1` apart, and displaced by −max_displacement … max_displacement, every
-    `stride_2`, down and across; `pad` zeros lie around both bottoms. The fork's gradient of |a − b| (SUBTRACT) reads
-    the signs of both at the displaced place.
-    Bottoms: a and b (N, C, H, W). Top: (N, D², P, Q), D = 2 ⌊max_displacement / stride_2⌋ + 1, the displacement across
-    the faster.
+    Patches are `kernel_size` wide and `stride_1` apart. They are displaced by −max_displacement … max_displacement in
+    steps of `stride_2`, vertically and horizontally. Both bottoms are padded with `pad` zeros. The fork's gradient of
+    |a − b| (SUBTRACT) uses, for each bottom, the sign of a − b at the position of the other.
+    Bottoms: a and b (N, C, H, W). Top: (N, D², P, Q), D = 2 ⌊max_displacement / stride_2⌋ + 1; the horizontal
+    displacement varies fastest.
     """
 
     bottoms = (2, 2)
     moves: ClassVar[tuple[int, int]] = (1, 1)
-    """Whether patches are displaced down, and across; where they are not, there is no padding either."""
+    """Whether (1) or not (0) patches are displaced vertically and horizontally; other axes are not padded either."""
 
     def setup(self, a: Shape, b: Shape) -> list[Shape]:
         p = self.config.correlation_param
@@ -38,7 +38,7 @@ class Correlation(Layer):
                 "one shape."
             )
         if p.kernel_size % 2 == 0:
-            raise self.error(f"kernel_size is {p.kernel_size}; correlation_param needs one, and an odd one.")
+            raise self.error(f"kernel_size is {p.kernel_size}; correlation_param needs an odd one.")
         if not p.HasField("max_displacement"):
             raise self.error("correlation_param needs max_displacement.")
         for field in ("stride_1", "stride_2"):
@@ -83,10 +83,10 @@ class Correlation(Layer):
         return range(-most, most + 1)
 
     def _products(self, a: Array, b: Array) -> Array:
-        """The means of a · b over patches of padded bottoms; the displacements down one at a time in memory.
+        """The means of a · b over patches of padded bottoms, with one vertical displacement at a time in memory.
 
-        All pairs of places of two rows are one matrix product. Of its S × T values those kept lie along diagonals,
-        which are columns once the rows are taken to be T + 1 long.
+        One matrix product gives all pairs of positions in two rows. Of its S × T values, those needed lie on diagonals,
+        which become columns if the rows are read as T + 1 long.
         """
         items, channels, *_ = a.shape
         of_a = self._undisplaced(a)
@@ -105,7 +105,7 @@ class Correlation(Layer):
         return jnp.transpose(found, (1, 0, 4, 2, 3)).reshape(self.top_shapes[0])
 
     def _differences(self, a: Array, b: Array) -> Array:
-        """The means of |a − b| over patches of padded bottoms; one displacement at a time in memory."""
+        """The means of |a − b| over patches of padded bottoms, with one displacement at a time in memory."""
         of_a = self._undisplaced(a)
 
         @jax.checkpoint
@@ -117,12 +117,12 @@ class Correlation(Layer):
         return jnp.moveaxis(lax.map(displaced, all_of_them), 0, 1)
 
     def _undisplaced(self, a: Array) -> Array:
-        """What all patches of the padded a cover (N, C, R, S)."""
+        """The part of the padded a that the patches cover (N, C, R, S)."""
         rows, columns = ((n - 1) * self.stride + self.kernel for n in self.places)
         return self._slice(a, 0, 0, (rows, columns))
 
     def _slice(self, x: Array, down: Array | int, across: Array | int, size: Shape) -> Array:
-        """As much of the padded x, from the first patch's place on, displaced."""
+        """The part of the padded x of this size that starts at the first patch, displaced by down and across."""
         start = (0, 0, self.first[0] + down, self.first[1] + across)
         return lax.dynamic_slice(x, [jnp.asarray(v, jnp.int32) for v in start], (*x.shape[:2], *size))
 
@@ -139,10 +139,10 @@ class Correlation(Layer):
 
 @layer("Correlation1D")
 class Correlation1D(Correlation):
-    """Correlation displaced across only, as for stereo pictures (DispNetCorr1D, Mayer et al. 2016).
+    """Correlation with horizontal displacements only, as for stereo images (DispNetCorr1D, Mayer et al. 2016).
 
-    With `single_direction` 1 from 0 on to the right; with −1 to the left, as the fork has it from −stride_2 on and one
-    step further than max_displacement, where what lies outside counts as 0. Padding lies left and right.
+    With `single_direction` 1, displacements go from 0 to the right; with −1 to the left, where the fork starts at
+    −stride_2 and goes one step beyond max_displacement, with 0 outside of the map. Padding is left and right only.
     Top: (N, D, P, Q), D = 2 ⌊max_displacement / stride_2⌋ + 1, or in a single direction ⌊…⌋ + 1.
     """
 

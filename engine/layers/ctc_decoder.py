@@ -1,4 +1,4 @@
-"""What sequences were read as: CTCGreedyDecoder, and LabelsequenceAccuracy."""
+"""Decoding of sequences: CTCGreedyDecoder and LabelsequenceAccuracy."""
 
 import jax.numpy as jnp
 from jax.lax import stop_gradient
@@ -11,15 +11,15 @@ from engine.ops import ctc
 
 @layer("CTCGreedyDecoder")
 class CTCGreedyDecoder(SequenceLayer):
-    """The labels of the best path, (N, T, 1, 1), −1 behind them: the largest score of each step, blanks left out.
+    """The labels of the best path (N, T, 1, 1), padded with −1: the best class of each step, without blanks.
 
-    ctc_merge_repeated: a label in neighbouring steps is one. blank_index below 0: the last class.
-    Bottoms: x (T, N, C), and indicators (T, N), 0 where the next sequence begins. Without them (senlinuc/caffe_ocr) all
-    steps count, and blank_index is 0 unless given.
-    A third bottom (T, N), the labels that are right, ended by one below 0, gives a top (1, 1, 1, 1) behind the others:
-    1 − the mean of the edit distances, each divided by the longer length. A top between: −Σ of the largest scores.
-    In nets of caffe_ocr a second bottom (N, L) is the labels that are right, and the one top (1, 2, 1, 1) that measure,
-    and the share of items read without fault.
+    ctc_merge_repeated merges equal labels in consecutive steps. blank_index below 0 means the last class.
+    Bottoms: x (T, N, C), and indicators (T, N), 0 where the next sequence begins. Without indicators
+    (senlinuc/caffe_ocr), all steps count, and blank_index is 0 by default.
+    A third bottom (T, N), the true labels, ended by a negative one, gives a last top (1, 1, 1, 1): 1 − the mean of the
+    edit distances, each divided by the length of the longer sequence. A top in between: −Σ of the largest scores.
+    In nets of caffe_ocr, the second bottom (N, L) holds the true labels, and the only top (1, 2, 1, 1) that same
+    measure and the share of items decoded without error.
     """
 
     bottoms = (1, 3)
@@ -44,7 +44,7 @@ class CTCGreedyDecoder(SequenceLayer):
         return self._tops(len(more))
 
     def _tops(self, more: int) -> list[Shape]:
-        """The tops' shapes: by the number of bottoms behind x, and how many the net names."""
+        """The tops' shapes, which depend on the number of bottoms after x and on the number of tops in the net."""
         row, score, measure = (self.items, self.steps, 1, 1), (self.items, 1, 1, 1), (1, 1, 1, 1)
         named = len(self.config.top)
         if self.judged:
@@ -77,7 +77,8 @@ class CTCGreedyDecoder(SequenceLayer):
         return tops
 
     def _measured(self, rows: Array, counts: Array, right: Array, *, blanks: bool) -> tuple[Array, Array]:
-        """How near the rows are to the right labels (N, L), and the share that are them. blanks: these count, too."""
+        """Returns the similarity of the rows to the true labels (N, L), and the share of exact matches. blanks: whether
+        blanks among the labels count."""
         labels = (right + 0.5).astype(jnp.int32)
         kept = jnp.cumsum(right < 0, axis=1) == 0
         wanted, long = ctc.packed(labels, kept if blanks else kept & (labels != self.blank_class))
@@ -89,9 +90,9 @@ class CTCGreedyDecoder(SequenceLayer):
 
 @layer("LabelsequenceAccuracy")
 class LabelsequenceAccuracy(SequenceLayer):
-    """The share of items whose best path is their labels (xmfbit/warpctc-caffe, DeepDetect).
+    """The share of items whose best path equals their labels (xmfbit/warpctc-caffe, DeepDetect).
 
-    Bottoms: x (N, T, C); labels (N, L), of which those count that are not blank_label.
+    Bottoms: x (N, T, C); labels (N, L), where blank_label is padding.
     """
 
     bottoms = (2, 2)

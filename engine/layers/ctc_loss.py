@@ -1,6 +1,6 @@
-"""Losses of sequences that are not aligned with their labels: connectionist temporal classification.
+"""Losses on sequences that are not aligned with their labels: connectionist temporal classification (CTC).
 
-CtcLoss is of xmfbit/warpctc-caffe and DeepDetect, WarpCTCLoss of senlinuc/caffe_ocr, CTCLoss of ChWick/caffe and
+CtcLoss is from xmfbit/warpctc-caffe and DeepDetect, WarpCTCLoss from senlinuc/caffe_ocr, CTCLoss from ChWick/caffe and
 TextBoxes++.
 """
 
@@ -18,7 +18,7 @@ from engine.ops.replaced_gradient import unweighted, with_gradient_of
 
 
 class SequenceLoss(SequenceLayer, Loss):
-    """−ln p(labels | x) of items whose scores x are (T, N, C), or (T, N, C, 1)."""
+    """The base of the CTC losses, −ln p(labels | x) for scores x (T, N, C) or (T, N, C, 1)."""
 
     def propagates_to(self, bottom: int) -> bool:
         return bottom == 0
@@ -29,10 +29,10 @@ class SequenceLoss(SequenceLayer, Loss):
 
 @layer("CtcLoss")
 class CtcLoss(SequenceLoss):
-    """Σ −ln p(labels | x) / N, over `time_step` steps; 0 for an item with more labels than fit (warp-ctc).
+    """Σ −ln p(labels | x) / N over `time_step` steps; 0 for an item with more labels than fit (warp-ctc).
 
     The gradient is that of the sum, not of the mean, times loss_weight.
-    Bottoms: x (T, N, alphabet_size), labels (N, L), of which those count that are not blank_label.
+    Bottoms: x (T, N, alphabet_size), labels (N, L), where blank_label is padding.
     """
 
     def setup(self, x: Shape, labels: Shape) -> list[Shape]:
@@ -64,12 +64,12 @@ class CtcLoss(SequenceLoss):
 
 @layer("WarpCTCLoss")
 class WarpCTCLoss(SequenceLoss):
-    """The mean of −ln p(labels | x) of the items; 0 for one with more labels than fit (senlinuc/caffe_ocr).
+    """The mean of −ln p(labels | x) over the items; 0 for an item with more labels than fit (senlinuc/caffe_ocr).
 
-    The gradient is that of the sum, not of the mean, whatever loss_weight says.
-    Bottoms: x (T, N, C), and labels (N, L), of which those count that are not blank_index; or the numbers of steps (N,)
-    and of labels (N,), and labels (L, N); or indicators (T, N) and labels (T, N), see `marked_lengths`, which with
-    blank_index 0 begin at 0 for class 1.
+    The gradient is that of the sum, not of the mean, and does not depend on loss_weight.
+    Bottoms: x (T, N, C), followed by labels (N, L), where blank_index is padding; or by the numbers of steps (N,) and
+    of labels (N,) and by labels (L, N); or by indicators (T, N) and labels (T, N), see `marked_lengths`, where label 0
+    means class 1 if blank_index is 0.
     """
 
     bottoms = (2, 4)
@@ -100,11 +100,11 @@ class WarpCTCLoss(SequenceLoss):
 
     @property
     def first_class(self) -> int:
-        """The class of the label 0 beside indicators."""
+        """The class that label 0 means when there are indicators."""
         return 1 if self.blank_class == 0 else 0
 
     def targets_of(self, given: Arrays) -> tuple[Array, Array, Array]:
-        """Labels (N, L), their numbers and those of the steps, (N,) each."""
+        """Returns labels (N, L), and the numbers of labels and of steps, (N,) each."""
         if len(given) == 1:
             labels = given[0].reshape(self.items, -1).astype(jnp.int32)
             return *ctc.packed(labels, labels != self.blank_class), jnp.full(self.items, self.steps)
@@ -124,12 +124,12 @@ class WarpCTCLoss(SequenceLoss):
 
 @layer("CTCLoss")
 class CTCLoss(SequenceLoss):
-    """Σ −ln p(labels | x) / N; infinite where an item has more labels than fit (ChWick/caffe, TextBoxes++).
+    """Σ −ln p(labels | x) / N; infinite if an item has more labels than fit (ChWick/caffe, TextBoxes++).
 
-    The gradient is that of the sum, not of the mean, whatever loss_weight says; of an item whose loss is infinite it is
-    the probabilities. Bottoms: x (T, N, C), indicators (T, N) and labels (T, N), see `marked_lengths`. blank_index
-    below 0: the last class. output_delay: the first steps do not count. preprocess_collapse_repeated: of a label that
-    is repeated one counts.
+    The gradient is that of the sum, not of the mean, and does not depend on loss_weight; for an item whose loss is
+    infinite, it is the probabilities. Bottoms: x (T, N, C), indicators (T, N) and labels (T, N), see `marked_lengths`.
+    blank_index below 0 means the last class. output_delay: this many first steps do not count.
+    preprocess_collapse_repeated: repeated labels are merged into one.
     """
 
     bottoms = (3, 3)

@@ -1,4 +1,4 @@
-"""DeformableConvolution: a convolution whose kernel looks where a second bottom tells (Dai et al. 2017)."""
+"""DeformableConvolution: a convolution whose kernel samples where a second bottom says (Dai et al. 2017)."""
 
 import jax.numpy as jnp
 
@@ -12,11 +12,11 @@ from engine.proto import caffe_pb2 as pb
 
 @layer("DeformableConvolution")
 class DeformableConvolution(Weighted):
-    """y = W ∗ x + b, each tap of the kernel moved by an offset of its own, x linearly interpolated there.
+    """y = W ∗ x + b, where each tap of the kernel is moved by its own offset and x is interpolated bilinearly there.
 
-    A place outside of x counts 0; between the last row or column and where it would end, x is that row's or column's.
-    Bottoms: x (N, C, H, W), offsets (N, 2 · deformable_group · kernel, H', W'): rows then columns, tap by tap, for each
-    deformable group of channels. Top: y (N, num_output, H', W').
+    Positions outside of x count as 0; up to one pixel after the last row or column, x has the values of that row or
+    column. Bottoms: x (N, C, H, W); offsets (N, 2 · deformable_group · kernel, H', W'): the row and column offset of
+    each tap, for each deformable group of channels. Top: y (N, num_output, H', W').
     Params: W (num_output, C / group, *kernel); with `bias_term`, b (num_output).
     """
 
@@ -32,7 +32,7 @@ class DeformableConvolution(Weighted):
         self.read_window(x)
         if len(x) != 4 or self.axis != 1:
             raise self.error(
-                f"{self.bottom(0)} has shape {list(x)} and axis is {p.axis}; N × C × H × W and 1 are needed."
+                f"{self.bottom(0)} has shape {list(x)} and axis is {p.axis}; they must be N × C × H × W and 1."
             )
         self.read_weights()
         self.moved = p.deformable_group
@@ -68,7 +68,7 @@ class DeformableConvolution(Weighted):
 
 
 def _grid(window: Window, outputs: Shape) -> tuple[Array, Array]:
-    """The rows and the columns (taps, H', W') where the taps of an unmoved kernel lie."""
+    """The rows and the columns (taps, H', W') of the taps of an undeformed kernel."""
     starts = [jnp.arange(o) * s - p for o, s, p in zip(outputs, window.stride, window.pad, strict=True)]
     steps = [jnp.arange(k) * d for k, d in zip(window.kernel, window.dilation, strict=True)]
     shape = (*window.kernel, *outputs)
@@ -78,7 +78,7 @@ def _grid(window: Window, outputs: Shape) -> tuple[Array, Array]:
 
 
 def _sampled(x: Array, rows: Array, columns: Array) -> Array:
-    """x (N, G, C, H, W) at rows and columns (N, G, taps, H', W'), linearly interpolated: (N, G, C, taps, H', W')."""
+    """x (N, G, C, H, W) at rows and columns (N, G, taps, H', W'), bilinearly interpolated: (N, G, C, taps, H', W')."""
     height, width = x.shape[3:]
     inside = (rows >= 0) & (rows < height) & (columns >= 0) & (columns < width)
     rows, columns = jnp.clip(rows, 0, height - 1), jnp.clip(columns, 0, width - 1)

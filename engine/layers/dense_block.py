@@ -1,4 +1,4 @@
-"""DenseBlock: a DenseNet's convolutions, each of all that the ones before it made (Huang et al. 2017), in one layer."""
+"""DenseBlock: a block of DenseNet's convolutions in one layer, each reading all maps before it (Huang et al. 2017)."""
 
 from collections.abc import Sequence
 
@@ -14,23 +14,24 @@ from engine.ops.window import Window
 from engine.proto import caffe_pb2 as pb
 
 EPS = 1e-5
-"""Added to variances: cuDNN's least."""
+"""Added to variances: the smallest value that cuDNN allows."""
 
 
 @layer("DenseBlock")
 class DenseBlock(Layer):
-    """x, and behind it, numTransition times, W ∗ relu(norm(all so far)), growthRate channels more each (senlinuc's).
+    """Appends growthRate channels to x numTransition times, each time W ∗ relu(norm(all channels so far)) (senlinuc's).
 
-    W is 3 × 3, mirrored both ways: a convolution, as cuDNN has it, and no cross-correlation. With `use_BC` a
-    1 × 1 convolution to 4 · growthRate channels, norm and relu come before it. norm: as BN's, by the batch's own μ and
-    σ² in TRAIN, by running ones in TEST; those become 1 − moving_average_fraction of what they were, and that fraction
-    of the batch's μ and σ² · m/(m − 1), m values a channel. In TRAIN with `use_dropout` each of the new channels'
-    values is 0 with probability dropout_amount, and 1 / (1 − dropout_amount) times as large else.
+    W is 3 × 3 and flipped along both axes: a true convolution, as in cuDNN, not a cross-correlation. With `use_BC`, a
+    1 × 1 convolution to 4 · growthRate channels, norm and relu come before it. norm is as in BN, with the batch's own μ
+    and σ² in TRAIN and running statistics in TEST. The running statistics keep 1 − moving_average_fraction of their
+    previous values and take that fraction of the batch's μ and σ² · m/(m − 1), with m values per channel. In TRAIN with
+    `use_dropout`, each value of the new channels is 0 with probability dropout_amount, else multiplied by
+    1 / (1 − dropout_amount).
 
     Bottom: x (N, C, H, W). Top: (N, C + numTransition · growthRate, H, W).
-    Params, for each convolution i of Cᵢ channels, all of a kind before the next: W (growthRate, Cᵢ or 4 · growthRate,
-    3, 3); scaler, bias, running μ and σ² (1, Cᵢ, 1, 1); with `use_BC` those of the 1 × 1 convolution; and last what
-    running values that the fork's CPU code has added up are to be divided by, 0 for a GPU's.
+    Params, for each convolution i of Cᵢ channels, grouped by kind: W (growthRate, Cᵢ or 4 · growthRate, 3, 3); scaler,
+    bias, running μ and σ² (1, Cᵢ, 1, 1); with `use_BC`, the same for the 1 × 1 convolutions; and last the divisor of
+    the running statistics, which the fork's CPU code accumulates as sums; it is 0 in models from a GPU.
     """
 
     def setup(self, x: Shape) -> list[Shape]:
@@ -69,7 +70,7 @@ class DenseBlock(Layer):
         return [x], updates
 
     def _normalized(self, x: Array, params: Arrays, i: int, of: str, updates: dict[int, Array]) -> Array:
-        """relu(norm(x)); the running μ and σ² that come of it are added to `updates`."""
+        """relu(norm(x)); adds the new running μ and σ² to `updates`."""
         scaler, bias = (params[self.places[of + name] + i] for name in ("scaler", "bias"))
         places = [self.places[of + name] + i for name in ("mean", "variance")]
         if not self.training:
@@ -86,5 +87,5 @@ class DenseBlock(Layer):
 
 
 def _window(side: int) -> Window:
-    """Of a square convolution that leaves a map's size."""
+    """The window of a square convolution that preserves the size of a map."""
     return Window((side, side), (1, 1), (side // 2, side // 2), (1, 1))

@@ -1,4 +1,4 @@
-"""DenseCRF: scores refined by a random field that joins all places of a picture (Krähenbühl and Koltun 2011)."""
+"""DenseCRF: refines scores by a fully connected random field over an image (Krähenbühl and Koltun 2011)."""
 
 import math
 
@@ -16,19 +16,20 @@ from engine.ops.rounded import divided
 _Weighted = tuple[permutohedral_lattice.Filter, float]
 
 FAR = 20.0
-"""So far below the largest score a class has no probability at all, in the fork."""
+"""In the fork, a class whose score is further than this below the largest has probability 0."""
 
 
 @layer("DenseCRF")
 class DenseCRF(Layer):
-    """p ← softmax(x + Σ_k w_k f_k(p)), max_iter times from softmax(x) on, for the scores x of each place.
+    """Iterates p ← softmax(x + Σ_k w_k f_k(p)) max_iter times, starting from softmax(x), for scores x at each position.
 
-    f_k weighs places by a Gaussian, by the sum of its weights: of deviation pos_xy_std in place with the weight pos_w,
-    and where there is a picture, of bi_xy_std in place and bi_rgb_std in colour with bi_w. It has no gradient.
-    Bottoms: x (N, C, H, W); the size of each picture (N, 2, 1, 1), its rows and columns: where it does not fill the
-    map, the rest is left out, and 0 in the top; perhaps the picture (N, 3, H, W). (The fork takes the first picture's
-    colours for all of a batch, and cannot do without the third bottom, though it says so.)
-    Top: p, or with output_probability: false its logarithm, of x's shape.
+    f_k is a Gaussian filter, normalised by the sum of its weights. Spatial filters have standard deviations pos_xy_std
+    and weights w = pos_w. If there is an image, bilateral filters have standard deviations bi_xy_std in position and
+    bi_rgb_std in colour, and weights w = bi_w. There is no gradient.
+    Bottoms: x (N, C, H, W); the rows and columns of each image (N, 2, 1, 1): the part of the map beyond the image is
+    excluded, and 0 in the top; optionally the image (N, 3, H, W). (The fork uses the colours of the first image for the
+    whole batch, and does not work without the third bottom, although it claims to.)
+    Top: p, or its logarithm with `output_probability: false`, of x's shape.
     """
 
     bottoms = (2, 3)
@@ -55,7 +56,7 @@ class DenseCRF(Layer):
 
         def field(one: tuple[Array, ...]) -> Array:
             x, end, *picture = one
-            # A size's fraction does not count, nor what is larger than the map.
+            # Fractions of a size are truncated, and sizes larger than the map have no effect.
             inside = (place[:, 1] < jnp.trunc(end[0])) & (place[:, 0] < jnp.trunc(end[1]))
             filters = self._near(place, inside)
             if picture:
@@ -84,7 +85,7 @@ class DenseCRF(Layer):
 
 
 def _probabilities(scores: Array) -> Array:
-    """The softmax over classes (P, C), without what is far below the largest."""
+    """The softmax over classes (P, C), with 0 for scores far below the largest."""
     below = scores - scores.max(1, keepdims=True)
     e = jnp.where(below < -FAR, 0, jnp.exp(below))
     return e / e.sum(1, keepdims=True)

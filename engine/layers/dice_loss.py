@@ -1,4 +1,4 @@
-"""DiceCoefLoss: how far predicted regions and those that are right overlap (Milletari et al. 2016)."""
+"""DiceCoefLoss: the overlap of predicted regions with the true ones (Milletari et al. 2016)."""
 
 import jax.numpy as jnp
 from jax.lax import stop_gradient
@@ -17,19 +17,21 @@ POWERS = {Mode.INVERSE_VOLUME: -2, Mode.EQUALIZE_CLASSES: -1, Mode.EXTRA_SMALL_V
 
 @layer("DiceCoefLoss")
 class DiceCoefLoss(Loss):
-    """1 − mean over the items of D = (2 Σ w x t + s) / (Σ w x² + Σ w t + s), t the label in one of C (DeepDetect).
+    """1 − mean over the items of D = (2 Σ w x t + s) / (Σ w x² + Σ w t + s), t the one-hot labels (DeepDetect).
 
-    The sums go over classes and places. w is 1, and s = 1/N; MULTICLASS leaves out the class ignore_label, if there are
-    others. The weighted modes have s = 0 and w = (1 + n)^−2, n the places of the class in the item, for _BATCH on
-    average in the batch; weight_mode gives another power; n of the ignore_label is a million times the places more.
-    The gradient is that of the sum over the items, of all classes. Bottoms: x (N, C, H, W), labels (N, 1, H, W).
+    The sums go over classes and positions. By default w = 1 and s = 1/N; MULTICLASS excludes the class ignore_label, if
+    there are others. The weighted modes have s = 0 and w = (1 + n)^−2, where n is the number of positions of the class
+    in the item, or with _BATCH the mean over the batch; weight_mode sets another power. For ignore_label, a million
+    times the number of positions takes the place of the 1.
+    The gradient is that of the sum over the items instead of the mean, and includes all classes.
+    Bottoms: x (N, C, H, W), labels (N, 1, H, W).
     """
 
     def setup(self, x: Shape, labels: Shape) -> list[Shape]:
         p = self.config.dice_coef_loss_param
         predictions.one_a_place(self.node, x, labels)
         if p.contour_shape != p.NO or p.weights or p.generalization == p.MULTICLASS_WEIGHTED_ALL:
-            raise self.error("contour_shape, weights and MULTICLASS_WEIGHTED_ALL are not obeyed here; leave them out.")
+            raise self.error("contour_shape, weights and MULTICLASS_WEIGHTED_ALL are not supported; leave them out.")
         self.classes, self.mode = x[1], p.generalization
         unread = self.mode == p.NONE or (self.mode == p.MULTICLASS and self.classes == 1)
         self.ignore = -1 if unread else p.ignore_label
@@ -58,7 +60,7 @@ class DiceCoefLoss(Loss):
         return [with_gradient_of(1 - jnp.mean(dice), jnp.sum(given * stop_gradient(slopes)))]
 
     def _weights(self, t: Array, ignored: Array) -> Array:
-        """(N, C, 1) from the labels (N, C, places)."""
+        """Class weights (N, C, 1) from one-hot labels (N, C, positions)."""
         sizes = 1 + jnp.sum(t, axis=2, keepdims=True)
         sizes = jnp.where(ignored, sizes + 1e6 * t.shape[2] - 1, sizes)
         if self.mode == Mode.MULTICLASS_WEIGHTED_BATCH:

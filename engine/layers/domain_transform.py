@@ -1,4 +1,4 @@
-"""DomainTransform: scores smoothed along a picture's rows and columns, but not across its edges (Chen et al. 2016)."""
+"""DomainTransform: smooths scores along the rows and columns of an image, not across its edges (Chen et al. 2016)."""
 
 import math
 
@@ -11,18 +11,18 @@ from engine.layers.base import Array, Arrays, Context, Layer, Shape
 from engine.layers.registry import layer
 
 MOST_ROUNDS = 64
-"""Each round smooths half as far as the one before it: long before so many it is not a pixel any more."""
+"""Each round smooths half as far as the one before, so well before this many the range is below a pixel."""
 
 
 @layer("DomainTransform")
 class DomainTransform(Layer):
-    """y_i = y_i + w_i (y_{i−1} − y_i), from left to right, right to left, top to bottom, bottom to top, num_iter times.
+    """y_i ← y_i + w_i (y_{i−1} − y_i), from left to right, right to left, top to bottom, bottom to top, num_iter times.
 
-    w = exp(−√2 / σ_k · (1 + g σ_s / σ_r)), kept between min_weight and 1, where the edge map g says how much ends here;
-    σ_k = σ_s √3 · 2^(K − k) / √(4^K − 1) in iteration k of K (Gastal and Oliveira 2011). Going backwards, the weight is
-    that of the place before. The gradient of g leaves min_weight out, as in the fork.
-    Bottoms: x (N, C, H, W); g (N, 1, H, W); and the size of each picture (N, 2, 1, 1): rows and columns that are
-    smoothed. Top: y, of x's shape.
+    w = exp(−√2 / σ_k · (1 + g σ_s / σ_r)), clipped to min_weight … 1, where the edge map g is the strength of the edge;
+    σ_k = σ_s √3 · 2^(K − k) / √(4^K − 1) in iteration k of K (Gastal and Oliveira 2011). In the backward directions,
+    the weight between two positions is the same as forwards. The gradient of g ignores the clipping, as in the fork.
+    Bottoms: x (N, C, H, W); g (N, 1, H, W); the size of each image (N, 2, 1, 1): the rows and columns to be smoothed.
+    Top: y, of x's shape.
     """
 
     bottoms = (3, 3)
@@ -31,7 +31,7 @@ class DomainTransform(Layer):
         p = self.config.domain_transform_param
         predictions.one_a_place(self.node, x, edges)
         if not sizes or sizes[0] != x[0] or math.prod(sizes[1:]) < 2:
-            raise self.error(f"{self.bottom(2)} has shape {list(sizes)}; two values a picture are needed, its size.")
+            raise self.error(f"{self.bottom(2)} has shape {list(sizes)}; two values per picture are needed, its size.")
         if not 1 <= p.num_iter <= MOST_ROUNDS or p.spatial_sigma <= 0 or p.range_sigma <= 0 or p.min_weight < 0:
             raise self.error(
                 f"num_iter {p.num_iter}, spatial_sigma {p.spatial_sigma:g}, range_sigma {p.range_sigma:g} and "
@@ -57,12 +57,12 @@ class DomainTransform(Layer):
 
     def _weights(self, edges: Array, rate: float) -> Array:
         value = jnp.clip(jnp.exp(rate * (1 + self.ratio * edges)), self.least, 1)
-        # The fork's derivative: that of the exponential, taken at the value that is kept.
+        # The fork's derivative: that of the exponential, at the clipped value.
         return stop_gradient(value) * jnp.exp(rate * self.ratio * (edges - stop_gradient(edges)))
 
     @staticmethod
     def _inside(sizes: Array, shape: Shape) -> tuple[Array, Array]:
-        """Which places are smoothed (N, 1, H, W), and which pictures are no larger than their maps (N, 1, 1, 1)."""
+        """Which positions are smoothed (N, 1, H, W), and which images are no larger than their maps (N, 1, 1, 1)."""
         rows, columns = (
             sizes.reshape(shape[0], math.prod(sizes.shape[1:]))[:, :2].astype(jnp.int32).T[:, :, None, None, None]
         )
@@ -71,7 +71,7 @@ class DomainTransform(Layer):
 
 
 def _filtered(x: Array, weights: Array, axis: int) -> Array:
-    """There and back along `axis`."""
+    """Filters x forwards and then backwards along `axis`."""
     rows, w = jnp.moveaxis(x, axis, 0), jnp.moveaxis(weights, axis, 0)
 
     def step(before: Array, here: tuple[Array, Array]) -> tuple[Array, Array]:

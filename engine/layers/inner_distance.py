@@ -1,4 +1,4 @@
-"""InnerDistance: how far features lie from centres (NormFace, Wang et al. 2017)."""
+"""InnerDistance: the distances of features from centres (NormFace, Wang et al. 2017)."""
 
 import logging
 
@@ -14,16 +14,17 @@ from engine.layers.registry import layer
 
 log = logging.getLogger(__name__)
 
-BOTTOMS = "features and centres (N, K) behind them, with update_center_only also a label for each feature"
+BOTTOMS = "features and centres (N, K), and with update_center_only a label for each feature"
 
 
 @layer("InnerDistance")
 class InnerDistance(Layer):
     """y[m, n] = Σ (x[m] − w[n])², or Σ |x[m] − w[n]| with distance_type "L1", over the axes of x from `axis` on.
 
-    The centres w are a parameter, or a second bottom. With `normalize` each pass first divides those of the parameter
-    by √(|w|² + 10⁻⁶), for good. With `update_center_only` a centre is pulled by the features of its own label alone,
-    those of a third bottom. Bottoms: x (d0, …, dn); centres (N, K); labels (d0 · … · d(axis−1)).
+    The centres w are a parameter or the second bottom. With `normalize`, each pass first divides the centres of the
+    parameter by √(|w|² + 10⁻⁶) and keeps them so. With `update_center_only`, a centre gets its gradient only from the
+    features whose label, in the third bottom, is its own.
+    Bottoms: x (d0, …, dn); centres (N, K); labels (d0 · … · d(axis−1)).
     Top: y (d0, …, d(axis−1), N). Param, with one bottom: w (num_output, K).
     """
 
@@ -42,12 +43,12 @@ class InnerDistance(Layer):
             )
         if p.update_center_only != (len(others) == 2):
             raise self.error(
-                f"it has {1 + len(others)} bottoms; it takes {BOTTOMS}, and without them has centres of its own."
+                f"it has {1 + len(others)} bottoms; it takes {BOTTOMS}, or features alone and has its own centres."
             )
         if others and p.normalize:
-            log.warning("%s: normalize is for centres of its own; those of a bottom are taken as they are.", self.name)
+            log.warning("%s: normalize has no effect on centres from a bottom, only on its own.", self.name)
         if others and count(others[0][1:]) != features:
-            raise self.error(f"{self.bottom(1)} has shape {list(others[0])}; {features} values a centre are needed.")
+            raise self.error(f"{self.bottom(1)} has shape {list(others[0])}; {features} values per centre are needed.")
         if len(others) == 2 and count(others[1]) != rows:
             raise self.error(f"{self.bottom(2)} has shape {list(others[1])}; {rows} labels are needed.")
         if not others:
@@ -77,7 +78,7 @@ class InnerDistance(Layer):
 
 
 def squared(x: Array, w: Array, own: Array) -> Array:
-    """Σ (x[m] − w[n])²: (M, N), of x (M, K) and w (N, K). A centre gets gradient of its `own` (M, N) alone."""
+    """Σ (x[m] − w[n])² (M, N) for x (M, K) and w (N, K). A centre gets gradient from its `own` (M, N) items only."""
 
     def distances(x: Array, w: Array) -> Array:
         return jnp.sum(jnp.square(x), -1)[:, None] + jnp.sum(jnp.square(w), -1) - 2 * x @ w.T
@@ -88,10 +89,10 @@ def squared(x: Array, w: Array, own: Array) -> Array:
 
 @jax.custom_vjp
 def absolute(x: Array, w: Array, own: Array) -> Array:
-    """Σ |x[m] − w[n]|: (M, N), as `squared`.
+    """Σ |x[m] − w[n]| (M, N); see `squared`.
 
-    With the fork's gradient, which is none: dy where x is above w and −1, whatever dy is, where it is below; of w the
-    other way round.
+    The gradient is the fork's, which is not the derivative: for x it is dy where x > w, and −1, whatever dy is, where
+    x < w; for w it is the other way round.
     """
     return jnp.sum(jnp.abs(x[:, None] - w[None]), -1)
 

@@ -1,4 +1,4 @@
-"""Inner products whose score for an item's own class is lowered by a margin of angle: SphereFace and L-Softmax."""
+"""Inner products whose score for an item's own class is lowered by an angular margin: SphereFace and L-Softmax."""
 
 from collections.abc import Callable
 from typing import ClassVar
@@ -24,13 +24,13 @@ COS_OF_MULTIPLE: dict[int, Callable[[Array], Array]] = {
 """m → cos(m θ) as a polynomial of cos θ (Chebyshev)."""
 
 TINY = 1e-9
-"""What L-Softmax adds to a product of lengths before it divides by it."""
+"""L-Softmax adds this to a product of lengths before dividing by it."""
 
 
 def falling_cosine(c: Array, m: int) -> Array:
-    """ψ(θ) = (−1)ᵏ cos(m θ) − 2k for c = cos θ, θ in the k-th of m equal parts of 0 … π (Liu et al. 2016).
+    """ψ(θ) = (−1)ᵏ cos(m θ) − 2k for c = cos θ, where θ lies in the k-th of m equal parts of 0 … π (Liu et al. 2016).
 
-    Falls from 1 at θ = 0 to 1 − 2m at π.
+    ψ decreases from 1 at θ = 0 to 1 − 2m at θ = π.
     """
     bounds = np.cos(np.pi * np.arange(1, m) / m)
     k = sum((c < b for b in bounds), jnp.zeros(c.shape, jnp.int32))
@@ -38,15 +38,15 @@ def falling_cosine(c: Array, m: int) -> Array:
 
 
 def length(rows: Array) -> Array:
-    """√Σ x² of each row (N, K) → (N); the gradient of a row of zeros is 0."""
+    """√Σ x² of each row: (N, K) → (N). The gradient of a row of zeros is 0."""
     return jnp.sqrt(jnp.maximum(jnp.sum(jnp.square(rows), axis=1), np.finfo(np.float32).tiny))
 
 
 class _MarginInnerProduct(Labelled):
-    """y = x Wᵀ, but (|x| |w| ψ(θ) + λ x · w) / (1 + λ) where w is that of an item's own class, at the angle θ to x.
+    """y = x Wᵀ, except that an item's own class scores (|x| |w| ψ(θ) + λ x · w) / (1 + λ), θ the angle between x and w.
 
-    ψ is `falling_cosine` with m = 1 to 4 for the type SINGLE to QUADRUPLE; SINGLE is without a margin. λ, the optional
-    second top, is max(lambda_min, base · (1 + gamma · i)^−power), i the number of passes made, from `iteration` on.
+    ψ is `falling_cosine` with m = 1 to 4 for the types SINGLE to QUADRUPLE; SINGLE has no margin. λ, the optional
+    second top, is max(lambda_min, base · (1 + gamma · i)^−power), where i counts passes, starting from `iteration`.
     Bottoms: x (d0, …, dn), labels. Tops: y (d0, …, d(axis−1), num_output), λ (1). Param: W (num_output, K).
     """
 
@@ -80,16 +80,16 @@ class _MarginInnerProduct(Labelled):
         return tops, {**updates, len(self.params): passes}
 
     def scores(self, x: Array, w: Array, own: Array, weight: Array) -> tuple[Array, dict[int, Array]]:
-        """y (N, num_output) for x (N, K), W and which class is whose (N, num_output); and changed parameters.
+        """Returns y (N, num_output) for x (N, K), and the new values of changed parameters.
 
-        weight: λ.
+        own: which class is each item's own (N, num_output). weight: λ.
         """
         raise TypeError(f"{type(self).__name__} has no scores")
 
 
 @layer("LargeMarginInnerProduct")
 class LargeMarginInnerProduct(_MarginInnerProduct):
-    """L-Softmax (Liu et al. 2016); the gradient is the derivative."""
+    """L-Softmax (Liu et al. 2016), with its true derivative as the gradient."""
 
     block = "largemargin_inner_product_param"
 
@@ -104,10 +104,10 @@ class LargeMarginInnerProduct(_MarginInnerProduct):
 
 @layer("MarginInnerProduct")
 class MarginInnerProduct(_MarginInnerProduct):
-    """A-Softmax (SphereFace, Liu et al. 2017): each pass first makes every w of length 1, for good.
+    """A-Softmax (SphereFace, Liu et al. 2017): each pass first scales every row w of W to length 1 and keeps it so.
 
-    The gradients are the fork's: that of W is that of x Wᵀ, and that of |x| ψ(θ) by x, which is a w + b x, is divided
-    by √(a² + b²).
+    The gradients are the fork's: that of W is the one of x Wᵀ; that of |x| ψ(θ) by x, which has the form a w + b x, is
+    divided by √(a² + b²).
     """
 
     block = "margin_inner_product_param"

@@ -1,4 +1,4 @@
-"""Layers that learn features in which what is alike lies close together: CenterLoss, TripletLoss and others."""
+"""Metric learning, where similar items get features that lie close together: CenterLoss, TripletLoss and others."""
 
 import jax
 import jax.numpy as jnp
@@ -16,11 +16,12 @@ from engine.proto import caffe_pb2 as pb
 
 @layer("CenterLoss")
 class CenterLoss(Labelled):
-    """Σ |x − c|² / 2N, c the center of x's class (Wen et al. 2016); with distance_type "L1" Σ |x − c|₁ / N.
+    """Σ |x − c|² / 2N, c the center of x's class (Wen et al. 2016); with distance_type "L1", Σ |x − c|₁ / N.
 
-    It weighs nothing where no loss_weight is given. The gradient of a center, whatever loss_weight says, is
-    Σ (c − x) / (1 + n) over the n items of its class; with a distance_type, happynear's, n times that, as there.
-    Bottoms: x (N, …), labels. Param: the centers (num_output, K), K the values of an item from `axis` on.
+    The loss weight is 0 unless loss_weight is given. The gradient of a center does not depend on loss_weight: it is
+    Σ (c − x) / (1 + n) over the n items of its class, or n times that if distance_type is given, as in happynear's
+    fork.
+    Bottoms: x (N, …), labels. Param: the centers (num_output, K), with K values per item from `axis` on.
     """
 
     def setup(self, x: Shape, labels: Shape) -> list[Shape]:
@@ -31,7 +32,7 @@ class CenterLoss(Labelled):
             raise self.error(f'distance_type is "{p.distance_type}"; it must be "L1" or "L2".')
         axis = self.canonical_axis(p.axis, x)
         if axis != 1:
-            raise self.error(f"axis {p.axis} of its bottom of shape {list(x)} is not the one behind the batch; give 1.")
+            raise self.error(f"axis is {p.axis}, of {len(x)} axes; it must be 1, the axis after the batch.")
         self.absolute = p.distance_type == "L1"
         self.match((x[0], p.num_output), labels, 1)
         self.centers = self.param("center", (p.num_output, count(x[1:])), p.center_filler)
@@ -57,7 +58,8 @@ class CenterLoss(Labelled):
 class TripletLoss(Loss):
     """Σ max(0, margin + |a − p|² − |a − n|²) / 2N (Schroff et al. 2015).
 
-    Bottoms: anchors a, items p of the same class and n of another, N of each, of one shape.
+    Bottoms: anchors a, positives p of the same class, and negatives n of another class; N of each, with equally many
+    values.
     """
 
     bottoms = (3, 3)
@@ -85,10 +87,10 @@ class TripletLoss(Loss):
 
 @layer("LiftedStructSimilaritySoftmaxLoss")
 class LiftedStructSimilaritySoftmaxLoss(Loss):
-    """Σ max(0, J)² / 2P over the P pairs i < j of one label (Oh Song et al. 2016), 0 where there are none.
+    """Σ max(0, J)² / 2P over the P pairs i < j with the same label (Oh Song et al. 2016), 0 if there are none.
 
-    J = d_ij + ln Σ exp(margin − d_ik) + exp(margin − d_jk), the sums over the items k of other labels, d = |x_i − x_j|.
-    The gradient of a distance of 0 is 0. Bottoms: x (N, …), labels (N).
+    J = d_ij + ln(Σ exp(margin − d_ik) + Σ exp(margin − d_jk)), the sums over the items k with other labels, where
+    d_ij = |x_i − x_j|. The gradient of a distance of 0 is 0. Bottoms: x (N, …), labels (N).
     """
 
     def setup(self, x: Shape, labels: Shape) -> list[Shape]:
@@ -113,10 +115,11 @@ class LiftedStructSimilaritySoftmaxLoss(Loss):
 
 @layer("LabelSpecificAdd")
 class LabelSpecificAdd(Labelled):
-    """y = x, and `bias` more at an item's own class where x > −bias; the gradient is that of x (AM-Softmax).
+    """y = x, plus `bias` at an item's own class where x > −bias, in TRAIN; y = x in TEST (AM-Softmax).
 
-    Only in TRAIN; in TEST y = x. With bias_base, bias is bias_base + (1 + bias_gamma · i)^bias_power − 1, i the number
-    of passes made, from `iteration` on, kept within bias_min and bias_max. An optional second top (1): bias, in TEST 0.
+    The gradient passes to x unchanged. With bias_base, bias is bias_base + (1 + bias_gamma · i)^bias_power − 1, where i
+    counts passes, starting from `iteration`; it is clipped to bias_min … bias_max. An optional second top (1): bias, or
+    0 in TEST.
     Bottoms: x (N, …), labels.
     """
 
@@ -154,10 +157,10 @@ class LabelSpecificAdd(Labelled):
 
 @layer("Normalize", when=normalized.of_faces)
 class FaceNormalize(Layer):
-    """y = x / norm, norm = √(Σ x² + 10⁻⁶), or Σ |x| + 10⁻⁶ with normalize_type "L1", the sums over the channels.
+    """y = x / norm with norm = √(Σ x² + 10⁻⁶), or Σ |x| + 10⁻⁶ for normalize_type "L1"; the sums go over the channels.
 
-    An optional second top (N, 1, H, W): norm, with a gradient only with `bp_norm`.
-    Bottom: x (N, C, H, W), or with axes left out at the end. Top: y (N, C, H, W).
+    An optional second top (N, 1, H, W): norm, which has a gradient only with `bp_norm`.
+    Bottom: x (N, C, H, W); trailing axes may be missing. Top: y (N, C, H, W).
     """
 
     tops = (1, 2)
@@ -177,10 +180,10 @@ class FaceNormalize(Layer):
 
 @layer("ChannelScale")
 class ChannelScale(Layer):
-    """y = s · x, one s for all channels of a place (NormFace, AM-Softmax). With `do_forward: false` y = x.
+    """y = s · x with one s per position, shared by its channels (NormFace, AM-Softmax); y = x with `do_forward: false`.
 
     The gradient of x is s · dy, or dy without do_backward_feature; that of s is Σ x · dy over the channels, or 0
-    without do_backward_scale. Bottoms: x (N, C, …), s of as many values as x has places. Top: y, of x's shape.
+    without do_backward_scale. Bottoms: x (N, C, …); s, one value for each position of x. Top: y, of x's shape.
     """
 
     bottoms = (2, 2)
@@ -188,8 +191,8 @@ class ChannelScale(Layer):
     def setup(self, x: Shape, scale: Shape) -> list[Shape]:
         if len(x) < 2 or count(scale) * x[1] != count(x):
             raise self.error(
-                f"{self.bottom(0)} has shape {list(x)} and {self.bottom(1)} {list(scale)}; it needs a value for each "
-                "place of (N, C, …), whatever the channel."
+                f"{self.bottom(0)} has shape {list(x)} and {self.bottom(1)} {list(scale)}; the second needs one value "
+                "for each position of (N, C, …), shared by its channels."
             )
         return [x]
 

@@ -1,4 +1,4 @@
-"""MultiStageMeanfield: a random field's mean-field iterations as a layer (CRF-RNN, Zheng et al. 2015)."""
+"""MultiStageMeanfield: the mean-field iterations of a random field as a layer (CRF-RNN, Zheng et al. 2015)."""
 
 from typing import NamedTuple
 
@@ -17,7 +17,7 @@ from engine.proto import caffe_pb2 as pb
 
 
 class _Weights(NamedTuple):
-    """(C, C) each: of the spatial filter's and the bilateral one's classes, and how classes get on."""
+    """Class weights (C, C) of the spatial and of the bilateral filter, and the compatibility of classes (C, C)."""
 
     spatial: Array
     bilateral: Array
@@ -26,15 +26,16 @@ class _Weights(NamedTuple):
 
 @layer("MultiStageMeanfield")
 class MultiStageMeanfield(Layer):
-    """q ← u − μ (W_s f_s(softmax q) + W_b f_b(softmax q)), num_iterations times, for the scores u of each place.
+    """Iterates q ← u − μ (W_s f_s(softmax q) + W_b f_b(softmax q)) num_iterations times, for scores u at each position.
 
-    f_s weighs places by a Gaussian of deviation theta_gamma; f_b by one of deviation theta_alpha in place and of
-    theta_beta in colour; each by the sum of its weights. Training and test have the same number of iterations. There is
-    no gradient for the picture.
-    Bottoms: u (N, C, H, W); q to begin with, of that shape; the picture (N, 3, H, W), whose further channels, if any,
-    do not count. Top: q, of u's shape: scores, no probabilities.
-    Params: W_s, W_b, μ, of shape (1, 1, C, C): what spatial.par and bilateral.par, or the fields instead of them, give
-    on the diagonals, and −1 on μ's. (In the fork of 2015 a scanf for doubles puts them elsewhere in nets of floats.)
+    f_s is a Gaussian filter with standard deviation theta_gamma in position; f_b one with theta_alpha in position and
+    theta_beta in colour. Both are normalised by the sum of their weights. Training and testing use the same number of
+    iterations. The image gets no gradient.
+    Bottoms: u (N, C, H, W); the initial q, of the same shape; the image (N, 3, H, W), of which further channels are
+    ignored. Top: q, of u's shape: scores, not probabilities.
+    Params: W_s, W_b, μ, of shape (1, 1, C, C). Initially, the diagonals of W_s and W_b are those in spatial.par and
+    bilateral.par, or in the fields that replace these files, and that of μ is −1. (In the fork of 2015, a scanf for
+    doubles puts the values elsewhere in single-precision nets.)
     """
 
     bottoms = (3, 3)
@@ -82,7 +83,7 @@ class MultiStageMeanfield(Layer):
         u: Array,
         q: Array,
     ) -> Array:
-        """(P, C) for the scores u (P, C) of a picture's P places, from q (P, C) on."""
+        """Returns the final q (P, C), given the scores u (P, C) of an image's P positions and the initial q (P, C)."""
 
         def iteration(q: Array, _: None) -> tuple[Array, None]:
             p = jax.nn.softmax(q, axis=1)

@@ -1,4 +1,4 @@
-"""OnlineTripletLoss: all triplets of a batch that are not told apart (caffe_retrieval)."""
+"""OnlineTripletLoss: a loss on all triplets of a batch that violate the margin (caffe_retrieval)."""
 
 import jax
 import jax.numpy as jnp
@@ -12,21 +12,22 @@ from engine.proto import caffe_pb2 as pb
 
 Method = pb.TripletLossParameter
 MARGIN = 0.2
-"""Where none is given; TripletLoss has another."""
+"""The default margin, which differs from that of TripletLoss."""
 
 FARTHEST = 2.0
-"""What the least distance in a class is taken for where it is larger: the fork expects features of length 1."""
+"""The smallest distance in a class is limited to this, as in the fork, which expects features of length 1."""
 
 
 @layer("OnlineTripletLoss")
 class OnlineTripletLoss(Loss):
-    """mu · Σ (margin + |a − p|² − |a − n|²) / T + (1 − mu) · the mean of |a − p|², the sum over chosen triplets.
+    """mu · Σ (margin + |a − p|² − |a − n|²) / T + (1 − mu) · mean |a − p|², the sum over the selected triplets.
 
-    Items that follow each other with one label are a class: p is another item of a's, n one of another label. Chosen
-    are triplets whose sum is 0 or more, with `negative` HARD those of |a − n|² ≤ |a − p|², with MODERATE the others;
-    with `positive` HARD those whose p is no nearer than the class's mean distance, with MODERATE none of the farthest.
-    T is their number, with `all_triplets` that of all. Bottoms: x (N, C), labels (N). Tops: the loss; how many of all
-    have |a − p|² < |a − n|²; the number chosen; that of all; how many of all are chosen.
+    Consecutive items with the same label form a class; p is another item of the class of a, n an item with another
+    label. A triplet is selected if its term is 0 or more. `negative` HARD selects only those with |a − n|² ≤ |a − p|²,
+    MODERATE only the others. `positive` HARD requires p to be at least as far from a as the mean distance in the class;
+    MODERATE excludes the farthest p. T is the number of selected triplets, or of all with `all_triplets`.
+    Bottoms: x (N, C), labels (N). Tops: the loss; the share of all triplets with |a − p|² < |a − n|²; the number of
+    selected triplets; the number of all; the share selected.
     """
 
     tops = (1, 5)
@@ -35,7 +36,7 @@ class OnlineTripletLoss(Loss):
         p = self.config.triplet_loss_param
         self.check_items(x, labels)
         if count(labels) != x[0]:
-            raise self.error(f"{self.bottom(1)} has shape {list(labels)}; it must hold one label an item.")
+            raise self.error(f"{self.bottom(1)} has shape {list(labels)}; it must hold one label per item.")
         self.margin = p.margin if p.HasField("margin") else MARGIN
         self.mu, self.negative, self.positive, self.of_all = p.mu, p.negative, p.positive, p.all_triplets
         return [()] * max(1, len(self.config.top))
@@ -59,7 +60,7 @@ class OnlineTripletLoss(Loss):
         return [with_gradient_of(loss, jnp.sum(x * slopes)), *figures][: len(self.top_shapes)]
 
     def _positive(self, apart: Array, pairs: Array) -> Array:
-        """(N, N): the items of a class that are taken beside each anchor, by the distances in that class."""
+        """(N, N): which items can be p for each anchor, depending on the distances in its class."""
         same = (pairs | jnp.eye(len(pairs), dtype=bool)).astype(apart.dtype)
         total, number = (jnp.sum(same * jnp.sum(each, 1), 1) for each in (jnp.where(pairs, apart, 0), pairs))
         mean = (total / jnp.maximum(number, 1))[:, None]
@@ -72,7 +73,8 @@ class OnlineTripletLoss(Loss):
         return jnp.ones_like(pairs)
 
     def _of_anchor(self, apart: Array, near: Array, others: Array) -> tuple[Array, Array, Array]:
-        """How often each item is p less how often it is n (N), how many triplets are chosen, and how many are wrong."""
+        """For one anchor: how often each item is p minus how often it is n (N), and how many triplets are selected and
+        how many are wrong."""
         triplets = near[:, None] & others
         chosen = triplets & (self.margin + apart[:, None] - apart >= 0)
         if self.negative != Method.ALL:
@@ -83,5 +85,5 @@ class OnlineTripletLoss(Loss):
 
 
 def _pairs(run: Array) -> Array:
-    """(N, N): which items are two of one class, by the numbers (N) of their classes in the batch."""
+    """(N, N): which pairs are two different items of one class; `run` (N) is the index of their class in the batch."""
     return (run[:, None] == run) & ~jnp.eye(len(run), dtype=bool)

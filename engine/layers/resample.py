@@ -1,4 +1,4 @@
-"""Layers that give feature maps another size, as FlowNet's forks do: Resample and Downsample."""
+"""Layers that resize feature maps as FlowNet's forks do: Resample and Downsample."""
 
 from collections.abc import Callable
 
@@ -21,7 +21,7 @@ def cubic(x: np.ndarray) -> np.ndarray:
 
 
 def triangle(x: np.ndarray) -> np.ndarray:
-    """1 at 0, down to 0 at ±1."""
+    """1 at 0, falling linearly to 0 at ±1."""
     return np.maximum(0, 1 - np.abs(x))
 
 
@@ -32,12 +32,12 @@ KERNEL: dict[int, Callable[[np.ndarray], np.ndarray]] = {
 
 
 class _Resized(Layer):
-    """The size of the top: given, or the height and width of a second bottom."""
+    """The base of both: the size of the top is given, or is that of a second bottom."""
 
     bottoms = (1, 2)
 
     def size(self, x: Shape, like: Shape | None, height: int, width: int, needed: str) -> tuple[int, int]:
-        """Height and width of the top. Raises LayerError where they are not there, or a bottom has not 4 axes."""
+        """Returns the height and width of the top. Raises LayerError if they are missing or a bottom lacks 4 axes."""
         for i, shape in enumerate((x,) if like is None else (x, like)):
             if len(shape) != 4 or not all(shape[2:]):
                 raise self.error(f"{self.bottom(i)} has shape {list(shape)}; it must be (N, C, H, W), not empty.")
@@ -49,7 +49,7 @@ class _Resized(Layer):
         return height, width
 
     def check_weights(self, x: Shape, size: tuple[int, ...]) -> None:
-        """Raises LayerError where how each row or column of x counts for each of the top's is too much to hold."""
+        """Raises LayerError if the weights of x's rows or columns in those of the top are too large for memory."""
         for made, read, what in zip(size, x[2:], ("rows", "columns"), strict=False):
             self.check_size(f"the weights of its {what}", (made, read))
 
@@ -59,10 +59,10 @@ class _Resized(Layer):
 
 @layer("Resample")
 class Resample(_Resized):
-    """x in another size, bilinear, bicubic (CUBIC) or the NEAREST pixel; smaller, with `antialias`, over wider kernels.
+    """Resizes x with bilinear (LINEAR), bicubic (CUBIC) or NEAREST sampling; `antialias` widens the kernel to reduce x.
 
-    The fork's place of a pixel is (i + ½) · scale − ½ with half of the other axis's scale in place of its own.
-    Bottom: x (N, C, H, W), and one whose size alone is used. Top: (N, C, height, width).
+    As in the fork, output i is at i · scale + (scale of the other axis) / 2 − ½, instead of (i + ½) · scale − ½.
+    Bottoms: x (N, C, H, W); optionally one of which only the size is used. Top: (N, C, height, width).
     """
 
     def setup(self, x: Shape, like: Shape | None = None) -> list[Shape]:
@@ -98,10 +98,10 @@ class Resample(_Resized):
 
 @layer("Downsample")
 class Downsample(_Resized):
-    """x made smaller, first and last pixel in place, by means weighted with their nearness; NaN is left out.
+    """Reduces x by averaging with triangular weights, with the first and last pixels aligned; NaN is skipped.
 
-    Where more than half of the weight is on NaN the mean is NaN.
-    Bottom: x (N, C, H, W), and one whose size alone is used. Top: (N, C, top_height, top_width).
+    If the weight of NaN values is more than half of that of the others, the mean is NaN.
+    Bottoms: x (N, C, H, W); optionally one of which only the size is used. Top: (N, C, top_height, top_width).
     """
 
     def setup(self, x: Shape, like: Shape | None = None) -> list[Shape]:
@@ -128,19 +128,19 @@ class Downsample(_Resized):
 
 
 def _weights(kernel: Callable[[np.ndarray], np.ndarray], places: np.ndarray, n: int, per_pixel: F32) -> np.ndarray:
-    """How each of n pixels counts at each place: (places, n), each row with the sum 1, or 0 where nothing is near."""
+    """The weight of each of n pixels at each place: (places, n). Each row sums to 1, or to 0 if no pixel is near."""
     found = kernel(per_pixel * (places[:, None] - np.arange(n, dtype=F32)))
     sums = found.sum(axis=1, keepdims=True)
     return np.asarray(found / np.where(sums == 0, 1, sums), F32)
 
 
 def _near(n: int, m: int) -> np.ndarray:
-    """How each of n pixels counts for each of m that lie over them end to end: (m, n)."""
+    """The weight of each of n pixels in each of m pixels, with the first and last of both aligned: (m, n)."""
     scale = F32(n - 1) / F32(m - 1)
     places = np.arange(m, dtype=F32) / F32(m - 1) * F32(n - 1)
     return np.asarray(triangle((places[:, None] - np.arange(n, dtype=F32)) / scale), F32)
 
 
 def _separable(x: Array, rows: np.ndarray, columns: np.ndarray) -> Array:
-    """Both axes of x (N, C, H, W) summed with weights (P, H) and (Q, W) → (N, C, P, Q)."""
+    """x (N, C, H, W), with its last two axes summed with weights (P, H) and (Q, W): (N, C, P, Q)."""
     return jnp.einsum("nchw,ph,qw->ncpq", x, rows, columns, precision="highest")

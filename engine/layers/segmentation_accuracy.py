@@ -1,4 +1,4 @@
-"""SegAccuracy: how well the places of pictures are classified (DeepLab, PSPNet)."""
+"""SegAccuracy: how well the pixels of images are classified (DeepLab, PSPNet)."""
 
 import jax
 import jax.numpy as jnp
@@ -10,11 +10,12 @@ from engine.layers.registry import layer
 
 @layer("SegAccuracy")
 class SegAccuracy(Layer):
-    """Three figures of the confusion of classes: accuracy, mean recall, and mean intersection over union.
+    """Three measures of the confusion matrix: accuracy, mean recall, and mean intersection over union.
 
-    The prediction is the largest score, the last of equal ones. Classes that no label has do not count in the
-    mean recall; in the other mean they do, with 1 where they are not predicted either, as in the forks.
-    Places with an ignore_label do not count. With `reset: false` the confusion goes on from pass to pass.
+    The prediction is the class with the largest score, the last among equals. Classes that do not occur in the labels
+    are excluded from the mean recall; in the mean intersection over union they count, with 1 if they are not predicted
+    either, as in the forks. Positions with an ignore_label do not count. With `reset: false`, the confusion matrix
+    accumulates from pass to pass.
     Bottoms: scores (N, C, H, W), labels (N, 1, H, W). Top: (1, 1, 1, 3). It has no gradient.
     """
 
@@ -24,7 +25,7 @@ class SegAccuracy(Layer):
         p = self.config.seg_accuracy_param
         predictions.one_a_place(self.node, x, labels)
         if not x[1]:
-            raise self.error(f"{self.bottom(0)} has shape {list(x)}; a class or more is needed.")
+            raise self.error(f"{self.bottom(0)} has shape {list(x)}; it needs one class or more.")
         self.classes, self.ignored, self.adds_up = x[1], sorted(set(p.ignore_label)), not p.reset
         if self.adds_up:
             self.remember("confusion", (self.classes, self.classes))
@@ -48,7 +49,7 @@ class SegAccuracy(Layer):
 
 
 def _figures(confusion: Array) -> Array:
-    """Accuracy, mean recall, mean intersection over union, of counts (truth, prediction)."""
+    """Accuracy, mean recall and mean intersection over union, from counts (truth, prediction)."""
     right, truth, predicted = jnp.diagonal(confusion), jnp.sum(confusion, 1), jnp.sum(confusion, 0)
     either = truth + predicted - right
     return jnp.stack(

@@ -1,4 +1,4 @@
-"""Layers of sequences (T, N, …), T steps of N items: what they share, ContinuationIndicator and ReverseTime."""
+"""Layers for sequences (T, N, …) of T steps of N items: their base, ContinuationIndicator and ReverseTime."""
 
 import jax.numpy as jnp
 from jax.lax import stop_gradient
@@ -9,46 +9,46 @@ from engine.ops.picked_rows import pick
 
 
 class SequenceLayer(Layer):
-    """Reads scores (T, N, C), or (T, N, C, 1): one of each class at every step of each item."""
+    """The base of layers that read scores (T, N, C) or (T, N, C, 1): one per class at every step of each item."""
 
     steps: int
     items: int
     classes: int
 
     def check_scores(self, x: Shape, axes: str = "steps, batch, classes") -> Shape:
-        """The first three axes, called `axes`. Raises LayerError for scores of another shape."""
+        """Returns the first three axes, which messages call `axes`. Raises LayerError for scores of another shape."""
         if len(x) < 3 or count(x[3:]) != 1 or not count(x):
             raise self.error(f"{self.bottom(0)} has shape {list(x)}; it must be ({axes}).")
         return x[:3]
 
     def check_steps(self, index: int, shape: Shape) -> None:
-        """Raises LayerError where a bottom has not a value for each step of each item."""
+        """Raises LayerError unless a bottom has one value for each step of each item."""
         if shape[:2] != (self.steps, self.items) or count(shape[2:]) != 1:
             raise self.error(
                 f"{self.bottom(index)} has shape {list(shape)}; it must be ({self.steps}, {self.items}): steps, batch."
             )
 
     def check_rows(self, index: int, shape: Shape) -> None:
-        """Raises LayerError where a bottom has not a row of labels for each item."""
+        """Raises LayerError unless a bottom has a row of labels for each item."""
         if len(shape) < 2 or shape[0] != self.items:
             raise self.error(f"{self.bottom(index)} has shape {list(shape)}; it must be ({self.items}, labels).")
 
 
 def before(ended: Array) -> Array:
-    """Along the first axis, the number of values before the first that has ended: all where none has."""
+    """The number of values along the first axis before the first one in `ended`; all of them if there is none."""
     return jnp.sum(jnp.cumsum(ended, axis=0) == 0, axis=0)
 
 
 def sequence_lengths(indicators: Array) -> Array:
-    """The number of steps of each item (N,): to the first indicator (T, N) of 0 behind the first."""
+    """The number of steps of each item (N,): those before the first 0 in its indicators (T, N), step 0 aside."""
     return before((indicators == 0) & (jnp.arange(len(indicators)) > 0)[:, None])
 
 
 def marked_lengths(indicators: Array, labels: Array) -> tuple[Array, Array]:
-    """Numbers of steps and labels of each item, (N,) each, of bottoms that are (T, N).
+    """Returns the numbers of steps and of labels of each item, (N,) each, for bottoms (T, N).
 
-    A sequence ends where the next begins, with an indicator of 0; its labels end before the first below 0. An item
-    without labels has no steps.
+    A sequence ends where an indicator of 0 marks the beginning of the next; its labels end before the first negative
+    one. An item without labels has no steps.
     """
     counts = before(labels < 0)
     return jnp.where(counts > 0, sequence_lengths((indicators + 0.5).astype(jnp.int32)), 0), counts
@@ -56,9 +56,9 @@ def marked_lengths(indicators: Array, labels: Array) -> tuple[Array, Array]:
 
 @layer("ContinuationIndicator")
 class ContinuationIndicator(Layer):
-    """Top (time_step, N): 0 in the first row, where sequences begin, and 1 in the others, for an LSTM.
+    """Top (time_step, N), for an LSTM: 0 in the first row, where sequences begin, and 1 in all others.
 
-    N is batch_size (xmfbit/warpctc-caffe), or with a bottom the size of its `axis` (DeepDetect).
+    N is batch_size (xmfbit/warpctc-caffe), or the length of `axis` of the bottom, if there is one (DeepDetect).
     """
 
     bottoms = (0, 1)
@@ -79,7 +79,7 @@ class ContinuationIndicator(Layer):
 
 @layer("ReverseTime")
 class ReverseTime(Layer):
-    """The first n steps of each item the other way round; behind them 0, or x with copy_remaining (senlinuc/caffe_ocr).
+    """Reverses the first n steps of each item; the rest is 0, or x with copy_remaining (senlinuc/caffe_ocr).
 
     Bottoms: x (T, N, …), n (N,). Top: of x's shape.
     """
@@ -89,8 +89,8 @@ class ReverseTime(Layer):
     def setup(self, x: Shape, lengths: Shape) -> list[Shape]:
         if len(x) < 2 or lengths != (x[1],):
             raise self.error(
-                f"{self.bottom(1)} has shape {list(lengths)} and {self.bottom(0)} {list(x)}; it must have a number of "
-                "steps for each item of (steps, batch, …)."
+                f"{self.bottom(1)} has shape {list(lengths)} and {self.bottom(0)} {list(x)}; the first must hold the "
+                "number of steps of each item of the second, (steps, batch, …)."
             )
         self.copies_rest = self.config.reverse_time_param.copy_remaining
         return [x]

@@ -222,7 +222,7 @@ class HDF5Data(DataLayer):
             raise self.error(f'hdf5_data_param: transform "{unknown[0]}" is none of its tops.')
         if self.config.HasField("transform_param") != bool(named):
             raise self.error(
-                "it transforms only the tops that hdf5_data_param names, which Caffe has no field for: transform: "
+                "it transforms only the tops named in hdf5_data_param, a field that Caffe does not have: transform: "
                 f'"{self.config.top[0]}". Give both this and transform_param, or neither.'
             )
         return dict.fromkeys(named, self.transform()) if named else {}

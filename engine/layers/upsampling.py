@@ -15,13 +15,13 @@ from engine.ops.repeated import repeated
 
 
 class _Places(Layer):
-    """Puts each value to where in a larger plane a mask tells, as the second top of a MAX pooling gives it."""
+    """Puts each value at the index in a larger plane that a mask gives, as the second top of a MAX pooling does."""
 
     def propagates_to(self, bottom: int) -> bool:
         return bottom == 0
 
     def place(self, x: Array, mask: Array, size: Shape) -> Array:
-        """x at the places of the mask, in planes of `size`; a plane whose mask points outside of it is NaN."""
+        """Puts x at the indices of the mask, in planes of `size`. A plane is NaN if its mask points outside of it."""
         where = stop_gradient(mask).astype(jnp.int32)
         planes = (*x.shape[:2], x.shape[2] * x.shape[3])
         flat = put(x.reshape(planes), where.reshape(planes), size[0] * size[1])
@@ -30,11 +30,11 @@ class _Places(Layer):
 
 @layer("Upsample", when=lambda c: len(c.bottom) == 2)
 class Upsample(_Places):
-    """y = x, each value where the mask tells, and 0 elsewhere (SegNet).
+    """Puts each value of x at the index that the mask gives, with 0 elsewhere (SegNet).
 
-    Bottoms: x (N, C, H, W), and the mask of its shape, the second top of a MAX pooling. Top: (N, C, H', W') with
-    upsample_h and upsample_w, or H · scale, one less with `pad_out_h`, and W · scale alike; scale_h and scale_w say it
-    for each axis. Of values at one place the last counts, and each gets the gradient.
+    Bottoms: x (N, C, H, W), and a mask of the same shape, the second top of a MAX pooling. Top: (N, C, H', W'). H' is
+    upsample_h, or H · scale, minus one with `pad_out_h`; W' likewise; scale_h and scale_w set the axes separately. If
+    several values have the same index, the last one is kept, and all of them get the gradient.
     """
 
     bottoms = (2, 2)
@@ -50,7 +50,7 @@ class Upsample(_Places):
 
 @layer("Upsample")
 class NearestUpsample(Layer):
-    """y = x, each value `scale` × `scale` times (MobileNet-YOLO); scale is 1 unless given.
+    """Repeats each value of x in a block of `scale` × `scale` (MobileNet-YOLO); scale is 1 by default.
 
     Bottom: x (N, C, H, W). Top: (N, C, H · scale, W · scale).
     """
@@ -71,11 +71,12 @@ class NearestUpsample(Layer):
 class Unpooling(_Places):
     """Undoes a pooling (DeconvNet, Noh et al. 2015): MAX, AVE or TILE.
 
-    MAX puts each value where the mask tells, or without one at the first element of its window; of values at one place
-    the last counts, and each gets the gradient. AVE and TILE add each value, AVE's divided by the window's size, to all
-    of its window; both have the gradient of AVE.
-    Bottoms: x (N, C, H, W); for MAX the mask, of its shape. Top: (N, C, unpool_h, unpool_w), or the least that holds
-    the windows of kernel_size at steps of stride.
+    MAX puts each value at the index that the mask gives, or without a mask at the first element of its window. If
+    several values have the same index, the last one is kept, and all of them get the gradient. TILE adds each value to
+    all elements of its window; AVE does the same with the value divided by the window's size. Both have the gradient of
+    AVE.
+    Bottoms: x (N, C, H, W); for MAX, optionally a mask of the same shape. Top: (N, C, unpool_h, unpool_w), or the
+    smallest size that holds the windows of kernel_size at steps of stride.
     """
 
     bottoms = (1, 2)
@@ -103,7 +104,7 @@ class Unpooling(_Places):
         return [(x[0], x[1], *self.size)]
 
     def _pair(self, pair: str, field: str) -> tuple[int, int] | None:
-        """(rows, columns) from `pair`_h and `pair`_w, or twice `field`; None where neither is given."""
+        """(rows, columns) from `pair`_h and `pair`_w, or `field` for both; None if neither is given."""
         p = self.config.unpooling_param
         given = [name for name in (f"{pair}_h", f"{pair}_w") if p.HasField(name)]
         if given and (len(given) == 1 or p.HasField(field)):
@@ -130,7 +131,7 @@ class Unpooling(_Places):
 
 @dataclass(frozen=True)
 class _Windows:
-    """Windows along one axis: where each begins, how long it is, and which elements lie inside (windows, size)."""
+    """Windows along one axis: the start and length of each, and which elements lie inside (windows, size)."""
 
     first: np.ndarray
     length: np.ndarray
@@ -145,18 +146,19 @@ def _windows(windows: int, kernel: int, stride: int, size: int) -> _Windows:
 
 
 def _spread(x: Array, rows: np.ndarray, columns: np.ndarray) -> Array:
-    """Each value added to all of its window."""
+    """Adds each value to all elements of its window."""
     tall = jnp.einsum("nchw,hi->nciw", x, jnp.asarray(rows, x.dtype))
     return jnp.einsum("nciw,wj->ncij", tall, jnp.asarray(columns, x.dtype))
 
 
 @layer("ResizeNearestNeighbor")
 class ResizeNearestNeighbor(Layer):
-    """y[…, i, j] = x[…, r(i), r(j)], r(i) = ⌊i · in / out⌋, at most in − 1 (TensorFlow's; Synopsys' Caffe).
+    """y[…, i, j] = x[…, r(i), r(j)] with r(i) = ⌊i · in / out⌋, at most in − 1 (as in TensorFlow; Synopsys' Caffe).
 
-    With align_corners i · (in − 1) / (out − 1), rounded; with half_pixel_centers ⌊(i + ½) · in / out⌋, and with
-    half_pixel_onnx that of ½ less. Sizes are output_height and output_width, or scale_height and scale_width times x's.
-    Bottom: x (N, H, W, C), or with data_format "NCHW" (N, C, H, W). Top: alike.
+    With align_corners, r(i) is i · (in − 1) / (out − 1), rounded; with half_pixel_centers, ⌊(i + ½) · in / out⌋; with
+    half_pixel_onnx, ⌊(i + ½) · in / out − ½⌋. The size is output_height and output_width, or scale_height and
+    scale_width times that of x.
+    Bottom: x (N, H, W, C), or with data_format "NCHW" (N, C, H, W). Top: in the same layout.
     """
 
     def setup(self, x: Shape) -> list[Shape]:
@@ -166,7 +168,7 @@ class ResizeNearestNeighbor(Layer):
         if p.data_format not in ("NHWC", "NCHW"):
             raise self.error(f'data_format is "{p.data_format}"; it must be "NHWC" or "NCHW".')
         if p.align_corners + p.half_pixel_centers + p.half_pixel_onnx > 1:
-            raise self.error("of align_corners, half_pixel_centers and half_pixel_onnx give one at most.")
+            raise self.error("give at most one of align_corners, half_pixel_centers and half_pixel_onnx.")
         self.first = p.data_format.index("H")
         height, width = x[self.first : self.first + 2]
         scaled = np.floor(np.array([height, width], np.float32) * np.array([p.scale_height, p.scale_width], np.float32))
@@ -183,7 +185,7 @@ class ResizeNearestNeighbor(Layer):
         return [(*x[: self.first], rows, columns, *x[self.first + 2 :])]
 
     def _read(self, made: int, size: int) -> np.ndarray:
-        """Which of `size` values each of `made` is."""
+        """The index, of `size` values, that each of the `made` values reads."""
         p = self.config.resize_nearest_neighbor_param
         i = np.arange(made, dtype=np.float32)
         if p.align_corners and made > 1:

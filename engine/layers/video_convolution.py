@@ -1,4 +1,4 @@
-"""Convolution, its transpose and pooling over length, rows and columns, (N, C, L, H, W): C3D's (Tran et al. 2015)."""
+"""C3D's convolution, its transpose, and pooling over length, rows and columns (N, C, L, H, W) (Tran et al. 2015)."""
 
 from collections.abc import Sequence
 from typing import ClassVar
@@ -14,7 +14,7 @@ from engine.ops.window import Window
 
 
 class VideoWindowed(Layer):
-    """A kernel of kernel_depth frames, and kernel_size rows and columns, with weights (from, to, *kernel)."""
+    """The base of both convolutions: a kernel of kernel_depth frames, and kernel_size rows and columns."""
 
     precision = "low"
     transposed: ClassVar[bool]
@@ -39,14 +39,14 @@ class VideoWindowed(Layer):
         n = fits.outputs(self.node, "convolution3d_param", p.num_output)
         outer, inner = (x[1], n) if self.transposed else (n, x[1])
         self.weight = self.param("weight", (outer, inner, *self.window.kernel), p.weight_filler)
-        # C3D reads whether a Deconvolution3D has a bias in the block of the flat layer.
+        # C3D reads bias_term of a Deconvolution3D from the block of the two-dimensional layer.
         has_bias = self.config.convolution_param.bias_term if self.transposed else p.bias_term
         self.bias = self.param("bias", (1, 1, 1, 1, n), p.bias_filler) if has_bias else None
         return [(x[0], n, *made)]
 
     def multiply_adds(self, bottoms: Sequence[Shape], tops: Sequence[Shape]) -> int:
-        met = bottoms if self.transposed else tops
-        return sum(map(count, met)) * count(self.params[self.weight].shape[1:])
+        elements = sum(map(count, bottoms if self.transposed else tops))
+        return elements * count(self.params[self.weight].shape[1:])
 
     def forward(self, params: Arrays, bottoms: Arrays, ctx: Context) -> list[Array]:
         product = deconvolve if self.transposed else convolve
@@ -56,7 +56,7 @@ class VideoWindowed(Layer):
 
 @layer("Convolution3D")
 class Convolution3D(VideoWindowed):
-    """y = W ∗ x + b over length, rows and columns; `group` is not read, filter_group changes nothing.
+    """y = W ∗ x + b over length, rows and columns; `group` and filter_group are ignored.
 
     Bottom: x (N, C, L, H, W). Top: y (N, num_output, L', H', W'), each (in + 2 pad − kernel) // stride + 1.
     Params: W (num_output, C, kernel_depth, kernel_size, kernel_size); with `bias_term`, b (1, 1, 1, 1, num_output).
@@ -67,7 +67,7 @@ class Convolution3D(VideoWindowed):
 
 @layer("Deconvolution3D")
 class Deconvolution3D(VideoWindowed):
-    """The transpose of a Convolution3D from num_output to C channels: each side stride (in − 1) + kernel − 2 pad.
+    """The transpose of a Convolution3D from num_output to C channels; each side is stride (in − 1) + kernel − 2 pad.
 
     Params: W (C, num_output, kernel_depth, kernel_size, kernel_size), b (1, 1, 1, 1, num_output).
     """
@@ -79,8 +79,8 @@ class Deconvolution3D(VideoWindowed):
 class Pooling3D(Layer):
     """y = the maximum or the average of every window of kernel_depth frames, and kernel_size rows and columns.
 
-    Windows begin in the video and may end behind it. The gradient of a maximum goes to all elements that are as large.
-    AVE divides by the window's size within the padded video, which has no pad along its length.
+    Windows begin inside the video and may extend beyond it. The gradient of a maximum goes to all elements equal to it.
+    AVE divides by the window's size within the padded video, which is not padded along its length.
     Bottom: x (N, C, L, H, W). Top: y (N, C, L', H', W'), each ⌈(in + 2 pad − kernel) / stride⌉ + 1.
     """
 
@@ -88,9 +88,9 @@ class Pooling3D(Layer):
         p = self.config.pooling3d_param
         check_video(self, x)
         if p.pool == p.STOCHASTIC:
-            raise self.error("pool: STOCHASTIC is not there in C3D either; use MAX or AVE.")
+            raise self.error("pool: STOCHASTIC does not exist in C3D either; use MAX or AVE.")
         if p.pad and p.pool == p.MAX:
-            raise self.error(f"pad is {p.pad}; C3D pads averages only: leave it out, or use pool: AVE.")
+            raise self.error(f"pad is {p.pad}; C3D pads only averages: leave it out, or use pool: AVE.")
         kernel = (p.kernel_depth, p.kernel_size, p.kernel_size)
         stride = (p.temporal_stride, p.stride, p.stride)
         if 0 in kernel or 0 in stride:
@@ -109,6 +109,6 @@ class Pooling3D(Layer):
 
 
 def check_video(node: Layer, x: Shape) -> None:
-    """Raises LayerError for a bottom that is no video."""
+    """Raises LayerError unless the bottom is a video."""
     if len(x) != 5:
         raise node.error(f"{node.bottom(0)} has shape {list(x)}; it must be (num, channels, length, height, width).")

@@ -1,4 +1,4 @@
-"""Layers that read a picture at other places: FlowWarp and SpatialTransformer."""
+"""Layers that sample an image at other positions: FlowWarp and SpatialTransformer."""
 
 import jax.numpy as jnp
 import numpy as np
@@ -12,9 +12,9 @@ from engine.ops.sampling import bilinear
 
 @layer("FlowWarp")
 class FlowWarp(Layer):
-    """y[i, j] = x[i + v, j + u], bilinear, and `fill_value` (0 or NaN) where that is outside of x (FlowNet 2.0).
+    """y[i, j] = x[i + v, j + u], bilinearly interpolated, or `fill_value` (0 or NaN) outside of x (FlowNet 2.0).
 
-    Bottoms: x (N, C, H, W), the flow (N, 2, H, W): u, then v, in pixels. Top: y, of x's shape.
+    Bottoms: x (N, C, H, W); the flow (N, 2, H, W): u, then v, in pixels. Top: y, of x's shape.
     """
 
     bottoms = (2, 2)
@@ -41,10 +41,10 @@ class FlowWarp(Layer):
 
 @layer("SpatialTransformer")
 class SpatialTransformer(Layer):
-    """y = x under an affine map of the places, bilinear, 0 outside of x (Jaderberg et al. 2015).
+    """y = x sampled at affinely transformed positions, bilinearly interpolated, 0 outside of x (Jaderberg et al. 2015).
 
-    The place (r, s) of y, from −1 to below 1 down and across, is read at (θ₁₁ r + θ₁₂ s + θ₁₃, θ₂₁ r + θ₂₂ s + θ₂₃) of
-    x, in the same measure. Without `to_compute_dU` x has no gradient.
+    Position (r, s) of y, vertical and horizontal, each from −1 to just below 1, is read from x at
+    (θ₁₁ r + θ₁₂ s + θ₁₃, θ₂₁ r + θ₂₂ s + θ₂₃), in the same coordinates. Without `to_compute_dU`, x gets no gradient.
     Bottoms: x (N, C, H, W); those of θ₁₁ … θ₂₃ that st_param does not give, (N, …). Top: y (N, C, output_H, output_W).
     """
 
@@ -61,7 +61,7 @@ class SpatialTransformer(Layer):
         if theta[:1] != x[:1] or count(theta[1:]) != 6 - len(self.given):
             raise self.error(
                 f"{self.bottom(1)} of shape {list(theta)} must have {6 - len(self.given)} values for each of the "
-                f"{x[0]} items of {self.bottom(0)}: 6, less the {len(self.given)} theta of st_param."
+                f"{x[0]} items of {self.bottom(0)}: 6, minus the {len(self.given)} theta of st_param."
             )
         height, width = (
             getattr(p, f) if p.HasField(f) else n for f, n in zip(("output_H", "output_W"), x[2:], strict=True)

@@ -1,4 +1,4 @@
-"""Layers for pictures whose labels say what is in them and not where (DeepLab): UniqueLabel, (Adaptive)BiasChannel."""
+"""Layers for images whose labels say what is in them but not where (DeepLab): UniqueLabel, (Adaptive)BiasChannel."""
 
 import jax
 import jax.numpy as jnp
@@ -8,14 +8,14 @@ from engine.layers.base import Array, Arrays, Context, Layer, Shape, rows
 from engine.layers.registry import layer
 
 NO_LABEL = -1
-"""What fills a list of labels up."""
+"""The padding of a list of labels."""
 
 
 @layer("UniqueLabel")
 class UniqueLabel(Layer):
-    """The labels that each picture has, rising, and `force_label`, but no `ignore_label`; filled up with −1.
+    """The sorted labels of each image, with every `force_label` and without any `ignore_label`, padded with −1.
 
-    A picture with more than max_labels gets NaN. Bottom: labels (N, 1, H, W). Top: (N, max_labels, 1, 1). No gradient.
+    An image with more than max_labels gets NaN. Bottom: labels (N, 1, H, W). Top: (N, max_labels, 1, 1). No gradient.
     """
 
     def setup(self, labels: Shape) -> list[Shape]:
@@ -44,12 +44,12 @@ class UniqueLabel(Layer):
 
 
 class _Labelled(Layer):
-    """Scores (N, C, H, W) and lists of labels (N, K, 1, 1), or maps of them (N, 1, H, W)."""
+    """The base of layers that read scores (N, C, H, W) and lists of labels (N, K, 1, 1) or label maps (N, 1, H, W)."""
 
     bottoms = (2, 2)
 
     def check_list(self, x: Shape, labels: Shape, maps: bool = False) -> None:
-        """Raises LayerError where the shapes are others."""
+        """Raises LayerError unless the shapes are those of scores and lists, or with `maps` of scores and maps."""
         wanted = (*x[:1], 1, *x[2:]) if maps else (*labels[:2], 1, 1)
         if len(x) != 4 or len(labels) != 4 or labels[0] != x[0] or not labels[1] or labels != wanted:
             form = "N × 1 × H × W" if maps else "N × K × 1 × 1"
@@ -64,11 +64,12 @@ class _Labelled(Layer):
 
 @layer("BiasChannel")
 class BiasChannel(_Labelled):
-    """Scores, raised where the labels are: the background's by bg_bias and the others' by fg_bias.
+    """Adds a bias to the scores of the labelled classes: bg_bias to the background, fg_bias to the others.
 
-    Labels are a list a picture (IMAGE), 0 being the background; or a map (PIXEL), where at each labelled place the
-    background_label rises too, if it or bg_bias is given. −1 and each ignore_label count nothing; a label that is no
-    class makes its picture NaN. Bottoms: scores (N, C, H, W), labels (N, K, 1, 1) or (N, 1, H, W). Top: the scores.
+    Labels are a list per image (IMAGE), where 0 is the background, or a map (PIXEL), where the background_label is
+    raised at each labelled position too, if it or bg_bias is given. −1 and each ignore_label are ignored; a label that
+    is out of range makes its image NaN. Bottoms: scores (N, C, H, W), labels (N, K, 1, 1) or (N, 1, H, W). Top: the
+    scores.
     """
 
     def setup(self, x: Shape, labels: Shape) -> list[Shape]:
@@ -81,7 +82,7 @@ class BiasChannel(_Labelled):
         self.back, self.biases = p.background_label, (p.bg_bias, p.fg_bias)
         self.ignored = sorted({NO_LABEL, *p.ignore_label})
         if self.by_place and self.backs and not 0 <= self.back < x[1]:
-            raise self.error(f"background_label {self.back} is none of the {x[1]} classes, 0 to {x[1] - 1}.")
+            raise self.error(f"background_label is {self.back}; the {x[1]} classes are 0 to {x[1] - 1}.")
         return [x]
 
     def forward(self, params: Arrays, bottoms: Arrays, ctx: Context) -> list[Array]:
@@ -102,12 +103,12 @@ class BiasChannel(_Labelled):
 
 @layer("AdaptiveBiasChannel")
 class AdaptiveBiasChannel(_Labelled):
-    """Scores, raised until each label of a picture has its share of the places: bg_portion, or fg_portion.
+    """Raises scores until each label of an image wins its share of the positions, bg_portion or fg_portion.
 
-    Label by label, num_iter times, a label's scores rise by that quantile of their distance to the highest of the
-    labels. Then all are shifted so that the mean of the highest is what it was. With suppress_others the scores of
-    other classes are cut to margin_others below the lowest of the labels first. The fork takes labels but the
-    background in random order; here they rise. It has no gradient.
+    For each label in turn, num_iter times, its scores are raised by that quantile of their distance to the highest
+    score of the labels. Then all scores are shifted so that the mean of the highest is unchanged. With suppress_others,
+    scores of other classes are first limited to margin_others below the lowest of the labels. The fork takes the labels
+    other than the background in random order; here they are in ascending order. There is no gradient.
     Bottoms: scores (N, C, H, W), labels (N, K, 1, 1), −1 for none. Top: the scores.
     """
 
@@ -115,13 +116,13 @@ class AdaptiveBiasChannel(_Labelled):
         p = self.config.adaptive_bias_channel_param
         self.check_list(x, labels)
         if p.num_iter < 1 or p.margin_others < 0:
-            raise self.error(f"num_iter is {p.num_iter} and margin_others {p.margin_others:g}; 1 and 0 are the least.")
+            raise self.error(f"num_iter is {p.num_iter} and margin_others {p.margin_others:g}; give at least 1 and 0.")
         for field in ("bg_portion", "fg_portion"):
             if not 0 <= getattr(p, field) <= 1:
                 raise self.error(f"{field} is {getattr(p, field):g}; it must lie between 0 and 1.")
         places = x[2] * x[3]
         if not places:
-            raise self.error(f"{self.bottom(0)} of shape {list(x)} has no places.")
+            raise self.error(f"{self.bottom(0)} of shape {list(x)} has no positions.")
         self.ranks = [min(int(portion * places), places - 1) for portion in (p.bg_portion, p.fg_portion)]
         self.rounds, self.margin = p.num_iter, p.margin_others if p.suppress_others else None
         return [x]
@@ -135,7 +136,7 @@ class AdaptiveBiasChannel(_Labelled):
         return [jax.vmap(self._adapted)(flat, labels[:, :, 0, 0].astype(jnp.int32)).reshape(x.shape)]
 
     def _adapted(self, scores: Array, labels: Array) -> Array:
-        """Scores (C, places) of one picture with `labels` (K)."""
+        """Adapts the scores (C, positions) of one image with `labels` (K)."""
         classes = len(scores)
         present = jnp.any(labels[:, None] == jnp.arange(classes), axis=0)[:, None]
         given = scores

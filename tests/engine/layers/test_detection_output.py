@@ -143,7 +143,7 @@ def test_files_of_another_machine_are_told_as_not_there(caplog):
     )
     case = Case("detections", DETECT(asked), BOTTOMS)
     assert case.net.blob_shapes["y0"] == (1, 1, 1, 7)
-    assert "save_output_param is not obeyed" in caplog.text
+    assert "save_output_param is ignored" in caplog.text
     assert "/nowhere/map" in caplog.text
 
 

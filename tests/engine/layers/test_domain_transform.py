@@ -44,7 +44,7 @@ def test_the_least_weight_is_not_in_the_gradient_of_the_edges():
         ("num_iter: 0", {}, "the first must be 1 to 64"),
         ("num_iter: 1000", {}, "the first must be 1 to 64"),
         ("", {"edges": (2, 3, 4, 5)}, r"\(N, C, H, W\) and \(N, 1, H, W\)"),
-        ("", {"sizes": (2, 1)}, "two values a picture"),
+        ("", {"sizes": (2, 1)}, "two values per picture"),
     ],
 )
 def test_wrong_configuration_is_refused(options, bottoms, message):

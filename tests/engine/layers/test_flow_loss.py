@@ -71,10 +71,10 @@ def test_p_and_q_change_with_the_passes():
         (L1(""), {**AB, "b": (2, 3, 5)}, r"must be \(N, C, …\), of one shape"),
         ('type: "L1Loss"', {**AB, "b": (2, 3, 5)}, "they need as many values"),
         (LPQ("p: 2"), AB, "has 0 pq_episode_starts_at_iter, 1 p and 0 q"),
-        (LPQ("p: -2 q: 1"), AB, r"p is \[-2.0\], .* powers are numbers above 0"),
-        (LPQ("p: 2 q: inf"), AB, "powers are numbers above 0"),
-        (LPQ("p: 2 q: 1 p_epsilon: -1"), AB, "epsilons of 0 or more"),
-        (LPQ("p: 2 q: 1 pq_episode_starts_at_iter: 5"), AB, "must begin with 0 and rise"),
+        (LPQ("p: -2 q: 1"), AB, r"p is \[-2.0\], .* powers must be above 0"),
+        (LPQ("p: 2 q: inf"), AB, "powers must be above 0"),
+        (LPQ("p: 2 q: 1 p_epsilon: -1"), AB, "the epsilons 0 or more"),
+        (LPQ("p: 2 q: 1 pq_episode_starts_at_iter: 5"), AB, "must begin with 0 and increase"),
     ],
 )
 def test_wrong_configuration_is_refused(layer, bottoms, message):

@@ -33,7 +33,7 @@ def test_centres_of_a_bottom_are_not_normalized(caplog):
     case = Case("given", LAYER("normalize: true"), {"x": X, "w": W})
     params, bottoms = case.values()
     assert_close(case.run(params, bottoms)[0], distances(bottoms["x"], bottoms["w"]))
-    assert "normalize is for centres of its own" in caplog.text
+    assert "normalize has no effect on centres from a bottom" in caplog.text
 
 
 def test_normalized_centres_stay_so():
@@ -53,7 +53,7 @@ def test_normalized_centres_stay_so():
         ("num_output: 5 transpose: true", {"x": X}, "transpose is true"),
         ('num_output: 5 distance_type: "L3"', {"x": X}, 'distance_type "L3"; it takes'),
         ("num_output: 5 update_center_only: true", {"x": X}, "it has 1 bottoms; it takes features and centres"),
-        ("", {"x": X, "w": (5, 3)}, r'"w" has shape \[5, 3\]; 4 values a centre'),
+        ("", {"x": X, "w": (5, 3)}, r'"w" has shape \[5, 3\]; 4 values per centre'),
         ("update_center_only: true", {"x": X, "w": W, "l": (2,)}, r'"l" has shape \[2\]; 3 labels are needed'),
     ],
 )

@@ -112,7 +112,7 @@ def test_the_gradient_of_an_added_bias_is_that_of_its_bottom():
     [
         ('type: "CenterLoss"', XL, "the number of classes"),
         (CENTER('distance_type: "L3"'), XL, 'distance_type is "L3"'),
-        (CENTER("axis: 0"), XL, "not the one behind the batch"),
+        (CENTER("axis: 0"), XL, "it must be 1, the axis after the batch"),
         (CENTER(""), {"x": (3, 4), "labels": (2,)}, "has 2 labels"),
         (TRIPLET(""), {**APN, "n": (4, 2)}, "equally many values"),
         (NORMALIZE('normalize_type: "max"'), IMAGE, 'must be "L1" or "L2"'),
@@ -124,7 +124,9 @@ def test_wrong_configuration_is_refused(layer, bottoms, message):
 
 
 def test_a_channel_scale_needs_a_value_for_each_place():
-    check_refused('type: "ChannelScale"', {**IMAGE, "s": (2, 3)}, r'"s" \[2, 3\]; it needs a value for each place')
+    check_refused(
+        'type: "ChannelScale"', {**IMAGE, "s": (2, 3)}, r'"s" \[2, 3\]; the second needs one value for each position'
+    )
 
 
 def test_a_batch_without_pairs_or_others_has_no_loss_and_no_gradient():

@@ -67,4 +67,4 @@ def test_a_step_lowers_for_cuda():
 
 
 def test_other_labels_are_refused():
-    check_refused(LAYER(""), {"x": (4, 3), "labels": (4, 2)}, "must hold one label an item")
+    check_refused(LAYER(""), {"x": (4, 3), "labels": (4, 2)}, "must hold one label per item")

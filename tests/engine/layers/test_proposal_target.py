@@ -88,7 +88,7 @@ def test_wrong_configuration_is_refused(options, message):
     ("column", "value", "message"),
     [
         (0, 7, r'bottom "objects" has pictures 1 to 7; with num_img_per_batch 2'),
-        (5, 3, "classes 1 to 3; they go from 1"),
+        (5, 3, "classes 1 to 3; they must be 1 or more"),
     ],
 )
 def test_objects_that_cannot_be_are_refused(column, value, message):

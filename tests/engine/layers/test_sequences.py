@@ -32,7 +32,7 @@ def test_behind_what_is_reversed_there_is_nothing():
     ("layer", "bottoms", "message"),
     [
         ('type: "ContinuationIndicator"', {}, "needs time_step, and batch_size or a bottom"),
-        ('type: "ReverseTime"', {"x": (4, 3), "n": (4,)}, "a number of steps for each item"),
+        ('type: "ReverseTime"', {"x": (4, 3), "n": (4,)}, "the number of steps of each item"),
     ],
 )
 def test_wrong_configuration_is_refused(layer, bottoms, message):

@@ -108,7 +108,7 @@ def test_a_resized_row_is_the_nearest(options, read):
     ("options", "message"),
     [
         ('data_format: "CHWN"', 'must be "NHWC" or "NCHW"'),
-        ("align_corners: true half_pixel_onnx: true", "give one at most"),
+        ("align_corners: true half_pixel_onnx: true", "give at most one"),
         ("scale_height: 0.2", "its top would be 0×3"),
     ],
 )
