@@ -26,9 +26,9 @@ class SmoothL1Loss(Loss):
     targets = (0, 1)
 
     def setup(self, *bottoms: Shape) -> list[Shape]:
+        self.check_items(*bottoms)
         a = bottoms[0]
         for i, shape in enumerate(bottoms[1:], 1):
-            self.check_items(a, shape)
             if count(shape) != count(a):
                 raise self.error(
                     f"{self.bottom(0)} has shape {list(a)} and {self.bottom(i)} {list(shape)}; "

@@ -58,6 +58,7 @@ def test_the_weights_of_three_bottoms_are_not_in_the_gradient(more):
     [
         ({"a": (3, 4), "b": (3, 5)}, "", "equally many values"),
         ({"a": (3, 4), "b": (2, 6)}, "", "same first dimension"),
+        ({**AB, "w": (2, 6)}, "", r'bottom "a" has shape \[3, 4\] and bottom "w" \[2, 6\]; both need the same first'),
         (AB, "smooth_l1_loss_param { sigma: 0 }", "sigma is 0"),
         ({**AB, "w": (3, 4)}, "smooth_l1_loss_param { }", "both inside and outside weights, or neither"),
         ({"a": (3, 1, 1, 1, 2), "b": (3, 2)}, "loss_param { normalization: NONE }", "4 axes at most"),
