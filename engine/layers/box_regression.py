@@ -51,9 +51,14 @@ class DecodeBBox(Layer):
         if matched and self.phase != pb.TRAIN:
             raise self.error("it has 3 bottoms; the third, the matched boxes, is for phase TRAIN only.")
         self.mean, self.std = normalization(self)
-        check_rows(self, [(0, moves, 8, "4 values of the background and 4 of the object")])
-        check_rows(self, [(0, moves, 8, ""), (1, regions, 5, "picture, x1, y1, x2, y2")])
-        check_rows(self, [(0, moves, 8, ""), *((2, s, count(s[1:]), "the matched boxes") for s in matched)])
+        check_rows(
+            self,
+            [
+                (0, moves, 8, "4 values of the background and 4 of the object"),
+                (1, regions, 5, "picture, x1, y1, x2, y2"),
+                *((2, s, count(s[1:]), "the matched boxes") for s in matched),
+            ],
+        )
         return [regions]
 
     def forward(self, params: Arrays, bottoms: Arrays, ctx: Context) -> list[Array]:
@@ -99,8 +104,8 @@ class ScaleRoute(HostLayer):
 
     def setup(self, *bottoms: Shape) -> list[Shape]:
         p = self.config.scale_route_param
-        check_rows(self, [(0, bottoms[0], 5, "picture, x1, y1, x2, y2")])
-        check_rows(self, [(i, s, count(s[1:]), "a row for each region") for i, s in enumerate(bottoms)])
+        others = [(i, s, count(s[1:]), "a row for each region") for i, s in enumerate(bottoms[1:], 1)]
+        check_rows(self, [(0, bottoms[0], 5, "picture, x1, y1, x2, y2"), *others])
         if len(self.config.top) != len(bottoms):
             raise self.error(f"it has {len(self.config.top)} tops; give one for each of its {len(bottoms)} bottoms.")
         low, high = (getattr(p, name) if p.HasField(name) else None for name in ("low_scale", "high_scale"))
