@@ -95,18 +95,18 @@ class Layer:
     no_gradient: tuple[int, ...] = ()
     """The bottoms that hold labels, indices and the like. Caffe refuses to backpropagate into them."""
     loss: ClassVar[bool] = False
-    """Its first top has loss weight 1 unless loss_weight is set. It has a top even if the net names none."""
+    """Whether it is a loss: its first top has loss weight 1 by default, and it has a top even if the net names none."""
     copies: ClassVar[bool] = False
-    """Its tops are unchanged copies of its bottom (Split)."""
+    """Whether its tops are unchanged copies of its bottom (Split)."""
     sink: ClassVar[bool] = False
-    """It passes its bottoms to the host (HDF5Output); `net.forward` returns them."""
+    """Whether it passes its bottoms to the host (HDF5Output); `net.forward` returns them."""
     dynamic: ClassVar[bool] = False
-    """The size of its tops depends on the values of its bottoms (Filter); `measure` gives it before each pass."""
+    """Whether the size of its tops depends on the values of its bottoms (Filter); see `measure`."""
 
     host: ClassVar[bool] = False
-    """It computes on the host (Python, DetectionOutput), between two separately compiled spans of the net."""
+    """Whether it computes on the host (Python, DetectionOutput), between separately compiled spans of the net."""
     judges: ClassVar[bool] = False
-    """Its top says which detections are correct; tests compute average precision from it (DetectionEvaluate)."""
+    """Whether its top says which detections are correct, for average precision in test runs (DetectionEvaluate)."""
     alone: ClassVar[str] = ""
     """Why the layer cannot run on several devices at once, as the predicate of a sentence; empty for most layers."""
 
@@ -199,16 +199,16 @@ class Layer:
         """Raises LayerError if there are too few or too many bottoms or tops."""
         counts.fitting(self.node, self.bottoms, self.tops, len(self.config.top) or (1 if self.loss else 0))
 
-    def build(self, bottoms: Sequence[Shape], told: Sequence[Shape | None]) -> list[Shape]:
+    def build(self, bottoms: Sequence[Shape], known: Sequence[Shape | None]) -> list[Shape]:
         """Sets the layer up for bottoms of these shapes; stores and returns the shapes of its tops.
 
-        `told` has one entry per top that the net names: its shape, if that is already known (the tops of sources and of
+        `known` has one entry per top that the net names: its shape, if already known (the tops of sources and of
         dynamic layers) and replaces the one from `setup`, else None. Raises LayerError if the layer makes a different
         number of tops.
         """
         made = self.setup(*bottoms)
-        fits.made(self.node, len(made), len(told))
-        self.top_shapes = [tuple(int(d) for d in (s if t is None else t)) for t, s in zip(told, made, strict=True)]
+        fits.made(self.node, len(made), len(known))
+        self.top_shapes = [tuple(int(d) for d in (s if k is None else k)) for k, s in zip(known, made, strict=True)]
         for n, shape in enumerate(self.top_shapes):
             self.check_size(f'its top "{self.config.top[n]}"' if n < len(self.config.top) else "its top", shape)
         return self.top_shapes

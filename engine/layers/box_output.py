@@ -177,7 +177,7 @@ class BoxOutput(_Proposals):
 
 @layer("BoxGroupOutput")
 class BoxGroupOutput(_Proposals):
-    """`BoxOutput` for several fields per position, which lie behind each other along the batch axis (Cascade R-CNN).
+    """`BoxOutput` for several fields per position, stored one after the other along the batch axis (Cascade R-CNN).
 
     Bottoms, in pairs: probabilities (N · G, C, H, W), the background's first, and moves (N · G, 4, H, W), for the G
     fields of the box_group_param with the same index. A region's score is 1 minus that of the background; its last row

@@ -18,14 +18,14 @@ class _Distances(Labelled):
     loss = True
     bottoms = (2, 3)
     tops = (1, 2)
-    told = 2
+    measures = 2
     """The number of values in the second top."""
 
     def setup(self, d: Shape, labels: Shape, more: Shape = ()) -> list[Shape]:
         if not d:
             raise self.error(f"{self.bottom(0)} is a scalar; its first axis must be the batch.")
         self.match((d[0], count(d[1:])), labels, 1)
-        return [(), (self.told,)][: len(self.config.top) or 1]
+        return [(), (self.measures,)][: len(self.config.top) or 1]
 
     def propagates_to(self, bottom: int) -> bool:
         return bottom == 0
@@ -55,7 +55,7 @@ class GeneralContrastiveLoss(_Distances):
 
     def setup(self, d: Shape, labels: Shape, more: Shape = ()) -> list[Shape]:
         self.p = p = self.config.general_contrastive_loss_param
-        self.told = 3 if p.add_intra_mae else 2
+        self.measures = 3 if p.add_intra_mae else 2
         tops = super().setup(d, labels)
         if more and count(more) != count(d):
             raise self.error(f"{self.bottom(2)} has shape {list(more)}; it must be {list(d)}, like {self.bottom(0)}.")
@@ -98,8 +98,8 @@ class GeneralContrastiveLoss(_Distances):
         first = jnp.sum(jnp.where(own, above, 0)) / self.outer
         second = jnp.sum(jnp.where(near, below, 0)) / self.outer / max(1, self.classes - 1)
         mean = jnp.minimum(0.99 * mean + 0.01 * first, p.max_negative_margin)
-        told = jnp.stack([first, second, mean][: self.told])
-        tops = [self.summed(given, terms, made), stop_gradient(told)][: len(self.top_shapes)]
+        measures = jnp.stack([first, second, mean][: self.measures])
+        tops = [self.summed(given, terms, made), stop_gradient(measures)][: len(self.top_shapes)]
         return tops, {0: mean} if p.add_intra_mae else {}
 
 

@@ -70,8 +70,8 @@ class Deconvolution(Weighted):
     """y = Wᵀ ∗ x + b for every bottom: the transpose of a Convolution from num_output to C channels.
 
     Bottoms: x (d0, …, C, *in), all of one shape. Tops: y (d0, …, num_output, *out), one per bottom, with
-    out = stride (in − 1) + dilation (kernel − 1) + 1 − 2 pad. Negative pad_t, pad_b, pad_l and pad_r add zeros around
-    it instead, as in Synopsys' Caffe.
+    out = stride (in − 1) + dilation (kernel − 1) + 1 − 2 pad. pad_t, pad_b, pad_l and pad_r crop single sides; negative
+    ones add zeros there, as in Synopsys' Caffe.
     Params: W (C, num_output / group, *kernel); with `bias_term`, b (num_output).
     """
 

@@ -44,8 +44,8 @@ def windows(p: pb.WindowDataParameter, source: WindowSource) -> Iterator[LogLine
         "cache_images": int(p.cache_images),
         "root_folder": p.root_folder,
     }
-    told = [f"  {name}: {value}" for name, value in settings.items()]
-    yield LogLine("window_data_layer.cpp:53", "\n".join(["Window data layer:", *told]))
+    listed = [f"  {name}: {value}" for name, value in settings.items()]
+    yield LogLine("window_data_layer.cpp:53", "\n".join(["Window data layer:", *listed]))
     yield LogLine("window_data_layer.cpp:157", f"Number of images: {source.pictures}")
     classes = {0: len(source.background)} | Counter(window.label for window in source.objects)
     for label, count in sorted(classes.items()):

@@ -57,7 +57,7 @@ class DetectionEvaluate(HostLayer):
             try:
                 _, self.sizes = annotation_files.read_sizes(Path(self.sizes_file))
             except DataError as e:
-                raise self.error(f"its {e} Delete it to judge boxes as parts of the picture.") from e
+                raise self.error(f"its {e} Delete it to compare boxes as fractions of the picture.") from e
         place = int(params[0]) if self.sizes_file else 0
         ends = np.flatnonzero(np.trunc(truth[:, 0]) == -1)
         boxes = self._grouped(truth[: ends[0]] if len(ends) else truth, "boxes")

@@ -109,20 +109,20 @@ class DetectionLoss(Loss):
         x = bottoms[0]
         scores, sure, boxes = self.grid.predictions(stop_gradient(x))
         _, there, kind, truth = self.grid.labels(stop_gradient(bottoms[1]))
-        answers, common = self._answers(self.grid.decoded(boxes), truth)
-        answers = answers & there[..., None]
+        responsible, common = self._responsible(self.grid.decoded(boxes), truth)
+        responsible = responsible & there[..., None]
         classed = jnp.where(there[..., None], scores - jax.nn.one_hot(kind, self.grid.classes), 0)
-        moved = jnp.where(answers[..., None], boxes - self.grid.encoded(truth)[..., None, :], 0)
-        rescored = jnp.where(answers, self.object * (sure - common[..., None]), self.no_object * sure)
+        moved = jnp.where(responsible[..., None], boxes - self.grid.encoded(truth)[..., None, :], 0)
+        rescored = jnp.where(responsible, self.object * (sure - common[..., None]), self.no_object * sure)
         delta = self.grid.joined(self.class_ * classed, rescored, self.coord * moved)
         found = jnp.sum(there)
         of_boxes = self.class_ * jnp.sum(jnp.square(classed)) + self.coord * jnp.sum(jnp.square(moved))
-        of_boxes += self.object * jnp.sum(jnp.where(answers, jnp.square(sure - 1), 0))
-        of_others = self.no_object * jnp.sum(jnp.where(answers, 0, jnp.square(sure)))
+        of_boxes += self.object * jnp.sum(jnp.where(responsible, jnp.square(sure - 1), 0))
+        of_others = self.no_object * jnp.sum(jnp.where(responsible, 0, jnp.square(sure)))
         loss = of_boxes / jnp.maximum(found, 1) + of_others / jnp.maximum(sure.size - found, 1)
         return [with_gradient_of(loss, jnp.sum(x.reshape(delta.shape) * delta) / max(1, x.shape[0]))]
 
-    def _answers(self, found: Array, truth: Array) -> tuple[Array, Array]:
+    def _responsible(self, found: Array, truth: Array) -> tuple[Array, Array]:
         """Which of the predictions (N, P, B, 4) is responsible for each box (N, P, 4), and their overlap (N, P)."""
         common = overlap(found, truth[..., None, :])
         apart = jnp.sqrt(jnp.sum(jnp.square(found - truth[..., None, :]), -1))

@@ -46,7 +46,7 @@ class InnerDistance(Layer):
                 f"it has {1 + len(others)} bottoms; it takes {BOTTOMS}, or features alone and has its own centres."
             )
         if others and p.normalize:
-            log.warning("%s: normalize has no effect on centres from a bottom, only on its own.", self.name)
+            log.warning("%s: normalize has no effect on centres from a bottom, only on its own.", self.node.shown)
         if others and count(others[0][1:]) != features:
             raise self.error(f"{self.bottom(1)} has shape {list(others[0])}; {features} values per centre are needed.")
         if len(others) == 2 and count(others[1]) != rows:

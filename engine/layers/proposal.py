@@ -41,18 +41,18 @@ def propose(scores: Array, offsets: Array, pictures: Array, search: Search) -> t
 
 def _of_picture(search: Search, scores: Array, offsets: Array, picture: Array) -> tuple[Array, Array, Array]:
     height, width, scale = picture[0], picture[1], picture[2:4]
-    found = moved(search, offsets)
+    found = moved_anchors(search, offsets)
     found = jnp.clip(found, 0, jnp.stack([width, height, width, height]) - 1)
     large = jnp.all(found[:, 2:] - found[:, :2] + 1 >= search.least * jnp.broadcast_to(scale[::-1], 2), -1)
-    sure = jnp.where(large, of_objects(scores), 0)
-    best, at = jax.lax.top_k(sure, search.before)
+    ranked = jnp.where(large, object_scores(scores), 0)
+    best, at = jax.lax.top_k(ranked, search.before)
     boxes = found[at]
     edges = boxes + jnp.asarray([0, 0, 1, 1], boxes.dtype)
     kept = suppress(edges[None], jnp.ones((1, len(at)), bool), search.nms_threshold, enough=search.after)[0]
     return boxes, best, kept
 
 
-def moved(search: Search, offsets: Array, ends: int = 0) -> Array:
+def moved_anchors(search: Search, offsets: Array, ends: int = 0) -> Array:
     """The anchors moved by offsets (4A, H, W): boxes (H · W · A, 4). `ends` is added to the anchors' last corners."""
     anchors = jnp.asarray(search.anchors, offsets.dtype)
     down, across = (jnp.arange(n) * search.stride for n in offsets.shape[1:])
@@ -62,7 +62,7 @@ def moved(search: Search, offsets: Array, ends: int = 0) -> Array:
     return decode(CodeType.CENTER_SIZE, moves, priors, 1.0).reshape(-1, 4)
 
 
-def of_objects(scores: Array) -> Array:
+def object_scores(scores: Array) -> Array:
     """The object scores (H · W · A) of the boxes, from scores (2A, H, W): those of the background, then of objects."""
     return jnp.moveaxis(scores[len(scores) // 2 :], 0, 2).ravel()
 

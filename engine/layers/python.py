@@ -88,13 +88,13 @@ class Python(Layer):
         self.params = list(self.declared)
         return [blob.shape for blob in self.above]
 
-    def build(self, bottoms: Sequence[Shape], told: Sequence[Shape | None]) -> list[Shape]:
+    def build(self, bottoms: Sequence[Shape], known: Sequence[Shape | None]) -> list[Shape]:
         """As in the base class, but does not run the user's code if the shapes of all tops are known."""
-        if hasattr(self, "user") and all(shape is not None for shape in told):
+        if hasattr(self, "user") and all(shape is not None for shape in known):
             self.params = list(self.declared)
-            self.top_shapes = [shape for shape in told if shape is not None]
+            self.top_shapes = [shape for shape in known if shape is not None]
             return self.top_shapes
-        return super().build(bottoms, told)
+        return super().build(bottoms, known)
 
     def _first_setup(self, bottoms: Sequence[Shape]) -> None:
         self.user = self.instance()

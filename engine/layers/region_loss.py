@@ -47,7 +47,7 @@ class RegionLoss(Loss):
         if count(labels[1:]) % 5:
             raise self.error(f"{self.bottom(1)} of shape {list(labels)} must hold 5 values per box: class, x, y, w, h.")
         if not p.biases:
-            log.warning("%s: without biases, all anchors have size 0 and the loss of boxes is infinite.", self.name)
+            log.warning("%s: without biases, all anchors have size 0 and boxes an infinite loss.", self.node.shown)
         self.anchors = np.array(p.biases[: 2 * p.num] or [0] * 2 * p.num, np.float32).reshape(-1, 2)
         self.classes, self.side = p.num_class, x[3]
         self.bias_match, self.rescore, self.thresh = bool(p.bias_match), bool(p.rescore), p.thresh
@@ -57,9 +57,9 @@ class RegionLoss(Loss):
 
     def forward(self, params: Arrays, bottoms: Arrays, ctx: Context) -> list[Array]:
         x, labels = bottoms
-        told = stop_gradient(x).reshape(x.shape[0], len(self.anchors), 5 + self.classes, self.side, self.side)
+        predicted = stop_gradient(x).reshape(x.shape[0], len(self.anchors), 5 + self.classes, self.side, self.side)
         boxes = stop_gradient(labels).reshape(x.shape[0], count(labels.shape[1:]) // 5, 5)
-        delta = jax.vmap(self._delta)(told, boxes).reshape(x.shape)
+        delta = jax.vmap(self._delta)(predicted, boxes).reshape(x.shape)
         items = max(1, x.shape[0])
         return [with_gradient_of(jnp.sum(jnp.square(delta)) / items, jnp.sum(x * delta) / items)]
 
@@ -68,22 +68,22 @@ class RegionLoss(Loss):
         at, sure = jnp.concatenate([jax.nn.sigmoid(x[:, :2]), x[:, 2:4]], 1), jax.nn.sigmoid(x[:, 4])
         size = self.side, self.side
         found = of_grid(at[None], jnp.asarray(self.anchors), size)[0]
-        answers = self._answers(found, labels)
-        kind, *box = jnp.moveaxis(labels[answers], -1, 0)
+        box_of = self._responsible_for(found, labels)
+        kind, *box = jnp.moveaxis(labels[box_of], -1, 0)
         truth = jnp.stack(box, -1)
         target = jnp.where(nearest(found, labels) > self.thresh, sure, 0)
         wanted = overlap(found, truth) if self.rescore else 1
-        toward = jnp.where(answers >= 0, self.object * (sure - wanted), self.no_object * (sure - target))
+        toward = jnp.where(box_of >= 0, self.object * (sure - wanted), self.no_object * (sure - target))
         scale = self.coord * (jnp.ones_like(sure) if self.rescore else 2 - box[2] * box[3])
         slope = jnp.concatenate([at[:, :2] * (1 - at[:, :2]), jnp.ones_like(at[:, 2:])], 1)
         moved = scale[:, None] * (at - offsets(truth, jnp.asarray(self.anchors), size)) * slope
         own = jnp.arange(self.classes)[:, None, None] == kind.astype(jnp.int32)[:, None]
         classed = self.class_ * (jax.nn.softmax(x[:, 5:], axis=1) - own)
-        answered = (answers >= 0)[:, None]
+        responsible = (box_of >= 0)[:, None]
         confidence = (toward * sure * (1 - sure))[:, None]
-        return jnp.concatenate([jnp.where(answered, moved, 0), confidence, jnp.where(answered, classed, 0)], 1)
+        return jnp.concatenate([jnp.where(responsible, moved, 0), confidence, jnp.where(responsible, classed, 0)], 1)
 
-    def _answers(self, found: Array, labels: Array) -> Array:
+    def _responsible_for(self, found: Array, labels: Array) -> Array:
         """The index of the box (T, 5) for which each prediction (num, S, S) is responsible, −1 for none."""
         there = jnp.cumprod(labels[:, 3] != 0) > 0
         column, row = jnp.clip((labels[:, 1:3] * self.side).astype(jnp.int32), 0, self.side - 1).T

@@ -8,7 +8,7 @@ import numpy as np
 from jax.lax import stop_gradient
 
 from engine.layers.base import Array, Arrays, Context, HostLayer, Shape, count
-from engine.layers.proposal import Search, anchor_sizes, check_maps, moved, of_objects
+from engine.layers.proposal import Search, anchor_sizes, check_maps, moved_anchors, object_scores
 from engine.layers.registry import layer
 from engine.ops.boxes import suppress
 from engine.proto import caffe_pb2 as pb
@@ -20,11 +20,11 @@ def _propose(scores: Array, offsets: Array, picture: Array, search: Search) -> t
 
     scores (2A, H, W), offsets (4A, H, W), picture: height, width, scale.
     """
-    found = moved(search, offsets, ends=1)  # the last pixels included
+    found = moved_anchors(search, offsets, ends=1)  # the last pixels included
     large = jnp.all(found[:, 2:] - found[:, :2] >= search.least * picture[2], -1)
     found = jnp.clip(found, 0, jnp.stack([picture[1], picture[0], picture[1], picture[0]]))
-    sure = jnp.where(large, of_objects(scores), -jnp.inf)
-    best, at = jax.lax.top_k(sure, search.before)
+    ranked = jnp.where(large, object_scores(scores), -jnp.inf)
+    best, at = jax.lax.top_k(ranked, search.before)
     boxes = found[at]
     edges = boxes + jnp.asarray([0, 0, 1, 1], boxes.dtype)
     below = float(np.nextafter(np.float32(search.nms_threshold), np.float32(-1)))  # suppresses an equal overlap too

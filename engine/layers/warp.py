@@ -74,10 +74,10 @@ class SpatialTransformer(Layer):
     def forward(self, params: Arrays, bottoms: Arrays, ctx: Context) -> list[Array]:
         x, theta = bottoms if self.to_x else (stop_gradient(bottoms[0]), bottoms[1])
         learned = iter(theta.reshape(theta.shape[0], count(theta.shape[1:])).T)
-        told = [self.given[k] if k in self.given else next(learned)[:, None, None] for k in range(6)]
+        values = [self.given[k] if k in self.given else next(learned)[:, None, None] for k in range(6)]
         rows, columns = (np.arange(n, dtype=np.float64) / n * 2 - 1 for n in self.size)
         r, s = rows[:, None].astype(np.float32), columns.astype(np.float32)
         shape = (x.shape[0], *self.size)
-        at = [jnp.broadcast_to(told[i] * r + told[i + 1] * s + told[i + 2], shape) for i in (0, 3)]
+        at = [jnp.broadcast_to(values[i] * r + values[i + 1] * s + values[i + 2], shape) for i in (0, 3)]
         down, across = ((v + 1) / 2 * n for v, n in zip(at, x.shape[2:], strict=True))
         return [bilinear(x, down, across, zero_outside=True)]

@@ -60,10 +60,10 @@ class Yolov3(Loss):
 
     def forward(self, params: Arrays, bottoms: Arrays, ctx: Context) -> list[Array]:
         x, labels = bottoms
-        told = stop_gradient(x).reshape(x.shape[0], len(self.mask), 5 + self.classes, *self.grid)
+        raw = stop_gradient(x).reshape(x.shape[0], len(self.mask), 5 + self.classes, *self.grid)
         boxes = stop_gradient(labels).reshape(x.shape[0], count(labels.shape[1:]) // 5, 5)
-        sure = jax.nn.sigmoid(told)
-        at = jnp.concatenate([sure[:, :, :2], told[:, :, 2:4], sure[:, :, 4:]], 2)
+        sure = jax.nn.sigmoid(raw)
+        at = jnp.concatenate([sure[:, :, :2], raw[:, :, 2:4], sure[:, :, 4:]], 2)
         delta = jax.vmap(self._delta)(at, boxes)
         pull = delta
         if self.logistic:
@@ -75,18 +75,18 @@ class Yolov3(Loss):
         """δ for the predictions `at` (num, 5 + num_class, H, W) of one image, given its boxes (T, 5)."""
         anchors = jnp.asarray(self.biases[self.mask])
         box, sure, classes = at[:, :4], at[:, 4], at[:, 5:]
-        last, kinds = self._answers(labels)
-        answered = last >= 0
-        truth = jnp.where(answered[..., None], labels[last, 1:], 1)
+        last, kinds = self._responsible_for(labels)
+        responsible = last >= 0
+        truth = jnp.where(responsible[..., None], labels[last, 1:], 1)
         scale = self.coord * (2 - truth[..., 2] * truth[..., 3])
         moved = scale[:, None] * (box - offsets(truth, anchors, self.size))
         free = nearest(of_grid(box[None], anchors, self.size)[0], labels) > self.thresh
-        confidence = jnp.where(answered, self.object * (sure - 1), jnp.where(free, 0, sure))
+        confidence = jnp.where(responsible, self.object * (sure - 1), jnp.where(free, 0, sure))
         classed = self.class_ * (classes - (kinds * (1 - self.smooth) + self.smooth / 2))
-        told = answered[:, None]
-        return jnp.concatenate([jnp.where(told, moved, 0), confidence[:, None], jnp.where(told, classed, 0)], 1)
+        counts = responsible[:, None]
+        return jnp.concatenate([jnp.where(counts, moved, 0), confidence[:, None], jnp.where(counts, classed, 0)], 1)
 
-    def _answers(self, labels: Array) -> tuple[Array, Array]:
+    def _responsible_for(self, labels: Array) -> tuple[Array, Array]:
         """Returns, for each prediction, the index of the last of the boxes (T, 5) for which it is responsible
         (num, H, W), −1 for none; and which classes those boxes have (num, num_class, H, W)."""
         rows, columns = self.grid
@@ -99,10 +99,10 @@ class Yolov3(Loss):
         own = best == self.mask
         number = jnp.where(jnp.any(own, -1), jnp.argmax(own, -1), best[:, 0])[:, None]
         others = (alike[:, self.mask] > self.alike) & (self.mask != number) & (self.alike < 1)
-        answers = there[:, None] & (own | others)  # (T, num)
+        responsible = there[:, None] & (own | others)  # (T, num)
         anchor = jnp.arange(len(self.mask))
-        numbers = jnp.where(answers, jnp.arange(len(labels))[:, None], -1)
+        numbers = jnp.where(responsible, jnp.arange(len(labels))[:, None], -1)
         last = jnp.full((len(self.mask), rows, columns), -1).at[anchor, row, column].max(numbers)
         kinds = jnp.zeros((len(self.mask), self.classes, rows, columns), labels.dtype)
-        kind = jnp.where(answers, labels[:, :1].astype(jnp.int32), self.classes)
+        kind = jnp.where(responsible, labels[:, :1].astype(jnp.int32), self.classes)
         return last, kinds.at[anchor, kind, row, column].set(1, mode="drop", wrap_negative_indices=False)
