@@ -202,9 +202,9 @@ class Layer:
     def build(self, bottoms: Sequence[Shape], known: Sequence[Shape | None]) -> list[Shape]:
         """Sets the layer up for bottoms of these shapes; stores and returns the shapes of its tops.
 
-        `known` has one entry per top that the net names: its shape, if already known (the tops of sources and of
-        dynamic layers) and replaces the one from `setup`, else None. Raises LayerError if the layer makes a different
-        number of tops.
+        `known` has one entry per top that the net names: its shape, where that is known already and takes precedence
+        over the one from `setup` (the tops of sources and of dynamic layers), else None. Raises LayerError if the layer
+        makes a different number of tops.
         """
         made = self.setup(*bottoms)
         fits.made(self.node, len(made), len(known))
@@ -233,7 +233,7 @@ class Layer:
         return len(self.params) - 1
 
     def check_size(self, what: str, shape: Shape) -> None:
-        """Raises LayerError for a shape with a negative axis, and for one too large for a blob or for this memory."""
+        """Raises LayerError for a shape with a negative axis, or one too large for a blob or this machine's memory."""
         if any(d < 0 for d in shape):
             raise self.error(f"{what} would have the shape {list(shape)}; no axis may be negative.")
         if len(shape) > MOST_AXES:
@@ -285,7 +285,7 @@ SIZED_BY_VALUES = "makes tops whose sizes depend on values"
 
 
 class HostLayer(Layer):
-    """A layer that computes on the host and has no gradient. The size of its tops follows from what it finds."""
+    """A layer that computes on the host and has no gradient. The size of its tops depends on what it finds."""
 
     dynamic = True
     host = True

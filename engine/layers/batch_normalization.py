@@ -40,7 +40,7 @@ class _Scaled(Layer):
 
 @layer("BN")
 class BN(_Scaled):
-    """`_Scaled` with the batch's μ and σ², or in TEST and with `frozen` with the running averages (PSPNet, yjxiong's).
+    """`_Scaled` with the batch's μ and σ², or, in TEST and if `frozen`, the running averages (PSPNet, yjxiong's).
 
     Params, of shape (1, C, 1, 1): slope, bias, running μ and running σ². At each iteration, the running statistics keep
     `momentum` of their previous values. If frozen, slope and bias get no gradient. Otherwise, in TEST, the gradient of
@@ -115,7 +115,7 @@ class SegNetBN(_Scaled):
 
 @layer("BatchNorm", when=lambda config: normalized.of_nvidia(config.batch_norm_param))
 class NVIDIABatchNorm(_Scaled):
-    """`_Scaled` with the batch's μ and σ², or with `use_global_stats` (TEST's default) their averages (NVIDIA 0.15).
+    """`_Scaled` with the batch's μ and σ², or, with `use_global_stats` (TEST's default), their averages (NVIDIA 0.15).
 
     Params: scale, bias, average of μ, average of σ² (C), and the number of iterations averaged (1). In the first two
     iterations the averages are the batch's own values; from the third on they keep `moving_average_fraction` of their
@@ -151,7 +151,7 @@ class NVIDIABatchNorm(_Scaled):
 
 @layer("CuDNNBatchNorm")
 class CuDNNBatchNorm(_Scaled):
-    """`_Scaled` with the batch's μ and σ², or in TEST and with `frozen` with the running ones (GENet's).
+    """`_Scaled` with the batch's μ and σ², or, in TEST and if `frozen`, the running ones (GENet's).
 
     Params, of shape (1, C, 1, 1): scale, bias, running μ and running σ² · m/(m − 1), with m values per channel. The
     running statistics keep `momentum` of their previous values. If frozen, scale and bias are not learned. eps is at

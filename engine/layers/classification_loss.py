@@ -67,8 +67,8 @@ class _RowLoss(Labelled, Loss):
 class SoftmaxWithLoss(_SoftmaxLoss):
     """−Σ w[label] · log softmax(x)[label] / normalizer. An optional second top: the softmax itself, of x's shape.
 
-    w is 1, times the class weights of the command line if given, times class_weighting with `weight_by_label_freqs`
-    (SegNet). The normalizer ignores w: the loss equals InfogainLoss with w on the diagonal of H.
+    w is 1, or the class weights of the command line, times class_weighting with `weight_by_label_freqs` (SegNet). The
+    normalizer ignores w: the loss equals InfogainLoss with w on the diagonal of H.
     An optional third top, of the labels' shape and without gradient: each prediction's own term (R-FCN).
     """
 

@@ -108,8 +108,8 @@ class Labelled(Layer):
     def of_label(self, rows: Array, ids: Array) -> Array:
         """Selects the value at each prediction's label: (outer, C, inner) → (outer, inner).
 
-        Uses a mask and a sum instead of a gather, whose gradient would be a scatter. The loop covers only what the
-        softmax has just gone through.
+        Uses a mask and a sum instead of a gather, whose gradient would be a scatter. The extra loop only goes over
+        values that the softmax has just read.
         """
         own = jnp.arange(rows.shape[1])[:, None] == jnp.clip(ids, 0, rows.shape[1] - 1)[:, None]
         return jnp.sum(jnp.where(own, rows, 0), axis=1)

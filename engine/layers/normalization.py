@@ -222,7 +222,7 @@ class L2Norm(Layer):
 
 @layer("L2Normalize")
 class L2Normalize(L2Norm):
-    """L2Norm with 10⁻⁷ added to |x|² instead (caffe_retrieval, C3D)."""
+    """L2Norm with 10⁻⁷ added to |x|² in place of the lower bound (caffe_retrieval, C3D)."""
 
     def bounded(self, square: Array) -> Array:
         return square + 1e-7

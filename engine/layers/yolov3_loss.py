@@ -22,10 +22,10 @@ class Yolov3(Loss):
     its centre whose anchor fits it best among all anchors, or overlaps it by more than `iou_thresh`. Their targets are
     the box, weighted by coord_scale · (2 − w h); its class, weighted by class_scale; and confidence 1. If one is
     responsible for several boxes, its box target is the last of them and its class targets are the classes of all.
-    Class targets are label_smooth_eps / 2 and 1 − label_smooth_eps / 2. All other confidences are drawn towards 0,
-    unless their box overlaps a ground-truth box by more than `thresh`. With use_logic_gradient, the confidences of
-    responsible predictions are weighted by object_scale, and the gradient includes the slope of the sigmoid; without,
-    it is that of a cross-entropy.
+    Class targets are label_smooth_eps / 2 instead of 0 and 1 − label_smooth_eps / 2 instead of 1. All other confidences
+    are drawn towards 0, unless their box overlaps a ground-truth box by more than `thresh`. With use_logic_gradient,
+    the confidences of responsible predictions are weighted by object_scale, and the gradient includes the slope of the
+    sigmoid; without, it is that of a cross-entropy.
     When it excludes the best anchor from those that overlap enough, the fork compares indices in `mask` with indices
     among all anchors; so does this layer.
     Bottoms: x (N, num · (5 + num_class), H, W); boxes (N, T · 5): class, x, y, w, h; the first box with x or w = 0 ends
