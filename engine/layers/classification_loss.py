@@ -123,6 +123,10 @@ class NormalizedLoss(SoftmaxWithLoss):
                 '"L2", and the first also "Softmax".'
             )
         tops = super().setup(x, labels)
+        if self.listed is not None:
+            raise self.error(
+                f"with normalize_type {kinds[0]} weight_by_label_freqs has no effect: remove it from loss_param."
+            )
         if self.axis != 1:
             raise self.error(f"with normalize_type {kinds[0]} the classes must lie along axis 1, not {self.axis}.")
         self.absolute = kinds[1] == "L1"

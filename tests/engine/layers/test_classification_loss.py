@@ -184,10 +184,12 @@ class TestCases(Cases):
 
 
 TWO = {"x": (4, 5), "t": (3,)}
+LISTED = "loss_param { weight_by_label_freqs: true class_weighting: [1, 1, 1, 1, 2] }"
 REFUSED = [
     (SOFTMAX + "loss_param { weight_by_label_freqs: true class_weighting: 1 }", XT, "1 class_weighting; give 5"),
     (SOFTMAX + 'softmax_param { normalize_type: "L3" }', XT, r'normalize_type "L3".*they can be "L1" and "L2"'),
     (SOFTMAX + 'softmax_param { normalize_type: "L2" axis: 0 }', {"x": (4, 5), "t": (5,)}, "first dimension"),
+    (SOFTMAX + f'softmax_param {{ normalize_type: "L2" }} {LISTED}', XT, "weight_by_label_freqs has no effect"),
     (WEIGHTED("pos_cid: 5 pos_mult: 2"), XT, "pos_cid is 5, and its classes are 0 to 4"),
     (WEIGHTED("pos_cid: 0 pos_cid: 2 pos_mult: 2"), XT, "1 pos_mult and 2 pos_cid; give each class its weight"),
     (WEIGHTED(""), XT, "it has no weights: give it softmax_param"),
