@@ -1,7 +1,8 @@
 """`caffe COMMAND`: Caffe's command line, with Caffe's own flags.
 
-Exit status: 0 done, or stopped by Ctrl-C with a snapshot; 2 for what the user can put right; 75 left on SIGTERM or by
-the deadline with a snapshot, to be continued; 1 a fault of the program; 130 Ctrl-C twice.
+Exit statuses: 0 for success, also when Ctrl-C stopped the run after a snapshot; 1 for a fault of the program; 2 for an
+error that the user can correct; 75 when SIGTERM or the deadline ended the run after a snapshot, so that it can be
+resumed; 130 when Ctrl-C was pressed twice.
 """
 
 import os
@@ -46,10 +47,10 @@ Examples:
 @click.group(cls=flags.Group, epilog=EPILOG, context_settings={"help_option_names": ["--help", "-h"]})
 @click.version_option(package_name="hpcbrew", message=f"caffe version {CAFFE_VERSION}\nhpcbrew %(version)s")
 def caffe() -> None:
-    """Trains, tests and times Caffe nets, on a GPU or on a CPU.
+    """Train, test and time Caffe nets on GPUs or the CPU.
 
-    Flags may be written as Caffe's users do: -flag value, -flag=value, --flag. glog's flags are obeyed: -log_dir DIR
-    writes its files too, -minloglevel N says less. -flagfile=FILE takes flags from a file, one a line.
+    Flags can be written in any of gflags' forms: -flag value, -flag=value, --flag. glog's flags work too: -log_dir DIR
+    also writes the log to files, -minloglevel N logs less. -flagfile=FILE reads flags from a file, one per line.
     """
 
 
@@ -62,7 +63,7 @@ caffe.add_command(draw_net.draw_net, "draw")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Runs one command and returns its exit status. What the user can put right is one message, without a traceback."""
+    """Runs one command and returns its exit status. Errors that the user can correct print a message, no traceback."""
     standard_streams.open_missing()
     if Variable.COORDINATOR not in os.environ:
         return _run(argv)
@@ -72,7 +73,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         traceback.print_exc()
         status = ExitCode.FAULT
     if status in (ExitCode.FAULT, ExitCode.WRONG, ExitCode.DIVERGED, ExitCode.INTERRUPTED):
-        # The end of a Python process would wait for the other nodes of the job, and they wait for this one.
+        # A normal exit of Python would wait for the job's other nodes, which in turn wait for this one.
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(status)
@@ -87,7 +88,7 @@ def _run(argv: Sequence[str] | None) -> int:  # noqa: PLR0911 - one line an end
         sys.stdout.flush()
     except click.exceptions.NoArgsIsHelpError as e:
         click.echo(e.format_message())
-        return ExitCode.DONE  # as Caffe has it
+        return ExitCode.DONE  # as Caffe does
     except click.ClickException as e:
         return _fail(_missing(e, args) if isinstance(e, click.MissingParameter) else _in_words(e))
     except EngineError as e:
@@ -105,7 +106,7 @@ def _run(argv: Sequence[str] | None) -> int:  # noqa: PLR0911 - one line an end
 
 
 def _in_words(error: click.ClickException, advice: str = "") -> str:
-    """The message with flags as Caffe writes them, and `advice`, or where to look."""
+    """The message, with flags in Caffe's spelling, followed by `advice` or, without any, a pointer to the help."""
     message = re.sub(r"'--(\w+)'", r"-\1", error.format_message())
     ctx = error.ctx if isinstance(error, click.UsageError) else None
     if not advice and ctx and "--help" not in message and not message.endswith("?"):
@@ -114,7 +115,7 @@ def _in_words(error: click.ClickException, advice: str = "") -> str:
 
 
 def _missing(error: click.MissingParameter, args: Sequence[str]) -> str:
-    """The message, and the right command where the file was given without its flag: `caffe train solver.prototxt`."""
+    """The message. If the file was given without its flag (`caffe train solver.prototxt`), it suggests the command."""
     bare = [arg for arg in args[1:] if arg.endswith(".prototxt") and not arg.startswith("-")]
     if not bare or error.param is None or error.param.name not in ("solver", "model"):
         return _in_words(error)

@@ -1,4 +1,4 @@
-"""`caffe data show`: what a net's data layer hands out, as a picture."""
+"""`caffe data show`: the output of a net's data layer, as a picture."""
 
 from typing import TYPE_CHECKING
 
@@ -19,20 +19,20 @@ Examples:
 
 @click.group("data", cls=flags.Group)
 def data() -> None:
-    """Looks at what nets are fed."""
+    """Look at the data that nets are fed."""
 
 
 @data.command(cls=flags.Command, epilog=EPILOG)
 @click.argument("net", metavar="NET.prototxt")
 @flags.layers
-@click.option("--phase", type=click.Choice(["TRAIN", "TEST"]), default="TRAIN", show_default=True)
+@click.option("--phase", type=click.Choice(["TRAIN", "TEST"]), default="TRAIN", show_default=True, help="The phase.")
 @click.option("--out", default="sheet.png", show_default=True, metavar="FILE", help="The PNG to write.")
-@click.option("--n", type=click.IntRange(1, 1000), default=32, show_default=True, help="How many pictures.")
-@click.option("--layer", default="", metavar="NAME", help="The data layer, where the net has several.")
-@click.option("--level", type=int, default=0, show_default=True, help="The level of the net's state.")
-@click.option("--stage", default="", metavar="NAME,…", help="The stages of the net's state.")
+@click.option("--n", type=click.IntRange(1, 1000), default=32, show_default=True, help="How many pictures to draw.")
+@click.option("--layer", default="", metavar="NAME", help="The data layer to show, if the net has several.")
+@click.option("--level", type=int, default=0, show_default=True, help="The net's level (NetState).")
+@click.option("--stage", default="", metavar="NAME,…", help="The net's stages (NetState).")
 def show(net: str, phase: str, out: str, n: int, layer: str, level: int, stage: str) -> None:
-    """Draws the first pictures of a data layer, after all transformations, with their labels."""
+    """Draw the first pictures of a data layer, after all transformations, with their labels."""
     from engine.data.contact_sheet import contact_sheet, first_pictures, write  # noqa: PLC0415  it imports OpenCV
     from engine.errors import DataError  # noqa: PLC0415
     from engine.proto import caffe_pb2 as pb  # noqa: PLC0415
@@ -56,7 +56,7 @@ def show(net: str, phase: str, out: str, n: int, layer: str, level: int, stage: 
 
 
 def _data_layer(path: str, state: "pb.NetState", name: str) -> "SourceLayer":
-    """The layer of that name, set up; the only one that reads data for "". Raises DataError."""
+    """The data layer called `name`, set up; for "", the net's only data layer. Raises DataError."""
     from engine import layers  # noqa: F401, PLC0415  registers them
     from engine.errors import DataError  # noqa: PLC0415
     from engine.graph.build import build_graph  # noqa: PLC0415
@@ -70,8 +70,8 @@ def _data_layer(path: str, state: "pb.NetState", name: str) -> "SourceLayer":
     found = {each.name: each for each in made if isinstance(each, SourceLayer) and each.reads_data}
     if name not in found and (name or len(found) != 1):
         names = ", ".join(found) or "none"
-        asked = f'no data layer "{name}"; it has' if name else "give one data layer by -layer; it has"
-        raise DataError(f"{path}: {asked} {names} in this phase.")
+        asked = f'there is no data layer "{name}"' if name else "name one data layer with -layer"
+        raise DataError(f"{path}: {asked}; the net's data layers in this phase are: {names}.")
     shown = found[name] if name else next(iter(found.values()))
     shown.build([], [None] * len(shown.config.top))
     return shown

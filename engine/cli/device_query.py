@@ -12,9 +12,9 @@ Examples:
 
 
 @click.command("device_query", cls=flags.Command, epilog=EPILOG)
-@click.option("--gpu", default="", metavar="N|all", help="Which GPUs to show; without it, every device that JAX finds.")
+@click.option("--gpu", default="", metavar="N|all", help="Show only these GPUs, not all devices that JAX finds.")
 def device_query(gpu: str) -> None:
-    """Shows the devices that nets can run on."""
+    """Show the devices that nets can run on."""
     from engine import log  # noqa: PLC0415
     from engine.devices import jax_setup  # noqa: PLC0415
 

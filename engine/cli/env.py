@@ -1,4 +1,4 @@
-"""`caffe env`: what a shell needs for `import caffe`."""
+"""`caffe env`: prints the shell setting that `import caffe` needs."""
 
 import os
 import shlex
@@ -12,10 +12,10 @@ from engine.cli import flags
 
 @click.command(cls=flags.Command)
 def env() -> None:
-    """Prints the line that puts `import caffe` on PYTHONPATH: eval "$(caffe env)"
+    """Print a shell line that puts `import caffe` on PYTHONPATH: eval "$(caffe env)"
 
-    For bash, zsh and sh. Where hpcbrew is installed, its Python finds this caffe without it, unless another caffe is
-    installed there; PYTHONPATH comes before both.
+    Works in bash, zsh and sh. The Python in which hpcbrew is installed finds this caffe without it, unless another
+    caffe is installed there too; PYTHONPATH takes precedence over both.
     """
     here = str(Path(engine.__file__).parent / "python")
     others = [entry for entry in os.environ.get("PYTHONPATH", "").split(os.pathsep) if entry not in ("", here)]

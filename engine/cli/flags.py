@@ -1,4 +1,4 @@
-"""The flags that the commands of Caffe's own program share."""
+"""The flags that several commands of `caffe` share."""
 
 import os
 from typing import ClassVar
@@ -15,7 +15,7 @@ CAFFES = (
     *("gpu", "iterations", "level", "model", "phase", "sighup_effect", "sigint_effect", "snapshot", "solver", "stage"),
     "weights",
 )
-"""The flags of Caffe's own program: any of its commands takes them all."""
+"""The flags of BVLC's `caffe`, in which every command accepts all of them."""
 
 layers, fork = command.layers_option, command.fork_option
 
@@ -24,7 +24,8 @@ precision = click.option(
     type=click.Choice(["float32", "tf32", "bfloat16"]),
     default="float32",
     show_default=True,
-    help="tf32: products in TF32, on GPUs. bfloat16: convolutions and inner products. Parameters stay float32.",
+    help="tf32: multiply in TF32, on GPUs. bfloat16: compute convolutions and inner products in bfloat16. Parameters "
+    "stay float32.",
 )
 
 
@@ -33,12 +34,12 @@ level = click.option(
     type=click.IntRange(-(2**31), 2**31 - 1),
     default=0,
     show_default=True,
-    help="The level of the net's state.",
+    help="The net's level (NetState).",
 )
 
 
 def names(given: str) -> list[str]:
-    """The stages in a flag, parted by commas."""
+    """The comma-separated stages in a flag."""
     return [raw_bytes.kept(name) for name in given.split(",") if name]
 
 
@@ -51,7 +52,7 @@ skip_bad_records = click.option(
     is_flag=True,
     expose_value=False,
     callback=_skipping,
-    help="Go on past records that cannot be used, and count them.",
+    help="Skip and count records that cannot be used, instead of stopping at the first.",
 )
 
 
@@ -66,7 +67,7 @@ local_copy_flag = click.option(
     show_default=f"${Variable.LOCAL_DISK}, or none",
     expose_value=False,
     callback=_copying,
-    help="Copy the databases to this folder on the node's own disk first.",
+    help="First copy the databases to this folder on the node's local disk.",
 )
 
 
@@ -78,6 +79,6 @@ class Command(gflags.Command):
 
 
 class Group(help_text.Group):
-    """Makes such commands."""
+    """A group of such commands."""
 
     command_class = Command

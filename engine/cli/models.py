@@ -1,4 +1,4 @@
-"""`caffe models`: folders of models as the Model Zoo has them."""
+"""`caffe models`: model folders in the Model Zoo's layout."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -25,13 +25,13 @@ folder_argument = click.argument("folder", metavar="DIR|README", type=click.Path
 
 @click.group("models", cls=flags.Group, epilog=EPILOG)
 def models() -> None:
-    """Shows, fetches and checks models that others have trained (Model Zoo)."""
+    """Show, fetch and check models that others have trained (Model Zoo)."""
 
 
 @models.command(cls=flags.Command)
 @folder_argument
 def info(folder: Path) -> None:
-    """Shows what the README of a model says, and how large its nets are; also of one that ships, by its name."""
+    """Show what a model's README says and how large its nets are. A shipped model can be given by name."""
     from engine.tools import model_folder  # noqa: PLC0415
 
     ours = model_folder.shipped_as(folder)
@@ -43,12 +43,12 @@ def info(folder: Path) -> None:
 
 @models.command(cls=flags.Command, epilog=EPILOG)
 @folder_argument
-@click.option("--mirror", default="", metavar="DIR|URL", help="Take the file from this folder, or below this address.")
+@click.option("--mirror", default="", metavar="DIR|URL", help="Take the file from this folder or base URL instead.")
 def get(folder: Path, mirror: str) -> None:
-    """Fetches a model's parameters, its .caffemodel, into its folder.
+    """Download a model's parameters, its .caffemodel, into its folder.
 
-    What comes must have the SHA-1 that the README says; else nothing is left of it. Where a connection breaks off it is
-    gone on from, by the next call too. Proxies are those of the environment: https_proxy, http_proxy, no_proxy.
+    A downloaded file is kept only if its SHA-1 is the README's. An interrupted download is resumed where it broke off,
+    also by the next call. Proxies are taken from the environment: https_proxy, http_proxy, no_proxy.
     """
     from engine.tools import model_folder  # noqa: PLC0415
 
@@ -56,14 +56,14 @@ def get(folder: Path, mirror: str) -> None:
     sha1, fetched = model_folder.get(found, mirror)
     asked = found.about.get("sha1")
     told = f"SHA-1 {sha1}, as the README says" if asked else f"SHA-1 {sha1}; the README has none to compare it with"
-    click.echo(f"{found.file}: {'fetched' if fetched else 'is there already'}, {told}.")
+    click.echo(f"{found.file}: {'fetched' if fetched else 'already there'}, {told}.")
 
 
 @models.command(cls=flags.Command)
 @folder_argument
 def check(folder: Path) -> int:
-    """Checks a model's folder: front matter, prototxts, SHA-1, and whether the parameters fit the net. Exit status 2
-    where something is the matter."""
+    """Check a model's folder: front matter, prototxts, SHA-1, and whether the parameters fit the net. The exit status
+    is 2 if anything is wrong."""
     from engine.tools import model_folder  # noqa: PLC0415
 
     found = model_folder.find(folder)
@@ -87,7 +87,7 @@ def _lines(found: "ModelFolder", *, fetch: bool) -> Iterator[tuple[str, str]]:
 
 
 def _size(path: Path) -> str:
-    """How large a net is; of one that cannot be set up here, as its data are elsewhere, the number of layers."""
+    """How large a net is. If it cannot be set up here (its data may be elsewhere), only the number of layers."""
     from engine.errors import EngineError  # noqa: PLC0415
     from engine.net.net import Net  # noqa: PLC0415
     from engine.proto import caffe_pb2 as pb  # noqa: PLC0415

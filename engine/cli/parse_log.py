@@ -1,4 +1,4 @@
-"""`caffe parse_log`: a training log as tables."""
+"""`caffe parse_log`: turns a training log into tables."""
 
 import csv
 import io
@@ -22,17 +22,19 @@ Example:
 @click.command("parse_log", cls=flags.Command, epilog=EPILOG)
 @click.argument("log", type=click.Path(path_type=Path))
 @click.argument("folder", type=click.Path(path_type=Path), required=False)
-@click.option("--delimiter", default=",", show_default=True, metavar="C", help="What stands between two columns.")
-@click.option("--verbose/--noverbose", help="Say where the tables are.")
+@click.option("--delimiter", default=",", show_default=True, metavar="C", help="The character between columns.")
+@click.option("--verbose/--noverbose", help="Print the names of the tables written.")
 def parse_log(log: Path, folder: Path | None, delimiter: str, verbose: bool) -> None:
-    """Writes LOG.train and LOG.test, as BVLC's parse_log.py does: a row for each iteration displayed or tested.
+    """Write LOG.train and LOG.test as BVLC's parse_log.py does: one row per iteration displayed or tested.
 
-    Columns: NumIters, Seconds since training began, LearningRate (the iteration's own, where BVLC's has that of the one
-    displayed before), and the net's outputs. FOLDER: where the tables go, beside the log unless given. Further test
-    nets get LOG.test1 and so on. Reads logs of BVLC Caffe too.
+    Columns: NumIters, Seconds since training began, LearningRate (that of the iteration itself; BVLC's script gives the
+    one displayed before it), and the net's outputs. The tables are written to FOLDER or, without one, beside the log.
+    Further test nets get LOG.test1 and so on. BVLC Caffe's logs are read too.
     """
     if len(delimiter) != 1 or delimiter in '"\r\n':
-        raise click.UsageError(f"-delimiter {delimiter!r}: one character is needed, and no quotation mark.")
+        raise click.UsageError(
+            f"-delimiter {delimiter!r}: it must be one character, not a quotation mark or a line break."
+        )
     found = read(log)
     tables = {"train": found.train} | {f"test{i or ''}": rows for i, rows in found.tests.items()}
     for suffix, rows in tables.items():

@@ -1,4 +1,4 @@
-"""`caffe plot_log`: the curves of training logs."""
+"""`caffe plot_log`: plots the curves of training logs."""
 
 import math
 from collections.abc import Sequence
@@ -25,7 +25,7 @@ Examples:
 
 @dataclass(frozen=True)
 class Chart:
-    """What BVLC's plot_training_log.py draws by a number: y over x, of training or of tests."""
+    """One of the numbered charts of BVLC's plot_training_log.py: y over x, of training or of tests."""
 
     tests: bool
     y: str
@@ -50,14 +50,15 @@ CHARTS = [
 )
 @click.argument("words", nargs=-1, required=True, metavar="[CHART] OUT.png LOG…")
 def plot_log(words: Sequence[str]) -> None:
-    """Draws the curves of training logs, of BVLC Caffe's or this engine's, into OUT: .png, .svg or .pdf.
+    """Plot the curves of training logs, BVLC Caffe's or this engine's, to OUT: .png, .svg or .pdf.
 
-    With a CHART, a number of BVLC's plot_training_log.py, that one; without, losses and all other outputs of tests.
+    CHART selects one of the charts of BVLC's plot_training_log.py by its number. Without it, the losses and all other
+    test outputs are plotted.
     """
     chart = _chart(words[0])
     out, *names = words[1:] if chart else words
     if not names:
-        raise click.UsageError("give the picture's name, then one log or more: caffe plot_log curves.png train.log")
+        raise click.UsageError("name the picture to write, then one or more logs: caffe plot_log curves.png train.log")
     logs = {Path(name).name: read(name) for name in names}
     if len(logs) < len(names):
         logs = {name: read(name) for name in names}
@@ -75,7 +76,7 @@ def _chart(word: str) -> Chart | None:
     if not word.isdecimal():
         return None
     if int(word) >= len(CHARTS):
-        raise click.UsageError(f"chart {word}: there are 0 to {len(CHARTS) - 1}; `caffe plot_log --help` says which.")
+        raise click.UsageError(f"chart {word}: charts are 0 to {len(CHARTS) - 1}; `caffe plot_log --help` lists them.")
     return CHARTS[int(word)]
 
 
@@ -88,5 +89,5 @@ def _panel(chart: Chart, logs: dict[str, TrainingLog]) -> Panel:
     drawn = log_panels.curves(logs, values[chart.y], View(chart.x), tests=chart.tests)
     panel = Panel(chart.title.partition(" vs.")[0], [*drawn])
     if not any(curve.points for curve in panel.curves):
-        raise LogError(f"{', '.join(logs)}: no {panel.y.lower()} is told there.")
+        raise LogError(f"{', '.join(logs)}: no {panel.y.lower()} found in the log.")
     return panel

@@ -1,4 +1,4 @@
-"""JAX made ready for a script, with the device and precision that `caffe` takes."""
+"""Prepares JAX for a script, with the device and precision flags of `caffe`."""
 
 from engine.devices.jax_setup import prepare
 

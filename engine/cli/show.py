@@ -1,4 +1,4 @@
-"""`caffe show`: what is in a model or a solver state."""
+"""`caffe show`: shows what a model or a solver state contains."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -24,24 +24,24 @@ Examples:
 
 
 def numbers(_: click.Context, __: click.Parameter, given: str) -> tuple[float, ...]:
-    """Numbers between commas."""
+    """Comma-separated numbers."""
     try:
         return tuple(float(part) for part in given.split(",")) if given else ()
     except ValueError:
-        raise click.BadParameter(f'"{given}" are no numbers between commas') from None
+        raise click.BadParameter(f'"{given}" is not a comma-separated list of numbers') from None
 
 
 @click.command(cls=flags.Command, epilog=EPILOG)
 @click.argument("weights", type=click.Path(path_type=Path))
 @click.argument("out", required=False, type=click.Path(path_type=Path), metavar="[OUT.png]")
-@click.option("--filters", metavar="LAYER", help="Draw the filters of this convolution into OUT.png.")
-@click.option("--features", metavar="BLOB", help="Draw what the net makes of a picture at this blob into OUT.png.")
-@click.option("--model", type=click.Path(path_type=Path), metavar="NET", help="For -features: the deployed net.")
+@click.option("--filters", metavar="LAYER", help="Draw this convolution layer's filters to OUT.png.")
+@click.option("--features", metavar="BLOB", help="Draw this blob's feature maps of -picture to OUT.png.")
+@click.option("--model", type=click.Path(path_type=Path), metavar="NET", help="For -features: the deploy net.")
 @click.option("--picture", type=click.Path(path_type=Path), metavar="FILE", help="For -features: the picture.")
 @click.option(
-    "--mean_value", default="", callback=numbers, metavar="M,…", help="For -features: taken off the picture's channels."
+    "--mean_value", default="", callback=numbers, metavar="M,…", help="For -features: subtract these channel means."
 )
-@click.option("--scale", type=float, default=1.0, help="For -features: what the rest is multiplied by.")
+@click.option("--scale", type=float, default=1.0, help="For -features: then multiply by this factor.")
 def show(
     weights: Path,
     out: Path | None,
@@ -52,12 +52,15 @@ def show(
     mean_value: tuple[float, ...],
     scale: float,
 ) -> None:
-    """Shows the arrays in WEIGHTS, a .caffemodel or .solverstate, of HDF5 too: shapes, counts, norms, least and largest
-    values, the share of zeros. Or draws a layer's filters, or what a net makes of a picture."""
+    """Show the arrays in WEIGHTS, or draw a layer's filters or feature maps.
+
+    WEIGHTS is a .caffemodel or .solverstate, HDF5 or not. Of each array it shows the shape, count, norm, least and
+    largest value and the share of zeros.
+    """
     from engine.tools import model_arrays, model_pictures  # noqa: PLC0415
 
     if filters and features:
-        raise click.UsageError("one at a time: -filters or -features.")
+        raise click.UsageError("give either -filters or -features, not both.")
     if (filters or features) and out is None:
         raise click.UsageError("name the picture to write: caffe show WEIGHTS -filters conv1 filters.png")
     if features:
@@ -70,7 +73,7 @@ def show(
         _draw(out, *model_pictures.filters(_weights(contents, filters, weights)))
         return
     if out is not None:
-        raise click.UsageError(f"what is {out} to show? -filters LAYER or -features BLOB say.")
+        raise click.UsageError(f"say what to draw to {out}: -filters LAYER or -features BLOB.")
     for line in _table(contents):
         click.echo(line.rstrip())
 
@@ -91,7 +94,8 @@ def _weights(contents: "Contents", layer: str, path: Path):  # type: ignore[no-u
     if found is None:
         names = list(dict.fromkeys(entry.layer for entry in contents.entries if entry.values.ndim == 4))
         near = suggest.did_you_mean(layer, names)
-        raise DataError(f'{path}: has no layer "{layer}" with filters.{near} It has {", ".join(names) or "none"}.')
+        have = f"Layers with filters: {', '.join(names) or 'none'}."
+        raise DataError(f'{path}: there is no layer "{layer}" with filters.{near} {have}')
     return found
 
 
@@ -102,7 +106,7 @@ def _table(contents: "Contents") -> Sequence[str]:
     for entry in contents.entries:
         found = model_arrays.statistics(entry.values)
         shape = "×".join(map(str, entry.values.shape)) or "1"
-        others = f"{found.others:,} of them no finite numbers" if found.others else ""
+        others = f"{found.others:,} of them not finite" if found.others else ""
         figures = (f"{found.norm:.4g}", f"{found.least:.4g}", f"{found.largest:.4g}", f"{100 * found.zeros:.1f} %")
         name, kind = (printable(text, one_line=True) for text in (entry.layer, entry.type))
         rows.append((name, kind, str(entry.index), shape, f"{entry.values.size:,}", *figures, others))

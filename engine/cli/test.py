@@ -14,17 +14,17 @@ Example:
 @click.option("--model", required=True, metavar="FILE", help="The net, with its data layers.")
 @click.option("--weights", required=True, metavar="FILE,…", help="The .caffemodel or .caffemodel.h5 to test.")
 @click.option("--iterations", type=click.IntRange(1, 2**31 - 1), default=50, show_default=True, help="Batches to run.")
-@click.option("--gpu", default="", metavar="N", help="The GPU to use; without it, the CPU.")
+@click.option("--gpu", default="", metavar="N", help="Run on this GPU. Without this flag, run on the CPU.")
 @flags.level
-@click.option("--stage", default="", metavar="NAME,…", help="The stages of the net's state.")
+@click.option("--stage", default="", metavar="NAME,…", help="The net's stages (NetState).")
 @flags.precision
 @flags.layers
 @flags.fork
 @flags.skip_bad_records
 @flags.local_copy_flag
 def test(model: str, weights: str, iterations: int, gpu: str, level: int, stage: str, precision: str) -> None:
-    """Scores a trained model on the data of its net, in phase TEST."""
-    from engine import log  # noqa: PLC0415  what follows imports protobuf and JAX: --help does without
+    """Score a trained model on its net's data, in phase TEST."""
+    from engine import log  # noqa: PLC0415  what follows imports protobuf and JAX, which --help does not need
     from engine.devices import jax_setup  # noqa: PLC0415
     from engine.proto import caffe_pb2 as pb  # noqa: PLC0415
 

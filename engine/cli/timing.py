@@ -1,4 +1,4 @@
-"""`caffe time`: how long a net takes, and how much memory."""
+"""`caffe time`: how much time a net takes, or with -memory how much memory."""
 
 import click
 
@@ -15,12 +15,12 @@ Examples:
 @click.command("time", cls=flags.Command, epilog=EPILOG)
 @click.option("--model", required=True, metavar="FILE", help="The net, with data layers or with Input layers.")
 @click.option("--iterations", type=click.IntRange(1, 2**31 - 1), default=50, show_default=True, help="Passes to time.")
-@click.option("--gpu", default="", metavar="N", help="The GPU to use; without it, the CPU.")
-@click.option("--phase", type=click.Choice(["TRAIN", "TEST"]), default="TRAIN", show_default=True)
+@click.option("--gpu", default="", metavar="N", help="Run on this GPU. Without this flag, run on the CPU.")
+@click.option("--phase", type=click.Choice(["TRAIN", "TEST"]), default="TRAIN", show_default=True, help="The phase.")
 @flags.level
-@click.option("--stage", default="", metavar="NAME,…", help="The stages of the net's state.")
-@click.option("--weights", metavar="FILE,…", help="A model, where the time depends on its values.")
-@click.option("--memory", is_flag=True, help="Tell what an iteration takes of the device's memory; run nothing.")
+@click.option("--stage", default="", metavar="NAME,…", help="The net's stages (NetState).")
+@click.option("--weights", metavar="FILE,…", help="Load these models, for nets whose time depends on their parameters.")
+@click.option("--memory", is_flag=True, help="Report the device memory that an iteration needs, without running it.")
 @flags.precision
 @flags.layers
 def time(
@@ -34,10 +34,10 @@ def time(
     memory: bool,
     precision: str,
 ) -> None:
-    """Times a net's passes, forward and forward-backward, and each of its layers alone.
+    """Time a net's forward and forward-backward passes, and each layer on its own.
 
-    A compiled net fuses its layers: their times alone add up to more than the net takes. -memory tells what XLA plans
-    for an iteration of SGD with momentum, or with -phase TEST for a pass.
+    The compiled net fuses layers, so the layers' own times add up to more than the net's. -memory reports what XLA
+    plans for one iteration of SGD with momentum, or with -phase TEST for one forward pass.
     """
     from engine.devices import jax_setup  # noqa: PLC0415
     from engine.proto import caffe_pb2 as pb  # noqa: PLC0415

@@ -1,4 +1,4 @@
-"""`caffe NAME`: Caffe's tools, which are there by their own names as well."""
+"""`caffe NAME`: Caffe's tools, which are also programs of their own."""
 
 import importlib
 from collections.abc import Iterator
@@ -6,28 +6,28 @@ from collections.abc import Iterator
 import click
 
 TOOLS = {
-    "classification": "Tells the likeliest classes of a picture.",
-    "compute_image_mean": "Computes the mean picture of a database.",
-    "convert_annoset": "Makes a database of pictures and the boxes on them.",
-    "convert_cifar_data": "Makes databases of CIFAR-10's binary batches.",
-    "convert_imageset": "Makes a database of the pictures in a list.",
-    "convert_mat": "Makes a database of MATLAB's .mat files.",
-    "convert_mnist_data": "Makes a database of MNIST's idx files.",
-    "convert_mnist_siamese_data": "Makes a database of pairs of MNIST's digits.",
-    "create_label_map": "Makes the label map of a list of classes.",
-    "extract_features": "Writes what a net makes of its data into databases or files.",
-    "get_image_size": "Writes the names and sizes of the pictures in a list.",
-    "upgrade_net_proto_binary": "Brings a net with its parameters to today's form.",
-    "upgrade_net_proto_text": "Brings the definition of a net to today's form.",
-    "upgrade_solver_proto_text": "Brings a solver to today's form.",
+    "classification": "Print the five most likely classes of a picture.",
+    "compute_image_mean": "Compute the mean image of a database.",
+    "convert_annoset": "Build a database of pictures with their bounding boxes.",
+    "convert_cifar_data": "Build databases from CIFAR-10's binary batches.",
+    "convert_imageset": "Build a database from the pictures in a list.",
+    "convert_mat": "Build a database from a MATLAB .mat file.",
+    "convert_mnist_data": "Build a database from MNIST's idx files.",
+    "convert_mnist_siamese_data": "Build a database of pairs of MNIST digits.",
+    "create_label_map": "Write a label map for a list of classes.",
+    "extract_features": "Write a net's blobs, computed from its data, to databases or files.",
+    "get_image_size": "Write the names and sizes of the pictures in a list.",
+    "upgrade_net_proto_binary": "Upgrade a .caffemodel to the current format.",
+    "upgrade_net_proto_text": "Upgrade a net's prototxt to the current format.",
+    "upgrade_solver_proto_text": "Upgrade a solver's prototxt to the current format.",
 }
-"""The modules of engine/tools, with what `caffe --help` says."""
+"""The modules of engine/tools, with their lines in `caffe --help`."""
 
 SHORT = {"convert_mnist": "convert_mnist_data"}
 
 
 def commands() -> Iterator[click.Command]:
-    """A command for each tool, which hands its arguments on; modules are loaded when they are asked for."""
+    """A command for each tool, which passes its arguments on. A tool's module is imported only when it is run."""
     for name in (*TOOLS, *SHORT):
         yield click.Command(
             name,

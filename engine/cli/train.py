@@ -28,8 +28,8 @@ Examples:
   caffe train -solver finetune.prototxt -weights a.caffemodel,b.caffemodel
   caffe train -solver solver.prototxt -class_weights 1,1,4 -precision bfloat16
 
-Ctrl-C stops after a snapshot, SIGHUP takes one and goes on. SIGTERM and the deadline take one and leave with status 75:
-run again with -snapshot auto, and the run goes on exactly where it stood.
+Ctrl-C takes a snapshot and stops; SIGHUP takes one and continues. SIGTERM and the deadline take one and exit with
+status 75: run the same command with -snapshot auto to continue exactly where the run stopped.
 """
 
 EFFECT = click.Choice(list(EFFECTS))
@@ -41,46 +41,46 @@ EFFECT = click.Choice(list(EFFECTS))
     "--gpu",
     default="",
     metavar="N,…|all",
-    help="The GPUs to train on, each with a batch of its own. Without it, solver_mode counts.",
+    help="Train on these GPUs, each with a batch of its own. Without this flag, the solver's solver_mode decides.",
 )
-@click.option("--snapshot", metavar="FILE", help="A .solverstate to go on from; 'auto': the newest, if there is one.")
-@click.option("--weights", metavar="FILE,…", help="Models to take parameters from, by layer name.")
+@click.option("--snapshot", metavar="FILE", help="Resume from this .solverstate; 'auto': from the newest, if any.")
+@click.option("--weights", metavar="FILE,…", help="Initialize parameters from these models, by layer name.")
 @click.option("--iterations", type=click.IntRange(0, 2**31 - 1), help="Train up to this iteration instead of max_iter.")
 @flags.level
-@click.option("--stage", default="", metavar="NAME,…", help="The stages of the train net's state.")
-@click.option("--sigint_effect", type=EFFECT, default="stop", show_default=True, help="What Ctrl-C does.")
-@click.option("--sighup_effect", type=EFFECT, default="snapshot", show_default=True, help="What SIGHUP does.")
-@click.option("--deadline", type=float, metavar="SECONDS", help="Leave with a snapshot before so long has passed.")
-@click.option("--changed", is_flag=True, help="Resume although the net, the solver's type or the data's shape changed.")
+@click.option("--stage", default="", metavar="NAME,…", help="The train net's stages (NetState).")
+@click.option("--sigint_effect", type=EFFECT, default="stop", show_default=True, help="What to do on Ctrl-C.")
+@click.option("--sighup_effect", type=EFFECT, default="snapshot", show_default=True, help="What to do on SIGHUP.")
+@click.option("--deadline", type=float, metavar="SECONDS", help="Take a snapshot and exit within this time.")
+@click.option("--changed", is_flag=True, help="Resume even if the net, the solver's type or the data's shape changed.")
 @click.option("--keep", type=click.IntRange(0), default=0, help="Keep the last N snapshots and the best. 0: all.")
-@click.option("--watch", default="", metavar="OUTPUT", help="The test output that tells which parameters are best.")
+@click.option("--watch", default="", metavar="OUTPUT", help="Judge which snapshot is best by this test output.")
 @click.option("--early_stop", type=click.IntRange(0), default=0, help="Stop after N tests without a better -watch.")
-@click.option("--warmup", type=click.IntRange(0), default=0, help="Let the learning rate rise for N iterations.")
+@click.option("--warmup", type=click.IntRange(0), default=0, help="Raise the learning rate linearly for N iterations.")
 @click.option(
     "--nan",
     type=click.Choice(["ignore", "warn", "stop", "loss"]),
     default=lambda: "loss" if _in_job() else "ignore",
-    help="When a number is not finite any more: warn or stop naming the layer, or stop at a loss that is none. Without "
-    "it: ignore, as Caffe does; in a job, loss.",
+    help="What to do about NaN and infinity. warn, stop: name the layer that produced the first one, and continue or "
+    "stop. loss: stop when the loss is not finite. ignore: go on, like Caffe. Default: loss in a job, else ignore.",
 )
 @click.option(
     "--class_weights",
     default="",
     metavar="W,W,…|FILE",
-    help="How much each class counts in the trained net's SoftmaxWithLoss; tests weigh all alike.",
+    help="Weight the classes in the train net's SoftmaxWithLoss. Tests weight all classes equally.",
 )
 @flags.precision
 @click.option(
     "--recompute",
     is_flag=True,
-    help="Keep less on the GPU: blobs between layers with weights are computed anew for the gradient.",
+    help="Save GPU memory: recompute the blobs between layers with weights in the backward pass.",
 )
 @flags.layers
 @flags.fork
 @flags.skip_bad_records
 @flags.local_copy_flag
-@click.option("--progress_dir", metavar="DIR", help="Where to keep progress.json and metrics.jsonl.")
-@click.option("--progress/--noprogress", default=True, help="The bar, on a terminal.")
+@click.option("--progress_dir", metavar="DIR", help="Write progress.json and metrics.jsonl to this folder.")
+@click.option("--progress/--noprogress", default=True, help="Show a progress bar on a terminal.")
 def train(
     solver: str,
     gpu: str,
@@ -104,13 +104,13 @@ def train(
     progress_dir: str | None,
     progress: bool,
 ) -> int:
-    """Trains a net, or goes on training it."""
+    """Train a net, or resume its training."""
     login_node.refuse()
     requests = Requests(_deadline(deadline))
     if snapshot and snapshot != "auto" and weights:
         raise SolverError("-snapshot and -weights: give a snapshot to resume from, or weights to finetune, not both.")
     param = _settings(solver, iterations, weights, level, stage)
-    from engine.devices import jax_setup  # noqa: PLC0415  what follows imports JAX: --help does without
+    from engine.devices import jax_setup  # noqa: PLC0415  what follows imports JAX, which --help does not need
 
     jax_setup.join()
     jax_setup.prepare(jax_setup.gpu_of(gpu, param), precision)
@@ -142,13 +142,13 @@ def train(
 
 
 def _in_job() -> bool:
-    """Whether this is a job's training, whose user is not there to see it go wrong."""
+    """Whether this run is part of a job, with no user watching it."""
     return Variable.RUN_DIR in os.environ
 
 
 def _settings(solver: str, iterations: int | None, weights: str | None, level: int, stage: str) -> "pb.SolverParameter":
-    """The solver in the file, as the flags have it."""
-    from engine.proto import raw_bytes  # noqa: PLC0415  imports protobuf: --help does without
+    """The solver in the file, with the flags applied to it."""
+    from engine.proto import raw_bytes  # noqa: PLC0415  imports protobuf, which --help does not need
     from engine.solver import settings  # noqa: PLC0415
 
     param = settings.read(solver)
@@ -159,7 +159,7 @@ def _settings(solver: str, iterations: int | None, weights: str | None, level: i
     param.train_state.level = level
     param.train_state.stage.extend(flags.names(stage))
     if not param.max_iter:
-        log.warning("caffe.cpp:209", f"max_iter is 0 or not given: nothing is trained. Add it to {solver}.")
+        log.warning("caffe.cpp:209", f"max_iter is 0 or missing, so nothing is trained. Set it in {solver}.")
     return param
 
 
@@ -175,9 +175,9 @@ def _train(
     progress_dir: str | None,
     bar: bool,
 ) -> int:
-    """On all devices that JAX has been given. Returns the exit status."""
+    """Trains on all devices that JAX was given. Returns the exit status."""
     with collector.paused():
-        import jax  # noqa: PLC0415  takes long: --help does without
+        import jax  # noqa: PLC0415  slow to import, and --help does not need it
 
         from engine.devices.data_parallel import DataParallel  # noqa: PLC0415
         from engine.devices.run_faults import surfaced  # noqa: PLC0415
@@ -207,11 +207,11 @@ def _train(
 
 
 def _deadline(seconds: float | None) -> float | None:
-    """The time.time() to be gone by: so many seconds from now, or HPCBREW_DEADLINE, which the job script sets."""
+    """The time.time() by which to exit: `seconds` from now, or HPCBREW_DEADLINE, which the job script sets."""
     if seconds is not None:
         return time.time() + seconds
     given = os.environ.get(Variable.DEADLINE)
     try:
         return float(given) if given else None
     except ValueError:
-        raise SolverError(f"{Variable.DEADLINE} is {given!r}; it takes a time in seconds since 1970.") from None
+        raise SolverError(f"{Variable.DEADLINE} is {given!r}; it must be a time in seconds since 1970.") from None

@@ -15,7 +15,7 @@ from engine.terminal_text import wrapped
 EPILOG = """example:
   train.py --solver solver.prototxt --gpus 0 1
 
-The same is `caffe train -solver solver.prototxt -gpu 0,1`, which has more flags, and which trains on CPUs too.
+`caffe train -solver solver.prototxt -gpu 0,1` does the same; it has more flags, and can train on the CPU too.
 """
 
 
@@ -28,9 +28,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--solver", required=True, metavar="FILE", help="the solver definition")
-    parser.add_argument("--snapshot", metavar="FILE", help="a .solverstate to go on from")
-    parser.add_argument("--gpus", type=int, nargs="+", default=[0], metavar="N", help="the numbers of the devices (0)")
-    parser.add_argument("--timing", action="store_true", help="first time the net's layers one by one")
+    parser.add_argument("--snapshot", metavar="FILE", help="resume from this .solverstate")
+    parser.add_argument("--gpus", type=int, nargs="+", default=[0], metavar="N", help="the GPUs to use (default: 0)")
+    parser.add_argument("--timing", action="store_true", help="first time each layer of the net")
     args = parser.parse_args(argv)
     gpus = ",".join(map(str, args.gpus))
     if args.timing and (status := _timed(args.solver, args.gpus[0])):
@@ -40,15 +40,18 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _timed(solver: str, gpu: int) -> int:
-    """`caffe time` of the solver's net: one compiled step of a run has no layers that could be timed. The status."""
+    """Runs `caffe time` on the solver's net and returns its exit status.
+
+    The layers cannot be timed in the run itself, whose iteration is one compiled step.
+    """
     try:
         param = settings.read(solver)
     except EngineError as e:
         return _wrong(str(e))
     net = param.net or param.train_net
     if not net:
-        return _wrong(f"{solver}: --timing needs a net in a file of its own, by net or train_net.")
-    # In a process of its own: once JAX has chosen its devices they stay.
+        return _wrong(f"{solver}: --timing needs the net in a file of its own, named by net or train_net.")
+    # A process of its own, since JAX's choice of devices is final in a process.
     command = [sys.executable, "-m", "engine.cli", "time", "-model", net, "-gpu", str(gpu), "-iterations", "10"]
     return subprocess.call(command)
 

@@ -42,8 +42,8 @@ def test_a_sheet_of_what_the_layer_hands_out(capsys, tmp_path):
 @pytest.mark.parametrize(
     ("args", "says"),
     [
-        (["-phase", "TEST"], "net.prototxt: give one data layer by -layer; it has test, other in this phase"),
-        (["-layer", "ip"], 'net.prototxt: no data layer "ip"; it has train in this phase'),
+        (["-phase", "TEST"], "name one data layer with -layer; the net's data layers in this phase are: test, other."),
+        (["-layer", "ip"], 'there is no data layer "ip"; the net\'s data layers in this phase are: train.'),
         (["-phase", "TEST", "-layer", "test"], 'layer "test" (HDF5Data): none of its tops is one of pictures'),
         (["-out", "gone/x.png"], "gone/x.png: cannot be written"),
         (["-n", "0"], "-n: 0 is not in the range"),

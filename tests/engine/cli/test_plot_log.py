@@ -34,8 +34,8 @@ def test_bvlcs_charts_by_number(tmp_path, log, chart, y, x):
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["8", "a.png", "LOG"], "chart 8: there are 0 to 7"),
-        (["a.png"], "one log or more"),
+        (["8", "a.png", "LOG"], "chart 8: charts are 0 to 7"),
+        (["a.png"], "one or more logs"),
         (["a.xyz", "LOG"], "a.xyz: cannot be written"),
         (["a.png", "none.log"], "none.log: cannot be read"),
     ],
@@ -45,7 +45,7 @@ def test_what_cannot_be_drawn_is_said(log, words, message, capsys):
     assert message in capsys.readouterr().err
 
 
-def test_a_chart_of_what_is_not_told_is_refused(tmp_path, capsys):
+def test_a_chart_of_what_the_log_lacks_is_refused(tmp_path, capsys):
     (tmp_path / "a.log").write_text("Iteration 5, loss = 0.25\n")
     assert main(["plot_log", "0", str(tmp_path / "a.png"), str(tmp_path / "a.log")]) == 2
-    assert "no test accuracy is told there" in capsys.readouterr().err
+    assert "no test accuracy found in the log" in capsys.readouterr().err

@@ -31,7 +31,7 @@ def test_each_array_has_a_line(model: str, capsys: pytest.CaptureFixture[str]) -
         'model of net "", 2 layers',
         "layer  type         array  shape    count   norm  least  largest   zeros",
         "conv1  Convolution  0      2×3×3×3     54  225.9      0       53   1.9 %",
-        "conv1  Convolution  1      2            2      0      0        0  50.0 %  1 of them no finite numbers",
+        "conv1  Convolution  1      2            2      0      0        0  50.0 %  1 of them not finite",
         "2 arrays of 1 layers, 56 numbers, 224 B in float32",
     ]
 
@@ -48,10 +48,10 @@ def test_filters_become_a_picture(model: str, tmp_path: Path, capsys: pytest.Cap
         (["-filters", "conv1"], "name the picture to write"),
         (["-filters", "cnv1", "a.png"], 'Did you mean "conv1"?'),
         (["-features", "conv1", "a.png"], "-features needs the net and a picture"),
-        (["-features", "conv1", "-filters", "conv1", "a.png"], "one at a time"),
-        (["a.png"], "what is a.png to show?"),
+        (["-features", "conv1", "-filters", "conv1", "a.png"], "not both"),
+        (["a.png"], "say what to draw to a.png"),
         (["-filters", "conv1", "/no/such/a.png"], "/no/such/a.png: cannot be written"),
-        (["-mean_value", "a"], "no numbers between commas"),
+        (["-mean_value", "a"], "not a comma-separated list of numbers"),
     ],
 )
 def test_what_is_asked_wrongly_is_told(
