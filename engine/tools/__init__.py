@@ -1,1 +1,1 @@
-"""Caffe's tools by their own names: one file a tool, each with main(argv)."""
+"""Caffe's tools, which are programs of their own: one file per tool, each with main(argv)."""

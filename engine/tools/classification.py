@@ -1,4 +1,4 @@
-"""classification: the five likeliest classes of a picture, as Caffe's example in C++ tells them."""
+"""classification: prints the five most likely classes of a picture, like Caffe's C++ example."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -28,13 +28,13 @@ CONVERSIONS = {
     (4, 3): cv2.COLOR_BGRA2BGR,
     (1, 3): cv2.COLOR_GRAY2BGR,
 }
-"""By the numbers of channels of a picture and of a net."""
+"""By the number of channels of the picture and of the net."""
 
 EPILOG = """\b
 Example:
   classification deploy.prototxt net.caffemodel mean.binaryproto labels.txt cat.jpg
 
-labels.txt has a line for each class. Of the mean the means of its channels are taken.
+labels.txt has one line per class. The mean image is reduced to one mean per channel.
 """
 
 
@@ -45,8 +45,8 @@ labels.txt has a line for each class. Of the mean the means of its channels are 
 @click.argument("labels", metavar="labels.txt", type=Path)
 @click.argument("image", metavar="img.jpg")
 def classification(model: str, weights: str, mean: Path, labels: Path, image: str) -> None:
-    """Tells the likeliest classes of a picture."""
-    from engine.python.caffe import TEST  # noqa: PLC0415  imports JAX: --help does without
+    """Print the five most likely classes of a picture."""
+    from engine.python.caffe import TEST  # noqa: PLC0415  imports JAX, which --help does not need
     from engine.python.caffe.net import Net  # noqa: PLC0415
 
     net = Net(model, TEST, weights=weights)
@@ -66,7 +66,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _means(net: "Net", path: Path) -> np.ndarray:
-    """The mean of each channel, (channels,). Raises DataError for a net that does not classify pictures by it."""
+    """The mean of each channel, (channels,). Raises DataError for a net that cannot classify pictures with it."""
     if len(net.inputs) != 1 or len(net.outputs) != 1:
         raise DataError(
             f"the net has inputs {', '.join(net.inputs) or 'none'} and outputs {', '.join(net.outputs) or 'none'}; "
@@ -91,7 +91,7 @@ def _read(image: str) -> np.ndarray:
 
 
 def _prepared(picture: np.ndarray, shape: Sequence[int], means: np.ndarray) -> np.ndarray:
-    """A picture of `shape`, (channels, height, width), less the means."""
+    """The picture converted to `shape`, (channels, height, width), with the means subtracted."""
     channels, height, width = shape
     code = CONVERSIONS.get((picture.shape[2], channels))
     picture = np.ascontiguousarray(picture)
@@ -106,7 +106,7 @@ def _prepared(picture: np.ndarray, shape: Sequence[int], means: np.ndarray) -> n
 
 
 def _scores(net: "Net", picture: np.ndarray) -> np.ndarray:
-    """What the net's output is for one picture, (classes,)."""
+    """The net's output for one picture, (classes,)."""
     net.blobs[net.inputs[0]].reshape(1, *picture.shape)
     net.blobs[net.inputs[0]].data[...] = picture
     return np.ravel(net.forward()[net.outputs[0]])

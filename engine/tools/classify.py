@@ -1,4 +1,4 @@
-"""`classify.py INPUT OUTPUT`: classes of pictures by a deployed net."""
+"""`classify.py INPUT OUTPUT`: classifies pictures with a deploy net."""
 
 import io
 import os
@@ -26,30 +26,30 @@ Example:
 @click.argument("source", metavar="INPUT")
 @click.argument("target", metavar="OUTPUT")
 @deployed.flags
-@click.option("--center_only", is_flag=True, help="Take the centre of each picture alone, not the mean of ten crops.")
+@click.option("--center_only", is_flag=True, help="Score only the centre crop instead of averaging over ten crops.")
 @click.option(
     "--images_dim",
     type=deployed.numbers,
     default="256,256",
     show_default=True,
     metavar="H,W",
-    help="Height and width that pictures are brought to before they are cropped.",
+    help="Resize pictures to this height and width before cropping.",
 )
-@click.option("--ext", default="jpg", show_default=True, help="Which files of a folder are taken.")
+@click.option("--ext", default="jpg", show_default=True, help="In a folder, read the files with this extension.")
 def classify(source: str, target: str, of: Deployed, center_only: bool, images_dim: list[int], ext: str) -> None:
-    """Tells the classes of INPUT: a picture, a folder of pictures, or a .npy of them.
+    """Classify INPUT: a picture, a folder of pictures, or a .npy array of pictures.
 
-    OUTPUT, a .npy, gets the scores, an array (pictures, classes).
+    The scores, an array of shape (pictures, classes), are written to OUTPUT, a .npy file.
     """
     deployed.check(of)
     output = Path(target if target.endswith(".npy") else f"{target}.npy")
     if not output.absolute().parent.is_dir():
         raise DataError(f"{output}: its folder is not there.")
-    from engine.python.caffe.classifier import Classifier  # noqa: PLC0415  imports JAX: --help does without
+    from engine.python.caffe.classifier import Classifier  # noqa: PLC0415  imports JAX, which --help does not need
 
     deployed.set_mode(of.gpu)
     net = Classifier(of.model_def, of.pretrained_model, image_dims=images_dim or None, **deployed.preprocessing(of))
-    inputs = pictures(Path(os.path.expanduser(source)), ext)  # noqa: PTH111  leaves a home that is not there as it is
+    inputs = pictures(Path(os.path.expanduser(source)), ext)  # noqa: PTH111  unlike Path's, leaves an unknown ~user be
     print(f"Classifying {len(inputs)} inputs.")
     start = time.perf_counter()
     predictions = net.predict(inputs, not center_only)
@@ -67,23 +67,21 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def pictures(path: Path, ext: str) -> Sequence[np.ndarray]:
-    """The pictures (height, width, channels) that `path` stands for. Raises DataError."""
+    """The pictures at `path`, each (height, width, channels). Raises DataError."""
     from engine.python.caffe.io import load_image  # noqa: PLC0415
 
     if path.is_dir():
         print(f"Loading folder: {path}")
         found = sorted(path.glob(f"*.{ext}"))
         if not found:
-            raise DataError(f"{path}: has no file *.{ext}; --ext names another ending.")
+            raise DataError(f"{path}: contains no *.{ext} file; give another extension with --ext.")
         return [load_image(each) for each in found]
     print(f"Loading file: {path}")
     if path.suffix != ".npy":
         return [load_image(path)]
     array = deployed.load_array(path)
     if array.ndim != 4:
-        raise DataError(
-            f"{path}: an array of shape {list(array.shape)}; pictures are (number, height, width, channels)."
-        )
+        raise DataError(f"{path}: array of shape {list(array.shape)}; it must be (number, height, width, channels).")
     return list(array)
 
 

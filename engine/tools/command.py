@@ -1,4 +1,4 @@
-"""How every tool begins and ends: gflags' flags, a status, one line without a traceback where the user is wrong."""
+"""What all tools share: flags in gflags' syntax, exit statuses, and user errors printed as one line, no traceback."""
 
 import signal
 import sys
@@ -16,7 +16,7 @@ from engine.proto.fork_numbers import NUMBERS
 from engine.tools.layers_option import modules_of_layers
 
 DONE, USAGE, REFUSED, WRONG, INTERRUPTED, TERMINATED = 0, 1, 1, 2, 130, 143
-"""Exit statuses: what caffe's commands have, and Caffe's own 1 where arguments are missing."""
+"""Exit statuses: those of caffe's commands, except for Caffe's own 1 when arguments are missing."""
 
 
 backend_option = click.option(
@@ -24,12 +24,12 @@ backend_option = click.option(
 )
 
 
-layers_option = modules_of_layers("Modules with layers of your own, as my_layers.py.")
+layers_option = modules_of_layers("Python modules that define layers of your own, e.g. my_layers.py.")
 
 
 def _saying(ctx: click.Context, _: click.Parameter, fork: str | None) -> None:
     if fork:
-        from engine.proto import fork_wire  # noqa: PLC0415  it imports protobuf: --help does without
+        from engine.proto import fork_wire  # noqa: PLC0415  imports protobuf, which --help does not need
 
         ctx.with_resource(fork_wire.saying(fork))
 
@@ -40,12 +40,12 @@ fork_option = click.option(
     metavar="NAME",
     expose_value=False,
     callback=_saying,
-    help="The fork, as ssd or pspnet, whose binary nets are read and written. Without it, a net's layers tell.",
+    help="Read and write binary nets of this fork of Caffe, e.g. ssd or pspnet. Default: inferred from the layers.",
 )
 
 
 def tool(name: str, epilog: str | None = None) -> Callable[[Callable[..., Any]], click.Command]:
-    """Makes a function with click's options and arguments the tool `name`, whose flags are gflags'."""
+    """Decorates a function that has click options and arguments: makes it the tool `name`, with gflags' syntax."""
     return click.command(
         name,
         cls=gflags.Command,
@@ -56,11 +56,10 @@ def tool(name: str, epilog: str | None = None) -> Callable[[Callable[..., Any]],
 
 
 def run(of: click.Command, argv: Sequence[str] | None = None) -> int:
-    """Runs a tool with `argv`, or the process's arguments.
+    """Runs a tool with `argv`, by default the process's arguments, and returns its exit status.
 
-    Returns 0; 1 and shows the usage where arguments are missing, as Caffe's tools do; 2 with one line for what the user
-    can put right; 1 for what the system refuses; 130 for Ctrl-C, 143 for SIGTERM, both of which leave nothing half
-    made.
+    0: success. 1: arguments are missing, and the usage is shown, as by Caffe's tools; or an OS error. 2: an error that
+    the user can correct, printed in one line. 130: Ctrl-C. 143: SIGTERM. The last two leave nothing half-written.
     """
     name = of.name or ""
     standard_streams.open_missing()
@@ -88,12 +87,12 @@ def run(of: click.Command, argv: Sequence[str] | None = None) -> int:
 
 
 class _Terminated(BaseException):
-    """SIGTERM, as a scheduler sends it before it kills."""
+    """SIGTERM, which schedulers send before they kill."""
 
 
 @contextmanager
 def _terminated_in_order() -> Iterator[None]:
-    """SIGTERM inside raises, as Ctrl-C does; where somebody else handles it, it stays theirs."""
+    """Makes SIGTERM raise an exception inside the block, as Ctrl-C does, unless another handler is installed."""
     if threading.current_thread() is not threading.main_thread() or signal.getsignal(signal.SIGTERM) != signal.SIG_DFL:
         yield
         return

@@ -1,4 +1,4 @@
-"""compute_image_mean: a database of Datum records → the mean of its pictures, as Caffe's own tool makes it."""
+"""compute_image_mean: a database of Datum records → the mean of its pictures, like Caffe's own tool."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -20,13 +20,13 @@ from engine.tools.command import backend_option, tool
 
 WHERE = "compute_image_mean"
 EVERY = 10_000
-"""Records a line of the log."""
+"""Records per log line."""
 
 EPILOG = """\b
 Example:
   compute_image_mean train_lmdb mean.binaryproto
 
-OUTPUT_FILE is there when all of it is. Started again after it was stopped, the tool begins anew.
+OUTPUT_FILE appears only once it is complete. If the tool is interrupted, running it again starts from the beginning.
 """
 
 
@@ -35,7 +35,7 @@ OUTPUT_FILE is there when all of it is. Started again after it was stopped, the 
 @click.argument("database", metavar="INPUT_DB", type=Path)
 @click.argument("output", metavar="[OUTPUT_FILE]", type=Path, required=False)
 def compute_image_mean(backend: str, database: Path, output: Path | None) -> None:
-    """Computes the mean picture of a database, for transform_param's mean_file, and the mean of each channel."""
+    """Compute the mean image of a database, for transform_param's mean_file, and the mean of each channel."""
     if output is not None and not output.parent.is_dir():
         raise DataError(f"{output}: cannot be written: no such folder.")
     opened = READERS[backend](database)
@@ -59,8 +59,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 def mean_of(database: Database) -> np.ndarray:
     """The mean (channels, height, width) of all pictures, float64.
 
-    Pictures of bytes are summed exactly. Caffe sums float32 numbers, one picture after the other, and is the further
-    off the more there are. Raises DataError for a record that is none, and for one of another size than the first.
+    Pictures stored as bytes are summed exactly; Caffe accumulates in float32, whose error grows with the number of
+    pictures. Raises DataError for a malformed record, and for one whose size differs from the first's.
     """
     first_key, value = next(database.records())
     first = _picture(database, first_key, value)
@@ -84,7 +84,7 @@ def mean_of(database: Database) -> np.ndarray:
 
 
 def to_blob(mean: np.ndarray) -> pb.BlobProto:
-    """The blob of a mean as Caffe writes it, with num, channels, height and width instead of a shape."""
+    """A mean as the blob that Caffe writes, with num, channels, height and width instead of a shape."""
     channels, height, width = mean.shape
     blob = binary.from_array(mean)
     blob.ClearField("shape")
@@ -98,9 +98,9 @@ def _sum(database: Database, records: list[tuple[bytes, bytes]], first: np.ndarr
         picture = _picture(database, key, value)
         if picture.shape != first.shape or picture.dtype != first.dtype:
             raise DataError(
-                f"{_where(database, key)}: Incorrect data field size {picture.size}: is {by(picture.shape)} of "
-                f"{picture.dtype}, and the first record is {by(first.shape)} (channels × height × width) of "
-                f"{first.dtype}. Make the database with one size: convert_imageset -resize_height … -resize_width …"
+                f"{_where(database, key)}: Incorrect data field size {picture.size}: it is {by(picture.shape)} of "
+                f"{picture.dtype}, but the first record is {by(first.shape)} (channels × height × width) of "
+                f"{first.dtype}. Build the database with one size: convert_imageset -resize_height … -resize_width …"
             )
         total += picture
     return total

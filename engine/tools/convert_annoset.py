@@ -1,4 +1,4 @@
-"""convert_annoset: pictures and their boxes → a database of AnnotatedDatum records, as SSD's own tool makes it."""
+"""convert_annoset: pictures and their boxes → a database of AnnotatedDatum records, like SSD's own tool."""
 
 import hashlib
 from collections.abc import Mapping, Sequence
@@ -26,15 +26,16 @@ Example:
   convert_annoset -anno_type detection -label_map_file labelmap_voc.prototxt -encode_type jpg -encoded \\
     VOCdevkit/ trainval.txt trainval_lmdb
 
-Each line of LISTFILE holds the file names of a picture and of its boxes, a blank between them; with -anno_type
-classification the name of a picture and a label. ROOTFOLDER is put before the names as it stands. A picture without a
-file of boxes has none. Started again with the same arguments after it was stopped, the tool goes on where it was.
+Each line of LISTFILE holds the file name of a picture and that of its boxes, separated by a space; with -anno_type
+classification, the file name of a picture and a label. ROOTFOLDER is prepended to the names unchanged. A picture whose
+box file does not exist has no boxes. If the tool is interrupted, running it again with the same arguments continues
+where it stopped.
 """
 
 
 @dataclass(frozen=True)
 class Boxes:
-    """What is known of the files of boxes, and how small and large pictures may be; 0 where that is not limited."""
+    """How to read the box files, and how small and large pictures may be; 0 means no limit."""
 
     detection: bool = False
     label_type: str = "xml"
@@ -45,12 +46,26 @@ class Boxes:
 
 @tool("convert_annoset", EPILOG)
 @convert_imageset.flags_of_pictures
-@click.option("--anno_type", type=click.Choice(["classification", "detection"]), default="classification")
-@click.option("--label_type", type=click.Choice(list(annotation_files.KINDS)), default="xml", help="Form of the boxes.")
-@click.option("--label_map_file", default="", metavar="FILE", help="A LabelMap: the number of each class's name.")
-@click.option("--check_label/--nocheck_label", default=False, help="Stop at a name or a number given twice.")
-@click.option("--min_dim", type=int, default=0, metavar="N", help="Enlarge pictures whose smaller side is shorter.")
-@click.option("--max_dim", type=int, default=0, metavar="N", help="Shrink pictures whose larger side is longer.")
+@click.option(
+    "--anno_type",
+    type=click.Choice(["classification", "detection"]),
+    default="classification",
+    show_default=True,
+    help="Read a label or a box file for each picture.",
+)
+@click.option(
+    "--label_type",
+    type=click.Choice(list(annotation_files.KINDS)),
+    default="xml",
+    show_default=True,
+    help="The format of the box files.",
+)
+@click.option("--label_map_file", default="", metavar="FILE", help="A LabelMap that gives each class name its number.")
+@click.option(
+    "--check_label/--nocheck_label", default=False, help="Stop if the LabelMap has the same name or number twice."
+)
+@click.option("--min_dim", type=int, default=0, metavar="N", help="Enlarge pictures whose shorter side is below N.")
+@click.option("--max_dim", type=int, default=0, metavar="N", help="Shrink pictures whose longer side is above N.")
 def convert_annoset(
     root: str,
     source: Path,
@@ -63,12 +78,12 @@ def convert_annoset(
     max_dim: int,
     **flags: Any,
 ) -> None:
-    """Makes a database, which the AnnotatedData layer reads, of pictures and the boxes on them."""
+    """Build a database of pictures with their bounding boxes, for the AnnotatedData layer."""
     options = convert_imageset.options(**flags)
     boxes = Boxes(anno_type == "detection", label_type, None, max(0, min_dim), max(0, max_dim))
     pictures: PictureList | BoxList = BoxList(source) if boxes.detection else PictureList(source)
     if boxes.detection and not label_map_file and label_type != "txt":
-        raise DataError("-label_map_file is needed: it says which number the name of a class has.")
+        raise DataError("-label_map_file is required: it gives each class name its number.")
     if boxes.detection and label_map_file:
         labels = annotation_files.read_label_map(Path(label_map_file), check=check_label)
         boxes = replace(boxes, labels=labels)
@@ -82,7 +97,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 class BoxList(Sequence[tuple[str, str]]):
-    """The (picture, boxes) pairs of file names in a list. Raises DataError for a line that is no such pair."""
+    """The (picture, boxes) pairs of file names in a list. Raises DataError for a line that is not such a pair."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -93,9 +108,11 @@ class BoxList(Sequence[tuple[str, str]]):
         self._rows = [(n, words) for n, words in lines if words]
         for n, words in self._rows:
             if len(words) != 2:
-                raise DataError(f"{path}:{n}: has {len(words)} words; the names of a picture and of its boxes are two.")
+                raise DataError(
+                    f"{path}:{n}: {len(words)} words found; a line has two, the file names of a picture and its boxes."
+                )
         if not self._rows:
-            raise DataError(f"{path}: lists no pictures; each line holds the names of a picture and of its boxes.")
+            raise DataError(f"{path}: lists no pictures; each line holds the file names of a picture and its boxes.")
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -104,7 +121,7 @@ class BoxList(Sequence[tuple[str, str]]):
         return tuple(self._rows[index][1])
 
     def line(self, index: int) -> int:
-        """The number of a pair's line in the file, from 1 on."""
+        """The line number of a pair in the file, starting at 1."""
         return self._rows[index][0]
 
     def digest(self) -> str:

@@ -1,6 +1,7 @@
-"""convert_cifar_data: CIFAR-10's binary batches → databases of Datum records, as Caffe's own tool makes them.
+"""convert_cifar_data: CIFAR-10's binary batches → databases of Datum records, like Caffe's own tool.
 
-The format: https://www.cs.toronto.edu/~kriz/cifar.html, "binary version": a byte, the label, then 3×32×32 of pixels.
+The format: https://www.cs.toronto.edu/~kriz/cifar.html, "binary version": one byte of label, then 3×32×32 bytes of
+pixels per record.
 """
 
 from collections.abc import Iterator, Sequence
@@ -20,7 +21,7 @@ from engine.tools.command import tool
 WHERE = "convert_cifar_data"
 SHAPE = (3, 32, 32)
 RECORD = 1 + 3 * 32 * 32
-"""Bytes of a label and its picture."""
+"""Bytes per record: a label and its picture."""
 CLASSES = 10
 TRAIN = tuple(f"data_batch_{i}.bin" for i in range(1, 6))
 _WHICH = "Is it CIFAR-10's binary version?"
@@ -30,8 +31,8 @@ EPILOG = """\b
 Example:
   convert_cifar_data cifar-10-batches-bin examples/cifar10 lmdb
 
-Makes cifar10_train_lmdb of data_batch_1.bin … data_batch_5.bin and cifar10_test_lmdb of test_batch.bin, which lie in
-cifar-10-binary.tar.gz of https://www.cs.toronto.edu/~kriz/cifar.html
+Builds cifar10_train_lmdb from data_batch_1.bin … data_batch_5.bin, and cifar10_test_lmdb from test_batch.bin. These
+files come in cifar-10-binary.tar.gz from https://www.cs.toronto.edu/~kriz/cifar.html
 """
 
 
@@ -40,7 +41,7 @@ cifar-10-binary.tar.gz of https://www.cs.toronto.edu/~kriz/cifar.html
 @click.argument("target", metavar="OUTPUT_FOLDER", type=Path)
 @click.argument("backend", metavar="DB_TYPE", type=click.Choice(list(WRITERS)))
 def convert_cifar_data(source: Path, target: Path, backend: str) -> None:
-    """Makes two databases, which the Data layer reads, of CIFAR-10's binary batches."""
+    """Build two databases for the Data layer from CIFAR-10's binary batches."""
     if not source.is_dir():
         raise DataError(f"{source}: no such folder.")
     with atomic_file.writing(target, DataError):
@@ -56,9 +57,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def write(database: Path, batches: Sequence[Path], backend: str) -> None:
-    """Writes `database`, whole or not at all: a record a picture, keys 00000, 00001, … through all batches.
+    """Writes `database`, all or nothing: one record per picture, with keys 00000, 00001, … across all batches.
 
-    Raises DataError for a file that is no batch, and for a database that is there.
+    Raises DataError for a file that is not a batch, and if the database already exists.
     """
     count = 0
     with WRITERS[backend](database) as db:
@@ -77,11 +78,11 @@ def read(path: Path) -> Iterator[tuple[int, np.ndarray]]:
     except OSError as e:
         raise DataError(f"{path}: cannot be read: {e.strerror}. Unpack cifar-10-binary.tar.gz.") from e
     if not data or len(data) % RECORD:
-        raise DataError(f"{path}: {len(data):,} bytes; a batch has {RECORD:,} a picture. {_WHICH}")
+        raise DataError(f"{path}: {len(data):,} bytes; a batch has {RECORD:,} per picture. {_WHICH}")
     rows = np.frombuffer(data, np.uint8).reshape(-1, RECORD)
     if (worst := np.max(rows[:, 0])) >= CLASSES:
         at = int(np.argmax(rows[:, 0] >= CLASSES))
-        raise DataError(f"{path}: record {at:,} has label {worst}; CIFAR-10 has 0 to 9. {_WHICH}")
+        raise DataError(f"{path}: record {at:,} has label {worst}; CIFAR-10's labels are 0 to 9. {_WHICH}")
     return ((int(row[0]), row[1:].reshape(SHAPE)) for row in rows)
 
 

@@ -1,4 +1,4 @@
-"""convert_imageset: the pictures of a list → a database of Datum records, as Caffe's own tool makes it."""
+"""convert_imageset: the pictures in a list → a database of Datum records, like Caffe's own tool."""
 
 import math
 import os
@@ -28,21 +28,21 @@ from engine.tools.command import backend_option, tool
 
 WHERE = "convert_imageset"
 EVERY = 1000
-"""Records a line of the log."""
+"""Records per log line."""
 
 EPILOG = """\b
 Example:
   convert_imageset -shuffle -resize_height 256 -resize_width 256 pictures/ train.txt train_lmdb
 
-Each line of LISTFILE holds a file name, a blank and a label: pictures/cat.jpg is "cat.jpg 3" in it. ROOTFOLDER is put
-before the names as it stands. A picture that cannot be read is told of and left out. Started again with the same
-arguments after it was stopped, the tool goes on where it was; DB_NAME is there when it is whole.
+Each line of LISTFILE holds a file name, a space and a label, e.g. "cat.jpg 3" for pictures/cat.jpg. ROOTFOLDER is
+prepended to the names unchanged. A picture that cannot be read is reported and left out. If the tool is interrupted,
+running it again with the same arguments continues where it stopped; DB_NAME appears only once it is complete.
 """
 
 
 @dataclass(frozen=True)
 class Options:
-    """What the flags say. size: the (height, width) that pictures are stretched to; None leaves them as they are."""
+    """The flags' values. size: the (height, width) to which pictures are stretched; None leaves them unchanged."""
 
     gray: bool = False
     size: tuple[int, int] | None = None
@@ -54,27 +54,27 @@ class Options:
 
 
 FLAGS = (
-    click.option("--gray/--nogray", default=False, help="Treat pictures as grey ones."),
-    click.option("--shuffle/--noshuffle", default=False, help="Shuffle the pictures; a list is always shuffled alike."),
+    click.option("--gray/--nogray", default=False, help="Convert pictures to greyscale."),
+    click.option(
+        "--shuffle/--noshuffle", default=False, help="Shuffle the pictures, always in the same order for a given list."
+    ),
     backend_option,
-    click.option("--resize_width", type=int, default=0, metavar="N", help="The width that pictures are stretched to."),
+    click.option("--resize_width", type=int, default=0, metavar="N", help="Stretch pictures to this width."),
+    click.option("--resize_height", type=int, default=0, metavar="N", help="Stretch pictures to this height."),
     click.option(
-        "--resize_height", type=int, default=0, metavar="N", help="The height that pictures are stretched to."
+        "--check_size/--nocheck_size", default=False, help="Stop at a picture whose size differs from the first's."
     ),
-    click.option(
-        "--check_size/--nocheck_size", default=False, help="Stop at a picture of another size than the first's."
-    ),
-    click.option("--encoded/--noencoded", default=False, help="Keep pictures encoded, as they are in their files."),
-    click.option("--encode_type", default="", metavar="TYPE", help="What to encode pictures as: png, jpg, …"),
+    click.option("--encoded/--noencoded", default=False, help="Store pictures encoded, as they are in their files."),
+    click.option("--encode_type", default="", metavar="TYPE", help="Encode pictures in this format: png, jpg, …"),
     click.argument("root", metavar="ROOTFOLDER/"),
     click.argument("source", metavar="LISTFILE", type=Path),
     click.argument("database", metavar="DB_NAME", type=Path),
 )
-"""What every tool takes that makes a database of the pictures in a list."""
+"""The flags of every tool that builds a database from a list of pictures."""
 
 
 def flags_of_pictures(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Gives a tool's function the FLAGS."""
+    """Adds the FLAGS to a tool's function."""
     for flag in reversed(FLAGS):
         function = flag(function)
     return function
@@ -85,7 +85,7 @@ def flags_of_pictures(function: Callable[..., Any]) -> Callable[..., Any]:
 def convert_imageset(
     root: str, source: Path, database: Path, resize_width: int, resize_height: int, encode_type: str, **flags: Any
 ) -> None:
-    """Makes a database, which the Data layer reads, of the pictures in a list."""
+    """Build a database for the Data layer from the pictures in a list."""
     convert(root, source, database, options(resize_width, resize_height, encode_type, **flags))
 
 
@@ -95,17 +95,17 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def options(resize_width: int, resize_height: int, encode_type: str, **flags: Any) -> Options:
-    """What the flags say."""
+    """The Options that the flags give."""
     size = (resize_height, resize_width) if resize_height > 0 and resize_width > 0 else None
     if size is None and max(resize_height, resize_width) > 0:
-        log.warning(WHERE, "-resize_height and -resize_width go together: pictures keep their sizes.")
+        log.warning(WHERE, "-resize_height and -resize_width work only together: pictures keep their sizes.")
     return Options(size=size, encode_type=encode_type.lower().removeprefix("."), **flags)
 
 
 def convert(root: str, source: Path, database: Path, options: Options) -> None:
-    """Writes `database`: a record a picture that can be read, its key its place in the list and its name.
+    """Writes `database`: one record per readable picture, whose key is its place in the list and its name.
 
-    Raises DataError for a list that cannot be read or of whose pictures none can, and for a database that is there.
+    Raises DataError if the list or all of its pictures cannot be read, and if the database already exists.
     """
     _check(root, options)
     fill(Converter(root, PictureList(source), options), database)
@@ -115,11 +115,11 @@ def _check(root: str, options: Options) -> None:
     if not Path(os.path.dirname(root) or ".").is_dir():  # noqa: PTH120  the rest of it may begin names
         raise DataError(f"{root}: no such folder.")
     if options.encode_type and not cv2.haveImageWriter(f"x.{options.encode_type}"):
-        raise DataError(f"-encode_type {options.encode_type}: OpenCV cannot write it. There are png, jpg, bmp, …")
+        raise DataError(f"-encode_type {options.encode_type}: OpenCV cannot write it. Give png, jpg, bmp, …")
 
 
 def fill(converter: "Converter", database: Path, where: str = WHERE, more: dict[str, Any] | None = None) -> None:
-    """Writes `database` by a converter, as `convert` does. where: the tool, for the log; more: its own settings.
+    """Writes `database` with a converter, as `convert` does. where: the tool's name in the log; more: its own settings.
 
     Raises DataError.
     """
@@ -135,18 +135,18 @@ def fill(converter: "Converter", database: Path, where: str = WHERE, more: dict[
         count = _fill(db, converter)
         if not count:
             raise DataError(
-                f"{pictures.path}: none of its {len(pictures):,} pictures can be read. ROOTFOLDER is put before names "
-                f"as it stands: should {root!r} end with a /?"
+                f"{pictures.path}: none of its {len(pictures):,} pictures can be read. ROOTFOLDER is prepended to the "
+                f"names unchanged: should {root!r} end with a /?"
             )
     if count % EVERY:
         log.info(where, f"Processed {count} files.")
     if left_out := len(pictures) - count:
-        log.warning(where, f"{left_out} of {len(pictures)} pictures could not be read, and are left out.")
+        log.warning(where, f"{left_out} of {len(pictures)} pictures could not be read and were left out.")
 
 
 @dataclass(frozen=True)
 class Made:
-    """A picture's record. shape: (channels, height, width) of the picture."""
+    """A picture's record. shape: (channels, height, width) of the picture in it."""
 
     shape: tuple[int, ...]
     record: bytes
@@ -154,27 +154,27 @@ class Made:
 
 @dataclass(frozen=True)
 class Unread:
-    """Why there is no record of a picture."""
+    """A picture without a record, and why."""
 
     why: str
 
 
 class Converter:
-    """Makes the records of a list's pictures. Places are those in the order of the database."""
+    """Makes the records of a list's pictures. A `place` counts in the order of the database, after any shuffling."""
 
     def __init__(self, root: str, pictures: Any, options: Options) -> None:
-        """`pictures`: a PictureList, or what has all of its methods and something else in place of the labels."""
+        """`pictures`: a PictureList, or an object with its methods that has something else in place of the labels."""
         self.root, self.pictures, self.options = root, pictures, options
         self.colour = Colour.GREY if options.gray else Colour.COLOUR
         self._order = shuffled(0, 0, len(pictures)) if options.shuffle else range(len(pictures))
 
     def name(self, place: int) -> tuple[str, Any]:
-        """The name and the label of the picture at a place."""
+        """The name and label of the picture at `place`."""
         name, label = self.pictures[int(self._order[place])]
         return name, label
 
     def sized(self, picture: np.ndarray) -> np.ndarray:
-        """The picture of the size that is asked for."""
+        """The picture, resized as the options ask."""
         return stretched(picture, self.options.size)
 
     def resizes(self) -> bool:
@@ -182,16 +182,16 @@ class Converter:
         return self.options.size is not None
 
     def finished(self, place: int, record: pb.Datum, before: tuple[int, ...], after: tuple[int, ...]) -> bytes:
-        """What is written of a picture: its record, labelled. Shapes are those of the file and of the record."""
+        """The record with its label, serialized. before, after: the picture's shapes in its file and in the record."""
         record.label = self.name(place)[1]
         return record.SerializeToString()
 
     def where(self, place: int) -> str:
-        """How messages name it: the list, the line, the name."""
+        """How messages refer to the picture: the list, the line, the name."""
         return f"{self.pictures.path}:{self.pictures.line(int(self._order[place]))}: {self.name(place)[0]}"
 
     def __call__(self, place: int) -> tuple[int, Made | Unread]:
-        """The place, and the record. Raises DataError for a picture that is read and cannot be made one."""
+        """The place and the record. Raises DataError for a picture that can be read but not made into a record."""
         name = self.name(place)[0]
         path = self.root + name
         try:
@@ -226,7 +226,7 @@ class Converter:
 
 def _raw(picture: np.ndarray) -> pb.Datum:
     record = datum.raw(picture, 0)
-    record.encoded = False  # written out, as Caffe does
+    record.encoded = False  # set although it is the default, as Caffe does
     return record
 
 
@@ -234,17 +234,17 @@ def _encoded(picture: np.ndarray, kind: str) -> bytes:
     try:
         _, data = cv2.imencode(f".{kind}", picture.transpose(1, 2, 0))
     except cv2.error as e:
-        raise DataError(f'OpenCV cannot encode it as "{kind}". Give -encode_type png, or jpg.') from e
+        raise DataError(f'OpenCV cannot encode it as "{kind}". Give -encode_type png or jpg.') from e
     return data.tobytes()
 
 
 def _fill(db: DatabaseWriter, converter: Converter) -> int:
-    """Puts the records of all pictures, or of those behind the last that is there. Returns how many there are then."""
+    """Writes the records of all pictures that follow the last one already there. Returns the number of records."""
     total, count = len(converter.pictures), db.entries
     begin = 0 if db.last_key is None else int(db.last_key.partition(b"_")[0]) + 1
     first: tuple[int, Made] | None = None
     if begin:
-        log.info(WHERE, f"Going on behind line {begin} of {total}; {count} files are processed.")
+        log.info(WHERE, f"Continuing after line {begin} of {total}; {count} files are already processed.")
         first = next((place, made) for place, made in map(converter, range(begin)) if isinstance(made, Made))
     for place, made in progress.shown(ordered.mapped(converter, range(begin, total)), total, begin):
         if isinstance(made, Unread):
@@ -253,9 +253,9 @@ def _fill(db: DatabaseWriter, converter: Converter) -> int:
         first = first or (place, made)
         if converter.options.check_size and made.shape != first[1].shape:
             raise DataError(
-                f"{converter.where(place)}: Incorrect data field size {math.prod(made.shape)}: is {by(made.shape)} "
+                f"{converter.where(place)}: Incorrect data field size {math.prod(made.shape)}: it is {by(made.shape)} "
                 f"(channels × height × width); {converter.where(first[0])}, the first, is {by(first[1].shape)}. Give "
-                "-resize_height and -resize_width, or leave -check_size out."
+                "-resize_height and -resize_width, or omit -check_size."
             )
         db.put(b"%08d_%s" % (place, os.fsencode(converter.name(place)[0])), made.record)
         count += 1

@@ -1,4 +1,4 @@
-"""convert_mat: arrays of MATLAB's .mat files, or of HDF5 files → a database of Datum records."""
+"""convert_mat: arrays in a MATLAB .mat file or an HDF5 file → a database of Datum records."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,28 +17,33 @@ from engine.tools.command import backend_option, tool
 
 WHERE = "convert_mat"
 EVERY = 1000
-"""Records a line of the log."""
+"""Records per log line."""
 
 EPILOG = """\b
 Examples:
   convert_mat train.mat train_lmdb
   convert_mat -data X -label y -transpose train_32x32.mat svhn_train_lmdb
 
-The array is what MATLAB calls width × height × channels × number, as MatCaffe's; -transpose: height × width × …, as
-MATLAB shows pictures. One of channels × number has no width and height. Whole numbers of 0 to 255 become bytes, others
-floats. The axes of HDF5 files are Caffe's, number × channels × height × width.
+In MATLAB's order, the array's axes are width × height × channels × number, as in MatCaffe; with -transpose they are
+height × width × …, as MATLAB shows pictures. An array of channels × number has no width and height. In an HDF5 file the
+axes are Caffe's, number × channels × height × width. If all values are whole numbers from 0 to 255 they are stored as
+bytes, else as floats.
 """
 
 
 @tool("convert_mat", EPILOG)
 @click.option("--data", default="data", show_default=True, metavar="NAME", help="The array of pictures.")
-@click.option("--label", default="label", show_default=True, metavar="NAME", help="The labels; -label= for none.")
-@click.option("--transpose/--notranspose", default=False, help="Turn pictures that lie height × width in MATLAB.")
+@click.option(
+    "--label", default="label", show_default=True, metavar="NAME", help="The array of labels; -label= for none."
+)
+@click.option(
+    "--transpose/--notranspose", default=False, help="Swap the axes of pictures that are height × width in MATLAB."
+)
 @backend_option
 @click.argument("source", metavar="MAT_FILE", type=Path)
 @click.argument("database", metavar="DB_NAME", type=Path)
 def convert_mat(data: str, label: str, transpose: bool, backend: str, source: Path, database: Path) -> None:
-    """Makes a database, which the Data layer reads, of arrays of MATLAB."""
+    """Build a database for the Data layer from the arrays in a MATLAB file."""
     with mat_file.opened(source, DataError) as file:
         pictures = _pictures(file, data, transpose)
         labels = _labels(file, label, len(pictures)) if label else np.zeros(len(pictures), np.int32)
@@ -67,8 +72,8 @@ def _pictures(file: Arrays, name: str, transpose: bool) -> np.ndarray:
     values = _array(file, name, "-data")
     if not 2 <= values.ndim <= 4 or not values.size:
         raise file.wrong(
-            f'"{name}" is {by(values.shape)} (outermost axis first); number × channels × height × width is needed, '
-            "or number × height × width, or number × channels."
+            f'"{name}" is {by(values.shape)} (outermost axis first); it must be number × channels × height × width, '
+            "number × height × width, or number × channels."
         )
     number, *rest = values.shape
     channels = rest[:1] if len(rest) != 2 else [1]
@@ -78,10 +83,10 @@ def _pictures(file: Arrays, name: str, transpose: bool) -> np.ndarray:
 
 
 def _labels(file: Arrays, name: str, number: int) -> np.ndarray:
-    """One integer a picture. Raises DataError."""
+    """One integer per picture. Raises DataError."""
     values = _array(file, name, "-label").ravel()
     if values.size != number:
-        raise file.wrong(f'"{name}" has {values.size:,} values, and there are {number:,} pictures.')
+        raise file.wrong(f'"{name}" has {values.size:,} values, but there are {number:,} pictures.')
     wrong = ~(np.abs(values) < 2**24) | (values != np.floor(values))
     if wrong.any():
         at = int(np.argmax(wrong))
@@ -92,7 +97,7 @@ def _labels(file: Arrays, name: str, number: int) -> np.ndarray:
 def _array(file: Arrays, name: str, flag: str) -> np.ndarray:
     if name not in file.members():
         found = ", ".join(f'"{each}"' for each in file.members()[:10]) or "none"
-        raise file.wrong(f'there is no array "{name}" in it; there are {found}. Say {flag} NAME.')
+        raise file.wrong(f'it has no array "{name}", only {found}. Name one with {flag} NAME.')
     return file.numbers(name)
 
 

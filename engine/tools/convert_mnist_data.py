@@ -1,4 +1,4 @@
-"""convert_mnist_data: idx files of pictures and labels → a database of Datum records, as Caffe's own tool makes it."""
+"""convert_mnist_data: idx files of pictures and labels → a database of Datum records, like Caffe's own tool."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,7 +15,7 @@ EPILOG = """\b
 Example:
   convert_mnist_data -backend=lmdb train-images-idx3-ubyte.gz train-labels-idx1-ubyte.gz mnist_train_lmdb
 
-The files may be gzipped. Fetch them with scripts/get_mnist, which also calls this tool.
+The files may be gzipped. scripts/get_mnist downloads them, and also runs this tool.
 """
 
 
@@ -25,7 +25,7 @@ The files may be gzipped. Fetch them with scripts/get_mnist, which also calls th
 @click.argument("labels", metavar="input_label_file", type=Path)
 @click.argument("database", metavar="output_db_file", type=Path)
 def convert_mnist_data(backend: str, images: Path, labels: Path, database: Path) -> None:
-    """Turns the MNIST digits, or other idx files, into a database that the Data layer reads."""
+    """Build a database for the Data layer from the MNIST digits or other idx files."""
     convert(images, labels, database, backend)
 
 
@@ -35,9 +35,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def convert(images: Path, labels: Path, database: Path, backend: str = "lmdb") -> None:
-    """Writes `database`, whole or not at all: a record a picture, keys 00000000, 00000001, …
+    """Writes `database`, all or nothing: one record per picture, with keys 00000000, 00000001, …
 
-    Raises DataError for files that are no idx files or do not belong together, and for a database that is there.
+    Raises DataError for files that are not idx files or do not match, and if the database already exists.
     """
     pictures, classes = idx.read_pair(images, labels)
     with WRITERS[backend](database) as db:

@@ -1,4 +1,4 @@
-"""convert_mnist_siamese_data: idx files of pictures and labels → a database of pairs, as Caffe's own tool makes it."""
+"""convert_mnist_siamese_data: idx files of pictures and labels → a database of pairs, like Caffe's own tool."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,8 +18,8 @@ EPILOG = """\b
 Example:
   convert_mnist_siamese_data train-images-idx3-ubyte train-labels-idx1-ubyte mnist_siamese_train_leveldb
 
-The files may be gzipped. Pairs are drawn at random, always alike: as many as there are pictures, two channels each,
-with label 1 where both show the same digit and 0 where not.
+The files may be gzipped. Pairs are drawn at random, with a fixed seed: as many as there are pictures, two channels
+each, with label 1 if both show the same digit and 0 otherwise.
 """
 
 
@@ -29,13 +29,13 @@ with label 1 where both show the same digit and 0 where not.
     type=click.Choice(list(WRITERS)),
     default="leveldb",
     show_default=True,
-    help="The kind of database; Caffe's own tool knows leveldb alone.",
+    help="The kind of database. Caffe's own tool only writes leveldb.",
 )
 @click.argument("images", metavar="input_image_file", type=Path)
 @click.argument("labels", metavar="input_label_file", type=Path)
 @click.argument("database", metavar="output_db_file", type=Path)
 def convert_mnist_siamese_data(backend: str, images: Path, labels: Path, database: Path) -> None:
-    """Makes a database of pairs of digits, for siamese networks."""
+    """Build a database of pairs of digits, for siamese networks."""
     pictures, classes = idx.read_pair(images, labels)
     log.info(WHERE, f"A total of {len(pictures)} items.")
     log.info(WHERE, f"Rows: {pictures.shape[1]} Cols: {pictures.shape[2]}")

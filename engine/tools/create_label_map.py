@@ -1,4 +1,4 @@
-"""create_label_map: a list of classes → the LabelMap that convert_annoset and SSD's layers read."""
+"""create_label_map: a list of classes → a LabelMap, which convert_annoset and SSD's layers read."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,20 +16,20 @@ EPILOG = """\b
 Example:
   create_label_map -include_background labels.txt labelmap.prototxt
 
-Each line of MAPFILE holds a class's name or, in all lines, its number as well or its number and the name to display.
-Without numbers classes are counted from 0 on, from 1 with -include_background.
+Each line of MAPFILE holds a class's name, optionally followed by its number, or by its number and display name; all
+lines have the same fields. Without numbers, classes are numbered from 0, or from 1 with -include_background.
 """
 
-FIELDS = "a name, and perhaps its number and the name to display"
+FIELDS = "a name, optionally with its number and its display name"
 
 
 @tool("create_label_map", EPILOG)
-@click.option("--include_background/--noinclude_background", default=False, help="Have none_of_the_above as class 0.")
-@click.option("--delimiter", default=" ", metavar="CHARACTERS", help="What stands between fields: any of these.")
+@click.option("--include_background/--noinclude_background", default=False, help="Add none_of_the_above as class 0.")
+@click.option("--delimiter", default=" ", metavar="CHARACTERS", help="Split fields at any of these characters.")
 @click.argument("source", metavar="MAPFILE", type=Path)
 @click.argument("written", metavar="OUTFILE", type=Path)
 def create_label_map(include_background: bool, delimiter: str, source: Path, written: Path) -> None:
-    """Writes the number and the name to display of each class."""
+    """Write a label map: the name, number and display name of each class in a list."""
     made = pb.LabelMap()
     if include_background:
         made.item.add(name="none_of_the_above", label=0, display_name="background")
@@ -44,10 +44,10 @@ def create_label_map(include_background: bool, delimiter: str, source: Path, wri
             found = f"{len(fields)} fields" if fields[0] else "no name"
             raise DataError(f"{source}:{n}: has {found}; each line holds {FIELDS}.")
         if len(fields) != len(rows[0]):
-            raise DataError(f"{source}:{n}: has {len(fields)} fields and the first line {len(rows[0])}.")
+            raise DataError(f"{source}:{n}: has {len(fields)} fields, but the first line has {len(rows[0])}.")
         number = len(made.item) if len(fields) == 1 else integer(fields[1])
         if number is None:
-            raise DataError(f'{source}:{n}: has the number "{fields[1]}"; a whole number is needed.')
+            raise DataError(f'{source}:{n}: "{fields[1]}" is not a whole number.')
         made.item.add(name=fields[0], label=number, display_name=fields[2] if len(fields) == 3 else fields[0])
     text.write(written, made)
 

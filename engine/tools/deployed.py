@@ -1,4 +1,4 @@
-"""What classify.py and detect.py share: the flags that name a net and how its pictures are preprocessed."""
+"""What classify.py and detect.py share: the flags that name a net and say how its pictures are preprocessed."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, fields
@@ -12,41 +12,41 @@ import numpy as np
 from engine.errors import DataError
 
 MODEL = Path("models/bvlc_reference_caffenet")
-"""BVLC's reference net, below the folder of Caffe's own sources, in which its examples are run."""
+"""BVLC's reference net, relative to the root of Caffe's source tree, where its examples are run."""
 MEAN = Path("python/caffe/imagenet/ilsvrc_2012_mean.npy")
 
 
 def numbers(text: str) -> list[int]:
-    """Whole numbers between commas. Raises click's BadParameter."""
+    """Comma-separated whole numbers. Raises click's BadParameter."""
     try:
         return [int(part) for part in text.split(",")] if text else []
     except ValueError:
-        raise click.BadParameter(f'"{text}" are no whole numbers between commas') from None
+        raise click.BadParameter(f'"{text}" is not a comma-separated list of whole numbers') from None
 
 
 FLAGS = (
-    click.option("--model_def", default=str(MODEL / "deploy.prototxt"), metavar="FILE", help="Model definition file."),
+    click.option("--model_def", default=str(MODEL / "deploy.prototxt"), metavar="FILE", help="The net's prototxt."),
     click.option(
         "--pretrained_model",
         default=str(MODEL / "bvlc_reference_caffenet.caffemodel"),
         metavar="FILE",
-        help="Trained model weights file.",
+        help="The net's trained parameters.",
     ),
-    click.option("--gpu", is_flag=True, help="Switch for gpu computation."),
+    click.option("--gpu", is_flag=True, help="Run on the GPU instead of the CPU."),
     click.option(
         "--mean_file",
         default=str(MEAN),
         metavar="FILE",
-        help="Mean of the data set, (channels, height, width), as .npy; '' for none.",
+        help="Subtract this mean of the data set, a .npy of (channels, height, width); '' for none.",
     ),
-    click.option("--input_scale", type=float, metavar="S", help="Multiply input features by this, at last."),
+    click.option("--input_scale", type=float, metavar="S", help="Multiply the input by this last."),
     click.option(
         "--raw_scale",
         type=float,
         default=255.0,
         show_default=True,
         metavar="S",
-        help="Multiply raw input by this first.",
+        help="Multiply the raw input by this first.",
     ),
     click.option(
         "--channel_swap",
@@ -54,7 +54,7 @@ FLAGS = (
         default="2,1,0",
         show_default=True,
         metavar="N,…",
-        help="Order of the input's channels; the default makes BGR, Caffe's order, of RGB; '' for none.",
+        help="Reorder the channels; the default turns RGB into Caffe's BGR; '' leaves them as they are.",
     ),
 )
 """The flags of both, with BVLC's names and defaults."""
@@ -62,7 +62,7 @@ FLAGS = (
 
 @dataclass(frozen=True)
 class Deployed:
-    """What the FLAGS say."""
+    """The values of the FLAGS."""
 
     model_def: str
     pretrained_model: str
@@ -74,7 +74,7 @@ class Deployed:
 
 
 def flags(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Gives a tool's function the FLAGS, as the keyword `of`."""
+    """Adds the FLAGS to a tool's function, which receives them as the keyword argument `of`."""
 
     @wraps(function)
     def call(**given: Any) -> Any:
@@ -87,16 +87,16 @@ def flags(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def check(args: Deployed) -> None:
-    """Raises DataError for a file of the flags that is not there, before anything slow begins."""
+    """Raises DataError if a file named by the flags does not exist, before anything slow begins."""
     for flag in ("model_def", "pretrained_model", "mean_file"):
         path = getattr(args, flag)
         if path and not Path(path).is_file():
-            without = " --mean_file '' goes without." if flag == "mean_file" else ""
-            raise DataError(f"{path}: no such file; --{flag} FILE names yours.{without}")
+            without = " With --mean_file '' no mean is subtracted." if flag == "mean_file" else ""
+            raise DataError(f"{path}: no such file; name yours with --{flag} FILE.{without}")
 
 
 def preprocessing(args: Deployed) -> dict[str, Any]:
-    """The keywords of caffe.Classifier and caffe.Detector that the flags stand for. Raises DataError."""
+    """The flags as keyword arguments of caffe.Classifier and caffe.Detector. Raises DataError."""
     return {
         "mean": load_array(args.mean_file) if args.mean_file else None,
         "input_scale": args.input_scale,
@@ -112,12 +112,12 @@ def load_array(path: str | Path) -> np.ndarray:
     except (OSError, ValueError, EOFError) as e:
         raise DataError(f"{path}: cannot be read as .npy: {getattr(e, 'strerror', None) or e}") from e
     if not isinstance(array, np.ndarray):
-        raise DataError(f"{path}: holds several arrays (.npz), and one (.npy) is needed.")
+        raise DataError(f"{path}: holds several arrays (.npz); a single one (.npy) is needed.")
     return array
 
 
 def set_mode(gpu: bool) -> None:
-    """The device that --gpu says. Raises DeviceError."""
+    """Selects the device that --gpu asks for. Raises DeviceError."""
     from engine.python.caffe import mode  # noqa: PLC0415
 
     if gpu:

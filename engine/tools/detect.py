@@ -1,4 +1,4 @@
-"""`detect.py INPUT OUTPUT`: a deployed net on windows of pictures."""
+"""`detect.py INPUT OUTPUT`: classifies windows of pictures with a deploy net."""
 
 import csv
 import io
@@ -38,7 +38,7 @@ Example:
     type=click.Choice(["list", "selective_search"]),
     default="selective_search",
     show_default=True,
-    help="Where windows come from: the .csv, or selective search, which needs MATLAB.",
+    help="Take the windows from the .csv, or from selective search, which needs MATLAB.",
 )
 @click.option(
     "--context_pad",
@@ -46,13 +46,13 @@ Example:
     default=16,
     show_default=True,
     metavar="N",
-    help="Pixels of context at each side of a window.",
+    help="Add this many pixels of context on each side of a window.",
 )
 def detect(source: Path, target: Path, of: Deployed, crop_mode: str, context_pad: int) -> None:
-    """Tells the classes of windows of the pictures of INPUT.
+    """Classify windows of the pictures listed in INPUT.
 
-    INPUT: a .txt, a list of pictures; or a .csv with the header filename,xmin,ymin,xmax,ymax. OUTPUT: a .csv, or an .h5
-    for pandas.
+    INPUT is a .txt with a list of pictures, or a .csv with the header filename,xmin,ymin,xmax,ymax. OUTPUT is a .csv,
+    or an .h5 for pandas.
     """
     deployed.check(of)
     listed = crop_mode == "list"
@@ -64,12 +64,12 @@ def detect(source: Path, target: Path, of: Deployed, crop_mode: str, context_pad
         _pandas()
     windows = read_windows(source) if listed else {}
     names = [] if listed else read_names(source)
-    from engine.python.caffe.detector import Detector  # noqa: PLC0415  imports JAX: --help does without
+    from engine.python.caffe.detector import Detector  # noqa: PLC0415  imports JAX, which --help does not need
 
     deployed.set_mode(of.gpu)
     settings = deployed.preprocessing(of)
     if settings["mean"] is not None and settings["mean"].ndim == 3:
-        settings["mean"] = settings["mean"].mean((1, 2))  # windows have no place of their own in a picture of means
+        settings["mean"] = settings["mean"].mean((1, 2))  # a window has no fixed position in a mean image
     net = Detector(of.model_def, of.pretrained_model, context_pad=context_pad, **settings)
     print("Loading input...")
     start = time.perf_counter()
@@ -86,7 +86,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def read_names(path: Path) -> list[str]:
-    """The pictures that a .txt lists, or the column filename of a .csv. Raises DataError."""
+    """The pictures listed in a .txt, or in the column filename of a .csv. Raises DataError."""
     if path.suffix.lower() == ".csv":
         return list(dict.fromkeys(row["filename"] for _, row in _rows(path, ("filename",))))
     names = [line.strip() for line in _text(path).splitlines() if line.strip()]
@@ -103,13 +103,13 @@ def read_windows(path: Path) -> dict[str, list[np.ndarray]]:
             window = np.array([int(float(row[name])) for name in COORDINATES])
         except (ValueError, OverflowError) as e:
             found = ",".join(row[name] for name in COORDINATES)
-            raise DataError(f'{path}:{line}: "{found}" are no four numbers {",".join(COORDINATES)}.') from e
+            raise DataError(f'{path}:{line}: "{found}": four numbers are needed, {",".join(COORDINATES)}.') from e
         windows.setdefault(row["filename"], []).append(window)
     return windows
 
 
 def write_csv(path: Path, detections: Sequence["Detection"]) -> None:
-    """A row for each window: picture, window, the score of each class. Raises DataError."""
+    """Writes one row per window: the picture, the window, the score of each class. Raises DataError."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     classes = detections[0]["prediction"].size if detections else 0
@@ -121,7 +121,10 @@ def write_csv(path: Path, detections: Sequence["Detection"]) -> None:
 
 
 def write_h5(path: Path, detections: Sequence["Detection"]) -> None:
-    """The table `df` of pandas.read_hdf: by filename, its columns prediction and the window's. Raises DataError."""
+    """Writes the table `df` for pandas.read_hdf: indexed by filename, with the columns prediction and COORDINATES.
+
+    Raises DataError.
+    """
     pandas = _pandas()
     rows = [
         {"filename": each["filename"], "prediction": each["prediction"]}
@@ -140,20 +143,20 @@ def write_h5(path: Path, detections: Sequence["Detection"]) -> None:
 
 
 def _pandas() -> Any:
-    """pandas, with what it writes HDF5 with. Raises DataError where either is not installed."""
+    """pandas, if it and PyTables, with which it writes HDF5, are installed. Raises DataError otherwise."""
     try:
         import pandas  # type: ignore[import-not-found,import-untyped,unused-ignore]  # noqa: PLC0415
         import tables  # type: ignore[import-not-found,import-untyped,unused-ignore]  # noqa: F401, PLC0415
     except ModuleNotFoundError as e:
         raise DataError(
-            f"an .h5 of detections is pandas's, and {e.name} is not installed: pip install pandas tables, or name a "
-            ".csv."
+            f"writing detections to an .h5 needs {e.name}, which is not installed: pip install pandas tables, or name "
+            "a .csv."
         ) from e
     return pandas
 
 
 def _rows(path: Path, columns: Sequence[str]) -> list[tuple[int, dict[str, str]]]:
-    """The lines of a .csv with their numbers, by the header's names. Raises DataError."""
+    """The rows of a .csv, each with its line number and its fields by column name. Raises DataError."""
     reader = csv.DictReader(io.StringIO(_text(path)), skipinitialspace=True, restval="")
     missing = [name for name in columns if name not in (reader.fieldnames or ())]
     if missing:
@@ -163,7 +166,7 @@ def _rows(path: Path, columns: Sequence[str]) -> list[tuple[int, dict[str, str]]
     except csv.Error as e:
         raise DataError(f"{path}:{reader.line_num}: {e}.") from e
     if not rows:
-        raise DataError(f"{path}: has no line behind its header.")
+        raise DataError(f"{path}: has no lines after its header.")
     return rows
 
 

@@ -1,6 +1,6 @@
-"""A file from the network or from a mirror's folder: whole, checked and under its name, or not there at all.
+"""Fetches a file from the network or from a mirror's folder. It gets its name only once it is complete and checked.
 
-What has come before a connection broke off lies beside it, in .NAME.part, and is gone on with.
+What arrived before a connection broke off is kept beside it, in .NAME.part, and the next attempt resumes from there.
 """
 
 import fcntl
@@ -25,20 +25,20 @@ from engine.tools import front_matter, progress
 from engine.units import short_size
 
 LARGEST = regular_file.LARGEST
-"""Bytes: no .caffemodel can have more."""
+"""Bytes: the largest possible .caffemodel."""
 
 TIMEOUT = 30.0
 """Seconds without a byte after which a connection counts as broken."""
 WINDOW, LEAST = 60.0, 1 << 14
-"""So many bytes must come in so many seconds."""
+"""Seconds, and the bytes that must arrive in each such period."""
 ATTEMPTS = 5
-"""How often a connection may break off with nothing new, one time after the other."""
+"""How many times in a row a connection may break off without delivering anything new."""
 PIECE = 1 << 18
 
 
 @dataclass(frozen=True)
 class _Source:
-    """Where a file is from. `known`: something shows whether what comes is it. `largest`: bytes, more than it has."""
+    """Where a file comes from. `known`: there is a digest to verify it with. `largest`: an upper bound of its bytes."""
 
     place: str | Path
     known: bool
@@ -46,11 +46,11 @@ class _Source:
 
 
 class _BrokenOffError(Exception):
-    """The connection did. What has come is whole."""
+    """The connection broke off. The bytes received so far are intact."""
 
 
 class _Redirects(urllib.request.HTTPRedirectHandler):
-    """Follows a server to another address, but not off TLS where nothing else shows what the bytes are."""
+    """Follows a server's redirects, but to plain HTTP only if there is a digest to verify the bytes."""
 
     def __init__(self, known: bool) -> None:
         self._known = known
@@ -60,15 +60,15 @@ class _Redirects(urllib.request.HTTPRedirectHandler):
     ) -> urllib.request.Request | None:
         problem = front_matter.wrong_url(newurl) or ("" if self._known else unsafe(newurl))
         if problem:
-            raise DataError(f"{req.full_url}: the server sends on to {newurl}: {problem}")
+            raise DataError(f"{req.full_url}: the server redirects to {newurl}: {problem}")
         return super().redirect_request(req, fp, code, msg, headers, newurl)
 
 
 def unsafe(url: str) -> str:
-    """Why bytes from there may be anybody's, where no SHA-1 is known; "" where TLS says whose they are."""
+    """Why a download from there cannot be trusted when no SHA-1 is known; "" if TLS vouches for the server."""
     if url.startswith("https://"):
         return ""
-    return "without TLS and without a SHA-1 it may be anything: add the line `sha1: …`, or name an https:// address."
+    return "without TLS or a SHA-1 it cannot be verified: add the line `sha1: …`, or name an https:// address."
 
 
 def fetch(
@@ -80,12 +80,12 @@ def fetch(
     known: bool = False,
     largest: int = LARGEST,
 ) -> str:
-    """Brings `source`, an address or a file, to `path`, and returns the SHA-1 of what came.
+    """Fetches `source`, a URL or a file, to `path`, and returns its SHA-1.
 
-    `check` looks at the whole file before it gets its name; `known`: it has a digest to compare with. With that or a
-    `sha1`, which what comes must have, what came before is gone on with; without both, the address must be one of TLS.
-    `largest`: bytes, more than the file has. Proxies are those of the environment (https_proxy, http_proxy, no_proxy).
-    Raises DataError, and what `check` raises.
+    `sha1`: what the file's SHA-1 must be. `check` examines the complete file before it gets its name; `known` says that
+    it compares a digest. With a `sha1` or `known`, an earlier partial download is resumed; without either, the URL must
+    use TLS. `largest`: an upper bound of the file's bytes. Proxies are taken from the environment (https_proxy,
+    http_proxy, no_proxy). Raises DataError, and what `check` raises.
     """
     known = known or bool(sha1)
     if isinstance(source, str) and (problem := front_matter.wrong_url(source) or ("" if known else unsafe(source))):
@@ -107,7 +107,7 @@ def fetch(
             except DataError:
                 if not begun:
                     raise
-                file.truncate(0)  # what came before may have been of another file
+                file.truncate(0)  # the earlier part may belong to another file
                 _fill(place, file)
                 found = _checked(place, path, file, sha1, check)
         except BaseException as e:
@@ -115,7 +115,7 @@ def fetch(
             if not kept or not size:
                 part.unlink()
             elif isinstance(e, DataError):
-                raise DataError(f"{e} {short_size(size)} of it are kept, to go on from: try again.") from e
+                raise DataError(f"{e} {short_size(size)} of it are kept: try again to resume.") from e
             raise
         os.fsync(file.fileno())
         part.replace(path)
@@ -128,7 +128,7 @@ def _sha1() -> "hashlib._Hash":
 
 
 def digest(path: Path, kind: str | Callable[[], "hashlib._Hash"] = _sha1) -> str:
-    """The SHA-1 of a file, or its digest of another `kind`. Raises DataError where it cannot be read."""
+    """The SHA-1 of a file, or its digest of another `kind`. Raises DataError if it cannot be read."""
     try:
         with regular_file.opened(path) as (descriptor, _), open(descriptor, "rb", closefd=False) as file:
             return hashlib.file_digest(file, kind).hexdigest()
@@ -143,16 +143,16 @@ def _alone(file: BinaryIO, part: Path, path: Path) -> None:
             return
     except (BlockingIOError, FileNotFoundError):
         pass
-    raise DataError(f"{path}: is being fetched by another process already.")
+    raise DataError(f"{path}: another process is already fetching it.")
 
 
 def _checked(source: _Source, path: Path, file: BinaryIO, sha1: str, check: Callable[[Path], object] | None) -> str:
-    """The digest of the whole `file`, which is to be `path`. Raises DataError where it is not what is asked for."""
+    """The digest of the complete `file`, which will become `path`. Raises DataError if it is not the expected one."""
     found = _digest(file)
     if sha1 and found != sha1.lower():
         raise DataError(
-            f"{path}: refused: what {source.place} gave has the SHA-1 {found}, and {sha1.lower()} is asked for. It is "
-            "another file, or the SHA-1 asked for is wrong."
+            f"{path}: refused: the file from {source.place} has the SHA-1 {found}, not {sha1.lower()} as expected. It "
+            "is another file, or the expected SHA-1 is wrong."
         )
     if check is not None:
         check(Path(file.name))
@@ -195,7 +195,7 @@ def _copy(source: Path, file: BinaryIO, largest: int) -> None:
 
 
 def _receive(opener: urllib.request.OpenerDirector, url: str, file: BinaryIO, largest: int) -> None:
-    """Appends what the file lacks, or all of it where the server begins anew. Raises DataError, _BrokenOffError."""
+    """Appends the rest of the file, or rewrites it if the server cannot resume. Raises DataError, _BrokenOffError."""
     begun = file.seek(0, os.SEEK_END)
     headers = {"User-Agent": "hpcbrew", "Accept-Encoding": "identity"} | ({"Range": f"bytes={begun}-"} if begun else {})
     try:
@@ -214,7 +214,7 @@ def _receive(opener: urllib.request.OpenerDirector, url: str, file: BinaryIO, la
             whole = re.fullmatch(r"bytes \*/(\d+)", e.headers.get("Content-Range") or "")
             if not whole or int(whole[1]) != begun:
                 file.truncate(0)
-                raise _BrokenOffError("what was kept is not of this file") from e
+                raise _BrokenOffError("the partial download kept earlier does not belong to this file") from e
             return
         raise DataError(f"{url}: the server answers {e.code} {e.reason}.") from e
     except urllib.error.URLError as e:
@@ -226,8 +226,8 @@ def _receive(opener: urllib.request.OpenerDirector, url: str, file: BinaryIO, la
 def _reason(error: urllib.error.URLError) -> str:
     if isinstance(error.reason, ssl.SSLCertVerificationError):
         return (
-            f"its certificate is not to be trusted: {error.reason.verify_message}. SSL_CERT_FILE names a file of "
-            "certificates that are."
+            f"its certificate is not trusted: {error.reason.verify_message}. Set SSL_CERT_FILE to a file of trusted "
+            "certificates."
         )
     return (
         f"cannot be reached: {error.reason}. Proxies are taken from https_proxy and http_proxy; --mirror DIR takes the "
@@ -236,7 +236,7 @@ def _reason(error: urllib.error.URLError) -> str:
 
 
 def _pieces(answer: IO[bytes]) -> Iterator[bytes]:
-    """What comes, as it comes. Raises _BrokenOffError where it comes too slowly to come to an end."""
+    """The answer, piece by piece as it arrives. Raises _BrokenOffError if it arrives slower than LEAST per WINDOW."""
     since, came = time.monotonic(), 0
     while piece := answer.read1(PIECE):  # type: ignore[attr-defined]  # HTTPResponse's
         yield piece
@@ -248,7 +248,7 @@ def _pieces(answer: IO[bytes]) -> Iterator[bytes]:
 
 
 def _limited(pieces: Iterator[bytes], begun: int, largest: int, source: str | Path) -> Iterator[bytes]:
-    """The pieces. Raises DataError where they are more than a file of `largest` bytes has behind its first `begun`."""
+    """The pieces, which follow the first `begun` bytes. Raises DataError once there are more than `largest` bytes."""
     for piece in pieces:
         begun += len(piece)
         _check_size(begun, largest, source)
@@ -256,11 +256,12 @@ def _limited(pieces: Iterator[bytes], begun: int, largest: int, source: str | Pa
 
 
 def _write(file: BinaryIO, pieces: Iterator[bytes], begun: int, total: int | None, source: str | Path) -> None:
-    """Appends the pieces to the file, which has `begun` bytes of `total`."""
+    """Appends the pieces to the file, which already has `begun` of `total` bytes."""
     free = shutil.disk_usage(Path(file.name).parent).free
     if total is not None and total - begun > free:
         raise DataError(
-            f"{source}: has {short_size(total)}, and the disk of {Path(file.name).parent} {short_size(free)}."
+            f"{source}: has {short_size(total)}, but the disk of {Path(file.name).parent} has only "
+            f"{short_size(free)} free."
         )
     with progress.of_bytes(total, begun) as advance:
         for piece in pieces:
@@ -270,4 +271,4 @@ def _write(file: BinaryIO, pieces: Iterator[bytes], begun: int, total: int | Non
 
 def _check_size(size: int, largest: int, source: str | Path) -> None:
     if size > largest:
-        raise DataError(f"{source}: has more than {largest:,} bytes, and the file to be fetched cannot.")
+        raise DataError(f"{source}: has more than {largest:,} bytes, so it cannot be the file to be fetched.")

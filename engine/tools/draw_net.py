@@ -1,4 +1,4 @@
-"""`draw_net.py NET PICTURE`, `caffe draw`: a picture of a net's layers and blobs."""
+"""`draw_net.py NET PICTURE`, `caffe draw`: draws a net's layers and blobs."""
 
 import sys
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ Examples:
   draw_net.py train_val.prototxt net.svg
   draw_net.py --rankdir TB --phase TRAIN --display_lrm train_val.prototxt net.png
 
-Without Graphviz's `dot` on PATH there are svg, png, jpg and other pixels, and raw, Graphviz's own language.
+Without Graphviz's `dot` on PATH, the formats are svg, png, jpg and other bitmaps, and raw, Graphviz's own language.
 """
 
 
@@ -25,19 +25,19 @@ Without Graphviz's `dot` on PATH there are svg, png, jpg and other pixels, and r
     type=click.Choice(["LR", "RL", "TB", "BT"]),
     default="LR",
     show_default=True,
-    help="Where the net goes: LR, left to right.",
+    help="Draw the net in this direction: LR is left to right.",
 )
 @click.option(
     "--phase",
     type=click.Choice(["TRAIN", "TEST", "ALL"]),
     default="ALL",
     show_default=True,
-    help="The phase whose layers are drawn.",
+    help="Draw the layers of this phase.",
 )
-@click.option("--display_lrm", is_flag=True, help="Show learning rates too, where something learns.")
+@click.option("--display_lrm", is_flag=True, help="Also show the learning rate multipliers of layers that learn.")
 def draw_net(net: str, picture: str, rankdir: str, phase: str, display_lrm: bool) -> None:
-    """Draws the graph of NET, a prototxt, into PICTURE, whose ending says its format."""
-    from engine.proto import caffe_pb2 as pb  # noqa: PLC0415  what --help does without
+    """Draw the graph of NET, a prototxt, to PICTURE, in the format of its file extension."""
+    from engine.proto import caffe_pb2 as pb  # noqa: PLC0415  --help does not need these
     from engine.proto import text  # noqa: PLC0415
     from engine.python.caffe import draw  # noqa: PLC0415
 

@@ -1,4 +1,4 @@
-"""extract_features: what a net makes of its data → databases or files, as Caffe's own tool does it."""
+"""extract_features: a net's blobs, computed from its data → databases or files, like Caffe's own tool."""
 
 import hashlib
 from collections.abc import Sequence
@@ -22,17 +22,17 @@ if TYPE_CHECKING:
 
 WHERE = "extract_features"
 EVERY = 1000
-"""Rows a line of the log."""
+"""Rows per log line."""
 
 EPILOG = """\b
 Examples:
   extract_features lenet.caffemodel train_val.prototxt ip1 features_lmdb 10 lmdb
   extract_features alexnet.caffemodel val.prototxt fc6,fc7 fc6.h5,fc7.h5 100 hdf5 GPU 0
 
-db_type: lmdb or leveldb, a record of floats a row; hdf5 or npz, one array of the blob's shape, named after it. The net
-is in phase TEST and has a data layer; what it writes is there when all of it is. Started again after it was stopped, it
-goes on with its databases where net, model and first batch are the same, and no layer remembers the batches before;
-hdf5 and npz begin anew.
+db_type: lmdb or leveldb, one record of floats per row; hdf5 or npz, one array named after the blob. The net needs a
+data layer and runs in phase TEST. An output appears only once it is complete. If the tool is interrupted, running it
+again continues its databases, provided that the net, the model and the first batch are the same and no layer's output
+depends on earlier batches; hdf5 and npz files start from the beginning.
 """
 
 
@@ -50,17 +50,17 @@ hdf5 and npz begin anew.
 def extract_features(
     weights: str, model: str, blobs: str, outputs: str, batches: int, kind: str, mode: str, device: int
 ) -> None:
-    """Runs a net over its data and keeps what its blobs hold."""
-    from engine.tools import feature_files  # noqa: PLC0415  --help does without
+    """Run a net over its data and write the values of some of its blobs to databases or files."""
+    from engine.tools import feature_files  # noqa: PLC0415  --help does not need it
 
     names, paths = blobs.split(","), [Path(name) for name in outputs.split(",")]
     if len(names) != len(paths):
         raise DataError(f"{blobs} and {outputs}: the number of blob names and dataset names must be equal.")
     for given in (names, paths):
         if len({*given}) < len(given) or not all(map(str, given)):
-            raise DataError(f"{','.join(map(str, given))}: each name is there once.")
+            raise DataError(f"{','.join(map(str, given))}: names must be different and not empty.")
     if kind not in feature_files.KINDS:
-        raise DataError(f'db_type "{kind}"; there are {", ".join(feature_files.KINDS)}.')
+        raise DataError(f'unknown db_type "{kind}"; it must be one of {", ".join(feature_files.KINDS)}.')
     tested = _tested(model, weights, names, _gpu(mode, device))
     with tested.batches, ExitStack() as files:
         settings = _settings(tested, model, weights, batches) if _can_go_on(tested.net) else None
@@ -80,7 +80,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _gpu(mode: str, device: int) -> str:
     if mode not in ("CPU", "GPU"):
-        raise DeviceError(f'"{mode}"; there are CPU and GPU, and behind GPU its number.')
+        raise DeviceError(f'unknown mode "{mode}"; give CPU, or GPU followed by its number.')
     log.info(WHERE, f"Using {mode}")
     if mode == "GPU":
         log.info(WHERE, f"Using Device_id={device}")
@@ -88,7 +88,7 @@ def _gpu(mode: str, device: int) -> str:
 
 
 def _tested(model: str, weights: str, names: Sequence[str], gpu: str) -> "TestNet":
-    """The net in phase TEST, with a model's parameters, whose passes give the blobs `names`."""
+    """The net in phase TEST, with a model's parameters. Its passes return the blobs `names`."""
     from engine.devices import jax_setup  # noqa: PLC0415
     from engine.proto import caffe_pb2 as pb  # noqa: PLC0415
 
@@ -111,12 +111,12 @@ def _tested(model: str, weights: str, names: Sequence[str], gpu: str) -> "TestNe
 
 
 def _can_go_on(net: "Net") -> bool:
-    """Whether what it makes of a batch, of as many rows each time, does not depend on the batches before."""
+    """Whether the blobs of a batch do not depend on earlier batches, and all batches give the same number of rows."""
     return not net.recurrent_state and not any(layer.alone or layer.host for layer in net.layers)
 
 
 def _settings(tested: "TestNet", model: str, weights: str, batches: int) -> dict[str, Any]:
-    """What the rows follow from: net, model, and the data, of which the first batch is looked at."""
+    """What determines the rows: the net, the model and the data, which the first batch stands for."""
     import numpy as np  # noqa: PLC0415
 
     begin = tested.batches.state()
@@ -129,14 +129,14 @@ def _settings(tested: "TestNet", model: str, weights: str, batches: int) -> dict
 
 
 def _gone_on(tested: "TestNet", files: "dict[str, FeatureFile]") -> int:
-    """How many batches a stopped process had put into all of `files`; goes to where the next one begins."""
+    """The number of batches that an interrupted run had written to all `files`. Skips the data of these batches."""
     sizes = {name: (tested.net.blob_shapes[name] or (1,))[0] for name in files}
     done = min(file.rows // sizes[name] for name, file in files.items())
     for name, file in files.items():
         file.rows = done * sizes[name]
     if done:
         tested.batches.skip(done)
-        log.info(WHERE, f"Going on behind batch {done}")
+        log.info(WHERE, f"Continuing after batch {done}")
     return done
 
 

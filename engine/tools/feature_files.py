@@ -1,4 +1,4 @@
-"""Where the features of a net go: databases of float records, HDF5 and NumPy files; whole or not at all."""
+"""Outputs for a net's features: databases of float records, HDF5 and NumPy files, each written whole or not at all."""
 
 import io
 import secrets
@@ -18,9 +18,9 @@ from engine.host import atomic_file
 
 
 class FeatureFile(Protocol):
-    """Takes a blob's batches, one after the other, in a `with` block. The file is there when that has ended well.
+    """Takes a blob's batches, one after the other, in a `with` block. The file appears when the block ends normally.
 
-    rows: how many are written, in a stopped process, too. Set lower, the next batch begins there.
+    rows: how many have been written, those of an interrupted run included. If set lower, the next batch begins there.
     """
 
     rows: int
@@ -36,12 +36,12 @@ class FeatureFile(Protocol):
 
 
 def create(kind: str, path: Path, blob: str, settings: dict[str, Any] | None = None) -> FeatureFile:
-    """The file `path` of a KINDS' kind, for a blob. Raises DataError where it is there already.
+    """The file `path` of one of KINDS, for a blob. Raises DataError if it already exists.
 
-    settings: what is written, in JSON's values: with them a database goes on with what a stopped process had of it.
+    settings: JSON values that identify what is written, with which a database continues what an interrupted run left.
     """
     if path.exists() or path.is_symlink():
-        raise DataError(f"{path}: is there already. Remove it first, or give another name.")
+        raise DataError(f"{path}: already exists. Remove it first, or give another name.")
     if kind in WRITERS:
         return FeatureDatabase(kind, path, settings)
     return HDF5Features(path, blob) if kind == "hdf5" else NPZFeatures(path, blob)
@@ -51,10 +51,10 @@ KINDS = (*WRITERS, "hdf5", "npz")
 
 
 class FeatureDatabase:
-    """A database of float Datum records, a row each, with the keys 0000000000, 0000000001, …
+    """A database of float Datum records, one per row, with the keys 0000000000, 0000000001, …
 
-    As in Caffe, a row of shape (channels, height, width), or of fewer axes, gives its record that shape. Rows of more,
-    which Caffe refuses, are laid out along the channels.
+    As in Caffe, a row of up to three axes gives its record the shape (channels, height, width). Rows with more axes,
+    which Caffe refuses, are flattened into channels.
     """
 
     def __init__(self, backend: str, path: Path, settings: dict[str, Any] | None = None) -> None:
@@ -74,19 +74,19 @@ class FeatureDatabase:
     def write(self, rows: np.ndarray) -> None:
         shape = (*rows.shape[1:], 1, 1, 1)[:3] if rows.ndim <= 4 else (-1, 1, 1)
         for row in rows:
-            if self.rows >= self._found:  # those before are there
+            if self.rows >= self._found:  # earlier rows are in the database already
                 self._db.put(b"%010d" % self.rows, datum.floats(row.reshape(shape)))
             self.rows += 1
 
 
 class HDF5Features:
-    """A data set named after the blob, its batches one behind the other, as HDF5Data reads a top of that name."""
+    """A data set named after the blob, with its batches concatenated: HDF5Data reads it as the top of that name."""
 
     rows = 0
 
     def __init__(self, path: Path, blob: str) -> None:
         self._path, self._blob = path, blob
-        # One that a killed process left is written over; HDF5 locks it against others.
+        # A file left by a killed process is overwritten; HDF5 locks it against other processes.
         self._temporary = path.with_name(f".{path.name}.partial")
 
     def __enter__(self) -> Self:
@@ -117,7 +117,7 @@ class HDF5Features:
 
 
 class NPZFeatures:
-    """A NumPy archive with one array, named after the blob: its values wait in a file without a name."""
+    """A NumPy archive with one array, named after the blob. Until the end its values are kept in an unnamed file."""
 
     rows = 0
 
@@ -167,6 +167,6 @@ class NPZFeatures:
 def _check_alike(path: Path, kept: tuple[int, ...], rows: np.ndarray) -> None:
     if rows.shape[1:] != kept[1:]:
         raise DataError(
-            f"{path}: a batch has rows of shape {list(rows.shape[1:])}, and those before {list(kept[1:])}; an array "
+            f"{path}: a batch has rows of shape {list(rows.shape[1:])}, earlier ones of {list(kept[1:])}, but an array "
             "has rows of one shape. Give the net pictures of one size, or write an lmdb."
         )

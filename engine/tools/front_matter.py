@@ -1,4 +1,4 @@
-"""The Model Zoo's front matter: what a model's README says of it, key by key, at its head."""
+"""The Model Zoo's front matter: keys and values at the head of a model's README that describe the model."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -14,10 +14,10 @@ from engine.host import regular_file
 from engine.proto import raw_bytes
 
 KEYS = ("name", "caffemodel", "caffemodel_url", "license", "sha1", "caffe_commit", "gist_id")
-"""The Model Zoo's keys. A README may have others, as caffe_version."""
+"""The Model Zoo's keys. A README may have others, such as caffe_version."""
 
 LARGEST = 1 << 20
-"""Bytes of a README."""
+"""Bytes that a README may have."""
 
 FENCE = re.compile(r"---\s*")
 _KEY = re.compile(r"[A-Za-z_][\w-]*")
@@ -25,18 +25,18 @@ _KEY = re.compile(r"[A-Za-z_][\w-]*")
 
 @dataclass(frozen=True)
 class FrontMatter:
-    """`values`, and `lines`, where each stands, by key; in the file's order."""
+    """`values` and their line numbers, `lines`, both by key, in the file's order."""
 
     path: Path
     values: Mapping[str, str]
     lines: Mapping[str, int]
 
     def get(self, key: str) -> str:
-        """The value, "" where there is none."""
+        """The value, or "" if there is none."""
         return self.values.get(key, "")
 
     def need(self, key: str) -> str:
-        """The value. Raises DataError where there is none."""
+        """The value. Raises DataError if there is none."""
         if not self.get(key):
             raise DataError(
                 f"{self.path}: its front matter has no {key}.{suggest.did_you_mean(key, self.unknown())} Add a line "
@@ -49,7 +49,7 @@ class FrontMatter:
         return [key for key in self.values if key not in KEYS]
 
     def wrong(self, key: str, problem: str) -> DataError:
-        """An error that says where the value stands and what it is."""
+        """An error that gives the value, its file and line, and the problem with it."""
         return DataError(f"{self.path}:{self.lines[key]}: {key}: {self.values[key]}: {problem}")
 
 
@@ -57,7 +57,7 @@ def read(path: Path) -> FrontMatter:
     """The front matter of the README `path`: YAML between two lines of ---, or, as in the Model Zoo's gists, lines
     `key: value` below a heading `## Info`.
 
-    Raises DataError for a file that cannot be read, one that has none, and values that cannot be what their keys say.
+    Raises DataError if the file cannot be read or has no front matter, or if a value is not valid for its key.
     """
     try:
         text = raw_bytes.decoded(regular_file.read(path, LARGEST))
@@ -69,8 +69,8 @@ def read(path: Path) -> FrontMatter:
     found = _fenced(path, lines, first) if fenced else list(_below_heading(lines))
     if not found:
         raise DataError(
-            f"{path}: has no front matter: begin it with a line ---, lines `key: value` ({', '.join(KEYS)}), and a "
-            "line --- again."
+            f"{path}: has no front matter: begin it with a line ---, lines `key: value` ({', '.join(KEYS)}), and "
+            "another line ---."
         )
     made = FrontMatter(path, {key: value for key, value, _ in found}, {key: line for key, _, line in found})
     _check(made)
@@ -78,22 +78,25 @@ def read(path: Path) -> FrontMatter:
 
 
 def _fenced(path: Path, lines: list[str], first: int) -> list[tuple[str, str, int]]:
-    """(key, value, line) each."""
+    """The front matter's (key, value, line number) triples. `first`: the index of the line that opens it."""
     last = next((i for i in range(first + 1, len(lines)) if FENCE.fullmatch(lines[i])), None)
     if last is None:
-        raise DataError(f"{path}:{first + 1}: front matter begins here and does not end: close it with a line ---.")
+        raise DataError(f"{path}:{first + 1}: front matter begins here but does not end: close it with a line ---.")
     try:
         return list(_pairs(path, "\n".join(lines[first + 1 : last]), first + 2))
     except yaml.MarkedYAMLError as e:
         line = first + 2 + (e.problem_mark.line if e.problem_mark else 0)
         hint = " Put quotes around a value with a colon in it." if "mapping values" in str(e.problem) else ""
-        raise DataError(f"{path}:{line}: front matter that is no YAML: {e.problem or e.context}.{hint}") from e
+        raise DataError(f"{path}:{line}: the front matter is not valid YAML: {e.problem or e.context}.{hint}") from e
     except yaml.YAMLError as e:
-        raise DataError(f"{path}:{first + 2}: front matter that is no YAML: {' '.join(str(e).split())}.") from e
+        raise DataError(f"{path}:{first + 2}: the front matter is not valid YAML: {' '.join(str(e).split())}.") from e
 
 
 def _pairs(path: Path, text: str, number: int) -> Iterator[tuple[str, str, int]]:
-    """(key, value, line) each of YAML whose first line is `number`: scalars, whose nesting nothing has to follow."""
+    """The (key, value, line number) triples of YAML whose first line is `number`.
+
+    Reads parser events and accepts a flat mapping of scalars only, so that no nesting has to be followed.
+    """
     seen: set[str] = set()
     key: str | None = None
     depth = 0
@@ -111,11 +114,11 @@ def _pairs(path: Path, text: str, number: int) -> Iterator[tuple[str, str, int]]
         elif isinstance(event, yaml.MappingStartEvent) and not depth:
             depth = 1
         elif isinstance(event, yaml.NodeEvent):
-            raise DataError(f"{path}:{line}: front matter is lines `key: value`, each of one value.")
+            raise DataError(f"{path}:{line}: front matter consists of lines `key: value` with one value each.")
 
 
 def _below_heading(lines: list[str]) -> Iterator[tuple[str, str, int]]:
-    """(key, value, line) each, the first line of a key counting."""
+    """The (key, value, line number) triples. Of repeated keys, the first counts."""
     inside, seen = False, set()
     for number, line in enumerate(lines, start=1):
         key, _, value = (part.strip() for part in line.partition(":"))
@@ -134,24 +137,24 @@ def _check(made: FrontMatter) -> None:
         not name.isprintable() or "/" in name or name.startswith(".") or len(name.encode(errors="replace")) > 200
     ):
         raise made.wrong(
-            "caffemodel", "it must be the name of a file in this folder, without a / or a dot at its head."
+            "caffemodel", "it must be the name of a file in this folder, without a / and without a leading dot."
         )
     if sha1 and not re.fullmatch(r"[0-9a-fA-F]{40}", sha1):
-        raise made.wrong("sha1", f"a SHA-1 has 40 hexadecimal digits, and this {len(sha1)} characters.")
+        raise made.wrong("sha1", f"a SHA-1 has 40 hexadecimal digits; this has {len(sha1)} characters.")
     if url and (problem := wrong_url(url)):
         raise made.wrong("caffemodel_url", problem)
 
 
 def wrong_url(url: str) -> str:
-    """What is the matter with an address to fetch from; "" where nothing is."""
+    """What is wrong with a URL to fetch from; "" if nothing is."""
     try:
         parts = urlsplit(url)
         host = parts.hostname
         _ = parts.port
     except ValueError as e:
-        return f"it is no address: {e}."
+        return f"it is not a valid URL: {e}."
     if parts.scheme not in ("https", "http") or not host:
-        return "an address begins with https:// (or http://) and a host."
+        return "a URL begins with https:// (or http://) and a host."
     if not url.isprintable() or not url.isascii() or " " in url:
-        return "an address holds no blanks and no special characters: write them as %20 and the like."
+        return "a URL contains no spaces or special characters: percent-encode them, a space as %20."
     return ""

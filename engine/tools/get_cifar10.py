@@ -1,4 +1,4 @@
-"""get_cifar10: CIFAR-10, fetched and checked, as the two databases that configs/models/cifar10_quick reads."""
+"""get_cifar10: downloads and checks CIFAR-10, and builds the two databases that configs/models/cifar10_quick reads."""
 
 import tarfile
 import tempfile
@@ -32,25 +32,26 @@ SHA256 = {
 }
 DATABASES = {"cifar10_train_lmdb": TRAIN, "cifar10_test_lmdb": TEST}
 PICTURES = 10_000
-"""In a batch."""
+"""Per batch."""
 LARGEST = 1 << 28
-"""Bytes: more than the archive has."""
+"""Bytes: an upper bound of the archive's size."""
 
 EPILOG = """\b
 Examples:
-  scripts/get_cifar10                       fetch it (170 MB; proxies are taken from https_proxy)
-  scripts/get_cifar10 --from ~/Downloads    take cifar-10-binary.tar.gz, or what was in it, from a folder
+  scripts/get_cifar10                       download it (170 MB; the proxy is taken from https_proxy)
+  scripts/get_cifar10 --from ~/Downloads    take cifar-10-binary.tar.gz, or its contents, from a folder
 
-Makes cifar10_train_lmdb and cifar10_test_lmdb. Nets look for them where you are, and then beside their own files. On a
-cluster whose nodes have no way out, run it on the login node, or fetch the archive elsewhere, copy it and use --from.
+Builds cifar10_train_lmdb and cifar10_test_lmdb. Nets look for them in the current folder, then beside their own files.
+On a cluster whose nodes have no internet access, run it on the login node, or download the archive elsewhere, copy it
+and use --from.
 """
 
 
 @tool("get_cifar10", EPILOG)
 @click.option("--from", "folder", metavar="DIR", type=Path, help="Take the archive, or its batches, from this folder.")
-@click.option("--to", metavar="DIR", type=Path, default=Path(), help="Where to make the databases (here).")
+@click.option("--to", metavar="DIR", type=Path, default=Path(), help="Build the databases in this folder, not here.")
 def get_cifar10(folder: Path | None, to: Path) -> None:
-    """Fetches CIFAR-10's binary version, checks it, and makes two databases of its 60,000 pictures."""
+    """Download CIFAR-10's binary version, check it, and build two databases of its 60,000 pictures."""
     get(folder, to)
 
 
@@ -60,7 +61,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def get(folder: Path | None, to: Path, urls: Sequence[str] = URLS) -> None:
-    """Makes the databases in `to` of the files in `folder`, or of fetched ones for None. Those that are whole stay.
+    """Builds the databases in `to` from the files in `folder`, or for None downloads these. Complete databases stay.
 
     Raises DataError.
     """
@@ -83,10 +84,10 @@ def get(folder: Path | None, to: Path, urls: Sequence[str] = URLS) -> None:
 
 
 def check(path: Path, digest: str) -> None:
-    """Raises DataError unless the file has that SHA-256."""
+    """Raises DataError unless the file has the SHA-256 `digest`."""
     found = download.digest(path, "sha256")
     if found != digest:
-        raise DataError(f"{path}: its SHA-256 is {found} and CIFAR-10's is {digest}. Fetch it again.")
+        raise DataError(f"{path}: its SHA-256 is {found}, but CIFAR-10's is {digest}. Fetch it again.")
 
 
 def _there(database: Path, records: int) -> bool:
@@ -95,13 +96,13 @@ def _there(database: Path, records: int) -> bool:
     with closing(LMDB(database)) as db:
         found = db.entries
     if found != records:
-        raise DataError(f"{database}: is there already, with {found:,} records. Remove it, or use --to.")
-    log.info("get_cifar10", f"{database} is there already, with {found} records.")
+        raise DataError(f"{database}: already exists, with {found:,} records. Remove it, or use --to.")
+    log.info("get_cifar10", f"{database} already exists, with {found} records.")
     return True
 
 
 def _batches(folder: Path, room: Path) -> Path:
-    """The folder of the batches, checked: `folder`, one in it, or `room`, with what an archive in `folder` has."""
+    """The folder with the batches, checked: `folder`, its sub-folder, or `room`, into which the archive is unpacked."""
     for place in (folder, folder / "cifar-10-batches-bin"):
         if all((place / name).is_file() for name in (*TRAIN, *TEST)):
             for name in (*TRAIN, *TEST):
@@ -109,14 +110,14 @@ def _batches(folder: Path, room: Path) -> Path:
             return place
     archive = folder / ARCHIVE
     if not archive.is_file():
-        raise DataError(f"{folder}: has neither {ARCHIVE} nor {TRAIN[0]} … {TEST[0]}, which are in it.")
+        raise DataError(f"{folder}: has neither {ARCHIVE} nor its contents, {TRAIN[0]} … {TEST[0]}.")
     check(archive, SHA256[ARCHIVE])
     _unpack(archive, room)
     return room
 
 
 def _unpack(archive: Path, room: Path) -> None:
-    """The batches of an archive, whatever its folders are called, into `room`; nothing else of it."""
+    """Extracts only the batches of an archive into `room`, whatever folders they are in."""
     missing = {*TRAIN, *TEST}
     try:
         with tarfile.open(archive) as files:
@@ -128,7 +129,7 @@ def _unpack(archive: Path, room: Path) -> None:
                     (room / name).write_bytes(content.read())
                     missing.remove(name)
     except (tarfile.TarError, EOFError, zlib_error) as e:
-        raise DataError(f"{archive}: is no whole archive: {e}. Fetch it again.") from e
+        raise DataError(f"{archive}: the archive is damaged or incomplete: {e}. Fetch it again.") from e
     if missing:
         raise DataError(f"{archive}: has no {', '.join(sorted(missing))}.")
 

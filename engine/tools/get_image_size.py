@@ -1,4 +1,4 @@
-"""get_image_size: the names and sizes of listed pictures, for the name_size_file of SSD's layers."""
+"""get_image_size: writes the names and sizes of the pictures in a list, for the name_size_file of SSD's layers."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,29 +17,30 @@ from engine.tools.convert_annoset import BoxList
 
 WHERE = "get_image_size"
 EVERY = 1000
-"""Pictures a line of the log."""
+"""Pictures per log line."""
 
 EPILOG = """\b
 Example:
   get_image_size VOCdevkit/ test.txt test_name_size.txt
 
-Each line of LISTFILE holds the file name of a picture and a second word, as convert_annoset takes them. OUTFILE gets a
-line each: the picture's name without folder and ending, or its number in the -name_id_file, then its height and width.
+Each line of LISTFILE holds the file name of a picture and a second word, as in the lists for convert_annoset. OUTFILE
+gets one line per picture: its name without folder and extension, or its number in the -name_id_file, then its height
+and width.
 """
 
 
 @tool(WHERE, EPILOG)
-@click.option("--name_id_file", default="", metavar="FILE", help="A name and a number a line, for each picture.")
+@click.option("--name_id_file", default="", metavar="FILE", help="A file with a line `name number` for each picture.")
 @click.argument("root", metavar="ROOTFOLDER", type=Path)
 @click.argument("source", metavar="LISTFILE", type=Path)
 @click.argument("sizes", metavar="OUTFILE", type=Path)
 def get_image_size(name_id_file: str, root: Path, source: Path, sizes: Path) -> None:
-    """Writes how high and wide pictures are, by name."""
+    """Write the name, height and width of each picture in a list."""
     pictures = BoxList(source)
     log.info(WHERE, f"A total of {len(pictures)} images.")
     numbers = _numbers(Path(name_id_file)) if name_id_file else None
     if numbers is not None and len(numbers) != len(pictures):
-        raise DataError(f"{name_id_file} has {len(numbers):,} names, and {source} {len(pictures):,} pictures.")
+        raise DataError(f"{name_id_file} has {len(numbers):,} names, but {source} has {len(pictures):,} pictures.")
     lines = []
     for i, (name, _) in enumerate(progress.shown(pictures, len(pictures))):
         shown, stem = f"{source}:{pictures.line(i)}: {name}", Path(name).stem
@@ -64,13 +65,13 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _numbers(path: Path) -> dict[str, int]:
-    """The number of each name. Raises DataError for a line that is no such pair, and for a name given twice."""
+    """The number of each name. Raises DataError for a line that is not such a pair, and for a name given twice."""
     numbers: dict[str, int] = {}
     for line, row in enumerate(read_lines(path), 1):
         words = row.split()
         number = integer(words[1]) if len(words) == 2 else None
         if words and number is None:
-            raise DataError(f"{path}:{line}: is no name and number.")
+            raise DataError(f"{path}:{line}: must be a name and a number.")
         if words and words[0] in numbers:
             raise DataError(f"{path}:{line}: {words[0]} is given twice.")
         if number is not None:

@@ -1,4 +1,4 @@
-"""get_mnist: the whole MNIST set, fetched and checked, as the two databases that configs/models/lenet reads."""
+"""get_mnist: downloads and checks all of MNIST, and builds the two databases that configs/models/lenet reads."""
 
 import hashlib
 import tempfile
@@ -30,29 +30,29 @@ SHA256 = {
     "t10k-images-idx3-ubyte": "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7",
     "t10k-labels-idx1-ubyte": "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
 }
-"""Digests of the unpacked files, so that any way of compressing them will do."""
+"""Digests of the unpacked files, so that it does not matter how they are compressed."""
 
 DATABASES = {"mnist_train_lmdb": "train", "mnist_test_lmdb": "t10k"}
 SHIPPED = (5_000, 1_000)
-"""Records of the same databases made of the digits in configs/models/lenet/digits."""
+"""Records in the same databases when they are built from the digits in configs/models/lenet/digits."""
 LARGEST = 1 << 24
-"""Bytes: more than any of the files has, gzipped."""
+"""Bytes: an upper bound of each gzipped file's size."""
 
 EPILOG = """\b
 Examples:
-  scripts/get_mnist                     fetch it (11 MB; proxies are taken from https_proxy)
+  scripts/get_mnist                     download it (11 MB; the proxy is taken from https_proxy)
   scripts/get_mnist --from ~/mnist      take the four idx files from a folder, gzipped or not
 
-On a cluster whose nodes have no way out, run it on the login node, or fetch the four files elsewhere, copy them and use
---from. The files are kept in the cache folder, so that a second run needs no network.
+On a cluster whose nodes have no internet access, run it on the login node, or download the four files elsewhere, copy
+them and use --from. Downloads are kept in the user's cache, so that a second run needs no network.
 """
 
 
 @tool("get_mnist", EPILOG)
 @click.option("--from", "folder", metavar="DIR", type=Path, help="Take the idx files from this folder.")
-@click.option("--to", metavar="DIR", type=Path, default=Path(), help="Where to make the databases (here).")
+@click.option("--to", metavar="DIR", type=Path, default=Path(), help="Build the databases in this folder, not here.")
 def get_mnist(folder: Path | None, to: Path) -> None:
-    """Fetches the MNIST digits, checks them, and makes mnist_train_lmdb and mnist_test_lmdb."""
+    """Download the MNIST digits, check them, and build mnist_train_lmdb and mnist_test_lmdb."""
     get(folder, to)
 
 
@@ -62,7 +62,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def get(folder: Path | None, to: Path) -> None:
-    """Makes the databases in `to` from the files in `folder`, or from fetched ones for None. Those that are whole stay.
+    """Builds the databases in `to` from the files in `folder`, or for None downloads these. Complete databases stay.
 
     Raises DataError.
     """
@@ -77,7 +77,7 @@ def get(folder: Path | None, to: Path) -> None:
 
 
 def find(folder: Path, name: str) -> Path:
-    """The file of that name in `folder`, gzipped or not. Raises DataError."""
+    """The file `name` in `folder`, gzipped or not. Raises DataError if neither is there."""
     for path in (folder / f"{name}.gz", folder / name):
         if path.is_file():
             return path
@@ -85,33 +85,33 @@ def find(folder: Path, name: str) -> Path:
 
 
 def check(path: Path, digest: str) -> Path:
-    """`path`, if its unpacked contents have that SHA-256. Raises DataError."""
+    """Returns `path` if its unpacked contents have the SHA-256 `digest`. Raises DataError otherwise."""
     found = hashlib.sha256(idx.unpacked(path)).hexdigest()
     if found != digest:
-        raise DataError(f"{path}: SHA-256 of its contents is {found} and MNIST's is {digest}. Fetch it again.")
+        raise DataError(f"{path}: its contents have the SHA-256 {found}, but MNIST's is {digest}. Fetch it again.")
     return path
 
 
 def fetch(folder: Path, digests: Mapping[str, str] = SHA256, urls: Sequence[str] = URLS) -> None:
-    """Brings the files that `folder` lacks, or has damaged. Raises DataError with what each mirror said."""
+    """Downloads the files that are missing or damaged in `folder`. Raises DataError with each mirror's error."""
     files = {f"{name}.gz": partial(check, digest=digest) for name, digest in digests.items()}
     mirrors.fetch(folder, files, Mirrors("MNIST", urls, LARGEST))
 
 
 def make(database: Path, images: Path, labels: Path) -> None:
-    """Makes the `database`, in the place of a smaller one if that was made of the digits that come with hpcbrew.
+    """Builds `database`, replacing one of the same name that was built from the digits shipped with hpcbrew.
 
-    Raises DataError for anything else of that name.
+    Raises DataError if anything else has that name.
     """
     if database.exists():
         with closing(LMDB(database)) as db:
             entries = db.entries
         if entries == len(idx.read_labels(labels)):
-            log.info("get_mnist", f"{database} is there already, with {entries} records.")
+            log.info("get_mnist", f"{database} already exists, with {entries} records.")
             return
         if entries not in SHIPPED:
-            raise DataError(f"{database}: is there already, with {entries:,} records. Remove it, or use --to.")
-        log.info("get_mnist", f"{database}: the digits that come with hpcbrew make room for the whole set.")
+            raise DataError(f"{database}: already exists, with {entries:,} records. Remove it, or use --to.")
+        log.info("get_mnist", f"{database}: replacing the digits shipped with hpcbrew with the full set.")
     with (
         writing(database, DataError),
         tempfile.TemporaryDirectory(prefix=f".{database.name}.", dir=database.parent) as folder,

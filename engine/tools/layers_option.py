@@ -1,4 +1,4 @@
-"""--layers: modules of layers from outside of the tree, for a command to use. It imports little: help needs it."""
+"""--layers: modules with layers from outside the source tree. Imports little, since every --help loads it."""
 
 from collections.abc import Callable
 from typing import Any
@@ -7,7 +7,7 @@ import click
 
 
 def modules_of_layers(help_text: str) -> Callable[[Any], Any]:
-    """The option. Its modules are in use before the files that name their layers are read."""
+    """The option. Its modules are loaded before any file that uses their layers is read."""
     return click.option(
         "--layers",
         metavar="MODULE,…",

@@ -1,4 +1,4 @@
-"""What training logs tell, as panels of curves."""
+"""Turns training logs into panels of curves."""
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -16,8 +16,8 @@ Value = Callable[[Row], float]
 
 @dataclass(frozen=True)
 class View:
-    """What is shown: over iterations or seconds; each value of training the mean of so many, `smooth`; the learning
-    `rate` and the `throughput` in panels of their own."""
+    """What is shown. x: iterations or seconds. smooth: the number of training values in the moving average. rate and
+    throughput: whether the learning rate and the iterations per second get panels of their own."""
 
     x: Axis = "Iters"
     smooth: int = 1
@@ -26,13 +26,15 @@ class View:
 
     @property
     def title(self) -> str:
-        """What is written below the curves."""
+        """The label of the x axis."""
         return "Iteration" if self.x == "Iters" else "Seconds"
 
 
 def panels(logs: Mapping[str, TrainingLog], view: View) -> Iterator[Panel]:
-    """Losses of training and tests in one, every other output of a test in one of its own; then what else is asked for.
-    `logs`: by their names in the legend, "" where there is only one."""
+    """One panel for the losses of training and tests, one for each other test output, then those that `view` adds.
+
+    `logs`: by their names in the legend, "" if there is only one.
+    """
     losses = [*curves(logs, loss, view), *curves(logs, loss, view, tests=True)]
     yield Panel("loss", [curve for curve in losses if curve.points])
     rows = [row for log in logs.values() for tests in log.tests.values() for row in tests]
@@ -46,7 +48,7 @@ def panels(logs: Mapping[str, TrainingLog], view: View) -> Iterator[Panel]:
 
 
 def curves(logs: Mapping[str, TrainingLog], value: Value, view: View, *, tests: bool = False) -> Iterator[Curve]:
-    """A value over the iterations of each log, or over those of each of its test nets; a log has one colour."""
+    """A value of each log's training iterations, or with `tests` of each of its test nets. A log has one colour."""
     for group, (name, log) in enumerate(logs.items()):
         for number, rows in log.tests.items() if tests else [(0, log.train)]:
             what = f"test{f' #{number}' if number else ''}" if tests else "train"
@@ -60,14 +62,14 @@ def curves(logs: Mapping[str, TrainingLog], value: Value, view: View, *, tests: 
 
 
 def _smoothed(points: Sequence[tuple[float, float]], count: int) -> Sequence[tuple[float, float]]:
-    """Each value the mean of the last `count` ones."""
+    """The moving average over the last `count` values."""
     if count <= 1:
         return points
     found, total = [], 0.0
     for n, (x, y) in enumerate(points):
         total += y - (points[n - count][1] if n >= count else 0.0)
         found.append((x, total / min(n + 1, count)))
-    return [(x, y) for x, y in found if math.isfinite(y)]  # sums may be too large
+    return [(x, y) for x, y in found if math.isfinite(y)]  # sums may overflow
 
 
 def _output(name: str, row: Row) -> float:
@@ -75,13 +77,13 @@ def _output(name: str, row: Row) -> float:
 
 
 def loss(row: Row) -> float:
-    """The loss that is told of an iteration or a test; where none is, an output that is called one."""
+    """The loss that the log gives for an iteration or a test, or else an output with "loss" in its name."""
     named = (y for name, y in row.outputs.items() if "loss" in name.lower())
     return next(named, math.nan) if math.isnan(row.loss) else row.loss
 
 
 def _speeds(rows: Sequence[Row]) -> list[Row]:
-    """Iterations a second between two that are told of, in the place of the loss."""
+    """Rows with the iterations per second between consecutive rows, in place of the loss."""
     return [
         Row(b.iteration, b.seconds, loss=(b.iteration - a.iteration) / (b.seconds - a.seconds))
         for a, b in pairwise(rows)

@@ -1,4 +1,4 @@
-"""The files of a data set, each from the first mirror that gives it whole."""
+"""Downloads the files of a data set, each from the first mirror that delivers it intact."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,9 +11,9 @@ from engine.tools import download
 
 @dataclass(frozen=True)
 class Mirrors:
-    """Where a data set's files are: `urls`, which their names are put behind. `largest`: bytes, more than any has.
+    """Where a data set's files are: at their names, appended to one of `urls`.
 
-    `name`: of the data set, as messages call it.
+    `name`: the data set's name in messages. `largest`: an upper bound of the bytes in a file.
     """
 
     name: str
@@ -22,18 +22,18 @@ class Mirrors:
 
 
 def cache(name: str) -> Path:
-    """The folder in the user's cache for the files of a data set. Raises DataError for a user that has no home."""
+    """The folder in the user's cache for the files of a data set. Raises DataError for a user without a home folder."""
     try:
         return user_cache.home() / name
     except OSError as e:
-        raise DataError(f"there is no cache to fetch {name} into ({e}): set XDG_CACHE_HOME, or use --from DIR.") from e
+        raise DataError(f"no cache folder to fetch {name} into ({e}): set XDG_CACHE_HOME, or use --from DIR.") from e
 
 
 def fetch(folder: Path, files: Mapping[str, Callable[[Path], object]], mirrors: Mirrors) -> None:
-    """Brings the files that `folder` lacks, or has damaged.
+    """Downloads the files that are missing or damaged in `folder`.
 
-    `files`: for each name what raises DataError where the file is not whole. Raises DataError with what was said by
-    each mirror.
+    `files`: for each name, a check that raises DataError if the file is damaged. Raises DataError with each mirror's
+    error.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -53,7 +53,7 @@ def fetch(folder: Path, files: Mapping[str, Callable[[Path], object]], mirrors: 
             count = "file" if len(files) == 1 else f"{len(files)} files"
             raise DataError(
                 "\n".join([f"{name} cannot be fetched:", *said])
-                + f"\nWithout a way out (https_proxy?), copy the {count} here and use --from DIR."
+                + f"\nWithout internet access (is https_proxy set?), copy the {count} here and use --from DIR."
             )
 
 
@@ -72,6 +72,6 @@ def _download(url: str, path: Path, check: Callable[[Path], object], mirrors: Mi
         try:
             check(part)
         except DataError as e:
-            raise DataError(f"{url}: what came is not {mirrors.name}'s file: {e}") from e
+            raise DataError(f"{url}: the downloaded file is not {mirrors.name}'s: {e}") from e
 
     download.fetch(url, path, check=whole, known=True, largest=mirrors.largest)

@@ -1,4 +1,4 @@
-"""The arrays in a model or a solver state, with no net to say what they are for."""
+"""Reads the arrays in a model or a solver state, without the net that they belong to."""
 
 import math
 from collections.abc import Iterator
@@ -14,13 +14,13 @@ from engine.proto import caffe_pb2 as pb
 from engine.solver.snapshot import formats
 
 MOST, DEEPEST = 20_000, 16
-"""Groups and arrays of an HDF5 file, and strokes in their names: more than any net has. A file that goes round in
-circles has more."""
+"""Limits on an HDF5 file's number of groups and arrays and on their depth: more than any net has, but exceeded by a
+file whose links form a cycle."""
 
 
 @dataclass(frozen=True)
 class Entry:
-    """`values`, float32: the array number `index` of a layer, whose `type` HDF5 does not know."""
+    """The array number `index` of a layer: `values`, float32. `type` is "" for HDF5 files, which do not store it."""
 
     layer: str
     type: str
@@ -30,7 +30,7 @@ class Entry:
 
 @dataclass(frozen=True)
 class Contents:
-    """What a file holds. `about`: what it says of itself, in words."""
+    """A file's contents. `about`: a description for the user."""
 
     about: str
     entries: list[Entry]
@@ -38,8 +38,8 @@ class Contents:
 
 @dataclass(frozen=True)
 class Statistics:
-    """Of the values that are numbers: the Euclidean norm, the least, the largest (nan where there are none), and the
-    share of zeros among all. `others`: how many are no finite numbers."""
+    """The Euclidean norm, the least and the largest of the finite values (nan if there are none), and the share of
+    zeros among all values. `others`: how many values are not finite."""
 
     norm: float
     least: float
@@ -49,7 +49,7 @@ class Statistics:
 
 
 def read(path: Path) -> Contents:
-    """A .caffemodel or a .solverstate, binary or HDF5. Raises SnapshotError and PrototxtError."""
+    """Reads a .caffemodel or a .solverstate, binary or HDF5. Raises SnapshotError and PrototxtError."""
     if ".solverstate" in path.name:
         state = formats.read_state(path)
         entries = [Entry("history", "", i, values) for i, values in enumerate(state.history)]
@@ -57,7 +57,7 @@ def read(path: Path) -> Contents:
     if hdf5_file.is_hdf5(path):
         with hdf5_file.opened(path, SnapshotError) as file:
             if "data" not in file:
-                raise file.wrong("this is no model: it has no group /data.")
+                raise file.wrong("this is not a model: it has no group /data.")
             return Contents("model in HDF5", list(_in_group(file)))
     net = binary.read_net(path)
     try:
@@ -72,7 +72,7 @@ def read(path: Path) -> Contents:
 
 
 def statistics(values: np.ndarray) -> Statistics:
-    """Sums are those of float64."""
+    """The statistics of an array. Sums are accumulated in float64."""
     finite = values[np.isfinite(values)]
     return Statistics(
         float(np.sqrt(np.square(finite, dtype=np.float64).sum())),
@@ -88,17 +88,17 @@ def _about(net: pb.NetParameter) -> str:
 
 
 def _in_group(file: hdf5_file.HDF5File) -> Iterator[Entry]:
-    """The arrays below /data, in the order of the layers' names, which may have strokes in them."""
+    """The arrays below /data, in the order of the layers' names, which may contain slashes."""
     left, seen = ["data"], 0
     while left:
         group = left.pop()
         names = file.members(group)
         seen += 1 + len(names)
         if seen > MOST or group.count("/") > DEEPEST:
-            raise file.wrong(f"it has more than {MOST:,} groups and arrays, or they lie more than {DEEPEST} deep.")
+            raise file.wrong(f"it has more than {MOST:,} groups and arrays, or more than {DEEPEST} levels of them.")
         arrays = [name for name in names if file.is_dataset(f"{group}/{name}")]
         for name in sorted(arrays, key=lambda name: (len(name), name)):
             if not name.isdecimal():
-                raise file.wrong(f'"{group}/{name}" is no array of a layer: those are called 0, 1 and so on.')
+                raise file.wrong(f'"{group}/{name}" is not an array of a layer: those are called 0, 1 and so on.')
             yield Entry(group.removeprefix("data/"), "", int(name), file.numbers(f"{group}/{name}"))
         left += sorted((f"{group}/{name}" for name in names if name not in arrays), reverse=True)

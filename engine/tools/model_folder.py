@@ -1,4 +1,4 @@
-"""A model's folder, as the Model Zoo has them: a README with front matter, prototxts, and the model's file."""
+"""A model's folder in the Model Zoo's layout: a README with front matter, prototxts, and the model's file."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from engine.tools import download, front_matter
 from engine.tools.front_matter import FrontMatter
 
 README = "readme.md"
-"""In large letters or small ones."""
+"""Compared ignoring case."""
 
 
 @dataclass(frozen=True)
@@ -26,17 +26,17 @@ class ModelFolder:
 
     @property
     def file(self) -> Path:
-        """Where the model's file belongs. Raises DataError where the README does not name it."""
+        """The path of the model's file, which may not exist. Raises DataError if the README does not name it."""
         return self.path / self.about.need("caffemodel")
 
     def definitions(self) -> list[Path]:
-        """The prototxts of nets; solvers are none."""
+        """The prototxts of nets, without solvers."""
         there = sorted(self.path.glob("*.prototxt"))
         return [path for path in there if "solver" not in path.name]
 
 
 def find(given: Path) -> ModelFolder:
-    """The folder `given`, or that of the README `given`. Raises DataError where it has no README with front matter."""
+    """The model folder `given`, or that of the README `given`. Raises DataError without a README with front matter."""
     if not regular_file.exists(given):
         raise DataError(_absent(given))
     if not regular_file.is_folder(given):
@@ -46,20 +46,18 @@ def find(given: Path) -> ModelFolder:
     except OSError as e:
         raise DataError(f"{given}: cannot be read: {e.strerror}.") from e
     if not readmes:
-        raise DataError(
-            f"{given}: has no README.md that says what model it is, with a front matter of lines `key: value`."
-        )
+        raise DataError(f"{given}: has no README.md with a front matter of lines `key: value` that describe the model.")
     return ModelFolder(given, front_matter.read(readmes[0]))
 
 
 def shipped_as(given: Path) -> ModelFolder | None:
-    """The model of that name that ships; None where `given` is there itself, or none is called so."""
+    """The shipped model of that name; None if `given` exists as a file or folder, or no shipped model has the name."""
     there = None if regular_file.exists(given) else shipped.models().get(str(given))
     return find(there) if there else None
 
 
 def copied(name: str) -> str:
-    """How a model that ships becomes a folder of one's own, in words."""
+    """Tells the user how to get a shipped model as a folder of their own."""
     return f"hpcbrew new {name} copies it into a folder {name}, to be trained or changed"
 
 
@@ -69,24 +67,24 @@ def _absent(given: Path) -> str:
         return f"{name}: no such folder here. A model of that name ships with hpcbrew: {copied(name)}."
     near = suggest.did_you_mean(name, there, ignore_case=True)
     return (
-        f"{given}: no such file or folder; a model is a folder with a README.md, or that README.md.{near} Models that "
-        f"ship: {', '.join(there)}."
+        f"{given}: no such file or folder; give a model's folder, which has a README.md, or that README.md.{near} "
+        f"Shipped models: {', '.join(there)}."
     )
 
 
 def get(folder: ModelFolder, mirror: str = "") -> tuple[str, bool]:
-    """Brings the model's file into the folder; returns its SHA-1, and whether it was fetched.
+    """Fetches the model's file into the folder. Returns its SHA-1, and whether it was fetched.
 
-    `mirror`: a folder, or the address of one, that has the file by its name. A file that is there is left as it is.
-    Raises DataError, also where what is there, or comes, has another SHA-1 than the README says.
+    `mirror`: a folder, or its URL, that has a file of the same name. An existing file is left unchanged. Raises
+    DataError, also if the existing or the fetched file has another SHA-1 than the README says.
     """
     about, path, sha1 = folder.about, folder.file, folder.about.get("sha1")
     if regular_file.exists(path):
         found = download.digest(path)
         if sha1 and found != sha1.lower():
             raise DataError(
-                f"{path}: is there, and has the SHA-1 {found}; {about.path}:{about.lines['sha1']} says {sha1.lower()}. "
-                "Remove it, or give it another name, to fetch it."
+                f"{path}: already exists, with the SHA-1 {found}; {about.path}:{about.lines['sha1']} says "
+                f"{sha1.lower()}. Remove or rename it to fetch the model."
             )
         return found, False
     return download.fetch(_source(folder, mirror), path, sha1, None if sha1 else read_model), True
@@ -105,18 +103,18 @@ def _source(folder: ModelFolder, mirror: str) -> str | Path:
 
 
 def read_model(path: Path) -> pb.NetParameter:
-    """The net with its parameters in a .caffemodel. Raises DataError for what is none, as a page of a login."""
+    """The net with its parameters in a .caffemodel. Raises DataError for anything else, such as a login page."""
     try:
         net = binary.read_net(path)
     except EngineError as e:
-        raise DataError(f"{path}: is no .caffemodel: {e}") from e
+        raise DataError(f"{path}: is not a .caffemodel: {e}") from e
     if not any(layer.blobs for layer in net.layer):
-        raise DataError(f"{path}: is no .caffemodel: no layer of it has parameters.")
+        raise DataError(f"{path}: is not a .caffemodel: none of its layers has parameters.")
     return net
 
 
 def faults(folder: ModelFolder) -> Iterator[str]:
-    """What is the matter with the folder, in words: keys, definitions, and the model's file, where that is there."""
+    """Messages about what is wrong with the folder: its keys, its prototxts, and the model's file, if that exists."""
     about = folder.about
     for key in ("name", "caffemodel", "caffemodel_url", "license", "sha1"):
         if not about.get(key):

@@ -1,4 +1,4 @@
-"""Pictures of what a net has learnt: its filters, and what it makes of a picture."""
+"""Draws what a net has learned: its filters, and its feature maps of a picture."""
 
 from pathlib import Path
 
@@ -11,17 +11,17 @@ from engine.errors import DataError, NetError
 from engine.proto.caffe_pb2 import TEST
 
 MOST = 1024
-"""Pictures on a sheet."""
+"""Pictures per sheet."""
 
 
 def filters(weights: np.ndarray) -> tuple[ContactSheet, str]:
-    """The kernels of a convolution's `weights` (outputs, inputs, height, width), and what is shown, in words.
+    """A sheet of the kernels in a convolution's `weights` (outputs, inputs, height, width), and a caption for it.
 
-    Of three inputs they are in colour, blue, green, red; else each input is a picture in grey. The first 1,024 are
-    shown. Raises DataError for weights of other shapes.
+    Kernels with three inputs are drawn in colour, taken as blue, green, red; otherwise each input is drawn in grey.
+    Only the first 1,024 are shown. Raises DataError for weights of other shapes.
     """
     if weights.ndim != 4 or not weights.size:
-        raise DataError(f"weights of shape {list(weights.shape)} are no filters: those have four axes.")
+        raise DataError(f"weights of shape {list(weights.shape)} are not filters, which have four axes.")
     outputs, inputs, height, width = weights.shape
     coloured = inputs == 3
     shown = weights if coloured else weights.reshape(outputs * inputs, 1, height, width)
@@ -33,17 +33,19 @@ def filters(weights: np.ndarray) -> tuple[ContactSheet, str]:
 def features(
     model: Path, weights: Path, picture: Path, blob: str, mean: tuple[float, ...] = (), scale: float = 1
 ) -> tuple[ContactSheet, str]:
-    """What the net `model` with these weights makes of a picture at `blob`: each channel in grey; and that in words.
+    """A sheet of the feature maps at `blob` of the net `model` with these weights, in grey, and a caption for it.
 
-    The picture is stretched to the net's input, in blue, green, red from 0 to 255; `mean` is taken off, one for all
-    channels or one for each, and the rest multiplied by `scale`. Raises EngineError.
+    The picture is stretched to the net's input size, in blue, green, red from 0 to 255. Then `mean` is subtracted, one
+    value for all channels or one for each, and the result multiplied by `scale`. Raises EngineError.
     """
     from engine.python.caffe.net import Net  # noqa: PLC0415  JAX
 
     net = Net(str(model), TEST, weights=str(weights))
     shape = net.blobs[net.inputs[0]].shape if len(net.inputs) == 1 else ()
     if len(shape) != 4 or shape[1] not in (1, 3):
-        raise NetError(f"{model}: has no single input of pictures in grey or in colour; is it the deploy.prototxt?")
+        raise NetError(
+            f"{model}: it must have a single input, for pictures of 1 or 3 channels; is it the deploy.prototxt?"
+        )
     if blob not in net.blobs:
         raise NetError(f'{model}: has no blob "{blob}"; it has {", ".join(net.blobs)}.')
     if len(mean) not in (0, 1, shape[1]):
@@ -58,7 +60,7 @@ def features(
     net.forward()
     maps = net.blobs[blob].data
     if maps.ndim != 4:
-        raise DataError(f'blob "{blob}" of shape {list(maps.shape)} has no maps: those have four axes.')
+        raise DataError(f'blob "{blob}" of shape {list(maps.shape)} holds no feature maps, which have four axes.')
     shown = maps[0, :MOST, None]
     sheet = contact_sheet(list(shown), [str(i) for i in range(len(shown))])
     return sheet, f"{len(shown):,} of {maps.shape[1]:,} maps of {maps.shape[2]}×{maps.shape[3]}"

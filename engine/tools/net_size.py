@@ -8,9 +8,9 @@ from engine.net.net import Net
 
 @dataclass(frozen=True)
 class NetSize:
-    """parameters: numbers that are learnt. state: others that a model holds, as BatchNorm's averages.
+    """parameters: the number of learned values. state: that of a model's other values, such as BatchNorm's averages.
 
-    multiply_adds: of the forward pass over one item of the batch, in convolutions and inner products. batch: items.
+    multiply_adds: those of convolutions and inner products in the forward pass of one item of the batch. batch: items.
     """
 
     parameters: int
@@ -20,7 +20,7 @@ class NetSize:
 
 
 def of(net: Net) -> NetSize:
-    """Parameters that layers share count once. The batch is the first input's first axis."""
+    """The size of `net`. Parameters shared by layers count once. The batch size is the first input's first axis."""
     kept = [net.params[k] for k in net.kept]
     work = sum(
         layer.multiply_adds([net.shapes[v] for v in node.bottoms], [net.shapes[v] for v in tops])

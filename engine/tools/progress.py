@@ -1,4 +1,4 @@
-"""How far a tool is: a bar on terminals; the log's own lines say it elsewhere."""
+"""A tool's progress bar, on terminals only; elsewhere the lines of the log show the progress."""
 
 import sys
 from collections.abc import Callable, Iterable, Iterator
@@ -20,7 +20,7 @@ T = TypeVar("T")
 
 
 def shown(items: Iterable[T], total: int | None = None, begun: int = 0) -> Iterator[T]:
-    """The items, each counted when the next is asked for. `begun`: how many of the `total` were done before."""
+    """Yields the items, counting each when the next is requested. `begun`: how many of `total` were done before."""
     console = Console(file=sys.stderr)
     if not console.is_terminal:
         yield from items
@@ -35,7 +35,7 @@ def shown(items: Iterable[T], total: int | None = None, begun: int = 0) -> Itera
 
 @contextmanager
 def of_bytes(total: int | None, begun: int = 0) -> Iterator[Callable[[int], None]]:
-    """A bar of `total` bytes (None: nobody knows), and what tells it that so many more have come."""
+    """A progress bar for `total` bytes (None: unknown). Yields a function that advances it by a number of bytes."""
     console = Console(file=sys.stderr)
     columns = BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn()
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:

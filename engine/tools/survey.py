@@ -1,5 +1,4 @@
-"""What is in a database of Datum or AnnotatedDatum records: how many, of what sizes, with which labels or boxes; and
-which are broken."""
+"""Surveys a database of Datum or AnnotatedDatum records: their number, sizes, labels or boxes, and which are broken."""
 
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -20,7 +19,7 @@ Record = tuple[bytes, bytes]
 
 @dataclass(frozen=True)
 class Sample:
-    """A record as it can be shown: its label, or the classes of its boxes. pixels: (channels, height, width), uint8 or
+    """A record to be shown. labels: its label, or the classes of its boxes. pixels: (channels, height, width), uint8 or
     float32, in BGR order."""
 
     labels: tuple[int, ...]
@@ -29,9 +28,10 @@ class Sample:
 
 @dataclass
 class Survey:
-    """What was found. size: bytes of the values. shapes: (channels, height, width) → records. forms: raw, float or the
-    format of encoded pictures → records. boxes: how many; None where records have labels instead. labels → records, or
-    boxes.
+    """What was found. size: total bytes of the values. boxes: their number; None if the records have labels instead.
+
+    Counters: shapes, (channels, height, width) → records; forms, "raw", "float" or the format of encoded pictures →
+    records; labels, label → records or boxes.
     """
 
     records: int = 0
@@ -43,11 +43,11 @@ class Survey:
     labels: Counter[int] = field(default_factory=Counter)
     samples: list[Sample] = field(default_factory=list)
     sums: dict[int, np.ndarray] = field(default_factory=dict)
-    """By number of channels, the sum over such records of each channel's mean."""
+    """By number of channels: the sum of each channel's mean over all records with that many channels."""
 
     @property
     def means(self) -> dict[int, list[float]]:
-        """By number of channels: the mean of each channel, every record counting the same whatever its size."""
+        """By number of channels: the mean of each channel. All records have equal weight, whatever their size."""
         counts: Counter[int] = Counter()
         for shape, records in self.shapes.items():
             counts[shape[0]] += records
@@ -56,7 +56,7 @@ class Survey:
 
 @dataclass(frozen=True)
 class _Look:
-    """A record, read: why it is broken, or what it holds."""
+    """The result of reading a record: the reason why it is broken, or its contents."""
 
     key: str
     size: int
@@ -71,10 +71,10 @@ class _Look:
 def survey(
     database: Database, samples: int = 0, broken: Callable[[str, str], None] = lambda key, reason: None
 ) -> Survey:
-    """Reads and decodes every record, on all cores; keeps the first `samples` that can be used.
+    """Reads and decodes every record, on all cores, and keeps the first `samples` usable ones.
 
-    `broken` is told the key of each that cannot be used, and why; a terminal sees how many are done. Raises DataError
-    where the database itself cannot be read further.
+    Calls `broken` with the key of each unusable record and the reason. Shows a progress bar on a terminal. Raises
+    DataError if the database itself cannot be read further.
     """
     found = Survey()
     looks = (look for some in ordered.mapped(_looks, ordered.chunks(database.records())) for look in some)
@@ -106,7 +106,7 @@ def _look(key: str, value: bytes) -> _Look:
 
 
 def _parsed(value: bytes) -> tuple[pb.Datum, np.ndarray | None]:
-    """A record's picture, and its boxes as `annotation` has them where it is to have any. Raises DataError."""
+    """A record's picture, and its boxes in the form of `annotation`, or None if it has a label. Raises DataError."""
     if not value.startswith(ANNOTATED):
         return datum.parse(value), None
     try:
@@ -117,7 +117,7 @@ def _parsed(value: bytes) -> tuple[pb.Datum, np.ndarray | None]:
 
 
 _FORMATS = {b"\xff\xd8\xff": "JPEG", b"\x89PNG": "PNG", b"RIFF": "WebP", b"BM": "BMP"}
-"""By what their files begin with."""
+"""Picture formats by the first bytes of their files."""
 
 
 def _format(data: bytes) -> str:

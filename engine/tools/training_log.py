@@ -1,4 +1,4 @@
-"""Reads training logs: BVLC Caffe's of any age, with glog's old prefix or its newer one, and this engine's."""
+"""Reads training logs: those of any version of BVLC Caffe, with glog's old or new prefix, and this engine's."""
 
 import math
 import os
@@ -17,19 +17,22 @@ _TESTING = re.compile(r"Iteration (\d+), Testing net \(#(\d+)\)")
 _LOSS = re.compile(rf"Iteration (\d+)(?: \([^)]*\))?, loss = {_NUMBER}")
 _RATE = re.compile(rf"Iteration (\d+), lr = {_NUMBER}")
 _OUTPUT = re.compile(rf"(Train|Test) net output #\d+: (.+?) = {_NUMBER}")
-_SCORE = re.compile(rf"Test (score #\d+): {_NUMBER}")  # of 2014
+_SCORE = re.compile(rf"Test (score #\d+): {_NUMBER}")  # as Caffe wrote it in 2014
 _TEST_LOSS = re.compile(rf"Test loss: {_NUMBER}")
 
 
 class LogError(EngineError):
-    """A log that cannot be read, or in which nothing was trained or tested."""
+    """A log that cannot be read, or that contains no training and no test."""
 
 
 @dataclass
 class Row:
-    """What a log tells of an iteration: `seconds` from where training began to its first output, as in BVLC's
-    parse_log.py, and the learning `rate`, where it tells them; the averaged `loss`; the net's outputs by name, further
-    elements of one as NAME[1], NAME[2] …"""
+    """What a log says about an iteration; nan where it says nothing.
+
+    seconds: from the beginning of training to the iteration's first output, as in BVLC's parse_log.py. rate: the
+    learning rate. loss: the averaged loss. outputs: the net's outputs by name; further elements of an output are called
+    NAME[1], NAME[2] …
+    """
 
     iteration: int
     seconds: float = math.nan
@@ -40,8 +43,8 @@ class Row:
 
 @dataclass
 class TrainingLog:
-    """The iterations that were displayed, and the tests of each test net by its number, in the log's order. `diverged`:
-    the first of these iterations whose loss is no number."""
+    """The displayed iterations, and the tests of each test net by its number, in the log's order. `diverged`: the first
+    displayed iteration whose loss is not finite."""
 
     train: list[Row] = field(default_factory=list)
     tests: dict[int, list[Row]] = field(default_factory=dict)
@@ -49,7 +52,7 @@ class TrainingLog:
 
 
 def read(path: str | Path) -> TrainingLog:
-    """What a log tells. Raises LogError for a file that cannot be read, and for one that tells nothing."""
+    """Reads a log. Raises LogError if the file cannot be read or contains no iteration."""
     try:
         regular_file.check(path)
         with Path(path).open(encoding="utf-8", errors="replace") as lines:
@@ -58,14 +61,14 @@ def read(path: str | Path) -> TrainingLog:
         raise LogError(f"{path}: cannot be read: {e.strerror}.") from e
     if not found.train and not found.tests:
         raise LogError(
-            f'{path}: holds no iteration of a training: no line like "Iteration 100, loss = 0.5". '
+            f'{path}: contains no training iteration: there is no line like "Iteration 100, loss = 0.5". '
             "Is it the log of `caffe train`?"
         )
     return found
 
 
 def parse(lines: Iterable[str], year: int) -> TrainingLog:
-    """As `read`, of a log's lines; `year` is that of dates without one."""
+    """Parses the lines of a log. `year`: the year of the log's first dates, if they have none."""
     log = TrainingLog()
     train, test = Row(-1), Row(-1)
     for seconds, message in _timed(lines, year):
@@ -94,13 +97,13 @@ def parse(lines: Iterable[str], year: int) -> TrainingLog:
 
 def _add(row: Row, name: str, value: float, seconds: float) -> None:
     if not row.outputs:
-        row.seconds = seconds  # a test's end, not its beginning
+        row.seconds = seconds  # when the test ended, not when it began
     count = sum(known == name or known.startswith(f"{name}[") for known in row.outputs)
     row.outputs[f"{name}[{count}]" if count else name] = value
 
 
 def _spread_rates(log: TrainingLog) -> None:
-    """Tests are told without a rate: theirs is that of the iteration, or of the last one before it."""
+    """Gives each test, for which the log has no rate, the rate of its iteration or of the last one before it."""
     for rows in log.tests.values():
         rates = iter([row for row in log.train if not math.isnan(row.rate)])
         rate, following = math.nan, next(rates, None)
@@ -111,7 +114,7 @@ def _spread_rates(log: TrainingLog) -> None:
 
 
 def _timed(lines: Iterable[str], year: int) -> Iterator[tuple[float, str]]:
-    """Each line's seconds since training began ("Solving …", else its first line with a date), and its message."""
+    """Each line's message, with the seconds since training began ("Solving …", else the first line with a date)."""
     start = before = None
     begun = False
     for line in lines:
@@ -119,7 +122,7 @@ def _timed(lines: Iterable[str], year: int) -> Iterator[tuple[float, str]]:
         message = line[prefix.end() :] if prefix else line
         now = _date(prefix, year) if prefix else None
         if prefix and now and before and not prefix[1] and before - now > timedelta(days=180):
-            year += 1  # which began meanwhile
+            year += 1  # a new year began since the line before
             now = _date(prefix, year)
         before = now or before
         if now and (start is None or (not begun and message.startswith("Solving"))):

@@ -1,4 +1,4 @@
-"""`upgrade_net_proto_binary IN OUT`: a net with its parameters in today's form."""
+"""`upgrade_net_proto_binary IN OUT`: upgrades a .caffemodel to the current format."""
 
 import sys
 from collections.abc import Sequence
@@ -8,12 +8,12 @@ from engine.tools import command
 from engine.tools.upgrading import upgrade
 
 upgrade_net_proto_binary = upgrade(
-    "upgrade_net_proto_binary", "a net with its parameters", "caffemodel", binary.read_net, binary.write
+    "upgrade_net_proto_binary", "a .caffemodel", "caffemodel", binary.read_net, binary.write
 )
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run with `argv`, or the process's arguments; returns the exit status."""
+    """The command line. Returns the exit status."""
     return command.run(upgrade_net_proto_binary, argv)
 
 

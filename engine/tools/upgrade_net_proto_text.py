@@ -1,4 +1,4 @@
-"""`upgrade_net_proto_text IN OUT`: a net's prototxt in today's form."""
+"""`upgrade_net_proto_text IN OUT`: upgrades a net's prototxt to the current format."""
 
 import sys
 from collections.abc import Sequence
@@ -7,13 +7,11 @@ from engine.proto import text
 from engine.tools import command
 from engine.tools.upgrading import upgrade
 
-upgrade_net_proto_text = upgrade(
-    "upgrade_net_proto_text", "the definition of a net", "prototxt", text.read_net, text.write
-)
+upgrade_net_proto_text = upgrade("upgrade_net_proto_text", "a net's prototxt", "prototxt", text.read_net, text.write)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run with `argv`, or the process's arguments; returns the exit status."""
+    """The command line. Returns the exit status."""
     return command.run(upgrade_net_proto_text, argv)
 
 

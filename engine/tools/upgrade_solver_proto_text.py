@@ -1,4 +1,4 @@
-"""`upgrade_solver_proto_text IN OUT`: a solver's prototxt in today's form."""
+"""`upgrade_solver_proto_text IN OUT`: upgrades a solver's prototxt to the current format."""
 
 import sys
 from collections.abc import Sequence
@@ -7,11 +7,13 @@ from engine.proto import text
 from engine.tools import command
 from engine.tools.upgrading import upgrade
 
-upgrade_solver_proto_text = upgrade("upgrade_solver_proto_text", "a solver", "prototxt", text.read_solver, text.write)
+upgrade_solver_proto_text = upgrade(
+    "upgrade_solver_proto_text", "a solver's prototxt", "prototxt", text.read_solver, text.write
+)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run with `argv`, or the process's arguments; returns the exit status."""
+    """The command line. Returns the exit status."""
     return command.run(upgrade_solver_proto_text, argv)
 
 

@@ -40,7 +40,7 @@ def test_a_file_without_its_flag_is_understood(
 def test_the_list_of_commands_cuts_no_sentence_short(capsys):
     assert main(["--help"]) == 0
     listed = " ".join(capsys.readouterr().out.split())
-    assert "Draws the graph of NET, a prototxt, into PICTURE, whose ending says its format." in listed
+    assert "Draw the graph of NET, a prototxt, to PICTURE, in the format of its file extension." in listed
     assert "..." not in listed.partition("Commands:")[2]
 
 

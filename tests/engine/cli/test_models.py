@@ -68,8 +68,12 @@ def test_a_model_that_ships_is_told_of_by_its_name_with_what_makes_it_one_s_own(
             "resnet50",
             "resnet50: no such folder here. A model of that name ships .*: hpcbrew new resnet50 copies",
         ),
-        ("info", "resnet51", "resnet51: no such file or folder; a model is a folder with a README.md, .* Did you mean"),
-        ("info", "/no/lenet", "/no/lenet: no such file or folder; .* Models that ship: alexnet, "),
+        (
+            "info",
+            "resnet51",
+            "resnet51: no such file or folder; give a model's folder, which has a README.md, .* Did you mean",
+        ),
+        ("info", "/no/lenet", "/no/lenet: no such file or folder; .* Shipped models: alexnet, "),
     ],
 )
 def test_a_folder_that_is_not_there_is_told_with_the_models_that_ship(

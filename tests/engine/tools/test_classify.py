@@ -57,9 +57,9 @@ def test_an_array_of_pictures(flags, tmp_path):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (["--model_def", "gone.prototxt"], "gone.prototxt: no such file; --model_def FILE"),
-        (["--mean_file", "gone.npy"], "--mean_file '' goes without"),
-        (["--ext", "gif"], "has no file *.gif"),
+        (["--model_def", "gone.prototxt"], "gone.prototxt: no such file; name yours with --model_def FILE"),
+        (["--mean_file", "gone.npy"], "With --mean_file '' no mean is subtracted"),
+        (["--ext", "gif"], "contains no *.gif file"),
         (["--images_dim", "2,2"], "image_dims [2, 2]"),
     ],
 )

@@ -71,7 +71,7 @@ def test_bad_input(tmp_path, capsys):
     sizes = made(tmp_path / "sizes", *(datum.raw(np.zeros((1, n, 4), np.uint8), 0) for n in (3, 3, 5)))
     broken = made(tmp_path / "broken", pb.Datum(channels=1, height=9, width=9, data=b"few"))
     for args, says in (
-        ((sizes, tmp_path / "mean"), 'sizes: record "00000002": Incorrect data field size 20: is 1×5×4'),
+        ((sizes, tmp_path / "mean"), 'sizes: record "00000002": Incorrect data field size 20: it is 1×5×4'),
         ((broken,), 'broken: record "00000000": says 1×9×9'),
         ((tmp_path / "gone",), "gone: no such folder"),
         (("-backend=leveldb", sizes), "an LMDB, not a LevelDB"),

@@ -95,9 +95,9 @@ def test_pixels_lie_by_the_factor_that_sides_are_stretched_by(pictures):
 @pytest.mark.parametrize(
     ("lines", "flags", "said"),
     [
-        ("a.png\n", ("-label_type", "txt"), "list:1: has 1 words"),
+        ("a.png\n", ("-label_type", "txt"), "list:1: 1 words found"),
         ("", ("-label_type", "txt"), "list"),
-        ("0.png 0.txt\n", (), "-label_map_file is needed"),
+        ("0.png 0.txt\n", (), "-label_map_file is required"),
         ("0.png list\n", ("-label_type", "txt"), "line 1 has 2 words"),
     ],
 )

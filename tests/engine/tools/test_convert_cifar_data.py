@@ -42,7 +42,7 @@ def test_records_are_those_of_caffe_s_converter(batches, tmp_path, backend, caps
 def test_bad_input_makes_no_database(batches, tmp_path, capsys):
     folder, rows = batches
     for name, data, says in (
-        ("data_batch_3.bin", b"short", "data_batch_3.bin: 5 bytes; a batch has 3,073 a picture"),
+        ("data_batch_3.bin", b"short", "data_batch_3.bin: 5 bytes; a batch has 3,073 per picture"),
         ("data_batch_2.bin", rows[0].tobytes() + b"\xff" + rows[1, 1:].tobytes(), "record 1 has label 255"),
         ("data_batch_1.bin", None, "data_batch_1.bin: cannot be read: No such file"),
     ):

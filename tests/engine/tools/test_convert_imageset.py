@@ -118,7 +118,7 @@ def test_sizes_are_checked_where_that_is_asked_for(pictures, capsys):
     assert convert(pictures) == 0
     assert convert(pictures, "-check_size", name="checked") == 2
     said = capsys.readouterr().err
-    assert "list.txt:5: 4.png: Incorrect data field size 144: is 3×8×6" in said
+    assert "list.txt:5: 4.png: Incorrect data field size 144: it is 3×8×6" in said
     assert "list.txt:1: 0.png, the first, is 3×6×8" in said
     assert not (pictures / "checked").exists()
     assert convert(pictures, "-check_size", "-resize_height=5", "-resize_width=5", name="checked") == 0
@@ -181,7 +181,7 @@ def test_what_was_killed_goes_on_where_it_was(pictures):
     process.communicate()
     assert not (pictures / "db").exists()
     done = subprocess.run(command, capture_output=True, text=True, check=True)
-    assert "Going on behind line" in done.stderr
+    assert "Continuing after line" in done.stderr
     assert "Processed 300 files." in done.stderr
     assert run(*args, pictures / "straight") == 0
     assert records(pictures / "db") == records(pictures / "straight")

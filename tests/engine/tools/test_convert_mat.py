@@ -76,9 +76,9 @@ def test_a_file_of_an_older_version(tmp_path):
 @pytest.mark.parametrize(
     ("arrays", "flags", "says"),
     [
-        ({"X": PICTURES}, [], 'there is no array "data" in it; there are "X". Say -data NAME.'),
-        ({"data": PICTURES}, [], 'there is no array "label" in it; there are "data". Say -label NAME.'),
-        ({"data": PICTURES, "label": [1, 2]}, [], '"label" has 2 values, and there are 5 pictures'),
+        ({"X": PICTURES}, [], 'it has no array "data", only "X". Name one with -data NAME.'),
+        ({"data": PICTURES}, [], 'it has no array "label", only "data". Name one with -label NAME.'),
+        ({"data": PICTURES, "label": [1, 2]}, [], '"label" has 2 values, but there are 5 pictures'),
         ({"data": PICTURES, "label": [1, 2, 3, 0.5, 4]}, [], '"label" has 0.5 for picture 3'),
         ({"data": PICTURES, "label": [1, 2, 3, 4, np.nan]}, [], '"label" has nan for picture 4'),
         ({"data": PICTURES.ravel()}, ["-label="], '"data" is 360 (outermost axis first)'),

@@ -38,9 +38,9 @@ def test_names_may_be_of_any_bytes(tmp_path):
 @pytest.mark.parametrize(
     ("lines", "said"),
     [
-        ("cat 1\ndog\n", "list:2: has 1 fields and the first line 2"),
+        ("cat 1\ndog\n", "list:2: has 1 fields, but the first line has 2"),
         ("a cat 1 A cat\n", "list:1: has 5 fields"),
-        ("cat one\n", 'list:1: has the number "one"'),
+        ("cat one\n", 'list:1: "one" is not a whole number'),
         ("cat\n\ndog\n", "list:2: has no name"),
         ("\n", "list: lists no classes"),
     ],

@@ -25,7 +25,7 @@ def test_the_defaults_are_bvlcs():
 
 
 def test_what_are_no_numbers_is_told():
-    with pytest.raises(click.BadParameter, match='"2,b" are no whole numbers'):
+    with pytest.raises(click.BadParameter, match='"2,b" is not a comma-separated list of whole numbers'):
         parsed("--channel_swap", "2,b")
 
 
@@ -38,7 +38,7 @@ def test_flags_are_keywords_of_a_classifier(tmp_path):
 
 
 def test_a_missing_file_is_told_with_its_flag():
-    with pytest.raises(DataError, match=r"gone: no such file; --model_def FILE"):
+    with pytest.raises(DataError, match=r"gone: no such file; name yours with --model_def FILE"):
         deployed.check(parsed("--model_def", "gone"))
 
 

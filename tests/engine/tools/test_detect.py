@@ -52,8 +52,8 @@ def test_a_picture_of_means_counts_by_channel(flags, tmp_path):
     ("table", "message"),
     [
         ("filename,xmin,ymin\n", "in.csv:1: the header has no ymax, xmax"),
-        ("filename,xmin,ymin,xmax,ymax\n", "no line behind its header"),
-        ("filename,xmin,ymin,xmax,ymax\na.png,1,2,x,4\n", 'in.csv:2: "2,1,4,x" are no four numbers'),
+        ("filename,xmin,ymin,xmax,ymax\n", "no lines after its header"),
+        ("filename,xmin,ymin,xmax,ymax\na.png,1,2,x,4\n", 'in.csv:2: "2,1,4,x": four numbers are needed'),
         ("filename,xmin,ymin,xmax,ymax\na.png,1,2\n", "in.csv:2"),
         ("filename,xmin,ymin,xmax,ymax\na.png,1,2,inf,4\n", "in.csv:2"),
         ("filename,xmin,ymin,xmax,ymax\na.png,90,90,99,99\n", "a.png: window [90, 90, 99, 99]"),

@@ -31,7 +31,8 @@ def test_a_phase_is_drawn(net, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("name", "picture", "message"), [("gone.prototxt", "x.svg", "no such file"), ("net.prototxt", "x", "ending")]
+    ("name", "picture", "message"),
+    [("gone.prototxt", "x.svg", "no such file"), ("net.prototxt", "x", "file extension")],
 )
 def test_what_cannot_be_drawn_is_told(net, tmp_path, name, picture, message, capsys):
     assert draw_net.main([str(tmp_path / name), str(tmp_path / picture)]) == 2

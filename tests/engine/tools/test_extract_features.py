@@ -64,12 +64,12 @@ def test_features_of_several_blobs_round_and_round(folder, capsys):
     ("args", "says"),
     [
         (["y,t", "out", "2", "lmdb"], "the number of blob names and dataset names must be equal"),
-        (["y,t", "out,out", "2", "lmdb"], "out,out: each name is there once"),
-        (["y", "out", "2", "csv"], 'db_type "csv"; there are lmdb, leveldb, hdf5, npz'),
+        (["y,t", "out,out", "2", "lmdb"], "out,out: names must be different"),
+        (["y", "out", "2", "csv"], 'unknown db_type "csv"; it must be one of lmdb, leveldb, hdf5, npz'),
         (["y", "out", "0", "lmdb"], "0 is not in the range x>=1"),
         (["z", "out", "2", "lmdb"], "Unknown feature blob name z in the network tiny"),
-        (["y", "db", "2", "lmdb"], "db: is there already"),
-        (["y", "out", "2", "lmdb", "TPU"], '"TPU"; there are CPU and GPU'),
+        (["y", "db", "2", "lmdb"], "db: already exists"),
+        (["y", "out", "2", "lmdb", "TPU"], 'unknown mode "TPU"; give CPU, or GPU'),
     ],
 )
 def test_bad_arguments_write_nothing(folder, capsys, args, says):
@@ -121,7 +121,7 @@ def test_databases_are_gone_on_with(folder, monkeypatch, capsys, writes):
     assert not (folder / "y_lmdb").exists()
     capsys.readouterr()
     assert run(*args) == 0
-    assert f"Going on behind batch {writes // 2}" in capsys.readouterr().err
+    assert f"Continuing after batch {writes // 2}" in capsys.readouterr().err
     assert run("y,t", "y_straight,t_straight", "4", "lmdb") == 0
     for blob in "yt":
         assert list(LMDB(folder / f"{blob}_lmdb").records()) == list(LMDB(folder / f"{blob}_straight").records())

@@ -66,7 +66,7 @@ def test_nothing_is_left_of_what_ends_half_way(tmp_path, kind):
 @pytest.mark.parametrize("kind", feature_files.KINDS)
 def test_an_existing_file_and_a_missing_folder(tmp_path, kind):
     (tmp_path / "out").write_text("mine")
-    with pytest.raises(DataError, match="out: is there already"):
+    with pytest.raises(DataError, match="out: already exists"):
         write(kind, tmp_path / "out")
     assert (tmp_path / "out").read_text() == "mine"
     with pytest.raises(DataError, match="cannot be written"):
@@ -75,5 +75,5 @@ def test_an_existing_file_and_a_missing_folder(tmp_path, kind):
 
 @pytest.mark.parametrize("kind", ["hdf5", "npz"])
 def test_rows_of_two_shapes_make_no_array(tmp_path, kind):
-    with pytest.raises(DataError, match=r"rows of shape \[10\], and those before \[2, 5\]"):
+    with pytest.raises(DataError, match=r"rows of shape \[10\], earlier ones of \[2, 5\]"):
         write(kind, tmp_path / "out", [BATCHES[0], BATCHES[0].reshape(4, 10)])

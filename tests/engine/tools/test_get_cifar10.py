@@ -81,7 +81,7 @@ def test_other_batches_are_refused_and_nothing_is_made(cifar: Path, tmp_path: Pa
     for source, says in (
         (cifar, "data_batch_3.bin: its SHA-256 is"),
         (folder, "cifar-10-binary.tar.gz: its SHA-256 is"),
-        (tmp_path, "has neither cifar-10-binary.tar.gz nor data_batch_1.bin … test_batch.bin"),
+        (tmp_path, "has neither cifar-10-binary.tar.gz nor its contents, data_batch_1.bin … test_batch.bin"),
     ):
         assert got(source, tmp_path / "made") == 2
         assert says in capsys.readouterr().err
@@ -98,4 +98,4 @@ def test_another_database_of_that_name_stays(cifar: Path, tmp_path: Path, capsys
     assert got(cifar, tmp_path / "made") == 0
     monkeypatch.setattr(get_cifar10, "PICTURES", 5)
     assert got(cifar, tmp_path / "made") == 2
-    assert "cifar10_train_lmdb: is there already, with 20 records" in capsys.readouterr().err
+    assert "cifar10_train_lmdb: already exists, with 20 records" in capsys.readouterr().err

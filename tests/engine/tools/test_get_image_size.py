@@ -34,10 +34,10 @@ def test_pictures_can_have_numbers(listed):
 @pytest.mark.parametrize(
     ("ids", "said"),
     [
-        ("one 1\n", "has 1 names, and list 2 pictures"),
+        ("one 1\n", "has 1 names, but list has 2 pictures"),
         ("one 1\nthree 2\n", "list:2: b/two.v2.png: ids has no number for two.v2"),
         ("one 1\none 2\n", "ids:2: one is given twice"),
-        ("one\n", "ids:1: is no name and number"),
+        ("one\n", "ids:1: must be a name and a number"),
     ],
 )
 def test_numbers_that_do_not_fit_are_refused(listed, capsys, ids, said):

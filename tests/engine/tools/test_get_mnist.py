@@ -79,8 +79,8 @@ def test_the_next_mirror_serves_where_one_fails(tmp_path, mirror):
     ("kind", "says"),
     [
         ("gone", "the server answers 404"),
-        ("portal", "is not MNIST's file: .*SHA-256"),
-        ("other", "is not MNIST's file: .*SHA-256"),
+        ("portal", "the downloaded file is not MNIST's: .*SHA-256"),
+        ("other", "the downloaded file is not MNIST's: .*SHA-256"),
         ("cut", "the connection broke off after 200 of [0-9]+ bytes"),
     ],
 )
@@ -131,7 +131,7 @@ def test_the_shipped_digits_make_room(tmp_path, as_mnist):
 def test_another_database_of_that_name_stays(tmp_path, as_mnist, capsys):
     _digits(tmp_path / "mnist_test_lmdb", 7)
     assert get_mnist.main(["--from", str(DIGITS), "--to", str(tmp_path)]) == 2
-    assert "mnist_test_lmdb: is there already, with 7 records" in capsys.readouterr().err
+    assert "mnist_test_lmdb: already exists, with 7 records" in capsys.readouterr().err
     assert LMDB(tmp_path / "mnist_test_lmdb").entries == 7
 
 
@@ -142,7 +142,7 @@ def test_a_folder_without_the_files(tmp_path, capsys):
 
 def test_other_digits_are_refused(tmp_path, capsys):
     assert get_mnist.main(["--from", str(DIGITS), "--to", str(tmp_path)]) == 2
-    assert "and MNIST's is ba891046" in capsys.readouterr().err
+    assert "but MNIST's is ba891046" in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
 
 

@@ -57,9 +57,9 @@ def test_a_folder_is_found_by_its_readme_however_written(tmp_path: Path) -> None
     by_file = model_folder.find(tmp_path / "small" / "readme.md")
     assert by_folder == by_file
     assert by_folder.file == tmp_path / "small" / "small.caffemodel"
-    with pytest.raises(DataError, match=r"has no README.md that says what model it is"):
+    with pytest.raises(DataError, match=r"has no README.md with a front matter"):
         model_folder.find(tmp_path)
-    with pytest.raises(DataError, match="no/such: no such file or folder; a model is"):
+    with pytest.raises(DataError, match="no/such: no such file or folder; give a model's folder"):
         model_folder.find(tmp_path / "no" / "such")
 
 
@@ -82,18 +82,18 @@ def test_a_mirror_has_it_by_its_name(tmp_path: Path, server: tuple[str, ModelSer
 
 def test_a_file_that_is_there_is_never_overwritten(tmp_path: Path) -> None:
     folder = write(tmp_path, file=b"mine")
-    with pytest.raises(DataError, match=r"is there, and has the SHA-1 .*README.md:6 says .* Remove it"):
+    with pytest.raises(DataError, match=r"already exists, with the SHA-1 .*README.md:6 says .* Remove or rename it"):
         model_folder.get(folder)
     assert folder.file.read_bytes() == b"mine"
 
 
 def test_without_a_sha1_what_comes_must_be_a_model(tmp_path: Path) -> None:
     folder = write(tmp_path / "small", sha1=None)
-    with pytest.raises(DataError, match=r"README.md:4: caffemodel_url: http.*without TLS and without a SHA-1"):
+    with pytest.raises(DataError, match=r"README.md:4: caffemodel_url: http.*without TLS or a SHA-1"):
         model_folder.get(folder)
     for page in (b"<html>Log in</html>", b""):
         (tmp_path / "small.caffemodel").write_bytes(page)
-        with pytest.raises(DataError, match=r"is no .caffemodel"):
+        with pytest.raises(DataError, match=r"is not a .caffemodel"):
             model_folder.get(folder, str(tmp_path))
     (tmp_path / "small.caffemodel").write_bytes(model())
     assert model_folder.get(folder, str(tmp_path)) == (hashlib.sha1(model()).hexdigest(), True)
@@ -110,7 +110,7 @@ def test_without_a_sha1_what_comes_must_be_a_model(tmp_path: Path) -> None:
             {"file": model(INPUT + ip("a", "x", "a", 5)), "sha1": None},
             ["has no sha1", "Cannot copy param 0 weights from layer 'a'"],
         ),
-        ({"file": b"none", "sha1": None}, ["has no sha1", "is no .caffemodel"]),
+        ({"file": b"none", "sha1": None}, ["has no sha1", "is not a .caffemodel"]),
     ],
 )
 def test_what_is_the_matter_with_a_folder_is_told(tmp_path: Path, change: dict, says: list[str]) -> None:

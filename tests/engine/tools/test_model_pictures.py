@@ -38,7 +38,7 @@ def test_others_are_in_grey_and_so_many_as_can_be_looked_at() -> None:
 
 @pytest.mark.parametrize("shape", [(4, 3), (0, 3, 1, 1)])
 def test_what_has_no_kernels_has_no_filters(shape: tuple[int, ...]) -> None:
-    with pytest.raises(DataError, match="are no filters"):
+    with pytest.raises(DataError, match="are not filters"):
         model_pictures.filters(np.zeros(shape, np.float32))
 
 
@@ -53,7 +53,7 @@ def test_a_picture_is_seen_through_the_net(folder: Path) -> None:
     ("change", "says"),
     [
         ({"blob": "cnv"}, 'no blob "cnv"; it has data, conv, all'),
-        ({"blob": "all"}, "has no maps"),
+        ({"blob": "all"}, "holds no feature maps"),
         ({"picture": "a.caffemodel"}, "a.caffemodel: "),
         ({"mean": (1, 2)}, "2 means for 3 channels"),
     ],

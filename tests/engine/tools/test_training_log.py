@@ -76,7 +76,7 @@ def test_tests_of_2014_have_scores():
 @pytest.mark.parametrize("text", ["", "Iteration\n", "\x00\xff" * 9, "I9999 99:99:99.999999 1 a] Iteration 0"])
 def test_a_log_that_tells_nothing_is_refused(tmp_path, text):
     (tmp_path / "x.log").write_bytes(text.encode("latin-1"))
-    with pytest.raises(LogError, match=r"x\.log: holds no iteration"):
+    with pytest.raises(LogError, match=r"x\.log: contains no training iteration"):
         read(tmp_path / "x.log")
 
 

@@ -47,7 +47,7 @@ def test_logs_and_folders_that_were_fetched_are_drawn(trained: Path, tmp_path: P
         (["none"], "no job 'none' was submitted from here"),
         (["pictures"], "no job 'pictures' was submitted from here"),
         (["lenet"], "lenet: nothing was trained or tested yet"),
-        (["train.log"], "train.log: holds no iteration of a training"),
+        (["train.log"], "train.log: contains no training iteration"),
         (["fetched", "-o", "x.xyz"], "x.xyz: cannot be written"),
     ],
 )
