@@ -1,14 +1,14 @@
-"""Passes by a checkout of Caffe that is not built, where a script puts its python folder first on sys.path.
+"""Makes `import caffe` skip a Caffe checkout that is not built when a script puts its python folder first on sys.path.
 
-Scripts and notebooks do: `sys.path.insert(0, caffe_root + "python")`. There is a package `caffe` there, which ends at
-the compiled `_caffe` that it has not. Where hpcbrew is installed Python imports this module whenever it starts: it is
-small, and imports only what is there anyway.
+Many scripts and notebooks do so: `sys.path.insert(0, caffe_root + "python")`. The package `caffe` in that folder cannot
+be imported, because the compiled `_caffe` is missing. Where hpcbrew is installed, Python imports this module at every
+start, so it is small and imports only what is loaded anyway.
 """
 
 import sys
 from os.path import dirname, isfile, join
 
-TYPE_CHECKING = False  # that of typing, which takes longer to import than all else here
+TYPE_CHECKING = False  # instead of typing's, which takes longer to import than everything else here
 if TYPE_CHECKING:
     from importlib.machinery import ModuleSpec
 
@@ -16,10 +16,10 @@ OWN = dirname(__file__)  # noqa: PTH120  pathlib takes fifty times as long to im
 
 
 class BuiltCaffe:
-    """Finds `caffe`, the first on sys.path but for those that could not be imported."""
+    """A finder that replaces the first `caffe` on sys.path by this project's package if it is not built."""
 
     def find_spec(self, fullname: str, path: object = None, target: object = None) -> "ModuleSpec | None":
-        """This project's package in place of one that is not built, which is said; None leaves it to Python."""
+        """This project's package instead of one that is not built, with a note on stderr; None leaves it to Python."""
         if fullname != "caffe":
             return None
         from importlib.machinery import PathFinder  # noqa: PLC0415  see above
@@ -29,14 +29,15 @@ class BuiltCaffe:
             return None
         own = PathFinder.find_spec(fullname, [OWN])
         if own is not None:
-            print(f"{dirname(spec.origin)} is not built; imported is {own.origin}", file=sys.stderr)  # noqa: PTH120
+            unbuilt = dirname(spec.origin)  # noqa: PTH120
+            print(f"{unbuilt} is not built; importing {own.origin} instead", file=sys.stderr)
         return own
 
 
 def is_unbuilt(package: str) -> bool:
-    """Whether a folder is Caffe's own package, as git has it, without the library that building makes.
+    """Whether a folder is the package from Caffe's sources, without the library that a build adds.
 
-    This project's, which another installation of it may be, has `_caffe.py` in its place.
+    This project's package, of which `package` may be another installation, has `_caffe.py` in place of the library.
     """
     from importlib.machinery import EXTENSION_SUFFIXES  # noqa: PLC0415  see above
 

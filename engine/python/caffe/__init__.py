@@ -1,4 +1,4 @@
-"""Caffe's Python interface on this project's engine. Put the folder above this one on PYTHONPATH and `import caffe`."""
+"""Caffe's Python interface on this project's engine. Put the parent folder on PYTHONPATH and `import caffe`."""
 
 try:
     from . import embedded  # isort: skip  # noqa: F401  before JAX
@@ -8,7 +8,7 @@ except ModuleNotFoundError as e:
 from engine.proto.caffe_pb2 import TEST, TRAIN
 
 from . import _caffe, fork_modules, former, io, logs, proto, pycaffe
-from ._caffe import *  # noqa: F403  all that is there
+from ._caffe import *  # noqa: F403  all its public names
 from ._caffe import __version__
 from .classifier import Classifier
 from .detector import Detector

@@ -1,4 +1,4 @@
-"""What Caffe's compiled module is called there: `from caffe._caffe import Net`."""
+"""The names that pycaffe's compiled module has: `from caffe._caffe import Net`."""
 
 from engine import CAFFE_VERSION
 from engine.blob import Blob, BlobVec
@@ -35,11 +35,11 @@ from .timer import Timer
 __version__ = CAFFE_VERSION
 
 RawBlobVec = LayerVec = NetVec = StringVec = IntVec = DtypeVec = BoolVec = list
-"""Vectors of C++ there, by whose names programs import them."""
+"""In pycaffe these are C++ vectors; programs import them by these names."""
 
 
 def layer_type_list() -> list[str]:
-    """The layer types that there are."""
+    """The names of all layer types."""
     return sorted(known())
 
 

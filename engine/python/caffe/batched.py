@@ -1,4 +1,4 @@
-"""Passes over any number of examples, a batch of the net at a time."""
+"""Passes over any number of examples, one batch of the net's size at a time."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import zip_longest
@@ -13,7 +13,7 @@ Arrays = dict[str, np.ndarray]
 
 
 class OpenNet(Protocol):
-    """What these need of a net."""
+    """What these functions need of a net."""
 
     @property
     def blobs(self) -> Mapping[str, Blob]: ...
@@ -26,7 +26,7 @@ class OpenNet(Protocol):
 
 
 def forward(net: OpenNet, blobs: Iterable[str], inputs: Mapping[str, Any]) -> Arrays:
-    """`net.forward` on each batch of `inputs`; of a scalar (a loss) there is one value a batch."""
+    """`net.forward` on each batch of `inputs`, results concatenated. A scalar (a loss) gives one value per batch."""
     parts = [_copied(net.forward(blobs, **batch)) for batch in batches(net, inputs)]
     return _joined(parts, _examples(inputs)) or _none(net, [*net.outputs, *blobs])
 
@@ -34,10 +34,10 @@ def forward(net: OpenNet, blobs: Iterable[str], inputs: Mapping[str, Any]) -> Ar
 def forward_backward(
     net: OpenNet, blobs: Iterable[str], diffs: Iterable[str], arrays: Mapping[str, Any]
 ) -> tuple[Arrays, Arrays]:
-    """`net.forward` and `net.backward` on each batch of the inputs, and of the outputs' gradients, among `arrays`.
+    """`net.forward` and `net.backward` on each batch of `arrays`, which hold inputs and gradients of outputs.
 
-    Where one of the two has no batch left, the blobs are taken as they are. There are as many results as the first
-    array has examples.
+    If one kind runs out of batches before the other, its blobs keep their values. There are as many results as the
+    first array has examples.
     """
     inputs = {name: value for name, value in arrays.items() if name not in net.outputs}
     gradients = {name: value for name, value in arrays.items() if name in net.outputs}
@@ -55,7 +55,7 @@ def forward_backward(
 
 
 def batches(net: OpenNet, arrays: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    """The arrays in pieces of the net's batch size, the last filled up with zeros."""
+    """The arrays split into pieces of the net's batch size, the last padded with zeros."""
     if not arrays:
         return
     size = net.blobs[next(iter(arrays))].num
@@ -69,7 +69,7 @@ def batches(net: OpenNet, arrays: Mapping[str, Any]) -> Iterator[dict[str, Any]]
 def _examples(arrays: Mapping[str, Any]) -> int:
     counts = {name: len(value) for name, value in arrays.items()}
     if len(set(counts.values())) > 1:
-        raise NetError(f"arrays of different numbers of examples: {counts}.")
+        raise NetError(f"the arrays have different numbers of examples: {counts}.")
     return next(iter(counts.values()), 0)
 
 
@@ -78,10 +78,10 @@ def _copied(arrays: Arrays) -> Arrays:
 
 
 def _joined(parts: Sequence[Arrays], examples: int) -> Arrays:
-    """Batches one behind the other; what filled the last one up is cut off."""
+    """The batches concatenated, without the padding of the last one."""
     return {name: np.concatenate([p[name] for p in parts])[:examples] for name in parts[0]} if parts else {}
 
 
 def _none(net: OpenNet, names: Iterable[str]) -> Arrays:
-    """What no example makes."""
+    """The results for no examples: empty arrays."""
     return {name: np.empty((0, *net.blobs[name].shape[1:]), np.float32) for name in names}

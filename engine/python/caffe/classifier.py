@@ -1,4 +1,4 @@
-"""`caffe.Classifier`: a deployed net on pictures, over ten crops or the centre."""
+"""`caffe.Classifier`: classifies pictures with a deploy net, by ten crops or the centre crop."""
 
 import os
 from collections.abc import Callable, Sequence
@@ -16,7 +16,7 @@ from .net import Net
 
 
 class PictureNet(Net):
-    """A net whose first input is pictures, with the Transformer for them. Raises as Net, and NetError."""
+    """A net whose first input takes pictures, with a Transformer for them. Raises what Net raises, and NetError."""
 
     def __init__(
         self,
@@ -30,12 +30,12 @@ class PictureNet(Net):
         super().__init__(model_file, TEST, weights=pretrained_file)
         file = os.fsdecode(model_file)
         if not self.inputs:
-            raise NetError(f"{file}: has no input for pictures; is it the deploy.prototxt?")
+            raise NetError(f"{file}: the net has no input for pictures; is it the deploy.prototxt?")
         in_ = self.inputs[0]
         if len(self.blobs[in_].shape) != 4:
             raise NetError(
-                f'{file}: input "{in_}" has shape {list(self.blobs[in_].shape)}; pictures need (batch, channels, '
-                "height, width)."
+                f'{file}: input "{in_}" has shape {list(self.blobs[in_].shape)}; for pictures it must be (batch, '
+                "channels, height, width)."
             )
         self.transformer = io.Transformer({in_: self.blobs[in_].shape})
         self.transformer.set_transpose(in_, (2, 0, 1))
@@ -50,26 +50,26 @@ class PictureNet(Net):
                 take(in_, given)
 
     def scores(self, pictures: Sequence[np.ndarray] | np.ndarray) -> np.ndarray:
-        """The net's first output for each picture (height, width, channels), resized to the input where it differs.
+        """The net's first output for each picture (height, width, channels), which is resized to the input if needed.
 
-        Raises NetError where the channels are not the input's.
+        Raises NetError if the number of channels differs from the input's.
         """
         in_ = self.inputs[0]
         batch = np.stack([self.transformer.preprocess(in_, picture) for picture in pictures])
-        if batch.shape[1] == 1:  # a grey picture in each channel, as in Caffe
+        if batch.shape[1] == 1:  # a grey picture is copied into each channel, as in Caffe
             batch = np.repeat(batch, self.blobs[in_].shape[1], axis=1)
         if batch.shape[1:] != self.blobs[in_].shape[1:]:
             raise NetError(
-                f'pictures of {batch.shape[1]} channels for input "{in_}" of {self.blobs[in_].shape[1]}: load_image '
-                "gives 3, with color=False 1."
+                f'the pictures have {batch.shape[1]} channels, but input "{in_}" has {self.blobs[in_].shape[1]}: '
+                "load_image gives 3, with color=False 1."
             )
         return self.forward_all(**{in_: batch})[self.outputs[0]]
 
 
 class Classifier(PictureNet):
-    """A net that tells classes of pictures.
+    """A net that classifies pictures.
 
-    image_dims: the (height, width) that pictures are brought to before they are cropped to the net's input; None: the
+    image_dims: the (height, width) to which pictures are resized before they are cropped to the net's input; None: the
     input's own. mean, input_scale, raw_scale, channel_swap: see `caffe.io.Transformer`.
     """
 
@@ -83,26 +83,26 @@ class Classifier(PictureNet):
         raw_scale: float | None = None,
         channel_swap: Sequence[int] | None = None,
     ) -> None:
-        """Raises as Net, and NetError for a net without pictures as its first input."""
+        """Raises what Net raises, and NetError if the net's first input does not take pictures."""
         super().__init__(model_file, pretrained_file, mean, input_scale, raw_scale, channel_swap)
         self.crop_dims = np.array(self.blobs[self.inputs[0]].shape[2:])
-        # Not looked at before predict, as in Caffe: programs write Classifier(FILE, WEIGHTS, caffe.TEST) for a Net.
+        # Not checked before predict, as in Caffe: some programs use Classifier(FILE, WEIGHTS, caffe.TEST) like a Net.
         self.image_dims = image_dims if np.any(image_dims) else self.crop_dims
 
     def predict(self, inputs: Sequence[np.ndarray], oversample: bool = True) -> np.ndarray:
-        """The net's first output (pictures, classes) for pictures (height, width, channels).
+        """The net's first output, (pictures, classes), for pictures of (height, width, channels).
 
-        oversample: the mean over corners, centre and their mirror images; else what the centre gives. Raises NetError,
-        and ArrayError for image_dims that are less than the net's input.
+        oversample: average over crops of the corners, the centre and their mirror images; otherwise only the centre
+        crop is used. Raises NetError, and ArrayError if image_dims are smaller than the net's input.
         """
         dims, crop_dims = np.array(self.image_dims).tolist(), self.crop_dims.tolist()
         if np.shape(dims) != (2,) or (dims < self.crop_dims).any():
             raise ArrayError(
-                f"image_dims {dims}: (height, width) of at least the net's input, {crop_dims}, are needed."
+                f"image_dims {dims}: it must be (height, width), each at least the net's input, {crop_dims}."
             )
         pictures = [io.resize_image(picture, dims) for picture in inputs]
         if not pictures:
-            raise NetError("predict: there are no pictures.")
+            raise NetError("predict: no pictures were given.")
         if oversample:
             crops = self.scores(io.oversample(pictures, crop_dims))
             return crops.reshape(len(pictures), 10, -1).mean(1)

@@ -1,4 +1,4 @@
-"""`caffe.draw`: pictures of nets, by Graphviz where it is installed, as SVG or pixels without it."""
+"""`caffe.draw`: draws nets, with Graphviz if it is installed, otherwise as SVG or bitmaps."""
 
 from pathlib import Path
 from typing import Any
@@ -12,10 +12,10 @@ from .drawing import diagram, dot, layout, raster, svg
 from .errors import ArgumentError
 
 DIRECTIONS = {"LR": "LR", "RL": "RL", "TB": "TB", "BT": "BT", "UD": "TB"}
-"""The words for where a net goes, and Graphviz's for it; UD is DIGITS's."""
+"""The directions in which a net can be drawn, and Graphviz's names for them; UD is from DIGITS."""
 
 SOURCE = ("raw", "gv")
-"""Endings of files in Graphviz's language; so is .dot, to which Graphviz adds where everything lies."""
+"""Extensions of files in Graphviz's language. So is .dot, but to that Graphviz adds the positions."""
 
 
 def draw_net(
@@ -25,11 +25,11 @@ def draw_net(
     phase: int | None = None,
     display_lrm: bool = False,
 ) -> bytes:
-    """The picture of a net as the bytes of a file in the format `ext`.
+    """The drawing of a net as the bytes of a file in the format `ext`.
 
-    rankdir: where it goes: LR, to the right; RL, TB, BT. phase: TRAIN, TEST, or None for all layers. display_lrm: show
-    learning rates too. Formats: svg, png, jpg, …; raw, Graphviz's language; with Graphviz all of its own, as pdf.
-    Raises NetError.
+    rankdir: the direction: LR, left to right; RL, TB, BT. phase: TRAIN, TEST, or None for all layers. display_lrm: also
+    show learning rate multipliers. Formats: svg, png, jpg, …; raw, Graphviz's language; with Graphviz also all of its
+    formats, such as pdf. Raises NetError.
     """
     rankdir = _direction(rankdir)
     source = _diagram(caffe_net, phase, display_lrm=display_lrm)
@@ -44,7 +44,7 @@ def draw_net(
     if form in raster.FORMATS:
         return raster.write(drawing, form)
     raise NetError(
-        f'there is no format "{ext}" without Graphviz; there are svg, {", ".join(raster.FORMATS)} and raw. For pdf, ps '
+        f'format "{ext}" is not available without Graphviz; svg, {", ".join(raster.FORMATS)} and raw are. For pdf, ps '
         "and others install Graphviz, so that `dot` is on PATH."
     )
 
@@ -56,11 +56,11 @@ def draw_net_to_file(
     phase: int | None = None,
     display_lrm: bool = False,
 ) -> None:
-    """`draw_net` into a file, whole or not at all, in the format that its ending names. Raises NetError."""
-    ending = Path(filename).suffix[1:]
-    if not ending:
-        raise NetError(f"{filename}: the ending of a picture's name says its format: net.png, net.svg.")
-    picture = draw_net(caffe_net, rankdir, ending, phase, display_lrm)
+    """Draws to a file, whole or not at all, in the format given by its extension. Raises NetError."""
+    extension = Path(filename).suffix[1:]
+    if not extension:
+        raise NetError(f"{filename}: the file extension must give the format: net.png, net.svg.")
+    picture = draw_net(caffe_net, rankdir, extension, phase, display_lrm)
     with atomic_file.writing(filename, NetError):
         atomic_file.replace(filename, picture)
 
@@ -72,13 +72,13 @@ def get_pydot_graph(
     phase: int | None = None,
     display_lrm: bool = False,
 ) -> Any:
-    """The net as a graph of pydot. Raises NetError where pydot is not installed."""
+    """The net as a pydot graph. Raises NetError if pydot is not installed."""
     try:
-        import pydot  # type: ignore[import-not-found,unused-ignore]  # noqa: PLC0415  no part of what the engine needs
+        import pydot  # type: ignore[import-not-found,unused-ignore]  # noqa: PLC0415  not a dependency of the engine
     except ModuleNotFoundError as e:
         raise NetError(
-            f"get_pydot_graph needs pydot, and {e.name} is not installed: pip install pydot. draw_net and "
-            "draw_net_to_file do without."
+            f"get_pydot_graph needs pydot, but {e.name} is not installed: pip install pydot. draw_net and "
+            "draw_net_to_file do not need it."
         ) from e
     source = _diagram(caffe_net, phase, label_edges=label_edges, display_lrm=display_lrm)
     graphs = pydot.graph_from_dot_data(dot.text(source, _direction(rankdir)))
@@ -88,17 +88,17 @@ def get_pydot_graph(
 
 def _direction(rankdir: str) -> str:
     if rankdir not in DIRECTIONS:
-        raise NetError(f'rankdir "{rankdir}": a net is drawn in one of the directions {", ".join(DIRECTIONS)}.')
+        raise NetError(f'rankdir "{rankdir}": it must be one of {", ".join(DIRECTIONS)}.')
     return DIRECTIONS[rankdir]
 
 
 def _diagram(net: pb.NetParameter, phase: int | None, **shown: bool) -> diagram.Diagram:
     if not isinstance(net, pb.NetParameter):
         raise ArgumentError(
-            f"a NetParameter is drawn, and this is {type(net).__name__}: net = caffe_pb2.NetParameter(); "
+            f"caffe.draw needs a NetParameter, not {type(net).__name__}: net = caffe_pb2.NetParameter(); "
             "google.protobuf.text_format.Merge(open(FILE).read(), net)."
         )
-    if net.layers:  # of before 2014
+    if net.layers:  # the format used before 2014
         modern = pb.NetParameter()
         modern.CopyFrom(net)
         net = upgrade.bring_up(modern, net.name or "the net")

@@ -1,7 +1,7 @@
-"""Readies JAX for a program that imports caffe: the first import, before that of JAX itself."""
+"""Prepares JAX for a program that imports caffe. It must be imported first, before JAX itself."""
 
 from engine.devices import jax_setup
 
 jax_setup.prepare_embedded()
 
-import jax  # noqa: E402, F401  which is missed here, where it is
+import jax  # noqa: E402, F401  so that a missing JAX is noticed here

@@ -1,25 +1,25 @@
-"""Errors that programs written for pycaffe catch as what Python, numpy or Boost raises there."""
+"""Errors that are also of the built-in types that pycaffe raises, so that programs written for it catch them."""
 
 from engine.errors import DataError, NetError
 
 
 class ArrayError(DataError, NetError, ValueError):
-    """An array that does not fit."""
+    """An array of the wrong shape or type."""
 
 
 class ArgumentError(NetError, TypeError):
-    """An argument of a kind that a call does not take."""
+    """An argument of the wrong type."""
 
 
 class UnknownLayerError(NetError, ValueError):
-    """A layer's name that the net does not have."""
+    """The name of a layer that the net does not have."""
 
 
 class UnknownBlobError(NetError, KeyError):
-    """A blob's name that the net does not have."""
+    """The name of a blob that the net does not have."""
 
-    __str__ = Exception.__str__  # KeyError's has quotes around it
+    __str__ = Exception.__str__  # KeyError's puts the message in quotes
 
 
 class PictureError(DataError, FileNotFoundError):
-    """A picture whose file is not there."""
+    """A picture whose file does not exist."""

@@ -1,7 +1,7 @@
-"""Modules that a fork of Caffe has in python/caffe beside BVLC's: SSD's `caffe.model_libs` and the like.
+"""Imports modules that a fork of Caffe adds to python/caffe, such as SSD's `caffe.model_libs`.
 
-They are Python on what BVLC's package offers, and run on this one as they are: from the fork's checkout, where its
-scripts expect them.
+They are pure Python on top of BVLC's package, and run unchanged on this one. They are taken from the fork's checkout,
+where its scripts expect them.
 """
 
 import os
@@ -18,14 +18,14 @@ PLACES = (
 
 
 class ForkModules:
-    """Finds `caffe.NAME` in the fork's files, where this package has none of that name."""
+    """Finds `caffe.NAME` in a fork's checkout if this package has no module of that name."""
 
     def find_spec(
         self, fullname: str, path: Sequence[str] | None = None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
         """The module's spec; None for modules of other packages.
 
-        Raises ModuleNotFoundError, which says where the module was looked for.
+        Raises ModuleNotFoundError, which lists the places searched.
         """
         package, _, name = fullname.partition(".")
         if package != __package__ or not name or "." in name:
@@ -33,15 +33,16 @@ class ForkModules:
         spec = PathFinder.find_spec(fullname, [str(folder) for folder in _folders()], target)
         if spec is None:
             raise ModuleNotFoundError(
-                f"No module named {fullname!r}. Nor has BVLC's Caffe. A fork's python/caffe/{name}.py runs here; "
-                f"it was looked for in {PLACES}. Set CAFFE_ROOT to the fork's checkout; it need not be built.",
+                f"No module named {fullname!r}; BVLC's Caffe has none either. If a fork has it, its "
+                f"python/caffe/{name}.py runs here: set CAFFE_ROOT to the fork's checkout, which need not be built. "
+                f"Places searched: {PLACES}.",
                 name=fullname,
             )
         return spec
 
 
 def begin() -> None:
-    """Has imports that find nothing ask here, once."""
+    """Installs the finder behind Python's own, unless it is already installed."""
     if not any(isinstance(finder, ForkModules) for finder in sys.meta_path):
         sys.meta_path.append(ForkModules())
 

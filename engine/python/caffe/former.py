@@ -1,9 +1,9 @@
-"""Names that Caffe's Python interface had before 2015, which programs of that time ask for; what to write now."""
+"""Names that Caffe's Python interface had before 2015, which programs of that time use, and what to write instead."""
 
 from engine.errors import NetError
 
 TRANSFORMER = "t = caffe.io.Transformer({'data': net.blobs['data'].shape}); t."
-"""Nets brought pictures to their input themselves; caffe.Classifier and caffe.Detector still do."""
+"""Nets used to preprocess pictures themselves, as caffe.Classifier and caffe.Detector still do."""
 
 INSTEAD = {
     "set_phase_test": "caffe.Net(FILE, WEIGHTS, caffe.TEST)",
@@ -20,11 +20,11 @@ INSTEAD = {
 
 
 class FormerNameError(NetError, AttributeError):
-    """A name that Caffe had; an AttributeError, as for any name that is not there."""
+    """A name that Caffe once had. Also an AttributeError, like any missing name."""
 
 
 def missing(owner: str, name: str) -> AttributeError:
-    """The error for a name that `owner` has not."""
+    """The error for a name that `owner` does not have."""
     if name in INSTEAD:
-        return FormerNameError(f"{owner} has no {name} since 2015; write {INSTEAD[name]}.")
+        return FormerNameError(f"{owner} has had no {name} since 2015; write {INSTEAD[name]}.")
     return AttributeError(f"{owner} has no attribute {name!r}")

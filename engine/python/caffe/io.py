@@ -1,4 +1,4 @@
-"""`caffe.io`: pictures, blobs and datums to and from numpy, and the preprocessing that deployed nets expect."""
+"""`caffe.io`: converts pictures, blobs and datums to and from numpy, and preprocesses pictures for deploy nets."""
 
 import importlib
 import os
@@ -22,23 +22,23 @@ Shape = Sequence[int]
 OUTSIDE = {
     "constant": "grid-constant", "edge": "nearest", "symmetric": "reflect", "reflect": "mirror", "wrap": "grid-wrap",
 }  # fmt: skip
-"""skimage's words for what lies outside of a picture, and scipy's."""
+"""skimage's names for ways to extend a picture beyond its border, and scipy's names for the same."""
 
 ADDRESSES = ("http://", "https://", "ftp://", "file://")
-"""How skimage tells an address from a file's name."""
+"""The prefixes by which skimage tells a URL from a file's name."""
 
 SECONDS = 30
-"""How long an address may be silent: many nodes of clusters reach nothing outside, and are told so by nobody."""
+"""Time-out for a silent server: many cluster nodes have no internet access, and connections just hang."""
 
 REC_709 = np.array([0.2125, 0.7154, 0.0721])
-"""How much of red, green and blue is in grey: skimage's. OpenCV, which reads Caffe's databases, has Rec. 601."""
+"""Weights of red, green and blue in grey, as in skimage. OpenCV, which reads Caffe's databases, uses Rec. 601."""
 
 
 def load_image(filename: File | IO[bytes], color: bool = True) -> np.ndarray:
-    """A picture as float32 in [0, 1]: (height, width, 3) in the order R, G, B, or (height, width, 1).
+    """Reads a picture as float32 in [0, 1]: (height, width, 3) in the order R, G, B, or (height, width, 1).
 
-    As skimage reads it: of as many bits as it has, not turned by what its EXIF says, and without its transparency.
-    `filename` may be an address (http:, https:, ftp:, file:) or an open file. Raises DataError where it cannot be read.
+    As in skimage, all its bits are used, its EXIF orientation is ignored, and its alpha channel is dropped. `filename`
+    may also be a URL (http:, https:, ftp:, file:) or an open file. Raises DataError if it cannot be read.
     """
     name = os.fsdecode(filename) if is_name(filename) else getattr(filename, "name", "picture")
     try:
@@ -48,7 +48,7 @@ def load_image(filename: File | IO[bytes], color: bool = True) -> np.ndarray:
         raise kind(f"{name}: cannot be read: {e.strerror or getattr(e, 'reason', e)}.") from e
     except DataError as e:
         raise DataError(f"{name}: {e}.") from e
-    values = picture[2::-1].transpose(1, 2, 0).astype(np.float64)  # B, G, R as OpenCV has it, and perhaps alpha
+    values = picture[2::-1].transpose(1, 2, 0).astype(np.float64)  # from OpenCV's B, G, R, and maybe alpha
     if picture.dtype.kind in "iu":
         values /= np.iinfo(picture.dtype).max
     if not color and values.shape[2] == 3:
@@ -57,37 +57,37 @@ def load_image(filename: File | IO[bytes], color: bool = True) -> np.ndarray:
 
 
 def _read(source: File | IO[bytes]) -> bytes:
-    """What a file holds, or what is at an address."""
+    """The contents of a file or a URL."""
     if not isinstance(source, str | bytes | os.PathLike):
         return source.read()
     name = os.fsdecode(source)
     if not name.startswith(ADDRESSES):
         return regular_file.read(name)
-    from http.client import HTTPException  # noqa: PLC0415  a tenth of a second, for few
+    from http.client import HTTPException  # noqa: PLC0415  takes a tenth of a second, and few need it
     from urllib.request import urlopen  # noqa: PLC0415
 
     try:
         with urlopen(name, timeout=SECONDS) as answer:  # noqa: S310  ADDRESSES
             return bytes(answer.read())
-    except HTTPException as e:  # an address or an answer that is none
+    except HTTPException as e:  # a malformed URL or answer
         raise OSError(f"{type(e).__name__} {e}".strip()) from e
 
 
 def resize_image(im: np.ndarray, new_dims: Shape, interp_order: int = 1) -> np.ndarray:
-    """A picture (height, width, channels) in another (height, width), float32, by splines of order 0 to 5.
+    """Resizes a picture (height, width, channels) to another (height, width), float32, by splines of order 0 to 5.
 
-    As Caffe does it with skimage 0.9 to 0.14, none of which blurs before it makes smaller. With 1 or 3 channels pixels
-    are areas, and what lies outside is the picture's least value, to which its border fades where it grows. With others
-    the corners stay where they are, as scipy.ndimage.zoom has it. new_dims of 3 resize the channels too. Raises
-    ArrayError.
+    As Caffe does with skimage 0.9 to 0.14, none of which blurs before shrinking. With 1 or 3 channels, pixels are areas
+    and the outside has the picture's least value, to which the border fades when the picture is enlarged. With other
+    numbers of channels, the corners stay in place, as in scipy.ndimage.zoom. new_dims of length 3 resize the channels
+    too. Raises ArrayError.
     """
     im = np.asarray(im)
     height, width, *channels = (int(d) for d in new_dims)
     sizes_fit = im.ndim == 3 and im.size and len(channels) < 2 and min(height, width, *channels) > 0
     if not sizes_fit or interp_order not in range(6):
         raise ArrayError(
-            f"resize_image of shape {list(im.shape)} to {list(new_dims)} in order {interp_order}: a picture has "
-            "(height, width, channels), each 1 or more, and there are orders 0 to 5."
+            f"resize_image of shape {list(im.shape)} to {list(new_dims)} with order {interp_order}: a picture is "
+            "(height, width, channels), each 1 or more, and the order must be 0 to 5."
         )
     size = (height, width, *(channels or im.shape[2:]))
     if im.shape[2] not in (1, 3):
@@ -107,18 +107,19 @@ def resize(
     clip: bool = True,
     preserve_range: bool = False,
 ) -> np.ndarray:
-    """skimage's function of this name, which `caffe.io` has from there: of 0.9 to 0.14, which do not blur.
+    """skimage's function of this name, which pycaffe's `caffe.io` imports. As in skimage 0.9 to 0.14, it does not blur.
 
-    An array of another shape, (height, width) or all of its axes, float64, by splines of an order from 0 to 5. Integers
-    become fractions of the largest of their kind, unless `preserve_range` keeps them. mode: what lies outside: `cval`
-    (constant), or edge, symmetric, reflect, wrap. clip: values stay within the array's own. Raises ArrayError.
+    Resizes an array to another (height, width), or another size on all axes, by splines of order 0 to 5; float64.
+    Integers are divided by the largest value of their type, unless `preserve_range` is set. mode: how to extend the
+    array beyond its border: with `cval` (constant), or edge, symmetric, reflect, wrap. clip: limits the results to the
+    array's range of values. Raises ArrayError.
     """
     im = np.asarray(image)
     shape = (*(int(d) for d in output_shape), *im.shape[len(output_shape) :])
     if len(shape) != im.ndim or not im.size or min(shape) < 1 or order not in range(6) or mode not in OUTSIDE:
         raise ArrayError(
-            f"resize of shape {list(im.shape)} to {list(output_shape)} in order {order}, mode {mode!r}: sizes are 1 or "
-            f"more, there are orders 0 to 5 and the modes {', '.join(OUTSIDE)}."
+            f"resize of shape {list(im.shape)} to {list(output_shape)} with order {order}, mode {mode!r}: sizes must "
+            f"be 1 or more, the order 0 to 5, and the mode one of {', '.join(OUTSIDE)}."
         )
     scale = np.iinfo(im.dtype).max if im.dtype.kind in "iu" and not preserve_range else 1
     values = im.astype(np.float64) / scale
@@ -128,8 +129,8 @@ def resize(
 
 
 def _zoomed(im: np.ndarray, shape: Shape, order: int, how: dict[str, Any]) -> np.ndarray:
-    """scipy's zoom; where a picture keeps its channels, of each by itself."""
-    from scipy.ndimage import zoom  # noqa: PLC0415  a tenth of a second, for those who resize
+    """scipy's zoom, applied to each channel separately if their number does not change."""
+    from scipy.ndimage import zoom  # noqa: PLC0415  takes a tenth of a second, needed only for resizing
 
     factors = [new / old for new, old in zip(shape, im.shape, strict=True)]
     if im.ndim != 3 or shape[2] != im.shape[2]:
@@ -138,7 +139,7 @@ def _zoomed(im: np.ndarray, shape: Shape, order: int, how: dict[str, Any]) -> np
 
 
 def __getattr__(name: str) -> Any:
-    """`caffe.io.skimage`, where programs have it from."""
+    """`caffe.io.skimage`, from which some programs take skimage."""
     if name != "skimage":
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     try:
@@ -146,7 +147,7 @@ def __getattr__(name: str) -> Any:
         importlib.import_module("skimage.io")
     except ModuleNotFoundError as e:
         raise ModuleNotFoundError(
-            f"caffe.io.skimage is scikit-image, and {e.name} is not installed: pip install scikit-image", name=e.name
+            f"caffe.io.skimage needs {e.name}, which is not installed: pip install scikit-image", name=e.name
         ) from e
     return skimage
 
@@ -154,7 +155,7 @@ def __getattr__(name: str) -> Any:
 def oversample(images: Sequence[np.ndarray], crop_dims: Shape) -> np.ndarray:
     """Ten crops of each picture (height, width, channels): four corners and the centre, then their mirror images.
 
-    Shape (10 · pictures, *crop_dims, channels), float32. Raises ArrayError where a crop is larger than its picture.
+    Returns (10 · pictures, *crop_dims, channels), float32. Raises ArrayError if a crop is larger than its picture.
     """
     height, width = (int(d) for d in crop_dims)
     crops = []
@@ -166,12 +167,14 @@ def oversample(images: Sequence[np.ndarray], crop_dims: Shape) -> np.ndarray:
         five = [im[y : y + height, x : x + width] for y, x in places]
         crops += five + [crop[:, ::-1] for crop in five]
     if len({crop.shape for crop in crops}) != 1:
-        raise ArrayError(f"oversample takes pictures of one number of channels, one or more; there are {len(images)}.")
+        raise ArrayError(
+            f"oversample needs at least one picture, all with the same number of channels; got {len(images)} pictures."
+        )
     return np.stack(crops).astype(np.float32)
 
 
 def blobproto_to_array(blob: caffe_pb2.BlobProto, return_diff: bool = False) -> np.ndarray:
-    """The values of a BlobProto, or its diff, in its shape, float64. Raises ArrayError where it has another number."""
+    """A BlobProto's values, or its diff, in its shape, float64. Raises ArrayError if their number does not fit it."""
     if return_diff:
         blob = caffe_pb2.BlobProto(
             shape=blob.shape if blob.HasField("shape") else None, data=blob.diff, double_data=blob.double_diff,
@@ -184,7 +187,7 @@ def blobproto_to_array(blob: caffe_pb2.BlobProto, return_diff: bool = False) -> 
 
 
 def array_to_blobproto(arr: np.ndarray, diff: np.ndarray | None = None) -> caffe_pb2.BlobProto:
-    """A BlobProto of an array's shape and values."""
+    """A BlobProto with an array's shape and values."""
     return binary.from_array(arr, diff)
 
 
@@ -203,7 +206,10 @@ def blobprotovector_str_to_arraylist(str: bytes) -> list[np.ndarray]:
 
 
 def array_to_datum(arr: np.ndarray, label: int | None = None) -> caffe_pb2.Datum:
-    """A Datum of an array (channels, height, width): its bytes if it is uint8, floats else. Raises ArrayError."""
+    """A Datum with an array (channels, height, width): as bytes if it is uint8, otherwise as floats.
+
+    Raises ArrayError.
+    """
     if arr.ndim != 3:
         raise ArrayError(f"a datum has three axes, (channels, height, width); this array has shape {list(arr.shape)}.")
     channels, height, width = arr.shape
@@ -213,12 +219,12 @@ def array_to_datum(arr: np.ndarray, label: int | None = None) -> caffe_pb2.Datum
     else:
         datum.float_data.extend(arr.ravel().tolist())
     if label is not None:
-        datum.label = int(index(label))  # protobuf 7 takes no bool for a number
+        datum.label = int(index(label))  # protobuf 7 does not accept a bool as a number
     return datum
 
 
 def datum_to_array(datum: caffe_pb2.Datum) -> np.ndarray:
-    """The values of a Datum (channels, height, width): uint8, or float64 where it holds floats. Raises ArrayError."""
+    """The values of a Datum (channels, height, width): uint8, or float64 if it holds floats. Raises ArrayError."""
     try:
         pixels = datums.pixels(datum)
     except DataError as e:
@@ -227,10 +233,10 @@ def datum_to_array(datum: caffe_pb2.Datum) -> np.ndarray:
 
 
 class Transformer:
-    """Pictures (height, width, channels) to what a net's input takes, and back.
+    """Converts pictures (height, width, channels) to the form of a net's input, and back.
 
-    In this order: resize, transpose, swap channels, scale, subtract the mean, scale the input. `inputs`: the shape of
-    each input blob, (batch, channels, height, width).
+    The steps, in this order: resize, transpose, swap channels, scale, subtract the mean, scale the input. `inputs`: the
+    shape of each input blob, (batch, channels, height, width).
     """
 
     def __init__(self, inputs: Mapping[str, Shape]) -> None:
@@ -242,15 +248,16 @@ class Transformer:
         self.input_scale: dict[str, float | None] = {}
 
     def preprocess(self, in_: str, data: np.ndarray) -> np.ndarray:
-        """A picture as the input `in_` takes it: (channels, height, width), float32.
+        """A picture in the form of the input `in_`: (channels, height, width), float32.
 
-        `data`: (height, width, channels). Raises ArrayError where the input takes no pictures, or of more channels.
+        `data`: (height, width, channels). Raises ArrayError if the input is not for pictures or needs more channels.
         """
         self._known(in_)
         x = np.asarray(data).astype(np.float32, copy=False)
         if len(self.inputs[in_]) != 4:
             raise ArrayError(
-                f'input "{in_}" has shape {list(self.inputs[in_])}; pictures need (batch, channels, height, width).'
+                f'input "{in_}" has shape {list(self.inputs[in_])}; for pictures it must be (batch, channels, height, '
+                "width)."
             )
         if x.shape[:2] != self.inputs[in_][2:]:
             x = resize_image(x, self.inputs[in_][2:])
@@ -259,12 +266,12 @@ class Transformer:
             x = x.transpose(transpose)
         if swap is not None:
             if len(x) <= max(swap):
-                raise ArrayError(f"channel swap {swap} of a picture of {len(x)} channels.")
+                raise ArrayError(f"channel swap {swap} does not fit a picture of {len(x)} channels.")
             x = x[list(swap)]
         return (x * raw_scale - mean) * input_scale
 
     def deprocess(self, in_: str, data: np.ndarray) -> np.ndarray:
-        """What `preprocess` made, undone but for the resizing."""
+        """Undoes `preprocess`, except for the resizing."""
         self._known(in_)
         transpose, swap, raw_scale, mean, input_scale = self.steps(in_)
         of_a_batch = data[0] if data.ndim == 4 and len(data) == 1 else data
@@ -276,34 +283,34 @@ class Transformer:
         return x if transpose is None else x.transpose(np.argsort(transpose))
 
     def set_transpose(self, in_: str, order: Shape) -> None:
-        """The order of axes: (2, 0, 1) puts channels first. Raises NetError."""
+        """Sets the order of axes: (2, 0, 1) puts channels first. Raises NetError."""
         self._known(in_)
         if sorted(order) != list(range(len(self.inputs[in_]) - 1)):
             raise NetError(
-                f"transpose {tuple(order)} is no order of the {len(self.inputs[in_]) - 1} axes of a picture."
+                f"transpose {tuple(order)} is not a permutation of the {len(self.inputs[in_]) - 1} axes of a picture."
             )
         self.transpose[in_] = tuple(order)
 
     def set_channel_swap(self, in_: str, order: Shape) -> None:
-        """The order of channels: (2, 1, 0) makes B, G, R of R, G, B. Raises NetError."""
+        """Sets the order of channels: (2, 1, 0) turns R, G, B into B, G, R. Raises NetError."""
         self._known(in_)
         channels = self.inputs[in_][1]
         if len(order) != channels or not all(0 <= c < channels for c in order):
-            raise NetError(f'channel swap {tuple(order)}: input "{in_}" has {channels} channels, numbered from 0 on.')
+            raise NetError(f'channel swap {tuple(order)}: input "{in_}" has {channels} channels, numbered from 0.')
         self.channel_swap[in_] = tuple(order)
 
     def set_raw_scale(self, in_: str, scale: float | None) -> None:
-        """What pictures are multiplied with before the mean: 255 for those in [0, 1] and a mean in [0, 255].
+        """Sets the factor applied before the mean is subtracted: 255 for pictures in [0, 1] and a mean in [0, 255].
 
-        None, as any step's that is None: nothing.
+        None skips the step, as for every step.
         """
         self._known(in_)
         self.raw_scale[in_] = scale
 
     def set_mean(self, in_: str, mean: np.ndarray) -> None:
-        """A mean for each channel, or a picture of means: (channels, height, width), or (height, width) for all.
+        """Sets the mean: one value per channel, or an image, (channels, height, width) or (height, width) for all.
 
-        One of another height and width is resized. Raises ArrayError where it has other channels.
+        An image of another height and width is resized. Raises ArrayError if the channels do not fit.
         """
         self._known(in_)
         channels, *size = self.inputs[in_][1:]
@@ -311,7 +318,7 @@ class Transformer:
             mean = np.asarray(mean, np.float32)
         except (TypeError, ValueError):
             raise ArrayError(
-                f"a mean is an array of numbers, and this is {type(mean).__name__}: numpy.load reads a .npy, "
+                f"the mean must be an array of numbers, not {type(mean).__name__}: numpy.load reads a .npy, "
                 "blobproto_to_array a BlobProto."
             ) from None
         if mean.ndim == 2:
@@ -319,8 +326,8 @@ class Transformer:
         if mean.ndim not in (1, 3) or len(mean) not in ((channels,) if mean.ndim == 1 else (channels, 1)):
             first = " Take the first of the batch: mean[0]." if mean.ndim == 4 and len(mean) == 1 else ""
             raise ArrayError(
-                f'a mean of shape {list(mean.shape)} does not fit input "{in_}" of {[channels, *size]}: one value a '
-                f"channel is allowed, or (channels, height, width).{first}"
+                f'a mean of shape {list(mean.shape)} does not fit input "{in_}" of {[channels, *size]}: give one value '
+                f"per channel, or (channels, height, width).{first}"
             )
         if mean.ndim == 1:
             mean = mean[:, None, None]
@@ -329,16 +336,16 @@ class Transformer:
         self.mean[in_] = mean
 
     def set_input_scale(self, in_: str, scale: float | None) -> None:
-        """What is multiplied with last; None: nothing."""
+        """Sets the factor applied last; None skips it."""
         self._known(in_)
         self.input_scale[in_] = scale
 
     def _known(self, in_: str) -> None:
         if in_ not in self.inputs:
-            raise NetError(f'"{in_}" is no input; there are {", ".join(self.inputs)}.')
+            raise NetError(f'"{in_}" is not an input; the inputs are {", ".join(self.inputs)}.')
 
     def steps(self, in_: str) -> tuple[Shape | None, Shape | None, np.ndarray, np.ndarray, np.ndarray]:
-        """transpose, channel swap, raw scale, mean, input scale; of the last three what changes nothing if not set."""
+        """transpose, channel swap, raw scale, mean, input scale. The last three are neutral values if not set."""
         raw_scale, mean, input_scale = (
             np.asarray(default if table.get(in_) is None else table[in_], np.float32)
             for table, default in ((self.raw_scale, 1), (self.mean, 0), (self.input_scale, 1))

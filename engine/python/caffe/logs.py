@@ -1,4 +1,4 @@
-"""The log of a Python program: glog's, as Caffe's is, on stderr unless it is told otherwise."""
+"""The log of a Python program: in glog's format, like Caffe's, and on stderr unless configured otherwise."""
 
 import logging
 import sys
@@ -10,13 +10,13 @@ from typing import TextIO, cast
 import engine.log
 
 FATAL = 3
-"""glog's number."""
+"""glog's number for this severity."""
 
 _handlers: Sequence[logging.Handler] = ()
 
 
 class _Stderr:
-    """What sys.stderr is when something is said: notebooks and tests put others in its place."""
+    """Writes to the current sys.stderr, which notebooks and tests replace."""
 
     def write(self, text: str) -> int:
         return sys.stderr.write(text)
@@ -26,17 +26,17 @@ class _Stderr:
 
 
 def begin() -> None:
-    """The log of a program that has begun none, as glog's before InitGoogleLogging."""
+    """Starts the log unless the program has started one, as glog logs before InitGoogleLogging."""
     if all(isinstance(handler, logging.NullHandler) for handler in logging.getLogger("caffe").handlers):
         init_log()
 
 
 def init_log(level: int | None = None, stderr: bool | None = None) -> None:
-    """Begins the log anew. `level`: the least that is said, by glog's numbers. `stderr`: there alone, in no file.
+    """Restarts the log. `level`: the lowest severity to log, by glog's numbers. `stderr`: log to stderr, not to files.
 
-    The rest is as GLOG_… in the environment says. Raises EngineError where log_dir cannot be written to.
+    Other settings come from GLOG_… in the environment. Raises EngineError if log_dir cannot be written to.
     """
-    global _handlers  # noqa: PLW0603  one log a process, as in Caffe
+    global _handlers  # noqa: PLW0603  one log per process, as in Caffe
     flags = engine.log.LogFlags.from_environment()
     if level is not None:
         flags = replace(flags, minloglevel=index(level))
@@ -47,10 +47,10 @@ def init_log(level: int | None = None, stderr: bool | None = None) -> None:
 
 
 def set_logging_disabled() -> None:
-    """Nothing is said from now on but what ends the program, as in the Caffe of FlowNet 2.0, whose scripts ask it."""
+    """Logs only fatal errors from now on, as in FlowNet 2.0's fork of Caffe, whose scripts call this."""
     init_log(FATAL)
 
 
 def log(message: str | bytes) -> None:
-    """Says something in the log."""
+    """Writes a message to the log."""
     engine.log.info("_caffe.cpp:71", message.decode(errors="replace") if isinstance(message, bytes) else str(message))

@@ -1,4 +1,4 @@
-"""The parameters of open nets: into models and out of them, from one net to another, shared by two."""
+"""The parameters of caffe.Nets: loads them from models or other nets, saves them, and shares them between nets."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -17,9 +17,10 @@ Rows = Mapping[str, BlobVec]
 
 
 def copy(net: Net, params: Sequence[Blob], source: str | Path | Rows, name: str = "") -> None:
-    """Into `params`, the blobs of `net.params`, those of the layers that a model or another net has by the same names.
+    """Copies the parameters of layers that `source`, a model or another net, has by the same names into `params`.
 
-    `name`: how errors call the other net. Raises SnapshotError; nothing is changed then.
+    `params`: the blobs of `net.params`. `name`: the other net's name in errors. Raises SnapshotError and then changes
+    nothing.
     """
     before = [blob.data for blob in params]
     if isinstance(source, str | Path):
@@ -31,21 +32,21 @@ def copy(net: Net, params: Sequence[Blob], source: str | Path | Rows, name: str 
 
 
 def save(net: Net, params: Sequence[Blob], path: str | Path) -> None:
-    """As a .caffemodel. Raises SnapshotError."""
+    """Writes a .caffemodel. Raises SnapshotError."""
     binary.write(path, weights.to_model(net, [blob.data for blob in params]))
 
 
 def save_hdf5(net: Net, params: Sequence[Blob], path: str | Path, *, write_diff: bool) -> None:
-    """As Caffe's HDF5 models, with the diffs where `write_diff` asks for them. Raises SnapshotError."""
+    """Writes a model in Caffe's HDF5 format, with the diffs if `write_diff` is set. Raises SnapshotError."""
     diffs = [blob.diff for blob in params] if write_diff else None
     with atomic_file.writing(path, SnapshotError):
         formats.write_model_hdf5(Path(path), net, [blob.data for blob in params], diffs)
 
 
 def share(net: Net, params: Sequence[Blob], own: Rows, theirs: Rows) -> None:
-    """Has `own`, the rows of `params`, use the values of the layers of `theirs` that have the same names.
+    """Makes the layers of `own`, the rows of `params`, share the values of the layers with the same names in `theirs`.
 
-    Raises NetError where counts or shapes differ.
+    Raises NetError if counts or shapes differ.
     """
     for i, name in enumerate(net.layer_names):
         if name not in theirs or (name in own and not net.param_ids[i]):

@@ -1,6 +1,6 @@
-"""`caffe.NCCL`: several processes or threads, each with a solver on a device of its own, that train one net.
+"""`caffe.NCCL`: trains one net with several processes or threads, each with a solver on its own device.
 
-They are of one machine. Gradients go through a socket, to the first process and back as their mean.
+All run on one machine. Gradients are sent through a socket to the first process, which returns their mean.
 """
 
 import os
@@ -23,10 +23,10 @@ from . import mode
 from .solvers import Solver
 
 PATIENCE = 300.0
-"""Seconds in which all must have come."""
+"""Seconds within which all processes must connect."""
 
 WAIT = 5.0
-"""Seconds in which one that has come says who it is."""
+"""Seconds within which a connected process must identify itself."""
 
 WORD = struct.Struct("<q")
 
@@ -37,18 +37,18 @@ def has_nccl() -> bool:
 
 
 class NCCL:
-    """Brings the gradients of the processes' solvers together: `solver.add_callback(nccl)`.
+    """Averages the gradients of the processes' solvers: `solver.add_callback(nccl)`.
 
-    Each process has told its rank and how many there are, by set_solver_rank and set_solver_count.
+    Each process must have set its rank and the number of processes, with set_solver_rank and set_solver_count.
     """
 
     def __init__(self, solver: Solver, uid: bytes | str) -> None:
-        """Waits for the others, who were given the same `uid`. Raises DeviceError where they do not come."""
+        """Waits for the other processes, which have the same `uid`. Raises DeviceError if they do not connect."""
         self._solver = solver
         self._count, self._rank = mode.solver_count(), mode.solver_rank()
         name = uid.decode() if isinstance(uid, bytes) else str(uid)
         if not name.isalnum():
-            raise DeviceError(f"NCCL: {uid!r} is no uid; caffe.NCCL.new_uid() makes one, for all processes.")
+            raise DeviceError(f"NCCL: {uid!r} is not a uid; make one for all processes with caffe.NCCL.new_uid().")
         folder = Path(tempfile.gettempdir()) / f"caffe-nccl-{name}"
         self._peers: list[socket.socket] = []
         if self._count > 1:
@@ -58,34 +58,34 @@ class NCCL:
 
     @staticmethod
     def new_uid() -> bytes:
-        """A name for a group of processes, made before they are started and given to each."""
-        os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")  # they see each other's GPUs
+        """A name for a group of processes. Make it before they are started and pass it to each."""
+        os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")  # since each process sees all their GPUs
         return secrets.token_hex(16).encode()
 
     def bcast(self) -> None:
-        """All take the parameters of the first."""
+        """Copies the first process's parameters to all others."""
         blobs = self._solver.net._owned
         sent = [blob.data for blob in blobs]
         for blob, value in zip(blobs, self._together(sent, lambda rows: rows[0]), strict=True):
             blob.data[...] = value
 
     def on_start(self) -> None:
-        """Nothing is to be done before the passes."""
+        """Does nothing: there is no work before the passes."""
 
     def on_gradients_ready(self) -> None:
-        """Each has the mean of all gradients. Raises DeviceError where another process has ended."""
+        """Replaces the gradients in each process by the mean over all. Raises DeviceError if a process has ended."""
         blobs = self._solver.net._owned
         mean = self._together([blob.diff for blob in blobs], lambda rows: np.asarray(np.mean(rows, 0, np.float32)))
         for blob, value in zip(blobs, mean, strict=True):
             blob.diff[...] = value
 
     def __call__(self, layer: int) -> None:
-        """As a hook of the net, for layer_wise_reduce: the gradients come together all at once, before the update."""
+        """Does nothing. Lets it serve as a net's hook, for layer_wise_reduce: gradients are averaged all at once."""
 
     def _together(
         self, arrays: Sequence[np.ndarray], joined: Callable[[list[np.ndarray]], np.ndarray]
     ) -> list[np.ndarray]:
-        """What `joined` makes of the ranks' values, in all of them."""
+        """In every process, the result of `joined` on the values of all ranks."""
         if self._count == 1:
             return list(arrays)
         flat = np.concatenate([np.ravel(a) for a in arrays]) if arrays else np.zeros(0, np.float32)
@@ -100,14 +100,14 @@ class NCCL:
         except OSError as e:
             raise DeviceError(
                 f"NCCL: another of the {self._count} processes ended or was lost, and this one cannot go on without it "
-                f"({e or type(e).__name__}). Go on from the last snapshot."
+                f"({e or type(e).__name__}). Resume from the last snapshot."
             ) from e
         cut = np.cumsum([a.size for a in arrays])[:-1]
         return [part.reshape(a.shape) for part, a in zip(np.split(flat, cut), arrays, strict=True)]
 
 
 def _gathered(folder: Path, name: str, count: int) -> list[socket.socket]:
-    """The first process tells its port in a folder that nobody else may enter. The others, by rank."""
+    """The first process's connections to the others, by rank. Its port is written to a folder closed to other users."""
     there: dict[int, socket.socket] = {}
     end = time.monotonic() + PATIENCE
     folder.mkdir(mode=0o700)
@@ -119,14 +119,14 @@ def _gathered(folder: Path, name: str, count: int) -> list[socket.socket]:
                 server.settimeout(max(0.001, end - time.monotonic()))
                 peer, _ = server.accept()
                 peer.settimeout(WAIT)
-                with suppress(OSError):  # whoever else may have come to that port
+                with suppress(OSError):  # someone else may have connected to the port
                     if secrets.compare_digest(bytes(_exactly(peer, len(name))), name.encode()):
                         (rank,) = WORD.unpack(_exactly(peer, WORD.size))
                         peer.settimeout(None)
                         there[rank] = peer
     except TimeoutError:
         missing = ", ".join(str(r) for r in range(1, count) if r not in there)
-        raise DeviceError(f"NCCL: {missing} of {count} solvers did not come in {PATIENCE:.0f} s.") from None
+        raise DeviceError(f"NCCL: of {count} solvers, {missing} did not connect within {PATIENCE:.0f} s.") from None
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     return [there[rank] for rank in sorted(there)]
@@ -141,7 +141,7 @@ def _joined(folder: Path, name: str, rank: int) -> socket.socket:
             peer.sendall(name.encode() + WORD.pack(rank))
             return peer
         time.sleep(0.05)
-    raise DeviceError(f"NCCL: solver {rank} has not found the first one in {PATIENCE:.0f} s.")
+    raise DeviceError(f"NCCL: solver {rank} did not find the first one within {PATIENCE:.0f} s.")
 
 
 def _send(peer: socket.socket, values: np.ndarray) -> None:
@@ -152,7 +152,7 @@ def _send(peer: socket.socket, values: np.ndarray) -> None:
 def _received(peer: socket.socket, size: int) -> np.ndarray:
     (found,) = WORD.unpack(_exactly(peer, WORD.size))
     if found != size:
-        raise DeviceError(f"NCCL: another process trains another net: {found} values there and {size} here.")
+        raise DeviceError(f"NCCL: another process trains a different net: it has {found} values, this one {size}.")
     return np.frombuffer(_exactly(peer, 4 * size), np.float32)
 
 
@@ -162,6 +162,6 @@ def _exactly(peer: socket.socket, count: int) -> bytearray:
     while at < count:
         got = peer.recv_into(view[at:])
         if not got:
-            raise ConnectionError("its end of the connection is closed")
+            raise ConnectionError("it closed the connection")
         at += got
     return data

@@ -1,4 +1,4 @@
-"""`caffe.Net`: a net whose blobs lie open as numpy arrays."""
+"""`caffe.Net`: a net whose blobs can be read and written as numpy arrays."""
 
 import os
 from collections import OrderedDict
@@ -30,11 +30,11 @@ Arrays = dict[str, np.ndarray]
 MADE = frozenset(
     ("_net", "_passes", "_owned", "_blobs_dict", "_params_dict", "_layer_list", "_layer_dict", "_layer_names")
 )
-"""What a net has once it is made."""
+"""Attributes that a net has only after its __init__ has run."""
 
 
 class BoundLayer(Uncopied, python.UserLayer):
-    """A layer as `Net.layers` lists it: its `type`, and its parameters as `blobs`; a `caffe.Layer`, as in Caffe."""
+    """A layer in `Net.layers`: its `type`, and its parameters as `blobs`. It is a `caffe.Layer`, as in Caffe."""
 
     def __init__(self, layer: Layer, blobs: BlobVec) -> None:
         self.type = layer.type
@@ -42,12 +42,12 @@ class BoundLayer(Uncopied, python.UserLayer):
 
 
 class Net(Uncopied):
-    """A net, its parameters and what it computed last.
+    """A net, its parameters, and the values it computed last.
 
-    blobs: every blob by name. params: for each layer that has some, its parameters. layers, layer_dict: the layers.
-    inputs, outputs: the blobs that the caller fills, and those that no layer reads. top_names, bottom_names: for each
-    layer, the blobs that it makes and reads. blob_loss_weights: each blob's weight in the loss. Those that begin with
-    an underscore are Caffe's own, by number in place of name.
+    blobs: every blob by name. params: the parameters of each layer that has some. layers, layer_dict: the layers.
+    inputs, outputs: the blobs that the caller fills, and those that no layer reads. top_names, bottom_names: each
+    layer's tops and bottoms. blob_loss_weights: each blob's weight in the loss. Members that begin with an underscore
+    are those of pycaffe's compiled module, which use numbers instead of names.
     """
 
     name: str
@@ -60,8 +60,8 @@ class Net(Uncopied):
         stages: Sequence[str | bytes] | None = None,
         weights: File | None = None,
     ) -> None:
-        """Reads a net's text file and, with `weights`, a model. Net(file, weights) and Net(file, weights, phase), the
-        older forms, work too.
+        """Reads a net's prototxt and, if given, a model with its `weights`. The older forms Net(file, weights) and
+        Net(file, weights, phase) work too.
 
         Raises PrototxtError, NetError or SnapshotError.
         """
@@ -88,7 +88,7 @@ class Net(Uncopied):
 
     @classmethod
     def _around(cls, net: engine.net.net.Net, params: list[Blob], batches: Batches) -> Self:
-        """A view of `net`, of its parameters and of its data, which someone else owns too."""
+        """A Net on an existing engine net, its parameters and its data, which it shares with their owner."""
         made = cls.__new__(cls)
         made._open(net, params, batches)
         return made
@@ -105,14 +105,14 @@ class Net(Uncopied):
         pairs = zip(net.tops, net.loss_weights, strict=True)
         weighted = [(v.blob, w) for tops, weights in pairs for v, w in zip(tops, weights, strict=True)]
         self._blob_loss_weights = list((dict.fromkeys(net.blob_shapes, 0.0) | dict(weighted)).values())
-        # A loss starts its gradient with its weight, which lies in its diff, where it can be changed.
+        # As in Caffe, the diff of a loss holds its weight, from which backward starts; programs may change it.
         starts = {blob: w for blob, w in weighted if w}
         self._blobs_dict = blobs = OrderedDict(
             (blob, Blob(*shape, fill_diff=starts.get(blob, 0.0))) for blob, shape in net.blob_shapes.items()
         )
         rows = [self._row(i) for i in range(len(net.layers))]
         self._layer_list = [_bound(layer, row) for layer, row in zip(net.layers, rows, strict=True)]
-        vars(self).update(name=net.name)  # a program's subclass may have a property of this name
+        vars(self).update(name=net.name)  # past a property of this name that a program's subclass may have
         self._layer_dict = OrderedDict(zip(self._layer_names, self._layer_list, strict=True))
         self._params_dict = OrderedDict((name, row) for name, row in zip(self._layer_names, rows, strict=True) if row)
         for layer, node, tops, row in zip(net.layers, net.graph.nodes, net.tops, rows, strict=True):
@@ -123,12 +123,12 @@ class Net(Uncopied):
     def __getattr__(self, name: str) -> Any:
         if name in MADE and "_passes" not in vars(self):
             raise ArgumentError(
-                f"this {type(self).__name__} is no net yet: its __init__ has to call caffe.Net.__init__(self, FILE, "
+                f"this {type(self).__name__} is not initialized: its __init__ must call caffe.Net.__init__(self, FILE, "
                 "PHASE) first."
             )
         raise former.missing(f"{type(self).__name__!r} object", name)
 
-    # What it has, to be read. pycaffe keeps it under the names with an underscore, which programs read too.
+    # Read-only views of what pycaffe keeps under names with an underscore, which programs read too.
 
     @property
     def blobs(self) -> OrderedDict[str, Blob]:
@@ -176,10 +176,10 @@ class Net(Uncopied):
     def forward(
         self, blobs: Iterable[str] | None = None, start: str | None = None, end: str | None = None, **inputs: Any
     ) -> Arrays:
-        """Runs the layers from `start` to `end`, both included; all without them.
+        """Runs the layers from `start` to `end`, inclusive; by default all.
 
-        inputs: the values of all input blobs, by name. Returns the outputs (with `end`, its tops) and those in `blobs`.
-        Raises NetError for names that the net does not have and for inputs that do not fit.
+        inputs: the values of all input blobs, by name. Returns the net's outputs, or with `end` that layer's tops, and
+        the blobs named in `blobs`. Raises NetError for names that the net does not have and for inputs that do not fit.
         """
         first, last = self._index(start, 0), self._index(end, len(self._net.layers) - 1)
         wanted = self._known([*(self.outputs if end is None else self.top_names[end]), *(blobs or ())])
@@ -191,11 +191,11 @@ class Net(Uncopied):
     def backward(
         self, diffs: Iterable[str] | None = None, start: str | None = None, end: str | None = None, **gradients: Any
     ) -> Arrays:
-        """Runs the layers from `start` down to `end`, both included; all without them.
+        """Runs the backward pass of the layers from `start` down to `end`, inclusive; by default all.
 
-        gradients: the `diff` of all outputs, by name; else what these hold (a loss: its weight). The diffs of
-        parameters add up from call to call; see clear_param_diffs. Returns the diffs of the inputs (with `end`, of its
-        bottoms) and of the blobs in `diffs`.
+        gradients: the diffs of all outputs, by name; by default those that the outputs hold (a loss: its weight). The
+        diffs of parameters accumulate from call to call; see clear_param_diffs. Returns the diffs of the net's inputs,
+        or with `end` of that layer's bottoms, and of the blobs named in `diffs`.
         """
         first, last = self._index(start, len(self._net.layers) - 1), self._index(end, 0)
         wanted = self._known([*(self.inputs if end is None else self.bottom_names[end]), *(diffs or ())])
@@ -205,22 +205,22 @@ class Net(Uncopied):
         return {name: self.blobs[name].diff for name in wanted}
 
     def forward_all(self, blobs: Iterable[str] | None = None, **inputs: Any) -> Arrays:
-        """`forward` on any number of examples, a batch at a time; of a scalar (a loss) there is one value a batch."""
+        """`forward` on any number of examples, one batch at a time; scalars (losses) give one value per batch."""
         return batched.forward(self, list(blobs or ()), inputs)
 
     def forward_backward_all(
         self, blobs: Iterable[str] | None = None, diffs: Iterable[str] | None = None, **arrays: Any
     ) -> tuple[Arrays, Arrays]:
-        """`forward` and `backward` on any number of examples and gradients of the outputs, a batch at a time."""
+        """`forward` and `backward` on any number of examples and of gradients of the outputs, one batch at a time."""
         return batched.forward_backward(self, list(blobs or ()), list(diffs or ()), arrays)
 
     def reshape(self) -> None:
-        """Gives every blob the shape that follows from the inputs' present ones. Raises LayerError where none does."""
+        """Reshapes every blob to follow from the inputs' present shapes. Raises LayerError if they fit no layer."""
         self._passes.reshape()
 
     def _forward(self, start: int, end: int, key: jax.Array | None = None) -> float:
-        """Layers start … end, by number. Returns the loss: Σ diff · data of their tops that have a weight in the loss,
-        which lies in their diff.
+        """Runs layers start … end, by number. Returns the loss: Σ diff · data over their tops with a loss weight, which
+        their diff holds.
         """
         self._check_numbers(start, end)
         self._passes.forward(start, end, key)
@@ -231,12 +231,12 @@ class Net(Uncopied):
         return loss
 
     def _backward(self, start: int, end: int) -> None:
-        """Layers start, start − 1, … end, by number."""
+        """Runs the backward pass of layers start, start − 1, … end, by number."""
         self._check_numbers(end, start)
         self._passes.backward(start, end)
 
     def before_forward(self, run: Hook) -> None:
-        """Has `run(i)` called before the forward of each layer i; as the three below, after or before its passes."""
+        """Adds a hook: `run(i)` is called before the forward pass of each layer i. The three below work alike."""
         self._passes.before_forward.append(run)
 
     def after_forward(self, run: Hook) -> None:
@@ -249,9 +249,10 @@ class Net(Uncopied):
         self._passes.after_backward.append(run)
 
     def set_input_arrays(self, data: np.ndarray, labels: np.ndarray) -> None:
-        """What the net's MemoryData layer hands out: data (n, channels, height, width), labels (n,), round and round.
+        """Sets what the net's MemoryData layer produces, cyclically: data (n, channels, height, width), labels (n,).
 
-        n is a multiple of the batch size. Raises NetError without such a layer, DataError for arrays that do not fit.
+        n must be a multiple of the batch size. Raises NetError if there is no such layer, and DataError for arrays that
+        do not fit.
         """
         for layer in self._net.layers:
             if isinstance(layer, MemoryData) and (feed := self._passes.batches.feed):
@@ -262,23 +263,23 @@ class Net(Uncopied):
 
     @property
     def hooked(self) -> bool:
-        """Whether something is called between its layers."""
+        """Whether any hooks have been added."""
         passes = self._passes
         return bool(passes.before_forward or passes.after_forward or passes.before_backward or passes.after_backward)
 
     # Parameters
 
     def show_update(self, params: Sequence[Any], steps: Sequence[Any]) -> None:
-        """An update has made these parameters; as in Caffe, their diffs hold what it took off."""
+        """Shows the result of an update: the new parameters and, in their diffs as in Caffe, the steps subtracted."""
         for blob, value in zip(self._owned, params, strict=True):
             blob.put(value)
         for blob, step in zip(self._owned, steps, strict=False):
             blob.put_gradient(step)
 
     def copy_from(self, weights: "File | Net") -> None:
-        """Takes the parameters of the layers that a model, binary or HDF5, or another net has by the same names.
+        """Copies parameters from a model, binary or HDF5, or from another net, for layers of the same names.
 
-        Raises SnapshotError where it cannot be read or a shape differs; the parameters are then as they were.
+        Raises SnapshotError if it cannot be read or a shape differs, and then leaves the parameters unchanged.
         """
         if isinstance(weights, Net):
             models.copy(self._net, self._owned, weights.params, f"net {weights.name!r}")
@@ -286,7 +287,7 @@ class Net(Uncopied):
             models.copy(self._net, self._owned, named(weights, "copy_from"))
 
     def load_hdf5(self, weights: File) -> None:
-        """`copy_from` an HDF5 model."""
+        """Like `copy_from`, for an HDF5 model."""
         self.copy_from(weights)
 
     def save(self, path: File) -> None:
@@ -294,16 +295,16 @@ class Net(Uncopied):
         models.save(self._net, self._owned, named(path, "save"))
 
     def save_hdf5(self, path: File, write_diff: bool = False) -> None:
-        """Writes the parameters, and with `write_diff` their diffs, as Caffe's HDF5 models. Raises SnapshotError."""
+        """Writes the parameters, with `write_diff` also their diffs, as a Caffe HDF5 model. Raises SnapshotError."""
         models.save_hdf5(self._net, self._owned, named(path, "save_hdf5"), write_diff=write_diff)
 
     def share_with(self, other: "Net") -> None:
-        """Uses the parameters of the layers that `other` has by the same names: a change in one shows in both.
+        """Shares the parameters of layers that have the same names in `other`: a change in one net shows in both.
 
-        Raises NetError where counts or shapes differ.
+        Raises NetError if counts or shapes differ.
         """
         if not isinstance(other, Net):
-            raise ArgumentError(f"share_with takes a net, and this is {type(other).__name__}.")
+            raise ArgumentError(f"share_with takes a net, not {type(other).__name__}.")
         models.share(self._net, self._owned, self.params, other.params)
 
     def clear_param_diffs(self) -> None:
@@ -365,19 +366,20 @@ class Net(Uncopied):
     def _fill(self, given: Mapping[str, Any], names: Sequence[str], what: str) -> None:
         if set(given) != set(names):
             raise NetError(
-                f"{what}s given: {', '.join(given)}; the net's {what}s are {', '.join(names) or 'none'}: give them all."
+                f"{what}s given: {', '.join(given)}; the net's {what}s are {', '.join(names) or 'none'}: give all of "
+                "them, and no others."
             )
         for name, value in given.items():
             array = self.blobs[name].data if what == "input" else self.blobs[name].diff
             try:
                 fits = np.shape(value)[:1] == array.shape[:1]
-                more = (1,) * (np.ndim(value) - array.ndim)  # axes in front are no matter where they are of length 1
-                np.broadcast_to(value, more + array.shape)  # as numpy stretches what is assigned, and Caffe with it
+                more = (1,) * (np.ndim(value) - array.ndim)  # extra leading axes of length 1 are ignored
+                np.broadcast_to(value, more + array.shape)  # pycaffe assigns with numpy's broadcasting
             except ValueError:
                 fits = False
             if not fits:
                 raise ArrayError(
-                    f'{what} "{name}" has shape {list(array.shape)} and was given {list(np.shape(value))}. '
+                    f'{what} "{name}" has shape {list(array.shape)}, but was given {list(np.shape(value))}. '
                     f'Reshape it first: net.blobs["{name}"].reshape(…).'
                 )
             array[...] = value
@@ -387,5 +389,5 @@ class Net(Uncopied):
 
 
 def _bound(layer: Layer, blobs: BlobVec) -> BoundLayer | python.UserLayer:
-    """A Python layer is listed as the object that its user made, whose methods can be called."""
+    """What `Net.layers` lists. A Python layer is listed as the user's own object, whose methods can be called."""
     return layer.user if isinstance(layer, python.Python) else BoundLayer(layer, blobs)

@@ -6,9 +6,9 @@
     n.loss = L.SoftmaxWithLoss(n.ip, n.label)
     print(n.to_proto())
 
-A layer is a function of its bottoms that returns its top, or as many as `ntop` says. Keywords are fields: of the
-layer's own configuration (`num_output`), else of the layer (`param`, `loss_weight`, `transform_param`). `in_place=True`
-gives the top the bottom's name.
+A layer is a function of its bottoms that returns its top, or a tuple of `ntop` tops. Keywords set fields of the layer's
+own configuration (`num_output`) or, failing that, of the layer (`param`, `loss_weight`, `transform_param`).
+`in_place=True` gives the top the bottom's name.
 """
 
 from collections import Counter
@@ -24,11 +24,11 @@ from engine.proto import caffe_pb2 as pb
 
 
 class FieldError(NetError, AttributeError):
-    """A keyword that no field stands for, or a name that nothing has; an AttributeError, as protobuf raises."""
+    """A keyword or name that matches no field, top or message. Also an AttributeError, which protobuf raises."""
 
 
 def param_name_dict() -> dict[str, str]:
-    """Which field of a layer, without its `_param`, holds a type's configuration: {"Convolution": "convolution", …}."""
+    """For each type, the layer field with its configuration, without `_param`: {"Convolution": "convolution", …}."""
     return {
         f.message_type.name.removesuffix("Parameter"): f.name.removesuffix("_param")
         for f in pb.LayerParameter.DESCRIPTOR.fields
@@ -37,10 +37,10 @@ def param_name_dict() -> dict[str, str]:
 
 
 def assign_proto(proto: Message, name: str, val: Any) -> None:
-    """Sets the field `name` of a message: a dict fills a message field by field, a list a repeated field.
+    """Sets the field `name` of a message: a dict fills a message field by field, a list fills a repeated field.
 
-    An empty dict sets nothing, as in Caffe. One value for a repeated field becomes a list of it, and a whole float, as
-    Python 3's `/` gives where that of Python 2 gave an integer, the number of an integer field. Raises FieldError where
+    An empty dict sets nothing, as in Caffe. A single value for a repeated field becomes a list of one. An integer field
+    accepts whole floats, because `/` gives floats in Python 3 where it gave integers in Python 2. Raises FieldError if
     there is no such field, TypeError or ValueError for a value that it cannot hold.
     """
     field = proto.DESCRIPTOR.fields_by_name.get(name)
@@ -63,19 +63,19 @@ def assign_proto(proto: Message, name: str, val: Any) -> None:
 
 
 class Top:
-    """One output of a layer: what the next layers take as a bottom."""
+    """One output of a layer, which other layers take as a bottom."""
 
     def __init__(self, fn: "Function", n: int) -> None:
         self.fn = fn
         self.n = n
 
     def to_proto(self) -> pb.NetParameter:
-        """The net of all layers that this top needs, with names made of types and numbers."""
+        """The net of all layers that this top needs, named by type and number."""
         return to_proto(self)
 
 
 class Function:
-    """A layer: its type, its bottoms (Tops of others) and its fields. `tops` are what it makes."""
+    """A layer: its type, its bottoms (Tops of other layers), its fields and its `tops`."""
 
     def __init__(self, type_name: str, inputs: tuple[Any, ...], params: dict[str, Any]) -> None:
         for index, bottom in enumerate(inputs):
@@ -88,13 +88,13 @@ class Function:
         self.in_place: bool = self.params.pop("in_place", False)
         if self.in_place and len(inputs) < max(self.ntop, 1):
             raise NetError(
-                f"{type_name}: in_place gives tops the names of bottoms; there are {len(inputs)} bottoms and "
+                f"{type_name}: in_place gives tops the names of bottoms, but there are {len(inputs)} bottoms for "
                 f"{self.ntop} tops."
             )
         self.tops = tuple(Top(self, n) for n in range(self.ntop))
 
     def layer(self, bottoms: list[str], tops: list[str], name: str) -> pb.LayerParameter:
-        """The layer as a message. Raises as assign_proto does."""
+        """The layer as a message. Raises what assign_proto raises."""
         made = pb.LayerParameter(type=self.type_name, bottom=bottoms, top=tops, name=name)
         own = _param_names.get(self.type_name)
         for key, value in self.params.items():
@@ -109,14 +109,14 @@ class Function:
 
 
 def to_proto(*tops: Top | Function) -> pb.NetParameter:
-    """The net of all layers that these tops need, with names made of types and numbers: ReLU1, ReLU2, …"""
+    """The net of all layers that these tops need, named by type and number: ReLU1, ReLU2, …"""
     return _Names().net(tops)
 
 
 class NetSpec:
-    """A net whose layers and blobs have the names that they are assigned to: `n.conv1 = L.Convolution(…)`.
+    """A net whose layers and blobs have the names to which they are assigned: `n.conv1 = L.Convolution(…)`.
 
-    `n["conv/1"] = …` takes names that are no Python names.
+    Names that are not Python identifiers are assigned by `n["conv/1"] = …`.
     """
 
     tops: dict[str, Any]
@@ -128,7 +128,7 @@ class NetSpec:
         self.tops[name] = value
 
     def __getattr__(self, name: str) -> Any:
-        # Before __init__, as copy and pickle ask, there are no tops.
+        # copy and pickle look up attributes before __init__, when there is no `tops` yet.
         tops = self.__dict__.get("tops", {})
         if name not in tops:
             raise FieldError(f'this net has no top "{name}"; it has {", ".join(tops) or "none"}.')
@@ -147,10 +147,10 @@ class NetSpec:
     def __contains__(self, item: str) -> bool:
         return item in self.tops
 
-    # As SSD's NetSpec has them, by which the nets of its kind are put together.
+    # Methods of SSD's NetSpec, with which its scripts build nets.
 
     def keys(self) -> list[str]:
-        """The names of the tops, in the order in which they came."""
+        """The names of the tops, in the order of assignment."""
         return list(self.tops)
 
     def vals(self) -> list[Any]:
@@ -158,7 +158,7 @@ class NetSpec:
         return list(self.tops.values())
 
     def update(self, name: str, params: Mapping[str, Any]) -> None:
-        """Gives the layer that makes top `name` these fields, besides those that it has. Raises FieldError."""
+        """Adds fields to the layer that makes top `name`. Raises FieldError."""
         top = self[name] if name in self else getattr(self, name)
         (top.fn if isinstance(top, Top) else top).params.update(params)
 
@@ -166,18 +166,18 @@ class NetSpec:
         """The net of all layers that the assigned tops need."""
         for name, top in self.tops.items():
             if not isinstance(top, Top | Function):
-                raise TypeError(f"{name} is no layer's top (type is {type(top)})")
+                raise TypeError(f"{name} is not the top of a layer (type is {type(top)})")
         return _Names({top: name for name, top in self.tops.items()}).net(self.tops.values())
 
 
 class Layers:
-    """`layers.TYPE(bottom, …, field=…)` makes a layer and returns its top; a tuple of tops with `ntop` over 1.
+    """`layers.TYPE(bottom, …, field=…)` makes a layer and returns its top.
 
-    With `ntop=0` it returns the Function.
+    With `ntop` above 1 it returns a tuple of tops, with `ntop=0` the Function.
     """
 
     def __getattr__(self, name: str) -> Callable[..., Any]:
-        if name.startswith("__"):  # what inspection asks of every object
+        if name.startswith("__"):  # looked up by Python and inspection tools
             raise AttributeError(name)
 
         def layer_fn(*args: Any, **kwargs: Any) -> Any:
@@ -188,7 +188,7 @@ class Layers:
 
 
 class Parameters:
-    """`params.Pooling.MAX`: the constants of PoolingParameter, and of the other messages."""
+    """`params.Pooling.MAX`: gives access to the constants of PoolingParameter and other messages."""
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):
@@ -200,7 +200,7 @@ class Parameters:
 
 
 class _Names:
-    """The names of tops and layers while a net is written: those given, and made ones for the others."""
+    """Assigns names to tops and layers while a net is written: the given ones, and generated ones for the others."""
 
     def __init__(self, given: Mapping[Any, str] | None = None) -> None:
         self._of: dict[Any, str] = dict(given or {})
@@ -219,7 +219,7 @@ class _Names:
         return fn.layer(bottoms, tops, self._name(fn.tops[0] if fn.tops else fn, fn))
 
     def _name(self, of: Top | Function, fn: Function) -> str:
-        # The layer has the name of its first top, or a name of its own where it was assigned itself.
+        # A layer has the name of its first top; without tops, the name to which it was assigned or a generated one.
         if of not in self._of:
             self._count[fn.type_name] += 1
             self._of[of] = f"{fn.type_name}{self._count[fn.type_name]}"
@@ -227,7 +227,10 @@ class _Names:
 
 
 def _needed(fn: Function, done: Mapping[Function, Any]) -> Iterator[Function]:
-    """Layers that are not `done`, each behind those it needs, `fn` last: a walk without recursion, for deep nets."""
+    """The layers that `fn` needs and that are not `done`, each after its own bottoms, and `fn` last.
+
+    Not recursive: nets may be deep.
+    """
     seen = {fn}
     stack = [(fn, iter(fn.inputs))]
     while stack:
@@ -257,7 +260,7 @@ def _extend(repeated: Any, val: Any, *, whole: bool) -> None:
 
 
 def _plain(value: Any, *, whole: bool) -> Any:
-    """numpy's numbers as Python's, which protobuf takes everywhere."""
+    """Converts numpy numbers to Python's, which protobuf accepts everywhere; `whole`: whole floats to integers."""
     if isinstance(value, np.generic) or (isinstance(value, np.ndarray) and not value.ndim):
         value = value.item()
     return int(value) if whole and isinstance(value, float) and value.is_integer() else value
@@ -275,13 +278,13 @@ def _no_field(proto: Message, name: str) -> str:
 
 
 def _way(key: str) -> str:
-    """Where a field is that another message than the type's own has: SoftmaxWithLoss's `normalize` is in loss_param."""
+    """A hint if another of the layer's messages has the field: SoftmaxWithLoss's `normalize` is in loss_param."""
     others = [
         f.name
         for f in pb.LayerParameter.DESCRIPTOR.fields
         if f.name.endswith("_param") and f.message_type and key in f.message_type.fields_by_name
     ]
-    return f" Of the layer's messages {', '.join(others)} have it: {others[0]}=dict({key}=…)." if others else ""
+    return f" These of the layer's messages have it: {', '.join(others)}; {others[0]}=dict({key}=…)." if others else ""
 
 
 _param_names = param_name_dict() | {"Deconvolution": "convolution", "Im2col": "convolution"}

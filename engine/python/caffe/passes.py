@@ -1,4 +1,4 @@
-"""Passes over a net whose blobs lie open: compiled where it can be, between the layers that compute on the host."""
+"""Forward and backward passes of a caffe.Net: compiled, except for layers that compute on the host."""
 
 import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -31,14 +31,14 @@ from . import mode, walk
 Hook = Callable[[int], Any]
 
 KEPT = 256
-"""Compiled ranges of layers and sizes of inputs that a net keeps."""
+"""How many compiled ranges of layers, for given input sizes, a net keeps."""
 
 
 class Passes:
-    """Runs ranges of the layers of a net on its blobs.
+    """Runs ranges of a net's layers on its blobs.
 
-    net: the net as its blobs are sized now. blobs: by name. params: the blobs of `net.params`. before_forward,
-    after_forward, before_backward, after_backward: called with the number of each layer; where there are any, layers
+    net: the net for the present sizes of its blobs. blobs: by name. params: the blobs of `net.params`. before_forward,
+    after_forward, before_backward, after_backward: hooks called with the number of each layer; if there are any, layers
     run one by one.
     """
 
@@ -68,8 +68,8 @@ class Passes:
         self._compiled = lru_cache(KEPT)(partial(_compiled, net))
 
     def _shared(self) -> frozenset[str]:
-        """The tops of Split layers, which have their bottom's memory, as in Caffe: what is written into the bottom is
-        read by a pass that begins behind the Split. Those that a layer overwrites in place have their own.
+        """The tops of Split layers. As in Caffe, they share their bottom's memory, so that a pass that begins after the
+        Split reads what was written into the bottom. Tops that a layer overwrites in place have their own memory.
         """
         rows = zip(self.net.layers, self.net.graph.nodes, self.net.tops, strict=True)
         splits = [(node.bottoms[0], tops) for layer, node, tops in rows if isinstance(layer, Split)]
@@ -80,7 +80,7 @@ class Passes:
         return frozenset(copies)
 
     def _filled(self) -> dict[str, float]:
-        """The constant tops of DummyData layers, filled here: as in Caffe, what a program writes into them stays."""
+        """Fills the constant tops of DummyData layers, once: as in Caffe, what a program writes into them stays."""
         rows = (layer.constants for layer in self.net.layers if isinstance(layer, DummyData))
         constants = {top: value for row in rows for top, value in row.items()}
         for top, value in constants.items():
@@ -89,8 +89,8 @@ class Passes:
         return constants
 
     def written(self, batches: Batches) -> dict[str, np.ndarray]:
-        """What a program gave the sources whose tops are its own: Input layers', and the constant ones of DummyData
-        where it wrote into them, now or before the last of `batches`.
+        """The values that the program wrote into sources' tops: those of Input layers, and constant tops of DummyData
+        layers if it has changed them, now or before the last of `batches`.
         """
         given = {name: self.blobs[name].data for name in self.net.input_names}
         for top, value in self._constants.items():
@@ -101,7 +101,7 @@ class Passes:
 
     @property
     def batches(self) -> Batches:
-        """The data that source layers read; opened when it is first asked for."""
+        """The data that source layers read, opened at the first access."""
         if self._given_batches is None:
             self._given_batches = Batches(self._built, mode.next_seed())
             weakref.finalize(self, self._given_batches.close)
@@ -110,7 +110,7 @@ class Passes:
     # Forward
 
     def forward(self, start: int, end: int, key: Array | None = None) -> None:
-        """Layers start … end. key: what random ones draw from; without it what comes next. Raises EngineError."""
+        """Runs layers start … end. key: the key for random layers; by default the next seed. Raises EngineError."""
         names = [name for i, name in self._sources.items() if start <= i <= end]
         if names and (feed := self.batches.feed):
             for top, value in feed.next(names).items():
@@ -143,7 +143,7 @@ class Passes:
         self.net = self.net.resized({v.blob: self.blobs[v.blob].shape for v in self.net.tops[i]}, i + 1, end)
 
     def _forward_compiled(self, start: int, end: int) -> None:
-        if self.net.layers[start].dynamic:  # what lies behind it is of the sizes that it turns out to make
+        if self.net.layers[start].dynamic:  # the sizes after it depend on its values
             bottoms = [self.blobs[v.blob].value() for v in self.net.graph.nodes[start].bottoms]
             self.net = self.net.measured(start, {}, bottoms)
         net = self.net
@@ -164,7 +164,7 @@ class Passes:
                 self._sink(i).write([self.blobs[v.blob].data for v in net.graph.nodes[i].bottoms])
 
     def put(self, values: Mapping[Value, Array]) -> None:
-        """Into each blob the last of its versions; those that it overwrites are kept for backward."""
+        """Puts the last version of each blob into it. Versions that are overwritten are kept for the backward pass."""
         self._overwritten.update((v, x) for v, x in values.items() if v != self._last[v.blob])
         for blob, v in {v.blob: v for v in values}.items():
             if blob in self._copies:
@@ -175,7 +175,7 @@ class Passes:
     # Backward
 
     def backward(self, start: int, end: int) -> None:
-        """Layers start, start − 1, … end. Raises LayerError where one of them has no gradient."""
+        """Runs the backward pass of layers start, start − 1, … end. Raises LayerError if one has no gradient."""
         self.net.check_backward(end, start)
         spans = list(self._spans(end, start, self.before_backward or self.after_backward))
         for a, b in reversed(spans):
@@ -187,8 +187,8 @@ class Passes:
             _call(self.after_backward, a)
 
     def _backward_compiled(self, first: int, last: int) -> None:
-        """Gradients of parameters are added to what their diffs hold."""
-        # In-place layers of Caffe make do with their tops; a derivative is taken where the layer's bottom was.
+        """Adds the gradients of parameters to their diffs."""
+        # Caffe's in-place layers compute their gradient from the top; here a layer is differentiated at its bottom.
         values = {
             v: self._overwritten[v] if v in self._overwritten else self.blobs[v.blob].value()
             for node in self.net.graph.nodes[first : last + 1]
@@ -207,9 +207,10 @@ class Passes:
         values: Mapping[Value, Array],
         keys: Any,
     ) -> dict[int, Array]:
-        """Puts the gradients of blobs that layers last … first compute; returns the sums of those of parameters.
+        """Runs the backward pass of layers last … first and puts the gradients into the blobs.
 
-        Blobs that have another size by now than in `net` are left as they are.
+        Returns the parameters' diffs with their gradients added. Blobs whose size now differs from that in `net` are
+        left unchanged.
         """
         tops = [v for each in net.tops[first : last + 1] for v in each]
         diffs = {v.blob: self._gradient(v.blob, net.shapes[v]) for v in tops}
@@ -228,15 +229,15 @@ class Passes:
 
     @property
     def keys(self) -> np.ndarray:
-        """The data of the random key that each layer had in its last pass."""
+        """The key data of each layer's random key in its last pass."""
         if self._key is not None:
             self._keys[:], self._key = np.asarray(jax.random.key_data(self._key())), None
         return self._keys
 
     def adopt(self, values: Mapping[Value, Array], params: Sequence[Array], key: Callable[[], Array]) -> None:
-        """What a pass of the solver computed, with these parameters and this random key.
+        """Shows what a pass of the solver computed with these parameters and this random key.
 
-        The gradients of blobs are computed when one of them is read: the solver had no need to keep them.
+        The gradients of blobs, which the solver did not keep, are computed when one of them is first read.
         """
         self.show(values)
         self._recalled = {k: params[k] for ids in self.net.recurrent_ids for k in ids}
@@ -254,22 +255,23 @@ class Passes:
             self.blobs[blob].defer_gradient(pull)
 
     def show(self, values: Mapping[Value, Array]) -> None:
-        """What a pass of the solver computed."""
+        """Shows what a pass of the solver computed."""
         self.fit_to(values)
         self.put(values)
 
     # Sizes
 
     def fit(self, start: int, end: int) -> None:
-        """Sets the layers up to run `start` … `end`: for the present shapes of sources' tops, and of dynamic layers'
-        before. What lies behind `end` is as it was where it does not fit, as in Caffe, which reshapes what it runs.
+        """Sets up layers `start` … `end` for the present shapes of the tops of sources and of earlier dynamic layers.
+
+        Layers after `end` that do not fit keep their shapes, as in Caffe, which reshapes only the layers it runs.
         """
         self.net = self._built.resized(self._told(start), start, end)
 
     def reshape(self) -> None:
-        """Gives every blob the shape that follows from the sources' present ones; users' layers are asked for theirs.
+        """Reshapes every blob to follow from the sources' present shapes. Python layers reshape their own tops.
 
-        Raises LayerError where a layer does not fit.
+        Raises LayerError if a layer does not fit.
         """
         last = len(self.net.layers) - 1
         of_users = [(i, layer) for i, layer in enumerate(self.net.layers) if isinstance(layer, python.Python)]
@@ -299,7 +301,7 @@ class Passes:
         }
 
     def fit_to(self, values: Mapping[Value, Array]) -> None:
-        """Sets the layers up for the shapes of computed values."""
+        """Sets up the layers for the shapes of computed values."""
         layers = zip(self._built.layers, self._built.tops, strict=True)
         self.net = self._built.resized(
             {
@@ -311,16 +313,16 @@ class Passes:
             }
         )
 
-    # What else they use
+    # Helpers
 
     def _params(self, start: int, end: int) -> dict[int, Array]:
         rows = [*self.net.param_ids[start : end + 1], *self.net.recurrent_ids[start : end + 1]]
         return {k: self._fitting(k, self.params[k].value()) for ids in rows for k in ids}
 
     def _fitting(self, k: int, value: Array) -> Array:
-        """A parameter, or its gradient, in the shape that it has in the net, whatever it was reshaped to.
+        """A parameter, or its gradient, in the shape it has in the net, even if the program reshaped it.
 
-        Raises NetError where that is of another count.
+        Raises NetError if the number of elements differs.
         """
         param = self.net.params[k]
         if value.shape == param.shape or k in self.net.recurrent_state:
@@ -328,12 +330,12 @@ class Passes:
         if value.size == prod(param.shape):
             return value.reshape(param.shape)
         raise NetError(
-            f'parameter {param.index} of layer "{param.layer}" was reshaped to {list(value.shape)}, and the net '
+            f'parameter {param.index} of layer "{param.layer}" was reshaped to {list(value.shape)}, but the net '
             f"computes with {list(param.shape)}: save the model, and open a net of the new sizes with it."
         )
 
     def _sink(self, i: int) -> HDF5Sink:
-        """The file of an HDF5Output layer; it is complete when the net is gone, or the program ends."""
+        """The file of an HDF5Output layer. It is completed when the net is deleted or the program ends."""
         if i not in self._sinks:
             layer = self.net.layers[i]
             assert isinstance(layer, HDF5Output)
@@ -354,7 +356,7 @@ def _call(hooks: Sequence[Hook], layer: int) -> None:
 def _compiled(
     built: engine.net.net.Net, run: Callable[..., Any], net: engine.net.net.Net, start: int, end: int
 ) -> Callable[..., Any]:
-    """A function of `walk` over layers of `net`, which is `built` of these sizes or of others."""
+    """Compiles a function of `walk` over layers of `net`, which is `built` itself or `built` resized."""
     return Sized(
         partial(run, net, start, end),
         net.name or "the net",
@@ -365,5 +367,5 @@ def _compiled(
 
 
 def _has_gradient(layer: Layer) -> TypeGuard[python.Python]:
-    """Whether a layer of the host has one: the user's, but for those that make batches."""
+    """Whether a layer that runs on the host has a gradient: Python layers do, unless they are sources."""
     return isinstance(layer, python.Python) and not isinstance(layer, SourceLayer)

@@ -1,3 +1,3 @@
-"""Where scripts look for what is theirs in `caffe` itself: `from caffe.pycaffe import SGDSolver`."""
+"""For scripts that import from here what `caffe` itself has: `from caffe.pycaffe import SGDSolver`."""
 
 from ._caffe import *  # noqa: F403

@@ -19,16 +19,16 @@ from .stepping import OpenSolver
 
 
 class Solver(Uncopied):
-    """A solver file, opened.
+    """A solver for the nets and settings in a solver file.
 
-    net: the net that is trained; test_nets: those that are tested, on its parameters. Both read the data that the
-    solver reads. Fill the blobs of Input layers and write into parameters between steps. After a step the blobs of
-    `net` hold what its last iteration computed, the diffs of parameters what it took off them, and the blobs of test
-    nets their last test batch. param: the settings; base_lr, momentum and gamma may be changed too.
+    net: the train net; test_nets: the test nets, which use its parameters. They read the solver's own data. Between
+    steps, programs may fill the blobs of Input layers and write into parameters. After a step, the blobs of `net` hold
+    what its last iteration computed, the diffs of parameters the steps subtracted from them, and the blobs of test nets
+    their last test batch. param: the settings; base_lr, momentum and gamma may be changed too.
     """
 
     type: ClassVar[str | None] = None
-    """Which update rule; None: the file says."""
+    """The update rule; None: the one in the file."""
 
     def __init__(self, solver_file: File) -> None:
         """Raises PrototxtError, SolverError, NetError."""
@@ -42,7 +42,7 @@ class Solver(Uncopied):
         else:
             mode.set_random_seed(self.param.random_seed + rank)
         if rank >= count:
-            raise SolverError(f"this is solver {rank} of {count}: ranks count from 0. set_solver_count comes first.")
+            raise SolverError(f"this is solver {rank} of {count}: ranks start at 0. Call set_solver_count first.")
         parallel = DataParallel.one_of(count, rank)
         self._solver = OpenSolver(self.param, file, parallel=parallel, keep_values=True)
         net = self._solver.net
@@ -69,7 +69,7 @@ class Solver(Uncopied):
 
     @property
     def iter(self) -> int:
-        """How many updates there have been."""
+        """The number of updates so far."""
         return self._solver.iter
 
     @property
@@ -80,18 +80,18 @@ class Solver(Uncopied):
     @lr.setter
     def lr(self, rate: float) -> None:
         if not 0 <= rate < inf:
-            raise SolverError(f"lr: {rate} is no learning rate; give 0 or more.")
+            raise SolverError(f"lr: {rate} is not a learning rate; it must be 0 or more.")
         base, self.param.base_lr = self.param.base_lr, 1.0
         factor = self.lr
         if not factor:
             self.param.base_lr = base
             raise SolverError(
-                f"lr: at iteration {self.iter} lr_policy {self.param.lr_policy!r} makes 0 of any base_lr."
+                f"lr: at iteration {self.iter}, lr_policy {self.param.lr_policy!r} gives 0 for any base_lr."
             )
         self.param.base_lr = rate / factor
 
     def step(self, iterations: int) -> None:
-        """Runs so many iterations, with the tests, displays and snapshots that fall due."""
+        """Runs `iterations` iterations, with the tests, displays and snapshots that are due."""
         count = index(iterations)
         self._take()
         try:
@@ -100,7 +100,7 @@ class Solver(Uncopied):
             self._show()
 
     def solve(self, resume_file: File | None = None) -> None:
-        """Runs up to max_iter, from a solver state if one is given."""
+        """Trains up to max_iter, resuming from a solver state if one is given."""
         if resume_file is not None:
             self.restore(resume_file)
         self._take()
@@ -110,15 +110,15 @@ class Solver(Uncopied):
             self._show()
 
     def apply_update(self) -> None:
-        """An update by what the diffs of the net's parameters hold; one iteration more."""
+        """Updates the parameters with the gradients in their diffs. This counts as an iteration."""
         self._take()
         self._solver.apply_update([blob.gradient() for blob in self.net._owned])
         self._show()
 
     def add_callback(self, on_start: Any, on_gradients_ready: Callable[[], Any] | None = None) -> None:
-        """Has two functions called in each iteration: before its passes, and before its update.
+        """Adds two functions to be called in each iteration, before its passes and before its update.
 
-        Or those of one object that has both, as an NCCL.
+        A single object that has both, such as an NCCL, may be given instead.
         """
         if on_gradients_ready is None:
             if not hasattr(on_start, "on_gradients_ready"):
@@ -127,23 +127,23 @@ class Solver(Uncopied):
         self._solver.callbacks.append((on_start, on_gradients_ready))
 
     def share_weights(self, net: Net) -> None:
-        """`net` uses the parameters of `self.net` from now on, by layer name. Raises NetError."""
+        """Makes `net` share the parameters of `self.net`, by layer name. Raises NetError."""
         if not isinstance(net, Net):
-            raise ArgumentError(f"share_weights takes a net, and this is {type(net).__name__}.")
+            raise ArgumentError(f"share_weights takes a net, not {type(net).__name__}.")
         net.share_with(self.net)
 
     def snapshot(self) -> None:
-        """Writes the model and the solver state under snapshot_prefix. Raises SnapshotError."""
+        """Writes the model and the solver state to files named by snapshot_prefix. Raises SnapshotError."""
         self._take()
         self._solver.snapshot()
 
     def restore(self, state_file: File) -> None:
-        """Goes on from a solver state. Raises SnapshotError."""
+        """Loads a solver state, from which training then continues. Raises SnapshotError."""
         self._solver.restore(named(state_file, "restore"))
         self._show()
 
     def _take(self) -> None:
-        """The solver gets what was written into parameters and inputs."""
+        """Hands the solver what the program wrote into parameters and inputs."""
         self._solver.params = [blob.value() for blob in self.net._owned]
         for net, test in zip(self.test_nets, self._solver.test_nets, strict=True):
             test.params = [blob.value() for blob in net._owned]
@@ -151,7 +151,7 @@ class Solver(Uncopied):
         self._solver.batches.values.update(self.net._passes.written(self._solver.batches))
 
     def _show(self) -> None:
-        """The net gets the solver's parameters, and what the last iteration computed."""
+        """Hands the nets the solver's parameters and what the last iteration computed."""
         solver = self._solver
         self.net.show_update(solver.params, solver.steps or ())
         if solver.values and solver.before:
@@ -166,7 +166,7 @@ class Solver(Uncopied):
 
 
 class SGDSolver(Solver):
-    """Stochastic gradient descent with momentum, whatever type the file names; as those below, each its own."""
+    """Stochastic gradient descent with momentum, whatever type the file names. The classes below work alike."""
 
     type = "SGD"
 
@@ -192,7 +192,7 @@ class AdamSolver(SGDSolver):
 
 
 def get_solver(solver_file: File) -> Solver:
-    """A solver of the type that its file names."""
+    """A solver of the type named in its file."""
     kinds = (SGDSolver, NesterovSolver, AdaGradSolver, RMSPropSolver, AdaDeltaSolver, AdamSolver)
     rule = text.read_solver(named(solver_file, "get_solver")).type
     return next((kind for kind in kinds if kind.type == rule), Solver)(solver_file)

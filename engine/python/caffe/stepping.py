@@ -1,4 +1,4 @@
-"""Iterations over a net that lies open: with callbacks, hooks, or layers of the user's, who look into it."""
+"""Iterations of a solver from Python, whose net programs can observe: by callbacks, hooks or Python layers."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -20,9 +20,9 @@ Callback = tuple[Callable[[], Any], Callable[[], Any]]
 
 
 class OpenSolver(engine.solver.solver.Solver):
-    """The engine's solver, which runs an iteration on `view`, its net as users see it, where someone looks into it.
+    """The engine's solver, but it runs an iteration on `view`, its net as programs see it, if a program can observe it.
 
-    Else, and then faster, the iteration is one compiled call.
+    Otherwise an iteration is one compiled call, which is faster.
     """
 
     view: Net
@@ -30,7 +30,7 @@ class OpenSolver(engine.solver.solver.Solver):
 
     @property
     def looked_into(self) -> bool:
-        """Whether somebody could tell an iteration from a single call."""
+        """Whether callbacks, hooks or Python layers can observe an iteration."""
         of_users = any(isinstance(layer, python.Python) for layer in self.net.layers)
         return bool(self.callbacks or of_users or self.view.hooked)
 
@@ -68,12 +68,12 @@ class OpenSolver(engine.solver.solver.Solver):
         return Iterations(done, [Each.of(done)])
 
     def _drawn_from(self, number: int) -> Array:
-        """The random key of a pass of the next iteration: that of a compiled one, or each process's own of several."""
+        """The random key of a pass of the next iteration: the compiled iteration's; each process has its own."""
         key, share = self.pass_key(self.iter, number), self.run.parallel.share
         return jax.random.fold_in(key, share.first) if share.of > 1 else key
 
     def _show(self, iteration: int, done: StepResult, dropped: int | None) -> None:
-        if self.run.parallel.root:  # of several processes that share a terminal
+        if self.run.parallel.root:  # several processes may share a terminal
             super()._show(iteration, done, dropped)
 
     def loss_after_training(self) -> float:

@@ -1,10 +1,10 @@
-"""`caffe.Timer`: a stop-watch."""
+"""`caffe.Timer`: a stopwatch."""
 
 import time
 
 
 class Timer:
-    """As Caffe's: one that runs is not started again, and stops where `ms` is read."""
+    """Works like Caffe's: starting it while it runs has no effect, and reading `ms` stops it."""
 
     def __init__(self) -> None:
         self._started: float | None = None

@@ -1,8 +1,8 @@
-"""Forward and backward over a range of layers, on values that are named by blob.
+"""Forward and backward passes over a range of layers, on values named by blob. Both are pure.
 
-Both are pure. Backward is Caffe's: each layer in turn takes its tops' gradients and gives its bottoms' and its
-parameters', so that a range of layers, or gradients that the caller wrote into `diff`, need nothing of their own. A
-layer is differentiated where it stood: what XLA does not need of its forward computation it leaves out.
+The backward pass works as in Caffe: each layer in turn takes its tops' gradients and returns those of its bottoms and
+parameters, so that ranges of layers and gradients that the caller wrote into `diff` need no special treatment. Each
+layer is differentiated at its recorded bottoms; XLA drops those parts of its forward computation that are not needed.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -21,10 +21,10 @@ Params = Mapping[int, Array]
 
 
 class Passed(NamedTuple):
-    """What a range of layers made: every version of every top but the sources', and new values of state parameters.
+    """What a range of layers computed: values, every version of every top except the sources'; updates, the new values
+    of state parameters.
 
-    labels: of the net's unchecked labels, by their place among them, those that these layers read: see
-    `Net.check_labels`.
+    labels: those of the net's unchecked labels that these layers read, by their index: see `Net.check_labels`.
     """
 
     values: dict[Value, Array]
@@ -33,12 +33,12 @@ class Passed(NamedTuple):
 
 
 def reads(net: Net, start: int, end: int) -> list[Value]:
-    """The values that layers start … end take from outside: what sources hand in, and what earlier layers made."""
+    """The values that layers start … end take from outside the range: those of sources and of earlier layers."""
     return spans.reads(net.layers, net.graph.nodes, net.tops, start, end)
 
 
 def forward(net: Net, start: int, end: int, params: Params, given: Mapping[Value, Array], keys: Array) -> Passed:
-    """Layers start … end on the values that `reads` names; keys[i] are the data of layer i's random key."""
+    """Runs layers start … end on the values that `reads` lists. keys[i]: the key data of layer i's random key."""
     made: dict[Value, Array] = {}
     updates: dict[int, Array] = {}
     looked: dict[int, Array] = {}
@@ -56,7 +56,7 @@ def forward(net: Net, start: int, end: int, params: Params, given: Mapping[Value
 
 
 def needed(net: Net, i: int) -> tuple[list[int], list[int]]:
-    """Which parameters, by number, and which bottoms, by position, layer i computes the gradient of."""
+    """The parameters, by number, and the bottoms, by position, whose gradients layer i computes."""
     if not net.needs_backward.layers[i] or isinstance(net.layers[i], SourceLayer):
         return [], []
     forced = net.graph.param.force_backward
@@ -74,9 +74,10 @@ def backward(
     param_diffs: Params,
     keys: Array,
 ) -> tuple[dict[str, Array], dict[int, Array]]:
-    """Layers start, start − 1, … end. values: all bottoms, as forward read them. diffs: gradients by blob.
+    """Runs the backward pass of layers start, start − 1, … end.
 
-    Returns the gradients that were written, and `param_diffs` with what this pass adds.
+    values: all bottoms, as the forward pass read them. diffs: gradients by blob. Returns the gradients that were
+    written, and `param_diffs` with this pass's gradients added.
     """
     diffs, sums = dict(diffs), dict(param_diffs)
     written: set[str] = set()
@@ -88,7 +89,7 @@ def backward(
         pull, tops = _differentiated(net, i, params, [values[v] for v in bottoms], own, below, keys[i])
         to_params, to_bottoms = pull([diffs[v.blob].astype(t.dtype) for v, t in zip(net.tops[i], tops, strict=True)])
         sums.update({k: sums[k] + to_params[k] for k in own})
-        # An in-place layer has one name above and below: its top's gradient was read before its bottom's is written.
+        # An in-place layer's top and bottom have one name: the top's gradient is read before the bottom's is written.
         diffs.update({bottoms[j].blob: to_bottoms[j] for j in below})
         written.update(bottoms[j].blob for j in below)
     return {blob: diffs[blob] for blob in written}, sums
@@ -97,7 +98,7 @@ def backward(
 def _differentiated(
     net: Net, i: int, params: Params, bottoms: Sequence[Array], own: list[int], below: list[int], key: Array
 ) -> tuple[Callable[[list[Array]], tuple[Params, Params]], list[Array]]:
-    """Layer i's pullback, on some of its parameters and bottoms; and its tops."""
+    """Layer i's pullback with respect to the parameters `own` and the bottoms `below`, and its tops."""
 
     def run(some_params: Params, some_bottoms: Params) -> list[Array]:
         inputs = [some_bottoms.get(j, bottom) for j, bottom in enumerate(bottoms)]

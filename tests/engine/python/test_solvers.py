@@ -135,7 +135,7 @@ def test_the_learning_rate_is_read_and_set_between_steps():
     np.testing.assert_array_equal(s.net.params["ip"][0].data, before)
     s.lr = 0.3
     assert s.lr == pytest.approx(0.3)
-    with pytest.raises(SolverError, match="nan is no learning rate"):
+    with pytest.raises(SolverError, match="nan is not a learning rate"):
         s.lr = float("nan")
 
 
@@ -159,7 +159,7 @@ def test_callbacks_come_before_the_passes_and_before_the_update():
     ("call", "message"),
     [
         (lambda s: s.add_callback(3), "add_callback takes two functions, or an object"),
-        (lambda s: s.share_weights(3), "share_weights takes a net, and this is int"),
+        (lambda s: s.share_weights(3), "share_weights takes a net, not int"),
     ],
 )
 def test_other_kinds_of_arguments_are_refused(call, message):

@@ -37,7 +37,7 @@ print(importlib.util.find_spec("caffe").origin)
 def test_one_that_is_not_built_is_passed_by_and_named(checkout):
     where, said = found(checkout)
     assert where == str(OURS / "caffe/__init__.py")
-    assert said == f"{checkout} is not built; imported is {where}\n"
+    assert said == f"{checkout} is not built; importing {where} instead\n"
 
 
 @pytest.mark.parametrize("suffix", [EXTENSION_SUFFIXES[-1], ".py"], ids=["built", "of another hpcbrew"])

@@ -1,1 +1,1 @@
-"""Pictures of nets, made without Graphviz: a diagram, where its parts lie, and how they are put on paper."""
+"""Draws nets without Graphviz: the diagram, its layout, and its output as SVG or bitmap."""

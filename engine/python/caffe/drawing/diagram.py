@@ -1,4 +1,4 @@
-"""What a picture of a net shows: layers and blobs as nodes, who reads and makes what as edges. Pure."""
+"""The content of a net's drawing: layers and blobs as nodes, and edges from bottoms to layers to tops. Pure."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ COLOURS = {
     "Pooling": "#FF9900",
     "InnerProduct": "#CC33FF",
 }
-"""Of layers by type; others are blue, those that work in place green, blobs grey: BVLC's."""
+"""The colours of layers by type, as in BVLC's draw.py; other layers are blue, in-place layers green, blobs grey."""
 
 LEARNING = ("Convolution", "Deconvolution", "InnerProduct")
 """The types whose learning rates are shown."""
@@ -32,7 +32,7 @@ class Node:
 
 @dataclass(frozen=True)
 class Edge:
-    """From a node to a node, by their keys. back: it goes up again, from an in-place layer to its blob."""
+    """An edge between two nodes, by their keys. back: it points back, from an in-place layer to its blob."""
 
     source: str
     target: str
@@ -52,14 +52,14 @@ class Diagram:
 def of_net(
     net: pb.NetParameter, phase: int | None = None, *, label_edges: bool = True, display_lrm: bool = False
 ) -> Diagram:
-    """The diagram of a net's layers; of one phase's, unless that is None.
+    """The diagram of a net's layers in `phase`, or of all its layers for None.
 
-    Raises LayerError for a layer with both kinds of rules about phases.
+    Raises LayerError for a layer with both include and exclude rules.
     """
     nodes: dict[str, Node] = {}
     edges: list[Edge] = []
     for layer in net.layer if phase is None else filter_net(net, pb.NetState(phase=phase)).layer:  # type: ignore[arg-type]
-        # A blob's name and a layer's may be the same, and those of two layers of other phases mostly are.
+        # A blob and a layer may have the same name, and layers of different phases often do.
         key = next(k for n in count() if (k := f"{layer.name}_{layer.type}" + f"_{n}" * bool(n)) not in nodes)
         in_place = len(layer.bottom) == 1 and [*layer.bottom] == [*layer.top]
         colour = GREEN if in_place else COLOURS.get(layer.type, BLUE)
@@ -75,7 +75,7 @@ def of_net(
 
 
 def layer_label(layer: pb.LayerParameter, display_lrm: bool = False) -> tuple[str, ...]:
-    """The lines in a layer's box: name, type, kernel, stride and pad; with `display_lrm` learning rates."""
+    """The lines in a layer's box: name, type, kernel, stride and pad; with `display_lrm` learning rate multipliers."""
     lines = [layer.name, f"({layer.type})"]
     if layer.type == "Pooling":
         pooling = layer.pooling_param
@@ -91,7 +91,7 @@ def layer_label(layer: pb.LayerParameter, display_lrm: bool = False) -> tuple[st
 
 
 def edge_label(layer: pb.LayerParameter) -> str:
-    """What an edge from a layer to its top says: the number of outputs, or of examples in a batch."""
+    """The label of an edge from a layer to its top: the number of outputs, or the batch size."""
     match layer.type:
         case "Data":
             return f"Batch {layer.data_param.batch_size}"
@@ -114,7 +114,7 @@ def _window(kernel: str, config: pb.ConvolutionParameter | pb.PoolingParameter) 
 
 
 def _sizes(config: pb.ConvolutionParameter | pb.PoolingParameter, name: str, default: int) -> str:
-    """`3`, or `3x5` where the axes have sizes of their own: as kernel_h and kernel_w, or as a list."""
+    """`3`, or `3x5` if the axes have different sizes, given as kernel_h and kernel_w or as a list."""
     given = {field.name: value for field, value in config.ListFields()}
     if by_axis := [given[axis] for axis in (f"{name}_h", f"{name}_w") if axis in given]:
         return "x".join(map(str, by_axis))

@@ -1,4 +1,4 @@
-"""A diagram in Graphviz's language, and Graphviz itself."""
+"""Writes a diagram in Graphviz's language, and runs Graphviz."""
 
 import shutil
 import subprocess
@@ -9,12 +9,12 @@ from engine.printable import printable
 from .diagram import Diagram
 
 PATIENCE = 600
-"""Seconds that Graphviz has for a net: it takes minutes for thousands of layers."""
+"""Seconds allowed for drawing a net: Graphviz takes minutes for thousands of layers."""
 
 
 def text(diagram: Diagram, rankdir: str) -> str:
     """The diagram as a `digraph` of Graphviz. https://graphviz.org/doc/info/lang.html"""
-    # Sideways there is room below a word, downwards beside it.
+    # In a horizontal drawing there is room for more lines, in a vertical one for longer lines.
     between = "\\n" if rankdir in ("LR", "RL") else " "
     lines = [f"digraph {_quoted(diagram.name)} {{", f"rankdir={_quoted(rankdir)};"]
     for key, node in diagram.nodes.items():
@@ -27,21 +27,23 @@ def text(diagram: Diagram, rankdir: str) -> str:
 
 
 def is_installed() -> bool:
-    """Whether there is Graphviz's `dot` on PATH."""
+    """Whether Graphviz's `dot` is on PATH."""
     return shutil.which("dot") is not None
 
 
 def run(source: str, form: str) -> bytes:
-    """What Graphviz makes of `source` in the format `form`. Raises NetError where it refuses, with what it says."""
+    """Graphviz's output for `source` in the format `form`. Raises NetError with Graphviz's message if it fails."""
     try:
         done = subprocess.run(
             ["dot", f"-T{form}"], input=source.encode(), capture_output=True, timeout=PATIENCE, check=False
         )
     except subprocess.TimeoutExpired as e:
-        raise NetError(f"Graphviz has not drawn this net in {PATIENCE} s. Write a .dot and draw it by hand.") from e
+        raise NetError(
+            f"Graphviz did not finish drawing this net in {PATIENCE} s. Write a .gv and run `dot` on it yourself."
+        ) from e
     if done.returncode:
         said = printable(done.stderr.decode(errors="replace").strip(), one_line=True)
-        raise NetError(f"Graphviz (dot -T{form}) has failed with status {done.returncode}: {said}")
+        raise NetError(f"Graphviz (dot -T{form}) failed with status {done.returncode}: {said}")
     return done.stdout
 
 

@@ -1,8 +1,8 @@
-"""Where the nodes of a diagram lie: in rows by their distance from the data, with few crossings. Pure.
+"""Places the nodes of a diagram: in rows by their distance from the data, with few crossings. Pure.
 
 After Sugiyama, Tagawa and Toda 1981, "Methods for visual understanding of hierarchical system structures": rows by the
-longest way, an order within rows by the mean place of neighbours, places as near below these as there is room. An edge
-over several rows holds a place of no width in each.
+longest path, the order within a row by the mean position of the neighbours, and positions as near to these neighbours
+as the space allows. An edge across several rows has a bend, a node of zero width, in each of them.
 """
 
 from collections import defaultdict
@@ -15,15 +15,15 @@ from .diagram import Diagram, Edge, Node
 LETTER, LINE, FONT = 7.0, 16.0, 12
 """Pixels: the mean width of a letter, the height of a line, the size of the font."""
 GAP, ROW_GAP, MARGIN = 24.0, 44.0, 16.0
-"""Pixels between nodes of a row, between rows, around all."""
+"""Pixels between the nodes of a row, between rows, and around the drawing."""
 SWEEPS = 4
-"""How often each row is put in order after its neighbours: more seldom change anything."""
+"""How often the rows are sorted by their neighbours: more sweeps seldom change anything."""
 MOST_BENDS = 100_000
-"""Places that edges hold in rows; where there would be more, the rest go straight."""
+"""Bends in a drawing; beyond this number, edges are drawn straight."""
 
 Point = tuple[float, float]
 Key = str | tuple[int, int]
-"""A node's key, or for a bend the edge's and the row's number."""
+"""A node's key, or for a bend the numbers of the edge and the row."""
 
 
 @dataclass(frozen=True)
@@ -44,21 +44,24 @@ class Box:
 
     @property
     def octagon(self) -> tuple[Point, ...]:
-        """The box without its corners."""
+        """The box with its corners cut off."""
         (left, top, right, bottom), c = self.corners, 6.0
         upper = ((left, top + c), (left + c, top), (right - c, top), (right, top + c))
         return (*upper, (right, bottom - c), (right - c, bottom), (left + c, bottom), (left, bottom - c))
 
     @property
     def baselines(self) -> tuple[float, ...]:
-        """Where each line of the label stands."""
+        """The y coordinate of each line of the label."""
         first = self.y - LINE * (len(self.node.label) - 1) / 2 + FONT / 3
         return tuple(first + LINE * i for i in range(len(self.node.label)))
 
 
 @dataclass(frozen=True)
 class Curve:
-    """An edge as cubic Bézier curves: a first point, then three for each; an arrow at the end; a label in the first."""
+    """An edge as cubic Bézier curves, a first point and three more for each curve, with an arrow at its end.
+
+    label_at: where the label is centred, on the first curve.
+    """
 
     points: tuple[Point, ...]
     label: str
@@ -67,7 +70,7 @@ class Curve:
 
 @dataclass(frozen=True)
 class Drawing:
-    """Boxes and curves on a sheet of so many pixels."""
+    """Boxes and curves on a sheet of width × height pixels."""
 
     width: float
     height: float
@@ -76,17 +79,18 @@ class Drawing:
 
 
 def lay_out(diagram: Diagram, rankdir: str) -> Drawing:
-    """The drawing of a diagram from top to bottom (TB), or BT, LR, RL."""
+    """The drawing of a diagram in the direction `rankdir`: TB, top to bottom; BT, LR or RL."""
     sideways = rankdir in ("LR", "RL")
     sizes = {key: _size(node) for key, node in diagram.nodes.items()}
-    # All is laid out downwards: (along a row, across rows). Sideways, boxes are turned before and places behind.
+    # The layout is computed top to bottom, in coordinates (along the row, across rows). For a horizontal drawing the
+    # boxes are transposed before it and the positions after it.
     extents: dict[Key, Point] = {key: (h, w) if sideways else (w, h) for key, (w, h) in sizes.items()}
     rows = _rows(diagram)
     chains = _chains(diagram.edges, rows)
     order = _ordered(diagram, rows, chains)
     along = _places(order, chains, extents)
     gaps = [ROW_GAP] * len(order)
-    for edge in diagram.edges if sideways else ():  # a label lies between the rows, not across them
+    for edge in diagram.edges if sideways else ():  # here a label's width has to fit between the rows
         gaps[rows[edge.source]] = max(gaps[rows[edge.source]], LETTER * len(edge.label) + ROW_GAP)
     middle, depth = _across(order, extents, gaps)
     least = min((along[key] - extents.get(key, (0, 0))[0] / 2 for key in along), default=0.0)
@@ -100,7 +104,7 @@ def lay_out(diagram: Diagram, rankdir: str) -> Drawing:
     for edge, chain in zip(diagram.edges, chains, strict=True):
         line = _line(edge, chain, along, middle, extents)
         points = tuple(turned(*p) for p in _bezier(line))
-        curves.append(Curve(points, edge.label, _behind(points)))
+        curves.append(Curve(points, edge.label, _label_place(points)))
     boxes = tuple(Box(node, *turned(along[key], middle[key]), *sizes[key]) for key, node in diagram.nodes.items())
     breadth = most - least + 2 * MARGIN
     return Drawing(*((depth, breadth) if sideways else (breadth, depth)), boxes, tuple(curves))
@@ -123,7 +127,7 @@ def _rows(diagram: Diagram) -> dict[str, int]:
     done: set[str] = set()
     remaining = iter(diagram.nodes)
     while len(done) < len(diagram.nodes):
-        # Where edges go round, the first node in the net's order begins.
+        # In a cycle, start with the first node in the net's order.
         key = ready.pop() if ready else next(k for k in remaining if k not in done)
         done.add(key)
         for other in below[key]:
@@ -150,7 +154,7 @@ def _chains(edges: Sequence[Edge], rows: dict[str, int]) -> list[list[Key]]:
 
 
 def _ordered(diagram: Diagram, rows: dict[str, int], chains: Sequence[Sequence[Key]]) -> list[list[Key]]:
-    """What is in each row, from left to right."""
+    """The nodes and bends of each row, from left to right."""
     order: list[list[Key]] = [[] for _ in range(max(rows.values(), default=-1) + 1)]
     for key in diagram.nodes:
         order[rows[key]].append(key)
@@ -158,7 +162,7 @@ def _ordered(diagram: Diagram, rows: dict[str, int], chains: Sequence[Sequence[K
         for bend in chain[1:-1]:
             order[bend[1]].append(bend)  # type: ignore[index]
     above, below = _neighbours(chains)
-    # Places are fractions of a row: rows have other numbers of nodes.
+    # Places are fractions of a row, since rows differ in their numbers of nodes.
     place = {key: i / len(row) for row in order for i, key in enumerate(row)}
     for sweep in range(SWEEPS):
         down = sweep % 2 == 0
@@ -171,7 +175,7 @@ def _ordered(diagram: Diagram, rows: dict[str, int], chains: Sequence[Sequence[K
 
 
 def _neighbours(chains: Iterable[Sequence[Key]]) -> tuple[dict[Key, list[Key]], dict[Key, list[Key]]]:
-    """For each node and bend, those above and those below that edges join it to."""
+    """For each node and bend, its neighbours above and its neighbours below."""
     above: dict[Key, list[Key]] = defaultdict(list)
     below: dict[Key, list[Key]] = defaultdict(list)
     for chain in chains:
@@ -184,7 +188,7 @@ def _neighbours(chains: Iterable[Sequence[Key]]) -> tuple[dict[Key, list[Key]], 
 def _places(
     order: Sequence[Sequence[Key]], chains: Iterable[Sequence[Key]], extents: dict[Key, Point]
 ) -> dict[Key, float]:
-    """Where the centre of each node and bend is along its row."""
+    """The position of each node's and bend's centre along its row."""
     above, below = _neighbours(chains)
     along = {
         key: float(x) for row in order for key, x in zip(row, _spread([0.0] * len(row), row, extents), strict=True)
@@ -197,16 +201,17 @@ def _places(
 
 
 def _spread(wanted: Sequence[float], row: Sequence[Key], extents: dict[Key, Point]) -> list[float]:
-    """The places nearest to those wanted, by least squares, at which nothing overlaps.
+    """The positions without overlap that are nearest to the wanted ones, by least squares.
 
-    Less the room that all to the left need, places must not fall: isotonic regression, by pooling adjacent violators.
+    After subtracting the space that everything to the left needs, positions must not decrease: this is isotonic
+    regression, solved by pooling adjacent violators.
     """
     if not row:
         return []
     room = [0.0]
     for one, other in pairwise(row):
         room.append(room[-1] + GAP + (extents.get(one, (0, 0))[0] + extents.get(other, (0, 0))[0]) / 2)
-    pools: list[tuple[float, int]] = []  # sum and number of those that lie side by side
+    pools: list[tuple[float, int]] = []  # sum and number of the members that lie side by side
     for want, need in zip(wanted, room, strict=True):
         total, count = want - need, 1
         while pools and pools[-1][0] / pools[-1][1] >= total / count:
@@ -220,7 +225,7 @@ def _spread(wanted: Sequence[float], row: Sequence[Key], extents: dict[Key, Poin
 def _across(
     order: Sequence[Sequence[Key]], extents: dict[Key, Point], gaps: Sequence[float]
 ) -> tuple[dict[Key, float], float]:
-    """Where the centre of each node and bend is across the rows, behind each of which is a gap; the depth of all."""
+    """The position of each node's and bend's centre across the rows, and the total depth. A gap follows each row."""
     middle: dict[Key, float] = {}
     at = MARGIN
     for i, row in enumerate(order):
@@ -237,7 +242,10 @@ def _line(
     middle: dict[Key, float],
     extents: dict[Key, Point],
 ) -> list[Point]:
-    """From the source's lower side over the bends to the target's upper; an edge back beside the one that came down."""
+    """The points from the source's lower side over the bends to the target's upper side.
+
+    A back edge runs upwards, beside the edge in the other direction.
+    """
     source, *bends, target = chain
     aside, down = (8.0, -0.5) if edge.back else (0.0, 0.5)
     first = along[source] + aside, middle[source] + down * extents[source][1]
@@ -246,15 +254,15 @@ def _line(
 
 
 def _bezier(line: Sequence[Point]) -> list[Point]:
-    """Curves through the points that leave and reach each across the rows."""
+    """Curves through the points, each starting and ending at right angles to the rows."""
     points = [line[0]]
     for (a, b), (c, d) in pairwise(line):
         points += [(a, (b + d) / 2), (c, (b + d) / 2), (c, d)]
     return points
 
 
-def _behind(points: Sequence[Point]) -> Point:
-    """Behind the middle of the first curve, where those from one node have parted."""
+def _label_place(points: Sequence[Point]) -> Point:
+    """A point past the middle of the first curve, where edges from the same node have separated."""
     t = 0.65
     weights = (1 - t) ** 3, 3 * (1 - t) ** 2 * t, 3 * (1 - t) * t**2, t**3
     x, y = (sum(w * p[axis] for w, p in zip(weights, points, strict=False)) for axis in (0, 1))

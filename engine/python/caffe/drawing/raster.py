@@ -1,4 +1,4 @@
-"""A drawing as pixels, by OpenCV."""
+"""Renders a drawing as a bitmap, with OpenCV."""
 
 from collections.abc import Sequence
 
@@ -11,15 +11,15 @@ from engine.printable import printable
 from .layout import Box, Curve, Drawing, Point
 
 MOST_PIXELS, LONGEST = 50_000_000, 32_000
-"""Of a picture, and of a side of one: what is larger is made smaller. Most programs show no more."""
+"""Limits of the picture and of its longer side. Larger drawings are scaled down: most programs show nothing larger."""
 FORMATS = ("png", "jpg", "jpeg", "bmp", "tif", "tiff", "webp")
 BLACK, WHITE = (0, 0, 0), (255, 255, 255)
 STEPS = 12
-"""Straight lines that a curve is drawn as."""
+"""Straight segments per curve."""
 
 
 def write(drawing: Drawing, form: str) -> bytes:
-    """The drawing as the bytes of a file in one of FORMATS. Raises NetError where OpenCV cannot write that."""
+    """The drawing as the bytes of a file in one of FORMATS. Raises NetError if OpenCV cannot write it."""
     scale = min(
         1.0, LONGEST / max(drawing.width, drawing.height), (MOST_PIXELS / drawing.width / drawing.height) ** 0.5
     )
@@ -47,12 +47,12 @@ def _curve(sheet: np.ndarray, curve: Curve, scale: float) -> None:
     cv2.polylines(sheet, [_pixels(np.concatenate(pieces), scale)], False, BLACK, 1, cv2.LINE_AA)
     cv2.fillPoly(sheet, [_pixels(_arrow(points), scale)], BLACK, cv2.LINE_AA)
     if curve.label:
-        _text(sheet, curve.label, curve.label_at, scale, WHITE, 4)  # the line does not cross it
+        _text(sheet, curve.label, curve.label_at, scale, WHITE, 4)  # a white halo keeps the line off the label
         _text(sheet, curve.label, curve.label_at, scale)
 
 
 def _arrow(points: np.ndarray) -> np.ndarray:
-    """A triangle at the end, in the direction that the last curve arrives in."""
+    """A triangle at the end, in the direction of the last curve."""
     end, before = points[-1], points[-2]
     way = end - before
     way = way / (np.hypot(*way) or 1)
@@ -74,7 +74,7 @@ def _box(sheet: np.ndarray, box: Box, scale: float) -> None:
 def _text(
     sheet: np.ndarray, text: str, at: Point, scale: float, colour: tuple[int, int, int] = BLACK, thickness: int = 1
 ) -> None:
-    """Letters of ASCII, which OpenCV's font has; a question mark for each other."""
+    """Draws text in ASCII, all that OpenCV's font has; other characters become question marks."""
     shown = printable(text, one_line=True).encode("ascii", "replace").decode()
     size = 0.38 * scale
     (width, _), _ = cv2.getTextSize(shown, cv2.FONT_HERSHEY_SIMPLEX, size, 1)

@@ -1,4 +1,4 @@
-"""A drawing as SVG, which every browser shows."""
+"""Renders a drawing as SVG, which every browser shows."""
 
 from html import escape
 
@@ -14,7 +14,7 @@ HEAD = """<?xml version="1.0" encoding="UTF-8"?>
 """  # noqa: E501
 
 HALO = ' paint-order="stroke" stroke="white" stroke-width="4"'
-"""Of what stands on a line."""
+"""For text on top of a line."""
 
 
 def write(drawing: Drawing) -> bytes:

@@ -1,4 +1,4 @@
-"""The engine's own module: one schema, one set of message classes, also where scripts have this folder on sys.path."""
+"""Stands for the engine's module, so that there is one set of message classes even with this folder on sys.path."""
 
 import sys
 

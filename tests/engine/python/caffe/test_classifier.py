@@ -75,7 +75,7 @@ def test_a_phase_in_the_place_of_dims_is_a_net_to_be_run(model):
 
 
 @pytest.mark.parametrize(
-    ("pictures", "message"), [([], "no pictures"), ([np.zeros((6, 6, 2))], 'of 2 channels for input "data" of 3')]
+    ("pictures", "message"), [([], "no pictures"), ([np.zeros((6, 6, 2))], 'have 2 channels, but input "data" has 3')]
 )
 def test_what_is_no_picture_for_the_net_is_told(model, pictures, message):
     with pytest.raises(NetError, match=message):

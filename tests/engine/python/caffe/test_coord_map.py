@@ -92,7 +92,7 @@ def test_crop_refuses_what_does_not_align(n, message):
 
 def test_tops_that_only_an_inner_product_connects_have_no_map():
     n = net()
-    with pytest.raises(RuntimeError, match="no blob was found"):
+    with pytest.raises(RuntimeError, match="found no blob"):
         coord_map_from_to(L.InnerProduct(n.up, num_output=1), n.data)
 
 

@@ -77,11 +77,11 @@ def test_with_context_a_window_may_begin_outside_of_the_picture(model):
 @pytest.mark.parametrize(
     ("window", "message"),
     [
-        ((0, 0, 4), "ymin, xmin, ymax, xmax are needed"),
-        ((30, 0, 34, 4), "no pixel"),
-        ((4, 4, 4, 8), "no pixel"),
-        ((-1, 0, 4, 4), "no pixel"),
-        ("abc", "are needed"),
+        ((0, 0, 4), "it must be ymin, xmin, ymax, xmax"),
+        ((30, 0, 34, 4), "it is empty or outside the picture"),
+        ((4, 4, 4, 8), "it is empty or outside the picture"),
+        ((-1, 0, 4, 4), "it is empty or outside the picture"),
+        ("abc", "it must be ymin"),
     ],
 )
 def test_windows_without_a_pixel_are_told(model, picture, window, message):
@@ -91,13 +91,13 @@ def test_windows_without_a_pixel_are_told(model, picture, window, message):
 
 def test_a_context_of_other_channels_is_told(model):
     grey = np.zeros((20, 16, 1), np.float32)
-    with pytest.raises(DataError, match="a picture of 1 channels for a net's input of 3"):
+    with pytest.raises(DataError, match="the picture has 1 channels, but the net's input has 3"):
         caffe.Detector(*model, context_pad=2).crop(grey, (0, 0, 8, 8))
 
 
 @pytest.mark.parametrize("pad", [4, -1])
 def test_a_context_that_leaves_no_room_is_refused(model, pad):
-    with pytest.raises(NetError, match="more than twice the pad"):
+    with pytest.raises(NetError, match="larger than twice the pad"):
         caffe.Detector(*model, context_pad=pad)
 
 

@@ -96,9 +96,9 @@ def test_an_empty_net_and_an_old_one_are_drawn():
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: caffe.draw.draw_net(NET, "LR", "pdf"), 'no format "pdf" without Graphviz; there are svg, png'),
+        (lambda: caffe.draw.draw_net(NET, "LR", "pdf"), 'format "pdf" is not available without Graphviz; svg, png'),
         (lambda: caffe.draw.draw_net(NET, "XY"), "LR, RL, TB, BT"),
-        (lambda: caffe.draw.draw_net_to_file(NET, "net"), "ending"),
+        (lambda: caffe.draw.draw_net_to_file(NET, "net"), "file extension"),
         (lambda: caffe.draw.draw_net_to_file(NET, "/nowhere/net.png"), r"/nowhere/net\.png: cannot be written"),
     ],
 )
@@ -120,5 +120,5 @@ def test_a_graph_of_pydot():
 
 @pytest.mark.parametrize("given", ["deploy.prototxt", None, pb.LayerParameter()])
 def test_what_is_no_net_is_told(given):
-    with pytest.raises(TypeError, match=f"a NetParameter is drawn, and this is {type(given).__name__}"):
+    with pytest.raises(TypeError, match=f"caffe.draw needs a NetParameter, not {type(given).__name__}"):
         caffe.draw.draw_net(given)

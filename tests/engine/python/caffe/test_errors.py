@@ -35,8 +35,12 @@ def net(path):
     [
         (lambda n: n.forward(end="ip9"), ValueError, 'no layer "ip9"; it has x, t, ip'),
         (lambda n: n.forward(["z"]), KeyError, '^this net has no blob "z"'),
-        (lambda n: n.forward(x=X[:, :2], t=[0, 0]), ValueError, r'input "x" has shape \[2, 3\] and was given \[2, 2\]'),
-        (lambda n: n.share_with(3), TypeError, "share_with takes a net, and this is int"),
+        (
+            lambda n: n.forward(x=X[:, :2], t=[0, 0]),
+            ValueError,
+            r'input "x" has shape \[2, 3\], but was given \[2, 2\]',
+        ),
+        (lambda n: n.share_with(3), TypeError, "share_with takes a net, not int"),
         (lambda n: caffe.Net("no.prototxt", caffe.TEST, level="x"), TypeError, "level is 'x'; give an integer"),
         (lambda n: caffe.Net("no.prototxt", caffe.TEST, level=1.5), TypeError, "level is 1.5; give an integer"),
         (lambda n: caffe.Net("no.prototxt", None), TypeError, "phase is None"),
@@ -44,14 +48,14 @@ def net(path):
         (lambda n: copy.deepcopy(n.params), RuntimeError, r"a Blob cannot be copied or pickled: .*blob.data.copy\(\)"),
         (lambda n: pickle.dumps(n.layers[2]), RuntimeError, "cannot be copied or pickled"),
         (lambda n: n.forward(x=X), NetError, "inputs given: x; the net's inputs are x, t"),
-        (lambda n: n.forward(x=X[:1], t=[0]), NetError, r'input "x" has shape \[2, 3\] and was given \[1, 3\]'),
+        (lambda n: n.forward(x=X[:1], t=[0]), NetError, r'input "x" has shape \[2, 3\], but was given \[1, 3\]'),
         (lambda n: n.copy_from("no.caffemodel"), SnapshotError, "no such model"),
         (lambda n: n._forward(0, 4), NetError, "no layer 4; it has layers 0 to 3"),
         (lambda n: n._backward(3, -1), NetError, "no layer -1"),
         (lambda n: n._top_ids(-1), NetError, "no layer -1"),
         (lambda n: caffe.Net("no.prototxt", caffe.TEST, stages="deploy"), NetError, r"give \['deploy'\]"),
         (lambda n: caffe.Net("no.prototxt", caffe.TEST), EngineError, "no.prototxt"),
-        (lambda n: caffe.set_device(-1), EngineError, "counted from 0"),
+        (lambda n: caffe.set_device(-1), EngineError, "numbered from 0"),
     ],
 )
 def test_errors_say_what_is_wrong(net, call, error, message):
@@ -78,5 +82,7 @@ def test_a_subclass_that_has_not_made_the_net_is_told(path):
     net = Unmade()
     assert net.known is False
     for call in (lambda: net.blobs, net.forward, net.reshape):
-        with pytest.raises(TypeError, match=r"this Unmade is no net yet: .*caffe.Net.__init__\(self, FILE, PHASE\)"):
+        with pytest.raises(
+            TypeError, match=r"this Unmade is not initialized: .*caffe.Net.__init__\(self, FILE, PHASE\)"
+        ):
             call()

@@ -58,13 +58,13 @@ def test_solvers_take_states_by_bytes(tmp_path, monkeypatch):
     [
         (
             lambda: caffe.Net(caffe_pb2.NetParameter(), caffe.TEST),
-            "caffe.Net takes the name of a file, and this is NetP",
+            "caffe.Net takes the name of a file, not NetP",
         ),
         (
             lambda: caffe.SGDSolver(caffe_pb2.SolverParameter()),
-            "SGDSolver takes the name of a file, and this is Solver",
+            "SGDSolver takes the name of a file, not Solver",
         ),
-        (lambda: caffe.get_solver(None), "get_solver takes the name of a file, and this is NoneType"),
+        (lambda: caffe.get_solver(None), "get_solver takes the name of a file, not NoneType"),
     ],
 )
 def test_what_is_no_name_is_told(call, message):

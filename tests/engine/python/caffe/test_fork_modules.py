@@ -51,5 +51,5 @@ def test_a_folder_of_modules_is_found_too(tmp_path, monkeypatch):
 
 def test_where_a_module_was_looked_for_is_said(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(ModuleNotFoundError, match=r"python/caffe/model_libs\.py runs here.* Set CAFFE_ROOT"):
+    with pytest.raises(ModuleNotFoundError, match=r"python/caffe/model_libs\.py runs here: set CAFFE_ROOT"):
         importlib.import_module("caffe.model_libs")

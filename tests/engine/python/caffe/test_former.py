@@ -20,14 +20,14 @@ def net(tmp_path_factory):
     ],
 )
 def test_what_nets_had_is_told(net, name, instead):
-    with pytest.raises(AttributeError, match=f"'Net' object has no {name} since 2015; write {instead}"):
+    with pytest.raises(AttributeError, match=f"'Net' object has had no {name} since 2015; write {instead}"):
         getattr(net, name)
 
 
 def test_other_names_are_missing_as_ever(net):
     assert not hasattr(net, "fc6")
     assert not hasattr(caffe, "mpi_init")
-    with pytest.raises(AttributeError, match="module 'caffe' has no set_phase_test since 2015"):
+    with pytest.raises(AttributeError, match="module 'caffe' has had no set_phase_test since 2015"):
         caffe.set_phase_test  # noqa: B018
     with pytest.raises(ImportError, match="cannot import name 'CaffeNet'"):
         from caffe import CaffeNet  # noqa: F401

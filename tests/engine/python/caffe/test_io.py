@@ -155,7 +155,7 @@ def test_resize_image_of_other_channels_keeps_corners():
     ("shape", "dims", "order"), [((4, 4), (2, 2), 1), ((4, 4, 3), (0, 2), 1), ((4, 4, 3), (2, 2), 6)]
 )
 def test_resize_image_refuses(shape, dims, order):
-    with pytest.raises(ValueError, match="orders 0 to 5"):
+    with pytest.raises(ValueError, match="the order must be 0 to 5"):
         caffe.io.resize_image(np.zeros(shape), dims, order)
 
 
@@ -297,11 +297,11 @@ def test_a_step_that_is_none_is_left_out():
         (lambda t: t.set_mean("data", "mean.npy"), "numpy.load reads a .npy"),
         (lambda t: t.set_mean("data", np.zeros((2, 6, 8))), r"\[2, 6, 8\] does not fit"),
         (lambda t: t.set_mean("data", np.zeros((1, 3, 6, 8))), r"mean\[0\]"),
-        (lambda t: t.set_transpose("data", (0, 1)), "no order of the 3 axes"),
+        (lambda t: t.set_transpose("data", (0, 1)), "not a permutation of the 3 axes"),
         (lambda t: t.set_channel_swap("data", (1, 0)), "has 3 channels"),
-        (lambda t: t.set_channel_swap("data", (3, 2, 1)), "numbered from 0 on"),
+        (lambda t: t.set_channel_swap("data", (3, 2, 1)), "numbered from 0"),
         (lambda t: t.set_mean("data", np.zeros(4)), r"\[4\] does not fit"),
-        (lambda t: t.preprocess("image", RGB), '"image" is no input; there are data'),
+        (lambda t: t.preprocess("image", RGB), '"image" is not an input; the inputs are data'),
     ],
 )
 def test_transformer_refuses(call, message):

@@ -23,7 +23,7 @@ def test_a_seed_repeats_the_seeds_that_follow():
     ("call", "said"),
     [
         (caffe.set_mode_gpu, r"set_mode_gpu: JAX finds no GPU on .* set_mode_cpu\(\) computes on the CPU"),
-        (lambda: caffe.set_device(-1), "-1 is no device; they are counted from 0"),
+        (lambda: caffe.set_device(-1), "-1 is not a device; devices are numbered from 0"),
     ],
 )
 def test_a_device_that_is_not_there_is_refused(call, said, monkeypatch):

@@ -50,7 +50,7 @@ def test_a_net_computes_with_its_own_sizes_only(net, tmp_path):
     net.forward()
     cut(net, "ip2", 3, 2)
     with pytest.raises(
-        NetError, match=r'0 of layer "ip2" was reshaped to \[3, 2\], and the net computes with \[3, 4\]'
+        NetError, match=r'0 of layer "ip2" was reshaped to \[3, 2\], but the net computes with \[3, 4\]'
     ):
         net.forward()
     before = net.params["ip1"][1].data.copy()

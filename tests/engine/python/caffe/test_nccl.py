@@ -103,5 +103,5 @@ def test_alone_it_waits_for_nobody_and_changes_nothing(tmp_path):
             _owned = ()
 
     caffe.NCCL(One, caffe.NCCL.new_uid()).on_gradients_ready()
-    with pytest.raises(DeviceError, match="no uid"):
+    with pytest.raises(DeviceError, match="not a uid"):
         caffe.NCCL(One, "../x")

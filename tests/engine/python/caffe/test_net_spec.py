@@ -163,7 +163,7 @@ def test_deep_nets_are_no_recursion():
         (lambda: L.InnerProduct(L.Input(), num_output="ten").to_proto(), TypeError, "num_output = 'ten'"),
         (lambda: L.InnerProduct(L.Input(), num_output=-1).to_proto(), ValueError, "num_output = -1"),
         (lambda: L.Input(shape={"dims": 1}).to_proto(), AttributeError, 'BlobShape has no field "dims"'),
-        (lambda: L.ReLU(in_place=True), NetError, "there are 0 bottoms and 1 tops"),
+        (lambda: L.ReLU(in_place=True), NetError, "there are 0 bottoms for 1 tops"),
         (lambda: P.Poolings.MAX, AttributeError, "no message PoolingsParameter"),
     ],
 )
@@ -175,7 +175,7 @@ def test_what_no_net_can_be_made_of_is_told(make, error, message):
 def test_only_tops_make_a_net():
     n = caffe.NetSpec()
     n.pair = data()
-    with pytest.raises(TypeError, match=r"pair is no layer's top \(type is <class 'tuple'>\)"):
+    with pytest.raises(TypeError, match=r"pair is not the top of a layer \(type is <class 'tuple'>\)"):
         n.to_proto()
 
 
