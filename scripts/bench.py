@@ -1,10 +1,10 @@
-"""Times nets: an iteration of training, a pass of inference; beside the machine's own products, PyTorch, another Caffe.
+"""Times training iterations and inference passes, and compares them with the machine's peak, PyTorch or another Caffe.
 
-Single times on a shared machine are worth little. So all that is compared is warm in a process of its own and takes
-turns, first one and then the other ahead; reported are medians of rounds, and of the ratios of neighbouring rounds,
-with their quartiles. What the machine can do is measured in the same rounds: the share of it is the net's FLOPs (2 a
-multiplication with its addition, convolutions and inner products alone) over the time, over the rate of XLA's own
-product of large square matrices.
+Single timings on a shared machine mean little. Therefore each candidate runs, warmed up, in its own process, and the
+candidates take turns in alternating order. The report gives medians over rounds, and medians and quartiles of the
+ratios within rounds. The machine's peak is measured in the same rounds. "of sgemm" is the net's FLOP/s (2 FLOPs per
+multiply-add, counting only convolutions and inner products) divided by those of XLA's own product of large square
+matrices.
 """
 
 import argparse
@@ -29,21 +29,21 @@ TASKS = ("train", "infer")
 SCRIPT = Path("scripts/bench_engine.py")
 
 EPILOG = """examples:
-  scripts/bench                                  LeNet, as it is here
+  scripts/bench                                  time LeNet
   scripts/bench all --torch /tmp/torch/bin/python --json
   scripts/bench googlenet --layers --torch /tmp/torch/bin/python
-  scripts/bench lenet --against HEAD~1           with uncommitted changes, against the commit before the last
+  scripts/bench lenet --against HEAD~1           compare the working tree with the commit before the last
   scripts/bench caffenet --against /opt/caffe/build/tools/caffe
   scripts/bench resnet50 --gpu 0 --precision bfloat16
 
-first s: from a process's start to the end of its first iteration, with nothing compiled yet and, again, with what the
-first one has kept. ready: how much of that passes until its modules are loaded. MB: what repetitions take at their
-peak, beyond the loaded modules; on a GPU, of its memory.
+first: seconds from a process's start to the end of its first iteration, with an empty compilation cache; again: with
+the cache that the first process left; ready: the part of it until the modules are loaded. MB: the peak memory of the
+repetitions beyond the loaded modules; on a GPU, the GPU's memory.
 """
 
 
 class Timed:
-    """What is timed, in a process of its own, with the engine found at `root`: it says that it is ready, and answers
+    """A process that times something, with the engine found at `root`. It reports when it is ready, and then answers
     each line with a number."""
 
     def __init__(self, command: list[str], root: Path, **environment: str) -> None:
@@ -54,7 +54,7 @@ class Timed:
         self._answer()
 
     def round(self) -> float:
-        """What the next round took."""
+        """The time of the next round."""
         return float(self.asked("go"))
 
     def asked(self, line: str) -> str:
@@ -79,7 +79,7 @@ class Timed:
 
 
 class Worker(Timed):
-    """A process of `bench_worker`. ready, first: seconds from its start until it was set up, and had iterated once."""
+    """A process that runs `bench_worker`. ready, first: seconds until it was set up and had run one iteration."""
 
     def __init__(self, command: list[str], root: Path, **environment: str) -> None:
         started = time.perf_counter()
@@ -96,7 +96,7 @@ class Worker(Timed):
 
 
 class OtherCaffe:
-    """A `caffe` binary: `caffe time` a round, which for training knows no update."""
+    """A `caffe` binary, timed by one `caffe time` per round, which for training does not include the update."""
 
     def __init__(self, binary: str, net: Path, task: str, args: argparse.Namespace) -> None:
         self._command = [binary, "time", f"-model={net}", *([f"-gpu={args.gpu}"] if args.gpu else [])]
@@ -119,20 +119,20 @@ class OtherCaffe:
 
 @contextmanager
 def checked_out(revision: str) -> Iterator[Path]:
-    """A folder with that revision's files, for as long as the context lasts."""
+    """A temporary worktree of the revision, removed at the end of the block."""
     with tempfile.TemporaryDirectory(prefix="hpcbrew-bench-") as folder:
         there = Path(folder) / "tree"
         subprocess.run(["git", "worktree", "add", "--quiet", "--detach", there, revision], cwd=ROOT, check=True)
         try:
             if not (there / SCRIPT).is_file():
-                raise SystemExit(f"bench: {revision} has no {SCRIPT}, by which it would be timed; take a later one.")
+                raise SystemExit(f"bench: {revision} has no {SCRIPT}, which is needed to time it; use a later one.")
             yield there
         finally:
             subprocess.run(["git", "worktree", "remove", "--force", there], cwd=ROOT, check=True)
 
 
 def take_turns(timed: list[Any], times: list[list[float]], rounds: int) -> None:
-    """Adds each round's answer to the list of who gave it; each round another one is first."""
+    """Appends each round's answers to the candidates' lists in `times`. The order alternates from round to round."""
     for k in range(rounds):
         for i in (range(len(timed)), reversed(range(len(timed))))[k % 2]:
             times[i].append(timed[i].round())
@@ -140,7 +140,7 @@ def take_turns(timed: list[Any], times: list[list[float]], rounds: int) -> None:
 
 @dataclass(frozen=True)
 class Case:
-    """One net and task, laid into files: as a prototxt, and as a plan for who reads none."""
+    """A net and a task, written to files: as a prototxt, and as a plan for programs that do not read prototxts."""
 
     net: str
     task: str
@@ -152,7 +152,7 @@ class Case:
 
 
 def laid(folder: Path, net: str, task: str, batch: int) -> Case:
-    from bench_plan import flops, plan  # noqa: PLC0415  they load JAX, which the command line need not
+    from bench_plan import flops, plan  # noqa: PLC0415  these load JAX, which --help does not need
 
     from engine.graph import build  # noqa: PLC0415
     from engine.net import Net  # noqa: PLC0415
@@ -170,7 +170,7 @@ def laid(folder: Path, net: str, task: str, batch: int) -> Case:
 
 
 class Bench:
-    """Who is compared, by which settings. `root`: the other revision's tree; `binary`: the other caffe."""
+    """The candidates and settings of a comparison. `root`: the other revision's tree; `binary`: the other caffe."""
 
     def __init__(self, args: argparse.Namespace, cache: Path, root: Path | None, binary: str | None) -> None:
         self.args, self.cache, self.root, self.binary = args, cache, root, binary
@@ -186,7 +186,7 @@ class Bench:
         return ["--gpu", args.gpu, "--precision", args.precision, "--seconds", str(args.seconds)]
 
     def run(self, case: Case) -> dict[str, Any]:
-        """Rounds of one case by all in turn. ms: milliseconds; ratio: how many times ours the other takes."""
+        """Runs the rounds of one case. Results: ms, milliseconds; ratio, a candidate's time divided by ours."""
         with ExitStack() as stack:
 
             def started(kind: type[Any], command: list[str], root: Path = ROOT, **environment: str) -> Any:
@@ -239,8 +239,8 @@ class Bench:
         return result
 
     def layers(self, case: Case) -> list[dict[str, Any]]:
-        """A row a layer and direction, the slowest first. of_roofline: the least time that the device's product and
-        copy allow, over the time taken."""
+        """One row per layer and direction, the slowest first. of_roofline: the least time possible at the device's
+        rates of products and copies, divided by the time taken."""
         with Timed(self.engine(ROOT, case.path, "machine"), ROOT, TF_CPP_MIN_LOG_LEVEL="3") as machine:
             ours = self._layer_times(self.engine(ROOT, case.path, "layers"))
             product, copy = json.loads(machine.asked("go"))
@@ -264,7 +264,7 @@ class Bench:
 
 
 def said(result: dict[str, Any]) -> str:
-    """Lines of the report: what was timed, and one for each of those who took turns."""
+    """Lines of the report: a head line, and one line for each candidate."""
     head = f"{result['net']} {result['task']}, batch {result['batch']}, {result['precision']}"
     rates = f"{result['sgemm_gflops']:.0f} GFLOP/s, copies {result['copy_gbytes_s']:.1f} GB/s"
     lines = [f"{head}: {result['gflop']:.3g} GFLOP; the machine: {rates}"]
@@ -288,7 +288,7 @@ def said_of_layers(rows: list[dict[str, Any]]) -> str:
     head = (
         f"{'layer':24}{'type':16}{'':9}{'ms':>9}{'of sgemm':>10}{'of roofline':>13}{'torch ms':>10}{'torch/ours':>12}"
     )
-    lines = [f"{rows[0]['net']}, each layer alone, the slowest first", head]
+    lines = [f"{rows[0]['net']}, each layer on its own, the slowest first", head]
     for row in rows:
         share = f"{row['of_sgemm']:.2f}" if row["of_sgemm"] else ""
         line = f"{row['layer']:24}{row['type']:16}{row['direction']:9}{row['ms']:9.3f}{share:>10}"
@@ -303,26 +303,27 @@ def parsed() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         "scripts/bench", description=__doc__, epilog=EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("nets", nargs="*", default=["lenet"], metavar="NET", help=f"{', '.join(NETS)}, or all (lenet)")
-    parser.add_argument("--against", metavar="REV|PATH", help="a git revision, or another caffe's binary")
-    parser.add_argument("--torch", metavar="PYTHON", help="a Python that has torch")
-    parser.add_argument("--layers", action="store_true", help="each layer alone, forward and backward")
-    parser.add_argument("--task", choices=TASKS, action="append", help="only this one (both)")
-    parser.add_argument("--batch", type=int, help="pictures at once (what is usual for the net and the device)")
+    names = f"{', '.join(NETS)}, or all (default: lenet)"
+    parser.add_argument("nets", nargs="*", default=["lenet"], metavar="NET", help=names)
+    parser.add_argument("--against", metavar="REV|PATH", help="compare with a git revision, or another caffe's binary")
+    parser.add_argument("--torch", metavar="PYTHON", help="compare with PyTorch, run by this Python")
+    parser.add_argument("--layers", action="store_true", help="time each layer on its own, forward and backward")
+    parser.add_argument("--task", choices=TASKS, action="append", help="run only this task (default: both)")
+    parser.add_argument("--batch", type=int, help="batch size (default: a usual one for the net and the device)")
     parser.add_argument("--precision", choices=("float32", "tf32", "bfloat16"), default="float32")
-    parser.add_argument("--rounds", type=int, default=15, help="rounds of each (%(default)s)")
-    parser.add_argument("--seconds", type=float, default=0.5, help="about how long a round takes (%(default)s)")
-    parser.add_argument("--gpu", default="", metavar="N", help="the GPU to use; without it, the CPU")
-    parser.add_argument("--json", action="store_true", help="one JSON object a line")
+    parser.add_argument("--rounds", type=int, default=15, help="rounds of each candidate (default: %(default)s)")
+    parser.add_argument("--seconds", type=float, default=0.5, help="approximate time per round (default: %(default)s)")
+    parser.add_argument("--gpu", default="", metavar="N", help="run on this GPU (default: the CPU)")
+    parser.add_argument("--json", action="store_true", help="print one JSON object per line")
     args = parser.parse_args()
     if args.rounds < 2 or args.seconds <= 0 or (args.batch is not None and args.batch < 1):
-        parser.error("--rounds takes 2 or more, --seconds more than 0, --batch 1 or more.")
+        parser.error("--rounds must be 2 or more, --seconds more than 0, --batch 1 or more.")
     args.nets = list(NETS) if args.nets == ["all"] else args.nets
     for net in args.nets:
         if net not in NETS:
-            parser.error(f"there is no net {net}. There are: {', '.join(NETS)}; all.")
+            parser.error(f"unknown net {net}. Give one of {', '.join(NETS)}, or all.")
     if args.gpu and not args.gpu.isdecimal():
-        parser.error(f"--gpu {args.gpu}: it takes the number of one GPU, as --gpu 0.")
+        parser.error(f"--gpu {args.gpu}: give the number of one GPU, as in --gpu 0.")
     return args
 
 

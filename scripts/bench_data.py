@@ -1,12 +1,13 @@
-"""How fast records become batches: the feed beside a plain loop over the same libraries, and PyTorch's DataLoader.
+"""Times how fast records become batches: by the feed, a plain loop over the same libraries, and PyTorch's DataLoader.
 
-All do the same work on databases made for it: JPEG pictures of 256×256, cropped to 227 and mirrored at random, minus a
-mean file; and raw records like MNIST's, scaled. The plain loop is one thread with lmdb, OpenCV and numpy. Each is warm
-in a process of its own and they take turns; ratios are medians of those of neighbouring rounds, with their quartiles.
+All do the same work on databases built for it: JPEG pictures of 256×256, cropped to 227 and mirrored at random, minus a
+mean file; and raw records like MNIST's, scaled. The plain loop is one thread with lmdb, OpenCV and numpy. Each
+candidate runs, warmed up, in its own process, and they take turns; the report gives the medians and quartiles of the
+ratios within rounds.
 
-The serial part is what holds the interpreter's lock for each record, whatever the pictures' size: measured with records
-as long as the JPEG ones that hold pictures of 16×16, minus the time in the libraries' functions. From it, and from the
-time of one thread, follows by Amdahl's law what more cores would give.
+The serial part is the time per record for which the interpreter's lock is held, whatever the pictures' size. It is
+measured with records as long as the JPEG ones but with pictures of 16×16, minus the time in the libraries' functions.
+By Amdahl's law, the serial part and the time of one thread give the speed on more cores.
 """
 
 import argparse
@@ -31,7 +32,7 @@ from engine.proto import caffe_pb2 as pb
 
 BATCH = 64
 AHEAD = 6
-"""Batches that may have been made ahead while others had their turn; these are not timed."""
+"""Batches that may have been prefetched during the other candidates' turns; these are not timed."""
 CROP, SIDE, TINY = 227, 256, 16
 RECORDS = {"jpeg": 1024, "mnist": 30_000}
 CASES = tuple(RECORDS)
@@ -45,7 +46,7 @@ EPILOG = """examples:
 
 
 def make(folder: Path) -> None:
-    """The databases jpeg, tiny and mnist, and the mean file."""
+    """Writes the databases jpeg, tiny and mnist, and the mean files."""
     rng = np.random.default_rng(1)
     pictures = [cv2.imencode(".jpg", _picture(rng))[1].tobytes() for _ in range(RECORDS["jpeg"])]
     _write(folder / "jpeg", [_encoded(p, SIDE, i) for i, p in enumerate(pictures)])
@@ -61,7 +62,7 @@ def make(folder: Path) -> None:
 
 
 def _picture(rng: np.random.Generator) -> np.ndarray:
-    """As large when compressed as a photograph is: noise of several scales, the coarse ones strongest."""
+    """A picture that compresses like a photograph: noise on several scales, strongest on the coarse ones."""
     scales = [(4, 90), (16, 45), (64, 25), (256, 9)]
     layers = [cv2.resize(rng.normal(0, s, (n, n, 3)), (SIDE, SIDE), interpolation=cv2.INTER_CUBIC) for n, s in scales]
     return np.clip(sum(layers) + np.float64(120), 0, 255).astype(np.uint8)
@@ -77,11 +78,11 @@ def _write(path: Path, records: list[pb.Datum]) -> None:
             txn.put(b"%08d" % i, record.SerializeToString())
 
 
-# What is timed: each gives a function that makes so many batches.
+# The candidates: each returns a function that makes a given number of batches.
 
 
 def plain(folder: Path, case: str) -> Callable[[int], None]:
-    """One thread, and nothing but the libraries."""
+    """One thread that uses only the libraries."""
     cv2.setNumThreads(1)
     one = prepared(folder, case)
     env = lmdb.open(str(folder / case), readonly=True, lock=False)
@@ -97,14 +98,14 @@ def plain(folder: Path, case: str) -> Callable[[int], None]:
 
 
 def cycle_of(env: lmdb.Environment) -> Iterator[bytes]:
-    """The values of a database, round and round."""
+    """The values of a database, in an endless cycle."""
     while True:
         with env.begin() as txn:
             yield from txn.cursor().iternext(keys=False)
 
 
 def prepared(folder: Path, case: str) -> Callable[[bytes], tuple[np.ndarray, int]]:
-    """What makes a float32 picture and a label of a record, as one writes it with the libraries."""
+    """A function that turns a record into a float32 picture and a label, as one would write it with the libraries."""
     rng = np.random.default_rng()
     mean = np.array(pb.BlobProto.FromString((folder / f"mean{SIDE}").read_bytes()).data, np.float32)
     mean = mean.reshape(3, SIDE, SIDE)
@@ -125,8 +126,8 @@ def prepared(folder: Path, case: str) -> Callable[[bytes], tuple[np.ndarray, int
 
 
 def torch(folder: Path, case: str) -> Callable[[int], None]:
-    """PyTorch's DataLoader over the same functions, with as many workers as cores may be used."""
-    import torch.utils.data as td  # noqa: PLC0415  only where it is asked for
+    """PyTorch's DataLoader over the same functions, with one worker per usable core."""
+    import torch.utils.data as td  # noqa: PLC0415  needed only with --torch
 
     from engine.host import cpu_count  # noqa: PLC0415
 
@@ -152,8 +153,8 @@ def torch(folder: Path, case: str) -> Callable[[int], None]:
 
 
 def feed(folder: Path, case: str) -> Callable[[int], None]:
-    """The engine's feed, batches on the device included."""
-    from engine.data.feed import Feed  # noqa: PLC0415  JAX only where it is timed
+    """The engine's feed, including the transfer of batches to the device."""
+    from engine.data.feed import Feed  # noqa: PLC0415  imports JAX, which other candidates do not need
 
     batches = Feed({"data": source(folder, case)})
 
@@ -179,7 +180,7 @@ def source(folder: Path, case: str) -> Any:
 
 
 def one_thread(folder: Path, case: str) -> Callable[[int], None]:
-    """The source alone, in this thread."""
+    """The engine's source alone, in this thread."""
     batches = source(folder, case)
 
     def run(n: int) -> None:
@@ -190,7 +191,7 @@ def one_thread(folder: Path, case: str) -> Callable[[int], None]:
 
 
 def libraries(folder: Path, case: str) -> Callable[[int], None]:
-    """Of what is done with tiny pictures, the functions that let go of the interpreter's lock."""
+    """Only those functions of the work on tiny pictures that release the interpreter's lock."""
     env = lmdb.open(str(folder / case), readonly=True, lock=False)
     with env.begin() as txn:
         values = [np.frombuffer(pb.Datum.FromString(v).data, np.uint8) for _, v in islice(txn.cursor(), BATCH)]
@@ -216,7 +217,7 @@ CLOCKS = {"wall": time.perf_counter, "cpu": time.process_time}
 
 
 def work(name: str, case: str, folder: Path, seconds: float, clock: str) -> None:
-    """Answers each line of stdin with the microseconds that a record takes, measured over about `seconds`."""
+    """Answers each line of stdin with the microseconds per record, measured over about `seconds`."""
     run = WORK[name](folder, case)
 
     def timed(n: int) -> float:
@@ -235,11 +236,11 @@ def work(name: str, case: str, folder: Path, seconds: float, clock: str) -> None
         print(timed(n) / (n * BATCH) * 1e6, flush=True)
 
 
-# Who asks
+# The comparison
 
 
 def compare(case: str, cores: int, folder: Path, args: argparse.Namespace) -> dict[str, Any]:
-    """The feed on so many cores, beside the others."""
+    """The speed of the feed on `cores` cores, compared with the other candidates."""
     names = ["feed", "plain"] + (["torch"] if args.torch else [])
     us = measured([(name, case) for name in names], cores, "wall", folder, args)
     result: dict[str, Any] = {"case": case, "cores": cores}
@@ -253,14 +254,14 @@ def compare(case: str, cores: int, folder: Path, args: argparse.Namespace) -> di
 
 
 def core(folder: Path, args: argparse.Namespace) -> dict[str, Any]:
-    """What one core makes of raw records, the feed's threads together."""
+    """Raw records per second of processor time, summed over the feed's threads."""
     us = measured([("feed", "mnist"), ("one_thread", "mnist"), ("plain", "mnist")], 1, "cpu", folder, args)
     feed, alone, beside = (1e6 / median(times) for times in us)
     return {"case": "mnist", "feed_per_core_s": feed, "source_per_core_s": alone, "plain_per_core_s": beside}
 
 
 def scaling(folder: Path, args: argparse.Namespace) -> dict[str, Any]:
-    """What 16 cores would give of JPEG records, times the plain loop. Microseconds of a processor, a record."""
+    """How many times faster than the plain loop JPEG records would be on 16 cores. Times: processor µs per record."""
     pairs = [("plain", "jpeg"), ("one_thread", "jpeg"), ("one_thread", "tiny"), ("libraries", "tiny")]
     us = measured(pairs, 1, "cpu", folder, args)
     rounds = list(zip(*us, strict=True))
@@ -278,7 +279,7 @@ def scaling(folder: Path, args: argparse.Namespace) -> dict[str, Any]:
 def measured(
     pairs: list[tuple[str, str]], cores: int, clock: str, folder: Path, args: argparse.Namespace
 ) -> list[list[float]]:
-    """The microseconds a record of each (work, case), round by round; of all its threads together if by "cpu"."""
+    """The microseconds per record of each (work, case), round by round; clock "cpu" sums over all threads."""
     times: list[list[float]] = [[] for _ in pairs]
     with ExitStack() as stack:
         timed = []
@@ -295,16 +296,16 @@ def said(result: dict[str, Any]) -> str:
     """A line of the report."""
     if "serial_us" in result:
         return (
-            f"{result['case']:6} one thread {result['one_thread_us']:.1f} µs a record, the plain loop "
+            f"{result['case']:6} one thread {result['one_thread_us']:.1f} µs per record, the plain loop "
             f"{result['plain_us']:.1f}; serial {result['serial_us']:.1f}: on 16 cores "
             f"{result['against_plain_on_16']:.1f} times the plain loop"
         )
     if "feed_per_core_s" in result:
         return (
-            f"{result['case']:6} {result['feed_per_core_s']:,.0f} a second a core; without the device "
+            f"{result['case']:6} {result['feed_per_core_s']:,.0f} per second and core; without the device "
             f"{result['source_per_core_s']:,.0f}; the plain loop {result['plain_per_core_s']:,.0f}"
         )
-    line = f"{result['case']:6} {result['cores']:2} cores {result['feed_per_s']:10,.0f} a second"
+    line = f"{result['case']:6} {result['cores']:2} cores {result['feed_per_s']:10,.0f} per second"
     for name in ("plain", "torch"):
         if f"against_{name}" in result:
             low, high = result[f"against_{name}_quartiles"]
@@ -316,18 +317,19 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         "scripts/bench data", description=__doc__, epilog=EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--torch", metavar="PYTHON", help="one with torch, to compare with")
-    parser.add_argument("--cores", type=int, default=min(2, os.cpu_count() or 1), help="for JPEG (%(default)s)")
-    parser.add_argument("--rounds", type=int, default=15, help="rounds of each (%(default)s)")
-    parser.add_argument("--seconds", type=float, default=0.5, help="about how long a round takes (%(default)s)")
-    parser.add_argument("--json", action="store_true", help="one JSON object a line")
+    parser.add_argument("--torch", metavar="PYTHON", help="compare with PyTorch, run by this Python")
+    cores = min(2, os.cpu_count() or 1)
+    parser.add_argument("--cores", type=int, default=cores, help="cores for the JPEG records (default: %(default)s)")
+    parser.add_argument("--rounds", type=int, default=15, help="rounds of each candidate (default: %(default)s)")
+    parser.add_argument("--seconds", type=float, default=0.5, help="approximate time per round (default: %(default)s)")
+    parser.add_argument("--json", action="store_true", help="print one JSON object per line")
     parser.add_argument("--work", choices=WORK, help=argparse.SUPPRESS)
     parser.add_argument("--clock", choices=CLOCKS, help=argparse.SUPPRESS)
     parser.add_argument("--case", help=argparse.SUPPRESS)
     parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.rounds < 2 or args.seconds <= 0 or args.cores < 1:
-        parser.error("--rounds takes 2 or more, --seconds more than 0, --cores 1 or more.")
+        parser.error("--rounds must be 2 or more, --seconds more than 0, --cores 1 or more.")
     if args.work:
         work(args.work, args.case, args.folder, args.seconds, args.clock)
         return

@@ -1,8 +1,8 @@
-"""The engine, as `scripts/bench` times it: an iteration of training, a pass, each layer, or the machine's own products.
+"""The engine's side of `scripts/bench`: times training iterations, passes, each layer, or the machine's own products.
 
     bench_engine.py NET.prototxt (train|infer|layers|machine) [--gpu N] [--precision P] [--seconds S]
 
-Inputs lie on the device: how fast data come there is what `scripts/bench data` tells.
+The inputs are already on the device; `scripts/bench data` times how fast data get there.
 """
 
 import argparse
@@ -11,11 +11,11 @@ from typing import Any
 from bench_worker import Memory, Run, answer, say, seconds_of
 
 SIZE = {"cpu": (2048, 2**25), "gpu": (8192, 2**28)}
-"""Rows of the square matrices, and numbers copied, that tell what a device can do."""
+"""Rows of the square matrices, and the count of numbers copied, with which a device's peak is measured."""
 
 
 class OnDevice(Memory):
-    """Of a GPU, whose allocator tells its peak."""
+    """Memory on a GPU, whose allocator reports its peak."""
 
     def peak(self) -> float | None:
         import jax  # noqa: PLC0415  after it is set up
@@ -46,7 +46,7 @@ def load(path: str, train: bool, precision: str) -> tuple[Any, list[Any], dict[s
 
 
 def infer(path: str, precision: str) -> Run:
-    """n passes in the TEST phase."""
+    """Returns a function that runs n forward passes in the TEST phase."""
     import jax  # noqa: PLC0415
 
     net, params, inputs, key = load(path, False, precision)
@@ -61,7 +61,7 @@ def infer(path: str, precision: str) -> Run:
 
 
 def train(path: str, precision: str) -> Run:
-    """n iterations of SGD with momentum and weight decay, as many in a call as a solver takes together."""
+    """Returns a function that runs n iterations of SGD with momentum and weight decay, as many per call as a solver."""
     import jax  # noqa: PLC0415
     import numpy as np  # noqa: PLC0415
 
@@ -88,16 +88,16 @@ def train(path: str, precision: str) -> Run:
 
 
 def layers(path: str, precision: str) -> list[tuple[int, str, float]]:
-    """(number, direction, milliseconds) of each layer alone."""
+    """(number, direction, milliseconds) of each layer on its own."""
     from engine.solver import benchmark  # noqa: PLC0415
 
     return list(benchmark.layer_times(*load(path, True, precision)))
 
 
 def machine(device: str, precision: str) -> None:
-    """Answers each line with what the device can do: FLOP a second in a product, bytes a second in a copy.
+    """Answers each line with the device's peak: FLOP/s in a product, bytes/s in a copy.
 
-    Of numbers drawn at random: GPUs multiply ones faster.
+    The product is of random numbers, because GPUs multiply ones faster.
     """
     import jax  # noqa: PLC0415
     import jax.numpy as jnp  # noqa: PLC0415
@@ -134,7 +134,7 @@ def main() -> None:
     parser.add_argument("--precision", default="float32")
     parser.add_argument("--seconds", type=float, default=0.5)
     args = parser.parse_args()
-    from engine.cli import runtime  # noqa: PLC0415  JAX only where something is timed
+    from engine.cli import runtime  # noqa: PLC0415  imports JAX, which --help does not need
 
     runtime.prepare(args.gpu, args.precision)
     import jax  # noqa: PLC0415

@@ -1,7 +1,7 @@
-"""The nets that `scripts/bench` times: what Caffe's users train, and one size of each for a CPU and for a GPU.
+"""The nets that `scripts/bench` times: those that Caffe's users train, with batch sizes for a CPU and for a GPU.
 
-Each is made here by its published structure, as text that any Caffe reads. Data are constants of a DummyData layer,
-which no Caffe makes anew each pass; who times a net may put its own in their place.
+Each is built from its published structure, as text that any Caffe reads. The data are constants of a DummyData layer,
+which no Caffe fills again in each pass; a program that times a net may replace them by its own.
 """
 
 from collections.abc import Callable
@@ -12,7 +12,7 @@ from inception_modules import INCEPTIONS
 
 @dataclass
 class Definition:
-    """A net that grows layer by layer. Each method adds one behind `bottom`, a blob, and returns its top's name."""
+    """A net built layer by layer. Each method adds a layer on the blob `bottom` and returns the name of its top."""
 
     train: bool
     layers: list[str] = field(default_factory=list)
@@ -54,14 +54,14 @@ class Definition:
         return self.add("Dropout", f"{blob}/drop", [blob], f"dropout_param {{ dropout_ratio: {ratio} }}", top=blob)
 
     def normalized(self, blob: str, relu: bool = True) -> str:
-        """BatchNorm and Scale in place, and ReLU behind them."""
+        """BatchNorm and Scale in place, followed by ReLU."""
         self.add("BatchNorm", f"{blob}/bn", [blob], top=blob)
         self.add("Scale", f"{blob}/scale", [blob], "scale_param { bias_term: true }", top=blob)
         return self.relu(blob) if relu else blob
 
 
 def lenet(net: Definition) -> str:
-    """LeCun et al. 1998, as Caffe's example has it."""
+    """LeCun et al. 1998, as in Caffe's example."""
     x = net.pool("pool1", net.convolution("conv1", "data", 20, 5), "MAX", 2, 2)
     x = net.pool("pool2", net.convolution("conv2", x, 50, 5), "MAX", 2, 2)
     return net.inner_product("ip2", net.relu(net.inner_product("ip1", x, 500)), 10)
@@ -90,7 +90,7 @@ def caffenet(net: Definition) -> str:
 
 
 def googlenet(net: Definition) -> str:
-    """Szegedy et al. 2014, without the two classifiers at the side."""
+    """Szegedy et al. 2014, without the two auxiliary classifiers."""
     x = net.relu(net.convolution("conv1", "data", 64, 7, 2, pad=3))
     x = net.lrn("norm1", net.pool("pool1", x, "MAX", 3, 2), 5, 1e-4)
     x = net.relu(net.convolution("conv2", net.relu(net.convolution("conv2/reduce", x, 64, 1)), 192, 3, pad=1))
@@ -110,7 +110,7 @@ def googlenet(net: Definition) -> str:
 
 
 def resnet50(net: Definition) -> str:
-    """He et al. 2015, table 1; the stride is in a block's first 1×1, as in their Caffe nets."""
+    """He et al. 2015, table 1; the stride is in a block's first 1×1, as in the authors' Caffe nets."""
     x = net.normalized(net.convolution("conv1", "data", 64, 7, 2, pad=3, bias=False))
     x = net.pool("pool1", x, "MAX", 3, 2)
     for stage, (blocks, width) in enumerate(((3, 64), (4, 128), (6, 256), (3, 512))):
@@ -126,7 +126,7 @@ def resnet50(net: Definition) -> str:
 
 
 def mobilenet(net: Definition) -> str:
-    """Howard et al. 2017, table 1: depthwise 3×3 and 1×1 in turn."""
+    """Howard et al. 2017, table 1: alternating depthwise 3×3 and 1×1 convolutions."""
     x, channels = net.normalized(net.convolution("conv1", "data", 32, 3, 2, pad=1, bias=False)), 32
     rows = ((64, 1), (128, 2), (128, 1), (256, 2), (256, 1), (512, 2), *[(512, 1)] * 5, (1024, 2), (1024, 1))
     for i, (outputs, stride) in enumerate(rows, 2):
@@ -138,7 +138,7 @@ def mobilenet(net: Definition) -> str:
 
 @dataclass(frozen=True)
 class Benchmark:
-    """A net, the shape of one of its pictures, its classes, and the batches of training and inference by device."""
+    """A net, the shape of its pictures, its number of classes, and its batch sizes by device for both tasks."""
 
     build: Callable[[Definition], str]
     picture: tuple[int, int, int]
@@ -161,7 +161,7 @@ NETS = {
 
 
 def definition(name: str, task: str, batch: int) -> str:
-    """The net as a prototxt: for "train" with a loss, for "infer" with the classes' probabilities."""
+    """The net as a prototxt: with a loss for "train", with class probabilities for "infer"."""
     made, net = NETS[name], Definition(task == "train")
     shape = " ".join(f"dim: {d}" for d in (batch, *made.picture))
     label = f"shape {{ dim: {batch} }} data_filler {{ value: {made.classes // 2} }}" if net.train else ""

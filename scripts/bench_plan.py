@@ -1,4 +1,4 @@
-"""A net for those who have no Caffe: its layers by what they compute, as values that go into JSON; its work."""
+"""Describes a net for programs without Caffe: what its layers compute and how much work they are, as JSON values."""
 
 from math import prod
 from typing import Any
@@ -10,7 +10,7 @@ PRODUCTS = ("Convolution", "DepthwiseConvolution", "InnerProduct")
 
 
 def plan(net: Net) -> dict[str, Any]:
-    """The layers in order: name, type, bottoms and tops as numbers of values, shapes of parameters, and options."""
+    """The net's layers in order, each with bottoms, tops and parameters by number; the shapes; and the parameters."""
     number = {value: k for k, value in enumerate(net.shapes)}
     layers = [
         {
@@ -31,7 +31,7 @@ def plan(net: Net) -> dict[str, Any]:
 
 
 def options(layer: Any) -> dict[str, Any]:
-    """What a layer's mathematics follow from, besides shapes."""
+    """The settings, besides shapes, that determine what a layer computes."""
     kind = layer.type
     if kind in ("Convolution", "DepthwiseConvolution"):
         window = layer.window
@@ -49,8 +49,8 @@ def options(layer: Any) -> dict[str, Any]:
 
 
 def work(net: Net, i: int) -> dict[str, float]:
-    """flops: 2 a multiplication with its addition, of one pass forward through layer i, if it is a product. bytes: what
-    it must read and write at least."""
+    """flops: those of layer i's forward pass, 2 per multiply-add, or 0 if it is not a product. bytes: the least that it
+    must read and write."""
     values = [net.shapes[value] for value in (*net.graph.nodes[i].bottoms, *net.tops[i])]
     weights = [net.params[k].shape for k in net.param_ids[i]]
     product = net.layers[i].type in PRODUCTS
@@ -59,6 +59,7 @@ def work(net: Net, i: int) -> dict[str, float]:
 
 
 def flops(layers: list[dict[str, Any]], train: bool) -> float:
-    """Of a pass, or of a step: three times the products, but for the first one, of whose input no gradient is asked."""
+    """The FLOPs of a forward pass or, with `train`, of a training step: three times as many, but only twice for the
+    first product, whose input needs no gradient."""
     every = [layer["flops"] for layer in layers if layer["flops"]]
     return float(3 * sum(every) - every[0] if train else sum(every))

@@ -1,9 +1,9 @@
-"""What XLA makes of a net's training step on a GPU that is not here: its kernels, the bytes that they move, its memory.
+"""Shows the program that XLA compiles for a net's training step on a GPU: its kernels, the bytes they move, its memory.
 
-Compiled for an H100 on any machine, with the plugin that JAX has for CUDA: `pip download --no-deps jax-cuda12-plugin
-jax-cuda12-pjrt` of jaxlib's version, unpacked into a folder that --plugin names, and a ptxas of CUDA 12 on PATH.
-Nothing is tuned, as it would be on the device: libraries may be chosen otherwise there, layouts and fusions are not.
-The least time is that of the bytes at 3.35 TB/s; products come on top where they take longer.
+It is compiled for an H100 on any machine, with JAX's plugin for CUDA: `pip download --no-deps jax-cuda12-plugin
+jax-cuda12-pjrt` in jaxlib's version, unpacked into a folder named by --plugin, and a ptxas of CUDA 12 on PATH. Nothing
+is autotuned, as it would be on the device: there other libraries may be chosen, but layouts and fusions are the same.
+The least time is that of moving the bytes at 3.35 TB/s; products add to it where they take longer.
 """
 
 import argparse
@@ -19,7 +19,7 @@ from typing import Any
 from bench_nets import NETS, definition
 
 BANDWIDTH = 3.35e12
-"""Bytes a second of an H100's memory."""
+"""An H100's memory bandwidth, in bytes per second."""
 
 H100 = """
 platform_name: "CUDA" device_description_str: "NVIDIA H100 80GB HBM3" dnn_version_info { major: 9 minor: 10 }
@@ -31,7 +31,7 @@ gpu_device_info {
   l2_cache_size: 52428800 memory_bandwidth: 3352320000000 device_memory_size: 84942979072
 }
 """
-"""What XLA asks a device of itself, as NVIDIA's data sheet and the CUDA programming guide's tables have it."""
+"""What XLA would query from the device, from NVIDIA's data sheet and the tables of the CUDA programming guide."""
 
 WIDTHS = {"pred": 1, "s8": 1, "u8": 1, "bf16": 2, "f16": 2, "f32": 4, "s32": 4, "u32": 4, "s64": 8, "u64": 8}
 
@@ -41,7 +41,8 @@ FREE = {"parameter", "get-tuple-element", "tuple", "bitcast", "constant"}
 
 @dataclass(frozen=True)
 class Kernel:
-    """kind: of the instruction, or which library it calls. read, written: bytes, at most. of: the layer, and how."""
+    """kind: the instruction, or the library it calls. read, written: at most this many bytes. of: the operation's name,
+    with the layer that it belongs to."""
 
     name: str
     kind: str
@@ -51,7 +52,7 @@ class Kernel:
 
 
 def kernels(program: str) -> Iterator[Kernel]:
-    """Those of an optimised program, in its order; a loop is one."""
+    """The kernels of an optimised program, in its order. A loop counts as one."""
     sizes: dict[str, int] = {}
     fused, entry = program.split("\nENTRY", 1)
     parts = sliced(fused)
@@ -74,7 +75,7 @@ def kernels(program: str) -> Iterator[Kernel]:
 
 
 def instructions(computation: str) -> Iterator[tuple[str, str, str, list[str], str]]:
-    """Of each: its name, shape, kind, operands, and what else the line says."""
+    """For each instruction: its name, shape, kind, operands, and the rest of its line."""
     for line in computation.splitlines():
         found = re.match(r"\s+(?:ROOT )?(%\S+) = (.*?) ([a-z][a-z\-]+)\(([^)]*)\)(.*)", line)
         if found:
@@ -83,7 +84,7 @@ def instructions(computation: str) -> Iterator[tuple[str, str, str, list[str], s
 
 
 def sliced(program: str) -> dict[str, dict[int, int]]:
-    """By computation, of which parameters a fusion reads slices alone, and how many bytes, at most."""
+    """By computation: the parameters of which a fusion reads only slices, with at most how many bytes it reads."""
     found: dict[str, dict[int, int]] = {}
     for name, body in re.findall(r"^(%[\w.\-]+) \(.*?\{$(.*?)^\}", program, re.MULTILINE | re.DOTALL):
         lines = list(instructions(body))
@@ -94,7 +95,7 @@ def sliced(program: str) -> dict[str, dict[int, int]]:
 
 
 def _sliced_of(name: str, lines: list[tuple[str, str, str, list[str], str]]) -> int | None:
-    """The bytes of the slices that are all that is read of an instruction; None where more is."""
+    """The bytes read of an instruction if only slices of it are read; None otherwise."""
     read: list[int | None] = [
         size(shape) if kind in ("slice", "dynamic-slice") else _sliced_of(reader, lines) if kind == "convert" else None
         for reader, shape, kind, operands, _ in lines
@@ -104,7 +105,7 @@ def _sliced_of(name: str, lines: list[tuple[str, str, str, list[str], str]]) -> 
 
 
 def size(shape: str) -> int:
-    """The bytes of an array, or of a tuple's together."""
+    """The bytes of an array, or of all arrays in a tuple."""
     total = 0
     for kind, dims in re.findall(r"\b([a-z]+\d*)\[([\d,]*)\]", shape):
         count = WIDTHS.get(kind, 0)
@@ -115,8 +116,8 @@ def size(shape: str) -> int:
 
 
 def compiled(net: str, batch: int, precision: str, *, recompute: bool = False) -> Any:
-    """The training step of one of `NETS` with SGD, for an H100."""
-    import jax  # noqa: PLC0415  of the folder with the plugin
+    """The training step of one of `NETS` with SGD, compiled for an H100."""
+    import jax  # noqa: PLC0415  only after main has put the plugin's folder on sys.path
     import numpy as np  # noqa: PLC0415
     from jax.experimental import topologies  # noqa: PLC0415
 
@@ -131,7 +132,7 @@ def compiled(net: str, batch: int, precision: str, *, recompute: bool = False) -
     from engine.solver.gradients import Rates, Settings  # noqa: PLC0415
 
     jax.config.update("jax_default_matmul_precision", PRECISION[precision])
-    jax.devices("cpu")  # which finds the plugins
+    jax.devices("cpu")  # makes JAX discover its plugins
     topology = topologies.get_topology_desc("gpu", "cuda", target_config=H100, topology="1x1x1")
     there = jax.sharding.SingleDeviceSharding(topology.devices[0])
 
@@ -175,15 +176,15 @@ def main() -> None:
         "scripts/bench program", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("nets", nargs="+", choices=NETS, metavar="NET", help=", ".join(NETS))
-    parser.add_argument("--plugin", required=True, metavar="DIR", help="where JAX's plugin for CUDA is unpacked")
+    parser.add_argument("--plugin", required=True, metavar="DIR", help="the folder with JAX's unpacked plugin for CUDA")
     parser.add_argument("--precision", choices=("float32", "tf32", "bfloat16"), default="float32")
-    parser.add_argument("--recompute", action="store_true", help="as caffe train -recompute has it")
-    parser.add_argument("--batch", type=int, help="pictures at once (what is usual for the net on a GPU)")
-    parser.add_argument("--top", type=int, default=10, help="of so many kernels is told that move most (%(default)s)")
+    parser.add_argument("--recompute", action="store_true", help="like caffe train -recompute")
+    parser.add_argument("--batch", type=int, help="batch size (default: a usual one for the net on a GPU)")
+    parser.add_argument("--top", type=int, default=10, help="list the N kernels that move most (default: %(default)s)")
     args = parser.parse_args()
     if not (Path(args.plugin) / "jax_plugins").is_dir():
         parser.error(
-            f"--plugin {args.plugin}: there is no jax_plugins in it. Unpack the wheels of the two packages there."
+            f"--plugin {args.plugin}: the folder has no jax_plugins. Unpack the wheels of the two packages there."
         )
     sys.path.insert(0, args.plugin)
     os.environ["JAX_PLATFORMS"] = "cpu"

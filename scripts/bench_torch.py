@@ -1,8 +1,8 @@
-"""PyTorch, as `scripts/bench` times it: the net of a plan (bench_plan.py), as its users would write it. Needs torch.
+"""PyTorch's side of `scripts/bench`: times the net of a plan (bench_plan.py) as PyTorch's users would write it.
 
     bench_torch.py PLAN.json (train|infer|layers) [--gpu N] [--precision P] [--seconds S]
 
-Eager; in bfloat16 by autocast; of the two memory layouts the one that is faster for this net.
+Runs eagerly, with autocast for bfloat16, in the memory layout that is faster for this net. Needs torch.
 """
 
 import argparse
@@ -63,7 +63,7 @@ class TorchNet:
 
     @staticmethod
     def _scale_of(plan: Plan, i: int) -> Plan | None:
-        """The Scale behind layer i, which PyTorch's users write as one with it."""
+        """The Scale after layer i, if any. PyTorch's users write both as one layer."""
         following = plan["layers"][i + 1 : i + 2]
         found = [n for n in following if n["type"] == "Scale" and n["bottoms"] == plan["layers"][i]["tops"]]
         return found[0] if found else None
@@ -124,7 +124,7 @@ def synchronize(device: str) -> None:
 
 
 def repeated(net: TorchNet, precision: str) -> Run:
-    """n steps of SGD with momentum and weight decay, or n passes."""
+    """Returns a function that runs n steps of SGD with momentum and weight decay, or n forward passes."""
     learned = [p for p in net.params if p.requires_grad]
     fused = net.device == "cuda"
     sgd = torch.optim.SGD(learned, 1e-4, momentum=0.9, weight_decay=5e-4, fused=fused) if net.train else None
@@ -146,7 +146,7 @@ def repeated(net: TorchNet, precision: str) -> Run:
 
 
 def layers(net: TorchNet, precision: str) -> list[tuple[int, str, float]]:
-    """(number, direction, milliseconds) of each layer alone."""
+    """(number, direction, milliseconds) of each layer on its own."""
     with cast(net.device, precision):
         values = net.forward()
     found = []

@@ -1,5 +1,5 @@
-"""What runs in a process of its own and answers `scripts/bench`: how it is asked, for every engine alike. Needs no
-package."""
+"""The protocol by which a timed process answers `scripts/bench`, the same for every engine. Uses only the standard
+library."""
 
 import ctypes
 import json
@@ -14,14 +14,14 @@ Run = Callable[[int], None]
 
 
 def say(value: Any) -> None:
-    """One line of JSON to who asks."""
+    """Writes one line of JSON to the process that asks."""
     print(json.dumps(value), flush=True)
 
 
 def answer(run: Run, seconds: float, memory: "Memory") -> None:
-    """Says when `run(1)` is done, and when it is warm; then answers each line of stdin.
+    """Reports when `run(1)` is done and when the process is warm, then answers each line of stdin.
 
-    "memory" with the bytes that repetitions take at their peak, or null; any other with the milliseconds of one
+    The answer to "memory" is the repetitions' peak memory in bytes, or null; to any other line, the milliseconds of one
     repetition, measured over about `seconds`.
     """
     run(1)
@@ -44,16 +44,16 @@ def seconds_of(run: Run, n: int) -> float:
 
 
 class Memory:
-    """What a process takes beyond what it took when this was made, compiling left out: its resident memory.
+    """The process's peak resident memory since `begin`, beyond what it used when this object was made.
 
-    Where Linux does not let the peak be reset, that of compiling is in it.
+    If Linux does not allow the peak to be reset, it includes the memory used for compiling.
     """
 
     def __init__(self) -> None:
         self._before = _status("VmRSS")
 
     def begin(self) -> None:
-        """Gives back what compiling left free, and forgets the peak."""
+        """Returns memory freed after compiling to the system, and resets the peak."""
         try:
             ctypes.CDLL(None).malloc_trim(0)
             Path("/proc/self/clear_refs").write_text("5")
@@ -66,7 +66,7 @@ class Memory:
 
 
 def _status(name: str) -> int:
-    """Bytes, by /proc; 0 where there is none."""
+    """A value in bytes from /proc/self/status; 0 if that does not exist."""
     try:
         lines = Path("/proc/self/status").read_text().splitlines()
     except OSError:

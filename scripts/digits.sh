@@ -1,9 +1,9 @@
-# Sourced by the scripts beside it, after environment.sh: makes the databases of the digits that come with hpcbrew, where
-# they are not there yet.
+# Sourced by other scripts after environment.sh. Builds the databases of the digits shipped with hpcbrew, unless they
+# already exist.
 
 lenet=configs/models/lenet
 
-# database NAME PART: of the idx files of that part
+# database NAME PART: builds the database NAME from the idx files of that part.
 database() {
     local said
     if [[ ! -e $lenet/$1 ]]; then

@@ -1,19 +1,20 @@
-# Sourced by the scripts beside it. Leaves the shell at the root of the checkout, with .venv made, filled and first on PATH.
+# Sourced by other scripts. Changes to the root of the checkout, sets up .venv there and puts it first on PATH.
 #
-# A script that wants more than the engine and its plots says so first: extras=test. What one has installed serves those that want less.
+# A script that needs more than the engine and its plots sets extras=test first. An installation with more extras also
+# serves scripts that need less.
 #
-# Wants Python 3.11 or later with pip or ensurepip, and nothing else: Debian's python3 without python3-venv will do, and so
-# will one marked as externally managed (PEP 668), since nothing is installed outside .venv. What is there already is not
-# installed again: .venv/installed holds all that the installation depends on, and is written last.
+# Needs only Python 3.11 or later with pip or ensurepip. Debian's python3 without python3-venv works, and so does a
+# Python marked as externally managed (PEP 668), since nothing is installed outside .venv. An up-to-date installation is
+# not repeated: .venv/installed records everything that the installation depends on, and is written last.
 
 extras=${extras:-engine,plot}
 
 root=$(CDPATH='' cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.." && pwd -P)
 cd -- "$root" || exit
 
-# Modules loaded in the user's shell and pip's own ideas of where to install are no part of this environment.
+# Keep out modules loaded in the user's shell, and pip settings that would install elsewhere.
 unset PYTHONPATH PYTHONHOME PIP_USER PIP_TARGET PIP_PREFIX
-# What is used is compiled once, and not anew by every command.
+# Write bytecode, so that modules are compiled once and not by every command.
 unset PYTHONDONTWRITEBYTECODE
 export PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore
 
@@ -22,7 +23,7 @@ fail() {
     exit 1
 }
 
-# Prints the version of the Python named; fails if that is older than 3.11 or cannot be run.
+# Prints the version of the Python $1; fails if it is older than 3.11 or cannot be run.
 recent() {
     "$1" -c 'import sys; assert sys.version_info >= (3, 11); print(sys.version)' 2>/dev/null
 }
@@ -46,7 +47,7 @@ make_venv() {
     "$python" -m venv --clear --without-pip .venv
 }
 
-# Debian keeps ensurepip in python3-venv; where that is missing, the system's pip installs one.
+# Debian ships ensurepip in python3-venv; without that, the system's pip installs pip into .venv.
 add_pip() {
     local python
     if .venv/bin/python -c 'import ensurepip' 2>/dev/null; then
@@ -59,19 +60,19 @@ add_pip() {
     fi
 }
 
-# What an installation depends on: the place of the checkout, the Python, and what pyproject.toml asks for.
+# Prints what an installation depends on: the checkout's path, the Python version, and pyproject.toml.
 depends_on() {
     printf '%s\n%s\n' "$root" "$(recent .venv/bin/python)"
     cat pyproject.toml
 }
 
-# The first line of .venv/installed says which extras are there; `test` has both in it.
+# Whether what is needed is installed. The first line of .venv/installed names the extras; `test` includes the others.
 installed() {
     [[ -f .venv/installed ]] && [[ $(head -n 1 .venv/installed) =~ ^($extras|test)$ ]] &&
         [[ "$(depends_on)" == "$(tail -n +2 .venv/installed)" ]]
 }
 
-# Of what pip says, what takes long: each package that is fetched, on one line of a terminal, and that all are unpacked.
+# Filters pip's output to the slow steps: each package fetched, on a single line of a terminal, and the unpacking.
 progress() {
     local line count=0 start='  ' end=$'\n'
     if [[ -t 1 ]]; then start=$'\r\e[K  ' end=''; fi
@@ -89,18 +90,18 @@ progress() {
 }
 
 install() {
-    # The scripts of a venv name its place: one that was moved with its checkout is made anew.
+    # The scripts in a venv contain its path: if it was moved with its checkout, it is rebuilt.
     if ! recent .venv/bin/python >/dev/null || ! grep -qF "$root/.venv" .venv/bin/activate; then make_venv; fi
     .venv/bin/python -m pip --version >/dev/null 2>&1 || add_pip
-    printf 'Installing hpcbrew and what it needs (%s) into .venv, this once.\n' "$extras"
-    # Not compiled: Python does so for the modules that are used, when they are.
+    printf 'Installing hpcbrew and its dependencies (%s) into .venv; this happens only once.\n' "$extras"
+    # --no-compile: Python compiles the modules that are used, when they are first imported.
     .venv/bin/python -m pip install --no-compile --progress-bar off --editable ".[$extras]" | progress ||
-        fail 'pip could not install the project and says why above. Once that is mended, run this again'
+        fail 'pip could not install the project; its message is above. Fix the problem and run this again'
     { printf '%s\n' "$extras" && depends_on; } >.venv/installed
 }
 
 if ! installed; then
-    # Two scripts started together must not fill one .venv at once. flock is on every Linux.
+    # Two scripts started together must not fill one .venv at the same time. Every Linux has flock.
     {
         ! command -v flock >/dev/null || flock 9
         installed || install

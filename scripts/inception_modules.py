@@ -1,4 +1,4 @@
-"""The sizes of GoogLeNet's modules, which the model that ships and the benchmark's net both have."""
+"""The sizes of GoogLeNet's modules, shared by the shipped model and the benchmark's net."""
 
 INCEPTIONS = {
     "3a": (64, 96, 128, 16, 32, 32),
@@ -11,4 +11,7 @@ INCEPTIONS = {
     "5a": (256, 160, 320, 32, 128, 128),
     "5b": (384, 192, 384, 48, 128, 128),
 }
-"""Table 1 of Szegedy et al. 2014: outputs of 1×1; of 3×3's reduction and 3×3; of 5×5's and 5×5; of the projection."""
+"""Outputs of the 1×1; the 3×3's reduction and the 3×3; the 5×5's reduction and the 5×5; the projection of the pooling.
+
+Table 1 of Szegedy et al. 2014.
+"""

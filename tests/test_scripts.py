@@ -62,7 +62,7 @@ def test_another_pyproject_is_another_installation(checkout: Path) -> None:
 
 def test_what_takes_long_is_told(checkout: Path) -> None:
     assert prepare(checkout).stdout.splitlines() == [
-        "Installing hpcbrew and what it needs (engine,plot) into .venv, this once.",
+        "Installing hpcbrew and its dependencies (engine,plot) into .venv; this happens only once.",
         "  1: a-1-py3-none-any.whl (3 MB)",
         "  1 packages fetched; unpacking them.",
     ]

@@ -1,6 +1,6 @@
-"""The nets of configs/models, written as Python: `scripts/gen_models` makes the prototxts of them.
+"""The nets of configs/models, written in Python: `scripts/gen_models` generates their prototxts.
 
-A file a family. What is published of a net is in its names and sizes: a published .caffemodel finds its layers.
+There is one file per family. Names and sizes are the published ones, so that a published .caffemodel fits the layers.
 """
 
 from model_generators import alexnet, cifar10, densenet, fcn, googlenet, mobilenet, nin, resnet, squeezenet, vgg
@@ -11,4 +11,4 @@ MODELS: dict[str, Model] = {
     for family in (alexnet, cifar10, densenet, fcn, googlenet, mobilenet, nin, resnet, squeezenet, vgg)
     for folder, model in family.MODELS.items()
 }
-"""By the names of their folders."""
+"""The models by the names of their folders."""

@@ -1,4 +1,4 @@
-"""AlexNet (Krizhevsky, Sutskever and Hinton 2012) and CaffeNet, which normalizes behind its pooling."""
+"""AlexNet (Krizhevsky, Sutskever and Hinton 2012) and CaffeNet, which normalizes after pooling instead of before."""
 
 from functools import partial
 
@@ -26,10 +26,10 @@ CONVOLUTIONS: tuple[tuple[int, int, dict[str, int]], ...] = (
     (384, 3, {"pad": 1}),
     (256, 3, {"pad": 1}),
 )
-"""Channels, kernel, and what else is said of it."""
+"""Channels, kernel size, and further fields."""
 
 BIASED = (2, 4, 5)
-"""The convolutions whose biases begin above 0, as those of fc6 and fc7, so that their ReLUs see positive numbers."""
+"""The convolutions whose biases start above 0, like those of fc6 and fc7, so that their ReLUs get positive inputs."""
 
 
 def normalize(bottom: Top) -> Top:
@@ -37,7 +37,7 @@ def normalize(bottom: Top) -> Top:
 
 
 def body(net: caffe.NetSpec, bias: float, pool_first: bool) -> Top:
-    """Five convolutions, of which three in two groups, and three inner products."""
+    """Five convolutions, three of them in two groups, and three inner products."""
     fine, coarse = gaussian(0.01), gaussian(0.005)
     top = net.data
     for n, (outputs, kernel, fields) in enumerate(CONVOLUTIONS, start=1):

@@ -1,4 +1,4 @@
-"""What nets of several families are built of."""
+"""Building blocks shared by several families of nets."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ from caffe.proto import caffe_pb2
 Top = Any
 
 WEIGHT, BIAS = {"lr_mult": 1, "decay_mult": 1}, {"lr_mult": 2, "decay_mult": 0}
-"""Rates of BVLC's models: biases learn twice as fast, and do not decay."""
+"""Learning rate and decay multipliers of BVLC's models: biases learn twice as fast and do not decay."""
 
 XAVIER, MSRA = {"type": "xavier"}, {"type": "msra"}
 
@@ -20,7 +20,7 @@ def gaussian(std: float) -> dict[str, Any]:
 
 
 def learnt(num_output: int, filler: dict[str, Any], bias: float | None = 0) -> dict[str, Any]:
-    """Fields of what has weights, with a bias that starts as `bias`, or with none."""
+    """The fields of a layer with weights, and with a bias that starts as `bias`, or without one for None."""
     if bias is None:
         return {"num_output": num_output, "weight_filler": filler, "bias_term": False}
     started = {"type": "constant", "value": bias} if bias else {"type": "constant"}
@@ -30,7 +30,7 @@ def learnt(num_output: int, filler: dict[str, Any], bias: float | None = 0) -> d
 def convolution(
     bottom: Top, num_output: int, kernel_size: int, filler: dict[str, Any], bias: float | None = 0, **fields: int
 ) -> Top:
-    """`fields`: stride, pad, group where they are not Caffe's defaults."""
+    """A convolution. `fields`: stride, pad, group if they differ from Caffe's defaults."""
     return L.Convolution(bottom, kernel_size=kernel_size, **fields, **learnt(num_output, filler, bias))
 
 
@@ -59,12 +59,12 @@ def global_average(bottom: Top) -> Top:
 
 
 def scale(bottom: Top) -> Top:
-    """What a channel is multiplied by and what is added, learnt, behind its normalization."""
+    """The learned scale and shift of each channel that follow its normalization."""
     return L.Scale(bottom, bias_term=True, in_place=True)
 
 
 def normalized(net: caffe.NetSpec, name: str, number: str, top: Top) -> Top:
-    """Normalization, scale and ReLU of a convolution called `name`: conv2_1/x1/bn, conv2_1/x1/scale and relu2_1/x1."""
+    """Adds the normalization, scale and ReLU of convolution `name`: conv2_1/x1/bn, conv2_1/x1/scale, relu2_1/x1."""
     net[f"{name}/bn"] = L.BatchNorm(top)
     net[f"{name}/scale"] = scale(net[f"{name}/bn"])
     net[f"relu{number}"] = relu(net[f"{name}/scale"])
@@ -79,7 +79,7 @@ def databases(
     factor: float = 1,
     mirror: bool = True,
 ) -> list[caffe_pb2.LayerParameter]:
-    """Two LMDBs of pictures, for training and for tests; `mean` by channel, as the databases have them."""
+    """Data layers for two LMDBs of pictures, for training and tests. `mean`: by channel, in the databases' order."""
     made = []
     for phase, name, batch_size in zip((caffe.TRAIN, caffe.TEST), names, batches, strict=True):
         layer = caffe_pb2.LayerParameter(name="data", type="Data", top=["data", "label"])
@@ -100,7 +100,7 @@ def databases(
 
 
 IMAGENET = ("ilsvrc12_train_lmdb", "ilsvrc12_val_lmdb")
-"""Databases of 1.28 million and of 50,000 pictures of 256×256, in blue, green, red, as BVLC's create_imagenet.sh."""
+"""Databases of 1.28 million and 50,000 pictures of 256×256, in blue, green, red, as from BVLC's create_imagenet.sh."""
 
 PIXEL = (104, 117, 123)
-"""The mean of ImageNet's pixels, blue, green, red."""
+"""The mean of ImageNet's pixels: blue, green, red."""

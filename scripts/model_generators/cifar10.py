@@ -19,11 +19,11 @@ from model_generators.model import Model, classify, probabilities
 
 DATABASES = ("cifar10_train_lmdb", "cifar10_test_lmdb")
 PIXEL = (125.3, 123.0, 113.9)
-"""The mean of the training pictures' pixels, red, green, blue, as convert_cifar_data leaves them."""
+"""The mean of the training pictures' pixels: red, green, blue, the order in which convert_cifar_data writes them."""
 
 
 def first(net: caffe.NetSpec) -> Top:
-    """Here alone the maximum is taken before the ReLU, which makes no difference and is less work."""
+    """The first stage. Only here the pooling, a maximum, precedes the ReLU; the result is the same, with less work."""
     net.conv1 = convolution(net.data, 32, 5, gaussian(0.0001), pad=2)
     net.pool1 = max_pool(net.conv1, 3, 2)
     net.relu1 = relu(net.pool1)
@@ -45,7 +45,7 @@ def quick(net: caffe.NetSpec) -> Top:
 
 
 def full(net: caffe.NetSpec) -> Top:
-    """With normalization within each channel; the scores' weights decay 250 times as fast."""
+    """The full net, with normalization within each channel. The weights of the scores decay 250 times as fast."""
     top = first(net)
     for n, channels in ((2, 32), (3, 64)):
         net[f"norm{n - 1}"] = L.LRN(top, local_size=3, alpha=5e-5, beta=0.75, norm_region=P.LRN.WITHIN_CHANNEL)

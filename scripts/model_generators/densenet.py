@@ -1,4 +1,4 @@
-"""DenseNet-121 (Huang et al. 2016): each layer of a block is given the tops of all before it."""
+"""DenseNet-121 (Huang et al. 2016): each layer of a block gets the tops of all layers before it."""
 
 import caffe
 from caffe import layers as L
@@ -22,11 +22,11 @@ BLOCKS = {2: 6, 3: 12, 4: 24, 5: 16}
 """Layers of each block."""
 
 GROWTH = 32
-"""Channels that a layer adds."""
+"""Channels added by each layer."""
 
 
 def layer(net: caffe.NetSpec, number: str, bottom: Top) -> Top:
-    """What it is given, and 32 channels more, by way of 128."""
+    """The bottom with 32 more channels, computed by way of 128 channels."""
     narrow, wide = f"conv{number}/x1", f"conv{number}/x2"
     net[narrow] = convolution(normalized(net, narrow, f"{number}/x1", bottom), 4 * GROWTH, 1, MSRA, None)
     net[wide] = convolution(normalized(net, wide, f"{number}/x2", net[narrow]), GROWTH, 3, MSRA, None, pad=1)

@@ -1,4 +1,4 @@
-"""FCN-8s (Long, Shelhamer and Darrell 2015): VGG-16 as convolutions, whose scores of three sizes are added up."""
+"""FCN-8s (Long, Shelhamer and Darrell 2015): VGG-16 made of convolutions, with scores of three resolutions added."""
 
 import caffe
 from caffe import layers as L
@@ -9,28 +9,28 @@ from model_generators.model import Model
 from model_generators.vgg import convolutions
 
 CLASSES = 21
-"""PASCAL VOC's 20, and the background."""
+"""PASCAL VOC's 20 classes and the background."""
 
 
 def score(bottom: Top, weight: float = 1) -> Top:
-    """Scores of each place, 0 to begin with, that learn as if they were multiplied by `weight`."""
+    """Scores at each position, initially 0, which learn as if they were multiplied by `weight`."""
     rates = [{**each, "lr_mult": weight**2 * each["lr_mult"]} for each in (WEIGHT, BIAS)]
     return L.Convolution(bottom, num_output=CLASSES, kernel_size=1, param=rates)
 
 
 def upsample(bottom: Top, times: int) -> Top:
-    """Bilinear interpolation, which is not learnt: `init_weights.py` sets its weights."""
+    """Bilinear interpolation, which is not learned: `init_weights.py` sets its weights."""
     fields = {"num_output": CLASSES, "kernel_size": 2 * times, "stride": times, "bias_term": False}
     return L.Deconvolution(bottom, convolution_param=fields, param=[{"lr_mult": 0}])
 
 
 def cropped(top: Top, like: Top, offset: int) -> Top:
-    """The part of `top` that lies above `like`."""
+    """The part of `top` that covers the region of `like`."""
     return L.Crop(top, like, axis=2, offset=offset)
 
 
 def body(net: caffe.NetSpec) -> Top:
-    """The first convolution is padded by 100, so that pictures of any size leave something behind the last pooling."""
+    """The net. Its first convolution is padded by 100, so that pictures of any size survive all poolings."""
     top = convolutions(net, first_pad=100)
     for n, kernel in ((6, 7), (7, 1)):
         top = net[f"fc{n}"] = convolution(top, 4096, kernel, MSRA)
@@ -51,13 +51,13 @@ def body(net: caffe.NetSpec) -> Top:
 
 
 def losses(net: caffe.NetSpec, top: Top) -> None:
-    """The sum over all places, not their mean: the rate of learning is that of sums. 255 marks places of no class."""
+    """The loss is summed, not averaged, over all positions, and the learning rate is chosen for that. 255: no class."""
     net.loss = L.SoftmaxWithLoss(top, net.label, loss_param={"ignore_label": 255, "normalize": False})
     net.accuracy = L.Accuracy(top, net.label, ignore_label=255, include={"phase": caffe.TEST})
 
 
 def pairs() -> list[caffe_pb2.LayerParameter]:
-    """Pictures of their own sizes, one at a time, and a class for each of their pixels."""
+    """Data layers for pictures of any size, one at a time, with a class for each pixel."""
     made = []
     for phase, name in ((caffe.TRAIN, "train.txt"), (caffe.TEST, "val.txt")):
         layer = caffe_pb2.LayerParameter(name="data", type="DenseImageData", top=["data", "label"])
@@ -71,7 +71,7 @@ def pairs() -> list[caffe_pb2.LayerParameter]:
 
 
 def answer(net: caffe.NetSpec, top: Top) -> None:
-    """The scores as they are: the class of a place is that of the largest."""
+    """Adds nothing: the class of a position is that of its largest score."""
 
 
 MODELS = {

@@ -1,4 +1,4 @@
-"""GoogLeNet (Szegedy et al. 2014): inception modules, and two further losses on the way while it is trained."""
+"""GoogLeNet (Szegedy et al. 2014): inception modules, and two auxiliary losses for training."""
 
 import caffe
 from caffe import layers as L
@@ -20,7 +20,7 @@ from model_generators.blocks import (
 from model_generators.model import Model, probabilities
 
 BIAS = 0.2
-"""Of each convolution, to begin with."""
+"""The initial bias of each convolution."""
 
 
 def block(net: caffe.NetSpec, name: str, bottom: Top, channels: int, kernel: int, **fields: int) -> Top:
@@ -69,7 +69,7 @@ def body(net: caffe.NetSpec) -> Top:
 
 
 def on_the_way(net: caffe.NetSpec, name: str, bottom: Top) -> Top:
-    """The scores of a further loss."""
+    """The scores of an auxiliary loss."""
     net[f"{name}/ave_pool"] = average_pool(bottom, 5, 3)
     top = block(net, f"{name}/conv", net[f"{name}/ave_pool"], 128, 1)
     net[f"{name}/fc"] = product(top, 1024, XAVIER, BIAS)
@@ -80,7 +80,7 @@ def on_the_way(net: caffe.NetSpec, name: str, bottom: Top) -> Top:
 
 
 def losses(net: caffe.NetSpec, score: Top) -> None:
-    """The last loss, and those behind the inceptions 4a and 4d, which count for three tenths."""
+    """The final loss, and auxiliary losses after the inceptions 4a and 4d, each with weight 0.3."""
     scores = {
         "loss1": (on_the_way(net, "loss1", net["inception_4a/output"]), 0.3),
         "loss2": (on_the_way(net, "loss2", net["inception_4d/output"]), 0.3),

@@ -1,4 +1,4 @@
-"""MobileNet v1 (Howard et al. 2017): a convolution of each channel by itself, then one of 1×1 that mixes them."""
+"""MobileNet v1 (Howard et al. 2017): depthwise convolutions, each followed by a 1×1 convolution that mixes channels."""
 
 import caffe
 
@@ -24,11 +24,12 @@ PAIRS = (
     ("5_6", 1024, 2),
     ("6", 1024, 1),
 )
-"""Number, channels behind it, stride: table 1 of the paper."""
+"""Number, output channels, stride: table 1 of the paper."""
 
 PIXEL = (103.94, 116.78, 123.68)
 FACTOR = 0.017
-"""What the published weights were trained with: about 1 / 58, the standard deviation of ImageNet's pixels."""
+"""Mean and scale with which the published weights were trained; 0.017 ≈ 1 / 58, the inverse of the pixels' standard
+deviation in ImageNet."""
 
 
 def body(net: caffe.NetSpec) -> Top:
@@ -38,7 +39,7 @@ def body(net: caffe.NetSpec) -> Top:
         strided = {"stride": stride} if stride > 1 else {}
         own = f"conv{number}/dw"
         net[own] = convolution(top, channels, 3, MSRA, None, pad=1, group=channels, **strided)
-        # Nine weights a channel are few, and decay does them harm.
+        # Weight decay harms these filters, which have only nine weights per channel.
         net[own].fn.params["param"] = [{"decay_mult": 0}]
         top = normalized(net, own, f"{number}/dw", net[own])
         mix = f"conv{number}/sep"

@@ -1,4 +1,4 @@
-"""What a model is made of, and the prototxts that come of it: train_val for the solver, deploy for use."""
+"""The parts of a model, and the prototxts generated from them: train_val for the solver, deploy for use."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -11,10 +11,10 @@ from google.protobuf import text_format
 from google.protobuf.message import Message
 
 WIDTH = 120
-"""Of a line: a message that fits is written on one."""
+"""Columns per line: a message that fits is written on one line."""
 
 LEARNT = ("param", "weight_filler", "bias_filler", "filler")
-"""Fields of layers that only training reads."""
+"""Layer fields that are used only in training."""
 
 Data = Callable[[str], list[caffe_pb2.LayerParameter]]
 Top = Any
@@ -22,10 +22,10 @@ Top = Any
 
 @dataclass(frozen=True)
 class Model:
-    """`about`: the files' first comment. `body`: adds the layers from `net.data` on, and returns the scores.
+    """`about`: the first comment in the files. `body`: adds the layers after `net.data`, and returns the scores.
 
-    `shape`: of the deployed net's input. `data`: the layers that make `data` and `label` for training and tests.
-    `losses`: adds what training and tests need behind the scores; `answer`: what the deployed net says.
+    `shape`: that of the deploy net's input. `data`: the layers that make `data` and `label` for training and tests.
+    `losses`: adds the layers after the scores for training and tests; `answer`: those of the deploy net.
     """
 
     name: str
@@ -53,7 +53,7 @@ def train_val(model: Model) -> caffe_pb2.NetParameter:
 
 
 def deploy(model: Model) -> caffe_pb2.NetParameter:
-    """The net as it is used: pictures in, scores out; nothing that only training reads."""
+    """The deploy net: pictures in, scores out, without the fields used only in training."""
     net = caffe.NetSpec()
     net.data = L.Input(shape={"dim": list(model.shape)})
     model.answer(net, model.body(net))
@@ -65,19 +65,19 @@ def deploy(model: Model) -> caffe_pb2.NetParameter:
 
 
 def classify(net: caffe.NetSpec, score: Top) -> None:
-    """Softmax loss; the accuracy in tests."""
+    """Adds the softmax loss, and the accuracy in tests."""
     net.accuracy = L.Accuracy(score, net.label, include={"phase": caffe.TEST})
     net.loss = L.SoftmaxWithLoss(score, net.label)
 
 
 def classify_top5(net: caffe.NetSpec, score: Top) -> None:
-    """As `classify`, and how often the right one of 1,000 classes is among the first five."""
+    """Like `classify`, and adds the top-5 accuracy in tests."""
     classify(net, score)
     net.accuracy_top5 = L.Accuracy(score, net.label, top_k=5, include={"phase": caffe.TEST})
 
 
 def probabilities(net: caffe.NetSpec, score: Top) -> None:
-    """A probability a class."""
+    """Adds the probability of each class."""
     net.prob = L.Softmax(score)
 
 

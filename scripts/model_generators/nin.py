@@ -1,4 +1,4 @@
-"""Network in Network (Lin, Chen and Yan 2013): two 1×1 convolutions behind each other one, and averages as scores."""
+"""Network in Network (Lin, Chen and Yan 2013): two 1×1 convolutions follow each other one, and averages are scores."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -26,9 +26,9 @@ from model_generators.model import Model, classify, classify_top5, probabilities
 
 @dataclass(frozen=True)
 class Convolution:
-    """`std`: of the normal numbers that it begins with. `relu`: the name of the ReLU behind it.
+    """A convolution and its ReLU. `std`: the standard deviation of its initial weights. `relu`: the ReLU's name.
 
-    `rate`: of its weights and biases alike, where it is not the usual one.
+    `rate`: the learning rate multiplier of weights and biases, if it is not the usual one.
     """
 
     name: str
@@ -51,7 +51,7 @@ class Convolution:
 
 @dataclass(frozen=True)
 class Other:
-    """A layer of another kind."""
+    """A layer of another type."""
 
     name: str
     make: Callable[[Top], Top]
@@ -82,7 +82,7 @@ LARGE = (
     Convolution("cccp8-1024", 1000, 1, 0.01, "relu12"),
     Other("pool4", partial(average_pool, kernel_size=6)),
 )
-"""For ImageNet. The names are the published ones, with their gaps."""
+"""For ImageNet. The names are the published ones, which have gaps."""
 
 SMALL = (
     Convolution("conv1", 192, 5, 0.05, "relu1", pad=2),
@@ -100,7 +100,7 @@ SMALL = (
     Convolution("cccp6", 10, 1, 0.05, "relu_cccp6", rate=0.1),
     Other("pool3", partial(average_pool, kernel_size=8)),
 )
-"""For CIFAR-10. The scores learn slowly, or none is above 0 before long, and nothing is learnt behind their ReLU."""
+"""For CIFAR-10. The scores learn slowly; otherwise they all soon fall below 0, and their ReLU passes no gradient."""
 
 
 def body(net: caffe.NetSpec, layers: Sequence[Convolution | Other]) -> Top:

@@ -1,4 +1,4 @@
-"""ResNet-18 and ResNet-50 (He et al. 2015): blocks whose tops are added to what they were given."""
+"""ResNet-18 and ResNet-50 (He et al. 2015): blocks whose output is added to their input."""
 
 from dataclasses import dataclass
 from functools import partial
@@ -27,9 +27,9 @@ STAGES = (64, 128, 256, 512)
 
 @dataclass(frozen=True)
 class Depth:
-    """`blocks`: so many a stage. `bottleneck`: a block is 1×1, 3×3, 1×1 with four times the channels; else two of 3×3.
-
-    `first_bias`: the first convolution has one, which the published ResNet-50 learnt in spite of its normalization.
+    """`blocks`: the number in each stage. `bottleneck`: whether a block is 1×1, 3×3, 1×1 with four times the channels,
+    or else two 3×3 convolutions. `first_bias`: whether the first convolution has a bias, as in the published ResNet-50,
+    although the normalization makes it redundant.
     """
 
     blocks: tuple[int, int, int, int]
@@ -40,7 +40,7 @@ class Depth:
 def normalized(
     net: caffe.NetSpec, name: str, own: str, bottom: Top, channels: int, kernel: int, stride: int = 1
 ) -> Top:
-    """A convolution, its normalization and its scale: res2a_branch1, bn2a_branch1 and scale2a_branch1."""
+    """Adds a convolution, its normalization and its scale: res2a_branch1, bn2a_branch1 and scale2a_branch1."""
     pad = {"pad": kernel // 2} if kernel > 1 else {}
     strided = {"stride": stride} if stride > 1 else {}
     net[name] = convolution(bottom, channels, kernel, MSRA, None, **pad, **strided)
@@ -50,7 +50,7 @@ def normalized(
 
 
 def block(net: caffe.NetSpec, name: str, bottom: Top, channels: int, stride: int, depth: Depth, project: bool) -> Top:
-    """`project`: the shortcut is a 1×1 convolution, where it is not what was given."""
+    """Adds a residual block. `project`: the shortcut is a 1×1 convolution instead of the identity."""
     convolutions = (
         ((channels, 1, stride), (channels, 3, 1), (4 * channels, 1, 1))
         if depth.bottleneck

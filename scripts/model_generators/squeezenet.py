@@ -19,7 +19,7 @@ from model_generators.blocks import (
 from model_generators.model import Model, classify_top5, probabilities
 
 FIRES = {2: (16, 64), 3: (16, 64), 4: (32, 128), 5: (32, 128), 6: (48, 192), 7: (48, 192), 8: (64, 256), 9: (64, 256)}
-"""By number: the channels of the narrow convolution, and of each wide one."""
+"""By module number: the channels of the narrow convolution, and of each wide one."""
 
 
 def fire(net: caffe.NetSpec, bottom: Top, n: int) -> Top:

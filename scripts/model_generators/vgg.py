@@ -16,14 +16,14 @@ from model_generators.blocks import (
 from model_generators.model import Model, classify_top5, probabilities
 
 BLOCKS = ((2, 64), (2, 128), (3, 256), (3, 512), (3, 512))
-"""So many convolutions, of so many channels."""
+"""The number of convolutions in each block, and their channels."""
 
 PIXEL = (103.939, 116.779, 123.68)
-"""The mean that the published weights were trained with."""
+"""The mean with which the published weights were trained."""
 
 
 def convolutions(net: caffe.NetSpec, first_pad: int = 1) -> Top:
-    """The five blocks with their pooling: FCN begins with them, too."""
+    """The five blocks with their pooling, with which FCN-8s also begins."""
     top = net.data
     for block, (count, channels) in enumerate(BLOCKS, start=1):
         for n in range(1, count + 1):
