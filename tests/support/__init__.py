@@ -1,1 +1,1 @@
-"""What tests of several folders use: servers, a stand-in for PBS with its recorded answers, cases of layers."""
+"""What several test folders share: servers, a stand-in for PBS with recorded answers, test cases for layers."""

@@ -1,4 +1,4 @@
-"""Whether `ssh cluster` gets in by a configuration, and whether hpcbrew does: nobody is there to be asked."""
+"""Checks whether `ssh cluster`, and whether hpcbrew, can log in with a given ssh configuration, without prompts."""
 
 import subprocess
 from pathlib import Path, PurePosixPath
@@ -16,7 +16,7 @@ def ssh(config: Path, destination: str = "cluster") -> bool:
 
 
 def hpcbrew(config: Path, destination: str = "cluster") -> str:
-    """Why it does not get in; nothing where it does."""
+    """Why hpcbrew cannot log in; "" if it can."""
     transport = Ssh(destination, Unattended(), lambda name: paramiko_ssh.resolve(name, config), config)
     try:
         assert transport.run(["echo", "in"], PurePosixPath("/")).out == "in\n"

@@ -1,6 +1,6 @@
-"""The recorded answers, and the stand-in held to them: the same command in the same situation, compared byte by byte.
+"""The recorded answers of PBS, with which the stand-in's are compared byte by byte, command by command.
 
-Only what no two runs have in common is levelled: times, process ids, amounts used, which core, where folders lie.
+Only values that differ between any two runs are masked: times, process ids, amounts used, core numbers, folders.
 """
 
 import csv
@@ -19,7 +19,7 @@ USER, HOME, CAP = "ee2110061", "/home/ee/btech/ee2110061", "/scratch/ee/btech/ee
 LEVELLED = [
     (r"\w{3} \w{3} [ \d]\d \d\d:\d\d:\d\d \d{4}", "<time>"),
     (r"\w{3} \w{3} \d\d at \d\d:\d\d", "<minute>"),
-    (r'\n[ \t]+"?session_id[^\n]*', ""),  # shown of jobs that live long enough: a matter of the machine's load
+    (r'\n[ \t]+"?session_id[^\n]*', ""),  # shown only for jobs that live long enough, which depends on the load
     (r'((?:history_)?timestamp|last_\w+_time)(":\t| = )\d+', r"\1\2<n>"),
     (r'((?:resources_used\.|\t{4}"cp|\t{4}"mem|\t{4}"vmem)[^\n]*?(?:":\t| = ))[^,\n]+', r"\1<used>"),
     (r'("resources_used":\t\{[^}]*"walltime":\t)"[^"]*"', r"\1<used>"),
@@ -30,7 +30,7 @@ LEVELLED = [
 
 @cache
 def index(folder: Path = FOLDER) -> dict[str, dict[str, str]]:
-    """By the captures' names: their status, and how many bytes of standard output and of standard error they have."""
+    """By the captures' names: their exit status, and the bytes of their standard output and standard error."""
     with (folder / "INDEX.tsv").open() as table:
         return {row["name"]: row for row in csv.DictReader(table, delimiter="\t")}
 
@@ -42,8 +42,8 @@ class Capture:
 
 
 def read(name: str, folder: Path = FOLDER) -> Capture:
-    """The command is a capture's first line. What it answered is as a transport gives it: bytes that are no UTF-8 are
-    replaced."""
+    """Reads a capture. Its first line is the command. The answer is as a transport returns it, with bytes that are not
+    UTF-8 replaced."""
     row = index(folder)[name]
     command, _, said = (folder / f"{name}.txt").read_bytes().partition(b"\n")
     cut = int(row["stdout_bytes"])
@@ -63,7 +63,7 @@ def level(text: str) -> str:
 
 
 def unfolded(text: str) -> str:
-    """Without the line breaks of the text form, which depend on the length of paths; test_show has those."""
+    """Removes the line breaks of the text form, which depend on the length of paths; test_show tests them."""
     return text.replace("\n\t", "") if text.startswith(("Job Id: ", "Server: ")) else text
 
 
@@ -79,14 +79,14 @@ class Replay:
         return self.home.parent / "cap"
 
     def type(self, command: str, stdin: str = "") -> tuple[int, str, str]:
-        """What a shell there answers, with the recorded user's name and folders for this one's."""
+        """What a shell there answers, with this user's name and folders replaced by the recorded ones."""
         environment = {"PATH": f"{self.site.bin}:/usr/bin:/bin", "HOME": str(self.home), "MAIL": f"/var/mail/{USER}"}
         command = command.replace(CAP, str(self.cap)).replace(HOME, str(self.home))
         done = self.site.run("/bin/bash", "-c", command, cwd=self.cap, env=environment, input=stdin)
         return done.returncode, self._recorded(done.stdout), self._recorded(done.stderr)
 
     def _recorded(self, text: str) -> str:
-        """`root`, say, stands where a user is named; not where an access list does."""
+        """Replaces this user's name by the recorded one, but not in access lists."""
         user = getpass.getuser()
         text = unfolded(text).replace(str(self.cap), CAP).replace(str(self.home), HOME)
         text = re.sub(rf"\b{user}( *)(?=@| +(?:0|\d\d:\d\d:\d\d) \w | on <?\w)", self._padded, text)
@@ -100,13 +100,13 @@ class Replay:
         (self.cap / name).write_text("\n".join(lines) + "\n")
 
     def job(self, name: str, body: str, *directives: str, job_name: str | None = None) -> None:
-        """A script as those of the recorded jobs: one core for five minutes, output beside it."""
+        """Writes a script like those of the recorded jobs: one core for five minutes, output beside it."""
         usual = (f"-N {job_name or name}", "-l walltime=00:05:00", f"-o {name}.out", f"-e {name}.err")
         select = () if any("select" in d for d in directives) else ("-l select=1:ncpus=1",)
         self.script(f"{name}.pbs", body, *usual, *select, *directives)
 
     def holds(self, name: str) -> None:
-        """The recorded command has the recorded answer, status and stderr."""
+        """Asserts that the recorded command gives the recorded answer, exit status and stderr."""
         recorded = read(name)
         status, out, err = self.type(recorded.command)
         assert level(out).splitlines() == level(recorded.answer.out).splitlines()

@@ -1,4 +1,4 @@
-"""What job.json says of a small job."""
+"""The contents of job.json for a small job."""
 
 DESCRIPTION: dict[str, object] = {
     "name": "lenet",

@@ -1,4 +1,4 @@
-"""A segment of Exif, as cameras write it."""
+"""An Exif segment, as cameras write it."""
 
 import struct
 

@@ -1,4 +1,4 @@
-"""Fixtures of the submitter's tests, by the command line too."""
+"""Fixtures for the submitter's tests, including tests through the command line."""
 
 import os
 import subprocess
@@ -33,7 +33,7 @@ net: "net.prototxt" base_lr: 0.1 lr_policy: "fixed" max_iter: 3 test_iter: 1 tes
 
 @pytest.fixture
 def home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Folders of the test's own for data and settings: nothing of the user's is read or written."""
+    """Gives the test its own folders for data and settings, so that it touches nothing of the user's."""
     home = tmp_path_factory.mktemp("home")
     for variable, name in (("XDG_DATA_HOME", "data"), ("XDG_CONFIG_HOME", "config")):
         monkeypatch.setenv(variable, str(home / name))
@@ -80,7 +80,7 @@ Run = Callable[..., subprocess.CompletedProcess[str]]
 
 @pytest.fixture
 def hpcbrew(tmp_path: Path) -> Run:
-    """Runs the command line as a user does, from `tmp_path`."""
+    """Runs the command line as a user does, in `tmp_path`."""
 
     def run(*arguments: object, **options: object) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-P", "-m", "hpcbrew", *map(str, arguments)]
@@ -92,7 +92,7 @@ def hpcbrew(tmp_path: Path) -> Run:
 
 @pytest.fixture(params=["local", "ssh"])
 def transport(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Transport]:
-    """This machine, and this machine behind an SSH server."""
+    """A transport to this machine: once directly, once through an SSH server."""
     if request.param == "local":
         yield Local()
         return

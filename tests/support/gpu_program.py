@@ -1,4 +1,4 @@
-"""What a program for a GPU must not do, read from how it is lowered: on any machine, before anything compiles."""
+"""Checks what a program for a GPU must not do, from its lowered form: on any machine, before anything is compiled."""
 
 import re
 from collections.abc import Callable
@@ -8,24 +8,24 @@ import jax
 import jax.export
 
 HOST = ("custom_call", "infeed", "outfeed", "send", "recv")
-"""What leaves the device in the midst of a program."""
+"""Operations that leave the device in the middle of a program."""
 
 CONSTANT = 2**20
-"""Bytes that a program may hold of one array; more is read, and compiled, at every start."""
+"""Bytes that an array embedded in a program may have; a larger one costs reading and compiling at every start."""
 
 
 def lowered(function: Callable[..., Any], *args: Any) -> str:
-    """The text of `function` for CUDA, with float32's products as Caffe has them."""
+    """The lowered text of `function` for CUDA, with full float32 products as in Caffe."""
     with jax.default_matmul_precision("highest"):
         return jax.export.export(jax.jit(function), platforms=["cuda"])(*args).mlir_module()
 
 
 def faults(text: str) -> list[str]:
-    """What is wrong with such a program; `unordered_sums` tells of what some layers cannot do without."""
+    """What is wrong with such a program. Unordered sums, which some layers need, are counted by `unordered_sums`."""
     found = [f"it calls the host: {op}" for op in HOST if re.search(rf"stablehlo\.{op}\b(?! @Sharding)", text)]
     if re.search(r"tensor<(\d+x)*(f64|complex<f64>)>", text):
         found.append("it computes in float64")
-    # JAX counts random bits in unsigned ones, which XLA takes apart again.
+    # JAX computes random bits with unsigned 64-bit counters, which XLA splits again; only signed ones are a fault.
     if re.search(r": (\(.*\) -> )?tensor<(\d+x)*i64>", _without_attributes(_of_its_own(text))):
         found.append("it computes with 64-bit integers")
     for line in text.splitlines():
@@ -37,20 +37,20 @@ def faults(text: str) -> list[str]:
 
 
 def unordered_sums(text: str) -> int:
-    """How many scatters a program has that add fractions: threads do it in no order of their own, which is slow where
-    many meet, and makes another sum each time."""
+    """How many floating-point scatter-adds a program has. Threads add in arbitrary order, which is slow where many add
+    to one place, and gives another sum each time."""
     bodies = re.findall(r'"stablehlo\.scatter"[^\n]*\n\s*\^bb0\([^\n]*: tensor<(\w+)>[^\n]*\n([^\n]*)', text)
     added = [kind for kind, first in bodies if kind.startswith(("f", "bf")) and "stablehlo.add" in first]
     return len(added) + len(re.findall(r"stablehlo\.select_and_scatter\b", text))
 
 
 def _of_its_own(text: str) -> str:
-    """Without what JAX writes beside the sums along an axis, for those that have no operation of that kind."""
+    """Removes the private @chlo functions that JAX adds as decompositions of its higher-level operations."""
     return re.sub(r"\n  func\.func private @chlo\..*?\n  }", "", text, flags=re.DOTALL)
 
 
 def _without_attributes(text: str) -> str:
-    """Attributes are numbers of 64 bits, whatever the program computes with."""
+    """Removes attributes, whose numbers have 64 bits whatever the program computes with."""
     return re.sub(r"(array<i64[^>]*>|dense<[^>]*> : tensor<[0-9x]*i64>|\d+ : i64)", "", text)
 
 

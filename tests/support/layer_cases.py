@@ -1,4 +1,4 @@
-"""The bench of the layers' tests: a table of cases, and one function a behaviour that every case must show.
+"""The framework of the layers' tests: a table of cases, and one function for each behaviour that every case must show.
 
     CASES = [Case("power", 'type: "Power" power_param { power: 3 }', {"x": (2, 5)}, lambda x: x**3)]
 
@@ -27,7 +27,7 @@ from support import gpu_program
 
 GOLDEN = Path(__file__).parents[1] / "engine" / "layers" / "golden"
 RTOL, ATOL = 2e-4, 1e-5
-"""Of the largest value: Caffe adds up in another order."""
+"""Relative to the largest value: Caffe adds up in another order."""
 
 Bottoms = Mapping[str, tuple[int, ...] | np.ndarray]
 
@@ -56,7 +56,7 @@ class Case:
         return self.name
 
     def values(self, dtype: type = np.float32) -> tuple[list[np.ndarray], dict[str, np.ndarray]]:
-        """Parameters and bottoms; the same for the same name."""
+        """Random parameters and bottoms, always the same for the same case name."""
         rng = np.random.default_rng(zlib.crc32(self.name.encode()))
         params = [rng.standard_normal(p.shape) for p in self.net.params]
         params = [v if p.decl.learned else np.abs(v) for p, v in zip(self.net.params, params, strict=True)]
@@ -86,7 +86,7 @@ def net_of(layer: str, bottoms: Bottoms, tops: int = 1, phase: int = pb.TRAIN) -
 
 
 def assert_close(got: Any, want: Any, what: str = "") -> None:
-    """Within RTOL of the largest value of `want`."""
+    """Asserts that `got` is within RTOL of the largest value of `want`."""
     got, want = np.asarray(got), np.asarray(want)
     assert got.shape == want.shape, f"{what}: shape {got.shape}, not {want.shape}"
     limit = ATOL + RTOL * float(np.max(np.abs(want), initial=0))
@@ -94,7 +94,7 @@ def assert_close(got: Any, want: Any, what: str = "") -> None:
 
 
 def check_formula(case: Case) -> None:
-    """The tops are the formula's, of the shapes that setup promised and of the bottoms' type."""
+    """The tops have the formula's values, the shapes that setup returned, and the bottoms' type."""
     assert case.formula is not None
     params, bottoms = case.values()
     want = case.formula(*(v.astype(np.float64) for v in (*bottoms.values(), *params)))
@@ -107,9 +107,9 @@ def check_formula(case: Case) -> None:
 
 
 def check_gradient(case: Case, rtol: float = 1e-5) -> None:
-    """Along a random direction the gradient of a random sum of the tops is the numerical one, in float64.
+    """The gradient of a random sum of the tops along a random direction is the numerical one, in float64.
 
-    All bottoms and parameters that have a gradient vary at once. Where none has, that of the bottoms must be 0.
+    All bottoms and parameters that have a gradient vary at once. If none has, the gradient of the bottoms must be 0.
     """
     with jax.enable_x64(True):
         params, bottoms = case.values(np.float64)
@@ -144,11 +144,11 @@ ADD_UP = {
     "SegAccuracy": "as EvalDetection",
     "SpatialTransformer": "as DeformableConvolution",
 }
-"""Layers that add up by scatters on a GPU, and what."""
+"""Layers that use scatter-adds on a GPU, and what they add up."""
 
 
 def check_export(case: Case) -> None:
-    """A training step (tops, gradients) lowers for CUDA, on any machine, to what is fast and exact there."""
+    """A training step (tops, gradients) lowers for CUDA, on any machine, to a program that is fast and exact there."""
     params, bottoms = case.values()
 
     def step(some: tuple[list[Any], dict[str, Any]]) -> jax.Array:
@@ -162,7 +162,7 @@ def check_export(case: Case) -> None:
 
 
 def slopes(layer: str, **bottoms: Any) -> list[np.ndarray]:
-    """The gradient of the sum of the tops for each bottom that has one; parameters as their fillers make them."""
+    """The gradient of the sum of the tops with respect to each bottom that has one, with parameters as filled."""
     case = Case("slopes", layer, {name: np.asarray(b, np.float32) for name, b in bottoms.items()})
     values = case.values()[1]
 
@@ -175,7 +175,7 @@ def slopes(layer: str, **bottoms: Any) -> list[np.ndarray]:
 
 
 def check_refused(layer: str, bottoms: Bottoms, message: str, tops: int = 1, phase: int = pb.TRAIN) -> None:
-    """Building the net raises a LayerError that says `message` (a regular expression)."""
+    """Building the net raises a LayerError that matches `message`, a regular expression."""
     with pytest.raises(LayerError, match=message):
         net_of(layer, bottoms, tops, phase)
 
@@ -222,7 +222,7 @@ def check_recorded(name: str) -> None:
 
 
 def _once_a_type(cases: Sequence[Case]) -> Iterator[Any]:
-    """The first case of each layer type as it is, and the further ones, which take the same way, as slow ones."""
+    """The first case of each layer type unchanged, and the others, which take the same path, marked slow."""
     seen: set[str] = set()
     for case in cases:
         kind = case.net.graph.nodes[case.net.layer_names.index("layer")].config.type
@@ -231,7 +231,7 @@ def _once_a_type(cases: Sequence[Case]) -> Iterator[Any]:
 
 
 class Cases:
-    """What every case of a table must show: its formula, the numerical gradient, and a step that lowers for CUDA."""
+    """What every case must satisfy: its formula, the numerical gradient, and a step that lowers for CUDA."""
 
     cases: ClassVar[Sequence[Case]]
 

@@ -1,6 +1,6 @@
-"""An SSH server that wants a password, or a key or password and then a code: what OpenSSH here can only do with PAM.
+"""An SSH server that asks for a password, or for a key or password and then a code; OpenSSH would need PAM for that.
 
-paramiko's own server class. Commands really run, in a home of their own, whose authorized_keys file counts.
+Built on paramiko's server class. Commands really run, in their own home folder, whose authorized_keys file is used.
 """
 
 import contextlib
@@ -20,7 +20,7 @@ PASSWORD, CODE = "correct horse", "492816"
 
 @dataclass
 class LoginServer:
-    """`log`: each way in that was tried, and whether it worked. `home`: the user's there."""
+    """`log`: each login method tried, and whether it worked. `home`: the user's home folder there."""
 
     home: Path
     laptop: Path
@@ -105,7 +105,7 @@ def serve(
             yield server
         finally:
             listener.shutdown(socket.SHUT_RDWR)
-            accepting.join()  # it would accept on a further listener that gets the same number
+            accepting.join()  # else it would accept on a later listener that gets the same descriptor
 
 
 def _accept(listener: socket.socket, server: LoginServer, session: type[Session]) -> None:

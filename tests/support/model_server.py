@@ -1,4 +1,4 @@
-"""A server of models, over TLS or not: whole, in parts, and as servers are when they are none."""
+"""A server of model files, over TLS or not: complete, in ranges, and with the faults of real servers."""
 
 import ssl
 import threading
@@ -15,8 +15,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 
 class ModelServer(ThreadingHTTPServer):
-    """`body`: what every path but these gives, parts of it too. /cut breaks off after `cut` bytes each time; /whole
-    knows no parts; /to/URL sends on; /gone is not there. `asked`: path and Range of each request."""
+    """`body`: what every path but the following serves, ranges too. /cut breaks off after `cut` bytes each time; /whole
+    ignores ranges; /to/URL redirects; /gone does not exist. `asked`: path and Range of each request."""
 
     def __init__(self, body: bytes) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
@@ -61,7 +61,7 @@ class _Handler(BaseHTTPRequestHandler):
 
 @contextmanager
 def serving(body: bytes, certificate: Path | None = None) -> Iterator[tuple[str, ModelServer]]:
-    """The address, and the server; over TLS with a `certificate`, a file that `certify` has made."""
+    """The URL and the server. With `certificate`, a file made by `certify`, it uses TLS."""
     with ModelServer(body) as server:
         if certificate is not None:
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -73,7 +73,7 @@ def serving(body: bytes, certificate: Path | None = None) -> Iterator[tuple[str,
 
 
 def certify(path: Path) -> Path:
-    """Makes a key and a certificate for 127.0.0.1, signed by itself, in one file."""
+    """Writes a key and a self-signed certificate for 127.0.0.1 to one file."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "127.0.0.1")])
     now = datetime.now(UTC)

@@ -1,4 +1,4 @@
-"""Files as damage, and people who mean harm, leave them: mutations of good ones, for hypothesis."""
+"""Damaged and malicious files for hypothesis: mutations of good ones."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -12,7 +12,7 @@ PIECES = (
     b"\xef\xbb\xbf", b"\xe2\x80\xa8", b"\x1b[31m", b"../../x", b"/dev/zero", b"a\x00b", b"x" * 300,
     b"[" * 50, b"{" * 50,
 )  # fmt: skip
-"""What is put in: what readers stumble over."""
+"""Insertions that are likely to trip readers up."""
 
 _NUMBERS = [0, 1, 127, 128, 255, 2**15 - 1, 2**16 - 1, 2**31 - 1, 2**31, 2**32 - 1, 2**63 - 1, 2**64 - 1]
 _SIZES = st.sampled_from([1, 2, 4, 8, 16, 64, 256])
@@ -21,7 +21,7 @@ _NUMBER = re.compile(rb"\d+")
 
 @st.composite
 def mutated(draw: st.DrawFn, seeds: Mapping[str, bytes], pieces: Sequence[bytes] = PIECES) -> tuple[str, bytes]:
-    """The name of one of some good files, and what a few changes made of it."""
+    """The name of one of the good files in `seeds`, and its contents after a few changes."""
     name = draw(st.sampled_from(sorted(seeds)))
     data = bytearray(seeds[name])
     for _ in range(draw(st.sampled_from([1, 1, 1, 2, 3, 5, 10]))):

@@ -1,4 +1,4 @@
-"""A node of a cluster, as far as a job script sees it."""
+"""A cluster's node, as far as a job script can tell."""
 
 import os
 import subprocess
@@ -20,7 +20,7 @@ NOBODY = QstatReport({}, frozenset({"11.pbs01"}))
 
 @dataclass
 class Node:
-    """A run folder on scratch, with an engine beside it, and PBS's commands in a folder that PATH need not hold."""
+    """A run folder on scratch, with an engine beside it, and PBS's commands in a folder that need not be on PATH."""
 
     folder: Path
     model: Path
@@ -34,18 +34,18 @@ class Node:
         return self.folder / "runs" / "tiny-1"
 
     def command(self, path: Path, body: str) -> None:
-        """A program; `{called}` in it is a file for `called`."""
+        """Writes a program. `{called}` in its body stands for a file that `called` reads."""
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(f"#!/bin/bash\n{body.format(called=self.folder / path.name)}\n")
         path.chmod(0o755)
 
     def run(self, job_id: str = "11.pbs01", *, engine: str = "exit 75", path: str = "", **request: object) -> int:
-        """The exit status of such a job."""
+        """Runs a job and returns its exit status."""
         self.submit(engine, **request)
         return self.start(job_id, path)
 
     def submit(self, engine: str, **request: object) -> None:
-        """Puts there what a job of that kind needs."""
+        """Puts the script and files of such a job in place."""
         profile = Cluster.model_validate({**profiles.values("openpbs"), "name": "there", "host": "there"})
         asked = JobRequest(self.model / "solver.prototxt", **request)  # type: ignore[arg-type]
         made = plan_job(asked, profile, Machine(1, 0), new_token())
@@ -54,13 +54,13 @@ class Node:
         (self.run_folder / "job.pbs").write_text(made.script)
 
     def start(self, job_id: str = "11.pbs01", path: str = "") -> int:
-        """Runs the script that was put there; its exit status."""
+        """Runs the script that was put in place and returns its exit status."""
         found = {"PATH": f"{path or self.pbs}:/usr/bin:/bin", "PBS_O_PATH": f"{self.pbs}:/usr/bin:/bin"}
         seen = {**os.environ, **found, "PBS_O_WORKDIR": str(self.run_folder), "PBS_JOBID": job_id}
         return subprocess.run(["bash", self.run_folder / "job.pbs"], env=seen, check=False).returncode
 
     def called(self, command: str) -> list[str]:
-        """What it was called with, each time."""
+        """The arguments of each call of `command`."""
         path = self.folder / command
         return path.read_text().splitlines() if path.exists() else []
 
@@ -75,7 +75,7 @@ class Node:
 
     @property
     def status(self) -> JobStatus:
-        """As status shows it once PBS has forgotten the job."""
+        """The job as `hpcbrew status` shows it once PBS has forgotten it."""
         running = JobStatus(JobState.RUNNING)
         folder = PurePosixPath(self.run_folder)
         record = JobRecord("1", "tiny", Address("there", "ssh", "pbs"), "s", 0.0, folder, running, "11.pbs01")

@@ -1,4 +1,4 @@
-"""Somebody at the terminal, and a login that asks them."""
+"""A simulated user at the terminal, and a login that prompts them."""
 
 from hpcbrew.transports import ssh_auth
 from hpcbrew.transports.prompt import Unattended
@@ -6,7 +6,7 @@ from support.sshd import Server
 
 
 class Person(Unattended):
-    """Somebody at the terminal, who says yes or no to a host key and has these answers ready."""
+    """A user at the terminal who accepts or rejects a host key and gives these answers to prompts."""
 
     def __init__(self, *answers, trusts=False):
         self.answers = list(answers)
@@ -23,7 +23,7 @@ class Person(Unattended):
 
 
 def login(server: Server, person: Person, destination: str = "cluster") -> int:
-    """Logs in and out again; gives how many connections that took."""
+    """Logs in and out again, and returns how many connections it took."""
     clients = ssh_auth.connect(destination, server.resolve, person)
     ssh_auth.close(clients)
     return len(clients)

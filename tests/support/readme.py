@@ -1,4 +1,4 @@
-"""The commands of README.md, as somebody would type them."""
+"""The commands in README.md, as a user would type them."""
 
 import re
 from collections.abc import Iterator
@@ -15,15 +15,15 @@ INLINE = r"(?<!`)`(?P<inline>[^`]+)`(?!`)"
 
 @dataclass(frozen=True)
 class Command:
-    """A line of a block without a language, or words in backticks that begin with a program and go on; `section`: the
-    heading above it, "" before the first."""
+    """A line of a code block without a language, or text in backticks that begins with a program and has arguments.
+    `section`: the heading above it, "" before the first."""
 
     section: str
     line: str
 
 
 def commands(page: str) -> list[Command]:
-    """In the order of the page, each line once in its section."""
+    """The commands in the order of the page, each line once per section."""
     found: list[Command] = []
     for part in re.split(r"^## ", f"## \n{page}", flags=re.MULTILINE)[1:]:
         section, _, text = part.partition("\n")
@@ -32,7 +32,7 @@ def commands(page: str) -> list[Command]:
 
 
 def programs(page: str, section: str) -> list[str]:
-    """The blocks of Python in a section."""
+    """The Python code blocks in a section."""
     text = re.split(rf"^## {re.escape(section)}\n", page, flags=re.MULTILINE)[1].split("\n## ")[0]
     return re.findall(r"^```python\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
 
@@ -46,5 +46,5 @@ def _lines(text: str) -> Iterator[str]:
 
 
 def _bare(line: str) -> str:
-    """Without what is said of it: behind a #, or behind a gap."""
+    """The line without its comment, which follows a # or a gap."""
     return re.split(r" {2,}(?:#|(?=\w+ \w+ \w+))|\s#\s", line)[0].strip()

@@ -1,4 +1,4 @@
-"""A cluster behind a real SSH server, with a PBS of its own: the stand-in of support/openpbs."""
+"""A cluster behind a real SSH server, with its own PBS: the stand-in in support/openpbs."""
 
 import contextlib
 import os
@@ -26,7 +26,7 @@ from support.until import until
 
 
 class Counted(Ssh):
-    """Counts round trips. `cut_after` names a word: the connection breaks once a command with it has run."""
+    """Counts round trips. `cut_after`: a word; the connection breaks after a command that contains it has run."""
 
     trips = 0
     cut_after: str | None = None
@@ -48,8 +48,8 @@ class Counted(Ssh):
 
 @dataclass
 class RemoteCluster:
-    """Its home on this machine, its PBS, and the way to it. `ssh` is a folder for PATH, with an ssh that
-    knows the cluster by name, for what connects by itself."""
+    """The cluster's home folder on this machine, its PBS, and how to reach it. `ssh`: a folder to put on PATH, with an
+    ssh that knows the cluster by name, for programs that connect by themselves."""
 
     home: Path
     pbs: standin.Standin
@@ -64,11 +64,11 @@ class RemoteCluster:
         return Site(self.transport, Pbs())
 
     def engine(self, body: str) -> None:
-        """In place of the engine, where the script around it is what is tested."""
+        """Replaces the engine by a script, for tests of the job script around it."""
         self.script("scratch/engine/bin/caffe", body)
 
     def script(self, name: str, body: str) -> None:
-        """In its home; those in bin are on its PATH."""
+        """Writes a script into the cluster's home folder; those in bin are on its PATH."""
         path = self.home / name
         path.write_text(f"#!/bin/bash\n{body}\n")
         path.chmod(0o755)
@@ -87,7 +87,7 @@ class RemoteCluster:
         return refresh.look(self.site, [record], self.ledger)[0]
 
     def until(self, *states: JobState, record: JobRecord | None = None) -> TrackedJob:
-        """Looks until that job, or the newest, is in one of those states."""
+        """Polls until `record`'s job, or the newest one, is in one of `states`."""
 
         def look() -> TrackedJob | None:
             tracked = self.look(record or self.ledger.all()[-1])
@@ -101,7 +101,7 @@ class RemoteCluster:
 
 @contextlib.contextmanager
 def serve(folder: Path) -> Iterator[RemoteCluster]:
-    """PBS is found by login shells only, and they print a greeting. What the engine compiles, all tests share."""
+    """Only login shells find PBS, and they print a greeting. All tests share what the engine compiles."""
     home = folder / "there"
     (home / "scratch" / "engine" / "bin").mkdir(parents=True)
     (home / "scratch" / "engine" / "bin" / "python").symlink_to(sys.executable)

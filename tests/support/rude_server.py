@@ -1,4 +1,4 @@
-"""Servers that answer no question, or never stop: plain sockets, and paramiko's own server class."""
+"""Servers that never answer, or never stop answering: plain sockets, and paramiko's server class."""
 
 import contextlib
 import socket
@@ -35,13 +35,13 @@ def listening(speak: Callable[[socket.socket], object]) -> Iterator[int]:
             yield listener.getsockname()[1]
         finally:
             listener.shutdown(socket.SHUT_RDWR)
-            accepting.join()  # it would accept on a further listener that gets the same number
+            accepting.join()  # else it would accept on a later listener that gets the same descriptor
             for line in kept:
                 line.close()
 
 
 def config(folder: Path, port: int) -> Path:
-    """An ssh configuration in which it is called `cluster`."""
+    """An ssh configuration in which the server is called `cluster`."""
     path = folder / "ssh_config"
     path.write_text(
         f"Host cluster\n  HostName 127.0.0.1\n  Port {port}\n  UserKnownHostsFile {folder}/known_hosts\n"
@@ -52,7 +52,7 @@ def config(folder: Path, port: int) -> Path:
 
 @contextlib.contextmanager
 def answering(folder: Path, answer: Callable[[paramiko.Channel, bytes], object]) -> Iterator[LoginServer]:
-    """One that lets everybody in and answers each command so."""
+    """A server that lets everybody log in and gives the same answer to each command."""
 
     class Session(login_server.Session):
         def check_auth_none(self, username: str) -> int:

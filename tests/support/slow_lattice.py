@@ -1,4 +1,4 @@
-"""A permutohedral lattice as its definition has it, point by point, its vertices in a dictionary."""
+"""A permutohedral lattice, computed by its definition, point by point, with its vertices in a dictionary."""
 
 import math
 from collections import defaultdict
@@ -7,7 +7,7 @@ import numpy as np
 
 
 def filtered(points, values):
-    """(N, C): values (N, C) of points (N, d), shared out, blurred and gathered again; the last points make up fours."""
+    """(N, C): values (N, C) of points (N, d), splatted, blurred and sliced. Points are padded to a multiple of four."""
     n, d = points.shape
     filled = [*points, *np.zeros((-n % 4, d))]
     corners = [_corners(np.asarray(point, np.float64)) for point in filled]
@@ -24,7 +24,7 @@ def filtered(points, values):
 
 
 def smoothed(points, values):
-    """`filtered`, by the sum of its weights."""
+    """`filtered`, divided by the sum of its weights."""
     return filtered(points, values) / filtered(points, np.ones((len(points), 1)))
 
 
@@ -44,7 +44,7 @@ def _corners(point):
     for k in range(d + 1):
         vertex = rounded + k
         vertex[order[d + 1 - k :]] -= d + 1
-        # Between the k-th smallest of what is left over and the next; the first corner has the rest.
+        # The difference between the k-th smallest remainder and the next; the first corner gets the rest.
         weight = (left[order[d - k]] - (left[order[d + 1 - k]] if k else left[order[0]] - (d + 1))) / (d + 1)
         found.append((tuple(int(x) for x in vertex), weight))
     return found

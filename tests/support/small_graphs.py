@@ -1,4 +1,4 @@
-"""Graphs of a few layers, from prototxt."""
+"""Graphs of a few layers, built from prototxts."""
 
 from engine.graph.build import build_graph
 from engine.proto import caffe_pb2 as pb

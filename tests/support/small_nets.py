@@ -1,4 +1,4 @@
-"""Small nets in prototxt, a line a layer, and a batch for them."""
+"""Small nets in prototxt, one line per layer, and a batch for them."""
 
 import numpy as np
 
@@ -9,7 +9,7 @@ from engine.proto import text
 INPUT = 'layer { name: "x" type: "Input" top: "x" input_param { shape { dim: 2 dim: 3 } } }\n'
 LABELS = 'layer { name: "t" type: "Input" top: "t" input_param { shape { dim: 2 } } }\n'
 X = np.float32([[1, -2, 3], [0.5, 4, -1]])
-"""What INPUT takes."""
+"""A batch for INPUT."""
 
 
 def made(prototxt, phase=pb.TRAIN):

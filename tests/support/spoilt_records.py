@@ -1,4 +1,4 @@
-"""Sound records with something wrong in them, for fuzzing: a value of another kind, a byte more or less."""
+"""Valid records with something broken in them, for fuzzing: a value of another type, a byte more or less."""
 
 import json
 import math
@@ -27,7 +27,7 @@ VALUES = st.recursive(
 
 @st.composite
 def spoilt(draw: st.DrawFn, sound: Any) -> Any:
-    """The same with one value of it, however deep, taken away, renamed or of another kind."""
+    """The same with one value, at any depth, removed, renamed or replaced by another type."""
     if not isinstance(sound, dict | list) or not sound or draw(st.integers(0, 4)) == 0:
         return draw(VALUES)
     if isinstance(sound, list):
@@ -46,7 +46,7 @@ def spoilt(draw: st.DrawFn, sound: Any) -> Any:
 
 @st.composite
 def damaged(draw: st.DrawFn, sound: bytes) -> bytes:
-    """The same with a few bytes changed, put in, doubled or cut off."""
+    """The same with a few bytes changed, inserted, doubled or cut off."""
     data = bytearray(sound)
     for _ in range(draw(st.integers(1, 4))):
         at = draw(st.integers(0, len(data)))
@@ -65,6 +65,6 @@ def damaged(draw: st.DrawFn, sound: bytes) -> bytes:
 
 
 def records(sound: Any) -> st.SearchStrategy[bytes]:
-    """JSON that is nearly this."""
+    """JSON that is almost that of `sound`."""
     written = json.dumps(sound)
     return st.one_of(spoilt(sound).map(lambda values: json.dumps(values).encode()), damaged(written.encode()))

@@ -1,4 +1,4 @@
-"""A real OpenSSH server on loopback, for this user, with keys and configuration of its own."""
+"""A real OpenSSH server on loopback, for this user, with its own keys and configuration."""
 
 import contextlib
 import getpass
@@ -23,7 +23,7 @@ SSHD = shutil.which("sshd", path="/usr/sbin:/usr/local/sbin:/sbin:/usr/bin")
 
 @dataclass(frozen=True)
 class Server:
-    """`config` is an ssh configuration in which it is called `cluster`, and `jumped` behind itself as a jump."""
+    """`config`: an ssh configuration in which it is called `cluster`, and `jumped` when reached through itself."""
 
     port: int
     folder: Path
@@ -45,14 +45,14 @@ class Server:
         return ssh_config.parse(destination, CommandResult(done.returncode, done.stdout, done.stderr))
 
     def put_client(self, folder: Path) -> None:
-        """An `ssh` in `folder` that knows this server by name, for a PATH of those that connect by themselves."""
+        """Writes an `ssh` into `folder` that knows this server by name, for programs that run ssh from PATH."""
         folder.mkdir(exist_ok=True)
         client = folder / "ssh"
         client.write_text(f'#!/bin/sh\nexec {shutil.which("ssh")} -F {self.config} "$@"\n')
         client.chmod(0o755)
 
     def cut(self) -> None:
-        """Kills every connection, as a failing network does; the server goes on listening."""
+        """Kills every connection, like a failing network; the server keeps listening."""
         children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
         for child in children:
             with contextlib.suppress(ProcessLookupError):
@@ -88,7 +88,7 @@ def serve(folder: Path, *extra: str) -> Iterator[Server]:
 
 @contextlib.contextmanager
 def serve_again(server: Server) -> Iterator[Server]:
-    """One that has ended, with the same configuration, where what that names has come into being by now."""
+    """Restarts a stopped server with the same configuration, whose files may exist only now."""
     with _running(server.port, server.folder) as again:
         yield again
 
@@ -109,7 +109,7 @@ def _running(port: int, folder: Path) -> Iterator[Server]:
 
 
 def ended(number: str) -> bool:
-    """Waits until a process of this machine has ended. Raises AssertionError where it does not."""
+    """Waits until a process on this machine has ended. Raises AssertionError if it does not."""
     return until(lambda: _has_ended(number.strip()), 10)
 
 

@@ -1,4 +1,4 @@
-"""Puts the stand-in's commands where a test wants them, switches its oddities on, and ends its jobs."""
+"""Installs the commands of the PBS stand-in for a test, switches on its oddities, and ends its jobs."""
 
 import contextlib
 import json
@@ -16,30 +16,30 @@ COMMANDS = ("qsub", "qstat", "qselect", "qdel", "qhold", "qrls", "pbsnodes", "pb
 
 @dataclass(frozen=True)
 class Standin:
-    """`bin` is what a user there has on PATH; `state` is the server's and the nodes' own."""
+    """`bin`: the folder that users there have on PATH. `state`: the state folder of the server and the nodes."""
 
     bin: Path
     state: Path
 
     def configure(self, **values: object) -> None:
-        """Changes some of what openpbs/config.py lists; the rest stays."""
+        """Changes some of the settings in openpbs/config.py, and leaves the rest."""
         path = self.state / "config.json"
         new = path.with_suffix(".new")
         new.write_text(json.dumps({**(json.loads(path.read_text()) if path.exists() else {}), **values}))
         new.replace(path)
 
     def run(self, *command: str, **how: object) -> subprocess.CompletedProcess[str]:
-        """A command as if typed there."""
+        """Runs a command as if typed there."""
         words = [str(self.bin / command[0]), *command[1:]]
         return subprocess.run(words, check=False, **{"capture_output": True, "text": True, **how})  # type: ignore[call-overload,no-any-return]
 
     def shown(self, job_id: str) -> dict[str, str]:
-        """A job's attributes by the text form."""
+        """A job's attributes, from qstat's text form."""
         lines = self.run("qstat", "-x", "-f", "-w", job_id).stdout.splitlines()
         return dict(line.strip().split(" = ", 1) for line in lines if " = " in line)
 
     def end(self) -> None:
-        """Kills what still runs, at once."""
+        """Kills all running jobs at once."""
         path = self.state / "jobs.json"
         jobs = json.loads(path.read_text())["jobs"].values() if path.exists() else []
         self.configure(down=True)
@@ -53,7 +53,7 @@ class Standin:
 
 @contextlib.contextmanager
 def installed(bin_folder: Path, state: Path, **config: object) -> Iterator[Standin]:
-    """For the length of a block. Delays are short, and the server is called pbs01."""
+    """Runs the stand-in until the end of the block. Delays are short, and the server is called pbs01."""
     bin_folder.mkdir(parents=True, exist_ok=True)
     state.mkdir(parents=True, exist_ok=True)
     standin = Standin(bin_folder, state)

@@ -1,4 +1,4 @@
-"""What a test inherits: neither the scheduler of the machine that it runs on nor what a site or user has set there."""
+"""Isolates tests from the machine's scheduler and from what its site or user has set."""
 
 import signal
 from collections.abc import MutableMapping
@@ -6,14 +6,14 @@ from pathlib import Path
 
 KEPT = ("PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "TZ", "TMPDIR", "LD_LIBRARY_PATH", "VIRTUAL_ENV")
 KEPT_PREFIXES = ("LC_", "PYTHON", "PYTEST_", "COV_", "COVERAGE_", "JAX_", "XLA_", "CUDA_", "NVIDIA_")
-"""What the interpreter, pytest and JAX need to run as they were started."""
+"""Variables that the interpreter, pytest and JAX need to run as they were started."""
 
 
 def clear(environment: MutableMapping[str, str]) -> None:
-    """Leaves what a program needs to run at all, and a PATH without a scheduler's folder.
+    """Leaves only what a program needs to run, and a PATH without the scheduler's folder.
 
-    That folder may be /usr/bin, and PBS is known by /etc/pbs.conf too: engine.host.login_node is told that what the
-    tests start may compute here.
+    That folder may be /usr/bin, and PBS is also recognized by /etc/pbs.conf, so engine.host.login_node is told that
+    programs started by the tests may compute here.
     """
     for name in list(environment):
         if name not in KEPT and not name.startswith(KEPT_PREFIXES):
@@ -24,7 +24,7 @@ def clear(environment: MutableMapping[str, str]) -> None:
 
 
 def take_interrupts() -> None:
-    """Has Ctrl-C arrive where a script in the background had it ignored, and in what the tests start."""
+    """Makes Ctrl-C work, here and in programs started by the tests, even if a background script had it ignored."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 

@@ -30,7 +30,7 @@ MakeSolver = Callable[..., Solver]
 
 
 def parameter(settings: str = "momentum: 0.9", net: str = NET % LEARNED) -> pb.SolverParameter:
-    """A solver of `settings`, which may override SETTINGS, for a net of its own."""
+    """A solver with SETTINGS, which `settings` may override, and its own net."""
     param = text.parse(SETTINGS, pb.SolverParameter)
     param.MergeFrom(text.parse(settings, pb.SolverParameter))
     if not any(param.HasField(name) for name in ("net", "train_net", "train_net_param")):
@@ -39,14 +39,14 @@ def parameter(settings: str = "momentum: 0.9", net: str = NET % LEARNED) -> pb.S
 
 
 def feed(solver: Solver, iteration: int) -> None:
-    """The batch of an iteration: the same for the same iteration."""
+    """Fills in the batch of an iteration, always the same for the same iteration."""
     rng = np.random.default_rng(iteration)
     solver.batches.values["x"][...] = rng.standard_normal((8, 6))
     solver.batches.values["t"][...] = rng.integers(0, 4, 8)
 
 
 def train(solver: Solver, until: int) -> None:
-    """Iterations up to `until`, each on its own batch."""
+    """Runs iterations up to `until`, each on its own batch."""
     while solver.iter < until:
         feed(solver, solver.iter)
         solver.step(1)

@@ -1,4 +1,4 @@
-"""Waiting for what another process or thread does."""
+"""Waits for what another process or thread does."""
 
 import time
 from collections.abc import Callable
@@ -8,7 +8,7 @@ T = TypeVar("T")
 
 
 def until(condition: Callable[[], T], seconds: float = 60) -> T:
-    """What `condition` returns, once that is true. The limit is for a test that fails, and measures nothing."""
+    """Returns what `condition` returns, once that is true. The limit only ends failing tests; it measures nothing."""
     end = time.monotonic() + seconds
     while not (result := condition()):
         assert time.monotonic() < end, f"it did not come true within {seconds} s"

@@ -1,4 +1,4 @@
-"""Small wheels for tests of what installs them."""
+"""Small wheels for tests of code that installs wheels."""
 
 import zipfile
 from pathlib import Path
@@ -16,7 +16,7 @@ def stub(folder: Path, name: str, files: dict[str, str], requires: str = "", ent
     path = folder / f"{name}-0.1.0-py3-none-any.whl"
     with zipfile.ZipFile(path, "w") as archive:
         for file, text in files.items():
-            archive.writestr(zipfile.ZipInfo(file), text)  # of a fixed time
+            archive.writestr(zipfile.ZipInfo(file), text)  # with a fixed time
         archive.writestr(
             zipfile.ZipInfo(f"{info}/RECORD"), "".join(f"{file},,\n" for file in [*files, f"{info}/RECORD"])
         )
