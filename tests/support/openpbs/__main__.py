@@ -11,7 +11,7 @@ from support.openpbs import config, show
 from support.openpbs.config import Config
 from support.openpbs.errors import Refused
 
-# Each is loaded where it is called: a command is to start fast.
+# Each module is imported only when its command is called, so that commands start fast.
 MODULES = {"run": "runner", "pbsnodes": "nodes", "qdel": "change", "qhold": "change", "qrls": "change"}
 
 
@@ -35,7 +35,7 @@ def main(folder: Path, command: str, arguments: list[str]) -> int:
 
 
 def _down(command: str, site: Config, arguments: list[str]) -> int:
-    """What each says where the server does not answer."""
+    """What each command prints if the server does not answer."""
     if command == "qstat" and "json" in arguments:
         sys.stdout.write(show.as_json(site, "Jobs", {}))
     said = {

@@ -14,7 +14,7 @@ from support.openpbs.store import Job, State, opened
 
 
 def main(command: str, folder: Path, config: Config, arguments: list[str]) -> int:
-    """All jobs named, whatever comes of the others; the status is that of the last refusal."""
+    """Tries all jobs named, even if some are refused. The exit status is that of the last refusal."""
     said: list[Refused] = []
     history = "-x" in arguments
     with opened(folder, config) as state:
@@ -62,20 +62,20 @@ def _terminate(state: State, job: Job) -> None:
         return
     by = f"{getpass.getuser()}@{state.config.server}"
     job.own["deleted_by"] = by
-    if comment := job.attributes.get("comment"):  # qrls takes it away
+    if comment := job.attributes.get("comment"):  # qrls removes it
         job.set(comment=f"{comment} and terminated by {by}")
     os.kill(job.own["runner"], signal.SIGTERM)
 
 
 def _drop(array: Job, index: int) -> None:
-    """Deletes a job of an array before it has begun."""
+    """Deletes a subjob of an array before it has started."""
     array.own["waiting"].remove(index)
     array.own["dropped"].append(index)
     array.set()
 
 
 def _hold(state: State, job: Job) -> None:
-    """A job that runs goes on; all the same it is held from then on."""
+    """Holds a job. A running job continues, but is held from then on."""
     depend.hold(job, "u")
     if job.state not in ("R", "E"):
         job.set(job_state="H", substate=20, **({"etime": None} if "etime" in job.attributes else {}))

@@ -1,4 +1,4 @@
-"""config.json in the state folder: what the site is like, and which oddities a test has switched on."""
+"""config.json in the state folder: the site's properties, and the oddities that a test has switched on."""
 
 import json
 import os
@@ -18,10 +18,10 @@ QUEUES: dict[str, dict[str, Any]] = {
 
 @dataclass(frozen=True)
 class Config:
-    """`spare`: nodes like `node` on which nothing runs. `down`: the server does not answer; `hang`, `slow`, `noise`,
-    `farewell`: commands that never answer, or answer after some seconds, or print a text first, or last. `history`:
-    ended jobs are remembered. Times in seconds: `kill_delay` from qdel's SIGTERM to SIGKILL, `poll` between two looks
-    at a job's limits, `stageout` spent on output that cannot be delivered.
+    """`spare`: nodes like `node` on which nothing runs. `down`: the server does not answer. `hang`, `slow`, `noise`,
+    `farewell`: commands that never answer, answer after some seconds, or print a text first or last. `history`: ended
+    jobs are remembered. Times in seconds: `kill_delay`, from qdel's SIGTERM to SIGKILL; `poll`, between checks of a
+    job's limits; `stageout`, spent on output that cannot be delivered.
     """
 
     server: str = "pbs01"

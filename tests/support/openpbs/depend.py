@@ -1,15 +1,15 @@
-"""depend=afterok:… and its like. A job that waits for another is held by the system; one that waits in vain ends."""
+"""depend=afterok:… and the like. The system holds a job that waits for another, and ends one that waits in vain."""
 
 import time
 
 from support.openpbs.options import AFTER
 from support.openpbs.store import ID, Job, State
 
-NEVER = 92  # the substate of a job whose dependency cannot be met: that of a job which has ended well
+NEVER = 92  # the substate of a job whose dependency cannot be met; it is also that of a job that ended well
 
 
 def register(state: State, job: Job) -> None:
-    """Writes the dependencies of a new job down, on both sides."""
+    """Records the dependencies of a new job, in both jobs."""
     if not job.own["depend"]:
         return
     job.own["depend"] = [(kind, [_full(state, i) for i in ids]) for kind, ids in job.own["depend"]]
@@ -24,7 +24,7 @@ def register(state: State, job: Job) -> None:
 
 
 def settle(state: State) -> None:
-    """Lets go, or ends, those that need not wait any more; again, where the end of one ends another."""
+    """Releases or ends the jobs that need not wait any more, repeatedly, since ending one may end another."""
     changed = True
     while changed:
         changed = False
@@ -51,7 +51,7 @@ def _settle(state: State, job: Job) -> bool:
 
 
 def _met(other: Job | None, kind: str) -> bool | None:
-    """None: nobody knows yet. A job that never ran did not end well."""
+    """Whether the dependency is met; None if that is not known yet. A job that never ran did not end well."""
     if other is None:
         return False
     if kind == "after":
@@ -68,7 +68,7 @@ def hold(job: Job, kind: str) -> None:
 
 
 def release(job: Job, kind: str) -> None:
-    """Takes one kind of hold away; with the last of them, a job that has not begun is queued."""
+    """Removes one kind of hold. Once none is left, a job that has not started is queued."""
     left = job.attributes["Hold_Types"].replace(kind, "") or "n"
     job.attributes["Hold_Types"] = left
     if job.state == "H" and left == "n":

@@ -1,4 +1,4 @@
-"""The environment of a job: PBS's own variables, little of the submitter's, and what -v and -V ask for."""
+"""The environment of a job: PBS's own variables, a few of the submitter's, and those that -v and -V ask for."""
 
 import getpass
 import os
@@ -13,7 +13,7 @@ PATH = "/bin:/usr/bin"
 
 
 def submitted(flags: dict[str, str], queue: str, config: Config) -> dict[str, str]:
-    """Variable_List, as qsub makes it where it is called."""
+    """Variable_List, as qsub builds it in the submitter's environment."""
     kept = {name: os.environ.get(name) for name in ("HOME", "LANG", "LOGNAME", "PATH", "MAIL", "SHELL", "TZ")}
     kept |= {"LOGNAME": getpass.getuser(), "SHELL": "/bin/bash"}
     named = {f"PBS_O_{name}": value for name, value in kept.items() if value}
@@ -26,7 +26,7 @@ def submitted(flags: dict[str, str], queue: str, config: Config) -> dict[str, st
 
 
 def _variables(listed: str) -> list[tuple[str, str]]:
-    """A comma within quotes is part of its value; a name alone stands for the submitter's own value."""
+    """Parses a list of variables. A quoted comma is part of a value; a bare name stands for the submitter's value."""
     pairs = []
     for part in re.findall(r"""(?:[^,"']|"[^"]*"|'[^']*')+""", listed):
         name, equals, value = part.partition("=")
@@ -35,13 +35,13 @@ def _variables(listed: str) -> list[tuple[str, str]]:
 
 
 def variable_list(variables: dict[str, str]) -> str:
-    """As qstat shows it: escaped more often than once."""
+    """The list as qstat shows it: escaped more than once."""
     escaped = {name: value.replace("\\", "\\" * 4).replace(",", "\\,") for name, value in variables.items()}
     return ",".join(f"{name}={value}" for name, value in escaped.items())
 
 
 def of_task(job: Job, number: int, node: int, temporary: Path) -> dict[str, str]:
-    """What every task of a job gets, on whichever node: that of pbsdsh gets no more."""
+    """The environment of every task of a job, on any node. A task started by pbsdsh gets no more."""
     cores = str(job.own["chunks"][node]["ncpus"])
     index = {"PBS_ARRAY_INDEX": str(job.own["index"]), "PBS_ARRAY_ID": job.own["array"]} if "index" in job.own else {}
     user = getpass.getuser()
@@ -68,6 +68,6 @@ def of_task(job: Job, number: int, node: int, temporary: Path) -> dict[str, str]
 
 
 def of_job(job: Job, temporary: Path, nodefile: Path) -> dict[str, str]:
-    """What the script gets."""
+    """The environment of the job's script."""
     variables: dict[str, Any] = job.own["variables"]
     return {**variables, **of_task(job, 1, 0, temporary), "PBS_NODEFILE": str(nodefile)}

@@ -1,4 +1,4 @@
-"""What a command of PBS refuses: its words and its exit status, PBS's error number modulo 256."""
+"""Errors of PBS's commands: the message and the exit status, PBS's error number modulo 256."""
 
 UNKNOWN_JOB = (153, "Unknown Job Id")
 FINISHED = 35
@@ -12,7 +12,7 @@ OVER_LIMIT = 188
 
 
 class Refused(Exception):
-    """`said` goes to stderr as it is."""
+    """`said` is printed to stderr unchanged."""
 
     def __init__(self, status: int, said: str) -> None:
         super().__init__(said)

@@ -1,4 +1,4 @@
-"""pbsnodes -a: the node that all jobs run on, and those that are idle."""
+"""pbsnodes -a: the node on which all jobs run, and idle nodes."""
 
 import sys
 import time

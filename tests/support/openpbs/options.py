@@ -1,4 +1,4 @@
-"""What a job is asked for: qsub's flags, and the #PBS lines of the script before its first command."""
+"""The options of a job: qsub's flags, and the #PBS lines of the script before its first command."""
 
 import re
 import shlex
@@ -89,7 +89,7 @@ def _getopt(options: Options, words: list[str], *, first: bool) -> list[str]:
 
 
 def _take(options: Options, letter: str, value: str) -> None:
-    """What was said first counts: the command line, and then the script from its top."""
+    """Adds an option unless it has been given before: the command line takes precedence, then earlier script lines."""
     if letter == "l":
         for resource in re.split(r",(?=\w+=)", value):
             name, _, amount = resource.partition("=")

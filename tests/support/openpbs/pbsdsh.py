@@ -1,7 +1,7 @@
-"""pbsdsh: runs a command as a task on the nodes of the job that it is called in.
+"""pbsdsh: runs a command as a task on the nodes of the job in which it is called.
 
-A task gets PBS's own environment, not the script's, no shell and the home folder; its output goes where the job's goes.
-The exit status is 0 whatever becomes of it: a task that failed is told of on stderr.
+A task gets PBS's own environment, not the script's, no shell, and the home folder; its output goes where the job's
+goes. The exit status is always 0: a task that failed is only reported on stderr.
 """
 
 import os

@@ -1,4 +1,4 @@
-"""qselect: the ids of jobs that fit, one a line."""
+"""qselect: the ids of matching jobs, one per line."""
 
 import sys
 from pathlib import Path
@@ -10,7 +10,7 @@ from support.openpbs.store import opened
 
 
 def main(command: str, folder: Path, config: Config, arguments: list[str]) -> int:
-    """-u and -N choose by owner and name. -x takes ended jobs too; where none are kept, that is told with status 0."""
+    """-u and -N select by owner and name. -x includes ended jobs; if history is off, it says so, with exit status 0."""
     history = "-x" in arguments
     words = [word for word in arguments if word != "-x"]
     chosen = dict(zip(words[::2], words[1::2], strict=True))

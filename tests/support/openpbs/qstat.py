@@ -1,4 +1,4 @@
-"""qstat: jobs, queues and the server, as a table or in full."""
+"""qstat: shows jobs, queues and the server, as a table or in full."""
 
 import sys
 import time
@@ -25,7 +25,7 @@ def main(command: str, folder: Path, config: Config, arguments: list[str]) -> in
         with opened(folder, config) as state:
             schedule.advance(state)
             jobs, refused = _jobs(state, flags, names)
-        # The JSON of OpenPBS 23.06 has only the first of several jobs that are named; -t counts as one.
+        # OpenPBS 23.06's JSON contains only the first of several jobs named; -t counts as a single name.
         if form == "json" and "f" in flags and len(names) > 1:
             jobs = jobs[:1]
         shown = {job.id: _current(job) for job in jobs}
@@ -57,7 +57,7 @@ def _arguments(arguments: list[str]) -> tuple[set[str], str, list[str]]:
 
 
 def _jobs(state: State, flags: set[str], names: list[str]) -> tuple[list[Job], list[Refused]]:
-    """The jobs to show, in the order asked for, and what was refused. Without names: all, those of history with -x."""
+    """The jobs to show, in the order asked for, and the errors. Without names: all jobs, with -x also ended ones."""
     history = "x" in flags
     if history and not state.config.history:
         return [], [Refused(NO_HISTORY, "qstat: PBS is not configured to maintain job history")] * max(1, len(names))
@@ -70,7 +70,7 @@ def _jobs(state: State, flags: set[str], names: list[str]) -> tuple[list[Job], l
             refused.append(one)
     if not names:
         found = _listed(state, history)
-    if "E" in flags:  # one question for all: what is unknown is told of only where nothing is known
+    if "E" in flags:  # a single query for all jobs: unknown ids are reported only if no job is known
         refused = [] if found else refused[-1:]
     if "t" in flags:
         found = [one for job in found for one in [job, *(state.subjobs(job) if job.is_array else [])]]
@@ -94,7 +94,7 @@ def _named(state: State, name: str, history: bool) -> list[Job]:
 
 
 def _current(job: Job) -> dict[str, Any]:
-    """A job's attributes in order; of one that runs, the walltime that it has used by now."""
+    """A job's attributes in order, with the walltime used so far by a running job."""
     attributes = dict(job.attributes)
     if job.state == "R" and "resources_used.walltime" in attributes:
         attributes["resources_used.walltime"] = clock(time.time() - attributes["stime"])

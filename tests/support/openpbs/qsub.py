@@ -1,4 +1,4 @@
-"""qsub: makes a job of a script and of what is asked for it."""
+"""qsub: creates a job from a script and its options."""
 
 import getpass
 import os
@@ -31,7 +31,7 @@ def main(command: str, folder: Path, config: Config, arguments: list[str]) -> in
 
 
 def _script(asked: Options, rest: list[str]) -> tuple[bytes, list[str]]:
-    """The script, of a file or of stdin; or else the command that is run in its place."""
+    """The script, from a file or stdin, or the command to run instead."""
     if rest[:1] == ["--"]:
         return b"", rest[1:]
     if rest and rest[0] != "-":
@@ -129,6 +129,6 @@ def _queue(asked: str, config: Config) -> str:
 
 
 def _output(config: Config, asked: str) -> str:
-    """Where output goes: relative to the folder that qsub is called in."""
+    """Where output goes. A relative path starts in the folder where qsub is called."""
     path = os.path.normpath(Path.cwd() / asked)
     return f"{config.server}:{path}{'/' if asked.endswith('/') else ''}"

@@ -1,4 +1,4 @@
-"""What qstat -Q and qstat -B show."""
+"""The output of qstat -Q and qstat -B."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""-l: how much of what a job asks for, as one string and as the chunks that are placed on nodes."""
+"""-l: the resources that a job asks for, as one string and as the chunks placed on nodes."""
 
 import re
 from typing import Any
@@ -15,7 +15,7 @@ VALUE = "Illegal attribute or resource value"
 
 
 def settle(asked: dict[str, str], queue: dict[str, Any], config: Config) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    """Resource_List, and the chunks: what each asks for. Raises Refused."""
+    """Resource_List, and the resources of each chunk. Raises Refused."""
     if "nodes" in asked and ("select" in asked or "place" in asked):
         raise Refused(6, "qsub: Cannot be used with select or place: nodes")
     listed: dict[str, Any] = {name: _value(name, value, config) for name, value in asked.items()}
@@ -40,7 +40,7 @@ def settle(asked: dict[str, str], queue: dict[str, Any], config: Config) -> tupl
 
 
 def seconds(value: str) -> int:
-    """[[[D:]H:]M:]S."""
+    """The seconds in [[[D:]H:]M:]S."""
     total = 0
     for part, unit in zip(reversed(value.split(":")), (1, 60, 3600, 86400), strict=False):
         total += int(part) * unit

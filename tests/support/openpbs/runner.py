@@ -1,4 +1,4 @@
-"""What a MOM does for one job: starts it, kills it, delivers its output. A process of its own, as long as the job runs.
+"""Does what PBS's MOM does for one job: starts it, kills it, delivers its output. Each running job has such a process.
 
 SIGTERM to this process stands for qdel.
 """
@@ -21,7 +21,7 @@ from support.openpbs.store import Job, State, opened
 
 WATCHED = {signal.SIGCHLD, signal.SIGTERM}
 WALLTIME, DELETED, WELL, FAILED = -29, 91, 92, 93
-SETTLED = 0.5  # seconds after which a job's session is known to the server
+SETTLED = 0.5  # seconds after which the server knows a job's session
 
 
 class Runner:
@@ -50,7 +50,7 @@ class Runner:
         self._end(status, delivered)
 
     def _begin(self, out: Path, err: Path) -> subprocess.Popen[bytes]:
-        """A login shell that reads the script's name, and runs it as a command of its own."""
+        """Starts a login shell that reads the script's name from stdin and runs the script as a command."""
         shell = str(self.job.attributes.get("Shell_Path_List") or pwd.getpwuid(os.getuid()).pw_shell or "/bin/sh")
         words = self.job.own["executable"] or [f"-{Path(shell).name}"]
         variables = environment.of_job(self.job, self.temporary, self.aux)
@@ -73,8 +73,9 @@ class Runner:
         return process
 
     def _attend(self, process: subprocess.Popen[bytes], err: Path) -> int:
-        """The job's Exit_status. A job over its limit is told so, asked to end at the next poll, and killed at one
-        more; one that is deleted is asked soon, and killed after the kill delay. With its shell all else goes."""
+        """The job's Exit_status. A job over its limit is told so, gets SIGTERM at the next poll, and is killed one poll
+        later; a deleted job gets SIGTERM soon, and is killed after the kill delay. When its shell ends, all else is
+        killed."""
         begun = time.monotonic()
         due: list[tuple[float, Callable[[], None]]] = [(SETTLED, self._settled)]
         if limit := seconds(self.job.attributes.get("Resource_List.walltime", "0")):
@@ -110,7 +111,7 @@ class Runner:
             file.write(said)
 
     def _signal(self, number: int) -> None:
-        """To every process of every session that belongs to the job, the shell first."""
+        """Sends a signal to every process of every session that belongs to the job, the shell first."""
         sessions = {int(word) for word in self.tasks.read_text().split()}
         for pid, session in sorted(_processes()):
             if session in sessions:
@@ -132,7 +133,7 @@ class Runner:
                 schedule.count(state, state.jobs[job.own["array"]])
 
     def _deliver(self) -> bool:
-        """Whether all output has gone where it was to go."""
+        """Delivers the output. Returns whether all of it was delivered."""
         places = [self.job.attributes["Output_Path"], self.job.attributes["Error_Path"]]
         spooled = dict.fromkeys(spool(self.folder, self.job))
         joined = {"oe": places[:1], "eo": places[1:]}.get(self.job.attributes["Join_Path"], places)
@@ -165,7 +166,7 @@ class Runner:
                 how = "exceeded resource walltime"
             if by := job.own.get("deleted_by"):
                 substate, how = DELETED, f"terminated by {by}"
-            # qdel has put its word there already, and qrls takes away what is there.
+            # qdel may have added its comment already, and qrls removes the comment.
             said = str(job.attributes.get("comment", "")).removesuffix(f" and {how}")
             now = time.time()
             job.set(
@@ -180,7 +181,7 @@ class Runner:
 
 
 def spool(folder: Path, job: Job) -> tuple[Path, Path]:
-    """Where stdout and stderr are kept until the end: one file, where they are joined."""
+    """The files where stdout and stderr are kept until the end; a single one if they are joined."""
     (folder / "spool").mkdir(exist_ok=True)
     out, err = (folder / "spool" / f"{job.id}.{end}" for end in ("OU", "ER"))
     joined = {"oe": (out, out), "eo": (err, err)}
@@ -201,7 +202,7 @@ def _used(job: Job, walltime: float) -> dict[str, object]:
 
 
 def _processes() -> list[tuple[int, int]]:
-    """Every process, and its session."""
+    """Every process with its session."""
     found = []
     for path in Path("/proc").glob("[0-9]*/stat"):
         with contextlib.suppress(OSError):  # it has just ended

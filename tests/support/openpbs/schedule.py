@@ -1,4 +1,4 @@
-"""The scheduler: starts what may start, says of the rest why it waits, and closes arrays."""
+"""The scheduler: starts the jobs that can start, notes why the others wait, and closes arrays."""
 
 import signal
 import subprocess
@@ -12,7 +12,7 @@ from support.openpbs.store import OF_ARRAYS, Job, State, waiting
 
 
 def advance(state: State) -> None:
-    """All that can be done now. Called at the end of whatever changes jobs."""
+    """Does all that can be done now. Called after every change of jobs."""
     depend.settle(state)
     for job in list(state.jobs.values()):
         if job.is_array and job.state in ("Q", "B"):
@@ -37,7 +37,7 @@ def _try(state: State, job: Job) -> bool:
 
 
 def _array(state: State, array: Job) -> None:
-    """Starts jobs of an array, as many at once as it allows."""
+    """Starts subjobs of an array, as many at a time as it allows."""
     for index in list(array.own["waiting"]):
         running = sum(1 for job in state.subjobs(array) if job.state in ("R", "E"))
         job = waiting(array, index)
@@ -65,7 +65,7 @@ def _subjob(array: Job, like: Job, index: int) -> Job:
 
 
 def _hindrance(state: State, job: Job, array: Job | None = None) -> str | None:
-    """Why a job cannot start, as the comment says it; None where it can."""
+    """Why a job cannot start, in the words of its comment; None if it can."""
     queue = state.config.queues[job.attributes["queue"]]
     if queue.get("started") == "False":
         return "Not Running: Queue not started."
@@ -80,7 +80,7 @@ def _hindrance(state: State, job: Job, array: Job | None = None) -> str | None:
 
 
 def taken(state: State) -> dict[str, int]:
-    """What the jobs that run have of the node."""
+    """The node's cores and GPUs that running jobs use."""
     running = [job for job in state.jobs.values() if job.state in ("R", "E")]
     return {n: sum(c.get(n, 0) for job in running for c in job.own["chunks"]) for n in ("ncpus", "ngpus")}
 
@@ -97,7 +97,7 @@ def _start(state: State, job: Job) -> None:
     job.set(job_state="R", substate=41, stime=now, run_count=1, exec_host="+".join(hosts), exec_vnode=where)
     job.attributes["comment"] = f"Job run at {_minute(now)} on {where}"
     command = [sys.executable, "-S", "-P", "-m", "support.openpbs", str(state.folder), "run", job.id]
-    # Inherited: a qdel that comes before the new process is ready for it waits.
+    # The new process inherits the blocked SIGTERM: a qdel that comes before it is ready waits.
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
     with (state.folder / "mom.log").open("ab") as log:
         runner = subprocess.Popen(
@@ -113,7 +113,7 @@ def _start(state: State, job: Job) -> None:
 
 
 def _slots(state: State, job: Job) -> list[list[int]]:
-    """The lowest free numbers, for each core of each chunk."""
+    """The lowest free core numbers, for each chunk."""
     busy = {n for other in state.jobs.values() if other.state in ("R", "E") for s in other.own["slots"] for n in s}
     free = [n for n in range(state.config.ncpus) if n not in busy]
     return [[free.pop(0) for _ in range(chunk["ncpus"])] or [0] for chunk in job.own["chunks"]]
@@ -129,7 +129,7 @@ def _minute(now: float) -> str:
 
 
 def count(state: State, array: Job) -> None:
-    """How many jobs of an array are where, and which have not begun."""
+    """Updates an array's counts of subjobs by state, and the indices of those that have not started."""
     states = [job.state for job in state.subjobs(array)]
     states = ["Q" if array.state == "H" and s == "Q" else s for s in states]
     gone = len(array.own["dropped"]) if array.state == "F" else states.count("X")
@@ -140,7 +140,7 @@ def count(state: State, array: Job) -> None:
 
 
 def _ranges(left: list[int], every: list[int]) -> str:
-    """`3`, `7-10:3`, or `-` for none."""
+    """The remaining indices as `3`, `7-10:3`, or `-` for none."""
     if len(left) < 2:
         return str(left[0]) if left else "-"
     step = every[1] - every[0]
@@ -151,7 +151,7 @@ def _ranges(left: list[int], every: list[int]) -> str:
 
 
 def close(state: State, array: Job) -> None:
-    """Ends an array whose jobs have all ended."""
+    """Ends an array whose subjobs have all ended."""
     jobs = state.subjobs(array)
     ended = [job for job in jobs if job.final]
     if ended and not array.final:

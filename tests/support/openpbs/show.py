@@ -1,4 +1,4 @@
-"""The forms in which PBS shows a thing in full: text with lines folded, and JSON of its own making."""
+"""The forms in which PBS shows objects in full: text with folded lines, and its own kind of JSON."""
 
 import json
 import re
@@ -11,19 +11,19 @@ VERSION = "23.06.06"
 TIMES = {"ctime", "mtime", "qtime", "stime", "etime", "obittime", "last_state_change_time", "last_used_time"}
 WIDTH = 78
 
-# The order in which PBS shows a job's attributes; a name with a dot at its end stands for all that begin so.
+# The order in which PBS shows a job's attributes. A name that ends with a dot stands for all that begin with it.
 ORDER = """
 Job_Name Job_Owner resources_used. job_state queue server Account_Name Checkpoint ctime depend Error_Path exec_host
 exec_vnode group_list Hold_Types Join_Path Keep_Files Mail_Points Mail_Users mtime Output_Path Priority qtime Rerunable
 Resource_List. stime obittime session_id Shell_Path_List jobdir substate Variable_List comment etime run_count
 Stageout_status Exit_status Submit_arguments executable argument_list array array_state_count array_indices_submitted
 array_indices_remaining array_id array_index history_timestamp project Submit_Host max_run_subjobs
-""".split()  # noqa: SIM905 - a list of fifty strings reads worse
+""".split()  # noqa: SIM905 - a list of fifty strings is harder to read
 TEXTS = ("Job_Name", "project", "Account_Name", "Submit_arguments")
 
 
 def ordered(attributes: dict[str, Any]) -> dict[str, Any]:
-    """A job's attributes as PBS orders them."""
+    """A job's attributes in PBS's order."""
 
     def place(name: str) -> tuple[int, str]:
         head, dot, rest = name.partition(".")
@@ -40,7 +40,7 @@ def text(header: str, attributes: dict[str, Any], *, wide: bool = False, indent:
 
 
 def fold(name: str, value: str, *, wide: bool = False, indent: int = 4) -> str:
-    """A line of the text form. It is broken after commas, and a part that is too long for a line anywhere."""
+    """A line of the text form. It is broken after commas; a part too long for a line is broken anywhere."""
     line, used = f"{' ' * indent}{name} = ", len(name) + indent + 3
     if wide:
         return line + value
@@ -58,7 +58,7 @@ def fold(name: str, value: str, *, wide: bool = False, indent: int = 4) -> str:
 
 
 def as_json(config: Config, key: str, entries: dict[str, dict[str, Any]]) -> str:
-    """PBS's JSON: tabs, nested resources, numbers where a value looks like one, no `key` without entries."""
+    """PBS's JSON: tabs, nested resources, numbers for values that look like numbers, no `key` without entries."""
     answer: dict[str, Any] = {"timestamp": int(time.time()), "pbs_version": VERSION, "pbs_server": config.server}
     if entries:
         answer[key] = {name: _nested(attributes) for name, attributes in entries.items()}
@@ -69,7 +69,7 @@ def _plain(name: str, value: Any) -> str:
     return time.ctime(value) if name in TIMES else str(value)
 
 
-# Times of a node are numbers in JSON.
+# Times of a node, which are numbers in JSON.
 NUMBERS = ("last_state_change_time", "last_used_time")
 
 

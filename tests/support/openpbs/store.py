@@ -1,4 +1,4 @@
-"""The jobs, in one file: read, changed and written under a lock."""
+"""The jobs, in one file that is read, changed and written under a lock."""
 
 import contextlib
 import fcntl
@@ -20,8 +20,8 @@ FINAL = ("F", "X")
 
 @dataclass
 class Job:
-    """`attributes`: what qstat shows, `Resource_List.ncpus` and the like flat, times in Unix seconds. `own`: what only
-    the stand-in knows. A job of an array is here from its start on; until then it is one of its array's `waiting`.
+    """`attributes`: what qstat shows, flat (`Resource_List.ncpus`), times in Unix seconds. `own`: what only the
+    stand-in knows. A subjob of an array becomes a Job when it starts; until then its index is in the array's `waiting`.
     """
 
     id: str
@@ -41,7 +41,7 @@ class Job:
         return "array" in self.attributes
 
     def set(self, **values: Any) -> None:
-        """None takes an attribute away."""
+        """Sets attributes; None removes one."""
         for name, value in values.items():
             self.attributes[name] = value
             if value is None:
@@ -51,7 +51,7 @@ class Job:
 
 @dataclass
 class State:
-    """All that there is. `following` is the number of the next job."""
+    """The whole state. `following`: the number of the next job."""
 
     folder: Path
     config: Config
@@ -59,7 +59,7 @@ class State:
     jobs: dict[str, Job]
 
     def find(self, job_id: str, command: str) -> Job:
-        """Raises Refused for an id that is none, or that nobody knows; an array is known by its brackets only."""
+        """The job with this id. Raises Refused for a malformed or unknown id. An array's id must have its brackets."""
         match = ID.fullmatch(job_id)
         if match is None or match["server"] not in (None, self.config.server):
             raise Refused(1, f"{command}: illegally formed job identifier: {job_id}")
@@ -74,7 +74,7 @@ class State:
         return waiting(array, int(match["index"])) if array and match["index"] and full not in self.jobs else None
 
     def subjobs(self, array: Job) -> list[Job]:
-        """All jobs of an array, in the order of their indices."""
+        """All subjobs of an array, in the order of their indices."""
         seq, _, server = array.id.partition("[]")
         made = {i: self.jobs.get(f"{seq}[{i}]{server}") or waiting(array, i) for i in array.own["indices"]}
         return [job for job in made.values() if job is not None]
@@ -84,7 +84,7 @@ OF_ARRAYS = ("array", "array_state_count", "array_indices_submitted", "array_ind
 
 
 def waiting(array: Job, index: int) -> Job | None:
-    """A job of an array that has not begun: it looks like the array itself."""
+    """A subjob of an array that has not started: it looks like the array itself."""
     if index not in array.own["indices"]:
         return None
     ended = array.final or index in array.own["dropped"]
@@ -98,7 +98,7 @@ def waiting(array: Job, index: int) -> Job | None:
 
 @contextlib.contextmanager
 def opened(folder: Path, config: Config) -> Iterator[State]:
-    """The state, locked. What was changed is written at the end, in one step."""
+    """The state, locked for the block. Changes are written at its end, in one step."""
     path = folder / "jobs.json"
     with (folder / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
