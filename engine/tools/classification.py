@@ -20,7 +20,7 @@ from engine.tools.command import tool
 if TYPE_CHECKING:
     from engine.python.caffe.net import Net
 
-TOLD = 5
+SHOWN = 5
 
 CONVERSIONS = {
     (3, 1): cv2.COLOR_BGR2GRAY,
@@ -56,7 +56,7 @@ def classification(model: str, weights: str, mean: Path, labels: Path, image: st
     if len(scores) != len(names):
         raise DataError(f"{labels}: {len(names)} labels, and the net has {len(scores)} classes; give a line for each.")
     print(f"---------- Prediction for {image} ----------")
-    for k in np.argsort(-scores, kind="stable")[:TOLD]:
+    for k in np.argsort(-scores, kind="stable")[:SHOWN]:
         print(f'{scores[k]:.4f} - "{names[k]}"')
 
 

@@ -92,7 +92,7 @@ def fetch(
         raise DataError(f"{source}: {problem}")
     part = path.with_name(f".{path.name}.part")
     with atomic_file.writing(part, DataError), part.open("a+b") as file:
-        _alone(file, part, path)
+        _lock(file, part, path)
         kept = known and isinstance(source, str)
         if not kept:
             file.truncate(0)
@@ -136,7 +136,7 @@ def digest(path: Path, kind: str | Callable[[], "hashlib._Hash"] = _sha1) -> str
         raise DataError(f"{path}: cannot be read: {e.strerror or e}.") from e
 
 
-def _alone(file: BinaryIO, part: Path, path: Path) -> None:
+def _lock(file: BinaryIO, part: Path, path: Path) -> None:
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         if os.path.samestat(os.fstat(file.fileno()), part.stat()):

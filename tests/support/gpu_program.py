@@ -26,7 +26,7 @@ def faults(text: str) -> list[str]:
     if re.search(r"tensor<(\d+x)*(f64|complex<f64>)>", text):
         found.append("it computes in float64")
     # JAX computes random bits with unsigned 64-bit counters, which XLA splits again; only signed ones are a fault.
-    if re.search(r": (\(.*\) -> )?tensor<(\d+x)*i64>", _without_attributes(_of_its_own(text))):
+    if re.search(r": (\(.*\) -> )?tensor<(\d+x)*i64>", _without_attributes(_without_decompositions(text))):
         found.append("it computes with 64-bit integers")
     for line in text.splitlines():
         if re.search(r"stablehlo\.(convolution|dot_general)\b", line) and line.count("HIGHEST") < 2:
@@ -44,7 +44,7 @@ def unordered_sums(text: str) -> int:
     return len(added) + len(re.findall(r"stablehlo\.select_and_scatter\b", text))
 
 
-def _of_its_own(text: str) -> str:
+def _without_decompositions(text: str) -> str:
     """Removes the private @chlo functions that JAX adds as decompositions of its higher-level operations."""
     return re.sub(r"\n  func\.func private @chlo\..*?\n  }", "", text, flags=re.DOTALL)
 

@@ -28,7 +28,7 @@ class OpenNet(Protocol):
 def forward(net: OpenNet, blobs: Iterable[str], inputs: Mapping[str, Any]) -> Arrays:
     """`net.forward` on each batch of `inputs`, results concatenated. A scalar (a loss) gives one value per batch."""
     parts = [_copied(net.forward(blobs, **batch)) for batch in batches(net, inputs)]
-    return _joined(parts, _examples(inputs)) or _none(net, [*net.outputs, *blobs])
+    return _concatenated(parts, _examples(inputs)) or _none(net, [*net.outputs, *blobs])
 
 
 def forward_backward(
@@ -49,8 +49,8 @@ def forward_backward(
         backs.append(_copied(net.backward(diffs, **gradient)))
     count = len(next(iter(arrays.values()), ()))
     return (
-        _joined(outs, count) or _none(net, [*net.outputs, *blobs]),
-        _joined(backs, count) or _none(net, [*net.inputs, *diffs]),
+        _concatenated(outs, count) or _none(net, [*net.outputs, *blobs]),
+        _concatenated(backs, count) or _none(net, [*net.inputs, *diffs]),
     )
 
 
@@ -77,7 +77,7 @@ def _copied(arrays: Arrays) -> Arrays:
     return {name: np.array(value, ndmin=1) for name, value in arrays.items()}
 
 
-def _joined(parts: Sequence[Arrays], examples: int) -> Arrays:
+def _concatenated(parts: Sequence[Arrays], examples: int) -> Arrays:
     """The batches concatenated, without the padding of the last one."""
     return {name: np.concatenate([p[name] for p in parts])[:examples] for name in parts[0]} if parts else {}
 

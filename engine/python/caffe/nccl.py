@@ -53,7 +53,7 @@ class NCCL:
         self._peers: list[socket.socket] = []
         if self._count > 1:
             self._peers = (
-                _gathered(folder, name, self._count) if self._rank == 0 else [_joined(folder, name, self._rank)]
+                _accept_all(folder, name, self._count) if self._rank == 0 else [_connect(folder, name, self._rank)]
             )
 
     @staticmethod
@@ -66,7 +66,7 @@ class NCCL:
         """Copies the first process's parameters to all others."""
         blobs = self._solver.net._owned
         sent = [blob.data for blob in blobs]
-        for blob, value in zip(blobs, self._together(sent, lambda rows: rows[0]), strict=True):
+        for blob, value in zip(blobs, self._combined(sent, lambda rows: rows[0]), strict=True):
             blob.data[...] = value
 
     def on_start(self) -> None:
@@ -75,14 +75,14 @@ class NCCL:
     def on_gradients_ready(self) -> None:
         """Replaces the gradients in each process by the mean over all. Raises DeviceError if a process has ended."""
         blobs = self._solver.net._owned
-        mean = self._together([blob.diff for blob in blobs], lambda rows: np.asarray(np.mean(rows, 0, np.float32)))
+        mean = self._combined([blob.diff for blob in blobs], lambda rows: np.asarray(np.mean(rows, 0, np.float32)))
         for blob, value in zip(blobs, mean, strict=True):
             blob.diff[...] = value
 
     def __call__(self, layer: int) -> None:
         """Does nothing. Lets it serve as a net's hook, for layer_wise_reduce: gradients are averaged all at once."""
 
-    def _together(
+    def _combined(
         self, arrays: Sequence[np.ndarray], joined: Callable[[list[np.ndarray]], np.ndarray]
     ) -> list[np.ndarray]:
         """In every process, the result of `joined` on the values of all ranks."""
@@ -106,7 +106,7 @@ class NCCL:
         return [part.reshape(a.shape) for part, a in zip(np.split(flat, cut), arrays, strict=True)]
 
 
-def _gathered(folder: Path, name: str, count: int) -> list[socket.socket]:
+def _accept_all(folder: Path, name: str, count: int) -> list[socket.socket]:
     """The first process's connections to the others, by rank. Its port is written to a folder closed to other users."""
     there: dict[int, socket.socket] = {}
     end = time.monotonic() + PATIENCE
@@ -132,7 +132,8 @@ def _gathered(folder: Path, name: str, count: int) -> list[socket.socket]:
     return [there[rank] for rank in sorted(there)]
 
 
-def _joined(folder: Path, name: str, rank: int) -> socket.socket:
+def _connect(folder: Path, name: str, rank: int) -> socket.socket:
+    """Connects to the first process, whose port is in `folder`, and identifies itself. Raises DeviceError."""
     end = time.monotonic() + PATIENCE
     while time.monotonic() < end:
         with suppress(OSError):

@@ -215,7 +215,7 @@ class Net(Uncopied):
         return batched.forward_backward(self, list(blobs or ()), list(diffs or ()), arrays)
 
     def reshape(self) -> None:
-        """Reshapes every blob to follow from the inputs' present shapes. Raises LayerError if they fit no layer."""
+        """Reshapes every blob to fit the inputs' present shapes. Raises LayerError if a layer cannot take them."""
         self._passes.reshape()
 
     def _forward(self, start: int, end: int, key: jax.Array | None = None) -> float:

@@ -215,7 +215,7 @@ class Passes:
         tops = [v for each in net.tops[first : last + 1] for v in each]
         diffs = {v.blob: self._gradient(v.blob, net.shapes[v]) for v in tops}
         ids = {k for i in range(first, last + 1) for k in walk.needed(net, i)[0]}
-        sums = {k: self._fitting(k, self.params[k].gradient()) for k in ids}
+        sums = {k: self._in_net_shape(k, self.params[k].gradient()) for k in ids}
         run = self._compiled(walk.backward, net, last, first)
         with surfaced():
             below, sums = jax.block_until_ready(run(params, values, diffs, sums, keys))
@@ -266,10 +266,10 @@ class Passes:
 
         Layers after `end` that do not fit keep their shapes, as in Caffe, which reshapes only the layers it runs.
         """
-        self.net = self._built.resized(self._told(start), start, end)
+        self.net = self._built.resized(self._source_shapes(start), start, end)
 
     def reshape(self) -> None:
-        """Reshapes every blob to follow from the sources' present shapes. Python layers reshape their own tops.
+        """Reshapes every blob to fit the sources' present shapes. Python layers reshape their own tops.
 
         Raises LayerError if a layer does not fit.
         """
@@ -279,7 +279,9 @@ class Passes:
         between = [(i, layer) for i, layer in of_users if layer not in sources]
         for source in sources:
             source.reshape()
-        self.net = self._built.resized(self._told(last + 1), min((i for i, _ in between), default=last + 1), last)
+        self.net = self._built.resized(
+            self._source_shapes(last + 1), min((i for i, _ in between), default=last + 1), last
+        )
         self._size_blobs()
         for i, layer in between:
             layer.reshape()
@@ -290,7 +292,7 @@ class Passes:
         for name, shape in self.net.blob_shapes.items():
             self.blobs[name].reshape(*shape)
 
-    def _told(self, start: int) -> dict[str, Shape]:
+    def _source_shapes(self, start: int) -> dict[str, Shape]:
         """The present shapes of the tops of sources, and of dynamic layers before `start`."""
         layers = enumerate(zip(self.net.layers, self.net.tops, strict=True))
         return {
@@ -317,9 +319,9 @@ class Passes:
 
     def _params(self, start: int, end: int) -> dict[int, Array]:
         rows = [*self.net.param_ids[start : end + 1], *self.net.recurrent_ids[start : end + 1]]
-        return {k: self._fitting(k, self.params[k].value()) for ids in rows for k in ids}
+        return {k: self._in_net_shape(k, self.params[k].value()) for ids in rows for k in ids}
 
-    def _fitting(self, k: int, value: Array) -> Array:
+    def _in_net_shape(self, k: int, value: Array) -> Array:
         """A parameter, or its gradient, in the shape it has in the net, even if the program reshaped it.
 
         Raises NetError if the number of elements differs.

@@ -29,13 +29,13 @@ class OpenSolver(engine.solver.solver.Solver):
     callbacks: list[Callback]
 
     @property
-    def looked_into(self) -> bool:
+    def observed(self) -> bool:
         """Whether callbacks, hooks or Python layers can observe an iteration."""
         of_users = any(isinstance(layer, python.Python) for layer in self.net.layers)
         return bool(self.callbacks or of_users or self.view.hooked)
 
     def advance(self, carry: Carry, rates: Sequence[np.float32], passes: int | None = None) -> Iterations:
-        if not self.looked_into:
+        if not self.observed:
             return super().advance(carry, rates, passes)
         (rate,) = rates
         view, last = self.view, len(self.net.layers) - 1
@@ -77,7 +77,7 @@ class OpenSolver(engine.solver.solver.Solver):
             super()._show(iteration, done, dropped)
 
     def loss_after_training(self) -> float:
-        if not self.looked_into:
+        if not self.observed:
             return super().loss_after_training()
         loss = self.view._forward(0, len(self.net.layers) - 1, self._drawn_from(0))
         each = Each(jnp.float32(loss), finite=None, labels=[], sinks=[], norm=np.float32(0))
