@@ -23,8 +23,7 @@ WHERE = "convert_annoset"
 
 EPILOG = """\b
 Example:
-  convert_annoset -anno_type detection -label_map_file labelmap_voc.prototxt -encode_type jpg -encoded \\
-    VOCdevkit/ trainval.txt trainval_lmdb
+  convert_annoset -anno_type detection -label_map_file labelmap_voc.prototxt -encoded VOCdevkit/ trainval.txt voc_lmdb
 
 Each line of LISTFILE holds the file name of a picture and that of its boxes, separated by a space; with -anno_type
 classification, the file name of a picture and a label. ROOTFOLDER is prepended to the names unchanged. A picture whose
