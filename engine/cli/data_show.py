@@ -25,7 +25,9 @@ def data() -> None:
 @data.command(cls=flags.Command, epilog=EPILOG)
 @click.argument("net", metavar="NET.prototxt")
 @flags.layers
-@click.option("--phase", type=click.Choice(["TRAIN", "TEST"]), default="TRAIN", show_default=True, help="The phase.")
+@click.option(
+    "--phase", type=click.Choice(["TRAIN", "TEST"]), default="TRAIN", show_default=True, help="Phase to show."
+)
 @click.option("--out", default="sheet.png", show_default=True, metavar="FILE", help="The PNG to write.")
 @click.option("--n", type=click.IntRange(1, 1000), default=32, show_default=True, help="How many pictures to draw.")
 @click.option("--layer", default="", metavar="NAME", help="The data layer to show, if the net has several.")

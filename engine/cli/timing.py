@@ -16,7 +16,9 @@ Examples:
 @click.option("--model", required=True, metavar="FILE", help="The net, with data layers or with Input layers.")
 @click.option("--iterations", type=click.IntRange(1, 2**31 - 1), default=50, show_default=True, help="Passes to time.")
 @click.option("--gpu", default="", metavar="N", help="Run on this GPU. Without this flag, run on the CPU.")
-@click.option("--phase", type=click.Choice(["TRAIN", "TEST"]), default="TRAIN", show_default=True, help="The phase.")
+@click.option(
+    "--phase", type=click.Choice(["TRAIN", "TEST"]), default="TRAIN", show_default=True, help="Phase to time."
+)
 @flags.level
 @click.option("--stage", default="", metavar="NAME,…", help="The net's stages (NetState).")
 @click.option("--weights", metavar="FILE,…", help="Load these models, for nets whose time depends on their parameters.")

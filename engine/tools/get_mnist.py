@@ -43,14 +43,15 @@ Examples:
   scripts/get_mnist                     download it (11 MB; the proxy is taken from https_proxy)
   scripts/get_mnist --from ~/mnist      take the four idx files from a folder, gzipped or not
 
-On a cluster whose nodes have no internet access, run it on the login node, or download the four files elsewhere, copy
-them and use --from. Downloads are kept in the user's cache, so that a second run needs no network.
+scripts/get_mnist builds the databases in configs/models/lenet unless --to names another folder. On a cluster whose
+nodes have no internet access, run it on the login node, or download the four files elsewhere, copy them and use --from.
+Downloads are kept in the user's cache, so that a second run needs no network.
 """
 
 
 @tool("get_mnist", EPILOG)
 @click.option("--from", "folder", metavar="DIR", type=Path, help="Take the idx files from this folder.")
-@click.option("--to", metavar="DIR", type=Path, default=Path(), help="Build the databases in this folder, not here.")
+@click.option("--to", metavar="DIR", type=Path, default=Path(), help="Build the databases in this folder.")
 def get_mnist(folder: Path | None, to: Path) -> None:
     """Download the MNIST digits, check them, and build mnist_train_lmdb and mnist_test_lmdb."""
     get(folder, to)
