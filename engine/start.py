@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 from engine.errors import not_installed
-from engine.host import collector, interrupts
+from engine.host import collector, interrupts, windows
 
 ELSEWHERE = {"train": "engine.cli.train_py"}
 """Programs that are no module of engine/tools."""
@@ -14,6 +14,7 @@ ELSEWHERE = {"train": "engine.cli.train_py"}
 
 def main() -> int:
     """As `engine.cli.main`."""
+    windows.refuse("caffe")
     with interrupts.at_once(), collector.paused():
         from engine.cli import main  # noqa: PLC0415
     with interrupts.heard():
@@ -23,6 +24,7 @@ def main() -> int:
 def tool() -> int:
     """The tool by whose name the process was started. Returns its exit status."""
     program = Path(sys.argv[0]).name
+    windows.refuse(program)
     name = program.removesuffix(".py").removesuffix(".bin")
     try:
         with interrupts.at_once(program), collector.paused():

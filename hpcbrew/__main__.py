@@ -3,9 +3,12 @@
 import signal
 import sys
 
+from engine.host import windows
+
 
 def main() -> None:
     """Ctrl-C while the command is loaded ends it in words too."""
+    windows.refuse("hpcbrew")
     try:
         from hpcbrew.cli import main as command  # noqa: PLC0415
     except KeyboardInterrupt:

@@ -1,6 +1,10 @@
 """Prepares JAX for a program that imports caffe. It must be imported first, before JAX itself."""
 
-from engine.devices import jax_setup
+from engine.host import windows
+
+windows.refuse_import("caffe")
+
+from engine.devices import jax_setup  # noqa: E402
 
 jax_setup.prepare_embedded()
 
