@@ -93,8 +93,9 @@ class MarkedScript:
 
 
 def quoted(script: str) -> str:
-    """One word for whatever login shell the user has there: csh takes no line breaks in quotes, and reads ! in them."""
-    if not re.search(r"[\n!]", script):
+    """One word for whatever login shell the user has there: csh takes no line breaks in quotes, and reads ! in them;
+    fish reads a backslash in quotes as an escape where another, or the end of the quotes, follows."""
+    if not re.search(r"[\n!]|\\(?=[\\']|$)", script):
         return shlex.quote(script)
     encoded = base64.b64encode(os.fsencode(script)).decode()
     return shlex.quote(f'eval "$(echo {encoded} | base64 -d)"')

@@ -1,4 +1,5 @@
 import os
+import shlex
 import subprocess
 from pathlib import Path
 
@@ -24,6 +25,15 @@ def test_scripts_are_quoted_for_csh_too() -> None:
     assert not {"\n", "!"} & set(word)
     done = subprocess.run(f"bash -c {word}", shell=True, capture_output=True, text=True, check=False)
     assert (done.stdout, done.returncode) == ("it's", 3)
+
+
+@pytest.mark.parametrize("word", [r"a\\\\b", r"it\\'s", "end\\\\"])
+def test_scripts_are_quoted_for_fish_too(word: str) -> None:
+    """In quotes, it reads a backslash before a backslash or a quote as bash does not."""
+    sent = quoted(f"printf %s {shlex.quote(word)}")
+    assert "\\" not in sent
+    done = subprocess.run(f"bash -c {sent}", shell=True, capture_output=True, text=True, check=False)
+    assert done.stdout == word
 
 
 def test_what_a_real_shell_prints_is_read_back() -> None:
