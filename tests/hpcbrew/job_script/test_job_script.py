@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from support import mac
 from support.node import Node
 
 from hpcbrew.clusters import profiles
@@ -69,6 +70,12 @@ def test_a_chain_that_comes_no_further_says_so(node: Node) -> None:
     assert node.lines("train.log")[-1] == f"hpcbrew: the chain stops: {said}"
     assert (node.status.state, node.status.reason) == (JobState.FAILED, said)
     assert node.called("qdel") == ["22.pbs01"]
+
+
+def test_a_mac_s_own_chain_knows_its_newest_snapshot(node: Node, tmp_path: Path) -> None:
+    path = f"{node.pbs}:{mac.commands(tmp_path / 'mac')}"
+    assert node.run(engine="touch snapshots/t_iter_{{9,10}}.solverstate; exit 75", path=path, links=None) == 75
+    assert node.lines("links.log") == ["11.pbs01 75 t_iter_10.solverstate"]
 
 
 def test_a_chain_does_not_run_on_where_nothing_can_be_written(node: Node) -> None:
