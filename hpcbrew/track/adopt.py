@@ -15,7 +15,16 @@ from hpcbrew.track.refresh import Site, TrackedJob
 from hpcbrew.transports.base import Contents, NoRecord, Transport
 
 TIME = re.compile(r"-?[0-9]{1,15}(\.[0-9]+)?")
-"""As find prints it, in seconds since 1970."""
+"""As stat prints it, in seconds since 1970."""
+
+# $1: the folder of the run folders; $2: the name of the file with a job's id. stat's options differ on macOS.
+SUBMITTED = r"""
+[ -d "$1" ] || exit 0
+find "$1" -mindepth 2 -maxdepth 2 -name "$2" -exec sh -c '
+    for id; do
+        printf "%s\t%s\0" "$(stat -c %.9Y -- "$id" 2>/dev/null || stat -f %Fm -- "$id")" "${id%/*}"
+    done' sh {} +
+"""
 
 TOP = PurePosixPath("/")
 
@@ -84,8 +93,7 @@ def _identity(transport: Transport, folder: PurePosixPath, described: Contents) 
 
 def _submitted(transport: Transport, runs: PurePosixPath) -> dict[PurePosixPath, float]:
     """The run folders below `runs`, and when their jobs were given ids (Unix seconds)."""
-    script = '[ ! -d "$1" ] || exec find "$1" -mindepth 2 -maxdepth 2 -name "$2" -printf "%T@\\t%h\\0"'
-    answer = transport.run(["bash", "-c", script, "bash", str(runs), layout.ID], TOP, idempotent=True)
+    answer = transport.run(["bash", "-c", SUBMITTED, "bash", str(runs), layout.ID], TOP, idempotent=True)
     if answer.status != 0:
         raise TransportError(f"{runs}: cannot be looked through: {answer.words}")
     rows = (row.partition("\t")[::2] for row in answer.out.split("\0"))

@@ -101,7 +101,7 @@ def _found(transport: Transport, folders: Sequence[PurePosixPath], *names: str) 
     """
     places = [str(folder) for folder in folders]
     named = [word for name in names for word in ("-o", "-name", name)][1:]
-    wanted = ("-maxdepth", "1", "(", *named, ")", "-printf", "%h/%f\\0")
+    wanted = ("-maxdepth", "1", "(", *named, ")", "-print0")
     found: set[PurePosixPath] = set()
     for start in range(0, len(places), FOLDERS):
         command = ("find", *places[start : start + FOLDERS], *wanted)

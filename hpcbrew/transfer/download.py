@@ -23,6 +23,9 @@ PIECE = 8 * 2**20  # bytes of a large file that are asked for at a time
 OWNER = ".hpcbrew"  # in a folder on this machine: the token of the job that was fetched into it
 DIGEST = re.compile("[0-9a-f]{64}")
 TOGETHER = 500  # files whose digests are asked for in one command, whose length is limited
+SHA256 = 'sha256() { if command -v sha256sum >/dev/null; then sha256sum "$@"; else shasum -a 256 "$@"; fi; }; '
+"""A shell function. macOS, where the local queue's results are fetched, may have only shasum, with the same output."""
+
 LONGEST_NAME = 200
 """Characters of a folder's name that is made of settings."""
 
@@ -155,7 +158,7 @@ def _unchanged(
     for first in range(0, len(local), TOGETHER):
         some = local[first : first + TOGETHER]
         idle_timeout = process.read_timeout(sum(files[name] for name in some))
-        command = ["sha256sum", "--", *map(str, some)]
+        command = ["sh", "-c", f'{SHA256}sha256 -- "$@"', "sha256sum", *map(str, some)]
         answer = transport.run(command, record.run_folder, idempotent=True, idle_timeout=idle_timeout)
         # A name may hold what other programs take for the end of a line; sha256sum writes \n in it with a backslash.
         digests = [line.removeprefix("\\").split(" ")[0] for line in answer.out.split("\n") if line]
@@ -197,7 +200,7 @@ def _one(source: PurePosixPath, size: int, transport: Transport, target: Path, o
 
 def _check(source: PurePosixPath, size: int, part: Path, transport: Transport) -> None:
     """By sha256 on both sides, of the first `size` bytes: a log may have grown since."""
-    command = f"head -c {size} -- {shlex.quote(str(source))} | sha256sum"
+    command = f"{SHA256}head -c {size} -- {shlex.quote(str(source))} | sha256"
     answer = transport.run(
         ["sh", "-c", command], source.parent, idempotent=True, idle_timeout=process.read_timeout(size)
     )

@@ -4,6 +4,7 @@ import time
 from pathlib import Path, PurePosixPath
 
 import pytest
+from support import mac
 
 from hpcbrew.clusters import profiles
 from hpcbrew.command_result import CommandResult
@@ -45,6 +46,14 @@ def test_jobs_of_another_machine_are_taken_up_once_and_in_their_order(runs: Path
     older, newer = Ledger().all()
     assert (older.id, older.status.state, older.submitted) == ("7.local", JobState.DONE, 1e9 - 2)
     assert (newer.id, newer.run_folder.name) == ("8[].local", "newer-00000001")
+
+
+def test_a_mac_s_own_jobs_are_taken_up(runs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = folder(runs, "own", "0000000a")
+    os.utime(made / "job.id", (1e9, 1e9))
+    monkeypatch.setenv("PATH", str(mac.commands(tmp_path / "mac")))
+    assert taken() == ["own"]
+    assert Ledger().all()[0].submitted == 1e9
 
 
 def test_what_is_no_job_is_left_aside(runs: Path) -> None:

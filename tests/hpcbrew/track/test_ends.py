@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 
 import pytest
+from support import mac
 
 from hpcbrew.address import Address
 from hpcbrew.job import JobRecord, JobState, JobStatus
@@ -59,6 +60,14 @@ def test_a_job_that_left_in_time_can_go_on_where_a_snapshot_is_seen(
     assert (status.state, status.exit_status) == (JobState.OUT_OF_WALLTIME, 75)
     assert ("hpcbrew resume goes on" in status.reason) is bool(snapshot)
     assert (status.reason == NO_SNAPSHOT) is not bool(snapshot)
+
+
+def test_a_snapshot_is_seen_on_a_mac_too(tmp_path: Path, look: Look, monkeypatch: pytest.MonkeyPatch) -> None:
+    ended(tmp_path / "run", 75)
+    (tmp_path / "run" / "snapshots").mkdir()
+    (tmp_path / "run" / "snapshots" / "t_iter_5.solverstate").touch()
+    monkeypatch.setenv("PATH", f"{tmp_path}:{mac.commands(tmp_path / 'mac')}")
+    assert "hpcbrew resume goes on" in look().reason
 
 
 def test_what_a_routing_queue_dropped_never_began(tmp_path: Path, look: Look) -> None:

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 import pytest
+from support import mac
 
 from hpcbrew.address import Address
 from hpcbrew.command_result import CommandResult
@@ -92,6 +93,14 @@ def test_a_model_that_is_another_by_now_is_fetched_again(record: JobRecord, tmp_
     (tmp_path / "into" / "snapshots" / "lenet_iter_5.caffemodel").write_bytes(LARGE[::-1])
     fetch(record, Local(), tmp_path / "into")
     assert files(tmp_path / "into")["snapshots/lenet_iter_5.caffemodel"] == LARGE
+
+
+def test_a_mac_s_own_results_come_home_once(record: JobRecord, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(mac.commands(tmp_path / "mac")))
+    fetch(record, Local(), tmp_path / "into")
+    transport = Counted()
+    fetch(record, transport, tmp_path / "into")
+    assert (transport.got, files(tmp_path / "into")["snapshots/lenet_iter_5.caffemodel"]) == (0, LARGE)
 
 
 def test_files_of_the_same_names_are_the_users_own(record: JobRecord, tmp_path: Path) -> None:
