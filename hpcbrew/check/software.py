@@ -7,6 +7,7 @@ from pathlib import PurePosixPath
 
 from hpcbrew import engine_facts, layout
 from hpcbrew.check.finding import Checked, Finding, Mark
+from hpcbrew.setup import c_library
 from hpcbrew.setup import find_python as pythons
 
 TOP = PurePosixPath("/")
@@ -36,10 +37,11 @@ def modules(site: Checked) -> Iterator[Finding]:
 
 
 def python(site: Checked) -> Iterator[Finding]:
-    """The one that setup would install the engine with."""
+    """The one that setup would install the engine with. Raises TransportError where there is none."""
     if site.cluster.scheduler == "local":
         yield Finding("Python", Mark.OK, f"{sys.version.split()[0]}, {sys.executable}")
         return
+    c_library.check(site.transport, site.cluster.name)
     yield Finding("Python", Mark.OK, pythons.find(site.transport, site.cluster).words)
 
 

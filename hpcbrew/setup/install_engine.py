@@ -21,7 +21,7 @@ from hpcbrew.clusters.profiles import Cluster
 from hpcbrew.command_result import CommandResult
 from hpcbrew.errors import TransportError, Unanswered
 from hpcbrew.job import Upload
-from hpcbrew.setup import cleanup, wheelhouse
+from hpcbrew.setup import c_library, cleanup, wheelhouse
 from hpcbrew.setup import find_python as pythons
 from hpcbrew.setup import wheel as wheels
 from hpcbrew.setup.find_python import Python
@@ -77,6 +77,7 @@ def install(
         if _in_use(transport, root) == facts and _works(transport, root / layout.ENGINE):
             report(f"{wheel.name} [{wanted.extra}] is installed already, in {root / layout.ENGINE}")
             return
+        c_library.check(transport, cluster.name)
         python = pythons.find(transport, cluster)
         report(f"found {python.words}")
         folder = root / layout.ENGINES / f"{wheel.name.split('-')[1]}-{secrets.token_hex(4)}"

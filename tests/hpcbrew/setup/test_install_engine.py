@@ -78,6 +78,14 @@ def caffe(login_home) -> str:
     return subprocess.run([program, "--version"], capture_output=True, text=True, check=True).stdout
 
 
+def test_a_system_that_is_too_old_is_told_before_anything_is_made(login_home, site, monkeypatch) -> None:
+    login_home.script("bin/getconf", "echo glibc 2.17")
+    monkeypatch.setenv("PATH", f"{login_home.bin}:{os.environ['PATH']}")
+    with pytest.raises(TransportError, match=r"it has glibc 2\.17"):
+        install(login_home, site)
+    assert not (login_home.home / "scratch" / "engines").exists()
+
+
 def test_online_and_the_second_time_it_is_found(login_home, site: Cluster) -> None:
     site = profile("/usr/bin/python3")
     said = install(login_home, site)
