@@ -61,7 +61,8 @@ class Memory:
             return
 
     def peak(self) -> float | None:
-        found = _status("VmHWM") or resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+        most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss  # in bytes on macOS, and else in KiB
+        found = _status("VmHWM") or most * (1 if sys.platform == "darwin" else 1024)
         return found - self._before
 
 

@@ -4,6 +4,7 @@ import ctypes
 import os
 import platform
 import resource
+import sys
 from functools import cache
 from pathlib import Path
 
@@ -23,6 +24,12 @@ def limit() -> int:
     """Bytes: the least of the machine's memory, the job's (its cgroup's), and `ulimit -v`."""
     asked = [resource.getrlimit(kind)[0] for kind in (resource.RLIMIT_AS, resource.RLIMIT_DATA)]
     return min([physical(), *(bound for bound in asked if bound != resource.RLIM_INFINITY), *_cgroup_limits()])
+
+
+def peak() -> int:
+    """The peak of this process's resident memory, in bytes: getrusage counts bytes on macOS, and KiB elsewhere."""
+    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return most if sys.platform == "darwin" else most * 1024
 
 
 def less(dashes: str) -> str:

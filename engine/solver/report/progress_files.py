@@ -2,7 +2,6 @@
 
 import json
 import math
-import resource
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -13,6 +12,7 @@ import jax
 import numpy as np
 
 from engine.errors import DataError
+from engine.host import memory
 from engine.host.append import append
 from engine.host.atomic_file import replace, writing
 from engine.job_contract import METRICS, PROGRESS, ProgressRecord, TestMetrics, TrainMetrics
@@ -226,7 +226,7 @@ def _memory() -> int:
     on_device = jax.local_devices()[0].memory_stats()
     if on_device:
         return int(on_device["peak_bytes_in_use"])
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    return memory.peak()
 
 
 def _json(value: Any) -> str:

@@ -21,6 +21,14 @@ def test_the_least_of_the_limits_counts(tmp_path):
     assert done.stdout == "2048000000 takes 1.0 TiB of memory, and there are 1.9 GiB here\n"
 
 
+def test_the_peak_is_in_bytes_on_a_mac_too(monkeypatch):
+    status = Path("/proc/self/status").read_text().splitlines()
+    kilobytes = next(int(line.split()[1]) for line in status if line.startswith("VmHWM"))
+    assert 0.9 * 1024 * kilobytes < memory.peak() < 1.1 * 1024 * kilobytes
+    monkeypatch.setattr(sys, "platform", "darwin")
+    assert 0.9 * kilobytes < memory.peak() < 1.1 * kilobytes  # what Linux counts in KiB
+
+
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="of glibc's malloc")
 def test_what_was_freed_among_blocks_in_use_is_returned():
     code = """
