@@ -37,7 +37,7 @@ find_python() {
         fi
     done
     fail "no Python 3.11 or later on PATH (python3 here: $(python3 --version 2>/dev/null || echo none)).
-On Debian or Ubuntu: sudo apt install python3 python3-pip. On a cluster: module avail python"
+On Debian or Ubuntu: sudo apt install python3 python3-pip. On a Mac: brew install python. On a cluster: module avail python"
 }
 
 make_venv() {

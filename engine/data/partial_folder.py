@@ -14,8 +14,8 @@ from engine.errors import DataError
 from engine.host import atomic_file
 
 _SETTINGS, _LOCK = "settings.json", "writing.lock"
-_NO_LOCKS = (errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP)
-"""What file systems say that have no locks, as Lustre mounted without flock."""
+_NO_LOCKS = (errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOTSUP)
+"""What file systems say that have no locks, as Lustre mounted without flock. The last two are one on Linux."""
 
 
 class PartialFolder:

@@ -232,8 +232,10 @@ class _Collector:
             )
 
     def _free_name(self, name: str) -> str:
+        """A name that differs from those given by more than case: a Mac's file system ignores that."""
         stem, suffix, count = Path(name).stem, Path(name).suffix, 1
-        while name in self.definitions:
+        given = {other.casefold() for other in self.definitions}
+        while name.casefold() in given:
             count += 1
             name = f"{stem}-{count}{suffix}"
         return name

@@ -112,15 +112,15 @@ def test_only_layers_that_will_run_need_their_files(model: Path) -> None:
     assert len(manifest(model, net=net).items) == 1
 
 
-def test_train_and_test_nets_of_one_name_are_both_shipped(model: Path) -> None:
+@pytest.mark.parametrize(("name", "shipped"), [("net", "net-2"), ("Net", "Net-2")], ids=["", "on a Mac, as well"])
+def test_train_and_test_nets_of_one_name_are_both_shipped(model: Path, name: str, shipped: str) -> None:
     (model / "t").mkdir()
-    (model / "t" / "net.prototxt").write_text(
-        (model / "net.prototxt").read_text().replace("train_lmdb", "../train_lmdb")
-    )
-    solver = RATE + 'train_net: "net.prototxt" test_net: "t/net.prototxt" test_iter: 1 test_interval: 1'
+    net = (model / "net.prototxt").read_text().replace("train_lmdb", "../train_lmdb")
+    (model / "t" / f"{name}.prototxt").write_text(net)
+    solver = RATE + f'train_net: "net.prototxt" test_net: "t/{name}.prototxt" test_iter: 1 test_interval: 1'
     found = manifest(model, solver)
-    assert set(found.definitions) == {"solver.prototxt", "net.prototxt", "net-2.prototxt"}
-    assert list(found.solver.test_net) == ["net-2.prototxt"]
+    assert set(found.definitions) == {"solver.prototxt", "net.prototxt", f"{shipped}.prototxt"}
+    assert list(found.solver.test_net) == [f"{shipped}.prototxt"]
 
 
 def test_a_net_written_into_the_solver(model: Path) -> None:
