@@ -73,3 +73,14 @@ def test_an_installation_that_failed_is_none(checkout: Path) -> None:
     assert (done.returncode, "pip could not install the project" in done.stderr) == (1, True)
     prepare(checkout)
     assert len(installed(checkout)) == 2
+
+
+def test_a_checkout_made_on_windows_runs_in_wsl(tmp_path: Path) -> None:
+    """Git for Windows writes CR LF unless it is told otherwise, and no shell takes `#!/usr/bin/env bash\\r`."""
+    settings = ["-c", "core.autocrlf=true", "-c", "user.name=a", "-c", "user.email=a@localhost"]
+    for name in (".gitattributes", "scripts/demo"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        shutil.copy(ROOT / name, tmp_path / name)
+    for command in (["init", "-q"], ["add", "."], ["commit", "-qm", "all"], ["clone", "-q", ".", "windows"]):
+        subprocess.run(["git", *settings, *command], cwd=tmp_path, check=True)
+    assert (tmp_path / "windows" / "scripts" / "demo").read_bytes() == (ROOT / "scripts" / "demo").read_bytes()
