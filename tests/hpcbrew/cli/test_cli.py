@@ -160,6 +160,14 @@ def test_completion_scripts(hpcbrew, shell: str) -> None:
     assert "_HPCBREW_COMPLETE" in hpcbrew("completion", shell).stdout
 
 
+def test_a_bash_that_is_too_old_for_the_script_gets_none(hpcbrew, tmp_path: Path) -> None:
+    (tmp_path / "bash").write_text("#!/bin/sh\necho '3.2.57(1)-release'\n")
+    (tmp_path / "bash").chmod(0o755)
+    done = hpcbrew("completion", "bash", env={**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"})
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "this bash is 3.2.57(1)-release, and completion needs 4.4 or later" in done.stderr
+
+
 def completed(hpcbrew, *words: str) -> list[str]:
     """What the shell is offered for the last of these words."""
     asked = {"_HPCBREW_COMPLETE": "bash_complete", "COMP_WORDS": " ".join(words), "COMP_CWORD": str(len(words) - 1)}
