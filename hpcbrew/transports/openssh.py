@@ -37,6 +37,9 @@ SSH_FAILED = 255
 IN_THE_WAY = {"stdinnull": "no", "sessiontype": "default", "forkafterauthentication": "no", "loglevel": "ERROR"}
 """Options with values that let a command be fed and heard, and ssh say why it fails, but not a server's greetings."""
 
+LONGEST = 45
+"""Bytes of a folder's path that leave room for what ssh adds: a socket's path has 103 on macOS, and 107 on Linux."""
+
 WORDS = 2**13
 """Bytes of what ssh says of a login that failed."""
 
@@ -182,10 +185,11 @@ def _overruled(printed: Mapping[str, str]) -> tuple[str, ...]:
 
 
 def _folder() -> Path:
-    """The user's own folder for control sockets: whoever can open one is logged in. Their paths must be short, and
-    TMPDIR may be long."""
-    base = os.environ.get("XDG_RUNTIME_DIR")
-    folder = Path(base) / "hpcbrew" if base else Path("/tmp") / f"hpcbrew-{os.getuid()}"  # noqa: S108 - looked at below
+    """The user's own folder for control sockets: whoever can open one is logged in. Their paths must be short, so it
+    is not in TMPDIR; and a session that has ended, as tmux's may, leaves an XDG_RUNTIME_DIR that is gone."""
+    base = os.environ.get("XDG_RUNTIME_DIR", "")
+    own = base and len(os.fsencode(base)) <= LONGEST and Path(base).is_dir()
+    folder = Path(base) / "hpcbrew" if own else Path("/tmp") / f"hpcbrew-{os.getuid()}"  # noqa: S108 - looked at below
     try:
         folder.mkdir(mode=0o700, exist_ok=True)
         found = folder.lstat()
