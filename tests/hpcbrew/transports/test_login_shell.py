@@ -1,5 +1,6 @@
 import os
 import shlex
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -34,6 +35,19 @@ def test_scripts_are_quoted_for_fish_too(word: str) -> None:
     assert "\\" not in sent
     done = subprocess.run(f"bash -c {sent}", shell=True, capture_output=True, text=True, check=False)
     assert done.stdout == word
+
+
+@pytest.mark.parametrize("shell", ["sh", "bash", "dash", "tcsh", "fish", "zsh", "ksh", "mksh"])
+def test_every_login_shell_runs_a_script_as_it_was_written(shell: str, tmp_path: Path) -> None:
+    """sshd runs `SHELL -c COMMAND`."""
+    if shutil.which(shell) is None:
+        pytest.skip(f"runs a real {shell}: apt install {shell}")
+    home = {**os.environ, "HOME": str(tmp_path)}
+    for word in ("it's a!b\nnext", "\\ \\\\' $HOME `id` %d *?[a] ü\\"):
+        marked = MarkedScript(f"printf %s {shlex.quote(word)}; exit 7")
+        done = subprocess.run([shell, "-c", marked.command], capture_output=True, check=False, env=home)
+        result = marked.result(output(done.stdout, done.stderr), done.returncode, "cluster")
+        assert (result.status, result.text.out) == (7, word)
 
 
 def test_what_a_real_shell_prints_is_read_back() -> None:
