@@ -1,4 +1,4 @@
-"""The layers of a graph, set up one behind the other: what each makes, and how large that is."""
+"""Sets up the layers of a graph in order: which values each one makes, and their shapes."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
@@ -9,7 +9,7 @@ from engine.layers.base import Layer, Shape, SourceLayer
 
 
 class Assembly(NamedTuple):
-    """Of each layer, in the file's order: itself, its tops, and one loss weight a top; of every value its shape."""
+    """The layers in the file's order; for each, its tops and one loss weight per top; and the shape of every value."""
 
     layers: list[Layer]
     tops: list[tuple[Value, ...]]
@@ -18,7 +18,7 @@ class Assembly(NamedTuple):
 
 
 class Behind(NamedTuple):
-    """What an assembly takes from another as it is: all behind layer `last`."""
+    """What an assembly takes unchanged from another one: everything after layer `last`."""
 
     other: Assembly
     last: int
@@ -27,9 +27,9 @@ class Behind(NamedTuple):
 def assemble(
     nodes: Sequence[Node], layers: Iterable[Layer], given: Mapping[str, Shape], behind: Behind | None = None
 ) -> Assembly:
-    """Sets up `layers`, one a node. given: shapes of sources' and dynamic layers' tops, by blob, where they are known.
+    """Sets up `layers`, one per node. given: the known shapes of sources' and dynamic layers' tops, by blob name.
 
-    Raises LayerError where layers don't fit.
+    Raises LayerError if layers don't fit together.
     """
     made = Assembly([], [], [], {})
     for i, (node, layer) in enumerate(zip(nodes, layers, strict=True)):
@@ -60,7 +60,7 @@ def _keep(made: Assembly, other: Assembly, i: int) -> None:
 
 
 def _tops_of(node: Node, layer: Layer, number: int) -> tuple[Value, ...]:
-    """A loss that names no top gets Caffe's "(automatic)" one, which is no output."""
+    """The node's tops. A loss that names none gets Caffe's "(automatic)" top, which is not an output of the net."""
     if layer.loss and not node.tops:
         return (Value("(automatic)", number),)
     return node.tops

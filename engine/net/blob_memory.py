@@ -1,4 +1,4 @@
-"""Whether a net's blobs can lie in the machine's memory: told before the system ends a process that asks for more."""
+"""Checks that a net's blobs fit into the machine's memory, before the system kills a process that asks for too much."""
 
 from math import prod
 
@@ -7,20 +7,20 @@ from engine.host import memory
 from engine.net.net import Net
 
 SURE = 2
-"""A compiled pass need not keep every blob: so many times the memory is more than any fusing of layers saves."""
+"""A compiled pass need not keep every blob; blobs of this many times the memory won't fit however layers are fused."""
 
 
 def size(net: Net) -> int:
-    """Bytes of all its blobs together, in float32."""
+    """Total bytes of the net's blobs in float32."""
     return sum(4 * prod(shape) for shape in net.blob_shapes.values())
 
 
 def check(net: Net) -> None:
-    """For a net that is trained on the CPU. Raises NetError where its blobs are far too large."""
+    """Raises NetError if the blobs of a net, to be trained on the CPU, are far too large."""
     asked = size(net)
     if asked > SURE * memory.limit():
         where = net.graph.nodes[0].origin.path
         raise NetError(
-            f"{f'{where}: ' if where else ''}the net, all its blobs together, {memory.lacking(asked)}. Give its data "
+            f"{f'{where}: ' if where else ''}the net, with all its blobs, {memory.lacking(asked)}. Give its data "
             "layers smaller batches; iter_size adds up the gradients of several."
         )

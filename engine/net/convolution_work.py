@@ -1,4 +1,4 @@
-"""How much the convolutions of a pass have to compute."""
+"""How much work the convolutions of a pass are."""
 
 from math import prod
 from typing import Protocol
@@ -7,11 +7,11 @@ from engine.graph.graph import Graph, Value
 from engine.layers.base import Layer, Shape
 
 LIGHT = 10**9
-"""Multiplications of a pass's convolutions."""
+"""Multiplications in all convolutions of a pass, below which these are light."""
 
 
 class HasShapes(Protocol):
-    """A net, as far as its sizes are looked at here."""
+    """The part of a net that this module reads: its shapes."""
 
     graph: Graph
     layers: list[Layer]
@@ -19,7 +19,7 @@ class HasShapes(Protocol):
 
 
 def light(net: HasShapes) -> bool:
-    """Whether its convolutions take no longer than some ten milliseconds by any form: see `Sized`."""
+    """Whether the net's convolutions take some ten milliseconds at most, whichever form computes them: see `Sized`."""
     total = 0
     for node, layer in zip(net.graph.nodes, net.layers, strict=True):
         blobs = [*(net.shapes[v] for v in node.bottoms[:1]), *layer.top_shapes]

@@ -1,4 +1,4 @@
-"""`jax.jit` for the device of now: of an operation's forms only its own are traced, and XLA is told how to compile."""
+"""`jax.jit` for the current device: traces only the forms of an operation meant for it, and sets XLA's options."""
 
 import os
 from collections.abc import Callable, Mapping
@@ -16,24 +16,24 @@ QUICK = {
     "xla_cpu_use_fusion_emitters": False,
     "xla_cpu_parallel_codegen_split_count": 1,
 }
-"""On a CPU, sizes are compiled so at first: measured on eight small convolutions, their pass takes 0.10 s instead of
-0.8 to compile, and 9.4 ms instead of 8.0 to run: most of what large layers compute is in libraries."""
+"""XLA's options for the first compilation of a size on a CPU. Measured on a pass of eight small convolutions: 0.10 s
+instead of 0.8 to compile, and 9.4 ms instead of 8.0 to run, as libraries do most of the work of large layers."""
 
 GPU = {"xla_gpu_exclude_nondeterministic_ops": True}
-"""On a GPU, of a library's algorithms those alone that add up in the same order every time, or a resumed run would not
-go on as the first did. There are fewer to try out: measured on an H200 (TF32), CIFAR-10's step is ready after 3.8 s
-instead of 18.5, and takes 1.5 to 1.6 ms instead of 1.3."""
+"""On a GPU, only those library algorithms that always add up in the same order; otherwise a resumed run would differ
+from an uninterrupted one. This also leaves fewer to try out: measured on an H200 (TF32), CIFAR-10's step is ready
+after 3.8 s instead of 18.5, and takes 1.5 to 1.6 ms instead of 1.3."""
 
 
 def jitted(function: Callable[..., Any], **options: Any) -> jax.stages.Wrapped:
-    """`jax.jit` with those options. Called, the function is for the device of that time."""
+    """`jax.jit` with `options`; the function is traced for the device that is current when it is called."""
     return jax.jit(for_platform(function), compiler_options=compiler_options(), **options)
 
 
 def compiler_options(*, quick: bool = False) -> dict[str, Any] | None:
-    """XLA's options for the device of now. quick: compiled soon rather than well, where there is such a way.
+    """XLA's options for the current device. quick: compile fast rather than optimize, where the device has a choice.
 
-    What XLA_FLAGS sets is the user's.
+    Options that the user sets in XLA_FLAGS are left out.
     """
     if on_cpu():
         return known(QUICK) if quick else None
@@ -42,7 +42,7 @@ def compiler_options(*, quick: bool = False) -> dict[str, Any] | None:
 
 
 def known(options: Mapping[str, Any]) -> dict[str, Any]:
-    """Those of XLA's options that this jaxlib has: they come and go from version to version."""
+    """The subset of `options` that this jaxlib accepts: XLA's options come and go from version to version."""
     if _taken(**options):
         return dict(options)
     return {name: value for name, value in options.items() if _taken(**{name: value})}
@@ -58,7 +58,7 @@ def _taken(**options: Any) -> bool:
 
 
 def for_platform(function: Callable[..., Any]) -> Callable[..., Any]:
-    """The function, of whose forms for other platforms than that of now nothing is traced."""
+    """`function`, with only the forms traced that are meant for the current platform."""
 
     def program(*args: Any) -> Any:
         with platform.cpu_alone() if on_cpu() else platform.no_cpu():
@@ -68,6 +68,6 @@ def for_platform(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def on_cpu() -> bool:
-    """Whether what is compiled now is for a CPU."""
+    """Whether functions are currently compiled for a CPU."""
     device = jax.config.values.get("jax_default_device")
     return str(getattr(device, "platform", device or jax.default_backend())) == "cpu"

@@ -1,6 +1,6 @@
-"""Class labels: which layers count with which, and those that no data layer has checked, looked at in the pass itself.
+"""Class labels: which layers read which, and how the pass itself checks those that no data layer has checked.
 
-Caffe computes with what lies behind the array for a label that is no class; a compiled net, with the last class.
+For a label that is no class, Caffe reads past the end of the array, and a compiled net would use the last class.
 """
 
 from collections import defaultdict
@@ -20,7 +20,7 @@ Array = jax.Array
 
 
 class Labels(NamedTuple):
-    """A bottom that holds labels: of which layer, what it may hold, and the value that it is, splits aside."""
+    """A bottom that holds labels: its layer, its index there, the labels allowed, and the value before any splits."""
 
     layer: int
     bottom: int
@@ -29,7 +29,7 @@ class Labels(NamedTuple):
 
 
 def read(nodes: Sequence[Node], layers: Sequence[Layer], tops: Sequence[Sequence[Value]]) -> list[Labels]:
-    """Every such bottom of a net."""
+    """Every bottom of a net that holds labels."""
     made = {v: i for i, values in enumerate(tops) for v in values}
 
     def unsplit(value: Value) -> Value:
@@ -47,7 +47,7 @@ def read(nodes: Sequence[Node], layers: Sequence[Layer], tops: Sequence[Sequence
 def by_source(
     found: Sequence[Labels], layers: Sequence[Layer], tops: Sequence[Sequence[Value]]
 ) -> dict[str, tuple[LabelBounds, ...]]:
-    """For each blob of a source, Input layers included, that holds labels: the bounds of all layers that read it."""
+    """For each top of a source (Input layers included) that holds labels: the bounds of all layers that read it."""
     of_sources = {
         v for layer, values in zip(layers, tops, strict=True) if isinstance(layer, SourceLayer) for v in values
     }
@@ -59,9 +59,9 @@ def by_source(
 
 
 def unchecked(found: Sequence[Labels], layers: Sequence[Layer], tops: Sequence[Sequence[Value]]) -> list[Labels]:
-    """Those of classes that are not checked where batches are made: the net computes them, or its caller gives them.
+    """The class labels that aren't checked where batches are made: the net computes them, or its caller passes them.
 
-    What a net computes as a target may be no number, as with Caffe: it shows in the loss.
+    Targets without classes are not checked: as in Caffe they may be NaN, which shows in the loss.
     """
     read_here = (isinstance(layer, SourceLayer) and layer.reads_data for layer in layers)
     checked = {v for values, read in zip(tops, read_here, strict=True) if read for v in values}
@@ -69,7 +69,7 @@ def unchecked(found: Sequence[Labels], layers: Sequence[Layer], tops: Sequence[S
 
 
 def look(bounds: LabelBounds, labels: Array) -> Array:
-    """(2,): whether a label lies outside, 1 or 0, and the first that does."""
+    """(2,): 1 if a label is out of bounds, else 0; and the first such label."""
     flat = jax.lax.stop_gradient(labels).ravel().astype(jnp.float32)
     outside = bounds.outside(flat)
     if not flat.size:
@@ -78,7 +78,10 @@ def look(bounds: LabelBounds, labels: Array) -> Array:
 
 
 def refuse(found: Sequence[Labels], layers: Sequence[Layer], looked: Any) -> None:
-    """Raises LayerError for the first of `found` with a label outside; `looked` (len(found), 2), as `look` tells."""
+    """Raises LayerError for the first of `found` with a label out of bounds.
+
+    looked (len(found), 2): the result of `look` for each.
+    """
     for each, (outside, label) in zip(found, np.asarray(looked), strict=True):
         if outside:
             beside = [other.bounds for other in found if other.value == each.value]

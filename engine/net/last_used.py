@@ -1,4 +1,4 @@
-"""What was made for some keys, of which those used last are kept."""
+"""A cache that keeps the entries used most recently."""
 
 from collections import OrderedDict
 from collections.abc import Hashable
@@ -9,7 +9,7 @@ Made = TypeVar("Made")
 
 
 class LastUsed(Generic[Key, Made]):
-    """So many of what was put in at most: where there would be more, the one that was not used for longest goes."""
+    """Holds at most `most` entries; one more drops the least recently used."""
 
     def __init__(self, most: int) -> None:
         self._most = most
@@ -19,13 +19,13 @@ class LastUsed(Generic[Key, Made]):
         return len(self._made)
 
     def get(self, key: Key) -> Made | None:
-        """What there is for the key, which is thereby used; None where there is nothing."""
+        """The key's entry, which counts as a use of it; None if there is none."""
         if key in self._made:
             self._made.move_to_end(key)
         return self._made.get(key)
 
     def put(self, key: Key, made: Made) -> Made:
-        """Keeps it, and gives it back."""
+        """Stores `made` under the key and returns it."""
         self._made[key] = made
         self._made.move_to_end(key)
         if len(self._made) > self._most:

@@ -21,11 +21,11 @@ def needs_backward(
     loss_weights: Sequence[Sequence[float]],
     forced: Sequence[Sequence[bool]] | None = None,
 ) -> NeedsBackward:
-    """BVLC Caffe's rule (net.cpp): a gradient is needed where a learnable parameter lies above it and a loss below,
+    """BVLC Caffe's rule (net.cpp): a gradient is needed between a learnable parameter and a loss that depends on it,
     unless propagate_down or force_backward says otherwise.
 
-    For each layer: its node, the values that it makes, whether it has a parameter that is learned, and one loss weight
-    a top. `forced`, with force_backward only: for each of its bottoms, whether that may ask for the gradient.
+    The arguments have an entry per layer: its node, its tops, whether any of its parameters is learned, and one loss
+    weight per top. forced, with force_backward only: for each bottom, whether force_backward may ask for its gradient.
     """
     above = _above(nodes, tops, learns)
     needed = _and_below(above, nodes, tops, loss_weights)
@@ -38,7 +38,7 @@ def needs_backward(
 
 
 def _above(nodes: Sequence[Node], tops: Sequence[Sequence[Value]], learns: Sequence[bool]) -> NeedsBackward:
-    """What lies under a learnable parameter, from the first layer down."""
+    """What depends on a learnable parameter, from the first layer to the last."""
     needs: dict[Value, bool] = {}
     layers, bottoms = [], []
     for node, made, learned in zip(nodes, tops, learns, strict=True):
@@ -55,7 +55,7 @@ def _and_below(
     tops: Sequence[Sequence[Value]],
     loss_weights: Sequence[Sequence[float]],
 ) -> NeedsBackward:
-    """What of that lies over a loss too, from the last layer up."""
+    """The part of `above` that a loss also depends on, from the last layer to the first."""
     layers, bottoms = list(above.layers), list(above.bottoms)
     under_loss: set[Value] = set()
     skipped: set[Value] = set()

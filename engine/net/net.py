@@ -31,18 +31,18 @@ from engine.net.tape import Tape, push
 from engine.proto import caffe_pb2 as pb
 
 PRODUCT = "product"
-"""What `jax.checkpoint` knows blobs by that are products of weights: those that take longest to compute."""
+"""The name by which `jax.checkpoint` knows products with weights: the blobs that take longest to compute."""
 
 SIZES = 64
-"""So many sets of sizes of a net's inputs are kept set up: those used last."""
+"""For this many sets of input sizes, those used most recently, a net's layers are kept set up."""
 
 
 class Forward(NamedTuple):
-    """What a pass computes.
+    """The result of a forward pass.
 
     loss: Σ loss_weight · Σ top, a float32 scalar. outputs: the blobs that no layer reads. updates: new values of state
-    parameters by their number. sinks: the bottoms of each layer that hands them to the host. values: with `keep`, every
-    version of every blob. labels (n, 2): see `Net.check_labels`.
+    parameters by their number. sinks: the bottoms of each layer that hands them to the host. values: every version of
+    every blob, with `keep`; else empty. labels (n, 2): see `Net.check_labels`.
     """
 
     loss: Array
@@ -54,12 +54,12 @@ class Forward(NamedTuple):
 
 
 class Net:
-    """A net of known shapes. Holds no arrays: parameters are a flat list in the order of `params`, given to `forward`.
+    """A net with known shapes. It holds no arrays: `forward` takes the parameters as a list in the order of `params`.
 
     layers: the layers, splits included, in the file's order. shapes: the shape of every version of every blob.
-    param_ids: for each layer, the number in `params` of each of its parameters. kept, recurrent_state: the numbers of
-    those that models hold, and of what layers remember from pass to pass. loss_weights: for each layer, one weight a
-    top.
+    param_ids: for each layer, the number in `params` of each of its parameters. kept: the numbers of the parameters
+    that models hold. recurrent_state: the numbers of what layers remember from pass to pass. loss_weights: for each
+    layer, one weight per top.
     """
 
     def __init__(
@@ -70,11 +70,11 @@ class Net:
         precision: str = "float32",
         behind: Behind | None = None,
     ) -> None:
-        """`shapes` overrides those of sources' tops, by blob; `layers` are set up instead of new ones; see `Behind`.
+        """shapes: override those of sources' tops, by blob name. layers: set up instead of new ones. See also `Behind`.
 
-        `precision`: "float32", or the lower one ("bfloat16") that layers compute in which declare it; parameters,
-        gradients, losses and outputs stay float32.
-        Raises LayerError where layers don't fit.
+        precision: "float32", or the lower precision ("bfloat16") for layers that declare they can compute in it;
+        parameters, gradients, losses and outputs stay float32.
+        Raises LayerError if layers don't fit together.
         """
         self.graph, self.precision = graph, precision
         self._given = dict(shapes or {})
@@ -102,15 +102,16 @@ class Net:
         stages: Sequence[str] = (),
         path: str | Path | None = None,
     ) -> Self:
-        """The net of an upgraded NetParameter in a phase."""
+        """The net that an upgraded NetParameter describes for `phase`, `level` and `stages`."""
         state = pb.NetState(phase=phase, level=level, stage=stages)  # type: ignore[arg-type]
         return cls(build_graph(param, state, path))
 
     def resized(self, shapes: Mapping[str, Shape], first: int = 0, last: int | None = None) -> "Net":
-        """This net for other shapes of its sources' and dynamic layers' tops: itself where they are the same.
+        """This net for other shapes of its sources' and dynamic layers' tops; itself if they are the same.
 
-        first, last: the layers that will be run. Of what lies behind them, or behind the first dynamic one among them,
-        what does not fit is left as it was. Raises LayerError where a layer does not fit, or a parameter would change.
+        first, last: the layers that will run. If layers after these, or after the first dynamic one among these, don't
+        fit the new shapes, they keep their old ones. Raises LayerError if an earlier layer does not fit, or if the
+        shape of a parameter would change.
         """
         wanted, end = {**self._given, **shapes}, len(self.layers) - 1
         sizes = tuple(wanted.items())
@@ -145,14 +146,14 @@ class Net:
         return needs_backward(self.graph.nodes, self.tops, learns, self.loss_weights, forced)
 
     def check_backward(self, first: int = 0, last: int | None = None) -> None:
-        """Raises LayerError where the gradient of layers first … last would have to go on through labels or indices."""
+        """Raises LayerError if the gradient of layers first … last would have to flow through labels or indices."""
         for i in range(first, len(self.layers) if last is None else last + 1):
             layer, needed = self.layers[i], self.needs_backward.bottoms[i]
             for j in layer.no_gradient:
                 if j < len(needed) and needed[j]:
                     raise layer.error(
-                        f"{layer.bottom(j)} comes from parameters that learn, and is read as labels or indices, which "
-                        "have no gradient. Are its bottoms in the right order? If so, give one propagate_down a "
+                        f"{layer.bottom(j)} depends on parameters that learn, but is read as labels or indices, which "
+                        "have no gradient. Are its bottoms in the right order? If so, give one propagate_down per "
                         "bottom: false for this one."
                     )
 
@@ -180,7 +181,7 @@ class Net:
 
     @property
     def input_names(self) -> list[str]:
-        """The tops of the sources that open nothing: what the caller has to give."""
+        """The tops of sources that read no data: the caller has to pass them."""
         return [v.blob for layer, tops in zip(self.layers, self.tops, strict=True) if _is_input(layer) for v in tops]
 
     @property
@@ -190,7 +191,7 @@ class Net:
 
     @property
     def output_weights(self) -> dict[str, float]:
-        """The loss weight of each output, 0 for those that are no loss."""
+        """The loss weight of each output, 0 if it is not a loss."""
         weights = {
             v.blob: w
             for tops, row in zip(self.tops, self.loss_weights, strict=True)
@@ -200,12 +201,12 @@ class Net:
 
     @cached_property
     def label_bounds(self) -> Mapping[str, Sequence[LabelBounds]]:
-        """For each blob from a source that layers read as class labels: what it may hold, by each of them."""
+        """For each blob of a source that layers read as class labels: the labels that each of these layers allows."""
         return labels.by_source(self._labels, self.layers, self.tops)
 
     @cached_property
     def unchecked_labels(self) -> list[labels.Labels]:
-        """The bottoms of labels that no data layer has checked: `forward` looks at them."""
+        """The bottoms with labels that no data layer has checked; `forward` checks them."""
         return labels.unchecked(self._labels, self.layers, self.tops)
 
     @cached_property
@@ -213,13 +214,13 @@ class Net:
         return labels.read(self.graph.nodes, self.layers, self.tops)
 
     def check_labels(self, looked: Any) -> None:
-        """Raises LayerError where `Forward.labels`, of one pass, tells of a label that is no class."""
+        """Raises LayerError if `looked`, the `Forward.labels` of a pass, reports a label that is no class."""
         labels.refuse(self.unchecked_labels, self.layers, looked)
 
     # What it does
 
     def init(self, seed: int) -> list[np.ndarray]:
-        """Fresh values of `params`, float32, by their fillers: the same for the same seed on every machine."""
+        """Initial values of `params` (float32) from their fillers; the same seed gives the same on every machine."""
         return [
             fillers.fill(p.decl.filler, p.shape, fillers.generator(seed, i)) if p.decl.value is None else p.decl.value
             for i, p in enumerate(self.params)
@@ -235,11 +236,11 @@ class Net:
         probes: Probes | None = None,
         tape: Tape | None = None,
     ) -> Forward:
-        """One pass. Pure, for `jax.jit`. `inputs`: every top of every source by name; `key`: for random layers.
+        """One forward pass; pure, for `jax.jit`. inputs: every top of every source by name. key: for random layers.
 
-        A `tape`, for a net that cannot be compiled as one, has the loss's gradients afterwards.
-        probes[i, j] is added to bottom j of layer i: zeros, by which the gradient of that bottom can be had.
-        Inputs of other shapes than the net was built for set its layers up anew, once for each set of shapes.
+        keep: return all blobs, see `Forward.values`. tape: for a net that cannot be compiled as one; it can give the
+        loss's gradients afterwards. probes[i, j]: zeros added to bottom j of layer i, to take its gradient by them.
+        If the inputs have other shapes than the net was built for, its layers are set up again, once for each set.
         """
         net = self.resized({name: tuple(value.shape) for name, value in inputs.items()})
         return net._forward(params, inputs, key, keep, probes or {}, tape)
@@ -284,7 +285,7 @@ class Net:
         joined: Sequence[Step],
         tape: Tape | None,
     ) -> spans.Made:
-        """What the layers of a span hand on, compiled where the net is not, and new values of state parameters."""
+        """The tops that a span hands on, and new values of state parameters; compiled here if the net is not."""
         start, end = span.start, span.end
         rows = [*self.param_ids[start : end + 1], *self.recurrent_ids[start : end + 1]]
         given = Given(
@@ -312,13 +313,13 @@ class Net:
     def run(
         self, i: int, params: Sequence[Array] | Mapping[int, Array], bottoms: Sequence[Array], key: Array | None = None
     ) -> tuple[list[Array], dict[int, Array]]:
-        """Layer `i` alone: its tops, and new values of state parameters by their number in `params`."""
+        """Runs layer `i` alone: its tops, and new values of state parameters by their number in `params`."""
         return self.compute(Step(i, i, self.layers[i]), params, bottoms, key)
 
     def compute(
         self, step: Step, params: Sequence[Array] | Mapping[int, Array], bottoms: Sequence[Array], key: Array | None
     ) -> tuple[list[Array], dict[int, Array]]:
-        """As `run`, of several layers as one."""
+        """Like `run`, for a step, which may be several layers computed as one."""
         layer, numbers = step.layer, range(step.first, step.last + 1)
         kept, recurrent = ([k for i in numbers for k in ids[i]] for ids in (self.param_ids, self.recurrent_ids))
         own = [shaped(params[k], decl.shape) for decl, k in zip(layer.params, kept, strict=True)]
@@ -333,13 +334,13 @@ class Net:
         return tops, {(kept + recurrent)[n]: value for n, value in changed.items()}
 
     def _converted(self, layer: Layer, arrays: Sequence[Array]) -> Sequence[Array]:
-        """What goes into a layer, in the precision that it computes in."""
+        """A layer's input arrays, converted to the precision in which it computes."""
         if self.precision == "float32" or layer.precision == "given":
             return arrays
         return [x.astype(self.precision if layer.precision == "low" else "float32") for x in arrays]
 
     def measured(self, i: int, params: Sequence[Array] | Mapping[int, Array], bottoms: Sequence[Array]) -> "Net":
-        """This net with the tops of layer `i`, if it is dynamic, as large as `bottoms`, whose values are known, ask."""
+        """This net; if layer `i` is dynamic, with its tops of the shapes that follow from the values of `bottoms`."""
         layer = self.layers[i]
         if not layer.dynamic:
             return self
@@ -353,25 +354,25 @@ class Net:
         return self.resized({v.blob: shape for v, shape in zip(self.tops[i], shapes, strict=True)}, i + 1)
 
     def grown(self, i: int, made: Mapping[Value, Array]) -> "Net":
-        """This net with the tops of layer `i`, if it computes on the host, as large as they have turned out."""
+        """This net; if layer `i` computes on the host, with its tops of the shapes that it has `made`."""
         if not self.layers[i].host:
             return self
         return self.resized({v.blob: tuple(made[v].shape) for v in self.tops[i]}, i + 1)
 
     @cached_property
     def dynamic(self) -> bool:
-        """Whether sizes depend on values: such a net cannot be compiled as one."""
+        """Whether any shape depends on values: such a net cannot be compiled as one."""
         return any(layer.dynamic for layer in self.layers)
 
     def compile(self, function: Callable[..., Any], **options: Any) -> Callable[..., Any]:
-        """`Sized`, for a function that calls `forward`. Of a dynamic net, spans of layers are compiled instead.
+        """`function`, which calls `forward`, as `Sized`; of a dynamic net as it is, since its spans are compiled.
 
-        Another size then compiles only what lies behind it.
+        There a new size compiles only the layers after it.
         """
         return function if self.dynamic else Sized(function, self.name or "the net", **options)
 
     def made_of(self) -> tuple[Any, ...]:
-        """All that a pass follows from besides its arguments: what layers took from files, too."""
+        """All that determines a pass besides its arguments, including what layers read from files."""
         layers = [
             (node.config, node.bottoms, tops, {k: v for k, v in vars(layer).items() if k not in ("node", "config")})
             for node, layer, tops in zip(self.graph.nodes, self.layers, self.tops, strict=True)

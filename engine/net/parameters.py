@@ -1,4 +1,4 @@
-"""A net's parameters: in which order they are numbered, whose each is, and which of them layers share."""
+"""A net's parameters: how they are numbered, which layer owns each, and which ones layers share."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -17,9 +17,10 @@ from engine.proto import caffe_pb2 as pb
 
 @dataclass(frozen=True)
 class Param:
-    """One of the net's own parameters (shared ones stand once), in the order of Caffe's learnable_params.
+    """One of the net's parameters, in the order of Caffe's learnable_params; a shared one appears once.
 
-    `layer` and `index` say whose blob it is; lr_mult and decay_mult are its ParamSpec's, 0 for state.
+    layer, index: the layer that owns it, and its place among that layer's blobs. lr_mult, decay_mult: from its
+    ParamSpec; 0 for state.
     """
 
     layer: str
@@ -38,9 +39,10 @@ class Param:
 
 
 def declared(nodes: Sequence[Node], layers: Sequence[Layer]) -> tuple[list[Param], list[list[int]]]:
-    """The parameters that the layers, all set up, declare, and for each layer the numbers of its own among them.
+    """The parameters that layers declare, after setup, and for each layer the numbers of its own among them.
 
-    Raises LayerError where layers share one and ask for different shapes, or have `blobs` of others.
+    Raises LayerError if layers that share a parameter want different shapes, if the `blobs` of a layer don't fit it,
+    or if all parameters together exceed the machine's memory.
     """
     params: list[Param] = []
     ids: list[list[int]] = []
@@ -65,9 +67,9 @@ def declared(nodes: Sequence[Node], layers: Sequence[Layer]) -> tuple[list[Param
 
 
 def written(layer: Layer) -> list[np.ndarray]:
-    """What the net's definition itself has the layer begin with, its `blobs`; nothing, mostly.
+    """The initial values in the net's definition itself (the layer's `blobs`); usually none.
 
-    Raises LayerError where these are others than the layer declares.
+    Raises LayerError if they don't fit the parameters that the layer declares.
     """
     if not layer.config.blobs or not layer.params:
         return []
@@ -83,7 +85,7 @@ def written(layer: Layer) -> list[np.ndarray]:
 
 
 def ordered(given: Sequence[np.ndarray], wanted: Sequence[tuple[str, Shape]]) -> Sequence[np.ndarray]:
-    """A layer's arrays, which fit it, in the order of its parameters; averages of another kind begin anew."""
+    """`given`, a layer's arrays that fit it, in the order of its parameters; averages of another kind start from 0."""
     if model_fit.from_nvidia_017([value.shape for value in given], wanted):
         return [*(given[i] for i in model_fit.NVIDIA_017[:4]), np.zeros(1, np.float32)]
     return given
@@ -101,8 +103,8 @@ def _check_memory(params: Sequence[Param], layers: Sequence[Layer]) -> None:
 
 
 def recurrent(layers: Sequence[Layer], first: int) -> tuple[list[Param], list[list[int]]]:
-    """The same of what layers remember from pass to pass, numbered from `first` on: behind the parameters of all
-    layers, so that these are numbered as Caffe numbers them."""
+    """Like `declared`, for what layers remember from pass to pass. Numbers start at `first`, after the parameters of
+    all layers, which thereby keep Caffe's numbers."""
     params: list[Param] = []
     ids: list[list[int]] = []
     for layer in layers:
@@ -115,7 +117,7 @@ def recurrent(layers: Sequence[Layer], first: int) -> tuple[list[Param], list[li
 
 
 def check_same(layers: Sequence[Layer], resized: Sequence[Layer]) -> None:
-    """Raises LayerError where a layer that was set up anew declares a parameter of another shape."""
+    """Raises LayerError if one of `resized`, set up again, declares a parameter with another shape than before."""
     for layer, before in zip(resized, layers, strict=True):
         for now, then in zip(layer.params, before.params, strict=True):
             if now.shape != then.shape:
@@ -126,10 +128,10 @@ def check_same(layers: Sequence[Layer], resized: Sequence[Layer]) -> None:
 
 
 def shaped(value: Array, shape: Shape) -> Array:
-    """A parameter as a layer declared it: one shared permissively may have another shape at its owner."""
+    """A parameter in the shape that a layer declares; if it is shared permissively, its owner's shape may differ."""
     return value if value.shape == shape else value.reshape(shape)
 
 
 def cleared(value: Array, shape: Shape) -> Array:
-    """Recurrent state; zeros again where the pass before was over batches of another size."""
+    """Recurrent state; reset to zeros if the previous pass had batches of another size."""
     return value if value.shape == shape else jnp.zeros(shape, jnp.float32)

@@ -1,8 +1,8 @@
-"""Compiled programs on the disk, found by what they were made of: a later process loads them and traces nothing.
+"""A cache of compiled programs on disk, keyed by what they are made of: a later process loads them without tracing.
 
-JAX's own cache finds a program by its lowered text, and tracing and lowering take longer than loading. Here the key is
-all that tracing follows from: the engine's own source, the function and the net that it runs, the arguments' shapes,
-JAX's settings. What cannot be told by its value has no key, and is left to JAX's cache.
+JAX's own cache finds a program by its lowered text, but tracing and lowering take longer than loading. Here the key
+covers everything that determines the trace: the engine's source, the function and the net that it runs, the arguments'
+shapes, JAX's settings. A function that depends on something without a digest has no key; JAX's cache keeps it.
 """
 
 import hashlib
@@ -32,19 +32,19 @@ from engine.host import atomic_file, regular_file
 from engine.ops import onednn, onednn_proof
 
 BYTES = 2**28
-"""What the programs of the folder take together: those used last stay."""
+"""The limit on the folder's size; the least recently used programs go."""
 
 
 KEPT_FROM = "jax_persistent_cache_min_compile_time_secs"
-"""JAX's setting of how long a program has to take to compile for its own cache to keep it."""
+"""JAX's setting: the compile time from which its own cache keeps a program."""
 
 
 class NoKey(TypeError):
-    """A value that is more than its parts tell, as a function with what it closes over."""
+    """A value that its visible parts don't determine, such as a foreign function with a closure."""
 
 
 def digest(parts: Any) -> str | None:
-    """A short name of a value that no other has; None where there is no telling."""
+    """A SHA-256 of a value, which no other value has; None if the value has parts that can't be compared."""
     made = hashlib.sha256()
     try:
         for piece in _pieces(parts):
@@ -55,7 +55,7 @@ def digest(parts: Any) -> str | None:
 
 
 def key(made_of: str, args: Any, options: Mapping[str, Any] | None) -> str | None:
-    """The name of the program of a function that is made of that, for such arguments; None where it has no place."""
+    """The name of the program of a function with digest `made_of` for such arguments; None if it cannot be kept."""
     if _folder() is None:
         return None
     values = jax.config.values.items()
@@ -67,7 +67,7 @@ def key(made_of: str, args: Any, options: Mapping[str, Any] | None) -> str | Non
 
 
 def load(name: str) -> Any:
-    """The program of that name; None where there is none that can be used."""
+    """The program of that name; None if there is none, or none that this process can use."""
     folder = _folder()
     if folder is None:
         return None
@@ -80,16 +80,16 @@ def load(name: str) -> Any:
         return serialize_executable.deserialize_and_load(*pickle.loads(data[32:]))  # noqa: S301  see `_folder`
     except (OSError, EngineError):
         return None
-    except Exception:  # whatever a program of another machine's makes of itself: it is compiled anew
+    except Exception:  # a program from another machine may fail to load in any way: it is compiled again
         return None
 
 
 def compiled(function: Callable[..., Any], name: str, args: Any, **options: Any) -> Any:
-    """The program of `jax.jit` of the function, with those options, for such arguments: kept by that name.
+    """Compiles the function with `jax.jit` and `options` for such arguments, and saves the program under `name`.
 
-    The function is called by it too, so that JAX's cache, which goes by what was lowered, has none of another name's:
-    a program from there, written down a second time, lacks functions (seen with jaxlib 0.10.2). JAX need not keep a
-    second one. One that calls oneDNN cannot be written down.
+    The function is renamed too, so that JAX's cache, which goes by the lowered text, holds no equal program under
+    another name: a program from there lacks functions when it is serialized again (seen with jaxlib 0.10.2). JAX's
+    cache does not keep a second copy. A program that calls oneDNN cannot be serialized.
     """
     function.__name__ = f"program_{name}"
     lowered = jax.jit(function, **options).lower(*args)
@@ -105,7 +105,7 @@ def compiled(function: Callable[..., Any], name: str, args: Any, **options: Any)
 
 
 def save(name: str, program: Any) -> None:
-    """Keeps a program, if there is a place for it; the log tells of one that cannot be written down."""
+    """Saves a program if there is a folder for it; logs a warning if it cannot be serialized or written."""
     folder = _folder()
     if folder is None:
         return
@@ -115,14 +115,14 @@ def save(name: str, program: Any) -> None:
     except (OSError, ValueError, NotImplementedError, jax.errors.JaxRuntimeError) as e:
         log.warning("net.cpp:260", f"A compiled program is not kept for the next run: {e}")
         return
-    with suppress(FileNotFoundError):  # another process removes them too
+    with suppress(FileNotFoundError):  # another process may be removing them too
         _prune(folder)
 
 
 def _folder() -> Path | None:
-    """Within JAX's cache, where that is the user's own: a program is code that will be executed.
+    """The folder for programs inside JAX's cache, if only the user can write there: a program is code to be executed.
 
-    None where there is no cache, and where there are other devices than one CPU.
+    None without such a cache, or unless the only device is one CPU.
     """
     above = jax.config.values.get("jax_compilation_cache_dir")
     if not above or not jax.config.values.get("jax_enable_compilation_cache"):
@@ -140,7 +140,7 @@ def _folder() -> Path | None:
 
 
 def _prune(folder: Path) -> None:
-    """Removes those that were not used for longest, beyond `BYTES`, and what killed processes left half written."""
+    """Removes the least recently used files beyond `BYTES`; in time that includes what killed processes left behind."""
     found = sorted(((p.stat(), p) for p in folder.iterdir()), key=lambda each: -each[0].st_mtime)
     for (_, path), total in zip(found, accumulate(status.st_size for status, _ in found), strict=True):
         if total > BYTES:
@@ -149,7 +149,7 @@ def _prune(folder: Path) -> None:
 
 @cache
 def _source() -> str:
-    """The engine's own code: of another, a program is another."""
+    """A digest of the engine's own code, on which every program depends."""
     root = Path(__file__).parents[1]
     digest = hashlib.sha256()
     for path in sorted(root.rglob("*.py")):
@@ -158,7 +158,7 @@ def _source() -> str:
 
 
 def _pieces(value: Any) -> Iterator[bytes]:
-    """`value` as bytes that no other value has. Raises NoKey."""
+    """`value` as bytes that no other value has. Raises NoKey if there are none."""
     yield f"<{type(value).__module__}.{type(value).__qualname__} ".encode()
     if isinstance(value, dict | list | tuple | range):
         for item in value.items() if isinstance(value, dict) else value:
@@ -188,7 +188,7 @@ def _leaf(value: Any) -> bytes:
 
 
 def _closure(function: FunctionType) -> tuple[Any, ...]:
-    """Where a function of ours is written, and what it closes over: with `_source` that tells all of it."""
+    """Where a function of the engine is defined, and its closure; together with `_source` this determines it."""
     code = function.__code__
     at = (code.co_filename.rpartition("/")[2], code.co_firstlineno, next(iter(code.co_positions())))
     cells = tuple(cell.cell_contents for cell in function.__closure__ or ())
@@ -196,5 +196,5 @@ def _closure(function: FunctionType) -> tuple[Any, ...]:
 
 
 def _by_name(function: Any) -> bool:
-    """Whether its name tells all of a function: it stands in a module and closes over nothing."""
+    """Whether a function is determined by its name: it is defined in a module or class, and closes over nothing."""
     return getattr(function, "__closure__", 0) is None and "<" not in function.__qualname__

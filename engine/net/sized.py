@@ -1,4 +1,4 @@
-"""Compiled functions whose arguments come in several sizes, as pictures do that are never resized."""
+"""Compiled functions whose arguments come in several sizes, such as pictures that are never resized."""
 
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
@@ -16,23 +16,23 @@ from engine.net.last_used import LastUsed
 from engine.ops import onednn_proof
 
 KEPT = 64
-"""Programs that a function keeps, one for each set of sizes: those used last."""
+"""The number of programs that a function keeps, one per set of sizes: those used most recently."""
 
 OFTEN = 16
-"""Uses of a size after which it is worth to be compiled with all of XLA's optimizations."""
+"""The number of uses from which a size is worth compiling with all of XLA's optimizations."""
 
 VARIED = "varied"
-"""Stands first among the counts where there is no first size that others are rare beside."""
+"""The first key among the counts if sizes vary, so that the first size is no more common than others."""
 
 
 class Uses:
-    """How often each size came, and with that which are compiled with all optimizations.
+    """Counts how often each size has come, and thereby decides which are compiled with all optimizations.
 
-    Those are the first, unless sizes are known to vary, and those that came `OFTEN` times. Values may differ in the
-    last bits between the two ways; a run that is resumed goes on from the `counts` of the one that was stopped.
+    These are the first size, unless sizes are known to vary, and those that have come `OFTEN` times. Values may differ
+    in the last bits between the two ways, so a resumed run goes on with the `counts` of the one that was stopped.
 
-    varied: they do from the start. ahead: gives the inputs behind the first ones, None where there is no telling; sizes
-    vary if those are of another one.
+    varied: sizes are known to vary from the start. ahead: returns the inputs that follow the first ones, or None if
+    they are not known; sizes vary if theirs is another.
     """
 
     def __init__(self, *, varied: bool = False, ahead: Callable[[], Any] = lambda: None) -> None:
@@ -40,18 +40,18 @@ class Uses:
         self._ahead = ahead
 
     def full(self, inputs: Any) -> bool:
-        """Counts a use; whether this size gets all optimizations."""
+        """Counts a use of this size. Returns whether it gets all optimizations."""
         name = self._begun(inputs)
         self.counts[name] = min(self.counts.get(name, 0) + 1, OFTEN)
         return self.counts[name] == OFTEN
 
     def first(self, inputs: Any) -> bool:
-        """Whether no other size came before this one, and none is known to come."""
+        """Whether this is the first size that came, and sizes are not known to vary."""
         name = self._begun(inputs)
         return next(iter(self.counts)) == name
 
     def _begun(self, inputs: Any) -> str:
-        """The inputs' size, by which the first ones decide what comes of theirs."""
+        """The name of the inputs' size; the first inputs also decide here how their size is treated."""
         name = _name(inputs)
         if not self.counts:
             ahead = self._ahead()
@@ -63,7 +63,7 @@ class Uses:
 
 
 def _name(inputs: Any) -> str:
-    """The shapes of arrays, as 1x3x224x224;1."""
+    """The shapes of arrays, written like 1x3x224x224;1."""
     return ";".join("x".join(map(str, np.shape(leaf))) for leaf in jax.tree.leaves(inputs))
 
 
@@ -76,11 +76,11 @@ class _Program:
 class Sized:
     """`jax.jit` of a function, with a program for each set of its arguments' shapes.
 
-    `name` is how the log calls what is compiled. uses: which sizes are compiled how. inputs: those of the arguments
-    whose sizes `uses` counts. light: whether convolutions of such arguments take less time than compiling them anew in
-    every process: quick programs of them do without oneDNN, whose calls cannot be kept on the disk. made_of: all that
-    the function's program follows from, besides its arguments, as `program_cache` takes it; without, programs are kept
-    as JAX does it.
+    name: what the log calls the function. uses: decides how each size is compiled. inputs: picks the arguments whose
+    sizes `uses` counts. light: whether the convolutions on such arguments take less time than compiling them again in
+    every process; quick programs then do without oneDNN, whose calls cannot be kept on disk. made_of: all that
+    determines the function's program besides its arguments, for `program_cache`; without it, only JAX's cache keeps
+    programs.
     """
 
     def __init__(
@@ -115,7 +115,7 @@ class Sized:
         quick = not full and on_cpu()
         around = onednn_proof.left_out if quick and self._light(*args) else nullcontext
 
-        def sized(*args: Any) -> Any:  # JAX keeps what it compiled for as long as there is this function
+        def sized(*args: Any) -> Any:  # JAX keeps the compiled program for as long as this function lives
             with around():
                 return self._function(*args)
 
@@ -124,14 +124,14 @@ class Sized:
 
     @cached_property
     def _made_of(self) -> str | None:
-        """What the function is made of, in short; None where there is no telling."""
+        """A digest of what the function is made of; None if there is none."""
         return program_cache.digest((self._parts(), self._options)) if self._parts else None
 
 
 class Kept:
-    """`jax.jit` of a function whose arguments have the same shapes at every call, and that has no convolutions.
+    """`jax.jit` of a function without convolutions whose arguments have the same shapes at every call.
 
-    made_of: all that its program follows from besides.
+    made_of: all that determines its program besides these.
     """
 
     def __init__(self, function: Callable[..., Any], made_of: Any, **options: Any) -> None:
@@ -155,9 +155,9 @@ def _compiled(
     quick: bool = False,
     said: str = "",
 ) -> Callable[..., Any]:
-    """The function's program for such arguments, from the disk if it can be kept there.
+    """The function's program for such arguments, loaded from disk if it is there.
 
-    None in `made_of`: there is no telling what the function is made of. said: to the log, where it is compiled.
+    made_of: the digest of what the function is made of, None if there is none. said: logged if it has to be compiled.
     """
     program, how = for_platform(function), compiler_options(quick=quick)
     key = program_cache.key(made_of, args, how) if made_of else None

@@ -1,4 +1,4 @@
-"""The layers of a net in spans: ranges that can be compiled as one, and what each takes from outside."""
+"""Spans: ranges of a net's layers that can be compiled as one, and what each takes from outside."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -18,15 +18,15 @@ Params = Mapping[int, Array]
 
 
 Probes = Mapping[tuple[int, int], Array]
-"""Zeros that are added to bottom j of layer i, by (i, j): their gradient is that bottom's."""
+"""Zeros that are added to bottom j of layer i, by (i, j): their gradient is the gradient of that bottom."""
 
 Made = tuple[Values, dict[int, Array]]
-"""What layers have made, and new values of state parameters."""
+"""The tops that layers have made, and new values of state parameters."""
 
 
 @dataclass(frozen=True)
 class Span:
-    """Layers start … end, both included, that are run as one. keep: whether all their tops are asked for."""
+    """Layers start … end (inclusive), run as one. keep: whether to return all their tops."""
 
     start: int
     end: int
@@ -36,7 +36,7 @@ class Span:
 @partial(jax.tree_util.register_dataclass, data_fields=("params", "values", "key", "probes"), meta_fields=())
 @dataclass(frozen=True)
 class Given:
-    """What a span is run on: its parameters, the values that `reads` names, a random key, probes of its bottoms."""
+    """The arguments of a span: its parameters, the values that `reads` lists, a random key, probes of its bottoms."""
 
     params: Params
     values: Mapping[Value, Array]
@@ -45,12 +45,12 @@ class Given:
 
     @property
     def traced(self) -> bool:
-        """Whether JAX is making a gradient or a program of all this, of which no part has options of its own."""
+        """Whether JAX is tracing these; then the span is part of a larger program, and has no options of its own."""
         return any(isinstance(x, jax.core.Tracer) for x in jax.tree.leaves(self))
 
 
 class Runs(Protocol):
-    """A net, as far as its layers are run here."""
+    """The part of a net that this module needs to run its layers."""
 
     graph: Graph
     layers: list[Layer]
@@ -67,10 +67,10 @@ class Runs(Protocol):
 
 
 def spans(layers: Sequence[Layer], start: int, end: int, *, one_by_one: bool = False) -> Iterator[tuple[int, int]]:
-    """Layers start … end in ranges, both ends included.
+    """Splits layers start … end into ranges (inclusive).
 
-    What computes on the host is alone, and a dynamic layer begins a range: those behind it are of the sizes that it
-    turns out to make.
+    A layer that computes on the host is a range by itself; a dynamic layer begins a range, since the shapes of the
+    layers after it follow from its values.
     """
     if start > end:
         return
@@ -85,7 +85,7 @@ def spans(layers: Sequence[Layer], start: int, end: int, *, one_by_one: bool = F
 def reads(
     layers: Sequence[Layer], nodes: Sequence[Node], tops: Sequence[Sequence[Value]], start: int, end: int
 ) -> list[Value]:
-    """The values that layers start … end take from outside: what sources hand in, and what earlier layers made."""
+    """The values that layers start … end take from outside: the tops of sources, and what earlier layers made."""
     made: set[Value] = set()
     wanted: dict[Value, None] = {}
     for i in range(start, end + 1):
@@ -96,7 +96,7 @@ def reads(
 
 
 def asked_behind(net: Runs, start: int, end: int) -> set[Value]:
-    """The values of which a pass asks again behind layers start … end: later layers read them, or it returns them."""
+    """The values that a pass still needs after layers start … end, to be read by later layers or returned."""
     nodes = net.graph.nodes
     read = {v for node in nodes[end + 1 :] for v in node.bottoms}
     sunk = {v for i in range(start, end + 1) if net.layers[i].sink for v in nodes[i].bottoms}
@@ -106,9 +106,10 @@ def asked_behind(net: Runs, start: int, end: int) -> set[Value]:
 
 
 def handed_on(net: Runs, span: Span, made: Values) -> Values:
-    """What a compiled span returns of the tops of its layers: what is asked for behind them, with `keep` all.
+    """The tops that a compiled span returns: those that are still needed after it, or all with `keep`.
 
-    Not those of sources, which it was given: each would be a copy, as each value is that the gradient needs, too.
+    The tops of sources, which it was given, are left out: returning one would copy it, as it copies every returned
+    value that the gradient needs too.
     """
     layers = range(span.start, span.end + 1)
     given = {v for i in layers if isinstance(net.layers[i], SourceLayer) for v in net.tops[i]}
@@ -117,18 +118,19 @@ def handed_on(net: Runs, span: Span, made: Values) -> Values:
 
 
 def run_compiled(net: Runs, span: Span, given: Given) -> Made:
-    """`run`, to be compiled for each span: see `handed_on`."""
+    """`run`, to be compiled for each span; returns only the tops of `handed_on`."""
     made, updates = run(net, span, given)
     return handed_on(net, span, made), updates
 
 
 def run(net: Runs, span: Span, given: Given, joined: Sequence[Step] = ()) -> Made:
-    """The layers of a span on the values that `reads` names: all their tops, and new values of state parameters.
+    """Runs the layers of a span on the values that `reads` lists: all their tops, and new values of state parameters.
 
-    joined: the steps of the layers, some of them as one, whose tops in between are left out; none: each by itself.
+    joined: the layers as steps, some of which compute several as one and leave out the tops in between; if empty, each
+    layer runs by itself.
     """
     made: Values = {}
-    updates: dict[int, Array] = {}  # layers that share state take it as those before them left it, and add to it
+    updates: dict[int, Array] = {}  # layers that share state see the updates of earlier ones, and add to them
     for step in joined or single(net.layers, span.start, span.end):
         i, node = step.first, net.graph.nodes[step.first]
         if isinstance(step.layer, SourceLayer):

@@ -1,4 +1,4 @@
-"""What a pass of a net computes one after the other: its layers, those joined that are computed faster as one."""
+"""The steps of a forward pass: the net's layers in order, some fused where one computation is faster."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from engine.layers.base import Layer
 
 @dataclass(frozen=True)
 class Step:
-    """Layers `first` to `last`, both included, which `layer` computes."""
+    """Layers `first` to `last` (inclusive), which `layer` computes as one."""
 
     first: int
     last: int
@@ -17,17 +17,17 @@ class Step:
 
 
 def single(layers: Sequence[Layer], start: int, end: int) -> list[Step]:
-    """Layers start … end, each by itself."""
+    """Layers start … end, each as a step of its own."""
     return [Step(i, i, layers[i]) for i in range(start, end + 1)]
 
 
 def joined(
     layers: Sequence[Layer], nodes: Sequence[Node], tops: Sequence[tuple[Value, ...]], precision: str
 ) -> list[Step]:
-    """The steps of a pass in which nobody asks for the blobs between layers that are joined.
+    """The steps of a pass in which the blobs between fused layers aren't needed.
 
-    No steps at all where the sizes of blobs turn out on the way. A layer is joined to the one before it where it reads
-    that one's top, alone: what several read, or counts as loss, goes through a Split.
+    Empty if shapes are only known during the pass. A layer is fused with the one before it if that one's top is its
+    only bottom; no other layer reads this top, as what several read, or what is a loss too, goes through a Split.
     """
     if any(layer.dynamic or layer.host for layer in layers):
         return []

@@ -1,4 +1,4 @@
-"""The gradient of a net that cannot be compiled as one: of each span of layers, forward and backward are compiled."""
+"""The gradient of a net that cannot be compiled as one: the forward and backward pass of each span are compiled."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -18,14 +18,14 @@ from engine.net.parameters import Param
 from engine.net.spans import Given, Made, Span, Values
 
 FIRST, LAST = (0, 3, 1, 2), (0, 2, 3, 1)
-"""The axes of blobs whose channels come last, as the net has them; and of those of the net with their channels last."""
+"""Axis permutations: from channels-last to the net's layout (channels first), and from the net's to channels-last."""
 
 Computed = Any
-"""An array of the device, or of the host where a layer of the host has computed it."""
+"""An array on the device, or on the host if a layer that computes there made it."""
 
 
 class Gradients(NamedTuple):
-    """Of parameters by their number, of values, and of probes by layer and bottom."""
+    """Gradients of parameters by number, of values, and of probes by layer and bottom."""
 
     params: dict[int, Computed]
     values: dict[Value, Computed]
@@ -33,7 +33,7 @@ class Gradients(NamedTuple):
 
 
 class Differentiated(spans.Runs, Protocol):
-    """A net, as far as gradients of its spans are taken."""
+    """The part of a net that this module needs to take gradients of its spans."""
 
     params: list[Param]
     param_ids: list[list[int]]
@@ -53,11 +53,12 @@ class Differentiated(spans.Runs, Protocol):
 )
 @dataclass(frozen=True)
 class Kept:
-    """What a compiled span leaves for its gradient: JAX's residuals, but for those that it was given.
+    """What a compiled span keeps for its backward pass: JAX's residuals, except those that are the span's arguments.
 
-    channels_last: whether those of four axes have them there: so the layers of a CPU compute them, and both programs
-    would turn them. structure: of the pullback. given: for each of its leaves, which leaf of the span's arguments it
-    is; None for what the span has computed. tops: those whose gradient it takes.
+    channels_last: whether residuals with four axes are kept channels-last: layers on a CPU compute them that way, and
+    otherwise both programs would transpose them. structure: the pytree structure of the pullback. given: for each of
+    its leaves, which leaf of the span's arguments it is; None for what the span has computed. tops: those whose
+    gradients the backward pass takes.
     """
 
     computed: list[Array]
@@ -68,9 +69,9 @@ class Kept:
 
 
 def push(net: Differentiated, span: Span, given: Given) -> tuple[Values, dict[int, Array], Kept]:
-    """`spans.run_compiled`, and what `pull` needs. To be compiled.
+    """`spans.run_compiled`, and what `pull` needs besides the span's arguments. To be compiled.
 
-    Arguments are never outputs, as each would be a copy: of the parameters, too.
+    It never returns an argument, not even as a residual: each one, parameters included, would be copied.
     """
     tops, pullback, (made, updates) = _linearized(net, span, given)
     leaves, structure = jax.tree.flatten(pullback)
@@ -88,7 +89,7 @@ def _turned(x: Array, axes: tuple[int, ...]) -> Array:
 
 @jax.jit
 def pull(kept: Kept, again: Sequence[Array], diffs: Mapping[Value, Computed]) -> Gradients:
-    """Gradients of what a span was given, from those of its tops; `again`: the leaves of its arguments that it asks."""
+    """Gradients of a span's arguments, from those of its tops. again: the leaves of the arguments that this reads."""
     computed = (_turned(x, FIRST if kept.channels_last else ()) for x in kept.computed)
     arguments = iter(again)
     leaves = [next(computed if place is None else arguments) for place in kept.given]
@@ -99,7 +100,7 @@ def pull(kept: Kept, again: Sequence[Array], diffs: Mapping[Value, Computed]) ->
 def _linearized(
     net: Differentiated, span: Span, given: Given
 ) -> tuple[Values, Callable[[Values], Any], tuple[Values, dict[int, Array]]]:
-    """The tops that gradients come from, the pullback by what they go to, and all that the span makes."""
+    """The tops whose gradients are taken, the pullback from these to the arguments, and all that the span makes."""
     wanted = _wanted(net, span)
     needs, nodes = net.needs_backward.bottoms, net.graph.nodes
     layers = range(span.start, span.end + 1)
@@ -119,7 +120,7 @@ def _linearized(
 
 
 def _wanted(net: Differentiated, span: Span) -> list[Value]:
-    """The tops of a span by which the loss depends on what lies above: they are losses, or layers behind read them."""
+    """The tops of a span through which gradients enter it: losses, or values that later layers send gradients to."""
     needs, nodes = net.needs_backward, net.graph.nodes
     rows = zip(nodes[span.end + 1 :], needs.bottoms[span.end + 1 :], strict=True)
     read = {v for node, asked in rows for v, need in zip(node.bottoms, asked, strict=True) if need}
@@ -129,13 +130,13 @@ def _wanted(net: Differentiated, span: Span) -> list[Value]:
 
 @dataclass(frozen=True)
 class Tape:
-    """The spans that a pass has run, and how gradients go back through each."""
+    """Records the spans that a pass runs, and how to take gradients back through each."""
 
     _pulls: list[Callable[[Mapping[Value, Computed]], Gradients | None]] = field(default_factory=list)
     _losses: dict[Value, np.ndarray] = field(default_factory=dict)
 
     def run(self, net: Differentiated, span: Span, given: Given) -> Made:
-        """`spans.run`, of what is compiled `spans.run_compiled`, recorded."""
+        """Runs a span, compiled unless it computes on the host, and records it."""
         host = net.layers[span.start].host
         if not _wanted(net, span):
             return spans.run(net, span, given) if host else net.run_span(span, given)
@@ -153,7 +154,7 @@ class Tape:
         return made, updates
 
     def gradients(self) -> Gradients:
-        """Of the loss, by the parameters and probes that it depends on. What is kept goes as it is used."""
+        """The gradients of the loss by parameters and probes. The recorded spans are freed as they are used."""
         params: dict[int, Computed] = {}
         probes: dict[tuple[int, int], Computed] = {}
         diffs: dict[Value, Computed] = dict(self._losses)
@@ -172,7 +173,7 @@ def _pulled(kept: Kept, again: Sequence[Array], diffs: Mapping[Value, Computed])
 
 
 def _pulled_on_host(net: Differentiated, i: int, given: Given, diffs: Mapping[Value, Computed]) -> Gradients | None:
-    """Of layer `i`, which is a span by itself."""
+    """The gradients of layer `i`, which computes on the host and is a span by itself; None if none reach its tops."""
     params, values = given.params, given.values
     own = [diffs.get(v) for v in net.tops[i]]
     if all(diff is None for diff in own):

@@ -1,4 +1,4 @@
-"""A net's parameters out of models and into them, layer by layer, by name."""
+"""Reads a net's parameters from models and writes them to models, layer by layer, by name."""
 
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
@@ -19,10 +19,10 @@ from engine.proto.layer_names import BVLC
 def load_blobs(
     net: Net, params: Sequence[Any], blobs: Mapping[str, Sequence[np.ndarray]], source: str = ""
 ) -> list[Any]:
-    """`params` with those of the layers named in `blobs` replaced, as Caffe's CopyTrainedLayersFrom: by name.
+    """`params` with those of the layers named in `blobs` replaced, as Caffe's CopyTrainedLayersFrom does.
 
-    Layers that only one side has are passed over. A parameter that was cut to other sizes takes values of these.
-    Raises SnapshotError, which names `source`, where counts or shapes differ.
+    Layers that only one side has are skipped. A parameter that was cut to another shape takes values of that shape.
+    Raises SnapshotError, which names `source`, if counts or shapes differ.
     """
     return _replaced(net, params, {name: [row] * len(net.layers) for name, row in blobs.items()}, source)
 
@@ -30,7 +30,7 @@ def load_blobs(
 def _replaced(
     net: Net, params: Sequence[Any], blobs: Mapping[str, Sequence[Sequence[np.ndarray]]], source: str
 ) -> list[Any]:
-    """`load_blobs`, of models that may have several layers of one name: each takes what is of its own number."""
+    """`load_blobs` for models that may have several layers of one name: the n-th here takes the n-th there."""
     out = list(params)
     seen: Counter[str] = Counter()
     for layer, ids in zip(net.layers, net.param_ids, strict=True):
@@ -48,15 +48,15 @@ def _replaced(
 
 
 def compared(net: Net, layer: Layer) -> bool:
-    """Whether a model must have as many arrays of a layer as this has: a fork's may keep there what it does without
-    here, and one without parameters may be called as one that has some."""
+    """Whether a model must have as many arrays for a layer as the layer has parameters. Not so if it has none: a fork
+    may store arrays for its type that aren't needed here, or another layer of the same name may have parameters."""
     others = any(other.params for other in net.layers if other.name == layer.name)
     return bool(layer.params) or (layer.config.type in BVLC and not others)
 
 
 def load_model(net: Net, params: Sequence[Any], model: pb.NetParameter, source: str = "") -> list[Any]:
-    """`load_blobs` from a NetParameter (already upgraded). Of layers with one name the n-th takes what the n-th there
-    has, for a run to go on as it was; Caffe gives the first what the last has."""
+    """`load_blobs` from an upgraded NetParameter. Of layers with the same name, the n-th takes the parameters of the
+    n-th in the model, so that a run resumes exactly; in Caffe, the first gets those of the last."""
     wanted = {layer.name for layer in net.layers}
     blobs: defaultdict[str, list[list[np.ndarray]]] = defaultdict(list)
     for layer in model.layer:
@@ -73,9 +73,9 @@ def to_model(net: Net, params: Sequence[Any], diffs: Sequence[Any] | None = None
         copy.CopyFrom(layer.config)
         del copy.blobs[:]
         if layer.loss and not copy.loss_weight:
-            copy.loss_weight.extend([1] + [0] * (len(copy.top) - 1))  # Caffe's loss layers write down what they take
+            copy.loss_weight.extend([1] + [0] * (len(copy.top) - 1))  # Caffe's loss layers write down their default
         for decl in layer.params[len(copy.param) :] if all(not decl.learned for decl in layer.params) else ():
-            copy.param.add(lr_mult=float(decl.learned))  # and BatchNorm, that its averages are not learned
+            copy.param.add(lr_mult=float(decl.learned))  # and its BatchNorm writes that its averages aren't learned
         for k, decl in zip(ids, layer.params, strict=True):
             diff = None if diffs is None else in_layer(net, k, decl, diffs[k])
             copy.blobs.append(binary.from_array(in_layer(net, k, decl, params[k]), diff))
@@ -83,12 +83,12 @@ def to_model(net: Net, params: Sequence[Any], diffs: Sequence[Any] | None = None
 
 
 def in_layer(net: Net, k: int, decl: ParamDecl, value: Any) -> np.ndarray:
-    """Parameter k of the net in the shape that a layer of its gives it; one that was cut to another keeps that."""
+    """Parameter k of the net in the shape that a layer using it declares; one cut to another shape keeps that."""
     return np.asarray(value).reshape(_shape(net, k, decl, value))
 
 
 def _shape(net: Net, k: int, decl: ParamDecl, value: Any) -> Shape:
-    """What parameter k is for a layer of its, `value` being what it is in the net, or None."""
+    """The shape of parameter k in a layer that uses it. value: its array in the net, or None."""
     return decl.shape if value is None or np.shape(value) == net.params[k].shape else np.shape(value)
 
 

@@ -121,6 +121,6 @@ def test_layers_that_share_their_averages_each_add_to_them():
 )
 def test_no_gradient_goes_through_labels_and_indices(layer, bottom):
     net = INPUT + ip("a", "x", "a", 3) + ip("one", "x", "one", 1) + f'layer {{ name: "c" {layer} @ }}'
-    with pytest.raises(LayerError, match=f'layer "c" .*bottom "{bottom}" comes from parameters that learn'):
+    with pytest.raises(LayerError, match=f'layer "c" .*bottom "{bottom}" depends on parameters that learn'):
         made(net.replace("@", "")).check_backward()
     made(net.replace("@", "propagate_down: false " * layer.count("bottom"))).check_backward()
