@@ -1,1 +1,1 @@
-"""Numerics that deserve more than one line of JAX: what they compute, their gradients, their fastest forms."""
+"""Numerics that need more than one line of JAX, with their gradients and the fastest forms of both."""

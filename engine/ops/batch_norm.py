@@ -1,6 +1,6 @@
-"""Batch normalisation (Ioffe and Szegedy 2015) and its scale, with gradients that read each blob seldom.
+"""Batch normalisation (Ioffe and Szegedy 2015) and its scale, with gradients that read each blob as rarely as possible.
 
-Blobs x, y (N, C, …); numbers a channel (C).
+Blobs x, y (N, C, …); values per channel (C).
 """
 
 from collections.abc import Callable
@@ -18,7 +18,7 @@ Array = jax.Array
 
 
 class Normalized(NamedTuple):
-    """y, and μ and σ², the batch's, through which no gradient goes."""
+    """y, and the batch's μ and σ², through which no gradient flows."""
 
     y: Array
     mean: Array
@@ -26,7 +26,7 @@ class Normalized(NamedTuple):
 
 
 class _Saved(NamedTuple):
-    """What the gradient needs of the pass. slope: what x − μ is multiplied by."""
+    """What the backward pass needs from the forward pass. slope: the factor of x − μ."""
 
     x: Array
     mean: Array
@@ -38,7 +38,7 @@ class _Saved(NamedTuple):
 
 @partial(jax.custom_vjp, nondiff_argnums=(3, 4))
 def normalize_batch(x: Array, scale: Array | None, shift: Array | None, eps: float, rectify: bool) -> Normalized:
-    """y = (x − μ) / √(σ² + eps) (· scale) (+ shift), and with `rectify` 0 where that is no more than 0."""
+    """y = (x − μ) / √(σ² + eps) (· scale) (+ shift); with `rectify`, 0 where that is not positive."""
     return _normalize_fwd(x, scale, shift, eps, rectify)[0]
 
 
@@ -57,10 +57,10 @@ def _normalize_fwd(
 
 
 def _moments(x: Array) -> tuple[Array, Array]:
-    """μ and σ² (C) of x; a GPU, whose time is that of reading, reads x once for both.
+    """μ and σ² (C) of x. A GPU, whose time goes into reading memory, reads x once for both.
 
-    There they come of the sums of x − p and (x − p)², p being the first item's mean. That is no further than √N σ from
-    the mean of all N, so that σ² is as exact as N units in the last place.
+    There they follow from the sums of x − p and (x − p)², where p is the mean of the first item. p is within √N σ of
+    the mean of all N items, so σ² is exact to N units in the last place.
     """
     m = _values(x)
 
@@ -81,20 +81,20 @@ def _moments(x: Array) -> tuple[Array, Array]:
 def _normalize_bwd(
     eps: float, rectify: bool, saved: _Saved, given: Normalized
 ) -> tuple[Array, Array | None, Array | None]:
-    """dx = (dy − Σ dy / m − ŷ Σ (dy · ŷ) / m) · slope with ŷ = (x − μ) / σ; scale and shift have the same two sums.
+    """dx = (dy − Σ dy / m − ŷ Σ (dy · ŷ) / m) · slope with ŷ = (x − μ) / σ; scale and shift need the same two sums.
 
-    Rectified, dy is cut first, where y would be 0: computed once more, y need not be read.
+    With `rectify`, dy is first set to 0 where y is; y is computed again for this, so that it need not be read.
     """
     x, dy, m = saved.x, given.y, _values(saved.x)
 
     def rectified(channels: int, x: Array, dy: Array) -> Array:
         kept = jnp.where(_scaled(saved, _laid(channels, x), x) > 0, dy, 0 * dy)
-        return kept if channels == 1 else lax.optimization_barrier(kept)  # or each of its readers computes it
+        return kept if channels == 1 else lax.optimization_barrier(kept)  # otherwise each reader computes it again
 
     if rectify:
         dy = of_maps(rectified, x, dy)
     total = sums(lambda _, dy: dy, dy)
-    mean = stored(saved.mean)  # or XLA lays it along x once for both passes, in an array of x's size
+    mean = stored(saved.mean)  # otherwise XLA broadcasts it once for both passes, into an array of x's size
     moment = sums(lambda along, dy, x: dy * (x - along(mean)), dy, x)
 
     def form(channels: int, x: Array, dy: Array) -> Array:
@@ -118,18 +118,18 @@ def _scaled(saved: _Saved, laid: Callable[[Array], Array], x: Array) -> Array:
 
 
 def _laid(channels: int, x: Array) -> Callable[[Array], Array]:
-    """Lays (C) along x's channels, which are in that axis."""
+    """Returns a function that shapes values (C) to be broadcast along axis `channels` of x."""
     return lambda values: along(values, x) if channels == 1 else values
 
 
 def _values(x: Array) -> int:
-    """So many values there are a channel; 1 where there are none."""
+    """The number of values per channel; 1 if there are none."""
     return max(1, x.size // max(1, x.shape[1]))
 
 
 @jax.custom_vjp
 def scale_channels(x: Array, s: Array, b: Array | None) -> Array:
-    """y = x · s (+ b), each channel by its own."""
+    """y = x · s (+ b), with one s and b per channel."""
 
     def form(channels: int, x: Array) -> Array:
         y = x * _laid(channels, x)(s)

@@ -1,4 +1,4 @@
-"""Which box of the ground truth a prior, or a prediction, stands for (Liu et al. 2016, section 2.2)."""
+"""Matches priors or predicted boxes with boxes of the ground truth (Liu et al. 2016, section 2.2)."""
 
 import jax
 import jax.numpy as jnp
@@ -6,25 +6,26 @@ import jax.numpy as jnp
 Array = jax.Array
 
 NONE, OUTSIDE = -1, -2
-"""In place of the number of a box of the ground truth: matched by none; left out for lying partly outside."""
+"""Stand in place of a ground-truth box's number: not matched; left out because the box lies partly outside."""
 
 LEAST = 1e-6
-"""Overlaps up to this are none."""
+"""Overlaps up to this count as none."""
 
 
 def match(
     overlaps: Array, group: Array, groups: int, threshold: float | None, outside: Array | None = None
 ) -> tuple[Array, Array]:
-    """The row of the ground truth that each box of each group is matched with (groups, P), and its largest overlap.
+    """The ground-truth row that each box of each group is matched with, and its largest overlap: both (groups, P).
 
-    overlaps (G, P): of each row of the ground truth with the P boxes of its group. group (G): a row's group, such as
-    its picture; `groups` for a row that does not count. First each row takes, best overlap first, the box that it
-    overlaps most of those not taken; then, where `threshold` is given, each box left takes the row that it overlaps
-    most, if by at least that. outside (groups, P): boxes that take no part.
+    overlaps (G, P): of each ground-truth row with the P boxes of its group. group (G): a row's group, such as its
+    picture; `groups` for a row that does not count. outside (groups, P): boxes that are left out.
+
+    First each row, best overlap first, takes the free box that it overlaps most. Then, if `threshold` is given, each
+    remaining box takes the row that it overlaps most, if that overlap is at least `threshold`.
     """
     rows, boxes = overlaps.shape
     counts = group < groups
-    start = jnp.full((groups + 1, boxes), NONE)  # the last is of the rows that do not count
+    start = jnp.full((groups + 1, boxes), NONE)  # the last one is for rows that do not count
     if outside is not None:
         there = jnp.zeros(groups + 1, bool).at[group].set(True)[:groups]
         start = start.at[:groups].set(jnp.where(outside & there[:, None], OUTSIDE, NONE))

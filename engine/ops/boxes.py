@@ -11,17 +11,17 @@ Array = jax.Array
 CodeType = pb.PriorBoxParameter.CodeType
 
 TABLE = 1024
-"""Boxes a row whose overlaps `suppress` keeps all at once."""
+"""Up to this many boxes per row, `suppress` computes the overlaps of all pairs at once."""
 
 
 def area(boxes: Array) -> Array:
-    """Width · height of boxes (…, 4); 0 for one whose corners are the wrong way round."""
+    """Width · height of boxes (…, 4); 0 if a box's corners are the wrong way round."""
     width, height = boxes[..., 2] - boxes[..., 0], boxes[..., 3] - boxes[..., 1]
     return jnp.where((width < 0) | (height < 0), 0, width * height)
 
 
 def overlap(a: Array, b: Array) -> Array:
-    """Intersection over union of boxes a (…, 4) and b (…, 4), which are broadcast; 0 where they have none."""
+    """Intersection over union of boxes a (…, 4) and b (…, 4), which are broadcast; 0 if they don't intersect."""
     width = jnp.minimum(a[..., 2], b[..., 2]) - jnp.maximum(a[..., 0], b[..., 0])
     height = jnp.minimum(a[..., 3], b[..., 3]) - jnp.maximum(a[..., 1], b[..., 1])
     common = width * height
@@ -29,10 +29,10 @@ def overlap(a: Array, b: Array) -> Array:
 
 
 def decode(code: CodeType, offsets: Array, priors: Array, variances: Array | float) -> Array:
-    """The boxes (…, 4) that `offsets` (…, 4), in units of `variances`, say beside `priors` (…, 4) (Liu et al. 2016).
+    """The boxes (…, 4) that `offsets` (…, 4), in units of `variances`, give for `priors` (…, 4) (Liu et al. 2016).
 
-    CORNER: the corners' offsets. CORNER_SIZE: these, as parts of the prior's width and height. CENTER_SIZE: the
-    centre's, likewise, and the logarithms of how much wider and higher the box is.
+    CORNER: offsets of the corners. CORNER_SIZE: the same, relative to the prior's width and height. CENTER_SIZE: offset
+    of the centre, relative likewise, and the logarithms of the ratios of the box's width and height to the prior's.
     """
     d = variances * offsets
     if code == pb.PriorBoxParameter.CORNER:
@@ -46,10 +46,10 @@ def decode(code: CodeType, offsets: Array, priors: Array, variances: Array | flo
 
 
 def decode_outline(offsets: Array, priors: Array, variances: Array) -> Array:
-    """The outlines (…, 8) or (…, 5) that `offsets` of that shape, in units of `variances`, say beside `priors` (…, 4).
+    """The outlines (…, 8) or (…, 5) that `offsets` of that shape, in units of `variances`, give for `priors` (…, 4).
 
-    8: the corners x1, y1 … x4, y4 of a polygon, from the prior's own, from the upper left on clockwise. 5: two corners
-    of a rotated box, from the prior's centre, and its height, as a logarithm (TextBoxes++, Liao et al. 2018).
+    8: the corners x1, y1 … x4, y4 of a polygon, relative to the prior's, clockwise from the upper left. 5: two corners
+    of a rotated box, relative to the prior's centre, and its height, as a logarithm (TextBoxes++, Liao et al. 2018).
     """
     size = priors[..., 2:] - priors[..., :2]
     points = offsets[..., : offsets.shape[-1] // 4 * 4]
@@ -61,7 +61,7 @@ def decode_outline(offsets: Array, priors: Array, variances: Array) -> Array:
 
 
 def encode(code: CodeType, boxes: Array, priors: Array, variances: Array | float) -> Array:
-    """The offsets (…, 4) of `boxes` from `priors`, in units of `variances`: what `decode` takes."""
+    """The inverse of `decode`: the offsets (…, 4) of `boxes` from `priors`, in units of `variances`."""
     if code == pb.PriorBoxParameter.CORNER:
         return (boxes - priors) / variances
     size = priors[..., 2:] - priors[..., :2]
@@ -79,11 +79,12 @@ def suppress(
     enough: int | None = None,
     share: Callable[[Array, Array], Array] = overlap,
 ) -> Array:
-    """Which of `boxes` (C, K, 4), best first, are kept (C, K): those that overlap none kept before by over `threshold`.
+    """Non-maximum suppression of `boxes` (C, K, 4), best first. Returns which ones are kept (C, K): those that overlap
+    no box kept before them by more than `threshold`.
 
-    Only those that are `usable` (C, K) take part. With `eta` below 1 a threshold above 0.5 is multiplied by it with
-    each box that is kept. Boxes behind the `enough`-th that every row keeps are not looked at. share: how far a box
-    overlaps those kept before it, which come second.
+    Only boxes that are `usable` (C, K) take part. With `eta` below 1, a threshold above 0.5 is multiplied by it for
+    each box that is kept. The search stops when every row has kept `enough` boxes. share: computes the overlap of a
+    box with those kept before it, its second argument.
     """
     most = boxes.shape[1]
     if not most:
@@ -93,7 +94,7 @@ def suppress(
         box = jax.lax.dynamic_index_in_dim(boxes, i, 1)
         return ~(share(box, boxes) <= limit[:, None])
 
-    if eta == 1 and most <= TABLE:  # all pairs at once: ten times as fast, as long as they fit the cache
+    if eta == 1 and most <= TABLE:  # all pairs at once: ten times as fast, as long as they fit into the cache
         table = ~(share(boxes[:, :, None], boxes[:, None]) <= threshold)
         rows = jnp.moveaxis(table, 1, 0)
 

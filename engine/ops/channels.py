@@ -1,8 +1,8 @@
-"""Where the channels are: blobs are (N, C, …), and what is fast on a CPU has them last, (N, …, C).
+"""Memory layout: blobs are channels-first, (N, C, …), but a CPU is fastest with channels last, (N, …, C).
 
-The forms that want them last transpose what they are given and what they return. Two such transpositions in a row
-cancel, and with element-wise operations between them XLA makes one loop of all, which reads and writes channels last: a
-net of such forms computes channels last from the first of them to the last, while no layer knows.
+Forms that want channels last transpose their arguments and results. Two such transpositions in a row cancel; if there
+are element-wise operations between them, XLA fuses all into one loop that reads and writes channels last. A net of such
+forms thus computes channels-last from the first of them to the last, and no layer needs to know.
 """
 
 from collections.abc import Callable
@@ -27,9 +27,9 @@ def first(x: Array) -> Array:
 
 
 def where_fastest(form: Callable[..., Array], *blobs: Array) -> Array:
-    """`form(axis, *blobs)` → a blob, with the channels in that axis of all: where this platform has them fastest.
+    """Calls `form(axis, *blobs)`, which returns a blob, with all channels in the `axis` that is fastest here.
 
-    On a CPU that is where the convolutions have them. Not differentiable: for the two sides of a custom gradient.
+    On a CPU that is the axis that convolutions use. Not differentiable: for the two sides of a custom gradient.
     """
     if not onednn_proof.passed():
         return form(1, *blobs)
@@ -42,13 +42,13 @@ def where_fastest(form: Callable[..., Array], *blobs: Array) -> Array:
 
 
 def stored(x: Array) -> Array:
-    """x, which a CPU writes to memory before several read it. A GPU computes what is cheap anew for each of them."""
+    """x, materialized on a CPU before several operations read it. A GPU computes what is cheap again for each."""
     made: Array = platform.dependent(x, cpu=lax.optimization_barrier, default=lambda x: x)
     return made
 
 
 def of_maps(form: Callable[..., Array], *blobs: Array) -> Array:
-    """`where_fastest` for blobs that convolutions may stand beside, (N, C, H, W); others as they are."""
+    """`where_fastest` for blobs (N, C, H, W), which may be next to convolutions; others keep their layout."""
     return where_fastest(form, *blobs) if blobs[0].ndim == 4 else form(1, *blobs)
 
 
@@ -58,15 +58,16 @@ def rows(x: Array) -> Array:
 
 
 def along(values: Array, x: Array) -> Array:
-    """values (C), shaped to be broadcast against x (N, C, …)."""
+    """values (C), reshaped to be broadcast against x (N, C, …)."""
     return values.reshape(-1, *(1,) * (x.ndim - 2))
 
 
 def sums(form: Callable[..., Array], *blobs: Array) -> Array:
-    """(C,): Σ over all but the channels of `form(along, *blobs)`, element-wise; along(v) lays v (C) along the channels.
+    """(C,): Σ of `form(along, *blobs)` over all axes but the channels. form: element-wise; along(v) shapes v (C) to be
+    broadcast along the channels.
 
-    Not differentiable, as `where_fastest`. The barrier is for XLA, which else sums what a blob was transposed from, and
-    copies it for that.
+    Not differentiable, like `where_fastest`. Without the barrier, XLA would sum the array that the first blob was
+    transposed from, and copy it for that.
     """
 
     def plain(*blobs: Array) -> Array:

@@ -1,14 +1,14 @@
 """Convolution and its transpose, for any number of spatial axes.
 
-Both are made of the same three products, as in Caffe: y from (x, w), the gradient of x from (dy, w), and the gradient
-of w from (x, dy). Deconvolution is the second of them; its gradients are the first and the third.
+As in Caffe, both consist of the same three products: y from (x, w), the gradient of x from (dy, w), and the gradient
+of w from (x, dy). Deconvolution is the second of them, and its gradients are the first and the third.
 
 Arrays: x (N, C, *in), w (M, C / groups, *kernel), b (M), y (N, M, *out).
 
-Each product has a form a platform: that of `convolution_xla`; on a CPU that of `convolution_onednn`, where it was
-proved to work there (`onednn_proof`), or that of `convolution_cpu`.
+Each product has one form per platform. On a CPU it is that of `convolution_onednn` if oneDNN is proved to work there
+(`onednn_proof`), else that of `convolution_cpu`; elsewhere, and for what neither of these takes, `convolution_xla`.
 
-Each product is a `jax.jit` of its own, so that layers of the same sizes are traced and lowered once; XLA inlines it.
+Each product is its own `jax.jit`, so that layers of the same sizes are traced and lowered once; XLA inlines it.
 """
 
 from functools import partial
@@ -28,7 +28,8 @@ Array = jax.Array
 Operands = tuple[Array, Array, Array | None]
 
 WIDE = 64
-"""Kernels longer along an axis are laid out by one gather: every tap would be an operation to compile."""
+"""Along an axis where the kernel is longer, one gather lays out its taps, each of which would else be an operation to
+compile."""
 
 
 @partial(jax.custom_vjp, nondiff_argnums=(3, 4))
@@ -98,21 +99,21 @@ def weight_gradient(x: Array, dy: Array, w_shape: tuple[int, ...], window: Windo
 
 
 def _cpu_forms(x: Array | jax.ShapeDtypeStruct, w_shape: tuple[int, ...], window: Window, groups: int) -> ModuleType:
-    """What computes such a convolution on a CPU."""
+    """The module that computes such a convolution on a CPU."""
     if convolution_onednn.fits(x.shape, x.dtype, w_shape, window, groups) and onednn_proof.passed():
         return convolution_onednn
     return convolution_cpu if convolution_cpu.takes(x.shape[1], w_shape, groups) else convolution_xla
 
 
 def _by_platform(product: str, cpu: ModuleType, *arrays: Array | None, **given: Any) -> Array:
-    """One of the three products, by name, of the forms of the platform."""
+    """One of the three products, by name, in the platform's form."""
     on_cpu, default = (partial(getattr(forms, product), **given) for forms in (cpu, convolution_xla))
     made: Array = platform.dependent(*arrays, cpu=platform.widened(on_cpu), default=default)
     return made
 
 
 def columns(x: Array, window: Window) -> Array:
-    """x (N, C, *in) → (N, C · count(kernel), *out): the elements under the kernel, channel by channel in scan order."""
+    """im2col: x (N, C, *in) → (N, C · count(kernel), *out), the elements under the kernel, by channel in scan order."""
     x = lax.pad(x, jnp.zeros((), x.dtype), [(0, 0, 0)] * 2 + [(p, p, 0) for p in window.pad])
     outputs = window.outputs(tuple(n - 2 * p for n, p in zip(x.shape[2:], window.pad, strict=True)))
     for i, (kernel, stride, dilation) in enumerate(zip(window.kernel, window.stride, window.dilation, strict=True)):

@@ -1,8 +1,8 @@
-"""The forms of a convolution's three products that are fast on a CPU, where XLA's own are slow for some of them.
+"""Forms of a convolution's three products that are fast on a CPU, where some of XLA's own are slow.
 
-Pointwise kernels are matrix products. Groups are computed one by one, and where every channel is a group of its own the
-taps are multiplied and added. A weight gradient is a product with columns laid out along the last axis only: wide
-enough for the product, without the memory of all columns. Arrays and names are those of `engine.ops.convolution`.
+Pointwise kernels become matrix products. Groups are computed one by one; depthwise convolutions multiply and add the
+taps. A weight gradient is a matrix product in which the taps are laid out along the last axis only: wide enough for the
+product, without the memory that all columns would take. Arrays and names are those of `engine.ops.convolution`.
 """
 
 from collections.abc import Sequence
@@ -20,14 +20,15 @@ from engine.ops.window import Window
 Array = jax.Array
 
 FEW = 121
-"""Kernels of more elements, and more groups, are left to XLA: every one would be an operation to compile."""
+"""Larger kernels, and more groups, are left to XLA: each element or group would be an operation to compile."""
 
 MIDDLING = range(5, 48)
-"""Input channels for which XLA's weight gradient is the faster (0.4 to 0.7 of the time of products, 2 cores, AVX2)."""
+"""Numbers of input channels for which XLA's weight gradient is faster (0.4 to 0.7 of the time of matrix products;
+2 cores, AVX2)."""
 
 
 def takes(channels: int, w_shape: Sequence[int], groups: int) -> bool:
-    """Whether these forms are for a convolution of so many input channels and groups."""
+    """Whether these forms suit a convolution with that many input channels and groups."""
     return groups <= FEW or _depthwise(channels, w_shape, groups)
 
 
@@ -47,7 +48,7 @@ def _product(x: Array, w: Array, window: Window, groups: int) -> Array:
 
 
 def input_gradient(dy: Array, w: Array, x_shape: Sequence[int], window: Window, groups: int) -> Array:
-    """The convolution of dy, with stride − 1 zeros put between its elements, with the flipped kernel."""
+    """The convolution of dy, with stride − 1 zeros between its elements, with the flipped kernel."""
     inputs = x_shape[2:]
     ends = [
         (extent - 1 - pad, size + pad - (outputs - 1) * stride - 1, stride - 1)
@@ -89,16 +90,16 @@ def weight_gradient(x: Array, dy: Array, w_shape: Sequence[int], window: Window,
 
 
 def _row_products(x: Array, dy: Array, window: Window) -> Array:
-    """One product for each offset along all axes but the last, whose offsets are laid side by side."""
+    """One matrix product for each offset along all axes but the last; offsets along the last lie side by side."""
     channels_last = jnp.moveaxis(_fit(x, [(p, p, 0) for p in window.pad]), 1, -1)
     last = len(window.kernel) - 1
     rows = [_tap(channels_last, window, {last: k}, first=1) for k in range(window.kernel[last])]
     laid = jnp.concatenate(rows, -1)
-    outer = _rows(jnp.moveaxis(dy, 1, -1))
+    outer = channels.rows(jnp.moveaxis(dy, 1, -1))
     products = []
     for offset in product(*map(range, window.kernel[:last])):
         tap = _tap(laid, window, dict(enumerate(offset)), first=1)
-        products.append(_rows(tap).T @ outer)
+        products.append(channels.rows(tap).T @ outer)
     by_tap = jnp.stack(products).reshape(*window.kernel, x.shape[1], dy.shape[1])
     return jnp.moveaxis(by_tap, (-1, -2), (0, 1))
 
@@ -109,7 +110,7 @@ def _transposed(x: Array, dy: Array, w_shape: Sequence[int], window: Window) -> 
 
 
 def _scaled_taps(fitted: Array, w: Array, window: Window) -> Array:
-    """Σ over k of w[:, 0, k] · the k-th tap: every channel by its own kernel, or by several."""
+    """Σ over k of w[:, 0, k] · the k-th tap: each channel has its own kernel, or several."""
     channels = fitted.shape[1]
     taps = _taps(fitted, window)
     scales = w.reshape(channels, -1, len(taps))
@@ -120,12 +121,12 @@ def _scaled_taps(fitted: Array, w: Array, window: Window) -> Array:
 
 
 def _taps(fitted: Array, window: Window) -> list[Array]:
-    """What each element of the kernel meets, in scan order: (N, C, *out) of a padded input."""
+    """The taps (N, C, *out) of a padded input: the inputs that each kernel element multiplies, in scan order."""
     return [_tap(fitted, window, dict(enumerate(offset))) for offset in product(*map(range, window.kernel))]
 
 
 def _tap(fitted: Array, window: Window, offsets: dict[int, int], first: int = 2) -> Array:
-    """What the kernel's element at `offsets` (of each spatial axis named) meets; `first` is the first spatial axis."""
+    """The inputs under the kernel element at `offsets` (by spatial axis; others stay whole). first: spatial axis 0."""
     start, stop, stride = [0] * fitted.ndim, list(fitted.shape), [1] * fitted.ndim
     for i, k in offsets.items():
         axis = first + i
@@ -141,16 +142,12 @@ def _fit(x: Array, ends: Sequence[tuple[int, int, int]]) -> Array:
 
 
 def _thin(x: Array, window: Window) -> Array:
-    """The elements that a pointwise kernel meets."""
+    """The inputs that a pointwise kernel multiplies."""
     return _tap(_fit(x, [(p, p, 0) for p in window.pad]), window, dict.fromkeys(range(len(window.kernel)), 0))
 
 
 def _flat(x: Array) -> Array:
     return x.reshape(*x.shape[:2], prod(x.shape[2:]))
-
-
-def _rows(x: Array) -> Array:
-    return x.reshape(prod(x.shape[:-1]), x.shape[-1])
 
 
 def _unflat(x: Array, spatial: Sequence[int]) -> Array:

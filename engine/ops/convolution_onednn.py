@@ -1,19 +1,20 @@
-"""The forms of a convolution's three products that call oneDNN, for two spatial axes and float32.
+"""Forms of a convolution's three products that call oneDNN, for two spatial axes and float32.
 
-Everything is computed channels last; `engine.ops.channels` says at what cost. oneDNN's call goes forward only: the
-gradient of x is a forward convolution with the flipped kernel. 1×1 without pad is a product of rows: the gradient of x
-always (0.7 to 1.0 of the convolution's time), y where the map is small or thinned out (0.7 at 7×7). Elsewhere y gains
-nothing by it, and XLA computes what comes before twice: as a map for others, as rows for the product.
+Everything is computed channels-last; see `engine.ops.channels` for the cost. oneDNN offers only the forward
+convolution, so the gradient of x is a forward convolution with the flipped kernel. A 1×1 kernel without pad is a matrix
+product: always for the gradient of x (0.7 to 1.0 of the convolution's time), and for y if the map is small or strided
+(0.7 at 7×7). For other y it gains nothing, and XLA would compute the input twice: as a map for others, and as rows for
+the product.
 
-The gradient of w has five forms, by what was fastest on 2 cores with AVX-512, where products of squares reach 440
-GFLOP/s:
+The gradient of w has five forms, chosen by what was fastest on 2 cores with AVX-512, where products of square matrices
+reach 440 GFLOP/s:
 
 | kernel | form | why |
 |---|---|---|
-| of one channel a group | sums of products of blobs | there is no product of matrices in it |
-| 1×1 without pad | one product of rows | 350–450: it is nothing else |
+| depthwise | sums of products of blobs | it contains no matrix product |
+| 1×1 without pad | one matrix product | 350–450 GFLOP/s: it is nothing else |
 | 3×3, stride 1, 32 channels, 28×28 or more | Winograd's F(4,3) | 4 times fewer multiplications; less on small maps |
-| 3×3, 48 channels or more on both sides | a product a tap | the rows are long enough for products |
+| 3×3, 48 channels or more on both sides | a matrix product per tap | the rows are long enough for products |
 | others | a forward convolution of x by dy, batch and channels swapped | few channels, or many taps |
 
 Arrays and names are those of `engine.ops.convolution`.
@@ -38,20 +39,20 @@ Pair = tuple[int, int]
 PLAIN: Pair = (1, 1)
 
 FEW = 64
-"""More groups are left to other forms: the gradient of each one's weights is a call of its own."""
+"""More groups are left to other forms: the weight gradient of each group is a separate call."""
 
 TAPS = 25
-"""Where every channel is a group, kernels of more elements are left to other forms, too: each is an operation."""
+"""Depthwise kernels with more elements are left to other forms too: each element is an operation."""
 
 SMALL = 100
-"""Elements of a map, of which no more are a small one."""
+"""A map is small up to this many elements."""
 
 PARTS = 8
-"""Parts of a batch that are added element by element, before the sum over rows."""
+"""The number of parts of a batch that are added element by element before the sum over rows."""
 
 
 def fits(x_shape: Sequence[int], dtype: Any, w_shape: Sequence[int], window: Window, groups: int) -> bool:
-    """Whether these forms compute such a convolution, and faster than those of `convolution_cpu`."""
+    """Whether these forms can compute such a convolution, and are faster than those of `convolution_cpu`."""
     if len(window.kernel) != 2 or dtype not in (jnp.float32, jnp.bfloat16) or prod(x_shape) == 0:
         return False
     by_channel = 1 < groups == x_shape[1]
@@ -70,9 +71,9 @@ def forward(x: Array, w: Array, b: Array | None, window: Window, groups: int) ->
 
 
 def _padded(x: Array, pads: list[Pair], window: Window) -> tuple[Array, list[Pair]]:
-    """x (N, H, W, C) and what is left for oneDNN to pad: all of it or nothing.
+    """x (N, H, W, C) and the pads that are left to oneDNN: all of them or none.
 
-    Where a window may lie in nothing but padding, oneDNN's kernels read outside of x, and now and then that is a crash.
+    If a window may lie entirely in padding, oneDNN's kernels read outside of x, which occasionally crashes.
     """
     sizes = zip(x.shape[1:3], window.extent, pads, strict=True)
     if all(max(pad) < extent <= size for size, extent, pad in sizes):
@@ -81,7 +82,7 @@ def _padded(x: Array, pads: list[Pair], window: Window) -> tuple[Array, list[Pai
 
 
 def input_gradient(dy: Array, w: Array, x_shape: Sequence[int], window: Window, groups: int) -> Array:
-    """The convolution of dy, with stride − 1 zeros put between its elements, with the flipped kernel."""
+    """The convolution of dy, with stride − 1 zeros between its elements, with the flipped kernel."""
     ends = [
         (extent - 1 - pad, size + pad - (outputs - 1) * stride - 1, stride - 1)
         for extent, pad, size, outputs, stride in zip(
@@ -92,7 +93,7 @@ def input_gradient(dy: Array, w: Array, x_shape: Sequence[int], window: Window, 
         made = onednn.product(rows(last(dy)), lax.squeeze(w, (2, 3))).reshape(dy.shape[0], *dy.shape[2:], x_shape[1])
         return first(_fit(made, ends))
     kernel = "IOHW"
-    if groups > 1:  # within each group outputs take the place of inputs
+    if groups > 1:  # within each group, outputs and inputs change places
         w, kernel = w.reshape(groups, -1, *w.shape[1:]).swapaxes(1, 2).reshape(x_shape[1], -1, *w.shape[2:]), "OIHW"
     if window.kernel != (1, 1):
         w = lax.rev(w, (2, 3))
@@ -118,7 +119,7 @@ def weight_gradient(x: Array, dy: Array, w_shape: Sequence[int], window: Window,
 
 
 def _weight_gradient(x: Array, dy: Array, window: Window) -> Array:
-    """x and dy with channels last."""
+    """The gradient of w, not grouped, from x and dy with channels last."""
     if _pointwise(window, 1):
         return _products_by_tap(x, dy, window)
     if window.kernel == (3, 3) and window.dilation == PLAIN:
@@ -130,9 +131,9 @@ def _weight_gradient(x: Array, dy: Array, window: Window) -> Array:
 
 
 def _swapped(x: Array, dy: Array, window: Window) -> Array:
-    """A forward convolution: its batch are x's channels, its channels the batch, its kernel dy.
+    """A forward convolution whose batch is x's channels, whose channels are the batch, and whose kernel is dy.
 
-    Stride and dilation change places too. The image is transposed in memory: see `onednn.convolution`.
+    Stride and dilation change places too. The image has to be transposed in memory: see `onednn.convolution`.
     """
     made = onednn.convolution(
         _fit(x, [(p, p, 0) for p in window.pad]).transpose(3, 1, 2, 0),
@@ -145,7 +146,7 @@ def _swapped(x: Array, dy: Array, window: Window) -> Array:
 
 
 def _products_by_tap(x: Array, dy: Array, window: Window) -> Array:
-    """For each element of the kernel the product of dy's rows with those of x that the element meets."""
+    """For each kernel element, the matrix product of dy's rows with the rows of x under that element."""
     fitted, outer = _fit(x, [(p, p, 0) for p in window.pad]), rows(dy)
     taps = [_tap(fitted, offset, dy.shape[1:3], window) for offset in np.ndindex(*window.kernel)]
     made = [onednn.product(outer, rows(tap), transposed="a") for tap in taps]
@@ -153,10 +154,10 @@ def _products_by_tap(x: Array, dy: Array, window: Window) -> Array:
 
 
 def _sums_by_tap(x: Array, dy: Array, window: Window) -> Array:
-    """Every channel is a group of its own: for each element of the kernel the sum of dy times what it meets.
+    """For a depthwise kernel: for each element, the sum of dy times the inputs under it.
 
-    A sum of products over rows is a slow loop; one over parts of the batch goes along the channels. The barrier keeps
-    the two apart.
+    A sum of products over rows is a slow loop; a sum over parts of the batch runs along the channels. The barrier keeps
+    XLA from merging the two sums.
     """
     parts = min(PARTS, x.shape[0])
     more = (0, -x.shape[0] % parts, 0)
@@ -174,7 +175,7 @@ def _sums_by_tap(x: Array, dy: Array, window: Window) -> Array:
 
 
 def _tap(fitted: Array, offset: tuple[int, int], outputs: Sequence[int], window: Window) -> Array:
-    """What the kernel's element at `offset` meets of x (N, H, W, C), padded."""
+    """The part of a padded x (N, H, W, C) under the kernel element at `offset`."""
     steps = zip(offset, outputs, window.stride, window.dilation, strict=True)
     (a, b, s), (c, d, t) = ((k * e, k * e + (n - 1) * stride + 1, stride) for k, n, stride, e in steps)
     return fitted[:, a:b:s, c:d:t]
@@ -204,7 +205,7 @@ _OUTPUT = np.array(
 
 
 def _winograd(x: Array, dy: Array, window: Window) -> Array:
-    """dw = Gᵀ [Σ over tiles of (A dy Aᵀ) ⊗ (Bᵀ x B)] G, the sums as 36 products over the rows of tiles of 4×4."""
+    """dw = Gᵀ [Σ over tiles of (A dy Aᵀ) ⊗ (Bᵀ x B)] G; the sums are 36 matrix products over the rows of 4×4 tiles."""
     tiles = [-(-n // 4) for n in dy.shape[1:3]]
     sizes = list(zip(tiles, window.pad, x.shape[1:3], dy.shape[1:3], strict=True))
     data = lax.optimization_barrier(_fit(x, [(p, 4 * t + 2 - n - p, 0) for t, p, n, _ in sizes]))
@@ -216,9 +217,10 @@ def _winograd(x: Array, dy: Array, window: Window) -> Array:
 
 
 def _transformed(matrix: np.ndarray, x: Array, tiles: list[int]) -> Array:
-    """T d Tᵀ for every tile d of x (N, H, W, C), the next one 4 elements further: (36, N · tiles, C).
+    """T d Tᵀ for every tile d of x (N, H, W, C), tiles being 4 elements apart: (36, N · tiles, C).
 
-    Each factor is one array of all its rows: an array a row, or a pair of them, took 4 times longer to compile.
+    Each factor is a single array of all its rows: one array per row, or per pair of rows, took 4 times longer to
+    compile.
     """
     size = range(matrix.shape[1])
     high, wide = (4 * (t - 1) + 1 for t in tiles)
@@ -228,13 +230,13 @@ def _transformed(matrix: np.ndarray, x: Array, tiles: list[int]) -> Array:
 
 
 def _combined(scales: np.ndarray, parts: list[Array]) -> Array:
-    """Σ scale · part. A scale of 0 or 1 is no operation."""
+    """Σ scale · part. Scales of 0 and 1 take no operation."""
     terms = [part if scale == 1 else scale * part for scale, part in zip(scales, parts, strict=True) if scale]
     return sum(terms[1:], terms[0])
 
 
 def _pointwise(window: Window, groups: int) -> bool:
-    """Whether it is one product of rows with a matrix."""
+    """Whether the convolution is a single matrix product."""
     return window.kernel == (1, 1) and window.pad == (0, 0) and groups == 1
 
 

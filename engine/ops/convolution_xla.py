@@ -1,8 +1,8 @@
-"""The forms of a convolution's three products that leave all to XLA, as on a GPU, where cuDNN computes them.
+"""Forms of a convolution's three products that leave the work to XLA, which calls cuDNN on a GPU.
 
-A few groups are computed one by one: cuDNN has none of its fast kernels for them. On an H200, AlexNet's convolutions of
-two groups took 1.4 of the 1.9 ms of a pass of 64 pictures (TF32): kernels that use no tensor cores, between transposes
-of their own. Arrays and names are those of `engine.ops.convolution`.
+A few groups are computed one by one, since cuDNN has no fast kernels for grouped convolutions. On an H200, AlexNet's
+convolutions with two groups took 1.4 of the 1.9 ms of a pass of 64 pictures (TF32), in kernels without tensor cores
+between transposes of their own. Arrays and names are those of `engine.ops.convolution`.
 """
 
 from collections.abc import Callable, Sequence
@@ -17,7 +17,7 @@ from engine.ops.window import Window
 Array = jax.Array
 
 FEW = 4
-"""More groups are left to cuDNN, which then has less to do in each than a call takes."""
+"""More groups are left to cuDNN: each then has less work than the overhead of a call."""
 
 
 def forward(x: Array, w: Array, b: Array | None, window: Window, groups: int) -> Array:
@@ -47,7 +47,7 @@ def weight_gradient(x: Array, dy: Array, w_shape: Sequence[int], window: Window,
 def apart(
     product: Callable[[Array, Array], Array], groups: int, a: tuple[Array, int], b: tuple[Array, int], *, joined: int
 ) -> Array:
-    """The `product` of each group's part of two arrays, each cut along its axis: laid side by side along `joined`."""
+    """Applies `product` to each group's parts of two arrays, split along their axes; concatenates along `joined`."""
     pairs = zip(*(jnp.split(array, groups, axis) for array, axis in (a, b)), strict=True)
     return jnp.concatenate([product(*pair) for pair in pairs], joined)
 

@@ -1,19 +1,19 @@
-"""Connectionist temporal classification: how probable a row of labels is, and which row is the most probable."""
+"""Connectionist temporal classification: the likelihood of a sequence of labels, and the most probable path."""
 
 import jax
 import jax.numpy as jnp
 from jax import Array
 
 NEVER = -1e30
-"""The logarithm of a probability of 0, small enough for float32 and finite, so that no difference is NaN."""
+"""Stands for ln 0: small enough for float32, and finite, so that no difference is NaN."""
 
 
 def log_likelihood(scores: Array, labels: Array, counts: Array, lengths: Array, blank: int, merge: bool) -> Array:
-    """ln p(labels | x) of each item, (N,); about `NEVER` where its steps are too few for its labels.
+    """ln p(labels | x) of each item, (N,); about `NEVER` if an item has too few steps for its labels.
 
-    The forward variables of Graves et al. 2006, §4.1, over the labels with a blank before, between and behind them.
-    scores: ln y (T, N, C). labels (N, L): integers, the first counts (N,) of each row. lengths (N,): steps that count.
-    merge: the same label in neighbouring steps is one; else each is one.
+    Computes the forward variables of Graves et al. 2006, §4.1, over the labels with a blank before, between and after
+    them. scores: ln y (T, N, C). labels (N, L): integers, of which the first counts (N,) of each row are used. lengths
+    (N,): steps used. merge: whether the same label in neighbouring steps is one label; else each step has its own.
     """
     steps, items, classes = scores.shape
     padded = jnp.full((items, 2 * labels.shape[1] + 1), blank).at[:, 1::2].set(labels)
@@ -42,9 +42,9 @@ def log_likelihood(scores: Array, labels: Array, counts: Array, lengths: Array, 
 
 
 def best_path(scores: Array, lengths: Array, blank: int, merge: bool) -> tuple[Array, Array]:
-    """The labels of each item's most probable path, blanks left out: (N, T), −1 behind them; and their number (N,).
+    """The labels of each item's most probable path without blanks, (N, T), filled up with −1; and their number (N,).
 
-    scores (T, N, C), of which the first lengths (N,) steps count. merge: as in `log_likelihood`.
+    scores (T, N, C), of which the first lengths (N,) steps are used. merge: as in `log_likelihood`.
     """
     ids = jnp.argmax(scores, axis=2).T
     new = ids != jnp.roll(ids, 1, axis=1)
@@ -54,7 +54,7 @@ def best_path(scores: Array, lengths: Array, blank: int, merge: bool) -> tuple[A
 
 
 def packed(labels: Array, kept: Array) -> tuple[Array, Array]:
-    """The labels (N, L) that are kept, moved to the front of their rows, −1 behind them; and their number (N,)."""
+    """The labels (N, L) that are `kept`, moved to the front of their rows, with −1 after them; their number (N,)."""
     order = jnp.argsort(~kept, axis=1, stable=True)
     counts = jnp.sum(kept, axis=1)
     moved = jnp.take_along_axis(labels, order, axis=1)
@@ -62,9 +62,10 @@ def packed(labels: Array, kept: Array) -> tuple[Array, Array]:
 
 
 def edit_distances(a: Array, a_counts: Array, b: Array, b_counts: Array) -> Array:
-    """Levenshtein's distance of the first a_counts labels of each row of a (N, A) to those of b (N, B): (N,).
+    """The Levenshtein distance of the first a_counts labels of each row of a (N, A) to those of b (N, B): (N,).
 
-    Row by row of the table; along a row the least over all insertions is a running minimum of value − column.
+    Computed row by row of the table; along a row, the minimum over all insertions is a running minimum of
+    value − column.
     """
     columns = jnp.arange(b.shape[1] + 1)
     first = jnp.broadcast_to(columns, (a.shape[0], len(columns)))

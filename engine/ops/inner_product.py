@@ -1,7 +1,7 @@
-"""The product of rows with a matrix of weights, x Wᵀ.
+"""The product of rows with a weight matrix, x Wᵀ.
 
-For few rows its time is that of reading weights which no cache holds, and XLA reads them slowly, or lays them out anew,
-unless they are the factor before: (W xᵀ)ᵀ. oneDNN is faster from some rows on. On 2 cores with AVX-512, ms:
+For few rows, it takes as long as reading the weights, which fit into no cache. XLA reads them slowly, or copies them to
+another layout, unless they are the first factor: (W xᵀ)ᵀ. For more rows, oneDNN is faster. On 2 cores with AVX-512, ms:
 
 | W | rows | XLA: x Wᵀ | XLA: (W xᵀ)ᵀ | oneDNN: x Wᵀ | oneDNN: (W xᵀ)ᵀ |
 |---|---|---|---|---|---|
@@ -15,7 +15,7 @@ unless they are the factor before: (W xᵀ)ᵀ. oneDNN is faster from some rows 
 | | 128 | 14.1 | 11.8 | 11.7 | 11.2 |
 | (500, 800) | 64 | 0.20 | 0.16 | 0.17 | 0.17 |
 
-The gradients' products take XLA no longer than oneDNN.
+For the products of the gradients, XLA is as fast as oneDNN.
 """
 
 from collections.abc import Callable
@@ -31,13 +31,13 @@ Array = jax.Array
 Product = Callable[[Array, Array], Array]
 
 LARGE = 2**20
-"""Smaller matrices are left to XLA, which keeps what it compiled for the next run if nothing in it calls oneDNN."""
+"""Smaller matrices are left to XLA: a program is kept for the next run only if nothing in it calls oneDNN."""
 
 FEW, MANY = 8, 64
-"""Of a large matrix oneDNN is the faster for more rows than FEW, and with W before for no more than MANY."""
+"""For a large matrix, oneDNN is faster for more than FEW rows, with W as the first factor up to MANY."""
 
 FEW_FOR_XLA = 32
-"""For more rows (W xᵀ)ᵀ is XLA's faster product where they are a power of two."""
+"""For more rows, (W xᵀ)ᵀ is the faster product in XLA only if their number is a power of two."""
 
 
 @jax.custom_vjp
@@ -49,7 +49,7 @@ def product(x: Array, w: Array) -> Array:
 
 
 def _form(rows: int, w_shape: tuple[int, ...]) -> Product:
-    """What is fastest on a CPU."""
+    """The fastest form on a CPU."""
     if prod(w_shape) >= LARGE and rows > FEW and onednn_proof.passed():
         return _onednn_weights_first if rows <= MANY else _onednn
     fast = rows <= FEW_FOR_XLA or rows.bit_count() == 1
@@ -61,7 +61,7 @@ def _plain(x: Array, w: Array) -> Array:
 
 
 def _weights_first(x: Array, w: Array) -> Array:
-    """(W xᵀ)ᵀ, of rows that are a multiple of 8, which is faster. Without the barrier XLA turns it round again."""
+    """(W xᵀ)ᵀ, with rows padded to a multiple of 8 for speed. Without the barrier, XLA swaps the factors back."""
     more = -len(x) % 8 if len(x) > 8 else 0
     even = lax.pad(x, jnp.zeros((), x.dtype), [(0, more, 0), (0, 0, 0)])
     return lax.optimization_barrier(jnp.einsum("mk,nk->mn", w, even))[:, : len(x)].T

@@ -1,4 +1,4 @@
-"""Blobs joined along an axis and cut along one: the channels where the convolutions beside them have them."""
+"""Concatenates blobs along an axis and cuts them, in the memory layout of the convolutions next to them."""
 
 from collections.abc import Sequence
 from functools import partial
@@ -14,7 +14,7 @@ Array = jax.Array
 
 
 def joined(xs: Sequence[Array], axis: int) -> Array:
-    """The blobs one after the other along `axis`."""
+    """The blobs concatenated along `axis`."""
     dtype = jnp.result_type(*xs)
     return _joined([x.astype(dtype) for x in xs], tuple(accumulate(x.shape[axis] for x in xs[:-1])), axis)
 
@@ -26,7 +26,7 @@ def _joined(xs: list[Array], points: tuple[int, ...], axis: int) -> Array:
 
 @partial(jax.custom_vjp, nondiff_argnums=(1, 2))
 def cut(x: Array, points: tuple[int, ...], axis: int) -> list[Array]:
-    """The parts of x along `axis` between the points and the ends."""
+    """x cut along `axis` at `points`."""
 
     def part(begin: int, end: int) -> Array:
         return of_maps(lambda channels, x: lax.slice_in_dim(x, begin, end, axis=_moved(axis, channels)), x)
@@ -55,5 +55,5 @@ cut.defvjp(_cut_fwd, _cut_bwd)
 
 
 def _moved(axis: int, channels: int) -> int:
-    """Where an axis of (N, C, H, W) is, with the channels in axis `channels`."""
+    """The number of an axis of (N, C, H, W) when the channels are in axis `channels`."""
     return axis if channels == 1 or axis == 0 else channels if axis == 1 else axis - 1

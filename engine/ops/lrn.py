@@ -12,23 +12,23 @@ from engine.ops.channels import where_fastest
 Array = jax.Array
 
 WIDE = 64
-"""Neighbours on each side, from which on their sum is left to XLA's reduction."""
+"""With more neighbours on each side, their sum is left to XLA's windowed reduction."""
 
 
 def normalize_across(x: Array, size: int, alpha: float, beta: float, k: float) -> Array:
-    """Over `size` neighbours along axis 1: s = k + α/size · Σ x². x (N, C, …)."""
+    """Normalizes over `size` neighbours along axis 1: s = k + α/size · Σ x². x (N, C, …)."""
     return _normalize(x, (1,), size, alpha / size, beta, k)
 
 
 def normalize_within(x: Array, size: int, alpha: float, beta: float) -> Array:
-    """Over `size` × `size` neighbours along axes 2 and 3: s = 1 + α/size² · Σ x². x (N, C, H, W)."""
+    """Normalizes over `size` × `size` neighbours along axes 2 and 3: s = 1 + α/size² · Σ x². x (N, C, H, W)."""
     return _normalize(x, (2, 3), size, alpha / size**2, beta, 1.0)
 
 
 @partial(jax.custom_vjp, nondiff_argnums=(1, 2, 3, 4, 5))
 def _normalize(x: Array, axes: tuple[int, ...], size: int, alpha: float, beta: float, k: float) -> Array:
     def form(channels: int, x: Array) -> Array:
-        return x * _power(k + alpha * _neighbours(x * x, _beside(channels, axes), size), -beta)
+        return x * _power(k + alpha * _neighbours(x * x, _moved(channels, axes), size), -beta)
 
     return where_fastest(form, x)
 
@@ -42,10 +42,10 @@ def _normalize_fwd(
 def _normalize_bwd(
     axes: tuple[int, ...], size: int, alpha: float, beta: float, k: float, x: Array, dy: Array
 ) -> tuple[Array]:
-    """dx = dy · s^−β − 2 α β x · Σ (dy · x · s^(−β−1)), the sum over the same neighbours."""
+    """dx = dy · s^−β − 2 α β x · Σ (dy · x · s^(−β−1)), summed over the same neighbours."""
 
     def form(channels: int, x: Array, dy: Array) -> Array:
-        over = _beside(channels, axes)
+        over = _moved(channels, axes)
         s = k + alpha * _neighbours(x * x, over, size)
         scale = _power(s, -beta)
         return dy * scale - (2 * alpha * beta) * x * _neighbours(dy * x * scale / s, over, size)
@@ -56,13 +56,13 @@ def _normalize_bwd(
 _normalize.defvjp(_normalize_fwd, _normalize_bwd)
 
 
-def _beside(channels: int, axes: tuple[int, ...]) -> tuple[int, ...]:
-    """The axes of (N, C, H, W) where the channels are in that axis."""
+def _moved(channels: int, axes: tuple[int, ...]) -> tuple[int, ...]:
+    """The numbers of `axes` of (N, C, H, W) when the channels are in axis `channels`."""
     return axes if channels == 1 else tuple(channels if axis == 1 else axis - 1 for axis in axes)
 
 
 def _power(s: Array, exponent: float) -> Array:
-    """s^exponent; the usual −3/4 by roots, which vectorise where a general power does not."""
+    """s^exponent; the usual −3/4 by roots, which vectorise, unlike a general power."""
     if exponent == -0.75:
         root = lax.rsqrt(s)
         return root * jnp.sqrt(root)
@@ -70,10 +70,10 @@ def _power(s: Array, exponent: float) -> Array:
 
 
 def _neighbours(x: Array, axes: tuple[int, ...], size: int) -> Array:
-    """The sum over `size` neighbours (odd, itself in the middle) along each of the axes; 0 beyond the ends.
+    """The sum over `size` neighbours (odd, centred on the element) along each of `axes`; 0 beyond the ends.
 
-    Shifted adds: faster than a windowed reduction, a cumulative sum or a product with a band matrix; but every one of
-    them is an operation to compile.
+    Adds shifted copies: faster than a windowed reduction, a cumulative sum or a product with a band matrix, but each
+    one is an operation to compile.
     """
     for axis in axes:
         reach = min(size // 2, max(x.shape[axis] - 1, 0))

@@ -1,7 +1,7 @@
-"""oneDNN's convolution and matrix product inside compiled functions: XLA's CPU runtime for x86 holds both by name.
+"""Calls oneDNN's convolution and matrix product, which XLA's CPU runtime for x86 offers by name, in compiled functions.
 
-A configuration that the runtime does not understand ends the process, so that whether to call at all is
-`onednn_proof`'s to say.
+A configuration that the runtime does not understand aborts the process, so `onednn_proof` decides whether to call at
+all.
 """
 
 import json
@@ -26,11 +26,11 @@ def convolution(
     groups: int = 1,
     axes: tuple[str, str, str] = ("NHWC", "OIHW", "NHWC"),
 ) -> Array:
-    """The cross-correlation of x with w (+ bias), of two spatial axes, float32.
+    """The cross-correlation of x with w (+ bias) over two spatial axes, float32.
 
-    `axes` names those of x, w and y in their order: N and C of x and y, O and I of w, H and W of all. `padding` is
-    before and behind each spatial axis. x and y must have C last, or oneDNN computes them by a reference kernel, a
-    thousand times slower, without a word.
+    axes: the axes of x, w and y in memory order: N and C of x and y, O and I of w, H and W of all. padding: before and
+    after each spatial axis. x and y must have C last, or oneDNN silently uses a reference kernel that is a thousand
+    times slower.
     """
     config: dict[str, Any] = {
         "dims": "4",
@@ -67,9 +67,9 @@ def convolution(
 
 
 def product(a: Array, b: Array, bias: Array | None = None, *, transposed: str = "") -> Array:
-    """a b over the last two axes, batched over those before, float32; `transposed` is "a" for aᵀ b, "b" for a bᵀ.
+    """a b over the last two axes, batched over those before, float32. transposed: "a" for aᵀ b, "b" for a bᵀ.
 
-    bias: as long as a row of what is made, and added to each of them.
+    bias: added to each row of the product, and as long as one.
     """
     config: dict[str, Any] = {f"transpose_{operand}": operand == transposed for operand in "ab"}
     operands = [a, b]
@@ -81,13 +81,13 @@ def product(a: Array, b: Array, bias: Array | None = None, *, transposed: str = 
 
 
 def called_by(lowered: jax.stages.Lowered) -> bool:
-    """Whether a program calls oneDNN. Such a one must not be written down: see `_call`."""
+    """Whether a program calls oneDNN. Such a program must not be serialized: see `_call`."""
     return "__onednn$" in lowered.as_text()
 
 
 def _call(target: str, config: dict[str, Any], operands: list[Array], shape: tuple[int, ...]) -> Array:
-    # XLA takes these calls for custom ones where it writes a program down: it reads what is none, and may crash. What
-    # is compiled from here on JAX keeps no more; what it has it finds.
+    # When XLA serializes a program, it takes these calls for ordinary custom calls, misreads them, and may crash. So
+    # JAX's cache keeps nothing that is compiled from here on; what it already holds it still finds.
     jax.config.update("jax_persistent_cache_min_compile_time_secs", math.inf)
     call = ffi.ffi_call(
         target,

@@ -1,8 +1,8 @@
-"""Whether the calls of `engine.ops.onednn` can be relied on here: tried once for each jaxlib and processor.
+"""Finds out whether the calls of `engine.ops.onednn` work here, with one trial for each jaxlib and processor.
 
-A configuration that a jaxlib does not understand ends the process, and where oneDNN has no kernel for a processor it
-takes one a thousand times slower. So a process of its own tries them (`onednn_trial`) before the first use, and what
-came of that is kept in the user's cache.
+A configuration that a jaxlib does not understand aborts the process, and where oneDNN has no kernel for a processor it
+uses one that is a thousand times slower. So a separate process tries the calls (`onednn_trial`) before their first use,
+and the verdict is kept in the user's cache.
 """
 
 import hashlib
@@ -23,24 +23,24 @@ from engine.job_contract import Variable
 from engine.ops.trace_flag import TraceFlag
 
 KNOWN = ("0.10.", "0.11.", "0.12.")
-"""The jaxlibs whose configuration `engine.ops.onednn` writes: that of 0.8 was another."""
+"""The jaxlibs that understand the configuration which `engine.ops.onednn` writes; that of 0.8 was different."""
 
 PASSED = "passed"
 
 PATIENCE = 120
-"""Seconds: the trial takes 3, and Python on a loaded file server some more."""
+"""Seconds that the trial may take. It needs 3, but starting Python from a loaded file server takes longer."""
 
 
 _left_out = TraceFlag()
 
 left_out = _left_out.raised
-"""What is traced within does not call oneDNN, and nothing is tried for it. The jaxlibs in `KNOWN` can tell."""
+"""A context in which traced functions don't call oneDNN, and no trial runs for them. All jaxlibs in `KNOWN` have it."""
 
 
 def passed() -> bool:
-    """Whether to call oneDNN in what is compiled for a CPU.
+    """Whether programs that are compiled for a CPU should call oneDNN.
 
-    Raises DeviceError where HPCBREW_ONEDNN makes no sense.
+    Raises DeviceError if HPCBREW_ONEDNN has an unknown value.
     """
     return not _left_out.up and _proved()
 
@@ -49,7 +49,7 @@ def passed() -> bool:
 def _proved() -> bool:
     said = os.environ.get(Variable.ONEDNN, "")
     if said not in ("", "off"):
-        raise DeviceError(f"{Variable.ONEDNN} is {said!r}; it takes off, or leave it out.")
+        raise DeviceError(f"{Variable.ONEDNN} is {said!r}; set it to off, or unset it.")
     if said or not jaxlib.__version__.startswith(KNOWN):
         return False
     if (platform.system(), platform.machine()) != ("Linux", "x86_64") or jax.default_backend() != "cpu":
@@ -66,20 +66,20 @@ def _kept_or_tried() -> str:
         kept = None
     verdict, final = _tried()
     if verdict != PASSED:
-        log.warning("onednn_proof.py:56", f"Convolutions go without oneDNN on this machine: {verdict}")
+        log.warning("onednn_proof.py:56", f"Convolutions do without oneDNN on this machine: {verdict}")
     if kept is not None and final:
         _keep(kept, verdict)
     return verdict
 
 
 def _tried_forms() -> str:
-    """A short name of what is tried: a verdict is for the forms that it was passed on."""
+    """A short digest of the code under trial: a verdict holds only for the forms that were tried."""
     tried = (Path(__file__).with_name(f"{name}.py") for name in ("onednn", "convolution_onednn", "onednn_trial"))
     return hashlib.sha256(b"".join(path.read_bytes() for path in tried)).hexdigest()[:12]
 
 
 def _tried() -> tuple[str, bool]:
-    """What came of the trial in one line, and whether it would again."""
+    """The trial's verdict in one line, and whether another trial would end the same way."""
     path = os.pathsep.join(entry or os.getcwd() for entry in sys.path)  # noqa: PTH109  as sys.path has it
     environment = os.environ | {"PYTHONPATH": path, "JAX_PLATFORMS": "cpu", Variable.ONEDNN: "off"}
     command = [sys.executable, "-m", "engine.ops.onednn_trial"]
@@ -88,9 +88,9 @@ def _tried() -> tuple[str, bool]:
             command, env=environment, capture_output=True, text=True, errors="replace", timeout=PATIENCE, check=False
         )
     except subprocess.TimeoutExpired:
-        return f"its trial has not ended in {PATIENCE} s.", False
+        return f"its trial did not end within {PATIENCE} s.", False
     except OSError as e:
-        return f"its trial cannot be started: {e}", False
+        return f"its trial could not be started: {e}", False
     if done.returncode:
         return f"its trial ended with status {done.returncode}.", done.returncode < 0
     return (done.stdout.strip().splitlines() or ["its trial said nothing."])[-1], True
@@ -100,4 +100,4 @@ def _keep(path: Path, verdict: str) -> None:
     try:
         atomic_file.replace(path, f"{verdict}\n".encode())
     except OSError as e:
-        log.info("onednn_proof.py:84", f"That is tried again by the next run: {path} cannot be written: {e}")
+        log.info("onednn_proof.py:84", f"The next run will try oneDNN again, since {path} cannot be written: {e}")

@@ -1,8 +1,8 @@
-"""Tries oneDNN's calls: each form of each product against XLA's own convolution, by value and by time.
+"""Tries oneDNN's calls: compares each form of each product with the plain forms, in value and in time.
 
     python -m engine.ops.onednn_trial
 
-Its last line is "passed", or what went wrong. Where it is ended by a signal, that says enough.
+The last line of output is "passed", or says what went wrong. If a signal ends the process, that is the verdict.
 """
 
 import resource
@@ -28,16 +28,16 @@ CASES = {
     "3×3, stride 2, one channel a group": ((4, 16, 13, 13), 16, Window((3, 3), (2, 2), (1, 1), (1, 1)), 16),
     "5×5, 2 groups, dilated": ((4, 16, 20, 20), 32, Window((5, 5), (1, 1), (4, 4), (2, 2)), 2),
 }
-"""The shape of x, the outputs, the window and the groups. Every form is tried by one."""
+"""The shape of x, the number of outputs, the window and the groups. Together they cover every form."""
 
 PRODUCTS, DEEP = ((1, 96), (96, 16)), 256
-"""Rows of the two factors of a bᵀ, and how long they are."""
+"""The numbers of rows of the two factors of a bᵀ, and the length of these rows."""
 
 TOLERANCE = 1e-4
-"""As a share of the largest value; Winograd's form is off by 1e-5 of it."""
+"""Relative to the largest value; the error of Winograd's form is 1e-5 of it."""
 
 SLOWER, MILLISECONDS = 5, 10
-"""How many times slower than the plain forms, and by how much more, is too slow: one reference kernel takes 100."""
+"""The time allowed: this many times that of the plain forms, and this much more. One reference kernel takes 100 ms."""
 
 ROUNDS = 5
 
@@ -59,7 +59,7 @@ def _faults() -> Iterator[str]:
                 yield f"{product} of a convolution of {name} is wrong."
     yield from _product_faults()
     if called > SLOWER * plain + MILLISECONDS:
-        yield f"what takes {plain:.1f} ms takes {called:.1f} with it."
+        yield f"it takes {called:.1f} ms for what takes {plain:.1f} ms without it."
 
 
 def _product_faults() -> Iterator[str]:
@@ -82,7 +82,7 @@ def _operands(shape: tuple[int, ...], outputs: int, window: Window, groups: int)
 
 
 def _timed(forms: ModuleType, given: list[Operands]) -> tuple[float, list[list[np.ndarray]]]:
-    """Milliseconds of the fastest of several calls for all cases, and the three products of each."""
+    """The milliseconds of the fastest of `ROUNDS` calls for all cases, and the three products of each case."""
 
     @jax.jit
     def products(given: list[tuple[Array, Array, Array, Array]]) -> list[list[Array]]:

@@ -1,8 +1,8 @@
 """Gaussian filters of points in several dimensions, on a permutohedral lattice (Adams, Baek and Davis 2010).
 
-A point's value is shared among the d + 1 corners of its simplex, blurred along the lattice's d + 1 axes over those
-vertices that any point has touched, and gathered again. Vertices and their neighbours are found by a hash table.
-How many there are is known only then: arrays have room for d + 1 a point, and loops end at the last one that there is.
+A point's value is distributed among the d + 1 corners of its simplex (splat), blurred along the lattice's d + 1 axes
+over the vertices that any point has touched, and gathered again (slice). A hash table finds the vertices and their
+neighbours. Their number is known only then, so arrays have room for d + 1 per point, and loops end at the last vertex.
 """
 
 import math
@@ -20,16 +20,16 @@ from engine.ops.rounded import rounded
 Array = jax.Array
 
 BLOCK = 4
-"""What the forks' code takes at a time: the last points are filled up to so many with one at the origin."""
+"""The number of points that the forks' code processes at a time. It fills the last block with points at the origin."""
 
 STRETCH = 1 << 15
-"""How many vertices a turn of a loop takes."""
+"""The number of vertices that one iteration of a loop processes."""
 
 
 class Lattice(NamedTuple):
-    """corners (N, d+1): the numbers of the vertices around each point; weights (N, d+1): how near they are.
-    neighbours (d+1, 2, V): of each vertex, along each axis, behind it and before it; V where there is none.
-    vertices: how many there are, V at most."""
+    """corners (N, d+1): the numbers of the vertices around each point; weights (N, d+1): their barycentric weights.
+    neighbours (d+1, 2, V): along each axis, the vertices after and before each vertex; V where there is none.
+    vertices: their number, at most V."""
 
     corners: Array
     weights: Array
@@ -38,37 +38,37 @@ class Lattice(NamedTuple):
 
 
 class Filter(NamedTuple):
-    """A lattice, and 1 / the sum of each point's weights (N, 1)."""
+    """A lattice, and the normalization: 1 / the sum of each point's weights (N, 1)."""
 
     lattice: Lattice
     scale: Array
 
 
 class _Simplex(NamedTuple):
-    """keys (N, d+1, d): of the corners, less their last coordinate, which makes the sum 0; weights (N, d+1)."""
+    """keys (N, d+1, d): the corners' coordinates without the last, which makes their sum 0; weights (N, d+1)."""
 
     keys: Array
     weights: Array
 
 
 def built(features: Array, inside: Array | None = None) -> Filter:
-    """The filter of points (N, d), as `lattice`, normalized."""
+    """The normalized filter of points (N, d); arguments as for `lattice`."""
     made = lattice(features, inside)
     total = filtered(made, jnp.ones((len(features), 1), features.dtype))
     return lax.stop_gradient(Filter(made, 1 / (total + np.float32(1e-20))))
 
 
 def smoothed(by: Filter, values: Array) -> Array:
-    """(N, C): of each point the weighted mean of all values (N, C). The filter has no gradient."""
+    """(N, C): for each point, the weighted mean of all values (N, C). No gradient flows to the filter."""
     return by.scale * filtered(by.lattice, values)
 
 
 def lattice(features: Array, inside: Array | None = None) -> Lattice:
-    """The lattice of points (N, d), in units of the Gaussian's deviation; of those alone that are `inside` (N)."""
+    """The lattice of points (N, d), in units of the Gaussian's standard deviation; only of those `inside` (N)."""
     n, d = features.shape
     there = jnp.ones(n, bool) if inside is None else inside
     origin = jnp.where(there.sum() % BLOCK == 0, features[:1], 0)
-    # What is not there stands where the first point is, and so touches nothing new.
+    # Points that are left out are put where the first point is, and so touch no new vertex.
     points = jnp.concatenate([jnp.where(there[:, None], features, features[:1]), origin])
     keys, weights = _simplices(points)
     made = _numbered(_packed(keys.reshape(-1, d)))
@@ -78,7 +78,7 @@ def lattice(features: Array, inside: Array | None = None) -> Lattice:
 
 @jax.custom_vjp
 def filtered(lattice: Lattice, values: Array) -> Array:
-    """(N, C): values (N, C) filtered, not normalized. The lattice has no gradient."""
+    """(N, C): values (N, C) filtered, not normalized. No gradient flows to the lattice."""
     return _filtered(lattice, values, 1)
 
 
@@ -97,7 +97,7 @@ def _filtered(lattice: Lattice, values: Array, step: int) -> Array:
 
 
 def _blurred(lattice: Lattice, axis: int, at: Array, spare: Array) -> Array:
-    """`at` (V, C) blurred along an axis; what it is written into is `spare`."""
+    """`at` (V, C) blurred along an axis. spare: the array to write the result into."""
 
     def stretch(start: Array, size: int, blurred: Array) -> Array:
         near = lax.dynamic_slice(lattice.neighbours, (jnp.int32(axis), jnp.int32(0), start), (1, 2, size))[0]
@@ -113,7 +113,7 @@ def _forward(lattice: Lattice, values: Array) -> tuple[Array, Lattice]:
 
 
 def _backward(lattice: Lattice, dy: Array) -> tuple[None, Array]:
-    """Sharing out is the transpose of gathering, and a blur is its own."""
+    """Distributing is the transpose of gathering, and each blur is its own transpose."""
     return None, _filtered(lattice, dy, -1)
 
 
@@ -121,13 +121,13 @@ filtered.defvjp(_forward, _backward)
 
 
 def _simplices(points: Array) -> _Simplex:
-    """The simplex around each point (N, d): the plane's nearest lattice point, and the order of what is left over."""
+    """The simplex around each point (N, d), from the nearest lattice point and the order of the remainders."""
     d = points.shape[1]
     elevated = _elevated(points)
     nearest = jnp.round(elevated * np.float32(1 / (d + 1)))
     floor = nearest * (d + 1)
     left = elevated - floor
-    # As the forks have it: how many coordinates have more left over, and of equal ones those that stand before it.
+    # As in the forks: the number of coordinates with a larger remainder, or with an equal one and a smaller index.
     more = left[:, None, :] > left[:, :, None]
     equal = (left[:, None, :] == left[:, :, None]) & np.tri(d + 1, k=-1, dtype=bool)
     rank = (more | equal).sum(2, dtype=jnp.int32) + nearest.sum(1, keepdims=True).astype(jnp.int32)
@@ -144,9 +144,9 @@ def _simplices(points: Array) -> _Simplex:
 
 
 def _elevated(points: Array) -> Array:
-    """(N, d+1): the points (N, d) on the plane of d + 1 coordinates whose sum is 0, stretched so that the blur has a
-    deviation of 1 (Adams et al., page 5 and following). Rounded as in the forks: of points near a border of simplices
-    the last bit says which vertices there are."""
+    """(N, d+1): the points (N, d) in the plane of d + 1 coordinates whose sum is 0, scaled so that the blur has a
+    standard deviation of 1 (Adams et al., page 5 and following). Rounded as in the forks: for points near a border
+    between simplices, the last bit decides which vertices exist."""
     d = points.shape[1]
     stretch = float(np.float32(math.sqrt(2 / 3) * (d + 1)))
     total = jnp.zeros(len(points), points.dtype)
@@ -159,7 +159,7 @@ def _elevated(points: Array) -> Array:
 
 
 def _packed(keys: Array) -> tuple[Array, ...]:
-    """Two coordinates of keys (..., d) a word: they have 16 bits each in the forks, too."""
+    """Packs the coordinates of keys (..., d) into words, two each: they have 16 bits in the forks, too."""
     d = keys.shape[-1]
     low = [keys[..., i] & 0xFFFF for i in range(d)] + [jnp.zeros_like(keys[..., 0])] * (d % 2)
     return tuple(low[i] << 16 | low[i + 1] for i in range(0, len(low), 2))
@@ -170,8 +170,8 @@ def _unpacked(words: tuple[Array, ...], d: int) -> Array:
 
 
 class _Vertices(NamedTuple):
-    """Of keys (K), by a hash table. owner (K): the first of the keys that each one equals, in `words`; number (K): its
-    vertex; vertices: how many there are; table: which of the keys each slot holds, K where none."""
+    """The distinct keys among K, by a hash table. words: the packed keys (K each). table: which key each slot holds, K
+    if none. number (K): the vertex of each key. first (room): the first key of each vertex. vertices: their number."""
 
     words: tuple[Array, ...]
     table: Array
@@ -181,10 +181,10 @@ class _Vertices(NamedTuple):
 
 
 def _numbered(words: tuple[Array, ...]) -> _Vertices:
-    """The vertices are numbered in the order in which the keys first name them: near ones lie near each other.
+    """Numbers the vertices in the order in which keys first name them, so that neighbours are close in memory.
 
-    Keys that are not placed yet try a slot each turn; of those that want an empty one, the first has it, and all that
-    equal it are placed with it.
+    In each turn, every key that has no slot yet tries one. Of the keys that try the same empty slot, the first gets it,
+    together with all keys that equal it.
     """
     size = len(words[0])
     own = lax.iota(jnp.int32, size)
@@ -210,7 +210,7 @@ def _numbered(words: tuple[Array, ...]) -> _Vertices:
 
 
 def _slot(words: tuple[Array, ...], tried: Array, slots: int) -> Array:
-    """Where keys may lie in a table of 2^k slots that have been sought `tried` times: each by steps of its own."""
+    """The slot, in a table of 2^k, for each key's probe number `tried`. A key's probes go by a step of its own."""
     mixed = jnp.zeros(words[0].shape, jnp.uint32)
     for word in words:
         mixed = (mixed ^ word.astype(jnp.uint32)) * np.uint32(0x9E3779B1)
@@ -220,7 +220,7 @@ def _slot(words: tuple[Array, ...], tried: Array, slots: int) -> Array:
 
 
 def _equal(keys: tuple[Array, ...], words: tuple[Array, ...], at: Array) -> Array:
-    """Whether each key is that of `words` at a place; false where the place is none."""
+    """Whether each key equals that of `words` at index `at`; false if the index is out of range."""
     same = at < len(words[0])
     for key, word in zip(keys, words, strict=True):
         same = same & (word.at[at].get(mode="clip") == key)
@@ -228,7 +228,7 @@ def _equal(keys: tuple[Array, ...], words: tuple[Array, ...], at: Array) -> Arra
 
 
 def _neighbours(made: _Vertices, d: int) -> Array:
-    """(d+1, 2, V): along an axis all coordinates fall by 1, but its own, which rises by d."""
+    """(d+1, 2, V): `Lattice.neighbours`. A step along an axis adds d to its coordinate, and −1 to all others."""
     room = len(made.first)
     steps = np.concatenate([(d + 1) * np.eye(d, dtype=np.int32), np.zeros((1, d), np.int32)]) - 1
 
@@ -244,7 +244,7 @@ def _neighbours(made: _Vertices, d: int) -> Array:
 
 
 def _found(made: _Vertices, keys: tuple[Array, ...]) -> Array:
-    """Which vertex has each key; V where none has: a slot that is empty ends the search."""
+    """The vertex of each key; V if there is none: an empty slot ends the search."""
     none = len(made.words[0])
 
     def turn(state: tuple[Array, Array, Array]) -> tuple[Array, Array, Array]:
@@ -259,8 +259,8 @@ def _found(made: _Vertices, keys: tuple[Array, ...]) -> Array:
 
 
 def _by_stretches(vertices: Array, room: int, step: Callable[[Array, int, Array], Array], begun: Array) -> Array:
-    """What `step` makes of `begun`, for each stretch of the vertices that there are: it is given where one starts, how
-    long it is, and what has been made so far."""
+    """Applies `step`, beginning with `begun`, to one stretch of the existing vertices after another. Its arguments are
+    the start of a stretch, its length, and the result so far."""
     if room <= STRETCH:
         return step(jnp.int32(0), room, begun)
     turns = (vertices + STRETCH - 1) // STRETCH

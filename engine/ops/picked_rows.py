@@ -1,5 +1,5 @@
-"""Rows picked by number. Their gradient sums what comes back to each row: on a CPU one after the other; on a GPU, whose
-threads would add to a row in no order of their own, and make another sum each time, by sorting."""
+"""Rows picked by number. The gradient sums what comes back to each row: on a CPU one by one; on a GPU by sorting, since
+its threads would add to a row in an undefined order, and each run would get another sum."""
 
 from functools import partial
 from math import prod
@@ -15,12 +15,12 @@ Array = jax.Array
 
 @jax.custom_vjp
 def pick(x: Array, numbers: Array) -> Array:
-    """x (N, …), numbers (M) → x[numbers] (M, …). A number that is no row gives NaN, and no gradient."""
+    """x (N, …), numbers (M) → x[numbers] (M, …). A number out of range gives NaN, and no gradient."""
     return jnp.asarray(x).at[numbers].get(mode="fill", fill_value=jnp.nan, wrap_negative_indices=False)
 
 
 def _pick_fwd(x: Array, numbers: Array) -> tuple[Array, tuple[Array, Array]]:
-    return pick(x, numbers), (numbers, jnp.zeros((len(x), 0), x.dtype))  # only how many rows there are
+    return pick(x, numbers), (numbers, jnp.zeros((len(x), 0), x.dtype))  # of x, only the number of rows
 
 
 def _pick_bwd(saved: tuple[Array, Array], dy: Array) -> tuple[Array, None]:
@@ -32,7 +32,7 @@ pick.defvjp(_pick_fwd, _pick_bwd)
 
 
 def sums(values: Array, numbers: Array, rows: int) -> Array:
-    """(rows, K): for each number the sum of its values (M, K). What is no number of a row is left out."""
+    """(rows, K): for each row, the sum of the values (M, K) with its number. Numbers out of range are left out."""
     if not values.size:
         return jnp.zeros((rows, values.shape[1]), values.dtype)
     made: Array = platform.dependent(
@@ -47,10 +47,9 @@ def _added(values: Array, numbers: Array, rows: int) -> Array:
 
 
 def sorted_sums(values: Array, numbers: Array, rows: int) -> Array:
-    """As `sums`, in an order that follows from the numbers alone.
+    """Like `sums`, added in an order that depends only on the numbers.
 
-    Sorted, the values of a number lie beside each other; a scan sums up each stretch of them, and its end is found by
-    bisection.
+    Sorting puts the values of each number next to each other; a scan sums each such run, and bisection finds its end.
     """
     order = jnp.argsort(numbers)
     numbers, values = numbers[order], values[order]
@@ -62,6 +61,6 @@ def sorted_sums(values: Array, numbers: Array, rows: int) -> Array:
 
 
 def _joined(before: tuple[Array, Array], after: tuple[Array, Array]) -> tuple[Array, Array]:
-    """Two neighbouring stretches, each with whether a new number begins in it, and the sum since the last one began."""
+    """Joins two neighbouring stretches: whether a new number begins in each, and the sum since the last one began."""
     (begun, total), (begins, more) = before, after
     return begun | begins, jnp.where(begins, more, total + more)

@@ -1,4 +1,4 @@
-"""Where a picture's pixels lie and what colours they have, as points that filters weigh by their distances."""
+"""The positions and colours of a picture's pixels, as points for filters that weigh them by distance."""
 
 import jax
 import jax.numpy as jnp
@@ -7,7 +7,7 @@ Array = jax.Array
 
 
 def places(rows: int, columns: int, dtype: jnp.dtype) -> Array:
-    """(rows · columns, 2): the column and the row of each pixel, row by row."""
+    """(rows · columns, 2): the column and row of each pixel, in row-major order."""
     row, column = jnp.divmod(jnp.arange(rows * columns, dtype=jnp.int32), columns)
     return jnp.stack([column, row], axis=1).astype(dtype)
 

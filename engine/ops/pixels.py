@@ -1,4 +1,4 @@
-"""What a device does to the pictures of a batch before the net has them."""
+"""The part of a batch's transformation that is done on the device, before the net gets the pictures."""
 
 import jax
 import jax.numpy as jnp
@@ -11,7 +11,7 @@ Array = jax.Array
 
 @jax.jit
 def finished(pixels: Pixels) -> Array:
-    """(values − mean) · scale, float32 (n, channels, height, width): as `Transform` has it on the host, bit for bit."""
+    """(values − mean) · scale, float32 (n, channels, height, width); bit for bit what `Transform` makes on the host."""
     x = jnp.asarray(pixels.values, jnp.float32)
     if pixels.mean is not None:
         x = x - (pixels.mean if pixels.corners is None else _windows(pixels))
@@ -19,7 +19,7 @@ def finished(pixels: Pixels) -> Array:
 
 
 def _windows(pixels: Pixels) -> Array:
-    """The part of the mean's picture that each of the batch has."""
+    """The part of the mean image that each picture of the batch was cropped from."""
     mean, size = jnp.asarray(pixels.mean), pixels.values.shape[1:]
 
     def window(corner: Array, mirrored: Array) -> Array:

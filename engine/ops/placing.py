@@ -1,4 +1,4 @@
-"""Values put back to where a pooling took them from."""
+"""Unpooling: puts values back where a pooling took them from."""
 
 from functools import partial
 
@@ -10,10 +10,10 @@ Array = jax.Array
 
 @partial(jax.custom_vjp, nondiff_argnums=(2,))
 def put(x: Array, where: Array, size: int) -> Array:
-    """(..., size): x's values at the places that `where` tells, both (..., n), and 0 elsewhere.
+    """(..., size): the values of x at the places `where`, both (..., n), and 0 elsewhere.
 
-    Of several values at one place the last counts, and each of them gets that place's gradient. A row with a place
-    that is not there is NaN as a whole.
+    Of several values for one place, the last is used, but each of them gets that place's gradient. If any place of a
+    row is out of range, the whole row is NaN.
     """
     return _put(x, where, size)
 
@@ -21,7 +21,7 @@ def put(x: Array, where: Array, size: int) -> Array:
 def _put(x: Array, where: Array, size: int) -> Array:
     rows, places = x.reshape(-1, x.shape[-1]), where.reshape(-1, x.shape[-1])
     row = jnp.arange(len(rows))[:, None]
-    # The greatest source is found first: what a scatter with repeated places leaves is not defined.
+    # The greatest source is found first: the result of a scatter with repeated places is undefined.
     source = (
         jnp.full((len(rows), size), -1, jnp.int32)
         .at[row, places]

@@ -12,14 +12,15 @@ from engine.ops.trace_flag import TraceFlag
 _cpu_alone, _no_cpu = TraceFlag(), TraceFlag()
 
 cpu_alone = _cpu_alone.raised
-"""What is traced within is for a CPU and nothing else: other platforms' forms are left out."""
+"""A context: functions traced in it are only for a CPU, and other platforms' forms are left out."""
 
 no_cpu = _no_cpu.raised
-"""What is traced within is for a GPU: a CPU's forms are left out."""
+"""A context: functions traced in it are for a GPU, and a CPU's forms are left out."""
 
 
 def dependent(*args: Any, cpu: Callable[..., Any], default: Callable[..., Any]) -> Any:
-    """`cpu(*args)` on a CPU, else `default(*args)`: `lax.platform_dependent`, which traces both, where it is needed."""
+    """`cpu(*args)` on a CPU, else `default(*args)`. If the platform isn't known, traces both, as
+    `lax.platform_dependent` does."""
     if _cpu_alone.up:
         return cpu(*args)
     if _no_cpu.up:
@@ -28,9 +29,9 @@ def dependent(*args: Any, cpu: Callable[..., Any], default: Callable[..., Any]) 
 
 
 def widened(form: Callable[..., jax.Array]) -> Callable[..., jax.Array]:
-    """`form`, which computes bfloat16 in float32 and rounds what it makes, to the type of its first argument.
+    """`form`, with bfloat16 arguments converted to float32, and its result rounded to the type of the first argument.
 
-    For a CPU, on which XLA has no fast products of bfloat16, and converts every element for every operation.
+    For a CPU, where XLA has no fast products of bfloat16, and converts every element for every operation.
     """
 
     def wide(*arrays: jax.Array | None) -> jax.Array:

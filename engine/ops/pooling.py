@@ -1,6 +1,7 @@
-"""Pooling. Sums, and maxima under large kernels, go one axis at a time: those over columns of those over rows.
+"""Pooling. Sums, and maxima of large kernels, are taken along one axis at a time, the last axis first.
 
-A single window, as of global pooling, is a reduction; of several, each element is an operation over all windows.
+A single window, as in global pooling, is one reduction. With several windows, each kernel element is one operation over
+all of them.
 """
 
 from collections.abc import Iterator
@@ -27,11 +28,11 @@ def _lowest(x: Array) -> float:
 
 
 MANY = 25
-"""Kernels of more elements, or strides, are pooled one axis at a time: every one would be an operation to compile."""
+"""Larger kernels and strides are pooled one axis at a time: each of their elements would be an operation to compile."""
 
 
 def max_pool(x: Array, windows: Spans) -> Array:
-    """The maximum of every window. Its gradient goes to the first maximum in scan order, as Caffe's."""
+    """The maximum of every window. Its gradient goes to the first maximum in scan order, as in Caffe."""
     taps, phases = (prod(numbers) for numbers in zip(*((span.kernel, span.stride) for span in windows), strict=True))
     if len(windows) == 2 and max(taps, phases) <= MANY:
         return _max_over(x, windows)
@@ -42,7 +43,7 @@ def max_pool(x: Array, windows: Spans) -> Array:
 
 
 def max_pool_to_all(x: Array, spans: Spans) -> Array:
-    """The maximum of every window. Its gradient goes to every element of the window that is as large."""
+    """The maximum of every window. Its gradient goes to every element of the window that equals it."""
     for span in reversed(spans):
         x = _max_along(x, span)
     return x
@@ -50,7 +51,7 @@ def max_pool_to_all(x: Array, spans: Spans) -> Array:
 
 @partial(jax.custom_vjp, nondiff_argnums=(1,))
 def _max_along(x: Array, span: Span) -> Array:
-    return where_fastest(lambda channels, x: _maxima(x, _beside(channels, (span,))), x)
+    return where_fastest(lambda channels, x: _maxima(x, _moved(channels, (span,))), x)
 
 
 def _max_along_fwd(x: Array, span: Span) -> tuple[Array, tuple[Array, Array]]:
@@ -60,7 +61,7 @@ def _max_along_fwd(x: Array, span: Span) -> tuple[Array, tuple[Array, Array]]:
 
 def _max_along_bwd(span: Span, saved: tuple[Array, Array], dy: Array) -> tuple[Array]:
     def spread(channels: int, x: Array, y: Array, dy: Array) -> Array:
-        (here,) = _beside(channels, (span,))
+        (here,) = _moved(channels, (span,))
         return here.spread([jnp.where(tap == y, dy, 0) for tap in _taps(x, (here,))])
 
     return (where_fastest(spread, *saved, dy),)
@@ -71,8 +72,8 @@ _max_along.defvjp(_max_along_fwd, _max_along_bwd)
 
 @partial(jax.custom_vjp, nondiff_argnums=(1,))
 def _max_over(x: Array, spans: Spans) -> Array:
-    """Over the windows along one axis, or those of two: (N, C, H, W)."""
-    return where_fastest(lambda channels, x: _maxima(x, _beside(channels, spans)), x)
+    """The maxima over windows along one or two axes of x (N, C, H, W)."""
+    return where_fastest(lambda channels, x: _maxima(x, _moved(channels, spans)), x)
 
 
 def _max_fwd(x: Array, spans: Spans) -> tuple[Array, tuple[Array, Array]]:
@@ -82,7 +83,7 @@ def _max_fwd(x: Array, spans: Spans) -> tuple[Array, tuple[Array, Array]]:
 
 def _max_bwd(spans: Spans, saved: tuple[Array, Array], dy: Array) -> tuple[Array]:
     def form(channels: int, x: Array, y: Array, dy: Array) -> Array:
-        return _to_first_maxima(x, y, dy, _beside(channels, spans))
+        return _to_first_maxima(x, y, dy, _moved(channels, spans))
 
     return (where_fastest(form, *saved, dy),)
 
@@ -101,8 +102,8 @@ def _maxima(x: Array, spans: Spans) -> Array:
 
 
 def _to_first_maxima(x: Array, y: Array, dy: Array, spans: Spans) -> Array:
-    """The gradient of x: dy of each window to its first tap that equals y. The number of that tap is found first, and
-    then read by every element of x: no scatter, and x is read once."""
+    """The gradient of x: each window's dy goes to its first tap that equals y. That tap's number is found first; then
+    every element of x looks up the windows that hold it. This needs no scatter, and reads x once."""
     if (span := _single(spans)) is not None:
         hit = span.fit(x, _lowest(x)) == y
         first = lax.broadcasted_iota(jnp.int32, hit.shape, span.axis) == jnp.argmax(hit, span.axis, keepdims=True)
@@ -111,16 +112,16 @@ def _to_first_maxima(x: Array, y: Array, dy: Array, spans: Spans) -> Array:
     number = jnp.full(y.shape, count, jnp.int32)
     for k, tap in reversed(list(enumerate(_taps(x, spans)))):
         number = jnp.where(tap == y, k, number)
-    number = _written(number, dense=all(span.stride == 1 for span in spans))
+    number = _materialized(number, dense=all(span.stride == 1 for span in spans))
     if all(span.kernel <= span.stride for span in spans):
         return _to_own_taps(number, dy, spans)
     phases = [_phase(number, dy, spans, residues) for residues in np.ndindex(*(span.stride for span in spans))]
     return _interleaved(phases, spans)
 
 
-def _written(number: Array, *, dense: bool) -> Array:
-    """The numbers of taps, written to memory before they are read. A GPU, which waits for memory, has them as bytes; a
-    CPU where windows are `dense`."""
+def _materialized(number: Array, *, dense: bool) -> Array:
+    """The numbers of taps, written to memory before they are read; as bytes on a GPU, where memory is the bottleneck,
+    and on a CPU if windows are `dense`."""
     if dense:
         return lax.optimization_barrier(number.astype(jnp.int8))
 
@@ -132,11 +133,11 @@ def _written(number: Array, *, dense: bool) -> Array:
 
 
 def _to_own_taps(number: Array, dy: Array, spans: Spans) -> Array:
-    """The gradient of x where no two windows overlap: one comparison an element of x (0.6 of the time of `_phase`)."""
+    """The gradient of x if windows don't overlap: one comparison per element of x (0.6 of the time of `_phase`)."""
     kernels, strides = [span.kernel for span in spans], [span.stride for span in spans]
     numbers = np.full(strides, -1, np.int32)
     numbers[tuple(map(slice, kernels))] = np.arange(prod(kernels)).reshape(kernels)
-    within = [span.axis + 1 + i for i, span in enumerate(spans)]  # an axis behind that of the windows: their places
+    within = [span.axis + 1 + i for i, span in enumerate(spans)]  # new axes, each after a window axis: places in it
     laid = np.expand_dims(numbers, tuple(axis for axis in range(dy.ndim + len(spans)) if axis not in within))
     x = jnp.where(jnp.expand_dims(number, within) == laid, jnp.expand_dims(dy, within), 0)
     shape = list(dy.shape)
@@ -146,12 +147,12 @@ def _to_own_taps(number: Array, dy: Array, spans: Spans) -> Array:
 
 
 def _single(spans: Spans) -> Span | None:
-    """The span, where it is one of one window."""
+    """The span, if there is only one and it has only one window."""
     return spans[0] if len(spans) == 1 and spans[0].outputs == 1 else None
 
 
 def _taps(x: Array, spans: Spans) -> Iterator[Array]:
-    """What each element of a window meets, in scan order."""
+    """For each element of the kernel, in scan order, the elements of x under it in all windows."""
     for span in spans:
         x = span.fit(x, _lowest(x))
     x = stored(x)
@@ -163,7 +164,7 @@ def _taps(x: Array, spans: Spans) -> Iterator[Array]:
 
 
 def _phase(number: Array, dy: Array, spans: Spans, residues: tuple[int, ...]) -> Array:
-    """What the elements get whose places are `residues` modulo the strides: from all windows that hold them."""
+    """The gradient of the elements whose places are `residues` modulo the strides, from all windows that hold them."""
     config = [(0, 0, 0)] * dy.ndim
     for span in spans:
         config[span.axis] = (span.reach, span.length - span.outputs, 0)
@@ -185,7 +186,7 @@ def _phase(number: Array, dy: Array, spans: Spans, residues: tuple[int, ...]) ->
 
 
 def _interleaved(phases: list[Array], spans: Spans) -> Array:
-    """The phases, the last span's residues running fastest, put together to what the spans were given."""
+    """The array that the phases make up; the last span's residues run fastest among them."""
     for span in reversed(spans):
         joined = [jnp.stack(phases[i : i + span.stride], span.axis + 1) for i in range(0, len(phases), span.stride)]
         whole = span.length * span.stride
@@ -200,13 +201,13 @@ def _cut(x: Array, spans: Spans) -> Array:
     return x
 
 
-def _beside(channels: int, spans: Spans) -> Spans:
-    """The spans of (N, C, H, W) where the channels are in that axis."""
+def _moved(channels: int, spans: Spans) -> Spans:
+    """The spans of (N, C, H, W) when the channels are in axis `channels`."""
     return spans if channels == 1 else tuple(replace(span, axis=span.axis - 1) for span in spans)
 
 
 def first_maximum(x: Array, windows: Spans) -> Array:
-    """Where in its plane of rows · columns each window's first maximum lies, as a number of x's type; −1 for none."""
+    """The index of each window's first maximum in its plane of rows · columns, in x's type; −1 if there is none."""
     plane = x.shape[-2:]
     places = jnp.broadcast_to(jnp.arange(plane[0] * plane[1], dtype=jnp.int32).reshape(plane), x.shape)
     values = lax.stop_gradient(x)
@@ -224,7 +225,7 @@ def first_maximum(x: Array, windows: Spans) -> Array:
 
 
 def _best(values: Array, places: Array, span: Span) -> tuple[Array, Array]:
-    """The maximum of every window and its place, by one gather; of equal ones the first."""
+    """The maximum of every window and its place, by one gather; of equal maxima, the first."""
     fitted, fitted_places = span.fit(values, _lowest(values)), span.fit(places, -1)
     at = span.axis + 1
     taps, places = (jnp.take(v, span.places(), span.axis) for v in (fitted, fitted_places))
@@ -233,9 +234,9 @@ def _best(values: Array, places: Array, span: Span) -> tuple[Array, Array]:
 
 
 def random_pool(x: Array, windows: Spans, key: Array) -> Array:
-    """One element of every window, drawn with a probability in proportion to its value (values are ≥ 0).
+    """One element of every window, drawn with a probability proportional to its value (values are ≥ 0).
 
-    Zeiler and Fergus, "Stochastic pooling", 2013: the first element where the running sum reaches u · Σ, u uniform.
+    Zeiler and Fergus, "Stochastic pooling", 2013: the first element at which the running sum reaches u · Σ, u uniform.
     """
     taps = _elements(x, windows)
     running = lax.associative_scan(jnp.add, lax.stop_gradient(taps))
@@ -261,7 +262,7 @@ def _elements(x: Array, windows: Spans) -> Array:
 
 
 def average_pool(x: Array, windows: Spans) -> Array:
-    """The sum of every window over its size, of which only what lies behind the pad at the end is no part."""
+    """The sum of every window divided by its size (`Span.sizes`), which ends where the pad at the axis's end does."""
     for span in reversed(windows):
         sizes = np.expand_dims(span.sizes(), tuple(range(1, x.ndim - span.axis))).astype(x.dtype)
         x = (span.reduced(span.fit(x, 0), 0, lax.add) if span.reduced_by_xla else _sum_along(x, span)) / sizes
@@ -270,7 +271,7 @@ def average_pool(x: Array, windows: Spans) -> Array:
 
 @partial(jax.custom_vjp, nondiff_argnums=(1,))
 def _sum_along(x: Array, span: Span) -> Array:
-    return where_fastest(lambda channels, x: _sums(x, *_beside(channels, (span,))), x)
+    return where_fastest(lambda channels, x: _sums(x, *_moved(channels, (span,))), x)
 
 
 def _sum_fwd(x: Array, span: Span) -> tuple[Array, None]:
@@ -279,7 +280,7 @@ def _sum_fwd(x: Array, span: Span) -> tuple[Array, None]:
 
 def _sum_bwd(span: Span, _: None, dy: Array) -> tuple[Array]:
     def spread(channels: int, dy: Array) -> Array:
-        (here,) = _beside(channels, (span,))
+        (here,) = _moved(channels, (span,))
         if here.outputs == 1:
             shape = (*dy.shape[: here.axis], here.kernel, *dy.shape[here.axis + 1 :])
             return here.cut(jnp.broadcast_to(dy, shape))

@@ -1,7 +1,7 @@
-"""The rectifier and sums of blobs, computed with the channels where the convolutions beside them have them.
+"""The rectifier and sums of blobs, computed in the memory layout of the convolutions next to them.
 
-Blobs that several layers read are made by these in most nets. Were they made with the channels first, each of their
-readers would move the channels.
+In most nets, these make the blobs that several layers read. If they computed channels-first, each of these layers would
+have to move the channels.
 """
 
 from collections.abc import Sequence
@@ -17,8 +17,8 @@ Array = jax.Array
 
 @partial(jax.custom_vjp, nondiff_argnums=(1,))
 def rectified(x: Array, slope: float) -> Array:
-    """y = x where x > 0, else slope · x, of slope ≥ 0. The gradient at 0 is slope; its side is told by y, so that x
-    need not be kept."""
+    """y = x where x > 0, else slope · x, with slope ≥ 0. The gradient at 0 is slope. The sign of y decides which side
+    an element is on, so that x need not be kept."""
     return of_maps(lambda _, x: jnp.where(x > 0, x, slope * x), x)
 
 

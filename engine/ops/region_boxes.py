@@ -1,4 +1,4 @@
-"""Regions in pixels, as MS-CNN and Cascade R-CNN have them: where maps say that they lie, and how far two overlap."""
+"""Regions in pixels, as in MS-CNN and Cascade R-CNN: decoded from maps, and their overlaps."""
 
 from collections.abc import Callable
 
@@ -9,16 +9,16 @@ Array = jax.Array
 Overlap = Callable[[Array, Array], Array]
 
 MODES = ("IOU", "IOMU", "IOFU")
-"""What a common area is a part of: the union, the smaller of both boxes, or the one that was kept before."""
+"""The denominator of an overlap: the union, the smaller of both boxes, or the box that was kept before."""
 
 
 def overlap(mode: str, pixel: float, *, matching: bool = False) -> Overlap:
-    """A function of boxes (…, 4), NumPy's arrays or JAX's, of which the later one may be suppressed, and boxes (…, 4)
-    that were kept before it: how large a part, by `mode`, is common to both.
+    """Returns a function of a later box (…, 4), which may be suppressed, and boxes (…, 4) kept before it, as NumPy or
+    JAX arrays. It computes their overlap as `mode` defines it.
 
-    pixel: 1 where the last row and column belong to a box, 0 where they are its edges. Boxes that lie apart have 0 in
-    common. So have those that share one row of pixels alone, and boxes of less than a pixel, but not where regions are
-    matched to objects (`matching`), for which Cascade R-CNN has another rule.
+    pixel: 1 if the last row and column belong to a box, 0 if they are its edges. Boxes that are apart have overlap 0.
+    So have boxes that share only one row of pixels, and boxes smaller than a pixel; but not with `matching`, when
+    regions are matched to objects, for which Cascade R-CNN has another rule.
     """
 
     def area(boxes: Array) -> Array:
@@ -43,11 +43,11 @@ def overlap(mode: str, pixel: float, *, matching: bool = False) -> Overlap:
 
 
 def of_maps(moves: Array, fields: Array, stride: int, farthest: float, widest: float) -> Array:
-    """Centres and sizes (…, H, W, 4) that maps `moves` (…, 4, H, W) say beside fields (…, 2) of each map: their width
-    and height, around the middle of each place, `stride` pixels from the next.
+    """Centres and sizes (…, H, W, 4) of the boxes that maps `moves` (…, 4, H, W) give relative to `fields` (…, 2), each
+    map's width and height of a field. Fields are centred on the map's places, which are `stride` pixels apart.
 
-    A centre moves by 1 / `farthest` of the field at most; a side is `widest` times as long as the field's at most, and
-    1 / `widest` of it at least.
+    A centre moves by at most 1 / `farthest` of the field. A side is at most `widest` times, and at least 1 / `widest`
+    times, as long as the field's.
     """
     height, width = moves.shape[-2:]
     across, down = jnp.meshgrid(*((jnp.arange(n, dtype=moves.dtype) + 0.5) * float(stride) for n in (width, height)))
@@ -59,7 +59,7 @@ def of_maps(moves: Array, fields: Array, stride: int, farthest: float, widest: f
 
 
 def moved(moves: Array, boxes: Array) -> Array:
-    """The boxes (…, 4), last pixels included, that `moves` (…, 4) of centre and size make of `boxes` (…, 4)."""
+    """The boxes (…, 4), last pixels inclusive, that `moves` (…, 4) of centre and size make of `boxes` (…, 4)."""
     size = boxes[..., 2:] - boxes[..., :2] + 1
     centre = moves[..., :2] * size + (boxes[..., :2] + boxes[..., 2:]) / 2
     after = size * jnp.exp(moves[..., 2:])

@@ -1,4 +1,4 @@
-"""Elements of an axis taken at places known beforehand, some of them several times or not at all."""
+"""Takes elements of an axis at places known in advance, where some may occur several times or not at all."""
 
 from collections.abc import Iterable
 from functools import partial
@@ -11,14 +11,14 @@ Array = jax.Array
 
 
 def repeated(x: Array, places: Iterable[int], axis: int) -> Array:
-    """x at `places` of an axis. Each element's gradient is the sum over its copies, in order: no scatter, which a GPU
-    adds up in none."""
+    """x at `places` of an axis. An element's gradient is the sum over its copies, in order; a scatter on a GPU would
+    add them in undefined order."""
     return _repeated(x, tuple(map(int, places)), axis, x.shape[axis])
 
 
 @partial(jax.custom_vjp, nondiff_argnums=(1, 2, 3))
 def _repeated(x: Array, places: tuple[int, ...], axis: int, size: int) -> Array:
-    """size: of the axis, which the gradient cannot tell from the places."""
+    """size: the size of the axis, which the gradient cannot infer from the places."""
     return jnp.take(x, np.asarray(places), axis)
 
 

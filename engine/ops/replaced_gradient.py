@@ -6,7 +6,7 @@ from jax import Array, custom_jvp, custom_vjp
 
 @custom_jvp
 def with_gradient_of(value: Array, z: Array) -> Array:
-    """`value`, with the derivative of z, an array of its shape whose own value does not count, not even where NaN."""
+    """`value`, with the derivative of z, an array of the same shape. The values of z are not used, even if NaN."""
     return value
 
 
@@ -18,7 +18,7 @@ def _of_other(primals: tuple[Array, Array], tangents: tuple[Array, Array]) -> tu
 
 @custom_vjp
 def unweighted(value: Array, z: Array) -> Array:
-    """`value`, a loss, with the gradient of z, a scalar, whatever the loss weighs."""
+    """`value`, a loss, with the gradient of the scalar z, whatever the loss's weight."""
     return value
 
 

@@ -1,6 +1,6 @@
-"""What is pooled from regions of a feature map: each region is cut into a grid of bins, its own size whatever it is.
+"""Pooling over regions of a feature map, where each region, whatever its size, is cut into a grid of bins.
 
-Arrays: x (N, C, H, W), a map a picture; regions one a row r, of the picture pictures[r].
+Arrays: x (N, C, H, W), one map per picture; R regions, of which region r belongs to the picture pictures[r].
 """
 
 import math
@@ -15,31 +15,32 @@ from engine.ops.rounded import divided
 
 Array = jax.Array
 Bounds = tuple[Array, Array]
-"""Where bins begin and end along one axis, both (R, bins), the end behind the last element."""
+"""Where bins begin and end (exclusive) along one axis, both (R, bins)."""
 Found = tuple[Array, ...]
-"""Values, and perhaps where each of them lies in its H · W plane."""
+"""Maxima, and optionally the index of each in its H · W plane."""
 
 TABLE = 1 << 24
-"""Bytes that the windows' maxima take at once; one channel's may be more."""
+"""The limit on the bytes of a table of window maxima, unless a single channel takes more."""
 
 COMPARISONS = 1 << 28
-"""So many elements and bins are compared at once on a GPU; one channel's may be more."""
+"""The limit on comparisons of elements with bins at a time on a GPU, unless a single channel takes more."""
 
 
 @jax.custom_vjp
 def max_of_bins(x: Array, pictures: Array, rows: Bounds, columns: Bounds, pulls: Array) -> Array:
-    """(R, C, bins of rows, bins of columns): the maximum of every bin, 0 of an empty one, NaN of no picture.
+    """(R, C, bins of rows, bins of columns): the maximum of every bin; 0 for an empty bin, NaN for an unknown picture.
 
-    The gradient goes to the first maximum in scan order, and only for the regions of which `pulls` (R) holds.
+    The gradient goes to the first maximum in scan order, and only for the regions with `pulls` (R).
     """
     return _search(x, pictures, rows, columns, places=False)[0]
 
 
 def _search(x: Array, pictures: Array, rows: Bounds, columns: Bounds, *, places: bool) -> Found:
-    """The maxima, and with `places` where in its H · W plane each of them lies, −1 for none.
+    """The maxima, and with `places` the index of each in its H · W plane, −1 for none.
 
-    A bin is covered by four windows whose sides are powers of two, of which there is a table (Bender and Farach-Colton
-    2000): it takes four look-ups whatever its size. Channels go through in blocks, whose tables fit a cache.
+    Four windows whose sides are powers of two cover each bin, so it takes four look-ups in a table of window maxima (a
+    sparse table, Bender and Farach-Colton 2000), whatever its size. Channels are processed in blocks whose tables fit
+    into a cache.
     """
     channels = x.shape[1]
     blocks = _blocks(x.shape, 2 if places else 1)
@@ -61,14 +62,14 @@ def _search(x: Array, pictures: Array, rows: Bounds, columns: Bounds, *, places:
 
 
 def _blocks(shape: tuple[int, ...], tables: int) -> int:
-    """Into how many blocks the channels are cut: the tables of one stay below TABLE."""
+    """The number of blocks that channels are split into, so that the tables of a block stay below TABLE."""
     whole = 4 * tables * math.prod(shape) * shape[2].bit_length() * shape[3].bit_length()
     return max(1, min(shape[1], -(-whole // TABLE)))
 
 
 def _windows(x: Array, *, places: bool) -> Found:
-    """The maxima of x (N, H, W, C) in the windows of 2^a × 2^b from each place on, and with `places` where they lie:
-    (a · b, N, H, W, C). One that reaches over the border stands for those inside."""
+    """The maxima of x (N, H, W, C) in the 2^a × 2^b windows that begin at each place, and with `places` their indices:
+    (a · b, N, H, W, C). A window that would reach over the border is replaced by one inside."""
     height, width = x.shape[1:3]
     place = jnp.arange(height * width, dtype=jnp.int32).reshape(height, width, 1)
     single = (x, jnp.broadcast_to(place, x.shape)) if places else (x,)
@@ -77,7 +78,7 @@ def _windows(x: Array, *, places: bool) -> Found:
 
 
 def _doubled(window: Found, axis: int) -> list[Found]:
-    """A window's maxima, and those of windows twice, four times … as long along an axis."""
+    """The maxima of windows, and of windows 2, 4, … times as long along an axis."""
     size, sizes, length = window[0].shape[axis], [window], 1
 
     def part(found: Found, start: int, stop: int) -> Found:
@@ -87,13 +88,13 @@ def _doubled(window: Found, axis: int) -> list[Found]:
         last = sizes[-1]
         longer = _better(part(last, 0, size - length), part(last, length, size))
         whole = tuple(jnp.concatenate(v, axis) for v in zip(longer, part(last, size - length, size), strict=True))
-        sizes.append(lax.optimization_barrier(whole))  # else XLA computes each size anew for all that follow
+        sizes.append(lax.optimization_barrier(whole))  # otherwise XLA recomputes each size for all that follow
         length *= 2
     return sizes
 
 
 def _better(a: Found, b: Found) -> Found:
-    """The larger values; with places the first of equal ones."""
+    """The larger of the values; with places, the first of equal ones."""
     ahead = b[0] > a[0]
     if len(a) == 2:
         ahead |= (b[0] == a[0]) & (b[1] < a[1])
@@ -101,7 +102,7 @@ def _better(a: Found, b: Found) -> Found:
 
 
 def _corners(shape: tuple[int, ...], picture: Array, rows: Bounds, columns: Bounds) -> tuple[list[Array], Array]:
-    """Where in the table, its channels apart, lie the four windows that cover each bin, and which bins hold any."""
+    """The rows of the table with the four windows that cover each bin, and which bins aren't empty."""
     (tall, *at_rows), (wide, *at_columns) = (_cover(bounds) for bounds in (rows, columns))
     level = (tall[:, :, None] * shape[3].bit_length() + wide[:, None]) * shape[0] + picture[:, None, None]
     places = [
@@ -112,7 +113,7 @@ def _corners(shape: tuple[int, ...], picture: Array, rows: Bounds, columns: Boun
 
 
 def _cover(bounds: Bounds) -> tuple[Array, Array, Array]:
-    """The logarithm of the longest window that fits into each bin, and where it begins at either end of it."""
+    """The base-2 logarithm of the longest window that fits into each bin, and its start at either end of the bin."""
     start, end = bounds
     level = 31 - lax.clz(jnp.maximum(end - start, 1))
     return level, start, jnp.maximum(end - (1 << level), start)
@@ -142,11 +143,11 @@ def _added(dy: Array, pictures: Array, where: Array, shape: tuple[int, ...]) -> 
 
 
 def to_maxima(dy: Array, pictures: Array, where: Array, shape: tuple[int, ...]) -> Array:
-    """The gradient of x (N, C, H, W) from that of each region's bins, dy (R, C, bins), whose maxima lie at `where`.
+    """The gradient of x (N, C, H, W) from the bins' gradients dy (R, C, bins), whose maxima are at `where`.
 
-    For a GPU, whose threads would add to an element in no order of their own, and make another sum each time: every
-    element looks through all bins for those whose maximum it is. Channels go through in blocks, whose comparisons can
-    be counted in 32 bits.
+    For a GPU, whose threads would add to an element in undefined order, with another sum in each run: here every
+    element looks through all bins for those whose maximum it is. Channels are processed in blocks, so that the number
+    of comparisons fits into 32 bits.
     """
     pictures_n, channels, plane = *shape[:2], shape[2] * shape[3]
     each = max(1, min(channels, COMPARISONS // max(1, pictures_n * plane * dy.shape[0] * dy.shape[2])))
@@ -172,7 +173,7 @@ max_of_bins.defvjp(_max_fwd, _max_bwd)
 def weighted_bins(x: Array, pictures: Array, rows: Array, columns: Array) -> Array:
     """Σ over h, w of rows[r, i, h] · columns[r, j, w] · x[pictures[r], c, i, j, h, w]: (R, c, i, j).
 
-    x (N, c, i, j, H, W), or (N, c, 1, 1, H, W) where all bins see the same map. NaN for the regions of no picture.
+    x (N, c, i, j, H, W), or (N, c, 1, 1, H, W) if all bins see the same map. NaN for regions of an unknown picture.
     """
     member = (pictures[:, None] == jnp.arange(x.shape[0])).astype(x.dtype)
     by_picture = member[:, :, None, None] * rows[:, None]
@@ -188,16 +189,17 @@ def weighted_bins(x: Array, pictures: Array, rows: Array, columns: Array) -> Arr
 
 
 def span_weights(start: Array, end: Array, size: int) -> Array:
-    """(R, bins, size): 1 / (end − start) for the elements from `start` to before `end`, both (R, bins); else 0."""
+    """(R, bins, size): 1 / (end − start) for the elements in [start, end), both (R, bins); else 0."""
     places = jnp.arange(size)
     inside = (places >= start[..., None]) & (places < end[..., None])
     return inside / jnp.maximum(end - start, 1)[..., None].astype(jnp.float32)
 
 
 def sample_weights(at: Array, size: int, beyond: float = 1) -> Array:
-    """(R, bins, size): the mean over samples of the weights of linear interpolation at places `at` (R, bins, samples).
+    """(R, bins, size): linear interpolation weights at the places `at` (R, bins, samples), averaged over samples.
 
-    A place up to `beyond` outside counts as the border, one further out as 0: 1 in Detectron's ROIAlign.
+    A place up to `beyond` outside of the map counts as the border, one further out as 0. In Detectron's ROIAlign,
+    `beyond` is 1.
     """
     outside = (at < -beyond) | (at > size - 1 + beyond)
     kept = jnp.clip(at, 0, size - 1)[..., None]
@@ -206,10 +208,11 @@ def sample_weights(at: Array, size: int, beyond: float = 1) -> Array:
 
 
 def rounded(x: Array) -> Array:
-    """The nearest integer, halves away from 0, as C's round."""
+    """The nearest integer, with halves rounded away from 0, like C's round."""
     return jnp.sign(x) * jnp.floor(jnp.abs(x) + 0.5)
 
 
 def bin_lengths(lengths: Array, bins: int) -> Array:
-    """lengths (R) / bins, rounded once: (R, 1). A last bit more, and a bin reaches an element further."""
+    """lengths (R) / bins, rounded once: (R, 1). With one more unit in the last place, a bin would reach an element
+    further."""
     return divided(lengths, bins)[:, None]

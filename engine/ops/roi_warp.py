@@ -1,5 +1,5 @@
-"""Regions of a feature map warped to a grid, with gradients of their corners, too: Multi-task Network Cascades
-(Dai, He, Sun 2016, section 3.2), as daijifeng001/caffe-mnc computes it."""
+"""Warps regions of a feature map to a grid, with gradients for their corners too: Multi-task Network Cascades (Dai, He,
+Sun 2016, section 3.2), as daijifeng001/caffe-mnc computes it."""
 
 from functools import partial
 from typing import NamedTuple
@@ -14,11 +14,11 @@ Array = jax.Array
 Bins = tuple[int, int]
 
 LARGEST = 8
-"""How many times as large as the map a region may be: its samples, some of every element, are looked at in turn."""
+"""A region may be this many times as large as the map; its samples, several per element, are processed in turn."""
 
 
 class _Axis(NamedTuple):
-    """Regions along one axis of the map, of `size` elements: where each begins and ends (R, 1); its `bins`."""
+    """Regions along one axis of the map, which has `size` elements: where each begins and ends (R, 1), and its bins."""
 
     start: Array
     end: Array
@@ -29,19 +29,19 @@ class _Axis(NamedTuple):
         return jnp.maximum(self.end - self.start, 0)
 
     def with_last(self) -> Array:
-        """(R, 1): how long a bin is where the last element counts, as it does in the gradients only."""
+        """(R, 1): the length of a bin if the last element is included, which is so only in the gradients."""
         return bin_lengths(jnp.maximum(self.end - self.start + 1, 1)[:, 0], self.bins)
 
 
 class _Samples(NamedTuple):
-    """One sample of each bin of each region along an axis, all (R, bins): whether there is one, and where it lies."""
+    """One sample of each bin of each region along an axis, both (R, bins): whether it exists, and its place."""
 
     there: Array
     at: Array
 
 
 class _Best(NamedTuple):
-    """The largest value found in each bin (R, C, P, Q), and the row and column where; −1 for none."""
+    """The largest value found in each bin (R, C, P, Q), and its row and column; −1 if none was found."""
 
     value: Array
     row: Array
@@ -50,20 +50,21 @@ class _Best(NamedTuple):
 
 @partial(jax.custom_vjp, nondiff_argnums=(2, 3))
 def warp(x: Array, rois: Array, bins: Bins, scale: float) -> Array:
-    """(R, C, P, Q): in each bin of each region the largest of the values that lie in it, linearly interpolated.
+    """(R, C, P, Q): for each bin of each region, the largest of the linearly interpolated samples in it.
 
-    x (N, C, H, W); rois (R, 5): picture, x1, y1, x2, y2, of which `scale` times, rounded, are elements of the map.
-    A bin is looked at from edge to edge, at so many places that they lie an element apart at most. NaN for regions of
-    no picture, or over LARGEST times as large as the map.
+    x (N, C, H, W); rois (R, 5): picture, x1, y1, x2, y2; corners times `scale`, rounded, are elements of the map. A bin
+    is sampled from edge to edge, at places at most one element apart. NaN for regions of an unknown picture, or more
+    than LARGEST times as large as the map.
 
-    The gradient of x is that of the largest values, but for elements that the fork counts as another bin's. That of
-    rois is the fork's: a picture's none, then those of the centre and of width and height, in elements of the map.
+    The gradient of x is that of the largest values, except for elements that the fork assigns to another bin. The
+    gradient of rois is the fork's: 0 for the picture, then those of the centre, the width and the height, in elements
+    of the map.
     """
     return _search(x, rois, bins, scale)[0].value
 
 
 def _search(x: Array, rois: Array, bins: Bins, scale: float) -> tuple[_Best, Array]:
-    """What is found, and of which regions there is anything to find (R)."""
+    """The largest values, and which regions (R) are valid, so that there is anything to find."""
     pictures, rows, columns = _axes(x, rois, bins, scale)
     fits = [axis.length()[:, 0] <= LARGEST * axis.size for axis in (rows, columns)]
     there = (pictures >= 0) & (pictures < len(x)) & fits[0] & fits[1]
@@ -97,12 +98,12 @@ def _axes(x: Array, rois: Array, bins: Bins, scale: float) -> tuple[Array, _Axis
 
 
 def _first(axis: _Axis, there: Array) -> Array:
-    """(R, bins): in bins, where each bin begins; past its end for regions that are not there."""
+    """(R, bins): where each bin begins, in bins; past its end for regions that aren't valid."""
     return jnp.arange(axis.bins, dtype=jnp.float32) + jnp.where(there[:, None], 0, jnp.inf)
 
 
 def _steps(axis: _Axis, there: Array) -> Array:
-    """(R, 1): how far the samples lie apart, in bins; infinite where one is all."""
+    """(R, 1): the distance between samples, in bins; infinite if there is only one."""
     return 1 / jnp.where(there[:, None], jnp.ceil(bin_lengths(axis.length()[:, 0], axis.bins)), 0)
 
 
@@ -111,14 +112,14 @@ def _more(offsets: Array) -> Array:
 
 
 def _sampled(axis: _Axis, offsets: Array) -> _Samples:
-    """The samples at `offsets` (R, bins), in bins. Beyond half an element off the map there is none."""
+    """The samples at `offsets` (R, bins), in bins; none further than half an element outside of the map."""
     taken = offsets <= jnp.arange(axis.bins) + 1
     at = axis.start + jnp.where(taken, offsets, 0) * bin_lengths(axis.length()[:, 0], axis.bins)
     return _Samples(taken & (at >= -0.5) & (at <= axis.size - 0.5), jnp.clip(at, 0, axis.size - 1))
 
 
 def _weights(sampled: _Samples, size: int) -> Array:
-    """(R, bins, size): of linear interpolation."""
+    """(R, bins, size): linear interpolation weights."""
     return sample_weights(sampled.at[..., None], size)
 
 
@@ -144,7 +145,7 @@ def _backward(bins: Bins, scale: float, saved: tuple[Array, Array, _Best, Array]
 
 
 def _of_map(x: Array, pictures: Array, best: _Best, dy: Array, rows: _Axis, columns: _Axis) -> Array:
-    """A region after the other, each as a product: threads that add to one element would do it in no order."""
+    """The gradient of x, added region by region, each as a product: threads that add to one element have no order."""
 
     def add(dx: Array, region: tuple[Array, ...]) -> tuple[Array, None]:
         picture, row, column, mine, counts_down, counts_across = region
@@ -159,7 +160,7 @@ def _of_map(x: Array, pictures: Array, best: _Best, dy: Array, rows: _Axis, colu
 
 
 def _counts(axis: _Axis) -> Array:
-    """(R, bins, size): 1 for the elements whose gradient comes from a bin, as the fork looks for its bins."""
+    """(R, bins, size): 1 for the elements that get a gradient from a bin, as the fork searches for its bins."""
     from_start = jnp.arange(axis.size) - axis.start  # (R, size)
     length = axis.with_last()
     first = jnp.floor((from_start - 1) / length - 1)
@@ -191,7 +192,7 @@ def _of_regions(x: Array, pictures: Array, best: _Best, dy: Array, rows: _Axis, 
 
 
 def _share(place: Array, axis: _Axis) -> Array:
-    """How far along a region its places (R, C, P, Q) lie, from 0 to 1."""
+    """The relative position, from 0 to 1, of places (R, C, P, Q) along their region."""
     return (place - axis.start[:, :, None, None]) / (axis.with_last() * axis.bins)[:, :, None, None]
 
 

@@ -1,8 +1,8 @@
-"""Products and quotients rounded as they are written down.
+"""Products and quotients that are rounded exactly where the code says so.
 
-Compilers round a product and the sum that it goes into at once, multiply by reciprocals of what they know, and divide
-on a GPU with an error of up to two units in the last place: mostly that is as good. It is not where the last bit
-decides on which side of a border something lies, and another program's answer is to be had.
+Compilers fuse a product with the sum that it goes into (one rounding instead of two), multiply by the reciprocals of
+constants, and divide on a GPU with an error of up to two units in the last place. Usually that is fine, but not where
+the last bit decides on which side of a border something is, and the result has to match another program's.
 """
 
 import jax
@@ -13,13 +13,13 @@ from jax import lax
 Array = jax.Array
 
 HALF = np.int32(~0xFFF)
-"""The upper 12 of a float32's 24 bits: products of halves are exact."""
+"""A mask for the upper 12 of a float32's 24 significant bits: products of such halves are exact."""
 
 
 def rounded(x: Array) -> Array:
-    """x, rounded before it goes into anything else. It has no gradient.
+    """x, rounded before anything else uses it. It has no gradient.
 
-    A bit that is always 0 hides from the compiler where the number comes from.
+    XOR with a bit that is always 0 hides from the compiler where the number comes from.
     """
     return lax.bitcast_convert_type(_bits(x) ^ _nothing(x), x.dtype)
 
@@ -31,10 +31,10 @@ def divided(x: Array, by: float | Array) -> Array:
 
 
 def corrected(quotient: Array, x: Array, by: Array) -> Array:
-    """x / by, rounded once, from a `quotient` that is off by some units in the last place.
+    """x / by, rounded once, from a `quotient` that is off by a few units in the last place.
 
-    What is left of x is exact (T. J. Dekker, "A floating-point technique for extending the available precision", 1971).
-    Where the quotient is not finite, it stays.
+    The remainder is exact (T. J. Dekker, "A floating-point technique for extending the available precision", 1971). A
+    quotient that is not finite is returned as it is.
     """
     upper, divisor = _upper(quotient), _upper(by)
     lower, rest = quotient - upper, by - divisor
@@ -47,7 +47,7 @@ def _upper(x: Array) -> Array:
 
 
 def _nothing(x: Array) -> Array:
-    """0 for each x, by whose bits n it is the last bit of n (n + 1), which is even."""
+    """0 for each x: with its bits n, the last bit of n (n + 1), which is always even."""
     n = _bits(x)
     return n * (n + 1) & 1
 

@@ -1,4 +1,4 @@
-"""Pictures read between their pixels."""
+"""Samples pictures between their pixels."""
 
 import jax
 import jax.numpy as jnp
@@ -7,9 +7,9 @@ from jax.lax import stop_gradient
 
 
 def bilinear(x: Array, down: Array, across: Array, *, zero_outside: bool) -> Array:
-    """x (N, C, H, W) at the places (down, across), each (N, P, Q) in pixels → (N, C, P, Q).
+    """x (N, C, H, W) at the places (down, across), both (N, P, Q) in pixels → (N, C, P, Q).
 
-    Of the four pixels around a place those outside of the picture count as 0 (`zero_outside`), or as the nearest ones.
+    Of the four pixels around a place, those outside of the picture count as 0 (`zero_outside`) or as the nearest pixel.
     """
     height, width = x.shape[2:]
     top, left = (stop_gradient(jnp.floor(v)) for v in (down, across))
@@ -25,5 +25,5 @@ def bilinear(x: Array, down: Array, across: Array, *, zero_outside: bool) -> Arr
 
 
 def _pixels(x: Array, rows: Array, columns: Array) -> Array:
-    """The pixels of each picture at whole places (N, P, Q)."""
+    """The pixels of each picture at integer places (N, P, Q)."""
     return jax.vmap(lambda picture, i, j: picture[:, i, j])(x, rows.astype(jnp.int32), columns.astype(jnp.int32))

@@ -1,4 +1,4 @@
-"""The windows of a pooling along one axis, what they meet, and how that is laid out."""
+"""The windows of a pooling along one axis, and how to get at their elements."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,14 +11,14 @@ from jax import lax
 Array = jax.Array
 
 WIDE = 64
-"""Windows longer or farther apart are left to XLA's reduction: every tap would be an operation to compile."""
+"""Windows that are longer or farther apart are left to XLA's reduction: each tap would be an operation to compile."""
 
 
 @dataclass(frozen=True)
 class Span:
     """The windows along one axis: the o-th is [o · stride − pad, o · stride − pad + kernel), for o < outputs.
 
-    end: the pad at the axis's end, if not as long as `pad`. inside: averages are of what lies within the axis alone.
+    end: the pad at the end of the axis, if it differs from `pad`. inside: whether averages leave out the padding.
     """
 
     axis: int
@@ -32,7 +32,7 @@ class Span:
 
     @property
     def padded(self) -> int:
-        """From the first window's start to the last one's end."""
+        """The length from the first window's start to the last one's end."""
         return (self.outputs - 1) * self.stride + self.kernel
 
     @property
@@ -41,38 +41,38 @@ class Span:
 
     @property
     def reduced_by_xla(self) -> bool:
-        """Whether its windows, which are several, are left to XLA."""
+        """Whether there are several windows, and they are left to XLA."""
         return self.wide and self.outputs > 1
 
     @property
     def length(self) -> int:
-        """How many strides that is, rounded up."""
+        """`padded` in strides, rounded up."""
         return -(-self.padded // self.stride)
 
     @property
     def reach(self) -> int:
-        """How many windows further a place is held by the one that starts at or before it, at most."""
+        """The most windows that hold a place besides the last one that starts at or before it."""
         return (self.kernel - 1) // self.stride
 
     def places(self) -> np.ndarray:
-        """(outputs, kernel): where each window's elements lie, counted from the first window's start."""
+        """(outputs, kernel): the places of each window's elements, counted from the first window's start."""
         return np.arange(self.outputs)[:, None] * self.stride + np.arange(self.kernel)
 
     def sizes(self) -> np.ndarray:
-        """(outputs,): how much of each window lies within the padded axis, or the axis: Caffe's divisor of averages."""
+        """(outputs,): each window's length in the padded axis, or (`inside`) in the axis: Caffe's divisor of means."""
         start = np.arange(self.outputs) * self.stride - self.pad
         if self.inside:
             return np.minimum(start + self.kernel, self.size) - np.maximum(start, 0)
         return np.minimum(self.kernel, self.size + (self.pad if self.end is None else self.end) - start)
 
     def fit(self, x: Array, fill: float) -> Array:
-        """x from the first window's start to the last one's end, with `fill` outside of it."""
+        """x from the first window's start to the last one's end, filled with `fill` outside of x."""
         config = [(0, 0, 0)] * x.ndim
         config[self.axis] = (self.pad, self.padded - self.size - self.pad, 0)
         return lax.pad(x, jnp.asarray(fill, x.dtype), config)
 
     def cut(self, fitted: Array) -> Array:
-        """The transpose of `fit`: what lies outside of x is left out."""
+        """The transpose of `fit`: removes what is outside of x."""
         config = [(0, 0, 0)] * fitted.ndim
         config[self.axis] = (-self.pad, self.size + self.pad - fitted.shape[self.axis], 0)
         return lax.pad(fitted, jnp.zeros((), fitted.dtype), config)
@@ -88,7 +88,7 @@ class Span:
         return lax.reduce_window(fitted, np.asarray(start, fitted.dtype), reduce, size, stride, "VALID")
 
     def elements(self, fitted: Array) -> Array:
-        """(kernel, …): the elements of every window; the axis has one place a window."""
+        """(kernel, …): the elements of every window; the axis has one place per window."""
         if self.outputs == 1:
             return jnp.expand_dims(jnp.moveaxis(fitted, self.axis, 0), self.axis + 1)
         if self.wide:
@@ -96,9 +96,9 @@ class Span:
         return jnp.stack([self.tap(fitted, k) for k in range(self.kernel)])
 
     def spread(self, taps: list[Array]) -> Array:
-        """The transpose of taking the taps: every tap back to its place, summed where windows overlap.
+        """The transpose of taking the taps: puts every tap back to its place, and sums where windows overlap.
 
-        Sums by residue of the place modulo stride, then interleaves them: no scatter, no dilated padding.
+        Sums separately for each residue of the place modulo stride, then interleaves: no scatter, no dilated padding.
         """
         zero = jnp.zeros((), taps[0].dtype)
         rows = []

@@ -1,4 +1,4 @@
-"""Flags that hold for what is traced within a block, and by which JAX tells apart what it has traced."""
+"""Flags that hold for what is traced within a block; JAX keeps separate traces for each value of a flag."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,7 +9,7 @@ _make_context = getattr(jax, "make_user_context", None)
 
 
 class TraceFlag:
-    """Up within `raised`. Older versions of JAX have no such context: there it is never up."""
+    """Is up within `raised`. Older versions of JAX have no such context; there it is never up."""
 
     def __init__(self) -> None:
         self._context = _make_context(False) if _make_context else None

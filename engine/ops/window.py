@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 @dataclass(frozen=True)
 class Window:
-    """One entry a spatial axis, in elements."""
+    """One entry per spatial axis, in elements."""
 
     kernel: tuple[int, ...]
     stride: tuple[int, ...]
@@ -15,21 +15,21 @@ class Window:
 
     @property
     def extent(self) -> tuple[int, ...]:
-        """The elements that a kernel spans, those between its taps included."""
+        """The number of elements that a kernel spans, including those between its taps."""
         return tuple(d * (k - 1) + 1 for k, d in zip(self.kernel, self.dilation, strict=True))
 
     @property
     def dense(self) -> "Window":
-        """The same kernel at every position of an input that is padded already."""
+        """The same kernel at every position (stride 1) of an input that is already padded."""
         ones = (1,) * len(self.kernel)
         return replace(self, stride=ones, pad=(0,) * len(ones))
 
     def outputs(self, inputs: Sequence[int]) -> tuple[int, ...]:
-        """The positions that the kernel takes in a padded input; less than 1 where it does not fit."""
+        """The number of positions of the kernel in a padded input; less than 1 if it does not fit."""
         sizes = zip(inputs, self.extent, self.stride, self.pad, strict=True)
         return tuple((n + 2 * p - e) // s + 1 for n, e, s, p in sizes)
 
     def inputs(self, outputs: Sequence[int]) -> tuple[int, ...]:
-        """The smallest input that has these outputs: what a deconvolution makes of them."""
+        """The smallest input with these outputs, which is what a deconvolution makes of them."""
         sizes = zip(outputs, self.extent, self.stride, self.pad, strict=True)
         return tuple(s * (n - 1) + e - 2 * p for n, e, s, p in sizes)

@@ -1,4 +1,4 @@
-"""Boxes (x, y, w, h) along a last axis of 4, by their centre, as parts of the picture; and those of YOLO's grids."""
+"""Boxes (x, y, w, h) along a last axis of 4: centre and size relative to the picture; and the boxes of YOLO's grids."""
 
 from functools import partial
 
@@ -16,16 +16,16 @@ def corners(centred: Array) -> Array:
 
 
 def overlap(a: Array, b: Array) -> Array:
-    """Intersection over union of boxes a (…, 4) and b (…, 4), which are broadcast; 0 where they have none."""
+    """Intersection over union of boxes a (…, 4) and b (…, 4), which are broadcast; 0 if they don't intersect."""
     return boxes.overlap(corners(a), corners(b))
 
 
 def of_grid(offsets: Array, anchors: Array, size: tuple[float, float]) -> Array:
-    """The boxes (N, B, H, W, 4) that `offsets` (N, B, 4, H, W) say at each place of a grid.
+    """The boxes (N, B, H, W, 4) that `offsets` (N, B, 4, H, W) give at each place of a grid.
 
-    offsets: x and y as parts of a place, and the logarithms of how much wider and higher the box is than its anchor of
-    `anchors` (B, 2), widths and heights in units of which the picture has `size`: width, height (Redmon and Farhadi
-    2017).
+    offsets: x and y relative to the place, and the logarithms of the ratios of the box's width and height to those of
+    its anchor. anchors (B, 2): widths and heights, in the unit in which the picture is `size`: width, height (Redmon
+    and Farhadi 2017).
     """
     x, y, w, h = jnp.moveaxis(offsets, 2, 0)
     rows, columns = offsets.shape[3:]
@@ -35,7 +35,7 @@ def of_grid(offsets: Array, anchors: Array, size: tuple[float, float]) -> Array:
 
 
 def offsets(truth: Array, anchors: Array, size: tuple[float, float]) -> Array:
-    """The offsets (B, 4, H, W) with which `of_grid` makes the boxes `truth` (B, H, W, 4)."""
+    """The inverse of `of_grid`: the offsets (B, 4, H, W) of the boxes `truth` (B, H, W, 4)."""
     x, y, w, h = jnp.moveaxis(truth, -1, 0)
     rows, columns = x.shape[1:]
     steps = x * columns - jnp.arange(columns), y * rows - jnp.arange(rows)[:, None]
@@ -45,22 +45,22 @@ def offsets(truth: Array, anchors: Array, size: tuple[float, float]) -> Array:
 def nearest(found: Array, labels: Array) -> Array:
     """The largest overlap of each of the boxes `found` (…, 4) with any of `labels` (T, 5): class, x, y, w, h.
 
-    The first of these whose x is 0 ends them.
+    The first label whose x is 0 ends the list.
     """
     there = jnp.cumprod(labels[:, 1] != 0) > 0
     return jnp.max(jnp.where(there, overlap(found[..., None, :], labels[:, 1:]), 0), -1, initial=0)
 
 
 def centred(sizes: Array) -> Array:
-    """Widths and heights (…, 2) as boxes (…, 4) around one place."""
+    """Boxes (…, 4) of these widths and heights (…, 2), all around one point."""
     return jnp.concatenate([jnp.zeros_like(sizes), sizes], -1)
 
 
 def of_region(x: Array, anchors: Array) -> tuple[Array, Array, Array]:
-    """What YOLO v2 says: boxes (N, K, 4), confidences (N, K) and classes' probabilities (N, K, C), place by place.
+    """YOLO v2's predictions: boxes (N, K, 4), confidences (N, K) and class probabilities (N, K, C), place by place.
 
-    x (N, B · (5 + C), S, S): at each place for each of `anchors` (B, 2), in places, an offset x, y, w, h, a confidence
-    and the classes' scores, before their non-linearities.
+    x (N, B · (5 + C), S, S): at each place, for each of `anchors` (B, 2; in units of places), the offset x, y, w, h, a
+    confidence and the class scores, before their non-linearities.
     """
     parts = x.reshape(len(x), len(anchors), -1, *x.shape[2:])
     offsets = jnp.concatenate([jax.nn.sigmoid(parts[:, :, :2]), parts[:, :, 2:4]], 2)

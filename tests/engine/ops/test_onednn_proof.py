@@ -94,5 +94,5 @@ def test_the_user_can_turn_it_off(trial, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("HPCBREW_ONEDNN", "off")
     assert not passed()
     monkeypatch.setenv("HPCBREW_ONEDNN", "no")
-    with pytest.raises(DeviceError, match="HPCBREW_ONEDNN is 'no'; it takes off, or leave it out"):
+    with pytest.raises(DeviceError, match="HPCBREW_ONEDNN is 'no'; set it to off, or unset it"):
         passed()
