@@ -1,4 +1,4 @@
-"""A pass of a net and the gradient of its loss."""
+"""A forward pass of a net and the gradient of its loss."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -18,10 +18,10 @@ Inputs = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Keep:
-    """What is kept of an iteration besides what training needs; see `Passed` and `step.StepResult`.
+    """What to keep of an iteration besides what training needs; see `Passed` and `step.StepResult`.
 
-    recompute: of the blobs that the gradient needs keeps those alone that are products of weights; what lies between is
-    computed anew. A GPU does so; XLA sees through it on a CPU.
+    recompute: for the gradient, keep only the blobs that are products with weights, and compute those in between again.
+    This works on a GPU; on a CPU, XLA optimizes it away.
     """
 
     steps: bool = False
@@ -35,7 +35,7 @@ NOTHING = Keep()
 
 
 class Passed(NamedTuple):
-    """One pass: parameters with their state renewed, gradients (zeros for what is not learned), and the rest."""
+    """The result of a pass: parameters with updated state, gradients (zeros for what is not learned), and the rest."""
 
     params: list[Array]
     grads: list[Array]
@@ -49,7 +49,7 @@ class Passed(NamedTuple):
 
 
 def backward(net: Net, params: Sequence[Array], inputs: Inputs, key: Array, keep: Keep = NOTHING) -> Passed:
-    """A pass of `net` and the gradient of its loss by each parameter. Pure."""
+    """A forward pass of `net` and the gradient of its loss with respect to each parameter. Pure."""
     keep_all = keep.values or keep.finite or keep.debug
 
     def loss(values: Mapping[int, Array], probes: Mapping[magnitudes.Bottom, Array]) -> tuple[Array, Forward]:
@@ -88,6 +88,6 @@ def backward(net: Net, params: Sequence[Array], inputs: Inputs, key: Array, keep
 
 
 def _probes(net: Net, params: Sequence[Array], inputs: Inputs, key: Array) -> dict[magnitudes.Bottom, Array]:
-    """See `magnitudes.probes`. A dynamic net has to be run to know its shapes."""
+    """See `magnitudes.probes`. A dynamic net has to run for its shapes to be known."""
     shaped = (lambda f, *args: f(*args)) if net.dynamic else jax.eval_shape
     return magnitudes.probes(net, shaped(lambda p, x: net.forward(p, x, key, keep=True).values, params, inputs))

@@ -1,4 +1,4 @@
-"""How long a net's passes take, and each of its layers alone; said in the words of `caffe time`."""
+"""Times a net's passes, and each of its layers alone; logs the times in the words of `caffe time`."""
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -22,11 +22,11 @@ from engine.solver.backward import backward
 
 Array = jax.Array
 SECONDS_A_LAYER = 0.2
-"""At most so long is spent on one direction of one layer, once it has run three times."""
+"""The limit on the time spent on one direction of one layer, after its first three runs."""
 
 
 def run(net: Net, params: Sequence[Any], batch: Mapping[str, Any], iterations: int) -> None:
-    """Times and logs the passes over `batch`: means for the net, medians for its layers. Milliseconds."""
+    """Times the passes over `batch` and logs, in milliseconds, means for the net and medians for its layers."""
     key = jax.random.key(0)
     params, inputs = [jnp.asarray(p) for p in params], {name: jnp.asarray(v) for name, v in batch.items()}
     forward = net.compile(lambda p, x: net.forward(p, x, key)[:2])
@@ -48,11 +48,11 @@ def run(net: Net, params: Sequence[Any], batch: Mapping[str, Any], iterations: i
     for i in range(iterations):
         total += _times(both, (params, inputs), 1)
         log.info("caffe.cpp:401", f"Iteration: {i + 1} forward-backward time: {log.number(total[-1])} ms.")
-    log.info("caffe.cpp:403", "Compiling each layer for itself.")
+    log.info("caffe.cpp:403", "Compiling each layer separately.")
     log.info("caffe.cpp:404", "Average time per layer: ")
     for i, timed in groupby(layer_times(net, params, inputs, key), itemgetter(0)):
         spent = {"forward": 0.0, "backward": 0.0} | {direction: ms for _, direction, ms in timed}
-        for direction, ms in spent.items():  # both, as Caffe; programs that read these lines pair them
+        for direction, ms in spent.items():  # both, as in Caffe: programs that read these lines pair them
             log.info("caffe.cpp:407", f"{net.layers[i].name:>10}\t{direction}: {log.number(ms)} ms.")
     forward_ms, both_ms = sum(ahead) / iterations, sum(total) / iterations
     log.info("caffe.cpp:415", f"Average Forward pass: {log.number(forward_ms)} ms.")
@@ -64,7 +64,7 @@ def run(net: Net, params: Sequence[Any], batch: Mapping[str, Any], iterations: i
 
 @dataclass(frozen=True)
 class _Alone:
-    """One direction of layer `i`, and what goes into it. host: it runs in Python, and is not compiled."""
+    """One direction of layer `i`, and its arguments. host: whether it runs in Python, and is not compiled."""
 
     i: int
     direction: str
@@ -79,17 +79,17 @@ class _Alone:
 def layer_times(
     net: Net, params: list[Array], inputs: Mapping[str, Array], key: Array
 ) -> Iterator[tuple[int, str, float]]:
-    """Each layer alone: its number, "forward" or "backward", and the median of milliseconds.
+    """Times each layer alone. Yields its number, "forward" or "backward", and the median time in milliseconds.
 
-    What goes into it are the values of a pass, what comes back are ones. Backward is the gradients alone, as far as XLA
-    needs no forward pass for them.
+    Bottoms have the values of a real pass, and the gradients of tops are ones. The backward time is that of the
+    gradients only, as far as XLA needs no forward pass for them.
     """
     values = net.compile(lambda p, x: net.forward(p, x, key, keep=True).values)(params, inputs)
     tops = (v for layer, tops in zip(net.layers, net.tops, strict=True) if layer.dynamic for v in tops)
     net = net.resized({v.blob: values[v].shape for v in tops})
     every = list(_alone(net, params, values, key))
     for _ in ordered.mapped(_Alone.once, [one for one in every if not one.host]):
-        pass  # compiled, all before one is timed
+        pass  # this compiles all of them before any is timed
     for one in every:
         spent = _times(one.run, one.given, 3)
         spent += _times(one.run, one.given, min(20, int(SECONDS_A_LAYER * 1e3 / max(*spent, 1e-3))))
@@ -116,7 +116,7 @@ def _alone(net: Net, params: list[Array], values: Mapping[Value, Array], key: Ar
 def _gradient(
     forward: Callable[..., list[Array]], params: dict[int, Array], bottoms: list[Array], *, needed: Sequence[bool]
 ) -> Any:
-    """Of the parameters, and of those bottoms that a backward pass goes on to."""
+    """The gradients of the parameters, and of the bottoms that a backward pass needs."""
 
     def below(params: dict[int, Array], wanted: list[Array]) -> list[Array]:
         given = iter(wanted)
@@ -127,7 +127,7 @@ def _gradient(
 
 
 def _times(function: Callable[..., Any], args: tuple[Any, ...], count: int) -> list[float]:
-    """Milliseconds that each of `count` calls takes."""
+    """The time in milliseconds of each of `count` calls."""
     out = []
     for _ in range(count):
         started = time.perf_counter()

@@ -1,4 +1,4 @@
-"""Which test was the best so far, and how long ago: what keeping, stopping early and plateaus go by."""
+"""Tracks the best test so far and how long ago it was, for keeping snapshots, early stopping and plateaus."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -11,9 +11,9 @@ from engine.job_contract import lower_is_better
 
 @dataclass(frozen=True)
 class Best:
-    """The best value of a test output so far, None before the first one, and the iteration that it is of.
+    """The best value of a test output so far (None before the first test) and the iteration of that test.
 
-    tests_since: tests since then. plateau: the iteration at which the last plateau was met, -1 for none.
+    tests_since: the number of tests since then. plateau: the iteration of the last plateau, -1 if there was none.
     """
 
     value: float | None = None
@@ -27,15 +27,15 @@ class Best:
         return self.tests_since == 0
 
     def is_plateau(self, iteration: int, patience: int) -> bool:
-        """Whether `patience` iterations have passed at `iteration` since the best one, or since the last plateau."""
+        """Whether, at `iteration`, `patience` iterations have passed since the best one and since the last plateau."""
         return iteration - max(self.iteration, self.plateau) >= patience
 
 
 @dataclass(frozen=True)
 class BestTracker:
-    """Tells the better of two values of one test output.
+    """Decides which of two values of a test output is better.
 
-    name: the output's. order: "min" or "max"; "" for the least of a loss or error, and the greatest of what is none.
+    name: the output's. order: "min" or "max"; or "": smaller is better for a loss or error, larger for anything else.
     """
 
     name: str
@@ -43,18 +43,19 @@ class BestTracker:
 
     @classmethod
     def of(cls, watched: str) -> "BestTracker":
-        """Of an output's name, or "min:NAME" or "max:NAME"."""
+        """The tracker for an output's name, or for "min:NAME" or "max:NAME"."""
         order, _, name = watched.partition(":")
         return cls(name, order) if order in ("min", "max") and name else cls(watched)
 
     def check(self, outputs: Iterable[str]) -> None:
-        """`outputs`: those of all test nets. Raises SolverError where the one to watch is not among them."""
+        """Raises SolverError if the output to watch is not among `outputs`, those of all test nets."""
         if self.name not in outputs:
             there = ", ".join(sorted(outputs)) or "none"
             raise SolverError(f"-watch {self.name}: no test net has that output; there are: {there}.")
 
     def after(self, best: Best, iteration: int, value: float, weight: float) -> Best:
-        """The best one after a test with `value`, the output's mean; NaN never is. `weight`: the output's as a loss."""
+        """The best one after a test in which the output's mean was `value`; NaN is never the best. weight: the output's
+        loss weight."""
         least = self.order == "min" or (not self.order and (weight != 0 or lower_is_better(self.name)))
         better = best.value is None or (value < best.value if least else value > best.value)
         if np.isfinite(value) and better:

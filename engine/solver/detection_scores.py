@@ -1,4 +1,4 @@
-"""Average precisions of a detector, from what DetectionEvaluate says of each of its finds."""
+"""Average precisions of a detector, from what DetectionEvaluate says of each detection."""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -9,24 +9,24 @@ import numpy as np
 from engine.errors import SolverError
 
 _SAME = 1e-6
-"""Recalls nearer to each other than this are one."""
+"""Recalls that differ by no more than this count as equal."""
 
 
 class DetectionScores(NamedTuple):
-    """The mean of the average precisions, and that of each class, by number; None where it has no finds."""
+    """The mean average precision, and that of each class by number; None for a class without detections."""
 
     mean: float
     of_class: dict[int, float | None]
 
 
 def scores(batches: Sequence[np.ndarray], version: str) -> DetectionScores:
-    """The scores of all batches' tops of a DetectionEvaluate layer, each (1, 1, rows, 5). A class without finds counts
-    as 0. Raises SolverError where they are of another shape."""
+    """The scores from a DetectionEvaluate layer's tops of all batches, each (1, 1, rows, 5). A class without detections
+    counts as 0. Raises SolverError if a top has another shape."""
     boxes: defaultdict[int, int] = defaultdict(int)
     finds: defaultdict[int, list[np.ndarray]] = defaultdict(list)
     for batch in batches:
         if batch.shape[-1:] != (5,):
-            raise SolverError(f"an output of shape {list(batch.shape)} has no rows of 5, as DetectionEvaluate makes.")
+            raise SolverError(f"an output has shape {list(batch.shape)}; DetectionEvaluate makes rows of 5 values.")
         for row in batch.reshape(-1, 5):
             if row[0] == -1:
                 boxes[int(row[1])] += int(row[2])
@@ -40,11 +40,11 @@ def scores(batches: Sequence[np.ndarray], version: str) -> DetectionScores:
 
 
 def average_precision(finds: np.ndarray, boxes: int, version: str) -> float:
-    """Of finds (n, 2), score and whether it is right, and the number of boxes that there are to find."""
+    """The average precision of detections `finds` (n, 2): score, and 1 if right; boxes: how many there are to find."""
     if not boxes:
         return 0.0
     right = finds[np.argsort(-finds[:, 0], kind="stable"), 1].cumsum(dtype=np.float32)
-    recall = right / np.float32(boxes)  # in float32, whose 0.7 is under 7 / 10, as in the fork
+    recall = right / np.float32(boxes)  # in float32, as in the fork: its 0.7 is less than 7 / 10
     precision = right / np.arange(1, len(right) + 1, dtype=np.float32)
     if version == "11point":
         return float(np.mean([max(precision[recall.astype(np.float64) >= at / 10], default=0) for at in range(11)]))

@@ -1,4 +1,4 @@
-"""What an iteration takes of the device's memory, as XLA plans it before anything runs."""
+"""How much of the device's memory an iteration takes, as XLA plans it before anything runs."""
 
 from dataclasses import dataclass
 from math import prod
@@ -19,13 +19,13 @@ from engine.solver.gradients import Rates, Settings
 from engine.units import short_size
 
 MOMENTUM = pb.SolverParameter(type="SGD", momentum=0.9)
-"""What most solvers keep: one history as large as the parameters."""
+"""The kind of solver assumed: like most, it keeps one history as large as the parameters."""
 
 
 @dataclass(frozen=True)
 class Need:
-    """Bytes. working: what lies between the layers, gradients included, at its peak. What libraries take for
-    themselves, as cuDNN does, comes on top."""
+    """Sizes in bytes. working: the peak of the blobs between layers, gradients included. The memory that libraries such
+    as cuDNN take for themselves is not included."""
 
     parameters: int
     history: int
@@ -38,7 +38,7 @@ class Need:
 
 
 def of_training(net: Net) -> Need:
-    """Of an iteration of SGD with momentum. Raises NetError where only a run tells."""
+    """The memory for an iteration of SGD with momentum. Raises NetError if only a run can tell."""
     update = updates.from_solver(MOMENTUM)
     params = _arrays(net.params)
     history = jax.eval_shape(update.init, params)
@@ -50,14 +50,14 @@ def of_training(net: Net) -> Need:
 
 
 def of_pass(net: Net) -> Need:
-    """Of a forward pass. Raises NetError where only a run tells."""
+    """The memory for a forward pass. Raises NetError if only a run can tell."""
     params, inputs = _arrays(net.params), _inputs(net)
     planned = jitted(lambda p, x, key: net.forward(p, x, key).outputs).lower(params, inputs, _key()).compile()
     return Need(_bytes(params), 0, _bytes(inputs), _working(planned))
 
 
 def report(net: Net, *, train: bool) -> None:
-    """Says what an iteration, or a pass, takes, and warns where that is more than there is."""
+    """Logs what an iteration (`train`) or a pass takes, and warns if that is more than there is."""
     need = of_training(net) if train else of_pass(net)
     log.info("caffe.cpp:360", f"Memory of {'an iteration' if train else 'a pass'}: {short_size(need.total)}")
     parts = {"Parameters": need.parameters, "History": need.history, "Data": need.data, "Between layers": need.working}
@@ -65,25 +65,25 @@ def report(net: Net, *, train: bool) -> None:
         log.info("caffe.cpp:361", f"{name:>16}: {short_size(size)}")
     there = available()
     if need.total > there:
-        log.warning("caffe.cpp:362", f"That is more than the {short_size(there)} here. {LESS}")
+        log.warning("caffe.cpp:362", f"That is more than the {short_size(there)} available. {LESS}")
 
 
 def available() -> int:
-    """Bytes that the device lets one process have."""
+    """The bytes that one process may have on the device."""
     told = jax.local_devices()[0].memory_stats()
     return int(told["bytes_limit"]) if told and "bytes_limit" in told else memory.limit()
 
 
 def _working(planned: jax.stages.Compiled) -> int:
     told: Any = planned.memory_analysis()
-    # Results that take the place of arguments are counted with those.
+    # Outputs that reuse the memory of arguments are counted with the arguments.
     return int(told.temp_size_in_bytes + told.output_size_in_bytes - told.alias_size_in_bytes)
 
 
 def _inputs(net: Net) -> dict[str, jax.ShapeDtypeStruct]:
     if net.dynamic:
         layer = next(layer for layer in net.layers if layer.dynamic)
-        raise NetError(f'-memory: what layer "{layer.name}" makes is as large as its values ask; only a run tells.')
+        raise NetError(f'-memory: the size of what layer "{layer.name}" makes depends on values; only a run can tell.')
     sources = (net.tops[i] for i, node in enumerate(net.graph.nodes) if not node.bottoms)
     return {v.blob: jax.ShapeDtypeStruct(net.shapes[v], np.float32) for tops in sources for v in tops}
 

@@ -1,4 +1,4 @@
-"""A net in phase TEST: compiled once, run over its data with the parameters of the net that is trained."""
+"""A net in phase TEST: compiled once, and run over its data with the parameters of the trained net."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
@@ -28,8 +28,8 @@ Pass = tuple[Array, dict[str, Array]]
 
 
 class Scores(NamedTuple):
-    """Means over the batches of a test: the net's loss, and each output by name, in its own shape; for an output of
-    DetectionEvaluate the mean average precision, and in `classes` those of the classes."""
+    """Means over the batches of a test: the net's loss, and each output by name, in its own shape. For an output of
+    DetectionEvaluate it is the mean average precision, and `classes` has those of the classes."""
 
     loss: float
     outputs: dict[str, np.ndarray]
@@ -37,14 +37,14 @@ class Scores(NamedTuple):
 
 
 class TestNet:
-    """A net, its data, and where its parameters come from.
+    """A test net, its data, and the source of its parameters.
 
-    params: its own values, used for the layers that the trained net has not. blobs: what passes give in place of the
-    outputs, each as the last layer that writes it leaves it. computed: with `keep_values`, every version of every blob
-    in the last pass. told: what is told of how large the numbers of each pass are, for debug_info.
+    params: its own values, used for layers that the trained net lacks. blobs: the blobs that passes return instead of
+    the outputs, each in its last version. computed: with `keep_values`, every version of every blob in the last pass.
+    told: called with the magnitudes of each pass, for debug_info.
     """
 
-    __test__ = False  # no test case, whatever pytest makes of the name
+    __test__ = False  # not a test case, though its name looks like one to pytest
 
     def __init__(
         self,
@@ -78,8 +78,8 @@ class TestNet:
     def _pass(
         self, params: Sequence[Array], inputs: Any, key: Array
     ) -> tuple[Pass, list[Array], dict[str, Any], Array, dict[Value, Array], PassMagnitudes | None]:
-        """A pass, the recurrent state that it leaves for the next, what sinks get, what labels it found, its values,
-        how large they are."""
+        """A pass's loss and outputs, recurrent state for the next pass, bottoms of sinks, label checks, values, and
+        magnitudes."""
         out = self.net.forward(params, inputs, key, keep=self._keep or bool(self._blobs) or self._told is not None)
         large = magnitudes.of_pass(self.net, out.values, params) if self._told else None
         found = {name: out.values[value].astype(jnp.float32) for name, value in self._blobs.items()} or out.outputs
@@ -87,7 +87,7 @@ class TestNet:
         return (out.loss, found), remembered, out.sinks, out.labels, out.values if self._keep else {}, large
 
     def share(self, trained: Net) -> None:
-        """Takes the parameters of every layer that `trained` has by the same name from there. Raises SolverError."""
+        """Shares the parameters of every layer whose name `trained` has too. Raises SolverError if shapes differ."""
         here = {layer.name: i for i, layer in enumerate(self.net.layers)}
         for t, layer in enumerate(trained.layers):
             i = here.get(layer.name)
@@ -103,14 +103,14 @@ class TestNet:
                 self._shared[mine] = theirs
 
     def values(self, trained: Sequence[Any]) -> list[Any]:
-        """Its parameters, given those of the trained net."""
+        """This net's parameters, given those of the trained net."""
         return [trained[self._shared[k]] if k in self._shared else p for k, p in enumerate(self.params)]
 
     def passes(self, trained: Sequence[Any], count: int, first: int = 0) -> Iterator[Pass]:
-        """Loss and outputs of `count` batches, or of those from the `first` on, on the device: the batches themselves
-        are to stand there. The files of sinks are there after the last one.
+        """Yields the loss and outputs, on the device, of batches `first` to `count`; the data must be at batch `first`.
 
-        Raises LayerError, then too, for labels that are no class.
+        After the last one, the sinks' files are in place. Raises LayerError, also after the last one, for labels that
+        are no class.
         """
         params = self.values(trained)
         looked: list[Array] = []
@@ -133,9 +133,9 @@ class TestNet:
                 self.net.check_labels(labels)
 
     def scores(self, passes: Iterable[Pass], ap_version: str = "Integral") -> Scores | None:
-        """The means of `passes`, None where there are none; their sums are made on the device and read once.
+        """The means of `passes`, or None if there are none. Sums are made on the device, and read once.
 
-        ap_version: how a detector's precisions are averaged. Raises SolverError where an output has no mean.
+        ap_version: how a detector's precisions are averaged. Raises SolverError if an output has no mean.
         """
         count, loss, sums = 0, jnp.float32(0), dict[str, Array]()
         judged: dict[str, list[np.ndarray]] = {name: [] for name in self._detections}
@@ -146,8 +146,8 @@ class TestNet:
                     judged[name].append(np.asarray(value))
                 elif name in sums and sums[name].shape != value.shape:
                     raise SolverError(
-                        f'the output "{name}" has {list(value.shape)} values in one batch and {list(sums[name].shape)} '
-                        "in another: it has no mean. Give it to a Silence layer."
+                        f'the output "{name}" has shape {list(value.shape)} in one batch and {list(sums[name].shape)} '
+                        "in another, so it has no mean. Give it to a Silence layer."
                     )
                 else:
                     sums[name] = sums[name] + value if name in sums else value
@@ -160,7 +160,7 @@ class TestNet:
 
     @cached_property
     def _detections(self) -> list[str]:
-        """The outputs that say which detections are right."""
+        """The names of the outputs that say which detections are right."""
         rows = zip(self.net.layers, self.net.tops, strict=True)
         made = {v.blob for layer, tops in rows if layer.judges for v in tops}
         return [name for name in self.net.output_names if name in made]

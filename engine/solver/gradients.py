@@ -17,7 +17,8 @@ Array = jax.Array
 
 
 class Applied(NamedTuple):
-    """steps: what was taken off each parameter. norm: the gradients' L2 norm before clipping, 0 without clipping."""
+    """The result of an update. steps: what was subtracted from each parameter. norm: the gradients' L2 norm before
+    clipping, 0 without clipping."""
 
     params: list[Array]
     history: list[Slots]
@@ -26,7 +27,7 @@ class Applied(NamedTuple):
 
 
 class Rates(NamedTuple):
-    """What may change from one iteration to the next without compiling again; float32 scalars."""
+    """The settings that may change between iterations without another compilation; float32 scalars."""
 
     rate: Scalar
     momentum: Scalar
@@ -34,10 +35,10 @@ class Rates(NamedTuple):
 
 @dataclass(frozen=True)
 class Settings:
-    """How gradients are treated before the update rule sees them.
+    """How gradients are treated before the update rule is applied.
 
-    clip: the largest L2 norm of all gradients together, None for any. iter_size: passes summed in a gradient.
-    decay: weight_decay, multiplied by each parameter's decay_mult. l1: its kind, L1 or else L2.
+    clip: the limit on the L2 norm of all gradients together, None for no limit. iter_size: the number of passes summed
+    in a gradient. decay: weight_decay, which each parameter's decay_mult multiplies. l1: whether it is L1; else L2.
     """
 
     clip: float | None
@@ -47,7 +48,7 @@ class Settings:
 
     @classmethod
     def from_solver(cls, p: pb.SolverParameter) -> "Settings":
-        """Of settings that `settings.check` has passed."""
+        """From a solver's settings, which `settings.check` has passed."""
         clip = p.clip_gradients if p.clip_gradients >= 0 else None
         return cls(clip, p.iter_size, p.weight_decay, p.regularization_type == "L1")
 
@@ -69,7 +70,7 @@ def apply(
     grads, norm = (grads, jnp.float32(0)) if settings.clip is None else clip_by_norm(grads, settings.clip)
     new_params, new_history, steps = [], [], []
     for decl, w, raw, slots, zero in zip(decls, params, grads, history, zeros, strict=True):
-        if not decl.decl.learned:  # state: its step and its history would be zeros, of two loops to compile
+        if not decl.decl.learned:  # state: its step and history would be zeros, but take two loops to compile
             new_params.append(w)
             new_history.append(slots)
             steps.append(jnp.zeros_like(w))
@@ -79,7 +80,7 @@ def apply(
         if decay:
             g = g + decay * (jnp.sign(w) if settings.l1 else w)
         step, remembered = update.step(g, slots, rates.rate * np.float32(decl.lr_mult), rates.momentum)
-        if not decl.learned:  # frozen: nothing is taken off, though with delta: 0 a gradient of 0 has 0 / 0
+        if not decl.learned:  # frozen: nothing is subtracted, though with delta: 0 a gradient of 0 gives 0 / 0
             step = jnp.where(jnp.isnan(step), np.float32(0), step)
         new_params.append(in_place.subtracted(w, step, zero))
         new_history.append(remembered)
@@ -88,7 +89,7 @@ def apply(
 
 
 def clip_by_norm(grads: Sequence[Array], limit: float) -> tuple[list[Array], Array]:
-    """The gradients scaled down together so that their L2 norm is at most `limit`, and the norm they had."""
+    """The gradients, scaled down together so that their L2 norm is at most `limit`, and their original norm."""
     norm = jnp.sqrt(sum(jnp.sum(g * g) for g in grads))
     scale = jnp.where(norm > limit, limit / norm, jnp.float32(1))
     return [g * scale for g in grads], norm

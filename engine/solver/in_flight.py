@@ -1,4 +1,4 @@
-"""Iterations that the device is at while the host goes on, and what the host does about each when it is through."""
+"""Iterations that the device works on while the host goes on, and what the host does when each one is finished."""
 
 import time
 from collections import deque
@@ -16,11 +16,12 @@ from engine.solver.sinks import Sinks
 from engine.solver.training_run import TrainingRun
 
 BEHIND = 2
-"""Calls that the device may lie behind: enough to keep it busy; few, to stop at once and to hold few batches."""
+"""The number of calls that the device may be behind: enough to keep it busy, but few, so that a run stops at once and
+few batches are held in memory."""
 
 
 class _Call(NamedTuple):
-    """Iterations that were started together, `first` the number of the first of them. losses: the last ones before."""
+    """Iterations started by one call. first: the number of the first one. losses: the last ones before these."""
 
     first: int
     each: list[Each]
@@ -31,7 +32,8 @@ class _Call(NamedTuple):
 
 
 class InFlight:
-    """together: how many iterations the next call is to have, by the time that the last ones took."""
+    """The queue of calls that the device works on. together: how many iterations the next call should have, judging by
+    the time that the last ones took."""
 
     def __init__(self, run: TrainingRun) -> None:
         self.together = 1
@@ -48,13 +50,14 @@ class InFlight:
         losses: Sequence[Any],
         show: Callable[[], None] | None,
     ) -> None:
-        """Iterations that were started now. losses: the last `average_loss` ones before. show: for the last of them."""
+        """Adds iterations that have just been started. losses: the last `average_loss` ones before. show: called when
+        the last iteration is finished."""
         done.last.loss.copy_to_host_async()
         self._calls.append(_Call(first, done.each, done.last.loss, planned, losses, show))
 
     def wait(self, behind: int) -> None:
-        """Until the device lies at most so many calls behind. Raises DivergedError for NaN, if so asked, LayerError for
-        labels that are no class."""
+        """Waits until the device is at most `behind` calls behind. Raises DivergedError for numbers that aren't finite,
+        if the options say so, and LayerError for labels that are no class."""
         while len(self._calls) > behind:
             call = self._calls.popleft()
             call.loss.block_until_ready()
@@ -70,15 +73,16 @@ class InFlight:
                 self._look(iteration, done, plan.rate, losses)
 
     def last_losses(self, losses: Sequence[Any], each: Sequence[Each]) -> list[Any]:
-        """The last `average_loss` ones, those of `each` the newest."""
+        """The last `average_loss` losses, of which those of `each` are the newest."""
         return [*losses, *(done.loss for done in each)][-self._run.param.average_loss :]
 
     def close(self) -> None:
-        """Puts the files of sinks in place."""
+        """Puts the sinks' files in place."""
         self._sinks.close()
 
     def _pace(self, count: int) -> None:
-        """Goes by the call that has ended, of `count` iterations; slowly up, for after a pause two may end at once."""
+        """Sets `together` by the time of the call that has ended, with `count` iterations. It grows slowly, since after
+        a pause two calls may end at once."""
         now = time.monotonic()
         fit = int(MOMENT * count / max(now - self._ready_at, 1e-6))
         self.together = max(1, min(fit, 2 * self.together, self._run.together))
@@ -95,7 +99,7 @@ class InFlight:
         self._check_finite(iteration, done)
 
     def _check_finite(self, iteration: int, done: Each) -> None:
-        """Raises DivergedError, or warns, as the options say. All numbers are looked at, or the loss alone."""
+        """Raises DivergedError or warns, as the options say, about any number that is not finite, or only the loss."""
         run, kind = self._run, self._run.options.nan
         if kind == "ignore" or (np.isfinite(float(done.loss)) if done.finite is None else np.all(done.finite)):
             return

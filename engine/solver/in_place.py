@@ -1,9 +1,9 @@
-"""Has a step's program write each parameter in its place: when all that read it are done, and by a fast loop.
+"""Makes a step's program update each parameter in place, after all that read it, and with a fast loop.
 
-XLA gives a donated parameter's memory to the new value. On a CPU, whose operations run in any order that their operands
-allow, it first copies each parameter that an operation may still read then: the product for the gradient of a layer's
-bottom does. The gradients of the learned layer below follow from that product, so that a new value which follows from
-them needs no copy.
+XLA gives a donated parameter's memory to the new value. On a CPU, operations run in any order that their operands
+allow, so XLA first copies each parameter that an operation may still have to read, such as the product for the gradient
+of a layer's bottom. The gradients of the learned layer below depend on that product; so a new value that is made to
+depend on these gradients needs no copy.
 """
 
 from collections.abc import Sequence
@@ -19,11 +19,11 @@ from engine.net.net import Net
 Array = jax.Array
 
 SHORT = 2**12
-"""Numbers of a parameter, as a bias, that is copied in less time than it takes to compile a loop for it."""
+"""A parameter with up to this many numbers, such as a bias, is copied faster than a loop for it is compiled."""
 
 
 def zeros(net: Net, grads: Sequence[Array]) -> list[Array]:
-    """For each parameter a 0 (uint32) that on a CPU is known when the layers have read it; for `subtracted`."""
+    """For each parameter, a 0 (uint32) for `subtracted`, which on a CPU is known only once the layers have read it."""
 
     def on_cpu(grads: list[Array]) -> list[Array]:
         return [_zero([grads[k] for k in below]) for below in witnesses(net)]
@@ -36,10 +36,10 @@ def zeros(net: Net, grads: Sequence[Array]) -> list[Array]:
 
 
 def witnesses(net: Net) -> list[list[int]]:
-    """For each parameter, those whose gradients follow from the gradients of the bottoms of each layer that has it.
+    """For each parameter, other parameters whose gradients depend on the bottoms' gradients of the layers that have it.
 
-    One for a bottom: the smallest of a learned layer that is one of the nearest below; where there is none, its own.
-    None for what is short.
+    One per bottom: the smallest parameter of the nearest learned layers below it. If there is none, the parameter
+    itself. Short parameters have an empty list.
     """
     sizes = [count(param.shape) for param in net.params]
     found: list[set[int]] = [set() for _ in net.params]
@@ -56,7 +56,7 @@ def witnesses(net: Net) -> list[list[int]]:
 
 
 def _zero(others: Sequence[Array]) -> Array:
-    """0, in a way that XLA does not see through. Of 0 · other it does not either, but that may be no number."""
+    """0, in a way that XLA does not see through. It would not see through 0 · other either, but that may be NaN."""
     zero: Array = jnp.uint32(0)
     for other in others:
         zero = zero | ((lax.bitcast_convert_type(other.reshape(-1)[0], jnp.uint32) >> 16) >> 16)
@@ -64,9 +64,9 @@ def _zero(others: Sequence[Array]) -> Array:
 
 
 def subtracted(w: Array, step: Array, zero: Array) -> Array:
-    """w − step, when `zero` is known.
+    """w − step, computed once `zero` is known.
 
-    A subtraction alone XLA computes element by element where the innermost axes are short, as of 3×3 kernels: with
+    If the innermost axes are short, as in 3×3 kernels, XLA computes a single subtraction element by element. With
     another operation before it, ResNet-50's weights take a third of the time.
     """
     same: Array = lax.bitcast_convert_type(lax.bitcast_convert_type(step, jnp.uint32) | zero, step.dtype)

@@ -1,4 +1,4 @@
-"""The inputs of a net, batch by batch: what its data layers read, and what the caller set for its Input layers."""
+"""The inputs of a net, batch by batch: what its data layers read, and the caller's values for its Input layers."""
 
 import weakref
 from collections.abc import Mapping
@@ -14,11 +14,11 @@ from engine.net.net import Net
 
 
 class Batches:
-    """`values`: the Input layers' tops by name, zeros at first; write into them, or replace them, between batches.
-    `parallel`: the devices that get a batch each, and the same values. read_ahead: whether all data layers read batches
-    before they are asked for.
+    """The batches of a net. `close()` ends the reading threads.
 
-    `close()` ends the reading threads.
+    values: the Input layers' tops by name, zeros at first; write into them, or replace them, between batches. parallel:
+    the devices, each of which gets its own batch, and the same values. read_ahead: whether all data layers read batches
+    before they are asked for.
     """
 
     def __init__(self, net: Net, seed: int, parallel: DataParallel | None = None) -> None:
@@ -26,17 +26,18 @@ class Batches:
         self._alone = all(shape[:1] == (1,) for source in net.sources for shape in source.top_shapes)
         self.values = {name: np.zeros(net.blob_shapes[name], np.float32) for name in net.input_names}
         sources = {source.name: source.open(seed + i) for i, source in enumerate(net.sources)}
-        if jax.default_backend() != "cpu":  # which would have to copy what the host's memory already holds
+        if jax.default_backend() != "cpu":  # a CPU would only copy what the host's memory already holds
             for source in sources.values():
-                if isinstance(source, Transforms):  # labels that are pictures are looked at here
+                if isinstance(source, Transforms):  # labels that are pictures are checked on the host
                     source.transform.on_device = source.tops[0] not in net.label_bounds
         self.feed = Feed(sources, net.label_bounds, self._parallel.place, self._parallel.share) if sources else None
         self.read_ahead = all(source.prefetch is not None for source in sources.values())
-        # Once only, and at the latest when the interpreter ends: threads that outlived it would abort it.
+        # Runs once, at the latest when the interpreter exits: threads that outlive it would abort it.
         self.close = weakref.finalize(self, self.feed.close if self.feed else tuple)
 
     def next(self) -> Mapping[str, Any]:
-        """Every top of every source layer. The values are copied: the device may read them after they have changed."""
+        """The next batch: every top of every source layer. `values` are copied, since the device may read them after
+        the caller has changed them."""
         batch = dict(self.feed.next()) if self.feed else {}
         values = {name: value.copy() for name, value in self.values.items()}
         return batch | (
@@ -44,9 +45,9 @@ class Batches:
         )
 
     def ahead(self) -> Mapping[str, Any] | None:
-        """What `next` will return, where batches are of one item each, as those of pictures never resized have to be.
+        """What `next` will return, if each batch has one item, as batches of pictures that aren't resized must have.
 
-        None for others, and where there is no telling.
+        None for other batches, or if it is not known.
         """
         if not self.feed or not self._alone:
             return None
@@ -54,16 +55,16 @@ class Batches:
         return ahead and {**ahead, **self.values}
 
     def state(self) -> dict[str, Any]:
-        """The position behind the batch last handed out, in JSON values."""
+        """The position after the last batch handed out, as JSON values."""
         return self.feed.state() if self.feed else {}
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Goes on behind the batch that `state` was taken at."""
+        """Continues after the batch at which `state` was taken."""
         if self.feed:
             self.feed.restore(state)
 
     def skip(self, batches: int) -> None:
-        """To where as many calls of `next` lead."""
+        """Skips this many batches."""
         if self.feed:
             self.feed.skip(batches)
 

@@ -1,4 +1,4 @@
-"""The keys that random layers draw from."""
+"""The random keys of layers."""
 
 from typing import Any
 
@@ -7,7 +7,7 @@ import numpy as np
 
 
 def base_key(seed: int) -> jax.Array:
-    """`jax.random.key(seed)` of any integer, without the two programs that this compiles."""
+    """`jax.random.key(seed)` for any integer, without compiling the two programs that JAX's function needs."""
     words: Any = np.array([0, seed % 2**32], np.uint32)
     key: jax.Array = jax.random.wrap_key_data(words, impl="threefry2x32")
     return key

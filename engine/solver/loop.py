@@ -1,7 +1,7 @@
-"""Iterations of a small net, several in one call of the device.
+"""Runs several iterations of a small net in one call of the device.
 
-Each call costs Python some 0.5 ms, and the device its memory anew. LeNet, batch 64, two cores, medians of four runs in
-turn: 157 iterations a second where each is a call of its own, 188 where ten are one.
+Each call costs Python some 0.5 ms, and the device has to allocate memory again. LeNet, batch 64, two cores, medians of
+four alternating runs: 157 iterations per second with a call for each, 188 with ten per call.
 """
 
 import time
@@ -29,17 +29,18 @@ from engine.solver.updates import Update
 Array = jax.Array
 
 TOGETHER = 10
-"""Iterations of a call, at most. Forty of LeNet's would take one part in fifty less."""
+"""The most iterations per call. With forty, LeNet would take 2% less time."""
 
 SMALL = 2**25
-"""Bytes of all blobs, up to which a net's iterations may be as short as what comes between them."""
+"""Up to this many bytes of all blobs, a net's iterations may be as short as the overhead between them."""
 
 MOMENT = 0.1
-"""Seconds that a call of several iterations takes, about: nobody notices that the run hears nothing in between."""
+"""The time in seconds that a call of several iterations should take: short enough that nobody notices that the run
+does not react meanwhile."""
 
 
 class Element:
-    """One of the first axis of an array that the device may still be at; `np.asarray` waits for it."""
+    """One element along the first axis of an array that may still be on its way; `np.asarray` waits for it."""
 
     def __init__(self, array: Array, index: int) -> None:
         self._array, self._index = array, index
@@ -52,7 +53,7 @@ class Element:
 
 
 class Each(NamedTuple):
-    """What is looked at of every iteration once the device is through with it; see `StepResult`."""
+    """What the host looks at for every iteration once the device has finished it; see `StepResult`."""
 
     loss: Any
     finite: Any
@@ -66,15 +67,15 @@ class Each(NamedTuple):
 
 
 class Iterations(NamedTuple):
-    """What iterations leave that were started together: the last one's result, and what is looked at of each."""
+    """The result of iterations in one call: that of the last one, and what the host looks at for each."""
 
     last: StepResult
     each: list[Each]
 
 
 class Iterate(Protocol):
-    """Iterations at as many of the `rates` as there are batches for within a moment, one at least; they use up `params`
-    and `history`. `passes`: see `step.Iterate`; where a call has several iterations, each is one pass anyway."""
+    """Runs at least one iteration, and as many of `rates` as there are batches for within `MOMENT`. They use up
+    `params` and `history`. passes: see `step.Iterate`; if a call has several iterations, each is one pass anyway."""
 
     def __call__(
         self,
@@ -92,7 +93,7 @@ Run = Callable[[Call[Sequence[Rates]]], Iterations]
 
 
 def most(net: Net, settings: Settings, keep: Keep, parallel: DataParallel) -> int:
-    """How many iterations a call can have: more than one where they are all that there is to compute, and small."""
+    """The most iterations that a call can have: several only if they are small, and nothing else is to be kept."""
     plain = replace(keep, finite=False) == NOTHING and settings.iter_size == 1 and parallel.count == 1
     return TOGETHER if plain and not net.dynamic and blob_memory.size(net) <= SMALL else 1
 
@@ -105,10 +106,10 @@ def compiled(
     parallel: DataParallel | None = None,
     uses: Uses | None = None,
 ) -> Iterate:
-    """Iterations of `net`, as `step.compiled` has each, and as they would be one by one.
+    """Iterations of `net`, with the same results as if `step.compiled` ran each of them.
 
-    Where a call can have several, one alone is a call of the same program: what comes of them does not depend, down to
-    the last bit, on how many are taken together. Batches of other sizes than the first are taken one by one.
+    If a call can have several iterations, a single one uses the same program, so that the results are bit for bit
+    independent of how many run in a call. Batches of other sizes than the first run one by one.
     """
     parallel, uses = parallel or DataParallel(), uses or Uses()
     single = _one_by_one(step.compiled(net, update, settings, keep, parallel, uses))
@@ -118,7 +119,7 @@ def compiled(
 
 
 def _behind(call: Call[Sequence[Rates]], last: StepResult, count: int) -> Call[Sequence[Rates]]:
-    """The call that goes on after `count` iterations."""
+    """The call that continues after `count` iterations."""
     return call._replace(params=last.params, history=last.history, iteration=call.iteration + count)
 
 
@@ -138,7 +139,8 @@ def _by_size(first: Run, others: Run, uses: Uses) -> Run:
 
 
 def _within_a_moment(next_batch: NextBatch, most: int) -> list[Inputs]:
-    """Where data stalls, a run that waits for several batches would not hear for so long that it is to end."""
+    """Up to `most` batches, but no more once `MOMENT` has passed: if data stalls, a run that waits for several batches
+    would take long to notice a request to stop."""
     until, batches = time.monotonic() + MOMENT, [next_batch()]
     while len(batches) < most and time.monotonic() < until:
         batches.append(next_batch())
@@ -163,7 +165,7 @@ def _looped(whole: Callable[..., Any]) -> Run:
     def iterate(call: Call[Sequence[Rates]]) -> Iterations:
         count = len(call.rates)
         batches = [call.next_batch() for _ in call.rates]
-        batches += batches[-1:] * (TOGETHER - count)  # passed over
+        batches += batches[-1:] * (TOGETHER - count)  # padding, not used
         numbers = np.zeros((TOGETHER, len(Rates._fields)), np.float32)
         numbers[:count] = call.rates
         last, looked_at = program(call.params, call.history, numbers, batches, call.key, call.iteration, count)
@@ -182,9 +184,9 @@ def _loop(
     iteration: Any,
     count: Any,
 ) -> tuple[StepResult, Each]:
-    """The first `count` of as many iterations as there are batches: the last one's result, and (TOGETHER, …) `Each`.
+    """Runs the first `count` iterations, at most one per batch: the last one's result, and (TOGETHER, …) `Each`.
 
-    rates: (TOGETHER, 2), the `Rates` of each.
+    rates (TOGETHER, 2): the `Rates` of each.
     """
     given = rates, jax.tree.map(lambda *of_all: jnp.stack(of_all), *batches)
 

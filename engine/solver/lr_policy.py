@@ -1,4 +1,4 @@
-"""The learning-rate policies by name, and what each needs. Without NumPy, which the submitter can do without."""
+"""The learning-rate policies by name, and the settings that each needs. Imports no NumPy, for the submitter's sake."""
 
 from engine import suggest
 from engine.errors import SolverError
@@ -15,15 +15,15 @@ NEEDS: dict[str, tuple[str, ...]] = {
     "cosine": ("max_iter",),
     "plateau": ("gamma", "stepsize"),
 }
-"""What a policy goes by."""
+"""The settings that each policy uses."""
 
 OF_CAFFE = ("step", "exp", "inv", "multistep", "poly", "sigmoid")
 ZERO = ("gamma", "power")
-"""What Caffe's own policies take for 0 where it is missing."""
+"""The settings that Caffe's own policies take as 0 if they are missing."""
 
 
 def check(param: pb.SolverParameter) -> None:
-    """Raises SolverError where a setting that the policy needs is missing or out of its range."""
+    """Raises SolverError if a setting that the policy needs is missing or out of range."""
     name = param.lr_policy
     if not name:
         raise SolverError(f"lr_policy is missing; choose one of {', '.join(NEEDS)}.")
@@ -40,10 +40,10 @@ def check(param: pb.SolverParameter) -> None:
     if "stepsize" in NEEDS[name] and param.stepsize <= 0:
         raise SolverError(f"stepsize is {param.stepsize}; it must be positive.", "stepsize")
     if "max_iter" in NEEDS[name] and param.max_iter <= 0:
-        raise SolverError(f'lr_policy "{name}" needs a positive max_iter, and it is {param.max_iter}.', "max_iter")
+        raise SolverError(f'lr_policy "{name}" needs a positive max_iter, but it is {param.max_iter}.', "max_iter")
 
 
 def taken_for_zero(param: pb.SolverParameter) -> list[str]:
-    """In words, what the policy takes for 0 since it is missing. `param` has passed `check`."""
+    """Messages about settings that the policy takes as 0 since they are missing. `param` has passed `check`."""
     missing = [field for field in NEEDS[param.lr_policy] if field in ZERO and not param.HasField(field)]
-    return [f'lr_policy "{param.lr_policy}" goes by {field}, which is missing: it counts as 0' for field in missing]
+    return [f'lr_policy "{param.lr_policy}" uses {field}, which is missing and counts as 0' for field in missing]

@@ -14,8 +14,8 @@ Policy = Callable[[pb.SolverParameter, int, int], np.float32]
 
 
 class Planned(NamedTuple):
-    """Of an iteration: its learning rate, the solver's current_step after it, and that again where "multistep" lowers
-    the rate in it."""
+    """The plan of an iteration: its learning rate and the solver's current_step after it. dropped: current_step again
+    if "multistep" lowers the rate in this iteration, else None."""
 
     rate: np.float32
     current_step: int
@@ -23,12 +23,11 @@ class Planned(NamedTuple):
 
 
 def learning_rate(param: pb.SolverParameter, iteration: int, step: int) -> tuple[np.float32, int]:
-    """The rate at `iteration`, and the solver's current_step after it. `param` has passed
-    `lr_policy.check`.
+    """The rate at `iteration`, and the solver's current_step after it. `param` has passed `lr_policy.check`.
 
-    `step` counts the drops so far; it is kept in the solver state, and "multistep" takes one drop an iteration at most,
-    so a run that is resumed with other stepvalues goes on from the drops it has had, and values that do not rise are
-    taken one by one in the order in which they stand.
+    step: the number of drops so far, kept in the solver state. "multistep" makes at most one drop per iteration. So a
+    run that is resumed with other stepvalues continues from the drops it has had, and values that do not increase are
+    taken one by one in their order.
     """
     if param.lr_policy == "step":
         step = iteration // param.stepsize
@@ -44,7 +43,7 @@ def fixed(p: pb.SolverParameter, iteration: int, step: int) -> np.float32:
 
 
 def drops(p: pb.SolverParameter, iteration: int, step: int) -> np.float32:
-    """γ^step. "step": step = ⌊t / stepsize⌋; "multistep": the stepvalues reached; "plateau": the plateaus met."""
+    """γ^step. "step": step = ⌊t / stepsize⌋; "multistep": the number of stepvalues reached; "plateau": of plateaus."""
     return np.float32(p.gamma) ** np.float32(step)
 
 
@@ -59,7 +58,7 @@ def inv(p: pb.SolverParameter, iteration: int, step: int) -> np.float32:
 
 
 def poly(p: pb.SolverParameter, iteration: int, step: int) -> np.float32:
-    """(1 − t / max_iter)^power; 0 from max_iter on, where Caffe's formula has no value."""
+    """(1 − t / max_iter)^power; 0 from max_iter on, where Caffe's formula is undefined."""
     left = np.float32(1) - np.float32(iteration) / np.float32(p.max_iter)
     return max(left, np.float32(0)) ** np.float32(p.power)
 

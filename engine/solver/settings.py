@@ -1,4 +1,4 @@
-"""What a solver's settings ask for: its nets, and whether all that they need is there. Reads files, runs nothing.
+"""Checks a solver's settings and finds its nets. Reads files, runs nothing.
 
 Imports no JAX: the submitter checks solvers through this module too.
 """
@@ -26,17 +26,17 @@ DECAYS: dict[str, tuple[str, ...]] = {
     "AdaDelta": ("momentum",),
     "Adam": ("momentum", "momentum2"),
 }
-"""The solver types, each with the fields that are decays of a running mean and lie in [0, 1)."""
+"""The solver types, each with the fields that are decay rates of a running mean and must lie in [0, 1)."""
 
 
 AP_VERSIONS = ("11point", "MaxIntegral", "Integral")
-"""How the area below precision over recall is measured: at 11 recalls, as VOC 2007 does; below the largest precision at
-that recall or a higher one, as VOC 2012 and ILSVRC; below the curve as it is."""
+"""How the area under the precision-recall curve is measured: at 11 recalls, as in VOC 2007; with the largest precision
+at that recall or a higher one, as in VOC 2012 and ILSVRC; or under the curve as it is."""
 
 
 @dataclass(frozen=True)
 class NetSpec:
-    """A net to build: upgraded, the state it is in, the file that errors name, and how the log calls its source."""
+    """A net to build: its upgraded definition, its state, the file for error messages, and its source for the log."""
 
     param: pb.NetParameter
     state: pb.NetState
@@ -45,7 +45,7 @@ class NetSpec:
 
 
 def read(path: str | Path) -> pb.SolverParameter:
-    """The solver in a file, upgraded. Its own name is the snapshot_prefix where it gives none, or gives a folder.
+    """The solver in a file, upgraded. If its snapshot_prefix is missing or a folder, the file's own name is added.
 
     Raises PrototxtError.
     """
@@ -59,8 +59,8 @@ def read(path: str | Path) -> pb.SolverParameter:
 
 @contextmanager
 def named(path: str | Path | None, p: pb.SolverParameter) -> Iterator[None]:
-    """Puts the solver's file before the message of an error in its settings `p`, with the line of the field at fault
-    where it has the file's value, and not one from elsewhere. A SnapshotError is about snapshot_prefix."""
+    """Prefixes errors about the settings `p` with the solver's file, and with the line of the field at fault if its
+    value is from the file, not from elsewhere. A SnapshotError is about snapshot_prefix."""
     try:
         yield
     except (SolverError, SnapshotError) as e:
@@ -71,8 +71,8 @@ def named(path: str | Path | None, p: pb.SolverParameter) -> Iterator[None]:
 def check(p: pb.SolverParameter) -> None:
     """Raises SolverError for settings that are missing, contradictory or out of range.
 
-    layer_wise_reduce is about how Caffe adds up the gradients of several GPUs, and has nothing to change here; what
-    eval_type says, a test net's DetectionEvaluate layer says as well.
+    Ignored: layer_wise_reduce, which is about how Caffe adds up the gradients of several GPUs; and eval_type, since a
+    test net's DetectionEvaluate layer says the same.
     """
     lr_policy.check(p)
     given = [name for name in TRAIN_NETS if p.HasField(name)]
@@ -96,12 +96,12 @@ def check(p: pb.SolverParameter) -> None:
 
 
 def _check_rule(p: pb.SolverParameter) -> None:
-    """The settings of the update rule and of the decay."""
+    """Checks the settings of the update rule and of weight decay."""
     if p.type not in DECAYS:
         meant = suggest.did_you_mean(p.type, DECAYS, ignore_case=True)
         raise SolverError(f'unknown solver type "{p.type}"; there are {", ".join(DECAYS)}.{meant}', "type")
     if p.type in ("AdaGrad", "RMSProp") and p.momentum:
-        raise SolverError(f"{p.type} has no momentum, and momentum is {p.momentum:g}; remove it.", "momentum")
+        raise SolverError(f"{p.type} has no momentum, but momentum is {p.momentum:g}; remove it.", "momentum")
     for name in DECAYS[p.type]:
         if not 0 <= getattr(p, name) < 1:
             raise SolverError(f"{name} is {getattr(p, name):g}; for {p.type} it must lie in [0, 1).", name)
@@ -128,9 +128,7 @@ def _check_tests(p: pb.SolverParameter) -> None:
             "test_iter without test_interval: say how many iterations lie between two tests.", "test_iter"
         )
     if any(n < 0 for n in p.test_iter):
-        raise SolverError(
-            f"test_iter is {min(p.test_iter)}; it may not be negative, and 0 is for no test.", "test_iter"
-        )
+        raise SolverError(f"test_iter is {min(p.test_iter)}; it may not be negative, and 0 means no test.", "test_iter")
 
 
 def train_net(p: pb.SolverParameter, path: str | Path | None) -> NetSpec:
@@ -149,7 +147,7 @@ def train_net(p: pb.SolverParameter, path: str | Path | None) -> NetSpec:
 def test_nets(p: pb.SolverParameter, path: str | Path | None, *, untested: bool) -> list[NetSpec]:
     """The nets that are tested, in Caffe's order: test_net_param, test_net, then the train net for the rest.
 
-    None where every test_iter is 0, but with `untested`: who holds the solver may run them. Raises PrototxtError.
+    Empty if every test_iter is 0, unless `untested`: then they are for the solver's owner to run. Raises PrototxtError.
     """
     if not any(p.test_iter) and not untested:
         return []
@@ -166,15 +164,15 @@ def test_nets(p: pb.SolverParameter, path: str | Path | None, *, untested: bool)
 
 
 def read_net(path: str | Path, state: pb.NetState) -> NetSpec:
-    """The net in a file, in `state` over the net's own. Raises PrototxtError."""
+    """The net in a file, in its own state overridden by `state`. Raises PrototxtError."""
     return _in_state(NetSpec(text.read_net(path), pb.NetState(), Path(path), f"net file: {path}"), state.phase, state)
 
 
 def find_net(field: str, name: str, solver: str | Path | None, instead: str = "") -> Path:
-    """The net file that the solver's `field` names. Raises PrototxtError where it is not there.
+    """The net file that the solver's `field` names. Raises PrototxtError if it does not exist.
 
-    The message names the solver and the line, and a file of that name beside it; `instead` is another way to name
-    that, with {} for it.
+    The message names the solver and the line, and suggests a file of the same name beside the solver. instead: another
+    way to give that file, with {} for its name.
     """
     found = paths.resolve(name, solver)
     if solver is None or regular_file.exists(found):
@@ -194,7 +192,7 @@ def find_net(field: str, name: str, solver: str | Path | None, instead: str = ""
 
 
 def line_of(path: str | Path, field: str, values: Collection[Any]) -> str:
-    """`:LINE` of `field` in the solver `path` where it has one of the `values`; nothing where not."""
+    """`:LINE` of `field` in the solver `path` if it has one of `values` there, else ""."""
     written = text.load(path) if Path(path).is_file() else ""
     for each in tokens.fields(tokens.tokenize(written)):
         if each.name.text == field:
@@ -205,7 +203,7 @@ def line_of(path: str | Path, field: str, values: Collection[Any]) -> str:
 
 
 def _values(p: pb.SolverParameter, field: str) -> Sequence[Any]:
-    """What `p` has of a field, repeated or not; nothing of ""."""
+    """The values of a field of `p`, repeated or not; none if `field` is ""."""
     value = getattr(p, field) if field else ()
     return [value] if isinstance(value, (str, int, float)) else value
 

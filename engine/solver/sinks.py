@@ -11,9 +11,9 @@ from engine.net.net import Net
 
 
 class Sinks:
-    """One file for each sink of `net`: begun with the first batch, in its place once `close` has been called.
+    """One file for each sink of `net`: begun with the first batch, and put in place by `close`.
 
-    As a context, an error or an interruption inside discards what was begun, and an older file stays.
+    As a context, discards unfinished files on an error or interruption; older files then stay.
     """
 
     def __init__(self, net: Net) -> None:
@@ -22,14 +22,14 @@ class Sinks:
         self._finalizer = weakref.finalize(self, _close, self._files)
 
     def write(self, batch: Mapping[str, Sequence[Any]]) -> None:
-        """Appends what `net.forward` returned as its sinks; waits for the device. Raises DataError."""
+        """Appends the sinks' bottoms that `net.forward` returned; waits for the device. Raises DataError."""
         for name, blobs in batch.items():
             if name not in self._files:
                 self._files[name] = self._layers[name].open()
             self._files[name].write([np.asarray(blob, np.float32) for blob in blobs])
 
     def close(self) -> None:
-        """Puts the files in place, those of an earlier `close` left as they are. Raises DataError."""
+        """Puts the files in place; those of an earlier `close` aren't touched. Raises DataError."""
         _close(self._files)
 
     def __enter__(self) -> Self:

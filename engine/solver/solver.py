@@ -41,7 +41,7 @@ Array = jax.Array
 
 
 class Outcome(enum.Enum):
-    """How a run ended: DONE at max_iter; STOPPED by its user; CONTINUES: left in time, to be resumed by another job."""
+    """How a run ended: DONE at max_iter; STOPPED by its user; CONTINUES: ended in time for another job to resume it."""
 
     DONE = "done"
     STOPPED = "stopped"
@@ -49,12 +49,12 @@ class Outcome(enum.Enum):
 
 
 class Solver:
-    """A run, and where it stands.
+    """A training run and its current state.
 
-    run: what it works with; param, net, batches and test_nets are its. batches.values: what Input layers get. state:
-    where the run stands; nothing else assigns it. rate: the last iteration's learning rate. values, before, steps: of
-    the last iteration, where they are kept: each blob's, the parameters that its last pass had, and what was taken off
-    each of them.
+    run: what stays the same during the run; param, net, batches and test_nets are parts of it. batches.values: what
+    Input layers get. state: the current state, which only this class assigns. rate: the last iteration's learning rate.
+    values, before, steps: kept from the last iteration on request: every blob, the parameters in its last pass, and
+    what was subtracted from each of them.
     """
 
     def __init__(
@@ -68,10 +68,10 @@ class Solver:
         *,
         keep_values: bool = False,
     ) -> None:
-        """`path`: the solver's file, beside which relative names are looked for too. Raises EngineError.
+        """Builds the run. Raises EngineError.
 
-        `parallel`: the devices that train; the default one without. `keep_values`: after an iteration `values` and
-        `steps` hold what it computed.
+        path: the solver's file; relative names are also looked for beside it. parallel: the devices that train, by
+        default one. keep_values: whether `values`, `before` and `steps` are kept after each iteration.
         """
         self.run, self.state = training_run.build(
             param,
@@ -94,12 +94,12 @@ class Solver:
 
     @property
     def iter(self) -> int:
-        """Updates made."""
+        """The number of updates made."""
         return self.state.iteration
 
     @property
     def params(self) -> Sequence[Array]:
-        """An array for each of `net.params`, on the device; they may be replaced between steps."""
+        """One array for each of `net.params`, on the device; may be replaced between steps."""
         return self.state.params
 
     @params.setter
@@ -112,15 +112,16 @@ class Solver:
     def solve(self) -> Outcome:
         """Trains up to max_iter, with the tests and snapshots that the settings ask for.
 
-        Raises SolverError where nodes begin at different iterations, DivergedError as the options have it.
+        Raises SolverError if nodes begin at different iterations, and DivergedError if the options say so.
         """
         log.info("solver.cpp:289", f"Solving {self.net.name}")
         log.info("solver.cpp:290", f"Learning Rate Policy: {self.param.lr_policy}")
         (begun,) = self.run.parallel.broadcast(self.iter)
         if begun != self.iter:
             raise SolverError(
-                f"this node begins at iteration {self.iter} and the first one at {begun}: they see other snapshots. "
-                f"snapshot_prefix {self.param.snapshot_prefix!r} has to lie on a file system that all nodes share."
+                f"this node begins at iteration {self.iter}, but the first node at {begun}: they see different "
+                f"snapshots. snapshot_prefix {self.param.snapshot_prefix!r} must be on a file system that all nodes "
+                "share."
             )
         self.step(self.param.max_iter - self.iter)
         wanted = self.param.snapshot_after_train or self._ended_by is Request.YIELD
@@ -138,7 +139,7 @@ class Solver:
 
     @surfaced()
     def step(self, count: int) -> None:
-        """`count` iterations, or fewer where a request ends them."""
+        """Runs `count` iterations, or fewer if a request ends them."""
         end = self.iter + count
         self._ended_by = None
         self.net.check_backward()
@@ -159,14 +160,14 @@ class Solver:
         return interval > 0 and (self.iter if iteration is None else iteration) % interval == 0
 
     def _until_due(self) -> int:
-        """How many iterations may run before there is something to show, to test or to save."""
+        """The number of iterations that may run before there is something to show, test or save."""
         param = self.param
         left = [-self.iter % param.display + 1] if param.display > 0 else []
         left += [every - self.iter % every for every in (param.test_interval, param.snapshot) if every > 0]
         return min(left, default=sys.maxsize)
 
     def _iterate(self, count: int) -> None:
-        """So many iterations at most, started together. Of those, the last alone may be one that is shown."""
+        """Starts up to `count` iterations in one call. Only the last of them may be one that is shown."""
         started = time.monotonic()
         first, before, planned = self.iter, self.state.losses, list(self._planned(count))
         done = self.advance(Carry(self.state.params, self.state.history), [each.rate for each in planned])
@@ -189,7 +190,7 @@ class Solver:
         self.requests.took("iteration", time.monotonic() - started)
 
     def advance(self, carry: Carry, rates: Sequence[np.float32], passes: int | None = None) -> Iterations:
-        """The iterations that are next, one for each learning rate or fewer, which use `carry` up."""
+        """Runs the next iterations, at most one for each learning rate; they use `carry` up."""
         given = [self.rates(rate, iteration) for iteration, rate in enumerate(rates, self.iter)]
         with nullcontext() if self._compiled else compiling(self.net.name):
             done = self.run.iterate(*carry, given, self.batches.next, self._key, self.iter, passes)
@@ -201,7 +202,7 @@ class Solver:
         return next(self._planned(1)).rate
 
     def _planned(self, count: int) -> Iterator[Planned]:
-        """What the learning-rate policy has for the next iterations."""
+        """What the learning-rate policy plans for the next `count` iterations."""
         drops, multistep = self.state.current_step, self.param.lr_policy == "multistep"
         for iteration in range(self.iter, self.iter + count):
             before = drops
@@ -210,12 +211,12 @@ class Solver:
             yield Planned(rate * self.run.options.warmed(iteration), drops, dropped)
 
     def rates(self, rate: np.float32, iteration: int) -> Rates:
-        """What the update of an iteration takes, of this learning rate."""
+        """The arguments of an iteration's update at this learning rate."""
         momentum = self.param.momentum
         return Rates(rate * self.run.update.correction(iteration, momentum), np.float32(momentum))
 
     def apply_update(self, grads: Sequence[Array]) -> None:
-        """An update by gradients that the caller computed, as one for each of `net.params`."""
+        """Applies one update with gradients that the caller has computed, one for each of `net.params`."""
         self.rate, current_step, _ = next(self._planned(1))
         if self._due(self.param.display):
             log.info("sgd_solver.cpp:112", f"Iteration {self.iter}, lr = {log.number(self.rate)}")
@@ -231,7 +232,7 @@ class Solver:
         )
 
     def pass_key(self, iteration: int, number: int) -> Array:
-        """The random key that a pass of an iteration draws from, of `iter_size` ones."""
+        """The random key for pass `number`, of `iter_size`, of an iteration."""
         return jax.random.fold_in(self._key, iteration * self.param.iter_size + number)
 
     def _show(self, iteration: int, done: StepResult, dropped: int | None) -> None:
@@ -241,12 +242,12 @@ class Solver:
         report.iteration(iteration, self.smoothed_loss(), self.run.parallel.first(done.outputs), self.rate, dropped)
 
     def smoothed_loss(self) -> float:
-        """The mean loss of the last `average_loss` iterations; waits for them."""
+        """The mean loss of the last `average_loss` iterations. Waits for them to finish."""
         return float(np.mean([np.float32(loss) for loss in self.state.losses]))
 
     def loss_after_training(self) -> float:
-        """The loss of one more batch, by the step that is compiled already, on copies of what it would use up."""
-        # Told where to lie, what lay on the one device by default would have the program compiled anew.
+        """The loss of one more batch, by the step that is already compiled, on copies of what it would use up."""
+        # An uncommitted array has to stay uncommitted, or the program would be compiled again.
         carry = jax.tree.map(
             lambda x: jax.device_put(x, x.sharding if x.committed else None, may_alias=False),
             Carry(self.state.params, self.state.history),
@@ -257,8 +258,8 @@ class Solver:
         return self.averaged_with(done.each, done.last.params)
 
     def averaged_with(self, each: Sequence[Each], params: Sequence[Array]) -> float:
-        """`smoothed_loss` with those of passes that belong to no iteration, and that left `params`: as in Caffe, what
-        layers remember of a pass, as BatchNorm its averages, counts."""
+        """`smoothed_loss` including passes that belong to no iteration and left `params`. As in Caffe, the state that
+        they changed, such as BatchNorm's averages, is kept."""
         losses = self._in_flight.last_losses(self.state.losses, each)
         pairs = zip(self.net.params, self.state.params, params, strict=True)
         left = [old if p.decl.learned else new for p, old, new in pairs]
@@ -266,7 +267,7 @@ class Solver:
         return self.smoothed_loss()
 
     def _listen(self) -> None:
-        """Does what has been asked for; what ends the run is left to the loop."""
+        """Handles waiting requests; those that end the run are left to the loop."""
         while (request := self.requests.take()) is not None:
             if request is Request.SNAPSHOT:
                 self.snapshot()
@@ -276,7 +277,7 @@ class Solver:
     # Testing
 
     def test_all(self) -> None:
-        """Tests every test net, on the root; what comes of it counts for all."""
+        """Tests every test net on the root, whose decisions then apply to all nodes."""
         parallel = self.run.parallel
         if parallel.root:
             self._test_all()
@@ -286,7 +287,7 @@ class Solver:
         self._ended_by = NUMBERED[ended]
 
     def _test_all(self) -> None:
-        """On test_iter batches of each net's data. A test that is interrupted is as if it had not begun."""
+        """Tests each net on test_iter batches of its data. An interrupted test leaves no trace."""
         before = self.state.data.tests
         for index in range(len(self.test_nets)):
             if not self.param.test_iter[index]:
@@ -298,7 +299,7 @@ class Solver:
 
     @surfaced()
     def test(self, index: int) -> Scores | None:
-        """Tests one; None where a request ended it."""
+        """Tests net number `index`. Returns None if a request ended the test."""
         log.info("solver.cpp:347", f"Iteration {self.iter}, Testing net (#{index})")
         test, run = self.test_nets[index], self.run
         formats.tell_ignored((layer.name for layer in self.net.layers), test.net)
@@ -315,7 +316,7 @@ class Solver:
         return scores
 
     def _heard(self, passes: Iterable[Pass]) -> Iterator[Pass]:
-        """`passes`, as long as nothing has been asked for that ends the run."""
+        """`passes`, until a request ends the run."""
         for one in passes:
             self._ended_by = self._ended_by or self.requests.ending()
             if self._ended_by is not None:
@@ -323,7 +324,7 @@ class Solver:
             yield one
 
     def _judge(self, tracker: BestTracker, value: float, weight: float) -> None:
-        """Keeps the best parameters, lowers the rate on a plateau, stops where nothing gets better."""
+        """Keeps the best parameters, lowers the rate on a plateau, and stops if there is no more progress."""
         options = self.run.options
         best = tracker.after(self.state.best or Best(), self.iter, value, weight)
         self.state = replace(self.state, best=best)
@@ -337,7 +338,7 @@ class Solver:
         if options.early_stop and best.tests_since >= options.early_stop:
             log.info(
                 "solver.cpp:230",
-                f"{tracker.name} has not got better than {log.number(best.value or 0)} (iteration {best.iteration}) in "
+                f"{tracker.name} has not improved on {log.number(best.value or 0)} (iteration {best.iteration}) in "
                 f"{best.tests_since} tests: stopping.",
             )
             self._ended_by = Request.STOP
@@ -348,16 +349,16 @@ class Solver:
         """Writes model, solver state and resume file; returns their paths. Raises SnapshotError."""
         self._in_flight.wait(behind=0)
         started = time.monotonic()
-        # Others may have moved the data.
+        # Code outside of the solver may have moved the data.
         self.state = replace(self.state, data=self._data_positions(), sizes=dict(self.run.uses.counts))
         files, self.state = self.run.checkpointer.save(self.state, self.steps)
         self.requests.took("snapshot", time.monotonic() - started)
         return files
 
     def restore(self, path: str | Path, *, changed: bool = False) -> None:
-        """Goes on from a solver state, ours or Caffe's. `changed` allows one of another net, solver type or batch size.
+        """Resumes from a solver state, ours or Caffe's. changed: allow one with another net, solver type or batch size.
 
-        Raises SnapshotError where the state cannot be read, does not fit, or is of a run that was set up otherwise.
+        Raises SnapshotError if the state cannot be read, does not fit, or is from a run with another configuration.
         """
         here = self.state.data
         self.state = self.run.checkpointer.restore(path, self.state, changed=changed)
@@ -372,13 +373,13 @@ class Solver:
         return DataPositions(self.batches.state(), [test.batches.state() for test in self.test_nets])
 
     def _restore_test_data(self, positions: Sequence[dict[str, Any]]) -> None:
-        """Goes to these positions in the test nets' data, as far as there are nets for them."""
+        """Restores these positions in the test nets' data, as far as there are nets for them."""
         for test, position in zip(self.test_nets, positions, strict=False):
             test.batches.restore(position)
         self.state = replace(self.state, data=self._data_positions())
 
     def close(self) -> None:
-        """Ends the threads that read data, and puts the files of sinks in place."""
+        """Ends the threads that read data, and puts the sinks' files in place."""
         self._in_flight.close()
         for batches in (self.batches, *(test.batches for test in self.test_nets)):
             batches.close()

@@ -1,4 +1,4 @@
-"""Where a run stands, as a value: all that a checkpoint saves, and all that a resumed run needs to go on from it."""
+"""The state of a run as a value: all that a checkpoint saves, and all that a resumed run needs."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -13,7 +13,7 @@ Array = jax.Array
 
 
 class DataPositions(NamedTuple):
-    """How far the data has been read, in JSON values by source layer: of the net that is trained, of each test net."""
+    """How far data has been read, as JSON values by source layer: for the trained net, and for each test net."""
 
     train: dict[str, Any]
     tests: Sequence[dict[str, Any]]
@@ -21,13 +21,13 @@ class DataPositions(NamedTuple):
 
 @dataclass(frozen=True)
 class TrainState:
-    """Where a run stands between two iterations; by default, before the first.
+    """The state of a run between two iterations; by default, before the first.
 
-    params: an array for each of `net.params`, on the device. history: what the update rule remembers of each. Both are
-    used up by the iteration that begins with them. seed: what all random draws come from. best: of the output that is
-    watched, None where none is. iteration: updates made. current_step: the drops of the learning rate so far. losses:
-    those of the last iterations that `average_loss` asks for; not waited for. snapshots: the iterations of those kept.
-    sizes: how often batches of each size came; see `engine.net.sized.Uses`.
+    params: one array for each of `net.params`, on the device. history: what the update rule remembers of each. The
+    iteration that starts from these uses both up. seed: determines all random draws. best: of the watched output, None
+    if none is watched. iteration: the number of updates made. current_step: the number of drops of the learning rate.
+    losses: of the last `average_loss` iterations, perhaps still being computed. snapshots: the iterations of the
+    snapshots kept. sizes: the counts of batches of each size; see `engine.net.sized.Uses`.
     """
 
     params: list[Array]

@@ -1,4 +1,4 @@
-"""One training iteration as compiled functions: forward, gradients, update; parameters and history donated."""
+"""One training iteration as compiled functions: forward, gradients, update. Parameters and history are donated."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -27,13 +27,13 @@ History = list[Slots]
 
 
 class StepResult(NamedTuple):
-    """What an iteration leaves: values on the device, none of them waited for.
+    """The result of an iteration: values on the device, which may still be computing them.
 
-    steps: what was taken off each parameter, where it was asked for. before: the parameters that the last pass had,
-    where values were asked for. loss: the mean over iter_size passes. outputs:
-    those of the last pass. sinks: those of each pass. norm: the gradients' L2 norm before clipping. finite: see
-    `nan.finite`, where it was asked for. values: every version of every blob in the last pass, where they were asked
-    for. debug: of each pass, see `magnitudes`, where it was asked for. labels: of each pass, for `Net.check_labels`.
+    loss: the mean over iter_size passes. outputs: those of the last pass. sinks: those of each pass. norm: the
+    gradients' L2 norm before clipping. labels: one per pass, for `Net.check_labels`. The others are None unless `Keep`
+    asks for them. steps: what was subtracted from each parameter. before: the parameters in the last pass, with values.
+    finite: see `nan.finite`. values: every version of every blob in the last pass. debug: see `magnitudes`, one per
+    pass.
     """
 
     params: list[Array]
@@ -50,18 +50,18 @@ class StepResult(NamedTuple):
     labels: list[Array]
 
 
-# What the compiled functions take and return: the device's values, or in the same places how they lie on the devices
+# What the compiled functions take and return. The same types also hold the partition specs of these values.
 
 
 class Carry(NamedTuple):
-    """What an iteration hands to the next, which uses it up."""
+    """What an iteration hands to the next one, which uses it up."""
 
     params: list[Array]
     history: list[Slots]
 
 
 class Sums(NamedTuple):
-    """What a pass hands to the next, which uses it up: sums over the passes, no gradients where there is one alone."""
+    """What a pass hands to the next, which uses it up: sums over the passes so far; grads: empty if iter_size is 1."""
 
     params: list[Array]
     grads: list[Array]
@@ -69,7 +69,7 @@ class Sums(NamedTuple):
 
 
 class Drawn(NamedTuple):
-    """What differs from pass to pass: the batch, and the number that with the base key gives the pass its own."""
+    """What differs from pass to pass: the batch, and the number that is folded into the base key for the pass's key."""
 
     inputs: Inputs
     key: Array
@@ -83,7 +83,7 @@ R = TypeVar("R")
 
 
 class Call(NamedTuple, Generic[R]):
-    """What an iteration is called with, or several with the `rates` of each; see `Iterate`."""
+    """The arguments of an iteration, or of several, with `rates` for each; see `Iterate`."""
 
     params: Params
     history: History
@@ -95,8 +95,8 @@ class Call(NamedTuple, Generic[R]):
 
 
 class Iterate(Protocol):
-    """One iteration, which uses up `params` and `history`; `next_batch` is called once a pass. `passes`: how many there
-    are, by the same programs, where not iter_size; the loss is their mean."""
+    """One iteration, which uses up `params` and `history` and calls `next_batch` once per pass. passes: the number of
+    passes if not iter_size, with the same programs; the loss is their mean."""
 
     def __call__(
         self,
@@ -121,13 +121,14 @@ def compiled(
     parallel: DataParallel | None = None,
     uses: Uses | None = None,
 ) -> Iterate:
-    """An iteration of `net`: one compiled call, or with iter_size n > 1 n calls of a pass and one of the update.
+    """An iteration of `net`: one compiled call or, with iter_size n > 1, n calls for the passes and one for the update.
 
-    A dynamic net's passes are compiled layer by layer (`Net.compile`), and the update apart from them.
+    A dynamic net's passes are compiled span by span (`Net.compile`), and the update separately.
 
     Pass k of iteration t draws its random numbers from fold_in(base key, t · iter_size + k), in a resumed run too; each
-    device of `parallel` from a key of its own that this one gives. On several, the outputs have its axis in front, and
-    loss, state and debug are its root's. uses: how often batches of each size came, which says how they are compiled.
+    device of `parallel` uses its own key, derived from this one. With several devices, the outputs have an axis of
+    devices in front, and loss, state and debug are the root's. uses: counts batches of each size, and so decides how
+    these are compiled.
     """
     parts = _Parts(net, update, settings, keep, parallel or DataParallel())
     uses = uses or Uses()
@@ -137,15 +138,15 @@ def compiled(
 
 
 def whole(net: Net, update: Update[Any], settings: Settings, keep: Keep = NOTHING) -> jax.stages.Wrapped:
-    """An iteration of one pass as one compiled function (params, history, rates, drawn) → StepResult, on one device.
+    """An iteration with one pass as one compiled function (params, history, rates, drawn) → StepResult, on one device.
 
-    It uses up the first two, but for parameters that are kept.
+    It uses up `history`, and also `params` unless they are kept.
     """
     return _whole(_Parts(net, update, settings, keep, DataParallel()))
 
 
 def _by_size(first: Run, others: Run, uses: Uses) -> Run:
-    """`first` for batches of the first one's sizes; for others `others`, whose update is compiled once for all."""
+    """Runs `first` on batches of the first size, and `others`, whose update is compiled only once, on all others."""
 
     def iterate(call: Call[Rates]) -> StepResult:
         batch = call.next_batch()
@@ -161,13 +162,13 @@ Apply = Callable[[Carry, list[Array], Rates], Applied]
 def compiled_update(
     net: Net, update: Update[Any], settings: Settings, keep: Keep = NOTHING, parallel: DataParallel | None = None
 ) -> Apply:
-    """The update of an iteration alone, by gradients that were summed over its passes."""
+    """Only the update of an iteration, from gradients that were summed over its passes."""
     return _compiled_update(_Parts(net, update, settings, keep, parallel or DataParallel()))
 
 
 @dataclass(frozen=True)
 class _Parts:
-    """What an iteration is put together of, on one device or on each of several."""
+    """The parts of an iteration, as run on one device or on each of several."""
 
     net: Net
     update: Update[Any]
@@ -176,7 +177,7 @@ class _Parts:
     parallel: DataParallel
 
     def run_pass(self, params: Sequence[Array], drawn: Drawn) -> Passed:
-        """A pass over the device's own batch; its loss, state and magnitudes are the root's."""
+        """A pass over the device's own batch. The loss, state and magnitudes returned are the root's."""
         net, parallel = self.net, self.parallel
         key = parallel.key(_fold_in(drawn.key, drawn.number))
         done = backward(net, params, drawn.inputs, key, self.keep)
@@ -189,7 +190,7 @@ class _Parts:
         )
 
     def run_update(self, carry: Carry, grads: Sequence[Array], rates: Rates) -> Applied:
-        """The update by the mean of the devices' gradients."""
+        """The update with the mean of the devices' gradients."""
         net = self.net
         grads = [self.parallel.mean(g) if p.learned else g for p, g in zip(net.params, grads, strict=True)]
         zeros = in_place.zeros(net, grads)
@@ -198,10 +199,10 @@ class _Parts:
 
     @property
     def used_up(self) -> tuple[int, ...]:
-        """Which arguments a compiled function may overwrite: not the parameters that are kept."""
+        """The arguments that a compiled function may overwrite: not parameters if they are kept."""
         return () if self.keep.values else (0,)
 
-    # How values lie on the devices
+    # How values are distributed over the devices
 
     @property
     def params(self) -> Any:
@@ -282,7 +283,7 @@ def _summed(parts: _Parts, uses: Uses) -> Run:
 
 
 def _compiled_pass(parts: _Parts, uses: Uses) -> Callable[[Sums, Drawn], Passed]:
-    """A pass whose gradients and loss are added to those of the passes before."""
+    """A pass whose gradients and loss are added to those of earlier passes."""
 
     def on_device(sums: Sums, drawn: Drawn) -> Passed:
         done = parts.run_pass(sums.params, drawn)
@@ -314,12 +315,12 @@ def _compiled_pass(parts: _Parts, uses: Uses) -> Callable[[Sums, Drawn], Passed]
 
 
 _fold_in = jax.jit(jax.random.fold_in, inline=True)
-"""One call, too."""
+"""Compiled, as a single call, where a pass is not compiled as one."""
 
 
 @jax.jit
 def _added(sums: list[Array], grads: list[Array]) -> list[Array]:
-    """One call where a pass is not compiled as one."""
+    """Compiled, as a single call, where a pass is not compiled as one."""
     return [a + g for a, g in zip(sums, grads, strict=True)]
 
 

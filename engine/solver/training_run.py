@@ -1,4 +1,4 @@
-"""Builds what a run works with, in Caffe's order and words: the nets, their data, the compiled iteration."""
+"""Builds the parts of a training run, in Caffe's order and words: the nets, their data, the compiled iteration."""
 
 import secrets
 from collections.abc import Sequence
@@ -38,12 +38,11 @@ Array = jax.Array
 
 @dataclass(frozen=True)
 class TrainingRun:
-    """What a run works with, and what stays the same while it goes on.
+    """The parts of a run that stay the same while it goes on.
 
-    param: the settings; base_lr, momentum and gamma may be changed between steps. net: the net that is trained, and
-    batches its inputs. iterate, apply: iterations, and the update alone. together: how many iterations a call takes at
-    most. uses: of the sizes of batches. test_nets: the nets that are tested, with their own data. tracker: None where
-    no test output is watched.
+    param: the settings; base_lr, momentum and gamma may be changed between steps. net: the trained net; batches: its
+    inputs. iterate, apply: run iterations, and only the update. together: the most iterations per call. uses: counts
+    the sizes of batches. test_nets: the tested nets, with their own data. tracker: None if no test output is watched.
     """
 
     param: pb.SolverParameter
@@ -71,7 +70,8 @@ def build(
     *,
     keep_values: bool,
 ) -> tuple[TrainingRun, TrainState]:
-    """`path`: the solver's file, beside which relative names are looked for too. `keep_values`: see `Solver`.
+    """Builds a run and its initial state. path: the solver's file; relative names are also looked for beside it.
+    keep_values: see `Solver`.
 
     Raises EngineError.
     """
@@ -128,7 +128,7 @@ def _train_net(spec: NetSpec, report: Report, options: TrainOptions, parallel: D
     if jax.default_backend() == "cpu":
         blob_memory.check(net)
     if options.recompute and (net.dynamic or jax.default_backend() == "cpu"):
-        what = "of nets whose sizes depend on values" if net.dynamic else "on a CPU"
+        what = "for nets whose sizes depend on values" if net.dynamic else "on a CPU"
         log.warning("solver.cpp:102", f"-recompute saves no memory {what}.")
     return net
 
@@ -160,7 +160,7 @@ def _test_nets(
 def _series(
     param: pb.SolverParameter, path: str | Path | None, net: Net, options: TrainOptions, parallel: DataParallel
 ) -> SnapshotSeries:
-    """Where snapshots go. Raises SnapshotError where they could not be written."""
+    """The run's series of snapshots. Raises SnapshotError if they could not be written."""
     hdf5 = param.snapshot_format == pb.SolverParameter.HDF5
     formats.check_size(net.params, hdf5=hdf5, diffs=param.snapshot_diff)
     if hdf5:
@@ -172,12 +172,12 @@ def _series(
 
 
 def _models(param: pb.SolverParameter) -> list[str]:
-    """The files to finetune from."""
+    """The model files to finetune from."""
     return [raw_bytes.native(name.strip()) for entry in param.weights for name in entry.split(",")]
 
 
 def _load_weights(path: str, net: Net, params: Sequence[Array], parallel: DataParallel) -> list[Array]:
-    """`params`, but of the layers that a model has by the same names its own, to finetune. Raises SnapshotError."""
+    """`params` with those from a model for the layers that it has too, by name. Raises SnapshotError."""
     log.info("solver.cpp:91", f"Finetuning from {path}")
     given = formats.load_model(path, net, params)
     _tell_copied(path, net, [new is not old for new, old in zip(given, params, strict=True)])
@@ -186,7 +186,7 @@ def _load_weights(path: str, net: Net, params: Sequence[Array], parallel: DataPa
 
 
 def _tell_copied(path: str, net: Net, given: Sequence[bool]) -> None:
-    """Which layers begin with a model's parameters and which do not; `given`: of each parameter."""
+    """Logs which layers start with a model's parameters and which do not. given: the same for each parameter."""
     learning = [(layer.name, ids) for layer, ids in zip(net.layers, net.param_ids, strict=True) if layer.params]
     copied = [name for name, ids in learning if any(given[k] for k in ids)]
     others = [name for name, _ in learning if name not in copied]
@@ -197,10 +197,10 @@ def _tell_copied(path: str, net: Net, given: Sequence[bool]) -> None:
 
 
 def _tracker(param: pb.SolverParameter, options: TrainOptions, test_nets: Sequence[TestNet]) -> BestTracker | None:
-    """Raises SolverError where the output to watch is missing."""
+    """The tracker of the watched output, if any. Raises SolverError if this output is missing."""
     if not options.watch:
         if param.lr_policy == "plateau":
-            raise SolverError('lr_policy "plateau" needs -watch: the test output that has to get better.')
+            raise SolverError('lr_policy "plateau" needs -watch: the test output that has to improve.')
         return None
     tracker = BestTracker.of(options.watch)
     tracker.check({name for test in test_nets for name in test.net.output_names})

@@ -1,8 +1,8 @@
-"""Update rules by Caffe's own formulas: what is taken off a parameter, and what is remembered.
+"""Update rules by Caffe's own formulas: what is subtracted from a parameter, and what is remembered.
 
-They differ from the textbook's (and optax's): the learning rate is inside the momentum's history, and δ is added
-outside the root. In the formulas, g is the gradient after clipping, normalisation and decay; η the learning rate times
-the parameter's lr_mult; μ momentum; h the history; all element by element.
+They differ from textbooks (and optax): the learning rate is inside the momentum's history, and δ is added outside the
+root. In the formulas, g is the gradient after clipping, normalisation and decay; η the learning rate times the
+parameter's lr_mult; μ momentum; h the history; all element-wise.
 """
 
 from collections.abc import Callable, Sequence
@@ -18,23 +18,23 @@ from engine.proto import caffe_pb2 as pb
 Array = jax.Array
 Scalar = Array | np.float32
 Slots = tuple[Array, ...]
-"""What is remembered of one parameter: one of the states below, arrays of its shape in the order of Caffe's files."""
+"""What is remembered for one parameter: one of the states below, arrays of its shape in the order of Caffe's files."""
 
 
 class MomentumState(NamedTuple):
-    """Of SGD and Nesterov: the steps before, fading."""
+    """For SGD and Nesterov: the exponentially decayed sum of earlier steps."""
 
     momentum: Array
 
 
 class SquaresState(NamedTuple):
-    """Of AdaGrad and RMSProp: the squared gradients' sum, or their running mean."""
+    """For AdaGrad the sum of squared gradients, for RMSProp their running mean."""
 
     squares: Array
 
 
 class AdaDeltaState(NamedTuple):
-    """Running means of the squared gradients, and of the squared steps before the learning rate."""
+    """Running means of the squared gradients, and of the squared steps before they are scaled by the learning rate."""
 
     squares: Array
     squared_steps: Array
@@ -52,10 +52,10 @@ S = TypeVar("S", bound=NamedTuple)
 
 @dataclass(frozen=True)
 class Update(Generic[S]):
-    """A rule.
+    """An update rule.
 
-    state: the type of what it remembers. step: (g, state, η, μ) → what to take off the parameter, and the new state.
-    correction(t, μ): scales η at iteration t.
+    state: the type of what it remembers. step: (g, state, η, μ) → what to subtract from the parameter, and the new
+    state. correction(t, μ): a factor on η at iteration t.
     """
 
     state: type[S]
@@ -64,11 +64,11 @@ class Update(Generic[S]):
 
     @property
     def slots(self) -> int:
-        """Arrays of a state."""
+        """The number of arrays in a state."""
         return len(self.state._fields)
 
     def init(self, params: Sequence[Array]) -> list[S]:
-        """The states before the first iteration: zeros, brought from the host: `jnp.zeros` compiles for each shape."""
+        """The states before the first iteration: zeros, copied from the host; `jnp.zeros` compiles for each shape."""
 
         def zeros(like: Array) -> Array:
             made: Array = jax.device_put(np.zeros(like.shape, like.dtype), may_alias=False)
@@ -78,7 +78,7 @@ class Update(Generic[S]):
 
 
 def from_solver(param: pb.SolverParameter) -> Update[Any]:
-    """The rule that `type` names, of settings that `settings.check` has passed."""
+    """The rule that `type` names, with settings that have passed `settings.check`."""
     return UPDATES[param.type](param)
 
 

@@ -1,1 +1,1 @@
-"""What a run is asked to do while it trains: signals, deadlines, and how nodes agree on them."""
+"""Requests to a run while it trains: signals, deadlines, and how nodes agree on them."""

@@ -1,4 +1,4 @@
-"""Requests on several nodes: each hears its own, and all have to act on the same one at the same iteration."""
+"""Requests on several nodes: each node gets its own, but all must act on the same one at the same iteration."""
 
 from collections import deque
 
@@ -8,14 +8,14 @@ from engine.devices.data_parallel import DataParallel
 from engine.solver.control.requests import Request, Requests
 
 NUMBERED = (None, Request.SNAPSHOT, Request.STOP, Request.YIELD)
-"""What nodes tell each other, by its number: the larger one counts."""
+"""The requests, which nodes exchange by number; the largest number wins."""
 
 LAG = 2
-"""Iterations between asking and acting: by then the answer is there, and nobody has waited for it."""
+"""Iterations between a request and acting on it: by then all nodes have it, without having waited."""
 
 
 class Agreed(Requests):
-    """The requests of all nodes. Each process takes as many as the others do, after the same iterations."""
+    """The requests of all nodes. Every process calls `take` equally often, after the same iterations."""
 
     def __init__(self, own: Requests, parallel: DataParallel) -> None:
         super().__init__(own.deadline)
@@ -23,16 +23,16 @@ class Agreed(Requests):
         self._asked: deque[object] = deque()
 
     def add(self, request: Request) -> None:
-        """Asked of this node, as if by a signal."""
+        """Adds a request to this node, as a signal would."""
         self._own.add(request)
 
     def take(self) -> Request | None:
-        """What a node asked for LAG calls ago."""
+        """The request that any node made LAG calls ago."""
         self._asked.append(self._parallel.all_reduce_max(NUMBERED.index(self._own.take())))
         return NUMBERED[int(np.asarray(self._asked.popleft()))] if len(self._asked) > LAG else None
 
     def ending(self) -> Request | None:
-        """Of this node's own: a test is the root's alone, and it tells the others how that ended."""
+        """This node's own request that ends the run: only the root tests, and it tells the others how a test ended."""
         return self._own.ending()
 
     def took(self, part: str, seconds: float) -> None:
@@ -40,5 +40,5 @@ class Agreed(Requests):
 
 
 def agreed(own: Requests, parallel: DataParallel) -> Requests:
-    """`own`, or on several nodes those of all."""
+    """`own`; with several nodes, the requests of all."""
     return Agreed(own, parallel) if parallel.nodes > 1 else own

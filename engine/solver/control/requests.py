@@ -1,4 +1,4 @@
-"""What a user or a scheduler asks of a run while it goes on: by signals, and by a deadline."""
+"""What a user or a scheduler asks of a running training, by signals and by a deadline."""
 
 import enum
 import os
@@ -11,7 +11,7 @@ from typing import Any
 
 
 class Request(enum.Enum):
-    """SNAPSHOT: write one and go on. STOP: write one and end. YIELD: the same, to be continued by a later job."""
+    """SNAPSHOT: write one and go on. STOP: write one and end. YIELD: the same, for a later job to continue."""
 
     SNAPSHOT = "snapshot"
     STOP = "stop"
@@ -28,8 +28,8 @@ STOPPING = b"Stopping after this iteration, with a snapshot. Ctrl-C again stops 
 class Requests:
     """Collects requests; the training loop takes them one at a time between two batches.
 
-    `deadline`: the time.time() by which the process has to be gone. The loop tells how long its parts take, so that the
-    last snapshot still fits.
+    deadline: the time.time() by which the process must have ended. The loop reports how long its parts take, so that
+    there is time for the last snapshot.
     """
 
     def __init__(self, deadline: float | None = None) -> None:
@@ -41,7 +41,7 @@ class Requests:
         self._waiting.append(request)
 
     def take(self) -> Request | None:
-        """The next request, None when there is none."""
+        """The next request, or None."""
         if self._waiting:
             return self._waiting.pop(0)
         if self.deadline is not None and time.time() + self.reserve() >= self.deadline:
@@ -50,7 +50,7 @@ class Requests:
         return None
 
     def ending(self) -> Request | None:
-        """The next request that ends the run; snapshots that were asked for go on waiting."""
+        """The next request that ends the run; requests for snapshots stay in the queue."""
         waiting = [request for request in self._waiting if request is Request.SNAPSHOT]
         self._waiting = [request for request in self._waiting if request is not Request.SNAPSHOT]
         request = self.take()
@@ -62,17 +62,18 @@ class Requests:
         self._longest[part] = max(seconds, self._longest.get(part, 0.0))
 
     def reserve(self) -> float:
-        """Seconds to keep free before the deadline: two of the longest of each part, and 5 for the way out."""
+        """Seconds to keep free before the deadline: twice the longest time of each part, and 5 for the exit."""
         return 5.0 + 2 * sum(self._longest.values())
 
 
 _found: dict[signal.Signals, Any] = {}
-"""The handlers that `signals` found, while it has put its own in their place."""
+"""The handlers that `signals` has replaced, while its own are in place."""
 
 
 def _leave_to_parent() -> None:
-    """In a process that was forked off, as data layers do: SIGTERM ends it, as whoever started it counts on; the others
-    are its parent's to answer, which still needs what it makes. (Handlers, not SIG_IGN: a program it starts has none.)
+    """For forked processes, such as those of data layers. SIGTERM ends them, as whoever forked them expects. The other
+    signals are left to the parent, which still needs their results. (Ignored by handlers rather than SIG_IGN, which
+    programs that they start would inherit.)
     """
     for number, before in _found.items():
         signal.signal(number, before if number == signal.SIGTERM else lambda *_: None)
@@ -85,7 +86,7 @@ os.register_at_fork(after_in_child=_leave_to_parent)
 def signals(requests: Requests, effects: Mapping[signal.Signals, Request | None]) -> Iterator[None]:
     """Turns signals into requests while the block runs. A second SIGINT ends the process at once.
 
-    They are this process's alone: one that is forked off it ends at SIGTERM, and passes over the others.
+    This holds only for this process: one forked from it ends at SIGTERM, and ignores the other signals.
     """
 
     def on_signal(number: int, frame: FrameType | None) -> None:
@@ -95,7 +96,7 @@ def signals(requests: Requests, effects: Mapping[signal.Signals, Request | None]
         requests.add(request)
         if number == signal.SIGINT and request is Request.STOP:
             signal.signal(signal.SIGINT, signal.default_int_handler)
-            begin = b"\n" if os.isatty(2) else b""  # behind the terminal's ^C; tools that read logs know no empty line
+            begin = b"\n" if os.isatty(2) else b""  # after the terminal's ^C; tools that read logs expect no empty line
             os.write(2, begin + STOPPING)
 
     _found.update({number: signal.signal(number, on_signal) for number in effects})

@@ -1,1 +1,1 @@
-"""What a run says of itself: Caffe's log lines, progress and metrics, magnitudes, NaN."""
+"""What a run reports: Caffe's log lines, progress and metrics, magnitudes, NaN."""

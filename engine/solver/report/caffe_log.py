@@ -1,4 +1,4 @@
-"""What a run tells: Caffe's log lines, and the records that a submitter and plots read."""
+"""Reports on a run: Caffe's log lines, and the records that the submitter and plots read."""
 
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -21,7 +21,7 @@ from engine.solver.settings import NetSpec
 
 
 class Report:
-    """Told what happens, says it in Caffe's words. `records` takes the same in figures, where there is one."""
+    """Logs what happens in Caffe's words, and passes the figures to `records`."""
 
     def __init__(self, records: Records | None = None) -> None:
         self.records = records or Records()
@@ -35,13 +35,13 @@ class Report:
     # Setting up
 
     def settings(self, param: pb.SolverParameter) -> None:
-        """The solver's parameters, as it begins."""
+        """Logs the solver's parameters at the start."""
         log.info("solver.cpp:45", f"Initializing solver from parameters: \n{text.format(param).rstrip()}")
         for said in lr_policy.taken_for_zero(param):
             log.warning("sgd_solver.cpp:81", f"{said}.")
 
     def built(self, spec: NetSpec, precision: str = "float32") -> Net:
-        """Builds the net of `spec`, and says what it is made of: its text, then its layers, blobs and outputs."""
+        """Builds the net of `spec` and logs its text, then its layers, blobs and outputs."""
         written = filter_net(spec.param, spec.state, spec.path)
         written.state.CopyFrom(spec.state)
         log.info("net.cpp:53", f"Initializing net from parameters: \n{text.format(written).rstrip()}")
@@ -81,7 +81,7 @@ class Report:
     # Running
 
     def start(self, net: Net, param: pb.SolverParameter, iteration: int, devices: int) -> None:
-        """Training begins, or goes on, at `iteration`, with a batch for each of so many devices."""
+        """Training begins or continues at `iteration`, with one batch for each of `devices`."""
         self._clock, self._shown = time.monotonic(), iteration
         self._clip, self._display = param.clip_gradients, param.display
         self._weights = net.output_weights
@@ -90,9 +90,9 @@ class Report:
     def iteration(
         self, iteration: int, loss: float, outputs: Mapping[str, Any], rate: np.float32, drops: int | None = None
     ) -> None:
-        """An iteration that is shown: the averaged loss, the net's outputs, the learning rate.
+        """Logs an iteration that is shown: the averaged loss, the net's outputs, the learning rate.
 
-        `drops`: how often "multistep" has lowered the rate, where it has in this iteration.
+        drops: how often "multistep" has lowered the rate, if it does so in this iteration.
         """
         now = time.monotonic()
         lapse, self._clock = now - self._clock, now
@@ -107,8 +107,8 @@ class Report:
             self._finite = False
             log.warning(
                 "solver.cpp:239",
-                f"The loss is {log.number(loss)} by iteration {iteration}, and what is trained from here on is of no "
-                "use. Is base_lr too large? -nan stop ends such a run, naming the layer.",
+                f"The loss is {log.number(loss)} at iteration {iteration}, and training from here on is useless. Is "
+                "base_lr too large? -nan stop ends such a run, and names the layer.",
             )
         found = _host(outputs)
         for i, line in enumerate(_lines(found, self._weights)):
@@ -119,23 +119,23 @@ class Report:
         self.records.trained(iteration, loss, float(rate), _figures(found))
 
     def multistep(self, iteration: int, drops: int) -> None:
-        """The rate was lowered for the `drops`-th time."""
+        """Logs that the rate was lowered for the `drops`-th time."""
         log.info("sgd_solver.cpp:51", f"MultiStep Status: Iteration {iteration}, step = {drops}")
 
     def magnitudes(self, net: Net, found: Sequence[magnitudes.PassMagnitudes]) -> None:
-        """How large the numbers of an iteration's passes are, for debug_info."""
+        """Logs the magnitudes in an iteration's passes, for debug_info."""
         for blobs, params in found:
             for where, message in (*magnitudes.forward(net, blobs, params), *magnitudes.backward(net, blobs, params)):
                 log.info(where, message)
             log.error(*magnitudes.norms(params))
 
     def forward(self, net: Net, found: PassMagnitudes) -> None:
-        """How large the numbers of a pass are that has no gradients, for debug_info."""
+        """Logs the magnitudes in a pass without gradients, for debug_info."""
         for where, message in magnitudes.forward(net, found.blobs, found.params):
             log.info(where, message)
 
     def clipping(self, norm: Any) -> None:
-        """The gradients' L2 norm of an iteration; said where it was clipped, and read from the device only then."""
+        """Logs the L2 norm of an iteration's gradients if they were clipped; reads it only if clipping is on."""
         if self._clip >= 0 and self._clip < (norm := float(norm)):
             log.info(
                 "sgd_solver.cpp:127",
@@ -144,15 +144,15 @@ class Report:
             )
 
     def progress(self, iteration: int, losses: Sequence[Any], rate: np.float32, *, last: bool) -> None:
-        """`iteration` iterations are done; `losses` are of the last `average_loss` of them, and ready on the device."""
+        """Records that `iteration` iterations are done. losses: of the last `average_loss`, ready on the device."""
         self.records.progress(iteration, losses, rate, last=last)
 
     def diverged(self, iteration: int) -> None:
-        """The loss of `iteration` is no number, and training stops."""
+        """Records that training stops, since the loss of `iteration` is not finite."""
         self.records.diverged(iteration)
 
     def test(self, iteration: int, index: int, net: Net, scores: Scores, param: pb.SolverParameter) -> None:
-        """The means of a test."""
+        """Logs and records the means of a test."""
         if param.test_compute_loss:
             log.info("solver.cpp:403", f"Test loss: {log.number(scores.loss)}")
         for number, precision in chain.from_iterable(classes.items() for classes in scores.classes.values()):
@@ -167,7 +167,7 @@ class Report:
     # `caffe test`
 
     def batches(self, passes: Iterable[Pass]) -> Iterator[Pass]:
-        """`passes`, each output of each batch said on the way."""
+        """`passes`, logging each output of each batch on the way."""
         for i, (loss, outputs) in enumerate(passes):
             for name, value in _host(outputs).items():
                 for x in value.flat:
@@ -175,7 +175,7 @@ class Report:
             yield loss, outputs
 
     def scores(self, net: Net, scores: Scores) -> None:
-        """The means over all batches."""
+        """Logs the means over all batches."""
         log.info("caffe.cpp:309", f"Loss: {log.number(scores.loss)}")
         for line in _lines(scores.outputs, net.output_weights):
             log.info("caffe.cpp:321", line)
@@ -186,7 +186,7 @@ def _host(outputs: Mapping[str, Any]) -> dict[str, np.ndarray]:
 
 
 def _lines(outputs: Mapping[str, np.ndarray], weights: Mapping[str, float]) -> Iterator[str]:
-    """`NAME = VALUE`, and for a loss its share of the whole, for each element of each output."""
+    """`NAME = VALUE` for each element of each output, and for a loss also its share of the total."""
     for name, value in outputs.items():
         weight = weights[name]
         for x in value.flat:

@@ -1,4 +1,4 @@
-"""A word on what takes long before the first iteration is shown."""
+"""Logs a message if compiling takes long before the first iteration is shown."""
 
 import threading
 import time
@@ -8,12 +8,12 @@ from contextlib import contextmanager
 from engine import log
 
 PATIENCE = 5.0
-"""Seconds without a word."""
+"""Seconds before anything is logged."""
 
 
 @contextmanager
 def compiling(net: str) -> Iterator[None]:
-    """Around the first run of a net, which compiles it: told of where it takes long, and in the end for how long."""
+    """A context for the first run of a net, which compiles it. If that takes long, logs so, and the time at the end."""
     begun, told = time.monotonic(), threading.Event()
 
     def tell() -> None:

@@ -1,4 +1,4 @@
-"""Where a number that is no number came up first."""
+"""Finds where the first number that is not finite came from."""
 
 from collections.abc import Mapping, Sequence
 
@@ -14,13 +14,14 @@ Array = jax.Array
 
 
 def finite(net: Net, values: Mapping[Value, Array], grads: Sequence[Array]) -> Array:
-    """Whether all numbers are finite in the tops of each layer, and then in the gradient of each parameter: bools."""
+    """Bools: whether all numbers are finite in the tops of each layer, followed by the gradient of each parameter."""
     tops = [jnp.stack([jnp.isfinite(values[v]).all() for v in tops] or [jnp.bool_(True)]).all() for tops in net.tops]
     return jnp.stack([*tops, *(jnp.isfinite(g).all() for g in grads)])
 
 
 def where(net: Net, flags: Array) -> str:
-    """The sentence that names the layer: the first one forward, or else the first one backward, which is the last."""
+    """A sentence naming the layer with the first such number in the forward pass, or else in the backward pass (which
+    is the last layer with one)."""
     bad = np.flatnonzero(~np.asarray(flags))
     if bad[0] < len(net.layers):
         layer = net.layers[int(bad[0])]
@@ -30,15 +31,13 @@ def where(net: Net, flags: Array) -> str:
 
 
 def found(net: Net, flags: Array | None, loss: Array) -> str:
-    """What is wrong with an iteration; `flags`: as of `finite`, None where its loss alone was looked at."""
+    """What is wrong with an iteration. flags: the result of `finite`, or None if only the loss was checked."""
     named = "" if flags is None else f"{where(net, flags)} "
     return f"{named}Its loss is {log.number(loss)}."
 
 
 def diverged(net: Net, iteration: int, flags: Array | None, loss: Array) -> str:
-    """What a training that stops for that reason says, and what would do."""
-    advice = "Lower base_lr, or clip_gradients; go on from the last snapshot."
-    more = (
-        " -nan stop names the layer where it begins, and -nan ignore trains on, as Caffe does." if flags is None else ""
-    )
+    """The message of a training that stops for that reason, with advice."""
+    advice = "Lower base_lr or set clip_gradients, and resume from the last snapshot."
+    more = " -nan stop names the layer where it begins; -nan ignore trains on, as Caffe does." if flags is None else ""
     return f"The training diverged at iteration {iteration}: {found(net, flags, loss)} {advice}{more}"

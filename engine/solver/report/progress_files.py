@@ -1,4 +1,4 @@
-"""A run in figures: progress.json (where it stands), metrics.jsonl (its course), a bar on a terminal."""
+"""The figures of a run: progress.json (its current state), metrics.jsonl (its course), a progress bar on a terminal."""
 
 import json
 import math
@@ -25,16 +25,16 @@ if TYPE_CHECKING:
     from rich.progress import Progress
 
 PERIOD = 2.0
-"""Seconds between two writings of progress.json, and between two updates of the bar's text."""
+"""Seconds between two writes of progress.json, and between two updates of the bar's text."""
 
 POINTS = 500
-"""At how many iterations of a run the loss is noted at least, however seldom it is displayed."""
+"""The loss of a run is recorded at this many iterations at least, however rarely it is displayed."""
 
 Figures = Mapping[str, Any]
 
 
 class _Stand(NamedTuple):
-    """So many iterations are done; the losses of the last `average_loss` ones, and the last one's learning rate."""
+    """The number of iterations done, the losses of the last `average_loss` ones, and the last learning rate."""
 
     iteration: int = 0
     losses: Sequence[Any] = ()
@@ -42,13 +42,13 @@ class _Stand(NamedTuple):
 
 
 class Records:
-    """Keeps the two files in `folder` up to date, and the bar on a terminal; with neither, does nothing.
+    """Keeps the two files in `folder`, and the bar on a terminal, up to date; without either, does nothing.
 
-    Raises DataError where a file cannot be written.
+    Raises DataError if a file cannot be written.
     """
 
     def __init__(self, folder: Path | None = None, *, bar: bool = False) -> None:
-        """Makes `folder`."""
+        """Creates `folder`, if given."""
         self.folder = folder
         self.bar = _bar() if bar and sys.stderr.isatty() else None
         self._tested: dict[str, Any] = {}
@@ -67,7 +67,7 @@ class Records:
                 raise DataError(f"{folder}: the folder for {PROGRESS} cannot be made: {e.strerror}.") from e
 
     def start(self, net: Net, param: pb.SolverParameter, iteration: int, devices: int = 1) -> None:
-        """Training begins, or goes on, at `iteration`, with a batch for each of so many devices."""
+        """Training begins or continues at `iteration`, with one batch for each of `devices`."""
         self._max_iter = param.max_iter
         self._pictures = param.iter_size * _batch_size(net) * devices
         self._stride = max(1, param.max_iter // POINTS)
@@ -79,12 +79,12 @@ class Records:
             self.bar.start()
 
     def trained(self, iteration: int, loss: float, rate: float, outputs: Figures) -> None:
-        """An iteration that is shown in the log."""
+        """Records an iteration that is shown in the log."""
         self._train(iteration, loss, rate, outputs)
         self._flush()
 
     def tested(self, iteration: int, net: int, loss: float, outputs: Figures, weights: Mapping[str, float]) -> None:
-        """The means of a test of test net number `net`; `weights`: those of its outputs as losses."""
+        """Records the means of a test of test net number `net`. weights: its outputs' loss weights."""
         if iteration != self._tested_at:
             self._tested, self._tested_at = {}, iteration
         for name, value in outputs.items():
@@ -98,11 +98,11 @@ class Records:
         self._written = -math.inf
 
     def progress(self, iteration: int, losses: Sequence[Any], rate: np.float32, *, last: bool = False) -> None:
-        """After every iteration: `losses`, of the last ones, are on the device and ready; they are read when something
-        is noted or written. A last one is written with the tests that are known by then."""
+        """To be called after every iteration. losses: of the last ones, ready on the device; read only when something
+        is recorded or written. last: whether to write now, with the tests that are known."""
         now = time.monotonic()
         if self._begin is None:
-            self._begin = (now, iteration)  # what came before was compiling
+            self._begin = (now, iteration)  # the time before was spent on compiling
         self._stands = _Stand(iteration, losses, rate)
         if self.folder is not None and (iteration - 1) % self._stride == 0 and iteration - 1 > self._noted:
             self._train(iteration - 1, _mean(losses), float(rate), {})
@@ -110,7 +110,7 @@ class Records:
             self._write(now)
 
     def diverged(self, iteration: int) -> None:
-        """The loss of `iteration`, which progress was told of, is no number, and training stops."""
+        """Records that training stops, since the loss of `iteration`, already passed to `progress`, is not finite."""
         self._diverged = iteration
         if iteration > self._noted:
             self._train(iteration, math.nan, float(self._stands.rate), {})
@@ -153,7 +153,7 @@ class Records:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        """Takes the bar away, and writes down what is not yet: a test after the last iteration, too."""
+        """Removes the bar, and writes what is not yet written, such as a test after the last iteration."""
         if self.bar:
             self.bar.stop()
         if self.folder is not None and self._stands.losses and kind is None:
@@ -173,7 +173,7 @@ class Records:
             self._pending.append(_json({**entry, "time": time.time()}).encode() + b"\n")
 
     def _flush(self) -> None:
-        """Adds what was noted to metrics.jsonl: several lines at once, where iterations are fast."""
+        """Appends what was recorded to metrics.jsonl; several lines at once if iterations are fast."""
         if self.folder is not None and self._pending:
             with writing(path := self.folder / METRICS, DataError):
                 append(path, b"".join(self._pending))
@@ -181,7 +181,7 @@ class Records:
 
 
 def _bar() -> "Progress":
-    # Imported here: most runs are in jobs, without a terminal, and begin sooner without.
+    # Imported here: most runs are jobs without a terminal, and start faster without it.
     from rich.console import Console  # noqa: PLC0415
     from rich.progress import (  # noqa: PLC0415
         BarColumn,
@@ -202,7 +202,8 @@ def _mean(losses: Sequence[Any]) -> float:
 
 
 def _earlier(path: Path, began: float) -> tuple[float, dict[str, Best]]:
-    """When a run that goes on here began, and its best tests, by the progress.json that it left; anew without one."""
+    """When a resumed run originally began, and its best tests so far, from the progress.json that it left; without one,
+    `began` and none."""
     bests = table(text(), table(text(), none_or(number)))
     try:
         values = read_object(path.read_bytes())
@@ -216,13 +217,13 @@ def _earlier(path: Path, began: float) -> tuple[float, dict[str, Best]]:
 
 
 def _batch_size(net: Net) -> int:
-    """The first axis of the first source's first top; 1 where there is none."""
+    """The size of the first axis of the net's first blob; 1 if there is none."""
     shape = next(iter(net.shapes.values()), ())
     return shape[0] if shape else 1
 
 
 def _memory() -> int:
-    """The most bytes that this process has held on the device, or on a CPU in all."""
+    """The peak bytes that this process has held on the device, or on a CPU in total."""
     on_device = jax.local_devices()[0].memory_stats()
     if on_device:
         return int(on_device["peak_bytes_in_use"])
@@ -234,7 +235,7 @@ def _json(value: Any) -> str:
 
 
 def _finite(value: Any) -> Any:
-    """JSON has no NaN and no infinity: they become null."""
+    """Replaces NaN and infinity, which JSON lacks, by None (null)."""
     if isinstance(value, Mapping):
         return {k: _finite(v) for k, v in value.items()}
     if isinstance(value, list):

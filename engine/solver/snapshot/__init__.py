@@ -1,1 +1,1 @@
-"""Snapshots: models, solver states, and what an exact resume needs beside them."""
+"""Snapshots: models, solver states, and what an exact resume needs besides these."""

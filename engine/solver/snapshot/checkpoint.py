@@ -1,4 +1,4 @@
-"""From where a run stands to the files of a snapshot, and back."""
+"""Converts the state of a run to the files of a snapshot, and back."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -23,9 +23,8 @@ Array = jax.Array
 
 @dataclass(frozen=True)
 class Checkpointer:
-    """Saves and restores the states of a run: of `net` on the devices of `parallel`, by `param` and its rule `update`.
-
-    series: where its snapshots go.
+    """Saves and restores the states of a run of `net` on the devices of `parallel`, with settings `param` and update
+    rule `update`. series: the snapshots of the run.
     """
 
     param: pb.SolverParameter
@@ -35,10 +34,11 @@ class Checkpointer:
     series: SnapshotSeries
 
     def save(self, state: TrainState, steps: Sequence[Array] | None) -> tuple[Files, TrainState]:
-        """Writes model, solver state and resume file, and deletes the snapshots that are not kept any longer.
+        """Writes model, solver state and resume file, and deletes the snapshots that are no longer kept.
 
-        The root writes; the processes of other nodes call this too. `steps`: what was taken off each parameter last.
-        Returns the files, and the state with its snapshots as they are now. Raises SnapshotError.
+        Only the root writes, but the processes of other nodes must call this too. steps: what the last update
+        subtracted from each parameter. Returns the files, and the state with its new list of snapshots. Raises
+        SnapshotError.
         """
         files = self.series.files(state.iteration)
         recurrent_state = [self.parallel.gathered(state.params[k]).tolist() for k in self.net.recurrent_state]
@@ -47,8 +47,8 @@ class Checkpointer:
         kind = "HDF5" if self.series.hdf5 else "binary proto"
         log.info("solver.cpp:464", f"Snapshotting to {kind} file {files.model}")
         log.info("sgd_solver.cpp:284", f"Snapshotting solver state to {kind} file {files.state}")
-        # Those to be deleted are listed until they are, in the resume file too: the next snapshot takes care of what a
-        # killed process left.
+        # Snapshots to be deleted stay listed until they are, also in the resume file: if the process is killed before,
+        # the next snapshot deletes them.
         listed = [*(i for i in state.snapshots if i != state.iteration), state.iteration]
         surplus = self.series.surplus(listed, state.best.iteration if state.best else -1)
         history = formats.flatten([state.history[k] for k in self.net.kept])
@@ -60,7 +60,7 @@ class Checkpointer:
         return files, replace(state, snapshots=[i for i in listed if i not in surplus])
 
     def _resume(self, state: TrainState, recurrent_state: list[Any]) -> dict[str, Any]:
-        """What a resumed run needs besides Caffe's state to go on as if it had never stopped."""
+        """What a resumed run needs besides Caffe's state to continue as if it had never stopped."""
         return {
             "seed": state.seed,
             "data": state.data.train,
@@ -77,7 +77,7 @@ class Checkpointer:
         return fingerprint.of(self.param, self.net, self.parallel.count)
 
     def restore(self, path: str | Path, state: TrainState, *, changed: bool) -> TrainState:
-        """`state`, and in place of its parts those that the solver state in `path` has. See `Solver.restore`."""
+        """`state`, with those parts replaced that the solver state in `path` has. See `Solver.restore`."""
         log.info("solver.cpp:295", f"Restoring previous solver status from {path}")
         found = formats.read_state(path)
         resume = resume_file.read(path)
@@ -88,7 +88,7 @@ class Checkpointer:
             log.warning(
                 "solver.cpp:296",
                 f"{path} has no .resume.json beside it: the data is read from its first record again, and random "
-                f"numbers, shuffling and the averaged loss start anew.",
+                f"numbers, shuffling and the averaged loss start over.",
             )
             return state
         params = list(state.params)
@@ -106,9 +106,9 @@ class Checkpointer:
         )
 
     def _with_caffes(self, state: TrainState, found: formats.State, path: str | Path) -> TrainState:
-        """`state` with what Caffe keeps: parameters, history, iteration, current step."""
+        """`state` with what Caffe's files hold: parameters, history, iteration, current step."""
         kept = [self.net.params[k] for k in self.net.kept]
-        if Path(path).suffix != ".h5":  # of those Caffe says nothing
+        if Path(path).suffix != ".h5":  # Caffe doesn't log this for HDF5
             log.info("sgd_solver.cpp:318", "SGDSolver: restoring history")
         arrays = formats.unflatten(found.history, kept, self.update.slots, f"{path}: {self.param.type}")
         history = [self.update.state._make(slots) for slots in arrays]

@@ -1,4 +1,4 @@
-"""What must be the same for a resumed run to be the continuation of the one that wrote the snapshot."""
+"""The configuration that must not change for a resumed run to continue the one that wrote the snapshot."""
 
 import hashlib
 from typing import Any
@@ -10,9 +10,10 @@ from engine.proto import caffe_pb2 as pb
 
 
 def of(param: pb.SolverParameter, net: Net, devices: int = 1) -> dict[str, Any]:
-    """The solver's type, iter_size, the devices, the data's shapes, and a digest of each layer that computes; as JSON.
+    """The solver's type, iter_size, the number of devices, the data's shapes, and a digest of each layer that is not a
+    source; as JSON values.
 
-    Where the data lies is left out: it may have moved.
+    The data's location is left out: it may have moved.
     """
     return {
         "type": param.type,
@@ -29,18 +30,18 @@ def of(param: pb.SolverParameter, net: Net, devices: int = 1) -> dict[str, Any]:
 
 
 def check(then: dict[str, Any], now: dict[str, Any], path: str) -> None:
-    """Raises SnapshotError that names every difference."""
+    """Raises SnapshotError naming every difference, if there is any."""
     found = list(differences(then, now))
     if found:
         raise SnapshotError(
-            f"{path}: the run was set up otherwise: {'; '.join(found)}. Set it up as it was, or pass -changed to go on "
-            "with what has changed (the parameters are kept where they fit)."
+            f"{path}: the run was set up differently: {'; '.join(found)}. Set it up as before, or pass -changed to "
+            "continue with these changes (parameters are kept where they fit)."
         )
 
 
 def differences(then: dict[str, Any], now: dict[str, Any]) -> list[str]:
-    """One sentence's part for each difference, such as `type was "SGD" and is "Adam"`."""
-    then = {"devices": 1, **then}  # earlier versions had one, and did not say so
+    """A phrase for each difference, such as `type was SGD and is Adam`."""
+    then = {"devices": 1, **then}  # earlier versions had one device, and did not write it
     names = ("type", "iter_size", "devices")
     parts = [f"{name} was {then[name]} and is {now[name]}" for name in names if then[name] != now[name]]
     for what in ("data", "layers"):

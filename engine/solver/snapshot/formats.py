@@ -1,7 +1,7 @@
 """Snapshots: PREFIX_iter_N.caffemodel and .solverstate (or .h5) exactly as Caffe's, and PREFIX_iter_N.resume.json.
 
-A snapshot is there once its solver state is: model and resume file are written before it, each to a temporary name that
-is renamed when the bytes are on the disk, so that whatever stops a write leaves no file that looks whole.
+A snapshot exists once its solver state does: model and resume file are written first, each under a temporary name that
+is changed when the bytes are on disk. So an interrupted write never leaves a file that looks complete.
 """
 
 import glob
@@ -34,9 +34,9 @@ from engine.solver.snapshot import resume_file
 
 @dataclass(frozen=True)
 class State:
-    """What Caffe keeps between runs.
+    """The solver state that Caffe stores.
 
-    history: the first arrays of the update rule in the order of the parameters, then all the second ones.
+    history: the first array of the update rule for each parameter, then the second array for each.
     """
 
     iteration: int
@@ -59,7 +59,7 @@ class Files:
         return cls(Path(f"{stem}.caffemodel{suffix}"), Path(f"{stem}.solverstate{suffix}"), Path(f"{stem}.resume.json"))
 
     def remove(self) -> None:
-        """Deletes them, the state first: what is left is never taken for a snapshot."""
+        """Deletes the files, the state first, so that what is left is never taken for a snapshot."""
         for path in (self.state, self.resume, self.model):
             path.unlink(missing_ok=True)
 
@@ -70,10 +70,10 @@ class Files:
 def write(
     files: Files, net: Net, params: Sequence[Any], steps: Sequence[Any] | None, state: State, resume: Mapping[str, Any]
 ) -> None:
-    """Writes all three; `steps`, the last updates, go into the model as its diffs. Raises SnapshotError.
+    """Writes all three files. steps: the last updates, stored as the model's diffs. Raises SnapshotError.
 
-    A model that is whole stays where its state cannot be written: it may be all that is left of the run. What a killed
-    process left half written of this very snapshot is deleted.
+    If the state cannot be written, a complete model stays: it may be all that is left of the run. Incomplete files that
+    a killed process left of this same snapshot are deleted.
     """
     for path in (files.model, files.resume, files.state):
         for left in path.parent.glob(f".{glob.escape(path.name)}.*.tmp"):
@@ -94,11 +94,11 @@ def write(
     except SnapshotError as e:
         if not files.state.is_file():
             files.resume.unlink(missing_ok=True)
-        raise SnapshotError(f"{e} The model is whole, and can be started from: -weights {files.model}") from e
+        raise SnapshotError(f"{e} The model is complete; to start from it: -weights {files.model}") from e
 
 
 def check_writable(prefix: str) -> None:
-    """Raises SnapshotError where no snapshot of this prefix could be written."""
+    """Raises SnapshotError if snapshots with this prefix could not be written."""
     probe = paths.native(f"{prefix}_iter_0.tempfile.{os.getpid()}")
     try:
         probe.touch()
@@ -111,11 +111,11 @@ def check_writable(prefix: str) -> None:
 
 
 def check_size(params: Sequence[Any], *, hdf5: bool, diffs: bool) -> None:
-    """Raises SnapshotError where the model would be larger than a .caffemodel can be."""
+    """Raises SnapshotError if the model would be larger than a .caffemodel can be."""
     size = sum(4 * int(np.prod(p.shape)) for p in params) * (2 if diffs else 1)
     if not hdf5 and size > binary.LIMIT:
         raise SnapshotError(
-            f"the model has {size / 1e9:.1f} GB of parameters and a .caffemodel holds 2 GB; set snapshot_format: HDF5."
+            f"the model has {size / 1e9:.1f} GB of parameters, but a .caffemodel holds 2 GB; set snapshot_format: HDF5."
         )
 
 
@@ -128,7 +128,7 @@ def _to_message(state: State) -> pb.SolverState:
 
 
 def check_names(net: Net) -> None:
-    """Raises SnapshotError where HDF5, which keeps arrays by their layers' names, cannot tell two layers apart."""
+    """Raises SnapshotError if two layers with parameters share a name, by which HDF5 stores their arrays."""
     names = Counter(layer.name for layer in net.layers if layer.params)
     if several := [name for name, number in names.items() if number > 1]:
         raise SnapshotError(
@@ -138,7 +138,7 @@ def check_names(net: Net) -> None:
 
 
 def write_model_hdf5(path: Path, net: Net, params: Sequence[Any], steps: Sequence[Any] | None) -> None:
-    """/data/LAYER/INDEX for each parameter at its owner, /diff/LAYER/INDEX for all; every layer has its group.
+    """Writes /data/LAYER/INDEX for each parameter at its owner, and /diff/LAYER/INDEX for all; every layer has a group.
 
     Raises SnapshotError, as `check_names` does.
     """
@@ -170,31 +170,32 @@ def _write_state_hdf5(path: Path, state: State) -> None:
 
 
 def _write_c_string(file: h5py.File, name: str, value: str) -> None:
-    """A string with its terminating zero, which Caffe's reader relies on; h5py's own strings have none."""
+    """Writes a string with a terminating zero, which Caffe's reader relies on and h5py's own strings lack."""
     kind = h5py.h5t.C_S1.copy()
     data = raw_bytes.encoded(value) + b"\0"
     kind.set_size(len(data))
     kind.set_strpad(h5py.h5t.STR_NULLTERM)
     layout = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
-    layout.set_obj_track_times(False)  # or no two runs write the same file; h5py's own datasets have none
+    layout.set_obj_track_times(False)  # as in h5py's own datasets; otherwise no two runs write the same file
     dataset = h5py.h5d.create(file.id, name.encode(), kind, h5py.h5s.create(h5py.h5s.SCALAR), layout)
     dataset.write(h5py.h5s.ALL, h5py.h5s.ALL, np.array(data), kind)
 
 
-# History: one tuple a parameter in the solver, one flat list in Caffe's files
+# History: one tuple per parameter in the solver, one flat list in Caffe's files
 
 
 def flatten(history: Sequence[tuple[Any, ...]]) -> list[np.ndarray]:
-    """All first arrays in the parameters' order, then all second ones, on the host."""
+    """The first arrays of all parameters, then the second ones; on the host."""
     return [np.asarray(slots[n]) for n in range(len(history[0]) if history else 0) for slots in history]
 
 
 def unflatten(flat: Sequence[np.ndarray], params: Sequence[Param], slots: int, source: str) -> list[tuple[Any, ...]]:
-    """What `flatten` was given, `slots` arrays a parameter. `source`, file and solver type, begins a SnapshotError."""
+    """The inverse of `flatten`, with `slots` arrays per parameter. Raises SnapshotError, beginning with `source` (the
+    file and the solver type)."""
     count = len(params)
     if len(flat) != count * slots:
         raise SnapshotError(
-            f"{source} keeps {count * slots} arrays of history for this net and there are {len(flat)}: the state was "
+            f"{source} keeps {count * slots} arrays of history for this net, but there are {len(flat)}: the state was "
             "written by another type of solver, or for another net."
         )
     for k, array in enumerate(flat):
@@ -202,7 +203,7 @@ def unflatten(flat: Sequence[np.ndarray], params: Sequence[Param], slots: int, s
         if array.size != np.prod(p.shape, dtype=int):
             raise SnapshotError(
                 f"{source}: the history of parameter {p.index} of layer {p.layer!r} has shape {list(array.shape)} "
-                f"there and {list(p.shape)} in this net."
+                f"there, but {list(p.shape)} in this net."
             )
     shaped = [array.reshape(params[k % count].shape) for k, array in enumerate(flat)]
     return [tuple(shaped[k::count]) for k in range(count)]
@@ -212,9 +213,9 @@ def unflatten(flat: Sequence[np.ndarray], params: Sequence[Param], slots: int, s
 
 
 def load_model(path: str | Path, net: Net, params: Sequence[Any]) -> list[Any]:
-    """`params` with those in a model, binary or HDF5, by layer name. Raises SnapshotError and PrototxtError."""
+    """`params` with those from a model, binary or HDF5, by layer name. Raises SnapshotError and PrototxtError."""
     _check_there(path, "model", "*.caffemodel*")
-    if str(path).endswith(".h5") or h5py.is_hdf5(path):  # whatever it is called, as Caffe
+    if str(path).endswith(".h5") or h5py.is_hdf5(path):  # whatever its name, as in Caffe
         return weights.load_blobs(net, params, _read_blobs_hdf5(Path(path), net, params), str(path))
     model = binary.read_net(path)
     tell_ignored((layer.name for layer in model.layer), net)
@@ -222,7 +223,7 @@ def load_model(path: str | Path, net: Net, params: Sequence[Any]) -> list[Any]:
 
 
 def tell_ignored(names: Iterable[str], net: Net) -> None:
-    """Says which of the layers that have parameters to give, if any, `net` has none of that name for."""
+    """Logs each of `names`, the layers of a model, that `net` does not have."""
     here = {layer.name for layer in net.layers}
     for name in names:
         if name not in here:
@@ -230,12 +231,12 @@ def tell_ignored(names: Iterable[str], net: Net) -> None:
 
 
 def read_state(path: str | Path) -> State:
-    """A .solverstate, binary or .h5. Raises SnapshotError for a file that is missing, truncated or something else."""
+    """Reads a .solverstate, binary or .h5. Raises SnapshotError if it is missing, truncated or something else."""
     path = Path(path)
     if ".caffemodel" in path.name:
         raise SnapshotError(
-            f"{path}: this is a model, and resuming takes a solver state: give -snapshot the .solverstate beside it, "
-            "or give the model to -weights to start anew from it."
+            f"{path}: this is a model, but resuming needs a solver state: give -snapshot the .solverstate beside it, "
+            "or give the model to -weights to start a new training from it."
         )
     _check_there(path, "solver state", "*.solverstate*")
     if path.suffix == ".h5":
@@ -251,7 +252,7 @@ def read_state(path: str | Path) -> State:
 
 
 def _check_there(path: str | Path, what: str, pattern: str) -> None:
-    """Raises SnapshotError where `path` is no file, naming the files like `pattern` that lie there."""
+    """Raises SnapshotError if `path` is not a file, naming the files there that match `pattern`."""
     try:
         regular_file.check(path)
     except FileNotFoundError:
@@ -268,7 +269,7 @@ def _checked(state: State, path: Path) -> State:
 
 
 def find_model(state: State, path: str | Path) -> Path:
-    """The model that a state names: where it was written to, or beside the state file. Raises SnapshotError."""
+    """The model that a state names: beside the state file, or where it was written. Raises SnapshotError."""
     written = paths.native(state.learned_net)
     for candidate in (Path(path).parent / written.name, written):
         if regular_file.is_file(candidate):
@@ -277,7 +278,7 @@ def find_model(state: State, path: str | Path) -> Path:
 
 
 def latest(prefix: str) -> Path | None:
-    """The solver state of this prefix with the highest iteration, None where there is none."""
+    """The solver state with this prefix and the highest iteration, or None."""
     written = paths.native(prefix)
     name = re.compile(re.escape(written.name) + r"_iter_(\d+)\.solverstate(\.h5)?")
     folder = written.parent
@@ -290,7 +291,7 @@ def latest(prefix: str) -> Path | None:
 
 
 def _read_blobs_hdf5(path: Path, net: Net, params: Sequence[Any]) -> dict[str, list[np.ndarray]]:
-    """/data's arrays by layer; one that a layer shares stands at its owner, or keeps its value in `params`."""
+    """The arrays in /data by layer. A shared one is read from its owner, or else keeps its value in `params`."""
     with hdf5_file.opened(path, SnapshotError) as file:
         if "data" not in file:
             raise file.wrong("this is no model: it has no group /data.")
@@ -315,7 +316,7 @@ def _one_blob(file: hdf5_file.HDF5File, net: Net, params: Sequence[Any], i: int,
     if (owner.layer, owner.index) == (layer.name, n):
         raise file.wrong(f"layer {layer.name!r} has no parameter {n} there.")
     there = f"data/{owner.layer}/{owner.index}"
-    # The owner's shape is looked at where it is its own; with share_mode: PERMISSIVE this one's may be another.
+    # The shape is checked at the owner; with share_mode: PERMISSIVE this layer's may differ.
     value = file.numbers(there) if file.is_dataset(there) else params[k]
     return weights.in_layer(net, k, layer.params[n], value)
 

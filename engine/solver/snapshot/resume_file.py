@@ -1,6 +1,6 @@
-"""PREFIX_iter_N.resume.json: what a resumed run needs besides Caffe's state to go on as if it had never stopped.
+"""PREFIX_iter_N.resume.json: what a resumed run needs besides Caffe's state to continue as if it had never stopped.
 
-It is read as what anybody may have written: against the schema below, before any of it is used.
+The file is not trusted: it is checked against the schema below before any of it is used.
 """
 
 import json
@@ -19,10 +19,10 @@ from engine.schema import Malformed, field, listing, none_or, table, text, whole
 
 VERSION = 1
 LARGEST = 1 << 28
-"""Bytes of the largest one read: recurrent state is all that makes one large."""
+"""The most bytes that are read; only recurrent state makes such a file large."""
 
 Positions = dict[str, dict[str, Any]]
-"""By layer, what its source's `state` returned; the source checks it when it is restored."""
+"""By layer, the value of its source's `state`; the source checks it when it is restored."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class BestTest:
 
 @dataclass(frozen=True)
 class SetUp:
-    """What `fingerprint.of` made of the run."""
+    """The run's configuration, as returned by `fingerprint.of`."""
 
     type: str
     iter_size: int
@@ -51,9 +51,10 @@ class SetUp:
 
 @dataclass(frozen=True)
 class Resume:
-    """The file. memories: recurrent state. losses: the last ones. kept: the iterations of the snapshots that stay.
+    """The content of the file.
 
-    sizes: how often batches of each size came.
+    memories: recurrent state. losses: the last ones. kept: the iterations of the snapshots kept. sizes: the counts of
+    batches of each size.
     """
 
     seed: int
@@ -68,12 +69,12 @@ class Resume:
 
 
 def written(content: Mapping[str, Any]) -> bytes:
-    """The file that says `content`: the fields of `Resume` but for the version."""
+    """The bytes of a file with this content: the fields of `Resume`, without the version."""
     return json.dumps({"version": VERSION, **content}).encode()
 
 
 def read(state: str | Path) -> Resume | None:
-    """What lies beside a solver state for an exact resume; None where nothing does (a state that Caffe wrote).
+    """The resume file beside a solver state; None if there is none, as with a state that Caffe wrote.
 
     Raises SnapshotError naming the field that is wrong.
     """
@@ -91,7 +92,7 @@ def read(state: str | Path) -> Resume | None:
     try:
         return _resume(found)
     except (Malformed, RecursionError) as e:
-        reason = e if isinstance(e, Malformed) else "lists in lists without end"
+        reason = e if isinstance(e, Malformed) else "lists nested too deeply"
         raise SnapshotError(f"{path}: damaged: {reason}. Remove it to resume as Caffe does.") from e
 
 
@@ -103,7 +104,7 @@ def _resume(found: Mapping[str, Any]) -> Resume:
         memories=list(field(found, "memories", listing(_array))),
         losses=list(field(found, "losses", listing(_loss))),
         kept=list(field(found, "kept", listing(whole(0)))),
-        sizes=dict(field(found, "sizes", table(text(), whole(0)), default={})),  # earlier versions counted none
+        sizes=dict(field(found, "sizes", table(text(), whole(0)), default={})),  # earlier versions did not count
         watch=field(found, "watch", none_or(_best_test)),
         run=field(found, "run", _set_up),
     )
@@ -125,7 +126,7 @@ def _set_up(value: Any) -> SetUp:
     return SetUp(
         type=field(found, "type", text()),
         iter_size=field(found, "iter_size", whole()),
-        devices=field(found, "devices", whole(), default=1),  # earlier versions had one, and did not say so
+        devices=field(found, "devices", whole(), default=1),  # earlier versions had one device, and did not write it
         data={blob: list(shape) for blob, shape in shapes.items()},
         layers=field(found, "layers", table(text(), text())),
     )
@@ -136,7 +137,7 @@ def _positions(value: Any) -> Positions:
 
 
 def _loss(value: Any) -> float:
-    """A number; one that is not finite too, as of a run that diverged."""
+    """A number, perhaps not finite, as in a run that diverged."""
     if not isinstance(value, int | float) or isinstance(value, bool):
         raise schema.wrong(value, "a number")
     try:

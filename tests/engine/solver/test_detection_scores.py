@@ -35,5 +35,5 @@ def test_batches_are_judged_together_and_classes_without_finds_are_zero():
 
 
 def test_an_output_of_another_shape_is_refused():
-    with pytest.raises(SolverError, match="no rows of 5"):
+    with pytest.raises(SolverError, match="makes rows of 5 values"):
         detection_scores.scores([np.zeros((1, 1, 2, 7))], "Integral")

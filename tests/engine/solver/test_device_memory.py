@@ -28,4 +28,4 @@ def test_parameters_history_and_data_are_counted_and_what_lies_between_holds_wha
 def test_what_is_more_than_there_is_is_a_warning_that_says_what_would_do(there, warned, caplog, monkeypatch):
     monkeypatch.setattr(device_memory, "available", lambda: there)
     device_memory.report(made(NET), train=False)
-    assert ("That is more than the 1000 B here. What takes less: a smaller batch_size" in caplog.text) == warned
+    assert ("That is more than the 1000 B available. What takes less: a smaller batch_size" in caplog.text) == warned

@@ -30,7 +30,7 @@ def test_gamma_and_power_that_are_missing_count_as_0_as_caffe_has_it():
     lr_policy.check(param)
     assert schedules.learning_rate(param, 3, 0)[0] == np.float32(0.1)
     assert lr_policy.taken_for_zero(param) == [
-        f'lr_policy "inv" goes by {field}, which is missing: it counts as 0' for field in ("gamma", "power")
+        f'lr_policy "inv" uses {field}, which is missing and counts as 0' for field in ("gamma", "power")
     ]
 
 

@@ -81,7 +81,7 @@ def test_class_weights_come_from_the_flag_or_a_file(as_file, tmp_path):
 
 @pytest.mark.parametrize("given", ["1,two,3", "none.txt"])
 def test_class_weights_that_are_no_numbers_are_refused(given):
-    with pytest.raises(SolverError, match=f"-class_weights {given}: .*It takes one number a class"):
+    with pytest.raises(SolverError, match=f"-class_weights {given}: .*Give one number per class"):
         read_class_weights(given)
 
 

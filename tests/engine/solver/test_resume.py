@@ -207,7 +207,7 @@ def test_another_run_is_refused_with_every_difference_or_allowed(change, message
     with make_solver(_settings("SGD"), NET) as solver:
         state = solver.snapshot().state
     with make_solver(*change(_settings("SGD"), NET)) as other:
-        with pytest.raises(SnapshotError, match=f"set up otherwise: {message}"):
+        with pytest.raises(SnapshotError, match=f"set up differently: {message}"):
             other.restore(state)
         other.restore(state, changed=True)
 

@@ -20,7 +20,7 @@ def test_a_solver_says_how_long_it_trains() -> None:
     ("solver", "gpus", "said"),
     [
         (SOLVER, 0, "test_iter is missing"),
-        (pb.SolverParameter(lr_policy="step", stepsize=5, test_iter=[1]), 0, "gamma, which is missing: it counts as 0"),
+        (pb.SolverParameter(lr_policy="step", stepsize=5, test_iter=[1]), 0, "gamma, which is missing and counts as 0"),
         (
             pb.SolverParameter(lr_policy="fixed", test_iter=[1], solver_mode=pb.SolverParameter.GPU),
             0,

@@ -85,7 +85,7 @@ def test_the_first_loss_that_is_no_number_is_warned_of_once(report: Report, log:
     for iteration, loss in ((0, 1.0), (10, float("nan")), (20, float("nan"))):
         report.iteration(iteration, loss, {}, np.float32(0.1))
     warned = [record.getMessage() for record in log.records if record.levelno == logging.WARNING]
-    assert [words.partition(",")[0] for words in warned] == ["The loss is nan by iteration 10"]
+    assert [words.partition(",")[0] for words in warned] == ["The loss is nan at iteration 10"]
 
 
 @pytest.mark.parametrize(("norm", "said"), [(1.5, []), (2.0, []), (4.0, ["(L2 norm 4 > 2) by scale factor 0.5"])])

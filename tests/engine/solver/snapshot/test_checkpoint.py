@@ -60,7 +60,7 @@ def test_another_kind_of_history_is_refused(make_solver: MakeSolver):
         state = solver.snapshot().state
     with (
         make_solver('type: "Adam" momentum: 0.9') as other,
-        pytest.raises(SnapshotError, match="Adam keeps 8 arrays of history for this net and there are 4"),
+        pytest.raises(SnapshotError, match="Adam keeps 8 arrays of history for this net, but there are 4"),
     ):
         other.restore(state, changed=True)
 

@@ -35,7 +35,7 @@ def test_the_same_run_has_no_differences():
 )
 def test_every_difference_is_said(now, message):
     assert "; ".join(fingerprint.differences(_of(), now)) == message
-    with pytest.raises(SnapshotError, match=r"state: the run was set up otherwise: .* or pass -changed"):
+    with pytest.raises(SnapshotError, match=r"state: the run was set up differently: .* or pass -changed"):
         fingerprint.check(_of(), now, "state")
 
 
