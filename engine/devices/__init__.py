@@ -1,1 +1,1 @@
-"""The devices that train: set up, joined from several nodes, and made one."""
+"""The devices that train: setting them up, joining those of several nodes, and using them as one."""

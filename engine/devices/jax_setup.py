@@ -1,4 +1,4 @@
-"""Readies JAX before it starts: device, precision, memory allocator, the cache of compiled programs."""
+"""Sets JAX up before it starts: devices, precision, memory allocator, the cache of compiled programs."""
 
 import ctypes
 import os
@@ -15,19 +15,19 @@ if TYPE_CHECKING:
     from jax import Device
 
 PRECISION = {"float32": "highest", "tf32": "tensorfloat32", "bfloat16": "default"}
-"""Names of -precision, and JAX's for products of float32. JAX's own default is TF32 on GPUs that have it."""
+"""The names for -precision, and JAX's for products of float32. JAX's own default is TF32 on GPUs that have it."""
 
 LOW = {"float32": "float32", "tf32": "float32", "bfloat16": "bfloat16"}
-"""What a net is told of -precision: TF32 is the device's way with float32, and no type of its own."""
+"""The precision of a net for each -precision: TF32 is how the device computes with float32, not a type."""
 
 
 MEMORY = {"XLA_PYTHON_CLIENT_PREALLOCATE": "false", "XLA_PYTHON_CLIENT_MEM_FRACTION": "0.9"}
-"""Where the environment says nothing, a GPU's memory is taken as it is needed, as Caffe takes it: others may be on it.
-JAX would take three quarters at once, and never more; the tenth that is left is for CUDA's own."""
+"""The defaults for these environment variables: GPU memory is allocated as needed, as in Caffe, since others may use
+the GPU too. JAX would allocate three quarters at once, and never more. A tenth is left for CUDA itself."""
 
 
 def join() -> None:
-    """Joins the other nodes of a job, where there are any. Before all else. Raises DeviceError."""
+    """Joins the other nodes of a job, if there are any. To be called before all else. Raises DeviceError."""
     _before_jax()
     _load()
     from engine.devices import data_parallel  # noqa: PLC0415  after mallopt
@@ -36,9 +36,9 @@ def join() -> None:
 
 
 def prepare(gpu: str, precision: str = "float32") -> None:
-    """Selects the devices, "" being the CPU and "all" every GPU, and sets JAX up. Before any computation.
+    """Selects the devices ("" is the CPU, "all" every GPU) and sets JAX up. To be called before any computation.
 
-    Raises DeviceError where a GPU is not there.
+    Raises DeviceError if a GPU is not there.
     """
     _before_jax()
     _load()
@@ -54,7 +54,7 @@ def prepare(gpu: str, precision: str = "float32") -> None:
     named = [str(i) for i in range(len(here))] if gpu == "all" else _numbers(gpu)
     if len(here) < len(named):
         raise DeviceError(
-            f"-gpu {gpu}: of those numbers JAX finds {len(here)}; `caffe device_query -gpu all` lists what there is."
+            f"-gpu {gpu}: JAX finds only {len(here)} of these; `caffe device_query -gpu all` lists the GPUs here."
         )
     log.info("caffe.cpp:204", f"Using GPUs {', '.join(named)}")
     for name, device in zip(named, here, strict=True):
@@ -62,25 +62,25 @@ def prepare(gpu: str, precision: str = "float32") -> None:
 
 
 def _load() -> None:
-    """Imports JAX. Raises DeviceError where it cannot read its own variables in the environment."""
+    """Imports JAX. Raises DeviceError if JAX rejects one of its environment variables."""
     try:
         with interrupts.at_once(), collector.paused():
             import jax  # noqa: PLC0415, F401
     except ValueError as e:
-        raise DeviceError(f"JAX cannot be loaded: {e}. Correct that variable of the environment, or unset it.") from e
+        raise DeviceError(f"JAX cannot be loaded: {e}. Correct or unset that environment variable.") from e
 
 
 def prepare_embedded() -> None:
-    """For a Python program that imports the engine: XLA keeps its remarks to itself, and what it compiles on the disk.
+    """Sets JAX up for a Python program that imports the engine: silences XLA's log, and caches compiled programs.
 
-    The device is the program's to choose. Products are float32's as Caffe has them, unless the program or
+    The program itself chooses the device. Products are in float32, as in Caffe, unless the program or
     JAX_DEFAULT_MATMUL_PRECISION says otherwise.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     _on_demand()
     plugin_faults.keep()
     _load()
-    import jax  # noqa: PLC0415  after what it reads of the environment
+    import jax  # noqa: PLC0415  after the environment variables that it reads are set
 
     if jax.config.values.get("jax_default_matmul_precision") is None:
         jax.config.update("jax_default_matmul_precision", PRECISION["float32"])
@@ -88,9 +88,9 @@ def prepare_embedded() -> None:
 
 
 def gpu_of(flag: str, param: pb.SolverParameter) -> str:
-    """The GPU that a run asks for: by the flag, or as Caffe has it by the solver's solver_mode and device_id.
+    """The GPU that a run asks for: by the flag or, as in Caffe, by the solver's solver_mode and device_id.
 
-    solver_mode in a file is a wish: where there is no GPU at all, it is said and the CPU taken. The flag is an order.
+    solver_mode is only a wish: without a GPU, a warning is logged and the CPU is used. The flag is an order.
     """
     if flag or not param.HasField("solver_mode") or param.solver_mode != pb.SolverParameter.GPU:
         return flag
@@ -98,21 +98,21 @@ def gpu_of(flag: str, param: pb.SolverParameter) -> str:
     try:
         _taken(wanted, "")
     except DeviceError as e:
-        log.warning("caffe.cpp:188", f"solver_mode is GPU, and the CPU is used: {e}")
+        log.warning("caffe.cpp:188", f"solver_mode is GPU, but the CPU is used: {e}")
         return ""
     return wanted
 
 
 def _numbers(gpu: str) -> list[str]:
-    """The numbers of a flag, in their order: that in which JAX has the devices, the first the root."""
+    """The numbers in a flag in ascending order, in which JAX has the devices; the first is the root."""
     numbers = gpu.split(",")
     if not all(number.isdecimal() and number.isascii() for number in numbers) or len(set(numbers)) < len(numbers):
-        raise DeviceError(f"-gpu {gpu}: it takes the numbers of GPUs, as -gpu 0 or -gpu 0,1, or all.")
+        raise DeviceError(f"-gpu {gpu}: it takes distinct numbers of GPUs, such as -gpu 0 or -gpu 0,1, or all.")
     return sorted(numbers, key=int)
 
 
 def _taken(gpu: str, asked: str) -> "list[Device]":
-    """The GPUs of a flag: those that JAX makes itself at home on, and no other. Raises DeviceError as `gpus` does."""
+    """The GPUs in a flag, the only ones on which JAX may then allocate. Raises DeviceError like `gpus`."""
     _before_jax()
     import jax  # noqa: PLC0415  after mallopt
 
@@ -122,9 +122,9 @@ def _taken(gpu: str, asked: str) -> "list[Device]":
 
 
 def gpus(asked: str, otherwise: str) -> "list[Device]":
-    """The GPUs that JAX finds on this node. Where there are none, DeviceError.
+    """The GPUs that JAX finds on this node. Raises DeviceError if there are none.
 
-    Its message begins with `asked`, tells why there are none as far as that can be told, and ends with `otherwise`.
+    Its message begins with `asked`, says why there are none as far as that is known, and ends with `otherwise`.
     """
     import jax  # noqa: PLC0415  after mallopt
 
@@ -137,9 +137,9 @@ def gpus(asked: str, otherwise: str) -> "list[Device]":
 
 
 def every() -> "list[Device]":
-    """Every device that JAX finds on this node; where a GPU is there and cannot be used, it is said why."""
+    """Every device that JAX finds on this node. If there is a GPU that cannot be used, logs why."""
     prepare_embedded()
-    import jax  # noqa: PLC0415  after what it reads of the environment
+    import jax  # noqa: PLC0415  after the environment variables that it reads are set
 
     try:
         found: list[Device] = jax.local_devices()
@@ -156,8 +156,8 @@ def every() -> "list[Device]":
 
 
 def _on_demand() -> None:
-    """Before JAX finds its plugins."""
-    if "XLA_CLIENT_MEM_FRACTION" in os.environ:  # the newer name: both together are refused
+    """Applies `MEMORY`. To be called before JAX looks for its plugins."""
+    if "XLA_CLIENT_MEM_FRACTION" in os.environ:  # the newer name; XLA refuses both together
         os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", MEMORY["XLA_PYTHON_CLIENT_PREALLOCATE"])
         return
     for name, value in MEMORY.items():
@@ -165,9 +165,10 @@ def _on_demand() -> None:
 
 
 def _before_jax() -> None:
-    """Has glibc keep large freed blocks, instead of returning them to the system and getting them zeroed each step.
+    """Makes glibc keep large freed blocks, instead of returning them to the system and getting them zeroed each step.
 
-    Measured on 2 cores: AlexNet's pass from 303 to 250 ms, CIFAR-10's step from 469 to 424. Other C libraries: nothing.
+    Measured on 2 cores: AlexNet's pass from 303 to 250 ms, CIFAR-10's step from 469 to 424. Other C libraries are left
+    as they are.
     """
     plugin_faults.keep()
     _on_demand()
@@ -181,7 +182,7 @@ def _before_jax() -> None:
 
 
 def _cache_compiled() -> None:
-    """Keeps compiled programs from one run to the next."""
+    """Turns on JAX's cache, which keeps compiled programs for later runs."""
     import jax  # noqa: PLC0415  after mallopt
 
     if os.environ.get("JAX_COMPILATION_CACHE_DIR"):
@@ -193,4 +194,4 @@ def _cache_compiled() -> None:
         return
     jax.config.update("jax_compilation_cache_dir", str(folder))
     jax.config.update("jax_compilation_cache_max_size", 2 * 2**30)
-    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)  # of many sizes, each takes little
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)  # small ones too: a run may have many sizes

@@ -1,4 +1,4 @@
-"""Why JAX finds no GPU on a node, and what to do: its own words are true, and of no use to most."""
+"""Explains why JAX finds no GPU on a node, and what to do about it: JAX's own message helps few users."""
 
 import os
 import re
@@ -7,7 +7,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 FILES = ("/dev/nvidia0", "/dev/nvidiactl", "/dev/dxg")
-"""Where the driver shows itself: on a node, in a container, under Windows."""
+"""Files that show that a driver is there: on a node, in a container, under Windows."""
 
 PLUGINS = ("jax_cuda12_plugin", "jax_cuda13_plugin")
 
@@ -26,30 +26,31 @@ ADVICE = (
     (r"Unable to load|cannot open shared object", f"Libraries of CUDA are missing. {INSTALL}"),
     (
         r"PJRT API version|not compatible|undefined symbol",
-        "Its parts are of several versions: pip install -U 'hpcbrew[cuda12]' brings those that fit.",
+        "Parts of JAX have different versions: pip install -U 'hpcbrew[cuda12]' installs matching ones.",
     ),
     (r"OUT_OF_MEMORY|out of memory", "Other programs hold its memory: nvidia-smi shows them."),
     (
         r"[Nn]o visible GPU|no supported devices|no CUDA-capable device|INVALID_DEVICE|invalid device ordinal",
-        "There is none of that number: they count from 0, within CUDA_VISIBLE_DEVICES where that is set; `caffe "
+        "There is no GPU with that number: they count from 0, within CUDA_VISIBLE_DEVICES if that is set; `caffe "
         "device_query -gpu all` lists them.",
     ),
 )
-"""What to do, by what was said."""
+"""Advice for each pattern in JAX's messages."""
 
 
 def there() -> bool:
-    """Whether the driver shows a GPU of NVIDIA's here."""
+    """Whether an NVIDIA driver is present here."""
     return any(Path(name).exists() for name in FILES)
 
 
 def installed() -> bool:
-    """Whether JAX came with CUDA."""
+    """Whether JAX was installed with CUDA."""
     return any(find_spec(name) for name in PLUGINS)
 
 
 def why(said: str, faults: Sequence[str], present: bool, environment: Mapping[str, str] = os.environ) -> str:
-    """In sentences. said: JAX's own words. faults: why its plugins could not start. present: see `there`."""
+    """Why there is no GPU and what to do, in sentences. said: JAX's message. faults: why its plugins could not start.
+    present: see `there`."""
     platforms = environment.get("JAX_PLATFORMS", "")
     if platforms and not {"cuda", "gpu"} & {*platforms.split(",")}:
         return f"JAX_PLATFORMS is {platforms!r}, which leaves GPUs out: unset it."
@@ -58,14 +59,14 @@ def why(said: str, faults: Sequence[str], present: bool, environment: Mapping[st
         return f"CUDA_VISIBLE_DEVICES is {visible!r}, which hides every GPU: unset it; in a job, ask for a GPU."
     if not present:
         return (
-            f"there is no driver of NVIDIA's{_because(faults)}. Is this a login node, or a job that asked for no GPU? "
+            f"there is no NVIDIA driver{_because(faults)}. Is this a login node, or a job that asked for no GPU? "
             "hpcbrew submit --gpu asks for one."
         )
     if not faults and not installed():
-        return f"it has one, and the engine was installed without CUDA. {INSTALL}."
+        return f"it has one, but the engine was installed without CUDA. {INSTALL}."
     words = _words(said)
     if not faults and words.startswith("Unknown backend"):
-        return f"{words.rstrip('.')}. Was something of CUDA installed beside JAX? {INSTALL} installs it anew."
+        return f"{words.rstrip('.')}. Was a part of CUDA installed separately? {INSTALL} reinstalls it."
     told = " ".join(faults) or words
     advice = next((what for pattern, what in ADVICE if re.search(pattern, told)), f"If it is broken: {INSTALL}.")
     hidden = f" CUDA_VISIBLE_DEVICES is {visible!r}." if visible is not None else ""
@@ -77,6 +78,6 @@ def _because(faults: Sequence[str]) -> str:
 
 
 def _words(said: str) -> str:
-    """JAX's first line, without how it begins and with what it advises for programs of its own."""
+    """The first line of JAX's message, without its prefix and its advice about JAX's own settings."""
     line = said.strip().splitlines()[0] if said.strip() else "no reason is given"
     return re.sub(r"^Unable to initialize backend '\w+': (?:[A-Z_]+: )?| \(you may need to .*\)$", "", line).strip()

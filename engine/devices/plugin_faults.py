@@ -1,22 +1,22 @@
-"""Why plugins of JAX could not start. JAX logs each with its traceback, on a node without a GPU too, where none was
-asked for; here it is kept for the message to whoever asks for the plugin's devices."""
+"""Collects why JAX's plugins could not start. JAX logs each failure with its traceback, even on a node without a GPU
+where none was asked for. Here it is kept for the message to users who do ask for the plugin's devices."""
 
 import logging
 
 MARKS = ("Jax plugin configuration error", "CUDA version check failed during initialization")
-"""How JAX begins to tell of a plugin that raised, and that of CUDA, in JAX after 0.10, of what it found itself."""
+"""The beginnings of JAX's messages about a plugin that raised, and (after JAX 0.10) of the CUDA plugin's own."""
 
 MISLEADING = "An NVIDIA GPU may be present"
-"""…but JAX is installed without CUDA: said also where it is installed, and could not start."""
+"""The beginning of JAX's message that it is installed without CUDA, which it also logs if CUDA could not start."""
 
 LOGGERS = ("jax._src.xla_bridge", "jax_plugins.xla_cuda12", "jax_plugins.xla_cuda13")
 
 LINES = 5
-"""So many of a fault's are kept: JAX tells on lines of their own which version it found and which it needs."""
+"""The number of lines kept of each message: JAX names the versions that it found and needs on separate lines."""
 
 
 class PluginFaults(logging.Filter):
-    """Keeps JAX's words on plugins that could not start out of its log. `reasons`: what each fault says, in a line."""
+    """Keeps messages about plugins that could not start out of JAX's log. reasons: one line for each message."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -38,6 +38,6 @@ FAULTS = PluginFaults()
 
 
 def keep() -> None:
-    """From here on. Before JAX looks for devices."""
+    """Starts collecting; to be called before JAX looks for devices."""
     for name in LOGGERS:
-        logging.getLogger(name).addFilter(FAULTS)  # once: a filter that is there is not added again
+        logging.getLogger(name).addFilter(FAULTS)  # adding it again has no effect

@@ -1,6 +1,6 @@
-"""The nodes of a job meet, before JAX makes them one: a process that waits in vain it would end with a stack trace.
+"""Lets the nodes of a job wait for each other before JAX joins them: JAX aborts a process that waits in vain.
 
-The first one listens where JAX will; the others tell it their ranks, and go on when it has heard of all.
+The first node listens on the port that JAX will use. The others send it their ranks, and continue once it has all.
 """
 
 import contextlib
@@ -11,16 +11,16 @@ from engine.errors import DeviceError
 from engine.job_contract import LOG, rank_log
 
 PATIENCE = 300.0
-"""Seconds that nodes wait for each other: the first to begin may be far ahead where modules are slow to load."""
+"""Seconds that nodes wait for each other: one may start long before the others where modules are slow to load."""
 
 GO = b"go"
-WORD = 5.0  # seconds that a connection may take to say its rank: what else comes to that port is not waited for
+WORD = 5.0  # seconds that a connection may take to send its rank, so that strangers on that port are not waited for
 
 
 def meet(coordinator: str, nodes: int, rank: int, patience: float = PATIENCE) -> None:
-    """Returns, in every node, once all are there. `coordinator`: host:port of the first one.
+    """Returns, on every node, once all are there. coordinator: host:port of the first one.
 
-    Raises DeviceError, which names who is missing.
+    Raises DeviceError, which names the missing nodes.
     """
     host, _, port = coordinator.rpartition(":")
     end = time.monotonic() + patience
@@ -42,12 +42,12 @@ def _gather(port: int, nodes: int, end: float) -> None:
                 connection = opened.enter_context(server.accept()[0])
             except TimeoutError:
                 who = f"node{'s' if missing[1:] else ''} {', '.join(map(str, missing))} of {nodes} did"
-                raise DeviceError(f"{who} not come to train with: their logs, {rank_log('K')}, may say why.") from None
+                raise DeviceError(f"{who} not join the training: their logs, {rank_log('K')}, may say why.") from None
             with contextlib.suppress(OSError, ValueError):
                 connection.settimeout(WORD)
                 there[int(connection.recv(16))] = connection
         for connection in there.values():
-            with contextlib.suppress(OSError):  # one that has gone meanwhile is missed by JAX
+            with contextlib.suppress(OSError):  # JAX will miss a node that has gone meanwhile
                 connection.sendall(GO)
 
 
@@ -62,4 +62,4 @@ def _report(host: str, port: int, nodes: int, rank: int, end: float) -> None:
                 raise DeviceError(f"the first of {nodes} nodes, {host}, ended before all were there: see {LOG}.")
         except OSError:
             time.sleep(0.2)
-    raise DeviceError(f"node {rank} of {nodes} has not found the first one at {host}:{port}, or not all came there.")
+    raise DeviceError(f"node {rank} of {nodes} did not find the first one at {host}:{port}, or not all came there.")

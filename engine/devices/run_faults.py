@@ -1,5 +1,5 @@
-"""What a device fails with in the midst of a run, in words that say what to do: of all that JAX raises, what has to do
-with the machine, and not with the program."""
+"""Turns a device's failures during a run into messages that say what to do: those of JAX's errors that are the
+machine's fault, not the program's."""
 
 import re
 from collections.abc import Iterator
@@ -21,7 +21,7 @@ UNITS = {unit: 1024**n for n, unit in enumerate(("B", "KiB", "MiB", "GiB", "TiB"
 FAULTS = (
     (
         r"DNN library|CUDNN_STATUS_(NOT_INITIALIZED|INTERNAL_ERROR|ALLOC_FAILED)|[Ff]ailed to create cu\w+ handle",
-        "cuDNN or cuBLAS does not start on this GPU. Mostly another program holds its memory (see nvidia-smi), or "
+        "cuDNN or cuBLAS does not start on this GPU. Usually another program holds its memory (see nvidia-smi), or "
         "LD_LIBRARY_PATH leads to another CUDA than JAX's own: leave out `module load cuda` and cudnn.",
     ),
     (
@@ -31,22 +31,23 @@ FAULTS = (
     ),
     (
         r"ILLEGAL_ADDRESS|LAUNCH_FAILED|ECC_UNCORRECTABLE|HARDWARE_STACK|XID|DEVICE_LOST|device is lost",
-        "The GPU failed. Go on from the last snapshot (-snapshot auto), on another node if it fails again: nvidia-smi "
-        "-q and the site's support tell of damaged ones.",
+        "The GPU failed. Resume from the last snapshot (-snapshot auto), on another node if it fails again: nvidia-smi "
+        "-q and the site's support know of damaged GPUs.",
     ),
 )
-"""What JAX says of a GPU, and what it means."""
+"""Patterns in JAX's messages about a GPU, and what each means."""
 
 AMONG_GPUS = (
-    "The GPUs could not exchange their gradients: NCCL_DEBUG=INFO in the environment has NCCL say why; one alone, "
-    "-gpu 0, has nothing to exchange."
+    "The GPUs could not exchange their gradients: with NCCL_DEBUG=INFO in the environment, NCCL says why; a single "
+    "GPU, -gpu 0, has nothing to exchange."
 )
-"""Of a process that trains alone. Of several, `DataParallel.losses_named` tells which one was lost."""
+"""For a process that trains alone. With several processes, `DataParallel.losses_named` reports a lost one."""
 
 
 @contextmanager
 def surfaced() -> Iterator[None]:
-    """Around the run of a compiled net. Raises NetError where none can run, DeviceError where the device fails."""
+    """A context for running a compiled net. Raises NetError in a process where none can run (a forked one), and
+    DeviceError if the device fails."""
     forked.check()
     try:
         yield
@@ -58,7 +59,7 @@ def surfaced() -> Iterator[None]:
 
 
 def words(error: Exception) -> str | None:
-    """What is to be said of an error of JAX's; None of those that are the program's own."""
+    """The message for an error raised by JAX; None if the program itself is at fault."""
     said = str(error)
     if "RESOURCE_EXHAUSTED" in said:
         return f"the device has too little memory for this net: {_asked(said)} {LESS}"
@@ -69,7 +70,7 @@ def words(error: Exception) -> str | None:
 
 
 def _asked(said: str) -> str:
-    """How much memory was asked for, of how much; JAX's own words where these do not tell."""
+    """How much memory was asked for, and how much there is; JAX's own message if that is not in it."""
     asked = ASKED.search(said)
     if asked is None:
         return _line(said)
@@ -77,7 +78,7 @@ def _asked(said: str) -> str:
     told = jax.local_devices()[0].memory_stats() or {}
     most, used = told.get("bytes_limit", memory.limit()), told.get("bytes_in_use", 0)
     others = " Other programs hold some of it: nvidia-smi shows them." if told and used + size < 0.9 * most else ""
-    return f"it asks for {short_size(size)} more, and there are {short_size(most)} in all.{others}"
+    return f"it asks for {short_size(size)} more, of {short_size(most)} in total.{others}"
 
 
 def _line(said: str) -> str:

@@ -156,8 +156,8 @@ BAD = [
     (["train"], "Missing option -solver. `caffe train --help` says more."),
     (["train", "-solver", "none.prototxt"], "none.prototxt: no such file"),
     (["train", "-solver", "solver.prototxt", "-gpu", "0"], "-gpu 0: JAX finds no GPU"),
-    (["train", "-solver", "solver.prototxt", "-gpu", "0,0"], "-gpu 0,0: it takes the numbers of GPUs"),
-    (["train", "-solver", "solver.prototxt", "-gpu", "first"], "-gpu first: it takes the numbers of GPUs"),
+    (["train", "-solver", "solver.prototxt", "-gpu", "0,0"], "-gpu 0,0: it takes distinct numbers of GPUs"),
+    (["train", "-solver", "solver.prototxt", "-gpu", "first"], "-gpu first: it takes distinct numbers of GPUs"),
     (["train", "-solver", "solver.prototxt", "-snapshot", "a.solverstate", "-weights", "b"], "not both"),
     (["train", "-solver", "solver.prototxt", "-snapshot", "a.solverstate"], "a.solverstate: no such solver state"),
     (["train", "-solver", "solver.prototxt", "-weights", "a.caffemodel"], "a.caffemodel: no such model"),
@@ -224,7 +224,7 @@ def test_help_comes_without_jax():
 def test_solver_mode_gpu_is_a_wish_and_the_flag_an_order(folder: Path, capsys):
     (folder / "solver.prototxt").write_text(SOLVER.replace("solver_mode: CPU", "solver_mode: GPU"))
     assert main(["train", "-solver", "solver.prototxt", "-iterations", "1"]) == 0
-    assert "solver_mode is GPU, and the CPU is used" in capsys.readouterr().err
+    assert "solver_mode is GPU, but the CPU is used" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("extra", [["-precision", "bfloat16"], ["-class_weights", "1,2,0"], ["-precision", "tf32"]])

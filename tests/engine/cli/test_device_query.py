@@ -34,5 +34,5 @@ def test_of_a_gpu_that_cannot_be_used_it_is_said_why_and_the_cpu_shown(capsys, m
     monkeypatch.delenv("JAX_PLATFORMS", raising=False)
     assert main(["device_query"]) == 0
     said = capsys.readouterr().err
-    assert "GPUs cannot be used here: no supported devices found. There is none of that number" in said
+    assert "GPUs cannot be used here: no supported devices found. There is no GPU with that number" in said
     assert "Platform:                      cpu" in said

@@ -138,14 +138,14 @@ def test_a_node_that_loses_another_says_so(two_nodes, tmp_path: Path):
 def test_a_layer_that_must_be_alone_is_refused(start: Start, tmp_path: Path):
     sink = 'layer { name: "out" type: "HDF5Output" bottom: "y" bottom: "t" hdf5_output_param { file_name: "out.h5" } }'
     assert ended(start("sink", f"{PLAIN} {sink}", **DEVICES)) == [2]
-    assert 'layer "out" (HDF5Output): it writes one file, and 2 devices' in (tmp_path / "sink.log").read_text()
+    assert 'layer "out" (HDF5Output): it writes one file, but 2 devices' in (tmp_path / "sink.log").read_text()
 
 
 @pytest.mark.parametrize(
     ("environment", "said"),
     [
-        ({"HPCBREW_NODES": "2"}, "HPCBREW_COORDINATOR is set and HPCBREW_RANK is ''; it takes a number"),
-        ({"HPCBREW_NODES": "2", "HPCBREW_RANK": "2"}, "HPCBREW_RANK is 2 and HPCBREW_NODES 2: ranks count from 0"),
+        ({"HPCBREW_NODES": "2"}, "HPCBREW_COORDINATOR is set, but HPCBREW_RANK is ''; it must be a number"),
+        ({"HPCBREW_NODES": "2", "HPCBREW_RANK": "2"}, "HPCBREW_RANK is 2, but HPCBREW_NODES is 2: ranks count from 0"),
     ],
 )
 def test_an_environment_that_makes_no_sense_is_named(start: Start, tmp_path: Path, environment, said):

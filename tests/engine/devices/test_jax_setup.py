@@ -83,7 +83,7 @@ def test_solver_mode_without_a_gpu_is_said_and_the_cpu_taken(monkeypatch: pytest
     monkeypatch.setattr(jax_setup.log, "warning", lambda where, message: said.append(message))
     assert jax_setup.gpu_of("", pb.SolverParameter(solver_mode=pb.SolverParameter.GPU)) == ""
     assert len(said) == 1
-    assert said[0].startswith("solver_mode is GPU, and the CPU is used: JAX finds no GPU on ")
+    assert said[0].startswith("solver_mode is GPU, but the CPU is used: JAX finds no GPU on ")
 
 
 def test_numbers_go_in_the_order_in_which_jax_has_the_devices():
@@ -92,7 +92,9 @@ def test_numbers_go_in_the_order_in_which_jax_has_the_devices():
 
 @pytest.mark.parametrize("gpu", ["one", "0,", "-1", "0,0", "0;1", "²"])
 def test_what_is_no_list_of_numbers_is_refused(gpu: str):
-    with pytest.raises(DeviceError, match=rf"-gpu {gpu}: it takes the numbers of GPUs, as -gpu 0 or -gpu 0,1, or all"):
+    with pytest.raises(
+        DeviceError, match=rf"-gpu {gpu}: it takes distinct numbers of GPUs, such as -gpu 0 or -gpu 0,1, or all"
+    ):
         jax_setup._numbers(gpu)
 
 

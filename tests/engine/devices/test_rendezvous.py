@@ -23,14 +23,14 @@ def test_all_go_on_when_all_are_there(coordinator: str) -> None:
 def test_who_does_not_come_is_named_by_all_that_came(coordinator: str) -> None:
     with ThreadPoolExecutor() as nodes:
         first, second = (nodes.submit(rendezvous.meet, coordinator, 4, rank, 2) for rank in (0, 1))
-    with pytest.raises(DeviceError, match=r"nodes 2, 3 of 4 did not come to train with: their logs, rank-K\.log"):
+    with pytest.raises(DeviceError, match=r"nodes 2, 3 of 4 did not join the training: their logs, rank-K\.log"):
         first.result()
     with pytest.raises(DeviceError, match=r"the first of 4 nodes.* ended before|node 1 of 4 .*or not all came there"):
         second.result()
 
 
 def test_without_the_first_the_others_give_up(coordinator: str) -> None:
-    with pytest.raises(DeviceError, match=rf"node 1 of 2 has not found the first one at {coordinator}"):
+    with pytest.raises(DeviceError, match=rf"node 1 of 2 did not find the first one at {coordinator}"):
         rendezvous.meet(coordinator, 2, 1, 1)
 
 

@@ -15,7 +15,7 @@ GIB = 1024**3
 @pytest.mark.parametrize(
     ("said", "told"),
     [
-        ("Out of memory allocating 38520020288 bytes.", r"it asks for 35\.9 GiB more, and there are .* in all\. What"),
+        ("Out of memory allocating 38520020288 bytes.", r"it asks for 35\.9 GiB more, of .* in total\. What"),
         ("Out of memory while trying to allocate 2000 bytes.", r"it asks for 2\.0 KiB more"),
         ("Out of memory while trying to allocate 1.50GiB.", r"it asks for 1\.5 GiB more"),
         ("no words", r"RESOURCE_EXHAUSTED: no words\. What takes less: a smaller batch_size, with iter_size"),
