@@ -1,1 +1,1 @@
-"""What the machine is and how files are written on it. Imports no JAX."""
+"""The machine: its cores, memory, signals and files. Imports no JAX."""

@@ -1,15 +1,15 @@
-"""Arrays that a device on the host's memory can take as they are."""
+"""Arrays in host memory that XLA's CPU device can use without a copy."""
 
 from math import prod
 
 import numpy as np
 
 ALIGNMENT = 64
-"""Bytes: what XLA wants of memory that it shall use and not copy."""
+"""The alignment in bytes of memory that XLA uses without a copy."""
 
 
 def empty(shape: tuple[int, ...]) -> np.ndarray:
-    """A new float32 array with nothing in it yet, its first value at an address that XLA takes."""
+    """A new, uninitialized float32 array, aligned for XLA."""
     size = 4 * prod(shape)
     memory = np.empty(size + ALIGNMENT, np.uint8)
     start = -memory.ctypes.data % ALIGNMENT

@@ -6,13 +6,14 @@ from typing import IO
 
 
 def append(path: Path, lines: bytes) -> None:
-    """Adds `lines` to a file, which is made where there is none, so that they begin a line. Raises OSError."""
+    """Appends `lines` to a file, starting on a new line; creates the file if needed. Raises OSError."""
     with path.open("ab+") as file:
         file.write(lines if _ends_a_line(file) else b"\n" + lines)
 
 
 def _ends_a_line(file: IO[bytes]) -> bool:
-    """False where a program broke off in the middle of a line: of what is joined to it nobody could read either."""
+    """Whether the file ends with a complete line. If a program was stopped within one, anything appended to that line
+    would be unreadable too."""
     if file.seek(0, os.SEEK_END) == 0:
         return True
     file.seek(-1, os.SEEK_END)

@@ -1,4 +1,4 @@
-"""Files written whole or not at all."""
+"""Files that are written completely or not at all."""
 
 import contextlib
 import errno
@@ -11,17 +11,17 @@ from engine.errors import EngineError
 
 
 def replace(path: str | Path, data: bytes) -> None:
-    """Write `data` to `path`: to a temporary name beside it, synced to the disk, then renamed over it.
+    """Writes `data` to a temporary file beside `path`, syncs it to disk, and renames it to `path`.
 
-    A reader sees the old file or the new one. Whatever goes wrong, the old file stays and the temporary one is removed.
-    A device or a pipe (`/dev/stdout`) is written to directly. Raises OSError.
+    Readers see the old file or the new one. If anything goes wrong, the old file stays and the temporary one is
+    removed. A device or a pipe (`/dev/stdout`) is written to directly. Raises OSError.
     """
     path = Path(path)
     if path.exists() and not path.is_file() and not path.is_dir():
         path.write_bytes(data)
         return
     target = _behind_links(path)
-    if target.is_dir():  # beside which nothing is ours to make
+    if target.is_dir():  # refused before a temporary file is made beside it
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
     temporary = target.with_name(f".{target.name}.{secrets.token_hex(4)}.tmp")
     try:
@@ -39,13 +39,13 @@ def replace(path: str | Path, data: bytes) -> None:
 
 def _behind_links(path: Path) -> Path:
     target = Path(os.path.realpath(path))
-    if target.is_symlink():  # to itself: no other is left
+    if target.is_symlink():  # realpath leaves only links to themselves
         raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), str(path))
     return target
 
 
 def sync_folder(folder: Path) -> None:
-    """Make the renames in `folder` survive a power cut."""
+    """Makes the renames in `folder` survive a power cut."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -55,7 +55,7 @@ def sync_folder(folder: Path) -> None:
 
 @contextlib.contextmanager
 def writing(path: str | Path, error: type[EngineError]) -> Iterator[None]:
-    """Raises `error`, with the file and why, where what is done inside cannot write it."""
+    """A context that turns an OSError inside into `error`, with the file and the reason."""
     try:
         yield
     except OSError as e:

@@ -1,4 +1,4 @@
-"""Python's garbage collector while modules are loaded: what they make stays, and is no garbage."""
+"""Pauses Python's garbage collector while modules are loaded: the objects that they create stay."""
 
 import gc
 from collections.abc import Iterator
@@ -7,9 +7,9 @@ from contextlib import contextmanager
 
 @contextmanager
 def paused() -> Iterator[None]:
-    """No collection inside, and later ones pass by what is there at the end.
+    """No collection inside; later collections skip the objects that exist at the end.
 
-    Loading JAX makes half a million objects, and to look through them again and again took a fifth of the time.
+    Loading JAX creates half a million objects, and scanning them again and again took a fifth of the time.
     """
     was = gc.isenabled()
     gc.disable()

@@ -1,11 +1,11 @@
-"""How many cores there are to compute with. Imports nothing: the submitter asks too."""
+"""The number of cores to compute with. Imports nothing heavy: the submitter uses it too."""
 
 import os
 
 
 def usable() -> int:
-    """As NPROC says, which XLA heeds and the job script sets; else those that this process may use, or all where the
-    system does not tell (macOS)."""
+    """NPROC, if set: XLA heeds it, and the job script sets it. Otherwise the number of cores that this process may use,
+    or all of them where the system does not say (macOS)."""
     given = os.environ.get("NPROC", "")
     if given.isdecimal() and int(given):
         return int(given)

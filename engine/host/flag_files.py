@@ -1,4 +1,4 @@
-"""Flags from files and from the environment, for every command: gflags' -flagfile, -fromenv and -tryfromenv."""
+"""Flags from files and the environment, for every command: gflags' -flagfile, -fromenv and -tryfromenv."""
 
 import fnmatch
 import os
@@ -10,14 +10,14 @@ from engine.errors import EngineError
 from engine.host import regular_file
 
 _LARGEST = 1 << 20
-"""Bytes of a flag file: more than any command line may have."""
+"""The most bytes of a flag file, more than any command line may have."""
 
 
 def expanded(argv: Sequence[str], program: str) -> list[str]:
-    """`argv` with the flags that files and the environment hold for `program` in the place of -flagfile and -fromenv.
+    """`argv` with -flagfile, -fromenv and -tryfromenv replaced by the flags from there that are for `program`.
 
-    A flag stands as `-name=value` in a file, one a line; what stands behind a line of program names is for these alone.
-    Raises EngineError for a file that cannot be read, or leads back to itself, and for a variable that is not there.
+    A file has one flag per line, as `-name=value`; flags after a line of program names are only for these programs.
+    Raises EngineError for a file that cannot be read or includes itself, and for a variable that is not set.
     """
     return list(_expanded(iter(argv), program, ()))
 
@@ -39,13 +39,13 @@ def _expanded(args: Iterator[str], program: str, within: tuple[str, ...]) -> Ite
 
 def _from_file(file: str, program: str, within: tuple[str, ...]) -> Iterator[str]:
     if file in within:
-        raise EngineError(f"-flagfile {file}: names itself{' by ' + within[-1] if within[-1] != file else ''}.")
+        raise EngineError(f"-flagfile {file}: includes itself{' through ' + within[-1] if within[-1] != file else ''}.")
     try:
         text = os.fsdecode(regular_file.read(file, _LARGEST, pipes=True))
     except OSError as e:
         raise EngineError(f"-flagfile {file}: cannot be read: {e.strerror}.") from e
     if "\0" in text:
-        raise EngineError(f"-flagfile {file}: holds binary data; it takes one flag a line, as -solver=s.prototxt.")
+        raise EngineError(f"-flagfile {file}: holds binary data; give one flag per line, such as -solver=s.prototxt.")
     ours = True
     named = False
     for number, line in enumerate(text.splitlines(), start=1):
@@ -64,7 +64,7 @@ def _from_file(file: str, program: str, within: tuple[str, ...]) -> Iterator[str
 def _whole(flag: str, where: str) -> str:
     name, given, _ = flag.partition("=")
     if not given and len(name.split()) > 1:
-        raise EngineError(f'{where}: "{flag}": a flag of a file has its value behind an =, as -solver=s.prototxt.')
+        raise EngineError(f'{where}: "{flag}": write the value of a flag in a file after =, as in -solver=s.prototxt.')
     return flag
 
 
@@ -75,5 +75,5 @@ def _from_environment(names: Sequence[str], *, asked: bool) -> Iterator[str]:
             yield f"-{name}={value}"
         elif asked:
             raise EngineError(
-                f"-fromenv {name}: there is no FLAGS_{name} in the environment; -tryfromenv goes without."
+                f"-fromenv {name}: there is no FLAGS_{name} in the environment; -tryfromenv does without it."
             )

@@ -1,4 +1,4 @@
-"""Ctrl-C while a program is being loaded, or ends: it ends in words. Ctrl-C in between: it is heard."""
+"""Ctrl-C while a program is loading or exiting ends it with a message, not a traceback. In between, none is lost."""
 
 import os
 import signal
@@ -10,15 +10,15 @@ from contextlib import contextmanager
 from engine.job_contract import ExitCode
 
 BEHIND = 0.01
-"""Seconds after which a callback has ended, for certain almost; else it is once more."""
+"""Seconds after which a callback has almost certainly ended; if not, Ctrl-C is raised again."""
 
 
 @contextmanager
 def at_once(program: str = "caffe") -> Iterator[None]:
-    """Ctrl-C inside ends the process: for imports, in which it would be a trace, or be lost in a library's callback.
-    `program` says so.
+    """Ctrl-C inside ends the process with a message from `program`: for imports, where it would print a traceback or be
+    lost in a library's callback.
 
-    Whoever handles it otherwise than Python does goes on doing so.
+    A handler other than Python's default stays in place.
     """
     if not _ours():
         yield
@@ -32,9 +32,9 @@ def at_once(program: str = "caffe") -> Iterator[None]:
 
 @contextmanager
 def heard(program: str = "caffe") -> Iterator[None]:
-    """Ctrl-C inside is never lost: where Python can only tell of it and go on, in the callback of a weak reference, as
-    JAX has many, or in a destructor, it is raised once more behind that. Afterwards it ends the process, as `at_once`
-    has it: for the way out, in which it would be a trace."""
+    """Ctrl-C inside is never lost. In the callback of a weak reference, of which JAX has many, or in a destructor,
+    Python can only report it and go on; it is then raised again afterwards. After the block, Ctrl-C ends the process
+    like in `at_once`, since it would print a traceback during exit."""
     before = sys.unraisablehook
 
     def told(unraisable: "sys.UnraisableHookArgs") -> None:
@@ -53,7 +53,7 @@ def heard(program: str = "caffe") -> Iterator[None]:
 
 
 def _ours() -> bool:
-    """Whether Ctrl-C is handled as Python does, and by this thread."""
+    """Whether Ctrl-C is handled by Python's default handler, and in this thread."""
     main = threading.current_thread() is threading.main_thread()
     return main and signal.getsignal(signal.SIGINT) is signal.default_int_handler
 

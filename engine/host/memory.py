@@ -1,4 +1,4 @@
-"""How much memory a process may have here: what is larger is refused in words before it is asked for."""
+"""How much memory a process may have here, so that larger requests can be refused with a message beforehand."""
 
 import ctypes
 import os
@@ -15,13 +15,13 @@ _CGROUPS = Path("/sys/fs/cgroup")
 
 @cache
 def physical() -> int:
-    """Bytes that the machine has, all users' and programs' together."""
+    """The machine's total memory in bytes."""
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 
 @cache
 def limit() -> int:
-    """Bytes: the least of the machine's memory, the job's (its cgroup's), and `ulimit -v`."""
+    """The smallest, in bytes, of the machine's memory, the job's (its cgroups'), and `ulimit -v` and `-d`."""
     asked = [resource.getrlimit(kind)[0] for kind in (resource.RLIMIT_AS, resource.RLIMIT_DATA)]
     return min([physical(), *(bound for bound in asked if bound != resource.RLIM_INFINITY), *_cgroup_limits()])
 
@@ -33,26 +33,26 @@ def peak() -> int:
 
 
 def less(dashes: str) -> str:
-    """What a training with less memory is asked for by; `dashes`: how a flag begins."""
+    """Advice on training with less memory. dashes: how a flag begins."""
     return f"a smaller batch_size, with iter_size to make up for it, or {dashes}precision bfloat16"
 
 
 def lacking(size: int) -> str | None:
-    """What is to be said where `size` bytes cannot be had; None where they can.
-
-    The words go on from what asks for them: "takes 46.8 TiB of memory, and there are 23.6 GiB here".
-    """
-    return f"takes {short_size(size)} of memory, and there are {short_size(limit())} here" if size > limit() else None
+    """None if `size` bytes are available; else the predicate of a sentence that says so, whose subject asks for them:
+    "takes 46.8 TiB of memory, but only 23.6 GiB are available"."""
+    if size <= limit():
+        return None
+    return f"takes {short_size(size)} of memory, but only {short_size(limit())} are available"
 
 
 def return_free() -> None:
-    """Gives the system back what was freed and lies about among blocks in use, where the C library is glibc."""
+    """Returns freed memory between blocks in use to the system; only with glibc."""
     if platform.libc_ver()[0] == "glibc":
         ctypes.CDLL(None).malloc_trim(0)
 
 
 def _cgroup_limits() -> list[int]:
-    """What the process's control groups allow, of both versions of them; a group is bound by those it lies in, too."""
+    """The memory limits in bytes of the process's control groups (both versions) and of those that contain them."""
     try:
         lines = Path("/proc/self/cgroup").read_text().splitlines()
     except OSError:
@@ -67,6 +67,6 @@ def _cgroup_limits() -> list[int]:
         for each in (group, *group.parents):
             try:
                 found.append(int((root / each / name).read_text()))
-            except (OSError, ValueError):  # "max", or a group that is not to be seen from inside a container
+            except (OSError, ValueError):  # "max", or a group that is not visible inside a container
                 continue
     return found

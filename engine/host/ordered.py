@@ -1,4 +1,4 @@
-"""Work spread over threads, whose results come in its order, with little of it under way at a time."""
+"""Spreads work over threads and yields the results in order, with few calls in progress at a time."""
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -11,16 +11,16 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 CHUNK, CHUNK_BYTES = 64, 1 << 22
-"""Records, and their bytes about, that are worth a call together."""
+"""The number of records per call, and roughly the bytes of these, whichever is reached first."""
 AHEAD = 4
-"""Calls under way or waiting to be taken, a thread: memory holds so many results, however many there are in all."""
+"""Calls per thread that are in progress or whose results wait to be taken: memory holds only this many results."""
 
 
 def mapped(function: Callable[[T], R], items: Iterable[T]) -> Iterator[R]:
-    """`function` of each item, in their order, by as many threads as there are cores.
+    """Yields `function` of each item, in order, computed by one thread per core.
 
-    Gains where the function spends its time in code that leaves Python to other threads, as OpenCV does. What it raises
-    is raised when its result would come; no more calls are begun then.
+    This is faster if the function spends its time in code that releases the GIL, such as OpenCV. An exception from a
+    call is raised in place of its result; no more calls are then started.
     """
     workers = cpu_count.usable()
     waiting: deque[Future[R]] = deque()
@@ -38,7 +38,7 @@ def mapped(function: Callable[[T], R], items: Iterable[T]) -> Iterator[R]:
 
 
 def chunks(records: Iterable[tuple[bytes, bytes]]) -> Iterator[list[tuple[bytes, bytes]]]:
-    """The records of a database, some at a time, for `mapped`."""
+    """Groups the records of a database into lists, for `mapped`."""
     chunk: list[tuple[bytes, bytes]] = []
     size = 0
     for record in records:

@@ -1,4 +1,4 @@
-"""Files read whole, where a name from outside may stand for a pipe, a device, or more than memory holds."""
+"""Reads whole files safely: a name from outside may be a pipe, a device, or a file larger than memory."""
 
 import errno
 import os
@@ -10,14 +10,14 @@ from pathlib import Path, PurePath
 from engine.host import memory
 
 LARGEST = 2**31 - 1
-"""Bytes of the largest file that is read whole; protobuf and OpenCV take no more."""
+"""The most bytes of a file that is read whole; protobuf and OpenCV take no more."""
 
 
 def read(path: str | Path, limit: int = LARGEST, *, pipes: bool = False) -> bytes:
     """The contents of `path`, a regular file of at most `limit` bytes.
 
-    `pipes`: it may be a pipe too (`<(…)` of a shell). Raises OSError, whose strerror says what is the matter: with the
-    name, with the kind of file, with its size.
+    pipes: it may also be a pipe (`<(…)` in a shell). Raises OSError, whose strerror says what is wrong with the name,
+    the kind of file or its size.
     """
     with opened(path) as (descriptor, status):
         _check(status, path, pipes)
@@ -37,9 +37,9 @@ def read(path: str | Path, limit: int = LARGEST, *, pipes: bool = False) -> byte
 
 @contextmanager
 def opened(path: str | PurePath) -> Iterator[tuple[int, os.stat_result]]:
-    """A file's descriptor, which waits for nobody, and what it is. Raises OSError, also for what is no name at all."""
+    """Yields a file's non-blocking descriptor and its status. Raises OSError, also for an impossible name."""
     try:
-        # Without O_NONBLOCK opening a pipe waits for somebody to write to it.
+        # Without O_NONBLOCK, opening a pipe would wait for a writer.
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except ValueError as e:
         raise _no_name(path, e) from e
@@ -50,30 +50,30 @@ def opened(path: str | PurePath) -> Iterator[tuple[int, os.stat_result]]:
 
 
 def check(path: str | Path) -> None:
-    """Raises OSError, as `read` does, for what is no regular file: for libraries that open files by their names."""
+    """Raises OSError, like `read`, if `path` is no regular file; for libraries that open files by name themselves."""
     try:
-        _check(os.stat(path), path)  # noqa: PTH116  Path has the zero byte's ValueError, too
+        _check(os.stat(path), path)  # noqa: PTH116  Path raises ValueError for a zero byte, too
     except ValueError as e:
         raise _no_name(path, e) from e
 
 
 def is_file(path: str | PurePath) -> bool:
-    """Whether a file is there; false, too, for names that no file can have, and where nobody may look."""
+    """Whether a file is there; also false for impossible names, and for places that may not be looked at."""
     return os.path.isfile(path)  # noqa: PTH113  Path's raises OSError for a name of more than 255 bytes
 
 
 def is_folder(path: str | PurePath) -> bool:
-    """Whether a folder is there; false as `is_file` is."""
+    """Whether a folder is there; otherwise false, like `is_file`."""
     return os.path.isdir(path)  # noqa: PTH112
 
 
 def exists(path: str | PurePath) -> bool:
-    """Whether anything is there; false as `is_file` is."""
+    """Whether anything is there; otherwise false, like `is_file`."""
     return os.path.exists(path)  # noqa: PTH110
 
 
 def _no_name(path: str | PurePath, error: ValueError) -> OSError:
-    why = "its name holds a zero byte" if "\0" in str(path) else f"no file can be called so: {error}"
+    why = "its name holds a zero byte" if "\0" in str(path) else f"no file can have that name: {error}"
     return OSError(errno.EINVAL, why, str(path))
 
 
@@ -82,10 +82,10 @@ def _check(status: os.stat_result, path: str | Path, pipes: bool = False) -> Non
     if kind == stat.S_IFREG or (pipes and kind == stat.S_IFIFO):
         return
     if kind == stat.S_IFDIR:
-        raise IsADirectoryError(errno.EISDIR, "is a folder, and a file is needed", str(path))
+        raise IsADirectoryError(errno.EISDIR, "is a folder, but a file is needed", str(path))
     name = {stat.S_IFIFO: "a pipe", stat.S_IFSOCK: "a socket"}.get(kind, "a device")
-    raise OSError(errno.EINVAL, f"is {name}, and a file is needed", str(path))
+    raise OSError(errno.EINVAL, f"is {name}, but a file is needed", str(path))
 
 
 def _too_large(path: str | Path, size: int, limit: int) -> OSError:
-    return OSError(errno.EFBIG, f"has {size:,} bytes, and at most {limit:,} are read", str(path))
+    return OSError(errno.EFBIG, f"has {size:,} bytes, but at most {limit:,} are read", str(path))

@@ -1,4 +1,4 @@
-"""Standard output and error: there from a program's start, and not complained of twice at its end."""
+"""Standard output and error: open from a program's start, and at its end errors about them are reported only once."""
 
 import io
 import os
@@ -6,13 +6,13 @@ import sys
 
 
 def open_missing() -> None:
-    """Puts /dev/null where a standard stream is closed: the next file that is opened would take its place, and get what
-    the program prints. A letter that a terminal has not is written out."""
+    """Opens /dev/null in place of closed standard streams: the next file opened would take the descriptor, and get what
+    the program prints. Characters that the output's encoding lacks are written as escapes."""
     for number, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
         try:
             os.fstat(number)
         except OSError:
-            os.open(os.devnull, os.O_RDWR)  # gets the lowest number that is free
+            os.open(os.devnull, os.O_RDWR)  # gets the lowest free descriptor
         if getattr(sys, name) is None:
             setattr(sys, name, open(number, mode, encoding="utf-8", closefd=False))  # noqa: SIM115
     for stream in (sys.stdout, sys.stderr):
@@ -21,8 +21,8 @@ def open_missing() -> None:
 
 
 def refused(error: OSError) -> str:
-    """What the system refused, in words: the file that the error names, or standard output, where that takes no more;
-    what is left for it is dropped, as Python would complain of it once more while it shuts down."""
+    """A message for an error of the system: the file that it names, or standard output if that cannot be written. In
+    that case pending output is dropped, or Python would report the error again while it shuts down."""
     where = error.filename or "this machine"
     try:
         sys.stdout.flush()
@@ -33,5 +33,5 @@ def refused(error: OSError) -> str:
 
 
 def drop_output() -> None:
-    """What was not written of standard output never will be."""
+    """Discards what has not been written to standard output yet."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

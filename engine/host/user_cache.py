@@ -1,4 +1,4 @@
-"""What is kept from one run to the next in the user's cache."""
+"""The user's cache, which is kept from one run to the next."""
 
 import hashlib
 import os
@@ -8,8 +8,8 @@ from pathlib import Path
 
 
 def home() -> Path:
-    """$XDG_CACHE_HOME/hpcbrew; XDG says that a relative path there is to be ignored. Raises OSError for a user that has
-    no home."""
+    """$XDG_CACHE_HOME/hpcbrew, or ~/.cache/hpcbrew; by XDG's rules, a relative $XDG_CACHE_HOME is ignored. Raises
+    OSError for a user without a home."""
     given = os.environ.get("XDG_CACHE_HOME", "")
     try:
         return (Path(given) if given.startswith("/") else Path.home() / ".cache") / "hpcbrew"
@@ -18,10 +18,10 @@ def home() -> Path:
 
 
 def folder(purpose: str) -> Path:
-    """PURPOSE-PROCESSOR below `home`, for each kind of processor one, made if it is not there.
+    """The folder PURPOSE-PROCESSOR in `home`, one for each kind of processor; created if needed.
 
-    What lies there is believed, or even executed: a folder that others can write to is refused. Raises OSError, saying
-    why it is not used.
+    Its content is trusted, or even executed, so a folder that others can write to is refused. Raises OSError, which
+    says why the folder is not used.
     """
     there = home() / f"{purpose}-{_processor()}"
     there.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -32,7 +32,7 @@ def folder(purpose: str) -> Path:
 
 
 def _processor() -> str:
-    """A short name of this processor's abilities: programs compiled on one kind may not run on another."""
+    """A short digest of this processor's features: programs compiled for one kind may not run on another."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:

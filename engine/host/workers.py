@@ -1,4 +1,4 @@
-"""Numbered pieces of work, shared by all cores: a gain where libraries that let go of the GIL take most of the time."""
+"""Shares numbered pieces of work among all cores; pays off if most time is spent in libraries that release the GIL."""
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -8,11 +8,11 @@ from engine.host import cpu_count
 
 
 def share(work: Callable[[int], None], count: int, threads: int | None = None) -> None:
-    """Calls `work` with 0, 1, … count − 1: the caller's thread and others each take the next number that is left.
+    """Calls `work` with 0, 1, … count − 1; the caller's thread and others each take the next number.
 
-    A number is taken before all greater ones, so that a piece of work may wait for one of a lower number. `threads`:
-    how many, the caller's among them; without it, one a core. When a piece raises, those begun are finished and no more
-    are taken; raised is what that of the lowest number raised.
+    Numbers are taken in ascending order, so a piece of work may wait for one with a lower number. threads: the number
+    of threads, including the caller's; by default, one per core. When a piece raises, those already begun are finished
+    and no more are taken; then the exception of the lowest number is raised.
     """
     left = iter(range(count))
     failed: dict[int, BaseException] = {}
@@ -23,14 +23,14 @@ def share(work: Callable[[int], None], count: int, threads: int | None = None) -
                 work(number)
             except BaseException as e:
                 failed[number] = e
-                for _ in left:  # nobody shall take any more
+                for _ in left:  # leaves nothing to take
                     pass
 
     others = min(threads or cpu_count.usable(), count) - 1
     begun = [_pool().submit(take) for _ in range(others)]
     take()
     for future in begun:
-        if not future.cancel():  # one that has not begun would find nothing left
+        if not future.cancel():  # a thread that has not begun would find nothing to take
             future.result()
     if failed:
         raise failed[min(failed)]

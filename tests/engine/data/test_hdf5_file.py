@@ -56,10 +56,10 @@ def linked(file, folder):
         (linked, "link into another file"),
         (lambda f, d: f.update(data=h5py.SoftLink("/data")), "without end"),
         (lambda f, _: f.update(data=h5py.SoftLink("/gone")), 'no dataset "data"'),
-        (lambda f, _: f.create_dataset("data", (1 << 40, 1 << 20), "f4", chunks=(1, 1 << 10)), "EiB of memory, and"),
+        (lambda f, _: f.create_dataset("data", (1 << 40, 1 << 20), "f4", chunks=(1, 1 << 10)), "EiB of memory, but"),
         (
             lambda f, _: f.create_dataset("data", (2,), "f4", chunks=((1 << 30) - 1,), maxshape=(None,)),
-            "of memory, and",
+            "of memory, but",
         ),
         (lambda f, _: f.update(data=["text"]), "no array of numbers"),
         (lambda f, _: f.create_dataset("data", dtype="f4", data=h5py.Empty("f4")), "no array of numbers"),

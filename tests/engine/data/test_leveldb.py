@@ -110,7 +110,7 @@ def test_no_folder_can_have_so_long_a_name(tmp_path):
         (_piece(BATCH + b"\2\1a"), "an entry of kind 2"),
         (_piece(BATCH, kind=3), "000020.log has a record without its beginning"),
         (_piece(BATCH, kind=2, name="MANIFEST*"), "MANIFEST-000018 is cut short"),
-        (lambda f: os.truncate(next(f.glob("*.log")), 1 << 40), "bytes, and at most .* are read"),
+        (lambda f: os.truncate(next(f.glob("*.log")), 1 << 40), "bytes, but at most .* are read"),
         (lambda f: ((f / "CURRENT").unlink(), os.mkfifo(f / "CURRENT")), "no file CURRENT"),
     ],
 )

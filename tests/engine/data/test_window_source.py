@@ -107,7 +107,7 @@ def test_cached_files_are_read_once(listed):
 def test_a_cache_larger_than_memory_is_refused(listed, monkeypatch):
     s = source(listed, cache_images=True)
     monkeypatch.setattr(window_source.memory, "limit", lambda: 200)
-    with pytest.raises(DataError, match=r"cache_images: what was read so far takes .* and there are 200 B here"):
+    with pytest.raises(DataError, match=r"cache_images: what was read so far takes .* but only 200 B are available"):
         s.next()
 
 

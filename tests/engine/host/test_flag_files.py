@@ -48,10 +48,10 @@ def test_files_and_the_environment_give_flags(line, want, monkeypatch):
     [
         ("-flagfile", "-flagfile needs a value: -flagfile=FILE."),
         ("-flagfile=gone", "-flagfile gone: cannot be read: No such file or directory."),
-        ("-flagfile=itself", "-flagfile itself: names itself by by."),
-        ("-flagfile=.", "is a folder, and a file is needed"),
+        ("-flagfile=itself", "-flagfile itself: includes itself through by."),
+        ("-flagfile=.", "is a folder, but a file is needed"),
         ("-flagfile=binary", "holds binary data"),
-        ("-flagfile=apart", 'apart:2: "-solver s.prototxt": a flag of a file has its value behind an ='),
+        ("-flagfile=apart", 'apart:2: "-solver s.prototxt": write the value of a flag in a file after ='),
         ("-fromenv=level", "there is no FLAGS_level in the environment"),
     ],
 )

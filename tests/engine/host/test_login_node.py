@@ -49,4 +49,4 @@ def test_the_command_line_trains_nothing_there(machine):
         capture_output=True, text=True, check=False, env=os.environ | {"HOME": str(machine)},
     )  # fmt: skip
     assert done.returncode == 2
-    assert "on a login node nothing is trained" in done.stderr
+    assert "nothing may be trained on a login node" in done.stderr

@@ -18,7 +18,7 @@ def test_the_least_of_the_limits_counts(tmp_path):
     done = subprocess.run(
         ["bash", "-c", f"ulimit -v 2000000; {sys.executable} -c '{code}'"], check=True, capture_output=True, text=True
     )
-    assert done.stdout == "2048000000 takes 1.0 TiB of memory, and there are 1.9 GiB here\n"
+    assert done.stdout == "2048000000 takes 1.0 TiB of memory, but only 1.9 GiB are available\n"
 
 
 def test_the_peak_is_in_bytes_on_a_mac_too(monkeypatch):

@@ -15,6 +15,6 @@ def test_a_net_that_is_far_too_large_is_refused_with_what_it_takes(monkeypatch):
     blob_memory.check(net)
     monkeypatch.setattr(memory, "limit", lambda: size // 2 - 1)
     with pytest.raises(
-        NetError, match=r"takes 7\.8 KiB of memory, and there are 3\.9 KiB here\. Give its data layers sm"
+        NetError, match=r"takes 7\.8 KiB of memory, but only 3\.9 KiB are available\. Give its data layers sm"
     ):
         blob_memory.check(net)

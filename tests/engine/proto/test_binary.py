@@ -146,7 +146,7 @@ def test_a_file_beyond_2_gib_is_refused_before_it_is_read(tmp_path):
     file = tmp_path / "net.caffemodel"
     with file.open("wb") as sparse:
         sparse.truncate(2**31)
-    with pytest.raises(PrototxtError, match=r"2,147,483,648 bytes, and at most .*protobuf reads 2 GiB.*HDF5"):
+    with pytest.raises(PrototxtError, match=r"2,147,483,648 bytes, but at most .*protobuf reads 2 GiB.*HDF5"):
         binary.read_net(file)
 
 

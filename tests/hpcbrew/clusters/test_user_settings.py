@@ -54,7 +54,7 @@ FAULTS = {
     "no settings": ("clusters: {iitd: ee}\n", "'iitd': 'ee' is not valid"),
     "no time": ("clusters: {iitd: {walltime: 12:00:00}}\n", "walltime: 43200 is not valid text"),
     "no date": ("cluster: 2026-13-45\n", "not YAML: month must be in 1..12"),
-    "large": ("cluster: " + "x" * 2**16, "cannot be read: has 65,545 bytes, and at most 65,536 are read"),
+    "large": ("cluster: " + "x" * 2**16, "cannot be read: has 65,545 bytes, but at most 65,536 are read"),
     "no UTF-8": ("cluster: caf\udce9\n", "can't decode byte 0xe9"),
 }
 
@@ -72,7 +72,7 @@ def test_a_wrong_file_is_named(fault: str) -> None:
 def test_a_pipe_in_their_place_is_told_of_and_keeps_nobody_waiting(home: Path) -> None:
     user_settings.path().parent.mkdir(parents=True)
     os.mkfifo(user_settings.path())
-    with pytest.raises(ProfileError, match="is a pipe, and a file is needed"):
+    with pytest.raises(ProfileError, match="is a pipe, but a file is needed"):
         user_settings.read()
     with pytest.raises(ProfileError, match="is no file, and is not written to"):
         user_settings.write({"cluster": "iitd"})

@@ -33,5 +33,5 @@ def test_a_part_of_a_file_is_read_and_no_more(tmp_path: Path) -> None:
 
 
 def test_what_no_file_can_be_called_is_told() -> None:
-    with pytest.raises(TransportError, match="no file can be called so"):
+    with pytest.raises(TransportError, match="no file can have that name"):
         LocalReader().read(PurePosixPath("/\ud800"), 0, 1)
