@@ -199,7 +199,7 @@ def _train(
             log.info("caffe.cpp:220", f"Resuming from {state}")
             trained.restore(state, changed=changed)
         log.info("caffe.cpp:239", "Starting Optimization")
-        with parallel.losses_named():
+        with parallel.naming_lost_nodes():
             outcome = trained.solve()
     if outcome is Outcome.DONE:
         log.info("caffe.cpp:250", "Optimization Done.")

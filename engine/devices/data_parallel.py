@@ -129,7 +129,7 @@ class DataParallel:
                 raise layer.error(f"it {layer.alone}, but {self.count} devices would train it: use one, -gpu 0.")
 
     @contextmanager
-    def losses_named(self) -> Iterator[None]:
+    def naming_lost_nodes(self) -> Iterator[None]:
         """Raises DeviceError if another node was lost, so that a computation of all nodes fails."""
         try:
             yield

@@ -67,10 +67,10 @@ def why(said: str, faults: Sequence[str], present: bool, environment: Mapping[st
     words = _words(said)
     if not faults and words.startswith("Unknown backend"):
         return f"{words.rstrip('.')}. Was a part of CUDA installed separately? {INSTALL} reinstalls it."
-    told = " ".join(faults) or words
-    advice = next((what for pattern, what in ADVICE if re.search(pattern, told)), f"If it is broken: {INSTALL}.")
+    reason = " ".join(faults) or words
+    advice = next((what for pattern, what in ADVICE if re.search(pattern, reason)), f"If it is broken: {INSTALL}.")
     hidden = f" CUDA_VISIBLE_DEVICES is {visible!r}." if visible is not None else ""
-    return f"{told.rstrip('.')}.{hidden} {advice}"
+    return f"{reason.rstrip('.')}.{hidden} {advice}"
 
 
 def _because(faults: Sequence[str]) -> str:

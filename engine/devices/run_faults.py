@@ -41,7 +41,7 @@ AMONG_GPUS = (
     "The GPUs could not exchange their gradients: with NCCL_DEBUG=INFO in the environment, NCCL says why; a single "
     "GPU, -gpu 0, has nothing to exchange."
 )
-"""For a process that trains alone. With several processes, `DataParallel.losses_named` reports a lost one."""
+"""For a process that trains alone. With several processes, `DataParallel.naming_lost_nodes` reports a lost one."""
 
 
 @contextmanager
@@ -52,10 +52,10 @@ def surfaced() -> Iterator[None]:
     try:
         yield
     except jax.errors.JaxRuntimeError as e:
-        told = words(e)
-        if told is None:
+        message = words(e)
+        if message is None:
             raise
-        raise DeviceError(told) from e
+        raise DeviceError(message) from e
 
 
 def words(error: Exception) -> str | None:
@@ -75,9 +75,9 @@ def _asked(said: str) -> str:
     if asked is None:
         return _line(said)
     size = int(float(asked[1]) * UNITS[asked[2]])
-    told = jax.local_devices()[0].memory_stats() or {}
-    most, used = told.get("bytes_limit", memory.limit()), told.get("bytes_in_use", 0)
-    others = " Other programs hold some of it: nvidia-smi shows them." if told and used + size < 0.9 * most else ""
+    stats = jax.local_devices()[0].memory_stats() or {}
+    most, used = stats.get("bytes_limit", memory.limit()), stats.get("bytes_in_use", 0)
+    others = " Other programs hold some of it: nvidia-smi shows them." if stats and used + size < 0.9 * most else ""
     return f"it asks for {short_size(size)} more, of {short_size(most)} in total.{others}"
 
 

@@ -37,13 +37,13 @@ def heard(program: str = "caffe") -> Iterator[None]:
     like in `at_once`, since it would print a traceback during exit."""
     before = sys.unraisablehook
 
-    def told(unraisable: "sys.UnraisableHookArgs") -> None:
+    def report(unraisable: "sys.UnraisableHookArgs") -> None:
         if issubclass(unraisable.exc_type, KeyboardInterrupt):
             threading.Timer(BEHIND, signal.pthread_kill, (threading.main_thread().ident, signal.SIGINT)).start()
         else:
             before(unraisable)
 
-    sys.unraisablehook = told
+    sys.unraisablehook = report
     try:
         yield
     finally:

@@ -17,15 +17,15 @@ class Assembly(NamedTuple):
     shapes: dict[Value, Shape]
 
 
-class Behind(NamedTuple):
+class Unchanged(NamedTuple):
     """What an assembly takes unchanged from another one: everything after layer `last`."""
 
-    other: Assembly
+    assembly: Assembly
     last: int
 
 
 def assemble(
-    nodes: Sequence[Node], layers: Iterable[Layer], given: Mapping[str, Shape], behind: Behind | None = None
+    nodes: Sequence[Node], layers: Iterable[Layer], given: Mapping[str, Shape], unchanged: Unchanged | None = None
 ) -> Assembly:
     """Sets up `layers`, one per node. given: the known shapes of sources' and dynamic layers' tops, by blob name.
 
@@ -33,18 +33,18 @@ def assemble(
     """
     made = Assembly([], [], [], {})
     for i, (node, layer) in enumerate(zip(nodes, layers, strict=True)):
-        if behind is None or i <= behind.last:
+        if unchanged is None or i <= unchanged.last:
             _add(made, node, layer, given)
         else:
-            _keep(made, behind.other, i)
+            _keep(made, unchanged.assembly, i)
     return made
 
 
 def _add(made: Assembly, node: Node, layer: Layer, given: Mapping[str, Shape]) -> None:
     bottoms = [made.shapes[v] for v in node.bottoms]
     tops = _tops_of(node, layer, len(made.layers))
-    told = given if isinstance(layer, SourceLayer) or layer.dynamic else {}
-    shapes = layer.build(bottoms, [told.get(v.blob) for v in tops])
+    known = given if isinstance(layer, SourceLayer) or layer.dynamic else {}
+    shapes = layer.build(bottoms, [known.get(v.blob) for v in tops])
     weights = fits.loss_weights(node, len(tops))
     made.shapes.update(zip(tops, shapes, strict=True))
     made.loss_weights.append(weights or [float(layer.loss)] * min(1, len(tops)) + [0.0] * (len(tops) - 1))

@@ -6,7 +6,7 @@ from engine.errors import NetError
 from engine.host import memory
 from engine.net.net import Net
 
-SURE = 2
+MARGIN = 2
 """A compiled pass need not keep every blob; blobs of this many times the memory won't fit however layers are fused."""
 
 
@@ -18,7 +18,7 @@ def size(net: Net) -> int:
 def check(net: Net) -> None:
     """Raises NetError if the blobs of a net, to be trained on the CPU, are far too large."""
     asked = size(net)
-    if asked > SURE * memory.limit():
+    if asked > MARGIN * memory.limit():
         where = net.graph.nodes[0].origin.path
         raise NetError(
             f"{f'{where}: ' if where else ''}the net, with all its blobs, {memory.lacking(asked)}. Give its data "

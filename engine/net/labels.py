@@ -1,6 +1,6 @@
 """Class labels: which layers read which, and how the pass itself checks those that no data layer has checked.
 
-For a label that is no class, Caffe reads past the end of the array, and a compiled net would use the last class.
+For a label that is no class, Caffe reads memory outside of the array, and a compiled net would use the last class.
 """
 
 from collections import defaultdict

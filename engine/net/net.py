@@ -19,7 +19,7 @@ from engine.layers import fillers
 from engine.layers.base import Array, Context, Layer, Shape, SourceLayer
 from engine.layers.registry import create, known
 from engine.net import labels, parameters, spans, steps, total_loss
-from engine.net.assembly import Behind, assemble
+from engine.net.assembly import Unchanged, assemble
 from engine.net.jitted import jitted
 from engine.net.last_used import LastUsed
 from engine.net.needs_backward import NeedsBackward, needs_backward
@@ -68,9 +68,10 @@ class Net:
         shapes: Mapping[str, Shape] | None = None,
         layers: Sequence[Layer] | None = None,
         precision: str = "float32",
-        behind: Behind | None = None,
+        unchanged: Unchanged | None = None,
     ) -> None:
-        """shapes: override those of sources' tops, by blob name. layers: set up instead of new ones. See also `Behind`.
+        """shapes: override those of sources' tops, by blob name. layers: set up instead of new ones. unchanged: layers
+        that are not set up again.
 
         precision: "float32", or the lower precision ("bfloat16") for layers that declare they can compute in it;
         parameters, gradients, losses and outputs stay float32.
@@ -81,7 +82,7 @@ class Net:
         self._sizes: LastUsed[Any, Net] = LastUsed(SIZES)
         if not layers:
             known_layers.check(graph, known())
-        self._built = assemble(graph.nodes, layers or map(create, graph.nodes), self._given, behind)
+        self._built = assemble(graph.nodes, layers or map(create, graph.nodes), self._given, unchanged)
         self.layers, self.tops, self.loss_weights, self.shapes = self._built
         declared, self.param_ids = parameters.declared(graph.nodes, self.layers)
         recurrent, self.recurrent_ids = parameters.recurrent(self.layers, len(declared))
@@ -128,7 +129,7 @@ class Net:
 
     def _set_up(self, key: Any, shapes: Mapping[str, Shape], until: int) -> "Net":
         layers = [layer.blank() if i <= until else layer for i, layer in enumerate(self.layers)]
-        net = Net(self.graph, shapes, layers, self.precision, Behind(self._built, until))
+        net = Net(self.graph, shapes, layers, self.precision, Unchanged(self._built, until))
         parameters.check_same(self.layers, net.layers)
         net._sizes = self._sizes
         return self._sizes.put(key, net)
@@ -239,7 +240,7 @@ class Net:
         """One forward pass; pure, for `jax.jit`. inputs: every top of every source by name. key: for random layers.
 
         keep: return all blobs, see `Forward.values`. tape: for a net that cannot be compiled as one; it can give the
-        loss's gradients afterwards. probes[i, j]: zeros added to bottom j of layer i, to take its gradient by them.
+        loss's gradients afterwards. probes[i, j]: zeros added to bottom j of layer i, to get its gradient.
         If the inputs have other shapes than the net was built for, its layers are set up again, once for each set.
         """
         net = self.resized({name: tuple(value.shape) for name, value in inputs.items()})
@@ -272,8 +273,8 @@ class Net:
         loss = total_loss.total([top for top, _ in weighted], tuple(w for _, w in weighted))
         outputs = {v.blob: total_loss.full(top) for v, top in values.items() if v.blob in self.output_names}
         looked = [labels.look(each.bounds, values[each.value]) for each in self.unchecked_labels]
-        told = jnp.stack(looked) if looked else jnp.zeros((0, 2), jnp.float32)
-        return Forward(loss, outputs, updates, sinks, values if keep else {}, told)
+        checks = jnp.stack(looked) if looked else jnp.zeros((0, 2), jnp.float32)
+        return Forward(loss, outputs, updates, sinks, values if keep else {}, checks)
 
     def _span(
         self,

@@ -128,7 +128,7 @@ class Sized:
         return program_cache.digest((self._parts(), self._options)) if self._parts else None
 
 
-class Kept:
+class FixedSize:
     """`jax.jit` of a function without convolutions whose arguments have the same shapes at every call.
 
     made_of: all that determines its program besides these.

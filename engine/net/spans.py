@@ -95,7 +95,7 @@ def reads(
     return list(wanted)
 
 
-def asked_behind(net: Runs, start: int, end: int) -> set[Value]:
+def needed_after(net: Runs, start: int, end: int) -> set[Value]:
     """The values that a pass still needs after layers start … end, to be read by later layers or returned."""
     nodes = net.graph.nodes
     read = {v for node in nodes[end + 1 :] for v in node.bottoms}
@@ -113,7 +113,7 @@ def handed_on(net: Runs, span: Span, made: Values) -> Values:
     """
     layers = range(span.start, span.end + 1)
     given = {v for i in layers if isinstance(net.layers[i], SourceLayer) for v in net.tops[i]}
-    asked = made.keys() if span.keep else asked_behind(net, span.start, span.end)
+    asked = made.keys() if span.keep else needed_after(net, span.start, span.end)
     return {v: x for v, x in made.items() if v in asked and v not in given}
 
 

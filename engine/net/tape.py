@@ -43,7 +43,7 @@ class Differentiated(spans.Runs, Protocol):
     def run_span(self) -> Callable[[Span, Given], Made]: ...
 
     @property
-    def push_span(self) -> Callable[[Span, Given], "tuple[Values, dict[int, Array], Kept]"]: ...
+    def push_span(self) -> Callable[[Span, Given], "tuple[Values, dict[int, Array], Residuals]"]: ...
 
 
 @partial(
@@ -52,7 +52,7 @@ class Differentiated(spans.Runs, Protocol):
     meta_fields=("channels_last", "structure", "given", "tops"),
 )
 @dataclass(frozen=True)
-class Kept:
+class Residuals:
     """What a compiled span keeps for its backward pass: JAX's residuals, except those that are the span's arguments.
 
     channels_last: whether residuals with four axes are kept channels-last: layers on a CPU compute them that way, and
@@ -68,7 +68,7 @@ class Kept:
     tops: tuple[tuple[Value, jax.ShapeDtypeStruct], ...]
 
 
-def push(net: Differentiated, span: Span, given: Given) -> tuple[Values, dict[int, Array], Kept]:
+def push(net: Differentiated, span: Span, given: Given) -> tuple[Values, dict[int, Array], Residuals]:
     """`spans.run_compiled`, and what `pull` needs besides the span's arguments. To be compiled.
 
     It never returns an argument, not even as a residual: each one, parameters included, would be copied.
@@ -80,7 +80,7 @@ def push(net: Differentiated, span: Span, given: Given) -> tuple[Values, dict[in
     last = on_cpu()
     computed = [_turned(leaf, LAST if last else ()) for leaf, at in zip(leaves, places, strict=True) if at is None]
     shapes = tuple((v, jax.ShapeDtypeStruct(x.shape, x.dtype)) for v, x in tops.items())
-    return spans.handed_on(net, span, made), updates, Kept(computed, last, structure, places, shapes)
+    return spans.handed_on(net, span, made), updates, Residuals(computed, last, structure, places, shapes)
 
 
 def _turned(x: Array, axes: tuple[int, ...]) -> Array:
@@ -88,7 +88,7 @@ def _turned(x: Array, axes: tuple[int, ...]) -> Array:
 
 
 @jax.jit
-def pull(kept: Kept, again: Sequence[Array], diffs: Mapping[Value, Computed]) -> Gradients:
+def pull(kept: Residuals, again: Sequence[Array], diffs: Mapping[Value, Computed]) -> Gradients:
     """Gradients of a span's arguments, from those of its tops. again: the leaves of the arguments that this reads."""
     computed = (_turned(x, FIRST if kept.channels_last else ()) for x in kept.computed)
     arguments = iter(again)
@@ -167,7 +167,7 @@ class Tape:
         return Gradients(params, {}, probes)
 
 
-def _pulled(kept: Kept, again: Sequence[Array], diffs: Mapping[Value, Computed]) -> Gradients | None:
+def _pulled(kept: Residuals, again: Sequence[Array], diffs: Mapping[Value, Computed]) -> Gradients | None:
     own = {v: diffs[v] for v, _ in kept.tops if v in diffs}
     return pull(kept, again, own) if own else None
 

@@ -48,8 +48,9 @@ def _replaced(
 
 
 def compared(net: Net, layer: Layer) -> bool:
-    """Whether a model must have as many arrays for a layer as the layer has parameters. Not so if it has none: a fork
-    may store arrays for its type that aren't needed here, or another layer of the same name may have parameters."""
+    """Whether a model must have as many arrays for a layer as the layer has parameters. A layer without parameters may
+    have arrays there if its type is a fork's, which keeps what isn't needed here, or if another layer of the same name
+    has parameters."""
     others = any(other.params for other in net.layers if other.name == layer.name)
     return bool(layer.params) or (layer.config.type in BVLC and not others)
 

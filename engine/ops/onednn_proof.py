@@ -54,17 +54,17 @@ def _proved() -> bool:
         return False
     if (platform.system(), platform.machine()) != ("Linux", "x86_64") or jax.default_backend() != "cpu":
         return False
-    return _kept_or_tried() == PASSED
+    return _verdict() == PASSED
 
 
-def _kept_or_tried() -> str:
+def _verdict() -> str:
     try:
         kept = user_cache.folder("onednn") / f"{jaxlib.__version__}-{_tried_forms()}"
         if kept.exists():
             return kept.read_text().strip()
     except (OSError, UnicodeDecodeError):
         kept = None
-    verdict, final = _tried()
+    verdict, final = _trial()
     if verdict != PASSED:
         log.warning("onednn_proof.py:56", f"Convolutions do without oneDNN on this machine: {verdict}")
     if kept is not None and final:
@@ -78,7 +78,7 @@ def _tried_forms() -> str:
     return hashlib.sha256(b"".join(path.read_bytes() for path in tried)).hexdigest()[:12]
 
 
-def _tried() -> tuple[str, bool]:
+def _trial() -> tuple[str, bool]:
     """The trial's verdict in one line, and whether another trial would end the same way."""
     path = os.pathsep.join(entry or os.getcwd() for entry in sys.path)  # noqa: PTH109  as sys.path has it
     environment = os.environ | {"PYTHONPATH": path, "JAX_PLATFORMS": "cpu", Variable.ONEDNN: "off"}

@@ -70,10 +70,10 @@ def backward(net: Net, params: Sequence[Array], inputs: Inputs, key: Array, keep
         (by_number, below), out = jax.grad(differentiated, (0, 1), has_aux=True)(learned, probes)
     grads = [by_number[k] if k in by_number else jnp.zeros(p.shape, jnp.float32) for k, p in enumerate(params)]
     renewed = [out.updates.get(k, p) for k, p in enumerate(params)]
-    told = None
+    measured = None
     if keep.debug:
         blobs = magnitudes.blobs(net, out.values, below)
-        told = magnitudes.PassMagnitudes(blobs, magnitudes.parameters(net, renewed, grads))
+        measured = magnitudes.PassMagnitudes(blobs, magnitudes.parameters(net, renewed, grads))
     return Passed(
         params=renewed,
         grads=grads,
@@ -82,7 +82,7 @@ def backward(net: Net, params: Sequence[Array], inputs: Inputs, key: Array, keep
         sinks=out.sinks,
         finite=nan.finite(net, out.values, grads) if keep.finite else None,
         values=out.values if keep.values else None,
-        debug=told,
+        debug=measured,
         labels=out.labels,
     )
 

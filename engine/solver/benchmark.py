@@ -21,7 +21,7 @@ from engine.net.net import Net
 from engine.solver.backward import backward
 
 Array = jax.Array
-SECONDS_A_LAYER = 0.2
+SECONDS_PER_LAYER = 0.2
 """The limit on the time spent on one direction of one layer, after its first three runs."""
 
 
@@ -92,7 +92,7 @@ def layer_times(
         pass  # this compiles all of them before any is timed
     for one in every:
         spent = _times(one.run, one.given, 3)
-        spent += _times(one.run, one.given, min(20, int(SECONDS_A_LAYER * 1e3 / max(*spent, 1e-3))))
+        spent += _times(one.run, one.given, min(20, int(SECONDS_PER_LAYER * 1e3 / max(*spent, 1e-3))))
         yield one.i, one.direction, median(spent)
 
 

@@ -70,14 +70,14 @@ def report(net: Net, *, train: bool) -> None:
 
 def available() -> int:
     """The bytes that one process may have on the device."""
-    told = jax.local_devices()[0].memory_stats()
-    return int(told["bytes_limit"]) if told and "bytes_limit" in told else memory.limit()
+    stats = jax.local_devices()[0].memory_stats()
+    return int(stats["bytes_limit"]) if stats and "bytes_limit" in stats else memory.limit()
 
 
 def _working(planned: jax.stages.Compiled) -> int:
-    told: Any = planned.memory_analysis()
+    analysis: Any = planned.memory_analysis()
     # Outputs that reuse the memory of arguments are counted with the arguments.
-    return int(told.temp_size_in_bytes + told.output_size_in_bytes - told.alias_size_in_bytes)
+    return int(analysis.temp_size_in_bytes + analysis.output_size_in_bytes - analysis.alias_size_in_bytes)
 
 
 def _inputs(net: Net) -> dict[str, jax.ShapeDtypeStruct]:

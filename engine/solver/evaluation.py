@@ -41,7 +41,7 @@ class TestNet:
 
     params: its own values, used for layers that the trained net lacks. blobs: the blobs that passes return instead of
     the outputs, each in its last version. computed: with `keep_values`, every version of every blob in the last pass.
-    told: called with the magnitudes of each pass, for debug_info.
+    report: called with the magnitudes of each pass, for debug_info.
     """
 
     __test__ = False  # not a test case, though its name looks like one to pytest
@@ -54,7 +54,7 @@ class TestNet:
         blobs: Sequence[str] = (),
         *,
         keep_values: bool = False,
-        told: Callable[[Net, PassMagnitudes], None] | None = None,
+        report: Callable[[Net, PassMagnitudes], None] | None = None,
     ) -> None:
         self.net = net
         self._blobs = {value.blob: value for tops in net.tops for value in tops if value.blob in blobs}
@@ -63,14 +63,14 @@ class TestNet:
         self._key = base_key(seed)
         self.computed: Mapping[Value, Array] = {}
         self._keep = keep_values
-        self._told = told
+        self._report = report
         self._shared: dict[int, int] = {}
         self._forward = net.compile(
             self._pass,
             uses=Uses(ahead=batches.ahead),
             inputs=lambda _, inputs, __: inputs,
             light=lambda _, inputs, __: light(net.resized({name: np.shape(x) for name, x in inputs.items()})),
-            made_of=lambda: (TestNet._pass, net.made_of(), self._blobs, self._keep, told is None),
+            made_of=lambda: (TestNet._pass, net.made_of(), self._blobs, self._keep, report is None),
         )
         self._settle = in_turn.settle(net)
         self._compiled = False
@@ -80,8 +80,8 @@ class TestNet:
     ) -> tuple[Pass, list[Array], dict[str, Any], Array, dict[Value, Array], PassMagnitudes | None]:
         """A pass's loss and outputs, recurrent state for the next pass, bottoms of sinks, label checks, values, and
         magnitudes."""
-        out = self.net.forward(params, inputs, key, keep=self._keep or bool(self._blobs) or self._told is not None)
-        large = magnitudes.of_pass(self.net, out.values, params) if self._told else None
+        out = self.net.forward(params, inputs, key, keep=self._keep or bool(self._blobs) or self._report is not None)
+        large = magnitudes.of_pass(self.net, out.values, params) if self._report else None
         found = {name: out.values[value].astype(jnp.float32) for name, value in self._blobs.items()} or out.outputs
         remembered = [out.updates.get(k, params[k]) for k in self.net.recurrent_state]
         return (out.loss, found), remembered, out.sinks, out.labels, out.values if self._keep else {}, large
@@ -125,8 +125,8 @@ class TestNet:
                 for k, value in zip(self.net.recurrent_state, remembered, strict=True):
                     params[k] = self.params[k] = value
                 sinks.write(sunk)
-                if self._told and large is not None:
-                    self._told(self.net, large)
+                if self._report and large is not None:
+                    self._report(self.net, large)
                 looked += [labels] if self.net.unchecked_labels else []
                 yield done
             for labels in looked:

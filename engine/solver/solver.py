@@ -304,7 +304,7 @@ class Solver:
         test, run = self.test_nets[index], self.run
         formats.tell_ignored((layer.name for layer in self.net.layers), test.net)
         passes = test.passes(run.parallel.own(self.params), self.param.test_iter[index])
-        scores = test.scores(self._heard(passes), self.param.ap_version)
+        scores = test.scores(self._until_ended(passes), self.param.ap_version)
         self.state = replace(self.state, data=self._data_positions())
         if scores is None or self._ended_by is not None:
             log.info("solver.cpp:387", "Test interrupted.")
@@ -315,7 +315,7 @@ class Solver:
             self._judge(run.tracker, float(scores.outputs[name]), test.net.output_weights[name])
         return scores
 
-    def _heard(self, passes: Iterable[Pass]) -> Iterator[Pass]:
+    def _until_ended(self, passes: Iterable[Pass]) -> Iterator[Pass]:
         """`passes`, until a request ends the run."""
         for one in passes:
             self._ended_by = self._ended_by or self.requests.ending()

@@ -13,7 +13,7 @@ from engine.graph.graph import Value
 from engine.net.convolution_work import light
 from engine.net.jitted import jitted
 from engine.net.net import Net
-from engine.net.sized import Kept, Uses
+from engine.net.sized import FixedSize, Uses
 from engine.solver import gradients, in_place, in_turn
 from engine.solver.backward import NOTHING, Inputs, Keep, Passed, backward
 from engine.solver.gradients import Applied, Rates, Settings
@@ -288,8 +288,8 @@ def _compiled_pass(parts: _Parts, uses: Uses) -> Callable[[Sums, Drawn], Passed]
     def on_device(sums: Sums, drawn: Drawn) -> Passed:
         done = parts.run_pass(sums.params, drawn)
         grads = _added(sums.grads, done.grads) if sums.grads else done.grads
-        told = done.debug and done.debug._replace(params=magnitudes.parameters(parts.net, done.params, grads))
-        return done._replace(grads=grads, loss=sums.loss + done.loss, debug=told)
+        debug = done.debug and done.debug._replace(params=magnitudes.parameters(parts.net, done.params, grads))
+        return done._replace(grads=grads, loss=sums.loss + done.loss, debug=debug)
 
     given: Any = Sums(params=parts.params, grads=EACH, loss=SAME)
     returned: Any = Passed(
@@ -328,7 +328,7 @@ def _compiled_update(parts: _Parts) -> Apply:
     returned: Any = Applied(params=parts.params, history=parts.params, steps=parts.steps, norm=SAME)
     mapped = parts.parallel.mapped(parts.run_update, (parts.carry, EACH, SAME), returned)
     made_of = (_compiled_update, parts.net.params, parts.update, parts.settings, parts.keep, parts.parallel.count)
-    return Kept(mapped, made_of, donate_argnums=parts.used_up)
+    return FixedSize(mapped, made_of, donate_argnums=parts.used_up)
 
 
 def _result(new: Applied, loss: Array, passes: list[Passed], last: Passed) -> StepResult:

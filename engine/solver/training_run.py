@@ -147,8 +147,8 @@ def _test_nets(
     for index, spec in enumerate(settings.test_nets(param, path, untested=keep_values)):
         log.info("solver.cpp:190", f"Creating test net (#{index}) specified by {spec.source}")
         net = report.built(spec, options.precision)
-        told = report.forward if param.debug_info else None
-        test = TestNet(net, Batches(net, seed + index + 1), seed, keep_values=keep_values, told=told)
+        magnitudes = report.forward if param.debug_info else None
+        test = TestNet(net, Batches(net, seed + index + 1), seed, keep_values=keep_values, report=magnitudes)
         test.share(trained)
         for name in _models(param):
             log.info("solver.cpp:91", f"Finetuning from {name}")

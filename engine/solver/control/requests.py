@@ -66,7 +66,7 @@ class Requests:
         return 5.0 + 2 * sum(self._longest.values())
 
 
-_found: dict[signal.Signals, Any] = {}
+_replaced: dict[signal.Signals, Any] = {}
 """The handlers that `signals` has replaced, while its own are in place."""
 
 
@@ -75,7 +75,7 @@ def _leave_to_parent() -> None:
     signals are left to the parent, which still needs their results. (Ignored by handlers rather than SIG_IGN, which
     programs that they start would inherit.)
     """
-    for number, before in _found.items():
+    for number, before in _replaced.items():
         signal.signal(number, before if number == signal.SIGTERM else lambda *_: None)
 
 
@@ -99,10 +99,10 @@ def signals(requests: Requests, effects: Mapping[signal.Signals, Request | None]
             begin = b"\n" if os.isatty(2) else b""  # after the terminal's ^C; tools that read logs expect no empty line
             os.write(2, begin + STOPPING)
 
-    _found.update({number: signal.signal(number, on_signal) for number in effects})
+    _replaced.update({number: signal.signal(number, on_signal) for number in effects})
     try:
         yield
     finally:
-        while _found:
-            number, handler = _found.popitem()
+        while _replaced:
+            number, handler = _replaced.popitem()
             signal.signal(number, handler)

@@ -14,10 +14,10 @@ PATIENCE = 5.0
 @contextmanager
 def compiling(net: str) -> Iterator[None]:
     """A context for the first run of a net, which compiles it. If that takes long, logs so, and the time at the end."""
-    begun, told = time.monotonic(), threading.Event()
+    begun, announced = time.monotonic(), threading.Event()
 
     def tell() -> None:
-        told.set()
+        announced.set()
         log.info("net.cpp:260", f"Compiling {net or 'the net'} for its first batch; a large net takes minutes, once.")
 
     timer = threading.Timer(PATIENCE, tell)
@@ -27,5 +27,5 @@ def compiling(net: str) -> Iterator[None]:
         yield
     finally:
         timer.cancel()
-    if told.is_set():
+    if announced.is_set():
         log.info("net.cpp:260", f"Compiled in {time.monotonic() - begun:.0f} s.")

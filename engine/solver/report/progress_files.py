@@ -33,7 +33,7 @@ POINTS = 500
 Figures = Mapping[str, Any]
 
 
-class _Stand(NamedTuple):
+class _Current(NamedTuple):
     """The number of iterations done, the losses of the last `average_loss` ones, and the last learning rate."""
 
     iteration: int = 0
@@ -57,7 +57,7 @@ class Records:
         self._began = time.time()
         self._diverged: int | None = None
         self._noted = -1
-        self._stands = _Stand()
+        self._current = _Current()
         self._pending: list[bytes] = []
         self._written = -math.inf
         if folder is not None:
@@ -103,7 +103,7 @@ class Records:
         now = time.monotonic()
         if self._begin is None:
             self._begin = (now, iteration)  # the time before was spent on compiling
-        self._stands = _Stand(iteration, losses, rate)
+        self._current = _Current(iteration, losses, rate)
         if self.folder is not None and (iteration - 1) % self._stride == 0 and iteration - 1 > self._noted:
             self._train(iteration - 1, _mean(losses), float(rate), {})
         if now - self._written >= PERIOD or last:
@@ -113,13 +113,13 @@ class Records:
         """Records that training stops, since the loss of `iteration`, already passed to `progress`, is not finite."""
         self._diverged = iteration
         if iteration > self._noted:
-            self._train(iteration, math.nan, float(self._stands.rate), {})
+            self._train(iteration, math.nan, float(self._current.rate), {})
         self._write(time.monotonic())
 
     def _write(self, now: float) -> None:
         """Brings the bar and both files up to date."""
         self._written = now
-        iteration, losses, rate = self._stands
+        iteration, losses, rate = self._current
         begun, first = self._begin or (now, iteration)
         speed = (iteration - first) / (now - begun) if now > begun else 0.0
         if self.bar:
@@ -156,7 +156,7 @@ class Records:
         """Removes the bar, and writes what is not yet written, such as a test after the last iteration."""
         if self.bar:
             self.bar.stop()
-        if self.folder is not None and self._stands.losses and kind is None:
+        if self.folder is not None and self._current.losses and kind is None:
             self._write(time.monotonic())
 
     def _said(self, loss: float, speed: float) -> str:

@@ -83,7 +83,7 @@ class Checkpointer:
         resume = resume_file.read(path)
         if resume is not None and not changed:
             fingerprint.check(resume.run.as_json(), self._fingerprint(), str(path))
-        state = self._with_caffes(state, found, path)
+        state = self._with_caffe_state(state, found, path)
         if resume is None:
             log.warning(
                 "solver.cpp:296",
@@ -105,7 +105,7 @@ class Checkpointer:
             sizes=resume.sizes,
         )
 
-    def _with_caffes(self, state: TrainState, found: formats.State, path: str | Path) -> TrainState:
+    def _with_caffe_state(self, state: TrainState, found: formats.State, path: str | Path) -> TrainState:
         """`state` with what Caffe's files hold: parameters, history, iteration, current step."""
         kept = [self.net.params[k] for k in self.net.kept]
         if Path(path).suffix != ".h5":  # Caffe doesn't log this for HDF5

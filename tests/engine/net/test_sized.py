@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from engine.net import sized
-from engine.net.sized import Kept, Sized, Uses
+from engine.net.sized import FixedSize, Sized, Uses
 from engine.ops import onednn_proof
 
 
@@ -125,12 +125,12 @@ def test_a_function_of_one_size_is_kept_too(folder, traced, monkeypatch):
         return x + 1
 
     for _ in range(2):
-        kept = Kept(function, made_of="one more")
+        kept = FixedSize(function, made_of="one more")
         assert [kept(ones(2)).tolist() for _ in range(2)] == [[2, 2]] * 2
     assert traced == [(2,)]
 
 
 def test_what_cannot_be_told_by_its_value_is_compiled_all_the_same(folder, traced):
-    kept = Kept(lambda x: traced.append(x.shape) or x + 1, made_of=object())
+    kept = FixedSize(lambda x: traced.append(x.shape) or x + 1, made_of=object())
     assert [kept(ones(2)).tolist() for _ in range(2)] == [[2, 2]] * 2
     assert traced == [(2,)]
