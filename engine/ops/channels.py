@@ -26,6 +26,11 @@ def first(x: Array) -> Array:
     return x.transpose(0, x.ndim - 1, *range(1, x.ndim - 1))
 
 
+def moved(axis: int, channels: int) -> int:
+    """The number of an axis of (N, C, …) when the channels are in axis `channels`."""
+    return axis if channels == 1 or axis == 0 else channels if axis == 1 else axis - 1
+
+
 def where_fastest(form: Callable[..., Array], *blobs: Array) -> Array:
     """Calls `form(axis, *blobs)`, which returns a blob, with all channels in the `axis` that is fastest here.
 

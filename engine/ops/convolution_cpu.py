@@ -50,12 +50,7 @@ def _product(x: Array, w: Array, window: Window, groups: int) -> Array:
 def input_gradient(dy: Array, w: Array, x_shape: Sequence[int], window: Window, groups: int) -> Array:
     """The convolution of dy, with stride − 1 zeros between its elements, with the flipped kernel."""
     inputs = x_shape[2:]
-    ends = [
-        (extent - 1 - pad, size + pad - (outputs - 1) * stride - 1, stride - 1)
-        for extent, pad, size, outputs, stride in zip(
-            window.extent, window.pad, inputs, dy.shape[2:], window.stride, strict=True
-        )
-    ]
+    ends = window.transposed_pads(inputs, dy.shape[2:])
     if _depthwise(x_shape[1], w.shape, groups) and w.shape[0] == groups:
         return _scaled_taps(_fit(dy, ends), _flip(w), window.dense)
     if groups > 1:

@@ -83,12 +83,7 @@ def _padded(x: Array, pads: list[Pair], window: Window) -> tuple[Array, list[Pai
 
 def input_gradient(dy: Array, w: Array, x_shape: Sequence[int], window: Window, groups: int) -> Array:
     """The convolution of dy, with stride − 1 zeros between its elements, with the flipped kernel."""
-    ends = [
-        (extent - 1 - pad, size + pad - (outputs - 1) * stride - 1, stride - 1)
-        for extent, pad, size, outputs, stride in zip(
-            window.extent, window.pad, x_shape[2:], dy.shape[2:], window.stride, strict=True
-        )
-    ]
+    ends = window.transposed_pads(x_shape[2:], dy.shape[2:])
     if _pointwise(window, groups):
         made = onednn.product(rows(last(dy)), lax.squeeze(w, (2, 3))).reshape(dy.shape[0], *dy.shape[2:], x_shape[1])
         return first(_fit(made, ends))

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from engine.ops.channels import of_maps
+from engine.ops.channels import moved, of_maps
 
 Array = jax.Array
 
@@ -21,7 +21,7 @@ def joined(xs: Sequence[Array], axis: int) -> Array:
 
 @partial(jax.custom_vjp, nondiff_argnums=(1, 2))
 def _joined(xs: list[Array], points: tuple[int, ...], axis: int) -> Array:
-    return of_maps(lambda channels, *xs: jnp.concatenate(xs, _moved(axis, channels)), *xs)
+    return of_maps(lambda channels, *xs: jnp.concatenate(xs, moved(axis, channels)), *xs)
 
 
 @partial(jax.custom_vjp, nondiff_argnums=(1, 2))
@@ -29,7 +29,7 @@ def cut(x: Array, points: tuple[int, ...], axis: int) -> list[Array]:
     """x cut along `axis` at `points`."""
 
     def part(begin: int, end: int) -> Array:
-        return of_maps(lambda channels, x: lax.slice_in_dim(x, begin, end, axis=_moved(axis, channels)), x)
+        return of_maps(lambda channels, x: lax.slice_in_dim(x, begin, end, axis=moved(axis, channels)), x)
 
     return [part(begin, end) for begin, end in pairwise((0, *points, x.shape[axis]))]
 
@@ -52,8 +52,3 @@ def _cut_bwd(points: tuple[int, ...], axis: int, _: None, dys: list[Array]) -> t
 
 _joined.defvjp(_joined_fwd, _joined_bwd)
 cut.defvjp(_cut_fwd, _cut_bwd)
-
-
-def _moved(axis: int, channels: int) -> int:
-    """The number of an axis of (N, C, H, W) when the channels are in axis `channels`."""
-    return axis if channels == 1 or axis == 0 else channels if axis == 1 else axis - 1

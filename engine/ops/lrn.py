@@ -1,5 +1,6 @@
 """Local response normalisation: y = x · s^−β with s = k + α · Σ x² over neighbours."""
 
+from collections.abc import Sequence
 from functools import partial
 
 import jax
@@ -7,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from engine.ops.channels import where_fastest
+from engine.ops.channels import moved, where_fastest
 
 Array = jax.Array
 
@@ -28,7 +29,8 @@ def normalize_within(x: Array, size: int, alpha: float, beta: float) -> Array:
 @partial(jax.custom_vjp, nondiff_argnums=(1, 2, 3, 4, 5))
 def _normalize(x: Array, axes: tuple[int, ...], size: int, alpha: float, beta: float, k: float) -> Array:
     def form(channels: int, x: Array) -> Array:
-        return x * _power(k + alpha * _neighbours(x * x, _moved(channels, axes), size), -beta)
+        over = [moved(axis, channels) for axis in axes]
+        return x * _power(k + alpha * _neighbours(x * x, over, size), -beta)
 
     return where_fastest(form, x)
 
@@ -45,7 +47,7 @@ def _normalize_bwd(
     """dx = dy · s^−β − 2 α β x · Σ (dy · x · s^(−β−1)), summed over the same neighbours."""
 
     def form(channels: int, x: Array, dy: Array) -> Array:
-        over = _moved(channels, axes)
+        over = [moved(axis, channels) for axis in axes]
         s = k + alpha * _neighbours(x * x, over, size)
         scale = _power(s, -beta)
         return dy * scale - (2 * alpha * beta) * x * _neighbours(dy * x * scale / s, over, size)
@@ -56,11 +58,6 @@ def _normalize_bwd(
 _normalize.defvjp(_normalize_fwd, _normalize_bwd)
 
 
-def _moved(channels: int, axes: tuple[int, ...]) -> tuple[int, ...]:
-    """The numbers of `axes` of (N, C, H, W) when the channels are in axis `channels`."""
-    return axes if channels == 1 else tuple(channels if axis == 1 else axis - 1 for axis in axes)
-
-
 def _power(s: Array, exponent: float) -> Array:
     """s^exponent; the usual −3/4 by roots, which vectorise, unlike a general power."""
     if exponent == -0.75:
@@ -69,7 +66,7 @@ def _power(s: Array, exponent: float) -> Array:
     return jnp.power(s, exponent)
 
 
-def _neighbours(x: Array, axes: tuple[int, ...], size: int) -> Array:
+def _neighbours(x: Array, axes: Sequence[int], size: int) -> Array:
     """The sum over `size` neighbours (odd, centred on the element) along each of `axes`; 0 beyond the ends.
 
     Adds shifted copies: faster than a windowed reduction, a cumulative sum or a product with a band matrix, but each

@@ -15,7 +15,7 @@ import numpy as np
 from jax import lax
 
 from engine.ops import platform
-from engine.ops.channels import stored, where_fastest
+from engine.ops.channels import moved, stored, where_fastest
 from engine.ops.span import Span
 
 Array = jax.Array
@@ -203,7 +203,7 @@ def _cut(x: Array, spans: Spans) -> Array:
 
 def _moved(channels: int, spans: Spans) -> Spans:
     """The spans of (N, C, H, W) when the channels are in axis `channels`."""
-    return spans if channels == 1 else tuple(replace(span, axis=span.axis - 1) for span in spans)
+    return tuple(replace(span, axis=moved(span.axis, channels)) for span in spans)
 
 
 def first_maximum(x: Array, windows: Spans) -> Array:

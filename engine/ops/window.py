@@ -24,6 +24,14 @@ class Window:
         ones = (1,) * len(self.kernel)
         return replace(self, stride=ones, pad=(0,) * len(ones))
 
+    def transposed_pads(self, inputs: Sequence[int], outputs: Sequence[int]) -> list[tuple[int, int, int]]:
+        """For each axis, the zeros to put before, after and between the outputs' gradients, so that the dense
+        convolution of these with the flipped kernel is the inputs' gradient; negative numbers cut."""
+        return [
+            (extent - 1 - pad, n + pad - (m - 1) * stride - 1, stride - 1)
+            for extent, pad, n, m, stride in zip(self.extent, self.pad, inputs, outputs, self.stride, strict=True)
+        ]
+
     def outputs(self, inputs: Sequence[int]) -> tuple[int, ...]:
         """The number of positions of the kernel in a padded input; less than 1 if it does not fit."""
         sizes = zip(inputs, self.extent, self.stride, self.pad, strict=True)

@@ -32,3 +32,9 @@ def test_a_form_is_told_where_the_channels_are(last, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(onednn_proof, "passed", lambda: last)
     told = jax.jit(lambda x: channels.where_fastest(lambda axis, x: x * x.shape[axis] + axis, x))(X)
     np.testing.assert_array_equal(told, X * 3 + (3 if last else 1))
+
+
+def test_axes_keep_their_order_around_channels_that_come_last():
+    last = channels.last(X)
+    assert [last.shape[channels.moved(axis, 3)] for axis in range(4)] == list(X.shape)
+    assert [channels.moved(axis, 1) for axis in range(4)] == [0, 1, 2, 3]
