@@ -3,7 +3,7 @@
 import os
 
 CAFFE_VERSION = "1.0.0"
-"""That of the Caffe whose commands and interface these are, as it says."""
+"""The version that the engine reports: that of the Caffe whose commands and Python interface it offers."""
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # XLA's own log: what goes wrong is raised as well
-os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")  # a damaged picture, in four lines of its own: we name it in one
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # XLA's own log: its errors are raised as well
+os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")  # four lines for each damaged picture; ours is one

@@ -1,4 +1,4 @@
-"""Caffe's blob, as its Python users know it: `data` and `diff` as numpy arrays that are read and written in place."""
+"""Caffe's blob, as its Python users know it: `data` and `diff`, numpy arrays that are read and written in place."""
 
 import weakref
 from collections.abc import Callable, Iterable, Sequence
@@ -17,34 +17,34 @@ from engine.errors import NetError
 Shape = tuple[int, ...]
 
 LARGEST = 2**31 - 1
-"""Values that a blob may have, as in Caffe."""
+"""The most values that a blob may have, as in Caffe."""
 
 MOST_AXES = 32
-"""Axes that a blob may have, as in Caffe."""
+"""The most axes that a blob may have, as in Caffe."""
 
 
 class Uncopied:
-    """What neither copy nor pickle takes, as in Caffe: a copy would be another view of the same values."""
+    """A base class that refuses copy and pickle, as in Caffe: a copy would be another view of the same values."""
 
     def __reduce_ex__(self, protocol: object) -> Any:
         raise NetError(
-            f"a {type(self).__name__} cannot be copied or pickled: copy arrays, blob.data.copy(), or save the net's "
-            "parameters, net.save(FILE)."
+            f"a {type(self).__name__} cannot be copied or pickled: copy its arrays, as blob.data.copy(), or save the "
+            "net's parameters with net.save(FILE)."
         )
 
 
 class Memory:
-    """The values of a blob, float32: on the host while someone holds them as a numpy array, on the device once they
-    are used there.
+    """The float32 values of a blob: on the host while someone holds them as a numpy array, on the device once they are
+    used there.
 
-    An array that was handed out stays true for as long as its holder keeps it or a view of it: what is computed is
-    copied into it, and what is written into it is what the next pass reads. As in Caffe, fewer values than before
-    leave the memory as large as it is, and more take new memory once it is too small.
+    An array that was handed out stays valid for as long as its holder keeps it or a view of it: computed values are
+    copied into it, and the next pass reads what was written into it. As in Caffe, shrinking keeps the memory, and
+    growing allocates new memory only when the old is too small.
     """
 
     def __init__(self, count: int, fill: float = 0.0) -> None:
         self._count = count
-        # Zeros take no memory until they are written: of a net's many gradients few ever are.
+        # np.zeros takes no memory until it is written, and few of a net's many gradients ever are.
         self._host: np.ndarray | None = np.full(count, fill, np.float32) if fill else np.zeros(count, np.float32)
         self._device: jax.Array | None = None
         self._lent: weakref.ref[np.ndarray] | None = None
@@ -52,12 +52,12 @@ class Memory:
 
     @property
     def host(self) -> np.ndarray:
-        """The values in one row, to be read and written."""
+        """The values as a one-dimensional array, to be read and written in place."""
         self._settle()
         held = self._holder()
         if held is None:
-            # Views of an array keep alive the array over the memory, not its owner: this one lives while anyone can
-            # write.
+            # Views of an array keep alive the array directly over the memory, not the owner of the memory: this array
+            # therefore lives for as long as anyone can write.
             held = np.asarray(self._on_host().data)
             self._lent = weakref.ref(held)
         return held[: self._count]
@@ -67,14 +67,14 @@ class Memory:
         return self._host is not None
 
     def array(self, shape: Shape) -> jax.Array:
-        """The values for a compiled function. Raises NetError where none can run."""
+        """The values for a compiled function. Raises NetError in a process where none can run."""
         forked.check()
         self._settle()
         if self._device is not None and self._device.size == self._count:
             return _shaped(self._device, shape)
         held = self._holder()
         row = self._on_host() if held is None else held
-        # A copy: XLA may share numpy's memory, and its holder may write at any time.
+        # A copy, since XLA may share numpy's memory, whose holder may write at any time.
         value = jnp.array(row[: self._count].reshape(shape))
         if held is None:
             self._host, self._device = None, value
@@ -90,15 +90,18 @@ class Memory:
             held[: self._count] = np.asarray(value).reshape(-1)
 
     def defer(self, fill: Callable[[], None]) -> None:
-        """Has `fill`, which puts the values here, called before they are read next: at once where they are held."""
+        """Puts off computing the values: `fill`, which puts them here, is called before they are read next.
+
+        It is called at once if someone holds them as an array.
+        """
         self._pending = fill
         if self._holder() is not None:
             self._settle()
 
     def resize(self, count: int) -> None:
-        """Another number of values: the first of those that there are, or zeros where they are more than ever.
+        """Changes the number of values. The first ones are kept; if there are more than ever before, all become zero.
 
-        What was put off is put off for good: it is of the old number.
+        A deferred computation is dropped: it is for the old number of values.
         """
         if count == self._count:
             return
@@ -124,7 +127,7 @@ class Memory:
 
 @dataclass(slots=True)
 class Memories:
-    """What blobs have that are one parameter in several shapes."""
+    """The memories that all blobs share that are one parameter in several shapes."""
 
     data: Memory
     diff: Memory
@@ -161,10 +164,10 @@ class Blob(Uncopied):
         return prod(self._shape)
 
     def reshape(self, *shape: int) -> None:
-        """Gives it another shape. The first values stay; where there are more than ever, all are zero.
+        """Changes the shape. The first values are kept; if there are more than ever before, all become zero.
 
-        Raises NetError for a negative size and for more values than a blob holds, TypeError for a size that is no
-        integer.
+        Raises NetError for a negative size and for more values or axes than a blob may have, TypeError for a size that
+        is not an integer.
         """
         sizes = _checked(shape)
         if sizes != self._shape:
@@ -173,7 +176,7 @@ class Blob(Uncopied):
             self._memories.diff.resize(self.count)
 
     def viewed(self, shape: Shape) -> "Blob":
-        """This blob, or where `shape` is another of the same count, one on the same memory."""
+        """This blob itself if it has `shape`; otherwise a blob of that shape, of the same count, on the same memory."""
         if shape == self._shape:
             return self
         other = Blob.__new__(Blob)
@@ -181,22 +184,24 @@ class Blob(Uncopied):
         return other
 
     def share_data(self, other: "Blob") -> None:
-        """Uses the values of `other` from now on; the gradient stays its own."""
+        """Uses the values of `other` from now on; the gradient remains this blob's own."""
         self._memories.data = other._memories.data
 
     def _own(self) -> Memory:
-        """The memory of `data`, of as many values as this blob has: one that shares it may have another size by now."""
+        """The memory of `data`, resized to this blob's count: a blob that shares it may have changed its size."""
         memory = self._memories.data
         memory.resize(self.count)
         return memory
 
     def share(self, other: "Blob") -> None:
-        """Uses the values and the gradient of `other` from now on. Raises NetError where it has another shape."""
+        """Uses the values and the gradient of `other` from now on. Raises NetError if it has another shape."""
         if other.shape != self._shape:
-            raise NetError(f"this parameter has shape {list(self._shape)}; a blob of {list(other.shape)} is no such.")
+            raise NetError(
+                f"this parameter has shape {list(self._shape)}; a blob of shape {list(other.shape)} cannot replace it."
+            )
         self._memories.data, self._memories.diff = other._memories.data, other._memories.diff
 
-    # The four axes of Caffe's first blobs; those that are not there have size 1.
+    # The four axes of Caffe's first blobs; axes that a blob does not have count as size 1.
 
     @property
     def num(self) -> int:
@@ -219,7 +224,7 @@ class Blob(Uncopied):
             raise NetError(f"a blob of shape {list(self._shape)} has no num, channels, height and width; use shape.")
         return self._shape[axis] if axis < len(self._shape) else 1
 
-    # What computes with it
+    # For the code that computes with it
 
     def value(self) -> jax.Array:
         """`data` for a compiled function."""
@@ -230,16 +235,16 @@ class Blob(Uncopied):
         return self._memories.diff.array(self._shape)
 
     def put(self, value: jax.Array) -> None:
-        """Takes computed values, and their shape."""
+        """Takes computed values and adopts their shape."""
         self.reshape(*value.shape)
         self._own().put(value)
 
     def put_gradient(self, value: jax.Array) -> None:
-        """Takes a computed gradient, of the values' shape."""
+        """Takes a computed gradient of the same shape as the values."""
         self._memories.diff.put(value)
 
     def defer_gradient(self, fill: Callable[[], None]) -> None:
-        """Has `fill` called before `diff` is read next; it puts the gradient."""
+        """Puts off computing the gradient: `fill`, which puts it, is called before `diff` is read next."""
         self._memories.diff.defer(fill)
 
 
@@ -250,9 +255,9 @@ class BlobVec(list[Blob]):
         super().__init__(blobs)
 
     def __setitem__(self, at: Any, blob: Any) -> None:
-        """Has the layer use another blob as its parameter; as in Caffe, a change in one shows in both.
+        """Makes the layer use another blob as its parameter; as in Caffe, a change in one shows in both.
 
-        Raises NetError where it has another shape, TypeError where it is no blob.
+        Raises NetError for a blob of another shape, TypeError for anything that is not a blob.
         """
         if isinstance(at, slice):
             super().__setitem__(at, blob)
@@ -260,11 +265,11 @@ class BlobVec(list[Blob]):
             self[at].share(blob)
         else:
             raise TypeError(
-                f"a parameter is a blob, and this is {type(blob).__name__}: write params[NAME][{at}].data[...] = …"
+                f"a parameter is a blob, and this is a {type(blob).__name__}: write params[NAME][{at}].data[...] = …"
             )
 
     def add_blob(self, *shape: int) -> None:
-        """Adds a parameter of this shape, of zeros."""
+        """Adds a parameter of this shape, filled with zeros."""
         self.append(Blob(*shape))
 
 
@@ -285,12 +290,13 @@ def _checked(shape: Sequence[Any]) -> Shape:
 
 
 def _size(size: Any) -> int:
-    """An axis's size. Python 3's `/` makes a float of what was an integer in Python 2: a whole one will do."""
+    """The size of an axis. A whole float is taken too: Python 3's `/` makes one where Python 2's made an integer."""
     if isinstance(size, float) and size.is_integer():
         return int(size)
     try:
         return index(size)
     except TypeError:
         raise TypeError(
-            f"a blob's sizes are integers, one each argument, and this is {size!r}: reshape(*sizes), and // divides."
+            f"a blob's sizes are integers, one per argument, and {size!r} is not one: pass them as reshape(*sizes), "
+            "and divide with //."
         ) from None

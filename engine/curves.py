@@ -9,8 +9,8 @@ from engine.printable import printable
 
 @dataclass(frozen=True)
 class Curve:
-    """Points (x, y), in order, and what the legend calls them. Curves of one `group` have one colour, `dashed` tells
-    them apart. `broken`: the curve ends where its values were no numbers any more."""
+    """Points (x, y), in order, and their label in the legend. Curves of one `group` share a colour; `dashed` tells them
+    apart. `broken`: the curve ends because its values were no longer numbers."""
 
     label: str
     points: Sequence[tuple[float, float]]
@@ -28,10 +28,10 @@ class Panel:
 
 
 def draw(panels: Sequence[Panel], x: str, path: Path, *, log: bool = False) -> None:
-    """Draws the panels above each other into `path`; its suffix says in which form. `x`: what runs to the right; `log`:
-    whether the first panel's values are on a logarithmic axis.
+    """Draws the panels, one below the other, into `path`, whose suffix gives the format. `x`: the label of the x axis;
+    `log`: whether the first panel's y axis is logarithmic.
 
-    Raises ImportError without matplotlib, OSError and ValueError for a file that cannot be written.
+    Raises ImportError without matplotlib, OSError or ValueError for a file that cannot be written.
     """
     from matplotlib.figure import Figure  # noqa: PLC0415 - an optional extra, and slow to import
 
@@ -46,13 +46,14 @@ def draw(panels: Sequence[Panel], x: str, path: Path, *, log: bool = False) -> N
         axes.set_xlabel(x)
         axes.set_ylabel(_plain(panel.y))
         if axes.lines:
-            axes.legend(fontsize="small" if len(axes.lines) > 4 else None)  # many would hide the curves
+            axes.legend(fontsize="small" if len(axes.lines) > 4 else None)  # a large legend would hide the curves
         if log and panel is panels[0]:
             axes.set_yscale("log")
     figure.savefig(path)
 
 
 def _plain(label: str) -> str:
-    """Matplotlib would read mathematics between two dollar signs, and leave out what begins with an underscore."""
+    """A label that matplotlib shows as it is: text between dollar signs would be read as mathematics, and a label that
+    begins with an underscore left out."""
     shown = printable(label, one_line=True).replace("$", r"\$")
     return f" {shown}" if shown.startswith("_") else shown

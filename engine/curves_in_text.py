@@ -1,4 +1,4 @@
-"""Draws curves in panels as text, for terminals: in the dots of braille, of which a character has two by four."""
+"""Draws curves in panels as text, for terminals: with braille characters, each of which has 2 × 4 dots."""
 
 import math
 import textwrap
@@ -8,10 +8,10 @@ from itertools import pairwise
 from engine.curves import Curve, Panel
 
 Part = tuple[str, int | None]
-"""Text, and the group of the curves that it is of; None for none."""
+"""Text, and the group of the curve that it belongs to; None for text that belongs to none."""
 
 MARGIN = 10
-"""Characters to the left of the axis."""
+"""Width, in characters, of the labels left of the y axis."""
 
 _DOTS = ((0x01, 0x08), (0x02, 0x10), (0x04, 0x20), (0x40, 0x80))
 
@@ -19,8 +19,8 @@ _DOTS = ((0x01, 0x08), (0x02, 0x10), (0x04, 0x20), (0x40, 0x80))
 def draw(
     panels: Sequence[Panel], x: str, width: int, height: int, *, log: bool = False, braille: bool = True
 ) -> Iterator[list[Part]]:
-    """Lines of at most `width` characters, `height` of them a panel beside heads and legend. `log`: as in curves.draw.
-    Without `braille`, stars."""
+    """The lines of a drawing, at most `width` characters wide; each panel has `height` lines plus heading, axis and
+    legend. `log`: as in curves.draw. Without `braille` the dots are stars."""
     for panel in panels:
         yield [(panel.y, None)]
         curves = [_on_axis(curve, log=log and panel is panels[0]) for curve in panel.curves]
@@ -28,12 +28,12 @@ def draw(
         if points:
             yield from _panel(curves, points, x, width, height, log=log and panel is panels[0], braille=braille)
         else:
-            yield [("  nothing is known of it", None)]
+            yield [("  no values", None)]
         yield []
 
 
 def _on_axis(curve: Curve, *, log: bool) -> Curve:
-    """With the logarithms of the values that have one."""
+    """The curve with the logarithms of its values, without the values that have none."""
     if not log:
         return curve
     points = [(x, math.log10(y)) for x, y in curve.points if y > 0]
@@ -78,7 +78,7 @@ def _panel(
 
 
 def _row(cells: dict[tuple[int, int], tuple[int, int]], row: int, columns: int, braille: bool) -> Iterator[Part]:
-    """One line, in parts of one group each."""
+    """One line, split into parts that each belong to one group."""
     text, group = "", None
     for column in range(columns):
         bits, of = cells.get((row, column), (0, group))
@@ -94,7 +94,7 @@ def _row(cells: dict[tuple[int, int], tuple[int, int]], row: int, columns: int, 
 def _path(
     points: Sequence[tuple[float, float]], xs: tuple[float, float], ys: tuple[float, float], dots: tuple[int, int]
 ) -> Iterator[tuple[int, int]]:
-    """The dots of a curve: its points, and those on the lines between them."""
+    """The dots of a curve, as (across, up): its points and those on the lines between them."""
     places = [(_place(x, xs, dots[0]), _place(y, ys, dots[1])) for x, y in points]
     yield from places[:1]
     for (x0, y0), (x1, y1) in pairwise(places):
@@ -104,5 +104,6 @@ def _path(
 
 
 def _place(value: float, span: tuple[float, float], count: int) -> int:
-    low, high, value = span[0] / 2, span[1] / 2, value / 2  # a span of all floats is too wide for one
+    """Which of `count` dots stands for `value` on an axis that covers `span`."""
+    low, high, value = span[0] / 2, span[1] / 2, value / 2  # halved: the width of a span of all floats overflows
     return round((value - low) / (high - low) * (count - 1)) if high > low else (count - 1) // 2

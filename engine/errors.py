@@ -1,10 +1,10 @@
-"""The engine's one family of errors. Each message stands alone: where, what was found, what is allowed, what to do."""
+"""The engine's exceptions. Each message is complete in itself: where, what was found, what is allowed, what to do."""
 
 
 class EngineError(RuntimeError):
     """Anything the user can put right. The command line prints it without a traceback and exits with status 2.
 
-    A RuntimeError, because that is what programs written for pycaffe catch.
+    It is a RuntimeError because that is what programs written for pycaffe catch.
     """
 
 
@@ -33,7 +33,7 @@ class SnapshotError(EngineError):
 
 
 class SolverError(EngineError):
-    """A solver whose settings are missing, contradictory or unknown. `field`: the one at fault, if it is one."""
+    """A solver whose settings are missing, contradictory or unknown. `field`: the field at fault, if there is one."""
 
     def __init__(self, message: str, field: str = "") -> None:
         super().__init__(message)
@@ -41,15 +41,15 @@ class SolverError(EngineError):
 
 
 class DivergedError(SolverError):
-    """A training whose numbers are not finite any more: nothing that it goes on to compute means anything."""
+    """A training whose values are no longer finite, so that nothing it computes from here on means anything."""
 
 
 class DeviceError(EngineError):
-    """A device that was asked for and is not there."""
+    """A device that was requested and is not available."""
 
 
 def not_installed(error: ModuleNotFoundError) -> str:
-    """What to say of a library that is missing. Raises `error` again where it is a part of this project."""
+    """The message for a missing library. Re-raises `error` if the missing module is part of this project."""
     if (error.name or "").startswith(("engine", "hpcbrew")):
         raise error
     return f"{error.name} is not installed, and the engine needs it: pip install 'hpcbrew[engine]'"

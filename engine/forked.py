@@ -1,6 +1,6 @@
-"""Processes forked off one in which JAX works, since a net has run or a GPU was asked for.
+"""Detects processes forked from one that already uses JAX: one that has run a net or requested a GPU.
 
-JAX's threads are not in them, and what they compute never ends.
+JAX's threads do not survive a fork, so a computation in such a process would hang.
 """
 
 import os
@@ -11,19 +11,19 @@ _ran = _forked = False
 
 
 def check() -> None:
-    """Before JAX begins to work. Raises NetError where it would never end."""
-    global _ran  # noqa: PLW0603  of the process, as what it tells of is
+    """To be called before JAX is used. Raises NetError in a process where a computation would hang."""
+    global _ran  # noqa: PLW0603  a fact about the whole process
     if _forked:
         raise NetError(
-            "this process was forked off one that had run a net or asked for a GPU, and no net can run in it. Start it "
-            'before the first net runs and before set_mode_gpu, or by multiprocessing.get_context("spawn").'
+            "this process was forked from one that had run a net or requested a GPU, and no net can run in it. Start "
+            'it before the first net runs and before set_mode_gpu, or with multiprocessing.get_context("spawn").'
         )
     _ran = True
 
 
-def _note() -> None:
+def _note_fork() -> None:
     global _forked  # noqa: PLW0603
     _forked = _forked or _ran
 
 
-os.register_at_fork(after_in_child=_note)
+os.register_at_fork(after_in_child=_note_fork)

@@ -1,4 +1,4 @@
-"""gflags' syntax over click: one dash or two, `=` or a blank, `-flag` and `-noflag` for booleans."""
+"""gflags' syntax for click commands: one dash or two, `=` or a blank, `-flag` and `-noflag` for booleans."""
 
 from collections.abc import Container, Iterator, Sequence
 from typing import Any, ClassVar
@@ -13,16 +13,17 @@ _OWN = ("flagfile", *FROM_ENVIRONMENT, "undefok")
 
 HELP = ("h", "helpfull", "helpshort")
 _ALONE = {"version": "--version", **dict.fromkeys(("help", *HELP), "--help")}
-"""Flags that need no command, as click has them."""
+"""Flags that need no command, with their spelling in click."""
 
 LOG_FLAGS, OTHERS = "engine.gflags.log_flags", "engine.gflags.others"
-"""In a context's meta: glog's flags, and the flags that were given for other commands."""
+"""Keys of a context's meta: glog's flags, and the flags given that belong to other commands."""
 
 
 class Command(click.Command):
-    """A command whose flags are gflags', and click's with two dashes. Its log goes where glog's flags say.
+    """A command that takes its flags in gflags' syntax. Its log goes where glog's flags say.
 
-    program: the name of its log's files. others: flags, with values, of commands beside it, which it takes and says so.
+    program: the name in its log's file names. others: flags, with values, of other commands, which it accepts and
+    ignores with a warning.
     """
 
     context_class = help_text.Context
@@ -33,7 +34,7 @@ class Command(click.Command):
         handlers = log.start(flags=log_flags.applied(ctx.meta[LOG_FLAGS]), program=self.program or self.name or "")
         try:
             for name in ctx.meta[OTHERS]:
-                log.warning("caffe.cpp:420", f"-{name} is a flag of other commands: {self.name} goes without it.")
+                log.warning("caffe.cpp:420", f"-{name} is a flag of other commands; {self.name} ignores it.")
             return super().invoke(ctx)
         finally:
             log.stop(handlers)
@@ -48,9 +49,9 @@ class Command(click.Command):
 
 
 def command_first(args: list[str], commands: Container[str]) -> list[str]:
-    """gflags lets flags stand before the command (`caffe -solver=x train`); click wants the command first.
+    """`args` with the command moved to the front, where click wants it; gflags allows `caffe -solver=x train`.
 
-    `caffe -version` and `caffe -help` need none.
+    `caffe -version` and `caffe -help` need no command.
     """
     if not args or not args[0].startswith("-"):
         return args
@@ -62,9 +63,9 @@ def command_first(args: list[str], commands: Container[str]) -> list[str]:
 
 
 def own(arg: str, rest: Iterator[str]) -> tuple[str, str] | None:
-    """Which of gflags' own flags `arg` is, and its value, which is taken from `rest` where it stands apart.
+    """The name and value of `arg` if it is one of gflags' own flags, otherwise None.
 
-    None where it is another. Raises EngineError where the value is missing.
+    A value that is an argument of its own is taken from `rest`. Raises EngineError if the value is missing.
     """
     name, given, value = arg.lstrip("-").partition("=")
     if name not in _OWN or not arg.startswith("-"):
@@ -75,7 +76,10 @@ def own(arg: str, rest: Iterator[str]) -> tuple[str, str] | None:
 
 
 def undefined_allowed(argv: Sequence[str]) -> tuple[list[str], frozenset[str]]:
-    """`argv` without -undefok, and the names that it gives: flags that may be unknown. Raises EngineError."""
+    """`argv` without -undefok, and the names of the flags that -undefok allows to be unknown, with their `no` forms.
+
+    Raises EngineError if -undefok has no value.
+    """
     left: list[str] = []
     names: set[str] = set()
     rest = iter(argv)
@@ -91,6 +95,7 @@ def undefined_allowed(argv: Sequence[str]) -> tuple[list[str], frozenset[str]]:
 
 
 def _spelt_out(args: list[str], command: click.Command, ctx: click.Context) -> Iterator[str]:
+    """`args` in click's spelling. Flags of glog and of other commands are left out and noted in `ctx.meta`."""
     others = command.others if isinstance(command, Command) else ()
     options = {p.opts[0].lstrip("-"): p for p in command.get_params(ctx) if isinstance(p, click.Option)}
     args, may_be_unknown = undefined_allowed(args)

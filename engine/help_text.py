@@ -1,4 +1,4 @@
-"""How help is laid out: as click does it, and nothing breaks in mid-word on a narrow terminal."""
+"""Lays out help texts: as click does, but without breaking words on a narrow terminal."""
 
 import re
 import textwrap
@@ -6,12 +6,12 @@ import textwrap
 import click
 
 HEAD = re.compile(r"( *\S+(?: \S+)* {2,})(?=\S)")
-"""What stands left of the second column of a table, the space between them with it."""
+"""The first column of a table's row, with the space between it and the second."""
 
 
 class HelpFormatter(click.HelpFormatter):
-    """Lines that click keeps as they are (`\\b`) are broken too where they are too long: an example as a shell goes on
-    with it, the row of a table below its second column."""
+    """Also wraps those overlong lines that click leaves alone (`\\b`): an example command with the shell's trailing
+    backslash, the row of a table below its second column."""
 
     def write_text(self, text: str) -> None:
         at, command = len(self.buffer), False
@@ -24,7 +24,7 @@ class HelpFormatter(click.HelpFormatter):
 
 
 class Context(click.Context):
-    """Of commands whose help is laid out so."""
+    """The context of commands whose help is laid out by HelpFormatter."""
 
     formatter_class = HelpFormatter
 
@@ -42,8 +42,8 @@ class Group(click.Group):
 
 
 def broken(line: str, width: int, *, command: bool) -> list[str]:
-    """A line, in as many as it takes; of a `command` all but the last end with a backslash. A word that is longer than
-    the width stays whole."""
+    """A line, wrapped to `width`; all but the last line of a `command` end with a backslash. A word longer than the
+    width stays whole."""
     if len(line) <= width:
         return [line]
     indent = len(line) - len(line.lstrip())

@@ -1,7 +1,7 @@
-"""What the engine, the job script and the submitter tell each other, written down once.
+"""The contract between engine, job script and submitter: exit codes, environment variables, files, records.
 
-The engine and `hpcbrew` import these names, and the templates of the job script are given them as objects:
-`exit_codes.NO_ROOM`, `variables.DEADLINE`. Nothing is imported that takes time.
+The engine and `hpcbrew` import these names; the job script's templates are given them as objects:
+`exit_codes.NO_ROOM`, `variables.DEADLINE`. The module imports nothing that is slow to load.
 """
 
 import re
@@ -10,92 +10,92 @@ from typing import Any, Literal, NotRequired, TypedDict
 
 
 class ExitCode(IntEnum):
-    """With what the engine and the script end. 65 to 75 are those of sysexits.h; above 128, of signals."""
+    """Exit statuses of the engine and the script. 65 to 75 are from sysexits.h; above 128 are signals."""
 
     DONE = 0
     """The training is done, or its user stopped it by Ctrl-C, with a snapshot."""
     FAULT = 1
-    """The engine: a fault of the program. The script: what it needs is not there, as it says in the exit record."""
+    """The engine: a bug in the program. The script: something it needs is missing, as its exit record says."""
     WRONG = 2
-    """The engine refused what it was given: the user can put it right."""
+    """The engine refused its input: the user can put it right."""
     DIVERGED = 65
-    """EX_DATAERR: the loss is no number any more, and the engine stopped; nothing is left to go on with."""
+    """EX_DATAERR: the loss is no longer a number, and the engine stopped; there is nothing to resume from."""
     NEVER_BEGAN = 69
-    """EX_UNAVAILABLE: the job that this one waited for ended and is not done."""
+    """EX_UNAVAILABLE: the job that this one waited for ended without being done."""
     NO_ROOM = 73
     """EX_CANTCREAT: the script cannot write into the run folder."""
     CONTINUES = 75
-    """EX_TEMPFAIL: the run is whole but not done, and asks to be started again."""
+    """EX_TEMPFAIL: the run is intact but not done, and is to be started again."""
     INTERRUPTED = 130
     """By SIGINT: Ctrl-C twice."""
     KILLED = 137
-    """By SIGKILL, as nothing can say for itself: a link of a chain says it of the one before."""
+    """By SIGKILL, which no job can report itself: the next job of a chain reports it of the one before."""
     TERMINATED = 143
-    """By SIGTERM, or cancelled before it began."""
+    """By SIGTERM, or cancelled before the job began."""
 
 
 class Variable(StrEnum):
-    """The environment of a job: what its script tells the engine, and itself on further nodes."""
+    """Environment variables of a job, by which its script tells the engine, and itself on further nodes, what to do."""
 
     RUN_DIR = "HPCBREW_RUN_DIR"
     """The run folder: where the engine keeps its records."""
     DEADLINE = "HPCBREW_DEADLINE"
-    """The time to be gone by, in seconds since 1970."""
+    """The time by which the engine must have ended, in seconds since 1970."""
     LOCAL_DISK = "HPCBREW_LOCAL_DISK"
-    """The folder on the node's own disk that databases are copied to; where the profile names one."""
+    """The folder on the node's own disk to copy databases to; set if the cluster's profile names one."""
     COORDINATOR = "HPCBREW_COORDINATOR"
-    """HOST:PORT of the first node, of several."""
+    """HOST:PORT of the first node, if several train together."""
     NODES = "HPCBREW_NODES"
     """How many nodes train together."""
     RANK = "HPCBREW_RANK"
     """Which of them this is, from 0."""
     BEFORE = "HPCBREW_BEFORE"
-    """How many nodes of lower rank are on the same host, to share its GPUs out. For the script alone."""
+    """How many nodes of lower rank run on the same host, to divide its GPUs among them. Used by the script only."""
     TRAIN_HERE = "HPCBREW_TRAIN_HERE"
-    """1: this machine has a scheduler and is no login node all the same. The user sets it."""
+    """1: this machine is not a login node, although it has a scheduler. The user sets it."""
     LAYERS = "HPCBREW_LAYERS"
-    """Modules with layers from outside of the tree, parted by commas. The user sets it, or `-layers` does."""
+    """Modules with layers from outside the tree, separated by commas. The user sets it, or `-layers` does."""
     ONEDNN = "HPCBREW_ONEDNN"
-    """off: convolutions without oneDNN. The user sets it, to compare or where it makes trouble."""
+    """off: convolutions do not use oneDNN. The user sets it, to compare, or where oneDNN causes trouble."""
 
 
 PROGRESS = "progress.json"
 METRICS = "metrics.jsonl"
 EXIT = "exit.json"
-"""The records in a run folder: the engine keeps the first two, and the script ends with the third."""
+"""The records in a run folder: the engine keeps the first two up to date; the script writes the third at its end."""
 
 LOG = "train.log"
-"""What the script and the engine print; of several nodes, what the first one does."""
+"""The output of the script and the engine; if several nodes train together, of the first."""
 
 
 def rank_log(rank: int | str) -> str:
-    """What a further node prints. `rank` counts from 0; or the name of a shell's variable; or K, where any is meant."""
+    """The file with a further node's output. `rank`: counted from 0; or a shell variable; or K, standing for any."""
     return f"rank-{rank}.log"
 
 
 ERROR_PREFIX = "caffe: error: "
-"""Before the engine's message, the last of its log, where it ends with `ExitCode.WRONG`."""
+"""Precedes the engine's error message, the last line of its log, if it ends with `ExitCode.WRONG`."""
 
 
 class BestOutput(TypedDict):
-    """The best value that a test output has had, the lowest of a loss or an error and the highest of any other, and
-    when."""
+    """The best value that a test output has had, and its iteration. Best is the lowest for a loss or an error, and the
+    highest for any other output."""
 
     value: float
     iteration: int
 
 
 def lower_is_better(output: str) -> bool:
-    """Whether a test output is a loss or an error, by its name: cross_entropy_loss, l2_error, top5_err."""
+    """Whether a test output is a loss or an error, judged by its name: cross_entropy_loss, l2_error, top5_err."""
     return re.search("loss|err(or)?(?![a-z])", output.lower()) is not None
 
 
 class ProgressRecord(TypedDict):
-    """progress.json: how far the training is. Times in seconds, `time` and `began` since 1970; null where a figure is
-    not finite. `outputs`: those of the last test, which was at iteration `tested`; `best`: each one's best, of those
-    that are one number. `diverged`: the iteration whose loss was the first that is no number.
+    """progress.json: how far the training has come. Times are in seconds, `time` and `began` since 1970; a figure that
+    is not finite is null. `outputs`: those of the last test, made at iteration `tested`. `best`: the best value of each
+    output that is a single number. `diverged`: the first iteration whose loss was not a number.
 
-    A site's own Caffe, whose log the script reads, tells of no memory, and of no pictures a second.
+    A site's own Caffe, whose log the script reads, reports neither memory nor pictures per second.
     """
 
     iteration: int
@@ -114,8 +114,8 @@ class ProgressRecord(TypedDict):
 
 
 class TrainMetrics(TypedDict):
-    """A line of metrics.jsonl: an iteration that is displayed, or one of those between that are noted for their loss.
-    `outputs`: of one that is displayed, a number each, or a list of numbers."""
+    """A line of metrics.jsonl: a displayed iteration, or one between displays whose loss is recorded.
+    `outputs`: those of a displayed iteration, each a number or a list of numbers."""
 
     phase: Literal["train"]
     iteration: int
@@ -126,7 +126,7 @@ class TrainMetrics(TypedDict):
 
 
 class TestMetrics(TypedDict):
-    """A line of metrics.jsonl: a test of test net number `net`, by the means of its outputs."""
+    """A line of metrics.jsonl: a test of test net number `net`, with the means of its outputs."""
 
     phase: Literal["test"]
     net: int
@@ -137,7 +137,7 @@ class TestMetrics(TypedDict):
 
 
 class ExitRecord(TypedDict):
-    """exit.json, the script's last act: the job's exit status, when and where, and why, where only the script knows."""
+    """exit.json, which the script writes last: the exit status, time and host, and the reason if it alone knows it."""
 
     status: int
     time: int

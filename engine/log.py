@@ -1,7 +1,7 @@
-"""Training logs in Caffe's form: glog's prefix, and the lines that tools which read such logs look for.
+"""Training logs in Caffe's form: glog's prefix, and the lines that tools for Caffe's logs look for.
 
-Messages go through the standard logger "caffe", so a program that embeds the engine may send them elsewhere; `start`
-sends them where glog does: to stderr, and with log_dir to files there.
+Messages go through the standard logger "caffe", so a program that embeds the engine can redirect them. `start` sends
+them where glog does: to stderr, and to files in log_dir if that is set.
 """
 
 import getpass
@@ -26,16 +26,16 @@ _log.addHandler(logging.NullHandler())
 _ALL = (_log, logging.getLogger("engine"))
 
 LEVELS = (logging.INFO, logging.WARNING, logging.ERROR, logging.CRITICAL)
-"""Those of glog, by its numbers."""
+"""glog's levels, indexed by its numbers."""
 
 
 @dataclass(frozen=True)
 class LogFlags:
-    """glog's flags that are obeyed, by its names; GLOG_NAME in the environment is the default of each.
+    """The flags of glog that are obeyed, under its names; the environment's GLOG_NAME is the default of each.
 
-    logtostderr: to stderr alone. alsologtostderr: to stderr beside the files, as Caffe has it unless told otherwise;
-    without it stderrthreshold is the level from which messages go to stderr too. log_dir: the folder of the files.
-    minloglevel: the level below which nothing is said.
+    logtostderr: log to stderr only. alsologtostderr: log to stderr as well as to files, which is Caffe's default;
+    without it, only messages of level stderrthreshold or above go to stderr too. log_dir: the folder of the files.
+    minloglevel: the level below which nothing is logged.
     """
 
     logtostderr: bool = False
@@ -48,12 +48,13 @@ class LogFlags:
 
     @classmethod
     def from_environment(cls) -> Self:
-        """As glog reads its variables: yes is what begins with t, y or 1; a number that is none is 0."""
+        """Reads the variables as glog does: true is what is empty or begins with t, y or 1; a malformed number is 0."""
         given = {f.name: os.environ.get(f"GLOG_{f.name}") for f in fields(cls)}
         return cls(**{name: _like(getattr(cls, name), value) for name, value in given.items() if value is not None})
 
 
 def _like(default: Any, value: str) -> Any:
+    """A variable's value, converted to the type of `default`."""
     if isinstance(default, bool):
         return value[:1] in ("", "t", "T", "y", "Y", "1")
     if isinstance(default, int):
@@ -62,31 +63,32 @@ def _like(default: Any, value: str) -> Any:
 
 
 def info(where: str, message: str) -> None:
-    """Logs `message` as Caffe's source file and line `where` does ("solver.cpp:239"); tools go by these.
+    """Logs `message` as coming from `where`, Caffe's source file and line ("solver.cpp:239"), which tools go by.
 
-    A program of which that is no line is `where` alone; the line is then the caller's.
+    For a program without such a line, `where` is its name alone, and the line number is the caller's.
     """
     _log.info(message, extra={"where": where}, stacklevel=2)
 
 
 def warning(where: str, message: str) -> None:
-    """As `info`, with glog's W."""
+    """Like `info`, at glog's level WARNING."""
     _log.warning(message, extra={"where": where}, stacklevel=2)
 
 
 def error(where: str, message: str) -> None:
-    """As `info`, with glog's E."""
+    """Like `info`, at glog's level ERROR."""
     _log.error(message, extra={"where": where}, stacklevel=2)
 
 
 def start(
     stream: TextIO | None = None, flags: LogFlags | None = None, program: str = "caffe"
 ) -> Sequence[logging.Handler]:
-    """Sends the log of `program` where `flags` say, to `stream` (stderr) and files; `stop` ends that.
+    """Sends the log of `program` to `stream` (stderr by default) and to files, as `flags` say, until `stop`.
 
-    One log is kept at a time: what was begun before is silent meanwhile, as of a Python program that calls a tool.
+    Only the log started last is written. An earlier one pauses until the later one is stopped, as when a Python
+    program that logs calls a tool.
 
-    Raises EngineError where log_dir cannot be written to.
+    Raises EngineError if log_dir cannot be written to.
     """
     flags = flags or LogFlags.from_environment()
     screen = logging.StreamHandler(stream or sys.stderr)
@@ -105,7 +107,7 @@ def start(
 
 
 def stop(handlers: Sequence[logging.Handler]) -> None:
-    """Ends what `start` began."""
+    """Ends the log that `start` returned `handlers` for."""
     for kept in [each for each in _begun if each.handlers is handlers]:
         _detach(kept)
         _begun.remove(kept)
@@ -123,7 +125,7 @@ class _Log:
 
 
 _begun: list[_Log] = []
-"""The logs begun and not stopped; the last one is written."""
+"""The logs started and not stopped yet; only the last one is written."""
 
 
 def _attach(log: _Log) -> None:
@@ -144,7 +146,7 @@ def _level(number: int) -> int:
 
 
 def _files(folder: Path, program: str) -> list[logging.Handler]:
-    """glog's files, PROGRAM.HOST.USER.log.LEVEL.TIME.PID: in each what is of its level or above."""
+    """glog's files, PROGRAM.HOST.USER.log.LEVEL.TIME.PID, each with the messages of its level and above."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):
@@ -155,7 +157,7 @@ def _files(folder: Path, program: str) -> list[logging.Handler]:
 
 
 class _LevelFile(logging.FileHandler):
-    """A file that is begun with the first message that goes into it; a link, PROGRAM.LEVEL, names the newest."""
+    """A log file that is created with its first message; the symbolic link PROGRAM.LEVEL points to the newest."""
 
     def __init__(self, folder: Path, program: str, level: int) -> None:
         self.link = folder / f"{program}.{logging.getLevelName(level)}"
@@ -171,37 +173,37 @@ class _LevelFile(logging.FileHandler):
             f"Log file created at: {time.strftime('%Y/%m/%d %H:%M:%S')}\nRunning on machine: {platform.node()}\n"
             "Log line format: [IWEF]mmdd hh:mm:ss.uuuuuu threadid file:line] msg\n"
         )
-        with suppress(OSError):  # a convenience alone
+        with suppress(OSError):  # the link is only a convenience
             self.link.unlink(missing_ok=True)
             self.link.symlink_to(Path(self.baseFilename).name)
         return stream
 
     def handleError(self, record):  # type: ignore[no-untyped-def]
-        """A disk that is full is told of once, and is no reason to end a training."""
+        """Reports a full disk once; it is no reason to end a training."""
         found = sys.exc_info()[1]
         if not isinstance(found, OSError):
             super().handleError(record)
         elif not self.told:
             self.told = True
-            what = f"-log_dir: {self.baseFilename}: cannot be written: {found.strerror}. What follows is not in it."
+            what = f"-log_dir: {self.baseFilename} cannot be written: {found.strerror}. Later messages are not in it."
             error("logging.cc:1009", what)
 
     def close(self) -> None:
-        with suppress(OSError):  # told of
+        with suppress(OSError):  # reported by handleError
             super().close()
 
 
 def _user() -> str:
     try:
         return getpass.getuser()
-    except (KeyError, OSError):  # of no name, in a container
+    except (KeyError, OSError):  # a user without a name, in a container
         return str(os.getuid())
 
 
 class GlogFormatter(logging.Formatter):
     """`I1122 19:55:18.101435 18755 solver.cpp:45] message`: level, date, local time, process, place.
 
-    The date has no year, as in the glog that Caffe was used with: the tools that read Caffe's logs take it so.
+    By default the date has no year, as in the glog of Caffe's time, whose form the tools that read Caffe's logs expect.
     """
 
     def __init__(self, flags: LogFlags) -> None:

@@ -1,4 +1,4 @@
-"""glog's flags on a command line, for every command that writes a log: some are obeyed, the others taken."""
+"""glog's flags on the command line of every command that writes a log: some are obeyed, the rest ignored."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import fields, replace
@@ -10,7 +10,7 @@ from engine.log import LogFlags
 TRUE, FALSE = ("true", "t", "yes", "y", "1"), ("false", "f", "no", "n", "0")
 
 _OBEYED: dict[str, type] = {f.name: type(f.default) for f in fields(LogFlags)}
-_TAKEN: dict[str, type] = {
+_IGNORED: dict[str, type] = {
     "alsologtoemail": str,
     "colorlogtostderr": bool,
     "drop_log_memory": bool,
@@ -27,21 +27,22 @@ _TAKEN: dict[str, type] = {
     "v": int,
     "vmodule": str,
 }
-"""About what this log has not, or does anyway: colours, mail, buffers, messages for Caffe's own developers."""
-KINDS = _OBEYED | _TAKEN
+"""Flags about what this log lacks or always does: colours, mail, buffers, messages for Caffe's own developers."""
+KINDS = _OBEYED | _IGNORED
 
 
 def truth(name: str, value: str) -> bool:
-    """gflags' yes or no. Raises EngineError for anything else."""
+    """A boolean flag's value as gflags reads it. Raises EngineError for anything else."""
     if value.lower() not in TRUE + FALSE:
         raise EngineError(f'-{name} is a yes or no: -{name}, -no{name}, or -{name}=true; "{value}" is neither.')
     return value.lower() in TRUE
 
 
 def read(arg: str, rest: Iterator[str]) -> dict[str, Any] | None:
-    """The flag that `arg` is, by name, with its value, which is taken from `rest` where it stands apart.
+    """`{name: value}` if `arg` is one of glog's flags, otherwise None.
 
-    None where it is none of glog's. Raises EngineError for a value that is not of the flag's kind.
+    A value that is an argument of its own is taken from `rest`. Raises EngineError for a missing value, and for one
+    that is not of the flag's type.
     """
     if len(arg) < 2 or arg[0] != "-":
         return None
@@ -63,12 +64,12 @@ def read(arg: str, rest: Iterator[str]) -> dict[str, Any] | None:
 
 
 def applied(given: dict[str, Any]) -> LogFlags:
-    """The environment's flags, with those `given` in their place."""
+    """The flags of the environment, overridden by those `given`."""
     return replace(LogFlags.from_environment(), **{name: value for name, value in given.items() if name in _OBEYED})
 
 
 def split(argv: Sequence[str]) -> tuple[list[str], LogFlags]:
-    """`argv` without glog's flags, and what these say. Raises EngineError."""
+    """`argv` without glog's flags, and the settings they make. Raises EngineError as `read` does."""
     rest, left, given = iter(argv), [], dict[str, Any]()
     for arg in rest:
         found = read(arg, rest)

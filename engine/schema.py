@@ -1,6 +1,6 @@
-"""Records from outside, read against a schema: a value of the right kind and size, or the reason why there is none.
+"""Validates records from outside against a schema.
 
-A check takes any value and gives it back as what it stands for, or raises Malformed.
+A check is a function that takes any value and returns it, converted where needed, or raises Malformed with the reason.
 """
 
 import json
@@ -14,7 +14,7 @@ from engine.printable import printable
 from engine.units import short_size
 
 LARGEST = 2**53
-"""The largest whole number that every reader of JSON takes for the same."""
+"""The largest whole number that every reader of JSON reads exactly."""
 
 Value = TypeVar("Value")
 Key = TypeVar("Key")
@@ -24,7 +24,7 @@ _REQUIRED: Final = object()
 
 
 class Malformed(ValueError):
-    """A record that is not what it should be. The message names the field and what was found there; it is printable."""
+    """A record that does not fit its schema. The message names the field and what was found there; it is printable."""
 
 
 def read_object(data: bytes, most: int = 2**20) -> dict[str, Any]:
@@ -37,27 +37,28 @@ def read_object(data: bytes, most: int = 2**20) -> dict[str, Any]:
         raise Malformed("is nested too deep") from None
     except json.JSONDecodeError as error:
         raise Malformed(f"is not valid JSON: line {error.lineno}, column {error.colno}: {error.msg}") from None
-    except ValueError as error:  # no UTF-8; a number of thousands of digits
+    except ValueError as error:  # not UTF-8, or a number of thousands of digits
         raise Malformed(f"is not valid JSON: {printable(str(error), one_line=True)[:200]}") from None
     return mapping(values)
 
 
 def _no_json(word: str) -> NoReturn:
-    raise Malformed(f"is not valid JSON: {word} is no number there")
+    raise Malformed(f"is not valid JSON, which has no {word}")
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """What says something twice has been damaged, or is of somebody who counts on which of the two is read."""
+    """The object, which may have each key once: a record that has one twice is damaged, or made by someone who counts
+    on which of the two is read."""
     values = dict(pairs)
     if len(values) < len(pairs):
         names = [name for name, _ in pairs]
         twice = next(name for name in names if names.count(name) > 1)
-        raise Malformed(f"says {printable(reprlib.repr(twice), one_line=True)} twice")
+        raise Malformed(f"has {printable(reprlib.repr(twice), one_line=True)} twice")
     return values
 
 
 def field(values: Mapping[str, Any], key: str, check: Check[Value], default: Any = _REQUIRED) -> Value:
-    """One field of an object. Raises Malformed, naming it, where it is missing and there is no `default`."""
+    """One field of an object. Raises Malformed, with the field's name, if it is missing and has no `default`."""
     if key not in values:
         if default is _REQUIRED:
             raise Malformed(f"{key} is missing")
@@ -74,19 +75,19 @@ def _named(name: str, check: Check[Value], value: Any) -> Value:
 
 
 def wrong(value: Any, wanted: str) -> Malformed:
-    """The error that says what a value is and what it should be; of a long one, how it begins and ends."""
+    """The error that says what a value is and what it should be. The middle of a long value is left out."""
     return Malformed(f"{printable(reprlib.repr(value), one_line=True)} is not {wanted}")
 
 
 def mapping(value: Any) -> dict[str, Any]:
-    """An object, whatever it holds."""
+    """An object with any contents."""
     if not isinstance(value, dict):
         raise wrong(value, "an object")
     return value
 
 
 def whole(least: int = -LARGEST, most: int = LARGEST) -> Check[int]:
-    """A whole number; true and false are none."""
+    """A whole number; true and false do not count as numbers."""
     wanted = "a whole number" if least == -LARGEST else f"a whole number of {least} or more"
     wanted += f", {most} at most" if most != LARGEST else ""
 
@@ -99,7 +100,7 @@ def whole(least: int = -LARGEST, most: int = LARGEST) -> Check[int]:
 
 
 def number(value: Any) -> float:
-    """A finite number; true and false are none."""
+    """A finite number; true and false do not count as numbers."""
     try:
         if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value):
             return value
@@ -116,14 +117,14 @@ def flag(value: Any) -> bool:
 
 
 def seconds(value: Any) -> float:
-    """A time or a length of time that can be written as one: up to some ten million years, either way."""
+    """A time or a duration in seconds, small enough to be shown as one: up to some ten million years, either way."""
     if abs(number(value)) > 1e15:
         raise wrong(value, "a number of seconds")
     return number(value)
 
 
 def text(pattern: re.Pattern[str] | None = None, wanted: str = "text", most: int = 4096) -> Check[str]:
-    """Text of at most `most` characters without NUL, which fits a pattern: `wanted` says which, in words."""
+    """Text of at most `most` characters, without NUL, that matches the whole `pattern`; `wanted`: that in words."""
 
     def check(value: Any) -> str:
         if not isinstance(value, str) or "\0" in value or len(value) > most:
@@ -138,7 +139,7 @@ def text(pattern: re.Pattern[str] | None = None, wanted: str = "text", most: int
 
 
 def _is_writable(value: str) -> bool:
-    """Whether a file can be called so, bytes that are no UTF-8 included; half a surrogate pair is no character."""
+    """Whether the text can be a file's name, which may hold bytes that are not UTF-8; half a surrogate pair cannot."""
     try:
         value.encode(errors="surrogateescape")
     except UnicodeEncodeError:
@@ -147,7 +148,7 @@ def _is_writable(value: str) -> bool:
 
 
 def words(value: Any, most: int = 1000) -> str:
-    """What is said to people: cut where it is too long, and such that it can be written down anywhere."""
+    """Text to be shown to people, cut to `most` characters, with everything escaped that cannot be written as UTF-8."""
     if not isinstance(value, str):
         raise wrong(value, "text")
     kept = value[: most + 1].replace("\0", "\\x00").encode(errors="backslashreplace").decode()
@@ -171,22 +172,22 @@ def none_or(check: Check[Value]) -> Check[Value | None]:
 
 
 def listing(check: Check[Value], most: int = 100_000) -> Check[tuple[Value, ...]]:
-    """A list, each of it as `check` has it."""
+    """A list of at most `most` items, each of which passes `check`."""
 
     def checked(value: Any) -> tuple[Value, ...]:
         if not isinstance(value, list) or len(value) > most:
-            raise wrong(value, f"a list of at most {most}")
-        return tuple(_named(f"number {n}", check, one) for n, one in enumerate(value, 1))
+            raise wrong(value, f"a list of at most {most} items")
+        return tuple(_named(f"item {n}", check, one) for n, one in enumerate(value, 1))
 
     return checked
 
 
 def table(key: Check[Key], check: Check[Value], most: int = 10_000) -> Check[dict[Key, Value]]:
-    """An object, its keys as `key` has them and its values as `check` does."""
+    """An object of at most `most` fields, whose keys pass `key` and whose values pass `check`."""
 
     def checked(value: Any) -> dict[Key, Value]:
         if not isinstance(value, dict) or len(value) > most:
-            raise wrong(value, f"an object of at most {most}")
+            raise wrong(value, f"an object of at most {most} fields")
         return {_named("a key", key, k): _named(f"the value of {reprlib.repr(k)}", check, v) for k, v in value.items()}
 
     return checked

@@ -1,4 +1,4 @@
-"""What ships beside the packages: `templates` and `configs`, with the models in it."""
+"""Finds what ships beside the packages: `templates`, and `configs` with the models in it."""
 
 from pathlib import Path
 
@@ -6,7 +6,7 @@ _ROOT = Path(__file__).resolve().parents[1]
 
 
 def folder(name: str) -> Path:
-    """`templates` or `configs`: inside the wheel, or at the root of a checkout."""
+    """The folder `templates` or `configs`: inside the installed wheel, or at the root of a checkout."""
     in_wheel = _ROOT / "hpcbrew" / "_data" / name
     return in_wheel if in_wheel.is_dir() else _ROOT / name
 

@@ -1,5 +1,5 @@
-"""`caffe` and Caffe's tools, from their first moment on: what they load takes long enough for Ctrl-C, and may not be
-installed."""
+"""Entry points of `caffe` and Caffe's tools. Their imports take long enough to be interrupted by Ctrl-C, and may be
+missing: both are handled here."""
 
 import importlib
 import sys
@@ -9,11 +9,11 @@ from engine.errors import not_installed
 from engine.host import collector, interrupts, windows
 
 ELSEWHERE = {"train": "engine.cli.train_py"}
-"""Programs that are no module of engine/tools."""
+"""The module of each program that is not in engine/tools."""
 
 
 def main() -> int:
-    """As `engine.cli.main`."""
+    """Runs `engine.cli.main`. Returns its exit status."""
     windows.refuse("caffe")
     with interrupts.at_once(), collector.paused():
         from engine.cli import main  # noqa: PLC0415
@@ -22,7 +22,7 @@ def main() -> int:
 
 
 def tool() -> int:
-    """The tool by whose name the process was started. Returns its exit status."""
+    """Runs the tool whose name the process was started under. Returns its exit status."""
     program = Path(sys.argv[0]).name
     windows.refuse(program)
     name = program.removesuffix(".py").removesuffix(".bin")

@@ -1,4 +1,4 @@
-"""What was perhaps meant: the names there are that a misspelt one resembles."""
+"""Suggestions for messages: the known names that a misspelt one resembles."""
 
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -7,11 +7,11 @@ from pathlib import Path
 def closest(
     word: str, known: Iterable[str], n: int = 1, *, cutoff: float = 0.6, ignore_case: bool = False
 ) -> list[str]:
-    """At most `n` of the names `known` that begin as `word` does or resemble it, the nearest first.
+    """At most `n` names of `known` that begin with `word` or resemble it, the nearest first.
 
-    `cutoff`: how much they must have in common, from 0, nothing, to 1, everything (difflib's ratio).
+    `cutoff`: how similar they must be, from 0 (nothing in common) to 1 (the same), as difflib's ratio.
     """
-    from difflib import get_close_matches  # noqa: PLC0415  for a message alone
+    from difflib import get_close_matches  # noqa: PLC0415  only needed for a message
 
     word = word.lower() if ignore_case else word
     written = {name.lower() if ignore_case else name: name for name in known}
@@ -23,13 +23,17 @@ def closest(
 def did_you_mean(
     word: str, known: Iterable[str], quote: Callable[[str], str] = '"{}"'.format, *, ignore_case: bool = False
 ) -> str:
-    """` Did you mean "NAME"?`, to stand behind a sentence; nothing where no name of `known` is near."""
+    """` Did you mean "NAME"?`, to be appended to a sentence; empty if no name of `known` is near."""
     near = closest(word, known, ignore_case=ignore_case)
     return f" Did you mean {quote(near[0])}?" if near else ""
 
 
 def beside(file: Path, pattern: str) -> str:
-    """` In FOLDER: a, b.`, of the files like `pattern` in the folder where `file` is not: the nearest, or the first."""
+    """` In FOLDER: a, b.`, to be appended to a sentence that `file` is missing.
+
+    Names up to three files of its folder that match `pattern`: those with similar names, or else the first ones. Empty
+    if there are none.
+    """
     if not file.parent.is_dir():
         return f" Nor is there a folder {file.parent}."
     there = sorted(path.name for path in file.parent.glob(pattern))

@@ -1,4 +1,4 @@
-"""Text for a person at a terminal, broken between words where that ends; in a pipe or a file it stays as it is."""
+"""Wraps text between words at the width of a terminal; text for a pipe or a file stays as it is."""
 
 import contextlib
 import os
@@ -7,19 +7,20 @@ import textwrap
 from typing import TextIO
 
 LEAST = 20
-"""Characters of the narrowest terminal that text is laid out for."""
+"""Width, in characters, of the narrowest terminal that text is wrapped for."""
 
 
 def wrapped(text: str, stream: TextIO | None, *, indent: int = 0) -> str:
-    """Its lines broken at the width of the terminal that `stream` is, the further ones indented; as it is where that is
-    none. A path that is longer than a line goes on in the next as a shell reads it, so that it can be copied."""
+    """The text wrapped to the terminal that `stream` is, with continuation lines indented by `indent`; unchanged if
+    `stream` is not a terminal. A path longer than a line is continued as a shell reads it, so that it can be copied."""
     if stream is None or not stream.isatty():
         return text
     return "\n".join(part for line in text.split("\n") for part in _lines(line, columns(stream), indent))
 
 
 def columns(stream: TextIO) -> int:
-    """Characters of a line of the terminal. Standard output may be a pipe where standard error is none."""
+    """The width of the terminal `stream`, in characters. It is asked itself, since standard output may be a pipe while
+    standard error is a terminal."""
     if not os.environ.get("COLUMNS", "").isdecimal():
         with contextlib.suppress(OSError, AttributeError, ValueError):
             return max(os.get_terminal_size(stream.fileno()).columns, LEAST)
@@ -41,8 +42,8 @@ def _lines(line: str, width: int, indent: int) -> list[str]:
 
 
 def _path(word: str, width: int) -> list[str]:
-    """A word that is longer than a line, parted behind slashes; from the first column on, as it would be another word
-    behind spaces. Names that are longer than a line stay whole."""
+    """A word longer than a line, split after slashes, with backslashes at the line ends. The lines are not indented: a
+    shell would take what follows spaces for another word. Names longer than a line stay whole."""
     pieces = [""]
     for name in word.split("/"):
         if pieces[-1] and len(pieces[-1]) + len(name) > width - 2:

@@ -1,8 +1,8 @@
-"""Amounts, written for people."""
+"""Formats quantities for people."""
 
 
 def short_size(number: float) -> str:
-    """A size for people: `5.0 GiB`."""
+    """A number of bytes in binary units: `5.0 GiB`."""
     if abs(number) < 1024:
         return f"{number:.0f} B"
     for unit in ("KiB", "MiB", "GiB", "TiB", "PiB"):

@@ -1,4 +1,4 @@
-"""What is said of an exception in a user's Python code: one line with its kind, its words, where, and what would do."""
+"""Describes an exception in a user's Python code in one line: its type, its message, its place, what would help."""
 
 import re
 import sys
@@ -9,7 +9,7 @@ from pathlib import Path
 from engine.errors import EngineError
 
 LONGEST = 500
-"""So many characters of an exception's own words are shown."""
+"""Characters of an exception's own message that are shown at most."""
 
 _OURS = str(Path(__file__).parent.parent)
 _LIBRARIES = tuple({sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")})
@@ -35,9 +35,9 @@ _PYTHON_2_LINE = re.compile(r"^\s*(print|exec)\b(?!\s*\()|\braise\s+\w+\s*,|<>|`
 
 
 def told(error: BaseException, code: str = "") -> str:
-    """`KIND: WORDS (FILE:LINE, in FUNCTION)`, and where the code is Python 2's, what makes it Python 3's.
+    """`TYPE: MESSAGE (FILE:LINE, in FUNCTION)`; for Python 2 code, also how to convert it to Python 3.
 
-    `code`: what is named where the error comes of no line of the user's.
+    `code`: what to name as the place if no line of the user's own is in the traceback.
     """
     words = " ".join(_words(error).split())
     shown = words if len(words) <= LONGEST else f"{words[:LONGEST]}…"
@@ -45,14 +45,15 @@ def told(error: BaseException, code: str = "") -> str:
     said = type(error).__name__ + (f": {shown}" if shown else "") + (f" ({where})" if where else "")
     if _of_python_2(error):
         here = f"{sys.version_info[0]}.{sys.version_info[1]}"
-        return f"{said}. This is Python 2, and here runs Python {here}: 2to3 -w FILE turns it into Python 3."
+        return f"{said}. This is Python 2 code, and Python {here} runs it: 2to3 -w FILE converts it."
     return said
 
 
 def caught_as(error: EngineError, cause: BaseException) -> EngineError:
-    """`error`, which `except` of the kind of `cause` catches too, with its `args` and attributes, as in pycaffe.
+    """`error` as an exception that is also of the type of `cause`, with its `args` and attributes.
 
-    `error` itself where that may end something else: what is no Exception, and what ends an iteration.
+    `except` clauses for the user's own exception therefore catch it, as in pycaffe. Returns `error` itself where the
+    type of `cause` has an effect of its own: one that is not an Exception, and those that end an iteration.
     """
     if not isinstance(cause, Exception) or isinstance(cause, EngineError | StopIteration | StopAsyncIteration):
         return error
@@ -60,7 +61,7 @@ def caught_as(error: EngineError, cause: BaseException) -> EngineError:
     try:
         both = type(type(error).__name__, (type(error), kind), {"__str__": lambda _: str(error)})
         made: BaseException = kind.__new__(both, *cause.args)
-    except TypeError:  # a kind that cannot be joined, or is made of other things than its args
+    except TypeError:  # a type that cannot be a second base, or is not constructed from its args
         return error
     assert isinstance(made, EngineError)
     made.args = cause.args
@@ -72,11 +73,11 @@ def _words(error: BaseException) -> str:
     try:
         return error.msg if isinstance(error, SyntaxError) else str(error)
     except Exception:
-        return "its message cannot be shown"  # whose __str__ is the user's too
+        return "its message cannot be shown"  # its __str__ is user code too
 
 
 def _where(error: BaseException) -> str:
-    """The innermost line of the user's own; that of a library where there is none of his."""
+    """The innermost line of the user's own code, or of a library's if the traceback has none of the user's."""
     if isinstance(error, SyntaxError) and error.filename:
         return f"{error.filename}:{error.lineno or 1}"
     frames = [f for f in traceback.extract_tb(error.__traceback__) if not f.filename.startswith(("<", _OURS))]
@@ -85,6 +86,7 @@ def _where(error: BaseException) -> str:
 
 
 def _of_python_2(error: BaseException) -> bool:
+    """Whether the error looks like one of Python 2 code run by Python 3."""
     match error:
         case SyntaxError():
             return bool(_PYTHON_2_SYNTAX.search(error.msg) or _PYTHON_2_LINE.search(error.text or ""))

@@ -33,7 +33,7 @@ def test_a_logarithmic_axis_leaves_out_what_has_no_logarithm() -> None:
 
 
 def test_of_what_nothing_is_known_that_is_said() -> None:
-    assert lines(Panel("loss", [Curve("train", [])])) == ["loss", "  nothing is known of it", ""]
+    assert lines(Panel("loss", [Curve("train", [])])) == ["loss", "  no values", ""]
 
 
 def test_a_long_label_goes_on_below_itself() -> None:

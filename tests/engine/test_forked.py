@@ -1,4 +1,4 @@
-"""A net in a process that was forked off one that ran a net: told, where it would never end."""
+"""A net in a process forked from one that ran a net is refused, where it would hang."""
 
 import subprocess
 import sys
@@ -48,5 +48,5 @@ def test_it_is_refused_where_a_net_ran_before(ran, tmp_path):
         check=True,
     )
     assert done.stdout.count("read") == 1
-    assert done.stdout.count("was forked off one that had run a net") == (2 if ran else 0)
+    assert done.stdout.count("was forked from one that had run a net") == (2 if ran else 0)
     assert done.stdout.count("'ran'") == (0 if ran else 2)

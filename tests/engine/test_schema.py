@@ -31,8 +31,8 @@ REFUSED = [
     (schema.text(), "a\ud800", r"'a\ud800' is not text that can be written as UTF-8"),
     (schema.words, 5, "5 is not text"),
     (schema.one_of("own", "module"), ["own"], "['own'] is not one of: own, module"),
-    (schema.listing(schema.whole()), [1, "x"], "number 2: 'x' is not a whole number"),
-    (schema.listing(schema.whole(), 1), [1, 2], "[1, 2] is not a list of at most 1"),
+    (schema.listing(schema.whole()), [1, "x"], "item 2: 'x' is not a whole number"),
+    (schema.listing(schema.whole(), 1), [1, 2], "[1, 2] is not a list of at most 1 items"),
     (schema.table(schema.text(), schema.number), {"\n": "x"}, r"the value of '\n': 'x' is not a finite number"),
 ]
 
@@ -72,5 +72,5 @@ def test_an_object_of_a_size() -> None:
 
 
 def test_an_object_that_says_something_twice_is_none() -> None:
-    with pytest.raises(Malformed, match="says 'status' twice"):
+    with pytest.raises(Malformed, match="has 'status' twice"):
         schema.read_object(b'{"status": 3, "time": 1, "status": 0}')

@@ -352,7 +352,7 @@ def test_what_cannot_be_caught_so_is_a_layer_error_alone(error):
 @pytest.mark.parametrize(
     ("line", "told"),
     [
-        ("print 'hello'", r"SyntaxError: Missing parentheses .*old_layers.py:2\)\. This is Python 2, .* 2to3"),
+        ("print 'hello'", r"SyntaxError: Missing parentheses .*old_layers.py:2\)\. This is Python 2 code, .* 2to3"),
         ("except_ = 1 <> 2", r"SyntaxError: .*old_layers.py:2\)\. This is Python 2"),
         ("import cPickle", r"ModuleNotFoundError: .*'cPickle' \(.*old_layers.py:2, in <module>\)\. This is Python 2"),
         ("import no_such", r"No module named 'no_such' \(.*old_layers.py:2, in <module>\)$"),

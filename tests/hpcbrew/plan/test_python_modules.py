@@ -71,7 +71,7 @@ def test_the_places_are_here_beside_the_net_and_pythonpath(folder: Path, monkeyp
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        (b"x = 1\nprint 'two'\n", r"asked: SyntaxError: .*late.py:2\)\. This is Python 2, .* 2to3 -w"),
+        (b"x = 1\nprint 'two'\n", r"asked: SyntaxError: .*late.py:2\)\. This is Python 2 code, .* 2to3 -w"),
         (b"x = (\n", r"asked: SyntaxError: .*late.py:1\)$"),
         (b"# coding: latin-1\nx = '\xe9'\n", r"late.py: is iso-8859-1: save it as UTF-8"),
         (b"x = '\xe9'\n", r"late.py: is no UTF-8: save it as UTF-8"),

@@ -103,7 +103,7 @@ def test_the_model_and_the_engines_complaint(record: JobRecord) -> None:
         (b'{"status": 1e3}', "status: 1000.0 is not a whole number"),
         (b'{"status": %s}' % (b"9" * 30), "status: 999999999999999999999999999999 is not a whole number"),
         (b'{"status": %s}' % (b"9" * 5000), "is not valid JSON: Exceeds the limit"),
-        (b'{"status": 1, "time": NaN}', "is not valid JSON: NaN is no number there"),
+        (b'{"status": 1, "time": NaN}', "is not valid JSON, which has no NaN"),
         (b'{"status": 1, "time": [1]}', "time: [1] is not a finite number"),
         (b'{"status": 1, "time": 1e999}', "time: inf is not a finite number"),
         (b'{"status": 1, "time": %s}' % (b"9" * 400), "is not a finite number"),
@@ -161,9 +161,9 @@ def test_progress_that_is_none_has_a_reason(changed: dict) -> None:
         ({"set": {"base_lr": 0.1}}, "set: .* is not text"),
         ({"set": [["a", "b"]]}, "set"),
         ({"points": {"a": "b"}}, "points: .* is not a list"),
-        ({"points": [{"a": 1}]}, "points: number 1"),
+        ({"points": [{"a": 1}]}, "points: item 1"),
         *(
-            ({"definitions": ["solver.prototxt", name]}, "definitions: number 2: .* is not")
+            ({"definitions": ["solver.prototxt", name]}, "definitions: item 2: .* is not")
             for name in (
                 "../net.prototxt", "/etc/passwd", "a/../../b", "points/../x", "points/1/../../x", "points/x/net",
                 "", ".", "..", "job.pbs", "job.json", "job.id", "exit.json", "snapshots", "points/1/exit.json", "a/b",
